@@ -1,0 +1,77 @@
+# The build vocabulary of ramet: ramet_library, ramet_program, ramet_test, and the flags target.
+include(GNUInstallDirs)
+find_package(PkgConfig REQUIRED)
+
+set(CMAKE_C_STANDARD 11)
+set(CMAKE_C_EXTENSIONS ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/bin")
+# Assertions stay on in every build, so no -DNDEBUG.
+set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
+
+set(RAMET_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
+option(RAMET_COVERAGE "Instrument for gcov" OFF)
+option(RAMET_FUZZ "Build the fuzz drivers with libFuzzer (clang)" OFF)
+
+pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq libzmq)
+pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)
+pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+pkg_check_modules(HIREDIS REQUIRED IMPORTED_TARGET hiredis)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(FDISK REQUIRED IMPORTED_TARGET fdisk)
+pkg_check_modules(BLKID REQUIRED IMPORTED_TARGET blkid)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SMARTCOLS REQUIRED IMPORTED_TARGET smartcols)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+add_library(ramet_flags INTERFACE)
+target_compile_definitions(ramet_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64
+    RMT_VERSION="${PROJECT_VERSION}")
+target_compile_options(ramet_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla
+    -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -fstack-protector-strong
+    $<$<C_COMPILER_ID:GNU>:-Wjump-misses-init>)
+if(RAMET_SANITIZE)      # Not a generator expression: the list has commas in it.
+    target_compile_options(ramet_flags INTERFACE -fsanitize=${RAMET_SANITIZE}
+        -fno-omit-frame-pointer -fno-sanitize-recover=all)
+    target_link_options(ramet_flags INTERFACE -fsanitize=${RAMET_SANITIZE})
+endif()
+if(RAMET_COVERAGE)
+    target_compile_options(ramet_flags INTERFACE --coverage)
+    target_link_options(ramet_flags INTERFACE --coverage)
+endif()
+
+# ramet_library(NAME SOURCES ... NEEDS ramet::x ... USES PkgConfig::Y ...)
+# NEEDS is passed on to users; USES stays behind this library's door.
+function(ramet_library name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;NEEDS;USES" ${ARGN})
+    add_library(ramet_${name} STATIC ${ARG_SOURCES})
+    add_library(ramet::${name} ALIAS ramet_${name})
+    target_include_directories(ramet_${name} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+    target_link_libraries(ramet_${name} PUBLIC ${ARG_NEEDS} PRIVATE ramet_flags ${ARG_USES})
+endfunction()
+
+# ramet_program(NAME SOURCES ... NEEDS ...): an executable, installed to bin.
+function(ramet_program name)
+    cmake_parse_arguments(ARG "" "" "SOURCES;NEEDS;USES" ${ARGN})
+    add_executable(${name} ${ARG_SOURCES})
+    target_link_libraries(${name} PRIVATE ramet_flags ${ARG_NEEDS} ${ARG_USES})
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+endfunction()
+
+# ramet_test(LABEL NAME NEEDS ... TIMEOUT s): builds LABEL/test_NAME.c and runs it as
+# "LABEL.NAME" with ctest label LABEL.
+function(ramet_test label name)
+    cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;NEEDS;USES" ${ARGN})
+    set(target test_${label}_${name})
+    add_executable(${target} ${label}/test_${name}.c ${ARG_SOURCES})
+    target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
+    target_link_libraries(${target} PRIVATE ramet_flags PkgConfig::CMOCKA ${ARG_NEEDS} ${ARG_USES})
+    set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    add_test(NAME ${label}.${name} COMMAND ${target})
+    if(NOT ARG_TIMEOUT)
+        set(ARG_TIMEOUT 20)
+    endif()
+    set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT}
+        ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+endfunction()

@@ -1,0 +1,205 @@
+#include "rmt_io.h"
+#include "rmt_auto.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int
+rmt_io_write(int fd, const void *data, size_t size, rmt_error_t *error)
+{
+    const char *at = data;
+    while (size) {
+        const ssize_t done = write(fd, at, size);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done == -1)
+            return rmt_fail_errno(error, "write %zu bytes", size);
+        at += done;
+        size -= (size_t) done;
+    }
+    return 0;
+}
+
+int
+rmt_io_read(int fd, void *data, size_t size, rmt_error_t *error)
+{
+    char *at = data;
+    while (size) {
+        const ssize_t done = read(fd, at, size);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done == -1)
+            return rmt_fail_errno(error, "read %zu bytes", size);
+        if (done == 0)
+            return rmt_fail(error, RMT_E_CORRUPT, "ends %zu bytes early", size);
+        at += done;
+        size -= (size_t) done;
+    }
+    return 0;
+}
+
+int
+rmt_io_pwrite(int fd, const void *data, size_t size, off_t offset, rmt_error_t *error)
+{
+    const char *at = data;
+    while (size) {
+        const ssize_t done = pwrite(fd, at, size, offset);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done == -1)
+            return rmt_fail_errno(error, "write %zu bytes at %lld", size,
+                                  (long long) offset);
+        at += done;
+        offset += done;
+        size -= (size_t) done;
+    }
+    return 0;
+}
+
+int
+rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *error)
+{
+    char *at = data;
+    while (size) {
+        const ssize_t done = pread(fd, at, size, offset);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done == -1)
+            return rmt_fail_errno(error, "read %zu bytes at %lld", size,
+                                  (long long) offset);
+        if (done == 0)
+            return rmt_fail(error, RMT_E_CORRUPT, "ends %zu bytes early", size);
+        at += done;
+        offset += done;
+        size -= (size_t) done;
+    }
+    return 0;
+}
+
+// Files of /proc and /sys tell no size, so this reads until the end.
+int
+rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
+            rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    size_t room = 4096, used = 0;
+    rmt_auto_ptr data = malloc(room);
+    assert(data);
+    for (;;) {
+        const ssize_t done = read(fd, (char *) data + used, room - used - 1);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done == -1)
+            return rmt_fail_errno(error, "read %s", path);
+        if (done == 0)
+            break;
+        used += (size_t) done;
+        if (used > limit)
+            return rmt_fail(error, RMT_E_TOO_BIG, "%s has over %zu bytes", path, limit);
+        if (used + 1 == room) {
+            room *= 2;
+            data = realloc(data, room);
+            assert(data);
+        }
+    }
+    ((char *) data)[used] = '\0';
+    *data_out = rmt_take(&data);
+    *size_out = used;
+    return 0;
+}
+
+static char *
+s_parent(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return rmt_text(".");
+    return slash == path ? rmt_text("/") : rmt_text("%.*s", (int) (slash - path), path);
+}
+
+int
+rmt_io_sync_parent(const char *path, rmt_error_t *error)
+{
+    rmt_auto_str parent = s_parent(path);
+    rmt_auto_fd fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1 || fsync(fd) == -1)
+        return rmt_fail_errno(error, "sync folder %s", parent);
+    return 0;
+}
+
+int
+rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
+            rmt_error_t *error)
+{
+    rmt_auto_str temporary = rmt_text("%s.XXXXXX", path);
+    rmt_auto_fd fd = mkostemp(temporary, O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "create %s", temporary);
+    if (rmt_io_write(fd, data, size, error) == -1) {
+        (void) unlink(temporary);
+        return rmt_wrap(error, "save %s", path);
+    }
+    if (fchmod(fd, mode) == -1 || fsync(fd) == -1 || rename(temporary, path) == -1) {
+        rmt_fail_errno(error, "save %s", path);
+        (void) unlink(temporary);
+        return -1;
+    }
+    return rmt_io_sync_parent(path, error);
+}
+
+int
+rmt_io_mkdirs(const char *path, mode_t mode, rmt_error_t *error)
+{
+    rmt_auto_str copy = rmt_text("%s", path);
+    for (char *at = copy + 1; *at; at++) {
+        if (*at != '/')
+            continue;
+        *at = '\0';
+        if (mkdir(copy, mode) == -1 && errno != EEXIST)
+            return rmt_fail_errno(error, "make folder %s", copy);
+        *at = '/';
+    }
+    if (mkdir(copy, mode) == -1 && errno != EEXIST)
+        return rmt_fail_errno(error, "make folder %s", copy);
+    return 0;
+}
+
+static int
+s_remove_one(const char *path, const struct stat *status, int kind, struct FTW *walk)
+{
+    (void) status;
+    (void) kind;
+    (void) walk;
+    return remove(path);
+}
+
+int
+rmt_io_remove_tree(const char *path, rmt_error_t *error)
+{
+    if (nftw(path, s_remove_one, 32, FTW_DEPTH | FTW_PHYS | FTW_MOUNT) == -1)
+        return rmt_fail_errno(error, "remove %s", path);
+    return 0;
+}
+
+char *
+rmt_text(const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (size == -1)
+        abort();
+    return text;
+}

@@ -1,0 +1,110 @@
+#include "rmt_process.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <poll.h>
+#include <spawn.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define OUTPUT_SIZE_MAX ((size_t) 64 * 1024)
+
+extern char **environ;
+
+static int
+s_spawn(const char *const *arguments, int in, int out, pid_t *pid_out)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
+    posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
+    char *const *list = (char *const *) (uintptr_t) arguments;
+    const int rc = posix_spawnp(pid_out, arguments[0], &actions, NULL, list, environ);
+    posix_spawn_file_actions_destroy(&actions);
+    return rc;
+}
+
+// A program's input is small, so a memory file holds it and no pump is needed.
+static int
+s_open_input(const char *input, rmt_error_t *error)
+{
+    if (!input) {
+        const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+        return null == -1 ? rmt_fail_errno(error, "open /dev/null") : null;
+    }
+    rmt_auto_fd fd = memfd_create("input", MFD_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "memory file");
+    if (rmt_io_write(fd, input, strlen(input), error) == -1)
+        return -1;
+    lseek(fd, 0, SEEK_SET);
+    return rmt_take_fd(&fd);
+}
+
+static char *
+s_collect(int fd)
+{
+    char *output = malloc(OUTPUT_SIZE_MAX + 1);
+    assert(output);
+    char spill[4096];
+    size_t used = 0;
+    for (;;) {
+        const size_t room = OUTPUT_SIZE_MAX - used;
+        const ssize_t done = room ? read(fd, output + used, room) : read(fd, spill, sizeof spill);
+        if (done == -1 && errno == EINTR)
+            continue;
+        if (done <= 0)
+            break;
+        if (room)
+            used += (size_t) done;
+    }
+    output[used] = '\0';
+    return output;
+}
+
+static const char *
+s_last_line(char *output)
+{
+    size_t size = strlen(output);
+    while (size && (output[size - 1] == '\n' || output[size - 1] == ' '))
+        output[--size] = '\0';
+    const char *line = strrchr(output, '\n');
+    return line ? line + 1 : output;
+}
+
+int
+rmt_process_run(const char *const *arguments, const char *input, char **output_out,
+                rmt_error_t *error)
+{
+    rmt_auto_fd in = s_open_input(input, error);
+    if (in == -1)
+        return -1;
+    int pipe_fds[2];
+    if (pipe2(pipe_fds, O_CLOEXEC) == -1)
+        return rmt_fail_errno(error, "pipe");
+    rmt_auto_fd reader = pipe_fds[0];
+    pid_t pid;
+    const int rc = s_spawn(arguments, in, pipe_fds[1], &pid);
+    close(pipe_fds[1]);
+    if (rc) {
+        errno = rc;
+        return rmt_fail_errno(error, "run %s", arguments[0]);
+    }
+    rmt_auto_str output = s_collect(reader);
+    int status = 0;
+    while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
+        continue;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+        if (output_out)
+            *output_out = rmt_take(&output);
+        return 0;
+    }
+    const int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
+    return rmt_fail(error, RMT_E_IO, "%s ended with %s %d: %s", arguments[0],
+                    WIFEXITED(status) ? "status" : "signal", number, s_last_line(output));
+}

@@ -1,0 +1,327 @@
+#include "rmt_record.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+    char *name;
+    char *data;
+    size_t size;
+} field_t;
+
+struct rmt_record {
+    field_t *fields;
+    size_t count;
+    size_t room;
+};
+
+struct rmt_records {
+    rmt_record_t **items;
+    size_t count;
+    size_t room;
+};
+
+static void *
+s_grow(void *list, size_t *room, size_t item_size)
+{
+    *room = *room ? *room * 2 : 8;
+    void *grown = realloc(list, *room * item_size);
+    if (!grown)
+        abort();
+    return grown;
+}
+
+static void *
+s_copy(const void *data, size_t size)
+{
+    char *copy = malloc(size + 1);
+    if (!copy)
+        abort();
+    if (size)
+        memcpy(copy, data, size);
+    copy[size] = '\0';
+    return copy;
+}
+
+rmt_record_t *
+rmt_record_new(void)
+{
+    rmt_record_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    return self;
+}
+
+rmt_record_t *
+rmt_record_dup(const rmt_record_t *self)
+{
+    rmt_record_t *copy = rmt_record_new();
+    rmt_record_merge(copy, self);
+    return copy;
+}
+
+void
+rmt_record_destroy(rmt_record_t **self_p)
+{
+    assert(self_p);
+    rmt_record_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++) {
+        free(self->fields[i].name);
+        free(self->fields[i].data);
+    }
+    free(self->fields);
+    free(self);
+    *self_p = NULL;
+}
+
+static bool
+s_is_name_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
+}
+
+bool
+rmt_record_name_is_valid(const char *name)
+{
+    if (!s_is_name_byte(name[0]))
+        return false;
+    size_t size = 1;
+    for (; name[size]; size++) {
+        if (!s_is_name_byte(name[size]) && !strchr("._-", name[size]))
+            return false;
+    }
+    return size <= RMT_RECORD_NAME_MAX;
+}
+
+static field_t *
+s_find(const rmt_record_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        if (strcmp(self->fields[i].name, name) == 0)
+            return &self->fields[i];
+    }
+    return NULL;
+}
+
+void
+rmt_record_put(rmt_record_t *self, const char *name, const void *data, size_t size)
+{
+    assert(self);
+    assert(rmt_record_name_is_valid(name));
+    char *copy = s_copy(data, size);
+    field_t *field = s_find(self, name);
+    if (!field) {
+        if (self->count == self->room)
+            self->fields = s_grow(self->fields, &self->room, sizeof *self->fields);
+        field = &self->fields[self->count++];
+        *field = (field_t) { .name = s_copy(name, strlen(name)) };
+    }
+    free(field->data);
+    field->data = copy;
+    field->size = size;
+}
+
+void
+rmt_record_set(rmt_record_t *self, const char *name, const char *text)
+{
+    rmt_record_put(self, name, text, strlen(text));
+}
+
+void
+rmt_record_setf(rmt_record_t *self, const char *name, const char *format, ...)
+{
+    char *text = NULL;
+    va_list arguments;
+    va_start(arguments, format);
+    const int size = vasprintf(&text, format, arguments);
+    va_end(arguments);
+    if (size == -1)
+        abort();
+    rmt_record_put(self, name, text, (size_t) size);
+    free(text);
+}
+
+void
+rmt_record_set_u64(rmt_record_t *self, const char *name, uint64_t number)
+{
+    rmt_record_setf(self, name, "%" PRIu64, number);
+}
+
+void
+rmt_record_remove(rmt_record_t *self, const char *name)
+{
+    field_t *field = s_find(self, name);
+    if (!field)
+        return;
+    free(field->name);
+    free(field->data);
+    const size_t after = self->count - (size_t) (field - self->fields) - 1;
+    memmove(field, field + 1, after * sizeof *field);
+    self->count--;
+}
+
+void
+rmt_record_merge(rmt_record_t *self, const rmt_record_t *other)
+{
+    for (size_t i = 0; i < other->count; i++)
+        rmt_record_put(self, other->fields[i].name, other->fields[i].data,
+                       other->fields[i].size);
+}
+
+const void *
+rmt_record_get(const rmt_record_t *self, const char *name, size_t *size_out)
+{
+    const field_t *field = s_find(self, name);
+    if (!field)
+        return NULL;
+    if (size_out)
+        *size_out = field->size;
+    return field->data;
+}
+
+const char *
+rmt_record_text(const rmt_record_t *self, const char *name, const char *missing)
+{
+    const field_t *field = s_find(self, name);
+    return field && strlen(field->data) == field->size ? field->data : missing;
+}
+
+uint64_t
+rmt_record_u64(const rmt_record_t *self, const char *name, uint64_t missing)
+{
+    const char *text = rmt_record_text(self, name, "");
+    if (!isdigit((unsigned char) text[0]))
+        return missing;
+    char *end;
+    errno = 0;
+    const uint64_t number = strtoull(text, &end, 10);
+    return *end || errno ? missing : number;
+}
+
+bool
+rmt_record_has(const rmt_record_t *self, const char *name)
+{
+    return s_find(self, name) != NULL;
+}
+
+bool
+rmt_record_equal(const rmt_record_t *self, const rmt_record_t *other)
+{
+    if (self->count != other->count)
+        return false;
+    for (size_t i = 0; i < self->count; i++) {
+        const field_t *mine = &self->fields[i];
+        const field_t *theirs = s_find(other, mine->name);
+        if (!theirs || theirs->size != mine->size
+            || memcmp(theirs->data, mine->data, mine->size) != 0)
+            return false;
+    }
+    return true;
+}
+
+size_t
+rmt_record_count(const rmt_record_t *self)
+{
+    return self->count;
+}
+
+const char *
+rmt_record_name_at(const rmt_record_t *self, size_t index)
+{
+    assert(index < self->count);
+    return self->fields[index].name;
+}
+
+const void *
+rmt_record_value_at(const rmt_record_t *self, size_t index, size_t *size_out)
+{
+    assert(index < self->count);
+    if (size_out)
+        *size_out = self->fields[index].size;
+    return self->fields[index].data;
+}
+
+rmt_records_t *
+rmt_records_new(void)
+{
+    rmt_records_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    return self;
+}
+
+rmt_records_t *
+rmt_records_dup(const rmt_records_t *self)
+{
+    rmt_records_t *copy = rmt_records_new();
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_record_t *record = rmt_record_dup(self->items[i]);
+        rmt_records_append(copy, &record);
+    }
+    return copy;
+}
+
+void
+rmt_records_destroy(rmt_records_t **self_p)
+{
+    assert(self_p);
+    rmt_records_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        rmt_record_destroy(&self->items[i]);
+    free(self->items);
+    free(self);
+    *self_p = NULL;
+}
+
+rmt_record_t *
+rmt_records_append(rmt_records_t *self, rmt_record_t **record_p)
+{
+    assert(*record_p);
+    if (self->count == self->room)
+        self->items = s_grow(self->items, &self->room, sizeof(rmt_record_t *));
+    rmt_record_t *record = *record_p;
+    self->items[self->count++] = record;
+    *record_p = NULL;
+    return record;
+}
+
+rmt_record_t *
+rmt_records_add(rmt_records_t *self)
+{
+    rmt_record_t *record = rmt_record_new();
+    return rmt_records_append(self, &record);
+}
+
+size_t
+rmt_records_count(const rmt_records_t *self)
+{
+    return self->count;
+}
+
+rmt_record_t *
+rmt_records_at(const rmt_records_t *self, size_t index)
+{
+    assert(index < self->count);
+    return self->items[index];
+}
+
+rmt_record_t *
+rmt_records_find(const rmt_records_t *self, const char *name, const char *text)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const char *value = rmt_record_text(self->items[i], name, NULL);
+        if (value && strcmp(value, text) == 0)
+            return self->items[i];
+    }
+    return NULL;
+}

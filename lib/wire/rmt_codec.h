@@ -1,0 +1,22 @@
+// rmt_codec - messages and records to bytes and back; pure functions, no sockets.
+//
+// Decoding never trusts: the size is capped, rmt_scan walks the bytes (depth,
+// field count, lengths, UTF-8), protobuf-c unpacks with a budgeted allocator, and
+// every field is checked against the limits of docs/spec/1-wire.md before it is
+// copied. Encoding is deterministic.
+#pragma once
+
+#include "rmt_msg.h"
+
+// The envelope as a frame; the payload is not part of it. Caller owns the result.
+// Never fails: a message that breaks the grammar is misuse (assert).
+zframe_t *rmt_codec_encode(const rmt_msg_t *msg);
+
+// Caller owns the result. NULL: TOO_BIG, PROTOCOL.
+rmt_msg_t *rmt_codec_decode(const void *data, size_t size, rmt_error_t *error);
+
+// A list of records in its stored form (message Records). Caller owns the result.
+zchunk_t *rmt_codec_pack_records(const rmt_records_t *records);
+// Caller owns the result. limit: bytes of data at most. NULL: TOO_BIG, PROTOCOL.
+rmt_records_t *rmt_codec_unpack_records(const void *data, size_t size, size_t limit,
+                                        rmt_error_t *error);

@@ -1,0 +1,63 @@
+// rmt_msg - one message of the exchange as a plain struct.
+//
+// One struct serves every kind; docs/spec/1-wire.md says which kind has which
+// fields, and rmt_codec refuses a frame that breaks its limits. Fields that a kind
+// does not have are zero or NULL. A message owns its text, bytes and records.
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+#include <czmq.h>
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+#define RMT_WIRE_VERSION 1
+#define RMT_UID_SIZE 16                          // Jobs, tasks, nonces
+#define RMT_CONTROL_SIZE_MAX ((size_t) 256 * 1024)
+#define RMT_CHUNK_SIZE_MAX ((size_t) 1024 * 1024) // Plain bytes of a chunk
+#define RMT_DATA_SIZE_MAX (RMT_CHUNK_SIZE_MAX + (size_t) 64 * 1024)
+#define RMT_IDS_MAX 1024                         // Ids in one Offer or Fetch
+
+typedef enum {
+    RMT_MSG_HELLO = 10, RMT_MSG_WELCOME, RMT_MSG_BEAT, RMT_MSG_CREDIT, RMT_MSG_TASK,
+    RMT_MSG_PROGRESS, RMT_MSG_RESULT, RMT_MSG_RECORDED, RMT_MSG_CANCEL, RMT_MSG_PEERS,
+    RMT_MSG_REQUEST, RMT_MSG_REPLY, RMT_MSG_EVENT, RMT_MSG_ENROL, RMT_MSG_ENROLLED,
+    RMT_MSG_REFUSED,
+    RMT_MSG_OPEN = 40, RMT_MSG_OPENED, RMT_MSG_OFFER, RMT_MSG_WANT, RMT_MSG_CHUNK,
+    RMT_MSG_ACK, RMT_MSG_SEAL, RMT_MSG_SEALED, RMT_MSG_FETCH, RMT_MSG_ABSENT, RMT_MSG_LATER,
+} rmt_msg_kind_t;
+
+typedef struct rmt_msg {
+    rmt_msg_kind_t kind;
+    uint64_t sequence;
+    uint32_t version, version_min, version_max, era, beat_ms, slots, attempt, code, codec, size;
+    uint64_t epoch, done, total, window, serial;
+    uint8_t task[RMT_UID_SIZE], job[RMT_UID_SIZE], nonce[RMT_UID_SIZE];
+    uint8_t idempotency[RMT_UID_SIZE]; // All zero: none
+    uint8_t id[33];                    // A chunk or root; all zero: none
+    char *role, *name, *service, *phase, *text, *place, *verb, *cursor, *topic, *token;
+    zchunk_t *ids;    // Packed ids of 33 bytes
+    zchunk_t *bitmap;
+    rmt_record_t *body;     // Never NULL after decode when the kind has it
+    rmt_records_t *items, *hand; // Likewise
+    zframe_t *payload;      // The second frame of a Chunk; else NULL
+} rmt_msg_t;
+
+// All fields empty. Caller owns the result.
+rmt_msg_t *rmt_msg_new(rmt_msg_kind_t kind);
+void rmt_msg_destroy(rmt_msg_t **self_p);
+
+// Replace an owned text field: rmt_msg_text(&msg->phase, "unpack").
+void rmt_msg_text(char **field, const char *text);
+
+// The body or items of a message that is being built, made when missing.
+rmt_record_t *rmt_msg_body(rmt_msg_t *self);
+rmt_records_t *rmt_msg_items(rmt_msg_t *self);
+
+// "hello", "task" ... for logs; "unknown" for others.
+const char *rmt_msg_kind_name(rmt_msg_kind_t kind);
+
+// 32 hexadecimal digits of a uid (jobs, tasks, nonces). Returns out.
+char *rmt_uid_text(const uint8_t uid[RMT_UID_SIZE], char out[33]);
+// 0, or -1: USAGE.
+int rmt_uid_parse(uint8_t uid[RMT_UID_SIZE], const char *text, rmt_error_t *error);
