@@ -1,0 +1,63 @@
+// rmt_socket - every socket of the exchange: one table of kinds, options and limits.
+//
+// A message is one frame (the envelope), or two for a chunk (envelope, bytes). What a
+// peer sends otherwise is dropped here and told to the caller, who counts strikes.
+// A socket belongs to one thread at a time.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_error.h"
+#include "rmt_key.h"
+#include "rmt_msg.h"
+
+typedef enum {
+    RMT_SOCKET_BROKER_ENROL,   // ROUTER, bind
+    RMT_SOCKET_BROKER_AGENTS,  // ROUTER, bind
+    RMT_SOCKET_BROKER_WORKERS, // ROUTER, bind
+    RMT_SOCKET_BROKER_CONSOLE, // ROUTER, bind
+    RMT_SOCKET_BROKER_EVENTS,  // XPUB, bind
+    RMT_SOCKET_DATA_SERVER,    // ROUTER, bind
+    RMT_SOCKET_CONTROL_CLIENT, // DEALER, connect: workers, agents, enrolment
+    RMT_SOCKET_CONSOLE_CLIENT, // DEALER, connect
+    RMT_SOCKET_DATA_CLIENT,    // DEALER, connect
+    RMT_SOCKET_EVENTS_CLIENT,  // SUB, connect; no subscription yet
+    RMT_SOCKET_KIND_COUNT
+} rmt_socket_kind_t;
+
+#define RMT_USER_SIZE 41 // A public key in Z85 and a NUL
+
+// Zero it before its first use; rmt_socket_recv clears what an earlier call left.
+typedef struct {
+    zframe_t *route;          // Of a ROUTER: give it back to rmt_socket_send
+    char user[RMT_USER_SIZE]; // Public key of the sender; empty on client sockets
+    rmt_msg_t *msg;
+} rmt_packet_t;
+
+// The ZAP domain of a server kind: "enrol", "agents", "workers", "console", "events",
+// "data"; NULL for client kinds.
+const char *rmt_socket_domain(rmt_socket_kind_t kind);
+
+// Make a socket and bind or connect it to "tcp://host:port" (bind: port "*" or 0 takes
+// a free one; host "*" is every interface) or to plain "host:port". Client kinds need
+// the server's public key; server kinds take NULL. Connecting never waits.
+// Caller owns the result. NULL: USAGE (the endpoint's text), IO (bind).
+zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+                        const char *server_key, rmt_error_t *error);
+
+// The port a server socket was bound to.
+uint16_t rmt_socket_port(zsock_t *socket);
+
+// Send a message; borrows route (of a ROUTER, else NULL) and msg. On an XPUB the
+// message's topic goes before it as a frame. Without wait it never blocks.
+// Returns 0, or -1: NOT_FOUND (that peer is gone), UNAVAILABLE (its queue is full).
+int rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wait,
+                    rmt_error_t *error);
+
+// Take one message that has arrived; never blocks. Returns 1: packet is filled;
+// 0: nothing is there; -1: PROTOCOL, TOO_BIG (something was dropped: route and user tell whose
+// it was, msg is NULL; user is empty when it came without one). Caller owns what is in
+// the packet: take msg out of it or rmt_packet_clear. Not for XPUB, whose
+// subscriptions are bare frames of the SUB side.
+int rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error);
+
+void rmt_packet_clear(rmt_packet_t *packet);

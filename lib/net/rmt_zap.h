@@ -1,0 +1,36 @@
+// rmt_zap - who may finish a CURVE handshake with this process.
+//
+// One instance for a process, made before its first server socket and destroyed
+// after its last one: it answers at inproc://zeromq.zap.01, and sockets of rmt_socket
+// enforce their domain, so that nobody gets in when it is missing. A domain is a kind
+// of server socket (rmt_socket_domain). The User-Id of every message is the peer's
+// public key in Z85.
+//
+// The keys are kept in a thread of its own; each call goes there and back, and is
+// made by one thread at a time. Denying a key does not cut a live connection: check
+// the user of every message too.
+#pragma once
+
+#include <stdint.h>
+#include "rmt_error.h"
+
+typedef struct rmt_zap rmt_zap_t;
+
+// Caller owns the result. NULL: EXISTS when something answers already; IO.
+rmt_zap_t *rmt_zap_new(rmt_error_t *error);
+void rmt_zap_destroy(rmt_zap_t **self_p);
+
+// Let a public key in (40 characters of Z85), or no longer. Repeats are no error.
+void rmt_zap_allow(rmt_zap_t *self, const char *domain, const char *key);
+void rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key);
+
+// Let every key in; for the enrol port alone.
+void rmt_zap_allow_any(rmt_zap_t *self, const char *domain);
+
+// How many handshakes were refused since the start.
+uint64_t rmt_zap_refused(rmt_zap_t *self);
+
+// Prove on a loopback socket that an unknown key stays out and an allowed one gets
+// in; programs do this before they bind. Blocks up to 3 seconds.
+// Returns 0, or -1: INTERNAL, IO.
+int rmt_zap_self_test(rmt_zap_t *self, rmt_error_t *error);
