@@ -1,0 +1,20 @@
+// rmt_inventory - what this computer is made of, as records.
+//
+// Read from sysfs, DMI and /proc without any daemon. A fact that the system does
+// not tell has no field. Classes and fields: docs/spec/3-facts.md.
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+// Caller owns the result. Blocks for some file reads. NULL: IO (no /proc or /sys).
+rmt_records_t *rmt_inventory_read(rmt_error_t *error);
+
+// The same with sys/ and proc/ below the folder root.
+rmt_records_t *rmt_inventory_read_at(const char *root, rmt_error_t *error);
+
+// Who a machine is: "uuid:" and the system UUID, else "board:" and the board's
+// serial, else "mac:" and the permanent MACs sorted with commas between them.
+// What makers leave as placeholders does not count. Caller owns the text (free);
+// NULL when the records tell none of these.
+char *rmt_inventory_identity(const rmt_records_t *records);
