@@ -1,0 +1,79 @@
+// Enrolment tokens; contract in rmt_key.h.
+#include "rmt_key.h"
+
+#include <assert.h>
+#include <czmq.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char s_base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+
+static void
+s_random_text(char *out, size_t size)
+{
+    rmt_random(out, size);
+    for (size_t i = 0; i < size; i++)
+        out[i] = s_base32[(uint8_t) out[i] & 31];
+    out[size] = '\0';
+}
+
+void
+rmt_token_new(rmt_token_t *token_out, const char *broker_key)
+{
+    assert(rmt_key_is_valid(broker_key));
+    memcpy(token_out->broker_key, broker_key, RMT_KEY_TEXT_SIZE);
+    s_random_text(token_out->id, RMT_TOKEN_ID_SIZE - 1);
+    s_random_text(token_out->secret, RMT_TOKEN_SECRET_SIZE - 1);
+}
+
+char *
+rmt_token_text(const rmt_token_t *token, char out[RMT_TOKEN_TEXT_SIZE])
+{
+    uint8_t bytes[32];
+    char digits[65];
+    zmq_z85_decode(bytes, token->broker_key);
+    sodium_bin2hex(digits, sizeof digits, bytes, sizeof bytes);
+    snprintf(out, RMT_TOKEN_TEXT_SIZE, "R1.%s.%s.%s", digits, token->id, token->secret);
+    return out;
+}
+
+static bool
+s_take(const char **at, char *out, size_t size, char end)
+{
+    if (strspn(*at, s_base32) != size - 1 || (*at)[size - 1] != end)
+        return false;
+    memcpy(out, *at, size - 1);
+    out[size - 1] = '\0';
+    *at += size;
+    return true;
+}
+
+int
+rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
+{
+    rmt_token_t token;
+    uint8_t bytes[32];
+    size_t used = 0;
+    const char *at = text + 3;
+    if (strlen(text) >= RMT_TOKEN_TEXT_SIZE || strncmp(text, "R1.", 3) != 0
+        || strspn(at, "0123456789abcdef") != 64
+        || sodium_hex2bin(bytes, sizeof bytes, at, 64, NULL, &used, NULL) != 0 || used != 32)
+        return rmt_fail(error, RMT_E_USAGE, "that is no enrolment token");
+    at += 64;
+    if (*at++ != '.' || !s_take(&at, token.id, sizeof token.id, '.')
+        || !s_take(&at, token.secret, sizeof token.secret, '\0'))
+        return rmt_fail(error, RMT_E_USAGE, "that is no enrolment token");
+    zmq_z85_encode(token.broker_key, bytes, sizeof bytes);
+    *token_out = token;
+    return 0;
+}
+
+void
+rmt_token_hash(const rmt_token_t *token, rmt_id_t *hash_out)
+{
+    char text[RMT_TOKEN_TEXT_SIZE];
+    rmt_token_text(token, text);
+    rmt_id_compute(hash_out, text, strlen(text));
+    sodium_memzero(text, sizeof text);
+}
