@@ -1,0 +1,60 @@
+// rmt_offer - give chunks to the store of a place, sending only what it lacks.
+//
+// Ids are offered in batches; the receiver says which it wants; only those travel,
+// within the window it granted. Chunk bytes are kept in a bounded buffer until then.
+// A stream is one attempt of one task: when it breaks, nothing of it stays since the
+// last seal, and a new stream begins anew. An instance belongs to one thread.
+#pragma once
+
+#include "rmt_chunk.h"
+#include "rmt_link.h"
+
+// Bytes that wait here for the receiver's word or window.
+#define RMT_OFFER_BUFFER_SIZE ((size_t) 24 * 1024 * 1024)
+
+typedef struct rmt_offer rmt_offer_t;
+
+typedef struct {
+    uint64_t chunks_offered, bytes_offered; // Stored bytes; repeats count
+    uint64_t chunks_sent, bytes_sent;
+} rmt_offer_stats_t;
+
+typedef struct {
+    const rmt_records_t *holders; // Items of the answer to the verb `holders`
+    const char *host;             // Of the broker, for "@" (rmt_task_host)
+    const rmt_key_t *own;
+    const uint8_t *task;          // [RMT_UID_SIZE]
+    const uint8_t *job;           // [RMT_UID_SIZE]
+    uint32_t attempt;
+    rmt_link_alive_fn *alive;     // May be NULL: see rmt_link
+    void *context;                // Of alive
+} rmt_offer_config_t;
+
+// Open a stream to the first holder that takes it. Borrows nothing but alive's
+// context. Blocks until it is open, up to about 10 s for each address.
+// Caller owns the result. NULL: UNAVAILABLE, NOT_ALLOWED, FENCED (a higher attempt of the
+// task has a stream), CANCELLED, USAGE.
+rmt_offer_t *rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error);
+
+// Leave. What was not sealed is forgotten by the receiver.
+void rmt_offer_destroy(rmt_offer_t **self_p);
+
+// Offer a chunk; its stored bytes are copied. Chunks that this stream offered lately
+// are skipped. Blocks while the buffer is full.
+// Returns 0, or -1 (the stream is over): UNAVAILABLE, CANCELLED, or the receiver's.
+int rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);
+
+// A rmt_chunk_sink_fn with a rmt_offer_t as its context, for rmt_manifest_writer_new.
+int rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error);
+
+// Ask which chunks the receiver has, without their bytes; lacks_out[i] is set for
+// those it wants. Any number; ask for many at once, each call costs a round trip.
+// Blocks. Returns 0, or -1 as rmt_offer_chunk.
+int rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
+                  rmt_error_t *error);
+
+// Send all that is still here and have everything made durable. Blocks for that.
+// Returns 0, or -1 as rmt_offer_chunk; NO_SPACE and IO of the receiver's disk.
+int rmt_offer_seal(rmt_offer_t *self, rmt_error_t *error);
+
+void rmt_offer_stats(const rmt_offer_t *self, rmt_offer_stats_t *stats_out);

@@ -1,0 +1,63 @@
+// rmt_serve - the data port of a worker: gives chunks of granted images, and takes
+// streams of offered chunks into the store.
+//
+// It runs in a thread of its own (streams and the reading of manifests in more). Who
+// may do what comes from the broker with PEERS: a key is let in, and checked again at
+// every message. At most RMT_SERVE_BUDGET bytes are under way to all peers, and to one
+// no more than its window. Bytes that are not what their id says are never given away.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "rmt_error.h"
+#include "rmt_key.h"
+#include "rmt_record.h"
+#include "rmt_zap.h"
+
+#define RMT_SERVE_BUDGET ((uint64_t) 128 * 1024 * 1024)
+#define RMT_SERVE_WINDOW ((uint64_t) 8 * 1024 * 1024)
+#define RMT_SERVE_STREAMS 16 // Open at once; more are told UNAVAILABLE
+
+typedef struct rmt_serve rmt_serve_t;
+
+// Something a person may want to know; called in threads of the server, so it must be
+// thread-safe, as rmt_log is. event: "stream.opened", "stream.sealed", "stream.broken",
+// "fetch.refused", "peer.refused", "chunk.damaged". key: public key of the peer.
+typedef void(rmt_serve_event_fn)(void *context, const char *event, const char *key,
+                                 const char *text);
+
+typedef struct {
+    const char *endpoint;      // "host:port" to bind; "*:0" takes a free port
+    const rmt_key_t *own;
+    rmt_zap_t *zap;            // Borrowed while the server lives, for its domain "data"; the server's
+                               // thread makes all calls
+    const char *store;         // Folder; must exist
+    bool receives;             // Takes streams too
+    rmt_serve_event_fn *event; // May be NULL
+    void *context;             // Of event
+} rmt_serve_config_t;
+
+typedef struct {
+    uint64_t chunks_sent, bytes_sent, chunks_received, bytes_received;
+    uint64_t refused;          // Ids outside a grant, messages of keys without one
+    uint64_t damaged;          // Chunks found damaged in the store, or on arrival
+    uint64_t unacked_max;      // The most that was under way to one peer
+    uint64_t streams;          // Open now
+} rmt_serve_stats_t;
+
+// Bind and start. Caller owns the result. NULL: IO, NOT_FOUND, USAGE.
+rmt_serve_t *rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error);
+// Streams that are not sealed are rolled back.
+void rmt_serve_destroy(rmt_serve_t **self_p);
+
+uint16_t rmt_serve_port(const rmt_serve_t *self);
+
+// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until-ms}. An
+// add with roots may fetch those images; an add without any may offer a stream. until-ms
+// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped. A drop without roots
+// takes everything from a key. Copies items; never waits.
+void rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items);
+
+// Blocks for a moment.
+void rmt_serve_stats(rmt_serve_t *self, rmt_serve_stats_t *stats_out);

@@ -1,0 +1,32 @@
+// rmt_enrol - make a new key known to a broker with a token.
+//
+// The key is announced at the enrol port of one broker after the other, and asked
+// for again every 5 s while it is pending, until it is approved or turned down.
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_key.h"
+#include "rmt_msg.h"
+#include "rmt_record.h"
+
+// Called about once a second while waiting. Returns false to give up.
+typedef bool(rmt_enrol_wait_fn)(void *context, bool is_pending, const char *text);
+
+typedef struct {
+    const char *const *brokers; // "host" or "host:base", NULL-terminated, at least one
+    const char *broker_key;     // Public key, Z85
+    const rmt_key_t *own;       // The key to be approved
+    const char *token;
+    const uint8_t *nonce;       // [RMT_UID_SIZE]; NULL: a fresh one
+    const rmt_record_t *body;   // {role, name, place, identity, hardware (packed)};
+                                // the key is added here
+    uint32_t timeout_ms;        // 0: as long as it takes
+    rmt_enrol_wait_fn *wait;    // May be NULL
+    void *context;
+} rmt_enrol_config_t;
+
+// Blocks until the key is approved. Borrows config. Caller owns *answer_out: {name,
+// role, place}. Returns 0, or -1: NOT_ALLOWED (the token does not fit), UNAVAILABLE
+// (time is over: nobody answered, or still pending), CANCELLED (wait said so), USAGE, IO.
+int rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out,
+              rmt_error_t *error);
