@@ -14,7 +14,8 @@
 
 typedef struct rmt_peer rmt_peer_t;
 
-// Makes the HELLO of this moment (tasks in hand differ). Caller owns the result.
+// Makes the HELLO or BEAT of this moment (tasks in hand differ); rmt_peer owns the
+// result.
 typedef rmt_msg_t *(rmt_hello_fn)(void *context);
 
 typedef struct {
@@ -22,6 +23,7 @@ typedef struct {
     const rmt_key_t *own;
     const char *broker_key;     // Public key, Z85
     rmt_hello_fn *hello;
+    rmt_hello_fn *beat;
     void *context;
 } rmt_peer_config_t;
 
@@ -32,7 +34,7 @@ void rmt_peer_destroy(rmt_peer_t **self_p);
 // The socket to poll now, or NULL between two attempts; ask again after each call.
 zsock_t *rmt_peer_socket(rmt_peer_t *self);
 
-// Do what is due: connect, HELLO, beat (the owner's BEAT when it has tasks), move on.
+// Do what is due: connect, HELLO, BEAT, move on.
 // Returns milliseconds until the next call is due, at most 1000.
 int rmt_peer_tick(rmt_peer_t *self);
 

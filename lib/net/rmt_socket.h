@@ -49,15 +49,20 @@ uint16_t rmt_socket_port(zsock_t *socket);
 
 // Send a message; borrows route (of a ROUTER, else NULL) and msg. On an XPUB the
 // message's topic goes before it as a frame. Without wait it never blocks.
-// Returns 0, or -1: NOT_FOUND (that peer is gone), UNAVAILABLE (its queue is full).
+// Returns 0, or -1: NOT_FOUND (that peer is gone), UNAVAILABLE (its queue is full),
+// TOO_BIG.
 int rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wait,
                     rmt_error_t *error);
 
 // Take one message that has arrived; never blocks. Returns 1: packet is filled;
-// 0: nothing is there; -1: PROTOCOL, TOO_BIG (something was dropped: route and user tell whose
-// it was, msg is NULL; user is empty when it came without one). Caller owns what is in
-// the packet: take msg out of it or rmt_packet_clear. Not for XPUB, whose
-// subscriptions are bare frames of the SUB side.
+// 0: nothing is there; -1: PROTOCOL, TOO_BIG (something was dropped: route and user
+// tell whose it was, msg is NULL; user is empty when it came without one). Caller owns
+// what is in the packet: take msg out of it or rmt_packet_clear. Not for XPUB, whose
+// subscriptions are bare frames of the SUB side; its owner must read and drop them
+// (rmt_socket_drain), or they pile up.
 int rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error);
 
 void rmt_packet_clear(rmt_packet_t *packet);
+
+// Read and drop all frames that have arrived. Returns how many.
+size_t rmt_socket_drain(zsock_t *socket);

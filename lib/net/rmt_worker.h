@@ -5,8 +5,9 @@
 // thread of its own. It sends BEAT for the tasks in hand every 3 s, PROGRESS at most
 // twice a second for each task (a new phase at once), and RESULT again every 3 s and
 // after each HELLO until RECORDED. A TASK that is in hand with the same attempt is
-// ignored; a higher attempt cancels the old run and starts when that has ended. Tasks are at-least-once: a task
-// function must be repeatable.
+// ignored; a higher attempt cancels the old run and starts when that has ended. Tasks are
+// at-least-once: a task function must be repeatable. A task whose sign of life stands
+// still for its phase's limit is left out of BEAT, so that the broker takes it back.
 #pragma once
 
 #include "rmt_error.h"

@@ -1,0 +1,353 @@
+#include "rmt_socket.h"
+#include "rmt_address.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+// Debian's zmq.h hides this option as a draft; the library has it. Without it, CURVE
+// accepts any key when nobody answers ZAP.
+#define OPTION_ZAP_ENFORCE_DOMAIN 93
+// CURVE adds a header and an authenticator to each frame.
+#define SEAL_SIZE 1024
+#define PARTS_MAX 3 // Route or topic, envelope, bytes
+
+typedef struct {
+    int type;
+    const char *domain; // NULL: connects
+    size_t size_max;    // Of one frame
+    int queue_max;      // Messages in each direction, for each peer
+    int backlog;
+} kind_t;
+
+#define CONTROL_SIZE (RMT_CONTROL_SIZE_MAX + SEAL_SIZE)
+#define DATA_SIZE (RMT_DATA_SIZE_MAX + SEAL_SIZE)
+// A stranger may write to the enrol port, and subscribers send topics only.
+#define ENROL_SIZE ((size_t) 64 * 1024)
+#define TOPIC_SIZE ((size_t) 1024)
+
+static const kind_t s_kinds[RMT_SOCKET_KIND_COUNT] = {
+    [RMT_SOCKET_BROKER_ENROL] = { ZMQ_ROUTER, "enrol", ENROL_SIZE, 16, 1024 },
+    [RMT_SOCKET_BROKER_AGENTS] = { ZMQ_ROUTER, "agents", CONTROL_SIZE, 1000, 4096 },
+    [RMT_SOCKET_BROKER_WORKERS] = { ZMQ_ROUTER, "workers", CONTROL_SIZE, 1000, 1024 },
+    [RMT_SOCKET_BROKER_CONSOLE] = { ZMQ_ROUTER, "console", CONTROL_SIZE, 1000, 1024 },
+    [RMT_SOCKET_BROKER_EVENTS] = { ZMQ_XPUB, "events", TOPIC_SIZE, 1000, 1024 },
+    [RMT_SOCKET_DATA_SERVER] = { ZMQ_ROUTER, "data", DATA_SIZE, 4096, 1024 },
+    [RMT_SOCKET_CONTROL_CLIENT] = { ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0 },
+    [RMT_SOCKET_CONSOLE_CLIENT] = { ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0 },
+    [RMT_SOCKET_DATA_CLIENT] = { ZMQ_DEALER, NULL, DATA_SIZE, 4096, 0 },
+    [RMT_SOCKET_EVENTS_CLIENT] = { ZMQ_SUB, NULL, CONTROL_SIZE, 10000, 0 },
+};
+
+const char *
+rmt_socket_domain(rmt_socket_kind_t kind)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT);
+    return s_kinds[kind].domain;
+}
+
+// ---- Making
+
+typedef struct {
+    int option, value;
+} setting_t;
+
+static void
+s_set(void *handle, int option, int value)
+{
+    // All options and values are ours, so a refusal is a mistake in this file.
+    const int rc = zmq_setsockopt(handle, option, &value, sizeof value);
+    assert(rc == 0);
+}
+
+static void
+s_set_common(void *handle, const kind_t *kind)
+{
+    // No ZMTP heartbeats: with a finite receive queue they abort libzmq 4.3.4.
+    const setting_t settings[] = {
+        { ZMQ_LINGER, 0 },
+        { ZMQ_SNDHWM, kind->queue_max },
+        { ZMQ_RCVHWM, kind->queue_max },
+        { ZMQ_TCP_KEEPALIVE, 1 },
+        { ZMQ_TCP_KEEPALIVE_IDLE, 30 },
+        { ZMQ_TCP_KEEPALIVE_INTVL, 10 },
+        { ZMQ_TCP_KEEPALIVE_CNT, 3 },
+    };
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        s_set(handle, settings[i].option, settings[i].value);
+    const int64_t size_max = (int64_t) kind->size_max;
+    const int rc = zmq_setsockopt(handle, ZMQ_MAXMSGSIZE, &size_max, sizeof size_max);
+    assert(rc == 0);
+}
+
+static void
+s_set_server(void *handle, const kind_t *kind)
+{
+    s_set(handle, ZMQ_HANDSHAKE_IVL, 2000);
+    s_set(handle, ZMQ_BACKLOG, kind->backlog);
+    s_set(handle, ZMQ_CURVE_SERVER, 1);
+    if (kind->type == ZMQ_ROUTER)
+        s_set(handle, ZMQ_ROUTER_MANDATORY, 1);
+    int rc = zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, kind->domain, strlen(kind->domain));
+    assert(rc == 0);
+    const int enforce = 1;
+    rc = zmq_setsockopt(handle, OPTION_ZAP_ENFORCE_DOMAIN, &enforce, sizeof enforce);
+    assert(rc == 0);
+}
+
+static void
+s_set_client(void *handle)
+{
+    s_set(handle, ZMQ_HANDSHAKE_IVL, 10000);
+    s_set(handle, ZMQ_RECONNECT_IVL, 500);
+    s_set(handle, ZMQ_RECONNECT_IVL_MAX, 2000);
+}
+
+static int
+s_set_key(void *handle, int option, const char *text, rmt_error_t *error)
+{
+    if (strlen(text) == RMT_USER_SIZE - 1
+        && zmq_setsockopt(handle, option, text, RMT_USER_SIZE) == 0)
+        return 0;
+    return rmt_fail(error, RMT_E_USAGE, "a key is not 40 characters of Z85");
+}
+
+static int
+s_set_keys(void *handle, const rmt_key_t *own, const char *server_key, rmt_error_t *error)
+{
+    if (s_set_key(handle, ZMQ_CURVE_SECRETKEY, own->secret_text, error) == -1)
+        return -1;
+    if (!server_key)
+        return 0;
+    if (s_set_key(handle, ZMQ_CURVE_PUBLICKEY, own->public_text, error) == -1)
+        return -1;
+    return s_set_key(handle, ZMQ_CURVE_SERVERKEY, server_key, error);
+}
+
+// Accepts "*" and 0 as port, which the rules for addresses of peers do not.
+static int
+s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
+{
+    const char *bare = strncmp(text, "tcp://", 6) == 0 ? text + 6 : text;
+    char address[RMT_ADDRESS_HOST_SIZE + 8];
+    char host[RMT_ADDRESS_HOST_SIZE];
+    uint16_t port = 0;
+    const size_t size = strlen(bare);
+    const bool any = kind->domain && size > 2 && streq(bare + size - 2, ":*");
+    snprintf(address, sizeof address, any ? "%.*s:0" : "%.*s", any ? (int) size - 2 : 260,
+             bare);
+    if (rmt_address_split(address, host, &port, error) == -1)
+        return -1;
+    if (!kind->domain && (port == 0 || streq(host, "*") || streq(host, "@")))
+        return rmt_fail(error, RMT_E_USAGE, "nobody can connect to %.64s", text);
+    // Names stay with IPv4: libzmq would take an IPv6 address alone otherwise.
+    s_set(handle, ZMQ_IPV6, host[0] == '[' || streq(host, "*"));
+    char endpoint[sizeof address + 8];
+    if (port)
+        snprintf(endpoint, sizeof endpoint, "tcp://%s:%u", host, (unsigned) port);
+    else
+        snprintf(endpoint, sizeof endpoint, "tcp://%s:*", host);
+    const int rc
+        = kind->domain ? zmq_bind(handle, endpoint) : zmq_connect(handle, endpoint);
+    if (rc == -1)
+        return rmt_fail(error, RMT_E_IO, "%s %s: %s", kind->domain ? "bind" : "connect",
+                        endpoint, zmq_strerror(errno));
+    return 0;
+}
+
+zsock_t *
+rmt_socket_new(rmt_socket_kind_t number, const char *endpoint, const rmt_key_t *own,
+               const char *server_key, rmt_error_t *error)
+{
+    assert(number < RMT_SOCKET_KIND_COUNT && endpoint && own && error);
+    const kind_t *kind = &s_kinds[number];
+    assert((kind->domain == NULL) == (server_key != NULL));
+    rmt_auto(zsock) socket = zsock_new(kind->type);
+    if (!socket) {
+        rmt_fail_errno(error, "socket for %.64s", endpoint);
+        return NULL;
+    }
+    void *handle = zsock_resolve(socket);
+    s_set_common(handle, kind);
+    if (kind->domain)
+        s_set_server(handle, kind);
+    else
+        s_set_client(handle);
+    if (s_set_keys(handle, own, server_key, error) == -1
+        || s_attach(handle, kind, endpoint, error) == -1)
+        return NULL;
+    return rmt_take(&socket);
+}
+
+uint16_t
+rmt_socket_port(zsock_t *socket)
+{
+    char endpoint[RMT_ADDRESS_HOST_SIZE + 16] = "";
+    size_t size = sizeof endpoint;
+    const int rc
+        = zmq_getsockopt(zsock_resolve(socket), ZMQ_LAST_ENDPOINT, endpoint, &size);
+    const char *colon = strrchr(endpoint, ':');
+    assert(rc == 0 && colon);
+    return (uint16_t) strtoul(colon + 1, NULL, 10);
+}
+
+// ---- Sending
+
+static int
+s_type(zsock_t *socket)
+{
+    int type = 0;
+    size_t size = sizeof type;
+    const int rc = zmq_getsockopt(zsock_resolve(socket), ZMQ_TYPE, &type, &size);
+    assert(rc == 0);
+    return type;
+}
+
+// The frame stays the caller's.
+static int
+s_send_frame(zsock_t *socket, zframe_t *frame, int flags, rmt_error_t *error)
+{
+    if (zframe_send(&frame, socket, ZFRAME_REUSE | flags) == 0)
+        return 0;
+    if (errno == EHOSTUNREACH)
+        return rmt_fail(error, RMT_E_NOT_FOUND, "the peer is gone");
+    if (errno == EAGAIN || errno == EINTR)
+        return rmt_fail(error, RMT_E_UNAVAILABLE, "the peer's queue is full");
+    return rmt_fail(error, RMT_E_UNAVAILABLE, "send: %s", zmq_strerror(errno));
+}
+
+int
+rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wait,
+                rmt_error_t *error)
+{
+    assert(socket && msg && error);
+    const int type = s_type(socket);
+    assert((type == ZMQ_ROUTER) == (route != NULL));
+    const int flags = wait ? 0 : ZFRAME_DONTWAIT;
+    rmt_auto(zframe) envelope = rmt_codec_encode(msg);
+    if (zframe_size(envelope) > RMT_CONTROL_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "%s of %zu bytes, limit %zu",
+                        rmt_msg_kind_name(msg->kind), zframe_size(envelope),
+                        RMT_CONTROL_SIZE_MAX);
+    if (route && s_send_frame(socket, route, flags | ZFRAME_MORE, error) == -1)
+        return -1;
+    if (type == ZMQ_XPUB) {
+        const char *text = msg->topic ? msg->topic : "";
+        rmt_auto(zframe) topic = zframe_new(text, strlen(text));
+        if (s_send_frame(socket, topic, flags | ZFRAME_MORE, error) == -1)
+            return -1;
+    }
+    const int more = msg->payload ? ZFRAME_MORE : 0;
+    if (s_send_frame(socket, envelope, flags | more, error) == -1)
+        return -1;
+    return msg->payload ? s_send_frame(socket, msg->payload, flags, error) : 0;
+}
+
+// ---- Receiving
+
+void
+rmt_packet_clear(rmt_packet_t *packet)
+{
+    assert(packet);
+    zframe_destroy(&packet->route);
+    rmt_msg_destroy(&packet->msg);
+    packet->user[0] = '\0';
+}
+
+typedef struct {
+    zframe_t *frames[PARTS_MAX];
+    size_t count; // Of all parts, also of those that were dropped
+} parts_t;
+
+static void
+s_free_parts(parts_t *parts)
+{
+    for (size_t i = 0; i < PARTS_MAX; i++)
+        zframe_destroy(&parts->frames[i]);
+}
+
+// A message arrives as a whole, so after its first part no read can block.
+static void
+s_read_parts(zsock_t *socket, parts_t *parts)
+{
+    bool more = true;
+    while (more) {
+        zframe_t *frame = zframe_recv(socket);
+        more = frame && zframe_more(frame);
+        if (frame && parts->count < PARTS_MAX)
+            parts->frames[parts->count] = frame;
+        else
+            zframe_destroy(&frame);
+        parts->count++;
+    }
+}
+
+// The name of the sender stands on the envelope: libzmq 4.3.4 leaves it out of a route
+// frame that was polled.
+static int
+s_read_user(zframe_t *envelope, char user[RMT_USER_SIZE], rmt_error_t *error)
+{
+    const char *text = envelope ? zframe_meta(envelope, "User-Id") : NULL;
+    if (!text || strlen(text) != RMT_USER_SIZE - 1)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a message without a user");
+    memcpy(user, text, RMT_USER_SIZE);
+    return 0;
+}
+
+static int
+s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error)
+{
+    const size_t count = parts->count - first;
+    if (parts->count <= first || parts->count > PARTS_MAX || count > 2)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a message of %zu frames", parts->count);
+    zframe_t *envelope = parts->frames[first];
+    rmt_auto(rmt_msg) msg
+        = rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);
+    if (!msg)
+        return -1;
+    if ((msg->kind == RMT_MSG_CHUNK) != (count == 2))
+        return rmt_fail(error, RMT_E_PROTOCOL, "a %s of %zu frames",
+                        rmt_msg_kind_name(msg->kind), count);
+    if (count == 2)
+        msg->payload = rmt_take(&parts->frames[first + 1]);
+    *msg_out = rmt_take(&msg);
+    return 0;
+}
+
+int
+rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
+{
+    assert(socket && packet && error);
+    rmt_packet_clear(packet);
+    if (!(zsock_events(socket) & ZMQ_POLLIN))
+        return 0;
+    const int type = s_type(socket);
+    assert(type != ZMQ_XPUB);
+    const size_t first = type == ZMQ_DEALER ? 0 : 1;
+    parts_t parts = { 0 };
+    s_read_parts(socket, &parts);
+    int rc = 0;
+    if (type == ZMQ_ROUTER) {
+        packet->route = rmt_take(&parts.frames[0]);
+        rc = s_read_user(parts.frames[1], packet->user, error);
+    }
+    if (rc == 0)
+        rc = s_read_msg(&parts, first, &packet->msg, error);
+    s_free_parts(&parts);
+    return rc == 0 ? 1 : -1;
+}
+
+size_t
+rmt_socket_drain(zsock_t *socket)
+{
+    assert(socket);
+    size_t count = 0;
+    while (zsock_events(socket) & ZMQ_POLLIN) {
+        parts_t parts = { 0 };
+        s_read_parts(socket, &parts);
+        s_free_parts(&parts);
+        count += parts.count;
+    }
+    return count;
+}

@@ -1,0 +1,281 @@
+#include "rmt_zap.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_key.h"
+#include "rmt_socket.h"
+
+#include <assert.h>
+#include <czmq.h>
+
+#define ENDPOINT "inproc://zeromq.zap.01"
+#define KEY_SIZE 32 // Binary, as it comes in a request
+#define KEY_TEXT_SIZE 41
+// Version, request id, domain, address, identity, mechanism, key.
+#define REQUEST_PARTS 7
+#define ENTRY_SIZE 128
+#define SELF_TEST_MS 3000
+
+struct rmt_zap {
+    zactor_t *actor;
+};
+
+// What the thread owns. An entry is "domain key", or "domain *" for everybody.
+typedef struct {
+    zsock_t *handler;
+    zhashx_t *allowed;
+    uint64_t refused;
+} doorman_t;
+
+static void
+doorman_destroy(doorman_t **self_p)
+{
+    doorman_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    zsock_destroy(&self->handler);
+    zhashx_destroy(&self->allowed);
+    free(self);
+}
+
+static char *
+s_entry(char entry[ENTRY_SIZE], const char *domain, const char *key)
+{
+    snprintf(entry, ENTRY_SIZE, "%s %s", domain, key);
+    return entry;
+}
+
+// ---- In the thread
+
+// The public key of a request in Z85, or false when it is not one of ours.
+static bool
+s_read_request(zmsg_t *request, char **domain_out, char key_out[KEY_TEXT_SIZE])
+{
+    if (zmsg_size(request) != REQUEST_PARTS)
+        return false;
+    zframe_t *version = zmsg_first(request);
+    (void) zmsg_next(request);
+    zframe_t *domain = zmsg_next(request);
+    (void) zmsg_next(request);
+    (void) zmsg_next(request);
+    zframe_t *mechanism = zmsg_next(request);
+    zframe_t *key = zmsg_next(request);
+    if (!zframe_streq(version, "1.0") || !zframe_streq(mechanism, "CURVE")
+        || zframe_size(key) != KEY_SIZE)
+        return false;
+    zmq_z85_encode(key_out, zframe_data(key), KEY_SIZE);
+    *domain_out = zframe_strdup(domain);
+    return true;
+}
+
+static bool
+s_is_allowed(const doorman_t *self, const char *domain, const char *key)
+{
+    char entry[ENTRY_SIZE];
+    return zhashx_lookup(self->allowed, s_entry(entry, domain, key))
+           || zhashx_lookup(self->allowed, s_entry(entry, domain, "*"));
+}
+
+static void
+s_answer(doorman_t *self)
+{
+    rmt_auto(zmsg) request = zmsg_recv(self->handler);
+    if (!request)
+        return;
+    char key[KEY_TEXT_SIZE] = "";
+    rmt_auto_str domain = NULL;
+    const bool allowed
+        = s_read_request(request, &domain, key) && s_is_allowed(self, domain, key);
+    if (!allowed)
+        self->refused++;
+    zmsg_first(request);
+    zframe_t *id = zmsg_next(request);
+    rmt_auto(zmsg) reply = zmsg_new();
+    zmsg_addstr(reply, "1.0");
+    zmsg_addmem(reply, id ? zframe_data(id) : NULL, id ? zframe_size(id) : 0);
+    zmsg_addstr(reply, allowed ? "200" : "400");
+    zmsg_addstr(reply, allowed ? "OK" : "not allowed");
+    zmsg_addstr(reply, allowed ? key : "");
+    zmsg_addmem(reply, NULL, 0);
+    zmsg_send(&reply, self->handler);
+}
+
+// Returns false when the owner wants the end.
+static bool
+s_obey(doorman_t *self, zsock_t *pipe)
+{
+    rmt_auto(zmsg) request = zmsg_recv(pipe);
+    if (!request)
+        return true;
+    rmt_auto_str command = zmsg_popstr(request);
+    if (streq(command, "$TERM"))
+        return false;
+    rmt_auto_str entry = zmsg_popstr(request);
+    if (streq(command, "ALLOW"))
+        zhashx_update(self->allowed, entry, self);
+    else if (streq(command, "DENY"))
+        zhashx_delete(self->allowed, entry);
+    zsock_send(pipe, "8", self->refused);
+    return true;
+}
+
+static void
+s_run(zsock_t *pipe, void *argument)
+{
+    rmt_auto(doorman) self = argument; // Taken: ends with this thread
+    rmt_auto(zpoller) poller = zpoller_new(pipe, self->handler, NULL);
+    // A signal meant for the program must not end this thread before its sockets:
+    // without an answer here the handshakes would hang or pass.
+    zpoller_set_nonstop(poller, true);
+    zsock_signal(pipe, 0);
+    bool alive = true;
+    while (alive) {
+        const void *ready = zpoller_wait(poller, -1);
+        if (ready == pipe)
+            alive = s_obey(self, pipe);
+        else if (ready == self->handler)
+            s_answer(self);
+        else if (zpoller_terminated(poller) && errno == ETERM)
+            alive = false;
+    }
+}
+
+// ---- For the owner
+
+rmt_zap_t *
+rmt_zap_new(rmt_error_t *error)
+{
+    assert(error);
+    rmt_auto(doorman) doorman = zmalloc(sizeof *doorman);
+    doorman->allowed = zhashx_new();
+    doorman->handler = zsock_new(ZMQ_REP);
+    if (!doorman->handler) {
+        rmt_fail_errno(error, "ZAP socket");
+        return NULL;
+    }
+    if (zsock_bind(doorman->handler, ENDPOINT) == -1) {
+        rmt_fail(error, RMT_E_EXISTS, "%s is bound already: %s", ENDPOINT,
+                 zmq_strerror(errno));
+        return NULL;
+    }
+    rmt_zap_t *self = zmalloc(sizeof *self);
+    self->actor = zactor_new(s_run, rmt_take(&doorman));
+    assert(self->actor);
+    return self;
+}
+
+void
+rmt_zap_destroy(rmt_zap_t **self_p)
+{
+    assert(self_p);
+    rmt_zap_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    zactor_destroy(&self->actor);
+    free(self);
+}
+
+// Each command is answered, so it holds when the call is over.
+static uint64_t
+s_ask(rmt_zap_t *self, const char *command, const char *domain, const char *key)
+{
+    assert(self && strlen(domain) + strlen(key) + 2 <= ENTRY_SIZE);
+    char entry[ENTRY_SIZE];
+    zsock_send(self->actor, "ss", command, s_entry(entry, domain, key));
+    uint64_t refused = 0;
+    zsock_recv(self->actor, "8", &refused);
+    return refused;
+}
+
+void
+rmt_zap_allow(rmt_zap_t *self, const char *domain, const char *key)
+{
+    assert(strlen(key) == KEY_TEXT_SIZE - 1);
+    s_ask(self, "ALLOW", domain, key);
+}
+
+void
+rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key)
+{
+    assert(strlen(key) == KEY_TEXT_SIZE - 1);
+    s_ask(self, "DENY", domain, key);
+}
+
+void
+rmt_zap_allow_any(rmt_zap_t *self, const char *domain)
+{
+    s_ask(self, "ALLOW", domain, "*");
+}
+
+uint64_t
+rmt_zap_refused(rmt_zap_t *self)
+{
+    return s_ask(self, "COUNT", "", "");
+}
+
+// ---- Self-test
+
+static void
+s_fresh_key(rmt_key_t *key)
+{
+    memset(key, 0, sizeof *key);
+    const int rc = zmq_curve_keypair(key->public_text, key->secret_text);
+    assert(rc == 0);
+}
+
+// 1 when a message of this key got through to the server, 0 when its handshake was
+// refused, -1 when neither happened in time.
+static int
+s_try_key(rmt_zap_t *self, zsock_t *server, const char *server_key, const rmt_key_t *own)
+{
+    const uint64_t before = rmt_zap_refused(self);
+    const int64_t until = rmt_clock_ms() + SELF_TEST_MS / 2;
+    rmt_error_t error = { 0 };
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u",
+             (unsigned) rmt_socket_port(server));
+    rmt_auto(zsock) client
+        = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, endpoint, own, server_key, &error);
+    rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+    if (!client || rmt_socket_send(client, NULL, beat, false, &error) == -1)
+        return -1;
+    rmt_auto(zpoller) poller = zpoller_new(server, NULL);
+    while (rmt_clock_ms() < until) {
+        if (zpoller_wait(poller, 20) == server) {
+            rmt_packet_t packet = { 0 };
+            const bool in = rmt_socket_recv(server, &packet, &error) == 1
+                            && streq(packet.user, own->public_text);
+            rmt_packet_clear(&packet);
+            if (in)
+                return 1;
+        }
+        if (rmt_zap_refused(self) > before)
+            return 0;
+    }
+    return -1;
+}
+
+int
+rmt_zap_self_test(rmt_zap_t *self, rmt_error_t *error)
+{
+    assert(self && error);
+    rmt_key_t server_key, stranger, friend;
+    s_fresh_key(&server_key);
+    s_fresh_key(&stranger);
+    s_fresh_key(&friend);
+    const rmt_socket_kind_t kind = RMT_SOCKET_DATA_SERVER;
+    const char *domain = rmt_socket_domain(kind);
+    rmt_auto(zsock) server
+        = rmt_socket_new(kind, "tcp://127.0.0.1:*", &server_key, NULL, error);
+    if (!server)
+        return rmt_wrap(error, "ZAP self-test");
+    const int strange = s_try_key(self, server, server_key.public_text, &stranger);
+    if (strange != 0)
+        return rmt_fail(error, RMT_E_INTERNAL, "ZAP self-test: an unknown key %s",
+                        strange == 1 ? "got in" : "was not refused in time");
+    rmt_zap_allow(self, domain, friend.public_text);
+    const int known = s_try_key(self, server, server_key.public_text, &friend);
+    rmt_zap_deny(self, domain, friend.public_text);
+    if (known != 1)
+        return rmt_fail(error, RMT_E_INTERNAL, "ZAP self-test: an allowed key stays out");
+    return 0;
+}
