@@ -61,3 +61,8 @@ const char *rmt_msg_kind_name(rmt_msg_kind_t kind);
 char *rmt_uid_text(const uint8_t uid[RMT_UID_SIZE], char out[33]);
 // 0, or -1: USAGE.
 int rmt_uid_parse(uint8_t uid[RMT_UID_SIZE], const char *text, rmt_error_t *error);
+
+#define RMT_JOB_TEXT_SIZE 11
+
+// The short name of a job: "j-" and its first 40 bits in base32. Returns out.
+char *rmt_job_text(const uint8_t uid[RMT_UID_SIZE], char out[RMT_JOB_TEXT_SIZE]);

@@ -1,0 +1,1 @@
+ramet_test(unit codec NEEDS ramet::wire)

@@ -1,0 +1,187 @@
+// lib/wire: messages survive the way there and back, and nothing else does (P16).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+
+#include <string.h>
+
+static const rmt_msg_kind_t s_kinds[] = {
+    RMT_MSG_HELLO,    RMT_MSG_WELCOME, RMT_MSG_BEAT,     RMT_MSG_CREDIT,  RMT_MSG_TASK,
+    RMT_MSG_PROGRESS, RMT_MSG_RESULT,  RMT_MSG_RECORDED, RMT_MSG_CANCEL,  RMT_MSG_PEERS,
+    RMT_MSG_REQUEST,  RMT_MSG_REPLY,   RMT_MSG_EVENT,    RMT_MSG_ENROL,   RMT_MSG_ENROLLED,
+    RMT_MSG_REFUSED,  RMT_MSG_OPEN,    RMT_MSG_OPENED,   RMT_MSG_OFFER,   RMT_MSG_WANT,
+    RMT_MSG_CHUNK,    RMT_MSG_ACK,     RMT_MSG_SEAL,     RMT_MSG_SEALED,  RMT_MSG_FETCH,
+    RMT_MSG_ABSENT,   RMT_MSG_LATER,
+};
+
+static rmt_msg_t *
+s_full(rmt_msg_kind_t kind)
+{
+    rmt_msg_t *msg = rmt_msg_new(kind);
+    msg->sequence = 77;
+    msg->attempt = 3;
+    msg->epoch = UINT64_MAX;
+    msg->code = 4;
+    msg->size = 9;
+    memset(msg->task, 0xab, sizeof msg->task);
+    memset(msg->id, 0x55, sizeof msg->id);
+    msg->id[0] = 1;
+    rmt_msg_text(&msg->service, "match@paris");
+    rmt_msg_text(&msg->verb, "job.show");
+    rmt_msg_text(&msg->text, "why");
+    rmt_record_put(rmt_msg_body(msg), "bytes", "\0\xff\n", 3);
+    rmt_record_set(rmt_records_add(rmt_msg_items(msg)), "target", "n01");
+    uint8_t ids[2 * 33] = { [0] = 1, [33] = 1 };
+    msg->ids = zchunk_new(ids, sizeof ids);
+    return msg;
+}
+
+static void
+test_every_kind_comes_back_as_it_went(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof s_kinds / sizeof *s_kinds; i++) {
+        rmt_error_t error = { 0 };
+        rmt_auto(rmt_msg) msg = s_full(s_kinds[i]);
+        rmt_auto(zframe) frame = rmt_codec_encode(msg);
+        rmt_auto(rmt_msg) back =
+            rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+        assert_non_null(back);
+        assert_int_equal(back->kind, s_kinds[i]);
+        assert_int_equal(back->sequence, 77);
+        rmt_auto(zframe) again = rmt_codec_encode(back);
+        assert_true(zframe_eq(frame, again));
+    }
+}
+
+static void
+test_fields_keep_their_values(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg = s_full(RMT_MSG_TASK);
+    rmt_auto(zframe) frame = rmt_codec_encode(msg);
+    rmt_auto(rmt_msg) back = rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+    assert_non_null(back);
+    assert_memory_equal(back->task, msg->task, sizeof msg->task);
+    assert_true(back->epoch == UINT64_MAX);
+    assert_int_equal(back->attempt, 3);
+    assert_string_equal(back->service, "match@paris");
+    assert_true(rmt_record_equal(back->body, msg->body));
+}
+
+static void
+test_a_cut_frame_is_refused_or_shorter_at_every_byte(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_msg) msg = s_full(RMT_MSG_REPLY);
+    rmt_auto(zframe) frame = rmt_codec_encode(msg);
+    for (size_t size = 0; size < zframe_size(frame); size++) {
+        rmt_error_t error = { 0 };
+        rmt_auto_ptr copy = malloc(size + 1); // So that a sanitizer sees an overrun
+        memcpy(copy, zframe_data(frame), size);
+        rmt_auto(rmt_msg) back = rmt_codec_decode(copy, size, &error);
+        assert_null(back);
+    }
+}
+
+static void
+test_flipped_bytes_never_crash(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_msg) msg = s_full(RMT_MSG_TASK);
+    rmt_auto(zframe) frame = rmt_codec_encode(msg);
+    for (size_t i = 0; i < zframe_size(frame); i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            rmt_error_t error = { 0 };
+            zframe_data(frame)[i] ^= (uint8_t) (1u << bit);
+            rmt_auto(rmt_msg) back =
+                rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+            zframe_data(frame)[i] ^= (uint8_t) (1u << bit);
+        }
+    }
+}
+
+static void
+test_frames_over_the_limit_are_refused(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto_ptr big = calloc(1, RMT_CONTROL_SIZE_MAX + 1);
+    assert_null(rmt_codec_decode(big, RMT_CONTROL_SIZE_MAX + 1, &error));
+    assert_int_equal(error.code, RMT_E_TOO_BIG);
+}
+
+static void
+test_a_field_named_twice_is_refused(void **state)
+{
+    (void) state;
+    // Records { Record { Field a, Field a } }
+    const uint8_t bytes[] = { 0x0a, 10, 0x0a, 3, 0x0a, 1, 'a', 0x0a, 3, 0x0a, 1, 'a' };
+    rmt_error_t error = { 0 };
+    assert_null(rmt_codec_unpack_records(bytes, sizeof bytes, 100, &error));
+    assert_int_equal(error.code, RMT_E_PROTOCOL);
+}
+
+static void
+test_a_bomb_of_empty_records_is_refused(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    const size_t size = 200000;
+    rmt_auto_ptr bytes = calloc(1, size);
+    for (size_t i = 0; i < size; i += 2)
+        ((uint8_t *) bytes)[i] = 0x0a; // items { }
+    assert_null(rmt_codec_unpack_records(bytes, size, size, &error));
+    assert_int_equal(error.code, RMT_E_TOO_BIG);
+}
+
+static void
+test_stored_records_come_back(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_record_set(rmt_records_add(records), "class", "disk");
+    rmt_record_set_u64(rmt_records_add(records), "bytes", UINT64_MAX);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    rmt_auto(rmt_records) back = rmt_codec_unpack_records(
+        zchunk_data(packed), zchunk_size(packed), 1000, &error);
+    assert_non_null(back);
+    assert_int_equal(rmt_records_count(back), 2);
+    assert_true(rmt_record_u64(rmt_records_at(back, 1), "bytes", 0) == UINT64_MAX);
+    assert_null(rmt_codec_unpack_records(zchunk_data(packed), zchunk_size(packed), 5, &error));
+}
+
+static void
+test_a_job_has_a_short_name(void **state)
+{
+    (void) state;
+    uint8_t uid[RMT_UID_SIZE] = { 0 };
+    char name[RMT_JOB_TEXT_SIZE];
+    assert_string_equal(rmt_job_text(uid, name), "j-aaaaaaaa");
+    memset(uid, 0xff, sizeof uid);
+    assert_string_equal(rmt_job_text(uid, name), "j-77777777");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_every_kind_comes_back_as_it_went),
+        cmocka_unit_test(test_fields_keep_their_values),
+        cmocka_unit_test(test_a_cut_frame_is_refused_or_shorter_at_every_byte),
+        cmocka_unit_test(test_flipped_bytes_never_crash),
+        cmocka_unit_test(test_frames_over_the_limit_are_refused),
+        cmocka_unit_test(test_a_field_named_twice_is_refused),
+        cmocka_unit_test(test_a_bomb_of_empty_records_is_refused),
+        cmocka_unit_test(test_stored_records_come_back),
+        cmocka_unit_test(test_a_job_has_a_short_name),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
