@@ -1,0 +1,119 @@
+#include "call.h"
+#include "command.h"
+#include "rmt_address.h"
+#include "rmt_auto.h"
+#include "rmt_config.h"
+#include "rmt_io.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define REQUEST_TIMEOUT_MS 15000
+
+static const rmt_config_row_t s_rows[] = {
+    { "brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port." },
+    { "broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the brokers' public key." },
+    { "key", RMT_CONFIG_PATH, NULL, 0, 0, "File with this console's own key pair." },
+    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+};
+
+static const char *
+s_config_path(const call_t *self)
+{
+    if (self->config_path)
+        return self->config_path;
+    const char *path = getenv("RAMET_CONFIG");
+    return path && *path ? path : "/etc/ramet/console.cfg";
+}
+
+#define BROKER_COUNT_MAX 16
+
+// The console ports of all brokers, and the host of the first one.
+static int
+s_ports(call_t *self, const char *const *brokers, char *out[BROKER_COUNT_MAX + 1],
+        rmt_error_t *error)
+{
+    for (size_t i = 0; brokers[i] && i < BROKER_COUNT_MAX; i++) {
+        out[i] = rmt_address_broker(brokers[i], RMT_PORT_CONSOLE, error);
+        uint16_t port;
+        char host[RMT_ADDRESS_HOST_SIZE];
+        if (!out[i] || rmt_address_split(out[i], host, &port, error) == -1)
+            return -1;
+        if (i == 0)
+            memcpy(self->broker_host, host, sizeof self->broker_host);
+    }
+    return 0;
+}
+
+static int
+s_connect(call_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    rmt_key_t broker;
+    if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) == -1
+        || rmt_key_load(&self->own, rmt_config_text(config, "key"), error) == -1)
+        return -1;
+    char *ports[BROKER_COUNT_MAX + 1] = { NULL };
+    if (s_ports(self, rmt_config_list(config, "brokers"), ports, error) == 0)
+        self->client = rmt_client_new((const char *const *) ports, &self->own,
+                                      broker.public_text, REQUEST_TIMEOUT_MS, error);
+    for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
+        free(ports[i]);
+    return self->client ? 0 : -1;
+}
+
+int
+call_connect(call_t *self, rmt_error_t *error)
+{
+    if (self->client)
+        return 0;
+    rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
+    if (!config)
+        return rmt_wrap(error, "no connection (see --config)");
+    return s_connect(self, config, error);
+}
+
+rmt_msg_t *
+call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *items,
+             rmt_error_t *error)
+{
+    if (call_connect(self, error) == -1)
+        return NULL;
+    uint8_t idempotency[RMT_UID_SIZE];
+    rmt_random(idempotency, sizeof idempotency);
+    const rmt_request_t request = { verb, body, items, NULL, idempotency };
+    return rmt_client_request(self->client, &request, error);
+}
+
+rmt_records_t *
+call_list(call_t *self, const char *verb, rmt_record_t *body, rmt_error_t *error)
+{
+    if (call_connect(self, error) == -1)
+        return NULL;
+    return rmt_client_list(self->client, verb, body, error);
+}
+
+const char *
+call_operand(const call_t *self, size_t index)
+{
+    return index < self->operand_count ? self->operands[index] : NULL;
+}
+
+rmt_record_t *
+call_body(const call_t *self)
+{
+    rmt_record_t *body = rmt_record_new();
+    for (const option_t *row = self->command->options; row && row->name; row++) {
+        const char *value = rmt_record_text(self->options, row->name, NULL);
+        if (value)
+            rmt_record_set(body, row->name, value);
+    }
+    return body;
+}
+
+void
+call_close(call_t *self)
+{
+    rmt_client_destroy(&self->client);
+    rmt_record_destroy(&self->options);
+}

@@ -1,0 +1,42 @@
+// call - one invocation of the console: its words, its options, its connection.
+#pragma once
+
+#include <stdbool.h>
+#include "rmt_client.h"
+#include "rmt_error.h"
+#include "rmt_key.h"
+#include "rmt_record.h"
+
+typedef struct command command_t;
+
+typedef struct {
+    const command_t *command;
+    rmt_record_t *options;   // Long options that were given; flags have "yes"
+    char **operands;         // Borrowed from argv
+    size_t operand_count;
+    bool json;
+    const char *config_path; // NULL: the default places
+    rmt_client_t *client;    // Made at the first request
+    rmt_key_t own;           // Of the connection; valid with client
+    char broker_host[256];   // Host of the first broker
+} call_t;
+
+// Connect when needed and ask; the reply has code 0 and is the caller's.
+// NULL: what the broker said, UNAVAILABLE, CONFIG. Blocks until answered or timed out.
+rmt_msg_t *call_request(call_t *self, const char *verb, rmt_record_t *body,
+                        rmt_records_t *items, rmt_error_t *error);
+
+// Ask a list verb to its last page. Caller owns. NULL as above.
+rmt_records_t *call_list(call_t *self, const char *verb, rmt_record_t *body,
+                         rmt_error_t *error);
+
+// Connect without asking. 0, or -1: CONFIG, UNAVAILABLE.
+int call_connect(call_t *self, rmt_error_t *error);
+
+// Operand at index, or NULL.
+const char *call_operand(const call_t *self, size_t index);
+
+// A new body record that holds the given options under their names.
+rmt_record_t *call_body(const call_t *self);
+
+void call_close(call_t *self);

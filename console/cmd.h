@@ -1,0 +1,10 @@
+// cmd - the tables of verbs, one for each file cmd_*.c; each ends with a NULL noun.
+#pragma once
+
+#include "command.h"
+
+extern const command_t cmd_record[];
+extern const command_t cmd_image[];
+extern const command_t cmd_deploy[];
+extern const command_t cmd_job[];
+extern const command_t cmd_admin[];

@@ -1,0 +1,167 @@
+// Planning and starting a deployment (M10 - M14).
+#include "cmd.h"
+#include "output.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "select.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char *const s_verdict_columns[] = { "target", "engine", "fits", "available",
+                                                 "reason", NULL };
+static const char *const s_explain_columns[] = { "component", "policy", "wanted", "had",
+                                                 "fits", "reason", NULL };
+
+static rmt_record_t *
+s_body(call_t *call, rmt_error_t *error)
+{
+    if (!rmt_record_has(call->options, "engine")) {
+        rmt_fail(error, RMT_E_USAGE, "name the engines: --engine E; see: ramet engine list");
+        return NULL;
+    }
+    rmt_record_t *body = call_body(call);
+    static const char *const local[] = { "targets", "select", "explain", "yes", "wait", "timeout" };
+    for (size_t i = 0; i < sizeof local / sizeof *local; i++)
+        rmt_record_remove(body, local[i]);
+    const char *engines = rmt_record_text(call->options, "engine", "");
+    rmt_record_set(body, "engines", engines);
+    rmt_record_remove(body, "engine");
+    rmt_record_set(body, "image", call->operands[0]);
+    return body;
+}
+
+static void
+s_explain(const rmt_records_t *items)
+{
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        const rmt_record_t *item = rmt_records_at(items, i);
+        size_t size = 0;
+        const void *packed = rmt_record_get(item, "verdicts", &size);
+        rmt_error_t error = { 0 };
+        rmt_auto(rmt_records) verdicts =
+            packed ? rmt_codec_unpack_records(packed, size, size + 1, &error) : NULL;
+        printf("\n%s\n", rmt_record_text(item, "target", "?"));
+        if (verdicts)
+            output_list(verdicts, s_explain_columns, false);
+    }
+}
+
+// Waits for the matching, then shows the verdict for every target.
+static int
+s_plan(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = s_body(call, error);
+    if (!body)
+        return -1;
+    rmt_auto(rmt_msg) reply = call_request(call, "deploy.plan", body, NULL, error);
+    if (!reply)
+        return -1;
+    const char *job = rmt_record_text(reply->body, "job", "");
+    const int status = watch_job(call, job, 600, true, error);
+    if (status != 0) {
+        if (status > 0)
+            fprintf(stderr, "ramet: the plan failed; see: ramet job show %s\n", job);
+        return status;
+    }
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "job", job);
+    rmt_auto(rmt_records) items = call_list(call, "job.verdicts", ask, error);
+    if (!items)
+        return -1;
+    output_list(items, s_verdict_columns, call->json);
+    if (!call->json && rmt_record_has(call->options, "explain"))
+        s_explain(items);
+    return 0;
+}
+
+// On a terminal the user types the number of machines that will be erased.
+static int
+s_confirm(const call_t *call, size_t count, rmt_error_t *error)
+{
+    if (rmt_record_has(call->options, "yes"))
+        return 0;
+    if (!isatty(STDIN_FILENO))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the disks of %zu targets will be erased; say --yes to do it from a script",
+                        count);
+    fprintf(stderr, "The disks of %zu targets will be erased. Type their number to go on: ", count);
+    char answer[32] = "";
+    if (!fgets(answer, sizeof answer, stdin) || strtoul(answer, NULL, 10) != count)
+        return rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
+    return 0;
+}
+
+static char *
+s_ask_targets(const call_t *call, rmt_error_t *error)
+{
+    const char *list = rmt_record_text(call->options, "targets", NULL);
+    if (list)
+        return strdup(list);
+    if (!isatty(STDIN_FILENO)) {
+        rmt_fail(error, RMT_E_USAGE, "name the targets: --targets LIST; there is no implicit \"all\"");
+        return NULL;
+    }
+    fputs("Targets (names, r12-n[01-40], rack=r12): ", stderr);
+    char *line = NULL;
+    size_t room = 0;
+    if (getline(&line, &room, stdin) <= 0) {
+        free(line);
+        rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
+        return NULL;
+    }
+    return line;
+}
+
+static int
+s_start(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = s_body(call, error);
+    if (!body)
+        return -1;
+    rmt_auto_str list = s_ask_targets(call, error);
+    if (!list)
+        return -1;
+    rmt_auto(rmt_record) none = rmt_record_new();
+    rmt_auto(rmt_records) known = call_list(call, "target.list", none, error);
+    rmt_auto(rmt_records) items = known ? select_targets(list, known, error) : NULL;
+    if (!items || s_confirm(call, rmt_records_count(items), error) == -1)
+        return -1;
+    rmt_auto(rmt_msg) reply = call_request(call, "deploy.start", body, items, error);
+    return reply ? watch_made(call, reply, error) : -1;
+}
+
+static const option_t s_plan_options[] = {
+    { "engine", "E", "engines to look at; may be given several times" },
+    { "policy", "CLASS=RULE", "exact, family, at-least or ignore for a class of component" },
+    { "explain", NULL, "every compared fact, for every target" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_start_options[] = {
+    { "engine", "E", "engines; may be given several times" },
+    { "targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12" },
+    { "policy", "CLASS=RULE", "as in: ramet deploy plan" },
+    { "partial", NULL, "go on with the targets that can be locked" },
+    { "when-booted", NULL, "also targets that are absent: installed when they netboot" },
+    { "take-over", NULL, "targets still locked by an ended job whose agent came back" },
+    { "accept-incomplete", NULL, "also an image that is INCOMPLETE" },
+    { "canary", "N", "first N targets; the rest when these are confirmed" },
+    { "max-failures", "K", "start no more targets after K failures" },
+    { "boot-timeout-s", "SECONDS", "how long to wait for the first boot (900)" },
+    { "yes", NULL, "do not ask" },
+    { "wait", NULL, "follow the job to its end" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+
+const command_t cmd_deploy[] = {
+    { "deploy", "plan", "IMAGE", 1, 1,
+      "Match an image with the targets of engines and say why each fits or not. Changes nothing.",
+      s_plan, NULL, NULL, s_plan_options },
+    { "deploy", "start", "IMAGE", 1, 1,
+      "Lock the targets, then erase and install them.", s_start, NULL, NULL, s_start_options },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,53 @@
+// Images: make, list, show, look into (M2 - M7).
+#include "cmd.h"
+#include "contents.h"
+#include "output.h"
+#include "rmt_auto.h"
+#include "watch.h"
+
+#include <stdio.h>
+
+static const char *const s_columns[] = { "name", "state", "source", "place", "files", "bytes",
+                                         "created", NULL };
+
+static int
+s_create(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "source", call->operands[0]);
+    static const char *const fields[] = { "name", "place", "exclude" };
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *value = rmt_record_text(call->options, fields[i], NULL);
+        if (value)
+            rmt_record_set(body, fields[i], value);
+    }
+    rmt_auto(rmt_msg) reply = call_request(call, "image.create", body, NULL, error);
+    return reply ? watch_made(call, reply, error) : -1;
+}
+
+static const option_t s_create_options[] = {
+    { "name", "NAME", "of the image; default: the source's name and a number" },
+    { "place", "PLACE", "where it is stored; default: the only place with an imager" },
+    { "exclude", "GLOB", "leave out matching paths; may be given several times" },
+    { "wait", NULL, "follow the job to its end" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+
+const command_t cmd_image[] = {
+    { "image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL, NULL,
+      s_create_options },
+    { "image", "list", "", 0, 0, "List images.", command_run_list, "image.list", s_columns, NULL },
+    { "image", "show", "IMAGE", 1, 1, "Show an image.", command_run_show, "image.show", s_columns,
+      NULL },
+    { "image", "files", "IMAGE [PATH]", 1, 2, "List the files of an image.", contents_files, NULL,
+      NULL, NULL },
+    { "image", "verify", "IMAGE", 1, 1, "Fetch every chunk of an image and check it.",
+      contents_verify, NULL, NULL, NULL },
+    { "image", "checkout", "IMAGE FOLDER", 2, 2,
+      "Write an image as a real tree into an empty folder (needs root).", contents_checkout, NULL,
+      NULL, NULL },
+    { "image", "remove", "IMAGE", 1, 1, "Remove an image from the catalogue.", command_run_act,
+      "image.remove", NULL, NULL },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};

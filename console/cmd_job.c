@@ -1,0 +1,152 @@
+// Jobs: list, show, follow, cancel (M24, M27, M28).
+#include "cmd.h"
+#include "output.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *const s_job_columns[] = { "name", "kind", "image", "state", "by", "error", NULL };
+static const char *const s_target_columns[] = { "name", "engine", "phase", "state", "error", NULL };
+static const char *const s_log_columns[] = { "time", "event", "target", "phase", "text", NULL };
+
+// The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
+static void
+s_name_job(rmt_record_t *job)
+{
+    uint8_t uid[RMT_UID_SIZE];
+    rmt_error_t error = { 0 };
+    if (rmt_uid_parse(uid, rmt_record_text(job, "id", ""), &error) == -1)
+        return;
+    char name[11];
+    rmt_record_set(job, "name", rmt_job_text(uid, name));
+}
+
+static int
+s_list(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    rmt_auto(rmt_records) items = call_list(call, "job.list", body, error);
+    if (!items)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(items); i++)
+        s_name_job(rmt_records_at(items, i));
+    output_list(items, s_job_columns, call->json);
+    return 0;
+}
+
+static rmt_record_t *
+s_job_body(const call_t *call)
+{
+    rmt_record_t *body = rmt_record_new();
+    rmt_record_set(body, "job", call->operands[0]);
+    return body;
+}
+
+static int
+s_show(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = s_job_body(call);
+    rmt_auto(rmt_msg) reply = call_request(call, "job.show", body, NULL, error);
+    if (!reply)
+        return -1;
+    s_name_job(reply->body);
+    output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
+    return 0;
+}
+
+static int
+s_follow(call_t *call, bool quiet, rmt_error_t *error)
+{
+    unsigned timeout_s = 0;
+    const char *timeout = rmt_record_text(call->options, "timeout", NULL);
+    if (timeout && watch_parse_time(timeout, &timeout_s, error) == -1)
+        return -1;
+    const int status = watch_job(call, call->operands[0], timeout_s, quiet, error);
+    if (status >= 0 && call->json) {
+        rmt_error_t ignored = { 0 };
+        (void) s_show(call, &ignored);
+    }
+    return status;
+}
+
+static int
+s_watch(call_t *call, rmt_error_t *error)
+{
+    return s_follow(call, false, error);
+}
+
+static int
+s_wait(call_t *call, rmt_error_t *error)
+{
+    return s_follow(call, true, error);
+}
+
+static int
+s_logs(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = s_job_body(call);
+    if (call_operand(call, 1))
+        rmt_record_set(body, "target", call_operand(call, 1));
+    rmt_auto(rmt_records) items = call_list(call, "job.logs", body, error);
+    if (!items)
+        return -1;
+    output_list(items, s_log_columns, call->json);
+    return 0;
+}
+
+static int
+s_cancel(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = s_job_body(call);
+    rmt_auto(rmt_records) items = rmt_records_new();
+    for (size_t i = 1; i < call->operand_count; i++)
+        rmt_record_set(rmt_records_add(items), "target", call->operands[i]);
+    rmt_auto(rmt_msg) reply = call_request(call, "job.cancel", body, items, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
+    return 0;
+}
+
+static int
+s_retry(call_t *call, rmt_error_t *error)
+{
+    if (!rmt_record_has(call->options, "failed"))
+        return rmt_fail(error, RMT_E_USAGE, "say which: ramet job retry %s --failed",
+                        call->operands[0]);
+    rmt_auto(rmt_record) body = s_job_body(call);
+    rmt_auto(rmt_msg) reply = call_request(call, "job.retry", body, NULL, error);
+    return reply ? watch_made(call, reply, error) : -1;
+}
+
+static const option_t s_time_options[] = {
+    { "timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_retry_options[] = {
+    { "failed", NULL, "the targets that failed" },
+    { "wait", NULL, "follow the new job to its end" },
+    { "timeout", "TIME", "with --wait" },
+    { NULL, NULL, NULL },
+};
+
+const command_t cmd_job[] = {
+    { "job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, NULL, NULL },
+    { "job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL, NULL, NULL },
+    { "job", "watch", "JOB", 1, 1, "Follow a job on the screen to its end; Ctrl-C detaches.",
+      s_watch, NULL, NULL, s_time_options },
+    { "job", "wait", "JOB", 1, 1, "Wait for a job's end; its outcome is the exit status.", s_wait,
+      NULL, NULL, s_time_options },
+    { "job", "logs", "JOB [TARGET]", 1, 2, "Show what happened, from the audit stream.", s_logs,
+      NULL, NULL, NULL },
+    { "job", "cancel", "JOB [TARGET]...", 1, -1,
+      "Cancel a job, or single targets of it. A target that is being written goes on to its end.",
+      s_cancel, NULL, NULL, NULL },
+    { "job", "retry", "JOB", 1, 1, "Make a new job for the failed targets of a job.", s_retry,
+      NULL, NULL, s_retry_options },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};

@@ -1,0 +1,99 @@
+// Records of sources, engines and targets (M1, M2, M10).
+#include "cmd.h"
+#include "output.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const s_source_columns[] = { "name", "address", "present", "place", NULL };
+static const char *const s_engine_columns[] = { "name", "address", "present", "policy", NULL };
+static const char *const s_target_columns[] = { "name", "engine", "address", "state",
+                                                "present", "job",  "phase", "reason", NULL };
+
+static int
+s_import(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) items = output_import(call->operands[0], error);
+    if (!items)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        if (!rmt_record_has(rmt_records_at(items, i), "name"))
+            return rmt_fail(error, RMT_E_USAGE, "import %s: item %zu has no name",
+                            call->operands[0], i + 1);
+    }
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, items, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+static int
+s_inventory(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "target.show", body, NULL, error);
+    if (!reply)
+        return -1;
+    size_t size = 0;
+    const void *packed = rmt_record_get(reply->body, "hardware", &size);
+    if (!packed)
+        return rmt_fail(error, RMT_E_NOT_FOUND, "target %s has not told its hardware yet",
+                        call->operands[0]);
+    rmt_auto(rmt_records) facts = rmt_codec_unpack_records(packed, size, size + 1, error);
+    if (!facts)
+        return -1;
+    if (call->json) {
+        output_list(facts, NULL, true);
+        return 0;
+    }
+    for (size_t i = 0; i < rmt_records_count(facts); i++) {
+        output_record(rmt_records_at(facts, i), NULL, NULL, NULL, false);
+        putchar('\n');
+    }
+    return 0;
+}
+
+static const option_t s_hold_options[] = {
+    { "reason", "WORDS", "why; shown wherever the target is" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_select_options[] = {
+    { "select", "FIELD=VALUE", "only records that have it" },
+    { NULL, NULL, NULL },
+};
+
+#define RECORD_ROWS(noun_, columns_)                                                           \
+    { noun_, "list", "", 0, 0, "List all records.", command_run_list, noun_ ".list", columns_,   \
+      s_select_options },                                                                        \
+    { noun_, "show", "NAME", 1, 1, "Show one record.", command_run_show, noun_ ".show",          \
+      columns_, NULL },                                                                          \
+    { noun_, "add", "NAME [FIELD=VALUE]...", 1, -1, "Add a record by hand.", command_run_act,    \
+      noun_ ".add", NULL, NULL },                                                                \
+    { noun_, "set", "NAME FIELD=VALUE...", 2, -1,                                                \
+      "Change fields of a record; an empty value removes the field.", command_run_act,           \
+      noun_ ".set", NULL, NULL },                                                                \
+    { noun_, "import", "FILE.json|FILE.csv", 1, 1,                                               \
+      "Add or change all records of a file, or none of them.", s_import, noun_ ".import", NULL,  \
+      NULL },                                                                                    \
+    { noun_, "approve", "NAME", 1, 1, "Approve a machine that announced itself.",                \
+      command_run_act, noun_ ".approve", NULL, NULL },                                           \
+    { noun_, "remove", "NAME", 1, 1, "Remove a record.", command_run_act, noun_ ".remove", NULL, \
+      NULL }
+
+const command_t cmd_record[] = {
+    RECORD_ROWS("source", s_source_columns),
+    RECORD_ROWS("engine", s_engine_columns),
+    RECORD_ROWS("target", s_target_columns),
+    { "target", "hold", "NAME", 1, 1, "Keep a target out of every deployment.", command_run_act,
+      "target.hold", NULL, s_hold_options },
+    { "target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold", NULL,
+      NULL },
+    { "target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", s_inventory,
+      "target.show", NULL, NULL },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};

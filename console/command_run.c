@@ -1,0 +1,67 @@
+#include "command.h"
+#include "output.h"
+
+#include <stdio.h>
+#include <string.h>
+
+int
+command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *error)
+{
+    for (size_t i = first; i < call->operand_count; i++) {
+        const char *word = call->operands[i];
+        const char *equals = strchr(word, '=');
+        char name[RMT_RECORD_NAME_MAX + 1];
+        if (!equals || equals == word || (size_t) (equals - word) >= sizeof name)
+            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not of the form name=value", word);
+        snprintf(name, sizeof name, "%.*s", (int) (equals - word), word);
+        if (!rmt_record_name_is_valid(name))
+            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no field name", name);
+        rmt_record_set(body, name, equals + 1);
+    }
+    return 0;
+}
+
+int
+command_run_list(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    if (call->operand_count)
+        rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_records) items = call_list(call, call->command->wire, body, error);
+    if (!items)
+        return -1;
+    output_list(items, call->command->columns, call->json);
+    return 0;
+}
+
+int
+command_run_show(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    if (call->operand_count)
+        rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, "items", reply->items, call->command->columns, call->json);
+    return 0;
+}
+
+int
+command_run_act(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    if (call->operand_count)
+        rmt_record_set(body, "name", call->operands[0]);
+    if (command_fields(call, 1, body, error) == -1)
+        return -1;
+    rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
+    if (!reply)
+        return -1;
+    if (call->json)
+        output_record(reply->body, NULL, NULL, NULL, true);
+    else
+        fprintf(stderr, "%s %s: done\n", call->command->wire,
+                call->operand_count ? call->operands[0] : "");
+    return 0;
+}

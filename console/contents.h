@@ -1,0 +1,9 @@
+// contents - what an image holds, fetched from a holder of its place (M7, M17).
+#pragma once
+
+#include "command.h"
+
+// Runners of `image files`, `image verify` and `image checkout`.
+int contents_files(call_t *call, rmt_error_t *error);
+int contents_verify(call_t *call, rmt_error_t *error);
+int contents_checkout(call_t *call, rmt_error_t *error);

@@ -1,0 +1,195 @@
+#include "output.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+
+#include <ctype.h>
+#include <jansson.h>
+#include <libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Fields that are numbers in JSON, and those that hold packed records.
+static const char *const s_numbers[] = {
+    "files",  "bytes",   "done",    "total", "chunks", "had",       "fetched", "created",
+    "epoch",  "era",     "attempt", "size",  "uses",   "peers",     "slots",   "queued",
+    "since",  "started", "ended",   "fits-count", "available-count", "bytes-fetched",
+    "sent",   "count",   "last-seen",
+};
+static const char *const s_packed[] = { "hardware", "layout", "verdicts", "choice", "volumes" };
+
+static bool
+s_is_in(const char *name, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static json_t *s_object(const rmt_record_t *record);
+
+static json_t *
+s_array(const rmt_records_t *items)
+{
+    json_t *array = json_array();
+    for (size_t i = 0; i < rmt_records_count(items); i++)
+        json_array_append_new(array, s_object(rmt_records_at(items, i)));
+    return array;
+}
+
+// Bytes that are not UTF-8 become text with each odd byte as \xNN.
+static json_t *
+s_string(const char *data, size_t size)
+{
+    json_t *text = json_stringn(data, size);
+    if (text)
+        return text;
+    char *escaped = malloc(size * 4 + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        const unsigned char byte = (unsigned char) data[i];
+        if (byte >= 0x20 && byte < 0x7f)
+            escaped[used++] = (char) byte;
+        else
+            used += (size_t) sprintf(escaped + used, "\\x%02x", byte);
+    }
+    text = json_stringn(escaped, used);
+    free(escaped);
+    return text;
+}
+
+static json_t *
+s_value(const char *name, const char *data, size_t size)
+{
+    if (s_is_in(name, s_packed, sizeof s_packed / sizeof *s_packed)) {
+        rmt_error_t error = { 0 };
+        rmt_auto(rmt_records) items = rmt_codec_unpack_records(data, size, size + 1, &error);
+        if (items)
+            return s_array(items);
+    }
+    if (s_is_in(name, s_numbers, sizeof s_numbers / sizeof *s_numbers) && size
+        && strspn(data, "0123456789") == size)
+        return json_integer(strtoll(data, NULL, 10));
+    return s_string(data, size);
+}
+
+static json_t *
+s_object(const rmt_record_t *record)
+{
+    json_t *object = json_object();
+    for (size_t i = 0; i < rmt_record_count(record); i++) {
+        size_t size;
+        const char *name = rmt_record_name_at(record, i);
+        const char *data = rmt_record_value_at(record, i, &size);
+        json_object_set_new(object, name, s_value(name, data, size));
+    }
+    return object;
+}
+
+static void
+s_print_json(json_t *object)
+{
+    json_object_set_new(object, "schema", json_string("ramet/v1"));
+    json_dumpf(object, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(object);
+}
+
+// What a table shows for a field: times and packed lists in a person's form.
+static char *
+s_cell(const rmt_record_t *record, const char *name)
+{
+    size_t size = 0;
+    const char *data = rmt_record_get(record, name, &size);
+    if (!data)
+        return strdup("-");
+    if (s_is_in(name, s_packed, sizeof s_packed / sizeof *s_packed))
+        return strdup("(see --json)");
+    char small[16];
+    if (strcmp(name, "bytes") == 0)
+        return strdup(output_bytes(rmt_record_u64(record, name, 0), small));
+    char *safe = malloc(size * 4 + 1);
+    size_t used = 0;
+    for (size_t i = 0; i < size; i++) {
+        const unsigned char byte = (unsigned char) data[i];
+        if (byte == '\n')
+            safe[used++] = ' ';
+        else if (byte >= 0x20 && byte != 0x7f)
+            safe[used++] = (char) byte;
+        else
+            used += (size_t) sprintf(safe + used, "\\x%02x", byte);
+    }
+    safe[used] = '\0';
+    return safe;
+}
+
+static void
+s_print_table(const rmt_records_t *items, const char *const *columns)
+{
+    struct libscols_table *table = scols_new_table();
+    for (size_t c = 0; columns[c]; c++) {
+        char heading[64];
+        snprintf(heading, sizeof heading, "%s", columns[c]);
+        for (char *at = heading; *at; at++)
+            *at = (char) toupper((unsigned char) *at);
+        scols_table_new_column(table, heading, 0, columns[c + 1] ? 0 : SCOLS_FL_WRAP);
+    }
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        struct libscols_line *line = scols_table_new_line(table, NULL);
+        for (size_t c = 0; columns[c]; c++)
+            scols_line_refer_data(line, c, s_cell(rmt_records_at(items, i), columns[c]));
+    }
+    scols_print_table(table);
+    scols_unref_table(table);
+}
+
+void
+output_list(const rmt_records_t *items, const char *const *columns, bool json)
+{
+    if (json) {
+        json_t *object = json_object();
+        json_object_set_new(object, "items", s_array(items));
+        s_print_json(object);
+    } else {
+        s_print_table(items, columns);
+    }
+}
+
+void
+output_record(const rmt_record_t *record, const char *list_name, const rmt_records_t *list,
+              const char *const *columns, bool json)
+{
+    if (json) {
+        json_t *object = s_object(record);
+        if (list_name && list && rmt_records_count(list))
+            json_object_set_new(object, list_name, s_array(list));
+        else if (list_name && strcmp(list_name, "items") != 0)
+            json_object_set_new(object, list_name, json_array());
+        s_print_json(object);
+        return;
+    }
+    for (size_t i = 0; i < rmt_record_count(record); i++) {
+        const char *name = rmt_record_name_at(record, i);
+        rmt_auto_str cell = s_cell(record, name);
+        printf("%-18s %s\n", name, cell);
+    }
+    if (list && rmt_records_count(list) && columns) {
+        putchar('\n');
+        s_print_table(list, columns);
+    }
+}
+
+char *
+output_bytes(unsigned long long bytes, char out[16])
+{
+    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+    double amount = (double) bytes;
+    size_t unit = 0;
+    while (amount >= 1024 && unit + 1 < sizeof units / sizeof *units) {
+        amount /= 1024;
+        unit++;
+    }
+    snprintf(out, 16, unit ? "%.1f %s" : "%.0f %s", amount, units[unit]);
+    return out;
+}

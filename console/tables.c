@@ -1,0 +1,7 @@
+#include "cmd.h"
+
+#include <stddef.h>
+
+const command_t *const command_tables[] = {
+    cmd_record, cmd_image, cmd_deploy, cmd_job, cmd_admin, NULL,
+};

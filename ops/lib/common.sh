@@ -1,0 +1,35 @@
+# Sourced by the scripts of ops/: where things are, how to say things, what must be installed.
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+preset=${RAMET_PRESET:-release}
+bin=${RAMET_BIN:-$top/build/$preset/bin}
+
+say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
+die() { printf 'error: %s\n' "$*" >&2; exit 1; }
+
+build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
+  protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
+  libsodium-dev libssl-dev libfdisk-dev libblkid-dev libsmartcols-dev libjansson-dev libcmocka-dev"
+run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
+  openssh-client iproute2 procps jq"
+demo_packages="mmdebstrap"
+test_packages="acl attr libcap2-bin python3"
+
+# Install what is missing of the named packages; says so, because it needs root.
+need() {
+  local missing=() name
+  for name in "$@"; do
+    dpkg-query -W -f='${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || missing+=("$name")
+  done
+  [ ${#missing[@]} -eq 0 ] && return 0
+  [ "$(id -u)" -eq 0 ] || die "these packages are missing, and root must install them: ${missing[*]}"
+  say "installing: ${missing[*]}"
+  apt-get update -q >/dev/null || die "apt-get update failed"
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends "${missing[@]}" \
+    >/dev/null || die "apt-get install failed"
+}
+
+# Debian starts a redis-server of its own at installation; ramet's run in their own folders.
+build() {
+  say "building ($1)"
+  cmake --preset "$1" -S "$top" >/dev/null && cmake --build "$top/build/$1" -- -k 0
+}
