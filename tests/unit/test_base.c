@@ -1,0 +1,145 @@
+// lib/base: errors, records, whole files, programs.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "rmt_auto.h"
+#include "rmt_error.h"
+#include "rmt_io.h"
+#include "rmt_log.h"
+#include "rmt_process.h"
+#include "rmt_record.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+
+static void
+test_wrapping_keeps_the_code_and_both_texts(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    errno = ENOENT;
+    assert_int_equal(rmt_fail_errno(&error, "open %s", "x"), -1);
+    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    rmt_wrap(&error, "image %d", 7);
+    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    assert_string_equal(error.text, "image 7: open x: No such file or directory");
+}
+
+static void
+test_unknown_codes_become_internal(void **state)
+{
+    (void) state;
+    assert_int_equal(rmt_code_from(RMT_CODE_COUNT), RMT_E_INTERNAL);
+    assert_int_equal(rmt_code_exit(RMT_E_NOT_ALLOWED), 77);
+    assert_string_equal(rmt_code_name((rmt_code_t) 999), "unknown");
+}
+
+static void
+test_records_hold_bytes_and_replace_in_place(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_record) record = rmt_record_new();
+    rmt_record_set(record, "a", "1");
+    rmt_record_put(record, "b", "x\0y", 3);
+    rmt_record_set_u64(record, "a", UINT64_MAX);
+    assert_int_equal(rmt_record_count(record), 2);
+    assert_string_equal(rmt_record_name_at(record, 0), "a");
+    assert_true(rmt_record_u64(record, "a", 0) == UINT64_MAX);
+    assert_null(rmt_record_text(record, "b", NULL)); // Not text
+    rmt_record_remove(record, "a");
+    assert_false(rmt_record_has(record, "a"));
+}
+
+static void
+test_numbers_that_are_none_are_missing(void **state)
+{
+    (void) state;
+    static const char *const bad[] = { "", "-1", "1x", " 1", "99999999999999999999" };
+    rmt_auto(rmt_record) record = rmt_record_new();
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rmt_record_set(record, "n", bad[i]);
+        assert_int_equal(rmt_record_u64(record, "n", 42), 42);
+    }
+}
+
+static void
+test_field_names_are_checked(void **state)
+{
+    (void) state;
+    assert_true(rmt_record_name_is_valid("disk.bytes-1_x"));
+    static const char *const bad[] = { "", "A", "-a", "a b", "a/b", "\xc3\xa4" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_false(rmt_record_name_is_valid(bad[i]));
+}
+
+static void
+test_a_saved_file_is_whole_and_has_its_mode(void **state)
+{
+    (void) state;
+    char folder[] = "/tmp/ramet-base-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    rmt_error_t error = { 0 };
+    rmt_auto_str path = rmt_text("%s/a/b/file", folder);
+    rmt_auto_str parent = rmt_text("%s/a/b", folder);
+    assert_int_equal(rmt_io_mkdirs(parent, 0755, &error), 0);
+    assert_int_equal(rmt_io_save(path, "old", 3, 0600, &error), 0);
+    assert_int_equal(rmt_io_save(path, "newer", 5, 0640, &error), 0);
+    struct stat status;
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0640);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    assert_int_equal(rmt_io_load(path, 100, &data, &size, &error), 0);
+    assert_int_equal(size, 5);
+    assert_string_equal((char *) data, "newer");
+    assert_int_equal(rmt_io_load(path, 4, &data, &size, &error), -1);
+    assert_int_equal(error.code, RMT_E_TOO_BIG);
+    assert_int_equal(rmt_io_remove_tree(folder, &error), 0);
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
+static void
+test_programs_tell_output_and_failure(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto_str output = NULL;
+    const char *const cat[] = { "cat", NULL };
+    assert_int_equal(rmt_process_run(cat, "given", &output, &error), 0);
+    assert_string_equal(output, "given");
+    const char *const fails[] = { "ls", "/no/such/folder", NULL };
+    assert_int_equal(rmt_process_run(fails, NULL, NULL, &error), -1);
+    assert_non_null(strstr(error.text, "ls ended with status 2"));
+    const char *const missing[] = { "no-such-program-here", NULL };
+    assert_int_equal(rmt_process_run(missing, NULL, NULL, &error), -1);
+    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+}
+
+static void
+test_control_bytes_do_not_reach_the_log(void **state)
+{
+    (void) state;
+    char out[64];
+    assert_string_equal(rmt_log_escape(out, sizeof out, "a\n\033[2Jb"), "a\\x0a\\x1b[2Jb");
+    assert_string_equal(rmt_log_escape(out, 4, "abcdef"), "abc");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_wrapping_keeps_the_code_and_both_texts),
+        cmocka_unit_test(test_unknown_codes_become_internal),
+        cmocka_unit_test(test_records_hold_bytes_and_replace_in_place),
+        cmocka_unit_test(test_numbers_that_are_none_are_missing),
+        cmocka_unit_test(test_field_names_are_checked),
+        cmocka_unit_test(test_a_saved_file_is_whole_and_has_its_mode),
+        cmocka_unit_test(test_programs_tell_output_and_failure),
+        cmocka_unit_test(test_control_bytes_do_not_reach_the_log),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
