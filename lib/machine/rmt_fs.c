@@ -1,0 +1,229 @@
+#include "rmt_fs.h"
+#include "rmt_auto.h"
+#include "rmt_fs_rows.h"
+#include "rmt_io.h"
+
+#include <assert.h>
+#include <blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define WIPE_MAX 1024
+#define MIB ((uint64_t) 1024 * 1024)
+
+static void
+s_free_probe(blkid_probe *probe)
+{
+    blkid_free_probe(*probe);
+}
+
+#define s_auto_probe __attribute__((cleanup(s_free_probe))) blkid_probe
+
+static blkid_probe
+s_new_probe(int fd, const char *path, rmt_error_t *error)
+{
+    blkid_probe probe = blkid_new_probe();
+    if (!probe)
+        abort();
+    if (blkid_probe_set_device(probe, fd, 0, 0) == 0)
+        return probe;
+    blkid_free_probe(probe);
+    rmt_fail(error, RMT_E_IO, "probe %s", path);
+    return NULL;
+}
+
+static void
+s_copy_value(blkid_probe probe, const char *name, rmt_record_t *volume, const char *field)
+{
+    const char *data;
+    size_t size;
+    if (blkid_probe_lookup_value(probe, name, &data, &size) == 0 && size > 1)
+        rmt_record_set(volume, field, data);
+}
+
+// Field fs from what blkid says. 0, or -1 for what is refused.
+static int
+s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume, rmt_error_t *error)
+{
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID
+                                                 | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE
+                                                 | BLKID_SUBLKS_VERSION);
+    const int rc = blkid_do_safeprobe(probe);
+    if (rc == -2)
+        return rmt_fail(error, RMT_E_REFUSED, "%s has signatures of several file systems",
+                        path);
+    if (rc == -1)
+        return rmt_fail(error, RMT_E_IO, "probe %s", path);
+    const char *type = "none";
+    if (rc == 0 && blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1)
+        type = "none";
+    rmt_record_set(volume, "fs", type);
+    s_copy_value(probe, "UUID", volume, "uuid");
+    s_copy_value(probe, "LABEL", volume, "label");
+    return 0;
+}
+
+rmt_record_t *
+rmt_fs_probe(const char *path, rmt_error_t *error)
+{
+    assert(path);
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1) {
+        rmt_fail_errno(error, "open %s", path);
+        return NULL;
+    }
+    s_auto_probe probe = s_new_probe(fd, path, error);
+    if (!probe)
+        return NULL;
+    rmt_auto(rmt_record) volume = rmt_record_new();
+    rmt_record_set(volume, "class", "volume");
+    if (s_probe_type(probe, path, volume, error) == -1)
+        return NULL;
+    rmt_record_set_u64(volume, "device-bytes", (uint64_t) blkid_probe_get_size(probe));
+    const char *fs = rmt_record_text(volume, "fs", "");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    if (!row) {
+        rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not carried", path, fs);
+        return NULL;
+    }
+    if (row->read && row->read(fd, volume, error) == -1) {
+        rmt_wrap(error, "%s", path);
+        return NULL;
+    }
+    return rmt_take(&volume);
+}
+
+static const rmt_fs_row_t *
+s_row(const rmt_record_t *volume, rmt_error_t *error)
+{
+    const char *fs = rmt_record_text(volume, "fs", "");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    if (!row)
+        rmt_fail(error, RMT_E_UNSUPPORTED, "file system '%s' is not carried", fs);
+    return row;
+}
+
+bool
+rmt_fs_is_mounted(const rmt_record_t *volume)
+{
+    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_record_text(volume, "fs", ""));
+    return row && row->mount_type;
+}
+
+int
+rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
+             bool read_only, rmt_error_t *error)
+{
+    const rmt_fs_row_t *row = s_row(volume, error);
+    if (!row)
+        return -1;
+    if (!row->mount_type)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
+    const unsigned long flags
+        = MS_NODEV | MS_NOSUID | MS_NOEXEC | (read_only ? MS_RDONLY : 0);
+    const char *options = read_only ? row->options_read : row->options_write;
+    if (mount(device, folder, row->mount_type, flags, options) == -1)
+        return rmt_fail_errno(error, "mount %s of %s", row->name, device);
+    return 0;
+}
+
+int
+rmt_fs_unmount(const char *folder, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", folder);
+    const int synced = syncfs(fd);
+    const int failure = errno;
+    close(rmt_take_fd(&fd));
+    if (umount2(folder, UMOUNT_NOFOLLOW) == -1)
+        return rmt_fail_errno(error, "unmount %s", folder);
+    errno = failure;
+    return synced == -1 ? rmt_fail_errno(error, "sync %s", folder) : 0;
+}
+
+static void
+s_probe_everything(blkid_probe probe)
+{
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE
+                                                 | BLKID_SUBLKS_BADCSUM);
+    blkid_probe_enable_partitions(probe, 1);
+    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
+}
+
+int
+rmt_fs_wipe(const char *device, rmt_error_t *error)
+{
+    assert(device);
+    rmt_auto_fd fd = open(device, O_RDWR | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    {
+        s_auto_probe probe = s_new_probe(fd, device, error);
+        if (!probe)
+            return -1;
+        s_probe_everything(probe);
+        // A signature may hide another one, so this goes on until nothing is found.
+        for (int i = 0; i < WIPE_MAX && blkid_do_probe(probe) == 0; i++) {
+            if (blkid_do_wipe(probe, 0) == -1)
+                return rmt_fail(error, RMT_E_IO, "wipe %s", device);
+        }
+    }
+    if (fsync(fd) == -1)
+        return rmt_fail_errno(error, "wipe %s", device);
+    s_auto_probe probe = s_new_probe(fd, device, error);
+    if (!probe)
+        return -1;
+    s_probe_everything(probe);
+    if (blkid_do_probe(probe) != 1)
+        return rmt_fail(error, RMT_E_IO, "%s still has signatures after the wipe", device);
+    return 0;
+}
+
+static uint64_t
+s_round_up(uint64_t bytes)
+{
+    return (bytes + MIB - 1) / MIB * MIB;
+}
+
+// Each file wastes half a block on average; directories and metadata of extents are
+// covered by the spare. The journal of ext is at most what mke2fs takes.
+static uint64_t
+s_ext_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes)
+{
+    const uint64_t block = rmt_record_u64(volume, "cluster-size", 4096);
+    const uint64_t inode_size = rmt_record_u64(volume, "inode-size", 256);
+    const double reserved = strtod(rmt_record_text(volume, "reserved-percent", "5"), NULL);
+    const uint64_t data = tree_bytes + inodes * (block / 2 + 64) + tree_bytes / 64;
+    const uint64_t all = rmt_record_u64(volume, "bytes", data);
+    const uint64_t ratio = all / rmt_record_u64(volume, "inodes", all / 16384 + 1);
+    const uint64_t by_ratio = data / (ratio ? ratio : 16384);
+    const uint64_t tables = (inodes > by_ratio ? inodes : by_ratio) * inode_size * 9 / 8;
+    uint64_t journal = 0;
+    if (strstr(rmt_record_text(volume, "features", ""), "has_journal"))
+        journal = data / 32 < 4 * MIB ? 4 * MIB : data / 32 > 1024 * MIB ? 1024 * MIB : data / 32;
+    const double share = reserved < 50 ? 1.0 - reserved / 100.0 : 0.5;
+    return s_round_up((uint64_t) ((double) (data + tables + journal) / share) + 8 * MIB);
+}
+
+uint64_t
+rmt_fs_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes)
+{
+    assert(volume);
+    const char *fs = rmt_record_text(volume, "fs", "none");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    // What holds no tree of ours is not made smaller.
+    if (!row || !row->mount_type)
+        return rmt_record_u64(volume, "bytes", rmt_record_u64(volume, "device-bytes", 0));
+    if (strncmp(fs, "ext", 3) == 0)
+        return s_ext_min_bytes(volume, tree_bytes, inodes);
+    const uint64_t block = rmt_record_u64(volume, "block-size", 4096);
+    const uint64_t data = tree_bytes + tree_bytes / 16 + inodes * (block / 2 + 1024);
+    return s_round_up(data + data / 20) + row->spare_bytes;
+}

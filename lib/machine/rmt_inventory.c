@@ -1,0 +1,254 @@
+#include "rmt_inventory.h"
+#include "rmt_auto.h"
+#include "rmt_devices.h"
+#include "rmt_io.h"
+#include "rmt_sysfs.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/utsname.h>
+
+#define PROC_SIZE_MAX ((size_t) 16 * 1024 * 1024)
+
+// What board makers leave in the fields of a serial or UUID; compared without case.
+// A row that ends with '*' is a prefix.
+static const char *const s_placeholders[] = {
+    "to be filled*",
+    "not specified*",
+    "not applicable*",
+    "not available*",
+    "not present*",
+    "default*",
+    "system serial*",
+    "base board serial*",
+    "chassis serial*",
+    "unknown*",
+    "none",
+    "n/a",
+    "na",
+    "o.e.m.*",
+    "oem*",
+    "invalid*",
+    "123456789",
+    "0123456789",
+    "1234567890",
+    "03000200-0400-0500-0006-000700080009",
+    "12345678-1234-5678-90ab-cddeefaabbcc",
+};
+
+static void
+s_lower(char *text)
+{
+    for (; *text; text++)
+        *text = (char) tolower((unsigned char) *text);
+}
+
+// True when every byte that is not a separator is the same one of 0, f, x.
+static bool
+s_is_filler(const char *text)
+{
+    char first = '\0';
+    for (; *text; text++) {
+        if (strchr("-:. ", *text))
+            continue;
+        const char c = (char) tolower((unsigned char) *text);
+        if (!strchr("0fx", c) || (first && c != first))
+            return false;
+        first = c;
+    }
+    return true;
+}
+
+static bool
+s_is_placeholder(const char *text)
+{
+    if (s_is_filler(text))
+        return true;
+    for (size_t i = 0; i < sizeof s_placeholders / sizeof *s_placeholders; i++) {
+        const char *row = s_placeholders[i];
+        const size_t size = strlen(row);
+        const bool prefix = row[size - 1] == '*';
+        if (prefix ? strncasecmp(text, row, size - 1) == 0 : strcasecmp(text, row) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+s_read_system(const char *root, const char *arch, rmt_records_t *records)
+{
+    static const struct {
+        const char *field;
+        const char *file;
+    } rows[] = {
+        { "uuid", "product_uuid" },
+        { "board-serial", "board_serial" },
+        { "vendor", "sys_vendor" },
+        { "product", "product_name" },
+    };
+    rmt_record_t *system = rmt_records_add(records);
+    rmt_record_set(system, "class", "system");
+    char text[RMT_SYSFS_TEXT_SIZE];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_sysfs_text(text, "%s/sys/class/dmi/id/%s", root, rows[i].file);
+        if (strcmp(rows[i].field, "uuid") == 0)
+            s_lower(text);
+        rmt_sysfs_set(system, rows[i].field, text);
+    }
+    const bool x86 = strcmp(arch, "x86_64") == 0 || (arch[0] == 'i' && strstr(arch, "86"));
+    const bool uefi = rmt_sysfs_exists("%s/sys/firmware/efi", root);
+    rmt_record_set(system, "firmware", uefi ? "uefi" : x86 ? "bios" : "none");
+    rmt_record_set(system, "arch", arch);
+}
+
+// Take the value of a cpuinfo line "key : value"; NULL for another key.
+static const char *
+s_cpu_value(const char *line, const char *key)
+{
+    const size_t size = strlen(key);
+    if (strncmp(line, key, size) != 0)
+        return NULL;
+    line += size;
+    line += strspn(line, " \t");
+    if (*line != ':')
+        return NULL;
+    line++;
+    return line + strspn(line, " \t");
+}
+
+static void
+s_read_cpu(char *cpuinfo, const char *arch, rmt_records_t *records)
+{
+    static const struct {
+        const char *field;
+        const char *key;
+    } rows[] = {
+        { "vendor", "vendor_id" },  { "vendor", "CPU implementer" },
+        { "family", "cpu family" }, { "family", "CPU architecture" },
+        { "model", "model" },       { "model", "CPU part" },
+        { "stepping", "stepping" }, { "stepping", "CPU revision" },
+        { "name", "model name" },
+    };
+    rmt_record_t *cpu = rmt_records_add(records);
+    rmt_record_set(cpu, "class", "cpu");
+    rmt_record_set(cpu, "arch", arch);
+    uint64_t count = 0;
+    char *rest = cpuinfo;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        count += s_cpu_value(line, "processor") != NULL;
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            const char *value = s_cpu_value(line, rows[i].key);
+            if (value && !rmt_record_has(cpu, rows[i].field))
+                rmt_sysfs_set(cpu, rows[i].field, value);
+        }
+    }
+    rmt_record_set_u64(cpu, "count", count);
+}
+
+// Memory blocks count what is built in; MemTotal lacks what the kernel keeps for
+// itself, so it is only asked where there are no memory blocks.
+static uint64_t
+s_memory_bytes(const char *root, const char *meminfo)
+{
+    char text[RMT_SYSFS_TEXT_SIZE];
+    rmt_sysfs_text(text, "%s/sys/devices/system/memory/block_size_bytes", root);
+    const uint64_t block = strtoull(text, NULL, 16);
+    uint64_t count = 0;
+    if (block) {
+        rmt_auto_str names = rmt_sysfs_list("%s/sys/devices/system/memory", root);
+        for (const char *name = names; *name; name += strlen(name) + 1) {
+            if (strncmp(name, "memory", 6) == 0 && isdigit((unsigned char) name[6]))
+                count += rmt_sysfs_number("%s/sys/devices/system/memory/%s/online", root,
+                                          name);
+        }
+    }
+    if (count)
+        return count * block;
+    const char *line = strstr(meminfo, "MemTotal:");
+    return line ? strtoull(line + strlen("MemTotal:"), NULL, 10) * 1024 : 0;
+}
+
+rmt_records_t *
+rmt_inventory_read_at(const char *root, rmt_error_t *error)
+{
+    assert(root);
+    rmt_auto_str cpu_path = rmt_text("%s/proc/cpuinfo", root);
+    rmt_auto_str memory_path = rmt_text("%s/proc/meminfo", root);
+    rmt_auto_ptr cpuinfo = NULL;
+    rmt_auto_ptr meminfo = NULL;
+    size_t size;
+    if (rmt_io_load(cpu_path, PROC_SIZE_MAX, &cpuinfo, &size, error) == -1
+        || rmt_io_load(memory_path, PROC_SIZE_MAX, &meminfo, &size, error) == -1)
+        return NULL;
+    struct utsname kernel;
+    uname(&kernel);
+    rmt_records_t *records = rmt_records_new();
+    s_read_system(root, kernel.machine, records);
+    s_read_cpu(cpuinfo, kernel.machine, records);
+    rmt_record_t *memory = rmt_records_add(records);
+    rmt_record_set(memory, "class", "memory");
+    rmt_record_set_u64(memory, "bytes", s_memory_bytes(root, meminfo));
+    rmt_devices_read(root, records);
+    return records;
+}
+
+rmt_records_t *
+rmt_inventory_read(rmt_error_t *error)
+{
+    return rmt_inventory_read_at("", error);
+}
+
+static int
+s_compare_text(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static char *
+s_macs(const rmt_records_t *records)
+{
+    const size_t count = rmt_records_count(records);
+    rmt_auto_ptr memory = calloc(count + 1, sizeof(char *));
+    const char **macs = memory;
+    if (!macs)
+        abort();
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        const char *mac = rmt_record_text(record, "mac", "");
+        if (strcmp(rmt_record_text(record, "class", ""), "nic") == 0 && mac[0]
+            && !s_is_placeholder(mac))
+            macs[used++] = mac;
+    }
+    if (used == 0)
+        return NULL;
+    qsort(macs, used, sizeof *macs, s_compare_text);
+    char *text = rmt_text("mac:%s", macs[0]);
+    for (size_t i = 1; i < used; i++) {
+        char *longer = rmt_text("%s,%s", text, macs[i]);
+        free(text);
+        text = longer;
+    }
+    s_lower(text);
+    return text;
+}
+
+char *
+rmt_inventory_identity(const rmt_records_t *records)
+{
+    assert(records);
+    const rmt_record_t *system = rmt_records_find(records, "class", "system");
+    const char *uuid = system ? rmt_record_text(system, "uuid", "") : "";
+    const char *serial = system ? rmt_record_text(system, "board-serial", "") : "";
+    if (!s_is_placeholder(uuid)) {
+        char *text = rmt_text("uuid:%s", uuid);
+        s_lower(text);
+        return text;
+    }
+    if (!s_is_placeholder(serial))
+        return rmt_text("board:%s", serial);
+    return s_macs(records);
+}
