@@ -1,0 +1,66 @@
+#include "rmt_chunk.h"
+
+#include <assert.h>
+#include <lz4.h>
+#include <string.h>
+
+void
+rmt_chunk_make(rmt_chunk_t *chunk_out, const void *plain, size_t size, void *room)
+{
+    assert(size >= 1);
+    assert(size <= RMT_CHUNK_PLAIN_MAX);
+    rmt_id_compute(&chunk_out->id, plain, size);
+    chunk_out->plain_size = (uint32_t) size;
+
+    // A gain under 3 % does not pay for unpacking; LZ4 gives up when the limit is hit.
+    const int limit = (int) (size * 97 / 100);
+    const int packed = LZ4_compress_default(plain, room, (int) size, limit);
+    if (packed > 0) {
+        chunk_out->codec = RMT_CODEC_LZ4;
+        chunk_out->size = (uint32_t) packed;
+        chunk_out->data = room;
+    } else {
+        chunk_out->codec = RMT_CODEC_RAW;
+        chunk_out->size = (uint32_t) size;
+        chunk_out->data = plain;
+    }
+}
+
+static int
+s_unpack(const rmt_chunk_t *chunk, void *plain_out, rmt_error_t *error)
+{
+    if (chunk->plain_size == 0 || chunk->plain_size > RMT_CHUNK_PLAIN_MAX)
+        return rmt_fail(error, RMT_E_CORRUPT, "plain size %u", chunk->plain_size);
+    if (chunk->size == 0 || chunk->size > RMT_CHUNK_STORED_MAX)
+        return rmt_fail(error, RMT_E_CORRUPT, "stored size %u", chunk->size);
+    switch (chunk->codec) {
+    case RMT_CODEC_RAW:
+        if (chunk->size != chunk->plain_size)
+            return rmt_fail(error, RMT_E_CORRUPT, "raw, with %u bytes for %u",
+                            chunk->size, chunk->plain_size);
+        memcpy(plain_out, chunk->data, chunk->size);
+        return 0;
+    case RMT_CODEC_LZ4:
+        if (LZ4_decompress_safe(chunk->data, plain_out, (int) chunk->size,
+                                (int) chunk->plain_size) != (int) chunk->plain_size)
+            return rmt_fail(error, RMT_E_CORRUPT, "LZ4 block does not give %u bytes",
+                            chunk->plain_size);
+        return 0;
+    default:
+        return rmt_fail(error, RMT_E_CORRUPT, "unknown codec %u", chunk->codec);
+    }
+}
+
+int
+rmt_chunk_open(const rmt_chunk_t *chunk, void *plain_out, rmt_error_t *error)
+{
+    char text[RMT_ID_TEXT_SIZE];
+    if (s_unpack(chunk, plain_out, error) == -1)
+        return rmt_wrap(error, "chunk %s", rmt_id_text(&chunk->id, text));
+    rmt_id_t id;
+    rmt_id_compute(&id, plain_out, chunk->plain_size);
+    if (!rmt_id_equal(&id, &chunk->id))
+        return rmt_fail(error, RMT_E_CORRUPT, "chunk %s: bytes have another digest",
+                        rmt_id_text(&chunk->id, text));
+    return 0;
+}

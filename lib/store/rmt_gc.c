@@ -1,0 +1,249 @@
+#include "rmt_gc.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_store_inside.h"
+#include "rmt_sweep.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+
+// ---- Repair
+
+static int
+s_adopt_file(rmt_store_t *self, rmt_error_t *error)
+{
+    const rmt_file_name_t name = rmt_file_name_new();
+    rmt_auto_str path = rmt_store_path(self, "index", &name);
+    rmt_auto_str temporary = rmt_text("%s.new", path);
+    uint32_t count = 0;
+    if (rmt_store_adopt(self, temporary, NULL, &count, error) == -1) {
+        (void) unlink(temporary);
+        return -1;
+    }
+    if (count == 0)
+        return 0;
+    if (rename(temporary, path) == -1)
+        return rmt_fail_errno(error, "publish %s", path);
+    return rmt_io_sync_parent(path, error);
+}
+
+// List packs that a crash left without an index, or whose index is damaged.
+static int
+s_repair(rmt_store_t *self, rmt_error_t *error)
+{
+    if (s_adopt_file(self, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->table_count; i++) {
+        if (self->tables[i].index)
+            continue;
+        rmt_auto_str path = rmt_store_path(self, "index", &self->tables[i].name);
+        if (unlink(path) == -1 && errno != ENOENT)
+            return rmt_fail_errno(error, "remove damaged index %s", path);
+    }
+    return rmt_store_refresh(self, error);
+}
+
+// ---- Mark
+
+static int
+s_mark_chunk(void *context, const rmt_id_t *id, const char *path, rmt_error_t *error)
+{
+    (void) path;
+    (void) error;
+    rmt_copies_t copies = {0};
+    rmt_copy_t copy;
+    while (rmt_store_next_copy(context, id, &copies, &copy))
+        if (copy.flags)
+            *copy.flags |= RMT_PACK_LIVE;
+    return 0;
+}
+
+static int
+s_mark_image(rmt_store_t *self, const char *text, rmt_error_t *error)
+{
+    rmt_id_t id;
+    if (rmt_id_parse(&id, text, error) == -1)
+        return -1;
+    rmt_auto(rmt_records) records = rmt_image_load(self, &id, error);
+    if (!records)
+        return error->code == RMT_E_NOT_FOUND ? 0 : -1; // Removed meanwhile
+    for (size_t i = 0; i < rmt_records_count(records); i++)
+        if (rmt_image_visit(self, rmt_records_at(records, i), s_mark_chunk, self,
+                            error) == -1)
+            return rmt_wrap(error, "image %s", text);
+    return 0;
+}
+
+static int
+s_mark(rmt_store_t *self, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) images = rmt_store_image_list(self, error);
+    if (!images)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(images); i++)
+        if (s_mark_image(self, rmt_record_text(rmt_records_at(images, i), "id", ""),
+                         error) == -1)
+            return -1;
+    return 0;
+}
+
+// ---- Decide
+
+// A pack with the flags of all indexes that list it.
+typedef struct {
+    rmt_file_name_t name;
+    uint8_t flags;
+    uint64_t size;
+} s_pack_t;
+
+static s_pack_t *
+s_gather(const rmt_store_t *self, size_t *count_out)
+{
+    rmt_buffer_t packs = {0};
+    rmt_buffer_reserve(&packs, 1);
+    for (size_t i = 0; i < self->table_count; i++) {
+        rmt_index_t *index = self->tables[i].index;
+        for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++) {
+            const s_pack_t pack = {rmt_index_pack_name(index, at),
+                                   rmt_index_flags(index)[at],
+                                   rmt_index_pack_size(index, at)};
+            rmt_buffer_add(&packs, &pack, sizeof pack);
+        }
+    }
+    s_pack_t *all = (s_pack_t *) (void *) packs.data;
+    const size_t count = packs.used / sizeof *all;
+    qsort(all, count, sizeof *all, rmt_file_name_compare);
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (kept > 0 && rmt_file_name_compare(&all[kept - 1], &all[i]) == 0)
+            all[kept - 1].flags |= all[i].flags;
+        else
+            all[kept++] = all[i];
+    }
+    *count_out = kept;
+    return all;
+}
+
+static int
+s_set_mark(const char *marker, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(marker, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return fd == -1 ? rmt_fail_errno(error, "create %s", marker) : 0;
+}
+
+static int
+s_remove(const char *path, rmt_error_t *error)
+{
+    if (unlink(path) == -1 && errno != ENOENT)
+        return rmt_fail_errno(error, "remove %s", path);
+    return 0;
+}
+
+// Set or take the mark of one pack, or say in its flags that it must go.
+static int
+s_decide(const rmt_store_t *self, s_pack_t *pack, int64_t age_s, rmt_gc_report_t *report,
+         rmt_error_t *error)
+{
+    rmt_auto_str marker = rmt_store_path(self, "trash", &pack->name);
+    struct stat status;
+    const bool is_marked = stat(marker, &status) == 0;
+    if (pack->flags & RMT_PACK_LIVE) {
+        report->packs_live++;
+        report->packs_revived += is_marked;
+        return is_marked ? s_remove(marker, error) : 0;
+    }
+    if (is_marked && time(NULL) - status.st_mtime >= age_s) {
+        pack->flags |= RMT_PACK_DOOMED;
+        return 0;
+    }
+    report->packs_marked++;
+    return is_marked ? 0 : s_set_mark(marker, error);
+}
+
+// ---- Remove
+
+static void
+s_flag_doomed(rmt_store_t *self, const s_pack_t *packs, size_t count)
+{
+    for (size_t i = 0; i < self->table_count; i++) {
+        rmt_index_t *index = self->tables[i].index;
+        for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++) {
+            const rmt_file_name_t name = rmt_index_pack_name(index, at);
+            const s_pack_t *pack =
+                bsearch(&name, packs, count, sizeof *packs, rmt_file_name_compare);
+            if (pack && pack->flags & RMT_PACK_DOOMED)
+                rmt_index_flags(index)[at] |= RMT_PACK_DOOMED;
+        }
+    }
+}
+
+// First out of the indexes, then the file, last the mark: wherever a crash falls, a pack
+// that is left is found again.
+static int
+s_remove_doomed(rmt_store_t *self, const s_pack_t *packs, size_t count,
+                rmt_gc_report_t *report, rmt_error_t *error)
+{
+    s_flag_doomed(self, packs, count);
+    size_t *chosen = calloc(self->table_count + 1, sizeof *chosen);
+    if (!chosen)
+        abort();
+    size_t chosen_count = 0;
+    for (size_t i = 0; i < self->table_count; i++)
+        if (self->tables[i].index)
+            chosen[chosen_count++] = i;
+    int result = rmt_store_merge(self, chosen, chosen_count, error);
+    free(chosen);
+    for (size_t i = 0; i < count && result == 0; i++) {
+        if (!(packs[i].flags & RMT_PACK_DOOMED))
+            continue;
+        rmt_auto_str path = rmt_store_path(self, "packs", &packs[i].name);
+        rmt_auto_str marker = rmt_store_path(self, "trash", &packs[i].name);
+        result = s_remove(path, error) == 0 ? s_remove(marker, error) : -1;
+        report->packs_removed++;
+        report->bytes_removed += packs[i].size;
+    }
+    return result;
+}
+
+static int
+s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
+{
+    size_t count = 0;
+    s_pack_t *packs = s_gather(self, &count);
+    int result = 0;
+    bool is_any_doomed = false;
+    for (size_t i = 0; i < count && result == 0; i++) {
+        result = s_decide(self, &packs[i], age_s, report, error);
+        is_any_doomed |= (packs[i].flags & RMT_PACK_DOOMED) != 0;
+    }
+    if (result == 0 && is_any_doomed)
+        result = s_remove_doomed(self, packs, count, report, error);
+    free(packs);
+    return result;
+}
+
+int
+rmt_store_gc(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report_out,
+             rmt_error_t *error)
+{
+    assert(age_s >= 0);
+    rmt_gc_report_t report = {0};
+    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    rmt_auto_fd indexes =
+        images == -1 ? -1 : rmt_store_lock(self, RMT_LOCK_INDEX, LOCK_EX, error);
+    if (indexes == -1)
+        return -1;
+    if (rmt_sweep(self, &report.left_behind, error) == -1 ||
+        rmt_store_refresh(self, error) == -1 || s_repair(self, error) == -1 ||
+        s_mark(self, error) == -1 || s_collect(self, age_s, &report, error) == -1 ||
+        rmt_store_refresh(self, error) == -1)
+        return rmt_wrap(error, "gc of store %s", self->root);
+    *report_out = report;
+    return 0;
+}

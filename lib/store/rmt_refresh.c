@@ -1,0 +1,310 @@
+// What a store knows of the files in its folder: indexes, packs, markers.
+#include "rmt_store_inside.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+// Above so many indexes the small ones are merged.
+#define TABLES_MAX 8
+// Indexes may vanish between listing and opening, but not again and again.
+#define ATTEMPTS_MAX 32
+
+// ---- Indexes
+
+static bool
+s_has_table(const rmt_store_t *self, const rmt_file_name_t *name)
+{
+    for (size_t i = 0; i < self->table_count; i++)
+        if (rmt_file_name_compare(&self->tables[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void
+s_drop_vanished(rmt_store_t *self, const rmt_buffer_t *names)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < self->table_count; i++) {
+        if (rmt_names_have(names, &self->tables[i].name))
+            self->tables[kept++] = self->tables[i];
+        else
+            rmt_index_destroy(&self->tables[i].index);
+    }
+    self->table_count = kept;
+}
+
+// 0, or -1: NOT_FOUND when it vanished, IO, UNSUPPORTED. A damaged one is remembered.
+static int
+s_load_table(rmt_store_t *self, const rmt_file_name_t *name, rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_store_path(self, "index", name);
+    rmt_index_t *index = rmt_index_open(path, error);
+    if (!index && error->code != RMT_E_CORRUPT)
+        return -1;
+    self->tables = realloc(self->tables, (self->table_count + 1) * sizeof *self->tables);
+    if (!self->tables)
+        abort();
+    self->tables[self->table_count++] = (rmt_table_t){*name, index};
+    return 0;
+}
+
+static int
+s_load_new(rmt_store_t *self, rmt_error_t *error)
+{
+    rmt_buffer_t names = {0};
+    if (rmt_store_list(self, "index", &names, NULL, error) == -1)
+        return -1;
+    int result = 0;
+    for (size_t at = 0; at < names.used && result == 0; at += RMT_FILE_NAME_SIZE) {
+        rmt_file_name_t name;
+        memcpy(name.bytes, names.data + at, sizeof name);
+        if (!s_has_table(self, &name))
+            result = s_load_table(self, &name, error);
+    }
+    if (result == 0)
+        s_drop_vanished(self, &names);
+    rmt_buffer_clear(&names);
+    return result;
+}
+
+// ---- Packs
+
+static void
+s_flag_packs(rmt_store_t *self, rmt_index_t *index, const rmt_buffer_t *trash)
+{
+    uint8_t *flags = rmt_index_flags(index);
+    for (uint32_t pack = 0; pack < rmt_index_pack_count(index); pack++) {
+        const rmt_file_name_t name = rmt_index_pack_name(index, pack);
+        rmt_auto_str path = rmt_store_path(self, "packs", &name);
+        struct stat status;
+        flags[pack] = 0;
+        if (stat(path, &status) == 0 &&
+            (uint64_t) status.st_size == rmt_index_pack_size(index, pack))
+            flags[pack] |= RMT_PACK_PRESENT;
+        if (rmt_names_have(trash, &name))
+            flags[pack] |= RMT_PACK_TRASHED;
+    }
+}
+
+static int
+s_flag_all(rmt_store_t *self, rmt_error_t *error)
+{
+    rmt_buffer_t trash = {0};
+    if (rmt_store_list(self, "trash", &trash, NULL, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->table_count; i++)
+        if (self->tables[i].index)
+            s_flag_packs(self, self->tables[i].index, &trash);
+    if (self->adopted)
+        s_flag_packs(self, self->adopted, &trash);
+    rmt_buffer_clear(&trash);
+    return 0;
+}
+
+// ---- Packs that no index lists
+
+static void
+s_add_pack_names(rmt_buffer_t *names, const rmt_index_t *index)
+{
+    for (uint32_t pack = 0; pack < rmt_index_pack_count(index); pack++) {
+        const rmt_file_name_t name = rmt_index_pack_name(index, pack);
+        rmt_buffer_add(names, name.bytes, sizeof name);
+    }
+}
+
+static rmt_buffer_t
+s_listed_packs(const rmt_store_t *self)
+{
+    rmt_buffer_t names = {0};
+    for (size_t i = 0; i < self->table_count; i++)
+        if (self->tables[i].index)
+            s_add_pack_names(&names, self->tables[i].index);
+    if (names.used > 0)
+        qsort(names.data, names.used / RMT_FILE_NAME_SIZE, RMT_FILE_NAME_SIZE,
+              rmt_file_name_compare);
+    return names;
+}
+
+// Add one pack's slots and its entry. One that cannot be read is left out.
+static void
+s_adopt_pack(const rmt_store_t *self, const rmt_file_name_t *name, rmt_buffer_t *slots,
+             rmt_buffer_t *packs)
+{
+    rmt_auto_str path = rmt_store_path(self, "packs", name);
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    rmt_slot_t *found = NULL;
+    size_t count = 0;
+    uint64_t size = 0;
+    rmt_error_t ignored;
+    if (fd == -1 || rmt_pack_load(fd, name, &found, &count, &size, &ignored) == -1)
+        return;
+    for (size_t i = 0; i < count; i++)
+        found[i].pack = (uint32_t) (packs->used / RMT_PACK_ENTRY_SIZE);
+    rmt_buffer_add(slots, found, count * sizeof *found);
+    free(found);
+    uint8_t entry[RMT_PACK_ENTRY_SIZE];
+    memcpy(entry, name->bytes, sizeof *name);
+    rmt_put64(entry + sizeof *name, size);
+    rmt_buffer_add(packs, entry, sizeof entry);
+}
+
+int
+rmt_store_adopt(rmt_store_t *self, const char *path, rmt_buffer_t *buffer_out,
+                uint32_t *pack_count_out, rmt_error_t *error)
+{
+    rmt_buffer_t names = {0}, slots = {0}, packs = {0};
+    if (rmt_store_list(self, "packs", &names, NULL, error) == -1)
+        return -1;
+    rmt_buffer_t listed = s_listed_packs(self);
+    for (size_t at = 0; at < names.used; at += RMT_FILE_NAME_SIZE) {
+        rmt_file_name_t name;
+        memcpy(name.bytes, names.data + at, sizeof name);
+        if (!rmt_names_have(&listed, &name))
+            s_adopt_pack(self, &name, &slots, &packs);
+    }
+    const uint32_t count = (uint32_t) (packs.used / RMT_PACK_ENTRY_SIZE);
+    int result = 0;
+    if (count > 0)
+        result = rmt_index_save(path, (rmt_slot_t *) (void *) slots.data,
+                                slots.used / sizeof(rmt_slot_t), packs.data, count,
+                                buffer_out, error);
+    rmt_buffer_clear(&names);
+    rmt_buffer_clear(&listed);
+    rmt_buffer_clear(&slots);
+    rmt_buffer_clear(&packs);
+    if (result == 0)
+        *pack_count_out = count;
+    return result;
+}
+
+// Stand in for damaged indexes, so that their chunks are still found.
+static int
+s_replace_damaged(rmt_store_t *self, rmt_error_t *error)
+{
+    rmt_index_destroy(&self->adopted);
+    self->damaged_count = 0;
+    for (size_t i = 0; i < self->table_count; i++)
+        self->damaged_count += !self->tables[i].index;
+    if (self->damaged_count == 0)
+        return 0;
+    rmt_buffer_t bytes = {0};
+    uint32_t pack_count = 0;
+    if (rmt_store_adopt(self, NULL, &bytes, &pack_count, error) == -1)
+        return -1;
+    if (pack_count == 0)
+        return 0;
+    self->adopted = rmt_index_from(&bytes, error);
+    return self->adopted ? 0 : -1;
+}
+
+int
+rmt_store_refresh(rmt_store_t *self, rmt_error_t *error)
+{
+    int result = -1;
+    for (int attempt = 0; result == -1 && attempt < ATTEMPTS_MAX; attempt++) {
+        result = s_load_new(self, error);
+        if (result == -1 && error->code != RMT_E_NOT_FOUND)
+            break;
+    }
+    if (result == -1 || s_replace_damaged(self, error) == -1 ||
+        s_flag_all(self, error) == -1)
+        return rmt_wrap(error, "store %s", self->root);
+    return 0;
+}
+
+// ---- Merging
+
+static int
+s_publish_merged(rmt_store_t *self, const char *temporary, const rmt_file_name_t *name,
+                 rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_store_path(self, "index", name);
+    if (rename(temporary, path) == -1)
+        return rmt_fail_errno(error, "publish %s", path);
+    return rmt_io_sync_parent(path, error);
+}
+
+int
+rmt_store_merge(rmt_store_t *self, const size_t *chosen, size_t count, rmt_error_t *error)
+{
+    rmt_index_t **indexes = calloc(count + 1, sizeof(rmt_index_t *));
+    if (!indexes)
+        abort();
+    for (size_t i = 0; i < count; i++) {
+        indexes[i] = self->tables[chosen[i]].index;
+        assert(indexes[i]);
+    }
+    const rmt_file_name_t name = rmt_file_name_new();
+    char text[RMT_FILE_TEXT_SIZE];
+    rmt_auto_str temporary =
+        rmt_text("%s/index/%s.new", self->root, rmt_file_name_text(&name, text));
+    uint32_t pack_count = 0;
+    int result = rmt_index_merge(indexes, count, temporary, &pack_count, error);
+    if (result == 0 && pack_count > 0)
+        result = s_publish_merged(self, temporary, &name, error);
+    free(indexes);
+    if (result == -1) {
+        (void) unlink(temporary);
+        return -1;
+    }
+    // The new one is durable; only now may the old ones go.
+    for (size_t i = 0; i < count; i++) {
+        rmt_auto_str old = rmt_store_path(self, "index", &self->tables[chosen[i]].name);
+        if (unlink(old) == -1 && errno != ENOENT)
+            return rmt_fail_errno(error, "remove %s", old);
+    }
+    return rmt_store_refresh(self, error);
+}
+
+// Small ones first: each is taken while it is not bigger than twice all before it, so
+// that a slot is rewritten a logarithmic number of times.
+static size_t
+s_choose_small(const rmt_store_t *self, size_t *chosen)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < self->table_count; i++) {
+        if (!self->tables[i].index)
+            continue;
+        const uint64_t size = rmt_index_count(self->tables[i].index);
+        size_t at = count++;
+        for (; at > 0 && rmt_index_count(self->tables[chosen[at - 1]].index) > size; at--)
+            chosen[at] = chosen[at - 1];
+        chosen[at] = i;
+    }
+    uint64_t sum = 0;
+    for (size_t i = 0; i < count; i++) {
+        const uint64_t size = rmt_index_count(self->tables[chosen[i]].index);
+        if (i >= TABLES_MAX / 2 && size > 2 * sum)
+            return i;
+        sum += size;
+    }
+    return count;
+}
+
+int
+rmt_store_tidy(rmt_store_t *self, rmt_error_t *error)
+{
+    if (self->table_count <= TABLES_MAX)
+        return 0;
+    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_INDEX, LOCK_EX | LOCK_NB, error);
+    if (lock == -1)
+        return error->code == RMT_E_UNAVAILABLE ? 0 : -1;
+    // Under the lock: an index that gc has replaced must not come back by a merge.
+    if (rmt_store_refresh(self, error) == -1)
+        return -1;
+    size_t *chosen = calloc(self->table_count + 1, sizeof *chosen);
+    if (!chosen)
+        abort();
+    const size_t count = s_choose_small(self, chosen);
+    const int result =
+        count > TABLES_MAX / 2 ? rmt_store_merge(self, chosen, count, error) : 0;
+    free(chosen);
+    return result;
+}

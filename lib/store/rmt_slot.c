@@ -1,0 +1,84 @@
+#include "rmt_slot.h"
+
+void
+rmt_slot_encode_head(uint8_t out[RMT_RECORD_HEAD_SIZE], const rmt_slot_t *slot)
+{
+    memcpy(out, slot->id.bytes, RMT_ID_SIZE);
+    out[33] = slot->codec;
+    rmt_put16(out + 34, slot->key);
+    rmt_put32(out + 36, slot->plain_size);
+    rmt_put32(out + 40, slot->size);
+}
+
+void
+rmt_slot_encode(uint8_t out[RMT_SLOT_SIZE], const rmt_slot_t *slot)
+{
+    rmt_slot_encode_head(out, slot);
+    rmt_put32(out + 44, slot->offset);
+    rmt_put32(out + 48, slot->pack);
+}
+
+void
+rmt_slot_decode(rmt_slot_t *slot_out, const uint8_t data[RMT_SLOT_SIZE])
+{
+    memcpy(slot_out->id.bytes, data, RMT_ID_SIZE);
+    slot_out->codec = data[33];
+    slot_out->key = rmt_get16(data + 34);
+    slot_out->plain_size = rmt_get32(data + 36);
+    slot_out->size = rmt_get32(data + 40);
+    slot_out->offset = rmt_get32(data + 44);
+    slot_out->pack = rmt_get32(data + 48);
+}
+
+bool
+rmt_slot_is_known(const rmt_slot_t *slot)
+{
+    return slot->id.bytes[0] == RMT_ID_SHA256 && slot->codec <= RMT_CODEC_LZ4 &&
+           slot->key == 0 && slot->plain_size >= 1 &&
+           slot->plain_size <= RMT_CHUNK_PLAIN_MAX && slot->size >= 1 &&
+           slot->size <= RMT_CHUNK_STORED_MAX;
+}
+
+rmt_file_name_t
+rmt_file_name_new(void)
+{
+    rmt_file_name_t name;
+    rmt_random(name.bytes, sizeof name.bytes);
+    return name;
+}
+
+char *
+rmt_file_name_text(const rmt_file_name_t *name, char out[RMT_FILE_TEXT_SIZE])
+{
+    static const char digits[] = "0123456789abcdef";
+    for (size_t i = 0; i < RMT_FILE_NAME_SIZE; i++) {
+        out[2 * i] = digits[name->bytes[i] >> 4];
+        out[2 * i + 1] = digits[name->bytes[i] & 15];
+    }
+    out[2 * RMT_FILE_NAME_SIZE] = '\0';
+    return out;
+}
+
+bool
+rmt_file_name_parse(rmt_file_name_t *name_out, const char *text)
+{
+    static const char digits[] = "0123456789abcdef";
+    rmt_file_name_t name;
+    if (strnlen(text, RMT_FILE_TEXT_SIZE) != RMT_FILE_TEXT_SIZE - 1)
+        return false;
+    for (size_t i = 0; i < RMT_FILE_NAME_SIZE; i++) {
+        const char *high = strchr(digits, text[2 * i]);
+        const char *low = strchr(digits, text[2 * i + 1]);
+        if (!high || !low)
+            return false;
+        name.bytes[i] = (uint8_t) ((high - digits) << 4 | (low - digits));
+    }
+    *name_out = name;
+    return true;
+}
+
+int
+rmt_file_name_compare(const void *a, const void *b)
+{
+    return memcmp(a, b, RMT_FILE_NAME_SIZE);
+}

@@ -1,0 +1,338 @@
+#include "rmt_store_inside.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+#include <assert.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+static const char s_format[] = "ramet-store 1 0\n";
+static const char *const s_folders[] = {"packs", "index", "images", "trash", "tmp"};
+
+// ---- Opening
+
+static int
+s_create(const char *root, rmt_error_t *error)
+{
+    for (size_t i = 0; i < sizeof s_folders / sizeof s_folders[0]; i++) {
+        rmt_auto_str path = rmt_text("%s/%s", root, s_folders[i]);
+        if (rmt_io_mkdirs(path, 0700, error) == -1)
+            return -1;
+    }
+    // Last, so that a folder with this file has all the others.
+    rmt_auto_str path = rmt_text("%s/format", root);
+    if (rmt_io_save(path, s_format, sizeof s_format - 1, 0600, error) == -1)
+        return -1;
+    return rmt_io_sync_parent(root, error);
+}
+
+static int
+s_check_format(const char *root, bool create, rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/format", root);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    if (rmt_io_load(path, 4096, &data, &size, error) == -1) {
+        if (error->code != RMT_E_NOT_FOUND)
+            return -1;
+        if (!create)
+            return rmt_fail(error, RMT_E_NOT_FOUND, "no store in %s", root);
+        return s_create(root, error);
+    }
+    if (size != sizeof s_format - 1 || memcmp(data, s_format, size) != 0)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "store %s: format is not \"%.*s\"",
+                        root, (int) sizeof s_format - 2, s_format);
+    return 0;
+}
+
+rmt_store_t *
+rmt_store_new(const char *root, bool create, rmt_error_t *error)
+{
+    assert(root);
+    if (s_check_format(root, create, error) == -1)
+        return NULL;
+    rmt_auto(rmt_store) self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    self->root = rmt_text("%s", root);
+    self->packs = rmt_text("%s/packs", root);
+    self->pool = rmt_pool_new();
+    self->room = malloc(RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX);
+    self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    if (!self->room || !self->plain)
+        abort();
+    if (rmt_store_refresh(self, error) == -1)
+        return NULL;
+    return rmt_take(&self);
+}
+
+void
+rmt_store_destroy(rmt_store_t **self_p)
+{
+    rmt_store_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_batch_destroy(&self->batch);
+    for (size_t i = 0; i < self->table_count; i++)
+        rmt_index_destroy(&self->tables[i].index);
+    free(self->tables);
+    rmt_index_destroy(&self->adopted);
+    rmt_pool_destroy(&self->pool);
+    free(self->room);
+    free(self->plain);
+    free(self->root);
+    free(self->packs);
+    free(self);
+    *self_p = NULL;
+}
+
+const char *
+rmt_store_root(const rmt_store_t *self)
+{
+    return self->root;
+}
+
+// ---- Folders and locks
+
+char *
+rmt_store_path(const rmt_store_t *self, const char *folder, const rmt_file_name_t *name)
+{
+    char text[RMT_FILE_TEXT_SIZE];
+    return rmt_text("%s/%s/%s", self->root, folder, rmt_file_name_text(name, text));
+}
+
+static void
+s_close_folder(DIR **folder)
+{
+    if (*folder)
+        closedir(*folder);
+}
+
+int
+rmt_store_list(const rmt_store_t *self, const char *folder, rmt_buffer_t *names_out,
+               uint64_t *other_count_out, rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/%s", self->root, folder);
+    __attribute__((cleanup(s_close_folder))) DIR *open_folder = opendir(path);
+    if (!open_folder)
+        return rmt_fail_errno(error, "open folder %s", path);
+    rmt_buffer_t names = {0};
+    uint64_t others = 0;
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(open_folder)); errno = 0) {
+        rmt_file_name_t name;
+        if (rmt_file_name_parse(&name, entry->d_name))
+            rmt_buffer_add(&names, name.bytes, sizeof name);
+        else if (entry->d_name[0] != '.')
+            others++;
+    }
+    if (errno) {
+        rmt_buffer_clear(&names);
+        return rmt_fail_errno(error, "read folder %s", path);
+    }
+    if (names.used > 0)
+        qsort(names.data, names.used / RMT_FILE_NAME_SIZE, RMT_FILE_NAME_SIZE,
+              rmt_file_name_compare);
+    *names_out = names;
+    if (other_count_out)
+        *other_count_out = others;
+    return 0;
+}
+
+bool
+rmt_names_have(const rmt_buffer_t *names, const rmt_file_name_t *name)
+{
+    return names->used > 0 && bsearch(name, names->data, names->used / RMT_FILE_NAME_SIZE,
+                                      RMT_FILE_NAME_SIZE, rmt_file_name_compare);
+}
+
+int
+rmt_store_lock(const rmt_store_t *self, const char *file, int operation,
+               rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/%s", self->root, file);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    while (flock(fd, operation) == -1) {
+        if (errno == EWOULDBLOCK)
+            return rmt_fail(error, RMT_E_UNAVAILABLE, "%s is held", path);
+        if (errno != EINTR)
+            return rmt_fail_errno(error, "lock %s", path);
+    }
+    return rmt_take_fd(&fd);
+}
+
+// ---- Looking up
+
+// The index of a stage: the batch is stage 0, then come the newest.
+static rmt_index_t *
+s_stage_index(const rmt_store_t *self, size_t stage)
+{
+    return stage == 1 ? self->adopted : self->tables[self->table_count + 1 - stage].index;
+}
+
+static bool
+s_batch_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copy_t *copy_out)
+{
+    copy_out->flags = NULL;
+    return self->batch &&
+           rmt_batch_find(self->batch, id, &copy_out->slot, &copy_out->pack);
+}
+
+bool
+rmt_store_next_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copies_t *copies,
+                    rmt_copy_t *copy_out)
+{
+    if (copies->stage == 0) {
+        copies->stage = 1;
+        copies->left =
+            self->adopted ? rmt_index_find(self->adopted, id, &copies->next) : 0;
+        if (s_batch_copy(self, id, copy_out))
+            return true;
+    }
+    while (copies->stage <= self->table_count + 1) {
+        rmt_index_t *index = s_stage_index(self, copies->stage);
+        while (copies->left > 0) {
+            copies->left--;
+            if (!rmt_index_slot(index, copies->next++, &copy_out->slot))
+                continue;
+            copy_out->pack = rmt_index_pack_name(index, copy_out->slot.pack);
+            copy_out->flags = &rmt_index_flags(index)[copy_out->slot.pack];
+            return true;
+        }
+        copies->stage++;
+        if (copies->stage > self->table_count + 1)
+            break;
+        index = s_stage_index(self, copies->stage);
+        copies->left = index ? rmt_index_find(index, id, &copies->next) : 0;
+    }
+    return false;
+}
+
+bool
+rmt_store_has(rmt_store_t *self, const rmt_id_t *id)
+{
+    // What is marked for removal is no base to build on: it is stored again.
+    rmt_copies_t copies = {0};
+    rmt_copy_t copy;
+    while (rmt_store_next_copy(self, id, &copies, &copy))
+        if (!copy.flags ||
+            (*copy.flags & (RMT_PACK_PRESENT | RMT_PACK_TRASHED)) == RMT_PACK_PRESENT)
+            return true;
+    return false;
+}
+
+bool
+rmt_store_can_read(rmt_store_t *self, const rmt_id_t *id)
+{
+    rmt_copies_t copies = {0};
+    rmt_copy_t copy;
+    while (rmt_store_next_copy(self, id, &copies, &copy))
+        if (!copy.flags || *copy.flags & RMT_PACK_PRESENT)
+            return true;
+    return false;
+}
+
+// ---- Reading
+
+static int
+s_read_copy(rmt_store_t *self, const rmt_copy_t *copy, void *plain_out,
+            rmt_chunk_t *chunk_out, rmt_error_t *error)
+{
+    if (!copy->flags && rmt_batch_flush(self->batch, error) == -1)
+        return -1;
+    const char *second = self->batch ? rmt_batch_folder(self->batch) : NULL;
+    const int fd = rmt_pool_get(self->pool, &copy->pack, self->packs, second, error);
+    if (fd == -1 || rmt_pack_read(fd, &copy->slot, self->room, chunk_out, error) == -1 ||
+        (plain_out && rmt_chunk_open(chunk_out, plain_out, error) == -1)) {
+        char pack[RMT_FILE_TEXT_SIZE], id[RMT_ID_TEXT_SIZE];
+        return rmt_wrap(error, "chunk %s in pack %s at %u",
+                        rmt_id_text(&copy->slot.id, id),
+                        rmt_file_name_text(&copy->pack, pack), copy->slot.offset);
+    }
+    return 0;
+}
+
+// The first copy that is right, unpacked when plain_out is not NULL.
+static int
+s_read(rmt_store_t *self, const rmt_id_t *id, void *plain_out, rmt_chunk_t *chunk_out,
+       rmt_error_t *error)
+{
+    rmt_copies_t copies = {0};
+    rmt_copy_t copy;
+    rmt_chunk_t chunk;
+    bool is_any = false;
+    while (rmt_store_next_copy(self, id, &copies, &copy)) {
+        if (copy.flags && !(*copy.flags & RMT_PACK_PRESENT))
+            continue;
+        is_any = true;
+        if (s_read_copy(self, &copy, plain_out, &chunk, error) == 0) {
+            *chunk_out = chunk;
+            return 0;
+        }
+    }
+    char text[RMT_ID_TEXT_SIZE];
+    return is_any ? -1
+                  : rmt_fail(error, RMT_E_NOT_FOUND, "chunk %s is not in store %s",
+                             rmt_id_text(id, text), self->root);
+}
+
+int
+rmt_store_get(rmt_store_t *self, const rmt_id_t *id, bool verify, rmt_chunk_t *chunk_out,
+              rmt_error_t *error)
+{
+    return s_read(self, id, verify ? self->plain : NULL, chunk_out, error);
+}
+
+int
+rmt_store_read(void *store, const rmt_id_t *id, void *plain_out, size_t *size_out,
+               rmt_error_t *error)
+{
+    rmt_chunk_t chunk;
+    if (s_read(store, id, plain_out, &chunk, error) == -1)
+        return -1;
+    *size_out = chunk.plain_size;
+    return 0;
+}
+
+// ---- Writing
+
+int
+rmt_store_put(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    assert(chunk->size >= 1 && chunk->size <= RMT_CHUNK_STORED_MAX);
+    if (rmt_store_has(self, &chunk->id))
+        return 0;
+    if (!self->batch)
+        self->batch = rmt_batch_new(self->root, error);
+    if (!self->batch)
+        return -1;
+    return rmt_batch_put(self->batch, chunk, error);
+}
+
+int
+rmt_store_commit(rmt_store_t *self, rmt_error_t *error)
+{
+    if (!self->batch)
+        return 0;
+    if (rmt_batch_publish(self->batch, error) == -1)
+        return -1;
+    rmt_batch_destroy(&self->batch);
+    if (rmt_store_refresh(self, error) == -1)
+        return -1;
+    // All is durable and visible by now; a merge that fails is tried again another time.
+    rmt_error_t ignored;
+    (void) rmt_store_tidy(self, &ignored);
+    return 0;
+}
+
+void
+rmt_store_rollback(rmt_store_t *self)
+{
+    rmt_batch_destroy(&self->batch);
+}
