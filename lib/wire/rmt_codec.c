@@ -11,6 +11,7 @@
 
 #define RECORD_FIELDS_MAX 256
 #define RECORD_ITEMS_MAX 4096
+#define SCAN_FIELDS_MAX 65536
 // Unpacked bytes that one wire byte may become, and what is always granted.
 #define UNPACK_FACTOR 24
 #define UNPACK_BASE ((size_t) 64 * 1024)
@@ -308,7 +309,8 @@ rmt_codec_decode(const void *data, size_t size, rmt_error_t *error)
         rmt_fail(error, RMT_E_TOO_BIG, "an envelope of %zu bytes", size);
         return NULL;
     }
-    if (rmt_scan(&ramet__envelope__descriptor, data, size, error) == -1)
+    size_t fields;
+    if (rmt_scan(&ramet__envelope__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error) == -1)
         return NULL;
     rmt_auto(rmt_arena) arena = rmt_arena_new(size * UNPACK_FACTOR + UNPACK_BASE);
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
@@ -341,7 +343,8 @@ rmt_codec_unpack_records(const void *data, size_t size, size_t limit, rmt_error_
         rmt_fail(error, RMT_E_TOO_BIG, "records of %zu bytes, limit %zu", size, limit);
         return NULL;
     }
-    if (rmt_scan(&ramet__records__descriptor, data, size, error) == -1)
+    size_t fields;
+    if (rmt_scan(&ramet__records__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error) == -1)
         return NULL;
     rmt_auto(rmt_arena) arena = rmt_arena_new(size * UNPACK_FACTOR + UNPACK_BASE);
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);

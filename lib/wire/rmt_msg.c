@@ -21,9 +21,9 @@ rmt_msg_destroy(rmt_msg_t **self_p)
     rmt_msg_t *self = *self_p;
     if (!self)
         return;
-    char *const texts[] = { self->role,  self->name,  self->service, self->phase, self->text,
-                            self->place, self->verb,  self->cursor,  self->topic, self->token };
-    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+    char *texts[] = { self->role,  self->name, self->service, self->phase, self->text,
+                      self->place, self->verb, self->cursor,  self->topic, self->token };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     zchunk_destroy(&self->ids);
     zchunk_destroy(&self->bitmap);
@@ -38,8 +38,8 @@ rmt_msg_destroy(rmt_msg_t **self_p)
 void
 rmt_msg_text(char **field, const char *text)
 {
-    char *copy = strdup(text);
-    if (!copy)
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
         abort();
     free(*field);
     *field = copy;
@@ -64,17 +64,26 @@ rmt_msg_items(rmt_msg_t *self)
 const char *
 rmt_msg_kind_name(rmt_msg_kind_t kind)
 {
-    static const char *const control[] = {
-        "hello", "welcome", "beat",  "credit", "task",  "progress", "result",  "recorded",
-        "cancel", "peers",  "request", "reply", "event", "enrol",   "enrolled", "refused",
+    static const char *const names[] = {
+        [RMT_MSG_HELLO] = "hello",       [RMT_MSG_WELCOME] = "welcome",
+        [RMT_MSG_BEAT] = "beat",         [RMT_MSG_CREDIT] = "credit",
+        [RMT_MSG_TASK] = "task",         [RMT_MSG_PROGRESS] = "progress",
+        [RMT_MSG_RESULT] = "result",     [RMT_MSG_RECORDED] = "recorded",
+        [RMT_MSG_CANCEL] = "cancel",     [RMT_MSG_PEERS] = "peers",
+        [RMT_MSG_REQUEST] = "request",   [RMT_MSG_REPLY] = "reply",
+        [RMT_MSG_EVENT] = "event",       [RMT_MSG_ENROL] = "enrol",
+        [RMT_MSG_ENROLLED] = "enrolled", [RMT_MSG_REFUSED] = "refused",
+        [RMT_MSG_OPEN] = "open",         [RMT_MSG_OPENED] = "opened",
+        [RMT_MSG_OFFER] = "offer",       [RMT_MSG_WANT] = "want",
+        [RMT_MSG_CHUNK] = "chunk",       [RMT_MSG_ACK] = "ack",
+        [RMT_MSG_SEAL] = "seal",         [RMT_MSG_SEALED] = "sealed",
+        [RMT_MSG_FETCH] = "fetch",       [RMT_MSG_ABSENT] = "absent",
+        [RMT_MSG_LATER] = "later",
     };
-    static const char *const data[] = {
-        "open", "opened", "offer", "want", "chunk", "ack", "seal", "sealed", "fetch",
-        "absent", "later",
-    };
-    if (kind >= RMT_MSG_HELLO && kind <= RMT_MSG_REFUSED)
-        return control[kind - RMT_MSG_HELLO];
-    return kind >= RMT_MSG_OPEN && kind <= RMT_MSG_LATER ? data[kind - RMT_MSG_OPEN] : "unknown";
+    const size_t index = (size_t) kind;
+    if (index >= sizeof names / sizeof names[0] || !names[index])
+        return "unknown";
+    return names[index];
 }
 
 char *
@@ -92,14 +101,15 @@ rmt_uid_text(const uint8_t uid[RMT_UID_SIZE], char out[33])
 int
 rmt_uid_parse(uint8_t uid[RMT_UID_SIZE], const char *text, rmt_error_t *error)
 {
-    uint8_t parsed[RMT_UID_SIZE];
     static const char digits[] = "0123456789abcdef";
-    if (strlen(text) != (size_t) 2 * RMT_UID_SIZE || strspn(text, digits) != strlen(text))
-        return rmt_fail(error, RMT_E_USAGE, "\"%.64s\" is not 32 hexadecimal digits", text);
-    for (size_t i = 0; i < RMT_UID_SIZE; i++)
-        parsed[i] = (uint8_t) ((strchr(digits, text[2 * i]) - digits) << 4
-                               | (strchr(digits, text[2 * i + 1]) - digits));
-    memcpy(uid, parsed, RMT_UID_SIZE);
+    if (strlen(text) != 2 * RMT_UID_SIZE || strspn(text, digits) != 2 * RMT_UID_SIZE)
+        return rmt_fail(error, RMT_E_USAGE, "\"%.80s\" is no id of %d digits", text,
+                        2 * RMT_UID_SIZE);
+    for (size_t i = 0; i < RMT_UID_SIZE; i++) {
+        const long high = strchr(digits, text[2 * i]) - digits;
+        const long low = strchr(digits, text[2 * i + 1]) - digits;
+        uid[i] = (uint8_t) (high << 4 | low);
+    }
     return 0;
 }
 

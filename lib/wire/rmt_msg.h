@@ -18,6 +18,7 @@
 #define RMT_DATA_SIZE_MAX (RMT_CHUNK_SIZE_MAX + (size_t) 64 * 1024)
 #define RMT_IDS_MAX 1024                         // Ids in one Offer or Fetch
 
+// Equal to the numbers of Envelope.kind in proto/ramet.proto (static_assert in lib/wire).
 typedef enum {
     RMT_MSG_HELLO = 10, RMT_MSG_WELCOME, RMT_MSG_BEAT, RMT_MSG_CREDIT, RMT_MSG_TASK,
     RMT_MSG_PROGRESS, RMT_MSG_RESULT, RMT_MSG_RECORDED, RMT_MSG_CANCEL, RMT_MSG_PEERS,
@@ -35,6 +36,7 @@ typedef struct rmt_msg {
     uint8_t task[RMT_UID_SIZE], job[RMT_UID_SIZE], nonce[RMT_UID_SIZE];
     uint8_t idempotency[RMT_UID_SIZE]; // All zero: none
     uint8_t id[33];                    // A chunk or root; all zero: none
+    // Text is UTF-8; never NULL after decode when the kind has it.
     char *role, *name, *service, *phase, *text, *place, *verb, *cursor, *topic, *token;
     zchunk_t *ids;    // Packed ids of 33 bytes
     zchunk_t *bitmap;
@@ -63,6 +65,6 @@ char *rmt_uid_text(const uint8_t uid[RMT_UID_SIZE], char out[33]);
 int rmt_uid_parse(uint8_t uid[RMT_UID_SIZE], const char *text, rmt_error_t *error);
 
 #define RMT_JOB_TEXT_SIZE 11
-
-// The short name of a job: "j-" and its first 40 bits in base32. Returns out.
+// How people see a job: "j-" and 8 lower-case base32 digits, the first 40 bits of its
+// uid. A prefix, so not unique by itself. Returns out.
 char *rmt_job_text(const uint8_t uid[RMT_UID_SIZE], char out[RMT_JOB_TEXT_SIZE]);

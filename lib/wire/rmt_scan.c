@@ -1,118 +1,171 @@
 #include "rmt_scan.h"
 
 #include <stdbool.h>
-#include <stdint.h>
+#include <string.h>
 
-enum { WIRE_VARINT = 0, WIRE_64 = 1, WIRE_BYTES = 2, WIRE_32 = 5 };
-
+// A message that is being walked: its bytes up to end.
 typedef struct {
     const ProtobufCMessageDescriptor *descriptor;
     const uint8_t *end;
+    uint64_t seen; // Bit i: single field i was given
 } level_t;
 
-typedef struct {
-    level_t levels[RMT_SCAN_DEPTH_MAX];
-    size_t depth;
-    const uint8_t *at;
-    size_t fields;
-    size_t unknown;
-} scan_t;
-
-static bool
-s_varint(scan_t *scan, const uint8_t *end, uint64_t *value_out)
+// A tag or value of base 128; NULL when it does not end in time.
+static const uint8_t *
+s_varint(const uint8_t *at, const uint8_t *end, uint64_t *value_out)
 {
     uint64_t value = 0;
-    for (unsigned shift = 0; shift < 64 && scan->at < end; shift += 7) {
-        const uint8_t byte = *scan->at++;
+    for (unsigned shift = 0; shift < 70 && at < end; shift += 7) {
+        const uint8_t byte = *at++;
+        if (shift == 63 && byte > 1)
+            return NULL;
         value |= (uint64_t) (byte & 0x7f) << shift;
         if (!(byte & 0x80)) {
             *value_out = value;
-            return true;
+            return at;
         }
     }
-    return false;
+    return NULL;
 }
 
-static bool
-s_skip(scan_t *scan, const uint8_t *end, size_t size)
+// Where the value of this wire type ends; NULL when it is broken. *begin_out is where
+// the bytes of a length-delimited one begin.
+static const uint8_t *
+s_value(const uint8_t *at, const uint8_t *end, uint64_t wire, const uint8_t **begin_out)
 {
-    if ((size_t) (end - scan->at) < size)
-        return false;
-    scan->at += size;
-    return true;
+    uint64_t number;
+    const size_t left = (size_t) (end - at);
+    switch (wire) {
+    case PROTOBUF_C_WIRE_TYPE_VARINT:
+        return s_varint(at, end, &number);
+    case PROTOBUF_C_WIRE_TYPE_64BIT:
+        return left < 8 ? NULL : at + 8;
+    case PROTOBUF_C_WIRE_TYPE_32BIT:
+        return left < 4 ? NULL : at + 4;
+    case PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED:
+        at = s_varint(at, end, &number);
+        if (!at || number > (uint64_t) (end - at))
+            return NULL;
+        *begin_out = at;
+        return at + number;
+    default: // Groups
+        return NULL;
+    }
 }
 
-static unsigned
-s_wire_type(const ProtobufCFieldDescriptor *field)
+static uint64_t
+s_wire_of(const ProtobufCFieldDescriptor *field)
 {
     switch (field->type) {
     case PROTOBUF_C_TYPE_STRING:
     case PROTOBUF_C_TYPE_BYTES:
     case PROTOBUF_C_TYPE_MESSAGE:
-        return WIRE_BYTES;
-    default:
-        return WIRE_VARINT; // The schema has no fixed-size numbers
+        return PROTOBUF_C_WIRE_TYPE_LENGTH_PREFIXED;
+    default: // The schema has no fixed-width numbers
+        return PROTOBUF_C_WIRE_TYPE_VARINT;
     }
 }
 
+// The rules of one field whose number is known.
 static int
-s_length_delimited(scan_t *scan, const ProtobufCFieldDescriptor *field, rmt_error_t *error)
+s_check(level_t *level, const ProtobufCFieldDescriptor *field, uint64_t wire,
+        const uint8_t *begin, const uint8_t *end, rmt_error_t *error)
 {
-    const uint8_t *end = scan->levels[scan->depth - 1].end;
-    uint64_t size;
-    if (!s_varint(scan, end, &size) || size > (uint64_t) (end - scan->at))
-        return rmt_fail(error, RMT_E_PROTOCOL, "a length goes over the end of its message");
-    if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE) {
-        scan->at += size;
-        return 0;
-    }
-    if (scan->depth == RMT_SCAN_DEPTH_MAX)
-        return rmt_fail(error, RMT_E_PROTOCOL, "messages nest deeper than %d",
-                        RMT_SCAN_DEPTH_MAX);
-    scan->levels[scan->depth++] = (level_t) { field->descriptor, scan->at + size };
+    if (wire != s_wire_of(field))
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s has wire type %u",
+                        level->descriptor->short_name, field->name, (unsigned) wire);
+    const uint64_t bit = UINT64_C(1) << ((field - level->descriptor->fields) & 63);
+    if (field->label != PROTOBUF_C_LABEL_REPEATED && (level->seen & bit))
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is given twice",
+                        level->descriptor->short_name, field->name);
+    level->seen |= bit;
+    if (field->type == PROTOBUF_C_TYPE_STRING
+        && rmt_scan_text(begin, (size_t) (end - begin)) != (size_t) (end - begin))
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is no UTF-8 text",
+                        level->descriptor->short_name, field->name);
     return 0;
-}
-
-static int
-s_field(scan_t *scan, rmt_error_t *error)
-{
-    const level_t *level = &scan->levels[scan->depth - 1];
-    uint64_t tag, number;
-    if (!s_varint(scan, level->end, &tag) || tag >> 3 == 0 || tag >> 3 > 0x1fffffff)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a tag is broken");
-    if (++scan->fields > RMT_SCAN_FIELDS_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "over %d fields", RMT_SCAN_FIELDS_MAX);
-    const unsigned type = (unsigned) (tag & 7);
-    const ProtobufCFieldDescriptor *field =
-        protobuf_c_message_descriptor_get_field(level->descriptor, (unsigned) (tag >> 3));
-    if (field ? s_wire_type(field) != type : ++scan->unknown > RMT_SCAN_UNKNOWN_MAX)
-        return rmt_fail(error, RMT_E_PROTOCOL, "field %u of %s: %s", (unsigned) (tag >> 3),
-                        level->descriptor->name,
-                        field ? "wrong wire type" : "too many unknown fields");
-    bool ok = true;
-    if (type == WIRE_BYTES)
-        return s_length_delimited(scan, field, error);
-    if (type == WIRE_VARINT)
-        ok = s_varint(scan, level->end, &number);
-    else if (type == WIRE_64 || type == WIRE_32)
-        ok = s_skip(scan, level->end, type == WIRE_64 ? 8 : 4);
-    else
-        ok = false;
-    return ok ? 0 : rmt_fail(error, RMT_E_PROTOCOL, "a field of %s is broken",
-                             level->descriptor->name);
 }
 
 int
 rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t size,
-         rmt_error_t *error)
+         size_t fields_max, size_t *fields_out, rmt_error_t *error)
 {
-    scan_t scan = { .at = data, .depth = 1 };
-    scan.levels[0] = (level_t) { descriptor, scan.at + size };
-    while (scan.depth) {
-        if (scan.at == scan.levels[scan.depth - 1].end)
-            scan.depth--;
-        else if (s_field(&scan, error) == -1)
+    const uint8_t *at = data;
+    level_t levels[RMT_SCAN_DEPTH_MAX];
+    size_t depth = 1, fields = 0;
+    levels[0] = (level_t) { descriptor, size ? at + size : at, 0 };
+    while (depth > 0) {
+        level_t *level = &levels[depth - 1];
+        if (at == level->end) {
+            depth--;
+            continue;
+        }
+        if (++fields > fields_max)
+            return rmt_fail(error, RMT_E_TOO_BIG, "more than %zu fields", fields_max);
+        uint64_t tag;
+        const uint8_t *begin = NULL;
+        const uint8_t *value = s_varint(at, level->end, &tag);
+        const uint8_t *end = value ? s_value(value, level->end, tag & 7, &begin) : NULL;
+        if (!end || tag >> 3 == 0 || tag > UINT32_MAX)
+            return rmt_fail(error, RMT_E_PROTOCOL, "%s is broken at byte %zu",
+                            level->descriptor->short_name,
+                            (size_t) (at - (const uint8_t *) data));
+        const ProtobufCFieldDescriptor *field = protobuf_c_message_descriptor_get_field(
+            level->descriptor, (unsigned) (tag >> 3));
+        if (field && s_check(level, field, tag & 7, begin, end, error) == -1)
             return -1;
+        at = end;
+        if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE)
+            continue;
+        if (depth == RMT_SCAN_DEPTH_MAX)
+            return rmt_fail(error, RMT_E_TOO_BIG, "messages are %zu deep", depth + 1);
+        levels[depth++] = (level_t) { field->descriptor, end, 0 };
+        at = begin;
+    }
+    *fields_out = fields;
+    return 0;
+}
+
+// Bytes of the character at text; 0 when it is none.
+static size_t
+s_character(const uint8_t *text, size_t size)
+{
+    static const struct {
+        uint8_t first_min, first_max, second_min, second_max, size;
+    } rows[] = {
+        { 0x01, 0x7f, 0x00, 0xff, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
+        { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
+        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
+        { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (text[0] < rows[i].first_min || text[0] > rows[i].first_max)
+            continue;
+        if (size < rows[i].size)
+            return 0;
+        if (rows[i].size > 1
+            && (text[1] < rows[i].second_min || text[1] > rows[i].second_max))
+            return 0;
+        for (size_t at = 2; at < rows[i].size; at++) {
+            if ((text[at] & 0xc0) != 0x80)
+                return 0;
+        }
+        return rows[i].size;
     }
     return 0;
+}
+
+size_t
+rmt_scan_text(const void *data, size_t size)
+{
+    const uint8_t *text = data;
+    size_t at = 0;
+    while (at < size) {
+        const size_t step = s_character(text + at, size - at);
+        if (step == 0)
+            break;
+        at += step;
+    }
+    return at;
 }

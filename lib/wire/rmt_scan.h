@@ -1,19 +1,24 @@
-// rmt_scan - a walk over protobuf bytes before anything is unpacked.
+// rmt_scan - walk protobuf bytes against their descriptor before anything is unpacked.
 //
-// protobuf-c limits neither depth nor number of fields, so foreign bytes are walked
-// first, without recursion: every length lies within its message, no message is deeper
-// than the schema can be, known fields have their wire type, and the fields of all
-// depths are counted. Unknown fields are passed over, but few.
+// What passes can be unpacked without deep recursion, without a length that points
+// outside, and with an amount of memory that follows from the number of fields. Fields
+// of unknown number are stepped over, never entered. Pure, iterative, no allocation.
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 #include <protobuf-c/protobuf-c.h>
 #include "rmt_error.h"
 
 #define RMT_SCAN_DEPTH_MAX 8
-#define RMT_SCAN_FIELDS_MAX 65536 // At all depths together
-#define RMT_SCAN_UNKNOWN_MAX 64
 
-// 0, or -1: PROTOCOL, TOO_BIG.
+// Borrows all. *fields_out: fields seen at all depths, known or not.
+// 0, or -1: PROTOCOL (broken lengths or tags, groups, a wire type that is not the
+// field's, a single field given twice, text that is no UTF-8 or has a NUL in it);
+// TOO_BIG (more than fields_max fields, or messages in messages too deep).
 int rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t size,
-             rmt_error_t *error);
+             size_t fields_max, size_t *fields_out, rmt_error_t *error);
+
+// How many bytes from the start are UTF-8 without NUL (RFC 3629: shortest form, no
+// surrogates): size when all are.
+size_t rmt_scan_text(const void *data, size_t size);
