@@ -1,0 +1,87 @@
+# Sourced by the system tests: a small farm in a folder of its own, ended whatever happens.
+set -euo pipefail
+source_dir=${RAMET_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
+export RAMET_BIN=${RAMET_BIN:-$source_dir/build/release/bin}
+farm=$(mktemp -d /var/tmp/ramet-system.XXXXXX)
+lab() { "$source_dir/ops/lab" "$@"; }
+
+finish() {
+  local status=$?
+  if [ $status -ne 0 ]; then
+    for log in "$farm"/run/*.log; do echo "--- $log"; tail -n 15 "$log"; done >&2
+  fi
+  lab down "$farm" >/dev/null 2>&1 || true
+  umount -l "$farm/mnt" 2>/dev/null || true
+  rm -rf "$farm"
+  exit $status
+}
+trap finish EXIT
+trap 'exit 130' INT TERM
+
+fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# expect STATUS COMMAND...: the exit status is the one that is wanted.
+expect() {
+  local want=$1 got=0; shift
+  "$@" >"$farm/out" 2>&1 || got=$?
+  [ "$got" = "$want" ] || { cat "$farm/out" >&2; fail "$* ended with $got, not $want"; }
+}
+
+# A small system: enough of /etc to be personalised, and one of each kind of file.
+make_tree() { # DIR [MEGABYTES]
+  local d=$1
+  mkdir -p "$d"/{etc/ssh,etc/network,usr/lib,usr/bin,var/lib/dbus,home/user,tmp,dev,proc,sys,run,root}
+  chmod 1777 "$d/tmp"
+  printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' >"$d/etc/os-release"
+  echo source >"$d/etc/hostname"
+  printf '127.0.0.1 localhost\n127.0.1.1 source\n' >"$d/etc/hosts"
+  printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$d/etc/network/interfaces"
+  echo 0123456789abcdef0123456789abcdef >"$d/etc/machine-id"
+  ssh-keygen -q -t ed25519 -N '' -f "$d/etc/ssh/ssh_host_ed25519_key"
+  ln -s /usr/bin "$d/bin"; ln "$d/etc/hostname" "$d/etc/hostname.link"
+  mkfifo "$d/run.fifo"; mknod "$d/dev/null" c 1 3
+  truncate -s 4M "$d/home/user/sparse"; echo data | dd of="$d/home/user/sparse" bs=1 seek=1M conv=notrunc status=none
+  setfattr -n user.color -v green "$d/home/user" 2>/dev/null || true
+  printf 'odd' >"$d/home/user/"$'new\nline\xff'
+  touch -d '1969-12-31 23:59:58.5' "$d/home/user/old"
+  local i
+  for i in $(seq "${2:-4}"); do head -c 1M /dev/urandom >"$d/home/user/big$i"; done
+  for i in $(seq 300); do echo "file $i" >"$d/usr/lib/f$i"; done
+  chown -R 1000:1000 "$d/home/user"
+}
+
+# Compare a target's disk with the source tree but for the personalised paths.
+same_as_source() { # NAME TREE
+  local start loop path rest bad=0 pattern match
+  start=$(sfdisk -J "$farm/$1.disk" | jq '.partitiontable.partitions[0].start')
+  loop=$(losetup -f --show -r -o $((start * 512)) "$farm/$1.disk")
+  mkdir -p "$farm/mnt"; mount -o ro,noload "$loop" "$farm/mnt"
+  "$RAMET_BIN/ramet-compare" "$2" "$farm/mnt" >"$farm/$1.diff" || true
+  while IFS=$'\t' read -r path rest; do
+    match=""
+    while read -r pattern; do
+      case $pattern in ''|'#'*) continue ;; esac
+      # shellcheck disable=SC2254
+      case $path in $pattern) match=yes ;; esac
+    done <"$source_dir/ops/lib/personal.list"
+    [ -n "$match" ] || { echo "$1 differs: $path $rest" >&2; bad=1; }
+  done <"$farm/$1.diff"
+  cp "$farm/mnt/etc/hostname" "$farm/$1.hostname"; cp "$farm/mnt/etc/machine-id" "$farm/$1.machine-id"
+  umount "$farm/mnt"; losetup -d "$loop"
+  return $bad
+}
+
+phase_of() { ramet job show "$1" --json | jq -r --arg t "$2" '.targets[] | select(.name == $t) | .phase'; }
+
+# Wait until a target of a job is in a phase (or the job has ended).
+await_phase() { # JOB TARGET PHASE SECONDS
+  local limit=$((SECONDS + $4)) phase=""
+  while [ $SECONDS -lt $limit ]; do
+    phase=$(phase_of "$1" "$2")
+    [ "$phase" = "$3" ] && return 0
+    [ "$phase" = failed ] && { ramet job show "$1" >&2; fail "$2 failed instead of reaching $3"; }
+    sleep 0.2
+  done
+  ramet job show "$1" >&2
+  fail "$2 is in phase $phase, not $3, after $4 s"
+}
