@@ -1,5 +1,6 @@
 #include "command.h"
 #include "output.h"
+#include "rmt_auto.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -252,7 +252,8 @@ s_checkout_volume(contents_t *self, const rmt_record_t *volume, const char *fold
     checkout_t checkout = { self, writer, plain };
     if (!writer || s_each_entry(self, volume, s_checkout_entry, &checkout, error) == -1)
         return -1;
-    return rmt_writer_finish(writer, error);
+    rmt_writer_report_t report;
+    return rmt_writer_finish(writer, &report, error);
 }
 
 int

@@ -1,6 +1,7 @@
 // ramet - the console: asks the broker, shows what it says.
 #include "command.h"
 #include "rmt_auto.h"
+#include "rmt_log.h"
 #include "rmt_signals.h"
 
 #include <stdio.h>
