@@ -1,0 +1,309 @@
+#include "rmt_client.h"
+#include "rmt_address.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_id.h"
+#include "rmt_io.h"
+#include "rmt_socket.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define TRY_MS 2500 // How long one broker may be silent; grows with each try
+#define TRY_MS_MAX 20000
+#define LIST_MAX ((size_t) 1000000)
+#define HOST_TEXT_SIZE (RMT_ADDRESS_HOST_SIZE + 8)
+
+struct rmt_client {
+    char **brokers; // "host:port" of console ports
+    size_t count, index;
+    rmt_key_t own;
+    char broker_key[RMT_USER_SIZE];
+    uint32_t timeout_ms;
+    uint64_t sequence;
+    zsock_t *socket;  // DEALER, to one broker
+    zsock_t *watcher; // PAIR: tells when this key is refused
+    zsock_t *events;  // SUB, to all brokers
+};
+
+rmt_client_t *
+rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *broker_key,
+               uint32_t timeout_ms, rmt_error_t *error)
+{
+    assert(brokers && own && broker_key && error);
+    rmt_auto(rmt_client) self = zmalloc(sizeof *self);
+    self->own = *own;
+    self->timeout_ms = timeout_ms;
+    // Not from 1: a console that starts again must not take an old reply for its own.
+    uint32_t start = 0;
+    rmt_random(&start, sizeof start);
+    self->sequence = start;
+    if (strlen(broker_key) != RMT_USER_SIZE - 1) {
+        rmt_fail(error, RMT_E_USAGE, "the broker's key is not 40 characters of Z85");
+        return NULL;
+    }
+    memcpy(self->broker_key, broker_key, RMT_USER_SIZE);
+    size_t count = 0;
+    while (brokers[count])
+        count++;
+    self->brokers = zmalloc((count + 1) * sizeof *self->brokers);
+    for (; self->count < count; self->count++) {
+        char host[RMT_ADDRESS_HOST_SIZE];
+        uint16_t port = 0;
+        if (rmt_address_split(brokers[self->count], host, &port, error) == -1)
+            return NULL;
+        self->brokers[self->count] = rmt_text("%s", brokers[self->count]);
+    }
+    if (count == 0) {
+        rmt_fail(error, RMT_E_USAGE, "no broker is named");
+        return NULL;
+    }
+    return rmt_take(&self);
+}
+
+static void
+s_disconnect(rmt_client_t *self)
+{
+    zsock_destroy(&self->socket);
+    zsock_destroy(&self->watcher);
+}
+
+void
+rmt_client_destroy(rmt_client_t **self_p)
+{
+    assert(self_p);
+    rmt_client_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_disconnect(self);
+    zsock_destroy(&self->events);
+    for (size_t i = 0; i < self->count; i++)
+        free(self->brokers[i]);
+    free(self->brokers);
+    rmt_key_wipe(&self->own);
+    free(self);
+}
+
+// ---- One try at one broker
+
+// A broker that does not know the key closes the door without a message; only the
+// socket's monitor shows it, and without it a person would wait for a time-out.
+static void
+s_watch(rmt_client_t *self)
+{
+    char endpoint[64];
+    snprintf(endpoint, sizeof endpoint, "inproc://rmt_client-%p-%llu", (void *) self->socket,
+             (unsigned long long) rmt_clock_ms());
+    const int events = ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
+    if (zmq_socket_monitor(zsock_resolve(self->socket), endpoint, events) == -1)
+        return;
+    self->watcher = zsock_new(ZMQ_PAIR);
+    if (self->watcher && zsock_connect(self->watcher, "%s", endpoint) == -1)
+        zsock_destroy(&self->watcher);
+}
+
+static int
+s_connect(rmt_client_t *self, rmt_error_t *error)
+{
+    if (self->socket)
+        return 0;
+    self->socket = rmt_socket_new(RMT_SOCKET_CONSOLE_CLIENT, self->brokers[self->index],
+                                  &self->own, self->broker_key, error);
+    if (!self->socket)
+        return -1;
+    s_watch(self);
+    return 0;
+}
+
+static void
+s_next_broker(rmt_client_t *self)
+{
+    s_disconnect(self);
+    self->index = (self->index + 1) % self->count;
+}
+
+// The answer to this request, if it has come: 1, 0, or -1 with the broker's refusal.
+static int
+s_read_answer(rmt_client_t *self, rmt_msg_t **reply_out, rmt_error_t *error)
+{
+    int rc;
+    rmt_error_t ignored = { 0 };
+    rmt_packet_t packet = { 0 };
+    while ((rc = rmt_socket_recv(self->socket, &packet, &ignored)) != 0) {
+        rmt_auto(rmt_msg) msg = rmt_take(&packet.msg);
+        rmt_packet_clear(&packet);
+        if (rc == -1 || msg->sequence != self->sequence)
+            continue;
+        if (msg->kind == RMT_MSG_REPLY && msg->code == RMT_OK) {
+            *reply_out = rmt_take(&msg);
+            return 1;
+        }
+        if (msg->kind == RMT_MSG_REPLY || msg->kind == RMT_MSG_REFUSED)
+            return rmt_fail(error, rmt_code_from(msg->code), "%s",
+                            msg->text && *msg->text ? msg->text : "refused");
+    }
+    return 0;
+}
+
+// Wait at most wait_ms: 1 answered, 0 silence, -1 failed for good.
+static int
+s_wait_answer(rmt_client_t *self, int64_t wait_ms, rmt_msg_t **reply_out,
+              rmt_error_t *error)
+{
+    const int64_t until = rmt_clock_ms() + wait_ms;
+    int64_t left;
+    while ((left = until - rmt_clock_ms()) > 0) {
+        zmq_pollitem_t items[2] = { { zsock_resolve(self->socket), 0, ZMQ_POLLIN, 0 } };
+        if (self->watcher)
+            items[1] = (zmq_pollitem_t){ zsock_resolve(self->watcher), 0, ZMQ_POLLIN, 0 };
+        const int ready = zmq_poll(items, self->watcher ? 2 : 1, (long) left);
+        if (ready == -1 && (errno != EINTR || zsys_interrupted))
+            return rmt_fail(error, RMT_E_CANCELLED, "interrupted");
+        const int rc = s_read_answer(self, reply_out, error);
+        if (rc != 0)
+            return rc;
+        if (ready > 0 && self->watcher && items[1].revents)
+            return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                            "the broker at %s does not accept this key",
+                            self->brokers[self->index]);
+    }
+    return 0;
+}
+
+static rmt_msg_t *
+s_make_request(rmt_client_t *self, const rmt_request_t *request)
+{
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_REQUEST);
+    msg->sequence = ++self->sequence;
+    rmt_msg_text(&msg->verb, request->verb);
+    if (request->cursor)
+        rmt_msg_text(&msg->cursor, request->cursor);
+    if (request->idempotency)
+        memcpy(msg->idempotency, request->idempotency, RMT_UID_SIZE);
+    if (request->body)
+        msg->body = rmt_record_dup(request->body);
+    if (request->items)
+        msg->items = rmt_records_dup(request->items);
+    return msg;
+}
+
+rmt_msg_t *
+rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t *error)
+{
+    assert(self && request && request->verb && error);
+    rmt_auto(rmt_msg) msg = s_make_request(self, request);
+    const int64_t until = rmt_clock_ms() + self->timeout_ms;
+    int64_t wait_ms = TRY_MS;
+    while (rmt_clock_ms() < until) {
+        const int64_t left = until - rmt_clock_ms();
+        rmt_msg_t *reply = NULL;
+        if (s_connect(self, error) == -1
+            || rmt_socket_send(self->socket, NULL, msg, false, error) == -1)
+            return NULL;
+        const int rc
+            = s_wait_answer(self, wait_ms < left ? wait_ms : left, &reply, error);
+        if (rc == 1)
+            return reply;
+        if (rc == -1)
+            return NULL;
+        // A new socket each time: what the old one still held is dropped with it.
+        s_next_broker(self);
+        wait_ms = wait_ms * 2 < TRY_MS_MAX ? wait_ms * 2 : TRY_MS_MAX;
+    }
+    rmt_fail(error, RMT_E_UNAVAILABLE, "no broker answered %s in %u ms (%s%s)",
+             request->verb, self->timeout_ms, self->brokers[0],
+             self->count > 1 ? " and others" : "");
+    return NULL;
+}
+
+rmt_records_t *
+rmt_client_list(rmt_client_t *self, const char *verb, const rmt_record_t *body,
+                rmt_error_t *error)
+{
+    assert(self && verb && error);
+    rmt_auto(rmt_records) list = rmt_records_new();
+    rmt_auto_str cursor = NULL;
+    do {
+        const rmt_request_t request = { verb, body, NULL, cursor, NULL };
+        rmt_auto(rmt_msg) reply = rmt_client_request(self, &request, error);
+        if (!reply)
+            return NULL;
+        const size_t count = reply->items ? rmt_records_count(reply->items) : 0;
+        for (size_t i = 0; i < count; i++) {
+            rmt_record_t *record = rmt_record_dup(rmt_records_at(reply->items, i));
+            rmt_records_append(list, &record);
+        }
+        free(cursor);
+        cursor = rmt_take(&reply->cursor);
+        if (rmt_records_count(list) > LIST_MAX) {
+            rmt_fail(error, RMT_E_TOO_BIG, "%s: over %zu items", verb, LIST_MAX);
+            return NULL;
+        }
+    } while (cursor && *cursor);
+    return rmt_take(&list);
+}
+
+// ---- Events
+
+static zsock_t *
+s_open_events(rmt_client_t *self, rmt_error_t *error)
+{
+    rmt_auto(zsock) events = NULL;
+    for (size_t i = 0; i < self->count; i++) {
+        char host[RMT_ADDRESS_HOST_SIZE];
+        char address[HOST_TEXT_SIZE];
+        uint16_t port = 0;
+        if (rmt_address_split(self->brokers[i], host, &port, error) == -1)
+            return NULL;
+        snprintf(address, sizeof address, "%s:%u", host, port + 1U);
+        if (i > 0 && zsock_connect(events, "tcp://%s", address) == -1) {
+            rmt_fail_errno(error, "connect %s", address);
+            return NULL;
+        }
+        if (i == 0)
+            events = rmt_socket_new(RMT_SOCKET_EVENTS_CLIENT, address, &self->own,
+                                    self->broker_key, error);
+        if (!events)
+            return NULL;
+    }
+    return rmt_take(&events);
+}
+
+int
+rmt_client_subscribe(rmt_client_t *self, const char *prefix, rmt_error_t *error)
+{
+    assert(self && prefix && error);
+    if (!self->events)
+        self->events = s_open_events(self, error);
+    if (!self->events)
+        return -1;
+    zsock_set_subscribe(self->events, prefix);
+    return 0;
+}
+
+rmt_msg_t *
+rmt_client_next_event(rmt_client_t *self, uint32_t timeout_ms, rmt_error_t *error)
+{
+    assert(self && self->events && error);
+    const int64_t until = rmt_clock_ms() + timeout_ms;
+    for (;;) {
+        rmt_error_t ignored = { 0 };
+        rmt_packet_t packet = { 0 };
+        const int rc = rmt_socket_recv(self->events, &packet, &ignored);
+        rmt_auto(rmt_msg) msg = rmt_take(&packet.msg);
+        if (rc == 1 && msg->kind == RMT_MSG_EVENT)
+            return rmt_take(&msg);
+        const int64_t left = until - rmt_clock_ms();
+        if (rc != 0)
+            continue;
+        if (left <= 0) {
+            rmt_fail(error, RMT_E_TIMEOUT, "no event in %u ms", timeout_ms);
+            return NULL;
+        }
+        zmq_pollitem_t item = { zsock_resolve(self->events), 0, ZMQ_POLLIN, 0 };
+        if (zmq_poll(&item, 1, (long) left) == -1 && (errno != EINTR || zsys_interrupted)) {
+            rmt_fail(error, RMT_E_CANCELLED, "interrupted");
+            return NULL;
+        }
+    }
+}

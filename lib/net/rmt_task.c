@@ -1,0 +1,317 @@
+#include "rmt_task.h"
+#include "rmt_address.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_codec.h"
+#include "rmt_log.h"
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <string.h>
+
+#define PROGRESS_MS 500  // Percentages at most so often
+#define REQUEST_MS 60000 // How long a task waits for a REPLY
+#define WAKE_MS 100      // How often a waiting task looks whether it is cancelled
+#define PHASE_SIZE 64
+#define TEXT_SIZE 512
+#define OUTPUT_COUNT_MAX 256
+// Leaves room for the other fields of the envelope.
+#define OUTPUT_SIZE_MAX (RMT_CONTROL_SIZE_MAX - 16 * 1024)
+
+struct rmt_task {
+    rmt_msg_t *msg; // TASK
+    rmt_task_setup_t setup;
+    uint8_t nonce[RMT_UID_SIZE];
+    char host[RMT_ADDRESS_HOST_SIZE];
+    rmt_record_t *outputs;
+    atomic_uint_fast64_t ticks;
+    atomic_bool cancelled;
+    // The task's thread alone uses what follows.
+    zsock_t *pipe;
+    uint64_t request_serial, progress_serial;
+    char phase[PHASE_SIZE];
+    bool complete; // The phase's last figure was told
+    int64_t told_at;
+};
+
+rmt_task_t *
+rmt_task_new(rmt_msg_t **msg_p, const rmt_task_setup_t *setup)
+{
+    assert(msg_p && *msg_p && setup && setup->run);
+    rmt_task_t *self = zmalloc(sizeof *self);
+    self->msg = rmt_take(msg_p);
+    rmt_msg_body(self->msg);
+    self->setup = *setup;
+    memcpy(self->nonce, setup->nonce, RMT_UID_SIZE);
+    snprintf(self->host, sizeof self->host, "%s", setup->host);
+    self->outputs = rmt_record_new();
+    atomic_init(&self->ticks, 0);
+    atomic_init(&self->cancelled, false);
+    return self;
+}
+
+void
+rmt_task_destroy(rmt_task_t **self_p)
+{
+    assert(self_p);
+    rmt_task_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    rmt_msg_destroy(&self->msg);
+    rmt_record_destroy(&self->outputs);
+    free(self);
+}
+
+// ---- The thread
+
+// Outputs that no envelope could carry become an error of the task.
+static int
+s_check_outputs(const rmt_record_t *outputs, rmt_error_t *error)
+{
+    const size_t count = rmt_record_count(outputs);
+    size_t total = 0;
+    for (size_t i = 0; i < count; i++) {
+        size_t size = 0;
+        rmt_record_value_at(outputs, i, &size);
+        total += size + RMT_RECORD_NAME_MAX + 16;
+    }
+    if (count > OUTPUT_COUNT_MAX || total > OUTPUT_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "outputs of %zu fields and %zu bytes", count,
+                        total);
+    return 0;
+}
+
+rmt_msg_t *
+rmt_task_result(const rmt_msg_t *task, const rmt_error_t *error,
+                const rmt_record_t *outputs)
+{
+    char text[TEXT_SIZE];
+    rmt_msg_t *result = rmt_msg_new(RMT_MSG_RESULT);
+    memcpy(result->task, task->task, RMT_UID_SIZE);
+    result->attempt = task->attempt;
+    result->code = (uint32_t) error->code;
+    rmt_msg_text(&result->text, rmt_log_escape(text, sizeof text, error->text));
+    rmt_record_t *body = rmt_msg_body(result);
+    if (outputs)
+        rmt_record_merge(body, outputs);
+    return result;
+}
+
+void
+rmt_task_main(zsock_t *pipe, void *argument)
+{
+    rmt_task_t *self = argument;
+    self->pipe = pipe;
+    zsock_signal(pipe, 0);
+    rmt_error_t error = { 0 };
+    const int rc = self->setup.run(self, self->setup.context, &error);
+    if (rc == 0)
+        error = (rmt_error_t){ 0 };
+    else if (error.code == RMT_OK)
+        rmt_fail(&error, RMT_E_INTERNAL, "the task failed without a reason");
+    const bool fit = s_check_outputs(self->outputs, &error) == 0;
+    rmt_auto(rmt_msg) result
+        = rmt_task_result(self->msg, &error, fit ? self->outputs : NULL);
+    rmt_auto(zframe) frame = rmt_codec_encode(result);
+    zframe_send(&frame, pipe, 0);
+}
+
+void
+rmt_task_cancel(rmt_task_t *self)
+{
+    assert(self);
+    atomic_store(&self->cancelled, true);
+}
+
+uint64_t
+rmt_task_ticks(const rmt_task_t *self)
+{
+    assert(self);
+    return atomic_load(&self->ticks);
+}
+
+// ---- For task functions
+
+const uint8_t *
+rmt_task_id(const rmt_task_t *self)
+{
+    return self->msg->task;
+}
+
+const uint8_t *
+rmt_task_job(const rmt_task_t *self)
+{
+    return self->msg->job;
+}
+
+uint32_t
+rmt_task_attempt(const rmt_task_t *self)
+{
+    return self->msg->attempt;
+}
+
+uint32_t
+rmt_task_era(const rmt_task_t *self)
+{
+    return self->msg->era;
+}
+
+uint64_t
+rmt_task_epoch(const rmt_task_t *self)
+{
+    return self->msg->epoch;
+}
+
+const char *
+rmt_task_service(const rmt_task_t *self)
+{
+    return self->msg->service;
+}
+
+const rmt_record_t *
+rmt_task_body(const rmt_task_t *self)
+{
+    return self->msg->body;
+}
+
+rmt_record_t *
+rmt_task_outputs(rmt_task_t *self)
+{
+    return self->outputs;
+}
+
+const uint8_t *
+rmt_task_nonce(const rmt_task_t *self)
+{
+    return self->nonce;
+}
+
+const char *
+rmt_task_host(const rmt_task_t *self)
+{
+    return self->host;
+}
+
+void
+rmt_task_tick(rmt_task_t *self)
+{
+    assert(self);
+    atomic_fetch_add(&self->ticks, 1);
+}
+
+bool
+rmt_task_cancelled(const rmt_task_t *self)
+{
+    assert(self);
+    return atomic_load(&self->cancelled);
+}
+
+// Percentages may be lost, a new phase and a phase's last figure may not.
+static bool
+s_is_worth_telling(const rmt_task_t *self, const char *phase, bool complete, int64_t now)
+{
+    return self->progress_serial == 0 || strneq(self->phase, phase)
+           || (complete && !self->complete) || now - self->told_at >= PROGRESS_MS;
+}
+
+void
+rmt_task_progress(rmt_task_t *self, const char *phase, uint64_t done, uint64_t total,
+                  const char *text)
+{
+    assert(self && phase && strlen(phase) < PHASE_SIZE);
+    rmt_task_tick(self);
+    const int64_t now = rmt_clock_ms();
+    const bool complete = total > 0 && done >= total;
+    if (!s_is_worth_telling(self, phase, complete, now))
+        return;
+    snprintf(self->phase, sizeof self->phase, "%s", phase);
+    self->complete = complete;
+    self->told_at = now;
+    char safe[TEXT_SIZE];
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_PROGRESS);
+    memcpy(msg->task, self->msg->task, RMT_UID_SIZE);
+    msg->attempt = self->msg->attempt;
+    msg->sequence = ++self->progress_serial;
+    msg->done = done;
+    msg->total = total;
+    rmt_msg_text(&msg->phase, phase);
+    rmt_msg_text(&msg->text, rmt_log_escape(safe, sizeof safe, text ? text : ""));
+    rmt_auto(zframe) frame = rmt_codec_encode(msg);
+    zframe_send(&frame, self->pipe, ZFRAME_DONTWAIT);
+}
+
+static int
+s_send_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
+               const rmt_records_t *items, rmt_error_t *error)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REQUEST);
+    msg->sequence = ++self->request_serial;
+    rmt_msg_text(&msg->verb, verb);
+    if (body)
+        msg->body = rmt_record_dup(body);
+    if (items)
+        msg->items = rmt_records_dup(items);
+    rmt_auto(zframe) frame = rmt_codec_encode(msg);
+    if (zframe_size(frame) > RMT_CONTROL_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "a request of %zu bytes", zframe_size(frame));
+    zframe_send(&frame, self->pipe, 0);
+    return 0;
+}
+
+// The REPLY to the request at hand, or NULL for anything else that came.
+static rmt_msg_t *
+s_read_reply(rmt_task_t *self)
+{
+    rmt_auto(zmsg) packet = zmsg_recv(self->pipe);
+    rmt_auto_str host = packet ? zmsg_popstr(packet) : NULL;
+    rmt_auto(zframe) frame = packet ? zmsg_pop(packet) : NULL;
+    if (!host || !frame) {
+        // The worker is ending this thread ($TERM), so there will be no reply.
+        if (host)
+            rmt_task_cancel(self);
+        return NULL;
+    }
+    snprintf(self->host, sizeof self->host, "%s", host);
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg
+        = rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+    return msg && msg->sequence == self->request_serial ? rmt_take(&msg) : NULL;
+}
+
+static rmt_msg_t *
+s_wait_reply(rmt_task_t *self, const char *verb, rmt_error_t *error)
+{
+    const int64_t until = rmt_clock_ms() + REQUEST_MS;
+    zmq_pollitem_t item = { zsock_resolve(self->pipe), 0, ZMQ_POLLIN, 0 };
+    while (rmt_clock_ms() < until) {
+        if (rmt_task_cancelled(self)) {
+            rmt_fail(error, RMT_E_CANCELLED, "%s: the task was cancelled", verb);
+            return NULL;
+        }
+        // To wait for the broker is life too; its time is bounded here.
+        rmt_task_tick(self);
+        if (zmq_poll(&item, 1, WAKE_MS) != 1)
+            continue;
+        rmt_msg_t *reply = s_read_reply(self);
+        if (reply)
+            return reply;
+    }
+    rmt_fail(error, RMT_E_UNAVAILABLE, "%s: no broker answered in %d s", verb,
+             REQUEST_MS / 1000);
+    return NULL;
+}
+
+rmt_msg_t *
+rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
+                 const rmt_records_t *items, rmt_error_t *error)
+{
+    assert(self && verb && error);
+    if (s_send_request(self, verb, body, items, error) == -1)
+        return NULL;
+    rmt_auto(rmt_msg) reply = s_wait_reply(self, verb, error);
+    if (reply && reply->code != RMT_OK) {
+        rmt_fail(error, rmt_code_from(reply->code), "%s", reply->text ? reply->text : verb);
+        return NULL;
+    }
+    return rmt_take(&reply);
+}

@@ -1,0 +1,32 @@
+// rmt_task - one attempt at a task in its own thread: what rmt_worker.h shows of it,
+// and, here, what the control thread does with it. Private to lib/net.
+//
+// Both ends of the actor's pipe speak in envelopes. To control: PROGRESS, REQUEST, and
+// RESULT as the last one. To the task: REPLY with the broker's host before it. Only
+// the sign of life and the wish to cancel are shared, as atomics.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_worker.h"
+
+typedef struct {
+    rmt_task_fn *run;
+    void *context;
+    const uint8_t *nonce; // [RMT_UID_SIZE]; copied
+    const char *host;     // Copied
+} rmt_task_setup_t;
+
+// Takes *msg_p, a TASK. Caller owns the result, and destroys it after its actor.
+rmt_task_t *rmt_task_new(rmt_msg_t **msg_p, const rmt_task_setup_t *setup);
+void rmt_task_destroy(rmt_task_t **self_p);
+
+// The thread (zactor_fn); the argument is the task, borrowed.
+void rmt_task_main(zsock_t *pipe, void *argument);
+
+void rmt_task_cancel(rmt_task_t *self);
+uint64_t rmt_task_ticks(const rmt_task_t *self);
+
+// The RESULT of an attempt; outputs may be NULL. Text that could break the grammar is
+// escaped. Caller owns the result.
+rmt_msg_t *rmt_task_result(const rmt_msg_t *task, const rmt_error_t *error,
+                           const rmt_record_t *outputs);

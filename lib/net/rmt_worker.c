@@ -1,0 +1,430 @@
+#include "rmt_worker.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_run.h"
+#include "rmt_signals.h"
+
+#include <assert.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define LEAVE_MS 5000
+#define NO_SERVICE SIZE_MAX
+// A CREDIT and a TASK may cross on the wire, so a few more than the slots are taken and
+// wait; a broker that sends more still will offer them again.
+#define SPARE_SLOTS 8
+
+struct rmt_worker {
+    char *role, *name;
+    uint8_t nonce[RMT_UID_SIZE];
+    rmt_record_t *hello;
+    rmt_service_t *services; // Own copies of the names
+    size_t service_count;
+    void *context;
+    rmt_peers_fn *on_peers;
+    rmt_welcome_fn *on_welcome;
+    uint32_t leave_ms;
+    rmt_peer_t *peer;
+    int signal_fd, stop_fd;
+    rmt_run_t **runs;
+    size_t count, room;
+    zmq_pollitem_t *items; // Room for the runs and the three fixed ones
+    uint64_t sequence, beats;
+    bool leaving;
+    int64_t leave_at;
+};
+
+enum { ITEM_SIGNAL, ITEM_STOP, ITEM_PEER, ITEM_FIXED };
+
+// ---- Messages that the peer asks for
+
+static rmt_msg_t *
+s_make_hello(void *argument)
+{
+    const rmt_worker_t *self = argument;
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_HELLO);
+    msg->version_min = msg->version_max = RMT_WIRE_VERSION;
+    rmt_msg_text(&msg->role, self->role);
+    rmt_msg_text(&msg->name, self->name);
+    memcpy(msg->nonce, self->nonce, RMT_UID_SIZE);
+    for (size_t i = 0; i < self->service_count; i++) {
+        rmt_record_t *record = rmt_records_add(rmt_msg_items(msg));
+        rmt_record_set(record, "service", self->services[i].service);
+        rmt_record_set_u64(record, "slots", self->services[i].slots);
+    }
+    msg->hand = rmt_records_new();
+    for (size_t i = 0; i < self->count; i++) {
+        char text[33];
+        rmt_record_t *record = rmt_records_add(msg->hand);
+        rmt_record_set(record, "task", rmt_uid_text(rmt_run_id(self->runs[i]), text));
+        rmt_record_set_u64(record, "attempt", rmt_run_attempt(self->runs[i]));
+    }
+    msg->body = rmt_record_dup(self->hello);
+    return msg;
+}
+
+// A task that is in the list keeps its lease; one that stands still is left out.
+static rmt_msg_t *
+s_make_beat(void *argument)
+{
+    rmt_worker_t *self = argument;
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_BEAT);
+    const int64_t now = rmt_clock_ms();
+    rmt_records_t *items = rmt_msg_items(msg);
+    self->beats++;
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_run_t *run = self->runs[i];
+        if (!rmt_run_is_alive(run, now))
+            continue;
+        char text[33];
+        rmt_record_t *record = rmt_records_add(items);
+        rmt_record_set(record, "task", rmt_uid_text(rmt_run_id(run), text));
+        rmt_record_set_u64(record, "attempt", rmt_run_attempt(run));
+        rmt_record_set_u64(record, "counter", rmt_run_ticks(run) + self->beats);
+    }
+    return msg;
+}
+
+// ---- Life
+
+static int
+s_copy_services(rmt_worker_t *self, const rmt_worker_config_t *config, rmt_error_t *error)
+{
+    self->services = zmalloc((config->service_count + 1) * sizeof *self->services);
+    for (size_t i = 0; i < config->service_count; i++) {
+        self->services[i] = config->services[i];
+        self->services[i].service = strdup(config->services[i].service);
+        assert(self->services[i].service && self->services[i].run);
+        self->service_count++;
+        if (self->services[i].slots == 0)
+            return rmt_fail(error, RMT_E_USAGE, "%s has no slots", self->services[i].service);
+    }
+    return 0;
+}
+
+rmt_worker_t *
+rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
+{
+    assert(config && config->role && config->name && error);
+    rmt_auto(rmt_worker) self = zmalloc(sizeof *self);
+    self->signal_fd = self->stop_fd = -1;
+    self->role = strdup(config->role);
+    self->name = strdup(config->name);
+    if (config->nonce)
+        memcpy(self->nonce, config->nonce, RMT_UID_SIZE);
+    else
+        rmt_random(self->nonce, RMT_UID_SIZE);
+    self->hello = config->hello ? rmt_record_dup(config->hello) : rmt_record_new();
+    self->context = config->context;
+    self->on_peers = config->on_peers;
+    self->on_welcome = config->on_welcome;
+    self->leave_ms = config->leave_ms ? config->leave_ms : LEAVE_MS;
+    self->room = ITEM_FIXED;
+    self->items = zmalloc(self->room * sizeof *self->items);
+    if (s_copy_services(self, config, error) == -1)
+        return NULL;
+    const rmt_peer_config_t peer = { config->brokers, config->own, config->broker_key,
+                                     s_make_hello,    s_make_beat, self };
+    self->peer = rmt_peer_new(&peer, error);
+    if (!self->peer)
+        return NULL;
+    self->signal_fd = rmt_signals_open(error);
+    if (self->signal_fd == -1)
+        return NULL;
+    self->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (self->stop_fd == -1) {
+        rmt_fail_errno(error, "stop descriptor");
+        return NULL;
+    }
+    return rmt_take(&self);
+}
+
+void
+rmt_worker_destroy(rmt_worker_t **self_p)
+{
+    assert(self_p);
+    rmt_worker_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        rmt_run_destroy(&self->runs[i]);
+    rmt_peer_destroy(&self->peer);
+    for (size_t i = 0; i < self->service_count; i++)
+        free((char *) (uintptr_t) self->services[i].service);
+    rmt_auto_close(&self->signal_fd);
+    rmt_auto_close(&self->stop_fd);
+    rmt_record_destroy(&self->hello);
+    free(self->services);
+    free(self->runs);
+    free(self->items);
+    free(self->role);
+    free(self->name);
+    free(self);
+}
+
+void
+rmt_worker_stop(rmt_worker_t *self)
+{
+    assert(self);
+    const uint64_t one = 1;
+    (void) !write(self->stop_fd, &one, sizeof one);
+}
+
+void
+rmt_worker_set_hello(rmt_worker_t *self, const char *name, const char *text)
+{
+    assert(self && name && text);
+    rmt_record_set(self->hello, name, text);
+}
+
+// ---- The list of runs
+
+static rmt_run_t *
+s_find_run(const rmt_worker_t *self, const uint8_t *id)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (memcmp(rmt_run_id(self->runs[i]), id, RMT_UID_SIZE) == 0)
+            return self->runs[i];
+    return NULL;
+}
+
+static rmt_run_t *
+s_add_run(rmt_worker_t *self, rmt_msg_t **msg_p, size_t service)
+{
+    if (self->count + ITEM_FIXED == self->room) {
+        self->room += 16;
+        self->runs = realloc(self->runs, self->room * sizeof *self->runs);
+        self->items = realloc(self->items, self->room * sizeof *self->items);
+        assert(self->runs && self->items);
+    }
+    self->runs[self->count] = rmt_run_new(msg_p, service);
+    return self->runs[self->count++];
+}
+
+static void
+s_drop_run(rmt_worker_t *self, rmt_run_t *run)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->runs[i] == run) {
+            rmt_run_destroy(&self->runs[i]);
+            self->runs[i] = self->runs[--self->count];
+            return;
+        }
+}
+
+static size_t
+s_find_service(const rmt_worker_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->service_count; i++)
+        if (streq(self->services[i].service, name))
+            return i;
+    return NO_SERVICE;
+}
+
+// Runs of a service; all, or those with a thread.
+static uint32_t
+s_count_runs(const rmt_worker_t *self, size_t service, bool running)
+{
+    uint32_t count = 0;
+    for (size_t i = 0; i < self->count; i++)
+        if (rmt_run_service(self->runs[i]) == service
+            && (!running || rmt_run_state(self->runs[i]) == RMT_RUN_RUNNING))
+            count++;
+    return count;
+}
+
+// ---- What the broker says
+
+static void
+s_send_credit(rmt_worker_t *self, size_t service)
+{
+    if (service == NO_SERVICE || self->leaving)
+        return;
+    const uint32_t slots = self->services[service].slots;
+    const uint32_t held = s_count_runs(self, service, false);
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CREDIT);
+    rmt_msg_text(&msg->service, self->services[service].service);
+    msg->slots = held < slots ? slots - held : 0;
+    // If it cannot go out now, the next WELCOME brings another.
+    (void) rmt_peer_send(self->peer, msg, &error);
+}
+
+static void
+s_take_welcome(rmt_worker_t *self, const rmt_msg_t *msg)
+{
+    if (self->on_welcome)
+        self->on_welcome(self->context, msg, rmt_peer_host(self->peer));
+    for (size_t i = 0; i < self->service_count; i++)
+        s_send_credit(self, i);
+    for (size_t i = 0; i < self->count; i++)
+        rmt_run_resend(self->runs[i], self->peer, true);
+}
+
+static void
+s_refuse_unknown(rmt_run_t *run)
+{
+    if (rmt_run_service(run) == NO_SERVICE)
+        rmt_run_cancel(run, RMT_E_UNSUPPORTED, "this worker does not offer the service");
+}
+
+static void
+s_take_known_task(rmt_worker_t *self, rmt_run_t *run, rmt_msg_t **msg_p)
+{
+    const uint32_t attempt = (*msg_p)->attempt;
+    if (attempt > rmt_run_attempt(run)) {
+        rmt_run_replace(run, msg_p);
+        s_refuse_unknown(run);
+    } else if (attempt == rmt_run_attempt(run)) {
+        // The broker does not know our result, if there is one.
+        rmt_run_resend(run, self->peer, true);
+    }
+}
+
+static void
+s_take_task(rmt_worker_t *self, rmt_msg_t **msg_p)
+{
+    rmt_run_t *run = s_find_run(self, (*msg_p)->task);
+    if (self->leaving)
+        return;
+    if (run) {
+        s_take_known_task(self, run, msg_p);
+        return;
+    }
+    const size_t service = s_find_service(self, (*msg_p)->service);
+    const uint32_t held = s_count_runs(self, service, false);
+    const uint32_t slots = service == NO_SERVICE ? 0 : self->services[service].slots;
+    if (held < slots + SPARE_SLOTS)
+        s_refuse_unknown(s_add_run(self, msg_p, service));
+}
+
+static void
+s_take_recorded(rmt_worker_t *self, const rmt_msg_t *msg)
+{
+    rmt_run_t *run = s_find_run(self, msg->task);
+    // A run that is not over was recorded as an earlier attempt.
+    if (!run || rmt_run_state(run) != RMT_RUN_ENDED || rmt_run_attempt(run) > msg->attempt)
+        return;
+    const size_t service = rmt_run_service(run);
+    s_drop_run(self, run);
+    s_send_credit(self, service);
+}
+
+static void
+s_take_cancel(rmt_worker_t *self, const rmt_msg_t *msg)
+{
+    rmt_run_t *run = s_find_run(self, msg->task);
+    if (run && (msg->attempt == 0 || rmt_run_attempt(run) <= msg->attempt))
+        rmt_run_cancel(run, RMT_E_CANCELLED,
+                       msg->text && *msg->text ? msg->text : "cancelled");
+}
+
+static void
+s_take_msg(rmt_worker_t *self, rmt_msg_t **msg_p)
+{
+    const rmt_msg_t *msg = *msg_p;
+    switch (msg->kind) {
+    case RMT_MSG_WELCOME:
+        s_take_welcome(self, msg);
+        break;
+    case RMT_MSG_TASK:
+        s_take_task(self, msg_p);
+        break;
+    case RMT_MSG_RECORDED:
+        s_take_recorded(self, msg);
+        break;
+    case RMT_MSG_CANCEL:
+        s_take_cancel(self, msg);
+        break;
+    case RMT_MSG_PEERS:
+        if (self->on_peers)
+            self->on_peers(self->context, msg->place, msg->items);
+        break;
+    case RMT_MSG_REPLY:
+        for (size_t i = 0; i < self->count; i++)
+            if (rmt_run_take_reply(self->runs[i], msg, rmt_peer_host(self->peer)))
+                break;
+        break;
+    default:
+        // Of a later version; what matters to us has its own kind above.
+        break;
+    }
+}
+
+// ---- The loop
+
+static void
+s_leave(rmt_worker_t *self)
+{
+    if (self->leaving)
+        return;
+    self->leaving = true;
+    self->leave_at = rmt_clock_ms() + self->leave_ms;
+    for (size_t i = 0; i < self->count; i++)
+        rmt_run_cancel(self->runs[i], RMT_E_CANCELLED, "the worker is leaving");
+}
+
+static void
+s_wait(rmt_worker_t *self, int timeout_ms)
+{
+    zsock_t *socket = rmt_peer_socket(self->peer);
+    self->items[ITEM_SIGNAL] = (zmq_pollitem_t){ NULL, self->signal_fd, ZMQ_POLLIN, 0 };
+    self->items[ITEM_STOP] = (zmq_pollitem_t){ NULL, self->stop_fd, ZMQ_POLLIN, 0 };
+    size_t count = ITEM_PEER;
+    if (socket)
+        self->items[count++] = (zmq_pollitem_t){ zsock_resolve(socket), 0, ZMQ_POLLIN, 0 };
+    for (size_t i = 0; i < self->count; i++) {
+        zsock_t *pipe = rmt_run_pipe(self->runs[i]);
+        if (pipe)
+            self->items[count++]
+                = (zmq_pollitem_t){ zsock_resolve(pipe), 0, ZMQ_POLLIN, 0 };
+    }
+    // An error shows nothing as ready, and the next turn asks again.
+    (void) zmq_poll(self->items, (int) count, timeout_ms);
+}
+
+static void
+s_obey_signals(rmt_worker_t *self)
+{
+    uint64_t times = 0;
+    for (int number; (number = rmt_signals_read(self->signal_fd)) != 0;)
+        if (number == SIGTERM || number == SIGINT)
+            s_leave(self);
+    if (read(self->stop_fd, &times, sizeof times) == (ssize_t) sizeof times)
+        s_leave(self);
+}
+
+static void
+s_move_runs(rmt_worker_t *self)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_run_t *run = self->runs[i];
+        const size_t service = rmt_run_service(run);
+        rmt_run_read(run, self->peer, &self->sequence);
+        rmt_run_resend(run, self->peer, false);
+        if (rmt_run_state(run) != RMT_RUN_WAITING
+            || s_count_runs(self, service, true) >= self->services[service].slots)
+            continue;
+        const rmt_task_setup_t setup = { self->services[service].run, self->context,
+                                         self->nonce, rmt_peer_host(self->peer) };
+        rmt_run_start(run, &setup);
+    }
+}
+
+int
+rmt_worker_run(rmt_worker_t *self, rmt_error_t *error)
+{
+    assert(self && error);
+    while (!self->leaving || (self->count > 0 && rmt_clock_ms() < self->leave_at)) {
+        s_wait(self, rmt_peer_tick(self->peer));
+        s_obey_signals(self);
+        rmt_msg_t *msg;
+        while ((msg = rmt_peer_recv(self->peer)) != NULL) {
+            s_take_msg(self, &msg);
+            rmt_msg_destroy(&msg);
+        }
+        s_move_runs(self);
+    }
+    return 0;
+}
