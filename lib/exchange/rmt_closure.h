@@ -27,6 +27,11 @@ typedef struct {
 // Walk an image. 0, or -1: the source's, the visitor's, CORRUPT, UNSUPPORTED.
 int rmt_closure_walk(const rmt_walk_t *walk, const rmt_id_t *image, rmt_error_t *error);
 
+// A rmt_chunk_source_fn with a rmt_store_t as its context, which also finds a descriptor
+// that the store holds as an image and not as a chunk.
+int rmt_closure_from_store(void *store, const rmt_id_t *id, void *plain_out,
+                           size_t *size_out, rmt_error_t *error);
+
 // ---- The set
 
 typedef struct rmt_closure rmt_closure_t;

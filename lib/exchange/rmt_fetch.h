@@ -28,8 +28,8 @@ void rmt_fetch_destroy(rmt_fetch_t **self_p);
 void rmt_fetch_set_alive(rmt_fetch_t *self, rmt_link_alive_fn *alive, void *context);
 
 // Get many chunks, any number, in the order in which they arrive; ids that are named
-// twice come once. The sink borrows a checked chunk (stored form) for its call; -1 from it ends the
-// call. plain_out bytes are not made: use rmt_chunk_open or rmt_fetch_get_plain.
+// twice come once. The sink borrows a checked chunk (stored form) for its call; -1 from
+// it ends the call.
 // Blocks. Returns 0 when all were given, or -1: the sink's, UNAVAILABLE (no holder
 // answers), NOT_FOUND, CORRUPT, NOT_ALLOWED (what the last holder said), CANCELLED.
 int rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,

@@ -5,6 +5,7 @@
 // may do what comes from the broker with PEERS: a key is let in, and checked again at
 // every message. At most RMT_SERVE_BUDGET bytes are under way to all peers, and to one
 // no more than its window. Bytes that are not what their id says are never given away.
+// The functions below are called by one thread.
 #pragma once
 
 #include <stdbool.h>
@@ -30,8 +31,8 @@ typedef void(rmt_serve_event_fn)(void *context, const char *event, const char *k
 typedef struct {
     const char *endpoint;      // "host:port" to bind; "*:0" takes a free port
     const rmt_key_t *own;
-    rmt_zap_t *zap;            // Borrowed while the server lives, for its domain "data"; the server's
-                               // thread makes all calls
+    rmt_zap_t *zap;            // Borrowed while the server lives, for its domain
+                               // "data"; the server's thread makes all calls
     const char *store;         // Folder; must exist
     bool receives;             // Takes streams too
     rmt_serve_event_fn *event; // May be NULL
@@ -53,10 +54,11 @@ void rmt_serve_destroy(rmt_serve_t **self_p);
 
 uint16_t rmt_serve_port(const rmt_serve_t *self);
 
-// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until-ms}. An
-// add with roots may fetch those images; an add without any may offer a stream. until-ms
-// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped. A drop without roots
-// takes everything from a key. Copies items; never waits.
+// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until_ms}. An
+// add with roots may fetch those images; an add without any may offer a stream. until_ms
+// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped; a grant in use lasts
+// at least 10 minutes more. A drop without roots takes everything from a key. Copies
+// items; never waits.
 void rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items);
 
 // Blocks for a moment.

@@ -1,0 +1,472 @@
+#include "rmt_fetch.h"
+#include <assert.h>
+#include <string.h>
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_credit.h"
+#include "rmt_serve.h"
+
+#define ASK_COUNT 256               // Ids in one FETCH
+#define ASKED_MAX 1024              // Ids under way
+#define ACK_LOT ((uint64_t) 256 * 1024)
+#define CONNECT_MS 4000             // For the first word of a holder
+#define SILENCE_MS 10000            // Between words
+#define PATIENCE_MS 30000           // Without any progress while nobody answers
+#define GRANT_MS 3000               // For the broker's word to reach a holder
+#define AHEAD_COUNT 128             // Chunks that rmt_fetch_read gets at once
+
+typedef struct {
+    rmt_id_t id;
+    void *plain;
+    size_t size;
+} s_ahead_t;
+
+struct rmt_fetch {
+    rmt_link_t *link;
+    rmt_id_t root;
+    rmt_fetch_stats_t stats;
+    bool is_connected, has_heard;
+    uint64_t taken; // Cost of chunks that were not acknowledged yet
+    void *plain;    // RMT_CHUNK_PLAIN_MAX bytes
+    rmt_id_t *expected;
+    size_t expected_count, expected_next;
+    s_ahead_t ahead[AHEAD_COUNT];
+    size_t ahead_count;
+};
+
+rmt_fetch_t *
+rmt_fetch_new(const rmt_records_t *holders, const char *host, const rmt_key_t *own,
+              const rmt_id_t *root, rmt_error_t *error)
+{
+    rmt_link_t *link = rmt_link_new(holders, host, own, error);
+    if (!link)
+        return NULL;
+    rmt_fetch_t *self = calloc(1, sizeof(*self));
+    assert(self);
+    self->link = link;
+    self->root = *root;
+    self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    assert(self->plain);
+    return self;
+}
+
+static void
+s_forget_ahead(rmt_fetch_t *self)
+{
+    for (size_t i = 0; i < self->ahead_count; i++)
+        free(self->ahead[i].plain);
+    self->ahead_count = 0;
+}
+
+void
+rmt_fetch_destroy(rmt_fetch_t **self_p)
+{
+    assert(self_p);
+    rmt_fetch_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_forget_ahead(self);
+    rmt_link_destroy(&self->link);
+    free(self->expected);
+    free(self->plain);
+    free(self);
+}
+
+void
+rmt_fetch_set_alive(rmt_fetch_t *self, rmt_link_alive_fn *alive, void *context)
+{
+    rmt_link_set_alive(self->link, alive, context);
+}
+
+void
+rmt_fetch_stats(const rmt_fetch_t *self, rmt_fetch_stats_t *stats_out)
+{
+    *stats_out = self->stats;
+}
+
+// ---- One call: which ids are where
+
+typedef enum { WAITS, ASKED, FAILED, DONE } s_mark_t; // FAILED: at this holder
+
+typedef struct {
+    const rmt_id_t *ids;
+    size_t count;
+    size_t *order;      // Indexes, sorted by id
+    uint8_t *marks;     // s_mark_t for each index
+    size_t next;        // Where to look for the next that waits
+    size_t asked, left; // How many are under way; not yet given
+    int64_t pause_ms;   // Ask nothing until then
+    rmt_fetch_plain_fn *sink;
+    void *context;
+    rmt_error_t why; // The last failure
+} s_call_t;
+
+static int
+s_compare(const void *a, const void *b, void *context)
+{
+    const rmt_id_t *ids = context;
+    return memcmp(&ids[*(const size_t *) a], &ids[*(const size_t *) b], RMT_ID_SIZE);
+}
+
+static void
+s_begin(s_call_t *call)
+{
+    call->order = malloc((call->count + 1) * sizeof(*call->order));
+    call->marks = calloc(call->count + 1, 1);
+    assert(call->order);
+    assert(call->marks);
+    for (size_t i = 0; i < call->count; i++)
+        call->order[i] = i;
+    qsort_r(call->order, call->count, sizeof(*call->order), s_compare,
+            (void *) (uintptr_t) call->ids);
+    call->left = call->count;
+    for (size_t i = 1; i < call->count; i++)
+        if (rmt_id_equal(&call->ids[call->order[i - 1]], &call->ids[call->order[i]])) {
+            // The first one in the sorted order stands for all of them.
+            call->marks[call->order[i]] = DONE;
+            call->left--;
+        }
+}
+
+static void
+s_end(s_call_t *call)
+{
+    free(call->order);
+    free(call->marks);
+}
+
+// Index of the id that stands for all its repeats, or count.
+static size_t
+s_find(const s_call_t *call, const void *id)
+{
+    size_t low = 0, high = call->count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (memcmp(&call->ids[call->order[middle]], id, RMT_ID_SIZE) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low < call->count && memcmp(&call->ids[call->order[low]], id, RMT_ID_SIZE) == 0)
+        return call->order[low];
+    return call->count;
+}
+
+// What another holder may have is to be asked for again.
+static void
+s_restart(s_call_t *call)
+{
+    for (size_t i = 0; i < call->count; i++)
+        if (call->marks[i] != DONE)
+            call->marks[i] = WAITS;
+    call->next = 0;
+    call->asked = 0;
+    call->pause_ms = 0;
+}
+
+// ---- Asking
+
+static int
+s_ask(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
+{
+    while (call->asked + ASK_COUNT <= ASKED_MAX && rmt_clock_ms() >= call->pause_ms) {
+        rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_FETCH);
+        msg->ids = zchunk_new(NULL, ASK_COUNT * RMT_ID_SIZE);
+        memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
+        msg->window = RMT_SERVE_WINDOW;
+        size_t count = 0;
+        for (; call->next < call->count && count < ASK_COUNT; call->next++) {
+            if (call->marks[call->next] != WAITS)
+                continue;
+            call->marks[call->next] = ASKED;
+            zchunk_append(msg->ids, &call->ids[call->next], RMT_ID_SIZE);
+            count++;
+        }
+        if (count == 0)
+            return 0;
+        call->asked += count;
+        if (rmt_link_send(self->link, msg, CONNECT_MS, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+s_ack(rmt_fetch_t *self, rmt_error_t *error)
+{
+    if (self->taken == 0)
+        return 0;
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_ACK);
+    msg->window = self->taken;
+    self->taken = 0;
+    return rmt_link_send(self->link, msg, SILENCE_MS, error);
+}
+
+// ---- Answers
+
+// 0: go on; 1: the sink refused.
+static int
+s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t *error)
+{
+    rmt_chunk_t chunk = {.codec = (uint8_t) msg->codec,
+                         .plain_size = msg->size,
+                         .size = (uint32_t) zframe_size(msg->payload),
+                         .data = zframe_data(msg->payload)};
+    memcpy(chunk.id.bytes, msg->id, RMT_ID_SIZE);
+    self->taken += rmt_credit_cost(chunk.size);
+    const size_t index = s_find(call, msg->id);
+    if (index == call->count || call->marks[index] != ASKED)
+        return 0;
+    call->asked--;
+    if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX ||
+        rmt_chunk_open(&chunk, self->plain, &call->why) == -1) {
+        char text[RMT_ID_TEXT_SIZE];
+        rmt_fail(&call->why, RMT_E_CORRUPT, "%s sent bytes that are not chunk %s",
+                 rmt_link_name(self->link), rmt_id_text(&chunk.id, text));
+        self->stats.refused++;
+        call->marks[index] = FAILED;
+        return 0;
+    }
+    self->stats.chunks++;
+    self->stats.bytes += chunk.size;
+    call->marks[index] = DONE;
+    call->left--;
+    return call->sink(call->context, &chunk, self->plain, error) == -1 ? 1 : 0;
+}
+
+static void
+s_unask(s_call_t *call, const rmt_msg_t *msg, s_mark_t mark)
+{
+    const size_t count = msg->ids ? zchunk_size(msg->ids) / RMT_ID_SIZE : 0;
+    for (size_t i = 0; i < count; i++) {
+        const size_t index = s_find(call, zchunk_data(msg->ids) + i * RMT_ID_SIZE);
+        if (index == call->count || call->marks[index] != ASKED)
+            continue;
+        call->marks[index] = (uint8_t) mark;
+        call->asked--;
+        if (mark == WAITS && index < call->next)
+            call->next = index;
+    }
+}
+
+static int
+s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t *error)
+{
+    self->has_heard = true;
+    if (msg->kind == RMT_MSG_CHUNK)
+        return s_on_chunk(self, call, msg, error);
+    if (msg->kind == RMT_MSG_ABSENT) {
+        s_unask(call, msg, FAILED);
+        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s", rmt_link_name(self->link),
+                 msg->text ? msg->text : "chunk is absent");
+    } else if (msg->kind == RMT_MSG_LATER) {
+        s_unask(call, msg, WAITS);
+        call->pause_ms = rmt_clock_ms() + (msg->beat_ms < 5000 ? msg->beat_ms : 5000);
+    } else if (msg->kind == RMT_MSG_REFUSED) {
+        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s", rmt_link_name(self->link),
+                 msg->text ? msg->text : "refused");
+        return -1;
+    }
+    return 0;
+}
+
+// ---- Waiting
+
+// How long to wait for the next message: 0 not at all.
+static uint32_t
+s_wait_ms(const rmt_fetch_t *self, const s_call_t *call)
+{
+    const int64_t pause = call->pause_ms - rmt_clock_ms();
+    if (call->asked == 0 && pause > 0)
+        return (uint32_t) pause;
+    return self->has_heard ? SILENCE_MS : CONNECT_MS;
+}
+
+// Ask this holder for all that waits. 0: nothing is left that it may have; 1: the sink's
+// or the caller's end (error is set); -1: this holder is of no use (call->why is set).
+static int
+s_use_holder(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
+{
+    while (true) {
+        if (s_ask(self, call, &call->why) == -1)
+            return call->why.code == RMT_E_CANCELLED ? 1 : -1;
+        if (call->asked == 0 && rmt_clock_ms() >= call->pause_ms)
+            return 0;
+        rmt_error_t silence = {0};
+        rmt_auto(rmt_msg) msg = NULL;
+        if (self->taken < ACK_LOT)
+            msg = rmt_link_recv(self->link, 0, &silence);
+        if (!msg && s_ack(self, &call->why) == -1)
+            return call->why.code == RMT_E_CANCELLED ? 1 : -1;
+        if (!msg)
+            msg = rmt_link_recv(self->link, s_wait_ms(self, call), &silence);
+        if (!msg && silence.code == RMT_E_CANCELLED) {
+            call->why = silence;
+            return 1;
+        }
+        if (!msg && call->asked > 0) {
+            rmt_fail(&call->why, RMT_E_UNAVAILABLE, "%s", silence.text);
+            return -1;
+        }
+        const int rc = msg ? s_on_message(self, call, msg, error) : 0;
+        if (rc == 1)
+            call->why = *error;
+        if (rc != 0)
+            return rc;
+    }
+}
+
+static int64_t
+s_patience_ms(rmt_code_t code)
+{
+    if (code == RMT_E_UNAVAILABLE)
+        return PATIENCE_MS;
+    return code == RMT_E_NOT_ALLOWED ? GRANT_MS : 0;
+}
+
+// True when it makes sense to go on after `tries` holders gave nothing since then.
+static bool
+s_may_retry(const rmt_fetch_t *self, const s_call_t *call, size_t tries, int64_t since_ms)
+{
+    return tries < rmt_link_count(self->link) ||
+           rmt_clock_ms() - since_ms < s_patience_ms(call->why.code);
+}
+
+static int
+s_get(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
+{
+    size_t tries = 0;
+    int64_t since_ms = rmt_clock_ms();
+    while (call->left > 0) {
+        if (!self->is_connected) {
+            if (rmt_link_next(self->link, error) == -1)
+                return -1;
+            self->is_connected = true;
+            self->has_heard = false;
+            self->taken = 0;
+        }
+        const size_t before = call->left;
+        const int rc = s_use_holder(self, call, error);
+        if (rc == 0 && call->left == 0)
+            break;
+        self->is_connected = false;
+        if (rc == 1) {
+            *error = call->why;
+            return -1;
+        }
+        self->stats.moves++;
+        tries = call->left < before ? 1 : tries + 1;
+        since_ms = call->left < before ? rmt_clock_ms() : since_ms;
+        if (!s_may_retry(self, call, tries, since_ms)) {
+            *error = call->why;
+            return -1;
+        }
+        if (tries >= rmt_link_count(self->link))
+            zclock_sleep(200);
+        s_restart(call);
+    }
+    return s_ack(self, error);
+}
+
+int
+rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
+                    rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error)
+{
+    s_call_t call = {.ids = ids, .count = count, .sink = sink, .context = context};
+    s_begin(&call);
+    const int rc = s_get(self, &call, error);
+    s_end(&call);
+    return rc;
+}
+
+typedef struct {
+    rmt_chunk_sink_fn *sink;
+    void *context;
+} s_stored_t;
+
+static int
+s_give_stored(void *context, const rmt_chunk_t *chunk, const void *plain,
+              rmt_error_t *error)
+{
+    const s_stored_t *stored = context;
+    (void) plain;
+    return stored->sink(stored->context, chunk, error);
+}
+
+int
+rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
+              rmt_chunk_sink_fn *sink, void *context, rmt_error_t *error)
+{
+    s_stored_t stored = {sink, context};
+    return rmt_fetch_get_plain(self, ids, count, s_give_stored, &stored, error);
+}
+
+// ---- Reading one after the other
+
+void
+rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
+{
+    s_forget_ahead(self);
+    free(self->expected);
+    self->expected = malloc((count + 1) * sizeof(*ids));
+    assert(self->expected);
+    memcpy(self->expected, ids, count * sizeof(*ids));
+    self->expected_count = count;
+    self->expected_next = 0;
+}
+
+static int
+s_keep(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *error)
+{
+    rmt_fetch_t *self = context;
+    (void) error;
+    assert(self->ahead_count < AHEAD_COUNT);
+    s_ahead_t *slot = &self->ahead[self->ahead_count++];
+    slot->id = chunk->id;
+    slot->size = chunk->plain_size;
+    slot->plain = malloc(chunk->plain_size);
+    assert(slot->plain);
+    memcpy(slot->plain, plain, chunk->plain_size);
+    return 0;
+}
+
+static bool
+s_take_ahead(rmt_fetch_t *self, const rmt_id_t *id, void *plain_out, size_t *size_out)
+{
+    for (size_t i = 0; i < self->ahead_count; i++) {
+        const s_ahead_t *slot = &self->ahead[i];
+        if (!rmt_id_equal(&slot->id, id))
+            continue;
+        // It stays until the next batch, for repeats.
+        memcpy(plain_out, slot->plain, slot->size);
+        *size_out = slot->size;
+        return true;
+    }
+    return false;
+}
+
+int
+rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_out,
+               rmt_error_t *error)
+{
+    rmt_fetch_t *self = fetch;
+    if (s_take_ahead(self, id, plain_out, size_out))
+        return 0;
+    s_forget_ahead(self);
+    size_t at = self->expected_next;
+    while (at < self->expected_count && !rmt_id_equal(&self->expected[at], id))
+        at++;
+    const rmt_id_t *ids = id;
+    size_t count = 1;
+    if (at < self->expected_count) {
+        const size_t rest = self->expected_count - at;
+        ids = &self->expected[at];
+        count = rest < AHEAD_COUNT ? rest : AHEAD_COUNT;
+        self->expected_next = at + count;
+    }
+    if (rmt_fetch_get_plain(self, ids, count, s_keep, self, error) == -1)
+        return -1;
+    const bool found = s_take_ahead(self, id, plain_out, size_out);
+    assert(found);
+    return 0;
+}

@@ -1,0 +1,31 @@
+// rmt_grants - which keys may fetch which images, and which may offer; lib/exchange only.
+//
+// Keys with any grant are let in through ZAP, all others kept out. Time is an argument.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "rmt_error.h"
+#include "rmt_id.h"
+#include "rmt_record.h"
+#include "rmt_zap.h"
+
+typedef struct rmt_grants rmt_grants_t;
+
+// Borrows zap while it lives. Caller owns the result.
+rmt_grants_t *rmt_grants_new(rmt_zap_t *zap);
+// Keys stay as they are in ZAP.
+void rmt_grants_destroy(rmt_grants_t **self_p);
+
+// Apply one item of a PEERS (see rmt_serve_peers).
+// 0, or -1: PROTOCOL when it breaks the grammar; then nothing was changed.
+int rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *error);
+
+// Forget what has ended; keys without any grant are kept out again.
+void rmt_grants_expire(rmt_grants_t *self, int64_t now_ms);
+
+// Asking whether a grant may be used counts as use: it lives 10 minutes more at least.
+bool rmt_grants_knows(rmt_grants_t *self, const char *key, int64_t now_ms);
+bool rmt_grants_may_offer(rmt_grants_t *self, const char *key, int64_t now_ms);
+bool rmt_grants_may_fetch(rmt_grants_t *self, const char *key, const rmt_id_t *root,
+                          int64_t now_ms);

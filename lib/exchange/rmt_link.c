@@ -1,0 +1,207 @@
+#include <assert.h>
+#include <string.h>
+#include "rmt_address.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_io.h"
+#include "rmt_link.h"
+#include "rmt_socket.h"
+
+#define ALIVE_MS 1000
+#define KEY_SIZE 41
+
+typedef struct {
+    char *endpoint; // host:port
+    char *name;     // For people
+    char key[KEY_SIZE];
+} s_endpoint_t;
+
+struct rmt_link {
+    s_endpoint_t *endpoints;
+    size_t count, next;
+    const rmt_key_t *own;
+    zsock_t *socket;
+    rmt_link_alive_fn *alive;
+    void *context;
+    int64_t asked_ms; // When alive was asked last
+};
+
+// An address without a port has the holder's.
+static char *
+s_with_port(const char *address, const char *port)
+{
+    char host[RMT_ADDRESS_HOST_SIZE];
+    uint16_t number;
+    rmt_error_t ignored = {0};
+    if (rmt_address_split(address, host, &number, &ignored) == 0)
+        return rmt_text("%s", address);
+    if (rmt_address_is_ipv6(address))
+        return rmt_text("[%s]:%s", address, port);
+    return rmt_text("%s:%s", address, port);
+}
+
+static int
+s_add_address(rmt_link_t *self, const rmt_record_t *holder, const char *address,
+              const char *host, rmt_error_t *error)
+{
+    const char *key = rmt_record_text(holder, "key", "");
+    if (strlen(key) != KEY_SIZE - 1)
+        return rmt_fail(error, RMT_E_USAGE, "a holder of chunks has no valid key");
+    rmt_auto_str full = s_with_port(address, rmt_record_text(holder, "port", ""));
+    char *endpoint = rmt_address_expand(full, host ? host : "", error);
+    if (!endpoint)
+        return -1;
+    self->endpoints =
+        realloc(self->endpoints, (self->count + 1) * sizeof(*self->endpoints));
+    assert(self->endpoints);
+    s_endpoint_t *slot = &self->endpoints[self->count++];
+    slot->endpoint = endpoint;
+    slot->name = rmt_text("%s %s", rmt_record_text(holder, "name", "holder"), endpoint);
+    memcpy(slot->key, key, KEY_SIZE);
+    return 0;
+}
+
+static int
+s_add_holder(rmt_link_t *self, const rmt_record_t *holder, const char *host,
+             rmt_error_t *error)
+{
+    rmt_auto_str addresses = rmt_text("%s", rmt_record_text(holder, "addresses", "@"));
+    char *rest = NULL;
+    for (char *word = strtok_r(addresses, " ,\t\n", &rest); word;
+         word = strtok_r(NULL, " ,\t\n", &rest))
+        if (s_add_address(self, holder, word, host, error) == -1)
+            return -1;
+    return 0;
+}
+
+rmt_link_t *
+rmt_link_new(const rmt_records_t *holders, const char *host, const rmt_key_t *own,
+             rmt_error_t *error)
+{
+    assert(holders);
+    assert(own);
+    rmt_auto(rmt_link) self = calloc(1, sizeof(*self));
+    assert(self);
+    self->own = own;
+    for (size_t i = 0; i < rmt_records_count(holders); i++)
+        if (s_add_holder(self, rmt_records_at(holders, i), host, error) == -1)
+            return NULL;
+    if (self->count == 0) {
+        rmt_fail(error, RMT_E_UNAVAILABLE, "no worker with a data port is known");
+        return NULL;
+    }
+    // Not all clients begin at the same holder.
+    uint32_t random;
+    rmt_random(&random, sizeof(random));
+    self->next = random % self->count;
+    return rmt_take(&self);
+}
+
+void
+rmt_link_destroy(rmt_link_t **self_p)
+{
+    assert(self_p);
+    rmt_link_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    zsock_destroy(&self->socket);
+    for (size_t i = 0; i < self->count; i++) {
+        free(self->endpoints[i].endpoint);
+        free(self->endpoints[i].name);
+    }
+    free(self->endpoints);
+    free(self);
+}
+
+void
+rmt_link_set_alive(rmt_link_t *self, rmt_link_alive_fn *alive, void *context)
+{
+    self->alive = alive;
+    self->context = context;
+}
+
+size_t
+rmt_link_count(const rmt_link_t *self)
+{
+    return self->count;
+}
+
+const char *
+rmt_link_name(const rmt_link_t *self)
+{
+    return self->endpoints[(self->next + self->count - 1) % self->count].name;
+}
+
+int
+rmt_link_next(rmt_link_t *self, rmt_error_t *error)
+{
+    zsock_destroy(&self->socket);
+    const s_endpoint_t *slot = &self->endpoints[self->next];
+    self->next = (self->next + 1) % self->count;
+    self->socket = rmt_socket_new(RMT_SOCKET_DATA_CLIENT, slot->endpoint, self->own,
+                                  slot->key, error);
+    return self->socket ? 0 : rmt_wrap(error, "connect to %s", slot->name);
+}
+
+// Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED.
+static int
+s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
+{
+    while (true) {
+        const int64_t now = rmt_clock_ms();
+        if (self->alive && now - self->asked_ms >= ALIVE_MS) {
+            self->asked_ms = now;
+            if (!self->alive(self->context))
+                return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+        }
+        int64_t slice = deadline_ms - now;
+        if (slice < 0)
+            return 0;
+        slice = slice < ALIVE_MS ? slice : ALIVE_MS;
+        zmq_pollitem_t item = {zsock_resolve(self->socket), 0, events, 0};
+        if (zmq_poll(&item, 1, (long) slice) > 0)
+            return 1;
+        if (slice == 0)
+            return 0;
+    }
+}
+
+int
+rmt_link_send(rmt_link_t *self, const rmt_msg_t *msg, uint32_t timeout_ms,
+              rmt_error_t *error)
+{
+    assert(self->socket);
+    const int64_t deadline = rmt_clock_ms() + timeout_ms;
+    while (rmt_socket_send(self->socket, NULL, msg, false, error) == -1) {
+        const int rc = s_wait(self, ZMQ_POLLOUT, deadline, error);
+        if (rc == -1)
+            return -1;
+        if (rc == 0)
+            return rmt_fail(error, RMT_E_UNAVAILABLE, "%s does not answer",
+                            rmt_link_name(self));
+    }
+    return 0;
+}
+
+rmt_msg_t *
+rmt_link_recv(rmt_link_t *self, uint32_t timeout_ms, rmt_error_t *error)
+{
+    assert(self->socket);
+    const int64_t deadline = rmt_clock_ms() + timeout_ms;
+    while (true) {
+        rmt_packet_t packet = {0};
+        const int rc = rmt_socket_recv(self->socket, &packet, error);
+        rmt_msg_t *msg = rc == 1 ? rmt_take(&packet.msg) : NULL;
+        rmt_packet_clear(&packet);
+        if (msg)
+            return msg;
+        if (rc == -1)
+            continue;
+        const int ready = timeout_ms ? s_wait(self, ZMQ_POLLIN, deadline, error) : 0;
+        if (ready == 1)
+            continue;
+        if (ready == 0)
+            rmt_fail(error, RMT_E_TIMEOUT, "%s is silent", rmt_link_name(self));
+        return NULL;
+    }
+}

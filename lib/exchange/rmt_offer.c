@@ -1,0 +1,378 @@
+#include "rmt_offer.h"
+#include <assert.h>
+#include <string.h>
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_credit.h"
+
+#define BATCH_COUNT 256
+#define BATCH_SIZE ((size_t) 1024 * 1024)
+#define BATCHES_MAX 32              // OFFERs that wait for an answer
+#define OPEN_MS 10000
+#define SILENCE_MS 30000            // A receiver that lives beats every second
+#define RECENT_COUNT 65536u         // Power of two
+
+typedef struct {
+    rmt_id_t id;
+    uint8_t codec;
+    uint32_t plain_size;
+    zframe_t *data;
+} s_item_t;
+
+// One OFFER and what becomes of it.
+typedef struct s_batch {
+    struct s_batch *next;
+    uint64_t serial;
+    s_item_t items[BATCH_COUNT];
+    size_t count, size;   // Bytes
+    bool is_answered;
+    uint8_t wanted[BATCH_COUNT / 8];
+    size_t sent;          // Items that were dealt with
+    bool *lacks;          // Only a question: the answer goes here
+} s_batch_t;
+
+struct rmt_offer {
+    rmt_link_t *link;
+    rmt_offer_stats_t stats;
+    uint64_t window, unacked;
+    uint64_t serial;
+    s_batch_t *open;          // Being filled, may be NULL
+    s_batch_t *first, *last;  // Offered, oldest first
+    size_t batches, unanswered;
+    size_t buffered;          // Bytes in all batches
+    uint64_t sealed;          // Serial of the last SEALED
+    int64_t heard_ms;
+    rmt_id_t *recent;         // By hash: offered lately
+    rmt_error_t broken;       // Why the stream is over
+};
+
+static void
+s_batch_free(s_batch_t *batch)
+{
+    if (!batch)
+        return;
+    for (size_t i = 0; i < batch->count; i++)
+        zframe_destroy(&batch->items[i].data);
+    free(batch);
+}
+
+void
+rmt_offer_destroy(rmt_offer_t **self_p)
+{
+    assert(self_p);
+    rmt_offer_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_batch_free(self->open);
+    while (self->first) {
+        s_batch_t *batch = self->first;
+        self->first = batch->next;
+        s_batch_free(batch);
+    }
+    rmt_link_destroy(&self->link);
+    free(self->recent);
+    free(self);
+}
+
+// ---- Opening
+
+static int
+s_open(rmt_offer_t *self, const rmt_offer_config_t *config, rmt_error_t *error)
+{
+    if (rmt_link_next(self->link, error) == -1)
+        return -1;
+    rmt_auto(rmt_msg) open = rmt_msg_new(RMT_MSG_OPEN);
+    memcpy(open->task, config->task, RMT_UID_SIZE);
+    memcpy(open->job, config->job, RMT_UID_SIZE);
+    open->attempt = config->attempt;
+    if (rmt_link_send(self->link, open, OPEN_MS, error) == -1)
+        return -1;
+    const int64_t deadline = rmt_clock_ms() + OPEN_MS;
+    while (true) {
+        const int64_t left = deadline - rmt_clock_ms();
+        rmt_auto(rmt_msg) msg =
+            rmt_link_recv(self->link, left > 0 ? (uint32_t) left : 0, error);
+        if (!msg)
+            return error->code == RMT_E_TIMEOUT
+                       ? rmt_fail(error, RMT_E_UNAVAILABLE, "%s does not open a stream",
+                                  rmt_link_name(self->link))
+                       : -1;
+        if (msg->kind != RMT_MSG_OPENED && msg->kind != RMT_MSG_REFUSED)
+            continue;
+        if (msg->kind == RMT_MSG_REFUSED || msg->code != RMT_OK)
+            return rmt_fail(error, rmt_code_from(msg->code), "%s: %s",
+                            rmt_link_name(self->link), msg->text ? msg->text : "");
+        self->window = msg->window;
+        self->heard_ms = rmt_clock_ms();
+        return 0;
+    }
+}
+
+rmt_offer_t *
+rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error)
+{
+    rmt_auto(rmt_offer) self = calloc(1, sizeof(*self));
+    assert(self);
+    self->link = rmt_link_new(config->holders, config->host, config->own, error);
+    if (!self->link)
+        return NULL;
+    rmt_link_set_alive(self->link, config->alive, config->context);
+    self->recent = calloc(RECENT_COUNT, sizeof(*self->recent));
+    assert(self->recent);
+    // The broker's word about this key may reach a holder after us, so try twice.
+    const size_t tries = rmt_link_count(self->link) * 2;
+    for (size_t i = 0; i < tries; i++) {
+        if (s_open(self, config, error) == 0)
+            return rmt_take(&self);
+        if (error->code == RMT_E_CANCELLED || error->code == RMT_E_FENCED)
+            return NULL;
+        if (error->code == RMT_E_NOT_ALLOWED)
+            zclock_sleep(500);
+    }
+    return NULL;
+}
+
+// ---- What the receiver says
+
+static int
+s_break(rmt_offer_t *self, rmt_code_t code, const char *text, rmt_error_t *error)
+{
+    rmt_fail(&self->broken, code, "%s: %s", rmt_link_name(self->link), text ? text : "");
+    *error = self->broken;
+    return -1;
+}
+
+static void
+s_on_want(rmt_offer_t *self, const rmt_msg_t *msg)
+{
+    s_batch_t *batch = self->first;
+    while (batch && batch->serial != msg->serial)
+        batch = batch->next;
+    const size_t size = msg->bitmap ? zchunk_size(msg->bitmap) : 0;
+    if (!batch || batch->is_answered || size * 8 < batch->count)
+        return;
+    batch->is_answered = true;
+    self->unanswered--;
+    memcpy(batch->wanted, zchunk_data(msg->bitmap), (batch->count + 7) / 8);
+}
+
+static int
+s_on_message(rmt_offer_t *self, const rmt_msg_t *msg, rmt_error_t *error)
+{
+    self->heard_ms = rmt_clock_ms();
+    if (msg->kind == RMT_MSG_WANT)
+        s_on_want(self, msg);
+    else if (msg->kind == RMT_MSG_ACK)
+        self->unacked -= msg->window < self->unacked ? msg->window : self->unacked;
+    else if (msg->kind == RMT_MSG_REFUSED)
+        return s_break(self, rmt_code_from(msg->code), msg->text, error);
+    else if (msg->kind == RMT_MSG_SEALED && msg->code != RMT_OK)
+        return s_break(self, rmt_code_from(msg->code), msg->text, error);
+    else if (msg->kind == RMT_MSG_SEALED)
+        self->sealed = msg->serial;
+    return 0;
+}
+
+// ---- Sending what is wanted
+
+static bool
+s_is_wanted(const s_batch_t *batch, size_t index)
+{
+    return batch->wanted[index / 8] & (1u << (index % 8));
+}
+
+static int
+s_send_item(rmt_offer_t *self, s_item_t *item, rmt_error_t *error)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CHUNK);
+    memcpy(msg->id, item->id.bytes, RMT_ID_SIZE);
+    msg->codec = item->codec;
+    msg->size = item->plain_size;
+    msg->payload = rmt_take(&item->data);
+    const size_t size = zframe_size(msg->payload);
+    if (rmt_link_send(self->link, msg, SILENCE_MS, error) == -1)
+        return s_break(self, error->code, error->text, error);
+    self->unacked += rmt_credit_cost(size);
+    self->stats.chunks_sent++;
+    self->stats.bytes_sent += size;
+    return 0;
+}
+
+static void
+s_remove_first(rmt_offer_t *self)
+{
+    s_batch_t *batch = self->first;
+    self->first = batch->next;
+    if (!self->first)
+        self->last = NULL;
+    self->batches--;
+    self->buffered -= batch->size;
+    s_batch_free(batch);
+}
+
+// Send from the oldest batch on, as far as answers and window go.
+static int
+s_send_wanted(rmt_offer_t *self, rmt_error_t *error)
+{
+    while (self->first && self->first->is_answered) {
+        s_batch_t *batch = self->first;
+        for (; batch->sent < batch->count; batch->sent++) {
+            s_item_t *item = &batch->items[batch->sent];
+            if (batch->lacks)
+                batch->lacks[batch->sent] = s_is_wanted(batch, batch->sent);
+            if (batch->lacks || !s_is_wanted(batch, batch->sent))
+                continue;
+            const uint64_t cost = rmt_credit_cost(zframe_size(item->data));
+            if (self->unacked && self->unacked + cost > self->window)
+                return 0;
+            if (s_send_item(self, item, error) == -1)
+                return -1;
+        }
+        s_remove_first(self);
+    }
+    return 0;
+}
+
+// Do what can be done; wait for one message when `wait` and nothing is here.
+static int
+s_pump(rmt_offer_t *self, bool wait, rmt_error_t *error)
+{
+    if (self->broken.code != RMT_OK) {
+        *error = self->broken;
+        return -1;
+    }
+    uint32_t timeout_ms = wait ? SILENCE_MS : 0;
+    while (true) {
+        rmt_auto(rmt_msg) msg = rmt_link_recv(self->link, timeout_ms, error);
+        if (!msg && error->code == RMT_E_CANCELLED)
+            return s_break(self, RMT_E_CANCELLED, error->text, error);
+        if (!msg && timeout_ms)
+            return s_break(self, RMT_E_UNAVAILABLE, "the receiver is silent", error);
+        if (!msg)
+            break;
+        timeout_ms = 0;
+        if (s_on_message(self, msg, error) == -1)
+            return -1;
+    }
+    return s_send_wanted(self, error);
+}
+
+// ---- Offering
+
+static int
+s_offer_batch(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
+{
+    batch->serial = ++self->serial;
+    if (self->last)
+        self->last->next = batch;
+    else
+        self->first = batch;
+    self->last = batch;
+    self->batches++;
+    self->unanswered++;
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_OFFER);
+    msg->serial = batch->serial;
+    msg->ids = zchunk_new(NULL, batch->count * RMT_ID_SIZE);
+    for (size_t i = 0; i < batch->count; i++)
+        zchunk_append(msg->ids, &batch->items[i].id, RMT_ID_SIZE);
+    if (rmt_link_send(self->link, msg, SILENCE_MS, error) == -1)
+        return s_break(self, error->code, error->text, error);
+    return 0;
+}
+
+static int
+s_flush(rmt_offer_t *self, rmt_error_t *error)
+{
+    if (self->open && s_offer_batch(self, rmt_take(&self->open), error) == -1)
+        return -1;
+    if (s_pump(self, false, error) == -1)
+        return -1;
+    while (self->buffered > RMT_OFFER_BUFFER_SIZE || self->unanswered >= BATCHES_MAX)
+        if (s_pump(self, true, error) == -1)
+            return -1;
+    return 0;
+}
+
+static s_batch_t *
+s_batch_new(void)
+{
+    s_batch_t *batch = calloc(1, sizeof(*batch));
+    assert(batch);
+    return batch;
+}
+
+int
+rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    self->stats.chunks_offered++;
+    self->stats.bytes_offered += chunk->size;
+    uint32_t hash;
+    memcpy(&hash, chunk->id.bytes + 1, sizeof(hash));
+    rmt_id_t *recent = &self->recent[hash % RECENT_COUNT];
+    if (rmt_id_equal(recent, &chunk->id))
+        return 0;
+    *recent = chunk->id;
+    if (!self->open)
+        self->open = s_batch_new();
+    s_item_t *item = &self->open->items[self->open->count++];
+    item->id = chunk->id;
+    item->codec = chunk->codec;
+    item->plain_size = chunk->plain_size;
+    item->data = zframe_new(chunk->data, chunk->size);
+    self->open->size += chunk->size;
+    self->buffered += chunk->size;
+    if (self->open->count < BATCH_COUNT && self->open->size < BATCH_SIZE)
+        return 0;
+    return s_flush(self, error);
+}
+
+int
+rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    return rmt_offer_chunk(offer, chunk, error);
+}
+
+int
+rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
+              rmt_error_t *error)
+{
+    for (size_t done = 0; done < count;) {
+        if (s_flush(self, error) == -1)
+            return -1;
+        s_batch_t *batch = s_batch_new();
+        batch->lacks = lacks_out + done;
+        for (; done < count && batch->count < BATCH_COUNT; done++)
+            batch->items[batch->count++].id = ids[done];
+        if (s_offer_batch(self, batch, error) == -1)
+            return -1;
+    }
+    // Answers come in order, so an empty list holds no question.
+    while (self->batches)
+        if (s_pump(self, true, error) == -1)
+            return -1;
+    return 0;
+}
+
+int
+rmt_offer_seal(rmt_offer_t *self, rmt_error_t *error)
+{
+    if (s_flush(self, error) == -1)
+        return -1;
+    while (self->batches)
+        if (s_pump(self, true, error) == -1)
+            return -1;
+    rmt_auto(rmt_msg) seal = rmt_msg_new(RMT_MSG_SEAL);
+    seal->serial = ++self->serial;
+    if (rmt_link_send(self->link, seal, SILENCE_MS, error) == -1)
+        return s_break(self, error->code, error->text, error);
+    while (self->sealed != seal->serial)
+        if (s_pump(self, true, error) == -1)
+            return -1;
+    return 0;
+}
+
+void
+rmt_offer_stats(const rmt_offer_t *self, rmt_offer_stats_t *stats_out)
+{
+    *stats_out = self->stats;
+}

@@ -1,0 +1,339 @@
+#include "rmt_serve.h"
+#include <assert.h>
+#include <string.h>
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_io.h"
+#include "rmt_serve_state.h"
+
+#define TICK_MS 1000
+#define QUEUE_FULL_MS 2
+#define IDLE_MS 60000    // A caller that asks nothing is forgotten
+#define RECEIVE_MAX 256  // Messages before others get their turn
+#define EVENTS_MAX 50    // Told in a second
+
+struct rmt_serve {
+    zactor_t *actor;
+    uint16_t port;
+};
+
+// ---- Callers
+
+static void
+s_caller_free(void **caller_p)
+{
+    rmt_caller_t *caller = *caller_p;
+    *caller_p = NULL;
+    zframe_destroy(&caller->route);
+    zlistx_destroy(&caller->wishes);
+    rmt_msg_destroy(&caller->held);
+    rmt_stream_destroy(&caller->stream);
+    free(caller);
+}
+
+static void
+s_wish_free(void **wish_p)
+{
+    rmt_wish_destroy((rmt_wish_t **) wish_p);
+}
+
+static void
+s_remove_caller(rmt_serve_state_t *self, rmt_caller_t *caller)
+{
+    rmt_serve_end_stream(self, caller, "the source is gone");
+    self->unacked -= caller->unacked;
+    rmt_auto_str route = zframe_strhex(caller->route);
+    zhashx_delete(self->callers, route);
+}
+
+static rmt_caller_t *
+s_caller(rmt_serve_state_t *self, rmt_packet_t *packet)
+{
+    rmt_auto_str route = zframe_strhex(packet->route);
+    rmt_caller_t *caller = zhashx_lookup(self->callers, route);
+    // A routing id is the peer's own choice, so it may come from another key.
+    if (caller && !streq(caller->user, packet->user)) {
+        s_remove_caller(self, caller);
+        caller = NULL;
+    }
+    if (!caller) {
+        caller = calloc(1, sizeof(*caller));
+        assert(caller);
+        caller->route = rmt_take(&packet->route);
+        memcpy(caller->user, packet->user, sizeof(caller->user));
+        caller->window = RMT_SERVE_WINDOW;
+        caller->wishes = zlistx_new();
+        zlistx_set_destructor(caller->wishes, s_wish_free);
+        zhashx_insert(self->callers, route, caller);
+    }
+    caller->heard_ms = rmt_clock_ms();
+    return caller;
+}
+
+void
+rmt_serve_tell(rmt_serve_state_t *self, const char *event, const char *key,
+               const char *text)
+{
+    if (!self->event || self->events_left == 0)
+        return;
+    self->events_left--;
+    self->event(self->context, event, key, text);
+}
+
+int
+rmt_serve_send(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
+               rmt_error_t *error)
+{
+    if (rmt_socket_send(self->socket, caller->route, msg, false, error) == 0)
+        return 0;
+    if (error->code != RMT_E_UNAVAILABLE)
+        caller->is_gone = true;
+    return -1;
+}
+
+uint64_t
+rmt_serve_share(const rmt_serve_state_t *self)
+{
+    const size_t callers = zhashx_size(self->callers);
+    const uint64_t share = RMT_SERVE_BUDGET / (callers ? callers : 1);
+    return share < RMT_SERVE_WINDOW ? share : RMT_SERVE_WINDOW;
+}
+
+// ---- Messages
+
+static void
+s_refuse(rmt_serve_state_t *self, rmt_packet_t *packet, const char *text)
+{
+    rmt_error_t ignored = {0};
+    self->stats.refused++;
+    rmt_serve_tell(self, "peer.refused", packet->user, text);
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
+    msg->code = RMT_E_NOT_ALLOWED;
+    rmt_msg_text(&msg->text, text);
+    // Nobody there any more is as good.
+    (void) rmt_socket_send(self->socket, packet->route, msg, false, &ignored);
+}
+
+static void
+s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
+{
+    if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_wall_ms())) {
+        s_refuse(self, packet, "this key has no grant here");
+        return;
+    }
+    const rmt_msg_kind_t kind = packet->msg->kind;
+    if (kind == RMT_MSG_BEAT)
+        return;
+    if (kind == RMT_MSG_FETCH) {
+        rmt_serve_fetch(self, s_caller(self, packet), packet->msg);
+    } else if (kind == RMT_MSG_ACK) {
+        rmt_serve_ack(self, s_caller(self, packet), packet->msg->window);
+    } else if (kind == RMT_MSG_OPEN || kind == RMT_MSG_OFFER || kind == RMT_MSG_CHUNK ||
+               kind == RMT_MSG_SEAL) {
+        rmt_serve_offered(self, s_caller(self, packet), &packet->msg);
+    } else {
+        s_refuse(self, packet, "a message that has no place on a data port");
+    }
+}
+
+static bool
+s_receive(rmt_serve_state_t *self)
+{
+    for (int i = 0; i < RECEIVE_MAX; i++) {
+        rmt_error_t error = {0};
+        rmt_packet_t packet = {0};
+        const int rc = rmt_socket_recv(self->socket, &packet, &error);
+        if (rc == 1) {
+            s_handle(self, &packet);
+        } else if (rc == -1) {
+            self->stats.refused++;
+            rmt_serve_tell(self, "peer.refused", packet.user, error.text);
+        }
+        rmt_packet_clear(&packet);
+        if (rc == 0)
+            return false;
+    }
+    return true;
+}
+
+static void
+s_purge(rmt_serve_state_t *self)
+{
+    rmt_auto(zlistx) keys = zhashx_keys(self->callers);
+    for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
+        rmt_caller_t *caller = zhashx_lookup(self->callers, key);
+        if (caller->is_gone)
+            s_remove_caller(self, caller);
+    }
+}
+
+// A beat tells those who wait that we live, and us who is gone.
+static void
+s_tick(rmt_serve_state_t *self)
+{
+    self->events_left = EVENTS_MAX;
+    rmt_grants_expire(self->grants, rmt_clock_wall_ms());
+    rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+    const int64_t now = rmt_clock_ms();
+    for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
+         caller = zhashx_next(self->callers)) {
+        rmt_error_t ignored = {0};
+        if (caller->stream || caller->unacked || caller->wished || caller->held)
+            (void) rmt_serve_send(self, caller, beat, &ignored);
+        else if (now - caller->heard_ms > IDLE_MS)
+            caller->is_gone = true;
+    }
+    s_purge(self);
+}
+
+// ---- The thread
+
+typedef struct {
+    rmt_records_t *peers;      // Taken by the thread
+    rmt_serve_stats_t *stats;  // Filled; then it signals
+} s_command_t;
+
+// Returns false at the end.
+static bool
+s_command(rmt_serve_state_t *self)
+{
+    rmt_auto(zmsg) msg = zmsg_recv(self->pipe);
+    zframe_t *frame = msg ? zmsg_first(msg) : NULL;
+    if (!frame || zframe_size(frame) != sizeof(s_command_t))
+        return false; // $TERM
+    s_command_t command;
+    memcpy(&command, zframe_data(frame), sizeof(command));
+    if (command.stats) {
+        *command.stats = self->stats;
+        zsock_signal(self->pipe, 0);
+        return true;
+    }
+    rmt_auto(rmt_records) items = command.peers;
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        rmt_error_t error = {0};
+        if (rmt_grants_apply(self->grants, rmt_records_at(items, i), &error) == -1)
+            rmt_serve_tell(self, "peer.refused", "broker", error.text);
+    }
+    return true;
+}
+
+static void
+s_drain(rmt_serve_state_t *self)
+{
+    for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
+         caller = zhashx_next(self->callers))
+        rmt_serve_drain(self, caller);
+}
+
+static void
+s_state_destroy(rmt_serve_state_t *self)
+{
+    zhashx_destroy(&self->callers);
+    zpoller_destroy(&self->poller);
+    zsock_destroy(&self->socket);
+    rmt_grants_destroy(&self->grants);
+    rmt_roots_destroy(&self->roots);
+    rmt_store_destroy(&self->store);
+    free(self->root);
+    free(self);
+}
+
+static void
+s_run(zsock_t *pipe, void *args)
+{
+    rmt_serve_state_t *self = args; // Taken: ends with this thread
+    self->pipe = pipe;
+    self->poller = zpoller_new(pipe, self->socket, rmt_roots_socket(self->roots), NULL);
+    zpoller_set_nonstop(self->poller, true);
+    zsock_signal(pipe, 0);
+    int timeout_ms = TICK_MS;
+    int64_t tick_ms = 0;
+    while (true) {
+        (void) zpoller_wait(self->poller, timeout_ms);
+        if ((zsock_events(pipe) & ZMQ_POLLIN) && !s_command(self))
+            break;
+        if (zsock_events(rmt_roots_socket(self->roots)) & ZMQ_POLLIN)
+            rmt_roots_take(self->roots);
+        s_drain(self);
+        const bool more = s_receive(self);
+        const rmt_pump_t pump = rmt_serve_pump(self);
+        s_purge(self);
+        timeout_ms = more || pump == RMT_PUMP_MORE ? 0
+                     : pump == RMT_PUMP_FULL       ? QUEUE_FULL_MS
+                                                   : TICK_MS;
+        if (rmt_clock_ms() - tick_ms >= TICK_MS) {
+            s_tick(self);
+            tick_ms = rmt_clock_ms();
+        }
+    }
+    s_state_destroy(self);
+}
+
+// ---- The owner
+
+rmt_serve_t *
+rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
+{
+    assert(config->zap);
+    rmt_auto(rmt_store) store = rmt_store_new(config->store, false, error);
+    if (!store)
+        return NULL;
+    rmt_auto(rmt_roots) roots = rmt_roots_new(config->store, error);
+    if (!roots)
+        return NULL;
+    rmt_auto(zsock) socket = rmt_socket_new(RMT_SOCKET_DATA_SERVER, config->endpoint,
+                                            config->own, NULL, error);
+    if (!socket)
+        return NULL;
+    rmt_serve_state_t *state = calloc(1, sizeof(*state));
+    rmt_serve_t *self = calloc(1, sizeof(*self));
+    assert(state);
+    assert(self);
+    self->port = rmt_socket_port(socket);
+    state->socket = rmt_take(&socket);
+    state->store = rmt_take(&store);
+    state->roots = rmt_take(&roots);
+    state->grants = rmt_grants_new(config->zap);
+    state->root = rmt_text("%s", config->store);
+    state->receives = config->receives;
+    state->event = config->event;
+    state->context = config->context;
+    state->events_left = EVENTS_MAX;
+    state->callers = zhashx_new();
+    zhashx_set_destructor(state->callers, s_caller_free);
+    self->actor = zactor_new(s_run, state);
+    assert(self->actor);
+    return self;
+}
+
+void
+rmt_serve_destroy(rmt_serve_t **self_p)
+{
+    assert(self_p);
+    rmt_serve_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    zactor_destroy(&self->actor);
+    free(self);
+}
+
+uint16_t
+rmt_serve_port(const rmt_serve_t *self)
+{
+    return self->port;
+}
+
+void
+rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items)
+{
+    const s_command_t command = {.peers = rmt_records_dup(items)};
+    zsock_send(self->actor, "b", &command, sizeof(command));
+}
+
+void
+rmt_serve_stats(rmt_serve_t *self, rmt_serve_stats_t *stats_out)
+{
+    const s_command_t command = {.stats = stats_out};
+    zsock_send(self->actor, "b", &command, sizeof(command));
+    zsock_wait(self->actor);
+}

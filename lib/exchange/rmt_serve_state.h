@@ -1,0 +1,89 @@
+// What the thread of rmt_serve owns; lib/exchange only.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_grants.h"
+#include "rmt_msg.h"
+#include "rmt_roots.h"
+#include "rmt_serve.h"
+#include "rmt_socket.h"
+#include "rmt_store.h"
+#include "rmt_stream.h"
+
+// A FETCH that is being answered.
+typedef struct {
+    rmt_id_t root;
+    zchunk_t *ids;
+    size_t next, count;
+    bool is_checked;   // Ids outside the image were taken out
+    bool is_refreshed; // The store was looked at again for this FETCH
+} rmt_wish_t;
+
+// Somebody with a connection.
+typedef struct {
+    zframe_t *route;
+    char user[RMT_USER_SIZE];
+    int64_t heard_ms;
+    bool is_gone; // To be removed
+
+    zlistx_t *wishes;  // rmt_wish_t, in the order in which they came
+    size_t wished;     // Ids in them
+    uint64_t window;   // The caller's own limit
+    uint64_t unacked;  // Cost of chunks sent and not acknowledged
+    rmt_msg_t *held;   // Made, and not sent for want of credit or of room in the queue
+
+    rmt_stream_t *stream; // NULL: offers nothing
+    bool is_unsealed;     // Chunks came since the last seal
+    uint8_t task[RMT_UID_SIZE];
+    uint32_t attempt;
+    uint64_t stream_window;
+    uint64_t under_way; // Cost of chunks received and not acknowledged
+    size_t offers;      // OFFERs not answered
+} rmt_caller_t;
+
+typedef struct {
+    zsock_t *pipe, *socket;
+    zpoller_t *poller;
+    rmt_grants_t *grants;
+    rmt_roots_t *roots;
+    rmt_store_t *store;
+    char *root; // Folder of the store
+    bool receives;
+    rmt_serve_event_fn *event;
+    void *context;
+    unsigned events_left; // Until the next second, so that nobody floods a log
+    zhashx_t *callers;    // Route in hexadecimal -> rmt_caller_t
+    uint64_t unacked, reserved; // Of all callers: sent; windows of streams
+    rmt_serve_stats_t stats;
+} rmt_serve_state_t;
+
+void rmt_serve_tell(rmt_serve_state_t *self, const char *event, const char *key,
+                    const char *text);
+
+// Send at once; a caller that cannot be reached is marked as gone.
+// 0, or -1: NOT_FOUND, UNAVAILABLE (queue full).
+int rmt_serve_send(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
+                   rmt_error_t *error);
+
+// What one caller may have under way now.
+uint64_t rmt_serve_share(const rmt_serve_state_t *self);
+
+// ---- Giving (rmt_serve_fetch.c)
+
+typedef enum { RMT_PUMP_IDLE, RMT_PUMP_FULL, RMT_PUMP_MORE } rmt_pump_t;
+
+// Takes the ids of msg.
+void rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *msg);
+void rmt_serve_ack(rmt_serve_state_t *self, rmt_caller_t *caller, uint64_t window);
+// Send some chunks to everybody who waits. MORE: call again at once; FULL: soon.
+rmt_pump_t rmt_serve_pump(rmt_serve_state_t *self);
+void rmt_wish_destroy(rmt_wish_t **self_p);
+
+// ---- Taking (rmt_serve_stream.c)
+
+// OPEN, OFFER, CHUNK and SEAL. Takes *msg_p.
+void rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p);
+// Pass on what the caller's stream says.
+void rmt_serve_drain(rmt_serve_state_t *self, rmt_caller_t *caller);
+// End a stream, if there is one; why is told when chunks are lost by it.
+void rmt_serve_end_stream(rmt_serve_state_t *self, rmt_caller_t *caller, const char *why);

@@ -1,0 +1,191 @@
+#include "rmt_stream.h"
+#include <assert.h>
+#include <string.h>
+#include "rmt_auto.h"
+#include "rmt_credit.h"
+#include "rmt_store.h"
+
+// Bytes are given back in lots of this size, or when there is nothing else to do.
+#define ACK_LOT ((uint64_t) 512 * 1024)
+
+struct rmt_stream {
+    zactor_t *actor;
+};
+
+// The thread's own.
+typedef struct {
+    rmt_store_t *store;
+    void *plain;
+    uint64_t taken; // Cost of chunks that were not acknowledged yet
+    bool failed;
+} s_state_t;
+
+static void
+s_reply(zsock_t *pipe, rmt_msg_t *msg)
+{
+    zsock_send(pipe, "p", msg);
+}
+
+static void
+s_fail(s_state_t *self, zsock_t *pipe, const rmt_error_t *error)
+{
+    rmt_store_rollback(self->store);
+    self->failed = true;
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_REFUSED);
+    msg->code = error->code;
+    rmt_msg_text(&msg->text, error->text);
+    s_reply(pipe, msg);
+}
+
+static void
+s_ack(s_state_t *self, zsock_t *pipe)
+{
+    if (self->taken == 0)
+        return;
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_ACK);
+    msg->window = self->taken;
+    self->taken = 0;
+    s_reply(pipe, msg);
+}
+
+static void
+s_offer(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
+{
+    const size_t count = msg->ids ? zchunk_size(msg->ids) / RMT_ID_SIZE : 0;
+    rmt_msg_t *want = rmt_msg_new(RMT_MSG_WANT);
+    want->serial = msg->serial;
+    want->bitmap = zchunk_new(NULL, (count + 7) / 8);
+    zchunk_fill(want->bitmap, 0, (count + 7) / 8);
+    for (size_t i = 0; i < count; i++) {
+        rmt_id_t id;
+        memcpy(id.bytes, zchunk_data(msg->ids) + i * RMT_ID_SIZE, RMT_ID_SIZE);
+        if (!rmt_store_has(self->store, &id))
+            zchunk_data(want->bitmap)[i / 8] |= (byte) (1u << (i % 8));
+    }
+    s_reply(pipe, want);
+}
+
+static void
+s_chunk(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
+{
+    rmt_error_t error = {0};
+    rmt_chunk_t chunk = {.codec = (uint8_t) msg->codec,
+                         .plain_size = msg->size,
+                         .size = (uint32_t) zframe_size(msg->payload),
+                         .data = zframe_data(msg->payload)};
+    memcpy(chunk.id.bytes, msg->id, RMT_ID_SIZE);
+    self->taken += rmt_credit_cost(chunk.size);
+    int rc = 0;
+    if (msg->codec > UINT8_MAX || chunk.plain_size == 0 ||
+        chunk.plain_size > RMT_CHUNK_PLAIN_MAX || chunk.size > RMT_CHUNK_STORED_MAX)
+        rc = rmt_fail(&error, RMT_E_PROTOCOL, "a chunk of %u bytes with codec %u",
+                      msg->size, msg->codec);
+    else
+        rc = rmt_chunk_open(&chunk, self->plain, &error);
+    if (rc == 0)
+        rc = rmt_store_put(self->store, &chunk, &error);
+    if (rc == -1)
+        s_fail(self, pipe, &error);
+    else if (self->taken >= ACK_LOT)
+        s_ack(self, pipe);
+}
+
+static void
+s_seal(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
+{
+    rmt_error_t error = {0};
+    s_ack(self, pipe);
+    if (rmt_store_commit(self->store, &error) == -1) {
+        s_fail(self, pipe, &error);
+        return;
+    }
+    rmt_msg_t *sealed = rmt_msg_new(RMT_MSG_SEALED);
+    sealed->serial = msg->serial;
+    s_reply(pipe, sealed);
+}
+
+static void
+s_handle(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
+{
+    if (self->failed)
+        return;
+    if (msg->kind == RMT_MSG_OFFER)
+        s_offer(self, pipe, msg);
+    else if (msg->kind == RMT_MSG_CHUNK)
+        s_chunk(self, pipe, msg);
+    else if (msg->kind == RMT_MSG_SEAL)
+        s_seal(self, pipe, msg);
+    if (!self->failed && !(zsock_events(pipe) & ZMQ_POLLIN))
+        s_ack(self, pipe);
+}
+
+static void
+s_run(zsock_t *pipe, void *args)
+{
+    rmt_auto(rmt_store) store = args; // Taken: ends with this thread
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    assert(plain);
+    s_state_t self = {.store = store, .plain = plain};
+    zsock_signal(pipe, 0);
+    while (true) {
+        rmt_msg_t *next = NULL;
+        if (zsock_recv(pipe, "p", &next) == -1 || !next)
+            break; // The owner leaves
+        rmt_auto(rmt_msg) msg = next;
+        s_handle(&self, pipe, msg);
+    }
+    rmt_store_rollback(store);
+    // Tells the owner that no message comes any more.
+    s_reply(pipe, NULL);
+}
+
+// ---- The owner
+
+rmt_stream_t *
+rmt_stream_new(const char *root, rmt_error_t *error)
+{
+    rmt_store_t *store = rmt_store_new(root, false, error);
+    if (!store)
+        return NULL;
+    rmt_stream_t *self = calloc(1, sizeof(*self));
+    assert(self);
+    self->actor = zactor_new(s_run, store);
+    assert(self->actor);
+    return self;
+}
+
+void
+rmt_stream_destroy(rmt_stream_t **self_p)
+{
+    assert(self_p);
+    rmt_stream_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    zsock_send(self->actor, "p", NULL);
+    rmt_msg_t *msg;
+    while (zsock_recv(self->actor, "p", &msg) == 0 && msg)
+        rmt_msg_destroy(&msg);
+    zactor_destroy(&self->actor);
+    free(self);
+}
+
+zsock_t *
+rmt_stream_socket(rmt_stream_t *self)
+{
+    return zactor_sock(self->actor);
+}
+
+void
+rmt_stream_send(rmt_stream_t *self, rmt_msg_t **msg_p)
+{
+    zsock_send(self->actor, "p", rmt_take(msg_p));
+}
+
+rmt_msg_t *
+rmt_stream_recv(rmt_stream_t *self)
+{
+    if (!(zsock_events(self->actor) & ZMQ_POLLIN))
+        return NULL;
+    rmt_msg_t *msg = NULL;
+    return zsock_recv(self->actor, "p", &msg) == 0 ? msg : NULL;
+}

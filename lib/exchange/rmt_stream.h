@@ -1,0 +1,27 @@
+// rmt_stream - takes one source's offered chunks into the store, in a thread of its own,
+// so that checking goes on beside receiving and a slow commit holds nobody up;
+// lib/exchange only.
+//
+// Messages go in (OFFER, CHUNK, SEAL) and come out (WANT, ACK, SEALED). REFUSED comes out
+// when the stream has failed: then nothing of it stays and the rest is ignored.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_error.h"
+#include "rmt_msg.h"
+
+typedef struct rmt_stream rmt_stream_t;
+
+// Caller owns the result. NULL: what rmt_store_new says.
+rmt_stream_t *rmt_stream_new(const char *store, rmt_error_t *error);
+// Rolls back what was not sealed. Waits for what is being done.
+void rmt_stream_destroy(rmt_stream_t **self_p);
+
+// Readable when a message comes out.
+zsock_t *rmt_stream_socket(rmt_stream_t *self);
+
+// Takes *msg_p. Never blocks while the caller keeps to a window.
+void rmt_stream_send(rmt_stream_t *self, rmt_msg_t **msg_p);
+
+// The next message out, or NULL when there is none now. Caller owns the result.
+rmt_msg_t *rmt_stream_recv(rmt_stream_t *self);
