@@ -35,25 +35,43 @@ s_unref_iter(struct fdisk_iter **iter)
     fdisk_free_iter(*iter);
 }
 
-// Open the disk with the sector size it has; a file has none, so it is tried with
-// 512 and with 4096 bytes until a table shows.
+// A file shows no sector size, so tables are looked for with each. What looks like a
+// DOS table in the first sector may only guard a GPT of larger sectors.
+static bool
+s_is_convincing(struct fdisk_context *context)
+{
+    if (fdisk_is_label(context, GPT))
+        return true;
+    struct fdisk_partition *first = NULL;
+    if (!fdisk_is_label(context, DOS) || fdisk_get_sector_size(context) != 512)
+        return false;
+    if (fdisk_get_partition(context, 0, &first) != 0)
+        return true;
+    const struct fdisk_parttype *type = fdisk_partition_get_type(first);
+    const bool guard = type && fdisk_parttype_get_code(type) == MBR_TYPE_PROTECTIVE;
+    fdisk_unref_partition(first);
+    return !guard;
+}
+
 static struct fdisk_context *
 s_open(const char *path, rmt_error_t *error)
 {
+    static const unsigned sectors[] = { 512, 4096, 512 };
+    const size_t last = sizeof sectors / sizeof *sectors - 1;
     struct stat info;
     if (stat(path, &info) == -1) {
         rmt_fail_errno(error, "%s", path);
         return NULL;
     }
-    for (unsigned sector = 512;; sector = 4096) {
+    for (size_t i = S_ISREG(info.st_mode) ? 0 : last;; i++) {
         struct fdisk_context *context = fdisk_new_context();
         if (!context)
             abort();
         fdisk_disable_dialogs(context, 1);
         if (S_ISREG(info.st_mode))
-            fdisk_save_user_sector_size(context, sector, sector);
+            fdisk_save_user_sector_size(context, sectors[i], sectors[i]);
         const int rc = fdisk_assign_device(context, path, 1);
-        if (rc == 0 && (fdisk_has_label(context) || !S_ISREG(info.st_mode) || sector == 4096))
+        if (rc == 0 && (i == last || s_is_convincing(context)))
             return context;
         fdisk_unref_context(context);
         if (rc) {

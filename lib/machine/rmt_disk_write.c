@@ -355,14 +355,17 @@ s_read_back(const plan_t *plan, rmt_error_t *error)
             continue;
         const char *number = rmt_record_text(wanted, "number", "");
         const rmt_record_t *had = rmt_records_find(found, "number", number);
-        for (size_t j = 0; had && j < sizeof fields / sizeof *fields; j++) {
-            const char *text = rmt_record_text(wanted, fields[j], "");
-            if (text[0] && strcasecmp(text, rmt_record_text(had, fields[j], "")) != 0)
-                had = NULL;
-        }
         if (!had)
-            return rmt_fail(error, RMT_E_IO, "partition %s of %s is not as written", number,
+            return rmt_fail(error, RMT_E_IO, "partition %s of %s is not there", number,
                             plan->path);
+        for (size_t j = 0; j < sizeof fields / sizeof *fields; j++) {
+            const char *text = rmt_record_text(wanted, fields[j], "");
+            const char *read = rmt_record_text(had, fields[j], "");
+            if (text[0] && strcasecmp(text, read) != 0)
+                return rmt_fail(error, RMT_E_IO,
+                                "partition %s of %s has %s '%s' in place of '%s'", number,
+                                plan->path, fields[j], read, text);
+        }
     }
     return 0;
 }

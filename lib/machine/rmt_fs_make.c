@@ -216,6 +216,31 @@ s_device_bytes(const char *device, uint64_t *bytes_out, rmt_error_t *error)
     return 0;
 }
 
+// Features are a set, whatever their order.
+static bool
+s_has_features(const rmt_record_t *volume, const char *features)
+{
+    rmt_auto_str copy = rmt_text("%s", features);
+    char *rest = copy;
+    for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
+        if (word[0] && !s_has_feature(volume, word))
+            return false;
+    }
+    return true;
+}
+
+static bool
+s_is_as_asked(const rmt_record_t *volume, const rmt_record_t *made, const char *field)
+{
+    const char *wanted = rmt_record_text(volume, field, NULL);
+    const char *had = rmt_record_text(made, field, "");
+    if (!wanted)
+        return true;
+    if (strcmp(field, "features") == 0)
+        return s_has_features(made, wanted) && s_has_features(volume, had);
+    return strcmp(wanted, had) == 0;
+}
+
 // mkfs programs follow their own minds where they are older or newer than the image,
 // so what they made is looked at before anything is written into it.
 static int
@@ -228,12 +253,11 @@ s_check(const rmt_fs_row_t *row, const rmt_record_t *volume, const char *device,
     rmt_auto_str fields = rmt_text("fs %s", row->checked);
     char *rest = fields;
     for (char *field = strsep(&rest, " "); field; field = strsep(&rest, " ")) {
-        const char *wanted = rmt_record_text(volume, field, NULL);
-        const char *had = rmt_record_text(made, field, "");
-        if (wanted && strcmp(wanted, had) != 0)
+        if (!s_is_as_asked(volume, made, field))
             return rmt_fail(error, RMT_E_UNSUPPORTED,
                             "%s: mkfs made %s with %s '%s' instead of '%s'", device, row->name,
-                            field, had, wanted);
+                            field, rmt_record_text(made, field, ""),
+                            rmt_record_text(volume, field, ""));
     }
     return 0;
 }

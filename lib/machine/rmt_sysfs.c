@@ -50,7 +50,8 @@ rmt_sysfs_number(const char *format, ...)
 {
     S_PATH(path, format);
     char text[RMT_SYSFS_TEXT_SIZE];
-    return strtoull(s_read_line(text, path), NULL, strncmp(text, "0x", 2) == 0 ? 16 : 10);
+    s_read_line(text, path);
+    return strtoull(text, NULL, strncmp(text, "0x", 2) == 0 ? 16 : 10);
 }
 
 char *

@@ -1,0 +1,467 @@
+// Disks: tables, loop devices and file systems with the real tools. Needs root.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_blockdev.h"
+#include "rmt_disk.h"
+#include "rmt_facts.h"
+#include "rmt_fs.h"
+#include "rmt_io.h"
+#include "rmt_process.h"
+
+#define MIB ((uint64_t) 1024 * 1024)
+#define GPT                                                                              \
+    "class=disk role=root table=gpt guid=0F3B1A2C-0000-4000-8000-0000000000AA "          \
+    "logical-sector=512 entries=128 first-lba=34"
+#define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define EFI "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+
+static char s_folder[] = "/tmp/ramet-disk-XXXXXX";
+static rmt_error_t s_error;
+
+#define assert_ok(call)                                                                  \
+    do {                                                                                 \
+        if ((call) == -1)                                                                \
+            fail_msg("%s: %s", #call, s_error.text);                                     \
+    } while (0)
+
+static char *
+s_file(const char *name, uint64_t bytes)
+{
+    char *path = rmt_text("%s/%s", s_folder, name);
+    (void) unlink(path);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(ftruncate(fd, (off_t) bytes), 0);
+    return path;
+}
+
+static rmt_records_t *
+s_facts(const char *text)
+{
+    rmt_records_t *records = rmt_facts_parse(text, &s_error);
+    if (!records)
+        fail_msg("%s", s_error.text);
+    return records;
+}
+
+static char *
+s_output(const char *const *arguments)
+{
+    char *output = NULL;
+    assert_ok(rmt_process_run(arguments, NULL, &output, &s_error));
+    return output;
+}
+
+// Write a layout, read it, and compare all partitions.
+static void
+s_round_trip(const char *text, uint64_t bytes)
+{
+    rmt_auto_str path = s_file("table", bytes);
+    rmt_auto(rmt_records) layout = s_facts(text);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
+    if (!written)
+        fail_msg("%s", s_error.text);
+    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &s_error);
+    if (!found)
+        fail_msg("%s", s_error.text);
+    assert_int_equal(rmt_records_count(found), rmt_records_count(layout));
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const rmt_record_t *wanted = rmt_records_at(layout, i);
+        const rmt_record_t *had = rmt_records_at(found, i);
+        for (size_t j = 0; j < rmt_record_count(wanted); j++) {
+            const char *name = rmt_record_name_at(wanted, j);
+            const char *value = rmt_record_text(wanted, name, "");
+            if (strcmp(value, rmt_record_text(had, name, "-")) != 0)
+                fail_msg("record %zu: %s is %s, not %s", i, name,
+                         rmt_record_text(had, name, "-"), value);
+        }
+    }
+    const char *const verify[] = { "sfdisk", "--verify", path, NULL };
+    assert_ok(rmt_process_run(verify, NULL, NULL, &s_error));
+}
+
+static void
+test_tables_come_back_as_they_were_written(void **state)
+{
+    (void) state;
+    s_round_trip(GPT "\n"
+        "class=partition disk=root number=1 start=2048 size=2048 "
+        "type=21686148-6449-6E6F-744E-656564454649 "
+        "guid=0F3B1A2C-0000-4000-8000-000000000001 name=\"\" attrs=0000000000000004\n"
+        "class=partition disk=root number=3 start=69632 size=1001 "
+        "type=DEADBEEF-0000-4000-8000-000000000003 "
+        "guid=0F3B1A2C-0000-4000-8000-000000000003 name=odd attrs=0000000000000000\n"
+        "class=partition disk=root number=15 start=4096 size=65536 type=" EFI
+        " guid=0F3B1A2C-0000-4000-8000-00000000000F name=\"EFI System\" "
+        "attrs=8000000000000001\n",
+        64 * MIB);
+    s_round_trip(GPT "\n"
+        "class=partition disk=root number=1 start=34 size=100 type=" LINUX
+        " guid=0F3B1A2C-0000-4000-8000-000000000001 name=low attrs=0000000000000000\n",
+        16 * MIB);
+    s_round_trip("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+        "class=partition disk=root number=1 start=63 size=10000 type=83 boot=yes\n"
+        "class=partition disk=root number=2 start=10100 size=90000 type=05 boot=no\n"
+        "class=partition disk=root number=5 start=10163 size=20000 type=82 boot=no\n"
+        "class=partition disk=root number=6 start=30300 size=20001 type=83 boot=no\n",
+        64 * MIB);
+    s_round_trip("class=disk role=root table=none logical-sector=512\n", 16 * MIB);
+}
+
+static void
+test_a_table_of_4096_byte_sectors_is_found(void **state)
+{
+    (void) state;
+    s_round_trip("class=disk role=root table=gpt guid=0F3B1A2C-0000-4000-8000-0000000000AA "
+        "logical-sector=4096 entries=128 first-lba=6\n"
+        "class=partition disk=root number=1 start=256 size=1024 type=" LINUX
+        " guid=0F3B1A2C-0000-4000-8000-000000000001 name=a attrs=0000000000000000\n",
+        64 * MIB);
+}
+
+static void
+test_the_last_partition_grows_only_when_allowed(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("grow", 128 * MIB);
+    for (int grow = 0; grow < 2; grow++) {
+        rmt_auto(rmt_records) layout = s_facts(GPT "\n"
+            "class=partition disk=root number=2 start=4096 size=8192 type=" LINUX "\n"
+            "class=partition disk=root number=1 start=2048 size=2048 type=" LINUX "\n");
+        rmt_record_set(rmt_records_at(layout, 0), "grow", grow ? "yes" : "no");
+        rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
+        assert_non_null(written);
+        const rmt_record_t *last = rmt_records_find(written, "number", "2");
+        assert_int_equal(rmt_record_u64(last, "size", 0),
+                         grow ? 127 * MIB / 512 - 4096 : 8192);
+        assert_int_equal(rmt_record_u64(rmt_records_at(written, 2), "size", 0), 2048);
+    }
+}
+
+static void
+test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("small", 8 * MIB);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "old", 3, 0), 3);
+    rmt_auto(rmt_records) layout = s_facts(GPT "\n"
+        "class=partition disk=root number=1 start=2048 size=20480 min-size=20000 type=" LINUX);
+    assert_null(rmt_disk_write(path, layout, &s_error));
+    assert_int_equal(s_error.code, RMT_E_NO_SPACE);
+    const uint64_t needed = (2048 + 20480 + 33) * 512;
+    assert_int_equal(rmt_disk_min_bytes(layout), needed);
+    rmt_auto_str number = rmt_text("%llu", (unsigned long long) needed);
+    assert_non_null(strstr(s_error.text, number));
+    assert_non_null(strstr(s_error.text, "8388608"));
+    char text[3];
+    assert_int_equal(pread(fd, text, 3, 0), 3);
+    assert_memory_equal(text, "old", 3);
+    rmt_record_set(rmt_records_at(layout, 0), "grow", "yes");
+    assert_int_equal(rmt_disk_min_bytes(layout), (2048 + 20000 + 33) * 512);
+}
+
+static void
+test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("old", 64 * MIB);
+    const char *const mkfs[] = { "mkfs.ext4", "-q", "-F", path, NULL };
+    assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "bootcode", 8, 0), 8);
+    rmt_auto(rmt_records) layout = s_facts(
+        "class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+        "class=partition disk=root number=1 start=2048 size=20480 type=83");
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
+    assert_non_null(written);
+    char text[8];
+    assert_int_equal(pread(fd, text, 8, 0), 8);
+    assert_memory_equal(text, "\0\0\0\0\0\0\0\0", 8);
+    const char *const wipefs[] = { "wipefs", "-p", path, NULL };
+    rmt_auto_str output = s_output(wipefs);
+    assert_null(strstr(output, "ext4"));
+}
+
+static void
+test_a_hybrid_mbr_is_refused_by_name(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("hybrid", 64 * MIB);
+    rmt_auto(rmt_records) layout = s_facts(GPT);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
+    assert_non_null(written);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    const unsigned char entry[16] = { [4] = 0x83, [8] = 100, [12] = 10 };
+    assert_int_equal(pwrite(fd, entry, 16, 446 + 16), 16);
+    assert_null(rmt_disk_read(path, "root", &s_error));
+    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+}
+
+// Probe a made original, make it again on another size, compare with dumpe2fs.
+static char *
+s_ext_facts(const char *path)
+{
+    const char *const arguments[] = { "dumpe2fs", "-h", path, NULL };
+    rmt_auto_str output = s_output(arguments);
+    static const char *const kept[] = {
+        "Filesystem volume name:", "Filesystem UUID:", "Filesystem features:", "Block size:",
+        "Inode size:", "Errors behavior:", "Flex block group size:",
+    };
+    char *facts = rmt_text("%s", "");
+    char *rest = output;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
+            if (strncmp(line, kept[i], strlen(kept[i])) != 0)
+                continue;
+            char *longer = rmt_text("%s%s\n", facts, line);
+            free(facts);
+            facts = longer;
+        }
+    }
+    return facts;
+}
+
+static void
+test_ext_is_made_again_with_the_features_of_the_image(void **state)
+{
+    (void) state;
+    static const char *const options[][2] = {
+        { "-text4", "-G8" },
+        { "-text4", "-Onone,has_journal,extent,filetype,64bit,flex_bg,metadata_csum,dir_index" },
+        { "-text4", "-Ometadata_csum_seed,orphan_file,^resize_inode,meta_bg,project,quota" },
+        { "-text3", "-O^dir_index" },
+        { "-text2", "-I128" },
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+        rmt_auto_str one = s_file("one", 64 * MIB);
+        rmt_auto_str two = s_file("two", 96 * MIB);
+        const char *const mkfs[] = { "mke2fs", "-q", "-F", "-L", "Root Disk", "-e", "panic",
+                                     options[i][0], options[i][1], one, NULL };
+        assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
+        rmt_auto(rmt_record) volume = rmt_fs_probe(one, &s_error);
+        if (!volume)
+            fail_msg("%s", s_error.text);
+        assert_string_equal(rmt_record_text(volume, "label", ""), "Root Disk");
+        assert_ok(rmt_fs_make(volume, two, &s_error));
+        rmt_auto_str wanted = s_ext_facts(one);
+        rmt_auto_str had = s_ext_facts(two);
+        assert_string_equal(wanted, had);
+    }
+}
+
+static void
+test_other_file_systems_keep_their_names_and_numbers(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *facts;
+        const char *field;
+    } rows[] = {
+        { "class=volume fs=vfat uuid=1234-ABCD label=ESP fat-bits=32", "fat-bits" },
+        { "class=volume fs=vfat uuid=00FF-0001 fat-bits=16", "uuid" },
+        { "class=volume fs=swap uuid=0f3b1a2c-0000-4000-8000-000000000001 label=sw", "label" },
+        { "class=volume fs=xfs uuid=0f3b1a2c-0000-4000-8000-000000000002 label=data "
+          "features=crc,finobt,reflink,inobtcount,ftype,sparse block-size=4096 inode-size=512",
+          "features" },
+        { "class=volume fs=btrfs uuid=0f3b1a2c-0000-4000-8000-000000000003 label=b "
+          "block-size=4096 node-size=16384", "node-size" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str path = s_file("other", 512 * MIB);
+        rmt_auto(rmt_records) records = s_facts(rows[i].facts);
+        const rmt_record_t *volume = rmt_records_at(records, 0);
+        assert_ok(rmt_fs_make(volume, path, &s_error));
+        rmt_auto(rmt_record) made = rmt_fs_probe(path, &s_error);
+        assert_non_null(made);
+        assert_string_equal(rmt_record_text(made, rows[i].field, "-"),
+                            rmt_record_text(volume, rows[i].field, ""));
+        // What was probed makes the same once more.
+        assert_ok(rmt_fs_make(made, path, &s_error));
+    }
+}
+
+static void
+test_layers_are_refused_by_name(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *name;
+        const char *magic;
+        size_t size;
+        off_t offset;
+    } rows[] = {
+        { "crypto_LUKS", "LUKS\xba\xbe\0\1", 8, 0 },
+        { "bcache", "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81", 16, 4120 },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str path = s_file("layer", 64 * MIB);
+        rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+        assert_int_equal(pwrite(fd, rows[i].magic, rows[i].size, rows[i].offset),
+                         (ssize_t) rows[i].size);
+        if (i == 1) // bcache tells its own offset in sectors
+            assert_int_equal(pwrite(fd, "\x08\0\0\0\0\0\0\0", 8, 4096 + 8), 8);
+        assert_null(rmt_fs_probe(path, &s_error));
+        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+        assert_non_null(strstr(s_error.text, rows[i].name));
+        assert_ok(rmt_fs_wipe(path, &s_error));
+        rmt_auto(rmt_record) blank = rmt_fs_probe(path, &s_error);
+        assert_non_null(blank);
+        assert_string_equal(rmt_record_text(blank, "fs", ""), "none");
+    }
+}
+
+static void
+test_two_signatures_are_refused_and_wiped(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("both", 64 * MIB);
+    const char *const mkfs[] = { "mkfs.ext4", "-q", "-F", path, NULL };
+    const char *const swap[] = { "mkswap", path, NULL };
+    assert_ok(rmt_process_run(swap, NULL, NULL, &s_error));
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    char page[10];
+    assert_int_equal(pread(fd, page, 10, 4086), 10);
+    assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
+    assert_int_equal(pwrite(fd, page, 10, 4086), 10);
+    const unsigned char version[4] = { 1 };
+    assert_int_equal(pwrite(fd, version, 4, 1024), 4);
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_record) found = rmt_fs_probe(path, &error);
+    if (!found)
+        assert_int_equal(error.code, RMT_E_REFUSED);
+    assert_ok(rmt_fs_wipe(path, &s_error));
+    rmt_auto(rmt_record) blank = rmt_fs_probe(path, &s_error);
+    assert_non_null(blank);
+    assert_string_equal(rmt_record_text(blank, "fs", ""), "none");
+}
+
+static void
+test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("disk", 64 * MIB);
+    rmt_auto_str nodes = rmt_text("%s/nodes", s_folder);
+    rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
+    assert_ok(rmt_io_mkdirs(nodes, 0700, &s_error));
+    assert_ok(rmt_io_mkdirs(folder, 0700, &s_error));
+    rmt_auto(rmt_records) layout = s_facts(GPT " grow=yes\n"
+        "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
+    rmt_auto(rmt_records) volumes = s_facts("class=volume fs=ext4 label=r "
+        "uuid=0f3b1a2c-0000-4000-8000-000000000009 features=has_journal,extent,filetype "
+        "block-size=4096 inode-size=256");
+    const rmt_record_t *volume = rmt_records_at(volumes, 0);
+    for (int round = 0; round < 2; round++) { // A second install over the first
+        rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, nodes, &s_error);
+        if (!disk)
+            fail_msg("%s", s_error.text);
+        assert_int_equal(rmt_blockdev_bytes(disk), 64 * MIB);
+        assert_ok(rmt_blockdev_forget(disk, &s_error));
+        rmt_auto(rmt_records) written
+            = rmt_disk_write(rmt_blockdev_path(disk), layout, &s_error);
+        if (!written)
+            fail_msg("%s", s_error.text);
+        const rmt_record_t *first = rmt_records_find(written, "number", "1");
+        rmt_auto_str node
+            = rmt_blockdev_partition(disk, 1, rmt_record_u64(first, "start", 0),
+                                     rmt_record_u64(first, "size", 0), &s_error);
+        if (!node)
+            fail_msg("%s", s_error.text);
+        assert_ok(rmt_fs_make(volume, node, &s_error));
+        assert_ok(rmt_fs_mount(volume, node, folder, false, &s_error));
+        rmt_auto_str file = rmt_text("%s/hello", folder);
+        assert_ok(rmt_io_save(file, "world", 5, 0644, &s_error));
+        // A partition in use is neither forgotten nor replaced.
+        assert_int_equal(rmt_blockdev_forget(disk, &s_error), -1);
+        assert_int_equal(s_error.code, RMT_E_REFUSED);
+        assert_null(rmt_blockdev_new(rmt_blockdev_path(disk), 0, 0, NULL, &s_error));
+        assert_int_equal(s_error.code, RMT_E_REFUSED);
+        assert_ok(rmt_fs_unmount(folder, &s_error));
+        assert_ok(rmt_blockdev_flush(disk, &s_error));
+        assert_ok(rmt_fs_mount(volume, node, folder, true, &s_error));
+        rmt_auto_ptr data = NULL;
+        size_t size;
+        assert_ok(rmt_io_load(file, 100, &data, &size, &s_error));
+        assert_string_equal(data, "world");
+        assert_int_equal(rmt_io_save(file, "x", 1, 0644, &s_error), -1);
+        assert_ok(rmt_fs_unmount(folder, &s_error));
+    }
+    rmt_auto_str losetup = s_output((const char *const[]) { "losetup", "-j", path, NULL });
+    assert_string_equal(losetup, "");
+}
+
+static void
+test_a_volume_of_the_least_size_holds_its_tree(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_records) volumes = s_facts("class=volume fs=ext4 "
+        "features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
+        "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum "
+        "block-size=4096 inode-size=256 reserved-percent=5.00 inodes=65536 bytes=1073741824 "
+        "inodes-used=3100");
+    const rmt_record_t *volume = rmt_records_at(volumes, 0);
+    const uint64_t files = 3000;
+    const uint64_t bytes = files * 20000;
+    const uint64_t least = rmt_fs_min_bytes(volume, bytes, files + 1);
+    assert_true(least < bytes * 3 / 2);
+    rmt_auto_str path = s_file("least", least);
+    rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
+    assert_ok(rmt_io_mkdirs(folder, 0700, &s_error));
+    rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &s_error);
+    assert_non_null(disk);
+    assert_ok(rmt_fs_make(volume, rmt_blockdev_path(disk), &s_error));
+    assert_ok(rmt_fs_mount(volume, rmt_blockdev_path(disk), folder, false, &s_error));
+    rmt_auto_ptr data = calloc(1, 20000);
+    int failures = 0;
+    for (uint64_t i = 0; i < files; i++) {
+        rmt_auto_str name = rmt_text("%s/%llu", folder, (unsigned long long) i);
+        rmt_auto_fd fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+        failures += fd == -1 || write(fd, data, 20000) != 20000;
+    }
+    const int synced = rmt_fs_unmount(folder, &s_error);
+    assert_int_equal(failures, 0);
+    assert_int_equal(synced, 0);
+}
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    return mkdtemp(s_folder) ? 0 : -1;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    return rmt_io_remove_tree(s_folder, &s_error);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tables_come_back_as_they_were_written),
+        cmocka_unit_test(test_a_table_of_4096_byte_sectors_is_found),
+        cmocka_unit_test(test_the_last_partition_grows_only_when_allowed),
+        cmocka_unit_test(test_a_smaller_disk_is_refused_with_both_sizes_and_untouched),
+        cmocka_unit_test(test_old_boot_code_and_signatures_are_gone_after_a_new_table),
+        cmocka_unit_test(test_a_hybrid_mbr_is_refused_by_name),
+        cmocka_unit_test(test_ext_is_made_again_with_the_features_of_the_image),
+        cmocka_unit_test(test_other_file_systems_keep_their_names_and_numbers),
+        cmocka_unit_test(test_layers_are_refused_by_name),
+        cmocka_unit_test(test_two_signatures_are_refused_and_wiped),
+        cmocka_unit_test(test_a_file_becomes_a_disk_with_mounted_partitions),
+        cmocka_unit_test(test_a_volume_of_the_least_size_holds_its_tree),
+    };
+    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+}

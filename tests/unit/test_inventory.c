@@ -1,0 +1,228 @@
+// Inventory: what sysfs, DMI and /proc tell, and facts as text.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_facts.h"
+#include "rmt_inventory.h"
+#include "rmt_io.h"
+
+static rmt_error_t s_error;
+
+static void
+s_put(const char *root, const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+}
+
+static void
+s_link(const char *root, const char *path, const char *target)
+{
+    rmt_auto_str full = rmt_text("%s/%s", root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(symlink(target, full), 0);
+}
+
+#define NVME "sys/devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1"
+#define SATA "sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda"
+
+// A made machine: one NVMe disk, one SATA disk, one network card, one bond.
+static void
+s_make_machine(const char *root)
+{
+    static const struct {
+        const char *path;
+        const char *text;
+    } files[] = {
+        { "proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
+                          "model\t\t: 85\nmodel name\t: Xeon(R) Gold\nstepping\t: 4\n\n"
+                          "processor\t: 1\nvendor_id\t: GenuineIntel\n" },
+        { "proc/meminfo", "MemTotal:       16000000 kB\n" },
+        { "sys/class/dmi/id/product_uuid", "4C4C4544-0042-3510-8052-B4C04F503132\n" },
+        { "sys/class/dmi/id/sys_vendor", "Dell Inc.\n" },
+        { "sys/firmware/efi/fw_platform_size", "64\n" },
+        { NVME "/size", "2048\n" },
+        { NVME "/device/model", "Fast Disk   \n" },
+        { NVME "/device/serial", "S123   \n" },
+        { NVME "/wwid", "eui.0011\n" },
+        { NVME "/queue/rotational", "0\n" },
+        { NVME "/queue/logical_block_size", "4096\n" },
+        { NVME "/queue/physical_block_size", "4096\n" },
+        { SATA "/size", "4096\n" },
+        { SATA "/device/model", "Old Disk\n" },
+        { SATA "/queue/rotational", "1\n" },
+        { SATA "/queue/logical_block_size", "512\n" },
+        { "sys/class/ata_port/ata3/port_no", "1\n" },
+        { "sys/bus/pci/devices/0000:00:17.0/vendor", "0x8086\n" },
+        { "sys/bus/pci/devices/0000:00:17.0/device", "0xa282\n" },
+        { "sys/bus/pci/devices/0000:00:17.0/class", "0x010601\n" },
+        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/address", "AA:BB:CC:00:00:01\n" },
+        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/addr_assign_type", "0\n" },
+        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/device/x", "" },
+        { "sys/class/net/bond0/address", "aa:bb:cc:00:00:99\n" },
+        { "sys/devices/virtual/block/loop0/size", "8\n" },
+    };
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        s_put(root, files[i].path, files[i].text);
+    s_link(root, "sys/block/nvme0n1", "../devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1");
+    s_link(root, "sys/block/sda",
+           "../devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda");
+    s_link(root, "sys/block/loop0", "../devices/virtual/block/loop0");
+    s_link(root, "sys/class/net/eno1",
+           "../../devices/pci0000:00/0000:00:1f.6/net/eno1");
+    s_link(root, "sys/bus/pci/devices/0000:00:17.0/driver", "../../../drivers/ahci");
+}
+
+static void
+s_expect(const rmt_records_t *records, const char *class, const char *field,
+         const char *wanted)
+{
+    const rmt_record_t *record = rmt_records_find(records, "class", class);
+    assert_non_null(record);
+    assert_string_equal(rmt_record_text(record, field, "-"), wanted);
+}
+
+static void
+test_a_machine_is_read_from_its_files(void **state)
+{
+    (void) state;
+    char root[] = "/tmp/ramet-inventory-XXXXXX";
+    assert_non_null(mkdtemp(root));
+    s_make_machine(root);
+    rmt_auto(rmt_records) records = rmt_inventory_read_at(root, &s_error);
+    assert_non_null(records);
+    s_expect(records, "system", "uuid", "4c4c4544-0042-3510-8052-b4c04f503132");
+    s_expect(records, "system", "firmware", "uefi");
+    s_expect(records, "cpu", "model", "85");
+    s_expect(records, "cpu", "name", "Xeon(R) Gold");
+    s_expect(records, "cpu", "count", "2");
+    s_expect(records, "memory", "bytes", "16384000000");
+    s_expect(records, "pci", "driver-mode", "ahci");
+    s_expect(records, "pci", "driver", "ahci");
+    s_expect(records, "nic", "pci", "0000:00:1f.6");
+    const rmt_record_t *nvme = rmt_records_find(records, "name", "nvme0n1");
+    assert_non_null(nvme);
+    assert_string_equal(rmt_record_text(nvme, "bus", ""), "nvme");
+    assert_string_equal(rmt_record_text(nvme, "media", ""), "flash");
+    assert_string_equal(rmt_record_text(nvme, "serial", ""), "S123");
+    assert_string_equal(rmt_record_text(nvme, "path", ""), "pci-0000:00:1d.0-nvme-1");
+    assert_int_equal(rmt_record_u64(nvme, "bytes", 0), 1048576);
+    const rmt_record_t *sata = rmt_records_find(records, "name", "sda");
+    assert_non_null(sata);
+    assert_string_equal(rmt_record_text(sata, "bus", ""), "ata");
+    assert_string_equal(rmt_record_text(sata, "media", ""), "rotational");
+    assert_string_equal(rmt_record_text(sata, "path", ""), "pci-0000:00:17.0-ata-1");
+    assert_string_equal(rmt_record_text(sata, "controller", ""), "8086:a282");
+    assert_null(rmt_records_find(records, "name", "loop0"));
+    assert_null(rmt_records_find(records, "name", "bond0"));
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+}
+
+static void
+test_this_computer_has_a_cpu_and_memory(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_records) records = rmt_inventory_read(&s_error);
+    assert_non_null(records);
+    assert_true(rmt_record_u64(rmt_records_find(records, "class", "cpu"), "count", 0) > 0);
+    assert_true(rmt_record_u64(rmt_records_find(records, "class", "memory"), "bytes", 0)
+                > 1000000);
+}
+
+static void
+test_placeholders_do_not_identify_a_machine(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *facts;
+        const char *identity; // NULL: none
+    } cases[] = {
+        { "class=system uuid=4C4C-AB board-serial=X1", "uuid:4c4c-ab" },
+        { "class=system uuid=00000000-0000-0000-0000-000000000000 board-serial=X1", "board:X1" },
+        { "class=system uuid=FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF board-serial=X1", "board:X1" },
+        { "class=system uuid=03000200-0400-0500-0006-000700080009 board-serial=X1", "board:X1" },
+        { "class=system uuid=\"Not Specified\" board-serial=\"To be filled by O.E.M.\"\n"
+          "class=nic mac=02:00:00:00:00:02\nclass=nic mac=02:00:00:00:00:01\n"
+          "class=nic mac=00:00:00:00:00:00",
+          "mac:02:00:00:00:00:01,02:00:00:00:00:02" },
+        { "class=system board-serial=\"Default string\"", NULL },
+        { "class=cpu arch=x", NULL },
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rmt_auto(rmt_records) records = rmt_facts_parse(cases[i].facts, &s_error);
+        assert_non_null(records);
+        rmt_auto_str identity = rmt_inventory_identity(records);
+        if (!cases[i].identity)
+            assert_null(identity);
+        else
+            assert_string_equal(identity, cases[i].identity);
+    }
+}
+
+static void
+test_facts_come_back_from_their_text(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_record_t *record = rmt_records_add(records);
+    rmt_record_set(record, "class", "disk");
+    rmt_record_set(record, "model", "A \"big\" \\ disk # 1");
+    rmt_record_set(record, "empty", "");
+    unsigned char bytes[256];
+    for (int i = 0; i < 256; i++)
+        bytes[i] = (unsigned char) i;
+    rmt_record_put(record, "bytes", bytes, sizeof bytes);
+    rmt_record_set(rmt_records_add(records), "class", "memory");
+    rmt_auto_str text = rmt_facts_print(records);
+    rmt_auto(rmt_records) again = rmt_facts_parse(text, &s_error);
+    assert_non_null(again);
+    assert_int_equal(rmt_records_count(again), 2);
+    for (size_t i = 0; i < 2; i++)
+        assert_true(rmt_record_equal(rmt_records_at(records, i), rmt_records_at(again, i)));
+    rmt_auto(rmt_records) commented
+        = rmt_facts_parse("# hardware\n\n  class=cpu  count=2 \n", &s_error);
+    assert_non_null(commented);
+    assert_int_equal(rmt_records_count(commented), 1);
+}
+
+static void
+test_bad_facts_are_refused_with_their_line(void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        "class=a\nname\n",         "class=a\nclass=b class=c", "class=a\nX=1",
+        "class=a\nname=x",         "class=a\nclass=\"open",    "class=a\nclass=\"x\"y",
+        "class=a\nclass=a b=\"\\q\"", "class=a\nclass= b=1",
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        rmt_error_t error = { 0 };
+        assert_null(rmt_facts_parse(texts[i], &error));
+        assert_int_equal(error.code, RMT_E_USAGE);
+        assert_non_null(strstr(error.text, "line 2"));
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_machine_is_read_from_its_files),
+        cmocka_unit_test(test_this_computer_has_a_cpu_and_memory),
+        cmocka_unit_test(test_placeholders_do_not_identify_a_machine),
+        cmocka_unit_test(test_facts_come_back_from_their_text),
+        cmocka_unit_test(test_bad_facts_are_refused_with_their_line),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
