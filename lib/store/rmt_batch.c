@@ -219,15 +219,10 @@ s_put(rmt_batch_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
         if (!self->writer)
             return -1;
     }
-    rmt_slot_t slot = {
-        .id = chunk->id,
-        .codec = chunk->codec,
-        .plain_size = chunk->plain_size,
-        .size = chunk->size,
-        .pack = s_pack_count(self),
-    };
-    if (rmt_pack_writer_add(self->writer, chunk, &slot.offset, error) == -1)
+    rmt_slot_t slot;
+    if (rmt_pack_writer_add(self->writer, chunk, &slot, error) == -1)
         return -1;
+    slot.pack = s_pack_count(self);
     rmt_pending_add(self->pending, &slot);
     return 0;
 }

@@ -70,9 +70,14 @@ s_mark_image(rmt_store_t *self, const char *text, rmt_error_t *error)
     rmt_id_t id;
     if (rmt_id_parse(&id, text, error) == -1)
         return -1;
-    rmt_auto(rmt_records) records = rmt_image_load(self, &id, error);
-    if (!records)
-        return error->code == RMT_E_NOT_FOUND ? 0 : -1; // Removed meanwhile
+    rmt_error_t why;
+    rmt_auto(rmt_records) records = rmt_image_load(self, &id, &why);
+    if (!records && why.code == RMT_E_NOT_FOUND)
+        return 0; // Removed meanwhile
+    if (!records) {
+        *error = why;
+        return -1;
+    }
     for (size_t i = 0; i < rmt_records_count(records); i++)
         if (rmt_image_visit(self, rmt_records_at(records, i), s_mark_chunk, self,
                             error) == -1)

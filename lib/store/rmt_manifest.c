@@ -259,7 +259,7 @@ int
 rmt_manifest_reader_next(rmt_manifest_reader_t *self, rmt_entry_t *entry_out,
                          rmt_error_t *error)
 {
-    rmt_view_t body = { NULL, NULL };
+    rmt_view_t body = {NULL, NULL};
     const int found = s_next_body(self, &body, error);
     if (found == -1)
         return rmt_wrap(error, "entry %llu", (unsigned long long) self->entries);

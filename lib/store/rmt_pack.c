@@ -102,7 +102,7 @@ rmt_pack_writer_flush(rmt_pack_writer_t *self, rmt_error_t *error)
 
 int
 rmt_pack_writer_add(rmt_pack_writer_t *self, const rmt_chunk_t *chunk,
-                    uint32_t *offset_out, rmt_error_t *error)
+                    rmt_slot_t *slot_out, rmt_error_t *error)
 {
     assert(rmt_pack_writer_fits(self, chunk->size));
     const rmt_slot_t slot = {
@@ -110,6 +110,7 @@ rmt_pack_writer_add(rmt_pack_writer_t *self, const rmt_chunk_t *chunk,
         .codec = chunk->codec,
         .plain_size = chunk->plain_size,
         .size = chunk->size,
+        .sum = rmt_slot_sum(chunk->data, chunk->size),
         .offset = (uint32_t) rmt_pack_writer_size(self),
     };
     assert(rmt_slot_is_known(&slot));
@@ -119,7 +120,7 @@ rmt_pack_writer_add(rmt_pack_writer_t *self, const rmt_chunk_t *chunk,
     rmt_buffer_add(&self->out, head, sizeof head);
     rmt_buffer_add(&self->out, chunk->data, chunk->size);
     rmt_buffer_add(&self->trailer, entry, sizeof entry);
-    *offset_out = slot.offset;
+    *slot_out = slot;
     return self->out.used < FLUSH_SIZE ? 0 : rmt_pack_writer_flush(self, error);
 }
 
@@ -184,6 +185,8 @@ rmt_pack_read(int fd, const rmt_slot_t *slot, uint8_t *room, rmt_chunk_t *chunk_
     rmt_slot_encode_head(head, slot);
     if (memcmp(head, room, sizeof head) != 0)
         return rmt_fail(error, RMT_E_CORRUPT, "record's head is not what the index says");
+    if (rmt_slot_sum(room + RMT_RECORD_HEAD_SIZE, slot->size) != slot->sum)
+        return rmt_fail(error, RMT_E_CORRUPT, "stored bytes have another checksum");
     *chunk_out = (rmt_chunk_t){
         .id = slot->id,
         .codec = slot->codec,

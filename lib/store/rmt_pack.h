@@ -18,9 +18,10 @@ rmt_file_name_t rmt_pack_writer_name(const rmt_pack_writer_t *self);
 uint64_t rmt_pack_writer_size(const rmt_pack_writer_t *self);
 // True when a chunk of so many stored bytes still fits.
 bool rmt_pack_writer_fits(const rmt_pack_writer_t *self, uint32_t size);
-// Append a chunk and tell its offset. 0, or -1: IO, NO_SPACE; the writer is spoilt then.
+// Append a chunk and tell where it lies (pack 0). 0, or -1: IO, NO_SPACE; the writer is
+// spoilt then.
 int rmt_pack_writer_add(rmt_pack_writer_t *self, const rmt_chunk_t *chunk,
-                        uint32_t *offset_out, rmt_error_t *error);
+                        rmt_slot_t *slot_out, rmt_error_t *error);
 // Hand what is buffered to the kernel, so that others can read it. 0, or -1 as add.
 int rmt_pack_writer_flush(rmt_pack_writer_t *self, rmt_error_t *error);
 // Write the trailer, without waiting for the disk. 0, or -1 as add.
@@ -29,8 +30,8 @@ int rmt_pack_writer_finish(rmt_pack_writer_t *self, rmt_error_t *error);
 int rmt_pack_writer_sync(rmt_pack_writer_t *self, rmt_error_t *error);
 
 // Read the record of slot and compare its head; chunk_out->data points into room
-// (RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX bytes). The digest is not checked.
-// 0, or -1: CORRUPT, UNSUPPORTED, IO.
+// (RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX bytes). The checksum is checked, the
+// digest is not. 0, or -1: CORRUPT, UNSUPPORTED, IO.
 int rmt_pack_read(int fd, const rmt_slot_t *slot, uint8_t *room, rmt_chunk_t *chunk_out,
                   rmt_error_t *error);
 // The checked trailer of the pack called name: slots in the order of their offsets, which

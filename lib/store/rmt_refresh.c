@@ -45,9 +45,12 @@ static int
 s_load_table(rmt_store_t *self, const rmt_file_name_t *name, rmt_error_t *error)
 {
     rmt_auto_str path = rmt_store_path(self, "index", name);
-    rmt_index_t *index = rmt_index_open(path, error);
-    if (!index && error->code != RMT_E_CORRUPT)
+    rmt_error_t why;
+    rmt_index_t *index = rmt_index_open(path, &why);
+    if (!index && why.code != RMT_E_CORRUPT) {
+        *error = why;
         return -1;
+    }
     self->tables = realloc(self->tables, (self->table_count + 1) * sizeof *self->tables);
     if (!self->tables)
         abort();
@@ -207,12 +210,15 @@ s_replace_damaged(rmt_store_t *self, rmt_error_t *error)
 int
 rmt_store_refresh(rmt_store_t *self, rmt_error_t *error)
 {
+    rmt_error_t why;
     int result = -1;
     for (int attempt = 0; result == -1 && attempt < ATTEMPTS_MAX; attempt++) {
-        result = s_load_new(self, error);
-        if (result == -1 && error->code != RMT_E_NOT_FOUND)
+        result = s_load_new(self, &why);
+        if (result == -1 && why.code != RMT_E_NOT_FOUND)
             break;
     }
+    if (result == -1)
+        *error = why;
     if (result == -1 || s_replace_damaged(self, error) == -1 ||
         s_flag_all(self, error) == -1)
         return rmt_wrap(error, "store %s", self->root);
@@ -293,9 +299,14 @@ rmt_store_tidy(rmt_store_t *self, rmt_error_t *error)
 {
     if (self->table_count <= TABLES_MAX)
         return 0;
-    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_INDEX, LOCK_EX | LOCK_NB, error);
-    if (lock == -1)
-        return error->code == RMT_E_UNAVAILABLE ? 0 : -1;
+    rmt_error_t why;
+    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_INDEX, LOCK_EX | LOCK_NB, &why);
+    if (lock == -1 && why.code == RMT_E_UNAVAILABLE)
+        return 0;
+    if (lock == -1) {
+        *error = why;
+        return -1;
+    }
     // Under the lock: an index that gc has replaced must not come back by a merge.
     if (rmt_store_refresh(self, error) == -1)
         return -1;

@@ -36,9 +36,12 @@ s_check_format(const char *root, bool create, rmt_error_t *error)
     rmt_auto_str path = rmt_text("%s/format", root);
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    if (rmt_io_load(path, 4096, &data, &size, error) == -1) {
-        if (error->code != RMT_E_NOT_FOUND)
+    rmt_error_t why;
+    if (rmt_io_load(path, 4096, &data, &size, &why) == -1) {
+        if (why.code != RMT_E_NOT_FOUND) {
+            *error = why;
             return -1;
+        }
         if (!create)
             return rmt_fail(error, RMT_E_NOT_FOUND, "no store in %s", root);
         return s_create(root, error);
@@ -266,20 +269,23 @@ s_read(rmt_store_t *self, const rmt_id_t *id, void *plain_out, rmt_chunk_t *chun
     rmt_copies_t copies = {0};
     rmt_copy_t copy;
     rmt_chunk_t chunk;
+    rmt_error_t why; // Of the last copy; of no interest when another one is right
     bool is_any = false;
     while (rmt_store_next_copy(self, id, &copies, &copy)) {
         if (copy.flags && !(*copy.flags & RMT_PACK_PRESENT))
             continue;
         is_any = true;
-        if (s_read_copy(self, &copy, plain_out, &chunk, error) == 0) {
+        if (s_read_copy(self, &copy, plain_out, &chunk, &why) == 0) {
             *chunk_out = chunk;
             return 0;
         }
     }
     char text[RMT_ID_TEXT_SIZE];
-    return is_any ? -1
-                  : rmt_fail(error, RMT_E_NOT_FOUND, "chunk %s is not in store %s",
-                             rmt_id_text(id, text), self->root);
+    if (!is_any)
+        return rmt_fail(error, RMT_E_NOT_FOUND, "chunk %s is not in store %s",
+                        rmt_id_text(id, text), self->root);
+    *error = why;
+    return -1;
 }
 
 int
