@@ -9,14 +9,52 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RECORD_FIELDS_MAX 256
-#define RECORD_ITEMS_MAX 4096
 #define SCAN_FIELDS_MAX 65536
-// Unpacked bytes that one wire byte may become, and what is always granted.
-#define UNPACK_FACTOR 24
+// Fields of a stored list that say anything have more than three bytes on average, empty
+// ones two; so bytes that would swell are told from facts.
+#define STORED_FIELDS_MAX(size) (16384 + (size) / 3)
+// What unpacking may take: a constant, each byte once rounded up, and for each field its
+// struct, its pointer and protobuf-c's own bookkeeping.
 #define UNPACK_BASE ((size_t) 64 * 1024)
+#define UNPACK_FIELD ((size_t) 160)
+#define UNPACK_BUDGET(size, fields) (UNPACK_BASE + 2 * (size) + (fields) * UNPACK_FIELD)
 
-typedef enum { UINT32, UINT64, TEXT, UID, ID, IDS, BITMAP, RECORD, RECORDS } type_t;
+#define SAME_NUMBER(kind)                                                                \
+    static_assert((int) RMT_MSG_##kind == (int) RAMET__ENVELOPE__KIND_##kind,            \
+                  "number of " #kind " in rmt_msg.h and ramet.proto")
+SAME_NUMBER(HELLO);
+SAME_NUMBER(WELCOME);
+SAME_NUMBER(BEAT);
+SAME_NUMBER(CREDIT);
+SAME_NUMBER(TASK);
+SAME_NUMBER(PROGRESS);
+SAME_NUMBER(RESULT);
+SAME_NUMBER(RECORDED);
+SAME_NUMBER(CANCEL);
+SAME_NUMBER(PEERS);
+SAME_NUMBER(REQUEST);
+SAME_NUMBER(REPLY);
+SAME_NUMBER(EVENT);
+SAME_NUMBER(ENROL);
+SAME_NUMBER(ENROLLED);
+SAME_NUMBER(REFUSED);
+SAME_NUMBER(OPEN);
+SAME_NUMBER(OPENED);
+SAME_NUMBER(OFFER);
+SAME_NUMBER(WANT);
+SAME_NUMBER(CHUNK);
+SAME_NUMBER(ACK);
+SAME_NUMBER(SEAL);
+SAME_NUMBER(SEALED);
+SAME_NUMBER(FETCH);
+SAME_NUMBER(ABSENT);
+SAME_NUMBER(LATER);
+
+// A SIZE is 1 to max. TEXT is a name and must keep its limit; PROSE is for people and is
+// made to keep it.
+typedef enum {
+    UINT32, UINT64, SIZE, TEXT, PROSE, UID, UID_OR_NONE, ID, IDS, BITMAP, RECORD, RECORDS
+} type_t;
 
 // One row for each name of a field: the kinds of message share their names, so this is
 // the whole mapping between generated structs and rmt_msg_t.
@@ -24,7 +62,7 @@ typedef struct {
     const char *name;
     type_t type;
     size_t offset;
-    size_t max; // Text: bytes
+    size_t max; // Of a size, and of the bytes of text
 } row_t;
 
 #define ROW(name_, type_, max_) { #name_, type_, offsetof(rmt_msg_t, name_), max_ }
@@ -32,12 +70,12 @@ static const row_t s_rows[] = {
     ROW(version, UINT32, 0),     ROW(version_min, UINT32, 0), ROW(version_max, UINT32, 0),
     ROW(era, UINT32, 0),         ROW(beat_ms, UINT32, 0),     ROW(slots, UINT32, 0),
     ROW(attempt, UINT32, 0),     ROW(code, UINT32, 0),        ROW(codec, UINT32, 0),
-    ROW(size, UINT32, 0),        ROW(epoch, UINT64, 0),       ROW(done, UINT64, 0),
+    ROW(size, SIZE, RMT_CHUNK_SIZE_MAX), ROW(epoch, UINT64, 0),       ROW(done, UINT64, 0),
     ROW(total, UINT64, 0),       ROW(window, UINT64, 0),      ROW(serial, UINT64, 0),
     ROW(sequence, UINT64, 0),    ROW(task, UID, 0),           ROW(job, UID, 0),
-    ROW(nonce, UID, 0),          ROW(idempotency, UID, 0),    ROW(id, ID, 0),
+    ROW(nonce, UID, 0),          ROW(idempotency, UID_OR_NONE, 0), ROW(id, ID, 0),
     ROW(role, TEXT, 63),         ROW(name, TEXT, 255),        ROW(service, TEXT, 191),
-    ROW(phase, TEXT, 63),        ROW(text, TEXT, 4096),       ROW(place, TEXT, 127),
+    ROW(phase, TEXT, 63),        ROW(text, PROSE, 4096),       ROW(place, TEXT, 127),
     ROW(verb, TEXT, 63),         ROW(cursor, TEXT, 255),      ROW(topic, TEXT, 200),
     ROW(token, TEXT, 255),       ROW(ids, IDS, 0),            ROW(bitmap, BITMAP, 0),
     ROW(body, RECORD, 0),        ROW(items, RECORDS, 0),      ROW(hand, RECORDS, 0),
@@ -68,7 +106,7 @@ s_pack_record(rmt_arena_t *arena, const rmt_record_t *record)
     Ramet__Record *out = rmt_arena_get(arena, sizeof *out);
     ramet__record__init(out);
     out->n_fields = record ? rmt_record_count(record) : 0;
-    assert(out->n_fields <= RECORD_FIELDS_MAX);
+    assert(out->n_fields <= RMT_FIELDS_MAX);
     out->fields = rmt_arena_get(arena, (out->n_fields + 1) * sizeof *out->fields);
     for (size_t i = 0; i < out->n_fields; i++) {
         Ramet__Field *field = rmt_arena_get(arena, sizeof *field);
@@ -96,7 +134,7 @@ static rmt_record_t *
 s_unpack_record(const Ramet__Record *in, rmt_error_t *error)
 {
     rmt_auto(rmt_record) record = rmt_record_new();
-    if (in && in->n_fields > RECORD_FIELDS_MAX) {
+    if (in && in->n_fields > RMT_FIELDS_MAX) {
         rmt_fail(error, RMT_E_TOO_BIG, "a record of %zu fields", in->n_fields);
         return NULL;
     }
@@ -134,10 +172,30 @@ s_binary(const void *data, size_t size)
 }
 
 static ProtobufCBinaryData
-s_uid_or_none(const uint8_t *uid, size_t size)
+s_uid_or_none(const uint8_t *uid)
 {
-    static const uint8_t none[RMT_ID_SIZE];
-    return memcmp(uid, none, size) == 0 ? s_binary(NULL, 0) : s_binary(uid, size);
+    static const uint8_t none[RMT_UID_SIZE];
+    const bool is_none = memcmp(uid, none, RMT_UID_SIZE) == 0;
+    return is_none ? s_binary(NULL, 0) : s_binary(uid, RMT_UID_SIZE);
+}
+
+// Prose may quote names of files, which are bytes: what is no UTF-8 becomes "?", and
+// what is too long is cut between characters. A name that breaks the rules is misuse.
+static const char *
+s_encode_text(rmt_arena_t *arena, const row_t *row, const char *text)
+{
+    size_t size = strlen(text);
+    const bool is_good = size <= row->max && rmt_scan_text(text, size) == size;
+    if (is_good)
+        return text;
+    assert(row->type == PROSE);
+    size = size < row->max ? size : row->max;
+    char *copy = rmt_arena_get(arena, size + 1);
+    memcpy(copy, text, size);
+    for (size_t at = rmt_scan_text(copy, size); at < size;
+         at += rmt_scan_text(copy + at, size - at))
+        copy[at] = '?';
+    return copy;
 }
 
 static void
@@ -154,16 +212,26 @@ s_encode_field(rmt_arena_t *arena, const rmt_msg_t *msg, void *out,
     case UINT64:
         *PB(uint64_t, out, field) = *MSG(const uint64_t, msg, row);
         break;
+    case SIZE:
+        *PB(uint32_t, out, field) = *MSG(const uint32_t, msg, row);
+        assert(*MSG(const uint32_t, msg, row) - 1 < row->max);
+        break;
     case TEXT:
+    case PROSE:
         text = *MSG(char *const, msg, row);
-        assert(!text || strlen(text) <= row->max);
         if (text)
-            *PB(char *, out, field) = (char *) (uintptr_t) text;
+            *PB(const char *, out, field) = s_encode_text(arena, row, text);
+        break;
+    case UID_OR_NONE:
+        *PB(ProtobufCBinaryData, out, field) = s_uid_or_none(MSG(const uint8_t, msg, row));
         break;
     case UID:
+        *PB(ProtobufCBinaryData, out, field) =
+            s_binary(MSG(const uint8_t, msg, row), RMT_UID_SIZE);
+        break;
     case ID:
-        *PB(ProtobufCBinaryData, out, field) = s_uid_or_none(
-            MSG(const uint8_t, msg, row), row->type == UID ? RMT_UID_SIZE : RMT_ID_SIZE);
+        *PB(ProtobufCBinaryData, out, field) =
+            s_binary(MSG(const uint8_t, msg, row), RMT_ID_SIZE);
         break;
     case IDS:
     case BITMAP:
@@ -178,6 +246,7 @@ s_encode_field(rmt_arena_t *arena, const rmt_msg_t *msg, void *out,
     case RECORDS:
         *PB(Ramet__Record **, out, field) = s_pack_list(
             arena, *MSG(rmt_records_t *const, msg, row), PB_COUNT(out, field));
+        assert(*PB_COUNT(out, field) <= RMT_ITEMS_MAX);
         break;
     }
 }
@@ -185,7 +254,7 @@ s_encode_field(rmt_arena_t *arena, const rmt_msg_t *msg, void *out,
 zframe_t *
 rmt_codec_encode(const rmt_msg_t *msg)
 {
-    rmt_auto(rmt_arena) arena = rmt_arena_new((size_t) 64 * 1024 * 1024);
+    rmt_auto(rmt_arena) arena = rmt_arena_new(SIZE_MAX / 2);
     Ramet__Envelope envelope = RAMET__ENVELOPE__INIT;
     envelope.version = RMT_WIRE_VERSION;
     envelope.sequence = msg->sequence;
@@ -207,13 +276,27 @@ rmt_codec_encode(const rmt_msg_t *msg)
 // ---- Decoding
 
 static int
-s_decode_uid(const ProtobufCBinaryData *in, uint8_t *out, size_t size, const char *name,
+s_decode_uid(const ProtobufCBinaryData *in, const row_t *row, uint8_t *out,
              rmt_error_t *error)
 {
-    if (in->len != 0 && in->len != size)
-        return rmt_fail(error, RMT_E_PROTOCOL, "%s has %zu bytes", name, in->len);
-    if (in->len)
-        memcpy(out, in->data, size);
+    if (row->type == UID_OR_NONE && in->len == 0)
+        return 0;
+    const size_t size = row->type == ID ? RMT_ID_SIZE : RMT_UID_SIZE;
+    if (in->len != size)
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s has %zu bytes", row->name, in->len);
+    if (row->type == ID && in->data[0] != RMT_ID_SHA256)
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s has an unknown algorithm", row->name);
+    memcpy(out, in->data, size);
+    return 0;
+}
+
+static int
+s_decode_size(uint32_t in, const row_t *row, uint32_t *out, rmt_error_t *error)
+{
+    if (in == 0 || in > row->max)
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s is %u, not 1 to %zu", row->name, in,
+                        row->max);
+    *out = in;
     return 0;
 }
 
@@ -254,12 +337,17 @@ s_decode_field(const void *in, const ProtobufCFieldDescriptor *field, rmt_msg_t 
     case UINT64:
         *MSG(uint64_t, msg, row) = *PB(const uint64_t, in, field);
         return 0;
+    case SIZE:
+        return s_decode_size(*PB(const uint32_t, in, field), row, MSG(uint32_t, msg, row),
+                             error);
     case TEXT:
+    case PROSE:
         return s_decode_text(*PB(char *const, in, field), row, MSG(char *, msg, row), error);
     case UID:
+    case UID_OR_NONE:
     case ID:
-        return s_decode_uid(PB(const ProtobufCBinaryData, in, field), MSG(uint8_t, msg, row),
-                            row->type == UID ? RMT_UID_SIZE : RMT_ID_SIZE, row->name, error);
+        return s_decode_uid(PB(const ProtobufCBinaryData, in, field), row,
+                            MSG(uint8_t, msg, row), error);
     case IDS:
     case BITMAP:
         return s_decode_bytes(PB(const ProtobufCBinaryData, in, field), row,
@@ -269,7 +357,7 @@ s_decode_field(const void *in, const ProtobufCFieldDescriptor *field, rmt_msg_t 
             s_unpack_record(*PB(Ramet__Record *const, in, field), error);
         return *MSG(rmt_record_t *, msg, row) ? 0 : -1;
     case RECORDS:
-        if (*PB_COUNT(in, field) > RECORD_ITEMS_MAX)
+        if (*PB_COUNT(in, field) > RMT_ITEMS_MAX)
             return rmt_fail(error, RMT_E_TOO_BIG, "%s holds %zu records", row->name,
                             *PB_COUNT(in, field));
         *MSG(rmt_records_t *, msg, row) = s_unpack_list(
@@ -310,9 +398,10 @@ rmt_codec_decode(const void *data, size_t size, rmt_error_t *error)
         return NULL;
     }
     size_t fields;
-    if (rmt_scan(&ramet__envelope__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error) == -1)
+    if (rmt_scan(&ramet__envelope__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error)
+        == -1)
         return NULL;
-    rmt_auto(rmt_arena) arena = rmt_arena_new(size * UNPACK_FACTOR + UNPACK_BASE);
+    rmt_auto(rmt_arena) arena = rmt_arena_new(UNPACK_BUDGET(size, fields));
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
     const Ramet__Envelope *envelope = ramet__envelope__unpack(&allocator, size, data);
     if (!envelope) {
@@ -344,9 +433,10 @@ rmt_codec_unpack_records(const void *data, size_t size, size_t limit, rmt_error_
         return NULL;
     }
     size_t fields;
-    if (rmt_scan(&ramet__records__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error) == -1)
+    if (rmt_scan(&ramet__records__descriptor, data, size, STORED_FIELDS_MAX(size), &fields,
+                 error) == -1)
         return NULL;
-    rmt_auto(rmt_arena) arena = rmt_arena_new(size * UNPACK_FACTOR + UNPACK_BASE);
+    rmt_auto(rmt_arena) arena = rmt_arena_new(UNPACK_BUDGET(size, fields));
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
     const Ramet__Records *list = ramet__records__unpack(&allocator, size, data);
     if (!list) {

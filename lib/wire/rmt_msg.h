@@ -18,6 +18,9 @@
 #define RMT_DATA_SIZE_MAX (RMT_CHUNK_SIZE_MAX + (size_t) 64 * 1024)
 #define RMT_IDS_MAX 1024                         // Ids in one Offer or Fetch
 
+#define RMT_FIELDS_MAX 256                       // In one record
+#define RMT_ITEMS_MAX 4096                       // Records in items, and in hand
+
 // Equal to the numbers of Envelope.kind in proto/ramet.proto (static_assert in lib/wire).
 typedef enum {
     RMT_MSG_HELLO = 10, RMT_MSG_WELCOME, RMT_MSG_BEAT, RMT_MSG_CREDIT, RMT_MSG_TASK,
@@ -35,8 +38,9 @@ typedef struct rmt_msg {
     uint64_t epoch, done, total, window, serial;
     uint8_t task[RMT_UID_SIZE], job[RMT_UID_SIZE], nonce[RMT_UID_SIZE];
     uint8_t idempotency[RMT_UID_SIZE]; // All zero: none
-    uint8_t id[33];                    // A chunk or root; all zero: none
-    // Text is UTF-8; never NULL after decode when the kind has it.
+    uint8_t id[33];                    // A chunk or root
+    // UTF-8; never NULL after decode when the kind has it. `text` is prose for people and
+    // may hold any bytes when it is sent; the others are names and must be within limits.
     char *role, *name, *service, *phase, *text, *place, *verb, *cursor, *topic, *token;
     zchunk_t *ids;    // Packed ids of 33 bytes
     zchunk_t *bitmap;
