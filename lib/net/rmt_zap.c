@@ -32,6 +32,9 @@ doorman_destroy(doorman_t **self_p)
     doorman_t *self = rmt_take(self_p);
     if (!self)
         return;
+    // Closing alone would free the name some time later, when libzmq reaps the socket.
+    if (self->handler)
+        (void) zsock_unbind(self->handler, ENDPOINT);
     zsock_destroy(&self->handler);
     zhashx_destroy(&self->allowed);
     free(self);
