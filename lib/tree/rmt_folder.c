@@ -1,0 +1,172 @@
+#include "rmt_folder.h"
+#include "rmt_auto.h"
+#include "rmt_beneath.h"
+#include "rmt_copy.h"
+#include "rmt_log.h"
+#include "rmt_meta.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <string.h>
+
+struct rmt_folder {
+    rmt_folder_t *parent;
+    rmt_entry_t *entry;
+    int fd; // -1 while it is shed
+    dev_t device;
+    ino_t inode;
+    bool is_old; // Was there before
+    atomic_uint references;
+};
+
+static int
+s_wrap(rmt_error_t *error, const rmt_entry_t *entry)
+{
+    char path[256];
+    return rmt_wrap(error, "folder /%s", rmt_log_escape(path, sizeof path, entry->path));
+}
+
+// Takes fd.
+static rmt_folder_t *
+s_new(rmt_folder_t *parent, int fd, bool is_old, const rmt_entry_t *entry,
+      rmt_error_t *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) == -1) {
+        rmt_fail_errno(error, "look at it");
+        close(fd);
+        return NULL;
+    }
+    rmt_folder_t *self = calloc(1, sizeof *self);
+    assert(self);
+    self->parent = parent ? rmt_folder_ref(parent) : NULL;
+    self->entry = rmt_copy_entry(entry);
+    self->fd = fd;
+    self->device = status.st_dev;
+    self->inode = status.st_ino;
+    self->is_old = is_old;
+    atomic_init(&self->references, 1);
+    return self;
+}
+
+rmt_folder_t *
+rmt_folder_new_root(int root_fd, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    const int fd = rmt_beneath_open(root_fd, ".", O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -1) {
+        rmt_fail_errno(error, "open the root of the tree");
+        return NULL;
+    }
+    return s_new(NULL, fd, true, entry, error);
+}
+
+rmt_folder_t *
+rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    const char *slash = strrchr(entry->path, '/');
+    const char *name = slash ? slash + 1 : entry->path;
+    bool is_old = false;
+    // Nobody gets in before it is finished.
+    if (mkdirat(parent->fd, name, 0700) == -1) {
+        is_old = errno == EEXIST && strcmp(entry->path, "lost+found") == 0;
+        if (!is_old) {
+            rmt_fail_errno(error, "make it");
+            s_wrap(error, entry);
+            return NULL;
+        }
+    }
+    const int fd = rmt_beneath_open(parent->fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -1) {
+        rmt_fail_errno(error, "open it");
+        s_wrap(error, entry);
+        return NULL;
+    }
+    const bool has_early =
+        entry->flags & RMT_META_EARLY_FLAGS || rmt_folder_hands_down(parent);
+    if (has_early && rmt_meta_apply_early(fd, entry, error) == -1) {
+        s_wrap(error, entry);
+        close(fd);
+        return NULL;
+    }
+    // What the parent hands down stays on it until its own attributes are applied.
+    return s_new(parent, fd, is_old || rmt_folder_hands_down(parent), entry, error);
+}
+
+rmt_folder_t *
+rmt_folder_ref(rmt_folder_t *self)
+{
+    atomic_fetch_add(&self->references, 1);
+    return self;
+}
+
+int
+rmt_folder_drop(rmt_folder_t *self, bool apply, rmt_error_t *error)
+{
+    int result = 0;
+    // A loop, not a recursion: trees may be deeper than the stack.
+    while (self && atomic_fetch_sub(&self->references, 1) == 1) {
+        rmt_folder_t *parent = self->parent;
+        if (apply && result == 0) {
+            const unsigned options = self->is_old ? RMT_META_EXACT : 0;
+            result = rmt_meta_apply(self->fd, self->entry, options, error);
+            if (result == -1)
+                s_wrap(error, self->entry);
+        }
+        if (self->fd != -1)
+            close(self->fd);
+        free(self->entry);
+        free(self);
+        self = parent;
+    }
+    return result;
+}
+
+int
+rmt_folder_fd(const rmt_folder_t *self)
+{
+    assert(self->fd != -1);
+    return self->fd;
+}
+
+const rmt_entry_t *
+rmt_folder_entry(const rmt_folder_t *self)
+{
+    return self->entry;
+}
+
+bool
+rmt_folder_hands_down(const rmt_folder_t *self)
+{
+    return self->is_old || self->entry->flags & RMT_META_EARLY_FLAGS;
+}
+
+bool
+rmt_folder_shed(rmt_folder_t *self)
+{
+    // The path's own reference and that of the folder below. Both are the writing
+    // thread's, which also is the only one to add any, so nobody else can get here.
+    if (atomic_load(&self->references) != 2)
+        return false;
+    close(self->fd);
+    self->fd = -1;
+    return true;
+}
+
+int
+rmt_folder_reopen(rmt_folder_t *self, const rmt_folder_t *below, rmt_error_t *error)
+{
+    rmt_auto_fd fd = openat(below->fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    struct stat status;
+    if (fd == -1 || fstat(fd, &status) == -1) {
+        rmt_fail_errno(error, "open it again");
+        return s_wrap(error, self->entry);
+    }
+    if (status.st_dev != self->device || status.st_ino != self->inode) {
+        rmt_fail(error, RMT_E_IO, "was moved while it was filled");
+        return s_wrap(error, self->entry);
+    }
+    self->fd = rmt_take_fd(&fd);
+    return 0;
+}

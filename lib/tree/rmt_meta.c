@@ -1,0 +1,405 @@
+#include "rmt_meta.h"
+#include "rmt_auto.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#define LIST_SIZE_FIRST 1024
+#define VALUE_SIZE_FIRST 256
+#define TARGET_SIZE_FIRST 4096
+
+struct rmt_meta {
+    char *names; // Of attributes, one after the other, each with its NUL
+    size_t names_room;
+    uint8_t *values;
+    size_t values_used, values_room;
+    rmt_xattr_t *xattrs;
+    size_t xattrs_room;
+    char *target;
+};
+
+rmt_meta_t *
+rmt_meta_new(void)
+{
+    rmt_meta_t *self = calloc(1, sizeof *self);
+    assert(self);
+    return self;
+}
+
+void
+rmt_meta_destroy(rmt_meta_t **self_p)
+{
+    rmt_meta_t *self = *self_p;
+    if (!self)
+        return;
+    free(self->names);
+    free(self->values);
+    free(self->xattrs);
+    free(self->target);
+    free(self);
+    *self_p = NULL;
+}
+
+void
+rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status)
+{
+    entry->mode = status->st_mode;
+    entry->uid = status->st_uid;
+    entry->gid = status->st_gid;
+    entry->mtime_s = status->st_mtim.tv_sec;
+    entry->mtime_ns = (uint32_t) status->st_mtim.tv_nsec;
+    if (S_ISREG(status->st_mode))
+        entry->size = (uint64_t) status->st_size;
+    if (S_ISCHR(status->st_mode) || S_ISBLK(status->st_mode)) {
+        entry->rdev_major = major(status->st_rdev);
+        entry->rdev_minor = minor(status->st_rdev);
+    }
+}
+
+// ---- One attribute by descriptor, or by /proc for kinds that cannot be opened
+
+typedef struct {
+    int fd;
+    bool is_open; // Not an O_PATH descriptor
+    char path[32];
+} s_inode_t;
+
+static s_inode_t
+s_inode(int fd, uint32_t mode)
+{
+    s_inode_t inode = {.fd = fd, .is_open = S_ISREG(mode) || S_ISDIR(mode)};
+    snprintf(inode.path, sizeof inode.path, "/proc/self/fd/%d", fd);
+    return inode;
+}
+
+static ssize_t
+s_xattr_list(const s_inode_t *inode, char *names, size_t room)
+{
+    return inode->is_open ? flistxattr(inode->fd, names, room)
+                          : listxattr(inode->path, names, room);
+}
+
+static ssize_t
+s_xattr_get(const s_inode_t *inode, const char *name, void *value, size_t room)
+{
+    return inode->is_open ? fgetxattr(inode->fd, name, value, room)
+                          : getxattr(inode->path, name, value, room);
+}
+
+static int
+s_xattr_set(const s_inode_t *inode, const rmt_xattr_t *xattr)
+{
+    const size_t size = xattr->value_size;
+    return inode->is_open ? fsetxattr(inode->fd, xattr->name, xattr->value, size, 0)
+                          : setxattr(inode->path, xattr->name, xattr->value, size, 0);
+}
+
+static int
+s_xattr_remove(const s_inode_t *inode, const char *name)
+{
+    return inode->is_open ? fremovexattr(inode->fd, name)
+                          : removexattr(inode->path, name);
+}
+
+// ---- Reading
+
+// Names of all attributes into self->names; their size is the result.
+static ssize_t
+s_read_names(rmt_meta_t *self, const s_inode_t *inode, rmt_error_t *error)
+{
+    char few[LIST_SIZE_FIRST];
+    ssize_t size = s_xattr_list(inode, few, sizeof few);
+    if (size == -1 && (errno == ENOTSUP || errno == ENOSYS))
+        return 0;
+    if (size == -1 && errno != ERANGE)
+        return rmt_fail_errno(error, "list attributes");
+    if (size == 0)
+        return 0;
+    const size_t room = size == -1 ? XATTR_LIST_MAX : (size_t) size;
+    if (room > self->names_room) {
+        self->names = realloc(self->names, room);
+        assert(self->names);
+        self->names_room = room;
+    }
+    if (size > 0) {
+        memcpy(self->names, few, (size_t) size);
+        return size;
+    }
+    size = s_xattr_list(inode, self->names, room);
+    return size == -1 ? rmt_fail_errno(error, "list attributes") : size;
+}
+
+// Append the value of one attribute. 1; 0 when it is gone meanwhile; -1.
+static int
+s_read_value(rmt_meta_t *self, const s_inode_t *inode, rmt_xattr_t *xattr,
+             rmt_error_t *error)
+{
+    size_t wanted = VALUE_SIZE_FIRST;
+    for (;;) {
+        if (self->values_room < self->values_used + wanted) {
+            self->values_room = (self->values_used + wanted) * 2;
+            self->values = realloc(self->values, self->values_room);
+            assert(self->values);
+        }
+        const ssize_t size =
+            s_xattr_get(inode, xattr->name, self->values + self->values_used, wanted);
+        if (size >= 0) {
+            xattr->value_size = (uint32_t) size;
+            self->values_used += (size_t) size;
+            return 1;
+        }
+        if (errno == ENODATA)
+            return 0;
+        if (errno != ERANGE || wanted == XATTR_SIZE_MAX)
+            return rmt_fail_errno(error, "read attribute %s", xattr->name);
+        wanted = XATTR_SIZE_MAX;
+    }
+}
+
+static int
+s_compare_names(const void *a, const void *b)
+{
+    return strcmp(((const rmt_xattr_t *) a)->name, ((const rmt_xattr_t *) b)->name);
+}
+
+static int
+s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
+              rmt_error_t *error)
+{
+    const ssize_t size = s_read_names(self, inode, error);
+    if (size == -1)
+        return -1;
+    self->values_used = 0;
+    size_t count = 0;
+    for (const char *name = self->names; size && name < self->names + size;
+         name += strlen(name) + 1) {
+        if (count == RMT_XATTR_COUNT_MAX)
+            return rmt_fail(error, RMT_E_TOO_BIG, "over %d attributes",
+                            RMT_XATTR_COUNT_MAX);
+        if (count == self->xattrs_room) {
+            self->xattrs_room = self->xattrs_room ? self->xattrs_room * 2 : 4;
+            self->xattrs = realloc(self->xattrs, self->xattrs_room * sizeof(rmt_xattr_t));
+            assert(self->xattrs);
+        }
+        rmt_xattr_t *xattr = &self->xattrs[count];
+        xattr->name = name;
+        const int found = s_read_value(self, inode, xattr, error);
+        if (found == -1)
+            return -1;
+        count += (size_t) found;
+    }
+    // The values stand still now, one after the other.
+    const uint8_t *value = self->values;
+    for (size_t i = 0; i < count; i++) {
+        self->xattrs[i].value = value;
+        value += self->xattrs[i].value_size;
+    }
+    if (count > 1)
+        qsort(self->xattrs, count, sizeof *self->xattrs, s_compare_names);
+    entry->xattrs = count ? self->xattrs : NULL;
+    entry->xattr_count = count;
+    return 0;
+}
+
+static int
+s_read_target(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
+{
+    free(self->target);
+    self->target = malloc(TARGET_SIZE_FIRST + 1);
+    assert(self->target);
+    const ssize_t size = readlinkat(fd, "", self->target, TARGET_SIZE_FIRST);
+    if (size == -1)
+        return rmt_fail_errno(error, "read symlink");
+    if (size == TARGET_SIZE_FIRST)
+        return rmt_fail(error, RMT_E_TOO_BIG, "symlink over %d bytes", TARGET_SIZE_FIRST);
+    self->target[size] = '\0';
+    entry->target = self->target;
+    return 0;
+}
+
+// A file system without these ioctls has no flags to carry.
+static bool
+s_is_unsupported(void)
+{
+    return errno == ENOTTY || errno == ENOTSUP || errno == EINVAL || errno == ENOSYS;
+}
+
+// The kernel reads and writes an int, whatever the ioctl's number says.
+static int
+s_read_flags(int fd, uint32_t *flags_out, rmt_error_t *error)
+{
+    unsigned flags = 0;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == -1) {
+        if (!s_is_unsupported())
+            return rmt_fail_errno(error, "read inode flags");
+        flags = 0;
+    }
+    *flags_out = flags;
+    return 0;
+}
+
+int
+rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
+{
+    const s_inode_t inode = s_inode(fd, entry->mode);
+    if (S_ISLNK(entry->mode) && s_read_target(self, fd, entry, error) == -1)
+        return -1;
+    if (inode.is_open) {
+        uint32_t flags = 0;
+        if (s_read_flags(fd, &flags, error) == -1)
+            return -1;
+        entry->flags = flags & RMT_META_FLAGS;
+        struct fsxattr extended = {0};
+        if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == 0)
+            entry->project = extended.fsx_projid;
+        else if (!s_is_unsupported())
+            return rmt_fail_errno(error, "read project");
+    }
+    return s_read_xattrs(self, &inode, entry, error);
+}
+
+// ---- Applying
+
+static int
+s_apply_owner(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    if (fchownat(inode->fd, "", entry->uid, entry->gid, AT_EMPTY_PATH) == -1)
+        return rmt_fail_errno(error, "give to %u:%u", entry->uid, entry->gid);
+    return 0;
+}
+
+static int
+s_apply_mode(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    const mode_t mode = entry->mode & 07777;
+    if (S_ISLNK(entry->mode))
+        return 0;
+    if ((inode->is_open ? fchmod(inode->fd, mode) : chmod(inode->path, mode)) == -1)
+        return rmt_fail_errno(error, "set mode %04o", (unsigned) mode);
+    return 0;
+}
+
+static bool
+s_is_security(const rmt_xattr_t *xattr)
+{
+    return strncmp(xattr->name, "security.", 9) == 0;
+}
+
+static int
+s_apply_xattrs(const s_inode_t *inode, const rmt_entry_t *entry, bool security,
+               rmt_error_t *error)
+{
+    for (size_t i = 0; i < entry->xattr_count; i++) {
+        const rmt_xattr_t *xattr = &entry->xattrs[i];
+        if (s_is_security(xattr) == security && s_xattr_set(inode, xattr) == -1)
+            return rmt_fail_errno(error, "set attribute %s", xattr->name);
+    }
+    return 0;
+}
+
+static int
+s_remove_others(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    rmt_auto(rmt_meta) have = rmt_meta_new();
+    rmt_entry_t found = {.mode = entry->mode};
+    if (s_read_xattrs(have, inode, &found, error) == -1)
+        return -1;
+    for (size_t i = 0, j = 0; i < found.xattr_count; i++) {
+        const char *name = found.xattrs[i].name;
+        while (j < entry->xattr_count && strcmp(entry->xattrs[j].name, name) < 0)
+            j++;
+        if (j < entry->xattr_count && strcmp(entry->xattrs[j].name, name) == 0)
+            continue;
+        if (s_xattr_remove(inode, name) == -1)
+            return rmt_fail_errno(error, "remove attribute %s", name);
+    }
+    return 0;
+}
+
+static int
+s_apply_time(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
+                                      {entry->mtime_s, entry->mtime_ns}};
+    const int result = inode->is_open ? futimens(inode->fd, times)
+                                      : utimensat(inode->fd, "", times, AT_EMPTY_PATH);
+    if (result == -1)
+        return rmt_fail_errno(error, "set time %lld", (long long) entry->mtime_s);
+    return 0;
+}
+
+static int
+s_apply_project(int fd, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    struct fsxattr extended = {0};
+    if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == -1) {
+        if (!entry->project && s_is_unsupported())
+            return 0;
+        return rmt_fail_errno(error, "read project");
+    }
+    if (extended.fsx_projid == entry->project)
+        return 0;
+    extended.fsx_projid = entry->project;
+    if (ioctl(fd, FS_IOC_FSSETXATTR, &extended) == -1)
+        return rmt_fail_errno(error, "set project %u", entry->project);
+    return 0;
+}
+
+// Bring the flags within mask to those of the entry; the file system's own stay.
+static int
+s_apply_flags(int fd, const rmt_entry_t *entry, uint32_t mask, rmt_error_t *error)
+{
+    uint32_t flags = 0;
+    if (s_read_flags(fd, &flags, error) == -1)
+        return -1;
+    uint32_t wanted = (flags & ~mask) | (entry->flags & mask);
+    if (wanted != flags && ioctl(fd, FS_IOC_SETFLAGS, &wanted) == -1)
+        return rmt_fail_errno(error, "set inode flags %#x", entry->flags);
+    // Some file systems take the call and drop what they do not know.
+    if (s_read_flags(fd, &flags, error) == -1)
+        return -1;
+    if ((flags ^ entry->flags) & mask)
+        return rmt_fail(error, RMT_E_IO, "inode flags %#x became %#x", entry->flags,
+                        flags & RMT_META_FLAGS);
+    return 0;
+}
+
+int
+rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    return s_apply_flags(fd, entry, RMT_META_EARLY_FLAGS, error);
+}
+
+int
+rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
+{
+    const s_inode_t inode = s_inode(fd, entry->mode);
+    if (!(options & RMT_META_ONLY_FLAGS)) {
+        if (!(options & RMT_META_KEEP_OWNER) && s_apply_owner(&inode, entry, error) == -1)
+            return -1;
+        if ((options & RMT_META_EXACT) && s_remove_others(&inode, entry, error) == -1)
+            return -1;
+        if (!(options & RMT_META_KEEP_MODE) && s_apply_mode(&inode, entry, error) == -1)
+            return -1;
+        if (s_apply_xattrs(&inode, entry, false, error) == -1 ||
+            s_apply_xattrs(&inode, entry, true, error) == -1 ||
+            s_apply_time(&inode, entry, error) == -1)
+            return -1;
+        const bool has_project = entry->project || options & RMT_META_EXACT;
+        if (inode.is_open && has_project && s_apply_project(fd, entry, error) == -1)
+            return -1;
+    }
+    uint32_t mask = RMT_META_FLAGS;
+    if (options & RMT_META_UNLOCKED)
+        mask &= ~RMT_META_LOCK_FLAGS;
+    const bool has_flags = entry->flags & mask || options & RMT_META_EXACT;
+    return inode.is_open && has_flags ? s_apply_flags(fd, entry, mask, error) : 0;
+}

@@ -1,0 +1,53 @@
+// rmt_meta - the attributes of one inode: read into an entry, and applied from one.
+//
+// Inodes are named by descriptors only. Regular files and directories are open for
+// reading or writing; all other kinds, which must not be opened, are O_PATH descriptors
+// and are reached through /proc/self/fd where the kernel has no call of its own, so
+// /proc must be mounted. Applying needs the rights of root.
+#pragma once
+
+#include <linux/fs.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+#include "rmt_error.h"
+#include "rmt_manifest.h"
+
+// The inode flags that an image carries.
+#define RMT_META_FLAGS                                                                   \
+    ((uint32_t) (FS_SECRM_FL | FS_UNRM_FL | FS_COMPR_FL | FS_SYNC_FL | FS_IMMUTABLE_FL | \
+                 FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_NOCOMP_FL |            \
+                 FS_JOURNAL_DATA_FL | FS_NOTAIL_FL | FS_DIRSYNC_FL | FS_TOPDIR_FL |      \
+                 FS_NOCOW_FL | FS_DAX_FL | FS_PROJINHERIT_FL | FS_CASEFOLD_FL))
+// Of these, the ones that only work while an inode is empty; children inherit them.
+#define RMT_META_EARLY_FLAGS                                                             \
+    ((uint32_t) (FS_NOCOW_FL | FS_COMPR_FL | FS_NOCOMP_FL | FS_CASEFOLD_FL))
+// And the ones under which nothing can be changed any more, not even a link added.
+#define RMT_META_LOCK_FLAGS ((uint32_t) (FS_IMMUTABLE_FL | FS_APPEND_FL))
+
+// Memory of the variable parts of one entry; an object of one thread at a time.
+typedef struct rmt_meta rmt_meta_t;
+
+rmt_meta_t *rmt_meta_new(void);
+void rmt_meta_destroy(rmt_meta_t **self_p);
+
+// The parts of an entry that a status holds: mode, owner, mtime, size, device number.
+void rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status);
+// Read target, flags, project and extended attributes of the inode at fd into the entry,
+// whose mode is set. They live in self until its next read. 0, or -1: IO, TOO_BIG.
+int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error);
+
+// What rmt_meta_apply may leave out, or must do in addition.
+#define RMT_META_KEEP_OWNER 1u  // Owner is right already
+#define RMT_META_KEEP_MODE 2u   // And so are the permission bits
+#define RMT_META_UNLOCKED 4u    // Leave RMT_META_LOCK_FLAGS for a later call
+#define RMT_META_EXACT 8u       // Not a fresh inode: what the entry lacks is removed
+#define RMT_META_ONLY_FLAGS 16u // Nothing but the inode flags
+
+// Give the inode at fd the entry's attributes in the order that loses none: owner, mode,
+// attributes with security.* last, mtime, project, inode flags. For fresh inodes whose
+// folder hands nothing down. 0, or -1: IO for every attribute that is refused.
+int rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options,
+                   rmt_error_t *error);
+// Set RMT_META_EARLY_FLAGS on an empty file or directory. 0, or -1: IO.
+int rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error);
