@@ -54,7 +54,7 @@ rmt_arena_get(rmt_arena_t *self, size_t size)
         block = calloc(1, sizeof *block + room);
         if (!block)
             abort();
-        *block = (block_t) { .next = self->blocks, .size = room };
+        *block = (block_t){.next = self->blocks, .size = room};
         self->blocks = block;
     }
     void *memory = block->data + block->used;
@@ -78,5 +78,5 @@ s_free(void *arena, void *memory)
 ProtobufCAllocator
 rmt_arena_allocator(rmt_arena_t *self)
 {
-    return (ProtobufCAllocator) { .alloc = s_alloc, .free = s_free, .allocator_data = self };
+    return (ProtobufCAllocator){.alloc = s_alloc, .free = s_free, .allocator_data = self};
 }

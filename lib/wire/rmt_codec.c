@@ -17,7 +17,7 @@
 // struct, its pointer and protobuf-c's own bookkeeping.
 #define UNPACK_BASE ((size_t) 64 * 1024)
 #define UNPACK_FIELD ((size_t) 160)
-#define UNPACK_BUDGET(size, fields) (UNPACK_BASE + 2 * (size) + (fields) * UNPACK_FIELD)
+#define UNPACK_BUDGET(size, fields) (UNPACK_BASE + 2 * (size) + (fields) *UNPACK_FIELD)
 
 #define SAME_NUMBER(kind)                                                                \
     static_assert((int) RMT_MSG_##kind == (int) RAMET__ENVELOPE__KIND_##kind,            \
@@ -53,7 +53,18 @@ SAME_NUMBER(LATER);
 // A SIZE is 1 to max. TEXT is a name and must keep its limit; PROSE is for people and is
 // made to keep it.
 typedef enum {
-    UINT32, UINT64, SIZE, TEXT, PROSE, UID, UID_OR_NONE, ID, IDS, BITMAP, RECORD, RECORDS
+    UINT32,
+    UINT64,
+    SIZE,
+    TEXT,
+    PROSE,
+    UID,
+    UID_OR_NONE,
+    ID,
+    IDS,
+    BITMAP,
+    RECORD,
+    RECORDS
 } type_t;
 
 // One row for each name of a field: the kinds of message share their names, so this is
@@ -65,20 +76,46 @@ typedef struct {
     size_t max; // Of a size, and of the bytes of text
 } row_t;
 
+// clang-format off
 #define ROW(name_, type_, max_) { #name_, type_, offsetof(rmt_msg_t, name_), max_ }
+// clang-format on
 static const row_t s_rows[] = {
-    ROW(version, UINT32, 0),     ROW(version_min, UINT32, 0), ROW(version_max, UINT32, 0),
-    ROW(era, UINT32, 0),         ROW(beat_ms, UINT32, 0),     ROW(slots, UINT32, 0),
-    ROW(attempt, UINT32, 0),     ROW(code, UINT32, 0),        ROW(codec, UINT32, 0),
-    ROW(size, SIZE, RMT_CHUNK_SIZE_MAX), ROW(epoch, UINT64, 0),       ROW(done, UINT64, 0),
-    ROW(total, UINT64, 0),       ROW(window, UINT64, 0),      ROW(serial, UINT64, 0),
-    ROW(sequence, UINT64, 0),    ROW(task, UID, 0),           ROW(job, UID, 0),
-    ROW(nonce, UID, 0),          ROW(idempotency, UID_OR_NONE, 0), ROW(id, ID, 0),
-    ROW(role, TEXT, 63),         ROW(name, TEXT, 255),        ROW(service, TEXT, 191),
-    ROW(phase, TEXT, 63),        ROW(text, PROSE, 4096),       ROW(place, TEXT, 127),
-    ROW(verb, TEXT, 63),         ROW(cursor, TEXT, 255),      ROW(topic, TEXT, 200),
-    ROW(token, TEXT, 255),       ROW(ids, IDS, 0),            ROW(bitmap, BITMAP, 0),
-    ROW(body, RECORD, 0),        ROW(items, RECORDS, 0),      ROW(hand, RECORDS, 0),
+    ROW(version, UINT32, 0),
+    ROW(version_min, UINT32, 0),
+    ROW(version_max, UINT32, 0),
+    ROW(era, UINT32, 0),
+    ROW(beat_ms, UINT32, 0),
+    ROW(slots, UINT32, 0),
+    ROW(attempt, UINT32, 0),
+    ROW(code, UINT32, 0),
+    ROW(codec, UINT32, 0),
+    ROW(size, SIZE, RMT_CHUNK_SIZE_MAX),
+    ROW(epoch, UINT64, 0),
+    ROW(done, UINT64, 0),
+    ROW(total, UINT64, 0),
+    ROW(window, UINT64, 0),
+    ROW(serial, UINT64, 0),
+    ROW(sequence, UINT64, 0),
+    ROW(task, UID, 0),
+    ROW(job, UID, 0),
+    ROW(nonce, UID, 0),
+    ROW(idempotency, UID_OR_NONE, 0),
+    ROW(id, ID, 0),
+    ROW(role, TEXT, 63),
+    ROW(name, TEXT, 255),
+    ROW(service, TEXT, 191),
+    ROW(phase, TEXT, 63),
+    ROW(text, PROSE, 4096),
+    ROW(place, TEXT, 127),
+    ROW(verb, TEXT, 63),
+    ROW(cursor, TEXT, 255),
+    ROW(topic, TEXT, 200),
+    ROW(token, TEXT, 255),
+    ROW(ids, IDS, 0),
+    ROW(bitmap, BITMAP, 0),
+    ROW(body, RECORD, 0),
+    ROW(items, RECORDS, 0),
+    ROW(hand, RECORDS, 0),
 };
 
 static const row_t *
@@ -93,7 +130,8 @@ s_row(const char *name)
 }
 
 // A field of a generated struct, and of a message.
-#define PB(type, message, field) ((type *) (void *) ((char *) (message) + (field)->offset))
+#define PB(type, message, field)                                                         \
+    ((type *) (void *) ((char *) (message) + (field)->offset))
 #define PB_COUNT(message, field)                                                         \
     ((size_t *) (void *) ((char *) (message) + (field)->quantifier_offset))
 #define MSG(type, message, row) ((type *) (void *) ((char *) (message) + (row)->offset))
@@ -140,9 +178,10 @@ s_unpack_record(const Ramet__Record *in, rmt_error_t *error)
     }
     for (size_t i = 0; in && i < in->n_fields; i++) {
         const Ramet__Field *field = in->fields[i];
-        if (!rmt_record_name_is_valid(field->name) || rmt_record_has(record, field->name)) {
-            rmt_fail(error, RMT_E_PROTOCOL, "field name \"%.64s\" is not valid or comes twice",
-                     field->name);
+        if (!rmt_record_name_is_valid(field->name) ||
+            rmt_record_has(record, field->name)) {
+            rmt_fail(error, RMT_E_PROTOCOL,
+                     "field name \"%.64s\" is not valid or comes twice", field->name);
             return NULL;
         }
         rmt_record_put(record, field->name, field->value.data, field->value.len);
@@ -168,7 +207,7 @@ s_unpack_list(Ramet__Record *const *list, size_t count, rmt_error_t *error)
 static ProtobufCBinaryData
 s_binary(const void *data, size_t size)
 {
-    return (ProtobufCBinaryData) { size, (uint8_t *) (uintptr_t) data };
+    return (ProtobufCBinaryData){size, (uint8_t *) (uintptr_t) data};
 }
 
 static ProtobufCBinaryData
@@ -223,7 +262,8 @@ s_encode_field(rmt_arena_t *arena, const rmt_msg_t *msg, void *out,
             *PB(const char *, out, field) = s_encode_text(arena, row, text);
         break;
     case UID_OR_NONE:
-        *PB(ProtobufCBinaryData, out, field) = s_uid_or_none(MSG(const uint8_t, msg, row));
+        *PB(ProtobufCBinaryData, out, field) =
+            s_uid_or_none(MSG(const uint8_t, msg, row));
         break;
     case UID:
         *PB(ProtobufCBinaryData, out, field) =
@@ -320,7 +360,8 @@ static int
 s_decode_text(const char *in, const row_t *row, char **out, rmt_error_t *error)
 {
     if (strlen(in) > row->max)
-        return rmt_fail(error, RMT_E_PROTOCOL, "%s has over %zu bytes", row->name, row->max);
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s has over %zu bytes", row->name,
+                        row->max);
     rmt_msg_text(out, in);
     return 0;
 }
@@ -342,7 +383,8 @@ s_decode_field(const void *in, const ProtobufCFieldDescriptor *field, rmt_msg_t 
                              error);
     case TEXT:
     case PROSE:
-        return s_decode_text(*PB(char *const, in, field), row, MSG(char *, msg, row), error);
+        return s_decode_text(*PB(char *const, in, field), row, MSG(char *, msg, row),
+                             error);
     case UID:
     case UID_OR_NONE:
     case ID:
@@ -361,7 +403,7 @@ s_decode_field(const void *in, const ProtobufCFieldDescriptor *field, rmt_msg_t 
             return rmt_fail(error, RMT_E_TOO_BIG, "%s holds %zu records", row->name,
                             *PB_COUNT(in, field));
         *MSG(rmt_records_t *, msg, row) = s_unpack_list(
-            *PB(Ramet__Record **const, in, field), *PB_COUNT(in, field), error);
+            *PB(Ramet__Record * *const, in, field), *PB_COUNT(in, field), error);
         return *MSG(rmt_records_t *, msg, row) ? 0 : -1;
     }
     return rmt_fail(error, RMT_E_INTERNAL, "field %s has no type", field->name);
@@ -398,8 +440,8 @@ rmt_codec_decode(const void *data, size_t size, rmt_error_t *error)
         return NULL;
     }
     size_t fields;
-    if (rmt_scan(&ramet__envelope__descriptor, data, size, SCAN_FIELDS_MAX, &fields, error)
-        == -1)
+    if (rmt_scan(&ramet__envelope__descriptor, data, size, SCAN_FIELDS_MAX, &fields,
+                 error) == -1)
         return NULL;
     rmt_auto(rmt_arena) arena = rmt_arena_new(UNPACK_BUDGET(size, fields));
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
@@ -433,8 +475,8 @@ rmt_codec_unpack_records(const void *data, size_t size, size_t limit, rmt_error_
         return NULL;
     }
     size_t fields;
-    if (rmt_scan(&ramet__records__descriptor, data, size, STORED_FIELDS_MAX(size), &fields,
-                 error) == -1)
+    if (rmt_scan(&ramet__records__descriptor, data, size, STORED_FIELDS_MAX(size),
+                 &fields, error) == -1)
         return NULL;
     rmt_auto(rmt_arena) arena = rmt_arena_new(UNPACK_BUDGET(size, fields));
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);

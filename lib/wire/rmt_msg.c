@@ -21,8 +21,8 @@ rmt_msg_destroy(rmt_msg_t **self_p)
     rmt_msg_t *self = *self_p;
     if (!self)
         return;
-    char *texts[] = { self->role,  self->name, self->service, self->phase, self->text,
-                      self->place, self->verb, self->cursor,  self->topic, self->token };
+    char *texts[] = {self->role,  self->name, self->service, self->phase, self->text,
+                     self->place, self->verb, self->cursor,  self->topic, self->token};
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
         free(texts[i]);
     zchunk_destroy(&self->ids);

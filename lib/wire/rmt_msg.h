@@ -34,7 +34,9 @@ typedef enum {
 typedef struct rmt_msg {
     rmt_msg_kind_t kind;
     uint64_t sequence;
-    uint32_t version, version_min, version_max, era, beat_ms, slots, attempt, code, codec, size;
+    uint32_t version, version_min, version_max;
+    uint32_t era, beat_ms, slots, attempt, code, codec;
+    uint32_t size; // Plain bytes of a chunk, 1 to RMT_CHUNK_SIZE_MAX
     uint64_t epoch, done, total, window, serial;
     uint8_t task[RMT_UID_SIZE], job[RMT_UID_SIZE], nonce[RMT_UID_SIZE];
     uint8_t idempotency[RMT_UID_SIZE]; // All zero: none

@@ -79,8 +79,8 @@ s_check(level_t *level, const ProtobufCFieldDescriptor *field, uint64_t wire,
         return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is given twice",
                         level->descriptor->short_name, field->name);
     level->seen |= bit;
-    if (field->type == PROTOBUF_C_TYPE_STRING
-        && rmt_scan_text(begin, (size_t) (end - begin)) != (size_t) (end - begin))
+    if (field->type == PROTOBUF_C_TYPE_STRING &&
+        rmt_scan_text(begin, (size_t) (end - begin)) != (size_t) (end - begin))
         return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is no UTF-8 text",
                         level->descriptor->short_name, field->name);
     return 0;
@@ -93,7 +93,7 @@ rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t 
     const uint8_t *at = data;
     level_t levels[RMT_SCAN_DEPTH_MAX];
     size_t depth = 1, fields = 0;
-    levels[0] = (level_t) { descriptor, size ? at + size : at, 0 };
+    levels[0] = (level_t){descriptor, size ? at + size : at, 0};
     while (depth > 0) {
         level_t *level = &levels[depth - 1];
         if (at == level->end) {
@@ -119,7 +119,7 @@ rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t 
             continue;
         if (depth == RMT_SCAN_DEPTH_MAX)
             return rmt_fail(error, RMT_E_TOO_BIG, "messages are %zu deep", depth + 1);
-        levels[depth++] = (level_t) { field->descriptor, end, 0 };
+        levels[depth++] = (level_t){field->descriptor, end, 0};
         at = begin;
     }
     *fields_out = fields;
@@ -133,19 +133,19 @@ s_character(const uint8_t *text, size_t size)
     static const struct {
         uint8_t first_min, first_max, second_min, second_max, size;
     } rows[] = {
-        { 0x01, 0x7f, 0x00, 0xff, 1 }, { 0xc2, 0xdf, 0x80, 0xbf, 2 },
-        { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-        { 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 },
-        { 0xf0, 0xf0, 0x90, 0xbf, 4 }, { 0xf1, 0xf3, 0x80, 0xbf, 4 },
-        { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+        {0x01, 0x7f, 0x00, 0xff, 1}, {0xc2, 0xdf, 0x80, 0xbf, 2},
+        {0xe0, 0xe0, 0xa0, 0xbf, 3}, {0xe1, 0xec, 0x80, 0xbf, 3},
+        {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4},
+        {0xf4, 0xf4, 0x80, 0x8f, 4},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (text[0] < rows[i].first_min || text[0] > rows[i].first_max)
             continue;
         if (size < rows[i].size)
             return 0;
-        if (rows[i].size > 1
-            && (text[1] < rows[i].second_min || text[1] > rows[i].second_max))
+        if (rows[i].size > 1 &&
+            (text[1] < rows[i].second_min || text[1] > rows[i].second_max))
             return 0;
         for (size_t at = 2; at < rows[i].size; at++) {
             if ((text[at] & 0xc0) != 0x80)

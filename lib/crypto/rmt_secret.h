@@ -1,0 +1,16 @@
+// rmt_secret - reading a file that only its owner may read. Inside lib/crypto.
+#pragma once
+
+#include <stddef.h>
+#include "rmt_error.h"
+
+#define RMT_SECRET_FILE_SIZE_MAX ((size_t) 4096)
+
+// Read a plain file of the caller's that has no bits for group and others. The checks
+// are made on the open file, so it cannot be exchanged in between. Caller owns *text_out
+// (with a NUL that is not counted) and gives it back to rmt_secret_free.
+// 0, or -1: NOT_FOUND, CONFIG (a symlink, another owner, open to others, too big), IO.
+int rmt_secret_load(const char *path, char **text_out, rmt_error_t *error);
+
+// Overwrite and free; a cleanup function. Accepts a pointer to NULL.
+void rmt_secret_free(char **text_p);

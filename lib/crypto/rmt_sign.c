@@ -1,0 +1,129 @@
+#include "rmt_sign.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_secret.h"
+
+#include <assert.h>
+#include <sodium.h>
+#include <stdbool.h>
+#include <string.h>
+
+static_assert(RMT_SIGN_PUBLIC_SIZE == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
+static_assert(RMT_SIGN_SECRET_SIZE == crypto_sign_SECRETKEYBYTES, "Ed25519 secret key");
+static_assert(RMT_SIGN_SIZE == crypto_sign_BYTES, "Ed25519 signature");
+
+void
+rmt_sign_key_new(rmt_sign_key_t *key_out)
+{
+    const int ready = sodium_init(); // Repeats are free
+    assert(ready != -1);
+    const int rc = crypto_sign_keypair(key_out->public_key, key_out->secret_key);
+    assert(rc == 0);
+}
+
+// Find `name = "digits"` of exactly size bytes.
+static bool
+s_find(const char *text, const char *name, uint8_t *out, size_t size)
+{
+    const char *line = text;
+    while (line && strncmp(line, name, strlen(name)) != 0) {
+        line = strchr(line, '\n');
+        line += line != NULL;
+    }
+    if (!line)
+        return false;
+    line += strlen(name);
+    line += strspn(line, " =");
+    size_t used = 0;
+    const char *end = NULL;
+    return *line++ == '"' &&
+           sodium_hex2bin(out, size, line, 2 * size, NULL, &used, &end) == 0 &&
+           used == size && *end == '"';
+}
+
+int
+rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
+{
+    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
+    if (rmt_secret_load(path, &text, error) == -1)
+        return -1;
+    rmt_sign_key_t key;
+    uint8_t public_key[RMT_SIGN_PUBLIC_SIZE];
+    int rc = 0;
+    if (!s_find(text, "sign-public", key.public_key, sizeof key.public_key) ||
+        !s_find(text, "sign-secret", key.secret_key, sizeof key.secret_key))
+        rc = rmt_fail(error, RMT_E_CONFIG, "%s holds no pair of signing keys", path);
+    else if (crypto_sign_ed25519_sk_to_pk(public_key, key.secret_key) != 0 ||
+             memcmp(public_key, key.public_key, sizeof public_key) != 0)
+        rc = rmt_fail(error, RMT_E_CONFIG, "the keys in %s are not of one pair", path);
+    if (rc == 0)
+        *key_out = key;
+    rmt_sign_key_wipe(&key);
+    return rc;
+}
+
+int
+rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
+{
+    rmt_auto_ptr text = NULL;
+    size_t size;
+    if (rmt_io_load(path, RMT_SECRET_FILE_SIZE_MAX, &text, &size, error) == -1)
+        return rmt_wrap(error, "key file");
+    rmt_sign_key_t key = {.secret_key = {0}};
+    const bool found = s_find(text, "sign-public", key.public_key, sizeof key.public_key);
+    sodium_memzero(text, size);
+    if (!found)
+        return rmt_fail(error, RMT_E_CONFIG, "%s holds no public signing key", path);
+    *key_out = key;
+    return 0;
+}
+
+int
+rmt_sign_key_save(const rmt_sign_key_t *key, const char *path, rmt_error_t *error)
+{
+    char public_text[2 * RMT_SIGN_PUBLIC_SIZE + 1],
+        secret_text[2 * RMT_SIGN_SECRET_SIZE + 1];
+    sodium_bin2hex(public_text, sizeof public_text, key->public_key,
+                   RMT_SIGN_PUBLIC_SIZE);
+    sodium_bin2hex(secret_text, sizeof secret_text, key->secret_key,
+                   RMT_SIGN_SECRET_SIZE);
+    char *text __attribute__((cleanup(rmt_secret_free))) = rmt_text(
+        "sign-public = \"%s\"\nsign-secret = \"%s\"\n", public_text, secret_text);
+    sodium_memzero(secret_text, sizeof secret_text);
+    return rmt_io_save(path, text, strlen(text), 0600, error);
+}
+
+int
+rmt_sign_key_save_public(const rmt_sign_key_t *key, const char *path, rmt_error_t *error)
+{
+    char digits[2 * RMT_SIGN_PUBLIC_SIZE + 1];
+    sodium_bin2hex(digits, sizeof digits, key->public_key, RMT_SIGN_PUBLIC_SIZE);
+    rmt_auto_str text = rmt_text("sign-public = \"%s\"\n", digits);
+    return rmt_io_save(path, text, strlen(text), 0644, error);
+}
+
+void
+rmt_sign_key_wipe(rmt_sign_key_t *key)
+{
+    sodium_memzero(key->secret_key, sizeof key->secret_key);
+}
+
+void
+rmt_sign_make(const rmt_sign_key_t *key, const void *data, size_t size,
+              uint8_t signature_out[RMT_SIGN_SIZE])
+{
+    assert(!sodium_is_zero(key->secret_key, sizeof key->secret_key));
+    crypto_sign_detached(signature_out, NULL, data, size, key->secret_key);
+}
+
+int
+rmt_sign_check(const rmt_sign_key_t *key, const void *data, size_t size,
+               const uint8_t signature[RMT_SIGN_SIZE], rmt_error_t *error)
+{
+    if (crypto_sign_verify_detached(signature, data, size, key->public_key) == 0)
+        return 0;
+    char digits[17];
+    sodium_bin2hex(digits, sizeof digits, key->public_key, 8);
+    return rmt_fail(error, RMT_E_NOT_ALLOWED, "the signature is not by key %s...",
+                    digits);
+}
