@@ -1,0 +1,83 @@
+#include "imager.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_holder.h"
+#include "rmt_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static rmt_records_t *
+s_part(const rmt_records_t *descriptor, const char *part)
+{
+    rmt_records_t *found = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(descriptor, i);
+        if (strcmp(rmt_record_text(record, "part", ""), part) != 0)
+            continue;
+        rmt_record_t *copy = rmt_record_dup(record);
+        rmt_records_append(found, &copy);
+    }
+    return found;
+}
+
+static void
+s_put_packed(rmt_record_t *outputs, const char *name, const rmt_records_t *records)
+{
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    rmt_record_put(outputs, name, zchunk_data(packed), zchunk_size(packed));
+}
+
+// What the catalogue and the matching need to know without the descriptor.
+static int
+s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *error)
+{
+    const rmt_record_t *image = rmt_records_find(descriptor, "class", "image");
+    if (!image)
+        return rmt_fail(error, RMT_E_CORRUPT, "the descriptor has no record of class image");
+    rmt_record_t *outputs = rmt_task_outputs(task);
+    uint64_t files = 0, bytes = 0, volumes = 0;
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(descriptor, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0)
+            continue;
+        volumes++;
+        files += rmt_record_u64(record, "files", 0);
+        bytes += rmt_record_u64(record, "bytes", 0);
+    }
+    rmt_record_set(outputs, "state", rmt_record_text(image, "state", "INCOMPLETE"));
+    rmt_record_set_u64(outputs, "files", files);
+    rmt_record_set_u64(outputs, "bytes", bytes);
+    rmt_record_set_u64(outputs, "volumes", volumes);
+    rmt_auto(rmt_records) hardware = s_part(descriptor, "hardware");
+    rmt_auto(rmt_records) layout = s_part(descriptor, "layout");
+    s_put_packed(outputs, "hardware", hardware);
+    s_put_packed(outputs, "layout", layout);
+    return 0;
+}
+
+int
+imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    rmt_id_t id, image;
+    const char *text = rmt_record_text(rmt_task_body(task), "descriptor", "");
+    if (rmt_id_parse(&id, text, error) == -1)
+        return rmt_wrap(error, "descriptor");
+    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
+    if (!store)
+        return -1;
+    rmt_task_progress(task, "commit", 0, 0, NULL);
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    size_t size;
+    if (rmt_store_read(store, &id, plain, &size, error) == -1)
+        return rmt_wrap(error, "read descriptor");
+    rmt_auto(rmt_records) descriptor =
+        rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    if (!descriptor || s_fill_outputs(task, descriptor, error) == -1)
+        return -1;
+    if (rmt_store_image_put(store, plain, size, &image, error) == -1)
+        return rmt_wrap(error, "commit image");
+    char image_text[RMT_ID_TEXT_SIZE];
+    rmt_record_set(rmt_task_outputs(task), "image", rmt_id_text(&image, image_text));
+    return 0;
+}

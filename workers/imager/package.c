@@ -1,0 +1,52 @@
+#include "imager.h"
+#include "rmt_auto.h"
+#include "rmt_closure.h"
+#include "rmt_holder.h"
+#include "rmt_log.h"
+#include "rmt_store.h"
+
+typedef struct {
+    rmt_task_t *task;
+    rmt_store_t *store;
+    uint64_t chunks, bytes;
+} package_t;
+
+static int
+s_check(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *error)
+{
+    package_t *self = visitor;
+    char text[RMT_ID_TEXT_SIZE];
+    if (!rmt_store_has(self->store, id) && self->chunks > 0) // The first is the descriptor
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "chunk %s is not in the store; make the image again",
+                        rmt_id_text(id, text));
+    if (rmt_task_cancelled(self->task))
+        return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+    self->chunks++;
+    self->bytes += plain_size;
+    if (self->chunks % 4096 == 0)
+        rmt_task_progress(self->task, "package", self->bytes, 0, NULL);
+    return 0;
+}
+
+int
+imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    rmt_id_t image;
+    if (rmt_id_parse(&image, rmt_record_text(rmt_task_body(task), "image", ""), error) == -1)
+        return rmt_wrap(error, "image");
+    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
+    if (!store)
+        return -1;
+    rmt_task_progress(task, "package", 0, 0, NULL);
+    package_t self = { .task = task, .store = store };
+    const rmt_walk_t walk = { .source = rmt_closure_from_store,
+                              .context = store,
+                              .visit = s_check,
+                              .visitor = &self };
+    if (rmt_closure_walk(&walk, &image, error) == -1)
+        return rmt_wrap(error, "image is not complete at %s", rmt_holder_place(holder));
+    rmt_record_set_u64(rmt_task_outputs(task), "chunks", self.chunks);
+    rmt_record_set_u64(rmt_task_outputs(task), "bytes", self.bytes);
+    return 0;
+}

@@ -1,0 +1,14 @@
+// installer - the tasks of an engine (docs/spec/4-control.md). Their context is an
+// rmt_holder_t.
+#pragma once
+
+#include "rmt_worker.h"
+
+// Compare the image's hardware with every target of the engine and put the verdicts.
+int installer_match(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// Make the imaging area complete: fetch what this engine's store lacks of an image.
+int installer_build(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// Write down what one target is to become.
+int installer_order(rmt_task_t *task, void *holder, rmt_error_t *error);

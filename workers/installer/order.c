@@ -1,0 +1,116 @@
+#include "installer.h"
+#include "rmt_auto.h"
+#include "rmt_closure.h"
+#include "rmt_codec.h"
+#include "rmt_holder.h"
+#include "rmt_store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ORDER_SIZE_MAX ((size_t) 60 * 1024)
+#define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+
+static rmt_records_t *
+s_unpack(const rmt_record_t *body, const char *name, rmt_error_t *error)
+{
+    size_t size = 0;
+    const void *data = rmt_record_get(body, name, &size);
+    if (!data) {
+        rmt_fail(error, RMT_E_PROTOCOL, "the task has no %s", name);
+        return NULL;
+    }
+    return rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, error);
+}
+
+static void
+s_append(rmt_records_t *order, const rmt_record_t *record, const char *part,
+         const char *class)
+{
+    rmt_record_t *copy = rmt_record_dup(record);
+    rmt_record_set(copy, "part", part);
+    if (class)
+        rmt_record_set(copy, "class", class);
+    rmt_records_append(order, &copy);
+}
+
+static void
+s_add_head(rmt_records_t *order, const rmt_record_t *body, const char *place)
+{
+    rmt_record_t *head = rmt_records_add(order);
+    rmt_record_set(head, "part", "order");
+    rmt_record_set(head, "class", "order");
+    rmt_record_set(head, "image", rmt_record_text(body, "image", ""));
+    rmt_record_set(head, "target", rmt_record_text(body, "target", ""));
+    rmt_record_set(head, "place", place);
+}
+
+// The layout as the image's descriptor has it, from this engine's store.
+static int
+s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image_text,
+             rmt_error_t *error)
+{
+    rmt_id_t image;
+    if (rmt_id_parse(&image, image_text, error) == -1)
+        return rmt_wrap(error, "image");
+    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    size_t size;
+    if (!store || rmt_closure_from_store(store, &image, plain, &size, error) == -1)
+        return rmt_wrap(error, "image at %s", rmt_holder_place(holder));
+    rmt_auto(rmt_records) descriptor =
+        rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    if (!descriptor)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(descriptor, i);
+        if (strcmp(rmt_record_text(record, "part", ""), "layout") == 0)
+            s_append(order, record, "layout", NULL);
+    }
+    return 0;
+}
+
+// What makes this target itself: its record, and the scripts for it (M18 a, b).
+static int
+s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
+               rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(task);
+    rmt_auto(rmt_records) record = s_unpack(body, "record", error);
+    if (!record || !rmt_records_count(record))
+        return -1;
+    rmt_record_remove(rmt_records_at(record, 0), "hardware");
+    s_append(order, rmt_records_at(record, 0), "personal", "target");
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "engine", engine);
+    rmt_record_set(ask, "target", rmt_record_text(body, "target", ""));
+    rmt_auto(rmt_msg) scripts = rmt_task_request(task, "script.page", ask, NULL, error);
+    if (!scripts)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(scripts->items); i++)
+        s_append(order, rmt_records_at(scripts->items, i), "personal", "script");
+    return 0;
+}
+
+int
+installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(task);
+    rmt_auto(rmt_records) order = rmt_records_new();
+    s_add_head(order, body, rmt_holder_place(holder));
+    rmt_auto(rmt_records) choice = s_unpack(body, "choice", error);
+    if (!choice)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(choice); i++)
+        s_append(order, rmt_records_at(choice, i), "choice", NULL);
+    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), error) == -1
+        || s_add_personal(order, task, rmt_holder_place(holder), error) == -1)
+        return -1;
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(order);
+    if (zchunk_size(packed) > ORDER_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the order has %zu bytes, limit %zu; give this target smaller scripts",
+                        zchunk_size(packed), ORDER_SIZE_MAX);
+    rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed), zchunk_size(packed));
+    return 0;
+}
