@@ -1,0 +1,35 @@
+#include "rmt_action.h"
+
+static rmt_record_t *
+s_add(rmt_records_t *actions, const char *class, const char *path, const char *what)
+{
+    rmt_record_t *action = rmt_records_add(actions);
+    rmt_record_set(action, "class", class);
+    rmt_record_set(action, "path", path);
+    rmt_record_set(action, "what", what);
+    return action;
+}
+
+void
+rmt_action_write(rmt_records_t *actions, const char *path, const char *what, unsigned mode,
+                 const void *content, size_t size)
+{
+    rmt_record_t *action = s_add(actions, "write", path, what);
+    rmt_record_setf(action, "mode", "%04o", mode);
+    rmt_record_set(action, "uid", "0");
+    rmt_record_set(action, "gid", "0");
+    rmt_record_put(action, "content", content, size);
+}
+
+void
+rmt_action_link(rmt_records_t *actions, const char *path, const char *what,
+                const char *target)
+{
+    rmt_record_set(s_add(actions, "link", path, what), "target", target);
+}
+
+void
+rmt_action_remove(rmt_records_t *actions, const char *path, const char *what)
+{
+    s_add(actions, "remove", path, what);
+}

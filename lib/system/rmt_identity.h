@@ -1,0 +1,12 @@
+// rmt_identity - identities that no two computers share; inside lib/system.
+#pragma once
+
+#include <stdbool.h>
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+// Append the actions that take the image's identities away and put new ones in:
+// machine-id, SSH host keys, random seeds, DHCP leases, persistent device names.
+// 0, or -1: NOT_FOUND (no ssh-keygen), IO.
+int rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
+                      rmt_records_t *actions, rmt_error_t *error);

@@ -1,0 +1,220 @@
+#include "rmt_os.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_rooted.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+// One row a kind of system.
+typedef struct {
+    bool (*probe)(int root_fd);
+    int (*examine)(int root_fd, rmt_records_t *records, rmt_error_t *error);
+} handler_t;
+
+static bool s_is_linux(int root_fd);
+static bool s_is_windows(int root_fd);
+static int s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error);
+static int s_refuse_windows(int root_fd, rmt_records_t *records, rmt_error_t *error);
+
+static const handler_t s_handlers[] = {
+    { s_is_linux, s_examine_linux },
+    { s_is_windows, s_refuse_windows },
+};
+
+static bool
+s_exists_one(int root_fd, const char *const *paths)
+{
+    for (; *paths; paths++) {
+        if (rmt_rooted_exists(root_fd, *paths))
+            return true;
+    }
+    return false;
+}
+
+static bool
+s_is_linux(int root_fd)
+{
+    static const char *const paths[]
+        = { "etc/os-release", "usr/lib/os-release", "sbin/init", "etc/inittab", NULL };
+    return s_exists_one(root_fd, paths);
+}
+
+static bool
+s_is_windows(int root_fd)
+{
+    static const char *const paths[]
+        = { "Windows/System32", "WINDOWS/system32", "Windows/system32", NULL };
+    return s_exists_one(root_fd, paths);
+}
+
+static int
+s_refuse_windows(int root_fd, rmt_records_t *records, rmt_error_t *error)
+{
+    (void) root_fd;
+    (void) records;
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "the tree holds Windows, which is not carried");
+}
+
+// Take KEY=value or KEY="value" of a line apart, in place; NULL for another key.
+static const char *
+s_release_value(char *line, const char *key)
+{
+    const size_t size = strlen(key);
+    if (strncmp(line, key, size) != 0 || line[size] != '=')
+        return NULL;
+    char *value = line + size + 1;
+    const size_t length = strlen(value);
+    if (length >= 2 && strchr("\"'", value[0]) && value[length - 1] == value[0]) {
+        value[length - 1] = '\0';
+        value++;
+    }
+    return value;
+}
+
+static void
+s_read_release(int root_fd, rmt_record_t *os)
+{
+    static const struct {
+        const char *key;
+        const char *field;
+    } rows[] = {
+        { "ID", "distribution" },
+        { "VERSION_ID", "version" },
+        { "PRETTY_NAME", "name" },
+    };
+    rmt_auto_str text = rmt_rooted_load(root_fd, "etc/os-release", NULL);
+    if (!text)
+        text = rmt_rooted_load(root_fd, "usr/lib/os-release", NULL);
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+            const char *value = s_release_value(line, rows[i].key);
+            if (value)
+                rmt_record_set(os, rows[i].field, value);
+        }
+    }
+}
+
+static void
+s_read_kernels(int root_fd, rmt_record_t *os)
+{
+    rmt_auto_str names = rmt_rooted_list(root_fd, "lib/modules");
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        const char *before = rmt_record_text(os, "kernels", "");
+        rmt_record_setf(os, "kernels", "%s%s%s", before, before[0] ? " " : "", name);
+    }
+}
+
+static void
+s_read_packages(int root_fd, rmt_record_t *os)
+{
+    static const char *const rpm[] = { "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages",
+                                       "usr/lib/sysimage/rpm", NULL };
+    static const char installed[] = "\nStatus: install ok installed\n";
+    rmt_auto_str status = rmt_rooted_load(root_fd, "var/lib/dpkg/status", NULL);
+    if (!status) {
+        rmt_record_set(os, "package-system", s_exists_one(root_fd, rpm) ? "rpm" : "none");
+        return;
+    }
+    uint64_t count = 0;
+    for (const char *p = status; (p = strstr(p, installed)); p += sizeof installed - 2)
+        count++;
+    rmt_record_set(os, "package-system", "dpkg");
+    rmt_record_set_u64(os, "packages", count);
+}
+
+// First match wins: the one in force comes before those that are only there.
+static const char *
+s_network_stack(int root_fd)
+{
+    static const struct {
+        const char *path;
+        const char *stack;
+    } rows[] = {
+        { "usr/sbin/netplan", "netplan" },
+        { "etc/systemd/system/multi-user.target.wants/NetworkManager.service",
+          "networkmanager" },
+        { "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "networkd" },
+        { "sbin/ifup", "ifupdown" },
+        { "usr/sbin/ifup", "ifupdown" },
+        { "etc/network/interfaces", "ifupdown" },
+        { "usr/sbin/NetworkManager", "networkmanager" },
+        { "lib/systemd/systemd-networkd", "networkd" },
+        { "usr/lib/systemd/systemd-networkd", "networkd" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        // The link that enables a unit may point to where nothing is yet.
+        if (rmt_rooted_exists(root_fd, rows[i].path)
+            || rmt_rooted_kind(root_fd, rows[i].path) == S_IFLNK)
+            return rows[i].stack;
+    }
+    return "none";
+}
+
+static void
+s_read_config(int root_fd, rmt_records_t *records)
+{
+    static const char *const paths[] = {
+        "/etc",           "/etc/fstab",        "/etc/hostname",
+        "/etc/hosts",     "/etc/passwd",       "/etc/network",
+        "/etc/netplan",   "/etc/ssh",          "/etc/systemd/network",
+        "/etc/systemd/system", "/etc/NetworkManager/system-connections",
+        "/etc/cron.d",    "/var/spool/cron",   "/etc/default/grub",
+        "/etc/modprobe.d", "/etc/udev/rules.d", "/boot",
+        "/dev",           "/usr/local/etc",
+    };
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        if (!rmt_rooted_exists(root_fd, paths[i]))
+            continue;
+        const bool is_folder = rmt_rooted_kind(root_fd, paths[i]) == S_IFDIR;
+        rmt_record_t *config = rmt_records_add(records);
+        rmt_record_set(config, "class", "config");
+        rmt_record_set(config, "path", paths[i]);
+        rmt_record_set_u64(config, "files",
+                           is_folder ? rmt_rooted_count(root_fd, paths[i]) : 1);
+    }
+}
+
+static int
+s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
+{
+    static const char *const systemd[]
+        = { "lib/systemd/systemd", "usr/lib/systemd/systemd", NULL };
+    static const char *const sysv[] = { "etc/inittab", "etc/init.d/rcS", "sbin/init", NULL };
+    (void) error;
+    rmt_record_t *os = rmt_records_add(records);
+    rmt_record_set(os, "class", "os");
+    rmt_record_set(os, "family", "linux");
+    s_read_release(root_fd, os);
+    s_read_kernels(root_fd, os);
+    s_read_packages(root_fd, os);
+    rmt_record_set(os, "init",
+                   s_exists_one(root_fd, systemd) ? "systemd"
+                   : s_exists_one(root_fd, sysv)  ? "sysv"
+                                                  : "none");
+    rmt_record_set(os, "network-stack", s_network_stack(root_fd));
+    s_read_config(root_fd, records);
+    return 0;
+}
+
+int
+rmt_os_examine(int root_fd, rmt_records_t **records_out, rmt_error_t *error)
+{
+    assert(records_out);
+    rmt_auto(rmt_records) records = rmt_records_new();
+    for (size_t i = 0; i < sizeof s_handlers / sizeof *s_handlers; i++) {
+        if (!s_handlers[i].probe(root_fd))
+            continue;
+        if (s_handlers[i].examine(root_fd, records, error) == -1)
+            return -1;
+        *records_out = rmt_take(&records);
+        return 0;
+    }
+    rmt_record_t *os = rmt_records_add(records);
+    rmt_record_set(os, "class", "os");
+    rmt_record_set(os, "family", "other");
+    *records_out = rmt_take(&records);
+    return 0;
+}

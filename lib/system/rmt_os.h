@@ -1,0 +1,15 @@
+// rmt_os - which operating system a tree holds.
+//
+//   class=os {family linux|other, distribution, version, name, kernels,
+//             package-system dpkg|rpm|none, packages, init systemd|sysv|none,
+//             network-stack netplan|networkmanager|networkd|ifupdown|none}
+//   class=config {path, files}      one for each known place of configuration
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+// Look at a mounted tree, of which nothing is run. A tree without a system that a
+// handler knows is family=other. Caller owns *records_out.
+// 0, or -1: UNSUPPORTED (a system that is known and not carried, by name).
+int rmt_os_examine(int root_fd, rmt_records_t **records_out, rmt_error_t *error);

@@ -1,0 +1,229 @@
+#include "rmt_personal.h"
+#include "rmt_action.h"
+#include "rmt_auto.h"
+#include "rmt_identity.h"
+#include "rmt_io.h"
+#include "rmt_network.h"
+#include "rmt_os.h"
+#include "rmt_rooted.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HOSTNAME_SIZE_MAX 253
+
+// RFC 1123: labels of letters, digits and inner hyphens.
+static bool
+s_is_hostname(const char *text)
+{
+    size_t label = 0;
+    for (size_t i = 0;; i++) {
+        const char c = text[i];
+        if (c == '.' || c == '\0') {
+            if (label == 0 || label > 63 || text[i - 1] == '-')
+                return false;
+            if (c == '\0')
+                return i <= HOSTNAME_SIZE_MAX;
+            label = 0;
+            continue;
+        }
+        if (!isalnum((unsigned char) c) && (c != '-' || label == 0))
+            return false;
+        label++;
+    }
+}
+
+// The image's own name, without the blanks around it.
+static char *
+s_old_hostname(int root_fd)
+{
+    char *text = rmt_rooted_load(root_fd, "/etc/hostname", NULL);
+    if (!text)
+        return rmt_text("%s", "");
+    text[strcspn(text, " \t\r\n")] = '\0';
+    return text;
+}
+
+// True for the old name, bare or with a domain.
+static bool
+s_is_old(const char *word, const char *old)
+{
+    const size_t size = strcspn(old, ".");
+    return size && strncmp(word, old, size) == 0 && (word[size] == '\0' || word[size] == '.');
+}
+
+// Copy a line of hosts without the image's name. The line of its own address, and the
+// one that Debian keeps for the own name, go altogether.
+static void
+s_copy_host_line(FILE *out, const char *line, const char *old)
+{
+    rmt_auto_str words = rmt_text("%.*s", (int) strcspn(line, "#"), line);
+    char *rest = words;
+    const char *address = NULL;
+    bool has_old = false;
+    size_t left = 0;
+    for (char *word = strsep(&rest, " \t\r"); word; word = strsep(&rest, " \t\r")) {
+        if (!word[0])
+            continue;
+        if (!address)
+            address = word;
+        else if (s_is_old(word, old))
+            has_old = true;
+        else
+            left++;
+    }
+    if (!address || (!has_old && strcmp(address, "127.0.1.1") != 0)) {
+        fprintf(out, "%s\n", line);
+        return;
+    }
+    const bool loopback = strcmp(address, "127.0.0.1") == 0 || strcmp(address, "::1") == 0;
+    if (!loopback || left == 0)
+        return;
+    rmt_auto_str again = rmt_text("%.*s", (int) strcspn(line, "#"), line);
+    rest = again;
+    bool first = true;
+    for (char *word = strsep(&rest, " \t\r"); word; word = strsep(&rest, " \t\r")) {
+        if (!word[0] || (!first && s_is_old(word, old)))
+            continue;
+        fprintf(out, "%s%s", first ? "" : " ", word);
+        first = false;
+    }
+    fputc('\n', out);
+}
+
+static void
+s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
+             rmt_records_t *actions)
+{
+    rmt_auto_str old = s_old_hostname(root_fd);
+    rmt_auto_str text = rmt_rooted_load(root_fd, "/etc/hosts", NULL);
+    if (!text)
+        text = rmt_text("127.0.0.1 localhost\n::1 localhost\n");
+    char *made = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&made, &size);
+    char *rest = text;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        if (line[0] || rest)
+            s_copy_host_line(out, line, old);
+    }
+    const char *dot = strchr(hostname, '.');
+    fprintf(out, "%s ", network->address[0] ? network->address : "127.0.1.1");
+    if (dot)
+        fprintf(out, "%s %.*s\n", hostname, (int) (dot - hostname), hostname);
+    else if (network->domain[0])
+        fprintf(out, "%s.%s %s\n", hostname, network->domain, hostname);
+    else
+        fprintf(out, "%s\n", hostname);
+    if (fclose(out))
+        abort();
+    rmt_action_write(actions, "/etc/hosts", "hosts", 0644, made, size);
+    free(made);
+}
+
+static void
+s_plan_name(int root_fd, const char *hostname, const rmt_network_t *network,
+            rmt_records_t *actions)
+{
+    rmt_auto_str line = rmt_text("%s\n", hostname);
+    s_plan_hosts(root_fd, hostname, network, actions);
+    rmt_action_write(actions, "/etc/hostname", "hostname", 0644, line, strlen(line));
+    if (rmt_rooted_kind(root_fd, "/etc/mailname") == S_IFREG)
+        rmt_action_write(actions, "/etc/mailname", "hostname", 0644, line, strlen(line));
+}
+
+int
+rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
+                  rmt_error_t *error)
+{
+    assert(target);
+    assert(actions_out);
+    const char *name = rmt_record_text(target, "name", "");
+    const char *hostname = rmt_record_text(target, "hostname", name);
+    if (!s_is_hostname(hostname))
+        return rmt_fail(error, RMT_E_USAGE, "hostname '%s' is none", hostname);
+    rmt_network_t network;
+    rmt_auto(rmt_records) facts = NULL;
+    if (rmt_network_parse(target, &network, error) == -1
+        || rmt_os_examine(root_fd, &facts, error) == -1)
+        return -1;
+    const rmt_record_t *os = rmt_records_at(facts, 0);
+    const bool is_systemd = strcmp(rmt_record_text(os, "init", ""), "systemd") == 0;
+    rmt_auto(rmt_records) actions = rmt_records_new();
+    // A tree without a system is data, and has nothing to call its own.
+    if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
+        s_plan_name(root_fd, hostname, &network, actions);
+        if (rmt_network_plan(root_fd, rmt_record_text(os, "network-stack", "none"), &network,
+                             actions, error)
+                == -1
+            || rmt_identity_plan(root_fd, hostname, is_systemd, actions, error) == -1)
+            return -1;
+    }
+    *actions_out = rmt_take(&actions);
+    return 0;
+}
+
+static int
+s_apply(int root_fd, const rmt_record_t *action, rmt_error_t *error)
+{
+    const char *class = rmt_record_text(action, "class", "");
+    const char *path = rmt_record_text(action, "path", "");
+    if (strcmp(class, "remove") == 0)
+        return rmt_rooted_remove(root_fd, path, error);
+    if (strcmp(class, "link") == 0)
+        return rmt_rooted_symlink(root_fd, path, rmt_record_text(action, "target", ""), error);
+    size_t size = 0;
+    const void *content = rmt_record_get(action, "content", &size);
+    if (strcmp(class, "write") != 0 || !content)
+        return rmt_fail(error, RMT_E_USAGE, "action '%s' on '%s'", class, path);
+    const struct stat owner_and_mode = {
+        .st_mode = (mode_t) strtoul(rmt_record_text(action, "mode", "0600"), NULL, 8),
+        .st_uid = (uid_t) rmt_record_u64(action, "uid", 0),
+        .st_gid = (gid_t) rmt_record_u64(action, "gid", 0),
+    };
+    return rmt_rooted_write(root_fd, path, content, size, &owner_and_mode, error);
+}
+
+int
+rmt_personal_apply(int root_fd, const rmt_records_t *actions, rmt_error_t *error)
+{
+    assert(actions);
+    for (size_t i = 0; i < rmt_records_count(actions); i++) {
+        if (s_apply(root_fd, rmt_records_at(actions, i), error) == -1)
+            return rmt_wrap(error, "personalise");
+    }
+    return 0;
+}
+
+static void
+s_add_path(rmt_records_t *paths, const char *path, const char *what)
+{
+    if (rmt_records_find(paths, "path", path))
+        return;
+    rmt_record_t *record = rmt_records_add(paths);
+    rmt_record_set(record, "class", "personal");
+    rmt_record_set(record, "path", path);
+    rmt_record_set(record, "what", what);
+}
+
+rmt_records_t *
+rmt_personal_paths(const rmt_records_t *actions)
+{
+    assert(actions);
+    rmt_records_t *paths = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(actions); i++) {
+        const rmt_record_t *action = rmt_records_at(actions, i);
+        const char *path = rmt_record_text(action, "path", "");
+        s_add_path(paths, path, rmt_record_text(action, "what", ""));
+        // Times of the folder change with its entries, and it may be new.
+        rmt_auto_str folder = rmt_text("%s", path);
+        char *slash;
+        while ((slash = strrchr(folder, '/')) && slash != folder) {
+            *slash = '\0';
+            s_add_path(paths, folder, "folder");
+        }
+    }
+    return paths;
+}

@@ -1,0 +1,36 @@
+// rmt_personal - what makes one copy of an image a computer of its own.
+//
+// A plan is a list of records, so that it can be shown, kept and applied later:
+//   class=write  {path, what, mode (octal), uid, gid, content}
+//   class=link   {path, what, target}
+//   class=remove {path, what}
+// Plans hold fresh private keys: they are secrets. All paths begin at the tree's
+// root with a slash. Nothing of the tree is ever run.
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+// Plan for the tree under root_fd and a target's record {name, hostname, address,
+// prefix | mask, gateway, dns, domain, mac, interface}; name or hostname must be
+// there, without an address DHCP is set. Each call makes new identities. Blocks for
+// ssh-keygen, which runs here. Caller owns *actions_out.
+// 0, or -1: USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
+int rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
+                      rmt_error_t *error);
+
+// Append what the first boot needs: `files` are class=file {name, mode, content} for
+// /usr/lib/ramet/firstboot and class=script {name, content} for
+// /usr/lib/ramet/scripts/NN-name, in this order; `command` is the line that the unit
+// ramet-firstboot.service starts. 0, or -1: USAGE (a name or the command).
+int rmt_personal_first_boot(const char *command, const rmt_records_t *files,
+                            rmt_records_t *actions, rmt_error_t *error);
+
+// Do what is planned, in order. Doing it again gives the same. Not synced.
+// 0, or -1: REFUSED (a path leads over a symlink), USAGE, NO_SPACE, IO.
+int rmt_personal_apply(int root_fd, const rmt_records_t *actions, rmt_error_t *error);
+
+// What a verifier leaves out: records {class=personal, path, what}, one for each path
+// of the plan, and what=folder for the folders above it, whose times change and which
+// may be new; what is below such a folder is not left out. Caller owns the result.
+rmt_records_t *rmt_personal_paths(const rmt_records_t *actions);

@@ -1,0 +1,170 @@
+// Systems: what a tree holds, told without running any of it.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_os.h"
+
+static rmt_error_t s_error;
+static char s_root[64];
+static int s_root_fd = -1;
+
+static void
+s_put(const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+}
+
+static void
+s_link(const char *path, const char *target)
+{
+    s_put(path, "");
+    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
+    assert_int_equal(unlink(full), 0);
+    assert_int_equal(symlink(target, full), 0);
+}
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    strcpy(s_root, "/tmp/ramet-os-XXXXXX");
+    if (!mkdtemp(s_root))
+        return -1;
+    s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return s_root_fd == -1 ? -1 : 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    close(s_root_fd);
+    return rmt_io_remove_tree(s_root, &s_error);
+}
+
+static const char *
+s_os(const rmt_records_t *facts, const char *field)
+{
+    return rmt_record_text(rmt_records_at(facts, 0), field, "-");
+}
+
+static void
+test_a_debian_is_known_by_its_files(void **state)
+{
+    (void) state;
+    s_put("usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"
+                                "VERSION_ID=\"12\"\nID=debian\n");
+    s_link("etc/os-release", "../usr/lib/os-release");
+    s_put("usr/lib/modules/6.1.0-20-amd64/modules.dep", "");
+    s_put("usr/lib/modules/6.1.0-21-amd64/modules.dep", "");
+    s_link("lib", "/usr/lib"); // Absolute, as some systems have it
+    s_put("var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
+                                 "Package: b\nStatus: deinstall ok config-files\n\n"
+                                 "Package: c\nStatus: install ok installed\n");
+    s_put("usr/lib/systemd/systemd", "");
+    s_put("usr/sbin/ifup", "");
+    s_put("etc/network/interfaces", "");
+    s_put("etc/network/interfaces.d/a", "");
+    rmt_auto(rmt_records) facts = NULL;
+    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    assert_string_equal(s_os(facts, "family"), "linux");
+    assert_string_equal(s_os(facts, "distribution"), "debian");
+    assert_string_equal(s_os(facts, "version"), "12");
+    assert_string_equal(s_os(facts, "name"), "Debian GNU/Linux 12 (bookworm)");
+    assert_string_equal(s_os(facts, "kernels"), "6.1.0-20-amd64 6.1.0-21-amd64");
+    assert_string_equal(s_os(facts, "package-system"), "dpkg");
+    assert_string_equal(s_os(facts, "packages"), "2");
+    assert_string_equal(s_os(facts, "init"), "systemd");
+    assert_string_equal(s_os(facts, "network-stack"), "ifupdown");
+    const rmt_record_t *config = rmt_records_find(facts, "path", "/etc/network");
+    assert_non_null(config);
+    assert_int_equal(rmt_record_u64(config, "files", 0), 2);
+}
+
+static void
+test_links_out_of_the_tree_are_not_followed(void **state)
+{
+    (void) state;
+    // On the running system this file names Debian; in the tree it leads nowhere.
+    s_link("etc/os-release", "../../../../../../usr/lib/os-release");
+    s_put("etc/inittab", "");
+    rmt_auto(rmt_records) facts = NULL;
+    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    assert_string_equal(s_os(facts, "family"), "linux");
+    assert_string_equal(s_os(facts, "distribution"), "-");
+    assert_string_equal(s_os(facts, "init"), "sysv");
+}
+
+static void
+test_the_stack_in_force_wins_over_those_installed(void **state)
+{
+    (void) state;
+    s_put("etc/inittab", "");
+    static const struct {
+        const char *path;
+        const char *stack;
+    } rows[] = {
+        { "etc/hostname", "none" },
+        { "usr/lib/systemd/systemd-networkd", "networkd" },
+        { "usr/sbin/NetworkManager", "networkmanager" },
+        { "usr/sbin/ifup", "ifupdown" },
+        { "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "networkd" },
+        { "usr/sbin/netplan", "netplan" },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        s_link(rows[i].path, "/dev/null"); // Dangling in the tree, and there all the same
+        rmt_auto(rmt_records) facts = NULL;
+        assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+        assert_string_equal(s_os(facts, "network-stack"), rows[i].stack);
+    }
+}
+
+static void
+test_windows_is_refused_by_name(void **state)
+{
+    (void) state;
+    s_put("Windows/System32/ntoskrnl.exe", "");
+    rmt_records_t *facts = NULL;
+    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(s_error.text, "Windows"));
+    assert_null(facts);
+}
+
+static void
+test_a_tree_of_data_is_no_system(void **state)
+{
+    (void) state;
+    s_put("photos/1.jpg", "");
+    rmt_auto(rmt_records) facts = NULL;
+    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    assert_int_equal(rmt_records_count(facts), 1);
+    assert_string_equal(s_os(facts, "family"), "other");
+}
+
+#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TREE_TEST(test_a_debian_is_known_by_its_files),
+        TREE_TEST(test_links_out_of_the_tree_are_not_followed),
+        TREE_TEST(test_the_stack_in_force_wins_over_those_installed),
+        TREE_TEST(test_windows_is_refused_by_name),
+        TREE_TEST(test_a_tree_of_data_is_no_system),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,406 @@
+// Personalisation: what makes a copy a computer of its own (P23).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_facts.h"
+#include "rmt_io.h"
+#include "rmt_personal.h"
+#include "rmt_process.h"
+
+static rmt_error_t s_error;
+static char s_root[64];
+static int s_root_fd = -1;
+
+static void
+s_put(const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+}
+
+static char *
+s_get(const char *path)
+{
+    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
+    void *data = NULL;
+    size_t size;
+    if (rmt_io_load(full, 1000000, &data, &size, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+    return data;
+}
+
+static bool
+s_is_there(const char *path)
+{
+    struct stat info;
+    return fstatat(s_root_fd, path, &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    strcpy(s_root, "/tmp/ramet-personal-XXXXXX");
+    if (!mkdtemp(s_root))
+        return -1;
+    s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    s_put("etc/os-release", "ID=debian\n");
+    s_put("etc/hostname", "golden\n");
+    s_put("etc/hosts", "127.0.0.1 localhost golden # own\n127.0.1.1 golden.lan golden\n"
+                       "10.0.0.9 golden\n# a golden comment\n10.0.0.7 mail\n"
+                       "10.0.0.8 goldener\n");
+    s_put("usr/lib/systemd/systemd", "");
+    return s_root_fd == -1 ? -1 : 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    close(s_root_fd);
+    return rmt_io_remove_tree(s_root, &s_error);
+}
+
+static rmt_records_t *
+s_plan(const char *target)
+{
+    rmt_auto(rmt_records) records = rmt_facts_parse(target, &s_error);
+    assert_non_null(records);
+    rmt_records_t *actions = NULL;
+    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+    return actions;
+}
+
+static void
+s_personalise(const char *target)
+{
+    rmt_auto(rmt_records) actions = s_plan(target);
+    if (rmt_personal_apply(s_root_fd, actions, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+}
+
+static void
+s_expect(const char *path, const char *wanted)
+{
+    rmt_auto_str text = s_get(path);
+    assert_string_equal(text, wanted);
+}
+
+#define STATIC                                                                           \
+    "class=target name=web-7 address=10.0.0.17 mask=255.255.255.0 gateway=10.0.0.1 "      \
+    "dns=\"10.0.0.2, 10.0.0.3\" domain=lan mac=52:54:00:AB:CD:EF"
+
+static void
+test_the_copy_has_its_own_name_everywhere(void **state)
+{
+    (void) state;
+    s_put("etc/mailname", "golden.lan\n");
+    s_personalise("class=target name=web-7 domain=lan");
+    s_expect("etc/hostname", "web-7\n");
+    s_expect("etc/mailname", "web-7\n");
+    s_expect("etc/hosts", "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                          "10.0.0.8 goldener\n127.0.1.1 web-7.lan web-7\n");
+    s_put("usr/sbin/ifup", "");
+    s_personalise(STATIC);
+    s_expect("etc/hosts", "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                          "10.0.0.8 goldener\n10.0.0.17 web-7.lan web-7\n");
+}
+
+static void
+test_ifupdown_gets_the_copys_address_and_loses_the_images(void **state)
+{
+    (void) state;
+    s_put("usr/sbin/ifup", "");
+    s_put("etc/network/interfaces", "auto ens3\niface ens3 inet static\n address 10.0.0.9/24\n");
+    s_put("etc/network/interfaces.d/old", "iface ens3 inet static\n address 10.0.0.9/24\n");
+    s_put("etc/network/interfaces.d/notes", "# nothing\n");
+    s_put("etc/resolv.conf", "nameserver 9.9.9.9\n");
+    s_personalise(STATIC);
+    s_expect("etc/network/interfaces",
+             "# Written by ramet for this computer.\nsource /etc/network/interfaces.d/*\n\n"
+             "auto lo\niface lo inet loopback\n\n"
+             "auto mac/52:54:00:ab:cd:ef=ramet\niface ramet inet static\n"
+             "    address 10.0.0.17/24\n    gateway 10.0.0.1\n"
+             "    dns-nameservers 10.0.0.2 10.0.0.3\n    dns-search lan\n");
+    s_expect("etc/resolv.conf", "search lan\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n");
+    assert_false(s_is_there("etc/network/interfaces.d/old"));
+    assert_true(s_is_there("etc/network/interfaces.d/notes"));
+}
+
+static void
+test_dhcp_keeps_the_interface_name_of_the_image(void **state)
+{
+    (void) state;
+    s_put("etc/network/interfaces", "iface lo inet loopback\n\tiface ens3 inet static\n");
+    s_personalise("class=target name=web-7");
+    rmt_auto_str text = s_get("etc/network/interfaces");
+    assert_non_null(strstr(text, "auto ens3\niface ens3 inet dhcp\n"));
+}
+
+static void
+test_networkd_is_told_and_enabled(void **state)
+{
+    (void) state;
+    s_put("usr/lib/systemd/systemd-networkd", "");
+    s_put("etc/systemd/network/00-first.network", "[Network]\nDHCP=yes\n");
+    s_put("etc/systemd/network/50-fixed.network", "[Network]\nAddress=10.0.0.9/24\n");
+    s_put("etc/systemd/network/60-bridge.network", "[Network]\nBridge=br0\n");
+    s_personalise(STATIC);
+    s_expect("etc/systemd/network/10-ramet.network",
+             "# Written by ramet for this computer.\n[Match]\n"
+             "PermanentMACAddress=52:54:00:ab:cd:ef\n\n[Network]\nAddress=10.0.0.17/24\n"
+             "Gateway=10.0.0.1\nDNS=10.0.0.2\nDNS=10.0.0.3\nDomains=lan\n");
+    assert_false(s_is_there("etc/systemd/network/00-first.network"));
+    assert_false(s_is_there("etc/systemd/network/50-fixed.network"));
+    assert_true(s_is_there("etc/systemd/network/60-bridge.network"));
+    assert_true(
+        s_is_there("etc/systemd/system/multi-user.target.wants/systemd-networkd.service"));
+    s_personalise("class=target name=web-7");
+    s_expect("etc/systemd/network/10-ramet.network",
+             "# Written by ramet for this computer.\n[Match]\nType=ether\n\n[Network]\n"
+             "DHCP=yes\n");
+}
+
+static void
+test_the_other_stacks_get_the_address_too(void **state)
+{
+    (void) state;
+    s_put("usr/sbin/NetworkManager", "");
+    s_put("etc/NetworkManager/system-connections/wired.nmconnection",
+          "[connection]\ntype=ethernet\nuuid=1\n");
+    s_personalise(STATIC);
+    rmt_auto_str keyfile = s_get("etc/NetworkManager/system-connections/ramet.nmconnection");
+    assert_non_null(strstr(keyfile, "[ipv4]\nmethod=manual\naddress1=10.0.0.17/24,10.0.0.1\n"
+                                    "dns=10.0.0.2;10.0.0.3;\n"));
+    assert_false(s_is_there("etc/NetworkManager/system-connections/wired.nmconnection"));
+    s_put("usr/sbin/netplan", "");
+    s_put("etc/netplan/50-cloud-init.yaml", "network:\n");
+    s_put("etc/cloud/cloud.cfg.d/05_logging.cfg", "");
+    s_personalise(STATIC);
+    rmt_auto_str yaml = s_get("etc/netplan/10-ramet.yaml");
+    assert_non_null(strstr(yaml, "        macaddress: \"52:54:00:ab:cd:ef\"\n"));
+    assert_non_null(strstr(yaml, "      addresses: [\"10.0.0.17/24\"]\n"));
+    assert_false(s_is_there("etc/netplan/50-cloud-init.yaml"));
+    s_expect("etc/cloud/cloud.cfg.d/99-ramet.cfg", "network: {config: disabled}\n");
+}
+
+static void
+test_two_copies_share_no_identity(void **state)
+{
+    (void) state;
+    static const char *const gone[] = {
+        "var/lib/systemd/random-seed", "var/lib/dhcp/dhclient.eth0.leases",
+        "etc/udev/rules.d/70-persistent-net.rules", "etc/lvm/devices/system.devices",
+        "etc/ssh/ssh_host_dsa_key", "etc/ssh/ssh_host_dsa_key.pub",
+    };
+    static const char *const fresh[] = {
+        "etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub",
+        "etc/ssh/ssh_host_ecdsa_key",
+    };
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        s_put(gone[i], "the image's");
+    for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++)
+        s_put(fresh[i], "the image's");
+    s_put("var/lib/dbus/machine-id", "the image's");
+    s_put("etc/ssh/ssh_config", "kept");
+    char *before[sizeof fresh / sizeof *fresh] = { NULL };
+    for (int round = 0; round < 2; round++) {
+        s_personalise("class=target name=web-7");
+        for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) {
+            char *now = s_get(fresh[i]);
+            assert_null(strstr(now, "the image's"));
+            assert_true(!before[i] || strcmp(before[i], now) != 0);
+            free(before[i]);
+            before[i] = now;
+        }
+    }
+    for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++)
+        free(before[i]);
+    for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
+        assert_false(s_is_there(gone[i]));
+    rmt_auto_str id = s_get("etc/machine-id");
+    assert_int_equal(strspn(id, "0123456789abcdef"), 32);
+    assert_string_equal(id + 32, "\n");
+    char target[64] = "";
+    assert_int_equal(readlinkat(s_root_fd, "var/lib/dbus/machine-id", target, 63), 15);
+    assert_string_equal(target, "/etc/machine-id");
+    assert_false(s_is_there("etc/ssh/ssh_host_rsa_key")); // Not a kind of the image
+    s_expect("etc/ssh/ssh_config", "kept");
+    struct stat info;
+    assert_int_equal(fstatat(s_root_fd, "etc/ssh/ssh_host_ed25519_key", &info, 0), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    rmt_auto_str public = s_get("etc/ssh/ssh_host_ed25519_key.pub");
+    assert_non_null(strstr(public, "root@web-7"));
+    // The private half belongs to the public one.
+    rmt_auto_str path = rmt_text("%s/etc/ssh/ssh_host_ed25519_key", s_root);
+    rmt_auto_str derived = NULL;
+    assert_int_equal(rmt_process_run((const char *const[]) { "ssh-keygen", "-y", "-f", path,
+                                                             NULL },
+                                     NULL, &derived, &s_error),
+                     0);
+    assert_string_equal(derived, public);
+}
+
+static void
+test_words_that_are_no_settings_are_refused(void **state)
+{
+    (void) state;
+    static const char *const targets[] = {
+        "class=target address=10.0.0.1/24",
+        "class=target name=\"a b\"",
+        "class=target name=-a",
+        "class=target name=a..b",
+        "class=target name=a address=10.0.0.300/24",
+        "class=target name=a address=10.0.0.1",
+        "class=target name=a address=10.0.0.1/33",
+        "class=target name=a address=10.0.0.1 mask=255.0.255.0",
+        "class=target name=a gateway=x",
+        "class=target name=a address=10.0.0.1/24 gateway=fe80::1",
+        "class=target name=a dns=\"10.0.0.1 x\"",
+        "class=target name=a domain=\"a\\x0ab\"",
+        "class=target name=a mac=52:54:00",
+        "class=target name=a interface=\"eth0\\x0apost-up reboot\"",
+        "class=target name=a interface=sixteen-letters-0",
+    };
+    for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
+        rmt_auto(rmt_records) records = rmt_facts_parse(targets[i], &s_error);
+        assert_non_null(records);
+        rmt_records_t *actions = NULL;
+        rmt_error_t error = { 0 };
+        if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) == 0)
+            fail_msg("taken: %s", targets[i]);
+        assert_int_equal(error.code, RMT_E_USAGE);
+    }
+}
+
+static void
+test_an_address_without_a_stack_is_refused(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_records) records = rmt_facts_parse(STATIC, &s_error);
+    rmt_records_t *actions = NULL;
+    assert_int_equal(
+        rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+}
+
+static void
+test_nothing_is_written_through_a_symlink(void **state)
+{
+    (void) state;
+    char outside[] = "/tmp/ramet-outside-XXXXXX";
+    assert_non_null(mkdtemp(outside));
+    rmt_auto_str link = rmt_text("%s/etc/ssh", s_root);
+    assert_int_equal(symlink(outside, link), 0);
+    rmt_auto(rmt_records) actions = rmt_facts_parse(
+        "class=write path=/etc/ssh/key what=x mode=0600 content=x", &s_error);
+    assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_REFUSED);
+    // A link in place of the file itself is replaced, not followed.
+    rmt_auto_str victim = rmt_text("%s/victim", outside);
+    assert_int_equal(rmt_io_save(victim, "safe", 4, 0644, &s_error), 0);
+    rmt_auto_str name = rmt_text("%s/etc/hostname", s_root);
+    assert_int_equal(unlink(name), 0);
+    assert_int_equal(symlink(victim, name), 0);
+    s_personalise("class=target name=web-7");
+    s_expect("etc/hostname", "web-7\n");
+    rmt_auto_ptr data = NULL;
+    size_t size;
+    assert_int_equal(rmt_io_load(victim, 100, &data, &size, &s_error), 0);
+    assert_string_equal(data, "safe");
+    static const char *const bad[] = { "class=write path=/../x content=x",
+                                       "class=write path=/etc/.. content=x",
+                                       "class=write path=/ content=x", "class=run path=/x" };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rmt_auto(rmt_records) action = rmt_facts_parse(bad[i], &s_error);
+        assert_int_equal(rmt_personal_apply(s_root_fd, action, &s_error), -1);
+    }
+    assert_int_equal(rmt_io_remove_tree(outside, &s_error), 0);
+}
+
+static void
+test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_records) files = rmt_facts_parse(
+        "class=file name=ramet-agent mode=0755 content=program\n"
+        "class=file name=key content=secret\n"
+        "class=script name=second.sh content=two\nclass=script name=join content=three",
+        &s_error);
+    rmt_auto(rmt_records) actions = rmt_records_new();
+    assert_int_equal(rmt_personal_first_boot("/usr/lib/ramet/firstboot/ramet-agent firstboot",
+                                             files, actions, &s_error),
+                     0);
+    assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
+    s_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
+    s_expect("usr/lib/ramet/scripts/01-second.sh", "two");
+    s_expect("usr/lib/ramet/scripts/02-join", "three");
+    struct stat info;
+    assert_int_equal(fstatat(s_root_fd, "usr/lib/ramet/firstboot/key", &info, 0), 0);
+    assert_int_equal(info.st_mode & 07777, 0600);
+    // Read through the link that enables the unit.
+    rmt_auto_str unit
+        = s_get("etc/systemd/system/multi-user.target.wants/ramet-firstboot.service");
+    assert_non_null(
+        strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
+    assert_int_equal(rmt_personal_first_boot("/x\nExecStart=/y", files, actions, &s_error), -1);
+    rmt_auto(rmt_records) bad
+        = rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
+    assert_int_equal(rmt_personal_first_boot("/x", bad, actions, &s_error), -1);
+}
+
+static void
+test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
+{
+    (void) state;
+    s_put("usr/sbin/ifup", "");
+    s_put("etc/network/interfaces", "");
+    s_put("etc/machine-id", "x");
+    s_put("etc/ssh/ssh_host_ed25519_key", "x");
+    rmt_auto(rmt_records) actions = s_plan(STATIC);
+    rmt_auto(rmt_records) paths = rmt_personal_paths(actions);
+    static const char *const wanted[] = {
+        "/etc/hostname", "/etc/hosts", "/etc/network/interfaces", "/etc/machine-id",
+        "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/ssh", "/etc",
+        "/etc/network",
+    };
+    for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+        const rmt_record_t *path = rmt_records_find(paths, "path", wanted[i]);
+        if (!path)
+            fail_msg("%s is not on the list", wanted[i]);
+        assert_string_equal(rmt_record_text(path, "class", ""), "personal");
+    }
+    assert_int_equal(rmt_records_count(paths), sizeof wanted / sizeof *wanted);
+}
+
+#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TREE_TEST(test_the_copy_has_its_own_name_everywhere),
+        TREE_TEST(test_ifupdown_gets_the_copys_address_and_loses_the_images),
+        TREE_TEST(test_dhcp_keeps_the_interface_name_of_the_image),
+        TREE_TEST(test_networkd_is_told_and_enabled),
+        TREE_TEST(test_the_other_stacks_get_the_address_too),
+        TREE_TEST(test_two_copies_share_no_identity),
+        TREE_TEST(test_words_that_are_no_settings_are_refused),
+        TREE_TEST(test_an_address_without_a_stack_is_refused),
+        TREE_TEST(test_nothing_is_written_through_a_symlink),
+        TREE_TEST(test_the_first_boot_is_installed_with_its_scripts_in_order),
+        TREE_TEST(test_every_changed_path_is_on_the_list_for_the_verifier),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
