@@ -23,11 +23,11 @@
 
 struct rmt_blockdev {
     int fd;
-    int file;        // Behind a loop device, else -1
+    int file; // Behind a loop device, else -1
     bool is_loop;
     char *path;
     char *nodes;
-    char *sysfs;     // /sys/dev/block/MAJOR:MINOR
+    char *sysfs; // /sys/dev/block/MAJOR:MINOR
     uint64_t bytes;
     uint32_t sector;
 };
@@ -64,9 +64,9 @@ s_attach(rmt_blockdev_t *self, unsigned flags, uint32_t sector, rmt_error_t *err
     struct loop_config config = {
         .fd = (__u32) self->file,
         .block_size = sector,
-        .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN
-                         | (read_only ? LO_FLAGS_READ_ONLY : 0)
-                         | (flags & RMT_BLOCKDEV_DIRECT ? LO_FLAGS_DIRECT_IO : 0),
+        .info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_PARTSCAN |
+                         (read_only ? LO_FLAGS_READ_ONLY : 0) |
+                         (flags & RMT_BLOCKDEV_DIRECT ? LO_FLAGS_DIRECT_IO : 0),
     };
     for (int i = 0; i < ATTACH_TRIES; i++) {
         const int number = ioctl(control, LOOP_CTL_GET_FREE);
@@ -113,12 +113,13 @@ s_measure(rmt_blockdev_t *self, rmt_error_t *error)
 {
     struct stat info;
     int sector = 0;
-    if (fstat(self->fd, &info) == -1 || ioctl(self->fd, BLKGETSIZE64, &self->bytes) == -1
-        || ioctl(self->fd, BLKSSZGET, &sector) == -1)
+    if (fstat(self->fd, &info) == -1 ||
+        ioctl(self->fd, BLKGETSIZE64, &self->bytes) == -1 ||
+        ioctl(self->fd, BLKSSZGET, &sector) == -1)
         return rmt_fail_errno(error, "size of %s", self->path);
     self->sector = (uint32_t) sector;
-    self->sysfs
-        = rmt_text("/sys/dev/block/%u:%u", major(info.st_rdev), minor(info.st_rdev));
+    self->sysfs =
+        rmt_text("/sys/dev/block/%u:%u", major(info.st_rdev), minor(info.st_rdev));
     return 0;
 }
 
@@ -155,8 +156,8 @@ rmt_blockdev_new(const char *path, unsigned flags, uint32_t sector, const char *
         return NULL;
     }
     // The kernel may have read a table by itself; ours are told one by one.
-    if (s_measure(self, error) == -1
-        || (self->is_loop && rmt_blockdev_forget(self, error) == -1))
+    if (s_measure(self, error) == -1 ||
+        (self->is_loop && rmt_blockdev_forget(self, error) == -1))
         return NULL;
     return rmt_take(&self);
 }
@@ -225,9 +226,9 @@ s_blkpg(const rmt_blockdev_t *self, int op, struct blkpg_partition *partition)
 static int
 s_delete(const rmt_blockdev_t *self, uint32_t number, rmt_error_t *error)
 {
-    struct blkpg_partition partition = { .pno = (int) number };
-    if (s_blkpg(self, BLKPG_DEL_PARTITION, &partition) == 0 || errno == ENXIO
-        || errno == EINVAL)
+    struct blkpg_partition partition = {.pno = (int) number};
+    if (s_blkpg(self, BLKPG_DEL_PARTITION, &partition) == 0 || errno == ENXIO ||
+        errno == EINVAL)
         return 0;
     if (errno == EBUSY)
         return rmt_fail(error, RMT_E_REFUSED, "partition %u of %s is in use", number,
@@ -261,12 +262,12 @@ rmt_blockdev_forget(rmt_blockdev_t *self, rmt_error_t *error)
 }
 
 char *
-rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start, uint64_t size,
-                       rmt_error_t *error)
+rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
+                       uint64_t size, rmt_error_t *error)
 {
     assert(self);
-    if (number == 0 || number > PARTITION_MAX || start > self->bytes / self->sector
-        || size > self->bytes / self->sector - start) {
+    if (number == 0 || number > PARTITION_MAX || start > self->bytes / self->sector ||
+        size > self->bytes / self->sector - start) {
         rmt_fail(error, RMT_E_USAGE, "partition %u is not on %s", number, self->path);
         return NULL;
     }
@@ -278,7 +279,8 @@ rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start, ui
         .pno = (int) number,
     };
     if (s_blkpg(self, BLKPG_ADD_PARTITION, &partition) == -1) {
-        rmt_fail_errno(error, "tell the kernel of partition %u of %s", number, self->path);
+        rmt_fail_errno(error, "tell the kernel of partition %u of %s", number,
+                       self->path);
         return NULL;
     }
     char name[256];

@@ -17,8 +17,9 @@ s_pci_slot(const char *path, char slot[16])
     for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
         unsigned domain, bus, device, function;
         int used = 0;
-        if (sscanf(p, "/%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) == 4
-            && used == 13 && (p[13] == '/' || p[13] == '\0'))
+        if (sscanf(p, "/%4x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) ==
+                4 &&
+            used == 13 && (p[13] == '/' || p[13] == '\0'))
             snprintf(slot, 16, "%.12s", p + 1);
     }
 }
@@ -31,8 +32,8 @@ s_disk_bus(const char *path)
         const char *part;
         const char *bus;
     } rows[] = {
-        { "/usb", "usb" },   { "/ata", "ata" },       { "/nvme", "nvme" }, { "/mmc", "mmc" },
-        { "/host", "scsi" }, { "/virtio", "virtio" }, { "/vbd-", "xen" },
+        {"/usb", "usb"},   {"/ata", "ata"},       {"/nvme", "nvme"}, {"/mmc", "mmc"},
+        {"/host", "scsi"}, {"/virtio", "virtio"}, {"/vbd-", "xen"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (strstr(path, rows[i].part))
@@ -44,11 +45,11 @@ s_disk_bus(const char *path)
 static const char *
 s_disk_media(const char *root, const char *name, const char *bus, const char *model)
 {
-    if (strcmp(bus, "virtio") == 0 || strcmp(bus, "xen") == 0 || strstr(model, "QEMU")
-        || strcasestr(model, "virtual") || strstr(model, "VBOX"))
+    if (strcmp(bus, "virtio") == 0 || strcmp(bus, "xen") == 0 || strstr(model, "QEMU") ||
+        strcasestr(model, "virtual") || strstr(model, "VBOX"))
         return "virtual";
     return rmt_sysfs_number("%s/sys/block/%s/queue/rotational", root, name) ? "rotational"
-                                                                             : "flash";
+                                                                            : "flash";
 }
 
 // The serial of a SCSI disk is page 0x80 of its vital product data: 4 bytes of
@@ -81,18 +82,19 @@ s_disk_place(const char *root, const char *path, const char *bus, const char *sl
     const char *name_space = strrchr(path, 'n');
     if (strcmp(bus, "ata") == 0 && ata && sscanf(ata, "/ata%u", &number) == 1) {
         tail = "-ata-";
-        const uint64_t port = rmt_sysfs_number("%s/sys/class/ata_port/ata%u/port_no", root,
-                                               number);
+        const uint64_t port =
+            rmt_sysfs_number("%s/sys/class/ata_port/ata%u/port_no", root, number);
         snprintf(part, sizeof part, "%u", port ? (unsigned) port : number);
-    } else if (scsi && (scsi = strchr(scsi + 1, '/'))
-               && sscanf(scsi, "/%u:%u:%u:%u", &host, &channel, &target, &lun) == 4) {
+    } else if (scsi && (scsi = strchr(scsi + 1, '/')) &&
+               sscanf(scsi, "/%u:%u:%u:%u", &host, &channel, &target, &lun) == 4) {
         tail = "-scsi-";
         snprintf(part, sizeof part, "%u:%u:%u", channel, target, lun);
     } else if (strcmp(bus, "nvme") == 0 && name_space) {
         tail = "-nvme-";
         snprintf(part, sizeof part, "%.16s", name_space + 1);
     }
-    return slot[0] ? rmt_text("pci-%s%s%s", slot, tail, part) : rmt_text("%s%s", bus, part);
+    return slot[0] ? rmt_text("pci-%s%s%s", slot, tail, part)
+                   : rmt_text("%s%s", bus, part);
 }
 
 static void
@@ -102,8 +104,8 @@ s_read_disk(const char *root, const char *name, rmt_records_t *records)
     char text[RMT_SYSFS_TEXT_SIZE];
     rmt_auto_str link = rmt_text("%s/sys/block/%s", root, name);
     const uint64_t sectors = rmt_sysfs_number("%s/size", link);
-    if (!realpath(link, path) || !rmt_sysfs_exists("%s/device", link) || sectors == 0
-        || strncmp(name, "sr", 2) == 0 || strncmp(name, "fd", 2) == 0)
+    if (!realpath(link, path) || !rmt_sysfs_exists("%s/device", link) || sectors == 0 ||
+        strncmp(name, "sr", 2) == 0 || strncmp(name, "fd", 2) == 0)
         return;
     const char *bus = s_disk_bus(path + strlen(root));
     rmt_record_t *disk = rmt_records_add(records);
@@ -121,8 +123,8 @@ s_read_disk(const char *root, const char *name, rmt_records_t *records)
     if (!rmt_sysfs_text(text, "%s/wwid", link)[0])
         rmt_sysfs_text(text, "%s/device/wwid", link);
     rmt_sysfs_set(disk, "wwn", text);
-    if (!rmt_sysfs_text(text, "%s/serial", link)[0]
-        && !rmt_sysfs_text(text, "%s/device/serial", link)[0])
+    if (!rmt_sysfs_text(text, "%s/serial", link)[0] &&
+        !rmt_sysfs_text(text, "%s/device/serial", link)[0])
         s_scsi_serial(root, name, text);
     rmt_sysfs_set(disk, "serial", text);
     char slot[16];
@@ -147,8 +149,8 @@ s_driver_mode(unsigned class)
         unsigned class;
         const char *mode;
     } rows[] = {
-        { 0x010601, "ahci" }, { 0x0104, "raid" }, { 0x0101, "ide" },
-        { 0x010802, "nvme" }, { 0x0107, "sas" },  { 0x0100, "scsi" },
+        {0x010601, "ahci"}, {0x0104, "raid"}, {0x0101, "ide"},
+        {0x010802, "nvme"}, {0x0107, "sas"},  {0x0100, "scsi"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (class == rows[i].class || class >> 8 == rows[i].class)
@@ -192,11 +194,12 @@ s_read_nics(const char *root, rmt_records_t *records)
         rmt_record_t *nic = rmt_records_add(records);
         rmt_record_set(nic, "class", "nic");
         rmt_record_set(nic, "name", name);
-        if (!rmt_sysfs_text(text, "%s/bonding_slave/perm_hwaddr", folder)[0]
-            && rmt_sysfs_number("%s/addr_assign_type", folder) == 0)
+        if (!rmt_sysfs_text(text, "%s/bonding_slave/perm_hwaddr", folder)[0] &&
+            rmt_sysfs_number("%s/addr_assign_type", folder) == 0)
             rmt_sysfs_text(text, "%s/address", folder);
         rmt_sysfs_set(nic, "mac", text);
-        rmt_sysfs_set(nic, "driver", rmt_sysfs_link_name(text, "%s/device/driver", folder));
+        rmt_sysfs_set(nic, "driver",
+                      rmt_sysfs_link_name(text, "%s/device/driver", folder));
         char path[PATH_MAX];
         char slot[16];
         if (!realpath(folder, path))

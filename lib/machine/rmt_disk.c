@@ -56,7 +56,7 @@ s_is_convincing(struct fdisk_context *context)
 static struct fdisk_context *
 s_open(const char *path, rmt_error_t *error)
 {
-    static const unsigned sectors[] = { 512, 4096, 512 };
+    static const unsigned sectors[] = {512, 4096, 512};
     const size_t last = sizeof sectors / sizeof *sectors - 1;
     struct stat info;
     if (stat(path, &info) == -1) {
@@ -116,8 +116,8 @@ s_read_label(struct fdisk_context *context, const char *path, const char *role,
     }
     struct fdisk_label *label = fdisk_get_label(context, NULL);
     if (!fdisk_is_label(context, GPT) && !fdisk_is_label(context, DOS))
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has a partition table of kind %s", path,
-                        fdisk_label_get_name(label));
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has a partition table of kind %s",
+                        path, fdisk_label_get_name(label));
     rmt_record_set(disk, "table", fdisk_is_label(context, GPT) ? "gpt" : "dos");
     char *id = NULL;
     if (fdisk_get_disklabel_id(context, &id) == 0 && id)
@@ -143,7 +143,8 @@ s_read_partition(struct fdisk_context *context, struct fdisk_partition *partitio
     struct fdisk_parttype *type = fdisk_partition_get_type(partition);
     if (fdisk_is_label(context, DOS)) {
         rmt_record_setf(record, "type", "%02x", fdisk_parttype_get_code(type));
-        rmt_record_set(record, "boot", fdisk_partition_is_bootable(partition) ? "yes" : "no");
+        rmt_record_set(record, "boot",
+                       fdisk_partition_is_bootable(partition) ? "yes" : "no");
         return;
     }
     rmt_record_set(record, "type", fdisk_parttype_get_string(type));
@@ -162,8 +163,8 @@ rmt_disk_read(const char *path, const char *role, rmt_error_t *error)
 {
     assert(path);
     assert(role);
-    __attribute__((cleanup(s_unref_context))) struct fdisk_context *context
-        = s_open(path, error);
+    __attribute__((cleanup(s_unref_context))) struct fdisk_context *context =
+        s_open(path, error);
     if (!context)
         return NULL;
     rmt_auto(rmt_records) records = rmt_records_new();
@@ -172,8 +173,8 @@ rmt_disk_read(const char *path, const char *role, rmt_error_t *error)
     if (!fdisk_has_label(context))
         return rmt_take(&records);
     __attribute__((cleanup(s_unref_table))) struct fdisk_table *table = NULL;
-    __attribute__((cleanup(s_unref_iter))) struct fdisk_iter *iter
-        = fdisk_new_iter(FDISK_ITER_FORWARD);
+    __attribute__((cleanup(s_unref_iter))) struct fdisk_iter *iter =
+        fdisk_new_iter(FDISK_ITER_FORWARD);
     if (fdisk_get_partitions(context, &table) != 0) {
         rmt_fail(error, RMT_E_CORRUPT, "partition table of %s", path);
         return NULL;

@@ -19,14 +19,16 @@
 #define END_SIZE ((size_t) 1024 * 1024)
 #define GPT_ENTRY_SIZE 128
 #define DOS_BOOT_FLAG 1
+#define NUMBER_MAX 1024
+#define SECTORS_MAX ((uint64_t) 1 << 48)
 
 // One layout on its way to one disk.
 typedef struct {
-    rmt_records_t *records;    // Changed to what is really written
+    rmt_records_t *records; // Changed to what is really written
     const rmt_record_t *disk;
-    rmt_record_t *last;        // Partition with the highest end, no extended one
+    rmt_record_t *last; // Partition with the highest end, no extended one
     const char *path;
-    uint64_t bytes;            // Of the real disk
+    uint64_t bytes; // Of the real disk
     uint64_t sector;
     bool is_gpt;
 } plan_t;
@@ -61,10 +63,18 @@ s_end(const rmt_record_t *partition)
     return rmt_record_u64(partition, "start", 0) + rmt_record_u64(partition, "size", 0);
 }
 
+// A layout comes from outside: its sector size is one that disks have, or 512.
+static uint64_t
+s_sector(const rmt_record_t *disk)
+{
+    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
+    return sector == 1024 || sector == 2048 || sector == 4096 ? sector : 512;
+}
+
 static bool
 s_is_extended(const rmt_record_t *partition)
 {
-    static const char *const types[] = { "05", "0f", "85", "5", "f" };
+    static const char *const types[] = {"05", "0f", "85", "5", "f"};
     const char *type = rmt_record_text(partition, "type", "");
     for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
         if (strcmp(type, types[i]) == 0)
@@ -79,8 +89,8 @@ s_last(const rmt_records_t *records)
     rmt_record_t *last = NULL;
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         rmt_record_t *record = rmt_records_at(records, i);
-        if (s_is_class(record, "partition") && !s_is_extended(record)
-            && (!last || s_end(record) > s_end(last)))
+        if (s_is_class(record, "partition") && !s_is_extended(record) &&
+            (!last || s_end(record) > s_end(last)))
             last = record;
     }
     return last;
@@ -111,17 +121,40 @@ rmt_disk_min_bytes(const rmt_records_t *layout)
         return 0;
     if (!last)
         return rmt_record_u64(disk, "required-bytes", rmt_record_u64(disk, "bytes", 0));
-    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
+    const uint64_t sector = s_sector(disk);
     uint64_t end = s_end(last);
     if (s_may_grow(disk) && rmt_record_has(last, "min-size"))
         end = rmt_record_u64(last, "start", 0) + rmt_record_u64(last, "min-size", 0);
     for (size_t i = 0; i < rmt_records_count(layout); i++) {
         const rmt_record_t *record = rmt_records_at(layout, i);
-        if (record != last && s_is_class(record, "partition") && !s_is_extended(record)
-            && s_end(record) > end)
+        if (record != last && s_is_class(record, "partition") && !s_is_extended(record) &&
+            s_end(record) > end)
             end = s_end(record);
     }
     return (end + s_tail(disk, sector)) * sector;
+}
+
+// Nothing is wiped for a layout that cannot be written.
+static int
+s_check(const plan_t *plan, rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_records_count(plan->records); i++) {
+        const rmt_record_t *record = rmt_records_at(plan->records, i);
+        const uint64_t number = rmt_record_u64(record, "number", 0);
+        const uint64_t start = rmt_record_u64(record, "start", 0);
+        const uint64_t size = rmt_record_u64(record, "size", 0);
+        const uint64_t least = rmt_record_u64(record, "min-size", 1);
+        if (s_is_class(record, "partition") &&
+            (number == 0 || number > NUMBER_MAX || start == 0 || start > SECTORS_MAX ||
+             size == 0 || size > SECTORS_MAX || least == 0 || least > SECTORS_MAX))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "partition %" PRIu64 " has no right number, start or size",
+                            number);
+    }
+    if (rmt_record_u64(plan->disk, "entries", GPT_ENTRY_SIZE) > NUMBER_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "a table of more than %d entries",
+                        NUMBER_MAX);
+    return 0;
 }
 
 // Ask the real disk for its size and its sectors, which must be those of the table.
@@ -135,18 +168,19 @@ s_measure(plan_t *plan, int fd, rmt_error_t *error)
         plan->bytes = (uint64_t) info.st_size;
     } else {
         int sector = 0;
-        if (ioctl(fd, BLKGETSIZE64, &plan->bytes) == -1 || ioctl(fd, BLKSSZGET, &sector) == -1)
+        if (ioctl(fd, BLKGETSIZE64, &plan->bytes) == -1 ||
+            ioctl(fd, BLKSSZGET, &sector) == -1)
             return rmt_fail_errno(error, "size of %s", plan->path);
         if ((uint64_t) sector != plan->sector)
             return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                            "%s has sectors of %d bytes, the layout has %" PRIu64, plan->path,
-                            sector, plan->sector);
+                            "%s has sectors of %d bytes, the layout has %" PRIu64,
+                            plan->path, sector, plan->sector);
     }
     const uint64_t needed = rmt_disk_min_bytes(plan->records);
     if (plan->bytes < needed)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "%s: %" PRIu64 " bytes are needed, it has %" PRIu64, plan->path, needed,
-                        plan->bytes);
+                        "%s: %" PRIu64 " bytes are needed, it has %" PRIu64, plan->path,
+                        needed, plan->bytes);
     return 0;
 }
 
@@ -173,8 +207,8 @@ s_grow(plan_t *plan)
     for (size_t i = 0; i < rmt_records_count(plan->records); i++) {
         rmt_record_t *record = rmt_records_at(plan->records, i);
         const uint64_t first = rmt_record_u64(record, "start", 0);
-        if (s_is_class(record, "partition") && s_is_extended(record) && first < start
-            && s_end(record) >= old_end)
+        if (s_is_class(record, "partition") && s_is_extended(record) && first < start &&
+            s_end(record) >= old_end)
             rmt_record_set_u64(record, "size", end - first);
     }
 }
@@ -188,8 +222,8 @@ s_clear(const plan_t *plan, int fd, rmt_error_t *error)
     if (!zeros)
         abort();
     const size_t size = plan->bytes < END_SIZE ? (size_t) plan->bytes : END_SIZE;
-    if (rmt_io_pwrite(fd, zeros, size, 0, error) == -1
-        || rmt_io_pwrite(fd, zeros, size, (off_t) (plan->bytes - size), error) == -1)
+    if (rmt_io_pwrite(fd, zeros, size, 0, error) == -1 ||
+        rmt_io_pwrite(fd, zeros, size, (off_t) (plan->bytes - size), error) == -1)
         return rmt_wrap(error, "clear %s", plan->path);
     if (fsync(fd) == -1)
         return rmt_fail_errno(error, "clear %s", plan->path);
@@ -199,8 +233,8 @@ s_clear(const plan_t *plan, int fd, rmt_error_t *error)
 static int
 s_make_label(const plan_t *plan, struct fdisk_context *context, rmt_error_t *error)
 {
-    __attribute__((cleanup(s_unref_script))) struct fdisk_script *script
-        = fdisk_new_script(context);
+    __attribute__((cleanup(s_unref_script))) struct fdisk_script *script =
+        fdisk_new_script(context);
     if (!script)
         abort();
     char number[32];
@@ -233,10 +267,10 @@ static int
 s_set_type(const plan_t *plan, struct fdisk_label *label, const char *text,
            struct fdisk_partition *partition)
 {
-    struct fdisk_parttype *type
-        = plan->is_gpt ? fdisk_label_get_parttype_from_string(label, text)
-                       : fdisk_label_get_parttype_from_code(
-                           label, (unsigned) strtoul(text, NULL, 16));
+    struct fdisk_parttype *type = plan->is_gpt
+                                      ? fdisk_label_get_parttype_from_string(label, text)
+                                      : fdisk_label_get_parttype_from_code(
+                                            label, (unsigned) strtoul(text, NULL, 16));
     const bool known = type != NULL;
     if (!known)
         type = plan->is_gpt
@@ -254,11 +288,8 @@ s_add(const plan_t *plan, struct fdisk_context *context, const rmt_record_t *rec
 {
     const uint64_t number = rmt_record_u64(record, "number", 0);
     const uint64_t size = rmt_record_u64(record, "size", 0);
-    if (number == 0 || number > 1024 || size == 0 || !rmt_record_has(record, "start"))
-        return rmt_fail(error, RMT_E_USAGE, "partition %" PRIu64 " without number, start or size",
-                        number);
-    __attribute__((cleanup(s_unref_partition))) struct fdisk_partition *partition
-        = fdisk_new_partition();
+    __attribute__((cleanup(s_unref_partition))) struct fdisk_partition *partition =
+        fdisk_new_partition();
     const char *guid = rmt_record_text(record, "guid", "");
     const char *name = rmt_record_text(record, "name", "");
     fdisk_partition_set_partno(partition, number - 1);
@@ -279,7 +310,8 @@ s_add(const plan_t *plan, struct fdisk_context *context, const rmt_record_t *rec
     const uint64_t attrs = strtoull(rmt_record_text(record, "attrs", "0"), NULL, 16);
     if (rc == 0 && plan->is_gpt)
         rc = fdisk_gpt_set_partition_attrs(context, index, attrs);
-    if (rc == 0 && !plan->is_gpt && strcmp(rmt_record_text(record, "boot", ""), "yes") == 0)
+    if (rc == 0 && !plan->is_gpt &&
+        strcmp(rmt_record_text(record, "boot", ""), "yes") == 0)
         rc = fdisk_toggle_partition_flag(context, index, DOS_BOOT_FLAG);
     if (rc == 0 && !s_is_extended(record))
         fdisk_wipe_partition(context, index, 1);
@@ -299,8 +331,8 @@ s_add_all(const plan_t *plan, struct fdisk_context *context, rmt_error_t *error)
         for (size_t i = 0; i < rmt_records_count(plan->records); i++) {
             const rmt_record_t *record = rmt_records_at(plan->records, i);
             const uint64_t number = rmt_record_u64(record, "number", 0);
-            if (s_is_class(record, "partition") && number > done
-                && (!next || number < rmt_record_u64(next, "number", 0)))
+            if (s_is_class(record, "partition") && number > done &&
+                (!next || number < rmt_record_u64(next, "number", 0)))
                 next = record;
         }
         if (!next)
@@ -314,21 +346,21 @@ s_add_all(const plan_t *plan, struct fdisk_context *context, rmt_error_t *error)
 static int
 s_write(const plan_t *plan, rmt_error_t *error)
 {
-    __attribute__((cleanup(s_unref_context))) struct fdisk_context *context
-        = fdisk_new_context();
+    __attribute__((cleanup(s_unref_context))) struct fdisk_context *context =
+        fdisk_new_context();
     if (!context)
         abort();
     fdisk_disable_dialogs(context, 1);
     // Fixed also for files, and small so that any start of a partition is legal.
-    fdisk_save_user_sector_size(context, (unsigned) plan->sector, (unsigned) plan->sector);
+    fdisk_save_user_sector_size(context, (unsigned) plan->sector,
+                                (unsigned) plan->sector);
     fdisk_save_user_grain(context, plan->sector);
     int rc = fdisk_assign_device(context, plan->path, 0);
     if (rc) {
         errno = -rc;
         return rmt_fail_errno(error, "open %s", plan->path);
     }
-    if (s_make_label(plan, context, error) == -1
-        || s_add_all(plan, context, error) == -1)
+    if (s_make_label(plan, context, error) == -1 || s_add_all(plan, context, error) == -1)
         return -1;
     rc = fdisk_write_disklabel(context);
     if (rc == 0)
@@ -344,9 +376,10 @@ s_write(const plan_t *plan, rmt_error_t *error)
 static int
 s_read_back(const plan_t *plan, rmt_error_t *error)
 {
-    static const char *const fields[] = { "start", "size", "type", "guid", "name", "attrs" };
-    rmt_auto(rmt_records) found
-        = rmt_disk_read(plan->path, rmt_record_text(plan->disk, "role", ""), error);
+    static const char *const fields[] = {"start", "size", "type",
+                                         "guid",  "name", "attrs"};
+    rmt_auto(rmt_records) found =
+        rmt_disk_read(plan->path, rmt_record_text(plan->disk, "role", ""), error);
     if (!found)
         return -1;
     for (size_t i = 0; i < rmt_records_count(plan->records); i++) {
@@ -376,28 +409,30 @@ rmt_disk_write(const char *path, const rmt_records_t *layout, rmt_error_t *error
     assert(path);
     assert(layout);
     rmt_auto(rmt_records) records = rmt_records_dup(layout);
-    plan_t plan = { .records = records, .path = path };
+    plan_t plan = {.records = records, .path = path};
     rmt_record_t *disk = rmt_records_find(records, "class", "disk");
     const char *table = disk ? rmt_record_text(disk, "table", "") : "";
-    if (strcmp(table, "gpt") && strcmp(table, "dos") && strcmp(table, "none")) {
-        rmt_fail(error, RMT_E_USAGE, "layout for %s has no table of kind gpt, dos or none",
-                 path);
+    if (strcmp(table, "gpt") != 0 && strcmp(table, "dos") != 0 &&
+        strcmp(table, "none") != 0) {
+        rmt_fail(error, RMT_E_USAGE,
+                 "layout for %s has no table of kind gpt, dos or none", path);
         return NULL;
     }
     plan.disk = disk;
     plan.last = s_last(records);
-    plan.sector = rmt_record_u64(disk, "logical-sector", 512);
+    plan.sector = s_sector(disk);
     plan.is_gpt = strcmp(table, "gpt") == 0;
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd == -1) {
         rmt_fail_errno(error, "open %s", path);
         return NULL;
     }
-    if (s_measure(&plan, fd, error) == -1 || s_clear(&plan, fd, error) == -1)
+    if (s_check(&plan, error) == -1 || s_measure(&plan, fd, error) == -1 ||
+        s_clear(&plan, fd, error) == -1)
         return NULL;
     s_grow(&plan);
-    if (strcmp(table, "none") != 0
-        && (s_write(&plan, error) == -1 || s_read_back(&plan, error) == -1))
+    if (strcmp(table, "none") != 0 &&
+        (s_write(&plan, error) == -1 || s_read_back(&plan, error) == -1))
         return NULL;
     rmt_record_set_u64(disk, "bytes", plan.bytes);
     return rmt_take(&records);

@@ -72,7 +72,8 @@ s_value(const char **at, char *out, size_t *size_out)
 
 // Parse one line into the record; *at is left at the line's end.
 static int
-s_line(const char **at, rmt_record_t *record, char *value, size_t number, rmt_error_t *error)
+s_line(const char **at, rmt_record_t *record, char *value, size_t number,
+       rmt_error_t *error)
 {
     const char *p = *at;
     while (*p && *p != '\n') {
@@ -92,7 +93,8 @@ s_line(const char **at, rmt_record_t *record, char *value, size_t number, rmt_er
         p += length + 1;
         size_t size;
         if (s_value(&p, value, &size) == -1)
-            return rmt_fail(error, RMT_E_USAGE, "line %zu: bad value of '%s'", number, name);
+            return rmt_fail(error, RMT_E_USAGE, "line %zu: bad value of '%s'", number,
+                            name);
         rmt_record_put(record, name, value, size);
     }
     if (!rmt_record_has(record, "class"))
@@ -114,7 +116,8 @@ rmt_facts_parse(const char *text, rmt_error_t *error)
         p += strspn(p, " ");
         if (*p == '#')
             p += strcspn(p, "\n");
-        if (*p && *p != '\n' && s_line(&p, rmt_records_add(records), value, number, error))
+        if (*p && *p != '\n' &&
+            s_line(&p, rmt_records_add(records), value, number, error))
             return NULL;
         if (*p == '\n')
             p++;

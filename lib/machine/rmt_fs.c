@@ -47,12 +47,13 @@ s_copy_value(blkid_probe probe, const char *name, rmt_record_t *volume, const ch
 
 // Field fs from what blkid says. 0, or -1 for what is refused.
 static int
-s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume, rmt_error_t *error)
+s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
+             rmt_error_t *error)
 {
     blkid_probe_enable_superblocks(probe, 1);
-    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID
-                                                 | BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE
-                                                 | BLKID_SUBLKS_VERSION);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
+                                                 BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE |
+                                                 BLKID_SUBLKS_VERSION);
     const int rc = blkid_do_safeprobe(probe);
     if (rc == -2)
         return rmt_fail(error, RMT_E_REFUSED, "%s has signatures of several file systems",
@@ -124,8 +125,8 @@ rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
         return -1;
     if (!row->mount_type)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
-    const unsigned long flags
-        = MS_NODEV | MS_NOSUID | MS_NOEXEC | (read_only ? MS_RDONLY : 0);
+    const unsigned long flags =
+        MS_NODEV | MS_NOSUID | MS_NOEXEC | (read_only ? MS_RDONLY : 0);
     const char *options = read_only ? row->options_read : row->options_write;
     if (mount(device, folder, row->mount_type, flags, options) == -1)
         return rmt_fail_errno(error, "mount %s of %s", row->name, device);
@@ -151,8 +152,8 @@ static void
 s_probe_everything(blkid_probe probe)
 {
     blkid_probe_enable_superblocks(probe, 1);
-    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE
-                                                 | BLKID_SUBLKS_BADCSUM);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE |
+                                                 BLKID_SUBLKS_BADCSUM);
     blkid_probe_enable_partitions(probe, 1);
     blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
 }
@@ -182,7 +183,8 @@ rmt_fs_wipe(const char *device, rmt_error_t *error)
         return -1;
     s_probe_everything(probe);
     if (blkid_do_probe(probe) != 1)
-        return rmt_fail(error, RMT_E_IO, "%s still has signatures after the wipe", device);
+        return rmt_fail(error, RMT_E_IO, "%s still has signatures after the wipe",
+                        device);
     return 0;
 }
 
@@ -199,15 +201,19 @@ s_ext_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes
 {
     const uint64_t block = rmt_record_u64(volume, "cluster-size", 4096);
     const uint64_t inode_size = rmt_record_u64(volume, "inode-size", 256);
-    const double reserved = strtod(rmt_record_text(volume, "reserved-percent", "5"), NULL);
+    const double reserved =
+        strtod(rmt_record_text(volume, "reserved-percent", "5"), NULL);
     const uint64_t data = tree_bytes + inodes * (block / 2 + 64) + tree_bytes / 64;
     const uint64_t all = rmt_record_u64(volume, "bytes", data);
-    const uint64_t ratio = all / rmt_record_u64(volume, "inodes", all / 16384 + 1);
+    const uint64_t old_inodes = rmt_record_u64(volume, "inodes", 0);
+    const uint64_t ratio = old_inodes ? all / old_inodes : 0;
     const uint64_t by_ratio = data / (ratio ? ratio : 16384);
     const uint64_t tables = (inodes > by_ratio ? inodes : by_ratio) * inode_size * 9 / 8;
     uint64_t journal = 0;
     if (strstr(rmt_record_text(volume, "features", ""), "has_journal"))
-        journal = data / 32 < 4 * MIB ? 4 * MIB : data / 32 > 1024 * MIB ? 1024 * MIB : data / 32;
+        journal = data / 32 < 4 * MIB      ? 4 * MIB
+                  : data / 32 > 1024 * MIB ? 1024 * MIB
+                                           : data / 32;
     const double share = reserved < 50 ? 1.0 - reserved / 100.0 : 0.5;
     return s_round_up((uint64_t) ((double) (data + tables + journal) / share) + 8 * MIB);
 }

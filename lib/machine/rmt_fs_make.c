@@ -27,16 +27,17 @@ static void s_make_swap(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_
 // The driver of ext4 mounts its elders too. A read-only mount must not write, so it
 // replays no journal.
 static const rmt_fs_row_t s_rows[] = {
-    { "ext4", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED },
-    { "ext3", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED },
-    { "ext2", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED },
-    { "xfs", rmt_super_read_xfs, s_make_xfs, "xfs", "nouuid", "nouuid,norecovery", 320 * MIB,
-      "uuid label features block-size inode-size" },
-    { "btrfs", rmt_super_read_btrfs, s_make_btrfs, "btrfs", "", "nologreplay", 256 * MIB,
-      "uuid label block-size node-size" },
-    { "vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, 0, "uuid label fat-bits" },
-    { "swap", NULL, s_make_swap, NULL, NULL, NULL, 0, "uuid label" },
-    { "none", NULL, NULL, NULL, NULL, NULL, 0, "" },
+    {"ext4", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
+    {"ext3", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
+    {"ext2", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
+    {"xfs", rmt_super_read_xfs, s_make_xfs, "xfs", "nouuid", "nouuid,norecovery",
+     320 * MIB, "uuid label features block-size inode-size"},
+    {"btrfs", rmt_super_read_btrfs, s_make_btrfs, "btrfs", "", "nologreplay", 256 * MIB,
+     "uuid label block-size node-size"},
+    {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, 0,
+     "uuid label fat-bits"},
+    {"swap", NULL, s_make_swap, NULL, NULL, NULL, 0, "uuid label"},
+    {"none", NULL, NULL, NULL, NULL, NULL, 0, ""},
 };
 
 const rmt_fs_row_t *
@@ -146,8 +147,8 @@ s_make_xfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
     const bool crc = s_has_feature(volume, "crc");
     const char *inode_size = rmt_record_text(volume, "inode-size", "512");
     if (crc)
-        s_add(line, "size=%s,sparse=%d,nrext64=%d", inode_size, s_has_feature(volume, "sparse"),
-              s_has_feature(volume, "nrext64"));
+        s_add(line, "size=%s,sparse=%d,nrext64=%d", inode_size,
+              s_has_feature(volume, "sparse"), s_has_feature(volume, "nrext64"));
     else
         s_add(line, "size=%s", inode_size);
     s_add(line, "-m");
@@ -255,8 +256,8 @@ s_check(const rmt_fs_row_t *row, const rmt_record_t *volume, const char *device,
     for (char *field = strsep(&rest, " "); field; field = strsep(&rest, " ")) {
         if (!s_is_as_asked(volume, made, field))
             return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "%s: mkfs made %s with %s '%s' instead of '%s'", device, row->name,
-                            field, rmt_record_text(made, field, ""),
+                            "%s: mkfs made %s with %s '%s' instead of '%s'", device,
+                            row->name, field, rmt_record_text(made, field, ""),
                             rmt_record_text(volume, field, ""));
     }
     return 0;
@@ -292,7 +293,7 @@ rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error)
     uint64_t bytes;
     if (s_device_bytes(device, &bytes, error) == -1)
         return -1;
-    rmt_fs_line_t line = { .count = 0 };
+    rmt_fs_line_t line = {.count = 0};
     row->make(&line, volume, bytes);
     s_add(&line, "%s", device);
     int rc = s_run(&line, error);

@@ -15,14 +15,14 @@ typedef struct {
 } rmt_fs_line_t;
 
 typedef struct {
-    const char *name;               // As blkid calls it
-    rmt_super_read_t *read;         // More of the superblock; NULL: uuid and label do
+    const char *name;       // As blkid calls it
+    rmt_super_read_t *read; // More of the superblock; NULL: uuid and label do
     void (*make)(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes);
-    const char *mount_type;         // NULL: never mounted
+    const char *mount_type; // NULL: never mounted
     const char *options_write;
     const char *options_read;
-    uint64_t spare_bytes;           // What an empty one of this kind needs
-    const char *checked;            // Fields that must read back as they were asked for
+    uint64_t spare_bytes; // What an empty one of this kind needs
+    const char *checked;  // Fields that must read back as they were asked for
 } rmt_fs_row_t;
 
 // NULL for one that is not carried.

@@ -84,10 +84,10 @@ s_read_system(const char *root, const char *arch, rmt_records_t *records)
         const char *field;
         const char *file;
     } rows[] = {
-        { "uuid", "product_uuid" },
-        { "board-serial", "board_serial" },
-        { "vendor", "sys_vendor" },
-        { "product", "product_name" },
+        {"uuid", "product_uuid"},
+        {"board-serial", "board_serial"},
+        {"vendor", "sys_vendor"},
+        {"product", "product_name"},
     };
     rmt_record_t *system = rmt_records_add(records);
     rmt_record_set(system, "class", "system");
@@ -98,7 +98,8 @@ s_read_system(const char *root, const char *arch, rmt_records_t *records)
             s_lower(text);
         rmt_sysfs_set(system, rows[i].field, text);
     }
-    const bool x86 = strcmp(arch, "x86_64") == 0 || (arch[0] == 'i' && strstr(arch, "86"));
+    const bool x86 =
+        strcmp(arch, "x86_64") == 0 || (arch[0] == 'i' && strstr(arch, "86"));
     const bool uefi = rmt_sysfs_exists("%s/sys/firmware/efi", root);
     rmt_record_set(system, "firmware", uefi ? "uefi" : x86 ? "bios" : "none");
     rmt_record_set(system, "arch", arch);
@@ -126,11 +127,11 @@ s_read_cpu(char *cpuinfo, const char *arch, rmt_records_t *records)
         const char *field;
         const char *key;
     } rows[] = {
-        { "vendor", "vendor_id" },  { "vendor", "CPU implementer" },
-        { "family", "cpu family" }, { "family", "CPU architecture" },
-        { "model", "model" },       { "model", "CPU part" },
-        { "stepping", "stepping" }, { "stepping", "CPU revision" },
-        { "name", "model name" },
+        {"vendor", "vendor_id"},  {"vendor", "CPU implementer"},
+        {"family", "cpu family"}, {"family", "CPU architecture"},
+        {"model", "model"},       {"model", "CPU part"},
+        {"stepping", "stepping"}, {"stepping", "CPU revision"},
+        {"name", "model name"},
     };
     rmt_record_t *cpu = rmt_records_add(records);
     rmt_record_set(cpu, "class", "cpu");
@@ -180,8 +181,8 @@ rmt_inventory_read_at(const char *root, rmt_error_t *error)
     rmt_auto_ptr cpuinfo = NULL;
     rmt_auto_ptr meminfo = NULL;
     size_t size;
-    if (rmt_io_load(cpu_path, PROC_SIZE_MAX, &cpuinfo, &size, error) == -1
-        || rmt_io_load(memory_path, PROC_SIZE_MAX, &meminfo, &size, error) == -1)
+    if (rmt_io_load(cpu_path, PROC_SIZE_MAX, &cpuinfo, &size, error) == -1 ||
+        rmt_io_load(memory_path, PROC_SIZE_MAX, &meminfo, &size, error) == -1)
         return NULL;
     struct utsname kernel;
     uname(&kernel);
@@ -219,8 +220,8 @@ s_macs(const rmt_records_t *records)
     for (size_t i = 0; i < count; i++) {
         const rmt_record_t *record = rmt_records_at(records, i);
         const char *mac = rmt_record_text(record, "mac", "");
-        if (strcmp(rmt_record_text(record, "class", ""), "nic") == 0 && mac[0]
-            && !s_is_placeholder(mac))
+        if (strcmp(rmt_record_text(record, "class", ""), "nic") == 0 && mac[0] &&
+            !s_is_placeholder(mac))
             macs[used++] = mac;
     }
     if (used == 0)

@@ -17,11 +17,11 @@ typedef void compare_t(rmt_match_run_t *run, const row_t *row);
 
 struct row {
     const char *component;
-    const char *class;      // Class of the records that are compared
-    const char *field;      // Number to compare, or prefix of the PCI class
-    const char *policy;     // Default
-    const char *policies;   // Those it takes
-    compare_t *compare;     // NULL: compared with the disks
+    const char *class;    // Class of the records that are compared
+    const char *field;    // Number to compare, or prefix of the PCI class
+    const char *policy;   // Default
+    const char *policies; // Those it takes
+    compare_t *compare;   // NULL: compared with the disks
 };
 
 static compare_t s_compare_cpu;
@@ -30,16 +30,16 @@ static compare_t s_compare_firmware;
 static compare_t s_compare_set;
 
 static const row_t s_rows[] = {
-    { "cpu", "cpu", "", "exact", "exact family ignore", s_compare_cpu },
-    { "cpu-count", "cpu", "count", "at-least", "exact at-least ignore", s_compare_number },
-    { "memory", "memory", "bytes", "at-least", "exact at-least ignore", s_compare_number },
-    { "firmware", "system", "firmware", "exact", "exact ignore", s_compare_firmware },
-    { "disk", "disk", "", "exact", "exact family ignore", NULL },
-    { "disk-size", "disk", "bytes", "at-least", "exact at-least", NULL },
-    { "controller", "pci", "01", "exact", "exact family ignore", s_compare_set },
-    { "nic", "pci", "02", "exact", "exact family ignore", s_compare_set },
-    { "gpu", "pci", "03", "exact", "exact family ignore", s_compare_set },
-    { "pci", "pci", "", "exact", "exact family ignore", s_compare_set },
+    {"cpu", "cpu", "", "exact", "exact family ignore", s_compare_cpu},
+    {"cpu-count", "cpu", "count", "at-least", "exact at-least ignore", s_compare_number},
+    {"memory", "memory", "bytes", "at-least", "exact at-least ignore", s_compare_number},
+    {"firmware", "system", "firmware", "exact", "exact ignore", s_compare_firmware},
+    {"disk", "disk", "", "exact", "exact family ignore", NULL},
+    {"disk-size", "disk", "bytes", "at-least", "exact at-least", NULL},
+    {"controller", "pci", "01", "exact", "exact family ignore", s_compare_set},
+    {"nic", "pci", "02", "exact", "exact family ignore", s_compare_set},
+    {"gpu", "pci", "03", "exact", "exact family ignore", s_compare_set},
+    {"pci", "pci", "", "exact", "exact family ignore", s_compare_set},
 };
 
 #define ROW_COUNT (sizeof s_rows / sizeof *s_rows)
@@ -76,7 +76,8 @@ rmt_match_policy(const rmt_match_run_t *run, const char *component)
 {
     const row_t *row = s_find_row(component);
     assert(row);
-    return run->policy ? rmt_record_text(run->policy, component, row->policy) : row->policy;
+    return run->policy ? rmt_record_text(run->policy, component, row->policy)
+                       : row->policy;
 }
 
 rmt_record_t *
@@ -99,16 +100,16 @@ rmt_match_verdict(rmt_match_run_t *run, const char *component, const char *wante
 static void
 s_compare_cpu(rmt_match_run_t *run, const row_t *row)
 {
-    static const char *const fields[] = { "arch", "vendor", "family", "model" };
+    static const char *const fields[] = {"arch", "vendor", "family", "model"};
     const bool family = strcmp(rmt_match_policy(run, row->component), "family") == 0;
     const rmt_record_t *image = rmt_records_find(run->image, "class", "cpu");
     const rmt_record_t *target = rmt_records_find(run->target, "class", "cpu");
-    rmt_auto_str wanted = rmt_text("%s %s %s %s", s_text(image, "arch"),
-                                   s_text(image, "vendor"), s_text(image, "family"),
-                                   s_text(image, "model"));
-    rmt_auto_str had = rmt_text("%s %s %s %s", s_text(target, "arch"),
-                                s_text(target, "vendor"), s_text(target, "family"),
-                                s_text(target, "model"));
+    rmt_auto_str wanted =
+        rmt_text("%s %s %s %s", s_text(image, "arch"), s_text(image, "vendor"),
+                 s_text(image, "family"), s_text(image, "model"));
+    rmt_auto_str had =
+        rmt_text("%s %s %s %s", s_text(target, "arch"), s_text(target, "vendor"),
+                 s_text(target, "family"), s_text(target, "model"));
     for (size_t i = 0; i < (family ? 3 : 4); i++) {
         const char *text = s_text(image, fields[i]);
         if (!text[0] || strcmp(text, s_text(target, fields[i])) == 0)
@@ -156,8 +157,9 @@ s_compare_firmware(rmt_match_run_t *run, const row_t *row)
         return;
     }
     const bool fits = s_has_word(paths, had);
-    rmt_auto_str reason = rmt_text(
-        fits ? "the image has a boot path for %s" : "the image has no boot path for %s", had);
+    rmt_auto_str reason = rmt_text(fits ? "the image has a boot path for %s"
+                                        : "the image has no boot path for %s",
+                                   had);
     rmt_match_verdict(run, row->component, paths, had, fits, reason);
 }
 
@@ -178,8 +180,8 @@ s_is_of_row(const row_t *row, const char *pci_class)
 {
     if (row->field[0])
         return strncmp(pci_class, row->field, 2) == 0;
-    return strncmp(pci_class, "01", 2) != 0 && strncmp(pci_class, "02", 2) != 0
-           && strncmp(pci_class, "03", 2) != 0;
+    return strncmp(pci_class, "01", 2) != 0 && strncmp(pci_class, "02", 2) != 0 &&
+           strncmp(pci_class, "03", 2) != 0;
 }
 
 static char *
@@ -197,7 +199,7 @@ static set_t
 s_set_new(const rmt_records_t *records, const row_t *row, bool family)
 {
     const size_t count = rmt_records_count(records);
-    set_t set = { .keys = calloc(count + 1, sizeof(char *)) };
+    set_t set = {.keys = calloc(count + 1, sizeof(char *))};
     if (!set.keys)
         abort();
     const bool nics = strcmp(row->component, "nic") == 0;
@@ -261,7 +263,8 @@ s_check_policy(const rmt_record_t *policy, rmt_error_t *error)
         const row_t *row = s_find_row(name);
         const char *value = rmt_record_text(policy, name, "");
         if (!row)
-            return rmt_fail(error, RMT_E_USAGE, "no component '%s' to have a policy", name);
+            return rmt_fail(error, RMT_E_USAGE, "no component '%s' to have a policy",
+                            name);
         if (!s_has_word(row->policies, value))
             return rmt_fail(error, RMT_E_USAGE, "policy %s=%s: one of %s is wanted", name,
                             value, row->policies);
@@ -278,9 +281,11 @@ rmt_match_run(const rmt_records_t *image_hardware, const rmt_records_t *target_h
     assert(target_hardware);
     if (s_check_policy(policy, error) == -1)
         return -1;
-    rmt_match_run_t run = { image_hardware, target_hardware, policy, rmt_records_new(), true };
+    rmt_match_run_t run = {image_hardware, target_hardware, policy, rmt_records_new(),
+                           true};
     for (size_t i = 0; i < ROW_COUNT; i++) {
-        if (s_rows[i].compare && strcmp(rmt_match_policy(&run, s_rows[i].component), "ignore"))
+        if (s_rows[i].compare &&
+            strcmp(rmt_match_policy(&run, s_rows[i].component), "ignore"))
             s_rows[i].compare(&run, &s_rows[i]);
     }
     rmt_match_disks(&run);

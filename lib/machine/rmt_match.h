@@ -18,9 +18,9 @@
 //   class=candidate {role, disk, name, bytes}  where it is not
 // *fits_out is true when every verdict fits. 0, or -1: USAGE (a policy that its
 // component does not take, or no such component).
-int rmt_match_run(const rmt_records_t *image_hardware, const rmt_records_t *target_hardware,
-                  const rmt_record_t *policy, rmt_records_t **verdicts_out, bool *fits_out,
-                  rmt_error_t *error);
+int rmt_match_run(const rmt_records_t *image_hardware,
+                  const rmt_records_t *target_hardware, const rmt_record_t *policy,
+                  rmt_records_t **verdicts_out, bool *fits_out, rmt_error_t *error);
 
 // What a disk is known by: its wwn, else serial, else path, else name; "" for none.
 const char *rmt_match_disk_identity(const rmt_record_t *disk);

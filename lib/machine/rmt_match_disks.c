@@ -9,8 +9,8 @@
 
 typedef struct {
     const rmt_record_t *disk;
-    uint64_t bytes;   // What a role needs, or what a disk has
-    char *shape;      // Equal shapes can stand for each other
+    uint64_t bytes; // What a role needs, or what a disk has
+    char *shape;    // Equal shapes can stand for each other
     bool taken;
 } place_t;
 
@@ -22,7 +22,7 @@ typedef struct {
 const char *
 rmt_match_disk_identity(const rmt_record_t *disk)
 {
-    static const char *const fields[] = { "wwn", "serial", "path" };
+    static const char *const fields[] = {"wwn", "serial", "path"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *text = rmt_record_text(disk, fields[i], "");
         if (text[0])
@@ -46,11 +46,11 @@ s_shape(const rmt_match_run_t *run, const rmt_record_t *disk)
     const bool any = strcmp(policy, "ignore") == 0;
     const bool family = any || strcmp(policy, "family") == 0;
     const bool exact = strcmp(rmt_match_policy(run, "disk-size"), "exact") == 0;
-    return rmt_text("%s%s%s%ssector %s%s%s",
-                    family ? "" : rmt_record_text(disk, "bus", ""), family ? "" : " ",
-                    any ? "" : rmt_record_text(disk, "media", ""), any ? "" : " ",
-                    rmt_record_text(disk, "logical-sector", "512"), exact ? " bytes " : "",
-                    exact ? rmt_record_text(disk, "bytes", "") : "");
+    return rmt_text(
+        "%s%s%s%ssector %s%s%s", family ? "" : rmt_record_text(disk, "bus", ""),
+        family ? "" : " ", any ? "" : rmt_record_text(disk, "media", ""), any ? "" : " ",
+        rmt_record_text(disk, "logical-sector", "512"), exact ? " bytes " : "",
+        exact ? rmt_record_text(disk, "bytes", "") : "");
 }
 
 static int
@@ -73,23 +73,23 @@ static places_t
 s_places_new(const rmt_match_run_t *run, const rmt_records_t *records, bool is_image)
 {
     const size_t count = rmt_records_count(records);
-    places_t places = { .items = calloc(count + 1, sizeof(place_t)) };
+    places_t places = {.items = calloc(count + 1, sizeof(place_t))};
     if (!places.items)
         abort();
     bool roles = false;
     for (size_t i = 0; i < count; i++) {
         const rmt_record_t *disk = rmt_records_at(records, i);
-        roles = roles || (is_image && rmt_record_has(disk, "role")
-                          && strcmp(rmt_record_text(disk, "class", ""), "disk") == 0);
+        roles = roles || (is_image && rmt_record_has(disk, "role") &&
+                          strcmp(rmt_record_text(disk, "class", ""), "disk") == 0);
     }
     for (size_t i = 0; i < count; i++) {
         const rmt_record_t *disk = rmt_records_at(records, i);
-        if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0
-            || strcmp(rmt_record_text(disk, "bus", ""), "usb") == 0
-            || (roles && !rmt_record_has(disk, "role")))
+        if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0 ||
+            strcmp(rmt_record_text(disk, "bus", ""), "usb") == 0 ||
+            (roles && !rmt_record_has(disk, "role")))
             continue;
         const uint64_t bytes = rmt_record_u64(disk, "bytes", 0);
-        places.items[places.count++] = (place_t) {
+        places.items[places.count++] = (place_t){
             .disk = disk,
             .bytes = is_image ? rmt_record_u64(disk, "required-bytes", bytes) : bytes,
             .shape = s_shape(run, disk),
@@ -108,7 +108,8 @@ s_places_free(places_t *places)
 }
 
 static void
-s_add_disk(rmt_match_run_t *run, const char *class, const place_t *role, const place_t *disk)
+s_add_disk(rmt_match_run_t *run, const char *class, const place_t *role,
+           const place_t *disk)
 {
     rmt_record_t *record = rmt_records_add(run->verdicts);
     rmt_record_set(record, "class", class);
@@ -125,8 +126,8 @@ s_add_verdict(rmt_match_run_t *run, const place_t *role, const place_t *disk,
     rmt_auto_str wanted = rmt_text("%s %" PRIu64, role->shape, role->bytes);
     rmt_auto_str had = disk ? rmt_text("%s %" PRIu64, disk->shape, disk->bytes)
                             : rmt_text("%s", "no disk");
-    rmt_record_t *verdict
-        = rmt_match_verdict(run, "disk", wanted, had, reason == NULL, reason);
+    rmt_record_t *verdict =
+        rmt_match_verdict(run, "disk", wanted, had, reason == NULL, reason);
     rmt_record_set(verdict, "role", s_role(role->disk));
 }
 
@@ -142,7 +143,7 @@ s_choose(rmt_match_run_t *run, place_t *role, place_t *disk)
 static bool
 s_is_named(const rmt_record_t *disk, const char *identity)
 {
-    static const char *const fields[] = { "wwn", "serial", "path", "name" };
+    static const char *const fields[] = {"wwn", "serial", "path", "name"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (strcmp(rmt_record_text(disk, fields[i], ""), identity) == 0)
             return true;
@@ -169,7 +170,8 @@ s_choose_named(rmt_match_run_t *run, const places_t *roles, const places_t *disk
         if (!found)
             s_add_verdict(run, role, NULL, "the disk named for this role is not there");
         else if (strcmp(found->shape, role->shape) != 0)
-            s_add_verdict(run, role, found, "the disk named for this role is of another kind");
+            s_add_verdict(run, role, found,
+                          "the disk named for this role is of another kind");
         else if (found->bytes < role->bytes)
             s_add_verdict(run, role, found, "the disk named for this role is too small");
         else
@@ -184,8 +186,8 @@ s_candidates(const place_t *role, const places_t *disks, place_t **out)
     size_t count = 0;
     for (size_t i = 0; i < disks->count; i++) {
         place_t *disk = &disks->items[i];
-        if (!disk->taken && strcmp(disk->shape, role->shape) == 0
-            && disk->bytes >= role->bytes)
+        if (!disk->taken && strcmp(disk->shape, role->shape) == 0 &&
+            disk->bytes >= role->bytes)
             out[count++] = disk;
     }
     return count;
@@ -230,8 +232,8 @@ rmt_match_disks(rmt_match_run_t *run)
     for (size_t i = 0; i < roles.count; i++) {
         size_t count = 0;
         for (size_t j = i; j < roles.count; j++) {
-            if (!roles.items[j].taken
-                && strcmp(roles.items[j].shape, roles.items[i].shape) == 0) {
+            if (!roles.items[j].taken &&
+                strcmp(roles.items[j].shape, roles.items[i].shape) == 0) {
                 group[count++] = &roles.items[j];
                 roles.items[j].taken = true;
             }

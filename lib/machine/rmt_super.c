@@ -12,38 +12,53 @@
 
 typedef struct {
     uint32_t bit;
-    const char *name;  // As mkfs calls it; "" for a state that is not made
+    const char *name; // As mkfs calls it; "" for a state that is not made
 } feature_t;
 
 static const feature_t s_ext_compat[] = {
-    { 0x4, "has_journal" },     { 0x8, "ext_attr" },      { 0x10, "resize_inode" },
-    { 0x20, "dir_index" },      { 0x200, "sparse_super2" }, { 0x400, "fast_commit" },
-    { 0x800, "stable_inodes" }, { 0x1000, "orphan_file" },  { 0, NULL },
+    {0x4, "has_journal"},     {0x8, "ext_attr"},        {0x10, "resize_inode"},
+    {0x20, "dir_index"},      {0x200, "sparse_super2"}, {0x400, "fast_commit"},
+    {0x800, "stable_inodes"}, {0x1000, "orphan_file"},  {0, NULL},
 };
 
 static const feature_t s_ext_incompat[] = {
-    { 0x2, "filetype" }, { 0x4, "" },           { 0x10, "meta_bg" },
-    { 0x40, "extent" },  { 0x80, "64bit" },     { 0x100, "mmp" },
-    { 0x200, "flex_bg" }, { 0x400, "ea_inode" }, { 0x2000, "metadata_csum_seed" },
-    { 0x4000, "large_dir" }, { 0x8000, "inline_data" }, { 0, NULL },
+    {0x2, "filetype"},
+    {0x4, ""},
+    {0x10, "meta_bg"},
+    {0x40, "extent"},
+    {0x80, "64bit"},
+    {0x100, "mmp"},
+    {0x200, "flex_bg"},
+    {0x400, "ea_inode"},
+    {0x2000, "metadata_csum_seed"},
+    {0x4000, "large_dir"},
+    {0x8000, "inline_data"},
+    {0, NULL},
 };
 
 static const feature_t s_ext_ro_compat[] = {
-    { 0x1, "sparse_super" }, { 0x2, "large_file" },  { 0x8, "huge_file" },
-    { 0x10, "uninit_bg" },   { 0x20, "dir_nlink" },  { 0x40, "extra_isize" },
-    { 0x100, "quota" },      { 0x200, "bigalloc" },  { 0x400, "metadata_csum" },
-    { 0x2000, "project" },   { 0x8000, "verity" },   { 0x10000, "" },
-    { 0, NULL },
+    {0x1, "sparse_super"},
+    {0x2, "large_file"},
+    {0x8, "huge_file"},
+    {0x10, "uninit_bg"},
+    {0x20, "dir_nlink"},
+    {0x40, "extra_isize"},
+    {0x100, "quota"},
+    {0x200, "bigalloc"},
+    {0x400, "metadata_csum"},
+    {0x2000, "project"},
+    {0x8000, "verity"},
+    {0x10000, ""},
+    {0, NULL},
 };
 
 static const feature_t s_xfs_ro_compat[] = {
-    { 0x1, "finobt" }, { 0x2, "rmapbt" }, { 0x4, "reflink" }, { 0x8, "inobtcount" },
-    { 0, NULL },
+    {0x1, "finobt"}, {0x2, "rmapbt"}, {0x4, "reflink"}, {0x8, "inobtcount"}, {0, NULL},
 };
 
 static const feature_t s_xfs_incompat[] = {
-    { 0x1, "ftype" }, { 0x2, "sparse" }, { 0x4, "" },
-    { 0x8, "bigtime" }, { 0x20, "nrext64" }, { 0, NULL },
+    {0x1, "ftype"},   {0x2, "sparse"},   {0x4, ""},
+    {0x8, "bigtime"}, {0x20, "nrext64"}, {0, NULL},
 };
 
 static uint32_t
@@ -86,7 +101,8 @@ s_add_features(rmt_record_t *volume, uint32_t bits, const feature_t *rows,
                             rows->name);
     }
     if (bits)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has %s features 0x%x that are not carried",
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "%s has %s features 0x%x that are not carried",
                         rmt_record_text(volume, "fs", ""), kind, bits);
     return 0;
 }
@@ -94,7 +110,7 @@ s_add_features(rmt_record_t *volume, uint32_t bits, const feature_t *rows,
 int
 rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
 {
-    static const char *const errors[] = { "", "continue", "remount-ro", "panic" };
+    static const char *const errors[] = {"", "continue", "remount-ro", "panic"};
     unsigned char super[SUPER_SIZE];
     if (rmt_io_pread(fd, super, sizeof super, EXT_SUPER_OFFSET, error) == -1)
         return -1;
@@ -103,18 +119,19 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     if (revision == 0)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "ext2 of revision 0 is not carried");
     rmt_record_set(volume, "features", "");
-    if (s_add_features(volume, s_le32(super + 0x5c), s_ext_compat, "compatible", error) == -1
-        || s_add_features(volume, incompat, s_ext_incompat, "incompatible", error) == -1
-        || s_add_features(volume, s_le32(super + 0x64), s_ext_ro_compat, "read-only", error)
-               == -1)
+    if (s_add_features(volume, s_le32(super + 0x5c), s_ext_compat, "compatible", error) ==
+            -1 ||
+        s_add_features(volume, incompat, s_ext_incompat, "incompatible", error) == -1 ||
+        s_add_features(volume, s_le32(super + 0x64), s_ext_ro_compat, "read-only",
+                       error) == -1)
         return -1;
     const bool wide = incompat & 0x80;
-    const uint64_t blocks
-        = s_le32(super + 0x4) | (wide ? (uint64_t) s_le32(super + 0x150) << 32 : 0);
-    const uint64_t reserved
-        = s_le32(super + 0x8) | (wide ? (uint64_t) s_le32(super + 0x154) << 32 : 0);
-    const uint64_t free_blocks
-        = s_le32(super + 0xc) | (wide ? (uint64_t) s_le32(super + 0x158) << 32 : 0);
+    const uint64_t blocks =
+        s_le32(super + 0x4) | (wide ? (uint64_t) s_le32(super + 0x150) << 32 : 0);
+    const uint64_t reserved =
+        s_le32(super + 0x8) | (wide ? (uint64_t) s_le32(super + 0x154) << 32 : 0);
+    const uint64_t free_blocks =
+        s_le32(super + 0xc) | (wide ? (uint64_t) s_le32(super + 0x158) << 32 : 0);
     const uint32_t log_block = s_le32(super + 0x18);
     const uint32_t log_cluster = s_le32(super + 0x1c);
     if (log_block > 6 || log_cluster > 20 || blocks == 0 || free_blocks > blocks)
@@ -152,9 +169,11 @@ rmt_super_read_xfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     rmt_record_set(volume, "features", crc ? "crc" : "");
     if (!crc)
         return 0;
-    if (s_add_features(volume, s_be32(super + 212), s_xfs_ro_compat, "read-only", error) == -1)
+    if (s_add_features(volume, s_be32(super + 212), s_xfs_ro_compat, "read-only",
+                       error) == -1)
         return -1;
-    return s_add_features(volume, s_be32(super + 216), s_xfs_incompat, "incompatible", error);
+    return s_add_features(volume, s_be32(super + 216), s_xfs_incompat, "incompatible",
+                          error);
 }
 
 int
@@ -192,7 +211,8 @@ rmt_super_read_vfat(int fd, rmt_record_t *volume, rmt_error_t *error)
         rmt_record_set(volume, "fat-bits", "32");
         return 0;
     }
-    const uint64_t root = ((uint64_t) s_le16(boot + 17) * 32 + sector - 1) / (sector ? sector : 1);
+    const uint64_t root =
+        ((uint64_t) s_le16(boot + 17) * 32 + sector - 1) / (sector ? sector : 1);
     const uint64_t meta = s_le16(boot + 14) + (uint64_t) boot[16] * fat_size + root;
     if (boot[13] == 0 || sector == 0 || meta > sectors)
         return rmt_fail(error, RMT_E_CORRUPT, "boot sector of FAT is damaged");

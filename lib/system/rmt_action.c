@@ -11,8 +11,8 @@ s_add(rmt_records_t *actions, const char *class, const char *path, const char *w
 }
 
 void
-rmt_action_write(rmt_records_t *actions, const char *path, const char *what, unsigned mode,
-                 const void *content, size_t size)
+rmt_action_write(rmt_records_t *actions, const char *path, const char *what,
+                 unsigned mode, const void *content, size_t size)
 {
     rmt_record_t *action = s_add(actions, "write", path, what);
     rmt_record_setf(action, "mode", "%04o", mode);

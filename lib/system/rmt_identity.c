@@ -18,19 +18,19 @@ static const struct {
     const char *pattern;
     const char *what;
 } s_removed[] = {
-    { "/var/lib/systemd", "random-seed", "random-seed" },
-    { "/var/lib/systemd", "credential.secret", "secret" },
-    { "/var/lib/urandom", "random-seed", "random-seed" },
-    { "/boot/loader", "random-seed", "random-seed" },
-    { "/boot/efi/loader", "random-seed", "random-seed" },
-    { "/var/lib/dhcp", "*.lease*", "dhcp-lease" },
-    { "/var/lib/dhclient", "*.lease*", "dhcp-lease" },
-    { "/var/lib/dhcpcd", "*", "dhcp-lease" },
-    { "/var/lib/NetworkManager", "*.lease*", "dhcp-lease" },
-    { "/var/lib/NetworkManager", "secret_key", "secret" },
-    { "/etc/udev/rules.d", "*persistent-net*.rules", "device-names" },
-    { "/etc/udev/rules.d", "*persistent-cd*.rules", "device-names" },
-    { "/etc/lvm/devices", "system.devices", "device-names" },
+    {"/var/lib/systemd", "random-seed", "random-seed"},
+    {"/var/lib/systemd", "credential.secret", "secret"},
+    {"/var/lib/urandom", "random-seed", "random-seed"},
+    {"/boot/loader", "random-seed", "random-seed"},
+    {"/boot/efi/loader", "random-seed", "random-seed"},
+    {"/var/lib/dhcp", "*.lease*", "dhcp-lease"},
+    {"/var/lib/dhclient", "*.lease*", "dhcp-lease"},
+    {"/var/lib/dhcpcd", "*", "dhcp-lease"},
+    {"/var/lib/NetworkManager", "*.lease*", "dhcp-lease"},
+    {"/var/lib/NetworkManager", "secret_key", "secret"},
+    {"/etc/udev/rules.d", "*persistent-net*.rules", "device-names"},
+    {"/etc/udev/rules.d", "*persistent-cd*.rules", "device-names"},
+    {"/etc/lvm/devices", "system.devices", "device-names"},
 };
 
 static void
@@ -41,19 +41,20 @@ s_plan_removals(int root_fd, rmt_records_t *actions)
         for (const char *name = names; *name; name += strlen(name) + 1) {
             rmt_auto_str path = rmt_text("%s/%s", s_removed[i].folder, name);
             const mode_t kind = rmt_rooted_kind(root_fd, path);
-            if (fnmatch(s_removed[i].pattern, name, FNM_PERIOD) == 0 && kind
-                && kind != S_IFDIR)
+            if (fnmatch(s_removed[i].pattern, name, FNM_PERIOD) == 0 && kind &&
+                kind != S_IFDIR)
                 rmt_action_remove(actions, path, s_removed[i].what);
         }
     }
 }
 
 static int
-s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions, rmt_error_t *error)
+s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions,
+                  rmt_error_t *error)
 {
     static const char dbus[] = "/var/lib/dbus/machine-id";
-    if (!is_systemd && !rmt_rooted_kind(root_fd, "/etc/machine-id")
-        && !rmt_rooted_kind(root_fd, dbus))
+    if (!is_systemd && !rmt_rooted_kind(root_fd, "/etc/machine-id") &&
+        !rmt_rooted_kind(root_fd, dbus))
         return 0;
     unsigned char random[16];
     if (getrandom(random, sizeof random, 0) != sizeof random)
@@ -75,14 +76,15 @@ s_plan_key(const char *folder, const char *kind, const char *bits, const char *h
 {
     rmt_auto_str file = rmt_text("%s/%s", folder, kind);
     rmt_auto_str comment = rmt_text("root@%s", hostname);
-    const char *arguments[] = { "ssh-keygen", "-q", "-t", kind, "-N", "", "-C",
-                                comment,      "-f", file, bits[0] ? "-b" : NULL, bits, NULL };
+    const char *arguments[] = {
+        "ssh-keygen",          "-q", "-t", kind, "-N", "", "-C", comment, "-f", file,
+        bits[0] ? "-b" : NULL, bits, NULL};
     if (rmt_process_run(arguments, NULL, NULL, error) == -1)
         return -1;
-    for (int public = 0; public < 2; public++) {
+    for (int public = 0; public < 2; public ++) {
         rmt_auto_str made = rmt_text("%s%s", file, public ? ".pub" : "");
-        rmt_auto_str path
-            = rmt_text("/etc/ssh/ssh_host_%s_key%s", kind, public ? ".pub" : "");
+        rmt_auto_str path =
+            rmt_text("/etc/ssh/ssh_host_%s_key%s", kind, public ? ".pub" : "");
         rmt_auto_ptr data = NULL;
         size_t size;
         if (rmt_io_load(made, KEY_SIZE_MAX, &data, &size, error) == -1)
@@ -101,9 +103,9 @@ s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t
     static const struct {
         const char *kind;
         const char *bits;
-    } rows[] = { { "ed25519", "" }, { "ecdsa", "256" }, { "rsa", "3072" } };
+    } rows[] = {{"ed25519", ""}, {"ecdsa", "256"}, {"rsa", "3072"}};
     const size_t count = sizeof rows / sizeof *rows;
-    bool has[sizeof rows / sizeof *rows] = { false };
+    bool has[sizeof rows / sizeof *rows] = {false};
     bool any = false;
     for (size_t i = 0; i < count; i++) {
         rmt_auto_str path = rmt_text("/etc/ssh/ssh_host_%s_key", rows[i].kind);
@@ -113,8 +115,8 @@ s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t
     if (!any && !rmt_rooted_exists(root_fd, "/usr/sbin/sshd"))
         return 0;
     for (size_t i = 0; i < count; i++) {
-        if ((has[i] || !any)
-            && s_plan_key(folder, rows[i].kind, rows[i].bits, hostname, actions, error) == -1)
+        if ((has[i] || !any) && s_plan_key(folder, rows[i].kind, rows[i].bits, hostname,
+                                           actions, error) == -1)
             return -1;
     }
     return 0;
@@ -127,15 +129,15 @@ s_plan_key_removals(int root_fd, rmt_records_t *actions)
     rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/ssh");
     for (const char *name = names; *name; name += strlen(name) + 1) {
         rmt_auto_str path = rmt_text("/etc/ssh/%s", name);
-        if (fnmatch("ssh_host_*_key*", name, 0) == 0
-            && rmt_rooted_kind(root_fd, path) != S_IFDIR)
+        if (fnmatch("ssh_host_*_key*", name, 0) == 0 &&
+            rmt_rooted_kind(root_fd, path) != S_IFDIR)
             rmt_action_remove(actions, path, "ssh-host-key");
     }
 }
 
 int
-rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd, rmt_records_t *actions,
-                  rmt_error_t *error)
+rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
+                  rmt_records_t *actions, rmt_error_t *error)
 {
     if (s_plan_machine_id(root_fd, is_systemd, actions, error) == -1)
         return -1;

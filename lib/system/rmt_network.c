@@ -54,14 +54,16 @@ s_parse_address(const rmt_record_t *target, rmt_network_t *network, rmt_error_t 
     if (!s_is_address(network->address, &network->is_v6))
         return rmt_fail(error, RMT_E_USAGE, "address '%s' is none", text);
     const char *mask = rmt_record_text(target, "mask", "");
-    const char *prefix = text[size] ? text + size + 1 : rmt_record_text(target, "prefix", "");
+    const char *prefix =
+        text[size] ? text + size + 1 : rmt_record_text(target, "prefix", "");
     int bits = -1;
     if (prefix[0] && strspn(prefix, "0123456789") == strlen(prefix) && strlen(prefix) < 4)
         bits = (int) strtol(prefix, NULL, 10);
     else if (!prefix[0] && mask[0])
         bits = s_mask_bits(mask);
     if (bits < 1 || bits > (network->is_v6 ? 128 : 32))
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' has no right prefix or mask", text);
+        return rmt_fail(error, RMT_E_USAGE, "address '%s' has no right prefix or mask",
+                        text);
     network->prefix = (unsigned) bits;
     return 0;
 }
@@ -76,7 +78,8 @@ s_parse_dns(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *err
         if (!word[0])
             continue;
         if (!s_is_address(word, &is_v6) || network->dns_count == RMT_NETWORK_DNS_MAX)
-            return rmt_fail(error, RMT_E_USAGE, "dns '%s' is no address or one too many", word);
+            return rmt_fail(error, RMT_E_USAGE, "dns '%s' is no address or one too many",
+                            word);
         snprintf(network->dns[network->dns_count++], RMT_NETWORK_TEXT_SIZE, "%s", word);
     }
     return 0;
@@ -105,20 +108,22 @@ s_is_word(const char *text, const char *more, size_t size)
 }
 
 int
-rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out, rmt_error_t *error)
+rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
+                  rmt_error_t *error)
 {
-    rmt_network_t network = { .prefix = 0 };
+    rmt_network_t network = {.prefix = 0};
     const char *gateway = rmt_record_text(target, "gateway", "");
     const char *domain = rmt_record_text(target, "domain", "");
     const char *mac = rmt_record_text(target, "mac", "");
     const char *interface = rmt_record_text(target, "interface", "");
     bool is_v6 = false;
-    if (s_parse_address(target, &network, error) == -1
-        || s_parse_dns(target, &network, error) == -1)
+    if (s_parse_address(target, &network, error) == -1 ||
+        s_parse_dns(target, &network, error) == -1)
         return -1;
-    if (gateway[0]
-        && (!s_is_address(gateway, &is_v6) || (network.address[0] && is_v6 != network.is_v6)))
-        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is no address of that kind", gateway);
+    if (gateway[0] && (!s_is_address(gateway, &is_v6) ||
+                       (network.address[0] && is_v6 != network.is_v6)))
+        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is no address of that kind",
+                        gateway);
     if (!s_is_word(domain, ".-", sizeof network.domain - 1))
         return rmt_fail(error, RMT_E_USAGE, "domain '%s' is none", domain);
     if (mac[0] && !s_is_mac(mac))
@@ -148,7 +153,8 @@ s_write_ifupdown(FILE *out, const rmt_network_t *network)
     // A MAC is surer than a name, which depends on the kernel and its helpers.
     const bool named = network->interface[0] && !network->mac[0];
     const char *logical = named ? network->interface : "ramet";
-    fprintf(out, HEADER "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n\n");
+    fprintf(out,
+            HEADER "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n\n");
     if (named)
         fprintf(out, "auto %s\n", logical);
     else if (network->mac[0])
@@ -207,8 +213,8 @@ s_write_networkmanager(FILE *out, const rmt_network_t *network)
         fprintf(out, "mac-address=%s\n", network->mac);
     fprintf(out, "\n[%s]\n", own);
     if (network->address[0]) {
-        fprintf(out, "method=manual\naddress1=%s/%u%s%s\n", network->address, network->prefix,
-                network->gateway[0] ? "," : "", network->gateway);
+        fprintf(out, "method=manual\naddress1=%s/%u%s%s\n", network->address,
+                network->prefix, network->gateway[0] ? "," : "", network->gateway);
     } else {
         fputs("method=auto\n", out);
     }
@@ -238,8 +244,8 @@ s_write_netplan(FILE *out, const rmt_network_t *network)
     if (!network->address[0]) {
         fputs("      dhcp4: true\n", out);
     } else {
-        fprintf(out, "      dhcp4: false\n      addresses: [\"%s/%u\"]\n", network->address,
-                network->prefix);
+        fprintf(out, "      dhcp4: false\n      addresses: [\"%s/%u\"]\n",
+                network->address, network->prefix);
         if (network->gateway[0])
             fprintf(out, "      routes:\n        - to: \"%s\"\n          via: \"%s\"\n",
                     network->is_v6 ? "::/0" : "0.0.0.0/0", network->gateway);
@@ -263,18 +269,18 @@ typedef struct {
     unsigned mode;
     void (*write)(FILE *out, const rmt_network_t *network);
     const char *rival_folder;
-    const char *rival_end;     // Of file names; "" for all
-    const char *rival_line;    // Such a file is taken away when it has this; "" always
+    const char *rival_end;  // Of file names; "" for all
+    const char *rival_line; // Such a file is taken away when it has this; "" always
 } setter_t;
 
 static const setter_t s_stacks[] = {
-    { "ifupdown", INTERFACES, 0644, s_write_ifupdown, INTERFACES ".d", "", "iface " },
-    { "networkd", NETWORKD "/10-ramet.network", 0644, s_write_networkd, NETWORKD, ".network",
-      "Address=" },
-    { "networkmanager", CONNECTIONS "/ramet.nmconnection", 0600, s_write_networkmanager,
-      CONNECTIONS, "", "type=ethernet" },
-    { "netplan", "/etc/netplan/10-ramet.yaml", 0600, s_write_netplan, "/etc/netplan", ".yaml",
-      "" },
+    {"ifupdown", INTERFACES, 0644, s_write_ifupdown, INTERFACES ".d", "", "iface "},
+    {"networkd", NETWORKD "/10-ramet.network", 0644, s_write_networkd, NETWORKD,
+     ".network", "Address="},
+    {"networkmanager", CONNECTIONS "/ramet.nmconnection", 0600, s_write_networkmanager,
+     CONNECTIONS, "", "type=ethernet"},
+    {"netplan", "/etc/netplan/10-ramet.yaml", 0600, s_write_netplan, "/etc/netplan",
+     ".yaml", ""},
 };
 
 static bool
@@ -292,12 +298,12 @@ s_plan_rivals(int root_fd, const setter_t *stack, rmt_records_t *actions)
     rmt_auto_str names = rmt_rooted_list(root_fd, stack->rival_folder);
     for (const char *name = names; *name; name += strlen(name) + 1) {
         rmt_auto_str path = rmt_text("%s/%s", stack->rival_folder, name);
-        if (!s_ends_with(name, stack->rival_end) || strcmp(path, stack->path) == 0
-            || rmt_rooted_kind(root_fd, path) != S_IFREG)
+        if (!s_ends_with(name, stack->rival_end) || strcmp(path, stack->path) == 0 ||
+            rmt_rooted_kind(root_fd, path) != S_IFREG)
             continue;
         rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
-        const bool before = strcmp(stack->rival_end, ".network") == 0
-                            && strcmp(name, strrchr(stack->path, '/') + 1) < 0;
+        const bool before = strcmp(stack->rival_end, ".network") == 0 &&
+                            strcmp(name, strrchr(stack->path, '/') + 1) < 0;
         if (before || (text && strstr(text, stack->rival_line)))
             rmt_action_remove(actions, path, "network");
     }
@@ -312,8 +318,8 @@ s_guess_interface(int root_fd, rmt_network_t *network)
     char *rest = text;
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         char name[16];
-        if (sscanf(line, " iface %15s", name) == 1 && strcmp(name, "lo") != 0
-            && s_is_word(name, ".-_", sizeof name)) {
+        if (sscanf(line, " iface %15s", name) == 1 && strcmp(name, "lo") != 0 &&
+            s_is_word(name, ".-_", sizeof name)) {
             memcpy(network->interface, name, sizeof name);
             return;
         }
@@ -336,7 +342,8 @@ s_plan_stack(int root_fd, const setter_t *stack, const rmt_network_t *wanted,
         abort();
     rmt_action_write(actions, stack->path, "network", stack->mode, text, size);
     free(text);
-    static const char wants[] = "/etc/systemd/system/multi-user.target.wants/" NETWORKD_UNIT;
+    static const char wants[] =
+        "/etc/systemd/system/multi-user.target.wants/" NETWORKD_UNIT;
     if (strcmp(stack->name, "networkd") == 0 && !rmt_rooted_kind(root_fd, wants))
         rmt_action_link(actions, wants, "network", "/lib/systemd/system/" NETWORKD_UNIT);
 }
@@ -345,7 +352,8 @@ static void
 s_plan_resolver(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
 {
     // A symlink belongs to a resolver that is told by the stack.
-    if (network->dns_count == 0 || rmt_rooted_kind(root_fd, "/etc/resolv.conf") != S_IFREG)
+    if (network->dns_count == 0 ||
+        rmt_rooted_kind(root_fd, "/etc/resolv.conf") != S_IFREG)
         return;
     char *text = NULL;
     size_t size = 0;
@@ -372,14 +380,15 @@ rmt_network_plan(int root_fd, const char *stack, const rmt_network_t *network,
             row = &s_stacks[i];
     }
     if (!row && network->address[0])
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "address %s is wanted, and the image has no network stack to set it",
-                        network->address);
+        return rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "address %s is wanted, and the image has no network stack to set it",
+            network->address);
     if (row)
         s_plan_stack(root_fd, row, network, actions);
     if (row && rmt_rooted_exists(root_fd, "/etc/cloud/cloud.cfg.d"))
-        rmt_action_write(actions, "/etc/cloud/cloud.cfg.d/99-ramet.cfg", "network", 0644, cloud,
-                         sizeof cloud - 1);
+        rmt_action_write(actions, "/etc/cloud/cloud.cfg.d/99-ramet.cfg", "network", 0644,
+                         cloud, sizeof cloud - 1);
     s_plan_resolver(root_fd, network, actions);
     return 0;
 }

@@ -11,15 +11,15 @@
 #define RMT_NETWORK_TEXT_SIZE 64
 
 typedef struct {
-    char address[RMT_NETWORK_TEXT_SIZE];  // "" for DHCP
+    char address[RMT_NETWORK_TEXT_SIZE]; // "" for DHCP
     unsigned prefix;
     bool is_v6;
     char gateway[RMT_NETWORK_TEXT_SIZE];
     char dns[RMT_NETWORK_DNS_MAX][RMT_NETWORK_TEXT_SIZE];
     size_t dns_count;
     char domain[256];
-    char mac[18];                         // Lower case, "" for any
-    char interface[16];                   // "" for unknown
+    char mac[18];       // Lower case, "" for any
+    char interface[16]; // "" for unknown
 } rmt_network_t;
 
 // Take and check the fields address prefix|mask gateway dns domain mac interface of a

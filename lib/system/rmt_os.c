@@ -19,8 +19,8 @@ static int s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *err
 static int s_refuse_windows(int root_fd, rmt_records_t *records, rmt_error_t *error);
 
 static const handler_t s_handlers[] = {
-    { s_is_linux, s_examine_linux },
-    { s_is_windows, s_refuse_windows },
+    {s_is_linux, s_examine_linux},
+    {s_is_windows, s_refuse_windows},
 };
 
 static bool
@@ -36,16 +36,16 @@ s_exists_one(int root_fd, const char *const *paths)
 static bool
 s_is_linux(int root_fd)
 {
-    static const char *const paths[]
-        = { "etc/os-release", "usr/lib/os-release", "sbin/init", "etc/inittab", NULL };
+    static const char *const paths[] = {"etc/os-release", "usr/lib/os-release",
+                                        "sbin/init", "etc/inittab", NULL};
     return s_exists_one(root_fd, paths);
 }
 
 static bool
 s_is_windows(int root_fd)
 {
-    static const char *const paths[]
-        = { "Windows/System32", "WINDOWS/system32", "Windows/system32", NULL };
+    static const char *const paths[] = {"Windows/System32", "WINDOWS/system32",
+                                        "Windows/system32", NULL};
     return s_exists_one(root_fd, paths);
 }
 
@@ -54,7 +54,8 @@ s_refuse_windows(int root_fd, rmt_records_t *records, rmt_error_t *error)
 {
     (void) root_fd;
     (void) records;
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "the tree holds Windows, which is not carried");
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "the tree holds Windows, which is not carried");
 }
 
 // Take KEY=value or KEY="value" of a line apart, in place; NULL for another key.
@@ -80,9 +81,9 @@ s_read_release(int root_fd, rmt_record_t *os)
         const char *key;
         const char *field;
     } rows[] = {
-        { "ID", "distribution" },
-        { "VERSION_ID", "version" },
-        { "PRETTY_NAME", "name" },
+        {"ID", "distribution"},
+        {"VERSION_ID", "version"},
+        {"PRETTY_NAME", "name"},
     };
     rmt_auto_str text = rmt_rooted_load(root_fd, "etc/os-release", NULL);
     if (!text)
@@ -110,8 +111,8 @@ s_read_kernels(int root_fd, rmt_record_t *os)
 static void
 s_read_packages(int root_fd, rmt_record_t *os)
 {
-    static const char *const rpm[] = { "var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages",
-                                       "usr/lib/sysimage/rpm", NULL };
+    static const char *const rpm[] = {"var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages",
+                                      "usr/lib/sysimage/rpm", NULL};
     static const char installed[] = "\nStatus: install ok installed\n";
     rmt_auto_str status = rmt_rooted_load(root_fd, "var/lib/dpkg/status", NULL);
     if (!status) {
@@ -133,21 +134,22 @@ s_network_stack(int root_fd)
         const char *path;
         const char *stack;
     } rows[] = {
-        { "usr/sbin/netplan", "netplan" },
-        { "etc/systemd/system/multi-user.target.wants/NetworkManager.service",
-          "networkmanager" },
-        { "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "networkd" },
-        { "sbin/ifup", "ifupdown" },
-        { "usr/sbin/ifup", "ifupdown" },
-        { "etc/network/interfaces", "ifupdown" },
-        { "usr/sbin/NetworkManager", "networkmanager" },
-        { "lib/systemd/systemd-networkd", "networkd" },
-        { "usr/lib/systemd/systemd-networkd", "networkd" },
+        {"usr/sbin/netplan", "netplan"},
+        {"etc/systemd/system/multi-user.target.wants/NetworkManager.service",
+         "networkmanager"},
+        {"etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
+         "networkd"},
+        {"sbin/ifup", "ifupdown"},
+        {"usr/sbin/ifup", "ifupdown"},
+        {"etc/network/interfaces", "ifupdown"},
+        {"usr/sbin/NetworkManager", "networkmanager"},
+        {"lib/systemd/systemd-networkd", "networkd"},
+        {"usr/lib/systemd/systemd-networkd", "networkd"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         // The link that enables a unit may point to where nothing is yet.
-        if (rmt_rooted_exists(root_fd, rows[i].path)
-            || rmt_rooted_kind(root_fd, rows[i].path) == S_IFLNK)
+        if (rmt_rooted_exists(root_fd, rows[i].path) ||
+            rmt_rooted_kind(root_fd, rows[i].path) == S_IFLNK)
             return rows[i].stack;
     }
     return "none";
@@ -157,13 +159,25 @@ static void
 s_read_config(int root_fd, rmt_records_t *records)
 {
     static const char *const paths[] = {
-        "/etc",           "/etc/fstab",        "/etc/hostname",
-        "/etc/hosts",     "/etc/passwd",       "/etc/network",
-        "/etc/netplan",   "/etc/ssh",          "/etc/systemd/network",
-        "/etc/systemd/system", "/etc/NetworkManager/system-connections",
-        "/etc/cron.d",    "/var/spool/cron",   "/etc/default/grub",
-        "/etc/modprobe.d", "/etc/udev/rules.d", "/boot",
-        "/dev",           "/usr/local/etc",
+        "/etc",
+        "/etc/fstab",
+        "/etc/hostname",
+        "/etc/hosts",
+        "/etc/passwd",
+        "/etc/network",
+        "/etc/netplan",
+        "/etc/ssh",
+        "/etc/systemd/network",
+        "/etc/systemd/system",
+        "/etc/NetworkManager/system-connections",
+        "/etc/cron.d",
+        "/var/spool/cron",
+        "/etc/default/grub",
+        "/etc/modprobe.d",
+        "/etc/udev/rules.d",
+        "/boot",
+        "/dev",
+        "/usr/local/etc",
     };
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         if (!rmt_rooted_exists(root_fd, paths[i]))
@@ -180,9 +194,10 @@ s_read_config(int root_fd, rmt_records_t *records)
 static int
 s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
 {
-    static const char *const systemd[]
-        = { "lib/systemd/systemd", "usr/lib/systemd/systemd", NULL };
-    static const char *const sysv[] = { "etc/inittab", "etc/init.d/rcS", "sbin/init", NULL };
+    static const char *const systemd[] = {"lib/systemd/systemd",
+                                          "usr/lib/systemd/systemd", NULL};
+    static const char *const sysv[] = {"etc/inittab", "etc/init.d/rcS", "sbin/init",
+                                       NULL};
     (void) error;
     rmt_record_t *os = rmt_records_add(records);
     rmt_record_set(os, "class", "os");

@@ -51,7 +51,8 @@ static bool
 s_is_old(const char *word, const char *old)
 {
     const size_t size = strcspn(old, ".");
-    return size && strncmp(word, old, size) == 0 && (word[size] == '\0' || word[size] == '.');
+    return size && strncmp(word, old, size) == 0 &&
+           (word[size] == '\0' || word[size] == '.');
 }
 
 // Copy a line of hosts without the image's name. The line of its own address, and the
@@ -78,7 +79,8 @@ s_copy_host_line(FILE *out, const char *line, const char *old)
         fprintf(out, "%s\n", line);
         return;
     }
-    const bool loopback = strcmp(address, "127.0.0.1") == 0 || strcmp(address, "::1") == 0;
+    const bool loopback =
+        strcmp(address, "127.0.0.1") == 0 || strcmp(address, "::1") == 0;
     if (!loopback || left == 0)
         return;
     rmt_auto_str again = rmt_text("%.*s", (int) strcspn(line, "#"), line);
@@ -146,8 +148,8 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
         return rmt_fail(error, RMT_E_USAGE, "hostname '%s' is none", hostname);
     rmt_network_t network;
     rmt_auto(rmt_records) facts = NULL;
-    if (rmt_network_parse(target, &network, error) == -1
-        || rmt_os_examine(root_fd, &facts, error) == -1)
+    if (rmt_network_parse(target, &network, error) == -1 ||
+        rmt_os_examine(root_fd, &facts, error) == -1)
         return -1;
     const rmt_record_t *os = rmt_records_at(facts, 0);
     const bool is_systemd = strcmp(rmt_record_text(os, "init", ""), "systemd") == 0;
@@ -155,10 +157,9 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
     // A tree without a system is data, and has nothing to call its own.
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
         s_plan_name(root_fd, hostname, &network, actions);
-        if (rmt_network_plan(root_fd, rmt_record_text(os, "network-stack", "none"), &network,
-                             actions, error)
-                == -1
-            || rmt_identity_plan(root_fd, hostname, is_systemd, actions, error) == -1)
+        if (rmt_network_plan(root_fd, rmt_record_text(os, "network-stack", "none"),
+                             &network, actions, error) == -1 ||
+            rmt_identity_plan(root_fd, hostname, is_systemd, actions, error) == -1)
             return -1;
     }
     *actions_out = rmt_take(&actions);
@@ -173,7 +174,8 @@ s_apply(int root_fd, const rmt_record_t *action, rmt_error_t *error)
     if (strcmp(class, "remove") == 0)
         return rmt_rooted_remove(root_fd, path, error);
     if (strcmp(class, "link") == 0)
-        return rmt_rooted_symlink(root_fd, path, rmt_record_text(action, "target", ""), error);
+        return rmt_rooted_symlink(root_fd, path, rmt_record_text(action, "target", ""),
+                                  error);
     size_t size = 0;
     const void *content = rmt_record_get(action, "content", &size);
     if (strcmp(class, "write") != 0 || !content)

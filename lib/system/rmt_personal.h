@@ -16,8 +16,8 @@
 // there, without an address DHCP is set. Each call makes new identities. Blocks for
 // ssh-keygen, which runs here. Caller owns *actions_out.
 // 0, or -1: USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
-int rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
-                      rmt_error_t *error);
+int rmt_personal_plan(int root_fd, const rmt_record_t *target,
+                      rmt_records_t **actions_out, rmt_error_t *error);
 
 // Append what the first boot needs: `files` are class=file {name, mode, content} for
 // /usr/lib/ramet/firstboot and class=script {name, content} for

@@ -39,8 +39,8 @@ rmt_rooted_load(int root_fd, const char *path, size_t *size_out)
 {
     rmt_auto_fd fd = s_open(root_fd, path, O_RDONLY | O_NONBLOCK, 0, RESOLVE_FOLLOW);
     struct stat info;
-    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode)
-        || (size_t) info.st_size > FILE_SIZE_MAX)
+    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode) ||
+        (size_t) info.st_size > FILE_SIZE_MAX)
         return NULL;
     char *data = malloc((size_t) info.st_size + 1);
     if (!data)
@@ -70,11 +70,11 @@ rmt_rooted_kind(int root_fd, const char *path)
     char *slash = strrchr(parent, '/');
     if (slash)
         *slash = '\0';
-    rmt_auto_fd fd = s_open(root_fd, slash ? parent : ".", O_PATH | O_DIRECTORY, 0,
-                            RESOLVE_STRICT);
+    rmt_auto_fd fd =
+        s_open(root_fd, slash ? parent : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
     struct stat info;
-    if (fd == -1
-        || fstatat(fd, slash ? slash + 1 : parent, &info, AT_SYMLINK_NOFOLLOW) == -1)
+    if (fd == -1 ||
+        fstatat(fd, slash ? slash + 1 : parent, &info, AT_SYMLINK_NOFOLLOW) == -1)
         return 0;
     return info.st_mode & S_IFMT;
 }
@@ -131,8 +131,8 @@ s_count(int fd, dev_t device, size_t depth)
     const struct dirent *entry;
     while ((entry = readdir(folder))) {
         struct stat info;
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0
-            || fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
             continue;
         if (!S_ISDIR(info.st_mode)) {
             count++;
@@ -163,8 +163,8 @@ static int
 s_fail(const char *what, const char *path, rmt_error_t *error)
 {
     if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR)
-        return rmt_fail(error, RMT_E_REFUSED, "%s %s: the way there is no plain folder", what,
-                        path);
+        return rmt_fail(error, RMT_E_REFUSED, "%s %s: the way there is no plain folder",
+                        what, path);
     return rmt_fail_errno(error, "%s %s", what, path);
 }
 
@@ -208,14 +208,14 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
     // A new inode: the old one may be a symlink, or have other names.
     if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
         return s_fail("replace", path, error);
-    rmt_auto_fd fd
-        = openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    rmt_auto_fd fd =
+        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd == -1)
         return s_fail("create", path, error);
     if (rmt_io_write(fd, data, size, error) == -1)
         return rmt_wrap(error, "%s", path);
-    if (fchown(fd, owner_and_mode->st_uid, owner_and_mode->st_gid) == -1
-        || fchmod(fd, owner_and_mode->st_mode & 07777) == -1)
+    if (fchown(fd, owner_and_mode->st_uid, owner_and_mode->st_gid) == -1 ||
+        fchmod(fd, owner_and_mode->st_mode & 07777) == -1)
         return s_fail("set the owner of", path, error);
     return 0;
 }

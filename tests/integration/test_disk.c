@@ -85,7 +85,7 @@ s_round_trip(const char *text, uint64_t bytes)
                          rmt_record_text(had, name, "-"), value);
         }
     }
-    const char *const verify[] = { "sfdisk", "--verify", path, NULL };
+    const char *const verify[] = {"sfdisk", "--verify", path, NULL};
     assert_ok(rmt_process_run(verify, NULL, NULL, &s_error));
 }
 
@@ -93,22 +93,26 @@ static void
 test_tables_come_back_as_they_were_written(void **state)
 {
     (void) state;
-    s_round_trip(GPT "\n"
-        "class=partition disk=root number=1 start=2048 size=2048 "
-        "type=21686148-6449-6E6F-744E-656564454649 "
-        "guid=0F3B1A2C-0000-4000-8000-000000000001 name=\"\" attrs=0000000000000004\n"
-        "class=partition disk=root number=3 start=69632 size=1001 "
-        "type=DEADBEEF-0000-4000-8000-000000000003 "
-        "guid=0F3B1A2C-0000-4000-8000-000000000003 name=odd attrs=0000000000000000\n"
-        "class=partition disk=root number=15 start=4096 size=65536 type=" EFI
-        " guid=0F3B1A2C-0000-4000-8000-00000000000F name=\"EFI System\" "
-        "attrs=8000000000000001\n",
+    s_round_trip(
+        GPT "\n"
+            "class=partition disk=root number=1 start=2048 size=2048 "
+            "type=21686148-6449-6E6F-744E-656564454649 "
+            "guid=0F3B1A2C-0000-4000-8000-000000000001 name=\"\" attrs=0000000000000004\n"
+            "class=partition disk=root number=3 start=69632 size=1001 "
+            "type=DEADBEEF-0000-4000-8000-000000000003 "
+            "guid=0F3B1A2C-0000-4000-8000-000000000003 name=odd attrs=0000000000000000\n"
+            "class=partition disk=root number=15 start=4096 size=65536 type=" EFI
+            " guid=0F3B1A2C-0000-4000-8000-00000000000F name=\"EFI System\" "
+            "attrs=8000000000000001\n",
         64 * MIB);
-    s_round_trip(GPT "\n"
+    s_round_trip(
+        GPT
+        "\n"
         "class=partition disk=root number=1 start=34 size=100 type=" LINUX
         " guid=0F3B1A2C-0000-4000-8000-000000000001 name=low attrs=0000000000000000\n",
         16 * MIB);
-    s_round_trip("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+    s_round_trip(
+        "class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
         "class=partition disk=root number=1 start=63 size=10000 type=83 boot=yes\n"
         "class=partition disk=root number=2 start=10100 size=90000 type=05 boot=no\n"
         "class=partition disk=root number=5 start=10163 size=20000 type=82 boot=no\n"
@@ -121,7 +125,8 @@ static void
 test_a_table_of_4096_byte_sectors_is_found(void **state)
 {
     (void) state;
-    s_round_trip("class=disk role=root table=gpt guid=0F3B1A2C-0000-4000-8000-0000000000AA "
+    s_round_trip(
+        "class=disk role=root table=gpt guid=0F3B1A2C-0000-4000-8000-0000000000AA "
         "logical-sector=4096 entries=128 first-lba=6\n"
         "class=partition disk=root number=1 start=256 size=1024 type=" LINUX
         " guid=0F3B1A2C-0000-4000-8000-000000000001 name=a attrs=0000000000000000\n",
@@ -134,9 +139,11 @@ test_the_last_partition_grows_only_when_allowed(void **state)
     (void) state;
     rmt_auto_str path = s_file("grow", 128 * MIB);
     for (int grow = 0; grow < 2; grow++) {
-        rmt_auto(rmt_records) layout = s_facts(GPT "\n"
-            "class=partition disk=root number=2 start=4096 size=8192 type=" LINUX "\n"
-            "class=partition disk=root number=1 start=2048 size=2048 type=" LINUX "\n");
+        rmt_auto(rmt_records) layout = s_facts(
+            GPT "\n"
+                "class=partition disk=root number=2 start=4096 size=8192 type=" LINUX "\n"
+                "class=partition disk=root number=1 start=2048 size=2048 type=" LINUX
+                "\n");
         rmt_record_set(rmt_records_at(layout, 0), "grow", grow ? "yes" : "no");
         rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
         assert_non_null(written);
@@ -154,8 +161,10 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
     rmt_auto_str path = s_file("small", 8 * MIB);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "old", 3, 0), 3);
-    rmt_auto(rmt_records) layout = s_facts(GPT "\n"
-        "class=partition disk=root number=1 start=2048 size=20480 min-size=20000 type=" LINUX);
+    rmt_auto(rmt_records) layout =
+        s_facts(GPT "\n"
+                    "class=partition disk=root number=1 start=2048 size=20480 "
+                    "min-size=20000 type=" LINUX);
     assert_null(rmt_disk_write(path, layout, &s_error));
     assert_int_equal(s_error.code, RMT_E_NO_SPACE);
     const uint64_t needed = (2048 + 20480 + 33) * 512;
@@ -163,6 +172,18 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
     rmt_auto_str number = rmt_text("%llu", (unsigned long long) needed);
     assert_non_null(strstr(s_error.text, number));
     assert_non_null(strstr(s_error.text, "8388608"));
+    static const char *const bad[] = {
+        "class=partition number=0 start=2048 size=1",
+        "class=partition number=1 size=1",
+        "class=partition number=1 start=2048 size=0",
+        "class=partition number=1 start=2048 size=18446744073709551000",
+    };
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rmt_auto_str wrong = rmt_text("%s\n%s\n", GPT, bad[i]);
+        rmt_auto(rmt_records) records = s_facts(wrong);
+        assert_null(rmt_disk_write(path, records, &s_error));
+        assert_int_equal(s_error.code, RMT_E_USAGE);
+    }
     char text[3];
     assert_int_equal(pread(fd, text, 3, 0), 3);
     assert_memory_equal(text, "old", 3);
@@ -175,19 +196,19 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
 {
     (void) state;
     rmt_auto_str path = s_file("old", 64 * MIB);
-    const char *const mkfs[] = { "mkfs.ext4", "-q", "-F", path, NULL };
+    const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "bootcode", 8, 0), 8);
-    rmt_auto(rmt_records) layout = s_facts(
-        "class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
-        "class=partition disk=root number=1 start=2048 size=20480 type=83");
+    rmt_auto(rmt_records) layout =
+        s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+                "class=partition disk=root number=1 start=2048 size=20480 type=83");
     rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
     assert_non_null(written);
     char text[8];
     assert_int_equal(pread(fd, text, 8, 0), 8);
     assert_memory_equal(text, "\0\0\0\0\0\0\0\0", 8);
-    const char *const wipefs[] = { "wipefs", "-p", path, NULL };
+    const char *const wipefs[] = {"wipefs", "-p", path, NULL};
     rmt_auto_str output = s_output(wipefs);
     assert_null(strstr(output, "ext4"));
 }
@@ -201,7 +222,7 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
     rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
     assert_non_null(written);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
-    const unsigned char entry[16] = { [4] = 0x83, [8] = 100, [12] = 10 };
+    const unsigned char entry[16] = {[4] = 0x83, [8] = 100, [12] = 10};
     assert_int_equal(pwrite(fd, entry, 16, 446 + 16), 16);
     assert_null(rmt_disk_read(path, "root", &s_error));
     assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
@@ -211,11 +232,16 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
 static char *
 s_ext_facts(const char *path)
 {
-    const char *const arguments[] = { "dumpe2fs", "-h", path, NULL };
+    const char *const arguments[] = {"dumpe2fs", "-h", path, NULL};
     rmt_auto_str output = s_output(arguments);
     static const char *const kept[] = {
-        "Filesystem volume name:", "Filesystem UUID:", "Filesystem features:", "Block size:",
-        "Inode size:", "Errors behavior:", "Flex block group size:",
+        "Filesystem volume name:",
+        "Filesystem UUID:",
+        "Filesystem features:",
+        "Block size:",
+        "Inode size:",
+        "Errors behavior:",
+        "Flex block group size:",
     };
     char *facts = rmt_text("%s", "");
     char *rest = output;
@@ -236,17 +262,20 @@ test_ext_is_made_again_with_the_features_of_the_image(void **state)
 {
     (void) state;
     static const char *const options[][2] = {
-        { "-text4", "-G8" },
-        { "-text4", "-Onone,has_journal,extent,filetype,64bit,flex_bg,metadata_csum,dir_index" },
-        { "-text4", "-Ometadata_csum_seed,orphan_file,^resize_inode,meta_bg,project,quota" },
-        { "-text3", "-O^dir_index" },
-        { "-text2", "-I128" },
+        {"-text4", "-G8"},
+        {"-text4",
+         "-Onone,has_journal,extent,filetype,64bit,flex_bg,metadata_csum,dir_index"},
+        {"-text4",
+         "-Ometadata_csum_seed,orphan_file,^resize_inode,meta_bg,project,quota"},
+        {"-text3", "-O^dir_index"},
+        {"-text2", "-I128"},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         rmt_auto_str one = s_file("one", 64 * MIB);
         rmt_auto_str two = s_file("two", 96 * MIB);
-        const char *const mkfs[] = { "mke2fs", "-q", "-F", "-L", "Root Disk", "-e", "panic",
-                                     options[i][0], options[i][1], one, NULL };
+        const char *const mkfs[] = {"mke2fs",      "-q", "-F",    "-L",
+                                    "Root Disk",   "-e", "panic", options[i][0],
+                                    options[i][1], one,  NULL};
         assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
         rmt_auto(rmt_record) volume = rmt_fs_probe(one, &s_error);
         if (!volume)
@@ -267,14 +296,17 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
         const char *facts;
         const char *field;
     } rows[] = {
-        { "class=volume fs=vfat uuid=1234-ABCD label=ESP fat-bits=32", "fat-bits" },
-        { "class=volume fs=vfat uuid=00FF-0001 fat-bits=16", "uuid" },
-        { "class=volume fs=swap uuid=0f3b1a2c-0000-4000-8000-000000000001 label=sw", "label" },
-        { "class=volume fs=xfs uuid=0f3b1a2c-0000-4000-8000-000000000002 label=data "
-          "features=crc,finobt,reflink,inobtcount,ftype,sparse block-size=4096 inode-size=512",
-          "features" },
-        { "class=volume fs=btrfs uuid=0f3b1a2c-0000-4000-8000-000000000003 label=b "
-          "block-size=4096 node-size=16384", "node-size" },
+        {"class=volume fs=vfat uuid=1234-ABCD label=ESP fat-bits=32", "fat-bits"},
+        {"class=volume fs=vfat uuid=00FF-0001 fat-bits=16", "uuid"},
+        {"class=volume fs=swap uuid=0f3b1a2c-0000-4000-8000-000000000001 label=sw",
+         "label"},
+        {"class=volume fs=xfs uuid=0f3b1a2c-0000-4000-8000-000000000002 label=data "
+         "features=crc,finobt,reflink,inobtcount,ftype,sparse block-size=4096 "
+         "inode-size=512",
+         "features"},
+        {"class=volume fs=btrfs uuid=0f3b1a2c-0000-4000-8000-000000000003 label=b "
+         "block-size=4096 node-size=16384",
+         "node-size"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str path = s_file("other", 512 * MIB);
@@ -300,8 +332,9 @@ test_layers_are_refused_by_name(void **state)
         size_t size;
         off_t offset;
     } rows[] = {
-        { "crypto_LUKS", "LUKS\xba\xbe\0\1", 8, 0 },
-        { "bcache", "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81", 16, 4120 },
+        {"crypto_LUKS", "LUKS\xba\xbe\0\1", 8, 0},
+        {"bcache", "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81", 16,
+         4120},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str path = s_file("layer", 64 * MIB);
@@ -325,17 +358,17 @@ test_two_signatures_are_refused_and_wiped(void **state)
 {
     (void) state;
     rmt_auto_str path = s_file("both", 64 * MIB);
-    const char *const mkfs[] = { "mkfs.ext4", "-q", "-F", path, NULL };
-    const char *const swap[] = { "mkswap", path, NULL };
+    const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
+    const char *const swap[] = {"mkswap", path, NULL};
     assert_ok(rmt_process_run(swap, NULL, NULL, &s_error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     char page[10];
     assert_int_equal(pread(fd, page, 10, 4086), 10);
     assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
     assert_int_equal(pwrite(fd, page, 10, 4086), 10);
-    const unsigned char version[4] = { 1 };
+    const unsigned char version[4] = {1};
     assert_int_equal(pwrite(fd, version, 4, 1024), 4);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_record) found = rmt_fs_probe(path, &error);
     if (!found)
         assert_int_equal(error.code, RMT_E_REFUSED);
@@ -354,9 +387,11 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
     assert_ok(rmt_io_mkdirs(nodes, 0700, &s_error));
     assert_ok(rmt_io_mkdirs(folder, 0700, &s_error));
-    rmt_auto(rmt_records) layout = s_facts(GPT " grow=yes\n"
-        "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
-    rmt_auto(rmt_records) volumes = s_facts("class=volume fs=ext4 label=r "
+    rmt_auto(rmt_records) layout = s_facts(
+        GPT " grow=yes\n"
+            "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
+    rmt_auto(rmt_records) volumes = s_facts(
+        "class=volume fs=ext4 label=r "
         "uuid=0f3b1a2c-0000-4000-8000-000000000009 features=has_journal,extent,filetype "
         "block-size=4096 inode-size=256");
     const rmt_record_t *volume = rmt_records_at(volumes, 0);
@@ -366,14 +401,14 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
             fail_msg("%s", s_error.text);
         assert_int_equal(rmt_blockdev_bytes(disk), 64 * MIB);
         assert_ok(rmt_blockdev_forget(disk, &s_error));
-        rmt_auto(rmt_records) written
-            = rmt_disk_write(rmt_blockdev_path(disk), layout, &s_error);
+        rmt_auto(rmt_records) written =
+            rmt_disk_write(rmt_blockdev_path(disk), layout, &s_error);
         if (!written)
             fail_msg("%s", s_error.text);
         const rmt_record_t *first = rmt_records_find(written, "number", "1");
-        rmt_auto_str node
-            = rmt_blockdev_partition(disk, 1, rmt_record_u64(first, "start", 0),
-                                     rmt_record_u64(first, "size", 0), &s_error);
+        rmt_auto_str node =
+            rmt_blockdev_partition(disk, 1, rmt_record_u64(first, "start", 0),
+                                   rmt_record_u64(first, "size", 0), &s_error);
         if (!node)
             fail_msg("%s", s_error.text);
         assert_ok(rmt_fs_make(volume, node, &s_error));
@@ -395,7 +430,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
         assert_int_equal(rmt_io_save(file, "x", 1, 0644, &s_error), -1);
         assert_ok(rmt_fs_unmount(folder, &s_error));
     }
-    rmt_auto_str losetup = s_output((const char *const[]) { "losetup", "-j", path, NULL });
+    rmt_auto_str losetup = s_output((const char *const[]){"losetup", "-j", path, NULL});
     assert_string_equal(losetup, "");
 }
 
@@ -403,11 +438,14 @@ static void
 test_a_volume_of_the_least_size_holds_its_tree(void **state)
 {
     (void) state;
-    rmt_auto(rmt_records) volumes = s_facts("class=volume fs=ext4 "
-        "features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"
-        "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum "
-        "block-size=4096 inode-size=256 reserved-percent=5.00 inodes=65536 bytes=1073741824 "
-        "inodes-used=3100");
+    rmt_auto(rmt_records) volumes =
+        s_facts("class=volume fs=ext4 "
+                "features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,"
+                "64bit,flex_bg,"
+                "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum "
+                "block-size=4096 inode-size=256 reserved-percent=5.00 inodes=65536 "
+                "bytes=1073741824 "
+                "inodes-used=3100");
     const rmt_record_t *volume = rmt_records_at(volumes, 0);
     const uint64_t files = 3000;
     const uint64_t bytes = files * 20000;

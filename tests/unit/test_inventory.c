@@ -36,7 +36,8 @@ s_link(const char *root, const char *path, const char *target)
 }
 
 #define NVME "sys/devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1"
-#define SATA "sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda"
+#define SATA                                                                             \
+    "sys/devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda"
 
 // A made machine: one NVMe disk, one SATA disk, one network card, one bond.
 static void
@@ -46,42 +47,42 @@ s_make_machine(const char *root)
         const char *path;
         const char *text;
     } files[] = {
-        { "proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
-                          "model\t\t: 85\nmodel name\t: Xeon(R) Gold\nstepping\t: 4\n\n"
-                          "processor\t: 1\nvendor_id\t: GenuineIntel\n" },
-        { "proc/meminfo", "MemTotal:       16000000 kB\n" },
-        { "sys/class/dmi/id/product_uuid", "4C4C4544-0042-3510-8052-B4C04F503132\n" },
-        { "sys/class/dmi/id/sys_vendor", "Dell Inc.\n" },
-        { "sys/firmware/efi/fw_platform_size", "64\n" },
-        { NVME "/size", "2048\n" },
-        { NVME "/device/model", "Fast Disk   \n" },
-        { NVME "/device/serial", "S123   \n" },
-        { NVME "/wwid", "eui.0011\n" },
-        { NVME "/queue/rotational", "0\n" },
-        { NVME "/queue/logical_block_size", "4096\n" },
-        { NVME "/queue/physical_block_size", "4096\n" },
-        { SATA "/size", "4096\n" },
-        { SATA "/device/model", "Old Disk\n" },
-        { SATA "/queue/rotational", "1\n" },
-        { SATA "/queue/logical_block_size", "512\n" },
-        { "sys/class/ata_port/ata3/port_no", "1\n" },
-        { "sys/bus/pci/devices/0000:00:17.0/vendor", "0x8086\n" },
-        { "sys/bus/pci/devices/0000:00:17.0/device", "0xa282\n" },
-        { "sys/bus/pci/devices/0000:00:17.0/class", "0x010601\n" },
-        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/address", "AA:BB:CC:00:00:01\n" },
-        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/addr_assign_type", "0\n" },
-        { "sys/devices/pci0000:00/0000:00:1f.6/net/eno1/device/x", "" },
-        { "sys/class/net/bond0/address", "aa:bb:cc:00:00:99\n" },
-        { "sys/devices/virtual/block/loop0/size", "8\n" },
+        {"proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\ncpu family\t: 6\n"
+                         "model\t\t: 85\nmodel name\t: Xeon(R) Gold\nstepping\t: 4\n\n"
+                         "processor\t: 1\nvendor_id\t: GenuineIntel\n"},
+        {"proc/meminfo", "MemTotal:       16000000 kB\n"},
+        {"sys/class/dmi/id/product_uuid", "4C4C4544-0042-3510-8052-B4C04F503132\n"},
+        {"sys/class/dmi/id/sys_vendor", "Dell Inc.\n"},
+        {"sys/firmware/efi/fw_platform_size", "64\n"},
+        {NVME "/size", "2048\n"},
+        {NVME "/device/model", "Fast Disk   \n"},
+        {NVME "/device/serial", "S123   \n"},
+        {NVME "/wwid", "eui.0011\n"},
+        {NVME "/queue/rotational", "0\n"},
+        {NVME "/queue/logical_block_size", "4096\n"},
+        {NVME "/queue/physical_block_size", "4096\n"},
+        {SATA "/size", "4096\n"},
+        {SATA "/device/model", "Old Disk\n"},
+        {SATA "/queue/rotational", "1\n"},
+        {SATA "/queue/logical_block_size", "512\n"},
+        {"sys/class/ata_port/ata3/port_no", "1\n"},
+        {"sys/bus/pci/devices/0000:00:17.0/vendor", "0x8086\n"},
+        {"sys/bus/pci/devices/0000:00:17.0/device", "0xa282\n"},
+        {"sys/bus/pci/devices/0000:00:17.0/class", "0x010601\n"},
+        {"sys/devices/pci0000:00/0000:00:1f.6/net/eno1/address", "AA:BB:CC:00:00:01\n"},
+        {"sys/devices/pci0000:00/0000:00:1f.6/net/eno1/addr_assign_type", "0\n"},
+        {"sys/devices/pci0000:00/0000:00:1f.6/net/eno1/device/x", ""},
+        {"sys/class/net/bond0/address", "aa:bb:cc:00:00:99\n"},
+        {"sys/devices/virtual/block/loop0/size", "8\n"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
         s_put(root, files[i].path, files[i].text);
-    s_link(root, "sys/block/nvme0n1", "../devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1");
+    s_link(root, "sys/block/nvme0n1",
+           "../devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1");
     s_link(root, "sys/block/sda",
            "../devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda");
     s_link(root, "sys/block/loop0", "../devices/virtual/block/loop0");
-    s_link(root, "sys/class/net/eno1",
-           "../../devices/pci0000:00/0000:00:1f.6/net/eno1");
+    s_link(root, "sys/class/net/eno1", "../../devices/pci0000:00/0000:00:1f.6/net/eno1");
     s_link(root, "sys/bus/pci/devices/0000:00:17.0/driver", "../../../drivers/ahci");
 }
 
@@ -136,9 +137,10 @@ test_this_computer_has_a_cpu_and_memory(void **state)
     (void) state;
     rmt_auto(rmt_records) records = rmt_inventory_read(&s_error);
     assert_non_null(records);
-    assert_true(rmt_record_u64(rmt_records_find(records, "class", "cpu"), "count", 0) > 0);
-    assert_true(rmt_record_u64(rmt_records_find(records, "class", "memory"), "bytes", 0)
-                > 1000000);
+    assert_true(rmt_record_u64(rmt_records_find(records, "class", "cpu"), "count", 0) >
+                0);
+    assert_true(rmt_record_u64(rmt_records_find(records, "class", "memory"), "bytes", 0) >
+                1000000);
 }
 
 static void
@@ -149,16 +151,19 @@ test_placeholders_do_not_identify_a_machine(void **state)
         const char *facts;
         const char *identity; // NULL: none
     } cases[] = {
-        { "class=system uuid=4C4C-AB board-serial=X1", "uuid:4c4c-ab" },
-        { "class=system uuid=00000000-0000-0000-0000-000000000000 board-serial=X1", "board:X1" },
-        { "class=system uuid=FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF board-serial=X1", "board:X1" },
-        { "class=system uuid=03000200-0400-0500-0006-000700080009 board-serial=X1", "board:X1" },
-        { "class=system uuid=\"Not Specified\" board-serial=\"To be filled by O.E.M.\"\n"
-          "class=nic mac=02:00:00:00:00:02\nclass=nic mac=02:00:00:00:00:01\n"
-          "class=nic mac=00:00:00:00:00:00",
-          "mac:02:00:00:00:00:01,02:00:00:00:00:02" },
-        { "class=system board-serial=\"Default string\"", NULL },
-        { "class=cpu arch=x", NULL },
+        {"class=system uuid=4C4C-AB board-serial=X1", "uuid:4c4c-ab"},
+        {"class=system uuid=00000000-0000-0000-0000-000000000000 board-serial=X1",
+         "board:X1"},
+        {"class=system uuid=FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF board-serial=X1",
+         "board:X1"},
+        {"class=system uuid=03000200-0400-0500-0006-000700080009 board-serial=X1",
+         "board:X1"},
+        {"class=system uuid=\"Not Specified\" board-serial=\"To be filled by O.E.M.\"\n"
+         "class=nic mac=02:00:00:00:00:02\nclass=nic mac=02:00:00:00:00:01\n"
+         "class=nic mac=00:00:00:00:00:00",
+         "mac:02:00:00:00:00:01,02:00:00:00:00:02"},
+        {"class=system board-serial=\"Default string\"", NULL},
+        {"class=cpu arch=x", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_auto(rmt_records) records = rmt_facts_parse(cases[i].facts, &s_error);
@@ -190,9 +195,10 @@ test_facts_come_back_from_their_text(void **state)
     assert_non_null(again);
     assert_int_equal(rmt_records_count(again), 2);
     for (size_t i = 0; i < 2; i++)
-        assert_true(rmt_record_equal(rmt_records_at(records, i), rmt_records_at(again, i)));
-    rmt_auto(rmt_records) commented
-        = rmt_facts_parse("# hardware\n\n  class=cpu  count=2 \n", &s_error);
+        assert_true(
+            rmt_record_equal(rmt_records_at(records, i), rmt_records_at(again, i)));
+    rmt_auto(rmt_records) commented =
+        rmt_facts_parse("# hardware\n\n  class=cpu  count=2 \n", &s_error);
     assert_non_null(commented);
     assert_int_equal(rmt_records_count(commented), 1);
 }
@@ -202,12 +208,17 @@ test_bad_facts_are_refused_with_their_line(void **state)
 {
     (void) state;
     static const char *const texts[] = {
-        "class=a\nname\n",         "class=a\nclass=b class=c", "class=a\nX=1",
-        "class=a\nname=x",         "class=a\nclass=\"open",    "class=a\nclass=\"x\"y",
-        "class=a\nclass=a b=\"\\q\"", "class=a\nclass= b=1",
+        "class=a\nname\n",
+        "class=a\nclass=b class=c",
+        "class=a\nX=1",
+        "class=a\nname=x",
+        "class=a\nclass=\"open",
+        "class=a\nclass=\"x\"y",
+        "class=a\nclass=a b=\"\\q\"",
+        "class=a\nclass= b=1",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         assert_null(rmt_facts_parse(texts[i], &error));
         assert_int_equal(error.code, RMT_E_USAGE);
         assert_non_null(strstr(error.text, "line 2"));

@@ -70,9 +70,10 @@ test_a_debian_is_known_by_its_files(void **state)
     s_put("usr/lib/modules/6.1.0-20-amd64/modules.dep", "");
     s_put("usr/lib/modules/6.1.0-21-amd64/modules.dep", "");
     s_link("lib", "/usr/lib"); // Absolute, as some systems have it
-    s_put("var/lib/dpkg/status", "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
-                                 "Package: b\nStatus: deinstall ok config-files\n\n"
-                                 "Package: c\nStatus: install ok installed\n");
+    s_put("var/lib/dpkg/status",
+          "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
+          "Package: b\nStatus: deinstall ok config-files\n\n"
+          "Package: c\nStatus: install ok installed\n");
     s_put("usr/lib/systemd/systemd", "");
     s_put("usr/sbin/ifup", "");
     s_put("etc/network/interfaces", "");
@@ -116,12 +117,13 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
         const char *path;
         const char *stack;
     } rows[] = {
-        { "etc/hostname", "none" },
-        { "usr/lib/systemd/systemd-networkd", "networkd" },
-        { "usr/sbin/NetworkManager", "networkmanager" },
-        { "usr/sbin/ifup", "ifupdown" },
-        { "etc/systemd/system/multi-user.target.wants/systemd-networkd.service", "networkd" },
-        { "usr/sbin/netplan", "netplan" },
+        {"etc/hostname", "none"},
+        {"usr/lib/systemd/systemd-networkd", "networkd"},
+        {"usr/sbin/NetworkManager", "networkmanager"},
+        {"usr/sbin/ifup", "ifupdown"},
+        {"etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
+         "networkd"},
+        {"usr/sbin/netplan", "netplan"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         s_link(rows[i].path, "/dev/null"); // Dangling in the tree, and there all the same

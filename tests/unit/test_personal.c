@@ -77,7 +77,8 @@ s_plan(const char *target)
     rmt_auto(rmt_records) records = rmt_facts_parse(target, &s_error);
     assert_non_null(records);
     rmt_records_t *actions = NULL;
-    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error) == -1)
+    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error) ==
+        -1)
         fail_msg("%s", s_error.text);
     return actions;
 }
@@ -98,7 +99,7 @@ s_expect(const char *path, const char *wanted)
 }
 
 #define STATIC                                                                           \
-    "class=target name=web-7 address=10.0.0.17 mask=255.255.255.0 gateway=10.0.0.1 "      \
+    "class=target name=web-7 address=10.0.0.17 mask=255.255.255.0 gateway=10.0.0.1 "     \
     "dns=\"10.0.0.2, 10.0.0.3\" domain=lan mac=52:54:00:AB:CD:EF"
 
 static void
@@ -122,17 +123,20 @@ test_ifupdown_gets_the_copys_address_and_loses_the_images(void **state)
 {
     (void) state;
     s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces", "auto ens3\niface ens3 inet static\n address 10.0.0.9/24\n");
-    s_put("etc/network/interfaces.d/old", "iface ens3 inet static\n address 10.0.0.9/24\n");
+    s_put("etc/network/interfaces",
+          "auto ens3\niface ens3 inet static\n address 10.0.0.9/24\n");
+    s_put("etc/network/interfaces.d/old",
+          "iface ens3 inet static\n address 10.0.0.9/24\n");
     s_put("etc/network/interfaces.d/notes", "# nothing\n");
     s_put("etc/resolv.conf", "nameserver 9.9.9.9\n");
     s_personalise(STATIC);
-    s_expect("etc/network/interfaces",
-             "# Written by ramet for this computer.\nsource /etc/network/interfaces.d/*\n\n"
-             "auto lo\niface lo inet loopback\n\n"
-             "auto mac/52:54:00:ab:cd:ef=ramet\niface ramet inet static\n"
-             "    address 10.0.0.17/24\n    gateway 10.0.0.1\n"
-             "    dns-nameservers 10.0.0.2 10.0.0.3\n    dns-search lan\n");
+    s_expect(
+        "etc/network/interfaces",
+        "# Written by ramet for this computer.\nsource /etc/network/interfaces.d/*\n\n"
+        "auto lo\niface lo inet loopback\n\n"
+        "auto mac/52:54:00:ab:cd:ef=ramet\niface ramet inet static\n"
+        "    address 10.0.0.17/24\n    gateway 10.0.0.1\n"
+        "    dns-nameservers 10.0.0.2 10.0.0.3\n    dns-search lan\n");
     s_expect("etc/resolv.conf", "search lan\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n");
     assert_false(s_is_there("etc/network/interfaces.d/old"));
     assert_true(s_is_there("etc/network/interfaces.d/notes"));
@@ -164,8 +168,8 @@ test_networkd_is_told_and_enabled(void **state)
     assert_false(s_is_there("etc/systemd/network/00-first.network"));
     assert_false(s_is_there("etc/systemd/network/50-fixed.network"));
     assert_true(s_is_there("etc/systemd/network/60-bridge.network"));
-    assert_true(
-        s_is_there("etc/systemd/system/multi-user.target.wants/systemd-networkd.service"));
+    assert_true(s_is_there(
+        "etc/systemd/system/multi-user.target.wants/systemd-networkd.service"));
     s_personalise("class=target name=web-7");
     s_expect("etc/systemd/network/10-ramet.network",
              "# Written by ramet for this computer.\n[Match]\nType=ether\n\n[Network]\n"
@@ -180,9 +184,11 @@ test_the_other_stacks_get_the_address_too(void **state)
     s_put("etc/NetworkManager/system-connections/wired.nmconnection",
           "[connection]\ntype=ethernet\nuuid=1\n");
     s_personalise(STATIC);
-    rmt_auto_str keyfile = s_get("etc/NetworkManager/system-connections/ramet.nmconnection");
-    assert_non_null(strstr(keyfile, "[ipv4]\nmethod=manual\naddress1=10.0.0.17/24,10.0.0.1\n"
-                                    "dns=10.0.0.2;10.0.0.3;\n"));
+    rmt_auto_str keyfile =
+        s_get("etc/NetworkManager/system-connections/ramet.nmconnection");
+    assert_non_null(strstr(keyfile,
+                           "[ipv4]\nmethod=manual\naddress1=10.0.0.17/24,10.0.0.1\n"
+                           "dns=10.0.0.2;10.0.0.3;\n"));
     assert_false(s_is_there("etc/NetworkManager/system-connections/wired.nmconnection"));
     s_put("usr/sbin/netplan", "");
     s_put("etc/netplan/50-cloud-init.yaml", "network:\n");
@@ -200,12 +206,17 @@ test_two_copies_share_no_identity(void **state)
 {
     (void) state;
     static const char *const gone[] = {
-        "var/lib/systemd/random-seed", "var/lib/dhcp/dhclient.eth0.leases",
-        "etc/udev/rules.d/70-persistent-net.rules", "etc/lvm/devices/system.devices",
-        "etc/ssh/ssh_host_dsa_key", "etc/ssh/ssh_host_dsa_key.pub",
+        "var/lib/systemd/random-seed",
+        "var/lib/dhcp/dhclient.eth0.leases",
+        "etc/udev/rules.d/70-persistent-net.rules",
+        "etc/lvm/devices/system.devices",
+        "etc/ssh/ssh_host_dsa_key",
+        "etc/ssh/ssh_host_dsa_key.pub",
     };
     static const char *const fresh[] = {
-        "etc/machine-id", "etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub",
+        "etc/machine-id",
+        "etc/ssh/ssh_host_ed25519_key",
+        "etc/ssh/ssh_host_ed25519_key.pub",
         "etc/ssh/ssh_host_ecdsa_key",
     };
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
@@ -214,7 +225,7 @@ test_two_copies_share_no_identity(void **state)
         s_put(fresh[i], "the image's");
     s_put("var/lib/dbus/machine-id", "the image's");
     s_put("etc/ssh/ssh_config", "kept");
-    char *before[sizeof fresh / sizeof *fresh] = { NULL };
+    char *before[sizeof fresh / sizeof *fresh] = {NULL};
     for (int round = 0; round < 2; round++) {
         s_personalise("class=target name=web-7");
         for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) {
@@ -245,10 +256,10 @@ test_two_copies_share_no_identity(void **state)
     // The private half belongs to the public one.
     rmt_auto_str path = rmt_text("%s/etc/ssh/ssh_host_ed25519_key", s_root);
     rmt_auto_str derived = NULL;
-    assert_int_equal(rmt_process_run((const char *const[]) { "ssh-keygen", "-y", "-f", path,
-                                                             NULL },
-                                     NULL, &derived, &s_error),
-                     0);
+    assert_int_equal(
+        rmt_process_run((const char *const[]){"ssh-keygen", "-y", "-f", path, NULL}, NULL,
+                        &derived, &s_error),
+        0);
     assert_string_equal(derived, public);
 }
 
@@ -277,8 +288,9 @@ test_words_that_are_no_settings_are_refused(void **state)
         rmt_auto(rmt_records) records = rmt_facts_parse(targets[i], &s_error);
         assert_non_null(records);
         rmt_records_t *actions = NULL;
-        rmt_error_t error = { 0 };
-        if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) == 0)
+        rmt_error_t error = {0};
+        if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) ==
+            0)
             fail_msg("taken: %s", targets[i]);
         assert_int_equal(error.code, RMT_E_USAGE);
     }
@@ -319,9 +331,9 @@ test_nothing_is_written_through_a_symlink(void **state)
     size_t size;
     assert_int_equal(rmt_io_load(victim, 100, &data, &size, &s_error), 0);
     assert_string_equal(data, "safe");
-    static const char *const bad[] = { "class=write path=/../x content=x",
-                                       "class=write path=/etc/.. content=x",
-                                       "class=write path=/ content=x", "class=run path=/x" };
+    static const char *const bad[] = {
+        "class=write path=/../x content=x", "class=write path=/etc/.. content=x",
+        "class=write path=/ content=x", "class=run path=/x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto(rmt_records) action = rmt_facts_parse(bad[i], &s_error);
         assert_int_equal(rmt_personal_apply(s_root_fd, action, &s_error), -1);
@@ -339,9 +351,10 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
         "class=script name=second.sh content=two\nclass=script name=join content=three",
         &s_error);
     rmt_auto(rmt_records) actions = rmt_records_new();
-    assert_int_equal(rmt_personal_first_boot("/usr/lib/ramet/firstboot/ramet-agent firstboot",
-                                             files, actions, &s_error),
-                     0);
+    assert_int_equal(
+        rmt_personal_first_boot("/usr/lib/ramet/firstboot/ramet-agent firstboot", files,
+                                actions, &s_error),
+        0);
     assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
     s_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
     s_expect("usr/lib/ramet/scripts/01-second.sh", "two");
@@ -350,13 +363,14 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
     assert_int_equal(fstatat(s_root_fd, "usr/lib/ramet/firstboot/key", &info, 0), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
     // Read through the link that enables the unit.
-    rmt_auto_str unit
-        = s_get("etc/systemd/system/multi-user.target.wants/ramet-firstboot.service");
+    rmt_auto_str unit =
+        s_get("etc/systemd/system/multi-user.target.wants/ramet-firstboot.service");
     assert_non_null(
         strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
-    assert_int_equal(rmt_personal_first_boot("/x\nExecStart=/y", files, actions, &s_error), -1);
-    rmt_auto(rmt_records) bad
-        = rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
+    assert_int_equal(
+        rmt_personal_first_boot("/x\nExecStart=/y", files, actions, &s_error), -1);
+    rmt_auto(rmt_records) bad =
+        rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
     assert_int_equal(rmt_personal_first_boot("/x", bad, actions, &s_error), -1);
 }
 
@@ -371,8 +385,14 @@ test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
     rmt_auto(rmt_records) actions = s_plan(STATIC);
     rmt_auto(rmt_records) paths = rmt_personal_paths(actions);
     static const char *const wanted[] = {
-        "/etc/hostname", "/etc/hosts", "/etc/network/interfaces", "/etc/machine-id",
-        "/etc/ssh/ssh_host_ed25519_key", "/etc/ssh/ssh_host_ed25519_key.pub", "/etc/ssh", "/etc",
+        "/etc/hostname",
+        "/etc/hosts",
+        "/etc/network/interfaces",
+        "/etc/machine-id",
+        "/etc/ssh/ssh_host_ed25519_key",
+        "/etc/ssh/ssh_host_ed25519_key.pub",
+        "/etc/ssh",
+        "/etc",
         "/etc/network",
     };
     for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
