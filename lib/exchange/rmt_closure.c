@@ -4,9 +4,13 @@
 #include "rmt_auto.h"
 #include "rmt_closure.h"
 #include "rmt_codec.h"
+#include "rmt_io.h"
 #include "rmt_store.h"
 
 #define COUNT_MAX ((size_t) 64 * 1024 * 1024)
+
+// Fields of any record that hold ids of single chunks.
+static const char *const s_chunk_fields[] = {"chunks", "facts"};
 
 static int
 s_walk_manifest(const rmt_walk_t *walk, const rmt_id_t *root, rmt_error_t *error)
@@ -34,6 +38,47 @@ s_walk_manifest(const rmt_walk_t *walk, const rmt_id_t *root, rmt_error_t *error
     return rc;
 }
 
+static int
+s_parse(rmt_id_t *id_out, const char *text, const char *field, rmt_error_t *error)
+{
+    if (rmt_id_parse(id_out, text, error) == 0)
+        return 0;
+    return rmt_fail(error, RMT_E_CORRUPT, "a descriptor's field %s is no id", field);
+}
+
+// Single chunks that a record names, with blanks between the ids.
+static int
+s_walk_list(const rmt_walk_t *walk, const rmt_record_t *record, const char *field,
+            rmt_error_t *error)
+{
+    rmt_auto_str list = rmt_text("%s", rmt_record_text(record, field, ""));
+    char *rest = NULL;
+    for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+        rmt_id_t id;
+        if (s_parse(&id, word, field, error) == -1 ||
+            walk->visit(walk->visitor, &id, 0, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+s_walk_record(const rmt_walk_t *walk, const rmt_record_t *record, rmt_error_t *error)
+{
+    for (size_t i = 0; i < sizeof s_chunk_fields / sizeof *s_chunk_fields; i++)
+        if (s_walk_list(walk, record, s_chunk_fields[i], error) == -1)
+            return -1;
+    const char *hex = rmt_record_text(record, "root", NULL);
+    rmt_id_t root;
+    if (!hex)
+        return 0;
+    if (s_parse(&root, hex, "root", error) == -1)
+        return -1;
+    if (s_walk_manifest(walk, &root, error) == -1)
+        return rmt_wrap(error, "manifest %s", hex);
+    return 0;
+}
+
 int
 rmt_closure_walk(const rmt_walk_t *walk, const rmt_id_t *image, rmt_error_t *error)
 {
@@ -50,17 +95,9 @@ rmt_closure_walk(const rmt_walk_t *walk, const rmt_id_t *image, rmt_error_t *err
                         rmt_id_text(image, text));
     if (walk->visit(walk->visitor, image, (uint32_t) size, error) == -1)
         return -1;
-    for (size_t i = 0; i < rmt_records_count(records); i++) {
-        const char *hex = rmt_record_text(rmt_records_at(records, i), "root", NULL);
-        if (!hex)
-            continue;
-        rmt_id_t root;
-        if (rmt_id_parse(&root, hex, error) == -1)
-            return rmt_fail(error, RMT_E_CORRUPT, "image %s: a root is no id",
-                            rmt_id_text(image, text));
-        if (s_walk_manifest(walk, &root, error) == -1)
-            return rmt_wrap(error, "manifest %s", hex);
-    }
+    for (size_t i = 0; i < rmt_records_count(records); i++)
+        if (s_walk_record(walk, rmt_records_at(records, i), error) == -1)
+            return rmt_wrap(error, "image %s", rmt_id_text(image, text));
     return 0;
 }
 
@@ -68,16 +105,18 @@ int
 rmt_closure_from_store(void *store, const rmt_id_t *id, void *plain_out, size_t *size_out,
                        rmt_error_t *error)
 {
-    if (rmt_store_read(store, id, plain_out, size_out, error) == 0)
+    rmt_error_t why = {0};
+    if (rmt_store_read(store, id, plain_out, size_out, &why) == 0)
         return 0;
-    if (error->code != RMT_E_NOT_FOUND)
-        return -1;
     // An engine may hold the descriptor as an image alone.
     rmt_error_t other = {0};
     rmt_auto_ptr data = NULL;
     size_t size;
-    if (rmt_store_image_get(store, id, &data, &size, &other) == -1)
+    if (why.code != RMT_E_NOT_FOUND ||
+        rmt_store_image_get(store, id, &data, &size, &other) == -1) {
+        *error = why;
         return -1;
+    }
     if (size > RMT_CHUNK_PLAIN_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "descriptor of %zu bytes", size);
     memcpy(plain_out, data, size);

@@ -1,7 +1,8 @@
 // rmt_closure - everything that an image needs, by id.
 //
-// The descriptor's own id, and for each record with a field "root" that manifest's root
-// chunk, its chunks, and the chunks of the contents it lists.
+// The descriptor's own id; for each record with a field "root" that manifest's root
+// chunk, its chunks, and the chunks of the contents it lists; and the single chunks that
+// records name in their fields "chunks" and "facts" (docs/spec/2-store.md).
 #pragma once
 
 #include <stdbool.h>

@@ -10,7 +10,8 @@
 #define BATCHES_MAX 32              // OFFERs that wait for an answer
 #define OPEN_MS 10000
 #define SILENCE_MS 30000            // A receiver that lives beats every second
-#define RECENT_COUNT 65536u         // Power of two
+#define RECENT_SETS 16384u          // What was offered lately, by hash
+#define RECENT_WAYS 4u
 
 typedef struct {
     rmt_id_t id;
@@ -42,7 +43,7 @@ struct rmt_offer {
     size_t buffered;          // Bytes in all batches
     uint64_t sealed;          // Serial of the last SEALED
     int64_t heard_ms;
-    rmt_id_t *recent;         // By hash: offered lately
+    rmt_id_t *recent;         // RECENT_SETS sets, newest first
     rmt_error_t broken;       // Why the stream is over
 };
 
@@ -117,7 +118,7 @@ rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error)
     if (!self->link)
         return NULL;
     rmt_link_set_alive(self->link, config->alive, config->context);
-    self->recent = calloc(RECENT_COUNT, sizeof(*self->recent));
+    self->recent = calloc((size_t) RECENT_SETS * RECENT_WAYS, sizeof(*self->recent));
     assert(self->recent);
     // The broker's word about this key may reach a holder after us, so try twice.
     const size_t tries = rmt_link_count(self->link) * 2;
@@ -301,17 +302,28 @@ s_batch_new(void)
     return batch;
 }
 
+// True when this stream has offered the id lately; else remembers it.
+static bool
+s_is_repeat(rmt_offer_t *self, const rmt_id_t *id)
+{
+    uint32_t hash;
+    memcpy(&hash, id->bytes + 1, sizeof(hash));
+    rmt_id_t *set = &self->recent[(size_t) (hash % RECENT_SETS) * RECENT_WAYS];
+    for (size_t i = 0; i < RECENT_WAYS; i++)
+        if (rmt_id_equal(&set[i], id))
+            return true;
+    memmove(&set[1], &set[0], (RECENT_WAYS - 1) * sizeof(*set));
+    set[0] = *id;
+    return false;
+}
+
 int
 rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     self->stats.chunks_offered++;
     self->stats.bytes_offered += chunk->size;
-    uint32_t hash;
-    memcpy(&hash, chunk->id.bytes + 1, sizeof(hash));
-    rmt_id_t *recent = &self->recent[hash % RECENT_COUNT];
-    if (rmt_id_equal(recent, &chunk->id))
+    if (s_is_repeat(self, &chunk->id))
         return 0;
-    *recent = chunk->id;
     if (!self->open)
         self->open = s_batch_new();
     s_item_t *item = &self->open->items[self->open->count++];
