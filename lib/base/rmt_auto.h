@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define rmt_auto(class) __attribute__((cleanup(class##_destroy))) class##_t *
+// "unused": a variable may be there for its destruction alone.
+#define rmt_auto(class) __attribute__((cleanup(class##_destroy), unused)) class##_t *
 
 static inline void
 rmt_auto_free_string(char **string)

@@ -34,7 +34,7 @@ static const code_row_t s_codes[RMT_CODE_COUNT] = {
     [RMT_E_INTERNAL] = { "internal", 2 },
 };
 
-static void
+__attribute__((format(printf, 3, 0))) static void
 s_format(rmt_error_t *error, rmt_code_t code, const char *format, va_list arguments)
 {
     assert(error);

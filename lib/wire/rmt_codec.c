@@ -121,12 +121,13 @@ static const row_t s_rows[] = {
 static const row_t *
 s_row(const char *name)
 {
-    for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++) {
+    const row_t *row = NULL;
+    for (size_t i = 0; !row && i < sizeof s_rows / sizeof *s_rows; i++) {
         if (strcmp(s_rows[i].name, name) == 0)
-            return &s_rows[i];
+            row = &s_rows[i];
     }
-    assert(!"every field of the schema has a row");
-    return NULL;
+    assert(row); // Every field of the schema has one
+    return row;
 }
 
 // A field of a generated struct, and of a message.

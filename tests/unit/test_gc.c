@@ -118,11 +118,12 @@ test_what_dead_writers_left_is_swept_and_the_living_kept(void **state)
     rmt_auto(rmt_store) store = fixture_open(*state);
     rmt_auto(rmt_store) writer = fixture_open(*state);
     fixture_put(writer, 1, 1000);
+    static const char image[] = "images/01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+                                "aaaaaaaaaaaaaaaaaaaaaaaa.AbCd12";
     static const char *const left[] = {
         "tmp/00112233445566778899aabbccddeeff/half",
         "index/00112233445566778899aabbccddeeff.new",
-        "images/"
-        "01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.AbCd12",
+        image,
     };
     rmt_error_t error = {0};
     for (size_t i = 0; i < 3; i++) {
