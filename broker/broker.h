@@ -1,0 +1,61 @@
+// broker - the context that the doors share, and the loop.
+//
+// One thread, one rmt_broker. Nothing here is durable: kill it at any moment, and what
+// was acknowledged is in Redis. The fields are for the files of this folder.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_address.h"
+#include "rmt_socket.h"
+#include "rmt_state.h"
+#include "rmt_zap.h"
+#include "settings.h"
+
+typedef struct rmt_broker rmt_broker_t;
+typedef struct rmt_keyring rmt_keyring_t;
+typedef struct rmt_roster rmt_roster_t;
+typedef struct rmt_driver rmt_driver_t;
+typedef struct rmt_events rmt_events_t;
+
+struct rmt_broker {
+    const rmt_settings_t *settings;
+    rmt_zap_t *zap;
+    rmt_state_t *state;
+    zsock_t *ports[RMT_PORT_EVENTS + 1];
+    rmt_keyring_t *keyring;
+    rmt_roster_t *roster;
+    rmt_driver_t *driver;
+    rmt_events_t *events;
+    uint32_t era;           // 0 until Redis has said it
+    uint32_t file_era;      // As in the state file
+    char file_audit[48];
+    int64_t up_at;          // Since when Redis is there; 0: it is not
+    int64_t scan_at, presence_at;
+    bool is_linked, is_opening;
+    uint64_t refused;       // Acts that were not allowed, since the start
+};
+
+// Borrows settings. Proves that unknown keys stay out, then binds all ports.
+// Caller owns the result. NULL: IO, INTERNAL, CONFIG.
+rmt_broker_t *rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error);
+void rmt_broker_destroy(rmt_broker_t **self_p);
+
+// Run until a signal comes. 0, or -1: IO.
+int rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error);
+
+// ---- For the doors
+
+// Era and keys are known: requests can be served.
+bool rmt_broker_is_open(const rmt_broker_t *self);
+
+// Write era and the last audit id durably if they are newer than the file's; before
+// every ARM. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
+int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
+
+// A call of the function library in the broker's own name.
+void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
+                     rmt_state_fn *fn, void *context);
+
+// Count, log and audit an act that a key may not do.
+void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act,
+                       const char *why);

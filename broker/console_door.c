@@ -1,0 +1,45 @@
+#include "console_door.h"
+
+#include "keyring.h"
+#include "rmt_auto.h"
+#include "verbs.h"
+
+#define BATCH 256 // Messages of one door before the others have their turn
+
+static void
+s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->sequence = packet->msg->sequence;
+    reply->code = RMT_E_NOT_ALLOWED;
+    rmt_msg_text(&reply->text, "this key may not ask here");
+    (void) rmt_socket_send(broker->ports[RMT_PORT_CONSOLE], packet->route, reply, false,
+                           &error);
+}
+
+void
+rmt_console_door_handle(rmt_broker_t *broker)
+{
+    rmt_packet_t packet = { 0 };
+    rmt_error_t error = { 0 };
+    for (int i = 0; i < BATCH; i++) {
+        const int rc = rmt_socket_recv(broker->ports[RMT_PORT_CONSOLE], &packet, &error);
+        if (rc == 0)
+            break;
+        if (rc == -1) {
+            rmt_broker_refuse(broker, packet.user, "console", error.text);
+            continue;
+        }
+        const rmt_record_t *key = rmt_keyring_find(broker->keyring, packet.user);
+        if (packet.msg->kind != RMT_MSG_REQUEST)
+            continue;
+        if (key) {
+            rmt_verbs_answer(broker, broker->ports[RMT_PORT_CONSOLE], key, &packet);
+        } else {
+            rmt_broker_refuse(broker, packet.user, "console", "no key that may act");
+            s_refuse(broker, &packet);
+        }
+    }
+    rmt_packet_clear(&packet);
+}

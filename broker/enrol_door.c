@@ -1,0 +1,117 @@
+#include "enrol_door.h"
+
+#include "keyring.h"
+#include "events.h"
+#include "rmt_auto.h"
+#include "rmt_log.h"
+
+#define UNDER_WAY_MAX 256 // Anybody may knock; more at once are not heard
+
+typedef struct {
+    rmt_broker_t *broker;
+    zframe_t *route;
+    uint64_t sequence;
+    char user[RMT_USER_SIZE];
+} knock_t;
+
+static void
+s_answer(rmt_broker_t *broker, zframe_t *route, const rmt_msg_t *reply)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_ENROLLED);
+    msg->sequence = reply->sequence;
+    msg->code = reply->code;
+    rmt_msg_text(&msg->text, reply->text ? reply->text : "");
+    rmt_record_t *body = rmt_msg_body(msg);
+    if (reply->code == RMT_OK && reply->body)
+        rmt_record_merge(body, reply->body);
+    if (rmt_record_has(body, "pending")) {
+        msg->code = RMT_E_UNAVAILABLE;
+        rmt_msg_text(&msg->text, "waits for approval");
+    }
+    (void) rmt_socket_send(broker->ports[RMT_PORT_ENROL], route, msg, false, &error);
+}
+
+static void
+s_on_reply(void *context, rmt_msg_t *reply)
+{
+    knock_t *knock = context;
+    if (reply->code != RMT_E_CANCELLED) {
+        reply->sequence = knock->sequence;
+        if (reply->code == RMT_OK && !rmt_record_has(reply->body, "pending")) {
+            // The key is let in before it hears so, and its next step finds it.
+            rmt_auto(rmt_record) record = rmt_record_dup(reply->body);
+            rmt_record_set(record, "state", "approved");
+            rmt_keyring_put(knock->broker->keyring, record);
+        }
+        s_answer(knock->broker, knock->route, reply);
+        rmt_events_tail(knock->broker->events);
+        rmt_log(RMT_INFO, "key.knocked", "key=%s code=%s text=\"%s\"", knock->user,
+                rmt_code_name(rmt_code_from(reply->code)), reply->text ? reply->text : "");
+    }
+    zframe_destroy(&knock->route);
+    free(knock);
+}
+
+static void
+s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code, const char *text)
+{
+    rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = code;
+    reply->sequence = packet->msg->sequence;
+    rmt_msg_text(&reply->text, text);
+    s_answer(broker, packet->route, reply);
+}
+
+static void
+s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
+{
+    rmt_msg_t *msg = packet->msg;
+    rmt_error_t error = { 0 };
+    rmt_token_t token;
+    const char *named = rmt_record_text(msg->body, "key", packet->user);
+    if (!streq(named, packet->user)) {
+        s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "the key is not that of the connection");
+        return;
+    }
+    if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1
+        || !streq(token.broker_key, broker->settings->own.public_text)) {
+        s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "that is no token of this farm");
+        return;
+    }
+    rmt_id_t hash;
+    char hash_text[RMT_ID_TEXT_SIZE];
+    rmt_token_hash(&token, &hash);
+    rmt_auto(rmt_record) meta = rmt_record_new();
+    rmt_record_set(meta, "by", packet->user);
+    rmt_record_set(meta, "hash", rmt_id_text(&hash, hash_text));
+    rmt_record_set(msg->body, "key", packet->user);
+    knock_t *knock = zmalloc(sizeof *knock);
+    knock->broker = broker;
+    knock->sequence = msg->sequence;
+    knock->route = rmt_take(&packet->route);
+    snprintf(knock->user, sizeof knock->user, "%s", packet->user);
+    const rmt_call_t call = { .function = "enrol", .meta = meta, .body = msg->body };
+    rmt_state_call(broker->state, &call, s_on_reply, knock);
+}
+
+void
+rmt_enrol_door_handle(rmt_broker_t *broker)
+{
+    rmt_packet_t packet = { 0 };
+    rmt_error_t error = { 0 };
+    int rc;
+    for (int i = 0; i < 64; i++) {
+        rc = rmt_socket_recv(broker->ports[RMT_PORT_ENROL], &packet, &error);
+        if (rc == 0)
+            break;
+        if (rc == 1 && packet.msg->kind == RMT_MSG_ENROL && *packet.user) {
+            if (!rmt_broker_is_open(broker)
+                || rmt_state_pending(broker->state) > UNDER_WAY_MAX)
+                s_refuse(broker, &packet, RMT_E_UNAVAILABLE, "the broker is busy; again later");
+            else
+                s_knock(broker, &packet);
+        }
+    }
+    rmt_packet_clear(&packet);
+}

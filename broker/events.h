@@ -1,0 +1,31 @@
+// events - what happened, told to those who listen.
+//
+// Everything durable is read from the audit stream, whoever made it, and is published
+// with its id as cursor; changed keys, grants and eras are taken over from there too.
+// Percentages go by in memory only, at most two a second for each task.
+#pragma once
+
+#include "broker.h"
+
+rmt_events_t *rmt_events_new(rmt_broker_t *broker);
+void rmt_events_destroy(rmt_events_t **self_p);
+
+// Begin after this audit id.
+void rmt_events_begin(rmt_events_t *self, const char *last);
+// The last id that was read; "" before begin.
+const char *rmt_events_last(const rmt_events_t *self);
+
+// Read on in the audit stream; cheap when it is being read already.
+void rmt_events_tail(rmt_events_t *self);
+
+// Where a task stands. flight: fields job, service, subject; see roster.h.
+void rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight,
+                         const rmt_msg_t *progress);
+// A task has ended: its percentage is no news any more.
+void rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight);
+
+// Lay the last percentages over an item that has the topic.
+void rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item);
+
+// The topic under which the progress of a task is told. Caller owns it (free).
+char *rmt_events_task_topic(const char *job, const char *service, const char *subject);

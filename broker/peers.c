@@ -1,0 +1,109 @@
+#include "peers.h"
+
+#include "rmt_auto.h"
+#include "rmt_id.h"
+#include "rmt_log.h"
+
+#define ITEMS_MAX 500 // In one PEERS
+
+static bool
+s_is_holder(const rmt_member_t *member)
+{
+    return streq(member->role, "imager") || streq(member->role, "installer");
+}
+
+static void
+s_send(const rmt_member_t *member, const rmt_records_t *items)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_PEERS);
+    rmt_msg_text(&msg->place, member->place);
+    msg->items = rmt_records_dup(items);
+    if (rmt_socket_send(member->port, member->route, msg, false, &error) == -1)
+        rmt_log(RMT_WARN, "peers.unsent", "name=%s text=\"%s\"", member->name, error.text);
+}
+
+// Append the item of PEERS for a grant. False when its root is none.
+static bool
+s_add_item(rmt_records_t *items, const rmt_record_t *grant)
+{
+    const char *root = rmt_record_text(grant, "root", "");
+    rmt_id_t id;
+    rmt_error_t error = { 0 };
+    if (*root && rmt_id_parse(&id, root, &error) == -1)
+        return false;
+    rmt_record_t *item = rmt_records_add(items);
+    rmt_record_set(item, "op", "add");
+    rmt_record_set(item, "key", rmt_record_text(grant, "key", ""));
+    rmt_record_set(item, "until-ms", rmt_record_text(grant, "until-ms", "0"));
+    if (*root)
+        rmt_record_put(item, "roots", id.bytes, sizeof id.bytes);
+    return true;
+}
+
+void
+rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *grant)
+{
+    rmt_auto(rmt_records) items = rmt_records_new();
+    if (!s_add_item(items, grant))
+        return;
+    rmt_roster_t *roster = broker->roster;
+    for (rmt_member_t *member = rmt_roster_first(roster); member;
+         member = rmt_roster_next(roster))
+        if (s_is_holder(member) && streq(member->place, place))
+            s_send(member, items);
+}
+
+void
+rmt_peers_drop(rmt_broker_t *broker, const char *key)
+{
+    rmt_auto(rmt_records) items = rmt_records_new();
+    rmt_record_t *item = rmt_records_add(items);
+    rmt_record_set(item, "op", "drop");
+    rmt_record_set(item, "key", key);
+    rmt_roster_t *roster = broker->roster;
+    for (rmt_member_t *member = rmt_roster_first(roster); member;
+         member = rmt_roster_next(roster))
+        if (s_is_holder(member))
+            s_send(member, items);
+}
+
+typedef struct {
+    rmt_broker_t *broker;
+    char key[RMT_USER_SIZE];
+} ask_t;
+
+static void
+s_on_grants(void *context, rmt_msg_t *reply)
+{
+    ask_t *ask = context;
+    rmt_member_t *member = reply->code == RMT_E_CANCELLED
+                               ? NULL
+                               : rmt_roster_find(ask->broker->roster, ask->key);
+    if (member && reply->code == RMT_OK) {
+        rmt_auto(rmt_records) items = rmt_records_new();
+        const size_t count = rmt_records_count(reply->items);
+        for (size_t i = 0; i < count; i++) {
+            s_add_item(items, rmt_records_at(reply->items, i));
+            if (rmt_records_count(items) == ITEMS_MAX || i + 1 == count) {
+                s_send(member, items);
+                rmt_records_destroy(&items);
+                items = rmt_records_new();
+            }
+        }
+    }
+    free(ask);
+}
+
+void
+rmt_peers_welcome(rmt_broker_t *broker, const rmt_member_t *member)
+{
+    if (!s_is_holder(member))
+        return;
+    ask_t *ask = zmalloc(sizeof *ask);
+    ask->broker = broker;
+    snprintf(ask->key, sizeof ask->key, "%s", member->key);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "place", member->place);
+    rmt_broker_call(broker, "grants", body, s_on_grants, ask);
+}

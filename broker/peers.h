@@ -1,0 +1,15 @@
+// peers - grants: who may reach the data ports of a place.
+//
+// They are told to the holders of that place with PEERS. Addresses are given away as the
+// holders said them; "@" is for the asker to fill in.
+#pragma once
+
+#include "broker.h"
+#include "roster.h"
+
+// grant: {key, root, until-ms}; root is the text of an image id, or empty for "may offer".
+void rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *grant);
+// A key that was revoked: drop it everywhere.
+void rmt_peers_drop(rmt_broker_t *broker, const char *key);
+// A holder said HELLO: tell it all grants of its place.
+void rmt_peers_welcome(rmt_broker_t *broker, const rmt_member_t *member);

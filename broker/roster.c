@@ -1,0 +1,175 @@
+#include "roster.h"
+
+#include <assert.h>
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_io.h"
+
+struct rmt_roster {
+    zhashx_t *members; // Key -> rmt_member_t
+    zhashx_t *flights; // Task -> record
+};
+
+static void
+s_member_destroy(void **item_p)
+{
+    rmt_member_t *self = *item_p;
+    if (!self)
+        return;
+    free(self->role);
+    free(self->name);
+    free(self->place);
+    zframe_destroy(&self->route);
+    for (size_t i = 0; i < self->offer_count; i++)
+        free((char *) self->offers[i].service);
+    free(self->offers);
+    free(self);
+    *item_p = NULL;
+}
+
+static void
+s_destroy_record(void **item_p)
+{
+    rmt_record_destroy((rmt_record_t **) item_p);
+}
+
+rmt_roster_t *
+rmt_roster_new(void)
+{
+    rmt_roster_t *self = zmalloc(sizeof *self);
+    self->members = zhashx_new();
+    zhashx_set_destructor(self->members, s_member_destroy);
+    self->flights = zhashx_new();
+    zhashx_set_destructor(self->flights, s_destroy_record);
+    return self;
+}
+
+void
+rmt_roster_destroy(rmt_roster_t **self_p)
+{
+    rmt_roster_t *self = *self_p;
+    if (self) {
+        zhashx_destroy(&self->members);
+        zhashx_destroy(&self->flights);
+        free(self);
+        *self_p = NULL;
+    }
+}
+
+rmt_member_t *
+rmt_roster_find(rmt_roster_t *self, const char *key)
+{
+    return zhashx_lookup(self->members, key);
+}
+
+rmt_member_t *
+rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *port,
+                 zframe_t **route_p, const rmt_records_t *services)
+{
+    const char *key = rmt_record_text(key_record, "key", "");
+    const rmt_member_t *old = rmt_roster_find(self, key);
+    rmt_member_t *member = zmalloc(sizeof *member);
+    snprintf(member->key, sizeof member->key, "%s", key);
+    member->role = strdup(rmt_record_text(key_record, "role", ""));
+    member->name = strdup(rmt_record_text(key_record, "name", ""));
+    member->place = strdup(rmt_record_text(key_record, "place", ""));
+    member->port = port;
+    member->route = rmt_take(route_p);
+    member->heard_at = rmt_clock_ms();
+    member->greeting = old ? old->greeting + 1 : 1;
+    member->strikes = old ? old->strikes : 0;
+    member->offer_count = rmt_records_count(services);
+    member->offers = zmalloc((member->offer_count + 1) * sizeof *member->offers);
+    for (size_t i = 0; i < member->offer_count; i++) {
+        const rmt_record_t *item = rmt_records_at(services, i);
+        member->offers[i].service = strdup(rmt_record_text(item, "service", ""));
+        member->offers[i].slots = (uint32_t) rmt_record_u64(item, "slots", 1);
+    }
+    zhashx_update(self->members, key, member);
+    return member;
+}
+
+void
+rmt_roster_drop(rmt_roster_t *self, const char *key)
+{
+    zhashx_delete(self->members, key);
+}
+
+rmt_member_t *
+rmt_roster_first(rmt_roster_t *self)
+{
+    return zhashx_first(self->members);
+}
+
+rmt_member_t *
+rmt_roster_next(rmt_roster_t *self)
+{
+    return zhashx_next(self->members);
+}
+
+size_t
+rmt_roster_count(const rmt_roster_t *self)
+{
+    return zhashx_size(self->members);
+}
+
+size_t
+rmt_roster_expire(rmt_roster_t *self, int64_t heard_before)
+{
+    rmt_auto(zlist) stale = zlist_new();
+    zlist_autofree(stale);
+    for (rmt_member_t *member = rmt_roster_first(self); member; member = rmt_roster_next(self))
+        if (member->heard_at < heard_before)
+            zlist_append(stale, member->key);
+    for (const char *key = zlist_first(stale); key; key = zlist_next(stale))
+        rmt_roster_drop(self, key);
+    return zlist_size(stale);
+}
+
+rmt_offer_t *
+rmt_member_offer(rmt_member_t *self, const char *service)
+{
+    for (size_t i = 0; i < self->offer_count; i++)
+        if (streq(self->offers[i].service, service))
+            return &self->offers[i];
+    return NULL;
+}
+
+char *
+rmt_member_services(const rmt_member_t *self)
+{
+    char *text = strdup("");
+    for (size_t i = 0; i < self->offer_count; i++) {
+        char *longer = rmt_text("%s%s%s=%u", text, *text ? "," : "", self->offers[i].service,
+                                self->offers[i].slots);
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+void
+rmt_roster_fly(rmt_roster_t *self, const char *key, const rmt_record_t *task)
+{
+    static const char *const kept[] = { "task", "attempt", "job",  "service",
+                                        "subject", "stage", "phase" };
+    rmt_record_t *flight = rmt_record_new();
+    rmt_record_set(flight, "worker", key);
+    for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)
+        rmt_record_set(flight, kept[i], rmt_record_text(task, kept[i], ""));
+    const char *id = rmt_record_text(task, "task", rmt_record_text(task, "id", ""));
+    rmt_record_set(flight, "task", id);
+    zhashx_update(self->flights, id, flight);
+}
+
+rmt_record_t *
+rmt_roster_flight(rmt_roster_t *self, const char *task)
+{
+    return zhashx_lookup(self->flights, task);
+}
+
+void
+rmt_roster_land(rmt_roster_t *self, const char *task)
+{
+    zhashx_delete(self->flights, task);
+}

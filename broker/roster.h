@@ -1,0 +1,56 @@
+// roster - the peers that are connected to this broker, and the tasks in their hands.
+//
+// It is memory only: after a restart it fills again with the HELLOs.
+#pragma once
+
+#include "broker.h"
+
+typedef struct {
+    const char *service; // Owned by the roster
+    uint32_t slots;      // As HELLO said
+    uint32_t credit;     // So many tasks more may be sent
+    bool is_taking;      // A call of task_take is under way
+} rmt_offer_t;
+
+typedef struct {
+    char key[RMT_USER_SIZE];
+    char *role, *name, *place;
+    char nonce[33];
+    zsock_t *port;
+    zframe_t *route;
+    int64_t heard_at;
+    uint64_t greeting;   // Rises with every HELLO
+    bool is_ready;       // Redis knows of the HELLO: tasks may be sent
+    uint32_t strikes;
+    rmt_offer_t *offers;
+    size_t offer_count;
+} rmt_member_t;
+
+rmt_roster_t *rmt_roster_new(void);
+void rmt_roster_destroy(rmt_roster_t **self_p);
+
+// The member of a key, or NULL.
+rmt_member_t *rmt_roster_find(rmt_roster_t *self, const char *key);
+// A HELLO: the member is made anew. Takes *route_p. services: {service, slots}.
+rmt_member_t *rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record,
+                               zsock_t *port, zframe_t **route_p,
+                               const rmt_records_t *services);
+void rmt_roster_drop(rmt_roster_t *self, const char *key);
+
+// Walk over all; NULL at the end. Do not drop on the way.
+rmt_member_t *rmt_roster_first(rmt_roster_t *self);
+rmt_member_t *rmt_roster_next(rmt_roster_t *self);
+size_t rmt_roster_count(const rmt_roster_t *self);
+
+// Drop members not heard since then. Returns how many.
+size_t rmt_roster_expire(rmt_roster_t *self, int64_t heard_before);
+
+// The offer of a service, or NULL.
+rmt_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);
+// "name=slots,..." for Redis. Caller owns the result (free).
+char *rmt_member_services(const rmt_member_t *self);
+
+// Tasks in hand: {task, attempt, job, service, subject, stage, worker, phase}.
+void rmt_roster_fly(rmt_roster_t *self, const char *key, const rmt_record_t *task);
+rmt_record_t *rmt_roster_flight(rmt_roster_t *self, const char *task);
+void rmt_roster_land(rmt_roster_t *self, const char *task);

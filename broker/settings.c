@@ -1,0 +1,53 @@
+#include "settings.h"
+
+const rmt_config_row_t rmt_settings_rows[] = {
+    { "listen", RMT_CONFIG_TEXT, "*", 1, 255, "Address to listen at; * is every interface." },
+    { "port", RMT_CONFIG_NUMBER, "7700", 1, 65531,
+      "Base port: enrol, then agents, workers, console, events." },
+    { "key", RMT_CONFIG_PATH, NULL, 0, 0, "Key pair of the broker." },
+    { "redis", RMT_CONFIG_TEXT, "/run/redis-ramet/redis.sock", 1, 255,
+      "Unix socket of Redis, or host:port." },
+    { "admins", RMT_CONFIG_LIST, NULL, 1, 256, "Public key files of administrators." },
+    { "state", RMT_CONFIG_PATH, NULL, 0, 0,
+      "File of era and last audit id, by which a restored Redis is known." },
+    { "redis-timeout-ms", RMT_CONFIG_NUMBER, "5000", 100, 60000,
+      "Milliseconds until Redis counts as gone." },
+    { "beat-ms", RMT_CONFIG_NUMBER, "3000", 100, 30000, "Milliseconds between beats." },
+    { "lease-ms", RMT_CONFIG_NUMBER, "15000", 300, 300000,
+      "Milliseconds a task stays with a worker that is not heard." },
+    { "grace-ms", RMT_CONFIG_NUMBER, "20000", 0, 300000,
+      "Milliseconds with Redis before leases of others are ended." },
+    { "scan-ms", RMT_CONFIG_NUMBER, "1000", 50, 10000,
+      "Milliseconds between looks at queues that other brokers fill." },
+    { "stuck-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
+      "Seconds a task waits without a worker until its job says so." },
+    { "silent-s", RMT_CONFIG_NUMBER, "600", 1, 86400,
+      "Seconds a machine may be silent until its task fails." },
+    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+};
+
+static uint32_t
+s_number(const rmt_config_t *config, const char *path)
+{
+    return (uint32_t) rmt_config_number(config, path);
+}
+
+int
+rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    *self = (rmt_settings_t){
+        .host = rmt_config_text(config, "listen"),
+        .port = (uint16_t) rmt_config_number(config, "port"),
+        .redis = rmt_config_text(config, "redis"),
+        .state_file = rmt_config_text(config, "state"),
+        .admins = rmt_config_list(config, "admins"),
+        .redis_timeout_ms = s_number(config, "redis-timeout-ms"),
+        .beat_ms = s_number(config, "beat-ms"),
+        .lease_ms = s_number(config, "lease-ms"),
+        .grace_ms = s_number(config, "grace-ms"),
+        .scan_ms = s_number(config, "scan-ms"),
+        .stuck_s = s_number(config, "stuck-s"),
+        .silent_s = s_number(config, "silent-s"),
+    };
+    return rmt_key_load(&self->own, rmt_config_text(config, "key"), error);
+}

@@ -1,0 +1,22 @@
+// settings - the broker's configuration as a plain struct.
+#pragma once
+
+#include "rmt_config.h"
+#include "rmt_key.h"
+
+typedef struct {
+    const char *host; // All are valid as long as the configuration
+    uint16_t port;
+    const char *redis;
+    const char *state_file;
+    const char *const *admins;
+    rmt_key_t own;
+    uint32_t redis_timeout_ms, beat_ms, lease_ms, grace_ms, scan_ms;
+    uint32_t stuck_s, silent_s;
+} rmt_settings_t;
+
+extern const rmt_config_row_t rmt_settings_rows[];
+
+// Read the key too. Borrows config for the life of the settings. 0, or -1: CONFIG,
+// NOT_FOUND, IO.
+int rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t *error);

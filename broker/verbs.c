@@ -1,0 +1,381 @@
+#include "verbs.h"
+
+#include <string.h>
+#include "driver.h"
+#include "events.h"
+#include "peers.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_id.h"
+#include "rmt_io.h"
+
+enum {
+    ADMIN = 1, VIEWER = 2, DASHBOARD = 4, IMAGER = 8, INSTALLER = 16, SOURCE = 32,
+    TARGET = 64, FIRSTBOOT = 128,
+    READ = ADMIN | VIEWER | DASHBOARD,
+    WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
+};
+
+typedef struct verb verb_t;
+
+// One request on its way to Redis and back.
+typedef struct {
+    rmt_broker_t *broker;
+    const verb_t *verb;
+    zsock_t *port;
+    zframe_t *route;
+    rmt_msg_t *msg;
+    rmt_record_t *meta;
+    char key[RMT_USER_SIZE];
+    char token[RMT_TOKEN_TEXT_SIZE];
+} ask_t;
+
+struct verb {
+    const char *name;
+    unsigned roles;
+    const char *function;
+    int (*before)(ask_t *ask, rmt_error_t *error);  // Checks and adds; may be NULL
+    void (*after)(ask_t *ask, rmt_msg_t *reply);    // For code 0; may be NULL
+};
+
+static const struct {
+    const char *name;
+    unsigned bit;
+} s_roles[] = {
+    { "admin", ADMIN },         { "viewer", VIEWER }, { "dashboard", DASHBOARD },
+    { "imager", IMAGER },       { "installer", INSTALLER }, { "source", SOURCE },
+    { "target", TARGET },       { "firstboot", FIRSTBOOT },
+};
+
+// ---- Before
+
+// The class of records is the part of the verb before the dot.
+static int
+s_class(ask_t *ask, rmt_error_t *error)
+{
+    (void) error;
+    rmt_auto_str class = strndup(ask->verb->name, strcspn(ask->verb->name, "."));
+    rmt_record_set(ask->msg->body, "class", class);
+    return 0;
+}
+
+static int
+s_new_job(ask_t *ask, rmt_error_t *error)
+{
+    static const char base32[] = "abcdefghijklmnopqrstuvwxyz234567";
+    (void) error;
+    uint8_t uid[RMT_UID_SIZE];
+    char text[33], name[11] = "j-", clock[RMT_CLOCK_TEXT_SIZE], stamp[16];
+    rmt_random(uid, sizeof uid);
+    for (size_t i = 0; i < 8; i++) {
+        const size_t bit = i * 5;
+        const unsigned pair = (unsigned) uid[bit / 8] << 8 | uid[bit / 8 + 1];
+        name[2 + i] = base32[pair >> (11 - bit % 8) & 31];
+    }
+    rmt_clock_text(rmt_clock_wall_ms(), clock);
+    size_t length = 0;
+    for (const char *c = clock; *c && length < 14; c++) // 20261123100000
+        if (*c >= '0' && *c <= '9')
+            stamp[length++] = *c;
+    stamp[length] = '\0';
+    rmt_record_set(ask->meta, "job", rmt_uid_text(uid, text));
+    rmt_record_set(ask->meta, "job-name", name);
+    rmt_record_set(ask->meta, "stamp", stamp);
+    return 0;
+}
+
+static int
+s_new_token(ask_t *ask, rmt_error_t *error)
+{
+    (void) error;
+    rmt_token_t token;
+    rmt_id_t hash;
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_token_new(&token, ask->broker->settings->own.public_text);
+    rmt_token_hash(&token, &hash);
+    rmt_token_text(&token, ask->token);
+    rmt_record_set(ask->meta, "hash", rmt_id_text(&hash, text));
+    rmt_record_remove(ask->meta, "idem"); // Its answer is not kept, for it is a secret
+    return 0;
+}
+
+static int
+s_hash_script(ask_t *ask, rmt_error_t *error)
+{
+    size_t size = 0;
+    const void *content = rmt_record_get(ask->msg->body, "content", &size);
+    if (!content)
+        return rmt_fail(error, RMT_E_USAGE, "script without content");
+    rmt_id_t id;
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_id_compute(&id, content, size);
+    rmt_record_set(ask->meta, "hash", rmt_id_text(&id, text));
+    return 0;
+}
+
+// An installer speaks for its own engine only.
+static int
+s_own_engine(ask_t *ask, rmt_error_t *error)
+{
+    const char *own = rmt_record_text(ask->meta, "place", "");
+    if (!streq(rmt_record_text(ask->msg->body, "engine", ""), own))
+        return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key is for engine %s only", own);
+    return 0;
+}
+
+// ---- After
+
+static void
+s_drive(ask_t *ask, rmt_msg_t *reply)
+{
+    const char *job = rmt_record_text(reply->body, "job", "");
+    if (*job)
+        rmt_driver_drive(ask->broker->driver, job);
+}
+
+static void
+s_show_token(ask_t *ask, rmt_msg_t *reply)
+{
+    rmt_record_set(reply->body, "token", ask->token);
+}
+
+// The holders hear of the caller before the caller hears of them.
+static void
+s_announce(ask_t *ask, rmt_msg_t *reply)
+{
+    static const char *const inner[] = { "root", "until-ms" };
+    rmt_auto(rmt_record) grant = rmt_record_dup(reply->body);
+    rmt_record_set(grant, "key", ask->key);
+    rmt_peers_grant(ask->broker, rmt_record_text(reply->body, "place", ""), grant);
+    for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
+        rmt_record_remove(reply->body, inner[i]);
+}
+
+static void
+s_add_version(ask_t *ask, rmt_msg_t *reply)
+{
+    (void) ask;
+    rmt_record_set(reply->body, "version", RMT_VERSION);
+    rmt_record_set_u64(reply->body, "refused", ask->broker->refused);
+}
+
+static void
+s_merge_targets(ask_t *ask, rmt_msg_t *reply)
+{
+    const char *job = rmt_record_text(reply->body, "id", "");
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        rmt_record_t *item = rmt_records_at(reply->items, i);
+        rmt_auto_str topic
+            = rmt_text("job/%s/target/%s", job, rmt_record_text(item, "name", ""));
+        rmt_events_merge(ask->broker->events, topic, item);
+    }
+    const char *stage = rmt_record_text(reply->body, "stage", "");
+    const char *at = rmt_record_text(reply->body, "place", "");
+    rmt_auto_str service
+        = streq(stage, "capture")
+              ? rmt_text("capture@source/%s", rmt_record_text(reply->body, "source", ""))
+              : rmt_text("%s@%s", stage, at);
+    rmt_auto_str topic = rmt_text("job/%s/task/%s", job, service);
+    rmt_events_merge(ask->broker->events, topic, reply->body);
+}
+
+static void
+s_merge_snapshot(ask_t *ask, rmt_msg_t *reply)
+{
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        rmt_record_t *item = rmt_records_at(reply->items, i);
+        rmt_auto_str topic = strdup(rmt_record_text(item, "topic", ""));
+        rmt_events_merge(ask->broker->events, topic, item);
+    }
+}
+
+// ---- The table
+
+#define RECORDS(class)                                                                   \
+    { class ".list", READ, "record_list", s_class, NULL },                               \
+    { class ".show", READ, "record_show", s_class, NULL },                               \
+    { class ".add", ADMIN, "record_add", s_class, NULL },                                \
+    { class ".set", ADMIN, "record_set", s_class, NULL },                                \
+    { class ".remove", ADMIN, "record_remove", s_class, NULL },                          \
+    { class ".import", ADMIN, "record_import", s_class, NULL },                          \
+    { class ".approve", ADMIN, "record_approve", s_class, NULL }
+
+static const verb_t s_verbs[] = {
+    RECORDS("source"),
+    RECORDS("engine"),
+    RECORDS("target"),
+    { "target.hold", ADMIN, "target_hold", NULL, NULL },
+    { "target.unhold", ADMIN, "target_unhold", NULL, NULL },
+    { "image.create", ADMIN, "image_create", s_new_job, s_drive },
+    { "image.list", READ, "image_list", NULL, NULL },
+    { "image.show", READ, "image_show", NULL, NULL },
+    { "image.remove", ADMIN, "image_remove", NULL, NULL },
+    { "image.grant", ADMIN, "image_grant", NULL, s_announce },
+    { "deploy.plan", ADMIN, "deploy_plan", s_new_job, s_drive },
+    { "deploy.start", ADMIN, "deploy_start", s_new_job, s_drive },
+    { "job.list", READ, "job_list", NULL, NULL },
+    { "job.show", READ, "job_show", NULL, s_merge_targets },
+    { "job.verdicts", READ, "job_verdicts", NULL, NULL },
+    { "job.logs", READ, "job_logs", NULL, NULL },
+    { "job.cancel", ADMIN, "job_cancel", NULL, NULL },
+    { "job.retry", ADMIN, "job_retry", s_new_job, s_drive },
+    { "lock.list", READ, "lock_list", NULL, NULL },
+    { "lock.show", READ, "lock_show", NULL, NULL },
+    { "lock.break", ADMIN, "lock_break", NULL, NULL },
+    { "key.list", ADMIN, "key_list", NULL, NULL },
+    { "key.token", ADMIN, "key_token", s_new_token, s_show_token },
+    { "key.approve", ADMIN, "key_approve", NULL, NULL },
+    { "key.revoke", ADMIN, "key_revoke", NULL, NULL },
+    { "script.add", ADMIN, "script_add", s_hash_script, NULL },
+    { "script.list", READ, "script_list", NULL, NULL },
+    { "script.remove", ADMIN, "script_remove", NULL, NULL },
+    { "events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot },
+    { "farm.status", READ, "farm_status", NULL, s_add_version },
+    { "target.page", INSTALLER, "target_page", s_own_engine, NULL },
+    { "verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL },
+    { "script.page", INSTALLER, "script_page", s_own_engine, NULL },
+    { "holders", WORKERS, "holders", NULL, s_announce },
+    { "target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL },
+};
+
+static const verb_t *
+s_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof s_verbs / sizeof *s_verbs; i++)
+        if (streq(s_verbs[i].name, name))
+            return &s_verbs[i];
+    return NULL;
+}
+
+static unsigned
+s_role_bit(const rmt_record_t *key)
+{
+    const char *role = rmt_record_text(key, "role", "");
+    for (size_t i = 0; i < sizeof s_roles / sizeof *s_roles; i++)
+        if (streq(s_roles[i].name, role))
+            return s_roles[i].bit;
+    return 0;
+}
+
+// ---- Asking
+
+static void
+s_ask_destroy(ask_t **self_p)
+{
+    ask_t *self = *self_p;
+    if (self) {
+        zframe_destroy(&self->route);
+        rmt_msg_destroy(&self->msg);
+        rmt_record_destroy(&self->meta);
+        memset(self->token, 0, sizeof self->token);
+        free(self);
+        *self_p = NULL;
+    }
+}
+
+static void
+s_send(ask_t *ask, rmt_msg_t *reply)
+{
+    rmt_error_t error = { 0 };
+    reply->sequence = ask->msg->sequence;
+    if (rmt_socket_send(ask->port, ask->route, reply, false, &error) == 0
+        || error.code != RMT_E_TOO_BIG)
+        return; // A peer that has gone asks again
+    rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
+    other->sequence = ask->msg->sequence;
+    other->code = RMT_E_TOO_BIG;
+    rmt_msg_text(&other->text, "the answer is larger than a message may be");
+    (void) rmt_socket_send(ask->port, ask->route, other, false, &error);
+}
+
+static void
+s_fail(ask_t *ask, rmt_code_t code, const char *text)
+{
+    rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = code;
+    rmt_msg_text(&reply->text, text);
+    s_send(ask, reply);
+}
+
+static void
+s_on_reply(void *context, rmt_msg_t *reply)
+{
+    ask_t *ask = context;
+    if (reply->code == RMT_OK && ask->verb->after)
+        ask->verb->after(ask, reply);
+    if (reply->code != RMT_E_CANCELLED) { // Else the broker ends: the asker tries again
+        s_send(ask, reply);
+        rmt_events_tail(ask->broker->events);
+    }
+    s_ask_destroy(&ask);
+}
+
+static rmt_record_t *
+s_meta(const rmt_record_t *key, const rmt_msg_t *msg)
+{
+    static const uint8_t none[RMT_UID_SIZE] = { 0 };
+    rmt_record_t *meta = rmt_record_new();
+    rmt_record_set(meta, "by", rmt_record_text(key, "key", ""));
+    rmt_record_set(meta, "role", rmt_record_text(key, "role", ""));
+    rmt_record_set(meta, "name", rmt_record_text(key, "name", ""));
+    rmt_record_set(meta, "place", rmt_record_text(key, "place", ""));
+    rmt_record_set(meta, "epoch", rmt_record_text(key, "epoch", ""));
+    rmt_record_set(meta, "cursor", msg->cursor ? msg->cursor : "");
+    if (memcmp(msg->idempotency, none, sizeof none) != 0) {
+        char text[33];
+        rmt_record_set(meta, "idem", rmt_uid_text(msg->idempotency, text));
+    }
+    return meta;
+}
+
+// Reading is repeated at will: an answer of an old state is not kept for it.
+static void
+s_ask(ask_t *ask, const rmt_record_t *key)
+{
+    rmt_error_t error = { 0 };
+    const verb_t *verb = ask->verb;
+    ask->meta = s_meta(key, ask->msg);
+    if (verb->roles & VIEWER)
+        rmt_record_remove(ask->meta, "idem");
+    (void) rmt_msg_body(ask->msg);
+    if (verb->before && verb->before(ask, &error) == -1) {
+        if (error.code == RMT_E_NOT_ALLOWED)
+            rmt_broker_refuse(ask->broker, ask->key, verb->name, error.text);
+        s_fail(ask, error.code, error.text);
+        s_ask_destroy(&ask);
+        return;
+    }
+    const rmt_call_t call = { .function = verb->function, .meta = ask->meta,
+                              .body = ask->msg->body, .items = ask->msg->items };
+    rmt_state_call(ask->broker->state, &call, s_on_reply, ask);
+}
+
+void
+rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+                 rmt_packet_t *packet)
+{
+    rmt_auto_str name = strdup(packet->msg->verb ? packet->msg->verb : "");
+    ask_t *ask = zmalloc(sizeof *ask);
+    ask->broker = broker;
+    ask->port = port;
+    ask->route = rmt_take(&packet->route);
+    ask->msg = rmt_take(&packet->msg);
+    snprintf(ask->key, sizeof ask->key, "%s", packet->user);
+    ask->verb = s_find(name);
+    if (ask->verb && (ask->verb->roles & s_role_bit(key)) && rmt_broker_is_open(broker)) {
+        s_ask(ask, key);
+        return;
+    }
+    if (!ask->verb) {
+        rmt_auto_str text = rmt_text("there is no verb %.64s", name);
+        s_fail(ask, RMT_E_UNSUPPORTED, text);
+    } else if (!rmt_broker_is_open(broker)) {
+        s_fail(ask, RMT_E_UNAVAILABLE, "redis cannot be reached; again later");
+    } else {
+        rmt_auto_str text = rmt_text("%s may not be asked by role %s", name,
+                                     rmt_record_text(key, "role", "?"));
+        rmt_broker_refuse(broker, ask->key, name, text);
+        s_fail(ask, RMT_E_NOT_ALLOWED, text);
+    }
+    s_ask_destroy(&ask);
+}

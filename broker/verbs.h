@@ -1,0 +1,10 @@
+// verbs - every verb that can be asked: who may, which function answers, what is checked
+// and added on the way. Both doors use it.
+#pragma once
+
+#include "broker.h"
+
+// Answer a REQUEST of a key that is known. Takes *packet's route and message; the REPLY
+// goes to port. key: the record of the sender.
+void rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+                      rmt_packet_t *packet);

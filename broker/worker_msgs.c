@@ -1,0 +1,213 @@
+#include "worker_msgs.h"
+
+#include <string.h>
+#include "driver.h"
+#include "events.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_log.h"
+#include "worker_door.h"
+
+#define PHASE_MAX 60
+
+// A call in the name of a member, whose memory may be gone when the answer comes.
+typedef struct {
+    rmt_broker_t *broker;
+    char key[RMT_USER_SIZE];
+} ask_t;
+
+static ask_t *
+s_ask_new(rmt_broker_t *broker, const rmt_member_t *member)
+{
+    ask_t *self = zmalloc(sizeof *self);
+    self->broker = broker;
+    snprintf(self->key, sizeof self->key, "%s", member->key);
+    return self;
+}
+
+// The member the answer is for. Frees ask.
+static rmt_member_t *
+s_asker(ask_t *ask, const rmt_msg_t *reply)
+{
+    rmt_member_t *member = reply->code == RMT_E_CANCELLED
+                               ? NULL
+                               : rmt_roster_find(ask->broker->roster, ask->key);
+    free(ask);
+    return member;
+}
+
+// ---- BEAT
+
+static void
+s_on_beat(void *context, rmt_msg_t *reply)
+{
+    rmt_member_t *member = s_asker(context, reply);
+    if (!member || reply->code != RMT_OK)
+        return;
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++)
+        rmt_worker_door_cancel(member, rmt_records_at(reply->items, i));
+}
+
+void
+rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
+{
+    rmt_auto(rmt_msg) answer = rmt_msg_new(RMT_MSG_BEAT);
+    rmt_worker_door_send(member, answer);
+    if (!msg->items || rmt_records_count(msg->items) == 0)
+        return;
+    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
+    const rmt_call_t call = { "task_beat", meta, body, msg->items };
+    rmt_state_call(broker->state, &call, s_on_beat, s_ask_new(broker, member));
+}
+
+// ---- CREDIT
+
+void
+rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
+{
+    rmt_offer_t *offer = rmt_member_offer(member, msg->service ? msg->service : "");
+    if (!offer) {
+        member->strikes++;
+        rmt_broker_refuse(broker, member->key, "credit", "a service that was not offered");
+        return;
+    }
+    offer->credit = msg->slots < 1000 ? msg->slots : 1000;
+    rmt_worker_door_feed(broker, member);
+}
+
+// ---- PROGRESS
+
+static const rmt_record_t *
+s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task, uint32_t attempt)
+{
+    const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    const bool is_own = flight && streq(rmt_record_text(flight, "worker", ""), member->key)
+                        && rmt_record_u64(flight, "attempt", 0) == attempt;
+    return is_own ? flight : NULL;
+}
+
+static void
+s_on_phase(void *context, rmt_msg_t *reply)
+{
+    ask_t *ask = context;
+    if (reply->code == RMT_OK)
+        rmt_events_tail(ask->broker->events);
+    free(ask);
+}
+
+void
+rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
+{
+    char task[33];
+    rmt_uid_text(msg->task, task);
+    if (!s_flight(broker, member, task, msg->attempt))
+        return; // Late, or of somebody else: it has no effect
+    rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    rmt_events_progress(broker->events, flight, msg);
+    const char *phase = msg->phase ? msg->phase : "";
+    if (!*phase || strlen(phase) > PHASE_MAX
+        || streq(phase, rmt_record_text(flight, "phase", "")))
+        return;
+    rmt_record_set(flight, "phase", phase);
+    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "task", task);
+    rmt_record_set_u64(body, "attempt", msg->attempt);
+    rmt_record_set(body, "phase", phase);
+    rmt_record_set(body, "text", msg->text ? msg->text : "");
+    const rmt_call_t call = { "task_phase", meta, body, NULL };
+    rmt_state_call(broker->state, &call, s_on_phase, s_ask_new(broker, member));
+}
+
+// ---- RESULT
+
+static void
+s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
+{
+    const char *task = rmt_record_text(claim, "task", "");
+    const bool is_final = code == RMT_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
+    rmt_member_t *member
+        = rmt_roster_find(broker->roster, rmt_record_text(claim, "worker", ""));
+    const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    if (is_final && flight
+        && streq(rmt_record_text(flight, "attempt", ""), rmt_record_text(claim, "attempt", ""))) {
+        rmt_events_forget(broker->events, flight);
+        rmt_roster_land(broker->roster, task);
+    }
+    if (!is_final || !member)
+        return; // Without RECORDED it is sent again
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_RECORDED);
+    if (rmt_uid_parse(msg->task, task, &error) == -1)
+        return;
+    msg->attempt = (uint32_t) rmt_record_u64(claim, "attempt", 0);
+    msg->code = code == RMT_OK ? RMT_OK : RMT_E_FENCED;
+    rmt_worker_door_send(member, msg);
+}
+
+static rmt_record_t *
+s_claim(rmt_broker_t *broker, const rmt_member_t *member, const rmt_msg_t *msg)
+{
+    char task[33];
+    rmt_uid_text(msg->task, task);
+    rmt_record_t *claim = rmt_record_new();
+    rmt_record_set(claim, "task", task);
+    rmt_record_set_u64(claim, "attempt", msg->attempt);
+    rmt_record_set(claim, "worker", member->key);
+    rmt_record_set_u64(claim, "code", rmt_code_from(msg->code));
+    rmt_record_set(claim, "text", msg->text ? msg->text : "");
+    const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    if (flight)
+        rmt_record_set(claim, "job", rmt_record_text(flight, "job", ""));
+    return claim;
+}
+
+typedef struct {
+    rmt_broker_t *broker;
+    rmt_record_t *claim;
+} release_t;
+
+static void
+s_on_release(void *context, rmt_msg_t *reply)
+{
+    release_t *release = context;
+    rmt_broker_t *broker = release->broker;
+    if (reply->code == RMT_OK) {
+        s_recorded(broker, release->claim, RMT_OK);
+        rmt_events_tail(broker->events);
+    } else if (reply->code == RMT_E_REFUSED || reply->code == RMT_E_FENCED) {
+        // Tried too often: then it has failed. Not current: the step says so, or that it
+        // was recorded already.
+        rmt_record_t *outputs = rmt_record_new();
+        rmt_driver_result(broker->driver, &release->claim, &outputs, s_recorded);
+    }
+    rmt_record_destroy(&release->claim);
+    free(release);
+}
+
+// A worker that leaves gives its task back; only a job that was cancelled ends by it,
+// and then the task has ended before.
+static void
+s_release(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *claim)
+{
+    release_t *release = zmalloc(sizeof *release);
+    release->broker = broker;
+    release->claim = claim;
+    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    const rmt_call_t call = { "task_release", meta, claim, NULL };
+    rmt_state_call(broker->state, &call, s_on_release, release);
+}
+
+void
+rmt_worker_msgs_result(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
+{
+    rmt_record_t *claim = s_claim(broker, member, msg);
+    if (msg->code == RMT_E_CANCELLED) {
+        s_release(broker, member, claim);
+        return;
+    }
+    (void) rmt_msg_body(msg);
+    rmt_driver_result(broker->driver, &claim, &msg->body, s_recorded);
+}

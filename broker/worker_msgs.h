@@ -1,0 +1,10 @@
+// worker_msgs - what a member that has said HELLO may say.
+#pragma once
+
+#include "roster.h"
+
+// Borrows msg, but may take its body.
+void rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);
+void rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);
+void rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);
+void rmt_worker_msgs_result(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);

@@ -1,0 +1,291 @@
+#!lua name=ramet
+-- ramet - every change of the durable state is one function of this library.
+--
+-- The library is made of ramet.lua and the ramet_<noun>.lua files beside it, joined in
+-- the order of CMakeLists.txt. A call is
+--
+--     FCALL name 0  meta...  --  body...  [--  item...]...
+--
+-- with names and values in turn; `--` where a name would stand begins the next group.
+-- meta is what the broker knows of the caller and cannot be forged by a request: by
+-- (key), role, name, place, epoch, cursor, idem, and for new jobs job, job-name, stamp.
+-- Every function answers {code, text, body, {item...}, cursor} with flat records, codes
+-- as in rmt_error.h. A function refuses before its first write, never after it.
+--
+-- Keys (P = "ramet:", all known to this library alone):
+--   P era, P epoch              numbers; the epoch counter is one for the whole farm
+--   P audit                     stream of all transitions, the only stream
+--   P idem:<by>:<key>           packed reply of a call with an idempotency key, 30 days
+--   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
+--   P unique                    hash "field=value" of targets -> name
+--   P image-ids                 hash id -> name;  P image-names  hash name -> open job
+--   P script:<engine>:<name>    record; index P scripts:<engine>
+--   P key:<key>                 record; index P keys; P key-names:<name> set of keys
+--   P token:<hash>              record with a life time
+--   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
+--     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
+--     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
+--   P open, P drive             sets of jobs: not ended; waiting for a decision
+--   P task:<id>                 record, body fields as b.<name>
+--   P queue:<service>           list of task ids (a hint; truth is the task's state)
+--   P waiting                   ZSET task -> queued since; P services ZSET of names;
+--                               P queues set of services with tasks waiting
+--   P leases, P silent          ZSET task -> end of lease; silent since
+--   P held:<key>                set of tasks leased by a peer
+--   P lock:<target>             record; index P locks
+--   P boots                     ZSET "job/target" -> end of the wait for the first boot
+--   P presence, P live          ZSET role/name, key -> heard at
+--   P sending                   set of places with imagers; P second:<role>/<name>
+--                               since when two keys rival for a name
+--   P agent:<role>/<name>       boot nonce of a peer and since when it has it
+--   P data:<key>                where a peer serves data; P offers:<service> ZSET key
+--   P slots                     hash "service key" -> slots
+--   P grants:<place>            ZSET "key root" -> until (root empty: may offer)
+
+local P = 'ramet:'
+local KEPT_S = 30 * 24 * 3600
+local PRESENT_MS = 15000
+local PAGE_ITEMS, PAGE_BYTES = 500, 96 * 1024
+local AUDIT_MAX = 100000
+
+local E = {
+    OK = 0, USAGE = 1, NOT_FOUND = 2, EXISTS = 3, REFUSED = 4, LOCKED = 5,
+    NOT_ALLOWED = 6, FENCED = 7, TOO_BIG = 10, TIMEOUT = 13, UNAVAILABLE = 14,
+    CANCELLED = 15, INCOMPATIBLE = 16, INTERNAL = 19,
+}
+
+local R = {}    -- Functions that the nouns share
+
+-- redis.call exists only while a function runs, so it cannot be kept in a local.
+local function call(...)
+    return redis.call(...)
+end
+
+local function fail(code, text)
+    error({ code = code, text = text }, 0)
+end
+
+local function need(condition, code, text)
+    if not condition then
+        fail(code, text)
+    end
+    return condition
+end
+
+local function now()
+    local t = call('TIME')
+    return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+-- Numbers are written without an exponent.
+local function str(value)
+    if type(value) == 'number' then
+        return string.format('%.0f', value)
+    end
+    return tostring(value)
+end
+
+local function set(text)
+    return text ~= nil and text ~= false and text ~= ''
+end
+
+local function num(text, missing)
+    return tonumber(text) or missing or 0
+end
+
+local function flat(record)
+    local out = {}
+    for name, value in pairs(record) do
+        out[#out + 1] = name
+        out[#out + 1] = str(value)
+    end
+    return out
+end
+
+local function load(key)
+    local list = call('HGETALL', key)
+    if #list == 0 then
+        return nil
+    end
+    local record = {}
+    for i = 1, #list, 2 do
+        record[list[i]] = list[i + 1]
+    end
+    return record
+end
+
+-- Set fields of a hash; a value of '' removes the field.
+local function store(key, fields)
+    for name, value in pairs(fields) do
+        if value == '' then
+            call('HDEL', key, name)
+        else
+            call('HSET', key, name, str(value))
+        end
+    end
+end
+
+local function words(text)
+    local out = {}
+    for word in string.gmatch(text or '', '[^%s,]+') do
+        out[#out + 1] = word
+    end
+    return out
+end
+
+local function named(name)
+    need(set(name) and #name <= 63 and string.find(name, '^[a-z0-9][a-z0-9._-]*$'),
+        E.USAGE, 'a name is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit')
+    return name
+end
+
+-- Append to the audit stream; entries of a job stand in its log too.
+local function audit(meta, what, fields)
+    local list = { P .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'what', what }
+    if set(meta.by) then
+        list[#list + 1] = 'by'
+        list[#list + 1] = meta.by
+    end
+    for name, value in pairs(fields or {}) do
+        if str(value) ~= '' then
+            list[#list + 1] = name
+            list[#list + 1] = string.sub(str(value), 1, 1024)
+        end
+    end
+    local id = call('XADD', unpack(list))
+    if fields and set(fields.job) and call('EXISTS', P .. 'job:' .. fields.job) == 1 then
+        call('RPUSH', P .. 'job:' .. fields.job .. ':log', id)
+    end
+    return id
+end
+
+-- One page of a name index: make(name) gives a record, or nil for "leave out".
+local function page(index, cursor, make)
+    local min = set(cursor) and '(' .. cursor or '-'
+    local names = call('ZRANGEBYLEX', index, min, '+', 'LIMIT', 0, PAGE_ITEMS)
+    local items, bytes, last = {}, 0, nil
+    for _, name in ipairs(names) do
+        local record = make(name)
+        last = name
+        if record then
+            items[#items + 1] = record
+            for field, value in pairs(record) do
+                bytes = bytes + #field + #str(value) + 8
+            end
+        end
+        if bytes > PAGE_BYTES then
+            return items, last
+        end
+    end
+    return items, #names == PAGE_ITEMS and last or ''
+end
+
+local function parse(args)
+    local groups, i = { {} }, 1
+    while i <= #args do
+        if args[i] == '--' then
+            groups[#groups + 1] = {}
+            i = i + 1
+        else
+            groups[#groups][args[i]] = args[i + 1]
+            i = i + 2
+        end
+    end
+    local items = {}
+    for n = 3, #groups do
+        items[#items + 1] = groups[n]
+    end
+    return groups[1], groups[2] or {}, items
+end
+
+local function reply(code, text, body, items, cursor)
+    local list = {}
+    for _, item in ipairs(items or {}) do
+        list[#list + 1] = flat(item)
+    end
+    return { code, text or '', flat(body or {}), list, cursor or '' }
+end
+
+-- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A
+-- call that names an idempotency key has its effect once and the same answer again.
+local function serve(name, fn)
+    redis.register_function(name, function(_, args)
+        local meta, body, items = parse(args)
+        local idem = set(meta.idem) and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
+        local old = idem and call('GET', idem)
+        if old then
+            return cmsgpack.unpack(old)
+        end
+        local ok, first, list, cursor = pcall(fn, meta, body, items)
+        if not ok then
+            if type(first) == 'table' and first.code then
+                return reply(first.code, first.text)
+            end
+            local text = type(first) == 'table' and first.err or first
+            return reply(E.INTERNAL, name .. ': ' .. tostring(text))
+        end
+        local answer = reply(E.OK, '', first, list, cursor)
+        if idem then
+            call('SET', idem, cmsgpack.pack(answer), 'EX', KEPT_S)
+        end
+        return answer
+    end)
+end
+
+local function last_audit()
+    local last = call('XREVRANGE', P .. 'audit', '+', '-', 'COUNT', 1)
+    return last[1] and last[1][1] or '0-0'
+end
+
+local function id_parts(id)
+    local ms, n = string.match(id or '', '^(%d+)-(%d+)$')
+    return num(ms), num(n)
+end
+
+-- {era, last}: what the broker's state file says. A Redis that is behind the file was
+-- restored from an older copy: everything handed out since then must be fenced.
+serve('era_open', function(meta, body)
+    local era, file = num(call('GET', P .. 'era')), num(body.era)
+    local last = last_audit()
+    local ms, n = id_parts(last)
+    local file_ms, file_n = id_parts(body.last)
+    local behind = file > era
+        or file == era and (file_ms > ms or file_ms == ms and file_n > n)
+    if behind then
+        era = math.max(era, file) + 1
+    elseif era == 0 then
+        era = 1
+    end
+    call('SET', P .. 'era', era)
+    if behind then
+        last = audit(meta, 'era.raised', { era = era, text = 'redis was behind the state file' })
+    end
+    return { era = era, last = last, raised = behind and 'yes' or 'no' }
+end)
+
+serve('audit_read', function(meta, body)
+    local from = set(body.after) and '(' .. body.after or '-'
+    local items, last, bytes = {}, body.after or '0-0', 0
+    for _, entry in ipairs(call('XRANGE', P .. 'audit', from, '+', 'COUNT', PAGE_ITEMS)) do
+        local record = { id = entry[1] }
+        for i = 1, #entry[2], 2 do
+            record[entry[2][i]] = entry[2][i + 1]
+            bytes = bytes + #entry[2][i + 1] + 16
+        end
+        items[#items + 1] = record
+        last = entry[1]
+        if bytes > PAGE_BYTES then
+            break
+        end
+    end
+    return { last = last }, items
+end)
+
+serve('audit_append', function(meta, body)
+    local fields = {}
+    for name, value in pairs(body) do
+        fields[name] = value
+    end
+    fields.what = nil
+    return { id = audit(meta, body.what or 'note', fields) }
+end)

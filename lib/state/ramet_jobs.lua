@@ -1,0 +1,447 @@
+-- Jobs: making, showing, ending them, and the targets in them.
+
+local JOB_BULKY = { ['b.hardware'] = true }
+
+local function job_key(uid)
+    return P .. 'job:' .. uid
+end
+
+local function target_key(uid, target)
+    return P .. 'job:' .. uid .. ':t:' .. target
+end
+
+-- A uid, or the beginning of a j- name that fits one job alone.
+function R.job_find(text)
+    need(set(text), E.USAGE, 'which job?')
+    if string.find(text, '^%x+$') and #text == 32 then
+        return need(load(job_key(text)), E.NOT_FOUND, 'no job ' .. text)
+    end
+    local names = call('ZRANGEBYLEX', P .. 'job-names', '[' .. text, '[' .. text .. '\255',
+        'LIMIT', 0, 2)
+    need(#names > 0, E.NOT_FOUND, 'no job ' .. text)
+    need(#names == 1, E.USAGE, 'more than one job begins with ' .. text)
+    local uid = string.match(names[1], ':(%x+)$')
+    return need(load(job_key(uid)), E.NOT_FOUND, 'no job ' .. text)
+end
+
+-- Change a target of a job; counters of states are kept in the job as t-<state>.
+function R.target_step(meta, uid, target, fields)
+    local key = target_key(uid, target)
+    local old = load(key)
+    if not old then
+        return
+    end
+    if fields.state and fields.state ~= old.state then
+        call('HINCRBY', job_key(uid), 't-' .. old.state, -1)
+        call('HINCRBY', job_key(uid), 't-' .. fields.state, 1)
+        if fields.state ~= 'locked' then
+            call('ZREM', job_key(uid) .. ':ready', target)
+        end
+    end
+    store(key, fields)
+    audit(meta, 'job.target', { job = uid, target = target,
+        phase = fields.phase or old.phase, state = fields.state or old.state,
+        code = fields.code or '', text = fields.error or fields.text or '' })
+end
+
+local function target_open(state)
+    return state ~= 'done' and state ~= 'failed' and state ~= 'cancelled'
+end
+
+local function target_stop(meta, uid, target, state, code, text)
+    local record = load(target_key(uid, target))
+    if not record or not target_open(record.state) then
+        return
+    end
+    local task = set(record.task) and R.task_load(record.task)
+    if task and task.state ~= 'done' and task.state ~= 'failed' then
+        R.task_end(task, 'cancelled')
+    end
+    R.target_step(meta, uid, target, { state = state, code = code, error = text,
+        phase = record.phase ~= 'awaiting-first-boot' and state or nil,
+        ['failed-phase'] = record.phase })
+    R.unlock(meta, target, uid, text)
+end
+
+function R.target_failed(meta, uid, target, code, text)
+    target_stop(meta, uid, target, 'failed', code, text)
+end
+
+local function targets_each(uid, fn)
+    for _, target in ipairs(call('ZRANGE', job_key(uid) .. ':targets', 0, -1)) do
+        fn(target, load(target_key(uid, target)) or {})
+    end
+end
+
+local function expire_all(uid)
+    local key = job_key(uid)
+    targets_each(uid, function(target)
+        call('EXPIRE', target_key(uid, target), KEPT_S)
+    end)
+    for _, mark in ipairs(call('ZRANGE', key .. ':verdicts', 0, -1)) do
+        call('EXPIRE', key .. ':v:' .. mark, KEPT_S)
+    end
+    for _, part in ipairs({ '', ':targets', ':ready', ':verdicts', ':tasks', ':log' }) do
+        call('EXPIRE', key .. part, KEPT_S)
+    end
+end
+
+function R.job_end(meta, uid, state, code, text)
+    local job = load(job_key(uid))
+    if not job or job.ended then
+        return
+    end
+    for _, id in ipairs(call('SMEMBERS', job_key(uid) .. ':tasks')) do
+        local task = R.task_load(id)
+        if task and (task.state == 'queued' or task.state == 'leased'
+            or task.state == 'silent') then
+            R.task_end(task, 'cancelled')
+        end
+    end
+    store(job_key(uid), { state = state, stage = 'end', ended = now(), code = code or '0',
+        error = text or '', stuck = '' })
+    call('SREM', P .. 'open', uid)
+    call('SREM', P .. 'drive', uid)
+    if call('HGET', P .. 'image-names', job['image-name'] or '') == uid then
+        call('HDEL', P .. 'image-names', job['image-name'])
+    end
+    audit(meta, 'job.end', { job = uid, state = state, code = code or '0', text = text or '' })
+    expire_all(uid)
+end
+
+-- End a job over targets when all of them have ended; else let it be driven on, for
+-- canaries and the limit of failures look at every end.
+function R.settle(meta, uid)
+    local job = load(job_key(uid))
+    if not job or job.ended or job.kind ~= 'deploy' then
+        return
+    end
+    local done, failed, cancelled = num(job['t-done']), num(job['t-failed']),
+        num(job['t-cancelled'])
+    local total = num(job.targets)
+    if done + failed + cancelled < total then
+        if job.stage == 'install' then
+            call('SADD', P .. 'drive', uid)
+        end
+    elseif done == total then
+        R.job_end(meta, uid, 'done')
+    elseif done > 0 then
+        R.job_end(meta, uid, 'partial', E.OK, (total - done) .. ' of ' .. total
+            .. ' targets were not installed')
+    elseif failed > 0 then
+        R.job_end(meta, uid, 'failed', E.REFUSED, 'no target was installed')
+    else
+        R.job_end(meta, uid, 'cancelled', E.CANCELLED, 'cancelled')
+    end
+end
+
+-- meta: job, job-name, by.
+local function job_new(meta, kind, fields, targets)
+    need(set(meta.job), E.INTERNAL, 'a new job needs its uid')
+    local uid = meta.job
+    for name, value in pairs(fields) do
+        call('HSET', job_key(uid), name, str(value))
+    end
+    store(job_key(uid), { id = uid, name = meta['job-name'], kind = kind, state = 'queued',
+        stage = 'start', rev = 1, created = now(), by = meta.by or '', targets = #targets,
+        ['t-waiting'] = #targets })
+    for _, target in ipairs(targets) do
+        store(target_key(uid, target), { name = target, state = 'waiting', phase = 'matched',
+            engine = call('HGET', P .. 'target:' .. target, 'engine') or '' })
+        call('ZADD', job_key(uid) .. ':targets', 0, target)
+    end
+    call('ZADD', P .. 'jobs', now(), uid)
+    call('ZADD', P .. 'job-names', 0, meta['job-name'] .. ':' .. uid)
+    call('SADD', P .. 'open', uid)
+    call('SADD', P .. 'drive', uid)
+    audit(meta, 'job.submit', { job = uid, state = 'queued', kind = kind })
+    return { job = uid, name = meta['job-name'] }
+end
+
+local function place_for(source, body)
+    if set(body.place) then
+        return body.place
+    end
+    if set(source.place) then
+        return source.place
+    end
+    local places = call('SMEMBERS', P .. 'sending')
+    need(#places == 1, E.USAGE, 'which place? source ' .. source.name
+        .. ' names none, and there is not exactly one place with an imager')
+    return places[1]
+end
+
+serve('image_create', function(meta, body)
+    local source = need(load(P .. 'source:' .. named(body.source)), E.NOT_FOUND,
+        'no source ' .. tostring(body.source))
+    local name = named(set(body.name) and body.name
+        or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
+    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS, 'there is an image ' .. name)
+    need(not call('HGET', P .. 'image-names', name), E.EXISTS,
+        'an open job makes an image ' .. name)
+    local place = place_for(source, body)
+    call('HSET', P .. 'image-names', name, meta.job)
+    local answer = job_new(meta, 'image', { source = body.source, place = place,
+        ['image-name'] = name, exclude = body.exclude or '' }, {})
+    answer.name, answer['job-name'] = name, answer.name
+    return answer
+end)
+
+local OPTIONS = { 'policy', 'partial', 'when-booted', 'take-over', 'accept-incomplete',
+    'canary', 'max-failures', 'boot-timeout-s', 'warrant' }
+
+local function deploy_fields(body, image, engines)
+    local fields = { image = image.id, ['image-name'] = image.name, place = image.place,
+        engines = table.concat(engines, ',') }
+    for _, name in ipairs(OPTIONS) do
+        if set(body[name]) then
+            fields[name] = body[name]
+        end
+    end
+    for _, name in ipairs({ 'canary', 'max-failures', 'boot-timeout-s' }) do
+        need(not fields[name] or string.find(fields[name], '^%d+$'), E.USAGE,
+            name .. ' is a number')
+    end
+    return fields
+end
+
+local function engines_of(body)
+    local engines = words(body.engines)
+    for _, engine in ipairs(engines) do
+        need(call('EXISTS', P .. 'engine:' .. named(engine)) == 1, E.NOT_FOUND,
+            'no engine ' .. engine)
+    end
+    return engines
+end
+
+serve('deploy_plan', function(meta, body)
+    local image, engines = R.image_find(body.image), engines_of(body)
+    need(#engines > 0, E.USAGE, 'which engines?')
+    return job_new(meta, 'plan', deploy_fields(body, image, engines), {})
+end)
+
+-- The named targets, once each; all must exist and belong to the named engines. Without
+-- named engines those of the targets are taken.
+local function deploy_targets(items, engines)
+    local targets, seen, allowed = {}, {}, {}
+    for _, engine in ipairs(engines) do
+        allowed[engine] = true
+    end
+    local given = #engines > 0
+    for _, item in ipairs(items) do
+        local name = named(item.target)
+        local record = need(load(P .. 'target:' .. name), E.NOT_FOUND, 'no target ' .. name)
+        need(record.approved == 'yes', E.REFUSED, 'target ' .. name .. ' is not approved')
+        local engine = need(set(record.engine) and record.engine, E.REFUSED,
+            'target ' .. name .. ' belongs to no engine')
+        need(not given or allowed[engine], E.REFUSED,
+            'target ' .. name .. ' belongs to engine ' .. engine)
+        if not allowed[engine] then
+            allowed[engine] = true
+            engines[#engines + 1] = engine
+        end
+        if not seen[name] then
+            seen[name] = true
+            targets[#targets + 1] = name
+        end
+    end
+    need(#targets > 0, E.USAGE, 'which targets?')
+    return targets
+end
+
+local function deploy_new(meta, body, items)
+    local image, engines = R.image_find(body.image), engines_of(body)
+    need(image.state ~= 'INCOMPLETE' or body['accept-incomplete'] == 'yes', E.REFUSED,
+        'image ' .. image.name .. ' is incomplete')
+    local targets = deploy_targets(items, engines)
+    return job_new(meta, 'deploy', deploy_fields(body, image, engines), targets)
+end
+
+serve('deploy_start', deploy_new)
+
+-- The same again over what failed. A lock that the old job left may be taken over.
+serve('job_retry', function(meta, body)
+    local old = R.job_find(body.job)
+    need(old.ended, E.REFUSED, 'job ' .. old.name .. ' has not ended')
+    need(old.state ~= 'done', E.REFUSED, 'nothing of job ' .. old.name .. ' failed')
+    if old.kind == 'image' then
+        local name = old['image-name']
+        need(call('EXISTS', P .. 'image:' .. name) == 0
+            and not call('HGET', P .. 'image-names', name), E.EXISTS, 'there is an image ' .. name)
+        call('HSET', P .. 'image-names', name, meta.job)
+        return job_new(meta, 'image', { source = old.source, place = old.place,
+            ['image-name'] = name, exclude = old.exclude or '', retries = old.id }, {})
+    end
+    old['take-over'] = 'yes'
+    if old.kind == 'plan' then
+        return job_new(meta, 'plan', deploy_fields(old, R.image_find(old.image),
+            words(old.engines)), {})
+    end
+    local items = {}
+    targets_each(old.id, function(target, record)
+        if record.state == 'failed' then
+            items[#items + 1] = { target = target }
+        end
+    end)
+    need(#items > 0, E.REFUSED, 'no target of job ' .. old.name .. ' failed')
+    return deploy_new(meta, old, items)
+end)
+
+-- {job}, items {target} or none for all. What is armed goes on to its end.
+serve('job_cancel', function(meta, body, items)
+    local job = R.job_find(body.job)
+    need(not job.ended, E.REFUSED, 'job ' .. job.name .. ' has ended: ' .. job.state)
+    audit(meta, 'job.cancel', { job = job.id })
+    call('HINCRBY', job_key(job.id), 'rev', 1)
+    if job.kind ~= 'deploy' then
+        R.job_end(meta, job.id, 'cancelled', E.CANCELLED, 'cancelled')
+        return {}
+    end
+    local names, going_on = {}, 0
+    for _, item in ipairs(items) do
+        names[item.target or ''] = true
+    end
+    targets_each(job.id, function(target, record)
+        if (#items == 0 or names[target]) and target_open(record.state) then
+            local lock = load(P .. 'lock:' .. target)
+            if lock and lock.job == job.id and set(lock.armed) then
+                going_on = going_on + 1
+            else
+                target_stop(meta, job.id, target, 'cancelled', E.CANCELLED, 'cancelled')
+            end
+        end
+    end)
+    R.settle(meta, job.id)
+    return { ['going-on'] = going_on }
+end)
+
+local function job_brief(job)
+    local brief = {}
+    for name, value in pairs(job) do
+        if not JOB_BULKY[name] then
+            brief[name] = value
+        end
+    end
+    return brief
+end
+
+serve('job_list', function(meta, body)
+    local first, items = num(meta.cursor), {}
+    local uids = call('ZREVRANGE', P .. 'jobs', first, first + 99)
+    for _, uid in ipairs(uids) do
+        local job = load(job_key(uid))
+        if job then
+            items[#items + 1] = job_brief(job)
+        else
+            call('ZREM', P .. 'jobs', uid)
+        end
+    end
+    return {}, items, #uids == 100 and str(first + 100) or ''
+end)
+
+serve('job_show', function(meta, body)
+    local job = R.job_find(body.job)
+    local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, function(target)
+        return load(target_key(job.id, target))
+    end)
+    return job_brief(job), items, cursor
+end)
+
+serve('job_logs', function(meta, body)
+    local job, items = R.job_find(body.job), {}
+    local first = num(meta.cursor)
+    local ids = call('LRANGE', job_key(job.id) .. ':log', first, first + 199)
+    for _, id in ipairs(ids) do
+        local entry = call('XRANGE', P .. 'audit', id, id)[1]
+        local record = { id = id }
+        for i = 1, entry and #entry[2] or 0, 2 do
+            record[entry[2][i]] = entry[2][i + 1]
+        end
+        if entry and (not set(body.target) or record.target == body.target) then
+            items[#items + 1] = record
+        end
+    end
+    return { job = job.id }, items, #ids == 200 and str(first + 200) or ''
+end)
+
+-- ---- Verdicts
+
+-- {job, engine}, items {target, fits, available, reason, verdicts, choice}
+serve('verdict_put', function(meta, body, items)
+    local job = R.job_find(body.job)
+    need(not job.ended, E.FENCED, 'job ' .. job.name .. ' has ended')
+    named(body.engine)
+    for _, item in ipairs(items) do
+        named(item.target)
+    end
+    for _, item in ipairs(items) do
+        local mark = body.engine .. '/' .. item.target
+        call('DEL', job_key(job.id) .. ':v:' .. mark)
+        item.engine = body.engine
+        store(job_key(job.id) .. ':v:' .. mark, item)
+        call('ZADD', job_key(job.id) .. ':verdicts', 0, mark)
+    end
+    return { count = #items }
+end)
+
+serve('job_verdicts', function(meta, body)
+    local job = R.job_find(body.job)
+    local items, cursor = page(job_key(job.id) .. ':verdicts', meta.cursor, function(mark)
+        local verdict = load(job_key(job.id) .. ':v:' .. mark)
+        if set(body.engine) and verdict and verdict.engine ~= body.engine then
+            return nil
+        end
+        return verdict
+    end)
+    return {}, items, cursor
+end)
+
+-- ---- The present state of what a topic names, for those who begin to listen
+
+local function snapshot_job(uid, items)
+    local job = load(job_key(uid))
+    if not job then
+        return
+    end
+    items[#items + 1] = { topic = 'job/' .. uid .. '/state', job = uid, state = job.state,
+        phase = job.phase, code = job.code, text = job.error, name = job.name }
+    targets_each(uid, function(target, record)
+        items[#items + 1] = { topic = 'job/' .. uid .. '/target/' .. target, job = uid,
+            target = target, phase = record.phase, state = record.state, code = record.code,
+            text = record.error }
+    end)
+end
+
+serve('events_snapshot', function(meta, body)
+    local prefix, items, next_page = body.topic or '', {}, ''
+    local last = last_audit()
+    local uid = string.match(prefix, '^job/(%x+)/')
+    if uid then
+        snapshot_job(uid, items)
+    elseif prefix == '' or prefix == 'job/' then
+        for _, open in ipairs(call('SMEMBERS', P .. 'open')) do
+            snapshot_job(open, items)
+        end
+    end
+    if prefix == '' or string.sub(prefix, 1, 7) == 'target/' then
+        local only = string.match(prefix, '^target/([^/]+)/')
+        for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do
+            local lock = (not only or only == name) and load(P .. 'lock:' .. name)
+            local held = call('HGET', P .. 'target:' .. name, 'held')
+            if not only or only == name then
+                items[#items + 1] = { topic = 'target/' .. name .. '/state', target = name,
+                    state = lock and 'locked' or held and 'held' or 'free',
+                    job = lock and lock.job or nil }
+            end
+        end
+    end
+    local first, out = num(meta.cursor), {}
+    for i = first + 1, math.min(#items, first + 400) do
+        items[i].cursor = last
+        out[#out + 1] = items[i]
+    end
+    if #items > first + 400 then
+        next_page = str(first + 400)
+    end
+    return { cursor = last }, out, next_page
+end)

@@ -1,0 +1,223 @@
+-- Keys, tokens, enrolment.
+
+local ROLES = { viewer = true, dashboard = true, imager = true, installer = true,
+    source = true, target = true, firstboot = true }
+local RECORD_OF = { source = 'source', target = 'target', installer = 'engine' }
+local SECOND_KEY_MS = 20000     -- Two live keys of one machine for so long hold it
+
+local function key_load(key)
+    return load(P .. 'key:' .. (key or ''))
+end
+
+local function key_write(meta, what, record)
+    store(P .. 'key:' .. record.key, record)
+    call('ZADD', P .. 'keys', 0, record.key)
+    call('SADD', P .. 'key-names:' .. record.name, record.key)
+    audit(meta, what, { key = record.key, role = record.role, name = record.name,
+        state = record.state })
+end
+
+local function keys_named(text)
+    if key_load(text) then
+        return { key_load(text) }
+    end
+    local found = {}
+    for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. (text or ''))) do
+        found[#found + 1] = key_load(key)
+    end
+    need(#found > 0, E.NOT_FOUND, 'no key of name ' .. tostring(text))
+    return found
+end
+
+-- The record of the machine or engine that a key speaks for.
+local function record_require(key, fields)
+    local class = RECORD_OF[key.role]
+    if key.role == 'imager' then
+        call('SADD', P .. 'sending', key.place)
+    end
+    if not class then
+        return
+    end
+    local name = class == 'engine' and key.place or key.name
+    local known = call('EXISTS', P .. class .. ':' .. name) == 1
+    if class == 'engine' then
+        fields = {}
+    elseif not known and set(key.place) then
+        fields[class == 'target' and 'engine' or 'place'] = key.place
+    end
+    fields.approved = key.state == 'approved' and 'yes'
+        or not known and 'pending' or nil
+    R.record_write(class, name, fields)
+end
+
+-- Approve all pending keys of a source, engine or target.
+function R.keys_approve(meta, class, name)
+    for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. name)) do
+        local record = key_load(key)
+        if record and record.state == 'pending' and RECORD_OF[record.role] == class then
+            record.state = 'approved'
+            key_write(meta, 'key.approve', record)
+        end
+    end
+end
+
+serve('key_list', function(meta)
+    local items, cursor = page(P .. 'keys', meta.cursor, key_load)
+    return {}, items, cursor
+end)
+
+serve('key_get', function(meta, body)
+    return need(key_load(body.key), E.NOT_FOUND, 'no such key')
+end)
+
+serve('key_approve', function(meta, body)
+    local keys = keys_named(set(body.key) and body.key or body.name)
+    for _, key in ipairs(keys) do
+        if key.state == 'pending' then
+            key.state = 'approved'
+            record_require(key, {})
+            key_write(meta, 'key.approve', key)
+        end
+    end
+    return {}
+end)
+
+serve('key_revoke', function(meta, body)
+    for _, key in ipairs(keys_named(set(body.key) and body.key or body.name)) do
+        if key.state ~= 'revoked' then
+            key.state = 'revoked'
+            key_write(meta, 'key.revoke', key)
+        end
+    end
+    return {}
+end)
+
+-- meta.hash is that of the token, which is never stored.
+serve('key_token', function(meta, body)
+    need(ROLES[body.role] and body.role ~= 'firstboot', E.USAGE,
+        'no token can be made for role ' .. tostring(body.role))
+    if set(body.name) then
+        named(body.name)
+    end
+    local placed = body.role == 'imager' or body.role == 'installer'
+    need(not placed or set(body.place), E.USAGE, 'a token for ' .. body.role
+        .. ' names its place')
+    if set(body.place) then
+        named(body.place)
+    end
+    local ttl = num(body['ttl-s'], 24 * 3600)
+    local uses = num(body.uses, 1)
+    need(ttl >= 1 and ttl <= KEPT_S and uses >= 1, E.USAGE,
+        'a token lives 1 s to 30 days and has at least one use')
+    local key = P .. 'token:' .. meta.hash
+    store(key, { role = body.role, name = body.name or '', place = body.place or '',
+        uses = uses, approve = body.approve == 'yes' and 'yes' or 'no' })
+    call('EXPIRE', key, ttl)
+    audit(meta, 'key.token', { role = body.role, name = body.name or '' })
+    return {}
+end)
+
+-- The name a machine goes by: its own word, the token's, or the one its hardware has.
+local function enrol_name(body, token)
+    if set(token.name) then
+        need(not set(body.name) or body.name == token.name, E.NOT_ALLOWED,
+            'the token is for another name')
+        return token.name
+    end
+    local owner = set(body.identity)
+        and call('HGET', P .. 'unique', 'identity=' .. string.lower(body.identity))
+    if body.role == 'target' and owner then
+        need(not set(body.name) or body.name == owner, E.NOT_ALLOWED,
+            'this machine is known under another name')
+        return owner
+    end
+    if set(body.name) then
+        return named(body.name)
+    end
+    need(set(body.identity), E.USAGE, 'an announcement needs a name or an identity')
+    return 'm-' .. string.sub(redis.sha1hex(body.identity), 1, 12)
+end
+
+-- An older key of the same machine gives way unless it is still heard.
+local function enrol_rivals(meta, body, name)
+    local rivals = {}
+    for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. name)) do
+        local record = key_load(key)
+        if record and record.role == body.role and key ~= body.key
+            and record.state == 'approved' and RECORD_OF[body.role] ~= 'engine' then
+            rivals[#rivals + 1] = record
+        end
+    end
+    for _, record in ipairs(rivals) do
+        if num(call('ZSCORE', P .. 'live', record.key)) > now() - PRESENT_MS then
+            local mark = P .. 'second:' .. body.role .. '/' .. name
+            call('SET', mark, now(), 'NX', 'EX', 60)
+            if body.role == 'target' and now() - num(call('GET', mark)) > SECOND_KEY_MS
+                and not call('HGET', P .. 'target:' .. name, 'held') then
+                R.hold(meta, name, 'two live machines say that they are ' .. name)
+            end
+            fail(E.UNAVAILABLE, 'another key of ' .. body.role .. ' ' .. name
+                .. ' is still heard; ask again in 5 s')
+        end
+    end
+    return rivals
+end
+
+local function enrol_answer(key)
+    need(key.state ~= 'revoked', E.NOT_ALLOWED, 'this key was revoked')
+    need(key.state == 'approved', E.UNAVAILABLE,
+        key.role .. ' ' .. key.name .. ' waits for approval')
+    return { key = key.key, name = key.name, role = key.role, place = key.place or '' }
+end
+
+-- {key, role, name, place, identity, hardware}; meta.hash is that of the token.
+serve('enrol', function(meta, body)
+    local known = key_load(body.key)
+    if known then
+        return enrol_answer(known)
+    end
+    local at = P .. 'token:' .. (meta.hash or '')
+    local token = need(load(at), E.NOT_ALLOWED, 'no such token, or it is used up')
+    need(token.role == body.role, E.NOT_ALLOWED, 'the token is for another role')
+    need(not set(token.place) or not set(body.place) or token.place == body.place,
+        E.NOT_ALLOWED, 'the token is for another place')
+    local name = enrol_name(body, token)
+    local rivals = enrol_rivals(meta, body, name)
+    local place = set(token.place) and token.place or body.place or ''
+    local fields = { identity = set(body.identity) and body.identity or nil,
+        hardware = set(body.hardware) and body.hardware or nil }
+    if body.role == 'target' then
+        local owner = fields.identity
+            and call('HGET', P .. 'unique', 'identity=' .. string.lower(fields.identity))
+        need(not owner or owner == name, E.NOT_ALLOWED, 'this hardware is another target')
+    end
+    if call('HINCRBY', at, 'uses', -1) <= 0 then
+        call('DEL', at)
+    end
+    for _, rival in ipairs(rivals) do
+        rival.state = 'revoked'
+        key_write(meta, 'key.replaced', rival)
+    end
+    local key = { key = body.key, role = body.role, name = name, place = place,
+        state = token.approve == 'yes' and 'approved' or 'pending', created = now() }
+    record_require(key, fields)
+    key_write(meta, 'key.enrol', key)
+    if key.state ~= 'approved' then     -- Not by fail: the writes above stand
+        return { key = key.key, pending = 'yes', name = name, role = key.role }
+    end
+    return enrol_answer(key)
+end)
+
+-- The key made for one first boot: it may confirm this target at this epoch only.
+function R.key_firstboot(meta, key, target, epoch)
+    key_write(meta, 'key.firstboot', { key = key, role = 'firstboot', name = target,
+        place = '', state = 'approved', epoch = epoch, created = now() })
+end
+
+function R.key_used(meta, key)
+    local record = key_load(key)
+    if record then
+        record.state = 'used'
+        key_write(meta, 'key.used', record)
+    end
+end

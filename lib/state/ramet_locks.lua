@@ -1,0 +1,222 @@
+-- Locks: records, not leases. They end with the first boot, with a failure or a cancel
+-- before ARM, by take-over, or by an administrator's break; never by time.
+
+local function lock_key(target)
+    return P .. 'lock:' .. target
+end
+
+local function lock_remove(meta, target, text)
+    call('DEL', lock_key(target))
+    call('ZREM', P .. 'locks', target)
+    local held = call('HGET', P .. 'target:' .. target, 'held')
+    audit(meta, 'lock.cleared', { target = target, state = held and 'held' or 'free',
+        text = text })
+end
+
+-- Release a lock of this job that no writer can have seen.
+function R.unlock(meta, target, job, text)
+    local lock = load(lock_key(target))
+    if lock and lock.job == job and not set(lock.armed) then
+        lock_remove(meta, target, text)
+    end
+end
+
+-- Take-over: the owner has ended, and the agent that is there now started after GO, so
+-- no writer of the old job can live.
+local function may_take_over(lock, target)
+    local owner = load(P .. 'job:' .. lock.job)
+    if owner and not owner.ended then
+        return false, 'its job ' .. owner.name .. ' has not ended'
+    end
+    if not set(lock.armed) then
+        return true
+    end
+    local agent = load(P .. 'agent:target/' .. target) or {}
+    if not R.present('target', target) then
+        return false, 'its agent is not present'
+    end
+    if agent.nonce == lock.nonce or num(agent.since) <= num(lock.go) then
+        return false, 'its agent has not started anew since the write began'
+    end
+    return true
+end
+
+-- Why this target cannot be locked for the job, or nil.
+local function obstacle(job, target)
+    local record = load(P .. 'target:' .. target)
+    if not record then
+        return E.NOT_FOUND, 'no target ' .. target
+    end
+    local verdict = load(P .. 'job:' .. job.id .. ':v:' .. (record.engine or '') .. '/' .. target)
+    if not verdict then
+        return E.UNAVAILABLE, 'engine ' .. (record.engine or '?') .. ' gave no verdict'
+    end
+    if verdict.fits ~= 'yes' then
+        return E.INCOMPATIBLE, set(verdict.reason) and verdict.reason or 'does not fit'
+    end
+    if set(record.held) then
+        return E.REFUSED, 'held: ' .. record.held
+    end
+    if not R.present('target', target) and job['when-booted'] ~= 'yes' then
+        return E.UNAVAILABLE, 'its agent is not present'
+    end
+    local lock = load(lock_key(target))
+    if lock and lock.job ~= job.id then
+        local ok, why = false, 'locked by job ' .. lock.job
+        if job['take-over'] == 'yes' then
+            ok, why = may_take_over(lock, target)
+        end
+        if not ok then
+            return E.LOCKED, why
+        end
+    end
+    return nil
+end
+
+local function lock_write(meta, job, target)
+    local old = load(lock_key(target))
+    if old and old.job == job.id then
+        return
+    end
+    local epoch = call('INCR', P .. 'epoch')
+    call('DEL', lock_key(target))
+    store(lock_key(target), { target = target, job = job.id, era = call('GET', P .. 'era') or '0',
+        epoch = epoch, attempt = 1, since = now() })
+    call('ZADD', P .. 'locks', 0, target)
+    R.target_step(meta, job.id, target, { state = 'locked', phase = 'locked', epoch = epoch })
+    audit(meta, 'lock.taken', { target = target, state = 'locked', epoch = epoch,
+        text = old and 'taken over from job ' .. old.job or '' })
+end
+
+-- Lock the job's targets: all, or with partial those that can be. Ends the job when
+-- there is nothing to go on with.
+function R.lock_set(meta, job)
+    local free, engines, refused = {}, {}, 0
+    for _, target in ipairs(call('ZRANGE', P .. 'job:' .. job.id .. ':targets', 0, -1)) do
+        local state = call('HGET', P .. 'job:' .. job.id .. ':t:' .. target, 'state')
+        if state == 'waiting' or state == 'locked' then
+            local code, why = obstacle(job, target)
+            if code then
+                refused = refused + 1
+                R.target_failed(meta, job.id, target, code, why)
+            else
+                free[#free + 1] = target
+            end
+        end
+    end
+    if refused > 0 and job.partial ~= 'yes' then
+        for _, target in ipairs(free) do
+            R.target_failed(meta, job.id, target, E.REFUSED,
+                'not begun: ' .. refused .. ' other targets cannot be installed')
+        end
+        free = {}
+    end
+    for _, target in ipairs(free) do
+        lock_write(meta, job, target)
+        engines[call('HGET', P .. 'target:' .. target, 'engine') or ''] = true
+    end
+    local names = {}
+    for name in pairs(engines) do
+        names[#names + 1] = name
+    end
+    table.sort(names)
+    store(P .. 'job:' .. job.id, { stage = 'locked', ['engines-locked'] = table.concat(names, ',') })
+    if #free > 0 then
+        call('SADD', P .. 'drive', job.id)
+    end
+end
+
+-- ARM: from here on only the first boot, a take-over or a break end the lock.
+function R.arm(meta, job, op)
+    local lock, task = load(lock_key(op.target)), R.task_load(op.task)
+    if not lock or not task or lock.job ~= job.id or lock.epoch ~= task.epoch then
+        R.target_failed(meta, job.id, op.target, E.FENCED,
+            'the lock of the target is no longer that of this job')
+        return
+    end
+    store(lock_key(op.target), { armed = 'yes', go = now(), nonce = op.nonce, plan = op.plan,
+        attempt = task.attempt })
+    R.key_firstboot(meta, op.key, op.target, lock.epoch)
+    R.target_step(meta, job.id, op.target, { phase = 'armed' })
+end
+
+local function lock_show(target)
+    local lock = load(lock_key(target))
+    if lock then
+        lock.armed = set(lock.armed) and 'yes' or 'no'
+        lock['job-name'] = call('HGET', P .. 'job:' .. lock.job, 'name') or nil
+    end
+    return lock
+end
+
+serve('lock_list', function(meta)
+    local items, cursor = page(P .. 'locks', meta.cursor, lock_show)
+    return {}, items, cursor
+end)
+
+serve('lock_show', function(meta, body)
+    return need(lock_show(named(body.target)), E.NOT_FOUND,
+        'target ' .. body.target .. ' is not locked')
+end)
+
+-- {target, reason}: the machine is held, and every message of the old epoch is stale.
+serve('lock_break', function(meta, body)
+    local lock = need(load(lock_key(named(body.target))), E.NOT_FOUND,
+        'target ' .. body.target .. ' is not locked')
+    need(set(body.reason), E.USAGE, 'a break needs a reason')
+    local epoch = call('INCR', P .. 'epoch')
+    R.hold(meta, body.target, 'lock broken: ' .. body.reason)
+    lock_remove(meta, body.target, body.reason)
+    call('HSET', P .. 'target:' .. body.target, 'epoch', epoch)
+    R.target_failed(meta, lock.job, body.target, E.FENCED, 'lock broken: ' .. body.reason)
+    R.settle(meta, lock.job)
+    audit(meta, 'lock.break', { target = body.target, job = lock.job, epoch = epoch,
+        text = body.reason })
+    return { target = body.target, epoch = epoch }
+end)
+
+local function confirm_text(body)
+    local text = 'boot ' .. (body.boot or '?')
+    if set(body['failed-units']) and body['failed-units'] ~= '0' then
+        text = text .. ', failed units ' .. body['failed-units']
+    end
+    return text
+end
+
+-- {image, boot, failed-units, addresses, degraded} by the key of this first boot.
+serve('target_confirm', function(meta, body)
+    local target = 'target:' .. meta.name
+    if call('HGET', P .. target, 'confirmed-epoch') == meta.epoch then
+        return {}       -- The same report again
+    end
+    local lock = load(lock_key(meta.name))
+    need(lock and lock.epoch == meta.epoch and set(lock.armed), E.FENCED,
+        'this first boot is not awaited any more')
+    local job = load(P .. 'job:' .. lock.job) or {}
+    need(not job.image or body.image == job.image, E.REFUSED,
+        'the target booted another image; its lock stays')
+    local degraded = body.degraded == 'yes'
+    store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
+        ['confirmed-at'] = now(), addresses = body.addresses or '',
+        ['failed-units'] = body['failed-units'] or '' })
+    lock_remove(meta, meta.name, 'first boot confirmed')
+    call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)
+    R.key_used(meta, meta.by)
+    R.target_step(meta, lock.job, meta.name, { state = 'done',
+        phase = degraded and 'confirmed (degraded)' or 'confirmed', code = '0',
+        error = '', text = confirm_text(body) })
+    R.settle(meta, lock.job)
+    return {}
+end)
+
+-- First boots that nobody reported in time: failed, and the lock stays.
+serve('boot_reap', function(meta)
+    local late = call('ZRANGEBYSCORE', P .. 'boots', '-inf', now(), 'LIMIT', 0, 200)
+    for _, mark in ipairs(late) do
+        local job, target = string.match(mark, '^(%x+)/(.+)$')
+        call('ZREM', P .. 'boots', mark)
+        R.target_failed(meta, job, target, E.TIMEOUT, 'awaiting first boot')
+        R.settle(meta, job)
+    end
+    return { count = #late }
+end)

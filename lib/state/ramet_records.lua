@@ -1,0 +1,335 @@
+-- Records of sources, engines and targets; images; scripts.
+
+local CLASSES = { source = 'sources', engine = 'engines', target = 'targets' }
+local BULKY = { hardware = true, layout = true, content = true }
+local LIVE = { state = true, present = true, job = true, phase = true, held = true }
+local UNIQUE = { 'address', 'mac', 'macs', 'identity' }
+
+local function record_key(class, name)
+    return P .. class .. ':' .. name
+end
+
+local function class_of(body)
+    return need(CLASSES[body.class] and body.class, E.USAGE, 'no such class of records')
+end
+
+local function record_load(class, name)
+    local record = load(record_key(class, named(name)))
+    return need(record, E.NOT_FOUND, 'no ' .. class .. ' ' .. name)
+end
+
+function R.present(role, name)
+    return num(call('ZSCORE', P .. 'presence', role .. '/' .. name)) > now() - PRESENT_MS
+end
+
+-- What changes by itself is not in the record but laid over it when it is shown.
+local function with_live(class, record)
+    record.present = R.present(class, record.name) and 'yes' or 'no'
+    if class ~= 'target' then
+        if class == 'engine' then
+            record.present = nil
+        end
+        return record
+    end
+    local lock = load(P .. 'lock:' .. record.name)
+    if lock then
+        record.state = 'locked'
+        record.job = lock.job
+        record.phase = call('HGET', P .. 'job:' .. lock.job .. ':t:' .. record.name, 'phase')
+            or nil
+    else
+        record.state = set(record.held) and 'held' or 'free'
+    end
+    return record
+end
+
+local function without_bulk(record)
+    for name in pairs(BULKY) do
+        record[name] = nil
+    end
+    return record
+end
+
+local function fields_of(body)
+    local fields = {}
+    for name, value in pairs(body) do
+        need(not LIVE[name], E.USAGE, 'field ' .. name .. ' is set by the system alone')
+        if name ~= 'class' then
+            fields[name] = value
+        end
+    end
+    return fields
+end
+
+local function unique_marks(fields)
+    local marks = {}
+    for _, field in ipairs(UNIQUE) do
+        for _, word in ipairs(words(fields[field])) do
+            local kind = field == 'macs' and 'mac' or field
+            marks[#marks + 1] = kind .. '=' .. string.lower(word)
+        end
+    end
+    return marks
+end
+
+-- seen: marks of the same call, for imports.
+local function unique_check(class, name, fields, seen)
+    if class ~= 'target' then
+        return
+    end
+    for _, mark in ipairs(unique_marks(fields)) do
+        local owner = seen and seen[mark] or call('HGET', P .. 'unique', mark)
+        need(not owner or owner == name, E.EXISTS,
+            mark .. ' of target ' .. name .. ' is that of target ' .. tostring(owner))
+        if seen then
+            seen[mark] = name
+        end
+    end
+end
+
+function R.record_write(class, name, fields)
+    local key = record_key(class, name)
+    if class == 'target' then
+        local old = load(key) or {}
+        for _, mark in ipairs(unique_marks(old)) do
+            call('HDEL', P .. 'unique', mark)
+        end
+        for field, value in pairs(fields) do
+            old[field] = value
+        end
+        for _, mark in ipairs(unique_marks(old)) do
+            call('HSET', P .. 'unique', mark, name)
+        end
+    end
+    store(key, fields)
+    call('HSET', key, 'name', name)
+    call('HSETNX', key, 'created', now())
+    call('ZADD', P .. CLASSES[class], 0, name)
+end
+
+local function matches(record, select)
+    for _, word in ipairs(words(select)) do
+        local name, value = string.match(word, '^([^=]+)=(.*)$')
+        need(name, E.USAGE, 'a selection is name=value, with commas between')
+        if (record[name] or '') ~= value then
+            return false
+        end
+    end
+    return true
+end
+
+serve('record_list', function(meta, body)
+    local class = class_of(body)
+    local items, cursor = page(P .. CLASSES[class], meta.cursor, function(name)
+        local record = load(record_key(class, name))
+        if not record then
+            return nil
+        end
+        record = without_bulk(with_live(class, record))
+        return matches(record, body.select) and record or nil
+    end)
+    return {}, items, cursor
+end)
+
+serve('record_show', function(meta, body)
+    local class = class_of(body)
+    return with_live(class, record_load(class, body.name))
+end)
+
+serve('record_add', function(meta, body)
+    local class, name = class_of(body), named(body.name)
+    need(call('EXISTS', record_key(class, name)) == 0, E.EXISTS,
+        'there is a ' .. class .. ' ' .. name .. ' already')
+    local fields = fields_of(body)
+    unique_check(class, name, fields)
+    fields.approved = 'yes'
+    R.record_write(class, name, fields)
+    audit(meta, class .. '.add', { [class] = name })
+    return load(record_key(class, name))
+end)
+
+serve('record_set', function(meta, body)
+    local class = class_of(body)
+    record_load(class, body.name)
+    local fields = fields_of(body)
+    unique_check(class, body.name, fields)
+    R.record_write(class, body.name, fields)
+    audit(meta, class .. '.set', { [class] = body.name })
+    return load(record_key(class, body.name))
+end)
+
+serve('record_remove', function(meta, body)
+    local class = class_of(body)
+    local record = record_load(class, body.name)
+    if class == 'target' then
+        local lock = load(P .. 'lock:' .. body.name)
+        need(not lock, E.LOCKED, 'target ' .. body.name .. ' is locked by job '
+            .. (lock and lock.job or ''))
+        for _, mark in ipairs(unique_marks(record)) do
+            call('HDEL', P .. 'unique', mark)
+        end
+    end
+    call('DEL', record_key(class, body.name))
+    call('ZREM', P .. CLASSES[class], body.name)
+    audit(meta, class .. '.remove', { [class] = body.name })
+    return {}
+end)
+
+serve('record_import', function(meta, body, items)
+    local class, seen, rows = class_of(body), {}, {}
+    for number, item in ipairs(items) do
+        need(set(item.name), E.USAGE, 'item ' .. number .. ' has no name')
+        local name, fields = named(item.name), fields_of(item)
+        need(not rows[name], E.EXISTS, class .. ' ' .. name .. ' stands twice in the list')
+        unique_check(class, name, fields, seen)
+        rows[name] = fields
+    end
+    local added, changed = 0, 0
+    for name, fields in pairs(rows) do
+        if call('EXISTS', record_key(class, name)) == 1 then
+            changed = changed + 1
+        else
+            added = added + 1
+            fields.approved = 'yes'
+        end
+        R.record_write(class, name, fields)
+    end
+    audit(meta, class .. '.import', { added = added, changed = changed })
+    return { added = added, changed = changed }
+end)
+
+serve('record_approve', function(meta, body)
+    local class = class_of(body)
+    record_load(class, body.name)
+    R.keys_approve(meta, class, body.name)
+    call('HSET', record_key(class, body.name), 'approved', 'yes')
+    audit(meta, class .. '.approve', { [class] = body.name })
+    return load(record_key(class, body.name))
+end)
+
+function R.hold(meta, name, reason)
+    call('HSET', record_key('target', name), 'held', reason)
+    audit(meta, 'target.hold', { target = name, state = 'held', text = reason })
+end
+
+serve('target_hold', function(meta, body)
+    record_load('target', body.name)
+    need(set(body.reason), E.USAGE, 'a hold needs a reason')
+    R.hold(meta, body.name, body.reason)
+    return {}
+end)
+
+serve('target_unhold', function(meta, body)
+    record_load('target', body.name)
+    call('HDEL', record_key('target', body.name), 'held')
+    audit(meta, 'target.unhold', { target = body.name, state = 'free', text = body.reason })
+    return {}
+end)
+
+-- Targets of one engine with their hardware, for matching.
+serve('target_page', function(meta, body)
+    local items, cursor = page(P .. 'targets', meta.cursor, function(name)
+        local record = load(record_key('target', name))
+        if not record or record.engine ~= body.engine or record.approved ~= 'yes' then
+            return nil
+        end
+        record = with_live('target', record)
+        record.held = set(record.held) and 'yes' or nil
+        return record
+    end)
+    return {}, items, cursor
+end)
+
+-- ---- Images
+
+function R.image_find(text)
+    local name = call('HGET', P .. 'image-ids', text or '') or text
+    local record = set(name) and load(P .. 'image:' .. name)
+    return need(record, E.NOT_FOUND, 'no image ' .. tostring(text))
+end
+
+function R.image_write(meta, fields)
+    fields.created = fields.created or now()
+    store(P .. 'image:' .. fields.name, fields)
+    call('ZADD', P .. 'images', 0, fields.name)
+    call('HSET', P .. 'image-ids', fields.id, fields.name)
+    audit(meta, 'image.put', { image = fields.name, id = fields.id, state = fields.state })
+end
+
+serve('image_list', function(meta)
+    local items, cursor = page(P .. 'images', meta.cursor, function(name)
+        local record = load(P .. 'image:' .. name)
+        return record and without_bulk(record)
+    end)
+    return {}, items, cursor
+end)
+
+serve('image_show', function(meta, body)
+    return R.image_find(body.name or body.id)
+end)
+
+serve('image_remove', function(meta, body)
+    local image = R.image_find(body.name or body.id)
+    for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
+        local job = load(P .. 'job:' .. uid) or {}
+        need(job['image-name'] ~= image.name, E.REFUSED,
+            'image ' .. image.name .. ' is used by open job ' .. (job.name or uid))
+    end
+    call('DEL', P .. 'image:' .. image.name)
+    call('ZREM', P .. 'images', image.name)
+    if call('HGET', P .. 'image-ids', image.id) == image.name then
+        call('HDEL', P .. 'image-ids', image.id)
+    end
+    audit(meta, 'image.remove', { image = image.name, id = image.id })
+    return {}
+end)
+
+-- ---- Scripts
+
+serve('script_add', function(meta, body)
+    record_load('engine', body.engine)
+    named(body.name)
+    need(set(body.content), E.USAGE, 'script ' .. body.name .. ' is empty')
+    need(#body.content <= 48 * 1024, E.TOO_BIG,
+        'script ' .. body.name .. ' has ' .. #body.content .. ' bytes, limit 49152')
+    local key = P .. 'script:' .. body.engine .. ':' .. body.name
+    call('DEL', key)
+    store(key, { engine = body.engine, name = body.name, target = body.target or '',
+        content = body.content, hash = meta.hash or '', changed = now() })
+    call('ZADD', P .. 'scripts:' .. body.engine, 0, body.name)
+    audit(meta, 'script.add', { engine = body.engine, name = body.name, hash = meta.hash })
+    return { name = body.name, hash = meta.hash or '' }
+end)
+
+local function script_page(engine, cursor, make)
+    return page(P .. 'scripts:' .. engine, cursor, function(name)
+        local record = load(P .. 'script:' .. engine .. ':' .. name)
+        return record and make(record)
+    end)
+end
+
+serve('script_list', function(meta, body)
+    record_load('engine', body.engine)
+    local items, cursor = script_page(body.engine, meta.cursor, without_bulk)
+    return {}, items, cursor
+end)
+
+serve('script_page', function(meta, body)
+    local items, cursor = script_page(body.engine, meta.cursor, function(record)
+        if set(record.target) and record.target ~= body.target then
+            return nil
+        end
+        return { name = record.name, content = record.content }
+    end)
+    return {}, items, cursor
+end)
+
+serve('script_remove', function(meta, body)
+    record_load('engine', body.engine)
+    local key = P .. 'script:' .. body.engine .. ':' .. named(body.name)
+    need(call('DEL', key) == 1, E.NOT_FOUND,
+        'engine ' .. body.engine .. ' has no script ' .. body.name)
+    call('ZREM', P .. 'scripts:' .. body.engine, body.name)
+    audit(meta, 'script.remove', { engine = body.engine, name = body.name })
+    return {}
+end)

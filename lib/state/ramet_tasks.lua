@@ -1,0 +1,433 @@
+-- Tasks, leases, presence of peers.
+
+local LEASE_MS = 15000
+local ATTEMPTS_MAX = 20
+
+local function task_key(id)
+    return P .. 'task:' .. id
+end
+
+-- A task that one machine alone can do, such as write@target/r12-n01.
+local function single(service)
+    return string.match(service, '^[a-z]+@(%a+/.+)$')
+end
+
+-- True when the lock of a target stands for this job.
+local function lock_stands(task)
+    if task.stage ~= 'prepare' and task.stage ~= 'write' then
+        return true
+    end
+    local lock = load(P .. 'lock:' .. task.subject)
+    return lock and lock.job == task.job and lock.epoch == task.epoch
+end
+
+local function enqueue(task, first)
+    call(first and 'LPUSH' or 'RPUSH', P .. 'queue:' .. task.service, task.id)
+    call('SADD', P .. 'queues', task.service)
+    call('ZADD', P .. 'services', 0, task.service)
+    call('ZADD', P .. 'waiting', now(), task.id)
+end
+
+local function drop_lease(task)
+    call('ZREM', P .. 'leases', task.id)
+    call('ZREM', P .. 'silent', task.id)
+    call('ZREM', P .. 'waiting', task.id)
+    if set(task.worker) then
+        call('SREM', P .. 'held:' .. task.worker, task.id)
+    end
+end
+
+-- Put a task; the same job, stage and subject is the same task and is put once.
+-- False when it is for a locked target and the lock is not that of the job.
+function R.task_put(meta, task, body)
+    task.epoch = task.epoch or '0'
+    if not lock_stands(task) then
+        return false
+    end
+    if call('EXISTS', task_key(task.id)) == 1 then
+        return true
+    end
+    task.state, task.attempt, task.created = 'queued', '1', now()
+    store(task_key(task.id), task)
+    for name, value in pairs(body) do
+        call('HSET', task_key(task.id), 'b.' .. name, value)
+    end
+    call('SADD', P .. 'job:' .. task.job .. ':tasks', task.id)
+    enqueue(task)
+    return true
+end
+
+function R.task_load(id)
+    return id and load(task_key(id))
+end
+
+function R.task_end(task, state)
+    drop_lease(task)
+    call('HSET', task_key(task.id), 'state', state)
+    call('EXPIRE', task_key(task.id), KEPT_S)
+end
+
+local function requeue(meta, task, text)
+    drop_lease(task)
+    local attempt = num(task.attempt) + 1
+    store(task_key(task.id), { state = 'queued', attempt = attempt, worker = '', nonce = '' })
+    enqueue(task, true)
+    audit(meta, 'task.again', { job = task.job, task = task.id, service = task.service,
+        attempt = attempt, text = text })
+end
+
+-- What a worker needs of a task, its body under b., and for an order the target's
+-- record under r. (packed by the door).
+local function task_view(task)
+    local view = {}
+    for name, value in pairs(task) do
+        view[name] = value
+    end
+    if task.stage == 'order' then
+        local target = load(P .. 'target:' .. task.subject) or {}
+        for name, value in pairs(target) do
+            if #name <= 60 then
+                view['r.' .. name] = value
+            end
+        end
+        local verdict = P .. 'job:' .. task.job .. ':v:' .. (target.engine or '') .. '/'
+            .. task.subject
+        view['b.choice'] = call('HGET', verdict, 'choice') or ''
+    end
+    return view
+end
+
+-- {service, nonce, n, lease-ms} for the peer meta.by.
+serve('task_take', function(meta, body)
+    local items, queue = {}, P .. 'queue:' .. body.service
+    while #items < num(body.n, 1) do
+        local id = call('LPOP', queue)
+        if not id then
+            break
+        end
+        local task = R.task_load(id)
+        if task and task.state == 'queued' and not lock_stands(task) then
+            R.task_end(task, 'cancelled')
+            R.target_failed(meta, task.job, task.subject, E.FENCED,
+                'the lock of the target is no longer that of this job')
+            R.settle(meta, task.job)
+        elseif task and task.state == 'queued' then
+            local lease = now() + num(body['lease-ms'], LEASE_MS)
+            store(task_key(id), { state = 'leased', worker = meta.by, nonce = body.nonce,
+                taken = now(), stuck = '' })
+            call('ZREM', P .. 'waiting', id)
+            call('ZADD', P .. 'leases', lease, id)
+            call('SADD', P .. 'held:' .. meta.by, id)
+            call('HDEL', P .. 'job:' .. task.job, 'stuck')
+            audit(meta, 'task.taken', { job = task.job, task = id, service = task.service,
+                attempt = task.attempt })
+            items[#items + 1] = task_view(R.task_load(id))
+        end
+    end
+    if call('LLEN', queue) == 0 then
+        call('SREM', P .. 'queues', body.service)
+    end
+    return { era = call('GET', P .. 'era') or '0' }, items
+end)
+
+-- Services that have tasks waiting.
+serve('queues', function()
+    local items = {}
+    for _, service in ipairs(call('SRANDMEMBER', P .. 'queues', 500)) do
+        items[#items + 1] = { service = service }
+    end
+    return {}, items
+end)
+
+serve('task_show', function(meta, body)
+    local task = need(R.task_load(body.task), E.NOT_FOUND, 'no such task')
+    return { task = task.id, job = task.job, stage = task.stage, subject = task.subject,
+        service = task.service, state = task.state, attempt = task.attempt,
+        worker = task.worker or '', epoch = task.epoch }
+end)
+
+local function is_held(task, meta, attempt)
+    return task and task.worker == meta.by and task.attempt == attempt
+        and (task.state == 'leased' or task.state == 'silent')
+end
+
+local function renew(task, lease_ms)
+    if task.state == 'silent' then
+        call('HSET', task_key(task.id), 'state', 'leased')
+        call('HDEL', P .. 'job:' .. task.job, 'stuck')
+        call('ZREM', P .. 'silent', task.id)
+    end
+    call('ZADD', P .. 'leases', now() + num(lease_ms, LEASE_MS), task.id)
+end
+
+-- items {task, attempt}: renew; gives those that are no longer the caller's.
+serve('task_beat', function(meta, body, items)
+    local gone = {}
+    for _, item in ipairs(items) do
+        local task = R.task_load(item.task)
+        if is_held(task, meta, item.attempt) then
+            renew(task, body['lease-ms'])
+        else
+            gone[#gone + 1] = { task = item.task, attempt = item.attempt }
+        end
+    end
+    return {}, gone
+end)
+
+-- A worker gives a task back undone. REFUSED when it was tried too often.
+serve('task_release', function(meta, body)
+    local task = R.task_load(body.task)
+    need(is_held(task, meta, body.attempt), E.FENCED, 'this attempt is no longer current')
+    need(num(task.attempt) < ATTEMPTS_MAX, E.REFUSED, 'tried ' .. ATTEMPTS_MAX .. ' times')
+    requeue(meta, task, body.text or 'given back')
+    return {}
+end)
+
+-- Where a task of a target is; phases are durable, percentages are not.
+serve('task_phase', function(meta, body)
+    local task = R.task_load(body.task)
+    need(is_held(task, meta, body.attempt), E.FENCED, 'this attempt is no longer current')
+    call('HSET', task_key(task.id), 'phase', body.phase)
+    local job = P .. 'job:' .. task.job
+    local event = { job = task.job, task = task.id, service = task.service,
+        phase = body.phase, text = body.text or '' }
+    if single(task.service) and call('EXISTS', job .. ':t:' .. task.subject) == 1 then
+        call('HSET', job .. ':t:' .. task.subject, 'phase', body.phase)
+        event.target = task.subject
+    else
+        call('HSET', job, 'phase', body.phase)
+    end
+    audit(meta, 'task.phase', event)
+    return {}
+end)
+
+-- Leases that ran out. A pool's task goes back to its queue; that of one machine turns
+-- silent, for it may still run there. items: tasks to be failed by the caller.
+serve('task_reap', function(meta, body)
+    local failing = {}
+    local function give_up(task, text)
+        failing[#failing + 1] = { task = task.id, job = task.job, attempt = task.attempt,
+            worker = task.worker or '', text = text }
+    end
+    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', now(), 'LIMIT', 0, 200)) do
+        local task = R.task_load(id)
+        if not task or task.state ~= 'leased' then
+            call('ZREM', P .. 'leases', id)
+        elseif single(task.service) then
+            call('ZREM', P .. 'leases', id)
+            call('ZADD', P .. 'silent', now(), id)
+            call('HSET', task_key(id), 'state', 'silent')
+            call('HSET', P .. 'job:' .. task.job, 'stuck', single(task.service) .. ' is silent')
+            audit(meta, 'task.silent', { job = task.job, task = id, service = task.service })
+        elseif num(task.attempt) >= ATTEMPTS_MAX then
+            give_up(task, 'tried ' .. ATTEMPTS_MAX .. ' times, no worker kept its lease')
+        else
+            requeue(meta, task, 'the lease ran out')
+        end
+    end
+    local silent_s = num(body['silent-s'], 600)
+    local before = now() - silent_s * 1000
+    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'silent', '-inf', before, 'LIMIT', 0, 200)) do
+        local task = R.task_load(id)
+        if not task or task.state ~= 'silent' then
+            call('ZREM', P .. 'silent', id)
+        else
+            give_up(task, single(task.service) .. ' was silent for ' .. silent_s .. ' s')
+        end
+    end
+    return {}, failing
+end)
+
+local function offered(service)
+    return call('ZCOUNT', P .. 'offers:' .. service, now() - PRESENT_MS, '+inf') > 0
+end
+
+-- Tasks that wait too long for want of a worker are shown in their jobs.
+serve('task_stuck', function(meta, body)
+    local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
+    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'waiting', '-inf', before, 'LIMIT', 0, 200)) do
+        local task = R.task_load(id)
+        if not task or task.state ~= 'queued' then
+            call('ZREM', P .. 'waiting', id)
+        elseif not offered(task.service) then
+            local text = 'no worker offers ' .. task.service
+            if not task.stuck then
+                call('HSET', task_key(id), 'stuck', 'yes')
+                call('HSET', P .. 'job:' .. task.job, 'stuck', text)
+                audit(meta, 'task.stuck', { job = task.job, service = task.service,
+                    text = text })
+            end
+            found[#found + 1] = { task = id, job = task.job, text = text }
+        end
+    end
+    return {}, found
+end)
+
+-- ---- Peers
+
+-- The caller's tasks that stand in its name: those in hand go on, the others are
+-- offered again, for it says itself that it does not run them.
+local function sort_tasks(meta, items, lease_ms)
+    local hand, out = {}, {}
+    for _, item in ipairs(items) do
+        local task = R.task_load(item.task)
+        if is_held(task, meta, item.attempt) then
+            hand[item.task] = true
+            renew(task, lease_ms)
+            out[#out + 1] = { task = task.id, attempt = task.attempt, job = task.job,
+                service = task.service, subject = task.subject, stage = task.stage,
+                phase = task.phase or '' }
+        else
+            out[#out + 1] = { task = item.task, attempt = item.attempt, gone = 'yes' }
+        end
+    end
+    for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. meta.by)) do
+        local task = R.task_load(id)
+        if not task or task.worker ~= meta.by then
+            call('SREM', P .. 'held:' .. meta.by, id)
+        elseif not hand[id] and (task.state == 'leased' or task.state == 'silent') then
+            requeue(meta, task, 'its peer does not have it any more')
+        end
+    end
+    return out
+end
+
+-- services: "name=slots" words.
+local function offer(key, services, is_new)
+    for _, word in ipairs(words(services)) do
+        local service, slots = string.match(word, '^(.*)=(%d+)$')
+        if service then
+            call('ZADD', P .. 'offers:' .. service, now(), key)
+        end
+        if service and is_new then
+            call('ZADD', P .. 'services', 0, service)
+            call('HSET', P .. 'slots', service .. ' ' .. key, slots)
+        end
+    end
+end
+
+-- {nonce, services, port, addresses, key, hardware, lease-ms}, items: tasks in hand.
+serve('peer_hello', function(meta, body, items)
+    local agent = P .. 'agent:' .. meta.role .. '/' .. meta.name
+    if call('HGET', agent, 'nonce') ~= body.nonce then
+        store(agent, { nonce = body.nonce, since = now() })
+    end
+    if set(body.port) then
+        store(P .. 'data:' .. meta.by, { port = body.port, key = body.key or meta.by,
+            addresses = body.addresses or '', name = meta.name, role = meta.role,
+            place = meta.place or '' })
+    end
+    if set(body.hardware) and (meta.role == 'source' or meta.role == 'target')
+        and call('EXISTS', P .. meta.role .. ':' .. meta.name) == 1 then
+        call('HSET', P .. meta.role .. ':' .. meta.name, 'hardware', body.hardware)
+    end
+    call('ZADD', P .. 'live', now(), meta.by)
+    call('ZADD', P .. 'presence', now(), meta.role .. '/' .. meta.name)
+    offer(meta.by, body.services, true)
+    local out = sort_tasks(meta, items, body['lease-ms'])
+    audit(meta, 'peer.hello', { role = meta.role, name = meta.name })
+    return { era = call('GET', P .. 'era') or '0' }, out
+end)
+
+-- items {key, role, name, services}: heard of lately.
+serve('presence', function(meta, body, items)
+    for _, item in ipairs(items) do
+        call('ZADD', P .. 'presence', now(), item.role .. '/' .. item.name)
+        call('ZADD', P .. 'live', now(), item.key)
+        offer(item.key, item.services, false)
+    end
+    return {}
+end)
+
+local function service_status(service)
+    local slots, old = 0, now() - PRESENT_MS
+    local peers = call('ZRANGEBYSCORE', P .. 'offers:' .. service, old, '+inf')
+    for _, key in ipairs(peers) do
+        slots = slots + num(call('HGET', P .. 'slots', service .. ' ' .. key))
+    end
+    local queued = call('LLEN', P .. 'queue:' .. service)
+    if #peers == 0 and queued == 0 and single(service) then
+        return nil
+    end
+    return { service = service, peers = #peers, slots = slots, queued = queued }
+end
+
+serve('farm_status', function(meta)
+    local items, cursor = page(P .. 'services', meta.cursor, service_status)
+    return { era = call('GET', P .. 'era') or '0', redis = 'ok',
+        peers = call('ZCOUNT', P .. 'live', now() - PRESENT_MS, '+inf'),
+        ['jobs-open'] = call('SCARD', P .. 'open'), locks = call('ZCARD', P .. 'locks') },
+        items, cursor
+end)
+
+-- True when a task in the caller's hands is a reason to reach that place's data.
+local function has_reason(meta, body)
+    for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. meta.by)) do
+        local task = R.task_load(id)
+        local job = task and load(P .. 'job:' .. task.job)
+        if job and body.service == 'receive' then
+            if task.stage == 'capture' and task['b.place'] == body.place then
+                return true
+            end
+        elseif job and set(body.image) and job.image == body.image then
+            return true
+        end
+    end
+    return false
+end
+
+local function holders(service)
+    local items = {}
+    for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'offers:' .. service,
+        now() - PRESENT_MS, '+inf')) do
+        local data = load(P .. 'data:' .. key)
+        if data then
+            items[#items + 1] = { addresses = data.addresses or '', port = data.port,
+                key = data.key, name = data.name }
+        end
+    end
+    return items
+end
+
+local function grant(meta, place, key, root, lasting_s)
+    local till = now() + lasting_s * 1000
+    call('ZREMRANGEBYSCORE', P .. 'grants:' .. place, '-inf', now())
+    call('ZADD', P .. 'grants:' .. place, till, key .. ' ' .. root)
+    audit(meta, 'grant', { place = place, key = key, root = root, ['until-ms'] = till })
+    return till
+end
+
+-- {place, service receive|package|order, image?}: who serves there; the caller is let in.
+serve('holders', function(meta, body)
+    need(body.service == 'receive' or body.service == 'package' or body.service == 'order',
+        E.USAGE, 'service is receive, package or order')
+    named(body.place)
+    need(has_reason(meta, body), E.NOT_ALLOWED,
+        'no task in your hands needs ' .. body.service .. '@' .. body.place)
+    local items = holders(body.service .. '@' .. body.place)
+    need(#items > 0, E.UNAVAILABLE, 'nobody serves ' .. body.service .. '@' .. body.place
+        .. ' now; ask again')
+    local root = body.service == 'receive' and '' or body.image
+    local till = grant(meta, body.place, meta.by, root, 3600)
+    return { place = body.place, root = root, ['until-ms'] = till }, items
+end)
+
+serve('image_grant', function(meta, body)
+    local image = R.image_find(body.image)
+    local items = holders('package@' .. image.place)
+    need(#items > 0, E.UNAVAILABLE, 'nobody serves place ' .. image.place .. ' now')
+    local till = grant(meta, image.place, meta.by, image.id, 600)
+    return { image = image.id, name = image.name, place = image.place, root = image.id,
+        ['until-ms'] = till }, items
+end)
+
+serve('grants', function(meta, body)
+    local key, items = P .. 'grants:' .. body.place, {}
+    call('ZREMRANGEBYSCORE', key, '-inf', now())
+    local list = call('ZRANGE', key, 0, -1, 'WITHSCORES')
+    for i = 1, #list, 2 do
+        local peer, root = string.match(list[i], '^(%S+) (.*)$')
+        items[#items + 1] = { key = peer, root = root, ['until-ms'] = list[i + 1] }
+    end
+    return {}, items
+end)

@@ -1,0 +1,348 @@
+#include "rmt_redis.h"
+
+#include <assert.h>
+#include <hiredis/hiredis.h>
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_library.h"
+
+#define RETRY_MS 100
+#define RETRY_MS_MAX 2000
+#define DRAIN_MAX 512 // Calls taken before replies are looked at
+
+typedef struct {
+    char *ticket;     // NULL: the loading of the library
+    zmsg_t *msg;      // The arguments; NULL once sent
+    int64_t deadline;
+} call_t;
+
+struct rmt_redis {
+    zsock_t *pipe;
+    char *address;
+    uint32_t timeout_ms;
+    redisContext *redis; // NULL between two attempts
+    bool is_loaded;
+    bool is_dirty;       // Bytes wait to be written
+    bool is_terminated;
+    zlist_t *sent;       // call_t, in the order of their replies
+    zlist_t *waiting;    // call_t, for a connection
+    int64_t retry_at;
+    int64_t retry_ms;
+};
+
+static void
+s_call_destroy(call_t **self_p)
+{
+    call_t *self = *self_p;
+    if (self) {
+        free(self->ticket);
+        zmsg_destroy(&self->msg);
+        free(self);
+        *self_p = NULL;
+    }
+}
+
+rmt_redis_t *
+rmt_redis_new(const char *address, uint32_t timeout_ms)
+{
+    rmt_redis_t *self = zmalloc(sizeof *self);
+    self->address = strdup(address);
+    self->timeout_ms = timeout_ms;
+    self->sent = zlist_new();
+    self->waiting = zlist_new();
+    self->retry_ms = RETRY_MS;
+    return self;
+}
+
+static void
+s_list_destroy(zlist_t **list_p)
+{
+    call_t *call;
+    while ((call = zlist_pop(*list_p)))
+        s_call_destroy(&call);
+    zlist_destroy(list_p);
+}
+
+void
+rmt_redis_destroy(rmt_redis_t **self_p)
+{
+    rmt_redis_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->redis)
+        redisFree(self->redis);
+    s_list_destroy(&self->sent);
+    s_list_destroy(&self->waiting);
+    free(self->address);
+    free(self);
+    *self_p = NULL;
+}
+
+// ---- Answers to the owner
+
+static void
+s_answer(rmt_redis_t *self, const char *ticket, int code, const char *text)
+{
+    rmt_auto(zmsg) msg = zmsg_new();
+    zmsg_addstr(msg, ticket);
+    zmsg_addstrf(msg, "%d", code);
+    zmsg_addstr(msg, text);
+    zmsg_addstr(msg, "");
+    zmsg_addstr(msg, "0");
+    (void) zmsg_send(&msg, self->pipe);
+}
+
+static void
+s_add_strings(zmsg_t *msg, const redisReply *list)
+{
+    zmsg_addstrf(msg, "%zu", list->elements);
+    for (size_t i = 0; i < list->elements; i++)
+        zmsg_addmem(msg, list->element[i]->str, (size_t) list->element[i]->len);
+}
+
+static bool
+s_is_strings(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
+}
+
+static bool
+s_is_answer(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5
+        || reply->element[0]->type != REDIS_REPLY_INTEGER
+        || reply->element[1]->type != REDIS_REPLY_STRING || !s_is_strings(reply->element[2])
+        || reply->element[3]->type != REDIS_REPLY_ARRAY
+        || reply->element[4]->type != REDIS_REPLY_STRING)
+        return false;
+    for (size_t i = 0; i < reply->element[3]->elements; i++)
+        if (!s_is_strings(reply->element[3]->element[i]))
+            return false;
+    return true;
+}
+
+static void
+s_forward(rmt_redis_t *self, const char *ticket, const redisReply *reply)
+{
+    rmt_auto(zmsg) msg = zmsg_new();
+    zmsg_addstr(msg, ticket);
+    zmsg_addstrf(msg, "%lld", reply->element[0]->integer);
+    zmsg_addstr(msg, reply->element[1]->str);
+    zmsg_addstr(msg, reply->element[4]->str);
+    s_add_strings(msg, reply->element[2]);
+    for (size_t i = 0; i < reply->element[3]->elements; i++)
+        s_add_strings(msg, reply->element[3]->element[i]);
+    (void) zmsg_send(&msg, self->pipe);
+}
+
+// ---- The connection
+
+static void
+s_drop(rmt_redis_t *self, const char *why)
+{
+    if (!self->redis)
+        return;
+    if (self->is_loaded)
+        zstr_send(self->pipe, "down");
+    call_t *call;
+    while ((call = zlist_pop(self->sent))) {
+        if (call->ticket)
+            s_answer(self, call->ticket, RMT_E_UNAVAILABLE, why);
+        s_call_destroy(&call);
+    }
+    redisFree(self->redis);
+    self->redis = NULL;
+    self->is_loaded = false;
+    self->is_dirty = false;
+    self->retry_at = rmt_clock_ms() + self->retry_ms;
+    self->retry_ms = self->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : self->retry_ms * 2;
+}
+
+static void
+s_connect(rmt_redis_t *self)
+{
+    const char *colon = strrchr(self->address, ':');
+    if (self->address[0] == '/' || !colon) {
+        self->redis = redisConnectUnixNonBlock(self->address);
+    } else {
+        rmt_auto_str host = strndup(self->address, (size_t) (colon - self->address));
+        self->redis = redisConnectNonBlock(host, atoi(colon + 1));
+    }
+    if (!self->redis || self->redis->err) {
+        s_drop(self, "cannot connect to redis");
+        return;
+    }
+    const char *argv[] = { "FUNCTION", "LOAD", "REPLACE", rmt_state_library };
+    const size_t sizes[] = { 8, 4, 7, rmt_state_library_size };
+    redisAppendCommandArgv(self->redis, 4, argv, sizes);
+    call_t *load = zmalloc(sizeof *load);
+    load->deadline = rmt_clock_ms() + self->timeout_ms;
+    zlist_append(self->sent, load);
+    self->is_dirty = true;
+}
+
+static void
+s_send(rmt_redis_t *self, call_t *call)
+{
+    const size_t count = zmsg_size(call->msg);
+    const char **argv = zmalloc((count + 1) * sizeof *argv);
+    size_t *sizes = zmalloc((count + 1) * sizeof *sizes);
+    argv[0] = "FCALL";
+    sizes[0] = 5;
+    zframe_t *frame = zmsg_first(call->msg);
+    for (size_t i = 1; i <= count; i++) {
+        argv[i] = (const char *) zframe_data(frame);
+        sizes[i] = zframe_size(frame);
+        frame = zmsg_next(call->msg);
+    }
+    redisAppendCommandArgv(self->redis, (int) count + 1, argv, sizes);
+    free(argv);
+    free(sizes);
+    zmsg_destroy(&call->msg);
+    zlist_append(self->sent, call);
+    self->is_dirty = true;
+}
+
+static void
+s_send_waiting(rmt_redis_t *self)
+{
+    call_t *call;
+    while (self->is_loaded && (call = zlist_pop(self->waiting)))
+        s_send(self, call);
+}
+
+static void
+s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
+{
+    if (!call->ticket) {
+        if (reply->type == REDIS_REPLY_ERROR) {
+            s_drop(self, reply->str); // Such as LOADING: it comes again later
+            return;
+        }
+        self->is_loaded = true;
+        self->retry_ms = RETRY_MS;
+        zstr_send(self->pipe, "up");
+    } else if (s_is_answer(reply)) {
+        s_forward(self, call->ticket, reply);
+    } else if (reply->type == REDIS_REPLY_ERROR) {
+        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, reply->str);
+        if (strstr(reply->str, "unction not found"))
+            s_drop(self, "redis lost the function library");
+    } else {
+        s_answer(self, call->ticket, RMT_E_INTERNAL, "redis gave an answer of another shape");
+    }
+}
+
+static void
+s_read(rmt_redis_t *self)
+{
+    if (redisBufferRead(self->redis) == REDIS_ERR) {
+        s_drop(self, "redis closed the connection");
+        return;
+    }
+    void *reply = NULL;
+    while (self->redis && redisGetReplyFromReader(self->redis, &reply) == REDIS_OK && reply) {
+        call_t *call = zlist_pop(self->sent);
+        if (call)
+            s_take_reply(self, call, reply);
+        freeReplyObject(reply);
+        s_call_destroy(&call);
+        reply = NULL;
+    }
+    if (self->redis && self->redis->err)
+        s_drop(self, "redis does not speak its protocol");
+}
+
+static void
+s_write(rmt_redis_t *self)
+{
+    int done = 0;
+    if (redisBufferWrite(self->redis, &done) == REDIS_ERR)
+        s_drop(self, "redis closed the connection");
+    else
+        self->is_dirty = !done;
+}
+
+// ---- The loop
+
+static void
+s_take_calls(rmt_redis_t *self)
+{
+    for (int i = 0; i < DRAIN_MAX && !self->is_terminated; i++) {
+        if (!(zsock_events(self->pipe) & ZMQ_POLLIN))
+            return;
+        rmt_auto(zmsg) msg = zmsg_recv(self->pipe);
+        rmt_auto_str ticket = msg ? zmsg_popstr(msg) : NULL;
+        if (!ticket || streq(ticket, "$TERM")) {
+            self->is_terminated = true;
+            return;
+        }
+        call_t *call = zmalloc(sizeof *call);
+        call->ticket = rmt_take(&ticket);
+        call->msg = rmt_take(&msg);
+        call->deadline = rmt_clock_ms() + self->timeout_ms;
+        zlist_append(self->waiting, call);
+    }
+}
+
+// A reply that does not come makes the whole connection useless, for replies are told
+// apart by their order alone.
+static void
+s_expire(rmt_redis_t *self, int64_t now)
+{
+    call_t *call = zlist_first(self->sent);
+    if (call && call->deadline <= now)
+        s_drop(self, "redis did not answer in time");
+    while ((call = zlist_first(self->waiting)) && call->deadline <= now) {
+        call = zlist_pop(self->waiting);
+        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, "redis cannot be reached");
+        s_call_destroy(&call);
+    }
+}
+
+static long
+s_timeout(const rmt_redis_t *self, int64_t now)
+{
+    int64_t due = now + 1000;
+    const call_t *sent = zlist_first(self->sent);
+    const call_t *waiting = zlist_first(self->waiting);
+    if (sent && sent->deadline < due)
+        due = sent->deadline;
+    if (waiting && waiting->deadline < due)
+        due = waiting->deadline;
+    if (!self->redis && self->retry_at < due)
+        due = self->retry_at;
+    return due > now ? (long) (due - now) : 0;
+}
+
+void
+rmt_redis_run(zsock_t *pipe, void *args)
+{
+    rmt_auto(rmt_redis) self = args; // Taken: ends with this thread
+    self->pipe = pipe;
+    zsock_signal(pipe, 0);
+    while (!self->is_terminated) {
+        if (!self->redis && rmt_clock_ms() >= self->retry_at)
+            s_connect(self);
+        s_send_waiting(self);
+        if (self->redis && self->is_dirty)
+            s_write(self);
+        zmq_pollitem_t items[] = {
+            { zsock_resolve(pipe), 0, ZMQ_POLLIN, 0 },
+            { NULL, self->redis ? self->redis->fd : -1,
+              (short) (ZMQ_POLLIN | (self->is_dirty ? ZMQ_POLLOUT : 0)), 0 },
+        };
+        const int count = self->redis ? 2 : 1;
+        if (zmq_poll(items, count, s_timeout(self, rmt_clock_ms())) == -1 && errno != EINTR)
+            return;
+        if (self->redis && (items[1].revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
+            s_read(self);
+        s_take_calls(self);
+        s_expire(self, rmt_clock_ms());
+    }
+}

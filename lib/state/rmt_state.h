@@ -1,0 +1,44 @@
+// rmt_state - calls of the function library in Redis (ramet.lua), and their answers.
+//
+// Redis is spoken to by a thread of its own: a slow or dead Redis never stops the
+// caller's loop. The library is loaded at every new connection, which is tried again
+// with growing pauses. Calls are sent in order and pipelined. Every call is answered
+// exactly once: by the function; with UNAVAILABLE when Redis is gone or silent for the
+// time-out (then it may or may not have had its effect); or with CANCELLED in destroy.
+// An instance belongs to one thread, in which all callbacks are made.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_error.h"
+#include "rmt_msg.h"
+
+typedef struct rmt_state rmt_state_t;
+
+// reply is of kind RMT_MSG_REPLY and belongs to the library; the function may change it.
+typedef void(rmt_state_fn)(void *context, rmt_msg_t *reply);
+// The connection came or went. Before the first call nothing is connected.
+typedef void(rmt_state_link_fn)(void *context, bool is_up);
+
+// address: path of a unix socket, or host:port. Borrows nothing but context.
+// Caller owns the result. NULL: USAGE.
+rmt_state_t *rmt_state_new(const char *address, uint32_t timeout_ms,
+                           rmt_state_link_fn *on_link, void *context, rmt_error_t *error);
+void rmt_state_destroy(rmt_state_t **self_p);
+
+// To be polled; when it is readable, rmt_state_handle makes the callbacks that are due.
+zsock_t *rmt_state_socket(rmt_state_t *self);
+void rmt_state_handle(rmt_state_t *self);
+
+typedef struct {
+    const char *function;
+    const rmt_record_t *meta;   // What is known of the caller; may be NULL
+    const rmt_record_t *body;   // May be NULL
+    const rmt_records_t *items; // May be NULL
+} rmt_call_t;
+
+// Borrows call. fn may be NULL for "not wanted". Never blocks, never fails.
+void rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn,
+                    void *context);
+
+// How many calls are under way.
+size_t rmt_state_pending(const rmt_state_t *self);
