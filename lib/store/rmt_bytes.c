@@ -7,7 +7,7 @@ uint8_t *
 rmt_buffer_reserve(rmt_buffer_t *self, size_t more)
 {
     assert(more <= SIZE_MAX / 4 - self->used);
-    if (self->room - self->used < more) {
+    if (!self->data || self->room - self->used < more) {
         size_t room = self->room ? self->room : 256;
         while (room - self->used < more)
             room += room / 2;

@@ -61,7 +61,8 @@ s_check_target(const rmt_entry_t *entry)
     if (!entry->target) {
         // The first member of a link group carries the target for the others.
         const bool is_repeat = entry->link_group && !entry->link_first;
-        return S_ISLNK(entry->mode) && !is_repeat ? "a symlink without a target" : NULL;
+        const bool may_lack = is_repeat || entry->unreadable;
+        return S_ISLNK(entry->mode) && !may_lack ? "a symlink without a target" : NULL;
     }
     const size_t size = strnlen(entry->target, RMT_PATH_SIZE_MAX + 1);
     return size == 0 ? "an empty target" : NULL;

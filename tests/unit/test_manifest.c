@@ -444,6 +444,39 @@ test_a_manifest_has_the_root_of_the_vector(void **state)
     s_clear(&shelf);
 }
 
+// The three entries of the specification's vector.
+static void
+test_the_manifest_of_the_small_vector_is_written(void **state)
+{
+    (void) state;
+    s_shelf_t shelf = {0};
+    static const char hosts[] = "127.0.0.1 localhost\n";
+    const uint32_t size = sizeof hosts - 1;
+    rmt_id_t id, root;
+    rmt_id_compute(&id, hosts, size);
+    const rmt_entry_t entries[] = {
+        {.path = "", .mode = S_IFDIR | 0755},
+        {.path = "etc", .path_size = 3, .mode = S_IFDIR | 0755},
+        {.path = "etc/hosts",
+         .path_size = 9,
+         .mode = S_IFREG | 0644,
+         .size = size,
+         .chunks = &id,
+         .chunk_sizes = &size,
+         .chunk_count = 1},
+    };
+    s_write(&shelf, entries, 3, &root);
+    char text[RMT_ID_TEXT_SIZE];
+    assert_int_equal(shelf.count, 2);
+    assert_string_equal(
+        rmt_id_text(&shelf.kept[0].id, text),
+        "01e6a3e54262ea36e404515ddc5a77df21699f062f7a990421c536cd4528438ae1");
+    assert_string_equal(
+        rmt_id_text(&root, text),
+        "014405e1e05e110ee590483d6116a4de82f2764e190a4aca17b05e49babff9d532");
+    s_clear(&shelf);
+}
+
 static void
 test_the_writer_refuses_disorder(void **state)
 {
@@ -665,6 +698,7 @@ main(void)
         cmocka_unit_test(test_order_is_by_components),
         cmocka_unit_test(test_a_manifest_comes_back_as_it_was),
         cmocka_unit_test(test_a_manifest_has_the_root_of_the_vector),
+        cmocka_unit_test(test_the_manifest_of_the_small_vector_is_written),
         cmocka_unit_test(test_the_writer_refuses_disorder),
         cmocka_unit_test(test_a_big_tree_streams_and_shares_what_is_unchanged),
         cmocka_unit_test(test_more_ids_than_a_root_holds_go_to_lists),

@@ -12,6 +12,7 @@
 
 #include "rmt_auto.h"
 #include "rmt_io.h"
+#include "rmt_slot.h"
 
 static void
 s_assert_readable(rmt_store_t *store, const rmt_id_t *id)
@@ -48,6 +49,7 @@ test_a_missing_store_is_told_and_made_on_wish(void **state)
     assert_int_equal(error.code, RMT_E_NOT_FOUND);
     rmt_auto(rmt_store) store = fixture_open(root);
     rmt_auto(rmt_store) again = rmt_store_new(root, false, &error);
+    assert_non_null(store);
     assert_non_null(again);
     assert_string_equal(rmt_store_root(again), root);
     s_assert_sound(again);
@@ -57,6 +59,7 @@ static void
 test_an_unknown_format_is_refused(void **state)
 {
     rmt_auto(rmt_store) store = fixture_open(*state);
+    assert_non_null(store);
     rmt_auto_str path = rmt_text("%s/format", (char *) *state);
     rmt_error_t error = {0};
     assert_int_equal(rmt_io_save(path, "ramet-store 2 0\n", 16, 0600, &error), 0);
@@ -168,6 +171,67 @@ test_many_commits_leave_few_indexes(void **state)
         s_assert_readable(other, &ids[i]);
     }
     s_assert_sound(store);
+}
+
+// ---- Vectors: docs/spec/2-store.md
+
+static const char s_vector_name[] = "000102030405060708090a0b0c0d0e0f";
+static const char s_pack_vector[] =
+    "72616d65742d706b0100000000000000000102030405060708090a0b0c0d0e0f"
+    "01e8662242585293da5d60854bfb05e24677f00419e9bd9aef7845f83b6aa7ad"
+    "860000000500000005000000670f48c372616d657401e8662242585293da5d60"
+    "854bfb05e24677f00419e9bd9aef7845f83b6aa7ad8600000005000000050000"
+    "00670f48c3200000000000000072616d65742d70655500000000000000010000"
+    "000000000001a56f93deea7c096e5b7c1a0972da4b76ba0337bcb67f878cfc91"
+    "329668e4152f00000000000000";
+static const char s_index_vector[] =
+    "72616d65742d6978010000000000000001e8662242585293da5d60854bfb05e2"
+    "4677f00419e9bd9aef7845f83b6aa7ad860000000500000005000000670f48c3"
+    "2000000000000000000102030405060708090a0b0c0d0e0fcd00000000000000"
+    "72616d65742d696501000000000000000100000000000000012c0f5ca4ba7637"
+    "d9f0b0d7537e83965f2d80287eb69c0b42e20d11af75cce20800000000000000";
+
+static void
+s_save_hex(const char *root, const char *folder, const char *hex)
+{
+    uint8_t data[512];
+    const size_t size = strlen(hex) / 2;
+    assert_true(size <= sizeof data);
+    for (size_t i = 0; i < size; i++) {
+        const char digits[3] = {hex[2 * i], hex[2 * i + 1], '\0'};
+        data[i] = (uint8_t) strtoul(digits, NULL, 16);
+    }
+    rmt_auto_str path = rmt_text("%s/%s/%s", root, folder, s_vector_name);
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_io_save(path, data, size, 0600, &error), 0);
+}
+
+static void
+test_the_pack_and_index_of_the_vectors_are_read(void **state)
+{
+    rmt_auto(rmt_store) empty = fixture_open(*state);
+    assert_non_null(empty);
+    s_save_hex(*state, "packs", s_pack_vector);
+    s_save_hex(*state, "index", s_index_vector);
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    s_assert_sound(store);
+    rmt_id_t id;
+    rmt_id_compute(&id, "ramet", 5);
+    size_t size = 0;
+    static uint8_t room[RMT_CHUNK_PLAIN_MAX];
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_store_read(store, &id, room, &size, &error), 0);
+    assert_int_equal(size, 5);
+    assert_memory_equal(room, "ramet", 5);
+}
+
+static void
+test_the_checksum_is_that_of_the_vectors(void **state)
+{
+    (void) state;
+    assert_int_equal(rmt_slot_sum("ramet", 5), 0xc3480f67);
+    assert_int_equal(rmt_slot_sum("01234567", 8), 0x6e604be1);
+    assert_int_equal(rmt_slot_sum("0123456789", 10), 0xdf6db1e8);
 }
 
 // ---- Several writers
@@ -537,6 +601,8 @@ main(void)
         CASE(test_a_rollback_leaves_nothing),
         CASE(test_packs_roll_over_and_stay_under_their_size),
         CASE(test_many_commits_leave_few_indexes),
+        CASE(test_the_pack_and_index_of_the_vectors_are_read),
+        cmocka_unit_test(test_the_checksum_is_that_of_the_vectors),
         CASE(test_threads_share_a_store),
         CASE(test_processes_share_a_store),
         CASE(test_a_killed_writer_leaves_a_sound_store),

@@ -1,0 +1,228 @@
+// What the store decodes from foreign bytes: entries, manifests, indexes, packs. The
+// first byte says which. With RAMET_FUZZ this is a libFuzzer target; else a program that
+// replays a corpus and, from each input, a fixed number of mutations.
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "rmt_auto.h"
+#include "rmt_index.h"
+#include "rmt_io.h"
+#include "rmt_manifest.h"
+#include "rmt_pack.h"
+
+#define MUTATIONS 3000
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// ---- The decoders
+
+static void
+s_fuzz_entry(const uint8_t *data, size_t size)
+{
+    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_entry_t entry;
+    rmt_error_t error;
+    if (rmt_entry_decode(data, size, room, &entry, &error) == -1)
+        return;
+    // What is accepted can be written, and then read again.
+    rmt_auto(rmt_entry_room) again = rmt_entry_room_new();
+    rmt_buffer_t out = {0};
+    rmt_entry_t back;
+    rmt_entry_encode(&entry, &out.data, &out.used, &out.room);
+    if (rmt_entry_decode(out.data, out.used, again, &back, &error) == -1 ||
+        back.path_size != entry.path_size || back.chunk_count != entry.chunk_count)
+        abort();
+    rmt_buffer_clear(&out);
+}
+
+static void
+s_fuzz_index(const uint8_t *data, size_t size)
+{
+    rmt_buffer_t bytes = {0};
+    rmt_buffer_reserve(&bytes, 1);
+    rmt_buffer_add(&bytes, data, size);
+    // Nothing gets past the digest, so mend it: the fields behind it are what is tested.
+    if (size >= 64)
+        rmt_id_compute((rmt_id_t *) (void *) (bytes.data + size - 40), bytes.data,
+                       size - 40);
+    rmt_error_t error;
+    rmt_auto(rmt_index) index = rmt_index_from(&bytes, &error);
+    if (!index)
+        return;
+    rmt_id_t id = {{RMT_ID_SHA256}};
+    for (unsigned i = 0; i < 256; i += 5) {
+        memset(id.bytes + 1, (int) i, RMT_ID_SIZE - 1);
+        uint64_t first = 0;
+        const uint64_t count = rmt_index_find(index, &id, &first);
+        rmt_slot_t slot;
+        for (uint64_t at = first; at < first + count; at++)
+            (void) rmt_index_slot(index, at, &slot);
+    }
+}
+
+static void
+s_fuzz_pack(const uint8_t *data, size_t size)
+{
+    rmt_auto_fd fd = memfd_create("pack", MFD_CLOEXEC);
+    rmt_error_t error;
+    if (fd == -1 || size < 160 || rmt_io_write(fd, data, size, &error) == -1)
+        return;
+    rmt_file_name_t name;
+    memcpy(name.bytes, data + 16, sizeof name);
+    rmt_slot_t *slots = NULL;
+    size_t count = 0;
+    uint64_t pack_size = 0;
+    uint8_t *room = malloc(RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX);
+    uint8_t *plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    if (rmt_pack_load(fd, &name, &slots, &count, &pack_size, &error) == -1) {
+        // Behind the digest of the trailer, records are still foreign.
+        slots = calloc(1, sizeof *slots);
+        rmt_slot_decode(slots, data + size - 64 - RMT_SLOT_SIZE);
+        count = 1;
+    }
+    for (size_t i = 0; i < count; i++) {
+        rmt_chunk_t chunk;
+        if (rmt_pack_read(fd, &slots[i], room, &chunk, &error) == 0)
+            (void) rmt_chunk_open(&chunk, plain, &error);
+    }
+    free(slots);
+    free(room);
+    free(plain);
+}
+
+typedef struct {
+    const uint8_t *data;
+    size_t size;
+    unsigned calls;
+} s_manifest_t;
+
+// The first byte is the size of the root, which follows; each other chunk is the rest.
+static int
+s_source(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
+         rmt_error_t *error)
+{
+    s_manifest_t *manifest = context;
+    (void) id;
+    const size_t left = manifest->size - 1;
+    const size_t root = manifest->data[0] < left ? manifest->data[0] : left;
+    const bool is_root = manifest->calls++ == 0;
+    if (manifest->calls > 16)
+        return rmt_fail(error, RMT_E_NOT_FOUND, "enough");
+    const uint8_t *from = manifest->data + 1 + (is_root ? 0 : root);
+    const size_t size = is_root ? root : left - root;
+    memcpy(plain_out, from, size);
+    *size_out = size;
+    return 0;
+}
+
+static void
+s_fuzz_manifest(const uint8_t *data, size_t size)
+{
+    if (size == 0 || size > 65536)
+        return;
+    s_manifest_t manifest = {data, size, 0};
+    const rmt_id_t root = {{RMT_ID_SHA256}};
+    rmt_error_t error;
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(&root, s_source, &manifest, &error);
+    rmt_entry_t entry;
+    while (reader && rmt_manifest_reader_next(reader, &entry, &error) == 1)
+        continue;
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static void (*const decoders[])(const uint8_t *, size_t) = {
+        s_fuzz_entry,
+        s_fuzz_index,
+        s_fuzz_pack,
+        s_fuzz_manifest,
+    };
+    if (size > 0)
+        decoders[data[0] % 4](data + 1, size - 1);
+    return 0;
+}
+
+// ---- Replay
+
+#ifndef RAMET_FUZZ
+static uint64_t
+s_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state >> 16;
+}
+
+// Exact copies, so that sanitizers see a byte read too far.
+static void
+s_try(const uint8_t *data, size_t size)
+{
+    uint8_t *copy = malloc(size ? size : 1);
+    if (!copy)
+        abort();
+    memcpy(copy, data, size);
+    LLVMFuzzerTestOneInput(copy, size);
+    free(copy);
+}
+
+static void
+s_mutate(const uint8_t *data, size_t size)
+{
+    uint64_t state = 0x72616d65742d6631 + size;
+    uint8_t *copy = malloc(size + 1);
+    if (!copy)
+        abort();
+    static const uint8_t odd[] = {0x00, 0x01, 0x7f, 0x80, 0xff};
+    for (int round = 0; round < MUTATIONS; round++) {
+        memcpy(copy, data, size);
+        size_t used = size;
+        for (uint64_t i = s_random(&state) % 4 + 1; i > 0; i--) {
+            uint8_t *place = &copy[1 + s_random(&state) % (size - 1)];
+            const uint64_t kind = s_random(&state) % 3;
+            if (kind == 0)
+                *place ^= (uint8_t) (1 << s_random(&state) % 8);
+            else if (kind == 1)
+                *place = odd[s_random(&state) % sizeof odd];
+            else
+                used = used > 2 ? 1 + s_random(&state) % used : used;
+        }
+        s_try(copy, used);
+    }
+    free(copy);
+}
+
+int
+main(int argc, char **argv)
+{
+    int count = 0;
+    for (int i = 1; i < argc; i++) {
+        struct dirent **entries = NULL;
+        const int found = scandir(argv[i], &entries, NULL, alphasort);
+        for (int at = 0; at < found; at++) {
+            rmt_auto_str path = rmt_text("%s/%s", argv[i], entries[at]->d_name);
+            rmt_auto_ptr data = NULL;
+            size_t size = 0;
+            rmt_error_t error;
+            if (entries[at]->d_name[0] != '.' &&
+                rmt_io_load(path, 1 << 20, &data, &size, &error) == 0 && size > 1) {
+                s_try(data, size);
+                s_mutate(data, size);
+                count++;
+            }
+            free(entries[at]);
+        }
+        free(entries);
+    }
+    printf("%d inputs replayed\n", count);
+    return count > 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+#endif
