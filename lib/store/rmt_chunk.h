@@ -1,5 +1,6 @@
 // rmt_chunk - a piece of content as it is stored and sent: 1 byte to 1 MiB plain,
-// one independent LZ4 block, or raw when that does not shrink. Format: docs/spec/2-store.md.
+// one independent LZ4 block, or raw when that does not shrink. Format:
+// docs/spec/2-store.md.
 #pragma once
 
 #include <stddef.h>
@@ -17,8 +18,8 @@ typedef struct {
     rmt_id_t id;
     uint8_t codec;
     uint32_t plain_size;
-    uint32_t size;       // Stored bytes
-    const void *data;    // Stored bytes; borrowed from whoever filled the struct
+    uint32_t size;    // Stored bytes
+    const void *data; // Stored bytes; borrowed from whoever filled the struct
 } rmt_chunk_t;
 
 // Name plain bytes and put their stored form in room (RMT_CHUNK_STORED_MAX bytes);

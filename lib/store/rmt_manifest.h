@@ -18,7 +18,7 @@
 #define RMT_XATTR_COUNT_MAX 4096
 
 typedef struct {
-    const char *name;       // Text with its namespace, "user.x"
+    const char *name; // Text with its namespace, "user.x"
     const void *value;
     uint32_t value_size;
 } rmt_xattr_t;
@@ -29,23 +29,23 @@ typedef struct {
 } rmt_extent_t;
 
 typedef struct {
-    const char *path;       // Bytes without a leading slash, NUL-terminated; "" = root
+    const char *path; // Bytes without a leading slash, NUL-terminated; "" = root
     size_t path_size;
-    uint32_t mode;          // st_mode: type and permission bits
+    uint32_t mode; // st_mode: type and permission bits
     uint32_t uid, gid;
     int64_t mtime_s;
     uint32_t mtime_ns;
-    uint64_t size;          // Regular files: st_size
+    uint64_t size;                   // Regular files: st_size
     uint32_t rdev_major, rdev_minor; // Device nodes
-    const char *target;     // Symlinks: bytes, NUL-terminated
-    uint64_t link_group;    // 0 none; else members of one inode have the same number,
-    bool link_first;        // and the first one in path order carries everything else
-    uint32_t flags;         // FS_IOC_GETFLAGS bits that are carried (RMT_ENTRY_FLAGS)
-    uint32_t project;       // Project id
-    bool sparse;            // extents are given; else the file is one run of size bytes
-    bool fuzzy;             // Changed while it was read
-    bool unreadable;        // Contents missing: the image is INCOMPLETE
-    const rmt_xattr_t *xattrs;   // In byte order of their names
+    const char *target;              // Symlinks: bytes, NUL-terminated
+    uint64_t link_group; // 0 none; else members of one inode have the same number,
+    bool link_first;     // and the first one in path order carries everything else
+    uint32_t flags;      // FS_IOC_GETFLAGS bits that are carried (RMT_ENTRY_FLAGS)
+    uint32_t project;    // Project id
+    bool sparse;         // extents are given; else the file is one run of size bytes
+    bool fuzzy;          // Changed while it was read
+    bool unreadable;     // Contents missing: the image is INCOMPLETE
+    const rmt_xattr_t *xattrs; // In byte order of their names
     size_t xattr_count;
     const rmt_extent_t *extents; // Rising, not touching
     size_t extent_count;
@@ -57,7 +57,8 @@ typedef struct {
 } rmt_entry_t;
 
 // 0 when an entry is well formed by itself: component rules (no "", ".", "..",
-// no '/' at either end, no NUL), known type, sizes that add up, limits. -1: CORRUPT, TOO_BIG.
+// no '/' at either end, no NUL), known type, sizes that add up, limits. -1: CORRUPT,
+// TOO_BIG.
 int rmt_entry_check(const rmt_entry_t *entry, rmt_error_t *error);
 // <0, 0, >0: manifest order of two paths.
 int rmt_path_compare(const char *a, size_t a_size, const char *b, size_t b_size);
@@ -80,7 +81,8 @@ int rmt_entry_decode(const void *data, size_t size, rmt_entry_room_t *room,
 
 // Gets each finished chunk of the manifest (and last its root chunk); data is
 // borrowed for the call. 0 or -1 with error.
-typedef int(rmt_chunk_sink_fn)(void *context, const rmt_chunk_t *chunk, rmt_error_t *error);
+typedef int(rmt_chunk_sink_fn)(void *context, const rmt_chunk_t *chunk,
+                               rmt_error_t *error);
 
 typedef struct rmt_manifest_writer rmt_manifest_writer_t;
 rmt_manifest_writer_t *rmt_manifest_writer_new(rmt_chunk_sink_fn *sink, void *context);
@@ -110,4 +112,5 @@ void rmt_manifest_reader_destroy(rmt_manifest_reader_t **self_p);
 int rmt_manifest_reader_next(rmt_manifest_reader_t *self, rmt_entry_t *entry_out,
                              rmt_error_t *error);
 // The ids of the manifest's own chunks (not the root's). Valid while self lives.
-const rmt_id_t *rmt_manifest_reader_chunks(rmt_manifest_reader_t *self, size_t *count_out);
+const rmt_id_t *rmt_manifest_reader_chunks(rmt_manifest_reader_t *self,
+                                           size_t *count_out);

@@ -53,8 +53,8 @@ void rmt_store_rollback(rmt_store_t *self);
 
 // Save a descriptor; commits first. 0, or -1: CORRUPT (a referenced root is not in the
 // store), IO.
-int rmt_store_image_put(rmt_store_t *self, const void *data, size_t size, rmt_id_t *id_out,
-                        rmt_error_t *error);
+int rmt_store_image_put(rmt_store_t *self, const void *data, size_t size,
+                        rmt_id_t *id_out, rmt_error_t *error);
 // Caller owns *data_out (free). 0, or -1: NOT_FOUND, CORRUPT, IO.
 int rmt_store_image_get(rmt_store_t *self, const rmt_id_t *id, void **data_out,
                         size_t *size_out, rmt_error_t *error);
@@ -65,7 +65,8 @@ int rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *e
 // ---- Checks
 
 typedef struct {
-    uint64_t images, packs, chunks, bytes_stored, bytes_plain, missing, damaged, orphan_files;
+    uint64_t images, packs, chunks, bytes_stored, bytes_plain, missing, damaged,
+        orphan_files;
 } rmt_store_report_t;
 
 // Called for each thing that is wrong, with a line for a person.
