@@ -30,10 +30,11 @@ expect() {
 # A small system: enough of /etc to be personalised, and one of each kind of file.
 make_tree() { # DIR [MEGABYTES]
   local d=$1
-  mkdir -p "$d"/{etc/ssh,etc/network,usr/lib,usr/bin,var/lib/dbus,home/user,tmp,dev,proc,sys,run,root}
+  mkdir -p "$d"/{usr/sbin,usr/lib/systemd,etc/ssh,etc/network,usr/lib,usr/bin,var/lib/dbus,home/user,tmp,dev,proc,sys,run,root}
   chmod 1777 "$d/tmp"
   printf 'ID=debian\nVERSION_ID="12"\nPRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\n' >"$d/etc/os-release"
   echo source >"$d/etc/hostname"
+  : >"$d/usr/sbin/ifup"; : >"$d/usr/lib/systemd/systemd"
   printf '127.0.0.1 localhost\n127.0.1.1 source\n' >"$d/etc/hosts"
   printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$d/etc/network/interfaces"
   echo 0123456789abcdef0123456789abcdef >"$d/etc/machine-id"
