@@ -3,6 +3,7 @@
 #include <string.h>
 #include "driver.h"
 #include "events.h"
+#include "fields.h"
 #include "peers.h"
 #include "rmt_auto.h"
 #include "rmt_clock.h"
@@ -53,10 +54,13 @@ static const struct {
 static int
 s_class(ask_t *ask, rmt_error_t *error)
 {
-    (void) error;
     rmt_auto_str class = strndup(ask->verb->name, strcspn(ask->verb->name, "."));
     rmt_record_set(ask->msg->body, "class", class);
-    return 0;
+    for (size_t i = 0; i < rmt_records_count(ask->msg->items); i++) {
+        if (rmt_fields_check(class, rmt_records_at(ask->msg->items, i), error) == -1)
+            return -1;
+    }
+    return rmt_fields_check(class, ask->msg->body, error);
 }
 
 static int

@@ -1,0 +1,10 @@
+// fields - what the fields of a record of a source, engine or target may be, so that a
+// wrong address is refused when it is entered and not when a machine does not come up.
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+// Check the known fields of a record of this class; empty values, which remove a field,
+// and unknown fields pass. 0, or -1: USAGE, which names field and value.
+int rmt_fields_check(const char *class, const rmt_record_t *record, rmt_error_t *error);
