@@ -27,18 +27,18 @@ s_find(const char *text, const char *name, uint8_t *out, size_t size)
 {
     const char *line = text;
     while (line && strncmp(line, name, strlen(name)) != 0) {
-        line = strchr(line, '\n');
-        line += line != NULL;
+        const char *end = strchr(line, '\n');
+        line = end ? end + 1 : NULL;
     }
     if (!line)
         return false;
     line += strlen(name);
     line += strspn(line, " =");
     size_t used = 0;
-    const char *end = NULL;
+    const char *stop = NULL;
     return *line++ == '"' &&
-           sodium_hex2bin(out, size, line, 2 * size, NULL, &used, &end) == 0 &&
-           used == size && *end == '"';
+           sodium_hex2bin(out, size, line, 2 * size, NULL, &used, &stop) == 0 &&
+           used == size && *stop == '"';
 }
 
 int

@@ -1,6 +1,6 @@
 #include "rmt_scan.h"
 
-#include <stdbool.h>
+#include <assert.h>
 #include <string.h>
 
 // A message that is being walked: its bytes up to end.
@@ -66,6 +66,17 @@ s_wire_of(const ProtobufCFieldDescriptor *field)
     }
 }
 
+// What a single field is noted by: its place in the message, and one bit for all members
+// of a oneof (the schema has at most one in a message).
+static uint64_t
+s_bit_of(const ProtobufCMessageDescriptor *descriptor,
+         const ProtobufCFieldDescriptor *field)
+{
+    const ptrdiff_t place = field - descriptor->fields;
+    assert(place < 63);
+    return UINT64_C(1) << (field->flags & PROTOBUF_C_FIELD_FLAG_ONEOF ? 63 : place);
+}
+
 // The rules of one field whose number is known.
 static int
 s_check(level_t *level, const ProtobufCFieldDescriptor *field, uint64_t wire,
@@ -74,7 +85,7 @@ s_check(level_t *level, const ProtobufCFieldDescriptor *field, uint64_t wire,
     if (wire != s_wire_of(field))
         return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s has wire type %u",
                         level->descriptor->short_name, field->name, (unsigned) wire);
-    const uint64_t bit = UINT64_C(1) << ((field - level->descriptor->fields) & 63);
+    const uint64_t bit = s_bit_of(level->descriptor, field);
     if (field->label != PROTOBUF_C_LABEL_REPEATED && (level->seen & bit))
         return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is given twice",
                         level->descriptor->short_name, field->name);

@@ -1,3 +1,7 @@
 ramet_test(unit base NEEDS ramet::base)
+ramet_test(unit record NEEDS ramet::base)
+ramet_test(unit id NEEDS ramet::crypto)
 ramet_test(unit key NEEDS ramet::crypto)
+ramet_test(unit sign NEEDS ramet::crypto)
 ramet_test(unit codec NEEDS ramet::wire)
+ramet_test(unit scan NEEDS ramet::wire)

@@ -1,4 +1,4 @@
-// lib/crypto: ids, key files, tokens (P18, C10.15).
+// lib/crypto: key files, tokens (P18, C10.15).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,29 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void
-test_an_id_is_the_sha256_of_its_bytes(void **state)
-{
-    (void) state;
-    rmt_id_t id, streamed, parsed;
-    char text[RMT_ID_TEXT_SIZE];
-    rmt_error_t error = { 0 };
-    rmt_id_compute(&id, "abc", 3); // Vector of FIPS 180-2
-    assert_string_equal(rmt_id_text(&id, text),
-                        "01ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-    rmt_auto(rmt_digest) digest = rmt_digest_new();
-    rmt_digest_update(digest, "a", 1);
-    rmt_digest_update(digest, "bc", 2);
-    rmt_digest_finish(digest, &streamed);
-    assert_true(rmt_id_equal(&id, &streamed));
-    assert_int_equal(rmt_id_parse(&parsed, text, &error), 0);
-    assert_true(rmt_id_equal(&id, &parsed));
-    text[1] = '2';
-    assert_int_equal(rmt_id_parse(&parsed, text, &error), -1);
-    text[5] = 'X';
-    assert_int_equal(rmt_id_parse(&parsed, text, &error), -1);
-}
-
 typedef struct {
     char folder[32];
     char path[64];
@@ -46,7 +23,7 @@ static int
 s_setup(void **state)
 {
     fixture_t *self = calloc(1, sizeof *self);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     strcpy(self->folder, "/tmp/ramet-key-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
     snprintf(self->path, sizeof self->path, "%s/k.key", self->folder);
@@ -59,7 +36,7 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     fixture_t *self = *state;
     assert_int_equal(rmt_io_remove_tree(self->folder, &error), 0);
     free(self);
@@ -70,7 +47,7 @@ static void
 test_a_key_comes_back_from_its_file(void **state)
 {
     const fixture_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t key;
     assert_int_equal(rmt_key_load(&key, self->path, &error), 0);
     assert_memory_equal(&key, &self->key, sizeof key);
@@ -82,7 +59,7 @@ static void
 test_a_key_file_that_others_can_read_is_refused(void **state)
 {
     const fixture_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t key;
     assert_int_equal(chmod(self->path, 0644), 0);
     assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
@@ -93,7 +70,7 @@ static void
 test_a_key_file_behind_a_symlink_is_refused(void **state)
 {
     const fixture_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t key;
     char link[80];
     snprintf(link, sizeof link, "%s/link", self->folder);
@@ -106,19 +83,135 @@ static void
 test_a_broken_key_file_is_named(void **state)
 {
     const fixture_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t key;
-    assert_int_equal(rmt_io_save(self->path, "public-key = \"short\"\n", 21, 0600, &error), 0);
+    assert_int_equal(
+        rmt_io_save(self->path, "public-key = \"short\"\n", 21, 0600, &error), 0);
     assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
     assert_int_equal(error.code, RMT_E_CONFIG);
     assert_non_null(strstr(error.text, self->path));
 }
 
 static void
+test_no_bit_for_group_or_others_is_let_through(void **state)
+{
+    const fixture_t *self = *state;
+    for (mode_t bit = 1; bit <= 040; bit <<= 1) {
+        rmt_error_t error = {0};
+        rmt_key_t key;
+        assert_int_equal(chmod(self->path, 0600 | bit), 0);
+        assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
+        assert_int_equal(error.code, RMT_E_CONFIG);
+    }
+}
+
+static void
+test_a_pair_is_saved_for_its_owner_alone(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    struct stat status;
+    const mode_t mask = umask(0);
+    assert_int_equal(rmt_key_save(&self->key, self->path, &error), 0);
+    umask(mask);
+    assert_int_equal(stat(self->path, &status), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(rmt_key_save_public(&self->key, self->path, &error), 0);
+    rmt_auto_ptr text = NULL;
+    size_t size;
+    assert_int_equal(rmt_io_load(self->path, 1000, &text, &size, &error), 0);
+    assert_null(strstr(text, self->key.secret_text));
+}
+
+static void
+test_a_fifo_or_folder_in_place_of_a_key_is_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_key_t key;
+    assert_int_equal(unlink(self->path), 0);
+    assert_int_equal(mkfifo(self->path, 0600), 0);
+    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
+    assert_int_equal(error.code, RMT_E_CONFIG);
+    assert_int_equal(rmt_key_load(&key, self->folder, &error), -1);
+    assert_int_equal(error.code, RMT_E_CONFIG);
+    assert_int_equal(unlink(self->path), 0);
+    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
+    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+}
+
+static void
+test_a_key_file_of_somebody_else_is_refused(void **state)
+{
+    const fixture_t *self = *state;
+    if (chown(self->path, 12345, 12345) == -1)
+        skip(); // Only root can give files away
+    rmt_error_t error = {0};
+    rmt_key_t key;
+    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
+    assert_int_equal(error.code, RMT_E_CONFIG);
+}
+
+static void
+test_only_40_characters_of_z85_are_a_key(void **state)
+{
+    const fixture_t *self = *state;
+    char text[RMT_KEY_TEXT_SIZE + 1], mark[17];
+    strcpy(text, self->key.public_text);
+    assert_true(rmt_key_is_valid(text));
+    assert_int_equal(strlen(rmt_key_fingerprint(text, mark)), 16);
+    for (size_t i = 0; i < 40; i++) {
+        const char kept = text[i];
+        static const char bad[] = "\"'\\ ,;~\x7f\xe4";
+        for (size_t k = 0; k < sizeof bad - 1; k++) {
+            text[i] = bad[k];
+            assert_false(rmt_key_is_valid(text));
+        }
+        text[i] = kept;
+    }
+    strcat(text, "0");
+    assert_false(rmt_key_is_valid(text));
+    text[39] = '\0';
+    assert_false(rmt_key_is_valid(text));
+}
+
+static void
+test_a_token_is_never_twice_the_same(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_token_t a, b;
+    rmt_id_t hash_a, hash_b;
+    rmt_token_new(&a, self->key.public_text);
+    rmt_token_new(&b, self->key.public_text);
+    assert_string_not_equal(a.secret, b.secret);
+    rmt_token_hash(&a, &hash_a);
+    rmt_token_hash(&b, &hash_b);
+    assert_false(rmt_id_equal(&hash_a, &hash_b));
+}
+
+static void
+test_cut_and_lengthened_tokens_are_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_token_t token, back;
+    char text[RMT_TOKEN_TEXT_SIZE + 64];
+    rmt_token_new(&token, self->key.public_text);
+    rmt_token_text(&token, text);
+    for (size_t size = 0; size < strlen(text); size++) {
+        rmt_auto_str cut = strndup(text, size);
+        assert_int_equal(rmt_token_parse(&back, cut, &error), -1);
+        assert_int_equal(error.code, RMT_E_USAGE);
+    }
+    strcat(text, "a");
+    assert_int_equal(rmt_token_parse(&back, text, &error), -1);
+}
+
+static void
 test_a_token_carries_the_brokers_key(void **state)
 {
     const fixture_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_token_t token, back;
     char text[RMT_TOKEN_TEXT_SIZE];
     rmt_token_new(&token, self->key.public_text);
@@ -132,18 +225,24 @@ test_a_token_carries_the_brokers_key(void **state)
     }
 }
 
+#define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_an_id_is_the_sha256_of_its_bytes),
-        cmocka_unit_test_setup_teardown(test_a_key_comes_back_from_its_file, s_setup, s_teardown),
-        cmocka_unit_test_setup_teardown(test_a_key_file_that_others_can_read_is_refused, s_setup,
-                                        s_teardown),
-        cmocka_unit_test_setup_teardown(test_a_key_file_behind_a_symlink_is_refused, s_setup,
-                                        s_teardown),
-        cmocka_unit_test_setup_teardown(test_a_broken_key_file_is_named, s_setup, s_teardown),
-        cmocka_unit_test_setup_teardown(test_a_token_carries_the_brokers_key, s_setup, s_teardown),
+        CASE(test_a_key_comes_back_from_its_file),
+        CASE(test_a_key_file_that_others_can_read_is_refused),
+        CASE(test_a_key_file_behind_a_symlink_is_refused),
+        CASE(test_a_broken_key_file_is_named),
+        CASE(test_no_bit_for_group_or_others_is_let_through),
+        CASE(test_a_pair_is_saved_for_its_owner_alone),
+        CASE(test_a_fifo_or_folder_in_place_of_a_key_is_refused),
+        CASE(test_a_key_file_of_somebody_else_is_refused),
+        CASE(test_only_40_characters_of_z85_are_a_key),
+        CASE(test_a_token_is_never_twice_the_same),
+        CASE(test_cut_and_lengthened_tokens_are_refused),
+        CASE(test_a_token_carries_the_brokers_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,146 @@
+// lib/crypto: detached signatures (P20).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_sign.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+typedef struct {
+    char folder[32];
+    char path[64];
+    rmt_sign_key_t key;
+} fixture_t;
+
+static int
+s_setup(void **state)
+{
+    fixture_t *self = calloc(1, sizeof *self);
+    assert_non_null(self);
+    strcpy(self->folder, "/tmp/ramet-sign-XXXXXX");
+    assert_non_null(mkdtemp(self->folder));
+    snprintf(self->path, sizeof self->path, "%s/k.key", self->folder);
+    rmt_sign_key_new(&self->key);
+    *state = self;
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    fixture_t *self = *state;
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_io_remove_tree(self->folder, &error), 0);
+    free(self);
+    return 0;
+}
+
+static void
+test_any_changed_bit_is_noticed(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    uint8_t signature[RMT_SIGN_SIZE];
+    uint8_t data[] = "warrant";
+    rmt_sign_make(&self->key, data, sizeof data, signature);
+    assert_int_equal(rmt_sign_check(&self->key, data, sizeof data, signature, &error), 0);
+    for (size_t i = 0; i < 8 * sizeof data; i++) {
+        data[i / 8] ^= (uint8_t) (1u << i % 8);
+        assert_int_equal(rmt_sign_check(&self->key, data, sizeof data, signature, &error),
+                         -1);
+        assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+        data[i / 8] ^= (uint8_t) (1u << i % 8);
+    }
+    for (size_t i = 0; i < 8 * sizeof signature; i++) {
+        signature[i / 8] ^= (uint8_t) (1u << i % 8);
+        assert_int_equal(rmt_sign_check(&self->key, data, sizeof data, signature, &error),
+                         -1);
+        signature[i / 8] ^= (uint8_t) (1u << i % 8);
+    }
+    assert_int_equal(rmt_sign_check(&self->key, data, sizeof data - 1, signature, &error),
+                     -1);
+}
+
+static void
+test_another_key_does_not_fit(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_sign_key_t other;
+    rmt_sign_key_new(&other);
+    uint8_t signature[RMT_SIGN_SIZE];
+    rmt_sign_make(&other, "", 0, signature);
+    assert_int_equal(rmt_sign_check(&self->key, "", 0, signature, &error), -1);
+}
+
+static void
+test_a_signing_key_comes_back_from_its_file(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_sign_key_t key;
+    struct stat status;
+    assert_int_equal(rmt_sign_key_save(&self->key, self->path, &error), 0);
+    assert_int_equal(stat(self->path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), 0);
+    assert_memory_equal(&key, &self->key, sizeof key);
+    assert_int_equal(rmt_sign_key_save_public(&self->key, self->path, &error), 0);
+    assert_int_equal(rmt_sign_key_load_public(&key, self->path, &error), 0);
+    assert_memory_equal(key.public_key, self->key.public_key, sizeof key.public_key);
+    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1); // Mode 0644
+    assert_int_equal(error.code, RMT_E_CONFIG);
+}
+
+static void
+test_halves_of_two_pairs_are_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_sign_key_t mixed, key;
+    rmt_sign_key_new(&mixed);
+    memcpy(mixed.public_key, self->key.public_key, sizeof mixed.public_key);
+    assert_int_equal(rmt_sign_key_save(&mixed, self->path, &error), 0);
+    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1);
+    assert_int_equal(error.code, RMT_E_CONFIG);
+}
+
+static void
+test_broken_signing_key_files_are_refused(void **state)
+{
+    const fixture_t *self = *state;
+    static const char *const bad[] = {"", "sign-public", "sign-public = \"00\"\n",
+                                      "x\nsign-public = \n", "\n\n\n"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
+        rmt_error_t error = {0};
+        rmt_sign_key_t key;
+        assert_int_equal(rmt_io_save(self->path, bad[i], strlen(bad[i]), 0600, &error),
+                         0);
+        assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1);
+        assert_int_equal(error.code, RMT_E_CONFIG);
+        assert_int_equal(rmt_sign_key_load_public(&key, self->path, &error), -1);
+        assert_int_equal(error.code, RMT_E_CONFIG);
+    }
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_any_changed_bit_is_noticed),
+        CASE(test_another_key_does_not_fit),
+        CASE(test_a_signing_key_comes_back_from_its_file),
+        CASE(test_halves_of_two_pairs_are_refused),
+        CASE(test_broken_signing_key_files_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
