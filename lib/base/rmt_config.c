@@ -49,7 +49,7 @@ s_clear(value_t *value)
     free(value->text);
     free(value->words);
     free(value->parted);
-    *value = (value_t){ 0 };
+    *value = (value_t){0};
 }
 
 // ---- Checking one value
@@ -135,7 +135,7 @@ rmt_config_set(rmt_config_t *self, const char *path, const char *text, rmt_error
     value_t *value = s_find(self, path);
     if (!value)
         return rmt_fail(error, RMT_E_CONFIG, "unknown key %.64s", path);
-    value_t fresh = { .text = strdup(text), .given = true };
+    value_t fresh = {.text = strdup(text), .given = true};
     assert(fresh.text);
     if (s_read_value(&self->rows[value - self->values], &fresh, error) == -1) {
         s_clear(&fresh);
@@ -153,7 +153,8 @@ s_is_section(const rmt_config_t *self, const char *name)
 {
     const size_t size = strlen(name);
     for (size_t i = 0; i < self->count; i++)
-        if (strncmp(self->rows[i].path, name, size) == 0 && self->rows[i].path[size] == '/')
+        if (strncmp(self->rows[i].path, name, size) == 0 &&
+            self->rows[i].path[size] == '/')
             return true;
     return false;
 }
@@ -233,7 +234,7 @@ s_take_presets(rmt_config_t *self)
             continue;
         // A preset that breaks its own row is a mistake in the program's table. An
         // empty one means "not set" and need not keep the limits.
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         self->values[i].text = strdup(row->preset);
         assert(self->values[i].text);
         const int rc = s_read_value(row, &self->values[i], &error);
@@ -259,8 +260,8 @@ rmt_config_new(const rmt_config_row_t *rows, const char *file, rmt_error_t *erro
     self->count = s_count_rows(rows);
     self->values = zmalloc((self->count + 1) * sizeof *self->values);
     s_take_presets(self);
-    if ((file && s_take_file(self, file, error) == -1)
-        || s_check_complete(self, error) == -1) {
+    if ((file && s_take_file(self, file, error) == -1) ||
+        s_check_complete(self, error) == -1) {
         error->code = RMT_E_CONFIG;
         rmt_wrap(error, "%s", file ? file : "no configuration file");
         return NULL;
@@ -328,8 +329,8 @@ rmt_config_print(const rmt_config_row_t *rows, FILE *out)
         const char *key = slash ? slash + 1 : row->path;
         const char *indent = slash ? "    " : "";
         const int size = slash ? (int) (slash - row->path) : 0;
-        const bool same = (int) strlen(section) == size
-                          && strncmp(section, row->path, (size_t) size) == 0;
+        const bool same = (int) strlen(section) == size &&
+                          strncmp(section, row->path, (size_t) size) == 0;
         if (slash && !same) {
             snprintf(section, sizeof section, "%.*s", size, row->path);
             fprintf(out, "%s\n", section);

@@ -9,13 +9,13 @@
 enum { OPTION_CHECK = 256, OPTION_PRINT, OPTION_HELP, OPTION_VERSION };
 
 static const struct option s_options[] = {
-    { "config", required_argument, NULL, 'c' },
-    { "verbose", no_argument, NULL, 'v' },
-    { "check-config", no_argument, NULL, OPTION_CHECK },
-    { "print-config", no_argument, NULL, OPTION_PRINT },
-    { "help", no_argument, NULL, OPTION_HELP },
-    { "version", no_argument, NULL, OPTION_VERSION },
-    { NULL, 0, NULL, 0 },
+    {"config", required_argument, NULL, 'c'},
+    {"verbose", no_argument, NULL, 'v'},
+    {"check-config", no_argument, NULL, OPTION_CHECK},
+    {"print-config", no_argument, NULL, OPTION_PRINT},
+    {"help", no_argument, NULL, OPTION_HELP},
+    {"version", no_argument, NULL, OPTION_VERSION},
+    {NULL, 0, NULL, 0},
 };
 
 static void

@@ -37,8 +37,8 @@ s_is_bracketed(const char *host)
 static bool
 s_is_host(const char *host)
 {
-    return strcmp(host, "@") == 0 || strcmp(host, "*") == 0 || s_is_bracketed(host)
-           || rmt_address_is_host(host);
+    return strcmp(host, "@") == 0 || strcmp(host, "*") == 0 || s_is_bracketed(host) ||
+           rmt_address_is_host(host);
 }
 
 int
@@ -72,7 +72,8 @@ rmt_address_broker(const char *text, rmt_port_t port, rmt_error_t *error)
         return NULL;
     const unsigned number = base + (unsigned) port;
     if (base == 0 || number > UINT16_MAX) {
-        rmt_fail(error, RMT_E_USAGE, "\"%.64s\" leaves no room for a broker's ports", text);
+        rmt_fail(error, RMT_E_USAGE, "\"%.64s\" leaves no room for a broker's ports",
+                 text);
         return NULL;
     }
     return rmt_text("%s:%u", host, number);
@@ -86,7 +87,8 @@ rmt_address_expand(const char *text, const char *broker_host, rmt_error_t *error
     uint16_t port = 0;
     if (rmt_address_split(text, host, &port, error) == -1)
         return NULL;
-    return rmt_text("%s:%u", strcmp(host, "@") == 0 ? broker_host : host, (unsigned) port);
+    return rmt_text("%s:%u", strcmp(host, "@") == 0 ? broker_host : host,
+                    (unsigned) port);
 }
 
 bool

@@ -14,7 +14,11 @@
 // Ports of a broker, counted from its base port.
 #define RMT_PORT_BASE 7700
 typedef enum {
-    RMT_PORT_ENROL = 0, RMT_PORT_AGENTS, RMT_PORT_WORKERS, RMT_PORT_CONSOLE, RMT_PORT_EVENTS
+    RMT_PORT_ENROL = 0,
+    RMT_PORT_AGENTS,
+    RMT_PORT_WORKERS,
+    RMT_PORT_CONSOLE,
+    RMT_PORT_EVENTS
 } rmt_port_t;
 
 // Part "host:port"; brackets stay with an IPv6 host. 0, or -1: USAGE.

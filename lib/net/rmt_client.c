@@ -86,33 +86,15 @@ rmt_client_destroy(rmt_client_t **self_p)
 
 // ---- One try at one broker
 
-// A broker that does not know the key closes the door without a message; only the
-// socket's monitor shows it, and without it a person would wait for a time-out.
-static void
-s_watch(rmt_client_t *self)
-{
-    char endpoint[64];
-    snprintf(endpoint, sizeof endpoint, "inproc://rmt_client-%p-%llu", (void *) self->socket,
-             (unsigned long long) rmt_clock_ms());
-    const int events = ZMQ_EVENT_HANDSHAKE_FAILED_AUTH;
-    if (zmq_socket_monitor(zsock_resolve(self->socket), endpoint, events) == -1)
-        return;
-    self->watcher = zsock_new(ZMQ_PAIR);
-    if (self->watcher && zsock_connect(self->watcher, "%s", endpoint) == -1)
-        zsock_destroy(&self->watcher);
-}
-
 static int
 s_connect(rmt_client_t *self, rmt_error_t *error)
 {
     if (self->socket)
         return 0;
-    self->socket = rmt_socket_new(RMT_SOCKET_CONSOLE_CLIENT, self->brokers[self->index],
-                                  &self->own, self->broker_key, error);
-    if (!self->socket)
-        return -1;
-    s_watch(self);
-    return 0;
+    self->socket =
+        rmt_socket_new_watched(RMT_SOCKET_CONSOLE_CLIENT, self->brokers[self->index],
+                               &self->own, self->broker_key, &self->watcher, error);
+    return self->socket ? 0 : -1;
 }
 
 static void
@@ -127,8 +109,8 @@ static int
 s_read_answer(rmt_client_t *self, rmt_msg_t **reply_out, rmt_error_t *error)
 {
     int rc;
-    rmt_error_t ignored = { 0 };
-    rmt_packet_t packet = { 0 };
+    rmt_error_t ignored = {0};
+    rmt_packet_t packet = {0};
     while ((rc = rmt_socket_recv(self->socket, &packet, &ignored)) != 0) {
         rmt_auto(rmt_msg) msg = rmt_take(&packet.msg);
         rmt_packet_clear(&packet);
@@ -153,19 +135,22 @@ s_wait_answer(rmt_client_t *self, int64_t wait_ms, rmt_msg_t **reply_out,
     const int64_t until = rmt_clock_ms() + wait_ms;
     int64_t left;
     while ((left = until - rmt_clock_ms()) > 0) {
-        zmq_pollitem_t items[2] = { { zsock_resolve(self->socket), 0, ZMQ_POLLIN, 0 } };
-        if (self->watcher)
-            items[1] = (zmq_pollitem_t){ zsock_resolve(self->watcher), 0, ZMQ_POLLIN, 0 };
-        const int ready = zmq_poll(items, self->watcher ? 2 : 1, (long) left);
+        zmq_pollitem_t items[2] = {{zsock_resolve(self->socket), 0, ZMQ_POLLIN, 0},
+                                   {zsock_resolve(self->watcher), 0, ZMQ_POLLIN, 0}};
+        const int ready = zmq_poll(items, 2, (long) left);
         if (ready == -1 && (errno != EINTR || zsys_interrupted))
             return rmt_fail(error, RMT_E_CANCELLED, "interrupted");
         const int rc = s_read_answer(self, reply_out, error);
         if (rc != 0)
             return rc;
-        if (ready > 0 && self->watcher && items[1].revents)
-            return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                            "the broker at %s does not accept this key",
-                            self->brokers[self->index]);
+        if (ready > 0 && items[1].revents) {
+            rmt_fail(error, RMT_E_NOT_ALLOWED,
+                     "the broker at %s does not accept this key",
+                     self->brokers[self->index]);
+            // The next request starts anew: the key may have been approved by then.
+            s_next_broker(self);
+            return -1;
+        }
     }
     return 0;
 }
@@ -197,11 +182,11 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
     while (rmt_clock_ms() < until) {
         const int64_t left = until - rmt_clock_ms();
         rmt_msg_t *reply = NULL;
-        if (s_connect(self, error) == -1
-            || rmt_socket_send(self->socket, NULL, msg, false, error) == -1)
+        if (s_connect(self, error) == -1 ||
+            rmt_socket_send(self->socket, NULL, msg, false, error) == -1)
             return NULL;
-        const int rc
-            = s_wait_answer(self, wait_ms < left ? wait_ms : left, &reply, error);
+        const int rc =
+            s_wait_answer(self, wait_ms < left ? wait_ms : left, &reply, error);
         if (rc == 1)
             return reply;
         if (rc == -1)
@@ -224,7 +209,7 @@ rmt_client_list(rmt_client_t *self, const char *verb, const rmt_record_t *body,
     rmt_auto(rmt_records) list = rmt_records_new();
     rmt_auto_str cursor = NULL;
     do {
-        const rmt_request_t request = { verb, body, NULL, cursor, NULL };
+        const rmt_request_t request = {verb, body, NULL, cursor, NULL};
         rmt_auto(rmt_msg) reply = rmt_client_request(self, &request, error);
         if (!reply)
             return NULL;
@@ -287,8 +272,8 @@ rmt_client_next_event(rmt_client_t *self, uint32_t timeout_ms, rmt_error_t *erro
     assert(self && self->events && error);
     const int64_t until = rmt_clock_ms() + timeout_ms;
     for (;;) {
-        rmt_error_t ignored = { 0 };
-        rmt_packet_t packet = { 0 };
+        rmt_error_t ignored = {0};
+        rmt_packet_t packet = {0};
         const int rc = rmt_socket_recv(self->events, &packet, &ignored);
         rmt_auto(rmt_msg) msg = rmt_take(&packet.msg);
         if (rc == 1 && msg->kind == RMT_MSG_EVENT)
@@ -300,8 +285,9 @@ rmt_client_next_event(rmt_client_t *self, uint32_t timeout_ms, rmt_error_t *erro
             rmt_fail(error, RMT_E_TIMEOUT, "no event in %u ms", timeout_ms);
             return NULL;
         }
-        zmq_pollitem_t item = { zsock_resolve(self->events), 0, ZMQ_POLLIN, 0 };
-        if (zmq_poll(&item, 1, (long) left) == -1 && (errno != EINTR || zsys_interrupted)) {
+        zmq_pollitem_t item = {zsock_resolve(self->events), 0, ZMQ_POLLIN, 0};
+        if (zmq_poll(&item, 1, (long) left) == -1 &&
+            (errno != EINTR || zsys_interrupted)) {
             rmt_fail(error, RMT_E_CANCELLED, "interrupted");
             return NULL;
         }

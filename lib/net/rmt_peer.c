@@ -8,14 +8,14 @@
 #include <assert.h>
 #include <string.h>
 
-#define WELCOME_MS 5000      // First wait for WELCOME; a slow link gets more next time
+#define WELCOME_MS 5000 // First wait for WELCOME; a slow link gets more next time
 #define WELCOME_MS_MAX 15000
 #define BEAT_MS 3000
 #define BEAT_MS_MIN 50
 #define BEAT_MS_MAX 60000
 #define BEATS_MISSED 3
-#define HASTE_MS 60000       // So long after a loss retries come quickly
-#define REHELLO_MS 500       // Between two HELLOs that a REFUSED asks for
+#define HASTE_MS 60000 // So long after a loss retries come quickly
+#define REHELLO_MS 500 // Between two HELLOs that a REFUSED asks for
 
 typedef enum { STATE_APART, STATE_GREETING, STATE_WELCOME } state_t;
 
@@ -66,7 +66,8 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
     self->brokers = zmalloc((count + 1) * sizeof *self->brokers);
     for (; self->count < count; self->count++) {
         uint16_t port = 0;
-        if (rmt_address_split(config->brokers[self->count], self->host, &port, error) == -1)
+        if (rmt_address_split(config->brokers[self->count], self->host, &port, error) ==
+            -1)
             return NULL;
         self->brokers[self->count] = strdup(config->brokers[self->count]);
         assert(self->brokers[self->count]);
@@ -112,7 +113,7 @@ s_part(rmt_peer_t *self, int64_t now)
 static void
 s_greet(rmt_peer_t *self, int64_t now)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) hello = self->config.hello(self->config.context);
     self->state = STATE_GREETING;
     self->greeted_at = now;
@@ -126,7 +127,7 @@ s_greet(rmt_peer_t *self, int64_t now)
 static void
 s_connect(rmt_peer_t *self, int64_t now)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     const char *broker = self->brokers[self->index];
     uint16_t port = 0;
     (void) rmt_address_split(broker, self->host, &port, &error);
@@ -141,7 +142,7 @@ s_connect(rmt_peer_t *self, int64_t now)
 static void
 s_beat(rmt_peer_t *self, int64_t now)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) beat = self->config.beat(self->config.context);
     // A full queue shows a broker that does not read; its silence is counted anyway.
     (void) rmt_socket_send(self->socket, NULL, beat, false, &error);
@@ -167,8 +168,9 @@ rmt_peer_tick(rmt_peer_t *self)
         } else if (self->state == STATE_WELCOME) {
             s_beat(self, now);
         } else {
-            self->welcome_ms = self->welcome_ms * 2 > WELCOME_MS_MAX ? WELCOME_MS_MAX
-                                                                     : self->welcome_ms * 2;
+            self->welcome_ms = self->welcome_ms * 2 > WELCOME_MS_MAX
+                                   ? WELCOME_MS_MAX
+                                   : self->welcome_ms * 2;
             s_part(self, now);
         }
     }
@@ -221,8 +223,8 @@ rmt_peer_recv(rmt_peer_t *self)
 {
     assert(self);
     while (self->socket) {
-        rmt_error_t error = { 0 };
-        rmt_packet_t packet = { 0 };
+        rmt_error_t error = {0};
+        rmt_packet_t packet = {0};
         const int rc = rmt_socket_recv(self->socket, &packet, &error);
         if (rc == 0)
             break;

@@ -16,12 +16,12 @@ typedef struct rmt_peer rmt_peer_t;
 
 // Makes the HELLO or BEAT of this moment (tasks in hand differ); rmt_peer owns the
 // result.
-typedef rmt_msg_t *(rmt_hello_fn)(void *context);
+typedef rmt_msg_t *(rmt_hello_fn) (void *context);
 
 typedef struct {
     const char *const *brokers; // "host:port", NULL-terminated, at least one
     const rmt_key_t *own;
-    const char *broker_key;     // Public key, Z85
+    const char *broker_key; // Public key, Z85
     rmt_hello_fn *hello;
     rmt_hello_fn *beat;
     void *context;

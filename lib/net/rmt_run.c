@@ -6,9 +6,9 @@
 #include <assert.h>
 #include <string.h>
 
-#define RESULT_MS 3000   // Until a result that was not recorded is sent again
-#define REQUEST_MS 5000  // Likewise a request without a reply
-#define STILL_MS 120000  // How long a sign of life may stand still in other phases
+#define RESULT_MS 3000  // Until a result that was not recorded is sent again
+#define REQUEST_MS 5000 // Likewise a request without a reply
+#define STILL_MS 120000 // How long a sign of life may stand still in other phases
 
 typedef struct {
     const char *phase;
@@ -17,7 +17,9 @@ typedef struct {
 
 // One format or one call of the firmware tells nothing while it runs; copying does.
 static const limit_t s_limits[] = {
-    { "format", 600000 }, { "unpack", 60000 }, { "verify", 60000 },
+    {"format", 600000},
+    {"unpack", 60000},
+    {"verify", 60000},
 };
 
 struct rmt_run {
@@ -136,7 +138,7 @@ rmt_run_cancel(rmt_run_t *self, rmt_code_t code, const char *text)
         rmt_task_cancel(self->task);
     if (self->state != RMT_RUN_WAITING)
         return;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_fail(&error, code, "%s", text);
     self->result = rmt_task_result(self->msg, &error, NULL);
     self->result_at = 0;
@@ -158,7 +160,7 @@ rmt_run_replace(rmt_run_t *self, rmt_msg_t **msg_p)
 static void
 s_send_result(rmt_run_t *self, rmt_peer_t *peer)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     self->result_at = rmt_clock_ms();
     (void) rmt_peer_send(peer, self->result, &error);
 }
@@ -166,7 +168,7 @@ s_send_result(rmt_run_t *self, rmt_peer_t *peer)
 static void
 s_send_request(rmt_run_t *self, rmt_peer_t *peer)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     self->request_at = rmt_clock_ms();
     (void) rmt_peer_send(peer, self->request, &error);
 }
@@ -174,7 +176,7 @@ s_send_request(rmt_run_t *self, rmt_peer_t *peer)
 static void
 s_send_progress(rmt_run_t *self, rmt_peer_t *peer)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     (void) rmt_peer_send(peer, self->progress, &error);
 }
 
@@ -206,12 +208,12 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
 void
 rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
 {
-    while (self->state == RMT_RUN_RUNNING
-           && (zsock_events(self->actor) & ZMQ_POLLIN)) {
+    while (self->state == RMT_RUN_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
         rmt_auto(zframe) frame = zframe_recv(self->actor);
-        rmt_error_t error = { 0 };
-        rmt_auto(rmt_msg) msg
-            = frame ? rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error) : NULL;
+        rmt_error_t error = {0};
+        rmt_auto(rmt_msg) msg =
+            frame ? rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error)
+                  : NULL;
         // Our own thread wrote it by the same codec.
         assert(!frame || msg);
         if (msg)

@@ -1,6 +1,7 @@
 #include "rmt_socket.h"
 #include "rmt_address.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_codec.h"
 
 #include <assert.h>
@@ -28,16 +29,16 @@ typedef struct {
 #define TOPIC_SIZE ((size_t) 1024)
 
 static const kind_t s_kinds[RMT_SOCKET_KIND_COUNT] = {
-    [RMT_SOCKET_BROKER_ENROL] = { ZMQ_ROUTER, "enrol", ENROL_SIZE, 16, 1024 },
-    [RMT_SOCKET_BROKER_AGENTS] = { ZMQ_ROUTER, "agents", CONTROL_SIZE, 1000, 4096 },
-    [RMT_SOCKET_BROKER_WORKERS] = { ZMQ_ROUTER, "workers", CONTROL_SIZE, 1000, 1024 },
-    [RMT_SOCKET_BROKER_CONSOLE] = { ZMQ_ROUTER, "console", CONTROL_SIZE, 1000, 1024 },
-    [RMT_SOCKET_BROKER_EVENTS] = { ZMQ_XPUB, "events", TOPIC_SIZE, 1000, 1024 },
-    [RMT_SOCKET_DATA_SERVER] = { ZMQ_ROUTER, "data", DATA_SIZE, 4096, 1024 },
-    [RMT_SOCKET_CONTROL_CLIENT] = { ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0 },
-    [RMT_SOCKET_CONSOLE_CLIENT] = { ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0 },
-    [RMT_SOCKET_DATA_CLIENT] = { ZMQ_DEALER, NULL, DATA_SIZE, 4096, 0 },
-    [RMT_SOCKET_EVENTS_CLIENT] = { ZMQ_SUB, NULL, CONTROL_SIZE, 10000, 0 },
+    [RMT_SOCKET_BROKER_ENROL] = {ZMQ_ROUTER, "enrol", ENROL_SIZE, 16, 1024},
+    [RMT_SOCKET_BROKER_AGENTS] = {ZMQ_ROUTER, "agents", CONTROL_SIZE, 1000, 4096},
+    [RMT_SOCKET_BROKER_WORKERS] = {ZMQ_ROUTER, "workers", CONTROL_SIZE, 1000, 1024},
+    [RMT_SOCKET_BROKER_CONSOLE] = {ZMQ_ROUTER, "console", CONTROL_SIZE, 1000, 1024},
+    [RMT_SOCKET_BROKER_EVENTS] = {ZMQ_XPUB, "events", TOPIC_SIZE, 1000, 1024},
+    [RMT_SOCKET_DATA_SERVER] = {ZMQ_ROUTER, "data", DATA_SIZE, 4096, 1024},
+    [RMT_SOCKET_CONTROL_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0},
+    [RMT_SOCKET_CONSOLE_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0},
+    [RMT_SOCKET_DATA_CLIENT] = {ZMQ_DEALER, NULL, DATA_SIZE, 4096, 0},
+    [RMT_SOCKET_EVENTS_CLIENT] = {ZMQ_SUB, NULL, CONTROL_SIZE, 10000, 0},
 };
 
 const char *
@@ -66,13 +67,13 @@ s_set_common(void *handle, const kind_t *kind)
 {
     // No ZMTP heartbeats: with a finite receive queue they abort libzmq 4.3.4.
     const setting_t settings[] = {
-        { ZMQ_LINGER, 0 },
-        { ZMQ_SNDHWM, kind->queue_max },
-        { ZMQ_RCVHWM, kind->queue_max },
-        { ZMQ_TCP_KEEPALIVE, 1 },
-        { ZMQ_TCP_KEEPALIVE_IDLE, 30 },
-        { ZMQ_TCP_KEEPALIVE_INTVL, 10 },
-        { ZMQ_TCP_KEEPALIVE_CNT, 3 },
+        {ZMQ_LINGER, 0},
+        {ZMQ_SNDHWM, kind->queue_max},
+        {ZMQ_RCVHWM, kind->queue_max},
+        {ZMQ_TCP_KEEPALIVE, 1},
+        {ZMQ_TCP_KEEPALIVE_IDLE, 30},
+        {ZMQ_TCP_KEEPALIVE_INTVL, 10},
+        {ZMQ_TCP_KEEPALIVE_CNT, 3},
     };
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         s_set(handle, settings[i].option, settings[i].value);
@@ -107,8 +108,8 @@ s_set_client(void *handle)
 static int
 s_set_key(void *handle, int option, const char *text, rmt_error_t *error)
 {
-    if (strlen(text) == RMT_USER_SIZE - 1
-        && zmq_setsockopt(handle, option, text, RMT_USER_SIZE) == 0)
+    if (strlen(text) == RMT_USER_SIZE - 1 &&
+        zmq_setsockopt(handle, option, text, RMT_USER_SIZE) == 0)
         return 0;
     return rmt_fail(error, RMT_E_USAGE, "a key is not 40 characters of Z85");
 }
@@ -148,24 +149,23 @@ s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
         snprintf(endpoint, sizeof endpoint, "tcp://%s:%u", host, (unsigned) port);
     else
         snprintf(endpoint, sizeof endpoint, "tcp://%s:*", host);
-    const int rc
-        = kind->domain ? zmq_bind(handle, endpoint) : zmq_connect(handle, endpoint);
+    const int rc =
+        kind->domain ? zmq_bind(handle, endpoint) : zmq_connect(handle, endpoint);
     if (rc == -1)
         return rmt_fail(error, RMT_E_IO, "%s %s: %s", kind->domain ? "bind" : "connect",
                         endpoint, zmq_strerror(errno));
     return 0;
 }
 
-zsock_t *
-rmt_socket_new(rmt_socket_kind_t number, const char *endpoint, const rmt_key_t *own,
-               const char *server_key, rmt_error_t *error)
+// All but the place in the network. NULL: USAGE, IO.
+static zsock_t *
+s_make(const kind_t *kind, const rmt_key_t *own, const char *server_key,
+       rmt_error_t *error)
 {
-    assert(number < RMT_SOCKET_KIND_COUNT && endpoint && own && error);
-    const kind_t *kind = &s_kinds[number];
     assert((kind->domain == NULL) == (server_key != NULL));
     rmt_auto(zsock) socket = zsock_new(kind->type);
     if (!socket) {
-        rmt_fail_errno(error, "socket for %.64s", endpoint);
+        rmt_fail_errno(error, "socket");
         return NULL;
     }
     void *handle = zsock_resolve(socket);
@@ -174,9 +174,46 @@ rmt_socket_new(rmt_socket_kind_t number, const char *endpoint, const rmt_key_t *
         s_set_server(handle, kind);
     else
         s_set_client(handle);
-    if (s_set_keys(handle, own, server_key, error) == -1
-        || s_attach(handle, kind, endpoint, error) == -1)
+    if (s_set_keys(handle, own, server_key, error) == -1)
         return NULL;
+    return rmt_take(&socket);
+}
+
+zsock_t *
+rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+               const char *server_key, rmt_error_t *error)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT && endpoint && own && error);
+    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, error);
+    if (!socket || s_attach(zsock_resolve(socket), &s_kinds[kind], endpoint, error) == -1)
+        return NULL;
+    return rmt_take(&socket);
+}
+
+zsock_t *
+rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+                       const char *server_key, zsock_t **watcher_out, rmt_error_t *error)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT && endpoint && own && server_key);
+    assert(watcher_out && error);
+    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, error);
+    if (!socket)
+        return NULL;
+    // The address of a socket is not that of another one while the name is in use.
+    char name[64];
+    snprintf(name, sizeof name, "inproc://rmt_socket-%p-%lld", (void *) socket,
+             (long long) rmt_clock_ms());
+    void *handle = zsock_resolve(socket);
+    // Before it connects: a refusal may come before the next line runs.
+    rmt_auto(zsock) watcher = zsock_new(ZMQ_PAIR);
+    if (zmq_socket_monitor(handle, name, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == -1 ||
+        !watcher || zsock_connect(watcher, "%s", name) == -1) {
+        rmt_fail_errno(error, "monitor of a socket");
+        return NULL;
+    }
+    if (s_attach(handle, &s_kinds[kind], endpoint, error) == -1)
+        return NULL;
+    *watcher_out = rmt_take(&watcher);
     return rmt_take(&socket);
 }
 
@@ -185,8 +222,8 @@ rmt_socket_port(zsock_t *socket)
 {
     char endpoint[RMT_ADDRESS_HOST_SIZE + 16] = "";
     size_t size = sizeof endpoint;
-    const int rc
-        = zmq_getsockopt(zsock_resolve(socket), ZMQ_LAST_ENDPOINT, endpoint, &size);
+    const int rc =
+        zmq_getsockopt(zsock_resolve(socket), ZMQ_LAST_ENDPOINT, endpoint, &size);
     const char *colon = strrchr(endpoint, ':');
     assert(rc == 0 && colon);
     return (uint16_t) strtoul(colon + 1, NULL, 10);
@@ -302,8 +339,8 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
     if (parts->count <= first || parts->count > PARTS_MAX || count > 2)
         return rmt_fail(error, RMT_E_PROTOCOL, "a message of %zu frames", parts->count);
     zframe_t *envelope = parts->frames[first];
-    rmt_auto(rmt_msg) msg
-        = rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);
+    rmt_auto(rmt_msg) msg =
+        rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);
     if (!msg)
         return -1;
     if ((msg->kind == RMT_MSG_CHUNK) != (count == 2))
@@ -325,7 +362,7 @@ rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
     const int type = s_type(socket);
     assert(type != ZMQ_XPUB);
     const size_t first = type == ZMQ_DEALER ? 0 : 1;
-    parts_t parts = { 0 };
+    parts_t parts = {0};
     s_read_parts(socket, &parts);
     int rc = 0;
     if (type == ZMQ_ROUTER) {
@@ -344,7 +381,7 @@ rmt_socket_drain(zsock_t *socket)
     assert(socket);
     size_t count = 0;
     while (zsock_events(socket) & ZMQ_POLLIN) {
-        parts_t parts = { 0 };
+        parts_t parts = {0};
         s_read_parts(socket, &parts);
         s_free_parts(&parts);
         count += parts.count;

@@ -41,8 +41,14 @@ const char *rmt_socket_domain(rmt_socket_kind_t kind);
 // a free one; host "*" is every interface) or to plain "host:port". Client kinds need
 // the server's public key; server kinds take NULL. Connecting never waits.
 // Caller owns the result. NULL: USAGE (the endpoint's text), IO (bind).
-zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
-                        const char *server_key, rmt_error_t *error);
+zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint,
+                        const rmt_key_t *own, const char *server_key, rmt_error_t *error);
+
+// A client socket, and one that becomes readable when the server refuses our key: such
+// a server closes the door without a message. Caller owns both. NULL: as above.
+zsock_t *rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint,
+                                const rmt_key_t *own, const char *server_key,
+                                zsock_t **watcher_out, rmt_error_t *error);
 
 // The port a server socket was bound to.
 uint16_t rmt_socket_port(zsock_t *socket);

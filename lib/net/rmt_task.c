@@ -76,8 +76,8 @@ s_check_outputs(const rmt_record_t *outputs, rmt_error_t *error)
         total += size + RMT_RECORD_NAME_MAX + 16;
     }
     if (count > OUTPUT_COUNT_MAX || total > OUTPUT_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "outputs of %zu fields and %zu bytes", count,
-                        total);
+        return rmt_fail(error, RMT_E_TOO_BIG, "outputs of %zu fields and %zu bytes",
+                        count, total);
     return 0;
 }
 
@@ -103,15 +103,15 @@ rmt_task_main(zsock_t *pipe, void *argument)
     rmt_task_t *self = argument;
     self->pipe = pipe;
     zsock_signal(pipe, 0);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     const int rc = self->setup.run(self, self->setup.context, &error);
     if (rc == 0)
-        error = (rmt_error_t){ 0 };
+        error = (rmt_error_t){0};
     else if (error.code == RMT_OK)
         rmt_fail(&error, RMT_E_INTERNAL, "the task failed without a reason");
     const bool fit = s_check_outputs(self->outputs, &error) == 0;
-    rmt_auto(rmt_msg) result
-        = rmt_task_result(self->msg, &error, fit ? self->outputs : NULL);
+    rmt_auto(rmt_msg) result =
+        rmt_task_result(self->msg, &error, fit ? self->outputs : NULL);
     rmt_auto(zframe) frame = rmt_codec_encode(result);
     zframe_send(&frame, pipe, 0);
 }
@@ -210,8 +210,8 @@ rmt_task_cancelled(const rmt_task_t *self)
 static bool
 s_is_worth_telling(const rmt_task_t *self, const char *phase, bool complete, int64_t now)
 {
-    return self->progress_serial == 0 || strneq(self->phase, phase)
-           || (complete && !self->complete) || now - self->told_at >= PROGRESS_MS;
+    return self->progress_serial == 0 || strneq(self->phase, phase) ||
+           (complete && !self->complete) || now - self->told_at >= PROGRESS_MS;
 }
 
 void
@@ -247,13 +247,17 @@ s_send_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REQUEST);
     msg->sequence = ++self->request_serial;
     rmt_msg_text(&msg->verb, verb);
-    if (body)
+    if (body) {
         msg->body = rmt_record_dup(body);
+        rmt_msg_text(&msg->cursor, rmt_record_text(body, "cursor", ""));
+        rmt_record_remove(msg->body, "cursor");
+    }
     if (items)
         msg->items = rmt_records_dup(items);
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     if (zframe_size(frame) > RMT_CONTROL_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "a request of %zu bytes", zframe_size(frame));
+        return rmt_fail(error, RMT_E_TOO_BIG, "a request of %zu bytes",
+                        zframe_size(frame));
     zframe_send(&frame, self->pipe, 0);
     return 0;
 }
@@ -272,9 +276,9 @@ s_read_reply(rmt_task_t *self)
         return NULL;
     }
     snprintf(self->host, sizeof self->host, "%s", host);
-    rmt_error_t error = { 0 };
-    rmt_auto(rmt_msg) msg
-        = rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+    rmt_error_t error = {0};
+    rmt_auto(rmt_msg) msg =
+        rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
     return msg && msg->sequence == self->request_serial ? rmt_take(&msg) : NULL;
 }
 
@@ -282,7 +286,7 @@ static rmt_msg_t *
 s_wait_reply(rmt_task_t *self, const char *verb, rmt_error_t *error)
 {
     const int64_t until = rmt_clock_ms() + REQUEST_MS;
-    zmq_pollitem_t item = { zsock_resolve(self->pipe), 0, ZMQ_POLLIN, 0 };
+    zmq_pollitem_t item = {zsock_resolve(self->pipe), 0, ZMQ_POLLIN, 0};
     while (rmt_clock_ms() < until) {
         if (rmt_task_cancelled(self)) {
             rmt_fail(error, RMT_E_CANCELLED, "%s: the task was cancelled", verb);
@@ -310,7 +314,8 @@ rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
         return NULL;
     rmt_auto(rmt_msg) reply = s_wait_reply(self, verb, error);
     if (reply && reply->code != RMT_OK) {
-        rmt_fail(error, rmt_code_from(reply->code), "%s", reply->text ? reply->text : verb);
+        rmt_fail(error, rmt_code_from(reply->code), "%s",
+                 reply->text ? reply->text : verb);
         return NULL;
     }
     return rmt_take(&reply);

@@ -98,7 +98,8 @@ s_copy_services(rmt_worker_t *self, const rmt_worker_config_t *config, rmt_error
         assert(self->services[i].service && self->services[i].run);
         self->service_count++;
         if (self->services[i].slots == 0)
-            return rmt_fail(error, RMT_E_USAGE, "%s has no slots", self->services[i].service);
+            return rmt_fail(error, RMT_E_USAGE, "%s has no slots",
+                            self->services[i].service);
     }
     return 0;
 }
@@ -124,8 +125,8 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
     self->items = zmalloc(self->room * sizeof *self->items);
     if (s_copy_services(self, config, error) == -1)
         return NULL;
-    const rmt_peer_config_t peer = { config->brokers, config->own, config->broker_key,
-                                     s_make_hello,    s_make_beat, self };
+    const rmt_peer_config_t peer = {config->brokers, config->own, config->broker_key,
+                                    s_make_hello,    s_make_beat, self};
     self->peer = rmt_peer_new(&peer, error);
     if (!self->peer)
         return NULL;
@@ -228,8 +229,8 @@ s_count_runs(const rmt_worker_t *self, size_t service, bool running)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < self->count; i++)
-        if (rmt_run_service(self->runs[i]) == service
-            && (!running || rmt_run_state(self->runs[i]) == RMT_RUN_RUNNING))
+        if (rmt_run_service(self->runs[i]) == service &&
+            (!running || rmt_run_state(self->runs[i]) == RMT_RUN_RUNNING))
             count++;
     return count;
 }
@@ -243,7 +244,7 @@ s_send_credit(rmt_worker_t *self, size_t service)
         return;
     const uint32_t slots = self->services[service].slots;
     const uint32_t held = s_count_runs(self, service, false);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CREDIT);
     rmt_msg_text(&msg->service, self->services[service].service);
     msg->slots = held < slots ? slots - held : 0;
@@ -304,7 +305,8 @@ s_take_recorded(rmt_worker_t *self, const rmt_msg_t *msg)
 {
     rmt_run_t *run = s_find_run(self, msg->task);
     // A run that is not over was recorded as an earlier attempt.
-    if (!run || rmt_run_state(run) != RMT_RUN_ENDED || rmt_run_attempt(run) > msg->attempt)
+    if (!run || rmt_run_state(run) != RMT_RUN_ENDED ||
+        rmt_run_attempt(run) > msg->attempt)
         return;
     const size_t service = rmt_run_service(run);
     s_drop_run(self, run);
@@ -369,16 +371,16 @@ static void
 s_wait(rmt_worker_t *self, int timeout_ms)
 {
     zsock_t *socket = rmt_peer_socket(self->peer);
-    self->items[ITEM_SIGNAL] = (zmq_pollitem_t){ NULL, self->signal_fd, ZMQ_POLLIN, 0 };
-    self->items[ITEM_STOP] = (zmq_pollitem_t){ NULL, self->stop_fd, ZMQ_POLLIN, 0 };
+    self->items[ITEM_SIGNAL] = (zmq_pollitem_t){NULL, self->signal_fd, ZMQ_POLLIN, 0};
+    self->items[ITEM_STOP] = (zmq_pollitem_t){NULL, self->stop_fd, ZMQ_POLLIN, 0};
     size_t count = ITEM_PEER;
     if (socket)
-        self->items[count++] = (zmq_pollitem_t){ zsock_resolve(socket), 0, ZMQ_POLLIN, 0 };
+        self->items[count++] = (zmq_pollitem_t){zsock_resolve(socket), 0, ZMQ_POLLIN, 0};
     for (size_t i = 0; i < self->count; i++) {
         zsock_t *pipe = rmt_run_pipe(self->runs[i]);
         if (pipe)
-            self->items[count++]
-                = (zmq_pollitem_t){ zsock_resolve(pipe), 0, ZMQ_POLLIN, 0 };
+            self->items[count++] =
+                (zmq_pollitem_t){zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
     }
     // An error shows nothing as ready, and the next turn asks again.
     (void) zmq_poll(self->items, (int) count, timeout_ms);
@@ -403,11 +405,11 @@ s_move_runs(rmt_worker_t *self)
         const size_t service = rmt_run_service(run);
         rmt_run_read(run, self->peer, &self->sequence);
         rmt_run_resend(run, self->peer, false);
-        if (rmt_run_state(run) != RMT_RUN_WAITING
-            || s_count_runs(self, service, true) >= self->services[service].slots)
+        if (rmt_run_state(run) != RMT_RUN_WAITING ||
+            s_count_runs(self, service, true) >= self->services[service].slots)
             continue;
-        const rmt_task_setup_t setup = { self->services[service].run, self->context,
-                                         self->nonce, rmt_peer_host(self->peer) };
+        const rmt_task_setup_t setup = {self->services[service].run, self->context,
+                                        self->nonce, rmt_peer_host(self->peer)};
         rmt_run_start(run, &setup);
     }
 }

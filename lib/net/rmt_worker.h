@@ -35,19 +35,19 @@ typedef void(rmt_peers_fn)(void *context, const char *place, const rmt_records_t
 typedef void(rmt_welcome_fn)(void *context, const rmt_msg_t *welcome, const char *host);
 
 typedef struct {
-    const char *const *brokers;       // "host:port" of the port for this role, NULL-terminated
-    const rmt_key_t *own;             // This program's key
-    const char *broker_key;           // Public key of the brokers, Z85
-    const char *role;                 // "imager", "installer", "source", "target", "firstboot"
-    const char *name;                 // Of the machine or worker
-    const uint8_t *nonce;             // [RMT_UID_SIZE] boot nonce; NULL: a fresh one
-    const rmt_record_t *hello;        // Body of HELLO; may be NULL
+    const char *const *brokers; // "host:port" of the port for this role, NULL-terminated
+    const rmt_key_t *own;       // This program's key
+    const char *broker_key;     // Public key of the brokers, Z85
+    const char *role;           // "imager", "installer", "source", "target", "firstboot"
+    const char *name;           // Of the machine or worker
+    const uint8_t *nonce;       // [RMT_UID_SIZE] boot nonce; NULL: a fresh one
+    const rmt_record_t *hello;  // Body of HELLO; may be NULL
     const rmt_service_t *services;
     size_t service_count;
-    void *context;                    // Handed to all functions
-    rmt_peers_fn *on_peers;           // May be NULL
-    rmt_welcome_fn *on_welcome;       // May be NULL
-    uint32_t leave_ms;                // How long a stop waits for tasks; 0: 5000
+    void *context;              // Handed to all functions
+    rmt_peers_fn *on_peers;     // May be NULL
+    rmt_welcome_fn *on_welcome; // May be NULL
+    uint32_t leave_ms;          // How long a stop waits for tasks; 0: 5000
 } rmt_worker_config_t;
 
 // Borrows the services' functions and context until destroyed, copies all else.
@@ -94,7 +94,8 @@ void rmt_task_tick(rmt_task_t *self);
 bool rmt_task_cancelled(const rmt_task_t *self);
 
 // Ask the broker and wait for its REPLY: sent again over reconnects for up to 60 s.
-// Borrows body and items, which may be NULL. Caller owns the result.
+// Borrows body and items, which may be NULL. A field "cursor" of body is the cursor of
+// the last page and goes where the wire has it. Caller owns the result.
 // NULL: the reply's code and text; UNAVAILABLE, CANCELLED.
 rmt_msg_t *rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
                             const rmt_records_t *items, rmt_error_t *error);

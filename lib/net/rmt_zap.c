@@ -62,8 +62,8 @@ s_read_request(zmsg_t *request, char **domain_out, char key_out[KEY_TEXT_SIZE])
     (void) zmsg_next(request);
     zframe_t *mechanism = zmsg_next(request);
     zframe_t *key = zmsg_next(request);
-    if (!zframe_streq(version, "1.0") || !zframe_streq(mechanism, "CURVE")
-        || zframe_size(key) != KEY_SIZE)
+    if (!zframe_streq(version, "1.0") || !zframe_streq(mechanism, "CURVE") ||
+        zframe_size(key) != KEY_SIZE)
         return false;
     zmq_z85_encode(key_out, zframe_data(key), KEY_SIZE);
     *domain_out = zframe_strdup(domain);
@@ -74,8 +74,8 @@ static bool
 s_is_allowed(const doorman_t *self, const char *domain, const char *key)
 {
     char entry[ENTRY_SIZE];
-    return zhashx_lookup(self->allowed, s_entry(entry, domain, key))
-           || zhashx_lookup(self->allowed, s_entry(entry, domain, "*"));
+    return zhashx_lookup(self->allowed, s_entry(entry, domain, key)) ||
+           zhashx_lookup(self->allowed, s_entry(entry, domain, "*"));
 }
 
 static void
@@ -86,8 +86,8 @@ s_answer(doorman_t *self)
         return;
     char key[KEY_TEXT_SIZE] = "";
     rmt_auto_str domain = NULL;
-    const bool allowed
-        = s_read_request(request, &domain, key) && s_is_allowed(self, domain, key);
+    const bool allowed =
+        s_read_request(request, &domain, key) && s_is_allowed(self, domain, key);
     if (!allowed)
         self->refused++;
     zmsg_first(request);
@@ -232,21 +232,21 @@ s_try_key(rmt_zap_t *self, zsock_t *server, const char *server_key, const rmt_ke
 {
     const uint64_t before = rmt_zap_refused(self);
     const int64_t until = rmt_clock_ms() + SELF_TEST_MS / 2;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     char endpoint[64];
     snprintf(endpoint, sizeof endpoint, "tcp://127.0.0.1:%u",
              (unsigned) rmt_socket_port(server));
-    rmt_auto(zsock) client
-        = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, endpoint, own, server_key, &error);
+    rmt_auto(zsock) client =
+        rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, endpoint, own, server_key, &error);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     if (!client || rmt_socket_send(client, NULL, beat, false, &error) == -1)
         return -1;
     rmt_auto(zpoller) poller = zpoller_new(server, NULL);
     while (rmt_clock_ms() < until) {
         if (zpoller_wait(poller, 20) == server) {
-            rmt_packet_t packet = { 0 };
-            const bool in = rmt_socket_recv(server, &packet, &error) == 1
-                            && streq(packet.user, own->public_text);
+            rmt_packet_t packet = {0};
+            const bool in = rmt_socket_recv(server, &packet, &error) == 1 &&
+                            streq(packet.user, own->public_text);
             rmt_packet_clear(&packet);
             if (in)
                 return 1;
@@ -267,8 +267,8 @@ rmt_zap_self_test(rmt_zap_t *self, rmt_error_t *error)
     s_fresh_key(&friend);
     const rmt_socket_kind_t kind = RMT_SOCKET_DATA_SERVER;
     const char *domain = rmt_socket_domain(kind);
-    rmt_auto(zsock) server
-        = rmt_socket_new(kind, "tcp://127.0.0.1:*", &server_key, NULL, error);
+    rmt_auto(zsock) server =
+        rmt_socket_new(kind, "tcp://127.0.0.1:*", &server_key, NULL, error);
     if (!server)
         return rmt_wrap(error, "ZAP self-test");
     const int strange = s_try_key(self, server, server_key.public_text, &stranger);

@@ -16,6 +16,7 @@
 #include "rmt_zap.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -33,7 +34,7 @@ typedef struct {
 static int
 s_open_farm(void **state)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     farm_t *farm = zmalloc(sizeof *farm);
     assert_int_equal(rmt_key_new(&farm->broker, &error), 0);
     assert_int_equal(rmt_key_new(&farm->own, &error), 0);
@@ -72,10 +73,10 @@ s_address(zsock_t *socket)
 static zsock_t *
 s_connect(const farm_t *farm, const rmt_key_t *own, const char *server_key)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str address = s_address(farm->workers);
-    zsock_t *client
-        = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address, own, server_key, &error);
+    zsock_t *client =
+        rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address, own, server_key, &error);
     assert_non_null(client);
     return client;
 }
@@ -83,7 +84,7 @@ s_connect(const farm_t *farm, const rmt_key_t *own, const char *server_key)
 static void
 s_send_beat(zsock_t *client)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     assert_int_equal(rmt_socket_send(client, NULL, beat, false, &error), 0);
 }
@@ -92,8 +93,8 @@ s_send_beat(zsock_t *client)
 static int
 s_receive(zsock_t *socket, rmt_packet_t *packet, int wait_ms)
 {
-    rmt_error_t error = { 0 };
-    zmq_pollitem_t item = { zsock_resolve(socket), 0, ZMQ_POLLIN, 0 };
+    rmt_error_t error = {0};
+    zmq_pollitem_t item = {zsock_resolve(socket), 0, ZMQ_POLLIN, 0};
     zmq_poll(&item, 1, wait_ms);
     return rmt_socket_recv(socket, packet, &error);
 }
@@ -105,12 +106,12 @@ static void
 test_an_unknown_key_is_refused_and_counted(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t stranger;
     assert_int_equal(rmt_key_new(&stranger, &error), 0);
     rmt_auto(zsock) client = s_connect(farm, &stranger, farm->broker.public_text);
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, QUIET_MS), 0);
     assert_true(rmt_zap_refused(farm->zap) > 0);
 }
@@ -122,7 +123,7 @@ test_a_key_gets_into_its_own_domain_alone(void **state)
     rmt_zap_deny(farm->zap, "workers", farm->own.public_text);
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, QUIET_MS), 0);
     rmt_zap_allow_any(farm->zap, "workers");
     // The refused client keeps trying by itself.
@@ -141,7 +142,7 @@ test_nobody_gets_in_without_a_zap_thread(void **state)
     rmt_zap_destroy(&farm->zap);
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, QUIET_MS), 0);
 }
 
@@ -149,7 +150,7 @@ static void
 test_the_self_test_sees_who_gets_in(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_int_equal(rmt_zap_self_test(farm->zap, &error), 0);
     rmt_zap_allow_any(farm->zap, "data");
     assert_int_equal(rmt_zap_self_test(farm->zap, &error), -1);
@@ -160,7 +161,7 @@ static void
 test_a_second_zap_thread_is_refused(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_null(rmt_zap_new(&error));
     assert_int_equal(error.code, RMT_E_EXISTS);
 }
@@ -171,7 +172,7 @@ test_a_wrong_server_key_connects_to_nobody(void **state)
     farm_t *farm = *state;
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->own.public_text);
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, QUIET_MS), 0);
 }
 
@@ -179,16 +180,17 @@ static void
 test_endpoints_that_are_none_are_refused(void **state)
 {
     farm_t *farm = *state;
-    static const char *const rows[] = { "nowhere", "127.0.0.1:0", "*:1", "ipc://x:1" };
+    static const char *const rows[] = {"nowhere", "127.0.0.1:0", "*:1", "ipc://x:1"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         assert_null(rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, rows[i], &farm->own,
                                    farm->broker.public_text, &error));
         assert_int_equal(error.code, RMT_E_USAGE);
     }
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str address = s_address(farm->workers);
-    assert_null(rmt_socket_new(RMT_SOCKET_DATA_SERVER, address, &farm->own, NULL, &error));
+    assert_null(
+        rmt_socket_new(RMT_SOCKET_DATA_SERVER, address, &farm->own, NULL, &error));
     assert_int_equal(error.code, RMT_E_IO);
 }
 
@@ -198,7 +200,7 @@ static void
 test_a_message_without_user_is_dropped(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(zsock) server = zsock_new(ZMQ_ROUTER);
     const int port = zsock_bind(server, "tcp://127.0.0.1:*");
     assert_true(port > 0);
@@ -206,7 +208,7 @@ test_a_message_without_user_is_dropped(void **state)
     zsock_connect(client, "tcp://127.0.0.1:%d", port);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     assert_int_equal(rmt_socket_send(client, NULL, beat, false, &error), 0);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(server, &packet, WAIT_MS), -1);
     assert_null(packet.msg);
     assert_string_equal(packet.user, "");
@@ -229,17 +231,17 @@ test_foreign_frames_are_dropped_with_their_sender(void **state)
 {
     farm_t *farm = *state;
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
-    static const size_t counts[] = { 1, 2, 3, 100 };
+    static const size_t counts[] = {1, 2, 3, 100};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         s_send_parts(client, counts[i], 8);
-        rmt_packet_t packet = { 0 };
+        rmt_packet_t packet = {0};
         assert_int_equal(s_receive(farm->workers, &packet, WAIT_MS), -1);
         assert_null(packet.msg);
         assert_string_equal(packet.user, farm->own.public_text);
         rmt_packet_clear(&packet);
     }
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, WAIT_MS), 1);
     assert_int_equal(packet.msg->kind, RMT_MSG_BEAT);
     rmt_packet_clear(&packet);
@@ -253,14 +255,14 @@ test_an_oversize_frame_cuts_its_sender(void **state)
     farm_t *farm = *state;
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
     s_send_beat(client);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, WAIT_MS), 1);
     rmt_auto(zframe) route = rmt_take(&packet.route);
     rmt_packet_clear(&packet);
     s_send_parts(client, 1, RMT_CONTROL_SIZE_MAX * 2);
     assert_int_equal(s_receive(farm->workers, &packet, QUIET_MS), 0);
     // Its connection is gone, so the broker cannot answer on it any more.
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     assert_int_equal(rmt_socket_send(farm->workers, route, beat, false, &error), -1);
     assert_int_equal(error.code, RMT_E_NOT_FOUND);
@@ -270,14 +272,14 @@ static void
 test_bytes_travel_with_a_chunk_alone(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
     rmt_auto(rmt_msg) chunk = rmt_msg_new(RMT_MSG_CHUNK);
     memset(chunk->id, 1, sizeof chunk->id);
     chunk->size = 5;
     chunk->payload = zframe_new("hello", 5);
     assert_int_equal(rmt_socket_send(client, NULL, chunk, false, &error), 0);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     assert_int_equal(s_receive(farm->workers, &packet, WAIT_MS), 1);
     assert_true(zframe_streq(packet.msg->payload, "hello"));
     rmt_packet_clear(&packet);
@@ -301,7 +303,7 @@ typedef struct {
 static void
 s_sleep(int ms)
 {
-    const struct timespec time = { ms / 1000, (ms % 1000) * 1000000L };
+    const struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
     nanosleep(&time, NULL);
 }
 
@@ -372,7 +374,7 @@ s_count_peers(void *context, const char *place, const rmt_records_t *items)
 static void *
 s_run_worker(void *argument)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     crew_t *crew = argument;
     crew->rc = rmt_worker_run(crew->worker, &error);
     return NULL;
@@ -381,12 +383,14 @@ s_run_worker(void *argument)
 static void
 s_start_crew(crew_t *crew, const farm_t *farm, zsock_t *other)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str first = s_address(farm->workers);
     rmt_auto_str second = other ? s_address(other) : NULL;
-    const char *brokers[] = { first, second, NULL };
+    const char *brokers[] = {first, second, NULL};
     const rmt_service_t services[] = {
-        { "add@x", 2, s_run_add }, { "hold@x", 1, s_run_hold }, { "ask@x", 1, s_run_ask },
+        {"add@x", 2, s_run_add},
+        {"hold@x", 1, s_run_hold},
+        {"ask@x", 1, s_run_ask},
     };
     const rmt_worker_config_t config = {
         .brokers = brokers,
@@ -419,7 +423,7 @@ s_stop_crew(crew_t *crew)
 static void
 s_answer(zsock_t *broker, rmt_packet_t *packet, rmt_msg_t *msg)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_int_equal(rmt_socket_send(broker, packet->route, msg, false, &error), 0);
 }
 
@@ -429,7 +433,7 @@ s_tend(zsock_t *broker, rmt_msg_kind_t kind, rmt_packet_t *packet, int wait_ms)
 {
     const int64_t until = rmt_clock_ms() + wait_ms;
     while (rmt_clock_ms() < until) {
-        rmt_packet_t next = { 0 };
+        rmt_packet_t next = {0};
         if (s_receive(broker, &next, 50) != 1)
             continue;
         rmt_packet_clear(packet);
@@ -507,9 +511,9 @@ static void
 test_a_worker_offers_services_and_credit(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     assert_string_equal(packet.user, farm->own.public_text);
     assert_string_equal(packet.msg->role, "installer");
@@ -535,9 +539,9 @@ static void
 test_a_result_is_sent_until_it_is_recorded(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     rmt_auto(rmt_msg) task = s_make_task("add@x", 1, 3);
     rmt_record_set(task->body, "a", "40");
@@ -571,9 +575,9 @@ static void
 test_a_failed_task_gives_code_and_text(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     rmt_auto(rmt_msg) task = s_make_task("add@x", 1, 1);
     rmt_record_set(task->body, "fail", "yes");
@@ -594,9 +598,9 @@ static void
 test_a_cancelled_task_ends_with_its_error(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 1);
     s_order(farm->workers, &packet, "hold@x", 1);
@@ -619,9 +623,9 @@ static void
 test_a_higher_attempt_replaces_the_run(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 2);
     while (crew.starts == 0)
@@ -644,9 +648,9 @@ static void
 test_beats_name_the_tasks_in_hand(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 5);
     do
@@ -676,9 +680,9 @@ static void
 test_a_broker_that_comes_back_hears_the_task_in_hand(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 1);
     while (crew.starts == 0)
@@ -688,7 +692,7 @@ test_a_broker_that_comes_back_hears_the_task_in_hand(void **state)
     s_sleep(BEAT_MS * 4);
     crew.hold = false;
     s_sleep(50);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     for (int i = 0; i < 50 && !farm->workers; i++) {
         farm->workers = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, address, &farm->broker,
                                        NULL, &error);
@@ -709,9 +713,9 @@ static void
 test_a_broker_without_memory_asks_for_hello(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 1);
     while (crew.starts == 0)
@@ -727,16 +731,16 @@ static void
 test_a_second_broker_takes_over(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(zsock) other = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, "127.0.0.1:*",
                                            &farm->broker, NULL, &error);
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, other);
     // It begins with either of them.
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     zsock_t **first = &other;
-    zmq_pollitem_t items[2] = { { zsock_resolve(farm->workers), 0, ZMQ_POLLIN, 0 },
-                                { zsock_resolve(other), 0, ZMQ_POLLIN, 0 } };
+    zmq_pollitem_t items[2] = {{zsock_resolve(farm->workers), 0, ZMQ_POLLIN, 0},
+                               {zsock_resolve(other), 0, ZMQ_POLLIN, 0}};
     assert_int_equal(zmq_poll(items, 2, WAIT_MS), 1);
     if (items[0].revents)
         first = &farm->workers;
@@ -759,9 +763,9 @@ static void
 test_a_task_asks_and_hears_the_answer(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "ask@x", 1);
     s_expect(farm->workers, RMT_MSG_REQUEST, &packet);
@@ -795,17 +799,17 @@ test_a_task_asks_and_hears_the_answer(void **state)
 }
 
 static void
-test_a_stopped_worker_cancels_and_tells(void **state)
+test_a_worker_that_is_terminated_cancels_and_tells(void **state)
 {
     farm_t *farm = *state;
-    crew_t crew = { 0 };
+    crew_t crew = {0};
     s_start_crew(&crew, farm, NULL);
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     s_welcome(farm->workers, &packet);
     s_order(farm->workers, &packet, "hold@x", 1);
     while (crew.starts == 0)
         s_sleep(10);
-    rmt_worker_stop(crew.worker);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
     s_expect(farm->workers, RMT_MSG_RESULT, &packet);
     assert_int_equal(packet.msg->code, RMT_E_CANCELLED);
     const int64_t before = rmt_clock_ms();
@@ -853,12 +857,12 @@ static void *
 s_run_desk(void *argument)
 {
     desk_t *desk = argument;
-    rmt_packet_t packet = { 0 };
+    rmt_packet_t packet = {0};
     while (!desk->stop) {
         if (s_receive(desk->console, &packet, 50) != 1)
             continue;
         rmt_auto(rmt_msg) reply = s_reply(desk, packet.msg);
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         if (desk->seen++ >= desk->ignore)
             (void) rmt_socket_send(desk->console, packet.route, reply, false, &error);
     }
@@ -883,9 +887,9 @@ s_close_desk(desk_t *desk)
 static rmt_client_t *
 s_client(const farm_t *farm, const rmt_key_t *own, const char *key, uint32_t timeout_ms)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str address = s_address(farm->console);
-    const char *brokers[] = { address, NULL };
+    const char *brokers[] = {address, NULL};
     rmt_client_t *client = rmt_client_new(brokers, own, key, timeout_ms, &error);
     assert_non_null(client);
     return client;
@@ -896,13 +900,13 @@ static void
 test_a_retried_request_has_one_effect(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
-    desk_t desk = { .ignore = 1 };
+    rmt_error_t error = {0};
+    desk_t desk = {.ignore = 1};
     s_open_desk(&desk, farm);
-    rmt_auto(rmt_client) client
-        = s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
-    const uint8_t idempotency[RMT_UID_SIZE] = { 1, 2, 3 };
-    const rmt_request_t request = { "submit", NULL, NULL, NULL, idempotency };
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
+    const uint8_t idempotency[RMT_UID_SIZE] = {1, 2, 3};
+    const rmt_request_t request = {"submit", NULL, NULL, NULL, idempotency};
     rmt_auto(rmt_msg) reply = rmt_client_request(client, &request, &error);
     s_close_desk(&desk);
     assert_non_null(reply);
@@ -914,12 +918,12 @@ static void
 test_a_denial_keeps_code_and_text(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
-    desk_t desk = { 0 };
+    rmt_error_t error = {0};
+    desk_t desk = {0};
     s_open_desk(&desk, farm);
-    rmt_auto(rmt_client) client
-        = s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
-    const rmt_request_t request = { .verb = "deny" };
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
+    const rmt_request_t request = {.verb = "deny"};
     assert_null(rmt_client_request(client, &request, &error));
     s_close_desk(&desk);
     assert_int_equal(error.code, RMT_E_LOCKED);
@@ -930,11 +934,11 @@ static void
 test_pages_are_joined(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
-    desk_t desk = { 0 };
+    rmt_error_t error = {0};
+    desk_t desk = {0};
     s_open_desk(&desk, farm);
-    rmt_auto(rmt_client) client
-        = s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
     rmt_auto(rmt_records) list = rmt_client_list(client, "page", NULL, &error);
     s_close_desk(&desk);
     assert_non_null(list);
@@ -946,25 +950,32 @@ static void
 test_a_client_whose_key_is_refused_is_told_at_once(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_key_t stranger;
     assert_int_equal(rmt_key_new(&stranger, &error), 0);
-    rmt_auto(rmt_client) client
-        = s_client(farm, &stranger, farm->broker.public_text, WAIT_MS);
-    const rmt_request_t request = { .verb = "page" };
+    rmt_auto(rmt_client) client =
+        s_client(farm, &stranger, farm->broker.public_text, WAIT_MS);
+    const rmt_request_t request = {.verb = "page"};
     const int64_t before = rmt_clock_ms();
     assert_null(rmt_client_request(client, &request, &error));
     assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
     assert_true(rmt_clock_ms() - before < 2000);
+    // Once it has been approved, the same client gets in.
+    rmt_zap_allow(farm->zap, "console", stranger.public_text);
+    desk_t desk = {0};
+    s_open_desk(&desk, farm);
+    rmt_auto(rmt_msg) reply = rmt_client_request(client, &request, &error);
+    s_close_desk(&desk);
+    assert_non_null(reply);
 }
 
 static void
 test_a_client_without_its_broker_gives_up_in_time(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_client) client = s_client(farm, &farm->own, farm->own.public_text, 500);
-    const rmt_request_t request = { .verb = "page" };
+    const rmt_request_t request = {.verb = "page"};
     const int64_t before = rmt_clock_ms();
     assert_null(rmt_client_request(client, &request, &error));
     assert_int_equal(error.code, RMT_E_UNAVAILABLE);
@@ -975,15 +986,15 @@ test_a_client_without_its_broker_gives_up_in_time(void **state)
 static zsock_t *
 s_open_events(farm_t *farm)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     zsock_t *events = NULL;
     for (int i = 0; i < 20 && !events; i++) {
         zsock_destroy(&farm->console);
         farm->console = rmt_socket_new(RMT_SOCKET_BROKER_CONSOLE, "127.0.0.1:*",
                                        &farm->broker, NULL, &error);
         assert_non_null(farm->console);
-        rmt_auto_str address
-            = rmt_text("127.0.0.1:%u", rmt_socket_port(farm->console) + 1U);
+        rmt_auto_str address =
+            rmt_text("127.0.0.1:%u", rmt_socket_port(farm->console) + 1U);
         events = rmt_socket_new(RMT_SOCKET_BROKER_EVENTS, address, &farm->broker, NULL,
                                 &error);
     }
@@ -995,15 +1006,15 @@ static void
 test_events_come_by_topic(void **state)
 {
     farm_t *farm = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(zsock) events = s_open_events(farm);
-    rmt_auto(rmt_client) client
-        = s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
     assert_int_equal(rmt_client_subscribe(client, "job/1/", &error), 0);
-    zmq_pollitem_t item = { zsock_resolve(events), 0, ZMQ_POLLIN, 0 };
+    zmq_pollitem_t item = {zsock_resolve(events), 0, ZMQ_POLLIN, 0};
     assert_int_equal(zmq_poll(&item, 1, WAIT_MS), 1);
     assert_int_equal(rmt_socket_drain(events), 1);
-    static const char *const topics[] = { "job/2/state", "job/1/state" };
+    static const char *const topics[] = {"job/2/state", "job/1/state"};
     for (size_t i = 0; i < 2; i++) {
         rmt_auto(rmt_msg) event = rmt_msg_new(RMT_MSG_EVENT);
         rmt_msg_text(&event->topic, topics[i]);
@@ -1044,7 +1055,7 @@ main(void)
         CASE(test_a_broker_without_memory_asks_for_hello),
         CASE(test_a_second_broker_takes_over),
         CASE(test_a_task_asks_and_hears_the_answer),
-        CASE(test_a_stopped_worker_cancels_and_tells),
+        CASE(test_a_worker_that_is_terminated_cancels_and_tells),
         CASE(test_a_retried_request_has_one_effect),
         CASE(test_a_denial_keeps_code_and_text),
         CASE(test_pages_are_joined),

@@ -18,12 +18,14 @@ test_host_and_port_are_parted(void **state)
         const char *text, *host;
         uint16_t port;
     } rows[] = {
-        { "broker1:7702", "broker1", 7702 }, { "10.0.0.7:1", "10.0.0.7", 1 },
-        { "[fe80::1]:65535", "[fe80::1]", 65535 }, { "@:7710", "@", 7710 },
-        { "*:0", "*", 0 },
+        {"broker1:7702", "broker1", 7702},
+        {"10.0.0.7:1", "10.0.0.7", 1},
+        {"[fe80::1]:65535", "[fe80::1]", 65535},
+        {"@:7710", "@", 7710},
+        {"*:0", "*", 0},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         char host[RMT_ADDRESS_HOST_SIZE];
         uint16_t port = 0;
         assert_int_equal(rmt_address_split(rows[i].text, host, &port, &error), 0);
@@ -37,11 +39,24 @@ test_bad_addresses_are_refused(void **state)
 {
     (void) state;
     static const char *const rows[] = {
-        "", ":", "host", "host:", ":7700", "host:65536", "host:+1", "host: 1", "host:0x1",
-        "fe80::1:7700", "[fe80::1:7700", "a b:1", "host;x:1", "-x:1", "host:12345678",
+        "",
+        ":",
+        "host",
+        "host:",
+        ":7700",
+        "host:65536",
+        "host:+1",
+        "host: 1",
+        "host:0x1",
+        "fe80::1:7700",
+        "[fe80::1:7700",
+        "a b:1",
+        "host;x:1",
+        "-x:1",
+        "host:12345678",
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         char host[RMT_ADDRESS_HOST_SIZE];
         uint16_t port = 0;
         assert_int_equal(rmt_address_split(rows[i], host, &port, &error), -1);
@@ -53,7 +68,7 @@ static void
 test_ports_of_a_broker_count_from_its_base(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str bare = rmt_address_broker("b1", RMT_PORT_WORKERS, &error);
     assert_string_equal(bare, "b1:7702");
     rmt_auto_str based = rmt_address_broker("[::1]:8800", RMT_PORT_CONSOLE, &error);
@@ -66,7 +81,7 @@ static void
 test_at_means_the_broker_host(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str mine = rmt_address_expand("@:7710", "10.1.2.3", &error);
     assert_string_equal(mine, "10.1.2.3:7710");
     rmt_auto_str other = rmt_address_expand("10.9.9.9:7710", "10.1.2.3", &error);

@@ -15,18 +15,18 @@
 #include <unistd.h>
 
 static const rmt_config_row_t s_rows[] = {
-    { "name", RMT_CONFIG_TEXT, "w1", 1, 8, "Name for people." },
-    { "brokers/list", RMT_CONFIG_LIST, "localhost", 1, 3, "Brokers." },
-    { "store/path", RMT_CONFIG_PATH, "/var/lib/ramet", 0, 0, "Where the store is." },
-    { "store/slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks at once." },
-    { "store/sync", RMT_CONFIG_BOOL, "yes", 0, 0, "Whether to be safe." },
-    { "store/token", RMT_CONFIG_PATH, "", 0, 0, "File of a token." },
-    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+    {"name", RMT_CONFIG_TEXT, "w1", 1, 8, "Name for people."},
+    {"brokers/list", RMT_CONFIG_LIST, "localhost", 1, 3, "Brokers."},
+    {"store/path", RMT_CONFIG_PATH, "/var/lib/ramet", 0, 0, "Where the store is."},
+    {"store/slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks at once."},
+    {"store/sync", RMT_CONFIG_BOOL, "yes", 0, 0, "Whether to be safe."},
+    {"store/token", RMT_CONFIG_PATH, "", 0, 0, "File of a token."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
 static const rmt_config_row_t s_strict_rows[] = {
-    { "key", RMT_CONFIG_PATH, NULL, 0, 0, "File of the key." },
-    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+    {"key", RMT_CONFIG_PATH, NULL, 0, 0, "File of the key."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
 static int
@@ -40,7 +40,7 @@ s_enter_folder(void **state)
 static int
 s_leave_folder(void **state)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str folder = *state;
     return rmt_io_remove_tree(folder, &error);
 }
@@ -48,7 +48,7 @@ s_leave_folder(void **state)
 static char *
 s_write(void **state, const char *text)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     char *file = rmt_text("%s/test.cfg", (char *) *state);
     assert_int_equal(rmt_io_save(file, text, strlen(text), 0600, &error), 0);
     return file;
@@ -58,7 +58,7 @@ static void
 test_presets_hold_without_a_file(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, NULL, &error);
     assert_non_null(config);
     assert_string_equal(rmt_config_text(config, "name"), "w1");
@@ -80,7 +80,7 @@ test_a_file_replaces_presets(void **state)
                                        "store\n"
                                        "    slots = 64\n"
                                        "    sync = no\n");
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, file, &error);
     assert_string_equal(error.text, "");
     assert_non_null(config);
@@ -100,28 +100,28 @@ test_mistakes_name_file_and_key(void **state)
     static const struct {
         const char *text, *key;
     } rows[] = {
-        { "nam = west\n", "nam" },
-        { "stores\n    slots = 1\n", "stores" },
-        { "store\n    slot = 1\n", "store/slot" },
-        { "store\n    slots = 1\n    slots = 2\n", "store/slots" },
-        { "store\n    slots = 1\nstore\n    sync = no\n", "store" },
-        { "store\n    slots = many\n", "store/slots" },
-        { "store\n    slots = 3x\n", "store/slots" },
-        { "store\n    slots = 99999999999999999999\n", "store/slots" },
-        { "store\n    slots = 0\n", "store/slots" },
-        { "store\n    slots = 65\n", "store/slots" },
-        { "store\n    sync = maybe\n", "store/sync" },
-        { "store\n    path = relative\n", "store/path" },
-        { "store\n    path =\n", "store/path" },
-        { "store\n    slots = 1\n        deep = 1\n", "store/slots" },
-        { "store = 1\n", "store" },
-        { "name = \"\"\n", "name" },
-        { "name = ninecharacters\n", "name" },
-        { "brokers\n    list = \"a b c d\"\n", "brokers/list" },
-        { "brokers\n    list = \" , \"\n", "brokers/list" },
+        {"nam = west\n", "nam"},
+        {"stores\n    slots = 1\n", "stores"},
+        {"store\n    slot = 1\n", "store/slot"},
+        {"store\n    slots = 1\n    slots = 2\n", "store/slots"},
+        {"store\n    slots = 1\nstore\n    sync = no\n", "store"},
+        {"store\n    slots = many\n", "store/slots"},
+        {"store\n    slots = 3x\n", "store/slots"},
+        {"store\n    slots = 99999999999999999999\n", "store/slots"},
+        {"store\n    slots = 0\n", "store/slots"},
+        {"store\n    slots = 65\n", "store/slots"},
+        {"store\n    sync = maybe\n", "store/sync"},
+        {"store\n    path = relative\n", "store/path"},
+        {"store\n    path =\n", "store/path"},
+        {"store\n    slots = 1\n        deep = 1\n", "store/slots"},
+        {"store = 1\n", "store"},
+        {"name = \"\"\n", "name"},
+        {"name = ninecharacters\n", "name"},
+        {"brokers\n    list = \"a b c d\"\n", "brokers/list"},
+        {"brokers\n    list = \" , \"\n", "brokers/list"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         rmt_auto_str file = s_write(state, rows[i].text);
         assert_null(rmt_config_new(s_rows, file, &error));
         assert_int_equal(error.code, RMT_E_CONFIG);
@@ -135,7 +135,7 @@ static void
 test_a_missing_file_is_an_error(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_null(rmt_config_new(s_rows, "/nonexistent/x.cfg", &error));
     assert_int_equal(error.code, RMT_E_CONFIG);
     assert_non_null(strstr(error.text, "/nonexistent/x.cfg"));
@@ -144,7 +144,7 @@ test_a_missing_file_is_an_error(void **state)
 static void
 test_keys_without_preset_must_be_given(void **state)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_null(rmt_config_new(s_strict_rows, NULL, &error));
     assert_non_null(strstr(error.text, "key must be given"));
     rmt_auto_str file = s_write(state, "key = \"/etc/ramet/key\"\n");
@@ -156,7 +156,7 @@ static void
 test_a_refused_value_leaves_the_old_one(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, NULL, &error);
     assert_int_equal(rmt_config_set(config, "store/slots", "7", &error), 0);
     assert_int_equal(rmt_config_set(config, "store/slots", "700", &error), -1);
@@ -175,22 +175,22 @@ test_printed_presets_can_be_read_again(void **state)
     assert_non_null(strstr(text, "# Tasks at once."));
     rmt_auto_str file = s_write(state, text);
     free(text);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, file, &error);
     assert_string_equal(error.text, "");
     assert_non_null(config);
     assert_int_equal(rmt_config_number(config, "store/slots"), 2);
 }
 
-static const rmt_options_t s_options
-    = { "ramet-test", "ramet-test ROLE", s_rows, NULL, 1, 1 };
+static const rmt_options_t s_options = {
+    "ramet-test", "ramet-test ROLE", s_rows, NULL, 1, 1};
 
 static void
 test_the_command_line_gives_words_and_config(void **state)
 {
     rmt_auto_str file = s_write(state, "name = cli\n");
-    char *argv[] = { "ramet-test", "source", "-c", file, NULL };
-    rmt_error_t error = { 0 };
+    char *argv[] = {"ramet-test", "source", "-c", file, NULL};
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first = 0;
     assert_int_equal(rmt_options_read(&s_options, 4, argv, &first, &config, &error), 1);
@@ -203,16 +203,18 @@ test_a_wrong_command_line_is_refused(void **state)
 {
     (void) state;
     rmt_auto(rmt_config) config = NULL;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     int first = 0;
-    char *unknown[] = { "ramet-test", "source", "--colour", NULL };
-    assert_int_equal(rmt_options_read(&s_options, 3, unknown, &first, &config, &error), -1);
+    char *unknown[] = {"ramet-test", "source", "--colour", NULL};
+    assert_int_equal(rmt_options_read(&s_options, 3, unknown, &first, &config, &error),
+                     -1);
     assert_int_equal(error.code, RMT_E_USAGE);
     assert_non_null(strstr(error.text, "--colour"));
-    char *bare[] = { "ramet-test", "source", "-c", NULL };
+    char *bare[] = {"ramet-test", "source", "-c", NULL};
     assert_int_equal(rmt_options_read(&s_options, 3, bare, &first, &config, &error), -1);
-    char *wordless[] = { "ramet-test", NULL };
-    assert_int_equal(rmt_options_read(&s_options, 1, wordless, &first, &config, &error), -1);
+    char *wordless[] = {"ramet-test", NULL};
+    assert_int_equal(rmt_options_read(&s_options, 1, wordless, &first, &config, &error),
+                     -1);
     assert_null(config);
 }
 
@@ -220,13 +222,13 @@ static void
 test_checking_a_config_ends_the_program(void **state)
 {
     rmt_auto(rmt_config) config = NULL;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     int first = 0;
     rmt_auto_str good = s_write(state, "name = cli\n");
-    char *line[] = { "ramet-test", "--check-config", "-c", good, NULL };
+    char *line[] = {"ramet-test", "--check-config", "-c", good, NULL};
     assert_int_equal(rmt_options_read(&s_options, 4, line, &first, &config, &error), 0);
     rmt_auto_str bad = s_write(state, "nome = cli\n");
-    char *again[] = { "ramet-test", "--check-config", "-c", bad, NULL };
+    char *again[] = {"ramet-test", "--check-config", "-c", bad, NULL};
     assert_int_equal(rmt_options_read(&s_options, 4, again, &first, &config, &error), -1);
     assert_int_equal(error.code, RMT_E_CONFIG);
 }
