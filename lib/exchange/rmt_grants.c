@@ -164,7 +164,7 @@ rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *erro
     size = roots ? size : 0;
     if (!rmt_key_is_valid(key) || size % RMT_ID_SIZE != 0)
         return rmt_fail(error, RMT_E_PROTOCOL, "a grant without a valid key or roots");
-    const int64_t until_ms = (int64_t) rmt_record_u64(item, "until_ms", 0);
+    const int64_t until_ms = (int64_t) rmt_record_u64(item, "until-ms", 0);
     if (streq(op, "add"))
         s_add(self, key, roots, size / RMT_ID_SIZE, until_ms);
     else if (streq(op, "drop"))

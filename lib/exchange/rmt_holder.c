@@ -3,8 +3,6 @@
 #include "rmt_auto.h"
 #include "rmt_enrol.h"
 #include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_serve.h"
 #include "rmt_signals.h"
 #include "rmt_store.h"
 
@@ -12,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BROKER_COUNT_MAX 16
 #define SERVICE_COUNT_MAX 8
@@ -19,10 +18,11 @@
 const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     { "brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX, "Brokers, as host or host:base-port." },
     { "broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the public key of the brokers." },
-    { "key", RMT_CONFIG_PATH, "/var/lib/ramet/worker.key", 0, 0,
-      "Key of this worker; made and enrolled when it is missing." },
+    { "key", RMT_CONFIG_PATH, "", 0, 0,
+      "Key of this worker, made and enrolled when it is missing; empty: "
+      "/var/lib/ramet/ROLE.key." },
     { "token", RMT_CONFIG_TEXT, "", 0, 256, "Token for enrolment." },
-    { "name", RMT_CONFIG_TEXT, "", 0, 63, "Name of this worker, for people." },
+    { "name", RMT_CONFIG_TEXT, "", 0, 63, "Name of this worker, for people; empty: the host's." },
     { "place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves." },
     { "store", RMT_CONFIG_PATH, NULL, 0, 0, "Folder of the store; made when it is missing." },
     { "listen", RMT_CONFIG_TEXT, "*:0", 1, 255, "host:port of the data port; port 0: any free one." },
@@ -35,11 +35,22 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
 struct rmt_holder {
     const rmt_config_t *config;
     const char *role;
+    char *name, *key_path;
     rmt_key_t key;
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_zap_t *zap;
     rmt_serve_t *serve;
 };
+
+static char *
+s_name(const rmt_config_t *config)
+{
+    char host[64] = "";
+    const char *name = rmt_config_text(config, "name");
+    if (!*name && gethostname(host, sizeof host - 1) == 0)
+        name = host;
+    return rmt_text("%s", name);
+}
 
 static bool
 s_wait(void *context, bool is_pending, const char *text)
@@ -54,15 +65,14 @@ s_enrol(rmt_holder_t *self, rmt_error_t *error)
 {
     if (!*rmt_config_text(self->config, "token"))
         return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
-                        rmt_config_text(self->config, "key"));
+                        self->key_path);
     rmt_auto_fd signals = rmt_signals_open(error);
     if (signals == -1)
         return -1;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "role", self->role);
     rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
-    if (*rmt_config_text(self->config, "name"))
-        rmt_record_set(body, "name", rmt_config_text(self->config, "name"));
+    rmt_record_set(body, "name", self->name);
     rmt_auto(rmt_record) answer = NULL;
     const rmt_enrol_config_t config = { .brokers = rmt_config_list(self->config, "brokers"),
                                         .broker_key = self->broker_key,
@@ -83,7 +93,7 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
     if (rmt_key_load_public(&broker, rmt_config_text(self->config, "broker-key"), error) == -1)
         return -1;
     memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
-    const char *path = rmt_config_text(self->config, "key");
+    const char *path = self->key_path;
     if (rmt_key_load(&self->key, path, error) == 0)
         return 0;
     if (error->code != RMT_E_NOT_FOUND)
@@ -100,17 +110,8 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
     return rmt_io_sync_parent(path, error);
 }
 
-static void
-s_log_event(void *context, const char *event, const char *key, const char *text)
-{
-    (void) context;
-    const bool bad = strstr(event, "refused") || strstr(event, "damaged") || strstr(event, "broken");
-    rmt_log(bad ? RMT_WARN : RMT_INFO, event, "key=%s text=\"%s\"", key ? key : "",
-            text ? text : "");
-}
-
 static int
-s_start_serving(rmt_holder_t *self, rmt_error_t *error)
+s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *error)
 {
     rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(self), true, error);
     if (!store)
@@ -123,20 +124,25 @@ s_start_serving(rmt_holder_t *self, rmt_error_t *error)
                                         .zap = self->zap,
                                         .store = rmt_holder_store(self),
                                         .receives = strcmp(self->role, "imager") == 0,
-                                        .event = s_log_event };
+                                        .event = event };
     self->serve = rmt_serve_new(&config, error);
     return self->serve ? 0 : -1;
 }
 
 rmt_holder_t *
-rmt_holder_new(const rmt_config_t *config, const char *role, rmt_error_t *error)
+rmt_holder_new(const rmt_config_t *config, const char *role, rmt_serve_event_fn *event,
+               rmt_error_t *error)
 {
     rmt_signals_block();
     rmt_auto(rmt_holder) self = calloc(1, sizeof *self);
     assert(self);
     self->config = config;
     self->role = role;
-    if (s_find_key(self, error) == -1 || s_start_serving(self, error) == -1)
+    self->name = s_name(config);
+    self->key_path = *rmt_config_text(config, "key")
+                         ? rmt_text("%s", rmt_config_text(config, "key"))
+                         : rmt_text("/var/lib/ramet/%s.key", role);
+    if (s_find_key(self, error) == -1 || s_start_serving(self, event, error) == -1)
         return NULL;
     return rmt_take(&self);
 }
@@ -150,6 +156,8 @@ rmt_holder_destroy(rmt_holder_t **self_p)
     rmt_serve_destroy(&self->serve);
     rmt_zap_destroy(&self->zap);
     rmt_key_wipe(&self->key);
+    free(self->name);
+    free(self->key_path);
     free(self);
     *self_p = NULL;
 }
@@ -221,7 +229,7 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
                                          .own = &self->key,
                                          .broker_key = self->broker_key,
                                          .role = self->role,
-                                         .name = rmt_config_text(self->config, "name"),
+                                         .name = self->name,
                                          .hello = hello,
                                          .services = offered,
                                          .service_count = count,

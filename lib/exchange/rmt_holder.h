@@ -5,6 +5,7 @@
 #include "rmt_config.h"
 #include "rmt_error.h"
 #include "rmt_key.h"
+#include "rmt_serve.h"
 #include "rmt_worker.h"
 
 typedef struct rmt_holder rmt_holder_t;
@@ -13,11 +14,11 @@ typedef struct rmt_holder rmt_holder_t;
 extern const rmt_config_row_t RMT_HOLDER_ROWS[];
 
 // Load the key, or make and enrol one with the token; open the store, start the data
-// port. role: "imager" (takes streams too) or "installer". Borrows config.
-// Blocks until the key is approved. Caller owns the result.
-// NULL: CONFIG, NOT_ALLOWED, CANCELLED, IO.
+// port, which tells event what it sees (see rmt_serve.h). role: "imager" (takes streams
+// too) or "installer". Borrows config. Blocks until the key is approved. Caller owns the
+// result. NULL: CONFIG, NOT_ALLOWED, CANCELLED, IO.
 rmt_holder_t *rmt_holder_new(const rmt_config_t *config, const char *role,
-                             rmt_error_t *error);
+                             rmt_serve_event_fn *event, rmt_error_t *error);
 void rmt_holder_destroy(rmt_holder_t **self_p);
 
 // One service of the place: verb "commit" is offered as "commit@PLACE".

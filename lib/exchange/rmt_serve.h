@@ -54,8 +54,8 @@ void rmt_serve_destroy(rmt_serve_t **self_p);
 
 uint16_t rmt_serve_port(const rmt_serve_t *self);
 
-// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until_ms}. An
-// add with roots may fetch those images; an add without any may offer a stream. until_ms
+// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until-ms}. An
+// add with roots may fetch those images; an add without any may offer a stream. until-ms
 // is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped; a grant in use lasts
 // at least 10 minutes more. A drop without roots takes everything from a key. Copies
 // items; never waits.

@@ -28,26 +28,40 @@ s_put_packed(rmt_record_t *outputs, const char *name, const rmt_records_t *recor
     rmt_record_put(outputs, name, zchunk_data(packed), zchunk_size(packed));
 }
 
+// A format or a feature that is not known here must not be taken for one that is.
+static const rmt_record_t *
+s_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
+{
+    const rmt_record_t *image = rmt_records_find(descriptor, "class", "image");
+    if (!image) {
+        rmt_fail(error, RMT_E_CORRUPT, "the descriptor has no record of class image");
+        return NULL;
+    }
+    const char *format = rmt_record_text(image, "format", "");
+    const char *features = rmt_record_text(image, "features", "");
+    if (strcmp(format, "1") != 0 || *features) {
+        rmt_fail(error, RMT_E_UNSUPPORTED, "image format \"%.16s\" with features \"%.64s\"",
+                 format, features);
+        return NULL;
+    }
+    return image;
+}
+
 // What the catalogue and the matching need to know without the descriptor.
 static int
 s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *error)
 {
-    const rmt_record_t *image = rmt_records_find(descriptor, "class", "image");
+    const rmt_record_t *image = s_find_image(descriptor, error);
     if (!image)
-        return rmt_fail(error, RMT_E_CORRUPT, "the descriptor has no record of class image");
+        return -1;
     rmt_record_t *outputs = rmt_task_outputs(task);
-    uint64_t files = 0, bytes = 0, volumes = 0;
-    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
-        const rmt_record_t *record = rmt_records_at(descriptor, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0)
-            continue;
-        volumes++;
-        files += rmt_record_u64(record, "files", 0);
-        bytes += rmt_record_u64(record, "bytes", 0);
-    }
+    uint64_t volumes = 0;
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++)
+        volumes += strcmp(rmt_record_text(rmt_records_at(descriptor, i), "class", ""),
+                          "volume") == 0;
     rmt_record_set(outputs, "state", rmt_record_text(image, "state", "INCOMPLETE"));
-    rmt_record_set_u64(outputs, "files", files);
-    rmt_record_set_u64(outputs, "bytes", bytes);
+    rmt_record_set_u64(outputs, "files", rmt_record_u64(image, "files", 0));
+    rmt_record_set_u64(outputs, "bytes", rmt_record_u64(image, "bytes", 0));
     rmt_record_set_u64(outputs, "volumes", volumes);
     rmt_auto(rmt_records) hardware = s_part(descriptor, "hardware");
     rmt_auto(rmt_records) layout = s_part(descriptor, "layout");

@@ -19,6 +19,16 @@ static const rmt_options_t s_options = {
     .file = "/etc/ramet/imager.cfg",
 };
 
+// In threads of the data port, so nothing but the thread-safe log is touched.
+static void
+s_log_event(void *context, const char *event, const char *key, const char *text)
+{
+    (void) context;
+    const bool is_bad =
+        strstr(event, "refused") || strstr(event, "damaged") || strstr(event, "broken");
+    rmt_log(is_bad ? RMT_WARN : RMT_INFO, event, "key=%s text=\"%s\"", key, text);
+}
+
 static int
 s_run(const rmt_config_t *config, rmt_error_t *error)
 {
@@ -28,7 +38,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
         { "package", slots, imager_package },
         { "receive", 1, imager_receive },
     };
-    rmt_auto(rmt_holder) holder = rmt_holder_new(config, "imager", error);
+    rmt_auto(rmt_holder) holder = rmt_holder_new(config, "imager", s_log_event, error);
     if (!holder)
         return -1;
     return rmt_holder_run(holder, services, sizeof services / sizeof *services, error);

@@ -1,9 +1,11 @@
 #include "imager.h"
 #include "rmt_auto.h"
 #include "rmt_closure.h"
+#include "rmt_codec.h"
 #include "rmt_holder.h"
-#include "rmt_log.h"
 #include "rmt_store.h"
+
+#include <stdlib.h>
 
 typedef struct {
     rmt_task_t *task;
@@ -12,11 +14,29 @@ typedef struct {
 } package_t;
 
 static int
+s_count_files(rmt_store_t *store, const rmt_id_t *image, uint64_t *files_out,
+              rmt_error_t *error)
+{
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    size_t size;
+    if (rmt_closure_from_store(store, image, plain, &size, error) == -1)
+        return -1;
+    rmt_auto(rmt_records) descriptor =
+        rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    if (!descriptor)
+        return -1;
+    const rmt_record_t *record = rmt_records_find(descriptor, "class", "image");
+    *files_out = record ? rmt_record_u64(record, "files", 0) : 0;
+    return 0;
+}
+
+static int
 s_check(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *error)
 {
     package_t *self = visitor;
     char text[RMT_ID_TEXT_SIZE];
-    if (!rmt_store_has(self->store, id) && self->chunks > 0) // The first is the descriptor
+    // The first is the descriptor, which has been read already.
+    if (self->chunks > 0 && !rmt_store_has(self->store, id))
         return rmt_fail(error, RMT_E_CORRUPT,
                         "chunk %s is not in the store; make the image again",
                         rmt_id_text(id, text));
@@ -46,6 +66,10 @@ imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
                               .visitor = &self };
     if (rmt_closure_walk(&walk, &image, error) == -1)
         return rmt_wrap(error, "image is not complete at %s", rmt_holder_place(holder));
+    uint64_t files = 0;
+    if (s_count_files(store, &image, &files, error) == -1)
+        return -1;
+    rmt_record_set_u64(rmt_task_outputs(task), "files", files);
     rmt_record_set_u64(rmt_task_outputs(task), "chunks", self.chunks);
     rmt_record_set_u64(rmt_task_outputs(task), "bytes", self.bytes);
     return 0;

@@ -1,6 +1,7 @@
 #include "installer.h"
 #include "rmt_auto.h"
 #include "rmt_closure.h"
+#include "rmt_codec.h"
 #include "rmt_fetch.h"
 #include "rmt_holder.h"
 #include "rmt_store.h"
@@ -10,15 +11,22 @@
 #include <string.h>
 
 // Ids that are asked for in one call; the fetch keeps its window full by itself.
-#define BATCH 8192
+#define BATCH 4096
+// What a crash may cost: fetched bytes that are not durable yet.
+#define SAVE_SIZE ((uint64_t) 256 * 1024 * 1024)
+// How often the broker is asked anew for holders before the build fails.
+#define RENEW_MAX 3
 
 typedef struct {
     rmt_task_t *task;
+    const rmt_holder_t *holder;
+    rmt_id_t image;
     rmt_store_t *store;
     rmt_fetch_t *fetch;
     rmt_id_t *lacking; // [BATCH]
     size_t lacking_count;
-    uint64_t chunks, had, fetched, bytes_fetched, bytes_plain;
+    uint64_t chunks, fetched, bytes_fetched, unsaved;
+    uint64_t done, total; // Plain bytes, for people
 } build_t;
 
 static bool
@@ -29,15 +37,80 @@ s_is_alive(void *context)
     return !rmt_task_cancelled(self->task);
 }
 
+// ---- Fetching
+
+// Ask the broker who has the image; that lets this key in there, too.
+static int
+s_connect(build_t *self, rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(self->task);
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "place", rmt_record_text(body, "place", ""));
+    rmt_record_set(ask, "service", "package");
+    rmt_record_set(ask, "image", rmt_record_text(body, "image", ""));
+    rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", ask, NULL, error);
+    if (!reply)
+        return -1;
+    rmt_fetch_destroy(&self->fetch);
+    self->fetch = rmt_fetch_new(reply->items, rmt_task_host(self->task),
+                                rmt_holder_key(self->holder), &self->image, error);
+    if (!self->fetch)
+        return -1;
+    rmt_fetch_set_alive(self->fetch, s_is_alive, self);
+    return 0;
+}
+
+static void
+s_progress(build_t *self, uint64_t plain_size)
+{
+    self->done += plain_size;
+    // Manifests are fetched too, but are no part of what people count.
+    const uint64_t done = self->done < self->total ? self->done : self->total;
+    rmt_task_progress(self->task, "fetch", done, self->total, NULL);
+}
+
 static int
 s_store_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     build_t *self = context;
+    if (rmt_task_cancelled(self->task))
+        return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+    if (rmt_store_put(self->store, chunk, error) == -1)
+        return -1;
     self->fetched++;
     self->bytes_fetched += chunk->size;
-    self->bytes_plain += chunk->plain_size;
-    rmt_task_progress(self->task, "fetch", self->bytes_plain, 0, NULL);
-    return rmt_store_put(self->store, chunk, error);
+    self->unsaved += chunk->size;
+    s_progress(self, chunk->plain_size);
+    if (self->unsaved < SAVE_SIZE)
+        return 0;
+    self->unsaved = 0;
+    return rmt_store_commit(self->store, error);
+}
+
+static size_t
+s_drop_present(build_t *self, rmt_id_t *ids, size_t count)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < count; i++)
+        if (!rmt_store_has(self->store, &ids[i]))
+            ids[kept++] = ids[i];
+    return kept;
+}
+
+// The holders may change while a large image is on its way. Changes ids.
+static int
+s_get(build_t *self, rmt_id_t *ids, size_t count, rmt_error_t *error)
+{
+    for (int tries = 0; count > 0; tries++) {
+        if (rmt_fetch_get(self->fetch, ids, count, s_store_chunk, self, error) == 0)
+            return 0;
+        const bool is_worth_it =
+            error->code == RMT_E_UNAVAILABLE || error->code == RMT_E_NOT_ALLOWED;
+        if (!is_worth_it || tries == RENEW_MAX || s_connect(self, error) == -1)
+            return -1;
+        count = s_drop_present(self, ids, count);
+    }
+    return 0;
 }
 
 static int
@@ -45,18 +118,18 @@ s_get_lacking(build_t *self, rmt_error_t *error)
 {
     const size_t count = self->lacking_count;
     self->lacking_count = 0;
-    return count ? rmt_fetch_get(self->fetch, self->lacking, count, s_store_chunk, self, error)
-                 : 0;
+    return s_get(self, self->lacking, count, error);
 }
+
+// ---- Walking
 
 static int
 s_visit(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *error)
 {
-    (void) plain_size;
     build_t *self = visitor;
     self->chunks++;
     if (rmt_store_has(self->store, id)) {
-        self->had++;
+        s_progress(self, plain_size);
         return 0;
     }
     self->lacking[self->lacking_count++] = *id;
@@ -69,8 +142,8 @@ s_source(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
          rmt_error_t *error)
 {
     build_t *self = context;
-    if (!rmt_store_has(self->store, id)
-        && rmt_fetch_get(self->fetch, id, 1, s_store_chunk, self, error) == -1)
+    rmt_id_t wanted = *id;
+    if (!rmt_store_has(self->store, id) && s_get(self, &wanted, 1, error) == -1)
         return -1;
     return rmt_store_read(self->store, id, plain_out, size_out, error);
 }
@@ -80,72 +153,92 @@ static void
 s_expect(void *visitor, const rmt_id_t *ids, size_t count)
 {
     build_t *self = visitor;
-    rmt_error_t ignored = { 0 }; // The reader meets the same failure and tells it
+    rmt_error_t ignored = {0}; // The reader meets the same failure and tells it
     for (size_t i = 0; i < count; i++) {
         if (!rmt_store_has(self->store, &ids[i]))
             self->lacking[self->lacking_count++] = ids[i];
-        if (self->lacking_count == BATCH)
-            (void) s_get_lacking(self, &ignored);
+        if (self->lacking_count == BATCH && s_get_lacking(self, &ignored) == -1)
+            return;
     }
     (void) s_get_lacking(self, &ignored);
 }
 
-static rmt_fetch_t *
-s_connect(rmt_task_t *task, const rmt_holder_t *holder, const rmt_id_t *image,
-          rmt_error_t *error)
+// ---- The task
+
+static int
+s_read_total(build_t *self, const void *plain, size_t size, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) ask = rmt_record_new();
-    rmt_record_set(ask, "place", rmt_record_text(rmt_task_body(task), "place", ""));
-    rmt_record_set(ask, "service", "package");
-    rmt_record_set(ask, "image", rmt_record_text(rmt_task_body(task), "image", ""));
-    rmt_auto(rmt_msg) reply = rmt_task_request(task, "holders", ask, NULL, error);
-    if (!reply)
-        return NULL;
-    return rmt_fetch_new(reply->items, rmt_task_host(task), rmt_holder_key(holder), image,
-                         error);
+    rmt_auto(rmt_records) descriptor =
+        rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    if (!descriptor)
+        return rmt_wrap(error, "descriptor");
+    const rmt_record_t *image = rmt_records_find(descriptor, "class", "image");
+    self->total = image ? rmt_record_u64(image, "bytes", 0) : 0;
+    return 0;
 }
 
 static int
-s_commit(build_t *self, const rmt_id_t *image, rmt_error_t *error)
+s_build(build_t *self, rmt_error_t *error)
 {
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    assert(plain);
     size_t size;
+    const rmt_walk_t walk = {.source = s_source,
+                             .context = self,
+                             .expect = s_expect,
+                             .visit = s_visit,
+                             .visitor = self};
+    if (s_connect(self, error) == -1 ||
+        s_source(self, &self->image, plain, &size, error) == -1 ||
+        s_read_total(self, plain, size, error) == -1 ||
+        rmt_closure_walk(&walk, &self->image, error) == -1 ||
+        s_get_lacking(self, error) == -1)
+        return -1;
     rmt_id_t committed;
-    rmt_task_progress(self->task, "commit", self->bytes_plain, 0, NULL);
-    if (s_source(self, image, plain, &size, error) == -1
-        || rmt_store_image_put(self->store, plain, size, &committed, error) == -1)
+    rmt_task_progress(self->task, "commit", self->total, self->total, NULL);
+    if (rmt_store_image_put(self->store, plain, size, &committed, error) == -1)
         return rmt_wrap(error, "commit image");
-    assert(rmt_id_equal(image, &committed));
-    rmt_record_t *outputs = rmt_task_outputs(self->task);
-    rmt_record_set_u64(outputs, "chunks", self->chunks);
-    rmt_record_set_u64(outputs, "had", self->had);
-    rmt_record_set_u64(outputs, "fetched", self->fetched);
-    rmt_record_set_u64(outputs, "bytes-fetched", self->bytes_fetched);
+    assert(rmt_id_equal(&self->image, &committed));
     return 0;
+}
+
+// What was fetched is right and stays, so that the next attempt goes on from there; only
+// a store that fails is left as it was.
+static void
+s_keep(build_t *self, rmt_code_t why)
+{
+    rmt_error_t ignored = {0};
+    if (why == RMT_E_IO || why == RMT_E_NO_SPACE ||
+        rmt_store_commit(self->store, &ignored) == -1)
+        rmt_store_rollback(self->store);
 }
 
 int
 installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
-    rmt_id_t image;
-    if (rmt_id_parse(&image, rmt_record_text(rmt_task_body(task), "image", ""), error) == -1)
+    build_t self = {.task = task, .holder = holder};
+    const char *text = rmt_record_text(rmt_task_body(task), "image", "");
+    if (rmt_id_parse(&self.image, text, error) == -1)
         return rmt_wrap(error, "image");
     rmt_task_progress(task, "fetch", 0, 0, NULL);
     rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
-    rmt_auto(rmt_fetch) fetch = store ? s_connect(task, holder, &image, error) : NULL;
-    if (!fetch)
+    if (!store)
         return -1;
     rmt_auto_ptr lacking = calloc(BATCH, sizeof(rmt_id_t));
-    build_t self = { .task = task, .store = store, .fetch = fetch, .lacking = lacking };
-    rmt_fetch_set_alive(fetch, s_is_alive, &self);
-    const rmt_walk_t walk = { .source = s_source,
-                              .context = &self,
-                              .expect = s_expect,
-                              .visit = s_visit,
-                              .visitor = &self };
-    if (rmt_closure_walk(&walk, &image, error) == -1 || s_get_lacking(&self, error) == -1) {
-        rmt_store_rollback(store);
+    assert(lacking);
+    self.store = store;
+    self.lacking = lacking;
+    const int rc = s_build(&self, error);
+    rmt_fetch_destroy(&self.fetch);
+    if (rc == -1) {
+        s_keep(&self, error->code);
         return rmt_wrap(error, "build at %s", rmt_holder_place(holder));
     }
-    return s_commit(&self, &image, error);
+    rmt_record_t *outputs = rmt_task_outputs(task);
+    rmt_record_set_u64(outputs, "chunks", self.chunks);
+    rmt_record_set_u64(outputs, "had",
+                       self.chunks > self.fetched ? self.chunks - self.fetched : 0);
+    rmt_record_set_u64(outputs, "fetched", self.fetched);
+    rmt_record_set_u64(outputs, "bytes-fetched", self.bytes_fetched);
+    return 0;
 }

@@ -6,6 +6,7 @@
 #include "rmt_options.h"
 
 #include <czmq.h>
+#include <string.h>
 
 static const rmt_options_t s_options = {
     .program = "ramet-installer",
@@ -13,6 +14,16 @@ static const rmt_options_t s_options = {
     .rows = RMT_HOLDER_ROWS,
     .file = "/etc/ramet/installer.cfg",
 };
+
+// In threads of the data port, so nothing but the thread-safe log is touched.
+static void
+s_log_event(void *context, const char *event, const char *key, const char *text)
+{
+    (void) context;
+    const bool is_bad =
+        strstr(event, "refused") || strstr(event, "damaged") || strstr(event, "broken");
+    rmt_log(is_bad ? RMT_WARN : RMT_INFO, event, "key=%s text=\"%s\"", key, text);
+}
 
 static int
 s_run(const rmt_config_t *config, rmt_error_t *error)
@@ -23,7 +34,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
         { "build", slots, installer_build },
         { "order", slots, installer_order },
     };
-    rmt_auto(rmt_holder) holder = rmt_holder_new(config, "installer", error);
+    rmt_auto(rmt_holder) holder = rmt_holder_new(config, "installer", s_log_event, error);
     if (!holder)
         return -1;
     return rmt_holder_run(holder, services, sizeof services / sizeof *services, error);

@@ -42,6 +42,7 @@ s_add_head(rmt_records_t *order, const rmt_record_t *body, const char *place)
     rmt_record_set(head, "class", "order");
     rmt_record_set(head, "image", rmt_record_text(body, "image", ""));
     rmt_record_set(head, "target", rmt_record_text(body, "target", ""));
+    rmt_record_set(head, "engine", place);
     rmt_record_set(head, "place", place);
 }
 
@@ -70,6 +71,25 @@ s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image
     return 0;
 }
 
+// Several pages where the scripts are large.
+static int
+s_add_scripts(rmt_records_t *order, rmt_task_t *task, const char *engine,
+              rmt_error_t *error)
+{
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "engine", engine);
+    rmt_record_set(ask, "target", rmt_record_text(rmt_task_body(task), "target", ""));
+    do {
+        rmt_auto(rmt_msg) page = rmt_task_request(task, "script.page", ask, NULL, error);
+        if (!page)
+            return -1;
+        for (size_t i = 0; i < rmt_records_count(page->items); i++)
+            s_append(order, rmt_records_at(page->items, i), "personal", "script");
+        rmt_record_set(ask, "cursor", page->cursor ? page->cursor : "");
+    } while (*rmt_record_text(ask, "cursor", ""));
+    return 0;
+}
+
 // What makes this target itself: its record, and the scripts for it (M18 a, b).
 static int
 s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
@@ -77,19 +97,13 @@ s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
 {
     const rmt_record_t *body = rmt_task_body(task);
     rmt_auto(rmt_records) record = s_unpack(body, "record", error);
-    if (!record || !rmt_records_count(record))
+    if (!record)
         return -1;
+    if (rmt_records_count(record) == 0)
+        return rmt_fail(error, RMT_E_PROTOCOL, "the task has no record of its target");
     rmt_record_remove(rmt_records_at(record, 0), "hardware");
     s_append(order, rmt_records_at(record, 0), "personal", "target");
-    rmt_auto(rmt_record) ask = rmt_record_new();
-    rmt_record_set(ask, "engine", engine);
-    rmt_record_set(ask, "target", rmt_record_text(body, "target", ""));
-    rmt_auto(rmt_msg) scripts = rmt_task_request(task, "script.page", ask, NULL, error);
-    if (!scripts)
-        return -1;
-    for (size_t i = 0; i < rmt_records_count(scripts->items); i++)
-        s_append(order, rmt_records_at(scripts->items, i), "personal", "script");
-    return 0;
+    return s_add_scripts(order, task, engine, error);
 }
 
 int
