@@ -1,3 +1,5 @@
 ramet_test(unit config NEEDS ramet::base)
 ramet_test(unit address NEEDS ramet::net)
-ramet_test(integration net NEEDS ramet::net TIMEOUT 120)
+ramet_test(integration net SOURCES integration/farm.c NEEDS ramet::net TIMEOUT 60)
+ramet_test(integration worker SOURCES integration/farm.c NEEDS ramet::net TIMEOUT 120)
+ramet_test(integration client SOURCES integration/farm.c NEEDS ramet::net TIMEOUT 60)
