@@ -1,0 +1,234 @@
+#include "agent.h"
+#include "hardware.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_enrol.h"
+#include "rmt_id.h"
+#include "rmt_inventory.h"
+#include "rmt_io.h"
+#include "rmt_log.h"
+#include "rmt_signals.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define TEXT_SIZE_MAX ((size_t) 4096)
+
+const rmt_config_row_t RMT_AGENT_ROWS[] = {
+    { "brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port." },
+    { "broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
+      "Public key of the brokers, or the path of its file; empty: the token tells." },
+    { "key", RMT_CONFIG_PATH, "/var/lib/ramet/agent.key", 0, 0,
+      "Key of this agent; made and enrolled when it is missing." },
+    { "token", RMT_CONFIG_TEXT, "", 0, 4096,
+      "Token for enrolment, or the path of a file with it." },
+    { "name", RMT_CONFIG_TEXT, "", 0, 63, "Name of this machine; empty: the broker tells." },
+    { "role", RMT_CONFIG_TEXT, "", 0, 16, "Role, source or target, when no word names it." },
+    { "hardware", RMT_CONFIG_PATH, "", 0, 0,
+      "Facts to tell in place of this computer's own (for laboratories)." },
+    { "root", RMT_CONFIG_PATH, "", 0, 0, "Source: the tree to image." },
+    { "layout", RMT_CONFIG_PATH, "", 0, 0, "Source: facts that describe the disk of root." },
+    { "disk", RMT_CONFIG_PATH, "", 0, 0,
+      "Disk image file or device that is the only disk of this machine." },
+    { "state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept." },
+    { "diskw", RMT_CONFIG_PATH, "", 0, 0,
+      "Program that writes disks; empty: ramet-diskw beside this one." },
+    { "reboot", RMT_CONFIG_BOOL, "no", 0, 0,
+      "Target: leave and boot the installed system when it is written." },
+    { NULL, 0, NULL, 0, 0, NULL },
+};
+
+static char *
+s_load_text(const char *path, rmt_error_t *error)
+{
+    void *data;
+    size_t size;
+    if (rmt_io_load(path, TEXT_SIZE_MAX, &data, &size, error) == -1)
+        return NULL;
+    char *text = data;
+    text[strcspn(text, " \t\r\n")] = '\0';
+    return text;
+}
+
+// The text of the token, from the configuration or the file that it names; "" for none.
+// Caller owns the result.
+static char *
+s_token_text(const rmt_agent_t *self, rmt_error_t *error)
+{
+    const char *text = rmt_config_text(self->config, "token");
+    return text[0] == '/' ? s_load_text(text, error) : rmt_text("%s", text);
+}
+
+static char *
+s_name_path(const rmt_agent_t *self)
+{
+    return rmt_text("%s/name", rmt_config_text(self->config, "state"));
+}
+
+// The token's broker key is used when the file names none.
+static int
+s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
+{
+    const char *text = rmt_config_text(self->config, "broker-key");
+    if (text[0] == '/') {
+        rmt_key_t key;
+        if (rmt_key_load_public(&key, text, error) == -1)
+            return -1;
+        memcpy(self->broker_key, key.public_text, sizeof self->broker_key);
+        return 0;
+    }
+    if (*text) {
+        if (!rmt_key_is_valid(text))
+            return rmt_fail(error, RMT_E_CONFIG, "broker-key is no public key: %.64s", text);
+        memcpy(self->broker_key, text, sizeof self->broker_key);
+        return 0;
+    }
+    rmt_auto_str token_text = s_token_text(self, error);
+    rmt_token_t token;
+    if (token_text && !*token_text)
+        return rmt_fail(error, RMT_E_CONFIG, "neither broker-key nor token is set");
+    if (!token_text || rmt_token_parse(&token, token_text, error) == -1)
+        return rmt_wrap(error, "token for enrolment");
+    memcpy(self->broker_key, token.broker_key, sizeof self->broker_key);
+    return 0;
+}
+
+// Signals are blocked in all threads, so a poll of their descriptor is what can end
+// the wait.
+static bool
+s_wait(void *context, bool is_pending, const char *text)
+{
+    const int *signals = context;
+    if (rmt_signals_read(*signals))
+        return false;
+    rmt_log(RMT_DEBUG, "enrol.wait", "pending=%s text=\"%s\"", is_pending ? "yes" : "no",
+            text ? text : "");
+    return true;
+}
+
+static rmt_record_t *
+s_enrol_body(const rmt_agent_t *self)
+{
+    rmt_record_t *body = rmt_record_new();
+    rmt_record_set(body, "role", self->role);
+    if (*rmt_config_text(self->config, "name"))
+        rmt_record_set(body, "name", rmt_config_text(self->config, "name"));
+    rmt_auto_str identity = rmt_inventory_identity(self->hardware);
+    if (identity)
+        rmt_record_set(body, "identity", identity);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(self->hardware);
+    rmt_record_put(body, "hardware", zchunk_data(packed), zchunk_size(packed));
+    return body;
+}
+
+static int
+s_enrol(rmt_agent_t *self, rmt_error_t *error)
+{
+    rmt_auto_str token = s_token_text(self, error);
+    if (!token)
+        return -1;
+    if (!*token)
+        return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
+                        rmt_config_text(self->config, "key"));
+    rmt_auto_fd signals = rmt_signals_open(error);
+    if (signals == -1)
+        return -1;
+    rmt_auto(rmt_record) body = s_enrol_body(self);
+    rmt_auto(rmt_record) answer = NULL;
+    const rmt_enrol_config_t config = { .brokers = rmt_config_list(self->config, "brokers"),
+                                        .broker_key = self->broker_key,
+                                        .own = &self->key,
+                                        .token = token,
+                                        .nonce = self->nonce,
+                                        .body = body,
+                                        .wait = s_wait,
+                                        .context = &signals };
+    rmt_log(RMT_INFO, "enrol.start", "role=%s key=%s", self->role, self->key.public_text);
+    if (rmt_enrol(&config, &answer, error) == -1)
+        return rmt_wrap(error, "enrol");
+    const char *name = rmt_record_text(answer, "name", "");
+    rmt_log(RMT_INFO, "enrol.approved", "role=%s name=%s", self->role, name);
+    rmt_auto_str path = s_name_path(self);
+    return rmt_io_save(path, name, strlen(name), 0644, error);
+}
+
+// A key is saved under another name until it is approved, so that a start that was cut
+// short announces the same key again and never works with one that nobody knows.
+static int
+s_find_key(rmt_agent_t *self, rmt_error_t *error)
+{
+    const char *path = rmt_config_text(self->config, "key");
+    if (rmt_key_load(&self->key, path, error) == 0)
+        return 0;
+    if (error->code != RMT_E_NOT_FOUND)
+        return -1;
+    rmt_auto_str pending = rmt_text("%s.pending", path);
+    if (rmt_key_load(&self->key, pending, error) == -1
+        && (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1
+            || rmt_key_save(&self->key, pending, error) == -1))
+        return -1;
+    if (s_enrol(self, error) == -1)
+        return -1;
+    if (rename(pending, path) == -1)
+        return rmt_fail_errno(error, "rename %s", pending);
+    return rmt_io_sync_parent(path, error);
+}
+
+static int
+s_find_name(rmt_agent_t *self, rmt_error_t *error)
+{
+    const char *name = rmt_config_text(self->config, "name");
+    if (*name) {
+        self->name = rmt_text("%s", name);
+        return 0;
+    }
+    rmt_auto_str path = s_name_path(self);
+    self->name = s_load_text(path, error);
+    return self->name ? 0 : rmt_wrap(error, "name of this machine");
+}
+
+static int
+s_setup(rmt_agent_t *self, rmt_error_t *error)
+{
+    if (rmt_io_mkdirs(rmt_config_text(self->config, "state"), 0700, error) == -1
+        || s_find_broker_key(self, error) == -1)
+        return -1;
+    self->hosts =
+        rmt_hosts_new(rmt_config_list(self->config, "brokers"), RMT_PORT_AGENTS, error);
+    if (!self->hosts)
+        return -1;
+    self->hardware = rmt_hardware_new(self->config, self->role, error);
+    if (!self->hardware)
+        return -1;
+    if (s_find_key(self, error) == -1)
+        return -1;
+    return s_find_name(self, error);
+}
+
+rmt_agent_t *
+rmt_agent_new(const rmt_config_t *config, const char *role, rmt_error_t *error)
+{
+    rmt_auto(rmt_agent) self = calloc(1, sizeof *self);
+    assert(self);
+    self->config = config;
+    self->role = role;
+    rmt_random(self->nonce, sizeof self->nonce);
+    if (s_setup(self, error) == -1)
+        return NULL;
+    return rmt_take(&self);
+}
+
+void
+rmt_agent_destroy(rmt_agent_t **self_p)
+{
+    rmt_agent_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_key_wipe(&self->key);
+    rmt_hosts_destroy(&self->hosts);
+    rmt_records_destroy(&self->hardware);
+    free(self->name);
+    free(self);
+    *self_p = NULL;
+}

@@ -1,0 +1,32 @@
+// agent - what an agent of a source or target is: settings, key, name, hardware.
+//
+// The key is made and enrolled with the token when there is none yet. The hardware is
+// that of this computer, or of a facts file; a disk file or a tree takes the place of
+// its disks.
+#pragma once
+
+#include "hosts.h"
+#include "rmt_config.h"
+#include "rmt_error.h"
+#include "rmt_key.h"
+#include "rmt_msg.h"
+#include "rmt_record.h"
+
+extern const rmt_config_row_t RMT_AGENT_ROWS[];
+
+typedef struct {
+    const rmt_config_t *config;
+    const char *role; // "source" or "target"
+    char *name;
+    char broker_key[RMT_KEY_TEXT_SIZE];
+    rmt_key_t key;
+    rmt_hosts_t *hosts;       // Agents' ports
+    rmt_records_t *hardware;  // docs/spec/3-facts.md
+    uint8_t nonce[RMT_UID_SIZE]; // Of this start of the process
+} rmt_agent_t;
+
+// Borrows config and role for its whole life. Blocks until the key is approved, or a
+// signal. Caller owns the result. NULL: CONFIG, NOT_ALLOWED, CANCELLED, IO.
+rmt_agent_t *rmt_agent_new(const rmt_config_t *config, const char *role,
+                           rmt_error_t *error);
+void rmt_agent_destroy(rmt_agent_t **self_p);

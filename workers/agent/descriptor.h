@@ -1,0 +1,33 @@
+// descriptor - the records that are an image: what was captured, and what it needs.
+//
+// Every record has a field "part": image, hardware, layout, os, boot or list. Nothing about
+// the run is in it, so the same tree gives the same bytes, and so the same image id.
+#pragma once
+
+#include <czmq.h>
+#include "rmt_capture.h"
+#include "rmt_error.h"
+#include "rmt_id.h"
+#include "rmt_record.h"
+
+typedef struct rmt_descriptor rmt_descriptor_t;
+
+// source: its name. Caller owns the result.
+rmt_descriptor_t *rmt_descriptor_new(const char *source);
+void rmt_descriptor_destroy(rmt_descriptor_t **self_p);
+
+// Copy records in, each with this part.
+void rmt_descriptor_add(rmt_descriptor_t *self, const char *part,
+                        const rmt_records_t *records);
+
+// Note what is wrong with a volume's tree; mount: before the paths.
+void rmt_descriptor_add_report(rmt_descriptor_t *self, const char *mount,
+                               const rmt_capture_report_t *report);
+
+// "COMPLETE", "FUZZY" or "INCOMPLETE" by the reports so far.
+const char *rmt_descriptor_state(const rmt_descriptor_t *self);
+
+// Set the first record, give the image's bytes. Caller owns the result.
+// NULL: TOO_BIG for what is no chunk any more.
+zchunk_t *rmt_descriptor_pack(rmt_descriptor_t *self, const char *firmware,
+                              const rmt_capture_report_t *totals, rmt_error_t *error);

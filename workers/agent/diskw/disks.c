@@ -1,0 +1,247 @@
+#include "work.h"
+#include "rmt_auto.h"
+#include "rmt_disk.h"
+#include "rmt_fs.h"
+#include "rmt_inventory.h"
+#include "rmt_io.h"
+#include "rmt_match.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <linux/loop.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define DEV "/dev"
+
+static bool
+s_is_class(const rmt_record_t *record, const char *class)
+{
+    return strcmp(rmt_record_text(record, "class", ""), class) == 0;
+}
+
+// ---- A /dev with the ordered disks and nothing else of the machine
+
+static int
+s_make_node(const char *path, mode_t mode, dev_t device, rmt_error_t *error)
+{
+    if (mknod(path, mode | 0600, device) == -1 && errno != EEXIST)
+        return rmt_fail_errno(error, "make node %s", path);
+    return 0;
+}
+
+static int
+s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *error)
+{
+    static const struct {
+        const char *path;
+        unsigned major, minor;
+    } rows[] = { { "/dev/null", 1, 3 },   { "/dev/zero", 1, 5 },
+                 { "/dev/full", 1, 7 },   { "/dev/random", 1, 8 },
+                 { "/dev/urandom", 1, 9 }, { "/dev/loop-control", 10, 237 } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor), error)
+            == -1)
+            return -1;
+    for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
+        const rmt_record_t *target = rmt_records_at(order, i);
+        if (devices[i]
+            && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK, devices[i], error)
+                   == -1)
+            return -1;
+    }
+    return 0;
+}
+
+// Tools that look for twins of a file system must not find other disks. In a chroot whose
+// mounts cannot be made private the farm's own /dev is left as it is.
+static int
+s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
+{
+    dev_t devices[RMT_WORK_DISKS_MAX] = { 0 };
+    for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
+        const char *path = rmt_record_text(rmt_records_at(order, i), "path", "");
+        struct stat status;
+        if (!s_is_class(rmt_records_at(order, i), "target"))
+            continue;
+        if (stat(path, &status) == -1)
+            return rmt_fail_errno(error, "disk %s", path);
+        if (S_ISBLK(status.st_mode))
+            devices[i] = status.st_rdev;
+        else if (strncmp(path, DEV "/", 5) == 0)
+            return 0;
+    }
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
+        && mount(NULL, DEV, NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+        return 0;
+    if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
+        return rmt_fail_errno(error, "mount a " DEV " of our own");
+    return s_make_nodes(order, devices, error);
+}
+
+// ---- Is it the disk that was meant?
+
+static int
+s_check_file(const rmt_record_t *target, int fd, rmt_error_t *error)
+{
+    struct loop_info64 info;
+    if (ioctl(fd, LOOP_GET_STATUS64, &info) == -1)
+        return rmt_fail_errno(error, "status of the loop device");
+    if (info.lo_device != rmt_record_u64(target, "device", 0)
+        || info.lo_inode != rmt_record_u64(target, "inode", 0))
+        return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not the file that was prepared",
+                        rmt_record_text(target, "path", ""));
+    return 0;
+}
+
+static int
+s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) == -1)
+        return rmt_fail_errno(error, "status of the disk");
+    rmt_auto_str link = rmt_text("/sys/dev/block/%u:%u", major(status.st_rdev),
+                                 minor(status.st_rdev));
+    char path[PATH_MAX];
+    if (!realpath(link, path))
+        return rmt_fail_errno(error, "%s", link);
+    rmt_auto(rmt_records) hardware = rmt_inventory_read(error);
+    if (!hardware)
+        return -1;
+    const char *name = strrchr(path, '/') + 1;
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *disk = rmt_records_at(hardware, i);
+        if (!s_is_class(disk, "disk") || strcmp(rmt_record_text(disk, "name", ""), name) != 0)
+            continue;
+        if (strcmp(rmt_match_disk_identity(disk), rmt_record_text(target, "identity", "")) == 0)
+            return 0;
+    }
+    return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not disk '%s' any more",
+                    rmt_record_text(target, "path", ""),
+                    rmt_record_text(target, "identity", ""));
+}
+
+static int
+s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
+{
+    const char *path = rmt_record_text(target, "path", "");
+    const uint64_t ordered = rmt_record_u64(target, "bytes", 0);
+    if (self->disk_count == RMT_WORK_DISKS_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d disks", RMT_WORK_DISKS_MAX);
+    rmt_auto(rmt_blockdev) device =
+        rmt_blockdev_new(path, 0, (uint32_t) rmt_record_u64(target, "logical-sector", 512), DEV,
+                         error);
+    if (!device)
+        return rmt_wrap(error, "disk %s", path);
+    const int fd = rmt_blockdev_fd(device);
+    if ((rmt_record_has(target, "inode") ? s_check_file(target, fd, error)
+                                         : s_check_device(target, fd, error))
+        == -1)
+        return -1;
+    if (rmt_blockdev_bytes(device) / 512 != ordered / 512)
+        return rmt_fail(error, RMT_E_INCOMPATIBLE,
+                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
+                        rmt_blockdev_bytes(device), ordered);
+    self->disks[self->disk_count++] =
+        (rmt_work_disk_t) { .role = rmt_text("%s", rmt_record_text(target, "role", "")),
+                            .device = rmt_take(&device) };
+    return 0;
+}
+
+// ---- Tables and file systems
+
+static int
+s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) layout = rmt_disk_select(self->layout, disk->role);
+    if (rmt_blockdev_forget(disk->device, error) == -1)
+        return -1;
+    disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), layout, error);
+    return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->role);
+}
+
+static char *
+s_device_of(rmt_work_disk_t *disk, const rmt_record_t *volume, rmt_error_t *error)
+{
+    const uint64_t number = rmt_record_u64(volume, "partition", 0);
+    if (number == 0)
+        return rmt_text("%s", rmt_blockdev_path(disk->device));
+    for (size_t i = 0; i < rmt_records_count(disk->layout); i++) {
+        const rmt_record_t *record = rmt_records_at(disk->layout, i);
+        if (s_is_class(record, "partition") && rmt_record_u64(record, "number", 0) == number)
+            return rmt_blockdev_partition(disk->device, (uint32_t) number,
+                                          rmt_record_u64(record, "start", 0),
+                                          rmt_record_u64(record, "size", 0), error);
+    }
+    rmt_fail(error, RMT_E_USAGE, "no partition %" PRIu64 " for a volume", number);
+    return NULL;
+}
+
+static int
+s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
+{
+    const char *role = rmt_record_text(record, "disk", "");
+    rmt_work_disk_t *disk = NULL;
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (strcmp(self->disks[i].role, role) == 0)
+            disk = &self->disks[i];
+    if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "no disk or no room for a volume of role '%s'", role);
+    rmt_auto_str device = s_device_of(disk, record, error);
+    if (!device || rmt_fs_make(record, device, error) == -1)
+        return rmt_wrap(error, "volume '%s'", rmt_record_text(record, "mount", ""));
+    self->total += rmt_record_u64(record, "bytes-tree", 0);
+    self->volumes[self->volume_count++] = (rmt_work_volume_t) {
+        .record = record,
+        .device = rmt_take(&device),
+        .is_vfat = strcmp(rmt_record_text(record, "fs", ""), "vfat") == 0,
+    };
+    return 0;
+}
+
+static int
+s_format_volumes(rmt_work_t *self, rmt_error_t *error)
+{
+    const size_t count = rmt_records_count(self->layout);
+    for (size_t i = 0; i < count; i++) {
+        if (rmt_work_progress(self, "format", i, count, error) == -1)
+            return -1;
+        const rmt_record_t *record = rmt_records_at(self->layout, i);
+        if (s_is_class(record, "volume") && s_add_volume(self, record, error) == -1)
+            return -1;
+    }
+    return rmt_work_progress(self, "format", count, count, error);
+}
+
+int
+rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error)
+{
+    if (self->layout)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a second order");
+    self->layout = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(order); i++) {
+        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(order, i));
+        if (!s_is_class(copy, "target"))
+            rmt_records_append(self->layout, &copy);
+    }
+    if (rmt_work_progress(self, "partition", 0, 1, error) == -1)
+        return -1;
+    self->scratch = rmt_scratch_new(error);
+    if (!self->scratch || s_hide_devices(order, error) == -1)
+        return -1;
+    // All are opened and checked before the first is touched.
+    for (size_t i = 0; i < rmt_records_count(order); i++)
+        if (s_is_class(rmt_records_at(order, i), "target")
+            && s_open(self, rmt_records_at(order, i), error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (s_partition(self, &self->disks[i], error) == -1)
+            return -1;
+    if (rmt_work_progress(self, "partition", 1, 1, error) == -1)
+        return -1;
+    return s_format_volumes(self, error);
+}

@@ -1,0 +1,44 @@
+// ramet-diskw - writes the disks of one machine, and is the only program that does.
+//
+// Started by ramet-agent with the order and the verified contents on standard input; its
+// answers go to standard output. It has no network and sees no other disk.
+#include "session.h"
+#include "rmt_auto.h"
+#include "rmt_log.h"
+#include "rmt_signals.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+static int
+s_run(rmt_error_t *error)
+{
+    rmt_auto_fd signals = rmt_signals_open(error);
+    if (signals == -1)
+        return -1;
+    // What it parses came through the network: it must not reach it.
+    if (unshare(CLONE_NEWNET) == -1)
+        return rmt_fail_errno(error, "leave the network");
+    rmt_auto(rmt_pipe) pipe = rmt_pipe_new(dup(STDIN_FILENO), dup(STDOUT_FILENO));
+    return rmt_session_run(pipe, signals, error);
+}
+
+int
+main(int argc, char **argv)
+{
+    if (argc > 1) {
+        const bool version = strcmp(argv[1], "--version") == 0;
+        printf(version ? "ramet-diskw " RMT_VERSION "\n"
+                       : "ramet-diskw is started by ramet-agent and takes no words\n");
+        return version || strcmp(argv[1], "--help") == 0 ? 0 : rmt_code_exit(RMT_E_USAGE);
+    }
+    rmt_error_t error = { 0 };
+    if (s_run(&error) == -1) {
+        rmt_log(RMT_ERROR, "diskw.failed", "code=%s error=\"%s\"", rmt_code_name(error.code),
+                error.text);
+        return rmt_code_exit(error.code);
+    }
+    return 0;
+}

@@ -1,0 +1,145 @@
+#include "work.h"
+#include "rmt_auto.h"
+#include "rmt_compare.h"
+#include "rmt_fs.h"
+#include "rmt_id.h"
+#include "rmt_io.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    rmt_work_t *work;
+    const rmt_work_volume_t *volume;
+    uint64_t entries, total;
+    uint64_t differences;
+    char first[400];
+    bool is_broken; // The pipe gave up; its error is kept
+    rmt_error_t error;
+} verify_t;
+
+int
+rmt_work_settle(rmt_work_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->volume_count; i++)
+        if (rmt_work_unmount(self, &self->volumes[i], error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (rmt_blockdev_flush(self->disks[i].device, error) == -1)
+            return -1;
+    return 0;
+}
+
+// The manifest's chunks come unasked, in the order in which a reader needs them: the
+// agent drives the same reader.
+static int
+s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
+             rmt_error_t *error)
+{
+    verify_t *self = context;
+    rmt_frame_t frame;
+    if (rmt_pipe_recv(self->work->pipe, -1, &frame, error) == -1)
+        return -1;
+    if (frame.kind != RMT_PIPE_DATA || frame.size > RMT_CHUNK_PLAIN_MAX)
+        return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a manifest",
+                        (int) frame.kind);
+    rmt_id_t found;
+    rmt_id_compute(&found, frame.data, frame.size);
+    if (!rmt_id_equal(&found, id))
+        return rmt_fail(error, RMT_E_CORRUPT, "a chunk of the manifest is not what its id says");
+    memcpy(plain_out, frame.data, frame.size);
+    *size_out = frame.size;
+    return 0;
+}
+
+static bool
+s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
+{
+    // mkfs makes it, whether the image has one or not.
+    const bool is_lost = strcmp(finding->path, "lost+found") == 0
+                         && strncmp(rmt_record_text(self->volume->record, "fs", ""), "ext", 3)
+                                == 0;
+    if (is_lost && strcmp(finding->what, "extra") == 0)
+        return true;
+    const char *mount = rmt_record_text(self->volume->record, "mount", "/");
+    rmt_auto_str path = rmt_text("%s%s%s", strcmp(mount, "/") == 0 ? "" : mount,
+                                 *finding->path || strcmp(mount, "/") == 0 ? "/" : "",
+                                 finding->path);
+    return rmt_work_is_own(self->work, path, finding->what);
+}
+
+static void
+s_find(void *context, const rmt_compare_finding_t *finding)
+{
+    verify_t *self = context;
+    if (s_is_expected(self, finding))
+        return;
+    const size_t used = strlen(self->first);
+    if (self->differences++ < 3)
+        snprintf(self->first + used, sizeof self->first - used, "%s/%.80s: %s (%.60s)",
+                 used ? "; " : "", finding->path, finding->what, finding->text);
+}
+
+static bool
+s_is_over(void *context)
+{
+    verify_t *self = context;
+    self->entries++;
+    if (!self->is_broken && self->entries % 64 == 0)
+        self->is_broken = rmt_work_is_over(self->work)
+                          || rmt_work_progress(self->work, "verify",
+                                               self->work->verified_count + self->entries,
+                                               self->total, &self->error)
+                                 == -1;
+    return self->is_broken;
+}
+
+static int
+s_drain(rmt_work_t *self, rmt_error_t *error)
+{
+    rmt_frame_t frame;
+    do {
+        if (rmt_pipe_recv(self->pipe, -1, &frame, error) == -1)
+            return -1;
+    } while (frame.kind == RMT_PIPE_DATA);
+    if (frame.kind != RMT_PIPE_VOLUME_END)
+        return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a manifest",
+                        (int) frame.kind);
+    return 0;
+}
+
+int
+rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
+{
+    rmt_id_t root;
+    if (!volume->written)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a volume is verified before it is written");
+    if (rmt_id_parse(&root, rmt_record_text(volume->record, "root", ""), error) == -1
+        || rmt_work_mount(self, volume, true, error) == -1
+        || rmt_work_progress(self, "verify", self->verified_count, self->file_count, error)
+               == -1)
+        return -1;
+    rmt_auto_fd tree = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (tree == -1)
+        return rmt_fail_errno(error, "open %s", volume->folder);
+    verify_t verify = { .work = self, .volume = volume, .total = self->file_count };
+    const rmt_compare_side_t expected = { .root = &root,
+                                          .source = s_read_chunk,
+                                          .source_context = &verify };
+    const rmt_compare_side_t found = { .tree_fd = tree };
+    const rmt_compare_options_t options = { .finding_fn = s_find,
+                                            .cancelled_fn = s_is_over,
+                                            .context = &verify };
+    rmt_compare_report_t report = { 0 };
+    if (rmt_compare_run(&expected, &found, &options, &report, error) == -1
+        || s_drain(self, error) == -1)
+        return rmt_wrap(error, "verify");
+    if (verify.differences)
+        return rmt_fail(error, RMT_E_CORRUPT, "verify found %llu differences: %s",
+                        (unsigned long long) verify.differences, verify.first);
+    self->verified_count += report.entries;
+    volume->verified = true;
+    close(rmt_take_fd(&tree));
+    return rmt_work_unmount(self, volume, error);
+}

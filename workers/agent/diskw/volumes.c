@@ -1,0 +1,222 @@
+#include "work.h"
+#include "rmt_auto.h"
+#include "rmt_fs.h"
+#include "rmt_io.h"
+#include "rmt_writer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+// Signals are looked for between frames, not before each of many small ones.
+#define FRAMES_BETWEEN_LOOKS 256
+
+rmt_work_volume_t *
+rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->volume_count; i++) {
+        const rmt_record_t *own = self->volumes[i].record;
+        if (strcmp(rmt_record_text(own, "disk", ""), rmt_record_text(record, "disk", "")) == 0
+            && rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
+            return &self->volumes[i];
+    }
+    rmt_fail(error, RMT_E_USAGE, "no volume on disk '%s', partition '%s'",
+             rmt_record_text(record, "disk", ""), rmt_record_text(record, "partition", ""));
+    return NULL;
+}
+
+int
+rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
+               rmt_error_t *error)
+{
+    if (!volume->folder) {
+        rmt_auto_str name = rmt_text("volume-%zu", (size_t) (volume - self->volumes));
+        volume->folder = rmt_scratch_folder(self->scratch, name, error);
+        if (!volume->folder)
+            return -1;
+    }
+    if (volume->mounted || volume->is_vfat)
+        return 0;
+    if (rmt_fs_mount(volume->record, volume->device, volume->folder, read_only, error) == -1)
+        return -1;
+    volume->mounted = true;
+    return 0;
+}
+
+int
+rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
+{
+    (void) self;
+    if (!volume->mounted)
+        return 0;
+    if (rmt_fs_unmount(volume->folder, error) == -1)
+        return -1;
+    volume->mounted = false;
+    return 0;
+}
+
+static int
+s_take_entry(rmt_writer_t *writer, rmt_entry_room_t *room, const rmt_frame_t *frame,
+             rmt_error_t *error)
+{
+    rmt_entry_t entry;
+    if (rmt_entry_decode(frame->data, frame->size, room, &entry, error) == -1)
+        return -1;
+    return rmt_writer_entry(writer, &entry, error);
+}
+
+static int
+s_take_data(rmt_work_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
+            rmt_error_t *error)
+{
+    if (rmt_writer_data(writer, frame->data, frame->size, error) == -1)
+        return -1;
+    self->done += frame->size;
+    if (self->done > self->total)
+        self->total = self->done;
+    return rmt_work_progress(self, "unpack", self->done, self->total, error);
+}
+
+static int
+s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
+{
+    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    for (unsigned count = 0;; count++) {
+        rmt_frame_t frame;
+        if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))
+            return rmt_fail(error, RMT_E_CANCELLED, "ended by a signal");
+        if (rmt_pipe_recv(self->pipe, -1, &frame, error) == -1)
+            return -1;
+        if (frame.kind == RMT_PIPE_VOLUME_END)
+            return 0;
+        int rc;
+        if (frame.kind == RMT_PIPE_ENTRY)
+            rc = s_take_entry(writer, room, &frame, error);
+        else if (frame.kind == RMT_PIPE_DATA)
+            rc = s_take_data(self, writer, &frame, error);
+        else
+            rc = rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a tree",
+                          (int) frame.kind);
+        if (rc == -1)
+            return -1;
+    }
+}
+
+int
+rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
+{
+    if (volume->written)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a volume comes twice");
+    if (rmt_work_mount(self, volume, false, error) == -1
+        || rmt_work_progress(self, "unpack", self->done, self->total, error) == -1)
+        return -1;
+    rmt_auto_fd root = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root == -1)
+        return rmt_fail_errno(error, "open %s", volume->folder);
+    rmt_auto(rmt_writer) writer = rmt_writer_new(root, 0, error);
+    rmt_writer_report_t report;
+    if (!writer || s_take_tree(self, writer, error) == -1
+        || rmt_writer_finish(writer, &report, error) == -1)
+        return rmt_wrap(error, "volume '%s'", rmt_record_text(volume->record, "mount", ""));
+    volume->written = true;
+    self->file_count += report.files + report.directories + report.symlinks + report.others
+                        + report.hard_links;
+    self->byte_count += report.size;
+    return 0;
+}
+
+// ---- The whole tree
+
+// A mount point is a path of the image: a symlink in it must not lead anywhere.
+static int
+s_open_beneath(int root, const char *path, rmt_error_t *error)
+{
+    const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+    const int fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (fd == -1 && (errno == ELOOP || errno == EXDEV))
+        return rmt_fail(error, RMT_E_REFUSED, "mount point /%s leads over a symlink", path);
+    return fd == -1 ? rmt_fail_errno(error, "mount point /%s", path) : fd;
+}
+
+static int
+s_bind(rmt_work_t *self, const char *from, const char *to, rmt_error_t *error)
+{
+    if (mount(from, to, NULL, MS_BIND, NULL) == -1)
+        return rmt_fail_errno(error, "join %s", from);
+    self->joined++;
+    return 0;
+}
+
+static const rmt_work_volume_t *
+s_root_volume(const rmt_work_t *self)
+{
+    for (size_t i = 0; i < self->volume_count; i++)
+        if (self->volumes[i].written
+            && strcmp(rmt_record_text(self->volumes[i].record, "mount", ""), "/") == 0)
+            return &self->volumes[i];
+    return NULL;
+}
+
+static int
+s_join_volume(rmt_work_t *self, const char *whole, const rmt_work_volume_t *volume,
+              rmt_error_t *error)
+{
+    const char *mount_point = rmt_record_text(volume->record, "mount", "");
+    if (!volume->written || mount_point[0] != '/' || !mount_point[1])
+        return 0;
+    rmt_auto_fd root = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root == -1)
+        return rmt_fail_errno(error, "open %s", whole);
+    rmt_auto_fd folder = s_open_beneath(root, mount_point + 1, error);
+    if (folder == -1)
+        return -1;
+    rmt_auto_str to = rmt_text("/proc/self/fd/%d", folder);
+    return s_bind(self, volume->folder, to, error);
+}
+
+static int
+s_compare_mount(const void *a, const void *b)
+{
+    const rmt_work_volume_t *const *one = a;
+    const rmt_work_volume_t *const *two = b;
+    return strcmp(rmt_record_text((*one)->record, "mount", ""),
+                  rmt_record_text((*two)->record, "mount", ""));
+}
+
+int
+rmt_work_join(rmt_work_t *self, rmt_error_t *error)
+{
+    const rmt_work_volume_t *first = s_root_volume(self);
+    if (!first)
+        return rmt_fail(error, RMT_E_USAGE, "no volume is mounted on /");
+    rmt_auto_str whole = rmt_text("%s/whole", rmt_scratch_path(self->scratch));
+    if (mkdir(whole, 0700) == -1 && errno != EEXIST)
+        return rmt_fail_errno(error, "make %s", whole);
+    if (s_bind(self, first->folder, whole, error) == -1)
+        return -1;
+    const rmt_work_volume_t *sorted[RMT_WORK_VOLUMES_MAX];
+    for (size_t i = 0; i < self->volume_count; i++)
+        sorted[i] = &self->volumes[i];
+    qsort(sorted, self->volume_count, sizeof *sorted, s_compare_mount);
+    for (size_t i = 0; i < self->volume_count; i++)
+        if (s_join_volume(self, whole, sorted[i], error) == -1)
+            return -1;
+    const int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd == -1 ? rmt_fail_errno(error, "open %s", whole) : fd;
+}
+
+void
+rmt_work_part(rmt_work_t *self)
+{
+    if (self->joined == 0)
+        return;
+    rmt_auto_str whole = rmt_text("%s/whole", rmt_scratch_path(self->scratch));
+    // A lazy unmount of the first takes those on it along; nothing is open in them.
+    (void) umount2(whole, MNT_DETACH);
+    self->joined = 0;
+}

@@ -1,0 +1,76 @@
+#include "work.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_fs.h"
+#include "rmt_signals.h"
+
+#include <assert.h>
+#include <poll.h>
+
+#define TELL_MS 250
+
+rmt_work_t *
+rmt_work_new(rmt_pipe_t *pipe, int signals)
+{
+    rmt_work_t *self = calloc(1, sizeof *self);
+    assert(self);
+    self->pipe = pipe;
+    self->signals = signals;
+    self->files = rmt_records_new();
+    self->own = rmt_records_new();
+    self->boot = rmt_records_new();
+    return self;
+}
+
+void
+rmt_work_destroy(rmt_work_t **self_p)
+{
+    rmt_work_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_work_part(self);
+    for (size_t i = 0; i < self->volume_count; i++) {
+        rmt_error_t ignored = { 0 };
+        if (self->volumes[i].mounted)
+            (void) rmt_fs_unmount(self->volumes[i].folder, &ignored);
+        free(self->volumes[i].folder);
+        free(self->volumes[i].device);
+    }
+    for (size_t i = 0; i < self->disk_count; i++) {
+        rmt_blockdev_destroy(&self->disks[i].device);
+        rmt_records_destroy(&self->disks[i].layout);
+        free(self->disks[i].role);
+    }
+    rmt_scratch_destroy(&self->scratch);
+    rmt_records_destroy(&self->layout);
+    rmt_records_destroy(&self->files);
+    rmt_records_destroy(&self->own);
+    rmt_records_destroy(&self->boot);
+    free(self);
+    *self_p = NULL;
+}
+
+int
+rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t total,
+                  rmt_error_t *error)
+{
+    const int64_t now_ms = rmt_clock_ms();
+    if (done != 0 && done != total && now_ms - self->told_ms < TELL_MS)
+        return 0;
+    self->told_ms = now_ms;
+    rmt_auto(rmt_record) record = rmt_record_new();
+    rmt_record_set(record, "phase", phase);
+    rmt_record_set_u64(record, "done", done);
+    rmt_record_set_u64(record, "total", total);
+    if (rmt_pipe_send_record(self->pipe, RMT_PIPE_PROGRESS, record, error) == -1)
+        return -1;
+    return rmt_pipe_flush(self->pipe, error);
+}
+
+bool
+rmt_work_is_over(rmt_work_t *self)
+{
+    struct pollfd polls[2] = { { .fd = self->signals, .events = POLLIN },
+                               { .fd = STDIN_FILENO } };
+    return poll(polls, 2, 0) > 0 && (polls[0].revents || (polls[1].revents & POLLERR));
+}

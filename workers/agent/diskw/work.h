@@ -1,0 +1,104 @@
+// work - what ramet-diskw holds while it writes the disks of one machine: the disks, the
+// volumes on them, and what was made this machine's own.
+//
+// A class of one thread. Destroying it at any point unmounts and detaches everything.
+#pragma once
+
+#include "../rmt_pipe.h"
+#include "../scratch.h"
+#include "rmt_blockdev.h"
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+#define RMT_WORK_DISKS_MAX 16
+#define RMT_WORK_VOLUMES_MAX 64
+
+typedef struct {
+    char *role;
+    rmt_blockdev_t *device;
+    rmt_records_t *layout; // As written
+} rmt_work_disk_t;
+
+typedef struct {
+    const rmt_record_t *record; // Of work's layout
+    char *device;
+    char *folder;  // Where it is mounted, or where a FAT volume's files wait
+    bool is_vfat;
+    bool mounted;
+    bool written, verified;
+} rmt_work_volume_t;
+
+typedef struct {
+    rmt_pipe_t *pipe; // Borrowed
+    int signals;      // Borrowed
+    rmt_scratch_t *scratch;
+    rmt_records_t *layout;
+    rmt_work_disk_t disks[RMT_WORK_DISKS_MAX];
+    size_t disk_count;
+    rmt_work_volume_t volumes[RMT_WORK_VOLUMES_MAX];
+    size_t volume_count;
+    size_t joined;          // Volumes that are bound into the whole tree
+    rmt_records_t *boot;    // Boot code, written last
+    rmt_records_t *files;   // For the first boot
+    rmt_records_t *own;     // Paths that are this machine's own
+    uint64_t total;         // Bytes of all trees
+    uint64_t done;
+    uint64_t file_count, byte_count, verified_count;
+    int64_t told_ms;        // When progress was last sent
+} rmt_work_t;
+
+rmt_work_t *rmt_work_new(rmt_pipe_t *pipe, int signals);
+void rmt_work_destroy(rmt_work_t **self_p);
+
+// Tell where the work is: at most four times a second, but always at the start of a
+// phase (done 0) and its end. 0, or -1: IO (nobody listens any more).
+int rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t total,
+                      rmt_error_t *error);
+
+// True when a signal asks for the end, or the other half is gone. Cheap.
+bool rmt_work_is_over(rmt_work_t *self);
+
+// ---- disks.c: from an order to empty file systems
+
+// Open the disks that the order names, hold identity and size against what was opened,
+// wipe them, write their tables, make their file systems. 0, or -1: INCOMPATIBLE,
+// REFUSED, NO_SPACE, IO and what the libraries say.
+int rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error);
+
+// ---- volumes.c: trees on them
+
+// The volume of the layout that this record means. NULL: USAGE.
+rmt_work_volume_t *rmt_work_find(rmt_work_t *self, const rmt_record_t *record,
+                                 rmt_error_t *error);
+int rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
+                   rmt_error_t *error);
+int rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
+// Take a volume's entries and data from the pipe until it ends.
+int rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
+// Everything mounted in one tree, as the installed system will see it. Returns a
+// descriptor that the caller closes, or -1: IO, REFUSED (a mount point over a symlink).
+int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
+void rmt_work_part(rmt_work_t *self);
+
+// ---- personal.c: what makes it a computer of its own
+
+// Take one file for the first boot; its contents follow in the pipe.
+int rmt_work_take_file(rmt_work_t *self, const rmt_record_t *file, rmt_error_t *error);
+// personal: class=target, class=script, class=command {command}.
+int rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t *error);
+// True when a difference at this path of the whole system is our own doing.
+bool rmt_work_is_own(const rmt_work_t *self, const char *path, const char *what);
+
+// ---- verify.c
+
+// Write everything out, forget the caches, and mount read-only.
+int rmt_work_settle(rmt_work_t *self, rmt_error_t *error);
+// Compare a volume with the manifest that comes over the pipe. -1: CORRUPT names the
+// first differences.
+int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
+
+// ---- finish.c
+
+// Every volume was verified: write FAT volumes and boot code, read them back, let go of
+// the disks. 0, or -1: REFUSED (something was not verified), CORRUPT, IO.
+int rmt_work_finish(rmt_work_t *self, rmt_error_t *error);

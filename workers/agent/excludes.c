@@ -1,0 +1,109 @@
+#include "excludes.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <string.h>
+
+struct rmt_excludes {
+    size_t count, room;
+    char **items; // NULL-terminated
+};
+
+// Takes text.
+static void
+s_append(rmt_excludes_t *self, char *text)
+{
+    if (self->count + 2 > self->room) {
+        self->room = self->room ? self->room * 2 : 16;
+        self->items = realloc(self->items, self->room * sizeof *self->items);
+        assert(self->items);
+    }
+    self->items[self->count++] = text;
+    self->items[self->count] = NULL;
+}
+
+// What of an absolute path lies below the folder; NULL when it does not.
+static const char *
+s_below(const char *path, const char *folder)
+{
+    const size_t size = strcmp(folder, "/") == 0 ? 0 : strlen(folder);
+    if (strncmp(path, folder, size) != 0 || path[size] != '/' || !path[size + 1])
+        return NULL;
+    return path + size;
+}
+
+// A glob with a slash is a path from the root of the system, so a volume that is mounted
+// elsewhere sees its end only. One without is a name anywhere.
+static void
+s_add_glob(rmt_excludes_t *self, const char *glob, const char *mount)
+{
+    if (!strchr(glob, '/')) {
+        s_append(self, rmt_text("%s", glob));
+        return;
+    }
+    rmt_auto_str path = rmt_text("%s%s", glob[0] == '/' ? "" : "/", glob);
+    const char *rest = s_below(path, mount);
+    if (rest)
+        s_append(self, rmt_text("%s", rest));
+}
+
+// As a path of the tree, and, when the tree lies in this system, as one of this system.
+static void
+s_add_own(rmt_excludes_t *self, const char *path, const char *root, const char *mount)
+{
+    if (!*path)
+        return;
+    s_add_glob(self, path, mount);
+    const char *inside = *root ? s_below(path, root) : NULL;
+    if (inside && strcmp(root, "/") != 0)
+        s_add_glob(self, inside, mount);
+}
+
+rmt_excludes_t *
+rmt_excludes_new(const rmt_config_t *config, const char *words, const rmt_records_t *layout,
+                 const char *mount)
+{
+    rmt_excludes_t *self = calloc(1, sizeof *self);
+    assert(self);
+    if (!*mount)
+        mount = "/";
+    const char *root = rmt_config_text(config, "root");
+    rmt_auto_str pending = rmt_text("%s.pending", rmt_config_text(config, "key"));
+    s_add_own(self, "/etc/ramet", root, mount);
+    s_add_own(self, rmt_config_text(config, "state"), root, mount);
+    s_add_own(self, rmt_config_text(config, "key"), root, mount);
+    s_add_own(self, pending, root, mount);
+    rmt_auto_str copy = rmt_text("%s", words);
+    char *rest = copy, *line;
+    while ((line = strsep(&rest, "\r\n")))
+        if (*line)
+            s_add_glob(self, line, mount);
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const char *other = rmt_record_text(rmt_records_at(layout, i), "mount", "");
+        const char *below = other[0] == '/' ? s_below(other, mount) : NULL;
+        if (below)
+            s_append(self, rmt_text("%s/*", below));
+    }
+    return self;
+}
+
+void
+rmt_excludes_destroy(rmt_excludes_t **self_p)
+{
+    rmt_excludes_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        free(self->items[i]);
+    free(self->items);
+    free(self);
+    *self_p = NULL;
+}
+
+const char *const *
+rmt_excludes_list(const rmt_excludes_t *self)
+{
+    return (const char *const *) self->items;
+}

@@ -1,0 +1,18 @@
+// excludes - what is left out of one volume: what the user named, what is this agent's
+// own, and the folders where other volumes of the same tree begin.
+#pragma once
+
+#include "rmt_config.h"
+#include "rmt_record.h"
+
+typedef struct rmt_excludes rmt_excludes_t;
+
+// words: globs of the user, one a line, against paths from the root of the system;
+// layout: its volumes with mount points are the borders of one that is mounted at mount.
+// Caller owns the result.
+rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
+                                 const rmt_records_t *layout, const char *mount);
+void rmt_excludes_destroy(rmt_excludes_t **self_p);
+
+// NULL-terminated globs from the root of the volume, valid while self lives.
+const char *const *rmt_excludes_list(const rmt_excludes_t *self);

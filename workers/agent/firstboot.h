@@ -1,0 +1,15 @@
+// firstboot - the report of a freshly installed system that it is up.
+//
+// Runs the user's scripts in the order of their names, looks what failed, and asks a
+// broker to confirm until one has answered. Then the key, which was made for this boot
+// alone, is removed and the unit no longer runs.
+#pragma once
+
+#include "rmt_config.h"
+#include "rmt_error.h"
+
+extern const rmt_config_row_t RMT_FIRSTBOOT_ROWS[];
+
+// Blocks until a broker has answered or a signal came. Returns 0, or -1: CONFIG, IO,
+// CANCELLED, or the code of a broker that refused.
+int rmt_firstboot_run(const rmt_config_t *config, rmt_error_t *error);

@@ -1,0 +1,13 @@
+// fstab - where a system mounts its volumes, by its own table.
+#pragma once
+
+#include "rmt_record.h"
+
+// The mount point that the text of an fstab gives to a volume (by UUID, label, PARTUUID
+// or the number at the end of a device's name). partition may be NULL. Caller owns the
+// result (free), or NULL for none; "none" and "swap" are no mount points.
+char *rmt_fstab_mount(const char *text, const rmt_record_t *volume,
+                      const rmt_record_t *partition);
+
+// The UUID of the root file system. Caller owns the result (free), or NULL.
+char *rmt_fstab_root_uuid(const char *text);

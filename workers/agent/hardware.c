@@ -1,0 +1,111 @@
+#include "hardware.h"
+#include "rmt_auto.h"
+#include "rmt_facts.h"
+#include "rmt_inventory.h"
+#include "rmt_io.h"
+
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#define FACTS_SIZE_MAX ((size_t) 4 * 1024 * 1024)
+
+int
+rmt_hardware_disk_bytes(const char *path, uint64_t *bytes_out, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    if (fd == -1 || fstat(fd, &status) == -1)
+        return rmt_fail_errno(error, "open disk %s", path);
+    if (S_ISREG(status.st_mode)) {
+        *bytes_out = (uint64_t) status.st_size;
+        return 0;
+    }
+    uint64_t bytes = 0;
+    if (!S_ISBLK(status.st_mode))
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "disk %s is neither a file nor a device",
+                        path);
+    if (ioctl(fd, BLKGETSIZE64, &bytes) == -1)
+        return rmt_fail_errno(error, "size of disk %s", path);
+    *bytes_out = bytes;
+    return 0;
+}
+
+static rmt_records_t *
+s_read(const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, "hardware");
+    if (!*path)
+        return rmt_inventory_read(error);
+    rmt_auto_ptr text = NULL;
+    size_t size = 0;
+    if (rmt_io_load(path, FACTS_SIZE_MAX, &text, &size, error) == -1)
+        return NULL;
+    rmt_records_t *records = rmt_facts_parse(text, error);
+    if (!records)
+        rmt_wrap(error, "hardware %s", path);
+    return records;
+}
+
+static rmt_record_t *
+s_only_disk(const rmt_records_t *all)
+{
+    rmt_record_t *first = rmt_records_find(all, "class", "disk");
+    rmt_record_t *disk = rmt_record_new();
+    rmt_record_set(disk, "class", "disk");
+    if (first)
+        rmt_record_merge(disk, first);
+    if (!rmt_record_has(disk, "bus"))
+        rmt_record_set(disk, "bus", "virtio");
+    if (!rmt_record_has(disk, "media"))
+        rmt_record_set(disk, "media", "virtual");
+    if (!rmt_record_has(disk, "logical-sector"))
+        rmt_record_set(disk, "logical-sector", "512");
+    return disk;
+}
+
+// A tree's disk has the size its layout gives it, which is known after the capture.
+static int
+s_describe_disk(const rmt_config_t *config, const char *role, rmt_record_t *disk,
+                rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, "disk");
+    uint64_t bytes = 0;
+    if (*path) {
+        if (rmt_hardware_disk_bytes(path, &bytes, error) == -1)
+            return -1;
+        rmt_record_set_u64(disk, "bytes", bytes);
+    }
+    if (strcmp(role, "source") == 0) {
+        rmt_record_set(disk, "role", RMT_HARDWARE_ROLE);
+        if (!rmt_record_has(disk, "name"))
+            rmt_record_set(disk, "name", RMT_HARDWARE_ROLE);
+        return 0;
+    }
+    rmt_record_remove(disk, "role");
+    rmt_record_set(disk, "name", path);
+    return 0;
+}
+
+rmt_records_t *
+rmt_hardware_new(const rmt_config_t *config, const char *role, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) all = s_read(config, error);
+    if (!all)
+        return NULL;
+    if (!*rmt_config_text(config, "disk") && !*rmt_config_text(config, "root"))
+        return rmt_take(&all);
+    rmt_auto(rmt_records) records = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(all); i++) {
+        rmt_auto(rmt_record) record = rmt_record_dup(rmt_records_at(all, i));
+        if (strcmp(rmt_record_text(record, "class", ""), "disk") != 0)
+            rmt_records_append(records, &record);
+    }
+    rmt_auto(rmt_record) disk = s_only_disk(all);
+    if (s_describe_disk(config, role, disk, error) == -1)
+        return NULL;
+    rmt_records_append(records, &disk);
+    return rmt_take(&records);
+}

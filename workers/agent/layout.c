@@ -1,0 +1,400 @@
+#include "layout.h"
+#include "default_layout.h"
+#include "fstab.h"
+#include "hardware.h"
+#include "rmt_auto.h"
+#include "rmt_blockdev.h"
+#include "rmt_disk.h"
+#include "rmt_facts.h"
+#include "rmt_fs.h"
+#include "rmt_io.h"
+#include "scratch.h"
+#include "vfat.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define TREES_MAX 64
+#define FILE_SIZE_MAX ((size_t) 1024 * 1024)
+
+typedef struct {
+    rmt_record_t *volume; // Of records
+    int fd;
+    char *folder;         // To unmount, or NULL
+} tree_t;
+
+struct rmt_layout {
+    rmt_records_t *records;
+    bool is_default;
+    rmt_scratch_t *scratch;
+    rmt_blockdev_t *disk;
+    int running;          // The disk of a running system, or -1
+    tree_t trees[TREES_MAX];
+    size_t count;
+};
+
+static bool
+s_is_class(const rmt_record_t *record, const char *class)
+{
+    return strcmp(rmt_record_text(record, "class", ""), class) == 0;
+}
+
+static int
+s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error_t *error)
+{
+    if (self->count == TREES_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes", TREES_MAX);
+    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open tree %s", path);
+    self->trees[self->count++] = (tree_t) { .volume = volume, .fd = fd };
+    return 0;
+}
+
+static char *
+s_read_at(int dir, const char *path)
+{
+    rmt_auto_fd fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    struct stat status;
+    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode)
+        || (size_t) status.st_size > FILE_SIZE_MAX)
+        return NULL;
+    rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
+    assert(text);
+    rmt_error_t error = { 0 };
+    if (rmt_io_read(fd, text, (size_t) status.st_size, &error) == -1)
+        return NULL;
+    return rmt_take(&text);
+}
+
+// ---- A disk that is read
+
+static rmt_record_t *
+s_find_partition(const rmt_records_t *records, const char *number)
+{
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        rmt_record_t *record = rmt_records_at(records, i);
+        if (s_is_class(record, "partition")
+            && strcmp(rmt_record_text(record, "number", ""), number) == 0)
+            return record;
+    }
+    return NULL;
+}
+
+static rmt_record_t *
+s_probe(rmt_layout_t *self, const char *device, const char *number, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) volume = rmt_fs_probe(device, error);
+    if (!volume)
+        return NULL;
+    rmt_record_set(volume, "disk", RMT_HARDWARE_ROLE);
+    rmt_record_set(volume, "partition", number);
+    return rmt_records_append(self->records, &volume);
+}
+
+static int
+s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_t *error)
+{
+    const bool is_vfat = strcmp(rmt_record_text(volume, "fs", ""), "vfat") == 0;
+    if (!is_vfat && !rmt_fs_is_mounted(volume))
+        return 0;
+    rmt_auto_str name = rmt_text("volume-%zu", self->count);
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    if (!folder)
+        return -1;
+    const int rc = is_vfat ? rmt_vfat_copy_out(device, folder, error)
+                           : rmt_fs_mount(volume, device, folder, true, error);
+    if (rc == -1 || s_add_tree(self, volume, folder, error) == -1)
+        return -1;
+    if (!is_vfat)
+        self->trees[self->count - 1].folder = rmt_take(&folder);
+    return 0;
+}
+
+// An extended DOS partition holds others, and nothing of its own.
+static bool
+s_is_extended(const rmt_record_t *partition)
+{
+    static const char *const types[] = { "05", "0f", "85" };
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcmp(rmt_record_text(partition, "type", ""), types[i]) == 0)
+            return true;
+    return false;
+}
+
+static int
+s_read_volumes(rmt_layout_t *self, rmt_error_t *error)
+{
+    const size_t count = rmt_records_count(self->records);
+    for (size_t i = 0; i < count; i++) {
+        const rmt_record_t *record = rmt_records_at(self->records, i);
+        if (!s_is_class(record, "partition") || s_is_extended(record))
+            continue;
+        const char *number = rmt_record_text(record, "number", "");
+        rmt_auto_str device = rmt_blockdev_partition(
+            self->disk, (uint32_t) rmt_record_u64(record, "number", 0),
+            rmt_record_u64(record, "start", 0), rmt_record_u64(record, "size", 0), error);
+        rmt_record_t *volume = device ? s_probe(self, device, number, error) : NULL;
+        if (!volume || s_mount(self, volume, device, error) == -1)
+            return rmt_wrap(error, "partition %s", number);
+    }
+    if (count > 1)
+        return 0;
+    const char *device = rmt_blockdev_path(self->disk);
+    rmt_record_t *volume = s_probe(self, device, "0", error);
+    return volume ? s_mount(self, volume, device, error) : -1;
+}
+
+// The root is the volume with a table of mounts; alone, any tree is the root.
+static void
+s_find_mounts(rmt_layout_t *self)
+{
+    rmt_auto_str fstab = NULL;
+    for (size_t i = 0; i < self->count && !fstab; i++) {
+        fstab = s_read_at(self->trees[i].fd, "etc/fstab");
+        if (fstab || faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            rmt_record_set(self->trees[i].volume, "mount", "/");
+    }
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_record_t *volume = self->trees[i].volume;
+        const rmt_record_t *partition =
+            s_find_partition(self->records, rmt_record_text(volume, "partition", ""));
+        rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
+        if (folder && !rmt_record_has(volume, "mount"))
+            rmt_record_set(volume, "mount", folder);
+        else if (self->count == 1)
+            rmt_record_set(volume, "mount", "/");
+    }
+}
+
+static int
+s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
+{
+    self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    if (!self->records)
+        return -1;
+    self->scratch = rmt_scratch_new(error);
+    if (!self->scratch)
+        return -1;
+    rmt_auto_str nodes = rmt_scratch_folder(self->scratch, "nodes", error);
+    if (!nodes)
+        return -1;
+    const rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
+    const uint32_t sector = (uint32_t) rmt_record_u64(disk, "logical-sector", 512);
+    self->disk = rmt_blockdev_new(path, RMT_BLOCKDEV_READ_ONLY, sector, nodes, error);
+    if (!self->disk || s_read_volumes(self, error) == -1)
+        return rmt_wrap(error, "disk %s", path);
+    s_find_mounts(self);
+    return 0;
+}
+
+// ---- A running system: the table of its disk, its volumes through its own mounts
+
+static int
+s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
+{
+    self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    if (!self->records)
+        return -1;
+    self->running = open(path, O_RDONLY | O_CLOEXEC);
+    if (self->running == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
+    rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
+    rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
+    const size_t count = rmt_records_count(self->records);
+    for (size_t i = 0; i < count; i++) {
+        const rmt_record_t *record = rmt_records_at(self->records, i);
+        if (!s_is_class(record, "partition") || s_is_extended(record))
+            continue;
+        const char *number = rmt_record_text(record, "number", "");
+        rmt_auto_str device = rmt_text("%s%s%s", path, gap, number);
+        rmt_record_t *volume = s_probe(self, device, number, error);
+        if (!volume)
+            return -1;
+        rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, record) : NULL;
+        if (!folder)
+            continue;
+        rmt_record_set(volume, "mount", folder);
+        rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder);
+        if (s_add_tree(self, volume, tree, error) == -1)
+            return -1;
+    }
+    if (self->count == 0)
+        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is in the fstab of %s", path, root);
+    return 0;
+}
+
+// ---- A tree that stands for a disk
+
+static int
+s_open_described(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
+{
+    rmt_auto_ptr text = NULL;
+    size_t size = 0;
+    if (rmt_io_load(path, FILE_SIZE_MAX, &text, &size, error) == -1)
+        return -1;
+    self->records = rmt_facts_parse(text, error);
+    if (!self->records)
+        return rmt_wrap(error, "layout %s", path);
+    rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
+    if (!disk)
+        return rmt_fail(error, RMT_E_CONFIG, "layout %s has no disk", path);
+    if (!rmt_record_has(disk, "role"))
+        rmt_record_set(disk, "role", RMT_HARDWARE_ROLE);
+    const char *role = rmt_record_text(disk, "role", "");
+    for (size_t i = 0; i < rmt_records_count(self->records); i++) {
+        rmt_record_t *record = rmt_records_at(self->records, i);
+        if (!s_is_class(record, "disk") && !rmt_record_has(record, "disk"))
+            rmt_record_set(record, "disk", role);
+        const char *mount = rmt_record_text(record, "mount", "");
+        if (!s_is_class(record, "volume") || mount[0] != '/')
+            continue;
+        rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, mount);
+        if (s_add_tree(self, record, tree, error) == -1)
+            return -1;
+    }
+    if (self->count == 0)
+        return rmt_fail(error, RMT_E_CONFIG, "layout %s mounts no volume", path);
+    return 0;
+}
+
+static int
+s_open_tree(rmt_layout_t *self, const char *root, const char *name, rmt_error_t *error)
+{
+    rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
+    rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
+    rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
+    self->is_default = true;
+    self->records = rmt_default_layout_new(name, uuid);
+    rmt_record_t *volume = rmt_records_find(self->records, "class", "volume");
+    return s_add_tree(self, volume, root, error);
+}
+
+rmt_layout_t *
+rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
+{
+    const char *root = rmt_config_text(config, "root");
+    const char *disk = rmt_config_text(config, "disk");
+    const char *facts = rmt_config_text(config, "layout");
+    rmt_auto(rmt_layout) self = calloc(1, sizeof *self);
+    assert(self);
+    self->running = -1;
+    int rc;
+    if (*root && *disk)
+        rc = s_open_running(self, disk, root, error);
+    else if (*root && *facts)
+        rc = s_open_described(self, facts, root, error);
+    else if (*root)
+        rc = s_open_tree(self, root, name, error);
+    else if (*disk)
+        rc = s_open_disk(self, disk, error);
+    else
+        rc = rmt_fail(error, RMT_E_CONFIG, "neither root nor disk is set for this source");
+    return rc == -1 ? NULL : rmt_take(&self);
+}
+
+void
+rmt_layout_destroy(rmt_layout_t **self_p)
+{
+    rmt_layout_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_error_t ignored = { 0 };
+        close(self->trees[i].fd);
+        // Read-only mounts have nothing to lose, and the thread's end takes them too.
+        if (self->trees[i].folder)
+            (void) rmt_fs_unmount(self->trees[i].folder, &ignored);
+        free(self->trees[i].folder);
+    }
+    if (self->running != -1)
+        close(self->running);
+    rmt_blockdev_destroy(&self->disk);
+    rmt_scratch_destroy(&self->scratch);
+    rmt_records_destroy(&self->records);
+    free(self);
+    *self_p = NULL;
+}
+
+rmt_records_t *
+rmt_layout_records(rmt_layout_t *self)
+{
+    return self->records;
+}
+
+size_t
+rmt_layout_count(const rmt_layout_t *self)
+{
+    return self->count;
+}
+
+rmt_record_t *
+rmt_layout_volume(rmt_layout_t *self, size_t index)
+{
+    assert(index < self->count);
+    return self->trees[index].volume;
+}
+
+int
+rmt_layout_tree(const rmt_layout_t *self, size_t index)
+{
+    assert(index < self->count);
+    return self->trees[index].fd;
+}
+
+int
+rmt_layout_root(const rmt_layout_t *self)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(rmt_record_text(self->trees[i].volume, "mount", ""), "/") == 0)
+            return self->trees[i].fd;
+    return -1;
+}
+
+int
+rmt_layout_disk_fd(const rmt_layout_t *self)
+{
+    return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
+}
+
+// Only the last partition may follow the size of a disk, and only one with a tree.
+static void
+s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
+{
+    rmt_record_t *last = NULL;
+    for (size_t i = 0; i < rmt_records_count(self->records); i++) {
+        rmt_record_t *record = rmt_records_at(self->records, i);
+        if (s_is_class(record, "partition")
+            && (!last || rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
+            last = record;
+    }
+    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
+    for (size_t i = 0; last && i < self->count; i++) {
+        const rmt_record_t *volume = self->trees[i].volume;
+        if (strcmp(rmt_record_text(volume, "partition", ""), rmt_record_text(last, "number", ""))
+                != 0
+            || !rmt_fs_is_mounted(volume))
+            continue;
+        const uint64_t bytes = rmt_fs_min_bytes(volume, rmt_record_u64(volume, "bytes-tree", 0),
+                                                rmt_record_u64(volume, "files", 0));
+        if (bytes / sector < rmt_record_u64(last, "size", 0))
+            rmt_record_set_u64(last, "min-size", (bytes + sector - 1) / sector);
+        rmt_record_set(disk, "grow", "yes");
+    }
+}
+
+void
+rmt_layout_settle(rmt_layout_t *self)
+{
+    rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
+    if (self->is_default)
+        rmt_default_layout_settle(self->records);
+    else if (self->disk || self->running != -1)
+        s_settle_last(self, disk);
+}

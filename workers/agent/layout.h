@@ -1,0 +1,37 @@
+// layout - the disk of a source: its table, its file systems and where their trees are.
+//
+// Three ways: a disk image file (or an unused device) is read, and its volumes are
+// mounted read-only in a namespace of this thread; a tree stands for the disk that a
+// facts file describes, or for GPT with one ext4 root; a tree and a disk together are a
+// running system, whose volumes are reached through the tree.
+#pragma once
+
+#include <stdint.h>
+#include "rmt_config.h"
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+typedef struct rmt_layout rmt_layout_t;
+
+// name: of the source; made-up identifiers are made from it. Call all of this in one
+// thread. Caller owns the result. NULL: CONFIG, UNSUPPORTED, IO, what the libraries say.
+rmt_layout_t *rmt_layout_new(const rmt_config_t *config, const char *name,
+                             rmt_error_t *error);
+void rmt_layout_destroy(rmt_layout_t **self_p);
+
+// Records of class disk, partition and volume, which may be added to.
+rmt_records_t *rmt_layout_records(rmt_layout_t *self);
+
+// Volumes that hold a tree: their records, and where it is; the descriptor is borrowed.
+size_t rmt_layout_count(const rmt_layout_t *self);
+rmt_record_t *rmt_layout_volume(rmt_layout_t *self, size_t index);
+int rmt_layout_tree(const rmt_layout_t *self, size_t index);
+
+// The tree of the volume that is mounted on /, borrowed; -1 for none.
+int rmt_layout_root(const rmt_layout_t *self);
+// The whole disk, borrowed; -1 for trees that stand for one.
+int rmt_layout_disk_fd(const rmt_layout_t *self);
+
+// All trees are captured and their records have files and bytes: set what depends on
+// sizes.
+void rmt_layout_settle(rmt_layout_t *self);

@@ -1,0 +1,251 @@
+#include "source.h"
+#include "bootcode.h"
+#include "descriptor.h"
+#include "excludes.h"
+#include "hardware.h"
+#include "layout.h"
+#include "rmt_auto.h"
+#include "rmt_disk.h"
+#include "rmt_inventory.h"
+#include "rmt_io.h"
+#include "rmt_log.h"
+#include "rmt_offer.h"
+#include "rmt_worker.h"
+#include "system.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct {
+    rmt_agent_t *agent;
+    rmt_task_t *task;
+    rmt_layout_t *layout;
+    rmt_offer_t *offer;
+    rmt_descriptor_t *descriptor;
+    rmt_capture_report_t totals;
+    uint64_t done, total; // Bytes of volumes that are behind, and of all
+} capture_t;
+
+static bool
+s_is_alive(void *context)
+{
+    rmt_task_t *task = context;
+    rmt_task_tick(task);
+    return !rmt_task_cancelled(task);
+}
+
+static bool
+s_is_cancelled(void *context)
+{
+    rmt_task_t *task = context;
+    rmt_task_tick(task);
+    return rmt_task_cancelled(task);
+}
+
+static void
+s_progress(void *context, const rmt_capture_progress_t *progress)
+{
+    capture_t *self = context;
+    const uint64_t done = self->done + progress->done_size;
+    const uint64_t total = self->done + progress->total_size;
+    rmt_task_progress(self->task, "capture", done, total > done ? total : done, NULL);
+}
+
+static int
+s_put(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    const capture_t *self = context;
+    return rmt_offer_chunk(self->offer, chunk, error);
+}
+
+static void
+s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
+{
+    totals->files += report->files;
+    totals->directories += report->directories;
+    totals->symlinks += report->symlinks;
+    totals->others += report->others;
+    totals->hard_links += report->hard_links;
+    totals->size += report->size;
+}
+
+static uint64_t
+s_inodes(const rmt_capture_report_t *report)
+{
+    return report->files + report->directories + report->symlinks + report->others;
+}
+
+static int
+s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
+{
+    rmt_record_t *volume = rmt_layout_volume(self->layout, index);
+    const char *mount = rmt_record_text(volume, "mount", "");
+    const char *words = rmt_record_text(rmt_task_body(self->task), "exclude", "");
+    rmt_auto(rmt_excludes) excludes = rmt_excludes_new(
+        self->agent->config, words, rmt_layout_records(self->layout), mount);
+    const rmt_capture_options_t options = { .root_fd = rmt_layout_tree(self->layout, index),
+                                            .excludes = rmt_excludes_list(excludes),
+                                            .window_size = (size_t) 16 * 1024 * 1024,
+                                            .cancelled_fn = s_is_cancelled,
+                                            .cancelled_context = self->task };
+    const rmt_capture_sink_t sink = { .context = self,
+                                      .chunk_fn = s_put,
+                                      .progress_fn = s_progress };
+    rmt_capture_report_t report = { 0 };
+    rmt_id_t root;
+    if (rmt_capture_run(&options, &sink, &root, &report, error) == -1)
+        return rmt_wrap(error, "capture volume '%s'", mount);
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_record_set(volume, "root", rmt_id_text(&root, text));
+    rmt_record_set_u64(volume, "files", s_inodes(&report));
+    rmt_record_set_u64(volume, "bytes-tree", report.size);
+    rmt_descriptor_add_report(self->descriptor, mount, &report);
+    s_add_totals(&self->totals, &report);
+    self->done += report.size;
+    rmt_capture_report_clear(&report);
+    return 0;
+}
+
+// The disk of the image is the one of the layout, whatever machine has read it.
+static void
+s_add_hardware(capture_t *self)
+{
+    rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
+    rmt_records_t *layout = rmt_layout_records(self->layout);
+    const rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
+    const char *role = rmt_record_text(disk, "role", RMT_HARDWARE_ROLE);
+    rmt_record_t *device = rmt_records_find(hardware, "class", "disk");
+    if (device) {
+        rmt_auto(rmt_records) one = rmt_disk_select(layout, role);
+        rmt_record_set(device, "role", role);
+        rmt_record_set(device, "bytes", rmt_record_text(disk, "bytes", "0"));
+        rmt_record_set(device, "logical-sector", rmt_record_text(disk, "logical-sector", "512"));
+        rmt_record_set_u64(device, "required-bytes", rmt_disk_min_bytes(one));
+    }
+    rmt_descriptor_add(self->descriptor, "hardware", hardware);
+}
+
+static int
+s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packed_out,
+           rmt_error_t *error)
+{
+    rmt_layout_settle(self->layout);
+    s_add_hardware(self);
+    rmt_descriptor_add(self->descriptor, "layout", rmt_layout_records(self->layout));
+    rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
+    if (!system)
+        return -1;
+    rmt_descriptor_add(self->descriptor, "os", system);
+    rmt_auto(rmt_records) boot = NULL;
+    const char *firmware = NULL;
+    if (rmt_bootcode_read(self->layout, &boot, &firmware, error) == -1)
+        return -1;
+    rmt_descriptor_add(self->descriptor, "boot", boot);
+    *packed_out = rmt_descriptor_pack(self->descriptor, firmware, &self->totals, error);
+    if (!*packed_out)
+        return -1;
+    rmt_chunk_make(chunk_out, zchunk_data(*packed_out), zchunk_size(*packed_out), room);
+    return 0;
+}
+
+static int
+s_open_offer(capture_t *self, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "place", rmt_record_text(rmt_task_body(self->task), "place", ""));
+    rmt_record_set(body, "service", "receive");
+    rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
+    if (!reply)
+        return rmt_wrap(error, "ask who receives");
+    const rmt_offer_config_t config = { .holders = rmt_msg_items(reply),
+                                        .host = rmt_task_host(self->task),
+                                        .own = &self->agent->key,
+                                        .task = rmt_task_id(self->task),
+                                        .job = rmt_task_job(self->task),
+                                        .attempt = rmt_task_attempt(self->task),
+                                        .alive = s_is_alive,
+                                        .context = self->task };
+    self->offer = rmt_offer_new(&config, error);
+    return self->offer ? 0 : -1;
+}
+
+static void
+s_set_outputs(capture_t *self, const rmt_id_t *id)
+{
+    rmt_record_t *outputs = rmt_task_outputs(self->task);
+    rmt_offer_stats_t stats;
+    rmt_offer_stats(self->offer, &stats);
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_record_set(outputs, "descriptor", rmt_id_text(id, text));
+    rmt_record_set_u64(outputs, "files", s_inodes(&self->totals) + self->totals.hard_links);
+    rmt_record_set_u64(outputs, "bytes", self->totals.size);
+    rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
+    rmt_record_set(outputs, "state", rmt_descriptor_state(self->descriptor));
+}
+
+static int
+s_run_capture(capture_t *self, rmt_error_t *error)
+{
+    rmt_task_progress(self->task, "inventory", 0, 0, NULL);
+    self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+    if (!self->layout || s_open_offer(self, error) == -1)
+        return -1;
+    for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
+        if (s_capture_volume(self, i, error) == -1)
+            return -1;
+    rmt_auto(zchunk) packed = NULL;
+    rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
+    rmt_chunk_t chunk;
+    if (!room)
+        abort();
+    if (s_describe(self, &chunk, room, &packed, error) == -1)
+        return -1;
+    rmt_task_progress(self->task, "seal", self->done, self->done, NULL);
+    if (rmt_offer_chunk(self->offer, &chunk, error) == -1
+        || rmt_offer_seal(self->offer, error) == -1)
+        return -1;
+    s_set_outputs(self, &chunk.id);
+    return 0;
+}
+
+static int
+s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    rmt_agent_t *agent = context;
+    capture_t self = { .agent = agent, .task = task };
+    self.descriptor = rmt_descriptor_new(agent->name);
+    rmt_log(RMT_INFO, "capture.start", "source=%s attempt=%u", agent->name,
+            rmt_task_attempt(task));
+    const int rc = s_run_capture(&self, error);
+    if (rc == 0)
+        rmt_log(RMT_INFO, "capture.done", "source=%s bytes=%" PRIu64, agent->name, self.done);
+    else
+        rmt_log(RMT_ERROR, "capture.failed", "source=%s error=\"%s\"", agent->name, error->text);
+    rmt_offer_destroy(&self.offer);
+    rmt_layout_destroy(&self.layout);
+    rmt_descriptor_destroy(&self.descriptor);
+    return rc;
+}
+
+int
+rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
+{
+    rmt_auto_str service = rmt_text("capture@source/%s", agent->name);
+    rmt_auto(rmt_record) hello = rmt_record_new();
+    rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
+    if (identity)
+        rmt_record_set(hello, "identity", identity);
+    const rmt_service_t services[] = { { service, 1, s_capture } };
+    const rmt_worker_config_t config = { .brokers = rmt_hosts_list(agent->hosts),
+                                         .own = &agent->key,
+                                         .broker_key = agent->broker_key,
+                                         .role = "source",
+                                         .name = agent->name,
+                                         .nonce = agent->nonce,
+                                         .hello = hello,
+                                         .services = services,
+                                         .service_count = 1,
+                                         .context = agent };
+    rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
+    return worker ? rmt_worker_run(worker, error) : -1;
+}

@@ -1,0 +1,15 @@
+#include "system.h"
+#include "rmt_auto.h"
+#include "rmt_os.h"
+
+#include <string.h>
+
+rmt_records_t *
+rmt_system_read(const rmt_layout_t *layout, rmt_error_t *error)
+{
+    const int root = rmt_layout_root(layout);
+    rmt_records_t *records = NULL;
+    if (root == -1)
+        return rmt_records_new();
+    return rmt_os_examine(root, &records, error) == -1 ? NULL : records;
+}

@@ -1,0 +1,44 @@
+#include "vfat.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_process.h"
+
+#include <dirent.h>
+#include <string.h>
+
+static int
+s_is_name(const struct dirent *item)
+{
+    return strcmp(item->d_name, ".") != 0 && strcmp(item->d_name, "..") != 0;
+}
+
+int
+rmt_vfat_copy_out(const char *device, const char *folder, rmt_error_t *error)
+{
+    const char *arguments[] = { "mcopy", "-s", "-p", "-m", "-n", "-i", device, "::/", folder,
+                                NULL };
+    if (rmt_process_run(arguments, NULL, NULL, error) == -1)
+        return rmt_wrap(error, "read FAT volume %s", device);
+    return 0;
+}
+
+// One call for each name at the top: a list of unknown length is no argument list.
+int
+rmt_vfat_copy_in(const char *folder, const char *device, rmt_error_t *error)
+{
+    struct dirent **items = NULL;
+    const int count = scandir(folder, &items, s_is_name, alphasort);
+    if (count == -1)
+        return rmt_fail_errno(error, "list %s", folder);
+    int rc = 0;
+    for (int i = 0; i < count; i++) {
+        rmt_auto_str path = rmt_text("%s/%s", folder, items[i]->d_name);
+        const char *arguments[] = { "mcopy", "-s", "-p", "-m", "-Q", "-n", "-i", device, path,
+                                    "::/", NULL };
+        if (rc == 0 && rmt_process_run(arguments, NULL, NULL, error) == -1)
+            rc = rmt_wrap(error, "write %s to FAT volume %s", items[i]->d_name, device);
+        free(items[i]);
+    }
+    free(items);
+    return rc;
+}
