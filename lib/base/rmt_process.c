@@ -4,7 +4,7 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <poll.h>
+#include <signal.h>
 #include <spawn.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -17,16 +17,33 @@
 
 extern char **environ;
 
+// Daemons block signals and ignore SIGPIPE; what they start must not inherit that.
+static void
+s_init_attributes(posix_spawnattr_t *attributes)
+{
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigemptyset(&defaults);
+    sigaddset(&defaults, SIGPIPE);
+    posix_spawnattr_init(attributes);
+    posix_spawnattr_setsigmask(attributes, &none);
+    posix_spawnattr_setsigdefault(attributes, &defaults);
+    posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+}
+
 static int
 s_spawn(const char *const *arguments, int in, int out, pid_t *pid_out)
 {
+    posix_spawnattr_t attributes;
+    s_init_attributes(&attributes);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
     char *const *list = (char *const *) (uintptr_t) arguments;
-    const int rc = posix_spawnp(pid_out, arguments[0], &actions, NULL, list, environ);
+    const int rc = posix_spawnp(pid_out, arguments[0], &actions, &attributes, list, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
 }
