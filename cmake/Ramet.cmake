@@ -30,7 +30,8 @@ target_compile_definitions(ramet_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=6
     RMT_VERSION="${PROJECT_VERSION}")
 target_compile_options(ramet_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla
     -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -fstack-protector-strong
-    $<$<C_COMPILER_ID:GNU>:-Wjump-misses-init>)
+    # snprintf cuts on purpose where texts are for people, so that is no warning.
+    $<$<C_COMPILER_ID:GNU>:-Wjump-misses-init> $<$<C_COMPILER_ID:GNU>:-Wno-format-truncation>)
 if(RAMET_SANITIZE)      # Not a generator expression: the list has commas in it.
     target_compile_options(ramet_flags INTERFACE -fsanitize=${RAMET_SANITIZE}
         -fno-omit-frame-pointer -fno-sanitize-recover=all)
