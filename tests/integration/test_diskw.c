@@ -1,0 +1,538 @@
+// ramet-diskw as its agent drives it: real pipes, a real disk file behind a real loop
+// device. Needs root.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "default_layout.h"
+#include "rmt_auto.h"
+#include "rmt_blockdev.h"
+#include "rmt_capture.h"
+#include "rmt_compare.h"
+#include "rmt_disk.h"
+#include "rmt_fs.h"
+#include "rmt_io.h"
+#include "rmt_pipe.h"
+#include "rmt_store.h"
+#include "scratch.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define DISK_BYTES ((off_t) 300 * 1024 * 1024)
+
+typedef struct {
+    char *folder, *tree, *disk;
+    rmt_store_t *store;
+    rmt_records_t *layout;
+    pid_t pid;
+    rmt_pipe_t *pipe;
+} bench_t;
+
+static void
+s_write_file(const bench_t *self, const char *name, const void *data, size_t size)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto_str path = rmt_text("%s/%s", self->tree, name);
+    assert_int_equal(rmt_io_save(path, data, size, 0640, &error), 0);
+}
+
+static void
+s_make_tree(const bench_t *self)
+{
+    static const char big[200000] = "not only zeros";
+    rmt_error_t error = { 0 };
+    rmt_auto_str deep = rmt_text("%s/etc/deep/er", self->tree);
+    rmt_auto_str link = rmt_text("%s/link", self->tree);
+    rmt_auto_str first = rmt_text("%s/hello", self->tree);
+    rmt_auto_str second = rmt_text("%s/hello-too", self->tree);
+    assert_int_equal(rmt_io_mkdirs(deep, 0755, &error), 0);
+    s_write_file(self, "hello", "hello\n", 6);
+    s_write_file(self, "etc/deep/er/big", big, sizeof big);
+    s_write_file(self, "empty", "", 0);
+    assert_int_equal(symlink("/etc/passwd", link), 0);
+    assert_int_equal(linkat(AT_FDCWD, first, AT_FDCWD, second, 0), 0);
+}
+
+static int
+s_store_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    return rmt_store_put(context, chunk, error);
+}
+
+static void
+s_capture(const bench_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_out)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto_fd fd = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const rmt_capture_options_t options = { .root_fd = fd };
+    const rmt_capture_sink_t sink = { .context = self->store, .chunk_fn = s_store_chunk };
+    assert_int_equal(rmt_capture_run(&options, &sink, root_out, report_out, &error), 0);
+    assert_int_equal(rmt_store_commit(self->store, &error), 0);
+}
+
+static void
+s_spawn(bench_t *self)
+{
+    int down[2], up[2];
+    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
+    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
+    rmt_auto_str program = rmt_text("%s/ramet-diskw", getenv("RAMET_BIN"));
+    self->pid = fork();
+    if (self->pid == 0) {
+        dup2(down[0], STDIN_FILENO);
+        dup2(up[1], STDOUT_FILENO);
+        execl(program, program, (char *) NULL);
+        _exit(127);
+    }
+    close(down[0]);
+    close(up[1]);
+    self->pipe = rmt_pipe_new(up[0], down[1]);
+}
+
+static int
+s_setup(void **state)
+{
+    bench_t *self = calloc(1, sizeof *self);
+    rmt_error_t error = { 0 };
+    char path[] = "/tmp/test-diskw-XXXXXX";
+    assert_non_null(mkdtemp(path));
+    (void) signal(SIGPIPE, SIG_IGN);
+    self->folder = rmt_text("%s", path);
+    self->tree = rmt_text("%s/tree", path);
+    self->disk = rmt_text("%s/disk", path);
+    rmt_auto_str store = rmt_text("%s/store", path);
+    self->store = rmt_store_new(store, true, &error);
+    assert_non_null(self->store);
+    assert_int_equal(mkdir(self->tree, 0755), 0);
+    s_make_tree(self);
+    rmt_auto_fd fd = open(self->disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
+    self->layout = rmt_default_layout_new("test", NULL);
+    rmt_record_t *volume = rmt_records_find(self->layout, "class", "volume");
+    rmt_capture_report_t report = { 0 };
+    rmt_id_t root;
+    char text[RMT_ID_TEXT_SIZE];
+    s_capture(self, &root, &report);
+    rmt_record_set(volume, "root", rmt_id_text(&root, text));
+    rmt_record_set_u64(volume, "files", report.files);
+    rmt_record_set_u64(volume, "bytes-tree", report.size);
+    rmt_capture_report_clear(&report);
+    rmt_default_layout_settle(self->layout);
+    s_spawn(self);
+    *state = self;
+    return 0;
+}
+
+static int
+s_reap(bench_t *self)
+{
+    int status = 0;
+    rmt_pipe_destroy(&self->pipe);
+    if (self->pid)
+        (void) waitpid(self->pid, &status, 0);
+    self->pid = 0;
+    return status;
+}
+
+static int
+s_teardown(void **state)
+{
+    bench_t *self = *state;
+    rmt_error_t error = { 0 };
+    (void) s_reap(self);
+    rmt_store_destroy(&self->store);
+    rmt_records_destroy(&self->layout);
+    (void) rmt_io_remove_tree(self->folder, &error);
+    free(self->folder);
+    free(self->tree);
+    free(self->disk);
+    free(self);
+    return 0;
+}
+
+// ---- The agent's part
+
+static rmt_record_t *
+s_volume(const bench_t *self)
+{
+    return rmt_records_find(self->layout, "class", "volume");
+}
+
+static void
+s_root(const bench_t *self, rmt_id_t *root_out)
+{
+    rmt_error_t error = { 0 };
+    assert_int_equal(rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error),
+                     0);
+}
+
+static void
+s_send_order(bench_t *self, ino_t inode_offset)
+{
+    struct stat status;
+    rmt_error_t error = { 0 };
+    assert_int_equal(stat(self->disk, &status), 0);
+    rmt_auto(rmt_records) order = rmt_records_dup(self->layout);
+    rmt_record_t *target = rmt_records_add(order);
+    rmt_record_set(target, "class", "target");
+    rmt_record_set(target, "role", "system");
+    rmt_record_set(target, "path", self->disk);
+    rmt_record_set_u64(target, "bytes", (uint64_t) DISK_BYTES);
+    rmt_record_set_u64(target, "device", status.st_dev);
+    rmt_record_set_u64(target, "inode", status.st_ino + inode_offset);
+    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_ORDER, order, &error), 0);
+}
+
+static void
+s_send_entry(bench_t *self, const rmt_entry_t *entry, void *room)
+{
+    rmt_error_t error = { 0 };
+    uint8_t *bytes = NULL;
+    size_t used = 0, size = 0;
+    rmt_entry_encode(entry, &bytes, &used, &size);
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_ENTRY, bytes, used, &error), 0);
+    free(bytes);
+    for (size_t i = 0; i < entry->chunk_count; i++) {
+        assert_int_equal(rmt_store_read(self->store, &entry->chunks[i], room, &size, &error), 0);
+        assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, room, size, &error), 0);
+    }
+}
+
+static void
+s_send_tree(bench_t *self, const rmt_id_t *root)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto_ptr room = malloc(RMT_CHUNK_PLAIN_MAX);
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, rmt_store_read, self->store, &error);
+    assert_non_null(reader);
+    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error),
+                     0);
+    rmt_entry_t entry;
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
+        s_send_entry(self, &entry, room);
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error), 0);
+}
+
+static void
+s_send_personal(bench_t *self)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_record) file = rmt_record_new();
+    rmt_record_set(file, "name", "key");
+    rmt_record_set(file, "mode", "0600");
+    rmt_record_set_u64(file, "size", 6);
+    rmt_auto(rmt_records) personal = rmt_records_new();
+    rmt_record_t *command = rmt_records_add(personal);
+    rmt_record_set(command, "class", "command");
+    rmt_record_set(command, "command", "/usr/lib/ramet/firstboot/agent");
+    rmt_record_t *script = rmt_records_add(personal);
+    rmt_record_set(script, "class", "script");
+    rmt_record_set(script, "name", "hello");
+    rmt_record_set(script, "content", "#!/bin/sh\n");
+    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_FILE, file, &error), 0);
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, "secret", 6, &error), 0);
+    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_PERSONAL, personal, &error), 0);
+}
+
+typedef struct {
+    bench_t *bench;
+    bool damage; // Flip a bit of every chunk that is sent
+} sender_t;
+
+static int
+s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
+                rmt_error_t *error)
+{
+    const sender_t *self = context;
+    uint8_t *bytes = plain_out;
+    if (rmt_store_read(self->bench->store, id, plain_out, size_out, error) == -1)
+        return -1;
+    bytes[0] ^= self->damage;
+    const int rc = rmt_pipe_send(self->bench->pipe, RMT_PIPE_DATA, bytes, *size_out, error);
+    bytes[0] ^= self->damage;
+    return rc;
+}
+
+static void
+s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
+{
+    rmt_error_t error = { 0 };
+    sender_t sender = { self, damage };
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error), 0);
+    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error),
+                     0);
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, s_read_and_send, &sender, &error);
+    assert_non_null(reader);
+    rmt_entry_t entry;
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
+        continue;
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error), 0);
+}
+
+static void
+s_send_finish(bench_t *self)
+{
+    rmt_error_t error = { 0 };
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error), 0);
+    // A writer that has failed already has gone; then its answer is all that counts.
+    (void) rmt_pipe_flush(self->pipe, &error);
+}
+
+// The kind of the last frame; its record is the caller's.
+static rmt_pipe_kind_t
+s_answer(bench_t *self, rmt_record_t **record_out)
+{
+    rmt_error_t error = { 0 };
+    for (;;) {
+        rmt_frame_t frame;
+        assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);
+        if (frame.kind == RMT_PIPE_PROGRESS)
+            continue;
+        *record_out = rmt_pipe_record(&frame, &error);
+        assert_non_null(*record_out);
+        return frame.kind;
+    }
+}
+
+static void
+s_assert_refused(bench_t *self, rmt_code_t code)
+{
+    rmt_auto(rmt_record) record = NULL;
+    assert_int_equal(s_answer(self, &record), RMT_PIPE_ERROR);
+    assert_int_equal(rmt_record_u64(record, "code", 0), code);
+    assert_int_not_equal(s_reap(self), 0);
+}
+
+static bool
+s_is_attached(const bench_t *self)
+{
+    bool found = false;
+    DIR *folder = opendir("/sys/block");
+    assert_non_null(folder);
+    for (struct dirent *item; (item = readdir(folder));) {
+        rmt_auto_str path = rmt_text("/sys/block/%s/loop/backing_file", item->d_name);
+        rmt_auto_ptr text = NULL;
+        size_t size = 0;
+        rmt_error_t error = { 0 };
+        if (rmt_io_load(path, 4096, &text, &size, &error) == 0 && strstr(text, self->disk))
+            found = true;
+    }
+    closedir(folder);
+    return found;
+}
+
+// ---- What is on the disk then
+
+typedef struct {
+    size_t differences; // But those of the first boot's own files
+    char last[200];
+} findings_t;
+
+static void
+s_find(void *context, const rmt_compare_finding_t *finding)
+{
+    findings_t *self = context;
+    const bool is_own = strncmp(finding->path, "usr", 3) == 0
+                        || strncmp(finding->path, "etc/systemd", 11) == 0
+                        || strcmp(finding->path, "lost+found") == 0
+                        || (strcmp(finding->what, "mtime") == 0
+                            && (!*finding->path || strcmp(finding->path, "etc") == 0));
+    self->differences += !is_own;
+    if (!is_own)
+        snprintf(self->last, sizeof self->last, "%.100s: %s", finding->path, finding->what);
+}
+
+static void
+s_compare(const bench_t *self, const char *folder)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto_fd tree = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto_fd disk = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const rmt_compare_side_t expected = { .tree_fd = tree };
+    const rmt_compare_side_t found = { .tree_fd = disk };
+    findings_t findings = { 0 };
+    const rmt_compare_options_t options = { .finding_fn = s_find, .context = &findings };
+    rmt_compare_report_t report;
+    assert_int_equal(rmt_compare_run(&expected, &found, &options, &report, &error), 0);
+    assert_string_equal(findings.last, "");
+    assert_int_equal(findings.differences, 0);
+    struct stat status;
+    assert_int_equal(fstatat(disk, "usr/lib/ramet/firstboot/key", &status, 0), 0);
+    assert_int_equal(status.st_mode & 07777, 0600);
+    assert_int_equal(fstatat(disk, "usr/lib/ramet/scripts/01-hello", &status, 0), 0);
+    assert_int_equal(fstatat(disk, "etc/systemd/system/ramet-firstboot.service", &status, 0), 0);
+}
+
+static void
+s_look_at_disk(const bench_t *self)
+{
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_records) table = rmt_disk_read(self->disk, "system", &error);
+    assert_non_null(table);
+    const rmt_record_t *partition = rmt_records_find(table, "class", "partition");
+    const rmt_record_t *wanted = rmt_records_find(self->layout, "class", "partition");
+    assert_int_equal(strcasecmp(rmt_record_text(partition, "guid", ""),
+                                rmt_record_text(wanted, "guid", "-")),
+                     0);
+    rmt_auto(rmt_scratch) scratch = rmt_scratch_new(&error);
+    assert_non_null(scratch);
+    rmt_auto_str folder = rmt_scratch_folder(scratch, "disk", &error);
+    rmt_auto(rmt_blockdev) disk =
+        rmt_blockdev_new(self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch),
+                         &error);
+    assert_non_null(disk);
+    rmt_auto_str device =
+        rmt_blockdev_partition(disk, 1, rmt_record_u64(partition, "start", 0),
+                               rmt_record_u64(partition, "size", 0), &error);
+    assert_non_null(device);
+    assert_int_equal(rmt_fs_mount(s_volume(self), device, folder, true, &error), 0);
+    s_compare(self, folder);
+    assert_int_equal(rmt_fs_unmount(folder, &error), 0);
+}
+
+// ---- Cases
+
+static void
+test_disk_holds_the_tree_it_was_given(void **state)
+{
+    bench_t *self = *state;
+    rmt_id_t root;
+    s_root(self, &root);
+    s_send_order(self, 0);
+    s_send_tree(self, &root);
+    s_send_personal(self);
+    s_send_verify(self, &root, false);
+    s_send_finish(self);
+    rmt_auto(rmt_record) record = NULL;
+    const rmt_pipe_kind_t kind = s_answer(self, &record);
+    assert_string_equal(rmt_record_text(record, "text", ""), "");
+    assert_int_equal(kind, RMT_PIPE_DONE);
+    assert_int_equal(rmt_record_u64(record, "verified", 0), rmt_record_u64(record, "files", 1));
+    // It answers only after it has let go.
+    assert_false(s_is_attached(self));
+    assert_int_equal(s_reap(self), 0);
+    s_look_at_disk(self);
+}
+
+static void
+test_tree_other_than_ordered_is_not_verified(void **state)
+{
+    bench_t *self = *state;
+    rmt_id_t written, ordered;
+    s_root(self, &written);
+    s_write_file(self, "hello-new", "other\n", 6);
+    rmt_capture_report_t report = { 0 };
+    char text[RMT_ID_TEXT_SIZE];
+    s_capture(self, &ordered, &report);
+    rmt_capture_report_clear(&report);
+    rmt_record_set(s_volume(self), "root", rmt_id_text(&ordered, text));
+    s_send_order(self, 0);
+    s_send_tree(self, &written);
+    s_send_verify(self, &ordered, false);
+    s_send_finish(self);
+    s_assert_refused(self, RMT_E_CORRUPT);
+    assert_false(s_is_attached(self));
+}
+
+static void
+test_damaged_manifest_is_not_verified_against(void **state)
+{
+    bench_t *self = *state;
+    rmt_id_t root;
+    s_root(self, &root);
+    s_send_order(self, 0);
+    s_send_tree(self, &root);
+    s_send_verify(self, &root, true);
+    s_send_finish(self);
+    s_assert_refused(self, RMT_E_CORRUPT);
+}
+
+static void
+test_nothing_is_finished_without_verify(void **state)
+{
+    bench_t *self = *state;
+    rmt_id_t root;
+    s_root(self, &root);
+    s_send_order(self, 0);
+    s_send_tree(self, &root);
+    s_send_finish(self);
+    s_assert_refused(self, RMT_E_REFUSED);
+}
+
+static void
+test_another_file_than_prepared_is_not_touched(void **state)
+{
+    bench_t *self = *state;
+    rmt_error_t error = { 0 };
+    s_send_order(self, 1);
+    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    s_assert_refused(self, RMT_E_INCOMPATIBLE);
+    struct stat status;
+    assert_int_equal(stat(self->disk, &status), 0);
+    assert_int_equal(status.st_blocks, 0);
+}
+
+// Wait until it writes, so that there is something to let go of.
+static void
+s_wait_for_format(bench_t *self)
+{
+    rmt_error_t error = { 0 };
+    s_send_order(self, 0);
+    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    for (;;) {
+        rmt_frame_t frame;
+        assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);
+        rmt_auto(rmt_record) record = rmt_pipe_record(&frame, &error);
+        assert_int_equal(frame.kind, RMT_PIPE_PROGRESS);
+        if (strcmp(rmt_record_text(record, "phase", ""), "format") == 0)
+            break;
+    }
+    assert_true(s_is_attached(self));
+}
+
+static void
+test_end_of_the_agent_leaves_no_loop_device(void **state)
+{
+    bench_t *self = *state;
+    s_wait_for_format(self);
+    assert_int_not_equal(s_reap(self), 0);
+    assert_false(s_is_attached(self));
+}
+
+static void
+test_signal_leaves_no_loop_device(void **state)
+{
+    bench_t *self = *state;
+    s_wait_for_format(self);
+    assert_int_equal(kill(self->pid, SIGTERM), 0);
+    s_assert_refused(self, RMT_E_CANCELLED);
+    assert_false(s_is_attached(self));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_disk_holds_the_tree_it_was_given),
+        CASE(test_tree_other_than_ordered_is_not_verified),
+        CASE(test_damaged_manifest_is_not_verified_against),
+        CASE(test_nothing_is_finished_without_verify),
+        CASE(test_another_file_than_prepared_is_not_touched),
+        CASE(test_end_of_the_agent_leaves_no_loop_device),
+        CASE(test_signal_leaves_no_loop_device),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
