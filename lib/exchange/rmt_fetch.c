@@ -305,7 +305,9 @@ s_use_holder(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
             return 1;
         }
         if (!msg && call->asked > 0) {
-            rmt_fail(&call->why, RMT_E_UNAVAILABLE, "%s", silence.text);
+            call->why = silence;
+            if (silence.code == RMT_E_TIMEOUT)
+                call->why.code = RMT_E_UNAVAILABLE;
             return -1;
         }
         const int rc = msg ? s_on_message(self, call, msg, error) : 0;

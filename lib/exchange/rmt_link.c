@@ -20,7 +20,7 @@ struct rmt_link {
     s_endpoint_t *endpoints;
     size_t count, next;
     const rmt_key_t *own;
-    zsock_t *socket;
+    zsock_t *socket, *watcher; // The watcher tells when the holder refuses our key
     rmt_link_alive_fn *alive;
     void *context;
     int64_t asked_ms; // When alive was asked last
@@ -105,6 +105,7 @@ rmt_link_destroy(rmt_link_t **self_p)
     if (!self)
         return;
     zsock_destroy(&self->socket);
+    zsock_destroy(&self->watcher);
     for (size_t i = 0; i < self->count; i++) {
         free(self->endpoints[i].endpoint);
         free(self->endpoints[i].name);
@@ -136,14 +137,15 @@ int
 rmt_link_next(rmt_link_t *self, rmt_error_t *error)
 {
     zsock_destroy(&self->socket);
+    zsock_destroy(&self->watcher);
     const s_endpoint_t *slot = &self->endpoints[self->next];
     self->next = (self->next + 1) % self->count;
-    self->socket = rmt_socket_new(RMT_SOCKET_DATA_CLIENT, slot->endpoint, self->own,
-                                  slot->key, error);
+    self->socket = rmt_socket_new_watched(RMT_SOCKET_DATA_CLIENT, slot->endpoint,
+                                          self->own, slot->key, &self->watcher, error);
     return self->socket ? 0 : rmt_wrap(error, "connect to %s", slot->name);
 }
 
-// Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED.
+// Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED, NOT_ALLOWED.
 static int
 s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
 {
@@ -158,9 +160,14 @@ s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
         if (slice < 0)
             return 0;
         slice = slice < ALIVE_MS ? slice : ALIVE_MS;
-        zmq_pollitem_t item = {zsock_resolve(self->socket), 0, events, 0};
-        if (zmq_poll(&item, 1, (long) slice) > 0)
+        zmq_pollitem_t items[] = {{zsock_resolve(self->socket), 0, events, 0},
+                                  {zsock_resolve(self->watcher), 0, ZMQ_POLLIN, 0}};
+        (void) zmq_poll(items, 2, (long) slice);
+        if (items[0].revents)
             return 1;
+        if (items[1].revents)
+            return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s does not let this key in",
+                            rmt_link_name(self));
         if (slice == 0)
             return 0;
     }

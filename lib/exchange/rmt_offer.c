@@ -9,6 +9,7 @@
 #define BATCH_SIZE ((size_t) 1024 * 1024)
 #define BATCHES_MAX 32              // OFFERs that wait for an answer
 #define OPEN_MS 10000
+#define GRANT_MS 3000               // For the broker's word to reach a holder
 #define SILENCE_MS 30000            // A receiver that lives beats every second
 #define RECENT_SETS 16384u          // What was offered lately, by hash
 #define RECENT_WAYS 4u
@@ -120,17 +121,19 @@ rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error)
     rmt_link_set_alive(self->link, config->alive, config->context);
     self->recent = calloc((size_t) RECENT_SETS * RECENT_WAYS, sizeof(*self->recent));
     assert(self->recent);
-    // The broker's word about this key may reach a holder after us, so try twice.
-    const size_t tries = rmt_link_count(self->link) * 2;
-    for (size_t i = 0; i < tries; i++) {
-        if (s_open(self, config, error) == 0)
-            return rmt_take(&self);
+    const int64_t start_ms = rmt_clock_ms();
+    for (size_t tries = 1; s_open(self, config, error) == -1; tries++) {
         if (error->code == RMT_E_CANCELLED || error->code == RMT_E_FENCED)
             return NULL;
-        if (error->code == RMT_E_NOT_ALLOWED)
-            zclock_sleep(500);
+        // The broker's word about this key may reach a holder after us.
+        const bool is_early =
+            error->code == RMT_E_NOT_ALLOWED && rmt_clock_ms() - start_ms < GRANT_MS;
+        if (tries >= rmt_link_count(self->link) && !is_early)
+            return NULL;
+        if (is_early)
+            zclock_sleep(100);
     }
-    return NULL;
+    return rmt_take(&self);
 }
 
 // ---- What the receiver says
@@ -245,8 +248,8 @@ s_pump(rmt_offer_t *self, bool wait, rmt_error_t *error)
     uint32_t timeout_ms = wait ? SILENCE_MS : 0;
     while (true) {
         rmt_auto(rmt_msg) msg = rmt_link_recv(self->link, timeout_ms, error);
-        if (!msg && error->code == RMT_E_CANCELLED)
-            return s_break(self, RMT_E_CANCELLED, error->text, error);
+        if (!msg && error->code != RMT_E_TIMEOUT)
+            return s_break(self, error->code, error->text, error);
         if (!msg && timeout_ms)
             return s_break(self, RMT_E_UNAVAILABLE, "the receiver is silent", error);
         if (!msg)
