@@ -134,8 +134,8 @@ rmt_queue_put_after(rmt_queue_t *self, rmt_job_t *job, size_t weight, rmt_job_t 
     assert(after->state == RMT_JOB_WORKING);
     job->weight = weight;
     s_link(self, job, after);
-    // Its place is before all fresh jobs, so it is the next to be got.
-    self->hint = job;
+    // Other workers may have put jobs before this one, so search from the start.
+    self->hint = self->first;
     pthread_cond_signal(&self->work);
     pthread_mutex_unlock(&self->mutex);
 }
