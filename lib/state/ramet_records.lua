@@ -72,13 +72,19 @@ local function unique_marks(fields)
     return marks
 end
 
--- seen: marks of the same call, for imports.
-local function unique_check(class, name, fields, seen)
+-- For imports: seen holds the marks of the same call, rows the records that it changes,
+-- whose old marks are free.
+local function unique_check(class, name, fields, seen, rows)
     if class ~= 'target' then
         return
     end
     for _, mark in ipairs(unique_marks(fields)) do
-        local owner = seen and seen[mark] or call('HGET', P .. 'unique', mark)
+        local owner = call('HGET', P .. 'unique', mark)
+        local field = string.match(mark, '^(%a+)=')
+        if owner and rows and rows[owner] and (rows[owner][field] or rows[owner][field .. 's']) then
+            owner = nil
+        end
+        owner = seen and seen[mark] or owner
         need(not owner or owner == name, E.EXISTS,
             mark .. ' of target ' .. name .. ' is that of target ' .. tostring(owner))
         if seen then
@@ -87,13 +93,19 @@ local function unique_check(class, name, fields, seen)
     end
 end
 
+local function unique_free(name, record)
+    for _, mark in ipairs(unique_marks(record)) do
+        if call('HGET', P .. 'unique', mark) == name then
+            call('HDEL', P .. 'unique', mark)
+        end
+    end
+end
+
 function R.record_write(class, name, fields)
     local key = record_key(class, name)
     if class == 'target' then
         local old = load(key) or {}
-        for _, mark in ipairs(unique_marks(old)) do
-            call('HDEL', P .. 'unique', mark)
-        end
+        unique_free(name, old)
         for field, value in pairs(fields) do
             old[field] = value
         end
@@ -165,9 +177,7 @@ serve('record_remove', function(meta, body)
         local lock = load(P .. 'lock:' .. body.name)
         need(not lock, E.LOCKED, 'target ' .. body.name .. ' is locked by job '
             .. (lock and lock.job or ''))
-        for _, mark in ipairs(unique_marks(record)) do
-            call('HDEL', P .. 'unique', mark)
-        end
+        unique_free(body.name, record)
     end
     call('DEL', record_key(class, body.name))
     call('ZREM', P .. CLASSES[class], body.name)
@@ -181,8 +191,10 @@ serve('record_import', function(meta, body, items)
         need(set(item.name), E.USAGE, 'item ' .. number .. ' has no name')
         local name, fields = named(item.name), fields_of(item)
         need(not rows[name], E.EXISTS, class .. ' ' .. name .. ' stands twice in the list')
-        unique_check(class, name, fields, seen)
         rows[name] = fields
+    end
+    for name, fields in pairs(rows) do
+        unique_check(class, name, fields, seen, rows)
     end
     local added, changed = 0, 0
     for name, fields in pairs(rows) do

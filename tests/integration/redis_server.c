@@ -1,0 +1,114 @@
+#include "integration/redis_server.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <cmocka.h>
+#include "rmt_io.h"
+
+static void
+s_nap(void)
+{
+    nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+}
+
+pid_t
+spawn_program(const char *dir, const char *name, char *const *argv)
+{
+    char log[192];
+    snprintf(log, sizeof log, "%s/%s.log", dir, name);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid > 0)
+        return pid;
+    prctl(PR_SET_PDEATHSIG, SIGKILL); // It does not outlive a test that crashed
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    const int out = open(log, O_WRONLY | O_CREAT | O_APPEND, 0600);
+    dup2(out, STDOUT_FILENO);
+    dup2(out, STDERR_FILENO);
+    execvp(argv[0], argv);
+    _exit(127);
+}
+
+int
+end_program(pid_t *pid, int signal)
+{
+    int status = -1;
+    if (*pid <= 0)
+        return status;
+    kill(*pid, signal);
+    for (int i = 0; i < 1000 && waitpid(*pid, &status, WNOHANG) == 0; i++) {
+        if (i == 999)
+            kill(*pid, SIGKILL);
+        s_nap();
+    }
+    *pid = 0;
+    return status;
+}
+
+static int
+s_answers(const redis_server_t *self)
+{
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    char reply[7] = { 0 };
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", self->socket);
+    const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    const int ok = connect(fd, (struct sockaddr *) &address, sizeof address) == 0
+                   && write(fd, "PING\r\n", 6) == 6 && read(fd, reply, 5) == 5
+                   && memcmp(reply, "+PONG", 5) == 0;
+    close(fd);
+    return ok;
+}
+
+void
+redis_server_start(redis_server_t *self)
+{
+    char *argv[] = { "redis-server", "--port", "0", "--unixsocket", self->socket,
+                     "--dir", self->dir, "--appendonly", "yes", "--appendfsync", "always",
+                     "--save", "", "--maxmemory-policy", "noeviction", NULL };
+    unlink(self->socket);
+    self->pid = spawn_program(self->dir, "redis", argv);
+    for (int i = 0; i < 1000; i++) {
+        if (s_answers(self))
+            return;
+        s_nap();
+    }
+    fail_msg("redis-server does not answer; see %s/redis.log", self->dir);
+}
+
+void
+redis_server_new(redis_server_t *self)
+{
+    *self = (redis_server_t){ .dir = "/tmp/ramet-test.XXXXXX" };
+    assert_non_null(mkdtemp(self->dir));
+    snprintf(self->socket, sizeof self->socket, "%s/redis.sock", self->dir);
+    redis_server_start(self);
+}
+
+void
+redis_server_end(redis_server_t *self, int signal)
+{
+    end_program(&self->pid, signal);
+}
+
+void
+redis_server_destroy(redis_server_t *self)
+{
+    rmt_error_t error = { 0 };
+    redis_server_end(self, SIGTERM);
+    assert_int_equal(rmt_io_remove_tree(self->dir, &error), 0);
+}
