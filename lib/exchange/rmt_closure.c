@@ -141,6 +141,8 @@ s_compare(const void *a, const void *b)
 static void
 s_compact(rmt_closure_t *self)
 {
+    if (self->count == 0)
+        return;
     qsort(self->ids, self->count, sizeof(*self->ids), s_compare);
     size_t kept = 0;
     for (size_t i = 0; i < self->count; i++)

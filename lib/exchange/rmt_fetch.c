@@ -9,6 +9,7 @@
 #define ASK_COUNT 256               // Ids in one FETCH
 #define ASKED_MAX 1024              // Ids under way
 #define ACK_LOT ((uint64_t) 256 * 1024)
+#define ACK_MS 2                    // A lot may be smaller when nothing came for so long
 #define CONNECT_MS 4000             // For the first word of a holder
 #define SILENCE_MS 10000            // Between words
 #define PATIENCE_MS 30000           // Without any progress while nobody answers
@@ -295,7 +296,7 @@ s_use_holder(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
         rmt_error_t silence = {0};
         rmt_auto(rmt_msg) msg = NULL;
         if (self->taken < ACK_LOT)
-            msg = rmt_link_recv(self->link, 0, &silence);
+            msg = rmt_link_recv(self->link, self->taken ? ACK_MS : 0, &silence);
         if (!msg && s_ack(self, &call->why) == -1)
             return call->why.code == RMT_E_CANCELLED ? 1 : -1;
         if (!msg)
@@ -412,7 +413,8 @@ rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
     free(self->expected);
     self->expected = malloc((count + 1) * sizeof(*ids));
     assert(self->expected);
-    memcpy(self->expected, ids, count * sizeof(*ids));
+    if (count)
+        memcpy(self->expected, ids, count * sizeof(*ids));
     self->expected_count = count;
     self->expected_next = 0;
 }

@@ -5,8 +5,9 @@
 #include "rmt_credit.h"
 #include "rmt_store.h"
 
-// Bytes are given back in lots of this size, or when there is nothing else to do.
+// Bytes are given back in lots of this size, or when nothing came for a while.
 #define ACK_LOT ((uint64_t) 512 * 1024)
+#define ACK_MS 2
 
 struct rmt_stream {
     zactor_t *actor;
@@ -115,7 +116,16 @@ s_handle(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
         s_chunk(self, pipe, msg);
     else if (msg->kind == RMT_MSG_SEAL)
         s_seal(self, pipe, msg);
-    if (!self->failed && !(zsock_events(pipe) & ZMQ_POLLIN))
+}
+
+// Acknowledging each small chunk by itself would cost as much as receiving it.
+static void
+s_settle(s_state_t *self, zsock_t *pipe)
+{
+    if (self->failed || self->taken == 0)
+        return;
+    zmq_pollitem_t item = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
+    if (zmq_poll(&item, 1, ACK_MS) == 0)
         s_ack(self, pipe);
 }
 
@@ -128,6 +138,7 @@ s_run(zsock_t *pipe, void *args)
     s_state_t self = {.store = store, .plain = plain};
     zsock_signal(pipe, 0);
     while (true) {
+        s_settle(&self, pipe);
         rmt_msg_t *next = NULL;
         if (zsock_recv(pipe, "p", &next) == -1 || !next)
             break; // The owner leaves
