@@ -54,7 +54,7 @@ s_asker(const ask_t *ask, const rmt_msg_t *reply)
 void
 rmt_worker_door_send(const rmt_member_t *member, const rmt_msg_t *msg)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_socket_send(member->port, member->route, msg, false, &error) == -1)
         rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", member->name,
                 rmt_msg_kind_name(msg->kind), error.text);
@@ -74,7 +74,7 @@ rmt_worker_door_meta(const rmt_member_t *member)
 void
 rmt_worker_door_cancel(const rmt_member_t *member, const rmt_record_t *item)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CANCEL);
     if (rmt_uid_parse(msg->task, rmt_record_text(item, "task", ""), &error) == -1)
         return;
@@ -112,12 +112,13 @@ s_add_target(rmt_record_t *body, const rmt_record_t *item)
 }
 
 static void
-s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item, uint32_t era)
+s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item,
+            uint32_t era)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_TASK);
-    if (rmt_uid_parse(msg->task, rmt_record_text(item, "id", ""), &error) == -1
-        || rmt_uid_parse(msg->job, rmt_record_text(item, "job", ""), &error) == -1)
+    if (rmt_uid_parse(msg->task, rmt_record_text(item, "id", ""), &error) == -1 ||
+        rmt_uid_parse(msg->job, rmt_record_text(item, "job", ""), &error) == -1)
         return;
     msg->attempt = (uint32_t) rmt_record_u64(item, "attempt", 1);
     msg->era = era;
@@ -140,7 +141,8 @@ s_on_take(void *context, rmt_msg_t *reply)
     if (offer) {
         offer->is_taking = false;
         const size_t count = reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
-        const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", ask->broker->era);
+        const uint32_t era =
+            (uint32_t) rmt_record_u64(reply->body, "era", ask->broker->era);
         for (size_t i = 0; i < count; i++)
             s_send_task(ask->broker, member, rmt_records_at(reply->items, i), era);
         offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
@@ -164,7 +166,7 @@ s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer)
     rmt_record_set(body, "nonce", member->nonce);
     rmt_record_set_u64(body, "n", offer->credit < 16 ? offer->credit : 16);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
-    const rmt_call_t call = { "task_take", meta, body, NULL };
+    const rmt_call_t call = {"task_take", meta, body, NULL};
     rmt_state_call(broker->state, &call, s_on_take,
                    s_ask_new(broker, member, offer->service));
 }
@@ -205,7 +207,7 @@ rmt_worker_door_presence(rmt_broker_t *broker)
         rmt_record_set(item, "name", member->name);
         rmt_record_set(item, "services", services);
     }
-    const rmt_call_t call = { "presence", NULL, NULL, items };
+    const rmt_call_t call = {"presence", NULL, NULL, items};
     rmt_state_call(broker->state, &call, NULL, NULL);
 }
 
@@ -219,20 +221,21 @@ s_may_offer(const rmt_record_t *key, const char *service)
         const char *role, *verb;
         bool is_own; // Only of its own machine, else of its place
     } rows[] = {
-        { "imager", "receive", false },   { "imager", "commit", false },
-        { "imager", "package", false },   { "installer", "match", false },
-        { "installer", "build", false },  { "installer", "order", false },
-        { "source", "capture", true },    { "target", "prepare", true },
-        { "target", "write", true },
+        {"imager", "receive", false},  {"imager", "commit", false},
+        {"imager", "package", false},  {"installer", "match", false},
+        {"installer", "build", false}, {"installer", "order", false},
+        {"source", "capture", true},   {"target", "prepare", true},
+        {"target", "write", true},
     };
     const char *role = rmt_record_text(key, "role", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         if (!streq(rows[i].role, role))
             continue;
-        rmt_auto_str allowed
-            = rows[i].is_own
-                  ? rmt_text("%s@%s/%s", rows[i].verb, role, rmt_record_text(key, "name", ""))
-                  : rmt_text("%s@%s", rows[i].verb, rmt_record_text(key, "place", ""));
+        rmt_auto_str allowed =
+            rows[i].is_own
+                ? rmt_text("%s@%s/%s", rows[i].verb, role,
+                           rmt_record_text(key, "name", ""))
+                : rmt_text("%s@%s", rows[i].verb, rmt_record_text(key, "place", ""));
         if (streq(allowed, service))
             return true;
     }
@@ -242,7 +245,7 @@ s_may_offer(const rmt_record_t *key, const char *service)
 static void
 s_refused(const rmt_packet_t *packet, zsock_t *port, rmt_code_t code, const char *text)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = code;
     rmt_msg_text(&msg->text, text);
@@ -259,11 +262,11 @@ s_check_hello(const rmt_record_t *key, const rmt_msg_t *msg, rmt_error_t *error)
     if (!streq(msg->role ? msg->role : "", role))
         return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key has role %s", role) == 0;
     for (size_t i = 0; msg->items && i < rmt_records_count(msg->items); i++) {
-        const char *service
-            = rmt_record_text(rmt_records_at(msg->items, i), "service", "");
+        const char *service =
+            rmt_record_text(rmt_records_at(msg->items, i), "service", "");
         if (!s_may_offer(key, service))
-            return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key may not offer %.128s", service)
-                   == 0;
+            return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key may not offer %.128s",
+                            service) == 0;
     }
     return true;
 }
@@ -291,12 +294,14 @@ s_on_hello(void *context, rmt_msg_t *reply)
 }
 
 static void
-s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key, rmt_packet_t *packet)
+s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+        rmt_packet_t *packet)
 {
     rmt_msg_t *msg = packet->msg;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (!rmt_broker_is_open(broker)) {
-        s_refused(packet, port, RMT_E_UNAVAILABLE, "redis cannot be reached; again later");
+        s_refused(packet, port, RMT_E_UNAVAILABLE,
+                  "redis cannot be reached; again later");
         return;
     }
     if (!s_check_hello(key, msg, &error)) {
@@ -304,8 +309,8 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key, rmt_packet
         s_refused(packet, port, error.code, error.text);
         return;
     }
-    rmt_member_t *member
-        = rmt_roster_greet(broker->roster, key, port, &packet->route, rmt_msg_items(msg));
+    rmt_member_t *member =
+        rmt_roster_greet(broker->roster, key, port, &packet->route, rmt_msg_items(msg));
     rmt_uid_text(msg->nonce, member->nonce);
     rmt_auto(rmt_msg) welcome = rmt_msg_new(RMT_MSG_WELCOME);
     welcome->version = RMT_WIRE_VERSION;
@@ -322,18 +327,25 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key, rmt_packet
     rmt_record_set(body, "nonce", member->nonce);
     rmt_record_set(body, "services", services);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
-    const rmt_call_t call = { "peer_hello", meta, body, msg->hand };
+    const rmt_call_t call = {"peer_hello", meta, body, msg->hand};
     rmt_state_call(broker->state, &call, s_on_hello, s_ask_new(broker, member, ""));
 }
 
 // ---- Messages
 
 static void
-s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key, rmt_packet_t *packet)
+s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+           rmt_packet_t *packet)
 {
     rmt_msg_t *msg = packet->msg;
     if (msg->kind == RMT_MSG_HELLO) {
         s_greet(broker, port, key, packet);
+        return;
+    }
+    // A first boot offers nothing, so it asks without greeting.
+    if (msg->kind == RMT_MSG_REQUEST
+        && strcmp(rmt_record_text(key, "role", ""), "firstboot") == 0) {
+        rmt_verbs_answer(broker, port, key, packet);
         return;
     }
     rmt_member_t *member = rmt_roster_find(broker->roster, packet->user);
@@ -368,8 +380,8 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key, rmt_pac
 void
 rmt_worker_door_handle(rmt_broker_t *broker, rmt_port_t port)
 {
-    rmt_packet_t packet = { 0 };
-    rmt_error_t error = { 0 };
+    rmt_packet_t packet = {0};
+    rmt_error_t error = {0};
     for (int i = 0; i < BATCH; i++) {
         const int rc = rmt_socket_recv(broker->ports[port], &packet, &error);
         if (rc == 0)
@@ -383,7 +395,8 @@ rmt_worker_door_handle(rmt_broker_t *broker, rmt_port_t port)
             rmt_roster_drop(broker->roster, packet.user);
             rmt_broker_refuse(broker, packet.user, rmt_msg_kind_name(packet.msg->kind),
                               "no key that may act");
-            s_refused(&packet, broker->ports[port], RMT_E_NOT_ALLOWED, "this key may not act");
+            s_refused(&packet, broker->ports[port], RMT_E_NOT_ALLOWED,
+                      "this key may not act");
         }
     }
     rmt_packet_clear(&packet);
