@@ -25,7 +25,8 @@ s_load_file(rmt_broker_t *self, rmt_error_t *error)
 {
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    if (rmt_io_load(self->settings->state_file, STATE_FILE_MAX, &data, &size, error) == -1) {
+    if (rmt_io_load(self->settings->state_file, STATE_FILE_MAX, &data, &size, error) ==
+        -1) {
         if (error->code == RMT_E_NOT_FOUND) {
             snprintf(self->file_audit, sizeof self->file_audit, "0-0");
             return 0;
@@ -33,8 +34,7 @@ s_load_file(rmt_broker_t *self, rmt_error_t *error)
         return -1;
     }
     if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"", &self->file_era,
-               self->file_audit)
-        != 2)
+               self->file_audit) != 2)
         return rmt_fail(error, RMT_E_CONFIG, "%s is no state file of a broker",
                         self->settings->state_file);
     return 0;
@@ -66,7 +66,7 @@ void
 rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
                 rmt_state_fn *fn, void *context)
 {
-    const rmt_call_t call = { .function = function, .body = body };
+    const rmt_call_t call = {.function = function, .body = body};
     rmt_state_call(self->state, &call, fn, context);
 }
 
@@ -82,7 +82,7 @@ static void
 s_on_era(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (reply->code != RMT_OK) {
         self->is_opening = false;
         return;
@@ -161,8 +161,8 @@ s_on_queues(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
     for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++)
-        rmt_worker_door_wake(self,
-                             rmt_record_text(rmt_records_at(reply->items, i), "service", ""));
+        rmt_worker_door_wake(
+            self, rmt_record_text(rmt_records_at(reply->items, i), "service", ""));
 }
 
 static void
@@ -177,7 +177,8 @@ static void
 s_on_reap(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++) {
+    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items);
+         i++) {
         rmt_record_t *claim = rmt_record_dup(rmt_records_at(reply->items, i));
         rmt_record_t *outputs = rmt_record_new();
         rmt_record_set_u64(claim, "code", RMT_E_TIMEOUT);
@@ -220,7 +221,8 @@ s_tick(rmt_broker_t *self)
         if (rmt_broker_is_open(self))
             rmt_worker_door_presence(self);
     }
-    const int64_t due = self->scan_at < self->presence_at ? self->scan_at : self->presence_at;
+    const int64_t due =
+        self->scan_at < self->presence_at ? self->scan_at : self->presence_at;
     return (long) (due - now);
 }
 
@@ -237,9 +239,10 @@ s_bind(rmt_broker_t *self, rmt_error_t *error)
         [RMT_PORT_EVENTS] = RMT_SOCKET_BROKER_EVENTS,
     };
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++) {
-        rmt_auto_str endpoint
-            = rmt_text("%s:%d", self->settings->host, self->settings->port + i);
-        self->ports[i] = rmt_socket_new(kinds[i], endpoint, &self->settings->own, NULL, error);
+        rmt_auto_str endpoint =
+            rmt_text("%s:%d", self->settings->host, self->settings->port + i);
+        self->ports[i] =
+            rmt_socket_new(kinds[i], endpoint, &self->settings->own, NULL, error);
         if (!self->ports[i])
             return -1;
     }
@@ -263,8 +266,8 @@ rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error)
     self->events = rmt_events_new(self);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return NULL;
-    self->state
-        = rmt_state_new(settings->redis, settings->redis_timeout_ms, s_on_link, self, error);
+    self->state = rmt_state_new(settings->redis, settings->redis_timeout_ms, s_on_link,
+                                self, error);
     return self->state ? rmt_take(&self) : NULL;
 }
 
@@ -300,14 +303,19 @@ s_turn(rmt_broker_t *self)
 int
 rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
 {
-    enum { ITEM_SIGNAL, ITEM_STATE, ITEM_PORTS, ITEM_COUNT = ITEM_PORTS + RMT_PORT_EVENTS + 1 };
+    enum {
+        ITEM_SIGNAL,
+        ITEM_STATE,
+        ITEM_PORTS,
+        ITEM_COUNT = ITEM_PORTS + RMT_PORT_EVENTS + 1
+    };
     zmq_pollitem_t items[ITEM_COUNT] = {
-        [ITEM_SIGNAL] = { NULL, signals, ZMQ_POLLIN, 0 },
-        [ITEM_STATE] = { zsock_resolve(rmt_state_socket(self->state)), 0, ZMQ_POLLIN, 0 },
+        [ITEM_SIGNAL] = {NULL, signals, ZMQ_POLLIN, 0},
+        [ITEM_STATE] = {zsock_resolve(rmt_state_socket(self->state)), 0, ZMQ_POLLIN, 0},
     };
     for (int i = 0; i <= RMT_PORT_EVENTS; i++)
-        items[ITEM_PORTS + i] = (zmq_pollitem_t){ zsock_resolve(self->ports[i]), 0, ZMQ_POLLIN,
-                                                  0 };
+        items[ITEM_PORTS + i] =
+            (zmq_pollitem_t){zsock_resolve(self->ports[i]), 0, ZMQ_POLLIN, 0};
     for (;;) {
         const long wait = s_tick(self);
         if (zmq_poll(items, ITEM_COUNT, wait > 0 ? wait : 0) == -1 && errno != EINTR)

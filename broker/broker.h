@@ -26,13 +26,13 @@ struct rmt_broker {
     rmt_roster_t *roster;
     rmt_driver_t *driver;
     rmt_events_t *events;
-    uint32_t era;           // 0 until Redis has said it
-    uint32_t file_era;      // As in the state file
+    uint32_t era;      // 0 until Redis has said it
+    uint32_t file_era; // As in the state file
     char file_audit[48];
-    int64_t up_at;          // Since when Redis is there; 0: it is not
+    int64_t up_at; // Since when Redis is there; 0: it is not
     int64_t scan_at, presence_at;
     bool is_linked, is_opening;
-    uint64_t refused;       // Acts that were not allowed, since the start
+    uint64_t refused; // Acts that were not allowed, since the start
 };
 
 // Borrows settings. Proves that unknown keys stay out, then binds all ports.

@@ -9,7 +9,7 @@
 static void
 s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->sequence = packet->msg->sequence;
     reply->code = RMT_E_NOT_ALLOWED;
@@ -21,8 +21,8 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
 void
 rmt_console_door_handle(rmt_broker_t *broker)
 {
-    rmt_packet_t packet = { 0 };
-    rmt_error_t error = { 0 };
+    rmt_packet_t packet = {0};
+    rmt_error_t error = {0};
     for (int i = 0; i < BATCH; i++) {
         const int rc = rmt_socket_recv(broker->ports[RMT_PORT_CONSOLE], &packet, &error);
         if (rc == 0)

@@ -164,7 +164,8 @@ s_begin_commit(step_t *step)
     s_copy(stage, "set.files", step->result->outputs, "files");
     s_copy(stage, "set.bytes", step->result->outputs, "bytes");
     s_copy(stage, "set.sent", step->result->outputs, "sent");
-    rmt_record_t *op = s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
+    rmt_record_t *op =
+        s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
     s_copy(op, "b.descriptor", step->result->outputs, "descriptor");
     s_copy(op, "b.image-name", step->view->job, "image-name");
     s_copy(op, "b.source", step->view->job, "source");
@@ -179,11 +180,11 @@ s_fail_job(step_t *step)
 static void
 s_end_image(step_t *step)
 {
-    static const char *const copied[] = { "state", "files", "bytes", "volumes", "hardware",
-                                          "layout" };
+    static const char *const copied[] = {"state",   "files",    "bytes",
+                                         "volumes", "hardware", "layout"};
     const rmt_record_t *outputs = step->result->outputs;
     rmt_id_t id;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_id_parse(&id, rmt_record_text(outputs, "image", ""), &error) == -1) {
         s_op_end(step, "failed", RMT_E_PROTOCOL, "the commit gave no image id");
         return;
@@ -209,7 +210,8 @@ s_each_word(const char *list, void (*each)(step_t *, const char *), step_t *step
     rmt_auto_str copy = strdup(list);
     size_t count = 0;
     char *rest = NULL;
-    for (char *word = strtok_r(copy, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
+    for (char *word = strtok_r(copy, ", ", &rest); word;
+         word = strtok_r(NULL, ", ", &rest)) {
         each(step, word);
         count++;
     }
@@ -325,8 +327,8 @@ s_room(const step_t *step)
 {
     const uint64_t canary = s_job_number(step, "canary");
     const uint64_t started = s_job_number(step, "started");
-    const uint64_t ended = s_job_number(step, "t-done") + s_job_number(step, "t-failed")
-                           - s_job_number(step, "failed-before");
+    const uint64_t ended = s_job_number(step, "t-done") + s_job_number(step, "t-failed") -
+                           s_job_number(step, "failed-before");
     if (canary == 0 || ended >= canary)
         return READY_MAX;
     return started < canary ? canary - started : 0;
@@ -336,9 +338,10 @@ static bool
 s_has_too_many_failures(const step_t *step)
 {
     const uint64_t canary = s_job_number(step, "canary");
-    const uint64_t failed = s_job_number(step, "t-failed") - s_job_number(step, "failed-before");
-    const bool is_limited = *s_job(step, "max-failures")
-                            || (canary > 0 && s_job_number(step, "started") <= canary);
+    const uint64_t failed =
+        s_job_number(step, "t-failed") - s_job_number(step, "failed-before");
+    const bool is_limited = *s_job(step, "max-failures") ||
+                            (canary > 0 && s_job_number(step, "started") <= canary);
     return is_limited && failed > s_job_number(step, "max-failures");
 }
 
@@ -388,8 +391,9 @@ static void
 s_arm(step_t *step)
 {
     const rmt_record_t *outputs = step->result->outputs;
-    if (!*rmt_record_text(outputs, "plan", "") || !*rmt_record_text(outputs, "nonce", "")
-        || !rmt_key_is_valid(rmt_record_text(outputs, "key", ""))) {
+    if (!*rmt_record_text(outputs, "plan", "") ||
+        !*rmt_record_text(outputs, "nonce", "") ||
+        !rmt_key_is_valid(rmt_record_text(outputs, "key", ""))) {
         s_op_failed(step, RMT_E_PROTOCOL, "the agent gave no plan, nonce or key");
         return;
     }
@@ -432,27 +436,27 @@ static const struct {
     void (*act)(step_t *step);
 } s_rows[] = {
     // kind     stage       on         action
-    { "image",  "start",    ON_DRIVE,  s_begin_capture },
-    { "image",  "capture",  ON_OK,     s_begin_commit },
-    { "image",  "commit",   ON_OK,     s_end_image },
-    { "image",  "capture",  ON_FAIL,   s_fail_job },
-    { "image",  "commit",   ON_FAIL,   s_fail_job },
-    { "plan",   "start",    ON_DRIVE,  s_begin_match },
-    { "plan",   "match",    ON_RESULT, s_join_match },
-    { "deploy", "start",    ON_DRIVE,  s_begin_match },
-    { "deploy", "match",    ON_RESULT, s_join_match },
-    { "deploy", "locked",   ON_DRIVE,  s_begin_package },
-    { "deploy", "package",  ON_OK,     s_begin_build },
-    { "deploy", "package",  ON_FAIL,   s_stop_all },
-    { "deploy", "build",    ON_OK,     s_engine_built },
-    { "deploy", "build",    ON_FAIL,   s_stop_engine },
-    { "deploy", "install",  ON_DRIVE,  s_begin_orders },
-    { "deploy", "order",    ON_OK,     s_begin_prepare },
-    { "deploy", "prepare",  ON_OK,     s_arm },
-    { "deploy", "write",    ON_OK,     s_await_boot },
-    { "deploy", "order",    ON_FAIL,   s_fail_target },
-    { "deploy", "prepare",  ON_FAIL,   s_fail_target },
-    { "deploy", "write",    ON_FAIL,   s_fail_target },
+    {"image", "start", ON_DRIVE, s_begin_capture},
+    {"image", "capture", ON_OK, s_begin_commit},
+    {"image", "commit", ON_OK, s_end_image},
+    {"image", "capture", ON_FAIL, s_fail_job},
+    {"image", "commit", ON_FAIL, s_fail_job},
+    {"plan", "start", ON_DRIVE, s_begin_match},
+    {"plan", "match", ON_RESULT, s_join_match},
+    {"deploy", "start", ON_DRIVE, s_begin_match},
+    {"deploy", "match", ON_RESULT, s_join_match},
+    {"deploy", "locked", ON_DRIVE, s_begin_package},
+    {"deploy", "package", ON_OK, s_begin_build},
+    {"deploy", "package", ON_FAIL, s_stop_all},
+    {"deploy", "build", ON_OK, s_engine_built},
+    {"deploy", "build", ON_FAIL, s_stop_engine},
+    {"deploy", "install", ON_DRIVE, s_begin_orders},
+    {"deploy", "order", ON_OK, s_begin_prepare},
+    {"deploy", "prepare", ON_OK, s_arm},
+    {"deploy", "write", ON_OK, s_await_boot},
+    {"deploy", "order", ON_FAIL, s_fail_target},
+    {"deploy", "prepare", ON_FAIL, s_fail_target},
+    {"deploy", "write", ON_FAIL, s_fail_target},
 };
 
 static bool
@@ -475,12 +479,12 @@ rmt_records_t *
 rmt_dispatch(const rmt_view_t *view, const rmt_result_t *result)
 {
     assert(view && view->job && (!result || view->task));
-    step_t step = { .view = view, .result = result, .ops = rmt_records_new() };
+    step_t step = {.view = view, .result = result, .ops = rmt_records_new()};
     const char *stage = rmt_record_text(result ? view->task : view->job, "stage", "");
     const char *kind = rmt_record_text(view->job, "kind", "");
     for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++) {
-        if (strcmp(s_rows[i].kind, kind) == 0 && strcmp(s_rows[i].stage, stage) == 0
-            && s_is_on(s_rows[i].on, result)) {
+        if (strcmp(s_rows[i].kind, kind) == 0 && strcmp(s_rows[i].stage, stage) == 0 &&
+            s_is_on(s_rows[i].on, result)) {
             s_rows[i].act(&step);
             break;
         }

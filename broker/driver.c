@@ -10,7 +10,7 @@
 #define TRIES_MAX 20 // A job that others move at the same time is looked at anew
 
 typedef struct {
-    rmt_record_t *claim;   // NULL: drive
+    rmt_record_t *claim; // NULL: drive
     rmt_record_t *outputs;
     rmt_driver_fn *done;
 } errand_t;
@@ -18,15 +18,15 @@ typedef struct {
 typedef struct {
     rmt_driver_t *driver;
     char job[33];
-    zlist_t *errands;      // The first is the one under way
-    rmt_records_t *ops;    // Of the step under way
+    zlist_t *errands;   // The first is the one under way
+    rmt_records_t *ops; // Of the step under way
     int tries;
-    bool is_driven;        // A drive stands in the list already
+    bool is_driven; // A drive stands in the list already
 } queue_t;
 
 struct rmt_driver {
     rmt_broker_t *broker;
-    zhashx_t *queues;      // Job -> queue_t
+    zhashx_t *queues; // Job -> queue_t
 };
 
 static void s_begin(queue_t *queue);
@@ -106,7 +106,8 @@ s_wake(queue_t *queue)
     for (size_t i = 0; i < rmt_records_count(queue->ops); i++) {
         const rmt_record_t *op = rmt_records_at(queue->ops, i);
         if (streq(rmt_record_text(op, "op", ""), "task"))
-            rmt_worker_door_wake(queue->driver->broker, rmt_record_text(op, "service", ""));
+            rmt_worker_door_wake(queue->driver->broker,
+                                 rmt_record_text(op, "service", ""));
     }
 }
 
@@ -149,26 +150,29 @@ s_on_view(void *context, rmt_msg_t *reply)
         return;
     }
     const rmt_view_t view = rmt_view_of(reply);
-    rmt_auto(rmt_record) body = errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
+    rmt_auto(rmt_record) body =
+        errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
     rmt_record_set(body, "job", queue->job);
     rmt_record_set(body, "rev", rmt_record_text(view.job, "rev", ""));
     rmt_records_destroy(&queue->ops);
     if (!errand->claim) {
         queue->ops = rmt_dispatch(&view, NULL);
     } else if (view.task) {
-        const rmt_result_t result = {
-            rmt_code_from((uint32_t) rmt_record_u64(errand->claim, "code", RMT_E_INTERNAL)),
-            rmt_record_text(errand->claim, "text", ""), errand->outputs };
+        const rmt_result_t result = {rmt_code_from((uint32_t) rmt_record_u64(
+                                         errand->claim, "code", RMT_E_INTERNAL)),
+                                     rmt_record_text(errand->claim, "text", ""),
+                                     errand->outputs};
         queue->ops = rmt_dispatch(&view, &result);
     } else {
         queue->ops = rmt_records_new();
     }
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (s_has_arm(queue->ops) && rmt_broker_save(broker, &error) == -1) {
-        s_finish(queue, error.code, error.text); // Never arm what could not be fenced later
+        s_finish(queue, error.code,
+                 error.text); // Never arm what could not be fenced later
         return;
     }
-    const rmt_call_t call = { .function = "job_step", .body = body, .items = queue->ops };
+    const rmt_call_t call = {.function = "job_step", .body = body, .items = queue->ops};
     rmt_state_call(broker->state, &call, s_on_step, queue);
 }
 
@@ -232,7 +236,8 @@ s_on_task(void *context, rmt_msg_t *reply)
         s_add(lookup->driver, rmt_record_text(reply->body, "job", ""), errand);
     } else {
         if (reply->code != RMT_E_CANCELLED)
-            errand->done(lookup->driver->broker, errand->claim, rmt_code_from(reply->code));
+            errand->done(lookup->driver->broker, errand->claim,
+                         rmt_code_from(reply->code));
         s_errand_destroy(&errand);
     }
     free(lookup);

@@ -17,7 +17,7 @@ typedef struct {
 static void
 s_answer(rmt_broker_t *broker, zframe_t *route, const rmt_msg_t *reply)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_ENROLLED);
     msg->sequence = reply->sequence;
     msg->code = reply->code;
@@ -47,14 +47,16 @@ s_on_reply(void *context, rmt_msg_t *reply)
         s_answer(knock->broker, knock->route, reply);
         rmt_events_tail(knock->broker->events);
         rmt_log(RMT_INFO, "key.knocked", "key=%s code=%s text=\"%s\"", knock->user,
-                rmt_code_name(rmt_code_from(reply->code)), reply->text ? reply->text : "");
+                rmt_code_name(rmt_code_from(reply->code)),
+                reply->text ? reply->text : "");
     }
     zframe_destroy(&knock->route);
     free(knock);
 }
 
 static void
-s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code, const char *text)
+s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code,
+         const char *text)
 {
     rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->code = code;
@@ -67,15 +69,16 @@ static void
 s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
 {
     rmt_msg_t *msg = packet->msg;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_token_t token;
     const char *named = rmt_record_text(msg->body, "key", packet->user);
     if (!streq(named, packet->user)) {
-        s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "the key is not that of the connection");
+        s_refuse(broker, packet, RMT_E_NOT_ALLOWED,
+                 "the key is not that of the connection");
         return;
     }
-    if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1
-        || !streq(token.broker_key, broker->settings->own.public_text)) {
+    if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1 ||
+        !streq(token.broker_key, broker->settings->own.public_text)) {
         s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "that is no token of this farm");
         return;
     }
@@ -91,24 +94,25 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     knock->sequence = msg->sequence;
     knock->route = rmt_take(&packet->route);
     snprintf(knock->user, sizeof knock->user, "%s", packet->user);
-    const rmt_call_t call = { .function = "enrol", .meta = meta, .body = msg->body };
+    const rmt_call_t call = {.function = "enrol", .meta = meta, .body = msg->body};
     rmt_state_call(broker->state, &call, s_on_reply, knock);
 }
 
 void
 rmt_enrol_door_handle(rmt_broker_t *broker)
 {
-    rmt_packet_t packet = { 0 };
-    rmt_error_t error = { 0 };
+    rmt_packet_t packet = {0};
+    rmt_error_t error = {0};
     int rc;
     for (int i = 0; i < 64; i++) {
         rc = rmt_socket_recv(broker->ports[RMT_PORT_ENROL], &packet, &error);
         if (rc == 0)
             break;
         if (rc == 1 && packet.msg->kind == RMT_MSG_ENROL && *packet.user) {
-            if (!rmt_broker_is_open(broker)
-                || rmt_state_pending(broker->state) > UNDER_WAY_MAX)
-                s_refuse(broker, &packet, RMT_E_UNAVAILABLE, "the broker is busy; again later");
+            if (!rmt_broker_is_open(broker) ||
+                rmt_state_pending(broker->state) > UNDER_WAY_MAX)
+                s_refuse(broker, &packet, RMT_E_UNAVAILABLE,
+                         "the broker is busy; again later");
             else
                 s_knock(broker, &packet);
         }

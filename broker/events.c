@@ -13,7 +13,7 @@
 
 struct rmt_events {
     rmt_broker_t *broker;
-    zhashx_t *last;   // Topic -> the last percentage, a record
+    zhashx_t *last; // Topic -> the last percentage, a record
     char audit[48];
     bool is_reading, again;
 };
@@ -60,9 +60,10 @@ rmt_events_last(const rmt_events_t *self)
 // ---- Publishing
 
 static void
-s_publish(rmt_events_t *self, const char *topic, const char *cursor, const rmt_record_t *body)
+s_publish(rmt_events_t *self, const char *topic, const char *cursor,
+          const rmt_record_t *body)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (strlen(topic) > TOPIC_MAX)
         return;
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_EVENT);
@@ -70,7 +71,8 @@ s_publish(rmt_events_t *self, const char *topic, const char *cursor, const rmt_r
     rmt_msg_text(&msg->cursor, cursor);
     rmt_record_merge(rmt_msg_body(msg), body);
     // Whoever listens too slowly loses events, and asks for a snapshot again.
-    (void) rmt_socket_send(self->broker->ports[RMT_PORT_EVENTS], NULL, msg, false, &error);
+    (void) rmt_socket_send(self->broker->ports[RMT_PORT_EVENTS], NULL, msg, false,
+                           &error);
 }
 
 static char *
@@ -108,7 +110,8 @@ s_flight_topic(const rmt_record_t *flight)
 }
 
 void
-rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight, const rmt_msg_t *progress)
+rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight,
+                    const rmt_msg_t *progress)
 {
     rmt_auto_str topic = s_flight_topic(flight);
     const rmt_record_t *old = zhashx_lookup(self->last, topic);
@@ -127,7 +130,8 @@ rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight, const rmt_ms
     rmt_record_set_u64(record, "n", progress->sequence);
     if (!is_quiet)
         s_publish(self, topic, "", record);
-    rmt_record_set_u64(record, "told-at", is_quiet ? rmt_record_u64(old, "told-at", 0) : now);
+    rmt_record_set_u64(record, "told-at",
+                       is_quiet ? rmt_record_u64(old, "told-at", 0) : now);
     zhashx_update(self->last, topic, rmt_take(&record));
 }
 
@@ -141,7 +145,7 @@ rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight)
 void
 rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item)
 {
-    static const char *const names[] = { "done", "total", "text" };
+    static const char *const names[] = {"done", "total", "text"};
     const rmt_record_t *last = zhashx_lookup(self->last, topic);
     for (size_t i = 0; last && i < sizeof names / sizeof *names; i++)
         if (*rmt_record_text(last, names[i], ""))
@@ -170,7 +174,8 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     s_publish(self, topic, id, entry);
     // What concerns a target in a job is news of the target as well.
     if (streq(what, "job.target")) {
-        rmt_auto_str other = rmt_text("target/%s/state", rmt_record_text(entry, "target", ""));
+        rmt_auto_str other =
+            rmt_text("target/%s/state", rmt_record_text(entry, "target", ""));
         s_publish(self, other, id, entry);
     }
 }

@@ -15,14 +15,14 @@ static const struct {
     const char *role;
     rmt_socket_kind_t ports[2]; // The same twice: one only
 } s_roles[] = {
-    { "admin", { RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS } },
-    { "viewer", { RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS } },
-    { "dashboard", { RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS } },
-    { "imager", { RMT_SOCKET_BROKER_WORKERS, RMT_SOCKET_BROKER_WORKERS } },
-    { "installer", { RMT_SOCKET_BROKER_WORKERS, RMT_SOCKET_BROKER_WORKERS } },
-    { "source", { RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS } },
-    { "target", { RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS } },
-    { "firstboot", { RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS } },
+    {"admin", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
+    {"viewer", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
+    {"dashboard", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
+    {"imager", {RMT_SOCKET_BROKER_WORKERS, RMT_SOCKET_BROKER_WORKERS}},
+    {"installer", {RMT_SOCKET_BROKER_WORKERS, RMT_SOCKET_BROKER_WORKERS}},
+    {"source", {RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS}},
+    {"target", {RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS}},
+    {"firstboot", {RMT_SOCKET_BROKER_AGENTS, RMT_SOCKET_BROKER_AGENTS}},
 };
 
 static void
@@ -144,7 +144,7 @@ s_ask_page(rmt_keyring_t *self, const char *cursor)
 {
     rmt_auto(rmt_record) meta = rmt_record_new();
     rmt_record_set(meta, "cursor", cursor);
-    const rmt_call_t call = { .function = "key_list", .meta = meta };
+    const rmt_call_t call = {.function = "key_list", .meta = meta};
     rmt_state_call(self->broker->state, &call, s_take_page, self);
 }
 

@@ -26,7 +26,8 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
     rmt_auto(rmt_broker) broker = rmt_broker_new(&settings, error);
     if (!broker)
         return -1;
-    rmt_log(RMT_INFO, "broker.started", "listen=%s port=%u", settings.host, settings.port);
+    rmt_log(RMT_INFO, "broker.started", "listen=%s port=%u", settings.host,
+            settings.port);
     const int rc = rmt_broker_run(broker, signals, error);
     rmt_log(RMT_INFO, "broker.stopped", "rc=%d", rc);
     return rc;
@@ -36,7 +37,7 @@ int
 main(int argc, char **argv)
 {
     rmt_signals_block();
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first = 0;
     int rc = rmt_options_read(&s_options, argc, argv, &first, &config, &error);
@@ -45,8 +46,8 @@ main(int argc, char **argv)
     if (rc == 1)
         rc = s_run(config, &error);
     if (rc == -1) {
-        rmt_log(RMT_ERROR, "broker.failed", "code=%s text=\"%s\"", rmt_code_name(error.code),
-                error.text);
+        rmt_log(RMT_ERROR, "broker.failed", "code=%s text=\"%s\"",
+                rmt_code_name(error.code), error.text);
         return rmt_code_exit(error.code);
     }
     return 0;

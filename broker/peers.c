@@ -15,12 +15,13 @@ s_is_holder(const rmt_member_t *member)
 static void
 s_send(const rmt_member_t *member, const rmt_records_t *items)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_PEERS);
     rmt_msg_text(&msg->place, member->place);
     msg->items = rmt_records_dup(items);
     if (rmt_socket_send(member->port, member->route, msg, false, &error) == -1)
-        rmt_log(RMT_WARN, "peers.unsent", "name=%s text=\"%s\"", member->name, error.text);
+        rmt_log(RMT_WARN, "peers.unsent", "name=%s text=\"%s\"", member->name,
+                error.text);
 }
 
 // Append the item of PEERS for a grant. False when its root is none.
@@ -29,7 +30,7 @@ s_add_item(rmt_records_t *items, const rmt_record_t *grant)
 {
     const char *root = rmt_record_text(grant, "root", "");
     rmt_id_t id;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (*root && rmt_id_parse(&id, root, &error) == -1)
         return false;
     rmt_record_t *item = rmt_records_add(items);

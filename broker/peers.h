@@ -7,7 +7,8 @@
 #include "broker.h"
 #include "roster.h"
 
-// grant: {key, root, until-ms}; root is the text of an image id, or empty for "may offer".
+// grant: {key, root, until-ms}; root is the text of an image id, or empty for "may
+// offer".
 void rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *grant);
 // A key that was revoked: drop it everywhere.
 void rmt_peers_drop(rmt_broker_t *broker, const char *key);

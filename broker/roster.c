@@ -118,7 +118,8 @@ rmt_roster_expire(rmt_roster_t *self, int64_t heard_before)
 {
     rmt_auto(zlist) stale = zlist_new();
     zlist_autofree(stale);
-    for (rmt_member_t *member = rmt_roster_first(self); member; member = rmt_roster_next(self))
+    for (rmt_member_t *member = rmt_roster_first(self); member;
+         member = rmt_roster_next(self))
         if (member->heard_at < heard_before)
             zlist_append(stale, member->key);
     for (const char *key = zlist_first(stale); key; key = zlist_next(stale))
@@ -140,8 +141,8 @@ rmt_member_services(const rmt_member_t *self)
 {
     char *text = strdup("");
     for (size_t i = 0; i < self->offer_count; i++) {
-        char *longer = rmt_text("%s%s%s=%u", text, *text ? "," : "", self->offers[i].service,
-                                self->offers[i].slots);
+        char *longer = rmt_text("%s%s%s=%u", text, *text ? "," : "",
+                                self->offers[i].service, self->offers[i].slots);
         free(text);
         text = longer;
     }
@@ -151,8 +152,8 @@ rmt_member_services(const rmt_member_t *self)
 void
 rmt_roster_fly(rmt_roster_t *self, const char *key, const rmt_record_t *task)
 {
-    static const char *const kept[] = { "task", "attempt", "job",  "service",
-                                        "subject", "stage", "phase" };
+    static const char *const kept[] = {"task",    "attempt", "job",  "service",
+                                       "subject", "stage",   "phase"};
     rmt_record_t *flight = rmt_record_new();
     rmt_record_set(flight, "worker", key);
     for (size_t i = 0; i < sizeof kept / sizeof *kept; i++)

@@ -19,8 +19,8 @@ typedef struct {
     zsock_t *port;
     zframe_t *route;
     int64_t heard_at;
-    uint64_t greeting;   // Rises with every HELLO
-    bool is_ready;       // Redis knows of the HELLO: tasks may be sent
+    uint64_t greeting; // Rises with every HELLO
+    bool is_ready;     // Redis knows of the HELLO: tasks may be sent
     uint32_t strikes;
     rmt_offer_t *offers;
     size_t offer_count;

@@ -19,4 +19,5 @@ extern const rmt_config_row_t rmt_settings_rows[];
 
 // Read the key too. Borrows config for the life of the settings. 0, or -1: CONFIG,
 // NOT_FOUND, IO.
-int rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t *error);
+int rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config,
+                      rmt_error_t *error);

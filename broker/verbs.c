@@ -11,8 +11,14 @@
 #include "rmt_io.h"
 
 enum {
-    ADMIN = 1, VIEWER = 2, DASHBOARD = 4, IMAGER = 8, INSTALLER = 16, SOURCE = 32,
-    TARGET = 64, FIRSTBOOT = 128,
+    ADMIN = 1,
+    VIEWER = 2,
+    DASHBOARD = 4,
+    IMAGER = 8,
+    INSTALLER = 16,
+    SOURCE = 32,
+    TARGET = 64,
+    FIRSTBOOT = 128,
     READ = ADMIN | VIEWER | DASHBOARD,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
@@ -35,17 +41,17 @@ struct verb {
     const char *name;
     unsigned roles;
     const char *function;
-    int (*before)(ask_t *ask, rmt_error_t *error);  // Checks and adds; may be NULL
-    void (*after)(ask_t *ask, rmt_msg_t *reply);    // For code 0; may be NULL
+    int (*before)(ask_t *ask, rmt_error_t *error); // Checks and adds; may be NULL
+    void (*after)(ask_t *ask, rmt_msg_t *reply);   // For code 0; may be NULL
 };
 
 static const struct {
     const char *name;
     unsigned bit;
 } s_roles[] = {
-    { "admin", ADMIN },         { "viewer", VIEWER }, { "dashboard", DASHBOARD },
-    { "imager", IMAGER },       { "installer", INSTALLER }, { "source", SOURCE },
-    { "target", TARGET },       { "firstboot", FIRSTBOOT },
+    {"admin", ADMIN},   {"viewer", VIEWER},       {"dashboard", DASHBOARD},
+    {"imager", IMAGER}, {"installer", INSTALLER}, {"source", SOURCE},
+    {"target", TARGET}, {"firstboot", FIRSTBOOT},
 };
 
 // ---- Before
@@ -147,7 +153,7 @@ s_show_token(ask_t *ask, rmt_msg_t *reply)
 static void
 s_announce(ask_t *ask, rmt_msg_t *reply)
 {
-    static const char *const inner[] = { "root", "until-ms" };
+    static const char *const inner[] = {"root", "until-ms"};
     rmt_auto(rmt_record) grant = rmt_record_dup(reply->body);
     rmt_record_set(grant, "key", ask->key);
     rmt_peers_grant(ask->broker, rmt_record_text(reply->body, "place", ""), grant);
@@ -169,16 +175,16 @@ s_merge_targets(ask_t *ask, rmt_msg_t *reply)
     const char *job = rmt_record_text(reply->body, "id", "");
     for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
         rmt_record_t *item = rmt_records_at(reply->items, i);
-        rmt_auto_str topic
-            = rmt_text("job/%s/target/%s", job, rmt_record_text(item, "name", ""));
+        rmt_auto_str topic =
+            rmt_text("job/%s/target/%s", job, rmt_record_text(item, "name", ""));
         rmt_events_merge(ask->broker->events, topic, item);
     }
     const char *stage = rmt_record_text(reply->body, "stage", "");
     const char *at = rmt_record_text(reply->body, "place", "");
-    rmt_auto_str service
-        = streq(stage, "capture")
-              ? rmt_text("capture@source/%s", rmt_record_text(reply->body, "source", ""))
-              : rmt_text("%s@%s", stage, at);
+    rmt_auto_str service =
+        streq(stage, "capture")
+            ? rmt_text("capture@source/%s", rmt_record_text(reply->body, "source", ""))
+            : rmt_text("%s@%s", stage, at);
     rmt_auto_str topic = rmt_text("job/%s/task/%s", job, service);
     rmt_events_merge(ask->broker->events, topic, reply->body);
 }
@@ -196,50 +202,52 @@ s_merge_snapshot(ask_t *ask, rmt_msg_t *reply)
 // ---- The table
 
 #define RECORDS(class)                                                                   \
-    { class ".list", READ, "record_list", s_class, NULL },                               \
-    { class ".show", READ, "record_show", s_class, NULL },                               \
-    { class ".add", ADMIN, "record_add", s_class, NULL },                                \
-    { class ".set", ADMIN, "record_set", s_class, NULL },                                \
-    { class ".remove", ADMIN, "record_remove", s_class, NULL },                          \
-    { class ".import", ADMIN, "record_import", s_class, NULL },                          \
-    { class ".approve", ADMIN, "record_approve", s_class, NULL }
+    {class ".list", READ, "record_list", s_class, NULL},                                 \
+        {class ".show", READ, "record_show", s_class, NULL},                             \
+        {class ".add", ADMIN, "record_add", s_class, NULL},                              \
+        {class ".set", ADMIN, "record_set", s_class, NULL},                              \
+        {class ".remove", ADMIN, "record_remove", s_class, NULL},                        \
+        {class ".import", ADMIN, "record_import", s_class, NULL},                        \
+    {                                                                                    \
+        class ".approve", ADMIN, "record_approve", s_class, NULL                         \
+    }
 
 static const verb_t s_verbs[] = {
     RECORDS("source"),
     RECORDS("engine"),
     RECORDS("target"),
-    { "target.hold", ADMIN, "target_hold", NULL, NULL },
-    { "target.unhold", ADMIN, "target_unhold", NULL, NULL },
-    { "image.create", ADMIN, "image_create", s_new_job, s_drive },
-    { "image.list", READ, "image_list", NULL, NULL },
-    { "image.show", READ, "image_show", NULL, NULL },
-    { "image.remove", ADMIN, "image_remove", NULL, NULL },
-    { "image.grant", ADMIN, "image_grant", NULL, s_announce },
-    { "deploy.plan", ADMIN, "deploy_plan", s_new_job, s_drive },
-    { "deploy.start", ADMIN, "deploy_start", s_new_job, s_drive },
-    { "job.list", READ, "job_list", NULL, NULL },
-    { "job.show", READ, "job_show", NULL, s_merge_targets },
-    { "job.verdicts", READ, "job_verdicts", NULL, NULL },
-    { "job.logs", READ, "job_logs", NULL, NULL },
-    { "job.cancel", ADMIN, "job_cancel", NULL, NULL },
-    { "job.retry", ADMIN, "job_retry", s_new_job, s_drive },
-    { "lock.list", READ, "lock_list", NULL, NULL },
-    { "lock.show", READ, "lock_show", NULL, NULL },
-    { "lock.break", ADMIN, "lock_break", NULL, NULL },
-    { "key.list", ADMIN, "key_list", NULL, NULL },
-    { "key.token", ADMIN, "key_token", s_new_token, s_show_token },
-    { "key.approve", ADMIN, "key_approve", NULL, NULL },
-    { "key.revoke", ADMIN, "key_revoke", NULL, NULL },
-    { "script.add", ADMIN, "script_add", s_hash_script, NULL },
-    { "script.list", READ, "script_list", NULL, NULL },
-    { "script.remove", ADMIN, "script_remove", NULL, NULL },
-    { "events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot },
-    { "farm.status", READ, "farm_status", NULL, s_add_version },
-    { "target.page", INSTALLER, "target_page", s_own_engine, NULL },
-    { "verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL },
-    { "script.page", INSTALLER, "script_page", s_own_engine, NULL },
-    { "holders", WORKERS, "holders", NULL, s_announce },
-    { "target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL },
+    {"target.hold", ADMIN, "target_hold", NULL, NULL},
+    {"target.unhold", ADMIN, "target_unhold", NULL, NULL},
+    {"image.create", ADMIN, "image_create", s_new_job, s_drive},
+    {"image.list", READ, "image_list", NULL, NULL},
+    {"image.show", READ, "image_show", NULL, NULL},
+    {"image.remove", ADMIN, "image_remove", NULL, NULL},
+    {"image.grant", ADMIN, "image_grant", NULL, s_announce},
+    {"deploy.plan", ADMIN, "deploy_plan", s_new_job, s_drive},
+    {"deploy.start", ADMIN, "deploy_start", s_new_job, s_drive},
+    {"job.list", READ, "job_list", NULL, NULL},
+    {"job.show", READ, "job_show", NULL, s_merge_targets},
+    {"job.verdicts", READ, "job_verdicts", NULL, NULL},
+    {"job.logs", READ, "job_logs", NULL, NULL},
+    {"job.cancel", ADMIN, "job_cancel", NULL, NULL},
+    {"job.retry", ADMIN, "job_retry", s_new_job, s_drive},
+    {"lock.list", READ, "lock_list", NULL, NULL},
+    {"lock.show", READ, "lock_show", NULL, NULL},
+    {"lock.break", ADMIN, "lock_break", NULL, NULL},
+    {"key.list", ADMIN, "key_list", NULL, NULL},
+    {"key.token", ADMIN, "key_token", s_new_token, s_show_token},
+    {"key.approve", ADMIN, "key_approve", NULL, NULL},
+    {"key.revoke", ADMIN, "key_revoke", NULL, NULL},
+    {"script.add", ADMIN, "script_add", s_hash_script, NULL},
+    {"script.list", READ, "script_list", NULL, NULL},
+    {"script.remove", ADMIN, "script_remove", NULL, NULL},
+    {"events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot},
+    {"farm.status", READ, "farm_status", NULL, s_add_version},
+    {"target.page", INSTALLER, "target_page", s_own_engine, NULL},
+    {"verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL},
+    {"script.page", INSTALLER, "script_page", s_own_engine, NULL},
+    {"holders", WORKERS, "holders", NULL, s_announce},
+    {"target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL},
 };
 
 static const verb_t *
@@ -280,10 +288,10 @@ s_ask_destroy(ask_t **self_p)
 static void
 s_send(ask_t *ask, rmt_msg_t *reply)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     reply->sequence = ask->msg->sequence;
-    if (rmt_socket_send(ask->port, ask->route, reply, false, &error) == 0
-        || error.code != RMT_E_TOO_BIG)
+    if (rmt_socket_send(ask->port, ask->route, reply, false, &error) == 0 ||
+        error.code != RMT_E_TOO_BIG)
         return; // A peer that has gone asks again
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
     other->sequence = ask->msg->sequence;
@@ -317,7 +325,7 @@ s_on_reply(void *context, rmt_msg_t *reply)
 static rmt_record_t *
 s_meta(const rmt_record_t *key, const rmt_msg_t *msg)
 {
-    static const uint8_t none[RMT_UID_SIZE] = { 0 };
+    static const uint8_t none[RMT_UID_SIZE] = {0};
     rmt_record_t *meta = rmt_record_new();
     rmt_record_set(meta, "by", rmt_record_text(key, "key", ""));
     rmt_record_set(meta, "role", rmt_record_text(key, "role", ""));
@@ -336,7 +344,7 @@ s_meta(const rmt_record_t *key, const rmt_msg_t *msg)
 static void
 s_ask(ask_t *ask, const rmt_record_t *key)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     const verb_t *verb = ask->verb;
     ask->meta = s_meta(key, ask->msg);
     if (verb->roles & VIEWER)
@@ -349,8 +357,10 @@ s_ask(ask_t *ask, const rmt_record_t *key)
         s_ask_destroy(&ask);
         return;
     }
-    const rmt_call_t call = { .function = verb->function, .meta = ask->meta,
-                              .body = ask->msg->body, .items = ask->msg->items };
+    const rmt_call_t call = {.function = verb->function,
+                             .meta = ask->meta,
+                             .body = ask->msg->body,
+                             .items = ask->msg->items};
     rmt_state_call(ask->broker->state, &call, s_on_reply, ask);
 }
 

@@ -58,7 +58,7 @@ rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
     rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
-    const rmt_call_t call = { "task_beat", meta, body, msg->items };
+    const rmt_call_t call = {"task_beat", meta, body, msg->items};
     rmt_state_call(broker->state, &call, s_on_beat, s_ask_new(broker, member));
 }
 
@@ -70,7 +70,8 @@ rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
     rmt_offer_t *offer = rmt_member_offer(member, msg->service ? msg->service : "");
     if (!offer) {
         member->strikes++;
-        rmt_broker_refuse(broker, member->key, "credit", "a service that was not offered");
+        rmt_broker_refuse(broker, member->key, "credit",
+                          "a service that was not offered");
         return;
     }
     offer->credit = msg->slots < 1000 ? msg->slots : 1000;
@@ -80,11 +81,13 @@ rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
 // ---- PROGRESS
 
 static const rmt_record_t *
-s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task, uint32_t attempt)
+s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task,
+         uint32_t attempt)
 {
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
-    const bool is_own = flight && streq(rmt_record_text(flight, "worker", ""), member->key)
-                        && rmt_record_u64(flight, "attempt", 0) == attempt;
+    const bool is_own = flight &&
+                        streq(rmt_record_text(flight, "worker", ""), member->key) &&
+                        rmt_record_u64(flight, "attempt", 0) == attempt;
     return is_own ? flight : NULL;
 }
 
@@ -107,8 +110,8 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     rmt_events_progress(broker->events, flight, msg);
     const char *phase = msg->phase ? msg->phase : "";
-    if (!*phase || strlen(phase) > PHASE_MAX
-        || streq(phase, rmt_record_text(flight, "phase", "")))
+    if (!*phase || strlen(phase) > PHASE_MAX ||
+        streq(phase, rmt_record_text(flight, "phase", "")))
         return;
     rmt_record_set(flight, "phase", phase);
     rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
@@ -117,7 +120,7 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     rmt_record_set_u64(body, "attempt", msg->attempt);
     rmt_record_set(body, "phase", phase);
     rmt_record_set(body, "text", msg->text ? msg->text : "");
-    const rmt_call_t call = { "task_phase", meta, body, NULL };
+    const rmt_call_t call = {"task_phase", meta, body, NULL};
     rmt_state_call(broker->state, &call, s_on_phase, s_ask_new(broker, member));
 }
 
@@ -127,18 +130,20 @@ static void
 s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
 {
     const char *task = rmt_record_text(claim, "task", "");
-    const bool is_final = code == RMT_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
-    rmt_member_t *member
-        = rmt_roster_find(broker->roster, rmt_record_text(claim, "worker", ""));
+    const bool is_final =
+        code == RMT_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
+    rmt_member_t *member =
+        rmt_roster_find(broker->roster, rmt_record_text(claim, "worker", ""));
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
-    if (is_final && flight
-        && streq(rmt_record_text(flight, "attempt", ""), rmt_record_text(claim, "attempt", ""))) {
+    if (is_final && flight &&
+        streq(rmt_record_text(flight, "attempt", ""),
+              rmt_record_text(claim, "attempt", ""))) {
         rmt_events_forget(broker->events, flight);
         rmt_roster_land(broker->roster, task);
     }
     if (!is_final || !member)
         return; // Without RECORDED it is sent again
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_RECORDED);
     if (rmt_uid_parse(msg->task, task, &error) == -1)
         return;
@@ -196,7 +201,7 @@ s_release(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *claim)
     release->broker = broker;
     release->claim = claim;
     rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
-    const rmt_call_t call = { "task_release", meta, claim, NULL };
+    const rmt_call_t call = {"task_release", meta, claim, NULL};
     rmt_state_call(broker->state, &call, s_on_release, release);
 }
 

@@ -211,7 +211,8 @@ end
 local function serve(name, fn)
     redis.register_function(name, function(_, args)
         local meta, body, items = parse(args)
-        local idem = set(meta.idem) and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
+        local idem = set(meta.idem)
+            and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
         local old = idem and call('GET', idem)
         if old then
             return cmsgpack.unpack(old)
@@ -258,7 +259,8 @@ serve('era_open', function(meta, body)
     end
     call('SET', P .. 'era', era)
     if behind then
-        last = audit(meta, 'era.raised', { era = era, text = 'redis was behind the state file' })
+        last = audit(meta, 'era.raised', { era = era,
+            text = 'redis was behind the state file' })
     end
     return { era = era, last = last, raised = behind and 'yes' or 'no' }
 end)
@@ -266,7 +268,8 @@ end)
 serve('audit_read', function(meta, body)
     local from = set(body.after) and '(' .. body.after or '-'
     local items, last, bytes = {}, body.after or '0-0', 0
-    for _, entry in ipairs(call('XRANGE', P .. 'audit', from, '+', 'COUNT', PAGE_ITEMS)) do
+    local entries = call('XRANGE', P .. 'audit', from, '+', 'COUNT', PAGE_ITEMS)
+    for _, entry in ipairs(entries) do
         local record = { id = entry[1] }
         for i = 1, #entry[2], 2 do
             record[entry[2][i]] = entry[2][i + 1]

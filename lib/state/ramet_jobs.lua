@@ -16,8 +16,8 @@ function R.job_find(text)
     if string.find(text, '^%x+$') and #text == 32 then
         return need(load(job_key(text)), E.NOT_FOUND, 'no job ' .. text)
     end
-    local names = call('ZRANGEBYLEX', P .. 'job-names', '[' .. text, '[' .. text .. '\255',
-        'LIMIT', 0, 2)
+    local names = call('ZRANGEBYLEX', P .. 'job-names', '[' .. text,
+        '[' .. text .. '\255', 'LIMIT', 0, 2)
     need(#names > 0, E.NOT_FOUND, 'no job ' .. text)
     need(#names == 1, E.USAGE, 'more than one job begins with ' .. text)
     local uid = string.match(names[1], ':(%x+)$')
@@ -105,7 +105,8 @@ function R.job_end(meta, uid, state, code, text)
     if call('HGET', P .. 'image-names', job['image-name'] or '') == uid then
         call('HDEL', P .. 'image-names', job['image-name'])
     end
-    audit(meta, 'job.end', { job = uid, state = state, code = code or '0', text = text or '' })
+    audit(meta, 'job.end', { job = uid, state = state, code = code or '0',
+        text = text or '' })
     expire_all(uid)
 end
 
@@ -142,11 +143,12 @@ local function job_new(meta, kind, fields, targets)
     for name, value in pairs(fields) do
         call('HSET', job_key(uid), name, str(value))
     end
-    store(job_key(uid), { id = uid, name = meta['job-name'], kind = kind, state = 'queued',
-        stage = 'start', rev = 1, created = now(), by = meta.by or '', targets = #targets,
-        ['t-waiting'] = #targets })
+    store(job_key(uid), { id = uid, name = meta['job-name'], kind = kind,
+        state = 'queued', stage = 'start', rev = 1, created = now(), by = meta.by or '',
+        targets = #targets, ['t-waiting'] = #targets })
     for _, target in ipairs(targets) do
-        store(target_key(uid, target), { name = target, state = 'waiting', phase = 'matched',
+        store(target_key(uid, target), { name = target, state = 'waiting',
+            phase = 'matched',
             engine = call('HGET', P .. 'target:' .. target, 'engine') or '' })
         call('ZADD', job_key(uid) .. ':targets', 0, target)
     end
@@ -176,7 +178,8 @@ serve('image_create', function(meta, body)
         'no source ' .. tostring(body.source))
     local name = named(set(body.name) and body.name
         or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
-    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS, 'there is an image ' .. name)
+    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS,
+        'there is an image ' .. name)
     need(not call('HGET', P .. 'image-names', name), E.EXISTS,
         'an open job makes an image ' .. name)
     local place = place_for(source, body)
@@ -230,7 +233,8 @@ local function deploy_targets(items, engines)
     local given = #engines > 0
     for _, item in ipairs(items) do
         local name = named(item.target)
-        local record = need(load(P .. 'target:' .. name), E.NOT_FOUND, 'no target ' .. name)
+        local record = need(load(P .. 'target:' .. name), E.NOT_FOUND,
+            'no target ' .. name)
         need(record.approved == 'yes', E.REFUSED, 'target ' .. name .. ' is not approved')
         local engine = need(set(record.engine) and record.engine, E.REFUSED,
             'target ' .. name .. ' belongs to no engine')
@@ -267,7 +271,8 @@ serve('job_retry', function(meta, body)
     if old.kind == 'image' then
         local name = old['image-name']
         need(call('EXISTS', P .. 'image:' .. name) == 0
-            and not call('HGET', P .. 'image-names', name), E.EXISTS, 'there is an image ' .. name)
+            and not call('HGET', P .. 'image-names', name), E.EXISTS,
+            'there is an image ' .. name)
         call('HSET', P .. 'image-names', name, meta.job)
         return job_new(meta, 'image', { source = old.source, place = old.place,
             ['image-name'] = name, exclude = old.exclude or '', retries = old.id }, {})
@@ -341,9 +346,10 @@ end)
 
 serve('job_show', function(meta, body)
     local job = R.job_find(body.job)
-    local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, function(target)
+    local function target_load(target)
         return load(target_key(job.id, target))
-    end)
+    end
+    local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)
     return job_brief(job), items, cursor
 end)
 
@@ -407,8 +413,8 @@ local function snapshot_job(uid, items)
         phase = job.phase, code = job.code, text = job.error, name = job.name }
     targets_each(uid, function(target, record)
         items[#items + 1] = { topic = 'job/' .. uid .. '/target/' .. target, job = uid,
-            target = target, phase = record.phase, state = record.state, code = record.code,
-            text = record.error }
+            target = target, phase = record.phase, state = record.state,
+            code = record.code, text = record.error }
     end)
 end
 
@@ -429,8 +435,8 @@ serve('events_snapshot', function(meta, body)
             local lock = (not only or only == name) and load(P .. 'lock:' .. name)
             local held = call('HGET', P .. 'target:' .. name, 'held')
             if not only or only == name then
-                items[#items + 1] = { topic = 'target/' .. name .. '/state', target = name,
-                    state = lock and 'locked' or held and 'held' or 'free',
+                items[#items + 1] = { topic = 'target/' .. name .. '/state',
+                    target = name, state = lock and 'locked' or held and 'held' or 'free',
                     job = lock and lock.job or nil }
             end
         end

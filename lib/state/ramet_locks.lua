@@ -47,7 +47,8 @@ local function obstacle(job, target)
     if not record then
         return E.NOT_FOUND, 'no target ' .. target
     end
-    local verdict = load(P .. 'job:' .. job.id .. ':v:' .. (record.engine or '') .. '/' .. target)
+    local verdict = load(P .. 'job:' .. job.id .. ':v:' .. (record.engine or '') .. '/'
+        .. target)
     if not verdict then
         return E.UNAVAILABLE, 'engine ' .. (record.engine or '?') .. ' gave no verdict'
     end
@@ -80,10 +81,11 @@ local function lock_write(meta, job, target)
     end
     local epoch = call('INCR', P .. 'epoch')
     call('DEL', lock_key(target))
-    store(lock_key(target), { target = target, job = job.id, era = call('GET', P .. 'era') or '0',
-        epoch = epoch, attempt = 1, since = now() })
+    store(lock_key(target), { target = target, job = job.id,
+        era = call('GET', P .. 'era') or '0', epoch = epoch, attempt = 1, since = now() })
     call('ZADD', P .. 'locks', 0, target)
-    R.target_step(meta, job.id, target, { state = 'locked', phase = 'locked', epoch = epoch })
+    R.target_step(meta, job.id, target, { state = 'locked', phase = 'locked',
+        epoch = epoch })
     audit(meta, 'lock.taken', { target = target, state = 'locked', epoch = epoch,
         text = old and 'taken over from job ' .. old.job or '' })
 end
@@ -120,7 +122,8 @@ function R.lock_set(meta, job)
         names[#names + 1] = name
     end
     table.sort(names)
-    store(P .. 'job:' .. job.id, { stage = 'locked', ['engines-locked'] = table.concat(names, ',') })
+    store(P .. 'job:' .. job.id, { stage = 'locked',
+        ['engines-locked'] = table.concat(names, ',') })
     if #free > 0 then
         call('SADD', P .. 'drive', job.id)
     end
@@ -134,8 +137,8 @@ function R.arm(meta, job, op)
             'the lock of the target is no longer that of this job')
         return
     end
-    store(lock_key(op.target), { armed = 'yes', go = now(), nonce = op.nonce, plan = op.plan,
-        attempt = task.attempt })
+    store(lock_key(op.target), { armed = 'yes', go = now(), nonce = op.nonce,
+        plan = op.plan, attempt = task.attempt })
     R.key_firstboot(meta, op.key, op.target, lock.epoch)
     R.target_step(meta, job.id, op.target, { phase = 'armed' })
 end

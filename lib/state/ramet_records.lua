@@ -35,8 +35,8 @@ local function with_live(class, record)
     if lock then
         record.state = 'locked'
         record.job = lock.job
-        record.phase = call('HGET', P .. 'job:' .. lock.job .. ':t:' .. record.name, 'phase')
-            or nil
+        local step = P .. 'job:' .. lock.job .. ':t:' .. record.name
+        record.phase = call('HGET', step, 'phase') or nil
     else
         record.state = set(record.held) and 'held' or 'free'
     end
@@ -66,7 +66,9 @@ local function unique_marks(fields)
     for _, field in ipairs(UNIQUE) do
         for _, word in ipairs(words(fields[field])) do
             local kind = field == 'macs' and 'mac' or field
-            marks[#marks + 1] = kind .. '=' .. string.lower(word)
+            -- 10.0.0.7/24 and 10.0.0.7 are one address.
+            local bare = string.gsub(string.lower(word), '/%d+$', '')
+            marks[#marks + 1] = kind .. '=' .. bare
         end
     end
     return marks
@@ -81,7 +83,8 @@ local function unique_check(class, name, fields, seen, rows)
     for _, mark in ipairs(unique_marks(fields)) do
         local owner = call('HGET', P .. 'unique', mark)
         local field = string.match(mark, '^(%a+)=')
-        if owner and rows and rows[owner] and (rows[owner][field] or rows[owner][field .. 's']) then
+        local row = owner and rows and rows[owner]
+        if row and (row[field] or row[field .. 's']) then
             owner = nil
         end
         owner = seen and seen[mark] or owner
@@ -190,7 +193,8 @@ serve('record_import', function(meta, body, items)
     for number, item in ipairs(items) do
         need(set(item.name), E.USAGE, 'item ' .. number .. ' has no name')
         local name, fields = named(item.name), fields_of(item)
-        need(not rows[name], E.EXISTS, class .. ' ' .. name .. ' stands twice in the list')
+        need(not rows[name], E.EXISTS,
+            class .. ' ' .. name .. ' stands twice in the list')
         rows[name] = fields
     end
     for name, fields in pairs(rows) do
@@ -234,7 +238,8 @@ end)
 serve('target_unhold', function(meta, body)
     record_load('target', body.name)
     call('HDEL', record_key('target', body.name), 'held')
-    audit(meta, 'target.unhold', { target = body.name, state = 'free', text = body.reason })
+    audit(meta, 'target.unhold', { target = body.name, state = 'free',
+        text = body.reason })
     return {}
 end)
 
@@ -265,7 +270,8 @@ function R.image_write(meta, fields)
     store(P .. 'image:' .. fields.name, fields)
     call('ZADD', P .. 'images', 0, fields.name)
     call('HSET', P .. 'image-ids', fields.id, fields.name)
-    audit(meta, 'image.put', { image = fields.name, id = fields.id, state = fields.state })
+    audit(meta, 'image.put', { image = fields.name, id = fields.id,
+        state = fields.state })
 end
 
 serve('image_list', function(meta)
@@ -309,7 +315,8 @@ serve('script_add', function(meta, body)
     store(key, { engine = body.engine, name = body.name, target = body.target or '',
         content = body.content, hash = meta.hash or '', changed = now() })
     call('ZADD', P .. 'scripts:' .. body.engine, 0, body.name)
-    audit(meta, 'script.add', { engine = body.engine, name = body.name, hash = meta.hash })
+    audit(meta, 'script.add', { engine = body.engine, name = body.name,
+        hash = meta.hash })
     return { name = body.name, hash = meta.hash or '' }
 end)
 

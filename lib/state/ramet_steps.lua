@@ -30,7 +30,8 @@ serve('job_view', function(meta, body)
         end
     end
     if job.stage == 'install' and not task then
-        for _, name in ipairs(call('ZRANGE', P .. 'job:' .. job.id .. ':ready', 0, READY_MAX - 1)) do
+        local ready = P .. 'job:' .. job.id .. ':ready'
+        for _, name in ipairs(call('ZRANGE', ready, 0, READY_MAX - 1)) do
             local record = load(P .. 'job:' .. job.id .. ':t:' .. name)
             record.what = 'ready'
             items[#items + 1] = record
@@ -215,5 +216,6 @@ serve('job_step', function(meta, body, items)
         end
     end
     R.settle(meta, job.id)
-    return { recorded = 'now', driven = tostring(call('SISMEMBER', P .. 'drive', job.id) == 1) }
+    local driven = call('SISMEMBER', P .. 'drive', job.id) == 1
+    return { recorded = 'now', driven = tostring(driven) }
 end)

@@ -70,7 +70,8 @@ end
 local function requeue(meta, task, text)
     drop_lease(task)
     local attempt = num(task.attempt) + 1
-    store(task_key(task.id), { state = 'queued', attempt = attempt, worker = '', nonce = '' })
+    store(task_key(task.id), { state = 'queued', attempt = attempt, worker = '',
+        nonce = '' })
     enqueue(task, true)
     audit(meta, 'task.again', { job = task.job, task = task.id, service = task.service,
         attempt = attempt, text = text })
@@ -178,7 +179,8 @@ end)
 serve('task_release', function(meta, body)
     local task = R.task_load(body.task)
     need(is_held(task, meta, body.attempt), E.FENCED, 'this attempt is no longer current')
-    need(num(task.attempt) < ATTEMPTS_MAX, E.REFUSED, 'tried ' .. ATTEMPTS_MAX .. ' times')
+    need(num(task.attempt) < ATTEMPTS_MAX, E.REFUSED,
+        'tried ' .. ATTEMPTS_MAX .. ' times')
     requeue(meta, task, body.text or 'given back')
     return {}
 end)
@@ -201,6 +203,10 @@ serve('task_phase', function(meta, body)
     return {}
 end)
 
+local function due(index, before)
+    return call('ZRANGEBYSCORE', P .. index, '-inf', before, 'LIMIT', 0, 200)
+end
+
 -- Leases that ran out. A pool's task goes back to its queue; that of one machine turns
 -- silent, for it may still run there. items: tasks to be failed by the caller.
 serve('task_reap', function(meta, body)
@@ -209,7 +215,7 @@ serve('task_reap', function(meta, body)
         failing[#failing + 1] = { task = task.id, job = task.job, attempt = task.attempt,
             worker = task.worker or '', text = text }
     end
-    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'leases', '-inf', now(), 'LIMIT', 0, 200)) do
+    for _, id in ipairs(due('leases', now())) do
         local task = R.task_load(id)
         if not task or task.state ~= 'leased' then
             call('ZREM', P .. 'leases', id)
@@ -217,8 +223,10 @@ serve('task_reap', function(meta, body)
             call('ZREM', P .. 'leases', id)
             call('ZADD', P .. 'silent', now(), id)
             call('HSET', task_key(id), 'state', 'silent')
-            call('HSET', P .. 'job:' .. task.job, 'stuck', single(task.service) .. ' is silent')
-            audit(meta, 'task.silent', { job = task.job, task = id, service = task.service })
+            local text = single(task.service) .. ' is silent'
+            call('HSET', P .. 'job:' .. task.job, 'stuck', text)
+            audit(meta, 'task.silent', { job = task.job, task = id,
+                service = task.service, text = text })
         elseif num(task.attempt) >= ATTEMPTS_MAX then
             give_up(task, 'tried ' .. ATTEMPTS_MAX .. ' times, no worker kept its lease')
         else
@@ -227,7 +235,7 @@ serve('task_reap', function(meta, body)
     end
     local silent_s = num(body['silent-s'], 600)
     local before = now() - silent_s * 1000
-    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'silent', '-inf', before, 'LIMIT', 0, 200)) do
+    for _, id in ipairs(due('silent', before)) do
         local task = R.task_load(id)
         if not task or task.state ~= 'silent' then
             call('ZREM', P .. 'silent', id)
@@ -245,7 +253,7 @@ end
 -- Tasks that wait too long for want of a worker are shown in their jobs.
 serve('task_stuck', function(meta, body)
     local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
-    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'waiting', '-inf', before, 'LIMIT', 0, 200)) do
+    for _, id in ipairs(due('waiting', before)) do
         local task = R.task_load(id)
         if not task or task.state ~= 'queued' then
             call('ZREM', P .. 'waiting', id)
@@ -399,8 +407,9 @@ end
 
 -- {place, service receive|package|order, image?}: who serves there; the caller is let in.
 serve('holders', function(meta, body)
-    need(body.service == 'receive' or body.service == 'package' or body.service == 'order',
-        E.USAGE, 'service is receive, package or order')
+    local service = body.service
+    need(service == 'receive' or service == 'package' or service == 'order', E.USAGE,
+        'service is receive, package or order')
     named(body.place)
     need(has_reason(meta, body), E.NOT_ALLOWED,
         'no task in your hands needs ' .. body.service .. '@' .. body.place)

@@ -11,8 +11,8 @@
 #define DRAIN_MAX 512 // Calls taken before replies are looked at
 
 typedef struct {
-    char *ticket;     // NULL: the loading of the library
-    zmsg_t *msg;      // The arguments; NULL once sent
+    char *ticket; // NULL: the loading of the library
+    zmsg_t *msg;  // The arguments; NULL once sent
     int64_t deadline;
 } call_t;
 
@@ -22,10 +22,10 @@ struct rmt_redis {
     uint32_t timeout_ms;
     redisContext *redis; // NULL between two attempts
     bool is_loaded;
-    bool is_dirty;       // Bytes wait to be written
+    bool is_dirty; // Bytes wait to be written
     bool is_terminated;
-    zlist_t *sent;       // call_t, in the order of their replies
-    zlist_t *waiting;    // call_t, for a connection
+    zlist_t *sent;    // call_t, in the order of their replies
+    zlist_t *waiting; // call_t, for a connection
     int64_t retry_at;
     int64_t retry_ms;
 };
@@ -114,11 +114,12 @@ s_is_strings(const redisReply *reply)
 static bool
 s_is_answer(const redisReply *reply)
 {
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5
-        || reply->element[0]->type != REDIS_REPLY_INTEGER
-        || reply->element[1]->type != REDIS_REPLY_STRING || !s_is_strings(reply->element[2])
-        || reply->element[3]->type != REDIS_REPLY_ARRAY
-        || reply->element[4]->type != REDIS_REPLY_STRING)
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5 ||
+        reply->element[0]->type != REDIS_REPLY_INTEGER ||
+        reply->element[1]->type != REDIS_REPLY_STRING ||
+        !s_is_strings(reply->element[2]) ||
+        reply->element[3]->type != REDIS_REPLY_ARRAY ||
+        reply->element[4]->type != REDIS_REPLY_STRING)
         return false;
     for (size_t i = 0; i < reply->element[3]->elements; i++)
         if (!s_is_strings(reply->element[3]->element[i]))
@@ -160,7 +161,8 @@ s_drop(rmt_redis_t *self, const char *why)
     self->is_loaded = false;
     self->is_dirty = false;
     self->retry_at = rmt_clock_ms() + self->retry_ms;
-    self->retry_ms = self->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : self->retry_ms * 2;
+    self->retry_ms =
+        self->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : self->retry_ms * 2;
 }
 
 static void
@@ -177,8 +179,8 @@ s_connect(rmt_redis_t *self)
         s_drop(self, "cannot connect to redis");
         return;
     }
-    const char *argv[] = { "FUNCTION", "LOAD", "REPLACE", rmt_state_library };
-    const size_t sizes[] = { 8, 4, 7, rmt_state_library_size };
+    const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", rmt_state_library};
+    const size_t sizes[] = {8, 4, 7, rmt_state_library_size};
     redisAppendCommandArgv(self->redis, 4, argv, sizes);
     call_t *load = zmalloc(sizeof *load);
     load->deadline = rmt_clock_ms() + self->timeout_ms;
@@ -234,7 +236,8 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
         if (strstr(reply->str, "unction not found"))
             s_drop(self, "redis lost the function library");
     } else {
-        s_answer(self, call->ticket, RMT_E_INTERNAL, "redis gave an answer of another shape");
+        s_answer(self, call->ticket, RMT_E_INTERNAL,
+                 "redis gave an answer of another shape");
     }
 }
 
@@ -246,7 +249,8 @@ s_read(rmt_redis_t *self)
         return;
     }
     void *reply = NULL;
-    while (self->redis && redisGetReplyFromReader(self->redis, &reply) == REDIS_OK && reply) {
+    while (self->redis && redisGetReplyFromReader(self->redis, &reply) == REDIS_OK &&
+           reply) {
         call_t *call = zlist_pop(self->sent);
         if (call)
             s_take_reply(self, call, reply);
@@ -333,12 +337,13 @@ rmt_redis_run(zsock_t *pipe, void *args)
         if (self->redis && self->is_dirty)
             s_write(self);
         zmq_pollitem_t items[] = {
-            { zsock_resolve(pipe), 0, ZMQ_POLLIN, 0 },
-            { NULL, self->redis ? self->redis->fd : -1,
-              (short) (ZMQ_POLLIN | (self->is_dirty ? ZMQ_POLLOUT : 0)), 0 },
+            {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
+            {NULL, self->redis ? self->redis->fd : -1,
+             (short) (ZMQ_POLLIN | (self->is_dirty ? ZMQ_POLLOUT : 0)), 0},
         };
         const int count = self->redis ? 2 : 1;
-        if (zmq_poll(items, count, s_timeout(self, rmt_clock_ms())) == -1 && errno != EINTR)
+        if (zmq_poll(items, count, s_timeout(self, rmt_clock_ms())) == -1 &&
+            errno != EINTR)
             return;
         if (self->redis && (items[1].revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
             s_read(self);

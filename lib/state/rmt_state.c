@@ -18,7 +18,7 @@ struct rmt_state {
     zactor_t *actor;
     zhashx_t *pending; // Ticket -> pending_t
     uint64_t ticket;
-    zlist_t *backlog;  // Calls that are not handed to the thread yet
+    zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way;
     rmt_state_link_fn *on_link;
     void *context;

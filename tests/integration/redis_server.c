@@ -21,7 +21,7 @@
 static void
 s_nap(void)
 {
-    nanosleep(&(struct timespec){ .tv_nsec = 10000000 }, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
 }
 
 pid_t
@@ -63,13 +63,13 @@ end_program(pid_t *pid, int signal)
 static int
 s_answers(const redis_server_t *self)
 {
-    struct sockaddr_un address = { .sun_family = AF_UNIX };
-    char reply[7] = { 0 };
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char reply[7] = {0};
     snprintf(address.sun_path, sizeof address.sun_path, "%s", self->socket);
     const int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-    const int ok = connect(fd, (struct sockaddr *) &address, sizeof address) == 0
-                   && write(fd, "PING\r\n", 6) == 6 && read(fd, reply, 5) == 5
-                   && memcmp(reply, "+PONG", 5) == 0;
+    const int ok = connect(fd, (struct sockaddr *) &address, sizeof address) == 0 &&
+                   write(fd, "PING\r\n", 6) == 6 && read(fd, reply, 5) == 5 &&
+                   memcmp(reply, "+PONG", 5) == 0;
     close(fd);
     return ok;
 }
@@ -77,9 +77,22 @@ s_answers(const redis_server_t *self)
 void
 redis_server_start(redis_server_t *self)
 {
-    char *argv[] = { "redis-server", "--port", "0", "--unixsocket", self->socket,
-                     "--dir", self->dir, "--appendonly", "yes", "--appendfsync", "always",
-                     "--save", "", "--maxmemory-policy", "noeviction", NULL };
+    char *argv[] = {"redis-server",
+                    "--port",
+                    "0",
+                    "--unixsocket",
+                    self->socket,
+                    "--dir",
+                    self->dir,
+                    "--appendonly",
+                    "yes",
+                    "--appendfsync",
+                    "always",
+                    "--save",
+                    "",
+                    "--maxmemory-policy",
+                    "noeviction",
+                    NULL};
     unlink(self->socket);
     self->pid = spawn_program(self->dir, "redis", argv);
     for (int i = 0; i < 1000; i++) {
@@ -93,7 +106,7 @@ redis_server_start(redis_server_t *self)
 void
 redis_server_new(redis_server_t *self)
 {
-    *self = (redis_server_t){ .dir = "/tmp/ramet-test.XXXXXX" };
+    *self = (redis_server_t){.dir = "/tmp/ramet-test.XXXXXX"};
     assert_non_null(mkdtemp(self->dir));
     snprintf(self->socket, sizeof self->socket, "%s/redis.sock", self->dir);
     redis_server_start(self);
@@ -108,7 +121,7 @@ redis_server_end(redis_server_t *self, int signal)
 void
 redis_server_destroy(redis_server_t *self)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     redis_server_end(self, SIGTERM);
     assert_int_equal(rmt_io_remove_tree(self->dir, &error), 0);
 }

@@ -41,7 +41,8 @@ s_fill(rmt_record_t *record, const char *text)
 {
     rmt_auto_str copy = strdup(text);
     char *rest = NULL;
-    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(copy, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
         char *value = strchr(word, '=');
         assert_non_null(value);
         *value++ = '\0';
@@ -68,7 +69,7 @@ s_call(farm_t *farm, const char *function, const char *meta_text, const char *bo
     rmt_msg_destroy(&farm->reply);
     farm->reply = rmt_msg_new(RMT_MSG_REPLY);
     farm->is_answered = false;
-    const rmt_call_t call = { function, meta, body, items };
+    const rmt_call_t call = {function, meta, body, items};
     rmt_state_call(farm->state, &call, s_on_reply, farm);
     rmt_auto(zpoller) poller = zpoller_new(rmt_state_socket(farm->state), NULL);
     const int64_t limit = rmt_clock_ms() + 8000;
@@ -113,7 +114,7 @@ static int
 s_setup(void **state)
 {
     farm_t *farm = zmalloc(sizeof *farm);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     redis_server_new(&farm->redis);
     farm->state = rmt_state_new(farm->redis.socket, 2000, NULL, NULL, &error);
     assert_non_null(farm->state);
@@ -232,7 +233,8 @@ test_a_token_is_used_up_and_fits_one_role(void **state)
     OK("key_token", "hash=h1", "role=imager place=hq uses=2 approve=yes", "");
     REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h9", "key=k1 role=imager name=i1", "");
     REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=installer name=i1", "");
-    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=imager name=i1 place=x", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=imager name=i1 place=x",
+            "");
     OK("enrol", "hash=h1", "key=k1 role=imager name=i1", "");
     assert_string_equal(s_body(farm, "place"), "hq");
     OK("enrol", "hash=h1", "key=k1 role=imager name=i1", ""); // A repeat uses nothing
@@ -252,7 +254,8 @@ test_a_new_machine_waits_for_approval(void **state)
     OK("enrol", "hash=h1", "key=k1 role=target identity=uuid-1 hardware=hw", "");
     assert_string_equal(s_body(farm, "pending"), "yes");
     rmt_auto_str name = strdup(s_body(farm, "name"));
-    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k1 role=target identity=uuid-1", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k1 role=target identity=uuid-1",
+            "");
     rmt_auto_str body = rmt_text("class=target name=%s", name);
     OK("record_show", "", body, "");
     assert_string_equal(s_body(farm, "approved"), "pending");
@@ -282,7 +285,8 @@ static void
 s_add_image(farm_t *farm)
 {
     OK("record_add", "", "class=source name=web place=hq", "");
-    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
     OK("job_step", "", "job=" UID1 " rev=1",
        "op=image set.id=" IMAGE " set.name=img set.place=hq set.source=web "
        "set.state=COMPLETE set.hardware=hw|op=job state=done");
@@ -293,12 +297,15 @@ test_an_idempotent_submit_makes_one_job(void **state)
 {
     farm_t *farm = *state;
     OK("record_add", "", "class=source name=web place=hq", "");
-    OK("image_create", "by=a idem=x job=" UID1 " job-name=j-aaaaaaaa", "source=web name=i", "");
-    OK("image_create", "by=a idem=x job=" UID2 " job-name=j-bbbbbbbb", "source=web name=i", "");
+    OK("image_create", "by=a idem=x job=" UID1 " job-name=j-aaaaaaaa",
+       "source=web name=i", "");
+    OK("image_create", "by=a idem=x job=" UID2 " job-name=j-bbbbbbbb",
+       "source=web name=i", "");
     assert_string_equal(s_body(farm, "job"), UID1);
     REFUSED(RMT_E_EXISTS, "image_create", "by=b idem=x job=" UID2 " job-name=j-bbbbbbbb",
             "source=web name=i", "");
-    REFUSED(RMT_E_NOT_FOUND, "image_create", "job=" UID2 " job-name=j-b", "source=no", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_create", "job=" UID2 " job-name=j-b", "source=no",
+            "");
     OK("job_list", "", "", "");
     assert_int_equal(s_count(farm), 1);
     OK("job_show", "", "job=j-aaa", "");
@@ -310,7 +317,8 @@ static void
 s_begin_capture(farm_t *farm)
 {
     OK("record_add", "", "class=source name=web place=hq", "");
-    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
     OK("job_step", "", "job=" UID1 " rev=1",
        "op=job set.stage=capture state=running|"
        "op=task task=" UID2 " service=commit@hq stage=capture subject=web b.place=hq");
@@ -329,12 +337,15 @@ test_a_result_counts_once_and_only_from_its_holder(void **state)
     OK("task_take", "by=w2", "service=commit@hq nonce=n1 n=4", "");
     assert_int_equal(s_count(farm), 0);
     REFUSED(RMT_E_FENCED, "job_step", "",
-            "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w2 code=0", "op=job state=done");
+            "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w2 code=0",
+            "op=job state=done");
     REFUSED(RMT_E_FENCED, "job_step", "",
-            "job=" UID1 " rev=2 task=" UID2 " attempt=2 worker=w1 code=0", "op=job state=done");
+            "job=" UID1 " rev=2 task=" UID2 " attempt=2 worker=w1 code=0",
+            "op=job state=done");
     OK("job_step", "", "job=" UID1 " rev=1 task=" UID2 " attempt=1 worker=w1 code=0",
        "op=job state=done");
-    assert_string_equal(s_body(farm, "again"), "yes"); // The view was old: nothing happened
+    assert_string_equal(s_body(farm, "again"),
+                        "yes"); // The view was old: nothing happened
     OK("job_show", "", "job=" UID1, "");
     assert_string_equal(s_body(farm, "state"), "running");
     OK("job_step", "", "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w1 code=0",
@@ -382,7 +393,8 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
 {
     farm_t *farm = *state;
     OK("record_add", "", "class=source name=web place=hq", "");
-    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
     OK("job_step", "", "job=" UID1 " rev=1",
        "op=task task=" UID2 " service=capture@source/web stage=capture subject=web");
     OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
@@ -414,7 +426,8 @@ test_a_task_without_a_worker_is_shown_as_stuck(void **state)
     assert_int_equal(s_count(farm), 1);
     OK("job_show", "", "job=" UID1, "");
     assert_string_equal(s_body(farm, "stuck"), "no worker offers commit@hq");
-    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n services=commit@hq=2", "");
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n services=commit@hq=2",
+       "");
     OK("task_stuck", "", "stuck-s=0", "");
     assert_int_equal(s_count(farm), 0);
     OK("farm_status", "", "", "");
@@ -439,7 +452,8 @@ test_holders_are_told_to_those_with_a_reason(void **state)
     assert_string_equal(s_item(farm, 0, "addresses"), "@");
     assert_string_equal(s_item(farm, 0, "key"), "dk");
     REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1", "place=other service=receive", "");
-    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1", "place=hq service=package image=" IMAGE, "");
+    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1",
+            "place=hq service=package image=" IMAGE, "");
     OK("grants", "", "place=hq", "");
     assert_int_equal(s_count(farm), 1);
     assert_string_equal(s_item(farm, 0, "key"), "s1");
@@ -479,7 +493,8 @@ s_begin_deploy(farm_t *farm, const char *options)
     OK("record_import", "", "class=target", "name=t1 engine=lab|name=t2 engine=lab");
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n1", "");
     rmt_auto_str body = rmt_text("image=img engines=lab %s", options);
-    OK("deploy_start", "by=a job=" DEPLOY " job-name=j-dddddddd", body, "target=t1|target=t2");
+    OK("deploy_start", "by=a job=" DEPLOY " job-name=j-dddddddd", body,
+       "target=t1|target=t2");
     OK("verdict_put", "by=i1 place=lab", "job=" DEPLOY " engine=lab",
        "target=t1 fits=yes choice=c1|target=t2 fits=no reason=no_disk");
 }
@@ -570,7 +585,8 @@ s_begin_prepare(farm_t *farm)
     OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
     OK("job_step", "", "job=" DEPLOY " rev=2",
        "op=job set.stage=install|op=target target=t1 state=running|"
-       "op=task task=" PREPARE " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
+       "op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
     OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
     assert_int_equal(s_count(farm), 1);
     assert_string_equal(s_item(farm, 0, "epoch"), "1");
@@ -582,7 +598,8 @@ s_arm(farm_t *farm)
     s_begin_prepare(farm);
     OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
        "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY
-       "|op=task task=" WRITE " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+       "|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
        " b.plan=p b.nonce=n1");
     OK("lock_show", "", "target=t1", "");
     assert_string_equal(s_body(farm, "armed"), "yes");
@@ -622,7 +639,8 @@ test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
 {
     farm_t *farm = *state;
     s_begin_prepare(farm);
-    OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
+    OK("job_step", "",
+       "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
        "op=failed target=t1 code=16 text=disk_is_gone");
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "disk is gone");
@@ -647,7 +665,8 @@ test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
     OK("verdict_put", "", "job=j-ffffffff engine=lab", "target=t1 fits=yes");
     OK("job_step", "", "job=" UID3 " rev=1", "op=lock");
     OK("job_show", "", "job=j-ffffffff", "");
-    assert_string_equal(s_item(farm, 0, "code"), "5"); // The agent is the one of the write
+    assert_string_equal(s_item(farm, 0, "code"),
+                        "5"); // The agent is the one of the write
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
     OK("job_retry", "job=" UID4 " job-name=j-gggggggg", "job=j-ffffffff", "");
     OK("verdict_put", "", "job=j-gggggggg engine=lab", "target=t1 fits=yes");
@@ -709,7 +728,8 @@ test_cancel_before_arm_unlocks(void **state)
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
     OK("task_beat", "by=a1", "", "task=" PREPARE " attempt=1");
     assert_int_equal(s_count(farm), 1); // The agent is told to stop
-    OK("job_step", "", "job=" DEPLOY " rev=9 task=" PREPARE " attempt=1 worker=a1 code=0", "");
+    OK("job_step", "", "job=" DEPLOY " rev=9 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "");
     assert_string_equal(s_body(farm, "recorded"), "before");
 }
 

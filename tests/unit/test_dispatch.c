@@ -19,7 +19,8 @@ s_record(const char *text)
     rmt_record_t *record = rmt_record_new();
     rmt_auto_str copy = strdup(text);
     char *rest = NULL;
-    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(copy, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
         char *value = strchr(word, '=');
         assert_non_null(value);
         *value++ = '\0';
@@ -32,9 +33,9 @@ s_record(const char *text)
 static char *
 s_op_text(const rmt_record_t *op)
 {
-    static const char *const told[]
-        = { "service", "subject", "target", "engine", "state", "code", "set.stage",
-            "count.started", "timeout-s" };
+    static const char *const told[] = {"service",   "subject",       "target",
+                                       "engine",    "state",         "code",
+                                       "set.stage", "count.started", "timeout-s"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -61,8 +62,8 @@ s_ops_text(const rmt_records_t *ops)
 }
 
 typedef struct {
-    const char *job;     // Fields
-    const char *task;    // "stage subject", or NULL: driven
+    const char *job;  // Fields
+    const char *task; // "stage subject", or NULL: driven
     uint32_t code;
     const char *outputs; // Fields of the result
     const char *ready;   // Names of targets that may begin
@@ -88,15 +89,16 @@ s_check(const row_t *row)
     }
     rmt_auto_str ready = strdup(row->ready ? row->ready : "");
     char *rest = NULL;
-    for (char *name = strtok_r(ready, " ", &rest); name; name = strtok_r(NULL, " ", &rest)) {
+    for (char *name = strtok_r(ready, " ", &rest); name;
+         name = strtok_r(NULL, " ", &rest)) {
         rmt_record_t *item = rmt_records_add(items);
         rmt_record_set(item, "what", "ready");
         rmt_record_set(item, "name", name);
         rmt_record_set(item, "engine", "lab");
     }
-    const rmt_view_t view = { .job = job, .image = image, .items = items,
-                              .task = row->task ? task : NULL };
-    const rmt_result_t result = { rmt_code_from(row->code), "why", outputs };
+    const rmt_view_t view = {
+        .job = job, .image = image, .items = items, .task = row->task ? task : NULL};
+    const rmt_result_t result = {rmt_code_from(row->code), "why", outputs};
     rmt_auto(rmt_records) ops = rmt_dispatch(&view, row->task ? &result : NULL);
     rmt_auto_str text = s_ops_text(ops);
     assert_string_equal(text, row->expect);
@@ -116,19 +118,20 @@ test_an_image_job_captures_commits_and_ends(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=image stage=start source=web place=hq image-name=i", NULL, 0, NULL, NULL,
-          "job state=running set.stage=capture; "
-          "task service=capture@source/web subject=web" },
-        { "kind=image stage=capture place=hq image-name=i", "capture web", 0, "descriptor=d",
-          NULL,
-          "job state=running set.stage=commit; task service=commit@hq subject=i" },
-        { "kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=" IMAGE, NULL,
-          "image; job; job state=done" },
-        { "kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=nonsense",
-          NULL, "job state=failed code=9" },
-        { "kind=image stage=capture", "capture web", 12, "", NULL, "job state=failed code=12" },
-        { "kind=image stage=commit", "commit i", 8, "", NULL, "job state=failed code=8" },
-        { "kind=image stage=end", NULL, 0, NULL, NULL, "" },
+        {"kind=image stage=start source=web place=hq image-name=i", NULL, 0, NULL, NULL,
+         "job state=running set.stage=capture; "
+         "task service=capture@source/web subject=web"},
+        {"kind=image stage=capture place=hq image-name=i", "capture web", 0,
+         "descriptor=d", NULL,
+         "job state=running set.stage=commit; task service=commit@hq subject=i"},
+        {"kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=" IMAGE,
+         NULL, "image; job; job state=done"},
+        {"kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=nonsense",
+         NULL, "job state=failed code=9"},
+        {"kind=image stage=capture", "capture web", 12, "", NULL,
+         "job state=failed code=12"},
+        {"kind=image stage=commit", "commit i", 8, "", NULL, "job state=failed code=8"},
+        {"kind=image stage=end", NULL, 0, NULL, NULL, ""},
     };
     CHECK(rows);
 }
@@ -138,16 +141,16 @@ test_a_plan_ends_when_all_engines_have_answered(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=plan stage=start engines=a,b", NULL, 0, NULL, NULL,
-          "job state=running set.stage=match; task service=match@a subject=a; "
-          "task service=match@b subject=b" },
-        { "kind=plan stage=match waiting=2", "match a", 0, "fits=1", NULL, "job" },
-        { "kind=plan stage=match waiting=1 engine-count=1", "match b", 0, "", NULL,
-          "job; job state=done" },
-        { "kind=plan stage=match waiting=1 engine-count=1", "match b", 13, "", NULL,
-          "job; job state=partial code=13" },
-        { "kind=plan stage=match waiting=1", "match b", 13, "", NULL,
-          "job; job state=failed code=13" },
+        {"kind=plan stage=start engines=a,b", NULL, 0, NULL, NULL,
+         "job state=running set.stage=match; task service=match@a subject=a; "
+         "task service=match@b subject=b"},
+        {"kind=plan stage=match waiting=2", "match a", 0, "fits=1", NULL, "job"},
+        {"kind=plan stage=match waiting=1 engine-count=1", "match b", 0, "", NULL,
+         "job; job state=done"},
+        {"kind=plan stage=match waiting=1 engine-count=1", "match b", 13, "", NULL,
+         "job; job state=partial code=13"},
+        {"kind=plan stage=match waiting=1", "match b", 13, "", NULL,
+         "job; job state=failed code=13"},
     };
     CHECK(rows);
 }
@@ -157,27 +160,27 @@ test_a_deployment_goes_through_its_stages(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=deploy stage=match waiting=1", "match lab", 0, "", NULL,
-          "job; job state=running set.stage=lock; lock" },
-        { "kind=deploy stage=locked place=hq", NULL, 0, NULL, NULL,
-          "job state=running set.stage=package; task service=package@hq subject=hq" },
-        { "kind=deploy stage=package engines-locked=lab,paris", "package hq", 0, "", NULL,
-          "job state=running set.stage=build; task service=build@lab subject=lab; "
-          "task service=build@paris subject=paris" },
-        { "kind=deploy stage=build", "build lab", 0, "", NULL,
-          "job state=running set.stage=install; built engine=lab" },
-        { "kind=deploy stage=install", NULL, 0, NULL, "t1 t2",
-          "target target=t1 state=running; task service=order@lab subject=t1; "
-          "target target=t2 state=running; task service=order@lab subject=t2; "
-          "job count.started=2" },
-        { "kind=deploy stage=install", "order t1", 0, "order=o", NULL,
-          "target target=t1; task service=prepare@target/t1 subject=t1" },
-        { "kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=" KEY, NULL,
-          "target target=t1; arm target=t1; task service=write@target/t1 subject=t1" },
-        { "kind=deploy stage=install", "write t1", 0, "", NULL,
-          "boot target=t1 timeout-s=900" },
-        { "kind=deploy stage=install boot-timeout-s=60", "write t1", 0, "", NULL,
-          "boot target=t1 timeout-s=60" },
+        {"kind=deploy stage=match waiting=1", "match lab", 0, "", NULL,
+         "job; job state=running set.stage=lock; lock"},
+        {"kind=deploy stage=locked place=hq", NULL, 0, NULL, NULL,
+         "job state=running set.stage=package; task service=package@hq subject=hq"},
+        {"kind=deploy stage=package engines-locked=lab,paris", "package hq", 0, "", NULL,
+         "job state=running set.stage=build; task service=build@lab subject=lab; "
+         "task service=build@paris subject=paris"},
+        {"kind=deploy stage=build", "build lab", 0, "", NULL,
+         "job state=running set.stage=install; built engine=lab"},
+        {"kind=deploy stage=install", NULL, 0, NULL, "t1 t2",
+         "target target=t1 state=running; task service=order@lab subject=t1; "
+         "target target=t2 state=running; task service=order@lab subject=t2; "
+         "job count.started=2"},
+        {"kind=deploy stage=install", "order t1", 0, "order=o", NULL,
+         "target target=t1; task service=prepare@target/t1 subject=t1"},
+        {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=" KEY, NULL,
+         "target target=t1; arm target=t1; task service=write@target/t1 subject=t1"},
+        {"kind=deploy stage=install", "write t1", 0, "", NULL,
+         "boot target=t1 timeout-s=900"},
+        {"kind=deploy stage=install boot-timeout-s=60", "write t1", 0, "", NULL,
+         "boot target=t1 timeout-s=60"},
     };
     CHECK(rows);
 }
@@ -187,13 +190,15 @@ test_a_failure_stops_no_more_than_it_must(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=deploy stage=package", "package hq", 8, "", NULL, "stop code=8" },
-        { "kind=deploy stage=build", "build lab", 11, "", NULL, "stop engine=lab code=11" },
-        { "kind=deploy stage=install", "order t1", 16, "", NULL, "failed target=t1 code=16" },
-        { "kind=deploy stage=install", "write t1", 12, "", NULL, "failed target=t1 code=12" },
-        { "kind=deploy stage=install", "order t1", 0, "", NULL, "failed target=t1 code=9" },
-        { "kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=short", NULL,
-          "failed target=t1 code=9" },
+        {"kind=deploy stage=package", "package hq", 8, "", NULL, "stop code=8"},
+        {"kind=deploy stage=build", "build lab", 11, "", NULL, "stop engine=lab code=11"},
+        {"kind=deploy stage=install", "order t1", 16, "", NULL,
+         "failed target=t1 code=16"},
+        {"kind=deploy stage=install", "write t1", 12, "", NULL,
+         "failed target=t1 code=12"},
+        {"kind=deploy stage=install", "order t1", 0, "", NULL, "failed target=t1 code=9"},
+        {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=short", NULL,
+         "failed target=t1 code=9"},
     };
     CHECK(rows);
 }
@@ -203,18 +208,18 @@ test_canaries_go_first(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=deploy stage=install canary=1", NULL, 0, NULL, "t1 t2",
-          "target target=t1 state=running; task service=order@lab subject=t1; "
-          "job count.started=1" },
-        { "kind=deploy stage=install canary=1 started=1", NULL, 0, NULL, "t2", "" },
-        { "kind=deploy stage=install canary=1 started=1 t-done=1", NULL, 0, NULL, "t2",
-          "target target=t2 state=running; task service=order@lab subject=t2; "
-          "job count.started=1" },
-        { "kind=deploy stage=install canary=1 started=1 t-failed=1", NULL, 0, NULL, "t2",
-          "stop code=15" },
+        {"kind=deploy stage=install canary=1", NULL, 0, NULL, "t1 t2",
+         "target target=t1 state=running; task service=order@lab subject=t1; "
+         "job count.started=1"},
+        {"kind=deploy stage=install canary=1 started=1", NULL, 0, NULL, "t2", ""},
+        {"kind=deploy stage=install canary=1 started=1 t-done=1", NULL, 0, NULL, "t2",
+         "target target=t2 state=running; task service=order@lab subject=t2; "
+         "job count.started=1"},
+        {"kind=deploy stage=install canary=1 started=1 t-failed=1", NULL, 0, NULL, "t2",
+         "stop code=15"},
         // One that was refused at the lock is no failed canary.
-        { "kind=deploy stage=install canary=1 started=1 t-failed=1 failed-before=1", NULL, 0,
-          NULL, "t2", "" },
+        {"kind=deploy stage=install canary=1 started=1 t-failed=1 failed-before=1", NULL,
+         0, NULL, "t2", ""},
     };
     CHECK(rows);
 }
@@ -224,13 +229,13 @@ test_more_failures_than_allowed_stop_the_rest(void **state)
 {
     (void) state;
     static const row_t rows[] = {
-        { "kind=deploy stage=install max-failures=1 started=3 t-failed=1", NULL, 0, NULL, "",
-          "" },
-        { "kind=deploy stage=install max-failures=1 started=3 t-failed=2", NULL, 0, NULL, "t4",
-          "stop code=15" },
-        { "kind=deploy stage=install started=3 t-failed=2", NULL, 0, NULL, "t4",
-          "target target=t4 state=running; task service=order@lab subject=t4; "
-          "job count.started=1" },
+        {"kind=deploy stage=install max-failures=1 started=3 t-failed=1", NULL, 0, NULL,
+         "", ""},
+        {"kind=deploy stage=install max-failures=1 started=3 t-failed=2", NULL, 0, NULL,
+         "t4", "stop code=15"},
+        {"kind=deploy stage=install started=3 t-failed=2", NULL, 0, NULL, "t4",
+         "target target=t4 state=running; task service=order@lab subject=t4; "
+         "job count.started=1"},
     };
     CHECK(rows);
 }
