@@ -53,6 +53,30 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
     return 0;
 }
 
+// Path of the whole system for one of the volume. Caller owns the result.
+static char *
+s_whole_path(const verify_t *self, const char *path)
+{
+    const char *mount = rmt_record_text(self->volume->record, "mount", "/");
+    const bool is_root = strcmp(mount, "/") == 0;
+    return rmt_text("%s%s%s", is_root ? "" : mount, *path || is_root ? "/" : "", path);
+}
+
+// A file of which another name became this machine's own is no longer one inode with it.
+static bool
+s_is_parted(const verify_t *self, const rmt_compare_finding_t *finding)
+{
+    static const char before[] = "one inode with ";
+    const char *end = strstr(finding->text, ", found ");
+    if (strcmp(finding->what, "links") != 0 || !end
+        || strncmp(finding->text, before, sizeof before - 1) != 0)
+        return false;
+    const char *begin = finding->text + sizeof before - 1;
+    rmt_auto_str other = rmt_text("%.*s", (int) (end - begin), begin);
+    rmt_auto_str path = s_whole_path(self, other);
+    return rmt_work_is_own(self->work, path, "content");
+}
+
 static bool
 s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
 {
@@ -62,10 +86,9 @@ s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
                                 == 0;
     if (is_lost && strcmp(finding->what, "extra") == 0)
         return true;
-    const char *mount = rmt_record_text(self->volume->record, "mount", "/");
-    rmt_auto_str path = rmt_text("%s%s%s", strcmp(mount, "/") == 0 ? "" : mount,
-                                 *finding->path || strcmp(mount, "/") == 0 ? "/" : "",
-                                 finding->path);
+    if (s_is_parted(self, finding))
+        return true;
+    rmt_auto_str path = s_whole_path(self, finding->path);
     return rmt_work_is_own(self->work, path, finding->what);
 }
 
