@@ -33,3 +33,32 @@ build() {
   say "building ($1)"
   cmake --preset "$1" -S "$top" >/dev/null && cmake --build "$top/build/$1" -- -k 0
 }
+
+# by_intent PATH: is a difference at this path (without leading slash) meant for each target?
+by_intent() {
+  local pattern
+  while read -r pattern; do
+    case $pattern in ''|'#'*) continue ;; esac
+    # shellcheck disable=SC2254
+    case $1 in $pattern) return 0 ;; esac
+  done <"$top/ops/lib/personal.list"
+  return 1
+}
+
+# unintended FILE: of the lines of ramet-compare ("what  /path: text"), those not by intent.
+unintended() {
+  local line path
+  while IFS= read -r line; do
+    path=${line#*/}; path=${path%%: *}
+    by_intent "$path" || printf '%s\n' "$line"
+  done <"$1"
+}
+
+# mount_root DISK FOLDER: mount the first partition read-only; sets loop for its release.
+mount_root() {
+  local start size
+  read -r start size < <(sfdisk -J "$1" | jq -r '.partitiontable.partitions[0] | "\(.start) \(.size)"')
+  loop=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$1")
+  mkdir -p "$2"
+  mount -o ro,noload "$loop" "$2"
+}

@@ -29,7 +29,8 @@ ramet deploy plan web-1 --engine lab --engine paris --json | jq -e '[.items[] | 
 job=$(ramet deploy start web-1 --engine lab --engine paris --targets 'n[1-2]' --yes)
 for n in n1 n2; do await_phase "$job" $n awaiting-first-boot 120; done
 [ "$(ramet lock list --json | jq '.items | length')" = 2 ] || fail "both targets must be locked until they have booted"
-expect 75 ramet deploy start web-1 --engine lab --targets n1 --yes --wait   # Locked: names the owner
+expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait    # Locked
+grep -q "locked by job" "$farm/out" || fail "the refusal does not name the lock's owner"
 for n in n1 n2; do lab boot "$farm" $n; done
 ramet job wait "$job" --timeout 60s
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "locks are left"
