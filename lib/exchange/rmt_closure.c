@@ -53,7 +53,8 @@ s_walk_list(const rmt_walk_t *walk, const rmt_record_t *record, const char *fiel
 {
     rmt_auto_str list = rmt_text("%s", rmt_record_text(record, field, ""));
     char *rest = NULL;
-    for (char *word = strtok_r(list, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(list, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
         rmt_id_t id;
         if (s_parse(&id, word, field, error) == -1 ||
             walk->visit(walk->visitor, &id, 0, error) == -1)

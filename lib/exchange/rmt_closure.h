@@ -21,7 +21,8 @@ typedef struct {
     void (*expect)(void *visitor, const rmt_id_t *ids, size_t count);
     // Each id in order of first need, repeats too; plain_size is 0 where it is not
     // known. -1 ends the walk.
-    int (*visit)(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *error);
+    int (*visit)(void *visitor, const rmt_id_t *id, uint32_t plain_size,
+                 rmt_error_t *error);
     void *visitor;
 } rmt_walk_t;
 

@@ -6,15 +6,15 @@
 #include "rmt_credit.h"
 #include "rmt_serve.h"
 
-#define ASK_COUNT 256               // Ids in one FETCH
-#define ASKED_MAX 1024              // Ids under way
+#define ASK_COUNT 256  // Ids in one FETCH
+#define ASKED_MAX 1024 // Ids under way
 #define ACK_LOT ((uint64_t) 256 * 1024)
-#define ACK_MS 2                    // A lot may be smaller when nothing came for so long
-#define CONNECT_MS 4000             // For the first word of a holder
-#define SILENCE_MS 10000            // Between words
-#define PATIENCE_MS 30000           // Without any progress while nobody answers
-#define GRANT_MS 3000               // For the broker's word to reach a holder
-#define AHEAD_COUNT 128             // Chunks that rmt_fetch_read gets at once
+#define ACK_MS 2          // A lot may be smaller when nothing came for so long
+#define CONNECT_MS 4000   // For the first word of a holder
+#define SILENCE_MS 10000  // Between words
+#define PATIENCE_MS 30000 // Without any progress while nobody answers
+#define GRANT_MS 3000     // For the broker's word to reach a holder
+#define AHEAD_COUNT 128   // Chunks that rmt_fetch_read gets at once
 
 typedef struct {
     rmt_id_t id;
@@ -258,14 +258,14 @@ s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_
         return s_on_chunk(self, call, msg, error);
     if (msg->kind == RMT_MSG_ABSENT) {
         s_unask(call, msg, FAILED);
-        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s", rmt_link_name(self->link),
-                 msg->text ? msg->text : "chunk is absent");
+        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s",
+                 rmt_link_name(self->link), msg->text ? msg->text : "chunk is absent");
     } else if (msg->kind == RMT_MSG_LATER) {
         s_unask(call, msg, WAITS);
         call->pause_ms = rmt_clock_ms() + (msg->beat_ms < 5000 ? msg->beat_ms : 5000);
     } else if (msg->kind == RMT_MSG_REFUSED) {
-        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s", rmt_link_name(self->link),
-                 msg->text ? msg->text : "refused");
+        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s",
+                 rmt_link_name(self->link), msg->text ? msg->text : "refused");
         return -1;
     }
     return 0;

@@ -12,16 +12,17 @@
 typedef struct rmt_fetch rmt_fetch_t;
 
 typedef struct {
-    uint64_t chunks, bytes;   // Received and right; stored bytes
-    uint64_t refused;         // Received and not what their id says
-    uint64_t moves;           // Times another holder was tried
+    uint64_t chunks, bytes; // Received and right; stored bytes
+    uint64_t refused;       // Received and not what their id says
+    uint64_t moves;         // Times another holder was tried
 } rmt_fetch_stats_t;
 
 // holders: items of the answer to the verb `holders`; host: of the broker, for "@"
 // (rmt_task_host); root: the image id. Borrows nothing after the call, connects at the
 // first use. Caller owns the result. NULL: UNAVAILABLE (no holder), USAGE.
 rmt_fetch_t *rmt_fetch_new(const rmt_records_t *holders, const char *host,
-                           const rmt_key_t *own, const rmt_id_t *root, rmt_error_t *error);
+                           const rmt_key_t *own, const rmt_id_t *root,
+                           rmt_error_t *error);
 void rmt_fetch_destroy(rmt_fetch_t **self_p);
 
 // See rmt_link: for signs of life and cancelling while a call waits.
@@ -37,8 +38,8 @@ int rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
 
 // The same, with the plain bytes, which are made by the check anyway. plain has
 // chunk->plain_size bytes and is borrowed like the chunk.
-typedef int(rmt_fetch_plain_fn)(void *context, const rmt_chunk_t *chunk, const void *plain,
-                                rmt_error_t *error);
+typedef int(rmt_fetch_plain_fn)(void *context, const rmt_chunk_t *chunk,
+                                const void *plain, rmt_error_t *error);
 int rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
                         rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error);
 

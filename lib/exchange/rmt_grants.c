@@ -6,8 +6,8 @@
 #include "rmt_key.h"
 #include "rmt_socket.h"
 
-#define ROOTS_MAX 256   // For one key; the oldest goes first
-#define USE_MS 600000   // A grant does not end while it is being used
+#define ROOTS_MAX 256 // For one key; the oldest goes first
+#define USE_MS 600000 // A grant does not end while it is being used
 
 typedef struct {
     rmt_id_t id;

@@ -16,20 +16,25 @@
 #define SERVICE_COUNT_MAX 8
 
 const rmt_config_row_t RMT_HOLDER_ROWS[] = {
-    { "brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX, "Brokers, as host or host:base-port." },
-    { "broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the public key of the brokers." },
-    { "key", RMT_CONFIG_PATH, "", 0, 0,
-      "Key of this worker, made and enrolled when it is missing; empty: "
-      "/var/lib/ramet/ROLE.key." },
-    { "token", RMT_CONFIG_TEXT, "", 0, 256, "Token for enrolment." },
-    { "name", RMT_CONFIG_TEXT, "", 0, 63, "Name of this worker, for people; empty: the host's." },
-    { "place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves." },
-    { "store", RMT_CONFIG_PATH, NULL, 0, 0, "Folder of the store; made when it is missing." },
-    { "listen", RMT_CONFIG_TEXT, "*:0", 1, 255, "host:port of the data port; port 0: any free one." },
-    { "addresses", RMT_CONFIG_LIST, "@", 1, 16,
-      "Hosts under which the data port is reached; @ is the broker's host." },
-    { "slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once." },
-    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX,
+     "Brokers, as host or host:base-port."},
+    {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0,
+     "File with the public key of the brokers."},
+    {"key", RMT_CONFIG_PATH, "", 0, 0,
+     "Key of this worker, made and enrolled when it is missing; empty: "
+     "/var/lib/ramet/ROLE.key."},
+    {"token", RMT_CONFIG_TEXT, "", 0, 256, "Token for enrolment."},
+    {"name", RMT_CONFIG_TEXT, "", 0, 63,
+     "Name of this worker, for people; empty: the host's."},
+    {"place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves."},
+    {"store", RMT_CONFIG_PATH, NULL, 0, 0,
+     "Folder of the store; made when it is missing."},
+    {"listen", RMT_CONFIG_TEXT, "*:0", 1, 255,
+     "host:port of the data port; port 0: any free one."},
+    {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
+     "Hosts under which the data port is reached; @ is the broker's host."},
+    {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
 struct rmt_holder {
@@ -74,13 +79,14 @@ s_enrol(rmt_holder_t *self, rmt_error_t *error)
     rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
     rmt_record_set(body, "name", self->name);
     rmt_auto(rmt_record) answer = NULL;
-    const rmt_enrol_config_t config = { .brokers = rmt_config_list(self->config, "brokers"),
-                                        .broker_key = self->broker_key,
-                                        .own = &self->key,
-                                        .token = rmt_config_text(self->config, "token"),
-                                        .body = body,
-                                        .wait = s_wait,
-                                        .context = &signals };
+    const rmt_enrol_config_t config = {.brokers =
+                                           rmt_config_list(self->config, "brokers"),
+                                       .broker_key = self->broker_key,
+                                       .own = &self->key,
+                                       .token = rmt_config_text(self->config, "token"),
+                                       .body = body,
+                                       .wait = s_wait,
+                                       .context = &signals};
     return rmt_enrol(&config, &answer, error);
 }
 
@@ -90,7 +96,8 @@ static int
 s_find_key(rmt_holder_t *self, rmt_error_t *error)
 {
     rmt_key_t broker;
-    if (rmt_key_load_public(&broker, rmt_config_text(self->config, "broker-key"), error) == -1)
+    if (rmt_key_load_public(&broker, rmt_config_text(self->config, "broker-key"),
+                            error) == -1)
         return -1;
     memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
     const char *path = self->key_path;
@@ -99,9 +106,9 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
     if (error->code != RMT_E_NOT_FOUND)
         return -1;
     rmt_auto_str pending = rmt_text("%s.pending", path);
-    if (rmt_key_load(&self->key, pending, error) == -1
-        && (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1
-            || rmt_key_save(&self->key, pending, error) == -1))
+    if (rmt_key_load(&self->key, pending, error) == -1 &&
+        (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1 ||
+         rmt_key_save(&self->key, pending, error) == -1))
         return -1;
     if (s_enrol(self, error) == -1)
         return rmt_wrap(error, "enrol");
@@ -119,12 +126,13 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
     self->zap = rmt_zap_new(error);
     if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
         return -1;
-    const rmt_serve_config_t config = { .endpoint = rmt_config_text(self->config, "listen"),
-                                        .own = &self->key,
-                                        .zap = self->zap,
-                                        .store = rmt_holder_store(self),
-                                        .receives = strcmp(self->role, "imager") == 0,
-                                        .event = event };
+    const rmt_serve_config_t config = {.endpoint =
+                                           rmt_config_text(self->config, "listen"),
+                                       .own = &self->key,
+                                       .zap = self->zap,
+                                       .store = rmt_holder_store(self),
+                                       .receives = strcmp(self->role, "imager") == 0,
+                                       .event = event};
     self->serve = rmt_serve_new(&config, error);
     return self->serve ? 0 : -1;
 }
@@ -214,10 +222,11 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
     char names[SERVICE_COUNT_MAX][192];
     rmt_service_t offered[SERVICE_COUNT_MAX];
     for (size_t i = 0; i < count; i++) {
-        snprintf(names[i], sizeof names[i], "%s@%s", services[i].verb, rmt_holder_place(self));
-        offered[i] = (rmt_service_t) { names[i], services[i].slots, services[i].run };
+        snprintf(names[i], sizeof names[i], "%s@%s", services[i].verb,
+                 rmt_holder_place(self));
+        offered[i] = (rmt_service_t){names[i], services[i].slots, services[i].run};
     }
-    char *brokers[BROKER_COUNT_MAX + 1] = { NULL };
+    char *brokers[BROKER_COUNT_MAX + 1] = {NULL};
     const char *const *list = rmt_config_list(self->config, "brokers");
     int rc = 0;
     for (size_t i = 0; rc == 0 && list[i] && i < BROKER_COUNT_MAX; i++) {
@@ -225,16 +234,16 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
         rc = brokers[i] ? 0 : -1;
     }
     rmt_auto(rmt_record) hello = s_hello(self);
-    const rmt_worker_config_t config = { .brokers = (const char *const *) brokers,
-                                         .own = &self->key,
-                                         .broker_key = self->broker_key,
-                                         .role = self->role,
-                                         .name = self->name,
-                                         .hello = hello,
-                                         .services = offered,
-                                         .service_count = count,
-                                         .context = self,
-                                         .on_peers = s_on_peers };
+    const rmt_worker_config_t config = {.brokers = (const char *const *) brokers,
+                                        .own = &self->key,
+                                        .broker_key = self->broker_key,
+                                        .role = self->role,
+                                        .name = self->name,
+                                        .hello = hello,
+                                        .services = offered,
+                                        .service_count = count,
+                                        .context = self,
+                                        .on_peers = s_on_peers};
     rmt_auto(rmt_worker) worker = rc == 0 ? rmt_worker_new(&config, error) : NULL;
     rc = worker ? rmt_worker_run(worker, error) : -1;
     for (size_t i = 0; i < BROKER_COUNT_MAX; i++)

@@ -7,11 +7,11 @@
 
 #define BATCH_COUNT 256
 #define BATCH_SIZE ((size_t) 1024 * 1024)
-#define BATCHES_MAX 32              // OFFERs that wait for an answer
+#define BATCHES_MAX 32 // OFFERs that wait for an answer
 #define OPEN_MS 10000
-#define GRANT_MS 3000               // For the broker's word to reach a holder
-#define SILENCE_MS 30000            // A receiver that lives beats every second
-#define RECENT_SETS 16384u          // What was offered lately, by hash
+#define GRANT_MS 3000      // For the broker's word to reach a holder
+#define SILENCE_MS 30000   // A receiver that lives beats every second
+#define RECENT_SETS 16384u // What was offered lately, by hash
 #define RECENT_WAYS 4u
 
 typedef struct {
@@ -26,11 +26,11 @@ typedef struct s_batch {
     struct s_batch *next;
     uint64_t serial;
     s_item_t items[BATCH_COUNT];
-    size_t count, size;   // Bytes
+    size_t count, size; // Bytes
     bool is_answered;
     uint8_t wanted[BATCH_COUNT / 8];
-    size_t sent;          // Items that were dealt with
-    bool *lacks;          // Only a question: the answer goes here
+    size_t sent; // Items that were dealt with
+    bool *lacks; // Only a question: the answer goes here
 } s_batch_t;
 
 struct rmt_offer {
@@ -38,14 +38,14 @@ struct rmt_offer {
     rmt_offer_stats_t stats;
     uint64_t window, unacked;
     uint64_t serial;
-    s_batch_t *open;          // Being filled, may be NULL
-    s_batch_t *first, *last;  // Offered, oldest first
+    s_batch_t *open;         // Being filled, may be NULL
+    s_batch_t *first, *last; // Offered, oldest first
     size_t batches, unanswered;
-    size_t buffered;          // Bytes in all batches
-    uint64_t sealed;          // Serial of the last SEALED
+    size_t buffered; // Bytes in all batches
+    uint64_t sealed; // Serial of the last SEALED
     int64_t heard_ms;
-    rmt_id_t *recent;         // RECENT_SETS sets, newest first
-    rmt_error_t broken;       // Why the stream is over
+    rmt_id_t *recent;   // RECENT_SETS sets, newest first
+    rmt_error_t broken; // Why the stream is over
 };
 
 static void

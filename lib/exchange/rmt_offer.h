@@ -23,11 +23,11 @@ typedef struct {
     const rmt_records_t *holders; // Items of the answer to the verb `holders`
     const char *host;             // Of the broker, for "@" (rmt_task_host)
     const rmt_key_t *own;
-    const uint8_t *task;          // [RMT_UID_SIZE]
-    const uint8_t *job;           // [RMT_UID_SIZE]
+    const uint8_t *task; // [RMT_UID_SIZE]
+    const uint8_t *job;  // [RMT_UID_SIZE]
     uint32_t attempt;
-    rmt_link_alive_fn *alive;     // May be NULL: see rmt_link
-    void *context;                // Of alive
+    rmt_link_alive_fn *alive; // May be NULL: see rmt_link
+    void *context;            // Of alive
 } rmt_offer_config_t;
 
 // Open a stream to the first holder that takes it. Borrows nothing but alive's

@@ -8,9 +8,9 @@
 
 #define TICK_MS 1000
 #define QUEUE_FULL_MS 2
-#define IDLE_MS 60000    // A caller that asks nothing is forgotten
-#define RECEIVE_MAX 256  // Messages before others get their turn
-#define EVENTS_MAX 50    // Told in a second
+#define IDLE_MS 60000   // A caller that asks nothing is forgotten
+#define RECEIVE_MAX 256 // Messages before others get their turn
+#define EVENTS_MAX 50   // Told in a second
 
 struct rmt_serve {
     zactor_t *actor;
@@ -189,8 +189,8 @@ s_tick(rmt_serve_state_t *self)
 // ---- The thread
 
 typedef struct {
-    rmt_records_t *peers;      // Taken by the thread
-    rmt_serve_stats_t *stats;  // Filled; then it signals
+    rmt_records_t *peers;     // Taken by the thread
+    rmt_serve_stats_t *stats; // Filled; then it signals
 } s_command_t;
 
 // Returns false at the end.

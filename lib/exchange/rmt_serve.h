@@ -29,7 +29,7 @@ typedef void(rmt_serve_event_fn)(void *context, const char *event, const char *k
                                  const char *text);
 
 typedef struct {
-    const char *endpoint;      // "host:port" to bind; "*:0" takes a free port
+    const char *endpoint; // "host:port" to bind; "*:0" takes a free port
     const rmt_key_t *own;
     rmt_zap_t *zap;            // Borrowed while the server lives, for its domain
                                // "data"; the server's thread makes all calls
@@ -41,10 +41,10 @@ typedef struct {
 
 typedef struct {
     uint64_t chunks_sent, bytes_sent, chunks_received, bytes_received;
-    uint64_t refused;          // Ids outside a grant, messages of keys without one
-    uint64_t damaged;          // Chunks found damaged in the store, or on arrival
-    uint64_t unacked_max;      // The most that was under way to one peer
-    uint64_t streams;          // Open now
+    uint64_t refused;     // Ids outside a grant, messages of keys without one
+    uint64_t damaged;     // Chunks found damaged in the store, or on arrival
+    uint64_t unacked_max; // The most that was under way to one peer
+    uint64_t streams;     // Open now
 } rmt_serve_stats_t;
 
 // Bind and start. Caller owns the result. NULL: IO, NOT_FOUND, USAGE.
@@ -56,9 +56,9 @@ uint16_t rmt_serve_port(const rmt_serve_t *self);
 
 // Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until-ms}. An
 // add with roots may fetch those images; an add without any may offer a stream. until-ms
-// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped; a grant in use lasts
-// at least 10 minutes more. A drop without roots takes everything from a key. Copies
-// items; never waits.
+// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped; a grant in use
+// lasts at least 10 minutes more. A drop without roots takes everything from a key.
+// Copies items; never waits.
 void rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items);
 
 // Blocks for a moment.

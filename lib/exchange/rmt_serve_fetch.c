@@ -6,7 +6,7 @@
 #include "rmt_credit.h"
 #include "rmt_serve_state.h"
 
-#define WISHED_MAX 8192               // Ids that wait for one caller
+#define WISHED_MAX 8192 // Ids that wait for one caller
 #define LATER_MS 200
 #define TURN_SIZE ((uint64_t) 1024 * 1024) // To one caller before the next has its turn
 
@@ -142,8 +142,8 @@ s_read_descriptor(rmt_serve_state_t *self, const rmt_id_t *id, rmt_msg_t *msg,
 }
 
 static int
-s_read_chunk(rmt_serve_state_t *self, rmt_wish_t *wish, const rmt_id_t *id, rmt_msg_t *msg,
-             rmt_error_t *error)
+s_read_chunk(rmt_serve_state_t *self, rmt_wish_t *wish, const rmt_id_t *id,
+             rmt_msg_t *msg, rmt_error_t *error)
 {
     rmt_chunk_t chunk;
     int rc = rmt_store_get(self->store, id, true, &chunk, error);

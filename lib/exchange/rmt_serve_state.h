@@ -26,11 +26,11 @@ typedef struct {
     int64_t heard_ms;
     bool is_gone; // To be removed
 
-    zlistx_t *wishes;  // rmt_wish_t, in the order in which they came
-    size_t wished;     // Ids in them
-    uint64_t window;   // The caller's own limit
-    uint64_t unacked;  // Cost of chunks sent and not acknowledged
-    rmt_msg_t *held;   // Made, and not sent for want of credit or of room in the queue
+    zlistx_t *wishes; // rmt_wish_t, in the order in which they came
+    size_t wished;    // Ids in them
+    uint64_t window;  // The caller's own limit
+    uint64_t unacked; // Cost of chunks sent and not acknowledged
+    rmt_msg_t *held;  // Made, and not sent for want of credit or of room in the queue
 
     rmt_stream_t *stream; // NULL: offers nothing
     bool is_unsealed;     // Chunks came since the last seal
@@ -51,8 +51,8 @@ typedef struct {
     bool receives;
     rmt_serve_event_fn *event;
     void *context;
-    unsigned events_left; // Until the next second, so that nobody floods a log
-    zhashx_t *callers;    // Route in hexadecimal -> rmt_caller_t
+    unsigned events_left;       // Until the next second, so that nobody floods a log
+    zhashx_t *callers;          // Route in hexadecimal -> rmt_caller_t
     uint64_t unacked, reserved; // Of all callers: sent; windows of streams
     rmt_serve_stats_t stats;
 } rmt_serve_state_t;

@@ -77,7 +77,8 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
         rmt_serve_end_stream(self, old, "a new attempt has begun");
     rmt_serve_end_stream(self, caller, "the source has begun another one");
     if (self->stats.streams >= RMT_SERVE_STREAMS)
-        return rmt_fail(error, RMT_E_UNAVAILABLE, "%d streams are open", RMT_SERVE_STREAMS);
+        return rmt_fail(error, RMT_E_UNAVAILABLE, "%d streams are open",
+                        RMT_SERVE_STREAMS);
     caller->stream = rmt_stream_new(self->root, error);
     if (!caller->stream)
         return -1;

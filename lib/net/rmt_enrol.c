@@ -17,7 +17,7 @@ typedef struct {
     rmt_msg_t *msg;      // The ENROL
     int64_t deadline_ms; // 0: none
     bool is_pending;
-    rmt_error_t last;    // Why it is not done yet
+    rmt_error_t last; // Why it is not done yet
 } s_enrol_t;
 
 // 0: go on. -1: time is over or the caller gave up.
@@ -25,8 +25,7 @@ static int
 s_look(const s_enrol_t *self, rmt_error_t *error)
 {
     const rmt_enrol_config_t *config = self->config;
-    if (config->wait
-        && !config->wait(config->context, self->is_pending, self->last.text))
+    if (config->wait && !config->wait(config->context, self->is_pending, self->last.text))
         return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
     if (self->deadline_ms && rmt_clock_ms() >= self->deadline_ms) {
         *error = self->last;
@@ -57,7 +56,7 @@ s_wait_answer(s_enrol_t *self, zsock_t *socket, int *rc_out, rmt_error_t *error)
     *rc_out = 0;
     while (rmt_clock_ms() < until_ms) {
         (void) zpoller_wait(poller, SLICE_MS);
-        rmt_packet_t packet = { 0 };
+        rmt_packet_t packet = {0};
         rmt_msg_t *msg = NULL;
         if (rmt_socket_recv(socket, &packet, &self->last) == 1)
             msg = rmt_take(&packet.msg);
@@ -81,9 +80,9 @@ s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_
         return -1;
     self->is_pending = false;
     rmt_fail(&self->last, RMT_E_UNAVAILABLE, "broker %s does not answer", address);
-    rmt_auto(zsock) socket = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address,
-                                            self->config->own, self->config->broker_key,
-                                            error);
+    rmt_auto(zsock) socket =
+        rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address, self->config->own,
+                       self->config->broker_key, error);
     if (!socket)
         return -1;
     if (rmt_socket_send(socket, NULL, self->msg, false, error) == -1)
@@ -118,7 +117,7 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
     if (config->body)
         rmt_record_merge(rmt_msg_body(msg), config->body);
     rmt_record_set(rmt_msg_body(msg), "key", config->own->public_text);
-    s_enrol_t self = { .config = config, .msg = msg };
+    s_enrol_t self = {.config = config, .msg = msg};
     self.deadline_ms = config->timeout_ms ? rmt_clock_ms() + config->timeout_ms : 0;
     if (!config->brokers[0])
         return rmt_fail(error, RMT_E_USAGE, "no broker is named");

@@ -17,11 +17,11 @@ typedef struct {
     const char *broker_key;     // Public key, Z85
     const rmt_key_t *own;       // The key to be approved
     const char *token;
-    const uint8_t *nonce;       // [RMT_UID_SIZE]; NULL: a fresh one
-    const rmt_record_t *body;   // {role, name, place, identity, hardware (packed)};
-                                // the key is added here
-    uint32_t timeout_ms;        // 0: as long as it takes
-    rmt_enrol_wait_fn *wait;    // May be NULL
+    const uint8_t *nonce;     // [RMT_UID_SIZE]; NULL: a fresh one
+    const rmt_record_t *body; // {role, name, place, identity, hardware (packed)};
+                              // the key is added here
+    uint32_t timeout_ms;      // 0: as long as it takes
+    rmt_enrol_wait_fn *wait;  // May be NULL
     void *context;
 } rmt_enrol_config_t;
 

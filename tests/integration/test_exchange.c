@@ -177,7 +177,8 @@ s_closure(const s_farm_t *farm, const rmt_id_t *image)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_store) store = fixture_open(farm->root);
-    rmt_closure_t *closure = rmt_closure_new(rmt_closure_from_store, store, image, &error);
+    rmt_closure_t *closure =
+        rmt_closure_new(rmt_closure_from_store, store, image, &error);
     assert_string_equal(error.text, "");
     return closure;
 }
@@ -396,7 +397,8 @@ static zsock_t *
 s_raw(const s_farm_t *farm, const rmt_key_t *own)
 {
     rmt_error_t error = {0};
-    rmt_auto_str endpoint = rmt_text("127.0.0.1:%u", (unsigned) rmt_serve_port(farm->serve));
+    rmt_auto_str endpoint =
+        rmt_text("127.0.0.1:%u", (unsigned) rmt_serve_port(farm->serve));
     zsock_t *socket = rmt_socket_new(RMT_SOCKET_DATA_CLIENT, endpoint, own,
                                      farm->server.public_text, &error);
     assert_string_equal(error.text, "");
@@ -454,8 +456,8 @@ test_no_more_than_the_window_is_under_way(void **state)
     rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
     memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
     fetch->window = 256 * 1024;
-    fetch->ids = zchunk_new(rmt_closure_at(closure, 0),
-                            rmt_closure_count(closure) * RMT_ID_SIZE);
+    fetch->ids =
+        zchunk_new(rmt_closure_at(closure, 0), rmt_closure_count(closure) * RMT_ID_SIZE);
     s_say(socket, fetch);
     size_t count = 0;
     const uint64_t cost = s_drink(socket, &count);

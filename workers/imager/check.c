@@ -15,8 +15,8 @@ s_print(void *context, const char *text)
 int
 imager_check_store(const char *folder)
 {
-    rmt_error_t error = { 0 };
-    rmt_store_report_t report = { 0 };
+    rmt_error_t error = {0};
+    rmt_store_report_t report = {0};
     rmt_auto(rmt_store) store = rmt_store_new(folder, false, &error);
     if (!store || rmt_store_check(store, true, s_print, NULL, &report, &error) == -1) {
         fprintf(stderr, "ramet-imager: %s\n", error.text);

@@ -2,6 +2,7 @@
 #include "rmt_auto.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
+#include "rmt_log.h"
 #include "rmt_store.h"
 
 #include <stdlib.h>
@@ -40,8 +41,8 @@ s_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
     const char *format = rmt_record_text(image, "format", "");
     const char *features = rmt_record_text(image, "features", "");
     if (strcmp(format, "1") != 0 || *features) {
-        rmt_fail(error, RMT_E_UNSUPPORTED, "image format \"%.16s\" with features \"%.64s\"",
-                 format, features);
+        rmt_fail(error, RMT_E_UNSUPPORTED,
+                 "image format \"%.16s\" with features \"%.64s\"", format, features);
         return NULL;
     }
     return image;
@@ -93,5 +94,8 @@ imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
         return rmt_wrap(error, "commit image");
     char image_text[RMT_ID_TEXT_SIZE];
     rmt_record_set(rmt_task_outputs(task), "image", rmt_id_text(&image, image_text));
+    rmt_log(RMT_INFO, "image.committed", "image=%s source=%s state=%s", image_text,
+            rmt_record_text(rmt_task_body(task), "source", ""),
+            rmt_record_text(rmt_task_outputs(task), "state", ""));
     return 0;
 }

@@ -13,8 +13,9 @@
 
 static const rmt_options_t s_options = {
     .program = "ramet-imager",
-    .usage = "Receive captures, commit images, package and serve them.\n"
-             "ramet-imager --check-store FOLDER   check every chunk of a store, then leave",
+    .usage =
+        "Receive captures, commit images, package and serve them.\n"
+        "ramet-imager --check-store FOLDER   check every chunk of a store, then leave",
     .rows = RMT_HOLDER_ROWS,
     .file = "/etc/ramet/imager.cfg",
 };
@@ -34,9 +35,9 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
 {
     const uint32_t slots = (uint32_t) rmt_config_number(config, "slots");
     const rmt_holder_service_t services[] = {
-        { "commit", slots, imager_commit },
-        { "package", slots, imager_package },
-        { "receive", 1, imager_receive },
+        {"commit", slots, imager_commit},
+        {"package", slots, imager_package},
+        {"receive", 1, imager_receive},
     };
     rmt_auto(rmt_holder) holder = rmt_holder_new(config, "imager", s_log_event, error);
     if (!holder)
@@ -51,7 +52,7 @@ main(int argc, char **argv)
     zsys_handler_set(NULL);
     if (argc == 3 && strcmp(argv[1], "--check-store") == 0)
         return imager_check_store(argv[2]);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first_word;
     int rc = rmt_options_read(&s_options, argc, argv, &first_word, &config, &error);

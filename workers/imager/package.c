@@ -53,17 +53,18 @@ int
 imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     rmt_id_t image;
-    if (rmt_id_parse(&image, rmt_record_text(rmt_task_body(task), "image", ""), error) == -1)
+    if (rmt_id_parse(&image, rmt_record_text(rmt_task_body(task), "image", ""), error) ==
+        -1)
         return rmt_wrap(error, "image");
     rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
     if (!store)
         return -1;
     rmt_task_progress(task, "package", 0, 0, NULL);
-    package_t self = { .task = task, .store = store };
-    const rmt_walk_t walk = { .source = rmt_closure_from_store,
-                              .context = store,
-                              .visit = s_check,
-                              .visitor = &self };
+    package_t self = {.task = task, .store = store};
+    const rmt_walk_t walk = {.source = rmt_closure_from_store,
+                             .context = store,
+                             .visit = s_check,
+                             .visitor = &self};
     if (rmt_closure_walk(&walk, &image, error) == -1)
         return rmt_wrap(error, "image is not complete at %s", rmt_holder_place(holder));
     uint64_t files = 0;

@@ -4,9 +4,11 @@
 #include "rmt_codec.h"
 #include "rmt_fetch.h"
 #include "rmt_holder.h"
+#include "rmt_log.h"
 #include "rmt_store.h"
 
 #include <assert.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -240,5 +242,8 @@ installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
                        self.chunks > self.fetched ? self.chunks - self.fetched : 0);
     rmt_record_set_u64(outputs, "fetched", self.fetched);
     rmt_record_set_u64(outputs, "bytes-fetched", self.bytes_fetched);
+    rmt_log(RMT_INFO, "build.done",
+            "image=%s chunks=%" PRIu64 " fetched=%" PRIu64 " bytes=%" PRIu64, text,
+            self.chunks, self.fetched, self.bytes_fetched);
     return 0;
 }

@@ -10,7 +10,8 @@
 
 static const rmt_options_t s_options = {
     .program = "ramet-installer",
-    .usage = "Match images with targets, build imaging areas, order installs, serve chunks.",
+    .usage =
+        "Match images with targets, build imaging areas, order installs, serve chunks.",
     .rows = RMT_HOLDER_ROWS,
     .file = "/etc/ramet/installer.cfg",
 };
@@ -30,9 +31,9 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
 {
     const uint32_t slots = (uint32_t) rmt_config_number(config, "slots");
     const rmt_holder_service_t services[] = {
-        { "match", slots, installer_match },
-        { "build", slots, installer_build },
-        { "order", slots, installer_order },
+        {"match", slots, installer_match},
+        {"build", slots, installer_build},
+        {"order", slots, installer_order},
     };
     rmt_auto(rmt_holder) holder = rmt_holder_new(config, "installer", s_log_event, error);
     if (!holder)
@@ -45,7 +46,7 @@ main(int argc, char **argv)
 {
     zsys_init();
     zsys_handler_set(NULL);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first_word;
     int rc = rmt_options_read(&s_options, argc, argv, &first_word, &config, &error);

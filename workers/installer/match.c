@@ -2,8 +2,10 @@
 #include "rmt_auto.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
+#include "rmt_log.h"
 #include "rmt_match.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,7 @@ typedef struct {
     const char *engine;
     rmt_records_t *hardware; // Of the image
     rmt_record_t *policy;
-    rmt_records_t *page;     // Verdicts not yet put
+    rmt_records_t *page; // Verdicts not yet put
     size_t page_bytes;
     uint64_t total, fits, available;
 } match_t;
@@ -46,7 +48,8 @@ s_policy(const char *text, rmt_error_t *error)
         if (equals)
             *equals = '\0';
         if (!equals || !rmt_record_name_is_valid(word)) {
-            rmt_fail(error, RMT_E_USAGE, "policy \"%s\" is not of the form component=rule", word);
+            rmt_fail(error, RMT_E_USAGE,
+                     "policy \"%s\" is not of the form component=rule", word);
             return NULL;
         }
         rmt_record_set(policy, word, equals + 1);
@@ -116,7 +119,7 @@ s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
     rmt_record_set(item, "available", available ? "yes" : "no");
     self->total++;
     self->available += available;
-    rmt_error_t why = { 0 };
+    rmt_error_t why = {0};
     rmt_auto(rmt_records) hardware = s_unpack(target, "hardware", &why);
     if (!hardware) {
         s_refuse(item, "its hardware is not known yet; start its agent");
@@ -124,7 +127,8 @@ s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
     }
     rmt_auto(rmt_records) verdicts = NULL;
     bool fits = false;
-    if (rmt_match_run(self->hardware, hardware, self->policy, &verdicts, &fits, error) == -1)
+    if (rmt_match_run(self->hardware, hardware, self->policy, &verdicts, &fits, error) ==
+        -1)
         return -1;
     self->fits += fits;
     rmt_record_set(item, "fits", fits ? "yes" : "no");
@@ -142,7 +146,8 @@ s_match_page(match_t *self, const rmt_records_t *targets, rmt_error_t *error)
             return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
         if (s_match_target(self, rmt_records_at(targets, i), error) == -1)
             return -1;
-        if (rmt_records_count(self->page) >= PAGE_ITEMS || self->page_bytes >= PAGE_BYTES / 2) {
+        if (rmt_records_count(self->page) >= PAGE_ITEMS ||
+            self->page_bytes >= PAGE_BYTES / 2) {
             if (s_put_page(self, error) == -1)
                 return -1;
         }
@@ -179,16 +184,19 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
         hardware ? s_policy(rmt_record_text(body, "policy", ""), error) : NULL;
     if (!policy)
         return -1;
-    match_t self = { .task = task,
-                     .engine = rmt_holder_place(holder),
-                     .hardware = hardware,
-                     .policy = policy,
-                     .page = rmt_records_new() };
+    match_t self = {.task = task,
+                    .engine = rmt_holder_place(holder),
+                    .hardware = hardware,
+                    .policy = policy,
+                    .page = rmt_records_new()};
     const int rc = s_match_all(&self, error);
     rmt_records_destroy(&self.page);
     rmt_record_t *outputs = rmt_task_outputs(task);
     rmt_record_set_u64(outputs, "total", self.total);
     rmt_record_set_u64(outputs, "fits", self.fits);
     rmt_record_set_u64(outputs, "available", self.available);
+    if (rc == 0)
+        rmt_log(RMT_INFO, "match.done", "total=%" PRIu64 " fits=%" PRIu64, self.total,
+                self.fits);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include "rmt_closure.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
+#include "rmt_log.h"
 #include "rmt_store.h"
 
 #include <stdlib.h>
@@ -117,14 +118,18 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < rmt_records_count(choice); i++)
         s_append(order, rmt_records_at(choice, i), "choice", NULL);
-    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), error) == -1
-        || s_add_personal(order, task, rmt_holder_place(holder), error) == -1)
+    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), error) == -1 ||
+        s_add_personal(order, task, rmt_holder_place(holder), error) == -1)
         return -1;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(order);
     if (zchunk_size(packed) > ORDER_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG,
-                        "the order has %zu bytes, limit %zu; give this target smaller scripts",
-                        zchunk_size(packed), ORDER_SIZE_MAX);
-    rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed), zchunk_size(packed));
+        return rmt_fail(
+            error, RMT_E_TOO_BIG,
+            "the order has %zu bytes, limit %zu; give this target smaller scripts",
+            zchunk_size(packed), ORDER_SIZE_MAX);
+    rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed),
+                   zchunk_size(packed));
+    rmt_log(RMT_INFO, "order.done", "target=%s bytes=%zu",
+            rmt_record_text(body, "target", ""), zchunk_size(packed));
     return 0;
 }
