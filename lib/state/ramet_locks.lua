@@ -47,6 +47,17 @@ local function obstacle(job, target)
     if not record then
         return E.NOT_FOUND, 'no target ' .. target
     end
+    local lock = load(lock_key(target))
+    if lock and lock.job ~= job.id then
+        local owner = call('HGET', P .. 'job:' .. lock.job, 'name') or lock.job
+        local ok, why = false, 'locked by job ' .. owner
+        if job['take-over'] == 'yes' then
+            ok, why = may_take_over(lock, target)
+        end
+        if not ok then
+            return E.LOCKED, why
+        end
+    end
     local verdict = load(P .. 'job:' .. job.id .. ':v:' .. (record.engine or '') .. '/'
         .. target)
     if not verdict then
@@ -60,16 +71,6 @@ local function obstacle(job, target)
     end
     if not R.present('target', target) and job['when-booted'] ~= 'yes' then
         return E.UNAVAILABLE, 'its agent is not present'
-    end
-    local lock = load(lock_key(target))
-    if lock and lock.job ~= job.id then
-        local ok, why = false, 'locked by job ' .. lock.job
-        if job['take-over'] == 'yes' then
-            ok, why = may_take_over(lock, target)
-        end
-        if not ok then
-            return E.LOCKED, why
-        end
     end
     return nil
 end

@@ -154,7 +154,11 @@ static rmt_msg_t *
 s_need(farm_t *farm, const char *verb, const char *body, const char *items)
 {
     rmt_error_t error = {0};
-    rmt_msg_t *reply = s_ask(farm->client, verb, body, items, NULL, &error);
+    const int64_t limit = rmt_clock_ms() + WAIT_MS;
+    rmt_msg_t *reply;
+    while (!(reply = s_ask(farm->client, verb, body, items, NULL, &error)) &&
+           error.code == RMT_E_UNAVAILABLE && rmt_clock_ms() < limit)
+        zclock_sleep(50); // Redis is away, or has just come
     if (!reply)
         fail_msg("%s: %s (%s/broker.log)", verb, error.text, farm->redis.dir);
     return reply;
@@ -653,6 +657,25 @@ test_a_job_ends_though_redis_is_killed(void **state)
 }
 
 static void
+test_a_redis_that_lost_its_past_raises_the_era(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_msg) before = s_need(farm, "farm.status", "", "");
+    assert_string_equal(rmt_record_text(before->body, "era", ""), "1");
+    redis_server_end(&farm->redis, SIGKILL);
+    rmt_auto_str past = rmt_text("%s/appendonlydir", farm->redis.dir);
+    assert_int_equal(rmt_io_remove_tree(past, &error), 0);
+    redis_server_start(&farm->redis);
+    rmt_auto(rmt_msg) after = s_need(farm, "farm.status", "", "");
+    assert_string_equal(rmt_record_text(after->body, "era", ""), "2");
+    end_program(&farm->broker, SIGKILL);
+    s_start_broker(farm);
+    rmt_auto(rmt_msg) again = s_need(farm, "farm.status", "", "");
+    assert_string_equal(rmt_record_text(again->body, "era", ""), "2");
+}
+
+static void
 test_a_worker_that_leaves_gives_its_task_to_another(void **state)
 {
     farm_t *farm = *state;
@@ -765,6 +788,7 @@ main(void)
         CASE(test_a_revoked_key_is_refused_at_its_next_message),
         CASE(test_a_job_ends_once_though_the_broker_is_killed),
         CASE(test_a_job_ends_though_redis_is_killed),
+        CASE(test_a_redis_that_lost_its_past_raises_the_era),
         CASE(test_a_worker_that_leaves_gives_its_task_to_another),
         CASE(test_a_job_without_a_worker_says_so),
         CASE(test_a_deployment_goes_from_matching_to_the_first_boot),
