@@ -1,1 +1,2 @@
+ramet_test(unit agent NEEDS ramet::agent TIMEOUT 20)
 ramet_test(integration diskw NEEDS ramet::agent ramet::tree ramet::machine ramet::store TIMEOUT 120)

@@ -99,24 +99,25 @@ s_has_esp(rmt_layout_t *layout)
 }
 
 int
-rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out,
-                  const char **firmware_out, rmt_error_t *error)
+rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out, char **paths_out,
+                  rmt_error_t *error)
 {
     rmt_auto(rmt_records) boot = rmt_records_new();
     const rmt_record_t *disk = rmt_records_find(rmt_layout_records(layout), "class", "disk");
-    *firmware_out = "none";
-    if (rmt_layout_disk_fd(layout) != -1 && !s_is(disk, "table", "none")) {
-        uint8_t code[MBR_CODE];
-        if (rmt_io_pread(rmt_layout_disk_fd(layout), code, sizeof code, 0, error) == -1)
-            return rmt_wrap(error, "boot code");
-        const size_t used = s_used(code, sizeof code);
-        // The core first: the first sector is what makes a disk bootable.
-        if (used && s_add_core(layout, boot, disk, error) == -1)
-            return -1;
-        if (used)
-            s_add(boot, rmt_record_text(disk, "role", ""), 0, code, sizeof code);
-        *firmware_out = s_has_esp(layout) ? "uefi" : used ? "bios" : "none";
-    }
+    uint8_t code[MBR_CODE] = { 0 };
+    const int fd = rmt_layout_disk_fd(layout);
+    const bool has_table = fd != -1 && !s_is(disk, "table", "none");
+    if (has_table && rmt_io_pread(fd, code, sizeof code, 0, error) == -1)
+        return rmt_wrap(error, "boot code");
+    const bool is_bios = has_table && s_used(code, sizeof code);
+    // The core first: the first sector is what makes a disk bootable.
+    if (is_bios && s_add_core(layout, boot, disk, error) == -1)
+        return -1;
+    if (is_bios)
+        s_add(boot, rmt_record_text(disk, "role", ""), 0, code, sizeof code);
+    const bool is_uefi = has_table && s_has_esp(layout);
+    *paths_out = rmt_text("%s%s%s", is_uefi ? "uefi" : "", is_uefi && is_bios ? " " : "",
+                          is_bios ? "bios" : "");
     *boot_out = rmt_take(&boot);
     return 0;
 }

@@ -174,6 +174,8 @@ rmt_child_explain(rmt_child_t *self, rmt_error_t *error)
             return -1;
     if (said.code != RMT_OK && said.code != RMT_E_CANCELLED)
         *error = said;
+    else if (!rmt_task_cancelled(self->task))
+        rmt_fail(error, RMT_E_IO, "ramet-diskw ended without a word; the disk is unfinished");
     return -1;
 }
 

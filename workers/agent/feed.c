@@ -100,7 +100,7 @@ s_each_volume(const rmt_feed_t *feed, s_volume_fn *send, rmt_error_t *error)
     for (size_t i = 0; i < count && rc == 0; i++) {
         const char *text = rmt_record_text(volumes[i], "root", "");
         rmt_id_t root;
-        if (!*text)
+        if (!rmt_order_has_tree(volumes[i]))
             continue;
         rc = rmt_id_parse(&root, text, error);
         if (rc == 0)

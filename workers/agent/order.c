@@ -131,6 +131,13 @@ rmt_order_volumes(const rmt_records_t *layout, size_t *count_out)
     return volumes;
 }
 
+bool
+rmt_order_has_tree(const rmt_record_t *volume)
+{
+    return rmt_record_has(volume, "root") && !s_is(volume, "fs", "swap")
+           && !s_is(volume, "fs", "none");
+}
+
 void
 rmt_order_plan(const void *data, size_t size, const uint8_t nonce[16], rmt_id_t *plan_out)
 {

@@ -9,6 +9,7 @@
 // Records of class choice count without a part, too; other parts are skipped.
 #pragma once
 
+#include <stdbool.h>
 #include "rmt_error.h"
 #include "rmt_id.h"
 #include "rmt_record.h"
@@ -30,6 +31,9 @@ void rmt_order_destroy(rmt_order_t **self_p);
 // The volumes in the order in which they are written: by mount point, so that what a
 // volume is mounted on comes first. Caller frees the array, not the records.
 const rmt_record_t **rmt_order_volumes(const rmt_records_t *layout, size_t *count_out);
+
+// Whether a volume's root is a tree to write; swap and unformatted ones hold none.
+bool rmt_order_has_tree(const rmt_record_t *volume);
 
 // What names an order that was prepared by one start of an agent.
 void rmt_order_plan(const void *data, size_t size, const uint8_t nonce[16],

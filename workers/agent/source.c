@@ -70,9 +70,10 @@ s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
 }
 
 static uint64_t
-s_inodes(const rmt_capture_report_t *report)
+s_entries(const rmt_capture_report_t *report)
 {
-    return report->files + report->directories + report->symlinks + report->others;
+    return report->files + report->directories + report->symlinks + report->others
+           + report->hard_links;
 }
 
 static int
@@ -97,7 +98,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
         return rmt_wrap(error, "capture volume '%s'", mount);
     char text[RMT_ID_TEXT_SIZE];
     rmt_record_set(volume, "root", rmt_id_text(&root, text));
-    rmt_record_set_u64(volume, "files", s_inodes(&report));
+    rmt_record_set_u64(volume, "files", s_entries(&report));
     rmt_record_set_u64(volume, "bytes-tree", report.size);
     rmt_descriptor_add_report(self->descriptor, mount, &report);
     s_add_totals(&self->totals, &report);
@@ -106,9 +107,28 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     return 0;
 }
 
+// Swap and what nobody has formatted hold no tree, and name the manifest of none.
+static int
+s_name_empty(capture_t *self, rmt_error_t *error)
+{
+    rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(s_put, self);
+    rmt_id_t root;
+    char text[RMT_ID_TEXT_SIZE];
+    if (rmt_manifest_writer_finish(writer, &root, error) == -1)
+        return rmt_wrap(error, "manifest of nothing");
+    rmt_records_t *records = rmt_layout_records(self->layout);
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        rmt_record_t *record = rmt_records_at(records, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0
+            && !rmt_record_has(record, "root"))
+            rmt_record_set(record, "root", rmt_id_text(&root, text));
+    }
+    return 0;
+}
+
 // The disk of the image is the one of the layout, whatever machine has read it.
 static void
-s_add_hardware(capture_t *self)
+s_add_hardware(capture_t *self, const char *boot_paths)
 {
     rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
     rmt_records_t *layout = rmt_layout_records(self->layout);
@@ -122,6 +142,9 @@ s_add_hardware(capture_t *self)
         rmt_record_set(device, "logical-sector", rmt_record_text(disk, "logical-sector", "512"));
         rmt_record_set_u64(device, "required-bytes", rmt_disk_min_bytes(one));
     }
+    rmt_record_t *system = rmt_records_find(hardware, "class", "system");
+    if (system && *boot_paths)
+        rmt_record_set(system, "boot-paths", boot_paths);
     rmt_descriptor_add(self->descriptor, "hardware", hardware);
 }
 
@@ -130,17 +153,19 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
            rmt_error_t *error)
 {
     rmt_layout_settle(self->layout);
-    s_add_hardware(self);
+    rmt_auto(rmt_records) boot = NULL;
+    rmt_auto_str paths = NULL;
+    if (rmt_bootcode_read(self->layout, &boot, &paths, error) == -1)
+        return -1;
+    s_add_hardware(self, paths);
     rmt_descriptor_add(self->descriptor, "layout", rmt_layout_records(self->layout));
     rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
     if (!system)
         return -1;
     rmt_descriptor_add(self->descriptor, "os", system);
-    rmt_auto(rmt_records) boot = NULL;
-    const char *firmware = NULL;
-    if (rmt_bootcode_read(self->layout, &boot, &firmware, error) == -1)
-        return -1;
     rmt_descriptor_add(self->descriptor, "boot", boot);
+    rmt_auto_str firmware = rmt_text("%s", *paths ? paths : "none");
+    firmware[strcspn(firmware, " ")] = '\0';
     *packed_out = rmt_descriptor_pack(self->descriptor, firmware, &self->totals, error);
     if (!*packed_out)
         return -1;
@@ -177,7 +202,7 @@ s_set_outputs(capture_t *self, const rmt_id_t *id)
     rmt_offer_stats(self->offer, &stats);
     char text[RMT_ID_TEXT_SIZE];
     rmt_record_set(outputs, "descriptor", rmt_id_text(id, text));
-    rmt_record_set_u64(outputs, "files", s_inodes(&self->totals) + self->totals.hard_links);
+    rmt_record_set_u64(outputs, "files", s_entries(&self->totals));
     rmt_record_set_u64(outputs, "bytes", self->totals.size);
     rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
     rmt_record_set(outputs, "state", rmt_descriptor_state(self->descriptor));
@@ -193,6 +218,8 @@ s_run_capture(capture_t *self, rmt_error_t *error)
     for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
         if (s_capture_volume(self, i, error) == -1)
             return -1;
+    if (s_name_empty(self, error) == -1)
+        return -1;
     rmt_auto(zchunk) packed = NULL;
     rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
     rmt_chunk_t chunk;

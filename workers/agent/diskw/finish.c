@@ -2,6 +2,7 @@
 #include "../vfat.h"
 #include "rmt_auto.h"
 #include "rmt_compare.h"
+#include "rmt_fs.h"
 #include "rmt_io.h"
 
 #include <fcntl.h>
@@ -15,7 +16,7 @@ s_check_verified(const rmt_work_t *self, rmt_error_t *error)
         return rmt_fail(error, RMT_E_REFUSED, "nothing was ordered");
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
-        if (*rmt_record_text(volume->record, "root", "") && !volume->verified)
+        if ((volume->is_vfat || rmt_fs_is_mounted(volume->record)) && !volume->verified)
             return rmt_fail(error, RMT_E_REFUSED, "volume '%s' was not verified",
                             rmt_record_text(volume->record, "mount", ""));
     }

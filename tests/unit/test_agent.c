@@ -1,0 +1,273 @@
+// The parts of the agent that decide: what an order means on this machine, when a go is
+// void, what is left out of a capture.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent.h"
+#include "bundle.h"
+#include "default_layout.h"
+#include "excludes.h"
+#include "fstab.h"
+#include "order.h"
+#include "prepare.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_io.h"
+#include "token.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define IMAGE "01" "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define DISK_BYTES ((uint64_t) 600 * 1024 * 1024)
+
+// ---- fstab
+
+static void
+test_fstab_names_the_mount_point_of_a_volume(void **state)
+{
+    (void) state;
+    static const char text[] = "# comment\n"
+                               "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
+                               "LABEL=data\t/srv ext4 defaults 0 2\n"
+                               "/dev/sda2 / ext4 errors=remount-ro 0 1\n"
+                               "/dev/sda5 none swap sw 0 0\n";
+    static const struct {
+        const char *uuid, *label, *number, *mount;
+    } rows[] = { { "1234-abcd", "", "1", "/boot/efi" }, { "x", "data", "3", "/srv" },
+                 { "y", "", "2", "/" },                 { "z", "", "5", NULL },
+                 { "", "", "12", NULL } };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_record) volume = rmt_record_new();
+        rmt_auto(rmt_record) partition = rmt_record_new();
+        rmt_record_set(volume, "uuid", rows[i].uuid);
+        rmt_record_set(volume, "label", rows[i].label);
+        rmt_record_set(partition, "number", rows[i].number);
+        rmt_auto_str mount = rmt_fstab_mount(text, volume, partition);
+        assert_string_equal(mount ? mount : "-", rows[i].mount ? rows[i].mount : "-");
+    }
+}
+
+// ---- Excludes
+
+static bool
+s_has(const rmt_excludes_t *excludes, const char *glob)
+{
+    const char *const *list = rmt_excludes_list(excludes);
+    for (size_t i = 0; list[i]; i++)
+        if (strcmp(list[i], glob) == 0)
+            return true;
+    return false;
+}
+
+static void
+test_capture_leaves_out_own_files_and_borders(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    char path[] = "/tmp/test-agent-XXXXXX";
+    rmt_auto_fd fd = mkstemp(path);
+    static const char text[] = "brokers = \"b\"\nroot = \"/srv/golden\"\n"
+                               "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n";
+    assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
+    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
+    assert_non_null(config);
+    (void) unlink(path);
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    rmt_record_set(rmt_records_add(layout), "mount", "/");
+    rmt_record_set(rmt_records_add(layout), "mount", "/home");
+    rmt_auto(rmt_excludes) root =
+        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", layout, "/");
+    assert_true(s_has(root, "/etc/ramet"));
+    assert_true(s_has(root, "/keys/a.key"));
+    assert_true(s_has(root, "/var/lib/s"));
+    assert_true(s_has(root, "*.tmp"));
+    assert_true(s_has(root, "/var/log/*"));
+    assert_true(s_has(root, "/home/*"));
+    rmt_auto(rmt_excludes) home =
+        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", layout, "/home");
+    assert_true(s_has(home, "*.tmp"));
+    assert_true(s_has(home, "/x/cache"));
+    assert_false(s_has(home, "/var/log/*"));
+    assert_false(s_has(home, "/*"));
+}
+
+// ---- Orders
+
+static rmt_records_t *
+s_order_records(uint64_t bytes)
+{
+    rmt_records_t *order = rmt_default_layout_new("golden", NULL);
+    rmt_record_t *volume = rmt_records_find(order, "class", "volume");
+    rmt_record_set(volume, "root", IMAGE);
+    rmt_record_set_u64(volume, "files", 10);
+    rmt_record_set_u64(volume, "bytes-tree", 1000);
+    rmt_default_layout_settle(order);
+    for (size_t i = 0; i < rmt_records_count(order); i++)
+        rmt_record_set(rmt_records_at(order, i), "part", "layout");
+    rmt_record_t *head = rmt_records_add(order);
+    rmt_record_set(head, "class", "order");
+    rmt_record_set(head, "image", IMAGE);
+    rmt_record_set(head, "target", "n1");
+    rmt_record_t *choice = rmt_records_add(order);
+    rmt_record_set(choice, "class", "choice");
+    rmt_record_set(choice, "role", "system");
+    rmt_record_set(choice, "disk", "S1");
+    rmt_record_set_u64(choice, "bytes", bytes);
+    return order;
+}
+
+static rmt_order_t *
+s_order(const rmt_records_t *records, rmt_error_t *error)
+{
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    return rmt_order_new(zchunk_data(packed), zchunk_size(packed), error);
+}
+
+static rmt_records_t *
+s_hardware(const char *first, const char *second)
+{
+    rmt_records_t *hardware = rmt_records_new();
+    for (int i = 0; i < 2; i++) {
+        const char *serial = i ? second : first;
+        if (!serial)
+            continue;
+        rmt_record_t *disk = rmt_records_add(hardware);
+        rmt_record_set(disk, "class", "disk");
+        rmt_record_set(disk, "serial", serial);
+    }
+    return hardware;
+}
+
+static void
+test_order_without_a_part_is_refused(void **state)
+{
+    (void) state;
+    static const char *const classes[] = { "order", "choice", "disk" };
+    for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
+        rmt_error_t error = { 0 };
+        rmt_auto(rmt_records) records = s_order_records(DISK_BYTES);
+        rmt_record_set(rmt_records_find(records, "class", classes[i]), "class", "gone");
+        rmt_auto(rmt_order) order = s_order(records, &error);
+        assert_null(order);
+        assert_int_equal(error.code, RMT_E_USAGE);
+    }
+}
+
+static void
+test_plan_differs_by_order_and_start(void **state)
+{
+    (void) state;
+    const uint8_t one[16] = { 1 }, two[16] = { 2 };
+    rmt_id_t a, b, c, again;
+    rmt_order_plan("x", 1, one, &a);
+    rmt_order_plan("x", 1, two, &b);
+    rmt_order_plan("y", 1, one, &c);
+    rmt_order_plan("x", 1, one, &again);
+    assert_false(rmt_id_equal(&a, &b));
+    assert_false(rmt_id_equal(&a, &c));
+    assert_true(rmt_id_equal(&a, &again));
+}
+
+// Each row: the machine's disks, the size that is ordered, and what becomes of it.
+static void
+test_only_the_one_disk_that_was_meant_is_taken(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *first, *second;
+        uint64_t ordered, real;
+        rmt_code_t code;
+    } rows[] = {
+        { "S1", NULL, DISK_BYTES, DISK_BYTES, RMT_OK },
+        { "S1", "S2", DISK_BYTES, DISK_BYTES, RMT_OK },
+        { "S2", NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
+        { NULL, NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
+        { "S1", "S1", DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
+        { "S1", NULL, DISK_BYTES, DISK_BYTES * 2, RMT_E_INCOMPATIBLE },
+        { "S1", NULL, 4096, 4096, RMT_E_NO_SPACE },
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = { 0 };
+        char path[] = "/tmp/test-agent-XXXXXX";
+        rmt_auto_fd fd = mkstemp(path);
+        assert_int_equal(ftruncate(fd, (off_t) rows[i].real), 0);
+        rmt_auto(rmt_records) records = s_order_records(rows[i].ordered);
+        rmt_auto(rmt_order) order = s_order(records, &error);
+        assert_non_null(order);
+        rmt_auto(rmt_records) hardware = s_hardware(rows[i].first, rows[i].second);
+        rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, path, &error);
+        assert_int_equal(error.code, rows[i].code);
+        assert_int_equal(disks != NULL, rows[i].code == RMT_OK);
+        (void) unlink(path);
+    }
+}
+
+// ---- Go
+
+static void
+test_go_is_void_for_another_plan_or_an_older_token(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
+    rmt_id_t plan, other;
+    rmt_key_t key, again;
+    const rmt_token_order_t now = { 2, 7, 1 }, next_attempt = { 2, 7, 2 };
+    const rmt_token_order_t old_epoch = { 2, 6, 9 }, old_era = { 1, 9, 9 };
+    rmt_id_compute(&plan, "plan", 4);
+    rmt_id_compute(&other, "other", 5);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &key, &error), -1);
+    assert_int_equal(rmt_tokens_prepare(tokens, &plan, &key, &error), 0);
+    assert_int_equal(rmt_tokens_prepare(tokens, &plan, &again, &error), 0);
+    assert_string_equal(key.public_text, again.public_text);
+    assert_int_equal(rmt_tokens_go(tokens, &other, &now, &again, &error), -1);
+    assert_int_equal(error.code, RMT_E_FENCED);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &again, &error), 0);
+    assert_string_equal(key.secret_text, again.secret_text);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &next_attempt, &again, &error), 0);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &again, &error), -1);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &old_epoch, &again, &error), -1);
+    assert_int_equal(rmt_tokens_go(tokens, &plan, &old_era, &again, &error), -1);
+    assert_int_equal(error.code, RMT_E_FENCED);
+}
+
+// ---- First boot
+
+static void
+test_bundle_holds_program_loader_and_libraries(void **state)
+{
+    (void) state;
+    rmt_error_t error = { 0 };
+    rmt_auto(rmt_records) files = rmt_bundle_files(&error);
+    assert_non_null(files);
+    bool has_libc = false;
+    for (size_t i = 0; i < rmt_records_count(files); i++) {
+        const rmt_record_t *file = rmt_records_at(files, i);
+        assert_int_equal(access(rmt_record_text(file, "from", ""), R_OK), 0);
+        has_libc = has_libc || strcmp(rmt_record_text(file, "name", ""), "libc.so.6") == 0;
+    }
+    assert_true(has_libc);
+    rmt_auto_str command = rmt_bundle_command(files);
+    assert_non_null(strstr(command, "/usr/lib/ramet/firstboot/ld-"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
+        cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
+        cmocka_unit_test(test_order_without_a_part_is_refused),
+        cmocka_unit_test(test_plan_differs_by_order_and_start),
+        cmocka_unit_test(test_only_the_one_disk_that_was_meant_is_taken),
+        cmocka_unit_test(test_go_is_void_for_another_plan_or_an_older_token),
+        cmocka_unit_test(test_bundle_holds_program_loader_and_libraries),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
