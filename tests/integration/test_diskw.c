@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -471,6 +472,27 @@ test_nothing_is_finished_without_verify(void **state)
 }
 
 static void
+test_disk_of_another_writer_is_waited_for(void **state)
+{
+    bench_t *self = *state;
+    rmt_error_t error = { 0 };
+    rmt_frame_t frame;
+    rmt_auto_fd other = open(self->disk, O_RDONLY | O_CLOEXEC);
+    assert_int_equal(flock(other, LOCK_EX), 0);
+    s_send_order(self, 0);
+    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    // The start of the phase, and then nothing.
+    assert_int_equal(rmt_pipe_recv(self->pipe, 10000, &frame, &error), 1);
+    assert_int_equal(rmt_pipe_recv(self->pipe, 500, &frame, &error), 0);
+    struct stat status;
+    assert_int_equal(stat(self->disk, &status), 0);
+    assert_int_equal(status.st_blocks, 0);
+    close(rmt_take_fd(&other));
+    assert_int_equal(rmt_pipe_recv(self->pipe, 10000, &frame, &error), 1);
+    assert_int_equal(frame.kind, RMT_PIPE_PROGRESS);
+}
+
+static void
 test_another_file_than_prepared_is_not_touched(void **state)
 {
     bench_t *self = *state;
@@ -530,6 +552,7 @@ main(void)
         CASE(test_tree_other_than_ordered_is_not_verified),
         CASE(test_damaged_manifest_is_not_verified_against),
         CASE(test_nothing_is_finished_without_verify),
+        CASE(test_disk_of_another_writer_is_waited_for),
         CASE(test_another_file_than_prepared_is_not_touched),
         CASE(test_end_of_the_agent_leaves_no_loop_device),
         CASE(test_signal_leaves_no_loop_device),

@@ -37,7 +37,7 @@ round() { # TARGET PROCESS
   lab boot "$farm" "$target"
   ramet job wait "$job" --timeout 90s
   same_as_source "$target" "$farm/tree" || fail "$target is not as the source after the kill of $process"
-  [ "$(grep -c 'event=write.begin' "$farm/run/target-$target.log")" = 1 ] || fail "$target was written more than once"
+  [ "$(grep -c 'event=write.start' "$farm/run/target-$target.log")" = 1 ] || fail "$target was written more than once"
   echo "killed $process: the job ended well"
 }
 round n1 installer-lab-1
