@@ -41,7 +41,7 @@ typedef struct {
 static void
 s_write_file(const bench_t *self, const char *name, const void *data, size_t size)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/%s", self->tree, name);
     assert_int_equal(rmt_io_save(path, data, size, 0640, &error), 0);
 }
@@ -50,7 +50,7 @@ static void
 s_make_tree(const bench_t *self)
 {
     static const char big[200000] = "not only zeros";
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str deep = rmt_text("%s/etc/deep/er", self->tree);
     rmt_auto_str link = rmt_text("%s/link", self->tree);
     rmt_auto_str first = rmt_text("%s/hello", self->tree);
@@ -72,10 +72,10 @@ s_store_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 static void
 s_capture(const bench_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_out)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_fd fd = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const rmt_capture_options_t options = { .root_fd = fd };
-    const rmt_capture_sink_t sink = { .context = self->store, .chunk_fn = s_store_chunk };
+    const rmt_capture_options_t options = {.root_fd = fd};
+    const rmt_capture_sink_t sink = {.context = self->store, .chunk_fn = s_store_chunk};
     assert_int_equal(rmt_capture_run(&options, &sink, root_out, report_out, &error), 0);
     assert_int_equal(rmt_store_commit(self->store, &error), 0);
 }
@@ -103,7 +103,7 @@ static int
 s_setup(void **state)
 {
     bench_t *self = calloc(1, sizeof *self);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     char path[] = "/tmp/test-diskw-XXXXXX";
     assert_non_null(mkdtemp(path));
     (void) signal(SIGPIPE, SIG_IGN);
@@ -119,7 +119,7 @@ s_setup(void **state)
     assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
     self->layout = rmt_default_layout_new("test", NULL);
     rmt_record_t *volume = rmt_records_find(self->layout, "class", "volume");
-    rmt_capture_report_t report = { 0 };
+    rmt_capture_report_t report = {0};
     rmt_id_t root;
     char text[RMT_ID_TEXT_SIZE];
     s_capture(self, &root, &report);
@@ -148,7 +148,7 @@ static int
 s_teardown(void **state)
 {
     bench_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     (void) s_reap(self);
     rmt_store_destroy(&self->store);
     rmt_records_destroy(&self->layout);
@@ -171,16 +171,16 @@ s_volume(const bench_t *self)
 static void
 s_root(const bench_t *self, rmt_id_t *root_out)
 {
-    rmt_error_t error = { 0 };
-    assert_int_equal(rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error),
-                     0);
+    rmt_error_t error = {0};
+    assert_int_equal(
+        rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error), 0);
 }
 
 static void
 s_send_order(bench_t *self, ino_t inode_offset)
 {
     struct stat status;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_int_equal(stat(self->disk, &status), 0);
     rmt_auto(rmt_records) order = rmt_records_dup(self->layout);
     rmt_record_t *target = rmt_records_add(order);
@@ -196,14 +196,15 @@ s_send_order(bench_t *self, ino_t inode_offset)
 static void
 s_send_entry(bench_t *self, const rmt_entry_t *entry, void *room)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     uint8_t *bytes = NULL;
     size_t used = 0, size = 0;
     rmt_entry_encode(entry, &bytes, &used, &size);
     assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_ENTRY, bytes, used, &error), 0);
     free(bytes);
     for (size_t i = 0; i < entry->chunk_count; i++) {
-        assert_int_equal(rmt_store_read(self->store, &entry->chunks[i], room, &size, &error), 0);
+        assert_int_equal(
+            rmt_store_read(self->store, &entry->chunks[i], room, &size, &error), 0);
         assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, room, size, &error), 0);
     }
 }
@@ -211,13 +212,13 @@ s_send_entry(bench_t *self, const rmt_entry_t *entry, void *room)
 static void
 s_send_tree(bench_t *self, const rmt_id_t *root)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_ptr room = malloc(RMT_CHUNK_PLAIN_MAX);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, rmt_store_read, self->store, &error);
     assert_non_null(reader);
-    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error),
-                     0);
+    assert_int_equal(
+        rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error), 0);
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         s_send_entry(self, &entry, room);
@@ -227,7 +228,7 @@ s_send_tree(bench_t *self, const rmt_id_t *root)
 static void
 s_send_personal(bench_t *self)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_record) file = rmt_record_new();
     rmt_record_set(file, "name", "key");
     rmt_record_set(file, "mode", "0600");
@@ -242,7 +243,8 @@ s_send_personal(bench_t *self)
     rmt_record_set(script, "content", "#!/bin/sh\n");
     assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_FILE, file, &error), 0);
     assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, "secret", 6, &error), 0);
-    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_PERSONAL, personal, &error), 0);
+    assert_int_equal(
+        rmt_pipe_send_records(self->pipe, RMT_PIPE_PERSONAL, personal, &error), 0);
 }
 
 typedef struct {
@@ -259,7 +261,8 @@ s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size
     if (rmt_store_read(self->bench->store, id, plain_out, size_out, error) == -1)
         return -1;
     bytes[0] ^= self->damage;
-    const int rc = rmt_pipe_send(self->bench->pipe, RMT_PIPE_DATA, bytes, *size_out, error);
+    const int rc =
+        rmt_pipe_send(self->bench->pipe, RMT_PIPE_DATA, bytes, *size_out, error);
     bytes[0] ^= self->damage;
     return rc;
 }
@@ -267,11 +270,11 @@ s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size
 static void
 s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
 {
-    rmt_error_t error = { 0 };
-    sender_t sender = { self, damage };
+    rmt_error_t error = {0};
+    sender_t sender = {self, damage};
     assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error), 0);
-    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error),
-                     0);
+    assert_int_equal(
+        rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error), 0);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, s_read_and_send, &sender, &error);
     assert_non_null(reader);
@@ -284,7 +287,7 @@ s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
 static void
 s_send_finish(bench_t *self)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error), 0);
     // A writer that has failed already has gone; then its answer is all that counts.
     (void) rmt_pipe_flush(self->pipe, &error);
@@ -294,7 +297,7 @@ s_send_finish(bench_t *self)
 static rmt_pipe_kind_t
 s_answer(bench_t *self, rmt_record_t **record_out)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     for (;;) {
         rmt_frame_t frame;
         assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);
@@ -325,8 +328,9 @@ s_is_attached(const bench_t *self)
         rmt_auto_str path = rmt_text("/sys/block/%s/loop/backing_file", item->d_name);
         rmt_auto_ptr text = NULL;
         size_t size = 0;
-        rmt_error_t error = { 0 };
-        if (rmt_io_load(path, 4096, &text, &size, &error) == 0 && strstr(text, self->disk))
+        rmt_error_t error = {0};
+        if (rmt_io_load(path, 4096, &text, &size, &error) == 0 &&
+            strstr(text, self->disk))
             found = true;
     }
     closedir(folder);
@@ -344,26 +348,27 @@ static void
 s_find(void *context, const rmt_compare_finding_t *finding)
 {
     findings_t *self = context;
-    const bool is_own = strncmp(finding->path, "usr", 3) == 0
-                        || strncmp(finding->path, "etc/systemd", 11) == 0
-                        || strcmp(finding->path, "lost+found") == 0
-                        || (strcmp(finding->what, "mtime") == 0
-                            && (!*finding->path || strcmp(finding->path, "etc") == 0));
+    const bool is_own = strncmp(finding->path, "usr", 3) == 0 ||
+                        strncmp(finding->path, "etc/systemd", 11) == 0 ||
+                        strcmp(finding->path, "lost+found") == 0 ||
+                        (strcmp(finding->what, "mtime") == 0 &&
+                         (!*finding->path || strcmp(finding->path, "etc") == 0));
     self->differences += !is_own;
     if (!is_own)
-        snprintf(self->last, sizeof self->last, "%.100s: %s", finding->path, finding->what);
+        snprintf(self->last, sizeof self->last, "%.100s: %s", finding->path,
+                 finding->what);
 }
 
 static void
 s_compare(const bench_t *self, const char *folder)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_fd tree = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd disk = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const rmt_compare_side_t expected = { .tree_fd = tree };
-    const rmt_compare_side_t found = { .tree_fd = disk };
-    findings_t findings = { 0 };
-    const rmt_compare_options_t options = { .finding_fn = s_find, .context = &findings };
+    const rmt_compare_side_t expected = {.tree_fd = tree};
+    const rmt_compare_side_t found = {.tree_fd = disk};
+    findings_t findings = {0};
+    const rmt_compare_options_t options = {.finding_fn = s_find, .context = &findings};
     rmt_compare_report_t report;
     assert_int_equal(rmt_compare_run(&expected, &found, &options, &report, &error), 0);
     assert_string_equal(findings.last, "");
@@ -372,13 +377,14 @@ s_compare(const bench_t *self, const char *folder)
     assert_int_equal(fstatat(disk, "usr/lib/ramet/firstboot/key", &status, 0), 0);
     assert_int_equal(status.st_mode & 07777, 0600);
     assert_int_equal(fstatat(disk, "usr/lib/ramet/scripts/01-hello", &status, 0), 0);
-    assert_int_equal(fstatat(disk, "etc/systemd/system/ramet-firstboot.service", &status, 0), 0);
+    assert_int_equal(
+        fstatat(disk, "etc/systemd/system/ramet-firstboot.service", &status, 0), 0);
 }
 
 static void
 s_look_at_disk(const bench_t *self)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_records) table = rmt_disk_read(self->disk, "system", &error);
     assert_non_null(table);
     const rmt_record_t *partition = rmt_records_find(table, "class", "partition");
@@ -389,9 +395,8 @@ s_look_at_disk(const bench_t *self)
     rmt_auto(rmt_scratch) scratch = rmt_scratch_new(&error);
     assert_non_null(scratch);
     rmt_auto_str folder = rmt_scratch_folder(scratch, "disk", &error);
-    rmt_auto(rmt_blockdev) disk =
-        rmt_blockdev_new(self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch),
-                         &error);
+    rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(
+        self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch), &error);
     assert_non_null(disk);
     rmt_auto_str device =
         rmt_blockdev_partition(disk, 1, rmt_record_u64(partition, "start", 0),
@@ -419,7 +424,8 @@ test_disk_holds_the_tree_it_was_given(void **state)
     const rmt_pipe_kind_t kind = s_answer(self, &record);
     assert_string_equal(rmt_record_text(record, "text", ""), "");
     assert_int_equal(kind, RMT_PIPE_DONE);
-    assert_int_equal(rmt_record_u64(record, "verified", 0), rmt_record_u64(record, "files", 1));
+    assert_int_equal(rmt_record_u64(record, "verified", 0),
+                     rmt_record_u64(record, "files", 1));
     // It answers only after it has let go.
     assert_false(s_is_attached(self));
     assert_int_equal(s_reap(self), 0);
@@ -433,7 +439,7 @@ test_tree_other_than_ordered_is_not_verified(void **state)
     rmt_id_t written, ordered;
     s_root(self, &written);
     s_write_file(self, "hello-new", "other\n", 6);
-    rmt_capture_report_t report = { 0 };
+    rmt_capture_report_t report = {0};
     char text[RMT_ID_TEXT_SIZE];
     s_capture(self, &ordered, &report);
     rmt_capture_report_clear(&report);
@@ -475,7 +481,7 @@ static void
 test_disk_of_another_writer_is_waited_for(void **state)
 {
     bench_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_frame_t frame;
     rmt_auto_fd other = open(self->disk, O_RDONLY | O_CLOEXEC);
     assert_int_equal(flock(other, LOCK_EX), 0);
@@ -496,7 +502,7 @@ static void
 test_another_file_than_prepared_is_not_touched(void **state)
 {
     bench_t *self = *state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     s_send_order(self, 1);
     assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
     s_assert_refused(self, RMT_E_INCOMPATIBLE);
@@ -509,7 +515,7 @@ test_another_file_than_prepared_is_not_touched(void **state)
 static void
 s_wait_for_format(bench_t *self)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     s_send_order(self, 0);
     assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
     for (;;) {

@@ -23,7 +23,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE "01" "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define IMAGE                                                                            \
+    "01"                                                                                 \
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                                                   \
+    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define DISK_BYTES ((uint64_t) 600 * 1024 * 1024)
 
 // ---- fstab
@@ -39,9 +42,11 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
                                "/dev/sda5 none swap sw 0 0\n";
     static const struct {
         const char *uuid, *label, *number, *mount;
-    } rows[] = { { "1234-abcd", "", "1", "/boot/efi" }, { "x", "data", "3", "/srv" },
-                 { "y", "", "2", "/" },                 { "z", "", "5", NULL },
-                 { "", "", "12", NULL } };
+    } rows[] = {{"1234-abcd", "", "1", "/boot/efi"},
+                {"x", "data", "3", "/srv"},
+                {"y", "", "2", "/"},
+                {"z", "", "5", NULL},
+                {"", "", "12", NULL}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto(rmt_record) volume = rmt_record_new();
         rmt_auto(rmt_record) partition = rmt_record_new();
@@ -69,11 +74,12 @@ static void
 test_capture_leaves_out_own_files_and_borders(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     char path[] = "/tmp/test-agent-XXXXXX";
     rmt_auto_fd fd = mkstemp(path);
-    static const char text[] = "brokers = \"b\"\nroot = \"/srv/golden\"\n"
-                               "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n";
+    static const char text[] =
+        "brokers = \"b\"\nroot = \"/srv/golden\"\n"
+        "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n";
     assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     assert_non_null(config);
@@ -148,9 +154,9 @@ static void
 test_order_without_a_part_is_refused(void **state)
 {
     (void) state;
-    static const char *const classes[] = { "order", "choice", "disk" };
+    static const char *const classes[] = {"order", "choice", "disk"};
     for (size_t i = 0; i < sizeof classes / sizeof *classes; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         rmt_auto(rmt_records) records = s_order_records(DISK_BYTES);
         rmt_record_set(rmt_records_find(records, "class", classes[i]), "class", "gone");
         rmt_auto(rmt_order) order = s_order(records, &error);
@@ -163,7 +169,7 @@ static void
 test_plan_differs_by_order_and_start(void **state)
 {
     (void) state;
-    const uint8_t one[16] = { 1 }, two[16] = { 2 };
+    const uint8_t one[16] = {1}, two[16] = {2};
     rmt_id_t a, b, c, again;
     rmt_order_plan("x", 1, one, &a);
     rmt_order_plan("x", 1, two, &b);
@@ -184,16 +190,16 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
         uint64_t ordered, real;
         rmt_code_t code;
     } rows[] = {
-        { "S1", NULL, DISK_BYTES, DISK_BYTES, RMT_OK },
-        { "S1", "S2", DISK_BYTES, DISK_BYTES, RMT_OK },
-        { "S2", NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
-        { NULL, NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
-        { "S1", "S1", DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE },
-        { "S1", NULL, DISK_BYTES, DISK_BYTES * 2, RMT_E_INCOMPATIBLE },
-        { "S1", NULL, 4096, 4096, RMT_E_NO_SPACE },
+        {"S1", NULL, DISK_BYTES, DISK_BYTES, RMT_OK},
+        {"S1", "S2", DISK_BYTES, DISK_BYTES, RMT_OK},
+        {"S2", NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
+        {NULL, NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
+        {"S1", "S1", DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
+        {"S1", NULL, DISK_BYTES, DISK_BYTES * 2, RMT_E_INCOMPATIBLE},
+        {"S1", NULL, 4096, 4096, RMT_E_NO_SPACE},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = { 0 };
+        rmt_error_t error = {0};
         char path[] = "/tmp/test-agent-XXXXXX";
         rmt_auto_fd fd = mkstemp(path);
         assert_int_equal(ftruncate(fd, (off_t) rows[i].real), 0);
@@ -214,12 +220,12 @@ static void
 test_go_is_void_for_another_plan_or_an_older_token(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
     rmt_id_t plan, other;
     rmt_key_t key, again;
-    const rmt_token_order_t now = { 2, 7, 1 }, next_attempt = { 2, 7, 2 };
-    const rmt_token_order_t old_epoch = { 2, 6, 9 }, old_era = { 1, 9, 9 };
+    const rmt_token_order_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
+    const rmt_token_order_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
     rmt_id_compute(&plan, "plan", 4);
     rmt_id_compute(&other, "other", 5);
     assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &key, &error), -1);
@@ -243,14 +249,15 @@ static void
 test_bundle_holds_program_loader_and_libraries(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_records) files = rmt_bundle_files(&error);
     assert_non_null(files);
     bool has_libc = false;
     for (size_t i = 0; i < rmt_records_count(files); i++) {
         const rmt_record_t *file = rmt_records_at(files, i);
         assert_int_equal(access(rmt_record_text(file, "from", ""), R_OK), 0);
-        has_libc = has_libc || strcmp(rmt_record_text(file, "name", ""), "libc.so.6") == 0;
+        has_libc =
+            has_libc || strcmp(rmt_record_text(file, "name", ""), "libc.so.6") == 0;
     }
     assert_true(has_libc);
     rmt_auto_str command = rmt_bundle_command(files);

@@ -16,27 +16,30 @@
 #define TEXT_SIZE_MAX ((size_t) 4096)
 
 const rmt_config_row_t RMT_AGENT_ROWS[] = {
-    { "brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port." },
-    { "broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
-      "Public key of the brokers, or the path of its file; empty: the token tells." },
-    { "key", RMT_CONFIG_PATH, "/var/lib/ramet/agent.key", 0, 0,
-      "Key of this agent; made and enrolled when it is missing." },
-    { "token", RMT_CONFIG_TEXT, "", 0, 4096,
-      "Token for enrolment, or the path of a file with it." },
-    { "name", RMT_CONFIG_TEXT, "", 0, 63, "Name of this machine; empty: the broker tells." },
-    { "role", RMT_CONFIG_TEXT, "", 0, 16, "Role, source or target, when no word names it." },
-    { "hardware", RMT_CONFIG_PATH, "", 0, 0,
-      "Facts to tell in place of this computer's own (for laboratories)." },
-    { "root", RMT_CONFIG_PATH, "", 0, 0, "Source: the tree to image." },
-    { "layout", RMT_CONFIG_PATH, "", 0, 0, "Source: facts that describe the disk of root." },
-    { "disk", RMT_CONFIG_PATH, "", 0, 0,
-      "Disk image file or device that is the only disk of this machine." },
-    { "state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept." },
-    { "diskw", RMT_CONFIG_PATH, "", 0, 0,
-      "Program that writes disks; empty: ramet-diskw beside this one." },
-    { "reboot", RMT_CONFIG_BOOL, "no", 0, 0,
-      "Target: leave and boot the installed system when it is written." },
-    { NULL, 0, NULL, 0, 0, NULL },
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port."},
+    {"broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
+     "Public key of the brokers, or the path of its file; empty: the token tells."},
+    {"key", RMT_CONFIG_PATH, "/var/lib/ramet/agent.key", 0, 0,
+     "Key of this agent; made and enrolled when it is missing."},
+    {"token", RMT_CONFIG_TEXT, "", 0, 4096,
+     "Token for enrolment, or the path of a file with it."},
+    {"name", RMT_CONFIG_TEXT, "", 0, 63,
+     "Name of this machine; empty: the broker tells."},
+    {"role", RMT_CONFIG_TEXT, "", 0, 16,
+     "Role, source or target, when no word names it."},
+    {"hardware", RMT_CONFIG_PATH, "", 0, 0,
+     "Facts to tell in place of this computer's own (for laboratories)."},
+    {"root", RMT_CONFIG_PATH, "", 0, 0, "Source: the tree to image."},
+    {"layout", RMT_CONFIG_PATH, "", 0, 0,
+     "Source: facts that describe the disk of root."},
+    {"disk", RMT_CONFIG_PATH, "", 0, 0,
+     "Disk image file or device that is the only disk of this machine."},
+    {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept."},
+    {"diskw", RMT_CONFIG_PATH, "", 0, 0,
+     "Program that writes disks; empty: ramet-diskw beside this one."},
+    {"reboot", RMT_CONFIG_BOOL, "no", 0, 0,
+     "Target: leave and boot the installed system when it is written."},
+    {NULL, 0, NULL, 0, 0, NULL},
 };
 
 static char *
@@ -80,7 +83,8 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
     }
     if (*text) {
         if (!rmt_key_is_valid(text))
-            return rmt_fail(error, RMT_E_CONFIG, "broker-key is no public key: %.64s", text);
+            return rmt_fail(error, RMT_E_CONFIG, "broker-key is no public key: %.64s",
+                            text);
         memcpy(self->broker_key, text, sizeof self->broker_key);
         return 0;
     }
@@ -136,14 +140,15 @@ s_enrol(rmt_agent_t *self, rmt_error_t *error)
         return -1;
     rmt_auto(rmt_record) body = s_enrol_body(self);
     rmt_auto(rmt_record) answer = NULL;
-    const rmt_enrol_config_t config = { .brokers = rmt_config_list(self->config, "brokers"),
-                                        .broker_key = self->broker_key,
-                                        .own = &self->key,
-                                        .token = token,
-                                        .nonce = self->nonce,
-                                        .body = body,
-                                        .wait = s_wait,
-                                        .context = &signals };
+    const rmt_enrol_config_t config = {.brokers =
+                                           rmt_config_list(self->config, "brokers"),
+                                       .broker_key = self->broker_key,
+                                       .own = &self->key,
+                                       .token = token,
+                                       .nonce = self->nonce,
+                                       .body = body,
+                                       .wait = s_wait,
+                                       .context = &signals};
     rmt_log(RMT_INFO, "enrol.start", "role=%s key=%s", self->role, self->key.public_text);
     if (rmt_enrol(&config, &answer, error) == -1)
         return rmt_wrap(error, "enrol");
@@ -164,9 +169,9 @@ s_find_key(rmt_agent_t *self, rmt_error_t *error)
     if (error->code != RMT_E_NOT_FOUND)
         return -1;
     rmt_auto_str pending = rmt_text("%s.pending", path);
-    if (rmt_key_load(&self->key, pending, error) == -1
-        && (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1
-            || rmt_key_save(&self->key, pending, error) == -1))
+    if (rmt_key_load(&self->key, pending, error) == -1 &&
+        (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1 ||
+         rmt_key_save(&self->key, pending, error) == -1))
         return -1;
     if (s_enrol(self, error) == -1)
         return -1;
@@ -191,8 +196,8 @@ s_find_name(rmt_agent_t *self, rmt_error_t *error)
 static int
 s_setup(rmt_agent_t *self, rmt_error_t *error)
 {
-    if (rmt_io_mkdirs(rmt_config_text(self->config, "state"), 0700, error) == -1
-        || s_find_broker_key(self, error) == -1)
+    if (rmt_io_mkdirs(rmt_config_text(self->config, "state"), 0700, error) == -1 ||
+        s_find_broker_key(self, error) == -1)
         return -1;
     self->hosts =
         rmt_hosts_new(rmt_config_list(self->config, "brokers"), RMT_PORT_AGENTS, error);

@@ -20,8 +20,8 @@ typedef struct {
     char *name;
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_key_t key;
-    rmt_hosts_t *hosts;       // Agents' ports
-    rmt_records_t *hardware;  // docs/spec/3-facts.md
+    rmt_hosts_t *hosts;          // Agents' ports
+    rmt_records_t *hardware;     // docs/spec/3-facts.md
     uint8_t nonce[RMT_UID_SIZE]; // Of this start of the process
 } rmt_agent_t;
 

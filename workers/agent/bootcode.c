@@ -28,7 +28,8 @@ s_used(const uint8_t *data, size_t size)
 }
 
 static void
-s_add(rmt_records_t *boot, const char *role, uint64_t offset, const void *data, size_t size)
+s_add(rmt_records_t *boot, const char *role, uint64_t offset, const void *data,
+      size_t size)
 {
     rmt_record_t *piece = rmt_records_add(boot);
     rmt_record_set(piece, "class", "boot");
@@ -74,10 +75,9 @@ s_add_core(rmt_layout_t *layout, rmt_records_t *boot, const rmt_record_t *disk,
             continue;
         const uint64_t start = rmt_record_u64(record, "start", 0) * sector;
         first = start < first ? start : first;
-        if (s_is(record, "type", TYPE_BIOS_BOOT)
-            && s_add_area(layout, boot, role, start,
-                          rmt_record_u64(record, "size", 0) * sector, error)
-                   == -1)
+        if (s_is(record, "type", TYPE_BIOS_BOOT) &&
+            s_add_area(layout, boot, role, start,
+                       rmt_record_u64(record, "size", 0) * sector, error) == -1)
             return -1;
     }
     if (s_is(disk, "table", "dos") && first != UINT64_MAX && first > SECTOR)
@@ -91,8 +91,8 @@ s_has_esp(rmt_layout_t *layout)
     const rmt_records_t *records = rmt_layout_records(layout);
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         const rmt_record_t *record = rmt_records_at(records, i);
-        if (s_is(record, "class", "partition")
-            && (s_is(record, "type", TYPE_ESP) || s_is(record, "type", "ef")))
+        if (s_is(record, "class", "partition") &&
+            (s_is(record, "type", TYPE_ESP) || s_is(record, "type", "ef")))
             return true;
     }
     return false;
@@ -103,8 +103,9 @@ rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out, char **paths_o
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) boot = rmt_records_new();
-    const rmt_record_t *disk = rmt_records_find(rmt_layout_records(layout), "class", "disk");
-    uint8_t code[MBR_CODE] = { 0 };
+    const rmt_record_t *disk =
+        rmt_records_find(rmt_layout_records(layout), "class", "disk");
+    uint8_t code[MBR_CODE] = {0};
     const int fd = rmt_layout_disk_fd(layout);
     const bool has_table = fd != -1 && !s_is(disk, "table", "none");
     if (has_table && rmt_io_pread(fd, code, sizeof code, 0, error) == -1)

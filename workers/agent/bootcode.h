@@ -10,5 +10,5 @@
 // *boot_out: records {class=boot, disk, offset, content}, none for a tree without a
 // disk; and *paths_out, the firmwares that can start it ("uefi bios"), "" for none.
 // 0, or -1: TOO_BIG, IO.
-int rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out,
-                      char **paths_out, rmt_error_t *error);
+int rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out, char **paths_out,
+                      rmt_error_t *error);

@@ -45,7 +45,8 @@ rmt_bundle_files(rmt_error_t *error)
     s_add(files, "/proc/self/exe", "ramet-agent", "0755");
     dl_iterate_phdr(s_add_object, files);
     if (!rmt_record_has(rmt_records_at(files, 0), "loader")) {
-        rmt_fail(error, RMT_E_INTERNAL, "no loader among the loaded objects of this program");
+        rmt_fail(error, RMT_E_INTERNAL,
+                 "no loader among the loaded objects of this program");
         return NULL;
     }
     return rmt_take(&files);

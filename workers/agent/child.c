@@ -32,7 +32,7 @@ s_look(rmt_child_t *self)
     rmt_auto_str path = rmt_text("/proc/%d/io", (int) self->pid);
     rmt_auto_ptr text = NULL;
     size_t size = 0;
-    rmt_error_t ignored = { 0 };
+    rmt_error_t ignored = {0};
     if (rmt_io_load(path, 4096, &text, &size, &ignored) == -1)
         return;
     uint64_t moved = 0;
@@ -52,15 +52,16 @@ s_handle(rmt_child_t *self, const rmt_frame_t *frame, rmt_error_t *error)
     switch (frame->kind) {
     case RMT_PIPE_PROGRESS:
         rmt_task_progress(self->task, rmt_record_text(record, "phase", ""),
-                          rmt_record_u64(record, "done", 0), rmt_record_u64(record, "total", 0),
-                          NULL);
+                          rmt_record_u64(record, "done", 0),
+                          rmt_record_u64(record, "total", 0), NULL);
         return 0;
     case RMT_PIPE_DONE:
         rmt_record_destroy(&self->answer);
         self->answer = rmt_take(&record);
         return 0;
     case RMT_PIPE_ERROR:
-        return rmt_fail(error, rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)), "%s",
+        return rmt_fail(error,
+                        rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)), "%s",
                         rmt_record_text(record, "text", ""));
     default:
         return rmt_fail(error, RMT_E_PROTOCOL, "ramet-diskw sent a frame of kind %d",
@@ -96,7 +97,7 @@ s_wait(void *context, rmt_error_t *error)
 static int
 s_spawn(const char *program, int in, int out, pid_t *pid_out, rmt_error_t *error)
 {
-    char *const arguments[] = { (char *) (uintptr_t) program, NULL };
+    char *const arguments[] = {(char *) (uintptr_t) program, NULL};
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
@@ -145,7 +146,7 @@ rmt_child_destroy(rmt_child_t **self_p)
     const int64_t end_ms = rmt_clock_ms() + LEAVE_MS;
     pid_t done = 0;
     while ((done = waitpid(self->pid, NULL, WNOHANG)) == 0 && rmt_clock_ms() < end_ms) {
-        const struct timespec pause = { .tv_nsec = 20 * 1000 * 1000 };
+        const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
     if (done == 0) {
@@ -168,14 +169,15 @@ rmt_child_explain(rmt_child_t *self, rmt_error_t *error)
 {
     if (error->code != RMT_E_IO && error->code != RMT_E_CANCELLED)
         return -1;
-    rmt_error_t said = { 0 };
+    rmt_error_t said = {0};
     while (s_listen(self, 1000, &said) == 0 && !rmt_task_cancelled(self->task))
         if (self->answer)
             return -1;
     if (said.code != RMT_OK && said.code != RMT_E_CANCELLED)
         *error = said;
     else if (!rmt_task_cancelled(self->task))
-        rmt_fail(error, RMT_E_IO, "ramet-diskw ended without a word; the disk is unfinished");
+        rmt_fail(error, RMT_E_IO,
+                 "ramet-diskw ended without a word; the disk is unfinished");
     return -1;
 }
 

@@ -16,28 +16,29 @@
 static bool
 s_is_open(rmt_code_t code)
 {
-    return code == RMT_E_UNAVAILABLE || code == RMT_E_TIMEOUT || code == RMT_E_IO
-           || code == RMT_E_INTERNAL;
+    return code == RMT_E_UNAVAILABLE || code == RMT_E_TIMEOUT || code == RMT_E_IO ||
+           code == RMT_E_INTERNAL;
 }
 
 // Wait, at most wait_ms; a signal ends it all.
 static int
 s_pause(int signals, int wait_ms, rmt_error_t *error)
 {
-    struct pollfd item = { .fd = signals, .events = POLLIN };
+    struct pollfd item = {.fd = signals, .events = POLLIN};
     (void) poll(&item, 1, wait_ms);
     const int number = rmt_signals_read(signals);
     if (number == SIGTERM || number == SIGINT)
-        return rmt_fail(error, RMT_E_CANCELLED, "ended by signal %d before a broker answered",
-                        number);
+        return rmt_fail(error, RMT_E_CANCELLED,
+                        "ended by signal %d before a broker answered", number);
     return 0;
 }
 
 static rmt_msg_t *
-s_ask(const rmt_confirm_config_t *config, const rmt_request_t *request, rmt_error_t *error)
+s_ask(const rmt_confirm_config_t *config, const rmt_request_t *request,
+      rmt_error_t *error)
 {
-    rmt_auto(rmt_client) client = rmt_client_new(config->brokers, config->own,
-                                                 config->broker_key, ASK_MS, error);
+    rmt_auto(rmt_client) client =
+        rmt_client_new(config->brokers, config->own, config->broker_key, ASK_MS, error);
     return client ? rmt_client_request(client, request, error) : NULL;
 }
 
@@ -50,17 +51,17 @@ rmt_confirm_run(const rmt_confirm_config_t *config, const rmt_record_t *body,
         return -1;
     uint8_t idempotency[RMT_UID_SIZE]; // However often it travels, it counts once
     rmt_random(idempotency, sizeof idempotency);
-    const rmt_request_t request = { .verb = "target.confirm",
-                                    .body = body,
-                                    .idempotency = idempotency };
-    for (int wait_ms = REPEAT_MS;; wait_ms = wait_ms < REPEAT_MAX_MS ? wait_ms * 2 : wait_ms) {
+    const rmt_request_t request = {
+        .verb = "target.confirm", .body = body, .idempotency = idempotency};
+    for (int wait_ms = REPEAT_MS;;
+         wait_ms = wait_ms < REPEAT_MAX_MS ? wait_ms * 2 : wait_ms) {
         rmt_auto(rmt_msg) reply = s_ask(config, &request, error);
         if (reply)
             return 0;
         if (!s_is_open(error->code))
             return rmt_wrap(error, "the broker refused the report");
-        rmt_log(RMT_WARN, "confirm.later", "code=%s text=\"%s\"", rmt_code_name(error->code),
-                error->text);
+        rmt_log(RMT_WARN, "confirm.later", "code=%s text=\"%s\"",
+                rmt_code_name(error->code), error->text);
         if (s_pause(signals, wait_ms, error) == -1)
             return -1;
     }

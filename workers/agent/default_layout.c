@@ -12,8 +12,8 @@
 #define START (MIB / SECTOR)
 #define BLOCK ((uint64_t) 4096)
 #define TYPE_LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
-#define EXT4_FEATURES                                                                     \
-    "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"          \
+#define EXT4_FEATURES                                                                    \
+    "has_journal,ext_attr,resize_inode,dir_index,filetype,extent,64bit,flex_bg,"         \
     "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum"
 
 // A UUID of version 8 (made from a digest) for a purpose.
@@ -26,10 +26,11 @@ s_set_uuid(rmt_record_t *record, const char *field, const char *purpose, const c
     uint8_t *b = id.bytes + 1;
     b[6] = (uint8_t) ((b[6] & 0x0f) | 0x80);
     b[8] = (uint8_t) ((b[8] & 0x3f) | 0x80);
-    rmt_record_setf(record, field,
-                    "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-                    b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-                    b[13], b[14], b[15]);
+    rmt_record_setf(
+        record, field,
+        "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+        b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13],
+        b[14], b[15]);
 }
 
 rmt_records_t *
@@ -76,7 +77,8 @@ rmt_default_layout_settle(rmt_records_t *records)
     rmt_record_t *partition = rmt_records_find(records, "class", "partition");
     rmt_record_t *volume = rmt_records_find(records, "class", "volume");
     const uint64_t files = rmt_record_u64(volume, "files", 0);
-    const uint64_t tree = rmt_record_u64(volume, "bytes-tree", 0) + files * (BLOCK / 2 + 256);
+    const uint64_t tree =
+        rmt_record_u64(volume, "bytes-tree", 0) + files * (BLOCK / 2 + 256);
     const uint64_t bytes = (tree + tree * 3 / 10 + 256 * MIB + MIB - 1) / MIB * MIB;
     const uint64_t usual = bytes / 16384;
     const uint64_t wanted = files + files / 8 + 1024;

@@ -103,8 +103,9 @@ rmt_descriptor_pack(rmt_descriptor_t *self, const char *firmware,
     rmt_record_set(image, "state", rmt_descriptor_state(self));
     rmt_record_set(image, "source", self->source);
     rmt_record_set(image, "firmware", firmware);
-    rmt_record_set_u64(image, "files", totals->files + totals->directories + totals->symlinks
-                                           + totals->others + totals->hard_links);
+    rmt_record_set_u64(image, "files",
+                       totals->files + totals->directories + totals->symlinks +
+                           totals->others + totals->hard_links);
     rmt_record_set_u64(image, "bytes", totals->size);
     if (self->fuzzy)
         rmt_record_set_u64(image, "fuzzy", self->fuzzy);
@@ -116,7 +117,8 @@ rmt_descriptor_pack(rmt_descriptor_t *self, const char *firmware,
     }
     rmt_auto(zchunk) packed = rmt_codec_pack_records(self->records);
     if (zchunk_size(packed) > RMT_CHUNK_PLAIN_MAX) {
-        rmt_fail(error, RMT_E_TOO_BIG, "the description of the image has %zu bytes, limit %zu",
+        rmt_fail(error, RMT_E_TOO_BIG,
+                 "the description of the image has %zu bytes, limit %zu",
                  zchunk_size(packed), RMT_CHUNK_PLAIN_MAX);
         return NULL;
     }

@@ -1,7 +1,8 @@
 // descriptor - the records that are an image: what was captured, and what it needs.
 //
-// Every record has a field "part": image, hardware, layout, os, boot or list. Nothing about
-// the run is in it, so the same tree gives the same bytes, and so the same image id.
+// Every record has a field "part": image, hardware, layout, os, boot or list. Nothing
+// about the run is in it, so the same tree gives the same bytes, and so the same image
+// id.
 #pragma once
 
 #include <czmq.h>

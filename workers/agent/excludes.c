@@ -62,8 +62,8 @@ s_add_own(rmt_excludes_t *self, const char *path, const char *root, const char *
 }
 
 rmt_excludes_t *
-rmt_excludes_new(const rmt_config_t *config, const char *words, const rmt_records_t *layout,
-                 const char *mount)
+rmt_excludes_new(const rmt_config_t *config, const char *words,
+                 const rmt_records_t *layout, const char *mount)
 {
     rmt_excludes_t *self = calloc(1, sizeof *self);
     assert(self);

@@ -18,7 +18,8 @@ s_send_order(const rmt_feed_t *feed, rmt_error_t *error)
 {
     rmt_auto(rmt_records) order = rmt_records_dup(feed->disks);
     for (size_t i = 0; i < rmt_records_count(feed->order->layout); i++) {
-        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(feed->order->layout, i));
+        rmt_auto(rmt_record) copy =
+            rmt_record_dup(rmt_records_at(feed->order->layout, i));
         rmt_records_append(order, &copy);
     }
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
@@ -47,8 +48,8 @@ s_send_tree(const rmt_feed_t *feed, const rmt_record_t *volume, const rmt_id_t *
     while ((rc = rmt_manifest_reader_next(reader, &entry, error)) == 1)
         if (rmt_window_add(window, &entry, error) == -1)
             return -1;
-    if (rc == -1 || rmt_window_flush(window, error) == -1
-        || rmt_pipe_send(pipe, RMT_PIPE_VOLUME_END, NULL, 0, error) == -1)
+    if (rc == -1 || rmt_window_flush(window, error) == -1 ||
+        rmt_pipe_send(pipe, RMT_PIPE_VOLUME_END, NULL, 0, error) == -1)
         return -1;
     return rmt_pipe_flush(pipe, error);
 }
@@ -62,7 +63,8 @@ s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size
     const rmt_feed_t *feed = context;
     if (rmt_supply_read(feed->supply, id, plain_out, size_out, error) == -1)
         return -1;
-    return rmt_pipe_send(rmt_child_pipe(feed->child), RMT_PIPE_DATA, plain_out, *size_out, error);
+    return rmt_pipe_send(rmt_child_pipe(feed->child), RMT_PIPE_DATA, plain_out, *size_out,
+                         error);
 }
 
 static int
@@ -72,8 +74,8 @@ s_send_manifest(const rmt_feed_t *feed, const rmt_record_t *volume, const rmt_id
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
     if (rmt_pipe_send_record(pipe, RMT_PIPE_VERIFY, volume, error) == -1)
         return -1;
-    rmt_auto(rmt_manifest_reader) reader = rmt_manifest_reader_new(
-        root, s_read_and_send, (void *) (uintptr_t) feed, error);
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, s_read_and_send, (void *) (uintptr_t) feed, error);
     if (!reader)
         return -1;
     size_t count = 0;
@@ -141,12 +143,11 @@ s_send_files(rmt_pipe_t *pipe, const rmt_records_t *files, rmt_error_t *error)
         const rmt_record_t *file = rmt_records_at(files, i);
         rmt_auto_ptr data = NULL;
         size_t size = 0;
-        if (rmt_io_load(rmt_record_text(file, "from", ""), (size_t) 64 * 1024 * 1024, &data,
-                        &size, error)
-                == -1
-            || s_send_contents(pipe, rmt_record_text(file, "name", ""),
-                               rmt_record_text(file, "mode", "0755"), data, size, error)
-                   == -1)
+        if (rmt_io_load(rmt_record_text(file, "from", ""), (size_t) 64 * 1024 * 1024,
+                        &data, &size, error) == -1 ||
+            s_send_contents(pipe, rmt_record_text(file, "name", ""),
+                            rmt_record_text(file, "mode", "0755"), data, size,
+                            error) == -1)
             return -1;
     }
     return 0;
@@ -188,8 +189,9 @@ s_send_personal(const rmt_feed_t *feed, rmt_error_t *error)
         return -1;
     rmt_auto_str config = s_config_text(feed);
     rmt_auto_str key = s_key_text(feed->boot_key);
-    if (s_send_contents(pipe, RMT_BUNDLE_CONFIG, "0600", config, strlen(config), error) == -1
-        || s_send_contents(pipe, RMT_BUNDLE_KEY, "0600", key, strlen(key), error) == -1)
+    if (s_send_contents(pipe, RMT_BUNDLE_CONFIG, "0600", config, strlen(config), error) ==
+            -1 ||
+        s_send_contents(pipe, RMT_BUNDLE_KEY, "0600", key, strlen(key), error) == -1)
         return -1;
     rmt_auto(rmt_records) personal = rmt_records_dup(feed->order->personal);
     rmt_auto_str command = rmt_bundle_command(files);
@@ -227,11 +229,13 @@ static int
 s_feed(const rmt_feed_t *feed, rmt_error_t *error)
 {
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
-    if (s_send_order(feed, error) == -1 || s_each_volume(feed, s_send_tree, error) == -1
-        || s_send_personal(feed, error) == -1
-        || rmt_pipe_send(pipe, RMT_PIPE_SETTLE, NULL, 0, error) == -1
-        || s_each_volume(feed, s_send_manifest, error) == -1 || s_send_boot(feed, error) == -1
-        || rmt_pipe_send(pipe, RMT_PIPE_FINISH, NULL, 0, error) == -1)
+    if (s_send_order(feed, error) == -1 ||
+        s_each_volume(feed, s_send_tree, error) == -1 ||
+        s_send_personal(feed, error) == -1 ||
+        rmt_pipe_send(pipe, RMT_PIPE_SETTLE, NULL, 0, error) == -1 ||
+        s_each_volume(feed, s_send_manifest, error) == -1 ||
+        s_send_boot(feed, error) == -1 ||
+        rmt_pipe_send(pipe, RMT_PIPE_FINISH, NULL, 0, error) == -1)
         return -1;
     return 0;
 }

@@ -23,7 +23,8 @@ s_is_tag(const char *spec, const char *tag, const char *value)
 static bool
 s_is_device(const char *spec, const char *number)
 {
-    if (strncmp(spec, "/dev/", 5) != 0 || strncmp(spec, "/dev/mapper/", 12) == 0 || !*number)
+    if (strncmp(spec, "/dev/", 5) != 0 || strncmp(spec, "/dev/mapper/", 12) == 0 ||
+        !*number)
         return false;
     const char *end = spec + strlen(spec);
     while (end > spec && isdigit((unsigned char) end[-1]))
@@ -34,17 +35,18 @@ s_is_device(const char *spec, const char *number)
 static bool
 s_is_volume(const char *spec, const rmt_record_t *volume, const rmt_record_t *partition)
 {
-    if (s_is_tag(spec, "UUID=", rmt_record_text(volume, "uuid", ""))
-        || s_is_tag(spec, "LABEL=", rmt_record_text(volume, "label", "")))
+    if (s_is_tag(spec, "UUID=", rmt_record_text(volume, "uuid", "")) ||
+        s_is_tag(spec, "LABEL=", rmt_record_text(volume, "label", "")))
         return true;
-    return partition
-           && (s_is_tag(spec, "PARTUUID=", rmt_record_text(partition, "guid", ""))
-               || s_is_tag(spec, "PARTLABEL=", rmt_record_text(partition, "name", ""))
-               || s_is_device(spec, rmt_record_text(partition, "number", "")));
+    return partition &&
+           (s_is_tag(spec, "PARTUUID=", rmt_record_text(partition, "guid", "")) ||
+            s_is_tag(spec, "PARTLABEL=", rmt_record_text(partition, "name", "")) ||
+            s_is_device(spec, rmt_record_text(partition, "number", "")));
 }
 
 char *
-rmt_fstab_mount(const char *text, const rmt_record_t *volume, const rmt_record_t *partition)
+rmt_fstab_mount(const char *text, const rmt_record_t *volume,
+                const rmt_record_t *partition)
 {
     rmt_auto_str copy = rmt_text("%s", text);
     char *rest = copy, *line;
@@ -52,8 +54,8 @@ rmt_fstab_mount(const char *text, const rmt_record_t *volume, const rmt_record_t
         char *save = NULL;
         const char *spec = strtok_r(line, " \t", &save);
         const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
-        if (folder && spec[0] != '#' && folder[0] == '/'
-            && s_is_volume(spec, volume, partition))
+        if (folder && spec[0] != '#' && folder[0] == '/' &&
+            s_is_volume(spec, volume, partition))
             return rmt_text("%s", folder);
     }
     return NULL;
@@ -68,8 +70,8 @@ rmt_fstab_root_uuid(const char *text)
         char *save = NULL;
         const char *spec = strtok_r(line, " \t", &save);
         const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
-        if (folder && strcmp(folder, "/") == 0 && strncmp(spec, "UUID=", 5) == 0
-            && strlen(spec) == 5 + 36)
+        if (folder && strcmp(folder, "/") == 0 && strncmp(spec, "UUID=", 5) == 0 &&
+            strlen(spec) == 5 + 36)
             return rmt_text("%s", spec + 5);
     }
     return NULL;

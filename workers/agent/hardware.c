@@ -25,8 +25,8 @@ rmt_hardware_disk_bytes(const char *path, uint64_t *bytes_out, rmt_error_t *erro
     }
     uint64_t bytes = 0;
     if (!S_ISBLK(status.st_mode))
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "disk %s is neither a file nor a device",
-                        path);
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "disk %s is neither a file nor a device", path);
     if (ioctl(fd, BLKGETSIZE64, &bytes) == -1)
         return rmt_fail_errno(error, "size of disk %s", path);
     *bytes_out = bytes;

@@ -30,8 +30,8 @@ s_append(rmt_record_t *report, const char *name, const char *text)
 static int
 s_is_script(const struct dirent *item)
 {
-    return isdigit((unsigned char) item->d_name[0])
-           && isdigit((unsigned char) item->d_name[1]) && item->d_name[2] == '-';
+    return isdigit((unsigned char) item->d_name[0]) &&
+           isdigit((unsigned char) item->d_name[1]) && item->d_name[2] == '-';
 }
 
 void
@@ -41,8 +41,8 @@ rmt_health_run_scripts(const char *folder, rmt_record_t *report)
     const int count = scandir(folder, &items, s_is_script, alphasort);
     for (int i = 0; i < count; i++) {
         rmt_auto_str path = rmt_text("%s/%s", folder, items[i]->d_name);
-        const char *arguments[] = { path, NULL };
-        rmt_error_t error = { 0 };
+        const char *arguments[] = {path, NULL};
+        rmt_error_t error = {0};
         if (rmt_process_run(arguments, NULL, NULL, &error) == -1) {
             rmt_auto_str text = rmt_text("%s (%s);", items[i]->d_name, error.text);
             s_append(report, "scripts-failed", text);
@@ -56,10 +56,10 @@ rmt_health_run_scripts(const char *folder, rmt_record_t *report)
 static void
 s_collect_units(rmt_record_t *report)
 {
-    const char *arguments[] = { "systemctl", "list-units", "--failed", "--no-legend",
-                                "--plain",   "--no-pager", NULL };
+    const char *arguments[] = {"systemctl", "list-units", "--failed", "--no-legend",
+                               "--plain",   "--no-pager", NULL};
     rmt_auto_str output = NULL;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_process_run(arguments, NULL, &output, &error) == -1) {
         rmt_record_set(report, "failed-units", "unknown");
         return;
@@ -84,14 +84,17 @@ s_collect_addresses(rmt_record_t *report)
         return;
     for (struct ifaddrs *item = list; item; item = item->ifa_next) {
         char text[INET6_ADDRSTRLEN];
-        if (!item->ifa_addr || (item->ifa_flags & IFF_LOOPBACK) || !(item->ifa_flags & IFF_UP))
+        if (!item->ifa_addr || (item->ifa_flags & IFF_LOOPBACK) ||
+            !(item->ifa_flags & IFF_UP))
             continue;
         const int family = item->ifa_addr->sa_family;
         const void *address = NULL;
         if (family == AF_INET)
-            address = &((const struct sockaddr_in *) (const void *) item->ifa_addr)->sin_addr;
+            address =
+                &((const struct sockaddr_in *) (const void *) item->ifa_addr)->sin_addr;
         else if (family == AF_INET6)
-            address = &((const struct sockaddr_in6 *) (const void *) item->ifa_addr)->sin6_addr;
+            address =
+                &((const struct sockaddr_in6 *) (const void *) item->ifa_addr)->sin6_addr;
         if (!address || !inet_ntop(family, address, text, sizeof text))
             continue;
         rmt_auto_str word = rmt_text("%s=%s", item->ifa_name, text);
@@ -105,7 +108,7 @@ rmt_health_collect(rmt_record_t *report)
 {
     rmt_auto_ptr boot = NULL;
     size_t size = 0;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_io_load(BOOT_ID_PATH, 64, &boot, &size, &error) == 0) {
         char *text = boot;
         text[strcspn(text, "\n")] = '\0';

@@ -8,7 +8,8 @@ typedef struct rmt_hosts rmt_hosts_t;
 
 // From "host" or "host:base" texts, NULL-terminated. Caller owns the result.
 // NULL: USAGE.
-rmt_hosts_t *rmt_hosts_new(const char *const *brokers, rmt_port_t port, rmt_error_t *error);
+rmt_hosts_t *rmt_hosts_new(const char *const *brokers, rmt_port_t port,
+                           rmt_error_t *error);
 void rmt_hosts_destroy(rmt_hosts_t **self_p);
 // NULL-terminated "host:port" texts, valid while self lives.
 const char *const *rmt_hosts_list(const rmt_hosts_t *self);

@@ -25,7 +25,7 @@
 typedef struct {
     rmt_record_t *volume; // Of records
     int fd;
-    char *folder;         // To unmount, or NULL
+    char *folder; // To unmount, or NULL
 } tree_t;
 
 struct rmt_layout {
@@ -33,7 +33,7 @@ struct rmt_layout {
     bool is_default;
     rmt_scratch_t *scratch;
     rmt_blockdev_t *disk;
-    int running;          // The disk of a running system, or -1
+    int running; // The disk of a running system, or -1
     tree_t trees[TREES_MAX];
     size_t count;
 };
@@ -52,7 +52,7 @@ s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error
     const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);
-    self->trees[self->count++] = (tree_t) { .volume = volume, .fd = fd };
+    self->trees[self->count++] = (tree_t){.volume = volume, .fd = fd};
     return 0;
 }
 
@@ -61,12 +61,12 @@ s_read_at(int dir, const char *path)
 {
     rmt_auto_fd fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     struct stat status;
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode)
-        || (size_t) status.st_size > FILE_SIZE_MAX)
+    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
+        (size_t) status.st_size > FILE_SIZE_MAX)
         return NULL;
     rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
     assert(text);
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_io_read(fd, text, (size_t) status.st_size, &error) == -1)
         return NULL;
     return rmt_take(&text);
@@ -79,8 +79,8 @@ s_find_partition(const rmt_records_t *records, const char *number)
 {
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         rmt_record_t *record = rmt_records_at(records, i);
-        if (s_is_class(record, "partition")
-            && strcmp(rmt_record_text(record, "number", ""), number) == 0)
+        if (s_is_class(record, "partition") &&
+            strcmp(rmt_record_text(record, "number", ""), number) == 0)
             return record;
     }
     return NULL;
@@ -120,7 +120,7 @@ s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_
 static bool
 s_is_extended(const rmt_record_t *partition)
 {
-    static const char *const types[] = { "05", "0f", "85" };
+    static const char *const types[] = {"05", "0f", "85"};
     for (size_t i = 0; i < sizeof types / sizeof *types; i++)
         if (strcmp(rmt_record_text(partition, "type", ""), types[i]) == 0)
             return true;
@@ -157,7 +157,8 @@ s_find_mounts(rmt_layout_t *self)
     rmt_auto_str fstab = NULL;
     for (size_t i = 0; i < self->count && !fstab; i++) {
         fstab = s_read_at(self->trees[i].fd, "etc/fstab");
-        if (fstab || faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        if (fstab ||
+            faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
             rmt_record_set(self->trees[i].volume, "mount", "/");
     }
     for (size_t i = 0; i < self->count; i++) {
@@ -226,14 +227,16 @@ s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error
             return -1;
     }
     if (self->count == 0)
-        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is in the fstab of %s", path, root);
+        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is in the fstab of %s",
+                        path, root);
     return 0;
 }
 
 // ---- A tree that stands for a disk
 
 static int
-s_open_described(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
+s_open_described(rmt_layout_t *self, const char *path, const char *root,
+                 rmt_error_t *error)
 {
     rmt_auto_ptr text = NULL;
     size_t size = 0;
@@ -295,7 +298,8 @@ rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
     else if (*disk)
         rc = s_open_disk(self, disk, error);
     else
-        rc = rmt_fail(error, RMT_E_CONFIG, "neither root nor disk is set for this source");
+        rc =
+            rmt_fail(error, RMT_E_CONFIG, "neither root nor disk is set for this source");
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
@@ -306,7 +310,7 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     if (!self)
         return;
     for (size_t i = 0; i < self->count; i++) {
-        rmt_error_t ignored = { 0 };
+        rmt_error_t ignored = {0};
         close(self->trees[i].fd);
         // Read-only mounts have nothing to lose, and the thread's end takes them too.
         if (self->trees[i].folder)
@@ -370,19 +374,21 @@ s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
     rmt_record_t *last = NULL;
     for (size_t i = 0; i < rmt_records_count(self->records); i++) {
         rmt_record_t *record = rmt_records_at(self->records, i);
-        if (s_is_class(record, "partition")
-            && (!last || rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
+        if (s_is_class(record, "partition") &&
+            (!last ||
+             rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
             last = record;
     }
     const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
     for (size_t i = 0; last && i < self->count; i++) {
         const rmt_record_t *volume = self->trees[i].volume;
-        if (strcmp(rmt_record_text(volume, "partition", ""), rmt_record_text(last, "number", ""))
-                != 0
-            || !rmt_fs_is_mounted(volume))
+        if (strcmp(rmt_record_text(volume, "partition", ""),
+                   rmt_record_text(last, "number", "")) != 0 ||
+            !rmt_fs_is_mounted(volume))
             continue;
-        const uint64_t bytes = rmt_fs_min_bytes(volume, rmt_record_u64(volume, "bytes-tree", 0),
-                                                rmt_record_u64(volume, "files", 0));
+        const uint64_t bytes =
+            rmt_fs_min_bytes(volume, rmt_record_u64(volume, "bytes-tree", 0),
+                             rmt_record_u64(volume, "files", 0));
         if (bytes / sector < rmt_record_u64(last, "size", 0))
             rmt_record_set_u64(last, "min-size", (bytes + sector - 1) / sector);
         rmt_record_set(disk, "grow", "yes");

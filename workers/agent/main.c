@@ -13,10 +13,10 @@
 #include <sys/reboot.h>
 #include <unistd.h>
 
-#define USAGE                                                                             \
-    "usage: ramet-agent source|target|firstboot [options]\n"                              \
-    "  source     offer to make an image of this computer\n"                              \
-    "  target     offer to write an image to this computer's disks\n"                     \
+#define USAGE                                                                            \
+    "usage: ramet-agent source|target|firstboot [options]\n"                             \
+    "  source     offer to make an image of this computer\n"                             \
+    "  target     offer to write an image to this computer's disks\n"                    \
     "  firstboot  report that an installed system is up, once"
 
 // The word decides which table of keys holds, so it is looked for before the options.
@@ -51,12 +51,13 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
         return rmt_firstboot_run(config, error);
     const char *role = rmt_config_text(config, "role");
     if (*word && *role && strcmp(word, role) != 0)
-        return rmt_fail(error, RMT_E_CONFIG, "role is %.16s in the configuration, not %.16s",
-                        role, word);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "role is %.16s in the configuration, not %.16s", role, word);
     if (*word)
         role = word;
     if (strcmp(role, "source") != 0 && strcmp(role, "target") != 0)
-        return rmt_fail(error, RMT_E_USAGE, "'%.16s' is not source, target or firstboot", role);
+        return rmt_fail(error, RMT_E_USAGE, "'%.16s' is not source, target or firstboot",
+                        role);
     rmt_auto(rmt_agent) agent = rmt_agent_new(config, role, error);
     if (!agent)
         return -1;
@@ -77,7 +78,7 @@ main(int argc, char **argv)
         .words_min = 0,
         .words_max = 1,
     };
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first = 0;
     int rc = rmt_options_read(&options, argc, argv, &first, &config, &error);

@@ -39,7 +39,8 @@ s_sort(rmt_order_t *self, const rmt_records_t *records, rmt_error_t *error)
         const rmt_record_t *record = rmt_records_at(records, i);
         if (s_is(record, "class", "order")) {
             if (has_head || s_take_head(self, record, error) == -1)
-                return has_head ? rmt_fail(error, RMT_E_USAGE, "an order with two heads") : -1;
+                return has_head ? rmt_fail(error, RMT_E_USAGE, "an order with two heads")
+                                : -1;
             has_head = true;
         } else if (s_is(record, "class", "choice")) {
             s_keep(self->choices, record);
@@ -63,10 +64,11 @@ s_check(const rmt_order_t *self, rmt_error_t *error)
         const char *role = rmt_record_text(record, "role", "");
         const char *root = rmt_record_text(record, "root", "");
         rmt_id_t id;
-        if (s_is(record, "class", "disk") && ++disks
-            && !rmt_records_find(self->choices, "role", role))
+        if (s_is(record, "class", "disk") && ++disks &&
+            !rmt_records_find(self->choices, "role", role))
             return rmt_fail(error, RMT_E_USAGE, "no disk is chosen for role '%s'", role);
-        if (s_is(record, "class", "volume") && *root && rmt_id_parse(&id, root, error) == -1)
+        if (s_is(record, "class", "volume") && *root &&
+            rmt_id_parse(&id, root, error) == -1)
             return rmt_wrap(error, "volume of the order");
     }
     if (disks == 0)
@@ -111,7 +113,8 @@ s_compare_mount(const void *a, const void *b)
 {
     const rmt_record_t *const *one = a;
     const rmt_record_t *const *two = b;
-    return strcmp(rmt_record_text(*one, "mount", "~"), rmt_record_text(*two, "mount", "~"));
+    return strcmp(rmt_record_text(*one, "mount", "~"),
+                  rmt_record_text(*two, "mount", "~"));
 }
 
 const rmt_record_t **
@@ -134,8 +137,8 @@ rmt_order_volumes(const rmt_records_t *layout, size_t *count_out)
 bool
 rmt_order_has_tree(const rmt_record_t *volume)
 {
-    return rmt_record_has(volume, "root") && !s_is(volume, "fs", "swap")
-           && !s_is(volume, "fs", "none");
+    return rmt_record_has(volume, "root") && !s_is(volume, "fs", "swap") &&
+           !s_is(volume, "fs", "none");
 }
 
 void

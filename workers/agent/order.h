@@ -16,8 +16,8 @@
 
 typedef struct {
     rmt_id_t image;
-    char *target, *place;    // Owned; place may be empty
-    rmt_records_t *choices;  // Owned, as all below
+    char *target, *place;   // Owned; place may be empty
+    rmt_records_t *choices; // Owned, as all below
     rmt_records_t *layout;
     rmt_records_t *personal;
 } rmt_order_t;

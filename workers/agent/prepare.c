@@ -18,8 +18,8 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
     const rmt_record_t *found = NULL;
     for (size_t i = 0; i < rmt_records_count(hardware); i++) {
         const rmt_record_t *disk = rmt_records_at(hardware, i);
-        if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0
-            || strcmp(rmt_match_disk_identity(disk), identity) != 0)
+        if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0 ||
+            strcmp(rmt_match_disk_identity(disk), identity) != 0)
             continue;
         if (found) {
             rmt_fail(error, RMT_E_INCOMPATIBLE, "two disks are '%s', role %s means one",
@@ -29,8 +29,8 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
         found = disk;
     }
     if (!found || !*identity) {
-        rmt_fail(error, RMT_E_INCOMPATIBLE, "no disk is '%s', which role %s means", identity,
-                 role);
+        rmt_fail(error, RMT_E_INCOMPATIBLE, "no disk is '%s', which role %s means",
+                 identity, role);
         return NULL;
     }
     return found;
@@ -47,14 +47,14 @@ s_check_size(const rmt_order_t *order, const rmt_record_t *choice, const char *p
     const uint64_t ordered = rmt_record_u64(choice, "bytes", 0);
     if (bytes != ordered)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path, bytes,
-                        ordered);
+                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
+                        bytes, ordered);
     rmt_auto(rmt_records) layout = rmt_disk_select(order->layout, role);
     const uint64_t needed = rmt_disk_min_bytes(layout);
     if (needed > bytes)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "disk %s is too small: %" PRIu64 " bytes needed, %" PRIu64 " had", path,
-                        needed, bytes);
+                        "disk %s is too small: %" PRIu64 " bytes needed, %" PRIu64 " had",
+                        path, needed, bytes);
     *bytes_out = bytes;
     return 0;
 }
@@ -71,7 +71,8 @@ s_add(rmt_records_t *disks, const rmt_record_t *choice, const rmt_record_t *disk
     rmt_record_set(record, "role", rmt_record_text(choice, "role", ""));
     rmt_record_set(record, "path", path);
     rmt_record_set(record, "identity", rmt_match_disk_identity(disk));
-    rmt_record_set(record, "logical-sector", rmt_record_text(disk, "logical-sector", "512"));
+    rmt_record_set(record, "logical-sector",
+                   rmt_record_text(disk, "logical-sector", "512"));
     rmt_record_set_u64(record, "bytes", rmt_record_u64(choice, "bytes", 0));
     if (S_ISREG(status.st_mode)) {
         rmt_record_set_u64(record, "device", status.st_dev);
@@ -92,15 +93,16 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
             s_find_disk(hardware, rmt_record_text(choice, "disk", ""), role, error);
         if (!disk)
             return NULL;
-        rmt_auto_str path = *disk_path ? rmt_text("%s", disk_path)
-                                       : rmt_text("/dev/%s", rmt_record_text(disk, "name", ""));
+        rmt_auto_str path = *disk_path
+                                ? rmt_text("%s", disk_path)
+                                : rmt_text("/dev/%s", rmt_record_text(disk, "name", ""));
         if (rmt_records_find(disks, "path", path)) {
             rmt_fail(error, RMT_E_INCOMPATIBLE, "two roles mean disk %s", path);
             return NULL;
         }
         uint64_t bytes = 0;
-        if (s_check_size(order, choice, path, &bytes, error) == -1
-            || s_add(disks, choice, disk, path, error) == -1)
+        if (s_check_size(order, choice, path, &bytes, error) == -1 ||
+            s_add(disks, choice, disk, path, error) == -1)
             return NULL;
     }
     return rmt_take(&disks);

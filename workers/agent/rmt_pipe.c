@@ -72,8 +72,8 @@ rmt_pipe_on_wait(rmt_pipe_t *self, rmt_pipe_wait_fn *wait, void *context)
 static int
 s_wait_for_room(rmt_pipe_t *self, rmt_error_t *error)
 {
-    struct pollfd polls[2] = { { .fd = self->out, .events = POLLOUT },
-                               { .fd = self->in, .events = POLLIN } };
+    struct pollfd polls[2] = {{.fd = self->out, .events = POLLOUT},
+                              {.fd = self->in, .events = POLLIN}};
     if (poll(polls, 2, 1000) == -1 && errno != EINTR)
         return rmt_fail_errno(error, "wait for the other half");
     // Also after a second of silence: the waiter looks whether it should end.
@@ -115,8 +115,8 @@ rmt_pipe_send(rmt_pipe_t *self, rmt_pipe_kind_t kind, const void *data, size_t s
     if (size > RMT_PIPE_SIZE_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu", size,
                         RMT_PIPE_SIZE_MAX);
-    if (self->gathered + HEADER_SIZE + size > GATHER_SIZE
-        && rmt_pipe_flush(self, error) == -1)
+    if (self->gathered + HEADER_SIZE + size > GATHER_SIZE &&
+        rmt_pipe_flush(self, error) == -1)
         return -1;
     uint8_t *header = self->gather + self->gathered;
     memset(header, 0, HEADER_SIZE);
@@ -137,8 +137,8 @@ rmt_pipe_send(rmt_pipe_t *self, rmt_pipe_kind_t kind, const void *data, size_t s
 }
 
 int
-rmt_pipe_send_records(rmt_pipe_t *self, rmt_pipe_kind_t kind, const rmt_records_t *records,
-                      rmt_error_t *error)
+rmt_pipe_send_records(rmt_pipe_t *self, rmt_pipe_kind_t kind,
+                      const rmt_records_t *records, rmt_error_t *error)
 {
     rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
     return rmt_pipe_send(self, kind, zchunk_data(packed), zchunk_size(packed), error);
@@ -185,7 +185,7 @@ s_make_room(rmt_pipe_t *self, size_t need)
 static int
 s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
 {
-    struct pollfd polls = { .fd = self->in, .events = POLLIN };
+    struct pollfd polls = {.fd = self->in, .events = POLLIN};
     const int ready = poll(&polls, 1, timeout_ms);
     if (ready == 0 || (ready == -1 && errno == EINTR))
         return 0;
@@ -203,7 +203,8 @@ s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
 }
 
 int
-rmt_pipe_recv(rmt_pipe_t *self, int timeout_ms, rmt_frame_t *frame_out, rmt_error_t *error)
+rmt_pipe_recv(rmt_pipe_t *self, int timeout_ms, rmt_frame_t *frame_out,
+              rmt_error_t *error)
 {
     if (self->begin == self->end)
         self->begin = self->end = 0;
@@ -214,13 +215,13 @@ rmt_pipe_recv(rmt_pipe_t *self, int timeout_ms, rmt_frame_t *frame_out, rmt_erro
             const uint8_t *header = self->buffer + self->begin;
             const size_t size = s_frame_size(header);
             if (size > RMT_PIPE_SIZE_MAX)
-                return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu", size,
-                                RMT_PIPE_SIZE_MAX);
+                return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu",
+                                size, RMT_PIPE_SIZE_MAX);
             need += size;
             if (have >= need) {
-                *frame_out = (rmt_frame_t) { .kind = (rmt_pipe_kind_t) header[0],
-                                             .data = header + HEADER_SIZE,
-                                             .size = size };
+                *frame_out = (rmt_frame_t){.kind = (rmt_pipe_kind_t) header[0],
+                                           .data = header + HEADER_SIZE,
+                                           .size = size};
                 self->begin += need;
                 return 1;
             }

@@ -15,18 +15,18 @@
 
 typedef enum {
     // Agent to diskw, in this order.
-    RMT_PIPE_ORDER = 1,   // Records: class=target for each disk, then the layout
-    RMT_PIPE_VOLUME,      // Record of class volume; then its entries, then VOLUME_END
-    RMT_PIPE_ENTRY,       // rmt_entry_encode
-    RMT_PIPE_DATA,        // Plain bytes: of an entry, of a file, a manifest's chunk
+    RMT_PIPE_ORDER = 1, // Records: class=target for each disk, then the layout
+    RMT_PIPE_VOLUME,    // Record of class volume; then its entries, then VOLUME_END
+    RMT_PIPE_ENTRY,     // rmt_entry_encode
+    RMT_PIPE_DATA,      // Plain bytes: of an entry, of a file, a manifest's chunk
     RMT_PIPE_VOLUME_END,
-    RMT_PIPE_FILE,        // Record {name, mode, size} for the first boot, then its DATA
-    RMT_PIPE_PERSONAL,    // Records: class=target, script, command
-    RMT_PIPE_SETTLE,      // All is written: bring it to the medium, forget the caches
-    RMT_PIPE_VERIFY,      // Record of class volume; then its manifest's chunks as a
-                          // reader needs them, then VOLUME_END
-    RMT_PIPE_BOOT,        // Records: class=boot {disk, offset, content}
-    RMT_PIPE_FINISH,      // Make it bootable
+    RMT_PIPE_FILE,     // Record {name, mode, size} for the first boot, then its DATA
+    RMT_PIPE_PERSONAL, // Records: class=target, script, command
+    RMT_PIPE_SETTLE,   // All is written: bring it to the medium, forget the caches
+    RMT_PIPE_VERIFY,   // Record of class volume; then its manifest's chunks as a
+                       // reader needs them, then VOLUME_END
+    RMT_PIPE_BOOT,     // Records: class=boot {disk, offset, content}
+    RMT_PIPE_FINISH,   // Make it bootable
     // Diskw to agent.
     RMT_PIPE_PROGRESS = 64, // Record {phase, done, total}
     RMT_PIPE_DONE,          // Answer to FINISH: record {files, bytes, verified}
@@ -60,8 +60,8 @@ int rmt_pipe_send(rmt_pipe_t *self, rmt_pipe_kind_t kind, const void *data, size
 int rmt_pipe_send_records(rmt_pipe_t *self, rmt_pipe_kind_t kind,
                           const rmt_records_t *records, rmt_error_t *error);
 // A list of this one record.
-int rmt_pipe_send_record(rmt_pipe_t *self, rmt_pipe_kind_t kind, const rmt_record_t *record,
-                         rmt_error_t *error);
+int rmt_pipe_send_record(rmt_pipe_t *self, rmt_pipe_kind_t kind,
+                         const rmt_record_t *record, rmt_error_t *error);
 int rmt_pipe_flush(rmt_pipe_t *self, rmt_error_t *error);
 
 // Wait at most timeout_ms (-1: for ever) for the next frame. 1: frame_out is set; 0: none

@@ -72,8 +72,8 @@ s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
 static uint64_t
 s_entries(const rmt_capture_report_t *report)
 {
-    return report->files + report->directories + report->symlinks + report->others
-           + report->hard_links;
+    return report->files + report->directories + report->symlinks + report->others +
+           report->hard_links;
 }
 
 static int
@@ -84,15 +84,15 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     const char *words = rmt_record_text(rmt_task_body(self->task), "exclude", "");
     rmt_auto(rmt_excludes) excludes = rmt_excludes_new(
         self->agent->config, words, rmt_layout_records(self->layout), mount);
-    const rmt_capture_options_t options = { .root_fd = rmt_layout_tree(self->layout, index),
-                                            .excludes = rmt_excludes_list(excludes),
-                                            .window_size = (size_t) 16 * 1024 * 1024,
-                                            .cancelled_fn = s_is_cancelled,
-                                            .cancelled_context = self->task };
-    const rmt_capture_sink_t sink = { .context = self,
-                                      .chunk_fn = s_put,
-                                      .progress_fn = s_progress };
-    rmt_capture_report_t report = { 0 };
+    const rmt_capture_options_t options = {.root_fd =
+                                               rmt_layout_tree(self->layout, index),
+                                           .excludes = rmt_excludes_list(excludes),
+                                           .window_size = (size_t) 8 * 1024 * 1024,
+                                           .cancelled_fn = s_is_cancelled,
+                                           .cancelled_context = self->task};
+    const rmt_capture_sink_t sink = {
+        .context = self, .chunk_fn = s_put, .progress_fn = s_progress};
+    rmt_capture_report_t report = {0};
     rmt_id_t root;
     if (rmt_capture_run(&options, &sink, &root, &report, error) == -1)
         return rmt_wrap(error, "capture volume '%s'", mount);
@@ -119,8 +119,8 @@ s_name_empty(capture_t *self, rmt_error_t *error)
     rmt_records_t *records = rmt_layout_records(self->layout);
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         rmt_record_t *record = rmt_records_at(records, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0
-            && !rmt_record_has(record, "root"))
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
+            !rmt_record_has(record, "root"))
             rmt_record_set(record, "root", rmt_id_text(&root, text));
     }
     return 0;
@@ -139,7 +139,8 @@ s_add_hardware(capture_t *self, const char *boot_paths)
         rmt_auto(rmt_records) one = rmt_disk_select(layout, role);
         rmt_record_set(device, "role", role);
         rmt_record_set(device, "bytes", rmt_record_text(disk, "bytes", "0"));
-        rmt_record_set(device, "logical-sector", rmt_record_text(disk, "logical-sector", "512"));
+        rmt_record_set(device, "logical-sector",
+                       rmt_record_text(disk, "logical-sector", "512"));
         rmt_record_set_u64(device, "required-bytes", rmt_disk_min_bytes(one));
     }
     rmt_record_t *system = rmt_records_find(hardware, "class", "system");
@@ -177,19 +178,20 @@ static int
 s_open_offer(capture_t *self, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "place", rmt_record_text(rmt_task_body(self->task), "place", ""));
+    rmt_record_set(body, "place",
+                   rmt_record_text(rmt_task_body(self->task), "place", ""));
     rmt_record_set(body, "service", "receive");
     rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
     if (!reply)
         return rmt_wrap(error, "ask who receives");
-    const rmt_offer_config_t config = { .holders = rmt_msg_items(reply),
-                                        .host = rmt_task_host(self->task),
-                                        .own = &self->agent->key,
-                                        .task = rmt_task_id(self->task),
-                                        .job = rmt_task_job(self->task),
-                                        .attempt = rmt_task_attempt(self->task),
-                                        .alive = s_is_alive,
-                                        .context = self->task };
+    const rmt_offer_config_t config = {.holders = rmt_msg_items(reply),
+                                       .host = rmt_task_host(self->task),
+                                       .own = &self->agent->key,
+                                       .task = rmt_task_id(self->task),
+                                       .job = rmt_task_job(self->task),
+                                       .attempt = rmt_task_attempt(self->task),
+                                       .alive = s_is_alive,
+                                       .context = self->task};
     self->offer = rmt_offer_new(&config, error);
     return self->offer ? 0 : -1;
 }
@@ -228,8 +230,8 @@ s_run_capture(capture_t *self, rmt_error_t *error)
     if (s_describe(self, &chunk, room, &packed, error) == -1)
         return -1;
     rmt_task_progress(self->task, "seal", self->done, self->done, NULL);
-    if (rmt_offer_chunk(self->offer, &chunk, error) == -1
-        || rmt_offer_seal(self->offer, error) == -1)
+    if (rmt_offer_chunk(self->offer, &chunk, error) == -1 ||
+        rmt_offer_seal(self->offer, error) == -1)
         return -1;
     s_set_outputs(self, &chunk.id);
     return 0;
@@ -239,15 +241,17 @@ static int
 s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
 {
     rmt_agent_t *agent = context;
-    capture_t self = { .agent = agent, .task = task };
+    capture_t self = {.agent = agent, .task = task};
     self.descriptor = rmt_descriptor_new(agent->name);
     rmt_log(RMT_INFO, "capture.start", "source=%s attempt=%u", agent->name,
             rmt_task_attempt(task));
     const int rc = s_run_capture(&self, error);
     if (rc == 0)
-        rmt_log(RMT_INFO, "capture.done", "source=%s bytes=%" PRIu64, agent->name, self.done);
+        rmt_log(RMT_INFO, "capture.done", "source=%s bytes=%" PRIu64, agent->name,
+                self.done);
     else
-        rmt_log(RMT_ERROR, "capture.failed", "source=%s error=\"%s\"", agent->name, error->text);
+        rmt_log(RMT_ERROR, "capture.failed", "source=%s error=\"%s\"", agent->name,
+                error->text);
     rmt_offer_destroy(&self.offer);
     rmt_layout_destroy(&self.layout);
     rmt_descriptor_destroy(&self.descriptor);
@@ -262,17 +266,17 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
-    const rmt_service_t services[] = { { service, 1, s_capture } };
-    const rmt_worker_config_t config = { .brokers = rmt_hosts_list(agent->hosts),
-                                         .own = &agent->key,
-                                         .broker_key = agent->broker_key,
-                                         .role = "source",
-                                         .name = agent->name,
-                                         .nonce = agent->nonce,
-                                         .hello = hello,
-                                         .services = services,
-                                         .service_count = 1,
-                                         .context = agent };
+    const rmt_service_t services[] = {{service, 1, s_capture}};
+    const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
+                                        .own = &agent->key,
+                                        .broker_key = agent->broker_key,
+                                        .role = "source",
+                                        .name = agent->name,
+                                        .nonce = agent->nonce,
+                                        .hello = hello,
+                                        .services = services,
+                                        .service_count = 1,
+                                        .context = agent};
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     return worker ? rmt_worker_run(worker, error) : -1;
 }

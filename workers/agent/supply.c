@@ -85,13 +85,13 @@ rmt_supply_destroy(rmt_supply_t **self_p)
 static bool
 s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
 {
-    if ((error->code != RMT_E_UNAVAILABLE && error->code != RMT_E_NOT_ALLOWED
-         && error->code != RMT_E_TIMEOUT && error->code != RMT_E_NOT_FOUND)
-        || rmt_clock_ms() - self->good_ms > GIVE_UP_MS)
+    if ((error->code != RMT_E_UNAVAILABLE && error->code != RMT_E_NOT_ALLOWED &&
+         error->code != RMT_E_TIMEOUT && error->code != RMT_E_NOT_FOUND) ||
+        rmt_clock_ms() - self->good_ms > GIVE_UP_MS)
         return false;
     rmt_log(RMT_WARN, "supply.lost", "place=%s error=\"%s\"", self->place, error->text);
     do {
-        const struct timespec pause = { .tv_sec = PAUSE_MS / 1000 };
+        const struct timespec pause = {.tv_sec = PAUSE_MS / 1000};
         nanosleep(&pause, NULL);
         if (!s_is_alive(self->task))
             return rmt_fail(error, RMT_E_CANCELLED, "cancelled") == 0;

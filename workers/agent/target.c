@@ -15,7 +15,7 @@ typedef struct {
     rmt_agent_t *agent;
     rmt_tokens_t *tokens; // Shared by the threads of both services
     rmt_worker_t *worker;
-    bool reboot;          // Read when the worker has ended
+    bool reboot; // Read when the worker has ended
 } target_t;
 
 // The order of a task, as bytes and unpacked. Caller owns *order_out.
@@ -35,16 +35,17 @@ static rmt_records_t *
 s_find_disks(const target_t *self, const rmt_order_t *order, rmt_error_t *error)
 {
     if (*order->target && strcmp(order->target, self->agent->name) != 0) {
-        rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s", order->target,
-                 self->agent->name);
+        rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s",
+                 order->target, self->agent->name);
         return NULL;
     }
     // Disks may have come and gone since the start.
-    rmt_auto(rmt_records) hardware = rmt_hardware_new(self->agent->config, "target", error);
+    rmt_auto(rmt_records) hardware =
+        rmt_hardware_new(self->agent->config, "target", error);
     if (!hardware)
         return NULL;
-    return rmt_prepare_disks(order, hardware, rmt_config_text(self->agent->config, "disk"),
-                             error);
+    return rmt_prepare_disks(order, hardware,
+                             rmt_config_text(self->agent->config, "disk"), error);
 }
 
 static int
@@ -71,25 +72,28 @@ s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
     rmt_record_set(outputs, "nonce", rmt_uid_text(self->agent->nonce, nonce_text));
     rmt_record_set(outputs, "key", key.public_text);
     rmt_key_wipe(&key);
-    rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name, plan_text);
+    rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
+            plan_text);
     return 0;
 }
 
 // All that makes a GO void. key_out: the key of the plan.
 static int
-s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan, rmt_key_t *key_out,
-           rmt_error_t *error)
+s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
+           rmt_key_t *key_out, rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
     char nonce_text[33];
     char plan_text[RMT_ID_TEXT_SIZE];
-    if (strcmp(rmt_record_text(body, "nonce", ""), rmt_uid_text(self->agent->nonce, nonce_text)))
-        return rmt_fail(error, RMT_E_FENCED, "this go is for another start of this machine");
+    if (strcmp(rmt_record_text(body, "nonce", ""),
+               rmt_uid_text(self->agent->nonce, nonce_text)))
+        return rmt_fail(error, RMT_E_FENCED,
+                        "this go is for another start of this machine");
     if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)))
         return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
-    const rmt_token_order_t token = { .era = rmt_task_era(task),
-                                      .epoch = rmt_task_epoch(task),
-                                      .attempt = rmt_task_attempt(task) };
+    const rmt_token_order_t token = {.era = rmt_task_era(task),
+                                     .epoch = rmt_task_epoch(task),
+                                     .attempt = rmt_task_attempt(task)};
     return rmt_tokens_go(self->tokens, plan, &token, key_out, error);
 }
 
@@ -147,12 +151,12 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
     rmt_auto(rmt_child) child = rmt_child_new(program, task, error);
     if (!child)
         return -1;
-    const rmt_feed_t feed = { .agent = self->agent,
-                              .order = order,
-                              .disks = disks,
-                              .boot_key = key,
-                              .child = child,
-                              .supply = supply };
+    const rmt_feed_t feed = {.agent = self->agent,
+                             .order = order,
+                             .disks = disks,
+                             .boot_key = key,
+                             .child = child,
+                             .supply = supply};
     rmt_auto(rmt_record) answer = NULL;
     if (rmt_feed_run(&feed, &answer, error) == -1)
         return -1;
@@ -182,8 +186,8 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
     const int rc = s_feed(self, task, order, &key, error);
     rmt_key_wipe(&key);
     if (rc == -1) {
-        rmt_log(RMT_ERROR, "write.failed", "target=%s code=%s error=\"%s\"", self->agent->name,
-                rmt_code_name(error->code), error->text);
+        rmt_log(RMT_ERROR, "write.failed", "target=%s code=%s error=\"%s\"",
+                self->agent->name, rmt_code_name(error->code), error->text);
         return -1;
     }
     rmt_log(RMT_INFO, "write.done", "target=%s", self->agent->name);
@@ -203,19 +207,19 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
-    const rmt_service_t services[] = { { prepare, 1, s_prepare }, { write, 1, s_write } };
-    target_t self = { .agent = agent };
-    const rmt_worker_config_t config = { .brokers = rmt_hosts_list(agent->hosts),
-                                         .own = &agent->key,
-                                         .broker_key = agent->broker_key,
-                                         .role = "target",
-                                         .name = agent->name,
-                                         .nonce = agent->nonce,
-                                         .hello = hello,
-                                         .services = services,
-                                         .service_count = 2,
-                                         .context = &self,
-                                         .leave_ms = 70000 };
+    const rmt_service_t services[] = {{prepare, 1, s_prepare}, {write, 1, s_write}};
+    target_t self = {.agent = agent};
+    const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
+                                        .own = &agent->key,
+                                        .broker_key = agent->broker_key,
+                                        .role = "target",
+                                        .name = agent->name,
+                                        .nonce = agent->nonce,
+                                        .hello = hello,
+                                        .services = services,
+                                        .service_count = 2,
+                                        .context = &self,
+                                        .leave_ms = 70000};
     rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)

@@ -67,7 +67,8 @@ rmt_tokens_go(rmt_tokens_t *self, const rmt_id_t *plan, const rmt_token_order_t 
     int rc = 0;
     pthread_mutex_lock(&self->lock);
     if (!self->prepared || !rmt_id_equal(&self->plan, plan))
-        rc = rmt_fail(error, RMT_E_FENCED, "this plan was not prepared last by this start");
+        rc = rmt_fail(error, RMT_E_FENCED,
+                      "this plan was not prepared last by this start");
     else if (s_is_older(token, &self->highest))
         rc = rmt_fail(error, RMT_E_FENCED, "a newer go than this one was seen");
     if (rc == 0) {

@@ -1,7 +1,7 @@
 // token - what this start of a target has prepared, and the highest GO it has seen.
 //
-// House style keeps state in one thread. The tasks of prepare and of write run in two, and
-// what a machine has promised is neither's own; so one lock, inside this class.
+// House style keeps state in one thread. The tasks of prepare and of write run in two,
+// and what a machine has promised is neither's own; so one lock, inside this class.
 #pragma once
 
 #include <stdint.h>
@@ -28,5 +28,5 @@ int rmt_tokens_prepare(rmt_tokens_t *self, const rmt_id_t *plan, rmt_key_t *key_
 
 // May this plan be carried out under this token? Then the token is the highest seen.
 // 0, or -1: FENCED.
-int rmt_tokens_go(rmt_tokens_t *self, const rmt_id_t *plan, const rmt_token_order_t *token,
-                  rmt_key_t *key_out, rmt_error_t *error);
+int rmt_tokens_go(rmt_tokens_t *self, const rmt_id_t *plan,
+                  const rmt_token_order_t *token, rmt_key_t *key_out, rmt_error_t *error);

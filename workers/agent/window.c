@@ -90,8 +90,9 @@ s_take(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *
         const size_t index = self->order[i];
         const size_t size = self->offsets[index + 1] - self->offsets[index];
         if (size != chunk->plain_size)
-            return rmt_fail(error, RMT_E_CORRUPT, "a chunk has %u bytes, its file says %zu",
-                            chunk->plain_size, size);
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "a chunk has %u bytes, its file says %zu", chunk->plain_size,
+                            size);
         memcpy(self->data + self->offsets[index], plain, size);
     }
     return 0;
@@ -105,13 +106,11 @@ s_send(rmt_window_t *self, rmt_error_t *error)
         for (; mark < self->mark_count && self->marks[mark].before == i; mark++)
             if (rmt_pipe_send(self->pipe, RMT_PIPE_ENTRY,
                               self->entries + self->marks[mark].offset,
-                              self->marks[mark].size, error)
-                == -1)
+                              self->marks[mark].size, error) == -1)
                 return -1;
-        if (i < self->count
-            && rmt_pipe_send(self->pipe, RMT_PIPE_DATA, self->data + self->offsets[i],
-                             self->offsets[i + 1] - self->offsets[i], error)
-                   == -1)
+        if (i < self->count &&
+            rmt_pipe_send(self->pipe, RMT_PIPE_DATA, self->data + self->offsets[i],
+                          self->offsets[i + 1] - self->offsets[i], error) == -1)
             return -1;
     }
     return 0;
@@ -123,8 +122,8 @@ rmt_window_flush(rmt_window_t *self, rmt_error_t *error)
     for (size_t i = 0; i < self->count; i++)
         self->order[i] = (uint32_t) i;
     qsort_r(self->order, self->count, sizeof *self->order, s_compare, self);
-    if (self->count
-        && rmt_supply_get(self->supply, self->ids, self->count, s_take, self, error) == -1)
+    if (self->count &&
+        rmt_supply_get(self->supply, self->ids, self->count, s_take, self, error) == -1)
         return -1;
     if (s_send(self, error) == -1)
         return -1;
@@ -140,9 +139,8 @@ s_add_mark(rmt_window_t *self, size_t offset)
         self->marks = realloc(self->marks, self->mark_room * sizeof *self->marks);
         assert(self->marks);
     }
-    self->marks[self->mark_count++] = (mark_t) { .before = self->count,
-                                                 .offset = offset,
-                                                 .size = self->entries_used - offset };
+    self->marks[self->mark_count++] = (mark_t){
+        .before = self->count, .offset = offset, .size = self->entries_used - offset};
 }
 
 int
@@ -155,8 +153,9 @@ rmt_window_add(rmt_window_t *self, const rmt_entry_t *entry, rmt_error_t *error)
     s_add_mark(self, offset);
     for (size_t i = 0; i < entry->chunk_count; i++) {
         const uint32_t size = entry->chunk_sizes[i];
-        if ((self->count == CHUNKS_MAX || self->offsets[self->count] + size > RMT_WINDOW_SIZE)
-            && rmt_window_flush(self, error) == -1)
+        if ((self->count == CHUNKS_MAX ||
+             self->offsets[self->count] + size > RMT_WINDOW_SIZE) &&
+            rmt_window_flush(self, error) == -1)
             return -1;
         self->ids[self->count] = entry->chunks[i];
         self->offsets[self->count + 1] = self->offsets[self->count] + size;

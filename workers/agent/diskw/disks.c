@@ -1,5 +1,6 @@
 #include "work.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_disk.h"
 #include "rmt_fs.h"
 #include "rmt_inventory.h"
@@ -7,16 +8,20 @@
 #include "rmt_match.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <linux/loop.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 
 #define DEV "/dev"
+#define LOCK_MS 30000
 
 static bool
 s_is_class(const rmt_record_t *record, const char *class)
@@ -40,18 +45,17 @@ s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *erro
     static const struct {
         const char *path;
         unsigned major, minor;
-    } rows[] = { { "/dev/null", 1, 3 },   { "/dev/zero", 1, 5 },
-                 { "/dev/full", 1, 7 },   { "/dev/random", 1, 8 },
-                 { "/dev/urandom", 1, 9 }, { "/dev/loop-control", 10, 237 } };
+    } rows[] = {{"/dev/null", 1, 3},    {"/dev/zero", 1, 5},
+                {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
+                {"/dev/urandom", 1, 9}, {"/dev/loop-control", 10, 237}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor), error)
-            == -1)
+        if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor),
+                        error) == -1)
             return -1;
     for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
         const rmt_record_t *target = rmt_records_at(order, i);
-        if (devices[i]
-            && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK, devices[i], error)
-                   == -1)
+        if (devices[i] && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK,
+                                      devices[i], error) == -1)
             return -1;
     }
     return 0;
@@ -62,7 +66,7 @@ s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *erro
 static int
 s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
 {
-    dev_t devices[RMT_WORK_DISKS_MAX] = { 0 };
+    dev_t devices[RMT_WORK_DISKS_MAX] = {0};
     for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
         const char *path = rmt_record_text(rmt_records_at(order, i), "path", "");
         struct stat status;
@@ -75,8 +79,8 @@ s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
         else if (strncmp(path, DEV "/", 5) == 0)
             return 0;
     }
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1
-        && mount(NULL, DEV, NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 &&
+        mount(NULL, DEV, NULL, MS_REC | MS_PRIVATE, NULL) == -1)
         return 0;
     if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
         return rmt_fail_errno(error, "mount a " DEV " of our own");
@@ -91,8 +95,8 @@ s_check_file(const rmt_record_t *target, int fd, rmt_error_t *error)
     struct loop_info64 info;
     if (ioctl(fd, LOOP_GET_STATUS64, &info) == -1)
         return rmt_fail_errno(error, "status of the loop device");
-    if (info.lo_device != rmt_record_u64(target, "device", 0)
-        || info.lo_inode != rmt_record_u64(target, "inode", 0))
+    if (info.lo_device != rmt_record_u64(target, "device", 0) ||
+        info.lo_inode != rmt_record_u64(target, "inode", 0))
         return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not the file that was prepared",
                         rmt_record_text(target, "path", ""));
     return 0;
@@ -104,8 +108,8 @@ s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
     struct stat status;
     if (fstat(fd, &status) == -1)
         return rmt_fail_errno(error, "status of the disk");
-    rmt_auto_str link = rmt_text("/sys/dev/block/%u:%u", major(status.st_rdev),
-                                 minor(status.st_rdev));
+    rmt_auto_str link =
+        rmt_text("/sys/dev/block/%u:%u", major(status.st_rdev), minor(status.st_rdev));
     char path[PATH_MAX];
     if (!realpath(link, path))
         return rmt_fail_errno(error, "%s", link);
@@ -115,14 +119,39 @@ s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
     const char *name = strrchr(path, '/') + 1;
     for (size_t i = 0; i < rmt_records_count(hardware); i++) {
         const rmt_record_t *disk = rmt_records_at(hardware, i);
-        if (!s_is_class(disk, "disk") || strcmp(rmt_record_text(disk, "name", ""), name) != 0)
+        if (!s_is_class(disk, "disk") ||
+            strcmp(rmt_record_text(disk, "name", ""), name) != 0)
             continue;
-        if (strcmp(rmt_match_disk_identity(disk), rmt_record_text(target, "identity", "")) == 0)
+        if (strcmp(rmt_match_disk_identity(disk),
+                   rmt_record_text(target, "identity", "")) == 0)
             return 0;
     }
     return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not disk '%s' any more",
                     rmt_record_text(target, "path", ""),
                     rmt_record_text(target, "identity", ""));
+}
+
+// A writer whose agent was killed may still be letting go of the disk. Nobody else may
+// begin before it has: the lock goes with the last process that holds the disk.
+static int
+s_lock(rmt_work_t *self, const char *path, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open disk %s", path);
+    const int64_t end_ms = rmt_clock_ms() + LOCK_MS;
+    while (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+        if (errno != EWOULDBLOCK && errno != EINTR)
+            return rmt_fail_errno(error, "lock disk %s", path);
+        if (rmt_clock_ms() > end_ms)
+            return rmt_fail(error, RMT_E_REFUSED, "disk %s is in use by another writer",
+                            path);
+        if (rmt_work_is_over(self))
+            return rmt_fail(error, RMT_E_CANCELLED, "ended by a signal");
+        const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
+        nanosleep(&pause, NULL);
+    }
+    return rmt_take_fd(&fd);
 }
 
 static int
@@ -132,23 +161,25 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
     const uint64_t ordered = rmt_record_u64(target, "bytes", 0);
     if (self->disk_count == RMT_WORK_DISKS_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "more than %d disks", RMT_WORK_DISKS_MAX);
-    rmt_auto(rmt_blockdev) device =
-        rmt_blockdev_new(path, 0, (uint32_t) rmt_record_u64(target, "logical-sector", 512), DEV,
-                         error);
+    rmt_auto_fd lock = s_lock(self, path, error);
+    if (lock == -1)
+        return -1;
+    rmt_auto(rmt_blockdev) device = rmt_blockdev_new(
+        path, 0, (uint32_t) rmt_record_u64(target, "logical-sector", 512), DEV, error);
     if (!device)
         return rmt_wrap(error, "disk %s", path);
     const int fd = rmt_blockdev_fd(device);
     if ((rmt_record_has(target, "inode") ? s_check_file(target, fd, error)
-                                         : s_check_device(target, fd, error))
-        == -1)
+                                         : s_check_device(target, fd, error)) == -1)
         return -1;
     if (rmt_blockdev_bytes(device) / 512 != ordered / 512)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
                         "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
                         rmt_blockdev_bytes(device), ordered);
     self->disks[self->disk_count++] =
-        (rmt_work_disk_t) { .role = rmt_text("%s", rmt_record_text(target, "role", "")),
-                            .device = rmt_take(&device) };
+        (rmt_work_disk_t){.role = rmt_text("%s", rmt_record_text(target, "role", "")),
+                          .lock = rmt_take_fd(&lock),
+                          .device = rmt_take(&device)};
     return 0;
 }
 
@@ -172,7 +203,8 @@ s_device_of(rmt_work_disk_t *disk, const rmt_record_t *volume, rmt_error_t *erro
         return rmt_text("%s", rmt_blockdev_path(disk->device));
     for (size_t i = 0; i < rmt_records_count(disk->layout); i++) {
         const rmt_record_t *record = rmt_records_at(disk->layout, i);
-        if (s_is_class(record, "partition") && rmt_record_u64(record, "number", 0) == number)
+        if (s_is_class(record, "partition") &&
+            rmt_record_u64(record, "number", 0) == number)
             return rmt_blockdev_partition(disk->device, (uint32_t) number,
                                           rmt_record_u64(record, "start", 0),
                                           rmt_record_u64(record, "size", 0), error);
@@ -190,12 +222,13 @@ s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
         if (strcmp(self->disks[i].role, role) == 0)
             disk = &self->disks[i];
     if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "no disk or no room for a volume of role '%s'", role);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "no disk or no room for a volume of role '%s'", role);
     rmt_auto_str device = s_device_of(disk, record, error);
     if (!device || rmt_fs_make(record, device, error) == -1)
         return rmt_wrap(error, "volume '%s'", rmt_record_text(record, "mount", ""));
     self->total += rmt_record_u64(record, "bytes-tree", 0);
-    self->volumes[self->volume_count++] = (rmt_work_volume_t) {
+    self->volumes[self->volume_count++] = (rmt_work_volume_t){
         .record = record,
         .device = rmt_take(&device),
         .is_vfat = strcmp(rmt_record_text(record, "fs", ""), "vfat") == 0,
@@ -235,8 +268,8 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
         return -1;
     // All are opened and checked before the first is touched.
     for (size_t i = 0; i < rmt_records_count(order); i++)
-        if (s_is_class(rmt_records_at(order, i), "target")
-            && s_open(self, rmt_records_at(order, i), error) == -1)
+        if (s_is_class(rmt_records_at(order, i), "target") &&
+            s_open(self, rmt_records_at(order, i), error) == -1)
             return -1;
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)

@@ -28,7 +28,7 @@ s_check_verified(const rmt_work_t *self, rmt_error_t *error)
 static void
 s_find(void *context, const rmt_compare_finding_t *finding)
 {
-    static const char *const carried[] = { "missing", "extra", "type", "size", "content" };
+    static const char *const carried[] = {"missing", "extra", "type", "size", "content"};
     char *first = context;
     for (size_t i = 0; i < sizeof carried / sizeof *carried; i++)
         if (!*first && *finding->path && strcmp(finding->what, carried[i]) == 0)
@@ -40,18 +40,18 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
 {
     rmt_auto_str name = rmt_text("back-%zu", (size_t) (volume - self->volumes));
     rmt_auto_str back = rmt_scratch_folder(self->scratch, name, error);
-    if (!back || rmt_vfat_copy_in(volume->folder, volume->device, error) == -1
-        || rmt_work_settle(self, error) == -1
-        || rmt_vfat_copy_out(volume->device, back, error) == -1)
+    if (!back || rmt_vfat_copy_in(volume->folder, volume->device, error) == -1 ||
+        rmt_work_settle(self, error) == -1 ||
+        rmt_vfat_copy_out(volume->device, back, error) == -1)
         return -1;
     rmt_auto_fd wanted = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd had = open(back, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (wanted == -1 || had == -1)
         return rmt_fail_errno(error, "open %s", back);
-    const rmt_compare_side_t expected = { .tree_fd = wanted };
-    const rmt_compare_side_t found = { .tree_fd = had };
+    const rmt_compare_side_t expected = {.tree_fd = wanted};
+    const rmt_compare_side_t found = {.tree_fd = had};
     char first[256] = "";
-    const rmt_compare_options_t options = { .finding_fn = s_find, .context = first };
+    const rmt_compare_options_t options = {.finding_fn = s_find, .context = first};
     rmt_compare_report_t report;
     if (rmt_compare_run(&expected, &found, &options, &report, error) == -1)
         return -1;
@@ -73,9 +73,9 @@ s_write_boot(rmt_work_t *self, const rmt_record_t *piece, rmt_error_t *error)
         rmt_auto_ptr back = malloc(size + 1);
         if (!back)
             abort();
-        if (rmt_io_pwrite(fd, content, size, offset, error) == -1
-            || rmt_blockdev_flush(self->disks[i].device, error) == -1
-            || rmt_io_pread(fd, back, size, offset, error) == -1)
+        if (rmt_io_pwrite(fd, content, size, offset, error) == -1 ||
+            rmt_blockdev_flush(self->disks[i].device, error) == -1 ||
+            rmt_io_pread(fd, back, size, offset, error) == -1)
             return rmt_wrap(error, "boot code");
         if (memcmp(back, content, size) != 0)
             return rmt_fail(error, RMT_E_CORRUPT, "boot code at %lld does not read back",
@@ -94,8 +94,8 @@ rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
     if (rmt_work_progress(self, "boot-record", 0, 1, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
-        if (self->volumes[i].is_vfat && self->volumes[i].written
-            && s_write_vfat(self, &self->volumes[i], error) == -1)
+        if (self->volumes[i].is_vfat && self->volumes[i].written &&
+            s_write_vfat(self, &self->volumes[i], error) == -1)
             return -1;
     for (size_t i = 0; i < count; i++)
         if (s_write_boot(self, rmt_records_at(self->boot, i), error) == -1)

@@ -34,10 +34,10 @@ main(int argc, char **argv)
                        : "ramet-diskw is started by ramet-agent and takes no words\n");
         return version || strcmp(argv[1], "--help") == 0 ? 0 : rmt_code_exit(RMT_E_USAGE);
     }
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (s_run(&error) == -1) {
-        rmt_log(RMT_ERROR, "diskw.failed", "code=%s error=\"%s\"", rmt_code_name(error.code),
-                error.text);
+        rmt_log(RMT_ERROR, "diskw.failed", "code=%s error=\"%s\"",
+                rmt_code_name(error.code), error.text);
         return rmt_code_exit(error.code);
     }
     return 0;

@@ -48,8 +48,8 @@ s_take_scripts(rmt_work_t *self, const rmt_records_t *personal)
 }
 
 static int
-s_plan(rmt_work_t *self, const rmt_records_t *personal, int root, rmt_records_t **actions_out,
-       rmt_error_t *error)
+s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
+       rmt_records_t **actions_out, rmt_error_t *error)
 {
     const rmt_record_t *target = rmt_records_find(personal, "class", "target");
     const rmt_record_t *command = rmt_records_find(personal, "class", "command");
@@ -59,10 +59,8 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root, rmt_records_t 
     if (!actions)
         actions = rmt_records_new();
     s_take_scripts(self, personal);
-    if (command
-        && rmt_personal_first_boot(rmt_record_text(command, "command", ""), self->files,
-                                   actions, error)
-               == -1)
+    if (command && rmt_personal_first_boot(rmt_record_text(command, "command", ""),
+                                           self->files, actions, error) == -1)
         return -1;
     *actions_out = rmt_take(&actions);
     return 0;
@@ -100,6 +98,7 @@ rmt_work_is_own(const rmt_work_t *self, const char *path, const char *what)
     const bool is_root = strcmp(path, "/") == 0;
     if (!own && !is_root)
         return false;
-    const bool is_folder = is_root || strcmp(rmt_record_text(own, "what", ""), "folder") == 0;
+    const bool is_folder =
+        is_root || strcmp(rmt_record_text(own, "what", ""), "folder") == 0;
     return !is_folder || strcmp(what, "mtime") == 0 || strcmp(what, "extra") == 0;
 }

@@ -77,10 +77,10 @@ static const struct {
     rmt_pipe_kind_t kind;
     s_handler_fn *handle;
 } s_rows[] = {
-    { RMT_PIPE_ORDER, s_order },   { RMT_PIPE_VOLUME, s_unpack },
-    { RMT_PIPE_FILE, s_file },     { RMT_PIPE_PERSONAL, s_personal },
-    { RMT_PIPE_SETTLE, s_settle }, { RMT_PIPE_VERIFY, s_verify },
-    { RMT_PIPE_BOOT, s_boot },     { RMT_PIPE_FINISH, s_finish },
+    {RMT_PIPE_ORDER, s_order},   {RMT_PIPE_VOLUME, s_unpack},
+    {RMT_PIPE_FILE, s_file},     {RMT_PIPE_PERSONAL, s_personal},
+    {RMT_PIPE_SETTLE, s_settle}, {RMT_PIPE_VERIFY, s_verify},
+    {RMT_PIPE_BOOT, s_boot},     {RMT_PIPE_FINISH, s_finish},
 };
 
 static int
@@ -89,7 +89,8 @@ s_handle(rmt_work_t *work, const rmt_frame_t *frame, rmt_error_t *error)
     for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++)
         if (s_rows[i].kind == frame->kind)
             return s_rows[i].handle(work, frame, error);
-    return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d out of place", (int) frame->kind);
+    return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d out of place",
+                    (int) frame->kind);
 }
 
 static int
@@ -123,9 +124,9 @@ rmt_session_run(rmt_pipe_t *pipe, int signals, rmt_error_t *error)
         rmt_record_set(answer, "text", error->text);
     }
     rmt_work_destroy(&work);
-    rmt_error_t ignored = { 0 };
-    if (rmt_pipe_send_record(pipe, rc == 0 ? RMT_PIPE_DONE : RMT_PIPE_ERROR, answer, &ignored)
-        == 0)
+    rmt_error_t ignored = {0};
+    if (rmt_pipe_send_record(pipe, rc == 0 ? RMT_PIPE_DONE : RMT_PIPE_ERROR, answer,
+                             &ignored) == 0)
         (void) rmt_pipe_flush(pipe, &ignored);
     return rc;
 }

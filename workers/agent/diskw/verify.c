@@ -47,7 +47,8 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
     rmt_id_t found;
     rmt_id_compute(&found, frame.data, frame.size);
     if (!rmt_id_equal(&found, id))
-        return rmt_fail(error, RMT_E_CORRUPT, "a chunk of the manifest is not what its id says");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "a chunk of the manifest is not what its id says");
     memcpy(plain_out, frame.data, frame.size);
     *size_out = frame.size;
     return 0;
@@ -68,8 +69,8 @@ s_is_parted(const verify_t *self, const rmt_compare_finding_t *finding)
 {
     static const char before[] = "one inode with ";
     const char *end = strstr(finding->text, ", found ");
-    if (strcmp(finding->what, "links") != 0 || !end
-        || strncmp(finding->text, before, sizeof before - 1) != 0)
+    if (strcmp(finding->what, "links") != 0 || !end ||
+        strncmp(finding->text, before, sizeof before - 1) != 0)
         return false;
     const char *begin = finding->text + sizeof before - 1;
     rmt_auto_str other = rmt_text("%.*s", (int) (end - begin), begin);
@@ -81,9 +82,9 @@ static bool
 s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
 {
     // mkfs makes it, whether the image has one or not.
-    const bool is_lost = strcmp(finding->path, "lost+found") == 0
-                         && strncmp(rmt_record_text(self->volume->record, "fs", ""), "ext", 3)
-                                == 0;
+    const bool is_lost =
+        strcmp(finding->path, "lost+found") == 0 &&
+        strncmp(rmt_record_text(self->volume->record, "fs", ""), "ext", 3) == 0;
     if (is_lost && strcmp(finding->what, "extra") == 0)
         return true;
     if (s_is_parted(self, finding))
@@ -110,11 +111,10 @@ s_is_over(void *context)
     verify_t *self = context;
     self->entries++;
     if (!self->is_broken && self->entries % 64 == 0)
-        self->is_broken = rmt_work_is_over(self->work)
-                          || rmt_work_progress(self->work, "verify",
-                                               self->work->verified_count + self->entries,
-                                               self->total, &self->error)
-                                 == -1;
+        self->is_broken = rmt_work_is_over(self->work) ||
+                          rmt_work_progress(self->work, "verify",
+                                            self->work->verified_count + self->entries,
+                                            self->total, &self->error) == -1;
     return self->is_broken;
 }
 
@@ -137,26 +137,25 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
     rmt_id_t root;
     if (!volume->written)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a volume is verified before it is written");
-    if (rmt_id_parse(&root, rmt_record_text(volume->record, "root", ""), error) == -1
-        || rmt_work_mount(self, volume, true, error) == -1
-        || rmt_work_progress(self, "verify", self->verified_count, self->file_count, error)
-               == -1)
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a volume is verified before it is written");
+    if (rmt_id_parse(&root, rmt_record_text(volume->record, "root", ""), error) == -1 ||
+        rmt_work_mount(self, volume, true, error) == -1 ||
+        rmt_work_progress(self, "verify", self->verified_count, self->file_count,
+                          error) == -1)
         return -1;
     rmt_auto_fd tree = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (tree == -1)
         return rmt_fail_errno(error, "open %s", volume->folder);
-    verify_t verify = { .work = self, .volume = volume, .total = self->file_count };
-    const rmt_compare_side_t expected = { .root = &root,
-                                          .source = s_read_chunk,
-                                          .source_context = &verify };
-    const rmt_compare_side_t found = { .tree_fd = tree };
-    const rmt_compare_options_t options = { .finding_fn = s_find,
-                                            .cancelled_fn = s_is_over,
-                                            .context = &verify };
-    rmt_compare_report_t report = { 0 };
-    if (rmt_compare_run(&expected, &found, &options, &report, error) == -1
-        || s_drain(self, error) == -1)
+    verify_t verify = {.work = self, .volume = volume, .total = self->file_count};
+    const rmt_compare_side_t expected = {
+        .root = &root, .source = s_read_chunk, .source_context = &verify};
+    const rmt_compare_side_t found = {.tree_fd = tree};
+    const rmt_compare_options_t options = {
+        .finding_fn = s_find, .cancelled_fn = s_is_over, .context = &verify};
+    rmt_compare_report_t report = {0};
+    if (rmt_compare_run(&expected, &found, &options, &report, error) == -1 ||
+        s_drain(self, error) == -1)
         return rmt_wrap(error, "verify");
     if (verify.differences)
         return rmt_fail(error, RMT_E_CORRUPT, "verify found %llu differences: %s",

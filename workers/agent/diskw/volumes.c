@@ -20,12 +20,14 @@ rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_record_t *own = self->volumes[i].record;
-        if (strcmp(rmt_record_text(own, "disk", ""), rmt_record_text(record, "disk", "")) == 0
-            && rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
+        if (strcmp(rmt_record_text(own, "disk", ""),
+                   rmt_record_text(record, "disk", "")) == 0 &&
+            rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
             return &self->volumes[i];
     }
     rmt_fail(error, RMT_E_USAGE, "no volume on disk '%s', partition '%s'",
-             rmt_record_text(record, "disk", ""), rmt_record_text(record, "partition", ""));
+             rmt_record_text(record, "disk", ""),
+             rmt_record_text(record, "partition", ""));
     return NULL;
 }
 
@@ -41,7 +43,8 @@ rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
     }
     if (volume->mounted || volume->is_vfat)
         return 0;
-    if (rmt_fs_mount(volume->record, volume->device, volume->folder, read_only, error) == -1)
+    if (rmt_fs_mount(volume->record, volume->device, volume->folder, read_only, error) ==
+        -1)
         return -1;
     volume->mounted = true;
     return 0;
@@ -111,20 +114,21 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
     if (volume->written)
         return rmt_fail(error, RMT_E_PROTOCOL, "a volume comes twice");
-    if (rmt_work_mount(self, volume, false, error) == -1
-        || rmt_work_progress(self, "unpack", self->done, self->total, error) == -1)
+    if (rmt_work_mount(self, volume, false, error) == -1 ||
+        rmt_work_progress(self, "unpack", self->done, self->total, error) == -1)
         return -1;
     rmt_auto_fd root = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root == -1)
         return rmt_fail_errno(error, "open %s", volume->folder);
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 0, error);
     rmt_writer_report_t report;
-    if (!writer || s_take_tree(self, writer, error) == -1
-        || rmt_writer_finish(writer, &report, error) == -1)
-        return rmt_wrap(error, "volume '%s'", rmt_record_text(volume->record, "mount", ""));
+    if (!writer || s_take_tree(self, writer, error) == -1 ||
+        rmt_writer_finish(writer, &report, error) == -1)
+        return rmt_wrap(error, "volume '%s'",
+                        rmt_record_text(volume->record, "mount", ""));
     volume->written = true;
-    self->file_count += report.files + report.directories + report.symlinks + report.others
-                        + report.hard_links;
+    self->file_count += report.files + report.directories + report.symlinks +
+                        report.others + report.hard_links;
     self->byte_count += report.size;
     return 0;
 }
@@ -135,11 +139,12 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 static int
 s_open_beneath(int root, const char *path, rmt_error_t *error)
 {
-    const struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+    const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
+                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
     const int fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
     if (fd == -1 && (errno == ELOOP || errno == EXDEV))
-        return rmt_fail(error, RMT_E_REFUSED, "mount point /%s leads over a symlink", path);
+        return rmt_fail(error, RMT_E_REFUSED, "mount point /%s leads over a symlink",
+                        path);
     return fd == -1 ? rmt_fail_errno(error, "mount point /%s", path) : fd;
 }
 
@@ -156,8 +161,8 @@ static const rmt_work_volume_t *
 s_root_volume(const rmt_work_t *self)
 {
     for (size_t i = 0; i < self->volume_count; i++)
-        if (self->volumes[i].written
-            && strcmp(rmt_record_text(self->volumes[i].record, "mount", ""), "/") == 0)
+        if (self->volumes[i].written &&
+            strcmp(rmt_record_text(self->volumes[i].record, "mount", ""), "/") == 0)
             return &self->volumes[i];
     return NULL;
 }

@@ -30,7 +30,7 @@ rmt_work_destroy(rmt_work_t **self_p)
         return;
     rmt_work_part(self);
     for (size_t i = 0; i < self->volume_count; i++) {
-        rmt_error_t ignored = { 0 };
+        rmt_error_t ignored = {0};
         if (self->volumes[i].mounted)
             (void) rmt_fs_unmount(self->volumes[i].folder, &ignored);
         free(self->volumes[i].folder);
@@ -39,6 +39,7 @@ rmt_work_destroy(rmt_work_t **self_p)
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_blockdev_destroy(&self->disks[i].device);
         rmt_records_destroy(&self->disks[i].layout);
+        close(self->disks[i].lock);
         free(self->disks[i].role);
     }
     rmt_scratch_destroy(&self->scratch);
@@ -70,7 +71,7 @@ rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t t
 bool
 rmt_work_is_over(rmt_work_t *self)
 {
-    struct pollfd polls[2] = { { .fd = self->signals, .events = POLLIN },
-                               { .fd = STDIN_FILENO } };
+    struct pollfd polls[2] = {{.fd = self->signals, .events = POLLIN},
+                              {.fd = STDIN_FILENO}};
     return poll(polls, 2, 0) > 0 && (polls[0].revents || (polls[1].revents & POLLERR));
 }

@@ -16,13 +16,14 @@
 typedef struct {
     char *role;
     rmt_blockdev_t *device;
+    int lock;              // Held against other writers
     rmt_records_t *layout; // As written
 } rmt_work_disk_t;
 
 typedef struct {
     const rmt_record_t *record; // Of work's layout
     char *device;
-    char *folder;  // Where it is mounted, or where a FAT volume's files wait
+    char *folder; // Where it is mounted, or where a FAT volume's files wait
     bool is_vfat;
     bool mounted;
     bool written, verified;
@@ -37,14 +38,14 @@ typedef struct {
     size_t disk_count;
     rmt_work_volume_t volumes[RMT_WORK_VOLUMES_MAX];
     size_t volume_count;
-    size_t joined;          // Volumes that are bound into the whole tree
-    rmt_records_t *boot;    // Boot code, written last
-    rmt_records_t *files;   // For the first boot
-    rmt_records_t *own;     // Paths that are this machine's own
-    uint64_t total;         // Bytes of all trees
+    size_t joined;        // Volumes that are bound into the whole tree
+    rmt_records_t *boot;  // Boot code, written last
+    rmt_records_t *files; // For the first boot
+    rmt_records_t *own;   // Paths that are this machine's own
+    uint64_t total;       // Bytes of all trees
     uint64_t done;
     uint64_t file_count, byte_count, verified_count;
-    int64_t told_ms;        // When progress was last sent
+    int64_t told_ms; // When progress was last sent
 } rmt_work_t;
 
 rmt_work_t *rmt_work_new(rmt_pipe_t *pipe, int signals);
@@ -85,7 +86,8 @@ void rmt_work_part(rmt_work_t *self);
 // Take one file for the first boot; its contents follow in the pipe.
 int rmt_work_take_file(rmt_work_t *self, const rmt_record_t *file, rmt_error_t *error);
 // personal: class=target, class=script, class=command {command}.
-int rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t *error);
+int rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal,
+                       rmt_error_t *error);
 // True when a difference at this path of the whole system is our own doing.
 bool rmt_work_is_own(const rmt_work_t *self, const char *path, const char *what);
 
