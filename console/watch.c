@@ -113,6 +113,14 @@ s_apply_event(board_t *board, const rmt_msg_t *event)
         s_update(board, strstr(event->topic, "/task/") + 6, event->body);
 }
 
+// A change of the job itself may be its end: then the whole state is asked for at once.
+static bool
+s_is_job_state(const rmt_msg_t *event)
+{
+    const size_t size = strlen(event->topic);
+    return size > 6 && strcmp(event->topic + size - 6, "/state") == 0;
+}
+
 static int
 s_end_of(const char *state)
 {
@@ -171,6 +179,8 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
         if (event) {
             s_apply_event(board, event);
             s_draw(board);
+            if (s_is_job_state(event))
+                next_poll = 0;
         }
     }
     fprintf(stderr, "\nthe job goes on; follow it with: ramet job watch %s\n", job);
