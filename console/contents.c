@@ -7,6 +7,7 @@
 #include "rmt_manifest.h"
 #include "rmt_writer.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -21,7 +22,8 @@
 
 typedef struct {
     call_t *call;
-    rmt_fetch_t *fetch;
+    rmt_fetch_t *fetch; // Of descriptor and manifests
+    rmt_fetch_t *data;  // Of contents, so that each reads ahead in its own order
     rmt_records_t *descriptor;
     rmt_id_t image;
 } contents_t;
@@ -33,6 +35,7 @@ contents_destroy(contents_t **self_p)
     if (!self)
         return;
     rmt_fetch_destroy(&self->fetch);
+    rmt_fetch_destroy(&self->data);
     rmt_records_destroy(&self->descriptor);
     free(self);
     *self_p = NULL;
@@ -53,9 +56,12 @@ s_open(call_t *call, rmt_error_t *error)
         return NULL;
     self->fetch =
         rmt_fetch_new(reply->items, call->broker_host, &call->own, &self->image, error);
+    self->data =
+        rmt_fetch_new(reply->items, call->broker_host, &call->own, &self->image, error);
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
     size_t size;
-    if (!self->fetch || rmt_fetch_read(self->fetch, &self->image, plain, &size, error) == -1)
+    if (!self->fetch || !self->data
+        || rmt_fetch_read(self->fetch, &self->image, plain, &size, error) == -1)
         return NULL;
     self->descriptor = rmt_codec_unpack_records(plain, size, DESCRIPTOR_SIZE_MAX, error);
     return self->descriptor ? rmt_take(&self) : NULL;
@@ -226,7 +232,7 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
 {
     (void) volume;
     checkout_t *checkout = context;
-    rmt_fetch_t *fetch = checkout->contents->fetch;
+    rmt_fetch_t *fetch = checkout->contents->data;
     if (rmt_writer_entry(checkout->writer, entry, error) == -1)
         return -1;
     for (size_t i = 0; i < entry->chunk_count; i++) {
@@ -236,6 +242,41 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
             return rmt_wrap(error, "%s", entry->path);
     }
     return 0;
+}
+
+// The ids of all contents of a volume, in the order in which they are written.
+typedef struct {
+    rmt_id_t *ids;
+    size_t count, room;
+} ids_t;
+
+static int
+s_collect(void *context, const rmt_record_t *volume, const rmt_entry_t *entry,
+          rmt_error_t *error)
+{
+    (void) volume;
+    (void) error;
+    ids_t *all = context;
+    if (all->count + entry->chunk_count > all->room) {
+        all->room = 2 * (all->count + entry->chunk_count);
+        all->ids = realloc(all->ids, all->room * sizeof *all->ids);
+        assert(all->ids);
+    }
+    if (entry->chunk_count)
+        memcpy(all->ids + all->count, entry->chunks, entry->chunk_count * sizeof *all->ids);
+    all->count += entry->chunk_count;
+    return 0;
+}
+
+static int
+s_expect_contents(contents_t *self, const rmt_record_t *volume, rmt_error_t *error)
+{
+    ids_t all = { 0 };
+    const int rc = s_each_entry(self, volume, s_collect, &all, error);
+    if (rc == 0)
+        rmt_fetch_expect(self->data, all.ids, all.count);
+    free(all.ids);
+    return rc;
 }
 
 static int
@@ -250,7 +291,8 @@ s_checkout_volume(contents_t *self, const rmt_record_t *volume, const char *fold
         return rmt_fail_errno(error, "open %s", path);
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 2, error);
     checkout_t checkout = { self, writer, plain };
-    if (!writer || s_each_entry(self, volume, s_checkout_entry, &checkout, error) == -1)
+    if (!writer || s_expect_contents(self, volume, error) == -1
+        || s_each_entry(self, volume, s_checkout_entry, &checkout, error) == -1)
         return -1;
     rmt_writer_report_t report;
     return rmt_writer_finish(writer, &report, error);
