@@ -412,6 +412,24 @@ s_arm(step_t *step)
     s_copy(op, "b.nonce", outputs, "nonce");
 }
 
+// What the machine finds at its next netboot is changed before it restarts, or it would
+// come back to the installer.
+static void
+s_begin_netboot(step_t *step)
+{
+    const char *engine = rmt_record_text(step->view->target, "engine", "");
+    rmt_record_set(s_op_task(step, "netboot", engine, s_subject(step)), "b.target",
+                   s_subject(step));
+}
+
+static void
+s_begin_reboot(step_t *step)
+{
+    s_op_phase(step, "reboot");
+    rmt_auto_str at = rmt_text("target/%s", s_subject(step));
+    s_op_task(step, "reboot", at, s_subject(step));
+}
+
 static void
 s_await_boot(step_t *step)
 {
@@ -453,10 +471,14 @@ static const struct {
     {"deploy", "install", ON_DRIVE, s_begin_orders},
     {"deploy", "order", ON_OK, s_begin_prepare},
     {"deploy", "prepare", ON_OK, s_arm},
-    {"deploy", "write", ON_OK, s_await_boot},
+    {"deploy", "write", ON_OK, s_begin_netboot},
+    {"deploy", "netboot", ON_OK, s_begin_reboot},
+    {"deploy", "reboot", ON_OK, s_await_boot},
     {"deploy", "order", ON_FAIL, s_fail_target},
     {"deploy", "prepare", ON_FAIL, s_fail_target},
     {"deploy", "write", ON_FAIL, s_fail_target},
+    {"deploy", "netboot", ON_FAIL, s_fail_target},
+    {"deploy", "reboot", ON_FAIL, s_fail_target},
 };
 
 static bool

@@ -98,7 +98,7 @@ s_copy_prefixed(rmt_record_t *to, const rmt_record_t *from, const char *prefix)
     }
 }
 
-// The record of the target goes into an order task packed.
+// The record of the target goes into the tasks of its engine packed.
 static void
 s_add_target(rmt_record_t *body, const rmt_record_t *item)
 {
@@ -221,11 +221,12 @@ s_may_offer(const rmt_record_t *key, const char *service)
         const char *role, *verb;
         bool is_own; // Only of its own machine, else of its place
     } rows[] = {
-        {"imager", "receive", false},  {"imager", "commit", false},
-        {"imager", "package", false},  {"installer", "match", false},
-        {"installer", "build", false}, {"installer", "order", false},
-        {"source", "capture", true},   {"target", "prepare", true},
-        {"target", "write", true},
+        {"imager", "receive", false},    {"imager", "commit", false},
+        {"imager", "package", false},    {"installer", "match", false},
+        {"installer", "build", false},   {"installer", "order", false},
+        {"installer", "netboot", false}, {"source", "capture", true},
+        {"target", "prepare", true},     {"target", "write", true},
+        {"target", "reboot", true},
     };
     const char *role = rmt_record_text(key, "role", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

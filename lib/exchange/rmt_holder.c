@@ -33,6 +33,8 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
      "host:port of the data port; port 0: any free one."},
     {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
      "Hosts under which the data port is reached; @ is the broker's host."},
+    {"boot", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: folder of netboot files (MAC.ipxe); empty: nothing is netbooted here."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
@@ -168,6 +170,12 @@ rmt_holder_destroy(rmt_holder_t **self_p)
     free(self->key_path);
     free(self);
     *self_p = NULL;
+}
+
+const rmt_config_t *
+rmt_holder_config(const rmt_holder_t *self)
+{
+    return self->config;
 }
 
 const char *

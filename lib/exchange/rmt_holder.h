@@ -32,6 +32,7 @@ typedef struct {
 int rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t count,
                    rmt_error_t *error);
 
+const rmt_config_t *rmt_holder_config(const rmt_holder_t *self);
 const char *rmt_holder_store(const rmt_holder_t *self); // Folder
 const char *rmt_holder_place(const rmt_holder_t *self);
 const rmt_key_t *rmt_holder_key(const rmt_holder_t *self);

@@ -81,7 +81,7 @@ function OPS.task(meta, job, op)
     end
     local task = { id = op.task, job = job.id, stage = op.stage, subject = op.subject,
         service = op.service }
-    local per_target = op.stage == 'order' or op.stage == 'prepare' or op.stage == 'write'
+    local per_target = R.is_per_target(op.stage)
     local key = P .. 'job:' .. job.id .. ':t:' .. op.subject
     if per_target then
         local target = load(key)

@@ -12,9 +12,17 @@ local function single(service)
     return string.match(service, '^[a-z]+@(%a+/.+)$')
 end
 
+-- Stages of one target; true: only while its lock is that of the job.
+local PER_TARGET = { order = false, prepare = true, write = true, netboot = true,
+    reboot = true }
+
+function R.is_per_target(stage)
+    return PER_TARGET[stage] ~= nil
+end
+
 -- True when the lock of a target stands for this job.
 local function lock_stands(task)
-    if task.stage ~= 'prepare' and task.stage ~= 'write' then
+    if not PER_TARGET[task.stage] then
         return true
     end
     local lock = load(P .. 'lock:' .. task.subject)
@@ -77,14 +85,14 @@ local function requeue(meta, task, text)
         attempt = attempt, text = text })
 end
 
--- What a worker needs of a task, its body under b., and for an order the target's
--- record under r. (packed by the door).
+-- What a worker needs of a task, its body under b., and for what an engine does for a
+-- target its record under r. (packed by the door).
 local function task_view(task)
     local view = {}
     for name, value in pairs(task) do
         view[name] = value
     end
-    if task.stage == 'order' then
+    if task.stage == 'order' or task.stage == 'netboot' then
         local target = load(P .. 'target:' .. task.subject) or {}
         for name, value in pairs(target) do
             if #name <= 60 then
@@ -93,7 +101,9 @@ local function task_view(task)
         end
         local verdict = P .. 'job:' .. task.job .. ':v:' .. (target.engine or '') .. '/'
             .. task.subject
-        view['b.choice'] = call('HGET', verdict, 'choice') or ''
+        if task.stage == 'order' then
+            view['b.choice'] = call('HGET', verdict, 'choice') or ''
+        end
     end
     return view
 end

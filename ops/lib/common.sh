@@ -12,6 +12,8 @@ build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client iproute2 procps jq"
 demo_packages="mmdebstrap"
+netboot_packages="dnsmasq-base ipxe busybox-static"
+vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 test_packages="acl attr libcap2-bin python3"
 
 # Install what is missing of the named packages; says so, because it needs root.

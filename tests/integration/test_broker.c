@@ -373,6 +373,18 @@ s_run_write(rmt_task_t *task, void *context, rmt_error_t *error)
     return 0;
 }
 
+static int
+s_run_netboot(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    if (s_begin(task, context, error) == -1)
+        return -1;
+    const rmt_record_t *body = rmt_task_body(task);
+    if (rmt_task_epoch(task) == 0 || !rmt_record_has(body, "record") ||
+        !streq(rmt_record_text(body, "target", ""), "t1"))
+        return rmt_fail(error, RMT_E_PROTOCOL, "no epoch, record or target");
+    return 0;
+}
+
 static hand_t *
 s_hire_imager(farm_t *farm)
 {
@@ -736,16 +748,18 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
     const rmt_key_t installer_key = s_enrol(farm, "installer", "installer-1", "lab");
     const rmt_service_t installs[] = {{"match@lab", 1, s_run_match},
                                       {"build@lab", 1, s_run_plain},
-                                      {"order@lab", 2, s_run_order}};
+                                      {"order@lab", 2, s_run_order},
+                                      {"netboot@lab", 1, s_run_netboot}};
     hand_t *installer =
-        s_hire(farm, "installer", "installer-1", &installer_key, installs, 3);
+        s_hire(farm, "installer", "installer-1", &installer_key, installs, 4);
     const rmt_key_t target_key = s_enrol(farm, "target", "t1", "lab");
     const rmt_service_t writes[] = {{"prepare@target/t1", 1, s_run_prepare},
-                                    {"write@target/t1", 1, s_run_write}};
+                                    {"write@target/t1", 1, s_run_write},
+                                    {"reboot@target/t1", 1, s_run_plain}};
     rmt_key_t first;
     rmt_error_t error = {0};
     assert_int_equal(rmt_key_new(&first, &error), 0);
-    hand_t *target = s_hire(farm, "target", "t1", &target_key, writes, 2);
+    hand_t *target = s_hire(farm, "target", "t1", &target_key, writes, 3);
     target->first_key = first.public_text; // No task can come before the next request
     rmt_auto(rmt_msg) plan = s_need(farm, "deploy.plan", "image=img engines=lab", "");
     rmt_auto(rmt_msg) planned =
@@ -753,7 +767,7 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
     rmt_auto(rmt_msg) start = s_need(
         farm, "deploy.start", "image=img engines=lab when-booted=yes", "target=t1");
     rmt_auto_str job = strdup(rmt_record_text(start->body, "job", ""));
-    s_wait_runs(target, 2);
+    s_wait_runs(target, 3);
     rmt_auto_str want = rmt_text("job=%s", job);
     bool is_awaited = false;
     for (int i = 0; i < 400 && !is_awaited; i++) {

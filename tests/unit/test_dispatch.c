@@ -75,6 +75,7 @@ s_check(const row_t *row)
 {
     rmt_auto(rmt_record) job = s_record(row->job);
     rmt_auto(rmt_record) image = s_record("id=" IMAGE " name=img hardware=h");
+    rmt_auto(rmt_record) target = s_record("name=t1 engine=lab");
     rmt_auto(rmt_record) outputs = s_record(row->outputs ? row->outputs : "");
     rmt_auto(rmt_record) task = rmt_record_new();
     rmt_auto(rmt_records) items = rmt_records_new();
@@ -96,8 +97,11 @@ s_check(const row_t *row)
         rmt_record_set(item, "name", name);
         rmt_record_set(item, "engine", "lab");
     }
-    const rmt_view_t view = {
-        .job = job, .image = image, .items = items, .task = row->task ? task : NULL};
+    const rmt_view_t view = {.job = job,
+                             .image = image,
+                             .items = items,
+                             .task = row->task ? task : NULL,
+                             .target = row->task ? target : NULL};
     const rmt_result_t result = {rmt_code_from(row->code), "why", outputs};
     rmt_auto(rmt_records) ops = rmt_dispatch(&view, row->task ? &result : NULL);
     rmt_auto_str text = s_ops_text(ops);
@@ -178,8 +182,12 @@ test_a_deployment_goes_through_its_stages(void **state)
         {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=" KEY, NULL,
          "target target=t1; arm target=t1; task service=write@target/t1 subject=t1"},
         {"kind=deploy stage=install", "write t1", 0, "", NULL,
+         "task service=netboot@lab subject=t1"},
+        {"kind=deploy stage=install", "netboot t1", 0, "", NULL,
+         "target target=t1; task service=reboot@target/t1 subject=t1"},
+        {"kind=deploy stage=install", "reboot t1", 0, "", NULL,
          "boot target=t1 timeout-s=900"},
-        {"kind=deploy stage=install boot-timeout-s=60", "write t1", 0, "", NULL,
+        {"kind=deploy stage=install boot-timeout-s=60", "reboot t1", 0, "", NULL,
          "boot target=t1 timeout-s=60"},
     };
     CHECK(rows);
@@ -195,6 +203,10 @@ test_a_failure_stops_no_more_than_it_must(void **state)
         {"kind=deploy stage=install", "order t1", 16, "", NULL,
          "failed target=t1 code=16"},
         {"kind=deploy stage=install", "write t1", 12, "", NULL,
+         "failed target=t1 code=12"},
+        {"kind=deploy stage=install", "netboot t1", 11, "", NULL,
+         "failed target=t1 code=11"},
+        {"kind=deploy stage=install", "reboot t1", 12, "", NULL,
          "failed target=t1 code=12"},
         {"kind=deploy stage=install", "order t1", 0, "", NULL, "failed target=t1 code=9"},
         {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=short", NULL,

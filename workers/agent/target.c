@@ -191,6 +191,17 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
         return -1;
     }
     rmt_log(RMT_INFO, "write.done", "target=%s", self->agent->name);
+    return 0;
+}
+
+// What boots next was written before, maybe by another start of this machine. The result
+// is recorded before the worker ends.
+static int
+s_reboot(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    (void) task;
+    (void) error;
+    target_t *self = context;
     if (rmt_config_bool(self->agent->config, "reboot")) {
         self->reboot = true;
         rmt_worker_stop(self->worker);
@@ -203,11 +214,13 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
 {
     rmt_auto_str prepare = rmt_text("prepare@target/%s", agent->name);
     rmt_auto_str write = rmt_text("write@target/%s", agent->name);
+    rmt_auto_str restart = rmt_text("reboot@target/%s", agent->name);
     rmt_auto(rmt_record) hello = rmt_record_new();
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
-    const rmt_service_t services[] = {{prepare, 1, s_prepare}, {write, 1, s_write}};
+    const rmt_service_t services[] = {
+        {prepare, 1, s_prepare}, {write, 1, s_write}, {restart, 1, s_reboot}};
     target_t self = {.agent = agent};
     const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
                                         .own = &agent->key,
@@ -217,7 +230,7 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .nonce = agent->nonce,
                                         .hello = hello,
                                         .services = services,
-                                        .service_count = 2,
+                                        .service_count = 3,
                                         .context = &self,
                                         .leave_ms = 70000};
     rmt_auto(rmt_tokens) tokens = rmt_tokens_new();

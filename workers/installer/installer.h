@@ -12,3 +12,6 @@ int installer_build(rmt_task_t *task, void *holder, rmt_error_t *error);
 
 // Write down what one target is to become.
 int installer_order(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// A target was written: at its next netboot it is sent to its own disk.
+int installer_netboot(rmt_task_t *task, void *holder, rmt_error_t *error);

@@ -34,6 +34,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
         {"match", slots, installer_match},
         {"build", slots, installer_build},
         {"order", slots, installer_order},
+        {"netboot", slots, installer_netboot},
     };
     rmt_auto(rmt_holder) holder = rmt_holder_new(config, "installer", s_log_event, error);
     if (!holder)

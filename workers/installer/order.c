@@ -1,3 +1,4 @@
+#include "boot.h"
 #include "installer.h"
 #include "rmt_auto.h"
 #include "rmt_closure.h"
@@ -127,6 +128,8 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
             error, RMT_E_TOO_BIG,
             "the order has %zu bytes, limit %zu; give this target smaller scripts",
             zchunk_size(packed), ORDER_SIZE_MAX);
+    if (installer_boot_reset(task, holder, error) == -1)
+        return -1;
     rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed),
                    zchunk_size(packed));
     rmt_log(RMT_INFO, "order.done", "target=%s bytes=%zu",

@@ -1,0 +1,219 @@
+# Sourced by ops/lab: QEMU machines, and the network of an engine that they netboot from.
+#
+# The network of an engine is a network namespace: a bridge, a tap for each machine, ops/netboot,
+# and a veth to the computer where the brokers and workers listen. The namespace is held by a
+# process (run/net-ENGINE.pid) and is gone with everything in it when that is ended.
+# run/net-ENGINE.env tells subnet, gateway and host to whoever writes records of targets.
+
+in_net() { local e=$1; shift; nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$@"; }
+
+free_subnet() {
+  local n
+  for n in $(shuf -i 1-254); do
+    ip -4 route show 2>/dev/null | grep -q "^10\.77\.$n\." || { echo "10.77.$n"; return; }
+  done
+  die "no free network in 10.77.0.0/16"
+}
+
+net_up() { # ENGINE
+  local e=$1 subnet pid veth
+  alive "net-$e" && return 0
+  start "net-$e" unshare -n sleep infinity
+  pid=$(cat "$run/net-$e.pid")
+  until_true 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  # Names of interfaces have 15 characters at most, and farms of one computer share them.
+  veth=rmt$(printf %s "$dir $e" | md5sum | cut -c1-8)
+  ip link del "$veth" 2>/dev/null || true
+  subnet=$(free_subnet)
+  ip link add "$veth" type veth peer name host netns "$pid"
+  ip addr add "$subnet.2/24" dev "$veth"
+  ip link set "$veth" up
+  in_net "$e" ip link set lo up
+  in_net "$e" ip link add br0 type bridge
+  in_net "$e" ip link set host master br0
+  in_net "$e" ip addr add "$subnet.1/24" dev br0
+  in_net "$e" ip link set host up
+  in_net "$e" ip link set br0 up
+  printf 'subnet=%s\ngateway=%s\nhost=%s\nveth=%s\n' "$subnet" "$subnet.1" "$subnet.2" "$veth" \
+    >"$run/net-$e.env"
+}
+
+# The thin-kernel of this build; RAMET_THIN names a folder where it lies already.
+thin() {
+  local folder=${RAMET_THIN:-$dir/thin}
+  [ -f "$folder/vmlinuz" ] && [ -f "$folder/initramfs" ] ||
+    RAMET_BIN=$bin "$top/ops/thin-kernel" ${RAMET_FLAVOUR:+--flavour "$RAMET_FLAVOUR"} "$folder" >&2
+  printf %s "$folder"
+}
+
+# What ops/netboot needs wherever it runs.
+netboot_options() { # ENGINE HOST
+  local folder file=$run/netboot-$1.token
+  [ -f "$file" ] || token target "" "$1" >"$file"
+  folder=$(thin)
+  printf '%s\n' --kernel "$folder/vmlinuz" --initramfs "$folder/initramfs" --boot "$dir/boot/$1" \
+    --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
+}
+
+netboot_up() { # ENGINE
+  local e=$1 subnet gateway host options
+  alive "netboot-$e" && return 0
+  # shellcheck disable=SC1090
+  . "$run/net-$e.env"
+  mapfile -t options < <(netboot_options "$e" "$host")
+  start "netboot-$e" nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$top/ops/netboot" \
+    "$dir/netboot-$e" --interface br0 --address "$gateway" --gateway "$gateway" \
+    --range "$subnet.100,$subnet.199" "${options[@]}"
+  until_true 10 "ops/netboot" in_net "$e" busybox wget -q -O /dev/null "http://$gateway:8080/boot.ipxe"
+}
+
+# QEMU's own network knows its host as 10.0.2.2; its DHCP names boot.ipxe, served by its TFTP.
+user_netboot_up() { # ENGINE
+  local e=$1 http options
+  [ -f "$run/user-netboot-$e.port" ] || free_port >"$run/user-netboot-$e.port"
+  http=$(cat "$run/user-netboot-$e.port")
+  alive "user-netboot-$e" && return 0
+  mapfile -t options < <(netboot_options "$e" 10.0.2.2)
+  "$top/ops/netboot" "$dir/user-netboot-$e" --files-only --address 10.0.2.2 --http-port "$http" \
+    "${options[@]}"
+  start "user-netboot-$e" busybox httpd -f -p "127.0.0.1:$http" -h "$dir/user-netboot-$e/http"
+}
+
+# What makes machine and disks themselves, the same at each start: digits made from a name.
+digits() { printf %s "$1" | md5sum | cut -c1-32; }
+vm_uuid() { local h; h=$(digits "$1"); echo "${h:0:8}-${h:8:4}-${h:12:4}-${h:16:4}-${h:20:12}"; }
+vm_mac() { local h; h=$(digits "$1"); echo "52:54:00:${h:0:2}:${h:2:2}:${h:4:2}"; }
+disk_serial() { if [ "$2" = 1 ]; then digits "$1" | cut -c1-16; else digits "$1-$2" | cut -c1-16; fi; }
+
+# Options to run/vm-NAME.def, which is what a machine is made from at each start.
+vm_define() { # NAME OPTIONS...
+  local name=$1 firmware=bios engine=lab net=tap memory=1024 cpus=2 shuffle="" boot=net disks=()
+  shift
+  while [ $# -gt 0 ]; do
+    case $1 in
+    --bios | --uefi) firmware=${1#--} ;;
+    --user-net) net=user ;;
+    --shuffle) shuffle=yes ;;
+    --disk) disks+=("${2:?size or file}"); shift ;;
+    --engine) engine=${2:?name}; shift ;;
+    --memory) memory=${2:?MiB}; shift ;;
+    --cpus) cpus=${2:?number}; shift ;;
+    --boot) boot=${2:?net or disk}; shift ;;
+    *) usage ;;
+    esac
+    shift
+  done
+  [ ${#disks[@]} -gt 0 ] || disks=(4G)
+  declare -p firmware engine net memory cpus shuffle boot disks >"$run/vm-$name.def"
+}
+
+# One disk: SIZE|FILE[,virtio|scsi|nvme|ata|usb][,4kn]. Appends to the array qemu.
+vm_disk() { # NAME NUMBER SLOT SPEC
+  local name=$1 k=$2 slot=$3 what rest bus=virtio sector="" file device serial
+  what=${4%%,*}; rest=",${4#"$what"},"
+  for device in virtio scsi nvme ata usb; do [[ $rest != *,$device,* ]] || bus=$device; done
+  [[ $rest != *,4kn,* ]] || sector=,logical_block_size=4096,physical_block_size=4096
+  case $what in
+  */*) file=$(realpath "$what") ;;
+  *) file=$dir/$name.disk$([ "$k" = 1 ] || echo "$k"); [ -f "$file" ] || truncate -s "$what" "$file" ;;
+  esac
+  serial=$(disk_serial "$name" "$k")
+  case $bus in
+  virtio) device=virtio-blk-pci,addr=$slot,disable-legacy=on ;;
+  scsi) device=scsi-hd,bus=scsi0.0,wwn=0x5$(cut -c1-15 <<<"$serial") ;;
+  nvme) device=nvme,addr=$slot ;;
+  ata) device=ide-hd,bus=ide.$((k - 1)) ;;
+  usb) device=usb-storage,bus=usb0.0 ;;
+  esac
+  if [ $bus = scsi ] && [[ ${qemu[*]} != *virtio-scsi-pci* ]]; then
+    qemu+=(-device virtio-scsi-pci,id=scsi0,addr=0x18)
+  elif [ $bus = usb ] && [[ ${qemu[*]} != *qemu-xhci* ]]; then
+    qemu+=(-device qemu-xhci,id=usb0,addr=0x19)
+  fi
+  # What a guest flushed is in the host's memory, which a killed QEMU does not lose.
+  qemu+=(-drive "if=none,id=d$k,file=$file,format=raw,cache=unsafe,discard=unmap"
+    -device "$device,drive=d$k,serial=$serial,bootindex=$((k + 1))$sector")
+}
+
+vm_firmware() { # NAME
+  local vars=$run/vm-$1.vars
+  [ "$firmware" = uefi ] || return 0
+  [ -f "$vars" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
+  qemu+=(-drive if=pflash,unit=0,readonly=on,format=raw,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+    -drive "if=pflash,unit=1,format=raw,file=$vars")
+}
+
+vm_nic() { # NAME
+  local tap rom="" index=1
+  [ "$boot" = net ] || index=90
+  tap=t$(digits "$1" | cut -c1-12)
+  if [ "$net" = user ]; then
+    qemu+=(-netdev "user,id=n0,tftp=$dir/user-netboot-$engine/http,bootfile=boot.ipxe")
+  else
+    in_net "$engine" ip link show "$tap" >/dev/null 2>&1 || {
+      in_net "$engine" ip tuntap add "$tap" mode tap
+      in_net "$engine" ip link set "$tap" master br0 up
+    }
+    qemu+=(-netdev "tap,id=n0,ifname=$tap,script=no,downscript=no")
+    # Without the card's ROM, which is iPXE, UEFI netboots by its own driver and PXE.
+    [ "$firmware" = bios ] || rom=,romfile=
+  fi
+  qemu+=(-device "virtio-net-pci,netdev=n0,mac=$(vm_mac "$1"),addr=0x3,disable-legacy=on,bootindex=$index$rom")
+}
+
+vm_start() { # NAME
+  local name=$1 firmware engine net memory cpus shuffle boot disks=() qemu=() k slots wrap=()
+  alive "vm-$name" && return 0
+  [ -f "$run/vm-$name.def" ] || die "no machine $name here; ops/lab vm DIR $name makes it"
+  # shellcheck disable=SC1090
+  . "$run/vm-$name.def"
+  if [ "$net" = user ]; then
+    user_netboot_up "$engine"
+  else
+    net_up "$engine"; netboot_up "$engine"
+    wrap=(nsenter -t "$(cat "$run/net-$engine.pid")" -n --)
+  fi
+  qemu=(qemu-system-x86_64 -name "$name" -machine q35 -accel "${RAMET_ACCEL:-tcg}" -cpu qemu64,+rdrand
+    -smp "$cpus" -m "$memory" -uuid "$(vm_uuid "$name")" -nodefaults -display none
+    -chardev "socket,id=c0,path=$run/vm-$name.console,server=on,wait=off,logfile=$dir/$name.serial,logappend=on"
+    -serial chardev:c0 -monitor "unix:$run/vm-$name.monitor,server=on,wait=off")
+  vm_firmware "$name"
+  vm_nic "$name"
+  mapfile -t slots < <(seq 4 $((3 + ${#disks[@]})) | { [ -n "$shuffle" ] && shuf || cat; })
+  for k in "${!disks[@]}"; do
+    vm_disk "$name" $((k + 1)) "$(printf '0x%x' "${slots[$k]}")" "${disks[$k]}"
+  done
+  start "vm-$name" "${wrap[@]}" "${qemu[@]}"
+  until_true 5 "QEMU of $name" test -S "$run/vm-$name.monitor"
+}
+
+vm_up() { # NAME OPTIONS...
+  local name=$1; shift
+  if [ $# -gt 0 ] || [ ! -f "$run/vm-$name.def" ]; then
+    alive "vm-$name" && die "machine $name runs; ops/lab power DIR $name off ends it"
+    vm_define "$name" "$@"
+  fi
+  # The record gives the machine its name: the thin-kernel tells only who the hardware is.
+  # shellcheck disable=SC1090
+  [ "$(. "$run/vm-$name.def"; echo "$boot")" = disk ] || ramet target show "$name" >/dev/null 2>&1 ||
+    ramet target add "$name" "identity=uuid:$(vm_uuid "$name")" \
+      "engine=$(. "$run/vm-$name.def"; echo "$engine")" >/dev/null
+  vm_start "$name"
+}
+
+vm_off() { # NAME
+  local pid
+  pid=$(cat "$run/vm-$1.pid" 2>/dev/null) || return 0
+  kill -9 "$pid" 2>/dev/null || true
+  for _ in $(seq 100); do lives "$pid" || break; sleep 0.05; done
+  rm -f "$run/vm-$1.pid" "$run/vm-$1.cmd" "$run/vm-$1.monitor" "$run/vm-$1.console"
+}
+
+power() { # NAME on|off|cycle
+  case ${2:-} in
+  on) vm_start "$1" ;;
+  off) vm_off "$1" ;;
+  cycle) vm_off "$1"; vm_start "$1" ;;
+  *) usage ;;
+  esac
+}

@@ -1,0 +1,29 @@
+// netboot - what the machines of an engine find when they boot from the network.
+//
+// The file MAC.ipxe (as in 52-54-00-12-34-56.ipxe) in the boot folder sends its machine to
+// its own disk; a machine without a file gets the thin-kernel. Each file tells the token
+// of the order that it stands for, and a late caller with a lower one changes nothing.
+// A machine
+// of which no MAC is known always gets the thin-kernel. Calls for one target may run at
+// once; each file is complete or absent at any moment.
+#pragma once
+
+#include "rmt_error.h"
+#include "rmt_record.h"
+
+#include <stdint.h>
+
+typedef struct {
+    const char *folder;            // Made when it is missing
+    const char *target;            // Name, for people
+    const rmt_records_t *hardware; // Its interfaces (class nic) are what boots
+    const char *macs;              // More of them, with spaces or commas between; or ""
+    uint32_t era;
+    uint64_t epoch;
+} rmt_netboot_t;
+
+// Send the machine to its own disk from now on. 0, or -1: IO, NO_SPACE.
+int rmt_netboot_disk(const rmt_netboot_t *self, rmt_error_t *error);
+
+// Send the machine to the thin-kernel from now on. 0, or -1: IO.
+int rmt_netboot_installer(const rmt_netboot_t *self, rmt_error_t *error);
