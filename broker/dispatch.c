@@ -155,6 +155,7 @@ s_begin_capture(step_t *step)
     s_copy(op, "b.image-name", step->view->job, "image-name");
     s_copy(op, "b.place", step->view->job, "place");
     s_copy(op, "b.exclude", step->view->job, "exclude");
+    s_copy(op, "b.paranoid", step->view->job, "paranoid");
 }
 
 static void
@@ -164,6 +165,7 @@ s_begin_commit(step_t *step)
     s_copy(stage, "set.files", step->result->outputs, "files");
     s_copy(stage, "set.bytes", step->result->outputs, "bytes");
     s_copy(stage, "set.sent", step->result->outputs, "sent");
+    s_copy(stage, "set.cached", step->result->outputs, "cached");
     rmt_record_t *op =
         s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
     s_copy(op, "b.descriptor", step->result->outputs, "descriptor");

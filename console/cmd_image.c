@@ -15,7 +15,7 @@ s_create(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "source", call->operands[0]);
-    static const char *const fields[] = { "name", "place", "exclude" };
+    static const char *const fields[] = { "name", "place", "exclude", "paranoid" };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = rmt_record_text(call->options, fields[i], NULL);
         if (value)
@@ -29,6 +29,7 @@ static const option_t s_create_options[] = {
     { "name", "NAME", "of the image; default: the source's name and a number" },
     { "place", "PLACE", "where it is stored; default: the only place with an imager" },
     { "exclude", "GLOB", "leave out matching paths; may be given several times" },
+    { "paranoid", NULL, "read every file, also those whose times say that nothing changed" },
     { "wait", NULL, "follow the job to its end" },
     { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
     { NULL, NULL, NULL },

@@ -5,7 +5,7 @@
 #include "rmt_clock.h"
 #include "rmt_credit.h"
 
-#define BATCH_COUNT 256
+#define BATCH_COUNT 1024u
 #define BATCH_SIZE ((size_t) 1024 * 1024)
 #define BATCHES_MAX 32 // OFFERs that wait for an answer
 #define OPEN_MS 10000
@@ -18,7 +18,7 @@ typedef struct {
     rmt_id_t id;
     uint8_t codec;
     uint32_t plain_size;
-    zframe_t *data;
+    zframe_t *data; // NULL: not at hand
 } s_item_t;
 
 // One OFFER and what becomes of it.
@@ -45,6 +45,8 @@ struct rmt_offer {
     uint64_t sealed; // Serial of the last SEALED
     int64_t heard_ms;
     rmt_id_t *recent;   // RECENT_SETS sets, newest first
+    rmt_id_t *missing;  // RMT_OFFER_MISSING_MAX
+    size_t missing_count;
     rmt_error_t broken; // Why the stream is over
 };
 
@@ -73,6 +75,7 @@ rmt_offer_destroy(rmt_offer_t **self_p)
     }
     rmt_link_destroy(&self->link);
     free(self->recent);
+    free(self->missing);
     free(self);
 }
 
@@ -121,6 +124,8 @@ rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error)
     rmt_link_set_alive(self->link, config->alive, config->context);
     self->recent = calloc((size_t) RECENT_SETS * RECENT_WAYS, sizeof(*self->recent));
     assert(self->recent);
+    self->missing = calloc(RMT_OFFER_MISSING_MAX, sizeof(*self->missing));
+    assert(self->missing);
     const int64_t start_ms = rmt_clock_ms();
     for (size_t tries = 1; s_open(self, config, error) == -1; tries++) {
         if (error->code == RMT_E_CANCELLED || error->code == RMT_E_FENCED)
@@ -203,6 +208,14 @@ s_send_item(rmt_offer_t *self, s_item_t *item, rmt_error_t *error)
 }
 
 static void
+s_note_missing(rmt_offer_t *self, const rmt_id_t *id)
+{
+    if (self->missing_count < RMT_OFFER_MISSING_MAX)
+        self->missing[self->missing_count] = *id;
+    self->missing_count++;
+}
+
+static void
 s_remove_first(rmt_offer_t *self)
 {
     s_batch_t *batch = self->first;
@@ -226,6 +239,10 @@ s_send_wanted(rmt_offer_t *self, rmt_error_t *error)
                 batch->lacks[batch->sent] = s_is_wanted(batch, batch->sent);
             if (batch->lacks || !s_is_wanted(batch, batch->sent))
                 continue;
+            if (!item->data) {
+                s_note_missing(self, &item->id);
+                continue;
+            }
             const uint64_t cost = rmt_credit_cost(zframe_size(item->data));
             if (self->unacked && self->unacked + cost > self->window)
                 return 0;
@@ -342,6 +359,43 @@ rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
 }
 
 int
+rmt_offer_id(rmt_offer_t *self, const rmt_id_t *id, rmt_error_t *error)
+{
+    self->stats.chunks_offered++;
+    if (s_is_repeat(self, id))
+        return 0;
+    if (!self->open)
+        self->open = s_batch_new();
+    self->open->items[self->open->count++].id = *id;
+    return self->open->count < BATCH_COUNT ? 0 : s_flush(self, error);
+}
+
+int
+rmt_offer_drain(rmt_offer_t *self, rmt_error_t *error)
+{
+    if (s_flush(self, error) == -1)
+        return -1;
+    while (self->batches)
+        if (s_pump(self, true, error) == -1)
+            return -1;
+    return 0;
+}
+
+const rmt_id_t *
+rmt_offer_missing(const rmt_offer_t *self, size_t *count_out)
+{
+    *count_out = self->missing_count;
+    return self->missing;
+}
+
+void
+rmt_offer_forget(rmt_offer_t *self)
+{
+    self->missing_count = 0;
+    memset(self->recent, 0, (size_t) RECENT_SETS * RECENT_WAYS * sizeof(*self->recent));
+}
+
+int
 rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     return rmt_offer_chunk(offer, chunk, error);
@@ -371,11 +425,8 @@ rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_
 int
 rmt_offer_seal(rmt_offer_t *self, rmt_error_t *error)
 {
-    if (s_flush(self, error) == -1)
+    if (rmt_offer_drain(self, error) == -1)
         return -1;
-    while (self->batches)
-        if (s_pump(self, true, error) == -1)
-            return -1;
     rmt_auto(rmt_msg) seal = rmt_msg_new(RMT_MSG_SEAL);
     seal->serial = ++self->serial;
     if (rmt_link_send(self->link, seal, SILENCE_MS, error) == -1)

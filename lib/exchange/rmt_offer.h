@@ -44,6 +44,20 @@ void rmt_offer_destroy(rmt_offer_t **self_p);
 // Returns 0, or -1 (the stream is over): UNAVAILABLE, CANCELLED, or the receiver's.
 int rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);
 
+// Offer a chunk that is not at hand, by its id. When the receiver lacks it, nothing is
+// sent and the id is one of rmt_offer_missing. Blocks and returns as rmt_offer_chunk.
+int rmt_offer_id(rmt_offer_t *self, const rmt_id_t *id, rmt_error_t *error);
+
+// Wait until all that was offered is answered and sent. 0, or -1 as rmt_offer_chunk.
+int rmt_offer_drain(rmt_offer_t *self, rmt_error_t *error);
+
+// What was offered by id and is lacked, as far as answers have come; valid until the next
+// call. At most RMT_OFFER_MISSING_MAX are kept, *count_out counts on.
+#define RMT_OFFER_MISSING_MAX 4096u
+const rmt_id_t *rmt_offer_missing(const rmt_offer_t *self, size_t *count_out);
+// Forget them, and what was offered lately, so that all of it can be offered anew.
+void rmt_offer_forget(rmt_offer_t *self);
+
 // A rmt_chunk_sink_fn with a rmt_offer_t as its context, for rmt_manifest_writer_new.
 int rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error);
 

@@ -185,7 +185,8 @@ serve('image_create', function(meta, body)
     local place = place_for(source, body)
     call('HSET', P .. 'image-names', name, meta.job)
     local answer = job_new(meta, 'image', { source = body.source, place = place,
-        ['image-name'] = name, exclude = body.exclude or '' }, {})
+        ['image-name'] = name, exclude = body.exclude or '',
+        paranoid = body.paranoid or '' }, {})
     answer.name, answer['job-name'] = name, answer.name
     return answer
 end)
@@ -275,7 +276,8 @@ serve('job_retry', function(meta, body)
             'there is an image ' .. name)
         call('HSET', P .. 'image-names', name, meta.job)
         return job_new(meta, 'image', { source = old.source, place = old.place,
-            ['image-name'] = name, exclude = old.exclude or '', retries = old.id }, {})
+            ['image-name'] = name, exclude = old.exclude or '',
+            paranoid = old.paranoid or '', retries = old.id }, {})
     end
     old['take-over'] = 'yes'
     if old.kind == 'plan' then

@@ -33,6 +33,7 @@ typedef struct {
     rmt_capture_progress_t progress;
     int64_t progress_ms;
     void *room; // For packing, when the calling thread has to
+    rmt_entry_room_t *entry_room;
 } s_capture_t;
 
 void
@@ -71,6 +72,20 @@ s_put(s_capture_t *self, rmt_portion_t **portion_p)
     return false;
 }
 
+// Nothing is read of what is as it was. A further link has nothing of its own.
+static void
+s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_item_t *item)
+{
+    if (!self->options->cache || found->failed || found->is_mount ||
+        (item->link && !item->is_first))
+        return;
+    size_t size = 0;
+    const void *entry = rmt_cache_reader_find(
+        self->options->cache, found->path, found->path_size, &found->status, &size);
+    if (entry)
+        rmt_item_set_cached(item, entry, size);
+}
+
 static void *
 s_walk(void *argument)
 {
@@ -82,6 +97,7 @@ s_walk(void *argument)
     while ((result = rmt_walk_next(self->walk, &found, &error)) == 1) {
         rmt_item_t *item = rmt_item_new(&found);
         s_group(self, item);
+        s_recall(self, &found, item);
         if (!rmt_portion_add(portion, &item)) {
             if (!s_put(self, &portion)) {
                 rmt_item_destroy(&item);
@@ -208,6 +224,55 @@ s_can_stand(const rmt_item_t *item)
     return type != 0 && (type != S_IFLNK || item->entry.target);
 }
 
+// Take the entry of the cache. False when it is none for this name, which then has to be
+// read.
+static bool
+s_take_cached(s_capture_t *self, rmt_item_t *item)
+{
+    rmt_entry_t entry;
+    rmt_error_t ignored;
+    const uint32_t type = item->status.st_mode & S_IFMT;
+    if (rmt_entry_decode(item->cached, item->cached_size, self->entry_room, &entry,
+                         &ignored) == -1 ||
+        (entry.mode & S_IFMT) != type || entry.fuzzy || entry.unreadable ||
+        (type == S_IFREG && entry.link_group && !entry.link_first) ||
+        entry.path_size != item->entry.path_size ||
+        memcmp(entry.path, item->path, entry.path_size) != 0)
+        return false;
+    item->entry = entry;
+    item->entry.link_group = 0;
+    item->entry.link_first = false;
+    return true;
+}
+
+static int
+s_emit_ids(s_capture_t *self, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    for (size_t i = 0; i < entry->chunk_count; i++) {
+        if (self->sink->id_fn(self->sink->context, &entry->chunks[i], error) == -1)
+            return -1;
+        self->progress.done_size += entry->chunk_sizes[i];
+    }
+    self->report->cached++;
+    return 0;
+}
+
+// For the next capture. What is fuzzy or unreadable shall be read then.
+static void
+s_remember(s_capture_t *self, const rmt_item_t *item)
+{
+    rmt_cache_writer_t *cache = self->options->cache_out;
+    const rmt_entry_t *entry = &item->entry;
+    if (!cache || item->is_mount || entry->fuzzy || entry->unreadable ||
+        (entry->link_group && !entry->link_first))
+        return;
+    if (item->cached)
+        rmt_cache_writer_add_again(cache, &item->status, item->path, entry->path_size,
+                                   item->cached, item->cached_size);
+    else
+        rmt_cache_writer_add(cache, &item->status, entry);
+}
+
 static int
 s_finish_item(s_capture_t *self, rmt_item_t *item, rmt_error_t *error)
 {
@@ -222,6 +287,9 @@ s_finish_item(s_capture_t *self, rmt_item_t *item, rmt_error_t *error)
         *entry = (rmt_entry_t){.path = entry->path,
                                .path_size = entry->path_size,
                                .mode = item->status.st_mode};
+    } else if (item->cached) {
+        if (s_emit_ids(self, entry, error) == -1)
+            return -1;
     } else if (!s_can_stand(item)) {
         return 0;
     } else if (S_ISREG(entry->mode)) {
@@ -239,6 +307,7 @@ s_finish_item(s_capture_t *self, rmt_item_t *item, rmt_error_t *error)
         s_list(self->report->fuzzy, item);
     }
     s_report_entry(self->report, entry);
+    s_remember(self, item);
     self->progress.file_count++;
     if (rmt_manifest_writer_add(self->manifest, entry, error) == 0)
         return 0;
@@ -264,13 +333,11 @@ s_emit_chunks(s_capture_t *self, rmt_portion_t *portion, rmt_error_t *error)
     return 0;
 }
 
-// The member that had the contents of a group has vanished before it was read, and this
-// one is next: read it here and now.
+// Read an item here and now.
 static int
 s_read_instead(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
 {
     rmt_item_t *item = *item_p;
-    item->is_first = true;
     rmt_portion_t *portion = rmt_portion_new();
     const bool taken = rmt_portion_add(portion, item_p);
     assert(taken);
@@ -289,20 +356,33 @@ s_read_instead(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
 }
 
 static int
+s_emit_item(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
+{
+    rmt_item_t *item = *item_p;
+    bool is_due = false;
+    if (item->cached && !s_take_cached(self, item)) {
+        rmt_item_set_cached(item, NULL, 0);
+        is_due = true;
+    } else if (item->link && !item->is_first && !item->link->made_inode) {
+        // The member that had the contents has vanished before it was read: this is next.
+        item->is_first = true;
+        is_due = true;
+    }
+    if (is_due && s_read_instead(self, item_p, error) == -1)
+        return -1;
+    return s_finish_item(self, item, error);
+}
+
+static int
 s_emit(s_capture_t *self, rmt_portion_t *portion, rmt_error_t *error)
 {
     if (s_emit_chunks(self, portion, error) == -1)
         return -1;
     if (!portion->is_last)
         return 0;
-    for (size_t i = 0; i < portion->item_count; i++) {
-        rmt_item_t *item = portion->items[i];
-        if (item->link && !item->is_first && !item->link->made_inode &&
-            s_read_instead(self, &portion->items[i], error) == -1)
+    for (size_t i = 0; i < portion->item_count; i++)
+        if (s_emit_item(self, &portion->items[i], error) == -1)
             return -1;
-        if (s_finish_item(self, item, error) == -1)
-            return -1;
-    }
     return 0;
 }
 
@@ -418,6 +498,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
                 rmt_id_t *root_out, rmt_capture_report_t *report_out, rmt_error_t *error)
 {
     assert(options && sink && sink->chunk_fn && root_out && report_out);
+    assert(!options->cache || sink->id_fn);
     s_capture_t self = {.options = options, .sink = sink};
     self.walk = rmt_walk_new(options->root_fd, options->excludes, error);
     if (!self.walk)
@@ -430,6 +511,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
                                options->window_size ? options->window_size : WINDOW_SIZE);
     self.links = rmt_links_new();
     self.manifest = rmt_manifest_writer_new(sink->chunk_fn, sink->context);
+    self.entry_room = rmt_entry_room_new();
     self.room = malloc(RMT_CHUNK_STORED_MAX);
     assert(self.room);
     struct statvfs space;
@@ -445,6 +527,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
     rmt_walk_destroy(&self.walk);
     rmt_links_destroy(&self.links);
     rmt_queue_destroy(&self.queue);
+    rmt_entry_room_destroy(&self.entry_room);
     free(self.room);
     return result;
 }

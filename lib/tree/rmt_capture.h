@@ -10,11 +10,15 @@
 // file that cannot be read is an entry without contents, and makes the image INCOMPLETE.
 // Sockets are counted and left out. What is mounted on a directory or file is not
 // entered: the directory or file stays, empty.
+//
+// With a stat cache, what has the same status as then is not opened: its entry is that of
+// the cache, and only the ids of its chunks are handed out.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "rmt_cache.h"
 #include "rmt_chunk.h"
 #include "rmt_error.h"
 #include "rmt_id.h"
@@ -29,6 +33,10 @@ typedef struct {
     const char *const *excludes; // NULL-terminated globs (rmt_glob.h), or NULL
     unsigned threads;            // Workers; 0: one for each processor
     size_t window_size;          // Bytes of contents in flight; 0: 32 MiB
+    // What the last capture found and what this one finds; borrowed, each may be NULL.
+    // With a cache the sink has an id_fn.
+    rmt_cache_reader_t *cache;
+    rmt_cache_writer_t *cache_out;
     // May be NULL; asked some times a second, from the calling thread.
     bool (*cancelled_fn)(void *context);
     void *cancelled_context;
@@ -45,6 +53,8 @@ typedef struct {
 typedef struct {
     void *context;
     rmt_chunk_sink_fn *chunk_fn;
+    // A chunk of a file that was not read, as the cache knows it. 0, or -1 with error.
+    int (*id_fn)(void *context, const rmt_id_t *id, rmt_error_t *error);
     // May be NULL; at most five times a second, and at the end.
     void (*progress_fn)(void *context, const rmt_capture_progress_t *progress);
 } rmt_capture_sink_t;
@@ -55,6 +65,7 @@ typedef struct {
     uint64_t size;       // Sum of the contents
     uint64_t sockets, vanished, mounts, excluded;
     uint64_t setuid, setgid, capabilities, acls, labels; // labels: other security.*
+    uint64_t cached; // Inodes of which nothing was read
     uint64_t fuzzy_count, unreadable_count;
     rmt_records_t *fuzzy;      // {path}, at most RMT_CAPTURE_LIST_MAX
     rmt_records_t *unreadable; // {path, reason}, likewise

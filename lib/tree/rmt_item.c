@@ -49,15 +49,29 @@ rmt_item_destroy(rmt_item_t **self_p)
     rmt_extents_free(&self->runs);
     free(self->chunks);
     free(self->chunk_sizes);
+    free(self->cached);
     free(self);
     *self_p = NULL;
+}
+
+void
+rmt_item_set_cached(rmt_item_t *self, const void *entry, size_t size)
+{
+    free(self->cached);
+    self->cached = NULL;
+    self->cached_size = size;
+    if (!entry)
+        return;
+    self->cached = malloc(size);
+    assert(self->cached);
+    memcpy(self->cached, entry, size);
 }
 
 bool
 rmt_item_has_contents(const rmt_item_t *self)
 {
     return S_ISREG(self->status.st_mode) && !self->is_mount && !self->is_unreadable &&
-           (!self->link || self->is_first);
+           !self->cached && (!self->link || self->is_first);
 }
 
 // ---- Attributes
@@ -136,7 +150,7 @@ s_look_at(rmt_item_t *self)
 void
 rmt_item_open(rmt_item_t *self)
 {
-    if (self->is_unreadable || (self->link && !self->is_first))
+    if (self->is_unreadable || self->cached || (self->link && !self->is_first))
         return;
     if (rmt_item_has_contents(self))
         s_open_contents(self);

@@ -32,6 +32,9 @@ typedef struct {
     rmt_extents_t runs;
     rmt_runs_t reader;
     uint64_t data_size; // Of all runs
+    // Its encoded entry as the stat cache tells it, or NULL: then nothing is opened.
+    void *cached;
+    size_t cached_size;
     rmt_id_t *chunks;
     uint32_t *chunk_sizes;
     size_t chunk_count, chunk_room;
@@ -42,8 +45,10 @@ typedef struct {
 // Copies what the walk found. Caller owns the result.
 rmt_item_t *rmt_item_new(const rmt_walk_item_t *found);
 void rmt_item_destroy(rmt_item_t **self_p);
+// Copies an encoded entry; NULL forgets it again.
+void rmt_item_set_cached(rmt_item_t *self, const void *entry, size_t size);
 
-// A regular file whose contents this item carries.
+// A regular file whose contents this item must read.
 bool rmt_item_has_contents(const rmt_item_t *self);
 
 // Read the attributes; for files with contents, open them and read the runs. Failure is

@@ -1,6 +1,6 @@
 add_executable(ramet-compare tools/rmt-compare.c)
 target_link_libraries(ramet-compare PRIVATE ramet_flags ramet::tree)
-foreach(name capture writer compare)
+foreach(name cache capture writer compare)
     ramet_test(unit tree_${name} SOURCES tools/tree_lab.c NEEDS ramet::tree TIMEOUT 120)
 endforeach()
 add_dependencies(test_unit_tree_compare ramet-compare)

@@ -572,6 +572,46 @@ test_receiver_tells_what_it_lacks(void **state)
         assert_int_equal(lacks[i], i % 3 == 0);
 }
 
+// P14: an id alone is a question; what is lacked is told, and can be sent afterwards.
+static void
+test_ids_without_bytes_are_asked_for_and_given_later(void **state)
+{
+    s_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX + RMT_CHUNK_PLAIN_MAX);
+    s_peers(farm, "add", &farm->alice, NULL);
+    {
+        rmt_auto(rmt_offer) offer = s_offer(farm, 1);
+        s_offer_range(offer, 1, 3000, 100);
+        assert_int_equal(rmt_offer_seal(offer, &error), 0);
+    }
+    rmt_auto(rmt_offer) offer = s_offer(farm, 2);
+    rmt_id_t last = {{0}};
+    for (uint64_t seed = 1; seed < 3002; seed++) {
+        rmt_chunk_t chunk;
+        s_make(&chunk, room, seed, 100);
+        last = chunk.id;
+        assert_int_equal(rmt_offer_id(offer, &chunk.id, &error), 0);
+        // Among them some whose bytes are at hand
+        if (seed % 1000 == 0) {
+            s_make(&chunk, room, seed + 100000, 100);
+            assert_int_equal(rmt_offer_chunk(offer, &chunk, &error), 0);
+        }
+    }
+    assert_int_equal(rmt_offer_drain(offer, &error), 0);
+    size_t count = 0;
+    const rmt_id_t *missing = rmt_offer_missing(offer, &count);
+    assert_int_equal(count, 2);
+    assert_true(rmt_id_equal(&missing[1], &last));
+    rmt_offer_forget(offer);
+    s_offer_range(offer, 3000, 3002, 100);
+    assert_int_equal(rmt_offer_seal(offer, &error), 0);
+    (void) rmt_offer_missing(offer, &count);
+    assert_int_equal(count, 0);
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    assert_int_equal(fixture_check(store, true, NULL).chunks, 3001 + 3);
+}
+
 static void
 s_wait_streams(const s_farm_t *farm, uint64_t wanted)
 {
@@ -696,6 +736,7 @@ main(void)
         CASE(test_receiver_tells_what_it_lacks),
         CASE(test_broken_stream_leaves_the_store_clean),
         CASE(test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced),
+        CASE(test_ids_without_bytes_are_asked_for_and_given_later),
         CASE(test_key_that_may_fetch_may_not_offer),
         CASE(test_chunk_that_is_not_its_id_ends_the_stream),
     };

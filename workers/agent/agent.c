@@ -35,6 +35,10 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"disk", RMT_CONFIG_PATH, "", 0, 0,
      "Disk image file or device that is the only disk of this machine."},
     {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept."},
+    {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
+     "Source: what changed within so many seconds before a capture is read again by the "
+     "next one, whatever its times say; memory that is mapped and written may show that "
+     "late."},
     {"diskw", RMT_CONFIG_PATH, "", 0, 0,
      "Program that writes disks; empty: ramet-diskw beside this one."},
     {"reboot", RMT_CONFIG_BOOL, "no", 0, 0,

@@ -1,7 +1,6 @@
 #include "source.h"
 #include "bootcode.h"
 #include "descriptor.h"
-#include "excludes.h"
 #include "hardware.h"
 #include "layout.h"
 #include "rmt_auto.h"
@@ -12,6 +11,7 @@
 #include "rmt_offer.h"
 #include "rmt_worker.h"
 #include "system.h"
+#include "volume.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -23,7 +23,7 @@ typedef struct {
     rmt_offer_t *offer;
     rmt_descriptor_t *descriptor;
     rmt_capture_report_t totals;
-    uint64_t done, total; // Bytes of volumes that are behind, and of all
+    uint64_t done; // Bytes of volumes that are behind
 } capture_t;
 
 static bool
@@ -32,23 +32,6 @@ s_is_alive(void *context)
     rmt_task_t *task = context;
     rmt_task_tick(task);
     return !rmt_task_cancelled(task);
-}
-
-static bool
-s_is_cancelled(void *context)
-{
-    rmt_task_t *task = context;
-    rmt_task_tick(task);
-    return rmt_task_cancelled(task);
-}
-
-static void
-s_progress(void *context, const rmt_capture_progress_t *progress)
-{
-    capture_t *self = context;
-    const uint64_t done = self->done + progress->done_size;
-    const uint64_t total = self->done + progress->total_size;
-    rmt_task_progress(self->task, "capture", done, total > done ? total : done, NULL);
 }
 
 static int
@@ -67,6 +50,7 @@ s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
     totals->others += report->others;
     totals->hard_links += report->hard_links;
     totals->size += report->size;
+    totals->cached += report->cached;
 }
 
 static uint64_t
@@ -79,28 +63,23 @@ s_entries(const rmt_capture_report_t *report)
 static int
 s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
 {
-    rmt_record_t *volume = rmt_layout_volume(self->layout, index);
-    const char *mount = rmt_record_text(volume, "mount", "");
-    const char *words = rmt_record_text(rmt_task_body(self->task), "exclude", "");
-    rmt_auto(rmt_excludes) excludes = rmt_excludes_new(
-        self->agent->config, words, rmt_layout_records(self->layout), mount);
-    const rmt_capture_options_t options = {.root_fd =
-                                               rmt_layout_tree(self->layout, index),
-                                           .excludes = rmt_excludes_list(excludes),
-                                           .window_size = (size_t) 8 * 1024 * 1024,
-                                           .cancelled_fn = s_is_cancelled,
-                                           .cancelled_context = self->task};
-    const rmt_capture_sink_t sink = {
-        .context = self, .chunk_fn = s_put, .progress_fn = s_progress};
+    const rmt_volume_job_t job = {.agent = self->agent,
+                                  .task = self->task,
+                                  .offer = self->offer,
+                                  .layout = self->layout,
+                                  .index = index,
+                                  .done = self->done};
     rmt_capture_report_t report = {0};
     rmt_id_t root;
-    if (rmt_capture_run(&options, &sink, &root, &report, error) == -1)
-        return rmt_wrap(error, "capture volume '%s'", mount);
+    if (rmt_volume_capture(&job, &root, &report, error) == -1)
+        return -1;
+    rmt_record_t *volume = rmt_layout_volume(self->layout, index);
     char text[RMT_ID_TEXT_SIZE];
     rmt_record_set(volume, "root", rmt_id_text(&root, text));
     rmt_record_set_u64(volume, "files", s_entries(&report));
     rmt_record_set_u64(volume, "bytes-tree", report.size);
-    rmt_descriptor_add_report(self->descriptor, mount, &report);
+    rmt_descriptor_add_report(self->descriptor, rmt_record_text(volume, "mount", ""),
+                              &report);
     s_add_totals(&self->totals, &report);
     self->done += report.size;
     rmt_capture_report_clear(&report);
@@ -206,6 +185,7 @@ s_set_outputs(capture_t *self, const rmt_id_t *id)
     rmt_record_set(outputs, "descriptor", rmt_id_text(id, text));
     rmt_record_set_u64(outputs, "files", s_entries(&self->totals));
     rmt_record_set_u64(outputs, "bytes", self->totals.size);
+    rmt_record_set_u64(outputs, "cached", self->totals.cached);
     rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
     rmt_record_set(outputs, "state", rmt_descriptor_state(self->descriptor));
 }

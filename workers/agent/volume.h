@@ -1,0 +1,27 @@
+// volume - one volume of a source, given to the place that receives.
+//
+// The stat cache lies in the agent's state folder, one file a volume. Files that it knows
+// are offered by their ids. What the receiver lacks of these (its gc may have removed it,
+// or it is another place) is read in a further pass; a receiver that lacks much gets a
+// pass without the cache.
+#pragma once
+
+#include "agent.h"
+#include "layout.h"
+#include "rmt_capture.h"
+#include "rmt_offer.h"
+#include "rmt_worker.h"
+
+typedef struct {
+    rmt_agent_t *agent;
+    rmt_task_t *task; // Its body: {exclude, paranoid}
+    rmt_offer_t *offer;
+    rmt_layout_t *layout;
+    size_t index;
+    uint64_t done; // Bytes of the volumes before this one, for the progress
+} rmt_volume_job_t;
+
+// Capture the volume. *report_out is the caller's to clear. 0, or -1: as rmt_capture_run,
+// the offer's.
+int rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
+                       rmt_capture_report_t *report_out, rmt_error_t *error);
