@@ -77,78 +77,6 @@ s_is_placeholder(const char *text)
     return false;
 }
 
-static void
-s_read_system(const char *root, const char *arch, rmt_records_t *records)
-{
-    static const struct {
-        const char *field;
-        const char *file;
-    } rows[] = {
-        {"uuid", "product_uuid"},
-        {"board-serial", "board_serial"},
-        {"vendor", "sys_vendor"},
-        {"product", "product_name"},
-    };
-    rmt_record_t *system = rmt_records_add(records);
-    rmt_record_set(system, "class", "system");
-    char text[RMT_SYSFS_TEXT_SIZE];
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_sysfs_text(text, "%s/sys/class/dmi/id/%s", root, rows[i].file);
-        if (strcmp(rows[i].field, "uuid") == 0)
-            s_lower(text);
-        rmt_sysfs_set(system, rows[i].field, text);
-    }
-    const bool x86 =
-        strcmp(arch, "x86_64") == 0 || (arch[0] == 'i' && strstr(arch, "86"));
-    const bool uefi = rmt_sysfs_exists("%s/sys/firmware/efi", root);
-    rmt_record_set(system, "firmware", uefi ? "uefi" : x86 ? "bios" : "none");
-    rmt_record_set(system, "arch", arch);
-}
-
-// Take the value of a cpuinfo line "key : value"; NULL for another key.
-static const char *
-s_cpu_value(const char *line, const char *key)
-{
-    const size_t size = strlen(key);
-    if (strncmp(line, key, size) != 0)
-        return NULL;
-    line += size;
-    line += strspn(line, " \t");
-    if (*line != ':')
-        return NULL;
-    line++;
-    return line + strspn(line, " \t");
-}
-
-static void
-s_read_cpu(char *cpuinfo, const char *arch, rmt_records_t *records)
-{
-    static const struct {
-        const char *field;
-        const char *key;
-    } rows[] = {
-        {"vendor", "vendor_id"},  {"vendor", "CPU implementer"},
-        {"family", "cpu family"}, {"family", "CPU architecture"},
-        {"model", "model"},       {"model", "CPU part"},
-        {"stepping", "stepping"}, {"stepping", "CPU revision"},
-        {"name", "model name"},
-    };
-    rmt_record_t *cpu = rmt_records_add(records);
-    rmt_record_set(cpu, "class", "cpu");
-    rmt_record_set(cpu, "arch", arch);
-    uint64_t count = 0;
-    char *rest = cpuinfo;
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        count += s_cpu_value(line, "processor") != NULL;
-        for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-            const char *value = s_cpu_value(line, rows[i].key);
-            if (value && !rmt_record_has(cpu, rows[i].field))
-                rmt_sysfs_set(cpu, rows[i].field, value);
-        }
-    }
-    rmt_record_set_u64(cpu, "count", count);
-}
-
 // Memory blocks count what is built in; MemTotal lacks what the kernel keeps for
 // itself, so it is only asked where there are no memory blocks.
 static uint64_t
@@ -172,6 +100,16 @@ s_memory_bytes(const char *root, const char *meminfo)
     return line ? strtoull(line + strlen("MemTotal:"), NULL, 10) * 1024 : 0;
 }
 
+// A recorded tree says what it was recorded on; older kernels do not tell it in a file.
+static void
+s_arch(const char *root, char arch[RMT_SYSFS_TEXT_SIZE])
+{
+    struct utsname kernel;
+    uname(&kernel);
+    if (!rmt_sysfs_text(arch, "%s/proc/sys/kernel/arch", root)[0])
+        snprintf(arch, RMT_SYSFS_TEXT_SIZE, "%s", kernel.machine);
+}
+
 rmt_records_t *
 rmt_inventory_read_at(const char *root, rmt_error_t *error)
 {
@@ -184,15 +122,18 @@ rmt_inventory_read_at(const char *root, rmt_error_t *error)
     if (rmt_io_load(cpu_path, PROC_SIZE_MAX, &cpuinfo, &size, error) == -1 ||
         rmt_io_load(memory_path, PROC_SIZE_MAX, &meminfo, &size, error) == -1)
         return NULL;
-    struct utsname kernel;
-    uname(&kernel);
+    char arch[RMT_SYSFS_TEXT_SIZE];
+    s_arch(root, arch);
     rmt_records_t *records = rmt_records_new();
-    s_read_system(root, kernel.machine, records);
-    s_read_cpu(cpuinfo, kernel.machine, records);
+    rmt_dmi_read(root, arch, records);
+    rmt_cpu_read(cpuinfo, arch, records);
     rmt_record_t *memory = rmt_records_add(records);
     rmt_record_set(memory, "class", "memory");
     rmt_record_set_u64(memory, "bytes", s_memory_bytes(root, meminfo));
-    rmt_devices_read(root, records);
+    rmt_block_read(root, records);
+    rmt_pci_read(root, records);
+    rmt_nic_read(root, records);
+    rmt_usb_read(root, records);
     return records;
 }
 
