@@ -68,33 +68,6 @@ s_wait(void *context, bool is_pending, const char *text)
 }
 
 static int
-s_enrol(rmt_holder_t *self, rmt_error_t *error)
-{
-    if (!*rmt_config_text(self->config, "token"))
-        return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
-                        self->key_path);
-    rmt_auto_fd signals = rmt_signals_open(error);
-    if (signals == -1)
-        return -1;
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "role", self->role);
-    rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
-    rmt_record_set(body, "name", self->name);
-    rmt_auto(rmt_record) answer = NULL;
-    const rmt_enrol_config_t config = {.brokers =
-                                           rmt_config_list(self->config, "brokers"),
-                                       .broker_key = self->broker_key,
-                                       .own = &self->key,
-                                       .token = rmt_config_text(self->config, "token"),
-                                       .body = body,
-                                       .wait = s_wait,
-                                       .context = &signals};
-    return rmt_enrol(&config, &answer, error);
-}
-
-// The key is saved under its name only when it is approved, so a start that was cut short
-// announces the same key again.
-static int
 s_find_key(rmt_holder_t *self, rmt_error_t *error)
 {
     rmt_key_t broker;
@@ -102,21 +75,22 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
                             error) == -1)
         return -1;
     memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
-    const char *path = self->key_path;
-    if (rmt_key_load(&self->key, path, error) == 0)
-        return 0;
-    if (error->code != RMT_E_NOT_FOUND)
+    rmt_auto_fd signals = rmt_signals_open(error);
+    if (signals == -1)
         return -1;
-    rmt_auto_str pending = rmt_text("%s.pending", path);
-    if (rmt_key_load(&self->key, pending, error) == -1 &&
-        (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1 ||
-         rmt_key_save(&self->key, pending, error) == -1))
-        return -1;
-    if (s_enrol(self, error) == -1)
-        return rmt_wrap(error, "enrol");
-    if (rename(pending, path) == -1)
-        return rmt_fail_errno(error, "rename %s", pending);
-    return rmt_io_sync_parent(path, error);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "role", self->role);
+    rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
+    rmt_record_set(body, "name", self->name);
+    const rmt_enrol_config_t config = {.brokers =
+                                           rmt_config_list(self->config, "brokers"),
+                                       .broker_key = self->broker_key,
+                                       .token = rmt_config_text(self->config, "token"),
+                                       .body = body,
+                                       .wait = s_wait,
+                                       .context = &signals};
+    rmt_auto(rmt_record) answer = NULL;
+    return rmt_enrol_find(&config, self->key_path, &self->key, &answer, error);
 }
 
 static int

@@ -165,7 +165,9 @@ s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
         (void) zmq_poll(items, 2, (long) slice);
         if (items[0].revents)
             return 1;
-        if (items[1].revents)
+        if (items[1].revents &&
+            rmt_socket_watch(self->watcher, rmt_link_name(self), error) == -1 &&
+            error->code == RMT_E_NOT_ALLOWED)
             return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s does not let this key in",
                             rmt_link_name(self));
         if (slice == 0)

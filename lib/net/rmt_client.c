@@ -22,7 +22,8 @@ struct rmt_client {
     uint32_t timeout_ms;
     uint64_t sequence;
     zsock_t *socket;  // DEALER, to one broker
-    zsock_t *watcher; // PAIR: tells when this key is refused
+    zsock_t *watcher; // PAIR: tells when the handshake fails
+    rmt_error_t trouble; // What it said of the last broker that has another key
     zsock_t *events;  // SUB, to all brokers
 };
 
@@ -143,10 +144,11 @@ s_wait_answer(rmt_client_t *self, int64_t wait_ms, rmt_msg_t **reply_out,
         const int rc = s_read_answer(self, reply_out, error);
         if (rc != 0)
             return rc;
-        if (ready > 0 && items[1].revents) {
-            rmt_fail(error, RMT_E_NOT_ALLOWED,
-                     "the broker at %s does not accept this key",
-                     self->brokers[self->index]);
+        if (ready > 0 && items[1].revents &&
+            rmt_socket_watch(self->watcher, self->brokers[self->index],
+                             &self->trouble) == -1 &&
+            self->trouble.code == RMT_E_NOT_ALLOWED) {
+            *error = self->trouble;
             // The next request starts anew: the key may have been approved by then.
             s_next_broker(self);
             return -1;
@@ -177,6 +179,7 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
 {
     assert(self && request && request->verb && error);
     rmt_auto(rmt_msg) msg = s_make_request(self, request);
+    self->trouble = (rmt_error_t){0};
     const int64_t until = rmt_clock_ms() + self->timeout_ms;
     int64_t wait_ms = TRY_MS;
     while (rmt_clock_ms() < until) {
@@ -195,9 +198,10 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
         s_next_broker(self);
         wait_ms = wait_ms * 2 < TRY_MS_MAX ? wait_ms * 2 : TRY_MS_MAX;
     }
-    rmt_fail(error, RMT_E_UNAVAILABLE, "no broker answered %s in %u ms (%s%s)",
+    rmt_fail(error, RMT_E_UNAVAILABLE, "no broker answered %s in %u ms (%s%s)%s%s",
              request->verb, self->timeout_ms, self->brokers[0],
-             self->count > 1 ? " and others" : "");
+             self->count > 1 ? " and others" : "", self->trouble.code ? ": " : "",
+             self->trouble.text);
     return NULL;
 }
 

@@ -2,10 +2,12 @@
 #include "rmt_address.h"
 #include "rmt_auto.h"
 #include "rmt_clock.h"
+#include "rmt_io.h"
 #include "rmt_socket.h"
 
 #include <assert.h>
 #include <czmq.h>
+#include <stdio.h>
 #include <string.h>
 
 #define SLICE_MS 1000
@@ -48,7 +50,8 @@ s_pause(const s_enrol_t *self, int64_t pause_ms, rmt_error_t *error)
 
 // The broker's ENROLLED, or NULL; -1 in *rc_out when the caller has to leave.
 static rmt_msg_t *
-s_wait_answer(s_enrol_t *self, zsock_t *socket, int *rc_out, rmt_error_t *error)
+s_wait_answer(s_enrol_t *self, zsock_t *socket, zsock_t *watcher, const char *address,
+              int *rc_out, rmt_error_t *error)
 {
     rmt_auto(zpoller) poller = zpoller_new(socket, NULL);
     zpoller_set_nonstop(poller, true);
@@ -58,6 +61,7 @@ s_wait_answer(s_enrol_t *self, zsock_t *socket, int *rc_out, rmt_error_t *error)
         (void) zpoller_wait(poller, SLICE_MS);
         rmt_packet_t packet = {0};
         rmt_msg_t *msg = NULL;
+        (void) rmt_socket_watch(watcher, address, &self->last);
         if (rmt_socket_recv(socket, &packet, &self->last) == 1)
             msg = rmt_take(&packet.msg);
         rmt_packet_clear(&packet);
@@ -79,16 +83,17 @@ s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_
     if (!address)
         return -1;
     self->is_pending = false;
-    rmt_fail(&self->last, RMT_E_UNAVAILABLE, "broker %s does not answer", address);
+    rmt_fail(&self->last, RMT_E_UNAVAILABLE, "the broker at %s does not answer", address);
+    rmt_auto(zsock) watcher = NULL;
     rmt_auto(zsock) socket =
-        rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address, self->config->own,
-                       self->config->broker_key, error);
+        rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, address, self->config->own,
+                               self->config->broker_key, &watcher, error);
     if (!socket)
         return -1;
     if (rmt_socket_send(socket, NULL, self->msg, false, error) == -1)
         return error->code == RMT_E_UNAVAILABLE ? 0 : -1;
     int rc;
-    rmt_auto(rmt_msg) msg = s_wait_answer(self, socket, &rc, error);
+    rmt_auto(rmt_msg) msg = s_wait_answer(self, socket, watcher, address, &rc, error);
     if (!msg)
         return rc;
     const rmt_code_t code = rmt_code_from(msg->code);
@@ -133,4 +138,36 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
         if (s_pause(&self, self.is_pending ? AGAIN_MS : SLICE_MS, error) == -1)
             return -1;
     }
+}
+
+int
+rmt_enrol_find(const rmt_enrol_config_t *config, const char *path, rmt_key_t *own_out,
+               rmt_record_t **answer_out, rmt_error_t *error)
+{
+    rmt_key_t own;
+    *answer_out = NULL;
+    if (rmt_key_load(own_out, path, error) == 0)
+        return 0;
+    if (error->code != RMT_E_NOT_FOUND)
+        return -1;
+    if (!config->token || !*config->token)
+        return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
+                        path);
+    rmt_auto_str pending = rmt_text("%s.pending", path);
+    if (rmt_key_load(&own, pending, error) == -1 &&
+        (error->code != RMT_E_NOT_FOUND || rmt_key_new(&own, error) == -1 ||
+         rmt_key_save(&own, pending, error) == -1))
+        return -1;
+    rmt_enrol_config_t asked = *config;
+    asked.own = &own;
+    rmt_auto(rmt_record) answer = NULL;
+    if (rmt_enrol(&asked, &answer, error) == -1)
+        return rmt_wrap(error, "enrol");
+    if (rename(pending, path) == -1)
+        return rmt_fail_errno(error, "rename %s", pending);
+    if (rmt_io_sync_parent(path, error) == -1)
+        return -1;
+    *own_out = own;
+    *answer_out = rmt_take(&answer);
+    return 0;
 }

@@ -30,3 +30,12 @@ typedef struct {
 // (time is over: nobody answered, or still pending), CANCELLED (wait said so), USAGE, IO.
 int rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out,
               rmt_error_t *error);
+
+// The key kept at path; when there is none, a new one is made and enrolled, and takes its
+// name when it is approved: until then it is PATH.pending, so that a start that was cut
+// short announces the same key again and never works with one that nobody knows.
+// config->own is not looked at; an empty token is an error only when one is needed.
+// Blocks as rmt_enrol. *answer_out stays NULL where the key was there; caller owns it.
+// 0, or -1: as rmt_enrol, CONFIG.
+int rmt_enrol_find(const rmt_enrol_config_t *config, const char *path, rmt_key_t *own_out,
+                   rmt_record_t **answer_out, rmt_error_t *error);

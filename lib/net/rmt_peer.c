@@ -26,7 +26,8 @@ struct rmt_peer {
     char **brokers; // "host:port"
     size_t count, index;
     char host[RMT_ADDRESS_HOST_SIZE];
-    zsock_t *socket;
+    zsock_t *socket, *watcher;
+    rmt_error_t trouble; // Why there is no WELCOME; its code is OK when nothing is known
     state_t state;
     uint32_t beat_ms, welcome_ms;
     uint64_t dropped;
@@ -89,6 +90,7 @@ rmt_peer_destroy(rmt_peer_t **self_p)
     if (!self)
         return;
     zsock_destroy(&self->socket);
+    zsock_destroy(&self->watcher);
     for (size_t i = 0; i < self->count; i++)
         free(self->brokers[i]);
     free(self->brokers);
@@ -102,6 +104,7 @@ static void
 s_part(rmt_peer_t *self, int64_t now)
 {
     zsock_destroy(&self->socket);
+    zsock_destroy(&self->watcher);
     if (self->state == STATE_WELCOME)
         self->lost_at = now;
     self->state = STATE_APART;
@@ -131,8 +134,8 @@ s_connect(rmt_peer_t *self, int64_t now)
     const char *broker = self->brokers[self->index];
     uint16_t port = 0;
     (void) rmt_address_split(broker, self->host, &port, &error);
-    self->socket = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, broker, &self->own,
-                                  self->broker_key, &error);
+    self->socket = rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, broker, &self->own,
+                                          self->broker_key, &self->watcher, &error);
     if (self->socket)
         s_greet(self, now);
     else
@@ -155,12 +158,30 @@ s_is_silent(const rmt_peer_t *self, int64_t now)
     return now - self->heard_at >= (int64_t) self->beat_ms * BEATS_MISSED;
 }
 
+// What the handshake tells is better than that nobody answered.
+static void
+s_time_out(rmt_peer_t *self, int64_t now)
+{
+    self->welcome_ms = self->welcome_ms * 2 > WELCOME_MS_MAX ? WELCOME_MS_MAX
+                                                             : self->welcome_ms * 2;
+    if (self->trouble.code != RMT_E_CONFIG && self->trouble.code != RMT_E_NOT_ALLOWED)
+        rmt_fail(&self->trouble, RMT_E_UNAVAILABLE, "the broker at %s does not answer",
+                 self->brokers[self->index]);
+    s_part(self, now);
+}
+
 int
 rmt_peer_tick(rmt_peer_t *self)
 {
     assert(self);
     const int64_t now = rmt_clock_ms();
+    if (self->watcher && self->state == STATE_GREETING)
+        (void) rmt_socket_watch(self->watcher, self->brokers[self->index],
+                                &self->trouble);
     if (self->state == STATE_WELCOME && s_is_silent(self, now)) {
+        rmt_fail(&self->trouble, RMT_E_UNAVAILABLE,
+                 "the broker at %s has not been heard for %lld s",
+                 self->brokers[self->index], (long long) (now - self->heard_at) / 1000);
         s_part(self, now);
     } else if (now >= self->due_at) {
         if (self->state == STATE_APART) {
@@ -168,10 +189,7 @@ rmt_peer_tick(rmt_peer_t *self)
         } else if (self->state == STATE_WELCOME) {
             s_beat(self, now);
         } else {
-            self->welcome_ms = self->welcome_ms * 2 > WELCOME_MS_MAX
-                                   ? WELCOME_MS_MAX
-                                   : self->welcome_ms * 2;
-            s_part(self, now);
+            s_time_out(self, now);
         }
     }
     const int64_t left = self->due_at - rmt_clock_ms();
@@ -185,6 +203,9 @@ static bool
 s_take_welcome(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
 {
     if (msg->version != RMT_WIRE_VERSION) {
+        rmt_fail(&self->trouble, RMT_E_UNSUPPORTED,
+                 "the broker at %s speaks version %u, not %u", self->brokers[self->index],
+                 msg->version, (unsigned) RMT_WIRE_VERSION);
         s_part(self, now);
         return false;
     }
@@ -193,6 +214,7 @@ s_take_welcome(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
                     : beat_ms > BEAT_MS_MAX ? BEAT_MS_MAX
                                             : beat_ms;
     self->state = STATE_WELCOME;
+    self->trouble = (rmt_error_t){0};
     self->welcome_ms = WELCOME_MS;
     self->due_at = now + self->beat_ms;
     return true;
@@ -259,6 +281,13 @@ rmt_peer_is_welcome(const rmt_peer_t *self)
 {
     assert(self);
     return self->state == STATE_WELCOME;
+}
+
+const rmt_error_t *
+rmt_peer_trouble(const rmt_peer_t *self)
+{
+    assert(self);
+    return &self->trouble;
 }
 
 const char *

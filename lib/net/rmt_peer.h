@@ -49,6 +49,11 @@ int rmt_peer_send(rmt_peer_t *self, rmt_msg_t *msg, rmt_error_t *error);
 // True between WELCOME and the loss of the broker.
 bool rmt_peer_is_welcome(const rmt_peer_t *self);
 
+// Why there is no WELCOME, in words; code OK when nothing is known yet. NOT_ALLOWED: a
+// broker refuses our key; CONFIG: none with the expected key answers; UNAVAILABLE,
+// UNSUPPORTED. Valid until the next call.
+const rmt_error_t *rmt_peer_trouble(const rmt_peer_t *self);
+
 // The host of the broker in use, for "@" addresses. Valid until the next tick.
 const char *rmt_peer_host(const rmt_peer_t *self);
 

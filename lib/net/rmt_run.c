@@ -32,6 +32,7 @@ struct rmt_run {
     rmt_task_t *task;
     zactor_t *actor;
     rmt_msg_t *result, *progress, *request;
+    const rmt_msg_t *told; // One of these two, when it is new
     int64_t result_at, request_at; // Last sent
     uint64_t request_serial;       // The task's own number of the request
     uint64_t ticks;
@@ -45,6 +46,7 @@ s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
     rmt_msg_destroy(&self->result);
     rmt_msg_destroy(&self->progress);
     rmt_msg_destroy(&self->request);
+    self->told = NULL;
     self->msg = rmt_take(msg_p);
     self->attempt = self->msg->attempt;
     self->state = RMT_RUN_WAITING;
@@ -187,7 +189,7 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
     switch ((*msg_p)->kind) {
     case RMT_MSG_PROGRESS:
         rmt_msg_destroy(&self->progress);
-        self->progress = rmt_take(msg_p);
+        self->told = self->progress = rmt_take(msg_p);
         s_send_progress(self, peer);
         break;
     case RMT_MSG_REQUEST:
@@ -200,7 +202,7 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
     default:
         assert((*msg_p)->kind == RMT_MSG_RESULT);
         rmt_msg_destroy(&self->request);
-        self->result = rmt_take(msg_p);
+        self->told = self->result = rmt_take(msg_p);
         self->state = RMT_RUN_ENDED;
     }
 }
@@ -208,6 +210,7 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
 void
 rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
 {
+    self->told = NULL;
     while (self->state == RMT_RUN_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
         rmt_auto(zframe) frame = zframe_recv(self->actor);
         rmt_error_t error = {0};
@@ -226,6 +229,12 @@ rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
         s_adopt(self, &self->successor);
     else
         s_send_result(self, peer);
+}
+
+const rmt_msg_t *
+rmt_run_told(const rmt_run_t *self)
+{
+    return self->told;
 }
 
 void

@@ -36,6 +36,9 @@ zsock_t *rmt_run_pipe(rmt_run_t *self);
 // Take what the thread sent and pass it on. sequence: of the worker's requests.
 void rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence);
 
+// The PROGRESS or RESULT that the last rmt_run_read has taken, or NULL.
+const rmt_msg_t *rmt_run_told(const rmt_run_t *self);
+
 // Send again what is due (everything after a WELCOME): result, request, last phase.
 void rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all);
 

@@ -206,7 +206,9 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
     void *handle = zsock_resolve(socket);
     // Before it connects: a refusal may come before the next line runs.
     rmt_auto(zsock) watcher = zsock_new(ZMQ_PAIR);
-    if (zmq_socket_monitor(handle, name, ZMQ_EVENT_HANDSHAKE_FAILED_AUTH) == -1 ||
+    if (zmq_socket_monitor(handle, name,
+                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == -1 ||
         !watcher || zsock_connect(watcher, "%s", name) == -1) {
         rmt_fail_errno(error, "monitor of a socket");
         return NULL;
@@ -215,6 +217,31 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
         return NULL;
     *watcher_out = rmt_take(&watcher);
     return rmt_take(&socket);
+}
+
+int
+rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
+{
+    assert(watcher && server && error);
+    uint16_t seen = 0;
+    while (zsock_events(watcher) & ZMQ_POLLIN) {
+        rmt_auto(zmsg) news = zmsg_recv(watcher);
+        zframe_t *first = news ? zmsg_first(news) : NULL;
+        uint16_t event = 0;
+        if (first && zframe_size(first) >= sizeof event)
+            memcpy(&event, zframe_data(first), sizeof event);
+        if (seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+            seen = event;
+    }
+    if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        return rmt_fail(error, RMT_E_NOT_ALLOWED, "the broker at %s does not accept this key",
+                        server);
+    // A server whose key is another one cannot read our first word, and hangs up.
+    if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "what answers at %s is no broker with the key that is given here",
+                        server);
+    return 0;
 }
 
 uint16_t

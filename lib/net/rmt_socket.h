@@ -44,11 +44,18 @@ const char *rmt_socket_domain(rmt_socket_kind_t kind);
 zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint,
                         const rmt_key_t *own, const char *server_key, rmt_error_t *error);
 
-// A client socket, and one that becomes readable when the server refuses our key: such
-// a server closes the door without a message. Caller owns both. NULL: as above.
+// A client socket, and one that becomes readable when the handshake fails: a server that
+// refuses our key, or has another one than we expect, closes the door without a message.
+// Caller owns both. NULL: as above.
 zsock_t *rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint,
                                 const rmt_key_t *own, const char *server_key,
                                 zsock_t **watcher_out, rmt_error_t *error);
+
+// What a readable watcher tells, in the same words for all who connect; server is the
+// address for the text. Never blocks. 0: nothing; -1: NOT_ALLOWED (our key is refused),
+// CONFIG (the server does not have the key we expect; or it ended while it shook hands,
+// so a client should go on trying).
+int rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error);
 
 // The port a server socket was bound to.
 uint16_t rmt_socket_port(zsock_t *socket);

@@ -24,6 +24,10 @@ struct rmt_worker {
     void *context;
     rmt_peers_fn *on_peers;
     rmt_welcome_fn *on_welcome;
+    rmt_link_fn *on_link;
+    rmt_told_fn *on_told;
+    bool was_welcome;     // What on_link was told last
+    rmt_error_t trouble;
     uint32_t leave_ms;
     rmt_peer_t *peer;
     int signal_fd, stop_fd;
@@ -120,6 +124,8 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
     self->context = config->context;
     self->on_peers = config->on_peers;
     self->on_welcome = config->on_welcome;
+    self->on_link = config->on_link;
+    self->on_told = config->on_told;
     self->leave_ms = config->leave_ms ? config->leave_ms : LEAVE_MS;
     self->room = ITEM_FIXED;
     self->items = zmalloc(self->room * sizeof *self->items);
@@ -404,6 +410,8 @@ s_move_runs(rmt_worker_t *self)
         rmt_run_t *run = self->runs[i];
         const size_t service = rmt_run_service(run);
         rmt_run_read(run, self->peer, &self->sequence);
+        if (self->on_told && rmt_run_told(run))
+            self->on_told(self->context, rmt_run_told(run));
         rmt_run_resend(run, self->peer, false);
         if (rmt_run_state(run) != RMT_RUN_WAITING ||
             s_count_runs(self, service, true) >= self->services[service].slots)
@@ -412,6 +420,20 @@ s_move_runs(rmt_worker_t *self)
                                         self->nonce, rmt_peer_host(self->peer)};
         rmt_run_start(run, &setup);
     }
+}
+
+static void
+s_tell_link(rmt_worker_t *self)
+{
+    const bool is_welcome = rmt_peer_is_welcome(self->peer);
+    const rmt_error_t *trouble = rmt_peer_trouble(self->peer);
+    if (!self->on_link || (is_welcome == self->was_welcome &&
+                           strcmp(trouble->text, self->trouble.text) == 0))
+        return;
+    self->was_welcome = is_welcome;
+    self->trouble = *trouble;
+    if (!self->on_link(self->context, is_welcome, &self->trouble))
+        s_leave(self);
 }
 
 int
@@ -426,6 +448,7 @@ rmt_worker_run(rmt_worker_t *self, rmt_error_t *error)
             s_take_msg(self, &msg);
             rmt_msg_destroy(&msg);
         }
+        s_tell_link(self);
         s_move_runs(self);
     }
     return 0;

@@ -29,10 +29,16 @@ typedef struct {
     rmt_task_fn *run;
 } rmt_service_t;
 
-// Called in the control thread; must not block.
+// These are called in the control thread and must not block.
 typedef void(rmt_peers_fn)(void *context, const char *place, const rmt_records_t *items);
 // host: under which the broker was reached.
 typedef void(rmt_welcome_fn)(void *context, const rmt_msg_t *welcome, const char *host);
+
+// Called when the link to the brokers changes: welcome, or why not (as rmt_peer_trouble
+// says). Returns false for an end of the worker, as rmt_worker_stop.
+typedef bool(rmt_link_fn)(void *context, bool is_welcome, const rmt_error_t *trouble);
+// Called with each PROGRESS and RESULT that a task sends.
+typedef void(rmt_told_fn)(void *context, const rmt_msg_t *msg);
 
 typedef struct {
     const char *const *brokers; // "host:port" of the port for this role, NULL-terminated
@@ -47,6 +53,8 @@ typedef struct {
     void *context;              // Handed to all functions
     rmt_peers_fn *on_peers;     // May be NULL
     rmt_welcome_fn *on_welcome; // May be NULL
+    rmt_link_fn *on_link;       // May be NULL
+    rmt_told_fn *on_told;       // May be NULL
     uint32_t leave_ms;          // How long a stop waits for tasks; 0: 5000
 } rmt_worker_config_t;
 

@@ -14,6 +14,8 @@ run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-
 demo_packages="mmdebstrap"
 netboot_packages="dnsmasq-base ipxe busybox-static"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
+thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
+  dosfstools mtools util-linux"
 test_packages="acl attr libcap2-bin python3"
 
 # Install what is missing of the named packages; says so, because it needs root.

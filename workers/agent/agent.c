@@ -25,6 +25,8 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "Token for enrolment, or the path of a file with it."},
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
      "Name of this machine; empty: the broker tells."},
+    {"engine", RMT_CONFIG_TEXT, "", 0, 63,
+     "Target: engine that it belongs to; empty: the token tells."},
     {"role", RMT_CONFIG_TEXT, "", 0, 16,
      "Role, source or target, when no word names it."},
     {"hardware", RMT_CONFIG_PATH, "", 0, 0,
@@ -102,16 +104,23 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
     return 0;
 }
 
+typedef struct {
+    const rmt_agent_watch_t *watch;
+    int signals;
+} waiting_t;
+
 // Signals are blocked in all threads, so a poll of their descriptor is what can end
 // the wait.
 static bool
 s_wait(void *context, bool is_pending, const char *text)
 {
-    const int *signals = context;
-    if (rmt_signals_read(*signals))
+    const waiting_t *self = context;
+    if (rmt_signals_read(self->signals))
         return false;
     rmt_log(RMT_DEBUG, "enrol.wait", "pending=%s text=\"%s\"", is_pending ? "yes" : "no",
             text ? text : "");
+    if (self->watch)
+        self->watch->on_enrol(self->watch->context, is_pending, text ? text : "");
     return true;
 }
 
@@ -122,6 +131,8 @@ s_enrol_body(const rmt_agent_t *self)
     rmt_record_set(body, "role", self->role);
     if (*rmt_config_text(self->config, "name"))
         rmt_record_set(body, "name", rmt_config_text(self->config, "name"));
+    if (*rmt_config_text(self->config, "engine"))
+        rmt_record_set(body, "place", rmt_config_text(self->config, "engine"));
     rmt_auto_str identity = rmt_inventory_identity(self->hardware);
     if (identity)
         rmt_record_set(body, "identity", identity);
@@ -130,16 +141,15 @@ s_enrol_body(const rmt_agent_t *self)
     return body;
 }
 
+// The name that the broker has given is kept beside the key.
 static int
-s_enrol(rmt_agent_t *self, rmt_error_t *error)
+s_find_key(rmt_agent_t *self, rmt_error_t *error)
 {
     rmt_auto_str token = s_token_text(self, error);
     if (!token)
         return -1;
-    if (!*token)
-        return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
-                        rmt_config_text(self->config, "key"));
-    rmt_auto_fd signals = rmt_signals_open(error);
+    waiting_t waiting = {.watch = self->watch, .signals = rmt_signals_open(error)};
+    rmt_auto_fd signals = waiting.signals;
     if (signals == -1)
         return -1;
     rmt_auto(rmt_record) body = s_enrol_body(self);
@@ -147,41 +157,21 @@ s_enrol(rmt_agent_t *self, rmt_error_t *error)
     const rmt_enrol_config_t config = {.brokers =
                                            rmt_config_list(self->config, "brokers"),
                                        .broker_key = self->broker_key,
-                                       .own = &self->key,
                                        .token = token,
                                        .nonce = self->nonce,
                                        .body = body,
                                        .wait = s_wait,
-                                       .context = &signals};
-    rmt_log(RMT_INFO, "enrol.start", "role=%s key=%s", self->role, self->key.public_text);
-    if (rmt_enrol(&config, &answer, error) == -1)
-        return rmt_wrap(error, "enrol");
+                                       .context = &waiting};
+    if (rmt_enrol_find(&config, rmt_config_text(self->config, "key"), &self->key, &answer,
+                       error) == -1)
+        return -1;
+    if (!answer)
+        return 0;
     const char *name = rmt_record_text(answer, "name", "");
-    rmt_log(RMT_INFO, "enrol.approved", "role=%s name=%s", self->role, name);
+    rmt_log(RMT_INFO, "enrol.approved", "role=%s name=%s key=%s", self->role, name,
+            self->key.public_text);
     rmt_auto_str path = s_name_path(self);
     return rmt_io_save(path, name, strlen(name), 0644, error);
-}
-
-// A key is saved under another name until it is approved, so that a start that was cut
-// short announces the same key again and never works with one that nobody knows.
-static int
-s_find_key(rmt_agent_t *self, rmt_error_t *error)
-{
-    const char *path = rmt_config_text(self->config, "key");
-    if (rmt_key_load(&self->key, path, error) == 0)
-        return 0;
-    if (error->code != RMT_E_NOT_FOUND)
-        return -1;
-    rmt_auto_str pending = rmt_text("%s.pending", path);
-    if (rmt_key_load(&self->key, pending, error) == -1 &&
-        (error->code != RMT_E_NOT_FOUND || rmt_key_new(&self->key, error) == -1 ||
-         rmt_key_save(&self->key, pending, error) == -1))
-        return -1;
-    if (s_enrol(self, error) == -1)
-        return -1;
-    if (rename(pending, path) == -1)
-        return rmt_fail_errno(error, "rename %s", pending);
-    return rmt_io_sync_parent(path, error);
 }
 
 static int
@@ -216,12 +206,14 @@ s_setup(rmt_agent_t *self, rmt_error_t *error)
 }
 
 rmt_agent_t *
-rmt_agent_new(const rmt_config_t *config, const char *role, rmt_error_t *error)
+rmt_agent_new(const rmt_config_t *config, const char *role,
+              const rmt_agent_watch_t *watch, rmt_error_t *error)
 {
     rmt_auto(rmt_agent) self = calloc(1, sizeof *self);
     assert(self);
     self->config = config;
     self->role = role;
+    self->watch = watch;
     rmt_random(self->nonce, sizeof self->nonce);
     if (s_setup(self, error) == -1)
         return NULL;

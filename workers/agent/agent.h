@@ -11,12 +11,23 @@
 #include "rmt_key.h"
 #include "rmt_msg.h"
 #include "rmt_record.h"
+#include "rmt_worker.h"
 
 extern const rmt_config_row_t RMT_AGENT_ROWS[];
 
+// For a screen: all are called in the thread that runs the agent, and must not block.
+typedef struct {
+    // About once a second while the key is not approved; text: why.
+    void (*on_enrol)(void *context, bool is_pending, const char *text);
+    rmt_link_fn *on_link;
+    rmt_told_fn *on_told;
+    void *context;
+} rmt_agent_watch_t;
+
 typedef struct {
     const rmt_config_t *config;
-    const char *role; // "source" or "target"
+    const rmt_agent_watch_t *watch; // Or NULL
+    const char *role;               // "source" or "target"
     char *name;
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_key_t key;
@@ -25,8 +36,8 @@ typedef struct {
     uint8_t nonce[RMT_UID_SIZE]; // Of this start of the process
 } rmt_agent_t;
 
-// Borrows config and role for its whole life. Blocks until the key is approved, or a
+// Borrows config, role and watch (may be NULL) for its whole life. Blocks until the key is approved, or a
 // signal. Caller owns the result. NULL: CONFIG, NOT_ALLOWED, CANCELLED, IO.
 rmt_agent_t *rmt_agent_new(const rmt_config_t *config, const char *role,
-                           rmt_error_t *error);
+                           const rmt_agent_watch_t *watch, rmt_error_t *error);
 void rmt_agent_destroy(rmt_agent_t **self_p);

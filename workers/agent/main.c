@@ -1,6 +1,7 @@
 // ramet-agent - speaks for one computer: as a source that is imaged, as a target that is
 // written, or as a fresh installation that reports its first boot.
 #include "agent.h"
+#include "bare.h"
 #include "firstboot.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
@@ -14,19 +15,31 @@
 #include <unistd.h>
 
 #define USAGE                                                                            \
-    "usage: ramet-agent source|target|firstboot [options]\n"                             \
+    "usage: ramet-agent source|target|firstboot|bare [options]\n"                        \
     "  source     offer to make an image of this computer\n"                             \
     "  target     offer to write an image to this computer's disks\n"                    \
-    "  firstboot  report that an installed system is up, once"
+    "  firstboot  report that an installed system is up, once\n"                             \
+    "  bare       target by the kernel's command line, on a machine that runs nothing else"
 
 // The word decides which table of keys holds, so it is looked for before the options.
-static bool
-s_is_firstboot(int argc, char **argv)
+static const rmt_config_row_t *
+s_find_rows(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++)
+    for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "firstboot") == 0)
-            return true;
-    return false;
+            return RMT_FIRSTBOOT_ROWS;
+        if (strcmp(argv[i], "bare") == 0)
+            return RMT_BARE_ROWS;
+    }
+    return RMT_AGENT_ROWS;
+}
+
+static int
+s_reboot(rmt_error_t *error)
+{
+    rmt_log(RMT_INFO, "target.reboot", "firmware=next");
+    sync();
+    return reboot(RB_AUTOBOOT) == -1 ? rmt_fail_errno(error, "reboot") : 0;
 }
 
 static int
@@ -35,13 +48,16 @@ s_run_target(rmt_agent_t *agent, rmt_error_t *error)
     bool is_reboot = false;
     if (rmt_target_run(agent, &is_reboot, error) == -1)
         return -1;
-    if (!is_reboot)
-        return 0;
-    rmt_log(RMT_INFO, "target.reboot", "target=%s", agent->name);
-    sync();
-    if (reboot(RB_AUTOBOOT) == -1)
-        return rmt_fail_errno(error, "reboot");
-    return 0;
+    return is_reboot ? s_reboot(error) : 0;
+}
+
+static int
+s_run_bare(const rmt_config_t *config, rmt_error_t *error)
+{
+    bool is_reboot = false;
+    if (rmt_bare_run(config, &is_reboot, error) == -1)
+        return -1;
+    return is_reboot ? s_reboot(error) : 0;
 }
 
 static int
@@ -49,6 +65,8 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
 {
     if (strcmp(word, "firstboot") == 0)
         return rmt_firstboot_run(config, error);
+    if (strcmp(word, "bare") == 0)
+        return s_run_bare(config, error);
     const char *role = rmt_config_text(config, "role");
     if (*word && *role && strcmp(word, role) != 0)
         return rmt_fail(error, RMT_E_CONFIG,
@@ -56,9 +74,9 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
     if (*word)
         role = word;
     if (strcmp(role, "source") != 0 && strcmp(role, "target") != 0)
-        return rmt_fail(error, RMT_E_USAGE, "'%.16s' is not source, target or firstboot",
+        return rmt_fail(error, RMT_E_USAGE, "'%.16s' is not source, target, firstboot or bare",
                         role);
-    rmt_auto(rmt_agent) agent = rmt_agent_new(config, role, error);
+    rmt_auto(rmt_agent) agent = rmt_agent_new(config, role, NULL, error);
     if (!agent)
         return -1;
     if (strcmp(role, "source") == 0)
@@ -73,8 +91,8 @@ main(int argc, char **argv)
     const rmt_options_t options = {
         .program = "ramet-agent",
         .usage = USAGE,
-        .rows = s_is_firstboot(argc, argv) ? RMT_FIRSTBOOT_ROWS : RMT_AGENT_ROWS,
-        .file = "/etc/ramet/agent.cfg",
+        .rows = s_find_rows(argc, argv),
+        .file = s_find_rows(argc, argv) == RMT_BARE_ROWS ? NULL : "/etc/ramet/agent.cfg",
         .words_min = 0,
         .words_max = 1,
     };

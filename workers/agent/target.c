@@ -3,6 +3,7 @@
 #include "hardware.h"
 #include "prepare.h"
 #include "rmt_auto.h"
+#include "rmt_codec.h"
 #include "rmt_inventory.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
@@ -209,16 +210,48 @@ s_reboot(rmt_task_t *task, void *context, rmt_error_t *error)
     return 0;
 }
 
+static bool
+s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
+{
+    const rmt_agent_watch_t *watch = ((target_t *) context)->agent->watch;
+    return !watch || watch->on_link(watch->context, is_welcome, trouble);
+}
+
+static void
+s_on_told(void *context, const rmt_msg_t *msg)
+{
+    const rmt_agent_watch_t *watch = ((target_t *) context)->agent->watch;
+    if (watch)
+        watch->on_told(watch->context, msg);
+}
+
+// A machine that starts anew before its result is recorded would be written again.
+static uint32_t
+s_leave_ms(const rmt_config_t *config)
+{
+    return rmt_config_bool(config, "reboot") ? 600000 : 70000;
+}
+
+// The broker's record of this machine has the hardware of the last time it greeted.
+static rmt_record_t *
+s_hello(const rmt_agent_t *agent)
+{
+    rmt_record_t *hello = rmt_record_new();
+    rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
+    if (identity)
+        rmt_record_set(hello, "identity", identity);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(agent->hardware);
+    rmt_record_put(hello, "hardware", zchunk_data(packed), zchunk_size(packed));
+    return hello;
+}
+
 int
 rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
 {
     rmt_auto_str prepare = rmt_text("prepare@target/%s", agent->name);
     rmt_auto_str write = rmt_text("write@target/%s", agent->name);
     rmt_auto_str restart = rmt_text("reboot@target/%s", agent->name);
-    rmt_auto(rmt_record) hello = rmt_record_new();
-    rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
-    if (identity)
-        rmt_record_set(hello, "identity", identity);
+    rmt_auto(rmt_record) hello = s_hello(agent);
     const rmt_service_t services[] = {
         {prepare, 1, s_prepare}, {write, 1, s_write}, {restart, 1, s_reboot}};
     target_t self = {.agent = agent};
@@ -232,7 +265,9 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .services = services,
                                         .service_count = 3,
                                         .context = &self,
-                                        .leave_ms = 70000};
+                                        .on_link = s_on_link,
+                                        .on_told = s_on_told,
+                                        .leave_ms = s_leave_ms(agent->config)};
     rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
