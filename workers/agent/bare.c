@@ -128,7 +128,7 @@ s_on_told(void *context, const rmt_msg_t *msg)
     } else if (msg->body && rmt_record_has(msg->body, "plan")) {
         rmt_screen_set(self->screen, RMT_SCREEN_DOING, "prepared, waiting for the go");
     } else {
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "installed, telling the broker");
+        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "written, waiting for the restart");
     }
     s_trouble(self, &trouble);
 }

@@ -225,13 +225,6 @@ s_on_told(void *context, const rmt_msg_t *msg)
         watch->on_told(watch->context, msg);
 }
 
-// A machine that starts anew before its result is recorded would be written again.
-static uint32_t
-s_leave_ms(const rmt_config_t *config)
-{
-    return rmt_config_bool(config, "reboot") ? 600000 : 70000;
-}
-
 // The broker's record of this machine has the hardware of the last time it greeted.
 static rmt_record_t *
 s_hello(const rmt_agent_t *agent)
@@ -267,7 +260,7 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .context = &self,
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,
-                                        .leave_ms = s_leave_ms(agent->config)};
+                                        .leave_ms = 70000};
     rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
