@@ -9,6 +9,7 @@
 #include <libfdisk/libfdisk.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <linux/fs.h>
@@ -16,6 +17,8 @@
 #define MBR_SIZE 512
 #define MBR_TABLE 446
 #define MBR_TYPE_PROTECTIVE 0xee
+#define TYPE_ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define MBR_TYPE_ESP "ef"
 
 static void
 s_unref_context(struct fdisk_context **context)
@@ -200,4 +203,22 @@ rmt_disk_select(const rmt_records_t *layouts, const char *role)
         rmt_records_append(records, &copy);
     }
     return records;
+}
+
+bool
+rmt_disk_is_esp(const rmt_records_t *layouts, const rmt_record_t *volume)
+{
+    assert(layouts);
+    assert(volume);
+    for (size_t i = 0; i < rmt_records_count(layouts); i++) {
+        const rmt_record_t *record = rmt_records_at(layouts, i);
+        const char *type = rmt_record_text(record, "type", "");
+        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
+            strcmp(rmt_record_text(record, "disk", ""),
+                   rmt_record_text(volume, "disk", "")) == 0 &&
+            strcmp(rmt_record_text(record, "number", ""),
+                   rmt_record_text(volume, "partition", "-")) == 0)
+            return strcasecmp(type, TYPE_ESP) == 0 || strcasecmp(type, MBR_TYPE_ESP) == 0;
+    }
+    return false;
 }

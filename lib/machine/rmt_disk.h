@@ -9,6 +9,7 @@
 // rmt_blockdev.
 #pragma once
 
+#include <stdbool.h>
 #include "rmt_error.h"
 #include "rmt_record.h"
 
@@ -32,3 +33,6 @@ uint64_t rmt_disk_min_bytes(const rmt_records_t *layout);
 // The records of one disk of a list with several: class=disk with this role and its
 // partitions and volumes (their field "disk"). Caller owns the result.
 rmt_records_t *rmt_disk_select(const rmt_records_t *layouts, const char *role);
+
+// Whether a volume lies in an EFI system partition of the records of a list.
+bool rmt_disk_is_esp(const rmt_records_t *layouts, const rmt_record_t *volume);

@@ -1,14 +1,16 @@
-// bootcode - what firmware finds on the disk of a source before any file system.
+// bootcode - how firmware starts the disk of a source, and what of it lies outside of any
+// file system.
 #pragma once
 
 #include "layout.h"
 #include "rmt_error.h"
 #include "rmt_record.h"
 
-// Read the boot code of a disk that is read as a whole: the first sector's code, and what
-// stands in the gap before the first partition, or in a BIOS boot partition. Caller owns
-// *boot_out: records {class=boot, disk, offset, content}, none for a tree without a
-// disk; and *paths_out, the firmwares that can start it ("uefi bios"), "" for none.
-// 0, or -1: TOO_BIG, IO.
+// Read the boot code of a disk that is read as a whole, and look at the loaders of its
+// EFI system partition. Caller owns *boot_out: records {class=boot, disk, offset,
+// content} (rmt_boot_code), none for a tree without a disk; and *paths_out, the
+// firmwares that can start it ("uefi bios"), "" for none. Boot code that is not carried
+// is left out where there is another way to start.
+// 0, or -1: UNSUPPORTED (a boot loader that is not carried, by name), TOO_BIG, IO.
 int rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out, char **paths_out,
                       rmt_error_t *error);

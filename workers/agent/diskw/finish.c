@@ -40,7 +40,8 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
 {
     rmt_auto_str name = rmt_text("back-%zu", (size_t) (volume - self->volumes));
     rmt_auto_str back = rmt_scratch_folder(self->scratch, name, error);
-    if (!back || rmt_vfat_copy_in(volume->folder, volume->device, error) == -1 ||
+    if (!back || rmt_work_complete_esp(self, volume, error) == -1 ||
+        rmt_vfat_copy_in(volume->folder, volume->device, error) == -1 ||
         rmt_work_settle(self, error) == -1 ||
         rmt_vfat_copy_out(volume->device, back, error) == -1)
         return -1;
@@ -58,49 +59,18 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
     return *first ? rmt_fail(error, RMT_E_CORRUPT, "FAT volume: %s", first) : 0;
 }
 
-// One piece of boot code at its place; it was taken from the same place of the source.
-static int
-s_write_boot(rmt_work_t *self, const rmt_record_t *piece, rmt_error_t *error)
-{
-    const char *role = rmt_record_text(piece, "disk", "");
-    size_t size = 0;
-    const void *content = rmt_record_get(piece, "content", &size);
-    const off_t offset = (off_t) rmt_record_u64(piece, "offset", 0);
-    for (size_t i = 0; content && i < self->disk_count; i++) {
-        if (strcmp(self->disks[i].role, role) != 0)
-            continue;
-        const int fd = rmt_blockdev_fd(self->disks[i].device);
-        rmt_auto_ptr back = malloc(size + 1);
-        if (!back)
-            abort();
-        if (rmt_io_pwrite(fd, content, size, offset, error) == -1 ||
-            rmt_blockdev_flush(self->disks[i].device, error) == -1 ||
-            rmt_io_pread(fd, back, size, offset, error) == -1)
-            return rmt_wrap(error, "boot code");
-        if (memcmp(back, content, size) != 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "boot code at %lld does not read back",
-                            (long long) offset);
-        return 0;
-    }
-    return rmt_fail(error, RMT_E_USAGE, "boot code for disk '%s'", role);
-}
-
 int
 rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
 {
     if (s_check_verified(self, error) == -1 || rmt_work_settle(self, error) == -1)
         return -1;
-    const size_t count = rmt_records_count(self->boot);
     if (rmt_work_progress(self, "boot-record", 0, 1, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
         if (self->volumes[i].is_vfat && self->volumes[i].written &&
             s_write_vfat(self, &self->volumes[i], error) == -1)
             return -1;
-    for (size_t i = 0; i < count; i++)
-        if (s_write_boot(self, rmt_records_at(self->boot, i), error) == -1)
-            return -1;
-    if (rmt_work_settle(self, error) == -1)
+    if (rmt_work_write_boot(self, error) == -1 || rmt_work_settle(self, error) == -1)
         return -1;
     return rmt_work_progress(self, "boot-record", 1, 1, error);
 }

@@ -99,6 +99,18 @@ int rmt_work_settle(rmt_work_t *self, rmt_error_t *error);
 // first differences.
 int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
 
+// ---- boot.c
+
+// Plan what the boot loader keeps of its last start; appended to the actions.
+void rmt_work_plan_boot(int root, rmt_records_t *actions);
+// Give a FAT volume that is an EFI system partition its fallback loader, before it is
+// written. 0, or -1: UNSUPPORTED, NO_SPACE, IO.
+int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
+                          rmt_error_t *error);
+// Write the boot code of all disks and read it back. 0, or -1: REFUSED (a piece that
+// lies where no boot code may be), CORRUPT, IO.
+int rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error);
+
 // ---- finish.c
 
 // Every volume was verified: write FAT volumes and boot code, read them back, let go of

@@ -1,0 +1,53 @@
+#!/bin/bash
+# Installed disks start by themselves (M19, M22): small systems on disks of each kind are imaged,
+# deployed to disks of another size by the farm's own programs, and the targets' disks, alone in a
+# machine, must reach the end of their start-up by BIOS and by UEFI.
+. "$(dirname "$0")/../system/lib.sh"
+. "$(dirname "$0")/small_system.sh"
+for tool in qemu-system-x86_64 grub-install grub-mkimage mcopy cpio; do
+  command -v $tool >/dev/null || fail "$tool is missing"
+done
+
+# deploy_copy KIND SIZE: image the disk of this kind and write it to a new disk of another size.
+deploy_copy() {
+  local kind=$1 size=$2 job
+  small_disk "$kind" "$farm/$kind.src" >"$farm/$kind.log" 2>&1 || { cat "$farm/$kind.log" >&2; fail "no source disk of kind $kind"; }
+  lab source "$farm" "$kind" "$farm/$kind.src"
+  ramet image create "$kind" --name "$kind-1" --wait --timeout 3m
+  # What stands on the target's disk before must not matter.
+  truncate -s "$size" "$farm/$kind.disk"
+  mkfs.ext4 -q -F "$farm/$kind.disk"
+  lab target "$farm" "copy-$kind" "$farm/$kind.disk" --like "$kind"
+  job=$(ramet deploy start "$kind-1" --engine lab --targets "copy-$kind" --yes)
+  await_phase "$job" "copy-$kind" awaiting-first-boot 120
+}
+
+# starts KIND FIRMWARE MARK...: the copy starts; its console shows each mark.
+starts() {
+  local kind=$1 firmware=$2 log=$farm/$1.$2.serial line mark; shift 2
+  cp --sparse=always "$farm/$kind.disk" "$farm/$kind.run"     # A start writes
+  boot_disk "$farm/$kind.run" "$firmware" "$log" || { tail -c 2000 "$log" >&2; fail "$kind by $firmware did not come to its end"; }
+  line=$(tr -d '\r' <"$log" | grep -o 'ramet-booted .*') || { tail -c 2000 "$log" >&2; fail "$kind does not start by $firmware"; }
+  echo "$kind by $firmware: $line"
+  for mark in "$@"; do
+    case "$line " in *" $mark "*) ;; *) fail "$kind by $firmware lacks '$mark': $line" ;; esac
+  done
+}
+
+lab up "$farm"
+eval "$(lab sh "$farm")"
+kinds=${*:-dos gpt xfs}
+for kind in $kinds; do
+  case $kind in
+  dos) deploy_copy dos 1500M
+    starts dos bios host=copy-dos root=ext4 swap=32764 mark=marked ;;
+  gpt) deploy_copy gpt 1500M
+    starts gpt bios host=copy-gpt root=ext4 mark=marked /boot/efi
+    starts gpt uefi host=copy-gpt root=ext4 mark=marked /boot/efi ;;
+  xfs) deploy_copy xfs 2G
+    starts xfs uefi host=copy-xfs root=xfs swap=32764 mark=marked /boot /boot/efi ;;
+  btrfs) deploy_copy btrfs 900M
+    starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home ;;
+  esac
+done
+echo "boot record: passed"

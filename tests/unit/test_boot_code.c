@@ -1,0 +1,179 @@
+// What a BIOS starts: boot code is read only where GRUB is, and written only where boot
+// code may lie (M22, P13).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_boot_code.h"
+#include "rmt_facts.h"
+#include "rmt_io.h"
+
+#define DOS                                                                              \
+    "class=disk role=system table=dos logical-sector=512 bytes=67108864\n"               \
+    "class=partition disk=system number=1 start=2048 size=4096 type=83\n"
+#define GPT                                                                              \
+    "class=disk role=system table=gpt logical-sector=512 bytes=67108864\n"               \
+    "class=partition disk=system number=1 start=2048 size=2048 "                         \
+    "type=21686148-6449-6E6F-744E-656564454649\n"                                        \
+    "class=partition disk=system number=2 start=4096 size=4096 "                         \
+    "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+
+static rmt_error_t s_error;
+
+static rmt_records_t *
+s_layout(const char *text)
+{
+    rmt_records_t *layout = rmt_facts_parse(text, &s_error);
+    assert_non_null(layout);
+    return layout;
+}
+
+// A disk with GRUB's core of `count` sectors from `core` on; the list names `list`.
+static int
+s_disk(uint64_t core, uint64_t list, uint16_t count)
+{
+    const int fd = memfd_create("disk", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, (off_t) 64 << 20), 0);
+    uint8_t first[512] = {0xeb, 0x63}, head[512] = {0x52, 0xbf}, body[512];
+    memcpy(first + 0x180, "GRUB \0Geom\0Hard Disk\0Read\0 Error", 32);
+    memcpy(first + 0x5c, &core, 8);
+    memcpy(head + 0x100, "loading", 7);
+    memcpy(head + 0x1f4, &list, 8);
+    memcpy(head + 0x1fc, &count, 2);
+    memset(body, 0x5a, sizeof body);
+    assert_int_equal(rmt_io_pwrite(fd, first, 512, 0, &s_error), 0);
+    assert_int_equal(rmt_io_pwrite(fd, head, 512, (off_t) core * 512, &s_error), 0);
+    for (uint16_t i = 0; i < count; i++)
+        assert_int_equal(rmt_io_pwrite(fd, body, 512, (off_t) (list + i) * 512, &s_error),
+                         0);
+    return fd;
+}
+
+static void
+s_assert_carried(const char *text, uint64_t core)
+{
+    rmt_auto(rmt_records) layout = s_layout(text);
+    rmt_auto(rmt_records) boot = rmt_records_new();
+    rmt_auto_fd fd = s_disk(core, core + 1, 100);
+    const char *kind = NULL;
+    if (rmt_boot_code_read(fd, layout, boot, &kind, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+    assert_string_equal(kind, "grub");
+    size_t size = 0, all = 0;
+    for (size_t i = 0; i < rmt_records_count(boot); i++) {
+        (void) rmt_record_get(rmt_records_at(boot, i), "content", &size);
+        all += size;
+    }
+    assert_int_equal(all, 101 * 512 + 440);
+    // The first sector is what makes a disk one that starts, so it comes last.
+    const rmt_record_t *last = rmt_records_at(boot, rmt_records_count(boot) - 1);
+    assert_int_equal(rmt_record_u64(last, "offset", 1), 0);
+    assert_int_equal(rmt_boot_code_check(layout, boot, &s_error), 0);
+}
+
+static void
+test_grub_is_carried_from_gap_and_boot_partition(void **state)
+{
+    (void) state;
+    s_assert_carried(DOS, 1);
+    s_assert_carried(GPT, 2048);
+}
+
+static void
+s_assert_unsupported(int fd, const char *text, const char *word)
+{
+    rmt_auto_fd disk = fd;
+    rmt_auto(rmt_records) layout = s_layout(text);
+    rmt_auto(rmt_records) boot = rmt_records_new();
+    const char *kind = NULL;
+    assert_int_equal(rmt_boot_code_read(disk, layout, boot, &kind, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+    if (!strstr(s_error.text, word))
+        fail_msg("'%s' does not name '%s'", s_error.text, word);
+    assert_int_equal(rmt_records_count(boot), 0);
+}
+
+static void
+test_grub_with_blocks_in_a_partition_is_refused(void **state)
+{
+    (void) state;
+    s_assert_unsupported(s_disk(1, 3000, 10), DOS, "inside a partition");
+    s_assert_unsupported(s_disk(1, 2, 10), GPT, "inside a partition");
+    s_assert_unsupported(s_disk(2048, 4000, 200), GPT, "inside a partition");
+    s_assert_unsupported(s_disk(1, 2000, 100), DOS, "inside a partition");
+}
+
+static void
+test_other_boot_code_is_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text, *name;
+    } rows[] = {{"LILO", "LILO"},
+                {"Operating system load error", "SYSLINUX"},
+                {"BOOTMGR is missing", "that of Windows"},
+                {"own", "of a kind that is not known"}};
+    rmt_auto(rmt_records) layout = s_layout(DOS);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_records) boot = rmt_records_new();
+        rmt_auto_fd fd = memfd_create("disk", MFD_CLOEXEC);
+        assert_int_equal(ftruncate(fd, 1 << 20), 0);
+        const char *kind = NULL;
+        assert_int_equal(rmt_boot_code_read(fd, layout, boot, &kind, &s_error), 0);
+        assert_string_equal(kind, "");
+        assert_int_equal(
+            rmt_io_pwrite(fd, rows[i].text, strlen(rows[i].text), 6, &s_error), 0);
+        assert_int_equal(rmt_boot_code_read(fd, layout, boot, &kind, &s_error), 0);
+        assert_string_equal(kind, rows[i].name);
+        assert_int_equal(rmt_records_count(boot), 0);
+    }
+}
+
+static void
+test_pieces_outside_of_boot_areas_are_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *layout;
+        uint64_t offset;
+        size_t size;
+    } rows[] = {
+        {DOS, 2048 * 512, 512},             // The first partition
+        {DOS, 2047 * 512, 1024},            // Over its border
+        {DOS, 446, 1},                      // The table
+        {DOS, 0, 512},                      // The table too
+        {DOS, 513, 512},                    // Between sectors
+        {GPT, 512, 512},                    // The head of the table
+        {GPT, 4096 * 512, 512},             // Another partition
+        {GPT, UINT64_MAX / 512 * 512, 512}, // No place at all
+    };
+    static const uint8_t zeros[1024];
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_records) layout = s_layout(rows[i].layout);
+        rmt_auto(rmt_records) boot = rmt_records_new();
+        rmt_record_t *piece = rmt_records_add(boot);
+        rmt_record_set_u64(piece, "offset", rows[i].offset);
+        rmt_record_put(piece, "content", zeros, rows[i].size);
+        if (rmt_boot_code_check(layout, boot, &s_error) != -1)
+            fail_msg("row %zu was taken", i);
+        assert_int_equal(s_error.code, RMT_E_REFUSED);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_grub_is_carried_from_gap_and_boot_partition),
+        cmocka_unit_test(test_grub_with_blocks_in_a_partition_is_refused),
+        cmocka_unit_test(test_other_boot_code_is_named),
+        cmocka_unit_test(test_pieces_outside_of_boot_areas_are_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

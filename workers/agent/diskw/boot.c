@@ -1,0 +1,139 @@
+#include "work.h"
+#include "rmt_auto.h"
+#include "rmt_boot_code.h"
+#include "rmt_disk.h"
+#include "rmt_esp.h"
+#include "rmt_io.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// GRUB's environment block has this size, and this line first; the rest is '#'.
+#define GRUBENV_SIZE 1024
+#define GRUBENV_HEAD "# GRUB Environment Block\n"
+
+// What the source's last starts left there (a failed one, the next entry) is not the
+// copy's; a system without the block has no use for one.
+void
+rmt_work_plan_boot(int root, rmt_records_t *actions)
+{
+    static const char *const paths[] = {"boot/grub/grubenv", "boot/grub2/grubenv"};
+    char block[GRUBENV_SIZE];
+    memset(block, '#', sizeof block);
+    memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        struct stat status;
+        if (fstatat(root, paths[i], &status, AT_SYMLINK_NOFOLLOW) == -1 ||
+            !S_ISREG(status.st_mode))
+            continue;
+        rmt_record_t *action = rmt_records_add(actions);
+        rmt_record_set(action, "class", "write");
+        rmt_record_setf(action, "path", "/%s", paths[i]);
+        rmt_record_set(action, "what", "boot-environment");
+        rmt_record_setf(action, "mode", "%04o", (unsigned) status.st_mode & 07777);
+        rmt_record_set_u64(action, "uid", status.st_uid);
+        rmt_record_set_u64(action, "gid", status.st_gid);
+        rmt_record_put(action, "content", block, sizeof block);
+    }
+}
+
+int
+rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
+                      rmt_error_t *error)
+{
+    if (!rmt_disk_is_esp(self->layout, volume->record))
+        return 0;
+    rmt_auto_fd folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto(rmt_record) esp = NULL;
+    if (folder == -1)
+        return rmt_fail_errno(error, "open %s", volume->folder);
+    if (rmt_esp_examine(folder, &esp, error) == -1 ||
+        rmt_esp_complete(folder, esp, error) == -1)
+        return rmt_wrap(error, "EFI system partition");
+    return 0;
+}
+
+// ---- Boot code
+
+static rmt_records_t *
+s_pieces_of(const rmt_work_t *self, const char *role)
+{
+    rmt_records_t *pieces = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(self->boot); i++) {
+        const rmt_record_t *piece = rmt_records_at(self->boot, i);
+        if (strcmp(rmt_record_text(piece, "disk", ""), role) != 0)
+            continue;
+        rmt_auto(rmt_record) copy = rmt_record_dup(piece);
+        rmt_records_append(pieces, &copy);
+    }
+    return pieces;
+}
+
+static int
+s_write_piece(const rmt_work_disk_t *disk, const rmt_record_t *piece, rmt_error_t *error)
+{
+    size_t size = 0;
+    const void *content = rmt_record_get(piece, "content", &size);
+    return rmt_io_pwrite(rmt_blockdev_fd(disk->device), content, size,
+                         (off_t) rmt_record_u64(piece, "offset", 0), error);
+}
+
+// It counts as written when reading it finds GRUB, and each piece where it belongs.
+static int
+s_read_back(const rmt_work_disk_t *disk, const rmt_records_t *pieces, rmt_error_t *error)
+{
+    const int fd = rmt_blockdev_fd(disk->device);
+    for (size_t i = 0; i < rmt_records_count(pieces); i++) {
+        const rmt_record_t *piece = rmt_records_at(pieces, i);
+        size_t size = 0;
+        const void *content = rmt_record_get(piece, "content", &size);
+        const off_t offset = (off_t) rmt_record_u64(piece, "offset", 0);
+        rmt_auto_ptr back = malloc(size + 1);
+        if (!back)
+            abort();
+        if (rmt_io_pread(fd, back, size, offset, error) == -1)
+            return -1;
+        if (memcmp(back, content, size) != 0)
+            return rmt_fail(error, RMT_E_CORRUPT, "boot code at %lld does not read back",
+                            (long long) offset);
+    }
+    const char *kind = "";
+    rmt_auto(rmt_records) found = rmt_records_new();
+    if (rmt_boot_code_read(fd, disk->layout, found, &kind, error) == -1)
+        return -1;
+    if (rmt_records_count(found) != rmt_records_count(pieces))
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the boot code of %zu pieces was read back as %zu",
+                        rmt_records_count(pieces), rmt_records_count(found));
+    return 0;
+}
+
+static int
+s_write_disk(const rmt_work_t *self, const rmt_work_disk_t *disk, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) pieces = s_pieces_of(self, disk->role);
+    if (rmt_boot_code_check(disk->layout, pieces, error) == -1)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(pieces); i++)
+        if (s_write_piece(disk, rmt_records_at(pieces, i), error) == -1)
+            return -1;
+    if (rmt_blockdev_flush(disk->device, error) == -1)
+        return -1;
+    return s_read_back(disk, pieces, error);
+}
+
+int
+rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error)
+{
+    size_t expected = rmt_records_count(self->boot);
+    for (size_t i = 0; i < self->disk_count; i++) {
+        rmt_auto(rmt_records) pieces = s_pieces_of(self, self->disks[i].role);
+        expected -= rmt_records_count(pieces);
+        if (s_write_disk(self, &self->disks[i], error) == -1)
+            return rmt_wrap(error, "boot record of disk '%s'", self->disks[i].role);
+    }
+    return expected
+               ? rmt_fail(error, RMT_E_USAGE, "boot code for a disk that is not ordered")
+               : 0;
+}
