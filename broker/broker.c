@@ -78,6 +78,14 @@ s_on_keys(rmt_broker_t *self)
     rmt_log(RMT_INFO, "broker.open", "era=%u", self->era);
 }
 
+// Redis is not the one that was known: keys and greetings count only as it has them.
+static void
+s_forget(rmt_broker_t *self)
+{
+    rmt_keyring_forget(self->keyring);
+    rmt_roster_clear(self->roster);
+}
+
 static void
 s_on_era(void *context, rmt_msg_t *reply)
 {
@@ -88,11 +96,15 @@ s_on_era(void *context, rmt_msg_t *reply)
         return;
     }
     const bool is_raised = streq(rmt_record_text(reply->body, "raised", ""), "yes");
-    self->era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
-    if (is_raised || !*rmt_events_last(self->events))
+    const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
+    const bool is_other = self->era != 0 && era != self->era;
+    self->era = era;
+    if (is_raised || is_other || !*rmt_events_last(self->events))
         rmt_events_begin(self->events, rmt_record_text(reply->body, "last", "0-0"));
     if (is_raised)
         rmt_log(RMT_WARN, "era.raised", "era=%u", self->era);
+    if (is_other)
+        s_forget(self);
     if (rmt_broker_save(self, &error) == -1) {
         rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
         self->era = 0;

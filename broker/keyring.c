@@ -91,6 +91,20 @@ rmt_keyring_put(rmt_keyring_t *self, const rmt_record_t *record)
     s_guard(self, record);
 }
 
+void
+rmt_keyring_forget(rmt_keyring_t *self)
+{
+    rmt_auto(zlistx) keys = zhashx_keys(self->keys);
+    for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
+        rmt_record_t *record = zhashx_lookup(self->keys, key);
+        if (streq(rmt_record_text(record, "role", ""), "admin"))
+            continue;
+        rmt_record_set(record, "state", "forgotten");
+        s_guard(self, record);
+        zhashx_delete(self->keys, key);
+    }
+}
+
 int
 rmt_keyring_add_admins(rmt_keyring_t *self, rmt_error_t *error)
 {

@@ -95,6 +95,13 @@ rmt_roster_drop(rmt_roster_t *self, const char *key)
     zhashx_delete(self->members, key);
 }
 
+void
+rmt_roster_clear(rmt_roster_t *self)
+{
+    zhashx_purge(self->members);
+    zhashx_purge(self->flights);
+}
+
 rmt_member_t *
 rmt_roster_first(rmt_roster_t *self)
 {

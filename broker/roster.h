@@ -36,6 +36,8 @@ rmt_member_t *rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_recor
                                zsock_t *port, zframe_t **route_p,
                                const rmt_records_t *services);
 void rmt_roster_drop(rmt_roster_t *self, const char *key);
+// Drop all members and flights: every peer is asked to greet again.
+void rmt_roster_clear(rmt_roster_t *self);
 
 // Walk over all; NULL at the end. Do not drop on the way.
 rmt_member_t *rmt_roster_first(rmt_roster_t *self);

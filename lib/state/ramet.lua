@@ -14,6 +14,7 @@
 --
 -- Keys (P = "ramet:", all known to this library alone):
 --   P era, P epoch              numbers; the epoch counter is one for the whole farm
+--   P era-at                    when the era was last raised
 --   P audit                     stream of all transitions, the only stream
 --   P idem:<by>:<key>           packed reply of a call with an idempotency key, 30 days
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
@@ -243,6 +244,10 @@ local function id_parts(id)
     return num(ms), num(n)
 end
 
+function R.era()
+    return call('GET', P .. 'era') or '0'
+end
+
 -- {era, last}: what the broker's state file says. A Redis that is behind the file was
 -- restored from an older copy: everything handed out since then must be fenced.
 serve('era_open', function(meta, body)
@@ -259,6 +264,7 @@ serve('era_open', function(meta, body)
     end
     call('SET', P .. 'era', era)
     if behind then
+        call('SET', P .. 'era-at', now())
         last = audit(meta, 'era.raised', { era = era,
             text = 'redis was behind the state file' })
     end

@@ -5,6 +5,28 @@ local function lock_key(target)
     return P .. 'lock:' .. target
 end
 
+-- A lock of an older era was read back with an old copy of Redis: another job may have
+-- taken the machine since, so no order goes out under it and it does not end by itself.
+local function is_of_this_era(lock)
+    return lock.era == R.era()
+end
+
+-- True when the lock of a target is this job's, of this epoch and of this era.
+function R.lock_stands(target, job, epoch)
+    local lock = load(lock_key(target))
+    return lock and lock.job == job and lock.epoch == epoch and is_of_this_era(lock)
+end
+
+-- Why it does not.
+function R.lock_fault(target)
+    local lock = load(lock_key(target))
+    if lock and not is_of_this_era(lock) then
+        return 'the lock is of era ' .. lock.era .. ', before Redis was restored from an '
+            .. 'older copy; start the agent of the target and deploy with --take-over'
+    end
+    return 'the lock of the target is no longer that of this job'
+end
+
 local function lock_remove(meta, target, text)
     call('DEL', lock_key(target))
     call('ZREM', P .. 'locks', target)
@@ -16,7 +38,7 @@ end
 -- Release a lock of this job that no writer can have seen.
 function R.unlock(meta, target, job, text)
     local lock = load(lock_key(target))
-    if lock and lock.job == job and not set(lock.armed) then
+    if lock and lock.job == job and not set(lock.armed) and is_of_this_era(lock) then
         lock_remove(meta, target, text)
     end
 end
@@ -28,14 +50,17 @@ local function may_take_over(lock, target)
     if owner and not owner.ended then
         return false, 'its job ' .. owner.name .. ' has not ended'
     end
-    if not set(lock.armed) then
+    if not set(lock.armed) and is_of_this_era(lock) then
         return true
     end
     local agent = load(P .. 'agent:target/' .. target) or {}
     if not R.present('target', target) then
         return false, 'its agent is not present'
     end
-    if agent.nonce == lock.nonce or num(agent.since) <= num(lock.go) then
+    -- When a write under an older era's lock began is not known; no order is younger than
+    -- the change of the era.
+    local go = is_of_this_era(lock) and num(lock.go) or num(call('GET', P .. 'era-at'))
+    if agent.nonce == lock.nonce or num(agent.since) <= go then
         return false, 'its agent has not started anew since the write began'
     end
     return true
@@ -83,7 +108,7 @@ local function lock_write(meta, job, target)
     local epoch = call('INCR', P .. 'epoch')
     call('DEL', lock_key(target))
     store(lock_key(target), { target = target, job = job.id,
-        era = call('GET', P .. 'era') or '0', epoch = epoch, attempt = 1, since = now() })
+        era = R.era(), epoch = epoch, attempt = 1, since = now() })
     call('ZADD', P .. 'locks', 0, target)
     R.target_step(meta, job.id, target, { state = 'locked', phase = 'locked',
         epoch = epoch })
@@ -133,9 +158,8 @@ end
 -- ARM: from here on only the first boot, a take-over or a break end the lock.
 function R.arm(meta, job, op)
     local lock, task = load(lock_key(op.target)), R.task_load(op.task)
-    if not lock or not task or lock.job ~= job.id or lock.epoch ~= task.epoch then
-        R.target_failed(meta, job.id, op.target, E.FENCED,
-            'the lock of the target is no longer that of this job')
+    if not task or not R.lock_stands(op.target, job.id, task.epoch) then
+        R.target_failed(meta, job.id, op.target, E.FENCED, R.lock_fault(op.target))
         return
     end
     store(lock_key(op.target), { armed = 'yes', go = now(), nonce = op.nonce,

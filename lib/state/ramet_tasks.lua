@@ -20,13 +20,12 @@ function R.is_per_target(stage)
     return PER_TARGET[stage] ~= nil
 end
 
--- True when the lock of a target stands for this job.
+-- An order for a machine needs the machine's lock.
 local function lock_stands(task)
     if not PER_TARGET[task.stage] then
         return true
     end
-    local lock = load(P .. 'lock:' .. task.subject)
-    return lock and lock.job == task.job and lock.epoch == task.epoch
+    return R.lock_stands(task.subject, task.job, task.epoch)
 end
 
 local function enqueue(task, first)
@@ -120,7 +119,7 @@ serve('task_take', function(meta, body)
         if task and task.state == 'queued' and not lock_stands(task) then
             R.task_end(task, 'cancelled')
             R.target_failed(meta, task.job, task.subject, E.FENCED,
-                'the lock of the target is no longer that of this job')
+                R.lock_fault(task.subject))
             R.settle(meta, task.job)
         elseif task and task.state == 'queued' then
             local lease = now() + num(body['lease-ms'], LEASE_MS)
@@ -138,7 +137,7 @@ serve('task_take', function(meta, body)
     if call('LLEN', queue) == 0 then
         call('SREM', P .. 'queues', body.service)
     end
-    return { era = call('GET', P .. 'era') or '0' }, items
+    return { era = R.era() }, items
 end)
 
 -- Services that have tasks waiting.
@@ -344,7 +343,7 @@ serve('peer_hello', function(meta, body, items)
     offer(meta.by, body.services, true)
     local out = sort_tasks(meta, items, body['lease-ms'])
     audit(meta, 'peer.hello', { role = meta.role, name = meta.name })
-    return { era = call('GET', P .. 'era') or '0' }, out
+    return { era = R.era() }, out
 end)
 
 -- items {key, role, name, services}: heard of lately.
@@ -372,7 +371,7 @@ end
 
 serve('farm_status', function(meta)
     local items, cursor = page(P .. 'services', meta.cursor, service_status)
-    return { era = call('GET', P .. 'era') or '0', redis = 'ok',
+    return { era = R.era(), redis = 'ok',
         peers = call('ZCOUNT', P .. 'live', now() - PRESENT_MS, '+inf'),
         ['jobs-open'] = call('SCARD', P .. 'open'), locks = call('ZCARD', P .. 'locks') },
         items, cursor
