@@ -10,7 +10,8 @@
 #include <string.h>
 
 static const char *const s_job_columns[] = { "name", "kind", "image", "state", "by", "error", NULL };
-static const char *const s_target_columns[] = { "name", "engine", "phase", "state", "error", NULL };
+static const char *const s_target_columns[] = { "name",  "engine",       "phase",
+                                                "state", "failed-phase", "error", NULL };
 static const char *const s_log_columns[] = { "time", "event", "target", "phase", "text", NULL };
 
 // The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
