@@ -16,7 +16,7 @@ netboot_packages="dnsmasq-base ipxe busybox-static"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux"
-test_packages="acl attr libcap2-bin python3"
+test_packages="lz4 acl attr libcap2-bin python3"
 boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
 
 # Install what is missing of the named packages; says so, because it needs root.
@@ -37,6 +37,20 @@ need() {
 build() {
   say "building ($1)"
   cmake --preset "$1" -S "$top" >/dev/null && cmake --build "$top/build/$1" -- -k 0
+}
+
+# debian_tree FOLDER: a real Debian 12 with kernel, systemd, sshd, nginx and python; made once
+# and kept in the cache folder.
+cache=${RAMET_CACHE:-/var/cache/ramet}
+debian_tree() {
+  mkdir -p "$cache" "$1"
+  if [ ! -f "$cache/debian-12.tar" ]; then
+    mmdebstrap --quiet --variant=important --mode=root \
+      --include=linux-image-cloud-amd64,systemd-sysv,openssh-server,nginx-light,python3,ifupdown \
+      bookworm "$cache/debian-12.new.$$.tar"
+    mv "$cache/debian-12.new.$$.tar" "$cache/debian-12.tar"
+  fi
+  tar -C "$1" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar"
 }
 
 # by_intent PATH: is a difference at this path (without leading slash) meant for each target?
