@@ -3,7 +3,7 @@
 local CLASSES = { source = 'sources', engine = 'engines', target = 'targets' }
 local BULKY = { hardware = true, layout = true, content = true }
 local LIVE = { state = true, present = true, job = true, phase = true, held = true }
-local UNIQUE = { 'address', 'mac', 'macs', 'identity' }
+local UNIQUE = { address = 'address', mac = 'mac', macs = 'mac', identity = 'identity' }
 
 local function record_key(class, name)
     return P .. class .. ':' .. name
@@ -61,17 +61,32 @@ local function fields_of(body)
     return fields
 end
 
+-- net.<role>.<field> is the field of another interface of the same machine.
+local function unique_kind(name)
+    local field = string.match(name, '^net%.[^.]+%.(.+)$') or name
+    return UNIQUE[field]
+end
+
 local function unique_marks(fields)
     local marks = {}
-    for _, field in ipairs(UNIQUE) do
-        for _, word in ipairs(words(fields[field])) do
-            local kind = field == 'macs' and 'mac' or field
+    for field, text in pairs(fields) do
+        local kind = unique_kind(field)
+        for _, word in ipairs(kind and words(text) or {}) do
             -- 10.0.0.7/24 and 10.0.0.7 are one address.
             local bare = string.gsub(string.lower(word), '/%d+$', '')
             marks[#marks + 1] = kind .. '=' .. bare
         end
     end
     return marks
+end
+
+local function sets_kind(fields, kind)
+    for name in pairs(fields) do
+        if unique_kind(name) == kind then
+            return true
+        end
+    end
+    return false
 end
 
 -- For imports: seen holds the marks of the same call, rows the records that it changes,
@@ -84,7 +99,7 @@ local function unique_check(class, name, fields, seen, rows)
         local owner = call('HGET', P .. 'unique', mark)
         local field = string.match(mark, '^(%a+)=')
         local row = owner and rows and rows[owner]
-        if row and (row[field] or row[field .. 's']) then
+        if row and sets_kind(row, field) then
             owner = nil
         end
         owner = seen and seen[mark] or owner

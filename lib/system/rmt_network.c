@@ -1,21 +1,13 @@
 #include "rmt_network.h"
-#include "rmt_action.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
-#include "rmt_rooted.h"
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <ctype.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define INTERFACES "/etc/network/interfaces"
-#define NETWORKD "/etc/systemd/network"
-#define NETWORKD_UNIT "systemd-networkd.service"
-#define CONNECTIONS "/etc/NetworkManager/system-connections"
-#define HEADER "# Written by ramet for this computer.\n"
+#define MAIN "main"
 
 static bool
 s_is_address(const char *text, bool *is_v6_out)
@@ -39,62 +31,6 @@ s_mask_bits(const char *text)
     return count < 32 && bits << count ? -1 : count;
 }
 
-// Address with its length, which stands behind it, in prefix or in mask.
-static int
-s_parse_address(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *error)
-{
-    const char *text = rmt_record_text(target, "address", "");
-    if (!text[0])
-        return 0;
-    const size_t size = strcspn(text, "/");
-    if (size >= sizeof network->address)
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' is too long", text);
-    memcpy(network->address, text, size);
-    network->address[size] = '\0';
-    if (!s_is_address(network->address, &network->is_v6))
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' is none", text);
-    const char *mask = rmt_record_text(target, "mask", "");
-    const char *prefix =
-        text[size] ? text + size + 1 : rmt_record_text(target, "prefix", "");
-    int bits = -1;
-    if (prefix[0] && strspn(prefix, "0123456789") == strlen(prefix) && strlen(prefix) < 4)
-        bits = (int) strtol(prefix, NULL, 10);
-    else if (!prefix[0] && mask[0])
-        bits = s_mask_bits(mask);
-    if (bits < 1 || bits > (network->is_v6 ? 128 : 32))
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' has no right prefix or mask",
-                        text);
-    network->prefix = (unsigned) bits;
-    return 0;
-}
-
-static int
-s_parse_dns(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *error)
-{
-    rmt_auto_str text = rmt_text("%s", rmt_record_text(target, "dns", ""));
-    char *rest = text;
-    for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
-        bool is_v6;
-        if (!word[0])
-            continue;
-        if (!s_is_address(word, &is_v6) || network->dns_count == RMT_NETWORK_DNS_MAX)
-            return rmt_fail(error, RMT_E_USAGE, "dns '%s' is no address or one too many",
-                            word);
-        snprintf(network->dns[network->dns_count++], RMT_NETWORK_TEXT_SIZE, "%s", word);
-    }
-    return 0;
-}
-
-static bool
-s_is_mac(const char *text)
-{
-    for (int i = 0; i < 17; i++) {
-        if (i % 3 == 2 ? text[i] != ':' : !isxdigit((unsigned char) text[i]))
-            return false;
-    }
-    return text[17] == '\0';
-}
-
 // Only bytes of these classes, at most size of them.
 static bool
 s_is_word(const char *text, const char *more, size_t size)
@@ -107,288 +43,248 @@ s_is_word(const char *text, const char *more, size_t size)
     return i <= size;
 }
 
+// A field of one interface. Valid as long as the record.
+static const char *
+s_field(const rmt_record_t *target, const char *role, const char *field)
+{
+    if (strcmp(role, MAIN) == 0)
+        return rmt_record_text(target, field, "");
+    rmt_auto_str name = rmt_text("net.%s.%s", role, field);
+    return rmt_record_text(target, name, "");
+}
+
+// One address; its length stands behind it, or in the fields prefix and mask.
+static int
+s_parse_address(const rmt_record_t *target, const char *text, rmt_interface_t *self,
+                rmt_error_t *error)
+{
+    if (self->address_count == RMT_NETWORK_ADDRESSES_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "interface %s has more than %d addresses",
+                        self->role, RMT_NETWORK_ADDRESSES_MAX);
+    rmt_network_address_t *address = &self->addresses[self->address_count];
+    const size_t size = strcspn(text, "/");
+    if (size >= sizeof address->text)
+        return rmt_fail(error, RMT_E_USAGE, "address '%s' is too long", text);
+    memcpy(address->text, text, size);
+    address->text[size] = '\0';
+    if (!s_is_address(address->text, &address->is_v6))
+        return rmt_fail(error, RMT_E_USAGE, "address '%s' is none", text);
+    const char *mask = s_field(target, self->role, "mask");
+    const char *prefix =
+        text[size] ? text + size + 1 : s_field(target, self->role, "prefix");
+    int bits = -1;
+    if (prefix[0] && strspn(prefix, "0123456789") == strlen(prefix) && strlen(prefix) < 4)
+        bits = (int) strtol(prefix, NULL, 10);
+    else if (!prefix[0] && mask[0] && !address->is_v6)
+        bits = s_mask_bits(mask);
+    if (bits < 1 || bits > (address->is_v6 ? 128 : 32))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "address '%s' has no right prefix or mask; write it as %s/%s",
+                        text, address->text, address->is_v6 ? "64" : "24");
+    address->prefix = (unsigned) bits;
+    self->address_count++;
+    return 0;
+}
+
+static bool
+s_covers(const rmt_network_address_t *address, const char *gateway)
+{
+    unsigned char own[16] = {0}, other[16] = {0};
+    const int family = address->is_v6 ? AF_INET6 : AF_INET;
+    if (inet_pton(family, address->text, own) != 1 ||
+        inet_pton(family, gateway, other) != 1)
+        return false;
+    const size_t whole = address->prefix / 8, rest = address->prefix % 8;
+    return memcmp(own, other, whole) == 0 &&
+           (rest == 0 || (own[whole] ^ other[whole]) >> (8 - rest) == 0);
+}
+
+static int
+s_parse_gateway(const rmt_record_t *target, const char *text, rmt_interface_t *self,
+                rmt_error_t *error)
+{
+    (void) target;
+    bool is_v6;
+    if (!s_is_address(text, &is_v6) || strlen(text) >= RMT_NETWORK_TEXT_SIZE)
+        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is no address", text);
+    rmt_network_gateway_t *gateway = &self->gateway[is_v6];
+    if (gateway->text[0])
+        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is a second one of its kind",
+                        text);
+    strcpy(gateway->text, text);
+    bool has_kind = self->address_count == 0;
+    gateway->is_on_link = !(is_v6 && strncasecmp(text, "fe80:", 5) == 0);
+    for (size_t i = 0; i < self->address_count; i++) {
+        has_kind = has_kind || self->addresses[i].is_v6 == is_v6;
+        if (self->addresses[i].is_v6 == is_v6 && s_covers(&self->addresses[i], text))
+            gateway->is_on_link = false;
+    }
+    return has_kind ? 0
+                    : rmt_fail(error, RMT_E_USAGE,
+                               "gateway '%s' has no address of its kind beside it", text);
+}
+
+static int
+s_parse_dns(const rmt_record_t *target, const char *text, rmt_interface_t *self,
+            rmt_error_t *error)
+{
+    (void) target;
+    bool is_v6;
+    if (!s_is_address(text, &is_v6) || strlen(text) >= RMT_NETWORK_TEXT_SIZE ||
+        self->dns_count == RMT_NETWORK_DNS_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "dns '%s' is no address or one too many",
+                        text);
+    strcpy(self->dns[self->dns_count++], text);
+    return 0;
+}
+
+typedef int(s_word_fn)(const rmt_record_t *target, const char *word,
+                       rmt_interface_t *self, rmt_error_t *error);
+
+static int
+s_each_word(const rmt_record_t *target, const char *field, rmt_interface_t *self,
+            s_word_fn *take, rmt_error_t *error)
+{
+    rmt_auto_str text = rmt_text("%s", s_field(target, self->role, field));
+    char *rest = text;
+    for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
+        if (word[0] && take(target, word, self, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+// 52:54:00:AB:CD:EF or 52-54-00-ab-cd-ef; the address of a group names no interface.
+static int
+s_parse_mac(const char *text, char mac_out[18], rmt_error_t *error)
+{
+    for (int i = 0; i < 17; i++) {
+        const char c = text[i];
+        if (i % 3 == 2 ? c != ':' && c != '-' : !isxdigit((unsigned char) c))
+            return rmt_fail(error, RMT_E_USAGE, "mac '%s' is none", text);
+        mac_out[i] = (char) (i % 3 == 2 ? ':' : tolower((unsigned char) c));
+    }
+    mac_out[17] = '\0';
+    if (text[17] || strchr("13579bdf", mac_out[1]))
+        return rmt_fail(error, RMT_E_USAGE, "mac '%s' is not that of one interface",
+                        text);
+    return 0;
+}
+
+static int
+s_parse_interface(const rmt_record_t *target, const char *role, rmt_interface_t *self,
+                  rmt_error_t *error)
+{
+    snprintf(self->role, sizeof self->role, "%s", role);
+    snprintf(self->label, sizeof self->label, "%s%s",
+             strcmp(role, MAIN) == 0 ? "ramet" : "ramet-",
+             strcmp(role, MAIN) == 0 ? "" : role);
+    const char *domain = s_field(target, role, "domain");
+    const char *mac = s_field(target, role, "mac");
+    const char *name = s_field(target, role, "interface");
+    if (s_each_word(target, "address", self, s_parse_address, error) == -1 ||
+        s_each_word(target, "gateway", self, s_parse_gateway, error) == -1 ||
+        s_each_word(target, "dns", self, s_parse_dns, error) == -1 ||
+        (mac[0] && s_parse_mac(mac, self->mac, error) == -1))
+        return -1;
+    if (!s_is_word(domain, ".-", sizeof self->domain - 1))
+        return rmt_fail(error, RMT_E_USAGE, "domain '%s' is none", domain);
+    if (!s_is_word(name, ".-_", sizeof self->name - 1))
+        return rmt_fail(error, RMT_E_USAGE, "interface '%s' is none", name);
+    snprintf(self->domain, sizeof self->domain, "%s", domain);
+    snprintf(self->name, sizeof self->name, "%s", name);
+    return 0;
+}
+
+static bool
+s_has_main(const rmt_record_t *target)
+{
+    static const char *const fields[] = {"address", "gateway", "mac", "interface"};
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        if (rmt_record_text(target, fields[i], "")[0])
+            return true;
+    }
+    return false;
+}
+
+static int
+s_add(const rmt_record_t *target, const char *role, rmt_network_t *network,
+      rmt_error_t *error)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        if (strcmp(network->interfaces[i].role, role) == 0)
+            return 0;
+    }
+    if (network->count == RMT_NETWORK_INTERFACES_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "more than %d interfaces",
+                        RMT_NETWORK_INTERFACES_MAX);
+    return s_parse_interface(target, role, &network->interfaces[network->count++], error);
+}
+
+// Every field net.<role>.<field> names a role.
+static int
+s_add_roles(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_record_count(target); i++) {
+        const char *name = rmt_record_name_at(target, i);
+        if (strncmp(name, "net.", 4) != 0)
+            continue;
+        char role[sizeof network->interfaces->role];
+        const size_t size = strcspn(name + 4, ".");
+        if (size == 0 || size >= sizeof role || name[4 + size] != '.' ||
+            strncmp(name + 4, MAIN ".", sizeof MAIN) == 0)
+            return rmt_fail(error, RMT_E_USAGE, "field %s is not net.<role>.<field>",
+                            name);
+        memcpy(role, name + 4, size);
+        role[size] = '\0';
+        if (s_add(target, role, network, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+s_check(const rmt_network_t *network, rmt_error_t *error)
+{
+    const char *owner[2] = {NULL, NULL};
+    for (size_t i = 0; i < network->count; i++) {
+        const rmt_interface_t *one = &network->interfaces[i];
+        if (network->count > 1 && !one->mac[0] && !one->name[0])
+            return rmt_fail(error, RMT_E_USAGE,
+                            "interface %s is one of several and has neither mac nor "
+                            "interface",
+                            one->role);
+        for (int kind = 0; kind < 2; kind++) {
+            if (!one->gateway[kind].text[0])
+                continue;
+            if (owner[kind])
+                return rmt_fail(error, RMT_E_USAGE,
+                                "gateway of interface %s and of %s: only one can have it",
+                                owner[kind], one->role);
+            owner[kind] = one->role;
+        }
+        for (size_t k = 0; k < i; k++) {
+            if (one->mac[0] && strcmp(one->mac, network->interfaces[k].mac) == 0)
+                return rmt_fail(error, RMT_E_USAGE, "mac %s is that of %s and of %s",
+                                one->mac, network->interfaces[k].role, one->role);
+        }
+    }
+    return 0;
+}
+
 int
 rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
                   rmt_error_t *error)
 {
-    rmt_network_t network = {.prefix = 0};
-    const char *gateway = rmt_record_text(target, "gateway", "");
-    const char *domain = rmt_record_text(target, "domain", "");
-    const char *mac = rmt_record_text(target, "mac", "");
-    const char *interface = rmt_record_text(target, "interface", "");
-    bool is_v6 = false;
-    if (s_parse_address(target, &network, error) == -1 ||
-        s_parse_dns(target, &network, error) == -1)
+    rmt_network_t network = {.count = 0};
+    if (s_has_main(target) && s_add(target, MAIN, &network, error) == -1)
         return -1;
-    if (gateway[0] && (!s_is_address(gateway, &is_v6) ||
-                       (network.address[0] && is_v6 != network.is_v6)))
-        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is no address of that kind",
-                        gateway);
-    if (!s_is_word(domain, ".-", sizeof network.domain - 1))
-        return rmt_fail(error, RMT_E_USAGE, "domain '%s' is none", domain);
-    if (mac[0] && !s_is_mac(mac))
-        return rmt_fail(error, RMT_E_USAGE, "mac '%s' is none", mac);
-    if (!s_is_word(interface, ".-_", sizeof network.interface - 1))
-        return rmt_fail(error, RMT_E_USAGE, "interface '%s' is none", interface);
-    snprintf(network.gateway, sizeof network.gateway, "%s", gateway);
-    snprintf(network.domain, sizeof network.domain, "%s", domain);
-    snprintf(network.interface, sizeof network.interface, "%s", interface);
-    for (size_t i = 0; mac[i]; i++)
-        network.mac[i] = (char) tolower((unsigned char) mac[i]);
+    if (s_add_roles(target, &network, error) == -1)
+        return -1;
+    if (network.count == 0 && s_add(target, MAIN, &network, error) == -1)
+        return -1;
+    if (s_check(&network, error) == -1)
+        return -1;
     *network_out = network;
-    return 0;
-}
-
-// The DNS servers with a text before each but the first.
-static void
-s_print_dns(FILE *out, const rmt_network_t *network, const char *between)
-{
-    for (size_t i = 0; i < network->dns_count; i++)
-        fprintf(out, "%s%s", i ? between : "", network->dns[i]);
-}
-
-static void
-s_write_ifupdown(FILE *out, const rmt_network_t *network)
-{
-    // A MAC is surer than a name, which depends on the kernel and its helpers.
-    const bool named = network->interface[0] && !network->mac[0];
-    const char *logical = named ? network->interface : "ramet";
-    fprintf(out,
-            HEADER "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n\n");
-    if (named)
-        fprintf(out, "auto %s\n", logical);
-    else if (network->mac[0])
-        fprintf(out, "auto mac/%s=%s\n", network->mac, logical);
-    else
-        fprintf(out, "auto /e*/1=%s\n", logical);
-    if (!network->address[0]) {
-        fprintf(out, "iface %s inet dhcp\n", logical);
-        return;
-    }
-    fprintf(out, "iface %s %s static\n    address %s/%u\n", logical,
-            network->is_v6 ? "inet6" : "inet", network->address, network->prefix);
-    if (network->gateway[0])
-        fprintf(out, "    gateway %s\n", network->gateway);
-    if (network->dns_count) {
-        fputs("    dns-nameservers ", out);
-        s_print_dns(out, network, " ");
-        fputc('\n', out);
-    }
-    if (network->domain[0])
-        fprintf(out, "    dns-search %s\n", network->domain);
-}
-
-static void
-s_write_networkd(FILE *out, const rmt_network_t *network)
-{
-    fputs(HEADER "[Match]\n", out);
-    if (network->mac[0])
-        fprintf(out, "PermanentMACAddress=%s\n", network->mac);
-    else if (network->interface[0])
-        fprintf(out, "Name=%s\n", network->interface);
-    else
-        fputs("Type=ether\n", out);
-    fputs("\n[Network]\n", out);
-    if (network->address[0])
-        fprintf(out, "Address=%s/%u\n", network->address, network->prefix);
-    else
-        fputs("DHCP=yes\n", out);
-    if (network->address[0] && network->gateway[0])
-        fprintf(out, "Gateway=%s\n", network->gateway);
-    for (size_t i = 0; i < network->dns_count; i++)
-        fprintf(out, "DNS=%s\n", network->dns[i]);
-    if (network->domain[0])
-        fprintf(out, "Domains=%s\n", network->domain);
-}
-
-static void
-s_write_networkmanager(FILE *out, const rmt_network_t *network)
-{
-    const char *own = network->is_v6 ? "ipv6" : "ipv4";
-    fputs(HEADER "[connection]\nid=ramet\ntype=ethernet\nautoconnect=true\n", out);
-    if (network->interface[0] && !network->mac[0])
-        fprintf(out, "interface-name=%s\n", network->interface);
-    fputs("\n[ethernet]\n", out);
-    if (network->mac[0])
-        fprintf(out, "mac-address=%s\n", network->mac);
-    fprintf(out, "\n[%s]\n", own);
-    if (network->address[0]) {
-        fprintf(out, "method=manual\naddress1=%s/%u%s%s\n", network->address,
-                network->prefix, network->gateway[0] ? "," : "", network->gateway);
-    } else {
-        fputs("method=auto\n", out);
-    }
-    bool is_v6;
-    if (network->dns_count) {
-        fputs("dns=", out);
-        for (size_t i = 0; i < network->dns_count; i++) {
-            if (s_is_address(network->dns[i], &is_v6) && is_v6 == network->is_v6)
-                fprintf(out, "%s;", network->dns[i]);
-        }
-        fputc('\n', out);
-    }
-    if (network->domain[0])
-        fprintf(out, "dns-search=%s;\n", network->domain);
-    fprintf(out, "\n[%s]\nmethod=auto\n", network->is_v6 ? "ipv4" : "ipv6");
-}
-
-static void
-s_write_netplan(FILE *out, const rmt_network_t *network)
-{
-    fputs(HEADER "network:\n  version: 2\n  ethernets:\n    ramet:\n      match:\n", out);
-    if (network->mac[0])
-        fprintf(out, "        macaddress: \"%s\"\n", network->mac);
-    else
-        fprintf(out, "        name: \"%s\"\n",
-                network->interface[0] ? network->interface : "e*");
-    if (!network->address[0]) {
-        fputs("      dhcp4: true\n", out);
-    } else {
-        fprintf(out, "      dhcp4: false\n      addresses: [\"%s/%u\"]\n",
-                network->address, network->prefix);
-        if (network->gateway[0])
-            fprintf(out, "      routes:\n        - to: \"%s\"\n          via: \"%s\"\n",
-                    network->is_v6 ? "::/0" : "0.0.0.0/0", network->gateway);
-    }
-    if (!network->dns_count && !network->domain[0])
-        return;
-    fputs("      nameservers:\n", out);
-    if (network->dns_count) {
-        fputs("        addresses: [\"", out);
-        s_print_dns(out, network, "\", \"");
-        fputs("\"]\n", out);
-    }
-    if (network->domain[0])
-        fprintf(out, "        search: [\"%s\"]\n", network->domain);
-}
-
-// How a stack is told, and which files of the image's machine would speak against.
-typedef struct {
-    const char *name;
-    const char *path;
-    unsigned mode;
-    void (*write)(FILE *out, const rmt_network_t *network);
-    const char *rival_folder;
-    const char *rival_end;  // Of file names; "" for all
-    const char *rival_line; // Such a file is taken away when it has this; "" always
-} setter_t;
-
-static const setter_t s_stacks[] = {
-    {"ifupdown", INTERFACES, 0644, s_write_ifupdown, INTERFACES ".d", "", "iface "},
-    {"networkd", NETWORKD "/10-ramet.network", 0644, s_write_networkd, NETWORKD,
-     ".network", "Address="},
-    {"networkmanager", CONNECTIONS "/ramet.nmconnection", 0600, s_write_networkmanager,
-     CONNECTIONS, "", "type=ethernet"},
-    {"netplan", "/etc/netplan/10-ramet.yaml", 0600, s_write_netplan, "/etc/netplan",
-     ".yaml", ""},
-};
-
-static bool
-s_ends_with(const char *text, const char *end)
-{
-    const size_t size = strlen(text);
-    return size >= strlen(end) && strcmp(text + size - strlen(end), end) == 0;
-}
-
-// A file of the image that sets an address of the image's machine would give that
-// address to each copy. One that networkd reads before ours would win over it.
-static void
-s_plan_rivals(int root_fd, const setter_t *stack, rmt_records_t *actions)
-{
-    rmt_auto_str names = rmt_rooted_list(root_fd, stack->rival_folder);
-    for (const char *name = names; *name; name += strlen(name) + 1) {
-        rmt_auto_str path = rmt_text("%s/%s", stack->rival_folder, name);
-        if (!s_ends_with(name, stack->rival_end) || strcmp(path, stack->path) == 0 ||
-            rmt_rooted_kind(root_fd, path) != S_IFREG)
-            continue;
-        rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
-        const bool before = strcmp(stack->rival_end, ".network") == 0 &&
-                            strcmp(name, strrchr(stack->path, '/') + 1) < 0;
-        if (before || (text && strstr(text, stack->rival_line)))
-            rmt_action_remove(actions, path, "network");
-    }
-}
-
-// Where neither name nor MAC is known, the copy's interface is called as the image's
-// was: the hardware is the same.
-static void
-s_guess_interface(int root_fd, rmt_network_t *network)
-{
-    rmt_auto_str text = rmt_rooted_load(root_fd, INTERFACES, NULL);
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        char name[16];
-        if (sscanf(line, " iface %15s", name) == 1 && strcmp(name, "lo") != 0 &&
-            s_is_word(name, ".-_", sizeof name)) {
-            memcpy(network->interface, name, sizeof name);
-            return;
-        }
-    }
-}
-
-static void
-s_plan_stack(int root_fd, const setter_t *stack, const rmt_network_t *wanted,
-             rmt_records_t *actions)
-{
-    rmt_network_t network = *wanted;
-    if (strcmp(stack->name, "ifupdown") == 0 && !network.interface[0] && !network.mac[0])
-        s_guess_interface(root_fd, &network);
-    s_plan_rivals(root_fd, stack, actions);
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    stack->write(out, &network);
-    if (fclose(out))
-        abort();
-    rmt_action_write(actions, stack->path, "network", stack->mode, text, size);
-    free(text);
-    static const char wants[] =
-        "/etc/systemd/system/multi-user.target.wants/" NETWORKD_UNIT;
-    if (strcmp(stack->name, "networkd") == 0 && !rmt_rooted_kind(root_fd, wants))
-        rmt_action_link(actions, wants, "network", "/lib/systemd/system/" NETWORKD_UNIT);
-}
-
-static void
-s_plan_resolver(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
-{
-    // A symlink belongs to a resolver that is told by the stack.
-    if (network->dns_count == 0 ||
-        rmt_rooted_kind(root_fd, "/etc/resolv.conf") != S_IFREG)
-        return;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (network->domain[0])
-        fprintf(out, "search %s\n", network->domain);
-    for (size_t i = 0; i < network->dns_count; i++)
-        fprintf(out, "nameserver %s\n", network->dns[i]);
-    if (fclose(out))
-        abort();
-    rmt_action_write(actions, "/etc/resolv.conf", "resolver", 0644, text, size);
-    free(text);
-}
-
-int
-rmt_network_plan(int root_fd, const char *stack, const rmt_network_t *network,
-                 rmt_records_t *actions, rmt_error_t *error)
-{
-    static const char cloud[] = "network: {config: disabled}\n";
-    assert(actions);
-    const setter_t *row = NULL;
-    for (size_t i = 0; i < sizeof s_stacks / sizeof *s_stacks; i++) {
-        if (strcmp(s_stacks[i].name, stack) == 0)
-            row = &s_stacks[i];
-    }
-    if (!row && network->address[0])
-        return rmt_fail(
-            error, RMT_E_UNSUPPORTED,
-            "address %s is wanted, and the image has no network stack to set it",
-            network->address);
-    if (row)
-        s_plan_stack(root_fd, row, network, actions);
-    if (row && rmt_rooted_exists(root_fd, "/etc/cloud/cloud.cfg.d"))
-        rmt_action_write(actions, "/etc/cloud/cloud.cfg.d/99-ramet.cfg", "network", 0644,
-                         cloud, sizeof cloud - 1);
-    s_plan_resolver(root_fd, network, actions);
     return 0;
 }

@@ -1,35 +1,59 @@
-// rmt_network - one interface's settings, and how each network stack is told them.
+// rmt_network - what a target's record says of its network, and the plan that tells it
+// to the network stack of a tree. Inside lib/system.
 //
-// A table of stacks: ifupdown, networkd, networkmanager, netplan. Inside lib/system.
+// Plain fields are those of the interface `main`; net.<role>.<field> are those of
+// another one. Fields: address (a list), mask | prefix, gateway (one of a family), dns,
+// domain, mac, interface.
 #pragma once
 
 #include <stdbool.h>
 #include "rmt_error.h"
 #include "rmt_record.h"
 
+#define RMT_NETWORK_INTERFACES_MAX 16
+#define RMT_NETWORK_ADDRESSES_MAX 8
 #define RMT_NETWORK_DNS_MAX 8
 #define RMT_NETWORK_TEXT_SIZE 64
 
 typedef struct {
-    char address[RMT_NETWORK_TEXT_SIZE]; // "" for DHCP
+    char text[RMT_NETWORK_TEXT_SIZE];
     unsigned prefix;
     bool is_v6;
-    char gateway[RMT_NETWORK_TEXT_SIZE];
+} rmt_network_address_t;
+
+typedef struct {
+    char text[RMT_NETWORK_TEXT_SIZE]; // "" for none
+    bool is_on_link;                  // No address of the interface covers it
+} rmt_network_gateway_t;
+
+typedef struct {
+    char role[32];
+    char label[40]; // "ramet", or "ramet-<role>" for others than main
+    rmt_network_address_t addresses[RMT_NETWORK_ADDRESSES_MAX];
+    size_t address_count;             // 0 for DHCP
+    rmt_network_gateway_t gateway[2]; // IPv4, IPv6
     char dns[RMT_NETWORK_DNS_MAX][RMT_NETWORK_TEXT_SIZE];
     size_t dns_count;
     char domain[256];
-    char mac[18];       // Lower case, "" for any
-    char interface[16]; // "" for unknown
+    char mac[18];  // Permanent one, lower case with colons; "" for any
+    char name[16]; // Of the interface; "" for unknown
+} rmt_interface_t;
+
+typedef struct {
+    rmt_interface_t interfaces[RMT_NETWORK_INTERFACES_MAX];
+    size_t count; // At least one; main is the first where it is there
 } rmt_network_t;
 
-// Take and check the fields address prefix|mask gateway dns domain mac interface of a
-// target's record; nothing that is not of its form gets through.
-// 0, or -1: USAGE, with the field's name.
+// Take and check the fields of a target's record; nothing that is not of its form gets
+// through. Interfaces that cannot be told apart, and two gateways of one family, are
+// refused. 0, or -1: USAGE, with the field's name.
 int rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
                       rmt_error_t *error);
 
-// Append the actions that set the network of the tree under root_fd, in the words of
-// its stack, and take settings of the image's own machine away.
-// 0, or -1: UNSUPPORTED (an address is wanted and the stack is none).
-int rmt_network_plan(int root_fd, const char *stack, const rmt_network_t *network,
-                     rmt_records_t *actions, rmt_error_t *error);
+// Append the actions that set the network of the tree under root_fd in the words of the
+// stack in force there, switch the other stacks and cloud-init off for it, and take
+// settings of the image's own machine away.
+// 0, or -1: UNSUPPORTED (a stack that is not carried; an address is wanted and there is
+// no stack), USAGE (the stack needs a name of the interface).
+int rmt_network_plan(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
+                     rmt_error_t *error);

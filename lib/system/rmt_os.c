@@ -2,6 +2,7 @@
 #include "rmt_auto.h"
 #include "rmt_io.h"
 #include "rmt_rooted.h"
+#include "rmt_stack.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -126,35 +127,6 @@ s_read_packages(int root_fd, rmt_record_t *os)
     rmt_record_set_u64(os, "packages", count);
 }
 
-// First match wins: the one in force comes before those that are only there.
-static const char *
-s_network_stack(int root_fd)
-{
-    static const struct {
-        const char *path;
-        const char *stack;
-    } rows[] = {
-        {"usr/sbin/netplan", "netplan"},
-        {"etc/systemd/system/multi-user.target.wants/NetworkManager.service",
-         "networkmanager"},
-        {"etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
-         "networkd"},
-        {"sbin/ifup", "ifupdown"},
-        {"usr/sbin/ifup", "ifupdown"},
-        {"etc/network/interfaces", "ifupdown"},
-        {"usr/sbin/NetworkManager", "networkmanager"},
-        {"lib/systemd/systemd-networkd", "networkd"},
-        {"usr/lib/systemd/systemd-networkd", "networkd"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        // The link that enables a unit may point to where nothing is yet.
-        if (rmt_rooted_exists(root_fd, rows[i].path) ||
-            rmt_rooted_kind(root_fd, rows[i].path) == S_IFLNK)
-            return rows[i].stack;
-    }
-    return "none";
-}
-
 static void
 s_read_config(int root_fd, rmt_records_t *records)
 {
@@ -209,7 +181,9 @@ s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
                    s_exists_one(root_fd, systemd) ? "systemd"
                    : s_exists_one(root_fd, sysv)  ? "sysv"
                                                   : "none");
-    rmt_record_set(os, "network-stack", s_network_stack(root_fd));
+    rmt_stack_t stack;
+    rmt_stack_look(root_fd, &stack);
+    rmt_record_set(os, "network-stack", stack.name);
     s_read_config(root_fd, records);
     return 0;
 }

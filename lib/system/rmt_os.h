@@ -2,7 +2,8 @@
 //
 //   class=os {family linux|other, distribution, version, name, kernels,
 //             package-system dpkg|rpm|none, packages, init systemd|sysv|none,
-//             network-stack netplan|networkmanager|networkd|ifupdown|none}
+//             network-stack netplan|networkmanager|networkd|ifupdown|none, or one that is
+//             not carried: wicked|connman|ifcfg}
 //   class=config {path, files}      one for each known place of configuration
 #pragma once
 

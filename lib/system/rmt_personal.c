@@ -95,6 +95,27 @@ s_copy_host_line(FILE *out, const char *line, const char *old)
     fputc('\n', out);
 }
 
+// The own names behind the first address of each kind, or behind the one that Debian
+// keeps for them where DHCP gives the address.
+static void
+s_print_own(FILE *out, const char *hostname, const rmt_interface_t *first)
+{
+    const char *dot = strchr(hostname, '.');
+    rmt_auto_str names =
+        dot ? rmt_text("%s %.*s", hostname, (int) (dot - hostname), hostname)
+        : first->domain[0] ? rmt_text("%s.%s %s", hostname, first->domain, hostname)
+                           : rmt_text("%s", hostname);
+    bool has[2] = {false, false};
+    for (size_t i = 0; i < first->address_count; i++) {
+        const rmt_network_address_t *address = &first->addresses[i];
+        if (!has[address->is_v6])
+            fprintf(out, "%s %s\n", address->text, names);
+        has[address->is_v6] = true;
+    }
+    if (!first->address_count)
+        fprintf(out, "127.0.1.1 %s\n", names);
+}
+
 static void
 s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
              rmt_records_t *actions)
@@ -111,14 +132,7 @@ s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
         if (line[0] || rest)
             s_copy_host_line(out, line, old);
     }
-    const char *dot = strchr(hostname, '.');
-    fprintf(out, "%s ", network->address[0] ? network->address : "127.0.1.1");
-    if (dot)
-        fprintf(out, "%s %.*s\n", hostname, (int) (dot - hostname), hostname);
-    else if (network->domain[0])
-        fprintf(out, "%s.%s %s\n", hostname, network->domain, hostname);
-    else
-        fprintf(out, "%s\n", hostname);
+    s_print_own(out, hostname, &network->interfaces[0]);
     if (fclose(out))
         abort();
     rmt_action_write(actions, "/etc/hosts", "hosts", 0644, made, size);
@@ -157,8 +171,7 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
     // A tree without a system is data, and has nothing to call its own.
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
         s_plan_name(root_fd, hostname, &network, actions);
-        if (rmt_network_plan(root_fd, rmt_record_text(os, "network-stack", "none"),
-                             &network, actions, error) == -1 ||
+        if (rmt_network_plan(root_fd, &network, actions, error) == -1 ||
             rmt_identity_plan(root_fd, hostname, is_systemd, actions, error) == -1)
             return -1;
     }

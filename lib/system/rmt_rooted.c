@@ -5,14 +5,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 
 #define FILE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
 #define DEPTH_MAX 64
+#define LABEL "security.selinux"
+#define LABEL_SIZE_MAX 256
 #define RESOLVE_FOLLOW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 #define RESOLVE_STRICT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
 
@@ -63,20 +67,37 @@ rmt_rooted_exists(int root_fd, const char *path)
     return fd != -1;
 }
 
+// The folder that holds path, with no symlink on the way; *name_out is within path.
+static int
+s_open_folder(int root_fd, const char *path, const char **name_out)
+{
+    const char *relative = s_relative(path);
+    const char *slash = strrchr(relative, '/');
+    *name_out = slash ? slash + 1 : relative;
+    rmt_auto_str parent =
+        slash ? rmt_text("%.*s", (int) (slash - relative), relative) : rmt_text(".");
+    return s_open(root_fd, parent, O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
+}
+
 mode_t
 rmt_rooted_kind(int root_fd, const char *path)
 {
-    rmt_auto_str parent = rmt_text("%s", s_relative(path));
-    char *slash = strrchr(parent, '/');
-    if (slash)
-        *slash = '\0';
-    rmt_auto_fd fd =
-        s_open(root_fd, slash ? parent : ".", O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
+    const char *name;
+    rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
     struct stat info;
-    if (fd == -1 ||
-        fstatat(fd, slash ? slash + 1 : parent, &info, AT_SYMLINK_NOFOLLOW) == -1)
+    if (fd == -1 || fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1)
         return 0;
     return info.st_mode & S_IFMT;
+}
+
+char *
+rmt_rooted_readlink(int root_fd, const char *path)
+{
+    const char *name;
+    char target[PATH_MAX];
+    rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
+    const ssize_t size = fd == -1 ? -1 : readlinkat(fd, name, target, sizeof target - 1);
+    return size == -1 ? NULL : rmt_text("%.*s", (int) size, target);
 }
 
 static int
@@ -197,6 +218,19 @@ s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
     return rmt_take_fd(&fd);
 }
 
+// The label by which SELinux tells what a file is for; *size_out is 0 for none. Without
+// it a daemon that is confined could not read what is put here.
+static void
+s_read_label(int parent, const char *name, char label_out[LABEL_SIZE_MAX],
+             size_t *size_out)
+{
+    rmt_auto_fd old = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t size = old == -1 ? -1 : fgetxattr(old, LABEL, label_out, LABEL_SIZE_MAX);
+    if (size <= 0)
+        size = fgetxattr(parent, LABEL, label_out, LABEL_SIZE_MAX);
+    *size_out = size > 0 ? (size_t) size : 0;
+}
+
 int
 rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
                  const struct stat *owner_and_mode, rmt_error_t *error)
@@ -205,6 +239,9 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
     rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
     if (parent == -1)
         return -1;
+    char label[LABEL_SIZE_MAX];
+    size_t label_size;
+    s_read_label(parent, name, label, &label_size);
     // A new inode: the old one may be a symlink, or have other names.
     if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
         return s_fail("replace", path, error);
@@ -217,6 +254,8 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
     if (fchown(fd, owner_and_mode->st_uid, owner_and_mode->st_gid) == -1 ||
         fchmod(fd, owner_and_mode->st_mode & 07777) == -1)
         return s_fail("set the owner of", path, error);
+    if (label_size && fsetxattr(fd, LABEL, label, label_size, 0) == -1)
+        return s_fail("set the label of", path, error);
     return 0;
 }
 

@@ -23,6 +23,10 @@ bool rmt_rooted_exists(int root_fd, const char *path);
 // a symlink leads there.
 mode_t rmt_rooted_kind(int root_fd, const char *path);
 
+// Where the symlink at the very path points to, or NULL when it is none. Caller owns the
+// result (free).
+char *rmt_rooted_readlink(int root_fd, const char *path);
+
 // Names in a folder, sorted, each with its NUL, an empty one last; never NULL. Caller
 // owns it (free).
 char *rmt_rooted_list(int root_fd, const char *path);
@@ -30,7 +34,8 @@ char *rmt_rooted_list(int root_fd, const char *path);
 // Number of things below a folder that are no folders, mount points not entered.
 size_t rmt_rooted_count(int root_fd, const char *path);
 
-// Put a new file in place of what is there; missing folders are made (0755, root).
+// Put a new file in place of what is there; missing folders are made (0755, root). The
+// security label of what was there, else of the folder, goes over to the new file.
 // 0, or -1: REFUSED (a symlink in the path), NO_SPACE, IO.
 int rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
                      const struct stat *owner_and_mode, rmt_error_t *error);

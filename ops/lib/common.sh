@@ -12,6 +12,7 @@ build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client iproute2 procps jq"
 demo_packages="mmdebstrap"
+script_packages="mmdebstrap curl openssh-server"
 netboot_packages="dnsmasq-base ipxe busybox-static"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs

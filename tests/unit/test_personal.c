@@ -192,13 +192,11 @@ test_the_other_stacks_get_the_address_too(void **state)
     assert_false(s_is_there("etc/NetworkManager/system-connections/wired.nmconnection"));
     s_put("usr/sbin/netplan", "");
     s_put("etc/netplan/50-cloud-init.yaml", "network:\n");
-    s_put("etc/cloud/cloud.cfg.d/05_logging.cfg", "");
     s_personalise(STATIC);
     rmt_auto_str yaml = s_get("etc/netplan/10-ramet.yaml");
     assert_non_null(strstr(yaml, "        macaddress: \"52:54:00:ab:cd:ef\"\n"));
     assert_non_null(strstr(yaml, "      addresses: [\"10.0.0.17/24\"]\n"));
     assert_false(s_is_there("etc/netplan/50-cloud-init.yaml"));
-    s_expect("etc/cloud/cloud.cfg.d/99-ramet.cfg", "network: {config: disabled}\n");
 }
 
 static void
@@ -206,10 +204,19 @@ test_two_copies_share_no_identity(void **state)
 {
     (void) state;
     static const char *const gone[] = {
-        "var/lib/systemd/random-seed",
         "var/lib/dhcp/dhclient.eth0.leases",
+        "var/lib/dhcpcd/duid",
+        "var/lib/NetworkManager/internal-1-ens3.lease",
+        "var/lib/NetworkManager/secret_key",
+        "var/lib/systemd/credential.secret",
         "etc/udev/rules.d/70-persistent-net.rules",
         "etc/lvm/devices/system.devices",
+        "etc/lvm/devices/backup/system.devices-1",
+        "etc/multipath/wwids",
+        "var/lib/cloud/instance",
+        "var/lib/cloud/instances/i-1/sem/config_ssh",
+        "var/lib/cloud/data/instance-id",
+        "etc/krb5.keytab",
         "etc/ssh/ssh_host_dsa_key",
         "etc/ssh/ssh_host_dsa_key.pub",
     };
@@ -218,6 +225,11 @@ test_two_copies_share_no_identity(void **state)
         "etc/ssh/ssh_host_ed25519_key",
         "etc/ssh/ssh_host_ed25519_key.pub",
         "etc/ssh/ssh_host_ecdsa_key",
+        "var/lib/systemd/random-seed",
+        "etc/hostid",
+        "etc/iscsi/initiatorname.iscsi",
+        "etc/nvme/hostnqn",
+        "etc/nvme/hostid",
     };
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
         s_put(gone[i], "the image's");
@@ -225,6 +237,9 @@ test_two_copies_share_no_identity(void **state)
         s_put(fresh[i], "the image's");
     s_put("var/lib/dbus/machine-id", "the image's");
     s_put("etc/ssh/ssh_config", "kept");
+    s_put("etc/lvm/lvm.conf", "kept");
+    s_put("etc/iscsi/initiatorname.iscsi",
+          "# the image's\nInitiatorName=iqn.2001-04.com.site:db:0123\n");
     char *before[sizeof fresh / sizeof *fresh] = {NULL};
     for (int round = 0; round < 2; round++) {
         s_personalise("class=target name=web-7");
@@ -248,6 +263,14 @@ test_two_copies_share_no_identity(void **state)
     assert_string_equal(target, "/etc/machine-id");
     assert_false(s_is_there("etc/ssh/ssh_host_rsa_key")); // Not a kind of the image
     s_expect("etc/ssh/ssh_config", "kept");
+    s_expect("etc/lvm/lvm.conf", "kept");
+    rmt_auto_str initiator = s_get("etc/iscsi/initiatorname.iscsi");
+    rmt_auto_str nqn = s_get("etc/nvme/hostnqn");
+    rmt_auto_str uuid = s_get("etc/nvme/hostid");
+    assert_memory_equal(initiator, "InitiatorName=iqn.2001-04.com.site:db:", 38);
+    assert_int_equal(strspn(initiator + 38, "0123456789abcdef"), 12);
+    assert_memory_equal(nqn, "nqn.2014-08.org.nvmexpress:uuid:", 32);
+    assert_string_equal(nqn + 32, uuid); // Both names of the host have one UUID
     struct stat info;
     assert_int_equal(fstatat(s_root_fd, "etc/ssh/ssh_host_ed25519_key", &info, 0), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
@@ -388,6 +411,7 @@ test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
         "/etc/hostname",
         "/etc/hosts",
         "/etc/network/interfaces",
+        "/etc/resolv.conf",
         "/etc/machine-id",
         "/etc/ssh/ssh_host_ed25519_key",
         "/etc/ssh/ssh_host_ed25519_key.pub",

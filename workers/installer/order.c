@@ -92,6 +92,28 @@ s_add_scripts(rmt_records_t *order, rmt_task_t *task, const char *engine,
     return 0;
 }
 
+// A target with one interface and no word about it in its record: that one is meant, so
+// that its settings go by its MAC and not by a name.
+static void
+s_name_interface(rmt_record_t *target)
+{
+    size_t size = 0;
+    rmt_error_t ignored;
+    const void *data = rmt_record_get(target, "hardware", &size);
+    rmt_auto(rmt_records) hardware =
+        data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
+    const char *mac = NULL;
+    size_t count = 0;
+    for (size_t i = 0; hardware && i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *record = rmt_records_at(hardware, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "nic") == 0 && ++count)
+            mac = rmt_record_text(record, "mac", NULL);
+    }
+    if (count == 1 && mac && !*rmt_record_text(target, "mac", "") &&
+        !*rmt_record_text(target, "interface", ""))
+        rmt_record_set(target, "mac", mac);
+}
+
 // What makes this target itself: its record, and the scripts for it (M18 a, b).
 static int
 s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
@@ -103,6 +125,7 @@ s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
         return -1;
     if (rmt_records_count(record) == 0)
         return rmt_fail(error, RMT_E_PROTOCOL, "the task has no record of its target");
+    s_name_interface(rmt_records_at(record, 0));
     rmt_record_remove(rmt_records_at(record, 0), "hardware");
     s_append(order, rmt_records_at(record, 0), "personal", "target");
     return s_add_scripts(order, task, engine, error);

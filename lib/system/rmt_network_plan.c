@@ -1,0 +1,288 @@
+#include "rmt_action.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_network.h"
+#include "rmt_rooted.h"
+#include "rmt_stack.h"
+#include "rmt_unit.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+#define INTERFACES "/etc/network/interfaces"
+#define NETWORKD "/etc/systemd/network"
+#define WANTS "/etc/systemd/system/multi-user.target.wants/"
+
+static bool
+s_is(const rmt_stack_t *stack, const char *name)
+{
+    return strcmp(stack->name, name) == 0;
+}
+
+// ---- Settings of the image's own machine
+
+// A file that sets an address of the image's machine would give it to each copy,
+// whichever stack reads it, now or when somebody starts that stack later.
+static const struct {
+    const char *folder;
+    const char *pattern;
+    const char *line; // Such a file is taken away when it has this; "" always
+} s_rivals[] = {
+    {INTERFACES ".d", "*", "iface "},
+    {NETWORKD, "*.network", "Address="},
+    {NETWORKD, "*.link", "MACAddress="},
+    {"/etc/NetworkManager/system-connections", "*", "type=ethernet"},
+    {"/etc/NetworkManager/system-connections", "*", "type=802-3-ethernet"},
+    {"/etc/netplan", "*.yaml", ""},
+    {"/etc/sysconfig/network-scripts", "ifcfg-*", "IPADDR"},
+    {"/etc/sysconfig/network-scripts", "ifcfg-*", "TYPE=Ethernet"},
+    {"/etc/sysconfig/network-scripts", "ifcfg-*", "TYPE=\"Ethernet\""},
+};
+
+static void
+s_plan_rivals(int root_fd, rmt_records_t *actions)
+{
+    for (size_t i = 0; i < sizeof s_rivals / sizeof *s_rivals; i++) {
+        rmt_auto_str names = rmt_rooted_list(root_fd, s_rivals[i].folder);
+        for (const char *name = names; *name; name += strlen(name) + 1) {
+            rmt_auto_str path = rmt_text("%s/%s", s_rivals[i].folder, name);
+            const mode_t kind = rmt_rooted_kind(root_fd, path);
+            if (fnmatch(s_rivals[i].pattern, name, FNM_PERIOD) != 0 ||
+                (kind != S_IFREG && kind != S_IFLNK) ||
+                rmt_records_find(actions, "path", path))
+                continue;
+            rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
+            if (!s_rivals[i].line[0] || (text && strstr(text, s_rivals[i].line)))
+                rmt_action_remove(actions, path, "network");
+        }
+    }
+}
+
+// networkd reads files in the order of their names, and the first that fits wins.
+static void
+s_plan_earlier(int root_fd, rmt_records_t *actions)
+{
+    rmt_auto_str names = rmt_rooted_list(root_fd, NETWORKD);
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        rmt_auto_str path = rmt_text(NETWORKD "/%s", name);
+        if (fnmatch("*.network", name, FNM_PERIOD) == 0 && strcmp(name, "10-ramet") < 0 &&
+            rmt_rooted_kind(root_fd, path) != S_IFDIR &&
+            !rmt_records_find(actions, "path", path))
+            rmt_action_remove(actions, path, "network");
+    }
+}
+
+// ---- Competitors
+
+static void
+s_write_line(rmt_records_t *actions, const char *path, const char *what, const char *text)
+{
+    rmt_action_write(actions, path, what, 0644, text, strlen(text));
+}
+
+// NetworkManager keeps its other connections, and lets go of these interfaces.
+static void
+s_plan_unmanaged(const rmt_network_t *network, rmt_records_t *actions)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    fputs("# Written by ramet: another stack sets these.\n"
+          "[main]\nno-auto-default=*\n\n[keyfile]\nunmanaged-devices=",
+          out);
+    for (size_t i = 0; i < network->count; i++) {
+        const rmt_interface_t *one = &network->interfaces[i];
+        const char *kind = one->mac[0]    ? "mac:"
+                           : one->name[0] ? "interface-name:"
+                                          : "type:ethernet";
+        fprintf(out, "%s%s%s", i ? ";" : "", kind, one->mac[0] ? one->mac : one->name);
+    }
+    fputc('\n', out);
+    if (fclose(out))
+        abort();
+    rmt_action_write(actions, "/etc/NetworkManager/conf.d/99-ramet.conf", "network", 0644,
+                     text, size);
+    free(text);
+}
+
+static void
+s_plan_competitors(int root_fd, const rmt_stack_t *stack, const rmt_network_t *network,
+                   rmt_records_t *actions)
+{
+    static const char *const networkd[] = {
+        "systemd-networkd.service", "systemd-networkd.socket",
+        "systemd-networkd-wait-online.service", "systemd-network-generator.service"};
+    const bool is_networkd =
+        s_is(stack, "networkd") || (s_is(stack, "netplan") && !stack->is_managed);
+    const bool is_manager =
+        s_is(stack, "networkmanager") || (s_is(stack, "netplan") && stack->is_managed);
+    for (size_t i = 0; !is_networkd && i < sizeof networkd / sizeof *networkd; i++)
+        rmt_unit_disable(root_fd, networkd[i], actions);
+    rmt_unit_disable(root_fd, "dhcpcd.service", actions);
+    if (!is_manager && (rmt_unit_is_enabled(root_fd, "NetworkManager") ||
+                        rmt_unit_is_enabled(root_fd, "network-manager")))
+        s_plan_unmanaged(network, actions);
+    rmt_auto_str text = rmt_rooted_load(root_fd, INTERFACES, NULL);
+    if (!s_is(stack, "ifupdown") && text && rmt_stack_sets_interface(text, NULL))
+        s_write_line(actions, INTERFACES, "network",
+                     "# Written by ramet: another stack sets the interfaces.\n"
+                     "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n");
+}
+
+// A stack that was only there, and nothing else was, is started from now on.
+static void
+s_plan_enabling(int root_fd, const rmt_stack_t *stack, rmt_records_t *actions)
+{
+    static const struct {
+        const char *stack;
+        const char *unit;
+    } rows[] = {{"networkd", "systemd-networkd.service"},
+                {"networkmanager", "NetworkManager.service"},
+                {"ifupdown", "networking.service"}};
+    for (size_t i = 0; !stack->is_enabled && i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str unit = rmt_text("/usr/lib/systemd/system/%s", rows[i].unit);
+        rmt_auto_str other = rmt_text("/lib/systemd/system/%s", rows[i].unit);
+        rmt_auto_str link = rmt_text(WANTS "%s", rows[i].unit);
+        // networkd is a part of systemd, so that its unit is where systemd's are.
+        if (s_is(stack, rows[i].stack) &&
+            (i == 0 || rmt_rooted_exists(root_fd, unit) ||
+             rmt_rooted_exists(root_fd, other)))
+            rmt_action_link(actions, link, "network",
+                            rmt_rooted_exists(root_fd, unit) ? unit : other);
+    }
+}
+
+// ---- Names
+
+static void
+s_print_names(FILE *out, const rmt_network_t *network, const char *domain_key,
+              const char *dns_key)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        if (network->interfaces[i].domain[0]) {
+            fprintf(out, "%s%s\n", domain_key, network->interfaces[i].domain);
+            break;
+        }
+    }
+    for (size_t i = 0; i < network->count; i++) {
+        for (size_t k = 0; k < network->interfaces[i].dns_count; k++)
+            fprintf(out, "%s%s\n", dns_key, network->interfaces[i].dns[k]);
+    }
+}
+
+// What /etc/resolv.conf is stays: a symlink belongs to a resolver. Its stack tells it,
+// but for ifupdown, which does not know systemd's.
+static void
+s_plan_resolver(int root_fd, const rmt_stack_t *stack, const rmt_network_t *network,
+                rmt_records_t *actions)
+{
+    bool has_dns = false;
+    for (size_t i = 0; i < network->count; i++)
+        has_dns = has_dns || network->interfaces[i].dns_count;
+    if (!has_dns)
+        return;
+    const mode_t kind = rmt_rooted_kind(root_fd, "/etc/resolv.conf");
+    rmt_auto_str target = rmt_rooted_readlink(root_fd, "/etc/resolv.conf");
+    const bool is_file =
+        kind == S_IFREG || (kind == 0 && (s_is(stack, "ifupdown") || s_is(stack, "none")));
+    const bool is_systemd =
+        target && strstr(target, "systemd/resolve") && s_is(stack, "ifupdown");
+    if (!is_file && !is_systemd)
+        return;
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (is_systemd)
+        fputs("# Written by ramet for this computer.\n[Resolve]\n", out);
+    s_print_names(out, network, is_file ? "search " : "Domains=",
+                  is_file ? "nameserver " : "DNS=");
+    if (fclose(out))
+        abort();
+    rmt_action_write(actions,
+                     is_file ? "/etc/resolv.conf"
+                             : "/etc/systemd/resolved.conf.d/99-ramet.conf",
+                     "resolver", 0644, text, size);
+    free(text);
+}
+
+// cloud-init would set networks, names and keys anew from what it knows of the source.
+static void
+s_plan_cloud_init(int root_fd, rmt_records_t *actions)
+{
+    if (rmt_rooted_exists(root_fd, "/etc/cloud/cloud.cfg.d") ||
+        rmt_rooted_exists(root_fd, "/etc/cloud/cloud.cfg"))
+        s_write_line(actions, "/etc/cloud/cloud.cfg.d/99-ramet.cfg", "network",
+                     "# Written by ramet, which sets all this.\n"
+                     "datasource_list: [None]\n"
+                     "network: {config: disabled}\n"
+                     "preserve_hostname: true\n"
+                     "manage_etc_hosts: false\n"
+                     "ssh_deletekeys: false\n");
+}
+
+// ---- The plan
+
+// An ifupdown without patterns goes by names: that of the record, else that of the
+// image's interface, which is called the same as the hardware is the same.
+static int
+s_name_interfaces(const rmt_stack_t *stack, rmt_network_t *network, rmt_error_t *error)
+{
+    rmt_interface_t *first = &network->interfaces[0];
+    if (!s_is(stack, "ifupdown"))
+        return 0;
+    if (!first->name[0] && network->count == 1 && (stack->is_plain || !first->mac[0]))
+        memcpy(first->name, stack->first[0] || !stack->is_plain ? stack->first : "eth0",
+               stack->first[0] || !stack->is_plain ? sizeof first->name : sizeof "eth0");
+    for (size_t i = 0; stack->is_plain && i < network->count; i++) {
+        if (!network->interfaces[i].name[0])
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the image's ifupdown knows interfaces by name alone; set "
+                            "the interface of %s",
+                            network->interfaces[i].role);
+    }
+    return 0;
+}
+
+static int
+s_check_stack(const rmt_stack_t *stack, const rmt_network_t *network, rmt_error_t *error)
+{
+    if (!stack->is_carried)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "the image's network is set by %s, which is not carried: its "
+                        "copies would have the image's address",
+                        stack->name);
+    for (size_t i = 0; s_is(stack, "none") && i < network->count; i++) {
+        if (network->interfaces[i].address_count)
+            return rmt_fail(
+                error, RMT_E_UNSUPPORTED,
+                "address %s is wanted, and the image has no network stack to set it",
+                network->interfaces[i].addresses[0].text);
+    }
+    return 0;
+}
+
+int
+rmt_network_plan(int root_fd, const rmt_network_t *wanted, rmt_records_t *actions,
+                 rmt_error_t *error)
+{
+    assert(actions);
+    rmt_stack_t stack;
+    rmt_network_t network = *wanted;
+    rmt_stack_look(root_fd, &stack);
+    if (s_check_stack(&stack, &network, error) == -1 ||
+        s_name_interfaces(&stack, &network, error) == -1)
+        return -1;
+    if (!s_is(&stack, "none")) {
+        s_plan_rivals(root_fd, actions);
+        if (s_is(&stack, "networkd"))
+            s_plan_earlier(root_fd, actions);
+        s_plan_competitors(root_fd, &stack, &network, actions);
+        rmt_stack_write(&stack, &network, actions);
+        s_plan_enabling(root_fd, &stack, actions);
+        s_plan_cloud_init(root_fd, actions);
+    }
+    s_plan_resolver(root_fd, &stack, &network, actions);
+    return 0;
+}

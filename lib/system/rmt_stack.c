@@ -1,0 +1,202 @@
+#include "rmt_stack.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_rooted.h"
+#include "rmt_unit.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <string.h>
+
+static bool
+s_has(int root_fd, const char *const *paths)
+{
+    for (; *paths; paths++) {
+        // A link may lead to where nothing is yet, and is there all the same.
+        if (rmt_rooted_exists(root_fd, *paths) ||
+            rmt_rooted_kind(root_fd, *paths) == S_IFLNK)
+            return true;
+    }
+    return false;
+}
+
+static bool
+s_has_file(int root_fd, const char *folder, const char *pattern)
+{
+    rmt_auto_str names = rmt_rooted_list(root_fd, folder);
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        if (fnmatch(pattern, name, FNM_PERIOD) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool
+rmt_stack_sets_interface(const char *text, char name_out[16])
+{
+    rmt_auto_str copy = rmt_text("%s", text);
+    char *rest = copy;
+    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
+        char name[16];
+        if (sscanf(line, " iface %15s", name) != 1 || strcmp(name, "lo") == 0)
+            continue;
+        if (name_out)
+            memcpy(name_out, name, sizeof name);
+        return true;
+    }
+    return false;
+}
+
+// An interface of the image's machine that ifupdown sets, in any of its files.
+static bool
+s_find_interface(int root_fd, char name_out[16])
+{
+    rmt_auto_str own = rmt_rooted_load(root_fd, "/etc/network/interfaces", NULL);
+    if (own && rmt_stack_sets_interface(own, name_out))
+        return true;
+    rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/network/interfaces.d");
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        rmt_auto_str path = rmt_text("/etc/network/interfaces.d/%s", name);
+        rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
+        if (text && rmt_stack_sets_interface(text, name_out))
+            return true;
+    }
+    return false;
+}
+
+typedef struct {
+    bool netplan, ifup, interfaces, manager, networkd; // There
+    bool ifup_on, manager_on, networkd_on;             // Started
+} found_t;
+
+static void
+s_look(int root_fd, found_t *found, rmt_stack_t *stack)
+{
+    static const char *const netplan[] = {"/usr/sbin/netplan", "/sbin/netplan", NULL};
+    static const char *const ifup[] = {"/usr/sbin/ifup", "/sbin/ifup", NULL};
+    static const char *const interfaces[] = {"/etc/network/interfaces", NULL};
+    static const char *const manager[] = {"/usr/sbin/NetworkManager", NULL};
+    static const char *const networkd[] = {"/usr/lib/systemd/systemd-networkd",
+                                           "/lib/systemd/systemd-networkd", NULL};
+    found->netplan = s_has(root_fd, netplan) &&
+                     (s_has_file(root_fd, "/etc/netplan", "*.yaml") ||
+                      s_has_file(root_fd, "/usr/lib/netplan", "*.yaml") ||
+                      s_has_file(root_fd, "/lib/netplan", "*.yaml"));
+    found->ifup = s_has(root_fd, ifup);
+    found->interfaces = s_has(root_fd, interfaces);
+    found->manager = s_has(root_fd, manager);
+    found->networkd = s_has(root_fd, networkd);
+    found->ifup_on = found->ifup && (rmt_unit_is_enabled(root_fd, "networking") ||
+                                     rmt_unit_is_enabled(root_fd, "ifupdown") ||
+                                     rmt_unit_is_enabled(root_fd, "network"));
+    found->manager_on = rmt_unit_is_enabled(root_fd, "NetworkManager") ||
+                        rmt_unit_is_enabled(root_fd, "network-manager");
+    found->networkd_on = rmt_unit_is_enabled(root_fd, "systemd-networkd");
+    (void) s_find_interface(root_fd, stack->first);
+}
+
+// Those that are found and not carried: their files would give the image's address to
+// every copy.
+static const char *
+s_foreign(int root_fd, const found_t *found)
+{
+    static const char *const ifcfg[] = {"/etc/sysconfig/network-scripts", NULL};
+    if (rmt_unit_is_enabled(root_fd, "wicked"))
+        return "wicked";
+    if (rmt_unit_is_enabled(root_fd, "connman"))
+        return "connman";
+    const bool is_other = found->manager_on || found->networkd_on || found->manager;
+    return !is_other && s_has(root_fd, ifcfg) ? "ifcfg" : NULL;
+}
+
+// What is started comes before what is only there; among those that are started the one
+// that has something to say.
+static const char *
+s_choose(int root_fd, const found_t *found, const rmt_stack_t *stack, bool *enabled_out)
+{
+    *enabled_out = true;
+    if (found->netplan)
+        return "netplan";
+    if (found->ifup_on && stack->first[0])
+        return "ifupdown";
+    if (found->networkd_on &&
+        (!found->manager_on || s_has_file(root_fd, "/etc/systemd/network", "*.network")))
+        return "networkd";
+    if (found->manager_on)
+        return "networkmanager";
+    *enabled_out = found->ifup_on;
+    if (found->ifup || found->interfaces)
+        return "ifupdown";
+    return found->manager ? "networkmanager" : found->networkd ? "networkd" : "none";
+}
+
+// Patterns came with ifupdown 0.8.28; those of busybox and of older systems have none.
+static bool
+s_is_plain(int root_fd)
+{
+    static const char *const paths[] = {"/sbin/ifup", "/usr/sbin/ifup"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        rmt_auto_str target = rmt_rooted_readlink(root_fd, paths[i]);
+        if (target && strstr(target, "busybox"))
+            return true;
+    }
+    rmt_auto_str status = rmt_rooted_load(root_fd, "/var/lib/dpkg/status", NULL);
+    const char *package = status ? strstr(status, "\nPackage: ifupdown\n") : NULL;
+    const char *version = package ? strstr(package + 1, "\nVersion: ") : NULL;
+    const char *end = package ? strstr(package, "\n\n") : NULL;
+    unsigned major = 0, minor = 0, patch = 0;
+    if (!version || (end && version > end) ||
+        sscanf(version, "\nVersion: %u.%u.%u", &major, &minor, &patch) < 2)
+        return false;
+    return major == 0 && (minor < 8 || (minor == 8 && patch < 28));
+}
+
+static bool
+s_is_managed(int root_fd)
+{
+    rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/netplan");
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        rmt_auto_str path = rmt_text("/etc/netplan/%s", name);
+        rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
+        if (text && strstr(text, "renderer: NetworkManager"))
+            return true;
+    }
+    return false;
+}
+
+// systemd names a library of its own after its version.
+static unsigned
+s_systemd(int root_fd)
+{
+    static const char *const folders[] = {"/usr/lib/systemd", "/lib/systemd",
+                                          "/usr/lib/x86_64-linux-gnu/systemd",
+                                          "/usr/lib/aarch64-linux-gnu/systemd"};
+    for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
+        rmt_auto_str names = rmt_rooted_list(root_fd, folders[i]);
+        for (const char *name = names; *name; name += strlen(name) + 1) {
+            unsigned version;
+            if (sscanf(name, "libsystemd-shared-%u", &version) == 1)
+                return version;
+        }
+    }
+    return 0;
+}
+
+void
+rmt_stack_look(int root_fd, rmt_stack_t *stack_out)
+{
+    rmt_stack_t stack = {.is_carried = true};
+    found_t found = {0};
+    s_look(root_fd, &found, &stack);
+    stack.name = s_foreign(root_fd, &found);
+    if (stack.name) {
+        stack.is_carried = false;
+        stack.is_enabled = true;
+    } else {
+        stack.name = s_choose(root_fd, &found, &stack, &stack.is_enabled);
+    }
+    stack.is_plain = s_is_plain(root_fd);
+    stack.is_managed = strcmp(stack.name, "netplan") == 0 && s_is_managed(root_fd);
+    stack.systemd = s_systemd(root_fd);
+    *stack_out = stack;
+}

@@ -1,0 +1,31 @@
+// rmt_stack - the network stack that a tree really uses, and how it is told settings.
+// Inside lib/system.
+#pragma once
+
+#include <stdbool.h>
+#include "rmt_network.h"
+#include "rmt_record.h"
+
+typedef struct {
+    // netplan networkmanager networkd ifupdown none; or one that is found and not
+    // carried: wicked connman ifcfg
+    const char *name;
+    bool is_carried;
+    bool is_enabled; // Else it is only there, and nothing else is
+    bool is_plain;   // ifupdown that knows no patterns, as that of busybox
+    bool is_managed; // netplan that hands on to NetworkManager
+    unsigned systemd; // Version of systemd; 0 for unknown
+    char first[16];   // Name of the image's first interface; "" for unknown
+} rmt_stack_t;
+
+// Tell the stack in force by enabled units and by files. Nothing can fail: what cannot
+// be read is not there.
+void rmt_stack_look(int root_fd, rmt_stack_t *stack_out);
+
+// Append the writing of the stack's files for these settings. The stack is carried.
+void rmt_stack_write(const rmt_stack_t *stack, const rmt_network_t *network,
+                     rmt_records_t *actions);
+
+// Whether a text in the form of /etc/network/interfaces sets any interface but lo; its
+// name (at most 15 letters) goes to name_out, which may be NULL.
+bool rmt_stack_sets_interface(const char *text, char name_out[16]);
