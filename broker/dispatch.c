@@ -204,6 +204,54 @@ s_end_image(step_t *step)
     s_op_end(step, "done", RMT_OK, "");
 }
 
+static void
+s_begin_import(step_t *step)
+{
+    s_op_stage(step, "commit");
+    rmt_record_t *op =
+        s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
+    s_copy(op, "b.descriptor", step->view->job, "descriptor");
+    s_copy(op, "b.image-name", step->view->job, "image-name");
+    s_copy(op, "b.source", step->view->job, "source");
+}
+
+// ---- Actions of upkeep: one task, which is called like its job and gives counts
+
+static void
+s_begin_upkeep(step_t *step)
+{
+    static const char *const copied[] = {"image", "image-name", "place", "deep", "rate",
+                                         "again", "age-s",      "ignore", "all"};
+    const char *kind = s_job(step, "kind");
+    s_op_stage(step, kind);
+    rmt_record_t *op = s_op_task(step, kind, s_job(step, "at"), s_job(step, "at"));
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
+        rmt_auto_str name = rmt_text("b.%s", copied[i]);
+        s_copy(op, name, step->view->job, copied[i]);
+    }
+}
+
+static void
+s_end_upkeep(step_t *step)
+{
+    static const char *const copied[] = {
+        "images",  "packs",       "chunks",   "bytes",         "files",
+        "damaged", "missing",     "orphans",  "quarantined",   "rescued",
+        "resumed", "left-behind", "marked",   "revived",       "removed",
+        "findings", "differences", "live",    "bytes-removed", "images-removed",
+        "by-intent"};
+    rmt_record_t *op = s_op(step, "job");
+    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
+        rmt_auto_str name = rmt_text("set.%s", copied[i]);
+        if (step->result->outputs)
+            s_copy(op, name, step->result->outputs, copied[i]);
+    }
+    if (step->result->code == RMT_OK)
+        s_op_end(step, "done", RMT_OK, "");
+    else
+        s_fail_job(step);
+}
+
 // ---- Actions of plan and deploy jobs
 
 static size_t
@@ -461,6 +509,19 @@ static const struct {
     {"image", "commit", ON_OK, s_end_image},
     {"image", "capture", ON_FAIL, s_fail_job},
     {"image", "commit", ON_FAIL, s_fail_job},
+    {"import", "start", ON_DRIVE, s_begin_import},
+    {"import", "commit", ON_OK, s_end_image},
+    {"import", "commit", ON_FAIL, s_fail_job},
+    {"check", "start", ON_DRIVE, s_begin_upkeep},
+    {"check", "check", ON_RESULT, s_end_upkeep},
+    {"scrub", "start", ON_DRIVE, s_begin_upkeep},
+    {"scrub", "scrub", ON_RESULT, s_end_upkeep},
+    {"gc", "start", ON_DRIVE, s_begin_upkeep},
+    {"gc", "gc", ON_RESULT, s_end_upkeep},
+    {"verify", "start", ON_DRIVE, s_begin_upkeep},
+    {"verify", "verify", ON_RESULT, s_end_upkeep},
+    {"compare", "start", ON_DRIVE, s_begin_upkeep},
+    {"compare", "compare", ON_RESULT, s_end_upkeep},
     {"plan", "start", ON_DRIVE, s_begin_match},
     {"plan", "match", ON_RESULT, s_join_match},
     {"deploy", "start", ON_DRIVE, s_begin_match},

@@ -184,7 +184,7 @@ s_merge_targets(ask_t *ask, rmt_msg_t *reply)
     rmt_auto_str service =
         streq(stage, "capture")
             ? rmt_text("capture@source/%s", rmt_record_text(reply->body, "source", ""))
-            : rmt_text("%s@%s", stage, at);
+            : rmt_text("%s@%s", stage, rmt_record_text(reply->body, "at", at));
     rmt_auto_str topic = rmt_text("job/%s/task/%s", job, service);
     rmt_events_merge(ask->broker->events, topic, reply->body);
 }
@@ -221,13 +221,23 @@ static const verb_t s_verbs[] = {
     {"image.create", ADMIN, "image_create", s_new_job, s_drive},
     {"image.list", READ, "image_list", NULL, NULL},
     {"image.show", READ, "image_show", NULL, NULL},
+    {"image.verify", ADMIN, "image_verify", s_new_job, s_drive},
+    {"image.receive", ADMIN, "image_receive", NULL, s_announce},
+    {"image.import", ADMIN, "image_import", s_new_job, s_drive},
     {"image.remove", ADMIN, "image_remove", NULL, NULL},
     {"image.grant", ADMIN, "image_grant", NULL, s_announce},
+    {"store.check", ADMIN, "store_check", s_new_job, s_drive},
+    {"store.scrub", ADMIN, "store_scrub", s_new_job, s_drive},
+    {"store.gc", ADMIN, "store_gc", s_new_job, s_drive},
+    {"store.pin", ADMIN, "store_pin", NULL, NULL},
+    {"store.unpin", ADMIN, "store_unpin", NULL, NULL},
+    {"store.pins", READ, "store_pins", NULL, NULL},
     {"deploy.plan", ADMIN, "deploy_plan", s_new_job, s_drive},
     {"deploy.start", ADMIN, "deploy_start", s_new_job, s_drive},
     {"job.list", READ, "job_list", NULL, NULL},
     {"job.show", READ, "job_show", NULL, s_merge_targets},
     {"job.verdicts", READ, "job_verdicts", NULL, NULL},
+    {"job.findings", READ, "job_findings", NULL, NULL},
     {"job.logs", READ, "job_logs", NULL, NULL},
     {"job.cancel", ADMIN, "job_cancel", NULL, NULL},
     {"job.retry", ADMIN, "job_retry", s_new_job, s_drive},
@@ -246,6 +256,8 @@ static const verb_t s_verbs[] = {
     {"target.page", INSTALLER, "target_page", s_own_engine, NULL},
     {"verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL},
     {"script.page", INSTALLER, "script_page", s_own_engine, NULL},
+    {"image.removed", IMAGER | INSTALLER, "image_removed", NULL, NULL},
+    {"finding.put", WORKERS, "finding_put", NULL, NULL},
     {"holders", WORKERS, "holders", NULL, s_announce},
     {"target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL},
 };

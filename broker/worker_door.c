@@ -222,11 +222,16 @@ s_may_offer(const rmt_record_t *key, const char *service)
         bool is_own; // Only of its own machine, else of its place
     } rows[] = {
         {"imager", "receive", false},    {"imager", "commit", false},
-        {"imager", "package", false},    {"installer", "match", false},
+        {"imager", "package", false},    {"imager", "check", false},
+        {"imager", "scrub", false},      {"imager", "gc", false},
+        {"imager", "verify", false},     {"installer", "match", false},
         {"installer", "build", false},   {"installer", "order", false},
-        {"installer", "netboot", false}, {"source", "capture", true},
-        {"target", "prepare", true},     {"target", "write", true},
-        {"target", "reboot", true},
+        {"installer", "netboot", false}, {"installer", "check", false},
+        {"installer", "scrub", false},   {"installer", "gc", false},
+        {"installer", "verify", false},  {"source", "capture", true},
+        {"source", "compare", true},     {"target", "prepare", true},
+        {"target", "write", true},       {"target", "reboot", true},
+        {"target", "compare", true},
     };
     const char *role = rmt_record_text(key, "role", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

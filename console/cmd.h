@@ -5,6 +5,7 @@
 
 extern const command_t cmd_record[];
 extern const command_t cmd_image[];
+extern const command_t cmd_store[];
 extern const command_t cmd_deploy[];
 extern const command_t cmd_job[];
 extern const command_t cmd_admin[];

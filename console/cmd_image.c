@@ -1,6 +1,7 @@
 // Images: make, list, show, look into (M2 - M7).
 #include "cmd.h"
 #include "contents.h"
+#include "diff.h"
 #include "output.h"
 #include "rmt_auto.h"
 #include "watch.h"
@@ -35,16 +36,29 @@ static const option_t s_create_options[] = {
     { NULL, NULL, NULL },
 };
 
+static const option_t s_verify_options[] = {
+    { "place", "PLACE", "at an engine that holds it; default: its own place" },
+    { "against", "MACHINE", "compare a running machine with it, by the agent there" },
+    { "ignore", "GLOB", "with --against: leave out matching paths" },
+    { "all", NULL, "with --against: show what differs by intent too" },
+    { "timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)" },
+    { NULL, NULL, NULL },
+};
+
 const command_t cmd_image[] = {
     { "image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL, NULL,
       s_create_options },
     { "image", "list", "", 0, 0, "List images.", command_run_list, "image.list", s_columns, NULL },
-    { "image", "show", "IMAGE", 1, 1, "Show an image.", command_run_show, "image.show", s_columns,
-      NULL },
+    { "image", "show", "IMAGE", 1, 1, "Show an image: its parts, and what is not whole in it.",
+      contents_show, NULL, NULL, NULL },
     { "image", "files", "IMAGE [PATH]", 1, 2, "List the files of an image.", contents_files, NULL,
       NULL, NULL },
-    { "image", "verify", "IMAGE", 1, 1, "Fetch every chunk of an image and check it.",
-      contents_verify, NULL, NULL, NULL },
+    { "image", "diff", "IMAGE IMAGE", 2, 2,
+      "List what was added, removed and changed from one image to another.", diff_images, NULL,
+      NULL, NULL },
+    { "image", "verify", "IMAGE", 1, 1,
+      "Have every chunk of an image re-hashed where it is stored, or a machine compared with it.",
+      diff_verify, NULL, NULL, s_verify_options },
     { "image", "checkout", "IMAGE FOLDER", 2, 2,
       "Write an image as a real tree into an empty folder (needs root).", contents_checkout, NULL,
       NULL, NULL },

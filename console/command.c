@@ -60,7 +60,7 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
     // Given twice, values are joined: --engine a --engine b is --engine a,b.
     const char *before = rmt_record_text(call->options, option->name, NULL);
     if (before) {
-        const char joint = strcmp(option->name, "exclude") == 0 ? '\n' : ',';
+        const char joint = strcmp(option->name, "exclude") == 0 || strcmp(option->name, "ignore") == 0 ? '\n' : ',';
         char *joined = NULL;
         if (asprintf(&joined, "%s%c%s", before, joint, value) == -1)
             abort();

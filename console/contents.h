@@ -3,7 +3,7 @@
 
 #include "command.h"
 
-// Runners of `image files`, `image verify` and `image checkout`.
+// Runners of `image show`, `image files` and `image checkout`.
+int contents_show(call_t *call, rmt_error_t *error);
 int contents_files(call_t *call, rmt_error_t *error);
-int contents_verify(call_t *call, rmt_error_t *error);
 int contents_checkout(call_t *call, rmt_error_t *error);

@@ -13,7 +13,10 @@ static const char *const s_numbers[] = {
     "files",  "bytes",   "done",    "total", "chunks", "had",       "fetched", "created",
     "epoch",  "era",     "attempt", "size",  "uses",   "peers",     "slots",   "queued",
     "since",  "started", "ended",   "fits-count", "available-count", "bytes-fetched",
-    "sent",   "count",   "last-seen",
+    "sent",   "count",   "last-seen", "damaged", "missing", "orphans", "images", "packs",
+    "quarantined", "rescued", "resumed", "live", "marked", "revived", "removed",
+    "bytes-removed", "images-removed", "left-behind", "differences", "by-intent", "found",
+    "added", "changed",
 };
 static const char *const s_packed[] = { "hardware", "layout", "verdicts", "choice", "volumes" };
 
@@ -177,6 +180,26 @@ output_record(const rmt_record_t *record, const char *list_name, const rmt_recor
     if (list && rmt_records_count(list) && columns) {
         putchar('\n');
         s_print_table(list, columns);
+    }
+}
+
+void
+output_sections(const rmt_record_t *record, const output_section_t *sections, size_t count,
+                bool json)
+{
+    if (json) {
+        json_t *object = s_object(record);
+        for (size_t i = 0; i < count; i++)
+            json_object_set_new(object, sections[i].title, s_array(sections[i].items));
+        s_print_json(object);
+        return;
+    }
+    output_record(record, NULL, NULL, NULL, false);
+    for (size_t i = 0; i < count; i++) {
+        if (rmt_records_count(sections[i].items) == 0)
+            continue;
+        printf("\n%s\n", sections[i].title);
+        s_print_table(sections[i].items, sections[i].columns);
     }
 }
 

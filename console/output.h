@@ -13,6 +13,16 @@ void output_list(const rmt_records_t *items, const char *const *columns, bool js
 void output_record(const rmt_record_t *record, const char *list_name,
                    const rmt_records_t *list, const char *const *columns, bool json);
 
+// A record and several named lists: "name: value" lines, then a table for each list that
+// is not empty; or one object with an array under each title.
+typedef struct {
+    const char *title;
+    rmt_records_t *items;
+    const char *const *columns;
+} output_section_t;
+void output_sections(const rmt_record_t *record, const output_section_t *sections,
+                     size_t count, bool json);
+
 // Records from a JSON array of flat objects (or an object with "items"), or CSV with a
 // header line; chosen by the file's name. Caller owns. NULL: USAGE with line and reason.
 rmt_records_t *output_import(const char *path, rmt_error_t *error);

@@ -3,5 +3,5 @@
 #include <stddef.h>
 
 const command_t *const command_tables[] = {
-    cmd_record, cmd_image, cmd_deploy, cmd_job, cmd_admin, NULL,
+    cmd_record, cmd_image, cmd_store, cmd_deploy, cmd_job, cmd_admin, NULL,
 };

@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #define BROKER_COUNT_MAX 16
-#define SERVICE_COUNT_MAX 8
+#define SERVICE_COUNT_MAX 16
 
 const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX,

@@ -19,6 +19,8 @@
 --   P idem:<by>:<key>           packed reply of a call with an idempotency key, 30 days
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
 --   P unique                    hash "field=value" of targets -> name
+--   P removed                   ZSET of image ids without a name, by time of removal
+--   P pins:<place>              hash image id -> packed {id, name, reason, by, since}
 --   P image-ids                 hash id -> name;  P image-names  hash name -> open job
 --   P script:<engine>:<name>    record; index P scripts:<engine>
 --   P key:<key>                 record; index P keys; P key-names:<name> set of keys
@@ -26,6 +28,7 @@
 --   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
+--     :findings (list of packed records)
 --   P open, P drive             sets of jobs: not ended; waiting for a decision
 --   P task:<id>                 record, body fields as b.<name>
 --   P queue:<service>           list of task ids (a hint; truth is the task's state)

@@ -81,7 +81,8 @@ local function expire_all(uid)
     for _, mark in ipairs(call('ZRANGE', key .. ':verdicts', 0, -1)) do
         call('EXPIRE', key .. ':v:' .. mark, KEPT_S)
     end
-    for _, part in ipairs({ '', ':targets', ':ready', ':verdicts', ':tasks', ':log' }) do
+    for _, part in ipairs({ '', ':targets', ':ready', ':verdicts', ':tasks', ':log',
+        ':findings' }) do
         call('EXPIRE', key .. part, KEPT_S)
     end
 end
@@ -160,6 +161,11 @@ local function job_new(meta, kind, fields, targets)
     return { job = uid, name = meta['job-name'] }
 end
 
+-- For jobs without targets that other nouns make.
+function R.job_new(meta, kind, fields)
+    return job_new(meta, kind, fields, {})
+end
+
 local function place_for(source, body)
     if set(body.place) then
         return body.place
@@ -187,6 +193,22 @@ serve('image_create', function(meta, body)
     local answer = job_new(meta, 'image', { source = body.source, place = place,
         ['image-name'] = name, exclude = body.exclude or '',
         paranoid = body.paranoid or '' }, {})
+    answer.name, answer['job-name'] = name, answer.name
+    return answer
+end)
+
+-- {name, place, descriptor}: what a console has put into the place's store.
+serve('image_import', function(meta, body)
+    local name, place = named(body.name), named(body.place)
+    need(string.find(body.descriptor or '', '^01%x+$') and #body.descriptor == 66,
+        E.USAGE, 'descriptor is no id')
+    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS,
+        'there is an image ' .. name)
+    need(not call('HGET', P .. 'image-names', name), E.EXISTS,
+        'an open job makes an image ' .. name)
+    call('HSET', P .. 'image-names', name, meta.job)
+    local answer = job_new(meta, 'import', { source = body.source or '', place = place,
+        ['image-name'] = name, descriptor = body.descriptor }, {})
     answer.name, answer['job-name'] = name, answer.name
     return answer
 end)
@@ -279,6 +301,8 @@ serve('job_retry', function(meta, body)
             ['image-name'] = name, exclude = old.exclude or '',
             paranoid = old.paranoid or '', retries = old.id }, {})
     end
+    need(old.kind == 'plan' or old.kind == 'deploy', E.REFUSED, 'a job of kind '
+        .. old.kind .. ' is not tried again; give the command anew')
     old['take-over'] = 'yes'
     if old.kind == 'plan' then
         return job_new(meta, 'plan', deploy_fields(old, R.image_find(old.image),

@@ -285,6 +285,7 @@ function R.image_write(meta, fields)
     store(P .. 'image:' .. fields.name, fields)
     call('ZADD', P .. 'images', 0, fields.name)
     call('HSET', P .. 'image-ids', fields.id, fields.name)
+    call('ZREM', P .. 'removed', fields.id)
     audit(meta, 'image.put', { image = fields.name, id = fields.id,
         state = fields.state })
 end
@@ -301,6 +302,22 @@ serve('image_show', function(meta, body)
     return R.image_find(body.name or body.id)
 end)
 
+-- The same system imaged twice is one image with two names; the last name takes the id
+-- with it, and gc may take the descriptor out of the stores.
+local function forget_id(image)
+    if call('HGET', P .. 'image-ids', image.id) ~= image.name then
+        return
+    end
+    call('HDEL', P .. 'image-ids', image.id)
+    for _, name in ipairs(call('ZRANGE', P .. 'images', 0, -1)) do
+        if call('HGET', P .. 'image:' .. name, 'id') == image.id then
+            call('HSET', P .. 'image-ids', image.id, name)
+            return
+        end
+    end
+    call('ZADD', P .. 'removed', now(), image.id)
+end
+
 serve('image_remove', function(meta, body)
     local image = R.image_find(body.name or body.id)
     for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
@@ -310,9 +327,7 @@ serve('image_remove', function(meta, body)
     end
     call('DEL', P .. 'image:' .. image.name)
     call('ZREM', P .. 'images', image.name)
-    if call('HGET', P .. 'image-ids', image.id) == image.name then
-        call('HDEL', P .. 'image-ids', image.id)
-    end
+    forget_id(image)
     audit(meta, 'image.remove', { image = image.name, id = image.id })
     return {}
 end)

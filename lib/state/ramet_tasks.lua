@@ -259,6 +259,10 @@ local function offered(service)
     return call('ZCOUNT', P .. 'offers:' .. service, now() - PRESENT_MS, '+inf') > 0
 end
 
+function R.offered(service)
+    return offered(service)
+end
+
 -- Tasks that wait too long for want of a worker are shown in their jobs.
 serve('task_stuck', function(meta, body)
     local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
@@ -437,6 +441,23 @@ serve('image_grant', function(meta, body)
     local till = grant(meta, image.place, meta.by, image.id, 600)
     return { image = image.id, name = image.name, place = image.place, root = image.id,
         ['until-ms'] = till }, items
+end)
+
+-- {place, name}: the caller may offer chunks of an image that is to be called name.
+serve('image_receive', function(meta, body)
+    named(body.name)
+    need(call('EXISTS', P .. 'image:' .. body.name) == 0, E.EXISTS,
+        'there is an image ' .. body.name)
+    local place = body.place
+    if not set(place) then
+        local places = call('SMEMBERS', P .. 'sending')
+        need(#places == 1, E.USAGE, 'which place? There is not exactly one with an imager')
+        place = places[1]
+    end
+    local items = holders('receive@' .. named(place))
+    need(#items > 0, E.UNAVAILABLE, 'nobody receives at place ' .. place .. ' now')
+    local till = grant(meta, place, meta.by, '', 600)
+    return { place = place, root = '', ['until-ms'] = till }, items
 end)
 
 serve('grants', function(meta, body)

@@ -2,83 +2,80 @@
 #include "rmt_store_inside.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
-#include "rmt_log.h"
 #include "rmt_sweep.h"
 
 #include <assert.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 typedef struct {
     rmt_store_t *store;
     bool deep;
-    rmt_store_finding_fn *finding;
-    void *context;
+    const rmt_store_watch_t *watch;
     rmt_store_report_t *report;
-    const char *image; // Its id, while one is visited
+    rmt_idset_t *sound, *bad;
 } s_check_t;
-
-static void s_find(const s_check_t *check, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-s_find(const s_check_t *check, const char *format, ...)
-{
-    char text[768];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    if (check->finding)
-        check->finding(check->context, text);
-}
 
 // ---- Packs
 
 static void
-s_check_records(s_check_t *check, int fd, const char *path, const rmt_slot_t *slots,
-                size_t count)
+s_find_damage(s_check_t *check, const char *path, const rmt_slot_t *slot, const char *why)
 {
-    rmt_store_t *store = check->store;
-    for (size_t i = 0; i < count; i++) {
-        rmt_chunk_t chunk;
-        rmt_error_t error;
-        check->report->chunks++;
-        check->report->bytes_stored += slots[i].size;
-        check->report->bytes_plain += slots[i].plain_size;
-        if (!check->deep ||
-            (rmt_pack_read(fd, &slots[i], store->room, &chunk, &error) == 0 &&
-             rmt_chunk_open(&chunk, store->plain, &error) == 0))
-            continue;
-        char id[RMT_ID_TEXT_SIZE];
-        check->report->damaged++;
-        s_find(check, "pack %s at %u: chunk %s is damaged: %s", path, slots[i].offset,
-               rmt_id_text(&slots[i].id, id), error.text);
-    }
+    char id[RMT_ID_TEXT_SIZE];
+    const rmt_store_finding_t finding = {
+        .what = "damaged", .chunk = rmt_id_text(&slot->id, id), .pack = path};
+    rmt_error_t error;
+    check->report->damaged++;
+    rmt_store_tell(check->watch, &finding, "pack %s at %u: chunk %s is damaged: %s", path,
+                   slot->offset, id, why);
+    // Images that need it are hit only when there is no other copy.
+    if (rmt_store_probe(check->store, &slot->id, &error) == -1)
+        rmt_idset_add(check->bad, &slot->id);
 }
 
-static void
-s_check_pack(s_check_t *check, const rmt_file_name_t *name)
+static int
+s_check_records(s_check_t *check, int fd, const char *path, const rmt_slot_t *slots,
+                size_t count, rmt_error_t *error)
+{
+    rmt_store_t *store = check->store;
+    rmt_store_report_t *report = check->report;
+    for (size_t i = 0; i < count; i++) {
+        rmt_chunk_t chunk;
+        rmt_error_t why;
+        report->chunks++;
+        report->bytes_stored += slots[i].size;
+        report->bytes_plain += slots[i].plain_size;
+        if (rmt_store_alive(check->watch, report->bytes_stored, 0, error) == -1)
+            return -1;
+        if (check->deep && (rmt_pack_read(fd, &slots[i], store->room, &chunk, &why) ||
+                            rmt_chunk_open(&chunk, store->plain, &why)))
+            s_find_damage(check, path, &slots[i], why.text);
+    }
+    return 0;
+}
+
+static int
+s_check_pack(s_check_t *check, const rmt_file_name_t *name, rmt_error_t *error)
 {
     rmt_auto_str path = rmt_store_path(check->store, "packs", name);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
-        return; // gc has just removed it
+        return 0; // gc has just removed it
     rmt_auto_ptr slots = NULL;
     rmt_slot_t *found = NULL;
     size_t count = 0;
     uint64_t size = 0;
-    rmt_error_t error;
+    rmt_error_t why;
     check->report->packs++;
-    if (rmt_pack_load(fd, name, &found, &count, &size, &error) == -1) {
+    if (rmt_pack_load(fd, name, &found, &count, &size, &why) == -1) {
+        const rmt_store_finding_t finding = {.what = "damaged", .pack = path};
         check->report->damaged++;
-        s_find(check, "pack %s is damaged: %s", path, error.text);
-        return;
+        rmt_store_tell(check->watch, &finding, "pack %s is damaged: %s", path, why.text);
+        return 0;
     }
     slots = found;
-    s_check_records(check, fd, path, slots, count);
+    return s_check_records(check, fd, path, slots, count, error);
 }
 
 static int
@@ -88,17 +85,20 @@ s_check_packs(s_check_t *check, rmt_error_t *error)
     uint64_t others = 0;
     if (rmt_store_list(check->store, "packs", &names, &others, error) == -1)
         return -1;
-    for (size_t at = 0; at < names.used; at += RMT_FILE_NAME_SIZE) {
+    int result = 0;
+    for (size_t at = 0; at < names.used && result == 0; at += RMT_FILE_NAME_SIZE) {
         rmt_file_name_t name;
         memcpy(name.bytes, names.data + at, sizeof name);
-        s_check_pack(check, &name);
+        result = s_check_pack(check, &name, error);
     }
     rmt_buffer_clear(&names);
-    if (others > 0)
-        s_find(check, "%s has %llu files that are no packs", check->store->packs,
-               (unsigned long long) others);
+    if (others > 0) {
+        const rmt_store_finding_t finding = {.what = "orphan"};
+        rmt_store_tell(check->watch, &finding, "%s has %llu files that are no packs",
+                       check->store->packs, (unsigned long long) others);
+    }
     check->report->orphan_files += others;
-    return 0;
+    return result;
 }
 
 // ---- Indexes
@@ -112,8 +112,9 @@ s_check_table(s_check_t *check, const rmt_table_t *table, rmt_buffer_t *listed)
     if (!again) {
         if (error.code == RMT_E_NOT_FOUND)
             return; // Merged meanwhile
+        const rmt_store_finding_t finding = {.what = "damaged"};
         check->report->damaged++;
-        s_find(check, "%s", error.text);
+        rmt_store_tell(check->watch, &finding, "%s", error.text);
         return;
     }
     for (uint32_t pack = 0; pack < rmt_index_pack_count(again); pack++) {
@@ -122,9 +123,11 @@ s_check_table(s_check_t *check, const rmt_table_t *table, rmt_buffer_t *listed)
         if (!table->index || rmt_index_flags(table->index)[pack] & RMT_PACK_PRESENT)
             continue;
         char text[RMT_FILE_TEXT_SIZE];
+        const rmt_store_finding_t finding = {
+            .what = "missing", .pack = rmt_file_name_text(&name, text)};
         check->report->missing++;
-        s_find(check, "index %s: pack %s is missing, or has another size", path,
-               rmt_file_name_text(&name, text));
+        rmt_store_tell(check->watch, &finding,
+                       "index %s: pack %s is missing, or has another size", path, text);
     }
 }
 
@@ -144,8 +147,10 @@ s_check_indexes(s_check_t *check, rmt_error_t *error)
         if (rmt_names_have(&listed, &name))
             continue;
         char text[RMT_FILE_TEXT_SIZE];
+        const rmt_store_finding_t finding = {.what = "orphan",
+                                             .pack = rmt_file_name_text(&name, text)};
         check->report->orphan_files++;
-        s_find(check, "pack %s is in no index", rmt_file_name_text(&name, text));
+        rmt_store_tell(check->watch, &finding, "pack %s is in no index", text);
     }
     rmt_buffer_clear(&listed);
     rmt_buffer_clear(&names);
@@ -155,80 +160,71 @@ s_check_indexes(s_check_t *check, rmt_error_t *error)
 // ---- Images
 
 static int
-s_check_presence(void *context, const rmt_id_t *id, const char *path, rmt_error_t *error)
-{
-    (void) error;
-    s_check_t *check = context;
-    if (rmt_store_can_read(check->store, id))
-        return 0;
-    char text[RMT_ID_TEXT_SIZE], shown[256];
-    check->report->missing++;
-    s_find(check, "image %s: chunk %s of %s is missing", check->image,
-           rmt_id_text(id, text),
-           path ? rmt_log_escape(shown, sizeof shown, path) : "its lists");
-    return 0;
-}
-
-static void
-s_check_image(s_check_t *check, const char *text)
-{
-    rmt_id_t id;
-    rmt_error_t error;
-    check->report->images++;
-    check->image = text;
-    if (rmt_id_parse(&id, text, &error) == -1)
-        return;
-    rmt_auto(rmt_records) records = rmt_image_load(check->store, &id, &error);
-    if (!records) {
-        if (error.code == RMT_E_NOT_FOUND)
-            return; // Removed meanwhile
-        check->report->damaged++;
-        s_find(check, "image %s is damaged: %s", text, error.text);
-        return;
-    }
-    for (size_t i = 0; i < rmt_records_count(records); i++) {
-        if (rmt_image_visit(check->store, rmt_records_at(records, i), s_check_presence,
-                            check, &error) == 0)
-            continue;
-        // What is missing was told and counted by the visit already.
-        if (error.code != RMT_E_NOT_FOUND)
-            check->report->damaged++;
-        s_find(check, "image %s: %s", text, error.text);
-    }
-}
-
-static int
 s_check_images(s_check_t *check, rmt_error_t *error)
 {
     rmt_auto(rmt_records) images = rmt_store_image_list(check->store, error);
     if (!images)
         return -1;
-    for (size_t i = 0; i < rmt_records_count(images); i++)
-        s_check_image(check, rmt_record_text(rmt_records_at(images, i), "id", ""));
+    rmt_verify_t verify = {.store = check->store,
+                           .watch = check->watch,
+                           .report = check->report,
+                           .sound = check->sound,
+                           .bad = check->bad};
+    for (size_t i = 0; i < rmt_records_count(images); i++) {
+        rmt_id_t id;
+        rmt_error_t why;
+        check->report->images++;
+        const char *text = rmt_record_text(rmt_records_at(images, i), "id", "");
+        if (rmt_id_parse(&id, text, &why) == 0 &&
+            rmt_verify_image(&verify, &id, &why) == -1 && why.code != RMT_E_NOT_FOUND) {
+            *error = why;
+            return -1; // One that is not found was removed meanwhile
+        }
+    }
+    return 0;
+}
+
+// ---- What lies about
+
+static int
+s_check_leftovers(s_check_t *check, rmt_error_t *error)
+{
+    uint64_t left_behind = 0;
+    if (rmt_sweep_count(check->store, &left_behind, error) == -1)
+        return -1;
+    const rmt_store_finding_t finding = {.what = "orphan"};
+    if (left_behind > 0)
+        rmt_store_tell(check->watch, &finding,
+                       "%llu folders of writers that ended without a commit",
+                       (unsigned long long) left_behind);
+    check->report->orphan_files += left_behind;
+    rmt_buffer_t names = {0};
+    rmt_error_t why; // No such folder: scrub never had to put anything there
+    if (rmt_store_list(check->store, RMT_QUARANTINE, &names, NULL, &why) == 0)
+        check->report->quarantined = names.used / RMT_FILE_NAME_SIZE;
+    rmt_buffer_clear(&names);
     return 0;
 }
 
 int
-rmt_store_check(rmt_store_t *self, bool deep, rmt_store_finding_fn *finding,
-                void *context, rmt_store_report_t *report_out, rmt_error_t *error)
+rmt_store_check(rmt_store_t *self, bool deep, const rmt_store_watch_t *watch,
+                rmt_store_report_t *report_out, rmt_error_t *error)
 {
     rmt_store_report_t report = {0};
+    rmt_auto(rmt_idset) sound = rmt_idset_new();
+    rmt_auto(rmt_idset) bad = rmt_idset_new();
     s_check_t check = {
         .store = self,
         .deep = deep,
-        .finding = finding,
-        .context = context,
+        .watch = watch,
         .report = &report,
+        .sound = sound,
+        .bad = bad,
     };
-    uint64_t left_behind = 0;
     if (rmt_store_refresh(self, error) == -1 || s_check_packs(&check, error) == -1 ||
         s_check_indexes(&check, error) == -1 || s_check_images(&check, error) == -1 ||
-        rmt_sweep_count(self, &left_behind, error) == -1)
+        s_check_leftovers(&check, error) == -1)
         return -1;
-    if (left_behind > 0)
-        s_find(&check, "%llu folders of writers that ended without a commit",
-               (unsigned long long) left_behind);
-    report.orphan_files += left_behind;
     *report_out = report;
     return 0;
 }

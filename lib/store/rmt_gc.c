@@ -51,22 +51,28 @@ s_repair(rmt_store_t *self, rmt_error_t *error)
 
 // ---- Mark
 
+typedef struct {
+    rmt_store_t *store;
+    const rmt_store_watch_t *watch;
+} s_mark_t;
+
 static int
 s_mark_chunk(void *context, const rmt_id_t *id, const char *path, rmt_error_t *error)
 {
     (void) path;
-    (void) error;
+    s_mark_t *mark = context;
     rmt_copies_t copies = {0};
     rmt_copy_t copy;
-    while (rmt_store_next_copy(context, id, &copies, &copy))
+    while (rmt_store_next_copy(mark->store, id, &copies, &copy))
         if (copy.flags)
             *copy.flags |= RMT_PACK_LIVE;
-    return 0;
+    return rmt_store_alive(mark->watch, 0, 0, error);
 }
 
 static int
-s_mark_image(rmt_store_t *self, const char *text, rmt_error_t *error)
+s_mark_image(s_mark_t *mark, const char *text, rmt_error_t *error)
 {
+    rmt_store_t *self = mark->store;
     rmt_id_t id;
     if (rmt_id_parse(&id, text, error) == -1)
         return -1;
@@ -79,20 +85,21 @@ s_mark_image(rmt_store_t *self, const char *text, rmt_error_t *error)
         return -1;
     }
     for (size_t i = 0; i < rmt_records_count(records); i++)
-        if (rmt_image_visit(self, rmt_records_at(records, i), s_mark_chunk, self,
+        if (rmt_image_visit(self, rmt_records_at(records, i), s_mark_chunk, mark,
                             error) == -1)
             return rmt_wrap(error, "image %s", text);
     return 0;
 }
 
 static int
-s_mark(rmt_store_t *self, rmt_error_t *error)
+s_mark(rmt_store_t *self, const rmt_store_watch_t *watch, rmt_error_t *error)
 {
+    s_mark_t mark = {self, watch};
     rmt_auto(rmt_records) images = rmt_store_image_list(self, error);
     if (!images)
         return -1;
     for (size_t i = 0; i < rmt_records_count(images); i++)
-        if (s_mark_image(self, rmt_record_text(rmt_records_at(images, i), "id", ""),
+        if (s_mark_image(&mark, rmt_record_text(rmt_records_at(images, i), "id", ""),
                          error) == -1)
             return -1;
     return 0;
@@ -173,19 +180,36 @@ s_decide(const rmt_store_t *self, s_pack_t *pack, int64_t age_s, rmt_gc_report_t
 
 // ---- Remove
 
-static void
-s_flag_doomed(rmt_store_t *self, const s_pack_t *packs, size_t count)
+bool
+rmt_store_flag_pack(rmt_store_t *self, const rmt_file_name_t *name, uint8_t flag)
 {
+    bool is_listed = false;
     for (size_t i = 0; i < self->table_count; i++) {
         rmt_index_t *index = self->tables[i].index;
         for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++) {
-            const rmt_file_name_t name = rmt_index_pack_name(index, at);
-            const s_pack_t *pack =
-                bsearch(&name, packs, count, sizeof *packs, rmt_file_name_compare);
-            if (pack && pack->flags & RMT_PACK_DOOMED)
-                rmt_index_flags(index)[at] |= RMT_PACK_DOOMED;
+            const rmt_file_name_t listed = rmt_index_pack_name(index, at);
+            if (rmt_file_name_compare(&listed, name) != 0)
+                continue;
+            rmt_index_flags(index)[at] |= flag;
+            is_listed = true;
         }
     }
+    return is_listed;
+}
+
+int
+rmt_store_drop_doomed(rmt_store_t *self, rmt_error_t *error)
+{
+    size_t *chosen = calloc(self->table_count + 1, sizeof *chosen);
+    if (!chosen)
+        abort();
+    size_t count = 0;
+    for (size_t i = 0; i < self->table_count; i++)
+        if (self->tables[i].index)
+            chosen[count++] = i;
+    const int result = rmt_store_merge(self, chosen, count, error);
+    free(chosen);
+    return result;
 }
 
 // First out of the indexes, then the file, last the mark: wherever a crash falls, a pack
@@ -194,16 +218,10 @@ static int
 s_remove_doomed(rmt_store_t *self, const s_pack_t *packs, size_t count,
                 rmt_gc_report_t *report, rmt_error_t *error)
 {
-    s_flag_doomed(self, packs, count);
-    size_t *chosen = calloc(self->table_count + 1, sizeof *chosen);
-    if (!chosen)
-        abort();
-    size_t chosen_count = 0;
-    for (size_t i = 0; i < self->table_count; i++)
-        if (self->tables[i].index)
-            chosen[chosen_count++] = i;
-    int result = rmt_store_merge(self, chosen, chosen_count, error);
-    free(chosen);
+    for (size_t i = 0; i < count; i++)
+        if (packs[i].flags & RMT_PACK_DOOMED)
+            (void) rmt_store_flag_pack(self, &packs[i].name, RMT_PACK_DOOMED);
+    int result = rmt_store_drop_doomed(self, error);
     for (size_t i = 0; i < count && result == 0; i++) {
         if (!(packs[i].flags & RMT_PACK_DOOMED))
             continue;
@@ -234,8 +252,8 @@ s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t
 }
 
 int
-rmt_store_gc(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report_out,
-             rmt_error_t *error)
+rmt_store_gc(rmt_store_t *self, int64_t age_s, const rmt_store_watch_t *watch,
+             rmt_gc_report_t *report_out, rmt_error_t *error)
 {
     assert(age_s >= 0);
     rmt_gc_report_t report = {0};
@@ -246,7 +264,7 @@ rmt_store_gc(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report_out,
         return -1;
     if (rmt_sweep(self, &report.left_behind, error) == -1 ||
         rmt_store_refresh(self, error) == -1 || s_repair(self, error) == -1 ||
-        s_mark(self, error) == -1 || s_collect(self, age_s, &report, error) == -1 ||
+        s_mark(self, watch, error) == -1 || s_collect(self, age_s, &report, error) == -1 ||
         rmt_store_refresh(self, error) == -1)
         return rmt_wrap(error, "gc of store %s", self->root);
     *report_out = report;

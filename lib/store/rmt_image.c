@@ -242,3 +242,39 @@ rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error
         return rmt_fail_errno(error, "remove image %s", path);
     return rmt_io_sync_parent(path, error);
 }
+
+// Signatures go first, so that a crash leaves no signature without its image.
+static int
+s_remove_signatures(const rmt_store_t *self, const char *id, rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/images", self->root);
+    __attribute__((cleanup(s_close_folder))) DIR *folder = opendir(path);
+    if (!folder)
+        return rmt_fail_errno(error, "open folder %s", path);
+    rmt_auto_str prefix = rmt_text("%s.sig.", id);
+    for (struct dirent *entry; (entry = readdir(folder));)
+        if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
+            unlinkat(dirfd(folder), entry->d_name, 0) == -1 && errno != ENOENT)
+            return rmt_fail_errno(error, "remove %s/%s", path, entry->d_name);
+    return 0;
+}
+
+int
+rmt_store_image_retire(rmt_store_t *self, const rmt_id_t *id, int64_t before_s,
+                       rmt_error_t *error)
+{
+    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    if (lock == -1)
+        return -1;
+    rmt_auto_str path = s_path(self, id);
+    struct stat status;
+    if (stat(path, &status) == -1)
+        return errno == ENOENT ? 0 : rmt_fail_errno(error, "status of %s", path);
+    if (status.st_mtime >= before_s)
+        return 0;
+    char text[RMT_ID_TEXT_SIZE];
+    if (s_remove_signatures(self, rmt_id_text(id, text), error) == -1 ||
+        rmt_store_image_remove(self, id, error) == -1)
+        return -1;
+    return 1;
+}

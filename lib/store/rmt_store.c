@@ -312,7 +312,14 @@ int
 rmt_store_put(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     assert(chunk->size >= 1 && chunk->size <= RMT_CHUNK_STORED_MAX);
-    if (rmt_store_has(self, &chunk->id))
+    return rmt_store_has(self, &chunk->id) ? 0 : rmt_store_put_again(self, chunk, error);
+}
+
+int
+rmt_store_put_again(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    rmt_copy_t copy;
+    if (s_batch_copy(self, &chunk->id, &copy))
         return 0;
     if (!self->batch)
         self->batch = rmt_batch_new(self->root, error);

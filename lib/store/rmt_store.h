@@ -62,17 +62,46 @@ int rmt_store_image_get(rmt_store_t *self, const rmt_id_t *id, void **data_out,
 rmt_records_t *rmt_store_image_list(rmt_store_t *self, rmt_error_t *error);
 int rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error);
 
-// ---- Checks
+// Remove the image of an id that was taken out of the catalogue, with its signatures,
+// unless it was saved again at or after before_s (wall time). Waits for those who publish
+// images. 1 removed, 0 kept or not there, -1: IO.
+int rmt_store_image_retire(rmt_store_t *self, const rmt_id_t *id, int64_t before_s,
+                           rmt_error_t *error);
+
+// ---- Upkeep
+
+// Something that is wrong. All but what and text may be NULL; valid during the call.
+typedef struct {
+    const char *what;  // damaged, missing, orphan
+    const char *image; // Id of the image that is hit
+    const char *chunk; // Id
+    const char *path;  // Of the file in the image
+    const char *pack;  // Name
+    const char *text;  // One line for a person, which says all of it
+} rmt_store_finding_t;
+
+// Who looks on. Every function may be NULL.
+typedef struct {
+    void (*finding)(void *context, const rmt_store_finding_t *finding);
+    // Called often. done and total are bytes; false ends the work with CANCELLED.
+    bool (*alive)(void *context, uint64_t done, uint64_t total);
+    void *context;
+} rmt_store_watch_t;
 
 typedef struct {
     uint64_t images, packs, chunks, bytes_stored, bytes_plain, missing, damaged,
-        orphan_files;
+        orphan_files, quarantined; // Packs that scrub has put aside
 } rmt_store_report_t;
 
-// Called for each thing that is wrong, with a line for a person.
-typedef void(rmt_store_finding_fn)(void *context, const char *text);
-
 // Every image's manifests readable and every chunk present; with deep every chunk is
-// re-hashed. 0 even when things are wrong (see the report), -1: IO.
-int rmt_store_check(rmt_store_t *self, bool deep, rmt_store_finding_fn *finding,
-                    void *context, rmt_store_report_t *report_out, rmt_error_t *error);
+// re-hashed, and images and files that need a damaged one are named. 0 even when things
+// are wrong (see the report), -1: IO, CANCELLED.
+int rmt_store_check(rmt_store_t *self, bool deep, const rmt_store_watch_t *watch,
+                    rmt_store_report_t *report_out, rmt_error_t *error);
+
+// Re-hash all that one image needs; each file that needs a chunk which is damaged or
+// missing is a finding. In the report: chunks, bytes_plain, missing, damaged.
+// 0 even then, -1: NOT_FOUND (no such image here), IO, CANCELLED.
+int rmt_store_verify(rmt_store_t *self, const rmt_id_t *image,
+                     const rmt_store_watch_t *watch, rmt_store_report_t *report_out,
+                     rmt_error_t *error);

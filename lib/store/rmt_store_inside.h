@@ -2,6 +2,7 @@
 #pragma once
 
 #include "rmt_batch.h"
+#include "rmt_idset.h"
 #include "rmt_index.h"
 #include "rmt_pool.h"
 #include "rmt_store.h"
@@ -45,7 +46,39 @@ bool rmt_store_next_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copies_t *co
 // True when a copy can be read, be its pack marked for removal or not.
 bool rmt_store_can_read(rmt_store_t *self, const rmt_id_t *id);
 
+// ---- Upkeep
+
+// Tell a finding; text by format. finding->text is ignored.
+void rmt_store_tell(const rmt_store_watch_t *watch, const rmt_store_finding_t *finding,
+                    const char *format, ...) __attribute__((format(printf, 3, 4)));
+// 0, or -1: CANCELLED.
+int rmt_store_alive(const rmt_store_watch_t *watch, uint64_t done, uint64_t total,
+                    rmt_error_t *error);
+// Read and re-hash a copy of id that is right. 0, or -1: NOT_FOUND, CORRUPT, IO.
+int rmt_store_probe(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error);
+
+// What of an image is to be looked at, and what was found so far.
+typedef struct {
+    rmt_store_t *store;
+    const rmt_store_watch_t *watch;
+    rmt_store_report_t *report;
+    rmt_idset_t *sound, *bad; // Chunks that were looked at
+    bool deep;                // Re-hash, where else it is enough that they are there
+} rmt_verify_t;
+// Visit an image and tell what is missing or damaged. 0, or -1: NOT_FOUND (the image),
+// CANCELLED.
+int rmt_verify_image(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *error);
+
+// Add a chunk to the batch whether it is present already or not. 0, or -1 as put.
+int rmt_store_put_again(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);
+// Leave DOOMED packs out of the indexes. RMT_LOCK_INDEX is held. 0, or -1 as merge.
+int rmt_store_drop_doomed(rmt_store_t *self, rmt_error_t *error);
+// Flag the pack in all indexes that list it. False: none does.
+bool rmt_store_flag_pack(rmt_store_t *self, const rmt_file_name_t *name, uint8_t flag);
+
 // ---- Folders and locks
+
+#define RMT_QUARANTINE "quarantine" // Folder of packs that scrub has put aside
 
 // <root>/<folder>/<name> in fresh memory.
 char *rmt_store_path(const rmt_store_t *self, const char *folder,
@@ -61,6 +94,7 @@ int rmt_store_lock(const rmt_store_t *self, const char *file, int operation,
                    rmt_error_t *error);
 #define RMT_LOCK_IMAGES "lock.images" // Shared: publish an image. Exclusive: gc
 #define RMT_LOCK_INDEX "lock.index"   // Exclusive: replace indexes
+#define RMT_LOCK_SCRUB "lock.scrub"   // Exclusive: one scrub at a time
 
 // ---- Indexes
 

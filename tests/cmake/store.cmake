@@ -2,6 +2,7 @@ ramet_test(unit chunker NEEDS ramet::store TIMEOUT 20)
 ramet_test(unit chunk NEEDS ramet::store TIMEOUT 20)
 ramet_test(unit manifest NEEDS ramet::store TIMEOUT 60)
 ramet_test(unit store NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit scrub NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit gc NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
 
 add_executable(fuzz_manifest fuzz/fuzz_manifest.c)

@@ -174,22 +174,24 @@ fixture_flip(const char *path, size_t bit)
     assert_int_equal(pwrite(fd, &byte, 1, (off_t) (bit / 8)), 1);
 }
 
-static void
-s_gather(void *context, const char *text)
+void
+fixture_gather(void *context, const rmt_store_finding_t *finding)
 {
     char *all = context;
+    const char *text = finding->text;
     const size_t used = strlen(all);
-    snprintf(all + used, 65536 - used, "%s\n", text);
+    snprintf(all + used, FIXTURE_TEXT_SIZE - used, "%s\n", text);
 }
 
 rmt_store_report_t
 fixture_check(rmt_store_t *store, bool deep, const char **text_out)
 {
-    static char text[65536];
+    static char text[FIXTURE_TEXT_SIZE];
     text[0] = '\0';
     rmt_store_report_t report;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_store_check(store, deep, s_gather, text, &report, &error), 0);
+    const rmt_store_watch_t watch = {.finding = fixture_gather, .context = text};
+    assert_int_equal(rmt_store_check(store, deep, &watch, &report, &error), 0);
     if (text_out)
         *text_out = text;
     return report;

@@ -29,5 +29,9 @@ size_t fixture_count(const char *root, const char *folder);
 size_t fixture_size(const char *path);
 void fixture_flip(const char *path, size_t bit);
 
+// A watch's finding function: appends the text as a line to context, which has
+// FIXTURE_TEXT_SIZE bytes.
+#define FIXTURE_TEXT_SIZE 65536
+void fixture_gather(void *context, const rmt_store_finding_t *finding);
 // Check the store; findings are gathered in a text that is valid until the next call.
 rmt_store_report_t fixture_check(rmt_store_t *store, bool deep, const char **text_out);

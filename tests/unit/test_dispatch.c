@@ -266,11 +266,51 @@ test_the_id_of_a_task_is_that_of_its_job_stage_and_subject(void **state)
     assert_string_equal(rmt_uid_text(a, text), "632fbdab54e33c11561e2c17bc45f7b4");
 }
 
+static void
+test_upkeep_is_one_task_whose_counts_stay_in_the_job(void **state)
+{
+    (void) state;
+    static const row_t rows[] = {
+        {"kind=gc stage=start place=hq at=hq age-s=60", NULL, 0, NULL, NULL,
+         "job state=running set.stage=gc; task service=gc@hq subject=hq"},
+        {"kind=gc stage=gc place=hq at=hq", "gc hq", 0, "removed=2 state=x", NULL,
+         "job; job state=done"},
+        {"kind=verify stage=verify place=hq at=hq", "verify hq", RMT_E_CORRUPT,
+         "damaged=1", NULL, "job; job state=failed code=8"},
+        {"kind=compare stage=start place=hq at=source/web image=i", NULL, 0, NULL, NULL,
+         "job state=running set.stage=compare; "
+         "task service=compare@source/web subject=source/web"},
+        {"kind=import stage=start place=hq image-name=i descriptor=d", NULL, 0, NULL,
+         NULL, "job state=running set.stage=commit; task service=commit@hq subject=i"},
+        {"kind=import stage=commit place=hq image-name=i", "commit i", RMT_E_CORRUPT,
+         NULL, NULL, "job state=failed code=8"},
+    };
+    CHECK(rows);
+}
+
+// What a worker calls its outputs must not become a field of the job.
+static void
+test_a_worker_sets_no_other_field_of_the_job_than_counts(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_record) job = s_record("kind=gc stage=gc place=hq at=hq");
+    rmt_auto(rmt_record) task = s_record("stage=gc subject=hq");
+    rmt_auto(rmt_record) outputs = s_record("removed=2 state=done kind=deploy rev=9");
+    const rmt_view_t view = {.job = job, .task = task};
+    const rmt_result_t result = {RMT_OK, "", outputs};
+    rmt_auto(rmt_records) ops = rmt_dispatch(&view, &result);
+    const rmt_record_t *op = rmt_records_at(ops, 0);
+    assert_string_equal(rmt_record_text(op, "set.removed", ""), "2");
+    assert_int_equal(rmt_record_count(op), 2);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_image_job_captures_commits_and_ends),
+        cmocka_unit_test(test_upkeep_is_one_task_whose_counts_stay_in_the_job),
+        cmocka_unit_test(test_a_worker_sets_no_other_field_of_the_job_than_counts),
         cmocka_unit_test(test_a_plan_ends_when_all_engines_have_answered),
         cmocka_unit_test(test_a_deployment_goes_through_its_stages),
         cmocka_unit_test(test_a_failure_stops_no_more_than_it_must),

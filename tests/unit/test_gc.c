@@ -16,7 +16,7 @@ s_gc(rmt_store_t *store, int64_t age_s)
 {
     rmt_gc_report_t report;
     rmt_error_t error = {0};
-    rmt_store_gc(store, age_s, &report, &error);
+    rmt_store_gc(store, age_s, NULL, &report, &error);
     assert_string_equal(error.text, "");
     return report;
 }
@@ -178,7 +178,7 @@ test_an_unreadable_image_stops_it(void **state)
     fixture_flip(image, 8);
     rmt_gc_report_t report;
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(rmt_store_gc(store, 0, &report, &error), -1);
+        assert_int_equal(rmt_store_gc(store, 0, NULL, &report, &error), -1);
         assert_int_equal(error.code, RMT_E_CORRUPT);
     }
     assert_int_equal(fixture_count(*state, "packs"), 2);

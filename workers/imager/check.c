@@ -6,10 +6,10 @@
 #include <stdio.h>
 
 static void
-s_print(void *context, const char *text)
+s_print(void *context, const rmt_store_finding_t *finding)
 {
     (void) context;
-    puts(text);
+    puts(finding->text);
 }
 
 int
@@ -18,7 +18,8 @@ imager_check_store(const char *folder)
     rmt_error_t error = {0};
     rmt_store_report_t report = {0};
     rmt_auto(rmt_store) store = rmt_store_new(folder, false, &error);
-    if (!store || rmt_store_check(store, true, s_print, NULL, &report, &error) == -1) {
+    const rmt_store_watch_t watch = {.finding = s_print};
+    if (!store || rmt_store_check(store, true, &watch, &report, &error) == -1) {
         fprintf(stderr, "ramet-imager: %s\n", error.text);
         return rmt_code_exit(error.code);
     }

@@ -6,6 +6,7 @@
 #include "rmt_holder.h"
 #include "rmt_log.h"
 #include "rmt_options.h"
+#include "rmt_upkeep.h"
 
 #include <czmq.h>
 #include <stdio.h>
@@ -38,6 +39,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
         {"commit", slots, imager_commit},
         {"package", slots, imager_package},
         {"receive", 1, imager_receive},
+        RMT_UPKEEP_SERVICES,
     };
     rmt_auto(rmt_holder) holder = rmt_holder_new(config, "imager", s_log_event, error);
     if (!holder)

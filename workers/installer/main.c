@@ -4,6 +4,7 @@
 #include "rmt_holder.h"
 #include "rmt_log.h"
 #include "rmt_options.h"
+#include "rmt_upkeep.h"
 
 #include <czmq.h>
 #include <string.h>
@@ -35,6 +36,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
         {"build", slots, installer_build},
         {"order", slots, installer_order},
         {"netboot", slots, installer_netboot},
+        RMT_UPKEEP_SERVICES,
     };
     rmt_auto(rmt_holder) holder = rmt_holder_new(config, "installer", s_log_event, error);
     if (!holder)

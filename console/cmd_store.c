@@ -1,0 +1,127 @@
+// Stores: check, scrub, gc, pins (M16). The place's own workers do the work.
+#include "cmd.h"
+#include "output.h"
+#include "report.h"
+#include "rmt_auto.h"
+#include "watch.h"
+
+#include <stdio.h>
+
+static const char *const s_pin_columns[] = { "name", "id", "since", "by", "reason", NULL };
+
+static int
+s_submit(call_t *call, const char *verb, rmt_record_t *body, rmt_error_t *error)
+{
+    rmt_record_set(body, "place", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, verb, body, NULL, error);
+    return reply ? report_made(call, reply, rmt_record_has(call->options, "wait"), error)
+                 : -1;
+}
+
+static int
+s_check(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "deep", rmt_record_text(call->options, "deep", "no"));
+    return s_submit(call, "store.check", body, error);
+}
+
+static int
+s_scrub(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "rate", rmt_record_text(call->options, "rate", ""));
+    rmt_record_set(body, "again", rmt_record_text(call->options, "again", "no"));
+    return s_submit(call, "store.scrub", body, error);
+}
+
+static int
+s_gc(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    const char *age = rmt_record_text(call->options, "age", NULL);
+    unsigned age_s = 0;
+    if (age && watch_parse_time(age, &age_s, error) == -1)
+        return -1;
+    if (age)
+        rmt_record_set_u64(body, "age-s", age_s);
+    return s_submit(call, "store.gc", body, error);
+}
+
+static int
+s_change_pin(call_t *call, const char *verb, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    rmt_record_set(body, "place", call->operands[0]);
+    rmt_record_set(body, "image", call->operands[1]);
+    rmt_auto(rmt_msg) reply = call_request(call, verb, body, NULL, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+static int
+s_pin(call_t *call, rmt_error_t *error)
+{
+    return s_change_pin(call, "store.pin", error);
+}
+
+static int
+s_unpin(call_t *call, rmt_error_t *error)
+{
+    return s_change_pin(call, "store.unpin", error);
+}
+
+static int
+s_pins(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "place", call->operands[0]);
+    rmt_auto(rmt_records) items = call_list(call, "store.pins", body, error);
+    if (!items)
+        return -1;
+    output_list(items, s_pin_columns, call->json);
+    return 0;
+}
+
+static const option_t s_check_options[] = {
+    { "deep", NULL, "re-hash every chunk too" },
+    { "wait", NULL, "follow the job, and show what it found" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_scrub_options[] = {
+    { "rate", "MIB", "read at most so many MiB a second" },
+    { "again", NULL, "from the first pack, not where the last run was cut short" },
+    { "wait", NULL, "follow the job, and show what it found" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_gc_options[] = {
+    { "age", "TIME", "how old a mark must be before its pack goes (24h); longer than any capture" },
+    { "wait", NULL, "follow the job, and show what it did" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_pin_options[] = {
+    { "reason", "WORDS", "shown with the pin" },
+    { NULL, NULL, NULL },
+};
+
+const command_t cmd_store[] = {
+    { "store", "check", "PLACE", 1, 1, "Check that a store has all that its images need.",
+      s_check, NULL, NULL, s_check_options },
+    { "store", "scrub", "PLACE", 1, 1,
+      "Re-hash all packs of a store, slowly; put aside what is damaged.", s_scrub, NULL, NULL,
+      s_scrub_options },
+    { "store", "gc", "PLACE", 1, 1,
+      "Let go of removed images and of packs that no image needs.", s_gc, NULL, NULL,
+      s_gc_options },
+    { "store", "pin", "PLACE IMAGE", 2, 2,
+      "Keep an image in a store, even when it is removed from the catalogue.", s_pin, NULL, NULL,
+      s_pin_options },
+    { "store", "unpin", "PLACE IMAGE", 2, 2, "Take a pin away.", s_unpin, NULL, NULL, NULL },
+    { "store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL, NULL, NULL },
+    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+};
