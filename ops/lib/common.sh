@@ -13,7 +13,7 @@ run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-
   mtools openssh-client iproute2 procps jq"
 demo_packages="mmdebstrap"
 script_packages="mmdebstrap curl openssh-server"
-netboot_packages="dnsmasq-base ipxe busybox-static"
+netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bin"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux"

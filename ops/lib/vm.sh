@@ -7,9 +7,11 @@
 
 in_net() { local e=$1; shift; nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$@"; }
 
-free_subnet() {
-  local n
-  for n in $(shuf -i 1-254); do
+# The one it had before, if nobody has taken it: records of targets may have addresses in it.
+free_subnet() { # ENGINE
+  local n before
+  before=$(sed -n 's/^subnet=10\.77\.//p' "$run/net-$1.env" 2>/dev/null || true)
+  for n in $before $(shuf -i 1-254); do
     ip -4 route show 2>/dev/null | grep -q "^10\.77\.$n\." || { echo "10.77.$n"; return; }
   done
   die "no free network in 10.77.0.0/16"
@@ -24,7 +26,7 @@ net_up() { # ENGINE
   # Names of interfaces have 15 characters at most, and farms of one computer share them.
   veth=rmt$(printf %s "$dir $e" | md5sum | cut -c1-8)
   ip link del "$veth" 2>/dev/null || true
-  subnet=$(free_subnet)
+  subnet=$(free_subnet "$e")
   ip link add "$veth" type veth peer name host netns "$pid"
   ip addr add "$subnet.2/24" dev "$veth"
   ip link set "$veth" up
@@ -56,11 +58,12 @@ netboot_options() { # ENGINE HOST
 }
 
 netboot_up() { # ENGINE
-  local e=$1 subnet gateway host options
+  local e=$1 subnet gateway host text options
   alive "netboot-$e" && return 0
   # shellcheck disable=SC1090
   . "$run/net-$e.env"
-  mapfile -t options < <(netboot_options "$e" "$host")
+  text=$(netboot_options "$e" "$host")
+  mapfile -t options <<<"$text"
   start "netboot-$e" nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$top/ops/netboot" \
     "$dir/netboot-$e" --interface br0 --address "$gateway" --gateway "$gateway" \
     --range "$subnet.100,$subnet.199" "${options[@]}"
@@ -69,11 +72,12 @@ netboot_up() { # ENGINE
 
 # QEMU's own network knows its host as 10.0.2.2; its DHCP names boot.ipxe, served by its TFTP.
 user_netboot_up() { # ENGINE
-  local e=$1 http options
+  local e=$1 http text options
   [ -f "$run/user-netboot-$e.port" ] || free_port >"$run/user-netboot-$e.port"
   http=$(cat "$run/user-netboot-$e.port")
   alive "user-netboot-$e" && return 0
-  mapfile -t options < <(netboot_options "$e" 10.0.2.2)
+  text=$(netboot_options "$e" 10.0.2.2)
+  mapfile -t options <<<"$text"
   "$top/ops/netboot" "$dir/user-netboot-$e" --files-only --address 10.0.2.2 --http-port "$http" \
     "${options[@]}"
   start "user-netboot-$e" busybox httpd -f -p "127.0.0.1:$http" -h "$dir/user-netboot-$e/http"

@@ -80,6 +80,7 @@ test_M22_an_installed_target_is_sent_to_its_own_disk_until_a_new_order(void **st
     const char *text = data;
     assert_int_equal(strncmp(text, "#!ipxe\n", 7), 0);
     assert_non_null(strstr(text, "sanboot --no-describe --drive 0x80"));
+    assert_non_null(strstr(text, "chain --autofree ${base}/disk.efi"));
     assert_null(strstr(text, "kernel"));
     assert_false(s_exists(bench, "52-54-00-aa-bb-09.ipxe"));
     assert_int_equal(rmt_netboot_installer(&second, &error), 0);

@@ -50,16 +50,19 @@ s_is_later(const rmt_netboot_t *self, const char *path)
 }
 
 // BIOS: its first disk by INT 13h, for not every firmware goes on by itself after a
-// network boot. UEFI: an error is what makes its boot manager try the next entry.
+// network boot. UEFI: the loader that ops/netboot gives out at ${base}. An error is what
+// makes a boot manager try its next entry.
 static char *
 s_script(const rmt_netboot_t *self)
 {
     return rmt_text("#!ipxe\n" TOKEN_LINE "%" PRIu32 ".%" PRIu64 "\n"
                     "# %s is installed; a new order removes this file.\n"
                     "echo ramet: %s boots its own disk\n"
-                    "iseq ${platform} efi && goto next ||\n"
+                    "iseq ${platform} efi && goto efi ||\n"
                     "sanboot --no-describe --drive 0x80 ||\n"
-                    ":next\n"
+                    "exit 1\n"
+                    ":efi\n"
+                    "chain --autofree ${base}/disk.efi ||\n"
                     "exit 1\n",
                     self->era, self->epoch, self->target, self->target);
 }
