@@ -55,6 +55,17 @@ s_check_type(const rmt_entry_t *entry)
     return NULL;
 }
 
+// The kernel takes the owner 2^32 - 1 as "leave it", and no file ends behind 2^63 - 1.
+static const char *
+s_check_numbers(const rmt_entry_t *entry)
+{
+    if (entry->uid == UINT32_MAX || entry->gid == UINT32_MAX)
+        return "owner 4294967295, which means nobody";
+    if (entry->size > INT64_MAX)
+        return "size over 2^63 - 1";
+    return NULL;
+}
+
 static const char *
 s_check_target(const rmt_entry_t *entry)
 {
@@ -82,6 +93,33 @@ s_check_xattrs(const rmt_entry_t *entry)
         if (xattr->value_size > RMT_XATTR_SIZE_MAX)
             return "attribute over 64 KiB";
         previous = xattr->name;
+    }
+    return NULL;
+}
+
+// Reserved runs rise, do not touch, and cover no data.
+static const char *
+s_check_reserved(const rmt_entry_t *entry)
+{
+    if (entry->reserved_count && !S_ISREG(entry->mode))
+        return "reserved runs, and no regular file";
+    const rmt_extent_t whole = {0, entry->size};
+    const rmt_extent_t *data = entry->sparse ? entry->extents : &whole;
+    const size_t data_count = entry->sparse ? entry->extent_count : entry->size > 0;
+    uint64_t end = 0;
+    for (size_t i = 0, j = 0; i < entry->reserved_count; i++) {
+        const rmt_extent_t *run = &entry->reserved[i];
+        if (run->size == 0)
+            return "an empty reserved run";
+        if (run->offset < end || (i > 0 && run->offset == end))
+            return "reserved runs touch or are out of order";
+        if (run->offset > INT64_MAX || run->size > INT64_MAX - run->offset)
+            return "a reserved run ends behind 2^63 - 1";
+        end = run->offset + run->size;
+        while (j < data_count && data[j].offset + data[j].size <= run->offset)
+            j++;
+        if (j < data_count && data[j].offset < end)
+            return "a reserved run with data in it";
     }
     return NULL;
 }
@@ -114,7 +152,8 @@ static const char *
 s_check_contents(const rmt_entry_t *entry)
 {
     if (entry->link_group && !entry->link_first) {
-        const bool has_more = entry->chunk_count || entry->sparse || entry->xattr_count;
+        const bool has_more = entry->chunk_count || entry->sparse || entry->xattr_count ||
+                              entry->reserved_count;
         return has_more ? "a further hard link with contents of its own" : NULL;
     }
     uint64_t data_size = 0, sum = 0;
@@ -145,7 +184,8 @@ rmt_entry_check(const rmt_entry_t *entry, rmt_error_t *error)
         strnlen(entry->target, RMT_PATH_SIZE_MAX + 1) > RMT_PATH_SIZE_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "target over %zu bytes", RMT_PATH_SIZE_MAX);
     static const char *(*const checks[])(const rmt_entry_t *) = {
-        s_check_path, s_check_type, s_check_target, s_check_xattrs, s_check_contents,
+        s_check_path,   s_check_type,     s_check_numbers,  s_check_target,
+        s_check_xattrs, s_check_contents, s_check_reserved,
     };
     for (size_t i = 0; i < sizeof checks / sizeof checks[0]; i++) {
         const char *wrong = checks[i](entry);
@@ -207,18 +247,16 @@ s_add_chunks(rmt_buffer_t *out, const rmt_entry_t *entry)
 }
 
 static void
-s_add_extents(rmt_buffer_t *out, const rmt_entry_t *entry)
+s_add_runs(rmt_buffer_t *out, unsigned number, const rmt_extent_t *runs, size_t count)
 {
-    if (!entry->sparse)
-        return;
     const size_t start = out->used;
     uint64_t end = 0;
-    for (size_t i = 0; i < entry->extent_count; i++) {
-        rmt_buffer_add_varint(out, entry->extents[i].offset - end);
-        rmt_buffer_add_varint(out, entry->extents[i].size);
-        end = entry->extents[i].offset + entry->extents[i].size;
+    for (size_t i = 0; i < count; i++) {
+        rmt_buffer_add_varint(out, runs[i].offset - end);
+        rmt_buffer_add_varint(out, runs[i].size);
+        end = runs[i].offset + runs[i].size;
     }
-    s_close_extra(out, start, RMT_EXTRA_EXTENTS);
+    s_close_extra(out, start, number);
 }
 
 static void
@@ -265,7 +303,8 @@ rmt_entry_encode_after(const rmt_entry_t *entry, size_t shared, rmt_buffer_t *ou
 
     s_add_number(out, RMT_EXTRA_SIZE, entry->size);
     s_add_chunks(out, entry);
-    s_add_extents(out, entry);
+    if (entry->sparse)
+        s_add_runs(out, RMT_EXTRA_EXTENTS, entry->extents, entry->extent_count);
     s_add_target(out, entry);
     s_add_pair(out, RMT_EXTRA_DEVICE, entry->rdev_major, entry->rdev_minor);
     s_add_pair(out, RMT_EXTRA_LINK, entry->link_group, entry->link_first);
@@ -275,6 +314,8 @@ rmt_entry_encode_after(const rmt_entry_t *entry, size_t shared, rmt_buffer_t *ou
     s_add_number(out, RMT_EXTRA_MARKS,
                  (entry->fuzzy ? RMT_MARK_FUZZY : 0u) |
                      (entry->unreadable ? RMT_MARK_UNREADABLE : 0u));
+    if (entry->reserved_count)
+        s_add_runs(out, RMT_EXTRA_RESERVED, entry->reserved, entry->reserved_count);
 }
 
 void

@@ -5,7 +5,7 @@
 
 // Strings and arrays of one decoded entry.
 struct rmt_entry_room {
-    rmt_buffer_t path, target, text, xattrs, extents, chunks, sizes;
+    rmt_buffer_t path, target, text, xattrs, extents, reserved, chunks, sizes;
 };
 
 rmt_entry_room_t *
@@ -28,6 +28,7 @@ rmt_entry_room_destroy(rmt_entry_room_t **self_p)
     rmt_buffer_clear(&self->text);
     rmt_buffer_clear(&self->xattrs);
     rmt_buffer_clear(&self->extents);
+    rmt_buffer_clear(&self->reserved);
     rmt_buffer_clear(&self->chunks);
     rmt_buffer_clear(&self->sizes);
     free(self);
@@ -72,12 +73,12 @@ s_read_chunks(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static bool
-s_read_extents(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_runs(rmt_view_t *view, rmt_buffer_t *room, const rmt_extent_t **runs_out,
+            size_t *count_out)
 {
     const size_t most = rmt_view_left(view) / 2;
-    room->extents.used = 0;
-    rmt_extent_t *extents =
-        (void *) rmt_buffer_reserve(&room->extents, most * sizeof *extents);
+    room->used = 0;
+    rmt_extent_t *runs = (void *) rmt_buffer_reserve(room, most * sizeof *runs);
     size_t count = 0;
     uint64_t end = 0;
     while (rmt_view_left(view)) {
@@ -85,13 +86,26 @@ s_read_extents(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
         if (!rmt_view_varint_to(view, UINT64_MAX - end, &gap) ||
             !rmt_view_varint_to(view, UINT64_MAX - end - gap, &size))
             return false;
-        extents[count++] = (rmt_extent_t){end + gap, size};
+        runs[count++] = (rmt_extent_t){end + gap, size};
         end += gap + size;
     }
-    entry->sparse = true;
-    entry->extents = extents;
-    entry->extent_count = count;
+    *runs_out = runs;
+    *count_out = count;
     return true;
+}
+
+static bool
+s_read_extents(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+{
+    entry->sparse = true;
+    return s_read_runs(view, &room->extents, &entry->extents, &entry->extent_count);
+}
+
+static bool
+s_read_reserved(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+{
+    return s_read_runs(view, &room->reserved, &entry->reserved, &entry->reserved_count) &&
+           entry->reserved_count > 0;
 }
 
 static bool
@@ -219,6 +233,7 @@ static s_extra_fn *const s_extras[RMT_EXTRA_COUNT] = {
     [RMT_EXTRA_DEVICE] = s_read_device,   [RMT_EXTRA_LINK] = s_read_link,
     [RMT_EXTRA_XATTRS] = s_read_xattrs,   [RMT_EXTRA_FLAGS] = s_read_flags,
     [RMT_EXTRA_PROJECT] = s_read_project, [RMT_EXTRA_MARKS] = s_read_marks,
+    [RMT_EXTRA_RESERVED] = s_read_reserved,
 };
 
 static int

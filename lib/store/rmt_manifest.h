@@ -23,7 +23,8 @@ typedef struct {
     uint32_t value_size;
 } rmt_xattr_t;
 
-// A run of data in a sparse file; what no run covers is a hole.
+// A run of data in a sparse file, or of room that is reserved without data (fallocate);
+// what no run covers is a hole.
 typedef struct {
     uint64_t offset, size;
 } rmt_extent_t;
@@ -49,6 +50,8 @@ typedef struct {
     size_t xattr_count;
     const rmt_extent_t *extents; // Rising, not touching
     size_t extent_count;
+    const rmt_extent_t *reserved; // Likewise; apart from the data, perhaps behind the size
+    size_t reserved_count;
     // Chunks of the data runs, one run after the other, none crossing runs' total
     // order: the plain data of all runs, concatenated, is cut into these chunks.
     const rmt_id_t *chunks;

@@ -209,6 +209,8 @@ s_fill_contents(rmt_item_t *item)
     entry->chunks = item->chunks;
     entry->chunk_sizes = item->chunk_sizes;
     entry->chunk_count = item->chunk_count;
+    entry->reserved = item->reserved.items;
+    entry->reserved_count = item->reserved.count;
     if (rmt_extents_is_sparse(&item->runs, entry->size)) {
         entry->sparse = true;
         entry->extents = item->runs.items;

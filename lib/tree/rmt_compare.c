@@ -1,6 +1,7 @@
 #include "rmt_compare.h"
 #include "rmt_auto.h"
 #include "rmt_contents.h"
+#include "rmt_names.h"
 #include "rmt_log.h"
 #include "rmt_side.h"
 
@@ -126,6 +127,19 @@ s_compare_chunks(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 }
 
 static void
+s_compare_reserved(s_compare_t *self)
+{
+    rmt_extents_t a = rmt_side_reserved(self->expected);
+    rmt_extents_t b = rmt_side_reserved(self->found);
+    if (!rmt_contents_same_runs(&a, &b, RMT_CONTENTS_BLOCK, UINT64_MAX))
+        s_findf(self, "reserved", "%llu bytes reserved in %zu runs, found %llu in %zu",
+                (unsigned long long) rmt_extents_size(&a), a.count,
+                (unsigned long long) rmt_extents_size(&b), b.count);
+    rmt_extents_free(&a);
+    rmt_extents_free(&b);
+}
+
+static void
 s_compare_file(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 {
     if (a->unreadable || b->unreadable)
@@ -137,10 +151,11 @@ s_compare_file(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
     }
     rmt_extents_t a_runs = rmt_side_runs(self->expected);
     rmt_extents_t b_runs = rmt_side_runs(self->found);
-    if (!rmt_contents_same_holes(&a_runs, &b_runs, RMT_CONTENTS_BLOCK, a->size))
+    if (!rmt_contents_same_runs(&a_runs, &b_runs, RMT_CONTENTS_BLOCK, a->size))
         s_findf(self, "sparse", "%llu bytes of data in %zu runs, found %llu in %zu",
                 (unsigned long long) rmt_extents_size(&a_runs), a_runs.count,
                 (unsigned long long) rmt_extents_size(&b_runs), b_runs.count);
+    s_compare_reserved(self);
     const bool has_chunks = a->chunk_count || b->chunk_count;
     if (has_chunks && rmt_side_is_manifest(self->found))
         s_compare_chunks(self, a, b);
@@ -175,6 +190,7 @@ s_compare_xattrs(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 static void
 s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 {
+    char a_text[RMT_NAMES_SIZE], b_text[RMT_NAMES_SIZE];
     if ((a->mode ^ b->mode) & 07777)
         s_findf(self, "mode", "mode %04o, found %04o", a->mode & 07777, b->mode & 07777);
     if (a->uid != b->uid || a->gid != b->gid)
@@ -189,7 +205,8 @@ s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
     if (a->target && b->target && strcmp(a->target, b->target) != 0)
         s_findf(self, "target", "symlink to %.400s, found %.400s", a->target, b->target);
     if (a->flags != b->flags)
-        s_findf(self, "flags", "inode flags %#x, found %#x", a->flags, b->flags);
+        s_findf(self, "flags", "inode flags %s, found %s",
+                rmt_names_flags(a->flags, a_text), rmt_names_flags(b->flags, b_text));
     if (a->project != b->project)
         s_findf(self, "project", "project %u, found %u", a->project, b->project);
     s_compare_xattrs(self, a, b);

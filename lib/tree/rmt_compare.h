@@ -2,7 +2,7 @@
 // manifests: everything that an image carries.
 //
 // Compared are names, types, modes, owners, mtimes in nanoseconds, contents, which names
-// are one inode, extended attributes, holes, targets, device numbers, inode flags and
+// are one inode, extended attributes, holes, reserved room, targets, device numbers, inode flags and
 // projects. Holes are held to be the same when they are within the blocks of the coarser
 // file system. Not compared are access and change times, and sockets, which no image has.
 // Contents of a manifest are compared by its chunk ids: no chunk of a file is asked for.
@@ -25,8 +25,8 @@ typedef struct {
 
 typedef struct {
     const char *path; // Without a leading slash; "" is the root
-    // missing extra type links mode owner mtime size content xattr sparse target device
-    // flags project unreadable
+    // missing extra type links mode owner mtime size content xattr sparse reserved target
+    // device flags project unreadable
     const char *what;
     const char *text; // For a person, what was expected and what was found
 } rmt_compare_finding_t;

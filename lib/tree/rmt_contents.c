@@ -96,33 +96,11 @@ s_union(const rmt_extents_t *a, const rmt_extents_t *b)
     return both;
 }
 
-// What a covers and b does not.
-static rmt_extents_t
-s_difference(const rmt_extents_t *a, const rmt_extents_t *b)
-{
-    rmt_extents_t rest = {0};
-    size_t j = 0;
-    for (size_t i = 0; i < a->count; i++) {
-        uint64_t at = a->items[i].offset;
-        const uint64_t end = at + a->items[i].size;
-        while (j < b->count && b->items[j].offset + b->items[j].size <= at)
-            j++;
-        for (size_t k = j; k < b->count && b->items[k].offset < end; k++) {
-            if (b->items[k].offset > at)
-                rmt_extents_add(&rest, at, b->items[k].offset - at);
-            at = b->items[k].offset + b->items[k].size;
-        }
-        if (at < end)
-            rmt_extents_add(&rest, at, end - at);
-    }
-    return rest;
-}
-
 // Data that was found where a hole was expected has to be zeros.
 static void
 s_check_zeros(rmt_contents_t *self, void *buffer)
 {
-    rmt_extents_t rest = s_difference(&self->found, &self->expected);
+    rmt_extents_t rest = rmt_extents_subtract(&self->found, &self->expected);
     rmt_runs_t runs = {.items = rest.items, .count = rest.count};
     const uint64_t size = rmt_extents_size(&rest);
     for (uint64_t at = 0; at < size && !self->is_different;) {
@@ -172,7 +150,7 @@ rmt_contents_check(rmt_contents_t *self, void *buffer, void *other)
         s_check_zeros(self, buffer);
 }
 
-// The runs, made to whole blocks.
+// The runs, made to whole blocks up to size.
 static rmt_extents_t
 s_round(const rmt_extents_t *runs, uint64_t block, uint64_t size)
 {
@@ -197,7 +175,7 @@ s_round(const rmt_extents_t *runs, uint64_t block, uint64_t size)
 }
 
 bool
-rmt_contents_same_holes(const rmt_extents_t *a, const rmt_extents_t *b, uint64_t block,
+rmt_contents_same_runs(const rmt_extents_t *a, const rmt_extents_t *b, uint64_t block,
                         uint64_t size)
 {
     rmt_extents_t rounded_a = s_round(a, block, size);

@@ -31,6 +31,6 @@ void rmt_contents_destroy(rmt_contents_t **self_p);
 // Read and compare. The buffers have RMT_CHUNK_PLAIN_MAX bytes each.
 void rmt_contents_check(rmt_contents_t *self, void *buffer, void *other);
 
-// True when both have the same holes within blocks of so many bytes.
-bool rmt_contents_same_holes(const rmt_extents_t *a, const rmt_extents_t *b,
-                             uint64_t block, uint64_t size);
+// True when both cover the same blocks of so many bytes, up to size.
+bool rmt_contents_same_runs(const rmt_extents_t *a, const rmt_extents_t *b,
+                            uint64_t block, uint64_t size);

@@ -20,7 +20,9 @@ rmt_copy_entry(const rmt_entry_t *entry)
 {
     const size_t xattrs_size = entry->xattr_count * sizeof *entry->xattrs;
     const size_t extents_size = entry->extent_count * sizeof *entry->extents;
-    size_t size = sizeof *entry + xattrs_size + extents_size + entry->path_size + 1;
+    const size_t reserved_size = entry->reserved_count * sizeof *entry->reserved;
+    size_t size = sizeof *entry + xattrs_size + extents_size + reserved_size +
+                  entry->path_size + 1;
     if (entry->target)
         size += strlen(entry->target) + 1;
     for (size_t i = 0; i < entry->xattr_count; i++)
@@ -35,6 +37,7 @@ rmt_copy_entry(const rmt_entry_t *entry)
     // What needs alignment comes first.
     char *at = (char *) (copy + 1);
     copy->extents = (void *) s_put(&at, entry->extents, extents_size);
+    copy->reserved = (void *) s_put(&at, entry->reserved, reserved_size);
     rmt_xattr_t *xattrs = (void *) s_put(&at, entry->xattrs, xattrs_size);
     copy->xattrs = xattrs;
     copy->path = s_put(&at, entry->path, entry->path_size + 1);

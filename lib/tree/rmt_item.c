@@ -47,6 +47,7 @@ rmt_item_destroy(rmt_item_t **self_p)
     rmt_dir_destroy(&self->dir);
     rmt_meta_destroy(&self->meta);
     rmt_extents_free(&self->runs);
+    rmt_extents_free(&self->reserved);
     free(self->chunks);
     free(self->chunk_sizes);
     free(self->cached);
@@ -96,10 +97,27 @@ static void
 s_read_runs(rmt_item_t *self)
 {
     rmt_error_t error = {0};
-    if (rmt_extents_read(&self->runs, self->fd, &self->status, &error) == -1)
+    if (rmt_extents_read(&self->runs, &self->reserved, self->fd, &self->status, &error) ==
+        -1)
         s_unreadable(self, error.text);
     self->data_size = rmt_extents_size(&self->runs);
     self->reader = (rmt_runs_t){.items = self->runs.items, .count = self->runs.count};
+}
+
+// Another inode has taken the name of one with several names: it is no member of that
+// group, whose next name will carry the contents.
+static void
+s_leave_group(rmt_item_t *self)
+{
+    struct stat status;
+    if (!self->link || fstat(self->fd, &status) == -1)
+        return;
+    if (status.st_dev == self->status.st_dev && status.st_ino == self->status.st_ino)
+        return;
+    self->link = NULL;
+    self->is_first = false;
+    // It may be the same inode as one whose names were seen before.
+    self->is_fuzzy = status.st_nlink > 1;
 }
 
 static void
@@ -114,6 +132,7 @@ s_open_contents(rmt_item_t *self)
             s_unreadable(self, strerror(errno));
         return;
     }
+    s_leave_group(self);
     if (s_read_attributes(self, self->fd))
         s_read_runs(self);
 }

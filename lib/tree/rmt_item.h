@@ -29,7 +29,7 @@ typedef struct {
     int attempts;
     rmt_meta_t *meta;
     rmt_entry_t entry; // Path and attributes; the rest is filled in by rmt_capture
-    rmt_extents_t runs;
+    rmt_extents_t runs, reserved;
     rmt_runs_t reader;
     uint64_t data_size; // Of all runs
     // Its encoded entry as the stat cache tells it, or NULL: then nothing is opened.

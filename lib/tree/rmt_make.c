@@ -3,6 +3,7 @@
 #include "rmt_beneath.h"
 #include "rmt_log.h"
 #include "rmt_meta.h"
+#include "rmt_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,6 +28,22 @@ rmt_make_wrap(const rmt_entry_t *entry, rmt_error_t *error)
     return rmt_wrap(error, "/%s", rmt_log_escape(path, sizeof path, entry->path));
 }
 
+// Room that is reserved without data: before there is a size, as btrfs writes zeros to the
+// last block otherwise, and before the data, which would not stay apart from it.
+static int
+s_reserve(int fd, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    for (size_t i = 0; i < entry->reserved_count; i++) {
+        const rmt_extent_t *run = &entry->reserved[i];
+        if (fallocate(fd, FALLOC_FL_KEEP_SIZE, (off_t) run->offset, (off_t) run->size) ==
+            -1)
+            return rmt_fail_errno(error, "reserve %llu bytes at %llu",
+                                  (unsigned long long) run->size,
+                                  (unsigned long long) run->offset);
+    }
+    return 0;
+}
+
 static int
 s_open_file(const rmt_folder_t *folder, const char *name, const rmt_entry_t *entry,
             rmt_error_t *error)
@@ -39,6 +56,8 @@ s_open_file(const rmt_folder_t *folder, const char *name, const rmt_entry_t *ent
     const bool has_early =
         entry->flags & RMT_META_EARLY_FLAGS || rmt_folder_hands_down(folder);
     if (has_early && rmt_meta_apply_early(fd, entry, error) == -1)
+        return -1;
+    if (s_reserve(fd, entry, error) == -1)
         return -1;
     if (entry->sparse && ftruncate(fd, (off_t) entry->size) == -1)
         return rmt_fail_errno(error, "set size %llu", (unsigned long long) entry->size);
@@ -55,6 +74,9 @@ s_make_node(const rmt_folder_t *folder, const char *name, const rmt_entry_t *ent
     switch (entry->mode & S_IFMT) {
     case S_IFLNK:
         result = symlinkat(entry->target, folder_fd, name);
+        if (result == -1 && errno == ENAMETOOLONG)
+            return rmt_fail_errno(error, "create a symlink to %zu bytes",
+                                  strlen(entry->target));
         break;
     case S_IFIFO:
         result = mknodat(folder_fd, name, mode, 0);
@@ -63,6 +85,9 @@ s_make_node(const rmt_folder_t *folder, const char *name, const rmt_entry_t *ent
     case S_IFBLK:
         result =
             mknodat(folder_fd, name, mode, makedev(entry->rdev_major, entry->rdev_minor));
+        if (result == -1 && errno == EINVAL)
+            return rmt_fail_errno(error, "create device %u:%u", entry->rdev_major,
+                                  entry->rdev_minor);
         break;
     default:
         return rmt_fail(error, RMT_E_UNSUPPORTED, "type %o", entry->mode & S_IFMT);
@@ -80,7 +105,11 @@ rmt_make_open(const rmt_folder_t *folder, const rmt_entry_t *entry, rmt_error_t 
     const char *name = slash ? slash + 1 : entry->path;
     const int fd = S_ISREG(entry->mode) ? s_open_file(folder, name, entry, error)
                                         : s_make_node(folder, name, entry, error);
-    return fd == -1 ? rmt_make_wrap(entry, error) : fd;
+    if (fd != -1)
+        return fd;
+    char fs[RMT_NAMES_SIZE];
+    rmt_wrap(error, "on %s", rmt_names_fs(rmt_folder_fd(folder), fs));
+    return rmt_make_wrap(entry, error);
 }
 
 rmt_runs_t

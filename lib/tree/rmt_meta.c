@@ -1,20 +1,24 @@
 #include "rmt_meta.h"
 #include "rmt_auto.h"
+#include "rmt_names.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define LIST_SIZE_FIRST 1024
 #define VALUE_SIZE_FIRST 256
 #define TARGET_SIZE_FIRST 4096
+#define EVM_TYPE_HMAC 2
 
 struct rmt_meta {
     char *names; // Of attributes, one after the other, each with its NUL
@@ -164,6 +168,20 @@ s_read_value(rmt_meta_t *self, const s_inode_t *inode, rmt_xattr_t *xattr,
     }
 }
 
+// What must not travel: an HMAC in security.evm, whose first byte tells it from a
+// signature, and the second face that XFS gives to ACLs.
+static bool
+s_is_left_out(const rmt_meta_t *self, const s_inode_t *inode, const rmt_xattr_t *xattr)
+{
+    if (strcmp(xattr->name, "security.evm") == 0) {
+        const uint8_t *value = self->values + self->values_used - xattr->value_size;
+        return xattr->value_size > 0 && value[0] == EVM_TYPE_HMAC;
+    }
+    struct statfs system;
+    return strncmp(xattr->name, "trusted.SGI_ACL_", 16) == 0 &&
+           fstatfs(inode->fd, &system) == 0 && system.f_type == XFS_SUPER_MAGIC;
+}
+
 static int
 s_compare_names(const void *a, const void *b)
 {
@@ -194,7 +212,10 @@ s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
         const int found = s_read_value(self, inode, xattr, error);
         if (found == -1)
             return -1;
-        count += (size_t) found;
+        if (found && s_is_left_out(self, inode, xattr))
+            self->values_used -= xattr->value_size;
+        else
+            count += (size_t) found;
     }
     // The values stand still now, one after the other.
     const uint8_t *value = self->values;
@@ -256,6 +277,12 @@ rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
         uint32_t flags = 0;
         if (s_read_flags(fd, &flags, error) == -1)
             return -1;
+        if (flags & FS_ENCRYPT_FL)
+            return rmt_fail(error, RMT_E_UNSUPPORTED, "is encrypted by the file system "
+                                                      "(fscrypt)");
+        if (flags & FS_VERITY_FL)
+            return rmt_fail(error, RMT_E_UNSUPPORTED, "is sealed by the file system "
+                                                      "(fs-verity)");
         entry->flags = flags & RMT_META_FLAGS;
         struct fsxattr extended = {0};
         if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == 0)
@@ -333,6 +360,15 @@ s_apply_time(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *erro
                                       : utimensat(inode->fd, "", times, AT_EMPTY_PATH);
     if (result == -1)
         return rmt_fail_errno(error, "set time %lld", (long long) entry->mtime_s);
+    // A time that the file system has no room for is cut to one that it has.
+    struct stat status;
+    if (fstat(inode->fd, &status) == -1)
+        return rmt_fail_errno(error, "look at the time");
+    if (status.st_mtim.tv_sec != entry->mtime_s ||
+        status.st_mtim.tv_nsec != (long) entry->mtime_ns)
+        return rmt_fail(error, RMT_E_IO, "time %lld.%09u became %lld.%09ld",
+                        (long long) entry->mtime_s, entry->mtime_ns,
+                        (long long) status.st_mtim.tv_sec, status.st_mtim.tv_nsec);
     return 0;
 }
 
@@ -360,26 +396,38 @@ s_apply_flags(int fd, const rmt_entry_t *entry, uint32_t mask, rmt_error_t *erro
     uint32_t flags = 0;
     if (s_read_flags(fd, &flags, error) == -1)
         return -1;
+    char asked[RMT_NAMES_SIZE], have[RMT_NAMES_SIZE];
     uint32_t wanted = (flags & ~mask) | (entry->flags & mask);
     if (wanted != flags && ioctl(fd, FS_IOC_SETFLAGS, &wanted) == -1)
-        return rmt_fail_errno(error, "set inode flags %#x", entry->flags);
+        return rmt_fail_errno(error, "set inode flags %s",
+                              rmt_names_flags(entry->flags & mask, asked));
     // Some file systems take the call and drop what they do not know.
     if (s_read_flags(fd, &flags, error) == -1)
         return -1;
     if ((flags ^ entry->flags) & mask)
-        return rmt_fail(error, RMT_E_IO, "inode flags %#x became %#x", entry->flags,
-                        flags & RMT_META_FLAGS);
+        return rmt_fail(error, RMT_E_IO, "inode flags %s became %s",
+                        rmt_names_flags(entry->flags & mask, asked),
+                        rmt_names_flags(flags & mask, have));
     return 0;
+}
+
+static int
+s_wrap(int fd, rmt_error_t *error)
+{
+    char name[RMT_NAMES_SIZE];
+    return rmt_wrap(error, "on %s", rmt_names_fs(fd, name));
 }
 
 int
 rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error)
 {
-    return s_apply_flags(fd, entry, RMT_META_EARLY_FLAGS, error);
+    if (s_apply_flags(fd, entry, RMT_META_EARLY_FLAGS, error) == -1)
+        return s_wrap(fd, error);
+    return 0;
 }
 
-int
-rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
+static int
+s_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
 {
     const s_inode_t inode = s_inode(fd, entry->mode);
     if (!(options & RMT_META_ONLY_FLAGS)) {
@@ -402,4 +450,10 @@ rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *
         mask &= ~RMT_META_LOCK_FLAGS;
     const bool has_flags = entry->flags & mask || options & RMT_META_EXACT;
     return inode.is_open && has_flags ? s_apply_flags(fd, entry, mask, error) : 0;
+}
+
+int
+rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
+{
+    return s_apply(fd, entry, options, error) == -1 ? s_wrap(fd, error) : 0;
 }

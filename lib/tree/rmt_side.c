@@ -153,3 +153,16 @@ rmt_side_runs(const rmt_side_t *self)
             rmt_extents_add(&runs, from[i].offset, from[i].size);
     return runs;
 }
+
+rmt_extents_t
+rmt_side_reserved(const rmt_side_t *self)
+{
+    rmt_extents_t runs = {0};
+    const rmt_extent_t *from =
+        self->walk ? self->item->reserved.items : self->entry->reserved;
+    const size_t count =
+        self->walk ? self->item->reserved.count : self->entry->reserved_count;
+    for (size_t i = 0; i < count; i++)
+        rmt_extents_add(&runs, from[i].offset, from[i].size);
+    return runs;
+}

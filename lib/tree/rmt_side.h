@@ -26,5 +26,6 @@ bool rmt_side_has_attributes(const rmt_side_t *self);
 int rmt_side_take_fd(rmt_side_t *self);
 // Why a tree could not read it, or NULL.
 const char *rmt_side_trouble(const rmt_side_t *self);
-// Data runs of a regular file. Caller frees.
+// Data runs of a regular file, and its reserved runs. Caller frees.
 rmt_extents_t rmt_side_runs(const rmt_side_t *self);
+rmt_extents_t rmt_side_reserved(const rmt_side_t *self);

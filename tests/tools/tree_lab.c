@@ -101,6 +101,13 @@ tree_lab_copy(const tree_lab_t *self)
 }
 
 void
+tree_lab_set_source(tree_lab_t *self, int fd)
+{
+    close(self->source);
+    self->source = dup(fd);
+}
+
+void
 tree_lab_set_copy(tree_lab_t *self, int fd)
 {
     close(self->copy);
@@ -353,32 +360,46 @@ tree_lab_report(const tree_lab_t *self)
     return &self->report;
 }
 
+static int
+s_write_entries(tree_lab_t *self, rmt_manifest_reader_t *reader, rmt_writer_t *writer,
+                rmt_error_t *error)
+{
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    rmt_entry_t entry;
+    int more;
+    while ((more = rmt_manifest_reader_next(reader, &entry, error)) == 1) {
+        if (rmt_writer_entry(writer, &entry, error) == -1)
+            return -1;
+        for (size_t i = 0; i < entry.chunk_count; i++) {
+            size_t size;
+            if (tree_lab_get(self, &entry.chunks[i], plain, &size, error) == -1 ||
+                rmt_writer_data(writer, plain, size, error) == -1)
+                return -1;
+        }
+    }
+    return more;
+}
+
+int
+tree_lab_try_write(tree_lab_t *self, const rmt_id_t *root,
+                   rmt_writer_report_t *report_out, rmt_error_t *error)
+{
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, tree_lab_get, self, error);
+    if (!reader)
+        return -1;
+    rmt_auto(rmt_writer) writer = rmt_writer_new(self->copy, 2, error);
+    if (!writer || s_write_entries(self, reader, writer, error) == -1)
+        return -1;
+    return rmt_writer_finish(writer, report_out, error);
+}
+
 rmt_writer_report_t
 tree_lab_write(tree_lab_t *self, const rmt_id_t *root)
 {
     rmt_error_t error = {0};
-    rmt_auto(rmt_manifest_reader) reader =
-        rmt_manifest_reader_new(root, tree_lab_get, self, &error);
-    assert_non_null(reader);
-    rmt_auto(rmt_writer) writer = rmt_writer_new(self->copy, 2, &error);
-    assert_non_null(writer);
-    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
-    rmt_entry_t entry;
-    int more;
-    while ((more = rmt_manifest_reader_next(reader, &entry, &error)) == 1) {
-        if (rmt_writer_entry(writer, &entry, &error) == -1)
-            fail_msg("%s", error.text);
-        for (size_t i = 0; i < entry.chunk_count; i++) {
-            size_t size;
-            assert_int_equal(tree_lab_get(self, &entry.chunks[i], plain, &size, &error),
-                             0);
-            if (rmt_writer_data(writer, plain, size, &error) == -1)
-                fail_msg("%s", error.text);
-        }
-    }
-    assert_int_equal(more, 0);
-    rmt_writer_report_t report;
-    if (rmt_writer_finish(writer, &report, &error) == -1)
+    rmt_writer_report_t report = {0};
+    if (tree_lab_try_write(self, root, &report, &error) == -1)
         fail_msg("%s", error.text);
     return report;
 }

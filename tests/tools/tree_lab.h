@@ -21,7 +21,8 @@ void tree_lab_destroy(tree_lab_t **self_p);
 const char *tree_lab_folder(const tree_lab_t *self);
 int tree_lab_source(const tree_lab_t *self);
 int tree_lab_copy(const tree_lab_t *self);
-// Have the copy somewhere else; borrows fd.
+// Have the source or the copy somewhere else; borrows fd.
+void tree_lab_set_source(tree_lab_t *self, int fd);
 void tree_lab_set_copy(tree_lab_t *self, int fd);
 
 // Hard links across directories, all kinds of symlinks and nodes, holes, attributes,
@@ -39,8 +40,10 @@ int tree_lab_get(void *self, const rmt_id_t *id, void *plain_out, size_t *size_o
 rmt_id_t tree_lab_capture(tree_lab_t *self, unsigned threads,
                           const char *const *excludes);
 const rmt_capture_report_t *tree_lab_report(const tree_lab_t *self);
-// Write the manifest to the copy.
+// Write the manifest to the copy; try_write says with 0 or -1 whether that worked.
 rmt_writer_report_t tree_lab_write(tree_lab_t *self, const rmt_id_t *root);
+int tree_lab_try_write(tree_lab_t *self, const rmt_id_t *root,
+                       rmt_writer_report_t *report_out, rmt_error_t *error);
 
 // Compare source, or the manifest when root is given, with the copy. Returns the findings
 // as lines "what path"; Caller owns (free).

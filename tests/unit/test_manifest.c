@@ -131,6 +131,11 @@ s_assert_same(const rmt_entry_t *a, const rmt_entry_t *b)
         assert_int_equal(a->extents[i].offset, b->extents[i].offset);
         assert_int_equal(a->extents[i].size, b->extents[i].size);
     }
+    assert_int_equal(a->reserved_count, b->reserved_count);
+    for (size_t i = 0; i < a->reserved_count; i++) {
+        assert_int_equal(a->reserved[i].offset, b->reserved[i].offset);
+        assert_int_equal(a->reserved[i].size, b->reserved[i].size);
+    }
     assert_int_equal(a->chunk_count, b->chunk_count);
     for (size_t i = 0; i < a->chunk_count; i++) {
         assert_true(rmt_id_equal(&a->chunks[i], &b->chunks[i]));
@@ -141,6 +146,7 @@ s_assert_same(const rmt_entry_t *a, const rmt_entry_t *b)
 static const rmt_xattr_t s_xattrs[] = {{"security.capability", "\1\0\0\2", 4},
                                        {"user.x", "", 0}};
 static const rmt_extent_t s_extents[] = {{0, 4096}, {1ULL << 40, 8192}};
+static const rmt_extent_t s_reserved[] = {{8192, 4096}, {INT64_MAX - 9, 9}};
 static const uint32_t s_sizes[] = {12000, 288};
 static rmt_id_t s_ids[2];
 
@@ -185,6 +191,8 @@ s_all_kinds(rmt_entry_t entries[16])
     entries[n].sparse = true;
     entries[n].extents = s_extents;
     entries[n].extent_count = 2;
+    entries[n].reserved = s_reserved;
+    entries[n].reserved_count = 2;
     entries[n].chunks = s_ids;
     entries[n].chunk_sizes = s_sizes;
     entries[n++].chunk_count = 2;
@@ -306,6 +314,13 @@ test_foreign_bytes_are_refused(void **state)
         {"0000a4830200000000", RMT_E_CORRUPT},             // The root is a file
         {"000161a483020000008094ebdc03", RMT_E_CORRUPT},   // 10^9 ns
         {"000161a4830200000000150104", RMT_E_CORRUPT},     // Unknown mark
+        {"000161a48302000000001700", RMT_E_CORRUPT},       // No reserved run
+        {"000161a4830200000000170100", RMT_E_CORRUPT},     // Half of one
+        {"000161a483020000000017020500", RMT_E_CORRUPT},   // An empty one
+        {"000161a48302ffffffff0f0000", RMT_E_CORRUPT},     // Owner 2^32 - 1
+        {"000161a4830200ffffffff0f0000", RMT_E_CORRUPT},   // Group 2^32 - 1
+        // Sparse, and 2^63 bytes long
+        {"000161a4830200000000030a808080808080808080010700", RMT_E_CORRUPT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
         if (rows[i].code != RMT_OK)
@@ -378,6 +393,44 @@ test_entries_that_contradict_themselves_are_refused(void **state)
 }
 
 static void
+test_reserved_runs_are_refused_where_data_is_or_out_of_order(void **state)
+{
+    (void) state;
+    static const rmt_extent_t data = {4096, 4096};
+    static const uint32_t sizes[] = {4096};
+    static const rmt_extent_t runs[][2] = {
+        {{0, 5000}, {9000, 1}},                          // Into data
+        {{8191, 10}, {9000, 1}},                         // From data
+        {{0, 10}, {10, 10}},                             // Touch
+        {{9000, 10}, {8500, 10}},                        // Out of order
+        {{9000, 0}, {9500, 1}},                          // Empty
+        {{9000, 1}, {INT64_MAX, 1}},                     // Too far
+        {{9000, 1}, {9001 + (uint64_t) INT64_MAX, 100}}, // Much too far
+    };
+    s_ids[0] = s_id(0x11);
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        rmt_entry_t entry = s_entry("a", S_IFREG | 0644);
+        entry.size = 100000;
+        entry.sparse = true;
+        entry.extents = &data;
+        entry.extent_count = 1;
+        entry.chunks = s_ids;
+        entry.chunk_sizes = sizes;
+        entry.chunk_count = 1;
+        entry.reserved = runs[i];
+        entry.reserved_count = 2;
+        rmt_error_t error = {0};
+        if (rmt_entry_check(&entry, &error) != -1 || error.code != RMT_E_CORRUPT)
+            fail_msg("row %zu was taken", i);
+    }
+    rmt_entry_t folder = s_entry("a", S_IFDIR | 0755);
+    folder.reserved = s_reserved;
+    folder.reserved_count = 1;
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_entry_check(&folder, &error), -1);
+}
+
+static void
 test_order_is_by_components(void **state)
 {
     (void) state;
@@ -440,7 +493,7 @@ test_a_manifest_has_the_root_of_the_vector(void **state)
     char text[RMT_ID_TEXT_SIZE];
     assert_string_equal(
         rmt_id_text(&root, text),
-        "01107535a1994b441a81fa61c04a3914a3ec0dc9d661388880f16d70f6292c245e");
+        "018aef4df77203516a3a2b4adf1e25684eef126410547d331fcd25d57d9ada69e1");
     s_clear(&shelf);
 }
 
@@ -695,6 +748,7 @@ main(void)
         cmocka_unit_test(test_foreign_bytes_are_refused),
         cmocka_unit_test(test_an_unknown_extra_is_skipped_when_not_critical),
         cmocka_unit_test(test_entries_that_contradict_themselves_are_refused),
+        cmocka_unit_test(test_reserved_runs_are_refused_where_data_is_or_out_of_order),
         cmocka_unit_test(test_order_is_by_components),
         cmocka_unit_test(test_a_manifest_comes_back_as_it_was),
         cmocka_unit_test(test_a_manifest_has_the_root_of_the_vector),

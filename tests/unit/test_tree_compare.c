@@ -142,6 +142,15 @@ s_plant_sparse(int root, const char *name)
     close(fd);
 }
 
+// Room for nothing, behind the end.
+static void
+s_plant_reserved(int root, const char *name)
+{
+    const int fd = openat(root, name, O_WRONLY);
+    assert_int_equal(fallocate(fd, FALLOC_FL_KEEP_SIZE, 65536, 65536), 0);
+    close(fd);
+}
+
 static void
 s_plant_split(int root, const char *name)
 {
@@ -209,6 +218,7 @@ static const row_t s_rows[] = {
     {"target_is_reported", "link", s_plant_target, false, "target link\n"},
     {"device_number_is_reported", "node", s_plant_device, false, "device node\n"},
     {"filled_hole_is_reported", "sparse", s_plant_sparse, false, "sparse sparse\n"},
+    {"reserved_room_is_reported", "file", s_plant_reserved, false, "reserved file\n"},
     {"split_hard_link_is_reported", "linked-2", s_plant_split, false, "links linked-2\n"},
     {"joined_equal_files_are_reported", "twin-2", s_plant_join, false, "links twin-2\n"},
     {"inode_flags_are_reported", "file", s_plant_flags, false, "flags file\n"},
