@@ -268,6 +268,26 @@ s_each_word(const char *list, void (*each)(step_t *, const char *), step_t *step
     return count;
 }
 
+// An engine's own policy, as it was when the job was made, and behind it the one that
+// was asked for, which wins.
+static void
+s_set_policy(step_t *step, rmt_record_t *op, const char *engine)
+{
+    const char *asked = s_job(step, "policy");
+    const size_t size = strlen(engine);
+    for (const char *line = s_job(step, "policies"); *line; line += strspn(line, "\n")) {
+        const size_t length = strcspn(line, "\n");
+        if (strncmp(line, engine, size) == 0 && line[size] == ' ') {
+            rmt_record_setf(op, "b.policy", "%.*s,%s", (int) (length - size - 1),
+                            line + size + 1, asked);
+            return;
+        }
+        line += length;
+    }
+    if (*asked)
+        rmt_record_set(op, "b.policy", asked);
+}
+
 static void
 s_put_match(step_t *step, const char *engine)
 {
@@ -277,7 +297,9 @@ s_put_match(step_t *step, const char *engine)
     s_copy(op, "b.image-name", image, "name");
     s_copy(op, "b.hardware", image, "hardware");
     s_copy(op, "b.layout", image, "layout");
-    s_copy(op, "b.policy", step->view->job, "policy");
+    s_copy(op, "b.explain", step->view->job, "explain");
+    s_copy(op, "b.target", step->view->job, "only-target");
+    s_set_policy(step, op, engine);
 }
 
 static void

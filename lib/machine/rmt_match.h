@@ -1,26 +1,58 @@
 // rmt_match - does a computer fit the hardware that an image was made on?
 //
-// One table rules (docs/spec/3-facts.md, "Matching"): components cpu, cpu-count,
-// memory, firmware, disk, disk-size, controller, nic, gpu and pci, each with its
-// default policy and those it takes. Pure functions, no I/O.
+// One table rules (docs/spec/3-facts.md, "Matching"): each component has a default policy
+// and those it takes. Pure: no I/O but what a given finder of drivers does. An instance
+// holds the image's side, is made once, and judges any number of targets; it belongs to
+// one thread.
 #pragma once
 
 #include <stdbool.h>
+#include <stdint.h>
 #include "rmt_error.h"
 #include "rmt_record.h"
 
-// Compare. policy may be NULL; its fields are component -> exact | family |
-// at-least | ignore, and "disk.<role>" -> the wwn, serial, path or name of the
-// target's disk that this role shall have. Borrows all inputs. Caller owns
-// *verdicts_out, which holds, image order:
-//   class=verdict {component, policy, wanted, had, fits yes|no, reason, [role]}
+typedef struct rmt_match rmt_match_t;
+
+// How the image's own kernel finds a driver for a name (a modalias, or fs-ext4).
+typedef enum {
+    RMT_SERVED_NOT,   // It has none
+    RMT_SERVED_LATE,  // By a module that its initramfs lacks, or needs one that it lacks
+    RMT_SERVED_EARLY, // By modules that its initramfs holds
+    RMT_SERVED_BUILTIN, // By itself
+} rmt_served_t;
+
+typedef struct {
+    // Also gives the module's name, borrowed until the next call ("" for none).
+    rmt_served_t (*find)(void *context, const char *name, const char **module_out);
+    void *context;
+    const char *kernel; // Version of the kernel that the image starts
+} rmt_match_drivers_t;
+
+typedef struct {
+    const rmt_records_t *hardware;      // Of the image
+    const rmt_records_t *layout;        // Of the image; may be NULL
+    const rmt_match_drivers_t *drivers; // NULL: the image tells nothing of its kernel
+    // component -> exact | family | at-least | ignore, and "disk.<role>" -> the wwn,
+    // serial, path or name of the target's disk that this role shall have. May be NULL.
+    const rmt_record_t *policy;
+    bool explain; // A verdict for each compared fact, not only for each component
+} rmt_match_config_t;
+
+// Borrows all that config names until the end. Caller owns the result. NULL: USAGE (a
+// policy that its component does not take, or no such component).
+rmt_match_t *rmt_match_new(const rmt_match_config_t *config, rmt_error_t *error);
+void rmt_match_destroy(rmt_match_t **self_p);
+
+// Compare a target's hardware. Caller owns the result, which holds:
+//   class=verdict {component, policy, wanted, had, fits yes|no, reason, [role], [fact]}
 //   class=choice {role, disk, name, bytes}     where each role's disk is clear
 //   class=candidate {role, disk, name, bytes}  where it is not
-// *fits_out is true when every verdict fits. 0, or -1: USAGE (a policy that its
-// component does not take, or no such component).
-int rmt_match_run(const rmt_records_t *image_hardware,
-                  const rmt_records_t *target_hardware, const rmt_record_t *policy,
-                  rmt_records_t **verdicts_out, bool *fits_out, rmt_error_t *error);
+// *fits_out is true when every verdict fits.
+rmt_records_t *rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware,
+                                bool *fits_out);
+
+// "cpu=family,disk=exact" put into a record; later words win. 0, or -1: USAGE (form).
+int rmt_match_policy_parse(rmt_record_t *policy, const char *text, rmt_error_t *error);
 
 // What a disk is known by: its wwn, else serial, else path, else name; "" for none.
 const char *rmt_match_disk_identity(const rmt_record_t *disk);

@@ -1,5 +1,6 @@
-#include "rmt_match.h"
+// Disks, matched to roles and not to order.
 #include "rmt_auto.h"
+#include "rmt_disk.h"
 #include "rmt_io.h"
 #include "rmt_match_run.h"
 
@@ -12,6 +13,7 @@ typedef struct {
     uint64_t bytes; // What a role needs, or what a disk has
     char *shape;    // Equal shapes can stand for each other
     bool taken;
+    bool is_double; // Another disk is known by the same words
 } place_t;
 
 typedef struct {
@@ -67,8 +69,44 @@ s_compare_place(const void *a, const void *b)
                   rmt_record_text(two->disk, "path", s_role(two->disk)));
 }
 
-// The disks that count, sorted by shape, then size. USB storage is no part of a
-// machine. On the image's side roles count, where there are any.
+const char *
+rmt_match_root_role(const rmt_records_t *layout)
+{
+    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
+        const rmt_record_t *volume = rmt_records_at(layout, i);
+        if (strcmp(rmt_match_text(volume, "class"), "volume") == 0 &&
+            strcmp(rmt_match_text(volume, "mount"), "/") == 0)
+            return rmt_record_text(volume, "disk", NULL);
+    }
+    return NULL;
+}
+
+// What a role needs: as the image tells, else as its layout does, else the disk it had.
+static uint64_t
+s_needed(const rmt_match_run_t *run, const rmt_record_t *disk)
+{
+    const uint64_t bytes = rmt_record_u64(disk, "bytes", 0);
+    if (rmt_record_has(disk, "required-bytes") || !run->image->layout)
+        return rmt_record_u64(disk, "required-bytes", bytes);
+    rmt_auto(rmt_records) one = rmt_disk_select(run->image->layout, s_role(disk));
+    return rmt_records_count(one) ? rmt_disk_min_bytes(one) : bytes;
+}
+
+static void
+s_mark_doubles(places_t *places)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        for (size_t j = i + 1; j < places->count; j++) {
+            if (strcmp(rmt_match_disk_identity(places->items[i].disk),
+                       rmt_match_disk_identity(places->items[j].disk)) == 0)
+                places->items[i].is_double = places->items[j].is_double = true;
+        }
+    }
+}
+
+// The disks that count, sorted by shape, then size. What is plugged in or
+// taken out is no part of a machine. On the image's side roles count, where there are
+// any.
 static places_t
 s_places_new(const rmt_match_run_t *run, const rmt_records_t *records, bool is_image)
 {
@@ -85,17 +123,19 @@ s_places_new(const rmt_match_run_t *run, const rmt_records_t *records, bool is_i
     for (size_t i = 0; i < count; i++) {
         const rmt_record_t *disk = rmt_records_at(records, i);
         if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0 ||
-            strcmp(rmt_record_text(disk, "bus", ""), "usb") == 0 ||
-            (roles && !rmt_record_has(disk, "role")))
+            (roles ? !rmt_record_has(disk, "role")
+                   : strcmp(rmt_record_text(disk, "bus", ""), "usb") == 0 ||
+                         rmt_record_has(disk, "removable")))
             continue;
-        const uint64_t bytes = rmt_record_u64(disk, "bytes", 0);
         places.items[places.count++] = (place_t){
             .disk = disk,
-            .bytes = is_image ? rmt_record_u64(disk, "required-bytes", bytes) : bytes,
+            .bytes = is_image ? s_needed(run, disk) : rmt_record_u64(disk, "bytes", 0),
             .shape = s_shape(run, disk),
         };
     }
     qsort(places.items, places.count, sizeof *places.items, s_compare_place);
+    if (!is_image)
+        s_mark_doubles(&places);
     return places;
 }
 
@@ -124,8 +164,8 @@ s_add_verdict(rmt_match_run_t *run, const place_t *role, const place_t *disk,
               const char *reason)
 {
     rmt_auto_str wanted = rmt_text("%s %" PRIu64, role->shape, role->bytes);
-    rmt_auto_str had = disk ? rmt_text("%s %" PRIu64, disk->shape, disk->bytes)
-                            : rmt_text("%s", "no disk");
+    rmt_auto_str had =
+        disk ? rmt_text("%s %" PRIu64, disk->shape, disk->bytes) : rmt_text("no disk");
     rmt_record_t *verdict =
         rmt_match_verdict(run, "disk", wanted, had, reason == NULL, reason);
     rmt_record_set(verdict, "role", s_role(role->disk));
@@ -136,8 +176,60 @@ s_choose(rmt_match_run_t *run, place_t *role, place_t *disk)
 {
     role->taken = true;
     disk->taken = true;
+    if (disk->is_double) {
+        s_add_verdict(run, role, disk,
+                      "several disks are known by the same words: paths to one disk "
+                      "(multipath) are not carried");
+        return;
+    }
+    const char *root = rmt_match_root_role(run->image->layout);
+    if (!root || strcmp(root, s_role(role->disk)) == 0)
+        run->root_disk = disk->disk;
     s_add_verdict(run, role, disk, NULL);
     s_add_disk(run, "choice", role, disk);
+    rmt_match_volumes(run, s_role(role->disk), disk->bytes);
+}
+
+static char *
+s_too_small(const place_t *role, const place_t *disk)
+{
+    rmt_auto_str needed = rmt_match_bytes(role->bytes);
+    rmt_auto_str had = rmt_match_bytes(disk->bytes);
+    return rmt_text("%s are needed, the disk has %s", needed, had);
+}
+
+// Why none of the disks would do: the nearest miss, a disk of the right kind before one
+// whose sectors alone differ, before any other.
+static void
+s_refuse(rmt_match_run_t *run, const place_t *role, const places_t *disks)
+{
+    const char *sector = rmt_record_text(role->disk, "logical-sector", "512");
+    const place_t *best = NULL;
+    int best_rank = 0;
+    for (size_t i = 0; i < disks->count; i++) {
+        const place_t *disk = &disks->items[i];
+        const bool same_sector =
+            strcmp(rmt_record_text(disk->disk, "logical-sector", "512"), sector) == 0;
+        const bool same_bus = strcmp(rmt_match_text(disk->disk, "bus"),
+                                     rmt_match_text(role->disk, "bus")) == 0;
+        const int rank = disk->taken                             ? 0
+                         : strcmp(disk->shape, role->shape) == 0 ? 3
+                         : same_bus && !same_sector              ? 2
+                                                                 : 1;
+        if (rank &&
+            (rank > best_rank || (rank == best_rank && disk->bytes > best->bytes))) {
+            best = disk;
+            best_rank = rank;
+        }
+    }
+    rmt_auto_str reason =
+        best_rank == 3 ? s_too_small(role, best)
+        : best_rank == 2
+            ? rmt_text("its sectors have %s bytes, those of the image %s",
+                       rmt_record_text(best->disk, "logical-sector", "512"), sector)
+        : best_rank == 1 ? rmt_text("another kind of disk")
+                         : rmt_text("no disk is left for this role");
+    s_add_verdict(run, role, best, reason);
 }
 
 static bool
@@ -155,10 +247,10 @@ s_is_named(const rmt_record_t *disk, const char *identity)
 static void
 s_choose_named(rmt_match_run_t *run, const places_t *roles, const places_t *disks)
 {
-    for (size_t i = 0; run->policy && i < roles->count; i++) {
+    for (size_t i = 0; run->image->policy && i < roles->count; i++) {
         place_t *role = &roles->items[i];
         rmt_auto_str name = rmt_text("disk.%s", s_role(role->disk));
-        const char *identity = rmt_record_text(run->policy, name, "");
+        const char *identity = rmt_record_text(run->image->policy, name, "");
         if (!identity[0])
             continue;
         place_t *found = NULL;
@@ -172,9 +264,10 @@ s_choose_named(rmt_match_run_t *run, const places_t *roles, const places_t *disk
         else if (strcmp(found->shape, role->shape) != 0)
             s_add_verdict(run, role, found,
                           "the disk named for this role is of another kind");
-        else if (found->bytes < role->bytes)
-            s_add_verdict(run, role, found, "the disk named for this role is too small");
-        else
+        else if (found->bytes < role->bytes) {
+            rmt_auto_str reason = s_too_small(role, found);
+            s_add_verdict(run, role, found, reason);
+        } else
             s_choose(run, role, found);
     }
 }
@@ -208,11 +301,13 @@ s_choose_group(rmt_match_run_t *run, place_t **group, size_t count, const places
         const size_t all = s_candidates(group[0], disks, candidates);
         const size_t own = s_candidates(role, disks, candidates);
         if (own == 0) {
-            s_add_verdict(run, role, NULL, "no disk of this kind and size is left");
+            s_refuse(run, role, disks);
         } else if (own == 1 || all <= left) {
             s_choose(run, role, candidates[own - 1]);
         } else {
-            s_add_verdict(run, role, NULL, "ambiguous: several disks would do");
+            s_add_verdict(run, role, NULL,
+                          "ambiguous: several disks would do; name one by the policy "
+                          "disk.<role>=<wwn, serial, path or name>");
             for (size_t i = 0; i < own; i++)
                 s_add_disk(run, "candidate", role, candidates[i]);
         }
@@ -222,7 +317,7 @@ s_choose_group(rmt_match_run_t *run, place_t **group, size_t count, const places
 void
 rmt_match_disks(rmt_match_run_t *run)
 {
-    places_t roles = s_places_new(run, run->image, true);
+    places_t roles = s_places_new(run, run->image->hardware, true);
     places_t disks = s_places_new(run, run->target, false);
     s_choose_named(run, &roles, &disks);
     rmt_auto_ptr memory = calloc(roles.count + 1, sizeof(place_t *));

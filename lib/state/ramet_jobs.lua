@@ -214,11 +214,24 @@ serve('image_import', function(meta, body)
 end)
 
 local OPTIONS = { 'policy', 'partial', 'when-booted', 'take-over', 'accept-incomplete',
-    'canary', 'max-failures', 'boot-timeout-s', 'warrant' }
+    'canary', 'max-failures', 'boot-timeout-s', 'warrant', 'explain' }
+
+-- The engines' own policies as they are now, a line for each that has one: what a job
+-- was asked for does not change under it.
+local function policies_of(engines)
+    local lines = {}
+    for _, engine in ipairs(engines) do
+        local policy = call('HGET', P .. 'engine:' .. engine, 'policy')
+        if set(policy) then
+            lines[#lines + 1] = engine .. ' ' .. policy
+        end
+    end
+    return #lines > 0 and table.concat(lines, '\n') or nil
+end
 
 local function deploy_fields(body, image, engines)
     local fields = { image = image.id, ['image-name'] = image.name, place = image.place,
-        engines = table.concat(engines, ',') }
+        engines = table.concat(engines, ','), policies = policies_of(engines) }
     for _, name in ipairs(OPTIONS) do
         if set(body[name]) then
             fields[name] = body[name]
@@ -240,10 +253,20 @@ local function engines_of(body)
     return engines
 end
 
+-- With a target, its engine alone is asked, about it alone.
 serve('deploy_plan', function(meta, body)
     local image, engines = R.image_find(body.image), engines_of(body)
+    if set(body.target) then
+        local record = need(load(P .. 'target:' .. named(body.target)), E.NOT_FOUND,
+            'no target ' .. body.target)
+        need(set(record.engine), E.REFUSED, 'target ' .. body.target
+            .. ' belongs to no engine; see: ramet target set')
+        engines = { record.engine }
+    end
     need(#engines > 0, E.USAGE, 'which engines?')
-    return job_new(meta, 'plan', deploy_fields(body, image, engines), {})
+    local fields = deploy_fields(body, image, engines)
+    fields['only-target'] = set(body.target) and body.target or nil
+    return job_new(meta, 'plan', fields, {})
 end)
 
 -- The named targets, once each; all must exist and belong to the named engines. Without
@@ -305,8 +328,9 @@ serve('job_retry', function(meta, body)
         .. old.kind .. ' is not tried again; give the command anew')
     old['take-over'] = 'yes'
     if old.kind == 'plan' then
-        return job_new(meta, 'plan', deploy_fields(old, R.image_find(old.image),
-            words(old.engines)), {})
+        local fields = deploy_fields(old, R.image_find(old.image), words(old.engines))
+        fields['only-target'] = old['only-target']
+        return job_new(meta, 'plan', fields, {})
     end
     local items = {}
     targets_each(old.id, function(target, record)

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 #include "rmt_auto.h"
-#include "rmt_clock.h"
 #include "rmt_facts.h"
 #include "rmt_match.h"
 
@@ -35,17 +34,26 @@ s_facts(const char *text)
 
 // Run a match of texts; returns the verdicts.
 static rmt_records_t *
-s_match(const char *image, const char *target, const char *policy, bool *fits)
+s_match_all(const char *image, const char *layout, const char *target, const char *policy,
+            bool *fits)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_records) one = s_facts(image);
+    rmt_auto(rmt_records) plan = layout ? s_facts(layout) : NULL;
     rmt_auto(rmt_records) two = s_facts(target);
     rmt_auto(rmt_records) rules = policy ? s_facts(policy) : NULL;
-    rmt_records_t *verdicts = NULL;
-    assert_int_equal(rmt_match_run(one, two, rules ? rmt_records_at(rules, 0) : NULL,
-                                   &verdicts, fits, &error),
-                     0);
-    return verdicts;
+    const rmt_match_config_t config = {.hardware = one,
+                                       .layout = plan,
+                                       .policy = rules ? rmt_records_at(rules, 0) : NULL};
+    rmt_auto(rmt_match) match = rmt_match_new(&config, &error);
+    assert_non_null(match);
+    return rmt_match_target(match, two, fits);
+}
+
+static rmt_records_t *
+s_match(const char *image, const char *target, const char *policy, bool *fits)
+{
+    return s_match_all(image, NULL, target, policy, fits);
 }
 
 typedef struct {
@@ -92,6 +100,29 @@ static const case_t s_cases[] = {
      NULL, "gpu"},
     {"a card's sister, family", "class=pci vendor=1 device=2 pci-class=030000",
      "class=pci vendor=1 device=3 pci-class=030000", "class=policy gpu=family", NULL},
+    {"the CPU lacks instructions", "class=cpu features=\"fpu avx2 avx512f\"",
+     "class=cpu features=\"fpu avx2\"", NULL, "cpu-features"},
+    {"flags of the kernel and hypervisor differ",
+     "class=cpu features=\"fpu avx2 pti cpuid\"",
+     "class=cpu features=\"avx2 hypervisor\"", NULL, NULL},
+    {"instructions, ignored", "class=cpu features=avx2", "class=cpu features=fpu",
+     "class=policy cpu-features=ignore", NULL},
+    {"Secure Boot on, unsigned", "class=system firmware=uefi secure-boot=off",
+     "class=system firmware=uefi secure-boot=on", NULL, "secure-boot"},
+    {"Secure Boot on, signed", "class=system firmware=uefi secure-boot=on",
+     "class=system firmware=uefi secure-boot=on", NULL, NULL},
+    {"Secure Boot off", "class=system firmware=uefi secure-boot=on",
+     "class=system firmware=uefi secure-boot=off", NULL, NULL},
+    {"UEFI of another width", "class=system firmware=uefi efi-bits=64",
+     "class=system firmware=uefi efi-bits=32", NULL, "firmware"},
+    {"firmware of a board", "class=system firmware=uefi", "class=system firmware=other",
+     NULL, "firmware"},
+    {"a radio that hangs on USB", "class=usb vendor=1 product=2 usb-class=e0",
+     "class=cpu arch=a", "class=policy usb=exact", "usb"},
+    {"a stick more, USB compared", "class=cpu arch=a",
+     "class=cpu arch=a\nclass=usb vendor=1 product=2 usb-class=00 "
+     "interfaces=080650:usb-storage",
+     "class=policy usb=exact", NULL},
     {"USB, MACs and serials differ",
      "class=usb vendor=1 product=2\n"
      "class=nic mac=02:00:00:00:00:01 driver=virtio_net pci=1",
@@ -200,42 +231,144 @@ test_a_policy_that_a_component_does_not_take_is_refused(void **state)
         "class=p memory=\"\"", "class=p nic=exac"};
     for (size_t i = 0; i < sizeof policies / sizeof *policies; i++) {
         rmt_auto(rmt_records) policy = s_facts(policies[i]);
-        rmt_records_t *verdicts = NULL;
-        bool fits;
-        assert_int_equal(rmt_match_run(machine, machine, rmt_records_at(policy, 0),
-                                       &verdicts, &fits, &error),
-                         -1);
+        const rmt_match_config_t config = {.hardware = machine,
+                                           .policy = rmt_records_at(policy, 0)};
+        assert_null(rmt_match_new(&config, &error));
         assert_int_equal(error.code, RMT_E_USAGE);
-        assert_null(verdicts);
     }
 }
 
 static void
-test_ten_thousand_targets_are_matched_in_two_seconds(void **state)
+test_m12_policies_are_read_from_words_and_later_ones_win(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_record) policy = rmt_record_new();
+    assert_int_equal(rmt_match_policy_parse(policy, "cpu=family,disk.a=S-1", &error), 0);
+    assert_int_equal(rmt_match_policy_parse(policy, "", &error), 0);
+    assert_int_equal(rmt_match_policy_parse(policy, "cpu=ignore,", &error), 0);
+    assert_string_equal(rmt_record_text(policy, "cpu", ""), "ignore");
+    assert_string_equal(rmt_record_text(policy, "disk.a", ""), "S-1");
+    static const char *const bad[] = {"cpu", "=x", "cpu=exact,nic", "CPU=exact"};
+    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+        assert_int_equal(rmt_match_policy_parse(policy, bad[i], &error), -1);
+}
+
+static const rmt_record_t *
+s_first_no(const rmt_records_t *verdicts)
+{
+    return rmt_records_find(verdicts, "fits", "no");
+}
+
+static void
+test_m12_reasons_name_the_nearest_miss(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *target;
+        const char *reason;
+    } cases[] = {
+        {DISK("b", "999") DISK("c", "998"), "1000 bytes are needed, the disk has 999"},
+        {"class=disk name=b bus=virtio media=virtual logical-sector=4096 bytes=2000",
+         "its sectors have 4096 bytes, those of the image 512"},
+        {"class=disk name=b bus=ata media=virtual bytes=2000", "another kind of disk"},
+        {"class=disk name=b bus=usb bytes=2000", "no disk is left for this role"},
+        {"class=disk name=b bus=virtio media=virtual removable=yes bytes=2000",
+         "no disk is left for this role"},
+        {DISK("b", "1000") DISK("b", "1000"), "ambiguous"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool fits = true;
+        rmt_auto(rmt_records) verdicts =
+            s_match(DISK("a", "1000"), cases[i].target, NULL, &fits);
+        const rmt_record_t *no = s_first_no(verdicts);
+        assert_false(fits);
+        if (!no || !strstr(rmt_record_text(no, "reason", ""), cases[i].reason))
+            fail_msg("%s: %s", cases[i].target,
+                     no ? rmt_record_text(no, "reason", "") : "fits");
+    }
+}
+
+static void
+test_m12_two_paths_to_one_disk_are_refused(void **state)
+{
+    (void) state;
+    bool fits = true;
+    rmt_auto(rmt_records) verdicts = s_match(
+        "class=disk role=root name=a bytes=9\nclass=disk role=data name=b bytes=9",
+        "class=disk name=x wwn=W bytes=9\nclass=disk name=y wwn=W bytes=9", NULL, &fits);
+    assert_false(fits);
+    assert_null(rmt_records_find(verdicts, "class", "choice"));
+    assert_non_null(
+        strstr(rmt_record_text(s_first_no(verdicts), "reason", ""), "multipath"));
+}
+
+#define TREE_LAYOUT                                                                      \
+    "class=disk role=root table=gpt logical-sector=512 bytes=21474836480 grow=yes\n"     \
+    "class=partition disk=root number=1 start=2048 size=1048576\n"                       \
+    "class=partition disk=root number=2 start=1050624 size=40890368\n"                   \
+    "class=volume disk=root partition=1 fs=vfat mount=/boot/efi bytes=536870912 "        \
+    "files=9 bytes-tree=1000000\n"                                                       \
+    "class=volume disk=root partition=2 fs=ext4 mount=/ bytes=20935868416 "              \
+    "block-size=4096 inode-size=256 inodes=1277952 features=has_journal files=41000 "    \
+    "bytes-tree=2147483648\n"
+
+// Sizes come from the manifest's sums, so a disk smaller than the source's may do, and
+// one that does not is told in bytes (M12; before anything is locked).
+static void
+test_m12_a_smaller_disk_does_while_the_tree_fits(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *bytes;
+        bool fits;
+    } cases[] = {{"21474836480", true}, {"8589934592", true}, {"1073741824", false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool fits = false;
+        char target[128];
+        snprintf(target, sizeof target, "class=disk name=x wwn=W bytes=%s",
+                 cases[i].bytes);
+        // What the source's agent has worked out for the disk.
+        rmt_auto(rmt_records) verdicts =
+            s_match_all("class=disk role=root name=a bytes=21474836480 "
+                        "required-bytes=3600000000",
+                        TREE_LAYOUT, target, NULL, &fits);
+        assert_int_equal(fits, cases[i].fits);
+        const rmt_record_t *no = s_first_no(verdicts);
+        if (no)
+            assert_non_null(strstr(rmt_record_text(no, "reason", ""),
+                                   "3600000000 bytes (3.4 GiB) are needed, the disk has "
+                                   "1073741824 bytes (1.0 GiB)"));
+    }
+    bool fits = true;
+    rmt_auto(rmt_records) verdicts =
+        s_match_all("class=disk role=root name=a required-bytes=1000000000", TREE_LAYOUT,
+                    "class=disk name=x bytes=1600000000", NULL, &fits);
+    assert_false(fits);
+    const rmt_record_t *no = s_first_no(verdicts);
+    assert_string_equal(rmt_record_text(no, "component", ""), "disk-size");
+    assert_string_equal(rmt_record_text(no, "fact", ""), "/");
+    assert_non_null(strstr(rmt_record_text(no, "wanted", ""), "41000 inodes"));
+}
+
+static void
+test_ten_thousand_targets_are_matched_alike(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_records) image = s_facts(MACHINE DISK("a", "1000"));
     rmt_auto(rmt_records) target = s_facts(MACHINE DISK("b", "1000"));
-    for (int i = 0; i < 24; i++) {
-        rmt_record_t *pci = rmt_record_dup(rmt_records_at(image, 7));
-        rmt_record_setf(pci, "device", "%04x", (unsigned) (i * 37 % 11));
-        rmt_record_t *copy = rmt_record_dup(pci);
-        rmt_records_append(image, &pci);
-        rmt_records_append(target, &copy);
-    }
-    const int64_t start = rmt_clock_ms();
+    const rmt_match_config_t config = {.hardware = image};
+    rmt_auto(rmt_match) match = rmt_match_new(&config, &error);
+    assert_non_null(match);
     for (int i = 0; i < 10000; i++) {
-        rmt_auto(rmt_records) verdicts = NULL;
         bool fits = false;
-        assert_int_equal(rmt_match_run(image, target, NULL, &verdicts, &fits, &error), 0);
-        assert_true(fits);
+        // Every fourth one has less memory, and nothing is carried from one to the next.
+        rmt_record_set(rmt_records_find(target, "class", "memory"), "bytes",
+                       i % 4 ? "17179869184" : "1");
+        rmt_auto(rmt_records) verdicts = rmt_match_target(match, target, &fits);
+        assert_int_equal(fits, i % 4 != 0);
     }
-    const int64_t taken = rmt_clock_ms() - start;
-    print_message("10000 matches: %d ms\n", (int) taken);
-#ifndef __SANITIZE_ADDRESS__
-    assert_true(taken < 2000);
-#endif
 }
 
 int
@@ -246,7 +379,11 @@ main(void)
         cmocka_unit_test(test_sizes_decide_which_disk_takes_which_role),
         cmocka_unit_test(test_an_ambiguous_role_lists_its_candidates_and_chooses_none),
         cmocka_unit_test(test_a_policy_that_a_component_does_not_take_is_refused),
-        cmocka_unit_test(test_ten_thousand_targets_are_matched_in_two_seconds),
+        cmocka_unit_test(test_m12_policies_are_read_from_words_and_later_ones_win),
+        cmocka_unit_test(test_m12_reasons_name_the_nearest_miss),
+        cmocka_unit_test(test_m12_two_paths_to_one_disk_are_refused),
+        cmocka_unit_test(test_m12_a_smaller_disk_does_while_the_tree_fits),
+        cmocka_unit_test(test_ten_thousand_targets_are_matched_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,103 @@
+#include "judge.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+
+// The reasons of all that does not fit, in words; the same one once.
+static void
+s_set_reason(rmt_record_t *item, const rmt_records_t *verdicts)
+{
+    char all[1024] = "";
+    for (size_t i = 0; i < rmt_records_count(verdicts); i++) {
+        const rmt_record_t *verdict = rmt_records_at(verdicts, i);
+        if (strcmp(rmt_record_text(verdict, "fits", ""), "no") != 0)
+            continue;
+        char one[512];
+        snprintf(one, sizeof one, "%s: %s", rmt_record_text(verdict, "component", "?"),
+                 rmt_record_text(verdict, "reason", "differs"));
+        const size_t used = strlen(all);
+        if (!strstr(all, one))
+            snprintf(all + used, sizeof all - used, "%s%s", used ? "; " : "", one);
+    }
+    rmt_record_set(item, "reason", all);
+}
+
+static void
+s_put_packed(rmt_record_t *item, const char *name, const rmt_records_t *records)
+{
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    rmt_record_put(item, name, zchunk_data(packed), zchunk_size(packed));
+}
+
+// Verdicts and the choice of disks apart.
+static void
+s_put_verdicts(rmt_record_t *item, const rmt_records_t *all)
+{
+    rmt_auto(rmt_records) verdicts = rmt_records_new();
+    rmt_auto(rmt_records) choice = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(all); i++) {
+        rmt_record_t *copy = rmt_record_dup(rmt_records_at(all, i));
+        const bool verdict = strcmp(rmt_record_text(copy, "class", ""), "verdict") == 0;
+        rmt_records_append(verdict ? verdicts : choice, &copy);
+    }
+    s_set_reason(item, verdicts);
+    s_put_packed(item, "verdicts", verdicts);
+    s_put_packed(item, "choice", choice);
+}
+
+// One address is enough; with several interfaces each has fields of its own.
+static bool
+s_has_address(const rmt_record_t *target)
+{
+    for (size_t i = 0; i < rmt_record_count(target); i++) {
+        const char *name = rmt_record_name_at(target, i);
+        if ((strcmp(name, "address") == 0 || strncmp(name, "address.", 8) == 0 ||
+             strstr(name, ".address")) &&
+            *rmt_record_text(target, name, ""))
+            return true;
+    }
+    return false;
+}
+
+static void
+s_set_warnings(rmt_record_t *item, const rmt_record_t *target)
+{
+    if (!s_has_address(target))
+        rmt_record_set(item, "warnings",
+                       "its record has no address: it will ask for one by DHCP");
+}
+
+static rmt_records_t *
+s_hardware(const rmt_record_t *target)
+{
+    size_t size;
+    rmt_error_t ignored = {0};
+    const void *data = rmt_record_get(target, "hardware", &size);
+    return data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
+}
+
+void
+installer_judge(rmt_match_t *match, const rmt_record_t *target, rmt_record_t *item)
+{
+    const char *state = rmt_record_text(target, "state", "free");
+    const bool available = strcmp(state, "free") == 0;
+    rmt_record_set(item, "target", rmt_record_text(target, "name", ""));
+    rmt_record_set(item, "available", available ? "yes" : "no");
+    rmt_auto(rmt_records) hardware = s_hardware(target);
+    if (!hardware) {
+        rmt_record_set(item, "fits", "no");
+        rmt_record_set(item, "reason", "its hardware is not known yet; start its agent");
+        return;
+    }
+    bool fits = false;
+    rmt_auto(rmt_records) verdicts = rmt_match_target(match, hardware, &fits);
+    rmt_record_set(item, "fits", fits ? "yes" : "no");
+    s_put_verdicts(item, verdicts);
+    s_set_warnings(item, target);
+    if (fits && !available)
+        rmt_record_set(item, "reason", state);
+}
