@@ -1,8 +1,7 @@
 // Planning and starting a deployment (M10 - M14).
 #include "cmd.h"
-#include "output.h"
+#include "plan.h"
 #include "rmt_auto.h"
-#include "rmt_codec.h"
 #include "select.h"
 #include "watch.h"
 
@@ -10,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static const char *const s_verdict_columns[] = { "target", "engine", "fits", "available",
-                                                 "reason", NULL };
-static const char *const s_explain_columns[] = { "component", "policy", "wanted", "had",
-                                                 "fits", "reason", NULL };
 
 static rmt_record_t *
 s_body(call_t *call, rmt_error_t *error)
@@ -24,7 +18,7 @@ s_body(call_t *call, rmt_error_t *error)
         return NULL;
     }
     rmt_record_t *body = call_body(call);
-    static const char *const local[] = { "targets", "select", "explain", "yes", "wait", "timeout" };
+    static const char *const local[] = { "targets", "select", "yes", "wait", "timeout" };
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         rmt_record_remove(body, local[i]);
     const char *engines = rmt_record_text(call->options, "engine", "");
@@ -34,48 +28,11 @@ s_body(call_t *call, rmt_error_t *error)
     return body;
 }
 
-static void
-s_explain(const rmt_records_t *items)
-{
-    for (size_t i = 0; i < rmt_records_count(items); i++) {
-        const rmt_record_t *item = rmt_records_at(items, i);
-        size_t size = 0;
-        const void *packed = rmt_record_get(item, "verdicts", &size);
-        rmt_error_t error = { 0 };
-        rmt_auto(rmt_records) verdicts =
-            packed ? rmt_codec_unpack_records(packed, size, size + 1, &error) : NULL;
-        printf("\n%s\n", rmt_record_text(item, "target", "?"));
-        if (verdicts)
-            output_list(verdicts, s_explain_columns, false);
-    }
-}
-
-// Waits for the matching, then shows the verdict for every target.
 static int
 s_plan(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = s_body(call, error);
-    if (!body)
-        return -1;
-    rmt_auto(rmt_msg) reply = call_request(call, "deploy.plan", body, NULL, error);
-    if (!reply)
-        return -1;
-    const char *job = rmt_record_text(reply->body, "job", "");
-    const int status = watch_job(call, job, 600, true, error);
-    if (status != 0) {
-        if (status > 0)
-            fprintf(stderr, "ramet: the plan failed; see: ramet job show %s\n", job);
-        return status;
-    }
-    rmt_auto(rmt_record) ask = rmt_record_new();
-    rmt_record_set(ask, "job", job);
-    rmt_auto(rmt_records) items = call_list(call, "job.verdicts", ask, error);
-    if (!items)
-        return -1;
-    output_list(items, s_verdict_columns, call->json);
-    if (!call->json && rmt_record_has(call->options, "explain"))
-        s_explain(items);
-    return 0;
+    return body ? plan_run(call, body, error) : -1;
 }
 
 // On a terminal the user types the number of machines that will be erased.

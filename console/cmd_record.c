@@ -1,8 +1,9 @@
 // Records of sources, engines and targets (M1, M2, M10).
 #include "cmd.h"
+#include "inventory.h"
 #include "output.h"
+#include "plan.h"
 #include "rmt_auto.h"
-#include "rmt_codec.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -31,35 +32,16 @@ s_import(call_t *call, rmt_error_t *error)
     return 0;
 }
 
-static int
-s_inventory(call_t *call, rmt_error_t *error)
-{
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "name", call->operands[0]);
-    rmt_auto(rmt_msg) reply = call_request(call, "target.show", body, NULL, error);
-    if (!reply)
-        return -1;
-    size_t size = 0;
-    const void *packed = rmt_record_get(reply->body, "hardware", &size);
-    if (!packed)
-        return rmt_fail(error, RMT_E_NOT_FOUND, "target %s has not told its hardware yet",
-                        call->operands[0]);
-    rmt_auto(rmt_records) facts = rmt_codec_unpack_records(packed, size, size + 1, error);
-    if (!facts)
-        return -1;
-    if (call->json) {
-        output_list(facts, NULL, true);
-        return 0;
-    }
-    for (size_t i = 0; i < rmt_records_count(facts); i++) {
-        output_record(rmt_records_at(facts, i), NULL, NULL, NULL, false);
-        putchar('\n');
-    }
-    return 0;
-}
-
 static const option_t s_hold_options[] = {
     { "reason", "WORDS", "why; shown wherever the target is" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_inventory_options[] = {
+    { "raw", NULL, "every fact as the agent has told it, one device a line" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_match_options[] = {
+    { "policy", "CLASS=RULE", "as in: ramet deploy plan" },
     { NULL, NULL, NULL },
 };
 static const option_t s_select_options[] = {
@@ -93,7 +75,10 @@ const command_t cmd_record[] = {
       "target.hold", NULL, s_hold_options },
     { "target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold", NULL,
       NULL },
-    { "target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", s_inventory,
-      "target.show", NULL, NULL },
+    { "target", "inventory", "NAME", 1, 1, "Show a target's hardware list.",
+      inventory_run, "target.show", NULL, s_inventory_options },
+    { "target", "match", "NAME IMAGE", 2, 2,
+      "Say fact by fact whether a target fits an image. Changes nothing.", plan_target, NULL, NULL,
+      s_match_options },
     { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
 };

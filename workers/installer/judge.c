@@ -49,15 +49,17 @@ s_put_verdicts(rmt_record_t *item, const rmt_records_t *all)
     s_put_packed(item, "choice", choice);
 }
 
-// One address is enough; with several interfaces each has fields of its own.
+// Of its main interface, or of another one: net.<role>.address.
 static bool
 s_has_address(const rmt_record_t *target)
 {
     for (size_t i = 0; i < rmt_record_count(target); i++) {
         const char *name = rmt_record_name_at(target, i);
-        if ((strcmp(name, "address") == 0 || strncmp(name, "address.", 8) == 0 ||
-             strstr(name, ".address")) &&
-            *rmt_record_text(target, name, ""))
+        const char *tail = strrchr(name, '.');
+        const bool is_address =
+            strcmp(name, "address") == 0 ||
+            (strncmp(name, "net.", 4) == 0 && strcmp(tail, ".address") == 0);
+        if (is_address && *rmt_record_text(target, name, ""))
             return true;
     }
     return false;

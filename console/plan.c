@@ -1,0 +1,97 @@
+#include "plan.h"
+#include "output.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "watch.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define TIMEOUT_S 600
+
+static const char *const s_verdict_columns[] = { "target", "engine",   "fits", "available",
+                                                 "reason", "warnings", NULL };
+static const char *const s_fact_columns[] = { "component", "fact", "policy", "wanted",
+                                              "had",       "fits", "reason", NULL };
+static const char *const s_choice_columns[] = { "role", "disk", "name", "bytes", "class", NULL };
+
+// The records packed in a field; NULL for none.
+static rmt_records_t *
+s_unpack(const rmt_record_t *item, const char *field)
+{
+    size_t size = 0;
+    rmt_error_t ignored = { 0 };
+    const void *packed = rmt_record_get(item, field, &size);
+    return packed ? rmt_codec_unpack_records(packed, size, size + 1, &ignored) : NULL;
+}
+
+static void
+s_explain(const rmt_records_t *items)
+{
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        const rmt_record_t *item = rmt_records_at(items, i);
+        rmt_auto(rmt_records) verdicts = s_unpack(item, "verdicts");
+        rmt_auto(rmt_records) choice = s_unpack(item, "choice");
+        printf("\n%s\n", rmt_record_text(item, "target", "?"));
+        if (verdicts)
+            output_list(verdicts, s_fact_columns, false);
+        if (choice && rmt_records_count(choice)) {
+            putchar('\n');
+            output_list(choice, s_choice_columns, false);
+        }
+    }
+}
+
+// The verdicts, once the job has ended well. *status_out is the job's.
+static rmt_records_t *
+s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
+{
+    *status_out = -1;
+    rmt_auto(rmt_msg) reply = call_request(call, "deploy.plan", body, NULL, error);
+    if (!reply)
+        return NULL;
+    const char *job = rmt_record_text(reply->body, "job", "");
+    *status_out = watch_job(call, job, TIMEOUT_S, true, error);
+    if (*status_out > 1)
+        fprintf(stderr, "ramet: the plan failed; see: ramet job show %s\n", job);
+    if (*status_out < 0 || *status_out > 1)
+        return NULL;
+    if (*status_out == 1)
+        fprintf(stderr, "ramet: some engines gave no verdicts; see: ramet job show %s\n", job);
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "job", job);
+    return call_list(call, "job.verdicts", ask, error);
+}
+
+int
+plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error)
+{
+    int status;
+    rmt_auto(rmt_records) items = s_match(call, body, &status, error);
+    if (!items)
+        return status > 1 ? status : -1;
+    output_list(items, s_verdict_columns, call->json);
+    if (!call->json && rmt_record_has(call->options, "explain"))
+        s_explain(items);
+    return status;
+}
+
+int
+plan_target(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "target", call->operands[0]);
+    rmt_record_set(body, "image", call->operands[1]);
+    rmt_record_set(body, "explain", "yes");
+    if (rmt_record_has(call->options, "policy"))
+        rmt_record_set(body, "policy", rmt_record_text(call->options, "policy", ""));
+    int status;
+    rmt_auto(rmt_records) items = s_match(call, body, &status, error);
+    if (!items)
+        return status > 1 ? status : -1;
+    output_list(items, s_verdict_columns, call->json);
+    if (!call->json)
+        s_explain(items);
+    const rmt_record_t *item = rmt_records_find(items, "target", call->operands[0]);
+    return item && strcmp(rmt_record_text(item, "fits", ""), "yes") == 0 ? 0 : 1;
+}

@@ -1,0 +1,13 @@
+// plan - the verdicts of a matching, for people and programs (M11, M12).
+#pragma once
+
+#include "call.h"
+
+// Ask for a plan with this body, wait for it, show the verdict for every target; with the
+// call's option "explain" every compared fact side by side, and the disks that would be
+// written. Borrows body, which may change. Returns the exit status, or -1 with error.
+int plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error);
+
+// Operands target and image: the plan of this one target, always explained. The status
+// is 0 when it fits, else 1.
+int plan_target(call_t *call, rmt_error_t *error);

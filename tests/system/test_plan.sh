@@ -1,0 +1,64 @@
+#!/bin/bash
+# What a plan says before anything is locked (M11, M12): which targets fit and why the others do
+# not, bytes needed and had, warnings, every fact side by side; policies of the engine and of the
+# user; one target alone; inventories as they were told.
+. "$(dirname "$0")/lib.sh"
+make_tree "$farm/tree"
+lab up "$farm"
+lab source "$farm" web "$farm/tree"
+eval "$(lab sh "$farm")"
+lab target "$farm" good "$farm/good.disk" 1G --like web
+lab target "$farm" small "$farm/small.disk" 64M --like web
+sed 's/driver-mode=scsi/driver-mode=raid/; s/pci-class=010000/pci-class=010400/' "$farm/run/source-web.facts" >"$farm/raid.facts"
+lab target "$farm" raid "$farm/raid.disk" 1G --hardware "$farm/raid.facts"
+ramet target set good address=10.9.0.1/24
+ramet image create web --name web-1 --wait --timeout 2m
+
+ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
+said() { jq -e --arg t "$1" "[.items[] | select(.target == \$t)][0] | $2" "$farm/plan.json" >/dev/null ||
+  { cat "$farm/plan.json" >&2; fail "the plan for $1 lacks: $2"; }; }
+said good '.fits == "yes" and .available == "yes"'
+said good '.warnings == null'
+said good '.choice[0].role == "system" and .choice[0].bytes == 1073741824'
+said small '.fits == "no" and (.reason | test("^disk: [0-9]+ bytes .* are needed, the disk has 67108864 bytes \\(64.0 MiB\\)"))'
+said small '.warnings | test("DHCP")'
+said raid '.fits == "no" and (.reason | test("^controller: the same device in another mode"))'
+said raid '[.verdicts[] | select(.fits == "no")] | length == 1 and (.[0].wanted | test("scsi$")) and (.[0].had | test("raid$"))'
+
+# The same for people: a table, and with --explain every fact.
+ramet deploy plan web-1 --engine lab --explain >"$farm/plan.txt"
+grep -Eq '^good +lab +yes +yes' "$farm/plan.txt" || fail "the table lacks the target that fits"
+grep -Eq '^cpu +vendor +exact +AuthenticAMD +AuthenticAMD +yes' "$farm/plan.txt" || fail "--explain does not show the CPU's vendor"
+grep -Eq '^disk-size +/ ' "$farm/plan.txt" || fail "--explain does not show what the volume needs"
+
+# Refused before locking, with bytes needed and had.
+expect 2 ramet deploy start web-1 --engine lab --targets good,small --yes --wait
+job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")][-1].name')
+ramet job show "$job" --json | jq -e '[.targets[] | select(.name == "small")][0].error | test("bytes .* are needed, the disk has 67108864 bytes")' >/dev/null ||
+  { ramet job show "$job" >&2; fail "the refusal does not name bytes needed and had"; }
+ramet job logs "$job" --json | jq -e '[.items[] | select(.event == "lock.taken")] | length == 0' >/dev/null || fail "a target was locked"
+[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a lock is left"
+
+# An engine's own policy, and a user's before it.
+ramet engine set lab policy=controller=ignore
+ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
+said raid '.fits == "yes"'
+ramet deploy plan web-1 --engine lab --policy controller=exact --json >"$farm/plan.json"
+said raid '.fits == "no"'
+expect 2 ramet deploy plan web-1 --engine lab --policy fan=exact
+ramet engine set lab policy=
+
+# One target alone.
+expect 0 ramet target match good web-1
+expect 1 ramet target match small web-1
+ramet target match raid web-1 --json >"$farm/plan.json" || true
+jq -e '.items | length == 1 and .[0].target == "raid"' "$farm/plan.json" >/dev/null || fail "target match tells of others"
+expect 0 ramet target match raid web-1 --policy controller=ignore
+expect 64 ramet target match nobody web-1
+expect 64 ramet target match good nothing
+
+# Inventories: as told, as a table.
+ramet target inventory good --raw >"$farm/good.raw"
+grep -q '^class=pci vendor=1af4 device=1042 pci-class=010000' "$farm/good.raw" || fail "--raw is not what the agent told"
+ramet target inventory good | grep -Eq '^NAME +BUS' || fail "the inventory is no table"
+echo "plan: passed"
