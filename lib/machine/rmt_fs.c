@@ -127,7 +127,15 @@ rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
     const unsigned long flags =
         MS_NODEV | MS_NOSUID | MS_NOEXEC | (read_only ? MS_RDONLY : 0);
-    const char *options = read_only ? row->options_read : row->options_write;
+    const char *own = read_only ? row->options_read : row->options_write;
+    // Without a word btrfs mounts its default subvolume, whichever that is.
+    const bool is_btrfs = strcmp(row->name, "btrfs") == 0;
+    const char *subvolume = rmt_record_text(volume, "subvolume", NULL);
+    rmt_auto_str options = rmt_text("%s%s%s%s", own, is_btrfs && *own ? "," : "",
+                                    !is_btrfs   ? ""
+                                    : subvolume ? "subvol=/"
+                                                : "subvolid=5",
+                                    is_btrfs && subvolume ? subvolume : "");
     if (mount(device, folder, row->mount_type, flags, options) == -1)
         return rmt_fail_errno(error, "mount %s of %s", row->name, device);
     return 0;

@@ -8,7 +8,7 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
-  libsodium-dev libssl-dev libfdisk-dev libblkid-dev libsmartcols-dev libjansson-dev libcmocka-dev"
+  libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev libsmartcols-dev libjansson-dev libcmocka-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client iproute2 procps jq"
 demo_packages="mmdebstrap"

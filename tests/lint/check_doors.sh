@@ -11,6 +11,7 @@ hiredis/=lib/state
 lz4\.h=lib/store
 libfdisk/=lib/machine
 blkid/=lib/machine
+btrfsutil\.h=lib/machine
 jansson\.h=console
 libsmartcols/=console'
 while IFS= read -r row; do

@@ -126,7 +126,8 @@ small_table() { # KIND, as sfdisk reads it
 #   dos    DOS table: swap, ext4 root; GRUB in the gap
 #   gpt    GPT: ext4 root, BIOS boot partition, ESP with EFI/debian alone; both firmwares
 #   xfs    GPT: ESP, ext4 /boot, swap, xfs root; UEFI
-#   btrfs  GPT: BIOS boot partition, btrfs with subvolumes @, @home and @/var/lib/machines
+#   btrfs  GPT: BIOS boot partition, btrfs with subvolumes @ (the default one), @home and
+#          @/var/lib/machines (read-only), and a read-only snapshot
 small_disk() {
   local kind=$1 file=$2 loop mnt tree type size=640M boot_folder=/boot
   local root="" boot="" swap="" esp="" flags="" fstab=""
@@ -142,15 +143,18 @@ small_disk() {
     mkfs.xfs -q "$root"; mkfs.ext4 -q "$boot"; mount "$root" "$mnt"; mkdir "$mnt/boot"; mount "$boot" "$mnt/boot" ;;
   btrfs) root=${loop}p2; flags=subvol=@; boot_folder=/@/boot
     mkfs.btrfs -q "$root"; mount "$root" "$mnt"
-    btrfs -q subvolume create "$mnt/@"; btrfs -q subvolume create "$mnt/@home"
+    # A number that no copy gives to the same subvolume.
+    btrfs -q subvolume create "$mnt/gone"; btrfs -q subvolume delete "$mnt/gone" >/dev/null
+    btrfs -q subvolume create "$mnt/@home"; btrfs -q subvolume create "$mnt/@"
     btrfs subvolume set-default "$mnt/@"
     umount "$mnt"; mount -o subvol=@ "$root" "$mnt"; mkdir "$mnt/home"; mount -o subvol=@home "$root" "$mnt/home"
-    mkdir -p "$mnt/var/lib"; btrfs -q subvolume create "$mnt/var/lib/machines" ;;
+    mkdir -p "$mnt/var/lib"; btrfs -q subvolume create "$mnt/var/lib/machines"
+    echo kept >"$mnt/var/lib/machines/file"; btrfs property set "$mnt/var/lib/machines" ro true ;;
   esac
   small_tree "$mnt"
   type=$(blkid -p -s TYPE -o value "$root")
   fstab="UUID=$(uuid_of "$root") / $type defaults${flags:+,$flags} 0 1"
-  [ -z "$flags" ] || fstab+=$'\n'"UUID=$(uuid_of "$root") /home btrfs defaults,subvol=@home 0 2"
+  [ -z "$flags" ] || fstab+=$'\n'"UUID=$(uuid_of "$root") /home btrfs defaults,subvolid=$(btrfs inspect-internal rootid "$mnt/home"),subvol=/@home 0 2"
   [ -z "$boot" ] || fstab+=$'\n'"UUID=$(uuid_of "$boot") /boot ext4 defaults 0 2"
   [ -z "$swap" ] || { mkswap -q "$swap"; fstab+=$'\n'"UUID=$(uuid_of "$swap") none swap sw 0 0"; }
   [ -z "$esp" ] || { mkfs.vfat -F 32 -n ESP "$esp" >/dev/null; mkdir -p "$mnt/boot/efi"
@@ -163,6 +167,7 @@ small_disk() {
   grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1
   [ "$kind" = xfs ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
   [ -z "$esp" ] || small_esp "$esp" "$(uuid_of "${boot:-$root}")" "$boot_folder"
+  [ "$kind" != btrfs ] || btrfs -q subvolume snapshot -r "$mnt" "$mnt/snapshot"
   umount -R "$mnt"; rmdir "$mnt"
   partx -d "$loop"; losetup -d "$loop"
 }

@@ -34,9 +34,25 @@ starts() {
   done
 }
 
+# The subvolumes of the copy, whatever their numbers: paths, the default one, what is read-only.
+check_subvolumes() {
+  local loop mnt=$farm/mnt start size
+  read -r start size < <(sfdisk -J "$farm/btrfs.disk" | jq -r '.partitiontable.partitions[1] | "\(.start) \(.size)"')
+  loop=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$farm/btrfs.disk")
+  mkdir -p "$mnt"; mount -o ro,subvolid=5 "$loop" "$mnt"
+  { btrfs subvolume list "$mnt" | sed 's/.* path //' | LC_ALL=C sort
+    echo "default $(btrfs subvolume get-default "$mnt" | sed 's/.* path //')"
+    btrfs property get "$mnt/@/var/lib/machines" ro; cat "$mnt/@/var/lib/machines/file"
+    grep -c subvolid "$mnt/@/etc/fstab" || true; ls -A "$mnt/@/snapshot"
+  } >"$farm/subvolumes"
+  umount "$mnt"; losetup -d "$loop"
+  printf '%s\n' @ @/var/lib/machines @home 'default @' ro=true kept 0 | diff - "$farm/subvolumes" ||
+    fail "the subvolumes of the copy are others"
+}
+
 lab up "$farm"
 eval "$(lab sh "$farm")"
-kinds=${*:-dos gpt xfs}
+kinds=${*:-dos gpt xfs btrfs}
 for kind in $kinds; do
   case $kind in
   dos) deploy_copy dos 1500M
@@ -47,7 +63,8 @@ for kind in $kinds; do
   xfs) deploy_copy xfs 2G
     starts xfs uefi host=copy-xfs root=xfs swap=32764 mark=marked /boot /boot/efi ;;
   btrfs) deploy_copy btrfs 900M
-    starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home ;;
+    starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home
+    check_subvolumes ;;
   esac
 done
 echo "boot record: passed"

@@ -58,6 +58,51 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
     }
 }
 
+static void
+test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
+{
+    (void) state;
+    static const char text[] = "UUID=ab / btrfs defaults 0 1\n"
+                               "UUID=ab /home btrfs rw,subvolid=257,noatime 0 2\n"
+                               "  UUID=ab /srv btrfs subvolid=258,subvol=/@srv 0 2\n"
+                               "UUID=ab /var btrfs subvol=@var 0 2\n"
+                               "UUID=ab /opt btrfs ro,subvol=@opt,subvolid=260 0 2\n"
+                               "UUID=cd /mnt btrfs subvolid=257 0 2\n"
+                               "# UUID=ab /old btrfs subvolid=257 0 2\n"
+                               "UUID=ab /top btrfs subvolid=5 0 2";
+    static const char changed[] = "UUID=ab / btrfs defaults 0 1\n"
+                                  "UUID=ab /home btrfs rw,subvol=/@home,noatime 0 2\n"
+                                  "  UUID=ab /srv btrfs subvol=/@srv 0 2\n"
+                                  "UUID=ab /var btrfs subvol=@var 0 2\n"
+                                  "UUID=ab /opt btrfs ro,subvol=@opt 0 2\n"
+                                  "UUID=cd /mnt btrfs subvolid=257 0 2\n"
+                                  "# UUID=ab /old btrfs subvolid=257 0 2\n"
+                                  "UUID=ab /top btrfs subvol=/ 0 2";
+    static const struct {
+        const char *path, *id, *mount;
+    } rows[] = {{"", "5", "/top"},         {"@", "256", "/"},
+                {"@home", "257", "/home"}, {"@srv", "258", "/srv"},
+                {"@var", "259", "/var"},   {"@opt", "260", "/opt"},
+                {"@none", "261", "-"}};
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_record_t *volume = rmt_records_add(layout);
+        rmt_record_set(volume, "class", "volume");
+        rmt_record_set(volume, "uuid", "ab");
+        rmt_record_set(volume, "subvolume", rows[i].path);
+        rmt_record_set(volume, "subvolume-id", rows[i].id);
+        if (strcmp(rows[i].path, "@") == 0)
+            rmt_record_set(volume, "default", "yes");
+        rmt_auto_str mount = rmt_fstab_mount(text, volume, NULL);
+        assert_string_equal(mount ? mount : "-", rows[i].mount);
+    }
+    rmt_auto_str by_path = rmt_fstab_by_path(text, layout);
+    assert_non_null(by_path);
+    assert_string_equal(by_path, changed);
+    rmt_auto_str again = rmt_fstab_by_path(changed, layout);
+    assert_null(again);
+}
+
 // ---- Excludes
 
 static bool
@@ -269,6 +314,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
+        cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
         cmocka_unit_test(test_order_without_a_part_is_refused),
         cmocka_unit_test(test_plan_differs_by_order_and_start),

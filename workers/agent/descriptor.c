@@ -86,6 +86,12 @@ rmt_descriptor_add_report(rmt_descriptor_t *self, const char *mount,
     s_add_list(self, "fuzzy", mount, report->fuzzy);
 }
 
+void
+rmt_descriptor_add_dropped(rmt_descriptor_t *self, const rmt_records_t *dropped)
+{
+    s_add_list(self, "dropped", "", dropped);
+}
+
 const char *
 rmt_descriptor_state(const rmt_descriptor_t *self)
 {

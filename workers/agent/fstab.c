@@ -44,6 +44,47 @@ s_is_volume(const char *spec, const rmt_record_t *volume, const rmt_record_t *pa
             s_is_device(spec, rmt_record_text(partition, "number", "")));
 }
 
+// Value of an option of a list with commas, as "name=VALUE", or NULL; not terminated.
+static const char *
+s_option(const char *options, const char *name, size_t *size_out)
+{
+    const size_t size = strlen(name);
+    for (const char *at = options; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, name, size) == 0 && at[size] == '=') {
+            *size_out = strcspn(at + size + 1, ",");
+            return at + size + 1;
+        }
+    }
+    return NULL;
+}
+
+static bool
+s_is_value(const char *value, size_t size, const char *text)
+{
+    return strlen(text) == size && strncmp(value, text, size) == 0;
+}
+
+// Among subvolumes the options tell which one; without a word it is the default one.
+static bool
+s_is_subvolume(const char *options, const rmt_record_t *volume)
+{
+    const char *path = rmt_record_text(volume, "subvolume", NULL);
+    size_t size = 0;
+    if (!path)
+        return true;
+    const char *value = s_option(options, "subvol", &size);
+    if (value) {
+        const size_t slash = size && value[0] == '/';
+        return s_is_value(value + slash, size - slash, path);
+    }
+    value = s_option(options, "subvolid", &size);
+    if (value)
+        return s_is_value(value, size, rmt_record_text(volume, "subvolume-id", "")) ||
+               (s_is_value(value, size, "0") && !*path);
+    return rmt_record_has(volume, "default");
+}
+
 char *
 rmt_fstab_mount(const char *text, const rmt_record_t *volume,
                 const rmt_record_t *partition)
@@ -54,8 +95,11 @@ rmt_fstab_mount(const char *text, const rmt_record_t *volume,
         char *save = NULL;
         const char *spec = strtok_r(line, " \t", &save);
         const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
+        const char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
+        const char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
         if (folder && spec[0] != '#' && folder[0] == '/' &&
-            s_is_volume(spec, volume, partition))
+            s_is_volume(spec, volume, partition) &&
+            s_is_subvolume(options ? options : "", volume))
             return rmt_text("%s", folder);
     }
     return NULL;
@@ -75,4 +119,70 @@ rmt_fstab_root_uuid(const char *text)
             return rmt_text("%s", spec + 5);
     }
     return NULL;
+}
+
+// ---- Subvolumes by path in place of their numbers
+
+// The path of the subvolume with this number on the device of a line, or NULL.
+static const char *
+s_find_path(const rmt_records_t *layout, const char *spec, const char *id, size_t size)
+{
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const rmt_record_t *volume = rmt_records_at(layout, i);
+        const rmt_record_t *partition = NULL;
+        for (size_t j = 0; j < rmt_records_count(layout) && !partition; j++)
+            if (strcmp(rmt_record_text(rmt_records_at(layout, j), "number", ""),
+                       rmt_record_text(volume, "partition", "-")) == 0)
+                partition = rmt_records_at(layout, j);
+        if (rmt_record_has(volume, "subvolume") && s_is_volume(spec, volume, partition) &&
+            s_is_value(id, size, rmt_record_text(volume, "subvolume-id", "")))
+            return rmt_record_text(volume, "subvolume", NULL);
+    }
+    return NULL;
+}
+
+// The line with subvol= where it had subvolid=, or NULL when it stays.
+static char *
+s_change_line(const char *line, const rmt_records_t *layout)
+{
+    size_t size = 0, named = 0;
+    const char *spec = line + strspn(line, " \t");
+    const char *option = strstr(line, "subvolid=");
+    if (spec[0] == '#' || !option || !strchr(" \t,", option[-1]))
+        return NULL;
+    rmt_auto_str device = rmt_text("%.*s", (int) strcspn(spec, " \t"), spec);
+    rmt_auto_str options = rmt_text("%.*s", (int) strcspn(option, " \t"), option);
+    const char *value = s_option(options, "subvolid", &size);
+    const char *path = s_find_path(layout, device, value, size);
+    if (!path)
+        return NULL;
+    const char *rest = option + strlen("subvolid=") + size;
+    const char *begin = option;
+    while (begin > line && !strchr(" \t", begin[-1]))
+        begin--;
+    rmt_auto_str all = rmt_text("%.*s", (int) strcspn(begin, " \t"), begin);
+    // The path may stand there already; then the number is only taken out.
+    if (!s_option(all, "subvol", &named))
+        return rmt_text("%.*ssubvol=/%s%s", (int) (option - line), line, path, rest);
+    const size_t comma = option > begin;
+    return rmt_text("%.*s%s", (int) (option - line) - (int) comma, line,
+                    rest + (!comma && *rest == ','));
+}
+
+char *
+rmt_fstab_by_path(const char *text, const rmt_records_t *layout)
+{
+    rmt_auto_str copy = rmt_text("%s", text);
+    rmt_auto_str all = rmt_text("%s", "");
+    char *rest = copy, *line;
+    bool is_changed = false;
+    while ((line = strsep(&rest, "\n"))) {
+        rmt_auto_str changed = s_change_line(line, layout);
+        is_changed = is_changed || changed;
+        char *longer =
+            rmt_text("%s%s%s", all, changed ? changed : line, rest ? "\n" : "");
+        free(all);
+        all = longer;
+    }
+    return is_changed ? rmt_take(&all) : NULL;
 }

@@ -4,10 +4,15 @@
 #include "rmt_record.h"
 
 // The mount point that the text of an fstab gives to a volume (by UUID, label, PARTUUID
-// or the number at the end of a device's name). partition may be NULL. Caller owns the
+// or the number at the end of a device's name; among subvolumes by subvol= or subvolid=,
+// else to the default one). partition may be NULL. Caller owns the
 // result (free), or NULL for none; "none" and "swap" are no mount points.
 char *rmt_fstab_mount(const char *text, const rmt_record_t *volume,
                       const rmt_record_t *partition);
 
 // The UUID of the root file system. Caller owns the result (free), or NULL.
 char *rmt_fstab_root_uuid(const char *text);
+
+// The text with subvol=/PATH in place of each subvolid=NUMBER that is one of the layout's
+// subvolumes on the source. Caller owns the result (free), or NULL when nothing changes.
+char *rmt_fstab_by_path(const char *text, const rmt_records_t *layout);

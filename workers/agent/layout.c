@@ -4,6 +4,7 @@
 #include "hardware.h"
 #include "rmt_auto.h"
 #include "rmt_blockdev.h"
+#include "rmt_btrfs.h"
 #include "rmt_disk.h"
 #include "rmt_facts.h"
 #include "rmt_fs.h"
@@ -30,6 +31,7 @@ typedef struct {
 
 struct rmt_layout {
     rmt_records_t *records;
+    rmt_records_t *dropped;
     bool is_default;
     rmt_scratch_t *scratch;
     rmt_blockdev_t *disk;
@@ -97,6 +99,59 @@ s_probe(rmt_layout_t *self, const char *device, const char *number, rmt_error_t 
     return rmt_records_append(self->records, &volume);
 }
 
+// A snapshot that nothing mounts is a copy of the past, of which the folder is kept.
+static bool
+s_is_dropped(const rmt_record_t *found)
+{
+    return rmt_record_has(found, "snapshot") && rmt_record_has(found, "read-only") &&
+           !rmt_record_has(found, "default");
+}
+
+static int
+s_add_subvolume(rmt_layout_t *self, rmt_record_t *volume, const rmt_record_t *found,
+                const char *folder, rmt_error_t *error)
+{
+    static const char *const fields[] = {"subvolume", "subvolume-id", "default",
+                                         "read-only"};
+    const char *path = rmt_record_text(found, "subvolume", "");
+    if (strchr(path, ',') || strchr(path, '\n'))
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "subvolume '%.100s' has a name that no mount option can hold",
+                        path);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (rmt_record_has(found, fields[i]))
+            rmt_record_set(volume, fields[i], rmt_record_text(found, fields[i], ""));
+    rmt_auto_str tree = rmt_text("%s/%s", folder, path);
+    return s_add_tree(self, volume, tree, error);
+}
+
+// Each subvolume of a mounted btrfs is a volume; one without any is a volume itself.
+static int
+s_add_subvolumes(rmt_layout_t *self, rmt_record_t *volume, const char *folder,
+                 rmt_error_t *error)
+{
+    rmt_auto(rmt_records) found = rmt_btrfs_list(folder, error);
+    if (!found)
+        return -1;
+    if (rmt_records_count(found) == 1)
+        return s_add_tree(self, volume, folder, error);
+    rmt_auto(rmt_record) pattern = rmt_record_dup(volume);
+    for (size_t i = 0; i < rmt_records_count(found); i++) {
+        const rmt_record_t *one = rmt_records_at(found, i);
+        if (s_is_dropped(one)) {
+            rmt_record_t *dropped = rmt_records_add(self->dropped);
+            rmt_record_set(dropped, "path", rmt_record_text(one, "subvolume", ""));
+            rmt_record_set(dropped, "reason", "a read-only snapshot");
+            continue;
+        }
+        rmt_auto(rmt_record) copy = i ? rmt_record_dup(pattern) : NULL;
+        rmt_record_t *own = i ? rmt_records_append(self->records, &copy) : volume;
+        if (s_add_subvolume(self, own, one, folder, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
 static int
 s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_t *error)
 {
@@ -107,13 +162,19 @@ s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_
     rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
     if (!folder)
         return -1;
-    const int rc = is_vfat ? rmt_vfat_copy_out(device, folder, error)
-                           : rmt_fs_mount(volume, device, folder, true, error);
-    if (rc == -1 || s_add_tree(self, volume, folder, error) == -1)
+    if (is_vfat)
+        return rmt_vfat_copy_out(device, folder, error) == -1
+                   ? -1
+                   : s_add_tree(self, volume, folder, error);
+    if (rmt_fs_mount(volume, device, folder, true, error) == -1)
         return -1;
-    if (!is_vfat)
+    const bool is_btrfs = strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0;
+    const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
+                            : s_add_tree(self, volume, folder, error);
+    // Without a tree there is nobody to unmount it but the end of the namespace.
+    if (rc == 0)
         self->trees[self->count - 1].folder = rmt_take(&folder);
-    return 0;
+    return rc;
 }
 
 // An extended DOS partition holds others, and nothing of its own.
@@ -150,27 +211,60 @@ s_read_volumes(rmt_layout_t *self, rmt_error_t *error)
     return volume ? s_mount(self, volume, device, error) : -1;
 }
 
-// The root is the volume with a table of mounts; alone, any tree is the root.
+static char *
+s_mount_point(rmt_layout_t *self, const char *fstab, const rmt_record_t *volume)
+{
+    return rmt_fstab_mount(
+        fstab, volume,
+        s_find_partition(self->records, rmt_record_text(volume, "partition", "")));
+}
+
+// The root is the volume whose own table mounts it there: a snapshot of a root has a
+// table too. Else the first with a table, or with users.
+static int
+s_find_root(rmt_layout_t *self, char **fstab_out)
+{
+    int first = -1;
+    for (size_t i = 0; i < self->count; i++) {
+        rmt_auto_str fstab = s_read_at(self->trees[i].fd, "etc/fstab");
+        rmt_auto_str folder =
+            fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
+        const bool is_root = folder && strcmp(folder, "/") == 0;
+        if (fstab && (is_root || !*fstab_out)) {
+            free(*fstab_out);
+            *fstab_out = rmt_take(&fstab);
+            first = (int) i;
+        }
+        if (is_root)
+            return first;
+    }
+    for (size_t i = 0; first == -1 && i < self->count; i++)
+        if (faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+            self->count == 1)
+            first = (int) i;
+    return first;
+}
+
+// Mount points of those trees that have none yet.
+static void
+s_set_mounts(rmt_layout_t *self, const char *fstab)
+{
+    for (size_t i = 0; fstab && i < self->count; i++) {
+        rmt_record_t *volume = self->trees[i].volume;
+        rmt_auto_str folder = s_mount_point(self, fstab, volume);
+        if (folder && !rmt_record_has(volume, "mount"))
+            rmt_record_set(volume, "mount", folder);
+    }
+}
+
 static void
 s_find_mounts(rmt_layout_t *self)
 {
     rmt_auto_str fstab = NULL;
-    for (size_t i = 0; i < self->count && !fstab; i++) {
-        fstab = s_read_at(self->trees[i].fd, "etc/fstab");
-        if (fstab ||
-            faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-            rmt_record_set(self->trees[i].volume, "mount", "/");
-    }
-    for (size_t i = 0; i < self->count; i++) {
-        rmt_record_t *volume = self->trees[i].volume;
-        const rmt_record_t *partition =
-            s_find_partition(self->records, rmt_record_text(volume, "partition", ""));
-        rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
-        if (folder && !rmt_record_has(volume, "mount"))
-            rmt_record_set(volume, "mount", folder);
-        else if (self->count == 1)
-            rmt_record_set(volume, "mount", "/");
-    }
+    const int root = s_find_root(self, &fstab);
+    if (root != -1)
+        rmt_record_set(self->trees[root].volume, "mount", "/");
+    s_set_mounts(self, fstab);
 }
 
 static int
@@ -196,38 +290,48 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 
 // ---- A running system: the table of its disk, its volumes through its own mounts
 
+// A volume is read where the system has mounted it; of btrfs all subvolumes, and what is
+// not mounted, by mounts of our own.
+static int
+s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *path,
+              const char *root, const char *fstab, rmt_error_t *error)
+{
+    const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
+    const char *number = rmt_record_text(partition, "number", "");
+    rmt_auto_str device = rmt_text("%s%s%s", path, gap, number);
+    rmt_record_t *volume = s_probe(self, device, number, error);
+    if (!volume)
+        return -1;
+    rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
+    if (!folder || strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0)
+        return s_mount(self, volume, device, error);
+    rmt_record_set(volume, "mount", folder);
+    rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder);
+    return s_add_tree(self, volume, tree, error);
+}
+
 static int
 s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
 {
     self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    if (!self->records)
+    self->scratch = self->records ? rmt_scratch_new(error) : NULL;
+    if (!self->scratch)
         return -1;
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
         return rmt_fail_errno(error, "open %s", path);
-    const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
     rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
     rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
     const size_t count = rmt_records_count(self->records);
     for (size_t i = 0; i < count; i++) {
         const rmt_record_t *record = rmt_records_at(self->records, i);
-        if (!s_is_class(record, "partition") || s_is_extended(record))
-            continue;
-        const char *number = rmt_record_text(record, "number", "");
-        rmt_auto_str device = rmt_text("%s%s%s", path, gap, number);
-        rmt_record_t *volume = s_probe(self, device, number, error);
-        if (!volume)
-            return -1;
-        rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, record) : NULL;
-        if (!folder)
-            continue;
-        rmt_record_set(volume, "mount", folder);
-        rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder);
-        if (s_add_tree(self, volume, tree, error) == -1)
-            return -1;
+        if (s_is_class(record, "partition") && !s_is_extended(record) &&
+            s_add_running(self, record, path, root, fstab, error) == -1)
+            return rmt_wrap(error, "partition %s", rmt_record_text(record, "number", ""));
     }
-    if (self->count == 0)
-        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is in the fstab of %s",
+    s_set_mounts(self, fstab);
+    if (rmt_layout_root(self) == -1)
+        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is / in the fstab of %s",
                         path, root);
     return 0;
 }
@@ -288,6 +392,7 @@ rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
     rmt_auto(rmt_layout) self = calloc(1, sizeof *self);
     assert(self);
     self->running = -1;
+    self->dropped = rmt_records_new();
     int rc;
     if (*root && *disk)
         rc = s_open_running(self, disk, root, error);
@@ -309,9 +414,10 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     rmt_layout_t *self = *self_p;
     if (!self)
         return;
+    for (size_t i = 0; i < self->count; i++)
+        close(self->trees[i].fd);
     for (size_t i = 0; i < self->count; i++) {
         rmt_error_t ignored = {0};
-        close(self->trees[i].fd);
         // Read-only mounts have nothing to lose, and the thread's end takes them too.
         if (self->trees[i].folder)
             (void) rmt_fs_unmount(self->trees[i].folder, &ignored);
@@ -322,6 +428,7 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     rmt_blockdev_destroy(&self->disk);
     rmt_scratch_destroy(&self->scratch);
     rmt_records_destroy(&self->records);
+    rmt_records_destroy(&self->dropped);
     free(self);
     *self_p = NULL;
 }
@@ -330,6 +437,12 @@ rmt_records_t *
 rmt_layout_records(rmt_layout_t *self)
 {
     return self->records;
+}
+
+const rmt_records_t *
+rmt_layout_dropped(const rmt_layout_t *self)
+{
+    return self->dropped;
 }
 
 size_t
@@ -367,9 +480,8 @@ rmt_layout_disk_fd(const rmt_layout_t *self)
     return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
 }
 
-// Only the last partition may follow the size of a disk, and only one with a tree.
-static void
-s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
+static rmt_record_t *
+s_last_partition(const rmt_layout_t *self)
 {
     rmt_record_t *last = NULL;
     for (size_t i = 0; i < rmt_records_count(self->records); i++) {
@@ -379,20 +491,34 @@ s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
              rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
             last = record;
     }
-    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
+    return last;
+}
+
+// Only the last partition may follow the size of a disk, and only one with a tree; all
+// subvolumes in it count.
+static void
+s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
+{
+    rmt_record_t *last = s_last_partition(self);
+    const rmt_record_t *first = NULL;
+    uint64_t bytes = 0, files = 0;
     for (size_t i = 0; last && i < self->count; i++) {
         const rmt_record_t *volume = self->trees[i].volume;
         if (strcmp(rmt_record_text(volume, "partition", ""),
                    rmt_record_text(last, "number", "")) != 0 ||
             !rmt_fs_is_mounted(volume))
             continue;
-        const uint64_t bytes =
-            rmt_fs_min_bytes(volume, rmt_record_u64(volume, "bytes-tree", 0),
-                             rmt_record_u64(volume, "files", 0));
-        if (bytes / sector < rmt_record_u64(last, "size", 0))
-            rmt_record_set_u64(last, "min-size", (bytes + sector - 1) / sector);
-        rmt_record_set(disk, "grow", "yes");
+        first = first ? first : volume;
+        bytes += rmt_record_u64(volume, "bytes-tree", 0);
+        files += rmt_record_u64(volume, "files", 0);
     }
+    if (!first)
+        return;
+    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
+    const uint64_t least = rmt_fs_min_bytes(first, bytes, files);
+    if (least / sector < rmt_record_u64(last, "size", 0))
+        rmt_record_set_u64(last, "min-size", (least + sector - 1) / sector);
+    rmt_record_set(disk, "grow", "yes");
 }
 
 void

@@ -22,6 +22,9 @@ void rmt_layout_destroy(rmt_layout_t **self_p);
 // Records of class disk, partition and volume, which may be added to.
 rmt_records_t *rmt_layout_records(rmt_layout_t *self);
 
+// What was left out: {path, reason}, borrowed.
+const rmt_records_t *rmt_layout_dropped(const rmt_layout_t *self);
+
 // Volumes that hold a tree: their records, and where it is; the descriptor is borrowed.
 size_t rmt_layout_count(const rmt_layout_t *self);
 rmt_record_t *rmt_layout_volume(rmt_layout_t *self, size_t index);

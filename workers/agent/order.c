@@ -108,13 +108,23 @@ rmt_order_destroy(rmt_order_t **self_p)
     *self_p = NULL;
 }
 
+// Subvolumes come first, each behind the one that holds it; then the others by mount
+// point.
 static int
-s_compare_mount(const void *a, const void *b)
+s_compare_volume(const void *a, const void *b)
 {
     const rmt_record_t *const *one = a;
     const rmt_record_t *const *two = b;
-    return strcmp(rmt_record_text(*one, "mount", "~"),
-                  rmt_record_text(*two, "mount", "~"));
+    const bool is_subvolume = rmt_record_has(*one, "subvolume");
+    if (is_subvolume != rmt_record_has(*two, "subvolume"))
+        return is_subvolume ? -1 : 1;
+    const int order = is_subvolume ? strcmp(rmt_record_text(*one, "partition", ""),
+                                            rmt_record_text(*two, "partition", ""))
+                                   : strcmp(rmt_record_text(*one, "mount", "~"),
+                                            rmt_record_text(*two, "mount", "~"));
+    return order || !is_subvolume ? order
+                                  : strcmp(rmt_record_text(*one, "subvolume", ""),
+                                           rmt_record_text(*two, "subvolume", ""));
 }
 
 const rmt_record_t **
@@ -129,7 +139,7 @@ rmt_order_volumes(const rmt_records_t *layout, size_t *count_out)
         if (s_is(record, "class", "volume"))
             volumes[count++] = record;
     }
-    qsort(volumes, count, sizeof *volumes, s_compare_mount);
+    qsort(volumes, count, sizeof *volumes, s_compare_volume);
     *count_out = count;
     return volumes;
 }

@@ -28,8 +28,9 @@ typedef struct {
 rmt_order_t *rmt_order_new(const void *data, size_t size, rmt_error_t *error);
 void rmt_order_destroy(rmt_order_t **self_p);
 
-// The volumes in the order in which they are written: by mount point, so that what a
-// volume is mounted on comes first. Caller frees the array, not the records.
+// The volumes in the order in which they are written: subvolumes of btrfs, each behind
+// the one that holds it, then the others by mount point. Caller frees the array, not the
+// records.
 const rmt_record_t **rmt_order_volumes(const rmt_records_t *layout, size_t *count_out);
 
 // Whether a volume's root is a tree to write; swap and unformatted ones hold none.

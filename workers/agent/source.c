@@ -142,6 +142,7 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
     if (!system)
         return -1;
+    rmt_descriptor_add_dropped(self->descriptor, rmt_layout_dropped(self->layout));
     rmt_descriptor_add(self->descriptor, "os", system);
     rmt_descriptor_add(self->descriptor, "boot", boot);
     rmt_auto_str firmware = rmt_text("%s", *paths ? paths : "none");

@@ -1,4 +1,5 @@
 #include "work.h"
+#include "../fstab.h"
 #include "rmt_auto.h"
 #include "rmt_boot_code.h"
 #include "rmt_disk.h"
@@ -13,29 +14,60 @@
 #define GRUBENV_SIZE 1024
 #define GRUBENV_HEAD "# GRUB Environment Block\n"
 
-// What the source's last starts left there (a failed one, the next entry) is not the
-// copy's; a system without the block has no use for one.
-void
-rmt_work_plan_boot(int root, rmt_records_t *actions)
+#define FSTAB_SIZE_MAX ((off_t) 1024 * 1024)
+
+// Write a file anew that is there, with the owner and mode it has.
+static void
+s_plan_write(int root, const char *path, const char *what, const void *content,
+             size_t size, rmt_records_t *actions)
 {
-    static const char *const paths[] = {"boot/grub/grubenv", "boot/grub2/grubenv"};
+    struct stat status;
+    if (fstatat(root, path, &status, AT_SYMLINK_NOFOLLOW) == -1 ||
+        !S_ISREG(status.st_mode))
+        return;
+    rmt_record_t *action = rmt_records_add(actions);
+    rmt_record_set(action, "class", "write");
+    rmt_record_setf(action, "path", "/%s", path);
+    rmt_record_set(action, "what", what);
+    rmt_record_setf(action, "mode", "%04o", (unsigned) status.st_mode & 07777);
+    rmt_record_set_u64(action, "uid", status.st_uid);
+    rmt_record_set_u64(action, "gid", status.st_gid);
+    rmt_record_put(action, "content", content, size);
+}
+
+// The kernel counts subvolumes as they are made, so a number names another one here.
+static void
+s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions)
+{
+    rmt_auto_fd fd = openat(root, "etc/fstab", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    struct stat status;
+    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
+        status.st_size > FSTAB_SIZE_MAX)
+        return;
+    rmt_error_t ignored = {0};
+    rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
+    if (!text)
+        abort();
+    if (rmt_io_read(fd, text, (size_t) status.st_size, &ignored) == -1)
+        return;
+    rmt_auto_str changed = rmt_fstab_by_path(text, self->layout);
+    if (changed)
+        s_plan_write(root, "etc/fstab", "mounts", changed, strlen(changed), actions);
+}
+
+// What the source's last starts left in the block (a failed one, the next entry) is not
+// the copy's; a system without it has no use for one.
+void
+rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions)
+{
     char block[GRUBENV_SIZE];
     memset(block, '#', sizeof block);
     memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
-        struct stat status;
-        if (fstatat(root, paths[i], &status, AT_SYMLINK_NOFOLLOW) == -1 ||
-            !S_ISREG(status.st_mode))
-            continue;
-        rmt_record_t *action = rmt_records_add(actions);
-        rmt_record_set(action, "class", "write");
-        rmt_record_setf(action, "path", "/%s", paths[i]);
-        rmt_record_set(action, "what", "boot-environment");
-        rmt_record_setf(action, "mode", "%04o", (unsigned) status.st_mode & 07777);
-        rmt_record_set_u64(action, "uid", status.st_uid);
-        rmt_record_set_u64(action, "gid", status.st_gid);
-        rmt_record_put(action, "content", block, sizeof block);
-    }
+    s_plan_write(root, "boot/grub/grubenv", "boot-environment", block, sizeof block,
+                 actions);
+    s_plan_write(root, "boot/grub2/grubenv", "boot-environment", block, sizeof block,
+                 actions);
+    s_plan_fstab(self, root, actions);
 }
 
 int

@@ -213,6 +213,21 @@ s_device_of(rmt_work_disk_t *disk, const rmt_record_t *volume, rmt_error_t *erro
     return NULL;
 }
 
+// Subvolumes are volumes of one device, which is made once.
+static const rmt_work_volume_t *
+s_find_sibling(const rmt_work_t *self, const rmt_record_t *record)
+{
+    for (size_t i = 0; i < self->volume_count; i++) {
+        const rmt_record_t *own = self->volumes[i].record;
+        if (rmt_record_has(own, "subvolume") && rmt_record_has(record, "subvolume") &&
+            strcmp(rmt_record_text(own, "disk", ""),
+                   rmt_record_text(record, "disk", "")) == 0 &&
+            rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
+            return &self->volumes[i];
+    }
+    return NULL;
+}
+
 static int
 s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
 {
@@ -224,8 +239,10 @@ s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
     if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
         return rmt_fail(error, RMT_E_USAGE,
                         "no disk or no room for a volume of role '%s'", role);
-    rmt_auto_str device = s_device_of(disk, record, error);
-    if (!device || rmt_fs_make(record, device, error) == -1)
+    const rmt_work_volume_t *sibling = s_find_sibling(self, record);
+    rmt_auto_str device =
+        sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, record, error);
+    if (!device || (!sibling && rmt_fs_make(record, device, error) == -1))
         return rmt_wrap(error, "volume '%s'", rmt_record_text(record, "mount", ""));
     self->total += rmt_record_u64(record, "bytes-tree", 0);
     self->volumes[self->volume_count++] = (rmt_work_volume_t){

@@ -58,7 +58,7 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
         return -1;
     if (!actions)
         actions = rmt_records_new();
-    rmt_work_plan_boot(root, actions);
+    rmt_work_plan_boot(self, root, actions);
     s_take_scripts(self, personal);
     if (command && rmt_personal_first_boot(rmt_record_text(command, "command", ""),
                                            self->files, actions, error) == -1)

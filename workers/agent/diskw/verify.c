@@ -23,6 +23,9 @@ int
 rmt_work_settle(rmt_work_t *self, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->volume_count; i++)
+        if (rmt_work_close_subvolume(&self->volumes[i], error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->volume_count; i++)
         if (rmt_work_unmount(self, &self->volumes[i], error) == -1)
             return -1;
     for (size_t i = 0; i < self->disk_count; i++)
@@ -141,6 +144,7 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
                         "a volume is verified before it is written");
     if (rmt_id_parse(&root, rmt_record_text(volume->record, "root", ""), error) == -1 ||
         rmt_work_mount(self, volume, true, error) == -1 ||
+        rmt_work_check_subvolume(volume, error) == -1 ||
         rmt_work_progress(self, "verify", self->verified_count, self->file_count,
                           error) == -1)
         return -1;

@@ -22,12 +22,16 @@ rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
         const rmt_record_t *own = self->volumes[i].record;
         if (strcmp(rmt_record_text(own, "disk", ""),
                    rmt_record_text(record, "disk", "")) == 0 &&
-            rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
+            rmt_record_u64(own, "partition", 0) ==
+                rmt_record_u64(record, "partition", 0) &&
+            strcmp(rmt_record_text(own, "subvolume", ""),
+                   rmt_record_text(record, "subvolume", "")) == 0)
             return &self->volumes[i];
     }
-    rmt_fail(error, RMT_E_USAGE, "no volume on disk '%s', partition '%s'",
+    rmt_fail(error, RMT_E_USAGE, "no volume on disk '%s', partition '%s', subvolume '%s'",
              rmt_record_text(record, "disk", ""),
-             rmt_record_text(record, "partition", ""));
+             rmt_record_text(record, "partition", ""),
+             rmt_record_text(record, "subvolume", ""));
     return NULL;
 }
 
@@ -123,7 +127,8 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 0, error);
     rmt_writer_report_t report;
     if (!writer || s_take_tree(self, writer, error) == -1 ||
-        rmt_writer_finish(writer, &report, error) == -1)
+        rmt_writer_finish(writer, &report, error) == -1 ||
+        rmt_work_make_subvolumes(self, volume, error) == -1)
         return rmt_wrap(error, "volume '%s'",
                         rmt_record_text(volume->record, "mount", ""));
     volume->written = true;

@@ -81,6 +81,16 @@ int rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
 void rmt_work_part(rmt_work_t *self);
 
+// ---- subvolumes.c: of btrfs; volumes of one device are its subvolumes
+
+// Make those that lie directly in one that was unpacked. 0, or -1: IO.
+int rmt_work_make_subvolumes(rmt_work_t *self, const rmt_work_volume_t *volume,
+                             rmt_error_t *error);
+// Nothing more is written to it: make it read-only if the image's is. 0, or -1: IO.
+int rmt_work_close_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error);
+// Is a mounted one what the record says? 0, or -1: CORRUPT, IO.
+int rmt_work_check_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error);
+
 // ---- personal.c: what makes it a computer of its own
 
 // Take one file for the first boot; its contents follow in the pipe.
@@ -101,8 +111,9 @@ int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 
 // ---- boot.c
 
-// Plan what the boot loader keeps of its last start; appended to the actions.
-void rmt_work_plan_boot(int root, rmt_records_t *actions);
+// Plan what the boot loader keeps of its last start, and mounts that are told by numbers
+// which are others on a copy; appended to the actions.
+void rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions);
 // Give a FAT volume that is an EFI system partition its fallback loader, before it is
 // written. 0, or -1: UNSUPPORTED, NO_SPACE, IO.
 int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
