@@ -1,6 +1,6 @@
-// rmt_credit - what a chunk under way counts for in a window.
+// rmt_credit - what a frame of bytes under way counts for in a window.
 //
-// Small chunks cost more than their bytes in queues, so each has a surcharge, which
+// Small frames cost more than their bytes in queues, so each has a surcharge, which
 // also bounds how many messages a window can hold. Both sides count the same way.
 #pragma once
 
@@ -9,7 +9,7 @@
 #define RMT_CREDIT_SURCHARGE ((uint64_t) 8 * 1024)
 
 static inline uint64_t
-rmt_credit_cost(uint64_t stored_size)
+rmt_credit_cost(uint64_t size)
 {
-    return stored_size + RMT_CREDIT_SURCHARGE;
+    return size + RMT_CREDIT_SURCHARGE;
 }

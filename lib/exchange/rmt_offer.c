@@ -4,9 +4,12 @@
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_credit.h"
+#include "rmt_parcel.h"
 
 #define BATCH_COUNT 1024u
-#define BATCH_SIZE ((size_t) 1024 * 1024)
+#define BATCH_SIZE ((size_t) 512 * 1024)
+#define BATCH_ROOM (BATCH_SIZE + RMT_CHUNK_PLAIN_MAX / 8)
+#define SPARES_MAX 8   // Buffers kept for the next batches
 #define BATCHES_MAX 32 // OFFERs that wait for an answer
 #define OPEN_MS 10000
 #define GRANT_MS 3000      // For the broker's word to reach a holder
@@ -16,9 +19,7 @@
 
 typedef struct {
     rmt_id_t id;
-    uint8_t codec;
-    uint32_t plain_size;
-    zframe_t *data; // NULL: not at hand
+    uint32_t at, size; // Head and stored bytes in the batch's data; 0: not at hand
 } s_item_t;
 
 // One OFFER and what becomes of it.
@@ -26,7 +27,9 @@ typedef struct s_batch {
     struct s_batch *next;
     uint64_t serial;
     s_item_t items[BATCH_COUNT];
-    size_t count, size; // Bytes
+    size_t count;
+    uint8_t *data; // As they travel: head, stored bytes, head ...; NULL for none
+    size_t size, room;
     bool is_answered;
     uint8_t wanted[BATCH_COUNT / 8];
     size_t sent; // Items that were dealt with
@@ -44,20 +47,43 @@ struct rmt_offer {
     size_t buffered; // Bytes in all batches
     uint64_t sealed; // Serial of the last SEALED
     int64_t heard_ms;
-    rmt_id_t *recent;   // RECENT_SETS sets, newest first
-    rmt_id_t *missing;  // RMT_OFFER_MISSING_MAX
+    rmt_id_t *recent;            // RECENT_SETS sets, newest first
+    uint8_t *spares[SPARES_MAX]; // BATCH_ROOM each
+    size_t spare_count;
+    rmt_id_t *missing; // RMT_OFFER_MISSING_MAX
     size_t missing_count;
     rmt_error_t broken; // Why the stream is over
 };
 
+// Memory that is given back to the kernel and got again for each batch costs more than
+// the copying into it.
 static void
-s_batch_free(s_batch_t *batch)
+s_batch_free(rmt_offer_t *self, s_batch_t *batch)
 {
     if (!batch)
         return;
-    for (size_t i = 0; i < batch->count; i++)
-        zframe_destroy(&batch->items[i].data);
+    if (batch->room == BATCH_ROOM && self->spare_count < SPARES_MAX)
+        self->spares[self->spare_count++] = batch->data;
+    else
+        free(batch->data);
     free(batch);
+}
+
+// Room for so many bytes more.
+static uint8_t *
+s_batch_reserve(rmt_offer_t *self, s_batch_t *batch, size_t more)
+{
+    if (!batch->data && self->spare_count) {
+        batch->data = self->spares[--self->spare_count];
+        batch->room = BATCH_ROOM;
+    }
+    if (batch->size + more > batch->room) {
+        const size_t wanted = batch->size + more;
+        batch->room = wanted < BATCH_ROOM ? BATCH_ROOM : wanted;
+        batch->data = realloc(batch->data, batch->room);
+        assert(batch->data);
+    }
+    return batch->data + batch->size;
 }
 
 void
@@ -67,12 +93,14 @@ rmt_offer_destroy(rmt_offer_t **self_p)
     rmt_offer_t *self = rmt_take(self_p);
     if (!self)
         return;
-    s_batch_free(self->open);
+    s_batch_free(self, self->open);
     while (self->first) {
         s_batch_t *batch = self->first;
         self->first = batch->next;
-        s_batch_free(batch);
+        s_batch_free(self, batch);
     }
+    while (self->spare_count)
+        free(self->spares[--self->spare_count]);
     rmt_link_destroy(&self->link);
     free(self->recent);
     free(self->missing);
@@ -190,21 +218,38 @@ s_is_wanted(const s_batch_t *batch, size_t index)
     return batch->wanted[index / 8] & (1u << (index % 8));
 }
 
-static int
-s_send_item(rmt_offer_t *self, s_item_t *item, rmt_error_t *error)
+// The items that travel in the next frame, from batch->sent on. Returns one past the
+// last.
+static size_t
+s_parcel_end(const s_batch_t *batch)
 {
-    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CHUNK);
-    memcpy(msg->id, item->id.bytes, RMT_ID_SIZE);
-    msg->codec = item->codec;
-    msg->size = item->plain_size;
-    msg->payload = rmt_take(&item->data);
-    const size_t size = zframe_size(msg->payload);
+    size_t end = batch->sent, size = 0;
+    while (end < batch->count && s_is_wanted(batch, end) && batch->items[end].size &&
+           (size == 0 || size + batch->items[end].size <= RMT_PARCEL_SIZE))
+        size += batch->items[end++].size;
+    return end;
+}
+
+// Send wanted items of one batch that lie side by side. 1, 0 when the window is full, -1.
+static int
+s_send_parcel(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
+{
+    const size_t end = s_parcel_end(batch), count = end - batch->sent;
+    const s_item_t *first = &batch->items[batch->sent], *last = &batch->items[end - 1];
+    const size_t size = last->at + last->size - first->at;
+    const uint64_t cost = rmt_credit_cost(size);
+    if (self->unacked && self->unacked + cost > self->window)
+        return 0;
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CHUNKS);
+    msg->serial = batch->serial;
+    msg->payload = zframe_new(batch->data + first->at, size);
     if (rmt_link_send(self->link, msg, SILENCE_MS, error) == -1)
         return s_break(self, error->code, error->text, error);
-    self->unacked += rmt_credit_cost(size);
-    self->stats.chunks_sent++;
-    self->stats.bytes_sent += size;
-    return 0;
+    self->unacked += cost;
+    self->stats.chunks_sent += count;
+    self->stats.bytes_sent += size - count * RMT_PARCEL_HEAD_SIZE;
+    batch->sent = end;
+    return 1;
 }
 
 static void
@@ -224,7 +269,7 @@ s_remove_first(rmt_offer_t *self)
         self->last = NULL;
     self->batches--;
     self->buffered -= batch->size;
-    s_batch_free(batch);
+    s_batch_free(self, batch);
 }
 
 // Send from the oldest batch on, as far as answers and window go.
@@ -233,21 +278,20 @@ s_send_wanted(rmt_offer_t *self, rmt_error_t *error)
 {
     while (self->first && self->first->is_answered) {
         s_batch_t *batch = self->first;
-        for (; batch->sent < batch->count; batch->sent++) {
-            s_item_t *item = &batch->items[batch->sent];
-            if (batch->lacks)
-                batch->lacks[batch->sent] = s_is_wanted(batch, batch->sent);
-            if (batch->lacks || !s_is_wanted(batch, batch->sent))
-                continue;
-            if (!item->data) {
-                s_note_missing(self, &item->id);
+        while (batch->sent < batch->count) {
+            const s_item_t *item = &batch->items[batch->sent];
+            const bool is_wanted = s_is_wanted(batch, batch->sent);
+            if (is_wanted && item->size) {
+                const int sent = s_send_parcel(self, batch, error);
+                if (sent != 1)
+                    return sent;
                 continue;
             }
-            const uint64_t cost = rmt_credit_cost(zframe_size(item->data));
-            if (self->unacked && self->unacked + cost > self->window)
-                return 0;
-            if (s_send_item(self, item, error) == -1)
-                return -1;
+            if (batch->lacks)
+                batch->lacks[batch->sent] = is_wanted;
+            else if (is_wanted)
+                s_note_missing(self, &item->id);
+            batch->sent++;
         }
         s_remove_first(self);
     }
@@ -346,14 +390,16 @@ rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
         return 0;
     if (!self->open)
         self->open = s_batch_new();
-    s_item_t *item = &self->open->items[self->open->count++];
-    item->id = chunk->id;
-    item->codec = chunk->codec;
-    item->plain_size = chunk->plain_size;
-    item->data = zframe_new(chunk->data, chunk->size);
-    self->open->size += chunk->size;
-    self->buffered += chunk->size;
-    if (self->open->count < BATCH_COUNT && self->open->size < BATCH_SIZE)
+    s_batch_t *batch = self->open;
+    const size_t size = RMT_PARCEL_HEAD_SIZE + chunk->size;
+    uint8_t *data = s_batch_reserve(self, batch, size);
+    rmt_parcel_put_head(data, chunk);
+    memcpy(data + RMT_PARCEL_HEAD_SIZE, chunk->data, chunk->size);
+    batch->items[batch->count++] = (s_item_t){
+        .id = chunk->id, .at = (uint32_t) batch->size, .size = (uint32_t) size};
+    batch->size += size;
+    self->buffered += size;
+    if (batch->count < BATCH_COUNT && batch->size < BATCH_SIZE)
         return 0;
     return s_flush(self, error);
 }

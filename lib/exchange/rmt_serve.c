@@ -128,7 +128,7 @@ s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
         rmt_serve_fetch(self, s_caller(self, packet), packet->msg);
     } else if (kind == RMT_MSG_ACK) {
         rmt_serve_ack(self, s_caller(self, packet), packet->msg->window);
-    } else if (kind == RMT_MSG_OPEN || kind == RMT_MSG_OFFER || kind == RMT_MSG_CHUNK ||
+    } else if (kind == RMT_MSG_OPEN || kind == RMT_MSG_OFFER || kind == RMT_MSG_CHUNKS ||
                kind == RMT_MSG_SEAL) {
         rmt_serve_offered(self, s_caller(self, packet), &packet->msg);
     } else {

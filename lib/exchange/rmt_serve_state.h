@@ -81,7 +81,7 @@ void rmt_wish_destroy(rmt_wish_t **self_p);
 
 // ---- Taking (rmt_serve_stream.c)
 
-// OPEN, OFFER, CHUNK and SEAL. Takes *msg_p.
+// OPEN, OFFER, CHUNKS and SEAL. Takes *msg_p.
 void rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p);
 // Pass on what the caller's stream says.
 void rmt_serve_drain(rmt_serve_state_t *self, rmt_caller_t *caller);

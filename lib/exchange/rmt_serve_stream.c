@@ -1,9 +1,10 @@
-// The taking side of rmt_serve: OPEN, OFFER, CHUNK, SEAL, and what streams answer.
+// The taking side of rmt_serve: OPEN, OFFER, CHUNKS, SEAL, and what streams answer.
 #include <assert.h>
 #include <string.h>
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_credit.h"
+#include "rmt_parcel.h"
 #include "rmt_serve_state.h"
 
 #define OFFERS_MAX 64 // Not answered yet, of one stream
@@ -111,9 +112,16 @@ s_on_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg)
 // ---- The stream
 
 static void
-s_on_chunk(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p)
+s_on_chunks(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p)
 {
-    const size_t size = zframe_size((*msg_p)->payload);
+    zframe_t *payload = (*msg_p)->payload;
+    const size_t size = zframe_size(payload);
+    rmt_error_t error = {0};
+    size_t count = 0;
+    if (rmt_parcel_check(zframe_data(payload), size, &count, &error) == -1) {
+        s_refuse(self, caller, error.code, error.text);
+        return;
+    }
     const uint64_t cost = rmt_credit_cost(size);
     if (caller->under_way && caller->under_way + cost > caller->stream_window) {
         s_refuse(self, caller, RMT_E_PROTOCOL, "more chunks than the window allows");
@@ -121,7 +129,7 @@ s_on_chunk(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p)
     }
     caller->under_way += cost;
     caller->is_unsealed = true;
-    self->stats.chunks_received++;
+    self->stats.chunks_received += count;
     self->stats.bytes_received += size;
     rmt_stream_send(caller->stream, msg_p);
 }
@@ -136,8 +144,8 @@ rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg
         s_refuse(self, caller, RMT_E_NOT_FOUND, "no stream is open");
     else if (!rmt_grants_may_offer(self->grants, caller->user, rmt_clock_wall_ms()))
         s_refuse(self, caller, RMT_E_NOT_ALLOWED, "this key may no longer offer chunks");
-    else if (kind == RMT_MSG_CHUNK)
-        s_on_chunk(self, caller, msg_p);
+    else if (kind == RMT_MSG_CHUNKS)
+        s_on_chunks(self, caller, msg_p);
     else if (caller->offers >= OFFERS_MAX)
         s_refuse(self, caller, RMT_E_PROTOCOL, "too many offers without an answer");
     else {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include "rmt_auto.h"
 #include "rmt_credit.h"
+#include "rmt_parcel.h"
 #include "rmt_store.h"
 
 // Bytes are given back in lots of this size, or when nothing came for a while.
@@ -67,27 +68,21 @@ s_offer(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 }
 
 static void
-s_chunk(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
+s_chunks(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 {
     rmt_error_t error = {0};
-    rmt_chunk_t chunk = {.codec = (uint8_t) msg->codec,
-                         .plain_size = msg->size,
-                         .size = (uint32_t) zframe_size(msg->payload),
-                         .data = zframe_data(msg->payload)};
-    memcpy(chunk.id.bytes, msg->id, RMT_ID_SIZE);
-    self->taken += rmt_credit_cost(chunk.size);
-    int rc = 0;
-    if (msg->codec > UINT8_MAX || chunk.plain_size == 0 ||
-        chunk.plain_size > RMT_CHUNK_PLAIN_MAX || chunk.size > RMT_CHUNK_STORED_MAX)
-        rc = rmt_fail(&error, RMT_E_PROTOCOL, "a chunk of %u bytes with codec %u",
-                      msg->size, msg->codec);
-    else
-        rc = rmt_chunk_open(&chunk, self->plain, &error);
-    if (rc == 0)
-        rc = rmt_store_put(self->store, &chunk, &error);
-    if (rc == -1)
-        s_fail(self, pipe, &error);
-    else if (self->taken >= ACK_LOT)
+    rmt_chunk_t chunk;
+    const uint8_t *at = zframe_data(msg->payload);
+    const uint8_t *end = at + zframe_size(msg->payload);
+    self->taken += rmt_credit_cost(zframe_size(msg->payload));
+    while (rmt_parcel_next(&at, end, &chunk)) {
+        if (rmt_chunk_open(&chunk, self->plain, &error) == -1 ||
+            rmt_store_put(self->store, &chunk, &error) == -1) {
+            s_fail(self, pipe, &error);
+            return;
+        }
+    }
+    if (self->taken >= ACK_LOT)
         s_ack(self, pipe);
 }
 
@@ -112,8 +107,8 @@ s_handle(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
         return;
     if (msg->kind == RMT_MSG_OFFER)
         s_offer(self, pipe, msg);
-    else if (msg->kind == RMT_MSG_CHUNK)
-        s_chunk(self, pipe, msg);
+    else if (msg->kind == RMT_MSG_CHUNKS)
+        s_chunks(self, pipe, msg);
     else if (msg->kind == RMT_MSG_SEAL)
         s_seal(self, pipe, msg);
 }

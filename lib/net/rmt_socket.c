@@ -370,7 +370,8 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
         rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);
     if (!msg)
         return -1;
-    if ((msg->kind == RMT_MSG_CHUNK) != (count == 2))
+    const bool has_bytes = msg->kind == RMT_MSG_CHUNK || msg->kind == RMT_MSG_CHUNKS;
+    if (has_bytes != (count == 2))
         return rmt_fail(error, RMT_E_PROTOCOL, "a %s of %zu frames",
                         rmt_msg_kind_name(msg->kind), count);
     if (count == 2)

@@ -4,6 +4,10 @@
 #include <lz4.h>
 #include <string.h>
 
+// On a Debian system 2 takes 15 % less time than 1, for 3 % more bytes; 4 another 8 %, for
+// another 5 %.
+#define ACCELERATION 2
+
 void
 rmt_chunk_make(rmt_chunk_t *chunk_out, const void *plain, size_t size, void *room)
 {
@@ -14,7 +18,7 @@ rmt_chunk_make(rmt_chunk_t *chunk_out, const void *plain, size_t size, void *roo
 
     // A gain under 3 % does not pay for unpacking; LZ4 gives up when the limit is hit.
     const int limit = (int) (size * 97 / 100);
-    const int packed = LZ4_compress_default(plain, room, (int) size, limit);
+    const int packed = LZ4_compress_fast(plain, room, (int) size, limit, ACCELERATION);
     if (packed > 0) {
         chunk_out->codec = RMT_CODEC_LZ4;
         chunk_out->size = (uint32_t) packed;

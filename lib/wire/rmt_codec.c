@@ -49,6 +49,7 @@ SAME_NUMBER(SEALED);
 SAME_NUMBER(FETCH);
 SAME_NUMBER(ABSENT);
 SAME_NUMBER(LATER);
+SAME_NUMBER(CHUNKS);
 
 // A SIZE is 1 to max. TEXT is a name and must keep its limit; PROSE is for people and is
 // made to keep it.

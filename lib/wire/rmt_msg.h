@@ -29,6 +29,7 @@ typedef enum {
     RMT_MSG_REFUSED,
     RMT_MSG_OPEN = 40, RMT_MSG_OPENED, RMT_MSG_OFFER, RMT_MSG_WANT, RMT_MSG_CHUNK,
     RMT_MSG_ACK, RMT_MSG_SEAL, RMT_MSG_SEALED, RMT_MSG_FETCH, RMT_MSG_ABSENT, RMT_MSG_LATER,
+    RMT_MSG_CHUNKS,
 } rmt_msg_kind_t;
 
 typedef struct rmt_msg {
@@ -48,7 +49,7 @@ typedef struct rmt_msg {
     zchunk_t *bitmap;
     rmt_record_t *body;     // Never NULL after decode when the kind has it
     rmt_records_t *items, *hand; // Likewise
-    zframe_t *payload;      // The second frame of a Chunk; else NULL
+    zframe_t *payload;      // The second frame of a Chunk or Chunks; else NULL
 } rmt_msg_t;
 
 // All fields empty. Caller owns the result.

@@ -16,6 +16,7 @@
 #include "rmt_fetch.h"
 #include "rmt_io.h"
 #include "rmt_offer.h"
+#include "rmt_parcel.h"
 #include "rmt_serve.h"
 #include "rmt_socket.h"
 #include "rmt_store.h"
@@ -612,6 +613,46 @@ test_ids_without_bytes_are_asked_for_and_given_later(void **state)
     assert_int_equal(fixture_check(store, true, NULL).chunks, 3001 + 3);
 }
 
+// P16: foreign bytes are checked as a whole before any of them is used.
+static void
+test_parcels_are_whole_or_refused(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    size_t count = 0;
+    uint8_t parcel[2 * (RMT_PARCEL_HEAD_SIZE + 4)];
+    rmt_chunk_t chunk = {.plain_size = 4, .size = 4};
+    rmt_id_compute(&chunk.id, "good", 4);
+    for (size_t at = 0; at < sizeof(parcel); at += sizeof(parcel) / 2) {
+        rmt_parcel_put_head(parcel + at, &chunk);
+        memcpy(parcel + at + RMT_PARCEL_HEAD_SIZE, "good", 4);
+    }
+    assert_int_equal(rmt_parcel_check(parcel, sizeof(parcel), &count, &error), 0);
+    assert_int_equal(count, 2);
+    for (size_t size = 0; size < sizeof(parcel); size++)
+        if (size != sizeof(parcel) / 2)
+            assert_int_equal(rmt_parcel_check(parcel, size, &count, &error), -1);
+    static const struct {
+        size_t at;
+        uint8_t value;
+    } bad[] = {{0, 2}, {34, 0}, {37, 1}, {38, 0}, {38, 5}, {41, 1}};
+    for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
+        const uint8_t before = parcel[46 + bad[i].at];
+        parcel[46 + bad[i].at] = bad[i].value;
+        assert_int_equal(rmt_parcel_check(parcel, sizeof(parcel), &count, &error), -1);
+        assert_int_equal(error.code, RMT_E_PROTOCOL);
+        parcel[46 + bad[i].at] = before;
+    }
+    const uint8_t *at = parcel;
+    for (int i = 0; i < 2; i++) {
+        rmt_chunk_t found;
+        assert_true(rmt_parcel_next(&at, parcel + sizeof(parcel), &found));
+        assert_true(rmt_id_equal(&found.id, &chunk.id));
+        assert_memory_equal(found.data, "good", 4);
+    }
+    assert_false(rmt_parcel_next(&at, parcel + sizeof(parcel), &chunk));
+}
+
 static void
 s_wait_streams(const s_farm_t *farm, uint64_t wanted)
 {
@@ -699,13 +740,16 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
     assert_non_null(opened);
     assert_int_equal(opened->kind, RMT_MSG_OPENED);
     assert_int_equal(opened->code, RMT_OK);
-    rmt_auto(rmt_msg) chunk = rmt_msg_new(RMT_MSG_CHUNK);
+    rmt_chunk_t chunk = {.plain_size = 4, .size = 4};
     rmt_id_t id;
     rmt_id_compute(&id, "good", 4);
-    memcpy(chunk->id, id.bytes, RMT_ID_SIZE);
-    chunk->size = 4;
-    chunk->payload = zframe_new("evil", 4);
-    s_say(socket, chunk);
+    chunk.id = id;
+    uint8_t parcel[RMT_PARCEL_HEAD_SIZE + 4];
+    rmt_parcel_put_head(parcel, &chunk);
+    memcpy(parcel + RMT_PARCEL_HEAD_SIZE, "evil", 4);
+    rmt_auto(rmt_msg) chunks = rmt_msg_new(RMT_MSG_CHUNKS);
+    chunks->payload = zframe_new(parcel, sizeof(parcel));
+    s_say(socket, chunks);
     rmt_auto(rmt_msg) refused = s_recv(socket, 3000);
     assert_non_null(refused);
     assert_int_equal(refused->kind, RMT_MSG_REFUSED);
@@ -737,6 +781,7 @@ main(void)
         CASE(test_broken_stream_leaves_the_store_clean),
         CASE(test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced),
         CASE(test_ids_without_bytes_are_asked_for_and_given_later),
+        cmocka_unit_test(test_parcels_are_whole_or_refused),
         CASE(test_key_that_may_fetch_may_not_offer),
         CASE(test_chunk_that_is_not_its_id_ends_the_stream),
     };
