@@ -259,6 +259,7 @@ static const verb_t s_verbs[] = {
     {"image.removed", IMAGER | INSTALLER, "image_removed", NULL, NULL},
     {"finding.put", WORKERS, "finding_put", NULL, NULL},
     {"holders", WORKERS, "holders", NULL, s_announce},
+    {"target.heard", FIRSTBOOT, "target_heard", NULL, NULL},
     {"target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL},
 };
 

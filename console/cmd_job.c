@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "output.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_codec.h"
 #include "watch.h"
 
@@ -11,8 +12,8 @@
 
 static const char *const s_job_columns[] = { "name", "kind", "image", "state", "by", "error", NULL };
 static const char *const s_target_columns[] = { "name",  "engine",       "phase",
-                                                "state", "failed-phase", "error", NULL };
-static const char *const s_log_columns[] = { "time", "event", "target", "phase", "text", NULL };
+                                                "state", "failed-phase", "error", "text", NULL };
+static const char *const s_log_columns[] = { "time", "what", "target", "phase", "text", NULL };
 
 // The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
 static void
@@ -86,6 +87,15 @@ s_wait(call_t *call, rmt_error_t *error)
     return s_follow(call, true, error);
 }
 
+// The id of an entry begins with its time in milliseconds.
+static void
+s_add_time(rmt_record_t *entry)
+{
+    char text[RMT_CLOCK_TEXT_SIZE];
+    const char *id = rmt_record_text(entry, "id", "0");
+    rmt_record_set(entry, "time", rmt_clock_text(strtoll(id, NULL, 10), text));
+}
+
 static int
 s_logs(call_t *call, rmt_error_t *error)
 {
@@ -95,6 +105,8 @@ s_logs(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = call_list(call, "job.logs", body, error);
     if (!items)
         return -1;
+    for (size_t i = 0; i < rmt_records_count(items); i++)
+        s_add_time(rmt_records_at(items, i));
     output_list(items, s_log_columns, call->json);
     return 0;
 }

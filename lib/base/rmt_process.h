@@ -1,7 +1,9 @@
 // rmt_process - run a program and wait for it. Never a shell.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "rmt_error.h"
 
 // Run arguments[0] (looked up in PATH) with a NULL-terminated argument list, with
@@ -12,3 +14,28 @@
 // program), IO (the text holds its name, exit status and last output line).
 int rmt_process_run(const char *const *arguments, const char *input, char **output_out,
                     rmt_error_t *error);
+
+// A program that may do what it likes, within a time. Borrowed.
+typedef struct {
+    const char *const *arguments;   // As above
+    const char *const *environment; // NULL-terminated, "NAME=value"; NULL: as here
+    uint32_t timeout_ms;            // 0: none
+    size_t output_max;              // Bytes of output that are kept; 0: 64 KiB
+} rmt_process_t;
+
+typedef struct {
+    int status;       // Exit status; -1 when a signal ended it
+    int signal;       // Which one; 0 for none
+    bool is_timeout;  // It was ended because its time was over
+    uint32_t time_ms; // How long it ran
+    char *output;     // Its output and errors, from the start (free)
+    char *tail;       // The last kilobyte of them (free)
+} rmt_process_end_t;
+
+// Run a program in a process group of its own, in folder /, with no input, and tell how
+// it ended. When its time is over the group gets SIGTERM, five seconds later SIGKILL.
+// What it leaves running in the background is not waited for.
+// Returns 0 however it ended, or -1: NOT_FOUND (no such program), IO.
+int rmt_process_try(const rmt_process_t *process, rmt_process_end_t *end_out,
+                    rmt_error_t *error);
+void rmt_process_end_clear(rmt_process_end_t *end);

@@ -394,10 +394,29 @@ serve('job_list', function(meta, body)
     return {}, items, #uids == 100 and str(first + 100) or ''
 end)
 
+-- Of a first boot that is awaited: what was heard last. A machine whose installer answers
+-- again has not started from its own disk.
+local function with_heard(record)
+    if record.phase ~= 'awaiting-first-boot' then
+        return record
+    end
+    local agent = load(P .. 'agent:target/' .. record.name) or {}
+    if R.present('target', record.name)
+        and num(agent.since) > num(record['awaiting-since']) then
+        record.heard = 'its installer answers again: it did not start from its own disk'
+    end
+    record.heard = record.heard or 'nothing since it was told to restart'
+    local since = num(record['heard-at'], num(record['awaiting-since']))
+    record.text = 'last heard: ' .. record.heard .. ' ('
+        .. math.floor((now() - since) / 1000) .. ' s ago)'
+    return record
+end
+
 serve('job_show', function(meta, body)
     local job = R.job_find(body.job)
     local function target_load(target)
-        return load(target_key(job.id, target))
+        local record = load(target_key(job.id, target))
+        return record and with_heard(record)
     end
     local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)
     return job_brief(job), items, cursor

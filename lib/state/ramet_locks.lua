@@ -203,36 +203,75 @@ serve('lock_break', function(meta, body)
     return { target = body.target, epoch = epoch }
 end)
 
-local function confirm_text(body)
-    local text = 'boot ' .. (body.boot or '?')
-    if set(body['failed-units']) and body['failed-units'] ~= '0' then
-        text = text .. ', failed units ' .. body['failed-units']
+-- What is wrong with a system that is up, in one line for people; '' for nothing.
+local function confirm_faults(body, items)
+    local faults = {}
+    if set(body['failed-units']) and body['failed-units'] ~= 'unknown' then
+        faults[#faults + 1] = 'failed units: ' .. body['failed-units']
     end
-    return text
+    if set(body['missing-addresses']) then
+        faults[#faults + 1] = 'addresses not up: ' .. body['missing-addresses']
+    end
+    for _, item in ipairs(items) do
+        if item.exit ~= '0' then
+            faults[#faults + 1] = 'script ' .. (item.script or '?') .. ' '
+                .. (item['end'] or 'failed')
+        end
+    end
+    return table.concat(faults, '; ')
 end
 
--- {image, boot, failed-units, addresses, degraded} by the key of this first boot.
-serve('target_confirm', function(meta, body)
+-- Output of scripts stands in the job's log, that of failed ones in their last lines.
+local function confirm_scripts(meta, job, items)
+    for _, item in ipairs(items) do
+        audit(meta, item.exit == '0' and 'script.done' or 'script.failed', { job = job,
+            target = meta.name, script = item.script or '?', exit = item.exit or '?',
+            seconds = item.seconds or '', text = (item.script or '?') .. ' '
+                .. (item['end'] or '?') .. (set(item.output) and ': ' .. item.output or '') })
+    end
+end
+
+-- The lock under which a first boot is awaited from this key.
+local function lock_awaited(meta)
+    local lock = load(lock_key(meta.name))
+    return need(lock and lock.epoch == meta.epoch and set(lock.armed) and lock, E.FENCED,
+        'this first boot is not awaited any more')
+end
+
+-- {text} by the key of this first boot: what is heard of it before its report.
+serve('target_heard', function(meta, body)
+    local lock = lock_awaited(meta)
+    local step = load(P .. 'job:' .. lock.job .. ':t:' .. meta.name) or {}
+    local text = string.sub(body.text or '', 1, 200)
+    R.target_step(meta, lock.job, meta.name, { phase = step.phase, heard = text,
+        ['heard-at'] = now(), text = 'heard: ' .. text })
+    return {}
+end)
+
+-- {image, boot, failed-units, addresses, missing-addresses, degraded}, items {script,
+-- exit, end, seconds, output}, by the key of this first boot.
+serve('target_confirm', function(meta, body, items)
     local target = 'target:' .. meta.name
     if call('HGET', P .. target, 'confirmed-epoch') == meta.epoch then
         return {}       -- The same report again
     end
-    local lock = load(lock_key(meta.name))
-    need(lock and lock.epoch == meta.epoch and set(lock.armed), E.FENCED,
-        'this first boot is not awaited any more')
+    local lock = lock_awaited(meta)
     local job = load(P .. 'job:' .. lock.job) or {}
     need(not job.image or body.image == job.image, E.REFUSED,
         'the target booted another image; its lock stays')
-    local degraded = body.degraded == 'yes'
+    local faults = confirm_faults(body, items)
+    local degraded = body.degraded == 'yes' or faults ~= ''
     store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
         ['confirmed-at'] = now(), addresses = body.addresses or '',
         ['failed-units'] = body['failed-units'] or '' })
     lock_remove(meta, meta.name, 'first boot confirmed')
     call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)
     R.key_used(meta, meta.by)
+    confirm_scripts(meta, lock.job, items)
     R.target_step(meta, lock.job, meta.name, { state = 'done',
         phase = degraded and 'confirmed (degraded)' or 'confirmed', code = '0',
-        error = '', text = confirm_text(body) })
+        error = '', ['failed-phase'] = '', warning = faults,
+        text = faults ~= '' and faults or 'boot ' .. (body.boot or '?') })
     R.settle(meta, lock.job)
     return {}
 end)
@@ -243,7 +282,9 @@ serve('boot_reap', function(meta)
     for _, mark in ipairs(late) do
         local job, target = string.match(mark, '^(%x+)/(.+)$')
         call('ZREM', P .. 'boots', mark)
-        R.target_failed(meta, job, target, E.TIMEOUT, 'awaiting first boot')
+        local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, 'heard')
+        R.target_failed(meta, job, target, E.TIMEOUT, 'awaiting first boot'
+            .. (heard and '; last heard: ' .. heard or ''))
         R.settle(meta, job)
     end
     return { count = #late }

@@ -157,7 +157,8 @@ end
 function OPS.boot(meta, job, op)
     local record = load(P .. 'job:' .. job.id .. ':t:' .. op.target)
     if record and OPEN[record.state] then
-        R.target_step(meta, job.id, op.target, { phase = 'awaiting-first-boot' })
+        R.target_step(meta, job.id, op.target, { phase = 'awaiting-first-boot',
+            ['awaiting-since'] = now() })
         call('ZADD', P .. 'boots', now() + num(op['timeout-s'], 900) * 1000,
             job.id .. '/' .. op.target)
     end

@@ -12,19 +12,27 @@
 #include "rmt_record.h"
 
 // Plan for the tree under root_fd and a target's record {name, hostname, address,
-// prefix | mask, gateway, dns, domain, mac, interface}; name or hostname must be
-// there, without an address DHCP is set. Each call makes new identities. Blocks for
+// prefix | mask, gateway, dns, domain, mac, interface, net.<role>.<field>}; name or
+// hostname must be there, without an address DHCP is set. Each call makes new identities. Blocks for
 // ssh-keygen, which runs here. Caller owns *actions_out.
 // 0, or -1: USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
 
 // Append what the first boot needs: `files` are class=file {name, mode, content} for
-// /usr/lib/ramet/firstboot and class=script {name, content} for
-// /usr/lib/ramet/scripts/NN-name, in this order; `command` is the line that the unit
-// ramet-firstboot.service starts. 0, or -1: USAGE (a name or the command).
-int rmt_personal_first_boot(const char *command, const rmt_records_t *files,
+// /usr/lib/ramet/firstboot and class=script {name, content, timeout-s} for
+// /usr/lib/ramet/scripts/NN-name, in this order; `command` is the line that is started
+// when the system is up: by the systemd unit ramet-firstboot.service, else by the script
+// /etc/init.d/ramet-firstboot, which init's table, the rc folders or rcS start.
+// 0, or -1: USAGE (a name or the command), UNSUPPORTED (nothing could start it).
+int rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_t *files,
                             rmt_records_t *actions, rmt_error_t *error);
+
+// What starts the first boot, to be removed after it: whole files and links, and files of
+// the system in which the lines with this mark are ours. NULL-terminated.
+#define RMT_PERSONAL_MARK "ramet-firstboot"
+extern const char *const RMT_PERSONAL_STARTERS[];
+extern const char *const RMT_PERSONAL_LINES[];
 
 // Do what is planned, in order. Doing it again gives the same. Not synced.
 // 0, or -1: REFUSED (a path leads over a symlink), USAGE, NO_SPACE, IO.

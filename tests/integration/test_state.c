@@ -731,6 +731,40 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     assert_int_equal(s_count(farm), 3);
 }
 
+// M18, M25: what a first boot says, and what is wrong with it, is there for people.
+static void
+test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
+{
+    farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=boot target=t1 timeout-s=0");
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "nothing since"));
+    const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
+    REFUSED(RMT_E_FENCED, "target_heard", "by=x name=t1 epoch=9", "text=x", "");
+    OK("target_heard", meta, "text=scripts-run", "");
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "last heard: scripts-run"));
+    s_nap(5);
+    OK("boot_reap", "", "", "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
+                        "awaiting first boot; last heard: scripts-run");
+    OK("target_confirm", meta,
+       "image=" IMAGE " boot=b1 failed-units=nginx.service missing-addresses=10.0.0.7",
+       "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "warning"),
+                        "failed units: nginx.service; addresses not up: 10.0.0.7; "
+                        "script 02-b status-3");
+    OK("job_logs", "", "job=" DEPLOY " target=t1", "");
+    bool is_told = false;
+    for (size_t i = 0; i < s_count(farm); i++)
+        is_told = is_told || (strcmp(s_item(farm, i, "what"), "script.failed") == 0 &&
+                              strcmp(s_item(farm, i, "text"), "02-b status-3: last") == 0);
+    assert_true(is_told);
+    REFUSED(RMT_E_FENCED, "target_heard", meta, "text=x", ""); // Its key is used up
+}
+
 static void
 test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
 {
@@ -909,6 +943,7 @@ main(void)
         CASE(test_partial_locks_what_can_be_locked),
         CASE(test_a_held_or_absent_target_is_not_locked),
         CASE(test_an_armed_target_ends_with_its_first_boot),
+        CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
         CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
         CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
         CASE(test_a_broken_lock_fences_and_holds),

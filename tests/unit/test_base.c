@@ -120,6 +120,63 @@ test_programs_tell_output_and_failure(void **state)
 }
 
 static void
+s_try(const char *script, uint32_t timeout_ms, rmt_process_end_t *end)
+{
+    rmt_error_t error = { 0 };
+    const char *arguments[] = { "/bin/sh", "-c", script, NULL };
+    const rmt_process_t process = { .arguments = arguments, .timeout_ms = timeout_ms };
+    if (rmt_process_try(&process, end, &error) == -1)
+        fail_msg("%s", error.text);
+}
+
+static void
+test_a_program_that_is_tried_tells_how_it_ended(void **state)
+{
+    (void) state;
+    rmt_process_end_t end;
+    s_try("echo out; echo err >&2; pwd; exit 3", 0, &end);
+    assert_int_equal(end.status, 3);
+    assert_string_equal(end.output, "out\nerr\n/\n");
+    rmt_process_end_clear(&end);
+    s_try("kill -9 $$", 0, &end);
+    assert_int_equal(end.signal, 9);
+    rmt_process_end_clear(&end);
+    // Much output: the start is kept, and the end of it.
+    s_try("i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done", 0, &end);
+    assert_int_equal(end.status, 0);
+    assert_int_equal(strlen(end.output), 65536);
+    assert_memory_equal(end.output, "0\n1\n", 4);
+    assert_string_equal(end.tail + strlen(end.tail) - 6, "19999\n");
+    rmt_process_end_clear(&end);
+    rmt_error_t error = { 0 };
+    const char *none[] = { "/no/such/program", NULL };
+    const rmt_process_t process = { .arguments = none };
+    assert_int_equal(rmt_process_try(&process, &end, &error), -1);
+    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+}
+
+static void
+test_a_program_is_ended_with_its_children_when_its_time_is_over(void **state)
+{
+    (void) state;
+    rmt_process_end_t end;
+    s_try("echo begun; sleep 60 | cat", 300, &end);
+    assert_true(end.is_timeout);
+    assert_true(end.time_ms < 5000);
+    assert_string_equal(end.output, "begun\n");
+    rmt_process_end_clear(&end);
+    s_try("while :; do echo always; done", 300, &end); // Never silent
+    assert_true(end.is_timeout);
+    rmt_process_end_clear(&end);
+    // What is left in the background holds the output open, and is not waited for.
+    s_try("(sleep 3; true) & echo done", 2000, &end);
+    assert_false(end.is_timeout);
+    assert_int_equal(end.status, 0);
+    assert_true(end.time_ms < 1500);
+    rmt_process_end_clear(&end);
+}
+
+static void
 test_control_bytes_do_not_reach_the_log(void **state)
 {
     (void) state;
@@ -139,6 +196,8 @@ main(void)
         cmocka_unit_test(test_field_names_are_checked),
         cmocka_unit_test(test_a_saved_file_is_whole_and_has_its_mode),
         cmocka_unit_test(test_programs_tell_output_and_failure),
+        cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),
+        cmocka_unit_test(test_a_program_is_ended_with_its_children_when_its_time_is_over),
         cmocka_unit_test(test_control_bytes_do_not_reach_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

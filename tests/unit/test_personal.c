@@ -375,7 +375,7 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
         &s_error);
     rmt_auto(rmt_records) actions = rmt_records_new();
     assert_int_equal(
-        rmt_personal_first_boot("/usr/lib/ramet/firstboot/ramet-agent firstboot", files,
+        rmt_personal_first_boot(s_root_fd, "/usr/lib/ramet/firstboot/ramet-agent firstboot", files,
                                 actions, &s_error),
         0);
     assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
@@ -391,10 +391,60 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
     assert_non_null(
         strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
     assert_int_equal(
-        rmt_personal_first_boot("/x\nExecStart=/y", files, actions, &s_error), -1);
+        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &s_error), -1);
     rmt_auto(rmt_records) bad =
         rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
-    assert_int_equal(rmt_personal_first_boot("/x", bad, actions, &s_error), -1);
+    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &s_error), -1);
+}
+
+// The systems that start by other means than systemd: what is there before, and what the
+// first boot adds to it (M23).
+static void
+test_the_first_boot_is_started_by_what_the_system_has(void **state)
+{
+    static const char start[] = "/etc/init.d/ramet-firstboot start\n";
+    static const struct {
+        const char *path, *before;
+        const char *changed, *added;
+    } rows[] = {
+        {"etc/inittab", "id:2:initdefault:\nsi::sysinit:/etc/init.d/rcS", "etc/inittab",
+         "::once:"},
+        {"etc/inittab", "si::sysinit:/etc/init.d/rcS\nl2:2:wait:/etc/init.d/rc 2\n",
+         "etc/inittab", "::once:"},
+        {"etc/inittab", "si:0:sysinit:/etc/rc.d/rc.S\n", "etc/inittab",
+         "rmt1:2345:once:"},
+        {"etc/init.d/rcS", "#!/bin/sh\nmount -a\n", "etc/init.d/rcS", ""},
+        {"etc/init.d/rcS", "#!/bin/sh\nmount -a\nexit 0\n", "etc/init.d/rcS", ""},
+        {"etc/rc3.d/S01a", "", "etc/rc3.d/S99ramet-firstboot", NULL},
+        {"etc/rc.d/rc5.d/S01a", "", "etc/rc.d/rc5.d/S99ramet-firstboot", NULL},
+    };
+    rmt_auto(rmt_records) none = rmt_records_new();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        s_teardown(state);
+        assert_int_equal(s_setup(state), 0);
+        rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", s_root);
+        assert_int_equal(unlink(systemd), 0);
+        rmt_auto(rmt_records) actions = rmt_records_new();
+        assert_int_equal(
+            rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &s_error), -1);
+        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+        s_put(rows[i].path, rows[i].before);
+        rmt_records_destroy(&actions);
+        actions = rmt_records_new();
+        assert_int_equal(
+            rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &s_error), 0);
+        assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
+        assert_true(s_is_there(rows[i].changed));
+        if (!rows[i].added)
+            continue;
+        rmt_auto_str text = s_get(rows[i].changed);
+        rmt_auto_str line = rmt_text("\n%s%s", rows[i].added, start);
+        const char *at = strstr(text, line);
+        if (!at)
+            fail_msg("%zu: no line of ours in:\n%s", i, text);
+        if (strstr(rows[i].before, "exit 0"))
+            assert_string_equal(at + strlen(line), "exit 0\n");
+    }
 }
 
 static void
@@ -444,6 +494,7 @@ main(void)
         TREE_TEST(test_an_address_without_a_stack_is_refused),
         TREE_TEST(test_nothing_is_written_through_a_symlink),
         TREE_TEST(test_the_first_boot_is_installed_with_its_scripts_in_order),
+        TREE_TEST(test_the_first_boot_is_started_by_what_the_system_has),
         TREE_TEST(test_every_changed_path_is_on_the_list_for_the_verifier),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,8 +12,14 @@ typedef struct {
     const char *name; // Of the target
 } rmt_confirm_config_t;
 
-// Send target.confirm with this body over and over until a broker has answered it; a
-// broker that is busy is asked again. Blocks until then, or until SIGTERM or SIGINT.
-// Returns 0, or -1: the code of a refusal, CANCELLED, IO.
+// Send target.confirm with this body and the outcomes of scripts over and over until a
+// broker has answered it, however long that takes; a broker that is busy is asked again.
+// Pauses grow from a second to a minute, each by chance between half and one and a half
+// of it, so that a farm that boots at once does not ask at once. Blocks until then, or
+// until SIGTERM or SIGINT. Returns 0, or -1: the code of a refusal, CANCELLED, IO.
 int rmt_confirm_run(const rmt_confirm_config_t *config, const rmt_record_t *body,
-                    rmt_error_t *error);
+                    const rmt_records_t *outcomes, rmt_error_t *error);
+
+// Say once how far this boot is, as news for people; whether it is heard is not told.
+// Blocks for at most some seconds.
+void rmt_confirm_say(const rmt_confirm_config_t *config, const char *text);

@@ -153,6 +153,27 @@ s_send_files(rmt_pipe_t *pipe, const rmt_records_t *files, rmt_error_t *error)
     return 0;
 }
 
+// Every address of the target's record, without its length, must be up.
+static void
+s_print_addresses(FILE *out, const rmt_records_t *personal)
+{
+    const rmt_record_t *target = rmt_records_find(personal, "class", "target");
+    fputs("addresses = \"", out);
+    for (size_t i = 0; target && i < rmt_record_count(target); i++) {
+        const char *name = rmt_record_name_at(target, i);
+        const char *dot = strncmp(name, "net.", 4) == 0 ? strrchr(name, '.') : NULL;
+        if (strcmp(dot ? dot + 1 : name, "address") != 0)
+            continue;
+        rmt_auto_str text = rmt_text("%s", rmt_record_text(target, name, ""));
+        char *rest = text;
+        for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
+            const size_t size = strspn(word, "0123456789abcdefABCDEF.:");
+            fprintf(out, "%.*s ", (int) size, word);
+        }
+    }
+    fputs("\"\n", out);
+}
+
 static char *
 s_config_text(const rmt_feed_t *feed)
 {
@@ -169,6 +190,7 @@ s_config_text(const rmt_feed_t *feed)
     fprintf(out, "\"\nbroker-key = \"%s\"\nname = \"%s\"\nimage = \"%s\"\n",
             feed->agent->broker_key, feed->agent->name,
             rmt_id_text(&feed->order->image, image));
+    s_print_addresses(out, feed->order->personal);
     fclose(out);
     return text;
 }

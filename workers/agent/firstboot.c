@@ -3,15 +3,19 @@
 #include "confirm.h"
 #include "health.h"
 #include "hosts.h"
+#include "leave.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
+#include "scripts.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
 
 #define FOLDER "/" RMT_BUNDLE_FOLDER
-#define SCRIPTS_FOLDER "/usr/lib/ramet/scripts"
-#define WANTS_PATH "/etc/systemd/system/multi-user.target.wants/" RMT_BUNDLE_UNIT
 
 const rmt_config_row_t RMT_FIRSTBOOT_ROWS[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port."},
@@ -19,50 +23,95 @@ const rmt_config_row_t RMT_FIRSTBOOT_ROWS[] = {
     {"key", RMT_CONFIG_PATH, FOLDER "/key", 0, 0, "Key made for this boot alone."},
     {"name", RMT_CONFIG_TEXT, NULL, 1, 63, "Name of this target."},
     {"image", RMT_CONFIG_TEXT, NULL, 66, 66, "Id of the image that was installed."},
+    {"addresses", RMT_CONFIG_LIST, "", 0, 64, "Addresses that must be up."},
+    {"settle-s", RMT_CONFIG_NUMBER, "120", 0, 3600,
+     "How long units and addresses may take to come up, in seconds."},
     {NULL, 0, NULL, 0, 0, NULL},
 };
 
+// Two starters of one system must not run its scripts twice. Returns the lock, or -1:
+// IO, LOCKED (another one runs).
 static int
-s_remove(const char *path, rmt_error_t *error)
+s_lock(rmt_error_t *error)
 {
-    if (unlink(path) == -1 && errno != ENOENT)
-        return rmt_fail_errno(error, "remove %s", path);
-    return 0;
+    rmt_auto_fd fd = open(FOLDER, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open " FOLDER);
+    if (flock(fd, LOCK_EX | LOCK_NB) == -1)
+        return rmt_fail(error, RMT_E_LOCKED, "another first boot agent runs already");
+    return rmt_take_fd(&fd);
 }
 
-// The key first: whatever stays behind then, nobody can report with it again.
-static int
-s_disable(const rmt_config_t *config, rmt_error_t *error)
+static bool
+s_is_good(const rmt_records_t *outcomes)
 {
-    const char *key = rmt_config_text(config, "key");
-    if (s_remove(key, error) == -1 || s_remove(FOLDER "/firstboot.cfg", error) == -1 ||
-        s_remove(WANTS_PATH, error) == -1)
+    for (size_t i = 0; i < rmt_records_count(outcomes); i++) {
+        if (strcmp(rmt_record_text(rmt_records_at(outcomes, i), "exit", ""), "0") != 0)
+            return false;
+    }
+    return true;
+}
+
+static int
+s_report(const rmt_config_t *config, const rmt_confirm_config_t *confirm,
+         rmt_error_t *error)
+{
+    const rmt_scripts_t scripts = {.folder = "/usr/lib/ramet/scripts",
+                                   .table = FOLDER "/" RMT_BUNDLE_SCRIPTS,
+                                   .state = FOLDER "/state",
+                                   .log = "/var/log/ramet",
+                                   .target = confirm->name,
+                                   .image = rmt_config_text(config, "image")};
+    rmt_confirm_say(confirm, "the system is up; its scripts run");
+    rmt_auto(rmt_records) outcomes = rmt_scripts_run(&scripts, error);
+    if (!outcomes)
+        return rmt_wrap(error, "scripts");
+    rmt_auto(rmt_record) report = rmt_record_new();
+    rmt_record_set(report, "image", scripts.image);
+    if (!s_is_good(outcomes))
+        rmt_record_set(report, "degraded", "yes");
+    rmt_health_collect(rmt_config_list(config, "addresses"),
+                       (unsigned) rmt_config_number(config, "settle-s"), report);
+    return rmt_confirm_run(confirm, report, outcomes, error);
+}
+
+// A refusal is told to whoever looks at the target. What is no longer awaited never will
+// be again, so that nothing is left to wait for.
+static int
+s_refused(const rmt_config_t *config, const rmt_confirm_config_t *confirm,
+          rmt_error_t *error)
+{
+    if (error->code != RMT_E_FENCED) {
+        rmt_confirm_say(confirm, error->text);
         return -1;
-    return rmt_io_sync_parent(key, error);
+    }
+    rmt_log(RMT_WARN, "firstboot.void", "name=%s text=\"%s\"", confirm->name,
+            error->text);
+    return rmt_leave_run("", rmt_config_text(config, "key"), error);
 }
 
 int
 rmt_firstboot_run(const rmt_config_t *config, rmt_error_t *error)
 {
     rmt_key_t key;
-    if (rmt_key_load(&key, rmt_config_text(config, "key"), error) == -1)
+    rmt_auto_fd lock = s_lock(error);
+    if (lock == -1 || rmt_key_load(&key, rmt_config_text(config, "key"), error) == -1)
         return -1;
     rmt_auto(rmt_hosts) hosts =
         rmt_hosts_new(rmt_config_list(config, "brokers"), RMT_PORT_AGENTS, error);
     if (!hosts)
         return -1;
-    rmt_auto(rmt_record) report = rmt_record_new();
-    rmt_record_set(report, "image", rmt_config_text(config, "image"));
-    rmt_health_run_scripts(SCRIPTS_FOLDER, report);
-    rmt_health_collect(report);
     const rmt_confirm_config_t confirm = {.brokers = rmt_hosts_list(hosts),
                                           .own = &key,
                                           .broker_key =
                                               rmt_config_text(config, "broker-key"),
                                           .name = rmt_config_text(config, "name")};
-    if (rmt_confirm_run(&confirm, report, error) == -1)
+    const int rc = s_report(config, &confirm, error);
+    if (rc == -1 && error->code != RMT_E_CANCELLED && error->code != RMT_E_IO)
+        return s_refused(config, &confirm, error);
+    if (rc == -1)
         return -1;
     rmt_log(RMT_INFO, "firstboot.confirmed", "name=%s image=%s", confirm.name,
             rmt_config_text(config, "image"));
-    return s_disable(config, error);
+    return rmt_leave_run("", rmt_config_text(config, "key"), error);
 }

@@ -1,8 +1,9 @@
 // firstboot - the report of a freshly installed system that it is up.
 //
-// Runs the user's scripts in the order of their names, looks what failed, and asks a
-// broker to confirm until one has answered. Then the key, which was made for this boot
-// alone, is removed and the unit no longer runs.
+// Runs the scripts in the order of their names, each once whatever happens, waits until
+// the boot has settled, looks what failed, and asks a broker to confirm until one has
+// answered. Then the key, which was made for this boot alone, the agent and what starts it
+// are removed.
 #pragma once
 
 #include "rmt_config.h"
@@ -10,6 +11,7 @@
 
 extern const rmt_config_row_t RMT_FIRSTBOOT_ROWS[];
 
-// Blocks until a broker has answered or a signal came. Returns 0, or -1: CONFIG, IO,
-// CANCELLED, or the code of a broker that refused.
+// Blocks until a broker has answered or a signal came. Returns 0, also where this boot is
+// no longer awaited; or -1: CONFIG, IO, LOCKED (it runs already), CANCELLED, or the code
+// of a broker that refused.
 int rmt_firstboot_run(const rmt_config_t *config, rmt_error_t *error);

@@ -1,16 +1,17 @@
 #include "health.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_error.h"
 #include "rmt_io.h"
 #include "rmt_process.h"
 
 #include <arpa/inet.h>
-#include <ctype.h>
-#include <dirent.h>
 #include <ifaddrs.h>
 #include <net/if.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define BOOT_ID_PATH "/proc/sys/kernel/random/boot_id"
 #define SYSTEMD_PATH "/run/systemd/system"
@@ -25,32 +26,6 @@ s_append(rmt_record_t *report, const char *name, const char *text)
         return;
     rmt_auto_str both = rmt_text("%s%s%s", before, *before ? " " : "", text);
     rmt_record_set(report, name, both);
-}
-
-static int
-s_is_script(const struct dirent *item)
-{
-    return isdigit((unsigned char) item->d_name[0]) &&
-           isdigit((unsigned char) item->d_name[1]) && item->d_name[2] == '-';
-}
-
-void
-rmt_health_run_scripts(const char *folder, rmt_record_t *report)
-{
-    struct dirent **items = NULL;
-    const int count = scandir(folder, &items, s_is_script, alphasort);
-    for (int i = 0; i < count; i++) {
-        rmt_auto_str path = rmt_text("%s/%s", folder, items[i]->d_name);
-        const char *arguments[] = {path, NULL};
-        rmt_error_t error = {0};
-        if (rmt_process_run(arguments, NULL, NULL, &error) == -1) {
-            rmt_auto_str text = rmt_text("%s (%s);", items[i]->d_name, error.text);
-            s_append(report, "scripts-failed", text);
-            rmt_record_set(report, "degraded", "yes");
-        }
-        free(items[i]);
-    }
-    free(items);
 }
 
 static void
@@ -73,6 +48,18 @@ s_collect_units(rmt_record_t *report)
         s_append(report, "failed-units", line);
         rmt_record_set(report, "degraded", "yes");
     }
+}
+
+// A unit that is still starting has not failed yet.
+static void
+s_settle(unsigned wait_s)
+{
+    const char *const arguments[] = {"systemctl", "is-system-running", "--wait", NULL};
+    const rmt_process_t process = {.arguments = arguments, .timeout_ms = wait_s * 1000};
+    rmt_process_end_t end;
+    rmt_error_t ignored;
+    if (rmt_process_try(&process, &end, &ignored) == 0)
+        rmt_process_end_clear(&end);
 }
 
 static void
@@ -103,25 +90,82 @@ s_collect_addresses(rmt_record_t *report)
     freeifaddrs(list);
 }
 
-void
-rmt_health_collect(rmt_record_t *report)
+static bool
+s_has_address(const char *wanted)
+{
+    struct ifaddrs *list = NULL;
+    unsigned char bytes[16];
+    bool found = false;
+    const int family = strchr(wanted, ':') ? AF_INET6 : AF_INET;
+    if (inet_pton(family, wanted, bytes) != 1 || getifaddrs(&list) == -1)
+        return false;
+    for (struct ifaddrs *item = list; item && !found; item = item->ifa_next) {
+        if (!item->ifa_addr || item->ifa_addr->sa_family != family)
+            continue;
+        const struct sockaddr *any = item->ifa_addr;
+        const void *own =
+            family == AF_INET
+                ? (const void *) &((const struct sockaddr_in *) (const void *) any)->sin_addr
+                : &((const struct sockaddr_in6 *) (const void *) any)->sin6_addr;
+        found = memcmp(own, bytes, family == AF_INET ? 4 : 16) == 0;
+    }
+    freeifaddrs(list);
+    return found;
+}
+
+// Networks come up in their own time.
+static void
+s_check_wanted(const char *const *wanted, unsigned wait_s, rmt_record_t *report)
+{
+    const int64_t until = rmt_clock_ms() + (int64_t) wait_s * 1000;
+    for (; *wanted; wanted++) {
+        while (!s_has_address(*wanted) && rmt_clock_ms() < until)
+            (void) poll(NULL, 0, 500);
+        if (s_has_address(*wanted))
+            continue;
+        s_append(report, "missing-addresses", *wanted);
+        rmt_record_set(report, "degraded", "yes");
+    }
+}
+
+// In a chroot that plays the firmware the host's addresses and units say nothing.
+static bool
+s_is_chroot(void)
+{
+    struct stat own, first;
+    return stat("/", &own) == -1 || stat("/proc/1/root", &first) == -1 ||
+           own.st_dev != first.st_dev || own.st_ino != first.st_ino;
+}
+
+static void
+s_collect_boot(rmt_record_t *report)
 {
     rmt_auto_ptr boot = NULL;
     size_t size = 0;
     rmt_error_t error = {0};
-    if (rmt_io_load(BOOT_ID_PATH, 64, &boot, &size, &error) == 0) {
-        char *text = boot;
-        text[strcspn(text, "\n")] = '\0';
-        rmt_record_set(report, "boot", text);
-    } else {
-        rmt_record_set(report, "boot", "unknown");
-    }
-    // In a chroot that plays the firmware the host's addresses say nothing.
-    if (access(SYSTEMD_PATH, F_OK) == 0) {
+    rmt_record_set(report, "boot", "unknown");
+    if (rmt_io_load(BOOT_ID_PATH, 64, &boot, &size, &error) == -1)
+        return;
+    char *text = boot;
+    text[strcspn(text, "\n")] = '\0';
+    rmt_record_set(report, "boot", text);
+}
+
+void
+rmt_health_collect(const char *const *wanted, unsigned wait_s, rmt_record_t *report)
+{
+    const bool is_chroot = s_is_chroot();
+    s_collect_boot(report);
+    if (!is_chroot && access(SYSTEMD_PATH, F_OK) == 0) {
+        s_settle(wait_s);
         s_collect_units(report);
-        s_collect_addresses(report);
     } else {
         rmt_record_set(report, "failed-units", "unknown");
+    }
+    if (!is_chroot) {
+        s_check_wanted(wanted, wait_s, report);
+        s_collect_addresses(report);
+    } else {
         rmt_record_set(report, "addresses", "not checked");
     }
 }

@@ -3,11 +3,8 @@
 
 #include "rmt_record.h"
 
-// Run the scripts in folder (files whose names begin with two digits), in the order of
-// their names; stop at none. Sets `scripts-failed` in report to the names and reasons of
-// those that failed.
-void rmt_health_run_scripts(const char *folder, rmt_record_t *report);
-
-// Set boot, failed-units, addresses and, when something is wrong, degraded in report.
-// Without systemd running the units are `unknown` and the addresses `not checked`.
-void rmt_health_collect(rmt_record_t *report);
+// Wait until the boot has settled and these addresses are up, at most wait_s each; then
+// set boot, failed-units, addresses, missing-addresses (of `wanted`, NULL-terminated) and,
+// when something is wrong, degraded in report. Without systemd running the units are
+// `unknown`; in a chroot the addresses are `not checked`, as they are another machine's.
+void rmt_health_collect(const char *const *wanted, unsigned wait_s, rmt_record_t *report);

@@ -60,7 +60,7 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
         actions = rmt_records_new();
     rmt_work_plan_boot(self, root, actions);
     s_take_scripts(self, personal);
-    if (command && rmt_personal_first_boot(rmt_record_text(command, "command", ""),
+    if (command && rmt_personal_first_boot(root, rmt_record_text(command, "command", ""),
                                            self->files, actions, error) == -1)
         return -1;
     *actions_out = rmt_take(&actions);
