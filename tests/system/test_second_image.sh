@@ -47,13 +47,22 @@ lab target "$farm" n1 "$farm/n1.disk" 3G --engine far --like web
 eval "$(lab sh "$farm")"
 
 counter() { ip netns exec "$1" cat "/sys/class/net/eth0/statistics/$2"; }
+agent() { kill "-$1" "$(cat "$farm/run/target-n1.pid")"; }
+
+# Sets got to what came to the engine until the order lay ready: the target sleeps so long.
 deploy() { # IMAGE
-  local job
+  local job start=$SECONDS rx
+  rx=$(counter "re$id" rx_bytes)
+  agent STOP
   job=$(ramet deploy start "$1" --engine far --targets n1 --yes)
+  await_phase "$job" n1 ordered 240
+  got=$(($(counter "re$id" rx_bytes) - rx - idle_engine * (SECONDS - start)))
+  agent CONT
   await_phase "$job" n1 awaiting-first-boot 240
   lab boot "$farm" n1
   ramet job wait "$job" --timeout 60s
 }
+idle_engine=0
 ramet image create web --name first --wait --timeout 5m
 deploy first
 
@@ -63,14 +72,12 @@ sleep 10
 idle_source=$((($(counter "rs$id" tx_bytes) - idle_source) / 10)); idle_engine=$((($(counter "re$id" rx_bytes) - idle_engine) / 10))
 
 touch "$farm/stamp"; sleep 1
-in_tree apt-get install -y -q --no-install-recommends -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= tree
+in_tree apt-get install -y -q --no-install-recommends tree
 
 start=$SECONDS; tx=$(counter "rs$id" tx_bytes)
 ramet image create web --name second --wait --timeout 5m
 sent=$(($(counter "rs$id" tx_bytes) - tx - idle_source * (SECONDS - start)))
-start=$SECONDS; rx=$(counter "re$id" rx_bytes)
 deploy second
-got=$(($(counter "re$id" rx_bytes) - rx - idle_engine * (SECONDS - start)))
 same_as_source n1 "$farm/tree" || fail "n1 is not as the source"
 
 # The LZ4 size of the changed files that are in the image, each by itself.
