@@ -3,6 +3,7 @@
 #include "rmt_address.h"
 #include "rmt_auto.h"
 #include "rmt_config.h"
+#include "rmt_enrol.h"
 #include "rmt_io.h"
 
 #include <stdlib.h>
@@ -71,6 +72,39 @@ call_connect(call_t *self, rmt_error_t *error)
     if (!config)
         return rmt_wrap(error, "no connection (see --config)");
     return s_connect(self, config, error);
+}
+
+static bool
+s_say_pending(void *context, bool is_pending, const char *text)
+{
+    bool *was_pending = context;
+    if (is_pending && !*was_pending)
+        fprintf(stderr, "%s; approve it with: ramet key approve NAME\n", text);
+    *was_pending = is_pending;
+    return true;
+}
+
+rmt_record_t *
+call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_t *error)
+{
+    rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
+    if (!config)
+        return NULL;
+    rmt_key_t broker;
+    if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) == -1)
+        return NULL;
+    bool was_pending = false;
+    const rmt_enrol_config_t enrol = { .brokers = rmt_config_list(config, "brokers"),
+                                       .broker_key = broker.public_text,
+                                       .token = token,
+                                       .body = body,
+                                       .wait = s_say_pending,
+                                       .context = &was_pending };
+    rmt_record_t *answer = NULL;
+    const char *path = rmt_config_text(config, "key");
+    if (rmt_enrol_find(&enrol, path, &self->own, &answer, error) == -1)
+        return NULL;
+    return answer ? answer : rmt_record_new();
 }
 
 rmt_msg_t *

@@ -33,6 +33,12 @@ rmt_records_t *call_list(call_t *self, const char *verb, rmt_record_t *body,
 // Connect without asking. 0, or -1: CONFIG, UNAVAILABLE.
 int call_connect(call_t *self, rmt_error_t *error);
 
+// Announce the key that the configuration names, made when it is missing, with a token, and
+// wait until it may act. body: {role, name}. Caller owns the answer {name, role, place}; an
+// empty record when the key was there already. NULL: as rmt_enrol_find.
+rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *body,
+                         rmt_error_t *error);
+
 // Operand at index, or NULL.
 const char *call_operand(const call_t *self, size_t index);
 

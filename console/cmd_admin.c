@@ -5,6 +5,7 @@
 #include "rmt_io.h"
 #include "rmt_key.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,6 +56,25 @@ s_key_token(call_t *call, rmt_error_t *error)
         output_record(reply->body, NULL, NULL, NULL, true);
     else
         puts(rmt_record_text(reply->body, "token", ""));
+    return 0;
+}
+
+static int
+s_key_enrol(call_t *call, rmt_error_t *error)
+{
+    const char *token = rmt_record_text(call->options, "token", "");
+    if (!*token)
+        return rmt_fail(error, RMT_E_USAGE, "enrolment needs --token; an admin makes one with: "
+                        "ramet key token %s", call->operands[0]);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "role", call->operands[0]);
+    rmt_record_set(body, "name", rmt_record_text(call->options, "name", ""));
+    rmt_auto(rmt_record) answer = call_enrol(call, token, body, error);
+    if (!answer)
+        return -1;
+    if (rmt_record_count(answer) == 0)
+        return rmt_fail(error, RMT_E_EXISTS, "this console has a key already");
+    output_record(answer, NULL, NULL, NULL, call->json);
     return 0;
 }
 
@@ -147,6 +167,18 @@ s_print_event(const rmt_msg_t *event, bool json)
     fflush(stdout);
 }
 
+// True when an event is newer than the snapshot. Percentages have no place in the audit
+// stream, so they always are.
+static bool
+s_is_newer(const char *cursor, const char *snapshot)
+{
+    uint64_t a[2] = { 0, 0 }, b[2] = { 0, 0 };
+    if (sscanf(cursor, "%" SCNu64 "-%" SCNu64, &a[0], &a[1]) != 2
+        || sscanf(snapshot, "%" SCNu64 "-%" SCNu64, &b[0], &b[1]) != 2)
+        return true;
+    return a[0] != b[0] ? a[0] > b[0] : a[1] > b[1];
+}
+
 // The present state first, then what is newer (with -f).
 static int
 s_events(call_t *call, rmt_error_t *error)
@@ -162,13 +194,18 @@ s_events(call_t *call, rmt_error_t *error)
         return -1;
     static const char *const columns[] = { "topic", "phase", "state", "text", NULL };
     output_list(items, columns, call->json);
+    fflush(stdout);
     if (!rmt_record_has(call->options, "follow"))
         return 0;
+    const char *snapshot = rmt_records_count(items)
+        ? rmt_record_text(rmt_records_at(items, 0), "cursor", "") : "";
     for (;;) {
         rmt_error_t why = { 0 };
         rmt_auto(rmt_msg) event = rmt_client_next_event(call->client, 1000, &why);
-        if (event)
+        if (event && s_is_newer(event->cursor ? event->cursor : "", snapshot))
             s_print_event(event, call->json);
+        else if (event)
+            continue;
         else if (why.code != RMT_E_TIMEOUT)
             return why.code == RMT_E_CANCELLED ? 0 : rmt_fail(error, why.code, "%s", why.text);
     }
@@ -191,6 +228,11 @@ static const option_t s_token_options[] = {
     { "ttl-s", "SECONDS", "life time (3600)" },
     { "uses", "N", "how many machines may use it (1)" },
     { "approve", NULL, "who comes with it is approved at once" },
+    { NULL, NULL, NULL },
+};
+static const option_t s_enrol_options[] = {
+    { "token", "TOKEN", "that an admin made with: ramet key token ROLE" },
+    { "name", "NAME", "under which the key is listed" },
     { NULL, NULL, NULL },
 };
 static const option_t s_break_options[] = {
@@ -220,6 +262,9 @@ const command_t cmd_admin[] = {
       NULL },
     { "key", "token", "ROLE", 1, 1, "Make an enrolment token.", s_key_token, NULL, NULL,
       s_token_options },
+    { "key", "enrol", "ROLE", 1, 1,
+      "Make this console's key known: a viewer's or a dashboard's, with a token.", s_key_enrol,
+      NULL, NULL, s_enrol_options },
     { "key", "approve", "NAME", 1, 1, "Approve a pending key.", command_run_act, "key.approve",
       NULL, NULL },
     { "key", "revoke", "NAME", 1, 1, "Revoke a key; it is refused from its next message on.",
