@@ -111,7 +111,21 @@ s_add_target(rmt_record_t *body, const rmt_record_t *item)
     rmt_record_put(body, "record", zchunk_data(packed), zchunk_size(packed));
 }
 
+// A task that could not even be sent goes back to its queue.
 static void
+s_return_task(rmt_broker_t *broker, const rmt_member_t *member, const rmt_record_t *item)
+{
+    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "task", rmt_record_text(item, "id", ""));
+    rmt_record_set(body, "attempt", rmt_record_text(item, "attempt", ""));
+    rmt_roster_land(broker->roster, rmt_record_text(item, "id", ""));
+    const rmt_call_t call = {.function = "task_return", .meta = meta, .body = body};
+    rmt_state_call(broker->state, &call, NULL, NULL);
+}
+
+// False when the peer is not there any more: it may be at another broker.
+static bool
 s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item,
             uint32_t era)
 {
@@ -119,7 +133,7 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_TASK);
     if (rmt_uid_parse(msg->task, rmt_record_text(item, "id", ""), &error) == -1 ||
         rmt_uid_parse(msg->job, rmt_record_text(item, "job", ""), &error) == -1)
-        return;
+        return true;
     msg->attempt = (uint32_t) rmt_record_u64(item, "attempt", 1);
     msg->era = era;
     msg->epoch = rmt_record_u64(item, "epoch", 0);
@@ -129,7 +143,12 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     rmt_roster_fly(broker->roster, member->key, item);
     rmt_log(RMT_DEBUG, "task.sent", "task=%s service=%s attempt=%u to=%s",
             rmt_record_text(item, "id", ""), msg->service, msg->attempt, member->name);
-    rmt_worker_door_send(member, msg);
+    if (rmt_socket_send(member->port, member->route, msg, false, &error) == 0)
+        return true;
+    rmt_log(RMT_INFO, "task.unsent", "task=%s service=%s to=%s text=\"%s\"",
+            rmt_record_text(item, "id", ""), msg->service, member->name, error.text);
+    s_return_task(broker, member, item);
+    return false;
 }
 
 static void
@@ -143,9 +162,13 @@ s_on_take(void *context, rmt_msg_t *reply)
         const size_t count = reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
         const uint32_t era =
             (uint32_t) rmt_record_u64(reply->body, "era", ask->broker->era);
+        bool is_there = true;
         for (size_t i = 0; i < count; i++)
-            s_send_task(ask->broker, member, rmt_records_at(reply->items, i), era);
+            is_there &= s_send_task(ask->broker, member, rmt_records_at(reply->items, i),
+                                    era);
         offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
+        if (!is_there)
+            rmt_roster_drop(ask->broker->roster, member->key);
         if (count > 0)
             rmt_events_tail(ask->broker->events);
     }

@@ -13,7 +13,8 @@
 static const char *const s_job_columns[] = { "name", "kind", "image", "state", "by", "error", NULL };
 static const char *const s_target_columns[] = { "name",  "engine",       "phase",
                                                 "state", "failed-phase", "error", "text", NULL };
-static const char *const s_log_columns[] = { "time", "what", "target", "phase", "text", NULL };
+static const char *const s_log_columns[] = { "time",  "what", "service", "target",
+                                             "phase", "text", NULL };
 
 // The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
 static void

@@ -161,6 +161,15 @@ local function is_held(task, meta, attempt)
         and (task.state == 'leased' or task.state == 'silent')
 end
 
+-- {task, attempt}: the caller's broker could not send it.
+serve('task_return', function(meta, body)
+    local task = R.task_load(body.task)
+    if is_held(task, meta, body.attempt) then
+        requeue(meta, task, 'it could not be sent')
+    end
+    return {}
+end)
+
 local function renew(task, lease_ms)
     if task.state == 'silent' then
         call('HSET', task_key(task.id), 'state', 'leased')
