@@ -3,7 +3,9 @@
 //
 //     test_fidelity_cases                       all of them
 //     test_fidelity_cases --list                their numbers and names
-//     test_fidelity_cases --corpus FOLDER FS    make those that FS carries below FOLDER
+//     test_fidelity_cases NAME                  one of them
+//     test_fidelity_cases --corpus FOLDER FROM TO    make below FOLDER, which is on a FROM,
+//                                               those of moderate size that a TO can hold
 #include "act.h"
 #include "cases.h"
 #include "tools/tree_lab.h"
@@ -117,20 +119,27 @@ s_list(void)
     return 0;
 }
 
-static int
-s_corpus(const char *folder, const char *name)
+static stage_fs_t
+s_find_fs(const char *name)
 {
-    const int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     stage_fs_t fs = 0;
     while (fs < STAGE_COUNT && strcmp(stage_name(fs), name) != 0)
         fs++;
-    if (root == -1 || fs == STAGE_COUNT)
+    return fs;
+}
+
+static int
+s_corpus(const char *folder, const char *from_name, const char *to_name)
+{
+    const int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const stage_fs_t from = s_find_fs(from_name), to = s_find_fs(to_name);
+    if (root == -1 || from == STAGE_COUNT || to == STAGE_COUNT)
         return EXIT_FAILURE;
     for (size_t i = 0; i < LIST_COUNT; i++)
         for (size_t j = 0; j < s_lists[i]->count; j++) {
             const fidelity_case_t *what = &s_lists[i]->items[j];
-            if ((what->sources && !(what->sources & (1u << fs))) ||
-                what->refused & (1u << fs))
+            if ((what->sources && !(what->sources & (1u << from))) || what->is_large ||
+                what->refused & (1u << to))
                 continue;
             act_folder(root, what->name);
             const int at = act_open(root, what->name);
@@ -145,7 +154,7 @@ main(int argc, char **argv)
 {
     if (argc == 2 && strcmp(argv[1], "--list") == 0)
         return s_list();
-    if (argc == 4 && strcmp(argv[1], "--corpus") == 0)
-        return s_corpus(argv[2], argv[3]);
+    if (argc == 5 && strcmp(argv[1], "--corpus") == 0)
+        return s_corpus(argv[2], argv[3], argv[4]);
     return s_test(argc == 2 ? argv[1] : NULL);
 }
