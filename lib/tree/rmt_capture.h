@@ -76,7 +76,7 @@ void rmt_capture_report_clear(rmt_capture_report_t *report);
 
 // Capture a tree. *root_out names the manifest. *report_out is the caller's to clear.
 // Blocks until all is handed out. 0, or -1: what the sink says; CANCELLED; IO for the
-// root itself; TOO_BIG for a path over RMT_PATH_SIZE_MAX. Single files never fail it.
+// root itself. Single files and directories never fail it.
 int rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *sink,
                     rmt_id_t *root_out, rmt_capture_report_t *report_out,
                     rmt_error_t *error);

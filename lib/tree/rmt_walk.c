@@ -10,6 +10,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -17,6 +19,8 @@
 // "..", when the walk comes back to them.
 #define OPEN_LEVELS 64
 #define READ_SIZE ((size_t) 64 * 1024)
+// More than a slash and a name have in any file system.
+#define NAME_ROOM ((size_t) 4096)
 
 struct rmt_dir {
     int fd;
@@ -67,6 +71,18 @@ rmt_walk_open(int dir_fd, const char *name, int flags)
     flags |= O_NOFOLLOW | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
     const int fd = openat(dir_fd, name, flags | O_NOATIME);
     return fd == -1 && errno == EPERM ? openat(dir_fd, name, flags) : fd;
+}
+
+int
+rmt_walk_open_bare(const char *path)
+{
+    const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC;
+    rmt_auto_fd clone = (int) syscall(SYS_open_tree, AT_FDCWD, path, flags);
+    if (clone == -1 && errno != EPERM && errno != ENOSYS && errno != EINVAL)
+        return -1;
+    // The clone is gone from the name space with its first descriptor, and lives by this.
+    return clone == -1 ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+                       : openat(clone, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
 // ---- One directory on the way
@@ -243,15 +259,12 @@ rmt_walk_destroy(rmt_walk_t **self_p)
 
 // ---- The walk
 
-static int
-s_set_path(rmt_walk_t *self, size_t above_size, const char *name, rmt_walk_item_t *item,
-           rmt_error_t *error)
+static void
+s_set_path(rmt_walk_t *self, size_t above_size, const char *name, rmt_walk_item_t *item)
 {
     const size_t name_size = strlen(name), slash = above_size > 0;
     const size_t size = above_size + slash + name_size;
-    if (size > RMT_PATH_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "a path has over %zu bytes",
-                        RMT_PATH_SIZE_MAX);
+    assert(size <= RMT_PATH_SIZE_MAX); // s_enter sees to it
     if (size + 1 > self->path_room) {
         self->path_room = (size + 1) * 2;
         self->path = realloc(self->path, self->path_room);
@@ -263,7 +276,6 @@ s_set_path(rmt_walk_t *self, size_t above_size, const char *name, rmt_walk_item_
     item->path = self->path;
     item->path_size = size;
     item->name = self->path + above_size + slash;
-    return 0;
 }
 
 static void
@@ -299,6 +311,14 @@ s_look(int dir_fd, dev_t device, rmt_walk_item_t *item)
     return 0;
 }
 
+// What lies in it could not be named. It is none of the levels, so it ends with the item.
+static void
+s_refuse_depth(rmt_walk_t *self, rmt_walk_item_t *item)
+{
+    item->failed = ENAMETOOLONG;
+    self->mount = item->dir;
+}
+
 // Open a directory and make it the current one.
 static void
 s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
@@ -320,19 +340,20 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
     }
     if (item->is_mount)
         self->mount = item->dir;
+    else if (item->path_size + NAME_ROOM > RMT_PATH_SIZE_MAX)
+        s_refuse_depth(self, item);
     else
         item->failed = s_push(self, item->dir, &status, item->path_size);
 }
 
-// The next name of the current directory. 1, 0 for one that is left out, -1.
+// The next name of the current directory. 1, or 0 for one that is left out.
 static int
-s_visit(rmt_walk_t *self, rmt_walk_item_t *item, rmt_error_t *error)
+s_visit(rmt_walk_t *self, rmt_walk_item_t *item)
 {
     s_level_t *level = &self->levels[self->depth - 1];
     const char *found = level->names + level->order[level->next++];
     *item = (rmt_walk_item_t){.parent = level->dir};
-    if (s_set_path(self, level->path_size, found + 1, item, error) == -1)
-        return -1;
+    s_set_path(self, level->path_size, found + 1, item);
     if (rmt_glob_match(self->excludes, item->path)) {
         self->report.excluded++;
         return 0;
@@ -377,9 +398,8 @@ rmt_walk_next(rmt_walk_t *self, rmt_walk_item_t *item_out, rmt_error_t *error)
             s_pop(self);
             continue;
         }
-        const int result = s_visit(self, item_out, error);
-        if (result != 0)
-            return result;
+        if (s_visit(self, item_out))
+            return 1;
     }
     return 0;
 }

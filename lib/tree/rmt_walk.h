@@ -27,6 +27,11 @@ int rmt_dir_fd(const rmt_dir_t *self);
 // that is allowed, and never through a symlink. -1 with errno.
 int rmt_walk_open(int dir_fd, const char *name, int flags);
 
+// Open a directory of a file system as if nothing were mounted below it, so that a walk
+// sees what lies beneath mount points. Needs the right to mount; without it, as in a
+// container, the directory is opened as it is. -1 with errno.
+int rmt_walk_open_bare(const char *path);
+
 typedef struct {
     const char *path; // "" is the root
     size_t path_size;
@@ -49,7 +54,8 @@ typedef struct rmt_walk rmt_walk_t;
 // NULL: IO.
 rmt_walk_t *rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error);
 void rmt_walk_destroy(rmt_walk_t **self_p);
-// The next name; the item's pointers are valid until the next call. 1, 0 at the end,
-// or -1: TOO_BIG for a path over RMT_PATH_SIZE_MAX.
+// The next name; the item's pointers are valid until the next call. A directory in which
+// paths could grow over RMT_PATH_SIZE_MAX is one that cannot be read (ENAMETOOLONG).
+// 1, 0 at the end, or -1: IO for the root.
 int rmt_walk_next(rmt_walk_t *self, rmt_walk_item_t *item_out, rmt_error_t *error);
 const rmt_walk_report_t *rmt_walk_report(const rmt_walk_t *self);

@@ -4,7 +4,8 @@
 //     test_fidelity_cases                       all of them
 //     test_fidelity_cases --list                their numbers and names
 //     test_fidelity_cases NAME                  one of them
-//     test_fidelity_cases --corpus FOLDER FROM TO    make below FOLDER, which is on a FROM,
+//     test_fidelity_cases --corpus FOLDER FROM TO    make below FOLDER, which is on a
+//     FROM,
 //                                               those of moderate size that a TO can hold
 #include "act.h"
 #include "cases.h"

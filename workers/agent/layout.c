@@ -9,6 +9,7 @@
 #include "rmt_facts.h"
 #include "rmt_fs.h"
 #include "rmt_io.h"
+#include "rmt_walk.h"
 #include "scratch.h"
 #include "vfat.h"
 
@@ -51,7 +52,7 @@ s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error
 {
     if (self->count == TREES_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes", TREES_MAX);
-    const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = rmt_walk_open_bare(path);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);
     self->trees[self->count++] = (tree_t){.volume = volume, .fd = fd};

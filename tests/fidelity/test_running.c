@@ -1,0 +1,564 @@
+// Sources that are in use or hostile, and targets that are too small: what is captured is
+// whole, what is not is named, and nothing outside the root is read or written (P9, P22).
+#include "act.h"
+#include "stage.h"
+#include "tools/tree_lab.h"
+#include "rmt_io.h"
+#include "rmt_walk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/fscrypt.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+static int
+s_setup(void **state)
+{
+    *state = tree_lab_new();
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    tree_lab_t *lab = *state;
+    tree_lab_destroy(&lab);
+    return 0;
+}
+
+static rmt_entry_t
+s_find(tree_lab_t *lab, const rmt_id_t *root, const char *path)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
+    assert_non_null(reader);
+    rmt_entry_t entry;
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
+        if (strcmp(entry.path, path) == 0)
+            return (rmt_entry_t){.mode = entry.mode,
+                                 .uid = entry.uid,
+                                 .size = entry.size,
+                                 .unreadable = entry.unreadable,
+                                 .fuzzy = entry.fuzzy};
+    return (rmt_entry_t){0};
+}
+
+// The reason that the report gives for a path.
+static const char *
+s_reason(tree_lab_t *lab, const char *path)
+{
+    const rmt_record_t *record =
+        rmt_records_find(tree_lab_report(lab)->unreadable, "path", path);
+    return record ? rmt_record_text(record, "reason", "") : "not listed";
+}
+
+// ---- 12, 14, 15: mounts
+
+static void
+test_what_lies_beneath_mount_points_is_carried(void **state)
+{
+    tree_lab_t *lab = *state;
+    const int source = tree_lab_source(lab);
+    act_folder(source, "dev");
+    ACT(mknodat(source, "dev/console", S_IFCHR | 0600, makedev(5, 1)) == 0);
+    ACT(fchmodat(source, "dev", 0711, 0) == 0);
+    act_folder(source, "home");
+    act_file(source, "home/hidden", "beneath\n");
+    act_file(source, "resolv.conf", "own\n");
+    rmt_auto_str root = rmt_text("%s/source", tree_lab_folder(lab));
+    rmt_auto_str dev = rmt_text("%s/dev", root);
+    rmt_auto_str home = rmt_text("%s/home", root);
+    rmt_auto_str file = rmt_text("%s/resolv.conf", root);
+    ACT(mount("none", dev, "tmpfs", 0, "size=1m,mode=0777") == 0);
+    ACT(mount("none", home, "tmpfs", 0, "size=1m") == 0);
+    ACT(mount("/etc/passwd", file, NULL, MS_BIND, NULL) == 0);
+    const int bare = rmt_walk_open_bare(root);
+    ACT(bare != -1);
+    tree_lab_set_source(lab, bare);
+    close(bare);
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    assert_int_equal(s_find(lab, &id, "dev").mode, S_IFDIR | 0711);
+    assert_int_equal(s_find(lab, &id, "dev/console").mode, S_IFCHR | 0600);
+    assert_int_equal(s_find(lab, &id, "home/hidden").size, 8);
+    assert_int_equal(s_find(lab, &id, "resolv.conf").size, 4);
+    ACT(umount(dev) == 0 && umount(home) == 0 && umount(file) == 0);
+}
+
+// Whatever the kind, and however late it came.
+static void
+test_what_is_mounted_is_left_out_and_counted(void **state)
+{
+    tree_lab_t *lab = *state;
+    const int source = tree_lab_source(lab);
+    static const struct {
+        const char *name, *type;
+    } rows[] = {{"proc", "proc"}, {"sys", "sysfs"}, {"run", "tmpfs"}, {"mnt", "ramfs"}};
+    rmt_auto_str root = rmt_text("%s/source", tree_lab_folder(lab));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        act_folder(source, rows[i].name);
+        rmt_auto_str at = rmt_text("%s/%s", root, rows[i].name);
+        ACT(mount("none", at, rows[i].type, 0, NULL) == 0);
+    }
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    assert_int_equal(tree_lab_report(lab)->mounts, 4);
+    assert_int_equal(tree_lab_report(lab)->directories, 5);
+    assert_true(S_ISDIR(s_find(lab, &id, "proc").mode));
+    assert_int_equal(s_find(lab, &id, "proc/version").mode, 0);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        rmt_auto_str at = rmt_text("%s/%s", root, rows[i].name);
+        ACT(umount(at) == 0);
+    }
+}
+
+// ---- 1: numbers of inodes
+
+static void
+test_inode_numbers_beyond_32_bits_are_not_mixed_up(void **state)
+{
+    tree_lab_t *lab = *state;
+    // Few and large allocation groups, so that the last ones have such numbers.
+    static const char *const mkfs[] = {"mkfs.xfs", "-q",       "-d", "agcount=10",
+                                       "-l",       "size=64m", NULL};
+    const int root = stage_mount(mkfs, "xfs", "9T", NULL);
+    ino_t largest = 0;
+    for (int i = 0; i < 40; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%d", i);
+        act_folder(root, name);
+        snprintf(name, sizeof name, "%d/first", i);
+        act_file(root, name, name);
+        char other[64];
+        snprintf(other, sizeof other, "%d/second", i);
+        ACT(linkat(root, name, root, other, 0) == 0);
+        const ino_t inode = act_stat(root, name).st_ino;
+        largest = inode > largest ? inode : largest;
+    }
+    assert_true(largest > UINT32_MAX);
+    tree_lab_set_source(lab, root);
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    tree_lab_write(lab, &id);
+    rmt_auto_str trees = tree_lab_compare(lab, NULL, NULL);
+    assert_string_equal(trees, "");
+    for (int i = 0; i < 40; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "%d/second", i);
+        rmt_auto_ptr text = act_text(tree_lab_copy(lab), name);
+        snprintf(name, sizeof name, "%d/first", i);
+        assert_string_equal(text, name);
+    }
+    close(root);
+}
+
+// ---- 5, 9, 16: what cannot be carried is named
+
+static void
+test_more_attributes_than_an_image_holds_are_named(void **state)
+{
+    tree_lab_t *lab = *state;
+    const int root = stage_source(STAGE_XFS);
+    act_folder(root, "attributes");
+    const int source = act_open(root, "attributes");
+    act_file(source, "many", "x");
+    act_file(source, "too-many", "x");
+    for (int i = 0; i < 20000; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "user.%d", i);
+        if (i < 5000)
+            act_xattr(source, "many", name, "", 0);
+        act_xattr(source, "too-many", name, "", 0);
+    }
+    tree_lab_set_source(lab, source);
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    assert_int_equal(tree_lab_report(lab)->unreadable_count, 2);
+    assert_string_equal(s_reason(lab, "many"), "over 4096 attributes");
+    assert_non_null(strstr(s_reason(lab, "too-many"), "list attributes"));
+    assert_true(s_find(lab, &id, "many").unreadable);
+    close(source);
+}
+
+static void
+test_an_encrypted_folder_is_named(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", "-O", "encrypt", NULL};
+    const int root = stage_mount(mkfs, "ext4", "64M", NULL);
+    union {
+        struct fscrypt_add_key_arg head;
+        char room[sizeof(struct fscrypt_add_key_arg) + FSCRYPT_MAX_KEY_SIZE];
+    } key = {.head = {.key_spec.type = FSCRYPT_KEY_SPEC_TYPE_IDENTIFIER,
+                      .raw_size = FSCRYPT_MAX_KEY_SIZE}};
+    memset(key.head.raw, 'k', FSCRYPT_MAX_KEY_SIZE);
+    ACT(ioctl(root, FS_IOC_ADD_ENCRYPTION_KEY, &key) == 0);
+    struct fscrypt_policy_v2 policy = {
+        .version = FSCRYPT_POLICY_V2,
+        .contents_encryption_mode = FSCRYPT_MODE_AES_256_XTS,
+        .filenames_encryption_mode = FSCRYPT_MODE_AES_256_CTS,
+        .flags = FSCRYPT_POLICY_FLAGS_PAD_32,
+    };
+    memcpy(policy.master_key_identifier, key.head.key_spec.u.identifier,
+           FSCRYPT_KEY_IDENTIFIER_SIZE);
+    act_folder(root, "private");
+    const int folder = act_open(root, "private");
+    ACT(ioctl(folder, FS_IOC_SET_ENCRYPTION_POLICY, &policy) == 0);
+    close(folder);
+    act_file(root, "private/file", "secret\n");
+    act_file(root, "plain", "x");
+    tree_lab_set_source(lab, root);
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    assert_int_equal(tree_lab_report(lab)->unreadable_count, 2);
+    assert_non_null(strstr(s_reason(lab, "private"), "encrypted by the file system"));
+    assert_true(s_find(lab, &id, "private/file").unreadable);
+    close(root);
+}
+
+static void
+test_a_path_longer_than_a_manifest_holds_is_named(void **state)
+{
+    tree_lab_t *lab = *state;
+    char name[256];
+    memset(name, 'l', 255);
+    name[255] = '\0';
+    const int root = stage_source(STAGE_XFS);
+    act_folder(root, "levels");
+    const int source = act_open(root, "levels");
+    int at = dup(source);
+    for (int i = 0; i < 4200; i++) { // 1.03 MiB
+        act_folder(at, name);
+        const int next = act_open(at, name);
+        close(at);
+        at = next;
+    }
+    close(at);
+    act_file(source, "z", "still here\n");
+    tree_lab_set_source(lab, source);
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    assert_int_equal(tree_lab_report(lab)->unreadable_count, 1);
+    const rmt_record_t *record = rmt_records_at(tree_lab_report(lab)->unreadable, 0);
+    assert_string_equal(rmt_record_text(record, "reason", ""), "File name too long");
+    assert_int_equal(s_find(lab, &id, "z").size, 11);
+    close(source);
+}
+
+// ---- 18, 50: targets that cannot hold it
+
+static void
+s_expect_refusal(tree_lab_t *lab, const char *path, const char *words, rmt_code_t code)
+{
+    const rmt_id_t id = tree_lab_capture(lab, 2, NULL);
+    rmt_error_t error = {0};
+    rmt_writer_report_t report;
+    assert_int_equal(tree_lab_try_write(lab, &id, &report, &error), -1);
+    if (!strstr(error.text, path) || !strstr(error.text, words) || error.code != code)
+        fail_msg("the refusal says: %s", error.text);
+}
+
+static void
+test_times_without_nanoseconds_are_refused(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", "-I", "128", NULL};
+    const int copy = stage_mount(mkfs, "ext4", "32M", NULL);
+    tree_lab_set_copy(lab, copy);
+    act_file(tree_lab_source(lab), "file", "x");
+    act_time(tree_lab_source(lab), "file", 1600000000, 5);
+    s_expect_refusal(lab, "/file: on ext4", "time 1600000000.000000005 became", RMT_E_IO);
+    close(copy);
+}
+
+static void
+test_a_full_target_is_an_error_with_the_path(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", NULL};
+    const int copy = stage_mount(mkfs, "ext4", "8M", NULL);
+    tree_lab_set_copy(lab, copy);
+    tree_lab_file(tree_lab_source(lab), "large", 20000000, 1);
+    s_expect_refusal(lab, "/large", "No space left", RMT_E_NO_SPACE);
+    close(copy);
+}
+
+static void
+test_a_target_without_inodes_is_an_error_with_the_path(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", "-N", "32", NULL};
+    const int copy = stage_mount(mkfs, "ext4", "8M", NULL);
+    tree_lab_set_copy(lab, copy);
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%d", i);
+        act_file(tree_lab_source(lab), name, "x");
+    }
+    s_expect_refusal(lab, "/n", "No space left", RMT_E_NO_SPACE);
+    close(copy);
+}
+
+static void
+test_room_that_cannot_be_reserved_is_refused(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const mkfs[] = {"mkfs.ext4",      "-q", "-F", "-O",
+                                       "^extent,^64bit", NULL};
+    const int copy = stage_mount(mkfs, "ext4", "32M", NULL);
+    tree_lab_set_copy(lab, copy);
+    const int root = stage_source(STAGE_EXT4);
+    act_folder(root, "room");
+    const int source = act_open(root, "room");
+    const int fd = act_create(source, "reserved");
+    ACT(fallocate(fd, 0, 0, 65536) == 0);
+    close(fd);
+    tree_lab_set_source(lab, source);
+    s_expect_refusal(lab, "/reserved: on ext4", "reserve 65536 bytes", RMT_E_IO);
+    close(source);
+    close(copy);
+}
+
+// ---- 22, 23: a tree that changes under the reader
+
+#define MEDDLED 40
+#define MEDDLED_SIZE 200000
+
+typedef struct {
+    int root, outside;
+    atomic_bool stop;
+    atomic_uint rounds;
+} s_meddler_t;
+
+static void
+s_fill(int root, const char *name, char version)
+{
+    static const int flags = O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    const int fd = openat(root, name, flags, 0644);
+    if (fd == -1)
+        return; // Is a folder or a symlink just now
+    char *data = malloc(MEDDLED_SIZE);
+    memset(data, version, MEDDLED_SIZE);
+    // As databases do: in place and piece by piece.
+    for (int i = 0; i < 4; i++)
+        (void) !pwrite(fd, data, MEDDLED_SIZE / 4, i * (MEDDLED_SIZE / 4));
+    free(data);
+    close(fd);
+}
+
+static void
+s_replace(int root, const char *name, unsigned kind)
+{
+    char link[64];
+    switch (kind) {
+    case 0:
+        unlinkat(root, name, 0);
+        break;
+    case 1:
+        unlinkat(root, name, 0);
+        (void) !symlinkat("../../canary/file-1", root, name);
+        break;
+    case 2:
+        unlinkat(root, name, 0);
+        mkfifoat(root, name, 0600);
+        break;
+    case 3:
+        s_fill(root, "new", 'N');
+        (void) !renameat(root, "new", root, name);
+        break;
+    case 4:
+        snprintf(link, sizeof link, "%s-link", name);
+        if (linkat(root, name, root, link, 0) == -1)
+            unlinkat(root, link, 0);
+        break;
+    default: {
+        const int fd = openat(root, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+        if (fd != -1) {
+            (void) !ftruncate(fd, 777);
+            close(fd);
+        }
+    }
+    }
+}
+
+// Folders become symlinks that lead outside, and come back.
+static void
+s_swap_folder(int root, unsigned i)
+{
+    char name[32], away[32];
+    snprintf(name, sizeof name, "folder-%u", i % 8);
+    snprintf(away, sizeof away, "away-%u", i % 8);
+    if (renameat(root, name, root, away) == 0) {
+        (void) !symlinkat("../canary", root, name);
+    } else {
+        unlinkat(root, name, 0);
+        (void) !renameat(root, away, root, name);
+    }
+}
+
+static void *
+s_meddle(void *argument)
+{
+    s_meddler_t *self = argument;
+    unsigned random = 12345;
+    while (!atomic_load(&self->stop)) {
+        random = random * 1103515245u + 12345u;
+        const unsigned i = (random >> 16) % MEDDLED;
+        char name[64];
+        snprintf(name, sizeof name, "folder-%u/file-%u", i % 8, i);
+        const unsigned what = (random >> 8) % 12;
+        if (what < 6)
+            s_replace(self->root, name, what);
+        else if (what == 6)
+            s_swap_folder(self->root, i);
+        else
+            s_fill(self->root, name, (char) ('A' + (random >> 24) % 26));
+        atomic_fetch_add(&self->rounds, 1);
+    }
+    return NULL;
+}
+
+// Every file that is not fuzzy has one version only; nothing of the canary came along.
+static unsigned
+s_check_versions(tree_lab_t *lab, const rmt_id_t *root)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    rmt_entry_t entry;
+    unsigned checked = 0;
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1) {
+        int version = -1;
+        for (size_t i = 0; i < entry.chunk_count; i++) {
+            size_t size = 0;
+            assert_int_equal(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error),
+                             0);
+            assert_null(memmem(plain, size, "top secret", 10));
+            const char *bytes = plain;
+            if (version == -1)
+                version = bytes[0];
+            for (size_t at = 0; !entry.fuzzy && at < size; at++)
+                if (bytes[at] != version)
+                    fail_msg("%s has %c and %c", entry.path, version, bytes[at]);
+        }
+        checked += entry.chunk_count > 0 && !entry.fuzzy;
+    }
+    return checked;
+}
+
+static void
+test_a_tree_that_changes_under_the_reader_is_whole_or_named(void **state)
+{
+    tree_lab_t *lab = *state;
+    rmt_auto_str path = rmt_text("%s/canary", tree_lab_folder(lab));
+    ACT(mkdir(path, 0755) == 0);
+    s_meddler_t meddler = {.root = tree_lab_source(lab),
+                           .outside = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+    // Immutable, as the meddler itself goes through its symlinks.
+    for (unsigned i = 0; i < MEDDLED; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "file-%u", i);
+        act_file(meddler.outside, name, "top secret");
+        act_flags(meddler.outside, name, FS_IMMUTABLE_FL);
+    }
+    for (unsigned i = 0; i < 8; i++) {
+        char name[32];
+        snprintf(name, sizeof name, "folder-%u", i);
+        act_folder(meddler.root, name);
+    }
+    pthread_t thread;
+    ACT(pthread_create(&thread, NULL, s_meddle, &meddler) == 0);
+    while (atomic_load(&meddler.rounds) < 1000)
+        usleep(1000);
+    unsigned checked = 0;
+    uint64_t fuzzy = 0;
+    for (int i = 0; i < 12; i++) {
+        rmt_auto_str name = rmt_text("%s/copy-%d", tree_lab_folder(lab), i);
+        ACT(mkdir(name, 0755) == 0);
+        const int copy = open(name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        tree_lab_set_copy(lab, copy);
+        close(copy);
+        const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
+        const rmt_capture_report_t *report = tree_lab_report(lab);
+        checked += s_check_versions(lab, &root);
+        fuzzy += report->fuzzy_count;
+        assert_int_equal(rmt_records_count(report->fuzzy), report->fuzzy_count);
+        assert_int_equal(rmt_records_count(report->unreadable), report->unreadable_count);
+        tree_lab_write(lab, &root);
+    }
+    atomic_store(&meddler.stop, true);
+    pthread_join(thread, NULL);
+    assert_true(checked > 0);
+    print_message("%u rounds, %u files whole, %llu fuzzy\n", meddler.rounds, checked,
+                  (unsigned long long) fuzzy);
+    close(meddler.outside);
+}
+
+// The first name of a group is replaced by another file while it is opened: the group
+// keeps its own contents.
+static int
+s_swap_first(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    tree_lab_t *lab = context;
+    const int source = tree_lab_source(lab);
+    if (faccessat(source, "swap", F_OK, 0) == 0) {
+        usleep(200000); // The walk is past it by now
+        ACT(renameat(source, "swap", source, "b-first") == 0);
+    }
+    return tree_lab_put(lab, chunk, error);
+}
+
+static void
+test_a_replaced_first_link_does_not_lend_its_contents(void **state)
+{
+    tree_lab_t *lab = *state;
+    const int source = tree_lab_source(lab);
+    tree_lab_file(source, "a", 5000000, 1);
+    act_file(source, "b-first", "of the group\n");
+    ACT(linkat(source, "b-first", source, "c-second", 0) == 0);
+    act_file(source, "swap", "of another!!\n");
+    const char *const excludes[] = {"swap", NULL};
+    const rmt_capture_options_t options = {
+        .root_fd = source, .excludes = excludes, .window_size = 1};
+    const rmt_capture_sink_t sink = {.context = lab, .chunk_fn = s_swap_first};
+    rmt_error_t error = {0};
+    rmt_id_t root;
+    rmt_capture_report_t report;
+    assert_int_equal(rmt_capture_run(&options, &sink, &root, &report, &error), 0);
+    rmt_capture_report_clear(&report);
+    tree_lab_write(lab, &root);
+    rmt_auto_ptr first = act_text(tree_lab_copy(lab), "b-first");
+    rmt_auto_ptr second = act_text(tree_lab_copy(lab), "c-second");
+    assert_string_equal(first, "of another!!\n");
+    assert_string_equal(second, "of the group\n");
+}
+
+static const struct CMUnitTest s_tests[] = {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+    CASE(test_what_lies_beneath_mount_points_is_carried),
+    CASE(test_what_is_mounted_is_left_out_and_counted),
+    CASE(test_inode_numbers_beyond_32_bits_are_not_mixed_up),
+    CASE(test_more_attributes_than_an_image_holds_are_named),
+    CASE(test_an_encrypted_folder_is_named),
+    CASE(test_a_path_longer_than_a_manifest_holds_is_named),
+    CASE(test_times_without_nanoseconds_are_refused),
+    CASE(test_a_full_target_is_an_error_with_the_path),
+    CASE(test_a_target_without_inodes_is_an_error_with_the_path),
+    CASE(test_room_that_cannot_be_reserved_is_refused),
+    CASE(test_a_tree_that_changes_under_the_reader_is_whole_or_named),
+    CASE(test_a_replaced_first_link_does_not_lend_its_contents),
+};
+
+int
+main(int argc, char **argv)
+{
+    if (argc == 2)
+        cmocka_set_test_filter(argv[1]);
+    stage_enter();
+    return cmocka_run_group_tests_name("running", s_tests, NULL, NULL);
+}
