@@ -1,4 +1,6 @@
 # Disks that firmware starts, in QEMU.
-add_test(NAME qemu.boot_record COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/qemu/test_boot_record.sh)
-set_tests_properties(qemu.boot_record PROPERTIES LABELS qemu TIMEOUT 900 RUN_SERIAL ON
-    ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+foreach(name boot_record nvram)
+    add_test(NAME qemu.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/qemu/test_${name}.sh)
+    set_tests_properties(qemu.${name} PROPERTIES LABELS qemu TIMEOUT 900 RUN_SERIAL ON
+        ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+endforeach()

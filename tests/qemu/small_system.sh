@@ -172,16 +172,17 @@ small_disk() {
   partx -d "$loop"; losetup -d "$loop"
 }
 
-# boot_disk FILE bios|uefi LOG [VARS]: start the disk alone in a machine until it switches itself
+# boot_disk FILE bios|uefi LOG [VARS [OPTION...]]: start the disk alone in a machine until it switches itself
 # off, at most three minutes; its serial console goes to LOG, UEFI variables live in VARS.
 boot_disk() {
-  local firmware=() vars=${4:-$3.vars}
-  if [ "$2" = uefi ]; then
+  local firmware=() file=$1 kind=$2 log=$3 vars=${4:-$3.vars}
+  shift $(($# < 4 ? $# : 4))
+  if [ "$kind" = uefi ]; then
     [ -f "$vars" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
     firmware=(-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
       -drive "if=pflash,format=raw,file=$vars")
   fi
   timeout 180 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 1 -m 512 -nodefaults \
-    -display none -no-reboot -nic none -serial "file:$3" "${firmware[@]}" \
-    -drive "file=$1,format=raw,if=virtio" </dev/null
+    -display none -no-reboot -nic none -serial "file:$log" "${firmware[@]}" "$@" \
+    -drive "file=$file,format=raw,if=virtio" </dev/null
 }

@@ -163,6 +163,10 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
         return -1;
     if (s_set_marker(self, order, error) == -1)
         return -1;
+    const char *warning = rmt_record_text(answer, "warning", "");
+    if (*warning)
+        rmt_log(RMT_WARN, "write.warning", "target=%s text=\"%s\"", self->agent->name,
+                warning);
     rmt_record_merge(rmt_task_outputs(task), answer);
     rmt_task_progress(task, "reboot", 0, 1, NULL);
     return 0;

@@ -176,6 +176,7 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
                         "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
                         rmt_blockdev_bytes(device), ordered);
+    self->is_machine = self->is_machine && !rmt_record_has(target, "inode");
     self->disks[self->disk_count++] =
         (rmt_work_disk_t){.role = rmt_text("%s", rmt_record_text(target, "role", "")),
                           .lock = rmt_take_fd(&lock),

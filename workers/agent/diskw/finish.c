@@ -72,5 +72,6 @@ rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
             return -1;
     if (rmt_work_write_boot(self, error) == -1 || rmt_work_settle(self, error) == -1)
         return -1;
+    rmt_work_enter_firmware(self);
     return rmt_work_progress(self, "boot-record", 1, 1, error);
 }

@@ -116,6 +116,7 @@ rmt_session_run(rmt_pipe_t *pipe, int signals, rmt_error_t *error)
     const int rc = s_serve(work, error);
     rmt_auto(rmt_record) answer = rmt_record_new();
     if (rc == 0) {
+        rmt_record_merge(answer, work->report);
         rmt_record_set_u64(answer, "files", work->file_count);
         rmt_record_set_u64(answer, "bytes", work->byte_count);
         rmt_record_set_u64(answer, "verified", work->verified_count);

@@ -19,6 +19,8 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     self->files = rmt_records_new();
     self->own = rmt_records_new();
     self->boot = rmt_records_new();
+    self->report = rmt_record_new();
+    self->is_machine = true;
     return self;
 }
 
@@ -47,6 +49,7 @@ rmt_work_destroy(rmt_work_t **self_p)
     rmt_records_destroy(&self->files);
     rmt_records_destroy(&self->own);
     rmt_records_destroy(&self->boot);
+    rmt_record_destroy(&self->report);
     free(self);
     *self_p = NULL;
 }

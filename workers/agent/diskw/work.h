@@ -42,6 +42,8 @@ typedef struct {
     rmt_records_t *boot;  // Boot code, written last
     rmt_records_t *files; // For the first boot
     rmt_records_t *own;   // Paths that are this machine's own
+    rmt_record_t *report; // Added to the last answer
+    bool is_machine;      // Its disks are devices, not files that stand for them
     uint64_t total;       // Bytes of all trees
     uint64_t done;
     uint64_t file_count, byte_count, verified_count;
@@ -121,6 +123,13 @@ int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
 // Write the boot code of all disks and read it back. 0, or -1: REFUSED (a piece that
 // lies where no boot code may be), CORRUPT, IO.
 int rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error);
+
+// ---- nvram.c
+
+// Have the firmware of this machine start the disk: an entry of UEFI. The disk starts
+// without one as well, so a refusal is a field `warning` of the report; else `boot-entry`
+// names it.
+void rmt_work_enter_firmware(rmt_work_t *self);
 
 // ---- finish.c
 

@@ -1,0 +1,27 @@
+// ramet-nvram LABEL PATH GUID PARTITION START SECTORS - make a boot entry in the firmware of
+// this machine, as the writer of disks does. For machines of tests.
+#include "rmt_nvram.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+int
+main(int argc, char **argv)
+{
+    if (argc != 7)
+        return 64;
+    const rmt_nvram_entry_t entry = {.label = argv[1],
+                                     .path = argv[2],
+                                     .guid = argv[3],
+                                     .partition = (uint32_t) strtoul(argv[4], NULL, 10),
+                                     .start = strtoull(argv[5], NULL, 10),
+                                     .sectors = strtoull(argv[6], NULL, 10)};
+    rmt_error_t error = {0};
+    uint16_t number = 0;
+    if (rmt_nvram_set(RMT_NVRAM_FOLDER, &entry, &number, &error) == -1) {
+        printf("ramet-nvram: %s\n", error.text);
+        return 1;
+    }
+    printf("ramet-nvram: Boot%04X\n", number);
+    return 0;
+}

@@ -1,0 +1,220 @@
+// Boot entries of UEFI firmware, in a folder with files as efivarfs shows them (M22).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_nvram.h"
+
+#define GLOBAL "8be4df61-93ca-11d2-aa0d-00e098032b8c"
+
+static char s_folder[64];
+static rmt_error_t s_error;
+static const rmt_nvram_entry_t s_entry = {.label = "debian",
+                                          .path = "EFI/debian/shimx64.efi",
+                                          .guid = "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5B",
+                                          .partition = 15,
+                                          .start = 10240,
+                                          .sectors = 253952};
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-nvram-XXXXXX");
+    s_error = (rmt_error_t){0};
+    return mkdtemp(s_folder) ? 0 : -1;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    return rmt_io_remove_tree(s_folder, &s_error);
+}
+
+static void
+s_put(const char *name, const void *data, size_t size)
+{
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    assert_int_equal(rmt_io_save(path, data, size, 0644, &s_error), 0);
+}
+
+static void
+s_assert_variable(const char *name, const void *data, size_t size)
+{
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    rmt_auto_ptr had = NULL;
+    size_t had_size = 0;
+    if (rmt_io_load(path, 65536, &had, &had_size, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+    assert_int_equal(had_size, size);
+    assert_memory_equal(had, data, size);
+}
+
+static bool
+s_exists(const char *name)
+{
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    return access(path, F_OK) == 0;
+}
+
+static uint16_t
+s_set(const rmt_nvram_entry_t *entry)
+{
+    uint16_t number = 0;
+    if (rmt_nvram_set(s_folder, entry, &number, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+    return number;
+}
+
+// Bytes counted by hand from the UEFI specification, 3.1.3 and 10.3.
+static const uint8_t s_option[] =
+    "\7\0\0\0\1\0\0\0\x62\0"
+    "d\0e\0b\0i\0a\0n\0 \0(\0r\0a\0m\0e\0t\0)\0\0\0"
+    "\4\1\x2a\0\x0f\0\0\0\0\x28\0\0\0\0\0\0\0\xe0\3\0\0\0\0\0"
+    "\xe4\xf2\xa1\xc3\x5d\x0b\x6f\x4e\x8a\x9b\x0c\x1d\x2e\x3f\x4a\x5b\2\2"
+    "\4\4\x34\0"
+    "\\\0E\0F\0I\0\\\0d\0e\0b\0i\0a\0n\0\\\0s\0h\0i\0m\0x\0\x36\0\x34\0.\0e\0f\0i\0\0\0"
+    "\x7f\xff\4\0";
+
+static void
+test_an_entry_is_what_the_specification_says(void **state)
+{
+    (void) state;
+    assert_int_equal(s_set(&s_entry), 0);
+    s_assert_variable("Boot0000", s_option, sizeof s_option - 1);
+    s_assert_variable("BootOrder", "\7\0\0\0\0\0", 6);
+}
+
+static void
+test_the_same_entry_is_not_made_twice(void **state)
+{
+    (void) state;
+    s_put("Boot0000", "\7\0\0\0\1\0\0\0\4\0O\0S\0\0\0\x7f\xff\4\0", 20);
+    s_put("BootOrder", "\7\0\0\0\0\0", 6);
+    assert_int_equal(s_set(&s_entry), 1);
+    assert_int_equal(s_set(&s_entry), 1);
+    assert_false(s_exists("Boot0002"));
+    s_assert_variable("BootOrder", "\7\0\0\0\1\0\0\0", 8);
+}
+
+static void
+test_what_starts_from_the_network_stays_first(void **state)
+{
+    (void) state;
+    static const char net[] =
+        "\7\0\0\0\1\0\0\0\x0d\0P\0X\0E\0\0\0\3\x0b\5\0x\3\x0c\4\0\x7f\xff\4\0";
+    s_put("Boot0003", net, sizeof net - 1);
+    s_put("Boot0004", "\7\0\0\0\1\0\0\0\4\0C\0D\0\0\0\x7f\xff\4\0", 20);
+    s_put("BootOrder", "\7\0\0\0\3\0\4\0\3\0", 10);
+    assert_int_equal(s_set(&s_entry), 0);
+    s_assert_variable("BootOrder", "\7\0\0\0\3\0\0\0\4\0\3\0", 12);
+}
+
+static void
+test_entries_of_earlier_copies_are_removed_and_others_kept(void **state)
+{
+    (void) state;
+    rmt_nvram_entry_t old = s_entry;
+    old.guid = "00000000-0B5D-4E6F-8A9B-0C1D2E3F4A5B";
+    s_put("Boot0000", "\7\0\0\0\1\0\0\0\4\0W\0\0\0\x7f\xff\4\0", 18);
+    s_put("BootOrder", "\7\0\0\0\0\0\x77\0", 8);
+    assert_int_equal(s_set(&old), 1);
+    assert_int_equal(s_set(&s_entry), 2);
+    assert_true(s_exists("Boot0000"));
+    assert_false(s_exists("Boot0001"));
+    s_assert_variable("BootOrder", "\7\0\0\0\2\0\0\0\x77\0", 10);
+}
+
+static void
+test_damaged_entries_are_left_alone(void **state)
+{
+    (void) state;
+    static const char *const damaged[] = {"\7", "\7\0\0\0\1\0\0\0\xff\xffO\0S\0",
+                                          "\7\0\0\0\1\0\0\0\4\0O\0\0\0\4\1\0\0"};
+    static const size_t sizes[] = {1, 14, 18};
+    for (size_t i = 0; i < 3; i++) {
+        rmt_auto_str name = rmt_text("Boot000%zu", i);
+        s_put(name, damaged[i], sizes[i]);
+    }
+    s_put("BootOrder", "\7\0\0\0\0\0\1\0\2", 9);
+    assert_int_equal(s_set(&s_entry), 3);
+    for (size_t i = 0; i < 3; i++) {
+        rmt_auto_str name = rmt_text("Boot000%zu", i);
+        s_assert_variable(name, damaged[i], sizes[i]);
+    }
+    s_assert_variable("BootOrder", "\7\0\0\0\3\0\0\0\1\0", 10);
+}
+
+static void
+test_a_refusal_is_told_and_changes_nothing(void **state)
+{
+    (void) state;
+    uint16_t number = 77;
+    rmt_auto_str missing = rmt_text("%s/none", s_folder);
+    assert_int_equal(rmt_nvram_set(missing, &s_entry, &number, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+    // A folder where the variable should be: it can be neither read nor written.
+    rmt_auto_str path = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(rmt_nvram_set(s_folder, &s_entry, &number, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_IO);
+    assert_int_equal(number, 77);
+}
+
+static void
+test_a_full_firmware_is_not_filled_more(void **state)
+{
+    (void) state;
+    uint16_t number = 0;
+    for (unsigned i = 0; i < 300; i++) {
+        rmt_auto_str name = rmt_text("Boot%04X", i);
+        s_put(name, "\7", 1);
+    }
+    assert_int_equal(rmt_nvram_set(s_folder, &s_entry, &number, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_TOO_BIG);
+}
+
+static void
+test_a_dos_table_is_known_by_its_id(void **state)
+{
+    (void) state;
+    rmt_nvram_entry_t entry = s_entry;
+    entry.guid = "0x1234abcd";
+    assert_int_equal(s_set(&entry), 0);
+    uint8_t option[sizeof s_option];
+    memcpy(option, s_option, sizeof option);
+    uint8_t *at = option + 10 + 30 + 24;
+    memset(at, 0, 16);
+    memcpy(at, "\xcd\xab\x34\x12", 4);
+    at[16] = at[17] = 1;
+    s_assert_variable("Boot0000", option, sizeof option - 1);
+    entry.guid = "neither";
+    uint16_t number;
+    assert_int_equal(rmt_nvram_set(s_folder, &entry, &number, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_USAGE);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define CASE(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+        CASE(test_an_entry_is_what_the_specification_says),
+        CASE(test_the_same_entry_is_not_made_twice),
+        CASE(test_what_starts_from_the_network_stays_first),
+        CASE(test_entries_of_earlier_copies_are_removed_and_others_kept),
+        CASE(test_damaged_entries_are_left_alone),
+        CASE(test_a_refusal_is_told_and_changes_nothing),
+        CASE(test_a_full_firmware_is_not_filled_more),
+        CASE(test_a_dos_table_is_known_by_its_id),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
