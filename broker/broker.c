@@ -198,9 +198,22 @@ s_on_reap(void *context, rmt_msg_t *reply)
     }
 }
 
+// Whoever knocks with an unknown key is seen by the handshake alone.
+static void
+s_count_strangers(rmt_broker_t *self)
+{
+    const uint64_t count = rmt_zap_refused(self->zap) - self->tested;
+    if (count == self->strangers)
+        return;
+    rmt_log(RMT_WARN, "handshake.refused", "count=%" PRIu64 " since-start=%" PRIu64,
+            count - self->strangers, count);
+    self->strangers = count;
+}
+
 static void
 s_scan(rmt_broker_t *self)
 {
+    s_count_strangers(self);
     if (!rmt_broker_is_open(self)) {
         if (self->is_linked && !self->is_opening)
             s_open(self); // Redis is there, but did not answer the last time
@@ -271,6 +284,7 @@ rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error)
     self->zap = rmt_zap_new(error);
     if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
         return NULL;
+    self->tested = rmt_zap_refused(self->zap);
     rmt_zap_allow_any(self->zap, rmt_socket_domain(RMT_SOCKET_BROKER_ENROL));
     self->keyring = rmt_keyring_new(self);
     self->roster = rmt_roster_new();

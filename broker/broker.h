@@ -32,7 +32,9 @@ struct rmt_broker {
     int64_t up_at; // Since when Redis is there; 0: it is not
     int64_t scan_at, presence_at;
     bool is_linked, is_opening;
-    uint64_t refused; // Acts that were not allowed, since the start
+    uint64_t refused;   // Acts that were not allowed, since the start
+    uint64_t strangers; // Handshakes of unknown keys, since the start
+    uint64_t tested;    // Of them, by the self-test
 };
 
 // Borrows settings. Proves that unknown keys stay out, then binds all ports.

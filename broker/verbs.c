@@ -167,6 +167,7 @@ s_add_version(ask_t *ask, rmt_msg_t *reply)
     (void) ask;
     rmt_record_set(reply->body, "version", RMT_VERSION);
     rmt_record_set_u64(reply->body, "refused", ask->broker->refused);
+    rmt_record_set_u64(reply->body, "handshakes-refused", ask->broker->strangers);
 }
 
 static void

@@ -547,6 +547,29 @@ s_hello(const char *role, const char *name, const char *service)
 }
 
 static void
+test_an_unknown_key_is_counted_and_logged(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_key_t stranger;
+    assert_int_equal(rmt_key_new(&stranger, &error), 0);
+    rmt_auto(zsock) socket = s_dial(farm, &stranger, RMT_PORT_CONSOLE);
+    const int64_t limit = rmt_clock_ms() + WAIT_MS;
+    uint64_t count = 0;
+    while (count == 0 && rmt_clock_ms() < limit) {
+        rmt_auto(rmt_msg) status = s_need(farm, "farm.status", "", "");
+        count = rmt_record_u64(status->body, "handshakes-refused", 0);
+        zclock_sleep(50);
+    }
+    assert_true(count > 0);
+    rmt_auto_str path = rmt_text("%s/broker.log", farm->redis.dir);
+    rmt_auto_ptr log = NULL;
+    size_t size;
+    assert_int_equal(rmt_io_load(path, 1 << 20, &log, &size, &error), 0);
+    assert_non_null(memmem(log, size, "event=handshake.refused", 23));
+}
+
+static void
 test_a_key_offers_its_own_services_only(void **state)
 {
     farm_t *farm = *state;
@@ -796,6 +819,7 @@ main(void)
     rmt_signals_block();
     const struct CMUnitTest tests[] = {
         CASE(test_an_image_job_runs_once_and_is_told),
+        CASE(test_an_unknown_key_is_counted_and_logged),
         CASE(test_a_viewer_reads_and_does_not_submit),
         CASE(test_a_key_offers_its_own_services_only),
         CASE(test_nobody_reports_for_another_agent),
