@@ -1,5 +1,6 @@
 // Images: make, list, show, look into (M2 - M7).
 #include "cmd.h"
+#include "archive.h"
 #include "contents.h"
 #include "diff.h"
 #include "output.h"
@@ -45,6 +46,15 @@ static const option_t s_verify_options[] = {
     { NULL, NULL, NULL },
 };
 
+static const option_t s_import_options[] = {
+    { "name", "NAME", "of the image" },
+    { "place", "PLACE", "where it is stored; default: the only place with an imager" },
+    { "like", "IMAGE", "of the same kind of machine, for archives that do not say of which" },
+    { "wait", NULL, "follow the job to its end" },
+    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
+    { NULL, NULL, NULL },
+};
+
 const command_t cmd_image[] = {
     { "image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL, NULL,
       s_create_options },
@@ -62,6 +72,11 @@ const command_t cmd_image[] = {
     { "image", "checkout", "IMAGE FOLDER", 2, 2,
       "Write an image as a real tree into an empty folder (needs root).", contents_checkout, NULL,
       NULL, NULL },
+    { "image", "export", "IMAGE FILE.tar", 2, 2,
+      "Write an image as a pax archive; - is standard output.", archive_export, NULL, NULL, NULL },
+    { "image", "import", "FILE.tar", 1, 1,
+      "Make an image of a tar archive; - is standard input.", archive_import, NULL, NULL,
+      s_import_options },
     { "image", "remove", "IMAGE", 1, 1, "Remove an image from the catalogue.", command_run_act,
       "image.remove", NULL, NULL },
     { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },

@@ -8,7 +8,8 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
-  libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev libsmartcols-dev libjansson-dev libcmocka-dev"
+  libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev
+  libsmartcols-dev libjansson-dev libcmocka-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client iproute2 procps jq"
 demo_packages="mmdebstrap"
@@ -17,7 +18,7 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bi
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux"
-test_packages="acl attr libcap2-bin python3 rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
+test_packages="lz4 acl attr libcap2-bin python3 rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
 boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
 
 # Install what is missing of the named packages; says so, because it needs root.

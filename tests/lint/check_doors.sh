@@ -9,6 +9,7 @@ sodium\.h=lib/crypto
 openssl/=lib/crypto
 hiredis/=lib/state
 lz4\.h=lib/store
+archive(_entry)?\.h>=lib/archive
 libfdisk/=lib/machine
 blkid/=lib/machine
 btrfsutil\.h=lib/machine

@@ -1,0 +1,38 @@
+#include "blobs.h"
+
+#include <assert.h>
+#include <endian.h>
+#include <stdlib.h>
+#include <string.h>
+
+void
+blobs_add(blobs_t *self, const void *data, size_t size)
+{
+    assert(size <= UINT32_MAX);
+    const uint32_t head = htole32((uint32_t) size);
+    self->data = realloc(self->data, self->size + sizeof head + size);
+    assert(self->data);
+    memcpy(self->data + self->size, &head, sizeof head);
+    memcpy(self->data + self->size + sizeof head, data, size);
+    self->size += sizeof head + size;
+}
+
+int
+blobs_next(const void *data, size_t size, size_t *at, const void **blob_out,
+           size_t *blob_size_out, rmt_error_t *error)
+{
+    const uint8_t *bytes = data;
+    uint32_t head;
+    if (*at == size)
+        return 0;
+    if (size - *at < sizeof head)
+        return rmt_fail(error, RMT_E_CORRUPT, "the archive's head is damaged");
+    memcpy(&head, bytes + *at, sizeof head);
+    head = le32toh(head);
+    if (head > size - *at - sizeof head)
+        return rmt_fail(error, RMT_E_CORRUPT, "the archive's head is damaged");
+    *blob_out = bytes + *at + sizeof head;
+    *blob_size_out = head;
+    *at += sizeof head + head;
+    return 1;
+}
