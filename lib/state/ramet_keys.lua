@@ -163,6 +163,14 @@ local function enrol_rivals(meta, body, name)
     return rivals
 end
 
+-- A netbooted machine has a new key at each start; one that an administrator has approved,
+-- or added with its identity, does not wait again.
+local function enrol_is_known(body, name)
+    return body.role == 'target' and set(body.identity)
+        and call('HGET', P .. 'unique', 'identity=' .. string.lower(body.identity)) == name
+        and call('HGET', P .. 'target:' .. name, 'approved') == 'yes'
+end
+
 local function enrol_answer(key)
     need(key.state ~= 'revoked', E.NOT_ALLOWED, 'this key was revoked')
     need(key.state == 'approved', E.UNAVAILABLE,
@@ -199,7 +207,8 @@ serve('enrol', function(meta, body)
         key_write(meta, 'key.replaced', rival)
     end
     local key = { key = body.key, role = body.role, name = name, place = place,
-        state = token.approve == 'yes' and 'approved' or 'pending', created = now() }
+        state = (token.approve == 'yes' or enrol_is_known(body, name)) and 'approved'
+            or 'pending', created = now() }
     record_require(key, fields)
     key_write(meta, 'key.enrol', key)
     if key.state ~= 'approved' then     -- Not by fail: the writes above stand

@@ -17,8 +17,9 @@ script_packages="mmdebstrap curl openssh-server"
 netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bin"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
-  dosfstools mtools util-linux"
+  dosfstools mtools util-linux openssh-client"
 test_packages="lz4 acl attr libcap2-bin python3 rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
+bare_packages="$thin_packages qemu-system-x86 faketime"
 boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
 
 # Install what is missing of the named packages; says so, because it needs root.

@@ -165,6 +165,19 @@ test_a_client_whose_key_is_refused_is_told_at_once(void **state)
     assert_non_null(reply);
 }
 
+// M20: in the words that a bare machine shows, too.
+static void
+test_a_client_is_told_of_a_broker_with_another_key(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_client) client = s_client(farm, &farm->own, farm->own.public_text, 1500);
+    const rmt_request_t request = {.verb = "page"};
+    assert_null(rmt_client_request(client, &request, &error));
+    assert_int_equal(error.code, RMT_E_UNAVAILABLE);
+    assert_non_null(strstr(error.text, "is no broker with the key that is given here"));
+}
+
 static void
 test_a_client_without_its_broker_gives_up_in_time(void **state)
 {
@@ -232,6 +245,7 @@ main(void)
         CASE(test_a_denial_keeps_code_and_text),
         CASE(test_pages_are_joined),
         CASE(test_a_client_whose_key_is_refused_is_told_at_once),
+        CASE(test_a_client_is_told_of_a_broker_with_another_key),
         CASE(test_a_client_without_its_broker_gives_up_in_time),
         CASE(test_events_come_by_topic),
     };

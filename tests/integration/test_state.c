@@ -269,6 +269,24 @@ test_a_new_machine_waits_for_approval(void **state)
     REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h2", "key=k1 role=target", "");
 }
 
+// M20: the thin-kernel has a new key at each start, and needs no person for it.
+static void
+test_a_known_machine_does_not_wait_again(void **state)
+{
+    farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target place=lab uses=9", "");
+    OK("record_add", "", "class=target name=t1 engine=lab identity=uuid:a", "");
+    OK("enrol", "hash=h1", "key=k1 role=target identity=uuid:A", "");
+    assert_string_equal(s_body(farm, "name"), "t1");
+    OK("enrol", "hash=h1", "key=k2 role=target identity=uuid:A", "");
+    assert_string_equal(s_body(farm, "name"), "t1");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=target identity=uuid:A",
+            "");
+    // Its name alone does not make a machine known.
+    OK("enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    assert_string_equal(s_body(farm, "pending"), "yes");
+}
+
 static void
 test_a_second_live_key_is_not_let_in(void **state)
 {
@@ -926,6 +944,7 @@ main(void)
         CASE(test_scripts_are_given_in_name_order),
         CASE(test_a_token_is_used_up_and_fits_one_role),
         CASE(test_a_new_machine_waits_for_approval),
+        CASE(test_a_known_machine_does_not_wait_again),
         CASE(test_a_second_live_key_is_not_let_in),
         CASE(test_an_idempotent_submit_makes_one_job),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
