@@ -89,6 +89,32 @@ s_attach(rmt_blockdev_t *self, unsigned flags, uint32_t sector, rmt_error_t *err
     return rmt_fail(error, RMT_E_UNAVAILABLE, "no loop device stayed free");
 }
 
+// Names of what the kernel has built on a disk or its partitions (LVM, RAID, encryption),
+// with spaces before them. Caller owns the result (free).
+static char *
+s_holders(const char *path)
+{
+    struct stat info;
+    char *names = rmt_text("%s", "");
+    if (stat(path, &info) == -1)
+        return names;
+    rmt_auto_str sysfs =
+        rmt_text("/sys/dev/block/%u:%u", major(info.st_rdev), minor(info.st_rdev));
+    rmt_auto_str parts = rmt_sysfs_list("%s/", sysfs);
+    // The empty name at the end is the disk itself.
+    for (const char *part = parts;; part += strlen(part) + 1) {
+        rmt_auto_str holders = *part ? rmt_sysfs_list("%s/%s/holders", sysfs, part)
+                                     : rmt_sysfs_list("%s/holders", sysfs);
+        for (const char *name = holders; *name; name += strlen(name) + 1) {
+            char *longer = rmt_text("%s %s", names, name);
+            free(names);
+            names = longer;
+        }
+        if (!*part)
+            return names;
+    }
+}
+
 // A disk that is mounted or part of something refuses to be opened exclusively; it
 // is not kept so, as mkfs of a partition would be refused then.
 static int
@@ -98,8 +124,12 @@ s_open_device(rmt_blockdev_t *self, const char *path, unsigned flags, rmt_error_
     const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
     if (!read_only) {
         rmt_auto_fd alone = open(path, mode | O_EXCL);
-        if (alone == -1 && errno == EBUSY)
-            return rmt_fail(error, RMT_E_REFUSED, "%s is in use", path);
+        if (alone == -1 && errno == EBUSY) {
+            rmt_auto_str holders = s_holders(path);
+            return rmt_fail(error, RMT_E_REFUSED, "%s is in use: %s%s", path,
+                            *holders ? "held by" : "mounted, or held by a program",
+                            holders);
+        }
     }
     self->fd = open(path, mode);
     if (self->fd == -1)

@@ -18,7 +18,12 @@
 // NULL: UNSUPPORTED (another kind of table, hybrid MBR), CORRUPT, IO.
 rmt_records_t *rmt_disk_read(const char *path, const char *role, rmt_error_t *error);
 
-// Wipe the disk's old signatures and boot code and write the one disk's table with
+// Clear a disk of all that is on it: the signatures of file systems, layers and tables in
+// the partitions of its old table, then its own, backup tables and boot code; and see
+// that nothing is found in any of these places. 0, or -1: IO.
+int rmt_disk_clear(const char *path, rmt_error_t *error);
+
+// Clear the disk (rmt_disk_clear) and write the one disk's table with
 // the very GUIDs, types, names, attributes and starts. With grow=yes on the disk
 // record the last partition gets what is left of the disk (it may also shrink down
 // to its min-size). Records of other classes are skipped.

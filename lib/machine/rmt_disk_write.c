@@ -1,6 +1,5 @@
 #include "rmt_disk.h"
 #include "rmt_auto.h"
-#include "rmt_fs.h"
 #include "rmt_io.h"
 
 #include <assert.h>
@@ -14,9 +13,7 @@
 #include <sys/stat.h>
 #include <linux/fs.h>
 
-// Old boot code, loaders behind it and backup tables lie in these many bytes at
-// both ends of a disk.
-#define END_SIZE ((size_t) 1024 * 1024)
+#define GRAIN_SIZE ((uint64_t) 1024 * 1024)
 #define GPT_ENTRY_SIZE 128
 #define DOS_BOOT_FLAG 1
 #define NUMBER_MAX 1024
@@ -194,7 +191,7 @@ s_grow(plan_t *plan)
     const uint64_t start = rmt_record_u64(plan->last, "start", 0);
     const uint64_t old_end = s_end(plan->last);
     const uint64_t usable = plan->bytes / plan->sector - s_tail(plan->disk, plan->sector);
-    const uint64_t grain = END_SIZE / plan->sector;
+    const uint64_t grain = GRAIN_SIZE / plan->sector;
     uint64_t end = usable / grain * grain;
     if (old_end <= usable && end < old_end)
         end = old_end;
@@ -211,23 +208,6 @@ s_grow(plan_t *plan)
             s_end(record) >= old_end)
             rmt_record_set_u64(record, "size", end - first);
     }
-}
-
-static int
-s_clear(const plan_t *plan, int fd, rmt_error_t *error)
-{
-    if (rmt_fs_wipe(plan->path, error) == -1)
-        return -1;
-    rmt_auto_ptr zeros = calloc(1, END_SIZE);
-    if (!zeros)
-        abort();
-    const size_t size = plan->bytes < END_SIZE ? (size_t) plan->bytes : END_SIZE;
-    if (rmt_io_pwrite(fd, zeros, size, 0, error) == -1 ||
-        rmt_io_pwrite(fd, zeros, size, (off_t) (plan->bytes - size), error) == -1)
-        return rmt_wrap(error, "clear %s", plan->path);
-    if (fsync(fd) == -1)
-        return rmt_fail_errno(error, "clear %s", plan->path);
-    return 0;
 }
 
 static int
@@ -428,7 +408,7 @@ rmt_disk_write(const char *path, const rmt_records_t *layout, rmt_error_t *error
         return NULL;
     }
     if (s_check(&plan, error) == -1 || s_measure(&plan, fd, error) == -1 ||
-        s_clear(&plan, fd, error) == -1)
+        rmt_disk_clear(path, error) == -1)
         return NULL;
     s_grow(&plan);
     if (strcmp(table, "none") != 0 &&

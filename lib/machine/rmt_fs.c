@@ -2,6 +2,7 @@
 #include "rmt_auto.h"
 #include "rmt_fs_rows.h"
 #include "rmt_io.h"
+#include "rmt_wipe.h"
 
 #include <assert.h>
 #include <blkid.h>
@@ -12,7 +13,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
-#define WIPE_MAX 1024
 #define MIB ((uint64_t) 1024 * 1024)
 
 static void
@@ -156,44 +156,19 @@ rmt_fs_unmount(const char *folder, rmt_error_t *error)
     return synced == -1 ? rmt_fail_errno(error, "sync %s", folder) : 0;
 }
 
-static void
-s_probe_everything(blkid_probe probe)
-{
-    blkid_probe_enable_superblocks(probe, 1);
-    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE |
-                                                 BLKID_SUBLKS_BADCSUM);
-    blkid_probe_enable_partitions(probe, 1);
-    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
-}
-
 int
 rmt_fs_wipe(const char *device, rmt_error_t *error)
 {
     assert(device);
+    const rmt_range_t whole = {0, 0};
     rmt_auto_fd fd = open(device, O_RDWR | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open %s", device);
-    {
-        s_auto_probe probe = s_new_probe(fd, device, error);
-        if (!probe)
-            return -1;
-        s_probe_everything(probe);
-        // A signature may hide another one, so this goes on until nothing is found.
-        for (int i = 0; i < WIPE_MAX && blkid_do_probe(probe) == 0; i++) {
-            if (blkid_do_wipe(probe, 0) == -1)
-                return rmt_fail(error, RMT_E_IO, "wipe %s", device);
-        }
-    }
+    if (rmt_wipe_range(fd, device, &whole, error) == -1)
+        return -1;
     if (fsync(fd) == -1)
         return rmt_fail_errno(error, "wipe %s", device);
-    s_auto_probe probe = s_new_probe(fd, device, error);
-    if (!probe)
-        return -1;
-    s_probe_everything(probe);
-    if (blkid_do_probe(probe) != 1)
-        return rmt_fail(error, RMT_E_IO, "%s still has signatures after the wipe",
-                        device);
-    return 0;
+    return rmt_wipe_check(fd, device, &whole, error);
 }
 
 static uint64_t

@@ -4,3 +4,4 @@ ramet_test(unit nvram NEEDS ramet::machine TIMEOUT 10)
 
 add_executable(ramet-nvram tools/rmt-nvram.c)
 target_link_libraries(ramet-nvram PRIVATE ramet_flags ramet::machine)
+ramet_test(integration clear NEEDS ramet::machine TIMEOUT 240)

@@ -52,6 +52,7 @@ s_make_tree(const bench_t *self)
     static const char big[200000] = "not only zeros";
     rmt_error_t error = {0};
     rmt_auto_str deep = rmt_text("%s/etc/deep/er", self->tree);
+    rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd", self->tree);
     rmt_auto_str link = rmt_text("%s/link", self->tree);
     rmt_auto_str first = rmt_text("%s/hello", self->tree);
     rmt_auto_str second = rmt_text("%s/hello-too", self->tree);
@@ -59,6 +60,8 @@ s_make_tree(const bench_t *self)
     s_write_file(self, "hello", "hello\n", 6);
     s_write_file(self, "etc/deep/er/big", big, sizeof big);
     s_write_file(self, "empty", "", 0);
+    assert_int_equal(rmt_io_mkdirs(systemd, 0755, &error), 0);
+    s_write_file(self, "usr/lib/systemd/systemd", "", 0);
     assert_int_equal(symlink("/etc/passwd", link), 0);
     assert_int_equal(linkat(AT_FDCWD, first, AT_FDCWD, second, 0), 0);
 }

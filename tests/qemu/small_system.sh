@@ -65,6 +65,7 @@ small_tree() { # DIR
   echo small >"$d/etc/hostname"
   printf '127.0.0.1 localhost\n127.0.1.1 small\n' >"$d/etc/hosts"
   : >"$d/usr/sbin/ifup"
+  echo '::sysinit:/sbin/init' >"$d/etc/inittab"
   printf 'auto lo\niface lo inet loopback\nauto eth0\niface eth0 inet dhcp\n' >"$d/etc/network/interfaces"
   echo 0123456789abcdef0123456789abcdef >"$d/etc/machine-id"
   echo marked >"$d/home/user/mark"; chown -R 1000:1000 "$d/home/user"
