@@ -18,6 +18,8 @@
 // most.
 #define PORTIONS_MAX 48
 #define POLL_MS 200
+// For files that change while they are read.
+#define PATIENCE_MS 10000
 
 typedef struct {
     const rmt_capture_options_t *options;
@@ -25,6 +27,7 @@ typedef struct {
     rmt_queue_t *queue;
     rmt_walk_t *walk;   // Of the walking thread until it has ended
     rmt_links_t *links; // Likewise; but for made_inode of a link
+    atomic_int patience_ms;
     pthread_t threads[THREADS_MAX + 1];
     size_t thread_count;
     // All else belongs to the calling thread.
@@ -96,6 +99,7 @@ s_walk(void *argument)
     int result = 0;
     while ((result = rmt_walk_next(self->walk, &found, &error)) == 1) {
         rmt_item_t *item = rmt_item_new(&found);
+        item->patience_ms = &self->patience_ms;
         s_group(self, item);
         s_recall(self, &found, item);
         if (!rmt_portion_add(portion, &item)) {
@@ -509,6 +513,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
     report.fuzzy = rmt_records_new();
     report.unreadable = rmt_records_new();
     self.report = &report;
+    atomic_init(&self.patience_ms, PATIENCE_MS);
     self.queue = rmt_queue_new(PORTIONS_MAX,
                                options->window_size ? options->window_size : WINDOW_SIZE);
     self.links = rmt_links_new();

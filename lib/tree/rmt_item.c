@@ -133,6 +133,7 @@ s_open_contents(rmt_item_t *self)
         return;
     }
     s_leave_group(self);
+    rmt_steady_begin(&self->steady, self->fd, &self->status);
     if (s_read_attributes(self, self->fd))
         s_read_runs(self);
 }
@@ -201,16 +202,6 @@ rmt_item_read(rmt_item_t *self, uint64_t position, void *data, size_t size)
     return 0;
 }
 
-static bool
-s_is_same(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
-           a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec &&
-           a->st_ctim.tv_sec == b->st_ctim.tv_sec &&
-           a->st_ctim.tv_nsec == b->st_ctim.tv_nsec;
-}
-
 // What was read is less than was planned: the runs, and the size, end there.
 static void
 s_clip(rmt_item_t *self, uint64_t size)
@@ -229,6 +220,16 @@ s_clip(rmt_item_t *self, uint64_t size)
     self->entry.size = end;
 }
 
+static void
+s_pause(const rmt_item_t *self)
+{
+    if (!self->patience_ms ||
+        atomic_fetch_sub(self->patience_ms, RMT_ITEM_PAUSE_MS) < RMT_ITEM_PAUSE_MS)
+        return;
+    const struct timespec time = {.tv_nsec = RMT_ITEM_PAUSE_MS * 1000000L};
+    (void) nanosleep(&time, NULL);
+}
+
 bool
 rmt_item_again(rmt_item_t *self, uint64_t position)
 {
@@ -238,7 +239,7 @@ rmt_item_again(rmt_item_t *self, uint64_t position)
         return false;
     }
     const bool is_short = position < self->data_size;
-    if (s_is_same(&self->status, &status) && !is_short) {
+    if (!is_short && rmt_steady_is_one(&self->steady, &self->status, &status)) {
         rmt_item_close(self);
         return false;
     }
@@ -248,7 +249,12 @@ rmt_item_again(rmt_item_t *self, uint64_t position)
         return false;
     }
     if (++self->attempts < RMT_ITEM_ATTEMPTS) {
-        self->status = status;
+        s_pause(self);
+        if (fstat(self->fd, &self->status) == -1) {
+            s_unreadable(self, strerror(errno));
+            return false;
+        }
+        rmt_steady_begin(&self->steady, self->fd, &self->status);
         if (s_read_attributes(self, self->fd))
             s_read_runs(self);
         return !self->is_unreadable;

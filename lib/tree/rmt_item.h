@@ -2,18 +2,22 @@
 // while they are read. For rmt_capture alone.
 //
 // An item belongs to one thread at a time. Contents that change while they are read are
-// read again, RMT_ITEM_ATTEMPTS times in all; then the item is fuzzy.
+// read again after a pause, RMT_ITEM_ATTEMPTS times in all; then the item is fuzzy. The
+// pauses of all items together have a limit, so that many hot files hold nothing up.
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "rmt_extents.h"
 #include "rmt_links.h"
 #include "rmt_manifest.h"
 #include "rmt_meta.h"
+#include "rmt_steady.h"
 #include "rmt_walk.h"
 
 #define RMT_ITEM_ATTEMPTS 4 // The first time, and three more
+#define RMT_ITEM_PAUSE_MS 350
 
 typedef struct {
     rmt_dir_t *parent, *dir;
@@ -27,6 +31,8 @@ typedef struct {
     bool is_first;    // The member that carries the contents
     int fd;           // While contents are read; else -1
     int attempts;
+    rmt_steady_t steady;
+    atomic_int *patience_ms; // What is left for pauses of all items; borrowed, may be NULL
     rmt_meta_t *meta;
     rmt_entry_t entry; // Path and attributes; the rest is filled in by rmt_capture
     rmt_extents_t runs, reserved;

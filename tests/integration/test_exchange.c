@@ -492,7 +492,9 @@ s_offer(const s_farm_t *farm, uint32_t attempt)
                                        .job = s_task,
                                        .attempt = attempt};
     rmt_offer_t *offer = rmt_offer_new(&config, &error);
-    assert_string_equal(error.text, "");
+    // The first try may come before the grant, which is no error in the end.
+    if (!offer)
+        fail_msg("%s", error.text);
     return offer;
 }
 

@@ -5,6 +5,8 @@
 #include "rmt_manifest.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -228,6 +230,130 @@ test_file_that_changes_once_is_read_again(void **state)
     assert_string_equal(differences, "");
 }
 
+// ---- Files that are filled with one version number over and over
+
+#define HOT_FILES 8
+#define HOT_SIZE ((size_t) 3 * 1024 * 1024)
+
+typedef struct {
+    int source;
+    atomic_bool stop;
+    bool keeps_open;
+    size_t size;
+} filler_t;
+
+static void
+s_fill(int fd, uint32_t version, size_t size)
+{
+    static const size_t piece = 64 * 1024;
+    uint32_t *words = malloc(piece);
+    for (size_t i = 0; i < piece / sizeof *words; i++)
+        words[i] = version;
+    for (size_t at = 0; at < size; at += piece)
+        (void) !pwrite(fd, words, piece, (off_t) at);
+    free(words);
+}
+
+static void *
+s_keep_filling(void *argument)
+{
+    filler_t *self = argument;
+    int fds[HOT_FILES];
+    for (int i = 0; i < HOT_FILES; i++)
+        fds[i] = openat(self->source, (char[]){'h', (char) ('0' + i), 0}, O_WRONLY);
+    for (uint32_t version = 1; !atomic_load(&self->stop); version++) {
+        // Some are always hot, some now and then; h0 never.
+        for (uint32_t i = 1; i < HOT_FILES; i++) {
+            if (i > 3 && version % (i * 5) != 0)
+                continue;
+            const char name[] = {'h', (char) ('0' + i), 0};
+            const int fd =
+                self->keeps_open ? fds[i] : openat(self->source, name, O_WRONLY);
+            s_fill(fd, version, self->size);
+            if (!self->keeps_open)
+                close(fd);
+        }
+        usleep(300);
+    }
+    for (int i = 0; i < HOT_FILES; i++)
+        close(fds[i]);
+    return NULL;
+}
+
+// M8: what is not said to be fuzzy holds one version, wherever the writer was.
+static void
+s_check_versions(tree_lab_t *lab, const rmt_id_t *root)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
+    rmt_entry_t entry;
+    uint8_t *plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1) {
+        uint32_t version = 0;
+        for (size_t i = 0; !entry.fuzzy && i < entry.chunk_count; i++) {
+            size_t size = 0;
+            assert_int_equal(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error),
+                             0);
+            uint32_t word;
+            if (i == 0)
+                memcpy(&version, plain, sizeof version);
+            for (size_t at = 0; at + sizeof word <= size; at += sizeof word) {
+                memcpy(&word, plain + at, sizeof word);
+                if (word != version)
+                    fail_msg("%s holds versions %u and %u", entry.path, version, word);
+            }
+        }
+    }
+    free(plain);
+}
+
+static void
+s_stress(tree_lab_t *lab, bool keeps_open, size_t size)
+{
+    filler_t filler = {
+        .source = tree_lab_source(lab), .keeps_open = keeps_open, .size = size};
+    for (int i = 0; i < HOT_FILES; i++) {
+        const int fd = openat(filler.source, (char[]){'h', (char) ('0' + i), 0},
+                              O_WRONLY | O_CREAT, 0600);
+        s_fill(fd, 1, size);
+        close(fd);
+    }
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_keep_filling, &filler), 0);
+    usleep(50000);
+    for (int run = 0; run < 2; run++) {
+        const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
+        const rmt_capture_report_t *report = tree_lab_report(lab);
+        assert_int_equal(report->unreadable_count, 0);
+        assert_int_equal(report->files, HOT_FILES);
+        // The hottest ones cannot be had; the one that rests must be.
+        assert_in_range(report->fuzzy_count, 1, HOT_FILES - 1);
+        assert_int_equal(rmt_records_count(report->fuzzy), report->fuzzy_count);
+        s_check_versions(lab, &root);
+    }
+    atomic_store(&filler.stop, true);
+    pthread_join(thread, NULL);
+}
+
+static void
+test_files_under_a_writer_hold_one_version_or_are_fuzzy(void **state)
+{
+    s_stress(*state, true, HOT_SIZE);
+}
+
+static void
+test_files_under_a_writer_that_opens_anew_hold_one_version_or_are_fuzzy(void **state)
+{
+    s_stress(*state, false, HOT_SIZE);
+}
+
+static void
+test_small_files_under_a_writer_hold_one_version_or_are_fuzzy(void **state)
+{
+    s_stress(*state, true, 64 * 1024);
+}
+
 static void
 s_truncate(tree_lab_t *lab)
 {
@@ -348,6 +474,9 @@ main(void)
         CASE(test_mount_points_stay_and_are_not_entered),
         CASE(test_file_that_always_changes_is_fuzzy_and_whole_in_itself),
         CASE(test_file_that_changes_once_is_read_again),
+        CASE(test_files_under_a_writer_hold_one_version_or_are_fuzzy),
+        CASE(test_files_under_a_writer_that_opens_anew_hold_one_version_or_are_fuzzy),
+        CASE(test_small_files_under_a_writer_hold_one_version_or_are_fuzzy),
         CASE(test_file_that_shrinks_is_never_padded),
         CASE(test_next_link_carries_the_contents_when_the_first_vanished),
         CASE(test_unreadable_file_is_listed_and_the_rest_is_captured),
