@@ -9,6 +9,7 @@
 #include "rmt_clock.h"
 #include "rmt_id.h"
 #include "rmt_io.h"
+#include "rmt_location.h"
 
 enum {
     ADMIN = 1,
@@ -109,17 +110,32 @@ s_new_token(ask_t *ask, rmt_error_t *error)
     return 0;
 }
 
+// A script has its contents here, or a location and the hash that they must have.
 static int
-s_hash_script(ask_t *ask, rmt_error_t *error)
+s_check_script(ask_t *ask, rmt_error_t *error)
 {
     size_t size = 0;
-    const void *content = rmt_record_get(ask->msg->body, "content", &size);
-    if (!content)
-        return rmt_fail(error, RMT_E_USAGE, "script without content");
+    const rmt_record_t *body = ask->msg->body;
+    const void *content = rmt_record_get(body, "content", &size);
+    const char *location = rmt_record_text(body, "location", "");
+    const char *sha256 = rmt_record_text(body, "sha256", "");
     rmt_id_t id;
     char text[RMT_ID_TEXT_SIZE];
-    rmt_id_compute(&id, content, size);
-    rmt_record_set(ask->meta, "hash", rmt_id_text(&id, text));
+    if (!content == !*location)
+        return rmt_fail(error, RMT_E_USAGE, "a script has contents or a location");
+    if (content) {
+        rmt_id_compute(&id, content, size);
+        rmt_record_set(ask->meta, "hash", rmt_id_text(&id, text));
+        return 0;
+    }
+    rmt_location_t parsed;
+    if (rmt_location_parse(location, &parsed, error) == -1)
+        return -1;
+    if (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "a location needs the SHA-256 of what lies there: 64 digits, as "
+                        "sha256sum prints them");
+    rmt_record_setf(ask->meta, "hash", "%02x%s", RMT_ID_SHA256, sha256);
     return 0;
 }
 
@@ -249,7 +265,7 @@ static const verb_t s_verbs[] = {
     {"key.token", ADMIN, "key_token", s_new_token, s_show_token},
     {"key.approve", ADMIN, "key_approve", NULL, NULL},
     {"key.revoke", ADMIN, "key_revoke", NULL, NULL},
-    {"script.add", ADMIN, "script_add", s_hash_script, NULL},
+    {"script.add", ADMIN, "script_add", s_check_script, NULL},
     {"script.list", READ, "script_list", NULL, NULL},
     {"script.remove", ADMIN, "script_remove", NULL, NULL},
     {"events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot},

@@ -4,6 +4,7 @@
 #include "rmt_auto.h"
 #include "rmt_io.h"
 #include "rmt_key.h"
+#include "watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -15,7 +16,8 @@
 static const char *const s_lock_columns[] = { "target", "job", "epoch", "armed", "since",
                                               "reason", NULL };
 static const char *const s_key_columns[] = { "key", "role", "name", "place", "state", NULL };
-static const char *const s_script_columns[] = { "engine", "name", "target", "hash", NULL };
+static const char *const s_script_columns[] = { "engine", "name", "target", "select", "timeout-s",
+                                                "location", "hash", NULL };
 static const char *const s_service_columns[] = { "service", "peers", "slots", "queued", NULL };
 
 static int
@@ -107,17 +109,40 @@ s_lock_show(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+// From a file, or from a location that the engine fetches it from, pinned by its hash.
+static int
+s_script_source(const call_t *call, rmt_record_t *body, rmt_error_t *error)
+{
+    const char *file = call_operand(call, 2);
+    const char *location = rmt_record_text(body, "location", NULL);
+    if (!file == !location)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "give a FILE, or --location URL with --sha256 HASH");
+    if (!file)
+        return 0;
+    rmt_auto_ptr content = NULL;
+    size_t size;
+    if (rmt_io_load(file, SCRIPT_SIZE_MAX, &content, &size, error) == -1)
+        return -1;
+    rmt_record_put(body, "content", content, size);
+    return 0;
+}
+
 static int
 s_script_add(call_t *call, rmt_error_t *error)
 {
-    rmt_auto_ptr content = NULL;
-    size_t size;
-    if (rmt_io_load(call->operands[2], SCRIPT_SIZE_MAX, &content, &size, error) == -1)
-        return -1;
     rmt_auto(rmt_record) body = call_body(call);
+    if (s_script_source(call, body, error) == -1)
+        return -1;
+    const char *limit = rmt_record_text(body, "time-limit", NULL);
+    unsigned seconds = 0;
+    if (limit && watch_parse_time(limit, &seconds, error) == -1)
+        return -1;
+    if (limit)
+        rmt_record_set_u64(body, "timeout-s", seconds);
+    rmt_record_remove(body, "time-limit");
     rmt_record_set(body, "engine", call->operands[0]);
     rmt_record_set(body, "name", call->operands[1]);
-    rmt_record_put(body, "content", content, size);
     rmt_auto(rmt_msg) reply = call_request(call, "script.add", body, NULL, error);
     if (!reply)
         return -1;
@@ -242,6 +267,11 @@ static const option_t s_break_options[] = {
 };
 static const option_t s_script_options[] = {
     { "target", "NAME", "for this target only" },
+    { "select", "LABEL=VALUE", "for targets with these values in their records" },
+    { "time-limit", "TIME", "how long it may run: 90s, 5m (10m); then it is ended" },
+    { "location", "URL", "instead of FILE: https://HOST/PATH or ssh://USER@HOST/PATH, "
+                         "fetched by the engine" },
+    { "sha256", "HASH", "of what lies at the location; anything else stops the order" },
     { NULL, NULL, NULL },
 };
 static const option_t s_event_options[] = {
@@ -269,7 +299,7 @@ const command_t cmd_admin[] = {
       NULL, NULL },
     { "key", "revoke", "NAME", 1, 1, "Revoke a key; it is refused from its next message on.",
       command_run_act, "key.revoke", NULL, NULL },
-    { "script", "add", "ENGINE NAME FILE", 3, 3,
+    { "script", "add", "ENGINE NAME [FILE]", 2, 3,
       "Give a script that targets of an engine run at their first boot.", s_script_add, NULL, NULL,
       s_script_options },
     { "script", "list", "[ENGINE]", 0, 1, "List scripts.", s_script_list, NULL, NULL, NULL },

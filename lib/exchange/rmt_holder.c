@@ -35,6 +35,12 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
      "Hosts under which the data port is reached; @ is the broker's host."},
     {"boot", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: folder of netboot files (MAC.ipxe); empty: nothing is netbooted here."},
+    {"script-ca", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: file of certificates for scripts over https; empty: those of the system."},
+    {"script-key", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: private key for scripts over ssh; empty: those of its user."},
+    {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: known hosts for scripts over ssh; empty: those of its user."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };

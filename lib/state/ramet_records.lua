@@ -334,19 +334,32 @@ end)
 
 -- ---- Scripts
 
+-- {engine, name, content | location and sha256, target?, select?, timeout-s?}
 serve('script_add', function(meta, body)
     record_load('engine', body.engine)
     named(body.name)
-    need(set(body.content), E.USAGE, 'script ' .. body.name .. ' is empty')
-    need(#body.content <= 48 * 1024, E.TOO_BIG,
-        'script ' .. body.name .. ' has ' .. #body.content .. ' bytes, limit 49152')
+    need(set(body.content) or set(body.location), E.USAGE,
+        'script ' .. body.name .. ' is empty')
+    need(#(body.content or '') <= 48 * 1024, E.TOO_BIG, 'script ' .. body.name .. ' has '
+        .. #(body.content or '') .. ' bytes, limit 49152')
+    need(not set(body.target) or call('EXISTS', record_key('target', body.target)) == 1,
+        E.NOT_FOUND, 'no target ' .. (body.target or ''))
+    matches({}, body.select)        -- Refuses what is no selection
+    local seconds = body['timeout-s']
+    need(not set(seconds) or string.find(seconds, '^[1-9]%d?%d?%d?%d?$'), E.USAGE,
+        'the time limit of a script is 1 to 99999 seconds')
     local key = P .. 'script:' .. body.engine .. ':' .. body.name
     call('DEL', key)
-    store(key, { engine = body.engine, name = body.name, target = body.target or '',
-        content = body.content, hash = meta.hash or '', changed = now() })
+    local fields = { engine = body.engine, name = body.name, hash = meta.hash or '',
+        changed = now() }
+    for _, field in ipairs({ 'content', 'location', 'sha256', 'target', 'select',
+        'timeout-s' }) do
+        fields[field] = body[field] or ''
+    end
+    store(key, fields)
     call('ZADD', P .. 'scripts:' .. body.engine, 0, body.name)
     audit(meta, 'script.add', { engine = body.engine, name = body.name,
-        hash = meta.hash })
+        hash = meta.hash, location = body.location or '' })
     return { name = body.name, hash = meta.hash or '' }
 end)
 
@@ -357,18 +370,32 @@ local function script_page(engine, cursor, make)
     end)
 end
 
+-- Of one engine, or of all: a page an engine then, the cursor is the engine's name.
 serve('script_list', function(meta, body)
-    record_load('engine', body.engine)
-    local items, cursor = script_page(body.engine, meta.cursor, without_bulk)
-    return {}, items, cursor
+    if set(body.engine) then
+        record_load('engine', body.engine)
+        local items, cursor = script_page(body.engine, meta.cursor, without_bulk)
+        return {}, items, cursor
+    end
+    local min = set(meta.cursor) and '(' .. meta.cursor or '-'
+    local engine = call('ZRANGEBYLEX', P .. 'engines', min, '+', 'LIMIT', 0, 1)[1]
+    if not engine then
+        return {}, {}, ''
+    end
+    local items = script_page(engine, '', without_bulk)
+    return {}, items, engine
 end)
 
 serve('script_page', function(meta, body)
+    local target = load(record_key('target', named(body.target))) or {}
     local items, cursor = script_page(body.engine, meta.cursor, function(record)
-        if set(record.target) and record.target ~= body.target then
+        if set(record.target) and record.target ~= body.target
+            or not matches(target, record.select) then
             return nil
         end
-        return { name = record.name, content = record.content }
+        return { name = record.name, content = record.content,
+            location = record.location, sha256 = record.sha256,
+            ['timeout-s'] = record['timeout-s'] }
     end)
     return {}, items, cursor
 end)

@@ -11,9 +11,9 @@ build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev
   libsmartcols-dev libjansson-dev libcmocka-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
-  mtools openssh-client iproute2 procps jq"
+  mtools openssh-client curl iproute2 procps jq"
 demo_packages="mmdebstrap"
-script_packages="mmdebstrap curl openssh-server"
+script_packages="mmdebstrap curl openssl"
 netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bin"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs

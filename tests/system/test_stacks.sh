@@ -10,15 +10,12 @@ work=$(mktemp -d /var/tmp/ramet-stacks.XXXXXX)
 root=$work/root
 trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 130' INT TERM
+. "$source_dir/tests/system/services.sh"
 fail() { echo "FAILED: $*" >&2; cat "$work/out" >&2; exit 1; }
 
 mkdir -p "$cache" "$root"
-if [ ! -f "$cache/stacks-12.tar" ]; then
-  mmdebstrap --quiet --variant=minbase --mode=root \
-    --include=systemd-sysv,ifupdown,netplan.io,network-manager,iproute2,procps bookworm "$cache/stacks-12.new.tar"
-  mv "$cache/stacks-12.new.tar" "$cache/stacks-12.tar"
-fi
-tar -C "$root" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' -xpf "$cache/stacks-12.tar"
+make_services "$cache"
+tar -C "$root" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' -xpf "$cache/services-12.tar"
 mknod -m 666 "$root/dev/null" c 1 3
 cp -a "$root/etc" "$work/etc"
 

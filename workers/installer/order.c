@@ -6,6 +6,7 @@
 #include "rmt_holder.h"
 #include "rmt_log.h"
 #include "rmt_store.h"
+#include "scripts.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -75,9 +76,10 @@ s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image
 
 // Several pages where the scripts are large.
 static int
-s_add_scripts(rmt_records_t *order, rmt_task_t *task, const char *engine,
+s_add_scripts(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder,
               rmt_error_t *error)
 {
+    const char *engine = rmt_holder_place(holder);
     rmt_auto(rmt_record) ask = rmt_record_new();
     rmt_record_set(ask, "engine", engine);
     rmt_record_set(ask, "target", rmt_record_text(rmt_task_body(task), "target", ""));
@@ -85,8 +87,14 @@ s_add_scripts(rmt_records_t *order, rmt_task_t *task, const char *engine,
         rmt_auto(rmt_msg) page = rmt_task_request(task, "script.page", ask, NULL, error);
         if (!page)
             return -1;
-        for (size_t i = 0; i < rmt_records_count(page->items); i++)
-            s_append(order, rmt_records_at(page->items, i), "personal", "script");
+        for (size_t i = 0; i < rmt_records_count(page->items); i++) {
+            rmt_record_t *script = rmt_records_at(page->items, i);
+            rmt_task_tick(task);
+            if (installer_script_complete(script, rmt_holder_store(holder),
+                                          rmt_holder_config(holder), error) == -1)
+                return rmt_wrap(error, "engine %s", engine);
+            s_append(order, script, "personal", "script");
+        }
         rmt_record_set(ask, "cursor", page->cursor ? page->cursor : "");
     } while (*rmt_record_text(ask, "cursor", ""));
     return 0;
@@ -114,9 +122,9 @@ s_name_interface(rmt_record_t *target)
         rmt_record_set(target, "mac", mac);
 }
 
-// What makes this target itself: its record, and the scripts for it (M18 a, b).
+// What makes this target itself: its record, and the scripts for it (M18).
 static int
-s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
+s_add_personal(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder,
                rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
@@ -128,7 +136,7 @@ s_add_personal(rmt_records_t *order, rmt_task_t *task, const char *engine,
     s_name_interface(rmt_records_at(record, 0));
     rmt_record_remove(rmt_records_at(record, 0), "hardware");
     s_append(order, rmt_records_at(record, 0), "personal", "target");
-    return s_add_scripts(order, task, engine, error);
+    return s_add_scripts(order, task, holder, error);
 }
 
 int
@@ -143,7 +151,7 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
     for (size_t i = 0; i < rmt_records_count(choice); i++)
         s_append(order, rmt_records_at(choice, i), "choice", NULL);
     if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), error) == -1 ||
-        s_add_personal(order, task, rmt_holder_place(holder), error) == -1)
+        s_add_personal(order, task, holder, error) == -1)
         return -1;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(order);
     if (zchunk_size(packed) > ORDER_SIZE_MAX)
