@@ -18,8 +18,10 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bi
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client"
-test_packages="lz4 acl attr libcap2-bin python3 rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
+test_packages="lz4 acl attr libcap2-bin python3"
 bare_packages="$thin_packages qemu-system-x86 faketime"
+# What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
+peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
 boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
 
 # Install what is missing of the named packages; says so, because it needs root.

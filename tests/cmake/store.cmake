@@ -5,14 +5,22 @@ ramet_test(unit store NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60
 ramet_test(unit scrub NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit gc NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
 
-add_executable(fuzz_manifest fuzz/fuzz_manifest.c)
-target_link_libraries(fuzz_manifest PRIVATE ramet_flags ramet::store)
-if(RAMET_FUZZ)
-    target_compile_definitions(fuzz_manifest PRIVATE RAMET_FUZZ)
-    target_compile_options(fuzz_manifest PRIVATE -fsanitize=fuzzer)
-    target_link_options(fuzz_manifest PRIVATE -fsanitize=fuzzer)
-else()
-    add_test(NAME fuzz.manifest
-        COMMAND fuzz_manifest ${CMAKE_CURRENT_LIST_DIR}/../fuzz/corpus/manifest)
-    set_tests_properties(fuzz.manifest PROPERTIES LABELS fuzz TIMEOUT 60)
-endif()
+# fuzz/fuzz_NAME.c, by libFuzzer with RAMET_FUZZ, else over its corpus and so many mutations
+# of each file as a plain test.
+function(ramet_fuzz_mutated name mutations)
+    add_executable(fuzz_${name} fuzz/fuzz_${name}.c)
+    target_link_libraries(fuzz_${name} PRIVATE ramet_flags ${ARGN})
+    if(RAMET_FUZZ)
+        target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
+        return()
+    endif()
+    target_sources(fuzz_${name} PRIVATE fuzz/mutate.c)
+    target_compile_definitions(fuzz_${name} PRIVATE RAMET_MUTATIONS=${mutations})
+    add_test(NAME fuzz.${name}
+        COMMAND fuzz_${name} ${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name})
+    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 60)
+endfunction()
+
+ramet_fuzz_mutated(manifest 3000 ramet::store)
+ramet_fuzz_mutated(tree 400 ramet::tree)

@@ -3,6 +3,7 @@
 #include "act.h"
 #include "stage.h"
 #include "tools/tree_lab.h"
+#include "rmt_fs.h"
 #include "rmt_io.h"
 #include "rmt_walk.h"
 
@@ -247,6 +248,24 @@ test_a_path_longer_than_a_manifest_holds_is_named(void **state)
     assert_string_equal(rmt_record_text(record, "reason", ""), "File name too long");
     assert_int_equal(s_find(lab, &id, "z").size, 11);
     close(source);
+}
+
+// A volume with such a feature is refused before anything is read.
+static void
+test_features_that_are_not_carried_are_refused_by_name(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const features[] = {"casefold", "encrypt"};
+    for (size_t i = 0; i < sizeof features / sizeof features[0]; i++) {
+        rmt_auto_str image = rmt_text("%s/%s", tree_lab_folder(lab), features[i]);
+        tree_lab_run("truncate", "-s", "64M", image);
+        tree_lab_run("mkfs.ext4", "-q", "-F", "-O", features[i], image);
+        rmt_error_t error = {0};
+        rmt_auto(rmt_record) volume = rmt_fs_probe(image, &error);
+        assert_null(volume);
+        assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+        assert_non_null(strstr(error.text, "that are not carried"));
+    }
 }
 
 // ---- 18, 50: targets that cannot hold it
@@ -546,6 +565,7 @@ static const struct CMUnitTest s_tests[] = {
     CASE(test_more_attributes_than_an_image_holds_are_named),
     CASE(test_an_encrypted_folder_is_named),
     CASE(test_a_path_longer_than_a_manifest_holds_is_named),
+    CASE(test_features_that_are_not_carried_are_refused_by_name),
     CASE(test_times_without_nanoseconds_are_refused),
     CASE(test_a_full_target_is_an_error_with_the_path),
     CASE(test_a_target_without_inodes_is_an_error_with_the_path),
