@@ -33,7 +33,7 @@ static const rmt_fs_row_t s_rows[] = {
     {"xfs", rmt_super_read_xfs, s_make_xfs, "xfs", "nouuid", "nouuid,norecovery",
      320 * MIB, "uuid label features block-size inode-size"},
     {"btrfs", rmt_super_read_btrfs, s_make_btrfs, "btrfs", "", "rescue=nologreplay",
-     256 * MIB, "uuid label block-size node-size"},
+     256 * MIB, "uuid label features checksum block-size node-size"},
     {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, 0,
      "uuid label fat-bits"},
     {"swap", NULL, s_make_swap, NULL, NULL, NULL, 0, "uuid label"},
@@ -166,6 +166,8 @@ static void
 s_make_btrfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
 {
     (void) bytes;
+    static const char *const features[] = {"mixed-bg", "extref", "skinny-metadata",
+                                           "no-holes"};
     s_add(line, "mkfs.btrfs");
     s_add(line, "-q");
     s_add(line, "-f");
@@ -173,6 +175,16 @@ s_make_btrfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
     s_add_field(line, "-L", volume, "label");
     s_add_field(line, "-s", volume, "block-size");
     s_add_field(line, "-n", volume, "node-size");
+    s_add_field(line, "--csum", volume, "checksum");
+    if (!rmt_record_has(volume, "features"))
+        return;
+    // Without a word mkfs has its own mind about these.
+    for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
+        s_add(line, "-O");
+        s_add(line, "%s%s", s_has_feature(volume, features[i]) ? "" : "^", features[i]);
+    }
+    s_add(line, "-R");
+    s_add(line, "%sfree-space-tree", s_has_feature(volume, "free-space-tree") ? "" : "^");
 }
 
 static void

@@ -61,6 +61,19 @@ static const feature_t s_xfs_incompat[] = {
     {0x8, "bigtime"}, {0x20, "nrext64"}, {0, NULL},
 };
 
+// Those with a name are asked of mkfs, the others come by themselves or by use.
+static const feature_t s_btrfs_incompat[] = {
+    {0x1, ""},           {0x2, ""},   {0x4, "mixed-bg"}, {0x8, ""},
+    {0x10, ""},          {0x20, ""},  {0x40, "extref"},  {0x100, "skinny-metadata"},
+    {0x200, "no-holes"}, {0x400, ""}, {0, NULL},
+};
+
+static const feature_t s_btrfs_ro_compat[] = {
+    {0x1, "free-space-tree"},
+    {0x2, ""},
+    {0, NULL},
+};
+
 static uint32_t
 s_le16(const unsigned char *at)
 {
@@ -179,6 +192,7 @@ rmt_super_read_xfs(int fd, rmt_record_t *volume, rmt_error_t *error)
 int
 rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
 {
+    static const char *const sums[] = {"crc32c", "xxhash", "sha256", "blake2"};
     unsigned char super[SUPER_SIZE];
     if (rmt_io_pread(fd, super, sizeof super, BTRFS_SUPER_OFFSET, error) == -1)
         return -1;
@@ -189,7 +203,23 @@ rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
                        s_le32(super + 0x70) | (uint64_t) s_le32(super + 0x74) << 32);
     rmt_record_set_u64(volume, "block-size", s_le32(super + 0x90));
     rmt_record_set_u64(volume, "node-size", s_le32(super + 0x94));
-    return 0;
+    rmt_record_set_u64(volume, "bytes-used",
+                       s_le32(super + 0x78) | (uint64_t) s_le32(super + 0x7c) << 32);
+    const uint32_t sum = s_le16(super + 0xc4);
+    if (sum >= sizeof sums / sizeof *sums)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "btrfs with checksums of kind %u is not carried", sum);
+    rmt_record_set(volume, "checksum", sums[sum]);
+    rmt_record_set(volume, "features", "");
+    // No feature has a bit in the upper halves.
+    if (s_le32(super + 0xb8) || s_le32(super + 0xc0))
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "btrfs has features of a later kind that are not carried");
+    if (s_add_features(volume, s_le32(super + 0xbc), s_btrfs_incompat, "incompatible",
+                       error) == -1)
+        return -1;
+    return s_add_features(volume, s_le32(super + 0xb4), s_btrfs_ro_compat, "read-only",
+                          error);
 }
 
 int

@@ -307,6 +307,14 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
         {"class=volume fs=btrfs uuid=0f3b1a2c-0000-4000-8000-000000000003 label=b "
          "block-size=4096 node-size=16384",
          "node-size"},
+        {"class=volume fs=btrfs checksum=xxhash features=extref,skinny-metadata "
+         "block-size=4096 node-size=32768",
+         "features"},
+        {"class=volume fs=btrfs checksum=sha256 block-size=4096 node-size=4096 "
+         "features=mixed-bg,extref,skinny-metadata,no-holes,free-space-tree",
+         "features"},
+        {"class=volume fs=btrfs checksum=blake2 block-size=4096 node-size=16384",
+         "checksum"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str path = s_file("other", 512 * MIB);

@@ -225,6 +225,41 @@ test_plan_differs_by_order_and_start(void **state)
     assert_true(rmt_id_equal(&a, &again));
 }
 
+static void
+test_two_disks_of_one_identity_are_both_named(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = s_order_records(DISK_BYTES);
+    rmt_auto(rmt_order) order = s_order(records, &error);
+    rmt_auto(rmt_records) hardware = s_hardware("S1", "S1");
+    rmt_record_set(rmt_records_at(hardware, 0), "name", "sda");
+    rmt_record_set(rmt_records_at(hardware, 0), "path", "pci-1");
+    rmt_record_set(rmt_records_at(hardware, 1), "name", "sdb");
+    assert_null(rmt_prepare_disks(order, hardware, "", &error));
+    assert_int_equal(error.code, RMT_E_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "sda (pci-1) and sdb (no path)"));
+}
+
+static void
+test_a_disk_of_other_sectors_is_refused_with_both_sizes(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    char path[] = "/tmp/test-agent-XXXXXX";
+    rmt_auto_fd fd = mkstemp(path);
+    assert_int_equal(ftruncate(fd, (off_t) DISK_BYTES), 0);
+    rmt_auto(rmt_records) records = s_order_records(DISK_BYTES);
+    rmt_auto(rmt_order) order = s_order(records, &error);
+    rmt_auto(rmt_records) hardware = s_hardware("S1", NULL);
+    rmt_record_set(rmt_records_at(hardware, 0), "logical-sector", "4096");
+    assert_null(rmt_prepare_disks(order, hardware, path, &error));
+    (void) unlink(path);
+    assert_int_equal(error.code, RMT_E_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "sectors of 4096 bytes"));
+    assert_non_null(strstr(error.text, "sectors of 512"));
+}
+
 // Each row: the machine's disks, the size that is ordered, and what becomes of it.
 static void
 test_only_the_one_disk_that_was_meant_is_taken(void **state)
@@ -319,6 +354,8 @@ main(void)
         cmocka_unit_test(test_order_without_a_part_is_refused),
         cmocka_unit_test(test_plan_differs_by_order_and_start),
         cmocka_unit_test(test_only_the_one_disk_that_was_meant_is_taken),
+        cmocka_unit_test(test_two_disks_of_one_identity_are_both_named),
+        cmocka_unit_test(test_a_disk_of_other_sectors_is_refused_with_both_sizes),
         cmocka_unit_test(test_go_is_void_for_another_plan_or_an_older_token),
         cmocka_unit_test(test_bundle_holds_program_loader_and_libraries),
     };

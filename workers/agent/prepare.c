@@ -22,8 +22,12 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
             strcmp(rmt_match_disk_identity(disk), identity) != 0)
             continue;
         if (found) {
-            rmt_fail(error, RMT_E_INCOMPATIBLE, "two disks are '%s', role %s means one",
-                     identity, role);
+            rmt_fail(error, RMT_E_INCOMPATIBLE,
+                     "two disks are '%s', role %s means one: %s (%s) and %s (%s)",
+                     identity, role, rmt_record_text(found, "name", "?"),
+                     rmt_record_text(found, "path", "no path"),
+                     rmt_record_text(disk, "name", "?"),
+                     rmt_record_text(disk, "path", "no path"));
             return NULL;
         }
         found = disk;
@@ -36,9 +40,25 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
     return found;
 }
 
+// A table counts in sectors, and so do file systems inside: there is no translation.
 static int
-s_check_size(const rmt_order_t *order, const rmt_record_t *choice, const char *path,
-             uint64_t *bytes_out, rmt_error_t *error)
+s_check_sector(const rmt_records_t *layout, const rmt_record_t *disk, const char *path,
+               rmt_error_t *error)
+{
+    const rmt_record_t *table = rmt_records_find(layout, "class", "disk");
+    const uint64_t wanted = rmt_record_u64(table, "logical-sector", 512);
+    const uint64_t had = rmt_record_u64(disk, "logical-sector", 512);
+    if (wanted == had)
+        return 0;
+    return rmt_fail(error, RMT_E_INCOMPATIBLE,
+                    "disk %s has sectors of %" PRIu64
+                    " bytes, the disk of the image has sectors of %" PRIu64,
+                    path, had, wanted);
+}
+
+static int
+s_check_size(const rmt_order_t *order, const rmt_record_t *choice,
+             const rmt_record_t *disk, const char *path, rmt_error_t *error)
 {
     const char *role = rmt_record_text(choice, "role", "");
     uint64_t bytes = 0;
@@ -55,8 +75,7 @@ s_check_size(const rmt_order_t *order, const rmt_record_t *choice, const char *p
         return rmt_fail(error, RMT_E_NO_SPACE,
                         "disk %s is too small: %" PRIu64 " bytes needed, %" PRIu64 " had",
                         path, needed, bytes);
-    *bytes_out = bytes;
-    return 0;
+    return s_check_sector(layout, disk, path, error);
 }
 
 static int
@@ -100,8 +119,7 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
             rmt_fail(error, RMT_E_INCOMPATIBLE, "two roles mean disk %s", path);
             return NULL;
         }
-        uint64_t bytes = 0;
-        if (s_check_size(order, choice, path, &bytes, error) == -1 ||
+        if (s_check_size(order, choice, disk, path, error) == -1 ||
             s_add(disks, choice, disk, path, error) == -1)
             return NULL;
     }
