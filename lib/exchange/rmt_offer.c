@@ -34,6 +34,7 @@ typedef struct s_batch {
     uint8_t wanted[BATCH_COUNT / 8];
     size_t sent; // Items that were dealt with
     bool *lacks; // Only a question: the answer goes here
+    rmt_msg_kind_t kind; // OFFER or WHOLE
 } s_batch_t;
 
 struct rmt_offer {
@@ -335,7 +336,7 @@ s_offer_batch(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
     self->last = batch;
     self->batches++;
     self->unanswered++;
-    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_OFFER);
+    rmt_auto(rmt_msg) msg = rmt_msg_new(batch->kind);
     msg->serial = batch->serial;
     msg->ids = zchunk_new(NULL, batch->count * RMT_ID_SIZE);
     for (size_t i = 0; i < batch->count; i++)
@@ -359,10 +360,11 @@ s_flush(rmt_offer_t *self, rmt_error_t *error)
 }
 
 static s_batch_t *
-s_batch_new(void)
+s_batch_new(rmt_msg_kind_t kind)
 {
     s_batch_t *batch = calloc(1, sizeof(*batch));
     assert(batch);
+    batch->kind = kind;
     return batch;
 }
 
@@ -389,7 +391,7 @@ rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
     if (s_is_repeat(self, &chunk->id))
         return 0;
     if (!self->open)
-        self->open = s_batch_new();
+        self->open = s_batch_new(RMT_MSG_OFFER);
     s_batch_t *batch = self->open;
     const size_t size = RMT_PARCEL_HEAD_SIZE + chunk->size;
     uint8_t *data = s_batch_reserve(self, batch, size);
@@ -411,7 +413,7 @@ rmt_offer_id(rmt_offer_t *self, const rmt_id_t *id, rmt_error_t *error)
     if (s_is_repeat(self, id))
         return 0;
     if (!self->open)
-        self->open = s_batch_new();
+        self->open = s_batch_new(RMT_MSG_OFFER);
     self->open->items[self->open->count++].id = *id;
     return self->open->count < BATCH_COUNT ? 0 : s_flush(self, error);
 }
@@ -447,14 +449,14 @@ rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error)
     return rmt_offer_chunk(offer, chunk, error);
 }
 
-int
-rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
-              rmt_error_t *error)
+static int
+s_ask(rmt_offer_t *self, rmt_msg_kind_t kind, const rmt_id_t *ids, size_t count,
+      bool *lacks_out, rmt_error_t *error)
 {
     for (size_t done = 0; done < count;) {
         if (s_flush(self, error) == -1)
             return -1;
-        s_batch_t *batch = s_batch_new();
+        s_batch_t *batch = s_batch_new(kind);
         batch->lacks = lacks_out + done;
         for (; done < count && batch->count < BATCH_COUNT; done++)
             batch->items[batch->count++].id = ids[done];
@@ -465,6 +467,24 @@ rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_
     while (self->batches)
         if (s_pump(self, true, error) == -1)
             return -1;
+    return 0;
+}
+
+int
+rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
+              rmt_error_t *error)
+{
+    return s_ask(self, RMT_MSG_OFFER, ids, count, lacks_out, error);
+}
+
+int
+rmt_offer_holds(rmt_offer_t *self, const rmt_id_t *root, bool *holds_out,
+                rmt_error_t *error)
+{
+    bool lacks = true;
+    if (s_ask(self, RMT_MSG_WHOLE, root, 1, &lacks, error) == -1)
+        return -1;
+    *holds_out = !lacks;
     return 0;
 }
 

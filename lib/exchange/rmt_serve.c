@@ -129,7 +129,7 @@ s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
     } else if (kind == RMT_MSG_ACK) {
         rmt_serve_ack(self, s_caller(self, packet), packet->msg->window);
     } else if (kind == RMT_MSG_OPEN || kind == RMT_MSG_OFFER || kind == RMT_MSG_CHUNKS ||
-               kind == RMT_MSG_SEAL) {
+               kind == RMT_MSG_WHOLE || kind == RMT_MSG_SEAL) {
         rmt_serve_offered(self, s_caller(self, packet), &packet->msg);
     } else {
         s_refuse(self, packet, "a message that has no place on a data port");

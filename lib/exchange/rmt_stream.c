@@ -4,6 +4,7 @@
 #include "rmt_auto.h"
 #include "rmt_credit.h"
 #include "rmt_parcel.h"
+#include "rmt_manifest.h"
 #include "rmt_store.h"
 
 // Bytes are given back in lots of this size, or when nothing came for a while.
@@ -50,6 +51,31 @@ s_ack(s_state_t *self, zsock_t *pipe)
     s_reply(pipe, msg);
 }
 
+static int
+s_read(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
+       rmt_error_t *error)
+{
+    return rmt_store_read(context, id, plain_out, size_out, error);
+}
+
+// True when the store has a manifest and every chunk that its entries name.
+static bool
+s_holds(const s_state_t *self, const rmt_id_t *root)
+{
+    rmt_error_t error = {0};
+    if (!rmt_store_has(self->store, root))
+        return false;
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, s_read, self->store, &error);
+    rmt_entry_t entry;
+    int more = reader ? 1 : -1;
+    while (more == 1 && (more = rmt_manifest_reader_next(reader, &entry, &error)) == 1)
+        for (size_t i = 0; i < entry.chunk_count; i++)
+            if (!rmt_store_has(self->store, &entry.chunks[i]))
+                return false;
+    return more == 0;
+}
+
 static void
 s_offer(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 {
@@ -61,7 +87,8 @@ s_offer(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
     for (size_t i = 0; i < count; i++) {
         rmt_id_t id;
         memcpy(id.bytes, zchunk_data(msg->ids) + i * RMT_ID_SIZE, RMT_ID_SIZE);
-        if (!rmt_store_has(self->store, &id))
+        if (msg->kind == RMT_MSG_WHOLE ? !s_holds(self, &id)
+                                       : !rmt_store_has(self->store, &id))
             zchunk_data(want->bitmap)[i / 8] |= (byte) (1u << (i % 8));
     }
     s_reply(pipe, want);
@@ -105,7 +132,7 @@ s_handle(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 {
     if (self->failed)
         return;
-    if (msg->kind == RMT_MSG_OFFER)
+    if (msg->kind == RMT_MSG_OFFER || msg->kind == RMT_MSG_WHOLE)
         s_offer(self, pipe, msg);
     else if (msg->kind == RMT_MSG_CHUNKS)
         s_chunks(self, pipe, msg);

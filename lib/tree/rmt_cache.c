@@ -12,12 +12,12 @@
 #include <sys/vfs.h>
 #include <time.h>
 
-// The file is a row of blocks, each a head and the stored form of a chunk. Their plain
-// bytes, one after the other, are the preamble and then the records. Only the machine
-// that wrote it reads it, so numbers are in that machine's own order; another order is
-// another version.
+// The file is a preamble, written last, and a row of blocks, each a head and the stored
+// form of a chunk. Their plain bytes, one after the other, are the records. Only the
+// machine that wrote it reads it, so numbers are in that machine's own order; another
+// order is another version.
 #define MAGIC "ramet-sc"
-#define VERSION 1u
+#define VERSION 2u
 #define BLOCK_SIZE ((size_t) 256 * 1024)
 #define LINEAGE_MAX 256
 #define XFS_MAGIC 0x58465342
@@ -34,6 +34,8 @@ typedef struct {
     char magic[8];
     uint32_t version, zero;
     char lineage[LINEAGE_MAX];
+    uint8_t root[RMT_ID_SIZE], digest[RMT_ID_SIZE]; // digest: of all before it
+    uint8_t zeros[6];
 } s_preamble_t;
 
 // All that is compared; without padding, so that bytes can be.
@@ -51,6 +53,7 @@ typedef struct {
 } s_record_t;
 
 _Static_assert(sizeof(s_block_t) == 44, "no padding on disk");
+_Static_assert(sizeof(s_preamble_t) == 344, "no padding on disk");
 _Static_assert(sizeof(s_key_t) == 56, "no padding on disk");
 _Static_assert(sizeof(s_record_t) == 64, "no padding on disk");
 
@@ -94,6 +97,8 @@ struct rmt_cache_reader {
     int fd;
     bool is_over;
     char trouble[160]; // Why, if not for the end
+    rmt_id_t root;     // Valid with has_root
+    bool has_root;
     uint8_t *data;     // Plain bytes from the current record on
     size_t used, at, room;
     uint8_t *stored, *plain;
@@ -180,20 +185,43 @@ s_next(rmt_cache_reader_t *self)
     self->has_record = s_reach(self, s_record_size(&self->record));
 }
 
+static s_preamble_t
+s_preamble(const char *lineage, const uint8_t root[RMT_ID_SIZE])
+{
+    s_preamble_t preamble = {.magic = MAGIC, .version = VERSION};
+    snprintf(preamble.lineage, sizeof preamble.lineage, "%s", lineage);
+    memcpy(preamble.root, root, RMT_ID_SIZE);
+    rmt_id_t digest;
+    rmt_id_compute(&digest, &preamble, offsetof(s_preamble_t, digest));
+    memcpy(preamble.digest, digest.bytes, RMT_ID_SIZE);
+    return preamble;
+}
+
 static void
 s_begin(rmt_cache_reader_t *self, const char *lineage)
 {
-    s_preamble_t found, wanted = {.magic = MAGIC, .version = VERSION};
-    snprintf(wanted.lineage, sizeof wanted.lineage, "%s", lineage);
-    if (!s_reach(self, sizeof found))
+    rmt_error_t error = {0};
+    s_preamble_t found;
+    if (rmt_io_read(self->fd, &found, sizeof found, &error) == -1 ||
+        memcmp(found.magic, MAGIC, sizeof found.magic) != 0) {
+        s_end(self, "it is no stat cache");
         return;
-    memcpy(&found, self->data + self->at, sizeof found);
-    self->at += sizeof found;
+    }
     // Of another version or tree: no trouble, and no use.
-    if (memcmp(&found, &wanted, sizeof found) != 0)
+    const s_preamble_t wanted = s_preamble(lineage, found.root);
+    if (memcmp(&found, &wanted, sizeof found) != 0) {
         s_end(self, NULL);
-    else
-        s_next(self);
+        return;
+    }
+    memcpy(self->root.bytes, found.root, RMT_ID_SIZE);
+    self->has_root = true;
+    s_next(self);
+}
+
+const rmt_id_t *
+rmt_cache_reader_root(const rmt_cache_reader_t *self)
+{
+    return self->has_root ? &self->root : NULL;
 }
 
 rmt_cache_reader_t *
@@ -305,7 +333,7 @@ rmt_cache_reader_trouble(const rmt_cache_reader_t *self)
 
 struct rmt_cache_writer {
     int fd;
-    char *path, *temp;
+    char *path, *temp, *lineage;
     struct timespec limit; // What is as young as this is not noted
     uint8_t *data;         // Not written yet
     size_t used, room;
@@ -374,9 +402,11 @@ rmt_cache_writer_new(const char *path, const char *lineage, uint32_t margin_s,
         rmt_fail_errno(error, "create %s", self->temp);
         return NULL;
     }
-    s_preamble_t preamble = {.magic = MAGIC, .version = VERSION};
-    snprintf(preamble.lineage, sizeof preamble.lineage, "%s", lineage);
-    s_append(self, &preamble, sizeof preamble);
+    self->lineage = rmt_text("%s", lineage);
+    if (lseek(self->fd, sizeof(s_preamble_t), SEEK_SET) == -1) {
+        rmt_fail_errno(error, "seek in %s", self->temp);
+        return NULL;
+    }
     return rmt_take(&self);
 }
 
@@ -392,6 +422,7 @@ rmt_cache_writer_destroy(rmt_cache_writer_t **self_p)
         (void) unlink(self->temp);
     free(self->path);
     free(self->temp);
+    free(self->lineage);
     free(self->data);
     free(self->entry);
     free(self->stored);
@@ -435,9 +466,15 @@ rmt_cache_writer_add(rmt_cache_writer_t *self, const struct stat *status,
 }
 
 int
-rmt_cache_writer_save(rmt_cache_writer_t *self, rmt_error_t *error)
+rmt_cache_writer_save(rmt_cache_writer_t *self, const rmt_id_t *root, rmt_error_t *error)
 {
     s_flush(self, true);
+    const s_preamble_t preamble = s_preamble(self->lineage, root->bytes);
+    if (!self->failed &&
+        pwrite(self->fd, &preamble, sizeof preamble, 0) != (ssize_t) sizeof preamble) {
+        rmt_fail_errno(&self->error, "write its beginning");
+        self->failed = true;
+    }
     if (self->failed) {
         *error = self->error;
         return rmt_wrap(error, "write %s", self->temp);

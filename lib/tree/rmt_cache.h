@@ -34,6 +34,9 @@ typedef struct rmt_cache_reader rmt_cache_reader_t;
 // Never fails: what cannot be used is empty. Caller owns the result.
 rmt_cache_reader_t *rmt_cache_reader_new(const char *path, const char *lineage);
 void rmt_cache_reader_destroy(rmt_cache_reader_t **self_p);
+// The manifest of the capture that wrote it, which names every chunk the entries need;
+// NULL when the cache is of no use. Valid while self lives.
+const rmt_id_t *rmt_cache_reader_root(const rmt_cache_reader_t *self);
 // Do not tell entries that need one of these chunks. Copies ids.
 void rmt_cache_reader_distrust(rmt_cache_reader_t *self, const rmt_id_t *ids,
                                size_t count);
@@ -64,5 +67,7 @@ void rmt_cache_writer_add(rmt_cache_writer_t *self, const struct stat *status,
 void rmt_cache_writer_add_again(rmt_cache_writer_t *self, const struct stat *status,
                                 const char *path, size_t path_size, const void *entry,
                                 size_t entry_size);
-// Put the new file in place of the old one. 0, or -1: IO, NO_SPACE; the old one stays.
-int rmt_cache_writer_save(rmt_cache_writer_t *self, rmt_error_t *error);
+// Put the new file in place of the old one; root names the manifest that was captured.
+// 0, or -1: IO, NO_SPACE; the old one stays.
+int rmt_cache_writer_save(rmt_cache_writer_t *self, const rmt_id_t *root,
+                          rmt_error_t *error);

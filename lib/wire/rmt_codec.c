@@ -50,6 +50,7 @@ SAME_NUMBER(FETCH);
 SAME_NUMBER(ABSENT);
 SAME_NUMBER(LATER);
 SAME_NUMBER(CHUNKS);
+SAME_NUMBER(WHOLE);
 
 // A SIZE is 1 to max. TEXT is a name and must keep its limit; PROSE is for people and is
 // made to keep it.

@@ -79,6 +79,7 @@ rmt_msg_kind_name(rmt_msg_kind_t kind)
         [RMT_MSG_SEAL] = "seal",         [RMT_MSG_SEALED] = "sealed",
         [RMT_MSG_FETCH] = "fetch",       [RMT_MSG_ABSENT] = "absent",
         [RMT_MSG_LATER] = "later",       [RMT_MSG_CHUNKS] = "chunks",
+        [RMT_MSG_WHOLE] = "whole",
     };
     const size_t index = (size_t) kind;
     if (index >= sizeof names / sizeof names[0] || !names[index])

@@ -575,6 +575,61 @@ test_receiver_tells_what_it_lacks(void **state)
         assert_int_equal(lacks[i], i % 3 == 0);
 }
 
+static int
+s_store_sink(void *store, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    return rmt_store_put(store, chunk, error);
+}
+
+// A manifest of one file with one chunk. Returns its root.
+static rmt_id_t
+s_manifest(rmt_store_t *store, const rmt_id_t *content)
+{
+    rmt_error_t error = {0};
+    rmt_id_t root = {{0}};
+    uint32_t size = 100;
+    rmt_id_t chunk = *content;
+    rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(s_store_sink, store);
+    const rmt_entry_t folder = {.path = "", .mode = S_IFDIR | 0755};
+    const rmt_entry_t file = {.path = "f",
+                              .path_size = 1,
+                              .mode = S_IFREG | 0644,
+                              .size = size,
+                              .chunks = &chunk,
+                              .chunk_sizes = &size,
+                              .chunk_count = 1};
+    if (rmt_manifest_writer_add(writer, &folder, &error) == -1 ||
+        rmt_manifest_writer_add(writer, &file, &error) == -1 ||
+        rmt_manifest_writer_finish(writer, &root, &error) == -1)
+        fail_msg("%s", error.text);
+    return root;
+}
+
+// M9: one question tells whether all of an earlier manifest is there.
+static void
+test_a_manifest_is_held_only_with_all_that_it_names(void **state)
+{
+    s_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    s_peers(farm, "add", &farm->alice, NULL);
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t here = fixture_put(store, 1, 100);
+    rmt_id_t away;
+    rmt_id_compute(&away, "away", 4);
+    const rmt_id_t whole = s_manifest(store, &here), torn = s_manifest(store, &away);
+    assert_int_equal(rmt_store_commit(store, &error), 0);
+    rmt_auto(rmt_offer) offer = s_offer(farm, 1);
+    const struct {
+        const rmt_id_t *root;
+        bool is_held;
+    } rows[] = {{&whole, true}, {&torn, false}, {&away, false}, {&here, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool holds = !rows[i].is_held;
+        assert_int_equal(rmt_offer_holds(offer, rows[i].root, &holds, &error), 0);
+        assert_int_equal(holds, rows[i].is_held);
+    }
+}
+
 // P14: an id alone is a question; what is lacked is told, and can be sent afterwards.
 static void
 test_ids_without_bytes_are_asked_for_and_given_later(void **state)
@@ -782,6 +837,7 @@ main(void)
         CASE(test_receiver_tells_what_it_lacks),
         CASE(test_broken_stream_leaves_the_store_clean),
         CASE(test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced),
+        CASE(test_a_manifest_is_held_only_with_all_that_it_names),
         CASE(test_ids_without_bytes_are_asked_for_and_given_later),
         cmocka_unit_test(test_parcels_are_whole_or_refused),
         CASE(test_key_that_may_fetch_may_not_offer),

@@ -85,7 +85,7 @@ s_capture(fixture_t *self, const char *lineage, uint32_t margin_s)
     rmt_id_t root;
     if (rmt_capture_run(&options, &sink, &root, &self->report, &error) == -1)
         fail_msg("%s", error.text);
-    if (rmt_cache_writer_save(writer, &error) == -1)
+    if (rmt_cache_writer_save(writer, &root, &error) == -1)
         fail_msg("%s", error.text);
     self->had_trouble = rmt_cache_reader_trouble(reader) != NULL;
     return root;
@@ -205,6 +205,20 @@ test_file_that_holds_a_missing_chunk_is_read_again(void **state)
     assert_true(rmt_id_equal(&first, &again));
 }
 
+// M9: the cache names the manifest that holds all that its entries need.
+static void
+test_cache_knows_the_manifest_it_was_made_with(void **state)
+{
+    fixture_t *self = *state;
+    tree_lab_file(tree_lab_source(self->lab), "file", 100, 1);
+    const rmt_id_t root = s_capture(self, LINEAGE, 0);
+    rmt_auto(rmt_cache_reader) reader = rmt_cache_reader_new(self->path, LINEAGE);
+    assert_non_null(rmt_cache_reader_root(reader));
+    assert_true(rmt_id_equal(rmt_cache_reader_root(reader), &root));
+    rmt_auto(rmt_cache_reader) other = rmt_cache_reader_new(self->path, "another tree");
+    assert_null(rmt_cache_reader_root(other));
+}
+
 static void
 test_cache_of_another_tree_or_version_is_none(void **state)
 {
@@ -308,6 +322,7 @@ main(void)
         CASE(test_every_kind_of_change_is_seen),
         CASE(test_what_changed_within_the_margin_is_read_again),
         CASE(test_file_that_holds_a_missing_chunk_is_read_again),
+        CASE(test_cache_knows_the_manifest_it_was_made_with),
         CASE(test_cache_of_another_tree_or_version_is_none),
         CASE(test_damaged_cache_is_noticed_and_changes_nothing),
         CASE(test_first_link_that_was_left_out_is_not_needed_for_the_second),

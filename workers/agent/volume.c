@@ -18,6 +18,7 @@ typedef struct {
     char *cache_path, *lineage; // NULL: no cache
     rmt_id_t *missing;          // Of the pass before
     size_t missing_count;
+    bool is_held;      // The receiver has all that the cache names
     bool is_abandoned; // This pass: more is missing than a further pass is worth
 } s_volume_t;
 
@@ -35,6 +36,8 @@ s_put_id(void *context, const rmt_id_t *id, rmt_error_t *error)
 {
     s_volume_t *self = context;
     size_t missing = 0;
+    if (self->is_held)
+        return 0;
     if (rmt_offer_id(self->job->offer, id, error) == -1)
         return -1;
     (void) rmt_offer_missing(self->job->offer, &missing);
@@ -163,15 +166,24 @@ s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *wri
     return 0;
 }
 
+// One question about the last manifest spares offering each id of an unchanged file.
+static int
+s_ask_held(s_volume_t *self, const rmt_cache_reader_t *reader, rmt_error_t *error)
+{
+    const rmt_id_t *root = reader ? rmt_cache_reader_root(reader) : NULL;
+    self->is_held = false;
+    return root ? rmt_offer_holds(self->job->offer, root, &self->is_held, error) : 0;
+}
+
 static void
 s_save_cache(const s_volume_t *self, const rmt_cache_reader_t *reader,
-             rmt_cache_writer_t *writer)
+             rmt_cache_writer_t *writer, const rmt_id_t *root)
 {
     rmt_error_t error = {0};
     if (reader && rmt_cache_reader_trouble(reader))
         rmt_log(RMT_WARN, "cache.damaged", "volume=%s error=\"%s\"", self->mount,
                 rmt_cache_reader_trouble(reader));
-    if (writer && rmt_cache_writer_save(writer, &error) == -1)
+    if (writer && rmt_cache_writer_save(writer, root, &error) == -1)
         rmt_log(RMT_WARN, "cache.not-saved", "volume=%s error=\"%s\"", self->mount,
                 error.text);
 }
@@ -183,6 +195,8 @@ s_run_passes(s_volume_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
     for (int pass = 0; pass < PASSES_MAX; pass++) {
         rmt_auto(rmt_cache_reader) reader = s_new_reader(self, pass);
         rmt_auto(rmt_cache_writer) writer = s_new_writer(self);
+        if (s_ask_held(self, reader, error) == -1)
+            return -1;
         const int result = s_run_pass(self, reader, writer, root_out, report_out, error);
         if (result == -1)
             return -1;
@@ -190,7 +204,7 @@ s_run_passes(s_volume_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
             rmt_log(RMT_INFO, "volume.captured",
                     "volume=%s passes=%d files=%" PRIu64 " cached=%" PRIu64, self->mount,
                     pass + 1, report_out->files, report_out->cached);
-            s_save_cache(self, reader, writer);
+            s_save_cache(self, reader, writer, root_out);
             return 0;
         }
         // Answers of this pass must not be taken for the next one's.
