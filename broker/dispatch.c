@@ -166,6 +166,8 @@ s_begin_commit(step_t *step)
     s_copy(stage, "set.bytes", step->result->outputs, "bytes");
     s_copy(stage, "set.sent", step->result->outputs, "sent");
     s_copy(stage, "set.cached", step->result->outputs, "cached");
+    s_copy(stage, "set.read-from", step->result->outputs, "read-from");
+    s_copy(stage, "set.warning", step->result->outputs, "warning");
     rmt_record_t *op =
         s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
     s_copy(op, "b.descriptor", step->result->outputs, "descriptor");

@@ -95,6 +95,7 @@ static const option_t s_plan_options[] = {
     { "engine", "E", "engines to look at; may be given several times" },
     { "policy", "CLASS=RULE", "exact, family, at-least or ignore for a class of component" },
     { "explain", NULL, "every compared fact, for every target" },
+    { "accept-incomplete", NULL, "also an image that is INCOMPLETE" },
     { NULL, NULL, NULL },
 };
 static const option_t s_start_options[] = {

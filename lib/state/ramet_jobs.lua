@@ -253,9 +253,16 @@ local function engines_of(body)
     return engines
 end
 
+local function need_complete(image, body)
+    need(image.state ~= 'INCOMPLETE' or body['accept-incomplete'] == 'yes', E.REFUSED,
+        'image ' .. image.name .. ' is INCOMPLETE: contents of some files are missing; '
+        .. 'take it all the same with --accept-incomplete')
+end
+
 -- With a target, its engine alone is asked, about it alone.
 serve('deploy_plan', function(meta, body)
     local image, engines = R.image_find(body.image), engines_of(body)
+    need_complete(image, body)
     if set(body.target) then
         local record = need(load(P .. 'target:' .. named(body.target)), E.NOT_FOUND,
             'no target ' .. body.target)
@@ -301,8 +308,7 @@ end
 
 local function deploy_new(meta, body, items)
     local image, engines = R.image_find(body.image), engines_of(body)
-    need(image.state ~= 'INCOMPLETE' or body['accept-incomplete'] == 'yes', E.REFUSED,
-        'image ' .. image.name .. ' is incomplete')
+    need_complete(image, body)
     local targets = deploy_targets(items, engines)
     return job_new(meta, 'deploy', deploy_fields(body, image, engines), targets)
 end

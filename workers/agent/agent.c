@@ -37,6 +37,15 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"disk", RMT_CONFIG_PATH, "", 0, 0,
      "Disk image file or device that is the only disk of this machine."},
     {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept."},
+    {"hook-before", RMT_CONFIG_PATH, "", 0, 0,
+     "Source: program that runs before a capture, such as one that flushes a database."},
+    {"hook-after", RMT_CONFIG_PATH, "", 0, 0,
+     "Source: program that runs when all was read, or stands in snapshots; always, once "
+     "hook-before was started."},
+    {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100,
+     "Source: how long a hook may take before it is ended."},
+    {"snapshot", RMT_CONFIG_BOOL, "yes", 0, 0,
+     "Source: read from a snapshot where the file system can make one (btrfs)."},
     {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
      "Source: what changed within so many seconds before a capture is read again by the "
      "next one, whatever its times say; memory that is mapped and written may show that "

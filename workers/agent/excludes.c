@@ -1,6 +1,7 @@
 #include "excludes.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
+#include "snapshot.h"
 
 #include <assert.h>
 #include <stdbool.h>
@@ -72,6 +73,7 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
     const char *root = rmt_config_text(config, "root");
     rmt_auto_str pending = rmt_text("%s.pending", rmt_config_text(config, "key"));
     s_add_own(self, "/etc/ramet", root, mount);
+    s_append(self, rmt_text("/%s", RMT_SNAPSHOT_NAME));
     s_add_own(self, rmt_config_text(config, "state"), root, mount);
     s_add_own(self, rmt_config_text(config, "key"), root, mount);
     s_add_own(self, pending, root, mount);

@@ -21,7 +21,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define TREES_MAX 64
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
 typedef struct {
@@ -37,7 +36,7 @@ struct rmt_layout {
     rmt_scratch_t *scratch;
     rmt_blockdev_t *disk;
     int running; // The disk of a running system, or -1
-    tree_t trees[TREES_MAX];
+    tree_t trees[RMT_LAYOUT_TREES_MAX];
     size_t count;
 };
 
@@ -50,8 +49,8 @@ s_is_class(const rmt_record_t *record, const char *class)
 static int
 s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error_t *error)
 {
-    if (self->count == TREES_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes", TREES_MAX);
+    if (self->count == RMT_LAYOUT_TREES_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes", RMT_LAYOUT_TREES_MAX);
     const int fd = rmt_walk_open_bare(path);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);

@@ -11,6 +11,8 @@
 #include "rmt_error.h"
 #include "rmt_record.h"
 
+#define RMT_LAYOUT_TREES_MAX 64
+
 typedef struct rmt_layout rmt_layout_t;
 
 // name: of the source; made-up identifiers are made from it. Call all of this in one

@@ -2,6 +2,7 @@
 #include "bootcode.h"
 #include "descriptor.h"
 #include "hardware.h"
+#include "hooks.h"
 #include "layout.h"
 #include "rmt_auto.h"
 #include "rmt_disk.h"
@@ -10,10 +11,13 @@
 #include "rmt_log.h"
 #include "rmt_offer.h"
 #include "rmt_worker.h"
+#include "snapshot.h"
 #include "system.h"
 #include "volume.h"
 
 #include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct {
@@ -23,7 +27,9 @@ typedef struct {
     rmt_offer_t *offer;
     rmt_descriptor_t *descriptor;
     rmt_capture_report_t totals;
-    uint64_t done; // Bytes of volumes that are behind
+    uint64_t done;                                   // Bytes of volumes that are behind
+    rmt_snapshot_t *snapshots[RMT_LAYOUT_TREES_MAX]; // NULL: the volume is read as it is
+    char *read_from;                                 // What was read where, for people
 } capture_t;
 
 static bool
@@ -60,6 +66,50 @@ s_entries(const rmt_capture_report_t *report)
            report->hard_links;
 }
 
+// Where the volume is read: from its snapshot, if there is one.
+static int
+s_tree(const capture_t *self, size_t index)
+{
+    return self->snapshots[index] ? rmt_snapshot_fd(self->snapshots[index])
+                                  : rmt_layout_tree(self->layout, index);
+}
+
+// Snapshots of all volumes that can have one, one right after the other. Returns true
+// when no volume is read from where it is written.
+static bool
+s_make_snapshots(capture_t *self)
+{
+    const size_t count = rmt_layout_count(self->layout);
+    bool is_all = true;
+    FILE *text = open_memstream(&self->read_from, &(size_t){0});
+    for (size_t i = 0; i < count; i++) {
+        const char *mount =
+            rmt_record_text(rmt_layout_volume(self->layout, i), "mount", "");
+        rmt_error_t error = {0};
+        if (rmt_config_bool(self->agent->config, "snapshot"))
+            self->snapshots[i] =
+                rmt_snapshot_new(rmt_layout_tree(self->layout, i), &error);
+        if (!self->snapshots[i] && error.code != RMT_OK &&
+            error.code != RMT_E_UNSUPPORTED)
+            rmt_log(RMT_WARN, "snapshot.failed", "volume=%s error=\"%s\"", mount,
+                    error.text);
+        is_all = is_all && self->snapshots[i];
+        fprintf(text, "%s%s %s", i ? ", " : "", *mount ? mount : "-",
+                self->snapshots[i] ? "snapshot" : "live");
+    }
+    fclose(text);
+    return is_all;
+}
+
+static void
+s_remove_snapshots(capture_t *self)
+{
+    for (size_t i = 0; i < RMT_LAYOUT_TREES_MAX; i++)
+        rmt_snapshot_destroy(&self->snapshots[i]);
+    free(self->read_from);
+    self->read_from = NULL;
+}
+
 static int
 s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
 {
@@ -68,6 +118,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
                                   .offer = self->offer,
                                   .layout = self->layout,
                                   .index = index,
+                                  .tree_fd = s_tree(self, index),
                                   .done = self->done};
     rmt_capture_report_t report = {0};
     rmt_id_t root;
@@ -187,21 +238,57 @@ s_set_outputs(capture_t *self, const rmt_id_t *id)
     rmt_record_set_u64(outputs, "files", s_entries(&self->totals));
     rmt_record_set_u64(outputs, "bytes", self->totals.size);
     rmt_record_set_u64(outputs, "cached", self->totals.cached);
+    rmt_record_set(outputs, "read-from", self->read_from);
     rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
     rmt_record_set(outputs, "state", rmt_descriptor_state(self->descriptor));
+}
+
+// A failure of the second hook spoils no image, but must be seen.
+static void
+s_end_hooks(capture_t *self, const rmt_hooks_t *hooks)
+{
+    rmt_error_t error = {0};
+    if (rmt_hooks_after(hooks, &error) == 0)
+        return;
+    rmt_log(RMT_ERROR, "hook.failed", "source=%s error=\"%s\"", hooks->source,
+            error.text);
+    if (self)
+        rmt_record_set(rmt_task_outputs(self->task), "warning", error.text);
+}
+
+static int
+s_read_volumes(capture_t *self, const rmt_hooks_t *hooks, rmt_error_t *error)
+{
+    if (s_make_snapshots(self))
+        s_end_hooks(self, hooks);
+    for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
+        if (s_capture_volume(self, i, error) == -1)
+            return -1;
+    return 0;
+}
+
+// The hooks stand around all that looks at the source.
+static int
+s_read_all(capture_t *self, rmt_error_t *error)
+{
+    const rmt_hooks_t hooks = {.config = self->agent->config,
+                               .source = self->agent->name};
+    if (s_open_offer(self, error) == -1)
+        return -1;
+    int result = rmt_hooks_before(&hooks, error);
+    if (result == 0) {
+        self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+        result = self->layout ? s_read_volumes(self, &hooks, error) : -1;
+    }
+    s_end_hooks(self, &hooks);
+    return result;
 }
 
 static int
 s_run_capture(capture_t *self, rmt_error_t *error)
 {
     rmt_task_progress(self->task, "inventory", 0, 0, NULL);
-    self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
-    if (!self->layout || s_open_offer(self, error) == -1)
-        return -1;
-    for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
-        if (s_capture_volume(self, i, error) == -1)
-            return -1;
-    if (s_name_empty(self, error) == -1)
+    if (s_read_all(self, error) == -1 || s_name_empty(self, error) == -1)
         return -1;
     rmt_auto(zchunk) packed = NULL;
     rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
@@ -234,6 +321,7 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
         rmt_log(RMT_ERROR, "capture.failed", "source=%s error=\"%s\"", agent->name,
                 error->text);
     rmt_offer_destroy(&self.offer);
+    s_remove_snapshots(&self);
     rmt_layout_destroy(&self.layout);
     rmt_descriptor_destroy(&self.descriptor);
     return rc;
@@ -242,6 +330,9 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
 int
 rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
 {
+    // Due since an agent before this one died.
+    const rmt_hooks_t hooks = {.config = agent->config, .source = agent->name};
+    s_end_hooks(NULL, &hooks);
     rmt_auto_str service = rmt_text("capture@source/%s", agent->name);
     rmt_auto(rmt_record) hello = rmt_record_new();
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);

@@ -132,14 +132,13 @@ static int
 s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *writer,
            rmt_id_t *root_out, rmt_capture_report_t *report_out, rmt_error_t *error)
 {
-    const rmt_capture_options_t options = {
-        .root_fd = rmt_layout_tree(self->job->layout, self->job->index),
-        .excludes = rmt_excludes_list(self->excludes),
-        .window_size = (size_t) 8 * 1024 * 1024,
-        .cache = reader,
-        .cache_out = writer,
-        .cancelled_fn = s_is_cancelled,
-        .cancelled_context = self};
+    const rmt_capture_options_t options = {.root_fd = self->job->tree_fd,
+                                           .excludes = rmt_excludes_list(self->excludes),
+                                           .window_size = (size_t) 8 * 1024 * 1024,
+                                           .cache = reader,
+                                           .cache_out = writer,
+                                           .cancelled_fn = s_is_cancelled,
+                                           .cancelled_context = self};
     const rmt_capture_sink_t sink = {
         .context = self, .chunk_fn = s_put, .id_fn = s_put_id, .progress_fn = s_progress};
     rmt_capture_report_t report = {0};

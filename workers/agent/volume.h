@@ -18,6 +18,7 @@ typedef struct {
     rmt_offer_t *offer;
     rmt_layout_t *layout;
     size_t index;
+    int tree_fd;   // The volume's tree, or a snapshot of it
     uint64_t done; // Bytes of the volumes before this one, for the progress
 } rmt_volume_job_t;
 
