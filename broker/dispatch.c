@@ -118,6 +118,17 @@ s_copy(rmt_record_t *op, const char *to, const rmt_record_t *from, const char *f
         rmt_record_put(op, to, value, size);
 }
 
+// The same for several fields, whose names get a prefix and a dot.
+static void
+s_copy_each(rmt_record_t *op, const char *prefix, const rmt_record_t *from,
+            const char *const *fields)
+{
+    for (; *fields; fields++) {
+        rmt_auto_str to = rmt_text("%s.%s", prefix, *fields);
+        s_copy(op, to, from, *fields);
+    }
+}
+
 static void
 s_op_stop(step_t *step, const char *engine, rmt_code_t code, const char *text)
 {
@@ -152,22 +163,18 @@ s_begin_capture(step_t *step)
     s_op_stage(step, "capture");
     rmt_auto_str at = rmt_text("source/%s", s_job(step, "source"));
     rmt_record_t *op = s_op_task(step, "capture", at, s_job(step, "source"));
-    s_copy(op, "b.image-name", step->view->job, "image-name");
-    s_copy(op, "b.place", step->view->job, "place");
-    s_copy(op, "b.exclude", step->view->job, "exclude");
-    s_copy(op, "b.paranoid", step->view->job, "paranoid");
+    s_copy_each(op, "b", step->view->job,
+                (const char *const[]){"image-name", "place", "exclude", "paranoid",
+                                      "dry-run", NULL});
 }
 
 static void
 s_begin_commit(step_t *step)
 {
     rmt_record_t *stage = s_op_stage(step, "commit");
-    s_copy(stage, "set.files", step->result->outputs, "files");
-    s_copy(stage, "set.bytes", step->result->outputs, "bytes");
-    s_copy(stage, "set.sent", step->result->outputs, "sent");
-    s_copy(stage, "set.cached", step->result->outputs, "cached");
-    s_copy(stage, "set.read-from", step->result->outputs, "read-from");
-    s_copy(stage, "set.warning", step->result->outputs, "warning");
+    s_copy_each(stage, "set", step->result->outputs,
+                (const char *const[]){"files", "bytes", "sent", "cached", "read-from",
+                                      "warning", NULL});
     rmt_record_t *op =
         s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
     s_copy(op, "b.descriptor", step->result->outputs, "descriptor");
@@ -184,8 +191,8 @@ s_fail_job(step_t *step)
 static void
 s_end_image(step_t *step)
 {
-    static const char *const copied[] = {"state",   "files",    "bytes",
-                                         "volumes", "hardware", "layout"};
+    static const char *const copied[] = {"state",    "files",  "bytes", "volumes",
+                                         "hardware", "layout", NULL};
     const rmt_record_t *outputs = step->result->outputs;
     rmt_id_t id;
     rmt_error_t error = {0};
@@ -198,10 +205,7 @@ s_end_image(step_t *step)
     s_copy(op, "set.source", step->view->job, "source");
     s_copy(op, "set.place", step->view->job, "place");
     s_copy(op, "set.id", outputs, "image");
-    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
-        rmt_auto_str name = rmt_text("set.%s", copied[i]);
-        s_copy(op, name, outputs, copied[i]);
-    }
+    s_copy_each(op, "set", outputs, copied);
     s_copy(s_op(step, "job"), "set.image", outputs, "image");
     s_op_end(step, "done", RMT_OK, "");
 }
@@ -222,32 +226,26 @@ s_begin_import(step_t *step)
 static void
 s_begin_upkeep(step_t *step)
 {
-    static const char *const copied[] = {"image", "image-name", "place", "deep", "rate",
-                                         "again", "age-s",      "ignore", "all"};
+    static const char *const copied[] = {"image", "image-name", "place",  "deep", "rate",
+                                         "again", "age-s",      "ignore", "all",  NULL};
     const char *kind = s_job(step, "kind");
     s_op_stage(step, kind);
     rmt_record_t *op = s_op_task(step, kind, s_job(step, "at"), s_job(step, "at"));
-    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
-        rmt_auto_str name = rmt_text("b.%s", copied[i]);
-        s_copy(op, name, step->view->job, copied[i]);
-    }
+    s_copy_each(op, "b", step->view->job, copied);
 }
 
 static void
 s_end_upkeep(step_t *step)
 {
     static const char *const copied[] = {
-        "images",  "packs",       "chunks",   "bytes",         "files",
-        "damaged", "missing",     "orphans",  "quarantined",   "rescued",
-        "resumed", "left-behind", "marked",   "revived",       "removed",
-        "findings", "differences", "live",    "bytes-removed", "images-removed",
-        "by-intent"};
+        "images",    "packs",       "chunks",  "bytes",         "files",
+        "damaged",   "missing",     "orphans", "quarantined",   "rescued",
+        "resumed",   "left-behind", "marked",  "revived",       "removed",
+        "findings",  "differences", "live",    "bytes-removed", "images-removed",
+        "by-intent", NULL};
     rmt_record_t *op = s_op(step, "job");
-    for (size_t i = 0; i < sizeof copied / sizeof *copied; i++) {
-        rmt_auto_str name = rmt_text("set.%s", copied[i]);
-        if (step->result->outputs)
-            s_copy(op, name, step->result->outputs, copied[i]);
-    }
+    if (step->result->outputs)
+        s_copy_each(op, "set", step->result->outputs, copied);
     if (step->result->code == RMT_OK)
         s_op_end(step, "done", RMT_OK, "");
     else
