@@ -103,6 +103,46 @@ test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
     assert_null(again);
 }
 
+static void
+test_fstab_with_file_systems_of_other_disks_is_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *line;
+        bool fits;
+    } rows[] = {
+        {"UUID=ab / ext4 defaults 0 1", true},
+        {"/dev/disk/by-uuid/ab / ext4 defaults 0 1", true},
+        {"/dev/sdb2 /srv ext4 defaults 0 1", true},
+        {"UUID=cd /srv ext4 defaults 0 1", false},
+        {"/dev/mapper/vg-srv /srv ext4 defaults 0 1", false},
+        {"/dev/sdb1 /srv ext4", false},
+        {"UUID=cd /srv ext4 defaults,nofail 0 1", true},
+        {"UUID=cd /srv ext4 noauto 0 1", true},
+        {"UUID=cd none swap sw 0 0", true},
+        {"/dev/sr0 /media/cdrom0 udf,iso9660 user 0 0", true},
+        {"server:/export /srv nfs defaults 0 0", true},
+        {"tmpfs /tmp tmpfs defaults 0 0", true},
+        {"# UUID=cd /srv ext4 defaults 0 1", true},
+        {"", true},
+    };
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    rmt_record_t *partition = rmt_records_add(layout);
+    rmt_record_set(partition, "class", "partition");
+    rmt_record_set(partition, "number", "2");
+    rmt_record_t *volume = rmt_records_add(layout);
+    rmt_record_set(volume, "class", "volume");
+    rmt_record_set(volume, "partition", "2");
+    rmt_record_set(volume, "uuid", "ab");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        const int rc = rmt_fstab_check(rows[i].line, layout, &error);
+        if ((rc == 0) != rows[i].fits)
+            fail_msg("%s: %s", rows[i].line, error.text);
+        assert_true(rc == 0 || strstr(error.text, "/srv"));
+    }
+}
+
 // ---- Excludes
 
 static bool
@@ -350,6 +390,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
+        cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
         cmocka_unit_test(test_order_without_a_part_is_refused),
         cmocka_unit_test(test_plan_differs_by_order_and_start),

@@ -32,9 +32,26 @@ s_is_device(const char *spec, const char *number)
     return strcmp(end, number) == 0;
 }
 
-static bool
-s_is_volume(const char *spec, const rmt_record_t *volume, const rmt_record_t *partition)
+// The name of a link that udev makes for a device, as a tag. Caller owns it (free).
+static char *
+s_tag(const char *spec)
 {
+    static const struct {
+        const char *folder, *tag;
+    } rows[] = {{"/dev/disk/by-uuid/", "UUID="},
+                {"/dev/disk/by-label/", "LABEL="},
+                {"/dev/disk/by-partuuid/", "PARTUUID="},
+                {"/dev/disk/by-partlabel/", "PARTLABEL="}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strncmp(spec, rows[i].folder, strlen(rows[i].folder)) == 0)
+            return rmt_text("%s%s", rows[i].tag, spec + strlen(rows[i].folder));
+    return rmt_text("%s", spec);
+}
+
+static bool
+s_is_volume(const char *text, const rmt_record_t *volume, const rmt_record_t *partition)
+{
+    rmt_auto_str spec = s_tag(text);
     if (s_is_tag(spec, "UUID=", rmt_record_text(volume, "uuid", "")) ||
         s_is_tag(spec, "LABEL=", rmt_record_text(volume, "label", "")))
         return true;
@@ -42,6 +59,18 @@ s_is_volume(const char *spec, const rmt_record_t *volume, const rmt_record_t *pa
            (s_is_tag(spec, "PARTUUID=", rmt_record_text(partition, "guid", "")) ||
             s_is_tag(spec, "PARTLABEL=", rmt_record_text(partition, "name", "")) ||
             s_is_device(spec, rmt_record_text(partition, "number", "")));
+}
+
+static const rmt_record_t *
+s_find_partition(const rmt_records_t *layout, const char *number)
+{
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const rmt_record_t *record = rmt_records_at(layout, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
+            strcmp(rmt_record_text(record, "number", "-"), number) == 0)
+            return record;
+    }
+    return NULL;
 }
 
 // Value of an option of a list with commas, as "name=VALUE", or NULL; not terminated.
@@ -129,11 +158,8 @@ s_find_path(const rmt_records_t *layout, const char *spec, const char *id, size_
 {
     for (size_t i = 0; i < rmt_records_count(layout); i++) {
         const rmt_record_t *volume = rmt_records_at(layout, i);
-        const rmt_record_t *partition = NULL;
-        for (size_t j = 0; j < rmt_records_count(layout) && !partition; j++)
-            if (strcmp(rmt_record_text(rmt_records_at(layout, j), "number", ""),
-                       rmt_record_text(volume, "partition", "-")) == 0)
-                partition = rmt_records_at(layout, j);
+        const rmt_record_t *partition =
+            s_find_partition(layout, rmt_record_text(volume, "partition", ""));
         if (rmt_record_has(volume, "subvolume") && s_is_volume(spec, volume, partition) &&
             s_is_value(id, size, rmt_record_text(volume, "subvolume-id", "")))
             return rmt_record_text(volume, "subvolume", NULL);
@@ -185,4 +211,73 @@ rmt_fstab_by_path(const char *text, const rmt_records_t *layout)
         all = longer;
     }
     return is_changed ? rmt_take(&all) : NULL;
+}
+
+// ---- What is on no disk of the image
+
+static bool
+s_is_word(const char *options, const char *word)
+{
+    const size_t size = strlen(word);
+    for (const char *at = options; at; at = strchr(at, ',')) {
+        at += *at == ',';
+        if (strncmp(at, word, size) == 0 && strchr(",", at[size]))
+            return true;
+    }
+    return false;
+}
+
+// Only names of devices that stay in a computer.
+static bool
+s_is_local(const char *spec)
+{
+    static const char *const names[] = {
+        "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "/dev/"};
+    static const char *const others[] = {"/dev/sr", "/dev/cdrom", "/dev/fd", "/dev/loop",
+                                         "/dev/shm"};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(spec, others[i], strlen(others[i])) == 0)
+            return false;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strncmp(spec, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+static bool
+s_is_there(const char *spec, const rmt_records_t *layout)
+{
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const rmt_record_t *volume = rmt_records_at(layout, i);
+        const rmt_record_t *partition =
+            s_find_partition(layout, rmt_record_text(volume, "partition", ""));
+        if (strcmp(rmt_record_text(volume, "class", ""), "volume") == 0 &&
+            s_is_volume(spec, volume, partition))
+            return true;
+    }
+    return false;
+}
+
+int
+rmt_fstab_check(const char *text, const rmt_records_t *layout, rmt_error_t *error)
+{
+    rmt_auto_str copy = rmt_text("%s", text);
+    char *rest = copy, *line;
+    while ((line = strsep(&rest, "\n"))) {
+        char *save = NULL;
+        const char *spec = strtok_r(line, " \t", &save);
+        const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
+        const char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
+        const char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
+        if (!folder || spec[0] == '#' || folder[0] != '/' || !s_is_local(spec) ||
+            (options && (s_is_word(options, "noauto") || s_is_word(options, "nofail"))) ||
+            s_is_there(spec, layout))
+            continue;
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "fstab mounts %.200s of %.200s, which is not on the disk that is "
+                        "imaged; systems on several disks are not carried (nofail or "
+                        "noauto in its line leaves it out)",
+                        folder, spec);
+    }
+    return 0;
 }

@@ -1,6 +1,7 @@
 // fstab - where a system mounts its volumes, by its own table.
 #pragma once
 
+#include "rmt_error.h"
 #include "rmt_record.h"
 
 // The mount point that the text of an fstab gives to a volume (by UUID, label, PARTUUID
@@ -16,3 +17,7 @@ char *rmt_fstab_root_uuid(const char *text);
 // The text with subvol=/PATH in place of each subvolid=NUMBER that is one of the layout's
 // subvolumes on the source. Caller owns the result (free), or NULL when nothing changes.
 char *rmt_fstab_by_path(const char *text, const rmt_records_t *layout);
+
+// Every file system that the text mounts from a device by itself is a volume of the
+// layout; other disks are not carried. 0, or -1: UNSUPPORTED, with the line's words.
+int rmt_fstab_check(const char *text, const rmt_records_t *layout, rmt_error_t *error);

@@ -9,6 +9,7 @@
 #include "rmt_facts.h"
 #include "rmt_fs.h"
 #include "rmt_io.h"
+#include "rmt_mounted.h"
 #include "rmt_walk.h"
 #include "scratch.h"
 #include "vfat.h"
@@ -257,14 +258,15 @@ s_set_mounts(rmt_layout_t *self, const char *fstab)
     }
 }
 
-static void
-s_find_mounts(rmt_layout_t *self)
+static int
+s_find_mounts(rmt_layout_t *self, rmt_error_t *error)
 {
     rmt_auto_str fstab = NULL;
     const int root = s_find_root(self, &fstab);
     if (root != -1)
         rmt_record_set(self->trees[root].volume, "mount", "/");
     s_set_mounts(self, fstab);
+    return fstab ? rmt_fstab_check(fstab, self->records, error) : 0;
 }
 
 static int
@@ -284,8 +286,7 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
     self->disk = rmt_blockdev_new(path, RMT_BLOCKDEV_READ_ONLY, sector, nodes, error);
     if (!self->disk || s_read_volumes(self, error) == -1)
         return rmt_wrap(error, "disk %s", path);
-    s_find_mounts(self);
-    return 0;
+    return s_find_mounts(self, error);
 }
 
 // ---- A running system: the table of its disk, its volumes through its own mounts
@@ -330,6 +331,8 @@ s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error
             return rmt_wrap(error, "partition %s", rmt_record_text(record, "number", ""));
     }
     s_set_mounts(self, fstab);
+    if (fstab && rmt_fstab_check(fstab, self->records, error) == -1)
+        return -1;
     if (rmt_layout_root(self) == -1)
         return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is / in the fstab of %s",
                         path, root);
@@ -383,6 +386,18 @@ s_open_tree(rmt_layout_t *self, const char *root, const char *name, rmt_error_t 
     return s_add_tree(self, volume, root, error);
 }
 
+// The whole tree of this computer is a running system when it lies on a partition; in a
+// container, or on a disk without a table, it is a tree like any other.
+static int
+s_open_own(rmt_layout_t *self, const char *root, const char *name, rmt_error_t *error)
+{
+    rmt_auto_str disk = NULL;
+    if (strcmp(root, "/") == 0 && rmt_mounted_disk(root, &disk, error) == -1)
+        return rmt_wrap(error, "source");
+    return disk && *disk ? s_open_running(self, disk, root, error)
+                         : s_open_tree(self, root, name, error);
+}
+
 rmt_layout_t *
 rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
 {
@@ -399,7 +414,7 @@ rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
     else if (*root && *facts)
         rc = s_open_described(self, facts, root, error);
     else if (*root)
-        rc = s_open_tree(self, root, name, error);
+        rc = s_open_own(self, root, name, error);
     else if (*disk)
         rc = s_open_disk(self, disk, error);
     else

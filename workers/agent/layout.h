@@ -3,7 +3,8 @@
 // Three ways: a disk image file (or an unused device) is read, and its volumes are
 // mounted read-only in a namespace of this thread; a tree stands for the disk that a
 // facts file describes, or for GPT with one ext4 root; a tree and a disk together are a
-// running system, whose volumes are reached through the tree.
+// running system, whose volumes are reached through the tree. Of the tree "/" on a
+// partition the disk is found.
 #pragma once
 
 #include <stdint.h>

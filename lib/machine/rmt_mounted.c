@@ -1,0 +1,126 @@
+#include "rmt_mounted.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_sysfs.h"
+
+#include <assert.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#define TABLE "/proc/self/mountinfo"
+#define TABLE_SIZE_MAX ((size_t) 4 * 1024 * 1024)
+
+typedef struct {
+    unsigned major, minor;
+    char type[64];
+    char source[PATH_MAX];
+} mount_t;
+
+// The last mount on a folder hides those before it.
+static bool
+s_find(const char *table, const char *folder, mount_t *found)
+{
+    rmt_auto_str copy = rmt_text("%s", table);
+    char *rest = copy, *line;
+    bool is_found = false;
+    while ((line = strsep(&rest, "\n"))) {
+        unsigned major_number, minor_number;
+        char point[PATH_MAX];
+        const char *end = strstr(line, " - ");
+        if (!end ||
+            sscanf(line, "%*d %*d %u:%u %*s %4095s", &major_number, &minor_number,
+                   point) != 3 ||
+            strcmp(point, folder) != 0 ||
+            sscanf(end, " - %63s %4095s", found->type, found->source) != 2)
+            continue;
+        found->major = major_number;
+        found->minor = minor_number;
+        is_found = true;
+    }
+    return is_found;
+}
+
+// Name of the layer that a block device is of, or NULL.
+static const char *
+s_layer(const char *device)
+{
+    static const struct {
+        const char *prefix, *name;
+    } rows[] = {{"LVM-", "LVM"},
+                {"CRYPT-", "an encrypted volume"},
+                {"mpath-", "multipath"},
+                {"", "device-mapper"}};
+    char uuid[RMT_SYSFS_TEXT_SIZE];
+    if (rmt_sysfs_exists("%s/md", device))
+        return "software RAID";
+    if (rmt_sysfs_exists("%s/bcache", device))
+        return "bcache";
+    if (!rmt_sysfs_exists("%s/dm", device))
+        return NULL;
+    rmt_sysfs_text(uuid, "%s/dm/uuid", device);
+    for (size_t i = 0;; i++)
+        if (strncmp(uuid, rows[i].prefix, strlen(rows[i].prefix)) == 0)
+            return rows[i].name;
+}
+
+static int
+s_refuse(rmt_error_t *error, const char *folder, const char *layer)
+{
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s lies on %s, which is not carried",
+                    folder, layer);
+}
+
+int
+rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
+                    char **disk_out, rmt_error_t *error)
+{
+    assert(table && sysfs && folder);
+    mount_t mount = {.major = 0};
+    struct stat status;
+    char path[PATH_MAX];
+    if (!s_find(table, folder, &mount))
+        return rmt_fail(error, RMT_E_NOT_FOUND, "nothing is mounted on %s", folder);
+    if (strcmp(mount.type, "zfs") == 0)
+        return s_refuse(error, folder, "ZFS");
+    // btrfs shows a number of its own; its device is told by name.
+    if (mount.major == 0 && stat(mount.source, &status) == 0 && S_ISBLK(status.st_mode)) {
+        mount.major = major(status.st_rdev);
+        mount.minor = minor(status.st_rdev);
+    }
+    rmt_auto_str link = rmt_text("%s/dev/block/%u:%u", sysfs, mount.major, mount.minor);
+    *disk_out = NULL;
+    if (mount.major == 0 || !realpath(link, path)) {
+        *disk_out = rmt_text("%s", "");
+        return 0;
+    }
+    const char *layer = s_layer(path);
+    if (layer)
+        return s_refuse(error, folder, layer);
+    if (!rmt_sysfs_exists("%s/partition", path)) {
+        *disk_out = rmt_text("%s", "");
+        return 0;
+    }
+    *strrchr(path, '/') = '\0';
+    layer = s_layer(path);
+    if (layer)
+        return s_refuse(error, folder, layer);
+    // The kernel writes ! in sysfs for a slash in a name.
+    char *disk = rmt_text("/dev/%s", strrchr(path, '/') + 1);
+    for (char *at = disk; (at = strchr(at, '!'));)
+        *at = '/';
+    *disk_out = disk;
+    return 0;
+}
+
+int
+rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error)
+{
+    rmt_auto_ptr table = NULL;
+    size_t size = 0;
+    if (rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, error) == -1)
+        return -1;
+    return rmt_mounted_disk_at(table, "/sys", folder, disk_out, error);
+}

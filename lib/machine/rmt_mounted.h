@@ -1,0 +1,14 @@
+// rmt_mounted - what a mounted file system lies on.
+#pragma once
+
+#include "rmt_error.h"
+
+// The disk of which a partition is mounted on a folder. Caller owns *disk_out (free): its
+// node in /dev; "" when it is a disk without a table, or no device at all.
+// 0, or -1: UNSUPPORTED (LVM, encryption, multipath, RAID, bcache, ZFS between the two,
+// by name), NOT_FOUND (nothing is mounted there), IO.
+int rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error);
+
+// The same from a table of mounts in the form of /proc/self/mountinfo and a sysfs folder.
+int rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
+                        char **disk_out, rmt_error_t *error);

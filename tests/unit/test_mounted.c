@@ -1,0 +1,115 @@
+// What a running system lies on (M4): its disk is found, layers are refused by name.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_mounted.h"
+
+static char s_folder[64];
+static rmt_error_t s_error;
+
+static void
+s_put(const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+}
+
+static void
+s_link(const char *number, const char *device)
+{
+    rmt_auto_str path = rmt_text("%s/dev/block/%s", s_folder, number);
+    rmt_auto_str target = rmt_text("../../%s", device);
+    assert_int_equal(symlink(target, path), 0);
+}
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-mounted-XXXXXX");
+    assert_non_null(mkdtemp(s_folder));
+    s_put("dev/block/none", "");
+    s_put("devices/vda/size", "1");
+    s_put("devices/vda/vda1/partition", "1");
+    s_put("devices/c!d0/c!d0p1/partition", "1");
+    s_put("devices/dm-0/dm/uuid", "LVM-abc\n");
+    s_put("devices/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
+    s_put("devices/md0/md/level", "raid1\n");
+    s_put("devices/md0/md0p1/partition", "1");
+    s_link("254:0", "devices/vda");
+    s_link("254:1", "devices/vda/vda1");
+    s_link("104:1", "devices/c!d0/c!d0p1");
+    s_link("253:0", "devices/dm-0");
+    s_link("253:1", "devices/dm-1");
+    s_link("259:7", "devices/md0/md0p1");
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    return rmt_io_remove_tree(s_folder, &s_error);
+}
+
+static void
+test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *number, *type, *disk, *layer;
+    } rows[] = {
+        {"254:1", "ext4", "/dev/vda", NULL}, {"104:1", "xfs", "/dev/c/d0", NULL},
+        {"254:0", "ext4", "", NULL},         {"0:55", "tmpfs", "", NULL},
+        {"253:0", "ext4", NULL, "LVM"},      {"253:1", "ext4", NULL, "encrypted"},
+        {"259:7", "ext4", NULL, "RAID"},     {"0:60", "zfs", NULL, "ZFS"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str table = rmt_text("20 1 8:9 / / rw - ext4 /dev/nothing rw\n"
+                                      "21 20 0:5 / /proc rw - proc proc rw\n"
+                                      "22 1 %s / / rw,relatime shared:1 - %s tank rw\n"
+                                      "23 1 8:9 / /boot rw - ext4 /dev/nothing rw\n",
+                                      rows[i].number, rows[i].type);
+        rmt_auto_str disk = NULL;
+        const int rc = rmt_mounted_disk_at(table, s_folder, "/", &disk, &s_error);
+        if (rows[i].disk) {
+            assert_int_equal(rc, 0);
+            assert_string_equal(disk, rows[i].disk);
+            continue;
+        }
+        assert_int_equal(rc, -1);
+        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+        if (!strstr(s_error.text, rows[i].layer))
+            fail_msg("'%s' does not name %s", s_error.text, rows[i].layer);
+    }
+}
+
+static void
+test_a_folder_that_is_no_mount_is_told(void **state)
+{
+    (void) state;
+    rmt_auto_str disk = NULL;
+    assert_int_equal(rmt_mounted_disk_at("garbage\n", s_folder, "/", &disk, &s_error),
+                     -1);
+    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_the_disk_below_a_mount_is_found_and_layers_are_named),
+        cmocka_unit_test(test_a_folder_that_is_no_mount_is_told),
+    };
+    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+}
