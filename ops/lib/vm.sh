@@ -5,6 +5,8 @@
 # process (run/net-ENGINE.pid) and is gone with everything in it when that is ended.
 # run/net-ENGINE.env tells subnet, gateway and host to whoever writes records of targets.
 
+. "$top/ops/lib/thin.sh"
+
 in_net() { local e=$1; shift; nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$@"; }
 
 # The one it had before, if nobody has taken it: records of targets may have addresses in it.
@@ -40,19 +42,11 @@ net_up() { # ENGINE
     >"$run/net-$e.env"
 }
 
-# The thin-kernel of this build; RAMET_THIN names a folder where it lies already.
-thin() {
-  local folder=${RAMET_THIN:-$dir/thin}
-  [ -f "$folder/vmlinuz" ] && [ -f "$folder/initramfs" ] ||
-    RAMET_BIN=$bin "$top/ops/thin-kernel" ${RAMET_FLAVOUR:+--flavour "$RAMET_FLAVOUR"} "$folder" >&2
-  printf %s "$folder"
-}
-
 # What ops/netboot needs wherever it runs.
 netboot_options() { # ENGINE HOST
   local folder file=$run/netboot-$1.token
   [ -f "$file" ] || token target "" "$1" >"$file"
-  folder=$(thin)
+  folder=$(thin_kernel "${RAMET_FLAVOUR:-cloud}")
   printf '%s\n' --kernel "$folder/vmlinuz" --initramfs "$folder/initramfs" --boot "$dir/boot/$1" \
     --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
 }

@@ -1,9 +1,8 @@
 # Sourced by the tests of bare machines: a farm, and QEMU machines that start the thin-kernel
 # directly (-kernel, -initrd) on QEMU's own network, where this computer is 10.0.2.2.
 . "$(dirname "${BASH_SOURCE[0]}")/../system/lib.sh"
-for program in qemu-system-x86_64 jq; do
-  command -v $program >/dev/null || fail "no $program; install: $vm_packages"
-done
+. "$top/ops/lib/thin.sh"
+need $bare_packages
 machines=()
 end_machines() {
   local pid
@@ -18,12 +17,13 @@ farm_up() {
   token=$(ramet key token target --uses 100 --ttl-s 3600 --approve --place lab)
 }
 
+# On a busy computer the emulated timer may not tick while the kernel tests it (no_timer_check).
 # machine NAME THIN MEMORY COMMAND-LINE QEMU-OPTION...: starts one; its console goes to NAME.serial.
 machine() {
   local name=$1 thin=$2 memory=$3 line=$4; shift 4
   qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" \
     -nodefaults -display none -no-reboot -serial "file:$farm/$name.serial" \
-    -kernel "$thin/vmlinuz" -initrd "$thin/initramfs" -append "console=ttyS0 quiet $line" "$@" \
+    -kernel "$thin/vmlinuz" -initrd "$thin/initramfs" -append "console=ttyS0 quiet no_timer_check $line" "$@" \
     </dev/null >"$farm/run/$name.log" 2>&1 &
   machines+=($!)
   eval "pid_$name=$!"

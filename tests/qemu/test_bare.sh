@@ -4,10 +4,10 @@
 # is another broker key, no network, no disk, no broker, or a wrong command line. Nothing is written.
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
-"$source_dir/ops/thin-kernel" "$farm/thin"
+thin=$(thin_kernel cloud)
 farm_up
 good="ramet.broker=10.0.2.2:$port ramet.token=$token ramet.engine=lab"
-thin=$farm/thin uuid=4c4c4544-0031-4410-8058-b4c04f4a3233
+uuid=4c4c4544-0031-4410-8058-b4c04f4a3233
 
 # Twice the same machine. The first start warms the host's caches, the better one counts.
 # shellcheck disable=SC2046
@@ -18,7 +18,7 @@ name=$(sed -n 's/.*waiting for orders as \([^,]*\),.*/\1/p' "$farm/first.serial"
 ramet target show "$name" --json >"$farm/record"
 jq -e --arg u "uuid:$uuid" '.identity == $u and .engine == "lab"' "$farm/record" >/dev/null ||
   fail "the record of $name has another identity or engine: $(cat "$farm/record")"
-ramet target inventory "$name" | grep -q "serial *D1" || fail "the disk is not in the inventory"
+ramet target inventory "$name" --raw | grep -q "class=disk .*serial=D1" || fail "the disk is not in the inventory"
 old=$(ramet key list --json | jq -r --arg n "$name" '.items[] | select(.name == $n and .state == "approved") | .key')
 power_off first
 start_known second
