@@ -7,19 +7,24 @@
 
 packages=${RAMET_CACHE:-/var/cache/ramet}
 
-# Folder of Debian's cloud kernel, unpacked once and not installed.
-kernel_tree() {
-  local name tree
-  name=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }')
-  [ -n "$name" ] || { echo "no package linux-image-cloud-amd64 is known; run apt-get update" >&2; return 1; }
-  tree=$packages/kernel/$name
+# package_tree NAME: folder of a Debian package, unpacked once and not installed.
+package_tree() {
+  local tree=$packages/kernel/$1 new
   if [ ! -d "$tree" ]; then
-    local new; mkdir -p "$packages/kernel"; new=$(mktemp -d "$packages/kernel/new.XXXXXX"); chmod 755 "$new"
-    (cd "$new" && apt-get download -q "$name" >/dev/null && dpkg-deb -x ./*.deb tree && rm ./*.deb)
+    mkdir -p "$packages/kernel"; new=$(mktemp -d "$packages/kernel/new.XXXXXX"); chmod 755 "$new"
+    (cd "$new" && apt-get download -q "$1" >/dev/null && dpkg-deb -x ./*.deb tree && rm ./*.deb) || return 1
     mv "$new/tree" "$tree" 2>/dev/null || true
     rm -rf "$new"
   fi
   echo "$tree"
+}
+
+# Folder of Debian's cloud kernel.
+kernel_tree() {
+  local name
+  name=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends: linux-image/ { print $2; exit }')
+  [ -n "$name" ] || { echo "no package linux-image-cloud-amd64 is known; run apt-get update" >&2; return 1; }
+  package_tree "$name"
 }
 
 # The modules a small system needs, in the order in which they are loaded.
@@ -109,6 +114,18 @@ small_esp() { # DEVICE UUID-OF-BOOT-FS FOLDER-IN-IT
   rm -rf "$work"
 }
 
+# The signed loaders of a Debian: shim, and GRUB that finds its configuration beside it.
+signed_esp() { # DEVICE UUID-OF-BOOT-FS FOLDER-IN-IT
+  local work shim grub; work=$(mktemp -d)
+  shim=$(package_tree shim-signed); grub=$(package_tree grub-efi-amd64-signed)
+  printf 'search.fs_uuid %s root\nset prefix=($root)%s/grub\nconfigfile $prefix/grub.cfg\n' "$2" "$3" >"$work/grub.cfg"
+  mmd -i "$1" ::/EFI ::/EFI/debian
+  mcopy -i "$1" "$shim/usr/lib/shim/shimx64.efi.signed" ::/EFI/debian/shimx64.efi
+  mcopy -i "$1" "$grub/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed" ::/EFI/debian/grubx64.efi
+  mcopy -i "$1" "$work/grub.cfg" ::/EFI/debian/grub.cfg
+  rm -rf "$work"
+}
+
 uuid_of() { blkid -p -s UUID -o value "$1"; }
 
 small_table() { # KIND, as sfdisk reads it
@@ -126,7 +143,7 @@ small_table() { # KIND, as sfdisk reads it
 # small_disk KIND FILE: a disk image with a small system.
 #   dos    DOS table: swap, ext4 root; GRUB in the gap
 #   gpt    GPT: ext4 root, BIOS boot partition, ESP with EFI/debian alone; both firmwares
-#   xfs    GPT: ESP, ext4 /boot, swap, xfs root; UEFI
+#   xfs    GPT: ESP with shim and signed GRUB, ext4 /boot, swap, xfs root; UEFI
 #   btrfs  GPT: BIOS boot partition, btrfs with subvolumes @ (the default one), @home and
 #          @/var/lib/machines (read-only), and a read-only snapshot
 small_disk() {
@@ -167,7 +184,8 @@ small_disk() {
     >"$mnt/boot/grub/grub.cfg"
   grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1
   [ "$kind" = xfs ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
-  [ -z "$esp" ] || small_esp "$esp" "$(uuid_of "${boot:-$root}")" "$boot_folder"
+  [ "$kind" != gpt ] || small_esp "$esp" "$(uuid_of "$root")" "$boot_folder"
+  [ "$kind" != xfs ] || signed_esp "$esp" "$(uuid_of "$boot")" "$boot_folder"
   [ "$kind" != btrfs ] || btrfs -q subvolume snapshot -r "$mnt" "$mnt/snapshot"
   umount -R "$mnt"; rmdir "$mnt"
   partx -d "$loop"; losetup -d "$loop"

@@ -62,9 +62,27 @@ for kind in $kinds; do
     starts gpt uefi host=copy-gpt root=ext4 mark=marked /boot/efi ;;
   xfs) deploy_copy xfs 2G
     starts xfs uefi host=copy-xfs root=xfs swap=32764 mark=marked /boot /boot/efi ;;
-  btrfs) deploy_copy btrfs 900M
+  btrfs) deploy_copy btrfs 450M      # Smaller than the source
     starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home
     check_subvolumes ;;
   esac
 done
+# refused NAME WORDS: imaging this disk fails with these words.
+refused() {
+  lab source "$farm" "$1" "$farm/$1.src"
+  expect 2 ramet image create "$1" --name "$1-1" --wait --timeout 1m
+  grep -q "$2" "$farm/out" || { cat "$farm/out" >&2; fail "$1 is not refused as '$2'"; }
+}
+
+# Layers and loaders that are not carried are refused by name when the source is imaged.
+truncate -s 64M "$farm/lvm.src" "$farm/lilo.src"
+printf 'label: gpt\n,,\n' | sfdisk -q "$farm/lvm.src"
+loop=$(losetup -f --show "$farm/lvm.src"); partx -a "$loop"
+pvcreate -qq "${loop}p1" 2>/dev/null || fail "no LVM was made"
+partx -d "$loop"; losetup -d "$loop"
+refused lvm LVM2_member
+printf 'label: dos\n,,83\n' | sfdisk -q "$farm/lilo.src"
+mkfs.ext4 -q -F -E offset=$((2048 * 512)) "$farm/lilo.src" 60M
+printf 'LILO' | dd of="$farm/lilo.src" bs=1 seek=6 conv=notrunc status=none
+refused lilo "boot code of the disk is LILO"
 echo "boot record: passed"

@@ -89,7 +89,8 @@ static int
 s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
 {
     const char *text = rmt_config_text(self->config, "broker-key");
-    if (text[0] == '/') {
+    // A key may begin with a slash as well.
+    if (text[0] == '/' && (!rmt_key_is_valid(text) || access(text, F_OK) == 0)) {
         rmt_key_t key;
         if (rmt_key_load_public(&key, text, error) == -1)
             return -1;
