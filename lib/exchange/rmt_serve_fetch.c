@@ -147,8 +147,9 @@ s_read_chunk(rmt_serve_state_t *self, rmt_wish_t *wish, const rmt_id_t *id,
 {
     rmt_chunk_t chunk;
     int rc = rmt_store_get(self->store, id, true, &chunk, error);
-    if (rc == -1 && error->code == RMT_E_NOT_FOUND && !wish->is_refreshed) {
-        // Another worker may have committed it since.
+    if (rc == -1 && !wish->is_refreshed) {
+        // Another worker may have committed it since, or stored it anew after scrub has
+        // put the pack aside that is known here.
         wish->is_refreshed = true;
         if (rmt_store_refresh(self->store, error) == -1)
             return -1;

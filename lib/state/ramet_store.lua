@@ -81,12 +81,15 @@ serve('image_verify', function(meta, body)
     name = named(name or body.against)
     need(not role or role == 'source' or role == 'target', E.USAGE,
         'a machine is source/NAME or target/NAME')
+    local is_known = false
     for _, class in ipairs({ 'source', 'target' }) do
+        is_known = is_known or call('EXISTS', P .. class .. ':' .. name) == 1
         if not fields.at and (role or class) == class
             and R.offered('compare@' .. class .. '/' .. name) then
             fields.at = class .. '/' .. name
         end
     end
+    need(is_known, E.NOT_FOUND, 'no machine ' .. body.against)
     need(fields.at, E.UNAVAILABLE, 'no agent of ' .. body.against .. ' is present')
     local lock = fields.at == 'target/' .. name and load(P .. 'lock:' .. name)
     need(not lock, E.LOCKED, 'target ' .. name .. ' is locked by job '

@@ -74,8 +74,12 @@ s_collect(s_compare_t *self, size_t leave)
 {
     while (self->in_flight > leave) {
         rmt_job_t *job = NULL;
-        if (rmt_queue_take(self->queue, WAIT_MS, &job) != 1)
+        if (rmt_queue_take(self->queue, WAIT_MS, &job) != 1) {
+            // A large file may take minutes; whoever waits is told that this goes on.
+            if (self->options->cancelled_fn)
+                (void) self->options->cancelled_fn(self->options->context);
             continue;
+        }
         rmt_contents_t *contents = (rmt_contents_t *) job;
         if (contents->is_different)
             s_find(self, contents->path, "content", contents->text);

@@ -36,7 +36,7 @@ typedef struct {
     unsigned threads;           // That read contents; 0: one for each processor
     // Called from the calling thread, in about the order of paths. Text is borrowed.
     void (*finding_fn)(void *context, const rmt_compare_finding_t *finding);
-    // May be NULL; asked for every entry.
+    // May be NULL; asked for every entry, and once a second while a large file is read.
     bool (*cancelled_fn)(void *context);
     void *context;
 } rmt_compare_options_t;

@@ -13,6 +13,7 @@
 #include "fstab.h"
 #include "order.h"
 #include "prepare.h"
+#include "compare.h"
 #include "rmt_auto.h"
 #include "rmt_codec.h"
 #include "rmt_io.h"
@@ -384,10 +385,30 @@ test_bundle_holds_program_loader_and_libraries(void **state)
     assert_non_null(strstr(command, "/usr/lib/ramet/firstboot/ld-"));
 }
 
+// M7: what differs on each machine by intent is told apart from drift.
+static void
+test_drift_is_what_is_on_no_list(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *path;
+        bool is_personal;
+    } rows[] = {
+        {"etc/hostname", true},          {"etc/machine-id", true},
+        {"etc/ssh/ssh_host_rsa_key", true}, {"usr/lib/ramet/firstboot/agent", true},
+        {"etc/passwd", false},           {"etc/ssh/sshd_config", false},
+        {"usr/bin/hostname", false},     {"", false},
+        {"home/etc/hostname", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(rmt_compare_is_personal(rows[i].path), rows[i].is_personal);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_drift_is_what_is_on_no_list),
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),

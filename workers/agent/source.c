@@ -1,5 +1,6 @@
 #include "source.h"
 #include "bootcode.h"
+#include "compare.h"
 #include "descriptor.h"
 #include "hardware.h"
 #include "hooks.h"
@@ -327,6 +328,12 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
     return rc;
 }
 
+static int
+s_compare(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    return rmt_compare_task(task, context, NULL, error);
+}
+
 int
 rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
 {
@@ -338,7 +345,8 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
-    const rmt_service_t services[] = {{service, 1, s_capture}};
+    rmt_auto_str compare = rmt_text("compare@source/%s", agent->name);
+    const rmt_service_t services[] = {{service, 1, s_capture}, {compare, 1, s_compare}};
     const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
                                         .own = &agent->key,
                                         .broker_key = agent->broker_key,
@@ -347,7 +355,7 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
                                         .nonce = agent->nonce,
                                         .hello = hello,
                                         .services = services,
-                                        .service_count = 1,
+                                        .service_count = 2,
                                         .context = agent};
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     return worker ? rmt_worker_run(worker, error) : -1;

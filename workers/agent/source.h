@@ -1,4 +1,5 @@
-// source - the service capture@source/NAME: this machine's disk as an image.
+// source - the services capture@source/NAME, this machine's disk as an image, and
+// compare@source/NAME, this machine held against an image.
 #pragma once
 
 #include "agent.h"

@@ -1,8 +1,10 @@
 #include "target.h"
+#include "compare.h"
 #include "feed.h"
 #include "hardware.h"
 #include "prepare.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_codec.h"
 #include "rmt_inventory.h"
 #include "rmt_io.h"
@@ -10,6 +12,7 @@
 #include "token.h"
 
 #include <limits.h>
+#include <stdatomic.h>
 #include <string.h>
 
 typedef struct {
@@ -17,7 +20,45 @@ typedef struct {
     rmt_tokens_t *tokens; // Shared by the threads of both services
     rmt_worker_t *worker;
     bool reboot; // Read when the worker has ended
+    // An install goes before a comparison, which leaves the disk when it is wanted.
+    atomic_bool is_disk_wanted, is_comparing;
 } target_t;
+
+#define LEAVE_MS 30000
+#define LEAVE_STEP_MS 20
+
+// ---- Comparing
+
+static int
+s_compare(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    atomic_store(&self->is_comparing, true);
+    const int result =
+        atomic_load(&self->is_disk_wanted)
+            ? rmt_fail(error, RMT_E_REFUSED, "this machine is being installed")
+            : rmt_compare_task(task, self->agent, &self->is_disk_wanted, error);
+    atomic_store(&self->is_comparing, false);
+    return result;
+}
+
+static int
+s_claim_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
+{
+    atomic_store(&self->is_disk_wanted, true);
+    const int64_t until = rmt_clock_ms() + LEAVE_MS;
+    while (atomic_load(&self->is_comparing)) {
+        const struct timespec step = {.tv_nsec = LEAVE_STEP_MS * 1000000L};
+        if (rmt_clock_ms() > until)
+            return rmt_fail(error, RMT_E_UNAVAILABLE,
+                            "a comparison has not left the disk in %d s", LEAVE_MS / 1000);
+        nanosleep(&step, NULL);
+        rmt_task_tick(task);
+    }
+    return 0;
+}
+
+// ---- Installing
 
 // The order of a task, as bytes and unpacked. Caller owns *order_out.
 static int
@@ -50,9 +91,8 @@ s_find_disks(const target_t *self, const rmt_order_t *order, rmt_error_t *error)
 }
 
 static int
-s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
+s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
 {
-    target_t *self = context;
     const void *data;
     size_t size;
     rmt_auto(rmt_order) order = NULL;
@@ -76,6 +116,17 @@ s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
     rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
             plan_text);
     return 0;
+}
+
+static int
+s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    const int result = s_claim_disk(self, task, error) == 0
+                           ? s_prepare_disk(self, task, error)
+                           : -1;
+    atomic_store(&self->is_disk_wanted, false);
+    return result;
 }
 
 // All that makes a GO void. key_out: the key of the plan.
@@ -173,9 +224,8 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
 }
 
 static int
-s_write(rmt_task_t *task, void *context, rmt_error_t *error)
+s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
 {
-    target_t *self = context;
     const void *data;
     size_t size;
     rmt_auto(rmt_order) order = NULL;
@@ -197,6 +247,17 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
     }
     rmt_log(RMT_INFO, "write.done", "target=%s", self->agent->name);
     return 0;
+}
+
+static int
+s_write(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    const int result = s_claim_disk(self, task, error) == 0
+                           ? s_write_disk(self, task, error)
+                           : -1;
+    atomic_store(&self->is_disk_wanted, false);
+    return result;
 }
 
 // What boots next was written before, maybe by another start of this machine. The result
@@ -248,9 +309,14 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
     rmt_auto_str prepare = rmt_text("prepare@target/%s", agent->name);
     rmt_auto_str write = rmt_text("write@target/%s", agent->name);
     rmt_auto_str restart = rmt_text("reboot@target/%s", agent->name);
+    rmt_auto_str compare = rmt_text("compare@target/%s", agent->name);
     rmt_auto(rmt_record) hello = s_hello(agent);
-    const rmt_service_t services[] = {
-        {prepare, 1, s_prepare}, {write, 1, s_write}, {restart, 1, s_reboot}};
+    // Without a disk of its own the agent has nothing to hold against an image.
+    const bool has_disk = *rmt_config_text(agent->config, "disk") != '\0';
+    const rmt_service_t services[] = {{prepare, 1, s_prepare},
+                                      {write, 1, s_write},
+                                      {restart, 1, s_reboot},
+                                      {compare, 1, s_compare}};
     target_t self = {.agent = agent};
     const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
                                         .own = &agent->key,
@@ -260,7 +326,7 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .nonce = agent->nonce,
                                         .hello = hello,
                                         .services = services,
-                                        .service_count = 3,
+                                        .service_count = has_disk ? 4 : 3,
                                         .context = &self,
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,

@@ -1,4 +1,5 @@
-// target - the services prepare@target/NAME and write@target/NAME.
+// target - the services prepare@target/NAME and write@target/NAME, and with a disk that
+// the configuration names compare@target/NAME.
 //
 // Prepare looks, and writes nothing. Write is GO: it is refused when it means another
 // start of this process, another order than the one prepared, or an older token than one

@@ -1,0 +1,229 @@
+#include "compare.h"
+#include "excludes.h"
+#include "layout.h"
+#include "personal_list.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_compare.h"
+#include "rmt_fetch.h"
+#include "rmt_findings.h"
+#include "rmt_io.h"
+#include "rmt_log.h"
+
+#include <assert.h>
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct {
+    rmt_agent_t *agent;
+    rmt_task_t *task;
+    const atomic_bool *yield; // May be NULL
+    rmt_findings_t *findings;
+    rmt_fetch_t *fetch;
+    rmt_records_t *descriptor;
+    rmt_layout_t *layout;
+    const char *mount; // Of the volume at hand, without a slash at its end
+    bool is_all;       // Tell what differs by intent too
+    uint64_t files, bytes, differences, by_intent;
+    char first[256]; // What was found first
+} s_drift_t;
+
+bool
+rmt_compare_is_personal(const char *path)
+{
+    for (size_t i = 0; RMT_PERSONAL_LIST[i]; i++)
+        if (fnmatch(RMT_PERSONAL_LIST[i], path, 0) == 0)
+            return true;
+    return false;
+}
+
+// ---- Findings
+
+static void
+s_tell(s_drift_t *self, const char *path, const char *what, const char *text)
+{
+    const bool is_personal = rmt_compare_is_personal(path + 1);
+    self->by_intent += is_personal;
+    self->differences += !is_personal;
+    if (is_personal && !self->is_all)
+        return;
+    if (!is_personal && !*self->first) {
+        char shown[128];
+        snprintf(self->first, sizeof self->first, "%s: %.100s",
+                 rmt_log_escape(shown, sizeof shown, path), text);
+    }
+    rmt_auto(rmt_record) record = rmt_record_new();
+    rmt_record_set(record, "what", what);
+    rmt_record_put(record, "path", path, strlen(path));
+    rmt_record_set(record, "text", text);
+    if (is_personal)
+        rmt_record_set(record, "by-intent", "yes");
+    rmt_findings_add(self->findings, &record);
+}
+
+static void
+s_on_finding(void *context, const rmt_compare_finding_t *finding)
+{
+    s_drift_t *self = context;
+    rmt_auto_str path = rmt_text("%s/%s", self->mount, finding->path);
+    s_tell(self, path, finding->what, finding->text);
+}
+
+static bool
+s_must_yield(const s_drift_t *self)
+{
+    return self->yield && atomic_load(self->yield);
+}
+
+static bool
+s_is_cancelled(void *context)
+{
+    const s_drift_t *self = context;
+    rmt_task_tick(self->task);
+    return rmt_task_cancelled(self->task) || s_must_yield(self);
+}
+
+static bool
+s_is_alive(void *context)
+{
+    return !s_is_cancelled(context);
+}
+
+// ---- The image
+
+static int
+s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
+{
+    const rmt_record_t *task_body = rmt_task_body(self->task);
+    const char *image = rmt_record_text(task_body, "image", "");
+    if (rmt_id_parse(image_out, image, error) == -1)
+        return -1;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "place", rmt_record_text(task_body, "place", ""));
+    rmt_record_set(body, "service", "package");
+    rmt_record_set(body, "image", image);
+    rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
+    if (!reply)
+        return rmt_wrap(error, "ask who holds the image");
+    self->fetch = rmt_fetch_new(rmt_msg_items(reply), rmt_task_host(self->task),
+                                &self->agent->key, image_out, error);
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    assert(plain);
+    size_t size;
+    if (!self->fetch)
+        return -1;
+    rmt_fetch_set_alive(self->fetch, s_is_alive, self);
+    if (rmt_fetch_read(self->fetch, image_out, plain, &size, error) == -1)
+        return -1;
+    self->descriptor = rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    return self->descriptor ? 0 : -1;
+}
+
+// ---- Volumes
+
+static const char *
+s_mount(const rmt_record_t *volume)
+{
+    return rmt_record_text(volume, "mount", "");
+}
+
+// Index in the layout of the tree that is mounted there, or its count.
+static size_t
+s_find_tree(const s_drift_t *self, const char *mount)
+{
+    size_t i = 0;
+    while (i < rmt_layout_count(self->layout) &&
+           strcmp(s_mount(rmt_layout_volume(self->layout, i)), mount) != 0)
+        i++;
+    return i;
+}
+
+static int
+s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error)
+{
+    const char *mount = s_mount(volume);
+    const size_t tree = s_find_tree(self, mount);
+    self->mount = strcmp(mount, "/") == 0 ? "" : mount;
+    if (tree == rmt_layout_count(self->layout)) {
+        s_tell(self, mount, "missing", "this machine has no such volume");
+        return 0;
+    }
+    rmt_id_t root;
+    if (rmt_id_parse(&root, rmt_record_text(volume, "root", ""), error) == -1)
+        return -1;
+    const char *words = rmt_record_text(rmt_task_body(self->task), "ignore", "");
+    rmt_auto(rmt_excludes) ignores = rmt_excludes_new(
+        self->agent->config, words, rmt_layout_records(self->layout), mount);
+    const rmt_compare_side_t expected = {
+        .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
+    const rmt_compare_side_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};
+    const rmt_compare_options_t options = {.ignores = rmt_excludes_list(ignores),
+                                           .threads = 2,
+                                           .finding_fn = s_on_finding,
+                                           .cancelled_fn = s_is_cancelled,
+                                           .context = self};
+    rmt_compare_report_t report = {0};
+    if (rmt_compare_run(&expected, &found, &options, &report, error) == -1)
+        return rmt_wrap(error, "compare volume '%s'", mount);
+    self->files += report.entries;
+    self->bytes += report.size;
+    return 0;
+}
+
+static int
+s_compare_volumes(s_drift_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(self->descriptor, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
+            s_mount(record)[0] == '/' && s_compare_volume(self, record, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- The task
+
+static int
+s_run(s_drift_t *self, rmt_error_t *error)
+{
+    rmt_id_t image;
+    rmt_task_progress(self->task, "compare", 0, 0, NULL);
+    if (s_open_image(self, &image, error) == -1)
+        return -1;
+    self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+    if (!self->layout || s_compare_volumes(self, error) == -1 ||
+        rmt_findings_finish(self->findings, error) == -1)
+        return -1;
+    rmt_record_t *outputs = rmt_task_outputs(self->task);
+    rmt_record_set_u64(outputs, "files", self->files);
+    rmt_record_set_u64(outputs, "bytes", self->bytes);
+    rmt_record_set_u64(outputs, "differences", self->differences);
+    rmt_record_set_u64(outputs, "by-intent", self->by_intent);
+    rmt_log(RMT_INFO, "compare.done", "name=%s differences=%" PRIu64, self->agent->name,
+            self->differences);
+    if (self->differences == 0)
+        return 0;
+    return rmt_fail(error, RMT_E_CORRUPT, "%" PRIu64 " differences; first: %s",
+                    self->differences, self->first);
+}
+
+int
+rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yield,
+                 rmt_error_t *error)
+{
+    s_drift_t self = {.agent = agent, .task = task, .yield = yield};
+    self.is_all = strcmp(rmt_record_text(rmt_task_body(task), "all", ""), "yes") == 0;
+    self.findings = rmt_findings_new(task);
+    int result = s_run(&self, error);
+    // A cancelled task would be tried again; this one is over.
+    if (result == -1 && error->code == RMT_E_CANCELLED && s_must_yield(&self))
+        result = rmt_fail(error, RMT_E_REFUSED, "an install of this machine has begun");
+    rmt_layout_destroy(&self.layout);
+    rmt_records_destroy(&self.descriptor);
+    rmt_fetch_destroy(&self.fetch);
+    rmt_findings_destroy(&self.findings);
+    return result;
+}
