@@ -171,7 +171,7 @@ vm_start() { # NAME
     net_up "$engine"; netboot_up "$engine"
     wrap=(nsenter -t "$(cat "$run/net-$engine.pid")" -n --)
   fi
-  qemu=(qemu-system-x86_64 -name "$name" -machine q35 -accel "${RAMET_ACCEL:-tcg}" -cpu qemu64,+rdrand
+  qemu=(qemu-system-x86_64 -name "$name" -machine q35,graphics=off -accel "${RAMET_ACCEL:-tcg}" -cpu qemu64,+rdrand
     -smp "$cpus" -m "$memory" -uuid "$(vm_uuid "$name")" -nodefaults -display none
     -chardev "socket,id=c0,path=$run/vm-$name.console,server=on,wait=off,logfile=$dir/$name.serial,logappend=on"
     -serial chardev:c0 -monitor "unix:$run/vm-$name.monitor,server=on,wait=off")
