@@ -44,9 +44,6 @@ echo "ramet-live host=$(hostname) address=$(ip -4 -o addr show scope global | aw
   "gateway=$(ip route | awk '$1 == "default" { print $3 }') dns=$(awk '$1 == "nameserver" { printf "%s%s", s, $2; s = "," }' /etc/resolv.conf)" \
   "machine=$(cat /etc/machine-id) key=$(sha256sum </etc/ssh/ssh_host_ed25519_key.pub | cut -c1-16)" \
   "root=$root kib=$(df -k / | awk 'END { print $2 }') mark=$(cat /home/user/mark)"
-# Where the first boot came as a unit it is started by hand: there is no systemd here.
-unit=/etc/systemd/system/ramet-firstboot.service
-[ ! -f $unit ] || [ ! -f /usr/lib/ramet/firstboot/firstboot.cfg ] || $(sed -n s/^ExecStart=//p $unit)
 for script in /etc/rc2.d/S*; do
   [ -x "$script" ] && "$script" start
 done
