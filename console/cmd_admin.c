@@ -13,7 +13,7 @@
 
 #define SCRIPT_SIZE_MAX ((size_t) 48 * 1024)
 
-static const char *const s_lock_columns[] = { "target", "job", "epoch", "armed", "since",
+static const char *const s_lock_columns[] = { "target", "job-name", "epoch", "armed", "since",
                                               "reason", NULL };
 static const char *const s_key_columns[] = { "key", "role", "name", "place", "state", NULL };
 static const char *const s_script_columns[] = { "engine", "name", "target", "select", "timeout-s",

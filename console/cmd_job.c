@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const s_job_columns[] = { "name", "kind", "image", "state", "by", "error", NULL };
+static const char *const s_job_columns[] = { "name",  "kind",    "image-name", "source",
+                                             "state", "created", "error",      NULL };
 static const char *const s_target_columns[] = { "name",  "engine",       "phase",
                                                 "state", "failed-phase", "error", "text", NULL };
 static const char *const s_log_columns[] = { "time",  "what", "service", "target",

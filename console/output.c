@@ -1,5 +1,6 @@
 #include "output.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_codec.h"
 
 #include <ctype.h>
@@ -19,6 +20,20 @@ static const char *const s_numbers[] = {
     "added", "changed",
 };
 static const char *const s_packed[] = { "hardware", "layout", "verdicts", "choice", "volumes" };
+
+// What people read first, in this order; the rest follows by name.
+static const char *const s_first[] = {
+    "name", "kind", "state", "error", "stuck", "reason", "image-name", "image", "source", "engine",
+    "engines", "target", "targets", "hostname", "address", "stage", "phase", "done", "total",
+    "text", "created", "ended",
+};
+// Milliseconds since 1970.
+static const char *const s_times[] = { "created", "ended", "since", "go", "confirmed-at",
+                                       "last-seen", "expires" };
+// Counters by which the broker keeps its books.
+static const char *const s_inner[] = { "rev", "failed-before", "waiting", "t-waiting", "t-locked",
+                                       "t-running", "t-done", "t-failed", "t-cancelled" };
+#define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static bool
 s_is_in(const char *name, const char *const *names, size_t count)
@@ -65,13 +80,13 @@ s_string(const char *data, size_t size)
 static json_t *
 s_value(const char *name, const char *data, size_t size)
 {
-    if (s_is_in(name, s_packed, sizeof s_packed / sizeof *s_packed)) {
+    if (s_is_in(name, s_packed, COUNT(s_packed))) {
         rmt_error_t error = { 0 };
         rmt_auto(rmt_records) items = rmt_codec_unpack_records(data, size, size + 1, &error);
         if (items)
             return s_array(items);
     }
-    if (s_is_in(name, s_numbers, sizeof s_numbers / sizeof *s_numbers) && size
+    if (s_is_in(name, s_numbers, COUNT(s_numbers)) && size
         && strspn(data, "0123456789") == size)
         return json_integer(strtoll(data, NULL, 10));
     return s_string(data, size);
@@ -107,11 +122,14 @@ s_cell(const rmt_record_t *record, const char *name)
     const char *data = rmt_record_get(record, name, &size);
     if (!data)
         return strdup("-");
-    if (s_is_in(name, s_packed, sizeof s_packed / sizeof *s_packed))
+    if (s_is_in(name, s_packed, COUNT(s_packed)))
         return strdup("(see --json)");
     char small[16];
     if (strcmp(name, "bytes") == 0)
         return strdup(output_bytes(rmt_record_u64(record, name, 0), small));
+    char clock[RMT_CLOCK_TEXT_SIZE];
+    if (s_is_in(name, s_times, COUNT(s_times)) && size == 13)
+        return strdup(rmt_clock_text(strtoll(data, NULL, 10), clock));
     char *safe = malloc(size * 4 + 1);
     size_t used = 0;
     for (size_t i = 0; i < size; i++) {
@@ -159,6 +177,40 @@ output_list(const rmt_records_t *items, const char *const *columns, bool json)
     }
 }
 
+static void
+s_print_field(const rmt_record_t *record, const char *name)
+{
+    rmt_auto_str cell = s_cell(record, name);
+    printf("%-18s %s\n", name, cell);
+}
+
+static int
+s_compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+s_print_fields(const rmt_record_t *record)
+{
+    for (size_t i = 0; i < COUNT(s_first); i++) {
+        if (rmt_record_has(record, s_first[i]))
+            s_print_field(record, s_first[i]);
+    }
+    const size_t count = rmt_record_count(record);
+    rmt_auto_ptr names = calloc(count + 1, sizeof(char *));
+    const char **rest = names;
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = rmt_record_name_at(record, i);
+        if (!s_is_in(name, s_first, COUNT(s_first)) && !s_is_in(name, s_inner, COUNT(s_inner)))
+            rest[used++] = name;
+    }
+    qsort(rest, used, sizeof *rest, s_compare_names);
+    for (size_t i = 0; i < used; i++)
+        s_print_field(record, rest[i]);
+}
+
 void
 output_record(const rmt_record_t *record, const char *list_name, const rmt_records_t *list,
               const char *const *columns, bool json)
@@ -172,11 +224,7 @@ output_record(const rmt_record_t *record, const char *list_name, const rmt_recor
         s_print_json(object);
         return;
     }
-    for (size_t i = 0; i < rmt_record_count(record); i++) {
-        const char *name = rmt_record_name_at(record, i);
-        rmt_auto_str cell = s_cell(record, name);
-        printf("%-18s %s\n", name, cell);
-    }
+    s_print_fields(record);
     if (list && rmt_records_count(list) && columns) {
         putchar('\n');
         s_print_table(list, columns);
