@@ -192,7 +192,7 @@ static void
 s_end_image(step_t *step)
 {
     static const char *const copied[] = {"state",    "files",  "bytes", "volumes",
-                                         "hardware", "layout", NULL};
+                                         "hardware", "layout", "kernel", NULL};
     const rmt_record_t *outputs = step->result->outputs;
     rmt_id_t id;
     rmt_error_t error = {0};
@@ -295,8 +295,8 @@ s_put_match(step_t *step, const char *engine)
     rmt_record_t *op = s_op_task(step, "match", engine, engine);
     s_copy(op, "b.image", image, "id");
     s_copy(op, "b.image-name", image, "name");
-    s_copy(op, "b.hardware", image, "hardware");
-    s_copy(op, "b.layout", image, "layout");
+    s_copy_each(op, "b", image,
+                (const char *const[]){"hardware", "layout", "kernel", "place", NULL});
     s_copy(op, "b.explain", step->view->job, "explain");
     s_copy(op, "b.target", step->view->job, "only-target");
     s_set_policy(step, op, engine);

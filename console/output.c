@@ -19,7 +19,7 @@ static const char *const s_numbers[] = {
     "bytes-removed", "images-removed", "left-behind", "differences", "by-intent", "found",
     "added", "changed",
 };
-static const char *const s_packed[] = { "hardware", "layout", "verdicts", "choice", "volumes" };
+static const char *const s_packed[] = { "hardware", "layout", "kernel", "verdicts", "choice", "volumes" };
 
 // What people read first, in this order; the rest follows by name.
 static const char *const s_first[] = {

@@ -162,8 +162,7 @@ s_set_place(const char *root, const char *link, const char *path, rmt_record_t *
     rmt_auto_str place =
         s_disk_place(root, path + strlen(root), rmt_record_text(disk, "bus", ""), slot);
     rmt_record_set(disk, "path", place);
-    rmt_auto_str chain = rmt_pci_chain(whole);
-    rmt_sysfs_set(disk, "modaliases", chain);
+    rmt_pci_set_chain(disk, whole);
     char text[RMT_SYSFS_TEXT_SIZE];
     char device[RMT_SYSFS_TEXT_SIZE];
     rmt_sysfs_text(text, "%s/sys/bus/pci/devices/%s/vendor", root, slot);

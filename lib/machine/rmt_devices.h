@@ -6,6 +6,7 @@
 #pragma once
 
 #include "rmt_record.h"
+#include "rmt_sysfs.h"
 
 void rmt_dmi_read(const char *root, const char *arch, rmt_records_t *records); // system
 void rmt_cpu_read(char *cpuinfo, const char *arch, rmt_records_t *records);    // cpu
@@ -19,8 +20,12 @@ void rmt_usb_read(const char *root, rmt_records_t *records);                   /
 #define RMT_SLOT_SIZE 24
 void rmt_pci_slot(const char *path, char slot[RMT_SLOT_SIZE]);
 
-// What must have a driver between a device and the root of the buses: the modaliases of
-// the device at this real path and of those above it that have one bound, with spaces
-// between, nearest first. Bridges and names of the firmware are left out, as kernels
-// have their drivers built in. Caller owns the text (free); "" for none.
-char *rmt_pci_chain(const char *path);
+// The module of the driver that is bound to the device in a folder, or the driver's own
+// name where it is built in; "" for none. As the kernel writes modules, with '_'.
+char *rmt_pci_module(char text[RMT_SYSFS_TEXT_SIZE], const char *folder);
+
+// What must have a driver between a device and the root of the buses: set "modaliases" to
+// those of the device at this real path and of the ones above it that have a driver
+// bound, with spaces between, nearest first, and "modules" to what drives each here.
+// Bridges and names of the firmware are left out, as kernels have their drivers built in.
+void rmt_pci_set_chain(rmt_record_t *record, const char *path);

@@ -68,5 +68,7 @@ rmt_dmi_read(const char *root, const char *arch, rmt_records_t *records)
     rmt_sysfs_set(system, "efi-bits",
                   rmt_sysfs_text(text, "%s/sys/firmware/efi/fw_platform_size", root));
     s_set_secure_boot(root, system);
+    rmt_sysfs_set(system, "kernel",
+                  rmt_sysfs_text(text, "%s/proc/sys/kernel/osrelease", root));
     rmt_record_set(system, "arch", arch);
 }

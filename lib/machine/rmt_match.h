@@ -22,10 +22,13 @@ typedef enum {
 } rmt_served_t;
 
 typedef struct {
-    // Also gives the module's name, borrowed until the next call ("" for none).
-    rmt_served_t (*find)(void *context, const char *name, const char **module_out);
+    // Also gives the module's name, borrowed until the next call ("" for none). known:
+    // the module that drives the device on the target ("" for none): kernels do not tell
+    // by which names their built-in drivers are found, but they tell those drivers.
+    rmt_served_t (*find)(void *context, const char *name, const char *known,
+                         const char **module_out);
     void *context;
-    const char *kernel; // Version of the kernel that the image starts
+    const char *kernel; // That the image starts: its version, and what else is to be said
 } rmt_match_drivers_t;
 
 typedef struct {

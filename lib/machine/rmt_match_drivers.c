@@ -6,12 +6,75 @@
 #include <stdio.h>
 #include <string.h>
 
+// Did the source run the kernel that the image starts? Then what had a driver there has
+// one in the image.
+static bool
+s_is_same_kernel(const rmt_match_run_t *run)
+{
+    const rmt_record_t *system =
+        rmt_records_find(run->image->hardware, "class", "system");
+    const char *version = rmt_match_text(system, "kernel");
+    const size_t size = strlen(version);
+    return size && strncmp(run->image->drivers->kernel, version, size) == 0 &&
+           strchr(" ", run->image->drivers->kernel[size]);
+}
+
+static bool
+s_was_driven(const rmt_match_run_t *run, const char *name)
+{
+    const rmt_records_t *hardware = run->image->hardware;
+    if (!s_is_same_kernel(run))
+        return false;
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *record = rmt_records_at(hardware, i);
+        if (rmt_match_has_word(rmt_match_text(record, "modaliases"), name) ||
+            (rmt_record_has(record, "driver") &&
+             strcmp(rmt_match_text(record, "modalias"), name) == 0))
+            return true;
+    }
+    return false;
+}
+
 static rmt_served_t
-s_find(const rmt_match_run_t *run, const char *name, const char **module_out)
+s_find(const rmt_match_run_t *run, const char *name, const char *known,
+       const char **module_out)
 {
     const rmt_match_drivers_t *drivers = run->image->drivers;
     *module_out = "";
-    return drivers->find(drivers->context, name, module_out);
+    const rmt_served_t served = drivers->find(drivers->context, name, known, module_out);
+    if (served == RMT_SERVED_NOT && s_was_driven(run, name))
+        return RMT_SERVED_BUILTIN;
+    return served;
+}
+
+// A list of names, and that of the modules which drive them on the target.
+typedef struct {
+    char *names, *modules;
+    char *names_rest, *modules_rest;
+} chain_t;
+
+static chain_t
+s_chain_new(const rmt_record_t *device)
+{
+    chain_t chain = {.names = rmt_text("%s", rmt_match_text(device, "modaliases")),
+                     .modules = rmt_text("%s", rmt_match_text(device, "modules"))};
+    chain.names_rest = chain.names;
+    chain.modules_rest = chain.modules;
+    return chain;
+}
+
+// The next name, or NULL at the end, when the chain is freed.
+static const char *
+s_chain_next(chain_t *chain, const char **module_out)
+{
+    const char *name = strsep(&chain->names_rest, " ");
+    const char *module = strsep(&chain->modules_rest, " ");
+    *module_out = module ? module : "";
+    if (name && *name)
+        return name;
+    free(chain->names);
+    free(chain->modules);
+    return NULL;
 }
 
 // Controllers of disks, networks and USB must be driven; other devices need not be.
@@ -54,7 +117,8 @@ s_judge_pci(rmt_match_run_t *run, const rmt_match_row_t *row, const rmt_record_t
     const char *module;
     rmt_auto_str device = rmt_text("%s:%s class %s", rmt_match_text(pci, "vendor"),
                                    rmt_match_text(pci, "device"), class);
-    const rmt_served_t served = s_find(run, rmt_match_text(pci, "modalias"), &module);
+    const rmt_served_t served = s_find(run, rmt_match_text(pci, "modalias"),
+                                       rmt_match_text(pci, "module"), &module);
     if (served == RMT_SERVED_NOT) {
         const bool was_idle = s_was_idle(run, pci);
         const bool fits = was_idle || !s_must_be_driven(class);
@@ -72,12 +136,12 @@ s_judge_pci(rmt_match_run_t *run, const rmt_match_row_t *row, const rmt_record_t
 static void
 s_judge_nic(rmt_match_run_t *run, const rmt_match_row_t *row, const rmt_record_t *nic)
 {
-    rmt_auto_str names = rmt_text("%s", rmt_match_text(nic, "modaliases"));
-    char *rest = NULL;
-    for (char *name = strtok_r(names, " ", &rest); name;
-         name = strtok_r(NULL, " ", &rest)) {
+    chain_t chain = s_chain_new(nic);
+    const char *known;
+    for (const char *name = s_chain_next(&chain, &known); name;
+         name = s_chain_next(&chain, &known)) {
         const char *module;
-        const bool fits = s_find(run, name, &module) != RMT_SERVED_NOT;
+        const bool fits = s_find(run, name, known, &module) != RMT_SERVED_NOT;
         rmt_auto_str device = rmt_text("%s %s", rmt_match_text(nic, "name"), name);
         s_tell(run, row, device, fits,
                !fits       ? "the image's kernel has no driver for it"
@@ -118,10 +182,11 @@ rmt_match_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
 // ---- What is needed before the root file system is there
 
 static void
-s_judge_early(rmt_match_run_t *run, const rmt_match_row_t *row, const char *name)
+s_judge_early(rmt_match_run_t *run, const rmt_match_row_t *row, const char *name,
+              const char *known)
 {
     const char *module;
-    const rmt_served_t served = s_find(run, name, &module);
+    const rmt_served_t served = s_find(run, name, known, &module);
     const bool fits = served == RMT_SERVED_EARLY || served == RMT_SERVED_BUILTIN;
     rmt_auto_str reason =
         served == RMT_SERVED_NOT ? rmt_text("the image's kernel has no driver for it")
@@ -151,16 +216,18 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
     if (!run->image->drivers || !run->root_disk)
         return;
     const size_t before = rmt_records_count(run->verdicts);
-    rmt_auto_str names = rmt_text("%s", rmt_match_text(run->root_disk, "modaliases"));
-    const bool is_told = names[0];
-    char *rest = NULL;
-    for (char *name = strtok_r(names, " ", &rest); name;
-         name = strtok_r(NULL, " ", &rest))
-        s_judge_early(run, row, name);
+    chain_t chain = s_chain_new(run->root_disk);
+    const char *known;
+    bool is_told = false;
+    for (const char *name = s_chain_next(&chain, &known); name;
+         name = s_chain_next(&chain, &known)) {
+        s_judge_early(run, row, name, known);
+        is_told = true;
+    }
     const char *fs = s_root_fs(run);
     rmt_auto_str fs_name = rmt_text("fs-%s", fs);
     if (fs[0])
-        s_judge_early(run, row, fs_name);
+        s_judge_early(run, row, fs_name, fs);
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,

@@ -81,7 +81,6 @@ rmt_nic_read(const char *root, rmt_records_t *records)
         // What hangs on USB is plugged in, wherever its host controller is.
         const bool is_usb = strstr(path + strlen(root), "/usb") != NULL;
         rmt_sysfs_set(nic, is_usb ? "usb-host" : "pci", slot);
-        rmt_auto_str chain = rmt_pci_chain(path);
-        rmt_sysfs_set(nic, "modaliases", chain);
+        rmt_pci_set_chain(nic, path);
     }
 }

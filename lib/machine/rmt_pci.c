@@ -40,25 +40,39 @@ s_is_told(const char *modalias)
 }
 
 char *
-rmt_pci_chain(const char *path)
+rmt_pci_module(char text[RMT_SYSFS_TEXT_SIZE], const char *folder)
 {
-    char *chain = rmt_text("%s", "");
+    if (!rmt_sysfs_link_name(text, "%s/driver/module", folder)[0])
+        rmt_sysfs_link_name(text, "%s/driver", folder);
+    for (char *p = text; *p; p++)
+        *p = *p == '-' ? '_' : *p;
+    return text;
+}
+
+static void
+s_append(rmt_record_t *record, const char *field, const char *word)
+{
+    rmt_auto_str before = rmt_text("%s", rmt_record_text(record, field, ""));
+    rmt_record_setf(record, field, "%s%s%s", before, before[0] ? " " : "", word);
+}
+
+void
+rmt_pci_set_chain(rmt_record_t *record, const char *path)
+{
     rmt_auto_str folder = rmt_text("%s", path);
     for (char *slash = strrchr(folder, '/'); slash && slash != folder;
          slash = strrchr(folder, '/')) {
         char modalias[RMT_SYSFS_TEXT_SIZE];
-        char driver[RMT_SYSFS_TEXT_SIZE];
+        char module[RMT_SYSFS_TEXT_SIZE];
         const bool is_bridge =
             (rmt_sysfs_number("%s/class", folder) >> 16 & 0xff) == BRIDGE;
-        if (!is_bridge && rmt_sysfs_link_name(driver, "%s/driver", folder)[0] &&
+        if (!is_bridge && rmt_pci_module(module, folder)[0] &&
             s_is_told(rmt_sysfs_text(modalias, "%s/modalias", folder))) {
-            char *longer = rmt_text("%s%s%s", chain, chain[0] ? " " : "", modalias);
-            free(chain);
-            chain = longer;
+            s_append(record, "modaliases", modalias);
+            s_append(record, "modules", module);
         }
         *slash = '\0';
     }
-    return chain;
 }
 
 // The mode a storage controller is switched to shows in its class code; the bound
@@ -99,6 +113,7 @@ s_read_function(const char *folder, const char *slot, rmt_record_t *pci)
         rmt_record_setf(pci, "revision", "%02x",
                         (unsigned) rmt_sysfs_number("%s/revision", folder));
     rmt_sysfs_set(pci, "driver", rmt_sysfs_link_name(text, "%s/driver", folder));
+    rmt_sysfs_set(pci, "module", rmt_pci_module(text, folder));
     rmt_sysfs_set(pci, "driver-mode", s_driver_mode(class));
     rmt_sysfs_set(pci, "modalias", rmt_sysfs_text(text, "%s/modalias", folder));
     rmt_record_set(pci, "slot", slot);

@@ -1,7 +1,7 @@
 -- Records of sources, engines and targets; images; scripts.
 
 local CLASSES = { source = 'sources', engine = 'engines', target = 'targets' }
-local BULKY = { hardware = true, layout = true, content = true }
+local BULKY = { hardware = true, layout = true, kernel = true, content = true }
 local LIVE = { state = true, present = true, job = true, phase = true, held = true }
 local UNIQUE = { address = 'address', mac = 'mac', macs = 'mac', identity = 'identity' }
 

@@ -38,13 +38,22 @@ s_open(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
     return (int) syscall(SYS_openat2, root_fd, s_relative(path), &how, sizeof how);
 }
 
-char *
-rmt_rooted_load(int root_fd, const char *path, size_t *size_out)
+int
+rmt_rooted_open(int root_fd, const char *path)
 {
     rmt_auto_fd fd = s_open(root_fd, path, O_RDONLY | O_NONBLOCK, 0, RESOLVE_FOLLOW);
     struct stat info;
-    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode) ||
-        (size_t) info.st_size > FILE_SIZE_MAX)
+    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode))
+        return -1;
+    return rmt_take_fd(&fd);
+}
+
+char *
+rmt_rooted_load(int root_fd, const char *path, size_t *size_out)
+{
+    rmt_auto_fd fd = rmt_rooted_open(root_fd, path);
+    struct stat info;
+    if (fd == -1 || fstat(fd, &info) == -1 || (size_t) info.st_size > FILE_SIZE_MAX)
         return NULL;
     char *data = malloc((size_t) info.st_size + 1);
     if (!data)

@@ -16,6 +16,9 @@
 // NULL.
 char *rmt_rooted_load(int root_fd, const char *path, size_t *size_out);
 
+// The regular file, opened for reading, or -1 when there is none. Caller owns it (close).
+int rmt_rooted_open(int root_fd, const char *path);
+
 // Is there something at this path, symlinks followed?
 bool rmt_rooted_exists(int root_fd, const char *path);
 

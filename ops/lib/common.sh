@@ -9,7 +9,8 @@ die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
   libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev
-  libsmartcols-dev libjansson-dev libcmocka-dev"
+  libsmartcols-dev libjansson-dev libcmocka-dev
+  zlib1g-dev liblzma-dev libzstd-dev libkmod-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client curl iproute2 procps jq"
 demo_packages="mmdebstrap"
@@ -18,7 +19,7 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bi
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client"
-test_packages="lz4 acl attr libcap2-bin python3"
+test_packages="lz4 zstd kmod acl attr libcap2-bin python3"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"

@@ -1,6 +1,7 @@
 ramet_test(unit match NEEDS ramet::machine TIMEOUT 20)
 ramet_test(unit inventory NEEDS ramet::machine TIMEOUT 10)
 ramet_test(unit machines SOURCES tools/machine_tree.c NEEDS ramet::machine TIMEOUT 60)
+ramet_test(unit drivers NEEDS ramet::kernel ramet::drivers TIMEOUT 60)
 ramet_test(integration disk NEEDS ramet::machine TIMEOUT 120)
 ramet_test(unit os NEEDS ramet::system ramet::machine TIMEOUT 10)
 ramet_test(unit personal NEEDS ramet::system ramet::machine TIMEOUT 60)

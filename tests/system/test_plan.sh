@@ -48,6 +48,32 @@ said raid '.fits == "no"'
 expect 2 ramet deploy plan web-1 --engine lab --policy fan=exact
 ramet engine set lab policy=
 
+# The image's own kernel must drive the target, and its initramfs the root disk (M12). web-1 has no
+# kernel; web-2 has one that drives all, web-3 one whose initramfs lacks the disk's driver, web-4
+# one without any driver for it.
+said good '[.verdicts[] | select(.component == "driver")][0].reason == "not compared: the image tells no kernel"'
+blk="virtio:d00000002v00001AF4"; bus="pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00"; net="pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00"
+sed -E -e "s/uuid=[^ ]*/uuid=11111111-2222-3333-4444-555555555555/; /^class=disk/s|\$| modaliases=\"$blk $bus\"|; /device=1042/s|\$| modalias=$bus|; /device=1041/s|\$| modalias=$net|" "$farm/run/source-web.facts" >"$farm/told.facts"
+lab target "$farm" told "$farm/told.disk" 1G --hardware "$farm/told.facts"
+kernel() { # HOW-THE-DISK-IS-DRIVEN
+  rm -rf "$farm/tree/lib/modules" "$farm/tree/boot"
+  { echo 'fs/ext4 alias=fs-ext4 builtin'
+    echo 'virtio/virtio_pci alias=pci:v00001AF4d*sv*sd*bc*sc*i* builtin'
+    [ -z "$1" ] || echo "block/virtio_blk alias=virtio:d00000002v* $1"
+  } | "$source_dir/tests/tools/make_kernel" "$farm/tree" 6.1.0-9 --pack zstd
+}
+verdict() { ramet target match told "$1" --json >"$farm/plan.json" || true; }
+kernel early; ramet image create web --name web-2 --wait --timeout 2m
+kernel ""; ramet image create web --name web-4 --wait --timeout 2m
+kernel alias=virtio:none; ramet image create web --name web-3 --wait --timeout 2m
+verdict web-2; said told '.fits == "yes"'
+said told '[.verdicts[] | select(.component == "root-driver" and .reason == "virtio_blk" and (.wanted | test("6.1.0-9")))] | length == 1'
+verdict web-3; said told '.fits == "no" and (.reason | test("root-driver: the image.s initramfs lacks virtio_blk"))'
+verdict web-4; said told '.fits == "no" and (.reason | test("root-driver: the image.s kernel has no driver for it"))'
+expect 0 ramet target match told web-3 --policy root-driver=ignore
+expect 2 ramet deploy start web-3 --engine lab --targets told --yes --wait
+ramet image show web-2 --json | jq -e '[.kernel[] | select(.class == "kernel")][0].version == "6.1.0-9"' >/dev/null || fail "image show does not tell the kernel"
+
 # One target alone.
 expect 0 ramet target match good web-1
 expect 1 ramet target match small web-1

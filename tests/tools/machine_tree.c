@@ -1,5 +1,6 @@
 #include "machine_tree.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,14 +70,30 @@ s_link(tree_t *self, const char *target, const char *format, ...)
         self->rc = rmt_fail_errno(self->error, "link %s", full);
 }
 
-// A device with a driver; subsystem is that of the driver.
+// A device with a driver, whose module often has another name.
 static void
 s_bind(tree_t *self, const char *device, const char *driver, const char *modalias)
 {
-    rmt_auto_str target = rmt_text("/sys/bus/any/drivers/%s", driver);
+    static const char *const modules[][2] = {{"xhci_hcd", "xhci_pci"},
+                                             {"sd", "sd_mod"},
+                                             {"vbd", "xen_blkfront"},
+                                             {"mmcblk", "mmc_block"},
+                                             {"virtio-pci", "virtio_pci"}};
+    char up[256] = "../";
+    for (const char *p = device; *p && strlen(up) < sizeof up - 4; p++)
+        strcat(up, *p == '/' ? "../" : "");
+    rmt_auto_str target = rmt_text("%ssys/drivers/%s", up, driver);
     if (*driver)
         s_link(self, target, "%s/driver", device);
     s_put(self, modalias, "%s/modalias", device);
+    for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
+        rmt_auto_str module = rmt_text("../../module/%s", modules[i][1]);
+        rmt_auto_str link =
+            rmt_text("%s/sys/drivers/%s/module", self->root, modules[i][0]);
+        if (strcmp(driver, modules[i][0]) == 0 && access(link, F_OK) == -1 &&
+            faccessat(AT_FDCWD, link, F_OK, AT_SYMLINK_NOFOLLOW) == -1)
+            s_link(self, module, "sys/drivers/%s/module", driver);
+    }
 }
 
 // ---- The machine as a whole
@@ -92,6 +109,7 @@ s_make_system(tree_t *self, const rmt_record_t *system)
     for (size_t i = 0; i < sizeof tree / sizeof *tree; i++)
         s_put(self, s_get(system, tree[i]), "sys/firmware/devicetree/base/%s", tree[i]);
     s_put(self, rmt_record_text(system, "arch", "x86_64"), "proc/sys/kernel/arch");
+    s_put(self, s_get(system, "kernel"), "proc/sys/kernel/osrelease");
     if (strcmp(s_get(system, "firmware"), "uefi") != 0)
         return;
     s_put(self, rmt_record_text(system, "efi-bits", "64"),

@@ -62,6 +62,9 @@ static const fact_t s_facts[] = {
     {"dell-r740", "name", "sda", "path", "pci-0000:18:00.0-scsi-2:0:0"},
     {"dell-r740", "name", "sda", "physical-sector", "4096"},
     {"dell-r740", "name", "sda", "modaliases", "scsi:t-0x00 " PERC},
+    {"dell-r740", "name", "sda", "modules", "sd_mod megaraid_sas"},
+    {"dell-r740", "slot", "0000:00:14.0", "driver", "xhci_hcd"},
+    {"dell-r740", "slot", "0000:00:14.0", "module", "xhci_pci"},
     {"dell-r740", "slot", "0000:18:00.0", "driver-mode", "raid"},
     {"dell-r740", "slot", "0000:18:00.0", "subsystem", "1028:1fcb"},
     {"dell-r740", "slot", "0000:18:00.0", "revision", "02"},
@@ -131,6 +134,7 @@ static const fact_t s_facts[] = {
     {"xen-hvm", "name", "xvda", "bus", "xen"},
     {"xen-hvm", "name", "xvda", "path", "xen-vbd-51712"},
     {"xen-hvm", "name", "xvda", "modaliases", "xen:vbd"},
+    {"xen-hvm", "name", "xvda", "modules", "xen_blkfront"},
     {"aws-nitro", "name", "nvme0n1", "media", "virtual"},
     {"aws-nitro", "slot", "0000:00:05.0", "driver", "ena"},
 };

@@ -4,6 +4,7 @@
 #include "descriptor.h"
 #include "hardware.h"
 #include "hooks.h"
+#include "kernel.h"
 #include "layout.h"
 #include "rmt_auto.h"
 #include "rmt_disk.h"
@@ -193,6 +194,8 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_descriptor_add(self->descriptor, "layout", rmt_layout_records(self->layout));
     rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
     if (!system)
+        return -1;
+    if (rmt_agent_kernel(self->layout, s_put, self, system, error) == -1)
         return -1;
     rmt_descriptor_add_dropped(self->descriptor, rmt_layout_dropped(self->layout));
     rmt_descriptor_add(self->descriptor, "os", system);

@@ -22,6 +22,22 @@ s_part(const rmt_records_t *descriptor, const char *part)
     return found;
 }
 
+// The kernel and the files that tell its drivers.
+static rmt_records_t *
+s_kernel(const rmt_records_t *descriptor)
+{
+    rmt_records_t *found = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(descriptor, i);
+        if (strncmp(rmt_record_text(record, "class", ""), "kernel", 6) != 0 ||
+            strcmp(rmt_record_text(record, "part", ""), "os") != 0)
+            continue;
+        rmt_record_t *copy = rmt_record_dup(record);
+        rmt_records_append(found, &copy);
+    }
+    return found;
+}
+
 static void
 s_put_packed(rmt_record_t *outputs, const char *name, const rmt_records_t *records)
 {
@@ -66,6 +82,9 @@ s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *e
     rmt_record_set_u64(outputs, "volumes", volumes);
     rmt_auto(rmt_records) hardware = s_part(descriptor, "hardware");
     rmt_auto(rmt_records) layout = s_part(descriptor, "layout");
+    rmt_auto(rmt_records) kernel = s_kernel(descriptor);
+    if (rmt_records_count(kernel))
+        s_put_packed(outputs, "kernel", kernel);
     s_put_packed(outputs, "hardware", hardware);
     s_put_packed(outputs, "layout", layout);
     return 0;

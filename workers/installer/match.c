@@ -1,5 +1,6 @@
 #include "judge.h"
 #include "installer.h"
+#include "kernel.h"
 #include "rmt_auto.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
@@ -140,9 +141,17 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
     if (!layout ||
         rmt_match_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1)
         return -1;
+    rmt_auto(rmt_drivers) drivers = NULL;
+    if (installer_kernel(task, holder, &drivers, error) == -1)
+        return -1;
+    const rmt_match_drivers_t finder = {.find = rmt_drivers_find,
+                                        .context = drivers,
+                                        .kernel =
+                                            drivers ? rmt_drivers_kernel(drivers) : ""};
     const rmt_match_config_t config = {
         .hardware = hardware,
         .layout = layout,
+        .drivers = drivers ? &finder : NULL,
         .policy = policy,
         .explain = strcmp(rmt_record_text(body, "explain", ""), "yes") == 0};
     return s_run(task, &config, rmt_holder_place(holder), error);

@@ -1,0 +1,303 @@
+// What a tree tells of its kernel, and which drivers that has (M12): made modules, real
+// depmod, real libkmod.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "rmt_auto.h"
+#include "rmt_driver_index.h"
+#include "rmt_drivers.h"
+#include "rmt_initramfs.h"
+#include "rmt_io.h"
+#include "rmt_kernel.h"
+#include "rmt_process.h"
+
+#define MODULES                                                                          \
+    "drivers/nvme/host/nvme-core gives=nvme_init early\n"                                \
+    "drivers/nvme/host/nvme alias=pci:v*d*sv*sd*bc01sc08i02* needs=nvme_init early\n"    \
+    "drivers/ata/libata gives=ata_go\n"                                                  \
+    "drivers/ata/ahci alias=pci:v*d*sv*sd*bc01sc06i01* needs=ata_go early\n"             \
+    "drivers/scsi/megaraid/megaraid_sas alias=pci:v00001000d00000016sv*sd*bc*sc*i*\n"    \
+    "drivers/scsi/sd_mod alias=scsi:t-0x00* early\n"                                     \
+    "drivers/gpu/bad alias=pci:v00001002d*sv*sd*bc03sc*i*\n"                             \
+    "drivers/net/worse alias=pci:v000010ECd*sv*sd*bc*sc*i*\n"                            \
+    "drivers/block/virtio_blk alias=virtio:d00000002v* builtin\n"                        \
+    "drivers/block/xen-blkfront builtin\n"                                               \
+    "fs/ext4/ext4 alias=fs-ext4 builtin\n"                                               \
+    "fs/xfs/xfs alias=fs-xfs\n"
+#define NVME "pci:v0000144Dd0000A808sv0000144Dsd0000A801bc01sc08i02"
+#define AHCI "pci:v00008086d0000A282sv00001028sd000007A1bc01sc06i01"
+#define PERC "pci:v00001000d00000016sv00001028sd00001FCBbc01sc04i00"
+#define RADEON "pci:v00001002d000067DFsv00001DA2sd0000E387bc03sc00i00"
+#define REALTEK "pci:v000010ECd00008168sv00001458sd0000E000bc02sc00i00"
+
+static rmt_error_t s_error;
+
+static char *
+s_make_folder(void)
+{
+    char *root = rmt_text("/tmp/ramet-kernel-XXXXXX");
+    assert_non_null(mkdtemp(root));
+    return root;
+}
+
+static void
+s_make(const char *root, const char *version, const char *how, const char *modules)
+{
+    rmt_auto_str tool = rmt_text("%s/tests/tools/make_kernel", getenv("RAMET_SOURCE"));
+    const char *const arguments[] = {tool, root, version, "--pack", how, NULL};
+    if (rmt_process_run(arguments, modules, NULL, &s_error) == -1)
+        fail_msg("%s", s_error.text);
+}
+
+static void
+s_put(const char *root, const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+}
+
+static int
+s_keep(void *context, const char *name, const void *data, size_t size, rmt_error_t *error)
+{
+    rmt_drivers_t **drivers = context;
+    if (!*drivers)
+        *drivers = rmt_drivers_new("made", true, error);
+    assert_non_null(*drivers);
+    return rmt_drivers_add(*drivers, name, data, size, error);
+}
+
+static int
+s_count(void *context, const char *name, const void *data, size_t size,
+        rmt_error_t *error)
+{
+    (void) name, (void) data, (void) size, (void) error;
+    ++*(size_t *) context;
+    return 0;
+}
+
+// The tree's kernel, and its drivers.
+static rmt_drivers_t *
+s_read(const char *root, rmt_record_t **kernel_out)
+{
+    rmt_auto_fd fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const rmt_kernel_tree_t tree = {"/", fd};
+    rmt_drivers_t *drivers = NULL;
+    assert_int_equal(rmt_kernel_read(&tree, 1, s_keep, &drivers, kernel_out, &s_error),
+                     0);
+    assert_non_null(drivers);
+    assert_int_equal(rmt_drivers_open(drivers, &s_error), 0);
+    return drivers;
+}
+
+static void
+test_m12_drivers_are_found_as_the_image_would_find_them(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *name;
+        rmt_served_t served;
+        const char *module;
+        const char *known; // NULL: none
+    } cases[] = {
+        {NVME, RMT_SERVED_EARLY, "nvme", NULL},
+        {AHCI, RMT_SERVED_LATE, "ahci", NULL}, // libata is not in the initramfs
+        {PERC, RMT_SERVED_LATE, "megaraid_sas", NULL},
+        {"scsi:t-0x00", RMT_SERVED_EARLY, "sd_mod", NULL},
+        {"virtio:d00000002v00001AF4", RMT_SERVED_BUILTIN, "virtio_blk", NULL},
+        {"virtio:d00000008v00001AF4", RMT_SERVED_NOT, "", NULL},
+        {"fs-ext4", RMT_SERVED_BUILTIN, "ext4", NULL},
+        {"fs-xfs", RMT_SERVED_LATE, "xfs", NULL},
+        {"fs-btrfs", RMT_SERVED_NOT, "", NULL},
+        // Kernels do not tell the names of what is built in, but that it is.
+        {"xen:vbd", RMT_SERVED_BUILTIN, "xen_blkfront", "xen_blkfront"},
+        {"xen:vif", RMT_SERVED_NOT, "", "xen_netfront"},
+        {RADEON, RMT_SERVED_NOT, "", NULL},  // Blacklisted
+        {REALTEK, RMT_SERVED_NOT, "", NULL}, // Installed by /bin/false
+    };
+    rmt_auto_str root = s_make_folder();
+    s_make(root, "6.1.0-9", "gzip", MODULES);
+    s_put(root, "etc/modprobe.d/off.conf", "# Cards that hang\n  blacklist bad\n");
+    s_put(root, "usr/lib/modprobe.d/off.conf", "blacklist nvme\n"); // Hidden by the above
+    s_put(root, "usr/lib/modprobe.d/rare.conf", "install worse /bin/false\n");
+    rmt_auto(rmt_record) kernel = NULL;
+    rmt_auto(rmt_drivers) drivers = s_read(root, &kernel);
+    assert_string_equal(rmt_record_text(kernel, "version", ""), "6.1.0-9");
+    assert_string_equal(rmt_record_text(kernel, "initramfs-state", ""), "read");
+    for (size_t i = 0; i < sizeof cases / sizeof *cases * 2; i++) {
+        const char *module;
+        const size_t at = i % (sizeof cases / sizeof *cases); // Twice: the answer is kept
+        const rmt_served_t served = rmt_drivers_find(
+            drivers, cases[at].name, cases[at].known ? cases[at].known : "", &module);
+        if (served != cases[at].served || strcmp(module, cases[at].module) != 0)
+            fail_msg("%s: %d by '%s'", cases[at].name, (int) served, module);
+    }
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+}
+
+static void
+test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *how;
+        const char *state;
+    } cases[] = {{"none", "read"},    {"gzip", "read"}, {"xz", "read"},
+                 {"lzma", "read"},    {"zstd", "read"}, {"lz4", "read"},
+                 {"bzip2", "unknown"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rmt_auto_str root = s_make_folder();
+        s_make(root, "5.10.0-1", cases[i].how, MODULES);
+        rmt_auto_fd fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+        const rmt_kernel_tree_t tree = {"/", fd};
+        rmt_auto(rmt_record) kernel = NULL;
+        size_t files = 0;
+        assert_int_equal(rmt_kernel_read(&tree, 1, s_count, &files, &kernel, &s_error),
+                         0);
+        if (strcmp(rmt_record_text(kernel, "initramfs-state", ""), cases[i].state) != 0)
+            fail_msg("%s: %s %s", cases[i].how,
+                     rmt_record_text(kernel, "initramfs-state", ""),
+                     rmt_record_text(kernel, "reason", ""));
+        if (strcmp(cases[i].state, "read") == 0) {
+            rmt_auto_str path = rmt_text("%s/boot/initrd.img-5.10.0-1", root);
+            rmt_auto_fd file = open(path, O_RDONLY | O_CLOEXEC);
+            rmt_auto_str names = NULL;
+            assert_int_equal(rmt_initramfs_modules(file, "5.10.0-1", &names, &s_error),
+                             0);
+            assert_string_equal(names, "ahci\nnvme\nnvme_core\nsd_mod\n");
+        }
+        assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    }
+}
+
+static void
+test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
+{
+    (void) state;
+    rmt_auto_str root = s_make_folder();
+    s_make(root, "6.1.0-9", "gzip", MODULES);
+    rmt_auto_str path = rmt_text("%s/boot/initrd.img-6.1.0-9", root);
+    struct stat info;
+    assert_int_equal(stat(path, &info), 0);
+    assert_int_equal(truncate(path, info.st_size - 200), 0);
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    rmt_auto_str names = NULL;
+    assert_int_equal(rmt_initramfs_modules(fd, "6.1.0-9", &names, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_CORRUPT);
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+}
+
+static void
+test_m12_the_kernel_is_the_one_that_is_started(void **state)
+{
+    (void) state;
+    rmt_auto_str root = s_make_folder();
+    rmt_auto_str link = rmt_text("%s/vmlinuz", root);
+    rmt_auto_str image = rmt_text("%s/boot/vmlinuz-6.10.0-1", root);
+    s_make(root, "6.9.0-1", "none", "fs/one alias=fs-one\n");
+    s_make(root, "6.10.0-1", "none", "fs/two alias=fs-two\n");
+    rmt_auto(rmt_record) newest = NULL;
+    rmt_auto(rmt_drivers) of_newest = s_read(root, &newest);
+    assert_string_equal(rmt_record_text(newest, "version", ""), "6.10.0-1");
+    assert_int_equal(symlink("boot/vmlinuz-6.9.0-1", link), 0);
+    rmt_auto(rmt_record) linked = NULL;
+    rmt_auto(rmt_drivers) of_linked = s_read(root, &linked);
+    assert_string_equal(rmt_record_text(linked, "version", ""), "6.9.0-1");
+    // Modules that a removed kernel has left behind do not count.
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(unlink(image), 0);
+    rmt_auto(rmt_record) rest = NULL;
+    rmt_auto(rmt_drivers) of_rest = s_read(root, &rest);
+    assert_string_equal(rmt_record_text(rest, "version", ""), "6.9.0-1");
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+}
+
+static void
+test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
+{
+    (void) state;
+    rmt_auto_str root = s_make_folder();
+    rmt_auto_str boot = s_make_folder();
+    s_make(root, "6.1.0-9", "none", MODULES);
+    rmt_auto_str from = rmt_text("%s/boot/initrd.img-6.1.0-9", root);
+    rmt_auto_str to = rmt_text("%s/initrd.img-6.1.0-9", boot);
+    assert_int_equal(rename(from, to), 0);
+    rmt_auto_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto_fd boot_fd = open(boot, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const rmt_kernel_tree_t trees[] = {{"/boot", boot_fd}, {"/", root_fd}};
+    rmt_auto(rmt_record) kernel = NULL;
+    size_t files = 0;
+    assert_int_equal(rmt_kernel_read(trees, 2, s_count, &files, &kernel, &s_error), 0);
+    assert_string_equal(rmt_record_text(kernel, "initramfs-state", ""), "read");
+    assert_int_equal(files, 5);
+    // A tree without a kernel is no error.
+    rmt_auto(rmt_record) none = NULL;
+    assert_int_equal(rmt_kernel_read(trees, 1, s_count, &files, &none, &s_error), 0);
+    assert_null(none);
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    assert_int_equal(rmt_io_remove_tree(boot, &s_error), 0);
+}
+
+// A list that passes the check may be wrong, but nothing is read outside of it.
+static void
+test_m12_hostile_lists_are_refused_at_the_door(void **state)
+{
+    (void) state;
+    rmt_auto_str root = s_make_folder();
+    s_make(root, "6.1.0-9", "none", MODULES);
+    rmt_auto_str path = rmt_text("%s/lib/modules/6.1.0-9/modules.alias.bin", root);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    assert_int_equal(rmt_io_load(path, 1 << 20, &data, &size, &s_error), 0);
+    assert_int_equal(rmt_driver_index_check(data, size, &s_error), 0);
+    for (size_t cut = 0; cut < size; cut++)
+        assert_int_equal(rmt_driver_index_check(data, cut, &s_error), -1);
+    size_t refused = 0;
+    for (size_t i = 0; i < size * 8; i++) {
+        rmt_auto_ptr copy = malloc(size); // The address sanitizer sees each step outside
+        memcpy(copy, data, size);
+        ((unsigned char *) copy)[i / 8] ^= (unsigned char) (1 << i % 8);
+        if (rmt_driver_index_check(copy, size, &s_error) == -1) {
+            refused++;
+            continue;
+        }
+        if (i % 31)
+            continue;
+        rmt_auto(rmt_drivers) drivers = rmt_drivers_new("x", true, &s_error);
+        const char *module;
+        assert_int_equal(
+            rmt_drivers_add(drivers, "modules.alias.bin", copy, size, &s_error), 0);
+        assert_int_equal(rmt_drivers_open(drivers, &s_error), 0);
+        (void) rmt_drivers_find(drivers, NVME, "", &module);
+    }
+    assert_true(refused > size); // Offsets and counts are a good part of its bytes
+    // A node that is its own child.
+    const unsigned char loop[] = {0xb0, 0x07, 0xf4, 0x57, 0,   2,    0, 1, 0x20,
+                                  0,    0,    12,   'a',  'a', 0x20, 0, 0, 12};
+    assert_int_equal(rmt_driver_index_check(loop, sizeof loop, &s_error), -1);
+    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m12_drivers_are_found_as_the_image_would_find_them),
+        cmocka_unit_test(test_m12_an_initramfs_is_read_whatever_packed_it),
+        cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
+        cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),
+        cmocka_unit_test(test_m12_a_boot_volume_of_its_own_is_looked_into),
+        cmocka_unit_test(test_m12_hostile_lists_are_refused_at_the_door),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
