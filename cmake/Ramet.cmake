@@ -34,6 +34,8 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 add_library(ramet_flags INTERFACE)
 target_compile_definitions(ramet_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64
     RMT_VERSION="${PROJECT_VERSION}")
+# The same source gives the same program in whatever folder it lies.
+target_compile_options(ramet_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_compile_options(ramet_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla
     -Wstrict-prototypes -Wmissing-prototypes -Wformat=2 -fstack-protector-strong
     # snprintf cuts on purpose where texts are for people, so that is no warning.

@@ -16,14 +16,20 @@ image() { # KIND
   ramet image create "$1" --name "$1-1" --wait --timeout 3m
 }
 
-# A disk of another size, with something on it that must be cleared.
-install() { # KIND SIZE
-  local kind=$1 target=copy-$1 job uuid
+# A disk of another size, with something on it that must be cleared. With UEFI the variables of the
+# machine live in KIND.vars, for its next start.
+install() { # KIND SIZE FIRMWARE
+  local kind=$1 target=copy-$1 job uuid firmware=()
+  if [ "$3" = uefi ]; then
+    cp /usr/share/OVMF/OVMF_VARS_4M.fd "$farm/$kind.vars"
+    firmware=(-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
+      -drive "if=pflash,format=raw,file=$farm/$kind.vars")
+  fi
   uuid=$(cat /proc/sys/kernel/random/uuid)
   ramet target add "$target" "identity=uuid:$uuid" engine=lab >/dev/null
   truncate -s "$2" "$farm/$kind.disk"; mkfs.ext4 -q -F "$farm/$kind.disk"
   machine "$kind" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token" -uuid "$uuid" \
-    -cpu qemu64,+rdrand -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
+    "${firmware[@]}" -cpu qemu64,+rdrand -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
     -drive "file=$farm/$kind.disk,if=none,id=d1,format=raw" \
     -device virtio-blk-pci,drive=d1,serial="$kind-1",addr=0x4,disable-legacy=on
   shown "$kind" 60 "waiting for orders as $target,"
@@ -41,15 +47,15 @@ install() { # KIND SIZE
 starts() { # KIND FIRMWARE
   local log=$farm/$1.$2.serial
   cp --sparse=always "$farm/$1.disk" "$farm/$1.run"
-  boot_disk "$farm/$1.run" "$2" "$log" || fail "$1 by $2 did not come to its end"
-  tr -d '\r' <"$log" | grep "^ramet-booted host=copy-$1 .*mark=marked" || { tail -c 2000 "$log" >&2; fail "the copy of $1 does not start by $2"; }
+  boot_disk "$farm/$1.run" "$2" "$log" "$farm/$1.vars" || fail "$1 by $2 did not come to its end"
+  tr -d '\r' <"$log" | grep -a "ramet-booted host=copy-$1 .*mark=marked" || { tail -c 2000 "$log" >&2; fail "the copy of $1 does not start by $2"; }
 }
 
 for kind in ${*:-dos xfs btrfs}; do
   image "$kind"
   case $kind in
-  xfs) install xfs 2G; starts xfs uefi ;;
-  *) install "$kind" 1500M; starts "$kind" bios ;;
+  xfs) install xfs 2G uefi; starts xfs uefi ;;
+  *) install "$kind" 1500M bios; starts "$kind" bios ;;
   esac
 done
 echo "bare install: passed"

@@ -22,6 +22,7 @@ struct rmt_child {
     rmt_task_t *task;
     uint64_t moved;       // Bytes that the child had read and written when last looked at
     rmt_record_t *answer; // After DONE
+    rmt_error_t said;     // After ERROR: its words, whoever has heard them
 };
 
 // A child that is busy inside one large file says nothing, but its counters move. One
@@ -60,9 +61,11 @@ s_handle(rmt_child_t *self, const rmt_frame_t *frame, rmt_error_t *error)
         self->answer = rmt_take(&record);
         return 0;
     case RMT_PIPE_ERROR:
-        return rmt_fail(error,
-                        rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)), "%s",
-                        rmt_record_text(record, "text", ""));
+        rmt_fail(&self->said,
+                 rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)), "%s",
+                 rmt_record_text(record, "text", ""));
+        *error = self->said;
+        return -1;
     default:
         return rmt_fail(error, RMT_E_PROTOCOL, "ramet-diskw sent a frame of kind %d",
                         (int) frame->kind);
@@ -169,8 +172,9 @@ rmt_child_explain(rmt_child_t *self, rmt_error_t *error)
 {
     if (error->code != RMT_E_IO && error->code != RMT_E_CANCELLED)
         return -1;
-    rmt_error_t said = {0};
-    while (s_listen(self, 1000, &said) == 0 && !rmt_task_cancelled(self->task))
+    rmt_error_t said = self->said;
+    while (said.code == RMT_OK && s_listen(self, 1000, &said) == 0 &&
+           !rmt_task_cancelled(self->task))
         if (self->answer)
             return -1;
     if (said.code != RMT_OK && said.code != RMT_E_CANCELLED)
