@@ -480,6 +480,35 @@ test_nothing_is_finished_without_verify(void **state)
     s_assert_refused(self, RMT_E_REFUSED);
 }
 
+// After everything was verified: boot code that would overwrite the root.
+static void
+test_boot_code_inside_a_partition_is_not_written(void **state)
+{
+    bench_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_id_t root;
+    static const char code[512] = "code";
+    s_root(self, &root);
+    s_send_order(self, 0);
+    s_send_tree(self, &root);
+    s_send_personal(self);
+    s_send_verify(self, &root, false);
+    rmt_auto(rmt_records) boot = rmt_records_new();
+    rmt_record_t *piece = rmt_records_add(boot);
+    rmt_record_set(piece, "class", "boot");
+    rmt_record_set(piece, "disk", "system");
+    rmt_record_set_u64(piece, "offset", 4096 * 512);
+    rmt_record_put(piece, "content", code, sizeof code);
+    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_BOOT, boot, &error), 0);
+    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error), 0);
+    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    s_assert_refused(self, RMT_E_REFUSED);
+    rmt_auto_fd disk = open(self->disk, O_RDONLY | O_CLOEXEC);
+    char found[sizeof code];
+    assert_int_equal(rmt_io_pread(disk, found, sizeof found, 4096 * 512, &error), 0);
+    assert_memory_not_equal(found, code, sizeof code);
+}
+
 static void
 test_disk_of_another_writer_is_waited_for(void **state)
 {
@@ -561,6 +590,7 @@ main(void)
         CASE(test_tree_other_than_ordered_is_not_verified),
         CASE(test_damaged_manifest_is_not_verified_against),
         CASE(test_nothing_is_finished_without_verify),
+        CASE(test_boot_code_inside_a_partition_is_not_written),
         CASE(test_disk_of_another_writer_is_waited_for),
         CASE(test_another_file_than_prepared_is_not_touched),
         CASE(test_end_of_the_agent_leaves_no_loop_device),

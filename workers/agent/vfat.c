@@ -6,6 +6,11 @@
 #include <dirent.h>
 #include <string.h>
 
+// Names are UTF-8, whatever the agent was started with; the geometry of old disks, which
+// other makers of file systems get wrong, and a user's drive letters are of no interest.
+#define MTOOLS                                                                           \
+    "env", "LC_ALL=C.UTF-8", "MTOOLS_SKIP_CHECK=1", "MTOOLSRC=/dev/null", "mcopy"
+
 static int
 s_is_name(const struct dirent *item)
 {
@@ -15,8 +20,8 @@ s_is_name(const struct dirent *item)
 int
 rmt_vfat_copy_out(const char *device, const char *folder, rmt_error_t *error)
 {
-    const char *arguments[] = {"mcopy", "-s",   "-p",  "-m",   "-n",
-                               "-i",    device, "::/", folder, NULL};
+    const char *arguments[] = {MTOOLS, "-s",   "-p",  "-m",   "-n",
+                               "-i",   device, "::/", folder, NULL};
     if (rmt_process_run(arguments, NULL, NULL, error) == -1)
         return rmt_wrap(error, "read FAT volume %s", device);
     return 0;
@@ -33,8 +38,8 @@ rmt_vfat_copy_in(const char *folder, const char *device, rmt_error_t *error)
     int rc = 0;
     for (int i = 0; i < count; i++) {
         rmt_auto_str path = rmt_text("%s/%s", folder, items[i]->d_name);
-        const char *arguments[] = {"mcopy", "-s",   "-p", "-m",  "-Q", "-n",
-                                   "-i",    device, path, "::/", NULL};
+        const char *arguments[] = {MTOOLS, "-s",   "-p", "-m",  "-Q", "-n",
+                                   "-i",   device, path, "::/", NULL};
         if (rc == 0 && rmt_process_run(arguments, NULL, NULL, error) == -1)
             rc = rmt_wrap(error, "write %s to FAT volume %s", items[i]->d_name, device);
         free(items[i]);

@@ -145,8 +145,6 @@ static int
 s_write_disk(const rmt_work_t *self, const rmt_work_disk_t *disk, rmt_error_t *error)
 {
     rmt_auto(rmt_records) pieces = s_pieces_of(self, disk->role);
-    if (rmt_boot_code_check(disk->layout, pieces, error) == -1)
-        return -1;
     for (size_t i = 0; i < rmt_records_count(pieces); i++)
         if (s_write_piece(disk, rmt_records_at(pieces, i), error) == -1)
             return -1;
@@ -156,16 +154,25 @@ s_write_disk(const rmt_work_t *self, const rmt_work_disk_t *disk, rmt_error_t *e
 }
 
 int
-rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error)
+rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error)
 {
     size_t expected = rmt_records_count(self->boot);
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_auto(rmt_records) pieces = s_pieces_of(self, self->disks[i].role);
         expected -= rmt_records_count(pieces);
-        if (s_write_disk(self, &self->disks[i], error) == -1)
+        if (rmt_boot_code_check(self->disks[i].layout, pieces, error) == -1)
             return rmt_wrap(error, "boot record of disk '%s'", self->disks[i].role);
     }
     return expected
                ? rmt_fail(error, RMT_E_USAGE, "boot code for a disk that is not ordered")
                : 0;
+}
+
+int
+rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (s_write_disk(self, &self->disks[i], error) == -1)
+            return rmt_wrap(error, "boot record of disk '%s'", self->disks[i].role);
+    return 0;
 }

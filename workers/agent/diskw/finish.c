@@ -62,7 +62,8 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
 int
 rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
 {
-    if (s_check_verified(self, error) == -1 || rmt_work_settle(self, error) == -1)
+    if (s_check_verified(self, error) == -1 || rmt_work_check_boot(self, error) == -1 ||
+        rmt_work_settle(self, error) == -1)
         return -1;
     if (rmt_work_progress(self, "boot-record", 0, 1, error) == -1)
         return -1;

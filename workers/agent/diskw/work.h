@@ -120,8 +120,10 @@ void rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions
 // written. 0, or -1: UNSUPPORTED, NO_SPACE, IO.
 int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
                           rmt_error_t *error);
-// Write the boot code of all disks and read it back. 0, or -1: REFUSED (a piece that
-// lies where no boot code may be), CORRUPT, IO.
+// Is there a place for all boot code? 0, or -1: REFUSED (a piece that lies where no boot
+// code may be), USAGE.
+int rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error);
+// Write the boot code of all disks and read it back. 0, or -1: CORRUPT, IO.
 int rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error);
 
 // ---- nvram.c

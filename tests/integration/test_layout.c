@@ -1,0 +1,240 @@
+// The disk of a running source: its table, its volumes through its own mounts, subvolumes
+// and what is not mounted through mounts of the agent (M4). Needs root.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent.h"
+#include "layout.h"
+#include "rmt_auto.h"
+#include "rmt_blockdev.h"
+#include "rmt_disk.h"
+#include "rmt_facts.h"
+#include "rmt_fs.h"
+#include "rmt_io.h"
+#include "rmt_process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define MIB ((uint64_t) 1024 * 1024)
+#define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define UUID "0f3b1a2c-0000-4000-8000-0000000000b1"
+
+static const char s_table[] =
+    "class=disk role=system table=gpt logical-sector=512 "
+    "guid=0F3B1A2C-0000-4000-8000-0000000000AA\n"
+    "class=partition disk=system number=1 start=2048 size=65536 type=" ESP "\n"
+    "class=partition disk=system number=2 start=67584 size=409600 type=" LINUX "\n"
+    "class=partition disk=system number=3 start=477184 size=16384 type=" LINUX "\n";
+
+typedef struct {
+    char folder[64];
+    char *disk, *root;
+    rmt_blockdev_t *device;
+    rmt_error_t error;
+} bench_t;
+
+#define assert_ok(call)                                                                  \
+    do {                                                                                 \
+        if ((call) == -1)                                                                \
+            fail_msg("%s: %s", #call, self->error.text);                                 \
+    } while (0)
+
+static void
+s_run(bench_t *self, const char *one, const char *two, const char *three,
+      const char *four)
+{
+    const char *const words[] = {one, two, three, four, NULL};
+    assert_ok(rmt_process_run(words, NULL, NULL, &self->error));
+}
+
+static char *
+s_partition(bench_t *self, uint32_t number, uint64_t start, uint64_t size)
+{
+    char *node = rmt_blockdev_partition(self->device, number, start, size, &self->error);
+    if (!node)
+        fail_msg("%s", self->error.text);
+    return node;
+}
+
+static void
+s_put(bench_t *self, const char *path, const char *text)
+{
+    rmt_auto_str full = rmt_text("%s/%s", self->root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    assert_ok(rmt_io_mkdirs(folder, 0755, &self->error));
+    assert_ok(rmt_io_save(full, text, strlen(text), 0644, &self->error));
+}
+
+// btrfs with @ on / and @home, an EFI partition that fstab leaves alone, an ext4 that it
+// does not know.
+static void
+s_make_system(bench_t *self)
+{
+    rmt_auto_str esp = s_partition(self, 1, 2048, 65536);
+    rmt_auto_str btrfs = s_partition(self, 2, 67584, 409600);
+    rmt_auto_str ext = s_partition(self, 3, 477184, 16384);
+    rmt_auto_str at = rmt_text("%s/@", self->root);
+    rmt_auto_str home = rmt_text("%s/@home", self->root);
+    s_run(self, "mkfs.vfat", esp, NULL, NULL);
+    const char *const mmd[] = {
+        "env", "LC_ALL=C.UTF-8", "mmd", "-i", esp, "::/gr\xc3\xbcner Ordnerer Ordner",
+        NULL};
+    assert_ok(rmt_process_run(mmd, NULL, NULL, &self->error));
+    s_run(self, "mkfs.btrfs", "-q", "-U" UUID, btrfs);
+    s_run(self, "mkfs.ext4", "-q", ext, NULL);
+    assert_int_equal(mount(btrfs, self->root, "btrfs", 0, NULL), 0);
+    s_run(self, "btrfs", "subvolume", "create", at);
+    s_run(self, "btrfs", "subvolume", "create", home);
+    assert_int_equal(umount(self->root), 0);
+    assert_int_equal(mount(btrfs, self->root, "btrfs", 0, "subvol=@"), 0);
+    s_put(self, "etc/fstab",
+          "UUID=" UUID " / btrfs subvol=@ 0 1\nUUID=" UUID
+          " /home btrfs subvol=@home 0 2\n");
+    s_put(self, "home/hidden", "below the mount");
+    rmt_auto_str point = rmt_text("%s/home", self->root);
+    assert_int_equal(mount(btrfs, point, "btrfs", 0, "subvol=@home"), 0);
+    s_put(self, "home/user/file", "text");
+}
+
+static int
+s_setup(void **state)
+{
+    bench_t *self = calloc(1, sizeof *self);
+    snprintf(self->folder, sizeof self->folder, "/tmp/ramet-layout-XXXXXX");
+    assert_non_null(mkdtemp(self->folder));
+    self->disk = rmt_text("%s/disk", self->folder);
+    self->root = rmt_text("%s/root", self->folder);
+    assert_int_equal(mkdir(self->root, 0755), 0);
+    rmt_auto_fd fd = open(self->disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 256 * (off_t) MIB), 0);
+    self->device = rmt_blockdev_new(self->disk, 0, 512, NULL, &self->error);
+    assert_non_null(self->device);
+    rmt_auto(rmt_records) table = rmt_facts_parse(s_table, &self->error);
+    rmt_auto(rmt_records) written =
+        rmt_disk_write(rmt_blockdev_path(self->device), table, &self->error);
+    assert_non_null(written);
+    s_make_system(self);
+    *state = self;
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str home = rmt_text("%s/home", self->root);
+    (void) umount2(home, MNT_DETACH);
+    (void) umount2(self->root, MNT_DETACH);
+    rmt_blockdev_destroy(&self->device);
+    (void) rmt_io_remove_tree(self->folder, &self->error);
+    free(self->disk);
+    free(self->root);
+    free(self);
+    return 0;
+}
+
+// ---- What the layout says, as text
+
+static void
+s_describe(rmt_layout_t *layout, FILE *out)
+{
+    for (size_t i = 0; i < rmt_layout_count(layout); i++) {
+        const rmt_record_t *volume = rmt_layout_volume(layout, i);
+        fprintf(out, "%s %s mount=%s subvolume=%s",
+                rmt_record_text(volume, "partition", ""),
+                rmt_record_text(volume, "fs", ""), rmt_record_text(volume, "mount", "-"),
+                rmt_record_text(volume, "subvolume", "-"));
+        static const char *const files[] = {"etc/fstab", "user/file", "home/hidden",
+                                            "lost+found", "gr\xc3\xbcner Ordner"};
+        for (size_t j = 0; j < sizeof files / sizeof *files; j++)
+            if (faccessat(rmt_layout_tree(layout, i), files[j], F_OK, 0) == 0)
+                fprintf(out, " %s", files[j]);
+        fprintf(out, "\n");
+    }
+}
+
+typedef struct {
+    bench_t *bench;
+    rmt_config_t *config;
+    char *text;
+} look_t;
+
+// A layout leaves the namespace of mounts, so it is opened in a thread of its own.
+static void *
+s_look(void *context)
+{
+    look_t *self = context;
+    size_t size = 0;
+    FILE *out = open_memstream(&self->text, &size);
+    rmt_auto(rmt_layout) layout = rmt_layout_new(self->config, "x", &self->bench->error);
+    if (layout)
+        s_describe(layout, out);
+    fclose(out);
+    return NULL;
+}
+
+static char *
+s_layout(bench_t *self)
+{
+    rmt_auto_str path = rmt_text("%s/agent.cfg", self->folder);
+    rmt_auto_str text = rmt_text("brokers = \"b\"\nroot = \"%s\"\ndisk = \"%s\"\n",
+                                 self->root, rmt_blockdev_path(self->device));
+    assert_ok(rmt_io_save(path, text, strlen(text), 0644, &self->error));
+    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &self->error);
+    if (!config)
+        fail_msg("%s", self->error.text);
+    look_t look = {.bench = self, .config = config};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return look.text;
+}
+
+static void
+test_a_running_source_is_read_whole(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str text = s_layout(self);
+    if (!*text)
+        fail_msg("%s", self->error.text);
+    assert_string_equal(text, "1 vfat mount=- subvolume=- gr\xc3\xbcner Ordner\n"
+                              "2 btrfs mount=- subvolume=\n"
+                              "2 btrfs mount=/ subvolume=@ etc/fstab home/hidden\n"
+                              "2 btrfs mount=/home subvolume=@home user/file\n"
+                              "3 ext4 mount=- subvolume=- lost+found\n");
+}
+
+static void
+test_a_source_on_several_disks_is_refused(void **state)
+{
+    bench_t *self = *state;
+    s_put(self, "etc/fstab",
+          "UUID=" UUID " / btrfs subvol=@ 0 1\n"
+          "UUID=1234 /srv ext4 defaults 0 2\n");
+    rmt_auto_str text = s_layout(self);
+    assert_string_equal(text, "");
+    assert_int_equal(self->error.code, RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(self->error.text, "/srv"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_a_running_source_is_read_whole, s_setup,
+                                        s_teardown),
+        cmocka_unit_test_setup_teardown(test_a_source_on_several_disks_is_refused,
+                                        s_setup, s_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
