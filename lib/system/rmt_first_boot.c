@@ -144,6 +144,14 @@ s_plan_runlevels(int root_fd, const char *script, rmt_records_t *actions)
     return found;
 }
 
+// Its inittab looks alike, and knows no runlevels.
+static bool
+s_is_busybox(int root_fd)
+{
+    rmt_auto_str target = rmt_rooted_readlink(root_fd, "/sbin/init");
+    return target && strstr(target, "busybox");
+}
+
 // One way alone, or the agent would be started twice. A table of init's own is the surest:
 // it needs neither the order of rc scripts nor their dependencies.
 static int
@@ -154,13 +162,13 @@ s_plan_sysv(int root_fd, const char *command, rmt_records_t *actions, rmt_error_
         rmt_text("%s/" RMT_PERSONAL_MARK, folder ? folder : "/etc/init.d");
     s_plan_script(script, command, actions);
     rmt_auto_str table = rmt_rooted_load(root_fd, "/etc/inittab", NULL);
-    if (table && strstr(table, "::")) { // Of busybox: no runlevels
-        rmt_auto_str line = rmt_text("::once:%s start", script);
+    if (table && strstr(table, ":initdefault:") && !s_is_busybox(root_fd)) {
+        rmt_auto_str line = rmt_text("rmt1:2345:once:%s start", script);
         s_plan_line(root_fd, "/etc/inittab", 0644, line, actions);
         return 0;
     }
-    if (table && strstr(table, ":sysinit:")) {
-        rmt_auto_str line = rmt_text("rmt1:2345:once:%s start", script);
+    if (table && strstr(table, "::sysinit:")) {
+        rmt_auto_str line = rmt_text("::once:%s start", script);
         s_plan_line(root_fd, "/etc/inittab", 0644, line, actions);
         return 0;
     }

@@ -8,3 +8,12 @@ make_services() { # FOLDER
     bookworm "$1/services-12.$$.tar"
   mv "$1/services-12.$$.tar" "$1/services-12.tar"
 }
+
+# A Debian 12 that starts with System V's init, as FOLDER/sysv-12.tar.
+make_sysv() { # FOLDER
+  [ -f "$1/sysv-12.tar" ] && return 0
+  mkdir -p "$1"
+  mmdebstrap --quiet --variant=minbase --mode=root --include=sysvinit-core,ifupdown,iproute2,procps,hostname \
+    bookworm "$1/sysv-12.$$.tar"
+  mv "$1/sysv-12.$$.tar" "$1/sysv-12.tar"
+}

@@ -407,12 +407,12 @@ test_the_first_boot_is_started_by_what_the_system_has(void **state)
         const char *path, *before;
         const char *changed, *added;
     } rows[] = {
-        {"etc/inittab", "id:2:initdefault:\nsi::sysinit:/etc/init.d/rcS", "etc/inittab",
-         "::once:"},
-        {"etc/inittab", "si::sysinit:/etc/init.d/rcS\nl2:2:wait:/etc/init.d/rc 2\n",
+        {"etc/inittab", "id:2:initdefault:\nsi::sysinit:/etc/init.d/rcS\nl2:2:wait:/x",
+         "etc/inittab", "rmt1:2345:once:"},
+        {"etc/inittab", "si:S:sysinit:/etc/rc.d/rc.S\nid:3:initdefault:\n",
+         "etc/inittab", "rmt1:2345:once:"},
+        {"etc/inittab", "::sysinit:/etc/init.d/rcS\n::respawn:-/bin/sh\n",
          "etc/inittab", "::once:"},
-        {"etc/inittab", "si:0:sysinit:/etc/rc.d/rc.S\n", "etc/inittab",
-         "rmt1:2345:once:"},
         {"etc/init.d/rcS", "#!/bin/sh\nmount -a\n", "etc/init.d/rcS", ""},
         {"etc/init.d/rcS", "#!/bin/sh\nmount -a\nexit 0\n", "etc/init.d/rcS", ""},
         {"etc/rc3.d/S01a", "", "etc/rc3.d/S99ramet-firstboot", NULL},
