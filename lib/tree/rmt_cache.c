@@ -369,7 +369,8 @@ s_flush(rmt_cache_writer_t *self, bool is_end)
         at += size;
     }
     self->used -= at;
-    memmove(self->data, self->data + at, self->used);
+    if (at > 0)
+        memmove(self->data, self->data + at, self->used);
 }
 
 static void

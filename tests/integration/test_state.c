@@ -209,6 +209,7 @@ test_scripts_are_given_in_name_order(void **state)
     farm_t *farm = *state;
     REFUSED(RMT_E_NOT_FOUND, "script_add", "", "engine=lab name=a content=x", "");
     OK("record_add", "", "class=engine name=lab", "");
+    OK("record_add", "", "class=target name=t9 engine=lab", "");
     OK("script_add", "hash=h2", "engine=lab name=20-b content=two", "");
     OK("script_add", "hash=h1", "engine=lab name=10-a content=one", "");
     OK("script_add", "hash=h3", "engine=lab name=15-c content=other target=t9", "");

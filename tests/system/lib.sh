@@ -6,12 +6,14 @@ export RAMET_BIN=${RAMET_BIN:-$source_dir/build/release/bin}
 farm=$(mktemp -d /var/tmp/ramet-system.XXXXXX)
 lab() { "$source_dir/ops/lab" "$@"; }
 
+# A test may define clean_up for what it made beside the farm.
 finish() {
   local status=$?
   if [ $status -ne 0 ]; then
     for log in "$farm"/run/*.log; do echo "--- $log"; tail -n 15 "$log"; done >&2
   fi
   lab down "$farm" >/dev/null 2>&1 || true
+  [ "$(type -t clean_up)" != function ] || clean_up || true
   umount -l "$farm/mnt" 2>/dev/null || true
   rm -rf "$farm"
   exit $status

@@ -7,14 +7,13 @@
 . "$(dirname "$0")/lib.sh"
 net=10.213.$((RANDOM % 200 + 20))
 id=$$
-cleanup_network() {
+clean_up() {
   ip netns pids "rs$id" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
   ip netns pids "re$id" 2>/dev/null | xargs -r kill -9 2>/dev/null || true
   ip netns del "rs$id" 2>/dev/null || true
   ip netns del "re$id" 2>/dev/null || true
   ip link del "rb$id" 2>/dev/null || true
 }
-trap 'status=$?; lab down "$farm" >/dev/null 2>&1 || true; cleanup_network; (exit $status); finish' EXIT
 
 host_in() { # NAMESPACE DEVICE ADDRESS
   ip netns add "$1"
