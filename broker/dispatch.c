@@ -19,32 +19,6 @@ typedef struct {
     rmt_records_t *ops;
 } step_t;
 
-rmt_view_t
-rmt_view_of(const rmt_msg_t *reply)
-{
-    return (rmt_view_t){
-        .job = reply->body,
-        .image = rmt_records_find(reply->items, "what", "image"),
-        .task = rmt_records_find(reply->items, "what", "task"),
-        .target = rmt_records_find(reply->items, "what", "target"),
-        .items = reply->items,
-    };
-}
-
-void
-rmt_dispatch_task_id(const char *job, const char *stage, const char *subject,
-                     uint8_t id_out[RMT_UID_SIZE])
-{
-    rmt_digest_t *digest = rmt_digest_new();
-    rmt_digest_update(digest, job, strlen(job) + 1);
-    rmt_digest_update(digest, stage, strlen(stage) + 1);
-    rmt_digest_update(digest, subject, strlen(subject));
-    rmt_id_t id;
-    rmt_digest_finish(digest, &id);
-    rmt_digest_destroy(&digest);
-    memcpy(id_out, id.bytes + 1, RMT_UID_SIZE);
-}
-
 // ---- Operations
 
 static const char *
@@ -480,8 +454,24 @@ s_arm(step_t *step)
     rmt_auto_str at = rmt_text("target/%s", s_subject(step));
     op = s_op_task(step, "write", at, s_subject(step));
     rmt_record_set(op, "from", task); // The order, which was the body of prepare
+    rmt_record_set(op, "again", "yes");
     s_copy(op, "b.plan", outputs, "plan");
     s_copy(op, "b.nonce", outputs, "nonce");
+}
+
+// A machine that has started anew refuses the go of its last start: it is prepared again
+// with the same order, under the same lock, and then armed again.
+static void
+s_write_failed(step_t *step)
+{
+    if (step->result->code != RMT_E_FENCED) {
+        s_op_failed(step, step->result->code, step->result->text);
+        return;
+    }
+    s_op_phase(step, "ordered");
+    rmt_auto_str at = rmt_text("target/%s", s_subject(step));
+    rmt_record_t *op = s_op_task(step, "prepare", at, s_subject(step));
+    rmt_record_set(op, "again", "yes"); // Its body stands
 }
 
 // What the machine finds at its next netboot is changed before it restarts, or it would
@@ -561,7 +551,7 @@ static const struct {
     {"deploy", "reboot", ON_OK, s_await_boot},
     {"deploy", "order", ON_FAIL, s_fail_target},
     {"deploy", "prepare", ON_FAIL, s_fail_target},
-    {"deploy", "write", ON_FAIL, s_fail_target},
+    {"deploy", "write", ON_FAIL, s_write_failed},
     {"deploy", "netboot", ON_FAIL, s_fail_target},
     {"deploy", "reboot", ON_FAIL, s_fail_target},
 };

@@ -205,6 +205,7 @@ serve('enrol', function(meta, body)
     for _, rival in ipairs(rivals) do
         rival.state = 'revoked'
         key_write(meta, 'key.replaced', rival)
+        R.tasks_free(meta, rival.key)
     end
     local key = { key = body.key, role = body.role, name = name, place = place,
         state = (token.approve == 'yes' or enrol_is_known(body, name)) and 'approved'

@@ -66,7 +66,8 @@ end
 local OPEN = { waiting = true, locked = true, running = true }
 local OPS = {}
 
--- {task, service, stage, subject, from?, b.*}; from: a task whose body comes first.
+-- {task, service, stage, subject, from?, again?, b.*}; from: a task whose body comes
+-- first; again: it is put once more when it has ended.
 function OPS.task(meta, job, op)
     local body = {}
     for name, value in pairs(set(op.from) and load(P .. 'task:' .. op.from) or {}) do
@@ -90,9 +91,9 @@ function OPS.task(meta, job, op)
         end
         task.epoch = target.epoch
     end
-    if not R.task_put(meta, task, body) then
-        R.target_failed(meta, job.id, op.subject, E.FENCED,
-            'the lock of the target is no longer that of this job')
+    local ok, why = R.task_put(meta, task, body, set(op.again))
+    if not ok then
+        R.target_failed(meta, job.id, op.subject, E.FENCED, why)
     elseif per_target then
         call('HSET', key, 'task', op.task)
     end

@@ -2,6 +2,7 @@
 
 local LEASE_MS = 15000
 local ATTEMPTS_MAX = 20
+local AGAIN_MAX = 10
 
 local function task_key(id)
     return P .. 'task:' .. id
@@ -44,34 +45,8 @@ local function drop_lease(task)
     end
 end
 
--- Put a task; the same job, stage and subject is the same task and is put once.
--- False when it is for a locked target and the lock is not that of the job.
-function R.task_put(meta, task, body)
-    task.epoch = task.epoch or '0'
-    if not lock_stands(task) then
-        return false
-    end
-    if call('EXISTS', task_key(task.id)) == 1 then
-        return true
-    end
-    task.state, task.attempt, task.created = 'queued', '1', now()
-    store(task_key(task.id), task)
-    for name, value in pairs(body) do
-        call('HSET', task_key(task.id), 'b.' .. name, value)
-    end
-    call('SADD', P .. 'job:' .. task.job .. ':tasks', task.id)
-    enqueue(task)
-    return true
-end
-
 function R.task_load(id)
     return id and load(task_key(id))
-end
-
-function R.task_end(task, state)
-    drop_lease(task)
-    call('HSET', task_key(task.id), 'state', state)
-    call('EXPIRE', task_key(task.id), KEPT_S)
 end
 
 local function requeue(meta, task, text)
@@ -82,6 +57,52 @@ local function requeue(meta, task, text)
     enqueue(task, true)
     audit(meta, 'task.again', { job = task.job, task = task.id, service = task.service,
         attempt = attempt, text = text })
+end
+
+-- Offer a task that has ended once more, as a later attempt. A machine that ends each time
+-- it is written is given up.
+local function put_again(meta, task)
+    if num(task.attempt) >= AGAIN_MAX then
+        return false, 'its machine has started anew ' .. AGAIN_MAX .. ' times'
+    end
+    if task.state == 'done' or task.state == 'failed' then
+        call('PERSIST', task_key(task.id))
+        requeue(meta, task, 'its machine has started anew')
+    end
+    return true
+end
+
+-- Put a task; the same job, stage and subject is the same task and is put once, but with
+-- again also when it has ended. False, and why, when it is for a locked target and the lock
+-- is not that of the job, or when it was put too often.
+function R.task_put(meta, task, body, again)
+    task.epoch = task.epoch or '0'
+    if not lock_stands(task) then
+        return false, 'the lock of the target is no longer that of this job'
+    end
+    local old = R.task_load(task.id)
+    if old and not again then
+        return true
+    end
+    if not old then
+        task.state, task.attempt, task.created = 'queued', '1', now()
+        store(task_key(task.id), task)
+    end
+    for name, value in pairs(body) do
+        call('HSET', task_key(task.id), 'b.' .. name, value)
+    end
+    if old then
+        return put_again(meta, old)
+    end
+    call('SADD', P .. 'job:' .. task.job .. ':tasks', task.id)
+    enqueue(task)
+    return true
+end
+
+function R.task_end(task, state)
+    drop_lease(task)
+    call('HSET', task_key(task.id), 'state', state)
+    call('EXPIRE', task_key(task.id), KEPT_S)
 end
 
 -- What a worker needs of a task, its body under b., and for what an engine does for a
@@ -320,6 +341,17 @@ local function sort_tasks(meta, items, lease_ms)
         end
     end
     return out
+end
+
+-- A key has given way to another one of the same machine: what it held is offered again.
+function R.tasks_free(meta, key)
+    for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. key)) do
+        local task = R.task_load(id)
+        if task and task.worker == key
+            and (task.state == 'leased' or task.state == 'silent') then
+            requeue(meta, task, 'its machine has started anew')
+        end
+    end
 end
 
 -- services: "name=slots" words.

@@ -502,6 +502,7 @@ test_images_stay_while_an_open_job_names_them(void **state)
 #define PREPARE "0000000000000000000000000000000a"
 #define WRITE "0000000000000000000000000000000b"
 #define FIRSTKEY "firstboot-key"
+#define SECONDKEY "firstboot-key-2"
 
 // A deploy job over t1 and t2 of engine lab, with verdicts; t1 is present.
 // The same system imaged twice is one id with two names.
@@ -750,6 +751,41 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     assert_int_equal(s_count(farm), 3);
 }
 
+// P6, P8: a machine that lost its power while it was written has another key and nonce.
+static void
+test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
+{
+    farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    const char *prepare = "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=7";
+    OK("job_step", "", prepare,
+       "op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1 again=yes");
+    OK("task_take", "by=a2", "service=prepare@target/t1 nonce=n2 n=1", "");
+    assert_string_equal(s_item(farm, 0, "attempt"), "2");
+    assert_string_equal(s_item(farm, 0, "b.order"), "o");
+    OK("job_step", "", "job=" DEPLOY " rev=5 task=" PREPARE " attempt=2 worker=a2 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=q nonce=n2 key=" SECONDKEY
+       "|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+       " again=yes b.plan=q b.nonce=n2");
+    OK("task_take", "by=a2", "service=write@target/t1 nonce=n2 n=1", "");
+    assert_string_equal(s_item(farm, 0, "attempt"), "2");
+    assert_string_equal(s_item(farm, 0, "b.nonce"), "n2");
+    assert_string_equal(s_item(farm, 0, "epoch"), "1");
+    // What the first start says late has no effect.
+    REFUSED(RMT_E_FENCED, "job_step", "",
+            "job=" DEPLOY " rev=6 task=" WRITE " attempt=1 worker=a1 code=0",
+            "op=boot target=t1");
+    // Nor has it when the machine's key gives way to another one without a word of it.
+    OK("key_token", "hash=h7", "role=target place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h7", "key=a2 role=target name=t1 identity=uuid:7", "");
+    OK("enrol", "hash=h7", "key=a3 role=target name=t1 identity=uuid:7", "");
+    OK("task_take", "by=a3", "service=write@target/t1 nonce=n3 n=1", "");
+    assert_string_equal(s_item(farm, 0, "attempt"), "3");
+}
+
 // M18, M25: what a first boot says, and what is wrong with it, is there for people.
 static void
 test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
@@ -963,6 +999,7 @@ main(void)
         CASE(test_partial_locks_what_can_be_locked),
         CASE(test_a_held_or_absent_target_is_not_locked),
         CASE(test_an_armed_target_ends_with_its_first_boot),
+        CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
         CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
         CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),

@@ -208,6 +208,9 @@ test_a_failure_stops_no_more_than_it_must(void **state)
          "failed target=t1 code=11"},
         {"kind=deploy stage=install", "reboot t1", 12, "", NULL,
          "failed target=t1 code=12"},
+        // A machine that started anew is prepared again.
+        {"kind=deploy stage=install", "write t1", 7, "", NULL,
+         "target target=t1; task service=prepare@target/t1 subject=t1"},
         {"kind=deploy stage=install", "order t1", 0, "", NULL, "failed target=t1 code=9"},
         {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=short", NULL,
          "failed target=t1 code=9"},
