@@ -12,7 +12,7 @@ s_check_path(const rmt_entry_t *entry)
     const char *path = entry->path;
     if (entry->path_size > 0 && memchr(path, '\0', entry->path_size))
         return "NUL byte in the path";
-    size_t start = 0;
+    size_t start = 0, depth = 0;
     for (size_t at = 0; entry->path_size > 0 && at <= entry->path_size; at++) {
         if (at < entry->path_size && path[at] != '/')
             continue;
@@ -24,8 +24,9 @@ s_check_path(const rmt_entry_t *entry)
         if (path[start] == '.' && (size == 1 || (size == 2 && path[start + 1] == '.')))
             return "component . or .. in the path";
         start = at + 1;
+        depth++;
     }
-    return NULL;
+    return depth > RMT_PATH_DEPTH_MAX ? "path of over 32,768 components" : NULL;
 }
 
 static const char *
@@ -83,6 +84,7 @@ static const char *
 s_check_xattrs(const rmt_entry_t *entry)
 {
     const char *previous = "";
+    size_t total = 0;
     for (size_t i = 0; i < entry->xattr_count; i++) {
         const rmt_xattr_t *xattr = &entry->xattrs[i];
         const size_t size = strnlen(xattr->name, RMT_NAME_SIZE_MAX + 1);
@@ -93,8 +95,9 @@ s_check_xattrs(const rmt_entry_t *entry)
         if (xattr->value_size > RMT_XATTR_SIZE_MAX)
             return "attribute over 64 KiB";
         previous = xattr->name;
+        total += size + xattr->value_size;
     }
-    return NULL;
+    return total > RMT_XATTR_TOTAL_MAX ? "attributes over 4 MiB together" : NULL;
 }
 
 // Reserved runs rise, do not touch, and cover no data.

@@ -15,7 +15,11 @@
 #include "rmt_chunk.h"
 
 #define RMT_PATH_SIZE_MAX ((size_t) 1024 * 1024)
+// Components of a path: the levels of a tree.
+#define RMT_PATH_DEPTH_MAX 32768
 #define RMT_XATTR_COUNT_MAX 4096
+// Names and values of all extended attributes of an entry.
+#define RMT_XATTR_TOTAL_MAX ((size_t) 4 * 1024 * 1024)
 
 typedef struct {
     const char *name; // Text with its namespace, "user.x"

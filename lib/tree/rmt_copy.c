@@ -15,19 +15,26 @@ s_put(char **at, const void *data, size_t size)
     return start;
 }
 
+size_t
+rmt_copy_size(const rmt_entry_t *entry)
+{
+    size_t size = sizeof *entry + entry->xattr_count * sizeof *entry->xattrs +
+                  entry->extent_count * sizeof *entry->extents +
+                  entry->reserved_count * sizeof *entry->reserved + entry->path_size + 1;
+    if (entry->target)
+        size += strlen(entry->target) + 1;
+    for (size_t i = 0; i < entry->xattr_count; i++)
+        size += strlen(entry->xattrs[i].name) + 1 + entry->xattrs[i].value_size;
+    return size;
+}
+
 rmt_entry_t *
 rmt_copy_entry(const rmt_entry_t *entry)
 {
     const size_t xattrs_size = entry->xattr_count * sizeof *entry->xattrs;
     const size_t extents_size = entry->extent_count * sizeof *entry->extents;
     const size_t reserved_size = entry->reserved_count * sizeof *entry->reserved;
-    size_t size = sizeof *entry + xattrs_size + extents_size + reserved_size +
-                  entry->path_size + 1;
-    if (entry->target)
-        size += strlen(entry->target) + 1;
-    for (size_t i = 0; i < entry->xattr_count; i++)
-        size += strlen(entry->xattrs[i].name) + 1 + entry->xattrs[i].value_size;
-    rmt_entry_t *copy = malloc(size);
+    rmt_entry_t *copy = malloc(rmt_copy_size(entry));
     assert(copy);
     *copy = *entry;
     copy->chunks = NULL;

@@ -11,9 +11,13 @@
 #include <stdatomic.h>
 #include <string.h>
 
+// What is kept of a path, for errors.
+#define PATH_TEXT_MAX 255
+
 struct rmt_folder {
     rmt_folder_t *parent;
-    rmt_entry_t *entry;
+    rmt_entry_t *entry; // With the end of its path only
+    size_t path_size;
     int fd; // -1 while it is shed
     dev_t device;
     ino_t inode;
@@ -42,7 +46,13 @@ s_new(rmt_folder_t *parent, int fd, bool is_old, const rmt_entry_t *entry,
     rmt_folder_t *self = calloc(1, sizeof *self);
     assert(self);
     self->parent = parent ? rmt_folder_ref(parent) : NULL;
-    self->entry = rmt_copy_entry(entry);
+    rmt_entry_t brief = *entry;
+    if (brief.path_size > PATH_TEXT_MAX) {
+        brief.path += brief.path_size - PATH_TEXT_MAX;
+        brief.path_size = PATH_TEXT_MAX;
+    }
+    self->entry = rmt_copy_entry(&brief);
+    self->path_size = entry->path_size;
     self->fd = fd;
     self->device = status.st_dev;
     self->inode = status.st_ino;
@@ -130,10 +140,10 @@ rmt_folder_fd(const rmt_folder_t *self)
     return self->fd;
 }
 
-const rmt_entry_t *
-rmt_folder_entry(const rmt_folder_t *self)
+size_t
+rmt_folder_path_size(const rmt_folder_t *self)
 {
-    return self->entry;
+    return self->path_size;
 }
 
 bool

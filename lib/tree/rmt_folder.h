@@ -25,7 +25,8 @@ rmt_folder_t *rmt_folder_ref(rmt_folder_t *self);
 int rmt_folder_drop(rmt_folder_t *self, bool apply, rmt_error_t *error);
 
 int rmt_folder_fd(const rmt_folder_t *self);
-const rmt_entry_t *rmt_folder_entry(const rmt_folder_t *self);
+// Bytes of its path; the path itself is not kept, as trees may be deep.
+size_t rmt_folder_path_size(const rmt_folder_t *self);
 // True when inodes made in it may come with more than they were asked for: a group,
 // default ACL, flags or project that the folder hands down.
 bool rmt_folder_hands_down(const rmt_folder_t *self);

@@ -209,6 +209,10 @@ s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
         }
         rmt_xattr_t *xattr = &self->xattrs[count];
         xattr->name = name;
+        // The list is at most 64 KiB, so names are no part of this limit worth counting.
+        if (self->values_used > RMT_XATTR_TOTAL_MAX - XATTR_LIST_MAX - XATTR_SIZE_MAX)
+            return rmt_fail(error, RMT_E_TOO_BIG, "attributes over %zu bytes together",
+                            RMT_XATTR_TOTAL_MAX);
         const int found = s_read_value(self, inode, xattr, error);
         if (found == -1)
             return -1;

@@ -43,8 +43,10 @@ rmt_portion_add(rmt_portion_t *self, rmt_item_t **item_p)
     if (last &&
         (is_large || self->is_piece || self->item_count == RMT_PORTION_ITEMS_MAX ||
          self->dir_count + dirs > RMT_PORTION_DIRS_MAX ||
-         self->room + size > RMT_PORTION_SIZE_MAX))
+         self->room + size > RMT_PORTION_SIZE_MAX ||
+         self->path_size + item->entry.path_size > RMT_PORTION_SIZE_MAX))
         return false;
+    self->path_size += item->entry.path_size;
     self->dir_count += dirs;
     self->is_piece = is_large;
     if (is_large && size > RMT_PORTION_PIECE_SIZE)

@@ -21,6 +21,7 @@ typedef struct {
     size_t chunk_counts[RMT_PORTION_ITEMS_MAX]; // Of each item, in this portion
     size_t item_count, dir_count;
     size_t room; // Bytes that the contents were when they were met
+    size_t path_size; // Of all items
     // A piece of a large file; then items[0] is shared by its pieces, one after the
     // other.
     bool is_piece;

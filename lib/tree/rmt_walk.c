@@ -340,7 +340,8 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
     }
     if (item->is_mount)
         self->mount = item->dir;
-    else if (item->path_size + NAME_ROOM > RMT_PATH_SIZE_MAX)
+    else if (item->path_size + NAME_ROOM > RMT_PATH_SIZE_MAX ||
+             self->depth == RMT_PATH_DEPTH_MAX)
         s_refuse_depth(self, item);
     else
         item->failed = s_push(self, item->dir, &status, item->path_size);

@@ -55,7 +55,8 @@ typedef struct rmt_walk rmt_walk_t;
 rmt_walk_t *rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error);
 void rmt_walk_destroy(rmt_walk_t **self_p);
 // The next name; the item's pointers are valid until the next call. A directory in which
-// paths could grow over RMT_PATH_SIZE_MAX is one that cannot be read (ENAMETOOLONG).
+// paths could grow over RMT_PATH_SIZE_MAX or RMT_PATH_DEPTH_MAX is one that cannot be read
+// (ENAMETOOLONG).
 // 1, 0 at the end, or -1: IO for the root.
 int rmt_walk_next(rmt_walk_t *self, rmt_walk_item_t *item_out, rmt_error_t *error);
 const rmt_walk_report_t *rmt_walk_report(const rmt_walk_t *self);

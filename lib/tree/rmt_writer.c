@@ -26,6 +26,8 @@
 // Open directories below the current one and of one job.
 #define OPEN_LEVELS 64
 #define PARCEL_FOLDERS_MAX 8
+// A million inodes with several names, with paths of 256 bytes.
+#define LINKS_SIZE_MAX ((size_t) 256 * 1024 * 1024)
 
 typedef struct {
     rmt_folder_t *folder;
@@ -37,6 +39,7 @@ typedef struct {
     rmt_job_t job; // First, so that a job is a parcel
     s_piece_t pieces[PARCEL_FILES_MAX];
     size_t count, folder_count;
+    size_t weight; // Of the entries
     size_t used;
     uint8_t *data; // PARCEL_SIZE
 } s_parcel_t;
@@ -49,8 +52,11 @@ struct rmt_writer {
     size_t thread_count;
     rmt_folder_t **path; // The folders on which the writer stands, root first
     size_t depth, path_room;
+    char *at; // Path of the deepest folder that was entered last
+    size_t at_room;
     size_t shed;          // So many behind the root have no descriptor
     rmt_links_t *links;   // By {0, group}
+    size_t links_size;    // Bytes of their paths and of locked
     rmt_entry_t **locked; // First members that still lack RMT_META_LOCK_FLAGS
     size_t locked_count, locked_room;
     s_parcel_t *parcel; // Being filled
@@ -140,10 +146,12 @@ s_add_to_parcel(rmt_writer_t *self, const rmt_entry_t *entry, size_t size,
                 rmt_error_t *error)
 {
     rmt_folder_t *folder = self->path[self->depth - 1];
+    const size_t weight = rmt_copy_size(entry);
     s_parcel_t *parcel = self->parcel;
     const bool is_other = parcel && parcel->pieces[parcel->count - 1].folder != folder;
     if (parcel &&
         (parcel->count == PARCEL_FILES_MAX || PARCEL_SIZE - parcel->used < size ||
+         parcel->weight + weight > PARCEL_SIZE ||
          parcel->folder_count + is_other > PARCEL_FOLDERS_MAX)) {
         if (s_send_parcel(self, error) == -1)
             return -1;
@@ -151,6 +159,7 @@ s_add_to_parcel(rmt_writer_t *self, const rmt_entry_t *entry, size_t size,
     }
     if (!parcel)
         parcel = self->parcel = s_parcel_new();
+    parcel->weight += weight;
     parcel->folder_count += !parcel->count || is_other;
     parcel->pieces[parcel->count++] = (s_piece_t){
         .folder = rmt_folder_ref(folder),
@@ -200,12 +209,10 @@ s_go_to_parent(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
     const char *slash = memrchr(entry->path, '/', entry->path_size);
     const size_t size = slash ? (size_t) (slash - entry->path) : 0;
     for (;;) {
-        const rmt_entry_t *last = rmt_folder_entry(self->path[self->depth - 1]);
-        if (last->path_size <= size &&
-            memcmp(last->path, entry->path, last->path_size) == 0 &&
-            (last->path_size == size || last->path_size == 0 ||
-             entry->path[last->path_size] == '/')) {
-            if (last->path_size == size)
+        const size_t last = rmt_folder_path_size(self->path[self->depth - 1]);
+        if (last <= size && memcmp(self->at, entry->path, last) == 0 &&
+            (last == size || last == 0 || entry->path[last] == '/')) {
+            if (last == size)
                 return 0;
             rmt_fail(error, RMT_E_CORRUPT, "its folder is missing");
             return rmt_make_wrap(entry, error);
@@ -224,6 +231,13 @@ s_enter_folder(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
     if (!folder)
         return -1;
     s_push(self, folder);
+    // Folders above it have the beginnings of this path.
+    if (entry->path_size + 1 > self->at_room) {
+        self->at_room = (entry->path_size + 1) * 2;
+        self->at = realloc(self->at, self->at_room);
+        assert(self->at);
+    }
+    memcpy(self->at, entry->path, entry->path_size + 1);
     self->report.directories++;
     return 0;
 }
@@ -244,6 +258,13 @@ s_remember_locked(rmt_writer_t *self, const rmt_entry_t *entry)
 static int
 s_remember_link(rmt_writer_t *self, const rmt_entry_t *entry, int fd, rmt_error_t *error)
 {
+    const bool is_locked = entry->flags & RMT_META_LOCK_FLAGS;
+    self->links_size += is_locked ? rmt_copy_size(entry) : entry->path_size;
+    if (self->links_size > LINKS_SIZE_MAX) {
+        rmt_fail(error, RMT_E_TOO_BIG, "first names of hard links over %zu bytes",
+                 LINKS_SIZE_MAX);
+        return rmt_make_wrap(entry, error);
+    }
     if (rmt_links_find(self->links, 0, entry->link_group)) {
         rmt_fail(error, RMT_E_CORRUPT, "link group %llu begins twice",
                  (unsigned long long) entry->link_group);
@@ -258,7 +279,7 @@ s_remember_link(rmt_writer_t *self, const rmt_entry_t *entry, int fd, rmt_error_
         rmt_links_add(self->links, 0, entry->link_group, entry->path, entry->path_size);
     link->made_device = status.st_dev;
     link->made_inode = status.st_ino;
-    if (entry->flags & RMT_META_LOCK_FLAGS)
+    if (is_locked)
         s_remember_locked(self, entry);
     return 0;
 }
@@ -358,7 +379,7 @@ s_entry(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
     s_count(self, entry);
     const uint64_t size = rmt_copy_data_size(entry);
     // A file that is linked to must stand before its links come.
-    if (size > PARCEL_SIZE || entry->link_group)
+    if (size > PARCEL_SIZE || entry->link_group || rmt_copy_size(entry) > PARCEL_SIZE)
         return s_begin_current(self, entry, size, error);
     return s_add_to_parcel(self, entry, (size_t) size, error);
 }
@@ -509,6 +530,7 @@ rmt_writer_destroy(rmt_writer_t **self_p)
     free(self->locked);
     free(self->current);
     free(self->path);
+    free(self->at);
     rmt_links_destroy(&self->links);
     rmt_queue_destroy(&self->queue);
     umask(self->umask);

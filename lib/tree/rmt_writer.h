@@ -9,7 +9,8 @@
 // Of each inode: create, contents, owner, mode, attributes (security.* last), mtime,
 // inode flags; directories after what they hold. Holes stay holes. Hard links are made
 // to inodes of this run only. An attribute that is refused is an error with the path.
-// Small files are made by several threads; memory is bounded by a window of 16 MiB.
+// Small files are made by several threads; memory is bounded by a window of 32 MiB and by
+// what open folders and link groups need (RMT_E_TOO_BIG over 256 MiB of first names).
 //
 // Needs root. Sets the umask of the process to 0 until it is destroyed. Contents are
 // borrowed for the call. Nothing is synced: that is up to the caller. The first error is

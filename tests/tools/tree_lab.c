@@ -354,6 +354,24 @@ tree_lab_capture(tree_lab_t *self, unsigned threads, const char *const *excludes
     return root;
 }
 
+rmt_entry_t
+tree_lab_find(tree_lab_t *self, const rmt_id_t *root, const char *path)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(root, tree_lab_get, self, &error);
+    assert_non_null(reader);
+    rmt_entry_t entry;
+    while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
+        if (strcmp(entry.path, path) == 0)
+            return (rmt_entry_t){.mode = entry.mode,
+                                 .uid = entry.uid,
+                                 .size = entry.size,
+                                 .unreadable = entry.unreadable,
+                                 .fuzzy = entry.fuzzy};
+    return (rmt_entry_t){0};
+}
+
 const rmt_capture_report_t *
 tree_lab_report(const tree_lab_t *self)
 {

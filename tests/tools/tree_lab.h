@@ -39,6 +39,8 @@ int tree_lab_get(void *self, const rmt_id_t *id, void *plain_out, size_t *size_o
 // Capture the source with so many threads. The report is cleared with the lab.
 rmt_id_t tree_lab_capture(tree_lab_t *self, unsigned threads,
                           const char *const *excludes);
+// Mode, owner, size and marks of a path in a manifest; all zero when it is not there.
+rmt_entry_t tree_lab_find(tree_lab_t *self, const rmt_id_t *root, const char *path);
 const rmt_capture_report_t *tree_lab_report(const tree_lab_t *self);
 // Write the manifest to the copy; try_write says with 0 or -1 whether that worked.
 rmt_writer_report_t tree_lab_write(tree_lab_t *self, const rmt_id_t *root);

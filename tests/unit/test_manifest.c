@@ -430,6 +430,44 @@ test_reserved_runs_are_refused_where_data_is_or_out_of_order(void **state)
     assert_int_equal(rmt_entry_check(&folder, &error), -1);
 }
 
+// P16, P22: what a foreign manifest may make its reader hold.
+static void
+test_depth_and_attributes_have_limits(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    char *deep = malloc(2 * (RMT_PATH_DEPTH_MAX + 1));
+    for (size_t i = 0; i <= RMT_PATH_DEPTH_MAX; i++)
+        memcpy(deep + 2 * i, "d/", 2);
+    deep[2 * RMT_PATH_DEPTH_MAX - 1] = '\0';
+    rmt_entry_t entry = s_entry(deep, S_IFDIR | 0755);
+    assert_int_equal(rmt_entry_check(&entry, &error), 0);
+    deep[2 * RMT_PATH_DEPTH_MAX - 1] = '/';
+    deep[2 * RMT_PATH_DEPTH_MAX + 1] = '\0';
+    entry = s_entry(deep, S_IFDIR | 0755);
+    assert_int_equal(rmt_entry_check(&entry, &error), -1);
+    free(deep);
+
+    enum { COUNT = 65 }; // Of 64 KiB: a little over 4 MiB
+    char names[COUNT][16];
+    rmt_xattr_t xattrs[COUNT];
+    char *value = calloc(1, 65536);
+    for (size_t i = 0; i < COUNT; i++) {
+        snprintf(names[i], sizeof names[i], "user.%03zu", i);
+        xattrs[i] = (rmt_xattr_t){names[i], value, 65536};
+    }
+    entry = s_entry("a", S_IFREG | 0644);
+    entry.xattrs = xattrs;
+    entry.xattr_count = 60;
+    assert_int_equal(rmt_entry_check(&entry, &error), 0);
+    entry.xattr_count = COUNT;
+    assert_int_equal(rmt_entry_check(&entry, &error), -1);
+    free(value);
+    entry.xattr_count = RMT_XATTR_COUNT_MAX + 1;
+    assert_int_equal(rmt_entry_check(&entry, &error), -1);
+    assert_int_equal(error.code, RMT_E_TOO_BIG);
+}
+
 static void
 test_order_is_by_components(void **state)
 {
@@ -748,6 +786,7 @@ main(void)
         cmocka_unit_test(test_foreign_bytes_are_refused),
         cmocka_unit_test(test_an_unknown_extra_is_skipped_when_not_critical),
         cmocka_unit_test(test_entries_that_contradict_themselves_are_refused),
+        cmocka_unit_test(test_depth_and_attributes_have_limits),
         cmocka_unit_test(test_reserved_runs_are_refused_where_data_is_or_out_of_order),
         cmocka_unit_test(test_order_is_by_components),
         cmocka_unit_test(test_a_manifest_comes_back_as_it_was),
