@@ -73,11 +73,26 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
     return line;
 }
 
+// The request has seconds.
+static int
+s_take_boot_timeout(rmt_record_t *body, rmt_error_t *error)
+{
+    unsigned seconds = 0;
+    const char *text = rmt_record_text(body, "boot-timeout", NULL);
+    if (!text)
+        return 0;
+    if (watch_parse_time(text, &seconds, error) == -1)
+        return rmt_wrap(error, "--boot-timeout");
+    rmt_record_set_u64(body, "boot-timeout-s", seconds);
+    rmt_record_remove(body, "boot-timeout");
+    return 0;
+}
+
 static int
 s_start(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = s_body(call, error);
-    if (!body)
+    if (!body || s_take_boot_timeout(body, error) == -1)
         return -1;
     rmt_auto_str list = s_ask_targets(call, error);
     if (!list)
@@ -108,7 +123,7 @@ static const option_t s_start_options[] = {
     { "accept-incomplete", NULL, "also an image that is INCOMPLETE" },
     { "canary", "N", "first N targets; the rest when these are confirmed" },
     { "max-failures", "K", "start no more targets after K failures" },
-    { "boot-timeout-s", "SECONDS", "how long to wait for the first boot (900)" },
+    { "boot-timeout", "TIME", "how long to wait for the first boot: 90s, 30m (15m)" },
     { "yes", NULL, "do not ask" },
     { "wait", NULL, "follow the job to its end" },
     { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
