@@ -91,7 +91,13 @@ s_find_initramfs(const kernel_t *self, const char *version)
                                          "/boot/initrd-",     "/boot/initramfs-",
                                          "/boot/initrd-",     NULL};
     static const char *const behind[] = {"", ".img", "", "", ".img"};
-    return s_find(self, before, version, behind);
+    static const char *const only[] = {"/boot/initrd.img", "/boot/initramfs-linux.img",
+                                       "/boot/initramfs", "/initrd.img", NULL};
+    char *path = s_find(self, before, version, behind);
+    // Systems with one kernel may leave its version out.
+    for (size_t i = 0; !path && only[i]; i++)
+        path = s_exists(self, only[i]) ? rmt_text("%s", only[i]) : NULL;
+    return path;
 }
 
 // ---- Which kernel

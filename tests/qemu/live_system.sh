@@ -15,8 +15,8 @@ live_modules() { # DIR KERNEL-TREE
     while read -r path; do
       install -D -m 644 "$path" "$d/lib/modules/$version/${path#*"/$version/"}"
     done
-  cp "$tree/lib/modules/$version"/modules.{order,builtin,builtin.modinfo} "$d/lib/modules/$version/"
-  depmod -b "$d" "$version"
+  # The lists of the whole kernel: they tell of the drivers in the initramfs as well.
+  cp "$tree/lib/modules/$version"/modules.* "$d/lib/modules/$version/"
 }
 
 live_init() { # DIR

@@ -31,21 +31,21 @@ kernel_tree() {
 small_initramfs() { # KERNEL-TREE OUT
   local tree=$1 out=$2 work version name module count=100
   work=$(mktemp -d); version=$(basename "$tree"/lib/modules/*)
-  mkdir -p "$work"/{bin,dev,proc,sys,root,modules}
+  mkdir -p "$work"/{bin,dev,proc,sys,root,lib/modules}
   cp "$(command -v busybox)" "$work/bin/busybox"
   [ -f "$tree/lib/modules/$version/modules.dep" ] || depmod -b "$tree" "$version"
   for name in virtio_pci virtio_blk ext4 xfs btrfs vfat nls_cp437 nls_ascii nls_iso8859-1; do
     modprobe -d "$tree" -S "$version" --show-depends "$name" 2>/dev/null |
       sed -n 's/^insmod \([^ ]*\).*/\1/p'
   done | awk '!seen[$0]++' | while read -r module; do
-    count=$((count + 1)); cp "$module" "$work/modules/$count-$(basename "$module")"
+    count=$((count + 1)); install -D -m 644 "$module" "$work/lib/modules/$version/$count/$(basename "$module")"
   done
   cat >"$work/init" <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
-for m in /modules/*; do insmod "$m" 2>/dev/null; done
+for m in /lib/modules/*/*/*; do insmod "$m" 2>/dev/null; done
 for word in $(cat /proc/cmdline); do case $word in
   root=*) root=${word#root=} ;; rootfstype=*) type=${word#*=} ;; rootflags=*) flags=${word#*=} ;;
 esac; done

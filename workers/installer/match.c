@@ -2,6 +2,7 @@
 #include "installer.h"
 #include "kernel.h"
 #include "rmt_auto.h"
+#include "rmt_clock.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
 #include "rmt_log.h"
@@ -9,6 +10,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #define PAGE_ITEMS 100
 #define PAGE_BYTES ((size_t) 160 * 1024)
@@ -118,15 +120,22 @@ s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
                     .only = rmt_record_text(rmt_task_body(task), "target", ""),
                     .match = match,
                     .page = rmt_records_new()};
+    const int64_t start = rmt_clock_ms();
+    struct timespec cpu_start, cpu_end;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu_start);
     const int rc = s_match_all(&self, error);
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu_end);
+    const int64_t cpu_ms = (cpu_end.tv_sec - cpu_start.tv_sec) * 1000 +
+                           (cpu_end.tv_nsec - cpu_start.tv_nsec) / 1000000;
     rmt_records_destroy(&self.page);
     rmt_record_t *outputs = rmt_task_outputs(task);
     rmt_record_set_u64(outputs, "total", self.total);
     rmt_record_set_u64(outputs, "fits", self.fits);
     rmt_record_set_u64(outputs, "available", self.available);
     if (rc == 0)
-        rmt_log(RMT_INFO, "match.done", "total=%" PRIu64 " fits=%" PRIu64, self.total,
-                self.fits);
+        rmt_log(RMT_INFO, "match.done",
+                "total=%" PRIu64 " fits=%" PRIu64 " ms=%" PRId64 " cpu-ms=%" PRId64,
+                self.total, self.fits, rmt_clock_ms() - start, cpu_ms);
     return rc;
 }
 
