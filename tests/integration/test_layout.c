@@ -86,9 +86,8 @@ s_make_system(bench_t *self)
     rmt_auto_str at = rmt_text("%s/@", self->root);
     rmt_auto_str home = rmt_text("%s/@home", self->root);
     s_run(self, "mkfs.vfat", esp, NULL, NULL);
-    const char *const mmd[] = {
-        "env", "LC_ALL=C.UTF-8", "mmd", "-i", esp, "::/gr\xc3\xbcner Ordnerer Ordner",
-        NULL};
+    const char *const mmd[] = {"env", "LC_ALL=C.UTF-8",          "mmd", "-i",
+                               esp,   "::/gr\xc3\xbcner Ordner", NULL};
     assert_ok(rmt_process_run(mmd, NULL, NULL, &self->error));
     s_run(self, "mkfs.btrfs", "-q", "-U" UUID, btrfs);
     s_run(self, "mkfs.ext4", "-q", ext, NULL);

@@ -3,7 +3,7 @@
 # A small system is a busybox root with Debian's cloud kernel and GRUB. It mounts what its
 # fstab says, tells on the serial console what it found, and switches itself off:
 #
-#   ramet-booted host=NAME root=FSTYPE kib=SIZE swap=KIB mounts=/ /boot ... marks=...
+#   ramet-booted host=NAME root=FSTYPE kib=SIZE swap=KIB mark=TEXT mounts=/ /boot ... env=...
 
 packages=${RAMET_CACHE:-/var/cache/ramet}
 
@@ -84,7 +84,8 @@ kib=$(df -k / | awk 'END { print $2 }')
 swap=$(awk '/^SwapTotal/ { print $2 }' /proc/meminfo)
 mounts=$(awk '$1 ~ "^/dev/" { printf "%s ", $2 }' /proc/mounts)
 mark=$(cat /home/user/mark)
-echo "ramet-booted host=$(cat /etc/hostname) root=$type kib=$kib swap=$swap mark=$mark mounts=$mounts"
+env=$(grep = /boot/grub/grubenv | tr '\n' ' ')
+echo "ramet-booted host=$(cat /etc/hostname) root=$type kib=$kib swap=$swap mark=$mark mounts=$mounts env=$env"
 sync; poweroff -f
 INIT
   chmod 755 "$d/sbin/init"
@@ -182,7 +183,7 @@ small_disk() {
   small_initramfs "$tree" "$mnt/boot/initrd.img"
   small_grub_cfg "$(uuid_of "${boot:-$root}")" "$boot_folder" "$(uuid_of "$root")" "$type" "$flags" \
     >"$mnt/boot/grub/grub.cfg"
-  grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1
+  grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1 saved_entry=0 next_entry=7
   [ "$kind" = xfs ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
   [ "$kind" != gpt ] || small_esp "$esp" "$(uuid_of "$root")" "$boot_folder"
   [ "$kind" != xfs ] || signed_esp "$esp" "$(uuid_of "$boot")" "$boot_folder"

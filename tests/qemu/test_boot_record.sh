@@ -29,6 +29,7 @@ starts() {
   boot_disk "$farm/$kind.run" "$firmware" "$log" || { tail -c 2000 "$log" >&2; fail "$kind by $firmware did not come to its end"; }
   line=$(tr -d '\r' <"$log" | grep -o 'ramet-booted .*') || { tail -c 2000 "$log" >&2; fail "$kind does not start by $firmware"; }
   echo "$kind by $firmware: $line"
+  [ "${line##* env=}" = "saved_entry=0 " ] || fail "GRUB's environment block is not fresh"
   for mark in "$@"; do
     case "$line " in *" $mark "*) ;; *) fail "$kind by $firmware lacks '$mark': $line" ;; esac
   done

@@ -55,18 +55,57 @@ s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions)
         s_plan_write(root, "etc/fstab", "mounts", changed, strlen(changed), actions);
 }
 
+// Names that tell of single starts. Others are settings, such as the default entry, or
+// options of the kernel without which there is no root.
+static bool
+s_is_of_a_start(const char *line)
+{
+    static const char *const names[] = {
+        "next_entry",   "prev_saved_entry",   "recordfail", "boot_success",
+        "boot_counter", "boot_indeterminate", "initrdfail", "prev_entry"};
+    const size_t size = strcspn(line, "=");
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == size && strncmp(line, names[i], size) == 0)
+            return true;
+    return false;
+}
+
 // What the source's last starts left in the block (a failed one, the next entry) is not
 // the copy's; a system without it has no use for one.
+static void
+s_plan_grubenv(int root, const char *path, rmt_records_t *actions)
+{
+    char old[GRUBENV_SIZE + 1] = "";
+    char block[GRUBENV_SIZE];
+    rmt_error_t ignored = {0};
+    rmt_auto_fd fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    struct stat status;
+    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
+        return;
+    if (status.st_size != GRUBENV_SIZE ||
+        rmt_io_read(fd, old, GRUBENV_SIZE, &ignored) == -1)
+        old[0] = '\0';
+    memset(block, '#', sizeof block);
+    memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
+    size_t used = sizeof GRUBENV_HEAD - 1;
+    // A damaged block has no head, and nothing in it counts.
+    char *rest = strncmp(old, GRUBENV_HEAD, used) == 0 ? old + used : NULL;
+    for (char *line = strsep(&rest, "\n"); rest; line = strsep(&rest, "\n")) {
+        const size_t size = strlen(line);
+        if (s_is_of_a_start(line))
+            continue;
+        memcpy(block + used, line, size);
+        block[used + size] = '\n';
+        used += size + 1;
+    }
+    s_plan_write(root, path, "boot-environment", block, sizeof block, actions);
+}
+
 void
 rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions)
 {
-    char block[GRUBENV_SIZE];
-    memset(block, '#', sizeof block);
-    memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
-    s_plan_write(root, "boot/grub/grubenv", "boot-environment", block, sizeof block,
-                 actions);
-    s_plan_write(root, "boot/grub2/grubenv", "boot-environment", block, sizeof block,
-                 actions);
+    s_plan_grubenv(root, "boot/grub/grubenv", actions);
+    s_plan_grubenv(root, "boot/grub2/grubenv", actions);
     s_plan_fstab(self, root, actions);
 }
 
