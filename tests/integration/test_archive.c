@@ -123,6 +123,24 @@ test_an_archive_of_ours_comes_back_as_the_same_manifest(void **state)
     s_assert_same(&root, &back);
 }
 
+// What the ACL grants the owning group and what the mask lets through are two things.
+static void
+test_a_mask_that_differs_from_the_group_comes_back(void **state)
+{
+    tree_lab_t *lab = *state;
+    tree_lab_file(tree_lab_source(lab), "masked", 10, 1);
+    rmt_auto_str path = rmt_text("%s/source/masked", tree_lab_folder(lab));
+    tree_lab_run("setfacl", "-m", "u:1001:rwx,g:7:x,g::rwx,m::r--", path);
+    const rmt_id_t root = tree_lab_capture(lab, 1, NULL);
+    rmt_archive_report_t report;
+    s_export(lab, &root, "", &report);
+    rmt_id_t back;
+    rmt_error_t error = {0};
+    (void) s_import(lab, &back, NULL, &error);
+    assert_string_equal(error.text, "");
+    s_assert_same(&root, &back);
+}
+
 // The head is more than one header can hold.
 static void
 test_a_large_head_comes_back_whole(void **state)
@@ -342,6 +360,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_an_archive_of_ours_comes_back_as_the_same_manifest),
+        CASE(test_a_mask_that_differs_from_the_group_comes_back),
         CASE(test_a_large_head_comes_back_whole),
         CASE(test_what_gnu_tar_extracts_differs_only_as_listed),
         CASE(test_what_bsdtar_extracts_differs_only_as_listed),
