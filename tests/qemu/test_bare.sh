@@ -46,7 +46,7 @@ start_wrong() { # NAME LINE QEMU-OPTION...
     -device virtio-net-pci,netdev=n0 $(disk "$farm/d4" D4)
   start_wrong nodisk "$good" $(net 52:54:00:aa:00:05)
   shown silent 60 "no network: eth0 has had no answer to DHCP; what to do: "
-  shown nodisk 60 "no disk: this machine has none that this kernel has a driver for; what to do: "
+  shown nodisk 60 "no disk: this machine has none that this kernel has a driver for; without a driver: 8086:2922; what to do: "
   power_off silent; power_off nodisk
   start_wrong words "$good ramet.tokn=x" $(net 52:54:00:aa:00:06) $(disk "$farm/d6" D6)
   kill "$(cat "$farm/run/broker.pid")"

@@ -59,9 +59,9 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto_str text = rmt_cmdline_config(
-        LINE " ramet.key=" DIGITS " ramet.engine=paris ramet.shell -- x\n", "/run/ramet",
-        &error);
+    rmt_auto_str text = rmt_cmdline_config(LINE " ramet.key=" DIGITS
+                                                " ramet.engine=paris ramet.shell -- x\n",
+                                           "/run/ramet", &error);
     assert_non_null(text);
     s_put("agent.cfg", text);
     rmt_auto_str path = s_path("agent.cfg");
@@ -99,7 +99,8 @@ test_a_wrong_command_line_is_refused_by_its_word(void **state)
         {LINE " ramet.engine", "ramet.engine"},
         {LINE " ramet.name=a\"b", "ramet.name"},
         {LINE " ramet.name=a\\b", "ramet.name"},
-        {LINE " ramet.key=26cd2a09e6e27c1e2ba3965dbd605c9b94314956956326dfd6a96a0b75c9czzz",
+        {LINE
+         " ramet.key=26cd2a09e6e27c1e2ba3965dbd605c9b94314956956326dfd6a96a0b75c9czzz",
          "ramet.key"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -204,7 +205,7 @@ test_consoles_are_those_of_the_kernel(void **state)
     s_put("active", "tty0 ttyS0\n");
     rmt_auto_str path = s_path("active");
     char **names = rmt_screen_consoles(path);
-    assert_string_equal(names[0], "/dev/tty0");
+    assert_string_equal(names[0], "/dev/tty1");
     assert_string_equal(names[1], "/dev/ttyS0");
     assert_null(names[2]);
     free(names);

@@ -16,11 +16,12 @@
 #include <string.h>
 
 #define LINE_SIZE_MAX ((size_t) 64 * 1024)
-#define STEP_MS 100        // Between two looks at addresses and disks
-#define DHCP_MS 4000       // An answer may take so long before it counts as trouble
-#define DISKS_MS 10000     // So long a first disk is waited for
-#define SETTLE_MS 300      // Disks appear one after the other
-#define AGAIN_MS 5000      // First pause after a failure; doubles
+#define STEP_MS 100         // Between two looks at addresses and disks
+#define DHCP_MS 4000        // An answer may take so long before it counts as trouble
+#define DISKS_MS 10000      // So long a first disk is waited for
+#define SETTLE_MS 300       // Disks appear one after the other
+#define SETTLE_LONG_MS 2000 // Behind controllers that look for them one by one
+#define AGAIN_MS 5000       // First pause after a failure; doubles
 #define AGAIN_MS_MAX 60000
 
 const rmt_config_row_t RMT_BARE_ROWS[] = {
@@ -37,10 +38,10 @@ typedef struct {
     const rmt_config_t *config;
     rmt_screen_t *screen;
     int signals;
-    bool has_disk;
-    bool is_writing; // A disk is being changed
-    bool is_refused; // The broker does not know our key any more
-    bool is_ended;   // By a signal
+    rmt_error_t no_disk; // Code OK: there is one
+    bool is_writing;     // A disk is being changed
+    bool is_refused;     // The broker does not know our key any more
+    bool is_ended;       // By a signal
 } bare_t;
 
 static void
@@ -98,9 +99,8 @@ s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
         rmt_screen_set(self->screen, RMT_SCREEN_DOING,
                        is_welcome ? "waiting for orders" : "calling the broker");
     rmt_error_t shown = *trouble;
-    if (is_welcome && !self->has_disk)
-        rmt_fail(&shown, RMT_E_NOT_FOUND,
-                 "no disk: this machine has none that this kernel has a driver for");
+    if (is_welcome && !shown.code)
+        shown = self->no_disk;
     if (!is_welcome || !self->is_writing)
         s_trouble(self, &shown);
     rmt_screen_show(self->screen);
@@ -128,7 +128,8 @@ s_on_told(void *context, const rmt_msg_t *msg)
     } else if (msg->body && rmt_record_has(msg->body, "plan")) {
         rmt_screen_set(self->screen, RMT_SCREEN_DOING, "prepared, waiting for the go");
     } else {
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "written, waiting for the restart");
+        rmt_screen_set(self->screen, RMT_SCREEN_DOING,
+                       "written, waiting for the restart");
     }
     s_trouble(self, &trouble);
 }
@@ -180,6 +181,45 @@ s_wait_address(bare_t *self)
     }
 }
 
+static bool
+s_is_pci(const rmt_record_t *record, const char *class)
+{
+    return strcmp(rmt_record_text(record, "class", ""), "pci") == 0 &&
+           strncmp(rmt_record_text(record, "pci-class", ""), class, strlen(class)) == 0;
+}
+
+// USB, RAID and SAS find their disks long after their driver is there.
+static int64_t
+s_settle_ms(const rmt_records_t *hardware)
+{
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *record = rmt_records_at(hardware, i);
+        if (s_is_pci(record, "0c03") || s_is_pci(record, "0104") ||
+            s_is_pci(record, "0107"))
+            return SETTLE_LONG_MS;
+    }
+    return SETTLE_MS;
+}
+
+// Storage controllers that no driver has taken are the likely reason.
+static void
+s_explain_no_disk(const rmt_records_t *hardware, rmt_error_t *error)
+{
+    rmt_auto_str idle = rmt_text("%s", "");
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *record = rmt_records_at(hardware, i);
+        if (!s_is_pci(record, "01") || *rmt_record_text(record, "driver", ""))
+            continue;
+        char *longer = rmt_text("%s%s%s:%s", idle, *idle ? ", " : "; without a driver: ",
+                                rmt_record_text(record, "vendor", ""),
+                                rmt_record_text(record, "device", ""));
+        free(idle);
+        idle = longer;
+    }
+    rmt_fail(error, RMT_E_NOT_FOUND,
+             "no disk: this machine has none that this kernel has a driver for%s", idle);
+}
+
 static size_t
 s_count_disks(const rmt_records_t *hardware)
 {
@@ -220,9 +260,11 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
         if (found != count)
             same_ms = now;
         count = found;
-        if (now >= end_ms || (count > 0 && now - same_ms >= SETTLE_MS)) {
+        if (now >= end_ms || (count > 0 && now - same_ms >= s_settle_ms(hardware))) {
             s_set_machine(self, hardware);
-            self->has_disk = count > 0;
+            self->no_disk = (rmt_error_t){0};
+            if (count == 0)
+                s_explain_no_disk(hardware, &self->no_disk);
             return 0;
         }
         if (!s_pause(self, STEP_MS))

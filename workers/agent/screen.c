@@ -36,8 +36,10 @@ s_advice(rmt_code_t code)
         rmt_code_t code;
         const char *text;
     } rows[] = {
-        {RMT_E_UNAVAILABLE, "look at the broker and the network; it is tried again by itself"},
-        {RMT_E_TIMEOUT, "look at the broker and the network; it is tried again by itself"},
+        {RMT_E_UNAVAILABLE,
+         "look at the broker and the network; it is tried again by itself"},
+        {RMT_E_TIMEOUT,
+         "look at the broker and the network; it is tried again by itself"},
         {RMT_E_NOT_ALLOWED, "make a new token (ramet key token target) for the netboot "
                             "configuration; see ramet target show"},
         {RMT_E_CONFIG, "correct ramet.broker, ramet.key and ramet.token in the netboot "
@@ -45,7 +47,8 @@ s_advice(rmt_code_t code)
         {RMT_E_INCOMPATIBLE, "compare ramet target inventory with the image; choose "
                              "another target, or a policy"},
         {RMT_E_NO_SPACE, "put a larger disk into this machine, or choose another target"},
-        {RMT_E_NOT_FOUND, "look at the cables and the controller's mode in the firmware's setup"},
+        {RMT_E_NOT_FOUND,
+         "look at the cables and the controller's mode in the firmware's setup"},
         {RMT_E_IO, "look at this machine's disks and memory; then ramet job retry"},
         {RMT_E_CORRUPT, "run ramet image verify; then ramet job retry"},
         {RMT_E_FENCED, "nothing: a newer order is the valid one"},
@@ -71,8 +74,8 @@ rmt_screen_new(const char *const *devices)
     assert(self);
     self->percent = self->shown_percent = -1;
     for (; *devices && self->count < DEVICE_COUNT_MAX; devices++) {
-        const int fd = open(*devices, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC |
-                                          O_APPEND);
+        const int fd =
+            open(*devices, O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC | O_APPEND);
         if (fd == -1)
             continue;
         self->devices[self->count].fd = fd;
@@ -178,8 +181,8 @@ s_line(const rmt_screen_t *self)
         {RMT_SCREEN_ADDRESSES, ", "},
         {RMT_SCREEN_BROKER, ", broker "},
     };
-    char *line = rmt_text("ramet, up %.2f s: %s", s_uptime_s(),
-                          self->fields[RMT_SCREEN_DOING]);
+    char *line =
+        rmt_text("ramet, up %.2f s: %s", s_uptime_s(), self->fields[RMT_SCREEN_DOING]);
     if (self->percent >= 0) {
         char *longer = rmt_text("%s %d %%", line, self->percent);
         free(line);
@@ -200,11 +203,11 @@ static void
 s_print(const rmt_screen_t *self, int fd)
 {
     rmt_auto_str line = s_line(self);
-    rmt_auto_str trouble = self->is_troubled
-                               ? rmt_text("ramet, trouble: %s; what to do: %s\n",
-                                          self->fields[RMT_SCREEN_TROUBLE],
-                                          self->fields[RMT_SCREEN_ADVICE])
-                               : rmt_text("%s", "");
+    rmt_auto_str trouble =
+        self->is_troubled
+            ? rmt_text("ramet, trouble: %s; what to do: %s\n",
+                       self->fields[RMT_SCREEN_TROUBLE], self->fields[RMT_SCREEN_ADVICE])
+            : rmt_text("%s", "");
     rmt_auto_str all = rmt_text("%s\n%s", line, trouble);
     s_write(fd, all);
 }
@@ -213,10 +216,10 @@ void
 rmt_screen_show(rmt_screen_t *self)
 {
     assert(self);
-    const bool is_step = self->percent >= 0 &&
-                         (self->shown_percent < 0 || self->percent == 100 ||
-                          self->percent / STEP_PERCENT !=
-                              self->shown_percent / STEP_PERCENT);
+    const bool is_step =
+        self->percent >= 0 &&
+        (self->shown_percent < 0 || self->percent == 100 ||
+         self->percent / STEP_PERCENT != self->shown_percent / STEP_PERCENT);
     if (!self->is_changed && self->percent == self->shown_percent)
         return;
     for (size_t i = 0; i < self->count; i++) {
@@ -248,7 +251,8 @@ rmt_screen_consoles(const char *path)
         if (!*word || strchr(word, '/'))
             continue;
         names[count++] = at;
-        at += sprintf(at, "/dev/%s", word) + 1;
+        // tty0 is whichever terminal is seen; a shell on the second one stays unspoiled.
+        at += sprintf(at, "/dev/%s", strcmp(word, "tty0") == 0 ? "tty1" : word) + 1;
     }
     return names;
 }

@@ -11,13 +11,13 @@
 typedef struct rmt_screen rmt_screen_t;
 
 typedef enum {
-    RMT_SCREEN_NAME,      // Of this target
-    RMT_SCREEN_MACHINE,   // What it is
+    RMT_SCREEN_NAME,    // Of this target
+    RMT_SCREEN_MACHINE, // What it is
     RMT_SCREEN_ADDRESSES,
     RMT_SCREEN_BROKER,
-    RMT_SCREEN_DOING,     // "waiting for orders"
-    RMT_SCREEN_TROUBLE,   // Last error
-    RMT_SCREEN_ADVICE,    // What to do about it
+    RMT_SCREEN_DOING,   // "waiting for orders"
+    RMT_SCREEN_TROUBLE, // Last error
+    RMT_SCREEN_ADVICE,  // What to do about it
     RMT_SCREEN_FIELD_COUNT
 } rmt_screen_field_t;
 
@@ -36,6 +36,7 @@ void rmt_screen_set_trouble(rmt_screen_t *self, const rmt_error_t *error);
 // Show what has changed; cheap when nothing has.
 void rmt_screen_show(rmt_screen_t *self);
 
-// The devices of the kernel's consoles, by the list in the file ("tty0 ttyS0").
+// The devices of the kernel's consoles, by the list in the file ("tty0 ttyS0"); for the
+// virtual terminals it is the first.
 // Caller owns the array and its texts, as one block (free).
 char **rmt_screen_consoles(const char *path);

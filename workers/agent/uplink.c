@@ -91,10 +91,10 @@ rmt_uplink_trouble(const char *sys)
     for (int i = 0; i < count; i++) {
         const char *name = names[i]->d_name;
         if (s_is_wired(sys, name)) {
-            rmt_auto_str part = rmt_text("%s %s", name,
-                                         s_number(sys, name, "carrier") == 1
-                                             ? "has had no answer to DHCP"
-                                             : "has no link");
+            rmt_auto_str part =
+                rmt_text("%s %s", name,
+                         s_number(sys, name, "carrier") == 1 ? "has had no answer to DHCP"
+                                                             : "has no link");
             s_join(&cards, part);
         }
         free(names[i]);
