@@ -92,7 +92,7 @@ s_copy(rmt_record_t *op, const char *to, const rmt_record_t *from, const char *f
         rmt_record_put(op, to, value, size);
 }
 
-// The same for several fields, whose names get a prefix and a dot.
+// For several fields, whose names get a prefix and a dot.
 static void
 s_copy_each(rmt_record_t *op, const char *prefix, const rmt_record_t *from,
             const char *const *fields)
@@ -129,6 +129,9 @@ s_op_phase(step_t *step, const char *phase)
     rmt_record_set(op, "phase", phase);
 }
 
+#define S_COPY_EACH(op, prefix, from, ...)                                               \
+    s_copy_each(op, prefix, from, (const char *const[]){__VA_ARGS__, NULL})
+
 // ---- Actions of image jobs
 
 static void
@@ -137,23 +140,26 @@ s_begin_capture(step_t *step)
     s_op_stage(step, "capture");
     rmt_auto_str at = rmt_text("source/%s", s_job(step, "source"));
     rmt_record_t *op = s_op_task(step, "capture", at, s_job(step, "source"));
-    s_copy_each(op, "b", step->view->job,
-                (const char *const[]){"image-name", "place", "exclude", "paranoid",
-                                      "dry-run", NULL});
+    S_COPY_EACH(op, "b", step->view->job, "image-name", "place", "exclude", "paranoid");
+}
+
+// Have a descriptor made an image; from has its id.
+static void
+s_op_commit(step_t *step, const rmt_record_t *from)
+{
+    const char *at = s_job(step, "place");
+    rmt_record_t *op = s_op_task(step, "commit", at, s_job(step, "image-name"));
+    s_copy(op, "b.descriptor", from, "descriptor");
+    S_COPY_EACH(op, "b", step->view->job, "image-name", "source");
 }
 
 static void
 s_begin_commit(step_t *step)
 {
     rmt_record_t *stage = s_op_stage(step, "commit");
-    s_copy_each(stage, "set", step->result->outputs,
-                (const char *const[]){"files", "bytes", "sent", "cached", "read-from",
-                                      "warning", NULL});
-    rmt_record_t *op =
-        s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
-    s_copy(op, "b.descriptor", step->result->outputs, "descriptor");
-    s_copy(op, "b.image-name", step->view->job, "image-name");
-    s_copy(op, "b.source", step->view->job, "source");
+    S_COPY_EACH(stage, "set", step->result->outputs, "files", "bytes", "sent", "cached",
+                "read-from", "warning");
+    s_op_commit(step, step->result->outputs);
 }
 
 static void
@@ -165,8 +171,6 @@ s_fail_job(step_t *step)
 static void
 s_end_image(step_t *step)
 {
-    static const char *const copied[] = {"state",    "files",  "bytes", "volumes",
-                                         "hardware", "layout", "kernel", NULL};
     const rmt_record_t *outputs = step->result->outputs;
     rmt_id_t id;
     rmt_error_t error = {0};
@@ -176,10 +180,10 @@ s_end_image(step_t *step)
     }
     rmt_record_t *op = s_op(step, "image");
     s_copy(op, "set.name", step->view->job, "image-name");
-    s_copy(op, "set.source", step->view->job, "source");
-    s_copy(op, "set.place", step->view->job, "place");
+    S_COPY_EACH(op, "set", step->view->job, "source", "place");
     s_copy(op, "set.id", outputs, "image");
-    s_copy_each(op, "set", outputs, copied);
+    S_COPY_EACH(op, "set", outputs, "state", "files", "bytes", "volumes", "hardware",
+                "layout", "kernel");
     s_copy(s_op(step, "job"), "set.image", outputs, "image");
     s_op_end(step, "done", RMT_OK, "");
 }
@@ -188,11 +192,7 @@ static void
 s_begin_import(step_t *step)
 {
     s_op_stage(step, "commit");
-    rmt_record_t *op =
-        s_op_task(step, "commit", s_job(step, "place"), s_job(step, "image-name"));
-    s_copy(op, "b.descriptor", step->view->job, "descriptor");
-    s_copy(op, "b.image-name", step->view->job, "image-name");
-    s_copy(op, "b.source", step->view->job, "source");
+    s_op_commit(step, step->view->job);
 }
 
 // ---- Actions of upkeep: one task, which is called like its job and gives counts
@@ -200,23 +200,23 @@ s_begin_import(step_t *step)
 static void
 s_begin_upkeep(step_t *step)
 {
-    static const char *const copied[] = {"image", "image-name", "place",  "deep", "rate",
-                                         "again", "age-s",      "ignore", "all",  NULL};
     const char *kind = s_job(step, "kind");
     s_op_stage(step, kind);
     rmt_record_t *op = s_op_task(step, kind, s_job(step, "at"), s_job(step, "at"));
-    s_copy_each(op, "b", step->view->job, copied);
+    S_COPY_EACH(op, "b", step->view->job, "image", "image-name", "place", "deep", "rate",
+                "again", "age-s", "ignore", "all", "exclude");
 }
 
 static void
 s_end_upkeep(step_t *step)
 {
     static const char *const copied[] = {
-        "images",    "packs",       "chunks",  "bytes",         "files",
-        "damaged",   "missing",     "orphans", "quarantined",   "rescued",
-        "resumed",   "left-behind", "marked",  "revived",       "removed",
-        "findings",  "differences", "live",    "bytes-removed", "images-removed",
-        "by-intent", NULL};
+        "images",      "packs",   "chunks",        "bytes",
+        "files",       "damaged", "missing",       "orphans",
+        "quarantined", "rescued", "resumed",       "left-behind",
+        "marked",      "revived", "removed",       "findings",
+        "differences", "live",    "bytes-removed", "images-removed",
+        "by-intent",   "keys",    "left-out",      NULL};
     rmt_record_t *op = s_op(step, "job");
     if (step->result->outputs)
         s_copy_each(op, "set", step->result->outputs, copied);
@@ -269,8 +269,7 @@ s_put_match(step_t *step, const char *engine)
     rmt_record_t *op = s_op_task(step, "match", engine, engine);
     s_copy(op, "b.image", image, "id");
     s_copy(op, "b.image-name", image, "name");
-    s_copy_each(op, "b", image,
-                (const char *const[]){"hardware", "layout", "kernel", "place", NULL});
+    S_COPY_EACH(op, "b", image, "hardware", "layout", "kernel", "place");
     s_copy(op, "b.explain", step->view->job, "explain");
     s_copy(op, "b.target", step->view->job, "only-target");
     s_set_policy(step, op, engine);
@@ -340,8 +339,7 @@ static void
 s_put_build(step_t *step, const char *engine)
 {
     rmt_record_t *op = s_op_task(step, "build", engine, engine);
-    s_copy(op, "b.image", step->view->job, "image");
-    s_copy(op, "b.place", step->view->job, "place");
+    S_COPY_EACH(op, "b", step->view->job, "image", "place");
 }
 
 static void
@@ -455,8 +453,7 @@ s_arm(step_t *step)
     op = s_op_task(step, "write", at, s_subject(step));
     rmt_record_set(op, "from", task); // The order, which was the body of prepare
     rmt_record_set(op, "again", "yes");
-    s_copy(op, "b.plan", outputs, "plan");
-    s_copy(op, "b.nonce", outputs, "nonce");
+    S_COPY_EACH(op, "b", outputs, "plan", "nonce");
 }
 
 // A machine that has started anew refuses the go of its last start: it is prepared again
@@ -534,6 +531,8 @@ static const struct {
     {"verify", "verify", ON_RESULT, s_end_upkeep},
     {"compare", "start", ON_DRIVE, s_begin_upkeep},
     {"compare", "compare", ON_RESULT, s_end_upkeep},
+    {"survey", "start", ON_DRIVE, s_begin_upkeep},
+    {"survey", "survey", ON_RESULT, s_end_upkeep},
     {"plan", "start", ON_DRIVE, s_begin_match},
     {"plan", "match", ON_RESULT, s_join_match},
     {"deploy", "start", ON_DRIVE, s_begin_match},

@@ -164,8 +164,8 @@ s_on_take(void *context, rmt_msg_t *reply)
             (uint32_t) rmt_record_u64(reply->body, "era", ask->broker->era);
         bool is_there = true;
         for (size_t i = 0; i < count; i++)
-            is_there &= s_send_task(ask->broker, member, rmt_records_at(reply->items, i),
-                                    era);
+            is_there &=
+                s_send_task(ask->broker, member, rmt_records_at(reply->items, i), era);
         offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
         if (!is_there)
             rmt_roster_drop(ask->broker->roster, member->key);
@@ -252,9 +252,9 @@ s_may_offer(const rmt_record_t *key, const char *service)
         {"installer", "netboot", false}, {"installer", "check", false},
         {"installer", "scrub", false},   {"installer", "gc", false},
         {"installer", "verify", false},  {"source", "capture", true},
-        {"source", "compare", true},     {"target", "prepare", true},
-        {"target", "write", true},       {"target", "reboot", true},
-        {"target", "compare", true},
+        {"source", "survey", true},      {"source", "compare", true},
+        {"target", "prepare", true},     {"target", "write", true},
+        {"target", "reboot", true},      {"target", "compare", true},
     };
     const char *role = rmt_record_text(key, "role", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -372,8 +372,8 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         return;
     }
     // A first boot offers nothing, so it asks without greeting.
-    if (msg->kind == RMT_MSG_REQUEST
-        && strcmp(rmt_record_text(key, "role", ""), "firstboot") == 0) {
+    if (msg->kind == RMT_MSG_REQUEST &&
+        strcmp(rmt_record_text(key, "role", ""), "firstboot") == 0) {
         rmt_verbs_answer(broker, port, key, packet);
         return;
     }

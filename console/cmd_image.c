@@ -4,6 +4,7 @@
 #include "contents.h"
 #include "diff.h"
 #include "output.h"
+#include "report.h"
 #include "rmt_auto.h"
 #include "watch.h"
 
@@ -17,13 +18,16 @@ s_create(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "source", call->operands[0]);
-    static const char *const fields[] = { "name", "place", "exclude", "paranoid" };
+    static const char *const fields[] = { "name", "place", "exclude", "paranoid",
+                                          "dry-run" };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = rmt_record_text(call->options, fields[i], NULL);
         if (value)
             rmt_record_set(body, fields[i], value);
     }
     rmt_auto(rmt_msg) reply = call_request(call, "image.create", body, NULL, error);
+    if (reply && rmt_record_has(body, "dry-run"))
+        return report_made(call, reply, true, error);
     return reply ? watch_made(call, reply, error) : -1;
 }
 
@@ -31,6 +35,8 @@ static const option_t s_create_options[] = {
     { "name", "NAME", "of the image; default: the source's name and a number" },
     { "place", "PLACE", "where it is stored; default: the only place with an imager" },
     { "exclude", "GLOB", "leave out matching paths; may be given several times" },
+    { "dry-run", NULL, "make no image; say what would be taken, left out, made anew, and which "
+                       "private keys would travel" },
     { "paranoid", NULL, "read every file, also those whose times say that nothing changed" },
     { "wait", NULL, "follow the job to its end" },
     { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },

@@ -12,7 +12,8 @@ static const char *const s_shown[] = {
     "image",       "error",    "images",        "packs",       "chunks",     "files",
     "bytes",       "damaged",  "missing",       "orphans",     "quarantined", "rescued",
     "resumed",     "live",     "marked",        "revived",     "removed",    "bytes-removed",
-    "images-removed", "left-behind", "differences", "by-intent", "findings",
+    "images-removed", "left-behind", "differences", "by-intent", "keys", "left-out",
+    "findings",
 };
 static const char *const s_columns[] = { "what", "path", "text", NULL };
 

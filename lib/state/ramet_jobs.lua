@@ -182,6 +182,10 @@ end
 serve('image_create', function(meta, body)
     local source = need(load(P .. 'source:' .. named(body.source)), E.NOT_FOUND,
         'no source ' .. tostring(body.source))
+    if body['dry-run'] == 'yes' then
+        return job_new(meta, 'survey', { source = body.source,
+            at = 'source/' .. body.source, exclude = body.exclude or '' }, {})
+    end
     local name = named(set(body.name) and body.name
         or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
     need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS,

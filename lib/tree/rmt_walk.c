@@ -99,6 +99,8 @@ typedef struct {
 
 struct rmt_walk {
     const char *const *excludes;
+    void (*excluded_fn)(void *context, const char *path);
+    void *excluded_context;
     s_level_t *levels;
     size_t depth, levels_room;
     char *path;
@@ -257,6 +259,14 @@ rmt_walk_destroy(rmt_walk_t **self_p)
     *self_p = NULL;
 }
 
+void
+rmt_walk_on_excluded(rmt_walk_t *self,
+                     void (*excluded_fn)(void *context, const char *path), void *context)
+{
+    self->excluded_fn = excluded_fn;
+    self->excluded_context = context;
+}
+
 // ---- The walk
 
 static void
@@ -357,6 +367,8 @@ s_visit(rmt_walk_t *self, rmt_walk_item_t *item)
     s_set_path(self, level->path_size, found + 1, item);
     if (rmt_glob_match(self->excludes, item->path)) {
         self->report.excluded++;
+        if (self->excluded_fn)
+            self->excluded_fn(self->excluded_context, item->path);
         return 0;
     }
     item->failed = s_look(rmt_dir_fd(level->dir), level->device, item);

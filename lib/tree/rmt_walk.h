@@ -54,6 +54,10 @@ typedef struct rmt_walk rmt_walk_t;
 // NULL: IO.
 rmt_walk_t *rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error);
 void rmt_walk_destroy(rmt_walk_t **self_p);
+// Have each path that an exclude leaves out told, before rmt_walk_next returns.
+void rmt_walk_on_excluded(rmt_walk_t *self,
+                          void (*excluded_fn)(void *context, const char *path),
+                          void *context);
 // The next name; the item's pointers are valid until the next call. A directory in which
 // paths could grow over RMT_PATH_SIZE_MAX or RMT_PATH_DEPTH_MAX is one that cannot be read
 // (ENAMETOOLONG).

@@ -55,7 +55,10 @@ ramet deploy plan first --engine lab --accept-incomplete --json | jq -e '.items[
 
 # A writer never rests; a snapshot stands still all the same.
 rm "$farm/mnt/home/user/broken"
-( while :; do for i in 1 2 3 4; do head -c 1M /dev/zero | tr '\0' "$((RANDOM % 10))" >"$farm/mnt/home/user/big$i"; done; done ) & writer=$!
+python3 -c 'import itertools, os, sys
+file = os.open(sys.argv[1], os.O_WRONLY)
+for i in itertools.count():
+    os.pwrite(file, bytes([i % 256]) * 65536, i % 16 * 65536)' "$farm/mnt/home/user/big1" & writer=$!
 trap 'kill $writer 2>/dev/null; finish' EXIT
 job=$(image second)
 [ "$(state_of second)" = COMPLETE ] || fail "an image of a snapshot is $(state_of second)"

@@ -10,6 +10,7 @@
 #include "bundle.h"
 #include "default_layout.h"
 #include "excludes.h"
+#include "profile.h"
 #include "fstab.h"
 #include "order.h"
 #include "prepare.h"
@@ -170,11 +171,19 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     assert_non_null(config);
     (void) unlink(path);
+    rmt_error_t why = {0};
+    rmt_auto(rmt_records) rules =
+        rmt_profile_parse("class=profile version=1\nclass=leave path=/swap what=swap\n"
+                          "class=key path=/private what=tls\n",
+                          "test", &why);
+    assert_non_null(rules);
     rmt_auto(rmt_records) layout = rmt_records_new();
     rmt_record_set(rmt_records_add(layout), "mount", "/");
     rmt_record_set(rmt_records_add(layout), "mount", "/home");
     rmt_auto(rmt_excludes) root =
-        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", layout, "/");
+        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", rules, layout, "/");
+    assert_true(s_has(root, "/swap"));
+    assert_false(s_has(root, "/private"));
     assert_true(s_has(root, "/etc/ramet"));
     assert_true(s_has(root, "/keys/a.key"));
     assert_true(s_has(root, "/var/lib/s"));
@@ -182,7 +191,8 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     assert_true(s_has(root, "/var/log/*"));
     assert_true(s_has(root, "/home/*"));
     rmt_auto(rmt_excludes) home =
-        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", layout, "/home");
+        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", rules, layout, "/home");
+    assert_false(s_has(home, "/swap"));
     assert_true(s_has(home, "*.tmp"));
     assert_true(s_has(home, "/x/cache"));
     assert_false(s_has(home, "/var/log/*"));

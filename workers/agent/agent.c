@@ -37,6 +37,8 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"disk", RMT_CONFIG_PATH, "", 0, 0,
      "Disk image file or device that is the only disk of this machine."},
     {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept."},
+    {"profile", RMT_CONFIG_LIST, "default", 1, 16,
+     "Source: profiles of what is left out, default and clean or paths of files."},
     {"hook-before", RMT_CONFIG_PATH, "", 0, 0,
      "Source: program that runs before a capture, such as one that flushes a database."},
     {"hook-after", RMT_CONFIG_PATH, "", 0, 0,

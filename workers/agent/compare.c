@@ -1,6 +1,7 @@
 #include "compare.h"
 #include "excludes.h"
 #include "layout.h"
+#include "profile.h"
 #include "personal_list.h"
 #include "rmt_auto.h"
 #include "rmt_codec.h"
@@ -154,8 +155,14 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
     if (rmt_id_parse(&root, rmt_record_text(volume, "root", ""), error) == -1)
         return -1;
     const char *words = rmt_record_text(rmt_task_body(self->task), "ignore", "");
+    // A source leaves out of its images what its profiles say; a target has none.
+    rmt_auto(rmt_records) rules = strcmp(self->agent->role, "source") == 0
+                                      ? rmt_profile_read(self->agent->config, error)
+                                      : rmt_records_new();
+    if (!rules)
+        return -1;
     rmt_auto(rmt_excludes) ignores = rmt_excludes_new(
-        self->agent->config, words, rmt_layout_records(self->layout), mount);
+        self->agent->config, words, rules, rmt_layout_records(self->layout), mount);
     const rmt_compare_side_t expected = {
         .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
     const rmt_compare_side_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};

@@ -64,7 +64,8 @@ s_add_own(rmt_excludes_t *self, const char *path, const char *root, const char *
 
 rmt_excludes_t *
 rmt_excludes_new(const rmt_config_t *config, const char *words,
-                 const rmt_records_t *layout, const char *mount)
+                 const rmt_records_t *rules, const rmt_records_t *layout,
+                 const char *mount)
 {
     rmt_excludes_t *self = calloc(1, sizeof *self);
     assert(self);
@@ -82,6 +83,11 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
     while ((line = strsep(&rest, "\r\n")))
         if (*line)
             s_add_glob(self, line, mount);
+    for (size_t i = 0; i < rmt_records_count(rules); i++) {
+        const rmt_record_t *rule = rmt_records_at(rules, i);
+        if (strcmp(rmt_record_text(rule, "class", ""), "leave") == 0)
+            s_add_glob(self, rmt_record_text(rule, "path", ""), mount);
+    }
     for (size_t i = 0; i < rmt_records_count(layout); i++) {
         const char *other = rmt_record_text(rmt_records_at(layout, i), "mount", "");
         const char *below = other[0] == '/' ? s_below(other, mount) : NULL;

@@ -7,11 +7,13 @@
 
 typedef struct rmt_excludes rmt_excludes_t;
 
-// words: globs of the user, one a line, against paths from the root of the system;
+// words: globs of the user, one a line, against paths from the root of the system; rules:
+// of the profiles (profile.h);
 // layout: its volumes with mount points are the borders of one that is mounted at mount.
 // Caller owns the result.
 rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
-                                 const rmt_records_t *layout, const char *mount);
+                                 const rmt_records_t *rules, const rmt_records_t *layout,
+                                 const char *mount);
 void rmt_excludes_destroy(rmt_excludes_t **self_p);
 
 // NULL-terminated globs from the root of the volume, valid while self lives.

@@ -6,6 +6,7 @@
 #include "hooks.h"
 #include "kernel.h"
 #include "layout.h"
+#include "profile.h"
 #include "rmt_auto.h"
 #include "rmt_disk.h"
 #include "rmt_inventory.h"
@@ -14,6 +15,7 @@
 #include "rmt_offer.h"
 #include "rmt_worker.h"
 #include "snapshot.h"
+#include "survey.h"
 #include "system.h"
 #include "volume.h"
 
@@ -26,6 +28,7 @@ typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
     rmt_layout_t *layout;
+    rmt_records_t *rules; // Of the profiles
     rmt_offer_t *offer;
     rmt_descriptor_t *descriptor;
     rmt_capture_report_t totals;
@@ -119,6 +122,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
                                   .task = self->task,
                                   .offer = self->offer,
                                   .layout = self->layout,
+                                  .rules = self->rules,
                                   .index = index,
                                   .tree_fd = s_tree(self, index),
                                   .done = self->done};
@@ -277,7 +281,8 @@ s_read_all(capture_t *self, rmt_error_t *error)
 {
     const rmt_hooks_t hooks = {.config = self->agent->config,
                                .source = self->agent->name};
-    if (s_open_offer(self, error) == -1)
+    self->rules = rmt_profile_read(self->agent->config, error);
+    if (!self->rules || s_open_offer(self, error) == -1)
         return -1;
     int result = rmt_hooks_before(&hooks, error);
     if (result == 0) {
@@ -328,6 +333,7 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
     s_remove_snapshots(&self);
     rmt_layout_destroy(&self.layout);
     rmt_descriptor_destroy(&self.descriptor);
+    rmt_records_destroy(&self.rules);
     return rc;
 }
 
@@ -349,7 +355,10 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
     if (identity)
         rmt_record_set(hello, "identity", identity);
     rmt_auto_str compare = rmt_text("compare@source/%s", agent->name);
-    const rmt_service_t services[] = {{service, 1, s_capture}, {compare, 1, s_compare}};
+    rmt_auto_str survey = rmt_text("survey@source/%s", agent->name);
+    const rmt_service_t services[] = {{service, 1, s_capture},
+                                      {compare, 1, s_compare},
+                                      {survey, 1, rmt_survey_run}};
     const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
                                         .own = &agent->key,
                                         .broker_key = agent->broker_key,
@@ -358,7 +367,8 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
                                         .nonce = agent->nonce,
                                         .hello = hello,
                                         .services = services,
-                                        .service_count = 2,
+                                        .service_count =
+                                            sizeof services / sizeof *services,
                                         .context = agent};
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     return worker ? rmt_worker_run(worker, error) : -1;

@@ -224,7 +224,7 @@ rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
     s_volume_t self = {.job = job, .mount = rmt_record_text(volume, "mount", "")};
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(job->agent->config, rmt_record_text(body, "exclude", ""),
-                         rmt_layout_records(job->layout), self.mount);
+                         job->rules, rmt_layout_records(job->layout), self.mount);
     self.excludes = excludes;
     s_find_cache(&self);
     const int result = s_run_passes(&self, root_out, report_out, error);

@@ -16,6 +16,7 @@ typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task; // Its body: {exclude, paranoid}
     rmt_offer_t *offer;
+    const rmt_records_t *rules; // Of the profiles
     rmt_layout_t *layout;
     size_t index;
     int tree_fd;   // The volume's tree, or a snapshot of it
