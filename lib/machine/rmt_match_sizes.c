@@ -64,9 +64,10 @@ static uint64_t
 s_needed(const rmt_records_t *layout, const rmt_record_t *volume)
 {
     const uint64_t own = rmt_record_u64(volume, "bytes", 0);
+    const uint64_t tree = rmt_record_u64(volume, "bytes-tree", 0) +
+                          rmt_record_u64(volume, "bytes-reserved", 0);
     const uint64_t needed =
-        rmt_fs_min_bytes(volume, rmt_record_u64(volume, "bytes-tree", 0),
-                         rmt_record_u64(volume, "files", 0));
+        rmt_fs_min_bytes(volume, tree, rmt_record_u64(volume, "files", 0));
     const rmt_record_t *partition = s_partition(layout, volume);
     const rmt_record_t *disk =
         rmt_records_find(layout, "role", rmt_match_text(volume, "disk"));

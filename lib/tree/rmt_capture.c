@@ -195,6 +195,8 @@ s_report_entry(rmt_capture_report_t *report, const rmt_entry_t *entry)
         report->others++;
     for (size_t i = 0; i < entry->chunk_count; i++)
         report->size += entry->chunk_sizes[i];
+    for (size_t i = 0; i < entry->reserved_count; i++)
+        report->reserved += entry->reserved[i].size;
     s_report_attributes(report, entry);
 }
 

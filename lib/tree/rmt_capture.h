@@ -63,6 +63,7 @@ typedef struct {
     uint64_t files, directories, symlinks, others; // Inodes by kind
     uint64_t hard_links; // Further names of inodes that are counted above
     uint64_t size;       // Sum of the contents
+    uint64_t reserved;   // Room that files have beside them, which a copy needs as well
     uint64_t sockets, vanished, mounts, excluded;
     uint64_t setuid, setgid, capabilities, acls, labels; // labels: other security.*
     uint64_t cached; // Inodes of which nothing was read

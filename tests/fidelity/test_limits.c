@@ -253,6 +253,9 @@ test_room_that_cannot_be_reserved_is_refused(void **state)
     ACT(fallocate(fd, 0, 0, 65536) == 0);
     close(fd);
     tree_lab_set_source(lab, source);
+    (void) s_capture(lab);
+    assert_int_equal(tree_lab_report(lab)->reserved, 65536);
+    assert_int_equal(tree_lab_report(lab)->size, 0);
     s_expect_refusal(lab, "/reserved: on ext4", "reserve 65536 bytes", RMT_E_IO);
     close(source);
     close(copy);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "rmt_auto.h"
+#include "rmt_io.h"
 #include "rmt_facts.h"
 #include "rmt_match.h"
 
@@ -351,6 +352,23 @@ test_m12_a_smaller_disk_does_while_the_tree_fits(void **state)
     assert_non_null(strstr(rmt_record_text(no, "wanted", ""), "41000 inodes"));
 }
 
+// What files have reserved takes no bytes of the image, and room of the disk.
+static void
+test_m12_reserved_room_is_needed_as_well(void **state)
+{
+    (void) state;
+    static const char disk[] = "class=disk role=root name=a required-bytes=1000000000";
+    static const char target[] = "class=disk name=x wwn=W bytes=8589934592";
+    const int size = (int) strlen(TREE_LAYOUT) - 1;
+    rmt_auto_str reserving =
+        rmt_text("%.*s bytes-reserved=8589934592\n", size, TREE_LAYOUT);
+    bool fits = false;
+    rmt_auto(rmt_records) without = s_match_all(disk, TREE_LAYOUT, target, NULL, &fits);
+    assert_true(fits);
+    rmt_auto(rmt_records) with = s_match_all(disk, reserving, target, NULL, &fits);
+    assert_false(fits);
+}
+
 static void
 test_ten_thousand_targets_are_matched_alike(void **state)
 {
@@ -383,6 +401,7 @@ main(void)
         cmocka_unit_test(test_m12_reasons_name_the_nearest_miss),
         cmocka_unit_test(test_m12_two_paths_to_one_disk_are_refused),
         cmocka_unit_test(test_m12_a_smaller_disk_does_while_the_tree_fits),
+        cmocka_unit_test(test_m12_reserved_room_is_needed_as_well),
         cmocka_unit_test(test_ten_thousand_targets_are_matched_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -524,7 +524,8 @@ s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
             !rmt_fs_is_mounted(volume))
             continue;
         first = first ? first : volume;
-        bytes += rmt_record_u64(volume, "bytes-tree", 0);
+        bytes += rmt_record_u64(volume, "bytes-tree", 0) +
+                 rmt_record_u64(volume, "bytes-reserved", 0);
         files += rmt_record_u64(volume, "files", 0);
     }
     if (!first)

@@ -135,6 +135,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     rmt_record_set(volume, "root", rmt_id_text(&root, text));
     rmt_record_set_u64(volume, "files", s_entries(&report));
     rmt_record_set_u64(volume, "bytes-tree", report.size);
+    rmt_record_set_u64(volume, "bytes-reserved", report.reserved);
     rmt_descriptor_add_report(self->descriptor, rmt_record_text(volume, "mount", ""),
                               &report);
     s_add_totals(&self->totals, &report);
