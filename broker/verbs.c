@@ -273,6 +273,7 @@ static const verb_t s_verbs[] = {
     {"target.page", INSTALLER, "target_page", s_own_engine, NULL},
     {"verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL},
     {"script.page", INSTALLER, "script_page", s_own_engine, NULL},
+    {"image.placed", IMAGER | INSTALLER, "image_placed", NULL, NULL},
     {"image.removed", IMAGER | INSTALLER, "image_removed", NULL, NULL},
     {"finding.put", WORKERS, "finding_put", NULL, NULL},
     {"holders", WORKERS, "holders", NULL, s_announce},

@@ -102,14 +102,61 @@ s_judge(upkeep_t *self, uint64_t damaged, uint64_t missing, rmt_error_t *error)
                     missing, self->first);
 }
 
+// Called with each item of a list of the broker's. 0, or -1 with error.
+typedef int(s_image_fn)(upkeep_t *self, const rmt_record_t *item, void *context,
+                        rmt_error_t *error);
+
+static int
+s_each_image(upkeep_t *self, const char *verb, s_image_fn *act, void *context,
+             rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    do {
+        rmt_auto(rmt_msg) reply = rmt_task_request(self->task, verb, body, NULL, error);
+        if (!reply)
+            return rmt_wrap(error, "%s", verb);
+        for (size_t i = 0; i < rmt_records_count(reply->items); i++)
+            if (act(self, rmt_records_at(reply->items, i), context, error) == -1)
+                return -1;
+        rmt_record_set(body, "cursor", reply->cursor ? reply->cursor : "");
+    } while (*rmt_record_text(body, "cursor", ""));
+    return 0;
+}
+
 // ---- The tasks
+
+// What the catalogue promises must be here.
+static int
+s_check_placed(upkeep_t *self, const rmt_record_t *item, void *context,
+               rmt_error_t *error)
+{
+    uint64_t *missing = context;
+    rmt_id_t id;
+    rmt_error_t why;
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    const char *text = rmt_record_text(item, "id", "");
+    if (rmt_id_parse(&id, text, error) == -1)
+        return -1;
+    if (rmt_store_image_get(self->store, &id, &data, &size, &why) == 0 ||
+        why.code != RMT_E_NOT_FOUND)
+        return 0; // A damaged one was told by the check of the store
+    char line[256];
+    snprintf(line, sizeof line, "image %s (%s) is in the catalogue and not in the store",
+             rmt_record_text(item, "name", "?"), text);
+    const rmt_store_finding_t finding = {.what = "missing", .image = text, .text = line};
+    s_on_finding(self, &finding);
+    ++*missing;
+    return 0;
+}
 
 static int
 s_check(upkeep_t *self, rmt_error_t *error)
 {
     rmt_store_report_t report;
     const bool is_deep = strcmp(s_body(self, "deep"), "yes") == 0;
-    if (rmt_store_check(self->store, is_deep, &self->watch, &report, error) == -1)
+    if (rmt_store_check(self->store, is_deep, &self->watch, &report, error) == -1 ||
+        s_each_image(self, "image.placed", s_check_placed, &report.missing, error) == -1)
         return -1;
     s_put(self, "images", report.images);
     s_put(self, "packs", report.packs);
@@ -144,32 +191,21 @@ s_scrub(upkeep_t *self, rmt_error_t *error)
 
 // Descriptors of images that have left the catalogue, as the broker lists them. What was
 // saved since the question is kept: it may be an image that is just being made again.
+typedef struct {
+    int64_t asked_s;
+    uint64_t count;
+} s_retire_t;
+
 static int
-s_retire(upkeep_t *self, uint64_t *count_out, rmt_error_t *error)
+s_retire(upkeep_t *self, const rmt_record_t *item, void *context, rmt_error_t *error)
 {
-    const int64_t asked_s = time(NULL);
-    uint64_t count = 0;
-    rmt_auto(rmt_record) body = rmt_record_new();
-    do {
-        rmt_auto(rmt_msg) reply =
-            rmt_task_request(self->task, "image.removed", body, NULL, error);
-        if (!reply)
-            return rmt_wrap(error, "ask which images have left the catalogue");
-        for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
-            rmt_id_t id;
-            const char *text =
-                rmt_record_text(rmt_records_at(reply->items, i), "id", "");
-            if (rmt_id_parse(&id, text, error) == -1)
-                return -1;
-            const int rc = rmt_store_image_retire(self->store, &id, asked_s, error);
-            if (rc == -1)
-                return -1;
-            count += rc == 1;
-        }
-        rmt_record_set(body, "cursor", reply->cursor ? reply->cursor : "");
-    } while (*rmt_record_text(body, "cursor", ""));
-    *count_out = count;
-    return 0;
+    s_retire_t *retire = context;
+    rmt_id_t id;
+    if (rmt_id_parse(&id, rmt_record_text(item, "id", ""), error) == -1)
+        return -1;
+    const int rc = rmt_store_image_retire(self->store, &id, retire->asked_s, error);
+    retire->count += rc == 1;
+    return rc == -1 ? -1 : 0;
 }
 
 static int
@@ -178,12 +214,12 @@ s_gc(upkeep_t *self, rmt_error_t *error)
     const uint64_t age_s = rmt_record_u64(rmt_task_body(self->task), "age-s", UINT64_MAX);
     if (age_s > INT64_MAX / 2)
         return rmt_fail(error, RMT_E_PROTOCOL, "a gc without an age");
-    uint64_t retired = 0;
+    s_retire_t retire = {.asked_s = time(NULL)};
     rmt_gc_report_t report;
-    if (s_retire(self, &retired, error) == -1 ||
+    if (s_each_image(self, "image.removed", s_retire, &retire, error) == -1 ||
         rmt_store_gc(self->store, (int64_t) age_s, &self->watch, &report, error) == -1)
         return -1;
-    s_put(self, "images-removed", retired);
+    s_put(self, "images-removed", retire.count);
     s_put(self, "live", report.packs_live);
     s_put(self, "marked", report.packs_marked);
     s_put(self, "revived", report.packs_revived);

@@ -124,6 +124,18 @@ serve('image_removed', function(meta, body)
     return {}, items, #ids == PAGE_ITEMS and str(first + PAGE_ITEMS) or ''
 end)
 
+-- Images that the catalogue says are at the caller's place.
+serve('image_placed', function(meta)
+    local items, cursor = page(P .. 'images', meta.cursor, function(name)
+        local record = load(P .. 'image:' .. name)
+        if not record or record.place ~= meta.place then
+            return nil
+        end
+        return { name = name, id = record.id }
+    end)
+    return {}, items, cursor
+end)
+
 -- ---- Pins
 
 -- An id may be one that has left the catalogue.

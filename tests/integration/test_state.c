@@ -515,6 +515,10 @@ test_an_id_leaves_the_catalogue_with_its_last_name(void **state)
     OK("job_step", "", "job=" UID2 " rev=1",
        "op=image set.id=" IMAGE " set.name=twin set.place=hq set.state=COMPLETE|"
        "op=job state=done");
+    OK("image_placed", "place=hq", "", "");
+    assert_int_equal(s_count(farm), 2);
+    OK("image_placed", "place=lab", "", "");
+    assert_int_equal(s_count(farm), 0);
     OK("image_remove", "", "name=twin", "");
     OK("image_removed", "place=hq", "", "");
     assert_int_equal(s_count(farm), 0);

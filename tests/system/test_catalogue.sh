@@ -115,6 +115,13 @@ for i in 1 2 3; do json ramet store gc hq --age 1s --wait >/dev/null; sleep 2; d
 ramet image verify a; ramet image verify c
 [ -z "$(ls -A "$store/tmp")" ] || fail "tmp/ of the store is not empty"
 
+# ---- An image that the catalogue promises and the store has lost
+mv "$store/images/$(image_id a)" "$farm/lost"
+expect 2 ramet store check hq --wait
+grep -q 'image a (.*) is in the catalogue and not in the store' "$farm/out" || fail "check does not miss an image"
+expect 2 ramet image verify a
+mv "$farm/lost" "$store/images/$(image_id a)"
+
 # ---- A flipped byte in a pack
 pack=$(find "$store/packs" -type f -size +1M -printf '%s %p\n' | sort -n | tail -1 | cut -d' ' -f2)
 python3 - "$pack" <<'EOP'
