@@ -50,6 +50,12 @@ typedef struct {
 int rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
                       rmt_error_t *error);
 
+// Whether these settings can be told to a stack of this name.
+// 0, or -1: UNSUPPORTED (a stack that is not carried; an address is wanted and there is
+// no stack).
+int rmt_network_check(const rmt_network_t *network, const char *stack,
+                      rmt_error_t *error);
+
 // Append the actions that set the network of the tree under root_fd in the words of the
 // stack in force there, switch the other stacks and cloud-init off for it, and take
 // settings of the image's own machine away.

@@ -245,15 +245,15 @@ s_name_interfaces(const rmt_stack_t *stack, rmt_network_t *network, rmt_error_t 
     return 0;
 }
 
-static int
-s_check_stack(const rmt_stack_t *stack, const rmt_network_t *network, rmt_error_t *error)
+int
+rmt_network_check(const rmt_network_t *network, const char *stack, rmt_error_t *error)
 {
-    if (!stack->is_carried)
+    if (!rmt_stack_is_carried(stack))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "the image's network is set by %s, which is not carried: its "
                         "copies would have the image's address",
-                        stack->name);
-    for (size_t i = 0; s_is(stack, "none") && i < network->count; i++) {
+                        stack);
+    for (size_t i = 0; strcmp(stack, "none") == 0 && i < network->count; i++) {
         if (network->interfaces[i].address_count)
             return rmt_fail(
                 error, RMT_E_UNSUPPORTED,
@@ -271,7 +271,7 @@ rmt_network_plan(int root_fd, const rmt_network_t *wanted, rmt_records_t *action
     rmt_stack_t stack;
     rmt_network_t network = *wanted;
     rmt_stack_look(root_fd, &stack);
-    if (s_check_stack(&stack, &network, error) == -1 ||
+    if (rmt_network_check(&network, stack.name, error) == -1 ||
         s_name_interfaces(&stack, &network, error) == -1)
         return -1;
     if (!s_is(&stack, "none")) {

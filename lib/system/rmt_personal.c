@@ -150,19 +150,40 @@ s_plan_name(int root_fd, const char *hostname, const rmt_network_t *network,
         rmt_action_write(actions, "/etc/mailname", "hostname", 0644, line, strlen(line));
 }
 
+static int
+s_parse(const rmt_record_t *target, const char **hostname_out, rmt_network_t *network_out,
+        rmt_error_t *error)
+{
+    const char *name = rmt_record_text(target, "name", "");
+    const char *hostname = rmt_record_text(target, "hostname", name);
+    if (!s_is_hostname(hostname))
+        return rmt_fail(error, RMT_E_USAGE, "hostname '%s' is none", hostname);
+    *hostname_out = hostname;
+    return rmt_network_parse(target, network_out, error);
+}
+
+int
+rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os,
+                   rmt_error_t *error)
+{
+    const char *hostname;
+    rmt_network_t network;
+    if (s_parse(target, &hostname, &network, error) == -1)
+        return -1;
+    const char *stack = os ? rmt_record_text(os, "network-stack", "") : "";
+    return *stack ? rmt_network_check(&network, stack, error) : 0;
+}
+
 int
 rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
                   rmt_error_t *error)
 {
     assert(target);
     assert(actions_out);
-    const char *name = rmt_record_text(target, "name", "");
-    const char *hostname = rmt_record_text(target, "hostname", name);
-    if (!s_is_hostname(hostname))
-        return rmt_fail(error, RMT_E_USAGE, "hostname '%s' is none", hostname);
+    const char *hostname;
     rmt_network_t network;
     rmt_auto(rmt_records) facts = NULL;
-    if (rmt_network_parse(target, &network, error) == -1 ||
+    if (s_parse(target, &hostname, &network, error) == -1 ||
         rmt_os_examine(root_fd, &facts, error) == -1)
         return -1;
     const rmt_record_t *os = rmt_records_at(facts, 0);

@@ -19,6 +19,12 @@
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
 
+// Whether a plan for this record can be made on a system like the image's, before there
+// is a tree: its words, and the stack that the image's record of class os names (NULL:
+// not known). 0, or -1: USAGE, UNSUPPORTED, as above.
+int rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os,
+                       rmt_error_t *error);
+
 // Append what the first boot needs: `files` are class=file {name, mode, content} for
 // /usr/lib/ramet/firstboot and class=script {name, content, timeout-s} for
 // /usr/lib/ramet/scripts/NN-name, in this order; `command` is the line that is started

@@ -185,16 +185,12 @@ s_systemd(int root_fd)
 void
 rmt_stack_look(int root_fd, rmt_stack_t *stack_out)
 {
-    rmt_stack_t stack = {.is_carried = true};
+    rmt_stack_t stack = {.name = "none"};
     found_t found = {0};
     s_look(root_fd, &found, &stack);
-    stack.name = s_foreign(root_fd, &found);
-    if (stack.name) {
-        stack.is_carried = false;
-        stack.is_enabled = true;
-    } else {
-        stack.name = s_choose(root_fd, &found, &stack, &stack.is_enabled);
-    }
+    const char *foreign = s_foreign(root_fd, &found);
+    stack.name =
+        foreign ? foreign : s_choose(root_fd, &found, &stack, &stack.is_enabled);
     stack.is_plain = s_is_plain(root_fd);
     stack.is_managed = strcmp(stack.name, "netplan") == 0 && s_is_managed(root_fd);
     stack.systemd = s_systemd(root_fd);

@@ -10,7 +10,6 @@ typedef struct {
     // netplan networkmanager networkd ifupdown none; or one that is found and not
     // carried: wicked connman ifcfg
     const char *name;
-    bool is_carried;
     bool is_enabled; // Else it is only there, and nothing else is
     bool is_plain;   // ifupdown that knows no patterns, as that of busybox
     bool is_managed; // netplan that hands on to NetworkManager
@@ -21,6 +20,9 @@ typedef struct {
 // Tell the stack in force by enabled units and by files. Nothing can fail: what cannot
 // be read is not there.
 void rmt_stack_look(int root_fd, rmt_stack_t *stack_out);
+
+// Whether a stack of this name can be told settings; "none" has nothing to be told.
+bool rmt_stack_is_carried(const char *name);
 
 // Append the writing of the stack's files for these settings. The stack is carried.
 void rmt_stack_write(const rmt_stack_t *stack, const rmt_network_t *network,

@@ -271,6 +271,16 @@ static const struct {
     {"netplan", false, "/etc/netplan", "10-ramet", ".yaml", 0600, s_write_netplan},
 };
 
+bool
+rmt_stack_is_carried(const char *name)
+{
+    for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++) {
+        if (strcmp(s_rows[i].stack, name) == 0)
+            return true;
+    }
+    return strcmp(name, "none") == 0;
+}
+
 static void
 s_write_page(const page_t *blank, size_t row, rmt_records_t *actions)
 {

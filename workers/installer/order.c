@@ -1,4 +1,5 @@
 #include "boot.h"
+#include "addressing.h"
 #include "installer.h"
 #include "rmt_auto.h"
 #include "rmt_closure.h"
@@ -49,10 +50,11 @@ s_add_head(rmt_records_t *order, const rmt_record_t *body, const char *place)
     rmt_record_set(head, "place", place);
 }
 
-// The layout as the image's descriptor has it, from this engine's store.
+// The layout as the image's descriptor has it, from this engine's store; *os_out is its
+// system, where it has one, and the caller's also when this fails.
 static int
 s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image_text,
-             rmt_error_t *error)
+             rmt_record_t **os_out, rmt_error_t *error)
 {
     rmt_id_t image;
     if (rmt_id_parse(&image, image_text, error) == -1)
@@ -70,6 +72,8 @@ s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image
         const rmt_record_t *record = rmt_records_at(descriptor, i);
         if (strcmp(rmt_record_text(record, "part", ""), "layout") == 0)
             s_append(order, record, "layout", NULL);
+        if (strcmp(rmt_record_text(record, "class", ""), "os") == 0 && !*os_out)
+            *os_out = rmt_record_dup(record);
     }
     return 0;
 }
@@ -100,32 +104,10 @@ s_add_scripts(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder
     return 0;
 }
 
-// A target with one interface and no word about it in its record: that one is meant, so
-// that its settings go by its MAC and not by a name.
-static void
-s_name_interface(rmt_record_t *target)
-{
-    size_t size = 0;
-    rmt_error_t ignored;
-    const void *data = rmt_record_get(target, "hardware", &size);
-    rmt_auto(rmt_records) hardware =
-        data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
-    const char *mac = NULL;
-    size_t count = 0;
-    for (size_t i = 0; hardware && i < rmt_records_count(hardware); i++) {
-        const rmt_record_t *record = rmt_records_at(hardware, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "nic") == 0 && ++count)
-            mac = rmt_record_text(record, "mac", NULL);
-    }
-    if (count == 1 && mac && !*rmt_record_text(target, "mac", "") &&
-        !*rmt_record_text(target, "interface", ""))
-        rmt_record_set(target, "mac", mac);
-}
-
 // What makes this target itself: its record, and the scripts for it (M18).
 static int
 s_add_personal(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder,
-               rmt_error_t *error)
+               const rmt_record_t *os, rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
     rmt_auto(rmt_records) record = s_unpack(body, "record", error);
@@ -133,7 +115,8 @@ s_add_personal(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holde
         return -1;
     if (rmt_records_count(record) == 0)
         return rmt_fail(error, RMT_E_PROTOCOL, "the task has no record of its target");
-    s_name_interface(rmt_records_at(record, 0));
+    if (installer_addressing_complete(rmt_records_at(record, 0), os, error) == -1)
+        return -1;
     rmt_record_remove(rmt_records_at(record, 0), "hardware");
     s_append(order, rmt_records_at(record, 0), "personal", "target");
     return s_add_scripts(order, task, holder, error);
@@ -150,8 +133,10 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < rmt_records_count(choice); i++)
         s_append(order, rmt_records_at(choice, i), "choice", NULL);
-    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), error) == -1 ||
-        s_add_personal(order, task, holder, error) == -1)
+    rmt_auto(rmt_record) os = NULL;
+    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), &os, error) ==
+            -1 ||
+        s_add_personal(order, task, holder, os, error) == -1)
         return -1;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(order);
     if (zchunk_size(packed) > ORDER_SIZE_MAX)

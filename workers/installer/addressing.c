@@ -1,0 +1,78 @@
+#include "addressing.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_io.h"
+#include "rmt_personal.h"
+
+#include <string.h>
+
+#define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+
+// The MACs of the target's interfaces, with blanks between. Caller owns it (free).
+static char *
+s_macs(const rmt_record_t *target, size_t *count_out)
+{
+    size_t size = 0;
+    rmt_error_t ignored;
+    const void *data = rmt_record_get(target, "hardware", &size);
+    rmt_auto(rmt_records) hardware =
+        data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
+    char *macs = rmt_text("%s", "");
+    *count_out = 0;
+    for (size_t i = 0; hardware && i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *record = rmt_records_at(hardware, i);
+        const char *mac = rmt_record_text(record, "mac", "");
+        if (strcmp(rmt_record_text(record, "class", ""), "nic") != 0 || !*mac)
+            continue;
+        char *longer = rmt_text("%s%s%s", macs, *macs ? " " : "", mac);
+        free(macs);
+        macs = longer;
+        (*count_out)++;
+    }
+    return macs;
+}
+
+static bool
+s_has(const rmt_record_t *target, const char *field)
+{
+    return *rmt_record_text(target, field, "");
+}
+
+static bool
+s_has_roles(const rmt_record_t *target)
+{
+    for (size_t i = 0; i < rmt_record_count(target); i++) {
+        if (strncmp(rmt_record_name_at(target, i), "net.", 4) == 0)
+            return true;
+    }
+    return false;
+}
+
+// One interface and no word about it: that one is meant, so that its settings go by its
+// MAC and not by a name. Of several nobody knows which; an address on all would be wrong.
+static int
+s_name_interface(rmt_record_t *target, rmt_error_t *error)
+{
+    size_t count;
+    rmt_auto_str macs = s_macs(target, &count);
+    if (s_has(target, "mac") || s_has(target, "interface") || s_has_roles(target))
+        return 0;
+    if (count == 1)
+        rmt_record_set(target, "mac", macs);
+    if (count > 1 && s_has(target, "address"))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "target %s has %zu interfaces and address %s; say which one is "
+                        "meant by mac= or interface= in its record (MACs: %s)",
+                        rmt_record_text(target, "name", "?"), count,
+                        rmt_record_text(target, "address", ""), macs);
+    return 0;
+}
+
+int
+installer_addressing_complete(rmt_record_t *target, const rmt_record_t *os,
+                              rmt_error_t *error)
+{
+    if (s_name_interface(target, error) == -1)
+        return -1;
+    return rmt_personal_check(target, os, error);
+}
