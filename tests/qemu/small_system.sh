@@ -137,6 +137,7 @@ small_table() { # KIND, as sfdisk reads it
     "14: start=2048, size=8192, type=$bios" '15: start=10240, size=253952, type=U' ;;
   xfs) printf '%s\n' 'label: gpt' 'start=2048, size=131072, type=U, name=esp' 'size=196608, type=L, name=boot' \
     'size=65536, type=S' 'type=L, name=root' ;;
+  4kn) printf '%s\n' 'label: gpt' 'start=256, size=72192, type=U, name=esp' 'type=L, name=root' ;;
   btrfs) printf '%s\n' 'label: gpt' "start=2048, size=2048, type=$bios" 'type=L, name=root' ;;
   esac
 }
@@ -145,18 +146,23 @@ small_table() { # KIND, as sfdisk reads it
 #   dos    DOS table: swap, ext4 root; GRUB in the gap
 #   gpt    GPT: ext4 root, BIOS boot partition, ESP with EFI/debian alone; both firmwares
 #   xfs    GPT: ESP with shim and signed GRUB, ext4 /boot, swap, xfs root; UEFI
+#   4kn    GPT in sectors of 4096 bytes: ESP, ext4 root; UEFI
 #   btrfs  GPT: BIOS boot partition, btrfs with subvolumes @ (the default one), @home and
 #          @/var/lib/machines (read-only), and a read-only snapshot
 small_disk() {
-  local kind=$1 file=$2 loop mnt tree type size=640M boot_folder=/boot
+  local kind=$1 file=$2 loop mnt tree type size=640M boot_folder=/boot sector=512
   local root="" boot="" swap="" esp="" flags="" fstab=""
   tree=$(kernel_tree); mnt=$(mktemp -d)
   [ "$kind" != xfs ] || size=1G
   rm -f "$file"; truncate -s $size "$file"
-  small_table "$kind" | sfdisk -q "$file"
-  loop=$(losetup -f --show "$file"); partx -a "$loop"
+  [ "$kind" != 4kn ] || sector=4096
+  loop=$(losetup -f --show -b $sector "$file")
+  small_table "$kind" | sfdisk -q --no-reread --no-tell-kernel "$loop"
+  partx -d "$loop" 2>/dev/null || true
+  partx -a "$loop"
   case $kind in
   dos) swap=${loop}p1; root=${loop}p2; mkfs.ext4 -q -L small "$root"; mount "$root" "$mnt" ;;
+  4kn) esp=${loop}p1; root=${loop}p2; mkfs.ext4 -q "$root"; mount "$root" "$mnt" ;;
   gpt) esp=${loop}p15; root=${loop}p1; mkfs.ext4 -q "$root"; mount "$root" "$mnt" ;;
   xfs) esp=${loop}p1; boot=${loop}p2; swap=${loop}p3; root=${loop}p4; boot_folder=""
     mkfs.xfs -q "$root"; mkfs.ext4 -q "$boot"; mount "$root" "$mnt"; mkdir "$mnt/boot"; mount "$boot" "$mnt/boot" ;;
@@ -184,8 +190,8 @@ small_disk() {
   small_grub_cfg "$(uuid_of "${boot:-$root}")" "$boot_folder" "$(uuid_of "$root")" "$type" "$flags" \
     >"$mnt/boot/grub/grub.cfg"
   grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1 saved_entry=0 next_entry=7
-  [ "$kind" = xfs ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
-  [ "$kind" != gpt ] || small_esp "$esp" "$(uuid_of "$root")" "$boot_folder"
+  [ "$kind" = xfs ] || [ "$kind" = 4kn ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
+  [ "$kind" != gpt ] && [ "$kind" != 4kn ] || small_esp "$esp" "$(uuid_of "$root")" "$boot_folder"
   [ "$kind" != xfs ] || signed_esp "$esp" "$(uuid_of "$boot")" "$boot_folder"
   [ "$kind" != btrfs ] || btrfs -q subvolume snapshot -r "$mnt" "$mnt/snapshot"
   umount -R "$mnt"; rmdir "$mnt"
@@ -193,9 +199,10 @@ small_disk() {
 }
 
 # boot_disk FILE bios|uefi LOG [VARS [OPTION...]]: start the disk alone in a machine until it switches itself
-# off, at most three minutes; its serial console goes to LOG, UEFI variables live in VARS.
+# off, at most three minutes; its serial console goes to LOG, UEFI variables live in VARS. Its sectors
+# have DISK_SECTOR bytes, or 512.
 boot_disk() {
-  local firmware=() file=$1 kind=$2 log=$3 vars=${4:-$3.vars}
+  local firmware=() file=$1 kind=$2 log=$3 vars=${4:-$3.vars} sector=${DISK_SECTOR:-}
   shift $(($# < 4 ? $# : 4))
   if [ "$kind" = uefi ]; then
     [ -f "$vars" ] || cp /usr/share/OVMF/OVMF_VARS_4M.fd "$vars"
@@ -204,5 +211,6 @@ boot_disk() {
   fi
   timeout 180 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 1 -m 512 -nodefaults \
     -display none -no-reboot -nic none -serial "file:$log" "${firmware[@]}" "$@" \
-    -drive "file=$file,format=raw,if=virtio" </dev/null
+    -drive "if=none,id=disk,file=$file,format=raw" \
+    -device "virtio-blk-pci,drive=disk${sector:+,logical_block_size=$sector,physical_block_size=$sector}" </dev/null
 }

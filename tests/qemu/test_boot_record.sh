@@ -8,16 +8,30 @@ for tool in qemu-system-x86_64 grub-install grub-mkimage mcopy cpio; do
   command -v $tool >/dev/null || fail "$tool is missing"
 done
 
+# hardware KIND NAME BYTES: the facts of a machine whose disk has the sectors of this kind.
+hardware() {
+  local sector=512
+  [ "$1" != 4kn ] || sector=4096
+  cat <<EOF
+class=system uuid=$(cat /proc/sys/kernel/random/uuid) vendor=QEMU product=small firmware=none arch=x86_64
+class=cpu arch=x86_64 vendor=AuthenticAMD family=15 model=107 count=1
+class=memory bytes=536870912
+class=disk name=vda bus=virtio media=virtual bytes=$3 logical-sector=$sector physical-sector=$sector serial=$2
+EOF
+}
+
 # deploy_copy KIND SIZE: image the disk of this kind and write it to a new disk of another size.
 deploy_copy() {
   local kind=$1 size=$2 job
   small_disk "$kind" "$farm/$kind.src" >"$farm/$kind.log" 2>&1 || { cat "$farm/$kind.log" >&2; fail "no source disk of kind $kind"; }
-  lab source "$farm" "$kind" "$farm/$kind.src"
+  hardware "$kind" source 4294967296 >"$farm/$kind.facts"
+  lab source "$farm" "$kind" "$farm/$kind.src" --hardware "$farm/$kind.facts"
   ramet image create "$kind" --name "$kind-1" --wait --timeout 3m
   # What stands on the target's disk before must not matter.
   truncate -s "$size" "$farm/$kind.disk"
   mkfs.ext4 -q -F "$farm/$kind.disk"
-  lab target "$farm" "copy-$kind" "$farm/$kind.disk" --like "$kind"
+  hardware "$kind" "copy-$kind" "$(stat -c %s "$farm/$kind.disk")" >"$farm/copy-$kind.facts"
+  lab target "$farm" "copy-$kind" "$farm/$kind.disk" --hardware "$farm/copy-$kind.facts"
   job=$(ramet deploy start "$kind-1" --engine lab --targets "copy-$kind" --yes)
   await_phase "$job" "copy-$kind" awaiting-first-boot 120
 }
@@ -53,7 +67,7 @@ check_subvolumes() {
 
 lab up "$farm"
 eval "$(lab sh "$farm")"
-kinds=${*:-dos gpt xfs btrfs}
+kinds=${*:-dos gpt xfs btrfs 4kn}
 for kind in $kinds; do
   case $kind in
   dos) deploy_copy dos 1500M
@@ -63,6 +77,15 @@ for kind in $kinds; do
     starts gpt uefi host=copy-gpt root=ext4 mark=marked /boot/efi ;;
   xfs) deploy_copy xfs 2G
     starts xfs uefi host=copy-xfs root=xfs swap=32764 mark=marked /boot /boot/efi ;;
+  4kn) deploy_copy 4kn 1G
+    DISK_SECTOR=4096 starts 4kn uefi host=copy-4kn root=ext4 mark=marked /boot/efi
+    # A disk of the other sectors is told in words, and stays as it is.
+    truncate -s 2G "$farm/512.disk"
+    hardware dos other 2147483648 >"$farm/other.facts"
+    lab target "$farm" other "$farm/512.disk" --hardware "$farm/other.facts"
+    expect 2 ramet deploy start 4kn-1 --engine lab --targets other --yes --wait
+    grep -q 'sector' "$farm/out" || { cat "$farm/out" >&2; fail "the refusal does not name the sectors"; }
+    [ "$(stat -c %b "$farm/512.disk")" = 0 ] || fail "a disk of other sectors was written to" ;;
   btrfs) deploy_copy btrfs 450M      # Smaller than the source
     starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home
     check_subvolumes ;;
