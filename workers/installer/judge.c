@@ -97,9 +97,14 @@ installer_judge(rmt_match_t *match, const rmt_record_t *target, rmt_record_t *it
     }
     bool fits = false;
     rmt_auto(rmt_records) verdicts = rmt_match_target(match, hardware, &fits);
-    rmt_record_set(item, "fits", fits ? "yes" : "no");
     s_put_verdicts(item, verdicts);
     s_set_warnings(item, target);
+    // An image without disks is no reason to begin a job that can write nothing.
+    if (fits && !rmt_records_find(verdicts, "class", "choice")) {
+        rmt_record_set(item, "reason", "disk: the image tells no disk to be written");
+        fits = false;
+    }
+    rmt_record_set(item, "fits", fits ? "yes" : "no");
     if (fits && !available)
         rmt_record_set(item, "reason", state);
 }

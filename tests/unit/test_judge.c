@@ -1,0 +1,115 @@
+// What an engine's installer puts as the verdict of one target (M11, M12).
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+#include <czmq.h>
+#include <string.h>
+#include "judge.h"
+#include "rmt_auto.h"
+#include "rmt_codec.h"
+#include "rmt_facts.h"
+
+#define DISK "class=disk role=system name=vda bus=virtio media=virtual bytes=1000\n"
+#define NICS(count) "class=pci vendor=1 device=2 pci-class=020000\n" count
+
+static rmt_error_t s_error;
+
+static rmt_record_t *
+s_judge(const char *image, const char *target, const char *hardware)
+{
+    rmt_auto(rmt_records) one = rmt_facts_parse(image, &s_error);
+    rmt_auto(rmt_records) record = rmt_facts_parse(target, &s_error);
+    assert_non_null(one);
+    assert_non_null(record);
+    if (hardware) {
+        rmt_auto(rmt_records) two = rmt_facts_parse(hardware, &s_error);
+        rmt_auto(zchunk) packed = rmt_codec_pack_records(two);
+        rmt_record_put(rmt_records_at(record, 0), "hardware", zchunk_data(packed),
+                       zchunk_size(packed));
+    }
+    const rmt_match_config_t config = {.hardware = one};
+    rmt_auto(rmt_match) match = rmt_match_new(&config, &s_error);
+    rmt_record_t *item = rmt_record_new();
+    installer_judge(match, rmt_records_at(record, 0), item);
+    return item;
+}
+
+typedef struct {
+    const char *what;
+    const char *image, *target, *hardware;
+    const char *fits, *available, *reason, *warnings;
+} case_t;
+
+#define FREE "class=target name=n1 state=free address=10.0.0.1"
+#define DHCP "its record has no address: it will ask for one by DHCP"
+
+static const case_t s_cases[] = {
+    {"fits", DISK, FREE, DISK, "yes", "yes", "", ""},
+    {"locked", DISK, "class=target name=n1 state=locked address=10.0.0.1", DISK, "yes",
+     "no", "locked", ""},
+    {"no hardware yet", DISK, FREE, NULL, "no", "yes",
+     "its hardware is not known yet; start its agent", ""},
+    {"no address", DISK, "class=target name=n1", DISK, "yes", "yes", "", DHCP},
+    {"an empty address", DISK, "class=target name=n1 address=\"\"", DISK, "yes", "yes",
+     "", DHCP},
+    {"addresses it once had", DISK, "class=target name=n1 addresses=10.0.0.9", DISK,
+     "yes", "yes", "", DHCP},
+    {"the address of another interface", DISK,
+     "class=target name=n1 net.data.address=10.0.0.1/24", DISK, "yes", "yes", "", ""},
+    {"two of the same, told once", DISK NICS(NICS("")), FREE, DISK, "no", "yes",
+     "nic: the target lacks it", ""},
+    {"an image without a disk", "class=cpu arch=x", FREE, "class=cpu arch=x", "no", "yes",
+     "disk: the image tells no disk to be written", ""},
+};
+
+static void
+test_m12_a_target_is_judged_in_words(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof s_cases / sizeof *s_cases; i++) {
+        const case_t *one = &s_cases[i];
+        rmt_auto(rmt_record) item = s_judge(one->image, one->target, one->hardware);
+        const char *const had[] = {
+            rmt_record_text(item, "fits", ""), rmt_record_text(item, "available", ""),
+            rmt_record_text(item, "reason", ""), rmt_record_text(item, "warnings", "")};
+        const char *const wanted[] = {one->fits, one->available, one->reason,
+                                      one->warnings};
+        for (size_t j = 0; j < 4; j++) {
+            if (strcmp(had[j], wanted[j]) != 0)
+                fail_msg("%s: '%s', not '%s'", one->what, had[j], wanted[j]);
+        }
+    }
+}
+
+static void
+test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_record) item =
+        s_judge(DISK, FREE, "class=disk name=vdb bus=virtio media=virtual bytes=2000");
+    size_t size;
+    const void *packed = rmt_record_get(item, "choice", &size);
+    rmt_auto(rmt_records) choice =
+        rmt_codec_unpack_records(packed, size, size + 1, &s_error);
+    assert_non_null(choice);
+    assert_int_equal(rmt_records_count(choice), 1);
+    assert_string_equal(rmt_record_text(rmt_records_at(choice, 0), "name", ""), "vdb");
+    packed = rmt_record_get(item, "verdicts", &size);
+    rmt_auto(rmt_records) verdicts =
+        rmt_codec_unpack_records(packed, size, size + 1, &s_error);
+    assert_non_null(verdicts);
+    assert_null(rmt_records_find(verdicts, "class", "choice"));
+    assert_non_null(rmt_records_find(verdicts, "component", "disk"));
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m12_a_target_is_judged_in_words),
+        cmocka_unit_test(test_m12_verdicts_and_the_choice_of_disks_go_apart),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
