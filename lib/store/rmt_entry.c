@@ -49,6 +49,10 @@ s_check_type(const rmt_entry_t *entry)
         return "a device number, and no device";
     if (S_ISDIR(mode) && entry->link_group)
         return "a hard link to a folder";
+    if (entry->hints && !is_file && !S_ISDIR(mode))
+        return "allocation hints, and neither file nor folder";
+    if (!entry->hints && (entry->extent_size || entry->cow_extent_size))
+        return "sizes of extents without a hint";
     if (entry->link_first && !entry->link_group)
         return "first of no link group";
     if (entry->mtime_ns >= 1000000000)
@@ -263,6 +267,18 @@ s_add_runs(rmt_buffer_t *out, unsigned number, const rmt_extent_t *runs, size_t 
 }
 
 static void
+s_add_hints(rmt_buffer_t *out, const rmt_entry_t *entry)
+{
+    if (!entry->hints)
+        return;
+    const size_t start = out->used;
+    rmt_buffer_add_varint(out, entry->hints);
+    rmt_buffer_add_varint(out, entry->extent_size);
+    rmt_buffer_add_varint(out, entry->cow_extent_size);
+    s_close_extra(out, start, RMT_EXTRA_HINTS);
+}
+
+static void
 s_add_target(rmt_buffer_t *out, const rmt_entry_t *entry)
 {
     if (!entry->target)
@@ -319,6 +335,7 @@ rmt_entry_encode_after(const rmt_entry_t *entry, size_t shared, rmt_buffer_t *ou
                      (entry->unreadable ? RMT_MARK_UNREADABLE : 0u));
     if (entry->reserved_count)
         s_add_runs(out, RMT_EXTRA_RESERVED, entry->reserved, entry->reserved_count);
+    s_add_hints(out, entry);
 }
 
 void

@@ -216,6 +216,20 @@ s_read_project(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static bool
+s_read_hints(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+{
+    (void) room;
+    uint64_t size = 0, cow_size = 0;
+    if (!s_read_u32(view, &entry->hints) ||
+        !rmt_view_varint_to(view, UINT32_MAX, &size) ||
+        !rmt_view_varint_to(view, UINT32_MAX, &cow_size))
+        return false;
+    entry->extent_size = (uint32_t) size;
+    entry->cow_extent_size = (uint32_t) cow_size;
+    return true;
+}
+
+static bool
 s_read_marks(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 {
     (void) room;
@@ -233,7 +247,7 @@ static s_extra_fn *const s_extras[RMT_EXTRA_COUNT] = {
     [RMT_EXTRA_DEVICE] = s_read_device,   [RMT_EXTRA_LINK] = s_read_link,
     [RMT_EXTRA_XATTRS] = s_read_xattrs,   [RMT_EXTRA_FLAGS] = s_read_flags,
     [RMT_EXTRA_PROJECT] = s_read_project, [RMT_EXTRA_MARKS] = s_read_marks,
-    [RMT_EXTRA_RESERVED] = s_read_reserved,
+    [RMT_EXTRA_RESERVED] = s_read_reserved, [RMT_EXTRA_HINTS] = s_read_hints,
 };
 
 static int

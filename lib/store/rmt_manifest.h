@@ -47,6 +47,8 @@ typedef struct {
     bool link_first;     // and the first one in path order carries everything else
     uint32_t flags;      // FS_IOC_GETFLAGS bits that are carried (RMT_ENTRY_FLAGS)
     uint32_t project;    // Project id
+    uint32_t hints;      // FS_XFLAG_* bits of XFS about allocation (RMT_META_HINTS)
+    uint32_t extent_size, cow_extent_size; // Bytes, for those hints
     bool sparse;         // extents are given; else the file is one run of size bytes
     bool fuzzy;          // Changed while it was read
     bool unreadable;     // Contents missing: the image is INCOMPLETE

@@ -211,6 +211,11 @@ s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
     if (a->flags != b->flags)
         s_findf(self, "flags", "inode flags %s, found %s",
                 rmt_names_flags(a->flags, a_text), rmt_names_flags(b->flags, b_text));
+    if (a->hints != b->hints || a->extent_size != b->extent_size ||
+        a->cow_extent_size != b->cow_extent_size)
+        s_findf(self, "flags", "allocation hints %#x of %u and %u, found %#x of %u and %u",
+                a->hints, a->extent_size, a->cow_extent_size, b->hints, b->extent_size,
+                b->cow_extent_size);
     if (a->project != b->project)
         s_findf(self, "project", "project %u, found %u", a->project, b->project);
     s_compare_xattrs(self, a, b);

@@ -53,8 +53,8 @@ s_open_file(const rmt_folder_t *folder, const char *name, const rmt_entry_t *ent
         rmt_beneath_open(rmt_folder_fd(folder), name, O_WRONLY | O_CREAT | O_EXCL, mode);
     if (fd == -1)
         return rmt_fail_errno(error, "create");
-    const bool has_early =
-        entry->flags & RMT_META_EARLY_FLAGS || rmt_folder_hands_down(folder);
+    const bool has_early = entry->flags & RMT_META_EARLY_FLAGS || entry->hints ||
+                           rmt_folder_hands_down(folder);
     if (has_early && rmt_meta_apply_early(fd, entry, error) == -1)
         return -1;
     if (s_reserve(fd, entry, error) == -1)

@@ -271,6 +271,16 @@ s_read_flags(int fd, uint32_t *flags_out, rmt_error_t *error)
     return 0;
 }
 
+static void
+s_take_extended(rmt_entry_t *entry, const struct fsxattr *extended)
+{
+    entry->project = extended->fsx_projid;
+    entry->hints = extended->fsx_xflags & RMT_META_HINTS;
+    // The sizes mean nothing without their hints.
+    entry->extent_size = entry->hints ? extended->fsx_extsize : 0;
+    entry->cow_extent_size = entry->hints ? extended->fsx_cowextsize : 0;
+}
+
 int
 rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
 {
@@ -290,7 +300,7 @@ rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
         entry->flags = flags & RMT_META_FLAGS;
         struct fsxattr extended = {0};
         if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == 0)
-            entry->project = extended.fsx_projid;
+            s_take_extended(entry, &extended);
         else if (!s_is_unsupported())
             return rmt_fail_errno(error, "read project");
     }
@@ -393,6 +403,39 @@ s_apply_project(int fd, const rmt_entry_t *entry, rmt_error_t *error)
     return 0;
 }
 
+static bool
+s_has_hints(const rmt_entry_t *entry, const struct fsxattr *extended)
+{
+    rmt_entry_t have = {0};
+    s_take_extended(&have, extended);
+    return have.hints == entry->hints && have.extent_size == entry->extent_size &&
+           have.cow_extent_size == entry->cow_extent_size;
+}
+
+static int
+s_apply_hints(int fd, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    struct fsxattr extended = {0};
+    if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == -1) {
+        if (!entry->hints && s_is_unsupported())
+            return 0;
+        return rmt_fail_errno(error, "read allocation hints");
+    }
+    if (s_has_hints(entry, &extended))
+        return 0;
+    extended.fsx_xflags = (extended.fsx_xflags & ~RMT_META_HINTS) | entry->hints;
+    extended.fsx_extsize = entry->extent_size;
+    extended.fsx_cowextsize = entry->cow_extent_size;
+    if (ioctl(fd, FS_IOC_FSSETXATTR, &extended) == -1)
+        return rmt_fail_errno(error, "set allocation hints %#x of %u and %u bytes",
+                              entry->hints, entry->extent_size, entry->cow_extent_size);
+    // Some file systems take the call and drop what they do not know.
+    if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == -1 || !s_has_hints(entry, &extended))
+        return rmt_fail(error, RMT_E_IO, "allocation hints %#x of %u and %u bytes are lost",
+                        entry->hints, entry->extent_size, entry->cow_extent_size);
+    return 0;
+}
+
 // Bring the flags within mask to those of the entry; the file system's own stay.
 static int
 s_apply_flags(int fd, const rmt_entry_t *entry, uint32_t mask, rmt_error_t *error)
@@ -427,6 +470,9 @@ rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error)
 {
     if (s_apply_flags(fd, entry, RMT_META_EARLY_FLAGS, error) == -1)
         return s_wrap(fd, error);
+    // Folders hand theirs down, so they get them last.
+    if (S_ISREG(entry->mode) && s_apply_hints(fd, entry, error) == -1)
+        return s_wrap(fd, error);
     return 0;
 }
 
@@ -447,6 +493,9 @@ s_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
             return -1;
         const bool has_project = entry->project || options & RMT_META_EXACT;
         if (inode.is_open && has_project && s_apply_project(fd, entry, error) == -1)
+            return -1;
+        const bool has_hints = entry->hints || options & RMT_META_EXACT;
+        if (S_ISDIR(entry->mode) && has_hints && s_apply_hints(fd, entry, error) == -1)
             return -1;
     }
     uint32_t mask = RMT_META_FLAGS;

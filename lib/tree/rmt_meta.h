@@ -19,7 +19,11 @@
                  FS_APPEND_FL | FS_NODUMP_FL | FS_NOATIME_FL | FS_NOCOMP_FL |            \
                  FS_JOURNAL_DATA_FL | FS_NOTAIL_FL | FS_DIRSYNC_FL | FS_TOPDIR_FL |      \
                  FS_NOCOW_FL | FS_DAX_FL | FS_PROJINHERIT_FL | FS_CASEFOLD_FL))
-// Of these, the ones that only work while an inode is empty; children inherit them.
+// And the hints that XFS keeps about allocation.
+#define RMT_META_HINTS                                                                   \
+    ((uint32_t) (FS_XFLAG_EXTSIZE | FS_XFLAG_EXTSZINHERIT | FS_XFLAG_COWEXTSIZE |        \
+                 FS_XFLAG_NODEFRAG | FS_XFLAG_FILESTREAM | FS_XFLAG_NOSYMLINKS))
+// Of the flags, the ones that only work while an inode is empty; children inherit them.
 #define RMT_META_EARLY_FLAGS                                                             \
     ((uint32_t) (FS_NOCOW_FL | FS_COMPR_FL | FS_NOCOMP_FL | FS_CASEFOLD_FL))
 // And the ones under which nothing can be changed any more, not even a link added.
@@ -33,7 +37,7 @@ void rmt_meta_destroy(rmt_meta_t **self_p);
 
 // The parts of an entry that a status holds: mode, owner, mtime, size, device number.
 void rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status);
-// Read target, flags, project and extended attributes of the inode at fd into the entry,
+// Read target, flags, project, hints and extended attributes of the inode at fd into the entry,
 // whose mode is set. They live in self until its next read. Left out are an EVM HMAC, which
 // is made with a key of this machine and so is wrong on every other, and what XFS shows of
 // ACLs a second time (trusted.SGI_ACL_*).
@@ -54,5 +58,6 @@ int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *err
 // is refused, with its name and that of the file system.
 int rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options,
                    rmt_error_t *error);
-// Set RMT_META_EARLY_FLAGS on an empty file or directory. 0, or -1: IO.
+// Set RMT_META_EARLY_FLAGS on an empty file or directory, and the hints of a file.
+// 0, or -1: IO.
 int rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error);

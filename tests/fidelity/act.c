@@ -142,6 +142,29 @@ act_project(int root, const char *name, uint32_t project, bool inherit)
     ACT(act_get_project(root, name) == project);
 }
 
+void
+act_hints(int root, const char *name, uint32_t bits, uint32_t size, uint32_t cow_size)
+{
+    const int fd = act_open(root, name);
+    struct fsxattr attributes = {0};
+    ACT(ioctl(fd, FS_IOC_FSGETXATTR, &attributes) == 0);
+    attributes.fsx_xflags |= bits;
+    attributes.fsx_extsize = size;
+    attributes.fsx_cowextsize = cow_size;
+    ACT(ioctl(fd, FS_IOC_FSSETXATTR, &attributes) == 0);
+    close(fd);
+}
+
+uint32_t
+act_get_extent_size(int root, const char *name)
+{
+    const int fd = act_open(root, name);
+    struct fsxattr attributes = {0};
+    ACT(ioctl(fd, FS_IOC_FSGETXATTR, &attributes) == 0);
+    close(fd);
+    return attributes.fsx_extsize;
+}
+
 uint32_t
 act_get_project(int root, const char *name)
 {

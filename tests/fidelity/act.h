@@ -39,6 +39,10 @@ bool act_try_flags(int root, const char *name, unsigned flags);
 void act_flags(int root, const char *name, unsigned flags);
 unsigned act_get_flags(int root, const char *name);
 void act_project(int root, const char *name, uint32_t project, bool inherit);
+// Set bits of fsx_xflags with their sizes in bytes.
+void act_hints(int root, const char *name, uint32_t bits, uint32_t size,
+               uint32_t cow_size);
+uint32_t act_get_extent_size(int root, const char *name);
 uint32_t act_get_project(int root, const char *name);
 struct stat act_stat(int root, const char *name);
 // The text of a small file. Caller owns it (free).

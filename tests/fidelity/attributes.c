@@ -328,6 +328,28 @@ s_check_projects(int copy)
     ACT(unlinkat(copy, "heir/new", 0) == 0);
 }
 
+static void
+s_make_hints(int root)
+{
+    act_folder(root, "folder");
+    act_hints(root, "folder", FS_XFLAG_EXTSZINHERIT | FS_XFLAG_NODEFRAG, 65536, 0);
+    act_file(root, "folder/heir", "inherits\n");
+    act_folder(root, "folder/below");
+    act_file(root, "sized", "");
+    act_hints(root, "sized", FS_XFLAG_EXTSIZE, 131072, 0);
+    act_file(root, "cow", "x");
+    act_hints(root, "cow", FS_XFLAG_COWEXTSIZE, 0, 262144);
+    ACT(syncfs(root) == 0);
+}
+
+static void
+s_check_hints(int copy)
+{
+    assert_int_equal(act_get_extent_size(copy, "folder"), 65536);
+    assert_int_equal(act_get_extent_size(copy, "folder/heir"), 65536);
+    assert_int_equal(act_get_extent_size(copy, "sized"), 131072);
+}
+
 // ---- 18: times
 
 static void
@@ -495,6 +517,13 @@ static const fidelity_case_t s_cases[] = {
      .sources = ON_XFS,
      .refused = ON_EXT4 | ON_BTRFS,
      .words = "project"},
+    {.number = 9,
+     .name = "hints_of_xfs_are_carried_or_refused",
+     .make = s_make_hints,
+     .check = s_check_hints,
+     .sources = ON_XFS,
+     .refused = ON_EXT4 | ON_BTRFS,
+     .words = "allocation hints"},
     {.number = 18,
      .name = "times_before_1970_and_after_2038_keep_their_nanoseconds",
      .make = s_make_times,

@@ -131,6 +131,9 @@ s_assert_same(const rmt_entry_t *a, const rmt_entry_t *b)
         assert_int_equal(a->extents[i].offset, b->extents[i].offset);
         assert_int_equal(a->extents[i].size, b->extents[i].size);
     }
+    assert_int_equal(a->hints, b->hints);
+    assert_int_equal(a->extent_size, b->extent_size);
+    assert_int_equal(a->cow_extent_size, b->cow_extent_size);
     assert_int_equal(a->reserved_count, b->reserved_count);
     for (size_t i = 0; i < a->reserved_count; i++) {
         assert_int_equal(a->reserved[i].offset, b->reserved[i].offset);
@@ -191,6 +194,8 @@ s_all_kinds(rmt_entry_t entries[16])
     entries[n].sparse = true;
     entries[n].extents = s_extents;
     entries[n].extent_count = 2;
+    entries[n].hints = 0x800;
+    entries[n].extent_size = 65536;
     entries[n].reserved = s_reserved;
     entries[n].reserved_count = 2;
     entries[n].chunks = s_ids;
@@ -531,7 +536,7 @@ test_a_manifest_has_the_root_of_the_vector(void **state)
     char text[RMT_ID_TEXT_SIZE];
     assert_string_equal(
         rmt_id_text(&root, text),
-        "018aef4df77203516a3a2b4adf1e25684eef126410547d331fcd25d57d9ada69e1");
+        "0159e02cb6ed3c29ce743c14de38553a19e2f866a8dec5b5fee834e5c97576cfa5");
     s_clear(&shelf);
 }
 
