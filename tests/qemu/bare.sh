@@ -49,6 +49,12 @@ shown() {
 uptime_at() { # NAME TEXT
   grep -aF "$2" "$farm/$1.serial" | sed -n '1s/^ramet, up \([0-9]*\)\.\([0-9][0-9]\) s: .*/\1\2/p'
 }
+# For how long a thread of the machine has waited for a processor of this computer so far, at most;
+# in hundredths of a second. A busy host is not the guest's fault.
+waited() { # NAME
+  local pid=pid_$1
+  cat "/proc/${!pid}"/task/*/schedstat | awk '$2 > most { most = $2 } END { print int(most / 1e7) }'
+}
 net() { echo "-netdev user,id=n0 -device virtio-net-pci,netdev=n0,mac=$1"; }
 disk() { # FILE SERIAL
   [ -f "$1" ] || truncate -s 1G "$1"

@@ -32,7 +32,7 @@ install() { # KIND SIZE FIRMWARE
     "${firmware[@]}" -cpu qemu64,+rdrand -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
     -drive "file=$farm/$kind.disk,if=none,id=d1,format=raw" \
     -device virtio-blk-pci,drive=d1,serial="$kind-1",addr=0x4,disable-legacy=on
-  shown "$kind" 60 "waiting for orders as $target,"
+  shown "$kind" 120 "waiting for orders as $target,"
   job=$(ramet deploy start "$kind-1" --engine lab --targets "$target" \
     --policy memory=ignore --policy controller=ignore --policy pci=ignore --yes)
   await_phase "$job" "$target" awaiting-first-boot 240

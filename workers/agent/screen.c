@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +13,7 @@
 #define DEVICE_COUNT_MAX 8
 #define NAMES_SIZE_MAX ((size_t) 4096)
 #define BAR_WIDTH 30
+#define TEXT_WIDTH 66   // Of a terminal with 80 columns, beside the labels
 #define STEP_PERCENT 10 // A line for so much progress; the picture shows each percent
 
 struct rmt_screen {
@@ -152,21 +152,52 @@ s_bar(const rmt_screen_t *self)
     return rmt_text("  [%s] %3d %%", bar, self->percent);
 }
 
+// One field of the picture, broken at blanks where the terminal ends.
+static void
+s_put_row(FILE *out, const char *label, const char *text)
+{
+    fprintf(out, "  %-11s", label);
+    while (strlen(text) > TEXT_WIDTH) {
+        size_t size = TEXT_WIDTH;
+        while (size > 0 && text[size] != ' ')
+            size--;
+        if (size == 0)
+            size = TEXT_WIDTH;
+        fprintf(out, "%.*s\n%13s", (int) size, text, "");
+        text += size + (text[size] == ' ');
+    }
+    fprintf(out, "%s\n", text);
+}
+
 static void
 s_draw(const rmt_screen_t *self, int fd)
 {
     rmt_auto_str bar = s_bar(self);
-    const char(*fields)[FIELD_SIZE] = self->fields;
+    rmt_auto_str doing = rmt_text("%s%s", self->fields[RMT_SCREEN_DOING], bar);
+    rmt_auto_str up = rmt_text("%.2f s", s_uptime_s());
+    char *picture = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&picture, &size);
+    assert(out);
     // Home, clear; the cursor rests below the picture.
-    rmt_auto_str picture = rmt_text(
-        "\033[H\033[2J\n  ramet %s: this machine waits to be installed, or is being "
-        "installed.\n\n"
-        "  name       %s\n  machine    %s\n  addresses  %s\n  broker     %s\n\n"
-        "  doing      %s%s\n\n  trouble    %s\n  what to do %s\n\n  up         %.2f s\n",
-        RMT_VERSION, fields[RMT_SCREEN_NAME], fields[RMT_SCREEN_MACHINE],
-        fields[RMT_SCREEN_ADDRESSES], fields[RMT_SCREEN_BROKER], fields[RMT_SCREEN_DOING],
-        bar, fields[RMT_SCREEN_TROUBLE], fields[RMT_SCREEN_ADVICE], s_uptime_s());
+    fputs("\033[H\033[2J\n  ramet " RMT_VERSION
+          ": this machine waits to be installed, or is "
+          "being installed.\n\n",
+          out);
+    s_put_row(out, "name", self->fields[RMT_SCREEN_NAME]);
+    s_put_row(out, "machine", self->fields[RMT_SCREEN_MACHINE]);
+    s_put_row(out, "addresses", self->fields[RMT_SCREEN_ADDRESSES]);
+    s_put_row(out, "broker", self->fields[RMT_SCREEN_BROKER]);
+    fputc('\n', out);
+    s_put_row(out, "doing", doing);
+    fputc('\n', out);
+    s_put_row(out, "trouble", self->fields[RMT_SCREEN_TROUBLE]);
+    s_put_row(out, "what to do", self->fields[RMT_SCREEN_ADVICE]);
+    fputc('\n', out);
+    s_put_row(out, "up", up);
+    fclose(out);
     s_write(fd, picture);
+    free(picture);
 }
 
 // With what is known; a line should stand alone in a log.
