@@ -133,6 +133,16 @@ s_read_label(struct fdisk_context *context, const char *path, const char *role,
     return s_refuse_hybrid(path, error);
 }
 
+// What PARTUUID= means in a DOS table: the disk's id and the number.
+static void
+s_set_dos_guid(struct fdisk_context *context, size_t number, rmt_record_t *record)
+{
+    char *id = NULL;
+    if (fdisk_get_disklabel_id(context, &id) == 0 && id && strncmp(id, "0x", 2) == 0)
+        rmt_record_setf(record, "guid", "%s-%02zx", id + 2, number);
+    free(id);
+}
+
 static void
 s_read_partition(struct fdisk_context *context, struct fdisk_partition *partition,
                  const char *role, rmt_record_t *record)
@@ -148,6 +158,7 @@ s_read_partition(struct fdisk_context *context, struct fdisk_partition *partitio
         rmt_record_setf(record, "type", "%02x", fdisk_parttype_get_code(type));
         rmt_record_set(record, "boot",
                        fdisk_partition_is_bootable(partition) ? "yes" : "no");
+        s_set_dos_guid(context, index + 1, record);
         return;
     }
     rmt_record_set(record, "type", fdisk_parttype_get_string(type));

@@ -122,6 +122,26 @@ test_tables_come_back_as_they_were_written(void **state)
 }
 
 static void
+test_partitions_of_a_dos_table_are_known_by_its_id(void **state)
+{
+    (void) state;
+    rmt_auto_str path = s_file("table", 64 * MIB);
+    rmt_auto(rmt_records) layout =
+        s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+                "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
+    assert_non_null(written);
+    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &s_error);
+    assert_non_null(found);
+    const rmt_record_t *partition = rmt_records_find(found, "class", "partition");
+    assert_string_equal(rmt_record_text(partition, "guid", ""), "1234abcd-02");
+    // What was read is written again.
+    rmt_auto(rmt_records) again = rmt_disk_write(path, found, &s_error);
+    if (!again)
+        fail_msg("%s", s_error.text);
+}
+
+static void
 test_a_table_of_4096_byte_sectors_is_found(void **state)
 {
     (void) state;
@@ -497,6 +517,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tables_come_back_as_they_were_written),
+        cmocka_unit_test(test_partitions_of_a_dos_table_are_known_by_its_id),
         cmocka_unit_test(test_a_table_of_4096_byte_sectors_is_found),
         cmocka_unit_test(test_the_last_partition_grows_only_when_allowed),
         cmocka_unit_test(test_a_smaller_disk_is_refused_with_both_sizes_and_untouched),
