@@ -48,6 +48,7 @@ job=$(image first)
 [ ! -e "$farm/mnt/.ramet-snapshot" ] || fail "the snapshot is left"
 [ "$(stat -c %y "$farm/mnt")" = "$mtime" ] || fail "imaging has changed the source's root folder"
 ramet image files first | grep -q ramet-snapshot && fail "the snapshot is in the image"
+ramet image show first --json | jq -e '.unreadable | length > 0 and all(.path and .reason)' >/dev/null || fail "image show does not list what is unreadable"
 ! ramet deploy plan first --engine lab 2>"$farm/err" || fail "an INCOMPLETE image was planned with"
 grep -q -- --accept-incomplete "$farm/err" || fail "the refusal does not say what to do: $(cat "$farm/err")"
 ! ramet deploy start first --engine lab --targets n1 --yes 2>/dev/null || fail "an INCOMPLETE image was deployed"
@@ -66,6 +67,7 @@ job=$(image second)
 restart_source 'snapshot = no' 'cache-margin-s = 0'
 job=$(image third)
 [ "$(state_of third)" = FUZZY ] || fail "an image of files that change is $(state_of third)"
+ramet image show third --json | jq -e '[.fuzzy[].path] == ["/home/user/big1"] and .["fuzzy-count"] == "1"' >/dev/null || fail "image show does not list the fuzzy file"
 [ "$(field_of "$job" read-from)" = "/ live" ] || fail "it was read from $(field_of "$job" read-from)"
 kill $writer; wait $writer 2>/dev/null || true
 
