@@ -493,7 +493,9 @@ machine_tree_read(const char *path, const char *edit, rmt_error_t *error)
     if (rmt_io_load(path, FILE_SIZE_MAX, &text, &size, error) == -1)
         return NULL;
     rmt_auto_str edited = s_edited(text, edit);
-    char root[] = "/tmp/ramet-machine-XXXXXX";
+    // Hundreds of small files: in memory where there is such a place.
+    rmt_auto_str root = rmt_text("%s/ramet-machine-XXXXXX",
+                                 access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     if (!mkdtemp(root)) {
         rmt_fail_errno(error, "make %s", root);
         return NULL;

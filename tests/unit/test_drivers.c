@@ -43,7 +43,7 @@ static rmt_error_t s_error;
 static char *
 s_make_folder(void)
 {
-    char *root = rmt_text("/tmp/ramet-kernel-XXXXXX");
+    char *root = rmt_text("%s/ramet-kernel-XXXXXX", getenv("TMPDIR"));
     assert_non_null(mkdtemp(root));
     return root;
 }
@@ -197,6 +197,39 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
 }
 
+// One byte of an initramfs is another one: it is read or refused, and nothing else.
+static void
+test_m12_a_hostile_initramfs_does_no_harm(void **state)
+{
+    (void) state;
+    static const char *const kinds[] = {"none", "gzip", "xz", "zstd", "lz4"};
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        rmt_auto_str root = s_make_folder();
+        s_make(root, "6.1.0-9", kinds[i], MODULES);
+        rmt_auto_str path = rmt_text("%s/boot/initrd.img-6.1.0-9", root);
+        rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+        struct stat info;
+        assert_int_equal(fstat(fd, &info), 0);
+        size_t refused = 0;
+        // The first archive is mostly one file; what matters is at both ends.
+        for (off_t at = 0; at<info.st_size; at += at> 400 && at < 16500 ? 997 : 7) {
+            unsigned char byte;
+            assert_int_equal(pread(fd, &byte, 1, at), 1);
+            const unsigned char other = (unsigned char) (byte ^ (1 << at % 8));
+            assert_int_equal(pwrite(fd, &other, 1, at), 1);
+            rmt_auto_str names = NULL;
+            assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+            if (rmt_initramfs_modules(fd, "6.1.0-9", &names, &s_error) == -1)
+                refused++;
+            else
+                assert_non_null(names);
+            assert_int_equal(pwrite(fd, &byte, 1, at), 1);
+        }
+        assert_true(refused > 5);
+        assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    }
+}
+
 static void
 test_m12_the_kernel_is_the_one_that_is_started(void **state)
 {
@@ -291,10 +324,13 @@ test_m12_hostile_lists_are_refused_at_the_door(void **state)
 int
 main(void)
 {
+    // Many small files, made durable: in memory where there is such a place.
+    setenv("TMPDIR", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp", 1);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m12_drivers_are_found_as_the_image_would_find_them),
         cmocka_unit_test(test_m12_an_initramfs_is_read_whatever_packed_it),
         cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
+        cmocka_unit_test(test_m12_a_hostile_initramfs_does_no_harm),
         cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),
         cmocka_unit_test(test_m12_a_boot_volume_of_its_own_is_looked_into),
         cmocka_unit_test(test_m12_hostile_lists_are_refused_at_the_door),
