@@ -69,6 +69,15 @@ job=$(image third)
 [ "$(state_of third)" = FUZZY ] || fail "an image of files that change is $(state_of third)"
 ramet image show third --json | jq -e '[.fuzzy[].path] == ["/home/user/big1"] and .["fuzzy-count"] == "1"' >/dev/null || fail "image show does not list the fuzzy file"
 [ "$(field_of "$job" read-from)" = "/ live" ] || fail "it was read from $(field_of "$job" read-from)"
+ramet image show third --json | jq -e '.fuzzy[] | select(.path == "/home/user/big1")' >/dev/null || fail "the image does not list the file that changed"
+ramet image show first --json | jq -e '.unreadable[] | select(.path == "/home/user/broken") | .reason' >/dev/null || fail "the image does not list the file that cannot be read"
+# Frozen, it stands still; nobody is left frozen, also when the time is too short.
+restart_source 'snapshot = no' 'freeze-s = 30' 'cache-margin-s = 0'
+image frozen >/dev/null
+[ "$(state_of frozen)" = COMPLETE ] || fail "an image of a frozen volume is $(state_of frozen)"
+grep -q freeze.begin "$farm/run/source-web.log" || fail "the volume was not frozen"
+timeout 10 touch "$farm/mnt/home/user/thawed" || fail "the volume is still frozen"
+rm "$farm/mnt/home/user/thawed"
 kill $writer; wait $writer 2>/dev/null || true
 
 # Unchanged: nothing is sent, the image is the same. Paranoid: all is read, it is the same.

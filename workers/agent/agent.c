@@ -48,6 +48,9 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "Source: how long a hook may take before it is ended."},
     {"snapshot", RMT_CONFIG_BOOL, "yes", 0, 0,
      "Source: read from a snapshot where the file system can make one (btrfs)."},
+    {"freeze-s", RMT_CONFIG_NUMBER, "0", 0, 60,
+     "Source: freeze a volume of which no snapshot can be made while it is read, for so "
+     "many seconds at most; 0: never. Never what the agent itself writes to."},
     {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
      "Source: what changed within so many seconds before a capture is read again by the "
      "next one, whatever its times say; memory that is mapped and written may show that "

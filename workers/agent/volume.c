@@ -1,5 +1,6 @@
 #include "volume.h"
 #include "excludes.h"
+#include "freeze.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
@@ -215,6 +216,24 @@ s_run_passes(s_volume_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
     return rmt_fail(error, RMT_E_INTERNAL, "the receiver still lacks chunks");
 }
 
+// Only a volume that is read where it is written, and only when that is allowed. It may
+// end early, or not be possible: files are looked at before and after in any case.
+static rmt_freeze_t *
+s_freeze(const s_volume_t *self)
+{
+    const rmt_volume_job_t *job = self->job;
+    const int64_t limit_s = rmt_config_number(job->agent->config, "freeze-s");
+    if (limit_s == 0 || job->tree_fd != rmt_layout_tree(job->layout, job->index))
+        return NULL;
+    rmt_error_t error = {0};
+    rmt_freeze_t *freeze =
+        rmt_freeze_new(job->tree_fd, rmt_config_text(job->agent->config, "state"),
+                       (uint32_t) limit_s, &error);
+    rmt_log(freeze ? RMT_INFO : RMT_WARN, freeze ? "freeze.begin" : "freeze.refused",
+            "volume=%s limit=%d text=\"%s\"", self->mount, (int) limit_s, error.text);
+    return freeze;
+}
+
 int
 rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
                    rmt_capture_report_t *report_out, rmt_error_t *error)
@@ -227,7 +246,11 @@ rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
                          job->rules, rmt_layout_records(job->layout), self.mount);
     self.excludes = excludes;
     s_find_cache(&self);
+    rmt_freeze_t *freeze = s_freeze(&self);
     const int result = s_run_passes(&self, root_out, report_out, error);
+    if (freeze && !rmt_freeze_end(&freeze))
+        rmt_log(RMT_WARN, "freeze.short",
+                "volume=%s text=\"its time was over before all was read\"", self.mount);
     free(self.cache_path);
     free(self.lineage);
     free(self.missing);
