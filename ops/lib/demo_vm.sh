@@ -1,0 +1,66 @@
+# Sourced by ops/demo --vm: the main job on machines. A real Debian on a disk image file is imaged;
+# one BIOS and one UEFI machine netboot, are installed, restart by themselves and report.
+. "$top/ops/lib/debian_disk.sh"
+
+# show NAME: the last lines of a machine's console.
+show() { printf '\n--- console of %s\n' "$1"; strings "$farm/$1.serial" | tail -n "${2:-6}"; }
+
+# await SECONDS WHAT COMMAND...
+await() {
+  local limit=$((SECONDS + $1)) what=$2; shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $limit ] || { show n1 20; show n2 20; die "$what did not come"; }
+    sleep 1
+  done
+}
+both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == "yes")] | length')" = 2 ]; }
+at_login() { grep -aq "^$2 login:" "$farm/$1.serial"; }
+
+say "a real Debian system on a disk image file, which starts by BIOS and by UEFI"
+debian_tree "$farm/source"; rm -rf "$farm/source"
+debian_disk "$cache/debian-12.tar" "$farm/web.disk" 2G 2>/dev/null
+
+say "a farm: Redis, broker, imager at \"hq\", engine \"lab\" with its network, two bare machines"
+lab up "$farm"
+lab source "$farm" web "$farm/web.disk"
+eval "$(lab sh "$farm")"
+lab vm "$farm" n1 --bios --disk 3G
+lab vm "$farm" n2 --uefi --disk 4G
+. "$farm/run/net-lab.env"
+ramet target set n1 hostname=web-n1 "address=$subnet.11/24" "gateway=$gateway" "dns=$gateway"
+ramet target set n2 hostname=web-n2 "address=$subnet.12/24" "gateway=$gateway" "dns=$gateway"
+
+say "imaging the source"
+ramet image create web --name web-1 --wait --timeout 10m
+
+say "the machines netboot: DHCP, iPXE, the thin-kernel over HTTP"
+await 180 "the second machine at the broker" both_present
+show n1; show n2
+
+say "planning and deploying"
+ramet deploy plan web-1 --engine lab
+job=$(ramet deploy start web-1 --engine lab --targets 'n[1-2]' --yes)
+await 60 "the locks" sh -c '[ "$(ramet lock list --json | jq ".items | length")" = 2 ]'
+ramet lock list
+last=""
+while :; do
+  state=$(ramet job show "$job" --json) || { sleep 1; continue; }
+  now=$(jq -r '[.targets[] | "\(.name) \(.phase)"] | join("   ")' <<<"$state")
+  [ "$now" = "$last" ] || echo "  $now"
+  last=$now
+  case $(jq -r .state <<<"$state") in
+  done) break ;;
+  partial | failed | cancelled) show n1 20; show n2 20; ramet job show "$job"; die "the deployment failed" ;;
+  esac
+  sleep 1
+done
+
+say "both have started as themselves"
+await 120 "the login prompt of n1" at_login n1 web-n1
+await 120 "the login prompt of n2" at_login n2 web-n2
+show n1; show n2
+echo
+ramet job show "$job"
+ramet target show n1
+[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || die "locks are left"
+say "shown: one Debian duplicated onto a BIOS and a UEFI machine from the network; both at their login prompts under their own names; locks cleared by their first-boot reports"

@@ -1,0 +1,38 @@
+#!/bin/bash
+# A machine loses its power while it is partitioned, unpacked, verified and while its boot record is
+# written: each time it comes back to the thin-kernel, never to what lies on its disk, and the same
+# job installs it well in the end (P6, P8, P9).
+. "$(dirname "$0")/lib.sh"
+live_farm
+machine b1 11 --bios --disk 1G
+present b1
+job=$(ramet deploy start web-1 --engine lab --targets b1 --yes)
+
+# said_since OFFSET PATTERN: does the console say it behind this byte?
+said_since() { tail -c "+$(($1 + 1))" "$farm/b1.serial" | grep -aqE "$2"; }
+size() { stat -c %s "$farm/b1.serial"; }
+
+at=0
+for phase in partition unpack verify boot-record; do
+  limit=$((SECONDS + 150))
+  until said_since "$at" "ramet, up .*: $phase "; do
+    [ $SECONDS -lt $limit ] || { ramet job show "$job" >&2; fail "the phase $phase did not come"; }
+    sleep 0.02
+  done
+  lab power "$farm" b1 off
+  echo "no power while: $phase; job: $(phase_of "$job" b1)"
+  at=$(size)
+  ! grep -aq 'ramet-live' "$farm/b1.serial" || fail "the system was started before it was installed"
+  lab power "$farm" b1 on
+  limit=$((SECONDS + 120))
+  until said_since "$at" 'waiting for orders'; do
+    [ $SECONDS -lt $limit ] || fail "b1 does not come back to the thin-kernel after $phase"
+    sleep 0.2
+  done
+  ! grep -aq 'boots its own disk' "$farm/b1.serial" || fail "b1 was sent to its disk before it was installed"
+done
+console b1 'host-b1 login:' 240
+is_itself b1 11
+ramet job wait "$job" --timeout 120s || { ramet job show "$job" >&2; fail "the job did not end well"; }
+no_locks
+echo "power: passed"
