@@ -34,7 +34,7 @@ say "imaging the source"
 ramet image create web --name web-1 --wait --timeout 10m
 
 say "the machines netboot: DHCP, iPXE, the thin-kernel over HTTP"
-await 180 "the second machine at the broker" both_present
+await 600 "the second machine at the broker" both_present
 show n1; show n2
 
 say "planning and deploying"
@@ -56,8 +56,8 @@ while :; do
 done
 
 say "both have started as themselves"
-await 120 "the login prompt of n1" at_login n1 web-n1
-await 120 "the login prompt of n2" at_login n2 web-n2
+await 300 "the login prompt of n1" at_login n1 web-n1
+await 300 "the login prompt of n2" at_login n2 web-n2
 show n1; show n2
 echo
 ramet job show "$job"
