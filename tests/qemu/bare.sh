@@ -8,7 +8,8 @@ end_machines() {
   local pid
   for pid in "${machines[@]}"; do kill -9 "$pid" 2>/dev/null || true; done
 }
-trap 'status=$?; end_machines; (exit $status); finish' EXIT
+# The status must reach finish, and no failure on the way there may keep it from cleaning up.
+trap 'status=$?; set +e; end_machines; (exit $status); finish' EXIT
 
 farm_up() {
   lab up "$farm"
