@@ -1,5 +1,5 @@
 #include "work.h"
-#include "../fstab.h"
+#include "fstab.h"
 #include "rmt_auto.h"
 #include "rmt_boot_code.h"
 #include "rmt_disk.h"

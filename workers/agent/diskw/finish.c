@@ -1,5 +1,5 @@
 #include "work.h"
-#include "../vfat.h"
+#include "vfat.h"
 #include "rmt_auto.h"
 #include "rmt_compare.h"
 #include "rmt_fs.h"

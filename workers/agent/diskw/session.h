@@ -1,7 +1,7 @@
 // session - the dialogue of ramet-diskw: one order, its trees, its end.
 #pragma once
 
-#include "../rmt_pipe.h"
+#include "rmt_pipe.h"
 #include "rmt_error.h"
 
 // Serve frames until DONE was answered, or something failed, which is told as ERROR.

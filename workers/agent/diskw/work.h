@@ -4,8 +4,8 @@
 // A class of one thread. Destroying it at any point unmounts and detaches everything.
 #pragma once
 
-#include "../rmt_pipe.h"
-#include "../scratch.h"
+#include "rmt_pipe.h"
+#include "scratch.h"
 #include "rmt_blockdev.h"
 #include "rmt_error.h"
 #include "rmt_record.h"
