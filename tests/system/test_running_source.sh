@@ -60,7 +60,7 @@ python3 -c 'import itertools, os, sys
 file = os.open(sys.argv[1], os.O_WRONLY)
 for i in itertools.count():
     os.pwrite(file, bytes([i % 256]) * 65536, i % 16 * 65536)' "$farm/mnt/home/user/big1" & writer=$!
-trap 'kill $writer 2>/dev/null; finish' EXIT
+clean_up() { kill $writer 2>/dev/null; }
 job=$(image second)
 [ "$(state_of second)" = COMPLETE ] || fail "an image of a snapshot is $(state_of second)"
 [ "$(field_of "$job" cached)" -gt 250 ] || fail "only $(field_of "$job" cached) unchanged files were not read again"
