@@ -5,7 +5,7 @@
 command -v nft >/dev/null || fail "nft is missing"
 table=ramet_cut_$$
 uncut() { nft delete table inet "$table" 2>/dev/null || true; }
-trap 'status=$?; uncut; (exit $status); finish_machines' EXIT
+trap 'status=$?; set +e; uncut; (exit $status); finish_machines' EXIT
 live_farm
 # More to unpack than the connection holds at once.
 machine b1 11 --bios --disk 1G
