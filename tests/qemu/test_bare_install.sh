@@ -18,7 +18,7 @@ image() { # KIND
 
 # A disk of another size, with something on it that must be cleared. With UEFI the variables of the
 # machine live in KIND.vars, for its next start.
-install() { # KIND SIZE FIRMWARE
+install_kind() { # KIND SIZE FIRMWARE
   local kind=$1 target=copy-$1 job uuid firmware=()
   if [ "$3" = uefi ]; then
     cp /usr/share/OVMF/OVMF_VARS_4M.fd "$farm/$kind.vars"
@@ -54,8 +54,8 @@ starts() { # KIND FIRMWARE
 for kind in ${*:-dos xfs btrfs}; do
   image "$kind"
   case $kind in
-  xfs) install xfs 2G uefi; starts xfs uefi ;;
-  *) install "$kind" 1500M bios; starts "$kind" bios ;;
+  xfs) install_kind xfs 2G uefi; starts xfs uefi ;;
+  *) install_kind "$kind" 1500M bios; starts "$kind" bios ;;
   esac
 done
 echo "bare install: passed"
