@@ -12,13 +12,16 @@ machine s1 14 --bios --shuffle --disk 600M --disk 600M --disk 600M --disk 600M
 present s1
 others() { sha256sum "$farm"/s1.disk{2,3,4}; }
 others >"$farm/before"
-expect 2 ramet deploy start web-1 --engine lab --targets s1 --yes --wait --timeout 60s
+# Three disks more are three controllers more than the source has.
+more="--policy controller=ignore"
+expect 2 ramet deploy start web-1 --engine lab --targets s1 $more --yes --wait --timeout 60s
 no_locks
-ramet deploy plan web-1 --engine lab
+ramet deploy plan web-1 --engine lab $more | tee "$farm/plan"
+grep -qi "disk" "$farm/plan" || fail "the plan does not say that the disk is not told apart"
 first=""
 for round in 1 2 3; do
   if [ $round -gt 1 ]; then lab power "$farm" s1 off; rm -f "$farm"/boot/lab/*; lab power "$farm" s1 on; sleep 1; gone s1; present s1; fi
-  job=$(ramet deploy start web-1 --engine lab --targets s1 --policy "disk.system=$(disk_serial s1 1)" --yes)
+  job=$(ramet deploy start web-1 --engine lab --targets s1 $more --policy "disk.system=$(disk_serial s1 1)" --yes)
   await_phase "$job" s1 awaiting-first-boot 180
   lab power "$farm" s1 off
   others >"$farm/after"
