@@ -1,4 +1,4 @@
-// broker - the context that the doors share, and the loop.
+// broker - the context that all parts share; loop.h makes it and turns it.
 //
 // One thread, one rmt_broker. Nothing here is durable: kill it at any moment, and what
 // was acknowledged is in Redis. The fields are for the files of this folder.
@@ -29,7 +29,8 @@ struct rmt_broker {
     uint32_t era;      // 0 until Redis has said it
     uint32_t file_era; // As in the state file
     char file_audit[48];
-    int64_t up_at; // Since when Redis is there; 0: it is not
+    char audit[48]; // The last id read of the audit stream; "" before the first
+    int64_t up_at;  // Since when Redis is there; 0: it is not
     int64_t scan_at, presence_at;
     bool is_linked, is_opening;
     uint64_t refused;   // Acts that were not allowed, since the start
@@ -37,18 +38,11 @@ struct rmt_broker {
     uint64_t tested;    // Of them, by the self-test
 };
 
-// Borrows settings. Proves that unknown keys stay out, then binds all ports.
-// Caller owns the result. NULL: IO, INTERNAL, CONFIG.
-rmt_broker_t *rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error);
-void rmt_broker_destroy(rmt_broker_t **self_p);
-
-// Run until a signal comes. 0, or -1: IO.
-int rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error);
-
-// ---- For the doors
-
 // Era and keys are known: requests can be served.
 bool rmt_broker_is_open(const rmt_broker_t *self);
+
+// Read the state file; none is a broker's first start. 0, or -1: CONFIG, IO.
+int rmt_broker_load(rmt_broker_t *self, rmt_error_t *error);
 
 // Write era and the last audit id durably if they are newer than the file's; before
 // every ARM. Blocks for an fsync. 0, or -1: IO, NO_SPACE.

@@ -5,7 +5,7 @@
 #include "events.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
-#include "worker_door.h"
+#include "tasks.h"
 
 #define TRIES_MAX 20 // A job that others move at the same time is looked at anew
 
@@ -106,8 +106,7 @@ s_wake(queue_t *queue)
     for (size_t i = 0; i < rmt_records_count(queue->ops); i++) {
         const rmt_record_t *op = rmt_records_at(queue->ops, i);
         if (streq(rmt_record_text(op, "op", ""), "task"))
-            rmt_worker_door_wake(queue->driver->broker,
-                                 rmt_record_text(op, "service", ""));
+            rmt_tasks_wake(queue->driver->broker, rmt_record_text(op, "service", ""));
     }
 }
 

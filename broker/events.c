@@ -14,7 +14,6 @@
 struct rmt_events {
     rmt_broker_t *broker;
     zhashx_t *last; // Topic -> the last percentage, a record
-    char audit[48];
     bool is_reading, again;
 };
 
@@ -48,13 +47,8 @@ rmt_events_destroy(rmt_events_t **self_p)
 void
 rmt_events_begin(rmt_events_t *self, const char *last)
 {
-    snprintf(self->audit, sizeof self->audit, "%s", last);
-}
-
-const char *
-rmt_events_last(const rmt_events_t *self)
-{
-    return self->audit;
+    rmt_broker_t *broker = self->broker;
+    snprintf(broker->audit, sizeof broker->audit, "%s", last);
 }
 
 // ---- Publishing
@@ -188,8 +182,8 @@ s_on_read(void *context, rmt_msg_t *reply)
     if (reply->code != RMT_OK)
         return; // The scan reads on
     const size_t count = rmt_records_count(reply->items);
-    snprintf(self->audit, sizeof self->audit, "%s",
-             rmt_record_text(reply->body, "last", self->audit));
+    if (rmt_record_has(reply->body, "last"))
+        rmt_events_begin(self, rmt_record_text(reply->body, "last", ""));
     for (size_t i = 0; i < count; i++)
         s_take_entry(self, rmt_records_at(reply->items, i));
     if (self->again || count > 0) {
@@ -201,7 +195,7 @@ s_on_read(void *context, rmt_msg_t *reply)
 void
 rmt_events_tail(rmt_events_t *self)
 {
-    if (!*self->audit)
+    if (!*self->broker->audit)
         return;
     if (self->is_reading) {
         self->again = true;
@@ -209,6 +203,6 @@ rmt_events_tail(rmt_events_t *self)
     }
     self->is_reading = true;
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "after", self->audit);
+    rmt_record_set(body, "after", self->broker->audit);
     rmt_broker_call(self->broker, "audit_read", body, s_on_read, self);
 }

@@ -12,9 +12,6 @@ void rmt_events_destroy(rmt_events_t **self_p);
 
 // Begin after this audit id.
 void rmt_events_begin(rmt_events_t *self, const char *last);
-// The last id that was read; "" before begin.
-const char *rmt_events_last(const rmt_events_t *self);
-
 // Read on in the audit stream; cheap when it is being read already.
 void rmt_events_tail(rmt_events_t *self);
 

@@ -1,6 +1,6 @@
 // ramet-broker: checks keys, hands out tasks, decides what runs next.
 #include <czmq.h>
-#include "broker.h"
+#include "loop.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
 #include "rmt_options.h"
@@ -23,13 +23,14 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
     rmt_settings_t settings;
     if (rmt_settings_read(&settings, config, error) == -1)
         return -1;
-    rmt_auto(rmt_broker) broker = rmt_broker_new(&settings, error);
+    rmt_broker_t *broker = rmt_loop_new(&settings, error);
     if (!broker)
         return -1;
     rmt_log(RMT_INFO, "broker.started", "listen=%s port=%u", settings.host,
             settings.port);
-    const int rc = rmt_broker_run(broker, signals, error);
+    const int rc = rmt_loop_run(broker, signals, error);
     rmt_log(RMT_INFO, "broker.stopped", "rc=%d", rc);
+    rmt_loop_destroy(&broker);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_io.h"
+#include "rmt_log.h"
 
 struct rmt_roster {
     zhashx_t *members; // Key -> rmt_member_t
@@ -154,6 +155,54 @@ rmt_member_services(const rmt_member_t *self)
         text = longer;
     }
     return text;
+}
+
+void
+rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg)
+{
+    rmt_error_t error = {0};
+    if (rmt_socket_send(self->port, self->route, msg, false, &error) == -1)
+        rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
+                rmt_msg_kind_name(msg->kind), error.text);
+}
+
+rmt_record_t *
+rmt_member_meta(const rmt_member_t *self)
+{
+    rmt_record_t *meta = rmt_record_new();
+    rmt_record_set(meta, "by", self->key);
+    rmt_record_set(meta, "role", self->role);
+    rmt_record_set(meta, "name", self->name);
+    rmt_record_set(meta, "place", self->place);
+    return meta;
+}
+
+rmt_asked_t *
+rmt_asked_new(rmt_broker_t *broker, const rmt_member_t *member, const char *service)
+{
+    rmt_asked_t *self = zmalloc(sizeof *self);
+    self->broker = broker;
+    self->greeting = member->greeting;
+    self->service = strdup(service);
+    snprintf(self->key, sizeof self->key, "%s", member->key);
+    return self;
+}
+
+void
+rmt_asked_destroy(rmt_asked_t **self_p)
+{
+    free((*self_p)->service);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+rmt_member_t *
+rmt_asked_member(const rmt_asked_t *self, const rmt_msg_t *reply)
+{
+    rmt_member_t *member = reply->code == RMT_E_CANCELLED
+                               ? NULL
+                               : rmt_roster_find(self->broker->roster, self->key);
+    return member && member->greeting == self->greeting ? member : NULL;
 }
 
 void

@@ -52,6 +52,29 @@ rmt_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);
 // "name=slots,..." for Redis. Caller owns the result (free).
 char *rmt_member_services(const rmt_member_t *self);
 
+// Send to a member; borrows msg. It does not matter if that fails: what counts is asked
+// or offered again.
+void rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg);
+
+// meta for calls in the name of a member. Caller owns the result.
+rmt_record_t *rmt_member_meta(const rmt_member_t *self);
+
+// A call of the function library in the name of a member, whose memory may be gone when
+// the answer comes.
+typedef struct {
+    rmt_broker_t *broker;
+    char key[RMT_USER_SIZE];
+    char *service;
+    uint64_t greeting;
+} rmt_asked_t;
+
+rmt_asked_t *rmt_asked_new(rmt_broker_t *broker, const rmt_member_t *member,
+                           const char *service);
+void rmt_asked_destroy(rmt_asked_t **self_p);
+// The member the answer is for; NULL when it has gone or greeted anew, or the broker
+// ends.
+rmt_member_t *rmt_asked_member(const rmt_asked_t *self, const rmt_msg_t *reply);
+
 // Tasks in hand: {task, attempt, job, service, subject, stage, worker, phase}.
 void rmt_roster_fly(rmt_roster_t *self, const char *key, const rmt_record_t *task);
 rmt_record_t *rmt_roster_flight(rmt_roster_t *self, const char *task);

@@ -6,212 +6,14 @@
 #include "peers.h"
 #include "rmt_auto.h"
 #include "rmt_clock.h"
-#include "rmt_codec.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
+#include "tasks.h"
 #include "verbs.h"
 #include "worker_msgs.h"
 
 #define BATCH 256
 #define PRESENT_MS 15000
-
-typedef struct {
-    rmt_broker_t *broker;
-    char key[RMT_USER_SIZE];
-    char *service;
-    uint64_t greeting;
-} ask_t;
-
-static ask_t *
-s_ask_new(rmt_broker_t *broker, const rmt_member_t *member, const char *service)
-{
-    ask_t *self = zmalloc(sizeof *self);
-    self->broker = broker;
-    self->greeting = member->greeting;
-    self->service = strdup(service);
-    snprintf(self->key, sizeof self->key, "%s", member->key);
-    return self;
-}
-
-static void
-s_ask_destroy(ask_t **self_p)
-{
-    free((*self_p)->service);
-    free(*self_p);
-    *self_p = NULL;
-}
-
-// The member the answer is for, unless it has greeted anew since.
-static rmt_member_t *
-s_asker(const ask_t *ask, const rmt_msg_t *reply)
-{
-    rmt_member_t *member = reply->code == RMT_E_CANCELLED
-                               ? NULL
-                               : rmt_roster_find(ask->broker->roster, ask->key);
-    return member && member->greeting == ask->greeting ? member : NULL;
-}
-
-void
-rmt_worker_door_send(const rmt_member_t *member, const rmt_msg_t *msg)
-{
-    rmt_error_t error = {0};
-    if (rmt_socket_send(member->port, member->route, msg, false, &error) == -1)
-        rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", member->name,
-                rmt_msg_kind_name(msg->kind), error.text);
-}
-
-rmt_record_t *
-rmt_worker_door_meta(const rmt_member_t *member)
-{
-    rmt_record_t *meta = rmt_record_new();
-    rmt_record_set(meta, "by", member->key);
-    rmt_record_set(meta, "role", member->role);
-    rmt_record_set(meta, "name", member->name);
-    rmt_record_set(meta, "place", member->place);
-    return meta;
-}
-
-void
-rmt_worker_door_cancel(const rmt_member_t *member, const rmt_record_t *item)
-{
-    rmt_error_t error = {0};
-    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_CANCEL);
-    if (rmt_uid_parse(msg->task, rmt_record_text(item, "task", ""), &error) == -1)
-        return;
-    msg->attempt = (uint32_t) rmt_record_u64(item, "attempt", 0);
-    rmt_msg_text(&msg->text, "the task is not yours any more");
-    rmt_worker_door_send(member, msg);
-}
-
-// ---- Tasks
-
-static void
-s_copy_prefixed(rmt_record_t *to, const rmt_record_t *from, const char *prefix)
-{
-    for (size_t i = 0; i < rmt_record_count(from); i++) {
-        const char *name = rmt_record_name_at(from, i);
-        if (strncmp(name, prefix, strlen(prefix)) != 0)
-            continue;
-        size_t size = 0;
-        const void *value = rmt_record_value_at(from, i, &size);
-        rmt_record_put(to, name + strlen(prefix), value, size);
-    }
-}
-
-// The record of the target goes into the tasks of its engine packed.
-static void
-s_add_target(rmt_record_t *body, const rmt_record_t *item)
-{
-    rmt_auto(rmt_records) list = rmt_records_new();
-    rmt_record_t *record = rmt_records_add(list);
-    s_copy_prefixed(record, item, "r.");
-    if (rmt_record_count(record) == 0)
-        return;
-    rmt_auto(zchunk) packed = rmt_codec_pack_records(list);
-    rmt_record_put(body, "record", zchunk_data(packed), zchunk_size(packed));
-}
-
-// A task that could not even be sent goes back to its queue.
-static void
-s_return_task(rmt_broker_t *broker, const rmt_member_t *member, const rmt_record_t *item)
-{
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "task", rmt_record_text(item, "id", ""));
-    rmt_record_set(body, "attempt", rmt_record_text(item, "attempt", ""));
-    rmt_roster_land(broker->roster, rmt_record_text(item, "id", ""));
-    const rmt_call_t call = {.function = "task_return", .meta = meta, .body = body};
-    rmt_state_call(broker->state, &call, NULL, NULL);
-}
-
-// False when the peer is not there any more: it may be at another broker.
-static bool
-s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item,
-            uint32_t era)
-{
-    rmt_error_t error = {0};
-    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_TASK);
-    if (rmt_uid_parse(msg->task, rmt_record_text(item, "id", ""), &error) == -1 ||
-        rmt_uid_parse(msg->job, rmt_record_text(item, "job", ""), &error) == -1)
-        return true;
-    msg->attempt = (uint32_t) rmt_record_u64(item, "attempt", 1);
-    msg->era = era;
-    msg->epoch = rmt_record_u64(item, "epoch", 0);
-    rmt_msg_text(&msg->service, rmt_record_text(item, "service", ""));
-    s_copy_prefixed(rmt_msg_body(msg), item, "b.");
-    s_add_target(msg->body, item);
-    rmt_roster_fly(broker->roster, member->key, item);
-    rmt_log(RMT_DEBUG, "task.sent", "task=%s service=%s attempt=%u to=%s",
-            rmt_record_text(item, "id", ""), msg->service, msg->attempt, member->name);
-    if (rmt_socket_send(member->port, member->route, msg, false, &error) == 0)
-        return true;
-    rmt_log(RMT_INFO, "task.unsent", "task=%s service=%s to=%s text=\"%s\"",
-            rmt_record_text(item, "id", ""), msg->service, member->name, error.text);
-    s_return_task(broker, member, item);
-    return false;
-}
-
-static void
-s_on_take(void *context, rmt_msg_t *reply)
-{
-    ask_t *ask = context;
-    rmt_member_t *member = s_asker(ask, reply);
-    rmt_offer_t *offer = member ? rmt_member_offer(member, ask->service) : NULL;
-    if (offer) {
-        offer->is_taking = false;
-        const size_t count = reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
-        const uint32_t era =
-            (uint32_t) rmt_record_u64(reply->body, "era", ask->broker->era);
-        bool is_there = true;
-        for (size_t i = 0; i < count; i++)
-            is_there &=
-                s_send_task(ask->broker, member, rmt_records_at(reply->items, i), era);
-        offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
-        if (!is_there)
-            rmt_roster_drop(ask->broker->roster, member->key);
-        if (count > 0)
-            rmt_events_tail(ask->broker->events);
-    }
-    // Tasks taken for somebody who has greeted anew are offered again: that HELLO either
-    // came before them and does not name them, or their lease runs out.
-    s_ask_destroy(&ask);
-}
-
-static void
-s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer)
-{
-    if (!member->is_ready || offer->is_taking || offer->credit == 0)
-        return;
-    offer->is_taking = true;
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "service", offer->service);
-    rmt_record_set(body, "nonce", member->nonce);
-    rmt_record_set_u64(body, "n", offer->credit < 16 ? offer->credit : 16);
-    rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
-    const rmt_call_t call = {"task_take", meta, body, NULL};
-    rmt_state_call(broker->state, &call, s_on_take,
-                   s_ask_new(broker, member, offer->service));
-}
-
-void
-rmt_worker_door_feed(rmt_broker_t *broker, rmt_member_t *member)
-{
-    for (size_t i = 0; i < member->offer_count; i++)
-        s_take(broker, member, &member->offers[i]);
-}
-
-void
-rmt_worker_door_wake(rmt_broker_t *broker, const char *service)
-{
-    rmt_roster_t *roster = broker->roster;
-    for (rmt_member_t *member = rmt_roster_first(roster); member;
-         member = rmt_roster_next(roster)) {
-        rmt_offer_t *offer = rmt_member_offer(member, service);
-        if (offer)
-            s_take(broker, member, offer);
-    }
-}
 
 void
 rmt_worker_door_presence(rmt_broker_t *broker)
@@ -303,23 +105,23 @@ s_check_hello(const rmt_record_t *key, const rmt_msg_t *msg, rmt_error_t *error)
 static void
 s_on_hello(void *context, rmt_msg_t *reply)
 {
-    ask_t *ask = context;
-    rmt_member_t *member = s_asker(ask, reply);
+    rmt_asked_t *asked = context;
+    rmt_member_t *member = rmt_asked_member(asked, reply);
     if (member && reply->code == RMT_OK) {
         member->is_ready = true;
         for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
             const rmt_record_t *item = rmt_records_at(reply->items, i);
             if (rmt_record_has(item, "gone"))
-                rmt_worker_door_cancel(member, item);
+                rmt_tasks_cancel(member, item);
             else
-                rmt_roster_fly(ask->broker->roster, member->key, item);
+                rmt_roster_fly(asked->broker->roster, member->key, item);
         }
-        rmt_worker_door_feed(ask->broker, member);
-        rmt_events_tail(ask->broker->events);
+        rmt_tasks_feed(asked->broker, member);
+        rmt_events_tail(asked->broker->events);
     } else if (member) {
-        rmt_roster_drop(ask->broker->roster, ask->key); // It is asked to greet again
+        rmt_roster_drop(asked->broker->roster, asked->key); // It is asked to greet again
     }
-    s_ask_destroy(&ask);
+    rmt_asked_destroy(&asked);
 }
 
 static void
@@ -346,18 +148,18 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     welcome->era = broker->era;
     welcome->beat_ms = broker->settings->beat_ms;
     rmt_record_set(rmt_msg_body(welcome), "name", member->name);
-    rmt_worker_door_send(member, welcome);
+    rmt_member_send(member, welcome);
     rmt_peers_welcome(broker, member);
     rmt_log(RMT_INFO, "peer.hello", "role=%s name=%s", member->role, member->name);
 
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) meta = rmt_member_meta(member);
     rmt_auto_str services = rmt_member_services(member);
     rmt_record_t *body = rmt_msg_body(msg);
     rmt_record_set(body, "nonce", member->nonce);
     rmt_record_set(body, "services", services);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
     const rmt_call_t call = {"peer_hello", meta, body, msg->hand};
-    rmt_state_call(broker->state, &call, s_on_hello, s_ask_new(broker, member, ""));
+    rmt_state_call(broker->state, &call, s_on_hello, rmt_asked_new(broker, member, ""));
 }
 
 // ---- Messages

@@ -6,60 +6,36 @@
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_log.h"
-#include "worker_door.h"
+#include "tasks.h"
 
 #define PHASE_MAX 60
-
-// A call in the name of a member, whose memory may be gone when the answer comes.
-typedef struct {
-    rmt_broker_t *broker;
-    char key[RMT_USER_SIZE];
-} ask_t;
-
-static ask_t *
-s_ask_new(rmt_broker_t *broker, const rmt_member_t *member)
-{
-    ask_t *self = zmalloc(sizeof *self);
-    self->broker = broker;
-    snprintf(self->key, sizeof self->key, "%s", member->key);
-    return self;
-}
-
-// The member the answer is for. Frees ask.
-static rmt_member_t *
-s_asker(ask_t *ask, const rmt_msg_t *reply)
-{
-    rmt_member_t *member = reply->code == RMT_E_CANCELLED
-                               ? NULL
-                               : rmt_roster_find(ask->broker->roster, ask->key);
-    free(ask);
-    return member;
-}
 
 // ---- BEAT
 
 static void
 s_on_beat(void *context, rmt_msg_t *reply)
 {
-    rmt_member_t *member = s_asker(context, reply);
-    if (!member || reply->code != RMT_OK)
-        return;
-    for (size_t i = 0; i < rmt_records_count(reply->items); i++)
-        rmt_worker_door_cancel(member, rmt_records_at(reply->items, i));
+    rmt_asked_t *asked = context;
+    rmt_member_t *member = rmt_asked_member(asked, reply);
+    const size_t count =
+        member && reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
+    for (size_t i = 0; i < count; i++)
+        rmt_tasks_cancel(member, rmt_records_at(reply->items, i));
+    rmt_asked_destroy(&asked);
 }
 
 void
 rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
 {
     rmt_auto(rmt_msg) answer = rmt_msg_new(RMT_MSG_BEAT);
-    rmt_worker_door_send(member, answer);
+    rmt_member_send(member, answer);
     if (!msg->items || rmt_records_count(msg->items) == 0)
         return;
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) meta = rmt_member_meta(member);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
     const rmt_call_t call = {"task_beat", meta, body, msg->items};
-    rmt_state_call(broker->state, &call, s_on_beat, s_ask_new(broker, member));
+    rmt_state_call(broker->state, &call, s_on_beat, rmt_asked_new(broker, member, ""));
 }
 
 // ---- CREDIT
@@ -75,7 +51,7 @@ rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
         return;
     }
     offer->credit = msg->slots < 1000 ? msg->slots : 1000;
-    rmt_worker_door_feed(broker, member);
+    rmt_tasks_feed(broker, member);
 }
 
 // ---- PROGRESS
@@ -94,10 +70,9 @@ s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task,
 static void
 s_on_phase(void *context, rmt_msg_t *reply)
 {
-    ask_t *ask = context;
+    rmt_broker_t *broker = context;
     if (reply->code == RMT_OK)
-        rmt_events_tail(ask->broker->events);
-    free(ask);
+        rmt_events_tail(broker->events);
 }
 
 void
@@ -114,14 +89,14 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
         streq(phase, rmt_record_text(flight, "phase", "")))
         return;
     rmt_record_set(flight, "phase", phase);
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) meta = rmt_member_meta(member);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "task", task);
     rmt_record_set_u64(body, "attempt", msg->attempt);
     rmt_record_set(body, "phase", phase);
     rmt_record_set(body, "text", msg->text ? msg->text : "");
     const rmt_call_t call = {"task_phase", meta, body, NULL};
-    rmt_state_call(broker->state, &call, s_on_phase, s_ask_new(broker, member));
+    rmt_state_call(broker->state, &call, s_on_phase, broker);
 }
 
 // ---- RESULT
@@ -149,7 +124,7 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
         return;
     msg->attempt = (uint32_t) rmt_record_u64(claim, "attempt", 0);
     msg->code = code == RMT_OK ? RMT_OK : RMT_E_FENCED;
-    rmt_worker_door_send(member, msg);
+    rmt_member_send(member, msg);
 }
 
 static rmt_record_t *
@@ -200,7 +175,7 @@ s_release(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *claim)
     release_t *release = zmalloc(sizeof *release);
     release->broker = broker;
     release->claim = claim;
-    rmt_auto(rmt_record) meta = rmt_worker_door_meta(member);
+    rmt_auto(rmt_record) meta = rmt_member_meta(member);
     const rmt_call_t call = {"task_release", meta, claim, NULL};
     rmt_state_call(broker->state, &call, s_on_release, release);
 }

@@ -1,0 +1,292 @@
+#include "loop.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include "console_door.h"
+#include "driver.h"
+#include "enrol_door.h"
+#include "events.h"
+#include "keyring.h"
+#include "rmt_auto.h"
+#include "rmt_clock.h"
+#include "rmt_io.h"
+#include "rmt_log.h"
+#include "rmt_signals.h"
+#include "roster.h"
+#include "tasks.h"
+#include "worker_door.h"
+
+#define PRESENCE_MS 3000
+
+// ---- Redis comes and goes
+
+static void
+s_on_keys(rmt_broker_t *self)
+{
+    self->is_opening = false;
+    self->up_at = rmt_clock_ms();
+    rmt_log(RMT_INFO, "broker.open", "era=%u", self->era);
+}
+
+// Redis is not the one that was known: keys and greetings count only as it has them.
+static void
+s_forget(rmt_broker_t *self)
+{
+    rmt_keyring_forget(self->keyring);
+    rmt_roster_clear(self->roster);
+}
+
+static void
+s_on_era(void *context, rmt_msg_t *reply)
+{
+    rmt_broker_t *self = context;
+    rmt_error_t error = {0};
+    if (reply->code != RMT_OK) {
+        self->is_opening = false;
+        return;
+    }
+    const bool is_raised = streq(rmt_record_text(reply->body, "raised", ""), "yes");
+    const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
+    const bool is_other = self->era != 0 && era != self->era;
+    self->era = era;
+    if (is_raised || is_other || !*self->audit)
+        rmt_events_begin(self->events, rmt_record_text(reply->body, "last", "0-0"));
+    if (is_raised)
+        rmt_log(RMT_WARN, "era.raised", "era=%u", self->era);
+    if (is_other)
+        s_forget(self);
+    if (rmt_broker_save(self, &error) == -1) {
+        rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
+        self->era = 0;
+        self->is_opening = false;
+        return;
+    }
+    rmt_keyring_load(self->keyring, s_on_keys);
+}
+
+// What this broker has seen of the stream counts as well as its file.
+static void
+s_open(rmt_broker_t *self)
+{
+    self->is_opening = true;
+    const char *last = self->audit;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set_u64(body, "era", self->era ? self->era : self->file_era);
+    rmt_record_set(body, "last", *last ? last : self->file_audit);
+    rmt_broker_call(self, "era_open", body, s_on_era, self);
+}
+
+static void
+s_on_link(void *context, bool is_up)
+{
+    rmt_broker_t *self = context;
+    rmt_log(is_up ? RMT_INFO : RMT_WARN, is_up ? "redis.up" : "redis.down", "address=%s",
+            self->settings->redis);
+    self->up_at = 0;
+    self->is_linked = is_up;
+    if (is_up)
+        s_open(self);
+}
+
+// ---- What is done by the clock
+
+static void
+s_on_drive_list(void *context, rmt_msg_t *reply)
+{
+    rmt_broker_t *self = context;
+    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++)
+        rmt_driver_drive(self->driver,
+                         rmt_record_text(rmt_records_at(reply->items, i), "job", ""));
+}
+
+static void
+s_on_queues(void *context, rmt_msg_t *reply)
+{
+    rmt_broker_t *self = context;
+    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++)
+        rmt_tasks_wake(self,
+                       rmt_record_text(rmt_records_at(reply->items, i), "service", ""));
+}
+
+static void
+s_nobody(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
+{
+    (void) broker;
+    (void) claim;
+    (void) code; // The next scan finds it again if it was not recorded
+}
+
+static void
+s_on_reap(void *context, rmt_msg_t *reply)
+{
+    rmt_broker_t *self = context;
+    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items);
+         i++) {
+        rmt_record_t *claim = rmt_record_dup(rmt_records_at(reply->items, i));
+        rmt_record_t *outputs = rmt_record_new();
+        rmt_record_set_u64(claim, "code", RMT_E_TIMEOUT);
+        rmt_driver_result(self->driver, &claim, &outputs, s_nobody);
+    }
+}
+
+// Whoever knocks with an unknown key is seen by the handshake alone.
+static void
+s_count_strangers(rmt_broker_t *self)
+{
+    const uint64_t count = rmt_zap_refused(self->zap) - self->tested;
+    if (count == self->strangers)
+        return;
+    rmt_log(RMT_WARN, "handshake.refused", "count=%" PRIu64 " since-start=%" PRIu64,
+            count - self->strangers, count);
+    self->strangers = count;
+}
+
+static void
+s_scan(rmt_broker_t *self)
+{
+    s_count_strangers(self);
+    if (!rmt_broker_is_open(self)) {
+        if (self->is_linked && !self->is_opening)
+            s_open(self); // Redis is there, but did not answer the last time
+        return;
+    }
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set_u64(body, "stuck-s", self->settings->stuck_s);
+    rmt_record_set_u64(body, "silent-s", self->settings->silent_s);
+    rmt_events_tail(self->events);
+    rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
+    rmt_broker_call(self, "queues", NULL, s_on_queues, self);
+    rmt_broker_call(self, "task_stuck", body, NULL, NULL);
+    // Peers need time to say HELLO after a restart of the broker or of Redis.
+    if (rmt_clock_ms() - self->up_at >= self->settings->grace_ms) {
+        rmt_broker_call(self, "task_reap", body, s_on_reap, self);
+        rmt_broker_call(self, "boot_reap", NULL, NULL, NULL);
+    }
+}
+
+static long
+s_tick(rmt_broker_t *self)
+{
+    const int64_t now = rmt_clock_ms();
+    if (now >= self->scan_at) {
+        self->scan_at = now + self->settings->scan_ms;
+        s_scan(self);
+    }
+    if (now >= self->presence_at) {
+        self->presence_at = now + PRESENCE_MS;
+        if (rmt_broker_is_open(self))
+            rmt_worker_door_presence(self);
+    }
+    const int64_t due =
+        self->scan_at < self->presence_at ? self->scan_at : self->presence_at;
+    return (long) (due - now);
+}
+
+// ---- Life
+
+static int
+s_bind(rmt_broker_t *self, rmt_error_t *error)
+{
+    static const rmt_socket_kind_t kinds[] = {
+        [RMT_PORT_ENROL] = RMT_SOCKET_BROKER_ENROL,
+        [RMT_PORT_AGENTS] = RMT_SOCKET_BROKER_AGENTS,
+        [RMT_PORT_WORKERS] = RMT_SOCKET_BROKER_WORKERS,
+        [RMT_PORT_CONSOLE] = RMT_SOCKET_BROKER_CONSOLE,
+        [RMT_PORT_EVENTS] = RMT_SOCKET_BROKER_EVENTS,
+    };
+    for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++) {
+        rmt_auto_str endpoint =
+            rmt_text("%s:%d", self->settings->host, self->settings->port + i);
+        self->ports[i] =
+            rmt_socket_new(kinds[i], endpoint, &self->settings->own, NULL, error);
+        if (!self->ports[i])
+            return -1;
+    }
+    return 0;
+}
+
+static int
+s_begin(rmt_broker_t *self, rmt_error_t *error)
+{
+    if (rmt_broker_load(self, error) == -1)
+        return -1;
+    self->zap = rmt_zap_new(error);
+    if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
+        return -1;
+    self->tested = rmt_zap_refused(self->zap);
+    rmt_zap_allow_any(self->zap, rmt_socket_domain(RMT_SOCKET_BROKER_ENROL));
+    self->keyring = rmt_keyring_new(self);
+    self->roster = rmt_roster_new();
+    self->driver = rmt_driver_new(self);
+    self->events = rmt_events_new(self);
+    if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
+        return -1;
+    self->state = rmt_state_new(self->settings->redis, self->settings->redis_timeout_ms,
+                                s_on_link, self, error);
+    return self->state ? 0 : -1;
+}
+
+rmt_broker_t *
+rmt_loop_new(const rmt_settings_t *settings, rmt_error_t *error)
+{
+    rmt_broker_t *self = zmalloc(sizeof *self);
+    self->settings = settings;
+    if (s_begin(self, error) == -1)
+        rmt_loop_destroy(&self);
+    return self;
+}
+
+void
+rmt_loop_destroy(rmt_broker_t **self_p)
+{
+    rmt_broker_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_state_destroy(&self->state); // First: it answers all calls, into what follows
+    rmt_driver_destroy(&self->driver);
+    rmt_events_destroy(&self->events);
+    rmt_roster_destroy(&self->roster);
+    rmt_keyring_destroy(&self->keyring);
+    for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++)
+        zsock_destroy(&self->ports[i]);
+    rmt_zap_destroy(&self->zap);
+    free(self);
+    *self_p = NULL;
+}
+
+static void
+s_turn(rmt_broker_t *self)
+{
+    rmt_state_handle(self->state);
+    rmt_enrol_door_handle(self);
+    rmt_worker_door_handle(self, RMT_PORT_AGENTS);
+    rmt_worker_door_handle(self, RMT_PORT_WORKERS);
+    rmt_console_door_handle(self);
+    rmt_socket_drain(self->ports[RMT_PORT_EVENTS]);
+}
+
+int
+rmt_loop_run(rmt_broker_t *self, int signals, rmt_error_t *error)
+{
+    enum {
+        ITEM_SIGNAL,
+        ITEM_STATE,
+        ITEM_PORTS,
+        ITEM_COUNT = ITEM_PORTS + RMT_PORT_EVENTS + 1
+    };
+    zmq_pollitem_t items[ITEM_COUNT] = {
+        [ITEM_SIGNAL] = {NULL, signals, ZMQ_POLLIN, 0},
+        [ITEM_STATE] = {zsock_resolve(rmt_state_socket(self->state)), 0, ZMQ_POLLIN, 0},
+    };
+    for (int i = 0; i <= RMT_PORT_EVENTS; i++)
+        items[ITEM_PORTS + i] =
+            (zmq_pollitem_t){zsock_resolve(self->ports[i]), 0, ZMQ_POLLIN, 0};
+    for (;;) {
+        const long wait = s_tick(self);
+        if (zmq_poll(items, ITEM_COUNT, wait > 0 ? wait : 0) == -1 && errno != EINTR)
+            return rmt_fail_errno(error, "poll");
+        if (items[ITEM_SIGNAL].revents && rmt_signals_read(signals) > 0)
+            return 0;
+        s_turn(self);
+    }
+}

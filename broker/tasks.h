@@ -1,0 +1,16 @@
+// tasks - hands tasks out to the members who offer their service and have credit.
+//
+// The queues are in Redis; never more tasks are sent than a member has credit for.
+#pragma once
+
+#include "broker.h"
+#include "roster.h"
+
+// There may be tasks of this service: those who offer it and have credit take some.
+void rmt_tasks_wake(rmt_broker_t *broker, const char *service);
+
+// Take tasks for all that this member offers.
+void rmt_tasks_feed(rmt_broker_t *broker, rmt_member_t *member);
+
+// A task that is not the member's any more. item: {task, attempt}.
+void rmt_tasks_cancel(const rmt_member_t *member, const rmt_record_t *item);
