@@ -1,6 +1,6 @@
 // Images: make, list, show, look into (M2 - M7).
 #include "cmd.h"
-#include "archive.h"
+#include "image_archive.h"
 #include "contents.h"
 #include "diff.h"
 #include "output.h"

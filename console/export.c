@@ -1,4 +1,4 @@
-#include "archive.h"
+#include "image_archive.h"
 #include "blobs.h"
 #include "image.h"
 #include "output.h"

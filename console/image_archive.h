@@ -1,4 +1,4 @@
-// archive - images to pax archives and back (M17).
+// image_archive - images to pax archives and back (M17).
 #pragma once
 
 #include "command.h"
