@@ -14,6 +14,9 @@ typedef struct {
     size_t count;
 } rmt_fs_line_t;
 
+void rmt_fs_line_add(rmt_fs_line_t *line, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 typedef struct {
     const char *name;       // As blkid calls it
     rmt_super_read_t *read; // More of the superblock; NULL: uuid and label do
@@ -27,3 +30,6 @@ typedef struct {
 
 // NULL for one that is not carried.
 const rmt_fs_row_t *rmt_fs_find_row(const char *name);
+
+// Features of a volume are a list with commas.
+bool rmt_fs_has_feature(const rmt_record_t *volume, const char *feature);
