@@ -20,7 +20,8 @@ enum {
     SOURCE = 32,
     TARGET = 64,
     FIRSTBOOT = 128,
-    READ = ADMIN | VIEWER | DASHBOARD,
+    QUIET = 256, // No role: the verb leaves no entry in the audit stream
+    READ = ADMIN | VIEWER | DASHBOARD | QUIET,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
 
@@ -40,7 +41,7 @@ typedef struct {
 
 struct verb {
     const char *name;
-    unsigned roles;
+    unsigned roles; // And QUIET
     const char *function;
     int (*before)(ask_t *ask, rmt_error_t *error); // Checks and adds; may be NULL
     void (*after)(ask_t *ask, rmt_msg_t *reply);   // For code 0; may be NULL
@@ -270,9 +271,9 @@ static const verb_t s_verbs[] = {
     {"script.remove", ADMIN, "script_remove", NULL, NULL},
     {"events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot},
     {"farm.status", READ, "farm_status", NULL, s_add_version},
-    {"target.page", INSTALLER, "target_page", s_own_engine, NULL},
-    {"verdict.put", INSTALLER, "verdict_put", s_own_engine, NULL},
-    {"script.page", INSTALLER, "script_page", s_own_engine, NULL},
+    {"target.page", INSTALLER | QUIET, "target_page", s_own_engine, NULL},
+    {"verdict.put", INSTALLER | QUIET, "verdict_put", s_own_engine, NULL},
+    {"script.page", INSTALLER | QUIET, "script_page", s_own_engine, NULL},
     {"image.placed", IMAGER | INSTALLER, "image_placed", NULL, NULL},
     {"image.removed", IMAGER | INSTALLER, "image_removed", NULL, NULL},
     {"finding.put", WORKERS, "finding_put", NULL, NULL},
@@ -348,7 +349,8 @@ s_on_reply(void *context, rmt_msg_t *reply)
         ask->verb->after(ask, reply);
     if (reply->code != RMT_E_CANCELLED) { // Else the broker ends: the asker tries again
         s_send(ask, reply);
-        rmt_events_tail(ask->broker->events);
+        if (!(ask->verb->roles & QUIET))
+            rmt_events_tail(ask->broker->events);
     }
     s_ask_destroy(&ask);
 }

@@ -10,15 +10,22 @@
 #include <string.h>
 
 typedef struct {
-    char *name;
+    char *name; // Name and value stand in one piece of memory
     char *data;
+    size_t name_size;
     size_t size;
 } field_t;
 
+// Most records are made once and then read, so the memory of fields that are known
+// beforehand lies behind the record itself: `own` fields, and a slab for their bytes.
+// What comes later, or again with a longer value, has memory of its own.
 struct rmt_record {
     field_t *fields;
     size_t count;
     size_t room;
+    char *slab, *slab_end;
+    char *slab_free;
+    field_t own[];
 };
 
 struct rmt_records {
@@ -26,6 +33,15 @@ struct rmt_records {
     size_t count;
     size_t room;
 };
+
+static void *
+s_alloc(size_t size)
+{
+    void *memory = malloc(size);
+    if (!memory)
+        abort();
+    return memory;
+}
 
 static void *
 s_grow(void *list, size_t *room, size_t item_size)
@@ -37,33 +53,43 @@ s_grow(void *list, size_t *room, size_t item_size)
     return grown;
 }
 
-static void *
-s_copy(const void *data, size_t size)
+rmt_record_t *
+rmt_record_new_room(size_t fields, size_t bytes)
 {
-    char *copy = malloc(size + 1);
-    if (!copy)
-        abort();
-    if (size)
-        memcpy(copy, data, size);
-    copy[size] = '\0';
-    return copy;
+    const size_t own_size = fields * sizeof(field_t);
+    const size_t slab_size = bytes + 2 * fields; // Each name and value ends with a NUL
+    rmt_record_t *self = s_alloc(sizeof *self + own_size + slab_size);
+    char *slab = (char *) self + sizeof *self + own_size;
+    *self = (rmt_record_t){.fields = self->own,
+                           .room = fields,
+                           .slab = slab,
+                           .slab_end = slab + slab_size,
+                           .slab_free = slab};
+    return self;
 }
 
 rmt_record_t *
 rmt_record_new(void)
 {
-    rmt_record_t *self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
-    return self;
+    return rmt_record_new_room(0, 0);
 }
 
 rmt_record_t *
 rmt_record_dup(const rmt_record_t *self)
 {
-    rmt_record_t *copy = rmt_record_new();
+    size_t bytes = 0;
+    for (size_t i = 0; i < self->count; i++)
+        bytes += self->fields[i].name_size + self->fields[i].size;
+    rmt_record_t *copy = rmt_record_new_room(self->count, bytes);
     rmt_record_merge(copy, self);
     return copy;
+}
+
+static void
+s_free_field(rmt_record_t *self, field_t *field)
+{
+    if (field->name < self->slab || field->name >= self->slab_end)
+        free(field->name);
 }
 
 void
@@ -73,11 +99,10 @@ rmt_record_destroy(rmt_record_t **self_p)
     rmt_record_t *self = *self_p;
     if (!self)
         return;
-    for (size_t i = 0; i < self->count; i++) {
-        free(self->fields[i].name);
-        free(self->fields[i].data);
-    }
-    free(self->fields);
+    for (size_t i = 0; i < self->count; i++)
+        s_free_field(self, &self->fields[i]);
+    if (self->fields != self->own)
+        free(self->fields);
     free(self);
     *self_p = NULL;
 }
@@ -88,45 +113,103 @@ s_is_name_byte(char c)
     return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
 }
 
+// The length of a name that is valid, else 0.
+static size_t
+s_name_size(const char *name)
+{
+    if (!s_is_name_byte(name[0]))
+        return 0;
+    size_t size = 1;
+    while (s_is_name_byte(name[size]) || name[size] == '.' || name[size] == '_' ||
+           name[size] == '-')
+        size++;
+    return name[size] == '\0' && size <= RMT_RECORD_NAME_MAX ? size : 0;
+}
+
 bool
 rmt_record_name_is_valid(const char *name)
 {
-    if (!s_is_name_byte(name[0]))
-        return false;
-    size_t size = 1;
-    for (; name[size]; size++) {
-        if (!s_is_name_byte(name[size]) && !strchr("._-", name[size]))
-            return false;
+    return s_name_size(name) > 0;
+}
+
+static field_t *
+s_find_sized(const rmt_record_t *self, const char *name, size_t size)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        field_t *field = &self->fields[i];
+        if (field->name_size == size && memcmp(field->name, name, size) == 0)
+            return field;
     }
-    return size <= RMT_RECORD_NAME_MAX;
+    return NULL;
 }
 
 static field_t *
 s_find(const rmt_record_t *self, const char *name)
 {
-    for (size_t i = 0; i < self->count; i++) {
-        if (strcmp(self->fields[i].name, name) == 0)
-            return &self->fields[i];
+    return s_find_sized(self, name, strlen(name));
+}
+
+static field_t
+s_make_field(rmt_record_t *self, const char *name, size_t name_size, const void *data,
+             size_t size)
+{
+    const size_t total = name_size + size + 2;
+    char *memory;
+    if ((size_t) (self->slab_end - self->slab_free) >= total) {
+        memory = self->slab_free;
+        self->slab_free += total;
+    } else {
+        memory = s_alloc(total);
     }
-    return NULL;
+    memcpy(memory, name, name_size + 1);
+    char *value = memory + name_size + 1;
+    if (size)
+        memcpy(value, data, size);
+    value[size] = '\0';
+    return (field_t){memory, value, name_size, size};
+}
+
+static void
+s_append(rmt_record_t *self, const field_t *field)
+{
+    if (self->count == self->room) {
+        const bool is_own = self->fields == self->own;
+        field_t *grown =
+            s_grow(is_own ? NULL : self->fields, &self->room, sizeof *self->fields);
+        if (is_own && self->count)
+            memcpy(grown, self->own, self->count * sizeof *grown);
+        self->fields = grown;
+    }
+    self->fields[self->count++] = *field;
 }
 
 void
 rmt_record_put(rmt_record_t *self, const char *name, const void *data, size_t size)
 {
     assert(self);
-    assert(rmt_record_name_is_valid(name));
-    char *copy = s_copy(data, size);
-    field_t *field = s_find(self, name);
-    if (!field) {
-        if (self->count == self->room)
-            self->fields = s_grow(self->fields, &self->room, sizeof *self->fields);
-        field = &self->fields[self->count++];
-        *field = (field_t) { .name = s_copy(name, strlen(name)) };
+    const size_t name_size = s_name_size(name);
+    assert(name_size);
+    field_t *old = s_find_sized(self, name, name_size);
+    // The value may be one of this record's own, so the old one goes last.
+    const field_t field = s_make_field(self, name, name_size, data, size);
+    if (old) {
+        s_free_field(self, old);
+        *old = field;
+    } else {
+        s_append(self, &field);
     }
-    free(field->data);
-    field->data = copy;
-    field->size = size;
+}
+
+bool
+rmt_record_add(rmt_record_t *self, const char *name, const void *data, size_t size)
+{
+    assert(self);
+    const size_t name_size = s_name_size(name);
+    if (!name_size || s_find_sized(self, name, name_size))
+        return false;
+    const field_t field = s_make_field(self, name, name_size, data, size);
+    s_append(self, &field);
+    return true;
 }
 
 void
@@ -161,8 +244,7 @@ rmt_record_remove(rmt_record_t *self, const char *name)
     field_t *field = s_find(self, name);
     if (!field)
         return;
-    free(field->name);
-    free(field->data);
+    s_free_field(self, field);
     const size_t after = self->count - (size_t) (field - self->fields) - 1;
     memmove(field, field + 1, after * sizeof *field);
     self->count--;
@@ -220,8 +302,8 @@ rmt_record_equal(const rmt_record_t *self, const rmt_record_t *other)
     for (size_t i = 0; i < self->count; i++) {
         const field_t *mine = &self->fields[i];
         const field_t *theirs = s_find(other, mine->name);
-        if (!theirs || theirs->size != mine->size
-            || memcmp(theirs->data, mine->data, mine->size) != 0)
+        if (!theirs || theirs->size != mine->size ||
+            memcmp(theirs->data, mine->data, mine->size) != 0)
             return false;
     }
     return true;

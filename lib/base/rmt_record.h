@@ -20,6 +20,9 @@ typedef struct rmt_record rmt_record_t;
 typedef struct rmt_records rmt_records_t;
 
 rmt_record_t *rmt_record_new(void);
+// One that will hold so many fields with so many bytes of names and values together: up
+// to that they cost no allocation. It may still grow beyond.
+rmt_record_t *rmt_record_new_room(size_t fields, size_t bytes);
 rmt_record_t *rmt_record_dup(const rmt_record_t *self);
 void rmt_record_destroy(rmt_record_t **self_p);
 
@@ -27,6 +30,8 @@ void rmt_record_destroy(rmt_record_t **self_p);
 bool rmt_record_name_is_valid(const char *name);
 
 void rmt_record_put(rmt_record_t *self, const char *name, const void *data, size_t size);
+// For foreign fields: false, and nothing is done, when the name is not valid or taken.
+bool rmt_record_add(rmt_record_t *self, const char *name, const void *data, size_t size);
 void rmt_record_set(rmt_record_t *self, const char *name, const char *text);
 void rmt_record_setf(rmt_record_t *self, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -31,6 +31,10 @@ static const rmt_match_row_t s_rows[] = {
     {"root-driver", "disk", "", "at-least", "at-least ignore", rmt_match_root_driver},
 };
 
+// What most verdicts need, beside their three texts.
+#define VERDICT_FIELDS 9
+#define VERDICT_BYTES 128
+
 #define ROW_COUNT (sizeof s_rows / sizeof *s_rows)
 _Static_assert(ROW_COUNT <= RMT_MATCH_ROWS_MAX, "more rows than sets");
 
@@ -105,14 +109,18 @@ rmt_record_t *
 rmt_match_verdict(rmt_match_run_t *run, const char *component, const char *wanted,
                   const char *had, bool fits, const char *reason)
 {
-    rmt_record_t *verdict = rmt_records_add(run->verdicts);
+    if (!reason)
+        reason = "same";
+    rmt_record_t *made = rmt_record_new_room(
+        VERDICT_FIELDS, VERDICT_BYTES + strlen(wanted) + strlen(had) + strlen(reason));
+    rmt_record_t *verdict = rmt_records_append(run->verdicts, &made);
     rmt_record_set(verdict, "class", "verdict");
     rmt_record_set(verdict, "component", component);
     rmt_record_set(verdict, "policy", rmt_match_policy(run, component));
     rmt_record_set(verdict, "wanted", wanted);
     rmt_record_set(verdict, "had", had);
     rmt_record_set(verdict, "fits", fits ? "yes" : "no");
-    rmt_record_set(verdict, "reason", reason ? reason : "same");
+    rmt_record_set(verdict, "reason", reason);
     run->fits = run->fits && fits;
     return verdict;
 }

@@ -22,6 +22,12 @@ static const limit_t s_limits[] = {
     {"verify", 60000},
 };
 
+typedef struct {
+    rmt_msg_t *msg; // REQUEST without a REPLY yet, or NULL
+    int64_t sent_at;
+    uint64_t serial; // The task's own number of it
+} request_t;
+
 struct rmt_run {
     rmt_run_state_t state;
     size_t service;
@@ -31,13 +37,20 @@ struct rmt_run {
     rmt_msg_t *successor; // TASK with a higher attempt, after this one
     rmt_task_t *task;
     zactor_t *actor;
-    rmt_msg_t *result, *progress, *request;
+    rmt_msg_t *result, *progress;
     const rmt_msg_t *told; // One of these two, when it is new
-    int64_t result_at, request_at; // Last sent
-    uint64_t request_serial;       // The task's own number of the request
+    int64_t result_at;     // Last sent
+    request_t requests[RMT_TASK_ASKS_MAX];
     uint64_t ticks;
     int64_t moved_at;
 };
+
+static void
+s_drop_requests(rmt_run_t *self)
+{
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
+        rmt_msg_destroy(&self->requests[i].msg);
+}
 
 static void
 s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
@@ -45,7 +58,7 @@ s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
     rmt_msg_destroy(&self->msg);
     rmt_msg_destroy(&self->result);
     rmt_msg_destroy(&self->progress);
-    rmt_msg_destroy(&self->request);
+    s_drop_requests(self);
     self->told = NULL;
     self->msg = rmt_take(msg_p);
     self->attempt = self->msg->attempt;
@@ -84,7 +97,7 @@ rmt_run_destroy(rmt_run_t **self_p)
     rmt_msg_destroy(&self->successor);
     rmt_msg_destroy(&self->result);
     rmt_msg_destroy(&self->progress);
-    rmt_msg_destroy(&self->request);
+    s_drop_requests(self);
     free(self);
 }
 
@@ -168,11 +181,26 @@ s_send_result(rmt_run_t *self, rmt_peer_t *peer)
 }
 
 static void
-s_send_request(rmt_run_t *self, rmt_peer_t *peer)
+s_send_request(request_t *request, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
-    self->request_at = rmt_clock_ms();
-    (void) rmt_peer_send(peer, self->request, &error);
+    request->sent_at = rmt_clock_ms();
+    (void) rmt_peer_send(peer, request->msg, &error);
+}
+
+// One that the task has given up makes room for its next.
+static void
+s_take_request(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
+{
+    request_t *request = &self->requests[0];
+    for (size_t i = 0; request->msg && i < RMT_TASK_ASKS_MAX; i++)
+        if (!self->requests[i].msg || self->requests[i].serial < request->serial)
+            request = &self->requests[i];
+    rmt_msg_destroy(&request->msg);
+    request->msg = rmt_take(msg_p);
+    request->serial = request->msg->sequence;
+    request->msg->sequence = ++*sequence;
+    s_send_request(request, peer);
 }
 
 static void
@@ -193,15 +221,11 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
         s_send_progress(self, peer);
         break;
     case RMT_MSG_REQUEST:
-        rmt_msg_destroy(&self->request);
-        self->request = rmt_take(msg_p);
-        self->request_serial = self->request->sequence;
-        self->request->sequence = ++*sequence;
-        s_send_request(self, peer);
+        s_take_request(self, msg_p, peer, sequence);
         break;
     default:
         assert((*msg_p)->kind == RMT_MSG_RESULT);
-        rmt_msg_destroy(&self->request);
+        s_drop_requests(self);
         self->told = self->result = rmt_take(msg_p);
         self->state = RMT_RUN_ENDED;
     }
@@ -245,27 +269,27 @@ rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all)
         s_send_progress(self, peer);
     if (self->result && (all || now - self->result_at >= RESULT_MS))
         s_send_result(self, peer);
-    if (self->request && (all || now - self->request_at >= REQUEST_MS))
-        s_send_request(self, peer);
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++) {
+        request_t *request = &self->requests[i];
+        if (request->msg && (all || now - request->sent_at >= REQUEST_MS))
+            s_send_request(request, peer);
+    }
 }
 
 bool
-rmt_run_take_reply(rmt_run_t *self, const rmt_msg_t *reply, const char *host)
+rmt_run_take_reply(rmt_run_t *self, rmt_msg_t *reply, const char *host)
 {
-    if (!self->request || self->request->sequence != reply->sequence)
+    request_t *request = NULL;
+    for (size_t i = 0; !request && i < RMT_TASK_ASKS_MAX; i++)
+        if (self->requests[i].msg && self->requests[i].msg->sequence == reply->sequence)
+            request = &self->requests[i];
+    if (!request)
         return false;
-    rmt_msg_destroy(&self->request);
+    rmt_msg_destroy(&request->msg);
     rmt_auto(zmsg) packet = zmsg_new();
     zmsg_addstr(packet, host);
-    // The task counts its requests by itself.
-    rmt_auto(rmt_msg) own = rmt_msg_new(RMT_MSG_REPLY);
-    own->sequence = self->request_serial;
-    own->code = reply->code;
-    rmt_msg_text(&own->text, reply->text ? reply->text : "");
-    rmt_msg_text(&own->cursor, reply->cursor ? reply->cursor : "");
-    own->body = reply->body ? rmt_record_dup(reply->body) : NULL;
-    own->items = reply->items ? rmt_records_dup(reply->items) : NULL;
-    zframe_t *frame = rmt_codec_encode(own);
+    reply->sequence = request->serial; // The task counts its requests by itself
+    zframe_t *frame = rmt_codec_encode(reply);
     zmsg_append(packet, &frame);
     zmsg_send(&packet, self->actor);
     return true;

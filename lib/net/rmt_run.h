@@ -42,8 +42,8 @@ const rmt_msg_t *rmt_run_told(const rmt_run_t *self);
 // Send again what is due (everything after a WELCOME): result, request, last phase.
 void rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all);
 
-// Hand over a REPLY when it is for this run. Returns true when it was.
-bool rmt_run_take_reply(rmt_run_t *self, const rmt_msg_t *reply, const char *host);
+// Hand over a REPLY when it is for this run, which renumbers it. Returns true when it was.
+bool rmt_run_take_reply(rmt_run_t *self, rmt_msg_t *reply, const char *host);
 
 // False when the sign of life has stood still for the phase's limit.
 bool rmt_run_is_alive(rmt_run_t *self, int64_t now);

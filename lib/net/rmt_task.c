@@ -14,9 +14,16 @@
 #define WAKE_MS 100      // How often a waiting task looks whether it is cancelled
 #define PHASE_SIZE 64
 #define TEXT_SIZE 512
+#define VERB_SIZE 64
 #define OUTPUT_COUNT_MAX 256
 // Leaves room for the other fields of the envelope.
 #define OUTPUT_SIZE_MAX (RMT_CONTROL_SIZE_MAX - 16 * 1024)
+
+typedef struct {
+    uint64_t serial;  // 0: free
+    rmt_msg_t *reply; // NULL until it has come
+    char verb[VERB_SIZE];
+} ask_t;
 
 struct rmt_task {
     rmt_msg_t *msg; // TASK
@@ -29,6 +36,7 @@ struct rmt_task {
     // The task's thread alone uses what follows.
     zsock_t *pipe;
     uint64_t request_serial, progress_serial;
+    ask_t asks[RMT_TASK_ASKS_MAX];
     char phase[PHASE_SIZE];
     bool complete; // The phase's last figure was told
     int64_t told_at;
@@ -57,6 +65,8 @@ rmt_task_destroy(rmt_task_t **self_p)
     rmt_task_t *self = rmt_take(self_p);
     if (!self)
         return;
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
+        rmt_msg_destroy(&self->asks[i].reply);
     rmt_msg_destroy(&self->msg);
     rmt_record_destroy(&self->outputs);
     free(self);
@@ -240,12 +250,26 @@ rmt_task_progress(rmt_task_t *self, const char *phase, uint64_t done, uint64_t t
     zframe_send(&frame, self->pipe, ZFRAME_DONTWAIT);
 }
 
-static int
-s_send_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
-               const rmt_records_t *items, rmt_error_t *error)
+// ---- Requests
+
+static ask_t *
+s_find_ask(rmt_task_t *self, uint64_t serial)
 {
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
+        if (self->asks[i].serial == serial)
+            return &self->asks[i];
+    return NULL;
+}
+
+int
+rmt_task_ask(rmt_task_t *self, const char *verb, const rmt_record_t *body,
+             const rmt_records_t *items, uint64_t *ask_out, rmt_error_t *error)
+{
+    assert(self && verb && ask_out && error);
+    ask_t *ask = s_find_ask(self, 0);
+    assert(ask);
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REQUEST);
-    msg->sequence = ++self->request_serial;
+    msg->sequence = self->request_serial + 1;
     rmt_msg_text(&msg->verb, verb);
     if (body) {
         msg->body = rmt_record_dup(body);
@@ -259,11 +283,13 @@ s_send_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
         return rmt_fail(error, RMT_E_TOO_BIG, "a request of %zu bytes",
                         zframe_size(frame));
     zframe_send(&frame, self->pipe, 0);
+    *ask_out = ask->serial = ++self->request_serial;
+    snprintf(ask->verb, sizeof ask->verb, "%s", verb);
     return 0;
 }
 
-// The REPLY to the request at hand, or NULL for anything else that came.
-static rmt_msg_t *
+// Keep what came for the ask that it belongs to; a reply to none is dropped.
+static void
 s_read_reply(rmt_task_t *self)
 {
     rmt_auto(zmsg) packet = zmsg_recv(self->pipe);
@@ -273,50 +299,62 @@ s_read_reply(rmt_task_t *self)
         // The worker is ending this thread ($TERM), so there will be no reply.
         if (host)
             rmt_task_cancel(self);
-        return NULL;
+        return;
     }
     snprintf(self->host, sizeof self->host, "%s", host);
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg =
         rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-    return msg && msg->sequence == self->request_serial ? rmt_take(&msg) : NULL;
+    ask_t *ask = msg && msg->sequence ? s_find_ask(self, msg->sequence) : NULL;
+    if (ask && !ask->reply)
+        ask->reply = rmt_take(&msg);
 }
 
-static rmt_msg_t *
-s_wait_reply(rmt_task_t *self, const char *verb, rmt_error_t *error)
+static int
+s_wait_reply(rmt_task_t *self, const ask_t *ask, rmt_error_t *error)
 {
     const int64_t until = rmt_clock_ms() + REQUEST_MS;
     zmq_pollitem_t item = {zsock_resolve(self->pipe), 0, ZMQ_POLLIN, 0};
-    while (rmt_clock_ms() < until) {
-        if (rmt_task_cancelled(self)) {
-            rmt_fail(error, RMT_E_CANCELLED, "%s: the task was cancelled", verb);
-            return NULL;
-        }
+    while (!ask->reply) {
+        if (rmt_task_cancelled(self))
+            return rmt_fail(error, RMT_E_CANCELLED, "%s: the task was cancelled",
+                            ask->verb);
+        if (rmt_clock_ms() >= until)
+            return rmt_fail(error, RMT_E_UNAVAILABLE, "%s: no broker answered in %d s",
+                            ask->verb, REQUEST_MS / 1000);
         // To wait for the broker is life too; its time is bounded here.
         rmt_task_tick(self);
-        if (zmq_poll(&item, 1, WAKE_MS) != 1)
-            continue;
-        rmt_msg_t *reply = s_read_reply(self);
-        if (reply)
-            return reply;
+        if (zmq_poll(&item, 1, WAKE_MS) == 1)
+            s_read_reply(self);
     }
-    rmt_fail(error, RMT_E_UNAVAILABLE, "%s: no broker answered in %d s", verb,
-             REQUEST_MS / 1000);
-    return NULL;
+    return 0;
+}
+
+rmt_msg_t *
+rmt_task_answer(rmt_task_t *self, uint64_t serial, rmt_error_t *error)
+{
+    assert(self && serial && error);
+    ask_t *ask = s_find_ask(self, serial);
+    assert(ask);
+    const int rc = s_wait_reply(self, ask, error);
+    rmt_auto(rmt_msg) reply = rmt_take(&ask->reply);
+    ask->serial = 0;
+    if (rc == -1)
+        return NULL;
+    if (reply->code != RMT_OK) {
+        rmt_fail(error, rmt_code_from(reply->code), "%s",
+                 reply->text ? reply->text : ask->verb);
+        return NULL;
+    }
+    return rmt_take(&reply);
 }
 
 rmt_msg_t *
 rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
                  const rmt_records_t *items, rmt_error_t *error)
 {
-    assert(self && verb && error);
-    if (s_send_request(self, verb, body, items, error) == -1)
+    uint64_t ask;
+    if (rmt_task_ask(self, verb, body, items, &ask, error) == -1)
         return NULL;
-    rmt_auto(rmt_msg) reply = s_wait_reply(self, verb, error);
-    if (reply && reply->code != RMT_OK) {
-        rmt_fail(error, rmt_code_from(reply->code), "%s",
-                 reply->text ? reply->text : verb);
-        return NULL;
-    }
-    return rmt_take(&reply);
+    return rmt_task_answer(self, ask, error);
 }

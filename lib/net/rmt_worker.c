@@ -331,7 +331,7 @@ s_take_cancel(rmt_worker_t *self, const rmt_msg_t *msg)
 static void
 s_take_msg(rmt_worker_t *self, rmt_msg_t **msg_p)
 {
-    const rmt_msg_t *msg = *msg_p;
+    rmt_msg_t *msg = *msg_p;
     switch (msg->kind) {
     case RMT_MSG_WELCOME:
         s_take_welcome(self, msg);

@@ -107,3 +107,12 @@ bool rmt_task_cancelled(const rmt_task_t *self);
 // NULL: the reply's code and text; UNAVAILABLE, CANCELLED.
 rmt_msg_t *rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record_t *body,
                             const rmt_records_t *items, rmt_error_t *error);
+
+// The same in two steps, for work that goes on while the broker is at it: at most
+// RMT_TASK_ASKS_MAX may be without their answer (assert), and they may be answered in
+// any order. Each must be waited for, unless the task ends. 0 and *ask_out, or -1:
+// TOO_BIG. rmt_task_answer returns as rmt_task_request does.
+#define RMT_TASK_ASKS_MAX 4
+int rmt_task_ask(rmt_task_t *self, const char *verb, const rmt_record_t *body,
+                 const rmt_records_t *items, uint64_t *ask_out, rmt_error_t *error);
+rmt_msg_t *rmt_task_answer(rmt_task_t *self, uint64_t ask, rmt_error_t *error);

@@ -50,6 +50,7 @@ local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
 local PRESENT_MS = 15000
 local PAGE_ITEMS, PAGE_BYTES = 500, 96 * 1024
+local PAGE_STEP = 25 -- Names read at a time: most pages are full of bytes long before
 local AUDIT_MAX = 100000
 
 local E = {
@@ -120,12 +121,17 @@ end
 
 -- Set fields of a hash; a value of '' removes the field.
 local function store(key, fields)
+    local list = {}
     for name, value in pairs(fields) do
         if value == '' then
             call('HDEL', key, name)
         else
-            call('HSET', key, name, str(value))
+            list[#list + 1] = name
+            list[#list + 1] = str(value)
         end
+    end
+    if #list > 0 then
+        call('HSET', key, unpack(list))
     end
 end
 
@@ -165,23 +171,29 @@ end
 
 -- One page of a name index: make(name) gives a record, or nil for "leave out".
 local function page(index, cursor, make)
-    local min = set(cursor) and '(' .. cursor or '-'
-    local names = call('ZRANGEBYLEX', index, min, '+', 'LIMIT', 0, PAGE_ITEMS)
-    local items, bytes, last = {}, 0, nil
-    for _, name in ipairs(names) do
-        local record = make(name)
-        last = name
-        if record then
-            items[#items + 1] = record
-            for field, value in pairs(record) do
-                bytes = bytes + #field + #str(value) + 8
+    local items, bytes, seen, last = {}, 0, 0, cursor
+    while seen < PAGE_ITEMS do
+        local min = set(last) and '(' .. last or '-'
+        local names = call('ZRANGEBYLEX', index, min, '+', 'LIMIT', 0, PAGE_STEP)
+        for _, name in ipairs(names) do
+            local record = make(name)
+            last = name
+            if record then
+                items[#items + 1] = record
+                for field, value in pairs(record) do
+                    bytes = bytes + #field + #str(value) + 8
+                end
+            end
+            if bytes > PAGE_BYTES then
+                return items, last
             end
         end
-        if bytes > PAGE_BYTES then
-            return items, last
+        if #names < PAGE_STEP then
+            return items, ''
         end
+        seen = seen + PAGE_STEP
     end
-    return items, #names == PAGE_ITEMS and last or ''
+    return items, last
 end
 
 local function parse(args)

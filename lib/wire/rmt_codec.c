@@ -171,23 +171,26 @@ s_pack_list(rmt_arena_t *arena, const rmt_records_t *records, size_t *count_out)
     return list;
 }
 
+// Foreign counts are limited before memory is taken for them.
 static rmt_record_t *
 s_unpack_record(const Ramet__Record *in, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) record = rmt_record_new();
-    if (in && in->n_fields > RMT_FIELDS_MAX) {
-        rmt_fail(error, RMT_E_TOO_BIG, "a record of %zu fields", in->n_fields);
+    const size_t count = in ? in->n_fields : 0;
+    if (count > RMT_FIELDS_MAX) {
+        rmt_fail(error, RMT_E_TOO_BIG, "a record of %zu fields", count);
         return NULL;
     }
-    for (size_t i = 0; in && i < in->n_fields; i++) {
+    size_t bytes = 0;
+    for (size_t i = 0; i < count; i++)
+        bytes += strlen(in->fields[i]->name) + in->fields[i]->value.len;
+    rmt_auto(rmt_record) record = rmt_record_new_room(count, bytes);
+    for (size_t i = 0; i < count; i++) {
         const Ramet__Field *field = in->fields[i];
-        if (!rmt_record_name_is_valid(field->name) ||
-            rmt_record_has(record, field->name)) {
+        if (!rmt_record_add(record, field->name, field->value.data, field->value.len)) {
             rmt_fail(error, RMT_E_PROTOCOL,
                      "field name \"%.64s\" is not valid or comes twice", field->name);
             return NULL;
         }
-        rmt_record_put(record, field->name, field->value.data, field->value.len);
     }
     return rmt_take(&record);
 }

@@ -83,6 +83,25 @@ s_run_ask(rmt_task_t *task, void *context, rmt_error_t *error)
     return none ? 0 : -1;
 }
 
+// Two questions at once; the first that was asked is waited for last.
+static int
+s_run_ask_both(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    (void) context;
+    uint64_t asks[2];
+    for (size_t i = 0; i < 2; i++)
+        if (rmt_task_ask(task, i ? "second" : "first", NULL, NULL, &asks[i], error) == -1)
+            return -1;
+    for (size_t i = 2; i-- > 0;) {
+        rmt_auto(rmt_msg) reply = rmt_task_answer(task, asks[i], error);
+        if (!reply)
+            return -1;
+        rmt_record_set(rmt_task_outputs(task), i ? "second" : "first",
+                       rmt_record_text(reply->body, "answer", "none"));
+    }
+    return 0;
+}
+
 static void
 s_count_welcome(void *context, const rmt_msg_t *welcome, const char *host)
 {
@@ -119,6 +138,7 @@ s_start_crew(crew_t *crew, const farm_t *farm, zsock_t *other)
         {"add@x", 2, s_run_add},
         {"hold@x", 1, s_run_hold},
         {"ask@x", 1, s_run_ask},
+        {"ask-both@x", 1, s_run_ask_both},
     };
     const rmt_worker_config_t config = {
         .brokers = brokers,
@@ -127,7 +147,7 @@ s_start_crew(crew_t *crew, const farm_t *farm, zsock_t *other)
         .role = "installer",
         .name = "w1",
         .services = services,
-        .service_count = 3,
+        .service_count = 4,
         .context = crew,
         .on_peers = s_count_peers,
         .on_welcome = s_count_welcome,
@@ -245,7 +265,7 @@ test_a_worker_offers_services_and_credit(void **state)
     s_welcome(farm->workers, &packet);
     assert_string_equal(packet.user, farm->own.public_text);
     assert_string_equal(packet.msg->role, "installer");
-    assert_int_equal(rmt_records_count(packet.msg->items), 3);
+    assert_int_equal(rmt_records_count(packet.msg->items), 4);
     assert_int_equal(rmt_records_count(packet.msg->hand), 0);
     s_expect(farm->workers, RMT_MSG_CREDIT, &packet);
     assert_string_equal(packet.msg->service, "add@x");
@@ -526,6 +546,44 @@ test_a_task_asks_and_hears_the_answer(void **state)
     s_stop_crew(&crew);
 }
 
+// Both are under way before one is answered, and both come again on another link.
+static void
+test_m12_a_task_asks_again_before_it_was_answered(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    s_start_crew(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    s_welcome(farm->workers, &packet);
+    s_order(farm->workers, &packet, "ask-both@x", 1);
+    uint64_t sequences[2];
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            s_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+            assert_string_equal(packet.msg->verb, i ? "second" : "first");
+            assert_true(round == 0 || packet.msg->sequence == sequences[i]);
+            sequences[i] = packet.msg->sequence;
+        }
+        if (round == 0) {
+            s_forget(farm->workers, &packet);
+            s_welcome(farm->workers, &packet);
+        }
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+        reply->sequence = sequences[i];
+        rmt_record_set(rmt_msg_body(reply), "answer", i ? "two" : "one");
+        s_answer(farm->workers, &packet, reply);
+    }
+    s_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_OK);
+    assert_string_equal(rmt_record_text(packet.msg->body, "first", ""), "one");
+    assert_string_equal(rmt_record_text(packet.msg->body, "second", ""), "two");
+    s_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    s_stop_crew(&crew);
+}
+
 static void
 test_a_worker_that_is_terminated_cancels_and_tells(void **state)
 {
@@ -562,6 +620,7 @@ main(void)
         CASE(test_a_broker_without_memory_asks_for_hello),
         CASE(test_a_second_broker_takes_over),
         CASE(test_a_task_asks_and_hears_the_answer),
+        CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

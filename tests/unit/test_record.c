@@ -35,6 +35,45 @@ test_a_record_may_be_set_from_its_own_value(void **state)
 }
 
 static void
+test_room_that_was_foreseen_can_be_outgrown(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_record) record = rmt_record_new_room(2, 4);
+    rmt_record_set(record, "a", "1");
+    rmt_record_set(record, "a", rmt_record_text(record, "a", NULL));
+    for (unsigned i = 0; i < 50; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "n%u", i);
+        rmt_record_setf(record, name, "a value of some length, number %u", i);
+    }
+    rmt_record_remove(record, "n0");
+    assert_int_equal(rmt_record_count(record), 50);
+    assert_string_equal(rmt_record_text(record, "a", NULL), "1");
+    assert_string_equal(rmt_record_text(record, "n49", NULL),
+                        "a value of some length, number 49");
+    assert_null(rmt_record_text(record, "n0", NULL));
+}
+
+static void
+test_a_foreign_field_is_added_once_and_only_with_a_good_name(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_record) record = rmt_record_new();
+    char longest[65] = "";
+    memset(longest, 'x', 64);
+    assert_true(rmt_record_add(record, "a", "1", 1));
+    assert_false(rmt_record_add(record, "a", "2", 1));
+    assert_false(rmt_record_add(record, "", "2", 1));
+    assert_false(rmt_record_add(record, "A", "2", 1));
+    assert_false(rmt_record_add(record, "a b", "2", 1));
+    assert_false(rmt_record_add(record, longest, "2", 1));
+    assert_true(rmt_record_add(record, longest + 1, NULL, 0));
+    assert_true(rmt_record_add(record, "aa", "3", 1));
+    assert_int_equal(rmt_record_count(record), 3);
+    assert_string_equal(rmt_record_text(record, "a", NULL), "1");
+}
+
+static void
 test_equal_looks_at_fields_in_any_order(void **state)
 {
     (void) state;
@@ -117,6 +156,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_value_that_is_set_again_keeps_its_place),
         cmocka_unit_test(test_a_record_may_be_set_from_its_own_value),
+        cmocka_unit_test(test_room_that_was_foreseen_can_be_outgrown),
+        cmocka_unit_test(test_a_foreign_field_is_added_once_and_only_with_a_good_name),
         cmocka_unit_test(test_equal_looks_at_fields_in_any_order),
         cmocka_unit_test(test_a_copy_is_a_record_of_its_own),
         cmocka_unit_test(test_merging_sets_what_the_other_has),

@@ -15,6 +15,8 @@
 #define PAGE_ITEMS 100
 #define PAGE_BYTES ((size_t) 160 * 1024)
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+#define PUTS_MAX 2 // Pages of verdicts on their way; one more ask is the next page's
+_Static_assert(PUTS_MAX + 1 <= RMT_TASK_ASKS_MAX, "asks at once");
 
 typedef struct {
     rmt_task_t *task;
@@ -23,6 +25,8 @@ typedef struct {
     rmt_match_t *match;
     rmt_records_t *page; // Verdicts not yet put
     size_t page_bytes;
+    uint64_t puts[PUTS_MAX]; // Those on their way, oldest first
+    size_t put_count;
     uint64_t total, fits, available;
 } match_t;
 
@@ -38,21 +42,39 @@ s_unpack(const rmt_record_t *record, const char *name, rmt_error_t *error)
     return rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, error);
 }
 
+// Wait until no more than so many pages of verdicts are on their way.
+static int
+s_await_puts(match_t *self, size_t count_max, rmt_error_t *error)
+{
+    while (self->put_count > count_max) {
+        rmt_auto(rmt_msg) reply = rmt_task_answer(self->task, self->puts[0], error);
+        self->put_count--;
+        memmove(self->puts, self->puts + 1, self->put_count * sizeof *self->puts);
+        if (!reply)
+            return -1;
+    }
+    return 0;
+}
+
 static int
 s_put_page(match_t *self, rmt_error_t *error)
 {
     if (!rmt_records_count(self->page))
         return 0;
+    if (s_await_puts(self, PUTS_MAX - 1, error) == -1)
+        return -1;
     char job[33];
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "job", rmt_uid_text(rmt_task_job(self->task), job));
     rmt_record_set(body, "engine", self->engine);
-    rmt_auto(rmt_msg) reply =
-        rmt_task_request(self->task, "verdict.put", body, self->page, error);
+    if (rmt_task_ask(self->task, "verdict.put", body, self->page,
+                     &self->puts[self->put_count], error) == -1)
+        return -1;
+    self->put_count++;
     rmt_records_destroy(&self->page);
     self->page = rmt_records_new();
     self->page_bytes = 0;
-    return reply ? 0 : -1;
+    return 0;
 }
 
 static void
@@ -89,23 +111,35 @@ s_match_page(match_t *self, const rmt_records_t *targets, rmt_error_t *error)
     return 0;
 }
 
-// Page through the engine's targets; the cursor of each answer asks for the next page.
+static int
+s_ask_page(match_t *self, const char *cursor, uint64_t *ask_out, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "engine", self->engine);
+    rmt_record_set(body, "cursor", cursor);
+    return rmt_task_ask(self->task, "target.page", body, NULL, ask_out, error);
+}
+
+// Page through the engine's targets. The cursor of each answer asks for the next page,
+// which is on its way while this one is compared.
 static int
 s_match_all(match_t *self, rmt_error_t *error)
 {
-    char cursor[256] = "";
-    do {
-        rmt_auto(rmt_record) body = rmt_record_new();
-        rmt_record_set(body, "engine", self->engine);
-        rmt_record_set(body, "cursor", cursor);
-        rmt_auto(rmt_msg) reply =
-            rmt_task_request(self->task, "target.page", body, NULL, error);
-        if (!reply || s_match_page(self, reply->items, error) == -1)
+    uint64_t ask;
+    bool is_more = true;
+    if (s_ask_page(self, "", &ask, error) == -1)
+        return -1;
+    while (is_more) {
+        rmt_auto(rmt_msg) reply = rmt_task_answer(self->task, ask, error);
+        is_more = reply && reply->cursor && *reply->cursor;
+        if (!reply || (is_more && s_ask_page(self, reply->cursor, &ask, error) == -1) ||
+            s_match_page(self, reply->items, error) == -1)
             return -1;
-        snprintf(cursor, sizeof cursor, "%s", reply->cursor ? reply->cursor : "");
         rmt_task_progress(self->task, "match", self->total, 0, NULL);
-    } while (*cursor);
-    return s_put_page(self, error);
+    }
+    if (s_put_page(self, error) == -1)
+        return -1;
+    return s_await_puts(self, 0, error);
 }
 
 static int
