@@ -243,16 +243,18 @@ s_run(zsock_t *pipe, void *args)
 {
     rmt_serve_state_t *self = args; // Taken: ends with this thread
     self->pipe = pipe;
-    self->poller = zpoller_new(pipe, self->socket, rmt_roots_socket(self->roots), NULL);
+    self->poller = zpoller_new(pipe, rmt_roots_socket(self->roots), self->socket, NULL);
     zpoller_set_nonstop(self->poller, true);
     zsock_signal(pipe, 0);
     int timeout_ms = TICK_MS;
     int64_t tick_ms = 0;
     while (true) {
-        (void) zpoller_wait(self->poller, timeout_ms);
-        if ((zsock_events(pipe) & ZMQ_POLLIN) && !s_command(self))
+        // The first that is ready, in the order of the poller; asking each again would
+        // cost as much as a message.
+        const void *ready = zpoller_wait(self->poller, timeout_ms);
+        if (ready == pipe && !s_command(self))
             break;
-        if (zsock_events(rmt_roots_socket(self->roots)) & ZMQ_POLLIN)
+        if (ready == rmt_roots_socket(self->roots))
             rmt_roots_take(self->roots);
         s_drain(self);
         const bool more = s_receive(self);

@@ -22,8 +22,8 @@ typedef struct {
     const void *data; // Stored bytes; borrowed from whoever filled the struct
 } rmt_chunk_t;
 
-// Name plain bytes and put their stored form in room (RMT_CHUNK_STORED_MAX bytes);
-// chunk_out->data points into room, or at plain when raw.
+// Name plain bytes and put their stored form in room, which has as many bytes as they
+// are; chunk_out->data points into room, or at plain when raw.
 void rmt_chunk_make(rmt_chunk_t *chunk_out, const void *plain, size_t size, void *room);
 
 // Put the plain bytes in plain_out (chunk->plain_size bytes, at most

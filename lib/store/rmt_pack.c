@@ -13,6 +13,8 @@ static const uint8_t s_foot_magic[8] = "ramet-pe";
 #define HEAD_SIZE 32
 #define FOOT_SIZE 64
 #define FLUSH_SIZE ((size_t) 512 * 1024)
+// Chunks of this size are written from where they are.
+#define DIRECT_SIZE ((uint32_t) 64 * 1024)
 // The kernel is told to begin writing whenever so much is new.
 #define WRITE_BACK_SIZE ((uint64_t) 8 * 1024 * 1024)
 
@@ -83,13 +85,12 @@ rmt_pack_writer_fits(const rmt_pack_writer_t *self, uint32_t size)
            RMT_PACK_SIZE_MAX;
 }
 
-int
-rmt_pack_writer_flush(rmt_pack_writer_t *self, rmt_error_t *error)
+static int
+s_write(rmt_pack_writer_t *self, const void *data, size_t size, rmt_error_t *error)
 {
-    if (rmt_io_write(self->fd, self->out.data, self->out.used, error) == -1)
+    if (rmt_io_write(self->fd, data, size, error) == -1)
         return rmt_wrap(error, "pack");
-    self->written += self->out.used;
-    self->out.used = 0;
+    self->written += size;
     if (self->written - self->started >= WRITE_BACK_SIZE) {
         // Only a hint: where it is not known, fsync does all the work.
         (void) sync_file_range(self->fd, (off_t) self->started,
@@ -98,6 +99,14 @@ rmt_pack_writer_flush(rmt_pack_writer_t *self, rmt_error_t *error)
         self->started = self->written;
     }
     return 0;
+}
+
+int
+rmt_pack_writer_flush(rmt_pack_writer_t *self, rmt_error_t *error)
+{
+    const size_t size = self->out.used;
+    self->out.used = 0;
+    return s_write(self, self->out.data, size, error);
 }
 
 int
@@ -118,9 +127,13 @@ rmt_pack_writer_add(rmt_pack_writer_t *self, const rmt_chunk_t *chunk,
     rmt_slot_encode_head(head, &slot);
     rmt_slot_encode(entry, &slot);
     rmt_buffer_add(&self->out, head, sizeof head);
-    rmt_buffer_add(&self->out, chunk->data, chunk->size);
     rmt_buffer_add(&self->trailer, entry, sizeof entry);
     *slot_out = slot;
+    if (chunk->size >= DIRECT_SIZE)
+        return rmt_pack_writer_flush(self, error) == -1
+                   ? -1
+                   : s_write(self, chunk->data, chunk->size, error);
+    rmt_buffer_add(&self->out, chunk->data, chunk->size);
     return self->out.used < FLUSH_SIZE ? 0 : rmt_pack_writer_flush(self, error);
 }
 

@@ -35,7 +35,7 @@ typedef struct {
     rmt_capture_report_t *report;
     rmt_capture_progress_t progress;
     int64_t progress_ms;
-    void *room; // For packing, when the calling thread has to
+    uint8_t *plain; // For reading, when the calling thread has to
     rmt_entry_room_t *entry_room;
 } s_capture_t;
 
@@ -126,16 +126,16 @@ static void *
 s_work(void *argument)
 {
     s_capture_t *self = argument;
-    rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
-    assert(room);
+    rmt_auto_ptr plain = malloc(RMT_PORTION_PIECE_SIZE);
+    assert(plain);
     rmt_job_t *job;
     while ((job = rmt_queue_get(self->queue))) {
         rmt_portion_t *portion = (rmt_portion_t *) job;
-        rmt_portion_t *next = rmt_portion_prepare(portion);
+        rmt_portion_t *next = rmt_portion_prepare(portion, plain);
         // Handed on before packing, so that others go on with a large file meanwhile.
         if (next)
             rmt_queue_put_after(self->queue, &next->job, next->room, job);
-        rmt_portion_pack(portion, room);
+        rmt_portion_pack(portion);
         rmt_queue_done(self->queue, job);
     }
     return NULL;
@@ -351,8 +351,8 @@ s_read_instead(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
     assert(taken);
     int result = 0;
     while (portion) {
-        rmt_portion_t *next = rmt_portion_prepare(portion);
-        rmt_portion_pack(portion, self->room);
+        rmt_portion_t *next = rmt_portion_prepare(portion, self->plain);
+        rmt_portion_pack(portion);
         if (result == 0)
             result = s_emit_chunks(self, portion, error);
         portion->is_last = false; // The item goes back to where it came from
@@ -521,8 +521,8 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
     self.links = rmt_links_new();
     self.manifest = rmt_manifest_writer_new(sink->chunk_fn, sink->context);
     self.entry_room = rmt_entry_room_new();
-    self.room = malloc(RMT_CHUNK_STORED_MAX);
-    assert(self.room);
+    self.plain = malloc(RMT_PORTION_PIECE_SIZE);
+    assert(self.plain);
     struct statvfs space;
     if (fstatvfs(options->root_fd, &space) == 0)
         self.progress.total_size = (space.f_blocks - space.f_bfree) * space.f_frsize;
@@ -537,6 +537,6 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
     rmt_links_destroy(&self.links);
     rmt_queue_destroy(&self.queue);
     rmt_entry_room_destroy(&self.entry_room);
-    free(self.room);
+    free(self.plain);
     return result;
 }

@@ -23,7 +23,7 @@ rmt_portion_destroy(rmt_portion_t **self_p)
     if (self->is_last)
         for (size_t i = 0; i < self->item_count; i++)
             rmt_item_destroy(&self->items[i]);
-    free(self->buffer);
+    free(self->stored);
     free(self->chunks);
     free(self);
     *self_p = NULL;
@@ -72,18 +72,20 @@ s_add_chunk(rmt_portion_t *self, const uint8_t *data, size_t size)
         (rmt_chunk_t){.plain_size = (uint32_t) size, .data = data};
 }
 
-// Cut what is in the buffer; without the end of the contents, as far as is certain.
-// Returns the bytes that were cut.
+// Cut what is in the buffer; without the end of the contents, as far as is certain: what
+// reaches the end of the buffer might have been cut later. Returns the bytes that were cut.
 static size_t
 s_cut(rmt_portion_t *self, const uint8_t *data, size_t size, bool is_end)
 {
     size_t at = 0;
-    while (at < size && (is_end || size - at >= RMT_CUT_FILE.max)) {
+    while (at < size) {
         const size_t left = size - at;
         const bool is_whole =
             is_end && at == 0 && left <= RMT_WHOLE_FILE_MAX && self->position == 0;
         const size_t cut =
             is_whole ? left : rmt_chunker_cut(&RMT_CUT_FILE, data + at, left);
+        if (!is_end && cut == left && left < RMT_CUT_FILE.max)
+            break;
         s_add_chunk(self, data + at, cut);
         at += cut;
     }
@@ -105,17 +107,16 @@ s_read_small(rmt_item_t *item, uint8_t *data, size_t room)
 }
 
 static void
-s_prepare_small(rmt_portion_t *self)
+s_prepare_small(rmt_portion_t *self, uint8_t *plain)
 {
-    self->buffer = malloc(self->room + 1);
-    assert(self->buffer);
+    assert(self->room <= RMT_PORTION_PIECE_SIZE);
     size_t used = 0;
     for (size_t i = 0; i < self->item_count; i++) {
         rmt_item_t *item = self->items[i];
         const size_t before = self->chunk_count;
         rmt_item_open(item);
         if (item->fd != -1) {
-            uint8_t *data = self->buffer + used;
+            uint8_t *data = plain + used;
             // Not more than was planned: each file after it must find its room.
             const size_t room = (size_t) item->status.st_size;
             const size_t size = s_read_small(item, data, room);
@@ -143,7 +144,7 @@ s_next_piece(rmt_portion_t *self, uint64_t position, bool is_restart)
 }
 
 static rmt_portion_t *
-s_prepare_piece(rmt_portion_t *self)
+s_prepare_piece(rmt_portion_t *self, uint8_t *plain)
 {
     rmt_item_t *item = self->items[0];
     if (item->fd == -1) {
@@ -155,14 +156,12 @@ s_prepare_piece(rmt_portion_t *self)
     size_t wanted = self->room;
     if (left < wanted)
         wanted = (size_t) left;
-    self->buffer = malloc(wanted + 1);
-    assert(self->buffer);
-    const size_t size =
-        wanted ? rmt_item_read(item, self->position, self->buffer, wanted) : 0;
+    assert(wanted <= RMT_PORTION_PIECE_SIZE);
+    const size_t size = wanted ? rmt_item_read(item, self->position, plain, wanted) : 0;
     if (item->is_unreadable)
         return NULL;
     const bool is_end = size < wanted || wanted == left;
-    const uint64_t end = self->position + s_cut(self, self->buffer, size, is_end);
+    const uint64_t end = self->position + s_cut(self, plain, size, is_end);
     self->chunk_counts[0] = self->chunk_count;
     if (!is_end)
         return s_next_piece(self, end, false);
@@ -170,25 +169,46 @@ s_prepare_piece(rmt_portion_t *self)
 }
 
 rmt_portion_t *
-rmt_portion_prepare(rmt_portion_t *self)
+rmt_portion_prepare(rmt_portion_t *self, uint8_t *plain)
 {
     if (self->is_piece)
-        return s_prepare_piece(self);
-    s_prepare_small(self);
+        return s_prepare_piece(self, plain);
+    s_prepare_small(self, plain);
     return NULL;
 }
 
-void
-rmt_portion_pack(rmt_portion_t *self, void *room)
+// Many portions wait to be sent, so they hold no more than what is sent of them.
+static void
+s_shrink(rmt_portion_t *self, size_t size)
 {
+    self->stored = realloc(self->stored, size);
+    assert(self->stored);
+    const uint8_t *at = self->stored;
+    for (size_t i = 0; i < self->chunk_count; i++) {
+        self->chunks[i].data = at;
+        at += self->chunks[i].size;
+    }
+}
+
+void
+rmt_portion_pack(rmt_portion_t *self)
+{
+    size_t size = 0;
+    for (size_t i = 0; i < self->chunk_count; i++)
+        size += self->chunks[i].plain_size;
+    if (size == 0)
+        return;
+    // The stored form is never longer.
+    self->stored = malloc(size);
+    assert(self->stored);
+    uint8_t *at = self->stored;
     for (size_t i = 0; i < self->chunk_count; i++) {
         rmt_chunk_t *chunk = &self->chunks[i];
-        uint8_t *plain = self->buffer + ((const uint8_t *) chunk->data - self->buffer);
-        rmt_chunk_make(chunk, plain, chunk->plain_size, room);
-        // The stored form is never longer, so it takes the place of the plain one.
-        if (chunk->data != plain) {
-            memcpy(plain, chunk->data, chunk->size);
-            chunk->data = plain;
-        }
+        const void *plain = chunk->data;
+        rmt_chunk_make(chunk, plain, chunk->plain_size, at);
+        if (chunk->data == plain)
+            memcpy(at, plain, chunk->size);
+        at += chunk->size;
     }
+    s_shrink(self, (size_t) (at - self->stored));
 }

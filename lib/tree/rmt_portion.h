@@ -28,7 +28,7 @@ typedef struct {
     bool is_restart; // Chunks of earlier pieces are void
     bool is_last;    // The items are complete with this portion
     uint64_t position;
-    uint8_t *buffer;
+    uint8_t *stored; // Of all chunks, one behind the other
     rmt_chunk_t *chunks;
     size_t chunk_count, chunk_room;
 } rmt_portion_t;
@@ -40,8 +40,10 @@ void rmt_portion_destroy(rmt_portion_t **self_p);
 // False when the portion is full for this item, which then is not taken. Takes *item_p.
 bool rmt_portion_add(rmt_portion_t *self, rmt_item_t **item_p);
 
-// Read the contents and decide the cuts. Returns the portion that goes on with the same
-// file, to be worked on after this call, or NULL.
-rmt_portion_t *rmt_portion_prepare(rmt_portion_t *self);
-// Name and pack the chunks; room has RMT_CHUNK_STORED_MAX bytes.
-void rmt_portion_pack(rmt_portion_t *self, void *room);
+// Read the contents into plain, RMT_PORTION_PIECE_SIZE bytes, and decide the cuts.
+// Returns the portion that goes on with the same file, to be worked on after this call, or
+// NULL.
+rmt_portion_t *rmt_portion_prepare(rmt_portion_t *self, uint8_t *plain);
+// Name and pack the chunks, which are still where prepare has put them; from then on they
+// are the portion's own.
+void rmt_portion_pack(rmt_portion_t *self);

@@ -5,6 +5,7 @@
 #include "firstboot.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
+#include "rmt_memory.h"
 #include "rmt_options.h"
 #include "rmt_signals.h"
 #include "source.h"
@@ -79,8 +80,10 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
     rmt_auto(rmt_agent) agent = rmt_agent_new(config, role, NULL, error);
     if (!agent)
         return -1;
-    if (strcmp(role, "source") == 0)
+    if (strcmp(role, "source") == 0) {
+        rmt_memory_keep();
         return rmt_source_run(agent, error);
+    }
     return s_run_target(agent, error);
 }
 

@@ -1,6 +1,7 @@
 #include "place.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
+#include "rmt_memory.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -38,6 +39,7 @@ s_run(const place_program_t *program, const rmt_config_t *config, rmt_error_t *e
 int
 place_main(const place_program_t *program, int argc, char **argv)
 {
+    rmt_memory_keep();
     zsys_init();
     zsys_handler_set(NULL);
     rmt_error_t error = {0};

@@ -12,6 +12,7 @@
 #include "rmt_inventory.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
+#include "rmt_memory.h"
 #include "rmt_offer.h"
 #include "rmt_worker.h"
 #include "snapshot.h"
@@ -335,6 +336,7 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
     rmt_layout_destroy(&self.layout);
     rmt_descriptor_destroy(&self.descriptor);
     rmt_records_destroy(&self.rules);
+    rmt_memory_return();
     return rc;
 }
 
