@@ -1,5 +1,6 @@
 // Capture, and the round trip of a tree that is hard to copy.
 #include "tools/tree_lab.h"
+#include "rmt_chunker.h"
 #include "rmt_id.h"
 #include "rmt_io.h"
 #include "rmt_manifest.h"
@@ -111,6 +112,38 @@ test_number_of_threads_does_not_change_the_manifest(void **state)
     const rmt_id_t one = tree_lab_capture(lab, 1, NULL);
     const rmt_id_t many = tree_lab_capture(lab, 7, NULL);
     assert_true(rmt_id_equal(&one, &many));
+}
+
+// A file is read in pieces, whose ends must show nowhere: the same cuts everywhere are
+// what chunks are shared by. Zeros are cut at the maximum only.
+static void
+test_cuts_of_a_large_file_are_those_of_its_whole_contents(void **state)
+{
+    tree_lab_t *lab = *state;
+    const size_t size = ((size_t) 11 << 20) + 12345, zeros = (size_t) 3 << 20;
+    tree_lab_file(tree_lab_source(lab), "large", size, 7);
+    rmt_auto_fd fd = openat(tree_lab_source(lab), "large", O_RDWR | O_CLOEXEC);
+    rmt_auto_ptr data = calloc(1, size);
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_io_pwrite(fd, data, zeros, 4 << 20, &error), 0);
+    assert_int_equal(rmt_io_pread(fd, data, size, 0, &error), 0);
+    const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(&root, tree_lab_get, lab, &error);
+    rmt_entry_t entry = {0};
+    while (strcmp(entry.path ? entry.path : "", "large") != 0)
+        assert_int_equal(rmt_manifest_reader_next(reader, &entry, &error), 1);
+    size_t at = 0;
+    for (size_t i = 0; i < entry.chunk_count; i++) {
+        const uint8_t *rest = (const uint8_t *) data + at;
+        const size_t cut = rmt_chunker_cut(&RMT_CUT_FILE, rest, size - at);
+        rmt_id_t id;
+        rmt_id_compute(&id, rest, cut);
+        assert_int_equal(entry.chunk_sizes[i], cut);
+        assert_true(rmt_id_equal(&entry.chunks[i], &id));
+        at += cut;
+    }
+    assert_int_equal(at, size);
 }
 
 static void
@@ -470,6 +503,7 @@ main(void)
         CASE(test_round_trip_of_a_hard_tree_has_no_differences),
         CASE(test_round_trip_to_a_fresh_ext4_merges_lost_and_found),
         CASE(test_number_of_threads_does_not_change_the_manifest),
+        CASE(test_cuts_of_a_large_file_are_those_of_its_whole_contents),
         CASE(test_excluded_names_and_sockets_are_left_out_and_counted),
         CASE(test_mount_points_stay_and_are_not_entered),
         CASE(test_file_that_always_changes_is_fuzzy_and_whole_in_itself),
