@@ -45,38 +45,45 @@ build() {
   cmake --preset "$1" -S "$top" >/dev/null && cmake --build "$top/build/$1" -- -k 0
 }
 
-# debian_tree FOLDER: a real Debian 12 with kernel, systemd, sshd, nginx and python; made once
-# and kept in the cache folder.
+# debian_tree FOLDER: a real Debian 12 with kernel, systemd, sshd, nginx and python, from the tar of
+# debian_tar, which is made once and kept in the cache folder.
 cache=${RAMET_CACHE:-/var/cache/ramet}
 debian_tree() {
-  mkdir -p "$cache" "$1"
+  debian_tar
+  mkdir -p "$1"
+  tar -C "$1" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar"
+}
+debian_tar() {
+  mkdir -p "$cache"
   if [ ! -f "$cache/debian-12.tar" ]; then
     mmdebstrap --quiet --variant=important --mode=root \
       --include=linux-image-cloud-amd64,systemd-sysv,openssh-server,nginx-light,python3,ifupdown \
       bookworm "$cache/debian-12.new.$$.tar"
     mv "$cache/debian-12.new.$$.tar" "$cache/debian-12.tar"
   fi
-  tar -C "$1" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar"
 }
 
-# by_intent PATH: is a difference at this path (without leading slash) meant for each target?
+# by_intent PATH [LIST...]: is a difference at this path (without leading slash) meant for each
+# target, or in one of these lists of ops/lib?
 by_intent() {
-  local pattern
-  while read -r pattern; do
-    case $pattern in ''|'#'*) continue ;; esac
-    # shellcheck disable=SC2254
-    case $1 in $pattern) return 0 ;; esac
-  done <"$top/ops/lib/personal.list"
+  local path=$1 pattern list; shift
+  for list in personal "$@"; do
+    while read -r pattern; do
+      case $pattern in ''|'#'*) continue ;; esac
+      # shellcheck disable=SC2254
+      case $path in $pattern) return 0 ;; esac
+    done <"$top/ops/lib/$list.list"
+  done
   return 1
 }
 
-# unintended FILE: of the lines of ramet-compare ("what  /path: text"), those not by intent.
+# unintended FILE [LIST...]: of the lines of ramet-compare ("what  /path: text"), those not by intent.
 unintended() {
-  local line path
+  local file=$1 line path; shift
   while IFS= read -r line; do
     path=${line#*/}; path=${path%%: *}
-    by_intent "$path" || printf '%s\n' "$line"
-  done <"$1"
+    by_intent "$path" "$@" || printf '%s\n' "$line"
+  done <"$file"
 }
 
 # mount_root DISK FOLDER: mount the first partition read-only; sets loop for its release.

@@ -22,7 +22,7 @@ serial --unit=0 --speed=115200
 terminal_output serial
 set timeout=0
 search --no-floppy --fs-uuid --set=root $uuid
-linux /boot/$(basename "$mnt"/boot/vmlinuz-*) root=UUID=$uuid ro console=ttyS0
+linux /boot/$(basename "$mnt"/boot/vmlinuz-*) root=UUID=$uuid ro console=ttyS0 quiet no_timer_check
 initrd /boot/$(basename "$mnt"/boot/initrd.img-*)
 boot
 CFG

@@ -214,6 +214,22 @@ test_a_running_source_is_read_whole(void **state)
 }
 
 static void
+test_what_fstab_names_and_nobody_has_mounted_is_read_from_its_device(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str ext = s_partition(self, 3, 477184, 16384);
+    s_run(self, "tune2fs", "-Uabababab-0000-4000-8000-0000000000b3", ext, NULL);
+    s_put(self, "etc/fstab",
+          "UUID=" UUID " / btrfs subvol=@ 0 1\nUUID=" UUID
+          " /home btrfs subvol=@home 0 2\n"
+          "UUID=abababab-0000-4000-8000-0000000000b3 /srv ext4 noauto 0 2\n");
+    s_put(self, "srv/user/file", "of the root");
+    rmt_auto_str text = s_layout(self);
+    if (!strstr(text, "3 ext4 mount=/srv subvolume=- lost+found\n"))
+        fail_msg("%s%s", text, self->error.text);
+}
+
+static void
 test_a_source_on_several_disks_is_refused(void **state)
 {
     bench_t *self = *state;
@@ -232,6 +248,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_running_source_is_read_whole, s_setup,
                                         s_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_fstab_names_and_nobody_has_mounted_is_read_from_its_device, s_setup,
+            s_teardown),
         cmocka_unit_test_setup_teardown(test_a_source_on_several_disks_is_refused,
                                         s_setup, s_teardown),
     };

@@ -6,9 +6,10 @@ for tool in qemu-system-x86_64 dnsmasq grub-install grub-mkimage mcopy cpio soca
 done
 [ "$(id -u)" -eq 0 ] || fail "machines on a network of their own need root"
 
-# The system tests' end, and what the machines said last.
+# The system tests' end, and what the machines said last; no failure here may keep it from cleaning up.
 finish_machines() {
   local status=$?
+  set +e
   if [ $status -ne 0 ]; then
     for log in "$farm"/*.serial; do [ -f "$log" ] && { echo "--- $log"; strings "$log" | tail -n 25; }; done >&2
   fi

@@ -166,7 +166,8 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     rmt_auto_fd fd = mkstemp(path);
     static const char text[] =
         "brokers = \"b\"\nroot = \"/srv/golden\"\n"
-        "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n";
+        "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n"
+        "layout = \"/srv/golden.facts\"\n";
     assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     assert_non_null(config);
@@ -185,6 +186,11 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     assert_true(s_has(root, "/swap"));
     assert_false(s_has(root, "/private"));
     assert_true(s_has(root, "/etc/ramet"));
+    assert_true(s_has(root, "/usr/lib/ramet"));
+    assert_true(s_has(root, "/var/lib/ramet"));
+    assert_true(s_has(root, "/etc/systemd/system/ramet-agent.service"));
+    assert_true(
+        s_has(root, "/etc/systemd/system/multi-user.target.wants/ramet-agent.service"));
     assert_true(s_has(root, "/keys/a.key"));
     assert_true(s_has(root, "/var/lib/s"));
     assert_true(s_has(root, "*.tmp"));
@@ -197,6 +203,27 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     assert_true(s_has(home, "/x/cache"));
     assert_false(s_has(home, "/var/log/*"));
     assert_false(s_has(home, "/*"));
+}
+
+static void
+test_capture_of_a_disk_takes_what_lies_beneath_mount_points(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    char path[] = "/tmp/test-agent-XXXXXX";
+    rmt_auto_fd fd = mkstemp(path);
+    static const char text[] = "brokers = \"b\"\nroot = \"/\"\n";
+    assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
+    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
+    assert_non_null(config);
+    (void) unlink(path);
+    rmt_auto(rmt_records) rules = rmt_records_new();
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    rmt_record_set(rmt_records_add(layout), "mount", "/");
+    rmt_record_set(rmt_records_add(layout), "mount", "/home");
+    rmt_auto(rmt_excludes) root = rmt_excludes_new(config, "", rules, layout, "/");
+    assert_false(s_has(root, "/home/*"));
+    assert_true(s_has(root, "/var/lib/ramet"));
 }
 
 // ---- Orders
@@ -423,6 +450,7 @@ main(void)
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
+        cmocka_unit_test(test_capture_of_a_disk_takes_what_lies_beneath_mount_points),
         cmocka_unit_test(test_order_without_a_part_is_refused),
         cmocka_unit_test(test_plan_differs_by_order_and_start),
         cmocka_unit_test(test_only_the_one_disk_that_was_meant_is_taken),

@@ -3,9 +3,11 @@
 #include "rmt_facts.h"
 #include "rmt_inventory.h"
 #include "rmt_io.h"
+#include "rmt_mounted.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -49,10 +51,37 @@ s_read(const rmt_config_t *config, rmt_error_t *error)
     return records;
 }
 
-static rmt_record_t *
-s_only_disk(const rmt_records_t *all)
+// The disk that is imaged, by its node: the one that is named, or that / lies on. What
+// lies on none, or on a layer, is told when it is imaged.
+static char *
+s_node(const rmt_config_t *config)
 {
-    rmt_record_t *first = rmt_records_find(all, "class", "disk");
+    char *disk = NULL;
+    rmt_error_t later = {0};
+    if (strcmp(rmt_config_text(config, "root"), "/") == 0 &&
+        !*rmt_config_text(config, "disk") && rmt_mounted_disk("/", &disk, &later) == 0)
+        return disk;
+    return realpath(rmt_config_text(config, "disk"), NULL);
+}
+
+static rmt_record_t *
+s_find_disk(const rmt_records_t *all, const rmt_config_t *config)
+{
+    rmt_auto_str node = s_node(config);
+    const char *name = node && strncmp(node, "/dev/", 5) == 0 ? node + 5 : "";
+    for (size_t i = 0; i < rmt_records_count(all); i++) {
+        rmt_record_t *record = rmt_records_at(all, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "disk") == 0 &&
+            strcmp(rmt_record_text(record, "name", ""), name) == 0)
+            return record;
+    }
+    return rmt_records_find(all, "class", "disk");
+}
+
+static rmt_record_t *
+s_only_disk(const rmt_records_t *all, const rmt_config_t *config)
+{
+    rmt_record_t *first = s_find_disk(all, config);
     rmt_record_t *disk = rmt_record_new();
     rmt_record_set(disk, "class", "disk");
     if (first)
@@ -103,7 +132,7 @@ rmt_hardware_new(const rmt_config_t *config, const char *role, rmt_error_t *erro
         if (strcmp(rmt_record_text(record, "class", ""), "disk") != 0)
             rmt_records_append(records, &record);
     }
-    rmt_auto(rmt_record) disk = s_only_disk(all);
+    rmt_auto(rmt_record) disk = s_only_disk(all, config);
     if (s_describe_disk(config, role, disk, error) == -1)
         return NULL;
     rmt_records_append(records, &disk);

@@ -6,7 +6,8 @@
 #include "rmt_record.h"
 
 // Where a source or target has a disk file or a tree for a disk, it stands for all the
-// disks: its record keeps bus, media and sector of the facts' first disk. With role
+// disks: its record keeps bus, media and sector of that disk in the facts, of the first
+// where none has its name. With role
 // source this disk has role RMT_HARDWARE_ROLE. Caller owns the result. NULL: CONFIG,
 // USAGE (facts), IO.
 rmt_records_t *rmt_hardware_new(const rmt_config_t *config, const char *role,

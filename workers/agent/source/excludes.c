@@ -7,6 +7,16 @@
 #include <stdbool.h>
 #include <string.h>
 
+// What makes a computer a source, or has made it a target: programs, keys, token, unit.
+// A copy that had them would speak in its source's name.
+static const char *const s_own[] = {
+    "/etc/ramet",
+    "/usr/lib/ramet",
+    "/var/lib/ramet",
+    "/etc/systemd/system/ramet-agent.service",
+    "/etc/systemd/system/multi-user.target.wants/ramet-agent.service",
+};
+
 struct rmt_excludes {
     size_t count, room;
     char **items; // NULL-terminated
@@ -73,7 +83,8 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
         mount = "/";
     const char *root = rmt_config_text(config, "root");
     rmt_auto_str pending = rmt_text("%s.pending", rmt_config_text(config, "key"));
-    s_add_own(self, "/etc/ramet", root, mount);
+    for (size_t i = 0; i < sizeof s_own / sizeof *s_own; i++)
+        s_add_own(self, s_own[i], root, mount);
     s_append(self, rmt_text("/%s", RMT_SNAPSHOT_NAME));
     s_add_own(self, rmt_config_text(config, "state"), root, mount);
     s_add_own(self, rmt_config_text(config, "key"), root, mount);
@@ -88,7 +99,10 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
         if (strcmp(rmt_record_text(rule, "class", ""), "leave") == 0)
             s_add_glob(self, rmt_record_text(rule, "path", ""), mount);
     }
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+    // One tree that stands for several volumes holds them all. Volumes of a disk are read
+    // each alone, with what lies beneath the mount points of others.
+    const bool is_shared = *rmt_config_text(config, "layout");
+    for (size_t i = 0; is_shared && i < rmt_records_count(layout); i++) {
         const char *other = rmt_record_text(rmt_records_at(layout, i), "mount", "");
         const char *below = other[0] == '/' ? s_below(other, mount) : NULL;
         if (below)

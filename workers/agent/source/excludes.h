@@ -9,7 +9,8 @@ typedef struct rmt_excludes rmt_excludes_t;
 
 // words: globs of the user, one a line, against paths from the root of the system; rules:
 // of the profiles (profile.h);
-// layout: its volumes with mount points are the borders of one that is mounted at mount.
+// layout: of one tree that stands for several volumes, those with mount points are the
+// borders of one that is mounted at mount.
 // Caller owns the result.
 rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
                                  const rmt_records_t *rules, const rmt_records_t *layout,

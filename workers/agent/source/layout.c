@@ -291,6 +291,17 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 
 // ---- A running system: the table of its disk, its volumes through its own mounts
 
+// fstab may name what nobody has mounted (noauto, a mount that failed): the folder would
+// then be read in the volume's place. The dot has automounts do their part.
+static bool
+s_is_mounted_on(const char *device, const char *tree)
+{
+    rmt_auto_str inside = rmt_text("%s/.", tree);
+    struct stat block, top;
+    return stat(device, &block) == 0 && S_ISBLK(block.st_mode) &&
+           stat(inside, &top) == 0 && top.st_dev == block.st_rdev;
+}
+
 // A volume is read where the system has mounted it; of btrfs all subvolumes, and what is
 // not mounted, by mounts of our own.
 static int
@@ -304,10 +315,12 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
     if (!volume)
         return -1;
     rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
-    if (!folder || strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0)
+    rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root,
+                                 folder ? folder : "");
+    if (!folder || strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0 ||
+        !s_is_mounted_on(device, tree))
         return s_mount(self, volume, device, error);
     rmt_record_set(volume, "mount", folder);
-    rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder);
     return s_add_tree(self, volume, tree, error);
 }
 

@@ -1,0 +1,148 @@
+# Sourced after lib.sh by tests whose source is a real Debian that runs, with the agent as its service.
+#
+# Such a system says on its serial console who it is, when it has started for good or bad:
+#   debian-live host=NAME address=A gateway=G dns=D machine=ID key=SHA state=STATE failed=UNITS agent=LOADED
+. "$source_dir/ops/lib/debian_disk.sh"
+need $demo_packages
+
+# debian_small FOLDER: the tree of a real Debian, without what makes it large. Its packages are gone
+# properly, its documentation as by path-exclude of dpkg.
+debian_small() {
+  local d=$1
+  debian_tar
+  mkdir -p "$d"
+  tar -C "$d" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar" \
+    --exclude='./usr/share/doc/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/man/*'
+  # shellcheck disable=SC2046
+  chroot "$d" dpkg --purge --force-depends $(chroot "$d" dpkg-query -W -f '${Package}\n' |
+    grep -E '^(nginx|libnginx|python3|libpython3|tasksel|vim|perl-modules|perl$|libperl)') >"$farm/purge.log" 2>&1 ||
+    { tail -n 20 "$farm/purge.log" >&2; fail "the packages that make Debian large cannot be removed"; }
+  rm -rf "$d"/usr/lib/python3* "$d"/var/cache/apt/*.bin "$d"/var/lib/apt/lists/*
+}
+
+# debian_teach FOLDER: have it say who it is, and let root log in on the console.
+debian_teach() {
+  local d=$1
+  chroot "$d" passwd -q -d root
+  cat >"$d/usr/local/sbin/who-am-i" <<'WHO'
+#!/bin/sh
+state=$(systemctl is-system-running --wait)
+failed=$(systemctl list-units --failed --no-legend --plain | cut -d' ' -f1 | tr '\n' ',')
+list() { tr '\n' ',' | sed 's/,$//'; }
+printf '\ndebian-live host=%s address=%s gateway=%s dns=%s machine=%s key=%s state=%s failed=%s agent=%s\n' \
+  "$(hostname)" "$(ip -4 -o addr show scope global | awk '{ print $4 }' | list)" \
+  "$(ip -4 route show default | awk '{ print $3 }' | list)" \
+  "$(awk '$1 == "nameserver" { print $2 }' /etc/resolv.conf | list)" "$(cat /etc/machine-id)" \
+  "$(sha256sum </etc/ssh/ssh_host_ed25519_key.pub | cut -c1-16)" "$state" "$failed" \
+  "$(systemctl show -p LoadState --value ramet-agent.service)" >/dev/ttyS0
+WHO
+  chmod 755 "$d/usr/local/sbin/who-am-i"
+  # Not a one-shot unit: the system is not up before all of those have ended.
+  cat >"$d/etc/systemd/system/who-am-i.service" <<'UNIT'
+[Unit]
+Description=Says on the console who this machine is
+After=multi-user.target network-online.target
+
+[Service]
+Type=simple
+ExecStart=/usr/local/sbin/who-am-i
+
+[Install]
+WantedBy=multi-user.target
+UNIT
+  ln -s ../who-am-i.service "$d/etc/systemd/system/multi-user.target.wants/"
+}
+
+# debian_agent FOLDER NAME: the agent of source NAME as its service. The farm's network must be there.
+debian_agent() {
+  . "$farm/run/net-lab.env"
+  ramet key token source --name "$2" --place hq --uses 1 --ttl-s 3600 --approve >"$farm/$2.token"
+  "$source_dir/ops/source-agent" "$1" --broker "$host:$(cat "$farm/port")" --token "$farm/$2.token" \
+    --key "$farm/keys/broker.pub"
+}
+
+debian_pack() { # FOLDER TAR
+  tar -C "$1" --xattrs --xattrs-include='*' --acls --numeric-owner -cpf "$2" .
+}
+
+# debian_said NAME SECONDS [TIMES]: wait until it has said who it is.
+debian_said() { console "$1" '^debian-live ' "$2" "${3:-1}"; }
+debian_line() { grep -a '^debian-live ' "$farm/$1.serial" | tail -n 1 | tr -d '\r'; }
+debian_field() { debian_line "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
+
+debian_offers() { ramet doctor --json | jq -e --arg s "capture@source/$1" '.services[]? | select(.service == $s and .peers >= 1)' >/dev/null; }
+
+# debian_source NAME SECONDS: wait until the system runs, and its agent waits for orders.
+debian_source() {
+  local limit=$((SECONDS + $2))
+  debian_said "$1" "$2"
+  [ "$(debian_field "$1" state)" = running ] || fail "the source is not well: $(debian_line "$1")"
+  until debian_offers "$1"; do
+    [ $SECONDS -lt $limit ] || fail "the agent of $1 does not offer to image it; $(debian_line "$1")"
+    sleep 0.5
+  done
+}
+
+# debian_is_itself NAME NUMBER SOURCE: it is up and well, with its own name, addresses and keys, and
+# is no second source.
+debian_is_itself() {
+  local line want; line=$(debian_line "$1")
+  echo "$line"
+  for want in "host=host-$1" "address=$subnet.$2/24" "gateway=$gateway" "dns=$subnet.53" "state=running" "agent=not-found"; do
+    case "$line " in *" $want "*) ;; *) fail "$1 lacks $want: $line" ;; esac
+  done
+  [ "$(debian_field "$1" machine)" != "$(debian_field "$3" machine)" ] || fail "$1 has the source's machine-id"
+  [ "$(debian_field "$1" key)" != "$(debian_field "$3" key)" ] || fail "$1 has the source's host key"
+}
+
+debian_type() { printf '%s\r' "$2" | socat -t 0.3 - "unix:$farm/run/vm-$1.console" >/dev/null; }
+
+# debian_off NAME...: root logs in on the console and powers it off, so that its file systems are whole.
+debian_off() {
+  local name limit
+  for name in "$@"; do debian_type "$name" root; done
+  for name in "$@"; do console "$name" 'root@.*:~# ' 60; debian_type "$name" poweroff; done
+  for name in "$@"; do
+    limit=$((SECONDS + 120))
+    while kill -0 "$(cat "$farm/run/vm-$name.pid")" 2>/dev/null; do
+      [ $SECONDS -lt $limit ] || fail "$name does not power off"
+      sleep 0.3
+    done
+  done
+}
+
+# debian_mount DISK FOLDER: the partition with the system, read-only; sets loop for its release.
+debian_mount() {
+  local start size
+  mkdir -p "$2"
+  while read -r start size; do
+    loop=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$1")
+    if mount -o ro,noload "$loop" "$2" 2>/dev/null; then
+      [ ! -e "$2/etc/os-release" ] || return 0
+      umount "$2"
+    fi
+    losetup -d "$loop"; loop=""
+  done < <(sfdisk -J "$1" | jq -r '.partitiontable.partitions[] | "\(.start) \(.size)"')
+  fail "no system on $1"
+}
+
+# debian_same SOURCE-DISK NAME: the tree of NAME's disk is the source's, but for what is personal, what
+# a running system writes, and what an image leaves out.
+debian_same() {
+  local one two rule options=()
+  debian_mount "$1" "$farm/one"; one=$loop
+  debian_mount "$farm/$2.disk" "$farm/two"; two=$loop
+  for rule in /etc/ramet /usr/lib/ramet /var/lib/ramet /etc/systemd/system/ramet-agent.service \
+    /etc/systemd/system/multi-user.target.wants/ramet-agent.service; do
+    options+=(--ignore "$rule")
+    [ ! -e "$farm/two$rule" ] || fail "$2 has the source's $rule"
+  done
+  while read -r rule; do options+=(--ignore "$rule"); done \
+    < <(sed -n 's/^class=leave path=\([^ ]*\) .*/\1/p' "$source_dir/ops/profiles/default.profile")
+  "$RAMET_BIN/ramet-compare" "$farm/one" "$farm/two" "${options[@]}" >"$farm/$2.diff" || true
+  umount "$farm/one" "$farm/two"; losetup -d "$one" "$two"; loop=""
+  unintended "$farm/$2.diff" running >"$farm/$2.bad"
+  grep -q '/etc/hostname' "$farm/$2.diff" || fail "$2 was not personalised"
+  echo "$2: $(wc -l <"$farm/$2.diff") differences by intent or of a running system, $(wc -l <"$farm/$2.bad") others"
+  [ ! -s "$farm/$2.bad" ] || { cat "$farm/$2.bad" >&2; fail "$2 is not as the source"; }
+}
