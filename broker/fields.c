@@ -2,6 +2,7 @@
 #include "rmt_address.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
+#include "rmt_policy.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -82,6 +83,9 @@ s_bare(const char *name)
 int
 rmt_fields_check(const char *class, const rmt_record_t *record, rmt_error_t *error)
 {
+    if (strcmp(class, "engine") == 0 &&
+        rmt_policy_check(rmt_record_text(record, "policy", ""), error) == -1)
+        return -1;
     for (size_t i = 0; i < rmt_record_count(record); i++) {
         const char *name = rmt_record_name_at(record, i);
         const char *value = rmt_record_text(record, name, NULL);

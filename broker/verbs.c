@@ -10,6 +10,7 @@
 #include "rmt_id.h"
 #include "rmt_io.h"
 #include "rmt_location.h"
+#include "rmt_policy.h"
 
 enum {
     ADMIN = 1,
@@ -94,6 +95,15 @@ s_new_job(ask_t *ask, rmt_error_t *error)
     rmt_record_set(ask->meta, "job-name", name);
     rmt_record_set(ask->meta, "stamp", stamp);
     return 0;
+}
+
+// A policy is refused here and not by the matching, when the job has been made.
+static int
+s_new_plan(ask_t *ask, rmt_error_t *error)
+{
+    if (rmt_policy_check(rmt_record_text(ask->msg->body, "policy", ""), error) == -1)
+        return -1;
+    return s_new_job(ask, error);
 }
 
 static int
@@ -250,8 +260,8 @@ static const verb_t s_verbs[] = {
     {"store.pin", ADMIN, "store_pin", NULL, NULL},
     {"store.unpin", ADMIN, "store_unpin", NULL, NULL},
     {"store.pins", READ, "store_pins", NULL, NULL},
-    {"deploy.plan", ADMIN, "deploy_plan", s_new_job, s_drive},
-    {"deploy.start", ADMIN, "deploy_start", s_new_job, s_drive},
+    {"deploy.plan", ADMIN, "deploy_plan", s_new_plan, s_drive},
+    {"deploy.start", ADMIN, "deploy_start", s_new_plan, s_drive},
     {"job.list", READ, "job_list", NULL, NULL},
     {"job.show", READ, "job_show", NULL, s_merge_targets},
     {"job.verdicts", READ, "job_verdicts", NULL, NULL},

@@ -2,6 +2,7 @@
 #include "cmd.h"
 #include "plan.h"
 #include "rmt_auto.h"
+#include "rmt_policy.h"
 #include "select.h"
 #include "watch.h"
 
@@ -17,6 +18,8 @@ s_body(call_t *call, rmt_error_t *error)
         rmt_fail(error, RMT_E_USAGE, "name the engines: --engine E; see: ramet engine list");
         return NULL;
     }
+    if (rmt_policy_check(rmt_record_text(call->options, "policy", ""), error) == -1)
+        return NULL;
     rmt_record_t *body = call_body(call);
     static const char *const local[] = { "targets", "select", "yes", "wait", "timeout" };
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)

@@ -1,6 +1,7 @@
 #include "plan.h"
 #include "output.h"
 #include "rmt_auto.h"
+#include "rmt_policy.h"
 #include "rmt_codec.h"
 #include "watch.h"
 
@@ -83,8 +84,10 @@ plan_target(call_t *call, rmt_error_t *error)
     rmt_record_set(body, "target", call->operands[0]);
     rmt_record_set(body, "image", call->operands[1]);
     rmt_record_set(body, "explain", "yes");
-    if (rmt_record_has(call->options, "policy"))
-        rmt_record_set(body, "policy", rmt_record_text(call->options, "policy", ""));
+    const char *policy = rmt_record_text(call->options, "policy", "");
+    if (rmt_policy_check(policy, error) == -1)
+        return -1;
+    rmt_record_set(body, "policy", policy);
     int status;
     rmt_auto(rmt_records) items = s_match(call, body, &status, error);
     if (!items)

@@ -2,33 +2,29 @@
 #include "rmt_auto.h"
 #include "rmt_io.h"
 #include "rmt_match_run.h"
+#include "rmt_policy.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
-#define SETS "exact family ignore"
-#define COUNTS "exact at-least ignore"
-
 static const rmt_match_row_t s_rows[] = {
-    {"cpu", "cpu", "", "exact", SETS, rmt_match_cpu},
-    {"cpu-count", "cpu", "count", "at-least", COUNTS, rmt_match_number},
-    {"cpu-features", "cpu", "features", "at-least", "at-least ignore",
-     rmt_match_features},
-    {"memory", "memory", "bytes", "at-least", COUNTS, rmt_match_number},
-    {"firmware", "system", "firmware", "exact", "exact ignore", rmt_match_firmware},
-    {"secure-boot", "system", "secure-boot", "exact", "exact ignore",
-     rmt_match_secure_boot},
-    {"controller", "pci", "01", "exact", SETS, rmt_match_devices},
-    {"nic", "pci", "02", "exact", SETS, rmt_match_devices},
-    {"gpu", "pci", "03", "exact", SETS, rmt_match_devices},
-    {"pci", "pci", "", "exact", SETS, rmt_match_devices},
-    {"usb", "usb", "", "ignore", "exact ignore", rmt_match_devices},
-    {"disk", "disk", "", "exact", SETS, NULL},
-    {"disk-size", "disk", "bytes", "at-least", "exact at-least", NULL},
-    {"driver", "pci", "", "at-least", "at-least ignore", rmt_match_driver},
-    {"root-driver", "disk", "", "at-least", "at-least ignore", rmt_match_root_driver},
+    {"cpu", "cpu", "", rmt_match_cpu},
+    {"cpu-count", "cpu", "count", rmt_match_number},
+    {"cpu-features", "cpu", "features", rmt_match_features},
+    {"memory", "memory", "bytes", rmt_match_number},
+    {"firmware", "system", "firmware", rmt_match_firmware},
+    {"secure-boot", "system", "secure-boot", rmt_match_secure_boot},
+    {"controller", "pci", "01", rmt_match_devices},
+    {"nic", "pci", "02", rmt_match_devices},
+    {"gpu", "pci", "03", rmt_match_devices},
+    {"pci", "pci", "", rmt_match_devices},
+    {"usb", "usb", "", rmt_match_devices},
+    {"disk", "disk", "", NULL},
+    {"disk-size", "disk", "bytes", NULL},
+    {"driver", "pci", "", rmt_match_driver},
+    {"root-driver", "disk", "", rmt_match_root_driver},
 };
 
 // What most verdicts need, beside their three texts.
@@ -40,6 +36,7 @@ _Static_assert(ROW_COUNT <= RMT_MATCH_ROWS_MAX, "more rows than sets");
 
 struct rmt_match {
     rmt_match_config_t config;
+    const char *policies[RMT_MATCH_ROWS_MAX]; // In force for each row
     rmt_match_set_t sets[RMT_MATCH_ROWS_MAX]; // Of the image's devices
 };
 
@@ -85,18 +82,11 @@ rmt_match_bytes(uint64_t bytes)
     return rmt_text("%" PRIu64 " bytes (%.1f %s)", bytes, amount, units[unit]);
 }
 
-static const char *
-s_policy(const rmt_match_config_t *config, const rmt_match_row_t *row)
-{
-    return config->policy ? rmt_record_text(config->policy, row->component, row->policy)
-                          : row->policy;
-}
-
 const char *
 rmt_match_policy(const rmt_match_run_t *run, const char *component)
 {
     const rmt_match_row_t *row = s_find_row(component);
-    return row ? s_policy(run->image, row) : "";
+    return row ? run->policies[row - s_rows] : "";
 }
 
 bool
@@ -125,67 +115,26 @@ rmt_match_verdict(rmt_match_run_t *run, const char *component, const char *wante
     return verdict;
 }
 
-// ---- Policies
-
-int
-rmt_match_policy_parse(rmt_record_t *policy, const char *text, rmt_error_t *error)
-{
-    assert(policy);
-    assert(text);
-    while (*text) {
-        const size_t size = strcspn(text, ",");
-        char word[256];
-        snprintf(word, sizeof word, "%.*s", (int) size, text);
-        char *equals = strchr(word, '=');
-        if (equals)
-            *equals = '\0';
-        if (size >= sizeof word || (size && (!equals || !rmt_record_name_is_valid(word))))
-            return rmt_fail(error, RMT_E_USAGE,
-                            "policy \"%.80s\" is not of the form component=rule", word);
-        if (size)
-            rmt_record_set(policy, word, equals + 1);
-        text += size + (text[size] == ',');
-    }
-    return 0;
-}
-
-static int
-s_check_policy(const rmt_record_t *policy, rmt_error_t *error)
-{
-    for (size_t i = 0; policy && i < rmt_record_count(policy); i++) {
-        const char *name = rmt_record_name_at(policy, i);
-        if (strncmp(name, "disk.", 5) == 0 || strcmp(name, "class") == 0)
-            continue;
-        const rmt_match_row_t *row = s_find_row(name);
-        const char *value = rmt_record_text(policy, name, "");
-        if (!row)
-            return rmt_fail(error, RMT_E_USAGE, "no component '%s' to have a policy",
-                            name);
-        if (!rmt_match_has_word(row->policies, value))
-            return rmt_fail(error, RMT_E_USAGE, "policy %s=%s: one of %s is wanted", name,
-                            value, row->policies);
-    }
-    return 0;
-}
-
 // ---- The instance
 
 rmt_match_t *
-rmt_match_new(const rmt_match_config_t *config, rmt_error_t *error)
+rmt_match_new(const rmt_match_config_t *config)
 {
     assert(config);
     assert(config->hardware);
-    if (s_check_policy(config->policy, error) == -1)
-        return NULL;
     rmt_match_t *self = calloc(1, sizeof *self);
     if (!self)
         abort();
     self->config = *config;
     for (size_t i = 0; i < ROW_COUNT; i++) {
+        const char *usual = rmt_policy_usual(s_rows[i].component);
+        assert(usual);
+        self->policies[i] =
+            config->policy ? rmt_record_text(config->policy, s_rows[i].component, usual)
+                           : usual;
         if (s_rows[i].compare == rmt_match_devices)
-            self->sets[i] =
-                rmt_match_set_new(config->hardware, &s_rows[i],
-                                  strcmp(s_policy(config, &s_rows[i]), "family") == 0);
+            self->sets[i] = rmt_match_set_new(config->hardware, &s_rows[i],
+                                              strcmp(self->policies[i], "family") == 0);
     }
     return self;
 }
@@ -211,6 +160,7 @@ rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware, bool *fits_ou
     rmt_match_run_t run = {.image = &self->config,
                            .sets = self->sets,
                            .rows = s_rows,
+                           .policies = self->policies,
                            .target = hardware,
                            .verdicts = rmt_records_new(),
                            .fits = true};
@@ -218,8 +168,7 @@ rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware, bool *fits_ou
         // The disks come once, at their first row; drivers need to know them.
         if (strcmp(s_rows[i].component, "disk") == 0)
             rmt_match_disks(&run);
-        else if (s_rows[i].compare &&
-                 strcmp(s_policy(&self->config, &s_rows[i]), "ignore") != 0)
+        else if (s_rows[i].compare && strcmp(self->policies[i], "ignore") != 0)
             s_rows[i].compare(&run, &s_rows[i]);
     }
     *fits_out = run.fits;

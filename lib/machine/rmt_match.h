@@ -35,15 +35,14 @@ typedef struct {
     const rmt_records_t *hardware;      // Of the image
     const rmt_records_t *layout;        // Of the image; may be NULL
     const rmt_match_drivers_t *drivers; // NULL: the image tells nothing of its kernel
-    // component -> exact | family | at-least | ignore, and "disk.<role>" -> the wwn,
+    // As rmt_policy_parse gives it: component -> rule, and "disk.<role>" -> the wwn,
     // serial, path or name of the target's disk that this role shall have. May be NULL.
     const rmt_record_t *policy;
     bool explain; // A verdict for each compared fact, not only for each component
 } rmt_match_config_t;
 
-// Borrows all that config names until the end. Caller owns the result. NULL: USAGE (a
-// policy that its component does not take, or no such component).
-rmt_match_t *rmt_match_new(const rmt_match_config_t *config, rmt_error_t *error);
+// Borrows all that config names until the end. Caller owns the result.
+rmt_match_t *rmt_match_new(const rmt_match_config_t *config);
 void rmt_match_destroy(rmt_match_t **self_p);
 
 // Compare a target's hardware. Caller owns the result, which holds:
@@ -53,9 +52,6 @@ void rmt_match_destroy(rmt_match_t **self_p);
 // *fits_out is true when every verdict fits.
 rmt_records_t *rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware,
                                 bool *fits_out);
-
-// "cpu=family,disk=exact" put into a record; later words win. 0, or -1: USAGE (form).
-int rmt_match_policy_parse(rmt_record_t *policy, const char *text, rmt_error_t *error);
 
 // What a disk is known by: its wwn, else serial, else path, else name; "" for none.
 const char *rmt_match_disk_identity(const rmt_record_t *disk);

@@ -16,8 +16,6 @@ struct rmt_match_row {
     const char *component;
     const char *class;            // Class of the records that are compared
     const char *field;            // Number to compare, or prefix of the PCI class
-    const char *policy;           // Default
-    const char *policies;         // Those it takes
     rmt_match_compare_t *compare; // NULL: compared with the disks
 };
 
@@ -27,6 +25,7 @@ struct rmt_match_run {
     const rmt_match_config_t *image;
     const rmt_match_set_t *sets; // Of the image, one a row
     const rmt_match_row_t *rows;
+    const char *const *policies; // In force, one a row
     const rmt_records_t *target;
     rmt_records_t *verdicts;
     bool fits;

@@ -546,6 +546,33 @@ s_hello(const char *role, const char *name, const char *service)
     return hello;
 }
 
+// At the door, for clients that are no console.
+static void
+test_m12_a_policy_that_means_nothing_makes_no_job(void **state)
+{
+    farm_t *farm = *state;
+    static const struct {
+        const char *verb, *body, *words;
+    } rows[] = {
+        {"deploy.plan", "image=web-1 engines=lab policy=cpu=foo",
+         "cpu is one of exact, family, ignore"},
+        {"deploy.start", "image=web-1 engines=lab policy=fan=exact",
+         "there is no such component; say one of cpu, "},
+        {"engine.add", "name=e1 policy=usb=family", "usb is one of exact, ignore"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_msg) none =
+            s_ask(farm->client, rows[i].verb, rows[i].body, "", NULL, &error);
+        assert_null(none);
+        assert_int_equal(error.code, RMT_E_USAGE);
+        if (!strstr(error.text, rows[i].words))
+            fail_msg("%s: %s", rows[i].verb, error.text);
+    }
+    rmt_auto(rmt_msg) jobs = s_need(farm, "job.list", "", "");
+    assert_int_equal(rmt_records_count(jobs->items), 0);
+}
+
 static void
 test_an_unknown_key_is_counted_and_logged(void **state)
 {
@@ -819,6 +846,7 @@ main(void)
     rmt_signals_block();
     const struct CMUnitTest tests[] = {
         CASE(test_an_image_job_runs_once_and_is_told),
+        CASE(test_m12_a_policy_that_means_nothing_makes_no_job),
         CASE(test_an_unknown_key_is_counted_and_logged),
         CASE(test_a_viewer_reads_and_does_not_submit),
         CASE(test_a_key_offers_its_own_services_only),

@@ -45,7 +45,16 @@ ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
 said raid '.fits == "yes"'
 ramet deploy plan web-1 --engine lab --policy controller=exact --json >"$farm/plan.json"
 said raid '.fits == "no"'
-expect 2 ramet deploy plan web-1 --engine lab --policy fan=exact
+# A word that means nothing is refused when it is said, with those that are allowed; no job is made.
+jobs=$(ramet job list --json | jq '.items | length')
+expect 64 ramet deploy plan web-1 --engine lab --policy fan=exact
+grep -q 'no such component; say one of cpu, cpu-count' "$farm/out" || { cat "$farm/out"; fail "the components are not listed"; }
+expect 64 ramet deploy start web-1 --engine lab --targets good --yes --policy cpu=foo
+grep -q 'cpu is one of exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the rules are not listed"; }
+expect 64 ramet target match good web-1 --policy nic=at-least
+expect 64 ramet engine set lab policy=cpu=foo
+grep -q 'cpu is one of exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the engine's rules are not listed"; }
+[ "$(ramet job list --json | jq '.items | length')" = "$jobs" ] || fail "a refused policy made a job"
 ramet engine set lab policy=
 
 # The image's own kernel must drive the target, and its initramfs the root disk (M12). web-1 has no

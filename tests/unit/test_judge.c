@@ -30,7 +30,7 @@ s_judge(const char *image, const char *target, const char *hardware)
                        zchunk_size(packed));
     }
     const rmt_match_config_t config = {.hardware = one};
-    rmt_auto(rmt_match) match = rmt_match_new(&config, &s_error);
+    rmt_auto(rmt_match) match = rmt_match_new(&config);
     rmt_record_t *item = rmt_record_new();
     installer_judge(match, rmt_records_at(record, 0), item);
     return item;

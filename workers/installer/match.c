@@ -6,6 +6,7 @@
 #include "rmt_codec.h"
 #include "rmt_holder.h"
 #include "rmt_log.h"
+#include "rmt_policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -146,9 +147,7 @@ static int
 s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
       rmt_error_t *error)
 {
-    rmt_auto(rmt_match) match = rmt_match_new(config, error);
-    if (!match)
-        return -1;
+    rmt_auto(rmt_match) match = rmt_match_new(config);
     match_t self = {.task = task,
                     .engine = engine,
                     .only = rmt_record_text(rmt_task_body(task), "target", ""),
@@ -182,7 +181,7 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
     rmt_auto(rmt_records) hardware = s_unpack(body, "hardware", error);
     rmt_auto(rmt_records) layout = hardware ? s_unpack(body, "layout", error) : NULL;
     if (!layout ||
-        rmt_match_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1)
+        rmt_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1)
         return -1;
     rmt_auto(rmt_drivers) drivers = NULL;
     if (installer_kernel(task, holder, &drivers, error) == -1)
