@@ -18,9 +18,9 @@ export RAMET_LAB_HOST=$net.1 RAMET_LAB_DATA_HOST=$net.1
 unpack() { # TAR TREE
   mkdir -p "$2"
   tar -C "$2" --exclude='./dev/*' --exclude='./usr/share/doc' --exclude='./usr/share/locale' --exclude='./usr/share/man' \
-    --exclude='./var/cache/*' --exclude='./var/lib/apt/*' -xpf "$cache/$1"
+    --exclude='./var/cache/*' --exclude='./var/lib/apt/*' --exclude='./boot/*' --exclude='./usr/lib/modules/*' -xpf "$cache/$1"
 }
-unpack services-12.tar "$farm/systemd"
+unpack machine-12.tar "$farm/systemd"
 systemctl --root="$farm/systemd" --quiet disable NetworkManager networking ssh 2>/dev/null
 systemctl --root="$farm/systemd" --quiet enable systemd-networkd 2>/dev/null
 # What namespaces of a container do not give: these would fail here, and not on a machine.

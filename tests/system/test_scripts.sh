@@ -17,7 +17,7 @@ cp /bin/dash "$farm/tree/usr/bin/sh"; cp /bin/sleep /bin/cat "$farm/tree/usr/bin
 ln -s usr/lib64 "$farm/tree/lib64"; ln -s usr/lib "$farm/tree/lib"
 cp -L /lib64/ld-linux-x86-64.so.2 "$farm/tree/usr/lib64/"; cp -L /lib/x86_64-linux-gnu/libc.so.6 "$farm/tree/usr/lib/x86_64-linux-gnu/"
 
-# A web server with a certificate of a CA made here, and sshd out of the Debian of services-12.
+# A web server with a certificate of a CA made here, and sshd out of the Debian of machine-12.
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 https=$(port); ssh=$(port)
 mkdir -p "$farm/web" "$farm/ca" "$farm/sshd"
@@ -35,7 +35,8 @@ server.socket = context.wrap_socket(server.socket, server_side=True)
 server.serve_forever()
 PY
 web=$!
-tar -C "$farm/sshd" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' -xpf "$cache/services-12.tar"
+tar -C "$farm/sshd" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' \
+  --exclude='./boot/*' --exclude='./usr/lib/modules/*' -xpf "$cache/machine-12.tar"
 mknod -m 666 "$farm/sshd/dev/null" c 1 3; mknod -m 666 "$farm/sshd/dev/urandom" c 1 9
 mkdir -p "$farm/sshd/run/sshd" "$farm/sshd/root/.ssh" "$farm/sshd/srv"
 ssh-keygen -q -t ed25519 -N '' -f "$farm/fetch.key"

@@ -15,7 +15,8 @@ fail() { echo "FAILED: $*" >&2; cat "$work/out" >&2; exit 1; }
 
 mkdir -p "$cache" "$root"
 make_services "$cache"
-tar -C "$root" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' -xpf "$cache/services-12.tar"
+tar -C "$root" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' \
+  --exclude='./boot/*' --exclude='./usr/lib/modules/*' -xpf "$cache/machine-12.tar"
 mknod -m 666 "$root/dev/null" c 1 3
 cp -a "$root/etc" "$work/etc"
 
