@@ -52,16 +52,35 @@ netboot_options() { # ENGINE HOST
     --append no_timer_check --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
 }
 
+# A DHCP server as a site has one, that knows nothing of ramet; a computer of its own on the network.
+site_dhcp_up() { # ENGINE SUBNET GATEWAY
+  local e=$1 pid
+  alive "dhcp-$e" && return 0
+  start "site-$e" unshare -n sleep infinity
+  pid=$(cat "$run/site-$e.pid")
+  until_true 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  in_net "$e" ip link add site type veth peer name eth0 netns "$pid"
+  in_net "$e" ip link set site master br0 up
+  nsenter -t "$pid" -n -- sh -c "ip link set lo up; ip addr add $2.3/24 dev eth0; ip link set eth0 up"
+  start "dhcp-$e" nsenter -t "$pid" -n -- dnsmasq --keep-in-foreground --conf-file=/dev/null --log-facility=- \
+    --user=root --pid-file= --port=0 --interface=eth0 --dhcp-authoritative --dhcp-range="$2.100,$2.199,1h" \
+    --dhcp-option=option:router,"$3" --dhcp-leasefile="$run/dhcp-$e.leases"
+}
+
 netboot_up() { # ENGINE
-  local e=$1 subnet gateway host text options
+  local e=$1 subnet gateway host text options addresses
   alive "netboot-$e" && return 0
   # shellcheck disable=SC1090
   . "$run/net-$e.env"
   text=$(netboot_options "$e" "$host")
   mapfile -t options <<<"$text"
+  addresses=(--gateway "$gateway" --range "$subnet.100,$subnet.199")
+  if [ "${RAMET_LAB_DHCP:-own}" = site ]; then
+    site_dhcp_up "$e" "$subnet" "$gateway"
+    addresses=(--proxy "$subnet.0")
+  fi
   start "netboot-$e" nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$top/ops/netboot" \
-    "$dir/netboot-$e" --interface br0 --address "$gateway" --gateway "$gateway" \
-    --range "$subnet.100,$subnet.199" "${options[@]}"
+    "$dir/netboot-$e" --interface br0 --address "$gateway" "${addresses[@]}" "${options[@]}"
   until_true 10 "ops/netboot" in_net "$e" busybox wget -q -O /dev/null "http://$gateway:8080/boot.ipxe"
 }
 
@@ -134,6 +153,20 @@ vm_disk() { # NAME NUMBER SLOT SPEC
     -device "$device,drive=d$k,serial=$serial,bootindex=$((k + 1))$sector")
 }
 
+# PCI slots for the disks of a machine that shuffles them. A shuffle that leaves the first two in the
+# order they had at the last start is mirrored, so that each start differs in that.
+vm_slots() { # NAME COUNT
+  local slots order k
+  mapfile -t slots < <(seq 4 $((3 + $2)) | shuf)
+  order=$((${slots[0]} < ${slots[1]:-0}))
+  if [ "$order" = "$(cat "$run/vm-$1.order" 2>/dev/null)" ]; then
+    for k in "${!slots[@]}"; do slots[$k]=$((7 + $2 - ${slots[$k]})); done
+    order=$((1 - order))
+  fi
+  echo $order >"$run/vm-$1.order"
+  printf '0x%x\n' "${slots[@]}"
+}
+
 vm_firmware() { # NAME
   local vars=$run/vm-$1.vars
   [ "$firmware" = uefi ] || return 0
@@ -178,9 +211,10 @@ vm_start() { # NAME
     -serial chardev:c0 -monitor "unix:$run/vm-$name.monitor,server=on,wait=off")
   vm_firmware "$name"
   vm_nic "$name"
-  mapfile -t slots < <(seq 4 $((3 + ${#disks[@]})) | { [ -n "$shuffle" ] && shuf || cat; })
+  mapfile -t slots < <(if [ -n "$shuffle" ]; then vm_slots "$name" ${#disks[@]}; else
+    printf '0x%x\n' $(seq 4 $((3 + ${#disks[@]}))); fi)
   for k in "${!disks[@]}"; do
-    vm_disk "$name" $((k + 1)) "$(printf '0x%x' "${slots[$k]}")" "${disks[$k]}"
+    vm_disk "$name" $((k + 1)) "${slots[$k]}" "${disks[$k]}"
   done
   start "vm-$name" "${wrap[@]}" "${qemu[@]}"
   until_true 5 "QEMU of $name" test -S "$run/vm-$name.monitor"

@@ -1,32 +1,120 @@
 #!/bin/bash
-# Four disks that change places at each start, one of them with LVM on it: while it is not said which
-# is meant, nothing is done; then the ordered one alone is written, whatever it is called (M20, P5).
-. "$(dirname "$0")/lib.sh"
-live_farm
-. "$source_dir/ops/lib/vm.sh"
-for k in 2 3 4; do truncate -s 600M "$farm/s1.disk$k"; done
-head -c 16M /dev/urandom | dd of="$farm/s1.disk2" conv=notrunc status=none
-printf 'LABELONE\1\0\0\0\0\0\0\0\0\0\0\0\40\0\0\0LVM2 001' | dd of="$farm/s1.disk3" bs=512 seek=1 conv=notrunc status=none
-cp --sparse=always "$farm/web.disk" "$farm/s1.disk4"
-machine s1 14 --bios --shuffle --disk 600M --disk 600M --disk 600M --disk 600M
-present s1
-others() { sha256sum "$farm"/s1.disk{2,3,4}; }
-others >"$farm/before"
-# Three disks more are three controllers more than the source has.
-more="--policy controller=ignore"
-expect 2 ramet deploy start web-1 --engine lab --targets s1 $more --yes --wait --timeout 60s
-no_locks
-ramet deploy plan web-1 --engine lab $more | tee "$farm/plan"
-grep -qi "disk" "$farm/plan" || fail "the plan does not say that the disk is not told apart"
-first=""
-for round in 1 2 3; do
-  if [ $round -gt 1 ]; then lab power "$farm" s1 off; rm -f "$farm"/boot/lab/*; lab power "$farm" s1 on; sleep 1; gone s1; present s1; fi
-  job=$(ramet deploy start web-1 --engine lab --targets s1 $more --policy "disk.system=$(disk_serial s1 1)" --yes)
-  await_phase "$job" s1 awaiting-first-boot 180
-  lab power "$farm" s1 off
-  others >"$farm/after"
-  cmp "$farm/before" "$farm/after" || fail "a disk that nobody ordered was written"
-  sfdisk -d "$farm/s1.disk" | grep -q 'name="root"' || fail "the ordered disk was not written"
-  ramet lock break s1 --force --reason "the next round" >/dev/null; ramet target unhold s1
+# Two machines with four disks each, which change places at each start; one on USB, one with LVM on
+# it, one that starts a twin of the source, all of them other kinds. While it is not said which is
+# meant, nothing is done; then in 10 installs the ordered one alone is written, whatever it is called,
+# the LVM disk among them only when it is the ordered one (M20, P5). Stock kernel: cloud has no USB.
+set -euo pipefail
+. "$(dirname "$0")/bare.sh"
+. "$(dirname "$0")/live_system.sh"
+. "$top/ops/lib/vm.sh"
+need $bare_packages $boot_packages
+dir=$farm run=$farm/run
+thin=$(thin_kernel metal)
+
+# lvm ARGUMENT...: on this computer, whose kernel may have no device-mapper, and whose own settings and
+# volumes are not looked at.
+lvm() { LVM_SYSTEM_DIR=$farm/lvm LVM_SUPPRESS_FD_WARNINGS=1 command lvm "$@" --driverloaded n 2>>"$run/lvm.log"; }
+volume_group() { # FILE NAME
+  local loop
+  loop=$(losetup -f --show "$1")
+  lvm_sees_only "$loop"
+  { lvm pvcreate -y "$loop" && lvm vgcreate "$2" "$loop" && lvm lvcreate -an -Zn -Wn -y -L 16M -n data "$2"; } >/dev/null ||
+    { losetup -d "$loop"; fail "no volume group: $(tail -n 3 "$run/lvm.log")"; }
+  losetup -d "$loop"
+}
+lvm_sees_only() {
+  mkdir -p "$farm/lvm"
+  printf 'devices { filter = [ "a|^%s$|", "r|.*|" ] }\nbackup { backup = 0 archive = 0 }\n' "$1" >"$farm/lvm/lvm.conf"
+}
+logical_volume() { # FILE: what LVM's own tools find on it
+  local loop; loop=$(losetup -f --show -r "$1")
+  lvm_sees_only "$loop"
+  lvm lvs --noheadings -o vg_name,lv_name --readonly | xargs || true
+  losetup -d "$loop"
+}
+
+live_disk "$farm/web.disk" >"$run.log" 2>&1 || { cat "$run.log" >&2; fail "no source disk"; }
+farm_up
+lab source "$farm" web "$farm/web.disk"
+ramet image create web --name web-1 --wait --timeout 3m
+
+# Disk 1 is the ordered one; number 2 would do as well.
+truncate -s 400M "$farm/s1.disk2"; volume_group "$farm/s1.disk2" vg1
+truncate -s 48M "$farm/s1.disk3"; mkfs.ext4 -q "$farm/s1.disk3"
+head -c 16M /dev/urandom >"$farm/s1.disk4"
+cp --sparse=always "$farm/web.disk" "$farm/s2.disk2"
+head -c 16M /dev/urandom >"$farm/s2.disk3"
+truncate -s 48M "$farm/s2.disk4"; volume_group "$farm/s2.disk4" vg2
+declare -A kinds=([s1]="400M 400M 48M,usb 16M,ata" [s2]="400M 400M 16M,usb 48M,nvme")
+ordered_s1=1 ordered_s2=1
+# But for the ordered one.
+others() { # NAME
+  local k ordered=ordered_$1
+  for k in 1 2 3 4; do
+    [ $k = "${!ordered}" ] || sha256sum "$(disk_file "$1" $k)"
+  done
+}
+disk_file() { if [ "$2" = 1 ]; then echo "$farm/$1.disk"; else echo "$farm/$1.disk$2"; fi; }
+
+start() { # NAME
+  local qemu=() slots k=0 spec
+  mapfile -t slots < <(vm_slots "$1" 4)
+  for spec in ${kinds[$1]}; do
+    vm_disk "$1" $((k + 1)) "${slots[$k]}" "$spec"
+    k=$((k + 1))
+  done
+  machine "$1" "$thin" 1024 "ramet.broker=10.0.2.2:$port ramet.token=$token" -cpu qemu64,+rdrand \
+    -uuid "$(vm_uuid "$1")" $(net "$(vm_mac "$1")"),addr=0x3,disable-legacy=on "${qemu[@]}"
+}
+# The name that the kernel gave to the disk, and where it was found.
+place_of() { # NAME NUMBER
+  ramet target inventory "$1" --raw | sed -nE "/serial=$(disk_serial "$1" "$2")/s/.* name=([^ ]*) .*path=([^ ]*).*/\1 \2/p"
+}
+# What the other disks are beside the source, whose small kernel drives neither SATA nor USB.
+more="--policy controller=ignore --policy pci=ignore --policy memory=ignore --policy driver=ignore"
+install() { # NAME: the job
+  local ordered=ordered_$1
+  ramet deploy start web-1 --engine lab --targets "$1" $more --policy "disk.system=$(disk_serial "$1" "${!ordered}")" --yes
+}
+# What is ordered was written, and nothing else.
+is_written() { # NAME
+  local pid=pid_$1 ordered=ordered_$1 file
+  timeout 30 tail --pid="${!pid}" -f /dev/null || fail "$1 did not restart"
+  file=$(disk_file "$1" "${!ordered}")
+  others "$1" | cmp - "$run/$1.before" || fail "a disk of $1 was written that nobody ordered"
+  sfdisk -d "$file" | grep -q 'name="root"' || fail "the ordered disk of $1 was not written"
+  ramet lock break "$1" --force --reason "the next round" >/dev/null; ramet target unhold "$1"
+  rm "$file"
+}
+
+for name in s1 s2; do ramet target add $name "identity=uuid:$(vm_uuid $name)" engine=lab >/dev/null; done
+for round in 1 2 3 4 5; do
+  # At last the disk with LVM is the one that is meant.
+  [ $round -lt 5 ] || ordered_s1=2
+  for name in s1 s2; do
+    [ -f "$farm/$name.disk" ] || truncate -s 400M "$farm/$name.disk"
+    others $name >"$run/$name.before"
+    rm -f "$farm/$name.serial"; start $name
+  done
+  for name in s1 s2; do shown $name 150 "waiting for orders as $name,"; place_of $name 1 | tee -a "$run/$name.places"; done
+  if [ $round = 1 ]; then
+    expect 2 ramet deploy start web-1 --engine lab --targets s1,s2 $more --yes --wait --timeout 60s
+    [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a target was locked"
+    ramet deploy plan web-1 --engine lab $more --json |
+      jq -e '[.items[] | select(.reason | test("^disk: ambiguous"))] | length == 2' >/dev/null ||
+      fail "the plan does not say that the disks are not told apart"
+  fi
+  if [ $round = 5 ]; then
+    [ "$(logical_volume "$farm/s1.disk2")" = "vg1 data" ] || fail "LVM is not on its disk any more"
+  fi
+  job_1=$(install s1); job_2=$(install s2)
+  await_phase "$job_1" s1 awaiting-first-boot 180; await_phase "$job_2" s2 awaiting-first-boot 180
+  [ $round -lt 5 ] || cp --sparse=always "$farm/s1.disk2" "$farm/written"
+  is_written s1; is_written s2
+done
+[ -z "$(logical_volume "$farm/written")" ] || fail "LVM is still found on the disk that was written"
+[ "$(logical_volume "$farm/s2.disk4")" = "vg2 data" ] || fail "LVM is not on the other disk any more"
+for name in s1 s2; do
+  [ "$(cut -d ' ' -f 1 "$run/$name.places" | sort -u | wc -l)" -ge 2 ] || fail "the disk of $name was called the same in all rounds"
 done
 echo "shuffle: passed"
