@@ -477,8 +477,15 @@ static void
 s_begin_netboot(step_t *step)
 {
     const char *engine = rmt_record_text(step->view->target, "engine", "");
-    rmt_record_set(s_op_task(step, "netboot", engine, s_subject(step)), "b.target",
-                   s_subject(step));
+    const char *warning = rmt_record_text(step->result->outputs, "warning", "");
+    if (*warning) {
+        rmt_record_t *told = s_op(step, "target");
+        rmt_record_set(told, "target", s_subject(step));
+        rmt_record_set(told, "warning", warning);
+    }
+    rmt_record_t *op = s_op_task(step, "netboot", engine, s_subject(step));
+    rmt_record_set(op, "b.target", s_subject(step));
+    s_copy(op, "b.image", step->view->job, "image");
 }
 
 static void

@@ -7,6 +7,7 @@
 #include "rmt_clock.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
+#include "roster.h"
 
 #define QUIET_MS 500
 #define TOPIC_MAX 200 // Longer ones meet a bug of libzmq (prefix lengths in a byte)
@@ -148,6 +149,19 @@ rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item
 
 // ---- The audit stream
 
+// Tell a target that its part of a job has ended before its time; why: code and text.
+static void
+s_notify(const rmt_broker_t *broker, const char *target, const rmt_record_t *why)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_NOTICE);
+    msg->code = (uint32_t) rmt_record_u64(why, "code", RMT_OK);
+    rmt_msg_text(&msg->text, rmt_record_text(why, "text", ""));
+    for (rmt_member_t *member = rmt_roster_first(broker->roster); member;
+         member = rmt_roster_next(broker->roster))
+        if (streq(member->role, "target") && streq(member->name, target))
+            rmt_member_send(member, msg);
+}
+
 static void
 s_take_entry(rmt_events_t *self, rmt_record_t *entry)
 {
@@ -166,11 +180,15 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     rmt_auto_str id = strdup(rmt_record_text(entry, "id", ""));
     rmt_record_remove(entry, "id");
     s_publish(self, topic, id, entry);
-    // What concerns a target in a job is news of the target as well.
+    // What concerns a target in a job is news of the target as well, and whoever stands
+    // in front of it wants to know why nothing comes.
     if (streq(what, "job.target")) {
-        rmt_auto_str other =
-            rmt_text("target/%s/state", rmt_record_text(entry, "target", ""));
+        const char *target = rmt_record_text(entry, "target", "");
+        const char *state = rmt_record_text(entry, "state", "");
+        rmt_auto_str other = rmt_text("target/%s/state", target);
         s_publish(self, other, id, entry);
+        if (streq(state, "failed") || streq(state, "cancelled"))
+            s_notify(self->broker, target, entry);
     }
 }
 

@@ -13,7 +13,8 @@
 static const char *const s_job_columns[] = { "name",  "kind",    "image-name", "source",
                                              "state", "created", "error",      NULL };
 static const char *const s_target_columns[] = { "name",  "engine",       "phase",
-                                                "state", "failed-phase", "error", "text", NULL };
+                                                "state", "failed-phase", "error", "warning",
+                                                "text", NULL };
 static const char *const s_log_columns[] = { "time",  "what", "service", "target",
                                              "phase", "text", NULL };
 

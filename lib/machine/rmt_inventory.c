@@ -194,3 +194,34 @@ rmt_inventory_identity(const rmt_records_t *records)
         return rmt_text("board:%s", serial);
     return s_macs(records);
 }
+
+static bool
+s_is_idle_storage(const rmt_record_t *record)
+{
+    return strcmp(rmt_record_text(record, "class", ""), "pci") == 0 &&
+           strncmp(rmt_record_text(record, "pci-class", ""), "01", 2) == 0 &&
+           !*rmt_record_text(record, "driver", "");
+}
+
+char *
+rmt_inventory_no_disk(const rmt_records_t *records)
+{
+    assert(records);
+    if (rmt_records_find(records, "class", "disk"))
+        return NULL;
+    char *text =
+        rmt_text("no disk: this machine has none that this kernel has a driver for");
+    const char *before = "; without a driver: ";
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        if (!s_is_idle_storage(record))
+            continue;
+        char *longer = rmt_text("%s%s%s:%s", text, before,
+                                rmt_record_text(record, "vendor", "?"),
+                                rmt_record_text(record, "device", "?"));
+        free(text);
+        text = longer;
+        before = ", ";
+    }
+    return text;
+}

@@ -1,6 +1,7 @@
 // Disks, matched to roles and not to order.
 #include "rmt_auto.h"
 #include "rmt_disk.h"
+#include "rmt_inventory.h"
 #include "rmt_io.h"
 #include "rmt_match_run.h"
 
@@ -222,8 +223,10 @@ s_refuse(rmt_match_run_t *run, const place_t *role, const places_t *disks)
             best_rank = rank;
         }
     }
+    rmt_auto_str no_disk = rmt_inventory_no_disk(run->target);
     rmt_auto_str reason =
-        best_rank == 3 ? s_too_small(role, best)
+        no_disk          ? rmt_text("%s", no_disk)
+        : best_rank == 3 ? s_too_small(role, best)
         : best_rank == 2
             ? rmt_text("its sectors have %s bytes, those of the image %s",
                        rmt_record_text(best->disk, "logical-sector", "512"), sector)

@@ -349,6 +349,10 @@ s_take_msg(rmt_worker_t *self, rmt_msg_t **msg_p)
         if (self->on_peers)
             self->on_peers(self->context, msg->place, msg->items);
         break;
+    case RMT_MSG_NOTICE:
+        if (self->on_told)
+            self->on_told(self->context, msg);
+        break;
     case RMT_MSG_REPLY:
         for (size_t i = 0; i < self->count; i++)
             if (rmt_run_take_reply(self->runs[i], msg, rmt_peer_host(self->peer)))

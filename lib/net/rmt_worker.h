@@ -37,7 +37,8 @@ typedef void(rmt_welcome_fn)(void *context, const rmt_msg_t *welcome, const char
 // Called when the link to the brokers changes: welcome, or why not (as rmt_peer_trouble
 // says). Returns false for an end of the worker, as rmt_worker_stop.
 typedef bool(rmt_link_fn)(void *context, bool is_welcome, const rmt_error_t *trouble);
-// Called with each PROGRESS and RESULT that a task sends.
+// Called with each PROGRESS and RESULT that a task sends, and with each NOTICE of the
+// broker.
 typedef void(rmt_told_fn)(void *context, const rmt_msg_t *msg);
 
 typedef struct {

@@ -260,17 +260,23 @@ serve('target_confirm', function(meta, body, items)
     need(not job.image or body.image == job.image, E.REFUSED,
         'the target booted another image; its lock stays')
     local faults = confirm_faults(body, items)
+    local step = load(P .. 'job:' .. lock.job .. ':t:' .. meta.name) or {}
+    local warning = set(step.warning) and step.warning or ''
+    if warning ~= '' and faults ~= '' then
+        warning = warning .. '; '
+    end
+    warning = warning .. faults
     local degraded = body.degraded == 'yes' or faults ~= ''
     store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
         ['confirmed-at'] = now(), addresses = body.addresses or '',
-        ['failed-units'] = body['failed-units'] or '' })
+        ['failed-units'] = body['failed-units'] or '', warning = warning })
     lock_remove(meta, meta.name, 'first boot confirmed')
     call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)
     R.key_used(meta, meta.by)
     confirm_scripts(meta, lock.job, items)
     R.target_step(meta, lock.job, meta.name, { state = 'done',
         phase = degraded and 'confirmed (degraded)' or 'confirmed', code = '0',
-        error = '', ['failed-phase'] = '', warning = faults,
+        error = '', ['failed-phase'] = '', warning = warning,
         text = faults ~= '' and faults or 'boot ' .. (body.boot or '?') })
     R.settle(meta, lock.job)
     return {}

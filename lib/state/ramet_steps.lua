@@ -122,7 +122,8 @@ end
 function OPS.target(meta, job, op)
     local record = load(P .. 'job:' .. job.id .. ':t:' .. op.target)
     if record and OPEN[record.state] then
-        R.target_step(meta, job.id, op.target, { state = op.state, phase = op.phase })
+        R.target_step(meta, job.id, op.target, { state = op.state, phase = op.phase,
+            warning = op.warning, text = op.warning })
     end
 end
 

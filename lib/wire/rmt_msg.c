@@ -73,13 +73,13 @@ rmt_msg_kind_name(rmt_msg_kind_t kind)
         [RMT_MSG_REQUEST] = "request",   [RMT_MSG_REPLY] = "reply",
         [RMT_MSG_EVENT] = "event",       [RMT_MSG_ENROL] = "enrol",
         [RMT_MSG_ENROLLED] = "enrolled", [RMT_MSG_REFUSED] = "refused",
-        [RMT_MSG_OPEN] = "open",         [RMT_MSG_OPENED] = "opened",
-        [RMT_MSG_OFFER] = "offer",       [RMT_MSG_WANT] = "want",
-        [RMT_MSG_CHUNK] = "chunk",       [RMT_MSG_ACK] = "ack",
-        [RMT_MSG_SEAL] = "seal",         [RMT_MSG_SEALED] = "sealed",
-        [RMT_MSG_FETCH] = "fetch",       [RMT_MSG_ABSENT] = "absent",
-        [RMT_MSG_LATER] = "later",       [RMT_MSG_CHUNKS] = "chunks",
-        [RMT_MSG_WHOLE] = "whole",
+        [RMT_MSG_NOTICE] = "notice",     [RMT_MSG_OPEN] = "open",
+        [RMT_MSG_OPENED] = "opened",     [RMT_MSG_OFFER] = "offer",
+        [RMT_MSG_WANT] = "want",         [RMT_MSG_CHUNK] = "chunk",
+        [RMT_MSG_ACK] = "ack",           [RMT_MSG_SEAL] = "seal",
+        [RMT_MSG_SEALED] = "sealed",     [RMT_MSG_FETCH] = "fetch",
+        [RMT_MSG_ABSENT] = "absent",     [RMT_MSG_LATER] = "later",
+        [RMT_MSG_CHUNKS] = "chunks",     [RMT_MSG_WHOLE] = "whole",
     };
     const size_t index = (size_t) kind;
     if (index >= sizeof names / sizeof names[0] || !names[index])

@@ -1,7 +1,8 @@
 #!/bin/bash
 # M20 M23: a bare machine of 256 MiB takes an order: file systems of each kind are made and written in
 # the thin-kernel, the console shows every phase, the machine restarts by itself, and its disk, alone
-# in the machine, starts the copy.
+# in the machine, starts the copy. Firmware without runtime services makes no boot entry: the warning
+# is seen at the console, and the fallback path starts the disk (M22).
 #   test_bare_install.sh [KIND...]
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
@@ -19,8 +20,9 @@ image() { # KIND
 # A disk of another size, with something on it that must be cleared. With UEFI the variables of the
 # machine live in KIND.vars, for its next start.
 install_kind() { # KIND SIZE FIRMWARE
-  local kind=$1 target=copy-$1 job uuid firmware=()
+  local kind=$1 target=copy-$1 job uuid firmware=() words=""
   if [ "$3" = uefi ]; then
+    words=efi=noruntime
     cp /usr/share/OVMF/OVMF_VARS_4M.fd "$farm/$kind.vars"
     firmware=(-drive if=pflash,format=raw,readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd
       -drive "if=pflash,format=raw,file=$farm/$kind.vars")
@@ -28,7 +30,7 @@ install_kind() { # KIND SIZE FIRMWARE
   uuid=$(cat /proc/sys/kernel/random/uuid)
   ramet target add "$target" "identity=uuid:$uuid" engine=lab >/dev/null
   truncate -s "$2" "$farm/$kind.disk"; mkfs.ext4 -q -F "$farm/$kind.disk"
-  machine "$kind" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token" -uuid "$uuid" \
+  machine "$kind" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token $words" -uuid "$uuid" \
     "${firmware[@]}" -cpu qemu64,+rdrand -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
     -drive "file=$farm/$kind.disk,if=none,id=d1,format=raw" \
     -device virtio-blk-pci,drive=d1,serial="$kind-1",addr=0x4,disable-legacy=on
@@ -36,6 +38,12 @@ install_kind() { # KIND SIZE FIRMWARE
   job=$(ramet deploy start "$kind-1" --engine lab --targets "$target" \
     --policy memory=ignore --policy controller=ignore --policy pci=ignore --yes)
   await_phase "$job" "$target" awaiting-first-boot 240
+  if [ "$3" = uefi ]; then
+    ramet job show "$job" --json |
+      jq -e '.targets[0].warning | test("^no boot entry was made: .*; the disk has the fallback path$")' >/dev/null ||
+      { ramet job show "$job" >&2; fail "the console does not show that the firmware has no entry for $kind"; }
+    ramet job show "$job"
+  fi
   shown "$kind" 30 "starting the installed system"
   local pid=pid_$kind
   timeout 30 tail --pid="${!pid}" -f /dev/null || fail "$kind did not restart"

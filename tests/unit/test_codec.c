@@ -15,9 +15,9 @@ static const rmt_msg_kind_t s_kinds[] = {
     RMT_MSG_HELLO,    RMT_MSG_WELCOME, RMT_MSG_BEAT,     RMT_MSG_CREDIT, RMT_MSG_TASK,
     RMT_MSG_PROGRESS, RMT_MSG_RESULT,  RMT_MSG_RECORDED, RMT_MSG_CANCEL, RMT_MSG_PEERS,
     RMT_MSG_REQUEST,  RMT_MSG_REPLY,   RMT_MSG_EVENT,    RMT_MSG_ENROL,  RMT_MSG_ENROLLED,
-    RMT_MSG_REFUSED,  RMT_MSG_OPEN,    RMT_MSG_OPENED,   RMT_MSG_OFFER,  RMT_MSG_WANT,
-    RMT_MSG_CHUNK,    RMT_MSG_ACK,     RMT_MSG_SEAL,     RMT_MSG_SEALED, RMT_MSG_FETCH,
-    RMT_MSG_ABSENT,   RMT_MSG_LATER,   RMT_MSG_CHUNKS,   RMT_MSG_WHOLE,
+    RMT_MSG_REFUSED,  RMT_MSG_NOTICE,  RMT_MSG_OPEN,     RMT_MSG_OPENED, RMT_MSG_OFFER,
+    RMT_MSG_WANT,     RMT_MSG_CHUNK,   RMT_MSG_ACK,      RMT_MSG_SEAL,   RMT_MSG_SEALED,
+    RMT_MSG_FETCH,    RMT_MSG_ABSENT,  RMT_MSG_LATER,    RMT_MSG_CHUNKS, RMT_MSG_WHOLE,
 };
 
 // Every field set to something of its own, whether the kind has it or not.
@@ -105,7 +105,7 @@ test_every_kind_has_a_name_of_its_own(void **state)
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(name, rmt_msg_kind_name(s_kinds[k]));
     }
-    static const int none[] = {0, 9, 26, 39, 53, 1000, -1};
+    static const int none[] = {0, 9, 27, 39, 53, 1000, -1};
     for (size_t i = 0; i < sizeof none / sizeof *none; i++)
         assert_string_equal(rmt_msg_kind_name((rmt_msg_kind_t) none[i]), "unknown");
 }

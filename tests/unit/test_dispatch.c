@@ -35,7 +35,8 @@ s_op_text(const rmt_record_t *op)
 {
     static const char *const told[] = {"service",   "subject",       "target",
                                        "engine",    "state",         "code",
-                                       "set.stage", "count.started", "timeout-s"};
+                                       "set.stage", "count.started", "timeout-s",
+                                       "warning"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -183,6 +184,8 @@ test_a_deployment_goes_through_its_stages(void **state)
          "target target=t1; arm target=t1; task service=write@target/t1 subject=t1"},
         {"kind=deploy stage=install", "write t1", 0, "", NULL,
          "task service=netboot@lab subject=t1"},
+        {"kind=deploy stage=install", "write t1", 0, "warning=no-entry", NULL,
+         "target target=t1 warning=no-entry; task service=netboot@lab subject=t1"},
         {"kind=deploy stage=install", "netboot t1", 0, "", NULL,
          "target target=t1; task service=reboot@target/t1 subject=t1"},
         {"kind=deploy stage=install", "reboot t1", 0, "", NULL,

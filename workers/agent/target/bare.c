@@ -39,6 +39,8 @@ typedef struct {
     rmt_screen_t *screen;
     int signals;
     rmt_error_t no_disk; // Code OK: there is one
+    rmt_code_t refusal;  // Of the last order, with the words of the console; OK: none
+    char *refusal_text;
     bool is_writing;     // A disk is being changed
     bool is_refused;     // The broker does not know our key any more
     bool is_ended;       // By a signal
@@ -72,6 +74,24 @@ s_pause(bare_t *self, int pause_ms)
     return !self->is_ended;
 }
 
+// As a whole: an error would cut the words of a console.
+static void
+s_show_refusal(bare_t *self)
+{
+    const rmt_error_t advice = {.code = self->refusal};
+    rmt_screen_set_trouble(self->screen, &advice);
+    rmt_screen_set(self->screen, RMT_SCREEN_TROUBLE, self->refusal_text);
+    rmt_screen_show(self->screen);
+}
+
+static void
+s_set_refusal(bare_t *self, rmt_code_t code, const char *text)
+{
+    self->refusal = code;
+    free(self->refusal_text);
+    self->refusal_text = text ? rmt_text("%s", text) : NULL;
+}
+
 // ---- What the agent tells
 
 static void
@@ -103,6 +123,8 @@ s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
         shown = self->no_disk;
     if (!is_welcome || !self->is_writing)
         s_trouble(self, &shown);
+    if (is_welcome && self->refusal)
+        s_show_refusal(self);
     rmt_screen_show(self->screen);
     // A write needs no broker until it is done; anything else starts again with a key
     // that is enrolled.
@@ -116,6 +138,13 @@ s_on_told(void *context, const rmt_msg_t *msg)
 {
     bare_t *self = context;
     rmt_error_t trouble = {0};
+    if (msg->kind == RMT_MSG_NOTICE) {
+        // Orders end elsewhere as well, such as in the match.
+        s_set_refusal(self, rmt_code_from(msg->code), msg->text);
+        s_show_refusal(self);
+        return;
+    }
+    s_set_refusal(self, RMT_OK, NULL);
     rmt_screen_set_progress(self->screen, 0, 0);
     if (msg->kind == RMT_MSG_PROGRESS) {
         self->is_writing = true;
@@ -201,25 +230,6 @@ s_settle_ms(const rmt_records_t *hardware)
     return SETTLE_MS;
 }
 
-// Storage controllers that no driver has taken are the likely reason.
-static void
-s_explain_no_disk(const rmt_records_t *hardware, rmt_error_t *error)
-{
-    rmt_auto_str idle = rmt_text("%s", "");
-    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
-        const rmt_record_t *record = rmt_records_at(hardware, i);
-        if (!s_is_pci(record, "01") || *rmt_record_text(record, "driver", ""))
-            continue;
-        char *longer = rmt_text("%s%s%s:%s", idle, *idle ? ", " : "; without a driver: ",
-                                rmt_record_text(record, "vendor", ""),
-                                rmt_record_text(record, "device", ""));
-        free(idle);
-        idle = longer;
-    }
-    rmt_fail(error, RMT_E_NOT_FOUND,
-             "no disk: this machine has none that this kernel has a driver for%s", idle);
-}
-
 static size_t
 s_count_disks(const rmt_records_t *hardware)
 {
@@ -263,8 +273,9 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
         if (now >= end_ms || (count > 0 && now - same_ms >= s_settle_ms(hardware))) {
             s_set_machine(self, hardware);
             self->no_disk = (rmt_error_t){0};
-            if (count == 0)
-                s_explain_no_disk(hardware, &self->no_disk);
+            rmt_auto_str text = rmt_inventory_no_disk(hardware);
+            if (text)
+                rmt_fail(&self->no_disk, RMT_E_NOT_FOUND, "%s", text);
             return 0;
         }
         if (!s_pause(self, STEP_MS))
@@ -314,14 +325,15 @@ rmt_bare_run(const rmt_config_t *config, bool *reboot_out, rmt_error_t *error)
     int pause_ms = AGAIN_MS;
     while (s_live(&self, reboot_out, error) == -1) {
         if (error->code == RMT_E_CANCELLED || self.is_ended)
-            return 0;
+            break;
         rmt_screen_set(screen, RMT_SCREEN_DOING, "waiting to try again");
         s_trouble(&self, error);
         if (!s_pause(&self, pause_ms))
-            return 0;
+            break;
         pause_ms = pause_ms * 2 > AGAIN_MS_MAX ? AGAIN_MS_MAX : pause_ms * 2;
     }
     if (*reboot_out)
         s_doing(&self, "starting the installed system");
+    free(self.refusal_text);
     return 0;
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 
-#define FIELD_SIZE 640
+#define FIELD_SIZE 1280 // The longest reason of a console, and more
 #define DEVICE_COUNT_MAX 8
 #define NAMES_SIZE_MAX ((size_t) 4096)
 #define BAR_WIDTH 30

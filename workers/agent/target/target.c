@@ -285,9 +285,12 @@ s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
 static void
 s_on_told(void *context, const rmt_msg_t *msg)
 {
-    const rmt_agent_watch_t *watch = ((target_t *) context)->agent->watch;
-    if (watch)
-        watch->on_told(watch->context, msg);
+    const rmt_agent_t *agent = ((target_t *) context)->agent;
+    if (msg->kind == RMT_MSG_NOTICE)
+        rmt_log(RMT_WARN, "target.notice", "target=%s code=%s text=\"%s\"", agent->name,
+                rmt_code_name(rmt_code_from(msg->code)), msg->text ? msg->text : "");
+    if (agent->watch)
+        agent->watch->on_told(agent->watch->context, msg);
 }
 
 // The broker's record of this machine has the hardware of the last time it greeted.
