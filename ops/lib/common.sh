@@ -15,7 +15,7 @@ run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-
   mtools openssh-client curl iproute2 procps jq"
 demo_packages="mmdebstrap"
 script_packages="mmdebstrap curl openssl"
-netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-efi-amd64-bin"
+netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-pc-bin grub-efi-amd64-bin"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat nftables"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client"

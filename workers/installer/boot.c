@@ -1,4 +1,5 @@
 #include "boot.h"
+#include "descriptor.h"
 #include "installer.h"
 #include "netboot.h"
 #include "rmt_auto.h"
@@ -21,8 +22,8 @@ s_unpack(const rmt_record_t *record, const char *name, rmt_error_t *error)
 }
 
 static int
-s_run(rmt_task_t *task, const rmt_holder_t *holder, s_netboot_fn *netboot_fn,
-      rmt_error_t *error)
+s_run(rmt_task_t *task, const rmt_holder_t *holder, const rmt_records_t *layout,
+      s_netboot_fn *netboot_fn, rmt_error_t *error)
 {
     const char *folder = rmt_config_text(rmt_holder_config(holder), "boot");
     if (!*folder)
@@ -42,22 +43,30 @@ s_run(rmt_task_t *task, const rmt_holder_t *holder, s_netboot_fn *netboot_fn,
                                    .hardware = hardware,
                                    .macs = rmt_record_text(record, "mac", ""),
                                    .era = rmt_task_era(task),
-                                   .epoch = rmt_task_epoch(task)};
+                                   .epoch = rmt_task_epoch(task),
+                                   .layout = layout};
     return netboot_fn(&netboot, error);
 }
 
 int
 installer_boot_reset(rmt_task_t *task, const rmt_holder_t *holder, rmt_error_t *error)
 {
-    return s_run(task, holder, rmt_netboot_installer, error);
+    return s_run(task, holder, NULL, rmt_netboot_installer, error);
 }
 
 int
 installer_netboot(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
-    if (s_run(task, holder, rmt_netboot_disk, error) == -1)
+    const rmt_record_t *body = rmt_task_body(task);
+    const char *target = rmt_record_text(body, "target", "");
+    rmt_error_t unknown = {0};
+    rmt_auto(rmt_records) layout =
+        installer_descriptor(holder, rmt_record_text(body, "image", ""), &unknown);
+    if (!layout)
+        rmt_log(RMT_WARN, "netboot.layout", "target=%s code=%s text=\"%s\"", target,
+                rmt_code_name(unknown.code), unknown.text);
+    if (s_run(task, holder, layout, rmt_netboot_disk, error) == -1)
         return -1;
-    rmt_log(RMT_INFO, "netboot.disk", "target=%s",
-            rmt_record_text(rmt_task_body(task), "target", ""));
+    rmt_log(RMT_INFO, "netboot.disk", "target=%s", target);
     return 0;
 }

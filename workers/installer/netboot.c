@@ -1,5 +1,6 @@
 #include "netboot.h"
 #include "rmt_auto.h"
+#include "rmt_disk.h"
 #include "rmt_io.h"
 
 #include <ctype.h>
@@ -12,6 +13,7 @@
 #define FILE_SIZE_MAX ((size_t) 4096)
 #define MAC_TEXT_SIZE 18 // With its NUL
 #define TOKEN_LINE "# token "
+#define UUID_SIZE_MAX ((size_t) 40) // With its NUL
 
 // As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
 // that no other name can be made.
@@ -49,23 +51,90 @@ s_is_later(const rmt_netboot_t *self, const char *path)
     return era > self->era || (era == self->era && epoch > self->epoch);
 }
 
-// BIOS: its first disk by INT 13h, for not every firmware goes on by itself after a
-// network boot. UEFI: the loader that ops/netboot gives out at ${base}. An error is what
-// makes a boot manager try its next entry.
+// ---- Which disk
+
+// As GRUB writes it: those of FAT in capitals, as the image has them. False for what is no
+// UUID, so that nothing else gets into a script.
+static bool
+s_uuid(const rmt_record_t *volume, char uuid_out[UUID_SIZE_MAX])
+{
+    const char *uuid = rmt_record_text(volume, "uuid", "");
+    size_t size = 0;
+    for (; uuid[size]; size++) {
+        if (size + 1 == UUID_SIZE_MAX ||
+            (!isxdigit((unsigned char) uuid[size]) && uuid[size] != '-'))
+            return false;
+        uuid_out[size] = uuid[size];
+    }
+    uuid_out[size] = '\0';
+    return size > 0;
+}
+
+// Boot code of BIOS lies on the disk that it loads its modules from: the one of /boot,
+// which is part of / if it has no volume of its own. Empty when there is none.
+static void
+s_bios_uuid(const rmt_records_t *layout, char uuid_out[UUID_SIZE_MAX])
+{
+    uuid_out[0] = '\0';
+    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
+        const rmt_record_t *record = rmt_records_at(layout, i);
+        const char *mount = rmt_record_text(record, "mount", "");
+        char uuid[UUID_SIZE_MAX];
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0)
+            continue;
+        const bool is_boot = strcmp(mount, "/boot") == 0;
+        if ((is_boot || (strcmp(mount, "/") == 0 && !uuid_out[0])) &&
+            s_uuid(record, uuid))
+            memcpy(uuid_out, uuid, sizeof uuid);
+        if (is_boot)
+            return;
+    }
+}
+
+static void
+s_uefi_uuid(const rmt_records_t *layout, char uuid_out[UUID_SIZE_MAX])
+{
+    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
+        const rmt_record_t *record = rmt_records_at(layout, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
+            rmt_disk_is_esp(layout, record) && s_uuid(record, uuid_out))
+            return;
+    }
+    uuid_out[0] = '\0';
+}
+
+// A loader that ops/netboot gives out at ${base} looks for the disk; it is told what to
+// look for as the name of a boot file, which iPXE hands on. Without a UUID BIOS starts
+// its first disk, and UEFI the first that has a loader. An error is what makes a boot
+// manager try its next entry.
 static char *
 s_script(const rmt_netboot_t *self)
 {
+    char bios[UUID_SIZE_MAX], uefi[UUID_SIZE_MAX];
+    s_bios_uuid(self->layout, bios);
+    s_uefi_uuid(self->layout, uefi);
+    rmt_auto_str bios_lines =
+        bios[0] ? rmt_text("set netX/filename %s\n"
+                           "chain --autofree ${base}/disk.pxe ||\n",
+                           bios)
+                : rmt_text("sanboot --no-describe --drive 0x80 ||\n");
+    rmt_auto_str uefi_line =
+        uefi[0] ? rmt_text("set netX/filename %s\n", uefi) : rmt_text("%s", "");
     return rmt_text("#!ipxe\n" TOKEN_LINE "%" PRIu32 ".%" PRIu64 "\n"
                     "# %s is installed; a new order removes this file.\n"
                     "echo ramet: %s boots its own disk\n"
                     "iseq ${platform} efi && goto efi ||\n"
-                    "sanboot --no-describe --drive 0x80 ||\n"
+                    "%s"
                     "exit 1\n"
                     ":efi\n"
+                    "%s"
                     "chain --autofree ${base}/disk.efi ||\n"
                     "exit 1\n",
-                    self->era, self->epoch, self->target, self->target);
+                    self->era, self->epoch, self->target, self->target, bios_lines,
+                    uefi_line);
 }
+
+// ---- Files
 
 typedef int(s_change_fn)(const rmt_netboot_t *self, const char *path, rmt_error_t *error);
 

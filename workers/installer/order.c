@@ -1,15 +1,13 @@
 #include "boot.h"
 #include "addressing.h"
+#include "descriptor.h"
 #include "installer.h"
 #include "rmt_auto.h"
-#include "rmt_closure.h"
 #include "rmt_codec.h"
 #include "rmt_holder.h"
 #include "rmt_log.h"
-#include "rmt_store.h"
 #include "scripts.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #define ORDER_SIZE_MAX ((size_t) 60 * 1024)
@@ -56,16 +54,7 @@ static int
 s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image_text,
              rmt_record_t **os_out, rmt_error_t *error)
 {
-    rmt_id_t image;
-    if (rmt_id_parse(&image, image_text, error) == -1)
-        return rmt_wrap(error, "image");
-    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
-    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
-    size_t size;
-    if (!store || rmt_closure_from_store(store, &image, plain, &size, error) == -1)
-        return rmt_wrap(error, "image at %s", rmt_holder_place(holder));
-    rmt_auto(rmt_records) descriptor =
-        rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
+    rmt_auto(rmt_records) descriptor = installer_descriptor(holder, image_text, error);
     if (!descriptor)
         return -1;
     for (size_t i = 0; i < rmt_records_count(descriptor); i++) {

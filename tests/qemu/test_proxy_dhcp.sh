@@ -1,0 +1,17 @@
+#!/bin/bash
+# Netboot in a network where somebody else gives the addresses (M20): ops/netboot adds where to boot
+# from, and a BIOS and a UEFI machine come to the thin-kernel with addresses of the other server.
+. "$(dirname "$0")/lib.sh"
+export RAMET_LAB_DHCP=site
+lab up "$farm"
+eval "$(lab sh "$farm")"
+. "$source_dir/ops/lib/vm.sh"
+lab vm "$farm" p1 --bios --disk 100M
+lab vm "$farm" p2 --uefi --disk 100M
+present p1 p2
+for name in p1 p2; do
+  grep -q " $(vm_mac $name) " "$farm/run/dhcp-lab.leases" || fail "$name has no address of the site's server"
+  console $name 'waiting for orders' 10
+done
+[ ! -s "$farm/netboot-lab/leases" ] || fail "ops/netboot gave an address: $(cat "$farm/netboot-lab/leases")"
+echo "proxy DHCP: passed"
