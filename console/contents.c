@@ -27,6 +27,7 @@ static const struct {
     {"layout", NULL, "layout", {"class", "disk", "number", "type", "fs", "mount", NULL}},
     {"os", NULL, "os", {"class", "id", "version", "kind", "path", NULL}},
     {"boot", NULL, "boot", {"disk", "offset", NULL}},
+    {"exclude", NULL, "left-out", {"path", "what", NULL}},
     {"list", "unreadable", "unreadable", {"path", "reason", NULL}},
     {"list", "fuzzy", "fuzzy", {"path", "reason", NULL}},
     {"list", "dropped", "dropped", {"path", "reason", NULL}},

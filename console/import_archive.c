@@ -117,6 +117,28 @@ s_read_head(s_import_t *self, const void *head, size_t size, rmt_error_t *error)
     return rc;
 }
 
+// Hardware, layout and system; what that image has left out, or could not read, says
+// nothing of this archive.
+static void
+s_adopt(s_import_t *self, const rmt_records_t *descriptor)
+{
+    self->descriptor = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(descriptor, i);
+        const char *part = rmt_record_text(record, "part", "");
+        if (streq(part, "exclude") || streq(part, "list"))
+            continue;
+        rmt_record_t *copy = rmt_record_dup(record);
+        rmt_records_append(self->descriptor, &copy);
+    }
+    rmt_record_t *image = rmt_records_find(self->descriptor, "class", "image");
+    if (!image)
+        return;
+    rmt_record_set(image, "state", "COMPLETE");
+    rmt_record_remove(image, "fuzzy");
+    rmt_record_remove(image, "unreadable");
+}
+
 // Another image lends its hardware, layout and system. Its single chunks are fetched from
 // where it lies, which may be another place.
 static int
@@ -140,7 +162,7 @@ s_take_like(s_import_t *self, const char *name, rmt_error_t *error)
                 return -1;
         }
     }
-    self->descriptor = rmt_records_dup(like->descriptor);
+    s_adopt(self, like->descriptor);
     return 0;
 }
 

@@ -62,6 +62,8 @@ expect 64 ramet image import "$farm/foreign.tar" --name foreign --wait
 grep -q -- --like "$farm/out" || fail "an archive that says nothing is refused without a way out"
 ramet image import "$farm/foreign.tar" --name foreign --like b --wait --timeout 2m
 json ramet image diff b foreign | jq -e '[.items[] | select(.path != "/home/user/old")] == []' >/dev/null || fail "what GNU tar has packed was not all taken"
+json ramet image show b | jq -e '.["left-out"] | length > 0' >/dev/null || fail "the profile of b is not told"
+json ramet image show foreign | jq -e '.["left-out"] == []' >/dev/null || fail "what b has left out is told of the archive"
 head -c 100000 "$farm/a.tar" >"$farm/cut.tar"
 status=0; ramet image import "$farm/cut.tar" --name cut --wait 2>"$farm/out" || status=$?
 [ $status != 0 ] || fail "half an archive was taken for an image"

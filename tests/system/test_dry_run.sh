@@ -42,6 +42,26 @@ for path in opt/old srv/app/cache swapfile tmp/junk var/crash/one; do
   ! grep -q "$path" "$farm/files" || fail "$path is in the image"
 done
 for path in root/.ssh/id_ed25519 srv/app/server.bundle; do grep -q "$path" "$farm/files" || fail "$path is not in the image"; done
+# The image says so itself, and a machine is not blamed for what the image has left out: neither
+# by the globs of that capture, nor by those of its profile.
+ramet image show web-1 --json >"$farm/show"
+for row in '/opt/old asked for' '/srv/app/cache site-cache' '/tmp/* temporary'; do
+  jq -e --arg row "$row" '[.["left-out"][] | "\(.path) \(.what)"] | index($row)' "$farm/show" >/dev/null || { cat "$farm/show"; fail "image show does not tell $row"; }
+done
+ramet image show web-1 | grep -Eq '/opt/old +asked for' || fail "the table does not tell what was left out"
+ramet image verify web-1 --against web || fail "what was left out is taken for drift"
+lab target "$farm" n1 "$farm/n1.disk" 1G --like web
+job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
+await_phase "$job" n1 awaiting-first-boot 120
+lab boot "$farm" n1
+ramet job wait "$job" --timeout 60s
+start=$(sfdisk -J "$farm/n1.disk" | jq -r '.partitiontable.partitions[0].start')
+loop=$(losetup -f --show -o $((start * 512)) "$farm/n1.disk")
+mkdir -p "$farm/mnt"; mount "$loop" "$farm/mnt" || { losetup -d "$loop"; fail "cannot mount the installed disk"; }
+mkdir -p "$farm/mnt/opt/old"; echo y >"$farm/mnt/opt/old/y"; echo y >"$farm/mnt/tmp/y"; echo y >"$farm/mnt/srv/app/cache"
+touch -r "$t/opt" "$farm/mnt/opt"; touch -r "$t/tmp" "$farm/mnt/tmp"; touch -r "$t/srv/app" "$farm/mnt/srv/app"
+umount "$farm/mnt"; losetup -d "$loop"
+ramet image verify web-1 --against target/n1 || fail "what the image leaves out is drift on the target"
 expect 64 ramet image create nobody --dry-run
 # A profile that is wrong fails the job, and says how.
 printf 'class=profile version=1\nclass=leave path=/\n' >"$farm/site.profile"

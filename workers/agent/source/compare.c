@@ -1,7 +1,6 @@
 #include "compare.h"
 #include "excludes.h"
 #include "layout.h"
-#include "profile.h"
 #include "personal_list.h"
 #include "rmt_auto.h"
 #include "rmt_codec.h"
@@ -24,6 +23,7 @@ typedef struct {
     rmt_findings_t *findings;
     rmt_fetch_t *fetch;
     rmt_records_t *descriptor;
+    rmt_records_t *left_out; // What the image says that it leaves out: class=leave
     rmt_layout_t *layout;
     const char *mount; // Of the volume at hand, without a slash at its end
     bool is_all;       // Tell what differs by intent too
@@ -94,6 +94,20 @@ s_is_alive(void *context)
 
 // ---- The image
 
+// What the image leaves out it cannot miss on a machine, and a machine may have it.
+static void
+s_read_left_out(s_drift_t *self)
+{
+    self->left_out = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
+        const rmt_record_t *record = rmt_records_at(self->descriptor, i);
+        if (strcmp(rmt_record_text(record, "part", ""), "exclude") != 0)
+            continue;
+        rmt_record_t *copy = rmt_record_dup(record);
+        rmt_records_append(self->left_out, &copy);
+    }
+}
+
 static int
 s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
 {
@@ -119,7 +133,10 @@ s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
     if (rmt_fetch_read(self->fetch, image_out, plain, &size, error) == -1)
         return -1;
     self->descriptor = rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
-    return self->descriptor ? 0 : -1;
+    if (!self->descriptor)
+        return -1;
+    s_read_left_out(self);
+    return 0;
 }
 
 // ---- Volumes
@@ -155,14 +172,9 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
     if (rmt_id_parse(&root, rmt_record_text(volume, "root", ""), error) == -1)
         return -1;
     const char *words = rmt_record_text(rmt_task_body(self->task), "ignore", "");
-    // A source leaves out of its images what its profiles say; a target has none.
-    rmt_auto(rmt_records) rules = strcmp(self->agent->role, "source") == 0
-                                      ? rmt_profile_read(self->agent->config, error)
-                                      : rmt_records_new();
-    if (!rules)
-        return -1;
-    rmt_auto(rmt_excludes) ignores = rmt_excludes_new(
-        self->agent->config, words, rules, rmt_layout_records(self->layout), mount);
+    rmt_auto(rmt_excludes) ignores =
+        rmt_excludes_new(self->agent->config, words, self->left_out,
+                         rmt_layout_records(self->layout), mount);
     const rmt_compare_side_t expected = {
         .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
     const rmt_compare_side_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};
@@ -230,6 +242,7 @@ rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yield,
         result = rmt_fail(error, RMT_E_REFUSED, "an install of this machine has begun");
     rmt_layout_destroy(&self.layout);
     rmt_records_destroy(&self.descriptor);
+    rmt_records_destroy(&self.left_out);
     rmt_fetch_destroy(&self.fetch);
     rmt_findings_destroy(&self.findings);
     return result;

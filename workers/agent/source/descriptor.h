@@ -1,7 +1,7 @@
 // descriptor - the records that are an image: what was captured, and what it needs.
 //
-// Every record has a field "part": image, hardware, layout, os, boot or list. Nothing
-// about the run is in it, so the same tree gives the same bytes, and so the same image
+// Every record has a field "part": image, hardware, layout, exclude, os, boot or list.
+// Nothing about the run is in it, so the same tree gives the same bytes, and so the same image
 // id.
 #pragma once
 

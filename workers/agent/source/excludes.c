@@ -72,6 +72,34 @@ s_add_own(rmt_excludes_t *self, const char *path, const char *root, const char *
         s_add_glob(self, inside, mount);
 }
 
+static void
+s_tell(rmt_records_t *told, const char *path, const char *what)
+{
+    if (!*path || rmt_records_find(told, "path", path))
+        return;
+    rmt_record_t *record = rmt_records_add(told);
+    rmt_record_set(record, "class", "leave");
+    rmt_record_set(record, "path", path);
+    rmt_record_set(record, "what", what);
+}
+
+rmt_records_t *
+rmt_excludes_told(const char *words, const rmt_records_t *rules)
+{
+    rmt_records_t *told = rmt_records_new();
+    rmt_auto_str copy = rmt_text("%s", words);
+    char *rest = copy, *line;
+    while ((line = strsep(&rest, "\r\n")))
+        s_tell(told, line, "asked for");
+    for (size_t i = 0; i < rmt_records_count(rules); i++) {
+        const rmt_record_t *rule = rmt_records_at(rules, i);
+        if (strcmp(rmt_record_text(rule, "class", ""), "leave") == 0)
+            s_tell(told, rmt_record_text(rule, "path", ""),
+                   rmt_record_text(rule, "what", "profile"));
+    }
+    return told;
+}
+
 rmt_excludes_t *
 rmt_excludes_new(const rmt_config_t *config, const char *words,
                  const rmt_records_t *rules, const rmt_records_t *layout,

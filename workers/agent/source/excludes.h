@@ -15,6 +15,9 @@ typedef struct rmt_excludes rmt_excludes_t;
 rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
                                  const rmt_records_t *rules, const rmt_records_t *layout,
                                  const char *mount);
+// What of that an image tells of itself: class=leave {path, what}, in the same words; the
+// user's first. Caller owns the result.
+rmt_records_t *rmt_excludes_told(const char *words, const rmt_records_t *rules);
 void rmt_excludes_destroy(rmt_excludes_t **self_p);
 
 // NULL-terminated globs from the root of the volume, valid while self lives.

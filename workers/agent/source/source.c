@@ -2,6 +2,7 @@
 #include "bootcode.h"
 #include "compare.h"
 #include "descriptor.h"
+#include "excludes.h"
 #include "hardware.h"
 #include "hooks.h"
 #include "kernel.h"
@@ -204,6 +205,9 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     if (rmt_agent_kernel(self->layout, s_put, self, system, error) == -1)
         return -1;
     rmt_descriptor_add_dropped(self->descriptor, rmt_layout_dropped(self->layout));
+    rmt_auto(rmt_records) left_out = rmt_excludes_told(
+        rmt_record_text(rmt_task_body(self->task), "exclude", ""), self->rules);
+    rmt_descriptor_add(self->descriptor, "exclude", left_out);
     rmt_descriptor_add(self->descriptor, "os", system);
     rmt_descriptor_add(self->descriptor, "boot", boot);
     rmt_auto_str firmware = rmt_text("%s", *paths ? paths : "none");
@@ -359,9 +363,8 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
         rmt_record_set(hello, "identity", identity);
     rmt_auto_str compare = rmt_text("compare@source/%s", agent->name);
     rmt_auto_str survey = rmt_text("survey@source/%s", agent->name);
-    const rmt_service_t services[] = {{service, 1, s_capture},
-                                      {compare, 1, s_compare},
-                                      {survey, 1, rmt_survey_run}};
+    const rmt_service_t services[] = {
+        {service, 1, s_capture}, {compare, 1, s_compare}, {survey, 1, rmt_survey_run}};
     const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
                                         .own = &agent->key,
                                         .broker_key = agent->broker_key,
