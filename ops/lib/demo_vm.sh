@@ -1,5 +1,5 @@
-# Sourced by ops/demo --vm: the main job on machines. A real Debian on a disk image file is imaged;
-# one BIOS and one UEFI machine netboot, are installed, restart by themselves and report.
+# Sourced by ops/demo --vm: the main job on machines. A real Debian is imaged while it runs; one BIOS
+# and one UEFI machine netboot, are installed, restart by themselves and report.
 . "$top/ops/lib/debian_disk.sh"
 
 # show NAME: the last lines of a machine's console.
@@ -9,28 +9,42 @@ show() { printf '\n--- console of %s\n' "$1"; strings "$farm/$1.serial" | tail -
 await() {
   local limit=$((SECONDS + $1)) what=$2; shift 2
   until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $limit ] || { show n1 20; show n2 20; die "$what did not come"; }
+    [ $SECONDS -lt $limit ] || { show web 20; show n1 20; show n2 20; die "$what did not come"; }
     sleep 1
   done
 }
 both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == "yes")] | length')" = 2 ]; }
+offers_web() { ramet doctor --json | jq -e '.services[] | select(.service == "capture@source/web" and .peers == 1)'; }
 at_login() { grep -aq "^$2 login:" "$farm/$1.serial"; }
 
-say "a real Debian system on a disk image file, which starts by BIOS and by UEFI"
-debian_tree "$farm/source"; rm -rf "$farm/source"
-debian_disk "$cache/debian-12.tar" "$farm/web.disk" 2G 2>/dev/null
-
-say "a farm: Redis, broker, imager at \"hq\", engine \"lab\" with its network, two bare machines"
+say "a farm: Redis, broker, imager at \"hq\", engine \"lab\" with its network"
 lab up "$farm"
-lab source "$farm" web "$farm/web.disk"
 eval "$(lab sh "$farm")"
+lab net "$farm" >/dev/null
+. "$farm/run/net-lab.env"
+
+say "a real Debian system, with ramet-agent as its service, on a disk that starts by BIOS and by UEFI"
+debian_tree "$farm/source"
+echo web >"$farm/source/etc/hostname"
+printf 'auto enp0s3\niface enp0s3 inet dhcp\n' >"$farm/source/etc/network/interfaces.d/enp0s3"
+ramet key token source --name web --place hq --approve >"$farm/web.token"
+"$top/ops/source-agent" "$farm/source" --broker "$host:$(cat "$farm/port")" --token "$farm/web.token"
+tar -C "$farm/source" --xattrs --xattrs-include='*' --acls --numeric-owner -cpf "$farm/source.tar" .
+rm -rf "$farm/source"
+debian_disk "$farm/source.tar" "$farm/web.disk" 2G 2>/dev/null
+rm "$farm/source.tar"
+
+say "three machines are switched on: the source, and two with empty disks"
+lab vm "$farm" web --boot disk --disk "$farm/web.disk"
 lab vm "$farm" n1 --bios --disk 3G
 lab vm "$farm" n2 --uefi --disk 4G
-. "$farm/run/net-lab.env"
 ramet target set n1 hostname=web-n1 "address=$subnet.11/24" "gateway=$gateway" "dns=$gateway"
 ramet target set n2 hostname=web-n2 "address=$subnet.12/24" "gateway=$gateway" "dns=$gateway"
+await 600 "the login prompt of the source" at_login web web
+await 120 "the source at the broker" offers_web
+show web
 
-say "imaging the source"
+say "imaging the source, which runs"
 ramet image create web --name web-1 --wait --timeout 10m
 
 say "the machines netboot: DHCP, iPXE, the thin-kernel over HTTP"
@@ -63,4 +77,4 @@ echo
 ramet job show "$job"
 ramet target show n1
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || die "locks are left"
-say "shown: one Debian duplicated onto a BIOS and a UEFI machine from the network; both at their login prompts under their own names; locks cleared by their first-boot reports"
+say "shown: one Debian, imaged while it ran, duplicated onto a BIOS and a UEFI machine from the network; both at their login prompts under their own names; locks cleared by their first-boot reports"

@@ -6,13 +6,20 @@
 need $demo_packages
 
 # debian_small FOLDER: the tree of a real Debian, without what makes it large. Its packages are gone
-# properly, its documentation as by path-exclude of dpkg.
+# properly; documentation, the tables of rare hardware and drivers that no machine here has are left
+# out as by path-exclude of dpkg.
 debian_small() {
-  local d=$1
+  local d=$1 path options=()
   debian_tar
   mkdir -p "$d"
-  tar -C "$d" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar" \
-    --exclude='./usr/share/doc/*' --exclude='./usr/share/locale/*' --exclude='./usr/share/man/*'
+  for path in usr/share/{doc,locale,man} usr/lib/udev/hwdb.d \
+    usr/lib/modules/'*'/kernel/{drivers/{comedi,hid,infiniband,md,target},fs/{ceph,nfs,nfsd,smb}} \
+    usr/lib/modules/'*'/kernel/net/{netfilter,openvswitch,rds,sched,sctp,smc,sunrpc,tipc}; do
+    options+=("--exclude=./$path/*")
+  done
+  tar -C "$d" --xattrs --xattrs-include='*' --acls --numeric-owner "${options[@]}" \
+    --exclude='./usr/lib/udev/hwdb.bin' -xpf "$cache/debian-12.tar"
+  depmod -b "$d" "$(basename "$d"/usr/lib/modules/*)"
   # shellcheck disable=SC2046
   chroot "$d" dpkg --purge --force-depends $(chroot "$d" dpkg-query -W -f '${Package}\n' |
     grep -E '^(nginx|libnginx|python3|libpython3|tasksel|vim|perl-modules|perl$|libperl)') >"$farm/purge.log" 2>&1 ||
@@ -101,7 +108,7 @@ debian_type() { printf '%s\r' "$2" | socat -t 0.3 - "unix:$farm/run/vm-$1.consol
 debian_off() {
   local name limit
   for name in "$@"; do debian_type "$name" root; done
-  for name in "$@"; do console "$name" 'root@.*:~# ' 60; debian_type "$name" poweroff; done
+  for name in "$@"; do console "$name" 'root@.*:~# ' 60; debian_type "$name" "unset HISTFILE; poweroff"; done
   for name in "$@"; do
     limit=$((SECONDS + 120))
     while kill -0 "$(cat "$farm/run/vm-$name.pid")" 2>/dev/null; do

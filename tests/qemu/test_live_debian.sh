@@ -13,6 +13,8 @@ debian_small "$farm/tree"
 debian_teach "$farm/tree"
 echo golden >"$farm/tree/etc/hostname"
 printf 'auto enp0s3\niface enp0s3 inet dhcp\n' >"$farm/tree/etc/network/interfaces.d/enp0s3"
+# What lies beneath a mount point is the system's as well.
+mkdir -p "$farm/tree/boot/efi"; echo beneath >"$farm/tree/boot/efi/beneath"
 debian_agent "$farm/tree" golden
 debian_pack "$farm/tree" "$farm/golden.tar"
 rm -rf "$farm/tree"
