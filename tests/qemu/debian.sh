@@ -133,6 +133,13 @@ debian_mount() {
   fail "no system on $1"
 }
 
+# debian_esp DISK FOLDER: what the EFI system partition holds.
+debian_esp() {
+  local start; mkdir -p "$2"
+  start=$(sfdisk -J "$1" | jq -r '.partitiontable.partitions[] | select(.type == "C12A7328-F81F-11D2-BA4B-00A0C93EC93B") | .start')
+  MTOOLS_SKIP_CHECK=1 mcopy -s -n -i "$1@@$((start * 512))" ::/ "$2"
+}
+
 # debian_same SOURCE-DISK NAME: the tree of NAME's disk is the source's, but for what is personal, what
 # a running system writes, and what an image leaves out.
 debian_same() {
@@ -148,6 +155,10 @@ debian_same() {
     < <(sed -n 's/^class=leave path=\([^ ]*\) .*/\1/p' "$source_dir/ops/profiles/default.profile")
   "$RAMET_BIN/ramet-compare" "$farm/one" "$farm/two" "${options[@]}" >"$farm/$2.diff" || true
   umount "$farm/one" "$farm/two"; losetup -d "$one" "$two"; loop=""
+  rm -rf "$farm/esp"; mkdir "$farm/esp"
+  debian_esp "$1" "$farm/esp/one"; debian_esp "$farm/$2.disk" "$farm/esp/two"
+  [ -e "$farm/esp/one/EFI/debian/grubx64.efi" ] || fail "the source has no loader for UEFI"
+  diff -r "$farm/esp/one" "$farm/esp/two" || fail "the EFI system partition of $2 is not as the source's"
   unintended "$farm/$2.diff" running >"$farm/$2.bad"
   grep -q '/etc/hostname' "$farm/$2.diff" || fail "$2 was not personalised"
   echo "$2: $(wc -l <"$farm/$2.diff") differences by intent or of a running system, $(wc -l <"$farm/$2.bad") others"
