@@ -1,16 +1,20 @@
 #!/bin/bash
 # The main job on machines (M19-M25): two bare machines, one BIOS, one UEFI, netboot by PXE, are
 # planned, locked, installed, restart by themselves into the new system as themselves, and their
-# first-boot reports clear the locks. One that netboots again starts its own disk.
+# first-boot reports clear the locks. One that netboots again starts its own disk, and not the first
+# one, which has another system on it.
 . "$(dirname "$0")/lib.sh"
 live_farm
-machine b1 11 --bios --disk 1G
-machine u1 12 --uefi --disk 600M
+live_disk "$farm/other.disk" other >>"$farm/web.log" 2>&1
+cp --sparse=always "$farm/other.disk" "$farm/b1.disk"; cp --sparse=always "$farm/other.disk" "$farm/u1.disk"
+machine b1 11 --bios --disk 400M --disk 1G
+machine u1 12 --uefi --disk 400M --disk 600M
 present b1 u1
-plan=$(ramet deploy plan web-1 --engine lab --json)
+second=disk.system=pci-0000:00:05.0
+plan=$(ramet deploy plan web-1 --engine lab --policy $second --policy controller=ignore --json)
 jq -e '[.items[] | select(.fits == "yes") | .target] | sort == ["b1","u1"]' <<<"$plan" >/dev/null ||
   { echo "$plan" >&2; fail "the plan does not say that both fit"; }
-job=$(ramet deploy start web-1 --engine lab --targets b1,u1 --yes)
+job=$(ramet deploy start web-1 --engine lab --targets b1,u1 --policy $second --policy controller=ignore --yes)
 await_phase "$job" b1 unpack 60
 [ "$(ramet lock list --json | jq '.items | length')" = 2 ] || fail "not both are locked while they are written"
 for name in b1 u1; do
@@ -33,4 +37,8 @@ for name in b1 u1; do
   console $name '^host-'$name' login:' 120 2
 done
 no_locks
+for name in b1 u1; do
+  ! grep -aq 'ramet-live .* mark=other' "$farm/$name.serial" || fail "$name has started its first disk"
+  cmp "$farm/other.disk" "$farm/$name.disk" || fail "the other disk of $name was written"
+done
 echo "main job on machines: passed"

@@ -36,8 +36,23 @@ expect 2 ramet deploy start web-1 --engine lab --targets good,small --yes --wait
 job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")][-1].name')
 ramet job show "$job" --json | jq -e '[.targets[] | select(.name == "small")][0].error | test("bytes .* are needed, the disk has 67108864 bytes")' >/dev/null ||
   { ramet job show "$job" >&2; fail "the refusal does not name bytes needed and had"; }
+# Whoever stands in front of the machine is told the same.
+words=$(ramet job show "$job" --json | jq -r '.targets[] | select(.name == "small") | .error')
+grep -qF "text=\"$words\"" <(grep event=target.notice "$farm/run/target-small.log") ||
+  { grep notice "$farm/run/target-small.log" >&2; fail "the target was not told: $words"; }
 ramet job logs "$job" --json | jq -e '[.items[] | select(.event == "lock.taken")] | length == 0' >/dev/null || fail "a target was locked"
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a lock is left"
+
+# A disk that was exchanged since its machine told of it is not the one that was ordered.
+cp "$farm/run/target-good.facts" "$farm/good.facts"
+sed -i '/^class=disk/s/serial=[^ ]*/serial=EXCHANGED/' "$farm/run/target-good.facts"
+expect 2 ramet deploy start web-1 --engine lab --targets good --yes --wait
+job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")] | max_by(.created) | .name')
+words=$(ramet job show "$job" --json | jq -r '.targets[0].error')
+[[ $words == "no disk is '"*"', which role system means" ]] || fail "the exchanged disk is not told: $words"
+grep -qF "text=\"$words\"" <(grep event=target.notice "$farm/run/target-good.log") || fail "the target was not told: $words"
+[ "$(stat -c %b "$farm/good.disk")" = 0 ] || fail "the exchanged disk was written"
+mv "$farm/good.facts" "$farm/run/target-good.facts"
 
 # An engine's own policy, and a user's before it.
 ramet engine set lab policy=controller=ignore
