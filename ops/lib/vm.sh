@@ -63,7 +63,7 @@ site_dhcp_up() { # ENGINE SUBNET GATEWAY
   in_net "$e" ip link set site master br0 up
   nsenter -t "$pid" -n -- sh -c "ip link set lo up; ip addr add $2.3/24 dev eth0; ip link set eth0 up"
   start "dhcp-$e" nsenter -t "$pid" -n -- dnsmasq --keep-in-foreground --conf-file=/dev/null --log-facility=- \
-    --user=root --pid-file= --port=0 --interface=eth0 --dhcp-authoritative --dhcp-range="$2.100,$2.199,1h" \
+    --user=root --pid-file= --port=0 --no-ping --interface=eth0 --dhcp-authoritative --dhcp-range="$2.100,$2.199,1h" \
     --dhcp-option=option:router,"$3" --dhcp-leasefile="$run/dhcp-$e.leases"
 }
 
