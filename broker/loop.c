@@ -141,6 +141,45 @@ s_count_strangers(rmt_broker_t *self)
     self->strangers = count;
 }
 
+static rmt_record_t *
+s_limits(const rmt_broker_t *self)
+{
+    rmt_record_t *body = rmt_record_new();
+    rmt_record_set_u64(body, "stuck-s", self->settings->stuck_s);
+    rmt_record_set_u64(body, "silent-s", self->settings->silent_s);
+    return body;
+}
+
+static bool
+s_is_due(const rmt_msg_t *reply, const char *kind)
+{
+    return rmt_record_u64(reply->body, kind, 0) > 0;
+}
+
+static void
+s_on_scan(void *context, rmt_msg_t *reply)
+{
+    rmt_broker_t *self = context;
+    if (reply->code != RMT_OK || !rmt_broker_is_open(self))
+        return;
+    rmt_auto(rmt_record) body = s_limits(self);
+    if (!streq(rmt_record_text(reply->body, "audit", ""), self->audit))
+        rmt_events_tail(self->events);
+    if (s_is_due(reply, "drive"))
+        rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
+    if (s_is_due(reply, "queues"))
+        rmt_broker_call(self, "queues", NULL, s_on_queues, self);
+    if (s_is_due(reply, "stuck"))
+        rmt_broker_call(self, "task_stuck", body, NULL, NULL);
+    // Peers need time to say HELLO after a restart of the broker or of Redis.
+    if (rmt_clock_ms() - self->up_at < self->settings->grace_ms)
+        return;
+    if (s_is_due(reply, "late"))
+        rmt_broker_call(self, "task_reap", body, s_on_reap, self);
+    if (s_is_due(reply, "boots"))
+        rmt_broker_call(self, "boot_reap", NULL, NULL, NULL);
+}
+
 static void
 s_scan(rmt_broker_t *self)
 {
@@ -150,18 +189,8 @@ s_scan(rmt_broker_t *self)
             s_open(self); // Redis is there, but did not answer the last time
         return;
     }
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set_u64(body, "stuck-s", self->settings->stuck_s);
-    rmt_record_set_u64(body, "silent-s", self->settings->silent_s);
-    rmt_events_tail(self->events);
-    rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
-    rmt_broker_call(self, "queues", NULL, s_on_queues, self);
-    rmt_broker_call(self, "task_stuck", body, NULL, NULL);
-    // Peers need time to say HELLO after a restart of the broker or of Redis.
-    if (rmt_clock_ms() - self->up_at >= self->settings->grace_ms) {
-        rmt_broker_call(self, "task_reap", body, s_on_reap, self);
-        rmt_broker_call(self, "boot_reap", NULL, NULL, NULL);
-    }
+    rmt_auto(rmt_record) body = s_limits(self);
+    rmt_broker_call(self, "scan", body, s_on_scan, self);
 }
 
 static long

@@ -40,6 +40,20 @@ serve('job_view', function(meta, body)
     return job, items
 end)
 
+-- {stuck-s, silent-s}: how much of each kind the other functions would find, and the newest
+-- id of the stream. An idle farm is asked this alone, once a second.
+serve('scan', function(_, body)
+    local time = now()
+    local function due(index, since_s)
+        return call('ZCOUNT', P .. index, '-inf', time - since_s * 1000)
+    end
+    return { audit = last_audit(), drive = call('SCARD', P .. 'drive'),
+        queues = call('SCARD', P .. 'queues'),
+        stuck = due('waiting', num(body['stuck-s'], 60)),
+        late = due('leases', 0) + due('silent', num(body['silent-s'], 600)),
+        boots = due('boots', 0) }
+end)
+
 serve('drive_list', function()
     local items = {}
     for _, uid in ipairs(call('SRANDMEMBER', P .. 'drive', 200)) do

@@ -436,6 +436,44 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
     assert_int_equal(s_count(farm), 1); // Silent for too long: the broker fails it
 }
 
+// What each function would find is found by the one that is asked every second.
+static void
+test_a_scan_tells_what_is_due(void **state)
+{
+    farm_t *farm = *state;
+    static const char *const kinds[] = {"drive", "queues", "stuck", "late", "boots"};
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        assert_string_equal(s_body(farm, kinds[i]), "0");
+    rmt_auto_str before = strdup(s_body(farm, "audit"));
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    assert_string_equal(s_body(farm, "drive"), "1");
+    assert_string_not_equal(s_body(farm, "audit"), before);
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=task task=" UID2 " service=capture@source/web stage=capture subject=web");
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    assert_string_equal(s_body(farm, "queues"), "1");
+    assert_string_equal(s_body(farm, "stuck"), "0");
+    s_nap(5);
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(s_body(farm, "stuck"), "1");
+    OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
+    s_nap(10);
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(s_body(farm, "queues"), "0");
+    assert_string_equal(s_body(farm, "stuck"), "0");
+    assert_string_equal(s_body(farm, "late"), "1");
+    OK("task_reap", "", "silent-s=600", ""); // It turns silent
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(s_body(farm, "late"), "0");
+    s_nap(5);
+    OK("scan", "", "stuck-s=0 silent-s=0", "");
+    assert_string_equal(s_body(farm, "late"), "1");
+}
+
 static void
 test_a_task_without_a_worker_is_shown_as_stuck(void **state)
 {
@@ -935,6 +973,8 @@ test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
        "op=boot target=t1 timeout-s=0");
     s_nap(5);
+    OK("scan", "", "", "");
+    assert_string_equal(s_body(farm, "boots"), "1");
     OK("boot_reap", "", "", "");
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "awaiting first boot");
     OK("lock_show", "", "target=t1", "");
@@ -994,6 +1034,7 @@ main(void)
         CASE(test_a_result_counts_once_and_only_from_its_holder),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
+        CASE(test_a_scan_tells_what_is_due),
         CASE(test_a_task_without_a_worker_is_shown_as_stuck),
         CASE(test_holders_are_told_to_those_with_a_reason),
         CASE(test_images_stay_while_an_open_job_names_them),
