@@ -54,6 +54,7 @@ s_repair(rmt_store_t *self, rmt_error_t *error)
 typedef struct {
     rmt_store_t *store;
     const rmt_store_watch_t *watch;
+    rmt_idset_t *seen; // Images that have marked what they need
 } s_mark_t;
 
 static int
@@ -76,6 +77,8 @@ s_mark_image(s_mark_t *mark, const char *text, rmt_error_t *error)
     rmt_id_t id;
     if (rmt_id_parse(&id, text, error) == -1)
         return -1;
+    if (!rmt_idset_add(mark->seen, &id))
+        return 0;
     rmt_error_t why;
     rmt_auto(rmt_records) records = rmt_image_load(self, &id, &why);
     if (!records && why.code == RMT_E_NOT_FOUND)
@@ -91,18 +94,28 @@ s_mark_image(s_mark_t *mark, const char *text, rmt_error_t *error)
     return 0;
 }
 
+// All images that have not marked yet what they need.
 static int
-s_mark(rmt_store_t *self, const rmt_store_watch_t *watch, rmt_error_t *error)
+s_mark_images(s_mark_t *mark, rmt_error_t *error)
 {
-    s_mark_t mark = {self, watch};
-    rmt_auto(rmt_records) images = rmt_store_image_list(self, error);
+    rmt_auto(rmt_records) images = rmt_store_image_list(mark->store, error);
     if (!images)
         return -1;
     for (size_t i = 0; i < rmt_records_count(images); i++)
-        if (s_mark_image(&mark, rmt_record_text(rmt_records_at(images, i), "id", ""),
+        if (s_mark_image(mark, rmt_record_text(rmt_records_at(images, i), "id", ""),
                          error) == -1)
             return -1;
     return 0;
+}
+
+static void
+s_clear_marks(rmt_store_t *self)
+{
+    for (size_t i = 0; i < self->table_count; i++) {
+        rmt_index_t *index = self->tables[i].index;
+        for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++)
+            rmt_index_flags(index)[at] &= (uint8_t) ~RMT_PACK_LIVE;
+    }
 }
 
 // ---- Decide
@@ -251,21 +264,54 @@ s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t
     return result;
 }
 
+// Nobody publishes an image meanwhile.
+static int
+s_prepare(rmt_store_t *self, rmt_gc_report_t *report, rmt_error_t *error)
+{
+    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    return images == -1 || rmt_sweep(self, &report->left_behind, error) == -1 ||
+                   rmt_store_refresh(self, error) == -1 || s_repair(self, error) == -1
+               ? -1
+               : 0;
+}
+
+// Here as well; of the images only those that were published since are left to mark.
+static int
+s_finish(s_mark_t *mark, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
+{
+    rmt_store_t *self = mark->store;
+    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    return images == -1 || rmt_store_refresh(self, error) == -1 ||
+                   s_mark_images(mark, error) == -1 ||
+                   s_collect(self, age_s, report, error) == -1
+               ? -1
+               : 0;
+}
+
+static int
+s_gc(s_mark_t *mark, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
+{
+    // Before that of the images, always; who publishes an image takes that one alone.
+    rmt_auto_fd indexes = rmt_store_lock(mark->store, RMT_LOCK_INDEX, LOCK_EX, error);
+    if (indexes == -1 || s_prepare(mark->store, report, error) == -1)
+        return -1;
+    s_clear_marks(mark->store);
+    // The long part: every image is read, and images are published meanwhile.
+    if (s_mark_images(mark, error) == -1 ||
+        s_finish(mark, age_s, report, error) == -1)
+        return -1;
+    return rmt_store_refresh(mark->store, error);
+}
+
 int
 rmt_store_gc(rmt_store_t *self, int64_t age_s, const rmt_store_watch_t *watch,
              rmt_gc_report_t *report_out, rmt_error_t *error)
 {
     assert(age_s >= 0);
     rmt_gc_report_t report = {0};
-    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
-    rmt_auto_fd indexes =
-        images == -1 ? -1 : rmt_store_lock(self, RMT_LOCK_INDEX, LOCK_EX, error);
-    if (indexes == -1)
-        return -1;
-    if (rmt_sweep(self, &report.left_behind, error) == -1 ||
-        rmt_store_refresh(self, error) == -1 || s_repair(self, error) == -1 ||
-        s_mark(self, watch, error) == -1 || s_collect(self, age_s, &report, error) == -1 ||
-        rmt_store_refresh(self, error) == -1)
+    rmt_auto(rmt_idset) seen = rmt_idset_new();
+    s_mark_t mark = {self, watch, seen};
+    if (s_gc(&mark, age_s, &report, error) == -1)
         return rmt_wrap(error, "gc of store %s", self->root);
     *report_out = report;
     return 0;

@@ -17,8 +17,8 @@ typedef struct {
 } rmt_gc_report_t;
 
 // Run once. Changes nothing but leftovers when an image cannot be read. Also repairs
-// damaged indexes from the packs. Blocks while images are being published; publishing an
-// image blocks meanwhile. watch may be NULL. 0, or -1: IO, NO_SPACE, CORRUPT, NOT_FOUND
+// damaged indexes from the packs. Images are published while it reads what the others
+// need; for a moment before and after that one waits for the other. watch may be NULL. 0, or -1: IO, NO_SPACE, CORRUPT, NOT_FOUND
 // (an image lacks a list), CANCELLED.
 int rmt_store_gc(rmt_store_t *self, int64_t age_s, const rmt_store_watch_t *watch,
                  rmt_gc_report_t *report_out, rmt_error_t *error);

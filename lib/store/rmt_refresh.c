@@ -87,7 +87,7 @@ s_flag_packs(rmt_store_t *self, rmt_index_t *index, const rmt_buffer_t *trash)
         const rmt_file_name_t name = rmt_index_pack_name(index, pack);
         rmt_auto_str path = rmt_store_path(self, "packs", &name);
         struct stat status;
-        flags[pack] = 0;
+        flags[pack] &= RMT_PACK_LIVE; // gc refreshes between marking and deciding
         if (stat(path, &status) == 0 &&
             (uint64_t) status.st_size == rmt_index_pack_size(index, pack))
             flags[pack] |= RMT_PACK_PRESENT;

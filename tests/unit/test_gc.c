@@ -94,6 +94,67 @@ test_a_capture_that_runs_meanwhile_loses_nothing(void **state)
     s_assert_sound(store, 1);
 }
 
+typedef struct {
+    rmt_store_t *capture;
+    int count; // Of calls
+} publish_t;
+
+// In the middle of the marking, which does not keep it waiting.
+static bool
+s_publish(void *context, uint64_t done, uint64_t total)
+{
+    (void) done;
+    (void) total;
+    publish_t *self = context;
+    if (self->count++ == 10) {
+        fixture_image(self->capture, 1, 20);
+        fixture_image(self->capture, 5000, 20);
+    }
+    return true;
+}
+
+// P15, [2.25]: images that come while others are read keep all that they are built on,
+// were it in packs whose time is over.
+static void
+test_images_published_while_others_are_marked_lose_nothing(void **state)
+{
+    rmt_auto(rmt_store) capture = fixture_open(*state);
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    rmt_error_t error = {0};
+    const rmt_id_t image = fixture_image(store, 1, 20);
+    fixture_image(store, 1000, 50);
+    assert_int_equal(rmt_store_refresh(capture, &error), 0);
+    assert_int_equal(rmt_store_image_remove(store, &image, &error), 0);
+    assert_int_equal(s_gc(store, 3600).packs_marked, 1);
+
+    publish_t publish = {.capture = capture};
+    const rmt_store_watch_t watch = {.alive = s_publish, .context = &publish};
+    rmt_gc_report_t report = {0};
+    alarm(60); // A wait for itself would last
+    rmt_store_gc(store, 0, &watch, &report, &error);
+    alarm(0);
+    assert_string_equal(error.text, "");
+    assert_true(publish.count > 10);
+    assert_int_equal(report.packs_removed, 0);
+    assert_int_equal(report.packs_revived, 1);
+    assert_int_equal(report.packs_live, 3);
+    assert_int_equal(fixture_count(*state, "trash"), 0);
+    s_assert_sound(store, 3);
+}
+
+// What an earlier run of the same instance has marked does not count in the next one.
+static void
+test_marks_of_an_earlier_run_are_forgotten(void **state)
+{
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    rmt_error_t error = {0};
+    const rmt_id_t image = fixture_image(store, 1, 20);
+    assert_int_equal(s_gc(store, 0).packs_live, 1);
+    assert_int_equal(rmt_store_image_remove(store, &image, &error), 0);
+    assert_int_equal(s_gc(store, 0).packs_marked, 1);
+    assert_int_equal(s_gc(store, 0).packs_removed, 1);
+}
+
 // One that asks after the mark stores again, and the old pack may go.
 static void
 test_a_capture_that_starts_later_does_not_build_on_trash(void **state)
@@ -194,6 +255,8 @@ main(void)
         CASE(test_what_images_need_stays),
         CASE(test_a_removed_image_goes_with_the_second_run),
         CASE(test_a_capture_that_runs_meanwhile_loses_nothing),
+        CASE(test_images_published_while_others_are_marked_lose_nothing),
+        CASE(test_marks_of_an_earlier_run_are_forgotten),
         CASE(test_a_capture_that_starts_later_does_not_build_on_trash),
         CASE(test_what_dead_writers_left_is_swept_and_the_living_kept),
         CASE(test_packs_without_an_index_get_one),
