@@ -53,6 +53,12 @@ s_has(const uint8_t *data, size_t size, const char *text)
 
 // ---- Where boot code may lie
 
+bool
+rmt_boot_code_is_place(const rmt_record_t *partition)
+{
+    return s_is(partition, "type", TYPE_BIOS_BOOT);
+}
+
 static size_t
 s_areas(const rmt_records_t *layout, run_t areas[AREAS_MAX])
 {
@@ -67,7 +73,7 @@ s_areas(const rmt_records_t *layout, run_t areas[AREAS_MAX])
             continue;
         const uint64_t start = rmt_record_u64(record, "start", 0);
         first = start < first ? start : first;
-        if (s_is(record, "type", TYPE_BIOS_BOOT) && count < AREAS_MAX - 1)
+        if (rmt_boot_code_is_place(record) && count < AREAS_MAX - 1)
             areas[count++] = (run_t){start, rmt_record_u64(record, "size", 0)};
     }
     if (s_is(disk, "table", "dos") && first != UINT64_MAX && first > 1)

@@ -8,6 +8,7 @@
 // this is checked at both ends, on what was read, never assumed.
 #pragma once
 
+#include <stdbool.h>
 #include "rmt_error.h"
 #include "rmt_record.h"
 
@@ -23,3 +24,6 @@ int rmt_boot_code_read(int fd, const rmt_records_t *layout, rmt_records_t *boot,
 // this disk's layout, and nowhere else. 0, or -1: REFUSED.
 int rmt_boot_code_check(const rmt_records_t *layout, const rmt_records_t *boot,
                         rmt_error_t *error);
+
+// True for a partition that holds GRUB's core and nothing else (BIOS boot).
+bool rmt_boot_code_is_place(const rmt_record_t *partition);

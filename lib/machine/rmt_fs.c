@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 
 #define MIB ((uint64_t) 1024 * 1024)
+#define LOOK_STEP 65536
 
 static void
 s_free_probe(blkid_probe *probe)
@@ -69,6 +70,34 @@ s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
     return 0;
 }
 
+static int
+s_refuse(const char *path, const char *fs, rmt_error_t *error)
+{
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not carried", path,
+                    fs);
+}
+
+// Data that no signature explains must not go unseen: a layer may keep its header
+// elsewhere. One that is in use has something in its first MiB.
+static int
+s_look_for_data(int fd, const char *path, rmt_record_t *volume, rmt_error_t *error)
+{
+    static const char zeros[LOOK_STEP];
+    char data[LOOK_STEP];
+    for (size_t done = 0; done < MIB; done += LOOK_STEP) {
+        const ssize_t got = pread(fd, data, sizeof data, (off_t) done);
+        if (got == -1)
+            return rmt_fail_errno(error, "read %s", path);
+        if (memcmp(data, zeros, (size_t) got) != 0) {
+            rmt_record_set(volume, "content", "unknown");
+            return 0;
+        }
+        if ((size_t) got < sizeof data)
+            break;
+    }
+    return 0;
+}
+
 rmt_record_t *
 rmt_fs_probe(const char *path, rmt_error_t *error)
 {
@@ -89,14 +118,38 @@ rmt_fs_probe(const char *path, rmt_error_t *error)
     const char *fs = rmt_record_text(volume, "fs", "");
     const rmt_fs_row_t *row = rmt_fs_find_row(fs);
     if (!row) {
-        rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not carried", path, fs);
+        s_refuse(path, fs, error);
         return NULL;
     }
+    if (strcmp(fs, "none") == 0 && s_look_for_data(fd, path, volume, error) == -1)
+        return NULL;
     if (row->read && row->read(fd, volume, error) == -1) {
         rmt_wrap(error, "%s", path);
         return NULL;
     }
     return rmt_take(&volume);
+}
+
+int
+rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
+{
+    assert(disk);
+    rmt_auto_fd fd = open(disk, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", disk);
+    s_auto_probe probe = s_new_probe(fd, disk, error);
+    if (!probe)
+        return -1;
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE);
+    blkid_probe_filter_superblocks_usage(probe, BLKID_FLTR_ONLYIN,
+                                         BLKID_USAGE_RAID | BLKID_USAGE_CRYPTO);
+    // With several any of them will do.
+    const char *type = "a layer";
+    if (blkid_do_probe(probe) != 0)
+        return 0;
+    (void) blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+    return s_refuse(disk, type, error);
 }
 
 static const rmt_fs_row_t *

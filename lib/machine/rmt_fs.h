@@ -12,10 +12,16 @@
 #include "rmt_error.h"
 #include "rmt_record.h"
 
-// Ask what a device or file holds; nothing known is fs=none. Caller owns the result.
+// Ask what a device or file holds; nothing known is fs=none, with content=unknown when
+// its first MiB is not empty. Caller owns the result.
 // NULL: UNSUPPORTED (LVM, RAID, encryption, ZFS, bcache, NTFS or a feature we do not
 // carry: by name), REFUSED (signatures of several), IO.
 rmt_record_t *rmt_fs_probe(const char *path, rmt_error_t *error);
+
+// Refuse a disk that is a member of something larger, whether or not it has a table too:
+// that of a mirror is seen on each of its disks when its own data stands at their ends.
+// 0, or -1: UNSUPPORTED (by name), IO.
+int rmt_fs_refuse_layers(const char *disk, rmt_error_t *error);
 
 // Make the file system of a volume record on a device and read back that it is the
 // one asked for. fs=none does nothing. Blocks for mkfs.

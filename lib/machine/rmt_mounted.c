@@ -58,11 +58,16 @@ s_layer(const char *device)
         return "software RAID";
     if (rmt_sysfs_exists("%s/bcache", device))
         return "bcache";
+    if (strncmp(strrchr(device, '/') + 1, "drbd", 4) == 0)
+        return "DRBD";
     if (!rmt_sysfs_exists("%s/dm", device))
         return NULL;
     rmt_sysfs_text(uuid, "%s/dm/uuid", device);
+    // A partition of such a device is one too: part1-mpath-...
+    const char *of = strncmp(uuid, "part", 4) == 0 ? strchr(uuid, '-') : NULL;
+    of = of ? of + 1 : uuid;
     for (size_t i = 0;; i++)
-        if (strncmp(uuid, rows[i].prefix, strlen(rows[i].prefix)) == 0)
+        if (strncmp(of, rows[i].prefix, strlen(rows[i].prefix)) == 0)
             return rows[i].name;
 }
 

@@ -19,7 +19,8 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-pc-bin grub-
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat nftables"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client"
-test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3"
+test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
+  ntfs-3g bcache-tools"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"

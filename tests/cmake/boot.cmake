@@ -1,4 +1,5 @@
 ramet_test(unit mounted NEEDS ramet::machine TIMEOUT 10)
+ramet_test(integration layers NEEDS ramet::agent ramet::machine TIMEOUT 180)
 ramet_test(integration layout NEEDS ramet::agent ramet::machine TIMEOUT 120)
 ramet_test(unit boot_code NEEDS ramet::machine TIMEOUT 10)
 ramet_test(unit esp NEEDS ramet::machine TIMEOUT 10)

@@ -46,6 +46,18 @@ s_setup(void **state)
     s_put("devices/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
     s_put("devices/md0/md/level", "raid1\n");
     s_put("devices/md0/md0p1/partition", "1");
+    s_put("devices/dm-2/dm/uuid", "mpath-36001405abc\n");
+    s_put("devices/dm-3/dm/uuid", "part1-mpath-36001405abc\n");
+    s_put("devices/dm-4/dm/uuid", "CRYPT-VERITY-abc\n");
+    s_put("devices/dm-5/dm/uuid", "DRIVER-abc\n");
+    s_put("devices/bcache0/bcache/state", "clean\n");
+    s_put("devices/drbd0/size", "1");
+    s_link("253:2", "devices/dm-2");
+    s_link("253:3", "devices/dm-3");
+    s_link("253:4", "devices/dm-4");
+    s_link("253:5", "devices/dm-5");
+    s_link("252:0", "devices/bcache0");
+    s_link("147:0", "devices/drbd0");
     s_link("254:0", "devices/vda");
     s_link("254:1", "devices/vda/vda1");
     s_link("104:1", "devices/c!d0/c!d0p1");
@@ -69,10 +81,13 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
     static const struct {
         const char *number, *type, *disk, *layer;
     } rows[] = {
-        {"254:1", "ext4", "/dev/vda", NULL}, {"104:1", "xfs", "/dev/c/d0", NULL},
-        {"254:0", "ext4", "", NULL},         {"0:55", "tmpfs", "", NULL},
-        {"253:0", "ext4", NULL, "LVM"},      {"253:1", "ext4", NULL, "encrypted"},
-        {"259:7", "ext4", NULL, "RAID"},     {"0:60", "zfs", NULL, "ZFS"},
+        {"254:1", "ext4", "/dev/vda", NULL},  {"104:1", "xfs", "/dev/c/d0", NULL},
+        {"254:0", "ext4", "", NULL},          {"0:55", "tmpfs", "", NULL},
+        {"253:0", "ext4", NULL, "LVM"},       {"253:1", "ext4", NULL, "encrypted"},
+        {"259:7", "ext4", NULL, "RAID"},      {"0:60", "zfs", NULL, "ZFS"},
+        {"253:2", "ext4", NULL, "multipath"}, {"253:3", "ext4", NULL, "multipath"},
+        {"253:4", "ext4", NULL, "encrypted"}, {"253:5", "ext4", NULL, "device-mapper"},
+        {"252:0", "xfs", NULL, "bcache"},     {"147:0", "ext4", NULL, "DRBD"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str table = rmt_text("20 1 8:9 / / rw - ext4 /dev/nothing rw\n"

@@ -53,6 +53,7 @@ rmt_descriptor_add(rmt_descriptor_t *self, const char *part, const rmt_records_t
     }
 }
 
+// mount: of the volume that the paths are of; NULL: they are whole as they are.
 static void
 s_add_list(rmt_descriptor_t *self, const char *class, const char *mount,
            const rmt_records_t *list)
@@ -68,8 +69,9 @@ s_add_list(rmt_descriptor_t *self, const char *class, const char *mount,
         rmt_record_t *record = rmt_records_add(self->lists);
         rmt_record_set(record, "part", "list");
         rmt_record_set(record, "class", class);
-        rmt_auto_str full = rmt_text("%s%s%.*s", strcmp(mount, "/") == 0 ? "" : mount,
-                                     size ? "/" : "", (int) size, path);
+        rmt_auto_str full =
+            rmt_text("%s%s%.*s", !mount || strcmp(mount, "/") == 0 ? "" : mount,
+                     mount && size ? "/" : "", (int) size, path);
         rmt_record_set(record, "path", full);
         if (*reason)
             rmt_record_set(record, "reason", reason);
@@ -89,7 +91,7 @@ rmt_descriptor_add_report(rmt_descriptor_t *self, const char *mount,
 void
 rmt_descriptor_add_dropped(rmt_descriptor_t *self, const rmt_records_t *dropped)
 {
-    s_add_list(self, "dropped", "", dropped);
+    s_add_list(self, "dropped", NULL, dropped);
 }
 
 const char *

@@ -4,6 +4,7 @@
 #include "hardware.h"
 #include "rmt_auto.h"
 #include "rmt_blockdev.h"
+#include "rmt_boot_code.h"
 #include "rmt_btrfs.h"
 #include "rmt_disk.h"
 #include "rmt_facts.h"
@@ -51,7 +52,8 @@ static int
 s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error_t *error)
 {
     if (self->count == RMT_LAYOUT_TREES_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes", RMT_LAYOUT_TREES_MAX);
+        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes",
+                        RMT_LAYOUT_TREES_MAX);
     const int fd = rmt_walk_open_bare(path);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);
@@ -89,6 +91,20 @@ s_find_partition(const rmt_records_t *records, const char *number)
     return NULL;
 }
 
+// What nobody knows how to read is said; a copy gets the room without it. GRUB's own
+// partition has its pieces carried.
+static void
+s_note_unknown(rmt_layout_t *self, const rmt_record_t *volume, const char *number)
+{
+    const rmt_record_t *partition = s_find_partition(self->records, number);
+    if (!rmt_record_has(volume, "content") ||
+        (partition && rmt_boot_code_is_place(partition)))
+        return;
+    rmt_record_t *dropped = rmt_records_add(self->dropped);
+    rmt_record_setf(dropped, "path", "partition %s", number);
+    rmt_record_set(dropped, "reason", "data of no known kind: copies get the room only");
+}
+
 static rmt_record_t *
 s_probe(rmt_layout_t *self, const char *device, const char *number, rmt_error_t *error)
 {
@@ -97,6 +113,7 @@ s_probe(rmt_layout_t *self, const char *device, const char *number, rmt_error_t 
         return NULL;
     rmt_record_set(volume, "disk", RMT_HARDWARE_ROLE);
     rmt_record_set(volume, "partition", number);
+    s_note_unknown(self, volume, number);
     return rmt_records_append(self->records, &volume);
 }
 
@@ -141,7 +158,8 @@ s_add_subvolumes(rmt_layout_t *self, rmt_record_t *volume, const char *folder,
         const rmt_record_t *one = rmt_records_at(found, i);
         if (s_is_dropped(one)) {
             rmt_record_t *dropped = rmt_records_add(self->dropped);
-            rmt_record_set(dropped, "path", rmt_record_text(one, "subvolume", ""));
+            rmt_record_setf(dropped, "path", "/%s",
+                            rmt_record_text(one, "subvolume", ""));
             rmt_record_set(dropped, "reason", "a read-only snapshot");
             continue;
         }
@@ -272,6 +290,8 @@ s_find_mounts(rmt_layout_t *self, rmt_error_t *error)
 static int
 s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 {
+    if (rmt_fs_refuse_layers(path, error) == -1)
+        return -1;
     self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
     if (!self->records)
         return -1;
@@ -315,8 +335,8 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
     if (!volume)
         return -1;
     rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
-    rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root,
-                                 folder ? folder : "");
+    rmt_auto_str tree =
+        rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder ? folder : "");
     if (!folder || strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0 ||
         !s_is_mounted_on(device, tree))
         return s_mount(self, volume, device, error);
@@ -327,6 +347,8 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
 static int
 s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
 {
+    if (rmt_fs_refuse_layers(path, error) == -1)
+        return -1;
     self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
     self->scratch = self->records ? rmt_scratch_new(error) : NULL;
     if (!self->scratch)

@@ -1,0 +1,334 @@
+// Layers between a file system and its disk that are not carried: each is refused by its
+// name when a disk is imaged, wherever it stands and whatever it stands upon (M4). The
+// layers are made by tests/tools/make_layer. Needs root.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "agent.h"
+#include "layout.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_process.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MIB ((uint64_t) 1024 * 1024)
+#define DISK_SIZE (67 * MIB)
+
+static char s_folder[64];
+static char *s_disk;
+static rmt_error_t s_error;
+
+#define assert_ok(call)                                                                  \
+    do {                                                                                 \
+        if ((call) == -1)                                                                \
+            fail_msg("%s: %s", #call, s_error.text);                                     \
+    } while (0)
+
+static int
+s_setup(void **state)
+{
+    (void) state;
+    snprintf(s_folder, sizeof s_folder, "/var/tmp/ramet-layers.XXXXXX");
+    if (!mkdtemp(s_folder))
+        return -1;
+    s_disk = rmt_text("%s/disk", s_folder);
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    (void) state;
+    free(s_disk);
+    return rmt_io_remove_tree(s_folder, &s_error);
+}
+
+// ---- Disks
+
+static void
+s_blank(void)
+{
+    rmt_auto_fd fd = open(s_disk, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(ftruncate(fd, (off_t) DISK_SIZE), 0);
+}
+
+// From MiB at to the end; kind "ext4" is the one that is carried.
+static void
+s_put(const char *kind, unsigned at, unsigned mib)
+{
+    rmt_auto_str offset = rmt_text("%llu", (unsigned long long) at * MIB);
+    rmt_auto_str size = rmt_text("%llu", (unsigned long long) mib * MIB);
+    rmt_auto_str options = rmt_text("offset=%s", offset);
+    rmt_auto_str blocks = rmt_text("%uk", mib * 1024);
+    rmt_auto_str tool = rmt_text("%s/tests/tools/make_layer", getenv("RAMET_SOURCE"));
+    const char *const ext[] = {"mkfs.ext4", "-q",   "-F",   "-E",
+                               options,     s_disk, blocks, NULL};
+    const char *const layer[] = {tool, kind, s_disk, offset, size, NULL};
+    assert_ok(
+        rmt_process_run(strcmp(kind, "ext4") == 0 ? ext : layer, NULL, NULL, &s_error));
+}
+
+static void
+s_partition(const char *script)
+{
+    rmt_auto_str path = rmt_text("%s/script", s_folder);
+    rmt_auto_str command = rmt_text(
+        "sfdisk -q --no-reread --no-tell-kernel --wipe never %s <%s", s_disk, path);
+    assert_ok(rmt_io_save(path, script, strlen(script), 0600, &s_error));
+    const char *const words[] = {"sh", "-c", command, NULL};
+    assert_ok(rmt_process_run(words, NULL, NULL, &s_error));
+}
+
+typedef struct {
+    const rmt_config_t *config;
+    char *dropped;
+} look_t;
+
+// A layout leaves the namespace of mounts, so it is opened in a thread of its own.
+static void *
+s_look(void *context)
+{
+    look_t *self = context;
+    rmt_auto(rmt_layout) layout = rmt_layout_new(self->config, "x", &s_error);
+    if (!layout)
+        return NULL;
+    const rmt_record_t *first = rmt_records_count(rmt_layout_dropped(layout))
+                                    ? rmt_records_at(rmt_layout_dropped(layout), 0)
+                                    : NULL;
+    self->dropped = first ? rmt_text("%s: %s", rmt_record_text(first, "path", ""),
+                                     rmt_record_text(first, "reason", ""))
+                          : rmt_text("%s", "");
+    return NULL;
+}
+
+// What is said of the disk: NULL when it is refused (s_error), else what it drops.
+static char *
+s_image(void)
+{
+    rmt_auto_str path = rmt_text("%s/agent.cfg", s_folder);
+    rmt_auto_str text = rmt_text("brokers = \"b\"\ndisk = \"%s\"\n", s_disk);
+    assert_ok(rmt_io_save(path, text, strlen(text), 0644, &s_error));
+    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &s_error);
+    if (!config)
+        fail_msg("%s", s_error.text);
+    look_t look = {.config = config};
+    pthread_t thread;
+    s_error = (rmt_error_t){0};
+    assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    return look.dropped;
+}
+
+static void
+s_expect_refused(const char *what, const char *name, const char *where)
+{
+    rmt_auto_str taken = s_image();
+    rmt_auto_str words = rmt_text("holds %s, which is not carried", name);
+    if (taken)
+        fail_msg("%s was taken", what);
+    if (s_error.code != RMT_E_UNSUPPORTED || !strstr(s_error.text, words) ||
+        !strstr(s_error.text, where))
+        fail_msg("%s: %s", what, s_error.text);
+}
+
+// ---- Cases
+
+static const struct {
+    const char *kind, *name;
+    bool is_whole; // A firmware's own, for whole disks only
+} s_kinds[] = {
+    {"lvm", "LVM2_member", false},
+    {"luks1", "crypto_LUKS", false},
+    {"luks2", "crypto_LUKS", false},
+    {"bcache", "bcache", false},
+    {"ntfs", "ntfs", false},
+    {"verity", "DM_verity_hash", false},
+    {"md-0.90", "linux_raid_member", false},
+    {"md-1.0", "linux_raid_member", false},
+    {"md-1.1", "linux_raid_member", false},
+    {"md-1.2", "linux_raid_member", false},
+    {"imsm", "isw_raid_member", true},
+    {"ddf", "ddf_raid_member", false},
+    {"zfs", "zfs_member", false},
+    {"bitlocker", "BitLocker", false},
+    {"bitlocker-vista", "BitLocker", false},
+    {"integrity", "DM_integrity", false},
+    {"vdo", "vdo", false},
+    {"drbd", "drbd", false},
+    {"stratis", "stratis", false},
+};
+
+#define KIND_COUNT (sizeof s_kinds / sizeof *s_kinds)
+#define GPT "label: gpt\nstart=2048, size=131072\n"
+#define DOS "label: dos\nstart=2048, size=131072, type=83\n"
+
+static void
+test_m4_each_layer_in_a_partition_is_refused_by_name(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        if (s_kinds[i].is_whole)
+            continue;
+        s_blank();
+        s_partition(GPT);
+        s_put(s_kinds[i].kind, 1, 64);
+        s_expect_refused(s_kinds[i].kind, s_kinds[i].name, "partition 1: ");
+    }
+}
+
+static void
+test_m4_each_layer_on_a_whole_disk_is_refused_by_name(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < KIND_COUNT; i++) {
+        s_blank();
+        s_put(s_kinds[i].kind, 0, 67);
+        s_expect_refused(s_kinds[i].kind, s_kinds[i].name, s_disk);
+    }
+}
+
+// A tree or a table that can be read is not what the machine uses when a layer stands
+// around it: written alone it would be half a mirror, or yesterday's.
+static void
+test_m4_layers_are_refused_in_whatever_order_they_stand(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *what;
+        const char *table;
+        struct {
+            const char *kind;
+            unsigned at, mib;
+        } parts[3];
+        const char *name, *where;
+    } rows[] = {
+        {"a file system in a mirror",
+         GPT,
+         {{"ext4", 1, 64}, {"md-1.0", 1, 64}},
+         "linux_raid_member",
+         "partition 1: "},
+        {"a file system in an old mirror",
+         DOS,
+         {{"ext4", 1, 64}, {"md-0.90", 1, 64}},
+         "linux_raid_member",
+         "partition 1: "},
+        {"swap in a mirror",
+         GPT,
+         {{"swap", 1, 64}, {"md-1.0", 1, 64}},
+         "linux_raid_member",
+         "partition 1: "},
+        {"LUKS in a mirror",
+         GPT,
+         {{"luks2", 1, 64}, {"md-1.0", 1, 64}},
+         "linux_raid_member",
+         "partition 1: "},
+        {"LVM in a mirror",
+         DOS,
+         {{"lvm", 1, 64}, {"md-1.0", 1, 64}},
+         "linux_raid_member",
+         "partition 1: "},
+        {"a table in a mirror",
+         GPT,
+         {{"ext4", 1, 64}, {"md-1.0", 0, 67}},
+         "linux_raid_member",
+         "disk"},
+        {"a table in an old mirror",
+         DOS,
+         {{"ext4", 1, 64}, {"md-0.90", 0, 67}},
+         "linux_raid_member",
+         "disk"},
+        {"a table in a mirror of the firmware",
+         DOS,
+         {{"ext4", 1, 64}, {"imsm", 0, 67}},
+         "isw_raid_member",
+         "disk"},
+        {"a table in a mirror of a controller",
+         DOS,
+         {{"ext4", 1, 64}, {"ddf", 0, 67}},
+         "ddf_raid_member",
+         "disk"},
+        {"a table in a replicated disk",
+         DOS,
+         {{"ext4", 1, 64}, {"drbd", 0, 67}},
+         "drbd",
+         "disk"},
+        {"LUKS in a logical partition",
+         "label: dos\nstart=2048, size=4096, type=83\nstart=8192, type=5\n"
+         "start=10240, size=122880, type=83\n",
+         {{"ext4", 1, 2}, {"luks1", 5, 60}},
+         "crypto_LUKS",
+         "partition 5: "},
+        {"LVM behind a file system that is carried",
+         "label: gpt\nstart=2048, size=32768\nstart=34816, size=98304\n",
+         {{"ext4", 1, 16}, {"lvm", 17, 48}},
+         "LVM2_member",
+         "partition 2: "},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        s_blank();
+        s_partition(rows[i].table);
+        for (size_t j = 0; rows[i].parts[j].kind; j++)
+            s_put(rows[i].parts[j].kind, rows[i].parts[j].at, rows[i].parts[j].mib);
+        s_expect_refused(rows[i].what, rows[i].name, rows[i].where);
+    }
+}
+
+// The same disks without their layers are taken, so that it is these that are refused.
+static void
+test_m4_a_disk_without_layers_is_taken(void **state)
+{
+    (void) state;
+    static const char *const tables[] = {GPT, DOS};
+    static const char *const kinds[] = {"ext4", "swap"};
+    for (size_t i = 0; i < 4; i++) {
+        s_blank();
+        s_partition(tables[i / 2]);
+        s_put(kinds[i % 2], 1, 64);
+        rmt_auto_str dropped = s_image();
+        if (!dropped)
+            fail_msg("%s", s_error.text);
+        assert_string_equal(dropped, "");
+    }
+}
+
+// Encryption without a header, databases on raw partitions: nothing tells what it is.
+static void
+test_m4_data_of_no_known_kind_is_told(void **state)
+{
+    (void) state;
+    s_blank();
+    s_partition("label: gpt\nstart=2048, size=32768\nstart=34816, size=32768\n"
+                "start=67584, size=2048, type=21686148-6449-6E6F-744E-656564454649\n");
+    s_put("ext4", 1, 16);
+    rmt_auto_fd fd = open(s_disk, O_RDWR | O_CLOEXEC);
+    assert_int_equal(pwrite(fd, "what", 4, (off_t) (17 * MIB + 300000)), 4);
+    assert_int_equal(pwrite(fd, "grub", 4, (off_t) (33 * MIB)), 4);
+    rmt_auto_str dropped = s_image();
+    if (!dropped)
+        fail_msg("%s", s_error.text);
+    assert_string_equal(dropped,
+                        "partition 2: data of no known kind: copies get the room only");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m4_each_layer_in_a_partition_is_refused_by_name),
+        cmocka_unit_test(test_m4_each_layer_on_a_whole_disk_is_refused_by_name),
+        cmocka_unit_test(test_m4_layers_are_refused_in_whatever_order_they_stand),
+        cmocka_unit_test(test_m4_a_disk_without_layers_is_taken),
+        cmocka_unit_test(test_m4_data_of_no_known_kind_is_told),
+    };
+    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+}
