@@ -5,21 +5,27 @@
 . "$source_dir/ops/lib/debian_disk.sh"
 need $demo_packages
 
-# debian_small FOLDER: the tree of a real Debian, without what makes it large. Its packages are gone
-# properly; documentation, the tables of rare hardware and drivers that no machine here has are left
-# out as by path-exclude of dpkg.
-debian_small() {
-  local d=$1 path options=()
-  debian_tar
-  mkdir -p "$d"
+# debian_unpack TAR FOLDER: without documentation, the tables of rare hardware and drivers that no
+# machine here has, as by path-exclude of dpkg.
+debian_unpack() {
+  local path options=()
+  mkdir -p "$2"
   for path in usr/share/{doc,locale,man} usr/lib/udev/hwdb.d \
     usr/lib/modules/'*'/kernel/{drivers/{comedi,hid,infiniband,md,target},fs/{ceph,nfs,nfsd,smb}} \
     usr/lib/modules/'*'/kernel/net/{netfilter,openvswitch,rds,sched,sctp,smc,sunrpc,tipc}; do
     options+=("--exclude=./$path/*")
   done
-  tar -C "$d" --xattrs --xattrs-include='*' --acls --numeric-owner "${options[@]}" \
-    --exclude='./usr/lib/udev/hwdb.bin' -xpf "$cache/debian-12.tar"
-  depmod -b "$d" "$(basename "$d"/usr/lib/modules/*)"
+  tar -C "$2" --xattrs --xattrs-include='*' --acls --numeric-owner "${options[@]}" \
+    --exclude='./usr/lib/udev/hwdb.bin' -xpf "$1"
+  depmod -b "$2" "$(basename "$2"/usr/lib/modules/*)"
+}
+
+# debian_small FOLDER: the tree of a real Debian, without what makes it large. Its packages are gone
+# properly.
+debian_small() {
+  local d=$1
+  debian_tar
+  debian_unpack "$cache/debian-12.tar" "$d"
   # shellcheck disable=SC2046
   chroot "$d" dpkg --purge --force-depends $(chroot "$d" dpkg-query -W -f '${Package}\n' |
     grep -E '^(nginx|libnginx|python3|libpython3|tasksel|vim|perl-modules|perl$|libperl)') >"$farm/purge.log" 2>&1 ||
@@ -118,19 +124,58 @@ debian_off() {
   done
 }
 
-# debian_mount DISK FOLDER: the partition with the system, read-only; sets loop for its release.
+# Without a journal that is replayed; two file systems of one UUID may be mounted at once, but for btrfs.
+debian_mount_one() { # DEVICE FOLDER [OPTIONS]
+  local options=ro
+  case $(blkid -p -s TYPE -o value "$1") in
+  ext4) options+=,noload ;;
+  xfs) options+=,norecovery,nouuid ;;
+  btrfs) options+=${3:+,$3} ;;
+  *) return 1 ;;
+  esac
+  mount -o "$options" "$1" "$2" 2>/dev/null
+}
+
+# debian_mount DISK FOLDER: the system as its own fstab mounts it, read-only; without FAT, which this
+# computer may not know. debian_unmount lets go of it.
 debian_mount() {
-  local start size
+  local start size one root="" uuid point type options
+  local -A devices=()
   mkdir -p "$2"
   while read -r start size; do
-    loop=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$1")
-    if mount -o ro,noload "$loop" "$2" 2>/dev/null; then
-      [ ! -e "$2/etc/os-release" ] || return 0
-      umount "$2"
-    fi
-    losetup -d "$loop"; loop=""
+    one=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$1"); loops+=("$one")
+    uuid=$(blkid -p -s UUID -o value "$one") || continue
+    devices[$uuid]=$one
+    [ -z "$root" ] && debian_mount_one "$one" "$2" || continue
+    if [ -e "$2/etc/os-release" ]; then root=$one; else umount "$2"; fi
   done < <(sfdisk -J "$1" | jq -r '.partitiontable.partitions[] | "\(.start) \(.size)"')
-  fail "no system on $1"
+  [ -n "$root" ] || fail "no system on $1"
+  # Another UUID than that of its fstab has one that must not be taken for its twin.
+  uuid=$(sed -n 's/^UUID=\([^ ]*\) \/ .*/\1/p' "$2/etc/fstab"); devices[$uuid]=$root
+  while read -r uuid point type options _; do
+    case $point:$type in /:* | none:* | *:vfat) continue ;; esac
+    debian_mount_one "${devices[${uuid#UUID=}]}" "$2$point" "$(tr ',' '\n' <<<"$options" | grep '^subvol=')" ||
+      fail "$1: $point cannot be mounted"
+  done < <(grep '^UUID=' "$2/etc/fstab")
+}
+debian_unmount() { # FOLDER...
+  local one
+  for one in "$@"; do umount -R "$one" 2>/dev/null || true; done
+  for one in "${loops[@]}"; do losetup -d "$one" 2>/dev/null || true; done
+  loops=()
+  # The kernel would take the next twin of a btrfs for the one that is gone.
+  btrfs -q device scan --forget 2>/dev/null || true
+}
+loops=()
+
+# debian_twin DISK: give a btrfs on it another UUID, so that this computer can tell it from its copies.
+debian_twin() {
+  local start size one
+  while read -r start size; do
+    one=$(losetup -f --show -o $((start * 512)) --sizelimit $((size * 512)) "$1")
+    [ "$(blkid -p -s TYPE -o value "$one")" != btrfs ] || btrfstune -f -m "$one"
+    losetup -d "$one"
+  done < <(sfdisk -J "$1" | jq -r '.partitiontable.partitions[] | "\(.start) \(.size)"')
 }
 
 # debian_esp DISK FOLDER: what the EFI system partition holds.
@@ -143,9 +188,8 @@ debian_esp() {
 # debian_same SOURCE-DISK NAME: the tree of NAME's disk is the source's, but for what is personal, what
 # a running system writes, and what an image leaves out.
 debian_same() {
-  local one two rule options=()
-  debian_mount "$1" "$farm/one"; one=$loop
-  debian_mount "$farm/$2.disk" "$farm/two"; two=$loop
+  local rule point options=()
+  debian_mount "$1" "$farm/one"; debian_mount "$farm/$2.disk" "$farm/two"
   for rule in /etc/ramet /usr/lib/ramet /var/lib/ramet /etc/systemd/system/ramet-agent.service \
     /etc/systemd/system/multi-user.target.wants/ramet-agent.service; do
     options+=(--ignore "$rule")
@@ -153,8 +197,14 @@ debian_same() {
   done
   while read -r rule; do options+=(--ignore "$rule"); done \
     < <(sed -n 's/^class=leave path=\([^ ]*\) .*/\1/p' "$source_dir/ops/profiles/default.profile")
-  "$RAMET_BIN/ramet-compare" "$farm/one" "$farm/two" "${options[@]}" >"$farm/$2.diff" || true
-  umount "$farm/one" "$farm/two"; losetup -d "$one" "$two"; loop=""
+  # Each file system by itself; its differences are told by their paths in the whole.
+  findmnt -Rrno TARGET "$farm/one" | sed "s#^$farm/one##" | while read -r point; do
+    mountpoint -q "$farm/two$point" || fail "$2 has no volume on $point"
+    { "$RAMET_BIN/ramet-compare" "$farm/one$point" "$farm/two$point" "${options[@]}" || true; } |
+      sed -E "s#^(.{10} )/#\1$point/#"
+    options=()
+  done >"$farm/$2.diff"
+  debian_unmount "$farm/one" "$farm/two"
   rm -rf "$farm/esp"; mkdir "$farm/esp"
   debian_esp "$1" "$farm/esp/one"; debian_esp "$farm/$2.disk" "$farm/esp/two"
   [ -e "$farm/esp/one/EFI/debian/grubx64.efi" ] || fail "the source has no loader for UEFI"

@@ -4,7 +4,7 @@
 # trees are the source's (M4, M8, M19-M25).
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/debian.sh"
-clean_up() { umount -l "$farm/one" "$farm/two" 2>/dev/null; [ -z "${loop:-}" ] || losetup -d "$loop" 2>/dev/null; }
+clean_up() { debian_unmount "$farm/one" "$farm/two"; }
 stamp() { echo "$SECONDS s: $*"; }
 lab up "$farm"
 eval "$(lab sh "$farm")"

@@ -4,10 +4,11 @@
 # pinned stops the order before anything is written. The broker is away while the system boots.
 . "$(dirname "$0")/lib.sh"
 . "$source_dir/tests/system/services.sh"
+. "$source_dir/tests/system/web.sh"
 cache=${RAMET_CACHE:-/var/cache/ramet}
 make_services "$cache"
-web="" sshd=""
-leave() { local status=$?; [ -z "$web" ] || kill "$web" 2>/dev/null; [ -z "$sshd" ] || kill "$sshd" 2>/dev/null; (exit $status); finish; }
+sshd=""
+leave() { local status=$?; web_down; [ -z "$sshd" ] || kill "$sshd" 2>/dev/null; (exit $status); finish; }
 trap leave EXIT
 
 # A tree in which scripts can run.
@@ -17,24 +18,10 @@ cp /bin/dash "$farm/tree/usr/bin/sh"; cp /bin/sleep /bin/cat "$farm/tree/usr/bin
 ln -s usr/lib64 "$farm/tree/lib64"; ln -s usr/lib "$farm/tree/lib"
 cp -L /lib64/ld-linux-x86-64.so.2 "$farm/tree/usr/lib64/"; cp -L /lib/x86_64-linux-gnu/libc.so.6 "$farm/tree/usr/lib/x86_64-linux-gnu/"
 
-# A web server with a certificate of a CA made here, and sshd out of the Debian of machine-12.
-port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-https=$(port); ssh=$(port)
-mkdir -p "$farm/web" "$farm/ca" "$farm/sshd"
-openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=ramet-test-ca -keyout "$farm/ca/ca.key" -out "$farm/ca/ca.pem" 2>/dev/null
-openssl req -newkey rsa:2048 -nodes -subj /CN=127.0.0.1 -keyout "$farm/ca/web.key" -out "$farm/ca/web.csr" 2>/dev/null
-openssl x509 -req -in "$farm/ca/web.csr" -CA "$farm/ca/ca.pem" -CAkey "$farm/ca/ca.key" -CAcreateserial -days 2 \
-  -extfile <(echo "subjectAltName=IP:127.0.0.1") -out "$farm/ca/web.pem" 2>/dev/null
-python3 - "$https" "$farm/web" "$farm/ca/web.pem" "$farm/ca/web.key" >/dev/null 2>&1 <<'PY' &
-import functools, http.server, ssl, sys
-handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=sys.argv[2])
-server = http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), handler)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain(sys.argv[3], sys.argv[4])
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
-PY
-web=$!
+# A web server, and sshd out of the Debian of machine-12.
+web_up
+ssh=$(free_tcp_port)
+mkdir -p "$farm/sshd"
 tar -C "$farm/sshd" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' \
   --exclude='./boot/*' --exclude='./usr/lib/modules/*' -xpf "$cache/machine-12.tar"
 mknod -m 666 "$farm/sshd/dev/null" c 1 3; mknod -m 666 "$farm/sshd/dev/urandom" c 1 9
@@ -52,7 +39,6 @@ printf '#!/bin/sh\necho "hello $RAMET_TARGET" >>/ran\n' >"$farm/hello"
 printf '#!/bin/sh\necho first words\necho the disk is on fire >&2\nexit 3\n' >"$farm/fail"
 printf '#!/bin/sh\necho slow >>/ran\nsleep 60\n' >"$farm/slow"
 printf '#!/bin/sh\necho rack >>/ran\n' >"$farm/rack"
-hash() { sha256sum "$1" | cut -d' ' -f1; }
 
 cat >"$farm/installer.extra" <<CFG
 script-ca = "$farm/ca/ca.pem"
@@ -69,13 +55,13 @@ ramet image create web --name web-1 --wait --timeout 2m
 ramet script add lab 10-hello "$farm/hello"
 ramet script add lab 20-fail "$farm/fail"
 ramet script add lab 30-slow "$farm/slow" --time-limit 1s
-ramet script add lab 40-join --location "https://127.0.0.1:$https/join.sh" --sha256 "$(hash "$farm/web/join.sh")"
-ramet script add lab 50-site --location "ssh://root@127.0.0.1:$ssh/srv/site.sh" --sha256 "$(hash "$farm/sshd/srv/site.sh")"
+ramet script add lab 40-join --location "https://127.0.0.1:$https/join.sh" --sha256 "$(sha256_of "$farm/web/join.sh")"
+ramet script add lab 50-site --location "ssh://root@127.0.0.1:$ssh/srv/site.sh" --sha256 "$(sha256_of "$farm/sshd/srv/site.sh")"
 ramet script add lab 60-rack "$farm/rack" --select rack=r1
 ramet script add lab 70-other "$farm/rack" --select rack=r2
-expect 64 ramet script add lab 80-bad --location http://127.0.0.1/x --sha256 "$(hash "$farm/hello")"
+expect 64 ramet script add lab 80-bad --location http://127.0.0.1/x --sha256 "$(sha256_of "$farm/hello")"
 expect 64 ramet script add lab 80-bad --location https://127.0.0.1/x
-expect 64 ramet script add lab 80-bad "$farm/hello" --location https://127.0.0.1/x --sha256 "$(hash "$farm/hello")"
+expect 64 ramet script add lab 80-bad "$farm/hello" --location https://127.0.0.1/x --sha256 "$(sha256_of "$farm/hello")"
 expect 64 ramet script add nowhere 80-bad "$farm/hello"
 [ "$(ramet script list --json | jq '.items | length')" = 7 ] || fail "the list has not 7 scripts"
 
@@ -106,19 +92,19 @@ umount "$farm/mnt"; losetup -d "$loop"
 
 # Somebody changed what lies there; what was fetched before is kept under its hash.
 echo 'rm -rf /' >>"$farm/web/join.sh"
-ramet script add lab 45-join --location "https://127.0.0.1:$https/join.sh" --sha256 "$(hash "$farm/hello")"
+ramet script add lab 45-join --location "https://127.0.0.1:$https/join.sh" --sha256 "$(sha256_of "$farm/hello")"
 job=$(ramet deploy start web-1 --engine lab --targets n2 --yes)
 status=0; ramet job wait "$job" --timeout 60s || status=$?
 [ $status = 2 ] || fail "the job with a wrong hash ended with $status"
 ramet job show "$job" --json | jq -r '.targets[0].error' >"$farm/out"
-grep -q "script 45-join: .*has SHA-256 $(hash "$farm/web/join.sh").*$(hash "$farm/hello") is pinned" "$farm/out" || { cat "$farm/out" >&2; fail "the error does not say what is wrong"; }
+grep -q "script 45-join: .*has SHA-256 $(sha256_of "$farm/web/join.sh").*$(sha256_of "$farm/hello") is pinned" "$farm/out" || { cat "$farm/out" >&2; fail "the error does not say what is wrong"; }
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "an order that was stopped left its lock"
 [ "$(stat -c %b "$farm/n2.disk")" = 0 ] || fail "something was written to n2"
 
 # A location that is not there, and a certificate of somebody else.
 ramet script remove lab 45-join
 for place in "https://127.0.0.1:$https/none.sh" "https://localhost:$https/join.sh" "ssh://root@127.0.0.1:$ssh/none"; do
-  ramet script add lab 45-join --location "$place" --sha256 "$(hash "$farm/hello")" >/dev/null
+  ramet script add lab 45-join --location "$place" --sha256 "$(sha256_of "$farm/hello")" >/dev/null
   job=$(ramet deploy start web-1 --engine lab --targets n3 --yes)
   status=0; ramet job wait "$job" --timeout 60s || status=$?
   [ $status = 2 ] || fail "$place: the job ended with $status"
