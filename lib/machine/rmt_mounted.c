@@ -129,3 +129,65 @@ rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error)
         return -1;
     return rmt_mounted_disk_at(table, "/sys", folder, disk_out, error);
 }
+
+// ---- Where a device is mounted
+
+// Blanks and backslashes of a path stand in the table as three octal digits.
+static void
+s_unescape(char *path)
+{
+    char *to = path;
+    for (const char *at = path; *at; to++) {
+        unsigned code;
+        if (at[0] == '\\' && sscanf(at + 1, "%3o", &code) == 1) {
+            *to = (char) code;
+            at += 4;
+        } else {
+            *to = *at++;
+        }
+    }
+    *to = '\0';
+}
+
+static bool
+s_is_on(dev_t device, const char *folder)
+{
+    rmt_auto_str inside = rmt_text("%s/.", folder);
+    struct stat top;
+    return stat(inside, &top) == 0 && top.st_dev == device;
+}
+
+int
+rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
+                   rmt_error_t *error)
+{
+    assert(device && folder_out);
+    struct stat status;
+    rmt_auto_ptr table = NULL;
+    size_t size = 0;
+    if (stat(device, &status) == -1)
+        return rmt_fail_errno(error, "find device %s", device);
+    *folder_out = NULL;
+    if (wanted && s_is_on(status.st_rdev, wanted)) {
+        *folder_out = rmt_text("%s", wanted);
+        return 0;
+    }
+    if (rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, error) == -1)
+        return -1;
+    char *rest = table, *line;
+    while ((line = strsep(&rest, "\n"))) {
+        unsigned major_number, minor_number;
+        char root[PATH_MAX], folder[PATH_MAX];
+        if (sscanf(line, "%*d %*d %u:%u %4095s %4095s", &major_number, &minor_number,
+                   root, folder) != 4 ||
+            makedev(major_number, minor_number) != status.st_rdev ||
+            strcmp(root, "/") != 0)
+            continue;
+        s_unescape(folder);
+        if (s_is_on(status.st_rdev, folder)) {
+            *folder_out = rmt_text("%s", folder);
+            return 0;
+        }
+    }
+    return 0;
+}

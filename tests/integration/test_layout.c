@@ -229,6 +229,29 @@ test_what_fstab_names_and_nobody_has_mounted_is_read_from_its_device(void **stat
         fail_msg("%s%s", text, self->error.text);
 }
 
+// A second mount of a file system that is written to cannot be read-only.
+static void
+test_what_is_mounted_beside_fstab_is_read_there(void **state)
+{
+    static const struct {
+        const char *folder, *line;
+    } rows[] = {{"/srv and more", "3 ext4 mount=/srv and more subvolume=- user/file"},
+                {"/mnt/stick", "3 ext4 mount=- subvolume=- user/file"}};
+    bench_t *self = *state;
+    rmt_auto_str ext = s_partition(self, 3, 477184, 16384);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str folder = rmt_text("%s%s", self->root, rows[i].folder);
+        rmt_auto_str file = rmt_text("%s/user/file", rows[i].folder + 1);
+        assert_ok(rmt_io_mkdirs(folder, 0755, &self->error));
+        assert_int_equal(mount(ext, folder, "ext4", 0, NULL), 0);
+        s_put(self, file, "text");
+        rmt_auto_str text = s_layout(self);
+        assert_int_equal(umount(folder), 0);
+        if (!strstr(text, rows[i].line))
+            fail_msg("%s%s", text, self->error.text);
+    }
+}
+
 static void
 test_a_source_on_several_disks_is_refused(void **state)
 {
@@ -251,6 +274,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_what_fstab_names_and_nobody_has_mounted_is_read_from_its_device, s_setup,
             s_teardown),
+        cmocka_unit_test_setup_teardown(test_what_is_mounted_beside_fstab_is_read_there,
+                                        s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_source_on_several_disks_is_refused,
                                         s_setup, s_teardown),
     };

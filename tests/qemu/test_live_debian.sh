@@ -33,13 +33,17 @@ ramet image list
 debian_off golden
 stamp "the source is off"
 present b1 u1
-ramet deploy plan golden-1 --engine lab | tee "$farm/plan"
+ramet deploy plan golden-1 --engine lab --json | jq -e '[.items[] | select(.fits == "yes") | .target] | sort == ["b1","u1"]' >/dev/null ||
+  { ramet deploy plan golden-1 --engine lab --explain >&2; fail "the plan does not say that both fit"; }
 job=$(ramet deploy start golden-1 --engine lab --targets b1,u1 --yes)
+await_phase "$job" b1 unpack 120
+[ "$(ramet lock list --json | jq '.items | length')" = 2 ] || fail "not both are locked while they are written"
 for name in b1 u1; do console $name "^host-$name login:" 400; done
 stamp "both are at their login prompts"
 for name in b1 u1; do debian_said $name 120; done
 ramet job wait "$job" --timeout 120s || { ramet job show "$job" >&2; fail "the job did not end well"; }
 stamp "both have reported"
+! ramet job show "$job" | grep -i degraded || fail "a copy says that it is degraded"
 debian_is_itself b1 11 golden
 debian_is_itself u1 12 golden
 [ "$(debian_field b1 machine)" != "$(debian_field u1 machine)" ] || fail "both have one machine-id"

@@ -311,19 +311,29 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 
 // ---- A running system: the table of its disk, its volumes through its own mounts
 
-// fstab may name what nobody has mounted (noauto, a mount that failed): the folder would
-// then be read in the volume's place. The dot has automounts do their part.
-static bool
-s_is_mounted_on(const char *device, const char *tree)
+// Where the system mounts what is now on this folder of its tree: not where people mount
+// things for a while. NULL for none; borrows the folder.
+static const char *
+s_own_place(const char *folder, const char *root)
 {
-    rmt_auto_str inside = rmt_text("%s/.", tree);
-    struct stat block, top;
-    return stat(device, &block) == 0 && S_ISBLK(block.st_mode) &&
-           stat(inside, &top) == 0 && top.st_dev == block.st_rdev;
+    static const char *const passing[] = {"/mnt", "/media", "/run", "/tmp"};
+    const size_t size = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strcmp(folder, root) == 0)
+        return "/";
+    if (strncmp(folder, root, size) != 0 || folder[size] != '/')
+        return NULL;
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        const size_t length = strlen(passing[i]);
+        if (strncmp(folder + size, passing[i], length) == 0 &&
+            (folder[size + length] == '/' || !folder[size + length]))
+            return NULL;
+    }
+    return folder + size;
 }
 
-// A volume is read where the system has mounted it; of btrfs all subvolumes, and what is
-// not mounted, by mounts of our own.
+// A volume is read where the system has mounted it, by its fstab or by something else; of
+// btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
+// of our own.
 static int
 s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *path,
               const char *root, const char *fstab, rmt_error_t *error)
@@ -334,13 +344,19 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
     rmt_record_t *volume = s_probe(self, device, number, error);
     if (!volume)
         return -1;
-    rmt_auto_str folder = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
-    rmt_auto_str tree =
-        rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, folder ? folder : "");
-    if (!folder || strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0 ||
-        !s_is_mounted_on(device, tree))
+    if (strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0)
         return s_mount(self, volume, device, error);
-    rmt_record_set(volume, "mount", folder);
+    rmt_auto_str point = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
+    rmt_auto_str wanted =
+        point ? rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, point) : NULL;
+    rmt_auto_str tree = NULL;
+    if (rmt_mounted_folder(device, wanted, &tree, error) == -1)
+        return -1;
+    if (!tree)
+        return s_mount(self, volume, device, error);
+    const char *place = point ? point : s_own_place(tree, root);
+    if (place)
+        rmt_record_set(volume, "mount", place);
     return s_add_tree(self, volume, tree, error);
 }
 
