@@ -191,3 +191,36 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
     }
     return 0;
 }
+
+// ---- Is it written?
+
+// Words of a superblock begin with whether it may be written; a mount alone may be
+// read-only all the same.
+static bool
+s_is_written(const char *line, dev_t device)
+{
+    char source[PATH_MAX], options[4];
+    struct stat status;
+    const char *end = strstr(line, " - ");
+    return end && sscanf(end, " - %*s %4095s %3[a-z]", source, options) == 2 &&
+           strcmp(options, "rw") == 0 && stat(source, &status) == 0 &&
+           S_ISBLK(status.st_mode) && status.st_rdev == device;
+}
+
+bool
+rmt_mounted_is_written(const char *device)
+{
+    assert(device);
+    rmt_auto_ptr table = NULL;
+    size_t size = 0;
+    rmt_error_t unknown = {0};
+    struct stat status;
+    if (stat(device, &status) == -1 || !S_ISBLK(status.st_mode) ||
+        rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, &unknown) == -1)
+        return false;
+    char *rest = table, *line;
+    while ((line = strsep(&rest, "\n")))
+        if (s_is_written(line, status.st_rdev))
+            return true;
+    return false;
+}

@@ -1,6 +1,7 @@
 // rmt_mounted - what a mounted file system lies on.
 #pragma once
 
+#include <stdbool.h>
 #include "rmt_error.h"
 
 // The disk of which a partition is mounted on a folder. Caller owns *disk_out (free): its
@@ -19,3 +20,7 @@ int rmt_mounted_folder(const char *device, const char *wanted, char **folder_out
 // rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs folder.
 int rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
                         char **disk_out, rmt_error_t *error);
+
+// True when a file system of this block device is mounted in a way that it can be
+// written, wherever that is. What cannot be told is not.
+bool rmt_mounted_is_written(const char *device);

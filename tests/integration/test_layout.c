@@ -15,6 +15,7 @@
 #include "rmt_fs.h"
 #include "rmt_io.h"
 #include "rmt_process.h"
+#include "snapshot.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -158,6 +159,11 @@ s_describe(rmt_layout_t *layout, FILE *out)
         for (size_t j = 0; j < sizeof files / sizeof *files; j++)
             if (faccessat(rmt_layout_tree(layout, i), files[j], F_OK, 0) == 0)
                 fprintf(out, " %s", files[j]);
+        rmt_error_t none = {0};
+        rmt_auto(rmt_snapshot) snapshot =
+            rmt_snapshot_new(rmt_layout_tree(layout, i), &none);
+        if (snapshot)
+            fprintf(out, " snapshot");
         fprintf(out, "\n");
     }
 }
@@ -207,10 +213,26 @@ test_a_running_source_is_read_whole(void **state)
     if (!*text)
         fail_msg("%s", self->error.text);
     assert_string_equal(text, "1 vfat mount=- subvolume=- gr\xc3\xbcner Ordner\n"
-                              "2 btrfs mount=- subvolume=\n"
-                              "2 btrfs mount=/ subvolume=@ etc/fstab home/hidden\n"
-                              "2 btrfs mount=/home subvolume=@home user/file\n"
+                              "2 btrfs mount=- subvolume= snapshot\n"
+                              "2 btrfs mount=/ subvolume=@ etc/fstab home/hidden "
+                              "snapshot\n"
+                              "2 btrfs mount=/home subvolume=@home user/file snapshot\n"
                               "3 ext4 mount=- subvolume=- lost+found\n");
+}
+
+static void
+test_a_source_that_is_read_only_is_not_written_for_a_snapshot(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str home = rmt_text("%s/home", self->root);
+    assert_int_equal(umount(home), 0);
+    assert_int_equal(umount(self->root), 0);
+    rmt_auto_str btrfs = s_partition(self, 2, 67584, 409600);
+    assert_int_equal(mount(btrfs, self->root, "btrfs", MS_RDONLY, "subvol=@"), 0);
+    rmt_auto_str text = s_layout(self);
+    if (!strstr(text, "2 btrfs mount=/ subvolume=@ etc/fstab home/hidden\n") ||
+        strstr(text, "snapshot"))
+        fail_msg("%s%s", text, self->error.text);
 }
 
 static void
@@ -271,6 +293,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_a_running_source_is_read_whole, s_setup,
                                         s_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_source_that_is_read_only_is_not_written_for_a_snapshot, s_setup,
+            s_teardown),
         cmocka_unit_test_setup_teardown(
             test_what_fstab_names_and_nobody_has_mounted_is_read_from_its_device, s_setup,
             s_teardown),

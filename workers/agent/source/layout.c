@@ -185,9 +185,12 @@ s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_
         return rmt_vfat_copy_out(device, folder, error) == -1
                    ? -1
                    : s_add_tree(self, volume, folder, error);
-    if (rmt_fs_mount(volume, device, folder, true, error) == -1)
-        return -1;
+    // The subvolumes of one that is being written can have snapshots, for which a mount
+    // that is read-only would be in the way.
     const bool is_btrfs = strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0;
+    const bool read_only = !is_btrfs || !rmt_mounted_is_written(device);
+    if (rmt_fs_mount(volume, device, folder, read_only, error) == -1)
+        return -1;
     const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
                             : s_add_tree(self, volume, folder, error);
     // Without a tree there is nobody to unmount it but the end of the namespace.
