@@ -54,6 +54,7 @@ WHO
   cat >"$d/etc/systemd/system/who-am-i.service" <<'UNIT'
 [Unit]
 Description=Says on the console who this machine is
+Wants=network-online.target
 After=multi-user.target network-online.target
 
 [Service]
