@@ -12,6 +12,7 @@
 #include "rmt_io.h"
 #include "rmt_mounted.h"
 #include "rmt_walk.h"
+#include "room.h"
 #include "scratch.h"
 #include "vfat.h"
 
@@ -549,54 +550,11 @@ rmt_layout_disk_fd(const rmt_layout_t *self)
     return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
 }
 
-static rmt_record_t *
-s_last_partition(const rmt_layout_t *self)
-{
-    rmt_record_t *last = NULL;
-    for (size_t i = 0; i < rmt_records_count(self->records); i++) {
-        rmt_record_t *record = rmt_records_at(self->records, i);
-        if (s_is_class(record, "partition") &&
-            (!last ||
-             rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
-            last = record;
-    }
-    return last;
-}
-
-// Only the last partition may follow the size of a disk, and only one with a tree; all
-// subvolumes in it count.
-static void
-s_settle_last(rmt_layout_t *self, rmt_record_t *disk)
-{
-    rmt_record_t *last = s_last_partition(self);
-    const rmt_record_t *first = NULL;
-    uint64_t bytes = 0, files = 0;
-    for (size_t i = 0; last && i < self->count; i++) {
-        const rmt_record_t *volume = self->trees[i].volume;
-        if (strcmp(rmt_record_text(volume, "partition", ""),
-                   rmt_record_text(last, "number", "")) != 0 ||
-            !rmt_fs_is_mounted(volume))
-            continue;
-        first = first ? first : volume;
-        bytes += rmt_record_u64(volume, "bytes-tree", 0) +
-                 rmt_record_u64(volume, "bytes-reserved", 0);
-        files += rmt_record_u64(volume, "files", 0);
-    }
-    if (!first)
-        return;
-    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
-    const uint64_t least = rmt_fs_min_bytes(first, bytes, files);
-    if (least / sector < rmt_record_u64(last, "size", 0))
-        rmt_record_set_u64(last, "min-size", (least + sector - 1) / sector);
-    rmt_record_set(disk, "grow", "yes");
-}
-
 void
 rmt_layout_settle(rmt_layout_t *self)
 {
-    rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
     if (self->is_default)
         rmt_default_layout_settle(self->records);
     else if (self->disk || self->running != -1)
-        s_settle_last(self, disk);
+        rmt_room_settle(self->records);
 }
