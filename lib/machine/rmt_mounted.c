@@ -224,3 +224,21 @@ rmt_mounted_is_written(const char *device)
             return true;
     return false;
 }
+
+const char *
+rmt_mounted_place(const char *folder, const char *root)
+{
+    static const char *const passing[] = {"/mnt", "/media", "/run", "/tmp"};
+    const size_t size = strcmp(root, "/") == 0 ? 0 : strlen(root);
+    if (strcmp(folder, root) == 0)
+        return "/";
+    if (strncmp(folder, root, size) != 0 || folder[size] != '/')
+        return NULL;
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
+        const size_t length = strlen(passing[i]);
+        if (strncmp(folder + size, passing[i], length) == 0 &&
+            (folder[size + length] == '/' || !folder[size + length]))
+            return NULL;
+    }
+    return folder + size;
+}

@@ -17,6 +17,11 @@ int rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error);
 int rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
                        rmt_error_t *error);
 
+// The mount point that a folder is in the system whose tree lies at root: "/", "/boot" ...
+// NULL for one outside of it, and where people mount things for a while (/mnt, /media,
+// /run, /tmp). Borrows folder.
+const char *rmt_mounted_place(const char *folder, const char *root);
+
 // rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs folder.
 int rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
                         char **disk_out, rmt_error_t *error);

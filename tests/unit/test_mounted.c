@@ -119,12 +119,51 @@ test_a_folder_that_is_no_mount_is_told(void **state)
     assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
 }
 
+static void
+test_what_is_mounted_for_a_while_has_no_place_in_the_system(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *folder, *root, *place;
+    } rows[] = {
+        {"/", "/", "/"},
+        {"/boot", "/", "/boot"},
+        {"/mnt", "/", NULL},
+        {"/mnt/stick", "/", NULL},
+        {"/mntx", "/", "/mntx"},
+        {"/run/media/me/stick", "/", NULL},
+        {"/mnt", "/mnt", "/"},
+        {"/mnt/boot", "/mnt", "/boot"},
+        {"/mnt/tmp/x", "/mnt", NULL},
+        {"/mnt2/boot", "/mnt", NULL},
+        {"/boot", "/mnt", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *place = rmt_mounted_place(rows[i].folder, rows[i].root);
+        if (!rows[i].place != !place || (place && strcmp(place, rows[i].place) != 0))
+            fail_msg("%s of %s: %s", rows[i].folder, rows[i].root, place);
+    }
+}
+
+static void
+test_a_device_that_is_not_mounted_has_no_folder(void **state)
+{
+    (void) state;
+    char *folder = NULL;
+    assert_int_equal(rmt_mounted_folder("/dev/null", NULL, &folder, &s_error), 0);
+    assert_null(folder);
+    assert_int_equal(rmt_mounted_folder("/dev/no-such", NULL, &folder, &s_error), -1);
+    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_disk_below_a_mount_is_found_and_layers_are_named),
         cmocka_unit_test(test_a_folder_that_is_no_mount_is_told),
+        cmocka_unit_test(test_what_is_mounted_for_a_while_has_no_place_in_the_system),
+        cmocka_unit_test(test_a_device_that_is_not_mounted_has_no_folder),
     };
     return cmocka_run_group_tests(tests, s_setup, s_teardown);
 }

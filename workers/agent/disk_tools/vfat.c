@@ -23,7 +23,7 @@ rmt_vfat_copy_out(const char *device, const char *folder, rmt_error_t *error)
     const char *arguments[] = {MTOOLS, "-s",   "-p",  "-m",   "-n",
                                "-i",   device, "::/", folder, NULL};
     if (rmt_process_run(arguments, NULL, NULL, error) == -1)
-        return rmt_wrap(error, "read FAT volume %s", device);
+        return rmt_wrap(error, "read FAT volume %s by mcopy (package mtools)", device);
     return 0;
 }
 

@@ -315,26 +315,6 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 
 // ---- A running system: the table of its disk, its volumes through its own mounts
 
-// Where the system mounts what is now on this folder of its tree: not where people mount
-// things for a while. NULL for none; borrows the folder.
-static const char *
-s_own_place(const char *folder, const char *root)
-{
-    static const char *const passing[] = {"/mnt", "/media", "/run", "/tmp"};
-    const size_t size = strcmp(root, "/") == 0 ? 0 : strlen(root);
-    if (strcmp(folder, root) == 0)
-        return "/";
-    if (strncmp(folder, root, size) != 0 || folder[size] != '/')
-        return NULL;
-    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++) {
-        const size_t length = strlen(passing[i]);
-        if (strncmp(folder + size, passing[i], length) == 0 &&
-            (folder[size + length] == '/' || !folder[size + length]))
-            return NULL;
-    }
-    return folder + size;
-}
-
 // A volume is read where the system has mounted it, by its fstab or by something else; of
 // btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
 // of our own.
@@ -358,7 +338,7 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
         return -1;
     if (!tree)
         return s_mount(self, volume, device, error);
-    const char *place = point ? point : s_own_place(tree, root);
+    const char *place = point ? point : rmt_mounted_place(tree, root);
     if (place)
         rmt_record_set(volume, "mount", place);
     return s_add_tree(self, volume, tree, error);
