@@ -103,6 +103,8 @@ s_show(const call_t *call, const rmt_archive_report_t *report)
     rmt_record_set_u64(result, "lost-projects", report->projects);
     rmt_record_set_u64(result, "lost-flags", report->flags);
     rmt_record_set_u64(result, "lost-marks", report->marks);
+    rmt_record_set_u64(result, "lost-reserved", report->reserved);
+    rmt_record_set_u64(result, "lost-hints", report->hints);
     rmt_record_set_u64(result, "odd-attribute-names", report->odd_names);
     output_record(result, NULL, NULL, NULL, call->json);
 }

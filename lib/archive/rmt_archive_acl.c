@@ -3,6 +3,9 @@
 
 #include <assert.h>
 #include <endian.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,6 +45,19 @@ s_find_kernel_tag(uint16_t tag)
     return i;
 }
 
+// libarchive counts in int: a larger number goes as the name, as which it is read by
+// everybody. Else there is no name, for an empty one would be written too.
+static void
+s_add(struct archive_entry *to, int type, int permissions, size_t tag, uint32_t id)
+{
+    char digits[16];
+    const bool is_large = s_tags[tag].has_id && id > INT_MAX;
+    snprintf(digits, sizeof digits, "%" PRIu32, id);
+    archive_entry_acl_add_entry(to, type, permissions, s_tags[tag].archive,
+                                s_tags[tag].has_id && !is_large ? (int) id : -1,
+                                is_large ? digits : NULL);
+}
+
 int
 rmt_archive_acl_put(struct archive_entry *to, const rmt_xattr_t *xattr,
                     rmt_error_t *error)
@@ -65,10 +81,7 @@ rmt_archive_acl_put(struct archive_entry *to, const rmt_xattr_t *xattr,
         const size_t tag = s_find_kernel_tag(le16toh(kernel_tag));
         if (tag == TAG_COUNT)
             return rmt_fail(error, RMT_E_CORRUPT, "%s has an unknown tag", xattr->name);
-        const int qualifier = s_tags[tag].has_id ? (int) le32toh(id) : -1;
-        // An empty name would be written as one; the number is all there is.
-        archive_entry_acl_add_entry(to, type, le16toh(permissions) & 7,
-                                    s_tags[tag].archive, qualifier, NULL);
+        s_add(to, type, le16toh(permissions) & 7, tag, le32toh(id));
     }
     return 0;
 }
@@ -99,17 +112,19 @@ s_compare(const void *a, const void *b)
     return one->id < two->id ? -1 : one->id > two->id;
 }
 
-// A number may stand where a name is meant.
+// A number may stand where a name is meant; one beyond int comes with the largest of
+// these.
 static int
 s_read_id(int qualifier, const char *name, uint32_t *id_out, rmt_error_t *error)
 {
-    if (qualifier != -1) {
+    char *end = NULL;
+    const unsigned long number = name ? strtoul(name, &end, 10) : 0;
+    const bool is_number = name && *name && !*end && number < NO_ID;
+    if (qualifier != -1 && !(is_number && qualifier == INT_MAX)) {
         *id_out = (uint32_t) qualifier;
         return 0;
     }
-    char *end = NULL;
-    const unsigned long number = name ? strtoul(name, &end, 10) : 0;
-    if (!name || !*name || *end || number >= NO_ID)
+    if (!is_number)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "its ACL names '%.64s' without a number; pack it with GNU tar's "
                         "--xattrs --xattrs-include='*'",

@@ -14,7 +14,7 @@
 #include <sys/stat.h>
 
 // Holes are told to the library as bytes that it does not look at; so many at once.
-#define HOLE_SIZE ((size_t) 1 << 30)
+#define HOLE_SIZE ((size_t) 1 << 40)
 
 // The first member of a group of hard links.
 typedef struct {
@@ -356,6 +356,8 @@ s_fill(rmt_archive_writer_t *self, const rmt_entry_t *entry, const char *path,
         s_set_contents(self, entry);
     s_set_flags(self, entry->flags);
     self->report.projects += entry->project != 0;
+    self->report.reserved += entry->reserved_count > 0;
+    self->report.hints += entry->hints != 0;
     self->report.marks += entry->fuzzy || entry->unreadable;
     return s_set_xattrs(self, entry, error);
 }

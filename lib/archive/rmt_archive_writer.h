@@ -14,9 +14,10 @@
 typedef struct {
     uint64_t entries, size; // size: bytes of contents
     // Entries of which the archive lacks something: project ids, inode flags without a
-    // name, marks (changed while read, contents missing), and names of attributes that
-    // only some readers read rightly.
-    uint64_t projects, flags, marks, odd_names;
+    // name, marks (changed while read, contents missing), room that is reserved without
+    // data, allocation hints of XFS; and names of attributes that only some readers read
+    // rightly.
+    uint64_t projects, flags, marks, reserved, hints, odd_names;
 } rmt_archive_report_t;
 
 typedef struct rmt_archive_writer rmt_archive_writer_t;

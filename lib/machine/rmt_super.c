@@ -12,7 +12,8 @@
 
 typedef struct {
     uint32_t bit;
-    const char *name; // As mkfs calls it; "" for a state that is not made
+    // As mkfs calls it; "" for a state that is not made; behind "!" one not carried.
+    const char *name;
 } feature_t;
 
 static const feature_t s_ext_compat[] = {
@@ -33,6 +34,10 @@ static const feature_t s_ext_incompat[] = {
     {0x2000, "metadata_csum_seed"},
     {0x4000, "large_dir"},
     {0x8000, "inline_data"},
+    {0x8, "!journal_dev"},
+    {0x1000, "!dirdata"},
+    {0x10000, "!encrypt"},
+    {0x20000, "!casefold"},
     {0, NULL},
 };
 
@@ -107,6 +112,10 @@ s_add_features(rmt_record_t *volume, uint32_t bits, const feature_t *rows,
     for (; rows->bit; rows++) {
         if (!(bits & rows->bit))
             continue;
+        if (rows->name[0] == '!')
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "%s has the feature %s, which is not carried",
+                            rmt_record_text(volume, "fs", ""), rows->name + 1);
         bits &= ~rows->bit;
         const char *before = rmt_record_text(volume, "features", "");
         if (rows->name[0])

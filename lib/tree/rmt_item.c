@@ -120,6 +120,22 @@ s_leave_group(rmt_item_t *self)
     self->is_fuzzy = status.st_nlink > 1;
 }
 
+// A kernel without the driver, or without the key, opens no file that is sealed or
+// encrypted, but tells that it is.
+static const char *
+s_why(const rmt_item_t *self, int failure)
+{
+    struct statx status;
+    if (statx(rmt_dir_fd(self->parent), self->path + self->name_at, AT_SYMLINK_NOFOLLOW,
+              STATX_TYPE, &status) == -1)
+        return strerror(failure);
+    if (status.stx_attributes & STATX_ATTR_VERITY)
+        return "is sealed by the file system (fs-verity)";
+    if (status.stx_attributes & STATX_ATTR_ENCRYPTED)
+        return "is encrypted by the file system (fscrypt)";
+    return strerror(failure);
+}
+
 static void
 s_open_contents(rmt_item_t *self)
 {
@@ -129,7 +145,7 @@ s_open_contents(rmt_item_t *self)
         if (errno == ENOENT)
             self->is_vanished = true;
         else
-            s_unreadable(self, strerror(errno));
+            s_unreadable(self, s_why(self, errno));
         return;
     }
     s_leave_group(self);

@@ -1,6 +1,7 @@
 // Images to pax archives and back (M17): nothing is lost on the way through our own two
 // ends, and of what GNU tar and bsdtar extract only that differs which docs/operating.md
 // lists. Needs root.
+#include "tools/archive_lab.h"
 #include "tools/tree_lab.h"
 
 #include <errno.h>
@@ -10,8 +11,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rmt_archive_cutter.h"
-#include "rmt_archive_list.h"
 #include "rmt_archive_reader.h"
 #include "rmt_archive_writer.h"
 #include "rmt_io.h"
@@ -31,72 +30,6 @@ s_teardown(void **state)
     return 0;
 }
 
-// ---- Both ends
-
-static char *
-s_archive_path(const tree_lab_t *lab)
-{
-    return rmt_text("%s/archive.tar", tree_lab_folder(lab));
-}
-
-static void
-s_export(tree_lab_t *lab, const rmt_id_t *root, const char *head,
-         rmt_archive_report_t *report_out)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str path = s_archive_path(lab);
-    rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    rmt_auto(rmt_archive_writer) writer =
-        rmt_archive_writer_new(fd, head, strlen(head), &error);
-    assert_non_null(writer);
-    rmt_auto(rmt_manifest_reader) reader =
-        rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
-    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
-    rmt_entry_t entry;
-    while (rmt_manifest_reader_next(reader, &entry, &error) == 1) {
-        (void) rmt_archive_writer_entry(writer, &entry, &error);
-        for (size_t i = 0; i < entry.chunk_count; i++) {
-            size_t size;
-            assert_int_equal(
-                tree_lab_get(lab, &entry.chunks[i], plain, &size, &error), 0);
-            (void) rmt_archive_writer_data(writer, plain, size, &error);
-        }
-        assert_string_equal(error.text, "");
-    }
-    assert_int_equal(rmt_archive_writer_finish(writer, report_out, &error), 0);
-}
-
-// Import the archive; the root's id, or what went wrong.
-static int
-s_import(tree_lab_t *lab, rmt_id_t *root_out, char head_out[64], rmt_error_t *error)
-{
-    rmt_auto_str path = s_archive_path(lab);
-    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    rmt_auto(rmt_archive_reader) reader = rmt_archive_reader_new(fd, error);
-    rmt_auto(rmt_archive_cutter) cutter = rmt_archive_cutter_new();
-    rmt_auto(rmt_archive_list) list = rmt_archive_list_new();
-    if (!reader)
-        return -1;
-    size_t size = 0;
-    const char *head = rmt_archive_reader_head(reader, &size);
-    if (head_out)
-        snprintf(head_out, 64, "%.*s", (int) size, head ? head : "");
-    rmt_entry_t entry;
-    const char *link;
-    int rc;
-    while ((rc = rmt_archive_reader_next(reader, &entry, &link, error)) == 1) {
-        if (!link && S_ISREG(entry.mode) &&
-            rmt_archive_cutter_run(cutter, reader, &entry, tree_lab_put, lab, error) == -1)
-            return -1;
-        if (rmt_archive_list_add(list, &entry, link, error) == -1)
-            return -1;
-    }
-    rmt_archive_totals_t totals;
-    return rc == -1 ? -1
-                    : rmt_archive_list_write(list, tree_lab_put, lab, root_out, &totals,
-                                             error);
-}
-
 static void
 s_assert_same(const rmt_id_t *a, const rmt_id_t *b)
 {
@@ -111,13 +44,13 @@ test_an_archive_of_ours_comes_back_as_the_same_manifest(void **state)
     tree_lab_fill(tree_lab_source(lab));
     const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
     rmt_archive_report_t report;
-    s_export(lab, &root, "what it is of", &report);
+    archive_lab_export(lab, &root, "what it is of", &report);
     assert_int_equal(report.projects + report.flags + report.marks, 0);
     assert_int_equal(report.odd_names, 1);
     rmt_id_t back;
     char head[64];
     rmt_error_t error = {0};
-    (void) s_import(lab, &back, head, &error);
+    (void) archive_lab_import(lab, &back, head, &error);
     assert_string_equal(error.text, "");
     assert_string_equal(head, "what it is of");
     s_assert_same(&root, &back);
@@ -133,10 +66,10 @@ test_a_mask_that_differs_from_the_group_comes_back(void **state)
     tree_lab_run("setfacl", "-m", "u:1001:rwx,g:7:x,g::rwx,m::r--", path);
     const rmt_id_t root = tree_lab_capture(lab, 1, NULL);
     rmt_archive_report_t report;
-    s_export(lab, &root, "", &report);
+    archive_lab_export(lab, &root, "", &report);
     rmt_id_t back;
     rmt_error_t error = {0};
-    (void) s_import(lab, &back, NULL, &error);
+    (void) archive_lab_import(lab, &back, NULL, &error);
     assert_string_equal(error.text, "");
     s_assert_same(&root, &back);
 }
@@ -153,7 +86,7 @@ test_a_large_head_comes_back_whole(void **state)
         head[i] = (uint8_t) (i * i >> 3);
     rmt_error_t error = {0};
     rmt_archive_report_t report;
-    rmt_auto_str path = s_archive_path(lab);
+    rmt_auto_str path = archive_lab_path(lab);
     rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     rmt_auto(rmt_archive_writer) writer = rmt_archive_writer_new(fd, head, size, &error);
     assert_non_null(writer);
@@ -191,7 +124,7 @@ s_extract_and_compare(tree_lab_t *lab, const char *const *arguments)
     s_fill_for_others(lab);
     const rmt_id_t root = tree_lab_capture(lab, 1, NULL);
     rmt_archive_report_t report;
-    s_export(lab, &root, "head", &report);
+    archive_lab_export(lab, &root, "head", &report);
     tree_lab_run_list(arguments);
     return tree_lab_compare(lab, &root, NULL);
 }
@@ -202,12 +135,21 @@ static void
 test_what_gnu_tar_extracts_differs_only_as_listed(void **state)
 {
     tree_lab_t *lab = *state;
-    rmt_auto_str archive = s_archive_path(lab);
+    rmt_auto_str archive = archive_lab_path(lab);
     rmt_auto_str copy = rmt_text("%s/copy", tree_lab_folder(lab));
-    const char *const arguments[] = {
-        "tar", "--warning=no-unknown-keyword", "--warning=no-timestamp", "-C", copy,
-        "--numeric-owner", "--acls", "--xattrs", "--xattrs-include=*", "--same-permissions",
-        "-xf", archive, NULL};
+    const char *const arguments[] = {"tar",
+                                     "--warning=no-unknown-keyword",
+                                     "--warning=no-timestamp",
+                                     "-C",
+                                     copy,
+                                     "--numeric-owner",
+                                     "--acls",
+                                     "--xattrs",
+                                     "--xattrs-include=*",
+                                     "--same-permissions",
+                                     "-xf",
+                                     archive,
+                                     NULL};
     rmt_auto_str found = s_extract_and_compare(lab, arguments);
     assert_string_equal(found, "xattr attributes\nxattr attributes\nmtime large\n"
                                "flags locked\nflags locked-dir\n");
@@ -217,11 +159,11 @@ static void
 test_what_bsdtar_extracts_differs_only_as_listed(void **state)
 {
     tree_lab_t *lab = *state;
-    rmt_auto_str archive = s_archive_path(lab);
+    rmt_auto_str archive = archive_lab_path(lab);
     rmt_auto_str copy = rmt_text("%s/copy", tree_lab_folder(lab));
-    const char *const arguments[] = {"bsdtar",   "-C",       copy,       "--numeric-owner",
-                                     "--acls",   "--xattrs", "--fflags", "-xpf",
-                                     archive,    NULL};
+    const char *const arguments[] = {"bsdtar", "-C",       copy,       "--numeric-owner",
+                                     "--acls", "--xattrs", "--fflags", "-xpf",
+                                     archive,  NULL};
     rmt_auto_str found = s_extract_and_compare(lab, arguments);
     assert_string_equal(found, "mtime \nxattr attributes\nxattr attributes\n");
 }
@@ -231,13 +173,13 @@ test_an_archive_of_gnu_tar_is_read_whole(void **state)
 {
     tree_lab_t *lab = *state;
     s_fill_for_others(lab);
-    rmt_auto_str archive = s_archive_path(lab);
+    rmt_auto_str archive = archive_lab_path(lab);
     rmt_auto_str source = rmt_text("%s/source", tree_lab_folder(lab));
     tree_lab_run("tar", "-C", source, "--format=pax", "--numeric-owner", "--acls",
                  "--xattrs", "--xattrs-include=*", "--sparse", "-cf", archive, ".");
     rmt_id_t root;
     rmt_error_t error = {0};
-    (void) s_import(lab, &root, NULL, &error);
+    (void) archive_lab_import(lab, &root, NULL, &error);
     assert_string_equal(error.text, "");
     tree_lab_write(lab, &root);
     rmt_auto_str found = tree_lab_compare(lab, NULL, NULL);
@@ -290,7 +232,7 @@ test_hostile_archives_are_refused_by_name(void **state)
         {"file/below", '0', "", "/file/below"},
         {"link/below", '0', "", "/link/below"},
     };
-    rmt_auto_str path = s_archive_path(lab);
+    rmt_auto_str path = archive_lab_path(lab);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         s_put_block(fd, "folder/", '5', "", 0);
@@ -301,7 +243,7 @@ test_hostile_archives_are_refused_by_name(void **state)
         assert_int_equal(write(fd, end, sizeof end), sizeof end);
         rmt_id_t root;
         rmt_error_t error = {0};
-        assert_int_equal(s_import(lab, &root, NULL, &error), -1);
+        assert_int_equal(archive_lab_import(lab, &root, NULL, &error), -1);
         if (!strstr(error.text, rows[i].words))
             fail_msg("row %zu: %s", i, error.text);
     }
@@ -314,13 +256,13 @@ test_an_archive_that_ends_early_is_refused(void **state)
     tree_lab_file(tree_lab_source(lab), "large", 300000, 1);
     const rmt_id_t root = tree_lab_capture(lab, 1, NULL);
     rmt_archive_report_t report;
-    s_export(lab, &root, "head", &report);
-    rmt_auto_str path = s_archive_path(lab);
+    archive_lab_export(lab, &root, "head", &report);
+    rmt_auto_str path = archive_lab_path(lab);
     rmt_id_t back;
     for (off_t size = 200000; size > 0; size = size * 2 / 3) {
         rmt_error_t error = {0};
         assert_int_equal(truncate(path, size), 0);
-        assert_int_equal(s_import(lab, &back, NULL, &error), -1);
+        assert_int_equal(archive_lab_import(lab, &back, NULL, &error), -1);
         assert_int_equal(error.code, RMT_E_CORRUPT);
     }
 }
@@ -331,7 +273,7 @@ static void
 test_odd_but_honest_names_are_understood(void **state)
 {
     tree_lab_t *lab = *state;
-    rmt_auto_str path = s_archive_path(lab);
+    rmt_auto_str path = archive_lab_path(lab);
     rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     s_put_block(fd, "/etc//x/./hosts", '0', "", 10);
     s_put_block(fd, "./twice", '0', "", 10);
@@ -341,7 +283,7 @@ test_odd_but_honest_names_are_understood(void **state)
     assert_int_equal(write(fd, end, sizeof end), sizeof end);
     rmt_id_t root;
     rmt_error_t error = {0};
-    (void) s_import(lab, &root, NULL, &error);
+    (void) archive_lab_import(lab, &root, NULL, &error);
     assert_string_equal(error.text, "");
     tree_lab_write(lab, &root);
     struct stat hosts, twice, b;
