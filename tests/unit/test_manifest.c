@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #include "rmt_auto.h"
@@ -473,6 +474,42 @@ test_depth_and_attributes_have_limits(void **state)
     assert_int_equal(error.code, RMT_E_TOO_BIG);
 }
 
+// Foreign bytes: no memory is taken for what is beyond the limit.
+static void
+test_a_million_attributes_are_refused_before_they_are_held(void **state)
+{
+    (void) state;
+    enum { MANY = 1000000 };
+    char (*names)[16] = malloc(MANY * sizeof *names);
+    rmt_xattr_t *xattrs = calloc(MANY, sizeof *xattrs);
+    assert_true(names && xattrs);
+    for (size_t i = 0; i < MANY; i++) {
+        snprintf(names[i], sizeof names[i], "user.%07zu", i);
+        xattrs[i] = (rmt_xattr_t){names[i], "", 0};
+    }
+    rmt_entry_t entry = s_entry("a", S_IFREG | 0644);
+    entry.xattrs = xattrs;
+    static const size_t counts[] = {RMT_XATTR_COUNT_MAX, RMT_XATTR_COUNT_MAX + 1, MANY};
+    for (size_t i = 0; i < sizeof counts / sizeof counts[0]; i++) {
+        uint8_t *data = NULL;
+        size_t used = 0, size = 0;
+        entry.xattr_count = counts[i];
+        rmt_entry_encode(&entry, &data, &used, &size);
+        rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+        rmt_entry_t found;
+        rmt_error_t error = {0};
+        struct rusage before, after;
+        assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+        assert_int_equal(rmt_entry_decode(data, used, room, &found, &error),
+                         i == 0 ? 0 : -1);
+        assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+        assert_true(after.ru_maxrss - before.ru_maxrss < 4096); // KiB
+        free(data);
+    }
+    free(xattrs);
+    free(names);
+}
+
 static void
 test_order_is_by_components(void **state)
 {
@@ -793,6 +830,7 @@ main(void)
         cmocka_unit_test(test_entries_that_contradict_themselves_are_refused),
         cmocka_unit_test(test_depth_and_attributes_have_limits),
         cmocka_unit_test(test_reserved_runs_are_refused_where_data_is_or_out_of_order),
+        cmocka_unit_test(test_a_million_attributes_are_refused_before_they_are_held),
         cmocka_unit_test(test_order_is_by_components),
         cmocka_unit_test(test_a_manifest_comes_back_as_it_was),
         cmocka_unit_test(test_a_manifest_has_the_root_of_the_vector),
