@@ -39,13 +39,13 @@ lab source "$farm" web "$farm/web.disk"
 ramet image create web --name web-1 --wait --timeout 3m
 
 # Disk 1 is the ordered one; number 2 would do as well.
-truncate -s 400M "$farm/s1.disk2"; volume_group "$farm/s1.disk2" vg1
+truncate -s 192M "$farm/s1.disk2"; volume_group "$farm/s1.disk2" vg1
 truncate -s 48M "$farm/s1.disk3"; mkfs.ext4 -q "$farm/s1.disk3"
 head -c 16M /dev/urandom >"$farm/s1.disk4"
 cp --sparse=always "$farm/web.disk" "$farm/s2.disk2"
 head -c 16M /dev/urandom >"$farm/s2.disk3"
 truncate -s 48M "$farm/s2.disk4"; volume_group "$farm/s2.disk4" vg2
-declare -A kinds=([s1]="400M 400M 48M,usb 16M,ata" [s2]="400M 400M 16M,usb 48M,nvme")
+declare -A kinds=([s1]="192M 192M 48M,usb 16M,ata" [s2]="192M 400M 16M,usb 48M,nvme")
 ordered_s1=1 ordered_s2=1
 # But for the ordered one.
 others() { # NAME
@@ -92,8 +92,9 @@ for round in 1 2 3 4 5; do
   # At last the disk with LVM is the one that is meant.
   [ $round -lt 5 ] || ordered_s1=2
   for name in s1 s2; do
-    [ -f "$farm/$name.disk" ] || truncate -s 400M "$farm/$name.disk"
-    others $name >"$run/$name.before"
+    [ -f "$farm/$name.disk" ] || truncate -s 192M "$farm/$name.disk"
+    # What was compared after a round is what the next one begins with.
+    [ $round != 1 ] && [ $round != 5 ] || others $name >"$run/$name.before"
     rm -f "$farm/$name.serial"; start $name
   done
   for name in s1 s2; do shown $name 150 "waiting for orders as $name,"; place_of $name 1 | tee -a "$run/$name.places"; done

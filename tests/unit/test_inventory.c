@@ -225,6 +225,32 @@ test_bad_facts_are_refused_with_their_line(void **state)
     }
 }
 
+static void
+test_M20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
+{
+    (void) state;
+#define NO_DISK "no disk: this machine has none that this kernel has a driver for"
+    static const char *const rows[][2] = {
+        {"class=disk name=sda\nclass=pci vendor=8086 device=2922 pci-class=010601\n", NULL},
+        {"class=system uuid=1\n", NO_DISK},
+        {"class=pci vendor=8086 device=2922 pci-class=010601\n"
+         "class=pci vendor=1af4 device=1041 pci-class=020000\n"
+         "class=pci vendor=1af4 device=1042 pci-class=010000 driver=virtio-pci\n"
+         "class=pci vendor=1000 device=005d pci-class=010400\n",
+         NO_DISK "; without a driver: 8086:2922, 1000:005d"},
+    };
+#undef NO_DISK
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_records) records = rmt_facts_parse(rows[i][0], &s_error);
+        assert_non_null(records);
+        rmt_auto_str text = rmt_inventory_no_disk(records);
+        if (rows[i][1])
+            assert_string_equal(text, rows[i][1]);
+        else
+            assert_null(text);
+    }
+}
+
 int
 main(void)
 {
@@ -232,6 +258,7 @@ main(void)
         cmocka_unit_test(test_a_machine_is_read_from_its_files),
         cmocka_unit_test(test_this_computer_has_a_cpu_and_memory),
         cmocka_unit_test(test_placeholders_do_not_identify_a_machine),
+        cmocka_unit_test(test_M20_a_machine_without_a_disk_names_its_idle_controllers),
         cmocka_unit_test(test_facts_come_back_from_their_text),
         cmocka_unit_test(test_bad_facts_are_refused_with_their_line),
     };
