@@ -216,9 +216,9 @@ rmt_inventory_no_disk(const rmt_records_t *records)
         const rmt_record_t *record = rmt_records_at(records, i);
         if (!s_is_idle_storage(record))
             continue;
-        char *longer = rmt_text("%s%s%s:%s", text, before,
-                                rmt_record_text(record, "vendor", "?"),
-                                rmt_record_text(record, "device", "?"));
+        char *longer =
+            rmt_text("%s%s%s:%s", text, before, rmt_record_text(record, "vendor", "?"),
+                     rmt_record_text(record, "device", "?"));
         free(text);
         text = longer;
         before = ", ";

@@ -13,9 +13,9 @@ rmt_records_t *rmt_inventory_read(rmt_error_t *error);
 // The same with sys/ and proc/ below the folder root.
 rmt_records_t *rmt_inventory_read_at(const char *root, rmt_error_t *error);
 
-// Why there is nothing to install on, in words for people: no disk at all, and the storage
-// controllers that no driver has taken, which are the likely reason. Caller owns the text
-// (free); NULL when the records tell a disk.
+// Why there is nothing to install on, in words for people: no disk at all, and the
+// storage controllers that no driver has taken, which are the likely reason. Caller owns
+// the text (free); NULL when the records tell a disk.
 char *rmt_inventory_no_disk(const rmt_records_t *records);
 
 // Who a machine is: "uuid:" and the system UUID, else "board:" and the board's

@@ -231,7 +231,8 @@ test_M20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
     (void) state;
 #define NO_DISK "no disk: this machine has none that this kernel has a driver for"
     static const char *const rows[][2] = {
-        {"class=disk name=sda\nclass=pci vendor=8086 device=2922 pci-class=010601\n", NULL},
+        {"class=disk name=sda\nclass=pci vendor=8086 device=2922 pci-class=010601\n",
+         NULL},
         {"class=system uuid=1\n", NO_DISK},
         {"class=pci vendor=8086 device=2922 pci-class=010601\n"
          "class=pci vendor=1af4 device=1041 pci-class=020000\n"

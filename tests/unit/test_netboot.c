@@ -118,23 +118,27 @@ test_M19_all_interfaces_lead_to_the_same_and_no_other_name_is_made(void **state)
     assert_int_equal(system(listing), 0);
 }
 
-// A disk with ESP and root, and the volumes that are given. Caller owns the result.
+// A disk with an ESP (1) and two partitions more, and volumes on them. Caller owns the
+// result.
 static rmt_records_t *
-s_layout(const char *const volumes[][3], size_t count)
+s_layout(const char *const guids[3], const char *const volumes[3])
 {
     rmt_records_t *layout = rmt_records_new();
-    rmt_record_t *esp = rmt_records_add(layout);
-    rmt_record_set(esp, "class", "partition");
-    rmt_record_set(esp, "disk", "system");
-    rmt_record_set(esp, "number", "1");
-    rmt_record_set(esp, "type", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
-    for (size_t i = 0; i < count; i++) {
+    for (int i = 0; i < 3; i++) {
+        rmt_record_t *partition = rmt_records_add(layout);
+        rmt_record_set(partition, "class", "partition");
+        rmt_record_set(partition, "disk", "system");
+        rmt_record_set_u64(partition, "number", (uint64_t) i + 1);
+        rmt_record_set(partition, "guid", guids[i]);
+        if (i == 0)
+            rmt_record_set(partition, "type", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
+    }
+    for (int i = 0; i < 3; i++) {
         rmt_record_t *volume = rmt_records_add(layout);
         rmt_record_set(volume, "class", "volume");
         rmt_record_set(volume, "disk", "system");
-        rmt_record_set(volume, "partition", volumes[i][0]);
-        rmt_record_set(volume, "mount", volumes[i][1]);
-        rmt_record_set(volume, "uuid", volumes[i][2]);
+        rmt_record_set_u64(volume, "partition", (uint64_t) i + 1);
+        rmt_record_set(volume, "mount", volumes[i]);
     }
     return layout;
 }
@@ -144,20 +148,19 @@ test_M22_of_several_disks_the_one_with_the_system_is_named(void **state)
 {
     const bench_t *bench = *state;
     rmt_error_t error = {0};
-    static const char *const apart[][3] = {
-        {"1", "/boot/efi", "1A2B-3C4D"}, {"3", "/", "11111111-aaaa"}, {"2", "/boot", "22"}};
-    static const char *const one[][3] = {{"2", "/", "11111111-aaaa"}, {"3", "/srv", "33"}};
-    static const char *const odd[][3] = {{"2", "/", "1\nshell"}, {"3", "/boot", ""}};
-    const struct {
-        const char *const(*volumes)[3];
-        size_t count;
+    static const struct {
+        const char *guids[3], *volumes[3];
         const char *bios, *uefi; // NULL: the first disk
-    } rows[] = {{apart, 3, "set netX/filename 22\nchain --autofree ${base}/disk.pxe ||\n",
-                 "set netX/filename 1A2B-3C4D\nchain --autofree ${base}/disk.efi ||\n"},
-                {one, 2, "set netX/filename 11111111-aaaa\nchain", NULL},
-                {odd, 2, NULL, NULL}};
+    } rows[] = {
+        {{"AAAA-01", "bbbb-02", "cccc-03"},
+         {"/boot/efi", "/", "/boot"},
+         "cccc-03",
+         "aaaa-01"},
+        {{"", "BBBB-02", "cccc-03"}, {"/boot/efi", "/", "/srv"}, "bbbb-02", NULL},
+        {{"aaaa\nshell", "1 && shell", ""}, {"/boot/efi", "/", "/srv"}, NULL, NULL},
+    };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto(rmt_records) layout = s_layout(rows[i].volumes, rows[i].count);
+        rmt_auto(rmt_records) layout = s_layout(rows[i].guids, rows[i].volumes);
         rmt_netboot_t netboot = s_netboot(bench, 7 + i);
         netboot.layout = layout;
         assert_int_equal(rmt_netboot_disk(&netboot, &error), 0);
@@ -165,8 +168,16 @@ test_M22_of_several_disks_the_one_with_the_system_is_named(void **state)
         rmt_auto_ptr data = NULL;
         size_t size = 0;
         assert_int_equal(rmt_io_load(path, 4096, &data, &size, &error), 0);
-        const char *bios = rows[i].bios ? rows[i].bios : "||\nsanboot --no-describe";
-        const char *uefi = rows[i].uefi ? rows[i].uefi : ":efi\nchain --autofree";
+        rmt_auto_str bios = rows[i].bios
+                                ? rmt_text("||\nset netX/filename %s\nchain --autofree "
+                                           "${base}/disk.pxe ||\n",
+                                           rows[i].bios)
+                                : rmt_text("||\nsanboot --no-describe --drive 0x80 ||\n");
+        rmt_auto_str uefi =
+            rows[i].uefi ? rmt_text(":efi\nset netX/filename %s\nchain --autofree "
+                                    "${base}/disk.efi ||\n",
+                                    rows[i].uefi)
+                         : rmt_text(":efi\nchain --autofree ${base}/disk.efi ||\n");
         assert_non_null(strstr(data, bios));
         assert_non_null(strstr(data, uefi));
         assert_null(strstr(data, "shell"));

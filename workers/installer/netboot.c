@@ -13,7 +13,7 @@
 #define FILE_SIZE_MAX ((size_t) 4096)
 #define MAC_TEXT_SIZE 18 // With its NUL
 #define TOKEN_LINE "# token "
-#define UUID_SIZE_MAX ((size_t) 40) // With its NUL
+#define GUID_SIZE_MAX ((size_t) 40) // With its NUL
 
 // As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
 // that no other name can be made.
@@ -53,71 +53,86 @@ s_is_later(const rmt_netboot_t *self, const char *path)
 
 // ---- Which disk
 
-// As GRUB writes it: those of FAT in capitals, as the image has them. False for what is no
-// UUID, so that nothing else gets into a script.
+// As GRUB writes it; false for what is no GUID (of a DOS table its id, a dash and the
+// number), so that nothing else gets into a script.
 static bool
-s_uuid(const rmt_record_t *volume, char uuid_out[UUID_SIZE_MAX])
+s_take_guid(const rmt_record_t *partition, char guid_out[GUID_SIZE_MAX])
 {
-    const char *uuid = rmt_record_text(volume, "uuid", "");
-    size_t size = 0;
-    for (; uuid[size]; size++) {
-        if (size + 1 == UUID_SIZE_MAX ||
-            (!isxdigit((unsigned char) uuid[size]) && uuid[size] != '-'))
+    const char *guid = rmt_record_text(partition, "guid", "");
+    const size_t size = strlen(guid);
+    if (size == 0 || size >= GUID_SIZE_MAX)
+        return false;
+    for (size_t i = 0; i <= size; i++) {
+        if (guid[i] && guid[i] != '-' && !isxdigit((unsigned char) guid[i]))
             return false;
-        uuid_out[size] = uuid[size];
+        guid_out[i] = (char) tolower((unsigned char) guid[i]);
     }
-    uuid_out[size] = '\0';
-    return size > 0;
+    return true;
+}
+
+static bool
+s_same(const rmt_record_t *one, const char *field, const rmt_record_t *two,
+       const char *other)
+{
+    return strcmp(rmt_record_text(one, field, "-"), rmt_record_text(two, other, "")) == 0;
+}
+
+// GUID of the partition with this volume.
+static bool
+s_find_guid(const rmt_records_t *layout, const rmt_record_t *volume,
+            char guid_out[GUID_SIZE_MAX])
+{
+    for (size_t i = 0; i < rmt_records_count(layout); i++) {
+        const rmt_record_t *record = rmt_records_at(layout, i);
+        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
+            s_same(volume, "disk", record, "disk") &&
+            s_same(volume, "partition", record, "number"))
+            return s_take_guid(record, guid_out);
+    }
+    return false;
 }
 
 // Boot code of BIOS lies on the disk that it loads its modules from: the one of /boot,
-// which is part of / if it has no volume of its own. Empty when there is none.
+// which is part of / if it has no volume of its own. UEFI: its system partition. Empty
+// when there is none.
 static void
-s_bios_uuid(const rmt_records_t *layout, char uuid_out[UUID_SIZE_MAX])
+s_find_boot(const rmt_records_t *layout, char bios_out[GUID_SIZE_MAX],
+            char uefi_out[GUID_SIZE_MAX])
 {
-    uuid_out[0] = '\0';
+    char root[GUID_SIZE_MAX] = "";
+    bios_out[0] = uefi_out[0] = '\0';
     for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
         const rmt_record_t *record = rmt_records_at(layout, i);
         const char *mount = rmt_record_text(record, "mount", "");
-        char uuid[UUID_SIZE_MAX];
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0)
+        char guid[GUID_SIZE_MAX];
+        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0 ||
+            !s_find_guid(layout, record, guid))
             continue;
-        const bool is_boot = strcmp(mount, "/boot") == 0;
-        if ((is_boot || (strcmp(mount, "/") == 0 && !uuid_out[0])) &&
-            s_uuid(record, uuid))
-            memcpy(uuid_out, uuid, sizeof uuid);
-        if (is_boot)
-            return;
+        if (strcmp(mount, "/boot") == 0)
+            memcpy(bios_out, guid, sizeof guid);
+        else if (strcmp(mount, "/") == 0)
+            memcpy(root, guid, sizeof guid);
+        if (!uefi_out[0] && rmt_disk_is_esp(layout, record))
+            memcpy(uefi_out, guid, sizeof guid);
     }
-}
-
-static void
-s_uefi_uuid(const rmt_records_t *layout, char uuid_out[UUID_SIZE_MAX])
-{
-    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
-        const rmt_record_t *record = rmt_records_at(layout, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
-            rmt_disk_is_esp(layout, record) && s_uuid(record, uuid_out))
-            return;
-    }
-    uuid_out[0] = '\0';
+    if (!bios_out[0])
+        memcpy(bios_out, root, sizeof root);
 }
 
 // A loader that ops/netboot gives out at ${base} looks for the disk; it is told what to
-// look for as the name of a boot file, which iPXE hands on. Without a UUID BIOS starts
+// look for as the name of a boot file, which iPXE hands on. Without a GUID BIOS starts
 // its first disk, and UEFI the first that has a loader. An error is what makes a boot
 // manager try its next entry.
 static char *
 s_script(const rmt_netboot_t *self)
 {
-    char bios[UUID_SIZE_MAX], uefi[UUID_SIZE_MAX];
-    s_bios_uuid(self->layout, bios);
-    s_uefi_uuid(self->layout, uefi);
-    rmt_auto_str bios_lines =
-        bios[0] ? rmt_text("set netX/filename %s\n"
-                           "chain --autofree ${base}/disk.pxe ||\n",
-                           bios)
-                : rmt_text("sanboot --no-describe --drive 0x80 ||\n");
+    char bios[GUID_SIZE_MAX], uefi[GUID_SIZE_MAX];
+    s_find_boot(self->layout, bios, uefi);
+    rmt_auto_str bios_lines = bios[0]
+                                  ? rmt_text("set netX/filename %s\n"
+                                             "chain --autofree ${base}/disk.pxe ||\n",
+                                             bios)
+                                  : rmt_text("sanboot --no-describe --drive 0x80 ||\n");
     rmt_auto_str uefi_line =
         uefi[0] ? rmt_text("set netX/filename %s\n", uefi) : rmt_text("%s", "");
     return rmt_text("#!ipxe\n" TOKEN_LINE "%" PRIu32 ".%" PRIu64 "\n"

@@ -2,8 +2,8 @@
 //
 // The file MAC.ipxe (as in 52-54-00-12-34-56.ipxe) in the boot folder sends its machine to
 // its own disk; a machine without a file gets the thin-kernel. Which disk that is, among
-// several with something to start on them, a UUID of a file system on it tells, for
-// firmware has no names for disks. Each file tells the token of the order that it stands
+// several with something to start on them, the GUID of a partition tells, for firmware
+// has no names for disks. Each file tells the token of the order that it stands
 // for, and a late caller with a lower one changes nothing. A machine of which no MAC is
 // known always gets the thin-kernel. Calls for one target may run at once; each file is
 // complete or absent at any moment.
@@ -21,7 +21,7 @@ typedef struct {
     const char *macs;              // More of them, with spaces or commas between; or ""
     uint32_t era;
     uint64_t epoch;
-    const rmt_records_t *layout; // Of the image; NULL or no UUIDs in it: the first disk
+    const rmt_records_t *layout; // Of the image; NULL or no GUIDs in it: the first disk
 } rmt_netboot_t;
 
 // Send the machine to its own disk from now on. 0, or -1: IO, NO_SPACE.

@@ -41,9 +41,9 @@ typedef struct {
     rmt_error_t no_disk; // Code OK: there is one
     rmt_code_t refusal;  // Of the last order, with the words of the console; OK: none
     char *refusal_text;
-    bool is_writing;     // A disk is being changed
-    bool is_refused;     // The broker does not know our key any more
-    bool is_ended;       // By a signal
+    bool is_writing; // A disk is being changed
+    bool is_refused; // The broker does not know our key any more
+    bool is_ended;   // By a signal
 } bare_t;
 
 static void
