@@ -129,6 +129,17 @@ s_op_phase(step_t *step, const char *phase)
     rmt_record_set(op, "phase", phase);
 }
 
+static void
+s_tell_warning(step_t *step)
+{
+    const char *warning = rmt_record_text(step->result->outputs, "warning", "");
+    if (!*warning)
+        return;
+    rmt_record_t *op = s_op(step, "target");
+    rmt_record_set(op, "target", s_subject(step));
+    rmt_record_set(op, "warning", warning);
+}
+
 #define S_COPY_EACH(op, prefix, from, ...)                                               \
     s_copy_each(op, prefix, from, (const char *const[]){__VA_ARGS__, NULL})
 
@@ -442,6 +453,7 @@ s_arm(step_t *step)
         return;
     }
     s_op_phase(step, "prepared");
+    s_tell_warning(step);
     const char *task = rmt_record_text(step->view->task, "task", "");
     rmt_record_t *op = s_op(step, "arm");
     rmt_record_set(op, "target", s_subject(step));
@@ -477,12 +489,7 @@ static void
 s_begin_netboot(step_t *step)
 {
     const char *engine = rmt_record_text(step->view->target, "engine", "");
-    const char *warning = rmt_record_text(step->result->outputs, "warning", "");
-    if (*warning) {
-        rmt_record_t *told = s_op(step, "target");
-        rmt_record_set(told, "target", s_subject(step));
-        rmt_record_set(told, "warning", warning);
-    }
+    s_tell_warning(step);
     rmt_record_t *op = s_op_task(step, "netboot", engine, s_subject(step));
     rmt_record_set(op, "b.target", s_subject(step));
     s_copy(op, "b.image", step->view->job, "image");

@@ -133,11 +133,19 @@ function OPS.job(meta, job, op)
     end
 end
 
+-- A warning beside those that are told already; the same one once.
+local function with_warning(old, new)
+    if not set(new) or not set(old) then
+        return new
+    end
+    return string.find(old, new, 1, true) and old or old .. '; ' .. new
+end
+
 function OPS.target(meta, job, op)
     local record = load(P .. 'job:' .. job.id .. ':t:' .. op.target)
     if record and OPEN[record.state] then
         R.target_step(meta, job.id, op.target, { state = op.state, phase = op.phase,
-            warning = op.warning, text = op.warning })
+            warning = with_warning(record.warning, op.warning), text = op.warning })
     end
 end
 

@@ -836,8 +836,9 @@ test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
     s_arm(farm);
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
-       "op=target target=t1 warning=no_boot_entry|op=boot target=t1 timeout-s=0");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "warning"), "no boot entry");
+       "op=target target=t1 warning=twin|op=target target=t1 warning=no_boot_entry|"
+       "op=target target=t1 warning=twin|op=boot target=t1 timeout-s=0");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "warning"), "twin; no boot entry");
     assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "nothing since"));
     const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
     REFUSED(RMT_E_FENCED, "target_heard", "by=x name=t1 epoch=9", "text=x", "");
@@ -854,7 +855,7 @@ test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
        "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
     assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
     assert_string_equal(s_target(farm, DEPLOY, 0, "warning"),
-                        "no boot entry; failed units: nginx.service; addresses not up: 10.0.0.7; "
+                        "twin; no boot entry; failed units: nginx.service; addresses not up: 10.0.0.7; "
                         "script 02-b status-3");
     OK("job_logs", "", "job=" DEPLOY " target=t1", "");
     bool is_told = false;

@@ -10,6 +10,7 @@
 #include "rmt_io.h"
 #include "rmt_log.h"
 #include "token.h"
+#include "twins.h"
 
 #include <limits.h>
 #include <stdatomic.h>
@@ -73,8 +74,10 @@ s_read_order(rmt_task_t *task, const void **data_out, size_t *size_out,
     return *order_out ? 0 : -1;
 }
 
+// *warning_out, if it is asked for: about other disks, or NULL. Caller owns both.
 static rmt_records_t *
-s_find_disks(const target_t *self, const rmt_order_t *order, rmt_error_t *error)
+s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
+             rmt_error_t *error)
 {
     if (*order->target && strcmp(order->target, self->agent->name) != 0) {
         rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s",
@@ -86,8 +89,12 @@ s_find_disks(const target_t *self, const rmt_order_t *order, rmt_error_t *error)
         rmt_hardware_new(self->agent->config, "target", error);
     if (!hardware)
         return NULL;
-    return rmt_prepare_disks(order, hardware,
-                             rmt_config_text(self->agent->config, "disk"), error);
+    const char *only = rmt_config_text(self->agent->config, "disk");
+    rmt_records_t *disks = rmt_prepare_disks(order, hardware, only, error);
+    // The hardware of a laboratory's machine is told, and its other disks are nowhere.
+    if (disks && warning_out && !*only)
+        *warning_out = rmt_twins_warning(order, hardware, disks);
+    return disks;
 }
 
 static int
@@ -98,7 +105,8 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_auto(rmt_order) order = NULL;
     if (s_read_order(task, &data, &size, &order, error) == -1)
         return -1;
-    rmt_auto(rmt_records) disks = s_find_disks(self, order, error);
+    rmt_auto_str warning = NULL;
+    rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
     if (!disks)
         return -1;
     rmt_id_t plan;
@@ -112,6 +120,8 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_record_set(outputs, "plan", rmt_id_text(&plan, plan_text));
     rmt_record_set(outputs, "nonce", rmt_uid_text(self->agent->nonce, nonce_text));
     rmt_record_set(outputs, "key", key.public_text);
+    if (warning)
+        rmt_record_set(outputs, "warning", warning);
     rmt_key_wipe(&key);
     rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
             plan_text);
@@ -189,7 +199,7 @@ static int
 s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key_t *key,
        rmt_error_t *error)
 {
-    rmt_auto(rmt_records) disks = s_find_disks(self, order, error);
+    rmt_auto(rmt_records) disks = s_find_disks(self, order, NULL, error);
     rmt_auto_str program = s_find_diskw(self->agent->config, error);
     if (!disks || !program)
         return -1;
