@@ -121,23 +121,13 @@ s_op_failed(step_t *step, rmt_code_t code, const char *text)
     rmt_record_set(op, "text", text);
 }
 
-static void
+static rmt_record_t *
 s_op_phase(step_t *step, const char *phase)
 {
     rmt_record_t *op = s_op(step, "target");
     rmt_record_set(op, "target", s_subject(step));
     rmt_record_set(op, "phase", phase);
-}
-
-static void
-s_tell_warning(step_t *step)
-{
-    const char *warning = rmt_record_text(step->result->outputs, "warning", "");
-    if (!*warning)
-        return;
-    rmt_record_t *op = s_op(step, "target");
-    rmt_record_set(op, "target", s_subject(step));
-    rmt_record_set(op, "warning", warning);
+    return op;
 }
 
 #define S_COPY_EACH(op, prefix, from, ...)                                               \
@@ -452,8 +442,7 @@ s_arm(step_t *step)
         s_op_failed(step, RMT_E_PROTOCOL, "the agent gave no plan, nonce or key");
         return;
     }
-    s_op_phase(step, "prepared");
-    s_tell_warning(step);
+    s_copy(s_op_phase(step, "prepared"), "warning", outputs, "warning");
     const char *task = rmt_record_text(step->view->task, "task", "");
     rmt_record_t *op = s_op(step, "arm");
     rmt_record_set(op, "target", s_subject(step));
@@ -489,7 +478,9 @@ static void
 s_begin_netboot(step_t *step)
 {
     const char *engine = rmt_record_text(step->view->target, "engine", "");
-    s_tell_warning(step);
+    if (rmt_record_has(step->result->outputs, "warning"))
+        s_copy(s_op_phase(step, "boot-record"), "warning", step->result->outputs,
+               "warning");
     rmt_record_t *op = s_op_task(step, "netboot", engine, s_subject(step));
     rmt_record_set(op, "b.target", s_subject(step));
     s_copy(op, "b.image", step->view->job, "image");

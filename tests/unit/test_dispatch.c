@@ -184,7 +184,7 @@ test_a_deployment_goes_through_its_stages(void **state)
          "target target=t1; arm target=t1; task service=write@target/t1 subject=t1"},
         {"kind=deploy stage=install", "prepare t1", 0,
          "warning=twin plan=p nonce=n key=" KEY, NULL,
-         "target target=t1; target target=t1 warning=twin; arm target=t1; "
+         "target target=t1 warning=twin; arm target=t1; "
          "task service=write@target/t1 subject=t1"},
         {"kind=deploy stage=install", "write t1", 0, "", NULL,
          "task service=netboot@lab subject=t1"},
