@@ -18,6 +18,7 @@
 #include "rmt_auto.h"
 #include "rmt_codec.h"
 #include "rmt_io.h"
+#include "subvolume.h"
 #include "token.h"
 
 #include <fcntl.h>
@@ -441,6 +442,48 @@ test_drift_is_what_is_on_no_list(void **state)
         assert_int_equal(rmt_compare_is_personal(rows[i].path), rows[i].is_personal);
 }
 
+// M4: the root of a subvolume is compared with the subvolume, not in the tree above it.
+static void
+test_the_place_of_a_subvolume_is_known_in_the_tree_above(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *class, *partition, *subvolume;
+    } made[] = {
+        {"partition", "2", "@srv"},
+        {"volume", "2", ""},
+        {"volume", "2", "@"},
+        {"volume", "2", "@home"},
+        {"volume", "2", "@/var/lib/portables"},
+        {"volume", "3", "@data"},
+        {"volume", "4", NULL},
+    };
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    for (size_t i = 0; i < sizeof made / sizeof *made; i++) {
+        rmt_record_t *record = rmt_records_add(layout);
+        rmt_record_set(record, "class", made[i].class);
+        rmt_record_set(record, "partition", made[i].partition);
+        if (made[i].subvolume)
+            rmt_record_set(record, "subvolume", made[i].subvolume);
+    }
+    static const struct {
+        size_t volume;
+        const char *path;
+        bool is_at;
+    } rows[] = {
+        {1, "@", true},          {1, "@home", true},
+        {1, "@data", false},     {1, "@srv", false},
+        {1, "", false},          {1, "home", false},
+        {2, "home", false},      {2, "var/lib/portables", true},
+        {2, "var/lib", false},   {1, "@/var/lib/portables", true},
+        {3, "portables", false}, {6, "@", false},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rmt_subvolume_is_at(layout, rmt_records_at(layout, rows[i].volume),
+                                rows[i].path) != rows[i].is_at)
+            fail_msg("row %zu: %s", i, rows[i].path);
+}
+
 int
 main(void)
 {
@@ -448,6 +491,7 @@ main(void)
         cmocka_unit_test(test_drift_is_what_is_on_no_list),
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
+        cmocka_unit_test(test_the_place_of_a_subvolume_is_known_in_the_tree_above),
         cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
         cmocka_unit_test(test_capture_of_a_disk_takes_what_lies_beneath_mount_points),

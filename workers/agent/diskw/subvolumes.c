@@ -1,6 +1,7 @@
 #include "work.h"
 #include "rmt_auto.h"
 #include "rmt_btrfs.h"
+#include "subvolume.h"
 
 #include <string.h>
 
@@ -16,28 +17,18 @@ s_is_same_device(const rmt_work_volume_t *one, const rmt_work_volume_t *two)
     return strcmp(one->device, two->device) == 0;
 }
 
-// The rest of a path that lies below another one, or NULL.
-static const char *
-s_below(const char *path, const char *above)
-{
-    const size_t size = strlen(above);
-    if (size == 0)
-        return *path ? path : NULL;
-    return strncmp(path, above, size) == 0 && path[size] == '/' ? path + size + 1 : NULL;
-}
-
 // The subvolume that holds another one is that with the longest path above it.
 static bool
 s_is_parent(const rmt_work_t *self, const rmt_work_volume_t *volume,
             const rmt_work_volume_t *child)
 {
-    if (!s_path(child) || !s_below(s_path(child), s_path(volume)))
+    if (!s_path(child) || !rmt_subvolume_below(s_path(child), s_path(volume)))
         return false;
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *other = &self->volumes[i];
         if (s_is_same_device(other, child) && s_path(other) &&
-            s_below(s_path(child), s_path(other)) &&
-            s_below(s_path(other), s_path(volume)))
+            rmt_subvolume_below(s_path(child), s_path(other)) &&
+            rmt_subvolume_below(s_path(other), s_path(volume)))
             return false;
     }
     return true;
@@ -52,7 +43,7 @@ rmt_work_make_subvolumes(rmt_work_t *self, const rmt_work_volume_t *volume,
         if (!s_is_same_device(child, volume) || !s_is_parent(self, volume, child))
             continue;
         const bool is_default = rmt_record_has(child->record, "default");
-        if (rmt_btrfs_make(volume->folder, s_below(s_path(child), s_path(volume)),
+        if (rmt_btrfs_make(volume->folder, rmt_subvolume_below(s_path(child), s_path(volume)),
                            is_default, error) == -1)
             return rmt_wrap(error, "subvolume '%s'", s_path(child));
     }

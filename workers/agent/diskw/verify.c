@@ -4,6 +4,7 @@
 #include "rmt_fs.h"
 #include "rmt_id.h"
 #include "rmt_io.h"
+#include "subvolume.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -81,6 +82,14 @@ s_is_parted(const verify_t *self, const rmt_compare_finding_t *finding)
     return rmt_work_is_own(self->work, path, "content");
 }
 
+// The root of a subvolume is verified with what is in it.
+static bool
+s_is_of_another(const verify_t *self, const rmt_compare_finding_t *finding)
+{
+    return strcmp(finding->what, "missing") != 0 && strcmp(finding->what, "type") != 0 &&
+           rmt_subvolume_is_at(self->work->layout, self->volume->record, finding->path);
+}
+
 static bool
 s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
 {
@@ -90,7 +99,7 @@ s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
         strncmp(rmt_record_text(self->volume->record, "fs", ""), "ext", 3) == 0;
     if (is_lost && strcmp(finding->what, "extra") == 0)
         return true;
-    if (s_is_parted(self, finding))
+    if (s_is_parted(self, finding) || s_is_of_another(self, finding))
         return true;
     rmt_auto_str path = s_whole_path(self, finding->path);
     return rmt_work_is_own(self->work, path, finding->what);

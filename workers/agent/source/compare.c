@@ -9,6 +9,7 @@
 #include "rmt_findings.h"
 #include "rmt_io.h"
 #include "rmt_log.h"
+#include "subvolume.h"
 
 #include <assert.h>
 #include <fnmatch.h>
@@ -25,7 +26,8 @@ typedef struct {
     rmt_records_t *descriptor;
     rmt_records_t *left_out; // What the image says that it leaves out: class=leave
     rmt_layout_t *layout;
-    const char *mount; // Of the volume at hand, without a slash at its end
+    const rmt_record_t *volume; // At hand, of the descriptor
+    const char *mount;          // Its own, without a slash at the end
     bool is_all;       // Tell what differs by intent too
     uint64_t files, bytes, differences, by_intent;
     char first[256]; // What was found first
@@ -68,6 +70,9 @@ static void
 s_on_finding(void *context, const rmt_compare_finding_t *finding)
 {
     s_drift_t *self = context;
+    if (strcmp(finding->what, "missing") != 0 && strcmp(finding->what, "type") != 0 &&
+        rmt_subvolume_is_at(self->descriptor, self->volume, finding->path))
+        return;
     rmt_auto_str path = rmt_text("%s/%s", self->mount, finding->path);
     s_tell(self, path, finding->what, finding->text);
 }
@@ -163,6 +168,7 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
 {
     const char *mount = s_mount(volume);
     const size_t tree = s_find_tree(self, mount);
+    self->volume = volume;
     self->mount = strcmp(mount, "/") == 0 ? "" : mount;
     if (tree == rmt_layout_count(self->layout)) {
         s_tell(self, mount, "missing", "this machine has no such volume");
