@@ -1,4 +1,5 @@
 ramet_test(unit match NEEDS ramet::machine TIMEOUT 20)
+ramet_test(unit lvm NEEDS ramet::machine TIMEOUT 10)
 ramet_test(unit inventory NEEDS ramet::machine TIMEOUT 10)
 ramet_test(unit machines SOURCES tools/machine_tree.c NEEDS ramet::machine TIMEOUT 60)
 ramet_test(unit drivers NEEDS ramet::kernel ramet::drivers TIMEOUT 120)

@@ -47,7 +47,7 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100,
      "Source: how long a hook may take before it is ended."},
     {"snapshot", RMT_CONFIG_BOOL, "yes", 0, 0,
-     "Source: read from a snapshot where the file system can make one (btrfs)."},
+     "Source: read from a snapshot where one can be made (btrfs, LVM)."},
     {"freeze-s", RMT_CONFIG_NUMBER, "0", 0, 60,
      "Source: freeze a volume of which no snapshot can be made while it is read, for so "
      "many seconds at most; 0: never. Never what the agent itself writes to."},

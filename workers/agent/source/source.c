@@ -36,7 +36,7 @@ typedef struct {
     rmt_capture_report_t totals;
     uint64_t done;                                   // Bytes of volumes that are behind
     rmt_snapshot_t *snapshots[RMT_LAYOUT_TREES_MAX]; // NULL: the volume is read as it is
-    char *read_from;                                 // What was read where, for people
+    char *reasons[RMT_LAYOUT_TREES_MAX]; // Why there is none, when that says something
 } capture_t;
 
 static bool
@@ -81,44 +81,73 @@ s_tree(const capture_t *self, size_t index)
                                   : rmt_layout_tree(self->layout, index);
 }
 
+static const char *
+s_mount_of(const capture_t *self, size_t index)
+{
+    return rmt_record_text(rmt_layout_volume(self->layout, index), "mount", "");
+}
+
+// The volume is read as it is, and why.
+static void
+s_go_live(capture_t *self, size_t index, const rmt_error_t *why)
+{
+    rmt_snapshot_destroy(&self->snapshots[index]);
+    if (why->code == RMT_OK || why->code == RMT_E_UNSUPPORTED)
+        return;
+    rmt_log(RMT_WARN, "snapshot.failed", "volume=%s error=\"%s\"",
+            s_mount_of(self, index), why->text);
+    free(self->reasons[index]);
+    self->reasons[index] = rmt_text("%s", why->text);
+}
+
 // Snapshots of all volumes that can have one, one right after the other. Returns true
 // when no volume is read from where it is written.
 static bool
 s_make_snapshots(capture_t *self)
 {
-    const size_t count = rmt_layout_count(self->layout);
     bool is_all = true;
-    FILE *text = open_memstream(&self->read_from, &(size_t){0});
-    for (size_t i = 0; i < count; i++) {
-        const char *mount =
-            rmt_record_text(rmt_layout_volume(self->layout, i), "mount", "");
+    for (size_t i = 0; i < rmt_layout_count(self->layout); i++) {
         rmt_error_t error = {0};
         if (rmt_config_bool(self->agent->config, "snapshot"))
-            self->snapshots[i] =
-                rmt_snapshot_new(rmt_layout_tree(self->layout, i), &error);
-        if (!self->snapshots[i] && error.code != RMT_OK &&
-            error.code != RMT_E_UNSUPPORTED)
-            rmt_log(RMT_WARN, "snapshot.failed", "volume=%s error=\"%s\"", mount,
-                    error.text);
+            self->snapshots[i] = rmt_snapshot_new(rmt_layout_tree(self->layout, i),
+                                                  self->agent->name, &error);
+        if (!self->snapshots[i])
+            s_go_live(self, i, &error);
         is_all = is_all && self->snapshots[i];
-        fprintf(text, "%s%s %s", i ? ", " : "", *mount ? mount : "-",
-                self->snapshots[i] ? "snapshot" : "live");
     }
-    fclose(text);
     return is_all;
+}
+
+// What was read where, for people. Caller owns.
+static char *
+s_read_from(const capture_t *self)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    for (size_t i = 0; i < rmt_layout_count(self->layout); i++) {
+        const char *mount = s_mount_of(self, i);
+        fprintf(out, "%s%s %s", i ? ", " : "", *mount ? mount : "-",
+                self->snapshots[i] ? "snapshot" : "live");
+        if (self->reasons[i])
+            fprintf(out, " (%s)", self->reasons[i]);
+    }
+    fclose(out);
+    return text;
 }
 
 static void
 s_remove_snapshots(capture_t *self)
 {
-    for (size_t i = 0; i < RMT_LAYOUT_TREES_MAX; i++)
+    for (size_t i = 0; i < RMT_LAYOUT_TREES_MAX; i++) {
         rmt_snapshot_destroy(&self->snapshots[i]);
-    free(self->read_from);
-    self->read_from = NULL;
+        free(self->reasons[i]);
+    }
 }
 
 static int
-s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
+s_read_volume(capture_t *self, size_t index, rmt_id_t *root_out,
+              rmt_capture_report_t *report_out, rmt_error_t *error)
 {
     const rmt_volume_job_t job = {.agent = self->agent,
                                   .task = self->task,
@@ -128,9 +157,31 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
                                   .index = index,
                                   .tree_fd = s_tree(self, index),
                                   .done = self->done};
+    return rmt_volume_capture(&job, root_out, report_out, error);
+}
+
+// A snapshot may run out of room while it is read: then all of it is read once more, from
+// where it is written.
+static int
+s_read_anywhere(capture_t *self, size_t index, rmt_id_t *root_out,
+                rmt_capture_report_t *report_out, rmt_error_t *error)
+{
+    rmt_error_t why = {0};
+    const int result = s_read_volume(self, index, root_out, report_out, error);
+    if (!self->snapshots[index] || rmt_snapshot_check(self->snapshots[index], &why) == 0)
+        return result;
+    if (result == 0)
+        rmt_capture_report_clear(report_out);
+    s_go_live(self, index, &why);
+    return s_read_volume(self, index, root_out, report_out, error);
+}
+
+static int
+s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
+{
     rmt_capture_report_t report = {0};
     rmt_id_t root;
-    if (rmt_volume_capture(&job, &root, &report, error) == -1)
+    if (s_read_anywhere(self, index, &root, &report, error) == -1)
         return -1;
     rmt_record_t *volume = rmt_layout_volume(self->layout, index);
     char text[RMT_ID_TEXT_SIZE];
@@ -252,7 +303,8 @@ s_set_outputs(capture_t *self, const rmt_id_t *id)
     rmt_record_set_u64(outputs, "files", s_entries(&self->totals));
     rmt_record_set_u64(outputs, "bytes", self->totals.size);
     rmt_record_set_u64(outputs, "cached", self->totals.cached);
-    rmt_record_set(outputs, "read-from", self->read_from);
+    rmt_auto_str read_from = s_read_from(self);
+    rmt_record_set(outputs, "read-from", read_from);
     rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
     rmt_record_set(outputs, "state", rmt_descriptor_state(self->descriptor));
 }
@@ -356,6 +408,8 @@ rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
     // Due since an agent before this one died.
     const rmt_hooks_t hooks = {.config = agent->config, .source = agent->name};
     s_end_hooks(NULL, &hooks);
+    if (rmt_config_bool(agent->config, "snapshot"))
+        rmt_snapshot_sweep(agent->name);
     rmt_auto_str service = rmt_text("capture@source/%s", agent->name);
     rmt_auto(rmt_record) hello = rmt_record_new();
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);

@@ -1,0 +1,174 @@
+#!/bin/bash
+# M8: a source on logical volumes that is written to all the time is read from a snapshot, ext4 and
+# XFS alike: each file holds one version, and no snapshot is left, were it of an agent that died. Where
+# the volume group has no room, or too little, it is read as it is, and the job says why. In a
+# machine, as device-mapper is needed.
+set -euo pipefail
+. "$(dirname "$0")/../system/lib.sh"
+. "$(dirname "$0")/small_system.sh"
+need $boot_packages xfsprogs
+clean_up() { [ -z "${machine:-}" ] || kill "$machine" 2>/dev/null || true; }
+
+# ---- The machine
+
+add_program() { # PATH [NAME]: with its libraries
+  local file
+  install -D "$1" "$guest/usr/sbin/${2:-$(basename "$1")}"
+  ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) (.*/\1/p' | while read -r file; do
+    [ -e "$guest$file" ] || install -D "$file" "$guest$file"
+  done
+}
+
+add_modules() {
+  local name path
+  for name in virtio_pci virtio_blk virtio_net ext4 xfs dm_mod dm_snapshot; do
+    modprobe -d "$tree" -S "$version" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+  done | awk '!seen[$0]++' | while read -r path; do
+    install -D "$path" "$guest/modules/$(printf %03d $((count = ${count:-0} + 1)))-$(basename "$path")"
+  done
+}
+
+make_guest() {
+  local name
+  mkdir -p "$guest"/{bin,dev,proc,sys,run/lock/lvm,tmp,etc/lvm,srv/one,srv/two}
+  cp "$(command -v busybox)" "$guest/bin/busybox"
+  add_program /usr/sbin/lvm
+  for name in pvcreate vgcreate lvcreate lvremove lvreduce lvs; do ln -s lvm "$guest/usr/sbin/$name"; done
+  add_program "$(command -v mkfs.ext4)" mkfs.ext4
+  add_program "$(command -v mkfs.xfs)" mkfs.xfs
+  add_program "$RAMET_BIN/ramet-agent"
+  add_modules
+  cat >"$guest/etc/lvm/lvm.conf" <<'CONF'
+devices { obtain_device_list_from_udev = 0 }
+activation { udev_sync = 0 udev_rules = 0 monitoring = 0 }
+backup { backup = 0 archive = 0 }
+CONF
+  # What would not fit any more after the snapshot was made.
+  printf '#!/bin/busybox sh\n[ ! -e /run/flood ] || dd if=/dev/urandom of=/srv/one/flood bs=1M count=48 conv=fsync\n' >"$guest/flood"
+  cat >"$guest/init" <<INIT
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/sbin LVM_SUPPRESS_FD_WARNINGS=1
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+for m in /modules/*; do insmod \$m; done
+ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
+pvcreate -q /dev/vda; vgcreate -q data /dev/vda
+lvcreate -q -n one -L 160M data; lvcreate -q -n two -L 320M data
+mkfs.ext4 -q /dev/mapper/data-one; mkfs.xfs -q /dev/mapper/data-two
+mount -t ext4 /dev/mapper/data-one /srv/one; mount -t xfs /dev/mapper/data-two /srv/two
+write_on() {
+  local v=0 i
+  while :; do
+    v=\$((v + 1))
+    for i in 1 2 3 4 5 6 7 8; do yes "version \$v" | head -c 200000 >\$1/data/f\$i; done
+  done
+}
+for v in one two; do
+  mkdir -p /srv/\$v/etc /srv/\$v/data
+  echo ID=debian >/srv/\$v/etc/os-release; echo \$v >/srv/\$v/etc/hostname
+  write_on /srv/\$v &
+done
+# As agents that were killed have left them.
+lvcreate -q -s -L 16M -n ramet-snapshot.one data/one
+lvcreate -q -s -L 16M -n left --addtag ramet-source-two data/two
+echo "ramet-before: \$(echo \$(lvs --noheadings -o lv_name data))"
+for v in one two; do ramet-agent source -c $farm/run/source-\$v.cfg >/run/\$v.log 2>&1 & done
+images() { grep -c event=capture.done /run/one.log; }
+until [ "\$(images)" -ge 1 ] && grep -q event=capture.done /run/two.log; do sleep 1; done
+sleep 2
+echo "ramet-after: \$(echo \$(lvs --noheadings -o lv_name data))"
+lvcreate -q -l 100%FREE -n fill data
+echo "ramet-full:"
+until [ "\$(images)" -ge 2 ]; do sleep 1; done
+lvreduce -q -f -L -24M data/fill
+touch /run/flood
+echo "ramet-flood:"
+until [ "\$(images)" -ge 3 ]; do sleep 1; done
+sleep 2
+echo "ramet-end: \$(echo \$(lvs --noheadings -o lv_name data))"
+grep snapshot /run/one.log
+poweroff -f
+INIT
+  chmod 755 "$guest/init" "$guest/flood"
+}
+
+# The settings of a source of the lab, for an agent that is somewhere else.
+take_source() { # NAME
+  local pid
+  mkdir -p "$farm/$1"; lab source "$farm" "$1" "$farm/$1"
+  pid=$(cat "$farm/run/source-$1.pid"); kill "$pid"
+  while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+  rm "$farm/run/source-$1".{pid,cmd}
+  mkdir -p "$guest$farm"/{run,keys,state}
+  sed -e "s|^root = .*|root = \"/srv/$1\"|; s|127.0.0.1|10.0.2.2|" "$farm/run/source-$1.cfg" >"$guest$farm/run/source-$1.cfg"
+  cp "$farm/run/source-$1.facts" "$guest$farm/run/"
+  cp "$farm/keys/$1.key" "$farm/keys/broker.pub" "$guest$farm/keys/"
+}
+
+# says PATTERN SECONDS: the machine does, on its console; the line is printed.
+says() {
+  local limit=$((SECONDS + $2))
+  until grep -a "^$1" "$farm/serial" 2>/dev/null; do
+    [ $SECONDS -lt $limit ] && kill -0 "$machine" || { tail -n 40 "$farm/serial" >&2; fail "the machine does not say $1"; }
+    sleep 0.5
+  done | tr -d '\r'
+}
+
+guest=$farm/guest
+tree=$(kernel_tree); version=$(basename "$tree"/lib/modules/*)
+lab up "$farm"; eval "$(lab sh "$farm")"
+make_guest
+take_source one; take_source two
+echo 'hook-after = "/flood"' >>"$guest$farm/run/source-one.cfg"
+(cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
+truncate -s 768M "$farm/disk"
+qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 768 -nodefaults -display none -no-reboot \
+  -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet panic=1" \
+  -serial "file:$farm/serial" -nic user,model=virtio-net-pci \
+  -drive "file=$farm/disk,format=raw,if=virtio" </dev/null >"$farm/qemu.log" 2>&1 &
+machine=$!
+
+# ---- What is seen
+
+read_from() { ramet job show "$1" --json | jq -r '."read-from"'; }
+image() { # SOURCE NAME
+  local job
+  job=$(ramet image create "$1" --name "$2")
+  ramet job wait "$job" --timeout 3m >&2 || return
+  read_from "$job"
+}
+one_version() { # IMAGE: of each file; prints how many versions there are in all
+  local file
+  rm -rf "$farm/out"; ramet image checkout "$1" "$farm/out"
+  [ "$(ls "$farm/out/data" | wc -l)" = 8 ] || fail "$1 has other files: $(ls "$farm/out/data")"
+  for file in "$farm"/out/data/f*; do
+    # The last line may be cut off.
+    [ "$(head -c -16 "$file" | sed '$d' | sort -u | wc -l)" -le 1 ] || fail "$file of $1 holds several versions"
+  done
+}
+
+before=$(says ramet-before: 120)
+[ "$(wc -w <<<"$before")" = 5 ] || fail "nothing was left behind: $before"
+until [ "$(ramet doctor --json | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ] 2>/dev/null; do
+  [ $SECONDS -lt 240 ] || { tail -n 30 "$farm/serial" >&2; fail "the agents do not greet"; }
+  sleep 0.5
+done
+for name in one two; do
+  from=$(image $name $name)
+  [ "$from" = "/ snapshot" ] || fail "$name was read from $from"
+  [ "$(ramet image list --json | jq -r --arg n $name '.items[] | select(.name == $n) | .state')" = COMPLETE ] ||
+    fail "the image of a snapshot is not COMPLETE"
+  one_version $name
+done
+after=$(says ramet-after: 60)
+[ "${after#*: }" = "one two" ] || fail "snapshots are left: $after"
+says ramet-full: 60
+from=$(image one full)
+case $from in "/ live (volume group data has 0 MiB left"*) ;; *) fail "without room it was read from $from" ;; esac
+says ramet-flood: 60
+from=$(image one flood)
+case $from in "/ live ("*"was used up)") ;; *) fail "with too little room it was read from $from" ;; esac
+end=$(says ramet-end: 60)
+[ "${end#*: }" = "fill one two" ] || fail "snapshots are left: $end"
+wait "$machine" || true; machine=
+echo "snapshots of ext4 and XFS on LVM: one version of each file; $from"
