@@ -20,11 +20,11 @@ add_program() { # PATH [NAME]: with its libraries
 }
 
 add_modules() {
-  local name path
+  local name path count=100
   for name in virtio_pci virtio_blk virtio_net ext4 xfs dm_mod dm_snapshot; do
     modprobe -d "$tree" -S "$version" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
   done | awk '!seen[$0]++' | while read -r path; do
-    install -D "$path" "$guest/modules/$(printf %03d $((count = ${count:-0} + 1)))-$(basename "$path")"
+    count=$((count + 1)); install -D "$path" "$guest/modules/$count-$(basename "$path")"
   done
 }
 
@@ -108,8 +108,8 @@ take_source() { # NAME
 # says PATTERN SECONDS: the machine does, on its console; the line is printed.
 says() {
   local limit=$((SECONDS + $2))
-  until grep -a "^$1" "$farm/serial" 2>/dev/null; do
-    [ $SECONDS -lt $limit ] && kill -0 "$machine" || { tail -n 40 "$farm/serial" >&2; fail "the machine does not say $1"; }
+  until grep -a "^$1" "$farm/run/machine.log" 2>/dev/null; do
+    [ $SECONDS -lt $limit ] && kill -0 "$machine" || { tail -n 40 "$farm/run/machine.log" >&2; fail "the machine does not say $1"; }
     sleep 0.5
   done | tr -d '\r'
 }
@@ -124,8 +124,8 @@ echo 'hook-after = "/flood"' >>"$guest$farm/run/source-one.cfg"
 truncate -s 768M "$farm/disk"
 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 768 -nodefaults -display none -no-reboot \
   -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet panic=1" \
-  -serial "file:$farm/serial" -nic user,model=virtio-net-pci \
-  -drive "file=$farm/disk,format=raw,if=virtio" </dev/null >"$farm/qemu.log" 2>&1 &
+  -serial "file:$farm/run/machine.log" -nic user,model=virtio-net-pci \
+  -drive "file=$farm/disk,format=raw,if=virtio" </dev/null >"$farm/run/qemu.log" 2>&1 &
 machine=$!
 
 # ---- What is seen
@@ -150,7 +150,7 @@ one_version() { # IMAGE: of each file; prints how many versions there are in all
 before=$(says ramet-before: 120)
 [ "$(wc -w <<<"$before")" = 5 ] || fail "nothing was left behind: $before"
 until [ "$(ramet doctor --json | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ] 2>/dev/null; do
-  [ $SECONDS -lt 240 ] || { tail -n 30 "$farm/serial" >&2; fail "the agents do not greet"; }
+  [ $SECONDS -lt 240 ] || { tail -n 30 "$farm/run/machine.log" >&2; fail "the agents do not greet"; }
   sleep 0.5
 done
 for name in one two; do
