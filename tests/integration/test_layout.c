@@ -161,7 +161,7 @@ s_describe(rmt_layout_t *layout, FILE *out)
                 fprintf(out, " %s", files[j]);
         rmt_error_t none = {0};
         rmt_auto(rmt_snapshot) snapshot =
-            rmt_snapshot_new(rmt_layout_tree(layout, i), &none);
+            rmt_snapshot_new(rmt_layout_tree(layout, i), "test", &none);
         if (snapshot)
             fprintf(out, " snapshot");
         fprintf(out, "\n");
