@@ -479,8 +479,7 @@ s_begin_netboot(step_t *step)
 {
     const char *engine = rmt_record_text(step->view->target, "engine", "");
     if (rmt_record_has(step->result->outputs, "warning"))
-        s_copy(s_op_phase(step, "boot-record"), "warning", step->result->outputs,
-               "warning");
+        s_copy(s_op_phase(step, "reboot"), "warning", step->result->outputs, "warning");
     rmt_record_t *op = s_op_task(step, "netboot", engine, s_subject(step));
     rmt_record_set(op, "b.target", s_subject(step));
     s_copy(op, "b.image", step->view->job, "image");
