@@ -66,6 +66,19 @@ start() { # NAME
   machine "$1" "$thin" 1024 "ramet.broker=10.0.2.2:$port ramet.token=$token" -cpu qemu64,+rdrand \
     -uuid "$(vm_uuid "$1")" $(net "$(vm_mac "$1")"),addr=0x3,disable-legacy=on "${qemu[@]}"
 }
+# up NAME: it waits for orders. On a busy computer the emulated timer of a machine may stop for good,
+# which the kernel tells of; then it is started again.
+up() {
+  local limit=$((SECONDS + 200))
+  while [ $SECONDS -lt $limit ] && ! grep -qaF "waiting for orders as $1," "$farm/$1.serial"; do
+    if grep -qa 'rcu_preempt kthread timer wakeup' "$farm/$1.serial"; then
+      echo "$1 stands still, its emulated timer has stopped; it is started again"
+      power_off "$1"; rm -f "$farm/$1.serial"; start "$1"
+    fi
+    sleep 0.3
+  done
+  shown "$1" 1 "waiting for orders as $1,"
+}
 # The name that the kernel gave to the disk, and where it was found.
 place_of() { # NAME NUMBER
   ramet target inventory "$1" --raw | sed -nE "/serial=$(disk_serial "$1" "$2")/s/.* name=([^ ]*) .*path=([^ ]*).*/\1 \2/p"
@@ -97,7 +110,7 @@ for round in 1 2 3 4 5; do
     [ $round != 1 ] && [ $round != 5 ] || others $name >"$run/$name.before"
     rm -f "$farm/$name.serial"; start $name
   done
-  for name in s1 s2; do shown $name 150 "waiting for orders as $name,"; place_of $name 1 | tee -a "$run/$name.places"; done
+  for name in s1 s2; do up $name; place_of $name 1 | tee -a "$run/$name.places"; done
   if [ $round = 1 ]; then
     expect 2 ramet deploy start web-1 --engine lab --targets s1,s2 $more --yes --wait --timeout 60s
     [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a target was locked"
