@@ -11,6 +11,13 @@ ramet_test(fidelity running
 ramet_test(fidelity limits
     SOURCES fidelity/act.c fidelity/stage.c tools/tree_lab.c
     NEEDS ramet::tree ramet::machine TIMEOUT 180)
+# Runs in a machine: qemu.fidelity.
+add_executable(test_fidelity_guest fidelity/test_guest.c fidelity/act.c fidelity/stage.c
+    tools/tree_lab.c)
+target_include_directories(test_fidelity_guest PRIVATE ${CMAKE_CURRENT_SOURCE_DIR})
+target_link_libraries(test_fidelity_guest PRIVATE ramet_flags PkgConfig::CMOCKA ramet::tree)
+set_target_properties(test_fidelity_guest PROPERTIES RUNTIME_OUTPUT_DIRECTORY
+    "${CMAKE_BINARY_DIR}/tests")
 add_test(NAME fidelity.doc COMMAND ${CMAKE_CURRENT_LIST_DIR}/../fidelity/check_doc.sh)
 set_tests_properties(fidelity.doc PROPERTIES LABELS "fidelity;lint" TIMEOUT 60
     ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
