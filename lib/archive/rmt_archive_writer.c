@@ -8,13 +8,15 @@
 #include <archive.h>
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-// Holes are told to the library as bytes that it does not look at; so many at once.
-#define HOLE_SIZE ((size_t) 1 << 40)
+// Holes are told to the library as bytes that it does not look at; so many at once, which
+// is all that it takes.
+#define HOLE_SIZE ((size_t) INT_MAX)
 
 // The first member of a group of hard links.
 typedef struct {
