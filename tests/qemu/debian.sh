@@ -202,7 +202,7 @@ debian_same() {
   findmnt -Rrno TARGET "$farm/one" | sed "s#^$farm/one##" | while read -r point; do
     mountpoint -q "$farm/two$point" || fail "$2 has no volume on $point"
     { "$RAMET_BIN/ramet-compare" "$farm/one$point" "$farm/two$point" "${options[@]}" || true; } |
-      sed -E "s#^(.{10} )/#\1$point/#"
+      sed -E "s#^(.{10} )/#\1$point/#; s#^(.{10} /[^:]+)/: #\1: #"
     options=()
   done >"$farm/$2.diff"
   debian_unmount "$farm/one" "$farm/two"
