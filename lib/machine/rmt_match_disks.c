@@ -246,6 +246,31 @@ s_is_named(const rmt_record_t *disk, const char *identity)
     return false;
 }
 
+// A disk that was named for a role which the image does not have was meant for another:
+// that must not go unseen, as what is chosen is erased.
+static void
+s_refuse_unknown(rmt_match_run_t *run, const places_t *roles)
+{
+    const rmt_record_t *policy = run->image->policy;
+    for (size_t i = 0; policy && i < rmt_record_count(policy); i++) {
+        const char *name = rmt_record_name_at(policy, i);
+        size_t role = 0;
+        if (strncmp(name, "disk.", 5) != 0)
+            continue;
+        while (role < roles->count &&
+               strcmp(s_role(roles->items[role].disk), name + 5) != 0)
+            role++;
+        if (role < roles->count)
+            continue;
+        rmt_auto_str reason =
+            rmt_text("a disk is named for role %s; that of the image is %s%s", name + 5,
+                     roles->count ? s_role(roles->items[0].disk) : "none",
+                     roles->count > 1 ? ", and others" : "");
+        rmt_match_verdict(run, "disk", name + 5, rmt_record_text(policy, name, ""), false,
+                          reason);
+    }
+}
+
 // Roles for which a person has named the disk come first.
 static void
 s_choose_named(rmt_match_run_t *run, const places_t *roles, const places_t *disks)
@@ -322,6 +347,7 @@ rmt_match_disks(rmt_match_run_t *run)
 {
     places_t roles = s_places_new(run, run->image->hardware, true);
     places_t disks = s_places_new(run, run->target, false);
+    s_refuse_unknown(run, &roles);
     s_choose_named(run, &roles, &disks);
     rmt_auto_ptr memory = calloc(roles.count + 1, sizeof(place_t *));
     place_t **group = memory;

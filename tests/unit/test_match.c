@@ -307,6 +307,31 @@ test_m12_reasons_name_the_nearest_miss(void **state)
     }
 }
 
+// The only disk would do, and is not the one that was meant.
+static void
+test_m12_a_disk_named_for_a_role_that_is_none_is_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *policy;
+        const char *reason; // NULL: it fits
+    } cases[] = {
+        {"class=policy disk.system=S-b", NULL},
+        {"class=policy disk.sytem=S-b",
+         "a disk is named for role sytem; that of the image is system"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        bool fits = true;
+        rmt_auto(rmt_records) verdicts =
+            s_match("class=disk role=system name=a bytes=9",
+                    "class=disk name=b serial=S-b bytes=9", cases[i].policy, &fits);
+        const rmt_record_t *no = s_first_no(verdicts);
+        assert_int_equal(fits, !cases[i].reason);
+        if (cases[i].reason)
+            assert_string_equal(rmt_record_text(no, "reason", ""), cases[i].reason);
+    }
+}
+
 static void
 test_m12_two_paths_to_one_disk_are_refused(void **state)
 {
@@ -415,6 +440,7 @@ main(void)
             test_m12_a_policy_that_means_nothing_is_refused_with_the_words_allowed),
         cmocka_unit_test(test_m12_policies_are_read_from_words_and_later_ones_win),
         cmocka_unit_test(test_m12_reasons_name_the_nearest_miss),
+        cmocka_unit_test(test_m12_a_disk_named_for_a_role_that_is_none_is_refused),
         cmocka_unit_test(test_m12_two_paths_to_one_disk_are_refused),
         cmocka_unit_test(test_m12_a_smaller_disk_does_while_the_tree_fits),
         cmocka_unit_test(test_m12_reserved_room_is_needed_as_well),
