@@ -232,6 +232,19 @@ rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error)
     return 0;
 }
 
+bool
+rmt_lvm_is_used(void)
+{
+    rmt_auto_str names = rmt_sysfs_list("/sys/class/block");
+    bool is_used = false;
+    for (const char *name = names; *name && !is_used; name += strlen(name) + 1) {
+        char uuid[RMT_SYSFS_TEXT_SIZE];
+        rmt_sysfs_text(uuid, "/sys/class/block/%s/dm/uuid", name);
+        is_used = strncmp(uuid, "LVM-", 4) == 0;
+    }
+    return is_used;
+}
+
 int
 rmt_lvm_remove_tagged(const char *tag, rmt_error_t *error)
 {

@@ -39,5 +39,7 @@ int rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapsh
 // read of it is worth nothing), IO.
 int rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error);
 int rmt_lvm_remove(const rmt_lvm_t *volume, rmt_error_t *error);
+// True when some logical volume is active here. Reads sysfs alone.
+bool rmt_lvm_is_used(void);
 // Remove all volumes with the tag. Returns how many, or -1: NOT_FOUND (no lvm2), IO.
 int rmt_lvm_remove_tagged(const char *tag, rmt_error_t *error);

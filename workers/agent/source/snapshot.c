@@ -88,6 +88,9 @@ rmt_snapshot_sweep(const char *source)
 {
     rmt_error_t error = {0};
     rmt_auto_str tag = s_tag(source);
+    // LVM's programs look at every disk, which a computer without it can be spared.
+    if (!rmt_lvm_is_used())
+        return;
     const int count = rmt_lvm_remove_tagged(tag, &error);
     if (count > 0)
         rmt_log(RMT_WARN, "snapshot.swept", "tag=%s count=%d", tag, count);
