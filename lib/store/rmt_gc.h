@@ -18,7 +18,7 @@ typedef struct {
 
 // Run once. Changes nothing but leftovers when an image cannot be read. Also repairs
 // damaged indexes from the packs. Images are published while it reads what the others
-// need; for a moment before and after that one waits for the other. watch may be NULL. 0, or -1: IO, NO_SPACE, CORRUPT, NOT_FOUND
-// (an image lacks a list), CANCELLED.
+// need; for a moment before and after that one waits for the other. watch may be NULL.
+// 0, or -1: IO, NO_SPACE, CORRUPT, NOT_FOUND (an image lacks a list), CANCELLED.
 int rmt_store_gc(rmt_store_t *self, int64_t age_s, const rmt_store_watch_t *watch,
                  rmt_gc_report_t *report_out, rmt_error_t *error);
