@@ -38,7 +38,6 @@ struct rmt_run {
     rmt_task_t *task;
     zactor_t *actor;
     rmt_msg_t *result, *progress;
-    const rmt_msg_t *told; // One of these two, when it is new
     int64_t result_at;     // Last sent
     request_t requests[RMT_TASK_ASKS_MAX];
     uint64_t ticks;
@@ -59,7 +58,6 @@ s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
     rmt_msg_destroy(&self->result);
     rmt_msg_destroy(&self->progress);
     s_drop_requests(self);
-    self->told = NULL;
     self->msg = rmt_take(msg_p);
     self->attempt = self->msg->attempt;
     self->state = RMT_RUN_WAITING;
@@ -210,15 +208,24 @@ s_send_progress(rmt_run_t *self, rmt_peer_t *peer)
     (void) rmt_peer_send(peer, self->progress, &error);
 }
 
+static void
+s_tell(const rmt_run_ear_t *ear, const rmt_msg_t *msg)
+{
+    if (ear->told)
+        ear->told(ear->context, msg);
+}
+
 // What cannot be sent now is kept here and goes out by rmt_run_resend.
 static void
-s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
+s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence,
+           const rmt_run_ear_t *ear)
 {
     switch ((*msg_p)->kind) {
     case RMT_MSG_PROGRESS:
         rmt_msg_destroy(&self->progress);
-        self->told = self->progress = rmt_take(msg_p);
+        self->progress = rmt_take(msg_p);
         s_send_progress(self, peer);
+        s_tell(ear, self->progress);
         break;
     case RMT_MSG_REQUEST:
         s_take_request(self, msg_p, peer, sequence);
@@ -226,15 +233,16 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
     default:
         assert((*msg_p)->kind == RMT_MSG_RESULT);
         s_drop_requests(self);
-        self->told = self->result = rmt_take(msg_p);
+        self->result = rmt_take(msg_p);
         self->state = RMT_RUN_ENDED;
+        s_tell(ear, self->result);
     }
 }
 
 void
-rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
+rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
+             const rmt_run_ear_t *ear)
 {
-    self->told = NULL;
     while (self->state == RMT_RUN_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
         rmt_auto(zframe) frame = zframe_recv(self->actor);
         rmt_error_t error = {0};
@@ -244,7 +252,7 @@ rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
         // Our own thread wrote it by the same codec.
         assert(!frame || msg);
         if (msg)
-            s_take_msg(self, &msg, peer, sequence);
+            s_take_msg(self, &msg, peer, sequence, ear);
     }
     if (self->state != RMT_RUN_ENDED)
         return;
@@ -253,12 +261,6 @@ rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence)
         s_adopt(self, &self->successor);
     else
         s_send_result(self, peer);
-}
-
-const rmt_msg_t *
-rmt_run_told(const rmt_run_t *self)
-{
-    return self->told;
 }
 
 void

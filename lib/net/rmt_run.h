@@ -33,11 +33,15 @@ void rmt_run_replace(rmt_run_t *self, rmt_msg_t **msg_p);
 // The pipe to poll, or NULL when it has no thread.
 zsock_t *rmt_run_pipe(rmt_run_t *self);
 
-// Take what the thread sent and pass it on. sequence: of the worker's requests.
-void rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence);
+// Who hears of each PROGRESS and RESULT, in their order; told may be NULL.
+typedef struct {
+    rmt_told_fn *told;
+    void *context;
+} rmt_run_ear_t;
 
-// The PROGRESS or RESULT that the last rmt_run_read has taken, or NULL.
-const rmt_msg_t *rmt_run_told(const rmt_run_t *self);
+// Take what the thread sent and pass it on. sequence: of the worker's requests.
+void rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
+                  const rmt_run_ear_t *ear);
 
 // Send again what is due (everything after a WELCOME): result, request, last phase.
 void rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all);

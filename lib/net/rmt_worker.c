@@ -410,12 +410,11 @@ s_obey_signals(rmt_worker_t *self)
 static void
 s_move_runs(rmt_worker_t *self)
 {
+    const rmt_run_ear_t ear = {self->on_told, self->context};
     for (size_t i = 0; i < self->count; i++) {
         rmt_run_t *run = self->runs[i];
         const size_t service = rmt_run_service(run);
-        rmt_run_read(run, self->peer, &self->sequence);
-        if (self->on_told && rmt_run_told(run))
-            self->on_told(self->context, rmt_run_told(run));
+        rmt_run_read(run, self->peer, &self->sequence, &ear);
         rmt_run_resend(run, self->peer, false);
         if (rmt_run_state(run) != RMT_RUN_WAITING ||
             s_count_runs(self, service, true) >= self->services[service].slots)

@@ -26,6 +26,7 @@ typedef struct {
     int rc;
     atomic_bool hold; // Tasks "hold@x" wait while it is set
     atomic_int starts, welcomes, peers;
+    char told[200]; // Phases and results, of the worker's thread until it has ended
 } crew_t;
 
 static void
@@ -118,6 +119,16 @@ s_count_peers(void *context, const char *place, const rmt_records_t *items)
         crew->peers++;
 }
 
+static void
+s_note_told(void *context, const rmt_msg_t *msg)
+{
+    crew_t *crew = context;
+    const size_t used = strlen(crew->told);
+    snprintf(crew->told + used, sizeof crew->told - used, "%s;",
+             msg->kind == RMT_MSG_RESULT ? "result" : msg->phase);
+    s_sleep(50); // So that the next ones are there together
+}
+
 static void *
 s_run_worker(void *argument)
 {
@@ -151,6 +162,7 @@ s_start_crew(crew_t *crew, const farm_t *farm, zsock_t *other)
         .context = crew,
         .on_peers = s_count_peers,
         .on_welcome = s_count_welcome,
+        .on_told = s_note_told,
         .leave_ms = 2000,
     };
     crew->hold = true;
@@ -317,6 +329,23 @@ test_a_result_is_sent_until_it_is_recorded(void **state)
     assert_int_equal(packet.msg->slots, 2);
     rmt_packet_clear(&packet);
     s_stop_crew(&crew);
+}
+
+// M24: whoever stands in front of a machine sees each phase, were they at one time.
+static void
+test_each_phase_is_told_however_short_it_was(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    s_start_crew(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    s_welcome(farm->workers, &packet);
+    s_order(farm->workers, &packet, "add@x", 1);
+    s_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    s_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    s_stop_crew(&crew);
+    assert_string_equal(crew.told, "add;check;result;");
 }
 
 static void
@@ -612,6 +641,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_worker_offers_services_and_credit),
         CASE(test_a_result_is_sent_until_it_is_recorded),
+        CASE(test_each_phase_is_told_however_short_it_was),
         CASE(test_a_failed_task_gives_code_and_text),
         CASE(test_a_cancelled_task_ends_with_its_error),
         CASE(test_a_higher_attempt_replaces_the_run),
