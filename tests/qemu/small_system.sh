@@ -13,7 +13,7 @@ package_tree() {
   if [ ! -d "$tree" ]; then
     mkdir -p "$packages/kernel"; new=$(mktemp -d "$packages/kernel/new.XXXXXX"); chmod 755 "$new"
     (cd "$new" && apt-get download -q "$1" >/dev/null && dpkg-deb -x ./*.deb tree && rm ./*.deb) || return 1
-    mv "$new/tree" "$tree" 2>/dev/null || true
+    mv -T "$new/tree" "$tree" 2>/dev/null || true # Another one was quicker
     rm -rf "$new"
   fi
   echo "$tree"
