@@ -100,6 +100,7 @@ s_walk(void *argument)
     while ((result = rmt_walk_next(self->walk, &found, &error)) == 1) {
         rmt_item_t *item = rmt_item_new(&found);
         item->patience_ms = &self->patience_ms;
+        item->steady.is_still = self->options->is_still;
         s_group(self, item);
         s_recall(self, &found, item);
         if (!rmt_portion_add(portion, &item)) {

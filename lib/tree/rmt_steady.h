@@ -5,7 +5,7 @@
 // time when it begins, so one that is under way looks old. So times must be older than
 // the reading, and a file that changed lately must be open for writing by nobody, or else
 // have been left alone for a while. What stays unseen: a single write() that has been
-// under way for longer than that while.
+// under way for longer than that while. A tree that stands still is believed without that.
 #pragma once
 
 #include <stdbool.h>
@@ -13,6 +13,7 @@
 #include <time.h>
 
 typedef struct {
+    bool is_still; // The file is in a snapshot: set before the first call
     struct timespec start;
     bool is_busy; // Changed lately, and perhaps open for writing when the reading began
 } rmt_steady_t;

@@ -4,6 +4,7 @@
 #include "rmt_id.h"
 #include "rmt_io.h"
 #include "rmt_manifest.h"
+#include "rmt_steady.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -247,6 +248,26 @@ test_file_that_always_changes_is_fuzzy_and_whole_in_itself(void **state)
     assert_string_equal(list, " 4\nlog 10 data fuzzy\n");
     rmt_capture_report_clear(&report);
     tree_lab_write(*state, &root); // Sizes and chunks add up
+}
+
+// M8: in a snapshot nothing is under way, whatever the clock says of a file's last change.
+static void
+test_what_stands_still_is_believed_however_young_it_is(void **state)
+{
+    tree_lab_t *lab = *state;
+    tree_lab_file(tree_lab_source(lab), "log", 10, 1);
+    rmt_auto_fd fd = openat(tree_lab_source(lab), "log", O_RDONLY | O_CLOEXEC);
+    struct stat status;
+    assert_int_equal(fstat(fd, &status), 0);
+    status.st_ctim.tv_sec += 60;
+    for (int is_still = 0; is_still < 2; is_still++) {
+        rmt_steady_t steady = {.is_still = is_still};
+        rmt_steady_begin(&steady, fd, &status);
+        assert_int_equal(rmt_steady_is_one(&steady, &status, &status), is_still);
+        struct stat longer = status;
+        longer.st_size++;
+        assert_false(rmt_steady_is_one(&steady, &status, &longer));
+    }
 }
 
 static void
@@ -507,6 +528,7 @@ main(void)
         CASE(test_excluded_names_and_sockets_are_left_out_and_counted),
         CASE(test_mount_points_stay_and_are_not_entered),
         CASE(test_file_that_always_changes_is_fuzzy_and_whole_in_itself),
+        CASE(test_what_stands_still_is_believed_however_young_it_is),
         CASE(test_file_that_changes_once_is_read_again),
         CASE(test_files_under_a_writer_hold_one_version_or_are_fuzzy),
         CASE(test_files_under_a_writer_that_opens_anew_hold_one_version_or_are_fuzzy),

@@ -156,6 +156,7 @@ s_read_volume(capture_t *self, size_t index, rmt_id_t *root_out,
                                   .rules = self->rules,
                                   .index = index,
                                   .tree_fd = s_tree(self, index),
+                                  .is_still = self->snapshots[index],
                                   .done = self->done};
     return rmt_volume_capture(&job, root_out, report_out, error);
 }

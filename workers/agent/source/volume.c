@@ -136,6 +136,7 @@ s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *wri
     const rmt_capture_options_t options = {.root_fd = self->job->tree_fd,
                                            .excludes = rmt_excludes_list(self->excludes),
                                            .window_size = (size_t) 8 * 1024 * 1024,
+                                           .is_still = self->job->is_still,
                                            .cache = reader,
                                            .cache_out = writer,
                                            .cancelled_fn = s_is_cancelled,

@@ -20,6 +20,7 @@ typedef struct {
     rmt_layout_t *layout;
     size_t index;
     int tree_fd;   // The volume's tree, or a snapshot of it
+    bool is_still; // It is a snapshot
     uint64_t done; // Bytes of the volumes before this one, for the progress
 } rmt_volume_job_t;
 
