@@ -148,9 +148,9 @@ local function enrol_rivals(meta, body, name)
             rivals[#rivals + 1] = record
         end
     end
+    local mark = P .. 'second:' .. body.role .. '/' .. name
     for _, record in ipairs(rivals) do
         if num(call('ZSCORE', P .. 'live', record.key)) > now() - PRESENT_MS then
-            local mark = P .. 'second:' .. body.role .. '/' .. name
             call('SET', mark, now(), 'NX', 'EX', 60)
             if body.role == 'target' and now() - num(call('GET', mark)) > SECOND_KEY_MS
                 and not call('HGET', P .. 'target:' .. name, 'held') then
@@ -160,6 +160,7 @@ local function enrol_rivals(meta, body, name)
                 .. ' is still heard; ask again in 5 s')
         end
     end
+    call('DEL', mark) -- A doubt after another start begins anew
     return rivals
 end
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <cmocka.h>
 #include "integration/redis_server.h"
+#include "rmt_process.h"
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_io.h"
@@ -296,6 +297,33 @@ test_a_second_live_key_is_not_let_in(void **state)
     OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
     OK("peer_hello", "by=k1 role=target name=t1", "nonce=n1", "");
     REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k2 role=target name=t1", "");
+}
+
+static void
+s_redis(farm_t *farm, const char *command, const char *key, const char *argument)
+{
+    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, command,
+                                 key,         argument, NULL};
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_process_run(words, NULL, NULL, &error), 0);
+}
+
+// A machine that starts twice within a minute is one machine: the doubt of its first
+// start, more than 20 s ago, is over once the old key was silent.
+static void
+test_a_doubt_about_two_machines_ends_with_the_old_key(void **state)
+{
+    farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    OK("peer_hello", "by=k1 role=target name=t1", "nonce=n1", "");
+    s_redis(farm, "set", "ramet:second:target/t1", "1"); // Long ago
+    s_redis(farm, "zrem", "ramet:live", "k1");
+    OK("enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    OK("peer_hello", "by=k2 role=target name=t1", "nonce=n2", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(s_body(farm, "held"), "");
 }
 
 // ---- Jobs and tasks
@@ -1031,6 +1059,7 @@ main(void)
         CASE(test_a_new_machine_waits_for_approval),
         CASE(test_a_known_machine_does_not_wait_again),
         CASE(test_a_second_live_key_is_not_let_in),
+        CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
         CASE(test_an_idempotent_submit_makes_one_job),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
