@@ -57,6 +57,9 @@ local function target_stop(meta, uid, target, state, code, text)
     if task and task.state ~= 'done' and task.state ~= 'failed' then
         R.task_end(task, 'cancelled')
     end
+    if state == 'cancelled' and record.state == 'running' then
+        call('HINCRBY', job_key(uid), 'started', -1) -- Another one may be the canary
+    end
     R.target_step(meta, uid, target, { state = state, code = code, error = text,
         phase = record.phase ~= 'awaiting-first-boot' and state or nil,
         ['failed-phase'] = record.phase })
@@ -111,8 +114,8 @@ function R.job_end(meta, uid, state, code, text)
     expire_all(uid)
 end
 
--- End a job over targets when all of them have ended; else let it be driven on, for
--- canaries and the limit of failures look at every end.
+-- End a job over targets when all of them have ended; else, when one more has ended, let it
+-- be driven on, for canaries and the limit of failures look at every end.
 function R.settle(meta, uid)
     local job = load(job_key(uid))
     if not job or job.ended or job.kind ~= 'deploy' then
@@ -120,9 +123,12 @@ function R.settle(meta, uid)
     end
     local done, failed, cancelled = num(job['t-done']), num(job['t-failed']),
         num(job['t-cancelled'])
-    local total = num(job.targets)
-    if done + failed + cancelled < total then
-        if job.stage == 'install' then
+    local total, ended = num(job.targets), done + failed + cancelled
+    if ended < total then
+        store(job_key(uid), { settled = ended })
+        if job.stage == 'install' and ended ~= num(job.settled) then
+            -- A step that was decided before this end must not take the mark away.
+            call('HINCRBY', job_key(uid), 'rev', 1)
             call('SADD', P .. 'drive', uid)
         end
     elseif done == total then

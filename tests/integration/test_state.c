@@ -792,6 +792,33 @@ s_arm(farm_t *farm)
     assert_string_equal(s_body(farm, "armed"), "yes");
 }
 
+// M28: what has nothing to decide asks Redis for nothing; an end gives it something, once.
+static void
+test_a_job_is_driven_at_its_ends_alone(void **state)
+{
+    farm_t *farm = *state;
+    s_begin_deploy(farm, "when-booted=yes");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install set.started=2|op=target target=t1 state=running|"
+       "op=target target=t2 state=running");
+    assert_string_equal(s_body(farm, "driven"), "false");
+    OK("drive_list", "", "", "");
+    assert_int_equal(s_count(farm), 0);
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    OK("drive_list", "", "", "");
+    assert_int_equal(s_count(farm), 1);
+    // What was decided before that end is decided again, so that the mark is not lost.
+    OK("job_step", "", "job=" DEPLOY " rev=3", "");
+    assert_string_equal(s_body(farm, "again"), "yes");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_string_equal(s_body(farm, "started"), "1"); // Room for another canary
+    rmt_auto_str step = rmt_text("job=" DEPLOY " rev=%s", s_body(farm, "rev"));
+    OK("job_step", "", step, "");
+    assert_string_equal(s_body(farm, "driven"), "false");
+}
+
 static void
 test_an_armed_target_ends_with_its_first_boot(void **state)
 {
@@ -1076,6 +1103,7 @@ main(void)
         CASE(test_locking_is_all_or_nothing),
         CASE(test_partial_locks_what_can_be_locked),
         CASE(test_a_held_or_absent_target_is_not_locked),
+        CASE(test_a_job_is_driven_at_its_ends_alone),
         CASE(test_an_armed_target_ends_with_its_first_boot),
         CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
