@@ -19,7 +19,8 @@ void
 rmt_worker_door_presence(rmt_broker_t *broker)
 {
     rmt_roster_t *roster = broker->roster;
-    rmt_roster_expire(roster, rmt_clock_ms() - PRESENT_MS);
+    const int64_t now = rmt_clock_ms();
+    rmt_roster_expire(roster, now - PRESENT_MS);
     if (rmt_roster_count(roster) == 0)
         return;
     rmt_auto(rmt_records) items = rmt_records_new();
@@ -31,6 +32,7 @@ rmt_worker_door_presence(rmt_broker_t *broker)
         rmt_record_set(item, "role", member->role);
         rmt_record_set(item, "name", member->name);
         rmt_record_set(item, "services", services);
+        rmt_record_set_u64(item, "silent-ms", (uint64_t) (now - member->heard_at));
     }
     const rmt_call_t call = {"presence", NULL, NULL, items};
     rmt_state_call(broker->state, &call, NULL, NULL);

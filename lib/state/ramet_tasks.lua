@@ -355,11 +355,16 @@ function R.tasks_free(meta, key)
 end
 
 -- services: "name=slots" words.
-local function offer(key, services, is_new)
+-- Two brokers may tell of one peer: what was heard last counts.
+local function heard(key, id, at)
+    call('ZADD', P .. key, 'GT', at, id)
+end
+
+local function offer(key, services, at, is_new)
     for _, word in ipairs(words(services)) do
         local service, slots = string.match(word, '^(.*)=(%d+)$')
         if service then
-            call('ZADD', P .. 'offers:' .. service, now(), key)
+            heard('offers:' .. service, key, at)
         end
         if service and is_new then
             call('ZADD', P .. 'services', 0, service)
@@ -383,20 +388,21 @@ serve('peer_hello', function(meta, body, items)
         and call('EXISTS', P .. meta.role .. ':' .. meta.name) == 1 then
         call('HSET', P .. meta.role .. ':' .. meta.name, 'hardware', body.hardware)
     end
-    call('ZADD', P .. 'live', now(), meta.by)
-    call('ZADD', P .. 'presence', now(), meta.role .. '/' .. meta.name)
-    offer(meta.by, body.services, true)
+    heard('live', meta.by, now())
+    heard('presence', meta.role .. '/' .. meta.name, now())
+    offer(meta.by, body.services, now(), true)
     local out = sort_tasks(meta, items, body['lease-ms'])
     audit(meta, 'peer.hello', { role = meta.role, name = meta.name })
     return { era = R.era() }, out
 end)
 
--- items {key, role, name, services}: heard of lately.
+-- items {key, role, name, services, silent-ms}: heard of that long ago.
 serve('presence', function(meta, body, items)
     for _, item in ipairs(items) do
-        call('ZADD', P .. 'presence', now(), item.role .. '/' .. item.name)
-        call('ZADD', P .. 'live', now(), item.key)
-        offer(item.key, item.services, false)
+        local at = now() - num(item['silent-ms'])
+        heard('presence', item.role .. '/' .. item.name, at)
+        heard('live', item.key, at)
+        offer(item.key, item.services, at, false)
     end
     return {}
 end)

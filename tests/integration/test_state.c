@@ -326,6 +326,32 @@ test_a_doubt_about_two_machines_ends_with_the_old_key(void **state)
     assert_string_equal(s_body(farm, "held"), "");
 }
 
+static const char *
+s_presence(farm_t *farm, const char *key, const char *silent_ms)
+{
+    rmt_auto_str item =
+        rmt_text("key=%s role=target name=t1 services= silent-ms=%s", key, silent_ms);
+    OK("presence", "", "", item);
+    OK("record_show", "", "class=target name=t1", "");
+    return s_body(farm, "present");
+}
+
+// P7: what a broker tells of a peer is when it was heard, not when that is told; so a machine
+// that starts anew is let in 15 s after the last word of its old key.
+static void
+test_a_peer_is_present_for_15_s_after_its_last_word(void **state)
+{
+    farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    assert_string_equal(s_presence(farm, "k1", "15500"), "no");
+    OK("enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    assert_string_equal(s_presence(farm, "k2", "9000"), "yes");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    // Another broker, which heard it before, does not make it older.
+    assert_string_equal(s_presence(farm, "k2", "15500"), "yes");
+}
+
 // ---- Jobs and tasks
 
 static void
@@ -1087,6 +1113,7 @@ main(void)
         CASE(test_a_known_machine_does_not_wait_again),
         CASE(test_a_second_live_key_is_not_let_in),
         CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
+        CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
         CASE(test_an_idempotent_submit_makes_one_job),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
