@@ -103,9 +103,10 @@ vm_uuid() { local h; h=$(digits "$1"); echo "${h:0:8}-${h:8:4}-${h:12:4}-${h:16:
 vm_mac() { local h; h=$(digits "$1"); echo "52:54:00:${h:0:2}:${h:2:2}:${h:4:2}"; }
 disk_serial() { if [ "$2" = 1 ]; then digits "$1" | cut -c1-16; else digits "$1-$2" | cut -c1-16; fi; }
 
-# Options to run/vm-NAME.def, which is what a machine is made from at each start.
+# Options to run/vm-NAME.def, which is what a machine is made from at each start. An emulated machine
+# with one processor does more than one with two, which wait for each other.
 vm_define() { # NAME OPTIONS...
-  local name=$1 firmware=bios engine=lab net=tap memory=1024 cpus=2 shuffle="" boot=net disks=()
+  local name=$1 firmware=bios engine=lab net=tap memory=1024 cpus=1 shuffle="" boot=net disks=()
   shift
   while [ $# -gt 0 ]; do
     case $1 in

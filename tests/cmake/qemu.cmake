@@ -1,8 +1,31 @@
-# Machines in QEMU: whole systems start, by software emulation.
-foreach(name thin_kernel bare bare_install metal lvm_snapshot)
+# Machines in QEMU: whole systems start, by software emulation. MACHINES is how many of them work at
+# once, each on one processor, which ctest -j counts; what takes longest begins first.
+set(time_left 100)
+function(qemu_test name machines)
     add_test(NAME qemu.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/qemu/test_${name}.sh)
-    set_tests_properties(qemu.${name} PROPERTIES LABELS qemu TIMEOUT 600
+    set_tests_properties(qemu.${name} PROPERTIES LABELS qemu TIMEOUT 900
+        PROCESSORS ${machines} COST ${time_left}
         ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
-endforeach()
-# The one measures how soon a machine is up; the other makes the thin-kernel that all start.
-set_tests_properties(qemu.thin_kernel qemu.bare PROPERTIES RUN_SERIAL ON)
+    math(EXPR time_left "${time_left} - 1")
+    set(time_left ${time_left} PARENT_SCOPE)
+endfunction()
+qemu_test(thin_kernel 1)
+qemu_test(bare 1)
+qemu_test(debian_btrfs 2)
+qemu_test(cut_off 1)
+qemu_test(debian_xfs 2)
+qemu_test(power 1)
+qemu_test(live_debian 2)
+qemu_test(again 1)
+qemu_test(shuffle 2)
+qemu_test(bare_install 1)
+qemu_test(metal 1)
+qemu_test(boot_record 1)
+qemu_test(bad_input 2)
+qemu_test(proxy_dhcp 2)
+qemu_test(bare_words 2)
+qemu_test(lvm_snapshot 1)
+qemu_test(fidelity 1)
+qemu_test(nvram 1)
+# It measures how soon a machine is up.
+set_tests_properties(qemu.bare PROPERTIES RUN_SERIAL ON)

@@ -1,5 +1,5 @@
 // Old contents of a disk: real file systems, layers and tables are written to files and
-// loop devices, and nothing is found afterwards (M21, P13). Needs root.
+// loop devices, and nothing is found afterwards (M21). Needs root.
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

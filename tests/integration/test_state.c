@@ -336,7 +336,7 @@ s_presence(farm_t *farm, const char *key, const char *silent_ms)
     return s_body(farm, "present");
 }
 
-// P7: what a broker tells of a peer is when it was heard, not when that is told; so a machine
+// P4: what a broker tells of a peer is when it was heard, not when that is told; so a machine
 // that starts anew is let in 15 s after the last word of its old key.
 static void
 test_a_peer_is_present_for_15_s_after_its_last_word(void **state)
@@ -874,7 +874,7 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     assert_int_equal(s_count(farm), 3);
 }
 
-// P6, P8: a machine that lost its power while it was written has another key and nonce.
+// P6, P10: a machine that lost its power while it was written has another key and nonce.
 static void
 test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
 {

@@ -22,7 +22,7 @@ farm_up() {
 # machine NAME THIN MEMORY COMMAND-LINE QEMU-OPTION...: starts one; its console goes to NAME.serial.
 machine() {
   local name=$1 thin=$2 memory=$3 line=$4; shift 4
-  qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi -cpu max -smp 2 -m "$memory" \
+  qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi -cpu qemu64,+rdrand -m "$memory" \
     -nodefaults -display none -no-reboot -serial "file:$farm/$name.serial" \
     -kernel "$thin/vmlinuz" -initrd "$thin/initramfs" -append "console=ttyS0 quiet no_timer_check $line" "$@" \
     </dev/null >"$farm/run/$name.log" 2>&1 &

@@ -3,6 +3,7 @@
 # Such a system says on its serial console who it is, when it has started for good or bad:
 #   debian-live host=NAME address=A gateway=G dns=D machine=ID key=SHA state=STATE failed=UNITS agent=LOADED
 . "$source_dir/ops/lib/debian_disk.sh"
+. "$source_dir/tests/system/services.sh"
 need $demo_packages
 
 # debian_unpack TAR FOLDER: without documentation, the tables of rare hardware and drivers that no
@@ -20,15 +21,15 @@ debian_unpack() {
   depmod -b "$2" "$(basename "$2"/usr/lib/modules/*)"
 }
 
-# debian_small FOLDER: the tree of a real Debian, without what makes it large. Its packages are gone
-# properly.
+# debian_small FOLDER: the tree of a real Debian, without what makes it large and no machine here
+# needs. Its packages are gone properly.
 debian_small() {
   local d=$1
-  debian_tar
-  debian_unpack "$cache/debian-12.tar" "$d"
-  # shellcheck disable=SC2046
-  chroot "$d" dpkg --purge --force-depends $(chroot "$d" dpkg-query -W -f '${Package}\n' |
-    grep -E '^(nginx|libnginx|python3|libpython3|tasksel|vim|perl-modules|perl$|libperl)') >"$farm/purge.log" 2>&1 ||
+  make_services "$cache"
+  debian_unpack "$cache/machine-12.tar" "$d"
+  # Of what needs ICU's tables, only xfs_scrub is there.
+  { chroot "$d" apt-get -qq purge --auto-remove -y netplan.io python3 python3-minimal 'libpython3.*' &&
+    chroot "$d" dpkg --purge --force-depends libicu72; } >"$farm/purge.log" 2>&1 ||
     { tail -n 20 "$farm/purge.log" >&2; fail "the packages that make Debian large cannot be removed"; }
   rm -rf "$d"/usr/lib/python3* "$d"/var/cache/apt/*.bin "$d"/var/lib/apt/lists/*
 }

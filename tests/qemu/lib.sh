@@ -67,6 +67,17 @@ live_farm() {
   ramet image create web --name web-1 --wait --timeout 3m
 }
 
+# other_disk NAME: its first disk has another system on it, which starts; the second one is for ramet.
+other_disk() {
+  live_disk "$farm/other.disk" other >>"$farm/web.log" 2>&1 || { cat "$farm/web.log" >&2; fail "no other disk"; }
+  cp --sparse=always "$farm/other.disk" "$farm/$1.disk"
+}
+second_disk="--policy disk.system=pci-0000:00:05.0 --policy controller=ignore"
+other_untouched() { # NAME
+  ! grep -aq 'ramet-live .* mark=other' "$farm/$1.serial" || fail "$1 has started its first disk"
+  cmp "$farm/other.disk" "$farm/$1.disk" || fail "the other disk of $1 was written"
+}
+
 # machine NAME NUMBER OPTIONS...: start it bare, with a record of its own.
 machine() {
   local name=$1 number=$2; shift 2

@@ -1,8 +1,8 @@
 #!/bin/bash
-# Orders that cannot be carried out (M11, M20, P5): no disk, a disk too small, sectors of another size,
+# Orders that cannot be carried out (M11, M20, P7): no disk, a disk too small, sectors of another size,
 # firmware for which the image has no boot path, an order for another machine. Each ends at the console
 # and on the target's screen with the same words, and nothing is written. What keeps a machine from the
-# console altogether (network, broker, keys) is in test_bare.
+# console altogether (network, broker, keys) is in test_bare_words.
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 . "$(dirname "$0")/small_system.sh"
@@ -18,7 +18,7 @@ ramet image create web --name web-1 --wait --timeout 3m
 start() {
   local name=$1; shift
   ramet target add "$name" "identity=uuid:$(vm_uuid "$name")" engine=lab >/dev/null
-  machine "$name" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token" -cpu qemu64,+rdrand \
+  machine "$name" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token" \
     -uuid "$(vm_uuid "$name")" $(net "$(vm_mac "$name")"),addr=0x3,disable-legacy=on "$@"
 }
 # used_disk NAME SIZE: with something on it.

@@ -31,7 +31,7 @@ install_kind() { # KIND SIZE FIRMWARE
   ramet target add "$target" "identity=uuid:$uuid" engine=lab >/dev/null
   truncate -s "$2" "$farm/$kind.disk"; mkfs.ext4 -q -F "$farm/$kind.disk"
   machine "$kind" "$thin" 256 "ramet.broker=10.0.2.2:$port ramet.token=$token $words" -uuid "$uuid" \
-    "${firmware[@]}" -cpu qemu64,+rdrand -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
+    "${firmware[@]}" -netdev user,id=n0 -device virtio-net-pci,netdev=n0,addr=0x3,disable-legacy=on \
     -drive "file=$farm/$kind.disk,if=none,id=d1,format=raw" \
     -device virtio-blk-pci,drive=d1,serial="$kind-1",addr=0x4,disable-legacy=on
   shown "$kind" 120 "waiting for orders as $target,"

@@ -1,6 +1,6 @@
 #!/bin/bash
 # The broker cannot be reached for a minute in the middle of an install, and again for a minute when
-# the installed system starts: both go on by themselves, with the same attempt (P6, P7).
+# the installed system starts: both go on by themselves, with the same attempt (P5, P6).
 . "$(dirname "$0")/lib.sh"
 command -v nft >/dev/null || fail "nft is missing"
 table=ramet_cut_$$

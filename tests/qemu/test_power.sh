@@ -1,12 +1,15 @@
 #!/bin/bash
 # A machine loses its power while it is partitioned, unpacked, verified and while its boot record is
-# written: each time it comes back to the thin-kernel, never to what lies on its disk, and the same
-# job installs it well in the end (P6, P8, P9).
+# written: each time it comes back to the thin-kernel, never to what lies on its disks, and the same
+# job installs it well in the end (P6, P10). The disk, twice as large as the source's, is used to its
+# end; when the machine netboots once more, it starts it by BIOS, and not the first disk, which has
+# another system on it (M20, M22).
 . "$(dirname "$0")/lib.sh"
 live_farm
-machine b1 11 --bios --disk 1G
+other_disk b1
+machine b1 11 --bios --disk 400M --disk 1G
 present b1
-job=$(ramet deploy start web-1 --engine lab --targets b1 --yes)
+job=$(ramet deploy start web-1 --engine lab --targets b1 $second_disk --yes)
 
 # said_since OFFSET PATTERN: does the console say it behind this byte?
 said_since() { tail -c "+$(($1 + 1))" "$farm/b1.serial" | grep -aqE "$2"; }
@@ -35,4 +38,13 @@ console b1 'host-b1 login:' 240
 is_itself b1 11
 ramet job wait "$job" --timeout 120s || { ramet job show "$job" >&2; fail "the job did not end well"; }
 no_locks
+[ "$(live_field b1 kib)" -gt 800000 ] || fail "the disk of b1 is not used to its end"
+ramet target show b1 --json | grep -q "$subnet.11" || fail "the report of b1 does not tell its address"
+
+# By accident it netboots.
+lab power "$farm" b1 cycle
+console b1 '^ramet: b1 boots its own disk' 120 2
+console b1 'host-b1 login:' 120 2
+no_locks
+other_untouched b1
 echo "power: passed"

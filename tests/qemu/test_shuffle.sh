@@ -2,7 +2,7 @@
 # Two machines with four disks each, which change places at each start; one on USB, one with LVM on
 # it, one that starts a twin of the source, all of them other kinds. While it is not said which is
 # meant, nothing is done; then in 10 installs the ordered one alone is written, whatever it is called,
-# the LVM disk among them only when it is the ordered one (M20, P5). Stock kernel: cloud has no USB.
+# the LVM disk among them only when it is the ordered one (M20, P7). Stock kernel: cloud has no USB.
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 . "$(dirname "$0")/live_system.sh"
@@ -63,7 +63,7 @@ start() { # NAME
     vm_disk "$1" $((k + 1)) "${slots[$k]}" "$spec"
     k=$((k + 1))
   done
-  machine "$1" "$thin" 1024 "ramet.broker=10.0.2.2:$port ramet.token=$token" -cpu qemu64,+rdrand \
+  machine "$1" "$thin" 1024 "ramet.broker=10.0.2.2:$port ramet.token=$token" \
     -uuid "$(vm_uuid "$1")" $(net "$(vm_mac "$1")"),addr=0x3,disable-legacy=on "${qemu[@]}"
 }
 # up NAME: it waits for orders. On a busy computer the emulated timer of a machine may stop for good,

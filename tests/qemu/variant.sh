@@ -1,13 +1,17 @@
-# Sourced by the tests of Debians that are set up otherwise than the usual one: their disks have another
-# layout, their network another stack. All are of the tar that the tests of services use.
+# Sourced by the tests of Debians whose disks have one layout or the other, and whose network one stack or
+# the other. All are of the tar that the tests of services use.
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 . "$(dirname "${BASH_SOURCE[0]}")/debian.sh"
-. "$source_dir/tests/system/services.sh"
 . "$source_dir/tests/system/web.sh"
 clean_up() { web_down; debian_unmount "$farm/one" "$farm/two"; }
 stamp() { echo "$SECONDS s: $*"; }
 
-# Stacks of the source; it asks by DHCP.
+# Stacks of the source; it asks by DHCP, but for ifupdown, whose address must not be that of a copy.
+variant_ifupdown() { # FOLDER
+  systemctl --root="$1" --quiet disable NetworkManager 2>/dev/null
+  printf 'auto enp0s3\niface enp0s3 inet static\n  address %s.9/24\n  gateway %s\n' "$subnet" "$gateway" \
+    >"$1/etc/network/interfaces.d/enp0s3"
+}
 variant_networkd() { # FOLDER
   systemctl --root="$1" --quiet disable NetworkManager networking 2>/dev/null
   systemctl --root="$1" --quiet enable systemd-networkd 2>/dev/null
@@ -21,19 +25,20 @@ variant_manager() { # FOLDER, as an installer leaves it: ifupdown is there, and 
 
 # variant_farm STACK LAYOUT SIZE: a farm, and a source "golden" that runs, with its agent as its service.
 variant_farm() {
-  local cache=${RAMET_CACHE:-/var/cache/ramet}
-  make_services "$cache"
   web_up
   echo "script-ca = \"$farm/ca/ca.pem\"" >"$farm/installer.extra"
   lab up "$farm"
   eval "$(lab sh "$farm")"
   lab net "$farm" >/dev/null
-  debian_unpack "$cache/machine-12.tar" "$farm/tree"
+  . "$farm/run/net-lab.env"
+  debian_small "$farm/tree"
   debian_teach "$farm/tree"
   echo golden >"$farm/tree/etc/hostname"
   printf '127.0.0.1 localhost\n127.0.1.1 golden\n' >"$farm/tree/etc/hosts"
   echo 'nameserver 192.0.2.53' >"$farm/tree/etc/resolv.conf"
   mkdir "$farm/tree/home/user"; echo kept >"$farm/tree/home/user/file"; chown -R 1000:1000 "$farm/tree/home/user"
+  # What lies beneath a mount point is the system's as well.
+  mkdir -p "$farm/tree/boot/efi"; echo beneath >"$farm/tree/boot/efi/beneath"
   "variant_$1" "$farm/tree"
   debian_agent "$farm/tree" golden
   debian_pack "$farm/tree" "$farm/golden.tar"
@@ -82,6 +87,8 @@ variant_image() {
 variant_install() {
   local name
   job=$(ramet deploy start golden-1 --engine lab --targets "$(IFS=,; echo "$*")" --yes)
+  await_phase "$job" "$1" unpack 120
+  [ "$(ramet lock list --json | jq '.items | length')" = $# ] || fail "not all are locked while they are written"
   for name in "$@"; do console "$name" "^host-$name login:" 400; done
   stamp "all are at their login prompts"
   for name in "$@"; do debian_said "$name" 150; done

@@ -1,5 +1,5 @@
 // What an engine makes sure of before it orders: words that would fail on an erased disk
-// stop the order instead (M18, P8).
+// stop the order instead (M18).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

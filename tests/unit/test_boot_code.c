@@ -1,5 +1,5 @@
 // What a BIOS starts: boot code is read only where GRUB is, and written only where boot
-// code may lie (M22, P13).
+// code may lie (M22).
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

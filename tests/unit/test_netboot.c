@@ -1,4 +1,4 @@
-// Where a machine boots from: MAC.ipxe as design 6.7 has it (M19, M22, P11).
+// Where a machine boots from: MAC.ipxe as design 6.7 has it (M19, M22, P10).
 #include "netboot.h"
 #include "rmt_auto.h"
 #include "rmt_io.h"
