@@ -26,6 +26,10 @@ bare_packages="$thin_packages qemu-system-x86 faketime"
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
 boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
 
+# Words for the kernels of emulated machines: on a busy computer their timer may not tick while the
+# kernel tests it, and what guards real processors only slows them down.
+emulated_words="no_timer_check mitigations=off"
+
 # Install what is missing of the named packages; says so, because it needs root.
 need() {
   local missing=() name

@@ -56,8 +56,7 @@ debian_volumes() { # LOOP LAYOUT FOLDER FSTAB
   done <"$4"
 }
 
-# GRUB for both kinds of firmware; what it reads is on the volume of /boot. On a busy computer the
-# emulated timer may not tick while the kernel tests it.
+# GRUB for both kinds of firmware; what it reads is on the volume of /boot.
 debian_grub() { # LOOP FOLDER FSTAB
   local loop=$1 mnt=$2 fstab=$3 work esp boot folder root resume
   work=$(mktemp -d)
@@ -74,7 +73,7 @@ serial --unit=0 --speed=115200
 terminal_output serial
 set timeout=0
 search --no-floppy --fs-uuid --set=root $boot
-linux $folder/$(basename "$mnt"/boot/vmlinuz-*) root=$root ${resume}ro console=ttyS0 quiet no_timer_check
+linux $folder/$(basename "$mnt"/boot/vmlinuz-*) root=$root ${resume}ro console=ttyS0 quiet $emulated_words
 initrd $folder/$(basename "$mnt"/boot/initrd.img-*)
 boot
 CFG

@@ -42,14 +42,13 @@ net_up() { # ENGINE
     >"$run/net-$e.env"
 }
 
-# What ops/netboot needs wherever it runs. On a busy computer the emulated timer may not tick while
-# the kernel tests it.
+# What ops/netboot needs wherever it runs.
 netboot_options() { # ENGINE HOST
   local folder file=$run/netboot-$1.token
   [ -f "$file" ] || token target "" "$1" >"$file"
   folder=$(thin_kernel "${RAMET_FLAVOUR:-cloud}")
   printf '%s\n' --kernel "$folder/vmlinuz" --initramfs "$folder/initramfs" --boot "$dir/boot/$1" \
-    --append no_timer_check --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
+    --append "$emulated_words" --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
 }
 
 # A DHCP server as a site has one, that knows nothing of ramet; a computer of its own on the network.

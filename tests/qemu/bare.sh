@@ -18,13 +18,12 @@ farm_up() {
   token=$(ramet key token target --uses 100 --ttl-s 3600 --approve --place lab)
 }
 
-# On a busy computer the emulated timer may not tick while the kernel tests it (no_timer_check).
 # machine NAME THIN MEMORY COMMAND-LINE QEMU-OPTION...: starts one; its console goes to NAME.serial.
 machine() {
   local name=$1 thin=$2 memory=$3 line=$4; shift 4
   qemu-system-x86_64 -name "$name" -machine q35 -accel tcg,thread=multi -cpu qemu64,+rdrand -m "$memory" \
     -nodefaults -display none -no-reboot -serial "file:$farm/$name.serial" \
-    -kernel "$thin/vmlinuz" -initrd "$thin/initramfs" -append "console=ttyS0 quiet no_timer_check $line" "$@" \
+    -kernel "$thin/vmlinuz" -initrd "$thin/initramfs" -append "console=ttyS0 quiet $emulated_words $line" "$@" \
     </dev/null >"$farm/run/$name.log" 2>&1 &
   machines+=($!)
   eval "pid_$name=$!"

@@ -125,7 +125,7 @@ echo 'hook-after = "/flood"' >>"$guest$farm/run/source-one.cfg"
 (cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
 truncate -s 768M "$farm/disk"
 qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 768 -nodefaults -display none -no-reboot \
-  -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet no_timer_check panic=1" \
+  -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet $emulated_words panic=1" \
   -serial "file:$farm/run/machine.log" -nic user,model=virtio-net-pci \
   -drive "file=$farm/disk,format=raw,if=virtio" </dev/null >"$farm/run/qemu.log" 2>&1 &
 machine=$!
