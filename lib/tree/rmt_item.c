@@ -4,9 +4,13 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
+
+#define EMPTY_SUBVOLUME_INODE 2 // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID of the kernel
 
 static void
 s_unreadable(rmt_item_t *self, const char *reason)
@@ -14,6 +18,18 @@ s_unreadable(rmt_item_t *self, const char *reason)
     self->is_unreadable = true;
     snprintf(self->reason, sizeof self->reason, "%.150s", reason);
     rmt_item_close(self);
+}
+
+// In a snapshot of a btrfs the place of a subvolume is a directory that the kernel makes up
+// when somebody looks, with the time of that.
+static bool
+s_is_made_up(const rmt_walk_item_t *found)
+{
+    struct statfs system;
+    return found->parent && found->dir &&
+           found->status.st_ino == EMPTY_SUBVOLUME_INODE &&
+           fstatfs(rmt_dir_fd(found->dir), &system) == 0 &&
+           system.f_type == BTRFS_SUPER_MAGIC;
 }
 
 rmt_item_t *
@@ -26,6 +42,8 @@ rmt_item_new(const rmt_walk_item_t *found)
     self->parent = found->parent ? rmt_dir_ref(found->parent) : NULL;
     self->dir = found->dir ? rmt_dir_ref(found->dir) : NULL;
     self->status = found->status;
+    if (s_is_made_up(found))
+        self->status.st_mtim = (struct timespec){0};
     self->is_mount = found->is_mount;
     self->fd = -1;
     self->entry.path = self->path;

@@ -36,6 +36,10 @@ ramet job wait "$job" --timeout 2m || { ramet job show "$job" >&2; fail "the sou
 read_from=$(ramet job show "$job" --json | jq -r '[.. | .["read-from"]? // empty][0]')
 case $read_from in *live*) fail "not all was read from snapshots: $read_from" ;; esac
 ! find "$mnt" -name '.ramet-snapshot' | grep -q . || fail "a snapshot was left on the source"
+# What the kernel makes up in a snapshot, where a subvolume is, makes no other image.
+ramet image create web --name web-2 --wait --timeout 2m
+ramet image diff web-1 web-2 --json | jq -e '.items | length == 0' >/dev/null ||
+  { ramet image diff web-1 web-2 >&2; fail "two images of an unchanged source differ"; }
 ramet image verify web-1 --against web || fail "a source that has not changed has drifted"
 
 lab target "$farm" n1 "$farm/n1.disk" 700M --like web
