@@ -28,7 +28,7 @@ sync
 lab up "$farm"
 lab source "$farm" web "$mnt"
 kill "$(cat "$farm/run/source-web.pid")"; tail --pid="$(cat "$farm/run/source-web.pid")" -f /dev/null
-echo "disk = \"$device\"" >>"$farm/run/source-web.cfg"
+printf 'disk = "%s"\ncache-margin-s = 1\n' "$device" >>"$farm/run/source-web.cfg"
 lab source "$farm" web "$mnt"
 eval "$(lab sh "$farm")"
 job=$(ramet image create web --name web-1)
@@ -36,8 +36,11 @@ ramet job wait "$job" --timeout 2m || { ramet job show "$job" >&2; fail "the sou
 read_from=$(ramet job show "$job" --json | jq -r '[.. | .["read-from"]? // empty][0]')
 case $read_from in *live*) fail "not all was read from snapshots: $read_from" ;; esac
 ! find "$mnt" -name '.ramet-snapshot' | grep -q . || fail "a snapshot was left on the source"
-# What the kernel makes up in a snapshot, where a subvolume is, makes no other image.
-ramet image create web --name web-2 --wait --timeout 2m
+# What the kernel makes up in a snapshot, where a subvolume is, makes no other image; and a snapshot of
+# the same subvolume is the tree that the cache knows.
+job=$(ramet image create web --name web-2); ramet job wait "$job" --timeout 2m
+cached=$(ramet job show "$job" --json | jq -r '[.. | .cached? // empty][0]')
+[ "$cached" -ge 300 ] || fail "of an unchanged source only $cached files were not read again"
 ramet image diff web-1 web-2 --json | jq -e '.items | length == 0' >/dev/null ||
   { ramet image diff web-1 web-2 >&2; fail "two images of an unchanged source differ"; }
 ramet image verify web-1 --against web || fail "a source that has not changed has drifted"
