@@ -25,6 +25,7 @@ struct rmt_match_run {
     const rmt_match_config_t *image;
     const rmt_match_set_t *sets; // Of the image, one a row
     const rmt_match_row_t *rows;
+    size_t row_count;
     const char *const *policies; // In force, one a row
     const rmt_records_t *target;
     rmt_records_t *verdicts;

@@ -76,7 +76,7 @@ int rmt_store_drop_doomed(rmt_store_t *self, rmt_error_t *error);
 // Flag the pack in all indexes that list it. False: none does.
 bool rmt_store_flag_pack(rmt_store_t *self, const rmt_file_name_t *name, uint8_t flag);
 
-// ---- Folders and locks
+// ---- Folders and locks (rmt_store_files.c)
 
 #define RMT_QUARANTINE "quarantine" // Folder of packs that scrub has put aside
 

@@ -219,14 +219,3 @@ rmt_work_join(rmt_work_t *self, rmt_error_t *error)
     const int fd = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     return fd == -1 ? rmt_fail_errno(error, "open %s", whole) : fd;
 }
-
-void
-rmt_work_part(rmt_work_t *self)
-{
-    if (self->joined == 0)
-        return;
-    rmt_auto_str whole = rmt_text("%s/whole", rmt_scratch_path(self->scratch));
-    // A lazy unmount of the first takes those on it along; nothing is open in them.
-    (void) umount2(whole, MNT_DETACH);
-    self->joined = 0;
-}

@@ -2,10 +2,12 @@
 #include "rmt_auto.h"
 #include "rmt_clock.h"
 #include "rmt_fs.h"
+#include "rmt_io.h"
 #include "rmt_signals.h"
 
 #include <assert.h>
 #include <poll.h>
+#include <sys/mount.h>
 
 #define TELL_MS 250
 
@@ -22,6 +24,17 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     self->report = rmt_record_new();
     self->is_machine = true;
     return self;
+}
+
+void
+rmt_work_part(rmt_work_t *self)
+{
+    if (self->joined == 0)
+        return;
+    rmt_auto_str whole = rmt_text("%s/whole", rmt_scratch_path(self->scratch));
+    // A lazy unmount of the first takes those on it along; nothing is open in them.
+    (void) umount2(whole, MNT_DETACH);
+    self->joined = 0;
 }
 
 void

@@ -53,6 +53,9 @@ typedef struct {
 rmt_work_t *rmt_work_new(rmt_pipe_t *pipe, int signals);
 void rmt_work_destroy(rmt_work_t **self_p);
 
+// Take the whole tree that rmt_work_join made apart; nothing when there is none.
+void rmt_work_part(rmt_work_t *self);
+
 // Tell where the work is: at most four times a second, but always at the start of a
 // phase (done 0) and its end. 0, or -1: IO (nobody listens any more).
 int rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t total,
@@ -81,7 +84,6 @@ int rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 // Everything mounted in one tree, as the installed system will see it. Returns a
 // descriptor that the caller closes, or -1: IO, REFUSED (a mount point over a symlink).
 int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
-void rmt_work_part(rmt_work_t *self);
 
 // ---- subvolumes.c: of btrfs; volumes of one device are its subvolumes
 
