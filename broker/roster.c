@@ -6,6 +6,8 @@
 #include "rmt_io.h"
 #include "rmt_log.h"
 
+#define PRESENT_MS 15000
+
 struct rmt_roster {
     zhashx_t *members; // Key -> rmt_member_t
     zhashx_t *flights; // Task -> record
@@ -121,18 +123,23 @@ rmt_roster_count(const rmt_roster_t *self)
     return zhashx_size(self->members);
 }
 
-size_t
-rmt_roster_expire(rmt_roster_t *self, int64_t heard_before)
+bool
+rmt_member_is_present(const rmt_member_t *self)
+{
+    return rmt_clock_ms() - self->heard_at < PRESENT_MS;
+}
+
+void
+rmt_roster_expire(rmt_roster_t *self)
 {
     rmt_auto(zlist) stale = zlist_new();
     zlist_autofree(stale);
     for (rmt_member_t *member = rmt_roster_first(self); member;
          member = rmt_roster_next(self))
-        if (member->heard_at < heard_before)
+        if (!rmt_member_is_present(member))
             zlist_append(stale, member->key);
     for (const char *key = zlist_first(stale); key; key = zlist_next(stale))
         rmt_roster_drop(self, key);
-    return zlist_size(stale);
 }
 
 rmt_offer_t *

@@ -44,8 +44,10 @@ rmt_member_t *rmt_roster_first(rmt_roster_t *self);
 rmt_member_t *rmt_roster_next(rmt_roster_t *self);
 size_t rmt_roster_count(const rmt_roster_t *self);
 
-// Drop members not heard since then. Returns how many.
-size_t rmt_roster_expire(rmt_roster_t *self, int64_t heard_before);
+// A member that was not heard for 15 s is absent, as Redis has it: it gets no task, and is
+// dropped by the next rmt_roster_expire.
+bool rmt_member_is_present(const rmt_member_t *self);
+void rmt_roster_expire(rmt_roster_t *self);
 
 // The offer of a service, or NULL.
 rmt_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);

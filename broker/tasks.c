@@ -113,7 +113,8 @@ s_on_take(void *context, rmt_msg_t *reply)
 static void
 s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer)
 {
-    if (!member->is_ready || offer->is_taking || offer->credit == 0)
+    if (!member->is_ready || offer->is_taking || offer->credit == 0 ||
+        !rmt_member_is_present(member))
         return;
     offer->is_taking = true;
     rmt_auto(rmt_record) meta = rmt_member_meta(member);

@@ -13,14 +13,13 @@
 #include "worker_msgs.h"
 
 #define BATCH 256
-#define PRESENT_MS 15000
 
 void
 rmt_worker_door_presence(rmt_broker_t *broker)
 {
     rmt_roster_t *roster = broker->roster;
     const int64_t now = rmt_clock_ms();
-    rmt_roster_expire(roster, now - PRESENT_MS);
+    rmt_roster_expire(roster);
     if (rmt_roster_count(roster) == 0)
         return;
     rmt_auto(rmt_records) items = rmt_records_new();
