@@ -354,12 +354,16 @@ function R.tasks_free(meta, key)
     end
 end
 
--- services: "name=slots" words.
--- Two brokers may tell of one peer: what was heard last counts.
+-- Two brokers may tell of one peer: what was heard last counts, unless a clock that was put
+-- back has it in the future.
 local function heard(key, id, at)
-    call('ZADD', P .. key, 'GT', at, id)
+    local before = num(call('ZSCORE', P .. key, id))
+    if before < at or before > now() then
+        call('ZADD', P .. key, at, id)
+    end
 end
 
+-- services: "name=slots" words.
 local function offer(key, services, at, is_new)
     for _, word in ipairs(words(services)) do
         local service, slots = string.match(word, '^(.*)=(%d+)$')

@@ -348,8 +348,10 @@ test_a_peer_is_present_for_15_s_after_its_last_word(void **state)
     OK("enrol", "hash=h1", "key=k2 role=target name=t1", "");
     assert_string_equal(s_presence(farm, "k2", "9000"), "yes");
     REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
-    // Another broker, which heard it before, does not make it older.
+    // Another broker, which heard it before, does not make it older; a clock put back does (P25).
     assert_string_equal(s_presence(farm, "k2", "15500"), "yes");
+    s_redis(farm, "eval", "redis.call('ZADD', 'ramet:presence', 9e15, 'target/t1')", "0");
+    assert_string_equal(s_presence(farm, "k2", "15500"), "no");
 }
 
 // ---- Jobs and tasks
