@@ -17,7 +17,11 @@ cut() { # The machine's packets to the broker are lost; those to the engine's da
   nft add rule inet "$table" in iifname "$veth" tcp dport "$base-$((base + 9))" drop
 }
 job=$(ramet deploy start web-1 --engine lab --targets b1 --yes)
-until grep -aqE 'ramet, up .*: unpack ' "$farm/b1.serial"; do sleep 0.02; done
+limit=$((SECONDS + 150))
+until grep -aqE 'ramet, up .*: unpack ' "$farm/b1.serial"; do
+  [ $SECONDS -lt $limit ] || fail "b1 does not unpack"
+  sleep 0.02
+done
 cut; sleep 60
 grep -aq 'ramet, up .*: boot-record 100' "$farm/b1.serial" || fail "the install stood still without the broker"
 ! grep -aq 'ramet-live' "$farm/b1.serial" || fail "the machine restarted before its result was recorded"
