@@ -68,6 +68,10 @@ function(ramet_program name)
     install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
+# Tests beside each other must not hold each other's file systems: a mount that another one has
+# copied into a namespace keeps its device in use. Each begins in a namespace of its own.
+set(ramet_own_mounts unshare --mount --propagation slave)
+
 # ramet_test(LABEL NAME NEEDS ... TIMEOUT s): builds LABEL/test_NAME.c and runs it as
 # "LABEL.NAME" with ctest label LABEL.
 function(ramet_test label name)
@@ -77,7 +81,7 @@ function(ramet_test label name)
     target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}/tests")
     target_link_libraries(${target} PRIVATE ramet_flags PkgConfig::CMOCKA ${ARG_NEEDS} ${ARG_USES})
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
-    add_test(NAME ${label}.${name} COMMAND ${target})
+    add_test(NAME ${label}.${name} COMMAND ${ramet_own_mounts} $<TARGET_FILE:${target}>)
     if(NOT ARG_TIMEOUT)
         set(ARG_TIMEOUT 20)
     endif()

@@ -2,7 +2,8 @@
 # once, each on one processor, which ctest -j counts; what takes longest begins first.
 set(time_left 100)
 function(qemu_test name machines)
-    add_test(NAME qemu.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/qemu/test_${name}.sh)
+    add_test(NAME qemu.${name} COMMAND ${ramet_own_mounts}
+        ${CMAKE_CURRENT_SOURCE_DIR}/qemu/test_${name}.sh)
     set_tests_properties(qemu.${name} PROPERTIES LABELS qemu TIMEOUT 900
         PROCESSORS ${machines} COST ${time_left}
         ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")

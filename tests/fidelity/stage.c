@@ -3,7 +3,6 @@
 #include "rmt_io.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,14 +18,6 @@ static const struct {
     [STAGE_XFS] = {"xfs", {"mkfs.xfs", "-q"}, "900M"},
     [STAGE_BTRFS] = {"btrfs", {"mkfs.btrfs", "-q"}, "900M"},
 };
-
-void
-stage_enter(void)
-{
-    if (unshare(CLONE_NEWNS) == -1 ||
-        mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1)
-        fail_msg("a mount namespace needs root");
-}
 
 const char *
 stage_name(stage_fs_t fs)

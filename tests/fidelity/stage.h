@@ -1,11 +1,9 @@
 // stage - file systems of several kinds on loop devices, two of each: one for sources,
-// one for copies. They live in a mount namespace of this process and end with it.
+// one for copies. Descriptors hold them, no mount is left: they end with this process.
 #pragma once
 
 typedef enum { STAGE_EXT4, STAGE_XFS, STAGE_BTRFS, STAGE_COUNT } stage_fs_t;
 
-// Enter a mount namespace of its own; once in a process, before anything else.
-void stage_enter(void);
 const char *stage_name(stage_fs_t fs);
 // The root of a file system, made when it is asked for first; it stays open.
 int stage_source(stage_fs_t fs);

@@ -105,7 +105,6 @@ s_test(const char *only)
                          stage_name(run->from), stage_name(run->to));
                 tests[count++] = (struct CMUnitTest){run->name, s_run, NULL, NULL, run};
             }
-    stage_enter();
     const int failed = _cmocka_run_group_tests("fidelity", tests, count, NULL, NULL);
     free(runs);
     free(tests);

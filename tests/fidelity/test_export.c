@@ -237,7 +237,6 @@ main(int argc, char **argv)
         {"the page lists what an archive loses", s_check_page, NULL, NULL, NULL}};
     size_t count = 1;
     const fidelity_case_t *what;
-    stage_enter();
     for (; (what = s_case(count - 1)); count++) {
         assert_true(count < sizeof tests / sizeof tests[0]);
         tests[count] =

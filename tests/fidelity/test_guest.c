@@ -155,6 +155,5 @@ static const struct CMUnitTest s_tests[] = {
 int
 main(void)
 {
-    stage_enter();
     return cmocka_run_group_tests_name("guest", s_tests, NULL, NULL);
 }

@@ -336,6 +336,5 @@ main(int argc, char **argv)
 {
     if (argc == 2)
         cmocka_set_test_filter(argv[1]);
-    stage_enter();
     return cmocka_run_group_tests_name("limits", s_tests, NULL, NULL);
 }

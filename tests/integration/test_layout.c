@@ -172,6 +172,7 @@ typedef struct {
     bench_t *bench;
     rmt_config_t *config;
     char *text;
+    pthread_barrier_t *pauses; // NULL, or passed twice while the layout is open
 } look_t;
 
 // A layout leaves the namespace of mounts, so it is opened in a thread of its own.
@@ -184,20 +185,29 @@ s_look(void *context)
     rmt_auto(rmt_layout) layout = rmt_layout_new(self->config, "x", &self->bench->error);
     if (layout)
         s_describe(layout, out);
+    for (int i = 0; self->pauses && i < 2; i++)
+        (void) pthread_barrier_wait(self->pauses);
     fclose(out);
     return NULL;
 }
 
-static char *
-s_layout(bench_t *self)
+static rmt_config_t *
+s_config(bench_t *self)
 {
     rmt_auto_str path = rmt_text("%s/agent.cfg", self->folder);
     rmt_auto_str text = rmt_text("brokers = \"b\"\nroot = \"%s\"\ndisk = \"%s\"\n",
                                  self->root, rmt_blockdev_path(self->device));
     assert_ok(rmt_io_save(path, text, strlen(text), 0644, &self->error));
-    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &self->error);
+    rmt_config_t *config = rmt_config_new(RMT_AGENT_ROWS, path, &self->error);
     if (!config)
         fail_msg("%s", self->error.text);
+    return config;
+}
+
+static char *
+s_layout(bench_t *self)
+{
+    rmt_auto(rmt_config) config = s_config(self);
     look_t look = {.bench = self, .config = config};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
@@ -287,10 +297,56 @@ test_a_source_on_several_disks_is_refused(void **state)
     assert_non_null(strstr(self->error.text, "/srv"));
 }
 
+// Another disk, mounted on media/stick below media, which passes its mounts on as all
+// folders of a Debian do.
+static char *
+s_mount_stick(bench_t *self, const char *media, rmt_blockdev_t **device)
+{
+    rmt_auto_str file = rmt_text("%s/stick.img", self->folder);
+    char *point = rmt_text("%s/stick", media);
+    rmt_auto_fd fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    assert_int_equal(ftruncate(fd, 16 * (off_t) MIB), 0);
+    *device = rmt_blockdev_new(file, 0, 512, NULL, &self->error);
+    assert_non_null(*device);
+    s_run(self, "mkfs.ext4", "-q", rmt_blockdev_path(*device), NULL);
+    assert_ok(rmt_io_mkdirs(point, 0755, &self->error));
+    assert_int_equal(mount(media, media, NULL, MS_BIND, NULL), 0);
+    assert_int_equal(mount(NULL, media, NULL, MS_SHARED, NULL), 0);
+    assert_int_equal(mount(rmt_blockdev_path(*device), point, "ext4", 0, NULL), 0);
+    return point;
+}
+
+static void
+test_what_is_unmounted_while_a_source_is_read_is_free(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto(rmt_blockdev) stick = NULL;
+    rmt_auto_str media = rmt_text("%s/media", self->folder);
+    rmt_auto_str point = s_mount_stick(self, media, &stick);
+    rmt_auto(rmt_config) config = s_config(self);
+    pthread_barrier_t pauses;
+    assert_int_equal(pthread_barrier_init(&pauses, NULL, 2), 0);
+    look_t look = {.bench = self, .config = config, .pauses = &pauses};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
+    (void) pthread_barrier_wait(&pauses);
+    const int unmounted = umount(point);
+    rmt_auto_fd alone = open(rmt_blockdev_path(stick), O_RDWR | O_EXCL | O_CLOEXEC);
+    (void) pthread_barrier_wait(&pauses);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_int_equal(umount2(media, MNT_DETACH), 0);
+    rmt_auto_str text = look.text;
+    assert_string_not_equal(text, "");
+    assert_int_equal(unmounted, 0);
+    assert_int_not_equal(alone, -1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_what_is_unmounted_while_a_source_is_read_is_free, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_running_source_is_read_whole, s_setup,
                                         s_teardown),
         cmocka_unit_test_setup_teardown(

@@ -13,15 +13,16 @@ struct rmt_scratch {
     int mounts; // On path
 };
 
-// Where the root is no mount point (a chroot), it cannot be made private: then the
-// folder is bound to itself, which makes a mount point that can.
+// What is mounted here is not seen elsewhere; what is unmounted elsewhere goes here too, as
+// a copy of ours would keep its device in use. Where the root is no mount point (a chroot)
+// the folder is bound to itself, which makes a mount point that can be private.
 static int
-s_make_private(rmt_scratch_t *self, rmt_error_t *error)
+s_part(rmt_scratch_t *self, rmt_error_t *error)
 {
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
         return 0;
     if (errno != EINVAL)
-        return rmt_fail_errno(error, "make the mounts private");
+        return rmt_fail_errno(error, "part from the mounts of others");
     if (mount(self->path, self->path, NULL, MS_BIND, NULL) == -1)
         return rmt_fail_errno(error, "bind %s", self->path);
     self->mounts++;
@@ -45,7 +46,7 @@ rmt_scratch_new(rmt_error_t *error)
     rmt_auto(rmt_scratch) self = calloc(1, sizeof *self);
     assert(self);
     self->path = rmt_text("%s", path);
-    if (s_make_private(self, error) == -1)
+    if (s_part(self, error) == -1)
         return NULL;
     if (mount("ramet", self->path, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0700") == -1) {
         rmt_fail_errno(error, "mount a folder in memory on %s", self->path);

@@ -62,7 +62,7 @@ s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *erro
 }
 
 // Tools that look for twins of a file system must not find other disks. In a chroot whose
-// mounts cannot be made private the farm's own /dev is left as it is.
+// mounts cannot be parted the farm's own /dev is left as it is.
 static int
 s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
 {
@@ -79,8 +79,8 @@ s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
         else if (strncmp(path, DEV "/", 5) == 0)
             return 0;
     }
-    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 &&
-        mount(NULL, DEV, NULL, MS_REC | MS_PRIVATE, NULL) == -1)
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 &&
+        mount(NULL, DEV, NULL, MS_REC | MS_SLAVE, NULL) == -1)
         return 0;
     if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
         return rmt_fail_errno(error, "mount a " DEV " of our own");
