@@ -1,0 +1,50 @@
+// state_farm - the function library in a real Redis of its own, called as the broker
+// does.
+#pragma once
+
+#include "integration/redis_server.h"
+#include "rmt_state.h"
+
+typedef struct {
+    redis_server_t redis;
+    rmt_state_t *state;
+    rmt_msg_t *reply; // Of the last call
+    bool is_answered;
+} state_farm_t;
+
+#define UID1 "00000000000000000000000000000001"
+#define UID2 "00000000000000000000000000000002"
+#define UID3 "00000000000000000000000000000003"
+#define UID4 "00000000000000000000000000000004"
+#define IMAGE "01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define DEPLOY "dddddddddddddddddddddddddddddddd"
+
+// Of cmocka: a farm for each test.
+int state_farm_setup(void **state);
+int state_farm_teardown(void **state);
+
+// Call a function with records as text: "name=value name=value", where "_" in a value is
+// a blank; items are such records parted by "|". Returns the code. A fault inside the
+// library fails the test.
+rmt_code_t state_farm_call(state_farm_t *farm, const char *function, const char *meta,
+                           const char *body, const char *items);
+
+#define OK(function, meta, body, items)                                                  \
+    do {                                                                                 \
+        if (state_farm_call(farm, function, meta, body, items) != RMT_OK)                \
+            fail_msg("%s: %s", function, farm->reply->text);                             \
+    } while (0)
+#define REFUSED(code, function, meta, body, items)                                       \
+    assert_int_equal(state_farm_call(farm, function, meta, body, items), code)
+#define CASE(name)                                                                       \
+    cmocka_unit_test_setup_teardown(name, state_farm_setup, state_farm_teardown)
+
+// Of the last reply: a field of its body, how many items it has, a field of one.
+const char *state_farm_body(const state_farm_t *farm, const char *name);
+size_t state_farm_count(const state_farm_t *farm);
+const char *state_farm_item(const state_farm_t *farm, size_t index, const char *name);
+
+// Source web and its image img, whose id is IMAGE, made by job UID1.
+void state_farm_add_image(state_farm_t *farm);
+// The job DEPLOY of img over t1 and t2 of engine lab, with verdicts; t1 is present.
+void state_farm_begin_deploy(state_farm_t *farm, const char *options);

@@ -1,0 +1,395 @@
+// A deployment from its locks to the first boots.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "integration/state_farm.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+#define PREPARE "0000000000000000000000000000000a"
+#define WRITE "0000000000000000000000000000000b"
+#define FIRSTKEY "firstboot-key"
+#define SECONDKEY "firstboot-key-2"
+
+static const char *
+s_target(state_farm_t *farm, const char *job, size_t index, const char *name)
+{
+    rmt_auto_str body = rmt_text("job=%s", job);
+    OK("job_show", "", body, "");
+    return state_farm_item(farm, index, name);
+}
+
+static void
+test_a_deploy_names_known_targets_of_its_engines(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("record_add", "", "class=engine name=paris", "");
+    OK("record_add", "", "class=target name=t1 engine=paris", "");
+    const char *meta = "job=" DEPLOY " job-name=j-dddddddd";
+    REFUSED(RMT_E_NOT_FOUND, "deploy_start", meta, "image=img engines=lab", "target=t9");
+    REFUSED(RMT_E_REFUSED, "deploy_start", meta, "image=img engines=lab", "target=t1");
+    REFUSED(RMT_E_NOT_FOUND, "deploy_start", meta, "image=no engines=lab", "target=t1");
+    REFUSED(RMT_E_NOT_FOUND, "deploy_start", meta, "image=img engines=rome", "target=t1");
+    REFUSED(RMT_E_USAGE, "deploy_start", meta, "image=img engines=lab", "");
+    REFUSED(RMT_E_USAGE, "deploy_start", meta, "image=img canary=two", "target=t1");
+    OK("deploy_start", meta, "image=img", "target=t1|target=t1");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "engines"), "paris");
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
+static void
+test_locking_is_all_or_nothing(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_string_equal(state_farm_item(farm, 1, "error"), "no disk");
+    assert_string_equal(state_farm_body(farm, "state"), "failed");
+    OK("lock_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
+static void
+test_partial_locks_what_can_be_locked(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    assert_string_equal(state_farm_body(farm, "driven"), "true");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "locked");
+    assert_string_equal(state_farm_body(farm, "engines-locked"), "lab");
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "epoch"), "1");
+    assert_string_equal(state_farm_body(farm, "armed"), "no");
+    REFUSED(RMT_E_LOCKED, "record_remove", "", "class=target name=t1", "");
+    OK("target_page", "", "engine=lab", "");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "locked");
+}
+
+static void
+test_a_held_or_absent_target_is_not_locked(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    REFUSED(RMT_E_USAGE, "target_hold", "", "name=t1", "");
+    OK("target_hold", "", "name=t1 reason=fan", "");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "held: fan");
+    assert_string_equal(state_farm_item(farm, 1, "error"), "its agent is not present");
+    OK("target_unhold", "", "name=t1", "");
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee",
+       "image=img partial=yes when-booted=yes", "target=t2");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" UID2 " rev=1", "op=lock");
+    assert_string_equal(s_target(farm, UID2, 0, "state"), "locked");
+}
+
+// Lock t1 and put its prepare task, taken by its agent a1.
+static void
+s_begin_prepare(state_farm_t *farm)
+{
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=target target=t1 state=running|"
+       "op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "epoch"), "1");
+}
+
+static void
+s_arm(state_farm_t *farm)
+{
+    s_begin_prepare(farm);
+    OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY
+       "|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+       " b.plan=p b.nonce=n1");
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+}
+
+// M28: what has nothing to decide asks Redis for nothing; an end gives it something,
+// once.
+static void
+test_a_job_is_driven_at_its_ends_alone(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "when-booted=yes");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install set.started=2|op=target target=t1 state=running|"
+       "op=target target=t2 state=running");
+    assert_string_equal(state_farm_body(farm, "driven"), "false");
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    // What was decided before that end is decided again, so that the mark is not lost.
+    OK("job_step", "", "job=" DEPLOY " rev=3", "");
+    assert_string_equal(state_farm_body(farm, "again"), "yes");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "started"), "1"); // Room for another canary
+    rmt_auto_str step = rmt_text("job=" DEPLOY " rev=%s", state_farm_body(farm, "rev"));
+    OK("job_step", "", step, "");
+    assert_string_equal(state_farm_body(farm, "driven"), "false");
+}
+
+static void
+test_an_armed_target_ends_with_its_first_boot(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "b.order"), "o");
+    assert_string_equal(state_farm_item(farm, 0, "b.plan"), "p");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=boot target=t1 timeout-s=900");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "awaiting-first-boot");
+    OK("key_get", "", "key=" FIRSTKEY, "");
+    assert_string_equal(state_farm_body(farm, "role"), "firstboot");
+    const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
+    REFUSED(RMT_E_FENCED, "target_confirm", "by=x name=t1 epoch=9", "image=" IMAGE, "");
+    REFUSED(RMT_E_REFUSED, "target_confirm", meta, "image=other", "");
+    OK("target_confirm", meta, "image=" IMAGE " boot=b1 degraded=yes", "");
+    OK("target_confirm", meta, "image=" IMAGE " boot=b1", ""); // The report once more
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
+    assert_string_equal(state_farm_body(farm, "state"), "partial");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+    OK("key_get", "", "key=" FIRSTKEY, "");
+    assert_string_equal(state_farm_body(farm, "state"), "used");
+    OK("job_logs", "", "job=" DEPLOY " target=t1", "");
+    assert_true(state_farm_count(farm) >= 5);
+    OK("events_snapshot", "", "topic=job/" DEPLOY "/", "");
+    assert_int_equal(state_farm_count(farm), 3);
+}
+
+// P6, P10: a machine that lost its power while it was written has another key and nonce.
+static void
+test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    const char *prepare =
+        "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=7";
+    OK("job_step", "", prepare,
+       "op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1 again=yes");
+    OK("task_take", "by=a2", "service=prepare@target/t1 nonce=n2 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "attempt"), "2");
+    assert_string_equal(state_farm_item(farm, 0, "b.order"), "o");
+    OK("job_step", "", "job=" DEPLOY " rev=5 task=" PREPARE " attempt=2 worker=a2 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=q nonce=n2 key=" SECONDKEY
+       "|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+       " again=yes b.plan=q b.nonce=n2");
+    OK("task_take", "by=a2", "service=write@target/t1 nonce=n2 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "attempt"), "2");
+    assert_string_equal(state_farm_item(farm, 0, "b.nonce"), "n2");
+    assert_string_equal(state_farm_item(farm, 0, "epoch"), "1");
+    // What the first start says late has no effect.
+    REFUSED(RMT_E_FENCED, "job_step", "",
+            "job=" DEPLOY " rev=6 task=" WRITE " attempt=1 worker=a1 code=0",
+            "op=boot target=t1");
+    // Nor has it when the machine's key gives way to another one without a word of it.
+    OK("key_token", "hash=h7", "role=target place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h7", "key=a2 role=target name=t1 identity=uuid:7", "");
+    OK("enrol", "hash=h7", "key=a3 role=target name=t1 identity=uuid:7", "");
+    OK("task_take", "by=a3", "service=write@target/t1 nonce=n3 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "attempt"), "3");
+}
+
+// M18, M25: what a first boot says, and what is wrong with it, is there for people.
+static void
+test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=target target=t1 warning=twin|op=target target=t1 warning=no_boot_entry|"
+       "op=target target=t1 warning=twin|op=boot target=t1 timeout-s=0");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "warning"), "twin; no boot entry");
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "nothing since"));
+    const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
+    REFUSED(RMT_E_FENCED, "target_heard", "by=x name=t1 epoch=9", "text=x", "");
+    OK("target_heard", meta, "text=scripts-run", "");
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "last heard: scripts-run"));
+    zclock_sleep(5);
+    OK("boot_reap", "", "", "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
+                        "awaiting first boot; last heard: scripts-run");
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n9", "");
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "its installer answers"));
+    OK("target_confirm", meta,
+       "image=" IMAGE " boot=b1 failed-units=nginx.service missing-addresses=10.0.0.7",
+       "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
+    assert_string_equal(
+        s_target(farm, DEPLOY, 0, "warning"),
+        "twin; no boot entry; failed units: nginx.service; addresses not up: 10.0.0.7; "
+        "script 02-b status-3");
+    OK("job_logs", "", "job=" DEPLOY " target=t1", "");
+    bool is_told = false;
+    for (size_t i = 0; i < state_farm_count(farm); i++)
+        is_told = is_told ||
+                  (strcmp(state_farm_item(farm, i, "what"), "script.failed") == 0 &&
+                   strcmp(state_farm_item(farm, i, "text"), "02-b status-3: last") == 0);
+    assert_true(is_told);
+    REFUSED(RMT_E_FENCED, "target_heard", meta, "text=x", ""); // Its key is used up
+}
+
+static void
+test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_prepare(farm);
+    OK("job_step", "",
+       "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
+       "op=failed target=t1 code=16 text=disk_is_gone");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "disk is gone");
+    OK("job_retry", "job=" UID2 " job-name=j-eeeeeeee", "job=" DEPLOY, "");
+    OK("job_show", "", "job=" UID2, "");
+    assert_int_equal(state_farm_count(farm), 2);
+}
+
+static void
+test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    const char *again = "job=" UID2 " job-name=j-eeeeeeee";
+    OK("deploy_start", again, "image=img take-over=yes", "target=t1");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID2 " rev=1", "op=lock");
+    assert_string_equal(s_target(farm, UID2, 0, "code"), "5"); // Its job has not ended
+    OK("job_step", "", "job=" DEPLOY " rev=4", "op=failed target=t1 code=12 text=io");
+    OK("lock_show", "", "target=t1", "");
+    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
+    OK("verdict_put", "", "job=j-ffffffff engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID3 " rev=1", "op=lock");
+    OK("job_show", "", "job=j-ffffffff", "");
+    assert_string_equal(state_farm_item(farm, 0, "code"),
+                        "5"); // The agent is the one of the write
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    OK("job_retry", "job=" UID4 " job-name=j-gggggggg", "job=j-ffffffff", "");
+    OK("verdict_put", "", "job=j-gggggggg engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID4 " rev=1", "op=lock");
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "epoch"), "2");
+    assert_string_equal(state_farm_body(farm, "armed"), "no");
+    REFUSED(RMT_E_FENCED, "target_confirm", "by=" FIRSTKEY " name=t1 epoch=1",
+            "image=" IMAGE, "");
+}
+
+static void
+test_a_broken_lock_fences_and_holds(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    REFUSED(RMT_E_USAGE, "lock_break", "", "target=t1", "");
+    OK("lock_break", "by=a", "target=t1 reason=burnt", "");
+    REFUSED(RMT_E_NOT_FOUND, "lock_break", "", "target=t1 reason=burnt", "");
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "state"), "held");
+    REFUSED(RMT_E_FENCED, "target_confirm", "by=" FIRSTKEY " name=t1 epoch=1",
+            "image=" IMAGE, "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+}
+
+static void
+test_a_task_for_a_disk_needs_the_lock(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1",
+       "op=task task=" WRITE " service=write@target/t1 stage=write subject=t1");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "code"), "7");
+    OK("queues", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
+static void
+test_cancel_spares_what_is_armed(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "going-on"), "1");
+    OK("lock_show", "", "target=t1", "");
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
+static void
+test_cancel_before_arm_unlocks(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_prepare(farm);
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+    OK("task_beat", "by=a1", "", "task=" PREPARE " attempt=1");
+    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
+    OK("job_step", "", "job=" DEPLOY " rev=9 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "");
+    assert_string_equal(state_farm_body(farm, "recorded"), "before");
+}
+
+static void
+test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=boot target=t1 timeout-s=0");
+    zclock_sleep(5);
+    OK("scan", "", "", "");
+    assert_string_equal(state_farm_body(farm, "boots"), "1");
+    OK("boot_reap", "", "", "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "awaiting first boot");
+    OK("lock_show", "", "target=t1", "");
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=1", "image=" IMAGE, "");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_deploy_names_known_targets_of_its_engines),
+        CASE(test_locking_is_all_or_nothing),
+        CASE(test_partial_locks_what_can_be_locked),
+        CASE(test_a_held_or_absent_target_is_not_locked),
+        CASE(test_a_job_is_driven_at_its_ends_alone),
+        CASE(test_an_armed_target_ends_with_its_first_boot),
+        CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
+        CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
+        CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
+        CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
+        CASE(test_a_broken_lock_fences_and_holds),
+        CASE(test_a_task_for_a_disk_needs_the_lock),
+        CASE(test_cancel_spares_what_is_armed),
+        CASE(test_cancel_before_arm_unlocks),
+        CASE(test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,155 @@
+// Tokens, keys and presence of peers.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "integration/state_farm.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+#include "rmt_process.h"
+
+static void
+test_a_token_is_used_up_and_fits_one_role(void **state)
+{
+    state_farm_t *farm = *state;
+    REFUSED(RMT_E_USAGE, "key_token", "hash=h0", "role=admin", "");
+    REFUSED(RMT_E_USAGE, "key_token", "hash=h0", "role=imager", "");
+    OK("key_token", "hash=h1", "role=imager place=hq uses=2 approve=yes", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h9", "key=k1 role=imager name=i1", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=installer name=i1", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=imager name=i1 place=x",
+            "");
+    OK("enrol", "hash=h1", "key=k1 role=imager name=i1", "");
+    assert_string_equal(state_farm_body(farm, "place"), "hq");
+    OK("enrol", "hash=h1", "key=k1 role=imager name=i1", ""); // A repeat uses nothing
+    OK("enrol", "hash=h1", "key=k2 role=imager name=i2", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k3 role=imager name=i3", "");
+    OK("key_revoke", "", "name=i1", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=imager name=i1", "");
+    OK("key_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 2);
+}
+
+static void
+test_a_new_machine_waits_for_approval(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target place=lab uses=9", "");
+    OK("enrol", "hash=h1", "key=k1 role=target identity=uuid-1 hardware=hw", "");
+    assert_string_equal(state_farm_body(farm, "pending"), "yes");
+    rmt_auto_str name = strdup(state_farm_body(farm, "name"));
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k1 role=target identity=uuid-1",
+            "");
+    rmt_auto_str body = rmt_text("class=target name=%s", name);
+    OK("record_show", "", body, "");
+    assert_string_equal(state_farm_body(farm, "approved"), "pending");
+    assert_string_equal(state_farm_body(farm, "engine"), "lab");
+    OK("record_approve", "", body, "");
+    OK("enrol", "hash=h1", "key=k1 role=target identity=uuid-1", "");
+    // The next boot brings a fresh key: the old one gives way.
+    OK("key_token", "hash=h2", "role=target place=lab approve=yes", "");
+    OK("enrol", "hash=h2", "key=k2 role=target identity=uuid-1", "");
+    assert_string_equal(state_farm_body(farm, "name"), name);
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h2", "key=k1 role=target", "");
+}
+
+// M20: the thin-kernel has a new key at each start, and needs no person for it.
+static void
+test_a_known_machine_does_not_wait_again(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target place=lab uses=9", "");
+    OK("record_add", "", "class=target name=t1 engine=lab identity=uuid:a", "");
+    OK("enrol", "hash=h1", "key=k1 role=target identity=uuid:A", "");
+    assert_string_equal(state_farm_body(farm, "name"), "t1");
+    OK("enrol", "hash=h1", "key=k2 role=target identity=uuid:A", "");
+    assert_string_equal(state_farm_body(farm, "name"), "t1");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h1", "key=k1 role=target identity=uuid:A",
+            "");
+    // Its name alone does not make a machine known.
+    OK("enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "pending"), "yes");
+}
+
+static void
+test_a_second_live_key_is_not_let_in(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    OK("peer_hello", "by=k1 role=target name=t1", "nonce=n1", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k2 role=target name=t1", "");
+}
+
+static void
+s_redis(state_farm_t *farm, const char *command, const char *key, const char *argument)
+{
+    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, command, key,
+                                 argument,    NULL};
+    rmt_error_t error = {0};
+    assert_int_equal(rmt_process_run(words, NULL, NULL, &error), 0);
+}
+
+// A machine that starts twice within a minute is one machine: the doubt of its first
+// start, more than 20 s ago, is over once the old key was silent.
+static void
+test_a_doubt_about_two_machines_ends_with_the_old_key(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    OK("peer_hello", "by=k1 role=target name=t1", "nonce=n1", "");
+    s_redis(farm, "set", "ramet:second:target/t1", "1"); // Long ago
+    s_redis(farm, "zrem", "ramet:live", "k1");
+    OK("enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    OK("peer_hello", "by=k2 role=target name=t1", "nonce=n2", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "held"), "");
+}
+
+static const char *
+s_presence(state_farm_t *farm, const char *key, const char *silent_ms)
+{
+    rmt_auto_str item =
+        rmt_text("key=%s role=target name=t1 services= silent-ms=%s", key, silent_ms);
+    OK("presence", "", "", item);
+    OK("record_show", "", "class=target name=t1", "");
+    return state_farm_body(farm, "present");
+}
+
+// P4: what a broker tells of a peer is when it was heard, not when that is told; so a
+// machine that starts anew is let in 15 s after the last word of its old key.
+static void
+test_a_peer_is_present_for_15_s_after_its_last_word(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    assert_string_equal(s_presence(farm, "k1", "15500"), "no");
+    OK("enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    assert_string_equal(s_presence(farm, "k2", "9000"), "yes");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
+    // Another broker, which heard it before, does not make it older; a clock put back
+    // does (P25).
+    assert_string_equal(s_presence(farm, "k2", "15500"), "yes");
+    s_redis(farm, "eval", "redis.call('ZADD', 'ramet:presence', 9e15, 'target/t1')", "0");
+    assert_string_equal(s_presence(farm, "k2", "15500"), "no");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_token_is_used_up_and_fits_one_role),
+        CASE(test_a_new_machine_waits_for_approval),
+        CASE(test_a_known_machine_does_not_wait_again),
+        CASE(test_a_second_live_key_is_not_let_in),
+        CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
+        CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,146 @@
+// Names, addresses and pages of records; the state behind a Redis that is gone or older.
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "integration/state_farm.h"
+#include "rmt_auto.h"
+#include "rmt_io.h"
+
+static void
+test_records_keep_names_and_addresses_unique(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "by=a", "class=target name=t1 address=10.0.0.1 engine=lab", "");
+    REFUSED(RMT_E_EXISTS, "record_add", "", "class=target name=t1", "");
+    REFUSED(RMT_E_EXISTS, "record_add", "", "class=target name=t2 address=10.0.0.1", "");
+    REFUSED(RMT_E_USAGE, "record_add", "", "class=target name=T2", "");
+    REFUSED(RMT_E_USAGE, "record_add", "", "class=nothing name=t2", "");
+    REFUSED(RMT_E_USAGE, "record_add", "", "class=target name=t2 present=yes", "");
+    OK("record_add", "", "class=target name=t2 address=10.0.0.2 hardware=x", "");
+    OK("record_set", "", "class=target name=t1 address=10.0.0.3", "");
+    OK("record_set", "", "class=target name=t2 address=10.0.0.1", ""); // Free again
+    OK("record_list", "", "class=target", "");
+    assert_int_equal(state_farm_count(farm), 2);
+    assert_string_equal(state_farm_item(farm, 0, "name"), "t1");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "free");
+    assert_string_equal(state_farm_item(farm, 0, "present"), "no");
+    assert_string_equal(state_farm_item(farm, 1, "hardware"), "");
+    OK("record_list", "", "class=target select=engine=lab", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("record_show", "", "class=target name=t2", "");
+    assert_string_equal(state_farm_body(farm, "hardware"), "x");
+    OK("record_remove", "", "class=target name=t1", "");
+    REFUSED(RMT_E_NOT_FOUND, "record_show", "", "class=target name=t1", "");
+}
+
+static void
+test_import_is_all_or_nothing(void **state)
+{
+    state_farm_t *farm = *state;
+    REFUSED(RMT_E_EXISTS, "record_import", "", "class=target",
+            "name=t1 address=10.0.0.1|name=t2 address=10.0.0.1");
+    REFUSED(RMT_E_EXISTS, "record_import", "", "class=target", "name=t1|name=t1");
+    REFUSED(RMT_E_USAGE, "record_import", "", "class=target", "name=t1|address=10.0.0.1");
+    OK("record_list", "", "class=target", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("record_import", "", "class=target", "name=t1 mac=aa|name=t2 mac=bb");
+    OK("record_import", "", "class=target", "name=t1 mac=cc|name=t3 mac=aa");
+    assert_string_equal(state_farm_body(farm, "added"), "1");
+    assert_string_equal(state_farm_body(farm, "changed"), "1");
+}
+
+static void
+test_lists_come_in_pages(void **state)
+{
+    state_farm_t *farm = *state;
+    for (int i = 0; i < 3; i++) {
+        rmt_auto_str items = strdup("");
+        for (int n = 0; n < 400; n++) {
+            char *longer = rmt_text("%s%sname=t%d-%03d", items, n ? "|" : "", i, n);
+            free(items);
+            items = longer;
+        }
+        OK("record_import", "", "class=target", items);
+    }
+    size_t total = 0;
+    rmt_auto_str cursor = strdup("");
+    do {
+        rmt_auto_str meta = *cursor ? rmt_text("cursor=%s", cursor) : strdup("");
+        OK("record_list", meta, "class=target", "");
+        total += state_farm_count(farm);
+        free(cursor);
+        cursor = strdup(farm->reply->cursor);
+    } while (*cursor);
+    assert_int_equal(total, 1200);
+}
+
+static void
+test_scripts_are_given_in_name_order(void **state)
+{
+    state_farm_t *farm = *state;
+    REFUSED(RMT_E_NOT_FOUND, "script_add", "", "engine=lab name=a content=x", "");
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("record_add", "", "class=target name=t9 engine=lab", "");
+    OK("script_add", "hash=h2", "engine=lab name=20-b content=two", "");
+    OK("script_add", "hash=h1", "engine=lab name=10-a content=one", "");
+    OK("script_add", "hash=h3", "engine=lab name=15-c content=other target=t9", "");
+    OK("script_page", "", "engine=lab target=t1", "");
+    assert_int_equal(state_farm_count(farm), 2);
+    assert_string_equal(state_farm_item(farm, 0, "content"), "one");
+    OK("script_list", "", "engine=lab", "");
+    assert_int_equal(state_farm_count(farm), 3);
+    assert_string_equal(state_farm_item(farm, 0, "content"), "");
+    OK("script_remove", "", "engine=lab name=10-a", "");
+    REFUSED(RMT_E_NOT_FOUND, "script_remove", "", "engine=lab name=10-a", "");
+}
+
+static void
+test_a_redis_behind_the_state_file_raises_the_era(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("era_open", "", "era=0 last=0-0", "");
+    assert_string_equal(state_farm_body(farm, "era"), "1");
+    OK("audit_append", "", "what=note text=x", "");
+    rmt_auto_str last = strdup(state_farm_body(farm, "id"));
+    rmt_auto_str same = rmt_text("era=1 last=%s", last);
+    OK("era_open", "", same, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "no");
+    OK("era_open", "", "era=1 last=9999999999999-0", "");
+    assert_string_equal(state_farm_body(farm, "era"), "2");
+    assert_string_equal(state_farm_body(farm, "raised"), "yes");
+    OK("era_open", "", "era=7 last=0-0", "");
+    assert_string_equal(state_farm_body(farm, "era"), "8");
+    OK("audit_read", "", "after=0-0", "");
+    assert_int_equal(state_farm_count(farm), 3);
+}
+
+static void
+test_calls_fail_while_redis_is_gone_and_work_again_after(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=source name=web", "");
+    redis_server_end(&farm->redis, SIGKILL);
+    REFUSED(RMT_E_UNAVAILABLE, "record_list", "", "class=source", "");
+    redis_server_start(&farm->redis);
+    OK("record_list", "", "class=source", ""); // appendfsync always: nothing is lost
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_records_keep_names_and_addresses_unique),
+        CASE(test_import_is_all_or_nothing),
+        CASE(test_lists_come_in_pages),
+        CASE(test_scripts_are_given_in_name_order),
+        CASE(test_a_redis_behind_the_state_file_raises_the_era),
+        CASE(test_calls_fail_while_redis_is_gone_and_work_again_after),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

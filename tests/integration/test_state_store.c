@@ -1,0 +1,141 @@
+// What a store may let go, and what its upkeep found.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "integration/state_farm.h"
+
+static void
+test_images_stay_while_an_open_job_names_them(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("image_show", "", "name=" IMAGE, "");
+    assert_string_equal(state_farm_body(farm, "name"), "img");
+    OK("image_list", "", "", "");
+    assert_string_equal(state_farm_item(farm, 0, "hardware"), "");
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("deploy_plan", "job=" UID2 " job-name=j-bbbbbbbb", "image=img engines=lab", "");
+    REFUSED(RMT_E_REFUSED, "image_remove", "", "name=img", "");
+    OK("job_cancel", "", "job=" UID2, "");
+    REFUSED(RMT_E_REFUSED, "job_cancel", "", "job=" UID2, "");
+    OK("image_remove", "", "name=img", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_show", "", "name=img", "");
+}
+
+// The same system imaged twice is one id with two names.
+static void
+test_an_id_leaves_the_catalogue_with_its_last_name(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=image set.id=" IMAGE " set.name=twin set.place=hq set.state=COMPLETE|"
+       "op=job state=done");
+    OK("image_placed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 2);
+    OK("image_placed", "place=lab", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("image_remove", "", "name=twin", "");
+    OK("image_removed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("image_show", "", "name=" IMAGE, ""); // By its id it is found under the other name
+    assert_string_equal(state_farm_body(farm, "name"), "img");
+    OK("image_remove", "", "name=img", "");
+    OK("image_removed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "id"), IMAGE);
+}
+
+static void
+test_what_is_pinned_or_may_be_coming_back_is_not_let_go(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("record_add", "", "class=engine name=hq", "");
+    REFUSED(RMT_E_NOT_FOUND, "store_pin", "", "place=nowhere image=img", "");
+    REFUSED(RMT_E_NOT_FOUND, "store_unpin", "", "place=lab image=img", "");
+    OK("store_pin", "by=a", "place=lab image=img reason=why", "");
+    OK("store_pins", "", "place=lab", "");
+    assert_string_equal(state_farm_item(farm, 0, "reason"), "why");
+    OK("image_remove", "", "name=img", "");
+    OK("image_removed", "place=lab", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("image_removed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("store_unpin", "", "place=lab image=" IMAGE, "");
+    OK("image_removed", "place=lab", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+
+    // A commit may have saved it again just now.
+    OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
+    OK("job_step", "", "job=" UID2 " rev=1", "op=job set.stage=commit state=running");
+    OK("image_removed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    assert_string_equal(state_farm_body(farm, "busy"), "j-b");
+    OK("image_removed", "place=lab", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
+static void
+test_gc_is_refused_with_an_age_shorter_than_a_capture_runs(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("record_add", "", "class=engine name=hq", "");
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-a", "source=web name=i", "");
+    zclock_sleep(20);
+    REFUSED(RMT_E_REFUSED, "store_gc", "job=" UID2 " job-name=j-b", "place=hq age-s=0",
+            "");
+    assert_non_null(strstr(farm->reply->text, "j-a"));
+    REFUSED(RMT_E_USAGE, "store_gc", "job=" UID2 " job-name=j-b", "place=hq age-s=x", "");
+    OK("store_gc", "job=" UID2 " job-name=j-b", "place=lab age-s=0", "");
+    OK("store_gc", "job=" UID3 " job-name=j-c", "place=hq", "");
+    OK("job_show", "", "job=" UID3, "");
+    assert_string_equal(state_farm_body(farm, "age-s"), "86400");
+}
+
+static void
+test_findings_count_once_and_only_from_who_holds_the_task(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=engine name=hq", "");
+    OK("store_check", "job=" UID1 " job-name=j-a", "place=hq", "");
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=task task=" UID2 " service=check@hq stage=check subject=hq");
+    OK("task_take", "by=w1", "service=check@hq nonce=n1 n=1", "");
+    REFUSED(RMT_E_FENCED, "finding_put", "by=w2", "task=" UID2 " attempt=1 at=0",
+            "text=a");
+    REFUSED(RMT_E_FENCED, "finding_put", "by=w1", "task=" UID2 " attempt=2 at=0",
+            "text=a");
+    OK("finding_put", "by=w1", "task=" UID2 " attempt=1 at=0", "text=a|text=b");
+    for (int i = 0; i < 2; i++) // A page may travel twice
+        OK("finding_put", "by=w1", "task=" UID2 " attempt=1 at=2", "text=c");
+    REFUSED(RMT_E_REFUSED, "finding_put", "by=w1", "task=" UID2 " attempt=1 at=9",
+            "text=z");
+    OK("job_findings", "", "job=j-a", "");
+    assert_int_equal(state_farm_count(farm), 3);
+    assert_string_equal(state_farm_item(farm, 2, "text"), "c");
+    OK("finding_put", "by=w1", "task=" UID2 " attempt=1 at=0", ""); // From the start
+    OK("job_findings", "", "job=j-a", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_images_stay_while_an_open_job_names_them),
+        CASE(test_an_id_leaves_the_catalogue_with_its_last_name),
+        CASE(test_what_is_pinned_or_may_be_coming_back_is_not_let_go),
+        CASE(test_gc_is_refused_with_an_age_shorter_than_a_capture_runs),
+        CASE(test_findings_count_once_and_only_from_who_holds_the_task),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

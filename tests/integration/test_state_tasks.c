@@ -1,0 +1,225 @@
+// Jobs and the tasks that workers hold of them.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "integration/state_farm.h"
+#include "rmt_auto.h"
+
+static void
+test_an_idempotent_submit_makes_one_job(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a idem=x job=" UID1 " job-name=j-aaaaaaaa",
+       "source=web name=i", "");
+    OK("image_create", "by=a idem=x job=" UID2 " job-name=j-bbbbbbbb",
+       "source=web name=i", "");
+    assert_string_equal(state_farm_body(farm, "job"), UID1);
+    REFUSED(RMT_E_EXISTS, "image_create", "by=b idem=x job=" UID2 " job-name=j-bbbbbbbb",
+            "source=web name=i", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_create", "job=" UID2 " job-name=j-b", "source=no",
+            "");
+    OK("job_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("job_show", "", "job=j-aaa", "");
+    assert_string_equal(state_farm_body(farm, "kind"), "image");
+    REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=j-b", "");
+}
+
+static void
+s_begin_capture(state_farm_t *farm)
+{
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=job set.stage=capture state=running|"
+       "op=task task=" UID2 " service=commit@hq stage=capture subject=web b.place=hq");
+}
+
+static void
+test_a_result_counts_once_and_only_from_its_holder(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=4", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "b.place"), "hq");
+    OK("task_take", "by=w2", "service=commit@hq nonce=n1 n=4", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    REFUSED(RMT_E_FENCED, "job_step", "",
+            "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w2 code=0",
+            "op=job state=done");
+    REFUSED(RMT_E_FENCED, "job_step", "",
+            "job=" UID1 " rev=2 task=" UID2 " attempt=2 worker=w1 code=0",
+            "op=job state=done");
+    OK("job_step", "", "job=" UID1 " rev=1 task=" UID2 " attempt=1 worker=w1 code=0",
+       "op=job state=done");
+    assert_string_equal(state_farm_body(farm, "again"),
+                        "yes"); // The view was old: nothing happened
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "running");
+    OK("job_step", "", "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w1 code=0",
+       "op=job state=done");
+    assert_string_equal(state_farm_body(farm, "recorded"), "now");
+    OK("job_step", "", "job=" UID1 " rev=3 task=" UID2 " attempt=1 worker=w1 code=0",
+       "op=job state=failed");
+    assert_string_equal(state_farm_body(farm, "recorded"), "before");
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "done");
+}
+
+static void
+test_a_lease_that_runs_out_fences_the_old_attempt(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1 lease-ms=50", "");
+    OK("task_beat", "by=w1", "lease-ms=50", "task=" UID2 " attempt=1");
+    assert_int_equal(state_farm_count(farm), 0);
+    zclock_sleep(60);
+    OK("task_reap", "", "", "");
+    OK("task_beat", "by=w1", "", "task=" UID2 " attempt=1");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("task_take", "by=w2", "service=commit@hq nonce=n2 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "attempt"), "2");
+    REFUSED(RMT_E_FENCED, "job_step", "",
+            "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w1 code=0", "");
+    REFUSED(RMT_E_FENCED, "task_phase", "by=w1", "task=" UID2 " attempt=1 phase=x", "");
+    OK("task_phase", "by=w2", "task=" UID2 " attempt=2 phase=pack", "");
+    OK("task_release", "by=w2", "task=" UID2 " attempt=2", "");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "attempt"), "3");
+    assert_string_equal(state_farm_body(farm, "state"), "queued");
+}
+
+static void
+test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=task task=" UID2 " service=capture@source/web stage=capture subject=web");
+    OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
+    zclock_sleep(10);
+    OK("task_reap", "", "silent-s=600", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "silent");
+    OK("peer_hello", "by=w1 role=source name=web", "nonce=n1", "task=" UID2 " attempt=1");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "leased");
+    assert_string_equal(state_farm_body(farm, "attempt"), "1");
+    OK("peer_hello", "by=w1 role=source name=web", "nonce=n2", "");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "queued");
+    assert_string_equal(state_farm_body(farm, "attempt"), "2");
+    OK("task_take", "by=w1", "service=capture@source/web nonce=n2 n=1 lease-ms=1", "");
+    zclock_sleep(10);
+    OK("task_reap", "", "silent-s=0", "");
+    assert_int_equal(state_farm_count(farm),
+                     1); // Silent for too long: the broker fails it
+}
+
+// What each function would find is found by the one that is asked every second.
+static void
+test_a_scan_tells_what_is_due(void **state)
+{
+    state_farm_t *farm = *state;
+    static const char *const kinds[] = {"drive", "queues", "stuck", "late", "boots"};
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        assert_string_equal(state_farm_body(farm, kinds[i]), "0");
+    rmt_auto_str before = strdup(state_farm_body(farm, "audit"));
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    assert_string_equal(state_farm_body(farm, "drive"), "1");
+    assert_string_not_equal(state_farm_body(farm, "audit"), before);
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=task task=" UID2 " service=capture@source/web stage=capture subject=web");
+    OK("scan", "", "stuck-s=60 silent-s=600", "");
+    assert_string_equal(state_farm_body(farm, "queues"), "1");
+    assert_string_equal(state_farm_body(farm, "stuck"), "0");
+    zclock_sleep(5);
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(state_farm_body(farm, "stuck"), "1");
+    OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
+    zclock_sleep(10);
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(state_farm_body(farm, "queues"), "0");
+    assert_string_equal(state_farm_body(farm, "stuck"), "0");
+    assert_string_equal(state_farm_body(farm, "late"), "1");
+    OK("task_reap", "", "silent-s=600", ""); // It turns silent
+    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    assert_string_equal(state_farm_body(farm, "late"), "0");
+    zclock_sleep(5);
+    OK("scan", "", "stuck-s=0 silent-s=0", "");
+    assert_string_equal(state_farm_body(farm, "late"), "1");
+}
+
+static void
+test_a_task_without_a_worker_is_shown_as_stuck(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("task_stuck", "", "stuck-s=0", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "stuck"), "no worker offers commit@hq");
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n services=commit@hq=2",
+       "");
+    OK("task_stuck", "", "stuck-s=0", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("farm_status", "", "", "");
+    assert_string_equal(state_farm_item(farm, 0, "service"), "commit@hq");
+    assert_string_equal(state_farm_item(farm, 0, "slots"), "2");
+    assert_string_equal(state_farm_item(farm, 0, "queued"), "1");
+    OK("task_take", "by=w1", "service=commit@hq nonce=n n=1", "");
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "stuck"), "");
+}
+
+static void
+test_holders_are_told_to_those_with_a_reason(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("peer_hello", "by=w1 role=imager name=i place=hq",
+       "nonce=n services=receive@hq=2 port=99 addresses=@ key=dk", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1", "place=hq service=receive", "");
+    OK("task_take", "by=s1", "service=commit@hq nonce=n1 n=1", "");
+    OK("holders", "by=s1", "place=hq service=receive", "");
+    assert_string_equal(state_farm_item(farm, 0, "addresses"), "@");
+    assert_string_equal(state_farm_item(farm, 0, "key"), "dk");
+    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1", "place=other service=receive", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=s1",
+            "place=hq service=package image=" IMAGE, "");
+    OK("grants", "", "place=hq", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "key"), "s1");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_an_idempotent_submit_makes_one_job),
+        CASE(test_a_result_counts_once_and_only_from_its_holder),
+        CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
+        CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
+        CASE(test_a_scan_tells_what_is_due),
+        CASE(test_a_task_without_a_worker_is_shown_as_stuck),
+        CASE(test_holders_are_told_to_those_with_a_reason),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
