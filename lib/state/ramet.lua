@@ -49,7 +49,7 @@
 local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
 local PRESENT_MS = 15000
-local PAGE_ITEMS, PAGE_BYTES = 500, 96 * 1024
+local PAGE_ITEMS, PAGE_BYTES = 500, 192 * 1024 -- An envelope has 256 KiB
 local PAGE_STEP = 25 -- Names read at a time: most pages are full of bytes long before
 local AUDIT_MAX = 100000
 
@@ -98,13 +98,15 @@ local function num(text, missing)
     return tonumber(text) or missing or 0
 end
 
+-- A record as a list of names and values, and what they take of a message.
 local function flat(record)
-    local out = {}
+    local out, n, bytes = {}, 0, 0
     for name, value in pairs(record) do
-        out[#out + 1] = name
-        out[#out + 1] = str(value)
+        value = str(value)
+        out[n + 1], out[n + 2] = name, value
+        n, bytes = n + 2, bytes + #name + #value + 8
     end
-    return out
+    return out, bytes
 end
 
 local function load(key)
@@ -169,24 +171,23 @@ local function audit(meta, what, fields)
     return id
 end
 
--- One page of a name index: make(name) gives a record, or nil for "leave out".
+-- One page of a name index, flat: make(name) gives a record, or nil for "leave out".
 local function page(index, cursor, make)
-    local items, bytes, seen, last = {}, 0, 0, cursor
+    local items, total, seen, last = {}, 0, 0, cursor
     while seen < PAGE_ITEMS do
         local min = set(last) and '(' .. last or '-'
         local names = call('ZRANGEBYLEX', index, min, '+', 'LIMIT', 0, PAGE_STEP)
         for _, name in ipairs(names) do
             local record = make(name)
-            last = name
             if record then
-                items[#items + 1] = record
-                for field, value in pairs(record) do
-                    bytes = bytes + #field + #str(value) + 8
+                local item, bytes = flat(record)
+                if total > 0 and total + bytes > PAGE_BYTES then
+                    return items, last
                 end
+                items[#items + 1] = item
+                total = total + bytes
             end
-            if bytes > PAGE_BYTES then
-                return items, last
-            end
+            last = name
         end
         if #names < PAGE_STEP then
             return items, ''
@@ -197,13 +198,15 @@ local function page(index, cursor, make)
 end
 
 local function parse(args)
-    local groups, i = { {} }, 1
+    local group = {}
+    local groups, i = { group }, 1
     while i <= #args do
         if args[i] == '--' then
-            groups[#groups + 1] = {}
+            group = {}
+            groups[#groups + 1] = group
             i = i + 1
         else
-            groups[#groups][args[i]] = args[i + 1]
+            group[args[i]] = args[i + 1]
             i = i + 2
         end
     end
@@ -214,12 +217,13 @@ local function parse(args)
     return groups[1], groups[2] or {}, items
 end
 
+-- Items are records, or those of a page.
 local function reply(code, text, body, items, cursor)
     local list = {}
-    for _, item in ipairs(items or {}) do
-        list[#list + 1] = flat(item)
+    for i, item in ipairs(items or {}) do
+        list[i] = item[1] and item or flat(item)
     end
-    return { code, text or '', flat(body or {}), list, cursor or '' }
+    return { code, text or '', (flat(body or {})), list, cursor or '' }
 end
 
 -- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A

@@ -370,20 +370,23 @@ local function script_page(engine, cursor, make)
     end)
 end
 
--- Of one engine, or of all: a page an engine then, the cursor is the engine's name.
+-- Of one engine, or of all, one after the other; then the cursor is engine/name.
 serve('script_list', function(meta, body)
     if set(body.engine) then
         record_load('engine', body.engine)
         local items, cursor = script_page(body.engine, meta.cursor, without_bulk)
         return {}, items, cursor
     end
-    local min = set(meta.cursor) and '(' .. meta.cursor or '-'
-    local engine = call('ZRANGEBYLEX', P .. 'engines', min, '+', 'LIMIT', 0, 1)[1]
+    local engine, name = string.match(meta.cursor or '', '^(.-)/(.*)$')
+    if not set(name) then
+        local min = engine and '(' .. engine or '-'
+        engine = call('ZRANGEBYLEX', P .. 'engines', min, '+', 'LIMIT', 0, 1)[1]
+    end
     if not engine then
         return {}, {}, ''
     end
-    local items = script_page(engine, '', without_bulk)
-    return {}, items, engine
+    local items, cursor = script_page(engine, name, without_bulk)
+    return {}, items, engine .. '/' .. cursor
 end)
 
 serve('script_page', function(meta, body)

@@ -11,8 +11,8 @@
 #define DRAIN_MAX 512 // Calls taken before replies are looked at
 
 typedef struct {
-    char *ticket; // NULL: the loading of the library
-    zmsg_t *msg;  // The arguments; NULL once sent
+    char *ticket;      // NULL: the loading of the library
+    zframe_t *command; // NULL once sent
     int64_t deadline;
 } call_t;
 
@@ -36,7 +36,7 @@ s_call_destroy(call_t **self_p)
     call_t *self = *self_p;
     if (self) {
         free(self->ticket);
-        zmsg_destroy(&self->msg);
+        zframe_destroy(&self->command);
         free(self);
         *self_p = NULL;
     }
@@ -78,26 +78,99 @@ rmt_redis_destroy(rmt_redis_t **self_p)
     *self_p = NULL;
 }
 
-// ---- Answers to the owner
+// ---- Commands
+
+typedef struct {
+    const char **at;
+    size_t *sizes;
+    size_t count;
+} words_t;
 
 static void
-s_answer(rmt_redis_t *self, const char *ticket, int code, const char *text)
+s_add_word(words_t *self, const void *data, size_t size)
 {
-    rmt_auto(zmsg) msg = zmsg_new();
-    zmsg_addstr(msg, ticket);
-    zmsg_addstrf(msg, "%d", code);
-    zmsg_addstr(msg, text);
-    zmsg_addstr(msg, "");
-    zmsg_addstr(msg, "0");
-    (void) zmsg_send(&msg, self->pipe);
+    self->at[self->count] = data;
+    self->sizes[self->count++] = size;
+}
+
+static size_t
+s_count_words(const rmt_record_t *record)
+{
+    return record ? 2 * rmt_record_count(record) : 0;
 }
 
 static void
-s_add_strings(zmsg_t *msg, const redisReply *list)
+s_add_record(words_t *self, const rmt_record_t *record)
 {
-    zmsg_addstrf(msg, "%zu", list->elements);
-    for (size_t i = 0; i < list->elements; i++)
-        zmsg_addmem(msg, list->element[i]->str, (size_t) list->element[i]->len);
+    for (size_t i = 0; i < s_count_words(record) / 2; i++) {
+        const char *name = rmt_record_name_at(record, i);
+        size_t size = 0;
+        const void *value = rmt_record_value_at(record, i, &size);
+        s_add_word(self, name, strlen(name));
+        s_add_word(self, value, size);
+    }
+}
+
+zframe_t *
+rmt_redis_command(const rmt_call_t *call)
+{
+    assert(call && call->function);
+    const size_t items = call->items ? rmt_records_count(call->items) : 0;
+    size_t count = 4 + items + s_count_words(call->meta) + s_count_words(call->body);
+    for (size_t i = 0; i < items; i++)
+        count += s_count_words(rmt_records_at(call->items, i));
+    words_t words = {.at = zmalloc(count * sizeof *words.at),
+                     .sizes = zmalloc(count * sizeof *words.sizes)};
+    s_add_word(&words, "FCALL", 5);
+    s_add_word(&words, call->function, strlen(call->function));
+    s_add_word(&words, "0", 1); // No keys
+    s_add_record(&words, call->meta);
+    s_add_word(&words, "--", 2);
+    s_add_record(&words, call->body);
+    for (size_t i = 0; i < items; i++) {
+        s_add_word(&words, "--", 2);
+        s_add_record(&words, rmt_records_at(call->items, i));
+    }
+    assert(words.count == count);
+    char *text = NULL;
+    const long long size =
+        redisFormatCommandArgv(&text, (int) count, words.at, words.sizes);
+    assert(size > 0);
+    zframe_t *command = zframe_new(text, (size_t) size);
+    redisFreeCommand(text);
+    free(words.at);
+    free(words.sizes);
+    return command;
+}
+
+// ---- Answers to the owner
+
+static void
+s_free_reply(void *data, void *hint)
+{
+    (void) hint;
+    rmt_msg_t *reply = data;
+    rmt_msg_destroy(&reply);
+}
+
+// Takes the reply.
+static void
+s_send_reply(rmt_redis_t *self, const char *ticket, rmt_msg_t *reply)
+{
+    zmq_msg_t frame;
+    (void) zmq_msg_init_data(&frame, reply, sizeof *reply, s_free_reply, NULL);
+    if (zstr_sendm(self->pipe, ticket) == -1 ||
+        zmq_msg_send(&frame, zsock_resolve(self->pipe), 0) == -1)
+        (void) zmq_msg_close(&frame);
+}
+
+static void
+s_answer(rmt_redis_t *self, const char *ticket, rmt_code_t code, const char *text)
+{
+    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = code;
+    rmt_msg_text(&reply->text, text);
+    s_send_reply(self, ticket, reply);
 }
 
 static bool
@@ -127,18 +200,40 @@ s_is_answer(const redisReply *reply)
     return true;
 }
 
+// Names that no record may have were made by nobody but us; they are left out.
 static void
-s_forward(rmt_redis_t *self, const char *ticket, const redisReply *reply)
+s_take_record(rmt_record_t *record, const redisReply *list)
 {
-    rmt_auto(zmsg) msg = zmsg_new();
-    zmsg_addstr(msg, ticket);
-    zmsg_addstrf(msg, "%lld", reply->element[0]->integer);
-    zmsg_addstr(msg, reply->element[1]->str);
-    zmsg_addstr(msg, reply->element[4]->str);
-    s_add_strings(msg, reply->element[2]);
-    for (size_t i = 0; i < reply->element[3]->elements; i++)
-        s_add_strings(msg, reply->element[3]->element[i]);
-    (void) zmsg_send(&msg, self->pipe);
+    for (size_t i = 0; i < list->elements; i += 2)
+        (void) rmt_record_add(record, list->element[i]->str, list->element[i + 1]->str,
+                              (size_t) list->element[i + 1]->len);
+}
+
+static rmt_record_t *
+s_make_record(const redisReply *list)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < list->elements; i++)
+        bytes += (size_t) list->element[i]->len;
+    rmt_record_t *record = rmt_record_new_room(list->elements / 2, bytes);
+    s_take_record(record, list);
+    return record;
+}
+
+static void
+s_forward(rmt_redis_t *self, const char *ticket, const redisReply *answer)
+{
+    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = (uint32_t) answer->element[0]->integer;
+    rmt_msg_text(&reply->text, answer->element[1]->str);
+    rmt_msg_text(&reply->cursor, answer->element[4]->str);
+    s_take_record(rmt_msg_body(reply), answer->element[2]);
+    rmt_records_t *items = rmt_msg_items(reply);
+    for (size_t i = 0; i < answer->element[3]->elements; i++) {
+        rmt_record_t *record = s_make_record(answer->element[3]->element[i]);
+        (void) rmt_records_append(items, &record);
+    }
+    s_send_reply(self, ticket, reply);
 }
 
 // ---- The connection
@@ -191,21 +286,9 @@ s_connect(rmt_redis_t *self)
 static void
 s_send(rmt_redis_t *self, call_t *call)
 {
-    const size_t count = zmsg_size(call->msg);
-    const char **argv = zmalloc((count + 1) * sizeof *argv);
-    size_t *sizes = zmalloc((count + 1) * sizeof *sizes);
-    argv[0] = "FCALL";
-    sizes[0] = 5;
-    zframe_t *frame = zmsg_first(call->msg);
-    for (size_t i = 1; i <= count; i++) {
-        argv[i] = (const char *) zframe_data(frame);
-        sizes[i] = zframe_size(frame);
-        frame = zmsg_next(call->msg);
-    }
-    redisAppendCommandArgv(self->redis, (int) count + 1, argv, sizes);
-    free(argv);
-    free(sizes);
-    zmsg_destroy(&call->msg);
+    redisAppendFormattedCommand(self->redis, (const char *) zframe_data(call->command),
+                                zframe_size(call->command));
+    zframe_destroy(&call->command);
     zlist_append(self->sent, call);
     self->is_dirty = true;
 }
@@ -288,7 +371,7 @@ s_take_calls(rmt_redis_t *self)
         }
         call_t *call = zmalloc(sizeof *call);
         call->ticket = rmt_take(&ticket);
-        call->msg = rmt_take(&msg);
+        call->command = zmsg_pop(msg);
         call->deadline = rmt_clock_ms() + self->timeout_ms;
         zlist_append(self->waiting, call);
     }

@@ -1,11 +1,11 @@
 // rmt_redis - the thread that speaks to Redis; rmt_state alone uses it.
 //
-// To the thread: {ticket, arguments of FCALL...}. From it: {"up"}, {"down"}, and
-// {ticket, code, text, cursor, n, n body frames, then for each item n, n frames}.
+// To the thread: {ticket, command}. From it: {"up"}, {"down"}, and {ticket, reply}, where
+// the bytes of the reply's frame are an rmt_msg_t, which goes away with the frame.
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
+#include "rmt_state.h"
 
 typedef struct rmt_redis rmt_redis_t;
 
@@ -13,3 +13,6 @@ typedef struct rmt_redis rmt_redis_t;
 rmt_redis_t *rmt_redis_new(const char *address, uint32_t timeout_ms);
 void rmt_redis_destroy(rmt_redis_t **self_p);
 void rmt_redis_run(zsock_t *pipe, void *args);
+
+// The FCALL of a call, as it goes to Redis. Caller owns the result.
+zframe_t *rmt_redis_command(const rmt_call_t *call);

@@ -105,18 +105,6 @@ rmt_state_pending(const rmt_state_t *self)
 // ---- Calls
 
 static void
-s_add_record(zmsg_t *msg, const rmt_record_t *record)
-{
-    const size_t count = record ? rmt_record_count(record) : 0;
-    for (size_t i = 0; i < count; i++) {
-        size_t size = 0;
-        const void *value = rmt_record_value_at(record, i, &size);
-        zmsg_addstr(msg, rmt_record_name_at(record, i));
-        zmsg_addmem(msg, value, size);
-    }
-}
-
-static void
 s_send_backlog(rmt_state_t *self)
 {
     while (self->under_way < UNDER_WAY_MAX && zlist_size(self->backlog) > 0) {
@@ -140,41 +128,13 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
         return; // In destroy, which answers it
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
-    zmsg_addstr(msg, call->function);
-    zmsg_addstr(msg, "0");
-    s_add_record(msg, call->meta);
-    zmsg_addstr(msg, "--");
-    s_add_record(msg, call->body);
-    const size_t count = call->items ? rmt_records_count(call->items) : 0;
-    for (size_t i = 0; i < count; i++) {
-        zmsg_addstr(msg, "--");
-        s_add_record(msg, rmt_records_at(call->items, i));
-    }
+    zframe_t *command = rmt_redis_command(call);
+    (void) zmsg_append(msg, &command);
     zlist_append(self->backlog, rmt_take(&msg));
     s_send_backlog(self);
 }
 
 // ---- Answers
-
-static size_t
-s_pop_number(zmsg_t *msg)
-{
-    rmt_auto_str text = zmsg_popstr(msg);
-    return text ? strtoul(text, NULL, 10) : 0;
-}
-
-// Names that no record may have were made by nobody but us; they are left out.
-static void
-s_pop_record(zmsg_t *msg, rmt_record_t *record)
-{
-    const size_t count = s_pop_number(msg);
-    for (size_t i = 0; i + 1 < count; i += 2) {
-        rmt_auto_str name = zmsg_popstr(msg);
-        rmt_auto(zframe) value = zmsg_pop(msg);
-        if (name && value && rmt_record_name_is_valid(name))
-            rmt_record_put(record, name, zframe_data(value), zframe_size(value));
-    }
-}
 
 static void
 s_take(rmt_state_t *self, zmsg_t *msg)
@@ -185,18 +145,8 @@ s_take(rmt_state_t *self, zmsg_t *msg)
             self->on_link(self->context, streq(ticket, "up"));
         return;
     }
-    rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
-    reply->code = (uint32_t) s_pop_number(msg);
-    rmt_auto_str text = zmsg_popstr(msg);
-    rmt_auto_str cursor = zmsg_popstr(msg);
-    rmt_msg_text(&reply->text, text);
-    rmt_msg_text(&reply->cursor, cursor);
-    s_pop_record(msg, rmt_msg_body(reply));
-    rmt_records_t *items = rmt_msg_items(reply);
-    while (zmsg_size(msg) > 0)
-        s_pop_record(msg, rmt_records_add(items));
     self->under_way--;
-    s_answer(self, ticket, reply);
+    s_answer(self, ticket, (rmt_msg_t *) zframe_data(zmsg_first(msg)));
     s_send_backlog(self);
 }
 

@@ -79,6 +79,54 @@ test_lists_come_in_pages(void **state)
     assert_int_equal(total, 1200);
 }
 
+// An envelope has 256 KiB (docs/spec/1-wire.md).
+static void
+test_a_page_is_no_larger_than_a_message(void **state)
+{
+    static const size_t counts[] = {2, 1};
+    state_farm_t *farm = *state;
+    char text[90001];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    OK("record_add", "", "class=engine name=lab", "");
+    for (int i = 0; i < 3; i++) {
+        rmt_auto_str body =
+            rmt_text("class=target name=t%d engine=lab comment=%s", i, text);
+        OK("record_add", "", body, "");
+    }
+    rmt_auto_str cursor = strdup("");
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+        rmt_auto_str meta = rmt_text("cursor=%s", cursor);
+        OK("target_page", meta, "engine=lab", "");
+        assert_int_equal(state_farm_count(farm), counts[i]);
+        free(cursor);
+        cursor = strdup(farm->reply->cursor);
+    }
+    assert_string_equal(cursor, "");
+}
+
+static void
+test_scripts_of_all_engines_are_listed_to_the_last(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=engine name=hq", "");
+    OK("record_add", "", "class=engine name=lab", "");
+    for (int i = 0; i < 510; i++) {
+        rmt_auto_str body = rmt_text("engine=%s name=s%d content=x", i ? "hq" : "lab", i);
+        OK("script_add", "hash=h", body, "");
+    }
+    size_t total = 0;
+    rmt_auto_str cursor = strdup("");
+    do {
+        rmt_auto_str meta = *cursor ? rmt_text("cursor=%s", cursor) : strdup("");
+        OK("script_list", meta, "", "");
+        total += state_farm_count(farm);
+        free(cursor);
+        cursor = strdup(farm->reply->cursor);
+    } while (*cursor);
+    assert_int_equal(total, 510);
+}
+
 static void
 test_scripts_are_given_in_name_order(void **state)
 {
@@ -138,6 +186,8 @@ main(void)
         CASE(test_records_keep_names_and_addresses_unique),
         CASE(test_import_is_all_or_nothing),
         CASE(test_lists_come_in_pages),
+        CASE(test_a_page_is_no_larger_than_a_message),
+        CASE(test_scripts_of_all_engines_are_listed_to_the_last),
         CASE(test_scripts_are_given_in_name_order),
         CASE(test_a_redis_behind_the_state_file_raises_the_era),
         CASE(test_calls_fail_while_redis_is_gone_and_work_again_after),

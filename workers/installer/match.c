@@ -13,8 +13,8 @@
 #include <string.h>
 #include <time.h>
 
-#define PAGE_ITEMS 100
-#define PAGE_BYTES ((size_t) 160 * 1024)
+#define PAGE_ITEMS 500
+#define PAGE_BYTES ((size_t) 192 * 1024) // An envelope has 256 KiB
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
 #define PUTS_MAX 2 // Pages of verdicts on their way; one more ask is the next page's
 _Static_assert(PUTS_MAX + 1 <= RMT_TASK_ASKS_MAX, "asks at once");
@@ -78,19 +78,35 @@ s_put_page(match_t *self, rmt_error_t *error)
     return 0;
 }
 
-static void
-s_match_target(match_t *self, const rmt_record_t *target)
+// What a record takes of a message, more or less.
+static size_t
+s_measure(const rmt_record_t *item)
 {
-    rmt_record_t *item = rmt_records_add(self->page);
-    installer_judge(self->match, target, item);
+    size_t bytes = 0;
     for (size_t i = 0; i < rmt_record_count(item); i++) {
         size_t size;
         (void) rmt_record_value_at(item, i, &size);
-        self->page_bytes += size + strlen(rmt_record_name_at(item, i));
+        bytes += size + strlen(rmt_record_name_at(item, i)) + 8;
     }
+    return bytes;
+}
+
+static int
+s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) item = rmt_record_new();
+    installer_judge(self->match, target, item);
     self->total++;
     self->fits += strcmp(rmt_record_text(item, "fits", ""), "yes") == 0;
     self->available += strcmp(rmt_record_text(item, "available", ""), "yes") == 0;
+    const size_t bytes = s_measure(item);
+    if ((self->page_bytes + bytes > PAGE_BYTES ||
+         rmt_records_count(self->page) == PAGE_ITEMS) &&
+        s_put_page(self, error) == -1)
+        return -1;
+    self->page_bytes += bytes;
+    (void) rmt_records_append(self->page, &item);
+    return 0;
 }
 
 static int
@@ -102,12 +118,8 @@ s_match_page(match_t *self, const rmt_records_t *targets, rmt_error_t *error)
         const rmt_record_t *target = rmt_records_at(targets, i);
         if (*self->only && strcmp(self->only, rmt_record_text(target, "name", "")) != 0)
             continue;
-        s_match_target(self, target);
-        if (rmt_records_count(self->page) >= PAGE_ITEMS ||
-            self->page_bytes >= PAGE_BYTES / 2) {
-            if (s_put_page(self, error) == -1)
-                return -1;
-        }
+        if (s_match_target(self, target, error) == -1)
+            return -1;
     }
     return 0;
 }
