@@ -5,7 +5,6 @@
 #include "events.h"
 #include "rmt_auto.h"
 #include "rmt_log.h"
-#include "tasks.h"
 
 #define TRIES_MAX 20 // A job that others move at the same time is looked at anew
 
@@ -101,16 +100,6 @@ s_finish(queue_t *queue, rmt_code_t code, const char *text)
 }
 
 static void
-s_wake(queue_t *queue)
-{
-    for (size_t i = 0; i < rmt_records_count(queue->ops); i++) {
-        const rmt_record_t *op = rmt_records_at(queue->ops, i);
-        if (streq(rmt_record_text(op, "op", ""), "task"))
-            rmt_tasks_wake(queue->driver->broker, rmt_record_text(op, "service", ""));
-    }
-}
-
-static void
 s_on_step(void *context, rmt_msg_t *reply)
 {
     queue_t *queue = context;
@@ -124,7 +113,6 @@ s_on_step(void *context, rmt_msg_t *reply)
         return;
     }
     if (code == RMT_OK) {
-        s_wake(queue);
         rmt_events_tail(broker->events);
         if (streq(rmt_record_text(reply->body, "driven", ""), "true"))
             rmt_driver_drive(queue->driver, queue->job);

@@ -88,6 +88,14 @@ s_on_link(void *context, bool is_up)
         s_open(self);
 }
 
+static void
+s_on_ready(void *context, const char *service)
+{
+    rmt_broker_t *self = context;
+    if (rmt_broker_is_open(self))
+        rmt_tasks_wake(self, service);
+}
+
 // ---- What is done by the clock
 
 static void
@@ -250,8 +258,9 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->events = rmt_events_new(self);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
+    const rmt_state_listener_t listener = {s_on_link, s_on_ready, self};
     self->state = rmt_state_new(self->settings->redis, self->settings->redis_timeout_ms,
-                                s_on_link, self, error);
+                                &listener, error);
     return self->state ? 0 : -1;
 }
 

@@ -10,6 +10,7 @@ typedef struct {
     uint32_t slots;      // As HELLO said
     uint32_t credit;     // So many tasks more may be sent
     bool is_taking;      // A call of task_take is under way
+    bool is_wanted;      // Another one after it: a task came meanwhile
 } rmt_offer_t;
 
 typedef struct {

@@ -84,6 +84,8 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     return false;
 }
 
+static void s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer);
+
 static void
 s_on_take(void *context, rmt_msg_t *reply)
 {
@@ -102,6 +104,8 @@ s_on_take(void *context, rmt_msg_t *reply)
         offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
         if (!is_there)
             rmt_roster_drop(asked->broker->roster, member->key);
+        else if (offer->is_wanted)
+            s_take(asked->broker, member, offer);
         if (count > 0)
             rmt_events_tail(asked->broker->events);
     }
@@ -113,6 +117,7 @@ s_on_take(void *context, rmt_msg_t *reply)
 static void
 s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer)
 {
+    offer->is_wanted = offer->is_taking;
     if (!member->is_ready || offer->is_taking || offer->credit == 0 ||
         !rmt_member_is_present(member))
         return;

@@ -34,6 +34,7 @@ local function enqueue(task, first)
     call('SADD', P .. 'queues', task.service)
     call('ZADD', P .. 'services', 0, task.service)
     call('ZADD', P .. 'waiting', now(), task.id)
+    call('PUBLISH', P .. 'ready', task.service) -- Of rmt_redis.c
 end
 
 local function drop_lease(task)

@@ -4,11 +4,13 @@
 #include <hiredis/hiredis.h>
 #include "rmt_auto.h"
 #include "rmt_clock.h"
+#include "rmt_io.h"
 #include "rmt_library.h"
 
 #define RETRY_MS 100
 #define RETRY_MS_MAX 2000
-#define DRAIN_MAX 512 // Calls taken before replies are looked at
+#define READY_CHANNEL "ramet:ready" // Of ramet_tasks.lua
+#define DRAIN_MAX 512               // Calls taken before replies are looked at
 
 typedef struct {
     char *ticket;      // NULL: the loading of the library
@@ -16,18 +18,24 @@ typedef struct {
     int64_t deadline;
 } call_t;
 
+typedef struct {
+    redisContext *redis; // NULL between two attempts
+    bool is_ready;       // The library is loaded; the channel is listened to
+    bool is_dirty;       // Bytes wait to be written
+} link_t;
+
 struct rmt_redis {
     zsock_t *pipe;
     char *address;
     uint32_t timeout_ms;
-    redisContext *redis; // NULL between two attempts
-    bool is_loaded;
-    bool is_dirty; // Bytes wait to be written
+    link_t calls, ears; // Both are there, or none
     bool is_terminated;
     zlist_t *sent;    // call_t, in the order of their replies
     zlist_t *waiting; // call_t, for a connection
+    int64_t open_by;  // Both must be ready by then
     int64_t retry_at;
     int64_t retry_ms;
+    char why[128]; // They went away the last time
 };
 
 static void
@@ -63,14 +71,22 @@ s_list_destroy(zlist_t **list_p)
     zlist_destroy(list_p);
 }
 
+static void
+s_close(link_t *link)
+{
+    if (link->redis)
+        redisFree(link->redis);
+    *link = (link_t){0};
+}
+
 void
 rmt_redis_destroy(rmt_redis_t **self_p)
 {
     rmt_redis_t *self = *self_p;
     if (!self)
         return;
-    if (self->redis)
-        redisFree(self->redis);
+    s_close(&self->calls);
+    s_close(&self->ears);
     s_list_destroy(&self->sent);
     s_list_destroy(&self->waiting);
     free(self->address);
@@ -236,14 +252,20 @@ s_forward(rmt_redis_t *self, const char *ticket, const redisReply *answer)
     s_send_reply(self, ticket, reply);
 }
 
-// ---- The connection
+// ---- The connections
+
+static bool
+s_is_up(const rmt_redis_t *self)
+{
+    return self->calls.is_ready && self->ears.is_ready;
+}
 
 static void
 s_drop(rmt_redis_t *self, const char *why)
 {
-    if (!self->redis)
+    if (!self->calls.redis && !self->ears.redis)
         return;
-    if (self->is_loaded)
+    if (s_is_up(self))
         zstr_send(self->pipe, "down");
     call_t *call;
     while ((call = zlist_pop(self->sent))) {
@@ -251,53 +273,73 @@ s_drop(rmt_redis_t *self, const char *why)
             s_answer(self, call->ticket, RMT_E_UNAVAILABLE, why);
         s_call_destroy(&call);
     }
-    redisFree(self->redis);
-    self->redis = NULL;
-    self->is_loaded = false;
-    self->is_dirty = false;
+    snprintf(self->why, sizeof self->why, "%s", why);
+    s_close(&self->calls);
+    s_close(&self->ears);
     self->retry_at = rmt_clock_ms() + self->retry_ms;
     self->retry_ms =
         self->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : self->retry_ms * 2;
 }
 
-static void
-s_connect(rmt_redis_t *self)
+static bool
+s_open(const rmt_redis_t *self, link_t *link)
 {
     const char *colon = strrchr(self->address, ':');
     if (self->address[0] == '/' || !colon) {
-        self->redis = redisConnectUnixNonBlock(self->address);
+        link->redis = redisConnectUnixNonBlock(self->address);
     } else {
         rmt_auto_str host = strndup(self->address, (size_t) (colon - self->address));
-        self->redis = redisConnectNonBlock(host, atoi(colon + 1));
+        link->redis = redisConnectNonBlock(host, atoi(colon + 1));
     }
-    if (!self->redis || self->redis->err) {
+    link->is_dirty = true;
+    return link->redis && !link->redis->err;
+}
+
+static void
+s_connect(rmt_redis_t *self)
+{
+    const bool is_open = s_open(self, &self->ears) && s_open(self, &self->calls);
+    if (!is_open) {
         s_drop(self, "cannot connect to redis");
         return;
     }
+    redisAppendCommand(self->ears.redis, "SUBSCRIBE %s", READY_CHANNEL);
     const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", rmt_state_library};
     const size_t sizes[] = {8, 4, 7, rmt_state_library_size};
-    redisAppendCommandArgv(self->redis, 4, argv, sizes);
+    redisAppendCommandArgv(self->calls.redis, 4, argv, sizes);
+    self->open_by = rmt_clock_ms() + self->timeout_ms;
     call_t *load = zmalloc(sizeof *load);
-    load->deadline = rmt_clock_ms() + self->timeout_ms;
+    load->deadline = self->open_by;
     zlist_append(self->sent, load);
-    self->is_dirty = true;
+}
+
+// One of the two has become ready.
+static void
+s_set_ready(rmt_redis_t *self, link_t *link)
+{
+    link->is_ready = true;
+    if (!s_is_up(self))
+        return;
+    self->retry_ms = RETRY_MS;
+    zstr_send(self->pipe, "up");
 }
 
 static void
 s_send(rmt_redis_t *self, call_t *call)
 {
-    redisAppendFormattedCommand(self->redis, (const char *) zframe_data(call->command),
+    redisAppendFormattedCommand(self->calls.redis,
+                                (const char *) zframe_data(call->command),
                                 zframe_size(call->command));
     zframe_destroy(&call->command);
     zlist_append(self->sent, call);
-    self->is_dirty = true;
+    self->calls.is_dirty = true;
 }
 
 static void
 s_send_waiting(rmt_redis_t *self)
 {
     call_t *call;
-    while (self->is_loaded && (call = zlist_pop(self->waiting)))
+    while (s_is_up(self) && (call = zlist_pop(self->waiting)))
         s_send(self, call);
 }
 
@@ -309,9 +351,7 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
             s_drop(self, reply->str); // Such as LOADING: it comes again later
             return;
         }
-        self->is_loaded = true;
-        self->retry_ms = RETRY_MS;
-        zstr_send(self->pipe, "up");
+        s_set_ready(self, &self->calls);
     } else if (s_is_answer(reply)) {
         s_forward(self, call->ticket, reply);
     } else if (reply->type == REDIS_REPLY_ERROR) {
@@ -324,35 +364,52 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
     }
 }
 
+// What the channel says: that it is listened to, or {"message", channel, service}.
 static void
-s_read(rmt_redis_t *self)
+s_take_told(rmt_redis_t *self, const redisReply *told)
 {
-    if (redisBufferRead(self->redis) == REDIS_ERR) {
+    if (told->type != REDIS_REPLY_ARRAY || told->elements != 3) {
+        s_drop(self, told->type == REDIS_REPLY_ERROR ? told->str
+                                                     : "redis tells something else");
+        return;
+    }
+    if (told->element[2]->type == REDIS_REPLY_STRING)
+        zstr_sendx(self->pipe, "ready", told->element[2]->str, NULL);
+    else if (!self->ears.is_ready)
+        s_set_ready(self, &self->ears);
+}
+
+static void
+s_read(rmt_redis_t *self, link_t *link)
+{
+    if (redisBufferRead(link->redis) == REDIS_ERR) {
         s_drop(self, "redis closed the connection");
         return;
     }
     void *reply = NULL;
-    while (self->redis && redisGetReplyFromReader(self->redis, &reply) == REDIS_OK &&
+    while (link->redis && redisGetReplyFromReader(link->redis, &reply) == REDIS_OK &&
            reply) {
-        call_t *call = zlist_pop(self->sent);
+        call_t *call = link == &self->calls ? zlist_pop(self->sent) : NULL;
         if (call)
             s_take_reply(self, call, reply);
+        else if (link == &self->ears)
+            s_take_told(self, reply);
         freeReplyObject(reply);
         s_call_destroy(&call);
         reply = NULL;
     }
-    if (self->redis && self->redis->err)
+    if (link->redis && link->redis->err)
         s_drop(self, "redis does not speak its protocol");
 }
 
 static void
-s_write(rmt_redis_t *self)
+s_write(rmt_redis_t *self, link_t *link)
 {
     int done = 0;
-    if (redisBufferWrite(self->redis, &done) == REDIS_ERR)
+    if (redisBufferWrite(link->redis, &done) == REDIS_ERR)
         s_drop(self, "redis closed the connection");
     else
-        self->is_dirty = !done;
+        link->is_dirty = !done;
 }
 
 // ---- The loop
@@ -383,11 +440,13 @@ static void
 s_expire(rmt_redis_t *self, int64_t now)
 {
     call_t *call = zlist_first(self->sent);
-    if (call && call->deadline <= now)
+    if ((call && call->deadline <= now) ||
+        (self->calls.redis && !s_is_up(self) && self->open_by <= now))
         s_drop(self, "redis did not answer in time");
     while ((call = zlist_first(self->waiting)) && call->deadline <= now) {
         call = zlist_pop(self->waiting);
-        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, "redis cannot be reached");
+        rmt_auto_str text = rmt_text("redis cannot be reached: %s", self->why);
+        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, text);
         s_call_destroy(&call);
     }
 }
@@ -402,34 +461,44 @@ s_timeout(const rmt_redis_t *self, int64_t now)
         due = sent->deadline;
     if (waiting && waiting->deadline < due)
         due = waiting->deadline;
-    if (!self->redis && self->retry_at < due)
+    if (!self->calls.redis && self->retry_at < due)
         due = self->retry_at;
+    if (self->calls.redis && !s_is_up(self) && self->open_by < due)
+        due = self->open_by;
     return due > now ? (long) (due - now) : 0;
+}
+
+static zmq_pollitem_t
+s_poll_item(const link_t *link)
+{
+    return (zmq_pollitem_t){NULL, link->redis ? link->redis->fd : -1,
+                            (short) (ZMQ_POLLIN | (link->is_dirty ? ZMQ_POLLOUT : 0)), 0};
 }
 
 void
 rmt_redis_run(zsock_t *pipe, void *args)
 {
     rmt_auto(rmt_redis) self = args; // Taken: ends with this thread
+    link_t *const links[] = {&self->calls, &self->ears};
     self->pipe = pipe;
     zsock_signal(pipe, 0);
     while (!self->is_terminated) {
-        if (!self->redis && rmt_clock_ms() >= self->retry_at)
+        if (!self->calls.redis && rmt_clock_ms() >= self->retry_at)
             s_connect(self);
         s_send_waiting(self);
-        if (self->redis && self->is_dirty)
-            s_write(self);
-        zmq_pollitem_t items[] = {
-            {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
-            {NULL, self->redis ? self->redis->fd : -1,
-             (short) (ZMQ_POLLIN | (self->is_dirty ? ZMQ_POLLOUT : 0)), 0},
-        };
-        const int count = self->redis ? 2 : 1;
+        for (int i = 0; i < 2; i++)
+            if (links[i]->redis && links[i]->is_dirty)
+                s_write(self, links[i]);
+        zmq_pollitem_t items[] = {{zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
+                                  s_poll_item(links[0]),
+                                  s_poll_item(links[1])};
+        const int count = self->calls.redis ? 3 : 1;
         if (zmq_poll(items, count, s_timeout(self, rmt_clock_ms())) == -1 &&
             errno != EINTR)
             return;
-        if (self->redis && (items[1].revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
-            s_read(self);
+        for (int i = 0; i < 2; i++)
+            if (links[i]->redis && (items[1 + i].revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
+                s_read(self, links[i]);
         s_take_calls(self);
         s_expire(self, rmt_clock_ms());
     }

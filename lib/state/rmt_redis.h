@@ -1,7 +1,8 @@
 // rmt_redis - the thread that speaks to Redis; rmt_state alone uses it.
 //
-// To the thread: {ticket, command}. From it: {"up"}, {"down"}, and {ticket, reply}, where
-// the bytes of the reply's frame are an rmt_msg_t, which goes away with the frame.
+// To the thread: {ticket, command}. From it: {"up"}, {"down"}, {"ready", service}, and
+// {ticket, reply}, where the bytes of the reply's frame are an rmt_msg_t, which goes away
+// with the frame. It has two connections, as one that listens to a channel cannot call.
 #pragma once
 
 #include <czmq.h>

@@ -20,8 +20,7 @@ struct rmt_state {
     uint64_t ticket;
     zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way;
-    rmt_state_link_fn *on_link;
-    void *context;
+    rmt_state_listener_t listener;
 };
 
 static void
@@ -32,8 +31,8 @@ s_pending_destroy(void **item_p)
 }
 
 rmt_state_t *
-rmt_state_new(const char *address, uint32_t timeout_ms, rmt_state_link_fn *on_link,
-              void *context, rmt_error_t *error)
+rmt_state_new(const char *address, uint32_t timeout_ms,
+              const rmt_state_listener_t *listener, rmt_error_t *error)
 {
     assert(address && error);
     if (!*address) {
@@ -41,8 +40,8 @@ rmt_state_new(const char *address, uint32_t timeout_ms, rmt_state_link_fn *on_li
         return NULL;
     }
     rmt_state_t *self = zmalloc(sizeof *self);
-    self->on_link = on_link;
-    self->context = context;
+    if (listener)
+        self->listener = *listener;
     self->backlog = zlist_new();
     self->pending = zhashx_new();
     zhashx_set_destructor(self->pending, s_pending_destroy);
@@ -137,17 +136,33 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
 // ---- Answers
 
 static void
+s_tell_link(const rmt_state_listener_t *listener, bool is_up)
+{
+    if (listener->on_link)
+        listener->on_link(listener->context, is_up);
+}
+
+static void
+s_tell_ready(const rmt_state_listener_t *listener, zmsg_t *msg)
+{
+    rmt_auto_str service = zmsg_popstr(msg);
+    if (listener->on_ready)
+        listener->on_ready(listener->context, service);
+}
+
+static void
 s_take(rmt_state_t *self, zmsg_t *msg)
 {
-    rmt_auto_str ticket = zmsg_popstr(msg);
+    rmt_auto_str head = zmsg_popstr(msg);
     if (zmsg_size(msg) == 0) {
-        if (self->on_link)
-            self->on_link(self->context, streq(ticket, "up"));
-        return;
+        s_tell_link(&self->listener, streq(head, "up"));
+    } else if (streq(head, "ready")) {
+        s_tell_ready(&self->listener, msg);
+    } else {
+        self->under_way--;
+        s_answer(self, head, (rmt_msg_t *) zframe_data(zmsg_first(msg)));
+        s_send_backlog(self);
     }
-    self->under_way--;
-    s_answer(self, ticket, (rmt_msg_t *) zframe_data(zmsg_first(msg)));
-    s_send_backlog(self);
 }
 
 void

@@ -16,13 +16,20 @@ typedef struct rmt_state rmt_state_t;
 
 // reply is of kind RMT_MSG_REPLY and belongs to the library; the function may change it.
 typedef void(rmt_state_fn)(void *context, rmt_msg_t *reply);
-// The connection came or went. Before the first call nothing is connected.
-typedef void(rmt_state_link_fn)(void *context, bool is_up);
+// What is told without being asked; each function may be NULL.
+typedef struct {
+    // The connection came or went. Before the first call nothing is connected.
+    void (*on_link)(void *context, bool is_up);
+    // A task waits for this service since now, whichever broker put it there. It is told
+    // once and to all; what is told while there is no connection is lost.
+    void (*on_ready)(void *context, const char *service);
+    void *context;
+} rmt_state_listener_t;
 
-// address: path of a unix socket, or host:port. Borrows nothing but context.
+// address: path of a unix socket, or host:port. listener is copied and may be NULL.
 // Caller owns the result. NULL: USAGE.
 rmt_state_t *rmt_state_new(const char *address, uint32_t timeout_ms,
-                           rmt_state_link_fn *on_link, void *context, rmt_error_t *error);
+                           const rmt_state_listener_t *listener, rmt_error_t *error);
 void rmt_state_destroy(rmt_state_t **self_p);
 
 // To be polled; when it is readable, rmt_state_handle makes the callbacks that are due.

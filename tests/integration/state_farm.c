@@ -20,6 +20,13 @@ s_on_reply(void *context, rmt_msg_t *reply)
     farm->is_answered = true;
 }
 
+static void
+s_on_ready(void *context, const char *service)
+{
+    state_farm_t *farm = context;
+    snprintf(farm->ready, sizeof farm->ready, "%s", service);
+}
+
 // "name=value name=value"; "_" in a value is a blank.
 static void
 s_fill(rmt_record_t *record, const char *text)
@@ -92,7 +99,8 @@ state_farm_setup(void **state)
     state_farm_t *farm = zmalloc(sizeof *farm);
     rmt_error_t error = {0};
     redis_server_new(&farm->redis);
-    farm->state = rmt_state_new(farm->redis.socket, 2000, NULL, NULL, &error);
+    const rmt_state_listener_t listener = {.on_ready = s_on_ready, .context = farm};
+    farm->state = rmt_state_new(farm->redis.socket, 2000, &listener, &error);
     assert_non_null(farm->state);
     *state = farm;
     return 0;

@@ -10,6 +10,7 @@ typedef struct {
     rmt_state_t *state;
     rmt_msg_t *reply; // Of the last call
     bool is_answered;
+    char ready[128]; // The service that a task was last put for
 } state_farm_t;
 
 #define UID1 "00000000000000000000000000000001"

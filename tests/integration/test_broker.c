@@ -56,13 +56,35 @@ s_free_ports(void)
     }
 }
 
+static pid_t
+s_spawn_broker(const farm_t *farm, const char *name)
+{
+    rmt_auto_str program = rmt_text("%s/ramet-broker", getenv("RAMET_BIN"));
+    rmt_auto_str config = rmt_text("%s/%s.cfg", farm->redis.dir, name);
+    char *argv[] = {program, "-v", "-c", config, NULL};
+    return spawn_program(farm->redis.dir, name, argv);
+}
+
 static void
 s_start_broker(farm_t *farm)
 {
-    rmt_auto_str program = rmt_text("%s/ramet-broker", getenv("RAMET_BIN"));
-    rmt_auto_str config = rmt_text("%s/broker.cfg", farm->redis.dir);
-    char *argv[] = {program, "-v", "-c", config, NULL};
-    farm->broker = spawn_program(farm->redis.dir, "broker", argv);
+    farm->broker = s_spawn_broker(farm, "broker");
+}
+
+// Broker NAME at farm->port, which looks for what it was not told of every scan_ms.
+static void
+s_configure(const farm_t *farm, const char *name, unsigned scan_ms)
+{
+    rmt_error_t error = {0};
+    const char *dir = farm->redis.dir;
+    rmt_auto_str path = rmt_text("%s/%s.cfg", dir, name);
+    rmt_auto_str config =
+        rmt_text("listen = \"127.0.0.1\"\nport = %u\nkey = \"%s/broker.key\"\n"
+                 "redis = \"%s\"\nadmins = \"%s/admin.pub\"\nstate = \"%s/%s.state\"\n"
+                 "beat-ms = 300\nlease-ms = 1500\ngrace-ms = 1500\n"
+                 "scan-ms = %u\nstuck-s = 1\n",
+                 farm->port, dir, farm->redis.socket, dir, dir, name, scan_ms);
+    assert_int_equal(rmt_io_save(path, config, strlen(config), 0600, &error), 0);
 }
 
 static rmt_client_t *
@@ -87,18 +109,11 @@ s_setup(void **state)
     const char *dir = farm->redis.dir;
     rmt_auto_str key_path = rmt_text("%s/broker.key", dir);
     rmt_auto_str admin_path = rmt_text("%s/admin.pub", dir);
-    rmt_auto_str config_path = rmt_text("%s/broker.cfg", dir);
     assert_int_equal(rmt_key_new(&farm->broker_key, &error), 0);
     assert_int_equal(rmt_key_new(&farm->admin, &error), 0);
     assert_int_equal(rmt_key_save(&farm->broker_key, key_path, &error), 0);
     assert_int_equal(rmt_key_save_public(&farm->admin, admin_path, &error), 0);
-    rmt_auto_str config =
-        rmt_text("listen = \"127.0.0.1\"\nport = %u\nkey = \"%s\"\n"
-                 "redis = \"%s\"\nadmins = \"%s\"\nstate = \"%s/state\"\n"
-                 "beat-ms = 300\nlease-ms = 1500\ngrace-ms = 1500\n"
-                 "scan-ms = 200\nstuck-s = 1\n",
-                 farm->port, key_path, farm->redis.socket, admin_path, dir);
-    assert_int_equal(rmt_io_save(config_path, config, strlen(config), 0600, &error), 0);
+    s_configure(farm, "broker", 200);
     s_start_broker(farm);
     farm->client = s_client(farm, &farm->admin);
     *state = farm;
@@ -756,6 +771,45 @@ test_a_worker_that_leaves_gives_its_task_to_another(void **state)
 }
 
 static void
+s_wait_present(farm_t *farm, const char *verb, const char *body)
+{
+    const int64_t limit = rmt_clock_ms() + WAIT_MS;
+    for (;;) {
+        rmt_auto(rmt_msg) reply = s_need(farm, verb, body, "");
+        if (streq(rmt_record_text(reply->body, "present", ""), "yes"))
+            break;
+        assert_true(rmt_clock_ms() < limit);
+        zclock_sleep(20);
+    }
+    zclock_sleep(300); // It says what it can take after its greeting
+}
+
+// M26: a broker hears of tasks that another one has put; its own look for them is 9 s
+// away.
+static void
+test_a_task_reaches_a_worker_of_another_broker_at_once(void **state)
+{
+    farm_t *farm = *state;
+    const uint16_t first = farm->port;
+    hand_t *imager = s_hire_imager(farm);
+    farm->port = s_free_ports();
+    s_configure(farm, "second", 10000);
+    pid_t second = s_spawn_broker(farm, "second");
+    hand_t *source = s_hire_source(farm);
+    farm->port = first;
+    s_wait_present(farm, "source.show", "name=web");
+    const int64_t start = rmt_clock_ms();
+    rmt_auto_str job = s_submit(farm, NULL);
+    s_wait_runs(source, 1);
+    assert_true(rmt_clock_ms() - start < 5000);
+    rmt_auto(rmt_msg) done = s_wait_job(farm, job, "done");
+    s_dismiss(&imager);
+    s_dismiss(&source);
+    const int status = end_program(&second, SIGTERM);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void
 test_a_job_without_a_worker_says_so(void **state)
 {
     farm_t *farm = *state;
@@ -856,6 +910,7 @@ main(void)
         CASE(test_a_job_ends_though_redis_is_killed),
         CASE(test_a_redis_that_lost_its_past_raises_the_era),
         CASE(test_a_worker_that_leaves_gives_its_task_to_another),
+        CASE(test_a_task_reaches_a_worker_of_another_broker_at_once),
         CASE(test_a_job_without_a_worker_says_so),
         CASE(test_a_deployment_goes_from_matching_to_the_first_boot),
     };

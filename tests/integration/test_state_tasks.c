@@ -42,6 +42,18 @@ s_begin_capture(state_farm_t *farm)
 }
 
 static void
+test_a_task_that_waits_is_told(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    for (int i = 0; i < 100 && !*farm->ready; i++) {
+        OK("drive_list", "", "", "");
+        zclock_sleep(20);
+    }
+    assert_string_equal(farm->ready, "commit@hq");
+}
+
+static void
 test_a_result_counts_once_and_only_from_its_holder(void **state)
 {
     state_farm_t *farm = *state;
@@ -214,6 +226,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_an_idempotent_submit_makes_one_job),
+        CASE(test_a_task_that_waits_is_told),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
