@@ -1,10 +1,10 @@
-#include "broker.h"
+#include "broker/broker.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
 
 #define STATE_FILE_MAX 4096
 

@@ -5,11 +5,11 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_address.h"
-#include "rmt_socket.h"
-#include "rmt_state.h"
-#include "rmt_zap.h"
-#include "settings.h"
+#include "facts/rmt_address.h"
+#include "net/rmt_socket.h"
+#include "state/rmt_state.h"
+#include "net/rmt_zap.h"
+#include "broker/settings.h"
 
 typedef struct rmt_broker rmt_broker_t;
 typedef struct rmt_keyring rmt_keyring_t;

@@ -1,8 +1,8 @@
-#include "console_door.h"
+#include "broker/console_door.h"
 
-#include "keyring.h"
-#include "rmt_auto.h"
-#include "verbs.h"
+#include "broker/keyring.h"
+#include "base/rmt_auto.h"
+#include "broker/verbs.h"
 
 #define BATCH 256 // Messages of one door before the others have their turn
 

@@ -1,12 +1,12 @@
-#include "dispatch.h"
+#include "broker/dispatch.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "rmt_key.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "crypto/rmt_key.h"
 
 #define BOOT_TIMEOUT_S 900
 #define READY_MAX 200 // As many as job_view lists at once

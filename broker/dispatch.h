@@ -6,7 +6,7 @@
 // the id of a task is made from job, stage and subject.
 #pragma once
 
-#include "rmt_msg.h"
+#include "wire/rmt_msg.h"
 
 // Borrowed; image, task and target may be NULL.
 typedef struct {

@@ -1,5 +1,5 @@
-#include "dispatch.h"
-#include "rmt_id.h"
+#include "broker/dispatch.h"
+#include "crypto/rmt_id.h"
 
 #include <string.h>
 

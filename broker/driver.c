@@ -1,10 +1,10 @@
-#include "driver.h"
+#include "broker/driver.h"
 
 #include <string.h>
-#include "dispatch.h"
-#include "events.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
+#include "broker/dispatch.h"
+#include "broker/events.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 
 #define TRIES_MAX 20 // A job that others move at the same time is looked at anew
 

@@ -4,7 +4,7 @@
 // changes nothing twice. Other jobs do not wait.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 rmt_driver_t *rmt_driver_new(rmt_broker_t *broker);
 void rmt_driver_destroy(rmt_driver_t **self_p);

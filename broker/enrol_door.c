@@ -1,9 +1,9 @@
-#include "enrol_door.h"
+#include "broker/enrol_door.h"
 
-#include "keyring.h"
-#include "events.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
+#include "broker/keyring.h"
+#include "broker/events.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 
 #define UNDER_WAY_MAX 256 // Anybody may knock; more at once are not heard
 

@@ -1,13 +1,13 @@
-#include "events.h"
+#include "broker/events.h"
 
 #include <string.h>
-#include "keyring.h"
-#include "peers.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "roster.h"
+#include "broker/keyring.h"
+#include "broker/peers.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "broker/roster.h"
 
 #define QUIET_MS 500
 #define TOPIC_MAX 200 // Longer ones meet a bug of libzmq (prefix lengths in a byte)

@@ -5,7 +5,7 @@
 // Percentages go by in memory only, at most two a second for each task.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 rmt_events_t *rmt_events_new(rmt_broker_t *broker);
 void rmt_events_destroy(rmt_events_t **self_p);

@@ -1,8 +1,8 @@
-#include "fields.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_policy.h"
+#include "broker/fields.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "match/rmt_policy.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,8 +2,8 @@
 // wrong address is refused when it is entered and not when a machine does not come up.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Check the known fields of a record of this class; empty values, which remove a field,
 // and unknown fields pass. 0, or -1: USAGE, which names field and value, and for the

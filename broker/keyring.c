@@ -1,9 +1,9 @@
-#include "keyring.h"
+#include "broker/keyring.h"
 
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_log.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 
 struct rmt_keyring {
     rmt_broker_t *broker;

@@ -4,7 +4,7 @@
 // checked against it, so a revoked key is refused at its next message.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 rmt_keyring_t *rmt_keyring_new(rmt_broker_t *broker);
 void rmt_keyring_destroy(rmt_keyring_t **self_p);

@@ -1,20 +1,20 @@
-#include "loop.h"
+#include "broker/loop.h"
 
 #include <inttypes.h>
 #include <string.h>
-#include "console_door.h"
-#include "driver.h"
-#include "enrol_door.h"
-#include "events.h"
-#include "keyring.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_signals.h"
-#include "roster.h"
-#include "tasks.h"
-#include "worker_door.h"
+#include "broker/console_door.h"
+#include "broker/driver.h"
+#include "broker/enrol_door.h"
+#include "broker/events.h"
+#include "broker/keyring.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "base/rmt_signals.h"
+#include "broker/roster.h"
+#include "broker/tasks.h"
+#include "broker/worker_door.h"
 
 #define PRESENCE_MS 3000
 

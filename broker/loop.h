@@ -2,7 +2,7 @@
 // clock.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 // Borrows settings. Proves that unknown keys stay out, then binds all ports.
 // Caller owns the result. NULL: IO, INTERNAL, CONFIG.

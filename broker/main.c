@@ -1,10 +1,10 @@
 // ramet-broker: checks keys, hands out tasks, decides what runs next.
 #include <czmq.h>
-#include "loop.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
-#include "rmt_options.h"
-#include "rmt_signals.h"
+#include "broker/loop.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
+#include "base/rmt_options.h"
+#include "base/rmt_signals.h"
 
 static const rmt_options_t s_options = {
     .program = "ramet-broker",

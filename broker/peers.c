@@ -1,8 +1,8 @@
-#include "peers.h"
+#include "broker/peers.h"
 
-#include "rmt_auto.h"
-#include "rmt_id.h"
-#include "rmt_log.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_log.h"
 
 #define ITEMS_MAX 500 // In one PEERS
 

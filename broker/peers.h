@@ -4,8 +4,8 @@
 // holders said them; "@" is for the asker to fill in.
 #pragma once
 
-#include "broker.h"
-#include "roster.h"
+#include "broker/broker.h"
+#include "broker/roster.h"
 
 // grant: {key, root, until-ms}; root is the text of an image id, or empty for "may
 // offer".

@@ -1,10 +1,10 @@
-#include "roster.h"
+#include "broker/roster.h"
 
 #include <assert.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
 
 #define PRESENT_MS 15000
 

@@ -3,7 +3,7 @@
 // It is memory only: after a restart it fills again with the HELLOs.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 typedef struct {
     const char *service; // Owned by the roster

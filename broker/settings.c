@@ -1,4 +1,4 @@
-#include "settings.h"
+#include "broker/settings.h"
 
 const rmt_config_row_t rmt_settings_rows[] = {
     {"listen", RMT_CONFIG_TEXT, "*", 1, 255,

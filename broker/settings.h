@@ -1,8 +1,8 @@
 // settings - the broker's configuration as a plain struct.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_key.h"
+#include "base/rmt_config.h"
+#include "crypto/rmt_key.h"
 
 typedef struct {
     const char *host; // All are valid as long as the configuration

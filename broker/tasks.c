@@ -1,10 +1,10 @@
-#include "tasks.h"
+#include "broker/tasks.h"
 
 #include <string.h>
-#include "events.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_log.h"
+#include "broker/events.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_log.h"
 
 void
 rmt_tasks_cancel(const rmt_member_t *member, const rmt_record_t *item)

@@ -3,8 +3,8 @@
 // The queues are in Redis; never more tasks are sent than a member has credit for.
 #pragma once
 
-#include "broker.h"
-#include "roster.h"
+#include "broker/broker.h"
+#include "broker/roster.h"
 
 // There may be tasks of this service: those who offer it and have credit take some.
 void rmt_tasks_wake(rmt_broker_t *broker, const char *service);

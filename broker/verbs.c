@@ -1,16 +1,16 @@
-#include "verbs.h"
+#include "broker/verbs.h"
 
 #include <string.h>
-#include "driver.h"
-#include "events.h"
-#include "fields.h"
-#include "peers.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "rmt_location.h"
-#include "rmt_policy.h"
+#include "broker/driver.h"
+#include "broker/events.h"
+#include "broker/fields.h"
+#include "broker/peers.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_location.h"
+#include "match/rmt_policy.h"
 
 enum {
     ADMIN = 1,

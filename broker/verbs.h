@@ -2,7 +2,7 @@
 // and added on the way. Both doors use it.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 // Answer a REQUEST of a key that is known. Takes *packet's route and message; the REPLY
 // goes to port. key: the record of the sender.

@@ -1,16 +1,16 @@
-#include "worker_door.h"
+#include "broker/worker_door.h"
 
 #include <string.h>
-#include "events.h"
-#include "keyring.h"
-#include "peers.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "tasks.h"
-#include "verbs.h"
-#include "worker_msgs.h"
+#include "broker/events.h"
+#include "broker/keyring.h"
+#include "broker/peers.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "broker/tasks.h"
+#include "broker/verbs.h"
+#include "broker/worker_msgs.h"
 
 #define BATCH 256
 

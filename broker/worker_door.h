@@ -3,7 +3,7 @@
 // A peer is who its key says, at every message.
 #pragma once
 
-#include "broker.h"
+#include "broker/broker.h"
 
 // port: RMT_PORT_WORKERS or RMT_PORT_AGENTS.
 void rmt_worker_door_handle(rmt_broker_t *broker, rmt_port_t port);

@@ -1,12 +1,12 @@
-#include "worker_msgs.h"
+#include "broker/worker_msgs.h"
 
 #include <string.h>
-#include "driver.h"
-#include "events.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_log.h"
-#include "tasks.h"
+#include "broker/driver.h"
+#include "broker/events.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_log.h"
+#include "broker/tasks.h"
 
 #define PHASE_MAX 60
 

@@ -1,7 +1,7 @@
 // worker_msgs - what a member that has said HELLO may say.
 #pragma once
 
-#include "roster.h"
+#include "broker/roster.h"
 
 // Borrows msg, but may take its body.
 void rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);

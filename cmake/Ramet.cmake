@@ -34,6 +34,12 @@ pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
 add_library(ramet_flags INTERFACE)
 target_compile_definitions(ramet_flags INTERFACE _GNU_SOURCE _FILE_OFFSET_BITS=64
     RMT_VERSION="${PROJECT_VERSION}")
+# An include names the room of the header: "disk/rmt_fs.h", "agent/install/order.h",
+# "broker/roster.h".
+target_include_directories(ramet_flags INTERFACE "${PROJECT_SOURCE_DIR}/lib"
+    "${PROJECT_SOURCE_DIR}/workers" "${PROJECT_SOURCE_DIR}")
+# A program needs only the libraries that it calls.
+target_link_options(ramet_flags INTERFACE -Wl,--as-needed)
 # The same source gives the same program in whatever folder it lies.
 target_compile_options(ramet_flags INTERFACE -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
 target_compile_options(ramet_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wconversion -Wvla
@@ -56,7 +62,6 @@ function(ramet_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;NEEDS;USES" ${ARGN})
     add_library(ramet_${name} STATIC ${ARG_SOURCES})
     add_library(ramet::${name} ALIAS ramet_${name})
-    target_include_directories(ramet_${name} PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
     target_link_libraries(ramet_${name} PUBLIC ${ARG_NEEDS} PRIVATE ramet_flags ${ARG_USES})
 endfunction()
 

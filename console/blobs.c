@@ -1,4 +1,4 @@
-#include "blobs.h"
+#include "console/blobs.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -4,7 +4,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // All zero is empty; free(data) ends it.
 typedef struct {

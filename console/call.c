@@ -1,10 +1,10 @@
-#include "call.h"
-#include "command.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_config.h"
-#include "rmt_enrol.h"
-#include "rmt_io.h"
+#include "console/call.h"
+#include "console/command.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_config.h"
+#include "net/rmt_enrol.h"
+#include "base/rmt_io.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,10 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_client.h"
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_record.h"
+#include "net/rmt_client.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "base/rmt_record.h"
 
 typedef struct command command_t;
 

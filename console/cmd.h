@@ -1,7 +1,7 @@
 // cmd - the tables of verbs, one for each file cmd_*.c; each ends with a NULL noun.
 #pragma once
 
-#include "command.h"
+#include "console/command.h"
 
 extern const command_t cmd_record[];
 extern const command_t cmd_image[];

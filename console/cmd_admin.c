@@ -1,10 +1,10 @@
 // Locks, keys, scripts, events, and the health of the farm.
-#include "cmd.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_key.h"
-#include "watch.h"
+#include "console/cmd.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "crypto/rmt_key.h"
+#include "console/watch.h"
 
 #include <inttypes.h>
 #include <stdio.h>

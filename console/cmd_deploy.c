@@ -1,10 +1,10 @@
 // Planning and starting a deployment (M10 - M14).
-#include "cmd.h"
-#include "plan.h"
-#include "rmt_auto.h"
-#include "rmt_policy.h"
-#include "select.h"
-#include "watch.h"
+#include "console/cmd.h"
+#include "console/plan.h"
+#include "base/rmt_auto.h"
+#include "match/rmt_policy.h"
+#include "console/select.h"
+#include "console/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

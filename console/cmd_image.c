@@ -1,12 +1,12 @@
 // Images: make, list, show, look into (M2 - M7).
-#include "cmd.h"
-#include "image_archive.h"
-#include "contents.h"
-#include "diff.h"
-#include "output.h"
-#include "report.h"
-#include "rmt_auto.h"
-#include "watch.h"
+#include "console/cmd.h"
+#include "console/image_archive.h"
+#include "console/contents.h"
+#include "console/diff.h"
+#include "console/output.h"
+#include "console/report.h"
+#include "base/rmt_auto.h"
+#include "console/watch.h"
 
 #include <stdio.h>
 

@@ -1,10 +1,10 @@
 // Jobs: list, show, follow, cancel (M24, M27, M28).
-#include "cmd.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_codec.h"
-#include "watch.h"
+#include "console/cmd.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
+#include "console/watch.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
 // Records of sources, engines and targets (M1, M2, M10).
-#include "cmd.h"
-#include "inventory.h"
-#include "output.h"
-#include "plan.h"
-#include "rmt_auto.h"
+#include "console/cmd.h"
+#include "console/inventory.h"
+#include "console/output.h"
+#include "console/plan.h"
+#include "base/rmt_auto.h"
 
 #include <stdio.h>
 #include <string.h>

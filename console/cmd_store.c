@@ -1,9 +1,9 @@
 // Stores: check, scrub, gc, pins (M16). The place's own workers do the work.
-#include "cmd.h"
-#include "output.h"
-#include "report.h"
-#include "rmt_auto.h"
-#include "watch.h"
+#include "console/cmd.h"
+#include "console/output.h"
+#include "console/report.h"
+#include "base/rmt_auto.h"
+#include "console/watch.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 // command - the table of verbs: one row a verb, from which parsing and help are made.
 #pragma once
 
-#include "call.h"
+#include "console/call.h"
 
 typedef struct {
     const char *name;     // Long option without "--"; becomes a field of call->options

@@ -1,6 +1,6 @@
-#include "command.h"
-#include "output.h"
-#include "rmt_auto.h"
+#include "console/command.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,9 +1,9 @@
-#include "contents.h"
-#include "image.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_writer.h"
+#include "console/contents.h"
+#include "console/image.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "tree/rmt_writer.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -1,7 +1,7 @@
 // contents - what an image holds, fetched from a holder of its place (M7, M17).
 #pragma once
 
-#include "command.h"
+#include "console/command.h"
 
 // Runners of `image show`, `image files` and `image checkout`.
 int contents_show(call_t *call, rmt_error_t *error);

@@ -1,10 +1,10 @@
-#include "diff.h"
-#include "image.h"
-#include "output.h"
-#include "report.h"
-#include "rmt_auto.h"
-#include "rmt_compare.h"
-#include "rmt_io.h"
+#include "console/diff.h"
+#include "console/image.h"
+#include "console/output.h"
+#include "console/report.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_compare.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <stdio.h>

@@ -2,7 +2,7 @@
 // has of it (M7).
 #pragma once
 
-#include "command.h"
+#include "console/command.h"
 
 // Runners of `image diff` and `image verify`.
 int diff_images(call_t *call, rmt_error_t *error);

@@ -1,6 +1,6 @@
-#include "image.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
+#include "console/image.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
 
 #include <assert.h>
 #include <stdlib.h>

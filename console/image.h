@@ -2,9 +2,9 @@
 // place.
 #pragma once
 
-#include "call.h"
-#include "rmt_fetch.h"
-#include "rmt_manifest.h"
+#include "console/call.h"
+#include "exchange/rmt_fetch.h"
+#include "store/rmt_manifest.h"
 
 typedef struct {
     call_t *call;

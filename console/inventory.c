@@ -1,8 +1,8 @@
-#include "inventory.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_facts.h"
+#include "console/inventory.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "facts/rmt_facts.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 // inventory - the hardware of a target as tables, as JSON, or raw (M5).
 #pragma once
 
-#include "call.h"
+#include "console/call.h"
 
 // Operand 0 is the target; with the option "raw" its facts are printed as they were told,
 // one a line (docs/spec/3-facts.md). Returns 0, or -1 with error.

@@ -1,8 +1,8 @@
 // ramet - the console: asks the broker, shows what it says.
-#include "command.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
-#include "rmt_signals.h"
+#include "console/command.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
+#include "base/rmt_signals.h"
 
 #include <stdio.h>
 #include <string.h>

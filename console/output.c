@@ -1,7 +1,7 @@
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_codec.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
 
 #include <ctype.h>
 #include <jansson.h>

@@ -3,8 +3,8 @@
 #pragma once
 
 #include <stdio.h>
-#include "rmt_record.h"
-#include "rmt_error.h"
+#include "base/rmt_record.h"
+#include "base/rmt_error.h"
 
 // A table of the named fields, or {"schema":"ramet/v1","items":[...]} with all fields.
 void output_list(const rmt_records_t *items, const char *const *columns, bool json);

@@ -1,9 +1,9 @@
-#include "plan.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_policy.h"
-#include "rmt_codec.h"
-#include "watch.h"
+#include "console/plan.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "match/rmt_policy.h"
+#include "wire/rmt_codec.h"
+#include "console/watch.h"
 
 #include <stdio.h>
 #include <string.h>

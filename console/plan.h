@@ -1,7 +1,7 @@
 // plan - the verdicts of a matching, for people and programs (M11, M12).
 #pragma once
 
-#include "call.h"
+#include "console/call.h"
 
 // Ask for a plan with this body, wait for it, show the verdict for every target; with the
 // call's option "explain" every compared fact side by side, and the disks that would be

@@ -1,8 +1,8 @@
-#include "report.h"
-#include "command.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "watch.h"
+#include "console/report.h"
+#include "console/command.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "console/watch.h"
 
 #include <string.h>
 

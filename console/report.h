@@ -1,7 +1,7 @@
 // report - a job whose outcome is counts and findings: upkeep of stores, verify, compare.
 #pragma once
 
-#include "call.h"
+#include "console/call.h"
 
 // After a verb that made such a job: say its name, or with wait follow it to its end and
 // show counts and findings. Returns the exit status, or -1 with error.

@@ -1,6 +1,6 @@
-#include "select.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "console/select.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <ctype.h>
 #include <stdio.h>

@@ -1,8 +1,8 @@
 // select - which machines the user means: names, ranges r12-n[01-40], labels rack=r12.
 #pragma once
 
-#include "rmt_record.h"
-#include "rmt_error.h"
+#include "base/rmt_record.h"
+#include "base/rmt_error.h"
 
 // Expand a comma list against the known targets into items {target}, each once, in the
 // order given. Caller owns. NULL: USAGE, NOT_FOUND (names the word), TOO_BIG.

@@ -1,4 +1,4 @@
-#include "cmd.h"
+#include "console/cmd.h"
 
 #include <stddef.h>
 

@@ -1,8 +1,8 @@
-#include "watch.h"
-#include "command.h"
-#include "output.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
+#include "console/watch.h"
+#include "console/command.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 
 #include <signal.h>
 #include <stdio.h>

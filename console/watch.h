@@ -1,7 +1,7 @@
 // watch - follow a job to its end.
 #pragma once
 
-#include "call.h"
+#include "console/call.h"
 
 // Show the job's progress on standard error until it ends, or timeout_s is over (0:
 // never), or Ctrl-C, which leaves the job running. With quiet nothing is shown.

@@ -1,5 +1,5 @@
-#include "rmt_archive_acl.h"
-#include "rmt_auto.h"
+#include "archive/rmt_archive_acl.h"
+#include "base/rmt_auto.h"
 
 #include <assert.h>
 #include <endian.h>

@@ -5,8 +5,8 @@
 #include <archive_entry.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 #define RMT_ACL_ACCESS "system.posix_acl_access"
 #define RMT_ACL_DEFAULT "system.posix_acl_default"

@@ -1,6 +1,6 @@
-#include "rmt_archive_cutter.h"
-#include "rmt_auto.h"
-#include "rmt_chunker.h"
+#include "archive/rmt_archive_cutter.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_chunker.h"
 
 #include <assert.h>
 #include <stdbool.h>

@@ -2,7 +2,7 @@
 // that the same contents are the same chunks.
 #pragma once
 
-#include "rmt_archive_reader.h"
+#include "archive/rmt_archive_reader.h"
 
 typedef struct rmt_archive_cutter rmt_archive_cutter_t;
 

@@ -1,6 +1,6 @@
-#include "rmt_archive_list.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
+#include "archive/rmt_archive_list.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <stdlib.h>

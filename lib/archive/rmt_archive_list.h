@@ -5,7 +5,7 @@
 // Memory is some 300 bytes for an entry, and its chunk ids.
 #pragma once
 
-#include "rmt_manifest.h"
+#include "store/rmt_manifest.h"
 
 typedef struct rmt_archive_list rmt_archive_list_t;
 

@@ -7,8 +7,8 @@
 #pragma once
 
 #include <stddef.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 typedef struct rmt_archive_reader rmt_archive_reader_t;
 

@@ -1,9 +1,9 @@
-#include "rmt_archive_writer.h"
-#include "rmt_archive_acl.h"
-#include "rmt_archive_head.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
+#include "archive/rmt_archive_writer.h"
+#include "archive/rmt_archive_acl.h"
+#include "archive/rmt_archive_head.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
 
 #include <archive.h>
 #include <assert.h>

@@ -8,8 +8,8 @@
 #pragma once
 
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 typedef struct {
     uint64_t entries, size; // size: bytes of contents

@@ -1,4 +1,4 @@
-#include "rmt_clock.h"
+#include "base/rmt_clock.h"
 
 #include <stdio.h>
 #include <time.h>

@@ -1,6 +1,6 @@
-#include "rmt_config.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_config.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <czmq.h>

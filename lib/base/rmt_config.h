@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 typedef enum {
     RMT_CONFIG_TEXT,   // min and max are lengths

@@ -1,4 +1,4 @@
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 #include <assert.h>
 #include <errno.h>

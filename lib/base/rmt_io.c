@@ -1,5 +1,5 @@
-#include "rmt_io.h"
-#include "rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_auto.h"
 
 #include <assert.h>
 #include <errno.h>

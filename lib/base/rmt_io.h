@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // Write all bytes; goes on after EINTR and short writes. 0, or -1: IO, NO_SPACE.
 int rmt_io_write(int fd, const void *data, size_t size, rmt_error_t *error);

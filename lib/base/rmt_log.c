@@ -1,5 +1,5 @@
-#include "rmt_log.h"
-#include "rmt_clock.h"
+#include "base/rmt_log.h"
+#include "base/rmt_clock.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "rmt_memory.h"
+#include "base/rmt_memory.h"
 
 #include <malloc.h>
 

@@ -1,6 +1,6 @@
-#include "rmt_options.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
+#include "base/rmt_options.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <getopt.h>

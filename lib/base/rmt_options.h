@@ -4,7 +4,7 @@
 //             [--help] [--version]
 #pragma once
 
-#include "rmt_config.h"
+#include "base/rmt_config.h"
 
 typedef struct {
     const char *program; // "ramet-imager"

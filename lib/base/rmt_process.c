@@ -1,6 +1,6 @@
-#include "rmt_process.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_process.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // Run arguments[0] (looked up in PATH) with a NULL-terminated argument list, with
 // standard input from input (may be NULL) and descriptors above 2 closed but those

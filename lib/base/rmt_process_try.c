@@ -1,7 +1,7 @@
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <assert.h>
 #include <errno.h>

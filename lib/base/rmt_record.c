@@ -1,4 +1,4 @@
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 #include <assert.h>
 #include <ctype.h>

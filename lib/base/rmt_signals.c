@@ -1,4 +1,4 @@
-#include "rmt_signals.h"
+#include "base/rmt_signals.h"
 
 #include <assert.h>
 #include <czmq.h>

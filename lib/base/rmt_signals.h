@@ -1,7 +1,7 @@
 // rmt_signals - SIGTERM, SIGINT and SIGHUP as a descriptor that can be polled.
 #pragma once
 
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // Take CZMQ's signal handler away, ignore SIGPIPE, and block SIGTERM, SIGINT and
 // SIGHUP in this thread. Call it first in main: threads inherit the mask, and a

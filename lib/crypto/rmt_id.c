@@ -1,4 +1,4 @@
-#include "rmt_id.h"
+#include "crypto/rmt_id.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -4,7 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 #define RMT_ID_SIZE 33       // On the wire and on disk: algorithm, digest
 #define RMT_ID_TEXT_SIZE 67  // 66 lower-case hexadecimal digits and a NUL

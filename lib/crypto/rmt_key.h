@@ -6,8 +6,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
 
 #define RMT_KEY_TEXT_SIZE 41 // 40 characters and a NUL
 

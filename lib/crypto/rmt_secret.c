@@ -1,6 +1,6 @@
-#include "rmt_secret.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "crypto/rmt_secret.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <errno.h>
 #include <fcntl.h>

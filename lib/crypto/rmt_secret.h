@@ -2,7 +2,7 @@
 #pragma once
 
 #include <stddef.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 #define RMT_SECRET_FILE_SIZE_MAX ((size_t) 4096)
 

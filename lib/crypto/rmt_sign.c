@@ -1,7 +1,7 @@
-#include "rmt_sign.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_secret.h"
+#include "crypto/rmt_sign.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "crypto/rmt_secret.h"
 
 #include <assert.h>
 #include <sodium.h>

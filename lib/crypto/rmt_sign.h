@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 #define RMT_SIGN_PUBLIC_SIZE 32
 #define RMT_SIGN_SECRET_SIZE 64

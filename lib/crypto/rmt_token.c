@@ -1,5 +1,5 @@
 // Enrolment tokens; contract in rmt_key.h.
-#include "rmt_key.h"
+#include "crypto/rmt_key.h"
 
 #include <assert.h>
 #include <czmq.h>

@@ -1,11 +1,11 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_closure.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "rmt_store.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_closure.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "store/rmt_store.h"
 
 #define COUNT_MAX ((size_t) 64 * 1024 * 1024)
 

@@ -7,10 +7,10 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_manifest.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "store/rmt_manifest.h"
+#include "base/rmt_record.h"
 
 // ---- Walking
 

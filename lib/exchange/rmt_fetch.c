@@ -1,10 +1,10 @@
-#include "rmt_fetch.h"
+#include "exchange/rmt_fetch.h"
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_credit.h"
-#include "rmt_serve.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_serve.h"
 
 #define ASK_COUNT 256  // Ids in one FETCH
 #define ASKED_MAX 1024 // Ids under way

@@ -5,9 +5,9 @@
 // belongs to one thread.
 #pragma once
 
-#include "rmt_chunk.h"
-#include "rmt_link.h"
-#include "rmt_manifest.h"
+#include "store/rmt_chunk.h"
+#include "exchange/rmt_link.h"
+#include "store/rmt_manifest.h"
 
 typedef struct rmt_fetch rmt_fetch_t;
 

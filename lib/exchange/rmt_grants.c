@@ -1,10 +1,10 @@
-#include "rmt_grants.h"
+#include "exchange/rmt_grants.h"
 #include <assert.h>
 #include <czmq.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_key.h"
-#include "rmt_socket.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_key.h"
+#include "net/rmt_socket.h"
 
 #define ROOTS_MAX 256 // For one key; the oldest goes first
 #define USE_MS 600000 // A grant does not end while it is being used

@@ -5,10 +5,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_record.h"
-#include "rmt_zap.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_record.h"
+#include "net/rmt_zap.h"
 
 typedef struct rmt_grants rmt_grants_t;
 

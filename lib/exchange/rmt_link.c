@@ -1,11 +1,11 @@
 #include <assert.h>
 #include <string.h>
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_link.h"
-#include "rmt_socket.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "exchange/rmt_link.h"
+#include "net/rmt_socket.h"
 
 #define ALIVE_MS 1000
 #define KEY_SIZE 41

@@ -6,10 +6,10 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
+#include "base/rmt_record.h"
 
 // Asked about once a second while a call waits. Returns false to end the wait, which
 // is then RMT_E_CANCELLED.

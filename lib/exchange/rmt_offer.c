@@ -1,10 +1,10 @@
-#include "rmt_offer.h"
+#include "exchange/rmt_offer.h"
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_credit.h"
-#include "rmt_parcel.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_chunk_frame.h"
 
 #define BATCH_COUNT 1024u
 #define BATCH_SIZE ((size_t) 512 * 1024)

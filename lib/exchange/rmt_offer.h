@@ -6,8 +6,8 @@
 // last seal, and a new stream begins anew. An instance belongs to one thread.
 #pragma once
 
-#include "rmt_chunk.h"
-#include "rmt_link.h"
+#include "store/rmt_chunk.h"
+#include "exchange/rmt_link.h"
 
 // Bytes that wait here for the receiver's word or window.
 #define RMT_OFFER_BUFFER_SIZE ((size_t) 24 * 1024 * 1024)

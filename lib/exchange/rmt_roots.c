@@ -1,9 +1,9 @@
-#include "rmt_roots.h"
+#include "exchange/rmt_roots.h"
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_store.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "store/rmt_store.h"
 
 #define SLOTS 8
 #define FAILURE_MS 2000

@@ -5,8 +5,8 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_closure.h"
-#include "rmt_error.h"
+#include "exchange/rmt_closure.h"
+#include "base/rmt_error.h"
 
 #define RMT_ROOTS_BYTES ((size_t) 64 * 1024 * 1024)
 

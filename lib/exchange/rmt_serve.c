@@ -1,10 +1,10 @@
-#include "rmt_serve.h"
+#include "exchange/rmt_serve.h"
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_serve_state.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "exchange/rmt_serve_state.h"
 
 #define TICK_MS 1000
 #define QUEUE_FULL_MS 2

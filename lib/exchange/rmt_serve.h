@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_record.h"
-#include "rmt_zap.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "base/rmt_record.h"
+#include "net/rmt_zap.h"
 
 #define RMT_SERVE_BUDGET ((uint64_t) 128 * 1024 * 1024)
 #define RMT_SERVE_WINDOW ((uint64_t) 8 * 1024 * 1024)

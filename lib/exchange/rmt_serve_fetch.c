@@ -1,10 +1,10 @@
 // The giving side of rmt_serve: FETCH, ACK, and sending within credit.
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_credit.h"
-#include "rmt_serve_state.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_serve_state.h"
 
 #define WISHED_MAX 8192 // Ids that wait for one caller
 #define LATER_MS 200

@@ -1,4 +1,4 @@
-#include "rmt_serve_state.h"
+#include "exchange/rmt_serve_state.h"
 
 void
 rmt_serve_tell(rmt_serve_state_t *self, const char *event, const char *key,

@@ -2,13 +2,13 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_grants.h"
-#include "rmt_msg.h"
-#include "rmt_roots.h"
-#include "rmt_serve.h"
-#include "rmt_socket.h"
-#include "rmt_store.h"
-#include "rmt_stream.h"
+#include "exchange/rmt_grants.h"
+#include "wire/rmt_msg.h"
+#include "exchange/rmt_roots.h"
+#include "exchange/rmt_serve.h"
+#include "net/rmt_socket.h"
+#include "store/rmt_store.h"
+#include "exchange/rmt_stream.h"
 
 // A FETCH that is being answered.
 typedef struct {

@@ -1,11 +1,11 @@
 // The taking side of rmt_serve: OPEN, OFFER, CHUNKS, SEAL, and what streams answer.
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_credit.h"
-#include "rmt_parcel.h"
-#include "rmt_serve_state.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_chunk_frame.h"
+#include "exchange/rmt_serve_state.h"
 
 #define OFFERS_MAX 64 // Not answered yet, of one stream
 

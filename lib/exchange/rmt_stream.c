@@ -1,11 +1,11 @@
-#include "rmt_stream.h"
+#include "exchange/rmt_stream.h"
 #include <assert.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_credit.h"
-#include "rmt_parcel.h"
-#include "rmt_manifest.h"
-#include "rmt_store.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_chunk_frame.h"
+#include "store/rmt_manifest.h"
+#include "store/rmt_store.h"
 
 // Bytes are given back in lots of this size, or when nothing came for a while.
 #define ACK_LOT ((uint64_t) 512 * 1024)

@@ -7,8 +7,8 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_msg.h"
+#include "base/rmt_error.h"
+#include "wire/rmt_msg.h"
 
 typedef struct rmt_stream rmt_stream_t;
 

@@ -1,5 +1,5 @@
-#include "rmt_devices.h"
-#include "rmt_sysfs.h"
+#include "machine/rmt_devices.h"
+#include "base/rmt_sysfs.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,8 +5,8 @@
 // Fields: docs/spec/3-facts.md, "Hardware".
 #pragma once
 
-#include "rmt_record.h"
-#include "rmt_sysfs.h"
+#include "base/rmt_record.h"
+#include "base/rmt_sysfs.h"
 
 void rmt_dmi_read(const char *root, const char *arch, rmt_records_t *records); // system
 void rmt_cpu_read(char *cpuinfo, const char *arch, rmt_records_t *records);    // cpu

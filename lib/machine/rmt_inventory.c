@@ -1,8 +1,8 @@
-#include "rmt_inventory.h"
-#include "rmt_auto.h"
-#include "rmt_devices.h"
-#include "rmt_io.h"
-#include "rmt_sysfs.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_auto.h"
+#include "machine/rmt_devices.h"
+#include "base/rmt_io.h"
+#include "base/rmt_sysfs.h"
 
 #include <assert.h>
 #include <ctype.h>

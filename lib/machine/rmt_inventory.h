@@ -4,8 +4,8 @@
 // not tell has no field. Classes and fields: docs/spec/3-facts.md.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Caller owns the result. Blocks for some file reads. NULL: IO (no /proc or /sys).
 rmt_records_t *rmt_inventory_read(rmt_error_t *error);

@@ -1,7 +1,7 @@
-#include "rmt_auto.h"
-#include "rmt_devices.h"
-#include "rmt_io.h"
-#include "rmt_sysfs.h"
+#include "base/rmt_auto.h"
+#include "machine/rmt_devices.h"
+#include "base/rmt_io.h"
+#include "base/rmt_sysfs.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -5,9 +5,9 @@
 // has one effect however often it travels. An instance belongs to one thread.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
 
 typedef struct rmt_client rmt_client_t;
 

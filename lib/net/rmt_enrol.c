@@ -1,9 +1,9 @@
-#include "rmt_enrol.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_socket.h"
+#include "net/rmt_enrol.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "net/rmt_socket.h"
 
 #include <assert.h>
 #include <czmq.h>

@@ -4,10 +4,10 @@
 // for again every 5 s while it is pending, until it is approved or turned down.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
+#include "base/rmt_record.h"
 
 // Called about once a second while waiting. Returns false to give up.
 typedef bool(rmt_enrol_wait_fn)(void *context, bool is_pending, const char *text);

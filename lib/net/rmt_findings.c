@@ -1,5 +1,5 @@
-#include "rmt_findings.h"
-#include "rmt_auto.h"
+#include "net/rmt_findings.h"
+#include "base/rmt_auto.h"
 
 #include <stdlib.h>
 

@@ -3,7 +3,7 @@
 // `job.findings`.
 #pragma once
 
-#include "rmt_worker.h"
+#include "net/rmt_worker.h"
 
 typedef struct rmt_findings rmt_findings_t;
 

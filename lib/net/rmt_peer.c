@@ -1,9 +1,9 @@
-#include "rmt_peer.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_id.h"
-#include "rmt_socket.h"
+#include "net/rmt_peer.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "crypto/rmt_id.h"
+#include "net/rmt_socket.h"
 
 #include <assert.h>
 #include <string.h>

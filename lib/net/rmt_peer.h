@@ -8,9 +8,9 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
 
 typedef struct rmt_peer rmt_peer_t;
 

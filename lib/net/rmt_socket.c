@@ -1,8 +1,8 @@
-#include "rmt_socket.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_codec.h"
+#include "net/rmt_socket.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
 
 #include <assert.h>
 #include <string.h>

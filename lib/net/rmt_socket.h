@@ -6,9 +6,9 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
 
 typedef enum {
     RMT_SOCKET_BROKER_ENROL,   // ROUTER, bind

@@ -1,9 +1,9 @@
-#include "rmt_task.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_codec.h"
-#include "rmt_log.h"
+#include "net/rmt_task.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <stdatomic.h>

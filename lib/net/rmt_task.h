@@ -7,7 +7,7 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_worker.h"
+#include "net/rmt_worker.h"
 
 typedef struct {
     rmt_task_fn *run;

@@ -1,8 +1,8 @@
-#include "rmt_worker.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_run.h"
-#include "rmt_signals.h"
+#include "net/rmt_worker.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "net/rmt_held_task.h"
+#include "base/rmt_signals.h"
 
 #include <assert.h>
 #include <signal.h>

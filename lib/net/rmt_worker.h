@@ -10,10 +10,10 @@
 // still for its phase's limit is left out of BEAT, so that the broker takes it back.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
+#include "base/rmt_record.h"
 
 typedef struct rmt_worker rmt_worker_t;
 typedef struct rmt_task rmt_task_t;

@@ -1,8 +1,8 @@
-#include "rmt_zap.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_key.h"
-#include "rmt_socket.h"
+#include "net/rmt_zap.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "crypto/rmt_key.h"
+#include "net/rmt_socket.h"
 
 #include <assert.h>
 #include <czmq.h>

@@ -12,7 +12,7 @@
 #pragma once
 
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 typedef struct rmt_zap rmt_zap_t;
 

@@ -9,5 +9,5 @@ endforeach()
 string(REGEX REPLACE "(..)" "0x\\1," hex "${hex}")
 string(REGEX REPLACE "(0x0a,)" "\\1\n" hex "${hex}")
 file(WRITE "${OUTPUT}"
-    "#include \"rmt_library.h\"\n\nconst char rmt_state_library[] = {\n${hex}0x00};\n"
+    "#include \"state/rmt_library.h\"\n\nconst char rmt_state_library[] = {\n${hex}0x00};\n"
     "const size_t rmt_state_library_size = sizeof rmt_state_library - 1;\n")

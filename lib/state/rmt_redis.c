@@ -1,11 +1,11 @@
-#include "rmt_redis.h"
+#include "state/rmt_redis.h"
 
 #include <assert.h>
 #include <hiredis/hiredis.h>
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_library.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "state/rmt_library.h"
 
 #define RETRY_MS 100
 #define RETRY_MS_MAX 2000

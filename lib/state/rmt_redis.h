@@ -6,7 +6,7 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_state.h"
+#include "state/rmt_state.h"
 
 typedef struct rmt_redis rmt_redis_t;
 

@@ -1,9 +1,9 @@
-#include "rmt_state.h"
+#include "state/rmt_state.h"
 
 #include <assert.h>
 #include <inttypes.h>
-#include "rmt_auto.h"
-#include "rmt_redis.h"
+#include "base/rmt_auto.h"
+#include "state/rmt_redis.h"
 
 // The pipes to and from the thread are bounded, and both ends may write at once; with no
 // more calls under way than this neither can ever wait for the other.

@@ -9,8 +9,8 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_msg.h"
+#include "base/rmt_error.h"
+#include "wire/rmt_msg.h"
 
 typedef struct rmt_state rmt_state_t;
 

@@ -1,8 +1,8 @@
-#include "rmt_batch.h"
-#include "rmt_auto.h"
-#include "rmt_index.h"
-#include "rmt_io.h"
-#include "rmt_pending.h"
+#include "store/rmt_batch.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_index.h"
+#include "base/rmt_io.h"
+#include "store/rmt_pending.h"
 
 #include <assert.h>
 #include <errno.h>

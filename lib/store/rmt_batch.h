@@ -2,7 +2,7 @@
 // a temporary folder of its own, which is locked while the owner lives. For lib/store.
 #pragma once
 
-#include "rmt_pack.h"
+#include "store/rmt_pack.h"
 
 typedef struct rmt_batch rmt_batch_t;
 

@@ -1,8 +1,8 @@
 // rmt_store_check: is everything there, and what its name says?
-#include "rmt_store_inside.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_sweep.h"
+#include "store/rmt_store_inside.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "store/rmt_sweep.h"
 
 #include <assert.h>
 #include <fcntl.h>

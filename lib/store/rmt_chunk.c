@@ -1,4 +1,4 @@
-#include "rmt_chunk.h"
+#include "store/rmt_chunk.h"
 
 #include <assert.h>
 #include <lz4.h>

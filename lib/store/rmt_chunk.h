@@ -5,8 +5,8 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
 
 #define RMT_CHUNK_PLAIN_MAX ((size_t) 1024 * 1024)
 #define RMT_CODEC_RAW 0

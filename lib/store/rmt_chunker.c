@@ -1,4 +1,4 @@
-#include "rmt_chunker.h"
+#include "store/rmt_chunker.h"
 
 #include <assert.h>
 

@@ -1,4 +1,4 @@
-#include "rmt_entry.h"
+#include "store/rmt_entry.h"
 
 #include <assert.h>
 #include <sys/stat.h>

@@ -2,8 +2,8 @@
 // For lib/store alone; the public half is in rmt_manifest.h.
 #pragma once
 
-#include "rmt_bytes.h"
-#include "rmt_manifest.h"
+#include "base/rmt_bytes.h"
+#include "store/rmt_manifest.h"
 
 // Encoded bytes of one entry: 3.7 million chunks, a file of some 500 GiB.
 #define RMT_ENTRY_SIZE_MAX ((size_t) 128 * 1024 * 1024)

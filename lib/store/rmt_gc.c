@@ -1,8 +1,8 @@
-#include "rmt_gc.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_store_inside.h"
-#include "rmt_sweep.h"
+#include "store/rmt_gc.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "store/rmt_store_inside.h"
+#include "store/rmt_sweep.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 // meanwhile.
 #pragma once
 
-#include "rmt_store.h"
+#include "store/rmt_store.h"
 
 typedef struct {
     uint64_t packs_live, packs_marked; // Marked: new and old ones

@@ -1,5 +1,5 @@
-#include "rmt_idset.h"
-#include "rmt_bytes.h"
+#include "store/rmt_idset.h"
+#include "base/rmt_bytes.h"
 
 #include <stdlib.h>
 

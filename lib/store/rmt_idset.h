@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "rmt_id.h"
+#include "crypto/rmt_id.h"
 
 typedef struct rmt_idset rmt_idset_t;
 

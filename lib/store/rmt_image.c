@@ -1,10 +1,10 @@
 // Images: descriptors, and what they need.
-#include "rmt_store_inside.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_manifest.h"
+#include "store/rmt_store_inside.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "store/rmt_manifest.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -1,6 +1,6 @@
-#include "rmt_index.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "store/rmt_index.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-#include "rmt_index.h"
-#include "rmt_auto.h"
+#include "store/rmt_index.h"
+#include "base/rmt_auto.h"
 
 #include <assert.h>
 #include <stdlib.h>

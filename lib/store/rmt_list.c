@@ -1,4 +1,4 @@
-#include "rmt_list.h"
+#include "store/rmt_list.h"
 
 #include <assert.h>
 

@@ -2,8 +2,8 @@
 // there are too many ids for one chunk, lists. For lib/store alone.
 #pragma once
 
-#include "rmt_bytes.h"
-#include "rmt_manifest.h"
+#include "base/rmt_bytes.h"
+#include "store/rmt_manifest.h"
 
 // Ids in one root or list chunk, and in one manifest (8 GiB of entries, 33 MB of ids).
 #define RMT_LIST_IDS_MAX 30000

@@ -1,9 +1,9 @@
-#include "rmt_manifest.h"
-#include "rmt_auto.h"
-#include "rmt_chunker.h"
-#include "rmt_entry.h"
-#include "rmt_list.h"
-#include "rmt_log.h"
+#include "store/rmt_manifest.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_chunker.h"
+#include "store/rmt_entry.h"
+#include "store/rmt_list.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <stdlib.h>

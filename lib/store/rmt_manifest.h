@@ -10,9 +10,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_chunk.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "store/rmt_chunk.h"
 
 #define RMT_PATH_SIZE_MAX ((size_t) 1024 * 1024)
 // Components of a path: the levels of a tree.

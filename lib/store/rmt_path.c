@@ -1,5 +1,5 @@
 // Paths in a manifest: their order, and what may follow what.
-#include "rmt_entry.h"
+#include "store/rmt_entry.h"
 
 size_t
 rmt_path_shared(const char *a, size_t a_size, const char *b, size_t b_size)

@@ -1,4 +1,4 @@
-#include "rmt_pending.h"
+#include "store/rmt_pending.h"
 
 #include <assert.h>
 #include <stdlib.h>

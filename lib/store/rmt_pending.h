@@ -1,7 +1,7 @@
 // rmt_pending - the set of slots that were put and are in no index yet. For lib/store.
 #pragma once
 
-#include "rmt_slot.h"
+#include "store/rmt_slot.h"
 
 typedef struct rmt_pending rmt_pending_t;
 

@@ -1,6 +1,6 @@
-#include "rmt_pool.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "store/rmt_pool.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 // What a store knows of the files in its folder: indexes, packs, markers.
-#include "rmt_store_inside.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "store/rmt_store_inside.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <errno.h>

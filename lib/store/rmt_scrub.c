@@ -1,8 +1,8 @@
-#include "rmt_scrub.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_store_inside.h"
+#include "store/rmt_scrub.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "store/rmt_store_inside.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -8,7 +8,7 @@
 // meanwhile.
 #pragma once
 
-#include "rmt_store.h"
+#include "store/rmt_store.h"
 
 typedef struct {
     uint64_t rate;                  // Bytes a second; 0: as fast as it goes

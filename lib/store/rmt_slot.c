@@ -1,4 +1,4 @@
-#include "rmt_slot.h"
+#include "store/rmt_slot.h"
 
 void
 rmt_slot_encode_head(uint8_t out[RMT_RECORD_HEAD_SIZE], const rmt_slot_t *slot)

@@ -2,8 +2,8 @@
 // entry of trailers and indexes. For lib/store alone.
 #pragma once
 
-#include "rmt_bytes.h"
-#include "rmt_chunk.h"
+#include "base/rmt_bytes.h"
+#include "store/rmt_chunk.h"
 
 #define RMT_RECORD_HEAD_SIZE 48 // Before each chunk in a pack
 #define RMT_SLOT_SIZE 56        // The same with offset and pack

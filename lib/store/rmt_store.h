@@ -11,10 +11,10 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_chunk.h"
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_record.h"
+#include "store/rmt_chunk.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_record.h"
 
 typedef struct rmt_store rmt_store_t;
 

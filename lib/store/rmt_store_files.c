@@ -1,7 +1,7 @@
 // The names of files in a store's folders, and its locks.
-#include "rmt_store_inside.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "store/rmt_store_inside.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,11 +1,11 @@
 // rmt_store_inside - what the parts of rmt_store share. For lib/store alone.
 #pragma once
 
-#include "rmt_batch.h"
-#include "rmt_idset.h"
-#include "rmt_index.h"
-#include "rmt_pool.h"
-#include "rmt_store.h"
+#include "store/rmt_batch.h"
+#include "store/rmt_idset.h"
+#include "store/rmt_index.h"
+#include "store/rmt_pool.h"
+#include "store/rmt_store.h"
 
 #define RMT_IMAGE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
 

@@ -1,6 +1,6 @@
-#include "rmt_sweep.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "store/rmt_sweep.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <dirent.h>
 #include <errno.h>

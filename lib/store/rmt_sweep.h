@@ -1,7 +1,7 @@
 // rmt_sweep - what writers left behind that ended without a commit. For lib/store alone.
 #pragma once
 
-#include "rmt_store_inside.h"
+#include "store/rmt_store_inside.h"
 
 // How many folders in tmp/ have no living owner. 0, or -1: IO.
 int rmt_sweep_count(rmt_store_t *self, uint64_t *count_out, rmt_error_t *error);

@@ -1,9 +1,9 @@
 // rmt_store_verify, and what it shares with rmt_store_check: which images and files a
 // missing or damaged chunk hits.
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_store_inside.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "store/rmt_store_inside.h"
 
 #include <stdarg.h>
 #include <stdio.h>

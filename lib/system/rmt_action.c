@@ -1,4 +1,4 @@
-#include "rmt_action.h"
+#include "system/rmt_action.h"
 
 static rmt_record_t *
 s_add(rmt_records_t *actions, const char *class, const char *path, const char *what)

@@ -8,7 +8,7 @@
 #pragma once
 
 #include <stddef.h>
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 void rmt_action_write(rmt_records_t *actions, const char *path, const char *what,
                       unsigned mode, const void *content, size_t size);

@@ -1,8 +1,8 @@
-#include "rmt_personal.h"
-#include "rmt_action.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_rooted.h"
+#include "system/rmt_personal.h"
+#include "system/rmt_action.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 
 #include <assert.h>
 #include <ctype.h>

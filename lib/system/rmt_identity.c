@@ -1,10 +1,10 @@
-#include "rmt_identity.h"
-#include "rmt_action.h"
-#include "rmt_auto.h"
-#include "rmt_fresh.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
-#include "rmt_rooted.h"
+#include "system/rmt_identity.h"
+#include "system/rmt_action.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_random.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
+#include "base/rmt_rooted.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Append the actions that take the image's identities away and put new ones in:
 // machine-id, SSH host keys, random seeds, DHCP leases, persistent device names.

@@ -1,10 +1,10 @@
-#include "rmt_action.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_network.h"
-#include "rmt_rooted.h"
-#include "rmt_stack.h"
-#include "rmt_unit.h"
+#include "system/rmt_action.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_network.h"
+#include "base/rmt_rooted.h"
+#include "system/rmt_stack.h"
+#include "system/rmt_unit.h"
 
 #include <assert.h>
 #include <fnmatch.h>

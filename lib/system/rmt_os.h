@@ -7,8 +7,8 @@
 //   class=config {path, files}      one for each known place of configuration
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Look at a mounted tree, of which nothing is run. A tree without a system that a
 // handler knows is family=other. Caller owns *records_out.

@@ -1,11 +1,11 @@
-#include "rmt_personal.h"
-#include "rmt_action.h"
-#include "rmt_auto.h"
-#include "rmt_identity.h"
-#include "rmt_io.h"
-#include "rmt_network.h"
-#include "rmt_os.h"
-#include "rmt_rooted.h"
+#include "system/rmt_personal.h"
+#include "system/rmt_action.h"
+#include "base/rmt_auto.h"
+#include "system/rmt_identity.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_network.h"
+#include "system/rmt_os.h"
+#include "base/rmt_rooted.h"
 
 #include <assert.h>
 #include <ctype.h>

@@ -8,8 +8,8 @@
 // root with a slash. Nothing of the tree is ever run.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Plan for the tree under root_fd and a target's record {name, hostname, address,
 // prefix | mask, gateway, dns, domain, mac, interface, net.<role>.<field>}; name or

@@ -1,8 +1,8 @@
-#include "rmt_stack.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_rooted.h"
-#include "rmt_unit.h"
+#include "system/rmt_stack.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
+#include "system/rmt_unit.h"
 
 #include <fnmatch.h>
 #include <stdio.h>

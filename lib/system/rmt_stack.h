@@ -3,8 +3,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_network.h"
-#include "rmt_record.h"
+#include "facts/rmt_network.h"
+#include "base/rmt_record.h"
 
 typedef struct {
     // netplan networkmanager networkd ifupdown none; or one that is found and not

@@ -1,9 +1,9 @@
 // The words of each stack for the same settings.
-#include "rmt_stack.h"
-#include "rmt_action.h"
-#include "rmt_auto.h"
-#include "rmt_fresh.h"
-#include "rmt_io.h"
+#include "system/rmt_stack.h"
+#include "system/rmt_action.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_random.h"
+#include "base/rmt_io.h"
 
 #include <arpa/inet.h>
 #include <assert.h>

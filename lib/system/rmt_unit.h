@@ -3,7 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 // Whether a service starts by itself; `name` without ".service". A masked one does not.
 bool rmt_unit_is_enabled(int root_fd, const char *name);

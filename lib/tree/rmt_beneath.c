@@ -1,5 +1,5 @@
-#include "rmt_beneath.h"
-#include "rmt_auto.h"
+#include "tree/rmt_beneath.h"
+#include "base/rmt_auto.h"
 
 #include <errno.h>
 #include <fcntl.h>

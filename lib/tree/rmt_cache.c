@@ -1,7 +1,7 @@
-#include "rmt_cache.h"
-#include "rmt_auto.h"
-#include "rmt_chunk.h"
-#include "rmt_io.h"
+#include "tree/rmt_cache.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_chunk.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <errno.h>

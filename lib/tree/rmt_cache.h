@@ -15,9 +15,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "store/rmt_manifest.h"
 
 // Longer entries, of files over some 50 GB, are read every time.
 #define RMT_CACHE_ENTRY_MAX ((size_t) 16 * 1024 * 1024)

@@ -1,8 +1,8 @@
-#include "rmt_capture.h"
-#include "rmt_auto.h"
-#include "rmt_portion.h"
-#include "rmt_clock.h"
-#include "rmt_log.h"
+#include "tree/rmt_capture.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_portion.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <errno.h>

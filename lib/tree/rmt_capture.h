@@ -18,12 +18,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_cache.h"
-#include "rmt_chunk.h"
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_manifest.h"
-#include "rmt_record.h"
+#include "tree/rmt_cache.h"
+#include "store/rmt_chunk.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "store/rmt_manifest.h"
+#include "base/rmt_record.h"
 
 // Files that a report lists by name; the totals count on.
 #define RMT_CAPTURE_LIST_MAX 1000

@@ -1,9 +1,9 @@
-#include "rmt_compare.h"
-#include "rmt_auto.h"
-#include "rmt_contents.h"
-#include "rmt_names.h"
-#include "rmt_log.h"
-#include "rmt_side.h"
+#include "tree/rmt_compare.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_contents.h"
+#include "tree/rmt_kernel_words.h"
+#include "base/rmt_log.h"
+#include "tree/rmt_compare_side.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -11,9 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "store/rmt_manifest.h"
 
 // A manifest when source is given, else a tree.
 typedef struct {

@@ -1,5 +1,5 @@
-#include "rmt_contents.h"
-#include "rmt_chunk.h"
+#include "tree/rmt_contents.h"
+#include "store/rmt_chunk.h"
 
 #include <assert.h>
 #include <stdio.h>

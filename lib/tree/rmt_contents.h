@@ -3,9 +3,9 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_extents.h"
-#include "rmt_id.h"
-#include "rmt_queue.h"
+#include "tree/rmt_extents.h"
+#include "crypto/rmt_id.h"
+#include "tree/rmt_queue.h"
 
 // Blocks within which holes of different file systems are held to be the same.
 #define RMT_CONTENTS_BLOCK ((uint64_t) 4096)

@@ -1,4 +1,4 @@
-#include "rmt_copy.h"
+#include "tree/rmt_copy.h"
 
 #include <assert.h>
 #include <stdlib.h>

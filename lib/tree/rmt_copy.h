@@ -1,7 +1,7 @@
 // rmt_copy - an entry that lives on its own.
 #pragma once
 
-#include "rmt_manifest.h"
+#include "store/rmt_manifest.h"
 
 // Copy an entry and all it points to, but its chunks, into one block: free() frees all.
 rmt_entry_t *rmt_copy_entry(const rmt_entry_t *entry);

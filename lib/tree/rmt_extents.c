@@ -1,5 +1,5 @@
-#include "rmt_extents.h"
-#include "rmt_io.h"
+#include "tree/rmt_extents.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 typedef struct {
     rmt_extent_t *items; // free

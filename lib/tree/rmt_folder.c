@@ -1,9 +1,9 @@
-#include "rmt_folder.h"
-#include "rmt_auto.h"
-#include "rmt_beneath.h"
-#include "rmt_copy.h"
-#include "rmt_log.h"
-#include "rmt_meta.h"
+#include "tree/rmt_folder.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_beneath.h"
+#include "tree/rmt_copy.h"
+#include "base/rmt_log.h"
+#include "tree/rmt_meta.h"
 
 #include <assert.h>
 #include <errno.h>

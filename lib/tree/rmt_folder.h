@@ -7,8 +7,8 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 typedef struct rmt_folder rmt_folder_t;
 

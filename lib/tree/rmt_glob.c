@@ -1,6 +1,6 @@
-#include "rmt_glob.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "tree/rmt_glob.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <fnmatch.h>
 #include <string.h>

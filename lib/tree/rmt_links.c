@@ -1,4 +1,4 @@
-#include "rmt_links.h"
+#include "tree/rmt_links.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -1,9 +1,9 @@
-#include "rmt_make.h"
-#include "rmt_auto.h"
-#include "rmt_beneath.h"
-#include "rmt_log.h"
-#include "rmt_meta.h"
-#include "rmt_names.h"
+#include "tree/rmt_make.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_beneath.h"
+#include "base/rmt_log.h"
+#include "tree/rmt_meta.h"
+#include "tree/rmt_kernel_words.h"
 
 #include <errno.h>
 #include <fcntl.h>

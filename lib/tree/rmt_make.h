@@ -1,10 +1,10 @@
 // rmt_make - one inode that is no directory, made from an entry. For rmt_writer alone.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_extents.h"
-#include "rmt_folder.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "tree/rmt_extents.h"
+#include "tree/rmt_folder.h"
+#include "store/rmt_manifest.h"
 
 // Make it in its folder, with contents still to come and attributes still to be applied.
 // The descriptor is O_PATH for what cannot be opened. Caller owns it. -1: EXISTS, IO,

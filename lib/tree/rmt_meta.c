@@ -1,6 +1,6 @@
-#include "rmt_meta.h"
-#include "rmt_auto.h"
-#include "rmt_names.h"
+#include "tree/rmt_meta.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_kernel_words.h"
 
 #include <assert.h>
 #include <errno.h>

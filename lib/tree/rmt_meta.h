@@ -10,8 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include "rmt_error.h"
-#include "rmt_manifest.h"
+#include "base/rmt_error.h"
+#include "store/rmt_manifest.h"
 
 // The inode flags that an image carries.
 #define RMT_META_FLAGS                                                                   \

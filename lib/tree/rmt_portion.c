@@ -1,5 +1,5 @@
-#include "rmt_portion.h"
-#include "rmt_chunker.h"
+#include "tree/rmt_portion.h"
+#include "store/rmt_chunker.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "rmt_item.h"
-#include "rmt_queue.h"
+#include "tree/rmt_capture_item.h"
+#include "tree/rmt_queue.h"
 
 #define RMT_PORTION_ITEMS_MAX 64
 // Open directories that a portion holds on to, as descriptors are few.

@@ -1,4 +1,4 @@
-#include "rmt_queue.h"
+#include "tree/rmt_queue.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -14,7 +14,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 typedef enum { RMT_JOB_WAITING, RMT_JOB_WORKING, RMT_JOB_DONE } rmt_job_state_t;
 

@@ -1,7 +1,7 @@
-#include "rmt_walk.h"
-#include "rmt_auto.h"
-#include "rmt_glob.h"
-#include "rmt_manifest.h"
+#include "tree/rmt_walk.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_glob.h"
+#include "store/rmt_manifest.h"
 
 #include <assert.h>
 #include <dirent.h>

@@ -12,7 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/stat.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // An open directory that is shared by reference.
 typedef struct rmt_dir rmt_dir_t;

@@ -1,12 +1,12 @@
-#include "rmt_writer.h"
-#include "rmt_auto.h"
-#include "rmt_beneath.h"
-#include "rmt_copy.h"
-#include "rmt_folder.h"
-#include "rmt_links.h"
-#include "rmt_make.h"
-#include "rmt_meta.h"
-#include "rmt_queue.h"
+#include "tree/rmt_writer.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_beneath.h"
+#include "tree/rmt_copy.h"
+#include "tree/rmt_folder.h"
+#include "tree/rmt_links.h"
+#include "tree/rmt_make.h"
+#include "tree/rmt_meta.h"
+#include "tree/rmt_queue.h"
 
 #include <assert.h>
 #include <errno.h>

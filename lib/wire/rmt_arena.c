@@ -1,4 +1,4 @@
-#include "rmt_arena.h"
+#include "wire/rmt_arena.h"
 
 #include <stdalign.h>
 #include <stdint.h>

@@ -1,8 +1,8 @@
-#include "rmt_codec.h"
-#include "rmt_arena.h"
-#include "rmt_auto.h"
-#include "rmt_id.h"
-#include "rmt_scan.h"
+#include "wire/rmt_codec.h"
+#include "wire/rmt_arena.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
+#include "wire/rmt_scan.h"
 #include "ramet.pb-c.h"
 
 #include <assert.h>

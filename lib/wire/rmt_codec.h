@@ -6,7 +6,7 @@
 // copied. Encoding is deterministic.
 #pragma once
 
-#include "rmt_msg.h"
+#include "wire/rmt_msg.h"
 
 // The envelope as a frame; the payload is not part of it. Caller owns the result.
 // Never fails: a message that breaks the grammar is misuse (assert), but for its size,

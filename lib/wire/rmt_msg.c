@@ -1,4 +1,4 @@
-#include "rmt_msg.h"
+#include "wire/rmt_msg.h"
 
 #include <assert.h>
 #include <stdlib.h>

@@ -8,8 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <czmq.h>
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define RMT_WIRE_VERSION 1
 #define RMT_UID_SIZE 16                          // Jobs, tasks, nonces

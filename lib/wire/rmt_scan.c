@@ -1,4 +1,4 @@
-#include "rmt_scan.h"
+#include "wire/rmt_scan.h"
 
 #include <assert.h>
 #include <string.h>

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <protobuf-c/protobuf-c.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 #define RMT_SCAN_DEPTH_MAX 8
 

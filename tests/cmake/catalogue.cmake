@@ -1,1 +1,1 @@
-ramet_test(integration archive SOURCES tools/tree_lab.c tools/archive_lab.c NEEDS ramet::archive ramet::tree TIMEOUT 120)
+ramet_test(integration archive SOURCES tools/tree_lab.c tools/archive_lab.c NEEDS ramet::archive ramet::tree ramet::base TIMEOUT 120)

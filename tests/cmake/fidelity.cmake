@@ -1,16 +1,16 @@
 ramet_test(fidelity cases
     SOURCES fidelity/act.c fidelity/stage.c fidelity/names.c fidelity/contents.c
         fidelity/attributes.c tools/tree_lab.c
-    NEEDS ramet::tree TIMEOUT 240)
+    NEEDS ramet::tree ramet::base TIMEOUT 240)
 ramet_test(fidelity export
     SOURCES fidelity/act.c fidelity/stage.c fidelity/names.c fidelity/contents.c
         fidelity/attributes.c tools/tree_lab.c tools/archive_lab.c
-    NEEDS ramet::archive ramet::tree TIMEOUT 240)
+    NEEDS ramet::archive ramet::tree ramet::base TIMEOUT 240)
 ramet_test(fidelity running
-    SOURCES fidelity/act.c fidelity/stage.c tools/tree_lab.c NEEDS ramet::tree TIMEOUT 180)
+    SOURCES fidelity/act.c fidelity/stage.c tools/tree_lab.c NEEDS ramet::tree ramet::base TIMEOUT 180)
 ramet_test(fidelity limits
     SOURCES fidelity/act.c fidelity/stage.c tools/tree_lab.c
-    NEEDS ramet::tree ramet::machine TIMEOUT 180)
+    NEEDS ramet::tree ramet::disk ramet::base TIMEOUT 180)
 # Runs in a machine: qemu.fidelity.
 add_executable(test_fidelity_guest fidelity/test_guest.c fidelity/act.c fidelity/stage.c
     tools/tree_lab.c)

@@ -1,6 +1,6 @@
-ramet_test(unit dispatch NEEDS ramet::broker)
+ramet_test(unit dispatch NEEDS ramet::broker ramet::base)
 foreach(noun records keys tasks store deploy)
     ramet_test(integration state_${noun}
-        SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state TIMEOUT 60)
+        SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 endforeach()
-ramet_test(integration broker SOURCES integration/redis_server.c NEEDS ramet::net TIMEOUT 120)
+ramet_test(integration broker SOURCES integration/redis_server.c NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)

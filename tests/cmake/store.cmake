@@ -1,9 +1,9 @@
 ramet_test(unit chunker NEEDS ramet::store TIMEOUT 20)
 ramet_test(unit chunk NEEDS ramet::store TIMEOUT 20)
-ramet_test(unit manifest NEEDS ramet::store TIMEOUT 60)
-ramet_test(unit store NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
-ramet_test(unit scrub NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
-ramet_test(unit gc NEEDS ramet::store SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit manifest NEEDS ramet::store ramet::base TIMEOUT 60)
+ramet_test(unit store NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit scrub NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit gc NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 
 # fuzz/fuzz_NAME.c, by libFuzzer with RAMET_FUZZ, else over its corpus and so many mutations
 # of each file as a plain test.

@@ -1,10 +1,10 @@
 ramet_test(unit base NEEDS ramet::base)
 ramet_test(unit record NEEDS ramet::base)
-ramet_test(unit id NEEDS ramet::crypto)
-ramet_test(unit key NEEDS ramet::crypto)
-ramet_test(unit sign NEEDS ramet::crypto)
-ramet_test(unit codec NEEDS ramet::wire)
-ramet_test(unit scan NEEDS ramet::wire)
+ramet_test(unit id NEEDS ramet::crypto ramet::base)
+ramet_test(unit key NEEDS ramet::crypto ramet::base)
+ramet_test(unit sign NEEDS ramet::crypto ramet::base)
+ramet_test(unit codec NEEDS ramet::wire ramet::base)
+ramet_test(unit scan NEEDS ramet::wire ramet::base)
 
 # ramet_fuzz(NAME NEEDS ...): fuzz/fuzz_NAME.c, by libFuzzer with RAMET_FUZZ, else over its
 # corpus fuzz/corpus/NAME as a plain test.

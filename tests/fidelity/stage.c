@@ -1,6 +1,6 @@
 #include "stage.h"
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <stdlib.h>

@@ -10,7 +10,7 @@
 #include "act.h"
 #include "cases.h"
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

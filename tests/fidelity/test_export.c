@@ -7,8 +7,8 @@
 #include "act.h"
 #include "cases.h"
 #include "tools/archive_lab.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,7 +4,7 @@
 #include "act.h"
 #include "stage.h"
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>

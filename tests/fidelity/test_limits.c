@@ -3,8 +3,8 @@
 #include "act.h"
 #include "stage.h"
 #include "tools/tree_lab.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <linux/fscrypt.h>

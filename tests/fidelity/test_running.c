@@ -3,8 +3,8 @@
 #include "act.h"
 #include "stage.h"
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
-#include "rmt_walk.h"
+#include "base/rmt_io.h"
+#include "tree/rmt_walk.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>

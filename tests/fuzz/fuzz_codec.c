@@ -3,8 +3,8 @@
 //
 // With libFuzzer: -DRAMET_FUZZ=ON -DRAMET_SANITIZE=fuzzer-no-link,address,undefined and
 // clang. Without, replay.c runs the committed corpus.
-#include "rmt_auto.h"
-#include "rmt_codec.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -9,11 +9,11 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_index.h"
-#include "rmt_io.h"
-#include "rmt_manifest.h"
-#include "rmt_pack.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_index.h"
+#include "base/rmt_io.h"
+#include "store/rmt_manifest.h"
+#include "store/rmt_pack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -15,9 +15,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_capture.h"
-#include "rmt_writer.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_capture.h"
+#include "tree/rmt_writer.h"
 
 #define ROOM "size=512m,nr_inodes=40000,mode=0755"
 #define INPUTS_PER_MOUNT 64

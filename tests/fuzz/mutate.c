@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

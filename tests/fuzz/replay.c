@@ -1,7 +1,7 @@
 // Runs a fuzz driver over the files of a corpus, whole and cut at every byte, where
 // libFuzzer is not at hand. Exit 1 when the corpus is missing or empty.
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <dirent.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 #include <cmocka.h>
 
 #include "farm.h"
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 int
 farm_open(void **state)

@@ -1,8 +1,8 @@
 // farm - the broker's keys, doors and ZAP thread, for tests that play the broker.
 #pragma once
 
-#include "rmt_socket.h"
-#include "rmt_zap.h"
+#include "net/rmt_socket.h"
+#include "net/rmt_zap.h"
 
 #define WAIT_MS 10000
 #define QUIET_MS 300

@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 #include <cmocka.h>
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 static void
 s_nap(void)

@@ -1,7 +1,7 @@
 #include "state_farm.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_clock.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_clock.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "integration/redis_server.h"
-#include "rmt_state.h"
+#include "state/rmt_state.h"
 
 typedef struct {
     redis_server_t redis;

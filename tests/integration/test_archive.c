@@ -11,9 +11,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rmt_archive_reader.h"
-#include "rmt_archive_writer.h"
-#include "rmt_io.h"
+#include "archive/rmt_archive_reader.h"
+#include "archive/rmt_archive_writer.h"
+#include "base/rmt_io.h"
 
 static int
 s_setup(void **state)

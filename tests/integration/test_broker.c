@@ -12,16 +12,16 @@
 #include <sys/wait.h>
 #include <cmocka.h>
 #include "integration/redis_server.h"
-#include "rmt_address.h"
-#include "rmt_auto.h"
-#include "rmt_client.h"
-#include "rmt_clock.h"
-#include "rmt_enrol.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "rmt_signals.h"
-#include "rmt_socket.h"
-#include "rmt_worker.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "net/rmt_client.h"
+#include "base/rmt_clock.h"
+#include "net/rmt_enrol.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "base/rmt_signals.h"
+#include "net/rmt_socket.h"
+#include "net/rmt_worker.h"
 
 #define WAIT_MS 20000
 

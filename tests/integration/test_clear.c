@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_blockdev.h"
-#include "rmt_disk.h"
-#include "rmt_facts.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_blockdev.h"
+#include "disk/rmt_disk.h"
+#include "facts/rmt_facts.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
 

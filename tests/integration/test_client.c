@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "farm.h"
-#include "rmt_auto.h"
-#include "rmt_client.h"
-#include "rmt_clock.h"
-#include "rmt_io.h"
-#include "rmt_signals.h"
+#include "base/rmt_auto.h"
+#include "net/rmt_client.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_signals.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

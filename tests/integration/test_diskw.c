@@ -6,17 +6,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "default_layout.h"
-#include "rmt_auto.h"
-#include "rmt_blockdev.h"
-#include "rmt_capture.h"
-#include "rmt_compare.h"
-#include "rmt_disk.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
-#include "rmt_pipe.h"
-#include "rmt_store.h"
-#include "scratch.h"
+#include "agent/source/default_layout.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_blockdev.h"
+#include "tree/rmt_capture.h"
+#include "tree/rmt_compare.h"
+#include "disk/rmt_disk.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
+#include "agent/disk_tools/pipe.h"
+#include "store/rmt_store.h"
+#include "agent/disk_tools/scratch.h"
 
 #include <dirent.h>
 #include <fcntl.h>

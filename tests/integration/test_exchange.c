@@ -9,17 +9,17 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_closure.h"
-#include "rmt_credit.h"
-#include "rmt_fetch.h"
-#include "rmt_io.h"
-#include "rmt_offer.h"
-#include "rmt_parcel.h"
-#include "rmt_serve.h"
-#include "rmt_socket.h"
-#include "rmt_store.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_closure.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_fetch.h"
+#include "base/rmt_io.h"
+#include "exchange/rmt_offer.h"
+#include "exchange/rmt_chunk_frame.h"
+#include "exchange/rmt_serve.h"
+#include "net/rmt_socket.h"
+#include "store/rmt_store.h"
 #include "unit/store_fixture.h"
 
 typedef struct {

@@ -7,11 +7,11 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent.h"
-#include "layout.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "agent/agent.h"
+#include "agent/source/layout.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <fcntl.h>
 #include <pthread.h>

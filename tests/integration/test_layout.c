@@ -6,16 +6,16 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent.h"
-#include "layout.h"
-#include "rmt_auto.h"
-#include "rmt_blockdev.h"
-#include "rmt_disk.h"
-#include "rmt_facts.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
-#include "snapshot.h"
+#include "agent/agent.h"
+#include "agent/source/layout.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_blockdev.h"
+#include "disk/rmt_disk.h"
+#include "facts/rmt_facts.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
+#include "agent/source/snapshot.h"
 
 #include <fcntl.h>
 #include <pthread.h>

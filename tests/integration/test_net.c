@@ -6,8 +6,8 @@
 #include <cmocka.h>
 
 #include "farm.h"
-#include "rmt_auto.h"
-#include "rmt_signals.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_signals.h"
 
 #include <string.h>
 

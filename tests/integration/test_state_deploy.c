@@ -7,8 +7,8 @@
 #include <cmocka.h>
 
 #include "integration/state_farm.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #define PREPARE "0000000000000000000000000000000a"
 #define WRITE "0000000000000000000000000000000b"

@@ -7,9 +7,9 @@
 #include <cmocka.h>
 
 #include "integration/state_farm.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 static void
 test_a_token_is_used_up_and_fits_one_role(void **state)

@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "integration/state_farm.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 static void
 test_records_keep_names_and_addresses_unique(void **state)

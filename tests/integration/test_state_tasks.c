@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "integration/state_farm.h"
-#include "rmt_auto.h"
+#include "base/rmt_auto.h"
 
 static void
 test_an_idempotent_submit_makes_one_job(void **state)

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include "farm.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_signals.h"
-#include "rmt_worker.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_signals.h"
+#include "net/rmt_worker.h"
 
 #include <pthread.h>
 #include <signal.h>

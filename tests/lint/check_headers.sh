@@ -3,7 +3,7 @@
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 bad=0
-includes=$(find lib broker workers console -type d | sed 's/^/-I/')
+includes='-Ilib -Iworkers -I.'
 for header in $(find lib broker workers console -name '*.h'); do
   printf '#include "%s"\n' "$PWD/$header" |
     cc -std=gnu11 -D_GNU_SOURCE -Wall -Werror -fsyntax-only $includes -x c - || { echo "$header does not stand alone"; bad=1; }

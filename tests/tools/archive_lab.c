@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "rmt_archive_cutter.h"
-#include "rmt_archive_list.h"
-#include "rmt_archive_reader.h"
-#include "rmt_io.h"
+#include "archive/rmt_archive_cutter.h"
+#include "archive/rmt_archive_list.h"
+#include "archive/rmt_archive_reader.h"
+#include "base/rmt_io.h"
 
 char *
 archive_lab_path(const tree_lab_t *lab)

@@ -2,7 +2,7 @@
 // archive in its folder and back.
 #pragma once
 
-#include "rmt_archive_writer.h"
+#include "archive/rmt_archive_writer.h"
 #include "tree_lab.h"
 
 // Path of the archive. Caller owns it (free).

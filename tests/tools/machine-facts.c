@@ -1,8 +1,8 @@
 // machine-facts FILE: the inventory of a machine of tests/fixtures/machines, as facts.
 #include <stdio.h>
 #include "machine_tree.h"
-#include "rmt_auto.h"
-#include "rmt_facts.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
 
 int
 main(int argc, char **argv)

@@ -6,10 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
 
 #define FILE_SIZE_MAX ((size_t) 64 * 1024)
 

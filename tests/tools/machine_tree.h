@@ -2,8 +2,8 @@
 // kernel would show (tests/fixtures/machines/README).
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Make the tree of a machine's text below root, which exists. 0, or -1: USAGE (a line of
 // the text), IO.

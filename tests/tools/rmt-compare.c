@@ -5,9 +5,9 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include "rmt_auto.h"
-#include "rmt_compare.h"
-#include "rmt_log.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_compare.h"
+#include "base/rmt_log.h"
 
 #define EXIT_DIFFERENT 1
 #define EXIT_TROUBLE 2

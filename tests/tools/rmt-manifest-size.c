@@ -1,9 +1,9 @@
 // ramet-manifest-size STORE IMAGE-ID: plain bytes of an image's manifests and descriptor.
 #include <stdio.h>
 #include <stdlib.h>
-#include "rmt_auto.h"
-#include "rmt_closure.h"
-#include "rmt_store.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_closure.h"
+#include "store/rmt_store.h"
 
 typedef struct {
     rmt_store_t *store;

@@ -1,6 +1,6 @@
 // ramet-nvram LABEL PATH GUID PARTITION START SECTORS - make a boot entry in the firmware of
 // this machine, as the writer of disks does. For machines of tests.
-#include "rmt_nvram.h"
+#include "disk/rmt_nvram.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 // that hold the outcome against the real programs of a system.
 //
 //   rmt-personalise FOLDER 'class=target name=n1 address=10.0.0.7/24'
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_personal.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "system/rmt_personal.h"
 
 #include <fcntl.h>
 #include <stdio.h>

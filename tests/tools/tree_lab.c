@@ -1,7 +1,7 @@
 #include <linux/fs.h>
 #include "tree_lab.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <fcntl.h>
 #include <limits.h>

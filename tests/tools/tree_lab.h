@@ -7,10 +7,10 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "rmt_auto.h"
-#include "rmt_capture.h"
-#include "rmt_compare.h"
-#include "rmt_writer.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_capture.h"
+#include "tree/rmt_compare.h"
+#include "tree/rmt_writer.h"
 
 typedef struct tree_lab tree_lab_t;
 

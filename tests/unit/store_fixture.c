@@ -8,10 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "rmt_manifest.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "store/rmt_manifest.h"
 
 int
 fixture_setup(void **state)

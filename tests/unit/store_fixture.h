@@ -7,7 +7,7 @@
 #include <cmocka.h>
 #include <stdint.h>
 
-#include "rmt_store.h"
+#include "store/rmt_store.h"
 
 // cmocka set-up and tear-down: *state is the path of an empty folder.
 int fixture_setup(void **state);

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_address.h"
-#include "rmt_auto.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
 
 #include <string.h>
 

@@ -7,10 +7,10 @@
 #include <cmocka.h>
 
 #include <string.h>
-#include "addressing.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_facts.h"
+#include "installer/addressing.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "facts/rmt_facts.h"
 
 #define ONE "class=nic name=eth0 mac=52:54:00:00:00:01"
 #define TWO ONE "\nclass=nic name=eth1 mac=52:54:00:00:00:02"

@@ -6,20 +6,20 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent.h"
-#include "bundle.h"
-#include "default_layout.h"
-#include "excludes.h"
-#include "profile.h"
-#include "fstab.h"
-#include "order.h"
-#include "prepare.h"
-#include "compare.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "subvolume.h"
-#include "token.h"
+#include "agent/agent.h"
+#include "agent/install/bundle.h"
+#include "agent/source/default_layout.h"
+#include "agent/source/excludes.h"
+#include "agent/source/profile.h"
+#include "agent/disk_tools/fstab.h"
+#include "agent/install/order.h"
+#include "agent/install/prepare.h"
+#include "agent/source/compare.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "agent/disk_tools/subvolume.h"
+#include "agent/install/fence.h"
 
 #include <fcntl.h>
 #include <stdio.h>

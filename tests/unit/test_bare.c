@@ -5,12 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "agent.h"
-#include "cmdline.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "screen.h"
-#include "uplink.h"
+#include "agent/agent.h"
+#include "agent/install/cmdline.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "agent/install/screen.h"
+#include "agent/install/uplink.h"
 
 #include <fcntl.h>
 #include <stdio.h>

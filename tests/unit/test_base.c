@@ -5,12 +5,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_error.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_process.h"
-#include "rmt_record.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_error.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "base/rmt_process.h"
+#include "base/rmt_record.h"
 
 #include <errno.h>
 #include <string.h>

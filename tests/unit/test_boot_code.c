@@ -9,10 +9,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_boot_code.h"
-#include "rmt_facts.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_boot_code.h"
+#include "facts/rmt_facts.h"
+#include "base/rmt_io.h"
 
 #define DOS                                                                              \
     "class=disk role=system table=dos logical-sector=512 bytes=67108864\n"               \

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rmt_chunk.h"
+#include "store/rmt_chunk.h"
 
 typedef struct {
     uint8_t plain[RMT_CHUNK_PLAIN_MAX], back[RMT_CHUNK_PLAIN_MAX];

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rmt_chunker.h"
+#include "store/rmt_chunker.h"
 
 static uint64_t
 s_splitmix(uint64_t *state)

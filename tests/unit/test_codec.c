@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
 
 #include <string.h>
 

@@ -5,10 +5,10 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_config.h"
-#include "rmt_io.h"
-#include "rmt_options.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_config.h"
+#include "base/rmt_io.h"
+#include "base/rmt_options.h"
 
 #include <stdlib.h>
 #include <string.h>

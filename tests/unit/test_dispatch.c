@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <string.h>
 #include <cmocka.h>
-#include "dispatch.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "broker/dispatch.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #define IMAGE "01aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define KEY "rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7"

@@ -11,13 +11,13 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_driver_index.h"
-#include "rmt_drivers.h"
-#include "rmt_initramfs.h"
-#include "rmt_io.h"
-#include "rmt_kernel.h"
-#include "rmt_process.h"
+#include "base/rmt_auto.h"
+#include "kernel/rmt_driver_index.h"
+#include "kernel/rmt_drivers.h"
+#include "kernel/rmt_initramfs.h"
+#include "base/rmt_io.h"
+#include "kernel/rmt_kernel.h"
+#include "base/rmt_process.h"
 
 #define MODULES                                                                          \
     "drivers/nvme/host/nvme-core gives=nvme_init early\n"                                \

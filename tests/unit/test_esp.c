@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_esp.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_esp.h"
+#include "base/rmt_io.h"
 
 static char s_folder[64];
 static rmt_error_t s_error;

@@ -11,11 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "leave.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_personal.h"
-#include "scripts.h"
+#include "agent/firstboot/leave.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "system/rmt_personal.h"
+#include "agent/firstboot/scripts.h"
 
 static rmt_error_t s_error;
 static char s_root[64];

@@ -7,9 +7,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_gc.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_gc.h"
+#include "base/rmt_io.h"
 
 static rmt_gc_report_t
 s_gc(rmt_store_t *store, int64_t age_s)

@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_id.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -8,10 +8,10 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
 
 static rmt_error_t s_error;
 

@@ -6,10 +6,10 @@
 #include <cmocka.h>
 #include <czmq.h>
 #include <string.h>
-#include "judge.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_facts.h"
+#include "installer/judge.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "facts/rmt_facts.h"
 
 #define DISK "class=disk role=system name=vda bus=virtio media=virtual bytes=1000\n"
 #define NICS(count) "class=pci vendor=1 device=2 pci-class=020000\n" count

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 #include <string.h>
-#include "rmt_location.h"
+#include "facts/rmt_location.h"
 
 static void
 test_the_parts_of_a_location_are_told(void **state)

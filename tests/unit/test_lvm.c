@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "rmt_lvm.h"
+#include "disk/rmt_lvm.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
 

@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
 #include "tools/machine_tree.h"
 
 static rmt_error_t s_error;

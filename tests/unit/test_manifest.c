@@ -9,10 +9,10 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_list.h"
-#include "rmt_manifest.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "store/rmt_list.h"
+#include "store/rmt_manifest.h"
 
 // ---- Chunks in memory
 

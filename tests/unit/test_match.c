@@ -6,11 +6,11 @@
 #include <cmocka.h>
 #include <stdio.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_facts.h"
-#include "rmt_match.h"
-#include "rmt_policy.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_facts.h"
+#include "match/rmt_match.h"
+#include "match/rmt_policy.h"
 
 #define MACHINE                                                                          \
     "class=system uuid=1 firmware=uefi arch=x86_64\n"                                    \

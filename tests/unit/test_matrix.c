@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_match.h"
-#include "rmt_policy.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "match/rmt_match.h"
+#include "match/rmt_policy.h"
 #include "tools/machine_tree.h"
 
 static rmt_error_t s_error;

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_mounted.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_mounted.h"
 
 static char s_folder[64];
 static rmt_error_t s_error;

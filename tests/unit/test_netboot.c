@@ -1,7 +1,7 @@
 // Where a machine boots from: MAC.ipxe as design 6.7 has it (M19, M22, P10).
-#include "netboot.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "installer/netboot.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_nvram.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_nvram.h"
 
 #define GLOBAL "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 

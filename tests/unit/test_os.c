@@ -8,9 +8,9 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_os.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "system/rmt_os.h"
 
 static rmt_error_t s_error;
 static char s_root[64];

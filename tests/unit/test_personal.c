@@ -8,11 +8,11 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_io.h"
-#include "rmt_personal.h"
-#include "rmt_process.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "base/rmt_io.h"
+#include "system/rmt_personal.h"
+#include "base/rmt_process.h"
 
 static rmt_error_t s_error;
 static char s_root[64];

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "profile.h"
-#include "profiles.h"
-#include "rmt_auto.h"
+#include "agent/source/profile.h"
+#include "agent/source/profiles.h"
+#include "base/rmt_auto.h"
 
 #include <string.h>
 

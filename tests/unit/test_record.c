@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_record.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_record.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_codec.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
 
 #include <string.h>
 

@@ -10,10 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_gc.h"
-#include "rmt_io.h"
-#include "rmt_scrub.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_gc.h"
+#include "base/rmt_io.h"
+#include "store/rmt_scrub.h"
 
 #define FILE_COUNT 40
 

@@ -5,9 +5,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_sign.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "crypto/rmt_sign.h"
 
 #include <stdio.h>
 #include <string.h>

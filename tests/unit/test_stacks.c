@@ -11,12 +11,12 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_io.h"
-#include "rmt_network.h"
-#include "rmt_personal.h"
-#include "rmt_stack.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_network.h"
+#include "system/rmt_personal.h"
+#include "system/rmt_stack.h"
 
 static rmt_error_t s_error;
 static char s_root[64];

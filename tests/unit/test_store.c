@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_slot.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "store/rmt_slot.h"
 
 static void
 s_assert_readable(rmt_store_t *store, const rmt_id_t *id)

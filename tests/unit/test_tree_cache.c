@@ -1,7 +1,7 @@
 // The stat cache: what is unchanged is not read, and nothing that changed is missed.
 #include "tools/tree_lab.h"
-#include "rmt_cache.h"
-#include "rmt_io.h"
+#include "tree/rmt_cache.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

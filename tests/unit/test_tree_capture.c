@@ -1,10 +1,10 @@
 // Capture, and the round trip of a tree that is hard to copy.
 #include "tools/tree_lab.h"
-#include "rmt_chunker.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "rmt_manifest.h"
-#include "rmt_steady.h"
+#include "store/rmt_chunker.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "store/rmt_manifest.h"
+#include "tree/rmt_stable_read.h"
 
 #include <fcntl.h>
 #include <pthread.h>

@@ -2,8 +2,8 @@
 // other tree, against the manifest, and by the program.
 #include <linux/fs.h>
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -4,8 +4,8 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
-#include "rmt_auto.h"
-#include "rmt_queue.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_queue.h"
 
 static void
 test_jobs_put_behind_held_ones_are_all_got_in_order(void **state)

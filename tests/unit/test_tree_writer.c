@@ -1,6 +1,6 @@
 // What a writer refuses, and that nothing outside its root is ever touched (P22).
 #include "tools/tree_lab.h"
-#include "rmt_io.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

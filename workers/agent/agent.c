@@ -1,13 +1,13 @@
-#include "agent.h"
-#include "hardware.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_enrol.h"
-#include "rmt_id.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_signals.h"
+#include "agent/agent.h"
+#include "agent/hardware.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "net/rmt_enrol.h"
+#include "crypto/rmt_id.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "base/rmt_signals.h"
 
 #include <assert.h>
 #include <stdio.h>

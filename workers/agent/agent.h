@@ -5,13 +5,13 @@
 // its disks.
 #pragma once
 
-#include "hosts.h"
-#include "rmt_config.h"
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_msg.h"
-#include "rmt_record.h"
-#include "rmt_worker.h"
+#include "agent/hosts.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "wire/rmt_msg.h"
+#include "base/rmt_record.h"
+#include "net/rmt_worker.h"
 
 extern const rmt_config_row_t RMT_AGENT_ROWS[];
 

@@ -1,9 +1,9 @@
-#include "hardware.h"
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
-#include "rmt_mounted.h"
+#include "agent/hardware.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_mounted.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>

@@ -1,9 +1,9 @@
 // hardware - the facts of this machine, with its disks as this agent sees them.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Where a source or target has a disk file or a tree for a disk, it stands for all the
 // disks: its record keeps bus, media and sector of that disk in the facts, of the first

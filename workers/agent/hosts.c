@@ -1,5 +1,5 @@
-#include "hosts.h"
-#include "rmt_auto.h"
+#include "agent/hosts.h"
+#include "base/rmt_auto.h"
 
 #include <assert.h>
 

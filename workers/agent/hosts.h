@@ -1,8 +1,8 @@
 // hosts - the brokers' addresses of one port, as the worker's loop takes them.
 #pragma once
 
-#include "rmt_address.h"
-#include "rmt_error.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_error.h"
 
 typedef struct rmt_hosts rmt_hosts_t;
 

@@ -1,15 +1,15 @@
 // ramet-agent - speaks for one computer: as a source that is imaged, as a target that is
 // written, or as a fresh installation that reports its first boot.
-#include "agent.h"
-#include "bare.h"
-#include "firstboot.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
-#include "rmt_memory.h"
-#include "rmt_options.h"
-#include "rmt_signals.h"
-#include "source.h"
-#include "target.h"
+#include "agent/agent.h"
+#include "agent/install/bare.h"
+#include "agent/firstboot/firstboot.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
+#include "base/rmt_memory.h"
+#include "base/rmt_options.h"
+#include "base/rmt_signals.h"
+#include "agent/source/source.h"
+#include "agent/install/target.h"
 
 #include <string.h>
 #include <sys/reboot.h>

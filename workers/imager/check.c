@@ -1,6 +1,6 @@
-#include "check.h"
-#include "rmt_auto.h"
-#include "rmt_store.h"
+#include "imager/check.h"
+#include "base/rmt_auto.h"
+#include "store/rmt_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>

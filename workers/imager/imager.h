@@ -2,7 +2,7 @@
 // rmt_holder_t.
 #pragma once
 
-#include "rmt_worker.h"
+#include "net/rmt_worker.h"
 
 // Turn a received descriptor into an image of the store.
 int imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error);

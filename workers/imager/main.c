@@ -1,9 +1,9 @@
 // ramet-imager - worker over the store of a sending place: receives captures, commits
 // images, serves them to engines. With --check-store it checks a store and leaves.
-#include "check.h"
-#include "imager.h"
-#include "place.h"
-#include "rmt_upkeep.h"
+#include "imager/check.h"
+#include "imager/imager.h"
+#include "place/place.h"
+#include "place/upkeep.h"
 
 #include <string.h>
 

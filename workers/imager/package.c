@@ -1,9 +1,9 @@
-#include "imager.h"
-#include "rmt_auto.h"
-#include "rmt_closure.h"
-#include "rmt_codec.h"
-#include "rmt_holder.h"
-#include "rmt_store.h"
+#include "imager/imager.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_closure.h"
+#include "wire/rmt_codec.h"
+#include "place/holder.h"
+#include "store/rmt_store.h"
 
 #include <stdlib.h>
 

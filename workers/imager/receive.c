@@ -1,4 +1,4 @@
-#include "imager.h"
+#include "imager/imager.h"
 
 // The data port receives; the service is offered so that `holders` finds this worker.
 int

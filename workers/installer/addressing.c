@@ -1,8 +1,8 @@
-#include "addressing.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "rmt_personal.h"
+#include "installer/addressing.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "system/rmt_personal.h"
 
 #include <string.h>
 

@@ -2,8 +2,8 @@
 // anything is ordered.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Check a target's record against the image's system, and fill in the MAC of its only
 // interface where the record names none. os: record of class os of the image, NULL for

@@ -1,11 +1,11 @@
-#include "boot.h"
-#include "descriptor.h"
-#include "installer.h"
-#include "netboot.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_config.h"
-#include "rmt_log.h"
+#include "installer/boot.h"
+#include "installer/descriptor.h"
+#include "installer/installer.h"
+#include "installer/netboot.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_config.h"
+#include "base/rmt_log.h"
 
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
 

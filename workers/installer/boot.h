@@ -1,7 +1,7 @@
 // boot - where a task's target boots from, for the tasks of an engine.
 #pragma once
 
-#include "rmt_holder.h"
+#include "place/holder.h"
 
 // The target of an order task comes back to the installer at its next netboot. Nothing is
 // done where the setting "boot" is empty. 0, or -1: IO, PROTOCOL.

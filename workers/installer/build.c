@@ -1,11 +1,11 @@
-#include "installer.h"
-#include "rmt_auto.h"
-#include "rmt_closure.h"
-#include "rmt_codec.h"
-#include "rmt_fetch.h"
-#include "rmt_holder.h"
-#include "rmt_log.h"
-#include "rmt_store.h"
+#include "installer/installer.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_closure.h"
+#include "wire/rmt_codec.h"
+#include "exchange/rmt_fetch.h"
+#include "place/holder.h"
+#include "base/rmt_log.h"
+#include "store/rmt_store.h"
 
 #include <assert.h>
 #include <inttypes.h>

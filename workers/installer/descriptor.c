@@ -1,8 +1,8 @@
-#include "descriptor.h"
-#include "rmt_auto.h"
-#include "rmt_closure.h"
-#include "rmt_codec.h"
-#include "rmt_store.h"
+#include "installer/descriptor.h"
+#include "base/rmt_auto.h"
+#include "exchange/rmt_closure.h"
+#include "wire/rmt_codec.h"
+#include "store/rmt_store.h"
 
 #include <stdlib.h>
 

@@ -1,9 +1,9 @@
 // descriptor - the description of an image that this engine holds.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_holder.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "place/holder.h"
+#include "base/rmt_record.h"
 
 // Blocks for reading. Caller owns the result. NULL: USAGE (no id), NOT_FOUND (the store
 // lacks it), CORRUPT, IO.

@@ -2,7 +2,7 @@
 // rmt_holder_t.
 #pragma once
 
-#include "rmt_worker.h"
+#include "net/rmt_worker.h"
 
 // Compare the image's hardware with every target of the engine and put the verdicts.
 int installer_match(rmt_task_t *task, void *holder, rmt_error_t *error);

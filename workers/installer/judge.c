@@ -1,6 +1,6 @@
-#include "judge.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
+#include "installer/judge.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -1,8 +1,8 @@
 // judge - one target of an engine against an image: what is put as its verdict.
 #pragma once
 
-#include "rmt_match.h"
-#include "rmt_record.h"
+#include "match/rmt_match.h"
+#include "base/rmt_record.h"
 
 // Fill item with {target, fits, available, reason, warnings, verdicts, choice} from a
 // target's record as target.page gives it (docs/spec/4-control.md). Pure.

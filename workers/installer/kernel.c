@@ -1,9 +1,9 @@
-#include "kernel.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_fetch.h"
-#include "rmt_io.h"
-#include "rmt_store.h"
+#include "installer/kernel.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "exchange/rmt_fetch.h"
+#include "base/rmt_io.h"
+#include "store/rmt_store.h"
 
 #include <assert.h>
 #include <stdlib.h>

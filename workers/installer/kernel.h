@@ -1,9 +1,9 @@
 // kernel - the drivers of an image's kernel, from the facts that the image carries.
 #pragma once
 
-#include "rmt_drivers.h"
-#include "rmt_holder.h"
-#include "rmt_task.h"
+#include "kernel/rmt_drivers.h"
+#include "place/holder.h"
+#include "net/rmt_task.h"
 
 // From the body of a match task {image, place, kernel}: fetch what this store lacks, and
 // keep it. Blocks. *drivers_out is NULL for an image that tells no kernel, else the

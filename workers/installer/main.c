@@ -1,7 +1,7 @@
 // ramet-installer - worker over the store of an engine: matches, builds, orders, serves.
-#include "installer.h"
-#include "place.h"
-#include "rmt_upkeep.h"
+#include "installer/installer.h"
+#include "place/place.h"
+#include "place/upkeep.h"
 
 static const rmt_options_t s_options = {
     .program = "ramet-installer",

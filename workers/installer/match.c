@@ -1,12 +1,12 @@
-#include "judge.h"
-#include "installer.h"
-#include "kernel.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_codec.h"
-#include "rmt_holder.h"
-#include "rmt_log.h"
-#include "rmt_policy.h"
+#include "installer/judge.h"
+#include "installer/installer.h"
+#include "installer/kernel.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
+#include "place/holder.h"
+#include "base/rmt_log.h"
+#include "match/rmt_policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
-#include "netboot.h"
-#include "rmt_auto.h"
-#include "rmt_disk.h"
-#include "rmt_io.h"
+#include "installer/netboot.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_disk.h"
+#include "base/rmt_io.h"
 
 #include <ctype.h>
 #include <errno.h>

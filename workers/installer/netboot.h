@@ -9,8 +9,8 @@
 // complete or absent at any moment.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #include <stdint.h>
 

@@ -1,12 +1,12 @@
-#include "boot.h"
-#include "addressing.h"
-#include "descriptor.h"
-#include "installer.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_holder.h"
-#include "rmt_log.h"
-#include "scripts.h"
+#include "installer/boot.h"
+#include "installer/addressing.h"
+#include "installer/descriptor.h"
+#include "installer/installer.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "place/holder.h"
+#include "base/rmt_log.h"
+#include "installer/scripts.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-#include "scripts.h"
-#include "rmt_auto.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "rmt_location.h"
-#include "rmt_log.h"
-#include "rmt_process.h"
+#include "installer/scripts.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_location.h"
+#include "base/rmt_log.h"
+#include "base/rmt_process.h"
 
 #include <fcntl.h>
 #include <signal.h>

@@ -5,9 +5,9 @@
 // ones are kept in STORE/scripts under that hash, and are not fetched again.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define INSTALLER_SCRIPT_SIZE_MAX ((size_t) 48 * 1024)
 

@@ -1,7 +1,7 @@
-#include "place.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
-#include "rmt_memory.h"
+#include "place/place.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
+#include "base/rmt_memory.h"
 
 #include <assert.h>
 #include <czmq.h>

@@ -2,8 +2,8 @@
 // their services alone.
 #pragma once
 
-#include "rmt_holder.h"
-#include "rmt_options.h"
+#include "place/holder.h"
+#include "base/rmt_options.h"
 
 typedef struct {
     const char *role; // "imager" or "installer", as in rmt_holder_new

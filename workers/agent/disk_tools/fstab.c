@@ -1,6 +1,6 @@
-#include "fstab.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "agent/disk_tools/fstab.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <ctype.h>
 #include <stdbool.h>

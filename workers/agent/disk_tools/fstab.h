@@ -1,8 +1,8 @@
 // fstab - where a system mounts its volumes, by its own table.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // The mount point that the text of an fstab gives to a volume (by UUID, label, PARTUUID
 // or the number at the end of a device's name; among subvolumes by subvol= or subvolid=,

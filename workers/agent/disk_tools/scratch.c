@@ -1,6 +1,6 @@
-#include "scratch.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
+#include "agent/disk_tools/scratch.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <errno.h>

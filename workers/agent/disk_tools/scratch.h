@@ -4,7 +4,7 @@
 // process), however that ends. Threads that are started afterwards share it.
 #pragma once
 
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 typedef struct rmt_scratch rmt_scratch_t;
 

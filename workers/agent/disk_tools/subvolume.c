@@ -1,4 +1,4 @@
-#include "subvolume.h"
+#include "agent/disk_tools/subvolume.h"
 
 #include <assert.h>
 #include <string.h>

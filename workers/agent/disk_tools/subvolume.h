@@ -3,7 +3,7 @@
 #pragma once
 
 #include <stdbool.h>
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 // The rest of a path that lies below another one, or NULL.
 const char *rmt_subvolume_below(const char *path, const char *above);

@@ -1,7 +1,7 @@
-#include "vfat.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "agent/disk_tools/vfat.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <dirent.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 // driver for them: one way for all machines.
 #pragma once
 
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // Copy all that a FAT volume holds into an empty folder. 0, or -1: NOT_FOUND (no mtools),
 // IO.

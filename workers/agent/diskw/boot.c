@@ -1,10 +1,10 @@
-#include "work.h"
-#include "fstab.h"
-#include "rmt_auto.h"
-#include "rmt_boot_code.h"
-#include "rmt_disk.h"
-#include "rmt_esp.h"
-#include "rmt_io.h"
+#include "agent/diskw/work.h"
+#include "agent/disk_tools/fstab.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_boot_code.h"
+#include "disk/rmt_disk.h"
+#include "disk/rmt_esp.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <string.h>

@@ -1,11 +1,11 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_disk.h"
-#include "rmt_fs.h"
-#include "rmt_inventory.h"
-#include "rmt_io.h"
-#include "rmt_match.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "disk/rmt_disk.h"
+#include "disk/rmt_fs.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
+#include "match/rmt_match.h"
 
 #include <errno.h>
 #include <fcntl.h>

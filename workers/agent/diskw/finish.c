@@ -1,9 +1,9 @@
-#include "work.h"
-#include "vfat.h"
-#include "rmt_auto.h"
-#include "rmt_compare.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
+#include "agent/diskw/work.h"
+#include "agent/disk_tools/vfat.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_compare.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -2,10 +2,10 @@
 //
 // Started by ramet-agent with the order and the verified contents on standard input; its
 // answers go to standard output. It has no network and sees no other disk.
-#include "session.h"
-#include "rmt_auto.h"
-#include "rmt_log.h"
-#include "rmt_signals.h"
+#include "agent/diskw/session.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_log.h"
+#include "base/rmt_signals.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -1,9 +1,9 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_disk.h"
-#include "rmt_esp.h"
-#include "rmt_io.h"
-#include "rmt_nvram.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_disk.h"
+#include "disk/rmt_esp.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_nvram.h"
 
 #include <dirent.h>
 #include <fcntl.h>

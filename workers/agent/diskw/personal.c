@@ -1,7 +1,7 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_personal.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "system/rmt_personal.h"
 
 #include <string.h>
 

@@ -1,6 +1,6 @@
-#include "session.h"
-#include "rmt_auto.h"
-#include "work.h"
+#include "agent/diskw/session.h"
+#include "base/rmt_auto.h"
+#include "agent/diskw/work.h"
 
 typedef int(s_handler_fn)(rmt_work_t *work, const rmt_frame_t *frame, rmt_error_t *error);
 

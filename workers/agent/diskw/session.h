@@ -1,8 +1,8 @@
 // session - the dialogue of ramet-diskw: one order, its trees, its end.
 #pragma once
 
-#include "rmt_pipe.h"
-#include "rmt_error.h"
+#include "agent/disk_tools/pipe.h"
+#include "base/rmt_error.h"
 
 // Serve frames until DONE was answered, or something failed, which is told as ERROR.
 // Everything is unmounted and detached when it returns. 0, or -1: what failed.

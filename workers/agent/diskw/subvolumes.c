@@ -1,7 +1,7 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_btrfs.h"
-#include "subvolume.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_btrfs.h"
+#include "agent/disk_tools/subvolume.h"
 
 #include <string.h>
 

@@ -1,10 +1,10 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_compare.h"
-#include "rmt_fs.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
-#include "subvolume.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "tree/rmt_compare.h"
+#include "disk/rmt_fs.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
+#include "agent/disk_tools/subvolume.h"
 
 #include <fcntl.h>
 #include <stdio.h>

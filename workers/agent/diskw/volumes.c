@@ -1,8 +1,8 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
-#include "rmt_writer.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
+#include "tree/rmt_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,9 +1,9 @@
-#include "work.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_fs.h"
-#include "rmt_io.h"
-#include "rmt_signals.h"
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "disk/rmt_fs.h"
+#include "base/rmt_io.h"
+#include "base/rmt_signals.h"
 
 #include <assert.h>
 #include <poll.h>

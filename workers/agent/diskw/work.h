@@ -4,11 +4,11 @@
 // A class of one thread. Destroying it at any point unmounts and detaches everything.
 #pragma once
 
-#include "rmt_pipe.h"
-#include "scratch.h"
-#include "rmt_blockdev.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "agent/disk_tools/pipe.h"
+#include "agent/disk_tools/scratch.h"
+#include "disk/rmt_blockdev.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define RMT_WORK_DISKS_MAX 16
 #define RMT_WORK_VOLUMES_MAX 64

@@ -1,9 +1,9 @@
-#include "confirm.h"
-#include "rmt_auto.h"
-#include "rmt_client.h"
-#include "rmt_id.h"
-#include "rmt_log.h"
-#include "rmt_signals.h"
+#include "agent/firstboot/confirm.h"
+#include "base/rmt_auto.h"
+#include "net/rmt_client.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_log.h"
+#include "base/rmt_signals.h"
 
 #include <poll.h>
 #include <signal.h>

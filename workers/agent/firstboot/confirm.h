@@ -1,9 +1,9 @@
 // confirm - asks a broker, until one answers, to take down that this system is up.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_key.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+#include "base/rmt_record.h"
 
 typedef struct {
     const char *const *brokers; // "host:port" of agents' ports, NULL-terminated

@@ -1,13 +1,13 @@
-#include "firstboot.h"
-#include "bundle.h"
-#include "confirm.h"
-#include "health.h"
-#include "hosts.h"
-#include "leave.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "scripts.h"
+#include "agent/firstboot/firstboot.h"
+#include "agent/install/bundle.h"
+#include "agent/firstboot/confirm.h"
+#include "agent/firstboot/health.h"
+#include "agent/hosts.h"
+#include "agent/firstboot/leave.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "agent/firstboot/scripts.h"
 
 #include <errno.h>
 #include <fcntl.h>

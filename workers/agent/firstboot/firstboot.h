@@ -6,8 +6,8 @@
 // are removed.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_error.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
 
 extern const rmt_config_row_t RMT_FIRSTBOOT_ROWS[];
 

@@ -1,9 +1,9 @@
-#include "health.h"
-#include "rmt_auto.h"
-#include "rmt_clock.h"
-#include "rmt_error.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "agent/firstboot/health.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_error.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>

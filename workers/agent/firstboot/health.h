@@ -1,7 +1,7 @@
 // health - what a system that has just booted says about itself.
 #pragma once
 
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 // Wait until the boot has settled and these addresses are up, at most wait_s each; then
 // set boot, failed-units, addresses, missing-addresses (of `wanted`, NULL-terminated) and,

@@ -1,8 +1,8 @@
-#include "leave.h"
-#include "bundle.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_personal.h"
+#include "agent/firstboot/leave.h"
+#include "agent/install/bundle.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "system/rmt_personal.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 // leave - takes all that the first boot needed out of the installed system.
 #pragma once
 
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // Remove the key first, so that whatever stays behind nobody can report with it again,
 // then the links and lines that start the agent, the scripts, and the agent itself. What

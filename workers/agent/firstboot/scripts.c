@@ -1,9 +1,9 @@
-#include "scripts.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_process.h"
+#include "agent/firstboot/scripts.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "base/rmt_process.h"
 
 #include <ctype.h>
 #include <dirent.h>

@@ -5,8 +5,8 @@
 // not run again but reported as interrupted.
 #pragma once
 
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 typedef struct {
     const char *folder; // The scripts, NN-name

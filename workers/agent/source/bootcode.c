@@ -1,9 +1,9 @@
-#include "bootcode.h"
-#include "rmt_auto.h"
-#include "rmt_boot_code.h"
-#include "rmt_disk.h"
-#include "rmt_esp.h"
-#include "rmt_io.h"
+#include "agent/source/bootcode.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_boot_code.h"
+#include "disk/rmt_disk.h"
+#include "disk/rmt_esp.h"
+#include "base/rmt_io.h"
 
 #include <string.h>
 

@@ -2,9 +2,9 @@
 // file system.
 #pragma once
 
-#include "layout.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "agent/source/layout.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // Read the boot code of a disk that is read as a whole, and look at the loaders of its
 // EFI system partition. Caller owns *boot_out: records {class=boot, disk, offset,

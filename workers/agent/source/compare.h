@@ -6,8 +6,8 @@
 #pragma once
 
 #include <stdatomic.h>
-#include "agent.h"
-#include "rmt_worker.h"
+#include "agent/agent.h"
+#include "net/rmt_worker.h"
 
 // A task: body {image, place, ignore, all}. Blocks until all is compared, or until yield,
 // which may be NULL, is set by another thread. 0 for no drift, or -1: CORRUPT when there

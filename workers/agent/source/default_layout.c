@@ -1,8 +1,8 @@
-#include "default_layout.h"
-#include "hardware.h"
-#include "rmt_auto.h"
-#include "rmt_id.h"
-#include "rmt_io.h"
+#include "agent/source/default_layout.h"
+#include "agent/hardware.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_io.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -3,7 +3,7 @@
 // same tree gives the same image.
 #pragma once
 
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 // uuid: of the root file system, or NULL. Caller owns the result: a disk, a partition
 // and a volume, without sizes.

@@ -1,7 +1,7 @@
-#include "descriptor.h"
-#include "rmt_auto.h"
-#include "rmt_codec.h"
-#include "rmt_io.h"
+#include "agent/source/descriptor.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <string.h>

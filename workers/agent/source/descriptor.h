@@ -6,10 +6,10 @@
 #pragma once
 
 #include <czmq.h>
-#include "rmt_capture.h"
-#include "rmt_error.h"
-#include "rmt_id.h"
-#include "rmt_record.h"
+#include "tree/rmt_capture.h"
+#include "base/rmt_error.h"
+#include "crypto/rmt_id.h"
+#include "base/rmt_record.h"
 
 typedef struct rmt_descriptor rmt_descriptor_t;
 

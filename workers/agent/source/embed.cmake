@@ -11,5 +11,5 @@ foreach(file IN LISTS files)
     string(APPEND arrays "static const char s_${name}[] = {\n${hex}0x00};\n\n")
     string(APPEND rows "    {\"${name}\", s_${name}},\n")
 endforeach()
-file(WRITE "${OUTPUT}" "#include \"profiles.h\"\n\n${arrays}"
+file(WRITE "${OUTPUT}" "#include \"agent/source/profiles.h\"\n\n${arrays}"
     "const rmt_profile_text_t rmt_profile_texts[] = {\n${rows}    {NULL, NULL},\n};\n")

@@ -1,7 +1,7 @@
-#include "excludes.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "snapshot.h"
+#include "agent/source/excludes.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "agent/source/snapshot.h"
 
 #include <assert.h>
 #include <stdbool.h>

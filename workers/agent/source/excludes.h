@@ -2,8 +2,8 @@
 // own, and the folders where other volumes of the same tree begin.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_record.h"
+#include "base/rmt_config.h"
+#include "base/rmt_record.h"
 
 typedef struct rmt_excludes rmt_excludes_t;
 

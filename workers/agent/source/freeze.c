@@ -1,5 +1,5 @@
-#include "freeze.h"
-#include "rmt_auto.h"
+#include "agent/source/freeze.h"
+#include "base/rmt_auto.h"
 
 #include <assert.h>
 #include <errno.h>

@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 typedef struct rmt_freeze rmt_freeze_t;
 

@@ -1,7 +1,7 @@
-#include "hooks.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_process.h"
+#include "agent/source/hooks.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 // capture comes to, and if this process dies, when the agent starts again.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_error.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
 
 typedef struct {
     const rmt_config_t *config; // {hook-before, hook-after, hook-timeout-s, state}

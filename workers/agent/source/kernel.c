@@ -1,7 +1,7 @@
-#include "kernel.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_kernel.h"
+#include "agent/source/kernel.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "kernel/rmt_kernel.h"
 
 #include <assert.h>
 #include <string.h>

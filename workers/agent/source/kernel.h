@@ -1,10 +1,10 @@
 // kernel - what a source tells of the kernel that its system starts, for matching.
 #pragma once
 
-#include "layout.h"
-#include "rmt_chunk.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "agent/source/layout.h"
+#include "store/rmt_chunk.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 typedef int(rmt_agent_kernel_put_fn)(void *context, const rmt_chunk_t *chunk,
                                      rmt_error_t *error);

@@ -8,9 +8,9 @@
 #pragma once
 
 #include <stdint.h>
-#include "rmt_config.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define RMT_LAYOUT_TREES_MAX 64
 

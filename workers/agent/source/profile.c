@@ -1,9 +1,9 @@
-#include "profile.h"
-#include "profiles.h"
-#include "rmt_auto.h"
-#include "rmt_facts.h"
-#include "rmt_glob.h"
-#include "rmt_io.h"
+#include "agent/source/profile.h"
+#include "agent/source/profiles.h"
+#include "base/rmt_auto.h"
+#include "facts/rmt_facts.h"
+#include "tree/rmt_glob.h"
+#include "base/rmt_io.h"
 
 #include <string.h>
 

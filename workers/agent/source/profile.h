@@ -6,9 +6,9 @@
 // are files.
 #pragma once
 
-#include "rmt_config.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "base/rmt_config.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define RMT_PROFILE_VERSION "1"
 

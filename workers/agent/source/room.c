@@ -1,5 +1,5 @@
-#include "room.h"
-#include "rmt_fs.h"
+#include "agent/source/room.h"
+#include "disk/rmt_fs.h"
 
 #include <stdint.h>
 #include <string.h>

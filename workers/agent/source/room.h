@@ -2,7 +2,7 @@
 // larger.
 #pragma once
 
-#include "rmt_record.h"
+#include "base/rmt_record.h"
 
 // Records of a layout whose volumes with a tree have files, bytes-tree and bytes-reserved.
 // Sets min-size of the last partition and grow of the disk where that one has a tree:

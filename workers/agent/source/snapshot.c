@@ -1,8 +1,8 @@
-#include "snapshot.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_lvm.h"
+#include "agent/source/snapshot.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "disk/rmt_lvm.h"
 
 #include <assert.h>
 #include <czmq.h>

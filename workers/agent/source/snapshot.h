@@ -8,7 +8,7 @@
 // subvolumes below it, are empty folders there, as they are in a capture anyway.
 #pragma once
 
-#include "rmt_error.h"
+#include "base/rmt_error.h"
 
 // In the root of a subvolume; no capture takes it.
 #define RMT_SNAPSHOT_NAME ".ramet-snapshot"

@@ -1,13 +1,13 @@
-#include "survey.h"
-#include "excludes.h"
-#include "layout.h"
-#include "profile.h"
-#include "rmt_auto.h"
-#include "rmt_findings.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
-#include "rmt_personal.h"
-#include "rmt_walk.h"
+#include "agent/source/survey.h"
+#include "agent/source/excludes.h"
+#include "agent/source/layout.h"
+#include "agent/source/profile.h"
+#include "base/rmt_auto.h"
+#include "net/rmt_findings.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "system/rmt_personal.h"
+#include "tree/rmt_walk.h"
 
 #include <assert.h>
 #include <inttypes.h>

@@ -2,8 +2,8 @@
 // out and made anew, and every private key that would travel (M19).
 #pragma once
 
-#include "agent.h"
-#include "rmt_worker.h"
+#include "agent/agent.h"
+#include "net/rmt_worker.h"
 
 // A task function, with the agent as its context. Body: {exclude}. Findings {what, path,
 // text}: take, leave, anew, key, warning. Outputs: files, bytes, keys, left-out.

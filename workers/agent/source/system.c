@@ -1,6 +1,6 @@
-#include "system.h"
-#include "rmt_auto.h"
-#include "rmt_os.h"
+#include "agent/source/system.h"
+#include "base/rmt_auto.h"
+#include "system/rmt_os.h"
 
 #include <string.h>
 

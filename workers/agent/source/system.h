@@ -1,9 +1,9 @@
 // system - what a source's trees hold: the operating system, and how it is booted.
 #pragma once
 
-#include "layout.h"
-#include "rmt_error.h"
-#include "rmt_record.h"
+#include "agent/source/layout.h"
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 // The system below the root volume; a source without one has none. Caller owns the
 // result. NULL: UNSUPPORTED (a system that is known and not carried).

@@ -1,9 +1,9 @@
-#include "volume.h"
-#include "excludes.h"
-#include "freeze.h"
-#include "rmt_auto.h"
-#include "rmt_io.h"
-#include "rmt_log.h"
+#include "agent/source/volume.h"
+#include "agent/source/excludes.h"
+#include "agent/source/freeze.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
 
 #include <assert.h>
 #include <inttypes.h>

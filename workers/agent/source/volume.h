@@ -6,11 +6,11 @@
 // pass without the cache.
 #pragma once
 
-#include "agent.h"
-#include "layout.h"
-#include "rmt_capture.h"
-#include "rmt_offer.h"
-#include "rmt_worker.h"
+#include "agent/agent.h"
+#include "agent/source/layout.h"
+#include "tree/rmt_capture.h"
+#include "exchange/rmt_offer.h"
+#include "net/rmt_worker.h"
 
 typedef struct {
     rmt_agent_t *agent;

@@ -1,0 +1,293 @@
+#include "base/rmt_rooted.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/xattr.h>
+
+#define FILE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
+#define DEPTH_MAX 64
+#define LABEL "security.selinux"
+#define LABEL_SIZE_MAX 256
+#define RESOLVE_FOLLOW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+#define RESOLVE_STRICT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+static const char *
+s_relative(const char *path)
+{
+    path += strspn(path, "/");
+    return *path ? path : ".";
+}
+
+static int
+s_open(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+    const struct open_how how = {
+        .flags = (unsigned) (flags | O_CLOEXEC),
+        .mode = mode,
+        .resolve = resolve,
+    };
+    return (int) syscall(SYS_openat2, root_fd, s_relative(path), &how, sizeof how);
+}
+
+int
+rmt_rooted_open(int root_fd, const char *path)
+{
+    rmt_auto_fd fd = s_open(root_fd, path, O_RDONLY | O_NONBLOCK, 0, RESOLVE_FOLLOW);
+    struct stat info;
+    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode))
+        return -1;
+    return rmt_take_fd(&fd);
+}
+
+char *
+rmt_rooted_load(int root_fd, const char *path, size_t *size_out)
+{
+    rmt_auto_fd fd = rmt_rooted_open(root_fd, path);
+    struct stat info;
+    if (fd == -1 || fstat(fd, &info) == -1 || (size_t) info.st_size > FILE_SIZE_MAX)
+        return NULL;
+    char *data = malloc((size_t) info.st_size + 1);
+    if (!data)
+        abort();
+    rmt_error_t error;
+    if (rmt_io_read(fd, data, (size_t) info.st_size, &error) == -1) {
+        free(data);
+        return NULL;
+    }
+    data[info.st_size] = '\0';
+    if (size_out)
+        *size_out = (size_t) info.st_size;
+    return data;
+}
+
+bool
+rmt_rooted_exists(int root_fd, const char *path)
+{
+    rmt_auto_fd fd = s_open(root_fd, path, O_PATH, 0, RESOLVE_FOLLOW);
+    return fd != -1;
+}
+
+// The folder that holds path, with no symlink on the way; *name_out is within path.
+static int
+s_open_folder(int root_fd, const char *path, const char **name_out)
+{
+    const char *relative = s_relative(path);
+    const char *slash = strrchr(relative, '/');
+    *name_out = slash ? slash + 1 : relative;
+    rmt_auto_str parent =
+        slash ? rmt_text("%.*s", (int) (slash - relative), relative) : rmt_text(".");
+    return s_open(root_fd, parent, O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
+}
+
+mode_t
+rmt_rooted_kind(int root_fd, const char *path)
+{
+    const char *name;
+    rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
+    struct stat info;
+    if (fd == -1 || fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+        return 0;
+    return info.st_mode & S_IFMT;
+}
+
+char *
+rmt_rooted_readlink(int root_fd, const char *path)
+{
+    const char *name;
+    char target[PATH_MAX];
+    rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
+    const ssize_t size = fd == -1 ? -1 : readlinkat(fd, name, target, sizeof target - 1);
+    return size == -1 ? NULL : rmt_text("%.*s", (int) size, target);
+}
+
+static int
+s_compare_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+char *
+rmt_rooted_list(int root_fd, const char *path)
+{
+    const int fd = s_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_FOLLOW);
+    DIR *folder = fd == -1 ? NULL : fdopendir(fd);
+    char **names = NULL;
+    size_t count = 0;
+    const struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        names = realloc(names, (count + 1) * sizeof *names);
+        if (!names)
+            abort();
+        names[count++] = rmt_text("%s", entry->d_name);
+    }
+    if (folder)
+        closedir(folder);
+    if (count)
+        qsort(names, count, sizeof *names, s_compare_name);
+    char *list = NULL;
+    size_t size;
+    FILE *out = open_memstream(&list, &size);
+    for (size_t i = 0; i < count; i++) {
+        fwrite(names[i], 1, strlen(names[i]) + 1, out);
+        free(names[i]);
+    }
+    fputc('\0', out);
+    if (fclose(out))
+        abort();
+    free(names);
+    return list;
+}
+
+static size_t
+s_count(int fd, dev_t device, size_t depth)
+{
+    DIR *folder = fdopendir(fd);
+    if (!folder) {
+        close(fd);
+        return 0;
+    }
+    size_t count = 0;
+    const struct dirent *entry;
+    while ((entry = readdir(folder))) {
+        struct stat info;
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            fstatat(fd, entry->d_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+            continue;
+        if (!S_ISDIR(info.st_mode)) {
+            count++;
+            continue;
+        }
+        const int below = info.st_dev != device || depth == DEPTH_MAX
+                              ? -1
+                              : openat(fd, entry->d_name,
+                                       O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        if (below != -1)
+            count += s_count(below, device, depth + 1);
+    }
+    closedir(folder);
+    return count;
+}
+
+size_t
+rmt_rooted_count(int root_fd, const char *path)
+{
+    rmt_auto_fd fd = s_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_FOLLOW);
+    struct stat info;
+    if (fd == -1 || fstat(fd, &info) == -1)
+        return 0;
+    return s_count(rmt_take_fd(&fd), info.st_dev, 0);
+}
+
+static int
+s_fail(const char *what, const char *path, rmt_error_t *error)
+{
+    if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR)
+        return rmt_fail(error, RMT_E_REFUSED, "%s %s: the way there is no plain folder",
+                        what, path);
+    return rmt_fail_errno(error, "%s %s", what, path);
+}
+
+// Open the folder that holds path; *name_out is the last part, within path.
+static int
+s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
+              rmt_error_t *error)
+{
+    rmt_auto_str parts = rmt_text("%s", s_relative(path));
+    rmt_auto_fd fd = s_open(root_fd, ".", O_RDONLY | O_DIRECTORY, 0, RESOLVE_STRICT);
+    if (fd == -1)
+        return s_fail("open", path, error);
+    char *rest = parts;
+    char *part = strsep(&rest, "/");
+    while (rest) {
+        if (part[0]) {
+            if (make && mkdirat(fd, part, 0755) == -1 && errno != EEXIST)
+                return s_fail("make the folders of", path, error);
+            const int below = s_open(fd, part, O_RDONLY | O_DIRECTORY, 0, RESOLVE_STRICT);
+            if (below == -1)
+                return s_fail("open", path, error);
+            close(rmt_take_fd(&fd));
+            fd = below;
+        }
+        part = strsep(&rest, "/");
+    }
+    if (!part[0] || strcmp(part, ".") == 0 || strcmp(part, "..") == 0)
+        return rmt_fail(error, RMT_E_USAGE, "'%s' names no file", path);
+    *name_out = path + strlen(path) - strlen(part);
+    return rmt_take_fd(&fd);
+}
+
+// The label by which SELinux tells what a file is for; *size_out is 0 for none. Without
+// it a daemon that is confined could not read what is put here.
+static void
+s_read_label(int parent, const char *name, char label_out[LABEL_SIZE_MAX],
+             size_t *size_out)
+{
+    rmt_auto_fd old = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    ssize_t size = old == -1 ? -1 : fgetxattr(old, LABEL, label_out, LABEL_SIZE_MAX);
+    if (size <= 0)
+        size = fgetxattr(parent, LABEL, label_out, LABEL_SIZE_MAX);
+    *size_out = size > 0 ? (size_t) size : 0;
+}
+
+int
+rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
+                 const struct stat *owner_and_mode, rmt_error_t *error)
+{
+    const char *name;
+    rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
+    if (parent == -1)
+        return -1;
+    char label[LABEL_SIZE_MAX];
+    size_t label_size;
+    s_read_label(parent, name, label, &label_size);
+    // A new inode: the old one may be a symlink, or have other names.
+    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
+        return s_fail("replace", path, error);
+    rmt_auto_fd fd =
+        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd == -1)
+        return s_fail("create", path, error);
+    if (rmt_io_write(fd, data, size, error) == -1)
+        return rmt_wrap(error, "%s", path);
+    if (fchown(fd, owner_and_mode->st_uid, owner_and_mode->st_gid) == -1 ||
+        fchmod(fd, owner_and_mode->st_mode & 07777) == -1)
+        return s_fail("set the owner of", path, error);
+    if (label_size && fsetxattr(fd, LABEL, label, label_size, 0) == -1)
+        return s_fail("set the label of", path, error);
+    return 0;
+}
+
+int
+rmt_rooted_symlink(int root_fd, const char *path, const char *target, rmt_error_t *error)
+{
+    const char *name;
+    rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
+    if (parent == -1)
+        return -1;
+    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
+        return s_fail("replace", path, error);
+    return symlinkat(target, parent, name) == -1 ? s_fail("create", path, error) : 0;
+}
+
+int
+rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error)
+{
+    const char *name;
+    rmt_auto_fd parent = s_open_parent(root_fd, path, false, &name, error);
+    if (parent == -1)
+        return error->code == RMT_E_NOT_FOUND ? 0 : -1;
+    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
+        return s_fail("remove", path, error);
+    return 0;
+}

@@ -1,0 +1,51 @@
+// rmt_rooted - files below the root of a foreign tree.
+//
+// Paths are relative to the tree's root, with or without a leading slash. Reading
+// follows symlinks as that system would, but never out of the tree. Whatever
+// changes the tree takes no path that has a symlink in it.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <sys/types.h>
+#include "base/rmt_error.h"
+
+// The regular file's bytes with a NUL behind them, or NULL when there is none (or it
+// is larger than 16 MiB or cannot be read). Caller owns them (free); size_out may be
+// NULL.
+char *rmt_rooted_load(int root_fd, const char *path, size_t *size_out);
+
+// The regular file, opened for reading, or -1 when there is none. Caller owns it (close).
+int rmt_rooted_open(int root_fd, const char *path);
+
+// Is there something at this path, symlinks followed?
+bool rmt_rooted_exists(int root_fd, const char *path);
+
+// Kind of what is at the very path (S_IFREG, S_IFLNK, ...); 0 for nothing, also when
+// a symlink leads there.
+mode_t rmt_rooted_kind(int root_fd, const char *path);
+
+// Where the symlink at the very path points to, or NULL when it is none. Caller owns the
+// result (free).
+char *rmt_rooted_readlink(int root_fd, const char *path);
+
+// Names in a folder, sorted, each with its NUL, an empty one last; never NULL. Caller
+// owns it (free).
+char *rmt_rooted_list(int root_fd, const char *path);
+
+// Number of things below a folder that are no folders, mount points not entered.
+size_t rmt_rooted_count(int root_fd, const char *path);
+
+// Put a new file in place of what is there; missing folders are made (0755, root). The
+// security label of what was there, else of the folder, goes over to the new file.
+// 0, or -1: REFUSED (a symlink in the path), NO_SPACE, IO.
+int rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
+                     const struct stat *owner_and_mode, rmt_error_t *error);
+
+// The same for a symlink.
+int rmt_rooted_symlink(int root_fd, const char *path, const char *target,
+                       rmt_error_t *error);
+
+// Remove what is no folder; nothing there is well. 0, or -1: REFUSED, IO.
+int rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error);

@@ -1,0 +1,271 @@
+#include "disk/rmt_fs.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_fs_rows.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_wipe.h"
+
+#include <assert.h>
+#include <blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+
+#define MIB ((uint64_t) 1024 * 1024)
+#define LOOK_STEP 65536
+
+static void
+s_free_probe(blkid_probe *probe)
+{
+    blkid_free_probe(*probe);
+}
+
+#define s_auto_probe __attribute__((cleanup(s_free_probe))) blkid_probe
+
+static blkid_probe
+s_new_probe(int fd, const char *path, rmt_error_t *error)
+{
+    blkid_probe probe = blkid_new_probe();
+    if (!probe)
+        abort();
+    if (blkid_probe_set_device(probe, fd, 0, 0) == 0)
+        return probe;
+    blkid_free_probe(probe);
+    rmt_fail(error, RMT_E_IO, "probe %s", path);
+    return NULL;
+}
+
+static void
+s_copy_value(blkid_probe probe, const char *name, rmt_record_t *volume, const char *field)
+{
+    const char *data;
+    size_t size;
+    if (blkid_probe_lookup_value(probe, name, &data, &size) == 0 && size > 1)
+        rmt_record_set(volume, field, data);
+}
+
+// Field fs from what blkid says. 0, or -1 for what is refused.
+static int
+s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
+             rmt_error_t *error)
+{
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
+                                                 BLKID_SUBLKS_LABEL | BLKID_SUBLKS_USAGE |
+                                                 BLKID_SUBLKS_VERSION);
+    const int rc = blkid_do_safeprobe(probe);
+    if (rc == -2)
+        return rmt_fail(error, RMT_E_REFUSED, "%s has signatures of several file systems",
+                        path);
+    if (rc == -1)
+        return rmt_fail(error, RMT_E_IO, "probe %s", path);
+    const char *type = "none";
+    if (rc == 0 && blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1)
+        type = "none";
+    rmt_record_set(volume, "fs", type);
+    s_copy_value(probe, "UUID", volume, "uuid");
+    s_copy_value(probe, "LABEL", volume, "label");
+    return 0;
+}
+
+static int
+s_refuse(const char *path, const char *fs, rmt_error_t *error)
+{
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not carried", path,
+                    fs);
+}
+
+// Data that no signature explains must not go unseen: a layer may keep its header
+// elsewhere. One that is in use has something in its first MiB.
+static int
+s_look_for_data(int fd, const char *path, rmt_record_t *volume, rmt_error_t *error)
+{
+    static const char zeros[LOOK_STEP];
+    char data[LOOK_STEP];
+    for (size_t done = 0; done < MIB; done += LOOK_STEP) {
+        const ssize_t got = pread(fd, data, sizeof data, (off_t) done);
+        if (got == -1)
+            return rmt_fail_errno(error, "read %s", path);
+        if (memcmp(data, zeros, (size_t) got) != 0) {
+            rmt_record_set(volume, "content", "unknown");
+            return 0;
+        }
+        if ((size_t) got < sizeof data)
+            break;
+    }
+    return 0;
+}
+
+rmt_record_t *
+rmt_fs_probe(const char *path, rmt_error_t *error)
+{
+    assert(path);
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1) {
+        rmt_fail_errno(error, "open %s", path);
+        return NULL;
+    }
+    s_auto_probe probe = s_new_probe(fd, path, error);
+    if (!probe)
+        return NULL;
+    rmt_auto(rmt_record) volume = rmt_record_new();
+    rmt_record_set(volume, "class", "volume");
+    if (s_probe_type(probe, path, volume, error) == -1)
+        return NULL;
+    rmt_record_set_u64(volume, "device-bytes", (uint64_t) blkid_probe_get_size(probe));
+    const char *fs = rmt_record_text(volume, "fs", "");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    if (!row) {
+        s_refuse(path, fs, error);
+        return NULL;
+    }
+    if (strcmp(fs, "none") == 0 && s_look_for_data(fd, path, volume, error) == -1)
+        return NULL;
+    if (row->read && row->read(fd, volume, error) == -1) {
+        rmt_wrap(error, "%s", path);
+        return NULL;
+    }
+    return rmt_take(&volume);
+}
+
+int
+rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
+{
+    assert(disk);
+    rmt_auto_fd fd = open(disk, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", disk);
+    s_auto_probe probe = s_new_probe(fd, disk, error);
+    if (!probe)
+        return -1;
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE);
+    blkid_probe_filter_superblocks_usage(probe, BLKID_FLTR_ONLYIN,
+                                         BLKID_USAGE_RAID | BLKID_USAGE_CRYPTO);
+    // With several any of them will do.
+    const char *type = "a layer";
+    if (blkid_do_probe(probe) != 0)
+        return 0;
+    (void) blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
+    return s_refuse(disk, type, error);
+}
+
+static const rmt_fs_row_t *
+s_row(const rmt_record_t *volume, rmt_error_t *error)
+{
+    const char *fs = rmt_record_text(volume, "fs", "");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    if (!row)
+        rmt_fail(error, RMT_E_UNSUPPORTED, "file system '%s' is not carried", fs);
+    return row;
+}
+
+bool
+rmt_fs_is_mounted(const rmt_record_t *volume)
+{
+    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_record_text(volume, "fs", ""));
+    return row && row->mount_type;
+}
+
+int
+rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
+             bool read_only, rmt_error_t *error)
+{
+    const rmt_fs_row_t *row = s_row(volume, error);
+    if (!row)
+        return -1;
+    if (!row->mount_type)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
+    const unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_NOATIME |
+                                (read_only ? MS_RDONLY : 0);
+    const char *own = read_only ? row->options_read : row->options_write;
+    // Without a word btrfs mounts its default subvolume, whichever that is.
+    const bool is_btrfs = strcmp(row->name, "btrfs") == 0;
+    const char *subvolume = rmt_record_text(volume, "subvolume", NULL);
+    rmt_auto_str options = rmt_text("%s%s%s%s", own, is_btrfs && *own ? "," : "",
+                                    !is_btrfs   ? ""
+                                    : subvolume ? "subvol=/"
+                                                : "subvolid=5",
+                                    is_btrfs && subvolume ? subvolume : "");
+    if (mount(device, folder, row->mount_type, flags, options) == -1)
+        return rmt_fail_errno(error, "mount %s of %s", row->name, device);
+    return 0;
+}
+
+int
+rmt_fs_unmount(const char *folder, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", folder);
+    const int synced = syncfs(fd);
+    const int failure = errno;
+    close(rmt_take_fd(&fd));
+    if (umount2(folder, UMOUNT_NOFOLLOW) == -1)
+        return rmt_fail_errno(error, "unmount %s", folder);
+    errno = failure;
+    return synced == -1 ? rmt_fail_errno(error, "sync %s", folder) : 0;
+}
+
+int
+rmt_fs_wipe(const char *device, rmt_error_t *error)
+{
+    assert(device);
+    const rmt_range_t whole = {0, 0};
+    rmt_auto_fd fd = open(device, O_RDWR | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    if (rmt_wipe_range(fd, device, &whole, error) == -1)
+        return -1;
+    if (fsync(fd) == -1)
+        return rmt_fail_errno(error, "wipe %s", device);
+    return rmt_wipe_check(fd, device, &whole, error);
+}
+
+static uint64_t
+s_round_up(uint64_t bytes)
+{
+    return (bytes + MIB - 1) / MIB * MIB;
+}
+
+// Each file wastes half a block on average; directories and metadata of extents are
+// covered by the spare. The journal of ext is at most what mke2fs takes.
+static uint64_t
+s_ext_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes)
+{
+    const uint64_t block = rmt_record_u64(volume, "cluster-size", 4096);
+    const uint64_t inode_size = rmt_record_u64(volume, "inode-size", 256);
+    const double reserved =
+        strtod(rmt_record_text(volume, "reserved-percent", "5"), NULL);
+    const uint64_t data = tree_bytes + inodes * (block / 2 + 64) + tree_bytes / 64;
+    const uint64_t all = rmt_record_u64(volume, "bytes", data);
+    const uint64_t old_inodes = rmt_record_u64(volume, "inodes", 0);
+    const uint64_t ratio = old_inodes ? all / old_inodes : 0;
+    const uint64_t by_ratio = data / (ratio ? ratio : 16384);
+    const uint64_t tables = (inodes > by_ratio ? inodes : by_ratio) * inode_size * 9 / 8;
+    uint64_t journal = 0;
+    if (strstr(rmt_record_text(volume, "features", ""), "has_journal"))
+        journal = data / 32 < 4 * MIB      ? 4 * MIB
+                  : data / 32 > 1024 * MIB ? 1024 * MIB
+                                           : data / 32;
+    const double share = reserved < 50 ? 1.0 - reserved / 100.0 : 0.5;
+    return s_round_up((uint64_t) ((double) (data + tables + journal) / share) + 8 * MIB);
+}
+
+uint64_t
+rmt_fs_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes)
+{
+    assert(volume);
+    const char *fs = rmt_record_text(volume, "fs", "none");
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    // What holds no tree of ours is not made smaller.
+    if (!row || !row->mount_type)
+        return rmt_record_u64(volume, "bytes", rmt_record_u64(volume, "device-bytes", 0));
+    if (strncmp(fs, "ext", 3) == 0)
+        return s_ext_min_bytes(volume, tree_bytes, inodes);
+    const uint64_t block = rmt_record_u64(volume, "block-size", 4096);
+    const uint64_t data = tree_bytes + tree_bytes / 16 + inodes * (block / 2 + 1024);
+    return s_round_up(data + data / 20) + row->spare_bytes;
+}

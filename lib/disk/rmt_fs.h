@@ -1,0 +1,50 @@
+// rmt_fs - file systems: what is on a device, and making the same again.
+//
+//   class=volume {fs ext2|ext3|ext4|xfs|btrfs|vfat|swap|none, uuid, label, features,
+//                 block-size, bytes, ...}          docs/spec/3-facts.md has them all
+//
+// The features are the image's own and never the defaults of the running system.
+// mkfs programs are run without a shell and without the blkid cache.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
+
+// Ask what a device or file holds; nothing known is fs=none, with content=unknown when
+// its first MiB is not empty. Caller owns the result.
+// NULL: UNSUPPORTED (LVM, RAID, encryption, ZFS, bcache, NTFS or a feature we do not
+// carry: by name), REFUSED (signatures of several), IO.
+rmt_record_t *rmt_fs_probe(const char *path, rmt_error_t *error);
+
+// Refuse a disk that is a member of something larger, whether or not it has a table too:
+// that of a mirror is seen on each of its disks when its own data stands at their ends.
+// 0, or -1: UNSUPPORTED (by name), IO.
+int rmt_fs_refuse_layers(const char *disk, rmt_error_t *error);
+
+// Make the file system of a volume record on a device and read back that it is the
+// one asked for. fs=none does nothing. Blocks for mkfs.
+// 0, or -1: UNSUPPORTED, NOT_FOUND (no mkfs program), NO_SPACE, IO.
+int rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error);
+
+// True when volumes of this kind are mounted; vfat is read and written with mtools,
+// swap and none hold no tree.
+bool rmt_fs_is_mounted(const rmt_record_t *volume);
+
+// Mount with nodev, nosuid, noexec, noatime; of btrfs the subvolume that the record names, or the
+// top. Read-only touches nothing on the device (no
+// journal is replayed). 0, or -1: UNSUPPORTED, IO.
+int rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
+                 bool read_only, rmt_error_t *error);
+
+// Sync and unmount. 0, or -1: IO (also when it is busy, or the sync failed).
+int rmt_fs_unmount(const char *folder, rmt_error_t *error);
+
+// Clear the signatures of all file systems, layers and tables, and read back that
+// nothing is left. 0, or -1: IO.
+int rmt_fs_wipe(const char *device, rmt_error_t *error);
+
+// Bytes a device must have to hold a tree of so many bytes of data and inodes.
+uint64_t rmt_fs_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes,
+                          uint64_t inodes);

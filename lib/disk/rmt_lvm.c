@@ -1,0 +1,266 @@
+#include "disk/rmt_lvm.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_process.h"
+#include "base/rmt_sysfs.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysmacros.h>
+
+#define TIMEOUT_MS 60000
+#define SNAPSHOT_PREFIX "ramet-snapshot."
+#define MIB ((uint64_t) 1024 * 1024)
+// Less is used up before the reading has begun.
+#define ROOM_MIN (16 * MIB)
+#define FIELDS "vg_name,lv_name,lv_size,vg_free,lv_layout,lv_snapshot_invalid"
+
+// Its messages in English, and none about descriptors that this program has open.
+static const char *const s_environment[] = {
+    "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", "LVM_SUPPRESS_FD_WARNINGS=1", NULL};
+
+// *output_out may be NULL for "not wanted".
+static int
+s_run(const char *const *arguments, char **output_out, rmt_error_t *error)
+{
+    const rmt_process_t process = {.arguments = arguments,
+                                   .environment = s_environment,
+                                   .timeout_ms = TIMEOUT_MS};
+    rmt_process_end_t end = {0};
+    if (rmt_process_try(&process, &end, error) == -1)
+        return -1;
+    int result = 0;
+    if (end.is_timeout)
+        result = rmt_fail(error, RMT_E_IO, "%s did not end in time", arguments[0]);
+    else if (end.status != 0)
+        result = rmt_fail(error, RMT_E_IO, "%s: %.400s", arguments[0], end.tail);
+    else if (output_out)
+        *output_out = rmt_take(&end.output);
+    rmt_process_end_clear(&end);
+    return result;
+}
+
+// ---- What lvs says
+
+// The value of a field of one line "  LVM2_A='x'|LVM2_B='y'", up to size. False: it has
+// none.
+static bool
+s_field(const char *line, const char *name, char *out, size_t size)
+{
+    rmt_auto_str key = rmt_text("LVM2_%s=", name);
+    const char *at = strstr(line, key);
+    if (!at)
+        return false;
+    at += strlen(key);
+    const size_t length = strcspn(at, "|\n");
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, at, length);
+    out[length] = '\0';
+    return true;
+}
+
+static bool
+s_number(const char *line, const char *name, uint64_t *out)
+{
+    char text[32];
+    if (!s_field(line, name, text, sizeof text))
+        return false;
+    char *end;
+    *out = strtoull(text, &end, 10);
+    return end != text && *end == '\0';
+}
+
+static bool
+s_parse_line(const char *line, rmt_lvm_t *out)
+{
+    char layout[64];
+    rmt_lvm_t volume = {.size = 0};
+    if (!s_field(line, "VG_NAME", volume.group, sizeof volume.group) ||
+        !s_field(line, "LV_NAME", volume.name, sizeof volume.name) ||
+        !s_number(line, "LV_SIZE", &volume.size) ||
+        !s_number(line, "VG_FREE", &volume.free_size) ||
+        !s_field(line, "LV_LAYOUT", layout, sizeof layout))
+        return false;
+    volume.is_thin = strcmp(layout, "thin,sparse") == 0;
+    *out = volume;
+    return true;
+}
+
+int
+rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error)
+{
+    rmt_auto_str copy = rmt_text("%s", output);
+    char *rest = copy, *line;
+    // Warnings stand among the lines.
+    while ((line = strsep(&rest, "\n")))
+        if (s_parse_line(line, volume_out))
+            return 0;
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "lvs names no logical volume");
+}
+
+static int
+s_list(const char *what, char **output_out, rmt_error_t *error)
+{
+    const char *const arguments[] = {
+        "lvs",        "--noheadings", "--nosuffix", "--units", "b", "--nameprefixes",
+        "--unquoted", "--separator",  "|",          "-o",      FIELDS, what,
+        NULL};
+    return s_run(arguments, output_out, error);
+}
+
+int
+rmt_lvm_find(dev_t device, rmt_lvm_t *volume_out, rmt_error_t *error)
+{
+    char uuid[RMT_SYSFS_TEXT_SIZE], name[RMT_SYSFS_TEXT_SIZE];
+    rmt_auto_str folder =
+        rmt_text("/sys/dev/block/%u:%u/dm", major(device), minor(device));
+    rmt_sysfs_text(uuid, "%s/uuid", folder);
+    rmt_sysfs_text(name, "%s/name", folder);
+    if (strncmp(uuid, "LVM-", 4) != 0 || !*name)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "it is on no logical volume");
+    rmt_auto_str path = rmt_text("/dev/mapper/%s", name);
+    rmt_auto_str output = NULL;
+    if (s_list(path, &output, error) == -1)
+        return -1;
+    return rmt_lvm_parse(output, volume_out, error);
+}
+
+// Device-mapper writes a dash of a name twice.
+static void
+s_print_name(FILE *out, const char *name)
+{
+    for (; *name; name++)
+        fprintf(out, *name == '-' ? "--" : "%c", *name);
+}
+
+char *
+rmt_lvm_device(const rmt_lvm_t *volume)
+{
+    char *path = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&path, &size);
+    assert(out);
+    fputs("/dev/mapper/", out);
+    s_print_name(out, volume->group);
+    fputc('-', out);
+    s_print_name(out, volume->name);
+    fclose(out);
+    return path;
+}
+
+// ---- Snapshots
+
+uint64_t
+rmt_lvm_room(const rmt_lvm_t *volume)
+{
+    // What was changed is kept once, with a list of where it was.
+    const uint64_t most = volume->size + volume->size / 64 + ROOM_MIN;
+    const uint64_t room = most < volume->free_size ? most : volume->free_size;
+    return room < ROOM_MIN ? 0 : room;
+}
+
+static char *
+s_path(const rmt_lvm_t *volume)
+{
+    return rmt_text("%s/%s", volume->group, volume->name);
+}
+
+int
+rmt_lvm_remove(const rmt_lvm_t *volume, rmt_error_t *error)
+{
+    rmt_auto_str path = s_path(volume);
+    const char *const arguments[] = {"lvremove", "-q", "--force", path, NULL};
+    return s_run(arguments, NULL, error);
+}
+
+static int
+s_create(const rmt_lvm_t *volume, const char *tag, const rmt_lvm_t *snapshot,
+         rmt_error_t *error)
+{
+    rmt_auto_str origin = s_path(volume);
+    rmt_auto_str size = rmt_text("%" PRIu64 "b", rmt_lvm_room(volume) / 512 * 512);
+    const char *const thick[] = {"lvcreate",     "-q",     "--snapshot", "--addtag",
+                                 tag,            "--name", snapshot->name, "--size",
+                                 size,           origin,   NULL};
+    // Without the flag that keeps snapshots in a pool asleep.
+    const char *const thin[] = {"lvcreate", "-q",     "--snapshot",   "--addtag",
+                                tag,        "--name", snapshot->name, "--setactivationskip",
+                                "n",        origin,   NULL};
+    return s_run(volume->is_thin ? thin : thick, NULL, error);
+}
+
+int
+rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_out,
+                 rmt_error_t *error)
+{
+    assert(volume && tag && snapshot_out);
+    rmt_lvm_t snapshot = *volume, old;
+    snprintf(snapshot.name, sizeof snapshot.name, SNAPSHOT_PREFIX "%.100s", volume->name);
+    rmt_auto_str path = s_path(&snapshot);
+    rmt_auto_str output = NULL;
+    rmt_error_t ignored;
+    const bool is_left = s_list(path, &output, &ignored) == 0 &&
+                         rmt_lvm_parse(output, &old, &ignored) == 0;
+    if (is_left && rmt_lvm_remove(&snapshot, error) == -1)
+        return rmt_wrap(error, "remove the snapshot %s that was left behind", path);
+    if (!volume->is_thin && rmt_lvm_room(volume) == 0)
+        return rmt_fail(error, RMT_E_NO_SPACE,
+                        "volume group %s has %" PRIu64 " MiB left, a snapshot needs %" PRIu64,
+                        volume->group, volume->free_size / MIB, ROOM_MIN / MIB);
+    if (s_create(volume, tag, &snapshot, error) == -1)
+        return rmt_wrap(error, "make a snapshot of %s/%s", volume->group, volume->name);
+    *snapshot_out = snapshot;
+    return 0;
+}
+
+int
+rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error)
+{
+    char invalid[32];
+    rmt_auto_str path = s_path(snapshot);
+    rmt_auto_str output = NULL;
+    if (s_list(path, &output, error) == -1)
+        return -1;
+    if (s_field(output, "LV_SNAPSHOT_INVALID", invalid, sizeof invalid) &&
+        strcmp(invalid, "snapshot invalid") == 0)
+        return rmt_fail(error, RMT_E_NO_SPACE, "the room of the snapshot %s was used up",
+                        path);
+    return 0;
+}
+
+bool
+rmt_lvm_is_used(void)
+{
+    rmt_auto_str names = rmt_sysfs_list("/sys/class/block");
+    bool is_used = false;
+    for (const char *name = names; *name && !is_used; name += strlen(name) + 1) {
+        char uuid[RMT_SYSFS_TEXT_SIZE];
+        rmt_sysfs_text(uuid, "/sys/class/block/%s/dm/uuid", name);
+        is_used = strncmp(uuid, "LVM-", 4) == 0;
+    }
+    return is_used;
+}
+
+int
+rmt_lvm_remove_tagged(const char *tag, rmt_error_t *error)
+{
+    rmt_auto_str what = rmt_text("@%s", tag);
+    rmt_auto_str output = NULL;
+    if (s_list(what, &output, error) == -1)
+        return -1;
+    int count = 0;
+    char *rest = output, *line;
+    while ((line = strsep(&rest, "\n"))) {
+        rmt_lvm_t volume;
+        if (!s_parse_line(line, &volume))
+            continue;
+        if (rmt_lvm_remove(&volume, error) == -1)
+            return -1;
+        count++;
+    }
+    return count;
+}

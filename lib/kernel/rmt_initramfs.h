@@ -1,0 +1,12 @@
+// rmt_initramfs - which kernel modules an initramfs holds.
+#pragma once
+
+#include "base/rmt_error.h"
+
+// Read an initramfs (cpio archives behind each other, the last ones compressed) and list
+// the modules below lib/modules/VERSION: names as the kernel shows them, sorted, each
+// once, a line each. Borrows the descriptor. Blocks for the whole file; its contents are
+// not kept. Caller owns *names_out (free). 0, or -1: UNSUPPORTED (a compression or
+// archive that is not known), CORRUPT, TOO_BIG, IO.
+int rmt_initramfs_modules(int fd, const char *version, char **names_out,
+                          rmt_error_t *error);

@@ -1,0 +1,29 @@
+// rmt_kernel - the kernel that a system starts, and what tells which drivers it has.
+//
+// The lists that depmod made (which names each module serves, what modules need, what is
+// built in), the settings of modprobe, and the modules in the initramfs: enough to judge
+// by rmt_drivers, without the tree, whether this kernel drives a machine.
+#pragma once
+
+#include <stddef.h>
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
+
+// A tree of the system: where it is mounted, and its root.
+typedef struct {
+    const char *mount;
+    int fd;
+} rmt_kernel_tree_t;
+
+// Given each file that was found. 0, or -1 with error to end the reading.
+typedef int(rmt_kernel_file_fn)(void *context, const char *name, const void *data,
+                                size_t size, rmt_error_t *error);
+
+// Find the kernel: the one that /vmlinuz or /boot/vmlinuz leads to, else the newest one
+// with an image, else the newest one with modules. Gives its files in a fixed order.
+// Caller owns *kernel_out: class=kernel {version, image, initramfs, initramfs-state
+// read|none|unknown, reason}, or NULL when the trees hold no kernel with modules.
+// 0, or -1: what the callback says.
+int rmt_kernel_read(const rmt_kernel_tree_t *trees, size_t count,
+                    rmt_kernel_file_fn *file, void *context, rmt_record_t **kernel_out,
+                    rmt_error_t *error);

@@ -1,0 +1,322 @@
+#include "net/rmt_held_task.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define RESULT_MS 3000  // Until a result that was not recorded is sent again
+#define REQUEST_MS 5000 // Likewise a request without a reply
+#define STILL_MS 120000 // How long a sign of life may stand still in other phases
+
+typedef struct {
+    const char *phase;
+    int64_t still_ms;
+} limit_t;
+
+// One format or one call of the firmware tells nothing while it runs; copying does.
+static const limit_t s_limits[] = {
+    {"format", 600000},
+    {"unpack", 60000},
+    {"verify", 60000},
+};
+
+typedef struct {
+    rmt_msg_t *msg; // REQUEST without a REPLY yet, or NULL
+    int64_t sent_at;
+    uint64_t serial; // The task's own number of it
+} request_t;
+
+struct rmt_run {
+    rmt_run_state_t state;
+    size_t service;
+    uint8_t id[RMT_UID_SIZE];
+    uint32_t attempt;
+    rmt_msg_t *msg;       // TASK; NULL while the task has it
+    rmt_msg_t *successor; // TASK with a higher attempt, after this one
+    rmt_task_t *task;
+    zactor_t *actor;
+    rmt_msg_t *result, *progress;
+    int64_t result_at;     // Last sent
+    request_t requests[RMT_TASK_ASKS_MAX];
+    uint64_t ticks;
+    int64_t moved_at;
+};
+
+static void
+s_drop_requests(rmt_run_t *self)
+{
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
+        rmt_msg_destroy(&self->requests[i].msg);
+}
+
+static void
+s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
+{
+    rmt_msg_destroy(&self->msg);
+    rmt_msg_destroy(&self->result);
+    rmt_msg_destroy(&self->progress);
+    s_drop_requests(self);
+    self->msg = rmt_take(msg_p);
+    self->attempt = self->msg->attempt;
+    self->state = RMT_RUN_WAITING;
+}
+
+rmt_run_t *
+rmt_run_new(rmt_msg_t **msg_p, size_t service)
+{
+    assert(msg_p && *msg_p);
+    rmt_run_t *self = zmalloc(sizeof *self);
+    memcpy(self->id, (*msg_p)->task, RMT_UID_SIZE);
+    self->service = service;
+    s_adopt(self, msg_p);
+    return self;
+}
+
+static void
+s_end_thread(rmt_run_t *self)
+{
+    if (self->task)
+        rmt_task_cancel(self->task);
+    zactor_destroy(&self->actor);
+    rmt_task_destroy(&self->task);
+}
+
+void
+rmt_run_destroy(rmt_run_t **self_p)
+{
+    assert(self_p);
+    rmt_run_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_end_thread(self);
+    rmt_msg_destroy(&self->msg);
+    rmt_msg_destroy(&self->successor);
+    rmt_msg_destroy(&self->result);
+    rmt_msg_destroy(&self->progress);
+    s_drop_requests(self);
+    free(self);
+}
+
+rmt_run_state_t
+rmt_run_state(const rmt_run_t *self)
+{
+    return self->state;
+}
+
+const uint8_t *
+rmt_run_id(const rmt_run_t *self)
+{
+    return self->id;
+}
+
+uint32_t
+rmt_run_attempt(const rmt_run_t *self)
+{
+    return self->successor ? self->successor->attempt : self->attempt;
+}
+
+size_t
+rmt_run_service(const rmt_run_t *self)
+{
+    return self->service;
+}
+
+zsock_t *
+rmt_run_pipe(rmt_run_t *self)
+{
+    return self->actor ? zactor_sock(self->actor) : NULL;
+}
+
+// ---- Steps
+
+void
+rmt_run_start(rmt_run_t *self, const rmt_task_setup_t *setup)
+{
+    assert(self->state == RMT_RUN_WAITING && self->msg);
+    self->task = rmt_task_new(&self->msg, setup);
+    self->ticks = 0;
+    self->moved_at = rmt_clock_ms();
+    self->actor = zactor_new(rmt_task_main, self->task);
+    assert(self->actor);
+    self->state = RMT_RUN_RUNNING;
+}
+
+void
+rmt_run_cancel(rmt_run_t *self, rmt_code_t code, const char *text)
+{
+    rmt_msg_destroy(&self->successor);
+    if (self->state == RMT_RUN_RUNNING)
+        rmt_task_cancel(self->task);
+    if (self->state != RMT_RUN_WAITING)
+        return;
+    rmt_error_t error = {0};
+    rmt_fail(&error, code, "%s", text);
+    self->result = rmt_task_result(self->msg, &error, NULL);
+    self->result_at = 0;
+    self->state = RMT_RUN_ENDED;
+}
+
+void
+rmt_run_replace(rmt_run_t *self, rmt_msg_t **msg_p)
+{
+    if (self->state == RMT_RUN_RUNNING) {
+        rmt_task_cancel(self->task);
+        rmt_msg_destroy(&self->successor);
+        self->successor = rmt_take(msg_p);
+    } else {
+        s_adopt(self, msg_p);
+    }
+}
+
+static void
+s_send_result(rmt_run_t *self, rmt_peer_t *peer)
+{
+    rmt_error_t error = {0};
+    self->result_at = rmt_clock_ms();
+    (void) rmt_peer_send(peer, self->result, &error);
+}
+
+static void
+s_send_request(request_t *request, rmt_peer_t *peer)
+{
+    rmt_error_t error = {0};
+    request->sent_at = rmt_clock_ms();
+    (void) rmt_peer_send(peer, request->msg, &error);
+}
+
+// One that the task has given up makes room for its next.
+static void
+s_take_request(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
+{
+    request_t *request = &self->requests[0];
+    for (size_t i = 0; request->msg && i < RMT_TASK_ASKS_MAX; i++)
+        if (!self->requests[i].msg || self->requests[i].serial < request->serial)
+            request = &self->requests[i];
+    rmt_msg_destroy(&request->msg);
+    request->msg = rmt_take(msg_p);
+    request->serial = request->msg->sequence;
+    request->msg->sequence = ++*sequence;
+    s_send_request(request, peer);
+}
+
+static void
+s_send_progress(rmt_run_t *self, rmt_peer_t *peer)
+{
+    rmt_error_t error = {0};
+    (void) rmt_peer_send(peer, self->progress, &error);
+}
+
+static void
+s_tell(const rmt_run_ear_t *ear, const rmt_msg_t *msg)
+{
+    if (ear->told)
+        ear->told(ear->context, msg);
+}
+
+// What cannot be sent now is kept here and goes out by rmt_run_resend.
+static void
+s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence,
+           const rmt_run_ear_t *ear)
+{
+    switch ((*msg_p)->kind) {
+    case RMT_MSG_PROGRESS:
+        rmt_msg_destroy(&self->progress);
+        self->progress = rmt_take(msg_p);
+        s_send_progress(self, peer);
+        s_tell(ear, self->progress);
+        break;
+    case RMT_MSG_REQUEST:
+        s_take_request(self, msg_p, peer, sequence);
+        break;
+    default:
+        assert((*msg_p)->kind == RMT_MSG_RESULT);
+        s_drop_requests(self);
+        self->result = rmt_take(msg_p);
+        self->state = RMT_RUN_ENDED;
+        s_tell(ear, self->result);
+    }
+}
+
+void
+rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
+             const rmt_run_ear_t *ear)
+{
+    while (self->state == RMT_RUN_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
+        rmt_auto(zframe) frame = zframe_recv(self->actor);
+        rmt_error_t error = {0};
+        rmt_auto(rmt_msg) msg =
+            frame ? rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error)
+                  : NULL;
+        // Our own thread wrote it by the same codec.
+        assert(!frame || msg);
+        if (msg)
+            s_take_msg(self, &msg, peer, sequence, ear);
+    }
+    if (self->state != RMT_RUN_ENDED)
+        return;
+    s_end_thread(self);
+    if (self->successor)
+        s_adopt(self, &self->successor);
+    else
+        s_send_result(self, peer);
+}
+
+void
+rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all)
+{
+    const int64_t now = rmt_clock_ms();
+    if (self->progress && all)
+        s_send_progress(self, peer);
+    if (self->result && (all || now - self->result_at >= RESULT_MS))
+        s_send_result(self, peer);
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++) {
+        request_t *request = &self->requests[i];
+        if (request->msg && (all || now - request->sent_at >= REQUEST_MS))
+            s_send_request(request, peer);
+    }
+}
+
+bool
+rmt_run_take_reply(rmt_run_t *self, rmt_msg_t *reply, const char *host)
+{
+    request_t *request = NULL;
+    for (size_t i = 0; !request && i < RMT_TASK_ASKS_MAX; i++)
+        if (self->requests[i].msg && self->requests[i].msg->sequence == reply->sequence)
+            request = &self->requests[i];
+    if (!request)
+        return false;
+    rmt_msg_destroy(&request->msg);
+    rmt_auto(zmsg) packet = zmsg_new();
+    zmsg_addstr(packet, host);
+    reply->sequence = request->serial; // The task counts its requests by itself
+    zframe_t *frame = rmt_codec_encode(reply);
+    zmsg_append(packet, &frame);
+    zmsg_send(&packet, self->actor);
+    return true;
+}
+
+// ---- Signs of life
+
+bool
+rmt_run_is_alive(rmt_run_t *self, int64_t now)
+{
+    if (self->state != RMT_RUN_RUNNING)
+        return true;
+    const uint64_t ticks = rmt_task_ticks(self->task);
+    if (ticks != self->ticks)
+        self->moved_at = now;
+    self->ticks = ticks;
+    int64_t limit = STILL_MS;
+    for (size_t i = 0; self->progress && i < sizeof s_limits / sizeof *s_limits; i++)
+        if (streq(self->progress->phase, s_limits[i].phase))
+            limit = s_limits[i].still_ms;
+    return now - self->moved_at < limit;
+}
+
+uint64_t
+rmt_run_ticks(const rmt_run_t *self)
+{
+    return self->ticks;
+}

@@ -1,0 +1,254 @@
+#include "agent/disk_tools/pipe.h"
+#include "base/rmt_auto.h"
+#include "wire/rmt_codec.h"
+#include "base/rmt_io.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+
+#define HEADER_SIZE 8
+#define GATHER_SIZE ((size_t) 256 * 1024)
+#define READ_SIZE ((size_t) 256 * 1024)
+#define KERNEL_SIZE (1024 * 1024)
+#define RECORDS_SIZE_MAX ((size_t) 4 * 1024 * 1024)
+
+struct rmt_pipe {
+    int in, out;
+    uint8_t *gather; // Frames on their way out
+    size_t gathered;
+    uint8_t *buffer; // Bytes that came in: begin..end are not yet taken
+    size_t begin, end, room;
+    rmt_pipe_wait_fn *wait;
+    void *context;
+};
+
+rmt_pipe_t *
+rmt_pipe_new(int in, int out)
+{
+    rmt_pipe_t *self = calloc(1, sizeof *self);
+    assert(self);
+    self->in = in;
+    self->out = out;
+    self->gather = malloc(GATHER_SIZE);
+    self->room = READ_SIZE;
+    self->buffer = malloc(self->room);
+    assert(self->gather);
+    assert(self->buffer);
+    // A refusal only costs speed: the limit for users may be lower.
+    if (out >= 0)
+        (void) fcntl(out, F_SETPIPE_SZ, KERNEL_SIZE);
+    return self;
+}
+
+void
+rmt_pipe_destroy(rmt_pipe_t **self_p)
+{
+    rmt_pipe_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->in >= 0)
+        close(self->in);
+    if (self->out >= 0)
+        close(self->out);
+    free(self->gather);
+    free(self->buffer);
+    free(self);
+    *self_p = NULL;
+}
+
+void
+rmt_pipe_on_wait(rmt_pipe_t *self, rmt_pipe_wait_fn *wait, void *context)
+{
+    self->wait = wait;
+    self->context = context;
+    // Only a descriptor that does not block lets us listen while we wait for room.
+    const int flags = fcntl(self->out, F_GETFL);
+    (void) fcntl(self->out, F_SETFL, wait ? flags | O_NONBLOCK : flags & ~O_NONBLOCK);
+}
+
+static int
+s_wait_for_room(rmt_pipe_t *self, rmt_error_t *error)
+{
+    struct pollfd polls[2] = {{.fd = self->out, .events = POLLOUT},
+                              {.fd = self->in, .events = POLLIN}};
+    if (poll(polls, 2, 1000) == -1 && errno != EINTR)
+        return rmt_fail_errno(error, "wait for the other half");
+    // Also after a second of silence: the waiter looks whether it should end.
+    if (polls[1].revents || !polls[0].revents)
+        return self->wait(self->context, error);
+    return 0;
+}
+
+static int
+s_write(rmt_pipe_t *self, const uint8_t *data, size_t size, rmt_error_t *error)
+{
+    while (size) {
+        const ssize_t done = write(self->out, data, size);
+        if (done >= 0) {
+            data += done;
+            size -= (size_t) done;
+        } else if (errno == EAGAIN && self->wait) {
+            if (s_wait_for_room(self, error) == -1)
+                return -1;
+        } else if (errno != EINTR) {
+            return rmt_fail_errno(error, "write to the other half");
+        }
+    }
+    return 0;
+}
+
+int
+rmt_pipe_flush(rmt_pipe_t *self, rmt_error_t *error)
+{
+    const size_t size = self->gathered;
+    self->gathered = 0;
+    return s_write(self, self->gather, size, error);
+}
+
+int
+rmt_pipe_send(rmt_pipe_t *self, rmt_pipe_kind_t kind, const void *data, size_t size,
+              rmt_error_t *error)
+{
+    if (size > RMT_PIPE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu", size,
+                        RMT_PIPE_SIZE_MAX);
+    if (self->gathered + HEADER_SIZE + size > GATHER_SIZE &&
+        rmt_pipe_flush(self, error) == -1)
+        return -1;
+    uint8_t *header = self->gather + self->gathered;
+    memset(header, 0, HEADER_SIZE);
+    header[0] = (uint8_t) kind;
+    for (int i = 0; i < 4; i++)
+        header[4 + i] = (uint8_t) (size >> (8 * i));
+    self->gathered += HEADER_SIZE;
+    if (size == 0)
+        return 0;
+    if (self->gathered + size <= GATHER_SIZE) {
+        memcpy(self->gather + self->gathered, data, size);
+        self->gathered += size;
+        return 0;
+    }
+    if (rmt_pipe_flush(self, error) == -1)
+        return -1;
+    return s_write(self, data, size, error);
+}
+
+int
+rmt_pipe_send_records(rmt_pipe_t *self, rmt_pipe_kind_t kind,
+                      const rmt_records_t *records, rmt_error_t *error)
+{
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    return rmt_pipe_send(self, kind, zchunk_data(packed), zchunk_size(packed), error);
+}
+
+int
+rmt_pipe_send_record(rmt_pipe_t *self, rmt_pipe_kind_t kind, const rmt_record_t *record,
+                     rmt_error_t *error)
+{
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_auto(rmt_record) copy = rmt_record_dup(record);
+    rmt_records_append(records, &copy);
+    return rmt_pipe_send_records(self, kind, records, error);
+}
+
+// ---- Receiving
+
+static size_t
+s_frame_size(const uint8_t *header)
+{
+    size_t size = 0;
+    for (int i = 0; i < 4; i++)
+        size |= (size_t) header[4 + i] << (8 * i);
+    return size;
+}
+
+// Have at least need bytes from begin on in one piece of memory that can hold them.
+static void
+s_make_room(rmt_pipe_t *self, size_t need)
+{
+    if (self->begin + need <= self->room)
+        return;
+    memmove(self->buffer, self->buffer + self->begin, self->end - self->begin);
+    self->end -= self->begin;
+    self->begin = 0;
+    if (need <= self->room)
+        return;
+    self->room = need;
+    self->buffer = realloc(self->buffer, self->room);
+    assert(self->buffer);
+}
+
+// 1 when at least one byte came, 0 when none came in time.
+static int
+s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
+{
+    struct pollfd polls = {.fd = self->in, .events = POLLIN};
+    const int ready = poll(&polls, 1, timeout_ms);
+    if (ready == 0 || (ready == -1 && errno == EINTR))
+        return 0;
+    if (ready == -1)
+        return rmt_fail_errno(error, "wait for the other half");
+    const ssize_t done = read(self->in, self->buffer + self->end, self->room - self->end);
+    if (done == -1 && (errno == EINTR || errno == EAGAIN))
+        return 0;
+    if (done == -1)
+        return rmt_fail_errno(error, "read from the other half");
+    if (done == 0)
+        return rmt_fail(error, RMT_E_CANCELLED, "the other half has gone");
+    self->end += (size_t) done;
+    return 1;
+}
+
+int
+rmt_pipe_recv(rmt_pipe_t *self, int timeout_ms, rmt_frame_t *frame_out,
+              rmt_error_t *error)
+{
+    if (self->begin == self->end)
+        self->begin = self->end = 0;
+    for (;;) {
+        size_t need = HEADER_SIZE;
+        const size_t have = self->end - self->begin;
+        if (have >= HEADER_SIZE) {
+            const uint8_t *header = self->buffer + self->begin;
+            const size_t size = s_frame_size(header);
+            if (size > RMT_PIPE_SIZE_MAX)
+                return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu",
+                                size, RMT_PIPE_SIZE_MAX);
+            need += size;
+            if (have >= need) {
+                *frame_out = (rmt_frame_t){.kind = (rmt_pipe_kind_t) header[0],
+                                           .data = header + HEADER_SIZE,
+                                           .size = size};
+                self->begin += need;
+                return 1;
+            }
+        }
+        s_make_room(self, need);
+        const int rc = s_read(self, timeout_ms, error);
+        if (rc == -1 || (rc == 0 && timeout_ms >= 0))
+            return rc;
+    }
+}
+
+rmt_records_t *
+rmt_pipe_records(const rmt_frame_t *frame, rmt_error_t *error)
+{
+    return rmt_codec_unpack_records(frame->data, frame->size, RECORDS_SIZE_MAX, error);
+}
+
+rmt_record_t *
+rmt_pipe_record(const rmt_frame_t *frame, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) records = rmt_pipe_records(frame, error);
+    if (!records)
+        return NULL;
+    if (rmt_records_count(records) == 0) {
+        rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d without a record",
+                 (int) frame->kind);
+        return NULL;
+    }
+    return rmt_record_dup(rmt_records_at(records, 0));
+}

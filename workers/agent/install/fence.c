@@ -1,0 +1,80 @@
+#include "agent/install/fence.h"
+#include "base/rmt_auto.h"
+
+#include <assert.h>
+#include <pthread.h>
+
+struct rmt_tokens {
+    pthread_mutex_t lock;
+    bool prepared;
+    rmt_id_t plan;
+    rmt_key_t key;
+    rmt_token_order_t highest;
+};
+
+rmt_tokens_t *
+rmt_tokens_new(void)
+{
+    rmt_tokens_t *self = calloc(1, sizeof *self);
+    assert(self);
+    pthread_mutex_init(&self->lock, NULL);
+    return self;
+}
+
+void
+rmt_tokens_destroy(rmt_tokens_t **self_p)
+{
+    rmt_tokens_t *self = *self_p;
+    if (!self)
+        return;
+    pthread_mutex_destroy(&self->lock);
+    rmt_key_wipe(&self->key);
+    free(self);
+    *self_p = NULL;
+}
+
+int
+rmt_tokens_prepare(rmt_tokens_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
+                   rmt_error_t *error)
+{
+    int rc = 0;
+    pthread_mutex_lock(&self->lock);
+    if (!self->prepared || !rmt_id_equal(&self->plan, plan))
+        rc = rmt_key_new(&self->key, error);
+    if (rc == 0) {
+        self->prepared = true;
+        self->plan = *plan;
+        *key_out = self->key;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}
+
+static bool
+s_is_older(const rmt_token_order_t *a, const rmt_token_order_t *b)
+{
+    if (a->era != b->era)
+        return a->era < b->era;
+    if (a->epoch != b->epoch)
+        return a->epoch < b->epoch;
+    return a->attempt < b->attempt;
+}
+
+int
+rmt_tokens_go(rmt_tokens_t *self, const rmt_id_t *plan, const rmt_token_order_t *token,
+              rmt_key_t *key_out, rmt_error_t *error)
+{
+    int rc = 0;
+    pthread_mutex_lock(&self->lock);
+    if (!self->prepared || !rmt_id_equal(&self->plan, plan))
+        rc = rmt_fail(error, RMT_E_FENCED,
+                      "this plan was not prepared last by this start");
+    else if (s_is_older(token, &self->highest))
+        rc = rmt_fail(error, RMT_E_FENCED, "a newer go than this one was seen");
+    if (rc == 0) {
+        self->highest = *token;
+        *key_out = self->key;
+    }
+    pthread_mutex_unlock(&self->lock);
+    return rc;
+}

@@ -1,0 +1,127 @@
+#include "agent/install/prepare.h"
+#include "agent/hardware.h"
+#include "base/rmt_auto.h"
+#include "disk/rmt_disk.h"
+#include "base/rmt_io.h"
+#include "match/rmt_match.h"
+
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+// The only disk with this identity: names may swap between boots, so a second one that
+// answers to it is an end, never a guess.
+static const rmt_record_t *
+s_find_disk(const rmt_records_t *hardware, const char *identity, const char *role,
+            rmt_error_t *error)
+{
+    const rmt_record_t *found = NULL;
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *disk = rmt_records_at(hardware, i);
+        if (strcmp(rmt_record_text(disk, "class", ""), "disk") != 0 ||
+            strcmp(rmt_match_disk_identity(disk), identity) != 0)
+            continue;
+        if (found) {
+            rmt_fail(error, RMT_E_INCOMPATIBLE,
+                     "two disks are '%s', role %s means one: %s (%s) and %s (%s)",
+                     identity, role, rmt_record_text(found, "name", "?"),
+                     rmt_record_text(found, "path", "no path"),
+                     rmt_record_text(disk, "name", "?"),
+                     rmt_record_text(disk, "path", "no path"));
+            return NULL;
+        }
+        found = disk;
+    }
+    if (!found || !*identity) {
+        rmt_fail(error, RMT_E_INCOMPATIBLE, "no disk is '%s', which role %s means",
+                 identity, role);
+        return NULL;
+    }
+    return found;
+}
+
+// A table counts in sectors, and so do file systems inside: there is no translation.
+static int
+s_check_sector(const rmt_records_t *layout, const rmt_record_t *disk, const char *path,
+               rmt_error_t *error)
+{
+    const rmt_record_t *table = rmt_records_find(layout, "class", "disk");
+    const uint64_t wanted = rmt_record_u64(table, "logical-sector", 512);
+    const uint64_t had = rmt_record_u64(disk, "logical-sector", 512);
+    if (wanted == had)
+        return 0;
+    return rmt_fail(error, RMT_E_INCOMPATIBLE,
+                    "disk %s has sectors of %" PRIu64
+                    " bytes, the disk of the image has sectors of %" PRIu64,
+                    path, had, wanted);
+}
+
+static int
+s_check_size(const rmt_order_t *order, const rmt_record_t *choice,
+             const rmt_record_t *disk, const char *path, rmt_error_t *error)
+{
+    const char *role = rmt_record_text(choice, "role", "");
+    uint64_t bytes = 0;
+    if (rmt_hardware_disk_bytes(path, &bytes, error) == -1)
+        return -1;
+    const uint64_t ordered = rmt_record_u64(choice, "bytes", 0);
+    if (bytes != ordered)
+        return rmt_fail(error, RMT_E_INCOMPATIBLE,
+                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
+                        bytes, ordered);
+    rmt_auto(rmt_records) layout = rmt_disk_select(order->layout, role);
+    const uint64_t needed = rmt_disk_min_bytes(layout);
+    if (needed > bytes)
+        return rmt_fail(error, RMT_E_NO_SPACE,
+                        "disk %s is too small: %" PRIu64 " bytes needed, %" PRIu64 " had",
+                        path, needed, bytes);
+    return s_check_sector(layout, disk, path, error);
+}
+
+static int
+s_add(rmt_records_t *disks, const rmt_record_t *choice, const rmt_record_t *disk,
+      const char *path, rmt_error_t *error)
+{
+    struct stat status;
+    if (stat(path, &status) == -1)
+        return rmt_fail_errno(error, "disk %s", path);
+    rmt_record_t *record = rmt_records_add(disks);
+    rmt_record_set(record, "class", "target");
+    rmt_record_set(record, "role", rmt_record_text(choice, "role", ""));
+    rmt_record_set(record, "path", path);
+    rmt_record_set(record, "identity", rmt_match_disk_identity(disk));
+    rmt_record_set(record, "logical-sector",
+                   rmt_record_text(disk, "logical-sector", "512"));
+    rmt_record_set_u64(record, "bytes", rmt_record_u64(choice, "bytes", 0));
+    if (S_ISREG(status.st_mode)) {
+        rmt_record_set_u64(record, "device", status.st_dev);
+        rmt_record_set_u64(record, "inode", status.st_ino);
+    }
+    return 0;
+}
+
+rmt_records_t *
+rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
+                  const char *disk_path, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) disks = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(order->choices); i++) {
+        const rmt_record_t *choice = rmt_records_at(order->choices, i);
+        const char *role = rmt_record_text(choice, "role", "");
+        const rmt_record_t *disk =
+            s_find_disk(hardware, rmt_record_text(choice, "disk", ""), role, error);
+        if (!disk)
+            return NULL;
+        rmt_auto_str path = *disk_path
+                                ? rmt_text("%s", disk_path)
+                                : rmt_text("/dev/%s", rmt_record_text(disk, "name", ""));
+        if (rmt_records_find(disks, "path", path)) {
+            rmt_fail(error, RMT_E_INCOMPATIBLE, "two roles mean disk %s", path);
+            return NULL;
+        }
+        if (s_check_size(order, choice, disk, path, error) == -1 ||
+            s_add(disks, choice, disk, path, error) == -1)
+            return NULL;
+    }
+    return rmt_take(&disks);
+}

@@ -1,0 +1,131 @@
+#include "agent/install/supply.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+
+#include <assert.h>
+#include <time.h>
+
+#define GIVE_UP_MS 300000
+#define PAUSE_MS 1000
+
+struct rmt_supply {
+    rmt_task_t *task;
+    const rmt_key_t *own;
+    char *place;
+    char image_text[RMT_ID_TEXT_SIZE];
+    const rmt_id_t *image;
+    rmt_fetch_t *contents, *manifests; // Apart, so that reading ahead is not disturbed
+    int64_t good_ms;                   // When something last came
+};
+
+static bool
+s_is_alive(void *context)
+{
+    rmt_task_tick(context);
+    return !rmt_task_cancelled(context);
+}
+
+static int
+s_connect(rmt_supply_t *self, rmt_error_t *error)
+{
+    rmt_fetch_destroy(&self->contents);
+    rmt_fetch_destroy(&self->manifests);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "place", self->place);
+    rmt_record_set(body, "service", "order");
+    rmt_record_set(body, "image", self->image_text);
+    rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
+    if (!reply)
+        return rmt_wrap(error, "ask who holds the image");
+    const rmt_records_t *holders = rmt_msg_items(reply);
+    const char *host = rmt_task_host(self->task);
+    self->contents = rmt_fetch_new(holders, host, self->own, self->image, error);
+    self->manifests = rmt_fetch_new(holders, host, self->own, self->image, error);
+    if (!self->contents || !self->manifests)
+        return -1;
+    rmt_fetch_set_alive(self->contents, s_is_alive, self->task);
+    rmt_fetch_set_alive(self->manifests, s_is_alive, self->task);
+    return 0;
+}
+
+rmt_supply_t *
+rmt_supply_new(rmt_task_t *task, const rmt_key_t *own, const char *place,
+               const rmt_id_t *image, rmt_error_t *error)
+{
+    rmt_auto(rmt_supply) self = calloc(1, sizeof *self);
+    assert(self);
+    self->task = task;
+    self->own = own;
+    self->place = rmt_text("%s", place);
+    self->image = image;
+    self->good_ms = rmt_clock_ms();
+    (void) rmt_id_text(image, self->image_text);
+    if (s_connect(self, error) == -1)
+        return NULL;
+    return rmt_take(&self);
+}
+
+void
+rmt_supply_destroy(rmt_supply_t **self_p)
+{
+    rmt_supply_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_fetch_destroy(&self->contents);
+    rmt_fetch_destroy(&self->manifests);
+    free(self->place);
+    free(self);
+    *self_p = NULL;
+}
+
+// True when it is worth asking again, after a pause: nobody answered, or a holder that
+// was started anew does not know us yet.
+static bool
+s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
+{
+    if ((error->code != RMT_E_UNAVAILABLE && error->code != RMT_E_NOT_ALLOWED &&
+         error->code != RMT_E_TIMEOUT && error->code != RMT_E_NOT_FOUND) ||
+        rmt_clock_ms() - self->good_ms > GIVE_UP_MS)
+        return false;
+    rmt_log(RMT_WARN, "supply.lost", "place=%s error=\"%s\"", self->place, error->text);
+    do {
+        const struct timespec pause = {.tv_sec = PAUSE_MS / 1000};
+        nanosleep(&pause, NULL);
+        if (!s_is_alive(self->task))
+            return rmt_fail(error, RMT_E_CANCELLED, "cancelled") == 0;
+        if (s_connect(self, error) == 0)
+            return true;
+    } while (rmt_clock_ms() - self->good_ms <= GIVE_UP_MS);
+    return false;
+}
+
+int
+rmt_supply_get(rmt_supply_t *self, const rmt_id_t *ids, size_t count,
+               rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error)
+{
+    while (rmt_fetch_get_plain(self->contents, ids, count, sink, context, error) == -1)
+        if (!s_may_go_on(self, error))
+            return -1;
+    self->good_ms = rmt_clock_ms();
+    return 0;
+}
+
+int
+rmt_supply_read(void *supply, const rmt_id_t *id, void *plain_out, size_t *size_out,
+                rmt_error_t *error)
+{
+    rmt_supply_t *self = supply;
+    while (rmt_fetch_read(self->manifests, id, plain_out, size_out, error) == -1)
+        if (!s_may_go_on(self, error))
+            return -1;
+    self->good_ms = rmt_clock_ms();
+    return 0;
+}
+
+void
+rmt_supply_expect(rmt_supply_t *self, const rmt_id_t *ids, size_t count)
+{
+    rmt_fetch_expect(self->manifests, ids, count);
+}

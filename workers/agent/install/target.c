@@ -1,0 +1,356 @@
+#include "agent/install/target.h"
+#include "agent/source/compare.h"
+#include "agent/install/feed.h"
+#include "agent/hardware.h"
+#include "agent/install/prepare.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "wire/rmt_codec.h"
+#include "machine/rmt_inventory.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "agent/install/fence.h"
+#include "agent/install/twins.h"
+
+#include <limits.h>
+#include <stdatomic.h>
+#include <string.h>
+
+typedef struct {
+    rmt_agent_t *agent;
+    rmt_tokens_t *tokens; // Shared by the threads of both services
+    rmt_worker_t *worker;
+    bool reboot; // Read when the worker has ended
+    // An install goes before a comparison, which leaves the disk when it is wanted.
+    atomic_bool is_disk_wanted, is_comparing;
+} target_t;
+
+#define LEAVE_MS 30000
+#define LEAVE_STEP_MS 20
+
+// ---- Comparing
+
+static int
+s_compare(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    atomic_store(&self->is_comparing, true);
+    const int result =
+        atomic_load(&self->is_disk_wanted)
+            ? rmt_fail(error, RMT_E_REFUSED, "this machine is being installed")
+            : rmt_compare_task(task, self->agent, &self->is_disk_wanted, error);
+    atomic_store(&self->is_comparing, false);
+    return result;
+}
+
+static int
+s_claim_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
+{
+    atomic_store(&self->is_disk_wanted, true);
+    const int64_t until = rmt_clock_ms() + LEAVE_MS;
+    while (atomic_load(&self->is_comparing)) {
+        const struct timespec step = {.tv_nsec = LEAVE_STEP_MS * 1000000L};
+        if (rmt_clock_ms() > until)
+            return rmt_fail(error, RMT_E_UNAVAILABLE,
+                            "a comparison has not left the disk in %d s", LEAVE_MS / 1000);
+        nanosleep(&step, NULL);
+        rmt_task_tick(task);
+    }
+    return 0;
+}
+
+// ---- Installing
+
+// The order of a task, as bytes and unpacked. Caller owns *order_out.
+static int
+s_read_order(rmt_task_t *task, const void **data_out, size_t *size_out,
+             rmt_order_t **order_out, rmt_error_t *error)
+{
+    const void *data = rmt_record_get(rmt_task_body(task), "order", size_out);
+    if (!data)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a task without an order");
+    *order_out = rmt_order_new(data, *size_out, error);
+    *data_out = data;
+    return *order_out ? 0 : -1;
+}
+
+// *warning_out, if it is asked for: about other disks, or NULL. Caller owns both.
+static rmt_records_t *
+s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
+             rmt_error_t *error)
+{
+    if (*order->target && strcmp(order->target, self->agent->name) != 0) {
+        rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s",
+                 order->target, self->agent->name);
+        return NULL;
+    }
+    // Disks may have come and gone since the start.
+    rmt_auto(rmt_records) hardware =
+        rmt_hardware_new(self->agent->config, "target", error);
+    if (!hardware)
+        return NULL;
+    const char *only = rmt_config_text(self->agent->config, "disk");
+    rmt_records_t *disks = rmt_prepare_disks(order, hardware, only, error);
+    // The hardware of a laboratory's machine is told, and its other disks are nowhere.
+    if (disks && warning_out && !*only)
+        *warning_out = rmt_twins_warning(order, hardware, disks);
+    return disks;
+}
+
+static int
+s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
+{
+    const void *data;
+    size_t size;
+    rmt_auto(rmt_order) order = NULL;
+    if (s_read_order(task, &data, &size, &order, error) == -1)
+        return -1;
+    rmt_auto_str warning = NULL;
+    rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
+    if (!disks)
+        return -1;
+    rmt_id_t plan;
+    rmt_key_t key;
+    rmt_order_plan(data, size, self->agent->nonce, &plan);
+    if (rmt_tokens_prepare(self->tokens, &plan, &key, error) == -1)
+        return -1;
+    char plan_text[RMT_ID_TEXT_SIZE];
+    char nonce_text[33];
+    rmt_record_t *outputs = rmt_task_outputs(task);
+    rmt_record_set(outputs, "plan", rmt_id_text(&plan, plan_text));
+    rmt_record_set(outputs, "nonce", rmt_uid_text(self->agent->nonce, nonce_text));
+    rmt_record_set(outputs, "key", key.public_text);
+    if (warning)
+        rmt_record_set(outputs, "warning", warning);
+    rmt_key_wipe(&key);
+    rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
+            plan_text);
+    return 0;
+}
+
+static int
+s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    const int result = s_claim_disk(self, task, error) == 0
+                           ? s_prepare_disk(self, task, error)
+                           : -1;
+    atomic_store(&self->is_disk_wanted, false);
+    return result;
+}
+
+// All that makes a GO void. key_out: the key of the plan.
+static int
+s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
+           rmt_key_t *key_out, rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(task);
+    char nonce_text[33];
+    char plan_text[RMT_ID_TEXT_SIZE];
+    if (strcmp(rmt_record_text(body, "nonce", ""),
+               rmt_uid_text(self->agent->nonce, nonce_text)))
+        return rmt_fail(error, RMT_E_FENCED,
+                        "this go is for another start of this machine");
+    if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)))
+        return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
+    const rmt_token_order_t token = {.era = rmt_task_era(task),
+                                     .epoch = rmt_task_epoch(task),
+                                     .attempt = rmt_task_attempt(task)};
+    return rmt_tokens_go(self->tokens, plan, &token, key_out, error);
+}
+
+static char *
+s_find_diskw(const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, "diskw");
+    if (*path)
+        return rmt_text("%s", path);
+    char own[PATH_MAX];
+    const ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
+    if (size == -1) {
+        rmt_fail_errno(error, "path of this program");
+        return NULL;
+    }
+    own[size] = '\0';
+    *(strrchr(own, '/') + 1) = '\0';
+    return rmt_text("%sramet-diskw", own);
+}
+
+static char *
+s_marker_path(const rmt_config_t *config)
+{
+    const char *disk = rmt_config_text(config, "disk");
+    return *disk && strncmp(disk, "/dev/", 5) != 0
+               ? rmt_text("%s.installed", disk)
+               : rmt_text("%s/installed", rmt_config_text(config, "state"));
+}
+
+// Firmware that is played by a laboratory has no other way to see that it may boot.
+static int
+s_set_marker(const target_t *self, const rmt_order_t *order, rmt_error_t *error)
+{
+    char image[RMT_ID_TEXT_SIZE];
+    rmt_auto_str path = s_marker_path(self->agent->config);
+    rmt_auto_str text = rmt_text("%s\n", rmt_id_text(&order->image, image));
+    return rmt_io_save(path, text, strlen(text), 0644, error);
+}
+
+static int
+s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key_t *key,
+       rmt_error_t *error)
+{
+    rmt_auto(rmt_records) disks = s_find_disks(self, order, NULL, error);
+    rmt_auto_str program = s_find_diskw(self->agent->config, error);
+    if (!disks || !program)
+        return -1;
+    // Whoever holds the image is asked before anything is touched.
+    rmt_auto(rmt_supply) supply =
+        rmt_supply_new(task, &self->agent->key, order->place, &order->image, error);
+    if (!supply)
+        return -1;
+    rmt_auto_str marker = s_marker_path(self->agent->config);
+    (void) unlink(marker);
+    rmt_auto(rmt_child) child = rmt_child_new(program, task, error);
+    if (!child)
+        return -1;
+    const rmt_feed_t feed = {.agent = self->agent,
+                             .order = order,
+                             .disks = disks,
+                             .boot_key = key,
+                             .child = child,
+                             .supply = supply};
+    rmt_auto(rmt_record) answer = NULL;
+    if (rmt_feed_run(&feed, &answer, error) == -1)
+        return -1;
+    if (s_set_marker(self, order, error) == -1)
+        return -1;
+    const char *warning = rmt_record_text(answer, "warning", "");
+    if (*warning)
+        rmt_log(RMT_WARN, "write.warning", "target=%s text=\"%s\"", self->agent->name,
+                warning);
+    rmt_record_merge(rmt_task_outputs(task), answer);
+    rmt_task_progress(task, "reboot", 0, 1, NULL);
+    return 0;
+}
+
+static int
+s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
+{
+    const void *data;
+    size_t size;
+    rmt_auto(rmt_order) order = NULL;
+    if (s_read_order(task, &data, &size, &order, error) == -1)
+        return -1;
+    rmt_id_t plan;
+    rmt_key_t key;
+    rmt_order_plan(data, size, self->agent->nonce, &plan);
+    if (s_check_go(self, task, &plan, &key, error) == -1)
+        return -1;
+    rmt_log(RMT_INFO, "write.start", "target=%s attempt=%u", self->agent->name,
+            rmt_task_attempt(task));
+    const int rc = s_feed(self, task, order, &key, error);
+    rmt_key_wipe(&key);
+    if (rc == -1) {
+        rmt_log(RMT_ERROR, "write.failed", "target=%s code=%s error=\"%s\"",
+                self->agent->name, rmt_code_name(error->code), error->text);
+        return -1;
+    }
+    rmt_log(RMT_INFO, "write.done", "target=%s", self->agent->name);
+    return 0;
+}
+
+static int
+s_write(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    target_t *self = context;
+    const int result = s_claim_disk(self, task, error) == 0
+                           ? s_write_disk(self, task, error)
+                           : -1;
+    atomic_store(&self->is_disk_wanted, false);
+    return result;
+}
+
+// What boots next was written before, maybe by another start of this machine. The result
+// is recorded before the worker ends.
+static int
+s_reboot(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    (void) task;
+    (void) error;
+    target_t *self = context;
+    if (rmt_config_bool(self->agent->config, "reboot")) {
+        self->reboot = true;
+        rmt_worker_stop(self->worker);
+    }
+    return 0;
+}
+
+static bool
+s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
+{
+    const rmt_agent_watch_t *watch = ((target_t *) context)->agent->watch;
+    return !watch || watch->on_link(watch->context, is_welcome, trouble);
+}
+
+static void
+s_on_told(void *context, const rmt_msg_t *msg)
+{
+    const rmt_agent_t *agent = ((target_t *) context)->agent;
+    if (msg->kind == RMT_MSG_NOTICE)
+        rmt_log(RMT_WARN, "target.notice", "target=%s code=%s text=\"%s\"", agent->name,
+                rmt_code_name(rmt_code_from(msg->code)), msg->text ? msg->text : "");
+    if (agent->watch)
+        agent->watch->on_told(agent->watch->context, msg);
+}
+
+// The broker's record of this machine has the hardware of the last time it greeted.
+static rmt_record_t *
+s_hello(const rmt_agent_t *agent)
+{
+    rmt_record_t *hello = rmt_record_new();
+    rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
+    if (identity)
+        rmt_record_set(hello, "identity", identity);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(agent->hardware);
+    rmt_record_put(hello, "hardware", zchunk_data(packed), zchunk_size(packed));
+    return hello;
+}
+
+int
+rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
+{
+    rmt_auto_str prepare = rmt_text("prepare@target/%s", agent->name);
+    rmt_auto_str write = rmt_text("write@target/%s", agent->name);
+    rmt_auto_str restart = rmt_text("reboot@target/%s", agent->name);
+    rmt_auto_str compare = rmt_text("compare@target/%s", agent->name);
+    rmt_auto(rmt_record) hello = s_hello(agent);
+    // Without a disk of its own the agent has nothing to hold against an image.
+    const bool has_disk = *rmt_config_text(agent->config, "disk") != '\0';
+    const rmt_service_t services[] = {{prepare, 1, s_prepare},
+                                      {write, 1, s_write},
+                                      {restart, 1, s_reboot},
+                                      {compare, 1, s_compare}};
+    target_t self = {.agent = agent};
+    const rmt_worker_config_t config = {.brokers = rmt_hosts_list(agent->hosts),
+                                        .own = &agent->key,
+                                        .broker_key = agent->broker_key,
+                                        .role = "target",
+                                        .name = agent->name,
+                                        .nonce = agent->nonce,
+                                        .hello = hello,
+                                        .services = services,
+                                        .service_count = has_disk ? 4 : 3,
+                                        .context = &self,
+                                        .on_link = s_on_link,
+                                        .on_told = s_on_told,
+                                        .leave_ms = 70000};
+    rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
+    rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
+    if (!worker)
+        return -1;
+    self.tokens = tokens;
+    self.worker = worker;
+    const int rc = rmt_worker_run(worker, error);
+    *reboot_out = self.reboot;
+    return rc;
+}

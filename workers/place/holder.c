@@ -1,0 +1,240 @@
+#include "place/holder.h"
+#include "facts/rmt_address.h"
+#include "base/rmt_auto.h"
+#include "net/rmt_enrol.h"
+#include "base/rmt_io.h"
+#include "base/rmt_signals.h"
+#include "store/rmt_store.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BROKER_COUNT_MAX 16
+#define SERVICE_COUNT_MAX 16
+
+const rmt_config_row_t RMT_HOLDER_ROWS[] = {
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX,
+     "Brokers, as host or host:base-port."},
+    {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0,
+     "File with the public key of the brokers."},
+    {"key", RMT_CONFIG_PATH, "", 0, 0,
+     "Key of this worker, made and enrolled when it is missing; empty: "
+     "/var/lib/ramet/ROLE.key."},
+    {"token", RMT_CONFIG_TEXT, "", 0, 256, "Token for enrolment."},
+    {"name", RMT_CONFIG_TEXT, "", 0, 63,
+     "Name of this worker, for people; empty: the host's."},
+    {"place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves."},
+    {"store", RMT_CONFIG_PATH, NULL, 0, 0,
+     "Folder of the store; made when it is missing."},
+    {"listen", RMT_CONFIG_TEXT, "*:0", 1, 255,
+     "host:port of the data port; port 0: any free one."},
+    {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
+     "Hosts under which the data port is reached; @ is the broker's host."},
+    {"boot", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: folder of netboot files (MAC.ipxe); empty: nothing is netbooted here."},
+    {"script-ca", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: file of certificates for scripts over https; empty: those of the system."},
+    {"script-key", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: private key for scripts over ssh; empty: those of its user."},
+    {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: known hosts for scripts over ssh; empty: those of its user."},
+    {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
+};
+
+struct rmt_holder {
+    const rmt_config_t *config;
+    const char *role;
+    char *name, *key_path;
+    rmt_key_t key;
+    char broker_key[RMT_KEY_TEXT_SIZE];
+    rmt_zap_t *zap;
+    rmt_serve_t *serve;
+};
+
+static char *
+s_name(const rmt_config_t *config)
+{
+    char host[64] = "";
+    const char *name = rmt_config_text(config, "name");
+    if (!*name && gethostname(host, sizeof host - 1) == 0)
+        name = host;
+    return rmt_text("%s", name);
+}
+
+static bool
+s_wait(void *context, bool is_pending, const char *text)
+{
+    (void) is_pending;
+    (void) text;
+    return !rmt_signals_read(*(const int *) context);
+}
+
+static int
+s_find_key(rmt_holder_t *self, rmt_error_t *error)
+{
+    rmt_key_t broker;
+    if (rmt_key_load_public(&broker, rmt_config_text(self->config, "broker-key"),
+                            error) == -1)
+        return -1;
+    memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
+    rmt_auto_fd signals = rmt_signals_open(error);
+    if (signals == -1)
+        return -1;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "role", self->role);
+    rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
+    rmt_record_set(body, "name", self->name);
+    const rmt_enrol_config_t config = {.brokers =
+                                           rmt_config_list(self->config, "brokers"),
+                                       .broker_key = self->broker_key,
+                                       .token = rmt_config_text(self->config, "token"),
+                                       .body = body,
+                                       .wait = s_wait,
+                                       .context = &signals};
+    rmt_auto(rmt_record) answer = NULL;
+    return rmt_enrol_find(&config, self->key_path, &self->key, &answer, error);
+}
+
+static int
+s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *error)
+{
+    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(self), true, error);
+    if (!store)
+        return -1;
+    self->zap = rmt_zap_new(error);
+    if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
+        return -1;
+    const rmt_serve_config_t config = {.endpoint =
+                                           rmt_config_text(self->config, "listen"),
+                                       .own = &self->key,
+                                       .zap = self->zap,
+                                       .store = rmt_holder_store(self),
+                                       .receives = strcmp(self->role, "imager") == 0,
+                                       .event = event};
+    self->serve = rmt_serve_new(&config, error);
+    return self->serve ? 0 : -1;
+}
+
+rmt_holder_t *
+rmt_holder_new(const rmt_config_t *config, const char *role, rmt_serve_event_fn *event,
+               rmt_error_t *error)
+{
+    rmt_signals_block();
+    rmt_auto(rmt_holder) self = calloc(1, sizeof *self);
+    assert(self);
+    self->config = config;
+    self->role = role;
+    self->name = s_name(config);
+    self->key_path = *rmt_config_text(config, "key")
+                         ? rmt_text("%s", rmt_config_text(config, "key"))
+                         : rmt_text("/var/lib/ramet/%s.key", role);
+    if (s_find_key(self, error) == -1 || s_start_serving(self, event, error) == -1)
+        return NULL;
+    return rmt_take(&self);
+}
+
+void
+rmt_holder_destroy(rmt_holder_t **self_p)
+{
+    rmt_holder_t *self = *self_p;
+    if (!self)
+        return;
+    rmt_serve_destroy(&self->serve);
+    rmt_zap_destroy(&self->zap);
+    rmt_key_wipe(&self->key);
+    free(self->name);
+    free(self->key_path);
+    free(self);
+    *self_p = NULL;
+}
+
+const rmt_config_t *
+rmt_holder_config(const rmt_holder_t *self)
+{
+    return self->config;
+}
+
+const char *
+rmt_holder_store(const rmt_holder_t *self)
+{
+    return rmt_config_text(self->config, "store");
+}
+
+const char *
+rmt_holder_place(const rmt_holder_t *self)
+{
+    return rmt_config_text(self->config, "place");
+}
+
+const rmt_key_t *
+rmt_holder_key(const rmt_holder_t *self)
+{
+    return &self->key;
+}
+
+static void
+s_on_peers(void *context, const char *place, const rmt_records_t *items)
+{
+    (void) place;
+    rmt_holder_t *self = context;
+    rmt_serve_peers(self->serve, items);
+}
+
+static rmt_record_t *
+s_hello(const rmt_holder_t *self)
+{
+    rmt_record_t *hello = rmt_record_new();
+    rmt_record_set_u64(hello, "port", rmt_serve_port(self->serve));
+    rmt_record_set(hello, "key", self->key.public_text);
+    rmt_record_set(hello, "place", rmt_holder_place(self));
+    const char *const *list = rmt_config_list(self->config, "addresses");
+    rmt_auto_str joined = rmt_text("%s", list[0]);
+    for (size_t i = 1; list[i]; i++) {
+        char *longer = rmt_text("%s,%s", joined, list[i]);
+        free(joined);
+        joined = longer;
+    }
+    rmt_record_set(hello, "addresses", joined);
+    return hello;
+}
+
+int
+rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t count,
+               rmt_error_t *error)
+{
+    assert(count <= SERVICE_COUNT_MAX);
+    char names[SERVICE_COUNT_MAX][192];
+    rmt_service_t offered[SERVICE_COUNT_MAX];
+    for (size_t i = 0; i < count; i++) {
+        snprintf(names[i], sizeof names[i], "%s@%s", services[i].verb,
+                 rmt_holder_place(self));
+        offered[i] = (rmt_service_t){names[i], services[i].slots, services[i].run};
+    }
+    char *brokers[BROKER_COUNT_MAX + 1] = {NULL};
+    const char *const *list = rmt_config_list(self->config, "brokers");
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && list[i] && i < BROKER_COUNT_MAX; i++) {
+        brokers[i] = rmt_address_broker(list[i], RMT_PORT_WORKERS, error);
+        rc = brokers[i] ? 0 : -1;
+    }
+    rmt_auto(rmt_record) hello = s_hello(self);
+    const rmt_worker_config_t config = {.brokers = (const char *const *) brokers,
+                                        .own = &self->key,
+                                        .broker_key = self->broker_key,
+                                        .role = self->role,
+                                        .name = self->name,
+                                        .hello = hello,
+                                        .services = offered,
+                                        .service_count = count,
+                                        .context = self,
+                                        .on_peers = s_on_peers};
+    rmt_auto(rmt_worker) worker = rc == 0 ? rmt_worker_new(&config, error) : NULL;
+    rc = worker ? rmt_worker_run(worker, error) : -1;
+    for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
+        free(brokers[i]);
+    return rc;
+}

@@ -1,0 +1,25 @@
+// rmt_upkeep - the tasks by which a store is kept sound and small: every imager and
+// installer offers them for the place whose store it holds (docs/spec/4-control.md).
+//
+// Their context is an rmt_holder_t. What is wrong is told as findings, the counts are
+// outputs; when something is damaged or missing the task fails with CORRUPT.
+#pragma once
+
+#include "place/holder.h"
+
+// Are all chunks there; with deep, are they what their ids say?
+int rmt_upkeep_check(rmt_task_t *task, void *holder, rmt_error_t *error);
+// Re-hash all packs at a given rate and put aside what is damaged.
+int rmt_upkeep_scrub(rmt_task_t *task, void *holder, rmt_error_t *error);
+// Let go of images that have left the catalogue, and of packs that no image needs.
+int rmt_upkeep_gc(rmt_task_t *task, void *holder, rmt_error_t *error);
+// Re-hash every chunk of one image.
+int rmt_upkeep_verify(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// The rows of all of them, for a table of services. One at a time: they read a lot.
+#define RMT_UPKEEP_SERVICES                                                              \
+    {"check", 1, rmt_upkeep_check}, {"scrub", 1, rmt_upkeep_scrub},                      \
+        {"gc", 1, rmt_upkeep_gc},                                                        \
+    {                                                                                    \
+        "verify", 1, rmt_upkeep_verify                                                   \
+    }
