@@ -14,7 +14,7 @@
 typedef enum { ON_DRIVE, ON_OK, ON_FAIL, ON_RESULT } on_t;
 
 typedef struct {
-    const rmt_view_t *view;
+    const rmt_job_view_t *view;
     const rmt_result_t *result;
     rmt_records_t *ops;
 } step_t;
@@ -576,7 +576,7 @@ s_is_on(on_t row, const rmt_result_t *result)
 }
 
 rmt_records_t *
-rmt_dispatch(const rmt_view_t *view, const rmt_result_t *result)
+rmt_dispatch(const rmt_job_view_t *view, const rmt_result_t *result)
 {
     assert(view && view->job && (!result || view->task));
     step_t step = {.view = view, .result = result, .ops = rmt_records_new()};

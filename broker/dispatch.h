@@ -12,10 +12,10 @@
 typedef struct {
     const rmt_record_t *job, *image, *task, *target;
     const rmt_records_t *items; // Targets that may begin are those with what=ready
-} rmt_view_t;
+} rmt_job_view_t;
 
 // View of the reply of job_view; valid as long as that.
-rmt_view_t rmt_view_of(const rmt_msg_t *reply);
+rmt_job_view_t rmt_view_of(const rmt_msg_t *reply);
 
 typedef struct {
     rmt_code_t code;
@@ -24,7 +24,7 @@ typedef struct {
 } rmt_result_t;
 
 // result is NULL when the job is driven on. Caller owns the list, which may be empty.
-rmt_records_t *rmt_dispatch(const rmt_view_t *view, const rmt_result_t *result);
+rmt_records_t *rmt_dispatch(const rmt_job_view_t *view, const rmt_result_t *result);
 
 // The id of a task: the first 16 octets of SHA-256 over job, stage and subject.
 void rmt_dispatch_task_id(const char *job, const char *stage, const char *subject,

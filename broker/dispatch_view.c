@@ -3,10 +3,10 @@
 
 #include <string.h>
 
-rmt_view_t
+rmt_job_view_t
 rmt_view_of(const rmt_msg_t *reply)
 {
-    return (rmt_view_t){
+    return (rmt_job_view_t){
         .job = reply->body,
         .image = rmt_records_find(reply->items, "what", "image"),
         .task = rmt_records_find(reply->items, "what", "task"),

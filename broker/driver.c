@@ -136,7 +136,7 @@ s_on_view(void *context, rmt_msg_t *reply)
         s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
         return;
     }
-    const rmt_view_t view = rmt_view_of(reply);
+    const rmt_job_view_t view = rmt_view_of(reply);
     rmt_auto(rmt_record) body =
         errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
     rmt_record_set(body, "job", queue->job);

@@ -265,17 +265,17 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
 }
 
 rmt_broker_t *
-rmt_loop_new(const rmt_settings_t *settings, rmt_error_t *error)
+rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error)
 {
     rmt_broker_t *self = zmalloc(sizeof *self);
     self->settings = settings;
     if (s_begin(self, error) == -1)
-        rmt_loop_destroy(&self);
+        rmt_broker_destroy(&self);
     return self;
 }
 
 void
-rmt_loop_destroy(rmt_broker_t **self_p)
+rmt_broker_destroy(rmt_broker_t **self_p)
 {
     rmt_broker_t *self = *self_p;
     if (!self)
@@ -304,7 +304,7 @@ s_turn(rmt_broker_t *self)
 }
 
 int
-rmt_loop_run(rmt_broker_t *self, int signals, rmt_error_t *error)
+rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
 {
     enum {
         ITEM_SIGNAL,

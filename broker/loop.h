@@ -6,8 +6,8 @@
 
 // Borrows settings. Proves that unknown keys stay out, then binds all ports.
 // Caller owns the result. NULL: IO, INTERNAL, CONFIG.
-rmt_broker_t *rmt_loop_new(const rmt_settings_t *settings, rmt_error_t *error);
-void rmt_loop_destroy(rmt_broker_t **self_p);
+rmt_broker_t *rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error);
+void rmt_broker_destroy(rmt_broker_t **self_p);
 
 // Run until a signal comes. 0, or -1: IO.
-int rmt_loop_run(rmt_broker_t *self, int signals, rmt_error_t *error);
+int rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error);

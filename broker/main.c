@@ -23,14 +23,14 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
     rmt_settings_t settings;
     if (rmt_settings_read(&settings, config, error) == -1)
         return -1;
-    rmt_broker_t *broker = rmt_loop_new(&settings, error);
+    rmt_broker_t *broker = rmt_broker_new(&settings, error);
     if (!broker)
         return -1;
     rmt_log(RMT_INFO, "broker.started", "listen=%s port=%u", settings.host,
             settings.port);
-    const int rc = rmt_loop_run(broker, signals, error);
+    const int rc = rmt_broker_run(broker, signals, error);
     rmt_log(RMT_INFO, "broker.stopped", "rc=%d", rc);
-    rmt_loop_destroy(&broker);
+    rmt_broker_destroy(&broker);
     return rc;
 }
 

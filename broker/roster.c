@@ -142,7 +142,7 @@ rmt_roster_expire(rmt_roster_t *self)
         rmt_roster_drop(self, key);
 }
 
-rmt_offer_t *
+rmt_service_offer_t *
 rmt_member_offer(rmt_member_t *self, const char *service)
 {
     for (size_t i = 0; i < self->offer_count; i++)

@@ -11,7 +11,7 @@ typedef struct {
     uint32_t credit;     // So many tasks more may be sent
     bool is_taking;      // A call of task_take is under way
     bool is_wanted;      // Another one after it: a task came meanwhile
-} rmt_offer_t;
+} rmt_service_offer_t;
 
 typedef struct {
     char key[RMT_USER_SIZE];
@@ -23,7 +23,7 @@ typedef struct {
     uint64_t greeting; // Rises with every HELLO
     bool is_ready;     // Redis knows of the HELLO: tasks may be sent
     uint32_t strikes;
-    rmt_offer_t *offers;
+    rmt_service_offer_t *offers;
     size_t offer_count;
 } rmt_member_t;
 
@@ -51,7 +51,7 @@ bool rmt_member_is_present(const rmt_member_t *self);
 void rmt_roster_expire(rmt_roster_t *self);
 
 // The offer of a service, or NULL.
-rmt_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);
+rmt_service_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);
 // "name=slots,..." for Redis. Caller owns the result (free).
 char *rmt_member_services(const rmt_member_t *self);
 

@@ -84,14 +84,14 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     return false;
 }
 
-static void s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer);
+static void s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_service_offer_t *offer);
 
 static void
 s_on_take(void *context, rmt_msg_t *reply)
 {
     rmt_asked_t *asked = context;
     rmt_member_t *member = rmt_asked_member(asked, reply);
-    rmt_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
+    rmt_service_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
     if (offer) {
         offer->is_taking = false;
         const size_t count = reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
@@ -115,7 +115,7 @@ s_on_take(void *context, rmt_msg_t *reply)
 }
 
 static void
-s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_offer_t *offer)
+s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_service_offer_t *offer)
 {
     offer->is_wanted = offer->is_taking;
     if (!member->is_ready || offer->is_taking || offer->credit == 0 ||
@@ -146,7 +146,7 @@ rmt_tasks_wake(rmt_broker_t *broker, const char *service)
     rmt_roster_t *roster = broker->roster;
     for (rmt_member_t *member = rmt_roster_first(roster); member;
          member = rmt_roster_next(roster)) {
-        rmt_offer_t *offer = rmt_member_offer(member, service);
+        rmt_service_offer_t *offer = rmt_member_offer(member, service);
         if (offer)
             s_take(broker, member, offer);
     }

@@ -71,9 +71,9 @@ s_volume_at(const image_t *image, const char *mount)
 
 static int
 s_side(image_t *image, const rmt_record_t *volume, rmt_id_t *root,
-       rmt_compare_side_t *side_out, rmt_error_t *error)
+       rmt_compare_input_t *side_out, rmt_error_t *error)
 {
-    *side_out = (rmt_compare_side_t){
+    *side_out = (rmt_compare_input_t){
         .root = root, .source = rmt_fetch_read, .source_context = image->fetch};
     return rmt_id_parse(root, rmt_record_text(volume, "root", ""), error);
 }
@@ -83,7 +83,7 @@ s_diff_volume(diff_t *self, image_t *a, const rmt_record_t *a_volume, image_t *b
               const rmt_record_t *b_volume, rmt_error_t *error)
 {
     rmt_id_t a_root, b_root;
-    rmt_compare_side_t a_side, b_side;
+    rmt_compare_input_t a_side, b_side;
     if (s_side(a, a_volume, &a_root, &a_side, error) == -1 ||
         s_side(b, b_volume, &b_root, &b_side, error) == -1)
         return -1;

@@ -5,7 +5,7 @@
 #include <sys/random.h>
 
 void
-rmt_fresh_bytes(void *bytes, size_t size)
+rmt_random_bytes(void *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
         const ssize_t got = getrandom((char *) bytes + done, size - done, 0);
@@ -16,25 +16,25 @@ rmt_fresh_bytes(void *bytes, size_t size)
 }
 
 const char *
-rmt_fresh_hex(char *text, size_t size)
+rmt_random_hex(char *text, size_t size)
 {
     text[0] = '\0';
     for (size_t i = 0; i < size; i++) {
         unsigned char byte;
-        rmt_fresh_bytes(&byte, 1);
+        rmt_random_bytes(&byte, 1);
         snprintf(text + 2 * i, 3, "%02x", byte);
     }
     return text;
 }
 
 const char *
-rmt_fresh_uuid(char text[RMT_FRESH_UUID_SIZE])
+rmt_random_uuid(char text[RMT_RANDOM_UUID_SIZE])
 {
     unsigned char b[16];
-    rmt_fresh_bytes(b, sizeof b);
+    rmt_random_bytes(b, sizeof b);
     b[6] = (unsigned char) ((b[6] & 0x0f) | 0x40);
     b[8] = (unsigned char) ((b[8] & 0x3f) | 0x80);
-    snprintf(text, RMT_FRESH_UUID_SIZE,
+    snprintf(text, RMT_RANDOM_UUID_SIZE,
              "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
              b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
              b[13], b[14], b[15]);

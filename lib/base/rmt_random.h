@@ -1,15 +1,15 @@
-// rmt_fresh - fresh random identifiers as texts.
+// rmt_random - fresh random identifiers as texts.
 #pragma once
 
 #include <stddef.h>
 
-#define RMT_FRESH_UUID_SIZE 37
+#define RMT_RANDOM_UUID_SIZE 37
 
 // Random bytes from the kernel; aborts when it has none.
-void rmt_fresh_bytes(void *bytes, size_t size);
+void rmt_random_bytes(void *bytes, size_t size);
 
 // A random UUID (version 4). Returns text.
-const char *rmt_fresh_uuid(char text[RMT_FRESH_UUID_SIZE]);
+const char *rmt_random_uuid(char text[RMT_RANDOM_UUID_SIZE]);
 
 // 2 * size random hexadecimal digits and a NUL. Returns text.
-const char *rmt_fresh_hex(char *text, size_t size);
+const char *rmt_random_hex(char *text, size_t size);

@@ -24,7 +24,7 @@ s_get32(const uint8_t *data)
 }
 
 void
-rmt_parcel_put_head(uint8_t out[RMT_PARCEL_HEAD_SIZE], const rmt_chunk_t *chunk)
+rmt_chunk_frame_put_head(uint8_t out[RMT_CHUNK_FRAME_HEAD_SIZE], const rmt_chunk_t *chunk)
 {
     memcpy(out, chunk->id.bytes, RMT_ID_SIZE);
     out[AT_CODEC] = chunk->codec;
@@ -39,21 +39,21 @@ s_get_head(const uint8_t *data, rmt_chunk_t *chunk_out)
     chunk_out->codec = data[AT_CODEC];
     chunk_out->plain_size = s_get32(data + AT_PLAIN);
     chunk_out->size = s_get32(data + AT_SIZE);
-    chunk_out->data = data + RMT_PARCEL_HEAD_SIZE;
+    chunk_out->data = data + RMT_CHUNK_FRAME_HEAD_SIZE;
 }
 
 int
-rmt_parcel_check(const void *data, size_t size, size_t *count_out, rmt_error_t *error)
+rmt_chunk_frame_check(const void *data, size_t size, size_t *count_out, rmt_error_t *error)
 {
     const uint8_t *at = data, *end = at + size;
     size_t count = 0;
     do {
         rmt_chunk_t chunk;
-        if ((size_t) (end - at) < RMT_PARCEL_HEAD_SIZE)
+        if ((size_t) (end - at) < RMT_CHUNK_FRAME_HEAD_SIZE)
             return rmt_fail(error, RMT_E_PROTOCOL, "the head of chunk %zu is cut short",
                             count);
         s_get_head(at, &chunk);
-        at += RMT_PARCEL_HEAD_SIZE;
+        at += RMT_CHUNK_FRAME_HEAD_SIZE;
         if (chunk.id.bytes[0] != RMT_ID_SHA256 || chunk.plain_size == 0 ||
             chunk.plain_size > RMT_CHUNK_PLAIN_MAX || chunk.size == 0 ||
             chunk.size > RMT_CHUNK_STORED_MAX || chunk.size > (size_t) (end - at))
@@ -69,11 +69,11 @@ rmt_parcel_check(const void *data, size_t size, size_t *count_out, rmt_error_t *
 }
 
 bool
-rmt_parcel_next(const uint8_t **at_p, const uint8_t *end, rmt_chunk_t *chunk_out)
+rmt_chunk_frame_next(const uint8_t **at_p, const uint8_t *end, rmt_chunk_t *chunk_out)
 {
     if (*at_p == end)
         return false;
     s_get_head(*at_p, chunk_out);
-    *at_p += RMT_PARCEL_HEAD_SIZE + chunk_out->size;
+    *at_p += RMT_CHUNK_FRAME_HEAD_SIZE + chunk_out->size;
     return true;
 }

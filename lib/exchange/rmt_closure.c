@@ -13,7 +13,7 @@
 static const char *const s_chunk_fields[] = {"chunks", "facts"};
 
 static int
-s_walk_manifest(const rmt_walk_t *walk, const rmt_id_t *root, rmt_error_t *error)
+s_walk_manifest(const rmt_closure_walk_t *walk, const rmt_id_t *root, rmt_error_t *error)
 {
     if (walk->visit(walk->visitor, root, 0, error) == -1)
         return -1;
@@ -48,7 +48,7 @@ s_parse(rmt_id_t *id_out, const char *text, const char *field, rmt_error_t *erro
 
 // Single chunks that a record names, with blanks between the ids.
 static int
-s_walk_list(const rmt_walk_t *walk, const rmt_record_t *record, const char *field,
+s_walk_list(const rmt_closure_walk_t *walk, const rmt_record_t *record, const char *field,
             rmt_error_t *error)
 {
     rmt_auto_str list = rmt_text("%s", rmt_record_text(record, field, ""));
@@ -64,7 +64,7 @@ s_walk_list(const rmt_walk_t *walk, const rmt_record_t *record, const char *fiel
 }
 
 static int
-s_walk_record(const rmt_walk_t *walk, const rmt_record_t *record, rmt_error_t *error)
+s_walk_record(const rmt_closure_walk_t *walk, const rmt_record_t *record, rmt_error_t *error)
 {
     for (size_t i = 0; i < sizeof s_chunk_fields / sizeof *s_chunk_fields; i++)
         if (s_walk_list(walk, record, s_chunk_fields[i], error) == -1)
@@ -81,7 +81,7 @@ s_walk_record(const rmt_walk_t *walk, const rmt_record_t *record, rmt_error_t *e
 }
 
 int
-rmt_closure_walk(const rmt_walk_t *walk, const rmt_id_t *image, rmt_error_t *error)
+rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image, rmt_error_t *error)
 {
     char text[RMT_ID_TEXT_SIZE];
     size_t size = 0;
@@ -180,7 +180,7 @@ rmt_closure_new(rmt_chunk_source_fn *source, void *context, const rmt_id_t *imag
     rmt_auto(rmt_closure) self = calloc(1, sizeof(*self));
     assert(self);
     self->image = *image;
-    const rmt_walk_t walk = {
+    const rmt_closure_walk_t walk = {
         .source = source, .context = context, .visit = s_visit, .visitor = self};
     if (rmt_closure_walk(&walk, image, error) == -1)
         return NULL;

@@ -24,10 +24,10 @@ typedef struct {
     int (*visit)(void *visitor, const rmt_id_t *id, uint32_t plain_size,
                  rmt_error_t *error);
     void *visitor;
-} rmt_walk_t;
+} rmt_closure_walk_t;
 
 // Walk an image. 0, or -1: the source's, the visitor's, CORRUPT, UNSUPPORTED.
-int rmt_closure_walk(const rmt_walk_t *walk, const rmt_id_t *image, rmt_error_t *error);
+int rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image, rmt_error_t *error);
 
 // A rmt_chunk_source_fn with a rmt_store_t as its context, which also finds a descriptor
 // that the store holds as an image and not as a chunk.

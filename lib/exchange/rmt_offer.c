@@ -226,7 +226,7 @@ s_parcel_end(const s_batch_t *batch)
 {
     size_t end = batch->sent, size = 0;
     while (end < batch->count && s_is_wanted(batch, end) && batch->items[end].size &&
-           (size == 0 || size + batch->items[end].size <= RMT_PARCEL_SIZE))
+           (size == 0 || size + batch->items[end].size <= RMT_CHUNK_FRAME_SIZE))
         size += batch->items[end++].size;
     return end;
 }
@@ -248,7 +248,7 @@ s_send_parcel(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
         return s_break(self, error->code, error->text, error);
     self->unacked += cost;
     self->stats.chunks_sent += count;
-    self->stats.bytes_sent += size - count * RMT_PARCEL_HEAD_SIZE;
+    self->stats.bytes_sent += size - count * RMT_CHUNK_FRAME_HEAD_SIZE;
     batch->sent = end;
     return 1;
 }
@@ -393,10 +393,10 @@ rmt_offer_chunk(rmt_offer_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
     if (!self->open)
         self->open = s_batch_new(RMT_MSG_OFFER);
     s_batch_t *batch = self->open;
-    const size_t size = RMT_PARCEL_HEAD_SIZE + chunk->size;
+    const size_t size = RMT_CHUNK_FRAME_HEAD_SIZE + chunk->size;
     uint8_t *data = s_batch_reserve(self, batch, size);
-    rmt_parcel_put_head(data, chunk);
-    memcpy(data + RMT_PARCEL_HEAD_SIZE, chunk->data, chunk->size);
+    rmt_chunk_frame_put_head(data, chunk);
+    memcpy(data + RMT_CHUNK_FRAME_HEAD_SIZE, chunk->data, chunk->size);
     batch->items[batch->count++] = (s_item_t){
         .id = chunk->id, .at = (uint32_t) batch->size, .size = (uint32_t) size};
     batch->size += size;

@@ -118,7 +118,7 @@ s_on_chunks(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p)
     const size_t size = zframe_size(payload);
     rmt_error_t error = {0};
     size_t count = 0;
-    if (rmt_parcel_check(zframe_data(payload), size, &count, &error) == -1) {
+    if (rmt_chunk_frame_check(zframe_data(payload), size, &count, &error) == -1) {
         s_refuse(self, caller, error.code, error.text);
         return;
     }

@@ -102,7 +102,7 @@ s_chunks(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
     const uint8_t *at = zframe_data(msg->payload);
     const uint8_t *end = at + zframe_size(msg->payload);
     self->taken += rmt_credit_cost(zframe_size(msg->payload));
-    while (rmt_parcel_next(&at, end, &chunk)) {
+    while (rmt_chunk_frame_next(&at, end, &chunk)) {
         if (rmt_chunk_open(&chunk, self->plain, &error) == -1 ||
             rmt_store_put(self->store, &chunk, &error) == -1) {
             s_fail(self, pipe, &error);

@@ -28,8 +28,8 @@ typedef struct {
     uint64_t serial; // The task's own number of it
 } request_t;
 
-struct rmt_run {
-    rmt_run_state_t state;
+struct rmt_held_task {
+    rmt_held_task_state_t state;
     size_t service;
     uint8_t id[RMT_UID_SIZE];
     uint32_t attempt;
@@ -45,14 +45,14 @@ struct rmt_run {
 };
 
 static void
-s_drop_requests(rmt_run_t *self)
+s_drop_requests(rmt_held_task_t *self)
 {
     for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
         rmt_msg_destroy(&self->requests[i].msg);
 }
 
 static void
-s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
+s_adopt(rmt_held_task_t *self, rmt_msg_t **msg_p)
 {
     rmt_msg_destroy(&self->msg);
     rmt_msg_destroy(&self->result);
@@ -60,14 +60,14 @@ s_adopt(rmt_run_t *self, rmt_msg_t **msg_p)
     s_drop_requests(self);
     self->msg = rmt_take(msg_p);
     self->attempt = self->msg->attempt;
-    self->state = RMT_RUN_WAITING;
+    self->state = RMT_HELD_TASK_WAITING;
 }
 
-rmt_run_t *
-rmt_run_new(rmt_msg_t **msg_p, size_t service)
+rmt_held_task_t *
+rmt_held_task_new(rmt_msg_t **msg_p, size_t service)
 {
     assert(msg_p && *msg_p);
-    rmt_run_t *self = zmalloc(sizeof *self);
+    rmt_held_task_t *self = zmalloc(sizeof *self);
     memcpy(self->id, (*msg_p)->task, RMT_UID_SIZE);
     self->service = service;
     s_adopt(self, msg_p);
@@ -75,7 +75,7 @@ rmt_run_new(rmt_msg_t **msg_p, size_t service)
 }
 
 static void
-s_end_thread(rmt_run_t *self)
+s_end_thread(rmt_held_task_t *self)
 {
     if (self->task)
         rmt_task_cancel(self->task);
@@ -84,10 +84,10 @@ s_end_thread(rmt_run_t *self)
 }
 
 void
-rmt_run_destroy(rmt_run_t **self_p)
+rmt_held_task_destroy(rmt_held_task_t **self_p)
 {
     assert(self_p);
-    rmt_run_t *self = rmt_take(self_p);
+    rmt_held_task_t *self = rmt_take(self_p);
     if (!self)
         return;
     s_end_thread(self);
@@ -99,32 +99,32 @@ rmt_run_destroy(rmt_run_t **self_p)
     free(self);
 }
 
-rmt_run_state_t
-rmt_run_state(const rmt_run_t *self)
+rmt_held_task_state_t
+rmt_held_task_state(const rmt_held_task_t *self)
 {
     return self->state;
 }
 
 const uint8_t *
-rmt_run_id(const rmt_run_t *self)
+rmt_held_task_id(const rmt_held_task_t *self)
 {
     return self->id;
 }
 
 uint32_t
-rmt_run_attempt(const rmt_run_t *self)
+rmt_held_task_attempt(const rmt_held_task_t *self)
 {
     return self->successor ? self->successor->attempt : self->attempt;
 }
 
 size_t
-rmt_run_service(const rmt_run_t *self)
+rmt_held_task_service(const rmt_held_task_t *self)
 {
     return self->service;
 }
 
 zsock_t *
-rmt_run_pipe(rmt_run_t *self)
+rmt_held_task_pipe(rmt_held_task_t *self)
 {
     return self->actor ? zactor_sock(self->actor) : NULL;
 }
@@ -132,36 +132,36 @@ rmt_run_pipe(rmt_run_t *self)
 // ---- Steps
 
 void
-rmt_run_start(rmt_run_t *self, const rmt_task_setup_t *setup)
+rmt_held_task_start(rmt_held_task_t *self, const rmt_task_setup_t *setup)
 {
-    assert(self->state == RMT_RUN_WAITING && self->msg);
+    assert(self->state == RMT_HELD_TASK_WAITING && self->msg);
     self->task = rmt_task_new(&self->msg, setup);
     self->ticks = 0;
     self->moved_at = rmt_clock_ms();
     self->actor = zactor_new(rmt_task_main, self->task);
     assert(self->actor);
-    self->state = RMT_RUN_RUNNING;
+    self->state = RMT_HELD_TASK_RUNNING;
 }
 
 void
-rmt_run_cancel(rmt_run_t *self, rmt_code_t code, const char *text)
+rmt_held_task_cancel(rmt_held_task_t *self, rmt_code_t code, const char *text)
 {
     rmt_msg_destroy(&self->successor);
-    if (self->state == RMT_RUN_RUNNING)
+    if (self->state == RMT_HELD_TASK_RUNNING)
         rmt_task_cancel(self->task);
-    if (self->state != RMT_RUN_WAITING)
+    if (self->state != RMT_HELD_TASK_WAITING)
         return;
     rmt_error_t error = {0};
     rmt_fail(&error, code, "%s", text);
     self->result = rmt_task_result(self->msg, &error, NULL);
     self->result_at = 0;
-    self->state = RMT_RUN_ENDED;
+    self->state = RMT_HELD_TASK_ENDED;
 }
 
 void
-rmt_run_replace(rmt_run_t *self, rmt_msg_t **msg_p)
+rmt_held_task_replace(rmt_held_task_t *self, rmt_msg_t **msg_p)
 {
-    if (self->state == RMT_RUN_RUNNING) {
+    if (self->state == RMT_HELD_TASK_RUNNING) {
         rmt_task_cancel(self->task);
         rmt_msg_destroy(&self->successor);
         self->successor = rmt_take(msg_p);
@@ -171,7 +171,7 @@ rmt_run_replace(rmt_run_t *self, rmt_msg_t **msg_p)
 }
 
 static void
-s_send_result(rmt_run_t *self, rmt_peer_t *peer)
+s_send_result(rmt_held_task_t *self, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
     self->result_at = rmt_clock_ms();
@@ -188,7 +188,7 @@ s_send_request(request_t *request, rmt_peer_t *peer)
 
 // One that the task has given up makes room for its next.
 static void
-s_take_request(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
+s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
 {
     request_t *request = &self->requests[0];
     for (size_t i = 0; request->msg && i < RMT_TASK_ASKS_MAX; i++)
@@ -202,23 +202,23 @@ s_take_request(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *s
 }
 
 static void
-s_send_progress(rmt_run_t *self, rmt_peer_t *peer)
+s_send_progress(rmt_held_task_t *self, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
     (void) rmt_peer_send(peer, self->progress, &error);
 }
 
 static void
-s_tell(const rmt_run_ear_t *ear, const rmt_msg_t *msg)
+s_tell(const rmt_held_task_ear_t *ear, const rmt_msg_t *msg)
 {
     if (ear->told)
         ear->told(ear->context, msg);
 }
 
-// What cannot be sent now is kept here and goes out by rmt_run_resend.
+// What cannot be sent now is kept here and goes out by rmt_held_task_resend.
 static void
-s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence,
-           const rmt_run_ear_t *ear)
+s_take_msg(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence,
+           const rmt_held_task_ear_t *ear)
 {
     switch ((*msg_p)->kind) {
     case RMT_MSG_PROGRESS:
@@ -234,16 +234,16 @@ s_take_msg(rmt_run_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *seque
         assert((*msg_p)->kind == RMT_MSG_RESULT);
         s_drop_requests(self);
         self->result = rmt_take(msg_p);
-        self->state = RMT_RUN_ENDED;
+        self->state = RMT_HELD_TASK_ENDED;
         s_tell(ear, self->result);
     }
 }
 
 void
-rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
-             const rmt_run_ear_t *ear)
+rmt_held_task_read(rmt_held_task_t *self, rmt_peer_t *peer, uint64_t *sequence,
+             const rmt_held_task_ear_t *ear)
 {
-    while (self->state == RMT_RUN_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
+    while (self->state == RMT_HELD_TASK_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
         rmt_auto(zframe) frame = zframe_recv(self->actor);
         rmt_error_t error = {0};
         rmt_auto(rmt_msg) msg =
@@ -254,7 +254,7 @@ rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
         if (msg)
             s_take_msg(self, &msg, peer, sequence, ear);
     }
-    if (self->state != RMT_RUN_ENDED)
+    if (self->state != RMT_HELD_TASK_ENDED)
         return;
     s_end_thread(self);
     if (self->successor)
@@ -264,7 +264,7 @@ rmt_run_read(rmt_run_t *self, rmt_peer_t *peer, uint64_t *sequence,
 }
 
 void
-rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all)
+rmt_held_task_resend(rmt_held_task_t *self, rmt_peer_t *peer, bool all)
 {
     const int64_t now = rmt_clock_ms();
     if (self->progress && all)
@@ -279,7 +279,7 @@ rmt_run_resend(rmt_run_t *self, rmt_peer_t *peer, bool all)
 }
 
 bool
-rmt_run_take_reply(rmt_run_t *self, rmt_msg_t *reply, const char *host)
+rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *host)
 {
     request_t *request = NULL;
     for (size_t i = 0; !request && i < RMT_TASK_ASKS_MAX; i++)
@@ -300,9 +300,9 @@ rmt_run_take_reply(rmt_run_t *self, rmt_msg_t *reply, const char *host)
 // ---- Signs of life
 
 bool
-rmt_run_is_alive(rmt_run_t *self, int64_t now)
+rmt_held_task_is_alive(rmt_held_task_t *self, int64_t now)
 {
-    if (self->state != RMT_RUN_RUNNING)
+    if (self->state != RMT_HELD_TASK_RUNNING)
         return true;
     const uint64_t ticks = rmt_task_ticks(self->task);
     if (ticks != self->ticks)
@@ -316,7 +316,7 @@ rmt_run_is_alive(rmt_run_t *self, int64_t now)
 }
 
 uint64_t
-rmt_run_ticks(const rmt_run_t *self)
+rmt_held_task_ticks(const rmt_held_task_t *self)
 {
     return self->ticks;
 }

@@ -31,7 +31,7 @@ struct rmt_worker {
     uint32_t leave_ms;
     rmt_peer_t *peer;
     int signal_fd, stop_fd;
-    rmt_run_t **runs;
+    rmt_held_task_t **runs;
     size_t count, room;
     zmq_pollitem_t *items; // Room for the runs and the three fixed ones
     uint64_t sequence, beats;
@@ -61,8 +61,8 @@ s_make_hello(void *argument)
     for (size_t i = 0; i < self->count; i++) {
         char text[33];
         rmt_record_t *record = rmt_records_add(msg->hand);
-        rmt_record_set(record, "task", rmt_uid_text(rmt_run_id(self->runs[i]), text));
-        rmt_record_set_u64(record, "attempt", rmt_run_attempt(self->runs[i]));
+        rmt_record_set(record, "task", rmt_uid_text(rmt_held_task_id(self->runs[i]), text));
+        rmt_record_set_u64(record, "attempt", rmt_held_task_attempt(self->runs[i]));
     }
     msg->body = rmt_record_dup(self->hello);
     return msg;
@@ -78,14 +78,14 @@ s_make_beat(void *argument)
     rmt_records_t *items = rmt_msg_items(msg);
     self->beats++;
     for (size_t i = 0; i < self->count; i++) {
-        rmt_run_t *run = self->runs[i];
-        if (!rmt_run_is_alive(run, now))
+        rmt_held_task_t *run = self->runs[i];
+        if (!rmt_held_task_is_alive(run, now))
             continue;
         char text[33];
         rmt_record_t *record = rmt_records_add(items);
-        rmt_record_set(record, "task", rmt_uid_text(rmt_run_id(run), text));
-        rmt_record_set_u64(record, "attempt", rmt_run_attempt(run));
-        rmt_record_set_u64(record, "counter", rmt_run_ticks(run) + self->beats);
+        rmt_record_set(record, "task", rmt_uid_text(rmt_held_task_id(run), text));
+        rmt_record_set_u64(record, "attempt", rmt_held_task_attempt(run));
+        rmt_record_set_u64(record, "counter", rmt_held_task_ticks(run) + self->beats);
     }
     return msg;
 }
@@ -155,7 +155,7 @@ rmt_worker_destroy(rmt_worker_t **self_p)
     if (!self)
         return;
     for (size_t i = 0; i < self->count; i++)
-        rmt_run_destroy(&self->runs[i]);
+        rmt_held_task_destroy(&self->runs[i]);
     rmt_peer_destroy(&self->peer);
     for (size_t i = 0; i < self->service_count; i++)
         free((char *) (uintptr_t) self->services[i].service);
@@ -187,16 +187,16 @@ rmt_worker_set_hello(rmt_worker_t *self, const char *name, const char *text)
 
 // ---- The list of runs
 
-static rmt_run_t *
+static rmt_held_task_t *
 s_find_run(const rmt_worker_t *self, const uint8_t *id)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (memcmp(rmt_run_id(self->runs[i]), id, RMT_UID_SIZE) == 0)
+        if (memcmp(rmt_held_task_id(self->runs[i]), id, RMT_UID_SIZE) == 0)
             return self->runs[i];
     return NULL;
 }
 
-static rmt_run_t *
+static rmt_held_task_t *
 s_add_run(rmt_worker_t *self, rmt_msg_t **msg_p, size_t service)
 {
     if (self->count + ITEM_FIXED == self->room) {
@@ -205,16 +205,16 @@ s_add_run(rmt_worker_t *self, rmt_msg_t **msg_p, size_t service)
         self->items = realloc(self->items, self->room * sizeof *self->items);
         assert(self->runs && self->items);
     }
-    self->runs[self->count] = rmt_run_new(msg_p, service);
+    self->runs[self->count] = rmt_held_task_new(msg_p, service);
     return self->runs[self->count++];
 }
 
 static void
-s_drop_run(rmt_worker_t *self, rmt_run_t *run)
+s_drop_run(rmt_worker_t *self, rmt_held_task_t *run)
 {
     for (size_t i = 0; i < self->count; i++)
         if (self->runs[i] == run) {
-            rmt_run_destroy(&self->runs[i]);
+            rmt_held_task_destroy(&self->runs[i]);
             self->runs[i] = self->runs[--self->count];
             return;
         }
@@ -235,8 +235,8 @@ s_count_runs(const rmt_worker_t *self, size_t service, bool running)
 {
     uint32_t count = 0;
     for (size_t i = 0; i < self->count; i++)
-        if (rmt_run_service(self->runs[i]) == service &&
-            (!running || rmt_run_state(self->runs[i]) == RMT_RUN_RUNNING))
+        if (rmt_held_task_service(self->runs[i]) == service &&
+            (!running || rmt_held_task_state(self->runs[i]) == RMT_HELD_TASK_RUNNING))
             count++;
     return count;
 }
@@ -266,33 +266,33 @@ s_take_welcome(rmt_worker_t *self, const rmt_msg_t *msg)
     for (size_t i = 0; i < self->service_count; i++)
         s_send_credit(self, i);
     for (size_t i = 0; i < self->count; i++)
-        rmt_run_resend(self->runs[i], self->peer, true);
+        rmt_held_task_resend(self->runs[i], self->peer, true);
 }
 
 static void
-s_refuse_unknown(rmt_run_t *run)
+s_refuse_unknown(rmt_held_task_t *run)
 {
-    if (rmt_run_service(run) == NO_SERVICE)
-        rmt_run_cancel(run, RMT_E_UNSUPPORTED, "this worker does not offer the service");
+    if (rmt_held_task_service(run) == NO_SERVICE)
+        rmt_held_task_cancel(run, RMT_E_UNSUPPORTED, "this worker does not offer the service");
 }
 
 static void
-s_take_known_task(rmt_worker_t *self, rmt_run_t *run, rmt_msg_t **msg_p)
+s_take_known_task(rmt_worker_t *self, rmt_held_task_t *run, rmt_msg_t **msg_p)
 {
     const uint32_t attempt = (*msg_p)->attempt;
-    if (attempt > rmt_run_attempt(run)) {
-        rmt_run_replace(run, msg_p);
+    if (attempt > rmt_held_task_attempt(run)) {
+        rmt_held_task_replace(run, msg_p);
         s_refuse_unknown(run);
-    } else if (attempt == rmt_run_attempt(run)) {
+    } else if (attempt == rmt_held_task_attempt(run)) {
         // The broker does not know our result, if there is one.
-        rmt_run_resend(run, self->peer, true);
+        rmt_held_task_resend(run, self->peer, true);
     }
 }
 
 static void
 s_take_task(rmt_worker_t *self, rmt_msg_t **msg_p)
 {
-    rmt_run_t *run = s_find_run(self, (*msg_p)->task);
+    rmt_held_task_t *run = s_find_run(self, (*msg_p)->task);
     if (self->leaving)
         return;
     if (run) {
@@ -309,12 +309,12 @@ s_take_task(rmt_worker_t *self, rmt_msg_t **msg_p)
 static void
 s_take_recorded(rmt_worker_t *self, const rmt_msg_t *msg)
 {
-    rmt_run_t *run = s_find_run(self, msg->task);
+    rmt_held_task_t *run = s_find_run(self, msg->task);
     // A run that is not over was recorded as an earlier attempt.
-    if (!run || rmt_run_state(run) != RMT_RUN_ENDED ||
-        rmt_run_attempt(run) > msg->attempt)
+    if (!run || rmt_held_task_state(run) != RMT_HELD_TASK_ENDED ||
+        rmt_held_task_attempt(run) > msg->attempt)
         return;
-    const size_t service = rmt_run_service(run);
+    const size_t service = rmt_held_task_service(run);
     s_drop_run(self, run);
     s_send_credit(self, service);
 }
@@ -322,9 +322,9 @@ s_take_recorded(rmt_worker_t *self, const rmt_msg_t *msg)
 static void
 s_take_cancel(rmt_worker_t *self, const rmt_msg_t *msg)
 {
-    rmt_run_t *run = s_find_run(self, msg->task);
-    if (run && (msg->attempt == 0 || rmt_run_attempt(run) <= msg->attempt))
-        rmt_run_cancel(run, RMT_E_CANCELLED,
+    rmt_held_task_t *run = s_find_run(self, msg->task);
+    if (run && (msg->attempt == 0 || rmt_held_task_attempt(run) <= msg->attempt))
+        rmt_held_task_cancel(run, RMT_E_CANCELLED,
                        msg->text && *msg->text ? msg->text : "cancelled");
 }
 
@@ -355,7 +355,7 @@ s_take_msg(rmt_worker_t *self, rmt_msg_t **msg_p)
         break;
     case RMT_MSG_REPLY:
         for (size_t i = 0; i < self->count; i++)
-            if (rmt_run_take_reply(self->runs[i], msg, rmt_peer_host(self->peer)))
+            if (rmt_held_task_take_reply(self->runs[i], msg, rmt_peer_host(self->peer)))
                 break;
         break;
     default:
@@ -374,7 +374,7 @@ s_leave(rmt_worker_t *self)
     self->leaving = true;
     self->leave_at = rmt_clock_ms() + self->leave_ms;
     for (size_t i = 0; i < self->count; i++)
-        rmt_run_cancel(self->runs[i], RMT_E_CANCELLED, "the worker is leaving");
+        rmt_held_task_cancel(self->runs[i], RMT_E_CANCELLED, "the worker is leaving");
 }
 
 static void
@@ -387,7 +387,7 @@ s_wait(rmt_worker_t *self, int timeout_ms)
     if (socket)
         self->items[count++] = (zmq_pollitem_t){zsock_resolve(socket), 0, ZMQ_POLLIN, 0};
     for (size_t i = 0; i < self->count; i++) {
-        zsock_t *pipe = rmt_run_pipe(self->runs[i]);
+        zsock_t *pipe = rmt_held_task_pipe(self->runs[i]);
         if (pipe)
             self->items[count++] =
                 (zmq_pollitem_t){zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
@@ -410,18 +410,18 @@ s_obey_signals(rmt_worker_t *self)
 static void
 s_move_runs(rmt_worker_t *self)
 {
-    const rmt_run_ear_t ear = {self->on_told, self->context};
+    const rmt_held_task_ear_t ear = {self->on_told, self->context};
     for (size_t i = 0; i < self->count; i++) {
-        rmt_run_t *run = self->runs[i];
-        const size_t service = rmt_run_service(run);
-        rmt_run_read(run, self->peer, &self->sequence, &ear);
-        rmt_run_resend(run, self->peer, false);
-        if (rmt_run_state(run) != RMT_RUN_WAITING ||
+        rmt_held_task_t *run = self->runs[i];
+        const size_t service = rmt_held_task_service(run);
+        rmt_held_task_read(run, self->peer, &self->sequence, &ear);
+        rmt_held_task_resend(run, self->peer, false);
+        if (rmt_held_task_state(run) != RMT_HELD_TASK_WAITING ||
             s_count_runs(self, service, true) >= self->services[service].slots)
             continue;
         const rmt_task_setup_t setup = {self->services[service].run, self->context,
                                         self->nonce, rmt_peer_host(self->peer)};
-        rmt_run_start(run, &setup);
+        rmt_held_task_start(run, &setup);
     }
 }
 

@@ -17,7 +17,7 @@
 #define INITIATOR_PREFIX "iqn.1993-08.org.debian:01"
 
 typedef struct {
-    char uuid[RMT_FRESH_UUID_SIZE]; // One for all names of an NVMe host
+    char uuid[RMT_RANDOM_UUID_SIZE]; // One for all names of an NVMe host
 } fresh_t;
 
 // Writes what comes in place of the old contents.
@@ -96,7 +96,7 @@ s_make_seed(FILE *out, const fresh_t *fresh, const char *old, size_t old_size)
     const size_t size = old_size < SEED_SIZE_MIN   ? SEED_SIZE_MIN
                         : old_size > SEED_SIZE_MAX ? SEED_SIZE_MAX
                                                    : old_size;
-    rmt_fresh_bytes(seed, size);
+    rmt_random_bytes(seed, size);
     fwrite(seed, 1, size, out);
     explicit_bzero(seed, sizeof seed);
 }
@@ -108,7 +108,7 @@ s_make_hostid(FILE *out, const fresh_t *fresh, const char *old, size_t old_size)
     (void) old;
     (void) old_size;
     unsigned char id[4];
-    rmt_fresh_bytes(id, sizeof id);
+    rmt_random_bytes(id, sizeof id);
     fwrite(id, 1, sizeof id, out);
 }
 
@@ -125,7 +125,7 @@ s_make_initiator(FILE *out, const fresh_t *fresh, const char *old, size_t old_si
     const char *colon = memrchr(name, ':', strcspn(name, " \t\r\n"));
     const int size = colon ? (int) (colon - name) : 0;
     fprintf(out, "%s%.*s:%s\n", key, size ? size : (int) strlen(INITIATOR_PREFIX),
-            size ? name : INITIATOR_PREFIX, rmt_fresh_hex(id, 6));
+            size ? name : INITIATOR_PREFIX, rmt_random_hex(id, 6));
 }
 
 static void
@@ -194,7 +194,7 @@ s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions)
         !rmt_rooted_kind(root_fd, dbus))
         return;
     char id[33];
-    rmt_auto_str text = rmt_text("%s\n", rmt_fresh_hex(id, 16));
+    rmt_auto_str text = rmt_text("%s\n", rmt_random_hex(id, 16));
     rmt_action_write(actions, "/etc/machine-id", "machine-id", 0444, text, strlen(text));
     if (rmt_rooted_kind(root_fd, dbus) == S_IFREG)
         rmt_action_link(actions, dbus, "machine-id", "/etc/machine-id");
@@ -271,7 +271,7 @@ rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
                   rmt_records_t *actions, rmt_error_t *error)
 {
     fresh_t fresh;
-    rmt_fresh_uuid(fresh.uuid);
+    rmt_random_uuid(fresh.uuid);
     s_plan_machine_id(root_fd, is_systemd, actions);
     for (size_t row = 0; row < sizeof s_rows / sizeof *s_rows; row++) {
         // A folder that is a symlink is another folder's row, or foreign.

@@ -183,10 +183,10 @@ static void
 s_write_manager(const page_t *page)
 {
     const rmt_interface_t *one = page->one;
-    char uuid[RMT_FRESH_UUID_SIZE];
+    char uuid[RMT_RANDOM_UUID_SIZE];
     fprintf(page->out,
             HEADER "[connection]\nid=%s\nuuid=%s\ntype=ethernet\nautoconnect=true\n",
-            one->label, rmt_fresh_uuid(uuid));
+            one->label, rmt_random_uuid(uuid));
     if (one->name[0] && !one->mac[0])
         fprintf(page->out, "interface-name=%s\n", one->name);
     fputs("\n[ethernet]\n", page->out);

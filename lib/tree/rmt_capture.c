@@ -51,7 +51,7 @@ rmt_capture_report_clear(rmt_capture_report_t *report)
 
 // Find or found the group of an inode with several names.
 static void
-s_group(s_capture_t *self, rmt_item_t *item)
+s_group(s_capture_t *self, rmt_capture_item_t *item)
 {
     const struct stat *status = &item->status;
     if (S_ISDIR(status->st_mode) || status->st_nlink < 2 || item->is_mount)
@@ -77,7 +77,7 @@ s_put(s_capture_t *self, rmt_portion_t **portion_p)
 
 // Nothing is read of what is as it was. A further link has nothing of its own.
 static void
-s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_item_t *item)
+s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_capture_item_t *item)
 {
     if (!self->options->cache || found->failed || found->is_mount ||
         (item->link && !item->is_first))
@@ -86,7 +86,7 @@ s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_item_t *item)
     const void *entry = rmt_cache_reader_find(
         self->options->cache, found->path, found->path_size, &found->status, &size);
     if (entry)
-        rmt_item_set_cached(item, entry, size);
+        rmt_capture_item_set_cached(item, entry, size);
 }
 
 static void *
@@ -98,14 +98,14 @@ s_walk(void *argument)
     rmt_auto(rmt_portion) portion = rmt_portion_new();
     int result = 0;
     while ((result = rmt_walk_next(self->walk, &found, &error)) == 1) {
-        rmt_item_t *item = rmt_item_new(&found);
+        rmt_capture_item_t *item = rmt_capture_item_new(&found);
         item->patience_ms = &self->patience_ms;
         item->steady.is_still = self->options->is_still;
         s_group(self, item);
         s_recall(self, &found, item);
         if (!rmt_portion_add(portion, &item)) {
             if (!s_put(self, &portion)) {
-                rmt_item_destroy(&item);
+                rmt_capture_item_destroy(&item);
                 return NULL;
             }
             portion = rmt_portion_new();
@@ -145,7 +145,7 @@ s_work(void *argument)
 // ---- The calling thread: the report
 
 static rmt_record_t *
-s_list(rmt_records_t *list, const rmt_item_t *item)
+s_list(rmt_records_t *list, const rmt_capture_item_t *item)
 {
     if (rmt_records_count(list) >= RMT_CAPTURE_LIST_MAX)
         return NULL;
@@ -155,7 +155,7 @@ s_list(rmt_records_t *list, const rmt_item_t *item)
 }
 
 static void
-s_report_unreadable(rmt_capture_report_t *report, const rmt_item_t *item)
+s_report_unreadable(rmt_capture_report_t *report, const rmt_capture_item_t *item)
 {
     report->unreadable_count++;
     rmt_record_t *record = s_list(report->unreadable, item);
@@ -204,7 +204,7 @@ s_report_entry(rmt_capture_report_t *report, const rmt_entry_t *entry)
 // ---- The calling thread: entries
 
 static void
-s_fill_contents(rmt_item_t *item)
+s_fill_contents(rmt_capture_item_t *item)
 {
     rmt_entry_t *entry = &item->entry;
     if (item->is_unreadable) {
@@ -227,7 +227,7 @@ s_fill_contents(rmt_item_t *item)
 
 // True when an entry can stand for it: its type is known, and a symlink has its target.
 static bool
-s_can_stand(const rmt_item_t *item)
+s_can_stand(const rmt_capture_item_t *item)
 {
     const uint32_t type = item->entry.mode & S_IFMT;
     return type != 0 && (type != S_IFLNK || item->entry.target);
@@ -236,7 +236,7 @@ s_can_stand(const rmt_item_t *item)
 // Take the entry of the cache. False when it is none for this name, which then has to be
 // read.
 static bool
-s_take_cached(s_capture_t *self, rmt_item_t *item)
+s_take_cached(s_capture_t *self, rmt_capture_item_t *item)
 {
     rmt_entry_t entry;
     rmt_error_t ignored;
@@ -268,7 +268,7 @@ s_emit_ids(s_capture_t *self, const rmt_entry_t *entry, rmt_error_t *error)
 
 // For the next capture. What is fuzzy or unreadable shall be read then.
 static void
-s_remember(s_capture_t *self, const rmt_item_t *item)
+s_remember(s_capture_t *self, const rmt_capture_item_t *item)
 {
     rmt_cache_writer_t *cache = self->options->cache_out;
     const rmt_entry_t *entry = &item->entry;
@@ -283,7 +283,7 @@ s_remember(s_capture_t *self, const rmt_item_t *item)
 }
 
 static int
-s_finish_item(s_capture_t *self, rmt_item_t *item, rmt_error_t *error)
+s_finish_item(s_capture_t *self, rmt_capture_item_t *item, rmt_error_t *error)
 {
     rmt_entry_t *entry = &item->entry;
     if (item->is_vanished) {
@@ -329,13 +329,13 @@ static int
 s_emit_chunks(s_capture_t *self, rmt_portion_t *portion, rmt_error_t *error)
 {
     if (portion->is_restart)
-        rmt_item_clear_chunks(portion->items[0]);
+        rmt_capture_item_clear_chunks(portion->items[0]);
     const rmt_chunk_t *chunk = portion->chunks;
     for (size_t i = 0; i < portion->item_count; i++) {
         for (size_t left = portion->chunk_counts[i]; left; left--, chunk++) {
             if (self->sink->chunk_fn(self->sink->context, chunk, error) == -1)
                 return -1;
-            rmt_item_add_chunk(portion->items[i], chunk);
+            rmt_capture_item_add_chunk(portion->items[i], chunk);
             self->progress.done_size += chunk->plain_size;
         }
     }
@@ -344,9 +344,9 @@ s_emit_chunks(s_capture_t *self, rmt_portion_t *portion, rmt_error_t *error)
 
 // Read an item here and now.
 static int
-s_read_instead(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
+s_read_instead(s_capture_t *self, rmt_capture_item_t **item_p, rmt_error_t *error)
 {
-    rmt_item_t *item = *item_p;
+    rmt_capture_item_t *item = *item_p;
     rmt_portion_t *portion = rmt_portion_new();
     const bool taken = rmt_portion_add(portion, item_p);
     assert(taken);
@@ -365,12 +365,12 @@ s_read_instead(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
 }
 
 static int
-s_emit_item(s_capture_t *self, rmt_item_t **item_p, rmt_error_t *error)
+s_emit_item(s_capture_t *self, rmt_capture_item_t **item_p, rmt_error_t *error)
 {
-    rmt_item_t *item = *item_p;
+    rmt_capture_item_t *item = *item_p;
     bool is_due = false;
     if (item->cached && !s_take_cached(self, item)) {
-        rmt_item_set_cached(item, NULL, 0);
+        rmt_capture_item_set_cached(item, NULL, 0);
         is_due = true;
     } else if (item->link && !item->is_first && !item->link->made_inode) {
         // The member that had the contents has vanished before it was read: this is next.

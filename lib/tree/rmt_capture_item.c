@@ -13,11 +13,11 @@
 #define EMPTY_SUBVOLUME_INODE 2 // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID of the kernel
 
 static void
-s_unreadable(rmt_item_t *self, const char *reason)
+s_unreadable(rmt_capture_item_t *self, const char *reason)
 {
     self->is_unreadable = true;
     snprintf(self->reason, sizeof self->reason, "%.150s", reason);
-    rmt_item_close(self);
+    rmt_capture_item_close(self);
 }
 
 // In a snapshot of a btrfs the place of a subvolume is a directory that the kernel makes up
@@ -32,10 +32,10 @@ s_is_made_up(const rmt_walk_item_t *found)
            system.f_type == BTRFS_SUPER_MAGIC;
 }
 
-rmt_item_t *
-rmt_item_new(const rmt_walk_item_t *found)
+rmt_capture_item_t *
+rmt_capture_item_new(const rmt_walk_item_t *found)
 {
-    rmt_item_t *self = calloc(1, sizeof *self + found->path_size + 1);
+    rmt_capture_item_t *self = calloc(1, sizeof *self + found->path_size + 1);
     assert(self);
     memcpy(self->path, found->path, found->path_size);
     self->name_at = found->name ? (size_t) (found->name - found->path) : 0;
@@ -55,12 +55,12 @@ rmt_item_new(const rmt_walk_item_t *found)
 }
 
 void
-rmt_item_destroy(rmt_item_t **self_p)
+rmt_capture_item_destroy(rmt_capture_item_t **self_p)
 {
-    rmt_item_t *self = *self_p;
+    rmt_capture_item_t *self = *self_p;
     if (!self)
         return;
-    rmt_item_close(self);
+    rmt_capture_item_close(self);
     rmt_dir_destroy(&self->parent);
     rmt_dir_destroy(&self->dir);
     rmt_meta_destroy(&self->meta);
@@ -74,7 +74,7 @@ rmt_item_destroy(rmt_item_t **self_p)
 }
 
 void
-rmt_item_set_cached(rmt_item_t *self, const void *entry, size_t size)
+rmt_capture_item_set_cached(rmt_capture_item_t *self, const void *entry, size_t size)
 {
     free(self->cached);
     self->cached = NULL;
@@ -87,7 +87,7 @@ rmt_item_set_cached(rmt_item_t *self, const void *entry, size_t size)
 }
 
 bool
-rmt_item_has_contents(const rmt_item_t *self)
+rmt_capture_item_has_contents(const rmt_capture_item_t *self)
 {
     return S_ISREG(self->status.st_mode) && !self->is_mount && !self->is_unreadable &&
            !self->cached && (!self->link || self->is_first);
@@ -97,7 +97,7 @@ rmt_item_has_contents(const rmt_item_t *self)
 
 // Everything but the contents, from the open inode. False when that failed.
 static bool
-s_read_attributes(rmt_item_t *self, int fd)
+s_read_attributes(rmt_capture_item_t *self, int fd)
 {
     rmt_error_t error = {0};
     if (!self->meta)
@@ -112,7 +112,7 @@ s_read_attributes(rmt_item_t *self, int fd)
 }
 
 static void
-s_read_runs(rmt_item_t *self)
+s_read_runs(rmt_capture_item_t *self)
 {
     rmt_error_t error = {0};
     if (rmt_extents_read(&self->runs, &self->reserved, self->fd, &self->status, &error) ==
@@ -125,7 +125,7 @@ s_read_runs(rmt_item_t *self)
 // Another inode has taken the name of one with several names: it is no member of that
 // group, whose next name will carry the contents.
 static void
-s_leave_group(rmt_item_t *self)
+s_leave_group(rmt_capture_item_t *self)
 {
     struct stat status;
     if (!self->link || fstat(self->fd, &status) == -1)
@@ -141,7 +141,7 @@ s_leave_group(rmt_item_t *self)
 // A kernel without the driver, or without the key, opens no file that is sealed or
 // encrypted, but tells that it is.
 static const char *
-s_why(const rmt_item_t *self, int failure)
+s_why(const rmt_capture_item_t *self, int failure)
 {
     struct statx status;
     if (statx(rmt_dir_fd(self->parent), self->path + self->name_at, AT_SYMLINK_NOFOLLOW,
@@ -155,7 +155,7 @@ s_why(const rmt_item_t *self, int failure)
 }
 
 static void
-s_open_contents(rmt_item_t *self)
+s_open_contents(rmt_capture_item_t *self)
 {
     self->fd =
         rmt_walk_open(rmt_dir_fd(self->parent), self->path + self->name_at, O_RDONLY);
@@ -167,14 +167,14 @@ s_open_contents(rmt_item_t *self)
         return;
     }
     s_leave_group(self);
-    rmt_steady_begin(&self->steady, self->fd, &self->status);
+    rmt_stable_read_begin(&self->steady, self->fd, &self->status);
     if (s_read_attributes(self, self->fd))
         s_read_runs(self);
 }
 
 // What is not opened: symlinks, FIFOs, devices, files that are mount points.
 static void
-s_look_at(rmt_item_t *self)
+s_look_at(rmt_capture_item_t *self)
 {
     rmt_auto_fd fd =
         rmt_walk_open(rmt_dir_fd(self->parent), self->path + self->name_at, O_PATH);
@@ -202,11 +202,11 @@ s_look_at(rmt_item_t *self)
 }
 
 void
-rmt_item_open(rmt_item_t *self)
+rmt_capture_item_open(rmt_capture_item_t *self)
 {
     if (self->is_unreadable || self->cached || (self->link && !self->is_first))
         return;
-    if (rmt_item_has_contents(self))
+    if (rmt_capture_item_has_contents(self))
         s_open_contents(self);
     else if (S_ISDIR(self->status.st_mode))
         s_read_attributes(self, rmt_dir_fd(self->dir));
@@ -215,7 +215,7 @@ rmt_item_open(rmt_item_t *self)
 }
 
 void
-rmt_item_close(rmt_item_t *self)
+rmt_capture_item_close(rmt_capture_item_t *self)
 {
     if (self->fd != -1)
         close(self->fd);
@@ -225,7 +225,7 @@ rmt_item_close(rmt_item_t *self)
 // ---- Contents
 
 size_t
-rmt_item_read(rmt_item_t *self, uint64_t position, void *data, size_t size)
+rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data, size_t size)
 {
     rmt_error_t error = {0};
     const ssize_t done =
@@ -238,7 +238,7 @@ rmt_item_read(rmt_item_t *self, uint64_t position, void *data, size_t size)
 
 // What was read is less than was planned: the runs, and the size, end there.
 static void
-s_clip(rmt_item_t *self, uint64_t size)
+s_clip(rmt_capture_item_t *self, uint64_t size)
 {
     uint64_t sum = 0, end = 0;
     size_t count = 0;
@@ -255,17 +255,17 @@ s_clip(rmt_item_t *self, uint64_t size)
 }
 
 static void
-s_pause(const rmt_item_t *self)
+s_pause(const rmt_capture_item_t *self)
 {
     if (!self->patience_ms ||
-        atomic_fetch_sub(self->patience_ms, RMT_ITEM_PAUSE_MS) < RMT_ITEM_PAUSE_MS)
+        atomic_fetch_sub(self->patience_ms, RMT_CAPTURE_ITEM_PAUSE_MS) < RMT_CAPTURE_ITEM_PAUSE_MS)
         return;
-    const struct timespec time = {.tv_nsec = RMT_ITEM_PAUSE_MS * 1000000L};
+    const struct timespec time = {.tv_nsec = RMT_CAPTURE_ITEM_PAUSE_MS * 1000000L};
     (void) nanosleep(&time, NULL);
 }
 
 bool
-rmt_item_again(rmt_item_t *self, uint64_t position)
+rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
 {
     struct stat status;
     if (fstat(self->fd, &status) == -1) {
@@ -273,22 +273,22 @@ rmt_item_again(rmt_item_t *self, uint64_t position)
         return false;
     }
     const bool is_short = position < self->data_size;
-    if (!is_short && rmt_steady_is_one(&self->steady, &self->status, &status)) {
-        rmt_item_close(self);
+    if (!is_short && rmt_stable_read_is_one(&self->steady, &self->status, &status)) {
+        rmt_capture_item_close(self);
         return false;
     }
     if (!S_ISREG(status.st_mode)) {
         self->is_vanished = true;
-        rmt_item_close(self);
+        rmt_capture_item_close(self);
         return false;
     }
-    if (++self->attempts < RMT_ITEM_ATTEMPTS) {
+    if (++self->attempts < RMT_CAPTURE_ITEM_ATTEMPTS) {
         s_pause(self);
         if (fstat(self->fd, &self->status) == -1) {
             s_unreadable(self, strerror(errno));
             return false;
         }
-        rmt_steady_begin(&self->steady, self->fd, &self->status);
+        rmt_stable_read_begin(&self->steady, self->fd, &self->status);
         if (s_read_attributes(self, self->fd))
             s_read_runs(self);
         return !self->is_unreadable;
@@ -296,12 +296,12 @@ rmt_item_again(rmt_item_t *self, uint64_t position)
     self->is_fuzzy = true;
     if (is_short)
         s_clip(self, position);
-    rmt_item_close(self);
+    rmt_capture_item_close(self);
     return false;
 }
 
 void
-rmt_item_add_chunk(rmt_item_t *self, const rmt_chunk_t *chunk)
+rmt_capture_item_add_chunk(rmt_capture_item_t *self, const rmt_chunk_t *chunk)
 {
     if (self->chunk_count == self->chunk_room) {
         self->chunk_room = self->chunk_room ? self->chunk_room * 2 : 2;
@@ -315,7 +315,7 @@ rmt_item_add_chunk(rmt_item_t *self, const rmt_chunk_t *chunk)
 }
 
 void
-rmt_item_clear_chunks(rmt_item_t *self)
+rmt_capture_item_clear_chunks(rmt_capture_item_t *self)
 {
     self->chunk_count = 0;
 }

@@ -1,8 +1,8 @@
-// rmt_item - one name of a tree that is captured: what the walk saw, and its contents
+// rmt_capture_item - one name of a tree that is captured: what the walk saw, and its contents
 // while they are read. For rmt_capture alone.
 //
 // An item belongs to one thread at a time. Contents that change while they are read are
-// read again after a pause, RMT_ITEM_ATTEMPTS times in all; then the item is fuzzy. The
+// read again after a pause, RMT_CAPTURE_ITEM_ATTEMPTS times in all; then the item is fuzzy. The
 // pauses of all items together have a limit, so that many hot files hold nothing up.
 #pragma once
 
@@ -16,8 +16,8 @@
 #include "tree/rmt_stable_read.h"
 #include "tree/rmt_walk.h"
 
-#define RMT_ITEM_ATTEMPTS 4 // The first time, and three more
-#define RMT_ITEM_PAUSE_MS 350
+#define RMT_CAPTURE_ITEM_ATTEMPTS 4 // The first time, and three more
+#define RMT_CAPTURE_ITEM_PAUSE_MS 350
 
 typedef struct {
     rmt_dir_t *parent, *dir;
@@ -27,11 +27,11 @@ typedef struct {
     bool is_unreadable;
     bool is_fuzzy;
     char reason[160]; // Why it is unreadable
-    rmt_link_t *link; // Its hard-link group, or NULL
+    rmt_hard_link_t *link; // Its hard-link group, or NULL
     bool is_first;    // The member that carries the contents
     int fd;           // While contents are read; else -1
     int attempts;
-    rmt_steady_t steady;
+    rmt_stable_read_t steady;
     atomic_int *patience_ms; // What is left for pauses of all items; borrowed, may be NULL
     rmt_meta_t *meta;
     rmt_entry_t entry; // Path and attributes; the rest is filled in by rmt_capture
@@ -46,28 +46,28 @@ typedef struct {
     size_t chunk_count, chunk_room;
     size_t name_at;
     char path[];
-} rmt_item_t;
+} rmt_capture_item_t;
 
 // Copies what the walk found. Caller owns the result.
-rmt_item_t *rmt_item_new(const rmt_walk_item_t *found);
-void rmt_item_destroy(rmt_item_t **self_p);
+rmt_capture_item_t *rmt_capture_item_new(const rmt_walk_item_t *found);
+void rmt_capture_item_destroy(rmt_capture_item_t **self_p);
 // Copies an encoded entry; NULL forgets it again.
-void rmt_item_set_cached(rmt_item_t *self, const void *entry, size_t size);
+void rmt_capture_item_set_cached(rmt_capture_item_t *self, const void *entry, size_t size);
 
 // A regular file whose contents this item must read.
-bool rmt_item_has_contents(const rmt_item_t *self);
+bool rmt_capture_item_has_contents(const rmt_capture_item_t *self);
 
 // Read the attributes; for files with contents, open them and read the runs. Failure is
 // kept in the item.
-void rmt_item_open(rmt_item_t *self);
-void rmt_item_close(rmt_item_t *self);
+void rmt_capture_item_open(rmt_capture_item_t *self);
+void rmt_capture_item_close(rmt_capture_item_t *self);
 // Read a piece of the concatenated runs. Less comes only at an early end, and nothing
 // when it failed, which is kept in the item.
-size_t rmt_item_read(rmt_item_t *self, uint64_t position, void *data, size_t size);
+size_t rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data, size_t size);
 // All contents were read, up to position. True when they changed meanwhile and must be
 // read again from the start; else the item is closed, and fuzzy if it changed anyway.
-bool rmt_item_again(rmt_item_t *self, uint64_t position);
+bool rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position);
 
 // Note the next chunk of the contents; forget all of them.
-void rmt_item_add_chunk(rmt_item_t *self, const rmt_chunk_t *chunk);
-void rmt_item_clear_chunks(rmt_item_t *self);
+void rmt_capture_item_add_chunk(rmt_capture_item_t *self, const rmt_chunk_t *chunk);
+void rmt_capture_item_clear_chunks(rmt_capture_item_t *self);

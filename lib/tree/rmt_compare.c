@@ -21,7 +21,7 @@
 
 typedef struct {
     const rmt_compare_options_t *options;
-    rmt_side_t *expected, *found;
+    rmt_compare_side_t *expected, *found;
     rmt_queue_t *queue;
     pthread_t threads[THREADS_MAX];
     size_t thread_count;
@@ -48,7 +48,7 @@ s_findf(s_compare_t *self, const char *what, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    s_find(self, rmt_side_entry(self->expected)->path, what, text);
+    s_find(self, rmt_compare_side_entry(self->expected)->path, what, text);
 }
 
 // ---- Contents, in other threads
@@ -103,10 +103,10 @@ s_memdup(const void *data, size_t size)
 static void
 s_put_contents(s_compare_t *self, rmt_extents_t *expected_runs, rmt_extents_t *found_runs)
 {
-    const rmt_entry_t *entry = rmt_side_entry(self->expected);
+    const rmt_entry_t *entry = rmt_compare_side_entry(self->expected);
     rmt_contents_t *contents = rmt_contents_new(entry->path);
-    contents->expected_fd = rmt_side_take_fd(self->expected);
-    contents->found_fd = rmt_side_take_fd(self->found);
+    contents->expected_fd = rmt_compare_side_take_fd(self->expected);
+    contents->found_fd = rmt_compare_side_take_fd(self->found);
     contents->chunks = s_memdup(entry->chunks, entry->chunk_count * sizeof(rmt_id_t));
     contents->chunk_sizes =
         s_memdup(entry->chunk_sizes, entry->chunk_count * sizeof(uint32_t));
@@ -133,8 +133,8 @@ s_compare_chunks(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 static void
 s_compare_reserved(s_compare_t *self)
 {
-    rmt_extents_t a = rmt_side_reserved(self->expected);
-    rmt_extents_t b = rmt_side_reserved(self->found);
+    rmt_extents_t a = rmt_compare_side_reserved(self->expected);
+    rmt_extents_t b = rmt_compare_side_reserved(self->found);
     if (!rmt_contents_same_runs(&a, &b, RMT_CONTENTS_BLOCK, UINT64_MAX))
         s_findf(self, "reserved", "%llu bytes reserved in %zu runs, found %llu in %zu",
                 (unsigned long long) rmt_extents_size(&a), a.count,
@@ -153,15 +153,15 @@ s_compare_file(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
                 (unsigned long long) b->size);
         return;
     }
-    rmt_extents_t a_runs = rmt_side_runs(self->expected);
-    rmt_extents_t b_runs = rmt_side_runs(self->found);
+    rmt_extents_t a_runs = rmt_compare_side_runs(self->expected);
+    rmt_extents_t b_runs = rmt_compare_side_runs(self->found);
     if (!rmt_contents_same_runs(&a_runs, &b_runs, RMT_CONTENTS_BLOCK, a->size))
         s_findf(self, "sparse", "%llu bytes of data in %zu runs, found %llu in %zu",
                 (unsigned long long) rmt_extents_size(&a_runs), a_runs.count,
                 (unsigned long long) rmt_extents_size(&b_runs), b_runs.count);
     s_compare_reserved(self);
     const bool has_chunks = a->chunk_count || b->chunk_count;
-    if (has_chunks && rmt_side_is_manifest(self->found))
+    if (has_chunks && rmt_compare_side_is_manifest(self->found))
         s_compare_chunks(self, a, b);
     else if (a_runs.count || b_runs.count)
         s_put_contents(self, &a_runs, &b_runs);
@@ -194,7 +194,7 @@ s_compare_xattrs(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 static void
 s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 {
-    char a_text[RMT_NAMES_SIZE], b_text[RMT_NAMES_SIZE];
+    char a_text[RMT_KERNEL_WORDS_SIZE], b_text[RMT_KERNEL_WORDS_SIZE];
     if ((a->mode ^ b->mode) & 07777)
         s_findf(self, "mode", "mode %04o, found %04o", a->mode & 07777, b->mode & 07777);
     if (a->uid != b->uid || a->gid != b->gid)
@@ -210,7 +210,7 @@ s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
         s_findf(self, "target", "symlink to %.400s, found %.400s", a->target, b->target);
     if (a->flags != b->flags)
         s_findf(self, "flags", "inode flags %s, found %s",
-                rmt_names_flags(a->flags, a_text), rmt_names_flags(b->flags, b_text));
+                rmt_kernel_words_flags(a->flags, a_text), rmt_kernel_words_flags(b->flags, b_text));
     if (a->hints != b->hints || a->extent_size != b->extent_size ||
         a->cow_extent_size != b->cow_extent_size)
         s_findf(self, "flags", "allocation hints %#x of %u and %u, found %#x of %u and %u",
@@ -226,27 +226,27 @@ s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
 static void
 s_compare_pair(s_compare_t *self)
 {
-    const rmt_entry_t *a = rmt_side_entry(self->expected);
-    const rmt_entry_t *b = rmt_side_entry(self->found);
+    const rmt_entry_t *a = rmt_compare_side_entry(self->expected);
+    const rmt_entry_t *b = rmt_compare_side_entry(self->found);
     if ((a->mode ^ b->mode) & S_IFMT) {
         s_findf(self, "type", "type %06o, found %06o", a->mode & S_IFMT,
                 b->mode & S_IFMT);
         return;
     }
-    const char *trouble = rmt_side_trouble(self->expected);
+    const char *trouble = rmt_compare_side_trouble(self->expected);
     if (!trouble)
-        trouble = rmt_side_trouble(self->found);
+        trouble = rmt_compare_side_trouble(self->found);
     if (trouble) {
         s_findf(self, "unreadable", "%s", trouble);
         return;
     }
-    const char *a_first = rmt_side_first_name(self->expected);
-    const char *b_first = rmt_side_first_name(self->found);
+    const char *a_first = rmt_compare_side_first_name(self->expected);
+    const char *b_first = rmt_compare_side_first_name(self->found);
     if (strcmp(a_first, b_first) != 0)
         s_findf(self, "links", "one inode with %.400s, found %.400s", a_first, b_first);
     else if (strcmp(a_first, a->path) != 0)
         return; // The inode was compared at its first name
-    if (rmt_side_has_attributes(self->expected) && rmt_side_has_attributes(self->found))
+    if (rmt_compare_side_has_attributes(self->expected) && rmt_compare_side_has_attributes(self->found))
         s_compare_inode(self, a, b);
 }
 
@@ -255,8 +255,8 @@ s_compare_pair(s_compare_t *self)
 static int
 s_step(s_compare_t *self, bool *more_out, rmt_error_t *error)
 {
-    const rmt_entry_t *a = rmt_side_entry(self->expected);
-    const rmt_entry_t *b = rmt_side_entry(self->found);
+    const rmt_entry_t *a = rmt_compare_side_entry(self->expected);
+    const rmt_entry_t *b = rmt_compare_side_entry(self->found);
     *more_out = a || b;
     if (!a && !b)
         return 0;
@@ -271,9 +271,9 @@ s_step(s_compare_t *self, bool *more_out, rmt_error_t *error)
     else
         s_compare_pair(self);
     self->report.entries += order <= 0;
-    if (order <= 0 && rmt_side_next(self->expected, error) == -1)
+    if (order <= 0 && rmt_compare_side_next(self->expected, error) == -1)
         return rmt_wrap(error, "expected side");
-    if (order >= 0 && rmt_side_next(self->found, error) == -1)
+    if (order >= 0 && rmt_compare_side_next(self->found, error) == -1)
         return rmt_wrap(error, "found side");
     return 0;
 }
@@ -282,9 +282,9 @@ static int
 s_merge(s_compare_t *self, rmt_error_t *error)
 {
     const rmt_compare_options_t *options = self->options;
-    if (rmt_side_next(self->expected, error) == -1)
+    if (rmt_compare_side_next(self->expected, error) == -1)
         return rmt_wrap(error, "expected side");
-    if (rmt_side_next(self->found, error) == -1)
+    if (rmt_compare_side_next(self->found, error) == -1)
         return rmt_wrap(error, "found side");
     for (bool more = true; more;) {
         if (options->cancelled_fn && options->cancelled_fn(options->context))
@@ -322,16 +322,16 @@ s_run(s_compare_t *self, rmt_error_t *error)
 }
 
 int
-rmt_compare_run(const rmt_compare_side_t *expected, const rmt_compare_side_t *found,
+rmt_compare_run(const rmt_compare_input_t *expected, const rmt_compare_input_t *found,
                 const rmt_compare_options_t *options, rmt_compare_report_t *report_out,
                 rmt_error_t *error)
 {
     assert(expected->source || !found->source);
     assert(options->finding_fn);
-    rmt_auto(rmt_side) left = rmt_side_new(expected, options->ignores, error);
+    rmt_auto(rmt_compare_side) left = rmt_compare_side_new(expected, options->ignores, error);
     if (!left)
         return -1;
-    rmt_auto(rmt_side) right = rmt_side_new(found, options->ignores, error);
+    rmt_auto(rmt_compare_side) right = rmt_compare_side_new(found, options->ignores, error);
     if (!right)
         return -1;
     s_compare_t self = {.options = options, .expected = left, .found = right};

@@ -21,7 +21,7 @@ typedef struct {
     rmt_chunk_source_fn *source;
     void *source_context;
     int tree_fd;
-} rmt_compare_side_t;
+} rmt_compare_input_t;
 
 typedef struct {
     const char *path; // Without a leading slash; "" is the root
@@ -49,6 +49,6 @@ typedef struct {
 
 // Compare; a tree as expected needs a tree as found. Blocks. Differences are no error.
 // 0, or -1: CANCELLED, what the sources say, IO for a tree that cannot be walked.
-int rmt_compare_run(const rmt_compare_side_t *expected, const rmt_compare_side_t *found,
+int rmt_compare_run(const rmt_compare_input_t *expected, const rmt_compare_input_t *found,
                     const rmt_compare_options_t *options,
                     rmt_compare_report_t *report_out, rmt_error_t *error);

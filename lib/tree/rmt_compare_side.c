@@ -6,22 +6,22 @@
 #include <assert.h>
 #include <stdlib.h>
 
-struct rmt_side {
+struct rmt_compare_side {
     const char *const *ignores;
     rmt_links_t *links;
     rmt_walk_t *walk; // A tree
-    rmt_item_t *item;
+    rmt_capture_item_t *item;
     rmt_manifest_reader_t *reader; // A manifest
     rmt_entry_t read;
     const rmt_entry_t *entry;
-    const rmt_link_t *link;
+    const rmt_hard_link_t *link;
 };
 
-rmt_side_t *
-rmt_side_new(const rmt_compare_side_t *what, const char *const *ignores,
+rmt_compare_side_t *
+rmt_compare_side_new(const rmt_compare_input_t *what, const char *const *ignores,
              rmt_error_t *error)
 {
-    rmt_side_t *self = calloc(1, sizeof *self);
+    rmt_compare_side_t *self = calloc(1, sizeof *self);
     assert(self);
     self->ignores = ignores;
     self->links = rmt_links_new();
@@ -31,17 +31,17 @@ rmt_side_new(const rmt_compare_side_t *what, const char *const *ignores,
     else
         self->walk = rmt_walk_new(what->tree_fd, ignores, error);
     if (!self->reader && !self->walk)
-        rmt_side_destroy(&self);
+        rmt_compare_side_destroy(&self);
     return self;
 }
 
 void
-rmt_side_destroy(rmt_side_t **self_p)
+rmt_compare_side_destroy(rmt_compare_side_t **self_p)
 {
-    rmt_side_t *self = *self_p;
+    rmt_compare_side_t *self = *self_p;
     if (!self)
         return;
-    rmt_item_destroy(&self->item);
+    rmt_capture_item_destroy(&self->item);
     rmt_walk_destroy(&self->walk);
     rmt_manifest_reader_destroy(&self->reader);
     rmt_links_destroy(&self->links);
@@ -50,7 +50,7 @@ rmt_side_destroy(rmt_side_t **self_p)
 }
 
 static void
-s_find_link(rmt_side_t *self, uint64_t device, uint64_t inode)
+s_find_link(rmt_compare_side_t *self, uint64_t device, uint64_t inode)
 {
     self->link = rmt_links_find(self->links, device, inode);
     if (!self->link)
@@ -59,16 +59,16 @@ s_find_link(rmt_side_t *self, uint64_t device, uint64_t inode)
 }
 
 static int
-s_next_of_tree(rmt_side_t *self, rmt_error_t *error)
+s_next_of_tree(rmt_compare_side_t *self, rmt_error_t *error)
 {
     for (;;) {
-        rmt_item_destroy(&self->item);
+        rmt_capture_item_destroy(&self->item);
         rmt_walk_item_t found;
         const int result = rmt_walk_next(self->walk, &found, error);
         if (result != 1)
             return result;
-        self->item = rmt_item_new(&found);
-        rmt_item_open(self->item);
+        self->item = rmt_capture_item_new(&found);
+        rmt_capture_item_open(self->item);
         if (!self->item->is_vanished)
             break;
     }
@@ -83,7 +83,7 @@ s_next_of_tree(rmt_side_t *self, rmt_error_t *error)
 }
 
 static int
-s_next_of_manifest(rmt_side_t *self, rmt_error_t *error)
+s_next_of_manifest(rmt_compare_side_t *self, rmt_error_t *error)
 {
     do {
         const int result = rmt_manifest_reader_next(self->reader, &self->read, error);
@@ -97,7 +97,7 @@ s_next_of_manifest(rmt_side_t *self, rmt_error_t *error)
 }
 
 int
-rmt_side_next(rmt_side_t *self, rmt_error_t *error)
+rmt_compare_side_next(rmt_compare_side_t *self, rmt_error_t *error)
 {
     self->entry = NULL;
     self->link = NULL;
@@ -105,43 +105,43 @@ rmt_side_next(rmt_side_t *self, rmt_error_t *error)
 }
 
 bool
-rmt_side_is_manifest(const rmt_side_t *self)
+rmt_compare_side_is_manifest(const rmt_compare_side_t *self)
 {
     return self->reader != NULL;
 }
 
 const rmt_entry_t *
-rmt_side_entry(const rmt_side_t *self)
+rmt_compare_side_entry(const rmt_compare_side_t *self)
 {
     return self->entry;
 }
 
 const char *
-rmt_side_first_name(const rmt_side_t *self)
+rmt_compare_side_first_name(const rmt_compare_side_t *self)
 {
     return self->link ? self->link->path : self->entry->path;
 }
 
 bool
-rmt_side_has_attributes(const rmt_side_t *self)
+rmt_compare_side_has_attributes(const rmt_compare_side_t *self)
 {
     return self->walk || !self->entry->link_group || self->entry->link_first;
 }
 
 int
-rmt_side_take_fd(rmt_side_t *self)
+rmt_compare_side_take_fd(rmt_compare_side_t *self)
 {
     return self->item ? rmt_take_fd(&self->item->fd) : -1;
 }
 
 const char *
-rmt_side_trouble(const rmt_side_t *self)
+rmt_compare_side_trouble(const rmt_compare_side_t *self)
 {
     return self->item && self->item->is_unreadable ? self->item->reason : NULL;
 }
 
 rmt_extents_t
-rmt_side_runs(const rmt_side_t *self)
+rmt_compare_side_runs(const rmt_compare_side_t *self)
 {
     rmt_extents_t runs = {0};
     const rmt_extent_t *from = self->walk ? self->item->runs.items : self->entry->extents;
@@ -155,7 +155,7 @@ rmt_side_runs(const rmt_side_t *self)
 }
 
 rmt_extents_t
-rmt_side_reserved(const rmt_side_t *self)
+rmt_compare_side_reserved(const rmt_compare_side_t *self)
 {
     rmt_extents_t runs = {0};
     const rmt_extent_t *from =

@@ -45,25 +45,25 @@ static const struct {
 };
 
 const char *
-rmt_names_fs(int fd, char *text)
+rmt_kernel_words_fs(int fd, char *text)
 {
     struct statfs system;
     if (fstatfs(fd, &system) == -1) {
-        snprintf(text, RMT_NAMES_SIZE, "an unknown file system");
+        snprintf(text, RMT_KERNEL_WORDS_SIZE, "an unknown file system");
         return text;
     }
     const uint32_t magic = (uint32_t) system.f_type;
     for (size_t i = 0; i < FS_COUNT; i++)
         if (s_fs[i].magic == magic) {
-            snprintf(text, RMT_NAMES_SIZE, "%s", s_fs[i].name);
+            snprintf(text, RMT_KERNEL_WORDS_SIZE, "%s", s_fs[i].name);
             return text;
         }
-    snprintf(text, RMT_NAMES_SIZE, "file system %#x", magic);
+    snprintf(text, RMT_KERNEL_WORDS_SIZE, "file system %#x", magic);
     return text;
 }
 
 const char *
-rmt_names_flags(uint32_t flags, char *text)
+rmt_kernel_words_flags(uint32_t flags, char *text)
 {
     size_t used = 0;
     text[0] = '\0';
@@ -71,12 +71,12 @@ rmt_names_flags(uint32_t flags, char *text)
         if (!(flags & s_flags[i].flag))
             continue;
         flags &= ~s_flags[i].flag;
-        used += (size_t) snprintf(text + used, RMT_NAMES_SIZE - used, "%s%s",
+        used += (size_t) snprintf(text + used, RMT_KERNEL_WORDS_SIZE - used, "%s%s",
                                   used ? "," : "", s_flags[i].name);
     }
     if (flags)
-        snprintf(text + used, RMT_NAMES_SIZE - used, "%s%#x", used ? "," : "", flags);
+        snprintf(text + used, RMT_KERNEL_WORDS_SIZE - used, "%s%#x", used ? "," : "", flags);
     else if (!used)
-        snprintf(text, RMT_NAMES_SIZE, "none");
+        snprintf(text, RMT_KERNEL_WORDS_SIZE, "none");
     return text;
 }

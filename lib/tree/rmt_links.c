@@ -5,7 +5,7 @@
 #include <string.h>
 
 struct rmt_links {
-    rmt_link_t **slots;
+    rmt_hard_link_t **slots;
     size_t room; // A power of two
     size_t count;
 };
@@ -36,7 +36,7 @@ rmt_links_destroy(rmt_links_t **self_p)
 
 // The slot of the key, or the free one where it belongs.
 static size_t
-s_slot(rmt_link_t *const *slots, size_t room, uint64_t device, uint64_t inode)
+s_slot(rmt_hard_link_t *const *slots, size_t room, uint64_t device, uint64_t inode)
 {
     uint64_t hash = (inode ^ (device << 32 | device >> 32)) * 0x9e3779b97f4a7c15u;
     hash ^= hash >> 32;
@@ -46,7 +46,7 @@ s_slot(rmt_link_t *const *slots, size_t room, uint64_t device, uint64_t inode)
     return at;
 }
 
-rmt_link_t *
+rmt_hard_link_t *
 rmt_links_find(const rmt_links_t *self, uint64_t device, uint64_t inode)
 {
     return self->slots[s_slot(self->slots, self->room, device, inode)];
@@ -56,10 +56,10 @@ static void
 s_grow(rmt_links_t *self)
 {
     const size_t room = self->room * 2;
-    rmt_link_t **slots = calloc(room, sizeof *slots);
+    rmt_hard_link_t **slots = calloc(room, sizeof *slots);
     assert(slots);
     for (size_t i = 0; i < self->room; i++) {
-        rmt_link_t *link = self->slots[i];
+        rmt_hard_link_t *link = self->slots[i];
         if (link)
             slots[s_slot(slots, room, link->device, link->inode)] = link;
     }
@@ -68,14 +68,14 @@ s_grow(rmt_links_t *self)
     self->room = room;
 }
 
-rmt_link_t *
+rmt_hard_link_t *
 rmt_links_add(rmt_links_t *self, uint64_t device, uint64_t inode, const char *path,
               size_t path_size)
 {
     assert(!rmt_links_find(self, device, inode));
     if (self->count * 2 >= self->room)
         s_grow(self);
-    rmt_link_t *link = calloc(1, sizeof *link + path_size + 1);
+    rmt_hard_link_t *link = calloc(1, sizeof *link + path_size + 1);
     assert(link);
     link->device = device;
     link->inode = inode;

@@ -13,14 +13,14 @@ typedef struct {
     uint64_t made_device, made_inode; // For the caller's use
     size_t path_size;
     char path[]; // Its first name, NUL-terminated
-} rmt_link_t;
+} rmt_hard_link_t;
 
 typedef struct rmt_links rmt_links_t;
 
 rmt_links_t *rmt_links_new(void);
 void rmt_links_destroy(rmt_links_t **self_p);
 // The link of this key, valid until destroy, or NULL.
-rmt_link_t *rmt_links_find(const rmt_links_t *self, uint64_t device, uint64_t inode);
+rmt_hard_link_t *rmt_links_find(const rmt_links_t *self, uint64_t device, uint64_t inode);
 // Add a key that is not there yet. Copies path. Returns the link.
-rmt_link_t *rmt_links_add(rmt_links_t *self, uint64_t device, uint64_t inode,
+rmt_hard_link_t *rmt_links_add(rmt_links_t *self, uint64_t device, uint64_t inode,
                           const char *path, size_t path_size);

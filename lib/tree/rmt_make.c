@@ -107,8 +107,8 @@ rmt_make_open(const rmt_folder_t *folder, const rmt_entry_t *entry, rmt_error_t 
                                         : s_make_node(folder, name, entry, error);
     if (fd != -1)
         return fd;
-    char fs[RMT_NAMES_SIZE];
-    rmt_wrap(error, "on %s", rmt_names_fs(rmt_folder_fd(folder), fs));
+    char fs[RMT_KERNEL_WORDS_SIZE];
+    rmt_wrap(error, "on %s", rmt_kernel_words_fs(rmt_folder_fd(folder), fs));
     return rmt_make_wrap(entry, error);
 }
 

@@ -443,26 +443,26 @@ s_apply_flags(int fd, const rmt_entry_t *entry, uint32_t mask, rmt_error_t *erro
     uint32_t flags = 0;
     if (s_read_flags(fd, &flags, error) == -1)
         return -1;
-    char asked[RMT_NAMES_SIZE], have[RMT_NAMES_SIZE];
+    char asked[RMT_KERNEL_WORDS_SIZE], have[RMT_KERNEL_WORDS_SIZE];
     uint32_t wanted = (flags & ~mask) | (entry->flags & mask);
     if (wanted != flags && ioctl(fd, FS_IOC_SETFLAGS, &wanted) == -1)
         return rmt_fail_errno(error, "set inode flags %s",
-                              rmt_names_flags(entry->flags & mask, asked));
+                              rmt_kernel_words_flags(entry->flags & mask, asked));
     // Some file systems take the call and drop what they do not know.
     if (s_read_flags(fd, &flags, error) == -1)
         return -1;
     if ((flags ^ entry->flags) & mask)
         return rmt_fail(error, RMT_E_IO, "inode flags %s became %s",
-                        rmt_names_flags(entry->flags & mask, asked),
-                        rmt_names_flags(flags & mask, have));
+                        rmt_kernel_words_flags(entry->flags & mask, asked),
+                        rmt_kernel_words_flags(flags & mask, have));
     return 0;
 }
 
 static int
 s_wrap(int fd, rmt_error_t *error)
 {
-    char name[RMT_NAMES_SIZE];
-    return rmt_wrap(error, "on %s", rmt_names_fs(fd, name));
+    char name[RMT_KERNEL_WORDS_SIZE];
+    return rmt_wrap(error, "on %s", rmt_kernel_words_fs(fd, name));
 }
 
 int

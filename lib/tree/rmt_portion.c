@@ -22,7 +22,7 @@ rmt_portion_destroy(rmt_portion_t **self_p)
         return;
     if (self->is_last)
         for (size_t i = 0; i < self->item_count; i++)
-            rmt_item_destroy(&self->items[i]);
+            rmt_capture_item_destroy(&self->items[i]);
     free(self->stored);
     free(self->chunks);
     free(self);
@@ -30,14 +30,14 @@ rmt_portion_destroy(rmt_portion_t **self_p)
 }
 
 bool
-rmt_portion_add(rmt_portion_t *self, rmt_item_t **item_p)
+rmt_portion_add(rmt_portion_t *self, rmt_capture_item_t **item_p)
 {
-    rmt_item_t *item = *item_p;
+    rmt_capture_item_t *item = *item_p;
     uint64_t size = 0;
-    if (rmt_item_has_contents(item))
+    if (rmt_capture_item_has_contents(item))
         size = (uint64_t) item->status.st_size;
     const bool is_large = size > RMT_PORTION_SIZE_MAX;
-    const rmt_item_t *last = self->item_count ? self->items[self->item_count - 1] : NULL;
+    const rmt_capture_item_t *last = self->item_count ? self->items[self->item_count - 1] : NULL;
     const bool is_elsewhere = !last || last->parent != item->parent;
     const size_t dirs = (item->dir ? 1u : 0u) + (is_elsewhere ? 1u : 0u);
     if (last &&
@@ -94,14 +94,14 @@ s_cut(rmt_portion_t *self, const uint8_t *data, size_t size, bool is_end)
 
 // A small file: all of it, as often as it takes, into what is left of the buffer.
 static size_t
-s_read_small(rmt_item_t *item, uint8_t *data, size_t room)
+s_read_small(rmt_capture_item_t *item, uint8_t *data, size_t room)
 {
     for (;;) {
         const size_t wanted = item->data_size < room ? (size_t) item->data_size : room;
-        const size_t done = wanted ? rmt_item_read(item, 0, data, wanted) : 0;
+        const size_t done = wanted ? rmt_capture_item_read(item, 0, data, wanted) : 0;
         if (item->is_unreadable)
             return 0;
-        if (!rmt_item_again(item, done))
+        if (!rmt_capture_item_again(item, done))
             return item->is_unreadable || item->is_vanished ? 0 : done;
     }
 }
@@ -112,9 +112,9 @@ s_prepare_small(rmt_portion_t *self, uint8_t *plain)
     assert(self->room <= RMT_PORTION_PIECE_SIZE);
     size_t used = 0;
     for (size_t i = 0; i < self->item_count; i++) {
-        rmt_item_t *item = self->items[i];
+        rmt_capture_item_t *item = self->items[i];
         const size_t before = self->chunk_count;
-        rmt_item_open(item);
+        rmt_capture_item_open(item);
         if (item->fd != -1) {
             uint8_t *data = plain + used;
             // Not more than was planned: each file after it must find its room.
@@ -131,7 +131,7 @@ static rmt_portion_t *
 s_next_piece(rmt_portion_t *self, uint64_t position, bool is_restart)
 {
     rmt_portion_t *next = rmt_portion_new();
-    rmt_item_t *item = self->items[0];
+    rmt_capture_item_t *item = self->items[0];
     next->items[0] = item;
     next->item_count = 1;
     next->is_piece = true;
@@ -146,9 +146,9 @@ s_next_piece(rmt_portion_t *self, uint64_t position, bool is_restart)
 static rmt_portion_t *
 s_prepare_piece(rmt_portion_t *self, uint8_t *plain)
 {
-    rmt_item_t *item = self->items[0];
+    rmt_capture_item_t *item = self->items[0];
     if (item->fd == -1) {
-        rmt_item_open(item);
+        rmt_capture_item_open(item);
         if (item->fd == -1)
             return NULL;
     }
@@ -157,7 +157,7 @@ s_prepare_piece(rmt_portion_t *self, uint8_t *plain)
     if (left < wanted)
         wanted = (size_t) left;
     assert(wanted <= RMT_PORTION_PIECE_SIZE);
-    const size_t size = wanted ? rmt_item_read(item, self->position, plain, wanted) : 0;
+    const size_t size = wanted ? rmt_capture_item_read(item, self->position, plain, wanted) : 0;
     if (item->is_unreadable)
         return NULL;
     const bool is_end = size < wanted || wanted == left;
@@ -165,7 +165,7 @@ s_prepare_piece(rmt_portion_t *self, uint8_t *plain)
     self->chunk_counts[0] = self->chunk_count;
     if (!is_end)
         return s_next_piece(self, end, false);
-    return rmt_item_again(item, end) ? s_next_piece(self, 0, true) : NULL;
+    return rmt_capture_item_again(item, end) ? s_next_piece(self, 0, true) : NULL;
 }
 
 rmt_portion_t *

@@ -17,7 +17,7 @@
 
 typedef struct {
     rmt_job_t job; // First, so that a job is a portion
-    rmt_item_t *items[RMT_PORTION_ITEMS_MAX];
+    rmt_capture_item_t *items[RMT_PORTION_ITEMS_MAX];
     size_t chunk_counts[RMT_PORTION_ITEMS_MAX]; // Of each item, in this portion
     size_t item_count, dir_count;
     size_t room; // Bytes that the contents were when they were met
@@ -38,7 +38,7 @@ rmt_portion_t *rmt_portion_new(void);
 void rmt_portion_destroy(rmt_portion_t **self_p);
 
 // False when the portion is full for this item, which then is not taken. Takes *item_p.
-bool rmt_portion_add(rmt_portion_t *self, rmt_item_t **item_p);
+bool rmt_portion_add(rmt_portion_t *self, rmt_capture_item_t **item_p);
 
 // Read the contents into plain, RMT_PORTION_PIECE_SIZE bytes, and decide the cuts.
 // Returns the portion that goes on with the same file, to be worked on after this call, or

@@ -31,7 +31,7 @@ s_is_open_for_writing(int fd)
 }
 
 void
-rmt_steady_begin(rmt_steady_t *self, int fd, const struct stat *before)
+rmt_stable_read_begin(rmt_stable_read_t *self, int fd, const struct stat *before)
 {
     if (self->is_still)
         return;
@@ -54,7 +54,7 @@ s_is_older(const struct timespec *a, const struct timespec *b)
 }
 
 bool
-rmt_steady_is_one(const rmt_steady_t *self, const struct stat *before,
+rmt_stable_read_is_one(const rmt_stable_read_t *self, const struct stat *before,
                   const struct stat *after)
 {
     if (before->st_dev != after->st_dev || before->st_ino != after->st_ino ||

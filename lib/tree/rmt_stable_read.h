@@ -1,4 +1,4 @@
-// rmt_steady - whether what was read of a file is one state of it. For rmt_item alone.
+// rmt_stable_read - whether what was read of a file is one state of it. For rmt_capture_item alone.
 //
 // The same status before and after is not enough. A write within the tick of the kernel's
 // clock in which the file was last changed leaves no other time; and a write() sets the
@@ -16,10 +16,10 @@ typedef struct {
     bool is_still; // The file is in a snapshot: set before the first call
     struct timespec start;
     bool is_busy; // Changed lately, and perhaps open for writing when the reading began
-} rmt_steady_t;
+} rmt_stable_read_t;
 
 // Call before the first byte is read. before: status of fd from now or earlier.
-void rmt_steady_begin(rmt_steady_t *self, int fd, const struct stat *before);
+void rmt_stable_read_begin(rmt_stable_read_t *self, int fd, const struct stat *before);
 // after: status of fd, after the last byte was read.
-bool rmt_steady_is_one(const rmt_steady_t *self, const struct stat *before,
+bool rmt_stable_read_is_one(const rmt_stable_read_t *self, const struct stat *before,
                        const struct stat *after);

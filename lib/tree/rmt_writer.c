@@ -275,7 +275,7 @@ s_remember_link(rmt_writer_t *self, const rmt_entry_t *entry, int fd, rmt_error_
         rmt_fail_errno(error, "look at it");
         return rmt_make_wrap(entry, error);
     }
-    rmt_link_t *link =
+    rmt_hard_link_t *link =
         rmt_links_add(self->links, 0, entry->link_group, entry->path, entry->path_size);
     link->made_device = status.st_dev;
     link->made_inode = status.st_ino;
@@ -318,7 +318,7 @@ s_begin_current(rmt_writer_t *self, const rmt_entry_t *entry, uint64_t size,
 static int
 s_link(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
 {
-    const rmt_link_t *link = rmt_links_find(self->links, 0, entry->link_group);
+    const rmt_hard_link_t *link = rmt_links_find(self->links, 0, entry->link_group);
     if (!link) {
         rmt_fail(error, RMT_E_CORRUPT, "link group %llu has no first member",
                  (unsigned long long) entry->link_group);

@@ -368,8 +368,8 @@ s_compare(const bench_t *self, const char *folder)
     rmt_error_t error = {0};
     rmt_auto_fd tree = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd disk = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const rmt_compare_side_t expected = {.tree_fd = tree};
-    const rmt_compare_side_t found = {.tree_fd = disk};
+    const rmt_compare_input_t expected = {.tree_fd = tree};
+    const rmt_compare_input_t found = {.tree_fd = disk};
     findings_t findings = {0};
     const rmt_compare_options_t options = {.finding_fn = s_find, .context = &findings};
     rmt_compare_report_t report;

@@ -677,18 +677,18 @@ test_parcels_are_whole_or_refused(void **state)
     (void) state;
     rmt_error_t error = {0};
     size_t count = 0;
-    uint8_t parcel[2 * (RMT_PARCEL_HEAD_SIZE + 4)];
+    uint8_t parcel[2 * (RMT_CHUNK_FRAME_HEAD_SIZE + 4)];
     rmt_chunk_t chunk = {.plain_size = 4, .size = 4};
     rmt_id_compute(&chunk.id, "good", 4);
     for (size_t at = 0; at < sizeof(parcel); at += sizeof(parcel) / 2) {
-        rmt_parcel_put_head(parcel + at, &chunk);
-        memcpy(parcel + at + RMT_PARCEL_HEAD_SIZE, "good", 4);
+        rmt_chunk_frame_put_head(parcel + at, &chunk);
+        memcpy(parcel + at + RMT_CHUNK_FRAME_HEAD_SIZE, "good", 4);
     }
-    assert_int_equal(rmt_parcel_check(parcel, sizeof(parcel), &count, &error), 0);
+    assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error), 0);
     assert_int_equal(count, 2);
     for (size_t size = 0; size < sizeof(parcel); size++)
         if (size != sizeof(parcel) / 2)
-            assert_int_equal(rmt_parcel_check(parcel, size, &count, &error), -1);
+            assert_int_equal(rmt_chunk_frame_check(parcel, size, &count, &error), -1);
     static const struct {
         size_t at;
         uint8_t value;
@@ -696,18 +696,18 @@ test_parcels_are_whole_or_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         const uint8_t before = parcel[46 + bad[i].at];
         parcel[46 + bad[i].at] = bad[i].value;
-        assert_int_equal(rmt_parcel_check(parcel, sizeof(parcel), &count, &error), -1);
+        assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error), -1);
         assert_int_equal(error.code, RMT_E_PROTOCOL);
         parcel[46 + bad[i].at] = before;
     }
     const uint8_t *at = parcel;
     for (int i = 0; i < 2; i++) {
         rmt_chunk_t found;
-        assert_true(rmt_parcel_next(&at, parcel + sizeof(parcel), &found));
+        assert_true(rmt_chunk_frame_next(&at, parcel + sizeof(parcel), &found));
         assert_true(rmt_id_equal(&found.id, &chunk.id));
         assert_memory_equal(found.data, "good", 4);
     }
-    assert_false(rmt_parcel_next(&at, parcel + sizeof(parcel), &chunk));
+    assert_false(rmt_chunk_frame_next(&at, parcel + sizeof(parcel), &chunk));
 }
 
 static void
@@ -801,9 +801,9 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
     rmt_id_t id;
     rmt_id_compute(&id, "good", 4);
     chunk.id = id;
-    uint8_t parcel[RMT_PARCEL_HEAD_SIZE + 4];
-    rmt_parcel_put_head(parcel, &chunk);
-    memcpy(parcel + RMT_PARCEL_HEAD_SIZE, "evil", 4);
+    uint8_t parcel[RMT_CHUNK_FRAME_HEAD_SIZE + 4];
+    rmt_chunk_frame_put_head(parcel, &chunk);
+    memcpy(parcel + RMT_CHUNK_FRAME_HEAD_SIZE, "evil", 4);
     rmt_auto(rmt_msg) chunks = rmt_msg_new(RMT_MSG_CHUNKS);
     chunks->payload = zframe_new(parcel, sizeof(parcel));
     s_say(socket, chunks);

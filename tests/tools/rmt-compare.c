@@ -63,8 +63,8 @@ main(int argc, char **argv)
     if (expected_fd == -1 || found_fd == -1)
         return EXIT_TROUBLE;
 
-    const rmt_compare_side_t expected = {.tree_fd = expected_fd};
-    const rmt_compare_side_t found = {.tree_fd = found_fd};
+    const rmt_compare_input_t expected = {.tree_fd = expected_fd};
+    const rmt_compare_input_t found = {.tree_fd = found_fd};
     const rmt_compare_options_t compare = {.ignores = ignores, .finding_fn = s_print};
     rmt_compare_report_t report;
     rmt_error_t error = {0};

@@ -434,10 +434,10 @@ s_note(void *context, const rmt_compare_finding_t *finding)
 char *
 tree_lab_compare(tree_lab_t *self, const rmt_id_t *root, const char *const *ignores)
 {
-    const rmt_compare_side_t tree = {.tree_fd = self->source};
-    const rmt_compare_side_t manifest = {
+    const rmt_compare_input_t tree = {.tree_fd = self->source};
+    const rmt_compare_input_t manifest = {
         .root = root, .source = tree_lab_get, .source_context = self};
-    const rmt_compare_side_t copy = {.tree_fd = self->copy};
+    const rmt_compare_input_t copy = {.tree_fd = self->copy};
     char *lines = strdup("");
     const rmt_compare_options_t options = {
         .ignores = ignores, .finding_fn = s_note, .context = &lines};

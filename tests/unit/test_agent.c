@@ -380,25 +380,25 @@ test_go_is_void_for_another_plan_or_an_older_token(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
+    rmt_auto(rmt_fence) tokens = rmt_fence_new();
     rmt_id_t plan, other;
     rmt_key_t key, again;
-    const rmt_token_order_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
-    const rmt_token_order_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
+    const rmt_fence_token_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
+    const rmt_fence_token_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
     rmt_id_compute(&plan, "plan", 4);
     rmt_id_compute(&other, "other", 5);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &key, &error), -1);
-    assert_int_equal(rmt_tokens_prepare(tokens, &plan, &key, &error), 0);
-    assert_int_equal(rmt_tokens_prepare(tokens, &plan, &again, &error), 0);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &key, &error), -1);
+    assert_int_equal(rmt_fence_prepare(tokens, &plan, &key, &error), 0);
+    assert_int_equal(rmt_fence_prepare(tokens, &plan, &again, &error), 0);
     assert_string_equal(key.public_text, again.public_text);
-    assert_int_equal(rmt_tokens_go(tokens, &other, &now, &again, &error), -1);
+    assert_int_equal(rmt_fence_go(tokens, &other, &now, &again, &error), -1);
     assert_int_equal(error.code, RMT_E_FENCED);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &again, &error), 0);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &again, &error), 0);
     assert_string_equal(key.secret_text, again.secret_text);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &next_attempt, &again, &error), 0);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &now, &again, &error), -1);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &old_epoch, &again, &error), -1);
-    assert_int_equal(rmt_tokens_go(tokens, &plan, &old_era, &again, &error), -1);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &next_attempt, &again, &error), 0);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &again, &error), -1);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &old_epoch, &again, &error), -1);
+    assert_int_equal(rmt_fence_go(tokens, &plan, &old_era, &again, &error), -1);
     assert_int_equal(error.code, RMT_E_FENCED);
 }
 

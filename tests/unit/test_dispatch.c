@@ -98,7 +98,7 @@ s_check(const row_t *row)
         rmt_record_set(item, "name", name);
         rmt_record_set(item, "engine", "lab");
     }
-    const rmt_view_t view = {.job = job,
+    const rmt_job_view_t view = {.job = job,
                              .image = image,
                              .items = items,
                              .task = row->task ? task : NULL,
@@ -306,7 +306,7 @@ test_a_worker_sets_no_other_field_of_the_job_than_counts(void **state)
     rmt_auto(rmt_record) job = s_record("kind=gc stage=gc place=hq at=hq");
     rmt_auto(rmt_record) task = s_record("stage=gc subject=hq");
     rmt_auto(rmt_record) outputs = s_record("removed=2 state=done kind=deploy rev=9");
-    const rmt_view_t view = {.job = job, .task = task};
+    const rmt_job_view_t view = {.job = job, .task = task};
     const rmt_result_t result = {RMT_OK, "", outputs};
     rmt_auto(rmt_records) ops = rmt_dispatch(&view, &result);
     const rmt_record_t *op = rmt_records_at(ops, 0);

@@ -261,12 +261,12 @@ test_what_stands_still_is_believed_however_young_it_is(void **state)
     assert_int_equal(fstat(fd, &status), 0);
     status.st_ctim.tv_sec += 60;
     for (int is_still = 0; is_still < 2; is_still++) {
-        rmt_steady_t steady = {.is_still = is_still};
-        rmt_steady_begin(&steady, fd, &status);
-        assert_int_equal(rmt_steady_is_one(&steady, &status, &status), is_still);
+        rmt_stable_read_t steady = {.is_still = is_still};
+        rmt_stable_read_begin(&steady, fd, &status);
+        assert_int_equal(rmt_stable_read_is_one(&steady, &status, &status), is_still);
         struct stat longer = status;
         longer.st_size++;
-        assert_false(rmt_steady_is_one(&steady, &status, &longer));
+        assert_false(rmt_stable_read_is_one(&steady, &status, &longer));
     }
 }
 

@@ -313,8 +313,8 @@ test_two_manifests_are_compared_without_contents(void **state)
     stage_t stage = s_stage();
     s_keep_time(tree_lab_source(stage.lab), "large", s_plant_late_content);
     const rmt_id_t later = tree_lab_capture(stage.lab, 2, NULL);
-    const rmt_compare_side_t a = {&stage.root, tree_lab_get, stage.lab, -1};
-    const rmt_compare_side_t b = {&later, tree_lab_get, stage.lab, -1};
+    const rmt_compare_input_t a = {&stage.root, tree_lab_get, stage.lab, -1};
+    const rmt_compare_input_t b = {&later, tree_lab_get, stage.lab, -1};
     rmt_compare_report_t report;
     rmt_error_t error = {0};
     rmt_auto_str found = strdup("");

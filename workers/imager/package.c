@@ -61,7 +61,7 @@ imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
         return -1;
     rmt_task_progress(task, "package", 0, 0, NULL);
     package_t self = {.task = task, .store = store};
-    const rmt_walk_t walk = {.source = rmt_closure_from_store,
+    const rmt_closure_walk_t walk = {.source = rmt_closure_from_store,
                              .context = store,
                              .visit = s_check,
                              .visitor = &self};

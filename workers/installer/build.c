@@ -185,7 +185,7 @@ s_build(build_t *self, rmt_error_t *error)
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(plain);
     size_t size;
-    const rmt_walk_t walk = {.source = s_source,
+    const rmt_closure_walk_t walk = {.source = s_source,
                              .context = self,
                              .expect = s_expect,
                              .visit = s_visit,

@@ -49,8 +49,8 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
     rmt_auto_fd had = open(back, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (wanted == -1 || had == -1)
         return rmt_fail_errno(error, "open %s", back);
-    const rmt_compare_side_t expected = {.tree_fd = wanted};
-    const rmt_compare_side_t found = {.tree_fd = had};
+    const rmt_compare_input_t expected = {.tree_fd = wanted};
+    const rmt_compare_input_t found = {.tree_fd = had};
     char first[256] = "";
     const rmt_compare_options_t options = {.finding_fn = s_find, .context = first};
     rmt_compare_report_t report;

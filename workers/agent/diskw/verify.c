@@ -161,9 +161,9 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     if (tree == -1)
         return rmt_fail_errno(error, "open %s", volume->folder);
     verify_t verify = {.work = self, .volume = volume, .total = self->file_count};
-    const rmt_compare_side_t expected = {
+    const rmt_compare_input_t expected = {
         .root = &root, .source = s_read_chunk, .source_context = &verify};
-    const rmt_compare_side_t found = {.tree_fd = tree};
+    const rmt_compare_input_t found = {.tree_fd = tree};
     const rmt_compare_options_t options = {
         .finding_fn = s_find, .cancelled_fn = s_is_over, .context = &verify};
     rmt_compare_report_t report = {0};

@@ -4,27 +4,27 @@
 #include <assert.h>
 #include <pthread.h>
 
-struct rmt_tokens {
+struct rmt_fence {
     pthread_mutex_t lock;
     bool prepared;
     rmt_id_t plan;
     rmt_key_t key;
-    rmt_token_order_t highest;
+    rmt_fence_token_t highest;
 };
 
-rmt_tokens_t *
-rmt_tokens_new(void)
+rmt_fence_t *
+rmt_fence_new(void)
 {
-    rmt_tokens_t *self = calloc(1, sizeof *self);
+    rmt_fence_t *self = calloc(1, sizeof *self);
     assert(self);
     pthread_mutex_init(&self->lock, NULL);
     return self;
 }
 
 void
-rmt_tokens_destroy(rmt_tokens_t **self_p)
+rmt_fence_destroy(rmt_fence_t **self_p)
 {
-    rmt_tokens_t *self = *self_p;
+    rmt_fence_t *self = *self_p;
     if (!self)
         return;
     pthread_mutex_destroy(&self->lock);
@@ -34,7 +34,7 @@ rmt_tokens_destroy(rmt_tokens_t **self_p)
 }
 
 int
-rmt_tokens_prepare(rmt_tokens_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
+rmt_fence_prepare(rmt_fence_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
                    rmt_error_t *error)
 {
     int rc = 0;
@@ -51,7 +51,7 @@ rmt_tokens_prepare(rmt_tokens_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
 }
 
 static bool
-s_is_older(const rmt_token_order_t *a, const rmt_token_order_t *b)
+s_is_older(const rmt_fence_token_t *a, const rmt_fence_token_t *b)
 {
     if (a->era != b->era)
         return a->era < b->era;
@@ -61,7 +61,7 @@ s_is_older(const rmt_token_order_t *a, const rmt_token_order_t *b)
 }
 
 int
-rmt_tokens_go(rmt_tokens_t *self, const rmt_id_t *plan, const rmt_token_order_t *token,
+rmt_fence_go(rmt_fence_t *self, const rmt_id_t *plan, const rmt_fence_token_t *token,
               rmt_key_t *key_out, rmt_error_t *error)
 {
     int rc = 0;

@@ -18,7 +18,7 @@
 
 typedef struct {
     rmt_agent_t *agent;
-    rmt_tokens_t *tokens; // Shared by the threads of both services
+    rmt_fence_t *tokens; // Shared by the threads of both services
     rmt_worker_t *worker;
     bool reboot; // Read when the worker has ended
     // An install goes before a comparison, which leaves the disk when it is wanted.
@@ -112,7 +112,7 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_id_t plan;
     rmt_key_t key;
     rmt_order_plan(data, size, self->agent->nonce, &plan);
-    if (rmt_tokens_prepare(self->tokens, &plan, &key, error) == -1)
+    if (rmt_fence_prepare(self->tokens, &plan, &key, error) == -1)
         return -1;
     char plan_text[RMT_ID_TEXT_SIZE];
     char nonce_text[33];
@@ -153,10 +153,10 @@ s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
                         "this go is for another start of this machine");
     if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)))
         return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
-    const rmt_token_order_t token = {.era = rmt_task_era(task),
+    const rmt_fence_token_t token = {.era = rmt_task_era(task),
                                      .epoch = rmt_task_epoch(task),
                                      .attempt = rmt_task_attempt(task)};
-    return rmt_tokens_go(self->tokens, plan, &token, key_out, error);
+    return rmt_fence_go(self->tokens, plan, &token, key_out, error);
 }
 
 static char *
@@ -344,7 +344,7 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,
                                         .leave_ms = 70000};
-    rmt_auto(rmt_tokens) tokens = rmt_tokens_new();
+    rmt_auto(rmt_fence) tokens = rmt_fence_new();
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
         return -1;

@@ -181,9 +181,9 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
     rmt_auto(rmt_excludes) ignores =
         rmt_excludes_new(self->agent->config, words, self->left_out,
                          rmt_layout_records(self->layout), mount);
-    const rmt_compare_side_t expected = {
+    const rmt_compare_input_t expected = {
         .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
-    const rmt_compare_side_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};
+    const rmt_compare_input_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};
     const rmt_compare_options_t options = {.ignores = rmt_excludes_list(ignores),
                                            .threads = 2,
                                            .finding_fn = s_on_finding,
