@@ -22,7 +22,8 @@ s_is_ip_or_prefix(const char *text)
 static bool
 s_is_ip_or_host(const char *text)
 {
-    return s_is_ip(text) || (rmt_address_is_host(text) && text[strspn(text, "0123456789.")]);
+    return s_is_ip(text) ||
+           (rmt_address_is_host(text) && text[strspn(text, "0123456789.")]);
 }
 
 static bool
@@ -30,7 +31,8 @@ s_is_list(const char *text, bool (*is_valid)(const char *word))
 {
     rmt_auto_str words = rmt_text("%s", text);
     char *rest = NULL;
-    for (char *word = strtok_r(words, ", ", &rest); word; word = strtok_r(NULL, ", ", &rest)) {
+    for (char *word = strtok_r(words, ", ", &rest); word;
+         word = strtok_r(NULL, ", ", &rest)) {
         if (!is_valid(word))
             return false;
     }
@@ -61,15 +63,15 @@ static const struct {
     bool (*is_valid)(const char *text);
     const char *form;
 } s_rows[] = {
-    { "target", "address", s_is_prefix_list, "IP addresses with commas between" },
-    { NULL, "address", s_is_ip_or_host, "an IP address or a host name" },
-    { NULL, "mask", rmt_address_is_netmask, "a mask like 255.255.255.0" },
-    { NULL, "prefix", s_is_prefix_length, "a length of 0 to 128" },
-    { NULL, "gateway", s_is_ip_list, "IP addresses with commas between" },
-    { NULL, "dns", s_is_ip_list, "IP addresses with commas between" },
-    { NULL, "mac", rmt_address_is_mac, "a MAC like 52:54:00:12:34:56" },
-    { NULL, "hostname", rmt_address_is_host, "a host name" },
-    { NULL, "domain", rmt_address_is_host, "a domain name" },
+    {"target", "address", s_is_prefix_list, "IP addresses with commas between"},
+    {NULL, "address", s_is_ip_or_host, "an IP address or a host name"},
+    {NULL, "mask", rmt_address_is_netmask, "a mask like 255.255.255.0"},
+    {NULL, "prefix", s_is_prefix_length, "a length of 0 to 128"},
+    {NULL, "gateway", s_is_ip_list, "IP addresses with commas between"},
+    {NULL, "dns", s_is_ip_list, "IP addresses with commas between"},
+    {NULL, "mac", rmt_address_is_mac, "a MAC like 52:54:00:12:34:56"},
+    {NULL, "hostname", rmt_address_is_host, "a host name"},
+    {NULL, "domain", rmt_address_is_host, "a domain name"},
 };
 
 // Of net.<role>.<field> the field, as for another interface the same holds.
@@ -90,12 +92,13 @@ rmt_fields_check(const char *class, const rmt_record_t *record, rmt_error_t *err
         const char *name = rmt_record_name_at(record, i);
         const char *value = rmt_record_text(record, name, NULL);
         for (size_t r = 0; value && *value && r < sizeof s_rows / sizeof *s_rows; r++) {
-            if (strcmp(s_rows[r].field, s_bare(name)) != 0
-                || (s_rows[r].class && strcmp(s_rows[r].class, class) != 0))
+            if (strcmp(s_rows[r].field, s_bare(name)) != 0 ||
+                (s_rows[r].class && strcmp(s_rows[r].class, class) != 0))
                 continue;
             if (!s_rows[r].is_valid(value))
-                return rmt_fail(error, RMT_E_USAGE, "%s=%s of %s %s is not %s", name, value,
-                                class, rmt_record_text(record, "name", "?"), s_rows[r].form);
+                return rmt_fail(error, RMT_E_USAGE, "%s=%s of %s %s is not %s", name,
+                                value, class, rmt_record_text(record, "name", "?"),
+                                s_rows[r].form);
             break;
         }
     }

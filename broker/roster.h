@@ -45,8 +45,8 @@ rmt_member_t *rmt_roster_first(rmt_roster_t *self);
 rmt_member_t *rmt_roster_next(rmt_roster_t *self);
 size_t rmt_roster_count(const rmt_roster_t *self);
 
-// A member that was not heard for 15 s is absent, as Redis has it: it gets no task, and is
-// dropped by the next rmt_roster_expire.
+// A member that was not heard for 15 s is absent, as Redis has it: it gets no task, and
+// is dropped by the next rmt_roster_expire.
 bool rmt_member_is_present(const rmt_member_t *self);
 void rmt_roster_expire(rmt_roster_t *self);
 

@@ -84,7 +84,8 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     return false;
 }
 
-static void s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_service_offer_t *offer);
+static void s_take(rmt_broker_t *broker, rmt_member_t *member,
+                   rmt_service_offer_t *offer);
 
 static void
 s_on_take(void *context, rmt_msg_t *reply)

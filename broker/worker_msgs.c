@@ -43,7 +43,8 @@ rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
 void
 rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
 {
-    rmt_service_offer_t *offer = rmt_member_offer(member, msg->service ? msg->service : "");
+    rmt_service_offer_t *offer =
+        rmt_member_offer(member, msg->service ? msg->service : "");
     if (!offer) {
         member->strikes++;
         rmt_broker_refuse(broker, member->key, "credit",

@@ -26,7 +26,8 @@ s_add_chunks(export_t *self, const char *list, blobs_t *head, rmt_error_t *error
 {
     rmt_auto_str copy = rmt_text("%s", list);
     char *rest = NULL;
-    for (char *word = strtok_r(copy, " ", &rest); word; word = strtok_r(NULL, " ", &rest)) {
+    for (char *word = strtok_r(copy, " ", &rest); word;
+         word = strtok_r(NULL, " ", &rest)) {
         rmt_id_t id;
         size_t size;
         if (rmt_id_parse(&id, word, error) == -1 ||
@@ -47,7 +48,8 @@ s_make_head(export_t *self, blobs_t *head, rmt_error_t *error)
     blobs_add(head, self->plain, size);
     for (size_t i = 0; i < rmt_records_count(self->image->descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(self->image->descriptor, i);
-        if (s_add_chunks(self, rmt_record_text(record, "chunks", ""), head, error) == -1 ||
+        if (s_add_chunks(self, rmt_record_text(record, "chunks", ""), head, error) ==
+                -1 ||
             s_add_chunks(self, rmt_record_text(record, "facts", ""), head, error) == -1)
             return -1;
     }

@@ -90,8 +90,8 @@ s_offer_blob(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
 {
     rmt_chunk_t chunk;
     if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "the archive's head has a piece of %zu bytes",
-                        size);
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the archive's head has a piece of %zu bytes", size);
     rmt_chunk_make(&chunk, data, size, self->room);
     if (id_out)
         *id_out = chunk.id;
@@ -106,7 +106,8 @@ s_read_head(s_import_t *self, const void *head, size_t size, rmt_error_t *error)
     const void *blob = NULL;
     int rc = blobs_next(head, size, &at, &blob, &blob_size, error);
     if (rc != 1)
-        return rc == 0 ? rmt_fail(error, RMT_E_CORRUPT, "the archive's head is empty") : -1;
+        return rc == 0 ? rmt_fail(error, RMT_E_CORRUPT, "the archive's head is empty")
+                       : -1;
     self->descriptor =
         rmt_codec_unpack_records(blob, blob_size, RMT_CHUNK_PLAIN_MAX, error);
     if (!self->descriptor)
@@ -316,7 +317,8 @@ s_seal(s_import_t *self, rmt_id_t *id_out, rmt_error_t *error)
     }
     rmt_record_t *image = rmt_records_find(self->descriptor, "class", "image");
     if (!image)
-        return rmt_fail(error, RMT_E_CORRUPT, "the descriptor has no record of the image");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the descriptor has no record of the image");
     rmt_record_set_u64(image, "files", all.entries);
     rmt_record_set_u64(image, "bytes", all.size);
     if (s_set_empty(self, error) == -1)

@@ -13,10 +13,10 @@
 #define REQUEST_TIMEOUT_MS 15000
 
 static const rmt_config_row_t s_rows[] = {
-    { "brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port." },
-    { "broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the brokers' public key." },
-    { "key", RMT_CONFIG_PATH, NULL, 0, 0, "File with this console's own key pair." },
-    { NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL },
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port."},
+    {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the brokers' public key."},
+    {"key", RMT_CONFIG_PATH, NULL, 0, 0, "File with this console's own key pair."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
 static const char *
@@ -51,10 +51,11 @@ static int
 s_connect(call_t *self, const rmt_config_t *config, rmt_error_t *error)
 {
     rmt_key_t broker;
-    if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) == -1
-        || rmt_key_load(&self->own, rmt_config_text(config, "key"), error) == -1)
+    if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) ==
+            -1 ||
+        rmt_key_load(&self->own, rmt_config_text(config, "key"), error) == -1)
         return -1;
-    char *ports[BROKER_COUNT_MAX + 1] = { NULL };
+    char *ports[BROKER_COUNT_MAX + 1] = {NULL};
     if (s_ports(self, rmt_config_list(config, "brokers"), ports, error) == 0)
         self->client = rmt_client_new((const char *const *) ports, &self->own,
                                       broker.public_text, REQUEST_TIMEOUT_MS, error);
@@ -94,12 +95,12 @@ call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_
     if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) == -1)
         return NULL;
     bool was_pending = false;
-    const rmt_enrol_config_t enrol = { .brokers = rmt_config_list(config, "brokers"),
-                                       .broker_key = broker.public_text,
-                                       .token = token,
-                                       .body = body,
-                                       .wait = s_say_pending,
-                                       .context = &was_pending };
+    const rmt_enrol_config_t enrol = {.brokers = rmt_config_list(config, "brokers"),
+                                      .broker_key = broker.public_text,
+                                      .token = token,
+                                      .body = body,
+                                      .wait = s_say_pending,
+                                      .context = &was_pending};
     rmt_record_t *answer = NULL;
     const char *path = rmt_config_text(config, "key");
     if (rmt_enrol_find(&enrol, path, &self->own, &answer, error) == -1)
@@ -115,7 +116,7 @@ call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *
         return NULL;
     uint8_t idempotency[RMT_UID_SIZE];
     rmt_random(idempotency, sizeof idempotency);
-    const rmt_request_t request = { verb, body, items, NULL, idempotency };
+    const rmt_request_t request = {verb, body, items, NULL, idempotency};
     return rmt_client_request(self->client, &request, error);
 }
 

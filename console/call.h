@@ -11,8 +11,8 @@ typedef struct command command_t;
 
 typedef struct {
     const command_t *command;
-    rmt_record_t *options;   // Long options that were given; flags have "yes"
-    char **operands;         // Borrowed from argv
+    rmt_record_t *options; // Long options that were given; flags have "yes"
+    char **operands;       // Borrowed from argv
     size_t operand_count;
     bool json;
     const char *config_path; // NULL: the default places
@@ -33,9 +33,9 @@ rmt_records_t *call_list(call_t *self, const char *verb, rmt_record_t *body,
 // Connect without asking. 0, or -1: CONFIG, UNAVAILABLE.
 int call_connect(call_t *self, rmt_error_t *error);
 
-// Announce the key that the configuration names, made when it is missing, with a token, and
-// wait until it may act. body: {role, name}. Caller owns the answer {name, role, place}; an
-// empty record when the key was there already. NULL: as rmt_enrol_find.
+// Announce the key that the configuration names, made when it is missing, with a token,
+// and wait until it may act. body: {role, name}. Caller owns the answer {name, role,
+// place}; an empty record when the key was there already. NULL: as rmt_enrol_find.
 rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *body,
                          rmt_error_t *error);
 

@@ -15,13 +15,14 @@ static rmt_record_t *
 s_body(call_t *call, rmt_error_t *error)
 {
     if (!rmt_record_has(call->options, "engine")) {
-        rmt_fail(error, RMT_E_USAGE, "name the engines: --engine E; see: ramet engine list");
+        rmt_fail(error, RMT_E_USAGE,
+                 "name the engines: --engine E; see: ramet engine list");
         return NULL;
     }
     if (rmt_policy_check(rmt_record_text(call->options, "policy", ""), error) == -1)
         return NULL;
     rmt_record_t *body = call_body(call);
-    static const char *const local[] = { "targets", "select", "yes", "wait", "timeout" };
+    static const char *const local[] = {"targets", "select", "yes", "wait", "timeout"};
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         rmt_record_remove(body, local[i]);
     const char *engines = rmt_record_text(call->options, "engine", "");
@@ -45,10 +46,13 @@ s_confirm(const call_t *call, size_t count, rmt_error_t *error)
     if (rmt_record_has(call->options, "yes"))
         return 0;
     if (!isatty(STDIN_FILENO))
-        return rmt_fail(error, RMT_E_USAGE,
-                        "the disks of %zu targets will be erased; say --yes to do it from a script",
-                        count);
-    fprintf(stderr, "The disks of %zu targets will be erased. Type their number to go on: ", count);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "the disks of %zu targets will be erased; say --yes to do it from a script",
+            count);
+    fprintf(
+        stderr,
+        "The disks of %zu targets will be erased. Type their number to go on: ", count);
     char answer[32] = "";
     if (!fgets(answer, sizeof answer, stdin) || strtoul(answer, NULL, 10) != count)
         return rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
@@ -62,7 +66,8 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
     if (list)
         return strdup(list);
     if (!isatty(STDIN_FILENO)) {
-        rmt_fail(error, RMT_E_USAGE, "name the targets: --targets LIST; there is no implicit \"all\"");
+        rmt_fail(error, RMT_E_USAGE,
+                 "name the targets: --targets LIST; there is no implicit \"all\"");
         return NULL;
     }
     fputs("Targets (names, r12-n[01-40], rack=r12): ", stderr);
@@ -110,34 +115,36 @@ s_start(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_plan_options[] = {
-    { "engine", "E", "engines to look at; may be given several times" },
-    { "policy", "CLASS=RULE", "exact, family, at-least or ignore for a class of component" },
-    { "explain", NULL, "every compared fact, for every target" },
-    { "accept-incomplete", NULL, "also an image that is INCOMPLETE" },
-    { NULL, NULL, NULL },
+    {"engine", "E", "engines to look at; may be given several times"},
+    {"policy", "CLASS=RULE",
+     "exact, family, at-least or ignore for a class of component"},
+    {"explain", NULL, "every compared fact, for every target"},
+    {"accept-incomplete", NULL, "also an image that is INCOMPLETE"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_start_options[] = {
-    { "engine", "E", "engines; may be given several times" },
-    { "targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12" },
-    { "policy", "CLASS=RULE", "as in: ramet deploy plan" },
-    { "partial", NULL, "go on with the targets that can be locked" },
-    { "when-booted", NULL, "also targets that are absent: installed when they netboot" },
-    { "take-over", NULL, "targets still locked by an ended job whose agent came back" },
-    { "accept-incomplete", NULL, "also an image that is INCOMPLETE" },
-    { "canary", "N", "first N targets; the rest when these are confirmed" },
-    { "max-failures", "K", "start no more targets after K failures" },
-    { "boot-timeout", "TIME", "how long to wait for the first boot: 90s, 30m (15m)" },
-    { "yes", NULL, "do not ask" },
-    { "wait", NULL, "follow the job to its end" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"engine", "E", "engines; may be given several times"},
+    {"targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12"},
+    {"policy", "CLASS=RULE", "as in: ramet deploy plan"},
+    {"partial", NULL, "go on with the targets that can be locked"},
+    {"when-booted", NULL, "also targets that are absent: installed when they netboot"},
+    {"take-over", NULL, "targets still locked by an ended job whose agent came back"},
+    {"accept-incomplete", NULL, "also an image that is INCOMPLETE"},
+    {"canary", "N", "first N targets; the rest when these are confirmed"},
+    {"max-failures", "K", "start no more targets after K failures"},
+    {"boot-timeout", "TIME", "how long to wait for the first boot: 90s, 30m (15m)"},
+    {"yes", NULL, "do not ask"},
+    {"wait", NULL, "follow the job to its end"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 
 const command_t cmd_deploy[] = {
-    { "deploy", "plan", "IMAGE", 1, 1,
-      "Match an image with the targets of engines and say why each fits or not. Changes nothing.",
-      s_plan, NULL, NULL, s_plan_options },
-    { "deploy", "start", "IMAGE", 1, 1,
-      "Lock the targets, then erase and install them.", s_start, NULL, NULL, s_start_options },
-    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+    {"deploy", "plan", "IMAGE", 1, 1,
+     "Match an image with the targets of engines and say why each fits or not. Changes "
+     "nothing.",
+     s_plan, NULL, NULL, s_plan_options},
+    {"deploy", "start", "IMAGE", 1, 1, "Lock the targets, then erase and install them.",
+     s_start, NULL, NULL, s_start_options},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

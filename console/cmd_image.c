@@ -10,16 +10,16 @@
 
 #include <stdio.h>
 
-static const char *const s_columns[] = { "name", "state", "source", "place", "files", "bytes",
-                                         "created", NULL };
+static const char *const s_columns[] = {"name",  "state", "source",  "place",
+                                        "files", "bytes", "created", NULL};
 
 static int
 s_create(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "source", call->operands[0]);
-    static const char *const fields[] = { "name", "place", "exclude", "paranoid",
-                                          "dry-run" };
+    static const char *const fields[] = {"name", "place", "exclude", "paranoid",
+                                         "dry-run"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = rmt_record_text(call->options, fields[i], NULL);
         if (value)
@@ -32,58 +32,65 @@ s_create(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_create_options[] = {
-    { "name", "NAME", "of the image; default: the source's name and a number" },
-    { "place", "PLACE", "where it is stored; default: the only place with an imager" },
-    { "exclude", "GLOB", "leave out matching paths; may be given several times" },
-    { "dry-run", NULL, "make no image; say what would be taken, left out, made anew, and which "
-                       "private keys would travel" },
-    { "paranoid", NULL, "read every file, also those whose times say that nothing changed" },
-    { "wait", NULL, "follow the job to its end" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"name", "NAME", "of the image; default: the source's name and a number"},
+    {"place", "PLACE", "where it is stored; default: the only place with an imager"},
+    {"exclude", "GLOB", "leave out matching paths; may be given several times"},
+    {"dry-run", NULL,
+     "make no image; say what would be taken, left out, made anew, and which "
+     "private keys would travel"},
+    {"paranoid", NULL,
+     "read every file, also those whose times say that nothing changed"},
+    {"wait", NULL, "follow the job to its end"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 
 static const option_t s_verify_options[] = {
-    { "place", "PLACE", "at an engine that holds it; default: its own place" },
-    { "against", "MACHINE", "compare a running machine with it, by the agent there" },
-    { "ignore", "GLOB", "with --against: leave out matching paths" },
-    { "all", NULL, "with --against: show what differs by intent too" },
-    { "timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)" },
-    { NULL, NULL, NULL },
+    {"place", "PLACE", "at an engine that holds it; default: its own place"},
+    {"against", "MACHINE", "compare a running machine with it, by the agent there"},
+    {"ignore", "GLOB", "with --against: leave out matching paths"},
+    {"all", NULL, "with --against: show what differs by intent too"},
+    {"timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)"},
+    {NULL, NULL, NULL},
 };
 
 static const option_t s_import_options[] = {
-    { "name", "NAME", "of the image" },
-    { "place", "PLACE", "where it is stored; default: the only place with an imager" },
-    { "like", "IMAGE", "of the same kind of machine, for archives that do not say of which" },
-    { "wait", NULL, "follow the job to its end" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"name", "NAME", "of the image"},
+    {"place", "PLACE", "where it is stored; default: the only place with an imager"},
+    {"like", "IMAGE",
+     "of the same kind of machine, for archives that do not say of which"},
+    {"wait", NULL, "follow the job to its end"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 
 const command_t cmd_image[] = {
-    { "image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL, NULL,
-      s_create_options },
-    { "image", "list", "", 0, 0, "List images.", command_run_list, "image.list", s_columns, NULL },
-    { "image", "show", "IMAGE", 1, 1, "Show an image: its parts, and what is not whole in it.",
-      contents_show, NULL, NULL, NULL },
-    { "image", "files", "IMAGE [PATH]", 1, 2, "List the files of an image.", contents_files, NULL,
-      NULL, NULL },
-    { "image", "diff", "IMAGE IMAGE", 2, 2,
-      "List what was added, removed and changed from one image to another.", diff_images, NULL,
-      NULL, NULL },
-    { "image", "verify", "IMAGE", 1, 1,
-      "Have every chunk of an image re-hashed where it is stored, or a machine compared with it.",
-      diff_verify, NULL, NULL, s_verify_options },
-    { "image", "checkout", "IMAGE FOLDER", 2, 2,
-      "Write an image as a real tree into an empty folder (needs root).", contents_checkout, NULL,
-      NULL, NULL },
-    { "image", "export", "IMAGE FILE.tar", 2, 2,
-      "Write an image as a pax archive; - is standard output.", archive_export, NULL, NULL, NULL },
-    { "image", "import", "FILE.tar", 1, 1,
-      "Make an image of a tar archive; - is standard input.", archive_import, NULL, NULL,
-      s_import_options },
-    { "image", "remove", "IMAGE", 1, 1, "Remove an image from the catalogue.", command_run_act,
-      "image.remove", NULL, NULL },
-    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+    {"image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL,
+     NULL, s_create_options},
+    {"image", "list", "", 0, 0, "List images.", command_run_list, "image.list", s_columns,
+     NULL},
+    {"image", "show", "IMAGE", 1, 1,
+     "Show an image: its parts, and what is not whole in it.", contents_show, NULL, NULL,
+     NULL},
+    {"image", "files", "IMAGE [PATH]", 1, 2, "List the files of an image.",
+     contents_files, NULL, NULL, NULL},
+    {"image", "diff", "IMAGE IMAGE", 2, 2,
+     "List what was added, removed and changed from one image to another.", diff_images,
+     NULL, NULL, NULL},
+    {"image", "verify", "IMAGE", 1, 1,
+     "Have every chunk of an image re-hashed where it is stored, or a machine compared "
+     "with it.",
+     diff_verify, NULL, NULL, s_verify_options},
+    {"image", "checkout", "IMAGE FOLDER", 2, 2,
+     "Write an image as a real tree into an empty folder (needs root).",
+     contents_checkout, NULL, NULL, NULL},
+    {"image", "export", "IMAGE FILE.tar", 2, 2,
+     "Write an image as a pax archive; - is standard output.", archive_export, NULL, NULL,
+     NULL},
+    {"image", "import", "FILE.tar", 1, 1,
+     "Make an image of a tar archive; - is standard input.", archive_import, NULL, NULL,
+     s_import_options},
+    {"image", "remove", "IMAGE", 1, 1, "Remove an image from the catalogue.",
+     command_run_act, "image.remove", NULL, NULL},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -10,20 +10,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const s_job_columns[] = { "name",  "kind",    "image-name", "source",
-                                             "state", "created", "error",      NULL };
-static const char *const s_target_columns[] = { "name",  "engine",       "phase",
-                                                "state", "failed-phase", "error", "warning",
-                                                "text", NULL };
-static const char *const s_log_columns[] = { "time",  "what", "service", "target",
-                                             "phase", "text", NULL };
+static const char *const s_job_columns[] = {"name",  "kind",    "image-name", "source",
+                                            "state", "created", "error",      NULL};
+static const char *const s_target_columns[] = {
+    "name", "engine", "phase", "state", "failed-phase", "error", "warning", "text", NULL};
+static const char *const s_log_columns[] = {"time",  "what", "service", "target",
+                                            "phase", "text", NULL};
 
 // The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
 static void
 s_name_job(rmt_record_t *job)
 {
     uint8_t uid[RMT_UID_SIZE];
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     if (rmt_uid_parse(uid, rmt_record_text(job, "id", ""), &error) == -1)
         return;
     char name[11];
@@ -72,7 +71,7 @@ s_follow(call_t *call, bool quiet, rmt_error_t *error)
         return -1;
     const int status = watch_job(call, call->operands[0], timeout_s, quiet, error);
     if (status >= 0 && call->json) {
-        rmt_error_t ignored = { 0 };
+        rmt_error_t ignored = {0};
         (void) s_show(call, &ignored);
     }
     return status;
@@ -140,29 +139,31 @@ s_retry(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_time_options[] = {
-    { "timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)" },
-    { NULL, NULL, NULL },
+    {"timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_retry_options[] = {
-    { "failed", NULL, "the targets that failed" },
-    { "wait", NULL, "follow the new job to its end" },
-    { "timeout", "TIME", "with --wait" },
-    { NULL, NULL, NULL },
+    {"failed", NULL, "the targets that failed"},
+    {"wait", NULL, "follow the new job to its end"},
+    {"timeout", "TIME", "with --wait"},
+    {NULL, NULL, NULL},
 };
 
 const command_t cmd_job[] = {
-    { "job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, NULL, NULL },
-    { "job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL, NULL, NULL },
-    { "job", "watch", "JOB", 1, 1, "Follow a job on the screen to its end; Ctrl-C detaches.",
-      s_watch, NULL, NULL, s_time_options },
-    { "job", "wait", "JOB", 1, 1, "Wait for a job's end; its outcome is the exit status.", s_wait,
-      NULL, NULL, s_time_options },
-    { "job", "logs", "JOB [TARGET]", 1, 2, "Show what happened, from the audit stream.", s_logs,
-      NULL, NULL, NULL },
-    { "job", "cancel", "JOB [TARGET]...", 1, -1,
-      "Cancel a job, or single targets of it. A target that is being written goes on to its end.",
-      s_cancel, NULL, NULL, NULL },
-    { "job", "retry", "JOB", 1, 1, "Make a new job for the failed targets of a job.", s_retry,
-      NULL, NULL, s_retry_options },
-    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+    {"job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, NULL, NULL},
+    {"job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL, NULL, NULL},
+    {"job", "watch", "JOB", 1, 1,
+     "Follow a job on the screen to its end; Ctrl-C detaches.", s_watch, NULL, NULL,
+     s_time_options},
+    {"job", "wait", "JOB", 1, 1, "Wait for a job's end; its outcome is the exit status.",
+     s_wait, NULL, NULL, s_time_options},
+    {"job", "logs", "JOB [TARGET]", 1, 2, "Show what happened, from the audit stream.",
+     s_logs, NULL, NULL, NULL},
+    {"job", "cancel", "JOB [TARGET]...", 1, -1,
+     "Cancel a job, or single targets of it. A target that is being written goes on to "
+     "its end.",
+     s_cancel, NULL, NULL, NULL},
+    {"job", "retry", "JOB", 1, 1, "Make a new job for the failed targets of a job.",
+     s_retry, NULL, NULL, s_retry_options},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

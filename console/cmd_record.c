@@ -8,10 +8,12 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const s_source_columns[] = { "name", "address", "present", "place", NULL };
-static const char *const s_engine_columns[] = { "name", "address", "present", "policy", NULL };
-static const char *const s_target_columns[] = { "name", "engine", "address", "state",
-                                                "present", "job",  "phase", "reason", NULL };
+static const char *const s_source_columns[] = {"name", "address", "present", "place",
+                                               NULL};
+static const char *const s_engine_columns[] = {"name", "address", "present", "policy",
+                                               NULL};
+static const char *const s_target_columns[] = {
+    "name", "engine", "address", "state", "present", "job", "phase", "reason", NULL};
 
 static int
 s_import(call_t *call, rmt_error_t *error)
@@ -33,52 +35,92 @@ s_import(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_hold_options[] = {
-    { "reason", "WORDS", "why; shown wherever the target is" },
-    { NULL, NULL, NULL },
+    {"reason", "WORDS", "why; shown wherever the target is"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_inventory_options[] = {
-    { "raw", NULL, "every fact as the agent has told it, one device a line" },
-    { NULL, NULL, NULL },
+    {"raw", NULL, "every fact as the agent has told it, one device a line"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_match_options[] = {
-    { "policy", "CLASS=RULE", "as in: ramet deploy plan" },
-    { NULL, NULL, NULL },
+    {"policy", "CLASS=RULE", "as in: ramet deploy plan"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_select_options[] = {
-    { "select", "FIELD=VALUE", "only records that have it" },
-    { NULL, NULL, NULL },
+    {"select", "FIELD=VALUE", "only records that have it"},
+    {NULL, NULL, NULL},
 };
 
-#define RECORD_ROWS(noun_, columns_)                                                           \
-    { noun_, "list", "", 0, 0, "List all records.", command_run_list, noun_ ".list", columns_,   \
-      s_select_options },                                                                        \
-    { noun_, "show", "NAME", 1, 1, "Show one record.", command_run_show, noun_ ".show",          \
-      columns_, NULL },                                                                          \
-    { noun_, "add", "NAME [FIELD=VALUE]...", 1, -1, "Add a record by hand.", command_run_act,    \
-      noun_ ".add", NULL, NULL },                                                                \
-    { noun_, "set", "NAME FIELD=VALUE...", 2, -1,                                                \
-      "Change fields of a record; an empty value removes the field.", command_run_act,           \
-      noun_ ".set", NULL, NULL },                                                                \
-    { noun_, "import", "FILE.json|FILE.csv", 1, 1,                                               \
-      "Add or change all records of a file, or none of them.", s_import, noun_ ".import", NULL,  \
-      NULL },                                                                                    \
-    { noun_, "approve", "NAME", 1, 1, "Approve a machine that announced itself.",                \
-      command_run_act, noun_ ".approve", NULL, NULL },                                           \
-    { noun_, "remove", "NAME", 1, 1, "Remove a record.", command_run_act, noun_ ".remove", NULL, \
-      NULL }
+#define RECORD_ROWS(noun_, columns_)                                                     \
+    {noun_,                                                                              \
+     "list",                                                                             \
+     "",                                                                                 \
+     0,                                                                                  \
+     0,                                                                                  \
+     "List all records.",                                                                \
+     command_run_list,                                                                   \
+     noun_ ".list",                                                                      \
+     columns_,                                                                           \
+     s_select_options},                                                                  \
+        {noun_,         "show",   "NAME", 1, 1, "Show one record.", command_run_show,    \
+         noun_ ".show", columns_, NULL},                                                 \
+        {noun_,                                                                          \
+         "add",                                                                          \
+         "NAME [FIELD=VALUE]...",                                                        \
+         1,                                                                              \
+         -1,                                                                             \
+         "Add a record by hand.",                                                        \
+         command_run_act,                                                                \
+         noun_ ".add",                                                                   \
+         NULL,                                                                           \
+         NULL},                                                                          \
+        {noun_,                                                                          \
+         "set",                                                                          \
+         "NAME FIELD=VALUE...",                                                          \
+         2,                                                                              \
+         -1,                                                                             \
+         "Change fields of a record; an empty value removes the field.",                 \
+         command_run_act,                                                                \
+         noun_ ".set",                                                                   \
+         NULL,                                                                           \
+         NULL},                                                                          \
+        {noun_,                                                                          \
+         "import",                                                                       \
+         "FILE.json|FILE.csv",                                                           \
+         1,                                                                              \
+         1,                                                                              \
+         "Add or change all records of a file, or none of them.",                        \
+         s_import,                                                                       \
+         noun_ ".import",                                                                \
+         NULL,                                                                           \
+         NULL},                                                                          \
+        {noun_,                                                                          \
+         "approve",                                                                      \
+         "NAME",                                                                         \
+         1,                                                                              \
+         1,                                                                              \
+         "Approve a machine that announced itself.",                                     \
+         command_run_act,                                                                \
+         noun_ ".approve",                                                               \
+         NULL,                                                                           \
+         NULL},                                                                          \
+    {                                                                                    \
+        noun_, "remove", "NAME", 1, 1, "Remove a record.", command_run_act,              \
+            noun_ ".remove", NULL, NULL                                                  \
+    }
 
 const command_t cmd_record[] = {
     RECORD_ROWS("source", s_source_columns),
     RECORD_ROWS("engine", s_engine_columns),
     RECORD_ROWS("target", s_target_columns),
-    { "target", "hold", "NAME", 1, 1, "Keep a target out of every deployment.", command_run_act,
-      "target.hold", NULL, s_hold_options },
-    { "target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold", NULL,
-      NULL },
-    { "target", "inventory", "NAME", 1, 1, "Show a target's hardware list.",
-      inventory_run, "target.show", NULL, s_inventory_options },
-    { "target", "match", "NAME IMAGE", 2, 2,
-      "Say fact by fact whether a target fits an image. Changes nothing.", plan_target, NULL, NULL,
-      s_match_options },
-    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+    {"target", "hold", "NAME", 1, 1, "Keep a target out of every deployment.",
+     command_run_act, "target.hold", NULL, s_hold_options},
+    {"target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold",
+     NULL, NULL},
+    {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
+     "target.show", NULL, s_inventory_options},
+    {"target", "match", "NAME IMAGE", 2, 2,
+     "Say fact by fact whether a target fits an image. Changes nothing.", plan_target,
+     NULL, NULL, s_match_options},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

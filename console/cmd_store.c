@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-static const char *const s_pin_columns[] = { "name", "id", "since", "by", "reason", NULL };
+static const char *const s_pin_columns[] = {"name", "id", "since", "by", "reason", NULL};
 
 static int
 s_submit(call_t *call, const char *verb, rmt_record_t *body, rmt_error_t *error)
@@ -86,42 +86,45 @@ s_pins(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_check_options[] = {
-    { "deep", NULL, "re-hash every chunk too" },
-    { "wait", NULL, "follow the job, and show what it found" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"deep", NULL, "re-hash every chunk too"},
+    {"wait", NULL, "follow the job, and show what it found"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_scrub_options[] = {
-    { "rate", "MIB", "read at most so many MiB a second" },
-    { "again", NULL, "from the first pack, not where the last run was cut short" },
-    { "wait", NULL, "follow the job, and show what it found" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"rate", "MIB", "read at most so many MiB a second"},
+    {"again", NULL, "from the first pack, not where the last run was cut short"},
+    {"wait", NULL, "follow the job, and show what it found"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_gc_options[] = {
-    { "age", "TIME", "how old a mark must be before its pack goes (24h); longer than any capture" },
-    { "wait", NULL, "follow the job, and show what it did" },
-    { "timeout", "TIME", "with --wait: 90s, 45m, 2h" },
-    { NULL, NULL, NULL },
+    {"age", "TIME",
+     "how old a mark must be before its pack goes (24h); longer than any capture"},
+    {"wait", NULL, "follow the job, and show what it did"},
+    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {NULL, NULL, NULL},
 };
 static const option_t s_pin_options[] = {
-    { "reason", "WORDS", "shown with the pin" },
-    { NULL, NULL, NULL },
+    {"reason", "WORDS", "shown with the pin"},
+    {NULL, NULL, NULL},
 };
 
 const command_t cmd_store[] = {
-    { "store", "check", "PLACE", 1, 1, "Check that a store has all that its images need.",
-      s_check, NULL, NULL, s_check_options },
-    { "store", "scrub", "PLACE", 1, 1,
-      "Re-hash all packs of a store, slowly; put aside what is damaged.", s_scrub, NULL, NULL,
-      s_scrub_options },
-    { "store", "gc", "PLACE", 1, 1,
-      "Let go of removed images and of packs that no image needs.", s_gc, NULL, NULL,
-      s_gc_options },
-    { "store", "pin", "PLACE IMAGE", 2, 2,
-      "Keep an image in a store, even when it is removed from the catalogue.", s_pin, NULL, NULL,
-      s_pin_options },
-    { "store", "unpin", "PLACE IMAGE", 2, 2, "Take a pin away.", s_unpin, NULL, NULL, NULL },
-    { "store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL, NULL, NULL },
-    { NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL },
+    {"store", "check", "PLACE", 1, 1, "Check that a store has all that its images need.",
+     s_check, NULL, NULL, s_check_options},
+    {"store", "scrub", "PLACE", 1, 1,
+     "Re-hash all packs of a store, slowly; put aside what is damaged.", s_scrub, NULL,
+     NULL, s_scrub_options},
+    {"store", "gc", "PLACE", 1, 1,
+     "Let go of removed images and of packs that no image needs.", s_gc, NULL, NULL,
+     s_gc_options},
+    {"store", "pin", "PLACE IMAGE", 2, 2,
+     "Keep an image in a store, even when it is removed from the catalogue.", s_pin, NULL,
+     NULL, s_pin_options},
+    {"store", "unpin", "PLACE IMAGE", 2, 2, "Take a pin away.", s_unpin, NULL, NULL,
+     NULL},
+    {"store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL, NULL,
+     NULL},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -5,10 +5,11 @@
 #include <string.h>
 
 static const option_t s_common[] = {
-    { "json", NULL, "print JSON (schema ramet/v1)" },
-    { "config", "FILE", "connection and key; default $RAMET_CONFIG, /etc/ramet/console.cfg" },
-    { "help", NULL, "say this" },
-    { NULL, NULL, NULL },
+    {"json", NULL, "print JSON (schema ramet/v1)"},
+    {"config", "FILE",
+     "connection and key; default $RAMET_CONFIG, /etc/ramet/console.cfg"},
+    {"help", NULL, "say this"},
+    {NULL, NULL, NULL},
 };
 
 const command_t *
@@ -44,8 +45,8 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
         option = s_find_option(s_common, name, size);
     if (!option)
         return rmt_fail(error, RMT_E_USAGE,
-                        "unknown option --%.*s; see: ramet %s %s --help", (int) size, name,
-                        call->command->noun, call->command->verb);
+                        "unknown option --%.*s; see: ramet %s %s --help", (int) size,
+                        name, call->command->noun, call->command->verb);
     const bool inlined = name[size] == '=';
     if (!option->argument) {
         if (inlined)
@@ -60,7 +61,10 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
     // Given twice, values are joined: --engine a --engine b is --engine a,b.
     const char *before = rmt_record_text(call->options, option->name, NULL);
     if (before) {
-        const char joint = strcmp(option->name, "exclude") == 0 || strcmp(option->name, "ignore") == 0 ? '\n' : ',';
+        const char joint =
+            strcmp(option->name, "exclude") == 0 || strcmp(option->name, "ignore") == 0
+                ? '\n'
+                : ',';
         char *joined = NULL;
         if (asprintf(&joined, "%s%c%s", before, joint, value) == -1)
             abort();
@@ -97,8 +101,8 @@ command_parse(call_t *call, int argc, char **argv, rmt_error_t *error)
     if (rmt_record_has(call->options, "help"))
         return 0;
     const int count = (int) call->operand_count;
-    if (count < command->operand_min
-        || (command->operand_max >= 0 && count > command->operand_max))
+    if (count < command->operand_min ||
+        (command->operand_max >= 0 && count > command->operand_max))
         return rmt_fail(error, RMT_E_USAGE, "usage: ramet %s %s %s", command->noun,
                         command->verb, command->operands);
     return 0;
@@ -109,7 +113,8 @@ s_print_options(const option_t *options)
 {
     for (const option_t *row = options; row && row->name; row++) {
         char left[64];
-        snprintf(left, sizeof left, "--%s %s", row->name, row->argument ? row->argument : "");
+        snprintf(left, sizeof left, "--%s %s", row->name,
+                 row->argument ? row->argument : "");
         printf("  %-28s %s\n", left, row->help);
     }
 }
@@ -137,6 +142,7 @@ command_print_overview(const char *noun)
         }
     }
     puts("\nramet NOUN VERB --help says more.\n"
-         "Exit status: 0 well, 1 some targets failed, 2 job failed or cancelled, 64 usage,\n"
+         "Exit status: 0 well, 1 some targets failed, 2 job failed or cancelled, 64 "
+         "usage,\n"
          "69 unavailable, 75 try again, 77 not allowed, 78 configuration, 124 time-out.");
 }

@@ -14,13 +14,13 @@ typedef int(command_fn)(call_t *call, rmt_error_t *error);
 
 struct command {
     const char *noun, *verb;
-    const char *operands;          // As in the help, "SOURCE [K=V]..."
-    int operand_min, operand_max;  // max -1: any number
+    const char *operands;         // As in the help, "SOURCE [K=V]..."
+    int operand_min, operand_max; // max -1: any number
     const char *help;
     command_fn *run;
-    const char *wire;              // Verb of the request, for the generic runners
-    const char *const *columns;    // Fields of the table, NULL-terminated
-    const option_t *options;       // Ends with a NULL name
+    const char *wire;           // Verb of the request, for the generic runners
+    const char *const *columns; // Fields of the table, NULL-terminated
+    const option_t *options;    // Ends with a NULL name
 };
 
 // Every verb of the console; ends with a NULL noun.

@@ -22,7 +22,9 @@ static const struct {
     const char *title;
     const char *const columns[7];
 } s_parts[] = {
-    {"hardware", NULL, "hardware",
+    {"hardware",
+     NULL,
+     "hardware",
      {"class", "vendor", "device", "model", "driver", "bytes", NULL}},
     {"layout", NULL, "layout", {"class", "disk", "number", "type", "fs", "mount", NULL}},
     {"os", NULL, "os", {"class", "id", "version", "kind", "path", NULL}},
@@ -183,8 +185,7 @@ static int
 s_checkout_volume(image_t *self, const rmt_record_t *volume, const char *folder,
                   uint8_t *plain, rmt_error_t *error)
 {
-    rmt_auto_str path =
-        rmt_text("%s%s", folder, rmt_record_text(volume, "mount", "/"));
+    rmt_auto_str path = rmt_text("%s%s", folder, rmt_record_text(volume, "mount", "/"));
     rmt_auto_fd root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root == -1)
         return rmt_fail_errno(error, "open %s", path);

@@ -114,8 +114,8 @@ s_diff(diff_t *self, image_t *a, image_t *b, rmt_error_t *error)
     for (size_t i = 0; (volume = image_volume(b, i)); i++) {
         if (s_volume_at(a, image_mount(volume)))
             continue;
-        rmt_record_set(s_add(self, "added", rmt_record_text(volume, "mount", "/")), "what",
-                       "volume");
+        rmt_record_set(s_add(self, "added", rmt_record_text(volume, "mount", "/")),
+                       "what", "volume");
         self->added++;
     }
     return 0;

@@ -13,15 +13,15 @@ static const struct {
     const char *class;
     const char *columns[COLUMNS_MAX];
 } s_tables[] = {
-    { "system", { "vendor", "product", "board", "firmware", "secure-boot", "arch", "uuid" } },
-    { "cpu", { "name", "count", "vendor", "family", "model", "stepping" } },
-    { "memory", { "bytes" } },
-    { "disk",
-      { "name", "bus", "media", "model", "bytes", "logical-sector", "serial", "controller",
-        "path" } },
-    { "pci", { "slot", "vendor", "device", "pci-class", "driver-mode", "driver" } },
-    { "nic", { "name", "mac", "driver", "media", "pci" } },
-    { "usb", { "port", "vendor", "product", "model", "interfaces" } },
+    {"system", {"vendor", "product", "board", "firmware", "secure-boot", "arch", "uuid"}},
+    {"cpu", {"name", "count", "vendor", "family", "model", "stepping"}},
+    {"memory", {"bytes"}},
+    {"disk",
+     {"name", "bus", "media", "model", "bytes", "logical-sector", "serial", "controller",
+      "path"}},
+    {"pci", {"slot", "vendor", "device", "pci-class", "driver-mode", "driver"}},
+    {"nic", {"name", "mac", "driver", "media", "pci"}},
+    {"usb", {"port", "vendor", "product", "model", "interfaces"}},
 };
 
 // A device that nothing drives is told as such, and not as a field that is not known.

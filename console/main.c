@@ -25,7 +25,8 @@ s_refuse_words(const char *noun, const char *verb)
     if (!command_find(noun, NULL))
         fprintf(stderr, "ramet: there is no \"%s\"; see: ramet --help\n", noun);
     else if (verb)
-        fprintf(stderr, "ramet: %s has no verb \"%s\"; see: ramet %s --help\n", noun, verb, noun);
+        fprintf(stderr, "ramet: %s has no verb \"%s\"; see: ramet %s --help\n", noun,
+                verb, noun);
     else
         command_print_overview(noun);
     return 64;
@@ -49,14 +50,14 @@ main(int argc, char **argv)
         command_print_overview(argv[1]);
         return 0;
     }
-    call_t call = { .command = verb ? command_find(argv[1], verb) : NULL };
+    call_t call = {.command = verb ? command_find(argv[1], verb) : NULL};
     if (!call.command)
         return s_refuse_words(argv[1], verb);
     zsys_init();
     zsys_handler_set(NULL);
     zsys_set_linger(2000);
     call.options = rmt_record_new();
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     const int skip = single ? 2 : 3;
     int status = s_run(&call, argc - skip, argv + skip, &error);
     if (status == -1) {

@@ -11,28 +11,38 @@
 
 // Fields that are numbers in JSON, and those that hold packed records.
 static const char *const s_numbers[] = {
-    "files",  "bytes",   "done",    "total", "chunks", "had",       "fetched", "created",
-    "epoch",  "era",     "attempt", "size",  "uses",   "peers",     "slots",   "queued",
-    "since",  "started", "ended",   "fits-count", "available-count", "bytes-fetched",
-    "sent",   "count",   "last-seen", "damaged", "missing", "orphans", "images", "packs",
-    "quarantined", "rescued", "resumed", "live", "marked", "revived", "removed",
-    "bytes-removed", "images-removed", "left-behind", "differences", "by-intent", "found",
-    "added", "changed",
+    "files",         "bytes",         "done",
+    "total",         "chunks",        "had",
+    "fetched",       "created",       "epoch",
+    "era",           "attempt",       "size",
+    "uses",          "peers",         "slots",
+    "queued",        "since",         "started",
+    "ended",         "fits-count",    "available-count",
+    "bytes-fetched", "sent",          "count",
+    "last-seen",     "damaged",       "missing",
+    "orphans",       "images",        "packs",
+    "quarantined",   "rescued",       "resumed",
+    "live",          "marked",        "revived",
+    "removed",       "bytes-removed", "images-removed",
+    "left-behind",   "differences",   "by-intent",
+    "found",         "added",         "changed",
 };
-static const char *const s_packed[] = { "hardware", "layout", "kernel", "verdicts", "choice", "volumes" };
+static const char *const s_packed[] = {"hardware", "layout", "kernel",
+                                       "verdicts", "choice", "volumes"};
 
 // What people read first, in this order; the rest follows by name.
 static const char *const s_first[] = {
-    "name", "kind", "state", "error", "stuck", "reason", "image-name", "image", "source", "engine",
-    "engines", "target", "targets", "hostname", "address", "stage", "phase", "done", "total",
-    "text", "created", "ended",
+    "name",   "kind",   "state",   "error",  "stuck",   "reason",   "image-name", "image",
+    "source", "engine", "engines", "target", "targets", "hostname", "address",    "stage",
+    "phase",  "done",   "total",   "text",   "created", "ended",
 };
 // Milliseconds since 1970.
-static const char *const s_times[] = { "created", "ended", "since", "go", "confirmed-at",
-                                       "last-seen", "expires" };
+static const char *const s_times[] = {"created",      "ended",     "since",  "go",
+                                      "confirmed-at", "last-seen", "expires"};
 // Counters by which the broker keeps its books.
-static const char *const s_inner[] = { "rev", "failed-before", "waiting", "t-waiting", "t-locked",
-                                       "t-running", "t-done", "t-failed", "t-cancelled" };
+static const char *const s_inner[] = {"rev",       "failed-before", "waiting",
+                                      "t-waiting", "t-locked",      "t-running",
+                                      "t-done",    "t-failed",      "t-cancelled"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static bool
@@ -81,13 +91,14 @@ static json_t *
 s_value(const char *name, const char *data, size_t size)
 {
     if (s_is_in(name, s_packed, COUNT(s_packed))) {
-        rmt_error_t error = { 0 };
-        rmt_auto(rmt_records) items = rmt_codec_unpack_records(data, size, size + 1, &error);
+        rmt_error_t error = {0};
+        rmt_auto(rmt_records) items =
+            rmt_codec_unpack_records(data, size, size + 1, &error);
         if (items)
             return s_array(items);
     }
-    if (s_is_in(name, s_numbers, COUNT(s_numbers)) && size
-        && strspn(data, "0123456789") == size)
+    if (s_is_in(name, s_numbers, COUNT(s_numbers)) && size &&
+        strspn(data, "0123456789") == size)
         return json_integer(strtoll(data, NULL, 10));
     return s_string(data, size);
 }
@@ -203,7 +214,8 @@ s_print_fields(const rmt_record_t *record)
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const char *name = rmt_record_name_at(record, i);
-        if (!s_is_in(name, s_first, COUNT(s_first)) && !s_is_in(name, s_inner, COUNT(s_inner)))
+        if (!s_is_in(name, s_first, COUNT(s_first)) &&
+            !s_is_in(name, s_inner, COUNT(s_inner)))
             rest[used++] = name;
     }
     qsort(rest, used, sizeof *rest, s_compare_names);
@@ -212,8 +224,8 @@ s_print_fields(const rmt_record_t *record)
 }
 
 void
-output_record(const rmt_record_t *record, const char *list_name, const rmt_records_t *list,
-              const char *const *columns, bool json)
+output_record(const rmt_record_t *record, const char *list_name,
+              const rmt_records_t *list, const char *const *columns, bool json)
 {
     if (json) {
         json_t *object = s_object(record);
@@ -232,8 +244,8 @@ output_record(const rmt_record_t *record, const char *list_name, const rmt_recor
 }
 
 void
-output_sections(const rmt_record_t *record, const output_section_t *sections, size_t count,
-                bool json)
+output_sections(const rmt_record_t *record, const output_section_t *sections,
+                size_t count, bool json)
 {
     if (json) {
         json_t *object = s_object(record);
@@ -254,7 +266,7 @@ output_sections(const rmt_record_t *record, const output_section_t *sections, si
 char *
 output_bytes(unsigned long long bytes, char out[16])
 {
-    static const char *const units[] = { "B", "KiB", "MiB", "GiB", "TiB", "PiB" };
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
     double amount = (double) bytes;
     size_t unit = 0;
     while (amount >= 1024 && unit + 1 < sizeof units / sizeof *units) {

@@ -10,18 +10,19 @@
 
 #define TIMEOUT_S 600
 
-static const char *const s_verdict_columns[] = { "target", "engine",   "fits", "available",
-                                                 "reason", "warnings", NULL };
-static const char *const s_fact_columns[] = { "component", "fact", "policy", "wanted",
-                                              "had",       "fits", "reason", NULL };
-static const char *const s_choice_columns[] = { "role", "disk", "name", "bytes", "class", NULL };
+static const char *const s_verdict_columns[] = {"target", "engine",   "fits", "available",
+                                                "reason", "warnings", NULL};
+static const char *const s_fact_columns[] = {"component", "fact", "policy", "wanted",
+                                             "had",       "fits", "reason", NULL};
+static const char *const s_choice_columns[] = {"role",  "disk",  "name",
+                                               "bytes", "class", NULL};
 
 // The records packed in a field; NULL for none.
 static rmt_records_t *
 s_unpack(const rmt_record_t *item, const char *field)
 {
     size_t size = 0;
-    rmt_error_t ignored = { 0 };
+    rmt_error_t ignored = {0};
     const void *packed = rmt_record_get(item, field, &size);
     return packed ? rmt_codec_unpack_records(packed, size, size + 1, &ignored) : NULL;
 }
@@ -58,7 +59,8 @@ s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
     if (*status_out < 0 || *status_out > 1)
         return NULL;
     if (*status_out == 1)
-        fprintf(stderr, "ramet: some engines gave no verdicts; see: ramet job show %s\n", job);
+        fprintf(stderr, "ramet: some engines gave no verdicts; see: ramet job show %s\n",
+                job);
     rmt_auto(rmt_record) ask = rmt_record_new();
     rmt_record_set(ask, "job", job);
     return call_list(call, "job.verdicts", ask, error);

@@ -13,8 +13,8 @@ s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t i
            rmt_error_t *error)
 {
     if (!rmt_record_name_is_valid(name))
-        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is no field name", index + 1,
-                        name);
+        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is no field name",
+                        index + 1, name);
     if (json_is_string(value))
         rmt_record_set(record, name, json_string_value(value));
     else if (json_is_integer(value))
@@ -22,9 +22,10 @@ s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t i
     else if (json_is_true(value))
         rmt_record_set(record, name, "yes");
     else if (!json_is_false(value) && !json_is_null(value))
-        return rmt_fail(error, RMT_E_USAGE,
-                        "item %zu: field \"%s\" must be text, a whole number or a truth value",
-                        index + 1, name);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "item %zu: field \"%s\" must be text, a whole number or a truth value",
+            index + 1, name);
     return 0;
 }
 
@@ -37,11 +38,13 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
         rmt_fail(error, RMT_E_USAGE, "line %d: %s", where.line, where.text);
         return NULL;
     }
-    const json_t *array = json_is_object(document) ? json_object_get(document, "items") : document;
+    const json_t *array =
+        json_is_object(document) ? json_object_get(document, "items") : document;
     rmt_auto(rmt_records) items = rmt_records_new();
     int rc = json_is_array(array)
                  ? 0
-                 : rmt_fail(error, RMT_E_USAGE, "neither an array nor an object with \"items\"");
+                 : rmt_fail(error, RMT_E_USAGE,
+                            "neither an array nor an object with \"items\"");
     for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
         json_t *object = json_array_get(array, i);
         rmt_record_t *record = rmt_records_add(items);
@@ -59,8 +62,8 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
     return rc == 0 ? rmt_take(&items) : NULL;
 }
 
-// One CSV value (RFC 4180) from *at into out; leaves *at behind its comma or at the line's
-// end. Returns whether another value follows.
+// One CSV value (RFC 4180) from *at into out; leaves *at behind its comma or at the
+// line's end. Returns whether another value follows.
 static bool
 s_csv_value(const char **at, char *out)
 {

@@ -8,14 +8,15 @@
 
 // Of the job's record, what a reader wants to know of the outcome.
 static const char *const s_shown[] = {
-    "id",          "name",     "kind",          "state",       "place",      "at",
-    "image",       "error",    "images",        "packs",       "chunks",     "files",
-    "bytes",       "damaged",  "missing",       "orphans",     "quarantined", "rescued",
-    "resumed",     "live",     "marked",        "revived",     "removed",    "bytes-removed",
-    "images-removed", "left-behind", "differences", "by-intent", "keys", "left-out",
+    "id",          "name",        "kind",      "state",         "place",
+    "at",          "image",       "error",     "images",        "packs",
+    "chunks",      "files",       "bytes",     "damaged",       "missing",
+    "orphans",     "quarantined", "rescued",   "resumed",       "live",
+    "marked",      "revived",     "removed",   "bytes-removed", "images-removed",
+    "left-behind", "differences", "by-intent", "keys",          "left-out",
     "findings",
 };
-static const char *const s_columns[] = { "what", "path", "text", NULL };
+static const char *const s_columns[] = {"what", "path", "text", NULL};
 
 static rmt_record_t *
 s_outcome(const rmt_record_t *job)

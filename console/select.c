@@ -14,8 +14,8 @@ s_add(rmt_records_t *chosen, const rmt_records_t *known, const char *name,
       rmt_error_t *error)
 {
     if (!rmt_records_find(known, "name", name))
-        return rmt_fail(error, RMT_E_NOT_FOUND, "no target \"%s\"; see: ramet target list",
-                        name);
+        return rmt_fail(error, RMT_E_NOT_FOUND,
+                        "no target \"%s\"; see: ramet target list", name);
     if (!rmt_records_find(chosen, "target", name))
         rmt_record_set(rmt_records_add(chosen), "target", name);
     return 0;
@@ -52,12 +52,13 @@ s_add_range(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
     char *close = NULL;
     const unsigned long first = strtoul(open + 1, NULL, 10);
     const unsigned long last = *dash == '-' ? strtoul(dash + 1, &close, 10) : 0;
-    if (!digits || digits > 9 || *dash != '-' || !isdigit((unsigned char) dash[1])
-        || *close != ']' || last < first || last - first >= SELECT_COUNT_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no range; write r12-n[01-40]", word);
+    if (!digits || digits > 9 || *dash != '-' || !isdigit((unsigned char) dash[1]) ||
+        *close != ']' || last < first || last - first >= SELECT_COUNT_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no range; write r12-n[01-40]",
+                        word);
     for (unsigned long number = first; number <= last; number++) {
-        rmt_auto_str name = rmt_text("%.*s%0*lu%s", (int) (open - word), word, (int) digits,
-                                     number, close + 1);
+        rmt_auto_str name = rmt_text("%.*s%0*lu%s", (int) (open - word), word,
+                                     (int) digits, number, close + 1);
         if (s_add(chosen, known, name, error) == -1)
             return -1;
     }
@@ -70,7 +71,8 @@ select_targets(const char *list, const rmt_records_t *known, rmt_error_t *error)
     rmt_auto(rmt_records) chosen = rmt_records_new();
     rmt_auto_str words = rmt_text("%s", list);
     char *rest = NULL;
-    for (char *word = strtok_r(words, ", \n", &rest); word; word = strtok_r(NULL, ", \n", &rest)) {
+    for (char *word = strtok_r(words, ", \n", &rest); word;
+         word = strtok_r(NULL, ", \n", &rest)) {
         int rc;
         if (strchr(word, '['))
             rc = s_add_range(chosen, known, word, error);

@@ -19,7 +19,7 @@ typedef struct {
 } end_row_t;
 
 static const end_row_t s_ends[] = {
-    { "done", 0 }, { "partial", 1 }, { "failed", 2 }, { "cancelled", 2 }, { NULL, 0 },
+    {"done", 0}, {"partial", 1}, {"failed", 2}, {"cancelled", 2}, {NULL, 0},
 };
 
 typedef struct {
@@ -54,8 +54,9 @@ s_draw_bar(const rmt_record_t *line)
     fprintf(stderr, "\r\033[K  %-20s %-20s ", rmt_record_text(line, "name", "?"),
             rmt_record_text(line, "phase", ""));
     if (total)
-        fprintf(stderr, "[%s] %3.0f%% %s of %s", bar, 100.0 * (double) done / (double) total,
-                output_bytes(done, had), output_bytes(total, wanted));
+        fprintf(stderr, "[%s] %3.0f%% %s of %s", bar,
+                100.0 * (double) done / (double) total, output_bytes(done, had),
+                output_bytes(total, wanted));
     fprintf(stderr, " %s\n", rmt_record_text(line, "text", ""));
 }
 
@@ -77,7 +78,8 @@ static void
 s_say(board_t *board, rmt_record_t *line)
 {
     const char *phase = rmt_record_text(line, "phase", "");
-    if (board->live || board->quiet || strcmp(rmt_record_text(line, "said", ""), phase) == 0)
+    if (board->live || board->quiet ||
+        strcmp(rmt_record_text(line, "said", ""), phase) == 0)
         return;
     rmt_record_set(line, "said", phase);
     fprintf(stderr, "%6.1fs  %-20s %-20s %s\n",
@@ -93,7 +95,7 @@ s_update(board_t *board, const char *name, const rmt_record_t *news)
         line = rmt_records_add(board->lines);
         rmt_record_set(line, "name", name);
     }
-    static const char *const fields[] = { "phase", "done", "total", "text", "code" };
+    static const char *const fields[] = {"phase", "done", "total", "text", "code"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         rmt_record_set(line, fields[i], rmt_record_text(news, fields[i], ""));
     const char *why = rmt_record_text(news, "error", NULL);
@@ -109,7 +111,8 @@ s_apply_event(board_t *board, const rmt_msg_t *event)
     const char *last = strrchr(event->topic, '/');
     if (*target)
         s_update(board, target, event->body);
-    else if (last && strstr(event->topic, "/task/") && rmt_record_has(event->body, "phase"))
+    else if (last && strstr(event->topic, "/task/") &&
+             rmt_record_has(event->body, "phase"))
         s_update(board, strstr(event->topic, "/task/") + 6, event->body);
 }
 
@@ -173,8 +176,9 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
             next_poll = rmt_clock_ms() + POLL_MS;
         }
         if (timeout_s && now - start > (int64_t) timeout_s * 1000)
-            return rmt_fail(error, RMT_E_TIMEOUT, "job %s still runs after %u s", job, timeout_s);
-        rmt_error_t silence = { 0 };
+            return rmt_fail(error, RMT_E_TIMEOUT, "job %s still runs after %u s", job,
+                            timeout_s);
+        rmt_error_t silence = {0};
         rmt_auto(rmt_msg) event = rmt_client_next_event(call->client, 200, &silence);
         if (event) {
             s_apply_event(board, event);
@@ -188,7 +192,8 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
 }
 
 int
-watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet, rmt_error_t *error)
+watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet,
+          rmt_error_t *error)
 {
     if (call_connect(call, error) == -1)
         return -1;
@@ -205,7 +210,7 @@ watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet, rmt_err
     signal(SIGINT, s_interrupt);
     const char *terminal = getenv("TERM");
     rmt_auto(rmt_records) lines = rmt_records_new();
-    board_t board = { .lines = lines, .quiet = quiet, .started_ms = rmt_clock_ms() };
+    board_t board = {.lines = lines, .quiet = quiet, .started_ms = rmt_clock_ms()};
     board.live = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
     return s_follow(call, &board, job, timeout_s, error);
 }
@@ -216,10 +221,11 @@ watch_parse_time(const char *text, unsigned *seconds_out, rmt_error_t *error)
     char *end = NULL;
     const unsigned long number = strtoul(text, &end, 10);
     static const char units[] = "smh";
-    static const unsigned factors[] = { 1, 60, 3600 };
+    static const unsigned factors[] = {1, 60, 3600};
     const char *unit = *end ? strchr(units, *end) : units;
     if (end == text || !unit || (*end && end[1]) || number > 1000000)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no time; write 90s, 45m or 2h", text);
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no time; write 90s, 45m or 2h",
+                        text);
     *seconds_out = (unsigned) number * factors[unit - units];
     return 0;
 }

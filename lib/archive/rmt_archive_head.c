@@ -15,8 +15,17 @@
 #define PREFIX "RAMET-IMAGE-1:" // Before the digits of each piece
 
 // Offsets in a block of ustar.
-enum { AT_NAME = 0, AT_MODE = 100, AT_UID = 108, AT_GID = 116, AT_SIZE = 124, AT_MTIME = 136,
-       AT_SUM = 148, AT_TYPE = 156, AT_MAGIC = 257 };
+enum {
+    AT_NAME = 0,
+    AT_MODE = 100,
+    AT_UID = 108,
+    AT_GID = 116,
+    AT_SIZE = 124,
+    AT_MTIME = 136,
+    AT_SUM = 148,
+    AT_TYPE = 156,
+    AT_MAGIC = 257
+};
 
 static unsigned
 s_checksum(const uint8_t block[RMT_ARCHIVE_BLOCK])
@@ -59,7 +68,8 @@ s_record(const char *value)
     size_t length = rest + 1;
     for (;;) {
         char digits[24];
-        const size_t whole = rest + (size_t) snprintf(digits, sizeof digits, "%zu", length);
+        const size_t whole =
+            rest + (size_t) snprintf(digits, sizeof digits, "%zu", length);
         if (whole == length)
             break;
         length = whole;

@@ -67,7 +67,8 @@ s_append(rmt_archive_list_t *self, const char *path, size_t size)
         assert(self->items);
     }
     s_item_t *item = &self->items[self->count];
-    *item = (s_item_t){.path = strndup(path, size), .path_size = size, .number = self->count};
+    *item =
+        (s_item_t){.path = strndup(path, size), .path_size = size, .number = self->count};
     assert(item->path);
     self->count++;
     return item;

@@ -217,7 +217,8 @@ s_make_room(rmt_archive_reader_t *self)
     const char *name;
     const void *value;
     size_t value_size;
-    while (archive_entry_xattr_next(self->entry, &name, &value, &value_size) == ARCHIVE_OK)
+    while (archive_entry_xattr_next(self->entry, &name, &value, &value_size) ==
+           ARCHIVE_OK)
         size += strlen(name) + 1;
     self->xattrs = calloc((size_t) count + 2, sizeof *self->xattrs);
     self->names = malloc(size);
@@ -346,8 +347,7 @@ s_next_block(rmt_archive_reader_t *self, rmt_error_t *error)
     size_t size = 0;
     la_int64_t offset = 0;
     do {
-        const int result =
-            archive_read_data_block(self->archive, &block, &size, &offset);
+        const int result = archive_read_data_block(self->archive, &block, &size, &offset);
         if (result == ARCHIVE_EOF)
             return rmt_fail(error, RMT_E_CORRUPT, "its contents end early");
         if (result != ARCHIVE_OK)
@@ -371,9 +371,11 @@ rmt_archive_reader_read(rmt_archive_reader_t *self, void *data, size_t size,
     while (done < size && self->run_at < self->run_count) {
         if (self->block_size == 0 && s_next_block(self, error) == -1) {
             char shown[200];
-            return rmt_wrap(error, "/%s", rmt_log_escape(shown, sizeof shown, self->path));
+            return rmt_wrap(error, "/%s",
+                            rmt_log_escape(shown, sizeof shown, self->path));
         }
-        const size_t part = size - done < self->block_size ? size - done : self->block_size;
+        const size_t part =
+            size - done < self->block_size ? size - done : self->block_size;
         memcpy(out + done, self->block, part);
         done += part;
         self->block += part;

@@ -17,8 +17,7 @@ rmt_archive_reader_t *rmt_archive_reader_new(int fd, rmt_error_t *error);
 void rmt_archive_reader_destroy(rmt_archive_reader_t **self_p);
 
 // The bytes that rmt_archive_writer_new was given, or NULL. Valid while self lives.
-const void *rmt_archive_reader_head(const rmt_archive_reader_t *self,
-                                          size_t *size_out);
+const void *rmt_archive_reader_head(const rmt_archive_reader_t *self, size_t *size_out);
 
 // The next entry, without chunks; path is without slashes at its ends, "" the root.
 // *link_out is NULL, or the path of the entry of which this is a further name. Valid

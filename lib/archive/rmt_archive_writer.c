@@ -33,8 +33,8 @@ struct rmt_archive_writer {
     char *mount;
     s_link_t *links; // Of this volume, in the order of their groups
     size_t link_count, link_room;
-    void *hole;          // HOLE_SIZE bytes that are never touched
-    rmt_extent_t *runs;  // Of the last entry
+    void *hole;         // HOLE_SIZE bytes that are never touched
+    rmt_extent_t *runs; // Of the last entry
     size_t run_count, run_at;
     uint64_t position, size; // In the last entry's contents, and its size
     bool is_waiting;         // For data
@@ -77,8 +77,8 @@ s_open(rmt_archive_writer_t *self, rmt_error_t *error)
         archive_write_set_bytes_in_last_block(self->archive, 1) != ARCHIVE_OK ||
         archive_write_open(self->archive, self, NULL, s_write, NULL) != ARCHIVE_OK)
         return s_fail(self, error);
-    self->hole = mmap(NULL, HOLE_SIZE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                      -1, 0);
+    self->hole = mmap(NULL, HOLE_SIZE, PROT_READ,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     return self->hole == MAP_FAILED ? rmt_fail_errno(error, "map a hole") : 0;
 }
 
@@ -240,8 +240,8 @@ s_put_hole(rmt_archive_writer_t *self, uint64_t until, rmt_error_t *error)
 {
     while (self->position < until) {
         const uint64_t left = until - self->position;
-        if (s_put(self, self->hole, left < HOLE_SIZE ? (size_t) left : HOLE_SIZE, error) ==
-            -1)
+        if (s_put(self, self->hole, left < HOLE_SIZE ? (size_t) left : HOLE_SIZE,
+                  error) == -1)
             return -1;
     }
     return 0;
@@ -303,7 +303,8 @@ s_add_link(rmt_archive_writer_t *self, const rmt_entry_t *entry, const char *pat
            rmt_error_t *error)
 {
     if (s_find_link(self, entry->link_group))
-        return rmt_fail(error, RMT_E_CORRUPT, "a group of hard links has two first names");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "a group of hard links has two first names");
     if (self->link_count == self->link_room) {
         self->link_room = self->link_room ? self->link_room * 2 : 64;
         self->links = realloc(self->links, self->link_room * sizeof *self->links);
@@ -372,8 +373,7 @@ rmt_archive_writer_entry(rmt_archive_writer_t *self, const rmt_entry_t *entry,
         return -1;
     archive_entry_clear(self->entry);
     const bool has_both = *self->mount && *entry->path;
-    rmt_auto_str path =
-        rmt_text("%s%s%s", self->mount, has_both ? "/" : "", entry->path);
+    rmt_auto_str path = rmt_text("%s%s%s", self->mount, has_both ? "/" : "", entry->path);
     char shown[200];
     archive_entry_copy_pathname(self->entry, *path ? path : ".");
     if (s_fill(self, entry, path, error) == -1)

@@ -23,7 +23,8 @@ typedef struct {
 typedef struct rmt_archive_writer rmt_archive_writer_t;
 
 // Write to fd, which is borrowed. head: bytes of the caller's, kept at the head of the
-// archive where other programs skip them; may be NULL. Caller owns the result. NULL: IO, NO_SPACE.
+// archive where other programs skip them; may be NULL. Caller owns the result. NULL: IO,
+// NO_SPACE.
 rmt_archive_writer_t *rmt_archive_writer_new(int fd, const void *head, size_t size,
                                              rmt_error_t *error);
 void rmt_archive_writer_destroy(rmt_archive_writer_t **self_p);
@@ -38,5 +39,5 @@ int rmt_archive_writer_entry(rmt_archive_writer_t *self, const rmt_entry_t *entr
 int rmt_archive_writer_data(rmt_archive_writer_t *self, const void *plain, size_t size,
                             rmt_error_t *error);
 // End the archive. 0, or -1 as above.
-int rmt_archive_writer_finish(rmt_archive_writer_t *self, rmt_archive_report_t *report_out,
-                              rmt_error_t *error);
+int rmt_archive_writer_finish(rmt_archive_writer_t *self,
+                              rmt_archive_report_t *report_out, rmt_error_t *error);

@@ -13,7 +13,8 @@ int rmt_io_write(int fd, const void *data, size_t size, rmt_error_t *error);
 int rmt_io_read(int fd, void *data, size_t size, rmt_error_t *error);
 
 // As above, at an offset.
-int rmt_io_pwrite(int fd, const void *data, size_t size, off_t offset, rmt_error_t *error);
+int rmt_io_pwrite(int fd, const void *data, size_t size, off_t offset,
+                  rmt_error_t *error);
 int rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *error);
 
 // Read a whole file of at most limit bytes; a NUL byte that is not counted is

@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 static rmt_level_t s_level = RMT_INFO;
-static const char *const s_names[] = { "error", "warn", "info", "debug" };
+static const char *const s_names[] = {"error", "warn", "info", "debug"};
 
 void
 rmt_log_set_level(rmt_level_t level)
@@ -46,9 +46,9 @@ rmt_log(rmt_level_t level, const char *event, const char *format, ...)
     rmt_log_escape(safe, sizeof safe, fields);
     char when[RMT_CLOCK_TEXT_SIZE];
     char line[2304];
-    const int size = snprintf(line, sizeof line, "time=%s level=%s event=%s %s\n",
-                              rmt_clock_text(rmt_clock_wall_ms(), when), s_names[level],
-                              event, safe);
+    const int size =
+        snprintf(line, sizeof line, "time=%s level=%s event=%s %s\n",
+                 rmt_clock_text(rmt_clock_wall_ms(), when), s_names[level], event, safe);
     if (size > 0)
         (void) !write(STDERR_FILENO, line, (size_t) size);
 }

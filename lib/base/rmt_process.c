@@ -42,7 +42,8 @@ s_spawn(const char *const *arguments, int in, int out, pid_t *pid_out)
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
     char *const *list = (char *const *) (uintptr_t) arguments;
-    const int rc = posix_spawnp(pid_out, arguments[0], &actions, &attributes, list, environ);
+    const int rc =
+        posix_spawnp(pid_out, arguments[0], &actions, &attributes, list, environ);
     posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     return rc;
@@ -74,7 +75,8 @@ s_collect(int fd)
     size_t used = 0;
     for (;;) {
         const size_t room = OUTPUT_SIZE_MAX - used;
-        const ssize_t done = room ? read(fd, output + used, room) : read(fd, spill, sizeof spill);
+        const ssize_t done =
+            room ? read(fd, output + used, room) : read(fd, spill, sizeof spill);
         if (done == -1 && errno == EINTR)
             continue;
         if (done <= 0)

@@ -43,8 +43,7 @@ s_spawn(const rmt_process_t *process, int out, pid_t *pid_out)
     posix_spawnattr_setsigmask(&attributes, &none);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
     posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK |
-                                              POSIX_SPAWN_SETSIGDEF |
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
                                               POSIX_SPAWN_SETPGROUP);
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -53,9 +52,8 @@ s_spawn(const rmt_process_t *process, int out, pid_t *pid_out)
     posix_spawn_file_actions_adddup2(&actions, out, STDERR_FILENO);
     posix_spawn_file_actions_addchdir_np(&actions, "/");
     char *const *list = (char *const *) (uintptr_t) process->arguments;
-    char *const *environment = process->environment
-                                   ? (char *const *) (uintptr_t) process->environment
-                                   : environ;
+    char *const *environment =
+        process->environment ? (char *const *) (uintptr_t) process->environment : environ;
     const int rc =
         posix_spawnp(pid_out, list[0], &actions, &attributes, list, environment);
     posix_spawnattr_destroy(&attributes);

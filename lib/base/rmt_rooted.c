@@ -233,7 +233,8 @@ static void
 s_read_label(int parent, const char *name, char label_out[LABEL_SIZE_MAX],
              size_t *size_out)
 {
-    rmt_auto_fd old = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    rmt_auto_fd old =
+        openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     ssize_t size = old == -1 ? -1 : fgetxattr(old, LABEL, label_out, LABEL_SIZE_MAX);
     if (size <= 0)
         size = fgetxattr(parent, LABEL, label_out, LABEL_SIZE_MAX);

@@ -6,8 +6,8 @@
 #include <stdint.h>
 #include "base/rmt_error.h"
 
-#define RMT_ID_SIZE 33       // On the wire and on disk: algorithm, digest
-#define RMT_ID_TEXT_SIZE 67  // 66 lower-case hexadecimal digits and a NUL
+#define RMT_ID_SIZE 33      // On the wire and on disk: algorithm, digest
+#define RMT_ID_TEXT_SIZE 67 // 66 lower-case hexadecimal digits and a NUL
 #define RMT_ID_SHA256 1
 
 typedef struct {

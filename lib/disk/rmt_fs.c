@@ -178,8 +178,8 @@ rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
         return -1;
     if (!row->mount_type)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
-    const unsigned long flags = MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_NOATIME |
-                                (read_only ? MS_RDONLY : 0);
+    const unsigned long flags =
+        MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_NOATIME | (read_only ? MS_RDONLY : 0);
     const char *own = read_only ? row->options_read : row->options_write;
     // Without a word btrfs mounts its default subvolume, whichever that is.
     const bool is_btrfs = strcmp(row->name, "btrfs") == 0;

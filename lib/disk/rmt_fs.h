@@ -32,9 +32,9 @@ int rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *err
 // swap and none hold no tree.
 bool rmt_fs_is_mounted(const rmt_record_t *volume);
 
-// Mount with nodev, nosuid, noexec, noatime; of btrfs the subvolume that the record names, or the
-// top. Read-only touches nothing on the device (no
-// journal is replayed). 0, or -1: UNSUPPORTED, IO.
+// Mount with nodev, nosuid, noexec, noatime; of btrfs the subvolume that the record
+// names, or the top. Read-only touches nothing on the device (no journal is replayed). 0,
+// or -1: UNSUPPORTED, IO.
 int rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
                  bool read_only, rmt_error_t *error);
 

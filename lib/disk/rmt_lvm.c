@@ -26,9 +26,8 @@ static const char *const s_environment[] = {
 static int
 s_run(const char *const *arguments, char **output_out, rmt_error_t *error)
 {
-    const rmt_process_t process = {.arguments = arguments,
-                                   .environment = s_environment,
-                                   .timeout_ms = TIMEOUT_MS};
+    const rmt_process_t process = {
+        .arguments = arguments, .environment = s_environment, .timeout_ms = TIMEOUT_MS};
     rmt_process_end_t end = {0};
     if (rmt_process_try(&process, &end, error) == -1)
         return -1;
@@ -106,7 +105,7 @@ static int
 s_list(const char *what, char **output_out, rmt_error_t *error)
 {
     const char *const arguments[] = {
-        "lvs",        "--noheadings", "--nosuffix", "--units", "b", "--nameprefixes",
+        "lvs",        "--noheadings", "--nosuffix", "--units", "b",    "--nameprefixes",
         "--unquoted", "--separator",  "|",          "-o",      FIELDS, what,
         NULL};
     return s_run(arguments, output_out, error);
@@ -183,13 +182,14 @@ s_create(const rmt_lvm_t *volume, const char *tag, const rmt_lvm_t *snapshot,
 {
     rmt_auto_str origin = s_path(volume);
     rmt_auto_str size = rmt_text("%" PRIu64 "b", rmt_lvm_room(volume) / 512 * 512);
-    const char *const thick[] = {"lvcreate",     "-q",     "--snapshot", "--addtag",
-                                 tag,            "--name", snapshot->name, "--size",
-                                 size,           origin,   NULL};
+    const char *const thick[] = {
+        "lvcreate",     "-q",     "--snapshot", "--addtag", tag, "--name",
+        snapshot->name, "--size", size,         origin,     NULL};
     // Without the flag that keeps snapshots in a pool asleep.
-    const char *const thin[] = {"lvcreate", "-q",     "--snapshot",   "--addtag",
-                                tag,        "--name", snapshot->name, "--setactivationskip",
-                                "n",        origin,   NULL};
+    const char *const thin[] = {
+        "lvcreate", "-q",           "--snapshot",          "--addtag", tag,
+        "--name",   snapshot->name, "--setactivationskip", "n",        origin,
+        NULL};
     return s_run(volume->is_thin ? thin : thick, NULL, error);
 }
 
@@ -209,7 +209,8 @@ rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_o
         return rmt_wrap(error, "remove the snapshot %s that was left behind", path);
     if (!volume->is_thin && rmt_lvm_room(volume) == 0)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "volume group %s has %" PRIu64 " MiB left, a snapshot needs %" PRIu64,
+                        "volume group %s has %" PRIu64
+                        " MiB left, a snapshot needs %" PRIu64,
                         volume->group, volume->free_size / MIB, ROOM_MIN / MIB);
     if (s_create(volume, tag, &snapshot, error) == -1)
         return rmt_wrap(error, "make a snapshot of %s/%s", volume->group, volume->name);

@@ -1,8 +1,8 @@
 // rmt_lvm - snapshots of logical volumes, by LVM's own programs.
 //
-// A snapshot is a logical volume beside its origin, with a tag of whoever made it, so that
-// one that was left behind is found. Every call runs programs of package lvm2, for at most
-// a minute each.
+// A snapshot is a logical volume beside its origin, with a tag of whoever made it, so
+// that one that was left behind is found. Every call runs programs of package lvm2, for
+// at most a minute each.
 #pragma once
 
 #include <stdbool.h>

@@ -10,19 +10,20 @@
 // by name), NOT_FOUND (nothing is mounted there), IO.
 int rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error);
 
-// A folder on which the whole file system of a block device is mounted now: the wanted one
-// (NULL for none; an automount does its part) if it is there, else the first that no other
-// mount hides. Caller owns *folder_out (free); NULL when it is mounted nowhere.
-// 0, or -1: NOT_FOUND (no such device), IO.
+// A folder on which the whole file system of a block device is mounted now: the wanted
+// one (NULL for none; an automount does its part) if it is there, else the first that no
+// other mount hides. Caller owns *folder_out (free); NULL when it is mounted nowhere. 0,
+// or -1: NOT_FOUND (no such device), IO.
 int rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
                        rmt_error_t *error);
 
-// The mount point that a folder is in the system whose tree lies at root: "/", "/boot" ...
-// NULL for one outside of it, and where people mount things for a while (/mnt, /media,
-// /run, /tmp). Borrows folder.
+// The mount point that a folder is in the system whose tree lies at root: "/", "/boot"
+// ... NULL for one outside of it, and where people mount things for a while (/mnt,
+// /media, /run, /tmp). Borrows folder.
 const char *rmt_mounted_place(const char *folder, const char *root);
 
-// rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs folder.
+// rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs
+// folder.
 int rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
                         char **disk_out, rmt_error_t *error);
 

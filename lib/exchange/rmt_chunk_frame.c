@@ -43,7 +43,8 @@ s_get_head(const uint8_t *data, rmt_chunk_t *chunk_out)
 }
 
 int
-rmt_chunk_frame_check(const void *data, size_t size, size_t *count_out, rmt_error_t *error)
+rmt_chunk_frame_check(const void *data, size_t size, size_t *count_out,
+                      rmt_error_t *error)
 {
     const uint8_t *at = data, *end = at + size;
     size_t count = 0;

@@ -64,7 +64,8 @@ s_walk_list(const rmt_closure_walk_t *walk, const rmt_record_t *record, const ch
 }
 
 static int
-s_walk_record(const rmt_closure_walk_t *walk, const rmt_record_t *record, rmt_error_t *error)
+s_walk_record(const rmt_closure_walk_t *walk, const rmt_record_t *record,
+              rmt_error_t *error)
 {
     for (size_t i = 0; i < sizeof s_chunk_fields / sizeof *s_chunk_fields; i++)
         if (s_walk_list(walk, record, s_chunk_fields[i], error) == -1)
@@ -81,7 +82,8 @@ s_walk_record(const rmt_closure_walk_t *walk, const rmt_record_t *record, rmt_er
 }
 
 int
-rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image, rmt_error_t *error)
+rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image,
+                 rmt_error_t *error)
 {
     char text[RMT_ID_TEXT_SIZE];
     size_t size = 0;

@@ -27,7 +27,8 @@ typedef struct {
 } rmt_closure_walk_t;
 
 // Walk an image. 0, or -1: the source's, the visitor's, CORRUPT, UNSUPPORTED.
-int rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image, rmt_error_t *error);
+int rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image,
+                     rmt_error_t *error);
 
 // A rmt_chunk_source_fn with a rmt_store_t as its context, which also finds a descriptor
 // that the store holds as an image and not as a chunk.

@@ -32,8 +32,8 @@ typedef struct s_batch {
     size_t size, room;
     bool is_answered;
     uint8_t wanted[BATCH_COUNT / 8];
-    size_t sent; // Items that were dealt with
-    bool *lacks; // Only a question: the answer goes here
+    size_t sent;         // Items that were dealt with
+    bool *lacks;         // Only a question: the answer goes here
     rmt_msg_kind_t kind; // OFFER or WHOLE
 } s_batch_t;
 

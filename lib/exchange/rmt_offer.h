@@ -67,8 +67,9 @@ int rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error);
 int rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
                   rmt_error_t *error);
 
-// Ask whether the receiver holds a manifest whole: its own chunks and all that its entries
-// name. What it names need not be offered then. Blocks. 0, or -1 as rmt_offer_chunk.
+// Ask whether the receiver holds a manifest whole: its own chunks and all that its
+// entries name. What it names need not be offered then. Blocks. 0, or -1 as
+// rmt_offer_chunk.
 int rmt_offer_holds(rmt_offer_t *self, const rmt_id_t *root, bool *holds_out,
                     rmt_error_t *error);
 

@@ -2,8 +2,9 @@
 // so that checking goes on beside receiving and a slow commit holds nobody up;
 // lib/exchange only.
 //
-// Messages go in (OFFER, WHOLE, checked CHUNKS, SEAL) and come out (WANT, ACK, SEALED). REFUSED comes out
-// when the stream has failed: then nothing of it stays and the rest is ignored.
+// Messages go in (OFFER, WHOLE, checked CHUNKS, SEAL) and come out (WANT, ACK, SEALED).
+// REFUSED comes out when the stream has failed: then nothing of it stays and the rest is
+// ignored.
 #pragma once
 
 #include <czmq.h>

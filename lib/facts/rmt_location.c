@@ -6,7 +6,7 @@
 #include <string.h>
 
 #define USER_MORE "._-"
-#define SSH_MORE "/._-+=~,:@"         // The other side expands patterns
+#define SSH_MORE "/._-+=~,:@"          // The other side expands patterns
 #define HTTPS_MORE SSH_MORE "?&%;!$()" // No quotes, no blanks
 
 static bool
@@ -72,7 +72,8 @@ s_take_authority(const char *begin, size_t size, const char *text,
     char *host = authority;
     char *at = strchr(authority, '@');
     if (at && !location->is_ssh)
-        return s_bad(error, text, "https has no user here, as secrets do not belong in it");
+        return s_bad(error, text,
+                     "https has no user here, as secrets do not belong in it");
     if (at) {
         *at = '\0';
         if (!authority[0] || authority[0] == '-' || !s_consists(authority, USER_MORE) ||
@@ -95,8 +96,7 @@ rmt_location_parse(const char *text, rmt_location_t *location_out, rmt_error_t *
         return s_bad(error, text, "it is too long");
     const char *authority = strstr(text, "://") + 3;
     const char *path = strchr(authority, '/');
-    if (!path || !path[1] ||
-        !s_consists(path, location.is_ssh ? SSH_MORE : HTTPS_MORE))
+    if (!path || !path[1] || !s_consists(path, location.is_ssh ? SSH_MORE : HTTPS_MORE))
         return s_bad(error, text, "the path is none");
     if (s_take_authority(authority, (size_t) (path - authority), text, &location,
                          error) == -1)

@@ -13,9 +13,9 @@
 
 typedef struct {
     bool is_ssh;
-    char user[64];               // ssh; "" for none
-    char host[256];              // Without brackets
-    uint16_t port;               // 0 for the usual one
+    char user[64];                // ssh; "" for none
+    char host[256];               // Without brackets
+    uint16_t port;                // 0 for the usual one
     char path[RMT_LOCATION_SIZE]; // With its slash; https: with the query
 } rmt_location_t;
 

@@ -21,10 +21,10 @@ struct rmt_client {
     char broker_key[RMT_USER_SIZE];
     uint32_t timeout_ms;
     uint64_t sequence;
-    zsock_t *socket;  // DEALER, to one broker
-    zsock_t *watcher; // PAIR: tells when the handshake fails
+    zsock_t *socket;     // DEALER, to one broker
+    zsock_t *watcher;    // PAIR: tells when the handshake fails
     rmt_error_t trouble; // What it said of the last broker that has another key
-    zsock_t *events;  // SUB, to all brokers
+    zsock_t *events;     // SUB, to all brokers
 };
 
 rmt_client_t *
@@ -145,8 +145,8 @@ s_wait_answer(rmt_client_t *self, int64_t wait_ms, rmt_msg_t **reply_out,
         if (rc != 0)
             return rc;
         if (ready > 0 && items[1].revents &&
-            rmt_socket_watch(self->watcher, self->brokers[self->index],
-                             &self->trouble) == -1 &&
+            rmt_socket_watch(self->watcher, self->brokers[self->index], &self->trouble) ==
+                -1 &&
             self->trouble.code == RMT_E_NOT_ALLOWED) {
             *error = self->trouble;
             // The next request starts anew: the key may have been approved by then.

@@ -38,7 +38,7 @@ struct rmt_held_task {
     rmt_task_t *task;
     zactor_t *actor;
     rmt_msg_t *result, *progress;
-    int64_t result_at;     // Last sent
+    int64_t result_at; // Last sent
     request_t requests[RMT_TASK_ASKS_MAX];
     uint64_t ticks;
     int64_t moved_at;
@@ -188,7 +188,8 @@ s_send_request(request_t *request, rmt_peer_t *peer)
 
 // One that the task has given up makes room for its next.
 static void
-s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t *sequence)
+s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer,
+               uint64_t *sequence)
 {
     request_t *request = &self->requests[0];
     for (size_t i = 0; request->msg && i < RMT_TASK_ASKS_MAX; i++)
@@ -241,9 +242,10 @@ s_take_msg(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer, uint64_t 
 
 void
 rmt_held_task_read(rmt_held_task_t *self, rmt_peer_t *peer, uint64_t *sequence,
-             const rmt_held_task_ear_t *ear)
+                   const rmt_held_task_ear_t *ear)
 {
-    while (self->state == RMT_HELD_TASK_RUNNING && (zsock_events(self->actor) & ZMQ_POLLIN)) {
+    while (self->state == RMT_HELD_TASK_RUNNING &&
+           (zsock_events(self->actor) & ZMQ_POLLIN)) {
         rmt_auto(zframe) frame = zframe_recv(self->actor);
         rmt_error_t error = {0};
         rmt_auto(rmt_msg) msg =

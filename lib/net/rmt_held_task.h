@@ -1,12 +1,16 @@
-// rmt_held_task - a task in hand, as the control thread keeps it: waiting for a slot, running
-// in its thread, or ended with a result that the broker has not recorded yet.
+// rmt_held_task - a task in hand, as the control thread keeps it: waiting for a slot,
+// running in its thread, or ended with a result that the broker has not recorded yet.
 // Private to lib/net.
 #pragma once
 
 #include "net/rmt_peer.h"
 #include "net/rmt_task.h"
 
-typedef enum { RMT_HELD_TASK_WAITING, RMT_HELD_TASK_RUNNING, RMT_HELD_TASK_ENDED } rmt_held_task_state_t;
+typedef enum {
+    RMT_HELD_TASK_WAITING,
+    RMT_HELD_TASK_RUNNING,
+    RMT_HELD_TASK_ENDED
+} rmt_held_task_state_t;
 
 typedef struct rmt_held_task rmt_held_task_t;
 
@@ -41,12 +45,13 @@ typedef struct {
 
 // Take what the thread sent and pass it on. sequence: of the worker's requests.
 void rmt_held_task_read(rmt_held_task_t *self, rmt_peer_t *peer, uint64_t *sequence,
-                  const rmt_held_task_ear_t *ear);
+                        const rmt_held_task_ear_t *ear);
 
 // Send again what is due (everything after a WELCOME): result, request, last phase.
 void rmt_held_task_resend(rmt_held_task_t *self, rmt_peer_t *peer, bool all);
 
-// Hand over a REPLY when it is for this run, which renumbers it. Returns true when it was.
+// Hand over a REPLY when it is for this run, which renumbers it. Returns true when it
+// was.
 bool rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *host);
 
 // False when the sign of life has stood still for the phase's limit.

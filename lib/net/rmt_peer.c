@@ -162,8 +162,8 @@ s_is_silent(const rmt_peer_t *self, int64_t now)
 static void
 s_time_out(rmt_peer_t *self, int64_t now)
 {
-    self->welcome_ms = self->welcome_ms * 2 > WELCOME_MS_MAX ? WELCOME_MS_MAX
-                                                             : self->welcome_ms * 2;
+    self->welcome_ms =
+        self->welcome_ms * 2 > WELCOME_MS_MAX ? WELCOME_MS_MAX : self->welcome_ms * 2;
     if (self->trouble.code != RMT_E_CONFIG && self->trouble.code != RMT_E_NOT_ALLOWED)
         rmt_fail(&self->trouble, RMT_E_UNAVAILABLE, "the broker at %s does not answer",
                  self->brokers[self->index]);

@@ -234,8 +234,8 @@ rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
             seen = event;
     }
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        return rmt_fail(error, RMT_E_NOT_ALLOWED, "the broker at %s does not accept this key",
-                        server);
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "the broker at %s does not accept this key", server);
     // A server whose key is another one cannot read our first word, and hangs up.
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return rmt_fail(error, RMT_E_CONFIG,

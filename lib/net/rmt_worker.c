@@ -26,7 +26,7 @@ struct rmt_worker {
     rmt_welcome_fn *on_welcome;
     rmt_link_fn *on_link;
     rmt_told_fn *on_told;
-    bool was_welcome;     // What on_link was told last
+    bool was_welcome; // What on_link was told last
     rmt_error_t trouble;
     uint32_t leave_ms;
     rmt_peer_t *peer;
@@ -61,7 +61,8 @@ s_make_hello(void *argument)
     for (size_t i = 0; i < self->count; i++) {
         char text[33];
         rmt_record_t *record = rmt_records_add(msg->hand);
-        rmt_record_set(record, "task", rmt_uid_text(rmt_held_task_id(self->runs[i]), text));
+        rmt_record_set(record, "task",
+                       rmt_uid_text(rmt_held_task_id(self->runs[i]), text));
         rmt_record_set_u64(record, "attempt", rmt_held_task_attempt(self->runs[i]));
     }
     msg->body = rmt_record_dup(self->hello);
@@ -273,7 +274,8 @@ static void
 s_refuse_unknown(rmt_held_task_t *run)
 {
     if (rmt_held_task_service(run) == NO_SERVICE)
-        rmt_held_task_cancel(run, RMT_E_UNSUPPORTED, "this worker does not offer the service");
+        rmt_held_task_cancel(run, RMT_E_UNSUPPORTED,
+                             "this worker does not offer the service");
 }
 
 static void
@@ -325,7 +327,7 @@ s_take_cancel(rmt_worker_t *self, const rmt_msg_t *msg)
     rmt_held_task_t *run = s_find_run(self, msg->task);
     if (run && (msg->attempt == 0 || rmt_held_task_attempt(run) <= msg->attempt))
         rmt_held_task_cancel(run, RMT_E_CANCELLED,
-                       msg->text && *msg->text ? msg->text : "cancelled");
+                             msg->text && *msg->text ? msg->text : "cancelled");
 }
 
 static void

@@ -123,8 +123,8 @@ s_check_table(s_check_t *check, const rmt_table_t *table, rmt_buffer_t *listed)
         if (!table->index || rmt_index_flags(table->index)[pack] & RMT_PACK_PRESENT)
             continue;
         char text[RMT_FILE_TEXT_SIZE];
-        const rmt_store_finding_t finding = {
-            .what = "missing", .pack = rmt_file_name_text(&name, text)};
+        const rmt_store_finding_t finding = {.what = "missing",
+                                             .pack = rmt_file_name_text(&name, text)};
         check->report->missing++;
         rmt_store_tell(check->watch, &finding,
                        "index %s: pack %s is missing, or has another size", path, text);

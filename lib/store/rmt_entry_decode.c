@@ -242,11 +242,11 @@ s_read_marks(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static s_extra_fn *const s_extras[RMT_EXTRA_COUNT] = {
-    [RMT_EXTRA_SIZE] = s_read_size,       [RMT_EXTRA_CHUNKS] = s_read_chunks,
-    [RMT_EXTRA_EXTENTS] = s_read_extents, [RMT_EXTRA_TARGET] = s_read_target,
-    [RMT_EXTRA_DEVICE] = s_read_device,   [RMT_EXTRA_LINK] = s_read_link,
-    [RMT_EXTRA_XATTRS] = s_read_xattrs,   [RMT_EXTRA_FLAGS] = s_read_flags,
-    [RMT_EXTRA_PROJECT] = s_read_project, [RMT_EXTRA_MARKS] = s_read_marks,
+    [RMT_EXTRA_SIZE] = s_read_size,         [RMT_EXTRA_CHUNKS] = s_read_chunks,
+    [RMT_EXTRA_EXTENTS] = s_read_extents,   [RMT_EXTRA_TARGET] = s_read_target,
+    [RMT_EXTRA_DEVICE] = s_read_device,     [RMT_EXTRA_LINK] = s_read_link,
+    [RMT_EXTRA_XATTRS] = s_read_xattrs,     [RMT_EXTRA_FLAGS] = s_read_flags,
+    [RMT_EXTRA_PROJECT] = s_read_project,   [RMT_EXTRA_MARKS] = s_read_marks,
     [RMT_EXTRA_RESERVED] = s_read_reserved, [RMT_EXTRA_HINTS] = s_read_hints,
 };
 

@@ -297,8 +297,7 @@ s_gc(s_mark_t *mark, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
         return -1;
     s_clear_marks(mark->store);
     // The long part: every image is read, and images are published meanwhile.
-    if (s_mark_images(mark, error) == -1 ||
-        s_finish(mark, age_s, report, error) == -1)
+    if (s_mark_images(mark, error) == -1 || s_finish(mark, age_s, report, error) == -1)
         return -1;
     return rmt_store_refresh(mark->store, error);
 }

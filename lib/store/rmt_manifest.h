@@ -49,14 +49,15 @@ typedef struct {
     uint32_t project;    // Project id
     uint32_t hints;      // FS_XFLAG_* bits of XFS about allocation (RMT_META_HINTS)
     uint32_t extent_size, cow_extent_size; // Bytes, for those hints
-    bool sparse;         // extents are given; else the file is one run of size bytes
-    bool fuzzy;          // Changed while it was read
-    bool unreadable;     // Contents missing: the image is INCOMPLETE
+    bool sparse;     // extents are given; else the file is one run of size bytes
+    bool fuzzy;      // Changed while it was read
+    bool unreadable; // Contents missing: the image is INCOMPLETE
     const rmt_xattr_t *xattrs; // In byte order of their names
     size_t xattr_count;
     const rmt_extent_t *extents; // Rising, not touching
     size_t extent_count;
-    const rmt_extent_t *reserved; // Likewise; apart from the data, perhaps behind the size
+    const rmt_extent_t
+        *reserved; // Likewise; apart from the data, perhaps behind the size
     size_t reserved_count;
     // Chunks of the data runs, one run after the other, none crossing runs' total
     // order: the plain data of all runs, concatenated, is cut into these chunks.

@@ -56,10 +56,9 @@ s_save_state(const s_scrub_t *self, rmt_error_t *error)
     const rmt_scrub_report_t *report = &self->report;
     char name[RMT_FILE_TEXT_SIZE];
     rmt_auto_str path = s_state_path(self);
-    rmt_auto_str text =
-        rmt_text(STATE_FORMAT, rmt_file_name_text(&self->last, name), report->packs,
-                 report->chunks, report->bytes, report->damaged, report->quarantined,
-                 report->rescued);
+    rmt_auto_str text = rmt_text(STATE_FORMAT, rmt_file_name_text(&self->last, name),
+                                 report->packs, report->chunks, report->bytes,
+                                 report->damaged, report->quarantined, report->rescued);
     return rmt_io_save(path, text, strlen(text), 0600, error);
 }
 
@@ -369,8 +368,9 @@ s_run(s_scrub_t *self, rmt_error_t *error)
         s_find_hit(self, error) == -1)
         return -1;
     rmt_auto_str path = s_state_path(self);
-    return unlink(path) == -1 && errno != ENOENT ? rmt_fail_errno(error, "remove %s", path)
-                                                 : 0;
+    return unlink(path) == -1 && errno != ENOENT
+               ? rmt_fail_errno(error, "remove %s", path)
+               : 0;
 }
 
 int
@@ -381,8 +381,7 @@ rmt_store_scrub(rmt_store_t *self, const rmt_scrub_options_t *options,
     rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_SCRUB, LOCK_EX | LOCK_NB, error);
     if (lock == -1)
         return rmt_wrap(error, "a scrub of store %s runs already", self->root);
-    s_scrub_t scrub = {
-        .store = self, .options = options, .started_ms = rmt_clock_ms()};
+    s_scrub_t scrub = {.store = self, .options = options, .started_ms = rmt_clock_ms()};
     s_load_state(&scrub);
     if (s_run(&scrub, error) == -1) {
         rmt_store_rollback(self);

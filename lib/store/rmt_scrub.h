@@ -11,8 +11,8 @@
 #include "store/rmt_store.h"
 
 typedef struct {
-    uint64_t rate;                  // Bytes a second; 0: as fast as it goes
-    bool again;                     // From the start, not where the last run was cut short
+    uint64_t rate; // Bytes a second; 0: as fast as it goes
+    bool again;    // From the start, not where the last run was cut short
     const rmt_store_watch_t *watch; // May be NULL
 } rmt_scrub_options_t;
 

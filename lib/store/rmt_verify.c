@@ -71,8 +71,8 @@ static void
 s_tell(s_visit_t *visit, const rmt_id_t *id, const char *path, bool is_missing)
 {
     char chunk[RMT_ID_TEXT_SIZE], shown[256];
-    rmt_auto_str full = path ? rmt_text("%s%s%s", visit->mount, *path ? "/" : "", path)
-                             : NULL;
+    rmt_auto_str full =
+        path ? rmt_text("%s%s%s", visit->mount, *path ? "/" : "", path) : NULL;
     const rmt_store_finding_t finding = {.what = is_missing ? "missing" : "damaged",
                                          .image = visit->image,
                                          .chunk = rmt_id_text(id, chunk),

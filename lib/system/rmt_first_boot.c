@@ -112,9 +112,9 @@ s_plan_line(int root_fd, const char *path, unsigned mode, const char *line,
     const bool is_leaving = old && (strncmp(old + last, "exit", 4) == 0 ||
                                     strncmp(old + last, "exec ", 5) == 0);
     const size_t at = is_leaving ? last : end;
-    rmt_auto_str text = rmt_text("%.*s%s%s\n%s", (int) at, old ? old : "",
-                                 at && old[at - 1] != '\n' ? "\n" : "", line,
-                                 is_leaving ? old + at : "");
+    rmt_auto_str text =
+        rmt_text("%.*s%s%s\n%s", (int) at, old ? old : "",
+                 at && old[at - 1] != '\n' ? "\n" : "", line, is_leaving ? old + at : "");
     s_write(actions, path, mode, text);
 }
 
@@ -152,8 +152,8 @@ s_is_busybox(int root_fd)
     return target && strstr(target, "busybox");
 }
 
-// One way alone, or the agent would be started twice. A table of init's own is the surest:
-// it needs neither the order of rc scripts nor their dependencies.
+// One way alone, or the agent would be started twice. A table of init's own is the
+// surest: it needs neither the order of rc scripts nor their dependencies.
 static int
 s_plan_sysv(int root_fd, const char *command, rmt_records_t *actions, rmt_error_t *error)
 {

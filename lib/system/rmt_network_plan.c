@@ -146,9 +146,8 @@ s_plan_enabling(int root_fd, const rmt_stack_t *stack, rmt_records_t *actions)
         rmt_auto_str other = rmt_text("/lib/systemd/system/%s", rows[i].unit);
         rmt_auto_str link = rmt_text(WANTS "%s", rows[i].unit);
         // networkd is a part of systemd, so that its unit is where systemd's are.
-        if (s_is(stack, rows[i].stack) &&
-            (i == 0 || rmt_rooted_exists(root_fd, unit) ||
-             rmt_rooted_exists(root_fd, other)))
+        if (s_is(stack, rows[i].stack) && (i == 0 || rmt_rooted_exists(root_fd, unit) ||
+                                           rmt_rooted_exists(root_fd, other)))
             rmt_action_link(actions, link, "network",
                             rmt_rooted_exists(root_fd, unit) ? unit : other);
     }
@@ -185,8 +184,8 @@ s_plan_resolver(int root_fd, const rmt_stack_t *stack, const rmt_network_t *netw
         return;
     const mode_t kind = rmt_rooted_kind(root_fd, "/etc/resolv.conf");
     rmt_auto_str target = rmt_rooted_readlink(root_fd, "/etc/resolv.conf");
-    const bool is_file =
-        kind == S_IFREG || (kind == 0 && (s_is(stack, "ifupdown") || s_is(stack, "none")));
+    const bool is_file = kind == S_IFREG ||
+                         (kind == 0 && (s_is(stack, "ifupdown") || s_is(stack, "none")));
     const bool is_systemd =
         target && strstr(target, "systemd/resolve") && s_is(stack, "ifupdown");
     if (!is_file && !is_systemd)
@@ -196,8 +195,8 @@ s_plan_resolver(int root_fd, const rmt_stack_t *stack, const rmt_network_t *netw
     FILE *out = open_memstream(&text, &size);
     if (is_systemd)
         fputs("# Written by ramet for this computer.\n[Resolve]\n", out);
-    s_print_names(out, network, is_file ? "search " : "Domains=",
-                  is_file ? "nameserver " : "DNS=");
+    s_print_names(out, network,
+                  is_file ? "search " : "Domains=", is_file ? "nameserver " : "DNS=");
     if (fclose(out))
         abort();
     rmt_action_write(actions,

@@ -163,8 +163,7 @@ s_parse(const rmt_record_t *target, const char **hostname_out, rmt_network_t *ne
 }
 
 int
-rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os,
-                   rmt_error_t *error)
+rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error_t *error)
 {
     const char *hostname;
     rmt_network_t network;

@@ -13,9 +13,9 @@
 
 // Plan for the tree under root_fd and a target's record {name, hostname, address,
 // prefix | mask, gateway, dns, domain, mac, interface, net.<role>.<field>}; name or
-// hostname must be there, without an address DHCP is set. Each call makes new identities. Blocks for
-// ssh-keygen, which runs here. Caller owns *actions_out.
-// 0, or -1: USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
+// hostname must be there, without an address DHCP is set. Each call makes new identities.
+// Blocks for ssh-keygen, which runs here. Caller owns *actions_out. 0, or -1: USAGE (a
+// field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
 

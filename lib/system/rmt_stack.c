@@ -78,10 +78,10 @@ s_look(int root_fd, found_t *found, rmt_stack_t *stack)
     static const char *const manager[] = {"/usr/sbin/NetworkManager", NULL};
     static const char *const networkd[] = {"/usr/lib/systemd/systemd-networkd",
                                            "/lib/systemd/systemd-networkd", NULL};
-    found->netplan = s_has(root_fd, netplan) &&
-                     (s_has_file(root_fd, "/etc/netplan", "*.yaml") ||
-                      s_has_file(root_fd, "/usr/lib/netplan", "*.yaml") ||
-                      s_has_file(root_fd, "/lib/netplan", "*.yaml"));
+    found->netplan =
+        s_has(root_fd, netplan) && (s_has_file(root_fd, "/etc/netplan", "*.yaml") ||
+                                    s_has_file(root_fd, "/usr/lib/netplan", "*.yaml") ||
+                                    s_has_file(root_fd, "/lib/netplan", "*.yaml"));
     found->ifup = s_has(root_fd, ifup);
     found->interfaces = s_has(root_fd, interfaces);
     found->manager = s_has(root_fd, manager);
@@ -189,8 +189,7 @@ rmt_stack_look(int root_fd, rmt_stack_t *stack_out)
     found_t found = {0};
     s_look(root_fd, &found, &stack);
     const char *foreign = s_foreign(root_fd, &found);
-    stack.name =
-        foreign ? foreign : s_choose(root_fd, &found, &stack, &stack.is_enabled);
+    stack.name = foreign ? foreign : s_choose(root_fd, &found, &stack, &stack.is_enabled);
     stack.is_plain = s_is_plain(root_fd);
     stack.is_managed = strcmp(stack.name, "netplan") == 0 && s_is_managed(root_fd);
     stack.systemd = s_systemd(root_fd);

@@ -10,9 +10,9 @@ typedef struct {
     // netplan networkmanager networkd ifupdown none; or one that is found and not
     // carried: wicked connman ifcfg
     const char *name;
-    bool is_enabled; // Else it is only there, and nothing else is
-    bool is_plain;   // ifupdown that knows no patterns, as that of busybox
-    bool is_managed; // netplan that hands on to NetworkManager
+    bool is_enabled;  // Else it is only there, and nothing else is
+    bool is_plain;    // ifupdown that knows no patterns, as that of busybox
+    bool is_managed;  // netplan that hands on to NetworkManager
     unsigned systemd; // Version of systemd; 0 for unknown
     char first[16];   // Name of the image's first interface; "" for unknown
 } rmt_stack_t;

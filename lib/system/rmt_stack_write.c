@@ -53,7 +53,8 @@ s_print_ifupdown_address(const page_t *page, const rmt_network_address_t *addres
         fprintf(page->out, "    netmask %u\n", address->prefix);
         return;
     }
-    const struct in_addr mask = {htonl((uint32_t) (0xffffffffull << (32 - address->prefix)))};
+    const struct in_addr mask = {
+        htonl((uint32_t) (0xffffffffull << (32 - address->prefix)))};
     char text[INET_ADDRSTRLEN];
     inet_ntop(AF_INET, &mask, text, sizeof text);
     fprintf(page->out, "    netmask %s\n", text);
@@ -291,9 +292,8 @@ s_write_page(const page_t *blank, size_t row, rmt_records_t *actions)
     s_rows[row].write(&page);
     if (fclose(page.out))
         abort();
-    rmt_auto_str path =
-        rmt_text("%s/%s%s%s", s_rows[row].folder, s_rows[row].start,
-                 page.one ? page.one->label : "", s_rows[row].end);
+    rmt_auto_str path = rmt_text("%s/%s%s%s", s_rows[row].folder, s_rows[row].start,
+                                 page.one ? page.one->label : "", s_rows[row].end);
     rmt_action_write(actions, path, "network", s_rows[row].mode, text, size);
     free(text);
 }

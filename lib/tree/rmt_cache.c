@@ -99,7 +99,7 @@ struct rmt_cache_reader {
     char trouble[160]; // Why, if not for the end
     rmt_id_t root;     // Valid with has_root
     bool has_root;
-    uint8_t *data;     // Plain bytes from the current record on
+    uint8_t *data; // Plain bytes from the current record on
     size_t used, at, room;
     uint8_t *stored, *plain;
     bool has_record; // At data + at

@@ -83,8 +83,8 @@ s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_capture_item_t *it
         (item->link && !item->is_first))
         return;
     size_t size = 0;
-    const void *entry = rmt_cache_reader_find(
-        self->options->cache, found->path, found->path_size, &found->status, &size);
+    const void *entry = rmt_cache_reader_find(self->options->cache, found->path,
+                                              found->path_size, &found->status, &size);
     if (entry)
         rmt_capture_item_set_cached(item, entry, size);
 }

@@ -33,7 +33,7 @@ typedef struct {
     const char *const *excludes; // NULL-terminated globs (rmt_glob.h), or NULL
     unsigned threads;            // Workers; 0: one for each processor
     size_t window_size;          // Bytes of contents in flight; 0: 32 MiB
-    bool is_still; // A snapshot: nothing changes, however young it is
+    bool is_still;               // A snapshot: nothing changes, however young it is
     // What the last capture found and what this one finds; borrowed, each may be NULL.
     // With a cache the sink has an id_fn.
     rmt_cache_reader_t *cache;

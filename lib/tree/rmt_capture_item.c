@@ -20,14 +20,13 @@ s_unreadable(rmt_capture_item_t *self, const char *reason)
     rmt_capture_item_close(self);
 }
 
-// In a snapshot of a btrfs the place of a subvolume is a directory that the kernel makes up
-// when somebody looks, with the time of that.
+// In a snapshot of a btrfs the place of a subvolume is a directory that the kernel makes
+// up when somebody looks, with the time of that.
 static bool
 s_is_made_up(const rmt_walk_item_t *found)
 {
     struct statfs system;
-    return found->parent && found->dir &&
-           found->status.st_ino == EMPTY_SUBVOLUME_INODE &&
+    return found->parent && found->dir && found->status.st_ino == EMPTY_SUBVOLUME_INODE &&
            fstatfs(rmt_dir_fd(found->dir), &system) == 0 &&
            system.f_type == BTRFS_SUPER_MAGIC;
 }
@@ -225,7 +224,8 @@ rmt_capture_item_close(rmt_capture_item_t *self)
 // ---- Contents
 
 size_t
-rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data, size_t size)
+rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data,
+                      size_t size)
 {
     rmt_error_t error = {0};
     const ssize_t done =
@@ -258,7 +258,8 @@ static void
 s_pause(const rmt_capture_item_t *self)
 {
     if (!self->patience_ms ||
-        atomic_fetch_sub(self->patience_ms, RMT_CAPTURE_ITEM_PAUSE_MS) < RMT_CAPTURE_ITEM_PAUSE_MS)
+        atomic_fetch_sub(self->patience_ms, RMT_CAPTURE_ITEM_PAUSE_MS) <
+            RMT_CAPTURE_ITEM_PAUSE_MS)
         return;
     const struct timespec time = {.tv_nsec = RMT_CAPTURE_ITEM_PAUSE_MS * 1000000L};
     (void) nanosleep(&time, NULL);

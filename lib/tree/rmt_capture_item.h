@@ -1,9 +1,10 @@
-// rmt_capture_item - one name of a tree that is captured: what the walk saw, and its contents
-// while they are read. For rmt_capture alone.
+// rmt_capture_item - one name of a tree that is captured: what the walk saw, and its
+// contents while they are read. For rmt_capture alone.
 //
 // An item belongs to one thread at a time. Contents that change while they are read are
-// read again after a pause, RMT_CAPTURE_ITEM_ATTEMPTS times in all; then the item is fuzzy. The
-// pauses of all items together have a limit, so that many hot files hold nothing up.
+// read again after a pause, RMT_CAPTURE_ITEM_ATTEMPTS times in all; then the item is
+// fuzzy. The pauses of all items together have a limit, so that many hot files hold
+// nothing up.
 #pragma once
 
 #include <stdatomic.h>
@@ -26,13 +27,14 @@ typedef struct {
     bool is_vanished; // Is not there any more: no entry
     bool is_unreadable;
     bool is_fuzzy;
-    char reason[160]; // Why it is unreadable
+    char reason[160];      // Why it is unreadable
     rmt_hard_link_t *link; // Its hard-link group, or NULL
-    bool is_first;    // The member that carries the contents
-    int fd;           // While contents are read; else -1
+    bool is_first;         // The member that carries the contents
+    int fd;                // While contents are read; else -1
     int attempts;
     rmt_stable_read_t steady;
-    atomic_int *patience_ms; // What is left for pauses of all items; borrowed, may be NULL
+    atomic_int
+        *patience_ms; // What is left for pauses of all items; borrowed, may be NULL
     rmt_meta_t *meta;
     rmt_entry_t entry; // Path and attributes; the rest is filled in by rmt_capture
     rmt_extents_t runs, reserved;
@@ -52,7 +54,8 @@ typedef struct {
 rmt_capture_item_t *rmt_capture_item_new(const rmt_walk_item_t *found);
 void rmt_capture_item_destroy(rmt_capture_item_t **self_p);
 // Copies an encoded entry; NULL forgets it again.
-void rmt_capture_item_set_cached(rmt_capture_item_t *self, const void *entry, size_t size);
+void rmt_capture_item_set_cached(rmt_capture_item_t *self, const void *entry,
+                                 size_t size);
 
 // A regular file whose contents this item must read.
 bool rmt_capture_item_has_contents(const rmt_capture_item_t *self);
@@ -63,7 +66,8 @@ void rmt_capture_item_open(rmt_capture_item_t *self);
 void rmt_capture_item_close(rmt_capture_item_t *self);
 // Read a piece of the concatenated runs. Less comes only at an early end, and nothing
 // when it failed, which is kept in the item.
-size_t rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data, size_t size);
+size_t rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data,
+                             size_t size);
 // All contents were read, up to position. True when they changed meanwhile and must be
 // read again from the start; else the item is closed, and fuzzy if it changed anyway.
 bool rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position);

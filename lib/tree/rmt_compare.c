@@ -210,11 +210,13 @@ s_compare_inode(s_compare_t *self, const rmt_entry_t *a, const rmt_entry_t *b)
         s_findf(self, "target", "symlink to %.400s, found %.400s", a->target, b->target);
     if (a->flags != b->flags)
         s_findf(self, "flags", "inode flags %s, found %s",
-                rmt_kernel_words_flags(a->flags, a_text), rmt_kernel_words_flags(b->flags, b_text));
+                rmt_kernel_words_flags(a->flags, a_text),
+                rmt_kernel_words_flags(b->flags, b_text));
     if (a->hints != b->hints || a->extent_size != b->extent_size ||
         a->cow_extent_size != b->cow_extent_size)
-        s_findf(self, "flags", "allocation hints %#x of %u and %u, found %#x of %u and %u",
-                a->hints, a->extent_size, a->cow_extent_size, b->hints, b->extent_size,
+        s_findf(self, "flags",
+                "allocation hints %#x of %u and %u, found %#x of %u and %u", a->hints,
+                a->extent_size, a->cow_extent_size, b->hints, b->extent_size,
                 b->cow_extent_size);
     if (a->project != b->project)
         s_findf(self, "project", "project %u, found %u", a->project, b->project);
@@ -246,7 +248,8 @@ s_compare_pair(s_compare_t *self)
         s_findf(self, "links", "one inode with %.400s, found %.400s", a_first, b_first);
     else if (strcmp(a_first, a->path) != 0)
         return; // The inode was compared at its first name
-    if (rmt_compare_side_has_attributes(self->expected) && rmt_compare_side_has_attributes(self->found))
+    if (rmt_compare_side_has_attributes(self->expected) &&
+        rmt_compare_side_has_attributes(self->found))
         s_compare_inode(self, a, b);
 }
 
@@ -328,10 +331,12 @@ rmt_compare_run(const rmt_compare_input_t *expected, const rmt_compare_input_t *
 {
     assert(expected->source || !found->source);
     assert(options->finding_fn);
-    rmt_auto(rmt_compare_side) left = rmt_compare_side_new(expected, options->ignores, error);
+    rmt_auto(rmt_compare_side) left =
+        rmt_compare_side_new(expected, options->ignores, error);
     if (!left)
         return -1;
-    rmt_auto(rmt_compare_side) right = rmt_compare_side_new(found, options->ignores, error);
+    rmt_auto(rmt_compare_side) right =
+        rmt_compare_side_new(found, options->ignores, error);
     if (!right)
         return -1;
     s_compare_t self = {.options = options, .expected = left, .found = right};

@@ -19,7 +19,7 @@ struct rmt_compare_side {
 
 rmt_compare_side_t *
 rmt_compare_side_new(const rmt_compare_input_t *what, const char *const *ignores,
-             rmt_error_t *error)
+                     rmt_error_t *error)
 {
     rmt_compare_side_t *self = calloc(1, sizeof *self);
     assert(self);

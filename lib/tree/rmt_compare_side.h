@@ -8,8 +8,8 @@
 
 typedef struct rmt_compare_side rmt_compare_side_t;
 
-rmt_compare_side_t *rmt_compare_side_new(const rmt_compare_input_t *what, const char *const *ignores,
-                         rmt_error_t *error);
+rmt_compare_side_t *rmt_compare_side_new(const rmt_compare_input_t *what,
+                                         const char *const *ignores, rmt_error_t *error);
 void rmt_compare_side_destroy(rmt_compare_side_t **self_p);
 
 bool rmt_compare_side_is_manifest(const rmt_compare_side_t *self);

@@ -176,7 +176,7 @@ s_round(const rmt_extents_t *runs, uint64_t block, uint64_t size)
 
 bool
 rmt_contents_same_runs(const rmt_extents_t *a, const rmt_extents_t *b, uint64_t block,
-                        uint64_t size)
+                       uint64_t size)
 {
     rmt_extents_t rounded_a = s_round(a, block, size);
     rmt_extents_t rounded_b = s_round(b, block, size);

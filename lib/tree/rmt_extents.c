@@ -203,8 +203,8 @@ rmt_extents_read(rmt_extents_t *data, rmt_extents_t *reserved, int fd,
         return -1;
     // Blocks are counted with those of attributes and of the map itself, so they tell
     // only where the file system does not.
-    const bool is_whole = map.is_known ? map.covered >= size
-                                       : (uint64_t) status->st_blocks * 512 >= size;
+    const bool is_whole =
+        map.is_known ? map.covered >= size : (uint64_t) status->st_blocks * 512 >= size;
     if (is_whole)
         rmt_extents_add(data, 0, size);
     else if (s_read_data(data, fd, size, error) == -1)

@@ -75,7 +75,8 @@ rmt_kernel_words_flags(uint32_t flags, char *text)
                                   used ? "," : "", s_flags[i].name);
     }
     if (flags)
-        snprintf(text + used, RMT_KERNEL_WORDS_SIZE - used, "%s%#x", used ? "," : "", flags);
+        snprintf(text + used, RMT_KERNEL_WORDS_SIZE - used, "%s%#x", used ? "," : "",
+                 flags);
     else if (!used)
         snprintf(text, RMT_KERNEL_WORDS_SIZE, "none");
     return text;

@@ -1,4 +1,5 @@
-// rmt_kernel_words - words for what the kernel gives as numbers: file systems and inode flags.
+// rmt_kernel_words - words for what the kernel gives as numbers: file systems and inode
+// flags.
 #pragma once
 
 #include <stddef.h>

@@ -23,4 +23,4 @@ void rmt_links_destroy(rmt_links_t **self_p);
 rmt_hard_link_t *rmt_links_find(const rmt_links_t *self, uint64_t device, uint64_t inode);
 // Add a key that is not there yet. Copies path. Returns the link.
 rmt_hard_link_t *rmt_links_add(rmt_links_t *self, uint64_t device, uint64_t inode,
-                          const char *path, size_t path_size);
+                               const char *path, size_t path_size);

@@ -292,11 +292,13 @@ rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
         if (s_read_flags(fd, &flags, error) == -1)
             return -1;
         if (flags & FS_ENCRYPT_FL)
-            return rmt_fail(error, RMT_E_UNSUPPORTED, "is encrypted by the file system "
-                                                      "(fscrypt)");
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "is encrypted by the file system "
+                            "(fscrypt)");
         if (flags & FS_VERITY_FL)
-            return rmt_fail(error, RMT_E_UNSUPPORTED, "is sealed by the file system "
-                                                      "(fs-verity)");
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "is sealed by the file system "
+                            "(fs-verity)");
         entry->flags = flags & RMT_META_FLAGS;
         struct fsxattr extended = {0};
         if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == 0)
@@ -431,8 +433,9 @@ s_apply_hints(int fd, const rmt_entry_t *entry, rmt_error_t *error)
                               entry->hints, entry->extent_size, entry->cow_extent_size);
     // Some file systems take the call and drop what they do not know.
     if (ioctl(fd, FS_IOC_FSGETXATTR, &extended) == -1 || !s_has_hints(entry, &extended))
-        return rmt_fail(error, RMT_E_IO, "allocation hints %#x of %u and %u bytes are lost",
-                        entry->hints, entry->extent_size, entry->cow_extent_size);
+        return rmt_fail(error, RMT_E_IO,
+                        "allocation hints %#x of %u and %u bytes are lost", entry->hints,
+                        entry->extent_size, entry->cow_extent_size);
     return 0;
 }
 

@@ -37,11 +37,11 @@ void rmt_meta_destroy(rmt_meta_t **self_p);
 
 // The parts of an entry that a status holds: mode, owner, mtime, size, device number.
 void rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status);
-// Read target, flags, project, hints and extended attributes of the inode at fd into the entry,
-// whose mode is set. They live in self until its next read. Left out are an EVM HMAC, which
-// is made with a key of this machine and so is wrong on every other, and what XFS shows of
-// ACLs a second time (trusted.SGI_ACL_*).
-// 0, or -1: IO, TOO_BIG, UNSUPPORTED for what is encrypted (fscrypt) or sealed (fs-verity).
+// Read target, flags, project, hints and extended attributes of the inode at fd into the
+// entry, whose mode is set. They live in self until its next read. Left out are an EVM
+// HMAC, which is made with a key of this machine and so is wrong on every other, and what
+// XFS shows of ACLs a second time (trusted.SGI_ACL_*). 0, or -1: IO, TOO_BIG, UNSUPPORTED
+// for what is encrypted (fscrypt) or sealed (fs-verity).
 int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error);
 
 // What rmt_meta_apply may leave out, or must do in addition.
@@ -53,9 +53,9 @@ int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *err
 
 // Give the inode at fd the entry's attributes in the order that loses none: owner, mode,
 // attributes with security.* last, mtime, project, inode flags. For fresh inodes whose
-// folder hands nothing down. What the file system takes and then keeps otherwise, as times
-// it has no room for, is refused as well. 0, or -1: IO or NO_SPACE for every attribute that
-// is refused, with its name and that of the file system.
+// folder hands nothing down. What the file system takes and then keeps otherwise, as
+// times it has no room for, is refused as well. 0, or -1: IO or NO_SPACE for every
+// attribute that is refused, with its name and that of the file system.
 int rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options,
                    rmt_error_t *error);
 // Set RMT_META_EARLY_FLAGS on an empty file or directory, and the hints of a file.

@@ -37,7 +37,8 @@ rmt_portion_add(rmt_portion_t *self, rmt_capture_item_t **item_p)
     if (rmt_capture_item_has_contents(item))
         size = (uint64_t) item->status.st_size;
     const bool is_large = size > RMT_PORTION_SIZE_MAX;
-    const rmt_capture_item_t *last = self->item_count ? self->items[self->item_count - 1] : NULL;
+    const rmt_capture_item_t *last =
+        self->item_count ? self->items[self->item_count - 1] : NULL;
     const bool is_elsewhere = !last || last->parent != item->parent;
     const size_t dirs = (item->dir ? 1u : 0u) + (is_elsewhere ? 1u : 0u);
     if (last &&
@@ -73,7 +74,8 @@ s_add_chunk(rmt_portion_t *self, const uint8_t *data, size_t size)
 }
 
 // Cut what is in the buffer; without the end of the contents, as far as is certain: what
-// reaches the end of the buffer might have been cut later. Returns the bytes that were cut.
+// reaches the end of the buffer might have been cut later. Returns the bytes that were
+// cut.
 static size_t
 s_cut(rmt_portion_t *self, const uint8_t *data, size_t size, bool is_end)
 {
@@ -157,7 +159,8 @@ s_prepare_piece(rmt_portion_t *self, uint8_t *plain)
     if (left < wanted)
         wanted = (size_t) left;
     assert(wanted <= RMT_PORTION_PIECE_SIZE);
-    const size_t size = wanted ? rmt_capture_item_read(item, self->position, plain, wanted) : 0;
+    const size_t size =
+        wanted ? rmt_capture_item_read(item, self->position, plain, wanted) : 0;
     if (item->is_unreadable)
         return NULL;
     const bool is_end = size < wanted || wanted == left;

@@ -20,7 +20,7 @@ typedef struct {
     rmt_capture_item_t *items[RMT_PORTION_ITEMS_MAX];
     size_t chunk_counts[RMT_PORTION_ITEMS_MAX]; // Of each item, in this portion
     size_t item_count, dir_count;
-    size_t room; // Bytes that the contents were when they were met
+    size_t room;      // Bytes that the contents were when they were met
     size_t path_size; // Of all items
     // A piece of a large file; then items[0] is shared by its pieces, one after the
     // other.
@@ -41,8 +41,8 @@ void rmt_portion_destroy(rmt_portion_t **self_p);
 bool rmt_portion_add(rmt_portion_t *self, rmt_capture_item_t **item_p);
 
 // Read the contents into plain, RMT_PORTION_PIECE_SIZE bytes, and decide the cuts.
-// Returns the portion that goes on with the same file, to be worked on after this call, or
-// NULL.
+// Returns the portion that goes on with the same file, to be worked on after this call,
+// or NULL.
 rmt_portion_t *rmt_portion_prepare(rmt_portion_t *self, uint8_t *plain);
 // Name and pack the chunks, which are still where prepare has put them; from then on they
 // are the portion's own.

@@ -55,7 +55,7 @@ s_is_older(const struct timespec *a, const struct timespec *b)
 
 bool
 rmt_stable_read_is_one(const rmt_stable_read_t *self, const struct stat *before,
-                  const struct stat *after)
+                       const struct stat *after)
 {
     if (before->st_dev != after->st_dev || before->st_ino != after->st_ino ||
         before->st_size != after->st_size ||

@@ -1,11 +1,13 @@
-// rmt_stable_read - whether what was read of a file is one state of it. For rmt_capture_item alone.
+// rmt_stable_read - whether what was read of a file is one state of it. For
+// rmt_capture_item alone.
 //
 // The same status before and after is not enough. A write within the tick of the kernel's
 // clock in which the file was last changed leaves no other time; and a write() sets the
 // time when it begins, so one that is under way looks old. So times must be older than
 // the reading, and a file that changed lately must be open for writing by nobody, or else
 // have been left alone for a while. What stays unseen: a single write() that has been
-// under way for longer than that while. A tree that stands still is believed without that.
+// under way for longer than that while. A tree that stands still is believed without
+// that.
 #pragma once
 
 #include <stdbool.h>
@@ -22,4 +24,4 @@ typedef struct {
 void rmt_stable_read_begin(rmt_stable_read_t *self, int fd, const struct stat *before);
 // after: status of fd, after the last byte was read.
 bool rmt_stable_read_is_one(const rmt_stable_read_t *self, const struct stat *before,
-                       const struct stat *after);
+                            const struct stat *after);

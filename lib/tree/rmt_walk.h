@@ -59,8 +59,7 @@ void rmt_walk_on_excluded(rmt_walk_t *self,
                           void (*excluded_fn)(void *context, const char *path),
                           void *context);
 // The next name; the item's pointers are valid until the next call. A directory in which
-// paths could grow over RMT_PATH_SIZE_MAX or RMT_PATH_DEPTH_MAX is one that cannot be read
-// (ENAMETOOLONG).
-// 1, 0 at the end, or -1: IO for the root.
+// paths could grow over RMT_PATH_SIZE_MAX or RMT_PATH_DEPTH_MAX is one that cannot be
+// read (ENAMETOOLONG). 1, 0 at the end, or -1: IO for the root.
 int rmt_walk_next(rmt_walk_t *self, rmt_walk_item_t *item_out, rmt_error_t *error);
 const rmt_walk_report_t *rmt_walk_report(const rmt_walk_t *self);

@@ -12,24 +12,47 @@
 #include "base/rmt_record.h"
 
 #define RMT_WIRE_VERSION 1
-#define RMT_UID_SIZE 16                          // Jobs, tasks, nonces
+#define RMT_UID_SIZE 16 // Jobs, tasks, nonces
 #define RMT_CONTROL_SIZE_MAX ((size_t) 256 * 1024)
 #define RMT_CHUNK_SIZE_MAX ((size_t) 1024 * 1024) // Plain bytes of a chunk
 #define RMT_DATA_SIZE_MAX (RMT_CHUNK_SIZE_MAX + (size_t) 64 * 1024)
-#define RMT_IDS_MAX 1024                         // Ids in one Offer or Fetch
+#define RMT_IDS_MAX 1024 // Ids in one Offer or Fetch
 
-#define RMT_FIELDS_MAX 256                       // In one record
-#define RMT_ITEMS_MAX 4096                       // Records in items, and in hand
+#define RMT_FIELDS_MAX 256 // In one record
+#define RMT_ITEMS_MAX 4096 // Records in items, and in hand
 
 // Equal to the numbers of Envelope.kind in proto/ramet.proto (static_assert in lib/wire).
 typedef enum {
-    RMT_MSG_HELLO = 10, RMT_MSG_WELCOME, RMT_MSG_BEAT, RMT_MSG_CREDIT, RMT_MSG_TASK,
-    RMT_MSG_PROGRESS, RMT_MSG_RESULT, RMT_MSG_RECORDED, RMT_MSG_CANCEL, RMT_MSG_PEERS,
-    RMT_MSG_REQUEST, RMT_MSG_REPLY, RMT_MSG_EVENT, RMT_MSG_ENROL, RMT_MSG_ENROLLED,
-    RMT_MSG_REFUSED, RMT_MSG_NOTICE,
-    RMT_MSG_OPEN = 40, RMT_MSG_OPENED, RMT_MSG_OFFER, RMT_MSG_WANT, RMT_MSG_CHUNK,
-    RMT_MSG_ACK, RMT_MSG_SEAL, RMT_MSG_SEALED, RMT_MSG_FETCH, RMT_MSG_ABSENT, RMT_MSG_LATER,
-    RMT_MSG_CHUNKS, RMT_MSG_WHOLE,
+    RMT_MSG_HELLO = 10,
+    RMT_MSG_WELCOME,
+    RMT_MSG_BEAT,
+    RMT_MSG_CREDIT,
+    RMT_MSG_TASK,
+    RMT_MSG_PROGRESS,
+    RMT_MSG_RESULT,
+    RMT_MSG_RECORDED,
+    RMT_MSG_CANCEL,
+    RMT_MSG_PEERS,
+    RMT_MSG_REQUEST,
+    RMT_MSG_REPLY,
+    RMT_MSG_EVENT,
+    RMT_MSG_ENROL,
+    RMT_MSG_ENROLLED,
+    RMT_MSG_REFUSED,
+    RMT_MSG_NOTICE,
+    RMT_MSG_OPEN = 40,
+    RMT_MSG_OPENED,
+    RMT_MSG_OFFER,
+    RMT_MSG_WANT,
+    RMT_MSG_CHUNK,
+    RMT_MSG_ACK,
+    RMT_MSG_SEAL,
+    RMT_MSG_SEALED,
+    RMT_MSG_FETCH,
+    RMT_MSG_ABSENT,
+    RMT_MSG_LATER,
+    RMT_MSG_CHUNKS,
+    RMT_MSG_WHOLE,
 } rmt_msg_kind_t;
 
 typedef struct rmt_msg {
@@ -45,11 +68,11 @@ typedef struct rmt_msg {
     // UTF-8; never NULL after decode when the kind has it. `text` is prose for people and
     // may hold any bytes when it is sent; the others are names and must be within limits.
     char *role, *name, *service, *phase, *text, *place, *verb, *cursor, *topic, *token;
-    zchunk_t *ids;    // Packed ids of 33 bytes
+    zchunk_t *ids; // Packed ids of 33 bytes
     zchunk_t *bitmap;
-    rmt_record_t *body;     // Never NULL after decode when the kind has it
+    rmt_record_t *body;          // Never NULL after decode when the kind has it
     rmt_records_t *items, *hand; // Likewise
-    zframe_t *payload;      // The second frame of a Chunk or Chunks; else NULL
+    zframe_t *payload;           // The second frame of a Chunk or Chunks; else NULL
 } rmt_msg_t;
 
 // All fields empty. Caller owns the result.

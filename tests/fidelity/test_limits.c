@@ -109,8 +109,8 @@ test_an_encrypted_folder_is_named(void **state)
     close(root);
 }
 
-// The host's kernel need not know fs-verity: the flag is put in from outside, as it stands
-// on a disk, and a file that cannot be read whole is never read in part.
+// The host's kernel need not know fs-verity: the flag is put in from outside, as it
+// stands on a disk, and a file that cannot be read whole is never read in part.
 static void
 test_a_sealed_file_is_named(void **state)
 {
@@ -118,10 +118,10 @@ test_a_sealed_file_is_named(void **state)
     rmt_auto_str source = rmt_text("%s/source", tree_lab_folder(lab));
     act_file(tree_lab_source(lab), "sealed", "nobody may change this\n");
     act_file(tree_lab_source(lab), "plain", "x");
-    rmt_auto_str make = rmt_text(
-        "mkfs.ext4 -q -F -O verity -d %s \"$0\" && "
-        "debugfs -w -R 'set_inode_field /sealed flags 0x180000' \"$0\"",
-        source);
+    rmt_auto_str make =
+        rmt_text("mkfs.ext4 -q -F -O verity -d %s \"$0\" && "
+                 "debugfs -w -R 'set_inode_field /sealed flags 0x180000' \"$0\"",
+                 source);
     const char *const mkfs[] = {"sh", "-c", make, NULL};
     const int root = stage_mount(mkfs, "ext4", "32M", NULL);
     tree_lab_set_source(lab, root);

@@ -23,13 +23,14 @@ s_expect(bool is_true)
 static void
 s_try_envelope(const uint8_t *data, size_t size)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_msg) first = rmt_codec_decode(data, size, &error);
     s_expect((first == NULL) == (error.code != RMT_OK));
     if (!first)
         return;
     rmt_auto(zframe) frame = rmt_codec_encode(first);
-    rmt_auto(rmt_msg) second = rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
+    rmt_auto(rmt_msg) second =
+        rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
     s_expect(second != NULL && second->kind == first->kind);
     rmt_auto(zframe) again = rmt_codec_encode(second);
     s_expect(zframe_eq(frame, again));
@@ -38,7 +39,7 @@ s_try_envelope(const uint8_t *data, size_t size)
 static void
 s_try_records(const uint8_t *data, size_t size)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto(rmt_records) first =
         rmt_codec_unpack_records(data, size, RECORDS_SIZE_MAX, &error);
     s_expect((first == NULL) == (error.code != RMT_OK));

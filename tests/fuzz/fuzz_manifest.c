@@ -1,6 +1,6 @@
 // What the store decodes from foreign bytes: entries, manifests, indexes, packs. The
-// first byte says which. With RAMET_FUZZ this is a libFuzzer target; else mutate.c replays
-// its corpus.
+// first byte says which. With RAMET_FUZZ this is a libFuzzer target; else mutate.c
+// replays its corpus.
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -14,7 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static int
 s_replay(const char *path)
 {
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_ptr data = NULL;
     size_t size;
     if (rmt_io_load(path, FILE_SIZE_MAX, &data, &size, &error) == -1) {

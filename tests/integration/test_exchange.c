@@ -696,7 +696,8 @@ test_parcels_are_whole_or_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         const uint8_t before = parcel[46 + bad[i].at];
         parcel[46 + bad[i].at] = bad[i].value;
-        assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error), -1);
+        assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error),
+                         -1);
         assert_int_equal(error.code, RMT_E_PROTOCOL);
         parcel[46 + bad[i].at] = before;
     }

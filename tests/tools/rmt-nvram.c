@@ -1,5 +1,5 @@
-// ramet-nvram LABEL PATH GUID PARTITION START SECTORS - make a boot entry in the firmware of
-// this machine, as the writer of disks does. For machines of tests.
+// ramet-nvram LABEL PATH GUID PARTITION START SECTORS - make a boot entry in the firmware
+// of this machine, as the writer of disks does. For machines of tests.
 #include "disk/rmt_nvram.h"
 
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// Personalise the tree at FOLDER as the record LINE says, as an installer would; for tests
-// that hold the outcome against the real programs of a system.
+// Personalise the tree at FOLDER as the record LINE says, as an installer would; for
+// tests that hold the outcome against the real programs of a system.
 //
 //   rmt-personalise FOLDER 'class=target name=n1 address=10.0.0.7/24'
 #include "base/rmt_auto.h"

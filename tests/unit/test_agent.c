@@ -197,8 +197,8 @@ test_capture_leaves_out_own_files_and_borders(void **state)
     assert_true(s_has(root, "*.tmp"));
     assert_true(s_has(root, "/var/log/*"));
     assert_true(s_has(root, "/home/*"));
-    rmt_auto(rmt_excludes) home =
-        rmt_excludes_new(config, "*.tmp\n/home/x/cache\nvar/log/*", rules, layout, "/home");
+    rmt_auto(rmt_excludes) home = rmt_excludes_new(
+        config, "*.tmp\n/home/x/cache\nvar/log/*", rules, layout, "/home");
     assert_false(s_has(home, "/swap"));
     assert_true(s_has(home, "*.tmp"));
     assert_true(s_has(home, "/x/cache"));
@@ -432,10 +432,14 @@ test_drift_is_what_is_on_no_list(void **state)
         const char *path;
         bool is_personal;
     } rows[] = {
-        {"etc/hostname", true},          {"etc/machine-id", true},
-        {"etc/ssh/ssh_host_rsa_key", true}, {"usr/lib/ramet/firstboot/agent", true},
-        {"etc/passwd", false},           {"etc/ssh/sshd_config", false},
-        {"usr/bin/hostname", false},     {"", false},
+        {"etc/hostname", true},
+        {"etc/machine-id", true},
+        {"etc/ssh/ssh_host_rsa_key", true},
+        {"usr/lib/ramet/firstboot/agent", true},
+        {"etc/passwd", false},
+        {"etc/ssh/sshd_config", false},
+        {"usr/bin/hostname", false},
+        {"", false},
         {"home/etc/hostname", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)

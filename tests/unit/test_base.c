@@ -20,7 +20,7 @@ static void
 test_wrapping_keeps_the_code_and_both_texts(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     errno = ENOENT;
     assert_int_equal(rmt_fail_errno(&error, "open %s", "x"), -1);
     assert_int_equal(error.code, RMT_E_NOT_FOUND);
@@ -58,7 +58,7 @@ static void
 test_numbers_that_are_none_are_missing(void **state)
 {
     (void) state;
-    static const char *const bad[] = { "", "-1", "1x", " 1", "99999999999999999999" };
+    static const char *const bad[] = {"", "-1", "1x", " 1", "99999999999999999999"};
     rmt_auto(rmt_record) record = rmt_record_new();
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_record_set(record, "n", bad[i]);
@@ -71,7 +71,7 @@ test_field_names_are_checked(void **state)
 {
     (void) state;
     assert_true(rmt_record_name_is_valid("disk.bytes-1_x"));
-    static const char *const bad[] = { "", "A", "-a", "a b", "a/b", "\xc3\xa4" };
+    static const char *const bad[] = {"", "A", "-a", "a b", "a/b", "\xc3\xa4"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
         assert_false(rmt_record_name_is_valid(bad[i]));
 }
@@ -82,7 +82,7 @@ test_a_saved_file_is_whole_and_has_its_mode(void **state)
     (void) state;
     char folder[] = "/tmp/ramet-base-XXXXXX";
     assert_non_null(mkdtemp(folder));
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/a/b/file", folder);
     rmt_auto_str parent = rmt_text("%s/a/b", folder);
     assert_int_equal(rmt_io_mkdirs(parent, 0755, &error), 0);
@@ -106,15 +106,15 @@ static void
 test_programs_tell_output_and_failure(void **state)
 {
     (void) state;
-    rmt_error_t error = { 0 };
+    rmt_error_t error = {0};
     rmt_auto_str output = NULL;
-    const char *const cat[] = { "cat", NULL };
+    const char *const cat[] = {"cat", NULL};
     assert_int_equal(rmt_process_run(cat, "given", &output, &error), 0);
     assert_string_equal(output, "given");
-    const char *const fails[] = { "ls", "/no/such/folder", NULL };
+    const char *const fails[] = {"ls", "/no/such/folder", NULL};
     assert_int_equal(rmt_process_run(fails, NULL, NULL, &error), -1);
     assert_non_null(strstr(error.text, "ls ended with status 2"));
-    const char *const missing[] = { "no-such-program-here", NULL };
+    const char *const missing[] = {"no-such-program-here", NULL};
     assert_int_equal(rmt_process_run(missing, NULL, NULL, &error), -1);
     assert_int_equal(error.code, RMT_E_NOT_FOUND);
 }
@@ -122,9 +122,9 @@ test_programs_tell_output_and_failure(void **state)
 static void
 s_try(const char *script, uint32_t timeout_ms, rmt_process_end_t *end)
 {
-    rmt_error_t error = { 0 };
-    const char *arguments[] = { "/bin/sh", "-c", script, NULL };
-    const rmt_process_t process = { .arguments = arguments, .timeout_ms = timeout_ms };
+    rmt_error_t error = {0};
+    const char *arguments[] = {"/bin/sh", "-c", script, NULL};
+    const rmt_process_t process = {.arguments = arguments, .timeout_ms = timeout_ms};
     if (rmt_process_try(&process, end, &error) == -1)
         fail_msg("%s", error.text);
 }
@@ -148,9 +148,9 @@ test_a_program_that_is_tried_tells_how_it_ended(void **state)
     assert_memory_equal(end.output, "0\n1\n", 4);
     assert_string_equal(end.tail + strlen(end.tail) - 6, "19999\n");
     rmt_process_end_clear(&end);
-    rmt_error_t error = { 0 };
-    const char *none[] = { "/no/such/program", NULL };
-    const rmt_process_t process = { .arguments = none };
+    rmt_error_t error = {0};
+    const char *none[] = {"/no/such/program", NULL};
+    const rmt_process_t process = {.arguments = none};
     assert_int_equal(rmt_process_try(&process, &end, &error), -1);
     assert_int_equal(error.code, RMT_E_NOT_FOUND);
 }
@@ -181,7 +181,8 @@ test_control_bytes_do_not_reach_the_log(void **state)
 {
     (void) state;
     char out[64];
-    assert_string_equal(rmt_log_escape(out, sizeof out, "a\n\033[2Jb"), "a\\x0a\\x1b[2Jb");
+    assert_string_equal(rmt_log_escape(out, sizeof out, "a\n\033[2Jb"),
+                        "a\\x0a\\x1b[2Jb");
     assert_string_equal(rmt_log_escape(out, 4, "abcdef"), "abc");
 }
 

@@ -33,10 +33,9 @@ s_record(const char *text)
 static char *
 s_op_text(const rmt_record_t *op)
 {
-    static const char *const told[] = {"service",   "subject",       "target",
-                                       "engine",    "state",         "code",
-                                       "set.stage", "count.started", "timeout-s",
-                                       "warning"};
+    static const char *const told[] = {
+        "service", "subject",   "target",        "engine",    "state",
+        "code",    "set.stage", "count.started", "timeout-s", "warning"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -99,10 +98,10 @@ s_check(const row_t *row)
         rmt_record_set(item, "engine", "lab");
     }
     const rmt_job_view_t view = {.job = job,
-                             .image = image,
-                             .items = items,
-                             .task = row->task ? task : NULL,
-                             .target = row->task ? target : NULL};
+                                 .image = image,
+                                 .items = items,
+                                 .task = row->task ? task : NULL,
+                                 .target = row->task ? target : NULL};
     const rmt_result_t result = {rmt_code_from(row->code), "why", outputs};
     rmt_auto(rmt_records) ops = rmt_dispatch(&view, row->task ? &result : NULL);
     rmt_auto_str text = s_ops_text(ops);

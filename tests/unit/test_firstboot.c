@@ -94,8 +94,8 @@ test_scripts_run_in_order_and_tell_how_they_ended(void **state)
 {
     (void) state;
     rmt_auto_str order = rmt_text("#!/bin/sh\necho $0 >>%s/order\n", s_root);
-    rmt_auto_str two = rmt_text(
-        "%secho \"$RAMET_TARGET $RAMET_IMAGE\"\necho last >&2\nexit 3\n", order);
+    rmt_auto_str two =
+        rmt_text("%secho \"$RAMET_TARGET $RAMET_IMAGE\"\necho last >&2\nexit 3\n", order);
     s_put("scripts/02-two", two);
     s_put("scripts/01-one", order);
     s_put("scripts/03-slow", "#!/bin/sh\necho begun\nsleep 30\n");

@@ -16,10 +16,11 @@ test_a_line_of_lvs_is_found_among_warnings(void **state)
     (void) state;
     rmt_lvm_t volume;
     rmt_error_t error = {0};
-    const char *text = "  WARNING: Device for PV x-y not found | or rejected.\n"
-                       "  LVM2_VG_NAME=da-ta|LVM2_LV_NAME=root_1|LVM2_LV_SIZE=171798691840|"
-                       "LVM2_VG_FREE=4194304|LVM2_LV_LAYOUT=linear|"
-                       "LVM2_LV_SNAPSHOT_INVALID=unknown\n";
+    const char *text =
+        "  WARNING: Device for PV x-y not found | or rejected.\n"
+        "  LVM2_VG_NAME=da-ta|LVM2_LV_NAME=root_1|LVM2_LV_SIZE=171798691840|"
+        "LVM2_VG_FREE=4194304|LVM2_LV_LAYOUT=linear|"
+        "LVM2_LV_SNAPSHOT_INVALID=unknown\n";
     assert_int_equal(rmt_lvm_parse(text, &volume, &error), 0);
     assert_string_equal(volume.group, "da-ta");
     assert_string_equal(volume.name, "root_1");

@@ -480,7 +480,7 @@ test_a_million_attributes_are_refused_before_they_are_held(void **state)
 {
     (void) state;
     enum { MANY = 1000000 };
-    char (*names)[16] = malloc(MANY * sizeof *names);
+    char(*names)[16] = malloc(MANY * sizeof *names);
     rmt_xattr_t *xattrs = calloc(MANY, sizeof *xattrs);
     assert_true(names && xattrs);
     for (size_t i = 0; i < MANY; i++) {

@@ -204,8 +204,8 @@ static const miss_t s_misses[] = {
      "removable=1\n"
      "class=usb port=1-2 id=0781:5571 type=00 interfaces=\"080650:usb-storage\"\n",
      "usb=exact", NULL, NULL},
-    {"no camera, USB compared", "thinkpad-x1", NULL, "-class=usb port=1-8\n",
-     "usb=exact", "usb", "the target lacks it"},
+    {"no camera, USB compared", "thinkpad-x1", NULL, "-class=usb port=1-8\n", "usb=exact",
+     "usb", "the target lacks it"},
     {"one USB stick more", "desktop-ahci", NULL,
      "class=disk name=sdb via=usb on=0000:09:00.3 port=3-1 at=9:0:0:0 bytes=15500000256 "
      "removable=1\n"

@@ -374,10 +374,10 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
         "class=script name=second.sh content=two\nclass=script name=join content=three",
         &s_error);
     rmt_auto(rmt_records) actions = rmt_records_new();
-    assert_int_equal(
-        rmt_personal_first_boot(s_root_fd, "/usr/lib/ramet/firstboot/ramet-agent firstboot", files,
-                                actions, &s_error),
-        0);
+    assert_int_equal(rmt_personal_first_boot(
+                         s_root_fd, "/usr/lib/ramet/firstboot/ramet-agent firstboot",
+                         files, actions, &s_error),
+                     0);
     assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
     s_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
     s_expect("usr/lib/ramet/scripts/01-second.sh", "two");
@@ -391,10 +391,12 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
     assert_non_null(
         strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
     assert_int_equal(
-        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &s_error), -1);
+        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &s_error),
+        -1);
     rmt_auto(rmt_records) bad =
         rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
-    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &s_error), -1);
+    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &s_error),
+                     -1);
 }
 
 // The systems that start by other means than systemd: what is there before, and what the
@@ -409,10 +411,10 @@ test_the_first_boot_is_started_by_what_the_system_has(void **state)
     } rows[] = {
         {"etc/inittab", "id:2:initdefault:\nsi::sysinit:/etc/init.d/rcS\nl2:2:wait:/x",
          "etc/inittab", "rmt1:2345:once:"},
-        {"etc/inittab", "si:S:sysinit:/etc/rc.d/rc.S\nid:3:initdefault:\n",
-         "etc/inittab", "rmt1:2345:once:"},
-        {"etc/inittab", "::sysinit:/etc/init.d/rcS\n::respawn:-/bin/sh\n",
-         "etc/inittab", "::once:"},
+        {"etc/inittab", "si:S:sysinit:/etc/rc.d/rc.S\nid:3:initdefault:\n", "etc/inittab",
+         "rmt1:2345:once:"},
+        {"etc/inittab", "::sysinit:/etc/init.d/rcS\n::respawn:-/bin/sh\n", "etc/inittab",
+         "::once:"},
         {"etc/init.d/rcS", "#!/bin/sh\nmount -a\n", "etc/init.d/rcS", ""},
         {"etc/init.d/rcS", "#!/bin/sh\nmount -a\nexit 0\n", "etc/init.d/rcS", ""},
         {"etc/rc3.d/S01a", "", "etc/rc3.d/S99ramet-firstboot", NULL},

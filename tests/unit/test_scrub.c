@@ -1,4 +1,5 @@
-// Scrub, verify and the end of images that were taken out of the catalogue (M16, P14, P15).
+// Scrub, verify and the end of images that were taken out of the catalogue (M16, P14,
+// P15).
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -239,8 +240,8 @@ test_a_retired_image_goes_unless_it_was_saved_again(void **state)
     const rmt_id_t image = fixture_image(store, 1, FILE_COUNT);
     rmt_error_t error = {0};
     char text[RMT_ID_TEXT_SIZE];
-    rmt_auto_str signature = rmt_text("%s/images/%s.sig.k", (char *) *state,
-                                      rmt_id_text(&image, text));
+    rmt_auto_str signature =
+        rmt_text("%s/images/%s.sig.k", (char *) *state, rmt_id_text(&image, text));
     assert_int_equal(rmt_io_save(signature, "s", 1, 0600, &error), 0);
     const int64_t now = time(NULL);
     assert_int_equal(rmt_store_image_retire(store, &image, now - 60, &error), 0);

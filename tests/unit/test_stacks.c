@@ -299,8 +299,7 @@ test_a_stack_that_is_not_carried_is_refused_by_name(void **state)
 {
     (void) state;
     static const char *const units[] = {"wicked", "connman"};
-    rmt_auto(rmt_records) records =
-        rmt_facts_parse("class=target name=a", &s_error);
+    rmt_auto(rmt_records) records = rmt_facts_parse("class=target name=a", &s_error);
     for (size_t i = 0; i < 2; i++) {
         rmt_auto_str unit = rmt_text("%s.service", units[i]);
         rmt_auto_str path =
@@ -359,9 +358,10 @@ test_competitors_let_go_of_the_interface(void **state)
     s_put("etc/NetworkManager/system-connections/wlan.nmconnection", "type=wifi\n");
     s_put("etc/cloud/cloud.cfg", "");
     s_personalise("class=target name=a " MAIN);
-    s_expect("etc/NetworkManager/conf.d/99-ramet.conf",
-             "# Written by ramet: another stack sets these.\n[main]\nno-auto-default=*\n\n"
-             "[keyfile]\nunmanaged-devices=mac:52:54:00:ab:cd:ef\n");
+    s_expect(
+        "etc/NetworkManager/conf.d/99-ramet.conf",
+        "# Written by ramet: another stack sets these.\n[main]\nno-auto-default=*\n\n"
+        "[keyfile]\nunmanaged-devices=mac:52:54:00:ab:cd:ef\n");
     static const char *const gone[] = {
         "etc/systemd/system/multi-user.target.wants/systemd-networkd.service",
         "etc/systemd/system/sockets.target.wants/systemd-networkd.socket",
@@ -387,8 +387,7 @@ test_ifupdown_beside_another_stack_keeps_lo_alone(void **state)
     (void) state;
     s_make_netplan();
     s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces",
-          "iface ens3 inet static\n address 10.0.0.9/24\n");
+    s_put("etc/network/interfaces", "iface ens3 inet static\n address 10.0.0.9/24\n");
     s_personalise("class=target name=a " MAIN);
     s_expect("etc/network/interfaces",
              "# Written by ramet: another stack sets the interfaces.\n"
@@ -447,7 +446,8 @@ test_the_label_of_a_replaced_file_is_kept(void **state)
     s_put("etc/hostname", "golden\n");
     rmt_auto_str path = rmt_text("%s/etc/hostname", s_root);
     if (setxattr(path, "security.selinux", label, sizeof label, 0) == -1)
-        fail_msg("labels cannot be set here; run this as root on a file system with them");
+        fail_msg(
+            "labels cannot be set here; run this as root on a file system with them");
     s_personalise("class=target name=a");
     char found[64] = "";
     assert_int_equal(getxattr(path, "security.selinux", found, sizeof found),

@@ -250,7 +250,8 @@ test_file_that_always_changes_is_fuzzy_and_whole_in_itself(void **state)
     tree_lab_write(*state, &root); // Sizes and chunks add up
 }
 
-// M8: in a snapshot nothing is under way, whatever the clock says of a file's last change.
+// M8: in a snapshot nothing is under way, whatever the clock says of a file's last
+// change.
 static void
 test_what_stands_still_is_believed_however_young_it_is(void **state)
 {

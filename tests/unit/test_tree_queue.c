@@ -25,7 +25,7 @@ test_jobs_put_behind_held_ones_are_all_got_in_order(void **state)
     assert_ptr_equal(rmt_queue_get(queue), &c);
 
     rmt_queue_end(queue);
-    rmt_job_t *const order[] = { &a, &behind_a, &b, &behind_b, &c };
+    rmt_job_t *const order[] = {&a, &behind_a, &b, &behind_b, &c};
     for (size_t i = 5; i-- > 0;)
         rmt_queue_done(queue, order[i]);
     rmt_job_t *job = NULL;
@@ -77,7 +77,7 @@ test_failure_is_remembered_and_refuses_jobs(void **state)
     (void) state;
     rmt_auto(rmt_queue) queue = rmt_queue_new(10, 100);
     rmt_job_t a;
-    rmt_error_t error = { 0 }, again = { 0 };
+    rmt_error_t error = {0}, again = {0};
     assert_int_equal(rmt_queue_check(queue, &error), 0);
     rmt_fail(&error, RMT_E_IO, "first");
     rmt_queue_fail(queue, &error);

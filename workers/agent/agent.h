@@ -36,8 +36,9 @@ typedef struct {
     uint8_t nonce[RMT_UID_SIZE]; // Of this start of the process
 } rmt_agent_t;
 
-// Borrows config, role and watch (may be NULL) for its whole life. Blocks until the key is approved, or a
-// signal. Caller owns the result. NULL: CONFIG, NOT_ALLOWED, CANCELLED, IO.
+// Borrows config, role and watch (may be NULL) for its whole life. Blocks until the key
+// is approved, or a signal. Caller owns the result. NULL: CONFIG, NOT_ALLOWED, CANCELLED,
+// IO.
 rmt_agent_t *rmt_agent_new(const rmt_config_t *config, const char *role,
                            const rmt_agent_watch_t *watch, rmt_error_t *error);
 void rmt_agent_destroy(rmt_agent_t **self_p);

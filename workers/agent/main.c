@@ -19,8 +19,9 @@
     "usage: ramet-agent source|target|firstboot|bare [options]\n"                        \
     "  source     offer to make an image of this computer\n"                             \
     "  target     offer to write an image to this computer's disks\n"                    \
-    "  firstboot  report that an installed system is up, once\n"                             \
-    "  bare       target by the kernel's command line, on a machine that runs nothing else"
+    "  firstboot  report that an installed system is up, once\n"                         \
+    "  bare       target by the kernel's command line, on a machine that runs nothing "  \
+    "else"
 
 // The word decides which table of keys holds, so it is looked for before the options.
 static const rmt_config_row_t *
@@ -75,8 +76,8 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
     if (*word)
         role = word;
     if (strcmp(role, "source") != 0 && strcmp(role, "target") != 0)
-        return rmt_fail(error, RMT_E_USAGE, "'%.16s' is not source, target, firstboot or bare",
-                        role);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.16s' is not source, target, firstboot or bare", role);
     rmt_auto(rmt_agent) agent = rmt_agent_new(config, role, NULL, error);
     if (!agent)
         return -1;

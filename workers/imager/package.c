@@ -62,9 +62,9 @@ imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
     rmt_task_progress(task, "package", 0, 0, NULL);
     package_t self = {.task = task, .store = store};
     const rmt_closure_walk_t walk = {.source = rmt_closure_from_store,
-                             .context = store,
-                             .visit = s_check,
-                             .visitor = &self};
+                                     .context = store,
+                                     .visit = s_check,
+                                     .visitor = &self};
     if (rmt_closure_walk(&walk, &image, error) == -1)
         return rmt_wrap(error, "image is not complete at %s", rmt_holder_place(holder));
     uint64_t files = 0;

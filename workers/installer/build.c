@@ -186,10 +186,10 @@ s_build(build_t *self, rmt_error_t *error)
     assert(plain);
     size_t size;
     const rmt_closure_walk_t walk = {.source = s_source,
-                             .context = self,
-                             .expect = s_expect,
-                             .visit = s_visit,
-                             .visitor = self};
+                                     .context = self,
+                                     .expect = s_expect,
+                                     .visit = s_visit,
+                                     .visitor = self};
     if (s_connect(self, error) == -1 ||
         s_source(self, &self->image, plain, &size, error) == -1 ||
         s_read_total(self, plain, size, error) == -1 ||

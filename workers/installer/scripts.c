@@ -41,11 +41,15 @@ s_add_curl(arguments_t *arguments, const char *url, const char *file,
            const rmt_config_t *config)
 {
     const char *ca = rmt_config_text(config, "script-ca");
-    const char *const words[] = {
-        "curl",   "-q",           "--silent",      "--show-error",      "--fail",
-        "--proto", "=https",      "--proto-redir", "=https",            "--location",
-        "--max-redirs", "5",      "--globoff",     "--connect-timeout", CONNECT_S,
-        "--output", file,         NULL};
+    const char *const words[] = {"curl",         "-q",
+                                 "--silent",     "--show-error",
+                                 "--fail",       "--proto",
+                                 "=https",       "--proto-redir",
+                                 "=https",       "--location",
+                                 "--max-redirs", "5",
+                                 "--globoff",    "--connect-timeout",
+                                 CONNECT_S,      "--output",
+                                 file,           NULL};
     const char *const own_ca[] = {"--cacert", ca, NULL};
     const char *const last[] = {"--url", url, NULL};
     s_add(arguments, words);
@@ -60,9 +64,14 @@ static void
 s_add_scp(arguments_t *arguments, const char *from, const char *file,
           const char *const *options)
 {
-    static const char *const words[] = {
-        "scp", "-q", "-B", "-o", "ConnectTimeout=" CONNECT_S,
-        "-o",  "StrictHostKeyChecking=yes", NULL};
+    static const char *const words[] = {"scp",
+                                        "-q",
+                                        "-B",
+                                        "-o",
+                                        "ConnectTimeout=" CONNECT_S,
+                                        "-o",
+                                        "StrictHostKeyChecking=yes",
+                                        NULL};
     const char *const last[] = {"--", from, file, NULL};
     s_add(arguments, words);
     s_add(arguments, options);
@@ -70,8 +79,7 @@ s_add_scp(arguments_t *arguments, const char *from, const char *file,
 }
 
 static int
-s_fetch(const char *url, const char *file, const rmt_config_t *config,
-        rmt_error_t *error)
+s_fetch(const char *url, const char *file, const rmt_config_t *config, rmt_error_t *error)
 {
     rmt_location_t location;
     if (rmt_location_parse(url, &location, error) == -1)
@@ -112,10 +120,10 @@ s_fetch(const char *url, const char *file, const rmt_config_t *config,
     if (!is_good) {
         end.tail[strcspn(end.tail, "\n")] = '\0';
         rmt_fail(error, RMT_E_UNAVAILABLE, "%s could not be fetched: %s", url,
-                 end.is_timeout             ? "its time was over"
-                 : end.signal == SIGXFSZ    ? "it is larger than 48 KiB"
-                 : *end.tail                ? end.tail
-                                            : "no reason was told");
+                 end.is_timeout          ? "its time was over"
+                 : end.signal == SIGXFSZ ? "it is larger than 48 KiB"
+                 : *end.tail             ? end.tail
+                                         : "no reason was told");
     }
     rmt_process_end_clear(&end);
     return is_good ? 0 : -1;

@@ -36,7 +36,8 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"boot", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: folder of netboot files (MAC.ipxe); empty: nothing is netbooted here."},
     {"script-ca", RMT_CONFIG_PATH, "", 0, 0,
-     "Installer: file of certificates for scripts over https; empty: those of the system."},
+     "Installer: file of certificates for scripts over https; empty: those of the "
+     "system."},
     {"script-key", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: private key for scripts over ssh; empty: those of its user."},
     {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,

@@ -8,8 +8,9 @@
 // The rest of a path that lies below another one, or NULL.
 const char *rmt_subvolume_below(const char *path, const char *above);
 
-// True when a name in the tree of one volume is the place of another volume of the layout.
-// What stands there of itself (times, owner, mode) says nothing about an image: it is the
-// root of that other volume, or, in a snapshot, an empty folder that the kernel makes up.
+// True when a name in the tree of one volume is the place of another volume of the
+// layout. What stands there of itself (times, owner, mode) says nothing about an image:
+// it is the root of that other volume, or, in a snapshot, an empty folder that the kernel
+// makes up.
 bool rmt_subvolume_is_at(const rmt_records_t *layout, const rmt_record_t *volume,
                          const char *path);

@@ -43,8 +43,9 @@ rmt_work_make_subvolumes(rmt_work_t *self, const rmt_work_volume_t *volume,
         if (!s_is_same_device(child, volume) || !s_is_parent(self, volume, child))
             continue;
         const bool is_default = rmt_record_has(child->record, "default");
-        if (rmt_btrfs_make(volume->folder, rmt_subvolume_below(s_path(child), s_path(volume)),
-                           is_default, error) == -1)
+        if (rmt_btrfs_make(volume->folder,
+                           rmt_subvolume_below(s_path(child), s_path(volume)), is_default,
+                           error) == -1)
             return rmt_wrap(error, "subvolume '%s'", s_path(child));
     }
     return 0;

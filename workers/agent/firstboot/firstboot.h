@@ -2,8 +2,8 @@
 //
 // Runs the scripts in the order of their names, each once whatever happens, waits until
 // the boot has settled, looks what failed, and asks a broker to confirm until one has
-// answered. Then the key, which was made for this boot alone, the agent and what starts it
-// are removed.
+// answered. Then the key, which was made for this boot alone, the agent and what starts
+// it are removed.
 #pragma once
 
 #include "base/rmt_config.h"

@@ -105,7 +105,8 @@ s_has_address(const char *wanted)
         const struct sockaddr *any = item->ifa_addr;
         const void *own =
             family == AF_INET
-                ? (const void *) &((const struct sockaddr_in *) (const void *) any)->sin_addr
+                ? (const void *) &((const struct sockaddr_in *) (const void *) any)
+                      ->sin_addr
                 : &((const struct sockaddr_in6 *) (const void *) any)->sin6_addr;
         found = memcmp(own, bytes, family == AF_INET ? 4 : 16) == 0;
     }

@@ -102,9 +102,8 @@ s_keep_log(const rmt_scripts_t *scripts, const char *name, const char *output)
 {
     rmt_error_t error;
     rmt_auto_str path = rmt_text("%s/%s.log", scripts->log, name);
-    if (*scripts->log &&
-        (rmt_io_mkdirs(scripts->log, 0755, &error) == -1 ||
-         rmt_io_save(path, output, strlen(output), 0600, &error) == -1))
+    if (*scripts->log && (rmt_io_mkdirs(scripts->log, 0755, &error) == -1 ||
+                          rmt_io_save(path, output, strlen(output), 0600, &error) == -1))
         rmt_log(RMT_WARN, "script.unlogged", "script=%s text=\"%s\"", name, error.text);
 }
 

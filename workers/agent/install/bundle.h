@@ -9,7 +9,8 @@
 #define RMT_BUNDLE_FOLDER "usr/lib/ramet/firstboot"
 #define RMT_BUNDLE_CONFIG "firstboot.cfg"
 #define RMT_BUNDLE_KEY "key"
-#define RMT_BUNDLE_SCRIPTS "scripts" // Time limits, as rmt_personal_first_boot writes them
+#define RMT_BUNDLE_SCRIPTS                                                               \
+    "scripts" // Time limits, as rmt_personal_first_boot writes them
 
 // The files of this very process as records {from: path here, name, mode: octal}: the
 // program, and every shared object that is loaded now, under the name by which it was

@@ -61,9 +61,8 @@ s_handle(rmt_child_t *self, const rmt_frame_t *frame, rmt_error_t *error)
         self->answer = rmt_take(&record);
         return 0;
     case RMT_PIPE_ERROR:
-        rmt_fail(&self->said,
-                 rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)), "%s",
-                 rmt_record_text(record, "text", ""));
+        rmt_fail(&self->said, rmt_code_from((uint32_t) rmt_record_u64(record, "code", 0)),
+                 "%s", rmt_record_text(record, "text", ""));
         *error = self->said;
         return -1;
     default:

@@ -35,7 +35,7 @@ rmt_fence_destroy(rmt_fence_t **self_p)
 
 int
 rmt_fence_prepare(rmt_fence_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
-                   rmt_error_t *error)
+                  rmt_error_t *error)
 {
     int rc = 0;
     pthread_mutex_lock(&self->lock);
@@ -62,7 +62,7 @@ s_is_older(const rmt_fence_token_t *a, const rmt_fence_token_t *b)
 
 int
 rmt_fence_go(rmt_fence_t *self, const rmt_id_t *plan, const rmt_fence_token_t *token,
-              rmt_key_t *key_out, rmt_error_t *error)
+             rmt_key_t *key_out, rmt_error_t *error)
 {
     int rc = 0;
     pthread_mutex_lock(&self->lock);

@@ -24,9 +24,9 @@ void rmt_fence_destroy(rmt_fence_t **self_p);
 // Remember a plan as the one that may be carried out, in place of any before, and make
 // a key for its first boot; the same plan again has the same key. 0, or -1: UNSUPPORTED.
 int rmt_fence_prepare(rmt_fence_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
-                       rmt_error_t *error);
+                      rmt_error_t *error);
 
 // May this plan be carried out under this token? Then the token is the highest seen.
 // 0, or -1: FENCED.
-int rmt_fence_go(rmt_fence_t *self, const rmt_id_t *plan,
-                  const rmt_fence_token_t *token, rmt_key_t *key_out, rmt_error_t *error);
+int rmt_fence_go(rmt_fence_t *self, const rmt_id_t *plan, const rmt_fence_token_t *token,
+                 rmt_key_t *key_out, rmt_error_t *error);

@@ -52,7 +52,8 @@ s_claim_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
         const struct timespec step = {.tv_nsec = LEAVE_STEP_MS * 1000000L};
         if (rmt_clock_ms() > until)
             return rmt_fail(error, RMT_E_UNAVAILABLE,
-                            "a comparison has not left the disk in %d s", LEAVE_MS / 1000);
+                            "a comparison has not left the disk in %d s",
+                            LEAVE_MS / 1000);
         nanosleep(&step, NULL);
         rmt_task_tick(task);
     }
@@ -132,9 +133,8 @@ static int
 s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
 {
     target_t *self = context;
-    const int result = s_claim_disk(self, task, error) == 0
-                           ? s_prepare_disk(self, task, error)
-                           : -1;
+    const int result =
+        s_claim_disk(self, task, error) == 0 ? s_prepare_disk(self, task, error) : -1;
     atomic_store(&self->is_disk_wanted, false);
     return result;
 }
@@ -263,9 +263,8 @@ static int
 s_write(rmt_task_t *task, void *context, rmt_error_t *error)
 {
     target_t *self = context;
-    const int result = s_claim_disk(self, task, error) == 0
-                           ? s_write_disk(self, task, error)
-                           : -1;
+    const int result =
+        s_claim_disk(self, task, error) == 0 ? s_write_disk(self, task, error) : -1;
     atomic_store(&self->is_disk_wanted, false);
     return result;
 }

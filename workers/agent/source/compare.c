@@ -28,7 +28,7 @@ typedef struct {
     rmt_layout_t *layout;
     const rmt_record_t *volume; // At hand, of the descriptor
     const char *mount;          // Its own, without a slash at the end
-    bool is_all;       // Tell what differs by intent too
+    bool is_all;                // Tell what differs by intent too
     uint64_t files, bytes, differences, by_intent;
     char first[256]; // What was found first
 } s_drift_t;

@@ -77,9 +77,9 @@ rmt_default_layout_settle(rmt_records_t *records)
     rmt_record_t *partition = rmt_records_find(records, "class", "partition");
     rmt_record_t *volume = rmt_records_find(records, "class", "volume");
     const uint64_t files = rmt_record_u64(volume, "files", 0);
-    const uint64_t tree =
-        rmt_record_u64(volume, "bytes-tree", 0) +
-        rmt_record_u64(volume, "bytes-reserved", 0) + files * (BLOCK / 2 + 256);
+    const uint64_t tree = rmt_record_u64(volume, "bytes-tree", 0) +
+                          rmt_record_u64(volume, "bytes-reserved", 0) +
+                          files * (BLOCK / 2 + 256);
     const uint64_t bytes = (tree + tree * 3 / 10 + 256 * MIB + MIB - 1) / MIB * MIB;
     const uint64_t usual = bytes / 16384;
     const uint64_t wanted = files + files / 8 + 1024;

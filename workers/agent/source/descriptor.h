@@ -1,8 +1,8 @@
 // descriptor - the records that are an image: what was captured, and what it needs.
 //
 // Every record has a field "part": image, hardware, layout, exclude, os, boot or list.
-// Nothing about the run is in it, so the same tree gives the same bytes, and so the same image
-// id.
+// Nothing about the run is in it, so the same tree gives the same bytes, and so the same
+// image id.
 #pragma once
 
 #include <czmq.h>

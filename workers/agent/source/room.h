@@ -4,7 +4,7 @@
 
 #include "base/rmt_record.h"
 
-// Records of a layout whose volumes with a tree have files, bytes-tree and bytes-reserved.
-// Sets min-size of the last partition and grow of the disk where that one has a tree:
-// only the last may follow the size of a disk. All subvolumes in it count.
+// Records of a layout whose volumes with a tree have files, bytes-tree and
+// bytes-reserved. Sets min-size of the last partition and grow of the disk where that one
+// has a tree: only the last may follow the size of a disk. All subvolumes in it count.
 void rmt_room_settle(rmt_records_t *layout);
