@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 
@@ -37,6 +38,8 @@ rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
     if (!*last || (self->era == self->file_era && streq(last, self->file_audit)))
         return 0;
     rmt_auto_str text = rmt_text("era = %u\naudit = \"%s\"\n", self->era, last);
+    if (RMT_FAILPOINT("broker.state.save") == -1)
+        return rmt_fail_errno(error, "save %s", self->settings->state_file);
     if (rmt_io_save(self->settings->state_file, text, strlen(text), 0600, error) == -1)
         return -1;
     self->file_era = self->era;

@@ -4,6 +4,7 @@
 #include "broker/driver.h"
 #include "broker/events.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_log.h"
 #include "broker/tasks.h"
@@ -125,6 +126,8 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
         return;
     msg->attempt = (uint32_t) rmt_record_u64(claim, "attempt", 0);
     msg->code = code == RMT_OK ? RMT_OK : RMT_E_FENCED;
+    if (RMT_FAILPOINT("broker.result.recorded") == -1)
+        return;
     rmt_member_send(member, msg);
 }
 

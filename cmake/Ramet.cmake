@@ -11,6 +11,7 @@ set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 
 set(RAMET_SANITIZE "" CACHE STRING "Sanitizers, as for -fsanitize=")
 option(RAMET_COVERAGE "Instrument for gcov" OFF)
+option(RAMET_FAILPOINTS "Build everything with failpoints (lib/base/rmt_failpoint.h)" OFF)
 option(RAMET_FUZZ "Build the fuzz drivers with libFuzzer (clang)" OFF)
 
 pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq libzmq)
@@ -51,6 +52,9 @@ if(RAMET_SANITIZE)      # Not a generator expression: the list has commas in it.
         -fno-omit-frame-pointer -fno-sanitize-recover=all)
     target_link_options(ramet_flags INTERFACE -fsanitize=${RAMET_SANITIZE})
 endif()
+if(RAMET_FAILPOINTS)
+    target_compile_definitions(ramet_flags INTERFACE RAMET_FAILPOINTS)
+endif()
 if(RAMET_COVERAGE)
     target_compile_options(ramet_flags INTERFACE --coverage)
     target_link_options(ramet_flags INTERFACE --coverage)
@@ -58,11 +62,23 @@ endif()
 
 # ramet_library(NAME SOURCES ... NEEDS ramet::x ... USES PkgConfig::Y ...)
 # NEEDS is passed on to users; USES stays behind this library's door.
+# Its twin ramet::NAME_failpoints has failpoints in every build, for tests; it is built only
+# where a test needs it.
 function(ramet_library name)
     cmake_parse_arguments(ARG "" "" "SOURCES;NEEDS;USES" ${ARGN})
     add_library(ramet_${name} STATIC ${ARG_SOURCES})
     add_library(ramet::${name} ALIAS ramet_${name})
     target_link_libraries(ramet_${name} PUBLIC ${ARG_NEEDS} PRIVATE ramet_flags ${ARG_USES})
+    if(RAMET_FAILPOINTS)
+        add_library(ramet::${name}_failpoints ALIAS ramet_${name})
+        return()
+    endif()
+    list(TRANSFORM ARG_NEEDS APPEND _failpoints REGEX "^ramet::")
+    add_library(ramet_${name}_failpoints STATIC EXCLUDE_FROM_ALL ${ARG_SOURCES})
+    add_library(ramet::${name}_failpoints ALIAS ramet_${name}_failpoints)
+    target_compile_definitions(ramet_${name}_failpoints PUBLIC RAMET_FAILPOINTS)
+    target_link_libraries(ramet_${name}_failpoints PUBLIC ${ARG_NEEDS}
+        PRIVATE ramet_flags ${ARG_USES})
 endfunction()
 
 # ramet_program(NAME SOURCES ... NEEDS ...): an executable, installed to bin.

@@ -4,6 +4,7 @@
 #include "console/output.h"
 #include "archive/rmt_archive_writer.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -124,7 +125,8 @@ s_export_file(export_t *self, const char *path, rmt_archive_report_t *report,
         return rmt_fail_errno(error, "create %s", part);
     if (s_export(self, fd, report, error) == -1)
         goto rollback;
-    if (fsync(fd) == -1 || rename(part, path) == -1) {
+    if (RMT_FAILPOINT("export.sync") == -1 || fsync(fd) == -1 ||
+        RMT_FAILPOINT("export.rename") == -1 || rename(part, path) == -1) {
         (void) rmt_fail_errno(error, "publish %s", path);
         goto rollback;
     }

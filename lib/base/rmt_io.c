@@ -1,5 +1,6 @@
 #include "base/rmt_io.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -132,9 +133,17 @@ rmt_io_sync_parent(const char *path, rmt_error_t *error)
 {
     rmt_auto_str parent = s_parent(path);
     rmt_auto_fd fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd == -1 || fsync(fd) == -1)
+    if (fd == -1 || RMT_FAILPOINT("io.folder.sync") == -1 || fsync(fd) == -1)
         return rmt_fail_errno(error, "sync folder %s", parent);
     return 0;
+}
+
+static int
+s_save_write(int fd, const void *data, size_t size, rmt_error_t *error)
+{
+    if (RMT_FAILPOINT("io.save.write") == -1)
+        return rmt_fail_errno(error, "write %zu bytes", size);
+    return rmt_io_write(fd, data, size, error);
 }
 
 int
@@ -145,11 +154,13 @@ rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
     rmt_auto_fd fd = mkostemp(temporary, O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "create %s", temporary);
-    if (rmt_io_write(fd, data, size, error) == -1) {
+    if (s_save_write(fd, data, size, error) == -1) {
         (void) unlink(temporary);
         return rmt_wrap(error, "save %s", path);
     }
-    if (fchmod(fd, mode) == -1 || fsync(fd) == -1 || rename(temporary, path) == -1) {
+    if (fchmod(fd, mode) == -1 || RMT_FAILPOINT("io.save.sync") == -1 ||
+        fsync(fd) == -1 || RMT_FAILPOINT("io.save.rename") == -1 ||
+        rename(temporary, path) == -1) {
         rmt_fail_errno(error, "save %s", path);
         (void) unlink(temporary);
         return -1;

@@ -1,5 +1,6 @@
 #include "crypto/rmt_key.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_secret.h"
 
@@ -86,6 +87,8 @@ rmt_key_save(const rmt_key_t *key, const char *path, rmt_error_t *error)
 {
     char *text __attribute__((cleanup(rmt_secret_free))) = rmt_text(
         "public-key = \"%s\"\nsecret-key = \"%s\"\n", key->public_text, key->secret_text);
+    if (RMT_FAILPOINT("key.save") == -1)
+        return rmt_fail_errno(error, "save %s", path);
     return rmt_io_save(path, text, strlen(text), 0600, error);
 }
 

@@ -1,6 +1,7 @@
 #include "net/rmt_enrol.h"
 #include "facts/rmt_address.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "net/rmt_socket.h"
@@ -163,7 +164,7 @@ rmt_enrol_find(const rmt_enrol_config_t *config, const char *path, rmt_key_t *ow
     rmt_auto(rmt_record) answer = NULL;
     if (rmt_enrol(&asked, &answer, error) == -1)
         return rmt_wrap(error, "enrol");
-    if (rename(pending, path) == -1)
+    if (RMT_FAILPOINT("enrol.rename") == -1 || rename(pending, path) == -1)
         return rmt_fail_errno(error, "rename %s", pending);
     if (rmt_io_sync_parent(path, error) == -1)
         return -1;

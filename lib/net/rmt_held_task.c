@@ -1,5 +1,6 @@
 #include "net/rmt_held_task.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
 
@@ -175,7 +176,11 @@ s_send_result(rmt_held_task_t *self, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
     self->result_at = rmt_clock_ms();
+    // What is not sent now is sent again until it is recorded.
+    if (RMT_FAILPOINT("worker.result.send") == -1)
+        return;
     (void) rmt_peer_send(peer, self->result, &error);
+    (void) RMT_FAILPOINT("worker.result.sent");
 }
 
 static void

@@ -1,5 +1,6 @@
 #include "store/rmt_batch.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "store/rmt_index.h"
 #include "base/rmt_io.h"
 #include "store/rmt_pending.h"
@@ -38,7 +39,7 @@ s_try_folder(rmt_batch_t *self, bool *done_out, rmt_error_t *error)
     char text[RMT_FILE_TEXT_SIZE];
     free(self->folder);
     self->folder = rmt_text("%s/tmp/%s", self->root, rmt_file_name_text(&name, text));
-    if (mkdir(self->folder, 0700) == -1)
+    if (RMT_FAILPOINT("store.batch.folder") == -1 || mkdir(self->folder, 0700) == -1)
         return rmt_fail_errno(error, "make folder %s", self->folder);
     rmt_auto_fd fd = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat status;
@@ -255,7 +256,7 @@ s_move(const rmt_batch_t *self, const rmt_file_name_t *name, const char *suffix,
     rmt_file_name_text(name, text);
     rmt_auto_str old = rmt_text("%s/%s%s", self->folder, text, suffix);
     rmt_auto_str new = rmt_text("%s/%s/%s", self->root, to, text);
-    if (rename(old, new) == -1)
+    if (RMT_FAILPOINT("store.commit.rename") == -1 || rename(old, new) == -1)
         return rmt_fail_errno(error, "publish %s", new);
     return 0;
 }
@@ -282,6 +283,7 @@ s_publish(rmt_batch_t *self, rmt_error_t *error)
     }
     if (s_sync_folder(self, "packs", error) == -1)
         return -1;
+    (void) RMT_FAILPOINT("store.commit.packs-durable");
     for (size_t i = 0; i < self->index_count; i++)
         if (s_move(self, &self->index_names[i], ".index", "index", error) == -1)
             return -1;

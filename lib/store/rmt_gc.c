@@ -1,5 +1,6 @@
 #include "store/rmt_gc.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "store/rmt_store_inside.h"
 #include "store/rmt_sweep.h"
@@ -28,7 +29,7 @@ s_adopt_file(rmt_store_t *self, rmt_error_t *error)
     }
     if (count == 0)
         return 0;
-    if (rename(temporary, path) == -1)
+    if (RMT_FAILPOINT("store.gc.adopt") == -1 || rename(temporary, path) == -1)
         return rmt_fail_errno(error, "publish %s", path);
     return rmt_io_sync_parent(path, error);
 }
@@ -43,7 +44,8 @@ s_repair(rmt_store_t *self, rmt_error_t *error)
         if (self->tables[i].index)
             continue;
         rmt_auto_str path = rmt_store_path(self, "index", &self->tables[i].name);
-        if (unlink(path) == -1 && errno != ENOENT)
+        if ((RMT_FAILPOINT("store.gc.remove-index") == -1 || unlink(path) == -1) &&
+            errno != ENOENT)
             return rmt_fail_errno(error, "remove damaged index %s", path);
     }
     return rmt_store_refresh(self, error);
@@ -158,6 +160,8 @@ s_gather(const rmt_store_t *self, size_t *count_out)
 static int
 s_set_mark(const char *marker, rmt_error_t *error)
 {
+    if (RMT_FAILPOINT("store.gc.mark") == -1)
+        return rmt_fail_errno(error, "create %s", marker);
     rmt_auto_fd fd = open(marker, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     return fd == -1 ? rmt_fail_errno(error, "create %s", marker) : 0;
 }
@@ -165,7 +169,7 @@ s_set_mark(const char *marker, rmt_error_t *error)
 static int
 s_remove(const char *path, rmt_error_t *error)
 {
-    if (unlink(path) == -1 && errno != ENOENT)
+    if ((RMT_FAILPOINT("store.gc.remove") == -1 || unlink(path) == -1) && errno != ENOENT)
         return rmt_fail_errno(error, "remove %s", path);
     return 0;
 }

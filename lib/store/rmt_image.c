@@ -1,6 +1,7 @@
 // Images: descriptors, and what they need.
 #include "store/rmt_store_inside.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -152,8 +153,11 @@ rmt_store_image_put(rmt_store_t *self, const void *data, size_t size, rmt_id_t *
     rmt_id_t id;
     rmt_id_compute(&id, data, size);
     rmt_auto_str path = s_path(self, &id);
+    if (RMT_FAILPOINT("store.image.publish") == -1)
+        return rmt_fail_errno(error, "publish %s", path);
     if (rmt_io_save(path, data, size, 0600, error) == -1)
         return -1;
+    (void) RMT_FAILPOINT("store.image.published");
     *id_out = id;
     return 0;
 }
@@ -238,7 +242,7 @@ int
 rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error)
 {
     rmt_auto_str path = s_path(self, id);
-    if (unlink(path) == -1)
+    if (RMT_FAILPOINT("store.image.remove") == -1 || unlink(path) == -1)
         return rmt_fail_errno(error, "remove image %s", path);
     return rmt_io_sync_parent(path, error);
 }

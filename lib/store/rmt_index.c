@@ -1,5 +1,6 @@
 #include "store/rmt_index.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -317,9 +318,11 @@ rmt_index_writer_finish(rmt_index_writer_t *self, const uint8_t *packs,
     rmt_buffer_add(&self->out, foot, sizeof foot);
     if (self->fd == -1)
         return 0;
+    if (RMT_FAILPOINT("store.index.write") == -1)
+        return rmt_fail_errno(error, "write index");
     if (rmt_io_write(self->fd, self->out.data, self->out.used, error) == -1)
         return rmt_wrap(error, "index");
-    if (fsync(self->fd) == -1)
+    if (RMT_FAILPOINT("store.index.sync") == -1 || fsync(self->fd) == -1)
         return rmt_fail_errno(error, "sync index");
     const int fd = rmt_take_fd(&self->fd);
     return close(fd) == -1 ? rmt_fail_errno(error, "close index") : 0;

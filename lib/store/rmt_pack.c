@@ -1,5 +1,6 @@
 #include "store/rmt_pack.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -39,7 +40,9 @@ rmt_pack_writer_new(const char *folder, rmt_error_t *error)
     self->name = rmt_file_name_new();
     char text[RMT_FILE_TEXT_SIZE];
     rmt_auto_str path = rmt_text("%s/%s", folder, rmt_file_name_text(&self->name, text));
-    self->fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    self->fd = RMT_FAILPOINT("store.pack.create") == -1
+                   ? -1
+                   : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (self->fd == -1) {
         rmt_fail_errno(error, "create pack %s", path);
         return NULL;
@@ -88,6 +91,8 @@ rmt_pack_writer_fits(const rmt_pack_writer_t *self, uint32_t size)
 static int
 s_write(rmt_pack_writer_t *self, const void *data, size_t size, rmt_error_t *error)
 {
+    if (RMT_FAILPOINT("store.pack.write") == -1)
+        return rmt_fail_errno(error, "write pack");
     if (rmt_io_write(self->fd, data, size, error) == -1)
         return rmt_wrap(error, "pack");
     self->written += size;
@@ -173,7 +178,7 @@ rmt_pack_writer_finish(rmt_pack_writer_t *self, rmt_error_t *error)
 int
 rmt_pack_writer_sync(rmt_pack_writer_t *self, rmt_error_t *error)
 {
-    if (fsync(self->fd) == -1)
+    if (RMT_FAILPOINT("store.pack.sync") == -1 || fsync(self->fd) == -1)
         return rmt_fail_errno(error, "sync pack");
     const int fd = rmt_take_fd(&self->fd);
     if (close(fd) == -1)

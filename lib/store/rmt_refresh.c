@@ -1,6 +1,7 @@
 // What a store knows of the files in its folder: indexes, packs, markers.
 #include "store/rmt_store_inside.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -232,7 +233,7 @@ s_publish_merged(rmt_store_t *self, const char *temporary, const rmt_file_name_t
                  rmt_error_t *error)
 {
     rmt_auto_str path = rmt_store_path(self, "index", name);
-    if (rename(temporary, path) == -1)
+    if (RMT_FAILPOINT("store.merge.rename") == -1 || rename(temporary, path) == -1)
         return rmt_fail_errno(error, "publish %s", path);
     return rmt_io_sync_parent(path, error);
 }
@@ -263,7 +264,8 @@ rmt_store_merge(rmt_store_t *self, const size_t *chosen, size_t count, rmt_error
     // The new one is durable; only now may the old ones go.
     for (size_t i = 0; i < count; i++) {
         rmt_auto_str old = rmt_store_path(self, "index", &self->tables[chosen[i]].name);
-        if (unlink(old) == -1 && errno != ENOENT)
+        if ((RMT_FAILPOINT("store.merge.remove") == -1 || unlink(old) == -1) &&
+            errno != ENOENT)
             return rmt_fail_errno(error, "remove %s", old);
     }
     return rmt_store_refresh(self, error);

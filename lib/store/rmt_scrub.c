@@ -1,5 +1,6 @@
 #include "store/rmt_scrub.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "store/rmt_store_inside.h"
@@ -59,6 +60,8 @@ s_save_state(const s_scrub_t *self, rmt_error_t *error)
     rmt_auto_str text = rmt_text(STATE_FORMAT, rmt_file_name_text(&self->last, name),
                                  report->packs, report->chunks, report->bytes,
                                  report->damaged, report->quarantined, report->rescued);
+    if (RMT_FAILPOINT("store.scrub.state") == -1)
+        return rmt_fail_errno(error, "save %s", path);
     return rmt_io_save(path, text, strlen(text), 0600, error);
 }
 
@@ -250,8 +253,10 @@ s_quarantine(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
     rmt_auto_str marker = rmt_store_path(store, "trash", &pack->name);
     if (rmt_io_mkdirs(folder, 0700, error) == -1)
         return -1;
-    if (rename(from, to) == -1 && errno != ENOENT)
+    if ((RMT_FAILPOINT("store.scrub.quarantine") == -1 || rename(from, to) == -1) &&
+        errno != ENOENT)
         return rmt_fail_errno(error, "move pack %s to quarantine", pack->text);
+    (void) RMT_FAILPOINT("store.scrub.moved");
     (void) unlink(marker);
     self->report.quarantined++;
     return rmt_io_sync_parent(to, error) == -1 || rmt_io_sync_parent(from, error) == -1

@@ -1,5 +1,6 @@
 #include "store/rmt_sweep.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 
 #include <dirent.h>
@@ -66,13 +67,18 @@ s_remove_folder(const char *path, const char *name, bool *is_found_out,
     (void) name;
     rmt_auto_fd fd = s_take_over(path);
     *is_found_out = fd != -1;
-    return fd == -1 ? 0 : rmt_io_remove_tree(path, error);
+    if (fd == -1)
+        return 0;
+    if (RMT_FAILPOINT("store.sweep.folder") == -1)
+        return rmt_fail_errno(error, "remove %s", path);
+    return rmt_io_remove_tree(path, error);
 }
 
 static int
 s_remove_file(const char *path, bool *is_found_out, rmt_error_t *error)
 {
-    if (unlink(path) == -1 && errno != ENOENT)
+    if ((RMT_FAILPOINT("store.sweep.file") == -1 || unlink(path) == -1) &&
+        errno != ENOENT)
         return rmt_fail_errno(error, "remove %s", path);
     *is_found_out = true;
     return 0;

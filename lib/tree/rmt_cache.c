@@ -1,5 +1,6 @@
 #include "tree/rmt_cache.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "store/rmt_chunk.h"
 #include "base/rmt_io.h"
 
@@ -481,7 +482,8 @@ rmt_cache_writer_save(rmt_cache_writer_t *self, const rmt_id_t *root, rmt_error_
         return rmt_wrap(error, "write %s", self->temp);
     }
     // Lost blocks would be noticed; the sync is for the name not to come before them.
-    if (fdatasync(self->fd) == -1 || rename(self->temp, self->path) == -1)
+    if (RMT_FAILPOINT("cache.save.sync") == -1 || fdatasync(self->fd) == -1 ||
+        RMT_FAILPOINT("cache.save.rename") == -1 || rename(self->temp, self->path) == -1)
         return rmt_fail_errno(error, "save %s", self->path);
     self->saved = true;
     return rmt_io_sync_parent(self->path, error);

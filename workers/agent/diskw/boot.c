@@ -1,6 +1,7 @@
 #include "agent/diskw/work.h"
 #include "agent/disk_tools/fstab.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "disk/rmt_boot_code.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_esp.h"
@@ -146,6 +147,8 @@ s_write_piece(const rmt_work_disk_t *disk, const rmt_record_t *piece, rmt_error_
 {
     size_t size = 0;
     const void *content = rmt_record_get(piece, "content", &size);
+    if (RMT_FAILPOINT("disk.boot.write") == -1)
+        return rmt_fail_errno(error, "write boot code");
     return rmt_io_pwrite(rmt_blockdev_fd(disk->device), content, size,
                          (off_t) rmt_record_u64(piece, "offset", 0), error);
 }

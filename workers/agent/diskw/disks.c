@@ -1,5 +1,6 @@
 #include "agent/diskw/work.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
@@ -192,6 +193,8 @@ s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
     rmt_auto(rmt_records) layout = rmt_disk_select(self->layout, disk->role);
     if (rmt_blockdev_forget(disk->device, error) == -1)
         return -1;
+    if (RMT_FAILPOINT("disk.table.write") == -1)
+        return rmt_fail_errno(error, "write the table of role %s", disk->role);
     disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), layout, error);
     return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->role);
 }
@@ -230,6 +233,14 @@ s_find_sibling(const rmt_work_t *self, const rmt_record_t *record)
 }
 
 static int
+s_make_fs(const rmt_record_t *record, const char *device, rmt_error_t *error)
+{
+    if (RMT_FAILPOINT("disk.fs.make") == -1)
+        return rmt_fail_errno(error, "make a file system on %s", device);
+    return rmt_fs_make(record, device, error);
+}
+
+static int
 s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
 {
     const char *role = rmt_record_text(record, "disk", "");
@@ -243,7 +254,7 @@ s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
     const rmt_work_volume_t *sibling = s_find_sibling(self, record);
     rmt_auto_str device =
         sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, record, error);
-    if (!device || (!sibling && rmt_fs_make(record, device, error) == -1))
+    if (!device || (!sibling && s_make_fs(record, device, error) == -1))
         return rmt_wrap(error, "volume '%s'", rmt_record_text(record, "mount", ""));
     self->total += rmt_record_u64(record, "bytes-tree", 0);
     self->volumes[self->volume_count++] = (rmt_work_volume_t){

@@ -1,6 +1,7 @@
 #include "agent/diskw/work.h"
 #include "agent/disk_tools/vfat.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "tree/rmt_compare.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
@@ -38,6 +39,8 @@ s_find(void *context, const rmt_compare_finding_t *finding)
 static int
 s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *error)
 {
+    if (RMT_FAILPOINT("disk.fat.write") == -1)
+        return rmt_fail_errno(error, "write a FAT volume to %s", volume->device);
     rmt_auto_str name = rmt_text("back-%zu", (size_t) (volume - self->volumes));
     rmt_auto_str back = rmt_scratch_folder(self->scratch, name, error);
     if (!back || rmt_work_complete_esp(self, volume, error) == -1 ||
@@ -73,6 +76,7 @@ rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
             return -1;
     if (rmt_work_write_boot(self, error) == -1 || rmt_work_settle(self, error) == -1)
         return -1;
+    (void) RMT_FAILPOINT("disk.boot.durable");
     rmt_work_enter_firmware(self);
     return rmt_work_progress(self, "boot-record", 1, 1, error);
 }

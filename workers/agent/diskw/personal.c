@@ -1,5 +1,6 @@
 #include "agent/diskw/work.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "system/rmt_personal.h"
 
@@ -75,6 +76,8 @@ rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t 
     rmt_auto_fd root = rmt_work_join(self, error);
     rmt_auto(rmt_records) actions = NULL;
     int rc = root == -1 ? -1 : s_plan(self, personal, root, &actions, error);
+    if (rc == 0 && RMT_FAILPOINT("disk.configure") == -1)
+        rc = rmt_fail_errno(error, "write the machine's own files");
     if (rc == 0)
         rc = rmt_personal_apply(root, actions, error);
     if (rc == -1)

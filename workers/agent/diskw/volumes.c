@@ -1,5 +1,6 @@
 #include "agent/diskw/work.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_failpoint.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
 #include "tree/rmt_writer.h"
@@ -47,6 +48,8 @@ rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
     }
     if (volume->mounted || volume->is_vfat)
         return 0;
+    if (RMT_FAILPOINT("disk.fs.mount") == -1)
+        return rmt_fail_errno(error, "mount %s", volume->device);
     if (rmt_fs_mount(volume->record, volume->device, volume->folder, read_only, error) ==
         -1)
         return -1;
@@ -60,6 +63,8 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
     (void) self;
     if (!volume->mounted)
         return 0;
+    if (RMT_FAILPOINT("disk.fs.unmount") == -1)
+        return rmt_fail_errno(error, "unmount %s", volume->folder);
     if (rmt_fs_unmount(volume->folder, error) == -1)
         return -1;
     volume->mounted = false;
@@ -73,6 +78,8 @@ s_take_entry(rmt_writer_t *writer, rmt_entry_room_t *room, const rmt_frame_t *fr
     rmt_entry_t entry;
     if (rmt_entry_decode(frame->data, frame->size, room, &entry, error) == -1)
         return -1;
+    if (RMT_FAILPOINT("disk.tree.entry") == -1)
+        return rmt_fail_errno(error, "write an entry");
     return rmt_writer_entry(writer, &entry, error);
 }
 
