@@ -21,6 +21,7 @@ thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprog
   dosfstools mtools util-linux openssh-client"
 test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools"
+lint_packages="clang-format clang-tidy shellcheck jq"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
