@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "agent/agent.h"
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
@@ -99,11 +99,11 @@ static void *
 s_look(void *context)
 {
     look_t *self = context;
-    rmt_auto(rmt_layout) layout = rmt_layout_new(self->config, "x", &s_error);
+    rmt_auto(rmt_source_disk) layout = rmt_source_disk_new(self->config, "x", &s_error);
     if (!layout)
         return NULL;
-    const rmt_record_t *first = rmt_records_count(rmt_layout_dropped(layout))
-                                    ? rmt_records_at(rmt_layout_dropped(layout), 0)
+    const rmt_record_t *first = rmt_records_count(rmt_source_disk_dropped(layout))
+                                    ? rmt_records_at(rmt_source_disk_dropped(layout), 0)
                                     : NULL;
     self->dropped = first ? rmt_text("%s: %s", rmt_record_text(first, "path", ""),
                                      rmt_record_text(first, "reason", ""))

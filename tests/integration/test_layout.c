@@ -7,7 +7,7 @@
 #include <cmocka.h>
 
 #include "agent/agent.h"
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_blockdev.h"
 #include "disk/rmt_disk.h"
@@ -146,10 +146,10 @@ s_teardown(void **state)
 // ---- What the layout says, as text
 
 static void
-s_describe(rmt_layout_t *layout, FILE *out)
+s_describe(rmt_source_disk_t *layout, FILE *out)
 {
-    for (size_t i = 0; i < rmt_layout_count(layout); i++) {
-        const rmt_record_t *volume = rmt_layout_volume(layout, i);
+    for (size_t i = 0; i < rmt_source_disk_count(layout); i++) {
+        const rmt_record_t *volume = rmt_source_disk_volume(layout, i);
         fprintf(out, "%s %s mount=%s subvolume=%s",
                 rmt_record_text(volume, "partition", ""),
                 rmt_record_text(volume, "fs", ""), rmt_record_text(volume, "mount", "-"),
@@ -157,11 +157,11 @@ s_describe(rmt_layout_t *layout, FILE *out)
         static const char *const files[] = {"etc/fstab", "user/file", "home/hidden",
                                             "lost+found", "gr\xc3\xbcner Ordner"};
         for (size_t j = 0; j < sizeof files / sizeof *files; j++)
-            if (faccessat(rmt_layout_tree(layout, i), files[j], F_OK, 0) == 0)
+            if (faccessat(rmt_source_disk_tree(layout, i), files[j], F_OK, 0) == 0)
                 fprintf(out, " %s", files[j]);
         rmt_error_t none = {0};
         rmt_auto(rmt_snapshot) snapshot =
-            rmt_snapshot_new(rmt_layout_tree(layout, i), "test", &none);
+            rmt_snapshot_new(rmt_source_disk_tree(layout, i), "test", &none);
         if (snapshot)
             fprintf(out, " snapshot");
         fprintf(out, "\n");
@@ -182,7 +182,8 @@ s_look(void *context)
     look_t *self = context;
     size_t size = 0;
     FILE *out = open_memstream(&self->text, &size);
-    rmt_auto(rmt_layout) layout = rmt_layout_new(self->config, "x", &self->bench->error);
+    rmt_auto(rmt_source_disk) layout =
+        rmt_source_disk_new(self->config, "x", &self->bench->error);
     if (layout)
         s_describe(layout, out);
     for (int i = 0; self->pauses && i < 2; i++)

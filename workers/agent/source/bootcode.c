@@ -9,15 +9,15 @@
 
 // The trees of all EFI system partitions are looked at; one loader is enough.
 static int
-s_examine_esps(rmt_layout_t *layout, bool *is_uefi_out, rmt_error_t *error)
+s_examine_esps(rmt_source_disk_t *layout, bool *is_uefi_out, rmt_error_t *error)
 {
     *is_uefi_out = false;
-    for (size_t i = 0; i < rmt_layout_count(layout); i++) {
-        const rmt_record_t *volume = rmt_layout_volume(layout, i);
-        if (!rmt_disk_is_esp(rmt_layout_records(layout), volume))
+    for (size_t i = 0; i < rmt_source_disk_count(layout); i++) {
+        const rmt_record_t *volume = rmt_source_disk_volume(layout, i);
+        if (!rmt_disk_is_esp(rmt_source_disk_records(layout), volume))
             continue;
         rmt_auto(rmt_record) esp = NULL;
-        if (rmt_esp_examine(rmt_layout_tree(layout, i), &esp, error) == -1)
+        if (rmt_esp_examine(rmt_source_disk_tree(layout, i), &esp, error) == -1)
             return rmt_wrap(error, "EFI system partition %s",
                             rmt_record_text(volume, "partition", ""));
         *is_uefi_out = *is_uefi_out || *rmt_record_text(esp, "path", "");
@@ -26,15 +26,15 @@ s_examine_esps(rmt_layout_t *layout, bool *is_uefi_out, rmt_error_t *error)
 }
 
 int
-rmt_bootcode_read(rmt_layout_t *layout, rmt_records_t **boot_out, char **paths_out,
+rmt_bootcode_read(rmt_source_disk_t *layout, rmt_records_t **boot_out, char **paths_out,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) boot = rmt_records_new();
     const rmt_record_t *disk =
-        rmt_records_find(rmt_layout_records(layout), "class", "disk");
-    rmt_auto(rmt_records) one =
-        rmt_disk_select(rmt_layout_records(layout), rmt_record_text(disk, "role", ""));
-    const int fd = rmt_layout_disk_fd(layout);
+        rmt_records_find(rmt_source_disk_records(layout), "class", "disk");
+    rmt_auto(rmt_records) one = rmt_disk_select(rmt_source_disk_records(layout),
+                                                rmt_record_text(disk, "role", ""));
+    const int fd = rmt_source_disk_disk_fd(layout);
     const bool has_table =
         fd != -1 && strcmp(rmt_record_text(disk, "table", "none"), "none") != 0;
     const char *kind = "";

@@ -1,6 +1,6 @@
 #include "agent/source/compare.h"
 #include "agent/source/excludes.h"
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "agent/source/personal_list.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
@@ -25,7 +25,7 @@ typedef struct {
     rmt_fetch_t *fetch;
     rmt_records_t *descriptor;
     rmt_records_t *left_out; // What the image says that it leaves out: class=leave
-    rmt_layout_t *layout;
+    rmt_source_disk_t *layout;
     const rmt_record_t *volume; // At hand, of the descriptor
     const char *mount;          // Its own, without a slash at the end
     bool is_all;                // Tell what differs by intent too
@@ -157,8 +157,8 @@ static size_t
 s_find_tree(const s_drift_t *self, const char *mount)
 {
     size_t i = 0;
-    while (i < rmt_layout_count(self->layout) &&
-           strcmp(s_mount(rmt_layout_volume(self->layout, i)), mount) != 0)
+    while (i < rmt_source_disk_count(self->layout) &&
+           strcmp(s_mount(rmt_source_disk_volume(self->layout, i)), mount) != 0)
         i++;
     return i;
 }
@@ -170,7 +170,7 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
     const size_t tree = s_find_tree(self, mount);
     self->volume = volume;
     self->mount = strcmp(mount, "/") == 0 ? "" : mount;
-    if (tree == rmt_layout_count(self->layout)) {
+    if (tree == rmt_source_disk_count(self->layout)) {
         s_tell(self, mount, "missing", "this machine has no such volume");
         return 0;
     }
@@ -180,10 +180,11 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
     const char *words = rmt_record_text(rmt_task_body(self->task), "ignore", "");
     rmt_auto(rmt_excludes) ignores =
         rmt_excludes_new(self->agent->config, words, self->left_out,
-                         rmt_layout_records(self->layout), mount);
+                         rmt_source_disk_records(self->layout), mount);
     const rmt_compare_input_t expected = {
         .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
-    const rmt_compare_input_t found = {.tree_fd = rmt_layout_tree(self->layout, tree)};
+    const rmt_compare_input_t found = {.tree_fd =
+                                           rmt_source_disk_tree(self->layout, tree)};
     const rmt_compare_options_t options = {.ignores = rmt_excludes_list(ignores),
                                            .threads = 2,
                                            .finding_fn = s_on_finding,
@@ -218,7 +219,7 @@ s_run(s_drift_t *self, rmt_error_t *error)
     rmt_task_progress(self->task, "compare", 0, 0, NULL);
     if (s_open_image(self, &image, error) == -1)
         return -1;
-    self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+    self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
     if (!self->layout || s_compare_volumes(self, error) == -1 ||
         rmt_findings_finish(self->findings, error) == -1)
         return -1;
@@ -246,7 +247,7 @@ rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yield,
     // A cancelled task would be tried again; this one is over.
     if (result == -1 && error->code == RMT_E_CANCELLED && s_must_yield(&self))
         result = rmt_fail(error, RMT_E_REFUSED, "an install of this machine has begun");
-    rmt_layout_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.layout);
     rmt_records_destroy(&self.descriptor);
     rmt_records_destroy(&self.left_out);
     rmt_fetch_destroy(&self.fetch);

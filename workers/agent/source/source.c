@@ -6,7 +6,7 @@
 #include "agent/hardware.h"
 #include "agent/source/hooks.h"
 #include "agent/source/kernel.h"
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_disk.h"
@@ -29,14 +29,14 @@
 typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
-    rmt_layout_t *layout;
+    rmt_source_disk_t *layout;
     rmt_records_t *rules; // Of the profiles
     rmt_offer_t *offer;
     rmt_descriptor_t *descriptor;
     rmt_capture_report_t totals;
     uint64_t done;                                   // Bytes of volumes that are behind
-    rmt_snapshot_t *snapshots[RMT_LAYOUT_TREES_MAX]; // NULL: the volume is read as it is
-    char *reasons[RMT_LAYOUT_TREES_MAX]; // Why there is none, when that says something
+    rmt_snapshot_t *snapshots[RMT_SOURCE_TREES_MAX]; // NULL: the volume is read as it is
+    char *reasons[RMT_SOURCE_TREES_MAX]; // Why there is none, when that says something
 } capture_t;
 
 static bool
@@ -78,13 +78,13 @@ static int
 s_tree(const capture_t *self, size_t index)
 {
     return self->snapshots[index] ? rmt_snapshot_fd(self->snapshots[index])
-                                  : rmt_layout_tree(self->layout, index);
+                                  : rmt_source_disk_tree(self->layout, index);
 }
 
 static const char *
 s_mount_of(const capture_t *self, size_t index)
 {
-    return rmt_record_text(rmt_layout_volume(self->layout, index), "mount", "");
+    return rmt_record_text(rmt_source_disk_volume(self->layout, index), "mount", "");
 }
 
 // The volume is read as it is, and why.
@@ -106,10 +106,10 @@ static bool
 s_make_snapshots(capture_t *self)
 {
     bool is_all = true;
-    for (size_t i = 0; i < rmt_layout_count(self->layout); i++) {
+    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++) {
         rmt_error_t error = {0};
         if (rmt_config_bool(self->agent->config, "snapshot"))
-            self->snapshots[i] = rmt_snapshot_new(rmt_layout_tree(self->layout, i),
+            self->snapshots[i] = rmt_snapshot_new(rmt_source_disk_tree(self->layout, i),
                                                   self->agent->name, &error);
         if (!self->snapshots[i])
             s_go_live(self, i, &error);
@@ -125,7 +125,7 @@ s_read_from(const capture_t *self)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    for (size_t i = 0; i < rmt_layout_count(self->layout); i++) {
+    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++) {
         const char *mount = s_mount_of(self, i);
         fprintf(out, "%s%s %s", i ? ", " : "", *mount ? mount : "-",
                 self->snapshots[i] ? "snapshot" : "live");
@@ -139,7 +139,7 @@ s_read_from(const capture_t *self)
 static void
 s_remove_snapshots(capture_t *self)
 {
-    for (size_t i = 0; i < RMT_LAYOUT_TREES_MAX; i++) {
+    for (size_t i = 0; i < RMT_SOURCE_TREES_MAX; i++) {
         rmt_snapshot_destroy(&self->snapshots[i]);
         free(self->reasons[i]);
     }
@@ -184,7 +184,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     rmt_id_t root;
     if (s_read_anywhere(self, index, &root, &report, error) == -1)
         return -1;
-    rmt_record_t *volume = rmt_layout_volume(self->layout, index);
+    rmt_record_t *volume = rmt_source_disk_volume(self->layout, index);
     char text[RMT_ID_TEXT_SIZE];
     rmt_record_set(volume, "root", rmt_id_text(&root, text));
     rmt_record_set_u64(volume, "files", s_entries(&report));
@@ -207,7 +207,7 @@ s_name_empty(capture_t *self, rmt_error_t *error)
     char text[RMT_ID_TEXT_SIZE];
     if (rmt_manifest_writer_finish(writer, &root, error) == -1)
         return rmt_wrap(error, "manifest of nothing");
-    rmt_records_t *records = rmt_layout_records(self->layout);
+    rmt_records_t *records = rmt_source_disk_records(self->layout);
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         rmt_record_t *record = rmt_records_at(records, i);
         if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
@@ -222,7 +222,7 @@ static void
 s_add_hardware(capture_t *self, const char *boot_paths)
 {
     rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
-    rmt_records_t *layout = rmt_layout_records(self->layout);
+    rmt_records_t *layout = rmt_source_disk_records(self->layout);
     const rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
     const char *role = rmt_record_text(disk, "role", RMT_HARDWARE_ROLE);
     rmt_record_t *device = rmt_records_find(hardware, "class", "disk");
@@ -244,19 +244,19 @@ static int
 s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packed_out,
            rmt_error_t *error)
 {
-    rmt_layout_settle(self->layout);
+    rmt_source_disk_settle(self->layout);
     rmt_auto(rmt_records) boot = NULL;
     rmt_auto_str paths = NULL;
     if (rmt_bootcode_read(self->layout, &boot, &paths, error) == -1)
         return -1;
     s_add_hardware(self, paths);
-    rmt_descriptor_add(self->descriptor, "layout", rmt_layout_records(self->layout));
+    rmt_descriptor_add(self->descriptor, "layout", rmt_source_disk_records(self->layout));
     rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
     if (!system)
         return -1;
     if (rmt_agent_kernel(self->layout, s_put, self, system, error) == -1)
         return -1;
-    rmt_descriptor_add_dropped(self->descriptor, rmt_layout_dropped(self->layout));
+    rmt_descriptor_add_dropped(self->descriptor, rmt_source_disk_dropped(self->layout));
     rmt_auto(rmt_records) left_out = rmt_excludes_told(
         rmt_record_text(rmt_task_body(self->task), "exclude", ""), self->rules);
     rmt_descriptor_add(self->descriptor, "exclude", left_out);
@@ -328,7 +328,7 @@ s_read_volumes(capture_t *self, const rmt_hooks_t *hooks, rmt_error_t *error)
 {
     if (s_make_snapshots(self))
         s_end_hooks(self, hooks);
-    for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
+    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++)
         if (s_capture_volume(self, i, error) == -1)
             return -1;
     return 0;
@@ -345,7 +345,7 @@ s_read_all(capture_t *self, rmt_error_t *error)
         return -1;
     int result = rmt_hooks_before(&hooks, error);
     if (result == 0) {
-        self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+        self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
         result = self->layout ? s_read_volumes(self, &hooks, error) : -1;
     }
     s_end_hooks(self, &hooks);
@@ -390,7 +390,7 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
                 error->text);
     rmt_offer_destroy(&self.offer);
     s_remove_snapshots(&self);
-    rmt_layout_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.layout);
     rmt_descriptor_destroy(&self.descriptor);
     rmt_records_destroy(&self.rules);
     rmt_memory_return();

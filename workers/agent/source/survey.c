@@ -1,6 +1,6 @@
 #include "agent/source/survey.h"
 #include "agent/source/excludes.h"
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
 #include "base/rmt_auto.h"
 #include "net/rmt_findings.h"
@@ -20,7 +20,7 @@ static const char s_key_mark[] = "PRIVATE KEY-----";
 typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
-    rmt_layout_t *layout;
+    rmt_source_disk_t *layout;
     rmt_records_t *rules;
     rmt_records_t *actions; // What is made anew on a target; paths from the root
     rmt_findings_t *findings;
@@ -54,7 +54,7 @@ s_full(const survey_t *self, const char *path)
 static void
 s_plan_anew(survey_t *self)
 {
-    const int root = rmt_layout_root(self->layout);
+    const int root = rmt_source_disk_root(self->layout);
     rmt_error_t error = {0};
     rmt_auto(rmt_record) target = rmt_record_new();
     rmt_record_set(target, "name", "target");
@@ -125,13 +125,13 @@ s_look_for_key(survey_t *self, const rmt_walk_item_t *item)
 static int
 s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
 {
-    const rmt_record_t *volume = rmt_layout_volume(self->layout, index);
+    const rmt_record_t *volume = rmt_source_disk_volume(self->layout, index);
     const char *words = rmt_record_text(rmt_task_body(self->task), "exclude", "");
     self->mount = rmt_record_text(volume, "mount", "/");
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(self->agent->config, words, self->rules,
-                         rmt_layout_records(self->layout), self->mount);
-    rmt_auto(rmt_walk) walk = rmt_walk_new(rmt_layout_tree(self->layout, index),
+                         rmt_source_disk_records(self->layout), self->mount);
+    rmt_auto(rmt_walk) walk = rmt_walk_new(rmt_source_disk_tree(self->layout, index),
                                            rmt_excludes_list(excludes), error);
     if (!walk)
         return -1;
@@ -163,11 +163,11 @@ s_survey(survey_t *self, rmt_error_t *error)
     self->rules = rmt_profile_read(self->agent->config, error);
     if (!self->rules)
         return -1;
-    self->layout = rmt_layout_new(self->agent->config, self->agent->name, error);
+    self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
     if (!self->layout)
         return -1;
     s_plan_anew(self);
-    for (size_t i = 0; i < rmt_layout_count(self->layout); i++)
+    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++)
         if (s_walk_volume(self, i, error) == -1)
             return -1;
     if (rmt_findings_finish(self->findings, error) == -1)
@@ -189,7 +189,7 @@ rmt_survey_run(rmt_task_t *task, void *agent, rmt_error_t *error)
     const int result = s_survey(&self, error);
     rmt_findings_destroy(&self.findings);
     rmt_records_destroy(&self.actions);
-    rmt_layout_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.layout);
     rmt_records_destroy(&self.rules);
     explicit_bzero(self.room, KEY_SIZE_MAX);
     free(self.room);

@@ -1,10 +1,10 @@
 // system - what a source's trees hold: the operating system, and how it is booted.
 #pragma once
 
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
 // The system below the root volume; a source without one has none. Caller owns the
 // result. NULL: UNSUPPORTED (a system that is known and not carried).
-rmt_records_t *rmt_system_read(const rmt_layout_t *layout, rmt_error_t *error);
+rmt_records_t *rmt_system_read(const rmt_source_disk_t *layout, rmt_error_t *error);

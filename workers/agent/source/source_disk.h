@@ -1,4 +1,5 @@
-// layout - the disk of a source: its table, its file systems and where their trees are.
+// source_disk - the disk of a source: its table, its file systems and where their trees
+// are.
 //
 // Three ways: a disk image file (or an unused device) is read, and its volumes are
 // mounted read-only in a namespace of this thread; a tree stands for the disk that a
@@ -12,32 +13,32 @@
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
-#define RMT_LAYOUT_TREES_MAX 64
+#define RMT_SOURCE_TREES_MAX 64
 
-typedef struct rmt_layout rmt_layout_t;
+typedef struct rmt_source_disk rmt_source_disk_t;
 
 // name: of the source; made-up identifiers are made from it. Call all of this in one
 // thread. Caller owns the result. NULL: CONFIG, UNSUPPORTED, IO, what the libraries say.
-rmt_layout_t *rmt_layout_new(const rmt_config_t *config, const char *name,
-                             rmt_error_t *error);
-void rmt_layout_destroy(rmt_layout_t **self_p);
+rmt_source_disk_t *rmt_source_disk_new(const rmt_config_t *config, const char *name,
+                                       rmt_error_t *error);
+void rmt_source_disk_destroy(rmt_source_disk_t **self_p);
 
 // Records of class disk, partition and volume, which may be added to.
-rmt_records_t *rmt_layout_records(rmt_layout_t *self);
+rmt_records_t *rmt_source_disk_records(rmt_source_disk_t *self);
 
 // What was left out: {path, reason}, borrowed.
-const rmt_records_t *rmt_layout_dropped(const rmt_layout_t *self);
+const rmt_records_t *rmt_source_disk_dropped(const rmt_source_disk_t *self);
 
 // Volumes that hold a tree: their records, and where it is; the descriptor is borrowed.
-size_t rmt_layout_count(const rmt_layout_t *self);
-rmt_record_t *rmt_layout_volume(rmt_layout_t *self, size_t index);
-int rmt_layout_tree(const rmt_layout_t *self, size_t index);
+size_t rmt_source_disk_count(const rmt_source_disk_t *self);
+rmt_record_t *rmt_source_disk_volume(rmt_source_disk_t *self, size_t index);
+int rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index);
 
 // The tree of the volume that is mounted on /, borrowed; -1 for none.
-int rmt_layout_root(const rmt_layout_t *self);
+int rmt_source_disk_root(const rmt_source_disk_t *self);
 // The whole disk, borrowed; -1 for trees that stand for one.
-int rmt_layout_disk_fd(const rmt_layout_t *self);
+int rmt_source_disk_disk_fd(const rmt_source_disk_t *self);
 
 // All trees are captured and their records have files and bytes: set what depends on
 // sizes.
-void rmt_layout_settle(rmt_layout_t *self);
+void rmt_source_disk_settle(rmt_source_disk_t *self);

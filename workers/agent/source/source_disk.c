@@ -1,4 +1,4 @@
-#include "agent/source/layout.h"
+#include "agent/source/source_disk.h"
 #include "agent/source/default_layout.h"
 #include "agent/disk_tools/fstab.h"
 #include "agent/hardware.h"
@@ -32,14 +32,14 @@ typedef struct {
     char *folder; // To unmount, or NULL
 } tree_t;
 
-struct rmt_layout {
+struct rmt_source_disk {
     rmt_records_t *records;
     rmt_records_t *dropped;
     bool is_default;
     rmt_scratch_t *scratch;
     rmt_blockdev_t *disk;
     int running; // The disk of a running system, or -1
-    tree_t trees[RMT_LAYOUT_TREES_MAX];
+    tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
 };
 
@@ -50,11 +50,12 @@ s_is_class(const rmt_record_t *record, const char *class)
 }
 
 static int
-s_add_tree(rmt_layout_t *self, rmt_record_t *volume, const char *path, rmt_error_t *error)
+s_add_tree(rmt_source_disk_t *self, rmt_record_t *volume, const char *path,
+           rmt_error_t *error)
 {
-    if (self->count == RMT_LAYOUT_TREES_MAX)
+    if (self->count == RMT_SOURCE_TREES_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes",
-                        RMT_LAYOUT_TREES_MAX);
+                        RMT_SOURCE_TREES_MAX);
     const int fd = rmt_walk_open_bare(path);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);
@@ -95,7 +96,7 @@ s_find_partition(const rmt_records_t *records, const char *number)
 // What nobody knows how to read is said; a copy gets the room without it. GRUB's own
 // partition has its pieces carried.
 static void
-s_note_unknown(rmt_layout_t *self, const rmt_record_t *volume, const char *number)
+s_note_unknown(rmt_source_disk_t *self, const rmt_record_t *volume, const char *number)
 {
     const rmt_record_t *partition = s_find_partition(self->records, number);
     if (!rmt_record_has(volume, "content") ||
@@ -107,7 +108,8 @@ s_note_unknown(rmt_layout_t *self, const rmt_record_t *volume, const char *numbe
 }
 
 static rmt_record_t *
-s_probe(rmt_layout_t *self, const char *device, const char *number, rmt_error_t *error)
+s_probe(rmt_source_disk_t *self, const char *device, const char *number,
+        rmt_error_t *error)
 {
     rmt_auto(rmt_record) volume = rmt_fs_probe(device, error);
     if (!volume)
@@ -127,7 +129,7 @@ s_is_dropped(const rmt_record_t *found)
 }
 
 static int
-s_add_subvolume(rmt_layout_t *self, rmt_record_t *volume, const rmt_record_t *found,
+s_add_subvolume(rmt_source_disk_t *self, rmt_record_t *volume, const rmt_record_t *found,
                 const char *folder, rmt_error_t *error)
 {
     static const char *const fields[] = {"subvolume", "subvolume-id", "default",
@@ -146,7 +148,7 @@ s_add_subvolume(rmt_layout_t *self, rmt_record_t *volume, const rmt_record_t *fo
 
 // Each subvolume of a mounted btrfs is a volume; one without any is a volume itself.
 static int
-s_add_subvolumes(rmt_layout_t *self, rmt_record_t *volume, const char *folder,
+s_add_subvolumes(rmt_source_disk_t *self, rmt_record_t *volume, const char *folder,
                  rmt_error_t *error)
 {
     rmt_auto(rmt_records) found = rmt_btrfs_list(folder, error);
@@ -173,7 +175,8 @@ s_add_subvolumes(rmt_layout_t *self, rmt_record_t *volume, const char *folder,
 }
 
 static int
-s_mount(rmt_layout_t *self, rmt_record_t *volume, const char *device, rmt_error_t *error)
+s_mount(rmt_source_disk_t *self, rmt_record_t *volume, const char *device,
+        rmt_error_t *error)
 {
     const bool is_vfat = strcmp(rmt_record_text(volume, "fs", ""), "vfat") == 0;
     if (!is_vfat && !rmt_fs_is_mounted(volume))
@@ -212,7 +215,7 @@ s_is_extended(const rmt_record_t *partition)
 }
 
 static int
-s_read_volumes(rmt_layout_t *self, rmt_error_t *error)
+s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
 {
     const size_t count = rmt_records_count(self->records);
     for (size_t i = 0; i < count; i++) {
@@ -235,7 +238,7 @@ s_read_volumes(rmt_layout_t *self, rmt_error_t *error)
 }
 
 static char *
-s_mount_point(rmt_layout_t *self, const char *fstab, const rmt_record_t *volume)
+s_mount_point(rmt_source_disk_t *self, const char *fstab, const rmt_record_t *volume)
 {
     return rmt_fstab_mount(
         fstab, volume,
@@ -245,7 +248,7 @@ s_mount_point(rmt_layout_t *self, const char *fstab, const rmt_record_t *volume)
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
 // table too. Else the first with a table, or with users.
 static int
-s_find_root(rmt_layout_t *self, char **fstab_out)
+s_find_root(rmt_source_disk_t *self, char **fstab_out)
 {
     int first = -1;
     for (size_t i = 0; i < self->count; i++) {
@@ -270,7 +273,7 @@ s_find_root(rmt_layout_t *self, char **fstab_out)
 
 // Mount points of those trees that have none yet.
 static void
-s_set_mounts(rmt_layout_t *self, const char *fstab)
+s_set_mounts(rmt_source_disk_t *self, const char *fstab)
 {
     for (size_t i = 0; fstab && i < self->count; i++) {
         rmt_record_t *volume = self->trees[i].volume;
@@ -281,7 +284,7 @@ s_set_mounts(rmt_layout_t *self, const char *fstab)
 }
 
 static int
-s_find_mounts(rmt_layout_t *self, rmt_error_t *error)
+s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
 {
     rmt_auto_str fstab = NULL;
     const int root = s_find_root(self, &fstab);
@@ -292,7 +295,7 @@ s_find_mounts(rmt_layout_t *self, rmt_error_t *error)
 }
 
 static int
-s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
+s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
@@ -319,7 +322,7 @@ s_open_disk(rmt_layout_t *self, const char *path, rmt_error_t *error)
 // btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
 // of our own.
 static int
-s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *path,
+s_add_running(rmt_source_disk_t *self, const rmt_record_t *partition, const char *path,
               const char *root, const char *fstab, rmt_error_t *error)
 {
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
@@ -345,7 +348,8 @@ s_add_running(rmt_layout_t *self, const rmt_record_t *partition, const char *pat
 }
 
 static int
-s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error_t *error)
+s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
+               rmt_error_t *error)
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
@@ -368,7 +372,7 @@ s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error
     s_set_mounts(self, fstab);
     if (fstab && rmt_fstab_check(fstab, self->records, error) == -1)
         return -1;
-    if (rmt_layout_root(self) == -1)
+    if (rmt_source_disk_root(self) == -1)
         return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is / in the fstab of %s",
                         path, root);
     return 0;
@@ -377,7 +381,7 @@ s_open_running(rmt_layout_t *self, const char *path, const char *root, rmt_error
 // ---- A tree that stands for a disk
 
 static int
-s_open_described(rmt_layout_t *self, const char *path, const char *root,
+s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
                  rmt_error_t *error)
 {
     rmt_auto_ptr text = NULL;
@@ -410,7 +414,8 @@ s_open_described(rmt_layout_t *self, const char *path, const char *root,
 }
 
 static int
-s_open_tree(rmt_layout_t *self, const char *root, const char *name, rmt_error_t *error)
+s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
+            rmt_error_t *error)
 {
     rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
     rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
@@ -424,7 +429,8 @@ s_open_tree(rmt_layout_t *self, const char *root, const char *name, rmt_error_t 
 // The whole tree of this computer is a running system when it lies on a partition; in a
 // container, or on a disk without a table, it is a tree like any other.
 static int
-s_open_own(rmt_layout_t *self, const char *root, const char *name, rmt_error_t *error)
+s_open_own(rmt_source_disk_t *self, const char *root, const char *name,
+           rmt_error_t *error)
 {
     rmt_auto_str disk = NULL;
     if (strcmp(root, "/") == 0 && rmt_mounted_disk(root, &disk, error) == -1)
@@ -433,13 +439,13 @@ s_open_own(rmt_layout_t *self, const char *root, const char *name, rmt_error_t *
                          : s_open_tree(self, root, name, error);
 }
 
-rmt_layout_t *
-rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
+rmt_source_disk_t *
+rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
 {
     const char *root = rmt_config_text(config, "root");
     const char *disk = rmt_config_text(config, "disk");
     const char *facts = rmt_config_text(config, "layout");
-    rmt_auto(rmt_layout) self = calloc(1, sizeof *self);
+    rmt_auto(rmt_source_disk) self = calloc(1, sizeof *self);
     assert(self);
     self->running = -1;
     self->dropped = rmt_records_new();
@@ -459,9 +465,9 @@ rmt_layout_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
 }
 
 void
-rmt_layout_destroy(rmt_layout_t **self_p)
+rmt_source_disk_destroy(rmt_source_disk_t **self_p)
 {
-    rmt_layout_t *self = *self_p;
+    rmt_source_disk_t *self = *self_p;
     if (!self)
         return;
     for (size_t i = 0; i < self->count; i++)
@@ -484,39 +490,39 @@ rmt_layout_destroy(rmt_layout_t **self_p)
 }
 
 rmt_records_t *
-rmt_layout_records(rmt_layout_t *self)
+rmt_source_disk_records(rmt_source_disk_t *self)
 {
     return self->records;
 }
 
 const rmt_records_t *
-rmt_layout_dropped(const rmt_layout_t *self)
+rmt_source_disk_dropped(const rmt_source_disk_t *self)
 {
     return self->dropped;
 }
 
 size_t
-rmt_layout_count(const rmt_layout_t *self)
+rmt_source_disk_count(const rmt_source_disk_t *self)
 {
     return self->count;
 }
 
 rmt_record_t *
-rmt_layout_volume(rmt_layout_t *self, size_t index)
+rmt_source_disk_volume(rmt_source_disk_t *self, size_t index)
 {
     assert(index < self->count);
     return self->trees[index].volume;
 }
 
 int
-rmt_layout_tree(const rmt_layout_t *self, size_t index)
+rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index)
 {
     assert(index < self->count);
     return self->trees[index].fd;
 }
 
 int
-rmt_layout_root(const rmt_layout_t *self)
+rmt_source_disk_root(const rmt_source_disk_t *self)
 {
     for (size_t i = 0; i < self->count; i++)
         if (strcmp(rmt_record_text(self->trees[i].volume, "mount", ""), "/") == 0)
@@ -525,13 +531,13 @@ rmt_layout_root(const rmt_layout_t *self)
 }
 
 int
-rmt_layout_disk_fd(const rmt_layout_t *self)
+rmt_source_disk_disk_fd(const rmt_source_disk_t *self)
 {
     return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
 }
 
 void
-rmt_layout_settle(rmt_layout_t *self)
+rmt_source_disk_settle(rmt_source_disk_t *self)
 {
     if (self->is_default)
         rmt_default_layout_settle(self->records);
