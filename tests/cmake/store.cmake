@@ -27,3 +27,4 @@ endfunction()
 
 ramet_fuzz_mutated(manifest 3000 ramet::store)
 ramet_fuzz_mutated(tree 400 ramet::tree)
+ramet_fuzz_mutated(layout 3000 ramet::facts)

@@ -1,0 +1,269 @@
+#include "facts/rmt_layout.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define TYPE_ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define TYPE_BIOS_BOOT "21686148-6449-6E6F-744E-656564454649"
+#define DOS_TYPE_ESP "ef"
+#define GPT_ENTRY_SIZE 128
+#define GPT_ENTRIES 128
+
+// ---- The instance
+
+rmt_layout_t *
+rmt_layout_new(void)
+{
+    rmt_layout_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    return self;
+}
+
+static char *
+s_copy(const char *text)
+{
+    char *copy = text ? strdup(text) : NULL;
+    if (text && !copy)
+        abort();
+    return copy;
+}
+
+// A list of `count` items with room for one more, which is empty.
+static void *
+s_grow(void *list, size_t count, size_t item_size)
+{
+    // Room comes in powers of two, from 8.
+    if (count == 0 || (count >= 8 && (count & (count - 1)) == 0)) {
+        list = realloc(list, (count ? count * 2 : 8) * item_size);
+        if (!list)
+            abort();
+    }
+    memset((char *) list + count * item_size, 0, item_size);
+    return list;
+}
+
+rmt_layout_disk_t *
+rmt_layout_add_disk(rmt_layout_t *self, const char *role)
+{
+    assert(self);
+    assert(strlen(role) <= RMT_RECORD_NAME_MAX);
+    self->disks = s_grow(self->disks, self->disk_count, sizeof *self->disks);
+    rmt_layout_disk_t *disk = &self->disks[self->disk_count++];
+    disk->sector = 512;
+    strcpy(disk->role, role);
+    return disk;
+}
+
+rmt_layout_partition_t *
+rmt_layout_add_partition(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    self->partitions =
+        s_grow(self->partitions, self->partition_count, sizeof *self->partitions);
+    rmt_layout_partition_t *partition = &self->partitions[self->partition_count++];
+    partition->disk = disk;
+    return partition;
+}
+
+rmt_layout_volume_t *
+rmt_layout_add_volume(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    self->volumes = s_grow(self->volumes, self->volume_count, sizeof *self->volumes);
+    rmt_layout_volume_t *volume = &self->volumes[self->volume_count++];
+    volume->disk = disk;
+    volume->format = rmt_record_new();
+    rmt_record_set(volume->format, "class", "volume");
+    return volume;
+}
+
+rmt_layout_volume_t *
+rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
+{
+    assert(index < self->volume_count);
+    self->volumes = s_grow(self->volumes, self->volume_count, sizeof *self->volumes);
+    const rmt_layout_volume_t *pattern = &self->volumes[index];
+    rmt_layout_volume_t *volume = &self->volumes[self->volume_count++];
+    volume->disk = pattern->disk;
+    volume->partition = pattern->partition;
+    volume->fs = pattern->fs;
+    volume->format = rmt_record_dup(pattern->format);
+    return volume;
+}
+
+// Copies of what the copied items own.
+static void
+s_own(rmt_layout_t *self)
+{
+    for (size_t i = 0; i < self->partition_count; i++)
+        self->partitions[i].name = s_copy(self->partitions[i].name);
+    for (size_t i = 0; i < self->volume_count; i++) {
+        rmt_layout_volume_t *volume = &self->volumes[i];
+        volume->format = rmt_record_dup(volume->format);
+        volume->subvolume = s_copy(volume->subvolume);
+        volume->mount = s_copy(volume->mount);
+    }
+}
+
+rmt_layout_t *
+rmt_layout_dup(const rmt_layout_t *self)
+{
+    assert(self);
+    rmt_layout_t *copy = rmt_layout_new();
+    for (size_t i = 0; i < self->disk_count; i++)
+        *rmt_layout_add_disk(copy, "") = self->disks[i];
+    for (size_t i = 0; i < self->partition_count; i++)
+        *rmt_layout_add_partition(copy, 0) = self->partitions[i];
+    for (size_t i = 0; i < self->volume_count; i++) {
+        copy->volumes = s_grow(copy->volumes, i, sizeof *copy->volumes);
+        copy->volumes[i] = self->volumes[i];
+    }
+    copy->volume_count = self->volume_count;
+    s_own(copy);
+    return copy;
+}
+
+void
+rmt_layout_destroy(rmt_layout_t **self_p)
+{
+    assert(self_p);
+    rmt_layout_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->partition_count; i++)
+        free(self->partitions[i].name);
+    for (size_t i = 0; i < self->volume_count; i++) {
+        rmt_record_destroy(&self->volumes[i].format);
+        free(self->volumes[i].subvolume);
+        free(self->volumes[i].mount);
+    }
+    free(self->disks);
+    free(self->partitions);
+    free(self->volumes);
+    free(self);
+    *self_p = NULL;
+}
+
+// ---- Questions
+
+const char *
+rmt_fs_kind_name(rmt_fs_kind_t kind)
+{
+    static const char *const names[] = {"none", "ext2",  "ext3", "ext4",
+                                        "xfs",  "btrfs", "vfat", "swap"};
+    return kind < sizeof names / sizeof *names ? names[kind] : NULL;
+}
+
+rmt_layout_disk_t *
+rmt_layout_find_disk(const rmt_layout_t *self, const char *role)
+{
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (strcmp(self->disks[i].role, role) == 0)
+            return &self->disks[i];
+    return NULL;
+}
+
+rmt_layout_partition_t *
+rmt_layout_find_partition(const rmt_layout_t *self, size_t disk, uint64_t number)
+{
+    for (size_t i = 0; i < self->partition_count; i++)
+        if (self->partitions[i].disk == disk && self->partitions[i].number == number)
+            return &self->partitions[i];
+    return NULL;
+}
+
+const rmt_layout_partition_t *
+rmt_layout_place(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    return rmt_layout_find_partition(self, volume->disk, volume->partition);
+}
+
+rmt_layout_partition_t *
+rmt_layout_last(const rmt_layout_t *self, size_t disk)
+{
+    rmt_layout_partition_t *last = NULL;
+    for (size_t i = 0; i < self->partition_count; i++) {
+        rmt_layout_partition_t *partition = &self->partitions[i];
+        if (partition->disk == disk && !rmt_layout_is_extended(partition) &&
+            (!last || rmt_layout_end(partition) > rmt_layout_end(last)))
+            last = partition;
+    }
+    return last;
+}
+
+const rmt_layout_volume_t *
+rmt_layout_root(const rmt_layout_t *self)
+{
+    for (size_t i = 0; i < self->volume_count; i++)
+        if (self->volumes[i].mount && strcmp(self->volumes[i].mount, "/") == 0)
+            return &self->volumes[i];
+    return NULL;
+}
+
+uint64_t
+rmt_layout_end(const rmt_layout_partition_t *partition)
+{
+    return partition->start + partition->size;
+}
+
+bool
+rmt_layout_is_extended(const rmt_layout_partition_t *partition)
+{
+    static const char *const types[] = {"05", "0f", "85", "5", "f"};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if (strcasecmp(partition->type, types[i]) == 0)
+            return true;
+    return false;
+}
+
+bool
+rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition)
+{
+    return strcasecmp(partition->type, TYPE_BIOS_BOOT) == 0;
+}
+
+bool
+rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    const rmt_layout_partition_t *place = rmt_layout_place(self, volume);
+    return place && (strcasecmp(place->type, TYPE_ESP) == 0 ||
+                     strcasecmp(place->type, DOS_TYPE_ESP) == 0);
+}
+
+bool
+rmt_layout_has_tree(const rmt_layout_volume_t *volume)
+{
+    return volume->has_root && volume->fs != RMT_FS_SWAP && volume->fs != RMT_FS_NONE;
+}
+
+uint64_t
+rmt_layout_tail(const rmt_layout_disk_t *disk)
+{
+    if (disk->table != RMT_TABLE_GPT)
+        return 0;
+    const uint64_t entries = disk->entries ? disk->entries : GPT_ENTRIES;
+    return 1 + (entries * GPT_ENTRY_SIZE + disk->sector - 1) / disk->sector;
+}
+
+uint64_t
+rmt_layout_min_bytes(const rmt_layout_t *self, size_t index)
+{
+    assert(index < self->disk_count);
+    const rmt_layout_disk_t *disk = &self->disks[index];
+    const rmt_layout_partition_t *last = rmt_layout_last(self, index);
+    if (!last)
+        return disk->required_bytes ? disk->required_bytes : disk->bytes;
+    uint64_t end = rmt_layout_end(last);
+    if (disk->grow && last->min_size)
+        end = last->start + last->min_size;
+    for (size_t i = 0; i < self->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &self->partitions[i];
+        if (partition != last && partition->disk == index &&
+            !rmt_layout_is_extended(partition) && rmt_layout_end(partition) > end)
+            end = rmt_layout_end(partition);
+    }
+    return (end + rmt_layout_tail(disk)) * disk->sector;
+}

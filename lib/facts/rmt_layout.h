@@ -1,0 +1,148 @@
+// rmt_layout - how disks are divided, and what lies in the parts, as a type.
+//
+// A layout comes from outside: from an image, a file, an order, a disk that was read. Its
+// records (classes disk, partition, volume; docs/spec/3-facts.md) are read once, at the
+// door, by rmt_layout_read, and whoever holds an rmt_layout_t knows that each field is
+// what the page says, and that the parts fit each other (rmt_layout_check).
+//
+// Arrays belong to the layout; adding to one moves its items. Pure, a class of one
+// thread.
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/rmt_error.h"
+#include "base/rmt_record.h"
+#include "crypto/rmt_id.h"
+
+#define RMT_LAYOUT_DISKS_MAX 64
+#define RMT_LAYOUT_PARTITIONS_MAX 1024 // Of all disks
+#define RMT_LAYOUT_VOLUMES_MAX 1024
+#define RMT_LAYOUT_GUID_SIZE 40 // With its NUL
+
+typedef enum { RMT_TABLE_NONE, RMT_TABLE_GPT, RMT_TABLE_DOS } rmt_table_t;
+
+typedef enum {
+    RMT_FS_NONE, // Not formatted
+    RMT_FS_EXT2,
+    RMT_FS_EXT3,
+    RMT_FS_EXT4,
+    RMT_FS_XFS,
+    RMT_FS_BTRFS,
+    RMT_FS_VFAT,
+    RMT_FS_SWAP,
+} rmt_fs_kind_t;
+
+typedef struct {
+    char role[RMT_RECORD_NAME_MAX + 1];
+    rmt_table_t table;
+    char guid[RMT_LAYOUT_GUID_SIZE]; // Of the table; "" for none
+    uint64_t sector;                 // Bytes of a logical sector
+    uint64_t bytes;                  // 0: not told, as with all below
+    uint64_t required_bytes;         // Of a disk without partitions
+    uint64_t entries, first_lba;     // GPT
+    bool grow;                       // The last partition gets the rest of the disk
+} rmt_layout_disk_t;
+
+typedef struct {
+    size_t disk;     // Index of its disk
+    uint64_t number; // From 1
+    uint64_t start, size;
+    uint64_t min_size;               // It may shrink to; 0: not told
+    char type[RMT_LAYOUT_GUID_SIZE]; // GUID, or 2 hex digits
+    char guid[RMT_LAYOUT_GUID_SIZE]; // "" for none
+    char *name;                      // Owned; NULL for none
+    uint64_t attrs;                  // GPT
+    bool boot;                       // DOS
+} rmt_layout_partition_t;
+
+typedef struct {
+    size_t disk;
+    uint64_t partition; // Number; 0: the whole disk
+    rmt_fs_kind_t fs;
+    rmt_record_t *format; // Owned: how the file system is made, as rmt_fs_make takes it
+    char *subvolume;      // Owned: path from the top of a btrfs; NULL: no subvolume
+    uint64_t subvolume_id;
+    bool is_default, is_read_only; // Of subvolumes
+    char *mount;                   // Owned; NULL: not mounted
+    bool has_root;
+    rmt_id_t root; // Of its manifest
+    uint64_t files, bytes_tree, bytes_reserved;
+} rmt_layout_volume_t;
+
+typedef struct {
+    rmt_layout_disk_t *disks;
+    size_t disk_count;
+    rmt_layout_partition_t *partitions;
+    size_t partition_count;
+    rmt_layout_volume_t *volumes;
+    size_t volume_count;
+} rmt_layout_t;
+
+rmt_layout_t *rmt_layout_new(void);
+rmt_layout_t *rmt_layout_dup(const rmt_layout_t *self);
+void rmt_layout_destroy(rmt_layout_t **self_p);
+
+// Add an empty item (a sector of 512 bytes, a format of class volume). It may be changed;
+// rmt_layout_check is asked when all is in. The pointer is valid until the next one.
+rmt_layout_disk_t *rmt_layout_add_disk(rmt_layout_t *self, const char *role);
+rmt_layout_partition_t *rmt_layout_add_partition(rmt_layout_t *self, size_t disk);
+rmt_layout_volume_t *rmt_layout_add_volume(rmt_layout_t *self, size_t disk);
+// The same volume once more, without its tree: another subvolume of its file system.
+rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);
+
+// ---- rmt_layout_fields.c: the door
+
+// Read records whose part is layout, or who have none; those of other parts are skipped.
+// Caller owns the result. NULL: USAGE (class, field, value, and what would be right),
+// TOO_BIG.
+rmt_layout_t *rmt_layout_read(const rmt_records_t *records, rmt_error_t *error);
+
+// Append disks, partitions, volumes as records, in this order.
+void rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records);
+// One volume as a record. Caller owns the result.
+rmt_record_t *rmt_layout_write_volume(const rmt_layout_t *self,
+                                      const rmt_layout_volume_t *volume);
+
+// Take the format of a volume, and its kind of file system from that. 0, or -1: USAGE
+// (no fs, or a field that no volume has); *format_p is nulled in either case.
+int rmt_layout_set_format(rmt_layout_volume_t *volume, rmt_record_t **format_p,
+                          rmt_error_t *error);
+
+// ---- rmt_layout_check.c
+
+// Do the parts fit each other: roles and numbers that stand once, partitions inside their
+// disk and outside each other, volumes on partitions that are there? 0, or -1: USAGE.
+int rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error);
+
+// ---- Questions
+
+const char *rmt_fs_kind_name(rmt_fs_kind_t kind);
+
+rmt_layout_disk_t *rmt_layout_find_disk(const rmt_layout_t *self, const char *role);
+rmt_layout_partition_t *rmt_layout_find_partition(const rmt_layout_t *self, size_t disk,
+                                                  uint64_t number);
+// The partition of a volume; NULL for a whole disk.
+const rmt_layout_partition_t *rmt_layout_place(const rmt_layout_t *self,
+                                               const rmt_layout_volume_t *volume);
+// The partition of a disk with the highest end, no extended one; NULL for none.
+rmt_layout_partition_t *rmt_layout_last(const rmt_layout_t *self, size_t disk);
+// The volume that is mounted on /, or NULL.
+const rmt_layout_volume_t *rmt_layout_root(const rmt_layout_t *self);
+
+// First sector behind a partition.
+uint64_t rmt_layout_end(const rmt_layout_partition_t *partition);
+// A DOS partition that holds others and nothing of its own.
+bool rmt_layout_is_extended(const rmt_layout_partition_t *partition);
+// A partition that holds GRUB's core and nothing else (BIOS boot).
+bool rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition);
+// Does a volume lie in an EFI system partition?
+bool rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume);
+// Does a volume have files, as swap and unformatted ones do not?
+bool rmt_layout_has_tree(const rmt_layout_volume_t *volume);
+
+// Sectors that the copy of a table takes at the end of its disk.
+uint64_t rmt_layout_tail(const rmt_layout_disk_t *disk);
+// Bytes that a disk must have at least to take the layout of this one.
+uint64_t rmt_layout_min_bytes(const rmt_layout_t *self, size_t disk);

@@ -1,0 +1,295 @@
+// Rules over a whole layout: what one field cannot tell.
+#include "facts/rmt_layout.h"
+#include "base/rmt_auto.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DOS_PRIMARIES 4
+#define HEX "0123456789abcdefABCDEF"
+
+// ---- Identifiers, by the kind of table
+
+// Groups of hexadecimal digits with a dash between: "8-4-4-4-12".
+static bool
+s_has_form(const char *text, const size_t *groups, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (strspn(text, HEX) != groups[i])
+            return false;
+        text += groups[i];
+        if (i + 1 < count && *text++ != '-')
+            return false;
+    }
+    return *text == '\0';
+}
+
+static bool
+s_is_guid(const char *text)
+{
+    static const size_t groups[] = {8, 4, 4, 4, 12};
+    return s_has_form(text, groups, 5);
+}
+
+static bool
+s_is_dos_id(const char *text)
+{
+    static const size_t groups[] = {8};
+    return strncmp(text, "0x", 2) == 0 && s_has_form(text + 2, groups, 1);
+}
+
+// The id of the table, a dash and the number.
+static bool
+s_is_dos_guid(const char *text)
+{
+    const size_t size = strlen(text);
+    return size > 9 && strspn(text, HEX) == 8 && text[8] == '-' &&
+           strspn(text + 9, HEX) == size - 9;
+}
+
+// ---- Disks
+
+static int
+s_check_disk(const rmt_layout_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_disk_t *disk = &self->disks[index];
+    if (rmt_layout_find_disk(self, disk->role) != disk)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout has two disks with the role '%s'; each role stands "
+                        "for one disk",
+                        disk->role);
+    if (!*disk->guid || disk->table == RMT_TABLE_NONE)
+        return 0;
+    const bool is_gpt = disk->table == RMT_TABLE_GPT;
+    if (is_gpt ? !s_is_guid(disk->guid) : !s_is_dos_id(disk->guid))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's disk '%s' has guid '%s'; it must be %s", disk->role,
+                        disk->guid,
+                        is_gpt ? "a GUID, as its table is gpt"
+                               : "0x and 8 hexadecimal digits, as its table is dos");
+    return 0;
+}
+
+// ---- Partitions
+
+static int
+s_refuse(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+         rmt_error_t *error, const char *field, const char *value, const char *wanted)
+{
+    return rmt_fail(error, RMT_E_USAGE,
+                    "the layout's partition %" PRIu64 " of disk '%s' has %s '%s'; it "
+                    "must be %s",
+                    partition->number, self->disks[partition->disk].role, field, value,
+                    wanted);
+}
+
+static int
+s_check_ids(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+            rmt_error_t *error)
+{
+    const rmt_layout_disk_t *disk = &self->disks[partition->disk];
+    const bool is_gpt = disk->table == RMT_TABLE_GPT;
+    const size_t size = strspn(partition->type, HEX);
+    const bool is_dos_type = size >= 1 && size <= 2 && !partition->type[size];
+    if (is_gpt ? !s_is_guid(partition->type) : !is_dos_type)
+        return s_refuse(self, partition, error, "type", partition->type,
+                        is_gpt ? "a GUID, as the table is gpt"
+                               : "2 hexadecimal digits, as the table is dos");
+    if (*partition->guid &&
+        (is_gpt ? !s_is_guid(partition->guid) : !s_is_dos_guid(partition->guid)))
+        return s_refuse(self, partition, error, "guid", partition->guid,
+                        is_gpt ? "a GUID, as the table is gpt"
+                               : "the table's id, a dash and the number");
+    return 0;
+}
+
+static int
+s_check_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+                  rmt_error_t *error)
+{
+    const rmt_layout_disk_t *disk = &self->disks[partition->disk];
+    const uint64_t sectors = disk->bytes / disk->sector;
+    if (disk->table == RMT_TABLE_NONE)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's disk '%s' has partition %" PRIu64
+                        ", and table none; a disk with partitions has gpt or dos",
+                        disk->role, partition->number);
+    if (rmt_layout_find_partition(self, partition->disk, partition->number) != partition)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's disk '%s' has partition %" PRIu64 " twice",
+                        disk->role, partition->number);
+    if (disk->entries && partition->number > disk->entries)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's disk '%s' has partition %" PRIu64
+                        ", and a table of %" PRIu64 " entries",
+                        disk->role, partition->number, disk->entries);
+    if (sectors && rmt_layout_end(partition) > sectors)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's partition %" PRIu64 " of disk '%s' ends at sector "
+                        "%" PRIu64 ", and the disk at %" PRIu64,
+                        partition->number, disk->role, rmt_layout_end(partition),
+                        sectors);
+    if (partition->min_size > partition->size)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the layout's partition %" PRIu64 " of disk '%s' has min-size "
+                        "%" PRIu64 ", and size %" PRIu64,
+                        partition->number, disk->role, partition->min_size,
+                        partition->size);
+    return s_check_ids(self, partition, error);
+}
+
+// Those inside an extended partition lie beside each other only; all others too.
+static bool
+s_is_inner(const rmt_layout_t *self, const rmt_layout_partition_t *partition)
+{
+    return self->disks[partition->disk].table == RMT_TABLE_DOS &&
+           partition->number > DOS_PRIMARIES;
+}
+
+static const rmt_layout_partition_t *
+s_container(const rmt_layout_t *self, const rmt_layout_partition_t *partition)
+{
+    for (size_t i = 0; i < self->partition_count; i++) {
+        const rmt_layout_partition_t *other = &self->partitions[i];
+        if (other->disk == partition->disk && rmt_layout_is_extended(other) &&
+            other->start < partition->start &&
+            rmt_layout_end(partition) <= rmt_layout_end(other))
+            return other;
+    }
+    return NULL;
+}
+
+static int
+s_compare_place(const void *a, const void *b)
+{
+    const rmt_layout_partition_t *one = *(const rmt_layout_partition_t *const *) a;
+    const rmt_layout_partition_t *two = *(const rmt_layout_partition_t *const *) b;
+    if (one->disk != two->disk)
+        return one->disk < two->disk ? -1 : 1;
+    return one->start == two->start ? 0 : one->start < two->start ? -1 : 1;
+}
+
+// Sorted by place, each begins where the one before it has ended.
+static int
+s_check_overlaps(const rmt_layout_t *self, bool is_inner, rmt_error_t *error)
+{
+    rmt_auto_ptr memory = calloc(self->partition_count + 1, sizeof(void *));
+    const rmt_layout_partition_t **sorted = memory;
+    size_t count = 0;
+    if (!memory)
+        abort();
+    for (size_t i = 0; i < self->partition_count; i++)
+        if (s_is_inner(self, &self->partitions[i]) == is_inner)
+            sorted[count++] = &self->partitions[i];
+    if (count)
+        qsort(sorted, count, sizeof *sorted, s_compare_place);
+    for (size_t i = 1; i < count; i++)
+        if (sorted[i]->disk == sorted[i - 1]->disk &&
+            sorted[i]->start < rmt_layout_end(sorted[i - 1]))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the layout's partitions %" PRIu64 " and %" PRIu64
+                            " of disk '%s' overlap at sector %" PRIu64,
+                            sorted[i - 1]->number, sorted[i]->number,
+                            self->disks[sorted[i]->disk].role, sorted[i]->start);
+    for (size_t i = 0; is_inner && i < count; i++)
+        if (!s_container(self, sorted[i]))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the layout's partition %" PRIu64
+                            " of disk '%s' lies in no extended partition",
+                            sorted[i]->number, self->disks[sorted[i]->disk].role);
+    return 0;
+}
+
+// ---- Volumes
+
+static bool
+s_is_same_text(const char *one, const char *two)
+{
+    return strcmp(one, two) == 0;
+}
+
+// A btrfs has a volume for each subvolume; any other is one volume.
+static bool
+s_is_twice(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    for (const rmt_layout_volume_t *other = self->volumes; other < volume; other++)
+        if (other->disk == volume->disk && other->partition == volume->partition &&
+            (!other->subvolume || !volume->subvolume ||
+             s_is_same_text(other->subvolume, volume->subvolume)))
+            return true;
+    return false;
+}
+
+// Does a path lead up?
+static bool
+s_has_dots(const char *path)
+{
+    for (const char *at = path; *at; at += strcspn(at, "/"), at += *at == '/') {
+        const size_t size = strcspn(at, "/");
+        if (size == 2 && at[0] == '.' && at[1] == '.')
+            return true;
+    }
+    return false;
+}
+
+// What a mount option can hold.
+static bool
+s_is_subvolume(const rmt_layout_volume_t *volume)
+{
+    return volume->fs == RMT_FS_BTRFS && volume->subvolume[0] != '/' &&
+           !strpbrk(volume->subvolume, ",\n") && !s_has_dots(volume->subvolume);
+}
+
+static int
+s_refuse_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+                rmt_error_t *error, const char *why)
+{
+    return rmt_fail(error, RMT_E_USAGE,
+                    "the layout's volume '%.100s' on partition %" PRIu64
+                    " of disk '%s' %s",
+                    volume->mount ? volume->mount : "", volume->partition,
+                    self->disks[volume->disk].role, why);
+}
+
+static int
+s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+               rmt_error_t *error)
+{
+    const rmt_layout_partition_t *place = rmt_layout_place(self, volume);
+    const bool has_table = self->disks[volume->disk].table != RMT_TABLE_NONE;
+    if (has_table && !place)
+        return s_refuse_volume(self, volume, error, "has a partition that is not there");
+    if (!has_table && volume->partition)
+        return s_refuse_volume(self, volume, error, "is on a disk without a table");
+    if (place && rmt_layout_is_extended(place))
+        return s_refuse_volume(self, volume, error, "lies in an extended partition");
+    if (volume->subvolume && !s_is_subvolume(volume))
+        return s_refuse_volume(self, volume, error,
+                               "has a subvolume that is no path from the top of a btrfs");
+    if (volume->mount && s_has_dots(volume->mount))
+        return s_refuse_volume(self, volume, error, "is mounted on a path with '..'");
+    return s_is_twice(self, volume)
+               ? s_refuse_volume(self, volume, error, "is there twice")
+               : 0;
+}
+
+int
+rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
+{
+    assert(self);
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (s_check_disk(self, i, error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->partition_count; i++)
+        if (s_check_partition(self, &self->partitions[i], error) == -1)
+            return -1;
+    if (s_check_overlaps(self, false, error) == -1 ||
+        s_check_overlaps(self, true, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->volume_count; i++)
+        if (s_check_volume(self, &self->volumes[i], error) == -1)
+            return -1;
+    return 0;
+}

@@ -1,0 +1,593 @@
+// The door: records to a layout and back, by one table of fields for each class.
+#include "facts/rmt_layout.h"
+#include "base/rmt_auto.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SECTORS_MAX ((uint64_t) 1 << 48)
+#define NUMBER_MAX 1024
+#define VALUE_SHOWN 60 // Letters of a wrong value
+
+typedef enum {
+    AS_NUMBER,
+    AS_SECTOR,
+    AS_HEX,
+    AS_FLAG,   // yes, or absent
+    AS_YES_NO, // The same, and no is written too
+    AS_TEXT,
+    AS_GUID,
+    AS_PATH,
+    AS_TABLE,
+    AS_ROOT, // Of a volume: two fields of the struct
+    KIND_COUNT
+} kind_t;
+
+typedef struct {
+    const char *name;
+    kind_t kind;
+    size_t offset;
+    bool is_required;
+    uint64_t least, most; // Of numbers
+} row_t;
+
+#define DISK(field) offsetof(rmt_layout_disk_t, field)
+#define PARTITION(field) offsetof(rmt_layout_partition_t, field)
+#define VOLUME(field) offsetof(rmt_layout_volume_t, field)
+
+// Records are written in the order of the rows; what says which item it is (class, role,
+// disk) comes before them.
+static const row_t s_disk_rows[] = {
+    {"logical-sector", AS_SECTOR, DISK(sector), false, 0, 0},
+    {"bytes", AS_NUMBER, DISK(bytes), false, 0, INT64_MAX},
+    {"table", AS_TABLE, DISK(table), true, 0, 0},
+    {"guid", AS_GUID, DISK(guid), false, 0, 0},
+    {"entries", AS_NUMBER, DISK(entries), false, 1, NUMBER_MAX},
+    {"first-lba", AS_NUMBER, DISK(first_lba), false, 0, SECTORS_MAX},
+    {"grow", AS_FLAG, DISK(grow), false, 0, 0},
+    {"required-bytes", AS_NUMBER, DISK(required_bytes), false, 0, INT64_MAX},
+};
+
+static const row_t s_partition_rows[] = {
+    {"number", AS_NUMBER, PARTITION(number), true, 1, NUMBER_MAX},
+    {"start", AS_NUMBER, PARTITION(start), true, 1, SECTORS_MAX},
+    {"size", AS_NUMBER, PARTITION(size), true, 1, SECTORS_MAX},
+    {"type", AS_GUID, PARTITION(type), true, 0, 0},
+    {"boot", AS_YES_NO, PARTITION(boot), false, 0, 0},
+    {"guid", AS_GUID, PARTITION(guid), false, 0, 0},
+    {"name", AS_TEXT, PARTITION(name), false, 0, 0},
+    {"attrs", AS_HEX, PARTITION(attrs), false, 0, 0},
+    {"min-size", AS_NUMBER, PARTITION(min_size), false, 1, SECTORS_MAX},
+};
+
+static const row_t s_volume_rows[] = {
+    {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
+    {"subvolume", AS_TEXT, VOLUME(subvolume), false, 0, 0},
+    {"subvolume-id", AS_NUMBER, VOLUME(subvolume_id), false, 0, UINT64_MAX},
+    {"default", AS_FLAG, VOLUME(is_default), false, 0, 0},
+    {"read-only", AS_FLAG, VOLUME(is_read_only), false, 0, 0},
+    {"mount", AS_PATH, VOLUME(mount), false, 0, 0},
+    {"root", AS_ROOT, 0, false, 0, 0},
+    {"files", AS_NUMBER, VOLUME(files), false, 0, INT64_MAX},
+    {"bytes-tree", AS_NUMBER, VOLUME(bytes_tree), false, 0, INT64_MAX},
+    {"bytes-reserved", AS_NUMBER, VOLUME(bytes_reserved), false, 0, INT64_MAX},
+};
+
+// How a file system is made: fields that only lib/disk acts on, kept as they are.
+static const struct {
+    const char *name;
+    bool is_number;
+} s_format_rows[] = {
+    {"fs", false},          {"uuid", false},
+    {"label", false},       {"features", false},
+    {"content", false},     {"checksum", false},
+    {"errors", false},      {"reserved-percent", false},
+    {"bytes", true},        {"bytes-used", true},
+    {"device-bytes", true}, {"block-size", true},
+    {"cluster-size", true}, {"sector-size", true},
+    {"inode-size", true},   {"inodes", true},
+    {"inodes-used", true},  {"flex-groups", true},
+    {"node-size", true},    {"fat-bits", true},
+};
+
+#define FORMAT_COUNT (sizeof s_format_rows / sizeof *s_format_rows)
+
+typedef struct {
+    const row_t *rows;
+    size_t count;
+    const char *others; // Fields that are read by name; NULL: they are not looked at
+} table_t;
+
+#define TABLE(rows, others) ((table_t){rows, sizeof rows / sizeof *rows, others})
+
+static const char *const s_tables[] = {
+    [RMT_TABLE_NONE] = "none", [RMT_TABLE_GPT] = "gpt", [RMT_TABLE_DOS] = "dos"};
+
+#define TABLE_COUNT (sizeof s_tables / sizeof *s_tables)
+
+// ---- One field
+
+typedef struct {
+    const rmt_record_t *record;
+    rmt_error_t *error;
+} reading_t;
+
+// "partition 2 of 'system'", or what is known of it.
+static int
+s_refuse(const reading_t *self, const char *field, const char *wanted)
+{
+    const char *class = rmt_record_text(self->record, "class", "");
+    const char *value = rmt_record_text(self->record, field, NULL);
+    const char *who =
+        rmt_record_text(self->record,
+                        strcmp(class, "disk") == 0              ? "role"
+                        : strcmp(class, "partition") == 0       ? "number"
+                        : rmt_record_has(self->record, "mount") ? "mount"
+                                                                : "partition",
+                        "?");
+    if (!rmt_record_has(self->record, field))
+        return rmt_fail(self->error, RMT_E_USAGE,
+                        "the layout's %.20s '%.60s' has no field %.63s; it must be %s",
+                        class, who, field, wanted);
+    return rmt_fail(self->error, RMT_E_USAGE,
+                    "the layout's %.20s '%.60s' has %.63s '%.*s'; it must be %s", class,
+                    who, field, VALUE_SHOWN, value ? value : "(with a NUL in it)",
+                    wanted);
+}
+
+// Decimal digits alone, and the same number when it is written again.
+static bool
+s_parse_number(const char *text, uint64_t *number_out)
+{
+    uint64_t number = 0;
+    if (!*text || (text[0] == '0' && text[1]))
+        return false;
+    for (; *text; text++) {
+        if (!isdigit((unsigned char) *text) ||
+            __builtin_mul_overflow(number, 10, &number) ||
+            __builtin_add_overflow(number, (uint64_t) (*text - '0'), &number))
+            return false;
+    }
+    *number_out = number;
+    return true;
+}
+
+static int
+s_read_number(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    uint64_t number = 0;
+    if (!s_parse_number(text, &number) || number < row->least || number > row->most) {
+        char wanted[80];
+        snprintf(wanted, sizeof wanted, "a number from %" PRIu64 " to %" PRIu64,
+                 row->least, row->most);
+        return s_refuse(self, row->name, wanted);
+    }
+    *(uint64_t *) at = number;
+    return 0;
+}
+
+static int
+s_read_sector(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    uint64_t number = 0;
+    if (!s_parse_number(text, &number) ||
+        (number != 512 && number != 1024 && number != 2048 && number != 4096))
+        return s_refuse(self, row->name, "512, 1024, 2048 or 4096");
+    *(uint64_t *) at = number;
+    return 0;
+}
+
+static int
+s_read_hex(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    const size_t size = strspn(text, "0123456789abcdefABCDEF");
+    if (size == 0 || size > 16 || text[size])
+        return s_refuse(self, row->name, "up to 16 hexadecimal digits");
+    *(uint64_t *) at = strtoull(text, NULL, 16);
+    return 0;
+}
+
+static int
+s_read_flag(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    const bool is_set = strcmp(text, "yes") == 0;
+    if (!is_set && strcmp(text, "no") != 0)
+        return s_refuse(self, row->name, "yes or no");
+    *(bool *) at = is_set;
+    return 0;
+}
+
+// Of what kind it must be the table of the disk tells (rmt_layout_check).
+static int
+s_read_guid(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    const size_t size = strspn(text, "0123456789abcdefABCDEFx-");
+    if (size == 0 || size >= RMT_LAYOUT_GUID_SIZE || text[size])
+        return s_refuse(self, row->name, "a GUID, or hexadecimal digits of a DOS table");
+    memcpy(at, text, size + 1);
+    return 0;
+}
+
+static int
+s_read_text(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    if (row->kind == AS_PATH && text[0] != '/')
+        return s_refuse(self, row->name, "a path that begins with /");
+    char **field = at;
+    free(*field);
+    *field = strdup(text);
+    if (!*field)
+        abort();
+    return 0;
+}
+
+static int
+s_read_table(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
+        if (strcmp(s_tables[i], text) != 0)
+            continue;
+        *(rmt_table_t *) at = (rmt_table_t) i;
+        return 0;
+    }
+    return s_refuse(self, row->name, "gpt, dos or none");
+}
+
+static int
+s_read_root(const reading_t *self, const row_t *row, const char *text, void *at)
+{
+    rmt_layout_volume_t *volume = at;
+    rmt_error_t ignored = {0};
+    volume->has_root = true;
+    return rmt_id_parse(&volume->root, text, &ignored) == -1
+               ? s_refuse(self, row->name, "an id of 66 hexadecimal digits")
+               : 0;
+}
+
+static int
+s_read_field(const reading_t *self, const row_t *row, void *item)
+{
+    static int (*const readers[KIND_COUNT])(const reading_t *, const row_t *,
+                                            const char *, void *) = {
+        [AS_NUMBER] = s_read_number, [AS_SECTOR] = s_read_sector,
+        [AS_HEX] = s_read_hex,       [AS_FLAG] = s_read_flag,
+        [AS_YES_NO] = s_read_flag,   [AS_TEXT] = s_read_text,
+        [AS_GUID] = s_read_guid,     [AS_PATH] = s_read_text,
+        [AS_TABLE] = s_read_table,   [AS_ROOT] = s_read_root};
+    const bool is_there = rmt_record_has(self->record, row->name);
+    const char *text = rmt_record_text(self->record, row->name, NULL);
+    if (text)
+        return readers[row->kind](self, row, text, (char *) item + row->offset);
+    return is_there || row->is_required
+               ? s_refuse(self, row->name, is_there ? "text" : "there")
+               : 0;
+}
+
+static const row_t *
+s_find_row(const table_t *table, const char *name)
+{
+    for (size_t i = 0; i < table->count; i++)
+        if (strcmp(table->rows[i].name, name) == 0)
+            return &table->rows[i];
+    return NULL;
+}
+
+static bool
+s_has_word(const char *words, const char *word)
+{
+    const size_t size = strlen(word);
+    for (const char *at = words; size && (at = strstr(at, word)); at += size)
+        if ((at == words || at[-1] == ' ') && (at[size] == ' ' || at[size] == '\0'))
+            return true;
+    return false;
+}
+
+// A field that nobody knows may be a known one with a slip of the pen.
+static int
+s_refuse_stranger(const reading_t *self, const table_t *table, const char *name)
+{
+    return s_has_word(table->others, name) || s_find_row(table, name)
+               ? 0
+               : s_refuse(self, name, "absent, as there is no such field");
+}
+
+static int
+s_read_fields(const reading_t *self, const table_t *table, void *item)
+{
+    for (size_t i = 0; table->others && i < rmt_record_count(self->record); i++)
+        if (s_refuse_stranger(self, table, rmt_record_name_at(self->record, i)) == -1)
+            return -1;
+    for (size_t i = 0; i < table->count; i++)
+        if (s_read_field(self, &table->rows[i], item) == -1)
+            return -1;
+    return 0;
+}
+
+// ---- Classes
+
+static int
+s_read_disk(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = TABLE(s_disk_rows, "class part role");
+    const char *role = rmt_record_text(reading->record, "role", "");
+    if (self->disk_count == RMT_LAYOUT_DISKS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d disks", RMT_LAYOUT_DISKS_MAX);
+    if (!rmt_record_name_is_valid(role))
+        return s_refuse(reading, "role", "a name such as system");
+    return s_read_fields(reading, &table, rmt_layout_add_disk(self, role));
+}
+
+// Index of the disk that a partition or volume names. 0, or -1.
+static int
+s_find_disk(const rmt_layout_t *self, const reading_t *reading, size_t *disk_out)
+{
+    const char *role = rmt_record_text(reading->record, "disk", "");
+    const rmt_layout_disk_t *disk = rmt_layout_find_disk(self, role);
+    if (!disk)
+        return s_refuse(reading, "disk", "the role of a disk of this layout");
+    *disk_out = (size_t) (disk - self->disks);
+    return 0;
+}
+
+static int
+s_read_partition(rmt_layout_t *self, const reading_t *reading)
+{
+    size_t disk = 0;
+    if (self->partition_count == RMT_LAYOUT_PARTITIONS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d partitions",
+                        RMT_LAYOUT_PARTITIONS_MAX);
+    if (s_find_disk(self, reading, &disk) == -1)
+        return -1;
+    const table_t table = TABLE(s_partition_rows, "class part disk");
+    return s_read_fields(reading, &table, rmt_layout_add_partition(self, disk));
+}
+
+static int
+s_read_format_field(const reading_t *reading, const char *name, bool *is_format_out)
+{
+    static const table_t table = TABLE(s_volume_rows, "class part disk");
+    size_t i = 0;
+    uint64_t number;
+    while (i < FORMAT_COUNT && strcmp(s_format_rows[i].name, name) != 0)
+        i++;
+    *is_format_out = i < FORMAT_COUNT;
+    if (i == FORMAT_COUNT)
+        return s_refuse_stranger(reading, &table, name);
+    const char *text = rmt_record_text(reading->record, name, NULL);
+    if (!text)
+        return s_refuse(reading, name, "text");
+    return !s_format_rows[i].is_number || s_parse_number(text, &number)
+               ? 0
+               : s_refuse(reading, name, "a number");
+}
+
+static int
+s_find_fs(const char *name, rmt_fs_kind_t *fs_out)
+{
+    for (rmt_fs_kind_t fs = RMT_FS_NONE; rmt_fs_kind_name(fs); fs++) {
+        if (strcmp(rmt_fs_kind_name(fs), name) == 0) {
+            *fs_out = fs;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+// The fields of the format out of those of the volume, in the order they come in.
+static int
+s_read_format(const reading_t *reading, rmt_layout_volume_t *volume)
+{
+    for (size_t i = 0; i < rmt_record_count(reading->record); i++) {
+        const char *name = rmt_record_name_at(reading->record, i);
+        bool is_format = false;
+        if (s_read_format_field(reading, name, &is_format) == -1)
+            return -1;
+        if (is_format)
+            rmt_record_set(volume->format, name,
+                           rmt_record_text(reading->record, name, ""));
+    }
+    if (s_find_fs(rmt_record_text(volume->format, "fs", ""), &volume->fs) == -1)
+        return s_refuse(reading, "fs",
+                        "ext2, ext3, ext4, xfs, btrfs, vfat, swap or none");
+    return 0;
+}
+
+int
+rmt_layout_set_format(rmt_layout_volume_t *volume, rmt_record_t **format_p,
+                      rmt_error_t *error)
+{
+    rmt_auto(rmt_record) format = rmt_take(format_p);
+    const reading_t reading = {.record = format, .error = error};
+    return s_read_format(&reading, volume);
+}
+
+static int
+s_read_volume(rmt_layout_t *self, const reading_t *reading)
+{
+    size_t disk = 0;
+    if (self->volume_count == RMT_LAYOUT_VOLUMES_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d volumes", RMT_LAYOUT_VOLUMES_MAX);
+    if (s_find_disk(self, reading, &disk) == -1)
+        return -1;
+    static const table_t table = TABLE(s_volume_rows, NULL);
+    rmt_layout_volume_t *volume = rmt_layout_add_volume(self, disk);
+    return s_read_fields(reading, &table, volume) == -1 ? -1
+                                                        : s_read_format(reading, volume);
+}
+
+// ---- All of them
+
+static const struct {
+    const char *class;
+    int (*read)(rmt_layout_t *self, const reading_t *reading);
+} s_classes[] = {
+    {"disk", s_read_disk}, {"partition", s_read_partition}, {"volume", s_read_volume}};
+
+#define CLASS_COUNT (sizeof s_classes / sizeof *s_classes)
+
+static bool
+s_is_of_layout(const rmt_record_t *record)
+{
+    return strcmp(rmt_record_text(record, "part", "layout"), "layout") == 0;
+}
+
+static int
+s_check_class(const rmt_record_t *record, rmt_error_t *error)
+{
+    const char *class = rmt_record_text(record, "class", "");
+    for (size_t i = 0; i < CLASS_COUNT; i++)
+        if (strcmp(s_classes[i].class, class) == 0)
+            return 0;
+    return rmt_fail(error, RMT_E_USAGE,
+                    "the layout has a record of class '%.60s'; it must be disk, "
+                    "partition or volume",
+                    class);
+}
+
+// Disks first, as the others name them: records may stand in any order.
+static int
+s_read_class(rmt_layout_t *self, size_t class, const rmt_records_t *records,
+             rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        const reading_t reading = {.record = record, .error = error};
+        if (s_is_of_layout(record) &&
+            strcmp(rmt_record_text(record, "class", ""), s_classes[class].class) == 0 &&
+            s_classes[class].read(self, &reading) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+rmt_layout_t *
+rmt_layout_read(const rmt_records_t *records, rmt_error_t *error)
+{
+    assert(records);
+    rmt_auto(rmt_layout) self = rmt_layout_new();
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        if (s_is_of_layout(record) && s_check_class(record, error) == -1)
+            return NULL;
+    }
+    for (size_t class = 0; class < CLASS_COUNT; class ++)
+        if (s_read_class(self, class, records, error) == -1)
+            return NULL;
+    return rmt_layout_check(self, error) == -1 ? NULL : rmt_take(&self);
+}
+
+// ---- Writing
+
+static void
+s_write_root(const row_t *row, const rmt_layout_volume_t *volume, rmt_record_t *record)
+{
+    char text[RMT_ID_TEXT_SIZE];
+    if (volume->has_root)
+        rmt_record_set(record, row->name, rmt_id_text(&volume->root, text));
+}
+
+static void
+s_write_field(const row_t *row, const void *item, rmt_record_t *record)
+{
+    const void *at = (const char *) item + row->offset;
+    const uint64_t number =
+        row->kind <= AS_HEX ? *(const uint64_t *) at : 0; // The kinds that are numbers
+    switch (row->kind) {
+    case AS_NUMBER:
+    case AS_SECTOR:
+        if (number || row->is_required)
+            rmt_record_set_u64(record, row->name, number);
+        break;
+    case AS_HEX:
+        rmt_record_setf(record, row->name, "%016" PRIx64, number);
+        break;
+    case AS_FLAG:
+    case AS_YES_NO:
+        if (*(const bool *) at || row->kind == AS_YES_NO)
+            rmt_record_set(record, row->name, *(const bool *) at ? "yes" : "no");
+        break;
+    case AS_TABLE:
+        rmt_record_set(record, row->name, s_tables[*(const rmt_table_t *) at]);
+        break;
+    case AS_ROOT:
+        s_write_root(row, at, record);
+        break;
+    case KIND_COUNT:
+        break;
+    case AS_GUID:
+        if (*(const char *) at)
+            rmt_record_set(record, row->name, at);
+        break;
+    case AS_TEXT:
+    case AS_PATH:
+        if (*(char *const *) at)
+            rmt_record_set(record, row->name, *(char *const *) at);
+        break;
+    }
+}
+
+static void
+s_write_fields(const table_t *table, const void *item, rmt_record_t *record)
+{
+    for (size_t i = 0; i < table->count; i++)
+        s_write_field(&table->rows[i], item, record);
+}
+
+rmt_record_t *
+rmt_layout_write_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    const table_t table = TABLE(s_volume_rows, NULL);
+    rmt_record_t *record = rmt_record_dup(volume->format);
+    rmt_record_set(record, "disk", self->disks[volume->disk].role);
+    rmt_record_set_u64(record, "partition", volume->partition);
+    s_write_fields(&table, volume, record);
+    // Of a tree that was counted zeros are told too.
+    if (volume->files) {
+        rmt_record_set_u64(record, "bytes-tree", volume->bytes_tree);
+        rmt_record_set_u64(record, "bytes-reserved", volume->bytes_reserved);
+    }
+    return record;
+}
+
+static void
+s_write_disk(const rmt_layout_disk_t *disk, rmt_record_t *record)
+{
+    const table_t table = TABLE(s_disk_rows, NULL);
+    rmt_record_set(record, "class", "disk");
+    rmt_record_set(record, "role", disk->role);
+    s_write_fields(&table, disk, record);
+}
+
+static void
+s_write_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+                  rmt_record_t *record)
+{
+    const table_t table = TABLE(s_partition_rows, NULL);
+    const rmt_layout_disk_t *disk = &self->disks[partition->disk];
+    rmt_record_set(record, "class", "partition");
+    rmt_record_set(record, "disk", disk->role);
+    s_write_fields(&table, partition, record);
+    rmt_record_remove(record, disk->table == RMT_TABLE_DOS ? "attrs" : "boot");
+}
+
+void
+rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
+{
+    assert(self);
+    assert(records);
+    for (size_t i = 0; i < self->disk_count; i++)
+        s_write_disk(&self->disks[i], rmt_records_add(records));
+    for (size_t i = 0; i < self->partition_count; i++)
+        s_write_partition(self, &self->partitions[i], rmt_records_add(records));
+    for (size_t i = 0; i < self->volume_count; i++) {
+        rmt_record_t *record = rmt_layout_write_volume(self, &self->volumes[i]);
+        rmt_records_append(records, &record);
+    }
+}

@@ -1,0 +1,287 @@
+// The door of layouts: what is read, what is refused, and that both ways agree.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_facts.h"
+#include "facts/rmt_layout.h"
+
+#include <string.h>
+
+#define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+#define ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define ID "01" ZEROS ZEROS ZEROS ZEROS
+#define ZEROS "0000000000000000"
+
+#define GPT "class=disk role=system logical-sector=512 bytes=21474836480 table=gpt"
+#define DOS "class=disk role=system logical-sector=512 table=dos"
+#define PART(number, start, size)                                                        \
+    "\nclass=partition disk=system number=" number " start=" start " size=" size         \
+    " type=" LINUX
+#define DOS_PART(number, start, size, type)                                              \
+    "\nclass=partition disk=system number=" number " start=" start " size=" size         \
+    " type=" type " boot=no"
+
+static rmt_layout_t *
+s_read(const char *text, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) records = rmt_facts_parse(text, error);
+    assert_non_null(records);
+    return rmt_layout_read(records, error);
+}
+
+// What an agent writes today, letter by letter: the order of fields is part of an image's
+// id.
+static void
+test_a_layout_is_written_as_it_was_read(void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        GPT " guid=0F000000-0000-4000-8000-000000000001 entries=128 first-lba=34 grow=yes"
+            "\nclass=partition disk=system number=1 start=2048 size=65536 type=" ESP
+            " guid=0F000000-0000-4000-8000-000000000002 name=\"\" attrs=0000000000000001"
+            "\nclass=partition disk=system number=2 start=67584 size=409600 type=" LINUX
+            " name=\"root fs\" attrs=0000000000000000 min-size=2048"
+            "\nclass=volume fs=vfat uuid=1234-ABCD device-bytes=33554432 sector-size=512 "
+            "block-size=2048 bytes=33554432 fat-bits=16 disk=system partition=1 "
+            "mount=/boot/efi root=" ID " files=3 bytes-tree=0 bytes-reserved=0"
+            "\nclass=volume fs=btrfs uuid=u bytes=209715200 block-size=4096 disk=system "
+            "partition=2 subvolume=@ subvolume-id=256 default=yes read-only=yes mount=/ "
+            "root=" ID " files=41000 bytes-tree=7 bytes-reserved=8\n",
+        "class=disk role=system logical-sector=4096 bytes=409600000 table=dos "
+        "guid=0x12345678"
+        "\nclass=partition disk=system number=1 start=63 size=10000 type=83 boot=yes "
+        "guid=12345678-01"
+        "\nclass=partition disk=system number=2 start=10100 size=80000 type=05 boot=no"
+        "\nclass=partition disk=system number=5 start=10163 size=20000 type=82 boot=no"
+        "\nclass=volume fs=swap uuid=u disk=system partition=5\n",
+        "class=disk role=system logical-sector=512 table=none required-bytes=1048576\n"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_read(texts[i], &error);
+        if (!layout)
+            fail_msg("%s", error.text);
+        rmt_auto(rmt_records) written = rmt_records_new();
+        rmt_layout_write(layout, written);
+        rmt_auto_str text = rmt_facts_print(written);
+        assert_string_equal(text, texts[i]);
+    }
+}
+
+static void
+test_fields_are_numbers_flags_and_kinds(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_read(
+        "class=volume disk=system partition=2 fs=btrfs subvolume=\"\" default=yes mount=/"
+        "\n" GPT
+        " grow=yes" PART("2", "4096", "8192") " attrs=8000000000000001"
+                                              "\nclass=partition part=layout disk=system "
+                                              "number=1 start=34 size=100 type=ef"
+                                              "\nclass=boot part=boot content=x",
+        &error);
+    assert_null(layout); // A type of DOS in a GPT
+    rmt_auto(rmt_layout) good = s_read(
+        "class=volume disk=system partition=2 fs=btrfs subvolume=\"\" default=yes mount=/"
+        "\n" GPT " grow=yes" PART("2", "4096", "8192") " attrs=8000000000000001"
+                                                       "\nclass=boot part=boot content=x",
+        &error);
+    assert_non_null(good);
+    assert_int_equal(good->disks[0].table, RMT_TABLE_GPT);
+    assert_int_equal(good->disks[0].bytes, 21474836480);
+    assert_true(good->disks[0].grow);
+    assert_int_equal(good->partitions[0].attrs, 0x8000000000000001);
+    assert_string_equal(good->volumes[0].subvolume, "");
+    assert_true(good->volumes[0].is_default);
+    assert_false(good->volumes[0].is_read_only);
+    assert_false(good->volumes[0].has_root);
+    assert_int_equal(good->volumes[0].fs, RMT_FS_BTRFS);
+    assert_ptr_equal(rmt_layout_root(good), &good->volumes[0]);
+    assert_ptr_equal(rmt_layout_place(good, &good->volumes[0]), &good->partitions[0]);
+}
+
+// What is wrong with it, and words of the refusal: the field, the value.
+static const struct {
+    const char *text, *words;
+} s_bad[] = {
+    {"class=disc role=system table=gpt", "'disc'"},
+    {"class=disk table=gpt", "role"},
+    {"class=disk role=Sys table=gpt", "role 'Sys'"},
+    {"class=disk role=system", "table"},
+    {"class=disk role=system table=bsd", "table 'bsd'"},
+    {GPT " gorw=yes", "gorw 'yes'"},
+    {GPT " grow=true", "grow 'true'"},
+    {GPT " entries=0", "entries '0'"},
+    {GPT " entries=1025", "entries '1025'"},
+    {GPT " first-lba=+34", "first-lba '+34'"},
+    {GPT " required-bytes=0x10", "required-bytes '0x10'"},
+    {GPT " guid=0x12345678", "guid '0x12345678'"},
+    {DOS " guid=" LINUX, "guid '" LINUX "'"},
+    {"class=disk role=system table=gpt logical-sector=513", "logical-sector '513'"},
+    {"class=disk role=system table=gpt bytes=\"\"", "bytes ''"},
+    {"class=disk role=system table=gpt bytes=1e9", "bytes '1e9'"},
+    {"class=disk role=system table=gpt bytes=18446744073709551616",
+     "bytes '18446744073709551616'"},
+    {GPT "\n" GPT, "two disks"},
+    {GPT PART("0", "2048", "1"), "number '0'"},
+    {GPT PART("1025", "2048", "1"), "number '1025'"},
+    {GPT PART("01", "2048", "1"), "number '01'"},
+    {GPT PART("1", "0", "1"), "start '0'"},
+    {GPT PART("1", "2048", "0"), "size '0'"},
+    {GPT PART("1", "2048", "281474976710657"), "size '281474976710657'"},
+    {GPT PART("1", "2048", "18446744073709551000"), "size '18446744073709551000'"},
+    {GPT "\nclass=partition disk=system number=1 start=1 size=1", "no field type"},
+    {GPT "\nclass=partition disk=system number=1 size=1 type=" LINUX, "no field start"},
+    {GPT "\nclass=partition disk=data number=1 start=1 size=1 type=" LINUX,
+     "disk 'data'"},
+    {GPT "\nclass=partition number=1 start=1 size=1 type=" LINUX, "no field disk"},
+    {GPT PART("1", "2048", "2048") PART("1", "4096", "2048"), "partition 1 twice"},
+    {GPT PART("1", "2048", "2048") PART("2", "4095", "2048"), "overlap at sector 4095"},
+    {GPT PART("2", "2048", "20480") PART("1", "4096", "1"), "overlap at sector 4096"},
+    {GPT PART("1", "2048", "41943040"), "ends at sector 41945088"},
+    {GPT " entries=4" PART("5", "2048", "1"), "4 entries"},
+    {GPT PART("1", "2048", "8") " min-size=9", "min-size 9"},
+    {GPT PART("1", "2048", "8") " attrs=xyz", "attrs 'xyz'"},
+    {GPT PART("1", "2048", "8") " guid=12345678-01", "guid '12345678-01'"},
+    {GPT DOS_PART("1", "2048", "8", "83"), "type '83'"},
+    {DOS PART("1", "2048", "8"), "type '" LINUX "'"},
+    {DOS DOS_PART("1", "63", "1000", "83") DOS_PART("5", "2000", "1", "83"),
+     "no extended partition"},
+    {DOS DOS_PART("2", "63", "1000", "05") DOS_PART("5", "100", "10", "83")
+         DOS_PART("6", "109", "10", "83"),
+     "overlap at sector 109"},
+    {"class=disk role=system table=none" PART("1", "2048", "8"), "table none"},
+    {GPT "\nclass=volume disk=system partition=1 fs=ext4", "not there"},
+    {GPT "\nclass=volume disk=system fs=ext4", "not there"},
+    {GPT "\nclass=volume disk=other partition=1 fs=ext4", "disk 'other'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1", "no field fs"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext5",
+     "fs 'ext5'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 "
+                                "inode-szie=256",
+     "inode-szie '256'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 "
+                                "inodes=-1",
+     "inodes '-1'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 root=12",
+     "root '12'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 "
+                                "mount=srv",
+     "mount 'srv'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 "
+                                "mount=/srv/../etc",
+     "'..'"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4 "
+                                "subvolume=@",
+     "subvolume"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=btrfs "
+                                "subvolume=@,exec",
+     "subvolume"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=btrfs "
+                                "subvolume=../@",
+     "subvolume"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext4"
+                                "\nclass=volume disk=system partition=1 fs=xfs",
+     "twice"},
+    {DOS DOS_PART("1", "63", "1000", "05") "\nclass=volume disk=system partition=1 "
+                                           "fs=ext4",
+     "extended"},
+};
+
+static void
+test_what_is_wrong_is_refused_with_field_and_value(void **state)
+{
+    (void) state;
+    for (size_t i = 0; i < sizeof s_bad / sizeof *s_bad; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_read(s_bad[i].text, &error);
+        if (layout)
+            fail_msg("%s: is taken", s_bad[i].text);
+        if (error.code != RMT_E_USAGE || !strstr(error.text, s_bad[i].words))
+            fail_msg("%s: %s", s_bad[i].text, error.text);
+    }
+}
+
+static void
+test_a_value_with_a_nul_is_no_text(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(GPT, &error);
+    rmt_record_put(rmt_records_at(records, 0), "grow", "yes\0no", 6);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    assert_null(layout);
+    assert_non_null(strstr(error.text, "grow"));
+}
+
+// [3.2] as many as there may be are read, one more is refused.
+static void
+test_a_layout_has_limits(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records =
+        rmt_facts_parse("class=disk role=system table=none\n", &error);
+    for (size_t i = 0; i < RMT_LAYOUT_VOLUMES_MAX; i++) {
+        rmt_record_t *volume = rmt_records_add(records);
+        rmt_record_set(volume, "class", "volume");
+        rmt_record_set(volume, "disk", "system");
+        rmt_record_set(volume, "fs", "btrfs");
+        rmt_record_setf(volume, "subvolume", "s%zu", i);
+    }
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    if (!layout)
+        fail_msg("%s", error.text);
+    assert_int_equal(layout->volume_count, RMT_LAYOUT_VOLUMES_MAX);
+    rmt_record_t *more = rmt_record_dup(rmt_records_at(records, 1));
+    rmt_record_set(more, "subvolume", "more");
+    rmt_records_append(records, &more);
+    rmt_auto(rmt_layout) refused = rmt_layout_read(records, &error);
+    assert_null(refused);
+    assert_int_equal(error.code, RMT_E_TOO_BIG);
+}
+
+static void
+test_the_bytes_that_a_disk_needs(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        uint64_t bytes;
+    } rows[] = {
+        {"class=disk role=system table=none bytes=4096", 4096},
+        {"class=disk role=system table=none bytes=4096 required-bytes=512", 512},
+        {DOS DOS_PART("1", "63", "937", "83"), 1000 * 512},
+        {DOS DOS_PART("1", "63", "9937", "05") DOS_PART("5", "100", "900", "83"),
+         1000 * 512},
+        {GPT PART("1", "2048", "2048"), (4096 + 33) * 512},
+        {GPT " grow=yes" PART("1", "2048", "2048") " min-size=1000", (3048 + 33) * 512},
+        {GPT " entries=8" PART("1", "2048", "2048") " min-size=1000", (4096 + 3) * 512},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_read(rows[i].text, &error);
+        if (!layout)
+            fail_msg("%s", error.text);
+        assert_int_equal(rmt_layout_min_bytes(layout, 0), rows[i].bytes);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_layout_is_written_as_it_was_read),
+        cmocka_unit_test(test_fields_are_numbers_flags_and_kinds),
+        cmocka_unit_test(test_what_is_wrong_is_refused_with_field_and_value),
+        cmocka_unit_test(test_a_value_with_a_nul_is_no_text),
+        cmocka_unit_test(test_a_layout_has_limits),
+        cmocka_unit_test(test_the_bytes_that_a_disk_needs),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
