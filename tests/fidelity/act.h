@@ -2,12 +2,8 @@
 // test when it fails. They do not go through the code that is tested.
 #pragma once
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <sys/stat.h>
 #include <sys/types.h>
 

@@ -214,7 +214,7 @@ s_check_page(void **state)
     rmt_auto_ptr page = NULL;
     size_t size = 0;
     rmt_auto_str path = rmt_text("%s/docs/fidelity.md", getenv("RAMET_SOURCE"));
-    assert_int_equal(rmt_io_load(path, PAGE_SIZE_MAX, &page, &size, &error), 0);
+    RMT_OK(rmt_io_load(path, PAGE_SIZE_MAX, &page, &size, &error));
     for (size_t i = 0; i < ROW_COUNT; i++) {
         rmt_auto_str row = rmt_text("\n| `%s` | %s | %s | %s | ", s_rows[i].name,
                                     s_rows[i].lost[GNU_TAR], s_rows[i].lost[BSDTAR],

@@ -261,8 +261,7 @@ s_check_versions(tree_lab_t *lab, const rmt_id_t *root)
         s_check_listed(lab, &entry);
         for (size_t i = 0; i < entry.chunk_count; i++) {
             size_t size = 0;
-            assert_int_equal(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error),
-                             0);
+            RMT_OK(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error));
             assert_null(memmem(plain, size, "top secret", 10));
             const char *bytes = plain;
             if (version == -1)
@@ -357,7 +356,7 @@ test_a_replaced_first_link_does_not_lend_its_contents(void **state)
     rmt_error_t error = {0};
     rmt_id_t root;
     rmt_capture_report_t report;
-    assert_int_equal(rmt_capture_run(&options, &sink, &root, &report, &error), 0);
+    RMT_OK(rmt_capture_run(&options, &sink, &root, &report, &error));
     rmt_capture_report_clear(&report);
     tree_lab_write(lab, &root);
     rmt_auto_ptr first = act_text(tree_lab_copy(lab), "b-first");

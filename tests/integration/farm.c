@@ -1,8 +1,4 @@
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "farm.h"
 #include "base/rmt_io.h"
@@ -12,8 +8,8 @@ farm_open(void **state)
 {
     rmt_error_t error = {0};
     farm_t *farm = zmalloc(sizeof *farm);
-    assert_int_equal(rmt_key_new(&farm->broker, &error), 0);
-    assert_int_equal(rmt_key_new(&farm->own, &error), 0);
+    RMT_OK(rmt_key_new(&farm->broker, &error));
+    RMT_OK(rmt_key_new(&farm->own, &error));
     farm->zap = rmt_zap_new(&error);
     assert_non_null(farm->zap);
     rmt_zap_allow(farm->zap, "workers", farm->own.public_text);

@@ -1,11 +1,7 @@
 #include "integration/redis_server.h"
 
 #include <fcntl.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +11,7 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include "base/rmt_io.h"
 
 static void
@@ -123,5 +119,5 @@ redis_server_destroy(redis_server_t *self)
 {
     rmt_error_t error = {0};
     redis_server_end(self, SIGTERM);
-    assert_int_equal(rmt_io_remove_tree(self->dir, &error), 0);
+    RMT_OK(rmt_io_remove_tree(self->dir, &error));
 }

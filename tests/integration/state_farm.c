@@ -3,12 +3,8 @@
 #include "base/rmt_io.h"
 #include "base/rmt_clock.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 static void
 s_on_reply(void *context, rmt_msg_t *reply)

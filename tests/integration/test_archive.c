@@ -89,11 +89,11 @@ test_a_large_head_comes_back_whole(void **state)
     rmt_auto_str path = archive_lab_path(lab);
     rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     rmt_auto(rmt_archive_writer) writer = rmt_archive_writer_new(fd, head, size, &error);
-    assert_non_null(writer);
-    assert_int_equal(rmt_archive_writer_finish(writer, &report, &error), 0);
+    RMT_OK(writer);
+    RMT_OK(rmt_archive_writer_finish(writer, &report, &error));
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     rmt_auto(rmt_archive_reader) reader = rmt_archive_reader_new(fd, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     size_t found = 0;
     const void *data = rmt_archive_reader_head(reader, &found);
     assert_int_equal(found, size);
@@ -262,8 +262,7 @@ test_an_archive_that_ends_early_is_refused(void **state)
     for (off_t size = 200000; size > 0; size = size * 2 / 3) {
         rmt_error_t error = {0};
         assert_int_equal(truncate(path, size), 0);
-        assert_int_equal(archive_lab_import(lab, &back, NULL, &error), -1);
-        assert_int_equal(error.code, RMT_E_CORRUPT);
+        RMT_FAILS(archive_lab_import(lab, &back, NULL, &error), RMT_E_CORRUPT);
     }
 }
 

@@ -1,16 +1,12 @@
 // A real broker over a real Redis, with workers and agents of the test's own.
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include "integration/redis_server.h"
 #include "facts/rmt_address.h"
 #include "base/rmt_auto.h"
@@ -84,7 +80,7 @@ s_configure(const farm_t *farm, const char *name, unsigned scan_ms)
                  "beat-ms = 300\nlease-ms = 1500\ngrace-ms = 1500\n"
                  "scan-ms = %u\nstuck-s = 1\n",
                  farm->port, dir, farm->redis.socket, dir, dir, name, scan_ms);
-    assert_int_equal(rmt_io_save(path, config, strlen(config), 0600, &error), 0);
+    RMT_OK(rmt_io_save(path, config, strlen(config), 0600, &error));
 }
 
 static rmt_client_t *
@@ -95,7 +91,7 @@ s_client(const farm_t *farm, const rmt_key_t *key)
     const char *const brokers[] = {broker, NULL};
     rmt_client_t *client =
         rmt_client_new(brokers, key, farm->broker_key.public_text, WAIT_MS, &error);
-    assert_non_null(client);
+    RMT_OK(client);
     return client;
 }
 
@@ -109,10 +105,10 @@ s_setup(void **state)
     const char *dir = farm->redis.dir;
     rmt_auto_str key_path = rmt_text("%s/broker.key", dir);
     rmt_auto_str admin_path = rmt_text("%s/admin.pub", dir);
-    assert_int_equal(rmt_key_new(&farm->broker_key, &error), 0);
-    assert_int_equal(rmt_key_new(&farm->admin, &error), 0);
-    assert_int_equal(rmt_key_save(&farm->broker_key, key_path, &error), 0);
-    assert_int_equal(rmt_key_save_public(&farm->admin, admin_path, &error), 0);
+    RMT_OK(rmt_key_new(&farm->broker_key, &error));
+    RMT_OK(rmt_key_new(&farm->admin, &error));
+    RMT_OK(rmt_key_save(&farm->broker_key, key_path, &error));
+    RMT_OK(rmt_key_save_public(&farm->admin, admin_path, &error));
     s_configure(farm, "broker", 200);
     s_start_broker(farm);
     farm->client = s_client(farm, &farm->admin);
@@ -188,7 +184,7 @@ s_enrol(farm_t *farm, const char *role, const char *name, const char *place)
                                  *place ? " place=" : "", place);
     rmt_auto(rmt_msg) token = s_need(farm, "key.token", want, "");
     rmt_key_t key;
-    assert_int_equal(rmt_key_new(&key, &error), 0);
+    RMT_OK(rmt_key_new(&key, &error));
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "role", role);
     rmt_record_set(body, "name", name);
@@ -461,7 +457,7 @@ test_an_image_job_runs_once_and_is_told(void **state)
     farm_t *farm = *state;
     rmt_error_t error = {0};
     rmt_auto(rmt_client) listener = s_client(farm, &farm->admin);
-    assert_int_equal(rmt_client_subscribe(listener, "", &error), 0);
+    RMT_OK(rmt_client_subscribe(listener, "", &error));
     s_wait_heard(farm, listener);
     hand_t *imager = s_hire_imager(farm), *source = s_hire_source(farm);
     uint8_t idempotency[RMT_UID_SIZE];
@@ -479,7 +475,7 @@ test_an_image_job_runs_once_and_is_told(void **state)
     bool is_told = false;
     while (!is_told) {
         rmt_auto(rmt_msg) event = rmt_client_next_event(listener, WAIT_MS, &error);
-        assert_non_null(event);
+        RMT_OK(event);
         is_told = streq(event->topic, topic) &&
                   streq(rmt_record_text(event->body, "state", ""), "done");
     }
@@ -495,19 +491,17 @@ test_a_viewer_reads_and_does_not_submit(void **state)
     const rmt_key_t key = s_enrol(farm, "viewer", "eve", "");
     rmt_auto(rmt_client) viewer = s_client(farm, &key);
     rmt_auto(rmt_msg) list = s_ask(viewer, "source.list", "", "", NULL, &error);
-    assert_non_null(list);
+    RMT_OK(list);
     static const char *const refused[] = {"image.create", "source.add",
                                           "key.list",     "lock.break",
                                           "verdict.put",  "target.confirm"};
     for (size_t i = 0; i < sizeof refused / sizeof *refused; i++) {
         rmt_auto(rmt_msg) reply =
             s_ask(viewer, refused[i], "source=web", "", NULL, &error);
-        assert_null(reply);
-        assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+        RMT_FAILS(reply, RMT_E_NOT_ALLOWED);
     }
     rmt_auto(rmt_msg) unknown = s_ask(viewer, "make.coffee", "", "", NULL, &error);
-    assert_null(unknown);
-    assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+    RMT_FAILS(unknown, RMT_E_UNSUPPORTED);
     rmt_auto(rmt_msg) status = s_need(farm, "farm.status", "", "");
     assert_string_equal(rmt_record_text(status->body, "era", ""), "1");
     assert_string_equal(rmt_record_text(status->body, "refused", ""), "6");
@@ -518,7 +512,7 @@ static rmt_msg_t *
 s_say(zsock_t *socket, rmt_msg_t *msg, rmt_msg_kind_t awaited)
 {
     rmt_error_t error = {0};
-    assert_int_equal(rmt_socket_send(socket, NULL, msg, true, &error), 0);
+    RMT_OK(rmt_socket_send(socket, NULL, msg, true, &error));
     const int64_t limit = rmt_clock_ms() + 5000;
     while (rmt_clock_ms() < limit) {
         rmt_packet_t packet = {0};
@@ -542,7 +536,7 @@ s_dial(const farm_t *farm, const rmt_key_t *key, rmt_port_t port)
     rmt_auto_str endpoint = rmt_text("127.0.0.1:%d", farm->port + (int) port);
     zsock_t *socket = rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, endpoint, key,
                                      farm->broker_key.public_text, &error);
-    assert_non_null(socket);
+    RMT_OK(socket);
     return socket;
 }
 
@@ -579,8 +573,7 @@ test_m12_a_policy_that_means_nothing_makes_no_job(void **state)
         rmt_error_t error = {0};
         rmt_auto(rmt_msg) none =
             s_ask(farm->client, rows[i].verb, rows[i].body, "", NULL, &error);
-        assert_null(none);
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(none, RMT_E_USAGE);
         if (!strstr(error.text, rows[i].words))
             fail_msg("%s: %s", rows[i].verb, error.text);
     }
@@ -594,7 +587,7 @@ test_an_unknown_key_is_counted_and_logged(void **state)
     farm_t *farm = *state;
     rmt_error_t error = {0};
     rmt_key_t stranger;
-    assert_int_equal(rmt_key_new(&stranger, &error), 0);
+    RMT_OK(rmt_key_new(&stranger, &error));
     rmt_auto(zsock) socket = s_dial(farm, &stranger, RMT_PORT_CONSOLE);
     const int64_t limit = rmt_clock_ms() + WAIT_MS;
     uint64_t count = 0;
@@ -607,7 +600,7 @@ test_an_unknown_key_is_counted_and_logged(void **state)
     rmt_auto_str path = rmt_text("%s/broker.log", farm->redis.dir);
     rmt_auto_ptr log = NULL;
     size_t size;
-    assert_int_equal(rmt_io_load(path, 1 << 20, &log, &size, &error), 0);
+    RMT_OK(rmt_io_load(path, 1 << 20, &log, &size, &error));
     assert_non_null(memmem(log, size, "event=handshake.refused", 23));
 }
 
@@ -661,7 +654,7 @@ test_nobody_reports_for_another_agent(void **state)
     }
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) result = rmt_msg_new(RMT_MSG_RESULT);
-    assert_int_equal(rmt_uid_parse(result->task, task, &error), 0);
+    RMT_OK(rmt_uid_parse(result->task, task, &error));
     result->attempt = 1;
     rmt_record_set(rmt_msg_body(result), "descriptor", "forged");
     rmt_auto(rmt_msg) recorded = s_say(socket, result, RMT_MSG_RECORDED);
@@ -742,7 +735,7 @@ test_a_redis_that_lost_its_past_raises_the_era(void **state)
     assert_string_equal(rmt_record_text(before->body, "era", ""), "1");
     redis_server_end(&farm->redis, SIGKILL);
     rmt_auto_str past = rmt_text("%s/appendonlydir", farm->redis.dir);
-    assert_int_equal(rmt_io_remove_tree(past, &error), 0);
+    RMT_OK(rmt_io_remove_tree(past, &error));
     redis_server_start(&farm->redis);
     rmt_auto(rmt_msg) after = s_need(farm, "farm.status", "", "");
     assert_string_equal(rmt_record_text(after->body, "era", ""), "2");
@@ -862,7 +855,7 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
                                     {"reboot@target/t1", 1, s_run_plain}};
     rmt_key_t first;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_key_new(&first, &error), 0);
+    RMT_OK(rmt_key_new(&first, &error));
     hand_t *target = s_hire(farm, "target", "t1", &target_key, writes, 3);
     target->first_key = first.public_text; // No task can come before the next request
     rmt_auto(rmt_msg) plan = s_need(farm, "deploy.plan", "image=img engines=lab", "");

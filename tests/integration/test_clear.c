@@ -1,10 +1,6 @@
 // Old contents of a disk: real file systems, layers and tables are written to files and
 // loop devices, and nothing is found afterwards (M21). Needs root.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,13 +17,6 @@
 #define MIB ((uint64_t) 1024 * 1024)
 
 static char s_folder[64];
-static rmt_error_t s_error;
-
-#define assert_ok(call)                                                                  \
-    do {                                                                                 \
-        if ((call) == -1)                                                                \
-            fail_msg("%s: %s", #call, s_error.text);                                     \
-    } while (0)
 
 static int
 s_setup(void **state)
@@ -40,8 +29,9 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 static char *
@@ -57,9 +47,10 @@ s_file(const char *name, uint64_t bytes)
 static char *
 s_types(const char *device)
 {
+    rmt_error_t error = {0};
     const char *const wipefs[] = {"wipefs", "-p", device, NULL};
     char *output = NULL;
-    assert_ok(rmt_process_run(wipefs, NULL, &output, &s_error));
+    RMT_OK(rmt_process_run(wipefs, NULL, &output, &error));
     return output;
 }
 
@@ -68,12 +59,13 @@ s_types(const char *device)
 static void
 s_run(const char *const *words, const char *device)
 {
+    rmt_error_t error = {0};
     const char *line[16] = {0};
     size_t count = 0;
     for (; words[count]; count++)
         line[count] = words[count];
     line[count] = device;
-    assert_ok(rmt_process_run(line, "secret", NULL, &s_error));
+    RMT_OK(rmt_process_run(line, "secret", NULL, &error));
 }
 
 // Software RAID needs a driver to be made, but is known by its superblock: version 1
@@ -81,6 +73,7 @@ s_run(const char *const *words, const char *device)
 static void
 s_put_raid(const char *device, uint64_t offset)
 {
+    rmt_error_t error = {0};
     uint32_t super[64] = {0xa92b4efc, 1};
     uint64_t sum = 0;
     const uint64_t sector = offset / 512;
@@ -92,7 +85,7 @@ s_put_raid(const char *device, uint64_t offset)
         sum += super[i];
     super[54] = (uint32_t) (sum & 0xffffffff) + (uint32_t) (sum >> 32);
     rmt_auto_fd fd = open(device, O_RDWR | O_CLOEXEC);
-    assert_ok(rmt_io_pwrite(fd, super, sizeof super, (off_t) offset, &s_error));
+    RMT_OK(rmt_io_pwrite(fd, super, sizeof super, (off_t) offset, &error));
 }
 
 typedef struct {
@@ -139,14 +132,15 @@ s_make_old(const old_t *old, const char *device, uint64_t bytes)
 static void
 test_whole_disks_of_all_kinds_are_cleared(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     const uint64_t bytes = 400 * MIB;
     for (size_t i = 0; i < OLD_COUNT; i++) {
         rmt_auto_str path = s_file("disk", bytes);
-        rmt_auto(rmt_blockdev) device = rmt_blockdev_new(path, 0, 512, NULL, &s_error);
-        assert_non_null(device);
+        rmt_auto(rmt_blockdev) device = rmt_blockdev_new(path, 0, 512, NULL, &error);
+        RMT_OK(device);
         s_make_old(&s_olds[i], rmt_blockdev_path(device), bytes);
-        assert_ok(rmt_disk_clear(rmt_blockdev_path(device), &s_error));
+        RMT_OK(rmt_disk_clear(rmt_blockdev_path(device), &error));
         rmt_auto_str types = s_types(rmt_blockdev_path(device));
         assert_string_equal(types, "");
     }
@@ -156,9 +150,9 @@ test_whole_disks_of_all_kinds_are_cleared(void **state)
 static char *
 s_partition(rmt_blockdev_t *device, uint64_t start, uint64_t size)
 {
-    char *path = rmt_blockdev_partition(device, 1, start, size, &s_error);
-    if (!path)
-        fail_msg("%s", s_error.text);
+    rmt_error_t error = {0};
+    char *path = rmt_blockdev_partition(device, 1, start, size, &error);
+    RMT_OK(path);
     return path;
 }
 
@@ -166,6 +160,7 @@ s_partition(rmt_blockdev_t *device, uint64_t start, uint64_t size)
 static void
 s_assert_gone(const char *table, const old_t *old, bool backup_only)
 {
+    rmt_error_t error = {0};
     static const char layout_text[] =
         "class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
         "class=partition disk=root number=1 start=63 size=1000 type=83";
@@ -174,21 +169,20 @@ s_assert_gone(const char *table, const old_t *old, bool backup_only)
     rmt_auto_str script =
         rmt_text("label: %s\nstart=%d, size=%d\n", table, (int) start, (int) size);
     const char *const sfdisk[] = {"sfdisk", "-q", path, NULL};
-    assert_ok(rmt_process_run(sfdisk, script, NULL, &s_error));
-    rmt_auto(rmt_blockdev) device = rmt_blockdev_new(path, 0, 512, NULL, &s_error);
-    assert_non_null(device);
+    RMT_OK(rmt_process_run(sfdisk, script, NULL, &error));
+    rmt_auto(rmt_blockdev) device = rmt_blockdev_new(path, 0, 512, NULL, &error);
+    RMT_OK(device);
     rmt_auto_str before = s_partition(device, start, size);
     s_make_old(old, before, size * 512);
-    assert_ok(rmt_blockdev_forget(device, &s_error));
+    RMT_OK(rmt_blockdev_forget(device, &error));
     static const char zeros[1024];
     if (backup_only)
-        assert_ok(
-            rmt_io_pwrite(rmt_blockdev_fd(device), zeros, sizeof zeros, 0, &s_error));
-    rmt_auto(rmt_records) layout = rmt_facts_parse(layout_text, &s_error);
+        RMT_OK(rmt_io_pwrite(rmt_blockdev_fd(device), zeros, sizeof zeros, 0, &error));
+    rmt_auto(rmt_records) layout = rmt_facts_parse(layout_text, &error);
     rmt_auto(rmt_records) written =
-        rmt_disk_write(rmt_blockdev_path(device), layout, &s_error);
+        rmt_disk_write(rmt_blockdev_path(device), layout, &error);
     if (!written)
-        fail_msg("%s in %s: %s", old->type, table, s_error.text);
+        fail_msg("%s in %s: %s", old->type, table, error.text);
     rmt_auto_str after = s_partition(device, start, size);
     rmt_auto_str types = s_types(after);
     if (*types)
@@ -209,26 +203,28 @@ test_leaves_in_old_partitions_are_cleared_before_the_table(void **state)
 static void
 test_far_copies_of_a_btrfs_superblock_are_cleared(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("disk", 400 * MIB);
     s_make_old(&s_olds[2], path, 400 * MIB);
-    assert_ok(rmt_disk_clear(path, &s_error));
+    RMT_OK(rmt_disk_clear(path, &error));
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     char magic[8];
-    assert_ok(rmt_io_pread(fd, magic, 8, 64 * (off_t) MIB + 64, &s_error));
+    RMT_OK(rmt_io_pread(fd, magic, 8, 64 * (off_t) MIB + 64, &error));
     assert_memory_equal(magic, "\0\0\0\0\0\0\0\0", 8);
 }
 
 static void
 test_tables_of_larger_disks_and_damaged_ones_are_cleared(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("disk", 300 * MIB);
     static const char script[] = "label: gpt\nsize=200M\n\n";
     const char *const sfdisk[] = {"sfdisk", "-q", path, NULL};
-    assert_ok(rmt_process_run(sfdisk, script, NULL, &s_error));
+    RMT_OK(rmt_process_run(sfdisk, script, NULL, &error));
     assert_int_equal(truncate(path, 100 * (off_t) MIB), 0);
-    assert_ok(rmt_disk_clear(path, &s_error));
+    RMT_OK(rmt_disk_clear(path, &error));
     rmt_auto_str types = s_types(path);
     assert_string_equal(types, "");
 }

@@ -1,10 +1,6 @@
 // lib/net over loopback: what a client's request lives through. A thread plays the
 // broker.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "farm.h"
 #include "base/rmt_auto.h"
@@ -87,7 +83,7 @@ s_client(const farm_t *farm, const rmt_key_t *own, const char *key, uint32_t tim
     rmt_auto_str address = farm_address(farm->console);
     const char *brokers[] = {address, NULL};
     rmt_client_t *client = rmt_client_new(brokers, own, key, timeout_ms, &error);
-    assert_non_null(client);
+    RMT_OK(client);
     return client;
 }
 
@@ -148,13 +144,12 @@ test_a_client_whose_key_is_refused_is_told_at_once(void **state)
     farm_t *farm = *state;
     rmt_error_t error = {0};
     rmt_key_t stranger;
-    assert_int_equal(rmt_key_new(&stranger, &error), 0);
+    RMT_OK(rmt_key_new(&stranger, &error));
     rmt_auto(rmt_client) client =
         s_client(farm, &stranger, farm->broker.public_text, WAIT_MS);
     const rmt_request_t request = {.verb = "page"};
     const int64_t before = rmt_clock_ms();
-    assert_null(rmt_client_request(client, &request, &error));
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_client_request(client, &request, &error), RMT_E_NOT_ALLOWED);
     assert_true(rmt_clock_ms() - before < 2000);
     // Once it has been approved, the same client gets in.
     rmt_zap_allow(farm->zap, "console", stranger.public_text);
@@ -173,8 +168,7 @@ test_a_client_is_told_of_a_broker_with_another_key(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_client) client = s_client(farm, &farm->own, farm->own.public_text, 1500);
     const rmt_request_t request = {.verb = "page"};
-    assert_null(rmt_client_request(client, &request, &error));
-    assert_int_equal(error.code, RMT_E_UNAVAILABLE);
+    RMT_FAILS(rmt_client_request(client, &request, &error), RMT_E_UNAVAILABLE);
     assert_non_null(strstr(error.text, "is no broker with the key that is given here"));
 }
 
@@ -186,8 +180,7 @@ test_a_client_without_its_broker_gives_up_in_time(void **state)
     rmt_auto(rmt_client) client = s_client(farm, &farm->own, farm->own.public_text, 500);
     const rmt_request_t request = {.verb = "page"};
     const int64_t before = rmt_clock_ms();
-    assert_null(rmt_client_request(client, &request, &error));
-    assert_int_equal(error.code, RMT_E_UNAVAILABLE);
+    RMT_FAILS(rmt_client_request(client, &request, &error), RMT_E_UNAVAILABLE);
     assert_true(rmt_clock_ms() - before < 2000);
 }
 
@@ -219,7 +212,7 @@ test_events_come_by_topic(void **state)
     rmt_auto(zsock) events = s_open_events(farm);
     rmt_auto(rmt_client) client =
         s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
-    assert_int_equal(rmt_client_subscribe(client, "job/1/", &error), 0);
+    RMT_OK(rmt_client_subscribe(client, "job/1/", &error));
     zmq_pollitem_t item = {zsock_resolve(events), 0, ZMQ_POLLIN, 0};
     assert_int_equal(zmq_poll(&item, 1, WAIT_MS), 1);
     assert_int_equal(rmt_socket_drain(events), 1);
@@ -227,13 +220,12 @@ test_events_come_by_topic(void **state)
     for (size_t i = 0; i < 2; i++) {
         rmt_auto(rmt_msg) event = rmt_msg_new(RMT_MSG_EVENT);
         rmt_msg_text(&event->topic, topics[i]);
-        assert_int_equal(rmt_socket_send(events, NULL, event, false, &error), 0);
+        RMT_OK(rmt_socket_send(events, NULL, event, false, &error));
     }
     rmt_auto(rmt_msg) event = rmt_client_next_event(client, WAIT_MS, &error);
-    assert_non_null(event);
+    RMT_OK(event);
     assert_string_equal(event->topic, "job/1/state");
-    assert_null(rmt_client_next_event(client, 50, &error));
-    assert_int_equal(error.code, RMT_E_TIMEOUT);
+    RMT_FAILS(rmt_client_next_event(client, 50, &error), RMT_E_TIMEOUT);
 }
 
 int

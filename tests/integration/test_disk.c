@@ -1,9 +1,5 @@
 // Disks: tables, loop devices and file systems with the real tools. Needs root.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,13 +21,6 @@
 #define EFI "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 
 static char s_folder[] = "/tmp/ramet-disk-XXXXXX";
-static rmt_error_t s_error;
-
-#define assert_ok(call)                                                                  \
-    do {                                                                                 \
-        if ((call) == -1)                                                                \
-            fail_msg("%s: %s", #call, s_error.text);                                     \
-    } while (0)
 
 static char *
 s_file(const char *name, uint64_t bytes)
@@ -47,17 +36,18 @@ s_file(const char *name, uint64_t bytes)
 static rmt_records_t *
 s_facts(const char *text)
 {
-    rmt_records_t *records = rmt_facts_parse(text, &s_error);
-    if (!records)
-        fail_msg("%s", s_error.text);
+    rmt_error_t error = {0};
+    rmt_records_t *records = rmt_facts_parse(text, &error);
+    RMT_OK(records);
     return records;
 }
 
 static char *
 s_output(const char *const *arguments)
 {
+    rmt_error_t error = {0};
     char *output = NULL;
-    assert_ok(rmt_process_run(arguments, NULL, &output, &s_error));
+    RMT_OK(rmt_process_run(arguments, NULL, &output, &error));
     return output;
 }
 
@@ -65,14 +55,13 @@ s_output(const char *const *arguments)
 static void
 s_round_trip(const char *text, uint64_t bytes)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = s_file("table", bytes);
     rmt_auto(rmt_records) layout = s_facts(text);
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
-    if (!written)
-        fail_msg("%s", s_error.text);
-    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &s_error);
-    if (!found)
-        fail_msg("%s", s_error.text);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    RMT_OK(written);
+    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &error);
+    RMT_OK(found);
     assert_int_equal(rmt_records_count(found), rmt_records_count(layout));
     for (size_t i = 0; i < rmt_records_count(layout); i++) {
         const rmt_record_t *wanted = rmt_records_at(layout, i);
@@ -86,7 +75,7 @@ s_round_trip(const char *text, uint64_t bytes)
         }
     }
     const char *const verify[] = {"sfdisk", "--verify", path, NULL};
-    assert_ok(rmt_process_run(verify, NULL, NULL, &s_error));
+    RMT_OK(rmt_process_run(verify, NULL, NULL, &error));
 }
 
 static void
@@ -124,21 +113,21 @@ test_tables_come_back_as_they_were_written(void **state)
 static void
 test_partitions_of_a_dos_table_are_known_by_its_id(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("table", 64 * MIB);
     rmt_auto(rmt_records) layout =
         s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
                 "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
-    assert_non_null(written);
-    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &s_error);
-    assert_non_null(found);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    RMT_OK(written);
+    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &error);
+    RMT_OK(found);
     const rmt_record_t *partition = rmt_records_find(found, "class", "partition");
     assert_string_equal(rmt_record_text(partition, "guid", ""), "1234abcd-02");
     // What was read is written again.
-    rmt_auto(rmt_records) again = rmt_disk_write(path, found, &s_error);
-    if (!again)
-        fail_msg("%s", s_error.text);
+    rmt_auto(rmt_records) again = rmt_disk_write(path, found, &error);
+    RMT_OK(again);
 }
 
 static void
@@ -156,6 +145,7 @@ test_a_table_of_4096_byte_sectors_is_found(void **state)
 static void
 test_the_last_partition_grows_only_when_allowed(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("grow", 128 * MIB);
     for (int grow = 0; grow < 2; grow++) {
@@ -165,8 +155,8 @@ test_the_last_partition_grows_only_when_allowed(void **state)
                 "class=partition disk=root number=1 start=2048 size=2048 type=" LINUX
                 "\n");
         rmt_record_set(rmt_records_at(layout, 0), "grow", grow ? "yes" : "no");
-        rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
-        assert_non_null(written);
+        rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+        RMT_OK(written);
         const rmt_record_t *last = rmt_records_find(written, "number", "2");
         assert_int_equal(rmt_record_u64(last, "size", 0),
                          grow ? 127 * MIB / 512 - 4096 : 8192);
@@ -177,6 +167,7 @@ test_the_last_partition_grows_only_when_allowed(void **state)
 static void
 test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("small", 8 * MIB);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
@@ -185,13 +176,12 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
         s_facts(GPT "\n"
                     "class=partition disk=root number=1 start=2048 size=20480 "
                     "min-size=20000 type=" LINUX);
-    assert_null(rmt_disk_write(path, layout, &s_error));
-    assert_int_equal(s_error.code, RMT_E_NO_SPACE);
+    RMT_FAILS(rmt_disk_write(path, layout, &error), RMT_E_NO_SPACE);
     const uint64_t needed = (2048 + 20480 + 33) * 512;
     assert_int_equal(rmt_disk_min_bytes(layout), needed);
     rmt_auto_str number = rmt_text("%llu", (unsigned long long) needed);
-    assert_non_null(strstr(s_error.text, number));
-    assert_non_null(strstr(s_error.text, "8388608"));
+    assert_non_null(strstr(error.text, number));
+    assert_non_null(strstr(error.text, "8388608"));
     static const char *const bad[] = {
         "class=partition number=0 start=2048 size=1",
         "class=partition number=1 size=1",
@@ -201,8 +191,7 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto_str wrong = rmt_text("%s\n%s\n", GPT, bad[i]);
         rmt_auto(rmt_records) records = s_facts(wrong);
-        assert_null(rmt_disk_write(path, records, &s_error));
-        assert_int_equal(s_error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_disk_write(path, records, &error), RMT_E_USAGE);
     }
     char text[3];
     assert_int_equal(pread(fd, text, 3, 0), 3);
@@ -214,17 +203,18 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
 static void
 test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("old", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
-    assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
+    RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "bootcode", 8, 0), 8);
     rmt_auto(rmt_records) layout =
         s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
                 "class=partition disk=root number=1 start=2048 size=20480 type=83");
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
-    assert_non_null(written);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    RMT_OK(written);
     char text[8];
     assert_int_equal(pread(fd, text, 8, 0), 8);
     assert_memory_equal(text, "\0\0\0\0\0\0\0\0", 8);
@@ -236,16 +226,16 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
 static void
 test_a_hybrid_mbr_is_refused_by_name(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("hybrid", 64 * MIB);
     rmt_auto(rmt_records) layout = s_facts(GPT);
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &s_error);
-    assert_non_null(written);
+    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    RMT_OK(written);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     const unsigned char entry[16] = {[4] = 0x83, [8] = 100, [12] = 10};
     assert_int_equal(pwrite(fd, entry, 16, 446 + 16), 16);
-    assert_null(rmt_disk_read(path, "root", &s_error));
-    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_disk_read(path, "root", &error), RMT_E_UNSUPPORTED);
 }
 
 // Probe a made original, make it again on another size, compare with dumpe2fs.
@@ -280,6 +270,7 @@ s_ext_facts(const char *path)
 static void
 test_ext_is_made_again_with_the_features_of_the_image(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const char *const options[][2] = {
         {"-text4", "-G8"},
@@ -296,12 +287,11 @@ test_ext_is_made_again_with_the_features_of_the_image(void **state)
         const char *const mkfs[] = {"mke2fs",      "-q", "-F",    "-L",
                                     "Root Disk",   "-e", "panic", options[i][0],
                                     options[i][1], one,  NULL};
-        assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
-        rmt_auto(rmt_record) volume = rmt_fs_probe(one, &s_error);
-        if (!volume)
-            fail_msg("%s", s_error.text);
+        RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
+        rmt_auto(rmt_record) volume = rmt_fs_probe(one, &error);
+        RMT_OK(volume);
         assert_string_equal(rmt_record_text(volume, "label", ""), "Root Disk");
-        assert_ok(rmt_fs_make(volume, two, &s_error));
+        RMT_OK(rmt_fs_make(volume, two, &error));
         rmt_auto_str wanted = s_ext_facts(one);
         rmt_auto_str had = s_ext_facts(two);
         assert_string_equal(wanted, had);
@@ -311,6 +301,7 @@ test_ext_is_made_again_with_the_features_of_the_image(void **state)
 static void
 test_other_file_systems_keep_their_names_and_numbers(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *facts;
@@ -340,19 +331,20 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
         rmt_auto_str path = s_file("other", 512 * MIB);
         rmt_auto(rmt_records) records = s_facts(rows[i].facts);
         const rmt_record_t *volume = rmt_records_at(records, 0);
-        assert_ok(rmt_fs_make(volume, path, &s_error));
-        rmt_auto(rmt_record) made = rmt_fs_probe(path, &s_error);
-        assert_non_null(made);
+        RMT_OK(rmt_fs_make(volume, path, &error));
+        rmt_auto(rmt_record) made = rmt_fs_probe(path, &error);
+        RMT_OK(made);
         assert_string_equal(rmt_record_text(made, rows[i].field, "-"),
                             rmt_record_text(volume, rows[i].field, ""));
         // What was probed makes the same once more.
-        assert_ok(rmt_fs_make(made, path, &s_error));
+        RMT_OK(rmt_fs_make(made, path, &error));
     }
 }
 
 static void
 test_layers_are_refused_by_name(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *name;
@@ -371,12 +363,11 @@ test_layers_are_refused_by_name(void **state)
                          (ssize_t) rows[i].size);
         if (i == 1) // bcache tells its own offset in sectors
             assert_int_equal(pwrite(fd, "\x08\0\0\0\0\0\0\0", 8, 4096 + 8), 8);
-        assert_null(rmt_fs_probe(path, &s_error));
-        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
-        assert_non_null(strstr(s_error.text, rows[i].name));
-        assert_ok(rmt_fs_wipe(path, &s_error));
-        rmt_auto(rmt_record) blank = rmt_fs_probe(path, &s_error);
-        assert_non_null(blank);
+        RMT_FAILS(rmt_fs_probe(path, &error), RMT_E_UNSUPPORTED);
+        assert_non_null(strstr(error.text, rows[i].name));
+        RMT_OK(rmt_fs_wipe(path, &error));
+        rmt_auto(rmt_record) blank = rmt_fs_probe(path, &error);
+        RMT_OK(blank);
         assert_string_equal(rmt_record_text(blank, "fs", ""), "none");
     }
 }
@@ -388,33 +379,34 @@ test_two_signatures_are_refused_and_wiped(void **state)
     rmt_auto_str path = s_file("both", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     const char *const swap[] = {"mkswap", path, NULL};
-    assert_ok(rmt_process_run(swap, NULL, NULL, &s_error));
+    rmt_error_t error = {0};
+    RMT_OK(rmt_process_run(swap, NULL, NULL, &error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     char page[10];
     assert_int_equal(pread(fd, page, 10, 4086), 10);
-    assert_ok(rmt_process_run(mkfs, NULL, NULL, &s_error));
+    RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
     assert_int_equal(pwrite(fd, page, 10, 4086), 10);
     const unsigned char version[4] = {1};
     assert_int_equal(pwrite(fd, version, 4, 1024), 4);
-    rmt_error_t error = {0};
     rmt_auto(rmt_record) found = rmt_fs_probe(path, &error);
     if (!found)
         assert_int_equal(error.code, RMT_E_REFUSED);
-    assert_ok(rmt_fs_wipe(path, &s_error));
-    rmt_auto(rmt_record) blank = rmt_fs_probe(path, &s_error);
-    assert_non_null(blank);
+    RMT_OK(rmt_fs_wipe(path, &error));
+    rmt_auto(rmt_record) blank = rmt_fs_probe(path, &error);
+    RMT_OK(blank);
     assert_string_equal(rmt_record_text(blank, "fs", ""), "none");
 }
 
 static void
 test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("disk", 64 * MIB);
     rmt_auto_str nodes = rmt_text("%s/nodes", s_folder);
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
-    assert_ok(rmt_io_mkdirs(nodes, 0700, &s_error));
-    assert_ok(rmt_io_mkdirs(folder, 0700, &s_error));
+    RMT_OK(rmt_io_mkdirs(nodes, 0700, &error));
+    RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
     rmt_auto(rmt_records) layout = s_facts(
         GPT " grow=yes\n"
             "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
@@ -424,39 +416,35 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
         "block-size=4096 inode-size=256");
     const rmt_record_t *volume = rmt_records_at(volumes, 0);
     for (int round = 0; round < 2; round++) { // A second install over the first
-        rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, nodes, &s_error);
-        if (!disk)
-            fail_msg("%s", s_error.text);
+        rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, nodes, &error);
+        RMT_OK(disk);
         assert_int_equal(rmt_blockdev_bytes(disk), 64 * MIB);
-        assert_ok(rmt_blockdev_forget(disk, &s_error));
+        RMT_OK(rmt_blockdev_forget(disk, &error));
         rmt_auto(rmt_records) written =
-            rmt_disk_write(rmt_blockdev_path(disk), layout, &s_error);
-        if (!written)
-            fail_msg("%s", s_error.text);
+            rmt_disk_write(rmt_blockdev_path(disk), layout, &error);
+        RMT_OK(written);
         const rmt_record_t *first = rmt_records_find(written, "number", "1");
         rmt_auto_str node =
             rmt_blockdev_partition(disk, 1, rmt_record_u64(first, "start", 0),
-                                   rmt_record_u64(first, "size", 0), &s_error);
-        if (!node)
-            fail_msg("%s", s_error.text);
-        assert_ok(rmt_fs_make(volume, node, &s_error));
-        assert_ok(rmt_fs_mount(volume, node, folder, false, &s_error));
+                                   rmt_record_u64(first, "size", 0), &error);
+        RMT_OK(node);
+        RMT_OK(rmt_fs_make(volume, node, &error));
+        RMT_OK(rmt_fs_mount(volume, node, folder, false, &error));
         rmt_auto_str file = rmt_text("%s/hello", folder);
-        assert_ok(rmt_io_save(file, "world", 5, 0644, &s_error));
+        RMT_OK(rmt_io_save(file, "world", 5, 0644, &error));
         // A partition in use is neither forgotten nor replaced.
-        assert_int_equal(rmt_blockdev_forget(disk, &s_error), -1);
-        assert_int_equal(s_error.code, RMT_E_REFUSED);
-        assert_null(rmt_blockdev_new(rmt_blockdev_path(disk), 0, 0, NULL, &s_error));
-        assert_int_equal(s_error.code, RMT_E_REFUSED);
-        assert_ok(rmt_fs_unmount(folder, &s_error));
-        assert_ok(rmt_blockdev_flush(disk, &s_error));
-        assert_ok(rmt_fs_mount(volume, node, folder, true, &s_error));
+        RMT_FAILS(rmt_blockdev_forget(disk, &error), RMT_E_REFUSED);
+        RMT_FAILS(rmt_blockdev_new(rmt_blockdev_path(disk), 0, 0, NULL, &error),
+                  RMT_E_REFUSED);
+        RMT_OK(rmt_fs_unmount(folder, &error));
+        RMT_OK(rmt_blockdev_flush(disk, &error));
+        RMT_OK(rmt_fs_mount(volume, node, folder, true, &error));
         rmt_auto_ptr data = NULL;
         size_t size;
-        assert_ok(rmt_io_load(file, 100, &data, &size, &s_error));
+        RMT_OK(rmt_io_load(file, 100, &data, &size, &error));
         assert_string_equal(data, "world");
-        assert_int_equal(rmt_io_save(file, "x", 1, 0644, &s_error), -1);
-        assert_ok(rmt_fs_unmount(folder, &s_error));
+        assert_int_equal(rmt_io_save(file, "x", 1, 0644, &error), -1);
+        RMT_OK(rmt_fs_unmount(folder, &error));
     }
     rmt_auto_str losetup = s_output((const char *const[]){"losetup", "-j", path, NULL});
     assert_string_equal(losetup, "");
@@ -465,6 +453,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
 static void
 test_a_volume_of_the_least_size_holds_its_tree(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto(rmt_records) volumes =
         s_facts("class=volume fs=ext4 "
@@ -481,11 +470,11 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
     assert_true(least < bytes * 3 / 2);
     rmt_auto_str path = s_file("least", least);
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
-    assert_ok(rmt_io_mkdirs(folder, 0700, &s_error));
-    rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &s_error);
-    assert_non_null(disk);
-    assert_ok(rmt_fs_make(volume, rmt_blockdev_path(disk), &s_error));
-    assert_ok(rmt_fs_mount(volume, rmt_blockdev_path(disk), folder, false, &s_error));
+    RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
+    rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &error);
+    RMT_OK(disk);
+    RMT_OK(rmt_fs_make(volume, rmt_blockdev_path(disk), &error));
+    RMT_OK(rmt_fs_mount(volume, rmt_blockdev_path(disk), folder, false, &error));
     rmt_auto_ptr data = calloc(1, 20000);
     int failures = 0;
     for (uint64_t i = 0; i < files; i++) {
@@ -493,7 +482,7 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
         rmt_auto_fd fd = open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
         failures += fd == -1 || write(fd, data, 20000) != 20000;
     }
-    const int synced = rmt_fs_unmount(folder, &s_error);
+    const int synced = rmt_fs_unmount(folder, &error);
     assert_int_equal(failures, 0);
     assert_int_equal(synced, 0);
 }
@@ -508,8 +497,9 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 int

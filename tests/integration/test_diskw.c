@@ -1,10 +1,6 @@
 // ramet-diskw as its agent drives it: real pipes, a real disk file behind a real loop
 // device. Needs root.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/source/default_layout.h"
 #include "base/rmt_auto.h"
@@ -43,7 +39,7 @@ s_write_file(const bench_t *self, const char *name, const void *data, size_t siz
 {
     rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/%s", self->tree, name);
-    assert_int_equal(rmt_io_save(path, data, size, 0640, &error), 0);
+    RMT_OK(rmt_io_save(path, data, size, 0640, &error));
 }
 
 static void
@@ -56,11 +52,11 @@ s_make_tree(const bench_t *self)
     rmt_auto_str link = rmt_text("%s/link", self->tree);
     rmt_auto_str first = rmt_text("%s/hello", self->tree);
     rmt_auto_str second = rmt_text("%s/hello-too", self->tree);
-    assert_int_equal(rmt_io_mkdirs(deep, 0755, &error), 0);
+    RMT_OK(rmt_io_mkdirs(deep, 0755, &error));
     s_write_file(self, "hello", "hello\n", 6);
     s_write_file(self, "etc/deep/er/big", big, sizeof big);
     s_write_file(self, "empty", "", 0);
-    assert_int_equal(rmt_io_mkdirs(systemd, 0755, &error), 0);
+    RMT_OK(rmt_io_mkdirs(systemd, 0755, &error));
     s_write_file(self, "usr/lib/systemd/systemd", "", 0);
     assert_int_equal(symlink("/etc/passwd", link), 0);
     assert_int_equal(linkat(AT_FDCWD, first, AT_FDCWD, second, 0), 0);
@@ -79,8 +75,8 @@ s_capture(const bench_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
     rmt_auto_fd fd = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     const rmt_capture_options_t options = {.root_fd = fd};
     const rmt_capture_sink_t sink = {.context = self->store, .chunk_fn = s_store_chunk};
-    assert_int_equal(rmt_capture_run(&options, &sink, root_out, report_out, &error), 0);
-    assert_int_equal(rmt_store_commit(self->store, &error), 0);
+    RMT_OK(rmt_capture_run(&options, &sink, root_out, report_out, &error));
+    RMT_OK(rmt_store_commit(self->store, &error));
 }
 
 static void
@@ -175,8 +171,7 @@ static void
 s_root(const bench_t *self, rmt_id_t *root_out)
 {
     rmt_error_t error = {0};
-    assert_int_equal(
-        rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error), 0);
+    RMT_OK(rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error));
 }
 
 static void
@@ -193,7 +188,7 @@ s_send_order(bench_t *self, ino_t inode_offset)
     rmt_record_set_u64(target, "bytes", (uint64_t) DISK_BYTES);
     rmt_record_set_u64(target, "device", status.st_dev);
     rmt_record_set_u64(target, "inode", status.st_ino + inode_offset);
-    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_ORDER, order, &error), 0);
+    RMT_OK(rmt_pipe_send_records(self->pipe, RMT_PIPE_ORDER, order, &error));
 }
 
 static void
@@ -203,12 +198,11 @@ s_send_entry(bench_t *self, const rmt_entry_t *entry, void *room)
     uint8_t *bytes = NULL;
     size_t used = 0, size = 0;
     rmt_entry_encode(entry, &bytes, &used, &size);
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_ENTRY, bytes, used, &error), 0);
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_ENTRY, bytes, used, &error));
     free(bytes);
     for (size_t i = 0; i < entry->chunk_count; i++) {
-        assert_int_equal(
-            rmt_store_read(self->store, &entry->chunks[i], room, &size, &error), 0);
-        assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, room, size, &error), 0);
+        RMT_OK(rmt_store_read(self->store, &entry->chunks[i], room, &size, &error));
+        RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, room, size, &error));
     }
 }
 
@@ -219,13 +213,12 @@ s_send_tree(bench_t *self, const rmt_id_t *root)
     rmt_auto_ptr room = malloc(RMT_CHUNK_PLAIN_MAX);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, rmt_store_read, self->store, &error);
-    assert_non_null(reader);
-    assert_int_equal(
-        rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error), 0);
+    RMT_OK(reader);
+    RMT_OK(rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error));
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         s_send_entry(self, &entry, room);
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error), 0);
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error));
 }
 
 static void
@@ -244,10 +237,9 @@ s_send_personal(bench_t *self)
     rmt_record_set(script, "class", "script");
     rmt_record_set(script, "name", "hello");
     rmt_record_set(script, "content", "#!/bin/sh\n");
-    assert_int_equal(rmt_pipe_send_record(self->pipe, RMT_PIPE_FILE, file, &error), 0);
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, "secret", 6, &error), 0);
-    assert_int_equal(
-        rmt_pipe_send_records(self->pipe, RMT_PIPE_PERSONAL, personal, &error), 0);
+    RMT_OK(rmt_pipe_send_record(self->pipe, RMT_PIPE_FILE, file, &error));
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_DATA, "secret", 6, &error));
+    RMT_OK(rmt_pipe_send_records(self->pipe, RMT_PIPE_PERSONAL, personal, &error));
 }
 
 typedef struct {
@@ -275,23 +267,22 @@ s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
 {
     rmt_error_t error = {0};
     sender_t sender = {self, damage};
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error), 0);
-    assert_int_equal(
-        rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error), 0);
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error));
+    RMT_OK(rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error));
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, s_read_and_send, &sender, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         continue;
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error), 0);
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error));
 }
 
 static void
 s_send_finish(bench_t *self)
 {
     rmt_error_t error = {0};
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error), 0);
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error));
     // A writer that has failed already has gone; then its answer is all that counts.
     (void) rmt_pipe_flush(self->pipe, &error);
 }
@@ -307,7 +298,7 @@ s_answer(bench_t *self, rmt_record_t **record_out)
         if (frame.kind == RMT_PIPE_PROGRESS)
             continue;
         *record_out = rmt_pipe_record(&frame, &error);
-        assert_non_null(*record_out);
+        RMT_OK(*record_out);
         return frame.kind;
     }
 }
@@ -373,7 +364,7 @@ s_compare(const bench_t *self, const char *folder)
     findings_t findings = {0};
     const rmt_compare_options_t options = {.finding_fn = s_find, .context = &findings};
     rmt_compare_report_t report;
-    assert_int_equal(rmt_compare_run(&expected, &found, &options, &report, &error), 0);
+    RMT_OK(rmt_compare_run(&expected, &found, &options, &report, &error));
     assert_string_equal(findings.last, "");
     assert_int_equal(findings.differences, 0);
     struct stat status;
@@ -389,25 +380,25 @@ s_look_at_disk(const bench_t *self)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_records) table = rmt_disk_read(self->disk, "system", &error);
-    assert_non_null(table);
+    RMT_OK(table);
     const rmt_record_t *partition = rmt_records_find(table, "class", "partition");
     const rmt_record_t *wanted = rmt_records_find(self->layout, "class", "partition");
     assert_int_equal(strcasecmp(rmt_record_text(partition, "guid", ""),
                                 rmt_record_text(wanted, "guid", "-")),
                      0);
     rmt_auto(rmt_scratch) scratch = rmt_scratch_new(&error);
-    assert_non_null(scratch);
+    RMT_OK(scratch);
     rmt_auto_str folder = rmt_scratch_folder(scratch, "disk", &error);
     rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(
         self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch), &error);
-    assert_non_null(disk);
+    RMT_OK(disk);
     rmt_auto_str device =
         rmt_blockdev_partition(disk, 1, rmt_record_u64(partition, "start", 0),
                                rmt_record_u64(partition, "size", 0), &error);
-    assert_non_null(device);
-    assert_int_equal(rmt_fs_mount(s_volume(self), device, folder, true, &error), 0);
+    RMT_OK(device);
+    RMT_OK(rmt_fs_mount(s_volume(self), device, folder, true, &error));
     s_compare(self, folder);
-    assert_int_equal(rmt_fs_unmount(folder, &error), 0);
+    RMT_OK(rmt_fs_unmount(folder, &error));
 }
 
 // ---- Cases
@@ -499,13 +490,13 @@ test_boot_code_inside_a_partition_is_not_written(void **state)
     rmt_record_set(piece, "disk", "system");
     rmt_record_set_u64(piece, "offset", 4096 * 512);
     rmt_record_put(piece, "content", code, sizeof code);
-    assert_int_equal(rmt_pipe_send_records(self->pipe, RMT_PIPE_BOOT, boot, &error), 0);
-    assert_int_equal(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error), 0);
-    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    RMT_OK(rmt_pipe_send_records(self->pipe, RMT_PIPE_BOOT, boot, &error));
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_FINISH, NULL, 0, &error));
+    RMT_OK(rmt_pipe_flush(self->pipe, &error));
     s_assert_refused(self, RMT_E_REFUSED);
     rmt_auto_fd disk = open(self->disk, O_RDONLY | O_CLOEXEC);
     char found[sizeof code];
-    assert_int_equal(rmt_io_pread(disk, found, sizeof found, 4096 * 512, &error), 0);
+    RMT_OK(rmt_io_pread(disk, found, sizeof found, 4096 * 512, &error));
     assert_memory_not_equal(found, code, sizeof code);
 }
 
@@ -518,7 +509,7 @@ test_disk_of_another_writer_is_waited_for(void **state)
     rmt_auto_fd other = open(self->disk, O_RDONLY | O_CLOEXEC);
     assert_int_equal(flock(other, LOCK_EX), 0);
     s_send_order(self, 0);
-    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    RMT_OK(rmt_pipe_flush(self->pipe, &error));
     // The start of the phase, and then nothing.
     assert_int_equal(rmt_pipe_recv(self->pipe, 10000, &frame, &error), 1);
     assert_int_equal(rmt_pipe_recv(self->pipe, 500, &frame, &error), 0);
@@ -536,7 +527,7 @@ test_another_file_than_prepared_is_not_touched(void **state)
     bench_t *self = *state;
     rmt_error_t error = {0};
     s_send_order(self, 1);
-    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    RMT_OK(rmt_pipe_flush(self->pipe, &error));
     s_assert_refused(self, RMT_E_INCOMPATIBLE);
     struct stat status;
     assert_int_equal(stat(self->disk, &status), 0);
@@ -549,7 +540,7 @@ s_wait_for_format(bench_t *self)
 {
     rmt_error_t error = {0};
     s_send_order(self, 0);
-    assert_int_equal(rmt_pipe_flush(self->pipe, &error), 0);
+    RMT_OK(rmt_pipe_flush(self->pipe, &error));
     for (;;) {
         rmt_frame_t frame;
         assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);

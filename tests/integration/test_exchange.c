@@ -1,8 +1,5 @@
 // Chunks between processes over CURVE on loopback: giving, taking, and what is refused.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <czmq.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -78,9 +75,9 @@ s_setup(void **state)
     assert_int_equal(fixture_setup((void **) &farm->other), 0);
     rmt_auto(rmt_store) store = fixture_open(farm->root);
     rmt_auto(rmt_store) other = fixture_open(farm->other);
-    assert_int_equal(rmt_key_new(&farm->server, &error), 0);
-    assert_int_equal(rmt_key_new(&farm->alice, &error), 0);
-    assert_int_equal(rmt_key_new(&farm->mallory, &error), 0);
+    RMT_OK(rmt_key_new(&farm->server, &error));
+    RMT_OK(rmt_key_new(&farm->alice, &error));
+    RMT_OK(rmt_key_new(&farm->mallory, &error));
     farm->zap = rmt_zap_new(&error);
     assert_non_null(farm->zap);
     farm->serve = s_serve(farm);
@@ -203,15 +200,14 @@ test_whole_image_is_fetched_and_complete(void **state)
     // The descriptor is an image here, and a chunk on the wire.
     rmt_auto(rmt_store) other = fixture_open(farm->other);
     const size_t count = rmt_closure_count(wanted);
-    assert_int_equal(
-        rmt_fetch_get(fetch, rmt_closure_at(wanted, 0), count, s_put, other, &error), 0);
+    RMT_OK(rmt_fetch_get(fetch, rmt_closure_at(wanted, 0), count, s_put, other, &error));
     for (size_t i = 0; i < count; i++)
         assert_true(rmt_store_has(other, rmt_closure_at(wanted, i)));
     size_t size;
     rmt_auto_ptr data = NULL;
     rmt_id_t id;
-    assert_int_equal(rmt_store_image_get(store, &image, &data, &size, &error), 0);
-    assert_int_equal(rmt_store_image_put(other, data, size, &id, &error), 0);
+    RMT_OK(rmt_store_image_get(store, &image, &data, &size, &error));
+    RMT_OK(rmt_store_image_put(other, data, size, &id, &error));
     assert_true(rmt_id_equal(&id, &image));
 }
 
@@ -226,7 +222,7 @@ test_ids_that_repeat_come_once(void **state)
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
     const rmt_id_t ids[3] = {image, image, image};
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, ids, 3, s_count, &count, &error), 0);
+    RMT_OK(rmt_fetch_get(fetch, ids, 3, s_count, &count, &error));
     assert_int_equal(count, 1);
 }
 
@@ -242,10 +238,9 @@ test_chunks_outside_the_granted_image_are_refused_and_counted(void **state)
     s_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, rmt_closure_at(closure, 0),
-                                   rmt_closure_count(closure), s_count, &count, &error),
-                     -1);
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                            s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
     assert_int_equal(count, 0);
     assert_int_equal(s_stats(farm).bytes_sent, 0);
     assert_true(s_stats(farm).refused >= rmt_closure_count(closure));
@@ -253,8 +248,8 @@ test_chunks_outside_the_granted_image_are_refused_and_counted(void **state)
 
     // Naming the other image's root does not help either.
     rmt_auto(rmt_fetch) bold = s_fetch(farm, &farm->alice, &secret);
-    assert_int_equal(rmt_fetch_get(bold, &secret, 1, s_count, &count, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_fetch_get(bold, &secret, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
     assert_int_equal(count, 0);
 }
 
@@ -270,8 +265,8 @@ test_key_without_a_grant_does_not_get_in(void **state)
     const uint64_t before = rmt_zap_refused(farm->zap);
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->mallory, &image);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
     assert_int_equal(count, 0);
     assert_true(rmt_zap_refused(farm->zap) > before);
 }
@@ -286,10 +281,10 @@ test_dropped_key_gets_nothing_over_its_live_connection(void **state)
     s_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), 0);
+    RMT_OK(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error));
     s_peers(farm, "drop", &farm->alice, NULL);
-    assert_int_equal(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
     assert_int_equal(count, 1);
 }
 
@@ -304,7 +299,7 @@ test_grant_that_comes_late_is_waited_for(void **state)
     s_late_t late = {farm, &farm->alice, &image, 0};
     rmt_fetch_set_alive(fetch, s_grant_later, &late);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), 0);
+    RMT_OK(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error));
     assert_int_equal(count, 1);
 }
 
@@ -320,8 +315,7 @@ test_waiting_ends_when_nobody_wants_it_any_more(void **state)
     int seconds = 2;
     rmt_fetch_set_alive(fetch, s_stop_soon, &seconds);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), -1);
-    assert_int_equal(error.code, RMT_E_CANCELLED);
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), RMT_E_CANCELLED);
 }
 
 // Find the bytes of a raw chunk in the packs and change one of them.
@@ -334,8 +328,7 @@ s_damage(const char *root, const void *bytes, size_t size)
         rmt_error_t error = {0};
         rmt_auto_ptr data = NULL;
         size_t total;
-        assert_int_equal(
-            rmt_io_load(path, (size_t) 256 * 1024 * 1024, &data, &total, &error), 0);
+        RMT_OK(rmt_io_load(path, (size_t) 256 * 1024 * 1024, &data, &total, &error));
         const char *found = memmem(data, total, bytes, size);
         if (!found)
             continue;
@@ -353,16 +346,15 @@ test_damaged_chunk_is_reported_and_never_delivered(void **state)
     const rmt_id_t image = fixture_image(store, 2, 4);
     const rmt_id_t victim = fixture_put(store, 2, 1000); // Content of the first file
     rmt_chunk_t chunk;
-    assert_int_equal(rmt_store_get(store, &victim, true, &chunk, &error), 0);
+    RMT_OK(rmt_store_get(store, &victim, true, &chunk, &error));
     s_damage(farm->root, chunk.data, chunk.size);
     s_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, rmt_closure_at(closure, 0),
-                                   rmt_closure_count(closure), s_count, &count, &error),
-                     -1);
-    assert_int_equal(error.code, RMT_E_CORRUPT);
+    RMT_FAILS(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                            s_count, &count, &error),
+              RMT_E_CORRUPT);
     assert_non_null(strstr(error.text, "pack"));
     assert_int_equal(count, rmt_closure_count(closure) - 1);
     assert_true(s_stats(farm).damaged > 0);
@@ -386,9 +378,8 @@ test_second_holder_gives_what_the_first_lacks(void **state)
     rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     size_t count = 0;
-    assert_int_equal(rmt_fetch_get(fetch, rmt_closure_at(closure, 0),
-                                   rmt_closure_count(closure), s_count, &count, &error),
-                     0);
+    RMT_OK(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                         s_count, &count, &error));
     assert_int_equal(count, rmt_closure_count(closure));
 }
 
@@ -428,7 +419,7 @@ static void
 s_say(zsock_t *socket, const rmt_msg_t *msg)
 {
     rmt_error_t error = {0};
-    assert_int_equal(rmt_socket_send(socket, NULL, msg, true, &error), 0);
+    RMT_OK(rmt_socket_send(socket, NULL, msg, true, &error));
 }
 
 static uint64_t
@@ -493,8 +484,7 @@ s_offer(const s_farm_t *farm, uint32_t attempt)
                                        .attempt = attempt};
     rmt_offer_t *offer = rmt_offer_new(&config, &error);
     // The first try may come before the grant, which is no error in the end.
-    if (!offer)
-        fail_msg("%s", error.text);
+    RMT_OK(offer);
     return offer;
 }
 
@@ -520,7 +510,7 @@ s_offer_range(rmt_offer_t *offer, uint64_t first, uint64_t last, size_t size)
     for (uint64_t seed = first; seed < last; seed++) {
         rmt_chunk_t chunk;
         s_make(&chunk, room, seed, size);
-        assert_int_equal(rmt_offer_chunk(offer, &chunk, &error), 0);
+        RMT_OK(rmt_offer_chunk(offer, &chunk, &error));
     }
 }
 
@@ -535,14 +525,14 @@ test_only_what_is_lacking_is_sent(void **state)
         rmt_auto(rmt_offer) offer = s_offer(farm, 1);
         s_offer_range(offer, 1, 601, 20000);
         s_offer_range(offer, 1, 601, 20000); // Repeats travel once
-        assert_int_equal(rmt_offer_seal(offer, &error), 0);
+        RMT_OK(rmt_offer_seal(offer, &error));
         rmt_offer_stats(offer, &stats);
         assert_int_equal(stats.chunks_offered, 1200);
         assert_int_equal(stats.chunks_sent, 600);
     }
     rmt_auto(rmt_offer) offer = s_offer(farm, 2);
     s_offer_range(offer, 1, 604, 20000);
-    assert_int_equal(rmt_offer_seal(offer, &error), 0);
+    RMT_OK(rmt_offer_seal(offer, &error));
     rmt_offer_stats(offer, &stats);
     assert_int_equal(stats.chunks_sent, 3);
     assert_int_equal(s_stats(farm).chunks_received, 603);
@@ -566,11 +556,11 @@ test_receiver_tells_what_it_lacks(void **state)
                 ids[i] = fixture_put(store, i, 100);
             else
                 rmt_id_compute(&ids[i], &i, sizeof(i));
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(rmt_store_commit(store, &error));
     }
     s_peers(farm, "add", &farm->alice, NULL);
     rmt_auto(rmt_offer) offer = s_offer(farm, 1);
-    assert_int_equal(rmt_offer_ask(offer, ids, 700, lacks, &error), 0);
+    RMT_OK(rmt_offer_ask(offer, ids, 700, lacks, &error));
     for (size_t i = 0; i < 700; i++)
         assert_int_equal(lacks[i], i % 3 == 0);
 }
@@ -617,7 +607,7 @@ test_a_manifest_is_held_only_with_all_that_it_names(void **state)
     rmt_id_t away;
     rmt_id_compute(&away, "away", 4);
     const rmt_id_t whole = s_manifest(store, &here), torn = s_manifest(store, &away);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     rmt_auto(rmt_offer) offer = s_offer(farm, 1);
     const struct {
         const rmt_id_t *root;
@@ -625,7 +615,7 @@ test_a_manifest_is_held_only_with_all_that_it_names(void **state)
     } rows[] = {{&whole, true}, {&torn, false}, {&away, false}, {&here, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bool holds = !rows[i].is_held;
-        assert_int_equal(rmt_offer_holds(offer, rows[i].root, &holds, &error), 0);
+        RMT_OK(rmt_offer_holds(offer, rows[i].root, &holds, &error));
         assert_int_equal(holds, rows[i].is_held);
     }
 }
@@ -641,7 +631,7 @@ test_ids_without_bytes_are_asked_for_and_given_later(void **state)
     {
         rmt_auto(rmt_offer) offer = s_offer(farm, 1);
         s_offer_range(offer, 1, 3000, 100);
-        assert_int_equal(rmt_offer_seal(offer, &error), 0);
+        RMT_OK(rmt_offer_seal(offer, &error));
     }
     rmt_auto(rmt_offer) offer = s_offer(farm, 2);
     rmt_id_t last = {{0}};
@@ -649,21 +639,21 @@ test_ids_without_bytes_are_asked_for_and_given_later(void **state)
         rmt_chunk_t chunk;
         s_make(&chunk, room, seed, 100);
         last = chunk.id;
-        assert_int_equal(rmt_offer_id(offer, &chunk.id, &error), 0);
+        RMT_OK(rmt_offer_id(offer, &chunk.id, &error));
         // Among them some whose bytes are at hand
         if (seed % 1000 == 0) {
             s_make(&chunk, room, seed + 100000, 100);
-            assert_int_equal(rmt_offer_chunk(offer, &chunk, &error), 0);
+            RMT_OK(rmt_offer_chunk(offer, &chunk, &error));
         }
     }
-    assert_int_equal(rmt_offer_drain(offer, &error), 0);
+    RMT_OK(rmt_offer_drain(offer, &error));
     size_t count = 0;
     const rmt_id_t *missing = rmt_offer_missing(offer, &count);
     assert_int_equal(count, 2);
     assert_true(rmt_id_equal(&missing[1], &last));
     rmt_offer_forget(offer);
     s_offer_range(offer, 3000, 3002, 100);
-    assert_int_equal(rmt_offer_seal(offer, &error), 0);
+    RMT_OK(rmt_offer_seal(offer, &error));
     (void) rmt_offer_missing(offer, &count);
     assert_int_equal(count, 0);
     rmt_auto(rmt_store) store = fixture_open(farm->root);
@@ -684,7 +674,7 @@ test_parcels_are_whole_or_refused(void **state)
         rmt_chunk_frame_put_head(parcel + at, &chunk);
         memcpy(parcel + at + RMT_CHUNK_FRAME_HEAD_SIZE, "good", 4);
     }
-    assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error), 0);
+    RMT_OK(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error));
     assert_int_equal(count, 2);
     for (size_t size = 0; size < sizeof(parcel); size++)
         if (size != sizeof(parcel) / 2)
@@ -696,9 +686,8 @@ test_parcels_are_whole_or_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++) {
         const uint8_t before = parcel[46 + bad[i].at];
         parcel[46 + bad[i].at] = bad[i].value;
-        assert_int_equal(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error),
-                         -1);
-        assert_int_equal(error.code, RMT_E_PROTOCOL);
+        RMT_FAILS(rmt_chunk_frame_check(parcel, sizeof(parcel), &count, &error),
+                  RMT_E_PROTOCOL);
         parcel[46 + bad[i].at] = before;
     }
     const uint8_t *at = parcel;
@@ -756,10 +745,9 @@ test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced(void **state)
                                        .task = s_task,
                                        .job = s_task,
                                        .attempt = 1};
-    assert_null(rmt_offer_new(&config, &error));
-    assert_int_equal(error.code, RMT_E_FENCED);
+    RMT_FAILS(rmt_offer_new(&config, &error), RMT_E_FENCED);
     s_offer_range(second, 1, 5, 1000);
-    assert_int_equal(rmt_offer_seal(second, &error), 0);
+    RMT_OK(rmt_offer_seal(second, &error));
     rmt_auto(rmt_store) store = fixture_open(farm->root);
     assert_int_equal(fixture_check(store, true, NULL).chunks, 4);
 }
@@ -778,8 +766,7 @@ test_key_that_may_fetch_may_not_offer(void **state)
                                        .task = s_task,
                                        .job = s_task,
                                        .attempt = 1};
-    assert_null(rmt_offer_new(&config, &error));
-    assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+    RMT_FAILS(rmt_offer_new(&config, &error), RMT_E_NOT_ALLOWED);
 }
 
 static void

@@ -1,9 +1,5 @@
 // A frozen file system is let go, whatever happens (M8).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/source/freeze.h"
 #include "base/rmt_auto.h"
@@ -56,7 +52,7 @@ s_teardown(void **state)
     close(self->tree);
     s_do((const char *const[]){"umount", self->mount, NULL});
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_remove_tree(self->folder, &error), 0);
+    RMT_OK(rmt_io_remove_tree(self->folder, &error));
     free(self->folder);
     free(self->disk);
     free(self->mount);
@@ -80,8 +76,7 @@ test_writers_wait_until_it_is_let_go(void **state)
     fixture_t *self = *state;
     rmt_error_t error = {0};
     rmt_freeze_t *freeze = rmt_freeze_new(self->tree, "/var/tmp", 30, &error);
-    if (!freeze)
-        fail_msg("%s", error.text);
+    RMT_OK(freeze);
     const pid_t writer = fork();
     if (writer == 0) {
         const int fd = openat(self->tree, "new", O_WRONLY | O_CREAT, 0600);
@@ -101,7 +96,7 @@ test_it_is_let_go_when_its_time_is_over(void **state)
     fixture_t *self = *state;
     rmt_error_t error = {0};
     rmt_freeze_t *freeze = rmt_freeze_new(self->tree, "/var/tmp", 1, &error);
-    assert_non_null(freeze);
+    RMT_OK(freeze);
     assert_in_range(s_write_ms(self), 100, 15000);
     assert_false(rmt_freeze_end(&freeze));
 }
@@ -127,14 +122,12 @@ test_what_the_agent_writes_to_is_never_frozen(void **state)
     fixture_t *self = *state;
     rmt_error_t error = {0};
     const int root = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_null(rmt_freeze_new(root, "/var/tmp", 1, &error));
-    assert_int_equal(error.code, RMT_E_REFUSED);
+    RMT_FAILS(rmt_freeze_new(root, "/var/tmp", 1, &error), RMT_E_REFUSED);
     close(root);
-    assert_null(rmt_freeze_new(self->tree, self->mount, 1, &error)); // Its state
-    assert_int_equal(error.code, RMT_E_REFUSED);
+    RMT_FAILS(rmt_freeze_new(self->tree, self->mount, 1, &error),
+              RMT_E_REFUSED); // Its state
     const int proc = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    assert_null(rmt_freeze_new(proc, "/var/tmp", 1, &error));
-    assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_freeze_new(proc, "/var/tmp", 1, &error), RMT_E_UNSUPPORTED);
     close(proc);
 }
 

@@ -1,11 +1,7 @@
 // Layers between a file system and its disk that are not carried: each is refused by its
 // name when a disk is imaged, wherever it stands and whatever it stands upon (M4). The
 // layers are made by tests/tools/make_layer. Needs root.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/agent.h"
 #include "agent/source/source_disk.h"
@@ -25,13 +21,6 @@
 
 static char s_folder[64];
 static char *s_disk;
-static rmt_error_t s_error;
-
-#define assert_ok(call)                                                                  \
-    do {                                                                                 \
-        if ((call) == -1)                                                                \
-            fail_msg("%s: %s", #call, s_error.text);                                     \
-    } while (0)
 
 static int
 s_setup(void **state)
@@ -47,9 +36,10 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     free(s_disk);
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 // ---- Disks
@@ -66,6 +56,7 @@ s_blank(void)
 static void
 s_put(const char *kind, unsigned at, unsigned mib)
 {
+    rmt_error_t error = {0};
     rmt_auto_str offset = rmt_text("%llu", (unsigned long long) at * MIB);
     rmt_auto_str size = rmt_text("%llu", (unsigned long long) mib * MIB);
     rmt_auto_str options = rmt_text("offset=%s", offset);
@@ -74,23 +65,24 @@ s_put(const char *kind, unsigned at, unsigned mib)
     const char *const ext[] = {"mkfs.ext4", "-q",   "-F",   "-E",
                                options,     s_disk, blocks, NULL};
     const char *const layer[] = {tool, kind, s_disk, offset, size, NULL};
-    assert_ok(
-        rmt_process_run(strcmp(kind, "ext4") == 0 ? ext : layer, NULL, NULL, &s_error));
+    RMT_OK(rmt_process_run(strcmp(kind, "ext4") == 0 ? ext : layer, NULL, NULL, &error));
 }
 
 static void
 s_partition(const char *script)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/script", s_folder);
     rmt_auto_str command = rmt_text(
         "sfdisk -q --no-reread --no-tell-kernel --wipe never %s <%s", s_disk, path);
-    assert_ok(rmt_io_save(path, script, strlen(script), 0600, &s_error));
+    RMT_OK(rmt_io_save(path, script, strlen(script), 0600, &error));
     const char *const words[] = {"sh", "-c", command, NULL};
-    assert_ok(rmt_process_run(words, NULL, NULL, &s_error));
+    RMT_OK(rmt_process_run(words, NULL, NULL, &error));
 }
 
 typedef struct {
     const rmt_config_t *config;
+    rmt_error_t *error;
     char *dropped;
 } look_t;
 
@@ -99,7 +91,8 @@ static void *
 s_look(void *context)
 {
     look_t *self = context;
-    rmt_auto(rmt_source_disk) layout = rmt_source_disk_new(self->config, "x", &s_error);
+    rmt_auto(rmt_source_disk) layout =
+        rmt_source_disk_new(self->config, "x", self->error);
     if (!layout)
         return NULL;
     const rmt_record_t *first = rmt_records_count(rmt_source_disk_dropped(layout))
@@ -111,19 +104,18 @@ s_look(void *context)
     return NULL;
 }
 
-// What is said of the disk: NULL when it is refused (s_error), else what it drops.
+// What is said of the disk: NULL when it is refused (error_out), else what it drops.
 static char *
-s_image(void)
+s_image(rmt_error_t *error_out)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/agent.cfg", s_folder);
     rmt_auto_str text = rmt_text("brokers = \"b\"\ndisk = \"%s\"\n", s_disk);
-    assert_ok(rmt_io_save(path, text, strlen(text), 0644, &s_error));
-    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &s_error);
-    if (!config)
-        fail_msg("%s", s_error.text);
-    look_t look = {.config = config};
+    RMT_OK(rmt_io_save(path, text, strlen(text), 0644, &error));
+    rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
+    RMT_OK(config);
+    look_t look = {.config = config, .error = error_out};
     pthread_t thread;
-    s_error = (rmt_error_t){0};
     assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     return look.dropped;
@@ -132,13 +124,14 @@ s_image(void)
 static void
 s_expect_refused(const char *what, const char *name, const char *where)
 {
-    rmt_auto_str taken = s_image();
+    rmt_error_t error = {0};
+    rmt_auto_str taken = s_image(&error);
     rmt_auto_str words = rmt_text("holds %s, which is not carried", name);
     if (taken)
         fail_msg("%s was taken", what);
-    if (s_error.code != RMT_E_UNSUPPORTED || !strstr(s_error.text, words) ||
-        !strstr(s_error.text, where))
-        fail_msg("%s: %s", what, s_error.text);
+    if (error.code != RMT_E_UNSUPPORTED || !strstr(error.text, words) ||
+        !strstr(error.text, where))
+        fail_msg("%s: %s", what, error.text);
 }
 
 // ---- Cases
@@ -294,9 +287,9 @@ test_m4_a_disk_without_layers_is_taken(void **state)
         s_blank();
         s_partition(tables[i / 2]);
         s_put(kinds[i % 2], 1, 64);
-        rmt_auto_str dropped = s_image();
-        if (!dropped)
-            fail_msg("%s", s_error.text);
+        rmt_error_t error = {0};
+        rmt_auto_str dropped = s_image(&error);
+        RMT_OK(dropped);
         assert_string_equal(dropped, "");
     }
 }
@@ -313,9 +306,9 @@ test_m4_data_of_no_known_kind_is_told(void **state)
     rmt_auto_fd fd = open(s_disk, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "what", 4, (off_t) (17 * MIB + 300000)), 4);
     assert_int_equal(pwrite(fd, "grub", 4, (off_t) (33 * MIB)), 4);
-    rmt_auto_str dropped = s_image();
-    if (!dropped)
-        fail_msg("%s", s_error.text);
+    rmt_error_t error = {0};
+    rmt_auto_str dropped = s_image(&error);
+    RMT_OK(dropped);
     assert_string_equal(dropped,
                         "partition 2: data of no known kind: copies get the room only");
 }

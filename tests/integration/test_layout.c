@@ -1,10 +1,6 @@
 // The disk of a running source: its table, its volumes through its own mounts, subvolumes
 // and what is not mounted through mounts of the agent (M4). Needs root.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/agent.h"
 #include "agent/source/source_disk.h"

@@ -1,9 +1,5 @@
 // lib/net over loopback: who gets in, and what is dropped.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "farm.h"
 #include "base/rmt_auto.h"
@@ -18,7 +14,7 @@ s_connect(const farm_t *farm, const rmt_key_t *own, const char *server_key)
     rmt_auto_str address = farm_address(farm->workers);
     zsock_t *client =
         rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, address, own, server_key, &error);
-    assert_non_null(client);
+    RMT_OK(client);
     return client;
 }
 
@@ -27,7 +23,7 @@ s_send_beat(zsock_t *client)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
-    assert_int_equal(rmt_socket_send(client, NULL, beat, false, &error), 0);
+    RMT_OK(rmt_socket_send(client, NULL, beat, false, &error));
 }
 
 // ---- Who gets in
@@ -39,7 +35,7 @@ test_an_unknown_key_is_refused_and_counted(void **state)
     farm_t *farm = *state;
     rmt_error_t error = {0};
     rmt_key_t stranger;
-    assert_int_equal(rmt_key_new(&stranger, &error), 0);
+    RMT_OK(rmt_key_new(&stranger, &error));
     rmt_auto(zsock) client = s_connect(farm, &stranger, farm->broker.public_text);
     s_send_beat(client);
     rmt_packet_t packet = {0};
@@ -82,10 +78,9 @@ test_the_self_test_sees_who_gets_in(void **state)
 {
     farm_t *farm = *state;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_zap_self_test(farm->zap, &error), 0);
+    RMT_OK(rmt_zap_self_test(farm->zap, &error));
     rmt_zap_allow_any(farm->zap, "data");
-    assert_int_equal(rmt_zap_self_test(farm->zap, &error), -1);
-    assert_int_equal(error.code, RMT_E_INTERNAL);
+    RMT_FAILS(rmt_zap_self_test(farm->zap, &error), RMT_E_INTERNAL);
 }
 
 static void
@@ -93,8 +88,7 @@ test_a_second_zap_thread_is_refused(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    assert_null(rmt_zap_new(&error));
-    assert_int_equal(error.code, RMT_E_EXISTS);
+    RMT_FAILS(rmt_zap_new(&error), RMT_E_EXISTS);
 }
 
 static void
@@ -114,15 +108,14 @@ test_endpoints_that_are_none_are_refused(void **state)
     static const char *const rows[] = {"nowhere", "127.0.0.1:0", "*:1", "ipc://x:1"};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        assert_null(rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, rows[i], &farm->own,
-                                   farm->broker.public_text, &error));
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, rows[i], &farm->own,
+                                 farm->broker.public_text, &error),
+                  RMT_E_USAGE);
     }
     rmt_error_t error = {0};
     rmt_auto_str address = farm_address(farm->workers);
-    assert_null(
-        rmt_socket_new(RMT_SOCKET_DATA_SERVER, address, &farm->own, NULL, &error));
-    assert_int_equal(error.code, RMT_E_IO);
+    RMT_FAILS(rmt_socket_new(RMT_SOCKET_DATA_SERVER, address, &farm->own, NULL, &error),
+              RMT_E_IO);
 }
 
 // ---- What is dropped
@@ -138,7 +131,7 @@ test_a_message_without_user_is_dropped(void **state)
     rmt_auto(zsock) client = zsock_new(ZMQ_DEALER);
     zsock_connect(client, "tcp://127.0.0.1:%d", port);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
-    assert_int_equal(rmt_socket_send(client, NULL, beat, false, &error), 0);
+    RMT_OK(rmt_socket_send(client, NULL, beat, false, &error));
     rmt_packet_t packet = {0};
     assert_int_equal(farm_receive(server, &packet, WAIT_MS), -1);
     assert_null(packet.msg);
@@ -195,8 +188,8 @@ test_an_oversize_frame_cuts_its_sender(void **state)
     // Its connection is gone, so the broker cannot answer on it any more.
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
-    assert_int_equal(rmt_socket_send(farm->workers, route, beat, false, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_socket_send(farm->workers, route, beat, false, &error),
+              RMT_E_NOT_FOUND);
 }
 
 static void
@@ -209,14 +202,14 @@ test_bytes_travel_with_a_chunk_alone(void **state)
     memset(chunk->id, 1, sizeof chunk->id);
     chunk->size = 5;
     chunk->payload = zframe_new("hello", 5);
-    assert_int_equal(rmt_socket_send(client, NULL, chunk, false, &error), 0);
+    RMT_OK(rmt_socket_send(client, NULL, chunk, false, &error));
     rmt_packet_t packet = {0};
     assert_int_equal(farm_receive(farm->workers, &packet, WAIT_MS), 1);
     assert_true(zframe_streq(packet.msg->payload, "hello"));
     rmt_packet_clear(&packet);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     beat->payload = zframe_new("hello", 5);
-    assert_int_equal(rmt_socket_send(client, NULL, beat, false, &error), 0);
+    RMT_OK(rmt_socket_send(client, NULL, beat, false, &error));
     assert_int_equal(farm_receive(farm->workers, &packet, WAIT_MS), -1);
     rmt_packet_clear(&packet);
 }

@@ -1,10 +1,6 @@
 // Tokens, keys and presence of peers.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"
@@ -90,7 +86,7 @@ s_redis(state_farm_t *farm, const char *command, const char *key, const char *ar
     const char *const words[] = {"redis-cli", "-s", farm->redis.socket, command, key,
                                  argument,    NULL};
     rmt_error_t error = {0};
-    assert_int_equal(rmt_process_run(words, NULL, NULL, &error), 0);
+    RMT_OK(rmt_process_run(words, NULL, NULL, &error));
 }
 
 // A machine that starts twice within a minute is one machine: the doubt of its first

@@ -1,11 +1,7 @@
 // Names, addresses and pages of records; the state behind a Redis that is gone or older.
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"

@@ -1,10 +1,6 @@
 // What a store may let go, and what its upkeep found.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "integration/state_farm.h"
 

@@ -1,10 +1,6 @@
 // Jobs and the tasks that workers hold of them.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"

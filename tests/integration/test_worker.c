@@ -1,10 +1,6 @@
 // lib/net over loopback: how a worker does tasks and lives through the loss of a broker.
 // The test itself plays the broker.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "farm.h"
 #include "base/rmt_auto.h"
@@ -184,7 +180,7 @@ static void
 s_answer(zsock_t *broker, rmt_packet_t *packet, rmt_msg_t *msg)
 {
     rmt_error_t error = {0};
-    assert_int_equal(rmt_socket_send(broker, packet->route, msg, false, &error), 0);
+    RMT_OK(rmt_socket_send(broker, packet->route, msg, false, &error));
 }
 
 // Answer beats until a message of this kind comes, or for some time.

@@ -26,7 +26,7 @@ archive_lab_export(tree_lab_t *lab, const rmt_id_t *root, const char *head,
     rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     rmt_auto(rmt_archive_writer) writer =
         rmt_archive_writer_new(fd, head, strlen(head), &error);
-    assert_non_null(writer);
+    RMT_OK(writer);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
@@ -35,13 +35,12 @@ archive_lab_export(tree_lab_t *lab, const rmt_id_t *root, const char *head,
         (void) rmt_archive_writer_entry(writer, &entry, &error);
         for (size_t i = 0; i < entry.chunk_count; i++) {
             size_t size;
-            assert_int_equal(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error),
-                             0);
+            RMT_OK(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error));
             (void) rmt_archive_writer_data(writer, plain, size, &error);
         }
         assert_string_equal(error.text, "");
     }
-    assert_int_equal(rmt_archive_writer_finish(writer, report_out, &error), 0);
+    RMT_OK(rmt_archive_writer_finish(writer, report_out, &error));
 }
 
 int

@@ -129,7 +129,7 @@ tree_lab_file(int dir_fd, const char *name, size_t size, unsigned seed)
         data[i] = (uint8_t) ((seed >> 16) & 0x3f);
     }
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_write(fd, data, size, &error), 0);
+    RMT_OK(rmt_io_write(fd, data, size, &error));
     free(data);
     close(fd);
 }
@@ -360,7 +360,7 @@ tree_lab_find(tree_lab_t *self, const rmt_id_t *root, const char *path)
     rmt_error_t error = {0};
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, tree_lab_get, self, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         if (strcmp(entry.path, path) == 0)

@@ -2,11 +2,7 @@
 // copy, and captures, writes and comparisons that fail the test when they fail.
 #pragma once
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include "base/rmt_auto.h"
 #include "tree/rmt_capture.h"
 #include "tree/rmt_compare.h"

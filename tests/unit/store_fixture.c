@@ -37,7 +37,7 @@ fixture_open(const char *root)
     rmt_error_t error = {0};
     rmt_store_t *store = rmt_store_new(root, true, &error);
     assert_string_equal(error.text, "");
-    assert_non_null(store);
+    RMT_OK(store);
     return store;
 }
 
@@ -75,7 +75,7 @@ s_put_manifest(rmt_store_t *store, uint64_t seed, size_t file_count)
     rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(s_sink, store);
     rmt_error_t error = {0};
     rmt_entry_t entry = {.path = "", .mode = S_IFDIR | 0755};
-    assert_int_equal(rmt_manifest_writer_add(writer, &entry, &error), 0);
+    RMT_OK(rmt_manifest_writer_add(writer, &entry, &error));
     for (size_t i = 0; i < file_count; i++) {
         char path[32];
         const uint32_t size = 1000;
@@ -88,10 +88,10 @@ s_put_manifest(rmt_store_t *store, uint64_t seed, size_t file_count)
                               .chunks = &id,
                               .chunk_sizes = &size,
                               .chunk_count = 1};
-        assert_int_equal(rmt_manifest_writer_add(writer, &entry, &error), 0);
+        RMT_OK(rmt_manifest_writer_add(writer, &entry, &error));
     }
     rmt_id_t root;
-    assert_int_equal(rmt_manifest_writer_finish(writer, &root, &error), 0);
+    RMT_OK(rmt_manifest_writer_finish(writer, &root, &error));
     return root;
 }
 
@@ -191,7 +191,7 @@ fixture_check(rmt_store_t *store, bool deep, const char **text_out)
     rmt_store_report_t report;
     rmt_error_t error = {0};
     const rmt_store_watch_t watch = {.finding = fixture_gather, .context = text};
-    assert_int_equal(rmt_store_check(store, deep, &watch, &report, &error), 0);
+    RMT_OK(rmt_store_check(store, deep, &watch, &report, &error));
     if (text_out)
         *text_out = text;
     return report;

@@ -1,11 +1,7 @@
 // store_fixture - stores in temporary folders for the tests of lib/store.
 #pragma once
 
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdint.h>
+#include "tools/rmt_test.h"
 
 #include "store/rmt_store.h"
 

@@ -1,9 +1,5 @@
 // lib/net: texts of hosts and ports.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "facts/rmt_address.h"
 #include "base/rmt_auto.h"
@@ -28,7 +24,7 @@ test_host_and_port_are_parted(void **state)
         rmt_error_t error = {0};
         char host[RMT_ADDRESS_HOST_SIZE];
         uint16_t port = 0;
-        assert_int_equal(rmt_address_split(rows[i].text, host, &port, &error), 0);
+        RMT_OK(rmt_address_split(rows[i].text, host, &port, &error));
         assert_string_equal(host, rows[i].host);
         assert_int_equal(port, rows[i].port);
     }
@@ -59,8 +55,7 @@ test_bad_addresses_are_refused(void **state)
         rmt_error_t error = {0};
         char host[RMT_ADDRESS_HOST_SIZE];
         uint16_t port = 0;
-        assert_int_equal(rmt_address_split(rows[i], host, &port, &error), -1);
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_address_split(rows[i], host, &port, &error), RMT_E_USAGE);
     }
 }
 

@@ -1,10 +1,6 @@
 // What an engine makes sure of before it orders: words that would fail on an erased disk
 // stop the order instead (M18).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <string.h>
 #include "installer/addressing.h"

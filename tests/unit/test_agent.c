@@ -1,10 +1,6 @@
 // The parts of the agent that decide: what an order means on this machine, when a go is
 // void, what is left out of a capture.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/agent.h"
 #include "agent/install/bundle.h"
@@ -169,9 +165,9 @@ test_capture_leaves_out_own_files_and_borders(void **state)
         "brokers = \"b\"\nroot = \"/srv/golden\"\n"
         "key = \"/srv/golden/keys/a.key\"\nstate = \"/var/lib/s\"\n"
         "layout = \"/srv/golden.facts\"\n";
-    assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
+    RMT_OK(rmt_io_write(fd, text, strlen(text), &error));
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
-    assert_non_null(config);
+    RMT_OK(config);
     (void) unlink(path);
     rmt_error_t why = {0};
     rmt_auto(rmt_records) rules =
@@ -214,9 +210,9 @@ test_capture_of_a_disk_takes_what_lies_beneath_mount_points(void **state)
     char path[] = "/tmp/test-agent-XXXXXX";
     rmt_auto_fd fd = mkstemp(path);
     static const char text[] = "brokers = \"b\"\nroot = \"/\"\n";
-    assert_int_equal(rmt_io_write(fd, text, strlen(text), &error), 0);
+    RMT_OK(rmt_io_write(fd, text, strlen(text), &error));
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
-    assert_non_null(config);
+    RMT_OK(config);
     (void) unlink(path);
     rmt_auto(rmt_records) rules = rmt_records_new();
     rmt_auto(rmt_records) layout = rmt_records_new();
@@ -284,8 +280,7 @@ test_order_without_a_part_is_refused(void **state)
         rmt_auto(rmt_records) records = s_order_records(DISK_BYTES);
         rmt_record_set(rmt_records_find(records, "class", classes[i]), "class", "gone");
         rmt_auto(rmt_order) order = s_order(records, &error);
-        assert_null(order);
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(order, RMT_E_USAGE);
     }
 }
 
@@ -315,8 +310,7 @@ test_two_disks_of_one_identity_are_both_named(void **state)
     rmt_record_set(rmt_records_at(hardware, 0), "name", "sda");
     rmt_record_set(rmt_records_at(hardware, 0), "path", "pci-1");
     rmt_record_set(rmt_records_at(hardware, 1), "name", "sdb");
-    assert_null(rmt_prepare_disks(order, hardware, "", &error));
-    assert_int_equal(error.code, RMT_E_INCOMPATIBLE);
+    RMT_FAILS(rmt_prepare_disks(order, hardware, "", &error), RMT_E_INCOMPATIBLE);
     assert_non_null(strstr(error.text, "sda (pci-1) and sdb (no path)"));
 }
 
@@ -364,7 +358,7 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
         assert_int_equal(ftruncate(fd, (off_t) rows[i].real), 0);
         rmt_auto(rmt_records) records = s_order_records(rows[i].ordered);
         rmt_auto(rmt_order) order = s_order(records, &error);
-        assert_non_null(order);
+        RMT_OK(order);
         rmt_auto(rmt_records) hardware = s_hardware(rows[i].first, rows[i].second);
         rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, path, &error);
         assert_int_equal(error.code, rows[i].code);
@@ -388,18 +382,16 @@ test_go_is_void_for_another_plan_or_an_older_token(void **state)
     rmt_id_compute(&plan, "plan", 4);
     rmt_id_compute(&other, "other", 5);
     assert_int_equal(rmt_fence_go(tokens, &plan, &now, &key, &error), -1);
-    assert_int_equal(rmt_fence_prepare(tokens, &plan, &key, &error), 0);
-    assert_int_equal(rmt_fence_prepare(tokens, &plan, &again, &error), 0);
+    RMT_OK(rmt_fence_prepare(tokens, &plan, &key, &error));
+    RMT_OK(rmt_fence_prepare(tokens, &plan, &again, &error));
     assert_string_equal(key.public_text, again.public_text);
-    assert_int_equal(rmt_fence_go(tokens, &other, &now, &again, &error), -1);
-    assert_int_equal(error.code, RMT_E_FENCED);
-    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &again, &error), 0);
+    RMT_FAILS(rmt_fence_go(tokens, &other, &now, &again, &error), RMT_E_FENCED);
+    RMT_OK(rmt_fence_go(tokens, &plan, &now, &again, &error));
     assert_string_equal(key.secret_text, again.secret_text);
-    assert_int_equal(rmt_fence_go(tokens, &plan, &next_attempt, &again, &error), 0);
+    RMT_OK(rmt_fence_go(tokens, &plan, &next_attempt, &again, &error));
     assert_int_equal(rmt_fence_go(tokens, &plan, &now, &again, &error), -1);
     assert_int_equal(rmt_fence_go(tokens, &plan, &old_epoch, &again, &error), -1);
-    assert_int_equal(rmt_fence_go(tokens, &plan, &old_era, &again, &error), -1);
-    assert_int_equal(error.code, RMT_E_FENCED);
+    RMT_FAILS(rmt_fence_go(tokens, &plan, &old_era, &again, &error), RMT_E_FENCED);
 }
 
 // ---- First boot
@@ -410,7 +402,7 @@ test_bundle_holds_program_loader_and_libraries(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_records) files = rmt_bundle_files(&error);
-    assert_non_null(files);
+    RMT_OK(files);
     bool has_libc = false;
     for (size_t i = 0; i < rmt_records_count(files); i++) {
         const rmt_record_t *file = rmt_records_at(files, i);

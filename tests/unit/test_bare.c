@@ -1,9 +1,5 @@
 // What a bare machine reads from the kernel's command line, and what it shows (M20).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/agent.h"
 #include "agent/install/cmdline.h"
@@ -36,8 +32,8 @@ s_put(const char *name, const char *text)
     rmt_auto_str path = s_path(name);
     rmt_auto_str folder = rmt_text("%s", path);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &error), 0);
-    assert_int_equal(rmt_io_save(path, text, strlen(text), 0644, &error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(path, text, strlen(text), 0644, &error));
 }
 
 // The file of this name as one text. Caller owns the result.
@@ -48,7 +44,7 @@ s_get(const char *name)
     rmt_auto_str path = s_path(name);
     void *data = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(path, 65536, &data, &size, &error), 0);
+    RMT_OK(rmt_io_load(path, 65536, &data, &size, &error));
     return data;
 }
 
@@ -62,12 +58,11 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
     rmt_auto_str text = rmt_cmdline_config(LINE " ramet.key=" DIGITS
                                                 " ramet.engine=paris ramet.shell -- x\n",
                                            "/run/ramet", &error);
-    assert_non_null(text);
+    RMT_OK(text);
     s_put("agent.cfg", text);
     rmt_auto_str path = s_path("agent.cfg");
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
-    if (!config)
-        fail_msg("%s", error.text);
+    RMT_OK(config);
     const char *const *brokers = rmt_config_list(config, "brokers");
     assert_string_equal(brokers[0], "hq:7700");
     assert_string_equal(brokers[1], "10.0.0.2");
@@ -79,7 +74,7 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
     assert_true(rmt_config_bool(config, "reboot"));
     // Digits and Z85 mean the same key.
     rmt_token_t token;
-    assert_int_equal(rmt_token_parse(&token, TOKEN, &error), 0);
+    RMT_OK(rmt_token_parse(&token, TOKEN, &error));
     assert_string_equal(rmt_config_text(config, "broker-key"), token.broker_key);
 }
 
@@ -106,8 +101,7 @@ test_a_wrong_command_line_is_refused_by_its_word(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto_str text = rmt_cmdline_config(rows[i].line, "/run/ramet", &error);
-        assert_null(text);
-        assert_int_equal(error.code, RMT_E_CONFIG);
+        RMT_FAILS(text, RMT_E_CONFIG);
         if (!strstr(error.text, rows[i].word))
             fail_msg("%s: %s", rows[i].line, error.text);
     }

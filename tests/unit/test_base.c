@@ -1,9 +1,5 @@
 // lib/base: errors, records, whole files, programs.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_error.h"
@@ -85,20 +81,19 @@ test_a_saved_file_is_whole_and_has_its_mode(void **state)
     rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/a/b/file", folder);
     rmt_auto_str parent = rmt_text("%s/a/b", folder);
-    assert_int_equal(rmt_io_mkdirs(parent, 0755, &error), 0);
-    assert_int_equal(rmt_io_save(path, "old", 3, 0600, &error), 0);
-    assert_int_equal(rmt_io_save(path, "newer", 5, 0640, &error), 0);
+    RMT_OK(rmt_io_mkdirs(parent, 0755, &error));
+    RMT_OK(rmt_io_save(path, "old", 3, 0600, &error));
+    RMT_OK(rmt_io_save(path, "newer", 5, 0640, &error));
     struct stat status;
     assert_int_equal(stat(path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0640);
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(path, 100, &data, &size, &error), 0);
+    RMT_OK(rmt_io_load(path, 100, &data, &size, &error));
     assert_int_equal(size, 5);
     assert_string_equal((char *) data, "newer");
-    assert_int_equal(rmt_io_load(path, 4, &data, &size, &error), -1);
-    assert_int_equal(error.code, RMT_E_TOO_BIG);
-    assert_int_equal(rmt_io_remove_tree(folder, &error), 0);
+    RMT_FAILS(rmt_io_load(path, 4, &data, &size, &error), RMT_E_TOO_BIG);
+    RMT_OK(rmt_io_remove_tree(folder, &error));
     assert_int_equal(access(folder, F_OK), -1);
 }
 
@@ -109,14 +104,13 @@ test_programs_tell_output_and_failure(void **state)
     rmt_error_t error = {0};
     rmt_auto_str output = NULL;
     const char *const cat[] = {"cat", NULL};
-    assert_int_equal(rmt_process_run(cat, "given", &output, &error), 0);
+    RMT_OK(rmt_process_run(cat, "given", &output, &error));
     assert_string_equal(output, "given");
     const char *const fails[] = {"ls", "/no/such/folder", NULL};
     assert_int_equal(rmt_process_run(fails, NULL, NULL, &error), -1);
     assert_non_null(strstr(error.text, "ls ended with status 2"));
     const char *const missing[] = {"no-such-program-here", NULL};
-    assert_int_equal(rmt_process_run(missing, NULL, NULL, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_process_run(missing, NULL, NULL, &error), RMT_E_NOT_FOUND);
 }
 
 static void
@@ -151,8 +145,7 @@ test_a_program_that_is_tried_tells_how_it_ended(void **state)
     rmt_error_t error = {0};
     const char *none[] = {"/no/such/program", NULL};
     const rmt_process_t process = {.arguments = none};
-    assert_int_equal(rmt_process_try(&process, &end, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_process_try(&process, &end, &error), RMT_E_NOT_FOUND);
 }
 
 static void

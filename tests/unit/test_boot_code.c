@@ -1,10 +1,6 @@
 // What a BIOS starts: boot code is read only where GRUB is, and written only where boot
 // code may lie (M22).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,13 +20,12 @@
     "class=partition disk=system number=2 start=4096 size=4096 "                         \
     "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
 
-static rmt_error_t s_error;
-
 static rmt_records_t *
 s_layout(const char *text)
 {
-    rmt_records_t *layout = rmt_facts_parse(text, &s_error);
-    assert_non_null(layout);
+    rmt_error_t error = {0};
+    rmt_records_t *layout = rmt_facts_parse(text, &error);
+    RMT_OK(layout);
     return layout;
 }
 
@@ -38,6 +33,7 @@ s_layout(const char *text)
 static int
 s_disk(uint64_t core, uint64_t list, uint16_t count)
 {
+    rmt_error_t error = {0};
     const int fd = memfd_create("disk", MFD_CLOEXEC);
     assert_int_equal(ftruncate(fd, (off_t) 64 << 20), 0);
     uint8_t first[512] = {0xeb, 0x63}, head[512] = {0x52, 0xbf}, body[512];
@@ -47,23 +43,23 @@ s_disk(uint64_t core, uint64_t list, uint16_t count)
     memcpy(head + 0x1f4, &list, 8);
     memcpy(head + 0x1fc, &count, 2);
     memset(body, 0x5a, sizeof body);
-    assert_int_equal(rmt_io_pwrite(fd, first, 512, 0, &s_error), 0);
-    assert_int_equal(rmt_io_pwrite(fd, head, 512, (off_t) core * 512, &s_error), 0);
+    RMT_OK(rmt_io_pwrite(fd, first, 512, 0, &error));
+    RMT_OK(rmt_io_pwrite(fd, head, 512, (off_t) core * 512, &error));
     for (uint16_t i = 0; i < count; i++)
-        assert_int_equal(rmt_io_pwrite(fd, body, 512, (off_t) (list + i) * 512, &s_error),
-                         0);
+        RMT_OK(rmt_io_pwrite(fd, body, 512, (off_t) (list + i) * 512, &error));
     return fd;
 }
 
 static void
 s_assert_carried(const char *text, uint64_t core)
 {
+    rmt_error_t error = {0};
     rmt_auto(rmt_records) layout = s_layout(text);
     rmt_auto(rmt_records) boot = rmt_records_new();
     rmt_auto_fd fd = s_disk(core, core + 1, 100);
     const char *kind = NULL;
-    if (rmt_boot_code_read(fd, layout, boot, &kind, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_boot_code_read(fd, layout, boot, &kind, &error) == -1)
+        fail_msg("%s", error.text);
     assert_string_equal(kind, "grub");
     size_t size = 0, all = 0;
     for (size_t i = 0; i < rmt_records_count(boot); i++) {
@@ -74,7 +70,7 @@ s_assert_carried(const char *text, uint64_t core)
     // The first sector is what makes a disk one that starts, so it comes last.
     const rmt_record_t *last = rmt_records_at(boot, rmt_records_count(boot) - 1);
     assert_int_equal(rmt_record_u64(last, "offset", 1), 0);
-    assert_int_equal(rmt_boot_code_check(layout, boot, &s_error), 0);
+    RMT_OK(rmt_boot_code_check(layout, boot, &error));
 }
 
 static void
@@ -88,14 +84,14 @@ test_grub_is_carried_from_gap_and_boot_partition(void **state)
 static void
 s_assert_unsupported(int fd, const char *text, const char *word)
 {
+    rmt_error_t error = {0};
     rmt_auto_fd disk = fd;
     rmt_auto(rmt_records) layout = s_layout(text);
     rmt_auto(rmt_records) boot = rmt_records_new();
     const char *kind = NULL;
-    assert_int_equal(rmt_boot_code_read(disk, layout, boot, &kind, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
-    if (!strstr(s_error.text, word))
-        fail_msg("'%s' does not name '%s'", s_error.text, word);
+    RMT_FAILS(rmt_boot_code_read(disk, layout, boot, &kind, &error), RMT_E_UNSUPPORTED);
+    if (!strstr(error.text, word))
+        fail_msg("'%s' does not name '%s'", error.text, word);
     assert_int_equal(rmt_records_count(boot), 0);
 }
 
@@ -112,6 +108,7 @@ test_grub_with_blocks_in_a_partition_is_refused(void **state)
 static void
 test_other_boot_code_is_named(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *text, *name;
@@ -125,11 +122,10 @@ test_other_boot_code_is_named(void **state)
         rmt_auto_fd fd = memfd_create("disk", MFD_CLOEXEC);
         assert_int_equal(ftruncate(fd, 1 << 20), 0);
         const char *kind = NULL;
-        assert_int_equal(rmt_boot_code_read(fd, layout, boot, &kind, &s_error), 0);
+        RMT_OK(rmt_boot_code_read(fd, layout, boot, &kind, &error));
         assert_string_equal(kind, "");
-        assert_int_equal(
-            rmt_io_pwrite(fd, rows[i].text, strlen(rows[i].text), 6, &s_error), 0);
-        assert_int_equal(rmt_boot_code_read(fd, layout, boot, &kind, &s_error), 0);
+        RMT_OK(rmt_io_pwrite(fd, rows[i].text, strlen(rows[i].text), 6, &error));
+        RMT_OK(rmt_boot_code_read(fd, layout, boot, &kind, &error));
         assert_string_equal(kind, rows[i].name);
         assert_int_equal(rmt_records_count(boot), 0);
     }
@@ -138,6 +134,7 @@ test_other_boot_code_is_named(void **state)
 static void
 test_pieces_outside_of_boot_areas_are_refused(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *layout;
@@ -160,9 +157,9 @@ test_pieces_outside_of_boot_areas_are_refused(void **state)
         rmt_record_t *piece = rmt_records_add(boot);
         rmt_record_set_u64(piece, "offset", rows[i].offset);
         rmt_record_put(piece, "content", zeros, rows[i].size);
-        if (rmt_boot_code_check(layout, boot, &s_error) != -1)
+        if (rmt_boot_code_check(layout, boot, &error) != -1)
             fail_msg("row %zu was taken", i);
-        assert_int_equal(s_error.code, RMT_E_REFUSED);
+        assert_int_equal(error.code, RMT_E_REFUSED);
     }
 }
 

@@ -1,8 +1,4 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdint.h>
+#include "tools/rmt_test.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -58,7 +54,7 @@ test_all_sizes_come_back_as_they_were(void **state)
             rmt_chunk_make(&chunk, bytes->plain, sizes[i], bytes->room);
             rmt_error_t error = {0};
             memset(bytes->back, 0xee, sizes[i]);
-            assert_int_equal(rmt_chunk_open(&chunk, bytes->back, &error), 0);
+            RMT_OK(rmt_chunk_open(&chunk, bytes->back, &error));
             assert_memory_equal(bytes->plain, bytes->back, sizes[i]);
         }
     }
@@ -153,8 +149,7 @@ test_wrong_sizes_and_codecs_are_refused(void **state)
     bad[7].plain_size = 1001;
     for (size_t i = 0; i < 8; i++) {
         rmt_error_t error = {0};
-        assert_int_equal(rmt_chunk_open(&bad[i], bytes->back, &error), -1);
-        assert_int_equal(error.code, RMT_E_CORRUPT);
+        RMT_FAILS(rmt_chunk_open(&bad[i], bytes->back, &error), RMT_E_CORRUPT);
     }
 }
 

@@ -1,9 +1,5 @@
 // Cuts are a part of the format: docs/spec/2-store.md, section 2.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdint.h>
+#include "tools/rmt_test.h"
 #include <stdlib.h>
 #include <string.h>
 

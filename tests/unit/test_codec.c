@@ -1,9 +1,5 @@
 // lib/wire: messages survive the way there and back, and nothing else does (P16).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
@@ -69,7 +65,7 @@ test_every_kind_comes_back_as_it_went(void **state)
         rmt_auto(zframe) frame = rmt_codec_encode(msg);
         rmt_auto(rmt_msg) back =
             rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-        assert_non_null(back);
+        RMT_OK(back);
         assert_int_equal(back->kind, s_kinds[i]);
         assert_int_equal(back->sequence, 77);
         rmt_auto(zframe) again = rmt_codec_encode(back);
@@ -86,7 +82,7 @@ test_fields_keep_their_values(void **state)
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     rmt_auto(rmt_msg) back =
         rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_memory_equal(back->task, msg->task, sizeof msg->task);
     assert_true(back->epoch == UINT64_MAX);
     assert_int_equal(back->attempt, msg->attempt);
@@ -119,7 +115,7 @@ test_an_empty_message_has_no_null_after_the_way(void **state)
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     rmt_auto(rmt_msg) back =
         rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_string_equal(back->verb, "");
     assert_string_equal(back->cursor, "");
     assert_int_equal(rmt_record_count(back->body), 0);
@@ -151,7 +147,7 @@ test_prose_is_made_to_fit(void **state)
         rmt_auto(zframe) frame = rmt_codec_encode(msg);
         rmt_auto(rmt_msg) back =
             rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-        assert_non_null(back);
+        RMT_OK(back);
         assert_memory_equal(back->text, rows[i].first, strlen(rows[i].first));
         assert_int_equal(strlen(back->text), rows[i].size);
     }
@@ -166,11 +162,10 @@ test_a_uid_comes_back_from_its_text(void **state)
     char text[34] = "";
     for (size_t i = 0; i < sizeof uid; i++)
         uid[i] = (uint8_t) (i * 17);
-    assert_int_equal(rmt_uid_parse(back, rmt_uid_text(uid, text), &error), 0);
+    RMT_OK(rmt_uid_parse(back, rmt_uid_text(uid, text), &error));
     assert_memory_equal(uid, back, sizeof uid);
     text[31] = 'A';
-    assert_int_equal(rmt_uid_parse(back, text, &error), -1);
-    assert_int_equal(error.code, RMT_E_USAGE);
+    RMT_FAILS(rmt_uid_parse(back, text, &error), RMT_E_USAGE);
     assert_memory_equal(uid, back, sizeof uid);
     strcpy(text, "abc");
     assert_int_equal(rmt_uid_parse(back, text, &error), -1);
@@ -190,7 +185,7 @@ test_a_long_stored_list_comes_back(void **state)
     rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
     rmt_auto(rmt_records) back = rmt_codec_unpack_records(
         zchunk_data(packed), zchunk_size(packed), 4 * 1024 * 1024, &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_int_equal(rmt_records_count(back), 50000);
     assert_true(
         rmt_record_equal(rmt_records_at(back, 49999), rmt_records_at(records, 49999)));
@@ -205,7 +200,7 @@ test_no_records_are_no_bytes(void **state)
     rmt_auto(zchunk) packed = rmt_codec_pack_records(none);
     assert_int_equal(zchunk_size(packed), 0);
     rmt_auto(rmt_records) back = rmt_codec_unpack_records(NULL, 0, 0, &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_int_equal(rmt_records_count(back), 0);
 }
 
@@ -247,8 +242,7 @@ test_frames_over_the_limit_are_refused(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto_ptr big = calloc(1, RMT_CONTROL_SIZE_MAX + 1);
-    assert_null(rmt_codec_decode(big, RMT_CONTROL_SIZE_MAX + 1, &error));
-    assert_int_equal(error.code, RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_codec_decode(big, RMT_CONTROL_SIZE_MAX + 1, &error), RMT_E_TOO_BIG);
 }
 
 static void
@@ -258,8 +252,7 @@ test_a_field_named_twice_is_refused(void **state)
     // Records { Record { Field a, Field a } }
     const uint8_t bytes[] = {0x0a, 10, 0x0a, 3, 0x0a, 1, 'a', 0x0a, 3, 0x0a, 1, 'a'};
     rmt_error_t error = {0};
-    assert_null(rmt_codec_unpack_records(bytes, sizeof bytes, 100, &error));
-    assert_int_equal(error.code, RMT_E_PROTOCOL);
+    RMT_FAILS(rmt_codec_unpack_records(bytes, sizeof bytes, 100, &error), RMT_E_PROTOCOL);
 }
 
 static void
@@ -271,8 +264,7 @@ test_a_bomb_of_empty_records_is_refused(void **state)
     rmt_auto_ptr bytes = calloc(1, size);
     for (size_t i = 0; i < size; i += 2)
         ((uint8_t *) bytes)[i] = 0x0a; // items { }
-    assert_null(rmt_codec_unpack_records(bytes, size, size, &error));
-    assert_int_equal(error.code, RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_codec_unpack_records(bytes, size, size, &error), RMT_E_TOO_BIG);
 }
 
 static void
@@ -286,7 +278,7 @@ test_stored_records_come_back(void **state)
     rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
     rmt_auto(rmt_records) back =
         rmt_codec_unpack_records(zchunk_data(packed), zchunk_size(packed), 1000, &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_int_equal(rmt_records_count(back), 2);
     assert_true(rmt_record_u64(rmt_records_at(back, 1), "bytes", 0) == UINT64_MAX);
     assert_null(

@@ -1,9 +1,5 @@
 // lib/base: configuration files and the command line of daemons.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_config.h"
@@ -50,7 +46,7 @@ s_write(void **state, const char *text)
 {
     rmt_error_t error = {0};
     char *file = rmt_text("%s/test.cfg", (char *) *state);
-    assert_int_equal(rmt_io_save(file, text, strlen(text), 0600, &error), 0);
+    RMT_OK(rmt_io_save(file, text, strlen(text), 0600, &error));
     return file;
 }
 
@@ -60,7 +56,7 @@ test_presets_hold_without_a_file(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, NULL, &error);
-    assert_non_null(config);
+    RMT_OK(config);
     assert_string_equal(rmt_config_text(config, "name"), "w1");
     assert_string_equal(rmt_config_text(config, "store/path"), "/var/lib/ramet");
     assert_string_equal(rmt_config_text(config, "store/token"), "");
@@ -83,7 +79,7 @@ test_a_file_replaces_presets(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, file, &error);
     assert_string_equal(error.text, "");
-    assert_non_null(config);
+    RMT_OK(config);
     assert_string_equal(rmt_config_text(config, "name"), "west");
     assert_int_equal(rmt_config_number(config, "store/slots"), 64);
     assert_false(rmt_config_bool(config, "store/sync"));
@@ -123,8 +119,7 @@ test_mistakes_name_file_and_key(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto_str file = s_write(state, rows[i].text);
-        assert_null(rmt_config_new(s_rows, file, &error));
-        assert_int_equal(error.code, RMT_E_CONFIG);
+        RMT_FAILS(rmt_config_new(s_rows, file, &error), RMT_E_CONFIG);
         assert_non_null(strstr(error.text, file));
         if (!strstr(error.text, rows[i].key))
             fail_msg("row %zu: \"%s\" does not name %s", i, error.text, rows[i].key);
@@ -136,8 +131,7 @@ test_a_missing_file_is_an_error(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    assert_null(rmt_config_new(s_rows, "/nonexistent/x.cfg", &error));
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_config_new(s_rows, "/nonexistent/x.cfg", &error), RMT_E_CONFIG);
     assert_non_null(strstr(error.text, "/nonexistent/x.cfg"));
 }
 
@@ -149,7 +143,7 @@ test_keys_without_preset_must_be_given(void **state)
     assert_non_null(strstr(error.text, "key must be given"));
     rmt_auto_str file = s_write(state, "key = \"/etc/ramet/key\"\n");
     rmt_auto(rmt_config) config = rmt_config_new(s_strict_rows, file, &error);
-    assert_non_null(config);
+    RMT_OK(config);
 }
 
 static void
@@ -158,7 +152,7 @@ test_a_refused_value_leaves_the_old_one(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, NULL, &error);
-    assert_int_equal(rmt_config_set(config, "store/slots", "7", &error), 0);
+    RMT_OK(rmt_config_set(config, "store/slots", "7", &error));
     assert_int_equal(rmt_config_set(config, "store/slots", "700", &error), -1);
     assert_int_equal(rmt_config_set(config, "store/none", "7", &error), -1);
     assert_int_equal(rmt_config_number(config, "store/slots"), 7);
@@ -178,7 +172,7 @@ test_printed_presets_can_be_read_again(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, file, &error);
     assert_string_equal(error.text, "");
-    assert_non_null(config);
+    RMT_OK(config);
     assert_int_equal(rmt_config_number(config, "store/slots"), 2);
 }
 
@@ -206,9 +200,8 @@ test_a_wrong_command_line_is_refused(void **state)
     rmt_error_t error = {0};
     int first = 0;
     char *unknown[] = {"ramet-test", "source", "--colour", NULL};
-    assert_int_equal(rmt_options_read(&s_options, 3, unknown, &first, &config, &error),
-                     -1);
-    assert_int_equal(error.code, RMT_E_USAGE);
+    RMT_FAILS(rmt_options_read(&s_options, 3, unknown, &first, &config, &error),
+              RMT_E_USAGE);
     assert_non_null(strstr(error.text, "--colour"));
     char *bare[] = {"ramet-test", "source", "-c", NULL};
     assert_int_equal(rmt_options_read(&s_options, 3, bare, &first, &config, &error), -1);
@@ -229,8 +222,8 @@ test_checking_a_config_ends_the_program(void **state)
     assert_int_equal(rmt_options_read(&s_options, 4, line, &first, &config, &error), 0);
     rmt_auto_str bad = s_write(state, "nome = cli\n");
     char *again[] = {"ramet-test", "--check-config", "-c", bad, NULL};
-    assert_int_equal(rmt_options_read(&s_options, 4, again, &first, &config, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_options_read(&s_options, 4, again, &first, &config, &error),
+              RMT_E_CONFIG);
 }
 
 int

@@ -1,10 +1,6 @@
 // The table of jobs: what follows from what.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include "broker/dispatch.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"

@@ -1,10 +1,6 @@
 // What a tree tells of its kernel, and which drivers that has (M12): made modules, real
 // depmod, real libkmod.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,8 +34,6 @@
 #define RADEON "pci:v00001002d000067DFsv00001DA2sd0000E387bc03sc00i00"
 #define REALTEK "pci:v000010ECd00008168sv00001458sd0000E000bc02sc00i00"
 
-static rmt_error_t s_error;
-
 static char *
 s_make_folder(void)
 {
@@ -51,20 +45,22 @@ s_make_folder(void)
 static void
 s_make(const char *root, const char *version, const char *how, const char *modules)
 {
+    rmt_error_t error = {0};
     rmt_auto_str tool = rmt_text("%s/tests/tools/make_kernel", getenv("RAMET_SOURCE"));
     const char *const arguments[] = {tool, root, version, "--pack", how, NULL};
-    if (rmt_process_run(arguments, modules, NULL, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_process_run(arguments, modules, NULL, &error) == -1)
+        fail_msg("%s", error.text);
 }
 
 static void
 s_put(const char *root, const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static int
@@ -90,19 +86,20 @@ s_count(void *context, const char *name, const void *data, size_t size,
 static rmt_drivers_t *
 s_read(const char *root, rmt_record_t **kernel_out)
 {
+    rmt_error_t error = {0};
     rmt_auto_fd fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     const rmt_kernel_tree_t tree = {"/", fd};
     rmt_drivers_t *drivers = NULL;
-    assert_int_equal(rmt_kernel_read(&tree, 1, s_keep, &drivers, kernel_out, &s_error),
-                     0);
+    RMT_OK(rmt_kernel_read(&tree, 1, s_keep, &drivers, kernel_out, &error));
     assert_non_null(drivers);
-    assert_int_equal(rmt_drivers_open(drivers, &s_error), 0);
+    RMT_OK(rmt_drivers_open(drivers, &error));
     return drivers;
 }
 
 static void
 test_m12_drivers_are_found_as_the_image_would_find_them(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *name;
@@ -142,12 +139,13 @@ test_m12_drivers_are_found_as_the_image_would_find_them(void **state)
         if (served != cases[at].served || strcmp(module, cases[at].module) != 0)
             fail_msg("%s: %d by '%s'", cases[at].name, (int) served, module);
     }
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 static void
 test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *how;
@@ -162,8 +160,7 @@ test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
         const rmt_kernel_tree_t tree = {"/", fd};
         rmt_auto(rmt_record) kernel = NULL;
         size_t files = 0;
-        assert_int_equal(rmt_kernel_read(&tree, 1, s_count, &files, &kernel, &s_error),
-                         0);
+        RMT_OK(rmt_kernel_read(&tree, 1, s_count, &files, &kernel, &error));
         if (strcmp(rmt_record_text(kernel, "initramfs-state", ""), cases[i].state) != 0)
             fail_msg("%s: %s %s", cases[i].how,
                      rmt_record_text(kernel, "initramfs-state", ""),
@@ -172,17 +169,17 @@ test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
             rmt_auto_str path = rmt_text("%s/boot/initrd.img-5.10.0-1", root);
             rmt_auto_fd file = open(path, O_RDONLY | O_CLOEXEC);
             rmt_auto_str names = NULL;
-            assert_int_equal(rmt_initramfs_modules(file, "5.10.0-1", &names, &s_error),
-                             0);
+            RMT_OK(rmt_initramfs_modules(file, "5.10.0-1", &names, &error));
             assert_string_equal(names, "ahci\nnvme\nnvme_core\nsd_mod\n");
         }
-        assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+        RMT_OK(rmt_io_remove_tree(root, &error));
     }
 }
 
 static void
 test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str root = s_make_folder();
     s_make(root, "6.1.0-9", "gzip", MODULES);
@@ -192,15 +189,15 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     assert_int_equal(truncate(path, info.st_size - 200), 0);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     rmt_auto_str names = NULL;
-    assert_int_equal(rmt_initramfs_modules(fd, "6.1.0-9", &names, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_CORRUPT);
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    RMT_FAILS(rmt_initramfs_modules(fd, "6.1.0-9", &names, &error), RMT_E_CORRUPT);
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 // One byte of an initramfs is another one: it is read or refused, and nothing else.
 static void
 test_m12_a_hostile_initramfs_does_no_harm(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const char *const kinds[] = {"none", "gzip", "xz", "zstd", "lz4"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
@@ -219,20 +216,21 @@ test_m12_a_hostile_initramfs_does_no_harm(void **state)
             assert_int_equal(pwrite(fd, &other, 1, at), 1);
             rmt_auto_str names = NULL;
             assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-            if (rmt_initramfs_modules(fd, "6.1.0-9", &names, &s_error) == -1)
+            if (rmt_initramfs_modules(fd, "6.1.0-9", &names, &error) == -1)
                 refused++;
             else
                 assert_non_null(names);
             assert_int_equal(pwrite(fd, &byte, 1, at), 1);
         }
         assert_true(refused > 5);
-        assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+        RMT_OK(rmt_io_remove_tree(root, &error));
     }
 }
 
 static void
 test_m12_the_kernel_is_the_one_that_is_started(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str root = s_make_folder();
     rmt_auto_str link = rmt_text("%s/vmlinuz", root);
@@ -252,12 +250,13 @@ test_m12_the_kernel_is_the_one_that_is_started(void **state)
     rmt_auto(rmt_record) rest = NULL;
     rmt_auto(rmt_drivers) of_rest = s_read(root, &rest);
     assert_string_equal(rmt_record_text(rest, "version", ""), "6.9.0-1");
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 static void
 test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str root = s_make_folder();
     rmt_auto_str boot = s_make_folder();
@@ -270,55 +269,55 @@ test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
     const rmt_kernel_tree_t trees[] = {{"/boot", boot_fd}, {"/", root_fd}};
     rmt_auto(rmt_record) kernel = NULL;
     size_t files = 0;
-    assert_int_equal(rmt_kernel_read(trees, 2, s_count, &files, &kernel, &s_error), 0);
+    RMT_OK(rmt_kernel_read(trees, 2, s_count, &files, &kernel, &error));
     assert_string_equal(rmt_record_text(kernel, "initramfs-state", ""), "read");
     assert_int_equal(files, 5);
     // A tree without a kernel is no error.
     rmt_auto(rmt_record) none = NULL;
-    assert_int_equal(rmt_kernel_read(trees, 1, s_count, &files, &none, &s_error), 0);
+    RMT_OK(rmt_kernel_read(trees, 1, s_count, &files, &none, &error));
     assert_null(none);
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
-    assert_int_equal(rmt_io_remove_tree(boot, &s_error), 0);
+    RMT_OK(rmt_io_remove_tree(root, &error));
+    RMT_OK(rmt_io_remove_tree(boot, &error));
 }
 
 // A list that passes the check may be wrong, but nothing is read outside of it.
 static void
 test_m12_hostile_lists_are_refused_at_the_door(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str root = s_make_folder();
     s_make(root, "6.1.0-9", "none", MODULES);
     rmt_auto_str path = rmt_text("%s/lib/modules/6.1.0-9/modules.alias.bin", root);
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(path, 1 << 20, &data, &size, &s_error), 0);
-    assert_int_equal(rmt_driver_index_check(data, size, &s_error), 0);
+    RMT_OK(rmt_io_load(path, 1 << 20, &data, &size, &error));
+    RMT_OK(rmt_driver_index_check(data, size, &error));
     for (size_t cut = 0; cut < size; cut++)
-        assert_int_equal(rmt_driver_index_check(data, cut, &s_error), -1);
+        assert_int_equal(rmt_driver_index_check(data, cut, &error), -1);
     size_t refused = 0;
     for (size_t i = 0; i < size * 8; i++) {
         rmt_auto_ptr copy = malloc(size); // The address sanitizer sees each step outside
         memcpy(copy, data, size);
         ((unsigned char *) copy)[i / 8] ^= (unsigned char) (1 << i % 8);
-        if (rmt_driver_index_check(copy, size, &s_error) == -1) {
+        if (rmt_driver_index_check(copy, size, &error) == -1) {
             refused++;
             continue;
         }
         if (i % 31)
             continue;
-        rmt_auto(rmt_drivers) drivers = rmt_drivers_new("x", true, &s_error);
+        rmt_auto(rmt_drivers) drivers = rmt_drivers_new("x", true, &error);
         const char *module;
-        assert_int_equal(
-            rmt_drivers_add(drivers, "modules.alias.bin", copy, size, &s_error), 0);
-        assert_int_equal(rmt_drivers_open(drivers, &s_error), 0);
+        RMT_OK(rmt_drivers_add(drivers, "modules.alias.bin", copy, size, &error));
+        RMT_OK(rmt_drivers_open(drivers, &error));
         (void) rmt_drivers_find(drivers, NVME, "", &module);
     }
     assert_true(refused > size); // Offsets and counts are a good part of its bytes
     // A node that is its own child.
     const unsigned char loop[] = {0xb0, 0x07, 0xf4, 0x57, 0,   2,    0, 1, 0x20,
                                   0,    0,    12,   'a',  'a', 0x20, 0, 0, 12};
-    assert_int_equal(rmt_driver_index_check(loop, sizeof loop, &s_error), -1);
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    assert_int_equal(rmt_driver_index_check(loop, sizeof loop, &error), -1);
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 int

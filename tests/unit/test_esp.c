@@ -1,9 +1,5 @@
 // What UEFI starts: loaders in a folder with the files of an EFI system partition (M22).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,28 +10,28 @@
 #include "base/rmt_io.h"
 
 static char s_folder[64];
-static rmt_error_t s_error;
 
 static int
 s_setup(void **state)
 {
     (void) state;
     snprintf(s_folder, sizeof s_folder, "/tmp/ramet-esp-XXXXXX");
-    s_error = (rmt_error_t){0};
     return mkdtemp(s_folder) ? 0 : -1;
 }
 
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 // A program with one section of this name, and a text in it.
 static void
 s_put(const char *path, uint16_t machine, const char *section, const char *text)
 {
+    rmt_error_t error = {0};
     uint8_t pe[2048] = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
     rmt_auto_str folder = rmt_text("%s", full);
@@ -49,8 +45,8 @@ s_put(const char *path, uint16_t machine, const char *section, const char *text)
     pe[0x94] = 0xf0;
     memcpy(pe + 0x80 + 24 + 0xf0, section, strlen(section));
     memcpy(pe + 1024, text, strlen(text));
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, pe, sizeof pe, 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, pe, sizeof pe, 0644, &error));
 }
 
 #define X64 0x8664
@@ -66,35 +62,37 @@ s_open(void)
 static rmt_record_t *
 s_examine(void)
 {
+    rmt_error_t error = {0};
     rmt_auto_fd fd = s_open();
     rmt_record_t *esp = NULL;
-    if (rmt_esp_examine(fd, &esp, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_esp_examine(fd, &esp, &error) == -1)
+        fail_msg("%s", error.text);
     return esp;
 }
 
 static void
 s_assert_refused(const char *word)
 {
+    rmt_error_t error = {0};
     rmt_auto_fd fd = s_open();
     rmt_record_t *esp = NULL;
-    assert_int_equal(rmt_esp_examine(fd, &esp, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_esp_examine(fd, &esp, &error), RMT_E_UNSUPPORTED);
     assert_null(esp);
-    if (!strstr(s_error.text, word))
-        fail_msg("'%s' does not name '%s'", s_error.text, word);
+    if (!strstr(error.text, word))
+        fail_msg("'%s' does not name '%s'", error.text, word);
 }
 
 static bool
 s_is_same(const char *one, const char *two)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/%s", s_folder, one);
     rmt_auto_str other = rmt_text("%s/%s", s_folder, two);
     rmt_auto_ptr data = NULL;
     rmt_auto_ptr data_too = NULL;
     size_t size = 0, size_too = 0;
-    return rmt_io_load(path, 1 << 20, &data, &size, &s_error) == 0 &&
-           rmt_io_load(other, 1 << 20, &data_too, &size_too, &s_error) == 0 &&
+    return rmt_io_load(path, 1 << 20, &data, &size, &error) == 0 &&
+           rmt_io_load(other, 1 << 20, &data_too, &size_too, &error) == 0 &&
            size == size_too && memcmp(data, data_too, size) == 0;
 }
 
@@ -109,6 +107,7 @@ test_an_empty_partition_starts_nothing(void **state)
 static void
 test_a_vendor_loader_gets_a_fallback(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("EFI/debian/grubx64.efi", X64, "mods", "");
     rmt_auto(rmt_record) esp = s_examine();
@@ -116,7 +115,7 @@ test_a_vendor_loader_gets_a_fallback(void **state)
     assert_string_equal(rmt_record_text(esp, "kind", ""), "grub");
     assert_string_equal(rmt_record_text(esp, "fallback", ""), "no");
     rmt_auto_fd fd = s_open();
-    assert_int_equal(rmt_esp_complete(fd, esp, &s_error), 0);
+    RMT_OK(rmt_esp_complete(fd, esp, &error));
     assert_true(s_is_same("EFI/debian/grubx64.efi", "EFI/BOOT/BOOTX64.EFI"));
     rmt_auto(rmt_record) again = s_examine();
     assert_string_equal(rmt_record_text(again, "path", ""), "EFI/debian/grubx64.efi");
@@ -126,6 +125,7 @@ test_a_vendor_loader_gets_a_fallback(void **state)
 static void
 test_shim_brings_what_it_loads(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("EFI/debian/shimx64.efi", X64, ".text", "UEFI SHIM\n$Version: 15 $");
     s_put("EFI/debian/grubx64.efi", X64, "mods", "two");
@@ -133,7 +133,7 @@ test_shim_brings_what_it_loads(void **state)
     rmt_auto(rmt_record) esp = s_examine();
     assert_string_equal(rmt_record_text(esp, "kind", ""), "shim");
     rmt_auto_fd fd = s_open();
-    assert_int_equal(rmt_esp_complete(fd, esp, &s_error), 0);
+    RMT_OK(rmt_esp_complete(fd, esp, &error));
     assert_true(s_is_same("EFI/debian/shimx64.efi", "EFI/BOOT/BOOTX64.EFI"));
     assert_true(s_is_same("EFI/debian/grubx64.efi", "EFI/BOOT/grubx64.efi"));
     assert_true(s_is_same("EFI/debian/mmx64.efi", "EFI/BOOT/mmx64.efi"));
@@ -142,13 +142,14 @@ test_shim_brings_what_it_loads(void **state)
 static void
 test_a_fallback_of_the_image_stays_as_it_is(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("EFI/Boot/bootx64.efi", X64, "mods", "own");
     s_put("EFI/debian/grubx64.efi", X64, "mods", "other");
     rmt_auto(rmt_record) esp = s_examine();
     assert_string_equal(rmt_record_text(esp, "fallback", ""), "yes");
     rmt_auto_fd fd = s_open();
-    assert_int_equal(rmt_esp_complete(fd, esp, &s_error), 0);
+    RMT_OK(rmt_esp_complete(fd, esp, &error));
     assert_false(s_is_same("EFI/debian/grubx64.efi", "EFI/Boot/bootx64.efi"));
     rmt_auto_str twin = rmt_text("%s/EFI/BOOT", s_folder);
     assert_int_equal(access(twin, F_OK), -1);
@@ -182,12 +183,13 @@ test_several_vendors_need_a_fallback(void **state)
 static void
 test_damaged_and_foreign_programs_start_nothing(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("EFI/debian/grubx64.efi", 0xaa64, "mods", "");
     rmt_auto_str path = rmt_text("%s/EFI/debian/shimx64.efi", s_folder);
     uint8_t cut[80] = "MZ";
     memset(cut + 60, 0xff, 4);
-    assert_int_equal(rmt_io_save(path, cut, sizeof cut, 0644, &s_error), 0);
+    RMT_OK(rmt_io_save(path, cut, sizeof cut, 0644, &error));
     rmt_auto(rmt_record) esp = s_examine();
     assert_string_equal(rmt_record_text(esp, "path", "-"), "");
 }

@@ -1,10 +1,6 @@
 // The first boot on the installed system: scripts run once, each with its time, whatever
 // happens in between (M18, M25); nothing of it stays behind.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,17 +13,17 @@
 #include "system/rmt_personal.h"
 #include "agent/firstboot/scripts.h"
 
-static rmt_error_t s_error;
 static char s_root[64];
 
 static void
 s_put(const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0700, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0700, &error));
 }
 
 static bool
@@ -41,11 +37,12 @@ s_is_there(const char *path)
 static void
 s_expect(const char *path, const char *wanted)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_ptr data = NULL;
     size_t size;
-    if (rmt_io_load(full, 100000, &data, &size, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_io_load(full, 100000, &data, &size, &error) == -1)
+        fail_msg("%s", error.text);
     assert_string_equal(data, wanted);
 }
 
@@ -60,13 +57,15 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_root, &s_error);
+    return rmt_io_remove_tree(s_root, &error);
 }
 
 static rmt_records_t *
 s_run(void)
 {
+    rmt_error_t error = {0};
     rmt_auto_str folder = rmt_text("%s/scripts", s_root);
     rmt_auto_str table = rmt_text("%s/limits", s_root);
     rmt_auto_str state = rmt_text("%s/state", s_root);
@@ -77,9 +76,8 @@ s_run(void)
                                    .log = log,
                                    .target = "web-7",
                                    .image = "01aa"};
-    rmt_records_t *outcomes = rmt_scripts_run(&scripts, &s_error);
-    if (!outcomes)
-        fail_msg("%s", s_error.text);
+    rmt_records_t *outcomes = rmt_scripts_run(&scripts, &error);
+    RMT_OK(outcomes);
     return outcomes;
 }
 
@@ -151,6 +149,7 @@ test_a_script_that_was_interrupted_is_reported_and_not_repeated(void **state)
 static void
 test_nothing_of_the_first_boot_stays_behind(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const char key[] = "/usr/lib/ramet/firstboot/key";
     s_put(key, "secret");
@@ -162,7 +161,7 @@ test_nothing_of_the_first_boot_stays_behind(void **state)
     s_put("etc/init.d/rcS", "#!/bin/sh\nmount -a\n");
     for (const char *const *path = RMT_PERSONAL_STARTERS; *path; path++)
         s_put(*path, "");
-    assert_int_equal(rmt_leave_run(s_root, key, &s_error), 0);
+    RMT_OK(rmt_leave_run(s_root, key, &error));
     assert_false(s_is_there("usr/lib/ramet"));
     for (const char *const *path = RMT_PERSONAL_STARTERS; *path; path++)
         assert_false(s_is_there(*path));

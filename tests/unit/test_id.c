@@ -1,9 +1,5 @@
 // lib/crypto: names of contents (P14).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "crypto/rmt_id.h"
@@ -58,12 +54,11 @@ test_foreign_bytes_are_an_id_only_with_our_size_and_algorithm(void **state)
     const uint8_t other[34] = {RMT_ID_SHA256 + 1, 5};
     rmt_error_t error = {0};
     rmt_id_t id;
-    assert_int_equal(rmt_id_from(&id, good, 33, &error), 0);
+    RMT_OK(rmt_id_from(&id, good, 33, &error));
     assert_memory_equal(id.bytes, good, 33);
     static const size_t sizes[] = {0, 32, 34};
     for (size_t i = 0; i < 3; i++) {
-        assert_int_equal(rmt_id_from(&id, good, sizes[i], &error), -1);
-        assert_int_equal(error.code, RMT_E_PROTOCOL);
+        RMT_FAILS(rmt_id_from(&id, good, sizes[i], &error), RMT_E_PROTOCOL);
     }
     assert_int_equal(rmt_id_from(&id, other, 33, &error), -1);
 }
@@ -76,13 +71,12 @@ test_only_66_lower_case_digits_are_an_ids_text(void **state)
     char text[RMT_ID_TEXT_SIZE + 2] = "";
     rmt_id_compute(&id, "x", 1);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_id_parse(&back, rmt_id_text(&id, text), &error), 0);
+    RMT_OK(rmt_id_parse(&back, rmt_id_text(&id, text), &error));
     assert_int_equal(rmt_id_compare(&id, &back), 0);
     for (size_t i = 0; i < 66; i++) {
         const char kept = text[i];
         text[i] = 'G';
-        assert_int_equal(rmt_id_parse(&back, text, &error), -1);
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_id_parse(&back, text, &error), RMT_E_USAGE);
         text[i] = kept;
     }
     strcat(text, "0");

@@ -1,9 +1,5 @@
 // Inventory: what sysfs, DMI and /proc tell, and facts as text.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -13,25 +9,25 @@
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 
-static rmt_error_t s_error;
-
 static void
 s_put(const char *root, const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static void
 s_link(const char *root, const char *path, const char *target)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
     assert_int_equal(symlink(target, full), 0);
 }
 
@@ -98,12 +94,13 @@ s_expect(const rmt_records_t *records, const char *class, const char *field,
 static void
 test_a_machine_is_read_from_its_files(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     char root[] = "/tmp/ramet-inventory-XXXXXX";
     assert_non_null(mkdtemp(root));
     s_make_machine(root);
-    rmt_auto(rmt_records) records = rmt_inventory_read_at(root, &s_error);
-    assert_non_null(records);
+    rmt_auto(rmt_records) records = rmt_inventory_read_at(root, &error);
+    RMT_OK(records);
     s_expect(records, "system", "uuid", "4c4c4544-0042-3510-8052-b4c04f503132");
     s_expect(records, "system", "firmware", "uefi");
     s_expect(records, "cpu", "model", "85");
@@ -128,15 +125,16 @@ test_a_machine_is_read_from_its_files(void **state)
     assert_string_equal(rmt_record_text(sata, "controller", ""), "8086:a282");
     assert_null(rmt_records_find(records, "name", "loop0"));
     assert_null(rmt_records_find(records, "name", "bond0"));
-    assert_int_equal(rmt_io_remove_tree(root, &s_error), 0);
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 static void
 test_this_computer_has_a_cpu_and_memory(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    rmt_auto(rmt_records) records = rmt_inventory_read(&s_error);
-    assert_non_null(records);
+    rmt_auto(rmt_records) records = rmt_inventory_read(&error);
+    RMT_OK(records);
     assert_true(rmt_record_u64(rmt_records_find(records, "class", "cpu"), "count", 0) >
                 0);
     assert_true(rmt_record_u64(rmt_records_find(records, "class", "memory"), "bytes", 0) >
@@ -146,6 +144,7 @@ test_this_computer_has_a_cpu_and_memory(void **state)
 static void
 test_placeholders_do_not_identify_a_machine(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *facts;
@@ -166,8 +165,8 @@ test_placeholders_do_not_identify_a_machine(void **state)
         {"class=cpu arch=x", NULL},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        rmt_auto(rmt_records) records = rmt_facts_parse(cases[i].facts, &s_error);
-        assert_non_null(records);
+        rmt_auto(rmt_records) records = rmt_facts_parse(cases[i].facts, &error);
+        RMT_OK(records);
         rmt_auto_str identity = rmt_inventory_identity(records);
         if (!cases[i].identity)
             assert_null(identity);
@@ -179,6 +178,7 @@ test_placeholders_do_not_identify_a_machine(void **state)
 static void
 test_facts_come_back_from_their_text(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto(rmt_records) records = rmt_records_new();
     rmt_record_t *record = rmt_records_add(records);
@@ -191,15 +191,15 @@ test_facts_come_back_from_their_text(void **state)
     rmt_record_put(record, "bytes", bytes, sizeof bytes);
     rmt_record_set(rmt_records_add(records), "class", "memory");
     rmt_auto_str text = rmt_facts_print(records);
-    rmt_auto(rmt_records) again = rmt_facts_parse(text, &s_error);
-    assert_non_null(again);
+    rmt_auto(rmt_records) again = rmt_facts_parse(text, &error);
+    RMT_OK(again);
     assert_int_equal(rmt_records_count(again), 2);
     for (size_t i = 0; i < 2; i++)
         assert_true(
             rmt_record_equal(rmt_records_at(records, i), rmt_records_at(again, i)));
     rmt_auto(rmt_records) commented =
-        rmt_facts_parse("# hardware\n\n  class=cpu  count=2 \n", &s_error);
-    assert_non_null(commented);
+        rmt_facts_parse("# hardware\n\n  class=cpu  count=2 \n", &error);
+    RMT_OK(commented);
     assert_int_equal(rmt_records_count(commented), 1);
 }
 
@@ -219,8 +219,7 @@ test_bad_facts_are_refused_with_their_line(void **state)
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_error_t error = {0};
-        assert_null(rmt_facts_parse(texts[i], &error));
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_facts_parse(texts[i], &error), RMT_E_USAGE);
         assert_non_null(strstr(error.text, "line 2"));
     }
 }
@@ -228,6 +227,7 @@ test_bad_facts_are_refused_with_their_line(void **state)
 static void
 test_M20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
 #define NO_DISK "no disk: this machine has none that this kernel has a driver for"
     static const char *const rows[][2] = {
@@ -242,8 +242,8 @@ test_M20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
     };
 #undef NO_DISK
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto(rmt_records) records = rmt_facts_parse(rows[i][0], &s_error);
-        assert_non_null(records);
+        rmt_auto(rmt_records) records = rmt_facts_parse(rows[i][0], &error);
+        RMT_OK(records);
         rmt_auto_str text = rmt_inventory_no_disk(records);
         if (rows[i][1])
             assert_string_equal(text, rows[i][1]);

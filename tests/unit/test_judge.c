@@ -1,9 +1,5 @@
 // What an engine's installer puts as the verdict of one target (M11, M12).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <czmq.h>
 #include <string.h>
 #include "installer/judge.h"
@@ -14,17 +10,16 @@
 #define DISK "class=disk role=system name=vda bus=virtio media=virtual bytes=1000\n"
 #define NICS(count) "class=pci vendor=1 device=2 pci-class=020000\n" count
 
-static rmt_error_t s_error;
-
 static rmt_record_t *
 s_judge(const char *image, const char *target, const char *hardware)
 {
-    rmt_auto(rmt_records) one = rmt_facts_parse(image, &s_error);
-    rmt_auto(rmt_records) record = rmt_facts_parse(target, &s_error);
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) one = rmt_facts_parse(image, &error);
+    rmt_auto(rmt_records) record = rmt_facts_parse(target, &error);
     assert_non_null(one);
     assert_non_null(record);
     if (hardware) {
-        rmt_auto(rmt_records) two = rmt_facts_parse(hardware, &s_error);
+        rmt_auto(rmt_records) two = rmt_facts_parse(hardware, &error);
         rmt_auto(zchunk) packed = rmt_codec_pack_records(two);
         rmt_record_put(rmt_records_at(record, 0), "hardware", zchunk_data(packed),
                        zchunk_size(packed));
@@ -86,20 +81,21 @@ test_m12_a_target_is_judged_in_words(void **state)
 static void
 test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto(rmt_record) item =
         s_judge(DISK, FREE, "class=disk name=vdb bus=virtio media=virtual bytes=2000");
     size_t size;
     const void *packed = rmt_record_get(item, "choice", &size);
     rmt_auto(rmt_records) choice =
-        rmt_codec_unpack_records(packed, size, size + 1, &s_error);
-    assert_non_null(choice);
+        rmt_codec_unpack_records(packed, size, size + 1, &error);
+    RMT_OK(choice);
     assert_int_equal(rmt_records_count(choice), 1);
     assert_string_equal(rmt_record_text(rmt_records_at(choice, 0), "name", ""), "vdb");
     packed = rmt_record_get(item, "verdicts", &size);
     rmt_auto(rmt_records) verdicts =
-        rmt_codec_unpack_records(packed, size, size + 1, &s_error);
-    assert_non_null(verdicts);
+        rmt_codec_unpack_records(packed, size, size + 1, &error);
+    RMT_OK(verdicts);
     assert_null(rmt_records_find(verdicts, "class", "choice"));
     assert_non_null(rmt_records_find(verdicts, "component", "disk"));
 }

@@ -1,9 +1,5 @@
 // lib/crypto: key files, tokens (P18, C10.15).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -27,8 +23,8 @@ s_setup(void **state)
     strcpy(self->folder, "/tmp/ramet-key-XXXXXX");
     assert_non_null(mkdtemp(self->folder));
     snprintf(self->path, sizeof self->path, "%s/k.key", self->folder);
-    assert_int_equal(rmt_key_new(&self->key, &error), 0);
-    assert_int_equal(rmt_key_save(&self->key, self->path, &error), 0);
+    RMT_OK(rmt_key_new(&self->key, &error));
+    RMT_OK(rmt_key_save(&self->key, self->path, &error));
     *state = self;
     return 0;
 }
@@ -38,7 +34,7 @@ s_teardown(void **state)
 {
     rmt_error_t error = {0};
     fixture_t *self = *state;
-    assert_int_equal(rmt_io_remove_tree(self->folder, &error), 0);
+    RMT_OK(rmt_io_remove_tree(self->folder, &error));
     free(self);
     return 0;
 }
@@ -49,9 +45,9 @@ test_a_key_comes_back_from_its_file(void **state)
     const fixture_t *self = *state;
     rmt_error_t error = {0};
     rmt_key_t key;
-    assert_int_equal(rmt_key_load(&key, self->path, &error), 0);
+    RMT_OK(rmt_key_load(&key, self->path, &error));
     assert_memory_equal(&key, &self->key, sizeof key);
-    assert_int_equal(rmt_key_load_public(&key, self->path, &error), 0);
+    RMT_OK(rmt_key_load_public(&key, self->path, &error));
     assert_string_equal(key.secret_text, "");
 }
 
@@ -62,8 +58,7 @@ test_a_key_file_that_others_can_read_is_refused(void **state)
     rmt_error_t error = {0};
     rmt_key_t key;
     assert_int_equal(chmod(self->path, 0644), 0);
-    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
 }
 
 static void
@@ -75,8 +70,7 @@ test_a_key_file_behind_a_symlink_is_refused(void **state)
     char link[80];
     snprintf(link, sizeof link, "%s/link", self->folder);
     assert_int_equal(symlink(self->path, link), 0);
-    assert_int_equal(rmt_key_load(&key, link, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_key_load(&key, link, &error), RMT_E_CONFIG);
 }
 
 static void
@@ -85,10 +79,8 @@ test_a_broken_key_file_is_named(void **state)
     const fixture_t *self = *state;
     rmt_error_t error = {0};
     rmt_key_t key;
-    assert_int_equal(
-        rmt_io_save(self->path, "public-key = \"short\"\n", 21, 0600, &error), 0);
-    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_OK(rmt_io_save(self->path, "public-key = \"short\"\n", 21, 0600, &error));
+    RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
     assert_non_null(strstr(error.text, self->path));
 }
 
@@ -100,8 +92,7 @@ test_no_bit_for_group_or_others_is_let_through(void **state)
         rmt_error_t error = {0};
         rmt_key_t key;
         assert_int_equal(chmod(self->path, 0600 | bit), 0);
-        assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-        assert_int_equal(error.code, RMT_E_CONFIG);
+        RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
     }
 }
 
@@ -112,14 +103,14 @@ test_a_pair_is_saved_for_its_owner_alone(void **state)
     rmt_error_t error = {0};
     struct stat status;
     const mode_t mask = umask(0);
-    assert_int_equal(rmt_key_save(&self->key, self->path, &error), 0);
+    RMT_OK(rmt_key_save(&self->key, self->path, &error));
     umask(mask);
     assert_int_equal(stat(self->path, &status), 0);
     assert_int_equal(status.st_mode & 07777, 0600);
-    assert_int_equal(rmt_key_save_public(&self->key, self->path, &error), 0);
+    RMT_OK(rmt_key_save_public(&self->key, self->path, &error));
     rmt_auto_ptr text = NULL;
     size_t size;
-    assert_int_equal(rmt_io_load(self->path, 1000, &text, &size, &error), 0);
+    RMT_OK(rmt_io_load(self->path, 1000, &text, &size, &error));
     assert_null(strstr(text, self->key.secret_text));
 }
 
@@ -131,13 +122,10 @@ test_a_fifo_or_folder_in_place_of_a_key_is_refused(void **state)
     rmt_key_t key;
     assert_int_equal(unlink(self->path), 0);
     assert_int_equal(mkfifo(self->path, 0600), 0);
-    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
-    assert_int_equal(rmt_key_load(&key, self->folder, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
+    RMT_FAILS(rmt_key_load(&key, self->folder, &error), RMT_E_CONFIG);
     assert_int_equal(unlink(self->path), 0);
-    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_NOT_FOUND);
 }
 
 static void
@@ -148,8 +136,7 @@ test_a_key_file_of_somebody_else_is_refused(void **state)
         skip(); // Only root can give files away
     rmt_error_t error = {0};
     rmt_key_t key;
-    assert_int_equal(rmt_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
 }
 
 static void
@@ -200,8 +187,7 @@ test_cut_and_lengthened_tokens_are_refused(void **state)
     rmt_token_text(&token, text);
     for (size_t size = 0; size < strlen(text); size++) {
         rmt_auto_str cut = strndup(text, size);
-        assert_int_equal(rmt_token_parse(&back, cut, &error), -1);
-        assert_int_equal(error.code, RMT_E_USAGE);
+        RMT_FAILS(rmt_token_parse(&back, cut, &error), RMT_E_USAGE);
     }
     strcat(text, "a");
     assert_int_equal(rmt_token_parse(&back, text, &error), -1);
@@ -215,7 +201,7 @@ test_a_token_carries_the_brokers_key(void **state)
     rmt_token_t token, back;
     char text[RMT_TOKEN_TEXT_SIZE];
     rmt_token_new(&token, self->key.public_text);
-    assert_int_equal(rmt_token_parse(&back, rmt_token_text(&token, text), &error), 0);
+    RMT_OK(rmt_token_parse(&back, rmt_token_text(&token, text), &error));
     assert_memory_equal(&token, &back, sizeof token);
     for (size_t i = 0; i < strlen(text); i++) {
         const char kept = text[i];

@@ -1,9 +1,5 @@
 // Locations of scripts: what gets through, and what does not (M18 c).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <stdio.h>
 #include <string.h>

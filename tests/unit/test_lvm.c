@@ -1,8 +1,5 @@
 // What LVM says of volumes, and the room that a snapshot gets.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,7 +18,7 @@ test_a_line_of_lvs_is_found_among_warnings(void **state)
         "  LVM2_VG_NAME=da-ta|LVM2_LV_NAME=root_1|LVM2_LV_SIZE=171798691840|"
         "LVM2_VG_FREE=4194304|LVM2_LV_LAYOUT=linear|"
         "LVM2_LV_SNAPSHOT_INVALID=unknown\n";
-    assert_int_equal(rmt_lvm_parse(text, &volume, &error), 0);
+    RMT_OK(rmt_lvm_parse(text, &volume, &error));
     assert_string_equal(volume.group, "da-ta");
     assert_string_equal(volume.name, "root_1");
     assert_int_equal(volume.size, 171798691840);
@@ -29,7 +26,7 @@ test_a_line_of_lvs_is_found_among_warnings(void **state)
     assert_false(volume.is_thin);
     text = "  LVM2_VG_NAME=v|LVM2_LV_NAME=t|LVM2_LV_SIZE=1024|LVM2_VG_FREE=0|"
            "LVM2_LV_LAYOUT=thin,sparse|LVM2_LV_SNAPSHOT_INVALID=unknown\n";
-    assert_int_equal(rmt_lvm_parse(text, &volume, &error), 0);
+    RMT_OK(rmt_lvm_parse(text, &volume, &error));
     assert_true(volume.is_thin);
 }
 
@@ -49,8 +46,7 @@ test_other_output_is_no_volume(void **state)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_lvm_t volume;
         rmt_error_t error = {0};
-        assert_int_equal(rmt_lvm_parse(texts[i], &volume, &error), -1);
-        assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+        RMT_FAILS(rmt_lvm_parse(texts[i], &volume, &error), RMT_E_UNSUPPORTED);
     }
 }
 

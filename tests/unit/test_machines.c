@@ -1,10 +1,6 @@
 // Inventories of machines that we do not have (M5): the real readers over the files that
 // each machine's kernel would show (tests/fixtures/machines).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,16 +11,15 @@
 #include "base/rmt_io.h"
 #include "tools/machine_tree.h"
 
-static rmt_error_t s_error;
-
 static rmt_records_t *
 s_machine(const char *name, const char *edit)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path =
         rmt_text("%s/tests/fixtures/machines/%s", getenv("RAMET_SOURCE"), name);
-    rmt_records_t *records = machine_tree_read(path, edit, &s_error);
+    rmt_records_t *records = machine_tree_read(path, edit, &error);
     if (!records)
-        fail_msg("%s: %s", name, s_error.text);
+        fail_msg("%s: %s", name, error.text);
     return records;
 }
 
@@ -163,6 +158,7 @@ test_m5_each_machine_tells_its_parts(void **state)
 static void
 test_m5_every_fixture_has_the_classes_of_a_machine(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str folder = rmt_text("%s/tests/fixtures/machines", getenv("RAMET_SOURCE"));
     DIR *names = opendir(folder);
@@ -182,8 +178,8 @@ test_m5_every_fixture_has_the_classes_of_a_machine(void **state)
         assert_non_null(identity);
         // What is read can be told and read again.
         rmt_auto_str text = rmt_facts_print(records);
-        rmt_auto(rmt_records) again = rmt_facts_parse(text, &s_error);
-        assert_non_null(again);
+        rmt_auto(rmt_records) again = rmt_facts_parse(text, &error);
+        RMT_OK(again);
         assert_int_equal(rmt_records_count(again), rmt_records_count(records));
         count++;
     }

@@ -1,8 +1,4 @@
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
-#include <stdint.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -223,7 +219,7 @@ test_entries_come_back_as_they_were(void **state)
         rmt_entry_encode(&entries[i], &data, &used, &size);
         rmt_entry_t back;
         rmt_error_t error = {0};
-        assert_int_equal(rmt_entry_decode(data, used, room, &back, &error), 0);
+        RMT_OK(rmt_entry_decode(data, used, room, &back, &error));
         s_assert_same(&entries[i], &back);
         // Cut off at any place it is refused, and so is a byte too much.
         for (size_t cut = 0; cut < used; cut++) {
@@ -285,8 +281,7 @@ s_assert_refused(const char *hex, rmt_code_t code)
     rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
     rmt_entry_t entry;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_entry_decode(data, size, room, &entry, &error), -1);
-    assert_int_equal(error.code, code);
+    RMT_FAILS(rmt_entry_decode(data, size, room, &entry, &error), code);
 }
 
 // "0001 61 a4 83 02 00 00 00 00" is an empty file "a", mode 0100644.
@@ -341,7 +336,7 @@ test_an_unknown_extra_is_skipped_when_not_critical(void **state)
     rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
     rmt_entry_t entry;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_entry_decode(data, sizeof data, room, &entry, &error), 0);
+    RMT_OK(rmt_entry_decode(data, sizeof data, room, &entry, &error));
     assert_string_equal(entry.path, "a");
 }
 
@@ -386,15 +381,13 @@ test_entries_that_contradict_themselves_are_refused(void **state)
     bad[n++].xattr_count = 2;
     for (size_t i = 0; i < n; i++) {
         rmt_error_t error = {0};
-        assert_int_equal(rmt_entry_check(&bad[i], &error), -1);
-        assert_int_equal(error.code, RMT_E_CORRUPT);
+        RMT_FAILS(rmt_entry_check(&bad[i], &error), RMT_E_CORRUPT);
     }
     rmt_error_t error = {0};
     char *longest = calloc(1, RMT_PATH_SIZE_MAX + 2);
     memset(longest, 'a', RMT_PATH_SIZE_MAX + 1);
     bad[0] = s_entry(longest, S_IFREG | 0644);
-    assert_int_equal(rmt_entry_check(&bad[0], &error), -1);
-    assert_int_equal(error.code, RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_entry_check(&bad[0], &error), RMT_E_TOO_BIG);
     free(longest);
 }
 
@@ -447,7 +440,7 @@ test_depth_and_attributes_have_limits(void **state)
         memcpy(deep + 2 * i, "d/", 2);
     deep[2 * RMT_PATH_DEPTH_MAX - 1] = '\0';
     rmt_entry_t entry = s_entry(deep, S_IFDIR | 0755);
-    assert_int_equal(rmt_entry_check(&entry, &error), 0);
+    RMT_OK(rmt_entry_check(&entry, &error));
     deep[2 * RMT_PATH_DEPTH_MAX - 1] = '/';
     deep[2 * RMT_PATH_DEPTH_MAX + 1] = '\0';
     entry = s_entry(deep, S_IFDIR | 0755);
@@ -465,13 +458,12 @@ test_depth_and_attributes_have_limits(void **state)
     entry = s_entry("a", S_IFREG | 0644);
     entry.xattrs = xattrs;
     entry.xattr_count = 60;
-    assert_int_equal(rmt_entry_check(&entry, &error), 0);
+    RMT_OK(rmt_entry_check(&entry, &error));
     entry.xattr_count = COUNT;
     assert_int_equal(rmt_entry_check(&entry, &error), -1);
     free(value);
     entry.xattr_count = RMT_XATTR_COUNT_MAX + 1;
-    assert_int_equal(rmt_entry_check(&entry, &error), -1);
-    assert_int_equal(error.code, RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_entry_check(&entry, &error), RMT_E_TOO_BIG);
 }
 
 // Foreign bytes: no memory is taken for what is beyond the limit.
@@ -533,8 +525,8 @@ s_write(s_shelf_t *shelf, const rmt_entry_t *entries, size_t count, rmt_id_t *ro
     rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(s_keep, shelf);
     rmt_error_t error = {0};
     for (size_t i = 0; i < count; i++)
-        assert_int_equal(rmt_manifest_writer_add(writer, &entries[i], &error), 0);
-    assert_int_equal(rmt_manifest_writer_finish(writer, root_out, &error), 0);
+        RMT_OK(rmt_manifest_writer_add(writer, &entries[i], &error));
+    RMT_OK(rmt_manifest_writer_finish(writer, root_out, &error));
 }
 
 static void
@@ -551,7 +543,7 @@ test_a_manifest_comes_back_as_it_was(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(&root, s_give, &shelf, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     rmt_entry_t entry;
     for (size_t i = 0; i < count; i++) {
         assert_int_equal(rmt_manifest_reader_next(reader, &entry, &error), 1);
@@ -647,13 +639,13 @@ s_write_tree(rmt_manifest_writer_t *writer, unsigned changed)
 {
     rmt_error_t error = {0};
     rmt_entry_t entry = s_entry("", S_IFDIR | 0755);
-    assert_int_equal(rmt_manifest_writer_add(writer, &entry, &error), 0);
+    RMT_OK(rmt_manifest_writer_add(writer, &entry, &error));
     size_t count = 1;
     for (unsigned folder = 0; folder < FOLDERS; folder++) {
         char path[128];
         snprintf(path, sizeof path, "package-%05u", folder);
         entry = s_entry(path, S_IFDIR | 0755);
-        assert_int_equal(rmt_manifest_writer_add(writer, &entry, &error), 0);
+        RMT_OK(rmt_manifest_writer_add(writer, &entry, &error));
         count++;
         for (unsigned file = 0; file < FILES; file++, count++) {
             snprintf(path, sizeof path, "package-%05u/some-module-%03u.py", folder, file);
@@ -669,7 +661,7 @@ s_write_tree(rmt_manifest_writer_t *writer, unsigned changed)
             entry.chunks = &id;
             entry.chunk_sizes = &size;
             entry.chunk_count = 1;
-            assert_int_equal(rmt_manifest_writer_add(writer, &entry, &error), 0);
+            RMT_OK(rmt_manifest_writer_add(writer, &entry, &error));
         }
     }
     return count;
@@ -684,11 +676,11 @@ test_a_big_tree_streams_and_shares_what_is_unchanged(void **state)
     const size_t count = s_write_tree(writer, 0);
     rmt_id_t root;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_manifest_writer_finish(writer, &root, &error), 0);
+    RMT_OK(rmt_manifest_writer_finish(writer, &root, &error));
 
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(&root, s_give, &shelf, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     size_t chunk_count = 0;
     assert_non_null(rmt_manifest_reader_chunks(reader, &chunk_count));
     assert_int_equal(chunk_count, shelf.count - 1);
@@ -702,7 +694,7 @@ test_a_big_tree_streams_and_shares_what_is_unchanged(void **state)
     // One changed file: its chunk, perhaps one beside it, and the root are new.
     rmt_auto(rmt_manifest_writer) second = rmt_manifest_writer_new(s_keep, &other);
     s_write_tree(second, 150000);
-    assert_int_equal(rmt_manifest_writer_finish(second, &root, &error), 0);
+    RMT_OK(rmt_manifest_writer_finish(second, &root, &error));
     size_t fresh = 0;
     for (size_t i = 0; i < other.count; i++)
         fresh += !s_find(&shelf, &other.kept[i].id);
@@ -727,9 +719,9 @@ test_more_ids_than_a_root_holds_go_to_lists(void **state)
     void *room = malloc(RMT_CHUNK_STORED_MAX);
     rmt_id_t root;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_list_write(&list, room, s_keep, &shelf, &root, &error), 0);
+    RMT_OK(rmt_list_write(&list, room, s_keep, &shelf, &root, &error));
     assert_int_equal(shelf.count, 4);
-    assert_int_equal(rmt_list_read(&back, &root, room, s_give, &shelf, &error), 0);
+    RMT_OK(rmt_list_read(&back, &root, room, s_give, &shelf, &error));
     assert_int_equal(back.list_count, 3);
     assert_int_equal(back.entries, 7);
     assert_int_equal(back.size, 8);
@@ -776,7 +768,7 @@ test_a_damaged_manifest_is_refused_wherever_it_is_cut(void **state)
         shelf.kept[i].size = size;
     }
     rmt_error_t error = {0};
-    assert_int_equal(s_read_all(&shelf, &root, &error), 0);
+    RMT_OK(s_read_all(&shelf, &root, &error));
     s_clear(&shelf);
 }
 
@@ -794,8 +786,7 @@ test_an_unknown_version_or_feature_is_refused(void **state)
     for (size_t i = 0; i < 2; i++) {
         kept->plain[places[i]] ^= 2;
         rmt_error_t error = {0};
-        assert_int_equal(s_read_all(&shelf, &root, &error), -1);
-        assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+        RMT_FAILS(s_read_all(&shelf, &root, &error), RMT_E_UNSUPPORTED);
         kept->plain[places[i]] ^= 2;
     }
     s_clear(&shelf);
@@ -812,8 +803,7 @@ test_a_missing_chunk_is_told(void **state)
     for (size_t i = 0; i < shelf.count; i++) {
         shelf.kept[i].id.bytes[20] ^= 1;
         rmt_error_t error = {0};
-        assert_int_equal(s_read_all(&shelf, &root, &error), -1);
-        assert_int_equal(error.code, RMT_E_NOT_FOUND);
+        RMT_FAILS(s_read_all(&shelf, &root, &error), RMT_E_NOT_FOUND);
         shelf.kept[i].id.bytes[20] ^= 1;
     }
     s_clear(&shelf);

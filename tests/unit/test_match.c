@@ -1,9 +1,5 @@
 // Matching: which computers an image may go to (docs/spec/3-facts.md).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>
 #include "base/rmt_auto.h"
@@ -30,7 +26,7 @@ s_facts(const char *text)
 {
     rmt_error_t error = {0};
     rmt_records_t *records = rmt_facts_parse(text, &error);
-    assert_non_null(records);
+    RMT_OK(records);
     return records;
 }
 
@@ -265,9 +261,9 @@ test_m12_policies_are_read_from_words_and_later_ones_win(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_record) policy = rmt_record_new();
-    assert_int_equal(rmt_policy_parse(policy, "cpu=family,disk.a=S-1", &error), 0);
-    assert_int_equal(rmt_policy_parse(policy, "", &error), 0);
-    assert_int_equal(rmt_policy_parse(policy, "cpu=ignore,", &error), 0);
+    RMT_OK(rmt_policy_parse(policy, "cpu=family,disk.a=S-1", &error));
+    RMT_OK(rmt_policy_parse(policy, "", &error));
+    RMT_OK(rmt_policy_parse(policy, "cpu=ignore,", &error));
     assert_string_equal(rmt_record_text(policy, "cpu", ""), "ignore");
     assert_string_equal(rmt_record_text(policy, "disk.a", ""), "S-1");
 }

@@ -1,10 +1,6 @@
 // Every machine of the fixtures as an image's hardware against every other as a target
 // (M11, M12), and near misses: one difference, the verdict and the words for it.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +9,6 @@
 #include "match/rmt_match.h"
 #include "match/rmt_policy.h"
 #include "tools/machine_tree.h"
-
-static rmt_error_t s_error;
 
 static const char *const s_names[] = {
     "altra-nvme-joined", "aws-nitro",       "dell-r740",       "dell-xps-vmd",
@@ -27,11 +21,12 @@ static const char *const s_names[] = {
 static rmt_records_t *
 s_machine(const char *name, const char *edit)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path =
         rmt_text("%s/tests/fixtures/machines/%s", getenv("RAMET_SOURCE"), name);
-    rmt_records_t *records = machine_tree_read(path, edit, &s_error);
+    rmt_records_t *records = machine_tree_read(path, edit, &error);
     if (!records)
-        fail_msg("%s: %s", name, s_error.text);
+        fail_msg("%s: %s", name, error.text);
     return records;
 }
 
@@ -97,12 +92,13 @@ s_misfits(const rmt_records_t *verdicts)
 static void
 test_m11_a_machine_fits_its_like_and_no_other(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path =
         rmt_text("%s/tests/fixtures/machines/MATRIX", getenv("RAMET_SOURCE"));
     rmt_auto_ptr wanted = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(path, 1 << 20, &wanted, &size, &s_error), 0);
+    RMT_OK(rmt_io_load(path, 1 << 20, &wanted, &size, &error));
     rmt_records_t *images[MACHINE_COUNT];
     rmt_records_t *machines[MACHINE_COUNT];
     for (size_t i = 0; i < MACHINE_COUNT; i++) {
@@ -279,13 +275,14 @@ static const miss_t s_misses[] = {
 static void
 test_m12_one_difference_has_one_verdict_and_its_words(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     for (size_t i = 0; i < sizeof s_misses / sizeof *s_misses; i++) {
         const miss_t *miss = &s_misses[i];
         rmt_auto(rmt_record) policy = rmt_record_new();
         rmt_auto(rmt_records) image = s_image(miss->machine, miss->image_edit);
         rmt_auto(rmt_records) target = s_machine(miss->machine, miss->edit);
-        assert_int_equal(rmt_policy_parse(policy, miss->policy, &s_error), 0);
+        RMT_OK(rmt_policy_parse(policy, miss->policy, &error));
         const rmt_match_config_t config = {.hardware = image, .policy = policy};
         bool fits = false;
         rmt_auto(rmt_records) verdicts = s_match(&config, target, &fits);

@@ -1,9 +1,5 @@
 // What a running system lies on (M4): its disk is found, layers are refused by name.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -12,16 +8,16 @@
 #include "disk/rmt_mounted.h"
 
 static char s_folder[64];
-static rmt_error_t s_error;
 
 static void
 s_put(const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static void
@@ -70,13 +66,15 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 static void
 test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const struct {
         const char *number, *type, *disk, *layer;
@@ -96,27 +94,27 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
                                       "23 1 8:9 / /boot rw - ext4 /dev/nothing rw\n",
                                       rows[i].number, rows[i].type);
         rmt_auto_str disk = NULL;
-        const int rc = rmt_mounted_disk_at(table, s_folder, "/", &disk, &s_error);
+        const int rc = rmt_mounted_disk_at(table, s_folder, "/", &disk, &error);
         if (rows[i].disk) {
             assert_int_equal(rc, 0);
             assert_string_equal(disk, rows[i].disk);
             continue;
         }
         assert_int_equal(rc, -1);
-        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
-        if (!strstr(s_error.text, rows[i].layer))
-            fail_msg("'%s' does not name %s", s_error.text, rows[i].layer);
+        assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+        if (!strstr(error.text, rows[i].layer))
+            fail_msg("'%s' does not name %s", error.text, rows[i].layer);
     }
 }
 
 static void
 test_a_folder_that_is_no_mount_is_told(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto_str disk = NULL;
-    assert_int_equal(rmt_mounted_disk_at("garbage\n", s_folder, "/", &disk, &s_error),
-                     -1);
-    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_mounted_disk_at("garbage\n", s_folder, "/", &disk, &error),
+              RMT_E_NOT_FOUND);
 }
 
 static void
@@ -148,12 +146,12 @@ test_what_is_mounted_for_a_while_has_no_place_in_the_system(void **state)
 static void
 test_a_device_that_is_not_mounted_has_no_folder(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     char *folder = NULL;
-    assert_int_equal(rmt_mounted_folder("/dev/null", NULL, &folder, &s_error), 0);
+    RMT_OK(rmt_mounted_folder("/dev/null", NULL, &folder, &error));
     assert_null(folder);
-    assert_int_equal(rmt_mounted_folder("/dev/no-such", NULL, &folder, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_mounted_folder("/dev/no-such", NULL, &folder, &error), RMT_E_NOT_FOUND);
 }
 
 int

@@ -3,13 +3,11 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #define FILE_1 "52-54-00-aa-bb-01.ipxe"
 #define FILE_2 "52-54-00-aa-bb-02.ipxe"
@@ -72,20 +70,20 @@ test_M22_an_installed_target_is_sent_to_its_own_disk_until_a_new_order(void **st
     const bench_t *bench = *state;
     rmt_error_t error = {0};
     const rmt_netboot_t first = s_netboot(bench, 7), second = s_netboot(bench, 8);
-    assert_int_equal(rmt_netboot_disk(&first, &error), 0);
+    RMT_OK(rmt_netboot_disk(&first, &error));
     rmt_auto_str path = rmt_text("%s/" FILE_1, bench->folder);
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(path, 4096, &data, &size, &error), 0);
+    RMT_OK(rmt_io_load(path, 4096, &data, &size, &error));
     const char *text = data;
     assert_int_equal(strncmp(text, "#!ipxe\n", 7), 0);
     assert_non_null(strstr(text, "sanboot --no-describe --drive 0x80"));
     assert_non_null(strstr(text, "chain --autofree ${base}/disk.efi"));
     assert_null(strstr(text, "kernel"));
     assert_false(s_exists(bench, "52-54-00-aa-bb-09.ipxe"));
-    assert_int_equal(rmt_netboot_installer(&second, &error), 0);
+    RMT_OK(rmt_netboot_installer(&second, &error));
     assert_false(s_exists(bench, FILE_1));
-    assert_int_equal(rmt_netboot_installer(&second, &error), 0);
+    RMT_OK(rmt_netboot_installer(&second, &error));
 }
 
 static void
@@ -94,13 +92,13 @@ test_P11_a_late_attempt_of_an_older_order_changes_nothing(void **state)
     const bench_t *bench = *state;
     rmt_error_t error = {0};
     const rmt_netboot_t late = s_netboot(bench, 7), now = s_netboot(bench, 8);
-    assert_int_equal(rmt_netboot_disk(&now, &error), 0);
-    assert_int_equal(rmt_netboot_installer(&late, &error), 0);
+    RMT_OK(rmt_netboot_disk(&now, &error));
+    RMT_OK(rmt_netboot_installer(&late, &error));
     assert_true(s_exists(bench, FILE_1));
     // After Redis was restored epochs begin lower, but the era is higher.
     rmt_netboot_t restored = s_netboot(bench, 2);
     restored.era = 2;
-    assert_int_equal(rmt_netboot_installer(&restored, &error), 0);
+    RMT_OK(rmt_netboot_installer(&restored, &error));
     assert_false(s_exists(bench, FILE_1));
 }
 
@@ -111,7 +109,7 @@ test_M19_all_interfaces_lead_to_the_same_and_no_other_name_is_made(void **state)
     rmt_error_t error = {0};
     rmt_netboot_t netboot = s_netboot(bench, 7);
     netboot.macs = "../../../etc/passwd, 52-54-00-AA-BB-02 52:54:00:aa:bb:0/ 52:54:00";
-    assert_int_equal(rmt_netboot_disk(&netboot, &error), 0);
+    RMT_OK(rmt_netboot_disk(&netboot, &error));
     assert_true(s_exists(bench, FILE_1));
     assert_true(s_exists(bench, FILE_2));
     rmt_auto_str listing = rmt_text("test $(ls %s | wc -l) = 2", bench->folder);
@@ -163,11 +161,11 @@ test_M22_of_several_disks_the_one_with_the_system_is_named(void **state)
         rmt_auto(rmt_records) layout = s_layout(rows[i].guids, rows[i].volumes);
         rmt_netboot_t netboot = s_netboot(bench, 7 + i);
         netboot.layout = layout;
-        assert_int_equal(rmt_netboot_disk(&netboot, &error), 0);
+        RMT_OK(rmt_netboot_disk(&netboot, &error));
         rmt_auto_str path = rmt_text("%s/" FILE_1, bench->folder);
         rmt_auto_ptr data = NULL;
         size_t size = 0;
-        assert_int_equal(rmt_io_load(path, 4096, &data, &size, &error), 0);
+        RMT_OK(rmt_io_load(path, 4096, &data, &size, &error));
         rmt_auto_str bios = rows[i].bios
                                 ? rmt_text("||\nset netX/filename %s\nchain --autofree "
                                            "${base}/disk.pxe ||\n",

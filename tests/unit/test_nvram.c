@@ -1,9 +1,5 @@
 // Boot entries of UEFI firmware, in a folder with files as efivarfs shows them (M22).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,7 +11,6 @@
 #define GLOBAL "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 static char s_folder[64];
-static rmt_error_t s_error;
 static const rmt_nvram_entry_t s_entry = {.label = "debian",
                                           .path = "EFI/debian/shimx64.efi",
                                           .guid = "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5B",
@@ -28,32 +23,34 @@ s_setup(void **state)
 {
     (void) state;
     snprintf(s_folder, sizeof s_folder, "/tmp/ramet-nvram-XXXXXX");
-    s_error = (rmt_error_t){0};
     return mkdtemp(s_folder) ? 0 : -1;
 }
 
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    return rmt_io_remove_tree(s_folder, &s_error);
+    return rmt_io_remove_tree(s_folder, &error);
 }
 
 static void
 s_put(const char *name, const void *data, size_t size)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
-    assert_int_equal(rmt_io_save(path, data, size, 0644, &s_error), 0);
+    RMT_OK(rmt_io_save(path, data, size, 0644, &error));
 }
 
 static void
 s_assert_variable(const char *name, const void *data, size_t size)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
     rmt_auto_ptr had = NULL;
     size_t had_size = 0;
-    if (rmt_io_load(path, 65536, &had, &had_size, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_io_load(path, 65536, &had, &had_size, &error) == -1)
+        fail_msg("%s", error.text);
     assert_int_equal(had_size, size);
     assert_memory_equal(had, data, size);
 }
@@ -68,9 +65,10 @@ s_exists(const char *name)
 static uint16_t
 s_set(const rmt_nvram_entry_t *entry)
 {
+    rmt_error_t error = {0};
     uint16_t number = 0;
-    if (rmt_nvram_set(s_folder, entry, &number, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_nvram_set(s_folder, entry, &number, &error) == -1)
+        fail_msg("%s", error.text);
     return number;
 }
 
@@ -156,35 +154,35 @@ test_damaged_entries_are_left_alone(void **state)
 static void
 test_a_refusal_is_told_and_changes_nothing(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     uint16_t number = 77;
     rmt_auto_str missing = rmt_text("%s/none", s_folder);
-    assert_int_equal(rmt_nvram_set(missing, &s_entry, &number, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_nvram_set(missing, &s_entry, &number, &error), RMT_E_NOT_FOUND);
     // A folder where the variable should be: it can be neither read nor written.
     rmt_auto_str path = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
     assert_int_equal(mkdir(path, 0755), 0);
-    assert_int_equal(rmt_nvram_set(s_folder, &s_entry, &number, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_IO);
+    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, &number, &error), RMT_E_IO);
     assert_int_equal(number, 77);
 }
 
 static void
 test_a_full_firmware_is_not_filled_more(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     uint16_t number = 0;
     for (unsigned i = 0; i < 300; i++) {
         rmt_auto_str name = rmt_text("Boot%04X", i);
         s_put(name, "\7", 1);
     }
-    assert_int_equal(rmt_nvram_set(s_folder, &s_entry, &number, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, &number, &error), RMT_E_TOO_BIG);
 }
 
 static void
 test_a_dos_table_is_known_by_its_id(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_nvram_entry_t entry = s_entry;
     entry.guid = "0x1234abcd";
@@ -198,8 +196,7 @@ test_a_dos_table_is_known_by_its_id(void **state)
     s_assert_variable("Boot0000", option, sizeof option - 1);
     entry.guid = "neither";
     uint16_t number;
-    assert_int_equal(rmt_nvram_set(s_folder, &entry, &number, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_USAGE);
+    RMT_FAILS(rmt_nvram_set(s_folder, &entry, &number, &error), RMT_E_USAGE);
 }
 
 int

@@ -1,9 +1,5 @@
 // Systems: what a tree holds, told without running any of it.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,18 +8,18 @@
 #include "base/rmt_io.h"
 #include "system/rmt_os.h"
 
-static rmt_error_t s_error;
 static char s_root[64];
 static int s_root_fd = -1;
 
 static void
 s_put(const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static void
@@ -49,9 +45,10 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &s_error);
+    return rmt_io_remove_tree(s_root, &error);
 }
 
 static const char *
@@ -63,6 +60,7 @@ s_os(const rmt_records_t *facts, const char *field)
 static void
 test_a_debian_is_known_by_its_files(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"
                                 "VERSION_ID=\"12\"\nID=debian\n");
@@ -79,7 +77,7 @@ test_a_debian_is_known_by_its_files(void **state)
     s_put("etc/network/interfaces", "");
     s_put("etc/network/interfaces.d/a", "");
     rmt_auto(rmt_records) facts = NULL;
-    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
     assert_string_equal(s_os(facts, "family"), "linux");
     assert_string_equal(s_os(facts, "distribution"), "debian");
     assert_string_equal(s_os(facts, "version"), "12");
@@ -97,12 +95,13 @@ test_a_debian_is_known_by_its_files(void **state)
 static void
 test_links_out_of_the_tree_are_not_followed(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     // On the running system this file names Debian; in the tree it leads nowhere.
     s_link("etc/os-release", "../../../../../../usr/lib/os-release");
     s_put("etc/inittab", "");
     rmt_auto(rmt_records) facts = NULL;
-    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
     assert_string_equal(s_os(facts, "family"), "linux");
     assert_string_equal(s_os(facts, "distribution"), "-");
     assert_string_equal(s_os(facts, "init"), "sysv");
@@ -111,6 +110,7 @@ test_links_out_of_the_tree_are_not_followed(void **state)
 static void
 test_the_stack_in_force_wins_over_those_installed(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("etc/inittab", "");
     static const struct {
@@ -129,7 +129,7 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         s_link(rows[i].path, "/dev/null"); // Dangling in the tree, and there all the same
         rmt_auto(rmt_records) facts = NULL;
-        assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+        RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
         assert_string_equal(s_os(facts, "network-stack"), rows[i].stack);
     }
 }
@@ -137,22 +137,23 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
 static void
 test_windows_is_refused_by_name(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("Windows/System32/ntoskrnl.exe", "");
     rmt_records_t *facts = NULL;
-    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
-    assert_non_null(strstr(s_error.text, "Windows"));
+    RMT_FAILS(rmt_os_examine(s_root_fd, &facts, &error), RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "Windows"));
     assert_null(facts);
 }
 
 static void
 test_a_tree_of_data_is_no_system(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     s_put("photos/1.jpg", "");
     rmt_auto(rmt_records) facts = NULL;
-    assert_int_equal(rmt_os_examine(s_root_fd, &facts, &s_error), 0);
+    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
     assert_int_equal(rmt_records_count(facts), 1);
     assert_string_equal(s_os(facts, "family"), "other");
 }

@@ -1,9 +1,5 @@
 // Personalisation: what makes a copy a computer of its own (P23).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -14,28 +10,29 @@
 #include "system/rmt_personal.h"
 #include "base/rmt_process.h"
 
-static rmt_error_t s_error;
 static char s_root[64];
 static int s_root_fd = -1;
 
 static void
 s_put(const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static char *
 s_get(const char *path)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     void *data = NULL;
     size_t size;
-    if (rmt_io_load(full, 1000000, &data, &size, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_io_load(full, 1000000, &data, &size, &error) == -1)
+        fail_msg("%s", error.text);
     return data;
 }
 
@@ -66,29 +63,31 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &s_error);
+    return rmt_io_remove_tree(s_root, &error);
 }
 
 static rmt_records_t *
 s_plan(const char *target)
 {
-    rmt_auto(rmt_records) records = rmt_facts_parse(target, &s_error);
-    assert_non_null(records);
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(target, &error);
+    RMT_OK(records);
     rmt_records_t *actions = NULL;
-    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error) ==
-        -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) == -1)
+        fail_msg("%s", error.text);
     return actions;
 }
 
 static void
 s_personalise(const char *target)
 {
+    rmt_error_t error = {0};
     rmt_auto(rmt_records) actions = s_plan(target);
-    if (rmt_personal_apply(s_root_fd, actions, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_personal_apply(s_root_fd, actions, &error) == -1)
+        fail_msg("%s", error.text);
 }
 
 static void
@@ -202,6 +201,7 @@ test_the_other_stacks_get_the_address_too(void **state)
 static void
 test_two_copies_share_no_identity(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const char *const gone[] = {
         "var/lib/dhcp/dhclient.eth0.leases",
@@ -279,10 +279,8 @@ test_two_copies_share_no_identity(void **state)
     // The private half belongs to the public one.
     rmt_auto_str path = rmt_text("%s/etc/ssh/ssh_host_ed25519_key", s_root);
     rmt_auto_str derived = NULL;
-    assert_int_equal(
-        rmt_process_run((const char *const[]){"ssh-keygen", "-y", "-f", path, NULL}, NULL,
-                        &derived, &s_error),
-        0);
+    RMT_OK(rmt_process_run((const char *const[]){"ssh-keygen", "-y", "-f", path, NULL},
+                           NULL, &derived, &error));
     assert_string_equal(derived, public);
 }
 
@@ -308,10 +306,10 @@ test_words_that_are_no_settings_are_refused(void **state)
         "class=target name=a interface=sixteen-letters-0",
     };
     for (size_t i = 0; i < sizeof targets / sizeof *targets; i++) {
-        rmt_auto(rmt_records) records = rmt_facts_parse(targets[i], &s_error);
-        assert_non_null(records);
-        rmt_records_t *actions = NULL;
         rmt_error_t error = {0};
+        rmt_auto(rmt_records) records = rmt_facts_parse(targets[i], &error);
+        RMT_OK(records);
+        rmt_records_t *actions = NULL;
         if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) ==
             0)
             fail_msg("taken: %s", targets[i]);
@@ -322,29 +320,29 @@ test_words_that_are_no_settings_are_refused(void **state)
 static void
 test_an_address_without_a_stack_is_refused(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
-    rmt_auto(rmt_records) records = rmt_facts_parse(STATIC, &s_error);
+    rmt_auto(rmt_records) records = rmt_facts_parse(STATIC, &error);
     rmt_records_t *actions = NULL;
-    assert_int_equal(
-        rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error),
+              RMT_E_UNSUPPORTED);
 }
 
 static void
 test_nothing_is_written_through_a_symlink(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     char outside[] = "/tmp/ramet-outside-XXXXXX";
     assert_non_null(mkdtemp(outside));
     rmt_auto_str link = rmt_text("%s/etc/ssh", s_root);
     assert_int_equal(symlink(outside, link), 0);
     rmt_auto(rmt_records) actions = rmt_facts_parse(
-        "class=write path=/etc/ssh/key what=x mode=0600 content=x", &s_error);
-    assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), -1);
-    assert_int_equal(s_error.code, RMT_E_REFUSED);
+        "class=write path=/etc/ssh/key what=x mode=0600 content=x", &error);
+    RMT_FAILS(rmt_personal_apply(s_root_fd, actions, &error), RMT_E_REFUSED);
     // A link in place of the file itself is replaced, not followed.
     rmt_auto_str victim = rmt_text("%s/victim", outside);
-    assert_int_equal(rmt_io_save(victim, "safe", 4, 0644, &s_error), 0);
+    RMT_OK(rmt_io_save(victim, "safe", 4, 0644, &error));
     rmt_auto_str name = rmt_text("%s/etc/hostname", s_root);
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink(victim, name), 0);
@@ -352,33 +350,33 @@ test_nothing_is_written_through_a_symlink(void **state)
     s_expect("etc/hostname", "web-7\n");
     rmt_auto_ptr data = NULL;
     size_t size;
-    assert_int_equal(rmt_io_load(victim, 100, &data, &size, &s_error), 0);
+    RMT_OK(rmt_io_load(victim, 100, &data, &size, &error));
     assert_string_equal(data, "safe");
     static const char *const bad[] = {
         "class=write path=/../x content=x", "class=write path=/etc/.. content=x",
         "class=write path=/ content=x", "class=run path=/x"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        rmt_auto(rmt_records) action = rmt_facts_parse(bad[i], &s_error);
-        assert_int_equal(rmt_personal_apply(s_root_fd, action, &s_error), -1);
+        rmt_auto(rmt_records) action = rmt_facts_parse(bad[i], &error);
+        assert_int_equal(rmt_personal_apply(s_root_fd, action, &error), -1);
     }
-    assert_int_equal(rmt_io_remove_tree(outside, &s_error), 0);
+    RMT_OK(rmt_io_remove_tree(outside, &error));
 }
 
 static void
 test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     rmt_auto(rmt_records) files = rmt_facts_parse(
         "class=file name=ramet-agent mode=0755 content=program\n"
         "class=file name=key content=secret\n"
         "class=script name=second.sh content=two\nclass=script name=join content=three",
-        &s_error);
+        &error);
     rmt_auto(rmt_records) actions = rmt_records_new();
-    assert_int_equal(rmt_personal_first_boot(
-                         s_root_fd, "/usr/lib/ramet/firstboot/ramet-agent firstboot",
-                         files, actions, &s_error),
-                     0);
-    assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
+    RMT_OK(rmt_personal_first_boot(s_root_fd,
+                                   "/usr/lib/ramet/firstboot/ramet-agent firstboot",
+                                   files, actions, &error));
+    RMT_OK(rmt_personal_apply(s_root_fd, actions, &error));
     s_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
     s_expect("usr/lib/ramet/scripts/01-second.sh", "two");
     s_expect("usr/lib/ramet/scripts/02-join", "three");
@@ -391,12 +389,11 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
     assert_non_null(
         strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
     assert_int_equal(
-        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &s_error),
+        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &error),
         -1);
     rmt_auto(rmt_records) bad =
-        rmt_facts_parse("class=file name=../../etc/passwd content=x", &s_error);
-    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &s_error),
-                     -1);
+        rmt_facts_parse("class=file name=../../etc/passwd content=x", &error);
+    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &error), -1);
 }
 
 // The systems that start by other means than systemd: what is there before, and what the
@@ -404,6 +401,7 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
 static void
 test_the_first_boot_is_started_by_what_the_system_has(void **state)
 {
+    rmt_error_t error = {0};
     static const char start[] = "/etc/init.d/ramet-firstboot start\n";
     static const struct {
         const char *path, *before;
@@ -427,15 +425,13 @@ test_the_first_boot_is_started_by_what_the_system_has(void **state)
         rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", s_root);
         assert_int_equal(unlink(systemd), 0);
         rmt_auto(rmt_records) actions = rmt_records_new();
-        assert_int_equal(
-            rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &s_error), -1);
-        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
+        RMT_FAILS(rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &error),
+                  RMT_E_UNSUPPORTED);
         s_put(rows[i].path, rows[i].before);
         rmt_records_destroy(&actions);
         actions = rmt_records_new();
-        assert_int_equal(
-            rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &s_error), 0);
-        assert_int_equal(rmt_personal_apply(s_root_fd, actions, &s_error), 0);
+        RMT_OK(rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &error));
+        RMT_OK(rmt_personal_apply(s_root_fd, actions, &error));
         assert_true(s_is_there(rows[i].changed));
         if (!rows[i].added)
             continue;

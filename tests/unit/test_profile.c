@@ -1,9 +1,5 @@
 // Profiles: what an image leaves out, and what is a private key.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "agent/source/profile.h"
 #include "agent/source/profiles.h"
@@ -18,8 +14,7 @@ s_own(const char *name)
     for (const rmt_profile_text_t *own = rmt_profile_texts; own->name; own++)
         if (strcmp(own->name, name) == 0) {
             rmt_records_t *rules = rmt_profile_parse(own->text, name, &error);
-            if (!rules)
-                fail_msg("%s", error.text);
+            RMT_OK(rules);
             return rules;
         }
     fail_msg("no profile %s", name);
@@ -96,8 +91,7 @@ test_bad_profiles_are_refused_with_the_reason(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        assert_null(rmt_profile_parse(rows[i].text, "site", &error));
-        assert_int_equal(error.code, rows[i].code);
+        RMT_FAILS(rmt_profile_parse(rows[i].text, "site", &error), rows[i].code);
         if (!strstr(error.text, rows[i].words))
             fail_msg("row %zu: %s", i, error.text);
     }

@@ -1,10 +1,6 @@
 // lib/wire: what breaks the grammar or a limit is refused, byte by byte (P16, spec
 // 1-wire).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
@@ -321,7 +317,7 @@ test_a_frame_that_is_as_full_as_it_may_be_is_taken(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) back =
         rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-    assert_non_null(back);
+    RMT_OK(back);
     assert_int_equal(rmt_records_count(back->items), RMT_ITEMS_MAX);
 }
 

@@ -86,7 +86,7 @@ s_damage(const char *root, const rmt_id_t *id)
         rmt_auto_ptr data = NULL;
         size_t size = 0;
         rmt_error_t error = {0};
-        assert_int_equal(rmt_io_load(path, SIZE_MAX / 2, &data, &size, &error), 0);
+        RMT_OK(rmt_io_load(path, SIZE_MAX / 2, &data, &size, &error));
         const uint8_t *head = memmem(data, size, id->bytes, RMT_ID_SIZE);
         if (!head)
             continue;
@@ -116,7 +116,7 @@ test_verify_names_image_chunk_and_file_of_a_flipped_bit(void **state)
     rmt_store_report_t report;
     rmt_error_t error = {0};
     rmt_auto(rmt_store) fresh = fixture_open(*state);
-    assert_int_equal(rmt_store_verify(fresh, &image, &watch, &report, &error), 0);
+    RMT_OK(rmt_store_verify(fresh, &image, &watch, &report, &error));
     assert_int_equal(report.damaged, 1);
     assert_int_equal(report.missing, 0);
     assert_int_equal(seen->with_path, 1);
@@ -134,8 +134,7 @@ test_verify_of_an_image_that_is_not_here_says_so(void **state)
     rmt_id_compute(&id, "nothing", 7);
     rmt_store_report_t report;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_store_verify(store, &id, NULL, &report, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_store_verify(store, &id, NULL, &report, &error), RMT_E_NOT_FOUND);
 }
 
 static void
@@ -207,8 +206,7 @@ test_a_scrub_that_was_cut_short_goes_on_where_it_was(void **state)
     rmt_scrub_report_t report = {0};
     rmt_error_t error = {0};
     rmt_auto_ptr seen = s_seen_new(FILE_COUNT * 2);
-    assert_int_equal(s_try_scrub(store, seen, &report, &error), -1);
-    assert_int_equal(error.code, RMT_E_CANCELLED);
+    RMT_FAILS(s_try_scrub(store, seen, &report, &error), RMT_E_CANCELLED);
     rmt_auto_ptr again = s_seen_new(-1);
     report = s_scrub(store, again);
     assert_true(report.resumed >= 1 && report.resumed < 4);
@@ -227,8 +225,7 @@ test_one_scrub_at_a_time(void **state)
     rmt_error_t error = {0};
     rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(flock(fd, LOCK_EX), 0);
-    assert_int_equal(s_try_scrub(store, seen, &report, &error), -1);
-    assert_int_equal(error.code, RMT_E_UNAVAILABLE);
+    RMT_FAILS(s_try_scrub(store, seen, &report, &error), RMT_E_UNAVAILABLE);
     assert_int_equal(flock(fd, LOCK_UN), 0);
     assert_int_equal(s_scrub(store, seen).packs, 1);
 }
@@ -242,15 +239,15 @@ test_a_retired_image_goes_unless_it_was_saved_again(void **state)
     char text[RMT_ID_TEXT_SIZE];
     rmt_auto_str signature =
         rmt_text("%s/images/%s.sig.k", (char *) *state, rmt_id_text(&image, text));
-    assert_int_equal(rmt_io_save(signature, "s", 1, 0600, &error), 0);
+    RMT_OK(rmt_io_save(signature, "s", 1, 0600, &error));
     const int64_t now = time(NULL);
-    assert_int_equal(rmt_store_image_retire(store, &image, now - 60, &error), 0);
+    RMT_OK(rmt_store_image_retire(store, &image, now - 60, &error));
     assert_int_equal(fixture_count(*state, "images"), 2);
     assert_int_equal(rmt_store_image_retire(store, &image, now + 60, &error), 1);
     assert_int_equal(fixture_count(*state, "images"), 0);
-    assert_int_equal(rmt_store_image_retire(store, &image, now + 60, &error), 0);
+    RMT_OK(rmt_store_image_retire(store, &image, now + 60, &error));
     rmt_gc_report_t report;
-    assert_int_equal(rmt_store_gc(store, 3600, NULL, &report, &error), 0);
+    RMT_OK(rmt_store_gc(store, 3600, NULL, &report, &error));
     assert_int_equal(report.packs_marked, 1);
 }
 

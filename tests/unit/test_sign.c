@@ -1,9 +1,5 @@
 // lib/crypto: detached signatures (P20).
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -37,7 +33,7 @@ s_teardown(void **state)
 {
     fixture_t *self = *state;
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_remove_tree(self->folder, &error), 0);
+    RMT_OK(rmt_io_remove_tree(self->folder, &error));
     free(self);
     return 0;
 }
@@ -50,12 +46,11 @@ test_any_changed_bit_is_noticed(void **state)
     uint8_t signature[RMT_SIGN_SIZE];
     uint8_t data[] = "warrant";
     rmt_sign_make(&self->key, data, sizeof data, signature);
-    assert_int_equal(rmt_sign_check(&self->key, data, sizeof data, signature, &error), 0);
+    RMT_OK(rmt_sign_check(&self->key, data, sizeof data, signature, &error));
     for (size_t i = 0; i < 8 * sizeof data; i++) {
         data[i / 8] ^= (uint8_t) (1u << i % 8);
-        assert_int_equal(rmt_sign_check(&self->key, data, sizeof data, signature, &error),
-                         -1);
-        assert_int_equal(error.code, RMT_E_NOT_ALLOWED);
+        RMT_FAILS(rmt_sign_check(&self->key, data, sizeof data, signature, &error),
+                  RMT_E_NOT_ALLOWED);
         data[i / 8] ^= (uint8_t) (1u << i % 8);
     }
     for (size_t i = 0; i < 8 * sizeof signature; i++) {
@@ -87,16 +82,15 @@ test_a_signing_key_comes_back_from_its_file(void **state)
     rmt_error_t error = {0};
     rmt_sign_key_t key;
     struct stat status;
-    assert_int_equal(rmt_sign_key_save(&self->key, self->path, &error), 0);
+    RMT_OK(rmt_sign_key_save(&self->key, self->path, &error));
     assert_int_equal(stat(self->path, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0600);
-    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), 0);
+    RMT_OK(rmt_sign_key_load(&key, self->path, &error));
     assert_memory_equal(&key, &self->key, sizeof key);
-    assert_int_equal(rmt_sign_key_save_public(&self->key, self->path, &error), 0);
-    assert_int_equal(rmt_sign_key_load_public(&key, self->path, &error), 0);
+    RMT_OK(rmt_sign_key_save_public(&self->key, self->path, &error));
+    RMT_OK(rmt_sign_key_load_public(&key, self->path, &error));
     assert_memory_equal(key.public_key, self->key.public_key, sizeof key.public_key);
-    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1); // Mode 0644
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG); // Mode 0644
 }
 
 static void
@@ -107,9 +101,8 @@ test_halves_of_two_pairs_are_refused(void **state)
     rmt_sign_key_t mixed, key;
     rmt_sign_key_new(&mixed);
     memcpy(mixed.public_key, self->key.public_key, sizeof mixed.public_key);
-    assert_int_equal(rmt_sign_key_save(&mixed, self->path, &error), 0);
-    assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1);
-    assert_int_equal(error.code, RMT_E_CONFIG);
+    RMT_OK(rmt_sign_key_save(&mixed, self->path, &error));
+    RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG);
 }
 
 static void
@@ -121,12 +114,9 @@ test_broken_signing_key_files_are_refused(void **state)
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_error_t error = {0};
         rmt_sign_key_t key;
-        assert_int_equal(rmt_io_save(self->path, bad[i], strlen(bad[i]), 0600, &error),
-                         0);
-        assert_int_equal(rmt_sign_key_load(&key, self->path, &error), -1);
-        assert_int_equal(error.code, RMT_E_CONFIG);
-        assert_int_equal(rmt_sign_key_load_public(&key, self->path, &error), -1);
-        assert_int_equal(error.code, RMT_E_CONFIG);
+        RMT_OK(rmt_io_save(self->path, bad[i], strlen(bad[i]), 0600, &error));
+        RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG);
+        RMT_FAILS(rmt_sign_key_load_public(&key, self->path, &error), RMT_E_CONFIG);
     }
 }
 

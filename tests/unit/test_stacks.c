@@ -1,10 +1,6 @@
 // The words of every network stack, held against golden files (M18, P23): which stack is
 // in force, what it is told, and what is switched off beside it.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,18 +14,18 @@
 #include "system/rmt_personal.h"
 #include "system/rmt_stack.h"
 
-static rmt_error_t s_error;
 static char s_root[64];
 static int s_root_fd = -1;
 
 static void
 s_put(const char *path, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    assert_int_equal(rmt_io_mkdirs(folder, 0755, &s_error), 0);
-    assert_int_equal(rmt_io_save(full, text, strlen(text), 0644, &s_error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 static void
@@ -62,9 +58,10 @@ s_setup(void **state)
 static int
 s_teardown(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &s_error);
+    return rmt_io_remove_tree(s_root, &error);
 }
 
 static void
@@ -186,17 +183,18 @@ s_print_actions(FILE *out, const rmt_records_t *actions)
 static void
 s_print_tree(FILE *out, size_t tree)
 {
+    rmt_error_t error = {0};
     for (size_t i = 0; i < sizeof s_targets / sizeof *s_targets; i++) {
         rmt_auto_str line = rmt_text("class=target name=a %s", s_targets[i].target);
-        rmt_auto(rmt_records) records = rmt_facts_parse(line, &s_error);
-        assert_non_null(records);
+        rmt_auto(rmt_records) records = rmt_facts_parse(line, &error);
+        RMT_OK(records);
         rmt_auto(rmt_records) actions = rmt_records_new();
         rmt_network_t network;
         fprintf(out, "==== %s\n", s_targets[i].name);
-        if (rmt_network_parse(rmt_records_at(records, 0), &network, &s_error) == -1)
-            fail_msg("%s: %s: %s", s_trees[tree].name, s_targets[i].name, s_error.text);
-        if (rmt_network_plan(s_root_fd, &network, actions, &s_error) == -1)
-            fprintf(out, "refused: %s\n", s_error.text);
+        if (rmt_network_parse(rmt_records_at(records, 0), &network, &error) == -1)
+            fail_msg("%s: %s: %s", s_trees[tree].name, s_targets[i].name, error.text);
+        if (rmt_network_plan(s_root_fd, &network, actions, &error) == -1)
+            fprintf(out, "refused: %s\n", error.text);
         else
             s_print_actions(out, actions);
     }
@@ -206,17 +204,18 @@ s_print_tree(FILE *out, size_t tree)
 static void
 s_hold_against(const char *name, const char *text)
 {
+    rmt_error_t error = {0};
     rmt_auto_str path =
         rmt_text("%s/tests/golden/network/%s", getenv("RAMET_SOURCE"), name);
     const char *mode = getenv("RAMET_GOLDEN");
     if (mode && strcmp(mode, "write") == 0) {
-        assert_int_equal(rmt_io_save(path, text, strlen(text), 0644, &s_error), 0);
+        RMT_OK(rmt_io_save(path, text, strlen(text), 0644, &error));
         return;
     }
     rmt_auto_ptr golden = NULL;
     size_t size;
-    if (rmt_io_load(path, 1000000, &golden, &size, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_io_load(path, 1000000, &golden, &size, &error) == -1)
+        fail_msg("%s", error.text);
     if (strcmp(golden, text) != 0)
         fail_msg("%s differs; this was made:\n%s", path, text);
 }
@@ -297,21 +296,21 @@ test_services_of_system_v_and_openrc_count(void **state)
 static void
 test_a_stack_that_is_not_carried_is_refused_by_name(void **state)
 {
+    rmt_error_t error = {0};
     (void) state;
     static const char *const units[] = {"wicked", "connman"};
-    rmt_auto(rmt_records) records = rmt_facts_parse("class=target name=a", &s_error);
+    rmt_auto(rmt_records) records = rmt_facts_parse("class=target name=a", &error);
     for (size_t i = 0; i < 2; i++) {
         rmt_auto_str unit = rmt_text("%s.service", units[i]);
         rmt_auto_str path =
             rmt_text("etc/systemd/system/multi-user.target.wants/%s", unit);
         s_enable(unit);
         rmt_network_t network;
-        assert_int_equal(
-            rmt_network_parse(rmt_records_at(records, 0), &network, &s_error), 0);
+        RMT_OK(rmt_network_parse(rmt_records_at(records, 0), &network, &error));
         rmt_auto(rmt_records) actions = rmt_records_new();
-        assert_int_equal(rmt_network_plan(s_root_fd, &network, actions, &s_error), -1);
-        assert_int_equal(s_error.code, RMT_E_UNSUPPORTED);
-        assert_non_null(strstr(s_error.text, units[i]));
+        RMT_FAILS(rmt_network_plan(s_root_fd, &network, actions, &error),
+                  RMT_E_UNSUPPORTED);
+        assert_non_null(strstr(error.text, units[i]));
         assert_int_equal(unlinkat(s_root_fd, path, 0), 0);
     }
     s_put("etc/sysconfig/network-scripts/ifcfg-eth0", "IPADDR=10.0.0.9\n");
@@ -323,23 +322,25 @@ test_a_stack_that_is_not_carried_is_refused_by_name(void **state)
 static void
 s_personalise(const char *target)
 {
-    rmt_auto(rmt_records) records = rmt_facts_parse(target, &s_error);
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(target, &error);
     rmt_auto(rmt_records) actions = NULL;
     s_put("etc/os-release", "ID=debian\n");
-    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &s_error) ==
+    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) ==
             -1 ||
-        rmt_personal_apply(s_root_fd, actions, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+        rmt_personal_apply(s_root_fd, actions, &error) == -1)
+        fail_msg("%s", error.text);
 }
 
 static void
 s_expect(const char *path, const char *wanted)
 {
+    rmt_error_t error = {0};
     rmt_auto_str full = rmt_text("%s/%s", s_root, path);
     rmt_auto_ptr data = NULL;
     size_t size;
-    if (rmt_io_load(full, 100000, &data, &size, &s_error) == -1)
-        fail_msg("%s", s_error.text);
+    if (rmt_io_load(full, 100000, &data, &size, &error) == -1)
+        fail_msg("%s", error.text);
     assert_string_equal(data, wanted);
 }
 
@@ -428,9 +429,10 @@ test_interfaces_that_cannot_be_told_apart_are_refused(void **state)
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto_str line = rmt_text("class=target name=a %s", bad[i]);
-        rmt_auto(rmt_records) records = rmt_facts_parse(line, &s_error);
-        rmt_network_t network;
         rmt_error_t error = {0};
+        rmt_auto(rmt_records) records = rmt_facts_parse(line, &error);
+        RMT_OK(records);
+        rmt_network_t network;
         if (rmt_network_parse(rmt_records_at(records, 0), &network, &error) == 0)
             fail_msg("taken: %s", bad[i]);
         assert_int_equal(error.code, RMT_E_USAGE);

@@ -26,9 +26,9 @@ s_assert_readable(rmt_store_t *store, const rmt_id_t *id)
     rmt_id_compute(&again, plain, size);
     assert_true(rmt_id_equal(&again, id));
     rmt_chunk_t chunk;
-    assert_int_equal(rmt_store_get(store, id, false, &chunk, &error), 0);
+    RMT_OK(rmt_store_get(store, id, false, &chunk, &error));
     assert_int_equal(chunk.plain_size, size);
-    assert_int_equal(rmt_store_get(store, id, true, &chunk, &error), 0);
+    RMT_OK(rmt_store_get(store, id, true, &chunk, &error));
 }
 
 static void
@@ -45,8 +45,7 @@ test_a_missing_store_is_told_and_made_on_wish(void **state)
 {
     rmt_error_t error = {0};
     rmt_auto_str root = rmt_text("%s/deep/er", (char *) *state);
-    assert_null(rmt_store_new(root, false, &error));
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_store_new(root, false, &error), RMT_E_NOT_FOUND);
     rmt_auto(rmt_store) store = fixture_open(root);
     rmt_auto(rmt_store) again = rmt_store_new(root, false, &error);
     assert_non_null(store);
@@ -62,9 +61,8 @@ test_an_unknown_format_is_refused(void **state)
     assert_non_null(store);
     rmt_auto_str path = rmt_text("%s/format", (char *) *state);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_save(path, "ramet-store 2 0\n", 16, 0600, &error), 0);
-    assert_null(rmt_store_new(*state, true, &error));
-    assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+    RMT_OK(rmt_io_save(path, "ramet-store 2 0\n", 16, 0600, &error));
+    RMT_FAILS(rmt_store_new(*state, true, &error), RMT_E_UNSUPPORTED);
 }
 
 static void
@@ -81,8 +79,8 @@ test_chunks_are_read_before_and_after_the_commit(void **state)
         s_assert_readable(store, &ids[i]);
         assert_false(rmt_store_has(other, &ids[i]));
     }
-    assert_int_equal(rmt_store_commit(store, &error), 0);
-    assert_int_equal(rmt_store_refresh(other, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
+    RMT_OK(rmt_store_refresh(other, &error));
     for (size_t i = 0; i < 10; i++) {
         s_assert_readable(store, &ids[i]);
         s_assert_readable(other, &ids[i]);
@@ -91,8 +89,7 @@ test_chunks_are_read_before_and_after_the_commit(void **state)
     absent.bytes[9] ^= 1;
     rmt_chunk_t chunk;
     assert_false(rmt_store_has(store, &absent));
-    assert_int_equal(rmt_store_get(store, &absent, true, &chunk, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_store_get(store, &absent, true, &chunk, &error), RMT_E_NOT_FOUND);
     assert_int_equal(fixture_count(*state, "tmp"), 0);
     s_assert_sound(store);
 }
@@ -107,7 +104,7 @@ test_what_is_there_is_not_written_again(void **state)
             fixture_put(store, i, 3000);
             fixture_put(store, i, 3000);
         }
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(rmt_store_commit(store, &error));
     }
     assert_int_equal(fixture_count(*state, "packs"), 1);
     assert_int_equal(fixture_check(store, false, NULL).chunks, 50);
@@ -119,16 +116,16 @@ test_a_rollback_leaves_nothing(void **state)
     rmt_auto(rmt_store) store = fixture_open(*state);
     rmt_error_t error = {0};
     const rmt_id_t kept = fixture_put(store, 1, 1000);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     const rmt_id_t gone = fixture_put(store, 2, 1000);
     rmt_store_rollback(store);
     assert_true(rmt_store_has(store, &kept));
     assert_false(rmt_store_has(store, &gone));
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     assert_int_equal(fixture_count(*state, "packs"), 1);
     assert_int_equal(fixture_count(*state, "tmp"), 0);
     fixture_put(store, 2, 1000);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     assert_true(rmt_store_has(store, &gone));
 }
 
@@ -142,7 +139,7 @@ test_packs_roll_over_and_stay_under_their_size(void **state)
         ids[i] = fixture_put(store, 2 * i, RMT_CHUNK_PLAIN_MAX); // None shrinks
     for (size_t i = 0; i < 150; i += 7)
         s_assert_readable(store, &ids[i]);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     assert_int_equal(fixture_count(*state, "packs"), 3);
     for (size_t i = 0; i < 3; i++) {
         rmt_auto_str path = fixture_file(*state, "packs", i);
@@ -162,10 +159,10 @@ test_many_commits_leave_few_indexes(void **state)
     rmt_id_t ids[60];
     for (uint64_t i = 0; i < 60; i++) {
         ids[i] = fixture_put(store, i, 500 + i);
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(rmt_store_commit(store, &error));
     }
     assert_true(fixture_count(*state, "index") <= 9);
-    assert_int_equal(rmt_store_refresh(other, &error), 0);
+    RMT_OK(rmt_store_refresh(other, &error));
     for (size_t i = 0; i < 60; i++) {
         s_assert_readable(store, &ids[i]);
         s_assert_readable(other, &ids[i]);
@@ -203,7 +200,7 @@ s_save_hex(const char *root, const char *folder, const char *hex)
     }
     rmt_auto_str path = rmt_text("%s/%s/%s", root, folder, s_vector_name);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_save(path, data, size, 0600, &error), 0);
+    RMT_OK(rmt_io_save(path, data, size, 0600, &error));
 }
 
 static void
@@ -220,7 +217,7 @@ test_the_pack_and_index_of_the_vectors_are_read(void **state)
     size_t size = 0;
     static uint8_t room[RMT_CHUNK_PLAIN_MAX];
     rmt_error_t error = {0};
-    assert_int_equal(rmt_store_read(store, &id, room, &size, &error), 0);
+    RMT_OK(rmt_store_read(store, &id, room, &size, &error));
     assert_int_equal(size, 5);
     assert_memory_equal(room, "ramet", 5);
 }
@@ -250,7 +247,7 @@ s_write_many(void *args)
     for (uint64_t round = 0; round < 25; round++) {
         for (uint64_t i = 0; i < 20; i++)
             fixture_put(store, job->seed + round * 20 + i, 400);
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(rmt_store_commit(store, &error));
     }
     return NULL;
 }
@@ -327,7 +324,7 @@ test_a_killed_writer_leaves_a_sound_store(void **state)
     }
     void *data = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_store_image_get(store, &image, &data, &size, &error), 0);
+    RMT_OK(rmt_store_image_get(store, &image, &data, &size, &error));
     free(data);
 }
 
@@ -346,7 +343,7 @@ test_an_index_without_its_pack_is_told_and_healed_by_a_put(void **state)
     assert_true(report.missing >= 2); // The pack, the manifest
     assert_non_null(strstr(text, strrchr(pack, '/') + 1));
     const rmt_id_t id = fixture_put(again, 1, 1000);
-    assert_int_equal(rmt_store_commit(again, &error), 0);
+    RMT_OK(rmt_store_commit(again, &error));
     s_assert_readable(again, &id);
     fixture_image(again, 1, 10);
     report = fixture_check(again, true, &text);
@@ -377,7 +374,7 @@ test_a_pack_without_an_index_is_told(void **state)
     rmt_auto(rmt_store) store = fixture_open(*state);
     rmt_error_t error = {0};
     const rmt_id_t id = fixture_put(store, 1, 1000);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     rmt_auto_str index = fixture_file(*state, "index", 0);
     assert_int_equal(unlink(index), 0);
     rmt_auto(rmt_store) again = fixture_open(*state);
@@ -409,7 +406,7 @@ test_a_damaged_index_is_told_and_the_packs_stand_in(void **state)
             assert_int_equal(report.damaged, 1);
             assert_int_equal(report.missing, 0);
             assert_non_null(strstr(text, index));
-            assert_int_equal(rmt_store_image_get(again, &image, &data, &size, &error), 0);
+            RMT_OK(rmt_store_image_get(again, &image, &data, &size, &error));
             free(data);
         }
         rmt_store_destroy(&again);
@@ -427,7 +424,7 @@ test_a_flipped_bit_in_a_pack_is_found_and_never_delivered(void **state)
     rmt_id_t ids[12];
     for (uint64_t i = 0; i < 12; i++)
         ids[i] = fixture_put(store, i, 60 + i * 40);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     rmt_auto_str pack = fixture_file(*state, "packs", 0);
     const size_t bits = fixture_size(pack) * 8;
     for (size_t bit = 0; bit < bits; bit += 5) {
@@ -464,8 +461,8 @@ test_a_second_copy_stands_in_for_a_damaged_one(void **state)
     rmt_error_t error = {0};
     const rmt_id_t id = fixture_put(a, 1, 1000);
     fixture_put(b, 1, 1000);
-    assert_int_equal(rmt_store_commit(a, &error), 0);
-    assert_int_equal(rmt_store_commit(b, &error), 0);
+    RMT_OK(rmt_store_commit(a, &error));
+    RMT_OK(rmt_store_commit(b, &error));
     assert_int_equal(fixture_count(*state, "packs"), 2);
     for (size_t i = 0; i < 2; i++) {
         rmt_auto_str pack = fixture_file(*state, "packs", i);
@@ -485,14 +482,14 @@ test_images_are_kept_listed_and_removed(void **state)
     size_t size = 0, back_size = 0;
     rmt_auto_ptr data = fixture_descriptor(store, 1, 100, &size);
     rmt_id_t id, expected;
-    assert_int_equal(rmt_store_image_put(store, data, size, &id, &error), 0);
-    assert_int_equal(rmt_store_image_put(store, data, size, &id, &error), 0);
+    RMT_OK(rmt_store_image_put(store, data, size, &id, &error));
+    RMT_OK(rmt_store_image_put(store, data, size, &id, &error));
     rmt_id_compute(&expected, data, size);
     assert_true(rmt_id_equal(&id, &expected));
 
     rmt_auto(rmt_store) other = fixture_open(*state);
     rmt_auto_ptr back = NULL;
-    assert_int_equal(rmt_store_image_get(other, &id, &back, &back_size, &error), 0);
+    RMT_OK(rmt_store_image_get(other, &id, &back, &back_size, &error));
     assert_int_equal(back_size, size);
     assert_memory_equal(back, data, size);
     rmt_auto(rmt_records) list = rmt_store_image_list(other, &error);
@@ -504,11 +501,10 @@ test_images_are_kept_listed_and_removed(void **state)
     assert_int_equal(report.images, 1);
     assert_true(report.chunks >= 100 + 3); // Files, facts, manifest and its root
 
-    assert_int_equal(rmt_store_image_remove(other, &id, &error), 0);
-    assert_int_equal(rmt_store_image_get(other, &id, &back, &back_size, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
-    assert_int_equal(rmt_store_image_remove(other, &id, &error), -1);
-    assert_int_equal(error.code, RMT_E_NOT_FOUND);
+    RMT_OK(rmt_store_image_remove(other, &id, &error));
+    RMT_FAILS(rmt_store_image_get(other, &id, &back, &back_size, &error),
+              RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_store_image_remove(other, &id, &error), RMT_E_NOT_FOUND);
 }
 
 static void
@@ -518,17 +514,15 @@ test_an_image_that_lacks_something_is_refused(void **state)
     size_t size = 0;
     rmt_auto_ptr data = fixture_descriptor(full, 1, 10, &size);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_store_commit(full, &error), 0);
+    RMT_OK(rmt_store_commit(full, &error));
 
     // A store that has all but one pack: here, nothing of what it needs.
     rmt_auto_str bare = rmt_text("%s/bare", (char *) *state);
     rmt_auto(rmt_store) empty = fixture_open(bare);
     rmt_id_t id;
-    assert_int_equal(rmt_store_image_put(empty, data, size, &id, &error), -1);
-    assert_int_equal(error.code, RMT_E_CORRUPT);
+    RMT_FAILS(rmt_store_image_put(empty, data, size, &id, &error), RMT_E_CORRUPT);
     assert_int_equal(fixture_count(bare, "images"), 0);
-    assert_int_equal(rmt_store_image_put(full, "\xff\xff", 2, &id, &error), -1);
-    assert_int_equal(error.code, RMT_E_CORRUPT);
+    RMT_FAILS(rmt_store_image_put(full, "\xff\xff", 2, &id, &error), RMT_E_CORRUPT);
 }
 
 // The pack went away behind the back of an instance that knows it.
@@ -539,12 +533,11 @@ test_publishing_looks_again_whether_packs_are_there(void **state)
     size_t size = 0;
     rmt_auto_ptr data = fixture_descriptor(store, 1, 10, &size);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     rmt_auto_str pack = fixture_file(*state, "packs", 0);
     assert_int_equal(unlink(pack), 0);
     rmt_id_t id;
-    assert_int_equal(rmt_store_image_put(store, data, size, &id, &error), -1);
-    assert_int_equal(error.code, RMT_E_CORRUPT);
+    RMT_FAILS(rmt_store_image_put(store, data, size, &id, &error), RMT_E_CORRUPT);
 }
 
 static void
@@ -559,8 +552,7 @@ test_a_damaged_image_is_told_and_not_delivered(void **state)
         void *data = NULL;
         size_t size = 0;
         rmt_error_t error = {0};
-        assert_int_equal(rmt_store_image_get(store, &id, &data, &size, &error), -1);
-        assert_int_equal(error.code, RMT_E_CORRUPT);
+        RMT_FAILS(rmt_store_image_get(store, &id, &data, &size, &error), RMT_E_CORRUPT);
         const char *text = NULL;
         assert_int_equal(fixture_check(store, false, &text).damaged, 1);
         assert_non_null(strstr(text, strrchr(path, '/') + 1));
@@ -577,13 +569,12 @@ test_a_failed_write_is_final_until_the_rollback(void **state)
     rmt_error_t error = {0};
     fixture_put(store, 1, 1000);
     rmt_auto_str batch = fixture_file(*state, "tmp", 0);
-    assert_int_equal(rmt_io_remove_tree(batch, &error), 0);
+    RMT_OK(rmt_io_remove_tree(batch, &error));
     assert_int_equal(rmt_store_commit(store, &error), -1);
-    assert_int_equal(rmt_store_commit(store, &error), -1);
-    assert_int_equal(error.code, RMT_E_IO);
+    RMT_FAILS(rmt_store_commit(store, &error), RMT_E_IO);
     rmt_store_rollback(store);
     const rmt_id_t id = fixture_put(store, 1, 1000);
-    assert_int_equal(rmt_store_commit(store, &error), 0);
+    RMT_OK(rmt_store_commit(store, &error));
     s_assert_readable(store, &id);
     s_assert_sound(store);
 }

@@ -74,7 +74,7 @@ s_capture(fixture_t *self, const char *lineage, uint32_t margin_s)
         rmt_cache_reader_distrust(reader, self->distrusted, 1);
     rmt_auto(rmt_cache_writer) writer =
         rmt_cache_writer_new(self->path, lineage, margin_s, &error);
-    assert_non_null(writer);
+    RMT_OK(writer);
     const rmt_capture_options_t options = {.root_fd = tree_lab_source(self->lab),
                                            .threads = 2,
                                            .cache = reader,
@@ -245,14 +245,14 @@ test_damaged_cache_is_noticed_and_changes_nothing(void **state)
     rmt_error_t error = {0};
     rmt_auto_ptr good = NULL;
     size_t size = 0;
-    assert_int_equal(rmt_io_load(self->path, 1 << 24, &good, &size, &error), 0);
+    RMT_OK(rmt_io_load(self->path, 1 << 24, &good, &size, &error));
     assert_true(size > 2000);
     for (size_t i = 0; i < 20; i++) {
         const size_t at = i * (size / 20) + i % 44;
         uint8_t *bytes = malloc(size);
         memcpy(bytes, good, size);
         bytes[at] ^= 0x10;
-        assert_int_equal(rmt_io_save(self->path, bytes, size, 0600, &error), 0);
+        RMT_OK(rmt_io_save(self->path, bytes, size, 0600, &error));
         free(bytes);
         const rmt_id_t root = s_capture(self, LINEAGE, 0);
         assert_true(rmt_id_equal(&first, &root));
@@ -263,12 +263,12 @@ test_damaged_cache_is_noticed_and_changes_nothing(void **state)
             assert_true(self->had_trouble);
     }
     for (size_t cut = 1; cut < size; cut += size / 7) {
-        assert_int_equal(rmt_io_save(self->path, good, size - cut, 0600, &error), 0);
+        RMT_OK(rmt_io_save(self->path, good, size - cut, 0600, &error));
         const rmt_id_t root = s_capture(self, LINEAGE, 0);
         assert_true(rmt_id_equal(&first, &root));
     }
     static const char rubbish[100000];
-    assert_int_equal(rmt_io_save(self->path, rubbish, sizeof rubbish, 0600, &error), 0);
+    RMT_OK(rmt_io_save(self->path, rubbish, sizeof rubbish, 0600, &error));
     s_capture(self, LINEAGE, 0);
     assert_int_equal(self->report.cached, 0);
     assert_true(self->had_trouble);
@@ -291,7 +291,7 @@ test_first_link_that_was_left_out_is_not_needed_for_the_second(void **state)
     const rmt_capture_sink_t sink = {.context = self, .chunk_fn = s_chunk, .id_fn = s_id};
     rmt_id_t some;
     rmt_capture_report_clear(&self->report);
-    assert_int_equal(rmt_capture_run(&options, &sink, &some, &self->report, &error), 0);
+    RMT_OK(rmt_capture_run(&options, &sink, &some, &self->report, &error));
     const rmt_id_t all = tree_lab_capture(self->lab, 1, excludes);
     assert_true(rmt_id_equal(&some, &all));
 }

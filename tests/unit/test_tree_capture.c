@@ -39,7 +39,7 @@ s_list(tree_lab_t *lab, const rmt_id_t *root)
     rmt_error_t error = {0};
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, tree_lab_get, lab, &error);
-    assert_non_null(reader);
+    RMT_OK(reader);
     char *lines = strdup("");
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1) {
@@ -126,8 +126,8 @@ test_cuts_of_a_large_file_are_those_of_its_whole_contents(void **state)
     rmt_auto_fd fd = openat(tree_lab_source(lab), "large", O_RDWR | O_CLOEXEC);
     rmt_auto_ptr data = calloc(1, size);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_pwrite(fd, data, zeros, 4 << 20, &error), 0);
-    assert_int_equal(rmt_io_pread(fd, data, size, 0, &error), 0);
+    RMT_OK(rmt_io_pwrite(fd, data, zeros, 4 << 20, &error));
+    RMT_OK(rmt_io_pread(fd, data, size, 0, &error));
     const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(&root, tree_lab_get, lab, &error);
@@ -222,7 +222,7 @@ s_capture_meddled(meddler_t *meddler, rmt_capture_report_t *report)
     const rmt_capture_sink_t sink = {.context = meddler, .chunk_fn = s_meddle};
     rmt_error_t error = {0};
     rmt_id_t root;
-    assert_int_equal(rmt_capture_run(&options, &sink, &root, report, &error), 0);
+    RMT_OK(rmt_capture_run(&options, &sink, &root, report, &error));
     return root;
 }
 
@@ -348,8 +348,7 @@ s_check_versions(tree_lab_t *lab, const rmt_id_t *root)
         uint32_t version = 0;
         for (size_t i = 0; !entry.fuzzy && i < entry.chunk_count; i++) {
             size_t size = 0;
-            assert_int_equal(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error),
-                             0);
+            RMT_OK(tree_lab_get(lab, &entry.chunks[i], plain, &size, &error));
             uint32_t word;
             if (i == 0)
                 memcpy(&version, plain, sizeof version);
@@ -508,12 +507,10 @@ test_cancel_and_a_failing_sink_end_the_capture(void **state)
     rmt_error_t error = {0};
     rmt_id_t root;
     rmt_capture_report_t report;
-    assert_int_equal(rmt_capture_run(&options, &sink, &root, &report, &error), -1);
-    assert_int_equal(error.code, RMT_E_CANCELLED);
+    RMT_FAILS(rmt_capture_run(&options, &sink, &root, &report, &error), RMT_E_CANCELLED);
     options.cancelled_fn = NULL;
     sink.chunk_fn = s_refuse;
-    assert_int_equal(rmt_capture_run(&options, &sink, &root, &report, &error), -1);
-    assert_int_equal(error.code, RMT_E_NO_SPACE);
+    RMT_FAILS(rmt_capture_run(&options, &sink, &root, &report, &error), RMT_E_NO_SPACE);
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)

@@ -1,9 +1,5 @@
 // Order, budget and end of the queue between walk, workers and sink.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 #include "base/rmt_auto.h"
 #include "tree/rmt_queue.h"
 
@@ -78,7 +74,7 @@ test_failure_is_remembered_and_refuses_jobs(void **state)
     rmt_auto(rmt_queue) queue = rmt_queue_new(10, 100);
     rmt_job_t a;
     rmt_error_t error = {0}, again = {0};
-    assert_int_equal(rmt_queue_check(queue, &error), 0);
+    RMT_OK(rmt_queue_check(queue, &error));
     rmt_fail(&error, RMT_E_IO, "first");
     rmt_queue_fail(queue, &error);
     rmt_fail(&error, RMT_E_IO, "second");
