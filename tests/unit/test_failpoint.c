@@ -1,8 +1,5 @@
 // Failpoints do what their plan says, at the time it says, and nothing before.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,9 +1,5 @@
 // The door of orders: what a target may be told.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "facts/rmt_facts.h"
@@ -45,9 +41,9 @@ test_an_order_is_written_as_it_was_read(void **state)
     assert_int_equal(order->layout->partition_count, 1);
     assert_int_equal(rmt_records_count(order->personal), 2);
     rmt_auto(rmt_records) written = rmt_order_write(order, &error);
-    assert_non_null(written);
+    RMT_OK(written);
     rmt_auto(rmt_order) again = rmt_order_read(written, &error);
-    assert_non_null(again);
+    RMT_OK(again);
     rmt_auto(rmt_records) twice = rmt_order_write(again, &error);
     assert_int_equal(rmt_records_count(written), rmt_records_count(twice));
     for (size_t i = 0; i < rmt_records_count(written); i++)
@@ -63,7 +59,7 @@ test_other_parts_are_skipped_and_other_classes_are_not(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_order) order =
         s_read(HEAD CHOICE LAYOUT "class=news part=later text=x\n", &error);
-    assert_non_null(order);
+    RMT_OK(order);
 }
 
 static const struct {
@@ -112,10 +108,9 @@ test_what_would_not_be_read_is_not_written(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_auto(rmt_order) order = s_read(HEAD CHOICE LAYOUT, &error);
-    assert_non_null(order);
+    RMT_OK(order);
     order->target[0] = '\0';
-    assert_null(rmt_order_write(order, &error));
-    assert_int_equal(error.code, RMT_E_USAGE);
+    RMT_FAILS(rmt_order_write(order, &error), RMT_E_USAGE);
 }
 
 int

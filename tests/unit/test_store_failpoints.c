@@ -126,7 +126,7 @@ s_leave_behind(const morning_t *morning)
     rmt_error_t error = {0};
     char text[RMT_ID_TEXT_SIZE];
     rmt_auto_str folder = rmt_text("%s/tmp/0123456789abcdef0123456789abcdef", root);
-    assert_int_equal(rmt_io_mkdirs(folder, 0700, &error), 0);
+    RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
     s_leave(root, "tmp/0123456789abcdef0123456789abcdef/pack");
     s_leave(root, "index/0123456789abcdef0123456789abcdef.new");
     rmt_auto_str image = rmt_text("images/%s.abc123", rmt_id_text(&morning->kept, text));
@@ -142,10 +142,10 @@ s_prepare_store(morning_t *morning)
     const char *root = morning->template;
     rmt_error_t error = {0};
     rmt_auto(rmt_store) store = fixture_open(root);
-    assert_int_equal(s_put_image(store, KEPT_SEED, &morning->kept, &error), 0);
+    RMT_OK(s_put_image(store, KEPT_SEED, &morning->kept, &error));
     rmt_auto_str index = fixture_file(root, "index", 0);
     rmt_auto_str kept_pack = fixture_file(root, "packs", 0);
-    assert_int_equal(s_put_image(store, RETIRED_SEED, &morning->retired, &error), 0);
+    RMT_OK(s_put_image(store, RETIRED_SEED, &morning->retired, &error));
     assert_int_equal(unlink(index), 0);
     rmt_auto_str damaged = fixture_file(root, "index", 0);
     fixture_flip(damaged, 8 * 100);
@@ -155,8 +155,8 @@ s_prepare_store(morning_t *morning)
     fixture_flip(pack ? pack : first, 8 * 200);
     for (uint64_t i = 0; i < 7; i++) {
         rmt_id_t id;
-        assert_int_equal(s_put(store, 2000 + i, &id, &error), 0);
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(s_put(store, 2000 + i, &id, &error));
+        RMT_OK(rmt_store_commit(store, &error));
     }
     assert_int_equal(fixture_count(root, "index"), 8);
     s_leave_behind(morning);
@@ -169,8 +169,8 @@ s_prepare_new(morning_t *morning)
     rmt_error_t error = {0};
     rmt_auto_str root = rmt_text("%s/other", morning->template);
     rmt_auto(rmt_store) other = fixture_open(root);
-    assert_int_equal(s_put_image(other, NEW_SEED, &morning->new, &error), 0);
-    assert_int_equal(rmt_io_remove_tree(root, &error), 0);
+    RMT_OK(s_put_image(other, NEW_SEED, &morning->new, &error));
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 static int
@@ -290,7 +290,7 @@ s_try(const morning_t *morning, const char *plan, bool is_crash)
     s_assert_nothing_lost(root, morning, plan, is_new_told);
     s_assert_next_day(root, morning, plan);
     rmt_error_t error = {0};
-    assert_int_equal(rmt_io_remove_tree(root, &error), 0);
+    RMT_OK(rmt_io_remove_tree(root, &error));
     return is_passed;
 }
 
