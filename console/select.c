@@ -27,6 +27,9 @@ s_add_label(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
 {
     const char *equals = strchr(word, '=');
     rmt_auto_str field = rmt_text("%.*s", (int) (equals - word), word);
+    // Every record without the field would have that value.
+    if (!equals[1])
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" has no value; write rack=r12", word);
     size_t found = 0;
     for (size_t i = 0; i < rmt_records_count(known); i++) {
         const rmt_record_t *target = rmt_records_at(known, i);

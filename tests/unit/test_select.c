@@ -1,0 +1,108 @@
+// Which targets a user means.
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "console/select.h"
+
+// r12-n08 to r12-n11 in two racks, and web.
+static rmt_records_t *
+s_known(void)
+{
+    rmt_records_t *known = rmt_records_new();
+    for (unsigned i = 8; i <= 11; i++) {
+        rmt_record_t *target = rmt_records_add(known);
+        rmt_record_setf(target, "name", "r12-n%02u", i);
+        rmt_record_set(target, "rack", i < 10 ? "left" : "right");
+    }
+    rmt_record_set(rmt_records_add(known), "name", "web");
+    return known;
+}
+
+static char *
+s_names(const rmt_records_t *chosen)
+{
+    char *text = rmt_text("%s", "");
+    for (size_t i = 0; i < rmt_records_count(chosen); i++) {
+        rmt_auto_str before = text;
+        text = rmt_text("%s%s%s", before, i ? " " : "",
+                        rmt_record_text(rmt_records_at(chosen, i), "target", "?"));
+    }
+    return text;
+}
+
+static void
+test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *list, *names;
+    } rows[] = {
+        {"web", "web"},
+        {"web,r12-n08", "web r12-n08"},
+        {"r12-n[08-10]", "r12-n08 r12-n09 r12-n10"},
+        {"rack=right", "r12-n10 r12-n11"},
+        {"web rack=left,r12-n[09-10]", "web r12-n08 r12-n09 r12-n10"}, // Each once
+    };
+    rmt_auto(rmt_records) known = s_known();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
+        if (!chosen)
+            fail_msg("%s: %s", rows[i].list, error.text);
+        rmt_auto_str names = s_names(chosen);
+        assert_string_equal(names, rows[i].names);
+    }
+}
+
+// An empty list is never all of them, and a word with a mistake chooses nothing.
+static void
+test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *list;
+        rmt_code_t code;
+    } rows[] = {
+        {"", RMT_E_USAGE},
+        {" , ,", RMT_E_USAGE},
+        {"*", RMT_E_NOT_FOUND},
+        {"all", RMT_E_NOT_FOUND},
+        {"web,nobody", RMT_E_NOT_FOUND},
+        {"rack=middle", RMT_E_NOT_FOUND},
+        {"rack=", RMT_E_USAGE}, // The rack of web, and of all that have none
+        {"shelf=", RMT_E_USAGE},
+        {"r12-n[10-12]", RMT_E_NOT_FOUND}, // There is no r12-n12
+        {"r12-n[8-9]", RMT_E_NOT_FOUND},   // As many digits as are written
+        {"r12-n[11-08]", RMT_E_USAGE},
+        {"r12-n[08-]", RMT_E_USAGE},
+        {"r12-n[]", RMT_E_USAGE},
+        {"r12-n[08", RMT_E_USAGE},
+        {"r12-n[0-999999999]", RMT_E_USAGE},
+    };
+    rmt_auto(rmt_records) known = s_known();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
+        if (chosen)
+            fail_msg("\"%s\" was taken", rows[i].list);
+        if (error.code != rows[i].code)
+            fail_msg("\"%s\": %s", rows[i].list, error.text);
+    }
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m13_targets_are_named_one_by_one_by_range_or_by_label),
+        cmocka_unit_test(test_m13_nothing_is_chosen_that_nobody_has_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
