@@ -4,6 +4,7 @@ ramet_test(unit manifest NEEDS ramet::store ramet::base TIMEOUT 60)
 ramet_test(unit store NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit scrub NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit gc NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit commit_order NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit failpoint NEEDS ramet::base_failpoints TIMEOUT 20)
 ramet_test(unit store_failpoints NEEDS ramet::store_failpoints ramet::wire_failpoints
     ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 120)
