@@ -2,7 +2,7 @@
 #include "facts/rmt_address.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 
 #include <stdlib.h>
 #include <string.h>

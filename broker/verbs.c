@@ -10,7 +10,7 @@
 #include "crypto/rmt_id.h"
 #include "base/rmt_io.h"
 #include "facts/rmt_location.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 
 enum {
     ADMIN = 1,

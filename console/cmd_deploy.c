@@ -2,7 +2,7 @@
 #include "console/cmd.h"
 #include "console/plan.h"
 #include "base/rmt_auto.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 #include "console/select.h"
 #include "console/watch.h"
 

@@ -1,7 +1,7 @@
 #include "console/plan.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 #include "wire/rmt_codec.h"
 #include "console/watch.h"
 

@@ -1,7 +1,7 @@
 #include "match/rmt_match.h"
 #include "base/rmt_auto.h"
 #include "match/rmt_match_run.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 
 #include <assert.h>
 #include <stdlib.h>

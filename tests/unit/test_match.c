@@ -6,7 +6,7 @@
 #include "base/rmt_io.h"
 #include "facts/rmt_facts.h"
 #include "match/rmt_match.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 
 #define MACHINE                                                                          \
     "class=system uuid=1 firmware=uefi arch=x86_64\n"                                    \

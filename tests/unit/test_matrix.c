@@ -7,7 +7,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "match/rmt_match.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 #include "tools/machine_tree.h"
 
 static const char *const s_names[] = {

@@ -6,7 +6,7 @@
 #include "wire/rmt_codec.h"
 #include "place/holder.h"
 #include "base/rmt_log.h"
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,4 +1,4 @@
-#include "match/rmt_policy.h"
+#include "facts/rmt_policy.h"
 #include "base/rmt_auto.h"
 
 #include <assert.h>
