@@ -5,7 +5,7 @@
 #pragma once
 
 #include <czmq.h>
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"

@@ -4,6 +4,7 @@
 #include "broker/events.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
+#include "facts/rmt_fields.h"
 
 #define UNDER_WAY_MAX 256 // Anybody may knock; more at once are not heard
 
@@ -80,6 +81,10 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1 ||
         !streq(token.broker_key, broker->settings->own.public_text)) {
         s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "that is no token of this farm");
+        return;
+    }
+    if (rmt_fields_check_enrolment(msg->body, &error) == -1) {
+        s_refuse(broker, packet, error.code, error.text);
         return;
     }
     rmt_id_t hash;

@@ -3,12 +3,12 @@
 #include <string.h>
 #include "broker/driver.h"
 #include "broker/events.h"
-#include "broker/fields.h"
 #include "broker/peers.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_fields.h"
 #include "facts/rmt_location.h"
 #include "facts/rmt_policy.h"
 
@@ -22,6 +22,7 @@ enum {
     TARGET = 64,
     FIRSTBOOT = 128,
     QUIET = 256, // No role: the verb leaves no entry in the audit stream
+    SETS = 512,  // No role: what it sets is checked with the record as it is
     READ = ADMIN | VIEWER | DASHBOARD | QUIET,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
@@ -42,7 +43,7 @@ typedef struct {
 
 struct verb {
     const char *name;
-    unsigned roles; // And QUIET
+    unsigned roles; // And QUIET, SETS
     const char *function;
     int (*before)(ask_t *ask, rmt_error_t *error); // Checks and adds; may be NULL
     void (*after)(ask_t *ask, rmt_msg_t *reply);   // For code 0; may be NULL
@@ -63,13 +64,32 @@ static const struct {
 static int
 s_class(ask_t *ask, rmt_error_t *error)
 {
+    (void) error;
     rmt_auto_str class = strndup(ask->verb->name, strcspn(ask->verb->name, "."));
     rmt_record_set(ask->msg->body, "class", class);
+    return 0;
+}
+
+static int
+s_new_record(ask_t *ask, rmt_error_t *error)
+{
+    s_class(ask, error);
+    return rmt_fields_check(rmt_record_text(ask->msg->body, "class", ""), ask->msg->body,
+                            NULL, error);
+}
+
+// Each item is a record by itself: what is known of it already does not count.
+static int
+s_new_records(ask_t *ask, rmt_error_t *error)
+{
+    s_class(ask, error);
+    const char *class = rmt_record_text(ask->msg->body, "class", "");
     for (size_t i = 0; i < rmt_records_count(ask->msg->items); i++) {
-        if (rmt_fields_check(class, rmt_records_at(ask->msg->items, i), error) == -1)
-            return -1;
+        if (rmt_fields_check(class, rmt_records_at(ask->msg->items, i), NULL, error) ==
+            -1)
+            return rmt_wrap(error, "item %zu", i + 1);
     }
-    return rmt_fields_check(class, ask->msg->body, error);
+    return 0;
 }
 
 static int
@@ -232,10 +252,10 @@ s_merge_snapshot(ask_t *ask, rmt_msg_t *reply)
 #define RECORDS(class)                                                                   \
     {class ".list", READ, "record_list", s_class, NULL},                                 \
         {class ".show", READ, "record_show", s_class, NULL},                             \
-        {class ".add", ADMIN, "record_add", s_class, NULL},                              \
-        {class ".set", ADMIN, "record_set", s_class, NULL},                              \
+        {class ".add", ADMIN, "record_add", s_new_record, NULL},                         \
+        {class ".set", ADMIN | SETS, "record_set", s_class, NULL},                       \
         {class ".remove", ADMIN, "record_remove", s_class, NULL},                        \
-        {class ".import", ADMIN, "record_import", s_class, NULL},                        \
+        {class ".import", ADMIN, "record_import", s_new_records, NULL},                  \
     {                                                                                    \
         class ".approve", ADMIN, "record_approve", s_class, NULL                         \
     }
@@ -383,6 +403,43 @@ s_meta(const rmt_record_t *key, const rmt_msg_t *msg)
     return meta;
 }
 
+static void
+s_call(ask_t *ask)
+{
+    const rmt_call_t call = {.function = ask->verb->function,
+                             .meta = ask->meta,
+                             .body = ask->msg->body,
+                             .items = ask->msg->items};
+    rmt_state_call(ask->broker->state, &call, s_on_reply, ask);
+}
+
+// What is set is checked together with what the record has, so that an address may have
+// its length from there. A change that comes between is found by the plan.
+static void
+s_on_record(void *context, rmt_msg_t *reply)
+{
+    ask_t *ask = context;
+    rmt_error_t error = {0};
+    const char *class = rmt_record_text(ask->msg->body, "class", "");
+    if (reply->code != RMT_OK) {
+        s_on_reply(ask, reply);
+    } else if (rmt_fields_check(class, ask->msg->body, reply->body, &error) == -1) {
+        s_fail(ask, error.code, error.text);
+        s_ask_destroy(&ask);
+    } else {
+        s_call(ask);
+    }
+}
+
+static void
+s_call_with_record(ask_t *ask)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "class", rmt_record_text(ask->msg->body, "class", ""));
+    rmt_record_set(body, "name", rmt_record_text(ask->msg->body, "name", ""));
+    rmt_broker_call(ask->broker, "record_show", body, s_on_record, ask);
+}
+
 // Reading is repeated at will: an answer of an old state is not kept for it.
 static void
 s_ask(ask_t *ask, const rmt_record_t *key)
@@ -400,11 +457,10 @@ s_ask(ask_t *ask, const rmt_record_t *key)
         s_ask_destroy(&ask);
         return;
     }
-    const rmt_call_t call = {.function = verb->function,
-                             .meta = ask->meta,
-                             .body = ask->msg->body,
-                             .items = ask->msg->items};
-    rmt_state_call(ask->broker->state, &call, s_on_reply, ask);
+    if (verb->roles & SETS)
+        s_call_with_record(ask);
+    else
+        s_call(ask);
 }
 
 void

@@ -1,6 +1,6 @@
 #include "console/call.h"
 #include "console/command.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_config.h"
 #include "net/rmt_enrol.h"
@@ -36,10 +36,10 @@ s_ports(call_t *self, const char *const *brokers, char *out[BROKER_COUNT_MAX + 1
         rmt_error_t *error)
 {
     for (size_t i = 0; brokers[i] && i < BROKER_COUNT_MAX; i++) {
-        out[i] = rmt_address_broker(brokers[i], RMT_PORT_CONSOLE, error);
+        out[i] = rmt_endpoint_broker(brokers[i], RMT_PORT_CONSOLE, error);
         uint16_t port;
-        char host[RMT_ADDRESS_HOST_SIZE];
-        if (!out[i] || rmt_address_split(out[i], host, &port, error) == -1)
+        char host[RMT_ENDPOINT_HOST_SIZE];
+        if (!out[i] || rmt_endpoint_split(out[i], host, &port, error) == -1)
             return -1;
         if (i == 0)
             memcpy(self->broker_host, host, sizeof self->broker_host);

@@ -1,6 +1,7 @@
 #include <assert.h>
 #include <string.h>
 #include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -30,12 +31,13 @@ struct rmt_link {
 static char *
 s_with_port(const char *address, const char *port)
 {
-    char host[RMT_ADDRESS_HOST_SIZE];
+    char host[RMT_ENDPOINT_HOST_SIZE];
     uint16_t number;
     rmt_error_t ignored = {0};
-    if (rmt_address_split(address, host, &number, &ignored) == 0)
+    if (rmt_endpoint_split(address, host, &number, &ignored) == 0)
         return rmt_text("%s", address);
-    if (rmt_address_is_ipv6(address))
+    rmt_address_t own;
+    if (rmt_address_read(address, &own) && own.is_v6)
         return rmt_text("[%s]:%s", address, port);
     return rmt_text("%s:%s", address, port);
 }
@@ -48,7 +50,7 @@ s_add_address(rmt_link_t *self, const rmt_record_t *holder, const char *address,
     if (strlen(key) != KEY_SIZE - 1)
         return rmt_fail(error, RMT_E_USAGE, "a holder of chunks has no valid key");
     rmt_auto_str full = s_with_port(address, rmt_record_text(holder, "port", ""));
-    char *endpoint = rmt_address_expand(full, host ? host : "", error);
+    char *endpoint = rmt_endpoint_expand(full, host ? host : "", error);
     if (!endpoint)
         return -1;
     self->endpoints =

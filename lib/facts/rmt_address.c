@@ -1,6 +1,4 @@
 #include "facts/rmt_address.h"
-#include "base/rmt_auto.h"
-#include "base/rmt_io.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -9,158 +7,220 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LABEL_SIZE_MAX 63
-#define NAME_SIZE_MAX 253
+#define LOOPBACK_V4 127
 
-// Decimal digits only, so that "+1", " 1" and "0x1" are no numbers here.
-static bool
-s_read_number(const char *text, unsigned long limit, unsigned long *number_out)
+static unsigned
+s_bits(const rmt_address_t *address)
 {
-    const size_t size = strlen(text);
-    if (size == 0 || size > 5 || strspn(text, "0123456789") != size)
+    return address->is_v6 ? 128 : 32;
+}
+
+bool
+rmt_address_read(const char *text, rmt_address_t *address_out)
+{
+    assert(text);
+    assert(address_out);
+    rmt_address_t address = {.is_v6 = strchr(text, ':') != NULL};
+    const int family = address.is_v6 ? AF_INET6 : AF_INET;
+    if (inet_pton(family, text, address.bytes) != 1 ||
+        !inet_ntop(family, address.bytes, address.text, sizeof address.text))
         return false;
-    *number_out = strtoul(text, NULL, 10);
-    return *number_out <= limit;
+    *address_out = address;
+    return true;
+}
+
+// What no host can have, in words; NULL for an address that is good.
+static const char *
+s_why_no_host(const rmt_address_t *address)
+{
+    static const uint8_t mapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+    static const uint8_t none[16] = {0}, all[4] = {0xff, 0xff, 0xff, 0xff};
+    const uint8_t *bytes = address->bytes;
+    if (memcmp(bytes, none, s_bits(address) / 8) == 0)
+        return "this address means no host";
+    if (!address->is_v6 && memcmp(bytes, all, sizeof all) == 0)
+        return "this is the broadcast address";
+    if (address->is_v6 ? bytes[0] == 0xff : bytes[0] >> 4 == 0xe)
+        return "this is the address of a multicast group";
+    if (address->is_v6 && memcmp(bytes, mapped, sizeof mapped) == 0)
+        return "this is an IPv4 address in the form of IPv6; write it as IPv4";
+    return NULL;
 }
 
 static bool
-s_is_bracketed(const char *host)
+s_is_loopback(const rmt_address_t *address)
 {
-    const size_t size = strlen(host);
-    if (size < 4 || host[0] != '[' || host[size - 1] != ']')
-        return false;
-    char inner[RMT_ADDRESS_HOST_SIZE];
-    snprintf(inner, sizeof inner, "%.*s", (int) (size - 2), host + 1);
-    return rmt_address_is_ipv6(inner);
-}
-
-static bool
-s_is_host(const char *host)
-{
-    return strcmp(host, "@") == 0 || strcmp(host, "*") == 0 || s_is_bracketed(host) ||
-           rmt_address_is_host(host);
+    static const uint8_t own[16] = {[15] = 1};
+    return address->is_v6 ? memcmp(address->bytes, own, sizeof own) == 0
+                          : address->bytes[0] == LOOPBACK_V4;
 }
 
 int
-rmt_address_split(const char *text, char host_out[RMT_ADDRESS_HOST_SIZE],
-                  uint16_t *port_out, rmt_error_t *error)
+rmt_address_parse(const char *text, rmt_address_t *address_out, rmt_error_t *error)
 {
-    assert(text && host_out && port_out && error);
-    const char *colon = strrchr(text, ':');
-    const size_t size = colon ? (size_t) (colon - text) : 0;
-    char host[RMT_ADDRESS_HOST_SIZE];
-    unsigned long port = 0;
-    if (size == 0 || size >= sizeof host)
-        return rmt_fail(error, RMT_E_USAGE, "\"%.64s\" is not host:port", text);
-    snprintf(host, sizeof host, "%.*s", (int) size, text);
-    if (!s_is_host(host) || !s_read_number(colon + 1, UINT16_MAX, &port))
-        return rmt_fail(error, RMT_E_USAGE, "\"%.64s\" is not host:port", text);
-    memcpy(host_out, host, sizeof host);
-    *port_out = (uint16_t) port;
+    rmt_address_t address;
+    if (!rmt_address_read(text, &address))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' is not an IP address; write one such as 10.0.0.1 or "
+                        "fd00::1",
+                        text);
+    const char *why = s_why_no_host(&address);
+    if (why)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%s': %s; write the address of a host, such as %s", text, why,
+                        address.is_v6 ? "fd00::1" : "10.0.0.1");
+    *address_out = address;
     return 0;
 }
 
-char *
-rmt_address_broker(const char *text, rmt_port_t port, rmt_error_t *error)
-{
-    assert(text && error);
-    char host[RMT_ADDRESS_HOST_SIZE];
-    uint16_t base = RMT_PORT_BASE;
-    if (strlen(text) < sizeof host && s_is_host(text))
-        snprintf(host, sizeof host, "%s", text);
-    else if (rmt_address_split(text, host, &base, error) == -1)
-        return NULL;
-    const unsigned number = base + (unsigned) port;
-    if (base == 0 || number > UINT16_MAX) {
-        rmt_fail(error, RMT_E_USAGE, "\"%.64s\" leaves no room for a broker's ports",
-                 text);
-        return NULL;
-    }
-    return rmt_text("%s:%u", host, number);
-}
-
-char *
-rmt_address_expand(const char *text, const char *broker_host, rmt_error_t *error)
-{
-    assert(text && broker_host && error);
-    char host[RMT_ADDRESS_HOST_SIZE];
-    uint16_t port = 0;
-    if (rmt_address_split(text, host, &port, error) == -1)
-        return NULL;
-    return rmt_text("%s:%u", strcmp(host, "@") == 0 ? broker_host : host,
-                    (unsigned) port);
-}
-
-bool
-rmt_address_is_ipv4(const char *text)
-{
-    struct in_addr address;
-    return inet_pton(AF_INET, text, &address) == 1;
-}
-
-bool
-rmt_address_is_ipv6(const char *text)
-{
-    struct in6_addr address;
-    return inet_pton(AF_INET6, text, &address) == 1;
-}
-
-bool
-rmt_address_is_prefix(const char *text)
-{
-    const char *slash = strchr(text, '/');
-    char address[INET6_ADDRSTRLEN];
-    unsigned long bits = 0;
-    if (!slash || (size_t) (slash - text) >= sizeof address)
-        return false;
-    snprintf(address, sizeof address, "%.*s", (int) (slash - text), text);
-    if (rmt_address_is_ipv4(address))
-        return s_read_number(slash + 1, 32, &bits);
-    return rmt_address_is_ipv6(address) && s_read_number(slash + 1, 128, &bits);
-}
-
-bool
-rmt_address_is_netmask(const char *text)
-{
-    struct in_addr address;
-    if (inet_pton(AF_INET, text, &address) != 1)
-        return false;
-    // Ones, then zeros: the inverse plus one has at most one bit.
-    const uint32_t holes = ~ntohl(address.s_addr);
-    return (holes & (holes + 1)) == 0;
-}
-
-bool
-rmt_address_is_mac(const char *text)
-{
-    if (strlen(text) != 17)
-        return false;
-    for (size_t i = 0; i < 17; i++) {
-        const unsigned char at = (unsigned char) text[i];
-        if (i % 3 == 2 ? at != ':' : !isxdigit(at))
-            return false;
-    }
-    return true;
-}
-
-bool
-rmt_address_is_host(const char *text)
+// Decimal digits only, so that "+1", " 1" and "0x1" are no numbers here.
+static bool
+s_read_number(const char *text, unsigned limit, unsigned *number_out)
 {
     const size_t size = strlen(text);
-    if (size == 0 || size > NAME_SIZE_MAX)
+    if (size == 0 || size > 3 || strspn(text, "0123456789") != size)
         return false;
-    size_t label = 0;
-    for (size_t i = 0; i <= size; i++) {
+    *number_out = (unsigned) strtoul(text, NULL, 10);
+    return *number_out >= 1 && *number_out <= limit;
+}
+
+// The first and the last address of an IPv4 network are not those of a host, but for the
+// links between two and the single addresses.
+static bool
+s_is_host_of(const rmt_address_t *address, unsigned prefix)
+{
+    if (address->is_v6 || prefix > 30)
+        return true;
+    uint32_t number;
+    memcpy(&number, address->bytes, sizeof number);
+    const uint32_t hosts = 0xffffffffu >> prefix;
+    const uint32_t host = ntohl(number) & hosts;
+    return host != 0 && host != hosts;
+}
+
+int
+rmt_address_set_prefix(rmt_address_t *address, unsigned prefix, rmt_error_t *error)
+{
+    if (prefix < 1 || prefix > s_bits(address))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s has a length of 1 to %u bits; write %s/%s", address->text,
+                        s_bits(address), address->text, address->is_v6 ? "64" : "24");
+    if (!s_is_host_of(address, prefix))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s/%u is the first or last address of its network, which no "
+                        "host has; write one between, such as 10.0.0.7/24",
+                        address->text, prefix);
+    address->prefix = prefix;
+    return 0;
+}
+
+int
+rmt_address_parse_own(const char *text, rmt_address_t *address_out, rmt_error_t *error)
+{
+    rmt_address_t address;
+    char host[RMT_ADDRESS_TEXT_SIZE];
+    const size_t size = strcspn(text, "/");
+    if (size >= sizeof host)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' is not an IP address; write one such as 10.0.0.7/24",
+                        text);
+    memcpy(host, text, size);
+    host[size] = '\0';
+    if (!rmt_address_read(host, &address))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' is not an IP address with the length of its network; "
+                        "write one such as 10.0.0.7/24 or fd00::7/64",
+                        text);
+    if (rmt_address_parse(host, &address, error) == -1)
+        return -1;
+    if (s_is_loopback(&address))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%s' is the loopback, which each host has; write an address "
+                        "such as %s",
+                        host, address.is_v6 ? "fd00::7/64" : "10.0.0.7/24");
+    unsigned prefix;
+    if (text[size] && !s_read_number(text + size + 1, s_bits(&address), &prefix))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s': behind the slash stands a length of 1 to %u bits; "
+                        "write %s/%s",
+                        text, s_bits(&address), host, address.is_v6 ? "64" : "24");
+    if (text[size] && rmt_address_set_prefix(&address, prefix, error) == -1)
+        return -1;
+    *address_out = address;
+    return 0;
+}
+
+int
+rmt_address_parse_mask(const char *text, unsigned *prefix_out, rmt_error_t *error)
+{
+    rmt_address_t mask;
+    uint32_t bits = 0;
+    if (rmt_address_read(text, &mask) && !mask.is_v6)
+        memcpy(&bits, mask.bytes, sizeof bits);
+    bits = ntohl(bits);
+    // Ones, then zeros: the inverse plus one has at most one bit.
+    if (bits == 0 || (~bits & (~bits + 1)) != 0)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' is not a mask; write one such as 255.255.255.0", text);
+    *prefix_out = (unsigned) __builtin_popcount(bits);
+    return 0;
+}
+
+int
+rmt_address_parse_prefix(const char *text, unsigned *prefix_out, rmt_error_t *error)
+{
+    if (!s_read_number(text, 128, prefix_out))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' is not the length of a network; write a number of "
+                        "bits such as 24",
+                        text);
+    return 0;
+}
+
+int
+rmt_address_parse_mac(const char *text, char mac_out[RMT_MAC_TEXT_SIZE],
+                      rmt_error_t *error)
+{
+    char mac[RMT_MAC_TEXT_SIZE] = "";
+    for (size_t i = 0; i < sizeof mac - 1; i++) {
         const unsigned char at = (unsigned char) text[i];
-        if (at == '.' || at == '\0') {
-            if (label == 0 || label > LABEL_SIZE_MAX || text[i - 1] == '-')
-                return false;
-            label = 0;
-            continue;
-        }
-        if (at >= 0x80 || !(isalnum(at) || (at == '-' && label > 0)))
-            return false;
-        label++;
+        if (i % 3 == 2 ? at != ':' && at != '-' : !isxdigit(at))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "'%.64s' is not a MAC; write one such as 52:54:00:12:34:56",
+                            text);
+        mac[i] = (char) (i % 3 == 2 ? ':' : tolower(at));
     }
-    return true;
+    const char *why = text[sizeof mac - 1]                  ? "is longer than a MAC"
+                      : strchr("13579bdf", mac[1])          ? "is the MAC of a group"
+                      : strspn(mac, "0:") == sizeof mac - 1 ? "is the MAC of nobody"
+                                                            : NULL;
+    if (why)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "'%.64s' %s; write that of one interface, such as "
+                        "52:54:00:12:34:56",
+                        text, why);
+    memcpy(mac_out, mac, sizeof mac);
+    return 0;
+}
+
+bool
+rmt_address_equal(const rmt_address_t *a, const rmt_address_t *b)
+{
+    return a->is_v6 == b->is_v6 && memcmp(a->bytes, b->bytes, sizeof a->bytes) == 0;
+}
+
+bool
+rmt_address_covers(const rmt_address_t *address, const rmt_address_t *other)
+{
+    const size_t whole = address->prefix / 8, rest = address->prefix % 8;
+    return address->is_v6 == other->is_v6 && address->prefix > 0 &&
+           memcmp(address->bytes, other->bytes, whole) == 0 &&
+           (rest == 0 ||
+            (address->bytes[whole] ^ other->bytes[whole]) >> (8 - rest) == 0);
+}
+
+bool
+rmt_address_is_link_local(const rmt_address_t *address)
+{
+    return address->is_v6 && address->bytes[0] == 0xfe && address->bytes[1] >> 6 == 2;
 }

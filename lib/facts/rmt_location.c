@@ -1,5 +1,6 @@
 #include "facts/rmt_location.h"
 #include "facts/rmt_address.h"
+#include "facts/rmt_name.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -51,9 +52,11 @@ s_take_host(char *authority, const char *text, rmt_location_t *location,
             return s_bad(error, text, "the port is none");
         location->port = (uint16_t) port;
     }
+    rmt_address_t address;
+    const bool is_address = rmt_address_read(host, &address);
     const bool is_host = host == authority
-                             ? rmt_address_is_host(host) || rmt_address_is_ipv4(host)
-                             : rmt_address_is_ipv6(host);
+                             ? rmt_name_is_host(host) || (is_address && !address.is_v6)
+                             : is_address && address.is_v6;
     if (!is_host || strlen(host) >= sizeof location->host)
         return s_bad(error, text, "the host is none");
     strcpy(location->host, host);

@@ -2,206 +2,328 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #define MAIN "main"
+#define LIST_MARKS ", "
 
-static bool
-s_is_address(const char *text, bool *is_v6_out)
+// ---- The fields of one interface
+
+static char *
+s_field_name(const char *role, const char *field)
 {
-    unsigned char bytes[16];
-    *is_v6_out = strchr(text, ':') != NULL;
-    return inet_pton(*is_v6_out ? AF_INET6 : AF_INET, text, bytes) == 1;
+    return strcmp(role, MAIN) == 0 ? rmt_text("%s", field)
+                                   : rmt_text("net.%s.%s", role, field);
 }
 
-// Bits of a mask such as 255.255.255.0; -1 when it has holes.
-static int
-s_mask_bits(const char *text)
-{
-    struct in_addr mask;
-    if (inet_pton(AF_INET, text, &mask) != 1)
-        return -1;
-    const uint32_t bits = ntohl(mask.s_addr);
-    int count = 0;
-    while (count < 32 && bits & (1u << (31 - count)))
-        count++;
-    return count < 32 && bits << count ? -1 : count;
-}
-
-// Only bytes of these classes, at most size of them.
-static bool
-s_is_word(const char *text, const char *more, size_t size)
-{
-    size_t i = 0;
-    for (; text[i]; i++) {
-        if (!isalnum((unsigned char) text[i]) && !strchr(more, text[i]))
-            return false;
-    }
-    return i <= size;
-}
-
-// A field of one interface. Valid as long as the record.
+// "" for none. Valid as long as the record.
 static const char *
 s_field(const rmt_record_t *target, const char *role, const char *field)
 {
-    if (strcmp(role, MAIN) == 0)
-        return rmt_record_text(target, field, "");
-    rmt_auto_str name = rmt_text("net.%s.%s", role, field);
+    rmt_auto_str name = s_field_name(role, field);
     return rmt_record_text(target, name, "");
 }
 
-// One address; its length stands behind it, or in the fields prefix and mask.
+// Put the name of the field and its value before an error.
 static int
-s_parse_address(const rmt_record_t *target, const char *text, rmt_interface_t *self,
-                rmt_error_t *error)
+s_blame(const char *role, const char *field, const char *value, rmt_error_t *error)
 {
-    if (self->address_count == RMT_NETWORK_ADDRESSES_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "interface %s has more than %d addresses",
-                        self->role, RMT_NETWORK_ADDRESSES_MAX);
-    rmt_network_address_t *address = &self->addresses[self->address_count];
-    const size_t size = strcspn(text, "/");
-    if (size >= sizeof address->text)
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' is too long", text);
-    memcpy(address->text, text, size);
-    address->text[size] = '\0';
-    if (!s_is_address(address->text, &address->is_v6))
-        return rmt_fail(error, RMT_E_USAGE, "address '%s' is none", text);
-    const char *mask = s_field(target, self->role, "mask");
-    const char *prefix =
-        text[size] ? text + size + 1 : s_field(target, self->role, "prefix");
-    int bits = -1;
-    if (prefix[0] && strspn(prefix, "0123456789") == strlen(prefix) && strlen(prefix) < 4)
-        bits = (int) strtol(prefix, NULL, 10);
-    else if (!prefix[0] && mask[0] && !address->is_v6)
-        bits = s_mask_bits(mask);
-    if (bits < 1 || bits > (address->is_v6 ? 128 : 32))
-        return rmt_fail(error, RMT_E_USAGE,
-                        "address '%s' has no right prefix or mask; write it as %s/%s",
-                        text, address->text, address->is_v6 ? "64" : "24");
-    address->prefix = (unsigned) bits;
-    self->address_count++;
-    return 0;
+    rmt_auto_str name = s_field_name(role, field);
+    return rmt_wrap(error, "%s=%.80s", name, value);
 }
 
-static bool
-s_covers(const rmt_network_address_t *address, const char *gateway)
-{
-    unsigned char own[16] = {0}, other[16] = {0};
-    const int family = address->is_v6 ? AF_INET6 : AF_INET;
-    if (inet_pton(family, address->text, own) != 1 ||
-        inet_pton(family, gateway, other) != 1)
-        return false;
-    const size_t whole = address->prefix / 8, rest = address->prefix % 8;
-    return memcmp(own, other, whole) == 0 &&
-           (rest == 0 || (own[whole] ^ other[whole]) >> (8 - rest) == 0);
-}
+typedef int(s_word_fn)(const char *word, rmt_interface_t *self, rmt_error_t *error);
 
-static int
-s_parse_gateway(const rmt_record_t *target, const char *text, rmt_interface_t *self,
-                rmt_error_t *error)
-{
-    (void) target;
-    bool is_v6;
-    if (!s_is_address(text, &is_v6) || strlen(text) >= RMT_NETWORK_TEXT_SIZE)
-        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is no address", text);
-    rmt_network_gateway_t *gateway = &self->gateway[is_v6];
-    if (gateway->text[0])
-        return rmt_fail(error, RMT_E_USAGE, "gateway '%s' is a second one of its kind",
-                        text);
-    strcpy(gateway->text, text);
-    bool has_kind = self->address_count == 0;
-    gateway->is_on_link = !(is_v6 && strncasecmp(text, "fe80:", 5) == 0);
-    for (size_t i = 0; i < self->address_count; i++) {
-        has_kind = has_kind || self->addresses[i].is_v6 == is_v6;
-        if (self->addresses[i].is_v6 == is_v6 && s_covers(&self->addresses[i], text))
-            gateway->is_on_link = false;
-    }
-    return has_kind ? 0
-                    : rmt_fail(error, RMT_E_USAGE,
-                               "gateway '%s' has no address of its kind beside it", text);
-}
-
-static int
-s_parse_dns(const rmt_record_t *target, const char *text, rmt_interface_t *self,
-            rmt_error_t *error)
-{
-    (void) target;
-    bool is_v6;
-    if (!s_is_address(text, &is_v6) || strlen(text) >= RMT_NETWORK_TEXT_SIZE ||
-        self->dns_count == RMT_NETWORK_DNS_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "dns '%s' is no address or one too many",
-                        text);
-    strcpy(self->dns[self->dns_count++], text);
-    return 0;
-}
-
-typedef int(s_word_fn)(const rmt_record_t *target, const char *word,
-                       rmt_interface_t *self, rmt_error_t *error);
-
+// Take each word of a list; an error names the field.
 static int
 s_each_word(const rmt_record_t *target, const char *field, rmt_interface_t *self,
             s_word_fn *take, rmt_error_t *error)
 {
-    rmt_auto_str text = rmt_text("%s", s_field(target, self->role, field));
+    const char *value = s_field(target, self->role, field);
+    rmt_auto_str text = rmt_text("%s", value);
     char *rest = text;
-    for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
-        if (word[0] && take(target, word, self, error) == -1)
-            return -1;
+    for (char *word = strsep(&rest, LIST_MARKS); word; word = strsep(&rest, LIST_MARKS)) {
+        if (word[0] && take(word, self, error) == -1)
+            return s_blame(self->role, field, value, error);
     }
     return 0;
 }
 
-// 52:54:00:AB:CD:EF or 52-54-00-ab-cd-ef; the address of a group names no interface.
-static int
-s_parse_mac(const char *text, char mac_out[18], rmt_error_t *error)
-{
-    for (int i = 0; i < 17; i++) {
-        const char c = text[i];
-        if (i % 3 == 2 ? c != ':' && c != '-' : !isxdigit((unsigned char) c))
-            return rmt_fail(error, RMT_E_USAGE, "mac '%s' is none", text);
-        mac_out[i] = (char) (i % 3 == 2 ? ':' : tolower((unsigned char) c));
-    }
-    mac_out[17] = '\0';
-    if (text[17] || strchr("13579bdf", mac_out[1]))
-        return rmt_fail(error, RMT_E_USAGE, "mac '%s' is not that of one interface",
-                        text);
-    return 0;
-}
+// ---- Addresses
 
 static int
-s_parse_interface(const rmt_record_t *target, const char *role, rmt_interface_t *self,
-                  rmt_error_t *error)
+s_take_address(const char *word, rmt_interface_t *self, rmt_error_t *error)
 {
-    snprintf(self->role, sizeof self->role, "%s", role);
-    snprintf(self->label, sizeof self->label, "%s%s",
-             strcmp(role, MAIN) == 0 ? "ramet" : "ramet-",
-             strcmp(role, MAIN) == 0 ? "" : role);
-    const char *domain = s_field(target, role, "domain");
-    const char *mac = s_field(target, role, "mac");
-    const char *name = s_field(target, role, "interface");
-    if (s_each_word(target, "address", self, s_parse_address, error) == -1 ||
-        s_each_word(target, "gateway", self, s_parse_gateway, error) == -1 ||
-        s_each_word(target, "dns", self, s_parse_dns, error) == -1 ||
-        (mac[0] && s_parse_mac(mac, self->mac, error) == -1))
+    rmt_address_t address;
+    if (self->address_count == RMT_NETWORK_ADDRESSES_MAX)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "interface %s has more than %d addresses; remove some",
+                        self->role, RMT_NETWORK_ADDRESSES_MAX);
+    if (rmt_address_parse_own(word, &address, error) == -1)
         return -1;
-    if (!s_is_word(domain, ".-", sizeof self->domain - 1))
-        return rmt_fail(error, RMT_E_USAGE, "domain '%s' is none", domain);
-    if (!s_is_word(name, ".-_", sizeof self->name - 1))
-        return rmt_fail(error, RMT_E_USAGE, "interface '%s' is none", name);
+    self->addresses[self->address_count++] = address;
+    return 0;
+}
+
+typedef struct {
+    unsigned mask, prefix; // 0 for none
+} lengths_t;
+
+static int
+s_read_lengths(const rmt_record_t *target, const char *role, lengths_t *lengths,
+               rmt_error_t *error)
+{
+    const char *mask = s_field(target, role, "mask");
+    const char *prefix = s_field(target, role, "prefix");
+    if (*mask && rmt_address_parse_mask(mask, &lengths->mask, error) == -1)
+        return s_blame(role, "mask", mask, error);
+    if (*prefix && rmt_address_parse_prefix(prefix, &lengths->prefix, error) == -1)
+        return s_blame(role, "prefix", prefix, error);
+    return 0;
+}
+
+// An address without a length gets that of prefix or, of IPv4, of mask.
+static int
+s_complete(rmt_address_t *address, const lengths_t *lengths, rmt_error_t *error)
+{
+    unsigned prefix = lengths->prefix;
+    if (!prefix && !address->is_v6)
+        prefix = lengths->mask;
+    if (!prefix)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s lacks the length of its network; write %s/%s, or set %s "
+                        "beside it",
+                        address->text, address->text, address->is_v6 ? "64" : "24",
+                        address->is_v6 ? "prefix=64" : "mask=255.255.255.0");
+    return rmt_address_set_prefix(address, prefix, error);
+}
+
+static int
+s_take_addresses(const rmt_record_t *target, rmt_interface_t *self, rmt_error_t *error)
+{
+    lengths_t lengths = {0};
+    if (s_each_word(target, "address", self, s_take_address, error) == -1 ||
+        s_read_lengths(target, self->role, &lengths, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->address_count; i++) {
+        if (self->addresses[i].prefix == 0 &&
+            s_complete(&self->addresses[i], &lengths, error) == -1)
+            return s_blame(self->role, "address", s_field(target, self->role, "address"),
+                           error);
+    }
+    return 0;
+}
+
+// A mask or prefix that is the length of no address of its family contradicts them.
+static int
+s_check_length(const rmt_interface_t *self, const char *field, const char *value,
+               unsigned length, bool is_mask, rmt_error_t *error)
+{
+    const rmt_address_t *other = NULL;
+    for (size_t i = 0; i < self->address_count; i++) {
+        if (is_mask && self->addresses[i].is_v6)
+            continue;
+        if (self->addresses[i].prefix == length)
+            return 0;
+        other = &self->addresses[i];
+    }
+    if (!length || !other)
+        return 0;
+    rmt_fail(error, RMT_E_USAGE,
+             "this contradicts the address %s/%u; remove %s, or the length behind the "
+             "address",
+             other->text, other->prefix, field);
+    return s_blame(self->role, field, value, error);
+}
+
+static int
+s_check_lengths(const rmt_record_t *target, const rmt_interface_t *self,
+                rmt_error_t *error)
+{
+    lengths_t lengths = {0};
+    const char *mask = s_field(target, self->role, "mask");
+    const char *prefix = s_field(target, self->role, "prefix");
+    if (s_read_lengths(target, self->role, &lengths, error) == -1)
+        return -1;
+    if (lengths.mask && lengths.prefix && lengths.mask != lengths.prefix) {
+        rmt_fail(error, RMT_E_USAGE,
+                 "prefix %s says another length than this mask of %u bits; remove one of "
+                 "them",
+                 prefix, lengths.mask);
+        return s_blame(self->role, "mask", mask, error);
+    }
+    if (s_check_length(self, "mask", mask, lengths.mask, true, error) == -1)
+        return -1;
+    return s_check_length(self, "prefix", prefix, lengths.prefix, false, error);
+}
+
+// ---- The way out, and the servers of names
+
+static int
+s_take_gateway(const char *word, rmt_interface_t *self, rmt_error_t *error)
+{
+    rmt_address_t address;
+    if (rmt_address_parse(word, &address, error) == -1)
+        return -1;
+    rmt_network_gateway_t *gateway = &self->gateway[address.is_v6];
+    if (gateway->address.text[0])
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s and %s are two gateways of one family; write one of them",
+                        gateway->address.text, address.text);
+    gateway->address = address;
+    return 0;
+}
+
+// Each gateway is reached from an address of its family, over its network or directly.
+static int
+s_check_gateway(const rmt_record_t *target, rmt_interface_t *self, bool is_v6,
+                rmt_error_t *error)
+{
+    rmt_network_gateway_t *gateway = &self->gateway[is_v6];
+    const char *value = s_field(target, self->role, "gateway");
+    if (!gateway->address.text[0])
+        return 0;
+    bool has_family = false;
+    gateway->is_on_link = !rmt_address_is_link_local(&gateway->address);
+    for (size_t i = 0; i < self->address_count; i++) {
+        const rmt_address_t *own = &self->addresses[i];
+        has_family = has_family || own->is_v6 == is_v6;
+        if (rmt_address_covers(own, &gateway->address))
+            gateway->is_on_link = false;
+        if (rmt_address_equal(own, &gateway->address)) {
+            rmt_fail(error, RMT_E_USAGE, "this is the target's own address %s/%u",
+                     own->text, own->prefix);
+            return s_blame(self->role, "gateway", value, error);
+        }
+    }
+    if (has_family)
+        return 0;
+    rmt_fail(error, RMT_E_USAGE,
+             "interface %s has no %s address from which this gateway is reached; add one "
+             "such as address=%s, or remove the gateway",
+             self->role, is_v6 ? "IPv6" : "IPv4", is_v6 ? "fd00::7/64" : "10.0.0.7/24");
+    return s_blame(self->role, "gateway", value, error);
+}
+
+static int
+s_take_dns(const char *word, rmt_interface_t *self, rmt_error_t *error)
+{
+    if (self->dns_count == RMT_NETWORK_DNS_MAX)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "interface %s has more than %d DNS servers; remove some",
+                        self->role, RMT_NETWORK_DNS_MAX);
+    if (rmt_address_parse(word, &self->dns[self->dns_count], error) == -1)
+        return -1;
+    self->dns_count++;
+    return 0;
+}
+
+// ---- One interface
+
+static int
+s_take_words(const rmt_record_t *target, rmt_interface_t *self, rmt_error_t *error)
+{
+    const char *domain = s_field(target, self->role, "domain");
+    const char *mac = s_field(target, self->role, "mac");
+    const char *name = s_field(target, self->role, "interface");
+    if (*domain && rmt_name_check_domain(domain, error) == -1)
+        return s_blame(self->role, "domain", domain, error);
+    if (*mac && rmt_address_parse_mac(mac, self->mac, error) == -1)
+        return s_blame(self->role, "mac", mac, error);
+    if (*name && rmt_name_check_interface(name, error) == -1)
+        return s_blame(self->role, "interface", name, error);
     snprintf(self->domain, sizeof self->domain, "%s", domain);
     snprintf(self->name, sizeof self->name, "%s", name);
     return 0;
 }
 
+static void
+s_name_role(rmt_interface_t *self, const char *role)
+{
+    const bool is_main = strcmp(role, MAIN) == 0;
+    snprintf(self->role, sizeof self->role, "%s", role);
+    snprintf(self->label, sizeof self->label, "%s%s", is_main ? "ramet" : "ramet-",
+             is_main ? "" : role);
+}
+
+static int
+s_take_interface(const rmt_record_t *target, const char *role, rmt_interface_t *self,
+                 rmt_error_t *error)
+{
+    s_name_role(self, role);
+    if (s_take_addresses(target, self, error) == -1 ||
+        s_check_lengths(target, self, error) == -1 ||
+        s_each_word(target, "gateway", self, s_take_gateway, error) == -1 ||
+        s_each_word(target, "dns", self, s_take_dns, error) == -1 ||
+        s_take_words(target, self, error) == -1)
+        return -1;
+    for (int family = 0; family < 2; family++) {
+        if (s_check_gateway(target, self, family == 1, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+// ---- All interfaces
+
+static const char *const s_fields[] = {"address", "gateway",   "dns",  "domain",
+                                       "mac",     "interface", "mask", "prefix"};
+#define FIELD_COUNT (sizeof s_fields / sizeof *s_fields)
+#define WEAK_COUNT 2 // mask and prefix alone tell of no interface
+
+// Whether the record says something of the interface main.
 static bool
 s_has_main(const rmt_record_t *target)
 {
-    static const char *const fields[] = {"address", "gateway", "mac", "interface"};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (rmt_record_text(target, fields[i], "")[0])
+    for (size_t i = 0; i < FIELD_COUNT - WEAK_COUNT; i++) {
+        if (rmt_record_text(target, s_fields[i], "")[0])
+            return true;
+    }
+    return false;
+}
+
+bool
+rmt_network_part(const char *name, char role_out[RMT_ROLE_MAX + 1],
+                 const char **field_out)
+{
+    rmt_error_t ignored;
+    if (strncmp(name, "net.", 4) != 0) {
+        strcpy(role_out, MAIN);
+        *field_out = name;
+        return true;
+    }
+    const size_t size = strcspn(name + 4, ".");
+    if (size > RMT_ROLE_MAX || name[4 + size] != '.')
+        return false;
+    memcpy(role_out, name + 4, size);
+    role_out[size] = '\0';
+    *field_out = name + 4 + size + 1;
+    return rmt_name_check_role(role_out, &ignored) == 0;
+}
+
+static int
+s_check_name(const char *name, const char *field, rmt_error_t *error)
+{
+    for (size_t i = 0; field && i < FIELD_COUNT; i++) {
+        if (strcmp(s_fields[i], field) == 0)
+            return 0;
+    }
+    return rmt_fail(error, RMT_E_USAGE,
+                    "field %s is not net.<role>.<field> with a field of the network; "
+                    "write one such as net.data.address",
+                    name);
+}
+
+typedef int(s_interface_fn)(const rmt_record_t *target, const char *role,
+                            rmt_network_t *network, rmt_error_t *error);
+
+static bool
+s_has_role(const rmt_network_t *network, const char *role)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        if (strcmp(network->interfaces[i].role, role) == 0)
             return true;
     }
     return false;
@@ -211,64 +333,118 @@ static int
 s_add(const rmt_record_t *target, const char *role, rmt_network_t *network,
       rmt_error_t *error)
 {
-    for (size_t i = 0; i < network->count; i++) {
-        if (strcmp(network->interfaces[i].role, role) == 0)
-            return 0;
-    }
+    if (s_has_role(network, role))
+        return 0;
     if (network->count == RMT_NETWORK_INTERFACES_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "more than %d interfaces",
+        return rmt_fail(error, RMT_E_USAGE, "more than %d interfaces; remove some",
                         RMT_NETWORK_INTERFACES_MAX);
-    return s_parse_interface(target, role, &network->interfaces[network->count++], error);
+    return s_take_interface(target, role, &network->interfaces[network->count++], error);
 }
 
-// Every field net.<role>.<field> names a role.
+// Every field net.<role>.<field> that has a value names a role.
 static int
-s_add_roles(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *error)
+s_each_role(const rmt_record_t *target, rmt_network_t *network, s_interface_fn *take,
+            rmt_error_t *error)
 {
     for (size_t i = 0; i < rmt_record_count(target); i++) {
         const char *name = rmt_record_name_at(target, i);
-        if (strncmp(name, "net.", 4) != 0)
+        char role[RMT_ROLE_MAX + 1];
+        const char *field = NULL;
+        if (strncmp(name, "net.", 4) != 0 || !*rmt_record_text(target, name, ""))
             continue;
-        char role[sizeof network->interfaces->role];
-        const size_t size = strcspn(name + 4, ".");
-        if (size == 0 || size >= sizeof role || name[4 + size] != '.' ||
-            strncmp(name + 4, MAIN ".", sizeof MAIN) == 0)
-            return rmt_fail(error, RMT_E_USAGE, "field %s is not net.<role>.<field>",
-                            name);
-        memcpy(role, name + 4, size);
-        role[size] = '\0';
-        if (s_add(target, role, network, error) == -1)
+        if (!rmt_network_part(name, role, &field))
+            field = NULL;
+        if (s_check_name(name, field, error) == -1 ||
+            take(target, role, network, error) == -1)
             return -1;
     }
     return 0;
 }
 
+// ---- Interfaces beside each other
+
+// A text that only one interface can have.
+static int
+s_check_same(const char *field, const char *value, const rmt_interface_t *one,
+             const rmt_interface_t *other, rmt_error_t *error)
+{
+    return rmt_fail(error, RMT_E_USAGE,
+                    "%s %s is that of interface %s and of %s; only one can have it",
+                    field, value, other->role, one->role);
+}
+
+static int
+s_check_addresses(const rmt_interface_t *one, const rmt_interface_t *other,
+                  rmt_error_t *error)
+{
+    for (size_t i = 0; i < one->address_count; i++) {
+        const size_t count = one == other ? i : other->address_count;
+        for (size_t k = 0; k < count; k++) {
+            if (rmt_address_equal(&one->addresses[i], &other->addresses[k]))
+                return one == other ? rmt_fail(error, RMT_E_USAGE,
+                                               "address %s of interface %s stands twice "
+                                               "in its list",
+                                               one->addresses[i].text, one->role)
+                                    : s_check_same("address", one->addresses[i].text, one,
+                                                   other, error);
+        }
+    }
+    return 0;
+}
+
+static int
+s_check_pair(const rmt_interface_t *one, const rmt_interface_t *other, rmt_error_t *error)
+{
+    if (one->mac[0] && strcmp(one->mac, other->mac) == 0)
+        return s_check_same("mac", one->mac, one, other, error);
+    if (one->name[0] && strcmp(one->name, other->name) == 0)
+        return s_check_same("interface", one->name, one, other, error);
+    for (int family = 0; family < 2; family++) {
+        if (one->gateway[family].address.text[0] &&
+            other->gateway[family].address.text[0])
+            return rmt_fail(error, RMT_E_USAGE,
+                            "gateway %s of interface %s and %s of %s: only one interface "
+                            "can have the gateway of a family; remove one",
+                            other->gateway[family].address.text, other->role,
+                            one->gateway[family].address.text, one->role);
+    }
+    return s_check_addresses(one, other, error);
+}
+
 static int
 s_check(const rmt_network_t *network, rmt_error_t *error)
 {
-    const char *owner[2] = {NULL, NULL};
     for (size_t i = 0; i < network->count; i++) {
         const rmt_interface_t *one = &network->interfaces[i];
-        if (network->count > 1 && !one->mac[0] && !one->name[0])
+        if (network->count > 1 && !one->mac[0] && !one->name[0]) {
+            rmt_auto_str field = s_field_name(one->role, "mac");
             return rmt_fail(error, RMT_E_USAGE,
-                            "interface %s is one of several and has neither mac nor "
-                            "interface",
-                            one->role);
-        for (int kind = 0; kind < 2; kind++) {
-            if (!one->gateway[kind].text[0])
-                continue;
-            if (owner[kind])
-                return rmt_fail(error, RMT_E_USAGE,
-                                "gateway of interface %s and of %s: only one can have it",
-                                owner[kind], one->role);
-            owner[kind] = one->role;
+                            "interface %s is one of %zu and nothing tells it from the "
+                            "others; set %s=, such as %s=52:54:00:12:34:56",
+                            one->role, network->count, field, field);
         }
+        if (s_check_addresses(one, one, error) == -1)
+            return -1;
         for (size_t k = 0; k < i; k++) {
-            if (one->mac[0] && strcmp(one->mac, network->interfaces[k].mac) == 0)
-                return rmt_fail(error, RMT_E_USAGE, "mac %s is that of %s and of %s",
-                                one->mac, network->interfaces[k].role, one->role);
+            if (s_check_pair(one, &network->interfaces[k], error) == -1)
+                return -1;
         }
     }
+    return 0;
+}
+
+// ---- The record
+
+static int
+s_take_hostname(const rmt_record_t *target, rmt_network_t *network, rmt_error_t *error)
+{
+    const char *own = rmt_record_text(target, "hostname", "");
+    const char *name = rmt_record_text(target, "name", "");
+    const char *hostname = *own ? own : name;
+    if (rmt_name_check_hostname(hostname, error) == -1)
+        return *own ? rmt_wrap(error, "hostname=%.80s", own)
+                    : rmt_wrap(error, "the name is the host name where none is set");
+    snprintf(network->hostname, sizeof network->hostname, "%s", hostname);
     return 0;
 }
 
@@ -276,15 +452,34 @@ int
 rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
                   rmt_error_t *error)
 {
+    assert(target);
+    assert(network_out);
     rmt_network_t network = {.count = 0};
-    if (s_has_main(target) && s_add(target, MAIN, &network, error) == -1)
-        return -1;
-    if (s_add_roles(target, &network, error) == -1)
-        return -1;
-    if (network.count == 0 && s_add(target, MAIN, &network, error) == -1)
-        return -1;
-    if (s_check(&network, error) == -1)
+    if (s_take_hostname(target, &network, error) == -1 ||
+        (s_has_main(target) && s_add(target, MAIN, &network, error) == -1) ||
+        s_each_role(target, &network, s_add, error) == -1 ||
+        (network.count == 0 && s_add(target, MAIN, &network, error) == -1) ||
+        s_check(&network, error) == -1)
         return -1;
     *network_out = network;
     return 0;
+}
+
+static int
+s_check_role(const rmt_record_t *target, const char *role, rmt_network_t *network,
+             rmt_error_t *error)
+{
+    (void) network;
+    rmt_interface_t one = {.address_count = 0};
+    s_name_role(&one, role);
+    return s_take_addresses(target, &one, error);
+}
+
+int
+rmt_network_check_addresses(const rmt_record_t *target, rmt_error_t *error)
+{
+    assert(target);
+    if (s_check_role(target, MAIN, NULL, error) == -1)
+        return -1;
+    return s_each_role(target, NULL, s_check_role, error);
 }

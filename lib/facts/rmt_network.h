@@ -1,65 +1,56 @@
-// rmt_network - what a target's record says of its network, and the plan that tells it
-// to the network stack of a tree.
+// rmt_network - what a target's record says of its host name and its network, as one
+// struct: the only parser of these fields as a whole (docs/spec/3-facts.md).
 //
 // Plain fields are those of the interface `main`; net.<role>.<field> are those of
 // another one. Fields: address (a list), mask | prefix, gateway (one of a family), dns,
-// domain, mac, interface.
+// domain, mac, interface. Pure.
 #pragma once
 
-#include <stdbool.h>
-#include "base/rmt_error.h"
+#include "facts/rmt_address.h"
+#include "facts/rmt_name.h"
 #include "base/rmt_record.h"
 
 #define RMT_NETWORK_INTERFACES_MAX 16
 #define RMT_NETWORK_ADDRESSES_MAX 8
 #define RMT_NETWORK_DNS_MAX 8
-#define RMT_NETWORK_TEXT_SIZE 64
 
 typedef struct {
-    char text[RMT_NETWORK_TEXT_SIZE];
-    unsigned prefix;
-    bool is_v6;
-} rmt_network_address_t;
-
-typedef struct {
-    char text[RMT_NETWORK_TEXT_SIZE]; // "" for none
-    bool is_on_link;                  // No address of the interface covers it
+    rmt_address_t address; // Its text is "" for none
+    bool is_on_link;       // No address of the interface covers it
 } rmt_network_gateway_t;
 
 typedef struct {
-    char role[32];
+    char role[RMT_ROLE_MAX + 1];
     char label[40]; // "ramet", or "ramet-<role>" for others than main
-    rmt_network_address_t addresses[RMT_NETWORK_ADDRESSES_MAX];
-    size_t address_count;             // 0 for DHCP
-    rmt_network_gateway_t gateway[2]; // IPv4, IPv6
-    char dns[RMT_NETWORK_DNS_MAX][RMT_NETWORK_TEXT_SIZE];
+    rmt_address_t addresses[RMT_NETWORK_ADDRESSES_MAX]; // Each with its length
+    size_t address_count;                               // 0 for DHCP
+    rmt_network_gateway_t gateway[2];                   // IPv4, IPv6
+    rmt_address_t dns[RMT_NETWORK_DNS_MAX];
     size_t dns_count;
     char domain[256];
-    char mac[18];  // Permanent one, lower case with colons; "" for any
-    char name[16]; // Of the interface; "" for unknown
+    char mac[RMT_MAC_TEXT_SIZE];      // Permanent one; "" for any
+    char name[RMT_INTERFACE_MAX + 1]; // Of the interface; "" for unknown
 } rmt_interface_t;
 
 typedef struct {
+    char hostname[RMT_HOSTNAME_MAX + 1];
     rmt_interface_t interfaces[RMT_NETWORK_INTERFACES_MAX];
     size_t count; // At least one; main is the first where it is there
 } rmt_network_t;
 
-// Take and check the fields of a target's record; nothing that is not of its form gets
-// through. Interfaces that cannot be told apart, and two gateways of one family, are
-// refused. 0, or -1: USAGE, with the field's name.
+// Take and check the fields of a target's record together. Refused, beside a field that
+// is not of its form: an address without the length of its network; a mask, a prefix and
+// a length that contradict; a gateway without an address of its family, or two of one
+// family; one address, MAC or name of an interface twice; interfaces that cannot be told
+// apart. 0, or -1: USAGE, with field, value and what to write.
 int rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
                       rmt_error_t *error);
 
-// Whether these settings can be told to a stack of this name.
-// 0, or -1: UNSUPPORTED (a stack that is not carried; an address is wanted and there is
-// no stack).
-int rmt_network_check(const rmt_network_t *network, const char *stack,
-                      rmt_error_t *error);
+// Whether each address of a record has the length of its network, beside it or by mask or
+// prefix; nothing else is looked at. 0, or -1: USAGE.
+int rmt_network_check_addresses(const rmt_record_t *target, rmt_error_t *error);
 
-// Append the actions that set the network of the tree under root_fd in the words of the
-// stack in force there, switch the other stacks and cloud-init off for it, and take
-// settings of the image's own machine away.
-// 0, or -1: UNSUPPORTED (a stack that is not carried; an address is wanted and there is
-// no stack), USAGE (the stack needs a name of the interface).
-int rmt_network_plan(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
-                     rmt_error_t *error);
+// Part net.<role>.<field> into role and field; a plain name is a field of the interface
+// main. Borrows name; *field_out points into it. False for a role that is none.
+bool rmt_network_part(const char *name, char role_out[RMT_ROLE_MAX + 1],
+                      const char **field_out);

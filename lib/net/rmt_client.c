@@ -1,5 +1,5 @@
 #include "net/rmt_client.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
@@ -12,7 +12,7 @@
 #define TRY_MS 2500 // How long one broker may be silent; grows with each try
 #define TRY_MS_MAX 20000
 #define LIST_MAX ((size_t) 1000000)
-#define HOST_TEXT_SIZE (RMT_ADDRESS_HOST_SIZE + 8)
+#define HOST_TEXT_SIZE (RMT_ENDPOINT_HOST_SIZE + 8)
 
 struct rmt_client {
     char **brokers; // "host:port" of console ports
@@ -49,9 +49,9 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
         count++;
     self->brokers = zmalloc((count + 1) * sizeof *self->brokers);
     for (; self->count < count; self->count++) {
-        char host[RMT_ADDRESS_HOST_SIZE];
+        char host[RMT_ENDPOINT_HOST_SIZE];
         uint16_t port = 0;
-        if (rmt_address_split(brokers[self->count], host, &port, error) == -1)
+        if (rmt_endpoint_split(brokers[self->count], host, &port, error) == -1)
             return NULL;
         self->brokers[self->count] = rmt_text("%s", brokers[self->count]);
     }
@@ -239,10 +239,10 @@ s_open_events(rmt_client_t *self, rmt_error_t *error)
 {
     rmt_auto(zsock) events = NULL;
     for (size_t i = 0; i < self->count; i++) {
-        char host[RMT_ADDRESS_HOST_SIZE];
+        char host[RMT_ENDPOINT_HOST_SIZE];
         char address[HOST_TEXT_SIZE];
         uint16_t port = 0;
-        if (rmt_address_split(self->brokers[i], host, &port, error) == -1)
+        if (rmt_endpoint_split(self->brokers[i], host, &port, error) == -1)
             return NULL;
         snprintf(address, sizeof address, "%s:%u", host, port + 1U);
         if (i > 0 && zsock_connect(events, "tcp://%s", address) == -1) {

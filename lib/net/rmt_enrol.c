@@ -1,5 +1,5 @@
 #include "net/rmt_enrol.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
@@ -80,7 +80,7 @@ s_wait_answer(s_enrol_t *self, zsock_t *socket, zsock_t *watcher, const char *ad
 static int
 s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_t *error)
 {
-    rmt_auto_str address = rmt_address_broker(broker, RMT_PORT_ENROL, error);
+    rmt_auto_str address = rmt_endpoint_broker(broker, RMT_PORT_ENROL, error);
     if (!address)
         return -1;
     self->is_pending = false;

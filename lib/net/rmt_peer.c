@@ -1,5 +1,5 @@
 #include "net/rmt_peer.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
@@ -25,7 +25,7 @@ struct rmt_peer {
     char broker_key[RMT_USER_SIZE];
     char **brokers; // "host:port"
     size_t count, index;
-    char host[RMT_ADDRESS_HOST_SIZE];
+    char host[RMT_ENDPOINT_HOST_SIZE];
     zsock_t *socket, *watcher;
     rmt_error_t trouble; // Why there is no WELCOME; its code is OK when nothing is known
     state_t state;
@@ -67,7 +67,7 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
     self->brokers = zmalloc((count + 1) * sizeof *self->brokers);
     for (; self->count < count; self->count++) {
         uint16_t port = 0;
-        if (rmt_address_split(config->brokers[self->count], self->host, &port, error) ==
+        if (rmt_endpoint_split(config->brokers[self->count], self->host, &port, error) ==
             -1)
             return NULL;
         self->brokers[self->count] = strdup(config->brokers[self->count]);
@@ -133,7 +133,7 @@ s_connect(rmt_peer_t *self, int64_t now)
     rmt_error_t error = {0};
     const char *broker = self->brokers[self->index];
     uint16_t port = 0;
-    (void) rmt_address_split(broker, self->host, &port, &error);
+    (void) rmt_endpoint_split(broker, self->host, &port, &error);
     self->socket = rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, broker, &self->own,
                                           self->broker_key, &self->watcher, &error);
     if (self->socket)

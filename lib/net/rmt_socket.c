@@ -1,5 +1,5 @@
 #include "net/rmt_socket.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
@@ -131,14 +131,14 @@ static int
 s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
 {
     const char *bare = strncmp(text, "tcp://", 6) == 0 ? text + 6 : text;
-    char address[RMT_ADDRESS_HOST_SIZE + 8];
-    char host[RMT_ADDRESS_HOST_SIZE];
+    char address[RMT_ENDPOINT_HOST_SIZE + 8];
+    char host[RMT_ENDPOINT_HOST_SIZE];
     uint16_t port = 0;
     const size_t size = strlen(bare);
     const bool any = kind->domain && size > 2 && streq(bare + size - 2, ":*");
     snprintf(address, sizeof address, any ? "%.*s:0" : "%.*s", any ? (int) size - 2 : 260,
              bare);
-    if (rmt_address_split(address, host, &port, error) == -1)
+    if (rmt_endpoint_split(address, host, &port, error) == -1)
         return -1;
     if (!kind->domain && (port == 0 || streq(host, "*") || streq(host, "@")))
         return rmt_fail(error, RMT_E_USAGE, "nobody can connect to %.64s", text);
@@ -247,7 +247,7 @@ rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
 uint16_t
 rmt_socket_port(zsock_t *socket)
 {
-    char endpoint[RMT_ADDRESS_HOST_SIZE + 16] = "";
+    char endpoint[RMT_ENDPOINT_HOST_SIZE + 16] = "";
     size_t size = sizeof endpoint;
     const int rc =
         zmq_getsockopt(zsock_resolve(socket), ZMQ_LAST_ENDPOINT, endpoint, &size);

@@ -1,5 +1,5 @@
 #include "net/rmt_task.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
@@ -29,7 +29,7 @@ struct rmt_task {
     rmt_msg_t *msg; // TASK
     rmt_task_setup_t setup;
     uint8_t nonce[RMT_UID_SIZE];
-    char host[RMT_ADDRESS_HOST_SIZE];
+    char host[RMT_ENDPOINT_HOST_SIZE];
     rmt_record_t *outputs;
     atomic_uint_fast64_t ticks;
     atomic_bool cancelled;

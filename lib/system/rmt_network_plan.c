@@ -1,7 +1,7 @@
+#include "system/rmt_network_plan.h"
 #include "system/rmt_action.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
-#include "facts/rmt_network.h"
 #include "base/rmt_rooted.h"
 #include "system/rmt_stack.h"
 #include "system/rmt_unit.h"
@@ -167,7 +167,7 @@ s_print_names(FILE *out, const rmt_network_t *network, const char *domain_key,
     }
     for (size_t i = 0; i < network->count; i++) {
         for (size_t k = 0; k < network->interfaces[i].dns_count; k++)
-            fprintf(out, "%s%s\n", dns_key, network->interfaces[i].dns[k]);
+            fprintf(out, "%s%s\n", dns_key, network->interfaces[i].dns[k].text);
     }
 }
 
@@ -225,27 +225,37 @@ s_plan_cloud_init(int root_fd, rmt_records_t *actions)
 
 // An ifupdown without patterns goes by names: that of the record, else that of the
 // image's interface, which is called the same as the hardware is the same.
-static int
-s_name_interfaces(const rmt_stack_t *stack, rmt_network_t *network, rmt_error_t *error)
+static void
+s_name_interface(const rmt_stack_t *stack, rmt_network_t *network)
 {
     rmt_interface_t *first = &network->interfaces[0];
-    if (!s_is(stack, "ifupdown"))
-        return 0;
-    if (!first->name[0] && network->count == 1 && (stack->is_plain || !first->mac[0]))
-        memcpy(first->name, stack->first[0] || !stack->is_plain ? stack->first : "eth0",
-               stack->first[0] || !stack->is_plain ? sizeof first->name : sizeof "eth0");
-    for (size_t i = 0; stack->is_plain && i < network->count; i++) {
-        if (!network->interfaces[i].name[0])
+    if (!s_is(stack, "ifupdown") || first->name[0] || network->count > 1)
+        return;
+    if (stack->is_plain || !first->mac[0])
+        snprintf(first->name, sizeof first->name, "%s",
+                 stack->first[0] || !stack->is_plain ? stack->first : "eth0");
+}
+
+// A stack that knows names alone needs one for each of several interfaces.
+static int
+s_check_names(const rmt_network_t *network, rmt_error_t *error)
+{
+    for (size_t i = 0; network->count > 1 && i < network->count; i++) {
+        const rmt_interface_t *one = &network->interfaces[i];
+        const bool is_main = strcmp(one->role, "main") == 0;
+        if (!one->name[0])
             return rmt_fail(error, RMT_E_USAGE,
                             "the image's ifupdown knows interfaces by name alone; set "
-                            "the interface of %s",
-                            network->interfaces[i].role);
+                            "%s%s%sinterface=, such as eth0",
+                            is_main ? "" : "net.", is_main ? "" : one->role,
+                            is_main ? "" : ".");
     }
     return 0;
 }
 
 int
-rmt_network_check(const rmt_network_t *network, const char *stack, rmt_error_t *error)
+rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_name,
+                  rmt_error_t *error)
 {
     if (!rmt_stack_is_carried(stack))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
@@ -259,7 +269,7 @@ rmt_network_check(const rmt_network_t *network, const char *stack, rmt_error_t *
                 "address %s is wanted, and the image has no network stack to set it",
                 network->interfaces[i].addresses[0].text);
     }
-    return 0;
+    return is_by_name ? s_check_names(network, error) : 0;
 }
 
 int
@@ -270,9 +280,10 @@ rmt_network_plan(int root_fd, const rmt_network_t *wanted, rmt_records_t *action
     rmt_stack_t stack;
     rmt_network_t network = *wanted;
     rmt_stack_look(root_fd, &stack);
-    if (rmt_network_check(&network, stack.name, error) == -1 ||
-        s_name_interfaces(&stack, &network, error) == -1)
+    if (rmt_network_check(&network, stack.name, rmt_stack_is_by_name(&stack), error) ==
+        -1)
         return -1;
+    s_name_interface(&stack, &network);
     if (!s_is(&stack, "none")) {
         s_plan_rivals(root_fd, actions);
         if (s_is(&stack, "networkd"))

@@ -184,6 +184,8 @@ s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
     rmt_stack_t stack;
     rmt_stack_look(root_fd, &stack);
     rmt_record_set(os, "network-stack", stack.name);
+    if (rmt_stack_is_by_name(&stack))
+        rmt_record_set(os, "network-by-name", "yes");
     s_read_config(root_fd, records);
     return 0;
 }

@@ -3,37 +3,13 @@
 #include "base/rmt_auto.h"
 #include "system/rmt_identity.h"
 #include "base/rmt_io.h"
-#include "facts/rmt_network.h"
+#include "system/rmt_network_plan.h"
 #include "system/rmt_os.h"
 #include "base/rmt_rooted.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
-
-#define HOSTNAME_SIZE_MAX 253
-
-// RFC 1123: labels of letters, digits and inner hyphens.
-static bool
-s_is_hostname(const char *text)
-{
-    size_t label = 0;
-    for (size_t i = 0;; i++) {
-        const char c = text[i];
-        if (c == '.' || c == '\0') {
-            if (label == 0 || label > 63 || text[i - 1] == '-')
-                return false;
-            if (c == '\0')
-                return i <= HOSTNAME_SIZE_MAX;
-            label = 0;
-            continue;
-        }
-        if (!isalnum((unsigned char) c) && (c != '-' || label == 0))
-            return false;
-        label++;
-    }
-}
 
 // The image's own name, without the blanks around it.
 static char *
@@ -107,7 +83,7 @@ s_print_own(FILE *out, const char *hostname, const rmt_interface_t *first)
                            : rmt_text("%s", hostname);
     bool has[2] = {false, false};
     for (size_t i = 0; i < first->address_count; i++) {
-        const rmt_network_address_t *address = &first->addresses[i];
+        const rmt_address_t *address = &first->addresses[i];
         if (!has[address->is_v6])
             fprintf(out, "%s %s\n", address->text, names);
         has[address->is_v6] = true;
@@ -117,8 +93,7 @@ s_print_own(FILE *out, const char *hostname, const rmt_interface_t *first)
 }
 
 static void
-s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
-             rmt_records_t *actions)
+s_plan_hosts(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
 {
     rmt_auto_str old = s_old_hostname(root_fd);
     rmt_auto_str text = rmt_rooted_load(root_fd, "/etc/hosts", NULL);
@@ -132,7 +107,7 @@ s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
         if (line[0] || rest)
             s_copy_host_line(out, line, old);
     }
-    s_print_own(out, hostname, &network->interfaces[0]);
+    s_print_own(out, network->hostname, &network->interfaces[0]);
     if (fclose(out))
         abort();
     rmt_action_write(actions, "/etc/hosts", "hosts", 0644, made, size);
@@ -140,37 +115,25 @@ s_plan_hosts(int root_fd, const char *hostname, const rmt_network_t *network,
 }
 
 static void
-s_plan_name(int root_fd, const char *hostname, const rmt_network_t *network,
-            rmt_records_t *actions)
+s_plan_name(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
 {
-    rmt_auto_str line = rmt_text("%s\n", hostname);
-    s_plan_hosts(root_fd, hostname, network, actions);
+    rmt_auto_str line = rmt_text("%s\n", network->hostname);
+    s_plan_hosts(root_fd, network, actions);
     rmt_action_write(actions, "/etc/hostname", "hostname", 0644, line, strlen(line));
     if (rmt_rooted_kind(root_fd, "/etc/mailname") == S_IFREG)
         rmt_action_write(actions, "/etc/mailname", "hostname", 0644, line, strlen(line));
 }
 
-static int
-s_parse(const rmt_record_t *target, const char **hostname_out, rmt_network_t *network_out,
-        rmt_error_t *error)
-{
-    const char *name = rmt_record_text(target, "name", "");
-    const char *hostname = rmt_record_text(target, "hostname", name);
-    if (!s_is_hostname(hostname))
-        return rmt_fail(error, RMT_E_USAGE, "hostname '%s' is none", hostname);
-    *hostname_out = hostname;
-    return rmt_network_parse(target, network_out, error);
-}
-
 int
 rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error_t *error)
 {
-    const char *hostname;
     rmt_network_t network;
-    if (s_parse(target, &hostname, &network, error) == -1)
+    if (rmt_network_parse(target, &network, error) == -1)
         return -1;
     const char *stack = os ? rmt_record_text(os, "network-stack", "") : "";
-    return *stack ? rmt_network_check(&network, stack, error) : 0;
+    const bool is_by_name =
+        os && strcmp(rmt_record_text(os, "network-by-name", ""), "yes") == 0;
+    return *stack ? rmt_network_check(&network, stack, is_by_name, error) : 0;
 }
 
 int
@@ -179,10 +142,9 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
 {
     assert(target);
     assert(actions_out);
-    const char *hostname;
     rmt_network_t network;
     rmt_auto(rmt_records) facts = NULL;
-    if (s_parse(target, &hostname, &network, error) == -1 ||
+    if (rmt_network_parse(target, &network, error) == -1 ||
         rmt_os_examine(root_fd, &facts, error) == -1)
         return -1;
     const rmt_record_t *os = rmt_records_at(facts, 0);
@@ -190,9 +152,10 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
     rmt_auto(rmt_records) actions = rmt_records_new();
     // A tree without a system is data, and has nothing to call its own.
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
-        s_plan_name(root_fd, hostname, &network, actions);
+        s_plan_name(root_fd, &network, actions);
         if (rmt_network_plan(root_fd, &network, actions, error) == -1 ||
-            rmt_identity_plan(root_fd, hostname, is_systemd, actions, error) == -1)
+            rmt_identity_plan(root_fd, network.hostname, is_systemd, actions, error) ==
+                -1)
             return -1;
     }
     *actions_out = rmt_take(&actions);

@@ -195,3 +195,9 @@ rmt_stack_look(int root_fd, rmt_stack_t *stack_out)
     stack.systemd = s_systemd(root_fd);
     *stack_out = stack;
 }
+
+bool
+rmt_stack_is_by_name(const rmt_stack_t *stack)
+{
+    return stack->is_plain && strcmp(stack->name, "ifupdown") == 0;
+}

@@ -24,6 +24,9 @@ void rmt_stack_look(int root_fd, rmt_stack_t *stack_out);
 // Whether a stack of this name can be told settings; "none" has nothing to be told.
 bool rmt_stack_is_carried(const char *name);
 
+// Whether it knows interfaces by name alone.
+bool rmt_stack_is_by_name(const rmt_stack_t *stack);
+
 // Append the writing of the stack's files for these settings. The stack is carried.
 void rmt_stack_write(const rmt_stack_t *stack, const rmt_network_t *network,
                      rmt_records_t *actions);

@@ -25,7 +25,7 @@ static void
 s_print_dns(FILE *out, const rmt_interface_t *one, const char *between)
 {
     for (size_t i = 0; i < one->dns_count; i++)
-        fprintf(out, "%s%s", i ? between : "", one->dns[i]);
+        fprintf(out, "%s%s", i ? between : "", one->dns[i].text);
 }
 
 static bool
@@ -42,7 +42,7 @@ s_has_family(const rmt_interface_t *one, bool is_v6)
 
 // Older ones and that of busybox take an IPv4 address and its mask apart.
 static void
-s_print_ifupdown_address(const page_t *page, const rmt_network_address_t *address)
+s_print_ifupdown_address(const page_t *page, const rmt_address_t *address)
 {
     if (!page->stack->is_plain) {
         fprintf(page->out, "    address %s/%u\n", address->text, address->prefix);
@@ -76,13 +76,13 @@ s_print_ifupdown(const page_t *page, const rmt_interface_t *one)
         fprintf(page->out, "iface %s inet dhcp\n", logical);
     bool has_gateway[2] = {false, false};
     for (size_t i = 0; i < one->address_count; i++) {
-        const rmt_network_address_t *address = &one->addresses[i];
+        const rmt_address_t *address = &one->addresses[i];
         const rmt_network_gateway_t *gateway = &one->gateway[address->is_v6];
         fprintf(page->out, "iface %s %s static\n", logical,
                 address->is_v6 ? "inet6" : "inet");
         s_print_ifupdown_address(page, address);
-        if (gateway->text[0] && !has_gateway[address->is_v6])
-            fprintf(page->out, "    gateway %s\n", gateway->text);
+        if (gateway->address.text[0] && !has_gateway[address->is_v6])
+            fprintf(page->out, "    gateway %s\n", gateway->address.text);
         has_gateway[address->is_v6] = true;
         if (i == 0 && one->dns_count) {
             fputs("    dns-nameservers ", page->out);
@@ -131,17 +131,17 @@ s_write_networkd(const page_t *page)
         fprintf(page->out, "Address=%s/%u\n", one->addresses[i].text,
                 one->addresses[i].prefix);
     for (int kind = 0; one->address_count && kind < 2; kind++) {
-        if (one->gateway[kind].text[0] && !one->gateway[kind].is_on_link)
-            fprintf(page->out, "Gateway=%s\n", one->gateway[kind].text);
+        if (one->gateway[kind].address.text[0] && !one->gateway[kind].is_on_link)
+            fprintf(page->out, "Gateway=%s\n", one->gateway[kind].address.text);
     }
     for (size_t i = 0; i < one->dns_count; i++)
-        fprintf(page->out, "DNS=%s\n", one->dns[i]);
+        fprintf(page->out, "DNS=%s\n", one->dns[i].text);
     if (one->domain[0])
         fprintf(page->out, "Domains=%s\n", one->domain);
     for (int kind = 0; one->address_count && kind < 2; kind++) {
-        if (one->gateway[kind].text[0] && one->gateway[kind].is_on_link)
+        if (one->gateway[kind].address.text[0] && one->gateway[kind].is_on_link)
             fprintf(page->out, "\n[Route]\nGateway=%s\nGatewayOnLink=yes\n",
-                    one->gateway[kind].text);
+                    one->gateway[kind].address.text);
     }
 }
 
@@ -162,16 +162,16 @@ s_print_manager_family(const page_t *page, bool is_v6)
         for (size_t i = 0; i < one->address_count; i++) {
             if (one->addresses[i].is_v6 != is_v6)
                 continue;
-            const char *gateway = number ? "" : one->gateway[is_v6].text;
+            const char *gateway = number ? "" : one->gateway[is_v6].address.text;
             fprintf(page->out, "address%u=%s/%u%s%s\n", ++number, one->addresses[i].text,
                     one->addresses[i].prefix, gateway[0] ? "," : "", gateway);
         }
     }
     bool has_dns = false;
     for (size_t i = 0; i < one->dns_count; i++) {
-        if ((strchr(one->dns[i], ':') != NULL) != is_v6)
+        if (one->dns[i].is_v6 != is_v6)
             continue;
-        fprintf(page->out, "%s%s;", has_dns ? "" : "dns=", one->dns[i]);
+        fprintf(page->out, "%s%s;", has_dns ? "" : "dns=", one->dns[i].text);
         has_dns = true;
     }
     if (has_dns)
@@ -204,11 +204,11 @@ s_print_netplan_routes(FILE *out, const rmt_interface_t *one)
 {
     bool has_any = false;
     for (int kind = 0; one->address_count && kind < 2; kind++) {
-        if (!one->gateway[kind].text[0])
+        if (!one->gateway[kind].address.text[0])
             continue;
         fprintf(out, "%s        - to: \"%s\"\n          via: \"%s\"\n",
                 has_any ? "" : "      routes:\n", kind ? "::/0" : "0.0.0.0/0",
-                one->gateway[kind].text);
+                one->gateway[kind].address.text);
         if (one->gateway[kind].is_on_link)
             fputs("          on-link: true\n", out);
         has_any = true;

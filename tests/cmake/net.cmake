@@ -1,5 +1,5 @@
 ramet_test(unit config NEEDS ramet::base)
-ramet_test(unit address NEEDS ramet::facts ramet::base)
+ramet_test(unit endpoint NEEDS ramet::facts ramet::base)
 ramet_test(unit held_task NEEDS ramet::net ramet::base)
 ramet_test(integration net SOURCES integration/farm.c NEEDS ramet::net ramet::base TIMEOUT 60)
 ramet_test(integration worker SOURCES integration/farm.c NEEDS ramet::net ramet::base TIMEOUT 120)

@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include "tools/rmt_test.h"
 #include "integration/redis_server.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "net/rmt_client.h"
 #include "base/rmt_clock.h"

@@ -25,7 +25,7 @@ static const struct {
     {TWO, "", "networkd", WELL, ""},
     {TWO, "address=10.0.0.7/24", "networkd", RMT_E_USAGE, "52:54:00:00:00:02"},
     {TWO, "address=10.0.0.7/24 mac=52:54:00:00:00:02", "", WELL, "52:54:00:00:00:02"},
-    {ONE, "address=10.0.0.7", "networkd", RMT_E_USAGE, "no right prefix"},
+    {ONE, "address=10.0.0.7", "networkd", RMT_E_USAGE, "write 10.0.0.7/24"},
     {ONE, "hostname=-a", "networkd", RMT_E_USAGE, "hostname"},
     {ONE, "", "wicked", RMT_E_UNSUPPORTED, "wicked"},
     {ONE, "", "none", WELL, "52:54:00:00:00:01"},

@@ -10,7 +10,7 @@
 #include "base/rmt_auto.h"
 #include "facts/rmt_facts.h"
 #include "base/rmt_io.h"
-#include "facts/rmt_network.h"
+#include "system/rmt_network_plan.h"
 #include "system/rmt_personal.h"
 #include "system/rmt_stack.h"
 

@@ -19,7 +19,7 @@ rmt_hosts_new(const char *const *brokers, rmt_port_t port, rmt_error_t *error)
     self->items = calloc(count + 1, sizeof *self->items);
     assert(self->items);
     for (; self->count < count; self->count++) {
-        self->items[self->count] = rmt_address_broker(brokers[self->count], port, error);
+        self->items[self->count] = rmt_endpoint_broker(brokers[self->count], port, error);
         if (!self->items[self->count])
             return NULL;
     }

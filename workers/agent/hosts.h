@@ -1,7 +1,7 @@
 // hosts - the brokers' addresses of one port, as the worker's loop takes them.
 #pragma once
 
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_error.h"
 
 typedef struct rmt_hosts rmt_hosts_t;

@@ -1,5 +1,5 @@
 #include "place/holder.h"
-#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
 #include "net/rmt_enrol.h"
 #include "base/rmt_io.h"
@@ -219,7 +219,7 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
     const char *const *list = rmt_config_list(self->config, "brokers");
     int rc = 0;
     for (size_t i = 0; rc == 0 && list[i] && i < BROKER_COUNT_MAX; i++) {
-        brokers[i] = rmt_address_broker(list[i], RMT_PORT_WORKERS, error);
+        brokers[i] = rmt_endpoint_broker(list[i], RMT_PORT_WORKERS, error);
         rc = brokers[i] ? 0 : -1;
     }
     rmt_auto(rmt_record) hello = s_hello(self);
