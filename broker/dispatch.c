@@ -53,15 +53,15 @@ s_op_stage(step_t *step, const char *stage)
 {
     rmt_record_t *op = s_op(step, "job");
     rmt_record_set(op, "set.stage", stage);
-    rmt_record_set(op, "state", "running");
+    rmt_record_set(op, "event", "begin");
     return op;
 }
 
 static void
-s_op_end(step_t *step, const char *state, rmt_code_t code, const char *text)
+s_op_end(step_t *step, const char *event, rmt_code_t code, const char *text)
 {
     rmt_record_t *op = s_op(step, "job");
-    rmt_record_set(op, "state", state);
+    rmt_record_set(op, "event", event);
     if (code != RMT_OK) {
         rmt_record_set_u64(op, "code", code);
         rmt_record_set(op, "text", text);
@@ -166,7 +166,7 @@ s_begin_commit(step_t *step)
 static void
 s_fail_job(step_t *step)
 {
-    s_op_end(step, "failed", step->result->code, step->result->text);
+    s_op_end(step, "fail", step->result->code, step->result->text);
 }
 
 static void
@@ -176,7 +176,7 @@ s_end_image(step_t *step)
     rmt_id_t id;
     rmt_error_t error = {0};
     if (rmt_id_parse(&id, rmt_record_text(outputs, "image", ""), &error) == -1) {
-        s_op_end(step, "failed", RMT_E_PROTOCOL, "the commit gave no image id");
+        s_op_end(step, "fail", RMT_E_PROTOCOL, "the commit gave no image id");
         return;
     }
     rmt_record_t *op = s_op(step, "image");
@@ -186,7 +186,7 @@ s_end_image(step_t *step)
     S_COPY_EACH(op, "set", outputs, "state", "files", "bytes", "volumes", "hardware",
                 "layout", "kernel");
     s_copy(s_op(step, "job"), "set.image", outputs, "image");
-    s_op_end(step, "done", RMT_OK, "");
+    s_op_end(step, "finish", RMT_OK, "");
 }
 
 static void
@@ -222,7 +222,7 @@ s_end_upkeep(step_t *step)
     if (step->result->outputs)
         s_copy_each(op, "set", step->result->outputs, copied);
     if (step->result->code == RMT_OK)
-        s_op_end(step, "done", RMT_OK, "");
+        s_op_end(step, "finish", RMT_OK, "");
     else
         s_fail_job(step);
 }
@@ -280,7 +280,7 @@ static void
 s_begin_match(step_t *step)
 {
     if (!step->view->image) {
-        s_op_end(step, "failed", RMT_E_NOT_FOUND, "the image was removed");
+        s_op_end(step, "fail", RMT_E_NOT_FOUND, "the image was removed");
         return;
     }
     rmt_record_t *op = s_op_stage(step, "match");
@@ -313,11 +313,12 @@ s_join_match(step_t *step)
         return;
     if (strcmp(s_job(step, "kind"), "plan") == 0) {
         const uint64_t good = s_job_number(step, "engine-count") + (is_ok ? 1 : 0);
-        const char *state = failed == 0 ? "done" : good > 0 ? "partial" : "failed";
-        s_op_end(step, state, step->result->code, step->result->text);
+        const char *event = failed == 0 ? "finish" : good > 0 ? "finish-in-part" : "fail";
+        s_op_end(step, event, step->result->code, step->result->text);
     } else {
-        s_op_stage(step, "lock");
+        s_op_stage(step, "locked");
         s_op(step, "lock");
+        s_op(step, "drive");
     }
 }
 
@@ -355,6 +356,7 @@ s_engine_built(step_t *step)
 {
     s_op_stage(step, "install");
     rmt_record_set(s_op(step, "built"), "engine", s_subject(step));
+    s_op(step, "drive");
 }
 
 static void
@@ -407,7 +409,7 @@ s_begin_orders(step_t *step)
         const char *name = rmt_record_text(item, "name", "");
         rmt_record_t *op = s_op(step, "target");
         rmt_record_set(op, "target", name);
-        rmt_record_set(op, "state", "running");
+        rmt_record_set(op, "event", "begin");
         op = s_op_task(step, "order", rmt_record_text(item, "engine", ""), name);
         rmt_record_set(op, "b.target", name);
         s_copy(op, "b.image", step->view->job, "image");

@@ -2,7 +2,8 @@
 -- ramet - every change of the durable state is one function of this library.
 --
 -- The library is made of ramet.lua and the ramet_<noun>.lua files beside it, joined in
--- the order of CMakeLists.txt. A call is
+-- the order of CMakeLists.txt. What is local in ramet.lua is the vocabulary of all files;
+-- each other file is a scope of its own, and what others use of it stands in R. A call is
 --
 --     FCALL name 0  meta...  --  body...  [--  item...]...
 --
@@ -59,7 +60,7 @@ local E = {
     CANCELLED = 15, INCOMPATIBLE = 16, INTERNAL = 19,
 }
 
-local R = {}    -- Functions that the nouns share
+local R = {}    -- What the files share
 
 -- redis.call exists only while a function runs, so it cannot be kept in a local.
 local function call(...)
@@ -122,7 +123,7 @@ local function load(key)
 end
 
 -- Set fields of a hash; a value of '' removes the field.
-local function store(key, fields)
+local function put(key, fields)
     local list = {}
     for name, value in pairs(fields) do
         if value == '' then
@@ -135,6 +136,12 @@ local function store(key, fields)
     if #list > 0 then
         call('HSET', key, unpack(list))
     end
+end
+
+-- The same, of a record whose state R.move alone changes.
+local function store(key, fields)
+    need(fields.state == nil, E.INTERNAL, key .. ': a state is changed by R.move alone')
+    put(key, fields)
 end
 
 local function words(text)

@@ -24,50 +24,46 @@ function R.job_find(text)
     return need(load(job_key(uid)), E.NOT_FOUND, 'no job ' .. text)
 end
 
--- Change a target of a job; counters of states are kept in the job as t-<state>.
-function R.target_step(meta, uid, target, fields)
+-- Change a target of a job: its fields and, when an event is given, its state.
+function R.target_step(meta, uid, target, fields, event)
     local key = target_key(uid, target)
-    local old = load(key)
-    if not old then
+    local phase, state = unpack(call('HMGET', key, 'phase', 'state'))
+    if not state then
         return
     end
-    if fields.state and fields.state ~= old.state then
-        call('HINCRBY', job_key(uid), 't-' .. old.state, -1)
-        call('HINCRBY', job_key(uid), 't-' .. fields.state, 1)
-        if fields.state ~= 'locked' then
-            call('ZREM', job_key(uid) .. ':ready', target)
-        end
+    local note = { job = uid, target = target, phase = fields.phase or phase or '',
+        state = state, code = fields.code or '',
+        text = fields.error or fields.text or '' }
+    if event then
+        R.move(meta, 'job-target', uid .. ':t:' .. target, event, fields, note)
+    else
+        store(key, fields)
+        audit(meta, 'job.target', note)
     end
-    store(key, fields)
-    audit(meta, 'job.target', { job = uid, target = target,
-        phase = fields.phase or old.phase, state = fields.state or old.state,
-        code = fields.code or '', text = fields.error or fields.text or '' })
 end
 
-local function target_open(state)
-    return state ~= 'done' and state ~= 'failed' and state ~= 'cancelled'
-end
-
-local function target_stop(meta, uid, target, state, code, text)
+-- End a target of a job; phase: the word for it. One that has ended stays as it is.
+local function target_stop(meta, uid, target, event, phase, code, text)
     local record = load(target_key(uid, target))
-    if not record or not target_open(record.state) then
+    if not R.is('job-target', record, 'open') then
         return
     end
-    local task = set(record.task) and R.task_load(record.task)
-    if task and task.state ~= 'done' and task.state ~= 'failed' then
-        R.task_end(task, 'cancelled')
-    end
-    if state == 'cancelled' and record.state == 'running' then
-        call('HINCRBY', job_key(uid), 'started', -1) -- Another one may be the canary
-    end
-    R.target_step(meta, uid, target, { state = state, code = code, error = text,
-        phase = record.phase ~= 'awaiting-first-boot' and state or nil,
-        ['failed-phase'] = record.phase })
+    R.task_cancel(meta, set(record.task) and R.task_load(record.task))
+    R.target_step(meta, uid, target, { code = code, error = text,
+        phase = record.phase ~= 'awaiting-first-boot' and phase or nil,
+        ['failed-phase'] = record.phase }, event)
     R.unlock(meta, target, uid, text)
 end
 
 function R.target_failed(meta, uid, target, code, text)
-    target_stop(meta, uid, target, 'failed', code, text)
+    target_stop(meta, uid, target, 'fail', 'failed', code, text)
+end
+
+local function target_cancel(meta, uid, target, record)
+    if R.is('job-target', record, 'running') then
+        call('HINCRBY', job_key(uid), 'started', -1) -- Another one may be the canary
+    end
+    target_stop(meta, uid, target, 'cancel', 'cancelled', E.CANCELLED, 'cancelled')
 end
 
 local function targets_each(uid, fn)
@@ -90,27 +86,21 @@ local function expire_all(uid)
     end
 end
 
-function R.job_end(meta, uid, state, code, text)
+-- event: finish, finish-in-part, fail or cancel.
+function R.job_end(meta, uid, event, code, text)
     local job = load(job_key(uid))
-    if not job or job.ended then
+    if not R.is('job', job, 'open') then
         return
     end
     for _, id in ipairs(call('SMEMBERS', job_key(uid) .. ':tasks')) do
-        local task = R.task_load(id)
-        if task and (task.state == 'queued' or task.state == 'leased'
-            or task.state == 'silent') then
-            R.task_end(task, 'cancelled')
-        end
+        R.task_cancel(meta, R.task_load(id))
     end
-    store(job_key(uid), { state = state, stage = 'end', ended = now(), code = code or '0',
-        error = text or '', stuck = '' })
+    R.move(meta, 'job', uid, event, { stage = 'end', ended = now(), code = code or '0',
+        error = text or '', stuck = '' },
+        { job = uid, code = code or '0', text = text or '' })
     call('SREM', P .. 'open', uid)
     call('SREM', P .. 'drive', uid)
-    if call('HGET', P .. 'image-names', job['image-name'] or '') == uid then
-        call('HDEL', P .. 'image-names', job['image-name'])
-    end
-    audit(meta, 'job.end', { job = uid, state = state, code = code or '0',
-        text = text or '' })
+    R.image_drop(meta, job['image-name'] or '', uid)
     expire_all(uid)
 end
 
@@ -118,7 +108,7 @@ end
 -- be driven on, for canaries and the limit of failures look at every end.
 function R.settle(meta, uid)
     local job = load(job_key(uid))
-    if not job or job.ended or job.kind ~= 'deploy' then
+    if not R.is('job', job, 'open') or job.kind ~= 'deploy' then
         return
     end
     local done, failed, cancelled = num(job['t-done']), num(job['t-failed']),
@@ -132,14 +122,14 @@ function R.settle(meta, uid)
             call('SADD', P .. 'drive', uid)
         end
     elseif done == total then
-        R.job_end(meta, uid, 'done')
+        R.job_end(meta, uid, 'finish')
     elseif done > 0 then
-        R.job_end(meta, uid, 'partial', E.OK, (total - done) .. ' of ' .. total
+        R.job_end(meta, uid, 'finish-in-part', E.OK, (total - done) .. ' of ' .. total
             .. ' targets were not installed')
     elseif failed > 0 then
-        R.job_end(meta, uid, 'failed', E.REFUSED, 'no target was installed')
+        R.job_end(meta, uid, 'fail', E.REFUSED, 'no target was installed')
     else
-        R.job_end(meta, uid, 'cancelled', E.CANCELLED, 'cancelled')
+        R.job_end(meta, uid, 'cancel', E.CANCELLED, 'cancelled')
     end
 end
 
@@ -150,11 +140,11 @@ local function job_new(meta, kind, fields, targets)
     for name, value in pairs(fields) do
         call('HSET', job_key(uid), name, str(value))
     end
-    store(job_key(uid), { id = uid, name = meta['job-name'], kind = kind,
-        state = 'queued', stage = 'start', rev = 1, created = now(), by = meta.by or '',
-        targets = #targets, ['t-waiting'] = #targets })
+    R.move(meta, 'job', uid, 'submit', { id = uid, name = meta['job-name'], kind = kind,
+        stage = 'start', rev = 1, created = now(), by = meta.by or '', targets = #targets,
+        ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
-        store(target_key(uid, target), { name = target, state = 'waiting',
+        R.move(meta, 'job-target', uid .. ':t:' .. target, 'add', { name = target,
             phase = 'matched',
             engine = call('HGET', P .. 'target:' .. target, 'engine') or '' })
         call('ZADD', job_key(uid) .. ':targets', 0, target)
@@ -163,7 +153,6 @@ local function job_new(meta, kind, fields, targets)
     call('ZADD', P .. 'job-names', 0, meta['job-name'] .. ':' .. uid)
     call('SADD', P .. 'open', uid)
     call('SADD', P .. 'drive', uid)
-    audit(meta, 'job.submit', { job = uid, state = 'queued', kind = kind })
     return { job = uid, name = meta['job-name'] }
 end
 
@@ -194,12 +183,8 @@ serve('image_create', function(meta, body)
     end
     local name = named(set(body.name) and body.name
         or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
-    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS,
-        'there is an image ' .. name)
-    need(not call('HGET', P .. 'image-names', name), E.EXISTS,
-        'an open job makes an image ' .. name)
     local place = place_for(source, body)
-    call('HSET', P .. 'image-names', name, meta.job)
+    R.image_reserve(meta, name)
     local answer = job_new(meta, 'image', { source = body.source, place = place,
         ['image-name'] = name, exclude = body.exclude or '',
         paranoid = body.paranoid or '' }, {})
@@ -212,11 +197,7 @@ serve('image_import', function(meta, body)
     local name, place = named(body.name), named(body.place)
     need(string.find(body.descriptor or '', '^01%x+$') and #body.descriptor == 66,
         E.USAGE, 'descriptor is no id')
-    need(call('EXISTS', P .. 'image:' .. name) == 0, E.EXISTS,
-        'there is an image ' .. name)
-    need(not call('HGET', P .. 'image-names', name), E.EXISTS,
-        'an open job makes an image ' .. name)
-    call('HSET', P .. 'image-names', name, meta.job)
+    R.image_reserve(meta, name)
     local answer = job_new(meta, 'import', { source = body.source or '', place = place,
         ['image-name'] = name, descriptor = body.descriptor }, {})
     answer.name, answer['job-name'] = name, answer.name
@@ -264,8 +245,8 @@ local function engines_of(body)
 end
 
 local function need_complete(image, body)
-    need(image.state ~= 'INCOMPLETE' or body['accept-incomplete'] == 'yes', E.REFUSED,
-        'image ' .. image.name .. ' is INCOMPLETE: contents of some files are missing; '
+    local is_accepted = body['accept-incomplete'] == 'yes'
+    need(is_accepted or not R.image_is_incomplete(image), E.REFUSED, 'image ' .. image.name .. ' is INCOMPLETE: contents of some files are missing; '
         .. 'take it all the same with --accept-incomplete')
 end
 
@@ -328,14 +309,12 @@ serve('deploy_start', deploy_new)
 -- The same again over what failed. A lock that the old job left may be taken over.
 serve('job_retry', function(meta, body)
     local old = R.job_find(body.job)
-    need(old.ended, E.REFUSED, 'job ' .. old.name .. ' has not ended')
-    need(old.state ~= 'done', E.REFUSED, 'nothing of job ' .. old.name .. ' failed')
+    need(R.is('job', old, 'ended'), E.REFUSED, 'job ' .. old.name .. ' has not ended')
+    need(not R.is('job', old, 'done'), E.REFUSED,
+        'nothing of job ' .. old.name .. ' failed')
     if old.kind == 'image' then
         local name = old['image-name']
-        need(call('EXISTS', P .. 'image:' .. name) == 0
-            and not call('HGET', P .. 'image-names', name), E.EXISTS,
-            'there is an image ' .. name)
-        call('HSET', P .. 'image-names', name, meta.job)
+        R.image_reserve(meta, name)
         return job_new(meta, 'image', { source = old.source, place = old.place,
             ['image-name'] = name, exclude = old.exclude or '',
             paranoid = old.paranoid or '', retries = old.id }, {})
@@ -350,7 +329,7 @@ serve('job_retry', function(meta, body)
     end
     local items = {}
     targets_each(old.id, function(target, record)
-        if record.state == 'failed' then
+        if R.is('job-target', record, 'failed') then
             items[#items + 1] = { target = target }
         end
     end)
@@ -361,11 +340,12 @@ end)
 -- {job}, items {target} or none for all. What is armed goes on to its end.
 serve('job_cancel', function(meta, body, items)
     local job = R.job_find(body.job)
-    need(not job.ended, E.REFUSED, 'job ' .. job.name .. ' has ended: ' .. job.state)
+    need(R.is('job', job, 'open'), E.REFUSED,
+        'job ' .. job.name .. ' has ended: ' .. job.state)
     audit(meta, 'job.cancel', { job = job.id })
     call('HINCRBY', job_key(job.id), 'rev', 1)
     if job.kind ~= 'deploy' then
-        R.job_end(meta, job.id, 'cancelled', E.CANCELLED, 'cancelled')
+        R.job_end(meta, job.id, 'cancel', E.CANCELLED, 'cancelled')
         return {}
     end
     local names, going_on = {}, 0
@@ -373,12 +353,11 @@ serve('job_cancel', function(meta, body, items)
         names[item.target or ''] = true
     end
     targets_each(job.id, function(target, record)
-        if (#items == 0 or names[target]) and target_open(record.state) then
-            local lock = load(P .. 'lock:' .. target)
-            if lock and lock.job == job.id and set(lock.armed) then
+        if (#items == 0 or names[target]) and R.is('job-target', record, 'open') then
+            if R.is_armed_by(target, job.id) then
                 going_on = going_on + 1
             else
-                target_stop(meta, job.id, target, 'cancelled', E.CANCELLED, 'cancelled')
+                target_cancel(meta, job.id, target, record)
             end
         end
     end)
@@ -460,7 +439,7 @@ end)
 -- {job, engine}, items {target, fits, available, reason, verdicts, choice}
 serve('verdict_put', function(meta, body, items)
     local job = R.job_find(body.job)
-    need(not job.ended, E.FENCED, 'job ' .. job.name .. ' has ended')
+    need(R.is('job', job, 'open'), E.FENCED, 'job ' .. job.name .. ' has ended')
     named(body.engine)
     for _, item in ipairs(items) do
         named(item.target)
@@ -469,7 +448,7 @@ serve('verdict_put', function(meta, body, items)
         local mark = body.engine .. '/' .. item.target
         call('DEL', job_key(job.id) .. ':v:' .. mark)
         item.engine = body.engine
-        store(job_key(job.id) .. ':v:' .. mark, item)
+        put(job_key(job.id) .. ':v:' .. mark, item)
         call('ZADD', job_key(job.id) .. ':verdicts', 0, mark)
     end
     return { count = #items }
@@ -518,10 +497,10 @@ serve('events_snapshot', function(meta, body)
         local only = string.match(prefix, '^target/([^/]+)/')
         for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do
             local lock = (not only or only == name) and load(P .. 'lock:' .. name)
-            local held = call('HGET', P .. 'target:' .. name, 'held')
+            local held = { held = call('HGET', P .. 'target:' .. name, 'held') or nil }
             if not only or only == name then
                 items[#items + 1] = { topic = 'target/' .. name .. '/state',
-                    target = name, state = lock and 'locked' or held and 'held' or 'free',
+                    target = name, state = R.availability(lock, held),
                     job = lock and lock.job or nil }
             end
         end

@@ -9,12 +9,12 @@ local function key_load(key)
     return load(P .. 'key:' .. (key or ''))
 end
 
-local function key_write(meta, what, record)
-    store(P .. 'key:' .. record.key, record)
+-- record: of a loaded key, whose state becomes the new one, or of a new key.
+local function key_move(meta, event, record)
+    local note = { key = record.key, role = record.role, name = record.name }
+    record.state = R.move(meta, 'key', record.key, event, record, note)
     call('ZADD', P .. 'keys', 0, record.key)
     call('SADD', P .. 'key-names:' .. record.name, record.key)
-    audit(meta, what, { key = record.key, role = record.role, name = record.name,
-        state = record.state })
 end
 
 local function keys_named(text)
@@ -30,7 +30,7 @@ local function keys_named(text)
 end
 
 -- The record of the machine or engine that a key speaks for.
-local function record_require(key, fields)
+local function record_require(meta, key, fields)
     local class = RECORD_OF[key.role]
     if key.role == 'imager' then
         call('SADD', P .. 'sending', key.place)
@@ -45,8 +45,8 @@ local function record_require(key, fields)
     elseif not known and set(key.place) then
         fields[class == 'target' and 'engine' or 'place'] = key.place
     end
-    fields.approved = key.state == 'approved' and 'yes'
-        or not known and 'pending' or nil
+    local event = R.is('key', key, 'approved') and 'approve' or 'announce'
+    R.move(meta, 'approval', class .. ':' .. name, event)
     R.record_write(class, name, fields)
 end
 
@@ -54,9 +54,9 @@ end
 function R.keys_approve(meta, class, name)
     for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. name)) do
         local record = key_load(key)
-        if record and record.state == 'pending' and RECORD_OF[record.role] == class then
-            record.state = 'approved'
-            key_write(meta, 'key.approve', record)
+        if record and R.can('key', record, 'approve')
+            and RECORD_OF[record.role] == class then
+            key_move(meta, 'approve', record)
         end
     end
 end
@@ -73,10 +73,9 @@ end)
 serve('key_approve', function(meta, body)
     local keys = keys_named(set(body.key) and body.key or body.name)
     for _, key in ipairs(keys) do
-        if key.state == 'pending' then
-            key.state = 'approved'
-            record_require(key, {})
-            key_write(meta, 'key.approve', key)
+        if R.can('key', key, 'approve') then
+            key_move(meta, 'approve', key)
+            record_require(meta, key, {})
         end
     end
     return {}
@@ -84,9 +83,8 @@ end)
 
 serve('key_revoke', function(meta, body)
     for _, key in ipairs(keys_named(set(body.key) and body.key or body.name)) do
-        if key.state ~= 'revoked' then
-            key.state = 'revoked'
-            key_write(meta, 'key.revoke', key)
+        if R.can('key', key, 'revoke') then
+            key_move(meta, 'revoke', key)
         end
     end
     return {}
@@ -144,7 +142,7 @@ local function enrol_rivals(meta, body, name)
     for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. name)) do
         local record = key_load(key)
         if record and record.role == body.role and key ~= body.key
-            and record.state == 'approved' and RECORD_OF[body.role] ~= 'engine' then
+            and R.is('key', record, 'approved') and RECORD_OF[body.role] ~= 'engine' then
             rivals[#rivals + 1] = record
         end
     end
@@ -153,7 +151,7 @@ local function enrol_rivals(meta, body, name)
         if num(call('ZSCORE', P .. 'live', record.key)) > now() - PRESENT_MS then
             call('SET', mark, now(), 'NX', 'EX', 60)
             if body.role == 'target' and now() - num(call('GET', mark)) > SECOND_KEY_MS
-                and not call('HGET', P .. 'target:' .. name, 'held') then
+                and R.is_now('hold', name, 'free') then
                 R.hold(meta, name, 'two live machines say that they are ' .. name)
             end
             fail(E.UNAVAILABLE, 'another key of ' .. body.role .. ' ' .. name
@@ -169,12 +167,12 @@ end
 local function enrol_is_known(body, name)
     return body.role == 'target' and set(body.identity)
         and call('HGET', P .. 'unique', 'identity=' .. string.lower(body.identity)) == name
-        and call('HGET', P .. 'target:' .. name, 'approved') == 'yes'
+        and R.is_now('approval', 'target:' .. name, 'approved')
 end
 
 local function enrol_answer(key)
-    need(key.state ~= 'revoked', E.NOT_ALLOWED, 'this key was revoked')
-    need(key.state == 'approved', E.UNAVAILABLE,
+    need(not R.is('key', key, 'revoked'), E.NOT_ALLOWED, 'this key was revoked')
+    need(R.is('key', key, 'approved'), E.UNAVAILABLE,
         key.role .. ' ' .. key.name .. ' waits for approval')
     return { key = key.key, name = key.name, role = key.role, place = key.place or '' }
 end
@@ -204,31 +202,36 @@ serve('enrol', function(meta, body)
         call('DEL', at)
     end
     for _, rival in ipairs(rivals) do
-        rival.state = 'revoked'
-        key_write(meta, 'key.replaced', rival)
+        key_move(meta, 'replace', rival)
         R.tasks_free(meta, rival.key)
     end
     local key = { key = body.key, role = body.role, name = name, place = place,
-        state = (token.approve == 'yes' or enrol_is_known(body, name)) and 'approved'
-            or 'pending', created = now() }
-    record_require(key, fields)
-    key_write(meta, 'key.enrol', key)
-    if key.state ~= 'approved' then     -- Not by fail: the writes above stand
+        created = now() }
+    local is_known = token.approve == 'yes' or enrol_is_known(body, name)
+    key_move(meta, is_known and 'enrol' or 'announce', key)
+    record_require(meta, key, fields)
+    if not is_known then     -- Not by fail: the writes above stand
         return { key = key.key, pending = 'yes', name = name, role = key.role }
     end
     return enrol_answer(key)
 end)
 
+-- A key for the first boot of a target is new, or the target has it already.
+function R.key_may_boot(key, target)
+    local record = key_load(key)
+    return not record or record.role == 'firstboot' and record.name == target
+        and R.can('key', record, 'make')
+end
+
 -- The key made for one first boot: it may confirm this target at this epoch only.
 function R.key_firstboot(meta, key, target, epoch)
-    key_write(meta, 'key.firstboot', { key = key, role = 'firstboot', name = target,
-        place = '', state = 'approved', epoch = epoch, created = now() })
+    key_move(meta, 'make', { key = key, role = 'firstboot', name = target, place = '',
+        epoch = epoch, created = now() })
 end
 
 function R.key_used(meta, key)
     local record = key_load(key)
-    if record then
-        record.state = 'used'
-        key_write(meta, 'key.used', record)
+    if R.can('key', record, 'use') then
+        key_move(meta, 'use', record)
     end
 end

@@ -17,7 +17,13 @@ function R.lock_stands(target, job, epoch)
     return lock and lock.job == job and lock.epoch == epoch and is_of_this_era(lock)
 end
 
--- Why it does not.
+-- True when the job may have begun to write the target.
+function R.is_armed_by(target, job)
+    local lock = load(lock_key(target))
+    return R.is('lock', lock, 'armed') and lock.job == job
+end
+
+-- Why a lock does not stand.
 function R.lock_fault(target)
     local lock = load(lock_key(target))
     if lock and not is_of_this_era(lock) then
@@ -27,19 +33,18 @@ function R.lock_fault(target)
     return 'the lock of the target is no longer that of this job'
 end
 
-local function lock_remove(meta, target, text)
-    call('DEL', lock_key(target))
-    call('ZREM', P .. 'locks', target)
-    local held = call('HGET', P .. 'target:' .. target, 'held')
-    audit(meta, 'lock.cleared', { target = target, state = held and 'held' or 'free',
-        text = text })
+-- event: release, confirm or break.
+local function lock_end(meta, target, event, text)
+    local held = { held = call('HGET', P .. 'target:' .. target, 'held') or nil }
+    R.move(meta, 'lock', target, event, nil, { target = target,
+        state = R.availability(nil, held), text = text })
 end
 
 -- Release a lock of this job that no writer can have seen.
 function R.unlock(meta, target, job, text)
     local lock = load(lock_key(target))
-    if lock and lock.job == job and not set(lock.armed) and is_of_this_era(lock) then
-        lock_remove(meta, target, text)
+    if R.is('lock', lock, 'taken') and lock.job == job and is_of_this_era(lock) then
+        lock_end(meta, target, 'release', text)
     end
 end
 
@@ -47,10 +52,10 @@ end
 -- no writer of the old job can live.
 local function may_take_over(lock, target)
     local owner = load(P .. 'job:' .. lock.job)
-    if owner and not owner.ended then
+    if R.is('job', owner, 'open') then
         return false, 'its job ' .. owner.name .. ' has not ended'
     end
-    if not set(lock.armed) and is_of_this_era(lock) then
+    if R.is('lock', lock, 'taken') and is_of_this_era(lock) then
         return true
     end
     local agent = load(P .. 'agent:target/' .. target) or {}
@@ -91,7 +96,7 @@ local function obstacle(job, target)
     if verdict.fits ~= 'yes' then
         return E.INCOMPATIBLE, set(verdict.reason) and verdict.reason or 'does not fit'
     end
-    if set(record.held) then
+    if R.is('hold', record, 'held') then
         return E.REFUSED, 'held: ' .. record.held
     end
     if not R.present('target', target) and job['when-booted'] ~= 'yes' then
@@ -106,23 +111,19 @@ local function lock_write(meta, job, target)
         return
     end
     local epoch = call('INCR', P .. 'epoch')
-    call('DEL', lock_key(target))
-    store(lock_key(target), { target = target, job = job.id,
-        era = R.era(), epoch = epoch, attempt = 1, since = now() })
-    call('ZADD', P .. 'locks', 0, target)
-    R.target_step(meta, job.id, target, { state = 'locked', phase = 'locked',
-        epoch = epoch })
-    audit(meta, 'lock.taken', { target = target, state = 'locked', epoch = epoch,
-        text = old and 'taken over from job ' .. old.job or '' })
+    R.target_step(meta, job.id, target, { phase = 'locked', epoch = epoch }, 'lock')
+    R.move(meta, 'lock', target, old and 'take-over' or 'take', { target = target,
+        job = job.id, era = R.era(), epoch = epoch, attempt = 1, since = now() },
+        { target = target, state = R.availability({}), epoch = epoch,
+            text = old and 'taken over from job ' .. old.job or '' })
 end
 
--- Lock the job's targets: all, or with partial those that can be. Ends the job when
--- there is nothing to go on with.
+-- Lock the job's targets: all, or with partial those that can be. The others fail.
 function R.lock_set(meta, job)
     local free, engines, refused = {}, {}, 0
     for _, target in ipairs(call('ZRANGE', P .. 'job:' .. job.id .. ':targets', 0, -1)) do
-        local state = call('HGET', P .. 'job:' .. job.id .. ':t:' .. target, 'state')
-        if state == 'waiting' or state == 'locked' then
+        local id = job.id .. ':t:' .. target
+        if R.is_now('job-target', id, 'to-begin') then
             local code, why = obstacle(job, target)
             if code then
                 refused = refused + 1
@@ -148,11 +149,7 @@ function R.lock_set(meta, job)
         names[#names + 1] = name
     end
     table.sort(names)
-    store(P .. 'job:' .. job.id, { stage = 'locked',
-        ['engines-locked'] = table.concat(names, ',') })
-    if #free > 0 then
-        call('SADD', P .. 'drive', job.id)
-    end
+    store(P .. 'job:' .. job.id, { ['engines-locked'] = table.concat(names, ',') })
 end
 
 -- ARM: from here on only the first boot, a take-over or a break end the lock.
@@ -162,7 +159,12 @@ function R.arm(meta, job, op)
         R.target_failed(meta, job.id, op.target, E.FENCED, R.lock_fault(op.target))
         return
     end
-    store(lock_key(op.target), { armed = 'yes', go = now(), nonce = op.nonce,
+    if not R.key_may_boot(op.key, op.target) then
+        R.target_failed(meta, job.id, op.target, E.REFUSED, 'the key that the agent of '
+            .. op.target .. ' made for the first boot is in use already')
+        return
+    end
+    R.move(meta, 'lock', op.target, 'arm', { go = now(), nonce = op.nonce,
         plan = op.plan, attempt = task.attempt })
     R.key_firstboot(meta, op.key, op.target, lock.epoch)
     R.target_step(meta, job.id, op.target, { phase = 'armed' })
@@ -171,7 +173,7 @@ end
 local function lock_show(target)
     local lock = load(lock_key(target))
     if lock then
-        lock.armed = set(lock.armed) and 'yes' or 'no'
+        lock.armed = R.is('lock', lock, 'armed') and 'yes' or 'no'
         lock['job-name'] = call('HGET', P .. 'job:' .. lock.job, 'name') or nil
     end
     return lock
@@ -194,7 +196,7 @@ serve('lock_break', function(meta, body)
     need(set(body.reason), E.USAGE, 'a break needs a reason')
     local epoch = call('INCR', P .. 'epoch')
     R.hold(meta, body.target, 'lock broken: ' .. body.reason)
-    lock_remove(meta, body.target, body.reason)
+    lock_end(meta, body.target, 'break', body.reason)
     call('HSET', P .. 'target:' .. body.target, 'epoch', epoch)
     R.target_failed(meta, lock.job, body.target, E.FENCED, 'lock broken: ' .. body.reason)
     R.settle(meta, lock.job)
@@ -234,8 +236,8 @@ end
 -- The lock under which a first boot is awaited from this key.
 local function lock_awaited(meta)
     local lock = load(lock_key(meta.name))
-    return need(lock and lock.epoch == meta.epoch and set(lock.armed) and lock, E.FENCED,
-        'this first boot is not awaited any more')
+    local is_awaited = R.is('lock', lock, 'armed') and lock.epoch == meta.epoch
+    return need(is_awaited and lock, E.FENCED, 'this first boot is not awaited any more')
 end
 
 -- {text} by the key of this first boot: what is heard of it before its report.
@@ -270,14 +272,15 @@ serve('target_confirm', function(meta, body, items)
     store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
         ['confirmed-at'] = now(), addresses = body.addresses or '',
         ['failed-units'] = body['failed-units'] or '', warning = warning })
-    lock_remove(meta, meta.name, 'first boot confirmed')
+    lock_end(meta, meta.name, 'confirm', 'first boot confirmed')
     call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)
     R.key_used(meta, meta.by)
     confirm_scripts(meta, lock.job, items)
-    R.target_step(meta, lock.job, meta.name, { state = 'done',
+    R.target_step(meta, lock.job, meta.name, {
         phase = degraded and 'confirmed (degraded)' or 'confirmed', code = '0',
         error = '', ['failed-phase'] = '', warning = warning,
-        text = faults ~= '' and faults or 'boot ' .. (body.boot or '?') })
+        text = faults ~= '' and faults or 'boot ' .. (body.boot or '?') },
+        R.can('job-target', step, 'confirm') and 'confirm' or nil)
     R.settle(meta, lock.job)
     return {}
 end)

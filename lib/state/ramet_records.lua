@@ -32,13 +32,11 @@ local function with_live(class, record)
         return record
     end
     local lock = load(P .. 'lock:' .. record.name)
+    record.state = R.availability(lock, record)
     if lock then
-        record.state = 'locked'
         record.job = lock.job
         local step = P .. 'job:' .. lock.job .. ':t:' .. record.name
         record.phase = call('HGET', step, 'phase') or nil
-    else
-        record.state = set(record.held) and 'held' or 'free'
     end
     return record
 end
@@ -50,15 +48,20 @@ local function without_bulk(record)
     return record
 end
 
+-- An approval is no field: R.move gives it. A list of records that was exported names it.
 local function fields_of(body)
     local fields = {}
     for name, value in pairs(body) do
         need(not LIVE[name], E.USAGE, 'field ' .. name .. ' is set by the system alone')
-        if name ~= 'class' then
+        if name ~= 'class' and name ~= 'approved' then
             fields[name] = value
         end
     end
     return fields
+end
+
+local function approve(meta, class, name)
+    R.move(meta, 'approval', class .. ':' .. name, 'approve')
 end
 
 -- net.<role>.<field> is the field of another interface of the same machine.
@@ -172,7 +175,7 @@ serve('record_add', function(meta, body)
         'there is a ' .. class .. ' ' .. name .. ' already')
     local fields = fields_of(body)
     unique_check(class, name, fields)
-    fields.approved = 'yes'
+    approve(meta, class, name)
     R.record_write(class, name, fields)
     audit(meta, class .. '.add', { [class] = name })
     return load(record_key(class, name))
@@ -183,6 +186,11 @@ serve('record_set', function(meta, body)
     record_load(class, body.name)
     local fields = fields_of(body)
     unique_check(class, body.name, fields)
+    need(not set(body.approved) or body.approved == 'yes', E.USAGE,
+        'field approved is yes alone; a record that must not take part is removed')
+    if body.approved == 'yes' then
+        approve(meta, class, body.name)
+    end
     R.record_write(class, body.name, fields)
     audit(meta, class .. '.set', { [class] = body.name })
     return load(record_key(class, body.name))
@@ -197,31 +205,34 @@ serve('record_remove', function(meta, body)
             .. (lock and lock.job or ''))
         unique_free(body.name, record)
     end
-    call('DEL', record_key(class, body.name))
+    R.move(meta, 'approval', class .. ':' .. body.name, 'remove')
     call('ZREM', P .. CLASSES[class], body.name)
     audit(meta, class .. '.remove', { [class] = body.name })
     return {}
 end)
 
 serve('record_import', function(meta, body, items)
-    local class, seen, rows = class_of(body), {}, {}
+    local class, seen, rows, is_approved = class_of(body), {}, {}, {}
     for number, item in ipairs(items) do
         need(set(item.name), E.USAGE, 'item ' .. number .. ' has no name')
         local name, fields = named(item.name), fields_of(item)
         need(not rows[name], E.EXISTS,
             class .. ' ' .. name .. ' stands twice in the list')
-        rows[name] = fields
+        rows[name], is_approved[name] = fields, item.approved == 'yes'
     end
     for name, fields in pairs(rows) do
         unique_check(class, name, fields, seen, rows)
     end
     local added, changed = 0, 0
     for name, fields in pairs(rows) do
-        if call('EXISTS', record_key(class, name)) == 1 then
+        local known = call('EXISTS', record_key(class, name)) == 1
+        if known then
             changed = changed + 1
         else
             added = added + 1
-            fields.approved = 'yes'
+        end
+        if is_approved[name] or not known then
+            approve(meta, class, name)
         end
         R.record_write(class, name, fields)
     end
@@ -233,14 +244,14 @@ serve('record_approve', function(meta, body)
     local class = class_of(body)
     record_load(class, body.name)
     R.keys_approve(meta, class, body.name)
-    call('HSET', record_key(class, body.name), 'approved', 'yes')
+    approve(meta, class, body.name)
     audit(meta, class .. '.approve', { [class] = body.name })
     return load(record_key(class, body.name))
 end)
 
 function R.hold(meta, name, reason)
-    call('HSET', record_key('target', name), 'held', reason)
-    audit(meta, 'target.hold', { target = name, state = 'held', text = reason })
+    R.move(meta, 'hold', name, 'hold', { reason = reason },
+        { target = name, text = reason })
 end
 
 serve('target_hold', function(meta, body)
@@ -252,9 +263,8 @@ end)
 
 serve('target_unhold', function(meta, body)
     record_load('target', body.name)
-    call('HDEL', record_key('target', body.name), 'held')
-    audit(meta, 'target.unhold', { target = body.name, state = 'free',
-        text = body.reason })
+    R.move(meta, 'hold', body.name, 'unhold', nil,
+        { target = body.name, text = body.reason })
     return {}
 end)
 
@@ -262,11 +272,12 @@ end)
 serve('target_page', function(meta, body)
     local items, cursor = page(P .. 'targets', meta.cursor, function(name)
         local record = load(record_key('target', name))
-        if not record or record.engine ~= body.engine or record.approved ~= 'yes' then
+        if not record or record.engine ~= body.engine
+            or not R.is('approval', record, 'approved') then
             return nil
         end
         record = with_live('target', record)
-        record.held = set(record.held) and 'yes' or nil
+        record.held = R.is('hold', record, 'held') and 'yes' or nil
         return record
     end)
     return {}, items, cursor
@@ -282,12 +293,35 @@ end
 
 function R.image_write(meta, fields)
     fields.created = fields.created or now()
-    store(P .. 'image:' .. fields.name, fields)
-    call('ZADD', P .. 'images', 0, fields.name)
+    R.move(meta, 'image', fields.name, 'put', fields,
+        { image = fields.name, id = fields.id, state = fields.state })
     call('HSET', P .. 'image-ids', fields.id, fields.name)
     call('ZREM', P .. 'removed', fields.id)
-    audit(meta, 'image.put', { image = fields.name, id = fields.id,
-        state = fields.state })
+end
+
+-- COMPLETE, FUZZY and INCOMPLETE say what was read; no event changes them.
+function R.image_is_incomplete(image)
+    return image.state == 'INCOMPLETE'
+end
+
+-- A job is to make an image of this name.
+function R.image_reserve(meta, name)
+    need(not R.is_now('image', name, 'listed'), E.EXISTS, 'there is an image ' .. name)
+    need(not R.is_now('image', name, 'making'), E.EXISTS,
+        'an open job makes an image ' .. name)
+    R.move(meta, 'image', name, 'reserve', { job = meta.job })
+end
+
+function R.image_is_reserved(name, uid)
+    return call('HGET', P .. 'image-names', name) == uid
+        and R.is_now('image', name, 'making')
+end
+
+-- A job has ended; if it made no image, the name is free again.
+function R.image_drop(meta, name, uid)
+    if call('HGET', P .. 'image-names', name) == uid then
+        R.move(meta, 'image', name, 'drop')
+    end
 end
 
 serve('image_list', function(meta)
@@ -325,10 +359,9 @@ serve('image_remove', function(meta, body)
         need(job['image-name'] ~= image.name, E.REFUSED,
             'image ' .. image.name .. ' is used by open job ' .. (job.name or uid))
     end
-    call('DEL', P .. 'image:' .. image.name)
-    call('ZREM', P .. 'images', image.name)
+    R.move(meta, 'image', image.name, 'remove', nil,
+        { image = image.name, id = image.id })
     forget_id(image)
-    audit(meta, 'image.remove', { image = image.name, id = image.id })
     return {}
 end)
 

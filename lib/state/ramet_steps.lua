@@ -66,41 +66,55 @@ serve('drive_list', function()
     return {}, items
 end)
 
-local function targets_in(job, states, engine)
+-- ---- Operations: what the broker may ask for in one step (docs/spec/6-states.md)
+
+-- Each has the names of the arguments that it needs, perhaps a check, which is made before
+-- the first write of the step and refuses, and run.
+local OPS = {}
+
+local function step_key(job, target)
+    return P .. 'job:' .. job.id .. ':t:' .. target
+end
+
+-- Targets of the job, or those of one engine, in the states that a word names.
+local function targets_in(job, word, engine)
     local found = {}
     for _, name in ipairs(call('ZRANGE', P .. 'job:' .. job.id .. ':targets', 0, -1)) do
-        local target = load(P .. 'job:' .. job.id .. ':t:' .. name) or {}
-        if states[target.state] and (not engine or target.engine == engine) then
+        local target = load(step_key(job, name)) or {}
+        if R.is('job-target', target, word)
+            and (not set(engine) or target.engine == engine) then
             found[#found + 1] = target
         end
     end
     return found
 end
 
-local OPEN = { waiting = true, locked = true, running = true }
-local OPS = {}
+-- The fields of an operation whose names begin with a prefix, under the rest of the name.
+local function fields_under(prefix, op)
+    local fields = {}
+    for name, value in pairs(op) do
+        if string.sub(name, 1, #prefix) == prefix then
+            fields[string.sub(name, #prefix + 1)] = value
+        end
+    end
+    return fields
+end
 
 -- {task, service, stage, subject, from?, again?, b.*}; from: a task whose body comes
 -- first; again: it is put once more when it has ended.
-function OPS.task(meta, job, op)
-    local body = {}
-    for name, value in pairs(set(op.from) and load(P .. 'task:' .. op.from) or {}) do
-        if string.sub(name, 1, 2) == 'b.' then
-            body[string.sub(name, 3)] = value
-        end
-    end
-    for name, value in pairs(op) do
-        if string.sub(name, 1, 2) == 'b.' then
-            body[string.sub(name, 3)] = value
-        end
+OPS.task = { needs = { 'task', 'service', 'stage', 'subject' } }
+
+function OPS.task.run(meta, job, op)
+    local body = fields_under('b.', set(op.from) and load(P .. 'task:' .. op.from) or {})
+    for name, value in pairs(fields_under('b.', op)) do
+        body[name] = value
     end
     local task = { id = op.task, job = job.id, stage = op.stage, subject = op.subject,
         service = op.service }
     local per_target = R.is_per_target(op.stage)
-    local key = P .. 'job:' .. job.id .. ':t:' .. op.subject
     if per_target then
-        local target = load(key)
-        if not target or not OPEN[target.state] then
+        local target = load(step_key(job, op.subject))
+        if not R.is('job-target', target, 'open') then
             return
         end
         task.epoch = target.epoch
@@ -109,27 +123,30 @@ function OPS.task(meta, job, op)
     if not ok then
         R.target_failed(meta, job.id, op.subject, E.FENCED, why)
     elseif per_target then
-        call('HSET', key, 'task', op.task)
+        call('HSET', step_key(job, op.subject), 'task', op.task)
     end
 end
 
--- {set.*, count.*, state?, code?, text?}; a state that ends the job ends it.
-function OPS.job(meta, job, op)
-    for name, value in pairs(op) do
-        local field = string.match(name, '^set%.(.+)$')
-        if field then
-            store(P .. 'job:' .. job.id, { [field] = value })
-        end
-        field = string.match(name, '^count%.(.+)$')
-        if field then
-            call('HINCRBY', P .. 'job:' .. job.id, field, value)
-        end
+-- {event?, code?, text?, set.*, count.*}
+OPS.job = { needs = {} }
+
+local FIXED = { state = true, id = true, kind = true, rev = true, ended = true }
+
+function OPS.job.check(job, op)
+    for field in pairs(fields_under('set.', op)) do
+        need(not FIXED[field], E.USAGE, 'operation job does not set ' .. field)
     end
-    if set(op.state) and op.state ~= 'running' then
-        R.job_end(meta, job.id, op.state, op.code, op.text)
-    elseif set(op.state) and op.state ~= job.state then
-        store(P .. 'job:' .. job.id, { state = op.state })
-        audit(meta, 'job.state', { job = job.id, state = op.state })
+end
+
+function OPS.job.run(meta, job, op)
+    put(P .. 'job:' .. job.id, fields_under('set.', op))
+    for field, value in pairs(fields_under('count.', op)) do
+        call('HINCRBY', P .. 'job:' .. job.id, field, value)
+    end
+    if op.event == 'begin' then
+        R.move(meta, 'job', job.id, 'begin', nil, { job = job.id })
+    elseif set(op.event) then
+        R.job_end(meta, job.id, op.event, op.code, op.text)
     end
 end
 
@@ -141,103 +158,151 @@ local function with_warning(old, new)
     return string.find(old, new, 1, true) and old or old .. '; ' .. new
 end
 
-function OPS.target(meta, job, op)
-    local record = load(P .. 'job:' .. job.id .. ':t:' .. op.target)
-    if record and OPEN[record.state] then
-        R.target_step(meta, job.id, op.target, { state = op.state, phase = op.phase,
-            warning = with_warning(record.warning, op.warning), text = op.warning })
+-- {target, event?, phase?, warning?}
+OPS.target = { needs = { 'target' } }
+
+function OPS.target.check(_, op)
+    need(not set(op.event) or op.event == 'begin', E.USAGE,
+        'operation target has the event begin alone')
+end
+
+function OPS.target.run(meta, job, op)
+    local record = load(step_key(job, op.target))
+    local event = set(op.event) and op.event or nil
+    if R.is('job-target', record, 'open')
+        and (not event or R.can('job-target', record, event)) then
+        local warning = with_warning(record.warning, op.warning)
+        R.target_step(meta, job.id, op.target, { phase = op.phase, warning = warning,
+            text = op.warning }, event)
     end
 end
 
-function OPS.failed(meta, job, op)
+-- {target, code, text}
+OPS.failed = { needs = { 'target', 'code' } }
+
+function OPS.failed.run(meta, job, op)
     R.target_failed(meta, job.id, op.target, op.code, op.text)
 end
 
--- Targets of an engine, or all, that are not armed fail or are cancelled.
-function OPS.stop(meta, job, op)
-    for _, target in ipairs(targets_in(job, OPEN, set(op.engine) and op.engine)) do
-        local lock = load(P .. 'lock:' .. target.name)
-        if not (lock and lock.job == job.id and set(lock.armed)) then
+-- {engine?, code, text}: targets of an engine, or all, that are not armed fail.
+OPS.stop = { needs = { 'code' } }
+
+function OPS.stop.run(meta, job, op)
+    for _, target in ipairs(targets_in(job, 'open', op.engine)) do
+        if not R.is_armed_by(target.name, job.id) then
             R.target_failed(meta, job.id, target.name, op.code, op.text)
         end
     end
 end
 
-function OPS.lock(meta, job)
+-- {}
+OPS.lock = { needs = {} }
+
+function OPS.lock.run(meta, job)
     R.lock_set(meta, load(P .. 'job:' .. job.id))
 end
 
-function OPS.built(meta, job, op)
-    for _, target in ipairs(targets_in(job, { locked = true }, op.engine)) do
+-- {engine}: its locked targets are listed as those that can begin.
+OPS.built = { needs = { 'engine' } }
+
+function OPS.built.run(_, job, op)
+    for _, target in ipairs(targets_in(job, 'locked', op.engine)) do
         call('ZADD', P .. 'job:' .. job.id .. ':ready', 0, target.name)
     end
-    call('SADD', P .. 'drive', job.id)
 end
 
-function OPS.arm(meta, job, op)
+-- {target, task, plan, nonce, key}
+OPS.arm = { needs = { 'target', 'task', 'plan', 'nonce', 'key' } }
+
+function OPS.arm.run(meta, job, op)
     R.arm(meta, job, op)
 end
 
-function OPS.boot(meta, job, op)
-    local record = load(P .. 'job:' .. job.id .. ':t:' .. op.target)
-    if record and OPEN[record.state] then
+-- {target, timeout-s}
+OPS.boot = { needs = { 'target', 'timeout-s' } }
+
+function OPS.boot.run(meta, job, op)
+    local record = load(step_key(job, op.target))
+    if R.is('job-target', record, 'open') then
         R.target_step(meta, job.id, op.target, { phase = 'awaiting-first-boot',
             ['awaiting-since'] = now() })
-        call('ZADD', P .. 'boots', now() + num(op['timeout-s'], 900) * 1000,
+        call('ZADD', P .. 'boots', now() + num(op['timeout-s']) * 1000,
             job.id .. '/' .. op.target)
     end
 end
 
-function OPS.image(meta, job, op)
-    local fields = {}
-    for name, value in pairs(op) do
-        local field = string.match(name, '^set%.(.+)$')
-        if field then
-            fields[field] = value
-        end
-    end
-    R.image_write(meta, fields)
+-- {set.name, set.id, set.*}
+OPS.image = { needs = { 'set.name', 'set.id' } }
+
+function OPS.image.check(job, op)
+    need(R.image_is_reserved(op['set.name'], job.id), E.REFUSED, 'image '
+        .. op['set.name'] .. ' is not the one that job ' .. job.name .. ' makes')
 end
 
-function OPS.drive(meta, job)
+function OPS.image.run(meta, _, op)
+    R.image_write(meta, fields_under('set.', op))
+end
+
+-- {}
+OPS.drive = { needs = {} }
+
+function OPS.drive.run(_, job)
     call('SADD', P .. 'drive', job.id)
 end
 
+-- Refuse a list of operations that cannot be carried out whole; nothing is written yet.
+local function ops_check(job, items)
+    local state = job.state
+    for _, op in ipairs(items) do
+        local def = need(OPS[op.op], E.USAGE, 'no operation ' .. tostring(op.op))
+        for _, name in ipairs(def.needs) do
+            need(set(op[name]), E.USAGE, 'operation ' .. op.op .. ' needs ' .. name)
+        end
+        if def.check then
+            def.check(job, op)
+        end
+        local is_open = R.is('job', { state = state }, 'open')
+        if op.op == 'job' and set(op.event) and is_open then
+            state = need(R.after('job', state, op.event), E.REFUSED,
+                'job ' .. job.name .. ' is ' .. state .. '; it cannot ' .. op.event)
+        end
+    end
+end
+
 -- Check that a result may still count. True when it stands already.
-local function result_stands(meta, body, task)
+local function result_stands(body, task)
     need(task, E.NOT_FOUND, 'no such task')
-    if task.state == 'done' or task.state == 'failed' or task.state == 'cancelled' then
+    if R.is('task', task, 'ended') then
         return true
     end
-    need(task.attempt == body.attempt and task.worker == body.worker
-        and (task.state == 'leased' or task.state == 'silent'), E.FENCED,
+    need(R.task_is_held(task, body.worker, body.attempt), E.FENCED,
         'attempt ' .. (body.attempt or '?') .. ' is no longer current')
     return false
 end
 
 -- {job, rev, task?, attempt, worker, code, text}, items: operations. One call records a
--- result and what follows from it. FENCED with body again=yes: the job moved on since the
--- view was read; look again.
+-- result and what follows from it. Body again=yes: the job moved on since the view was
+-- read; look again.
 serve('job_step', function(meta, body, items)
     local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'no job ' .. body.job)
     local task = set(body.task) and R.task_load(body.task)
-    if set(body.task) and result_stands(meta, body, task) then
+    if set(body.task) and result_stands(body, task) then
         return { recorded = 'before' }
     end
     if job.rev ~= body.rev then
         return { again = 'yes', rev = job.rev }
     end
+    ops_check(job, items)
     call('HINCRBY', P .. 'job:' .. job.id, 'rev', 1)
     call('SREM', P .. 'drive', job.id)
     if task then
-        local ok = num(body.code) == 0
-        R.task_end(task, ok and 'done' or 'failed')
-        audit(meta, 'task.result', { job = job.id, task = task.id, service = task.service,
-            attempt = task.attempt, code = body.code, text = body.text or '' })
+        R.task_end(meta, task, num(body.code) == 0 and 'finish' or 'fail', { job = job.id,
+            task = task.id, service = task.service, attempt = task.attempt,
+            code = body.code, text = body.text or '' })
     end
     for _, op in ipairs(items) do
-        if not call('HGET', P .. 'job:' .. job.id, 'ended') then
-            OPS[op.op](meta, job, op)
+        if R.is_now('job', job.id, 'open') then
+            OPS[op.op].run(meta, job, op)
         end
     end
     R.settle(meta, job.id)

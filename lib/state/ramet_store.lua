@@ -181,10 +181,7 @@ end)
 -- {task, attempt, at}, items: what a task in the caller's hands has found, at being how
 -- many came before; so a page that travels twice counts once.
 serve('finding_put', function(meta, body, items)
-    local task = R.task_load(body.task)
-    need(task and task.worker == meta.by and task.attempt == body.attempt
-        and (task.state == 'leased' or task.state == 'silent'), E.FENCED,
-        'this attempt is no longer current')
+    local task = R.task_held_need(meta, body)
     local key, at = P .. 'job:' .. task.job .. ':findings', num(body.at)
     if at == 0 then
         call('DEL', key)

@@ -50,14 +50,14 @@ function R.task_load(id)
     return id and load(task_key(id))
 end
 
-local function requeue(meta, task, text)
+-- event: return or repeat.
+local function requeue(meta, task, event, text)
     drop_lease(task)
     local attempt = num(task.attempt) + 1
-    store(task_key(task.id), { state = 'queued', attempt = attempt, worker = '',
-        nonce = '' })
+    R.move(meta, 'task', task.id, event, { attempt = attempt, worker = '', nonce = '' },
+        { job = task.job, task = task.id, service = task.service, attempt = attempt,
+            text = text })
     enqueue(task, true)
-    audit(meta, 'task.again', { job = task.job, task = task.id, service = task.service,
-        attempt = attempt, text = text })
 end
 
 -- Offer a task that has ended once more, as a later attempt. A machine that ends each time
@@ -66,9 +66,9 @@ local function put_again(meta, task)
     if num(task.attempt) >= AGAIN_MAX then
         return false, 'its machine has started anew ' .. AGAIN_MAX .. ' times'
     end
-    if task.state == 'done' or task.state == 'failed' then
+    if R.can('task', task, 'repeat') then
         call('PERSIST', task_key(task.id))
-        requeue(meta, task, 'its machine has started anew')
+        requeue(meta, task, 'repeat', 'its machine has started anew')
     end
     return true
 end
@@ -86,8 +86,8 @@ function R.task_put(meta, task, body, again)
         return true
     end
     if not old then
-        task.state, task.attempt, task.created = 'queued', '1', now()
-        store(task_key(task.id), task)
+        task.attempt, task.created = '1', now()
+        R.move(meta, 'task', task.id, 'put', task)
     end
     for name, value in pairs(body) do
         call('HSET', task_key(task.id), 'b.' .. name, value)
@@ -100,10 +100,18 @@ function R.task_put(meta, task, body, again)
     return true
 end
 
-function R.task_end(task, state)
+-- event: finish, fail or cancel.
+function R.task_end(meta, task, event, note)
     drop_lease(task)
-    call('HSET', task_key(task.id), 'state', state)
+    R.move(meta, 'task', task.id, event, nil, note)
     call('EXPIRE', task_key(task.id), KEPT_S)
+end
+
+-- A task that is not needed any more; one that has ended stays as it is.
+function R.task_cancel(meta, task)
+    if task and R.can('task', task, 'cancel') then
+        R.task_end(meta, task, 'cancel')
+    end
 end
 
 -- What a worker needs of a task, its body under b., and for what an engine does for a
@@ -138,21 +146,21 @@ serve('task_take', function(meta, body)
             break
         end
         local task = R.task_load(id)
-        if task and task.state == 'queued' and not lock_stands(task) then
-            R.task_end(task, 'cancelled')
+        local is_queued = R.is('task', task, 'queued')
+        if is_queued and not lock_stands(task) then
+            R.task_end(meta, task, 'cancel')
             R.target_failed(meta, task.job, task.subject, E.FENCED,
                 R.lock_fault(task.subject))
             R.settle(meta, task.job)
-        elseif task and task.state == 'queued' then
+        elseif is_queued then
             local lease = now() + num(body['lease-ms'], LEASE_MS)
-            store(task_key(id), { state = 'leased', worker = meta.by, nonce = body.nonce,
-                taken = now(), stuck = '' })
+            R.move(meta, 'task', id, 'take', { worker = meta.by, nonce = body.nonce,
+                taken = now(), stuck = '' }, { job = task.job, task = id,
+                service = task.service, attempt = task.attempt })
             call('ZREM', P .. 'waiting', id)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)
             call('HDEL', P .. 'job:' .. task.job, 'stuck')
-            audit(meta, 'task.taken', { job = task.job, task = id, service = task.service,
-                attempt = task.attempt })
             items[#items + 1] = task_view(R.task_load(id))
         end
     end
@@ -178,23 +186,32 @@ serve('task_show', function(meta, body)
         worker = task.worker or '', epoch = task.epoch }
 end)
 
-local function is_held(task, meta, attempt)
-    return task and task.worker == meta.by and task.attempt == attempt
-        and (task.state == 'leased' or task.state == 'silent')
+-- Is this attempt of the task in the hands of the peer with this key?
+function R.task_is_held(task, key, attempt)
+    return task and task.worker == key and task.attempt == attempt
+        and R.is('task', task, 'in-hand')
+end
+
+-- The task, which this attempt of the caller's must hold.
+function R.task_held_need(meta, body)
+    local task = R.task_load(body.task)
+    need(R.task_is_held(task, meta.by, body.attempt), E.FENCED,
+        'this attempt is no longer current')
+    return task
 end
 
 -- {task, attempt}: the caller's broker could not send it.
 serve('task_return', function(meta, body)
     local task = R.task_load(body.task)
-    if is_held(task, meta, body.attempt) then
-        requeue(meta, task, 'it could not be sent')
+    if R.task_is_held(task, meta.by, body.attempt) then
+        requeue(meta, task, 'return', 'it could not be sent')
     end
     return {}
 end)
 
-local function renew(task, lease_ms)
-    if task.state == 'silent' then
-        call('HSET', task_key(task.id), 'state', 'leased')
+local function renew(meta, task, lease_ms)
+    if R.is('task', task, 'silent') then
+        R.move(meta, 'task', task.id, 'beat')
         call('HDEL', P .. 'job:' .. task.job, 'stuck')
         call('ZREM', P .. 'silent', task.id)
     end
@@ -206,8 +223,8 @@ serve('task_beat', function(meta, body, items)
     local gone = {}
     for _, item in ipairs(items) do
         local task = R.task_load(item.task)
-        if is_held(task, meta, item.attempt) then
-            renew(task, body['lease-ms'])
+        if R.task_is_held(task, meta.by, item.attempt) then
+            renew(meta, task, body['lease-ms'])
         else
             gone[#gone + 1] = { task = item.task, attempt = item.attempt }
         end
@@ -217,18 +234,16 @@ end)
 
 -- A worker gives a task back undone. REFUSED when it was tried too often.
 serve('task_release', function(meta, body)
-    local task = R.task_load(body.task)
-    need(is_held(task, meta, body.attempt), E.FENCED, 'this attempt is no longer current')
+    local task = R.task_held_need(meta, body)
     need(num(task.attempt) < ATTEMPTS_MAX, E.REFUSED,
         'tried ' .. ATTEMPTS_MAX .. ' times')
-    requeue(meta, task, body.text or 'given back')
+    requeue(meta, task, 'return', body.text or 'given back')
     return {}
 end)
 
 -- Where a task of a target is; phases are durable, percentages are not.
 serve('task_phase', function(meta, body)
-    local task = R.task_load(body.task)
-    need(is_held(task, meta, body.attempt), E.FENCED, 'this attempt is no longer current')
+    local task = R.task_held_need(meta, body)
     call('HSET', task_key(task.id), 'phase', body.phase)
     local job = P .. 'job:' .. task.job
     local event = { job = task.job, task = task.id, service = task.service,
@@ -257,27 +272,26 @@ serve('task_reap', function(meta, body)
     end
     for _, id in ipairs(due('leases', now())) do
         local task = R.task_load(id)
-        if not task or task.state ~= 'leased' then
+        if not R.is('task', task, 'leased') then
             call('ZREM', P .. 'leases', id)
         elseif single(task.service) then
             call('ZREM', P .. 'leases', id)
             call('ZADD', P .. 'silent', now(), id)
-            call('HSET', task_key(id), 'state', 'silent')
             local text = single(task.service) .. ' is silent'
-            call('HSET', P .. 'job:' .. task.job, 'stuck', text)
-            audit(meta, 'task.silent', { job = task.job, task = id,
+            R.move(meta, 'task', id, 'lapse', nil, { job = task.job, task = id,
                 service = task.service, text = text })
+            call('HSET', P .. 'job:' .. task.job, 'stuck', text)
         elseif num(task.attempt) >= ATTEMPTS_MAX then
             give_up(task, 'tried ' .. ATTEMPTS_MAX .. ' times, no worker kept its lease')
         else
-            requeue(meta, task, 'the lease ran out')
+            requeue(meta, task, 'return', 'the lease ran out')
         end
     end
     local silent_s = num(body['silent-s'], 600)
     local before = now() - silent_s * 1000
     for _, id in ipairs(due('silent', before)) do
         local task = R.task_load(id)
-        if not task or task.state ~= 'silent' then
+        if not R.is('task', task, 'silent') then
             call('ZREM', P .. 'silent', id)
         else
             give_up(task, single(task.service) .. ' was silent for ' .. silent_s .. ' s')
@@ -299,7 +313,7 @@ serve('task_stuck', function(meta, body)
     local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
     for _, id in ipairs(due('waiting', before)) do
         local task = R.task_load(id)
-        if not task or task.state ~= 'queued' then
+        if not R.is('task', task, 'queued') then
             call('ZREM', P .. 'waiting', id)
         elseif not offered(task.service) then
             local text = 'no worker offers ' .. task.service
@@ -323,9 +337,9 @@ local function sort_tasks(meta, items, lease_ms)
     local hand, out = {}, {}
     for _, item in ipairs(items) do
         local task = R.task_load(item.task)
-        if is_held(task, meta, item.attempt) then
+        if R.task_is_held(task, meta.by, item.attempt) then
             hand[item.task] = true
-            renew(task, lease_ms)
+            renew(meta, task, lease_ms)
             out[#out + 1] = { task = task.id, attempt = task.attempt, job = task.job,
                 service = task.service, subject = task.subject, stage = task.stage,
                 phase = task.phase or '' }
@@ -337,8 +351,8 @@ local function sort_tasks(meta, items, lease_ms)
         local task = R.task_load(id)
         if not task or task.worker ~= meta.by then
             call('SREM', P .. 'held:' .. meta.by, id)
-        elseif not hand[id] and (task.state == 'leased' or task.state == 'silent') then
-            requeue(meta, task, 'its peer does not have it any more')
+        elseif not hand[id] and R.is('task', task, 'in-hand') then
+            requeue(meta, task, 'return', 'its peer does not have it any more')
         end
     end
     return out
@@ -348,9 +362,8 @@ end
 function R.tasks_free(meta, key)
     for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. key)) do
         local task = R.task_load(id)
-        if task and task.worker == key
-            and (task.state == 'leased' or task.state == 'silent') then
-            requeue(meta, task, 'its machine has started anew')
+        if task and task.worker == key and R.is('task', task, 'in-hand') then
+            requeue(meta, task, 'return', 'its machine has started anew')
         end
     end
 end

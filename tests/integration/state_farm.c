@@ -120,8 +120,9 @@ state_farm_add_image(state_farm_t *farm)
     OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
        "");
     OK("job_step", "", "job=" UID1 " rev=1",
-       "op=image set.id=" IMAGE " set.name=img set.place=hq set.source=web "
-       "set.state=COMPLETE set.hardware=hw|op=job state=done");
+       "op=job event=begin|op=image set.id=" IMAGE
+       " set.name=img set.place=hq set.source=web "
+       "set.state=COMPLETE set.hardware=hw|op=job event=finish");
 }
 
 void

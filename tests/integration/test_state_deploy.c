@@ -6,6 +6,8 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
+// What follows when all engines have answered.
+#define LOCK "op=job event=begin set.stage=locked|op=lock|op=drive"
 #define PREPARE "0000000000000000000000000000000a"
 #define WRITE "0000000000000000000000000000000b"
 #define FIRSTKEY "firstboot-key"
@@ -45,7 +47,7 @@ test_locking_is_all_or_nothing(void **state)
 {
     state_farm_t *farm = *state;
     state_farm_begin_deploy(farm, "");
-    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
     assert_string_equal(state_farm_item(farm, 1, "error"), "no disk");
     assert_string_equal(state_farm_body(farm, "state"), "failed");
@@ -58,7 +60,7 @@ test_partial_locks_what_can_be_locked(void **state)
 {
     state_farm_t *farm = *state;
     state_farm_begin_deploy(farm, "partial=yes");
-    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     assert_string_equal(state_farm_body(farm, "driven"), "true");
     assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "locked");
     assert_string_equal(state_farm_body(farm, "engines-locked"), "lab");
@@ -78,14 +80,14 @@ test_a_held_or_absent_target_is_not_locked(void **state)
     OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
     REFUSED(RMT_E_USAGE, "target_hold", "", "name=t1", "");
     OK("target_hold", "", "name=t1 reason=fan", "");
-    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "held: fan");
     assert_string_equal(state_farm_item(farm, 1, "error"), "its agent is not present");
     OK("target_unhold", "", "name=t1", "");
     OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee",
        "image=img partial=yes when-booted=yes", "target=t2");
     OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t2 fits=yes");
-    OK("job_step", "", "job=" UID2 " rev=1", "op=lock");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
     assert_string_equal(s_target(farm, UID2, 0, "state"), "locked");
 }
 
@@ -94,9 +96,9 @@ static void
 s_begin_prepare(state_farm_t *farm)
 {
     state_farm_begin_deploy(farm, "partial=yes");
-    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     OK("job_step", "", "job=" DEPLOY " rev=2",
-       "op=job set.stage=install|op=target target=t1 state=running|"
+       "op=job set.stage=install|op=target target=t1 event=begin|"
        "op=task task=" PREPARE
        " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
     OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
@@ -125,10 +127,10 @@ test_a_job_is_driven_at_its_ends_alone(void **state)
     state_farm_t *farm = *state;
     state_farm_begin_deploy(farm, "when-booted=yes");
     OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
-    OK("job_step", "", "job=" DEPLOY " rev=1", "op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     OK("job_step", "", "job=" DEPLOY " rev=2",
-       "op=job set.stage=install set.started=2|op=target target=t1 state=running|"
-       "op=target target=t2 state=running");
+       "op=job set.stage=install set.started=2|op=target target=t1 event=begin|"
+       "op=target target=t2 event=begin");
     assert_string_equal(state_farm_body(farm, "driven"), "false");
     OK("drive_list", "", "", "");
     assert_int_equal(state_farm_count(farm), 0);
@@ -201,7 +203,7 @@ test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
     // What the first start says late has no effect.
     REFUSED(RMT_E_FENCED, "job_step", "",
             "job=" DEPLOY " rev=6 task=" WRITE " attempt=1 worker=a1 code=0",
-            "op=boot target=t1");
+            "op=boot target=t1 timeout-s=900");
     // Nor has it when the machine's key gives way to another one without a word of it.
     OK("key_token", "hash=h7", "role=target place=lab uses=9 approve=yes", "");
     OK("enrol", "hash=h7", "key=a2 role=target name=t1 identity=uuid:7", "");
@@ -273,20 +275,20 @@ test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
     const char *again = "job=" UID2 " job-name=j-eeeeeeee";
     OK("deploy_start", again, "image=img take-over=yes", "target=t1");
     OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID2 " rev=1", "op=lock");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
     assert_string_equal(s_target(farm, UID2, 0, "code"), "5"); // Its job has not ended
     OK("job_step", "", "job=" DEPLOY " rev=4", "op=failed target=t1 code=12 text=io");
     OK("lock_show", "", "target=t1", "");
     OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
     OK("verdict_put", "", "job=j-ffffffff engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID3 " rev=1", "op=lock");
+    OK("job_step", "", "job=" UID3 " rev=1", LOCK);
     OK("job_show", "", "job=j-ffffffff", "");
     assert_string_equal(state_farm_item(farm, 0, "code"),
                         "5"); // The agent is the one of the write
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
     OK("job_retry", "job=" UID4 " job-name=j-gggggggg", "job=j-ffffffff", "");
     OK("verdict_put", "", "job=j-gggggggg engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID4 " rev=1", "op=lock");
+    OK("job_step", "", "job=" UID4 " rev=1", LOCK);
     OK("lock_show", "", "target=t1", "");
     assert_string_equal(state_farm_body(farm, "epoch"), "2");
     assert_string_equal(state_farm_body(farm, "armed"), "no");

@@ -30,8 +30,9 @@ test_an_id_leaves_the_catalogue_with_its_last_name(void **state)
     state_farm_add_image(farm);
     OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
     OK("job_step", "", "job=" UID2 " rev=1",
-       "op=image set.id=" IMAGE " set.name=twin set.place=hq set.state=COMPLETE|"
-       "op=job state=done");
+       "op=job event=begin|op=image set.id=" IMAGE
+       " set.name=twin set.place=hq set.state=COMPLETE|"
+       "op=job event=finish");
     OK("image_placed", "place=hq", "", "");
     assert_int_equal(state_farm_count(farm), 2);
     OK("image_placed", "place=lab", "", "");
@@ -70,7 +71,7 @@ test_what_is_pinned_or_may_be_coming_back_is_not_let_go(void **state)
 
     // A commit may have saved it again just now.
     OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
-    OK("job_step", "", "job=" UID2 " rev=1", "op=job set.stage=commit state=running");
+    OK("job_step", "", "job=" UID2 " rev=1", "op=job set.stage=commit event=begin");
     OK("image_removed", "place=hq", "", "");
     assert_int_equal(state_farm_count(farm), 0);
     assert_string_equal(state_farm_body(farm, "busy"), "j-b");

@@ -33,7 +33,7 @@ s_begin_capture(state_farm_t *farm)
     OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
        "");
     OK("job_step", "", "job=" UID1 " rev=1",
-       "op=job set.stage=capture state=running|"
+       "op=job set.stage=capture event=begin|"
        "op=task task=" UID2 " service=commit@hq stage=capture subject=web b.place=hq");
 }
 
@@ -63,21 +63,21 @@ test_a_result_counts_once_and_only_from_its_holder(void **state)
     assert_int_equal(state_farm_count(farm), 0);
     REFUSED(RMT_E_FENCED, "job_step", "",
             "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w2 code=0",
-            "op=job state=done");
+            "op=job event=finish");
     REFUSED(RMT_E_FENCED, "job_step", "",
             "job=" UID1 " rev=2 task=" UID2 " attempt=2 worker=w1 code=0",
-            "op=job state=done");
+            "op=job event=finish");
     OK("job_step", "", "job=" UID1 " rev=1 task=" UID2 " attempt=1 worker=w1 code=0",
-       "op=job state=done");
+       "op=job event=finish");
     assert_string_equal(state_farm_body(farm, "again"),
                         "yes"); // The view was old: nothing happened
     OK("job_show", "", "job=" UID1, "");
     assert_string_equal(state_farm_body(farm, "state"), "running");
     OK("job_step", "", "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w1 code=0",
-       "op=job state=done");
+       "op=job event=finish");
     assert_string_equal(state_farm_body(farm, "recorded"), "now");
     OK("job_step", "", "job=" UID1 " rev=3 task=" UID2 " attempt=1 worker=w1 code=0",
-       "op=job state=failed");
+       "op=job event=fail");
     assert_string_equal(state_farm_body(farm, "recorded"), "before");
     OK("job_show", "", "job=" UID1, "");
     assert_string_equal(state_farm_body(farm, "state"), "done");

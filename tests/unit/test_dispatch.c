@@ -30,7 +30,7 @@ static char *
 s_op_text(const rmt_record_t *op)
 {
     static const char *const told[] = {
-        "service", "subject",   "target",        "engine",    "state",
+        "service", "subject",   "target",        "engine",    "event",
         "code",    "set.stage", "count.started", "timeout-s", "warning"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
@@ -119,18 +119,18 @@ test_an_image_job_captures_commits_and_ends(void **state)
     (void) state;
     static const row_t rows[] = {
         {"kind=image stage=start source=web place=hq image-name=i", NULL, 0, NULL, NULL,
-         "job state=running set.stage=capture; "
+         "job event=begin set.stage=capture; "
          "task service=capture@source/web subject=web"},
         {"kind=image stage=capture place=hq image-name=i", "capture web", 0,
          "descriptor=d", NULL,
-         "job state=running set.stage=commit; task service=commit@hq subject=i"},
+         "job event=begin set.stage=commit; task service=commit@hq subject=i"},
         {"kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=" IMAGE,
-         NULL, "image; job; job state=done"},
+         NULL, "image; job; job event=finish"},
         {"kind=image stage=commit place=hq image-name=i", "commit i", 0, "image=nonsense",
-         NULL, "job state=failed code=9"},
+         NULL, "job event=fail code=9"},
         {"kind=image stage=capture", "capture web", 12, "", NULL,
-         "job state=failed code=12"},
-        {"kind=image stage=commit", "commit i", 8, "", NULL, "job state=failed code=8"},
+         "job event=fail code=12"},
+        {"kind=image stage=commit", "commit i", 8, "", NULL, "job event=fail code=8"},
         {"kind=image stage=end", NULL, 0, NULL, NULL, ""},
     };
     CHECK(rows);
@@ -142,15 +142,15 @@ test_a_plan_ends_when_all_engines_have_answered(void **state)
     (void) state;
     static const row_t rows[] = {
         {"kind=plan stage=start engines=a,b", NULL, 0, NULL, NULL,
-         "job state=running set.stage=match; task service=match@a subject=a; "
+         "job event=begin set.stage=match; task service=match@a subject=a; "
          "task service=match@b subject=b"},
         {"kind=plan stage=match waiting=2", "match a", 0, "fits=1", NULL, "job"},
         {"kind=plan stage=match waiting=1 engine-count=1", "match b", 0, "", NULL,
-         "job; job state=done"},
+         "job; job event=finish"},
         {"kind=plan stage=match waiting=1 engine-count=1", "match b", 13, "", NULL,
-         "job; job state=partial code=13"},
+         "job; job event=finish-in-part code=13"},
         {"kind=plan stage=match waiting=1", "match b", 13, "", NULL,
-         "job; job state=failed code=13"},
+         "job; job event=fail code=13"},
     };
     CHECK(rows);
 }
@@ -161,17 +161,17 @@ test_a_deployment_goes_through_its_stages(void **state)
     (void) state;
     static const row_t rows[] = {
         {"kind=deploy stage=match waiting=1", "match lab", 0, "", NULL,
-         "job; job state=running set.stage=lock; lock"},
+         "job; job event=begin set.stage=locked; lock; drive"},
         {"kind=deploy stage=locked place=hq", NULL, 0, NULL, NULL,
-         "job state=running set.stage=package; task service=package@hq subject=hq"},
+         "job event=begin set.stage=package; task service=package@hq subject=hq"},
         {"kind=deploy stage=package engines-locked=lab,paris", "package hq", 0, "", NULL,
-         "job state=running set.stage=build; task service=build@lab subject=lab; "
+         "job event=begin set.stage=build; task service=build@lab subject=lab; "
          "task service=build@paris subject=paris"},
         {"kind=deploy stage=build", "build lab", 0, "", NULL,
-         "job state=running set.stage=install; built engine=lab"},
+         "job event=begin set.stage=install; built engine=lab; drive"},
         {"kind=deploy stage=install", NULL, 0, NULL, "t1 t2",
-         "target target=t1 state=running; task service=order@lab subject=t1; "
-         "target target=t2 state=running; task service=order@lab subject=t2; "
+         "target target=t1 event=begin; task service=order@lab subject=t1; "
+         "target target=t2 event=begin; task service=order@lab subject=t2; "
          "job count.started=2"},
         {"kind=deploy stage=install", "order t1", 0, "order=o", NULL,
          "target target=t1; task service=prepare@target/t1 subject=t1"},
@@ -226,11 +226,11 @@ test_canaries_go_first(void **state)
     (void) state;
     static const row_t rows[] = {
         {"kind=deploy stage=install canary=1", NULL, 0, NULL, "t1 t2",
-         "target target=t1 state=running; task service=order@lab subject=t1; "
+         "target target=t1 event=begin; task service=order@lab subject=t1; "
          "job count.started=1"},
         {"kind=deploy stage=install canary=1 started=1", NULL, 0, NULL, "t2", ""},
         {"kind=deploy stage=install canary=1 started=1 t-done=1", NULL, 0, NULL, "t2",
-         "target target=t2 state=running; task service=order@lab subject=t2; "
+         "target target=t2 event=begin; task service=order@lab subject=t2; "
          "job count.started=1"},
         {"kind=deploy stage=install canary=1 started=1 t-failed=1", NULL, 0, NULL, "t2",
          "stop code=15"},
@@ -251,7 +251,7 @@ test_more_failures_than_allowed_stop_the_rest(void **state)
         {"kind=deploy stage=install max-failures=1 started=3 t-failed=2", NULL, 0, NULL,
          "t4", "stop code=15"},
         {"kind=deploy stage=install started=3 t-failed=2", NULL, 0, NULL, "t4",
-         "target target=t4 state=running; task service=order@lab subject=t4; "
+         "target target=t4 event=begin; task service=order@lab subject=t4; "
          "job count.started=1"},
     };
     CHECK(rows);
@@ -277,18 +277,18 @@ test_upkeep_is_one_task_whose_counts_stay_in_the_job(void **state)
     (void) state;
     static const row_t rows[] = {
         {"kind=gc stage=start place=hq at=hq age-s=60", NULL, 0, NULL, NULL,
-         "job state=running set.stage=gc; task service=gc@hq subject=hq"},
+         "job event=begin set.stage=gc; task service=gc@hq subject=hq"},
         {"kind=gc stage=gc place=hq at=hq", "gc hq", 0, "removed=2 state=x", NULL,
-         "job; job state=done"},
+         "job; job event=finish"},
         {"kind=verify stage=verify place=hq at=hq", "verify hq", RMT_E_CORRUPT,
-         "damaged=1", NULL, "job; job state=failed code=8"},
+         "damaged=1", NULL, "job; job event=fail code=8"},
         {"kind=compare stage=start place=hq at=source/web image=i", NULL, 0, NULL, NULL,
-         "job state=running set.stage=compare; "
+         "job event=begin set.stage=compare; "
          "task service=compare@source/web subject=source/web"},
         {"kind=import stage=start place=hq image-name=i descriptor=d", NULL, 0, NULL,
-         NULL, "job state=running set.stage=commit; task service=commit@hq subject=i"},
+         NULL, "job event=begin set.stage=commit; task service=commit@hq subject=i"},
         {"kind=import stage=commit place=hq image-name=i", "commit i", RMT_E_CORRUPT,
-         NULL, NULL, "job state=failed code=8"},
+         NULL, NULL, "job event=fail code=8"},
     };
     CHECK(rows);
 }
