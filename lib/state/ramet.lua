@@ -140,7 +140,7 @@ end
 
 -- The same, of a record whose state R.move alone changes.
 local function store(key, fields)
-    need(fields.state == nil, E.INTERNAL, key .. ': a state is changed by R.move alone')
+    need(not fields.state, E.INTERNAL, key .. ': a state is changed by R.move alone')
     put(key, fields)
 end
 

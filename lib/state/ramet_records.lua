@@ -2,6 +2,7 @@
 
 local CLASSES = { source = 'sources', engine = 'engines', target = 'targets' }
 local BULKY = { hardware = true, layout = true, kernel = true, content = true }
+local NO_FIELDS = { class = true, approved = true }
 local LIVE = { state = true, present = true, job = true, phase = true, held = true }
 local UNIQUE = { address = 'address', mac = 'mac', macs = 'mac', identity = 'identity' }
 
@@ -53,7 +54,7 @@ local function fields_of(body)
     local fields = {}
     for name, value in pairs(body) do
         need(not LIVE[name], E.USAGE, 'field ' .. name .. ' is set by the system alone')
-        if name ~= 'class' and name ~= 'approved' then
+        if not NO_FIELDS[name] then
             fields[name] = value
         end
     end
@@ -186,9 +187,10 @@ serve('record_set', function(meta, body)
     record_load(class, body.name)
     local fields = fields_of(body)
     unique_check(class, body.name, fields)
-    need(not set(body.approved) or body.approved == 'yes', E.USAGE,
-        'field approved is yes alone; a record that must not take part is removed')
-    if body.approved == 'yes' then
+    local asked = body.approved
+    need(not set(asked) or asked == 'yes', E.USAGE, 'the field approved can only become '
+        .. 'yes; to keep a target out use: ramet target hold')
+    if asked == 'yes' then
         approve(meta, class, body.name)
     end
     R.record_write(class, body.name, fields)
@@ -297,11 +299,6 @@ function R.image_write(meta, fields)
         { image = fields.name, id = fields.id, state = fields.state })
     call('HSET', P .. 'image-ids', fields.id, fields.name)
     call('ZREM', P .. 'removed', fields.id)
-end
-
--- COMPLETE, FUZZY and INCOMPLETE say what was read; no event changes them.
-function R.image_is_incomplete(image)
-    return image.state == 'INCOMPLETE'
 end
 
 -- A job is to make an image of this name.

@@ -222,7 +222,8 @@ kind('approval', {
     end,
     peek = function(id)
         local found = call('HMGET', P .. id, 'name', 'approved')
-        return not found[1] and 'none' or found[2] == 'yes' and 'approved' or 'pending'
+        local is_there = found[1] or found[2]
+        return not is_there and 'none' or found[2] == 'yes' and 'approved' or 'pending'
     end,
     write = function(id, _, to)
         if to == 'none' then
@@ -322,4 +323,9 @@ end
 -- What people are told of a target: locked, held or free.
 function R.availability(lock, record)
     return lock and 'locked' or R.is('hold', record, 'held') and 'held' or 'free'
+end
+
+-- COMPLETE, FUZZY and INCOMPLETE say what was read; no event changes them.
+function R.image_is_incomplete(image)
+    return image.state == 'INCOMPLETE'
 end

@@ -71,6 +71,7 @@ end)
 -- Each has the names of the arguments that it needs, perhaps a check, which is made before
 -- the first write of the step and refuses, and run.
 local OPS = {}
+R.operations = OPS
 
 local function step_key(job, target)
     return P .. 'job:' .. job.id .. ':t:' .. target

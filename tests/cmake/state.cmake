@@ -3,4 +3,5 @@ foreach(noun records keys tasks store deploy)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 endforeach()
+ramet_test(integration states SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 ramet_test(integration broker SOURCES integration/redis_server.c NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)

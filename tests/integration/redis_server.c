@@ -71,6 +71,28 @@ s_answers(const redis_server_t *self)
 }
 
 void
+redis_server_load(const redis_server_t *self, const char *library, size_t size)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char head[96], reply[128] = {0};
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", self->socket);
+    snprintf(head, sizeof head,
+             "*4\r\n$8\r\nFUNCTION\r\n$4\r\nLOAD\r\n$7\r\nREPLACE\r\n$%zu\r\n", size);
+    FILE *link = fdopen(socket(AF_UNIX, SOCK_STREAM, 0), "r+");
+    assert_non_null(link);
+    assert_int_equal(connect(fileno(link), (struct sockaddr *) &address, sizeof address),
+                     0);
+    fputs(head, link);
+    fwrite(library, 1, size, link);
+    fputs("\r\n", link);
+    fflush(link);
+    assert_non_null(fgets(reply, sizeof reply, link));
+    fclose(link);
+    if (reply[0] != '$')
+        fail_msg("%s", reply);
+}
+
+void
 redis_server_start(redis_server_t *self)
 {
     char *argv[] = {"redis-server",

@@ -15,6 +15,8 @@ void redis_server_new(redis_server_t *self);
 void redis_server_end(redis_server_t *self, int signal);
 // Start it again over what it has on disk.
 void redis_server_start(redis_server_t *self);
+// Load a library of functions in place of the one that has its name.
+void redis_server_load(const redis_server_t *self, const char *library, size_t size);
 // End it and remove the folder.
 void redis_server_destroy(redis_server_t *self);
 
