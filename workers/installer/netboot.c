@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "disk/rmt_disk.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_address.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -11,26 +12,19 @@
 #include <unistd.h>
 
 #define FILE_SIZE_MAX ((size_t) 4096)
-#define MAC_TEXT_SIZE 18 // With its NUL
 #define TOKEN_LINE "# token "
 #define GUID_SIZE_MAX ((size_t) 40) // With its NUL
 
 // As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
 // that no other name can be made.
 static bool
-s_file_name(const char *mac, size_t size, char name_out[MAC_TEXT_SIZE])
+s_file_name(const char *mac, char name_out[RMT_MAC_TEXT_SIZE])
 {
-    if (size != MAC_TEXT_SIZE - 1)
+    rmt_error_t ignored;
+    if (rmt_address_parse_mac(mac, name_out, &ignored) == -1)
         return false;
-    for (size_t i = 0; i < size; i++) {
-        const bool is_mark = i % 3 == 2;
-        const bool is_good = is_mark ? mac[i] == ':' || mac[i] == '-'
-                                     : isxdigit((unsigned char) mac[i]) != 0;
-        if (!is_good)
-            return false;
-        name_out[i] = is_mark ? '-' : (char) tolower((unsigned char) mac[i]);
-    }
-    name_out[size] = '\0';
+    for (char *mark = name_out; (mark = strchr(mark, ':'));)
+        *mark = '-';
     return true;
 }
 
@@ -170,11 +164,10 @@ s_remove(const rmt_netboot_t *self, const char *path, rmt_error_t *error)
 }
 
 static int
-s_one(const rmt_netboot_t *self, const char *mac, size_t size, s_change_fn *change,
-      rmt_error_t *error)
+s_one(const rmt_netboot_t *self, const char *mac, s_change_fn *change, rmt_error_t *error)
 {
-    char name[MAC_TEXT_SIZE];
-    if (!s_file_name(mac, size, name))
+    char name[RMT_MAC_TEXT_SIZE];
+    if (!s_file_name(mac, name))
         return 0;
     rmt_auto_str path = rmt_text("%s/%s.ipxe", self->folder, name);
     return s_is_later(self, path) ? 0 : change(self, path, error);
@@ -189,14 +182,14 @@ s_each(const rmt_netboot_t *self, s_change_fn *change, rmt_error_t *error)
         const rmt_record_t *nic = rmt_records_at(self->hardware, i);
         const char *mac = rmt_record_text(nic, "mac", "");
         if (strcmp(rmt_record_text(nic, "class", ""), "nic") == 0 &&
-            s_one(self, mac, strlen(mac), change, error) == -1)
+            s_one(self, mac, change, error) == -1)
             return rmt_wrap(error, "netboot of %s", self->target);
     }
-    for (const char *word = self->macs; *word;) {
-        const size_t size = strcspn(word, ", ");
-        if (s_one(self, word, size, change, error) == -1)
+    rmt_auto_str words = rmt_text("%s", self->macs);
+    char *rest = words;
+    for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
+        if (s_one(self, word, change, error) == -1)
             return rmt_wrap(error, "netboot of %s", self->target);
-        word += size + (word[size] != '\0');
     }
     return 0;
 }

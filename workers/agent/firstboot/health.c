@@ -4,6 +4,7 @@
 #include "base/rmt_error.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
+#include "facts/rmt_address.h"
 
 #include <arpa/inet.h>
 #include <ifaddrs.h>
@@ -90,15 +91,16 @@ s_collect_addresses(rmt_record_t *report)
     freeifaddrs(list);
 }
 
+// Whether an interface has this address.
 static bool
-s_has_address(const char *wanted)
+s_has_address(const char *text)
 {
+    rmt_address_t wanted;
     struct ifaddrs *list = NULL;
-    unsigned char bytes[16];
     bool found = false;
-    const int family = strchr(wanted, ':') ? AF_INET6 : AF_INET;
-    if (inet_pton(family, wanted, bytes) != 1 || getifaddrs(&list) == -1)
+    if (!rmt_address_read(text, &wanted) || getifaddrs(&list) == -1)
         return false;
+    const int family = wanted.is_v6 ? AF_INET6 : AF_INET;
     for (struct ifaddrs *item = list; item && !found; item = item->ifa_next) {
         if (!item->ifa_addr || item->ifa_addr->sa_family != family)
             continue;
@@ -108,7 +110,7 @@ s_has_address(const char *wanted)
                 ? (const void *) &((const struct sockaddr_in *) (const void *) any)
                       ->sin_addr
                 : &((const struct sockaddr_in6 *) (const void *) any)->sin6_addr;
-        found = memcmp(own, bytes, family == AF_INET ? 4 : 16) == 0;
+        found = memcmp(own, wanted.bytes, family == AF_INET ? 4 : 16) == 0;
     }
     freeifaddrs(list);
     return found;

@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_network.h"
 #include "agent/install/window.h"
 
 #include <fcntl.h>
@@ -153,29 +154,26 @@ s_send_files(rmt_pipe_t *pipe, const rmt_records_t *files, rmt_error_t *error)
     return 0;
 }
 
-// Every address of the target's record, without its length, must be up.
-static void
-s_print_addresses(FILE *out, const rmt_records_t *personal)
+// Every address of the target's record must be up.
+static int
+s_print_addresses(FILE *out, const rmt_records_t *personal, rmt_error_t *error)
 {
     const rmt_record_t *target = rmt_records_find(personal, "class", "target");
+    rmt_network_t network = {.count = 0};
+    if (target && rmt_network_parse(target, &network, error) == -1)
+        return -1;
     fputs("addresses = \"", out);
-    for (size_t i = 0; target && i < rmt_record_count(target); i++) {
-        const char *name = rmt_record_name_at(target, i);
-        const char *dot = strncmp(name, "net.", 4) == 0 ? strrchr(name, '.') : NULL;
-        if (strcmp(dot ? dot + 1 : name, "address") != 0)
-            continue;
-        rmt_auto_str text = rmt_text("%s", rmt_record_text(target, name, ""));
-        char *rest = text;
-        for (char *word = strsep(&rest, ", "); word; word = strsep(&rest, ", ")) {
-            const size_t size = strspn(word, "0123456789abcdefABCDEF.:");
-            fprintf(out, "%.*s ", (int) size, word);
-        }
+    for (size_t i = 0; i < network.count; i++) {
+        for (size_t k = 0; k < network.interfaces[i].address_count; k++)
+            fprintf(out, "%s ", network.interfaces[i].addresses[k].text);
     }
     fputs("\"\n", out);
+    return 0;
 }
 
+// Caller owns the text. NULL: USAGE.
 static char *
-s_config_text(const rmt_feed_t *feed)
+s_config_text(const rmt_feed_t *feed, rmt_error_t *error)
 {
     char *text = NULL;
     size_t size = 0;
@@ -190,8 +188,12 @@ s_config_text(const rmt_feed_t *feed)
     fprintf(out, "\"\nbroker-key = \"%s\"\nname = \"%s\"\nimage = \"%s\"\n",
             feed->agent->broker_key, feed->agent->name,
             rmt_id_text(&feed->order->image, image));
-    s_print_addresses(out, feed->order->personal);
+    const int rc = s_print_addresses(out, feed->order->personal, error);
     fclose(out);
+    if (rc == -1) {
+        free(text);
+        return NULL;
+    }
     return text;
 }
 
@@ -209,9 +211,10 @@ s_send_personal(const rmt_feed_t *feed, rmt_error_t *error)
     rmt_auto(rmt_records) files = rmt_bundle_files(error);
     if (!files || s_send_files(pipe, files, error) == -1)
         return -1;
-    rmt_auto_str config = s_config_text(feed);
+    rmt_auto_str config = s_config_text(feed, error);
     rmt_auto_str key = s_key_text(feed->boot_key);
-    if (s_send_contents(pipe, RMT_BUNDLE_CONFIG, "0600", config, strlen(config), error) ==
+    if (!config ||
+        s_send_contents(pipe, RMT_BUNDLE_CONFIG, "0600", config, strlen(config), error) ==
             -1 ||
         s_send_contents(pipe, RMT_BUNDLE_KEY, "0600", key, strlen(key), error) == -1)
         return -1;
