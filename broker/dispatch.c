@@ -184,7 +184,7 @@ s_end_image(step_t *step)
     S_COPY_EACH(op, "set", step->view->job, "source", "place");
     s_copy(op, "set.id", outputs, "image");
     S_COPY_EACH(op, "set", outputs, "state", "files", "bytes", "volumes", "hardware",
-                "layout", "kernel");
+                "layout", "kernel", "network-stack", "network-by-name");
     s_copy(s_op(step, "job"), "set.image", outputs, "image");
     s_op_end(step, "finish", RMT_OK, "");
 }
@@ -270,7 +270,8 @@ s_put_match(step_t *step, const char *engine)
     rmt_record_t *op = s_op_task(step, "match", engine, engine);
     s_copy(op, "b.image", image, "id");
     s_copy(op, "b.image-name", image, "name");
-    S_COPY_EACH(op, "b", image, "hardware", "layout", "kernel", "place");
+    S_COPY_EACH(op, "b", image, "hardware", "layout", "kernel", "place", "network-stack",
+                "network-by-name");
     s_copy(op, "b.explain", step->view->job, "explain");
     s_copy(op, "b.target", step->view->job, "only-target");
     s_set_policy(step, op, engine);

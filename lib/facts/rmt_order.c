@@ -1,5 +1,6 @@
 #include "facts/rmt_order.h"
 #include "base/rmt_auto.h"
+#include "facts/rmt_network.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -136,6 +137,9 @@ rmt_order_add_personal(rmt_order_t *self, const char *class, const rmt_record_t 
     rmt_record_set(copy, "class", class);
     if (!s_is(copy, "class", "target") && !s_is(copy, "class", "script"))
         return s_refuse(copy, "class", "target or script", error);
+    rmt_network_t network;
+    if (s_is(copy, "class", "target") && rmt_network_parse(copy, &network, error) == -1)
+        return rmt_wrap(error, "the order's target");
     rmt_records_append(self->personal, &copy);
     return 0;
 }

@@ -11,8 +11,8 @@ eval "$(lab sh "$farm")"
 lab target "$farm" n1 "$farm/n1.disk" 1G --like web
 lab target "$farm" n2 "$farm/n2.disk" 1G --engine paris --like web
 ramet target set n1 hostname=one address=10.9.0.1 mask=255.255.255.0 gateway=10.9.0.254 dns=10.9.0.254
-expect 64 ramet target set n2 address=10.9.0.1           # Double address
-expect 64 ramet target set n2 address=10.9.0.999         # No address
+expect 64 ramet target set n2 address=10.9.0.1/24        # Double address
+expect 64 ramet target set n2 address=10.9.0.999/24      # No address
 expect 64 ramet target set nobody rack=r1
 expect 64 ramet image create nobody
 expect 64 ramet nonsense

@@ -12,6 +12,26 @@ lab target "$farm" small "$farm/small.disk" 64M --like web
 sed 's/driver-mode=scsi/driver-mode=raid/; s/pci-class=010000/pci-class=010400/' "$farm/run/source-web.facts" >"$farm/raid.facts"
 lab target "$farm" raid "$farm/raid.disk" 1G --hardware "$farm/raid.facts"
 ramet target set good address=10.9.0.1/24
+# A field is refused when it is set, with a right one to write (M1); its length may stand beside it.
+refused() { # WORDS FIELD=VALUE...
+  local words=$1; shift
+  expect 64 ramet target set good "$@"
+  grep -qF -- "$words" "$farm/out" || { cat "$farm/out"; fail "set $*: the error lacks: $words"; }
+}
+refused 'write 10.0.0.7/24' address=10.0.0.7
+refused 'address=10.9.0.1' address=10.9.0.1 prefix=33
+refused "'eth0:1' is not the name of an interface" interface=eth0:1
+refused 'is the MAC of a group' mac=01:00:5e:00:00:01
+refused 'the nearest is address' adress=10.0.0.7/24
+refused 'the nearest is net.data.address' net.data.adres=10.0.0.7/24
+refused 'label.pos=' pos=3
+refused 'write it once, as NAME' name=small rack=r2
+ramet target set good address=10.9.0.1 mask=255.255.255.0
+ramet target set good address=10.9.0.2                  # Its mask is in the record
+expect 64 ramet target set good mask=                    # Which needs it
+ramet target set good address=10.9.0.1/24 mask= rack=r1 label.pos=3
+ramet target list --json | jq -e '.items[] | select(.name == "good") | .["label.pos"] == "3" and .rack == "r1" and .mask == null' >/dev/null || fail "the labels are not kept"
+
 ramet image create web --name web-1 --wait --timeout 2m
 
 ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
@@ -25,6 +45,19 @@ said small '.warnings | test("DHCP")'
 said raid '.fits == "no" and (.reason | test("^controller: the same device in another mode"))'
 said raid '[.verdicts[] | select(.fits == "no")] | length == 1 and (.[0].wanted | test("scsi$")) and (.[0].had | test("raid$"))'
 
+said good '[.verdicts[] | select(.component == "network")][0] | .fits == "yes" and .wanted == "10.9.0.1/24"'
+
+# A record that cannot be carried out as a whole is told by the plan, and nothing is locked (M12, M33).
+ramet target set good gateway=fe80::1
+expect 1 ramet target match good web-1
+ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
+said good '.fits == "no" and (.reason | test("^network: gateway=fe80::1: interface main has no IPv6 address"))'
+said good '[.verdicts[] | select(.fits == "no")] | length == 1 and .[0].component == "network"'
+expect 2 ramet deploy start web-1 --engine lab --targets good --yes --wait
+[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a target that cannot be set up was locked"
+ramet target set good gateway=
+ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
+
 # The same for people: a table, and with --explain every fact.
 ramet deploy plan web-1 --engine lab --explain >"$farm/plan.txt"
 grep -Eq '^good +lab +yes +yes' "$farm/plan.txt" || fail "the table lacks the target that fits"
@@ -33,7 +66,7 @@ grep -Eq '^disk-size +/ ' "$farm/plan.txt" || fail "--explain does not show what
 
 # Refused before locking, with bytes needed and had.
 expect 2 ramet deploy start web-1 --engine lab --targets good,small --yes --wait
-job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")][-1].name')
+job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")] | max_by(.created) | .name')
 ramet job show "$job" --json | jq -e '[.targets[] | select(.name == "small")][0].error | test("bytes .* are needed, the disk has 67108864 bytes")' >/dev/null ||
   { ramet job show "$job" >&2; fail "the refusal does not name bytes needed and had"; }
 # Whoever stands in front of the machine is told the same.

@@ -27,7 +27,9 @@ s_judge(const char *image, const char *target, const char *hardware)
     const rmt_match_config_t config = {.hardware = one};
     rmt_auto(rmt_match) match = rmt_match_new(&config);
     rmt_record_t *item = rmt_record_new();
-    installer_judge(match, rmt_records_at(record, 0), item);
+    rmt_auto(rmt_record) os = rmt_record_new();
+    rmt_record_set(os, "network-stack", "networkd");
+    installer_judge(match, os, rmt_records_at(record, 0), item);
     return item;
 }
 
@@ -37,12 +39,12 @@ typedef struct {
     const char *fits, *available, *reason, *warnings;
 } case_t;
 
-#define FREE "class=target name=n1 state=free address=10.0.0.1"
+#define FREE "class=target name=n1 state=free address=10.0.0.1/24"
 #define DHCP "its record has no address: it will ask for one by DHCP"
 
 static const case_t s_cases[] = {
     {"fits", DISK, FREE, DISK, "yes", "yes", "", ""},
-    {"locked", DISK, "class=target name=n1 state=locked address=10.0.0.1", DISK, "yes",
+    {"locked", DISK, "class=target name=n1 state=locked address=10.0.0.1/24", DISK, "yes",
      "no", "locked", ""},
     {"no hardware yet", DISK, FREE, NULL, "no", "yes",
      "its hardware is not known yet; start its agent", ""},
@@ -53,6 +55,11 @@ static const case_t s_cases[] = {
      "yes", "yes", "", DHCP},
     {"the address of another interface", DISK,
      "class=target name=n1 net.data.address=10.0.0.1/24", DISK, "yes", "yes", "", ""},
+    {"an address without its network", DISK, "class=target name=n1 address=10.0.0.7",
+     DISK, "no", "yes",
+     "network: address=10.0.0.7: 10.0.0.7 lacks the length of its network; write "
+     "10.0.0.7/24, or set mask=255.255.255.0 beside it",
+     ""},
     {"two of the same, told once", DISK NICS(NICS("")), FREE, DISK, "no", "yes",
      "nic: the target lacks it", ""},
     {"an image without a disk", "class=cpu arch=x", FREE, "class=cpu arch=x", "no", "yes",
@@ -98,6 +105,10 @@ test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
     RMT_OK(verdicts);
     assert_null(rmt_records_find(verdicts, "class", "choice"));
     assert_non_null(rmt_records_find(verdicts, "component", "disk"));
+    const rmt_record_t *network = rmt_records_find(verdicts, "component", "network");
+    assert_non_null(network);
+    assert_string_equal(rmt_record_text(network, "fits", ""), "yes");
+    assert_string_equal(rmt_record_text(network, "had", ""), "networkd");
 }
 
 int

@@ -84,6 +84,9 @@ static const struct {
      "bytes 'many'"},
     {HEAD CHOICE LAYOUT "class=raid part=layout role=system\n", "class 'raid'"},
     {HEAD CHOICE LAYOUT "class=firewall part=personal\n", "class 'firewall'"},
+    // M33: what the first boot could not carry out ends here, before ARM.
+    {HEAD CHOICE LAYOUT "class=target part=personal name=n1 address=10.0.0.7\n",
+     "write 10.0.0.7/24"},
     {HEAD CHOICE "class=disk part=layout role=system table=bsd\n", "table 'bsd'"},
 };
 

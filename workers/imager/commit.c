@@ -64,6 +64,18 @@ s_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
     return image;
 }
 
+// How the image's system is told its network.
+static void
+s_put_network(rmt_record_t *outputs, const rmt_records_t *descriptor)
+{
+    static const char *const fields[] = {"network-stack", "network-by-name"};
+    const rmt_record_t *os = rmt_records_find(descriptor, "class", "os");
+    for (size_t i = 0; os && i < sizeof fields / sizeof *fields; i++) {
+        if (rmt_record_has(os, fields[i]))
+            rmt_record_set(outputs, fields[i], rmt_record_text(os, fields[i], ""));
+    }
+}
+
 // What the catalogue and the matching need to know without the descriptor.
 static int
 s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *error)
@@ -87,6 +99,7 @@ s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *e
         s_put_packed(outputs, "kernel", kernel);
     s_put_packed(outputs, "hardware", hardware);
     s_put_packed(outputs, "layout", layout);
+    s_put_network(outputs, descriptor);
     return 0;
 }
 

@@ -1,8 +1,8 @@
 #include "installer/addressing.h"
 #include "base/rmt_auto.h"
-#include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 #include "system/rmt_personal.h"
+#include "wire/rmt_codec.h"
 
 #include <string.h>
 
@@ -10,13 +10,8 @@
 
 // The MACs of the target's interfaces, with blanks between. Caller owns it (free).
 static char *
-s_macs(const rmt_record_t *target, size_t *count_out)
+s_macs(const rmt_records_t *hardware, size_t *count_out)
 {
-    size_t size = 0;
-    rmt_error_t ignored;
-    const void *data = rmt_record_get(target, "hardware", &size);
-    rmt_auto(rmt_records) hardware =
-        data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
     char *macs = rmt_text("%s", "");
     *count_out = 0;
     for (size_t i = 0; hardware && i < rmt_records_count(hardware); i++) {
@@ -51,14 +46,18 @@ s_has_roles(const rmt_record_t *target)
 // One interface and no word about it: that one is meant, so that its settings go by its
 // MAC and not by a name. Of several nobody knows which; an address on all would be wrong.
 static int
-s_name_interface(rmt_record_t *target, rmt_error_t *error)
+s_find_interface(const rmt_record_t *target, const rmt_records_t *hardware,
+                 char mac_out[RMT_MAC_TEXT_SIZE], rmt_error_t *error)
 {
     size_t count;
-    rmt_auto_str macs = s_macs(target, &count);
+    rmt_error_t ignored;
+    *mac_out = '\0';
     if (s_has(target, "mac") || s_has(target, "interface") || s_has_roles(target))
         return 0;
+    rmt_auto_str macs = s_macs(hardware, &count);
+    // A driver may tell a number that is none; then the interface goes by its name.
     if (count == 1)
-        rmt_record_set(target, "mac", macs);
+        (void) rmt_address_parse_mac(macs, mac_out, &ignored);
     if (count > 1 && s_has(target, "address"))
         return rmt_fail(error, RMT_E_USAGE,
                         "target %s has %zu interfaces and address %s; say which one is "
@@ -69,10 +68,47 @@ s_name_interface(rmt_record_t *target, rmt_error_t *error)
 }
 
 int
+installer_addressing_check(const rmt_record_t *target, const rmt_records_t *hardware,
+                           const rmt_record_t *os, char mac_out[RMT_MAC_TEXT_SIZE],
+                           rmt_error_t *error)
+{
+    if (rmt_personal_check(target, os, error) == -1)
+        return -1;
+    return s_find_interface(target, hardware, mac_out, error);
+}
+
+int
 installer_addressing_complete(rmt_record_t *target, const rmt_record_t *os,
                               rmt_error_t *error)
 {
-    if (s_name_interface(target, error) == -1)
+    size_t size = 0;
+    rmt_error_t ignored;
+    char mac[RMT_MAC_TEXT_SIZE];
+    const void *data = rmt_record_get(target, "hardware", &size);
+    rmt_auto(rmt_records) hardware =
+        data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
+    if (installer_addressing_check(target, hardware, os, mac, error) == -1)
         return -1;
-    return rmt_personal_check(target, os, error);
+    if (*mac)
+        rmt_record_set(target, "mac", mac);
+    return 0;
+}
+
+bool
+installer_addressing_judge(const rmt_record_t *target, const rmt_records_t *hardware,
+                           const rmt_record_t *os, rmt_records_t *verdicts)
+{
+    rmt_error_t error = {0};
+    char mac[RMT_MAC_TEXT_SIZE];
+    const bool fits = installer_addressing_check(target, hardware, os, mac, &error) == 0;
+    const char *address = rmt_record_text(target, "address", "");
+    rmt_record_t *verdict = rmt_records_add(verdicts);
+    rmt_record_set(verdict, "class", "verdict");
+    rmt_record_set(verdict, "component", "network");
+    rmt_record_set(verdict, "wanted", *address ? address : "DHCP");
+    rmt_record_set(verdict, "had", rmt_record_text(os, "network-stack", ""));
+    rmt_record_set(verdict, "fits", fits ? "yes" : "no");
+    if (!fits)
+        rmt_record_set(verdict, "reason", error.text);
+    return fits;
 }

@@ -1,13 +1,26 @@
-// addressing - what a target's record says of name and network, made sure of before
-// anything is ordered.
+// addressing - what a target's record says of its name and network, held against its
+// hardware and the image's system: by the plan, and again before anything is ordered.
+//
+// hardware: what the target's agent told, NULL for nothing. os: of the image, fields
+// network-stack and network-by-name of its record of class os (docs/spec/3-facts.md).
+// Pure.
 #pragma once
 
-#include "base/rmt_error.h"
+#include "facts/rmt_address.h"
 #include "base/rmt_record.h"
 
-// Check a target's record against the image's system, and fill in the MAC of its only
-// interface where the record names none. os: record of class os of the image, NULL for
-// none. Changes target. 0, or -1: USAGE (a field; several interfaces, and no word which
-// one has the address), UNSUPPORTED (the image's network stack).
+// Whether the record can be carried out. mac_out: the MAC of its only interface where the
+// record names none, else "". 0, or -1: USAGE (a field, or fields that contradict;
+// several interfaces, and no word which one has the address), UNSUPPORTED (the image's
+// network stack).
+int installer_addressing_check(const rmt_record_t *target, const rmt_records_t *hardware,
+                               const rmt_record_t *os, char mac_out[RMT_MAC_TEXT_SIZE],
+                               rmt_error_t *error);
+
+// The same, and fill in that MAC. Changes target. 0, or -1: as above.
 int installer_addressing_complete(rmt_record_t *target, const rmt_record_t *os,
                                   rmt_error_t *error);
+
+// Append the verdict `network` on a target to verdicts. Returns whether it fits.
+bool installer_addressing_judge(const rmt_record_t *target, const rmt_records_t *hardware,
+                                const rmt_record_t *os, rmt_records_t *verdicts);

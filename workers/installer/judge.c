@@ -1,4 +1,5 @@
 #include "installer/judge.h"
+#include "installer/addressing.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 
@@ -83,7 +84,8 @@ s_hardware(const rmt_record_t *target)
 }
 
 void
-installer_judge(rmt_match_t *match, const rmt_record_t *target, rmt_record_t *item)
+installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *target,
+                rmt_record_t *item)
 {
     const char *state = rmt_record_text(target, "state", "free");
     const bool available = strcmp(state, "free") == 0;
@@ -97,6 +99,8 @@ installer_judge(rmt_match_t *match, const rmt_record_t *target, rmt_record_t *it
     }
     bool fits = false;
     rmt_auto(rmt_records) verdicts = rmt_match_target(match, hardware, &fits);
+    if (!installer_addressing_judge(target, hardware, os, verdicts))
+        fits = false;
     s_put_verdicts(item, verdicts);
     s_set_warnings(item, target);
     // An image without disks is no reason to begin a job that can write nothing.

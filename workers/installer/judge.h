@@ -5,5 +5,7 @@
 #include "base/rmt_record.h"
 
 // Fill item with {target, fits, available, reason, warnings, verdicts, choice} from a
-// target's record as target.page gives it (docs/spec/4-control.md). Pure.
-void installer_judge(rmt_match_t *match, const rmt_record_t *target, rmt_record_t *item);
+// target's record as target.page gives it (docs/spec/4-control.md). os: of the image, as
+// addressing.h has it. Pure.
+void installer_judge(rmt_match_t *match, const rmt_record_t *os,
+                     const rmt_record_t *target, rmt_record_t *item);

@@ -24,6 +24,7 @@ typedef struct {
     const char *engine;
     const char *only; // Name of the one target that is asked for; "" for all
     rmt_match_t *match;
+    rmt_record_t *os;    // What the image's system is told its network by
     rmt_records_t *page; // Verdicts not yet put
     size_t page_bytes;
     uint64_t puts[PUTS_MAX]; // Those on their way, oldest first
@@ -95,7 +96,7 @@ static int
 s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
     rmt_auto(rmt_record) item = rmt_record_new();
-    installer_judge(self->match, target, item);
+    installer_judge(self->match, self->os, target, item);
     self->total++;
     self->fits += strcmp(rmt_record_text(item, "fits", ""), "yes") == 0;
     self->available += strcmp(rmt_record_text(item, "available", ""), "yes") == 0;
@@ -155,6 +156,17 @@ s_match_all(match_t *self, rmt_error_t *error)
     return s_await_puts(self, 0, error);
 }
 
+// Images of older versions do not tell; then the order is the first to know.
+static rmt_record_t *
+s_os(const rmt_record_t *body)
+{
+    static const char *const fields[] = {"network-stack", "network-by-name"};
+    rmt_record_t *os = rmt_record_new();
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        rmt_record_set(os, fields[i], rmt_record_text(body, fields[i], ""));
+    return os;
+}
+
 static int
 s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
       rmt_error_t *error)
@@ -164,6 +176,7 @@ s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
                     .engine = engine,
                     .only = rmt_record_text(rmt_task_body(task), "target", ""),
                     .match = match,
+                    .os = s_os(rmt_task_body(task)),
                     .page = rmt_records_new()};
     const int64_t start = rmt_clock_ms();
     struct timespec cpu_start, cpu_end;
@@ -173,6 +186,7 @@ s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
     const int64_t cpu_ms = (cpu_end.tv_sec - cpu_start.tv_sec) * 1000 +
                            (cpu_end.tv_nsec - cpu_start.tv_nsec) / 1000000;
     rmt_records_destroy(&self.page);
+    rmt_record_destroy(&self.os);
     rmt_record_t *outputs = rmt_task_outputs(task);
     rmt_record_set_u64(outputs, "total", self.total);
     rmt_record_set_u64(outputs, "fits", self.fits);
