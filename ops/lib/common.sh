@@ -31,10 +31,11 @@ boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-p
 # kernel tests it, and what guards real processors only slows them down.
 emulated_words="no_timer_check mitigations=off"
 
-# Install what is missing of the named packages; says so, because it needs root.
+# need LIST...: install what is missing of the packages in these lists; says so, because it needs root.
 need() {
   local missing=() name
-  for name in "$@"; do
+  # shellcheck disable=SC2048  # A list is words in one string.
+  for name in $*; do
     dpkg-query -W -f='${db:Status-Abbrev}' "$name" 2>/dev/null | grep -q '^ii' || missing+=("$name")
   done
   [ ${#missing[@]} -eq 0 ] && return 0
@@ -76,7 +77,7 @@ by_intent() {
   for list in personal "$@"; do
     while read -r pattern; do
       case $pattern in ''|'#'*) continue ;; esac
-      # shellcheck disable=SC2254
+      # shellcheck disable=SC2254  # The list has patterns.
       case $path in $pattern) return 0 ;; esac
     done <"$top/ops/lib/$list.list"
   done

@@ -158,9 +158,9 @@ vm_disk() { # NAME NUMBER SLOT SPEC
 vm_slots() { # NAME COUNT
   local slots order k
   mapfile -t slots < <(seq 4 $((3 + $2)) | shuf)
-  order=$((${slots[0]} < ${slots[1]:-0}))
+  order=$((slots[0] < ${slots[1]:-0}))
   if [ "$order" = "$(cat "$run/vm-$1.order" 2>/dev/null)" ]; then
-    for k in "${!slots[@]}"; do slots[$k]=$((7 + $2 - ${slots[$k]})); done
+    for k in "${!slots[@]}"; do slots[k]=$((7 + $2 - slots[k])); done
     order=$((1 - order))
   fi
   echo $order >"$run/vm-$1.order"

@@ -51,4 +51,4 @@ difference=$(diff <(of_code | sort) <(of_page)) || {
   exit 1
 }
 missing=$(unexplained)
-[ -z "$missing" ] || { echo "$page does not explain these fields:" $missing; exit 1; }
+[ -z "$missing" ] || { echo "$page does not explain these fields: ${missing//$'\n'/ }"; exit 1; }

@@ -2,7 +2,7 @@
 # directly (-kernel, -initrd) on QEMU's own network, where this computer is 10.0.2.2.
 . "$(dirname "${BASH_SOURCE[0]}")/../system/lib.sh"
 . "$top/ops/lib/thin.sh"
-need $bare_packages
+need "$bare_packages"
 machines=()
 end_machines() {
   local pid

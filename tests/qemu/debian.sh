@@ -4,7 +4,7 @@
 #   debian-live host=NAME address=A gateway=G dns=D machine=ID key=SHA state=STATE failed=UNITS agent=LOADED
 . "$source_dir/ops/lib/debian_disk.sh"
 . "$source_dir/tests/system/services.sh"
-need $demo_packages
+need "$demo_packages"
 
 # debian_unpack TAR FOLDER: without documentation, the tables of rare hardware and drivers that no
 # machine here has, as by path-exclude of dpkg.
@@ -128,14 +128,14 @@ debian_off() {
 
 # Without a journal that is replayed; two file systems of one UUID may be mounted at once, but for btrfs.
 debian_mount_one() { # DEVICE FOLDER [OPTIONS]
-  local options=ro
+  local words=ro
   case $(blkid -p -s TYPE -o value "$1") in
-  ext4) options+=,noload ;;
-  xfs) options+=,norecovery,nouuid ;;
-  btrfs) options+=${3:+,$3} ;;
+  ext4) words+=,noload ;;
+  xfs) words+=,norecovery,nouuid ;;
+  btrfs) words+=${3:+,$3} ;;
   *) return 1 ;;
   esac
-  mount -o "$options" "$1" "$2" 2>/dev/null
+  mount -o "$words" "$1" "$2" 2>/dev/null
 }
 
 # debian_mount DISK FOLDER: the system as its own fstab mounts it, read-only; without FAT, which this
@@ -148,7 +148,8 @@ debian_mount() {
     one=$(losetup -f --show -r -o $((start * 512)) --sizelimit $((size * 512)) "$1"); loops+=("$one")
     uuid=$(blkid -p -s UUID -o value "$one") || continue
     devices[$uuid]=$one
-    [ -z "$root" ] && debian_mount_one "$one" "$2" || continue
+    [ -z "$root" ] || continue
+    debian_mount_one "$one" "$2" || continue
     if [ -e "$2/etc/os-release" ]; then root=$one; else umount "$2"; fi
   done < <(sfdisk -J "$1" | jq -r '.partitiontable.partitions[] | "\(.start) \(.size)"')
   [ -n "$root" ] || fail "no system on $1"

@@ -72,7 +72,7 @@ other_disk() {
   live_disk "$farm/other.disk" other >>"$farm/web.log" 2>&1 || { cat "$farm/web.log" >&2; fail "no other disk"; }
   cp --sparse=always "$farm/other.disk" "$farm/$1.disk"
 }
-second_disk="--policy disk.system=pci-0000:00:05.0 --policy controller=ignore"
+second_disk=(--policy "disk.system=pci-0000:00:05.0" --policy "controller=ignore")
 other_untouched() { # NAME
   ! grep -aq 'ramet-live .* mark=other' "$farm/$1.serial" || fail "$1 has started its first disk"
   cmp "$farm/other.disk" "$farm/$1.disk" || fail "the other disk of $1 was written"

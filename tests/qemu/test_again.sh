@@ -8,7 +8,7 @@ other_disk u1
 machine u1 12 --uefi --disk 400M --disk 800M
 machine k1 13 --bios --disk 1G,4kn
 present u1 k1
-ramet deploy start web-1 --engine lab --targets u1 $second_disk --yes --wait --timeout 5m
+ramet deploy start web-1 --engine lab --targets u1 "${second_disk[@]}" --yes --wait --timeout 5m
 console u1 'host-u1 login:' 60
 is_itself u1 12
 
@@ -28,11 +28,11 @@ kill "$(cat "$farm/run/source-web.pid")"; rm -f "$farm"/run/source-web.*
 live_disk "$farm/web.disk" second >>"$farm/web.log" 2>&1
 lab source "$farm" web "$farm/web.disk"
 ramet image create web --name web-2 --wait --timeout 3m
-expect 2 ramet deploy start web-2 --engine lab --targets u1 $second_disk --yes --wait --timeout 60s
+expect 2 ramet deploy start web-2 --engine lab --targets u1 "${second_disk[@]}" --yes --wait --timeout 60s
 lab power "$farm" u1 cycle
 console u1 'ramet: u1 boots its own disk' 120 2
 console u1 'host-u1 login:' 120 2
-job=$(ramet deploy start web-2 --engine lab --targets u1 $second_disk --when-booted --yes)
+job=$(ramet deploy start web-2 --engine lab --targets u1 "${second_disk[@]}" --when-booted --yes)
 await_phase "$job" u1 ordered 60
 old=$(live_field u1 machine)
 lab power "$farm" u1 cycle

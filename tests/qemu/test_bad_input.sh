@@ -3,11 +3,12 @@
 # firmware for which the image has no boot path, an order for another machine. Each ends at the console
 # and on the target's screen with the same words, and nothing is written. What keeps a machine from the
 # console altogether (network, broker, keys) is in test_bare_words.
+# shellcheck disable=SC2046  # net and used_disk give words of QEMU's command line.
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 . "$(dirname "$0")/small_system.sh"
 . "$top/ops/lib/vm.sh"
-need $bare_packages $boot_packages
+need "$bare_packages" "$boot_packages"
 thin=$(thin_kernel cloud)
 small_disk dos "$farm/web.disk" >"$farm/web.log" 2>&1 || { cat "$farm/web.log" >&2; fail "no source disk"; }
 farm_up
@@ -51,14 +52,14 @@ ends() {
   shown "$2" 10 "ramet, trouble: $words; what to do: "
   echo "$2: $words"
 }
-more="--policy memory=ignore --policy controller=ignore --policy pci=ignore"
-expect 2 ramet deploy start web-1 --engine lab --targets nodisk,small,sectors,firmware $more --yes --wait --timeout 60s
+more=(--policy "memory=ignore" --policy "controller=ignore" --policy "pci=ignore")
+expect 2 ramet deploy start web-1 --engine lab --targets nodisk,small,sectors,firmware "${more[@]}" --yes --wait --timeout 60s
 job=$(ramet job list --json | jq -r '.items[] | select(.kind == "deploy") | .name')
 ends "$job" nodisk '^disk: no disk: this machine has none that this kernel has a driver for'
 ends "$job" small '^disk: [0-9]+ bytes .* are needed, the disk has 67108864 bytes \(64.0 MiB\)$'
 ends "$job" sectors '^disk: its sectors have 4096 bytes, those of the image 512$'
 ends "$job" firmware '^firmware: '
-ramet deploy plan web-1 --engine lab $more --json >"$farm/plan"
+ramet deploy plan web-1 --engine lab "${more[@]}" --json >"$farm/plan"
 for name in nodisk small sectors firmware; do
   words=$(ramet job show "$job" --json | jq -r --arg t $name '.targets[] | select(.name == $t) | .error')
   jq -e --arg t $name --arg w "$words" '.items[] | select(.target == $t) | .reason == $w' "$farm/plan" >/dev/null ||
@@ -75,7 +76,7 @@ for name in one two; do
     sleep 0.5
   done
 done
-job=$(ramet deploy start web-1 --engine lab --targets one,two --when-booted $more --yes)
+job=$(ramet deploy start web-1 --engine lab --targets one,two --when-booted "${more[@]}" --yes)
 await_phase "$job" one ordered 60; await_phase "$job" two ordered 60
 swapped=$(redis-cli -s "$farm/redis/redis.sock" eval "
   local tasks, orders = {}, {}

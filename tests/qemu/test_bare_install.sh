@@ -7,7 +7,7 @@
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 . "$(dirname "$0")/small_system.sh"
-need $bare_packages $boot_packages
+need "$bare_packages" "$boot_packages"
 thin=$(thin_kernel cloud)
 farm_up
 
@@ -59,7 +59,8 @@ starts() { # KIND FIRMWARE
   tr -d '\r' <"$log" | grep -a "ramet-booted host=copy-$1 .*mark=marked" || { tail -c 2000 "$log" >&2; fail "the copy of $1 does not start by $2"; }
 }
 
-for kind in ${*:-dos xfs btrfs}; do
+[ $# -gt 0 ] || set -- dos xfs btrfs
+for kind in "$@"; do
   image "$kind"
   case $kind in
   xfs) install_kind xfs 2G uefi; starts xfs uefi ;;

@@ -14,7 +14,7 @@ base=$(cat "$farm/port")
 cut() { # The machine's packets to the broker are lost; those to the engine's data port are not
   nft add table inet "$table"
   nft add chain inet "$table" in '{ type filter hook input priority 0; }'
-  nft add rule inet "$table" in iifname "$veth" tcp dport "$base-$((base + 9))" drop
+  nft add rule inet "$table" in iifname "${veth:?}" tcp dport "$base-$((base + 9))" drop
 }
 job=$(ramet deploy start web-1 --engine lab --targets b1 --yes)
 limit=$((SECONDS + 150))

@@ -6,7 +6,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../system/lib.sh"
 . "$(dirname "$0")/small_system.sh"
-need $boot_packages xfsprogs
+need "$boot_packages" xfsprogs
 clean_up() { [ -z "${machine:-}" ] || kill "$machine" 2>/dev/null || true; }
 
 # ---- The machine

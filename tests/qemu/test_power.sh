@@ -9,7 +9,7 @@ live_farm
 other_disk b1
 machine b1 11 --bios --disk 400M --disk 1G
 present b1
-job=$(ramet deploy start web-1 --engine lab --targets b1 $second_disk --yes)
+job=$(ramet deploy start web-1 --engine lab --targets b1 "${second_disk[@]}" --yes)
 
 # said_since OFFSET PATTERN: does the console say it behind this byte?
 said_since() { tail -c "+$(($1 + 1))" "$farm/b1.serial" | grep -aqE "$2"; }

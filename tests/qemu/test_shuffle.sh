@@ -7,7 +7,8 @@ set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 . "$(dirname "$0")/live_system.sh"
 . "$top/ops/lib/vm.sh"
-need $bare_packages $boot_packages
+need "$bare_packages" "$boot_packages"
+# shellcheck disable=SC2034  # ops/lib/vm.sh needs both.
 dir=$farm run=$farm/run
 thin=$(thin_kernel metal)
 
@@ -46,12 +47,12 @@ cp --sparse=always "$farm/web.disk" "$farm/s2.disk2"
 head -c 16M /dev/urandom >"$farm/s2.disk3"
 truncate -s 48M "$farm/s2.disk4"; volume_group "$farm/s2.disk4" vg2
 declare -A kinds=([s1]="192M 192M 48M,usb 16M,ata" [s2]="192M 400M 16M,usb 48M,nvme")
-ordered_s1=1 ordered_s2=1
+declare -A ordered=([s1]=1 [s2]=1)
 # But for the ordered one.
 others() { # NAME
-  local k ordered=ordered_$1
+  local k
   for k in 1 2 3 4; do
-    [ $k = "${!ordered}" ] || sha256sum "$(disk_file "$1" $k)"
+    [ $k = "${ordered[$1]}" ] || sha256sum "$(disk_file "$1" $k)"
   done
 }
 disk_file() { if [ "$2" = 1 ]; then echo "$farm/$1.disk"; else echo "$farm/$1.disk$2"; fi; }
@@ -63,6 +64,7 @@ start() { # NAME
     vm_disk "$1" $((k + 1)) "${slots[$k]}" "$spec"
     k=$((k + 1))
   done
+  # shellcheck disable=SC2046  # net gives words.
   machine "$1" "$thin" 1024 "ramet.broker=10.0.2.2:$port ramet.token=$token" \
     -uuid "$(vm_uuid "$1")" $(net "$(vm_mac "$1")"),addr=0x3,disable-legacy=on "${qemu[@]}"
 }
@@ -84,16 +86,15 @@ place_of() { # NAME NUMBER
   ramet target inventory "$1" --raw | sed -nE "/serial=$(disk_serial "$1" "$2")/s/.* name=([^ ]*) .*path=([^ ]*).*/\1 \2/p"
 }
 # What the other disks are beside the source, whose small kernel drives neither SATA nor USB.
-more="--policy controller=ignore --policy pci=ignore --policy memory=ignore --policy driver=ignore"
+more=(--policy "controller=ignore" --policy "pci=ignore" --policy "memory=ignore" --policy "driver=ignore")
 install() { # NAME: the job
-  local ordered=ordered_$1
-  ramet deploy start web-1 --engine lab --targets "$1" $more --policy "disk.system=$(disk_serial "$1" "${!ordered}")" --yes
+  ramet deploy start web-1 --engine lab --targets "$1" "${more[@]}" --policy "disk.system=$(disk_serial "$1" "${ordered[$1]}")" --yes
 }
 # What is ordered was written, and nothing else.
 is_written() { # NAME
-  local pid=pid_$1 ordered=ordered_$1 file
+  local pid=pid_$1 file
   timeout 30 tail --pid="${!pid}" -f /dev/null || fail "$1 did not restart"
-  file=$(disk_file "$1" "${!ordered}")
+  file=$(disk_file "$1" "${ordered[$1]}")
   others "$1" | cmp - "$run/$1.before" || fail "a disk of $1 was written that nobody ordered"
   sfdisk -d "$file" | grep -q 'name="root"' || fail "the ordered disk of $1 was not written"
   ramet lock break "$1" --force --reason "the next round" >/dev/null; ramet target unhold "$1"
@@ -103,7 +104,7 @@ is_written() { # NAME
 for name in s1 s2; do ramet target add $name "identity=uuid:$(vm_uuid $name)" engine=lab >/dev/null; done
 for round in 1 2 3 4 5; do
   # At last the disk with LVM is the one that is meant.
-  [ $round -lt 5 ] || ordered_s1=2
+  [ $round -lt 5 ] || ordered[s1]=2
   for name in s1 s2; do
     [ -f "$farm/$name.disk" ] || truncate -s 192M "$farm/$name.disk"
     # What was compared after a round is what the next one begins with.
@@ -112,9 +113,9 @@ for round in 1 2 3 4 5; do
   done
   for name in s1 s2; do up $name; place_of $name 1 | tee -a "$run/$name.places"; done
   if [ $round = 1 ]; then
-    expect 2 ramet deploy start web-1 --engine lab --targets s1,s2 $more --yes --wait --timeout 60s
+    expect 2 ramet deploy start web-1 --engine lab --targets s1,s2 "${more[@]}" --yes --wait --timeout 60s
     [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a target was locked"
-    ramet deploy plan web-1 --engine lab $more --json |
+    ramet deploy plan web-1 --engine lab "${more[@]}" --json |
       jq -e '[.items[] | select(.reason | test("^disk: ambiguous"))] | length == 2' >/dev/null ||
       fail "the plan does not say that the disks are not told apart"
   fi

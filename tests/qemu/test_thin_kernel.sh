@@ -4,7 +4,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../system/lib.sh"
 . "$top/ops/lib/thin.sh"
-need $bare_packages
+need "$bare_packages"
 cp -r "$RAMET_BIN" "$farm/other-bin"
 one=$(thin_kernel cloud)
 # faketime would move the times of files, too, which a clock does not.

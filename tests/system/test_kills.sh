@@ -16,6 +16,7 @@ kill_while_unpacking() { # JOB TARGET PID
   local limit=$((SECONDS + 120)) state
   while [ $SECONDS -lt $limit ]; do
     state=$(ramet job show "$1" --json | jq -r --arg t "$2" '.targets[] | select(.name == $t) | "\(.phase) \(.done // 0) \(.total // 0)"') || state="? 0 0"
+    # shellcheck disable=SC2086  # Three words.
     set -- "$1" "$2" "$3" $state
     case $4 in
     unpack) if [ "$6" -gt 0 ] && [ $((100 * $5 / $6)) -ge 20 ]; then kill -9 "$3"; return 0; fi ;;

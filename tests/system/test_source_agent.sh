@@ -36,7 +36,7 @@ sed "s|/usr/lib/ramet|$tree&|g; s|-c /etc|-c $tree/etc|" "$unit" >"$farm/ramet-a
   { cat "$farm/verify" >&2; fail "systemd does not like the service"; }
 
 mount -t proc proc "$tree/proc"; mount --rbind /sys "$tree/sys"; mount --make-rslave "$tree/sys"
-mkdir -p -m 700 "$tree/var/lib/ramet"
+install -d -m 700 "$tree/var/lib/ramet"
 # shellcheck disable=SC2086
 chroot "$tree" $command >"$farm/run/agent.log" 2>&1 &
 pid=$!

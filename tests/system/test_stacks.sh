@@ -22,7 +22,7 @@ cp -a "$root/etc" "$work/etc"
 
 # A fresh system with one stack in force, personalised.
 fresh() { # STACK RECORD
-  rm -rf "$root/etc"; cp -a "$work/etc" "$root/etc"
+  rm -rf "${root:?}/etc"; cp -a "$work/etc" "$root/etc"
   systemctl --root="$root" --quiet disable NetworkManager networking 2>/dev/null
   rm -f "$root"/etc/network/interfaces
   case $1 in
@@ -47,7 +47,6 @@ with_nics() { # COMMAND
 
 main='address=10.0.0.17/24,fd00:7::17/64 gateway=10.0.0.1,fd00:7::1 dns=10.0.0.2 domain=lan mac=52:54:00:ab:cd:ef'
 data='net.data.mac=52:54:00:00:00:02 net.data.address=10.1.0.7/16,10.1.0.8/16'
-names='interface=nic1 net.data.interface=nic2'
 is_set() { # After the stack has run: each address, the way out
   local text
   for text in 'nic1.* 10.0.0.17/24' 'nic1.* fd00:7::17/64' 'nic2.* 10.1.0.7/16' 'nic2.* 10.1.0.8/16' \
