@@ -1,11 +1,10 @@
 #!/bin/bash
-# What names its interpreter can be started, and nothing else can.
+# Refuses a file that names its interpreter and may not be executed, and one that may be executed and
+# does not name it.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-status=0
-while read -r file; do
-  if head -c 2 "$file" | grep -q '^#!'; then wanted=1; else wanted=0; fi
-  if [ -x "$file" ]; then found=1; else found=0; fi
-  [ $wanted = $found ] || { echo "$file: begins with #!: $wanted, may be executed: $found"; status=1; }
-done < <(find .ci ops tests -type f)
-exit $status
+wrong=$(diff <(find .ci ops tests -type f -print0 | LC_ALL=C xargs -0 awk 'FNR == 1 { if (/^#!/) print FILENAME; nextfile }' | sort) \
+  <(find .ci ops tests -type f -perm /111 | sort) |
+  sed -n 's/^< \(.*\)/\1: it begins with #! and may not be executed/p
+          s/^> \(.*\)/\1: it may be executed and does not begin with #!/p')
+[ -z "$wrong" ] || { echo "$wrong"; exit 1; }

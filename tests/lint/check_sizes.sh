@@ -1,8 +1,20 @@
 #!/bin/bash
-# Functions of the product have at most 70 lines, files at most 600 (docs/hacking.md).
+# Refuses a function of the product with more than 70 lines, functions of which more than one in a
+# hundred has over 40, and a file with more than 600 (docs/hacking.md).
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-files=$(find lib broker workers console -name '*.[ch]')
-long=$(awk 'FNR==1{s=0} /^\{/{s=FNR} /^\}/{ if (s && FNR-s>71) print FILENAME ":" s ": " FNR-s-1 " lines"; s=0 }' $files)
-big=$(wc -l $files | awk '$2 != "total" && $1 > 600 { print $2 ": " $1 " lines" }')
-[ -z "$long$big" ] || { printf '%s\n' "$long" "$big"; exit 1; }
+find lib broker workers console -name '*.[ch]' -print0 | xargs -0 awk '
+  function file_ends() { if (lines > 600) { print name ": " lines " lines"; bad = 1 } }
+  FNR == 1 { file_ends(); name = FILENAME; start = 0 }
+  { lines = FNR }
+  /^\{/ { start = FNR }
+  /^\}/ && start {
+    size = FNR - start - 1; start = 0; total++
+    if (size > 40) long++
+    if (size > 70) { print FILENAME ":" FNR - size - 1 ": a function of " size " lines"; bad = 1 }
+  }
+  END {
+    file_ends()
+    if (100 * long > total) { print long " of " total " functions have over 40 lines"; bad = 1 }
+    exit bad
+  }'
