@@ -1,1 +1,4 @@
-ramet_test(integration exchange NEEDS ramet::exchange ramet::store ramet::net ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 120)
+foreach(name fetch offer)
+    ramet_test(integration exchange_${name} SOURCES integration/exchange_farm.c unit/store_fixture.c
+        NEEDS ramet::exchange ramet::store ramet::net ramet::wire ramet::base TIMEOUT 120)
+endforeach()

@@ -196,3 +196,43 @@ fixture_check(rmt_store_t *store, bool deep, const char **text_out)
         *text_out = text;
     return report;
 }
+
+void
+fixture_assert_readable(rmt_store_t *store, const rmt_id_t *id)
+{
+    static uint8_t plain[RMT_CHUNK_PLAIN_MAX];
+    size_t size = 0;
+    rmt_error_t error = {0};
+    rmt_store_read(store, id, plain, &size, &error);
+    assert_string_equal(error.text, "");
+    rmt_id_t again;
+    rmt_id_compute(&again, plain, size);
+    assert_true(rmt_id_equal(&again, id));
+    rmt_chunk_t chunk;
+    RMT_OK(rmt_store_get(store, id, false, &chunk, &error));
+    assert_int_equal(chunk.plain_size, size);
+    RMT_OK(rmt_store_get(store, id, true, &chunk, &error));
+}
+
+void
+fixture_assert_sound(rmt_store_t *store)
+{
+    const char *text = NULL;
+    const rmt_store_report_t report = fixture_check(store, true, &text);
+    assert_string_equal(text, "");
+    assert_int_equal(report.missing + report.damaged + report.orphan_files, 0);
+}
+
+void *
+fixture_write_many(void *args)
+{
+    const fixture_writing_t *job = args;
+    rmt_auto(rmt_store) store = fixture_open(job->root);
+    rmt_error_t error = {0};
+    for (uint64_t round = 0; round < 25; round++) {
+        for (uint64_t i = 0; i < 20; i++)
+            fixture_put(store, job->seed + round * 20 + i, 400);
+        RMT_OK(rmt_store_commit(store, &error));
+    }
+    return NULL;
+}

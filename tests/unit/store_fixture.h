@@ -31,3 +31,16 @@ void fixture_flip(const char *path, size_t bit);
 void fixture_gather(void *context, const rmt_store_finding_t *finding);
 // Check the store; findings are gathered in a text that is valid until the next call.
 rmt_store_report_t fixture_check(rmt_store_t *store, bool deep, const char **text_out);
+
+// The chunk is read, as it was put and as it is kept.
+void fixture_assert_readable(rmt_store_t *store, const rmt_id_t *id);
+
+// A deep check finds nothing that is missing, damaged or too much.
+void fixture_assert_sound(rmt_store_t *store);
+
+// A thread that writes many chunks; args is a fixture_writing_t.
+typedef struct {
+    const char *root;
+    uint64_t seed;
+} fixture_writing_t;
+void *fixture_write_many(void *args);

@@ -1,3 +1,4 @@
+// lib/store: chunks, packs, indexes and images, with several writers.
 #include "store_fixture.h"
 
 #include <fcntl.h>
@@ -9,36 +10,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "store/rmt_slot.h"
-
-static void
-s_assert_readable(rmt_store_t *store, const rmt_id_t *id)
-{
-    static uint8_t plain[RMT_CHUNK_PLAIN_MAX];
-    size_t size = 0;
-    rmt_error_t error = {0};
-    rmt_store_read(store, id, plain, &size, &error);
-    assert_string_equal(error.text, "");
-    rmt_id_t again;
-    rmt_id_compute(&again, plain, size);
-    assert_true(rmt_id_equal(&again, id));
-    rmt_chunk_t chunk;
-    RMT_OK(rmt_store_get(store, id, false, &chunk, &error));
-    assert_int_equal(chunk.plain_size, size);
-    RMT_OK(rmt_store_get(store, id, true, &chunk, &error));
-}
-
-static void
-s_assert_sound(rmt_store_t *store)
-{
-    const char *text = NULL;
-    const rmt_store_report_t report = fixture_check(store, true, &text);
-    assert_string_equal(text, "");
-    assert_int_equal(report.missing + report.damaged + report.orphan_files, 0);
-}
 
 static void
 test_a_missing_store_is_told_and_made_on_wish(void **state)
@@ -51,7 +25,7 @@ test_a_missing_store_is_told_and_made_on_wish(void **state)
     assert_non_null(store);
     assert_non_null(again);
     assert_string_equal(rmt_store_root(again), root);
-    s_assert_sound(again);
+    fixture_assert_sound(again);
 }
 
 static void
@@ -76,14 +50,14 @@ test_chunks_are_read_before_and_after_the_commit(void **state)
     for (size_t i = 0; i < 10; i++) {
         ids[i] = fixture_put(store, i, sizes[i % 5]);
         assert_true(rmt_store_has(store, &ids[i]));
-        s_assert_readable(store, &ids[i]);
+        fixture_assert_readable(store, &ids[i]);
         assert_false(rmt_store_has(other, &ids[i]));
     }
     RMT_OK(rmt_store_commit(store, &error));
     RMT_OK(rmt_store_refresh(other, &error));
     for (size_t i = 0; i < 10; i++) {
-        s_assert_readable(store, &ids[i]);
-        s_assert_readable(other, &ids[i]);
+        fixture_assert_readable(store, &ids[i]);
+        fixture_assert_readable(other, &ids[i]);
     }
     rmt_id_t absent = ids[0];
     absent.bytes[9] ^= 1;
@@ -91,7 +65,7 @@ test_chunks_are_read_before_and_after_the_commit(void **state)
     assert_false(rmt_store_has(store, &absent));
     RMT_FAILS(rmt_store_get(store, &absent, true, &chunk, &error), RMT_E_NOT_FOUND);
     assert_int_equal(fixture_count(*state, "tmp"), 0);
-    s_assert_sound(store);
+    fixture_assert_sound(store);
 }
 
 static void
@@ -138,7 +112,7 @@ test_packs_roll_over_and_stay_under_their_size(void **state)
     for (uint64_t i = 0; i < 150; i++)
         ids[i] = fixture_put(store, 2 * i, RMT_CHUNK_PLAIN_MAX); // None shrinks
     for (size_t i = 0; i < 150; i += 7)
-        s_assert_readable(store, &ids[i]);
+        fixture_assert_readable(store, &ids[i]);
     RMT_OK(rmt_store_commit(store, &error));
     assert_int_equal(fixture_count(*state, "packs"), 3);
     for (size_t i = 0; i < 3; i++) {
@@ -146,8 +120,8 @@ test_packs_roll_over_and_stay_under_their_size(void **state)
         assert_true(fixture_size(path) <= 64 << 20);
     }
     for (size_t i = 0; i < 150; i += 7)
-        s_assert_readable(store, &ids[i]);
-    s_assert_sound(store);
+        fixture_assert_readable(store, &ids[i]);
+    fixture_assert_sound(store);
 }
 
 static void
@@ -164,13 +138,11 @@ test_many_commits_leave_few_indexes(void **state)
     assert_true(fixture_count(*state, "index") <= 9);
     RMT_OK(rmt_store_refresh(other, &error));
     for (size_t i = 0; i < 60; i++) {
-        s_assert_readable(store, &ids[i]);
-        s_assert_readable(other, &ids[i]);
+        fixture_assert_readable(store, &ids[i]);
+        fixture_assert_readable(other, &ids[i]);
     }
-    s_assert_sound(store);
+    fixture_assert_sound(store);
 }
-
-// ---- Vectors: docs/spec/2-store.md
 
 static const char s_vector_name[] = "000102030405060708090a0b0c0d0e0f";
 static const char s_pack_vector[] =
@@ -211,7 +183,7 @@ test_the_pack_and_index_of_the_vectors_are_read(void **state)
     s_save_hex(*state, "packs", s_pack_vector);
     s_save_hex(*state, "index", s_index_vector);
     rmt_auto(rmt_store) store = fixture_open(*state);
-    s_assert_sound(store);
+    fixture_assert_sound(store);
     rmt_id_t id;
     rmt_id_compute(&id, "ramet", 5);
     size_t size = 0;
@@ -231,27 +203,6 @@ test_the_checksum_is_that_of_the_vectors(void **state)
     assert_int_equal(rmt_slot_sum("0123456789", 10), 0xdf6db1e8);
 }
 
-// ---- Several writers
-
-typedef struct {
-    const char *root;
-    uint64_t seed;
-} s_job_t;
-
-static void *
-s_write_many(void *args)
-{
-    const s_job_t *job = args;
-    rmt_auto(rmt_store) store = fixture_open(job->root);
-    rmt_error_t error = {0};
-    for (uint64_t round = 0; round < 25; round++) {
-        for (uint64_t i = 0; i < 20; i++)
-            fixture_put(store, job->seed + round * 20 + i, 400);
-        RMT_OK(rmt_store_commit(store, &error));
-    }
-    return NULL;
-}
-
 static void
 s_assert_all_there(const char *root, uint64_t count)
 {
@@ -260,19 +211,20 @@ s_assert_all_there(const char *root, uint64_t count)
     rmt_auto(rmt_store) names = fixture_open(copy);
     for (uint64_t i = 0; i < count; i++) {
         const rmt_id_t id = fixture_put(names, i, 400);
-        s_assert_readable(store, &id);
+        fixture_assert_readable(store, &id);
     }
-    s_assert_sound(store);
+    fixture_assert_sound(store);
 }
 
 // Ranges overlap, so that the same chunks come from both sides.
 static void
 test_threads_share_a_store(void **state)
 {
-    s_job_t jobs[3] = {{*state, 0}, {*state, 250}, {*state, 500}};
+    fixture_writing_t jobs[3] = {{*state, 0}, {*state, 250}, {*state, 500}};
     pthread_t threads[3];
     for (size_t i = 0; i < 3; i++)
-        assert_int_equal(pthread_create(&threads[i], NULL, s_write_many, &jobs[i]), 0);
+        assert_int_equal(pthread_create(&threads[i], NULL, fixture_write_many, &jobs[i]),
+                         0);
     for (size_t i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
     s_assert_all_there(*state, 1000);
@@ -285,8 +237,8 @@ test_processes_share_a_store(void **state)
     for (size_t i = 0; i < 3; i++) {
         children[i] = fork();
         if (children[i] == 0) {
-            s_job_t job = {*state, i * 250};
-            s_write_many(&job);
+            fixture_writing_t job = {*state, i * 250};
+            fixture_write_many(&job);
             _exit(0);
         }
     }
@@ -297,182 +249,6 @@ test_processes_share_a_store(void **state)
     }
     s_assert_all_there(*state, 1000);
 }
-
-// ---- Crashes and damage
-
-// P13: kill -9 at any moment; what was committed is there, the rest does no harm.
-static void
-test_a_killed_writer_leaves_a_sound_store(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    rmt_error_t error = {0};
-    const rmt_id_t image = fixture_image(store, 7000, 20);
-    for (useconds_t wait = 1000; wait < 40000; wait += 4000) {
-        const pid_t child = fork();
-        if (child == 0) {
-            s_job_t job = {*state, wait * 100};
-            s_write_many(&job);
-            _exit(0);
-        }
-        usleep(wait);
-        kill(child, SIGKILL);
-        waitpid(child, NULL, 0);
-        const char *text = NULL;
-        const rmt_store_report_t report = fixture_check(store, true, &text);
-        assert_int_equal(report.missing + report.damaged, 0);
-        assert_int_equal(report.images, 1);
-    }
-    void *data = NULL;
-    size_t size = 0;
-    RMT_OK(rmt_store_image_get(store, &image, &data, &size, &error));
-    free(data);
-}
-
-static void
-test_an_index_without_its_pack_is_told_and_healed_by_a_put(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    rmt_error_t error = {0};
-    fixture_image(store, 1, 10);
-    rmt_auto_str pack = fixture_file(*state, "packs", 0);
-    assert_int_equal(unlink(pack), 0);
-
-    rmt_auto(rmt_store) again = fixture_open(*state);
-    const char *text = NULL;
-    rmt_store_report_t report = fixture_check(again, false, &text);
-    assert_true(report.missing >= 2); // The pack, the manifest
-    assert_non_null(strstr(text, strrchr(pack, '/') + 1));
-    const rmt_id_t id = fixture_put(again, 1, 1000);
-    RMT_OK(rmt_store_commit(again, &error));
-    s_assert_readable(again, &id);
-    fixture_image(again, 1, 10);
-    report = fixture_check(again, true, &text);
-    assert_int_equal(report.missing, 1); // The pack alone
-    assert_int_equal(report.damaged, 0);
-}
-
-static void
-test_a_truncated_pack_is_told(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    fixture_image(store, 1, 10);
-    rmt_auto_str pack = fixture_file(*state, "packs", 0);
-    assert_int_equal(truncate(pack, (off_t) fixture_size(pack) - 100), 0);
-    rmt_auto(rmt_store) again = fixture_open(*state);
-    const char *text = NULL;
-    const rmt_store_report_t report = fixture_check(again, false, &text);
-    assert_int_equal(report.damaged, 1);
-    assert_true(report.missing > 0);
-    assert_non_null(strstr(text, pack));
-    const rmt_id_t id = fixture_put(again, 1, 1000);
-    s_assert_readable(again, &id);
-}
-
-static void
-test_a_pack_without_an_index_is_told(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    rmt_error_t error = {0};
-    const rmt_id_t id = fixture_put(store, 1, 1000);
-    RMT_OK(rmt_store_commit(store, &error));
-    rmt_auto_str index = fixture_file(*state, "index", 0);
-    assert_int_equal(unlink(index), 0);
-    rmt_auto(rmt_store) again = fixture_open(*state);
-    assert_false(rmt_store_has(again, &id));
-    const rmt_store_report_t report = fixture_check(again, true, NULL);
-    assert_int_equal(report.orphan_files, 1);
-    assert_int_equal(report.damaged + report.missing, 0);
-}
-
-static void
-test_a_damaged_index_is_told_and_the_packs_stand_in(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    const rmt_id_t image = fixture_image(store, 1, 30);
-    rmt_auto_str index = fixture_file(*state, "index", 0);
-    const size_t bits = fixture_size(index) * 8;
-    for (size_t bit = 3; bit < bits; bit += 331) {
-        fixture_flip(index, bit);
-        rmt_error_t error = {0};
-        rmt_store_t *again = rmt_store_new(*state, false, &error);
-        if (!again) {
-            // A flip in the version or feature bits cannot be told from another format.
-            assert_int_equal(error.code, RMT_E_UNSUPPORTED);
-        } else {
-            void *data = NULL;
-            size_t size = 0;
-            const char *text = NULL;
-            const rmt_store_report_t report = fixture_check(again, false, &text);
-            assert_int_equal(report.damaged, 1);
-            assert_int_equal(report.missing, 0);
-            assert_non_null(strstr(text, index));
-            RMT_OK(rmt_store_image_get(again, &image, &data, &size, &error));
-            free(data);
-        }
-        rmt_store_destroy(&again);
-        fixture_flip(index, bit);
-    }
-    s_assert_sound(store);
-}
-
-// P14: a flipped bit anywhere in a pack is found and named, and never delivered.
-static void
-test_a_flipped_bit_in_a_pack_is_found_and_never_delivered(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    rmt_error_t error = {0};
-    rmt_id_t ids[12];
-    for (uint64_t i = 0; i < 12; i++)
-        ids[i] = fixture_put(store, i, 60 + i * 40);
-    RMT_OK(rmt_store_commit(store, &error));
-    rmt_auto_str pack = fixture_file(*state, "packs", 0);
-    const size_t bits = fixture_size(pack) * 8;
-    for (size_t bit = 0; bit < bits; bit += 5) {
-        fixture_flip(pack, bit);
-        const char *text = NULL;
-        const rmt_store_report_t report = fixture_check(store, true, &text);
-        assert_int_equal(report.damaged, 1);
-        assert_non_null(strstr(text, pack));
-        size_t refused = 0;
-        for (size_t i = 0; i < 12; i++) {
-            uint8_t plain[1000];
-            size_t size = 0;
-            rmt_id_t id;
-            if (rmt_store_read(store, &ids[i], plain, &size, &error) == -1) {
-                refused++;
-                assert_int_equal(error.code, RMT_E_CORRUPT);
-                assert_non_null(strstr(error.text, strrchr(pack, '/') + 1));
-                continue;
-            }
-            rmt_id_compute(&id, plain, size);
-            assert_true(rmt_id_equal(&id, &ids[i]));
-        }
-        assert_true(refused <= 1);
-        fixture_flip(pack, bit);
-    }
-    s_assert_sound(store);
-}
-
-static void
-test_a_second_copy_stands_in_for_a_damaged_one(void **state)
-{
-    rmt_auto(rmt_store) a = fixture_open(*state);
-    rmt_auto(rmt_store) b = fixture_open(*state);
-    rmt_error_t error = {0};
-    const rmt_id_t id = fixture_put(a, 1, 1000);
-    fixture_put(b, 1, 1000);
-    RMT_OK(rmt_store_commit(a, &error));
-    RMT_OK(rmt_store_commit(b, &error));
-    assert_int_equal(fixture_count(*state, "packs"), 2);
-    for (size_t i = 0; i < 2; i++) {
-        rmt_auto_str pack = fixture_file(*state, "packs", i);
-        fixture_flip(pack, 8 * 200);
-        s_assert_readable(b, &id);
-        fixture_flip(pack, 8 * 200);
-    }
-}
-
-// ---- Images
 
 static void
 test_images_are_kept_listed_and_removed(void **state)
@@ -540,45 +316,6 @@ test_publishing_looks_again_whether_packs_are_there(void **state)
     RMT_FAILS(rmt_store_image_put(store, data, size, &id, &error), RMT_E_CORRUPT);
 }
 
-static void
-test_a_damaged_image_is_told_and_not_delivered(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    const rmt_id_t id = fixture_image(store, 1, 3);
-    rmt_auto_str path = fixture_file(*state, "images", 0);
-    const size_t bits = fixture_size(path) * 8;
-    for (size_t bit = 0; bit < bits; bit += 7) {
-        fixture_flip(path, bit);
-        void *data = NULL;
-        size_t size = 0;
-        rmt_error_t error = {0};
-        RMT_FAILS(rmt_store_image_get(store, &id, &data, &size, &error), RMT_E_CORRUPT);
-        const char *text = NULL;
-        assert_int_equal(fixture_check(store, false, &text).damaged, 1);
-        assert_non_null(strstr(text, strrchr(path, '/') + 1));
-        fixture_flip(path, bit);
-    }
-    s_assert_sound(store);
-}
-
-// A disk that is full is told, and the next attempt starts clean.
-static void
-test_a_failed_write_is_final_until_the_rollback(void **state)
-{
-    rmt_auto(rmt_store) store = fixture_open(*state);
-    rmt_error_t error = {0};
-    fixture_put(store, 1, 1000);
-    rmt_auto_str batch = fixture_file(*state, "tmp", 0);
-    RMT_OK(rmt_io_remove_tree(batch, &error));
-    assert_int_equal(rmt_store_commit(store, &error), -1);
-    RMT_FAILS(rmt_store_commit(store, &error), RMT_E_IO);
-    rmt_store_rollback(store);
-    const rmt_id_t id = fixture_put(store, 1, 1000);
-    RMT_OK(rmt_store_commit(store, &error));
-    s_assert_readable(store, &id);
-    s_assert_sound(store);
-}
-
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
 
 int
@@ -596,18 +333,9 @@ main(void)
         cmocka_unit_test(test_the_checksum_is_that_of_the_vectors),
         CASE(test_threads_share_a_store),
         CASE(test_processes_share_a_store),
-        CASE(test_a_killed_writer_leaves_a_sound_store),
-        CASE(test_an_index_without_its_pack_is_told_and_healed_by_a_put),
-        CASE(test_a_truncated_pack_is_told),
-        CASE(test_a_pack_without_an_index_is_told),
-        CASE(test_a_damaged_index_is_told_and_the_packs_stand_in),
-        CASE(test_a_flipped_bit_in_a_pack_is_found_and_never_delivered),
-        CASE(test_a_second_copy_stands_in_for_a_damaged_one),
         CASE(test_images_are_kept_listed_and_removed),
         CASE(test_an_image_that_lacks_something_is_refused),
         CASE(test_publishing_looks_again_whether_packs_are_there),
-        CASE(test_a_damaged_image_is_told_and_not_delivered),
-        CASE(test_a_failed_write_is_final_until_the_rollback),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

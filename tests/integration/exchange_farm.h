@@ -1,0 +1,39 @@
+// exchange_farm - a server of chunks over a store, with the keys of those who may ask it
+// and of one who may not.
+#pragma once
+
+#include "exchange/rmt_serve.h"
+#include "net/rmt_socket.h"
+#include "tools/rmt_test.h"
+#include "unit/store_fixture.h"
+
+typedef struct {
+    char *root, *other; // Store of the server; another one
+    rmt_key_t server, alice, mallory;
+    rmt_zap_t *zap;
+    rmt_serve_t *serve;
+    rmt_records_t *holders;
+    int events;
+} exchange_farm_t;
+
+// cmocka set-up and tear-down: *state is an exchange_farm_t.
+int exchange_farm_open(void **state);
+int exchange_farm_close(void **state);
+
+// Tell the server what the broker would; image NULL: may offer.
+void exchange_peers(const exchange_farm_t *farm, const char *op, const rmt_key_t *key,
+                    const rmt_id_t *image);
+
+// What the server has counted.
+rmt_serve_stats_t exchange_stats(const exchange_farm_t *farm);
+
+// A socket of this key to the server. Caller owns the result.
+zsock_t *exchange_raw(const exchange_farm_t *farm, const rmt_key_t *own);
+
+// The next message; NULL when none comes in that time. Caller owns the result.
+rmt_msg_t *exchange_recv(zsock_t *socket, int timeout_ms);
+
+void exchange_say(zsock_t *socket, const rmt_msg_t *msg);
+
+#define CASE(name)                                                                       \
+    cmocka_unit_test_setup_teardown(name, exchange_farm_open, exchange_farm_close)

@@ -1,0 +1,343 @@
+// Chunks fetched from a holder over CURVE on loopback: what is given, and what is
+// refused.
+#include "integration/exchange_farm.h"
+
+#include <czmq.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "exchange/rmt_closure.h"
+#include "exchange/rmt_credit.h"
+#include "exchange/rmt_fetch.h"
+#include "base/rmt_io.h"
+#include "exchange/rmt_offer.h"
+#include "exchange/rmt_chunk_frame.h"
+#include "store/rmt_store.h"
+
+static rmt_fetch_t *
+s_fetch(const exchange_farm_t *farm, const rmt_key_t *own, const rmt_id_t *image)
+{
+    rmt_error_t error = {0};
+    rmt_fetch_t *fetch = rmt_fetch_new(farm->holders, "127.0.0.1", own, image, &error);
+    assert_string_equal(error.text, "");
+    return fetch;
+}
+
+static int
+s_put(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    return rmt_store_put(context, chunk, error);
+}
+
+static int
+s_count(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+{
+    size_t *count = context;
+    (void) chunk;
+    (void) error;
+    ++*count;
+    return 0;
+}
+
+static bool
+s_stop_soon(void *context)
+{
+    int *left = context;
+    return (*left)-- > 0;
+}
+
+typedef struct {
+    const exchange_farm_t *farm;
+    const rmt_key_t *key;
+    const rmt_id_t *image;
+    int calls;
+} s_late_t;
+
+// The first try is over when this is asked for the second time.
+static bool
+s_grant_later(void *context)
+{
+    s_late_t *late = context;
+    if (late->calls++ == 1)
+        exchange_peers(late->farm, "add", late->key, late->image);
+    return true;
+}
+
+static rmt_closure_t *
+s_closure(const exchange_farm_t *farm, const rmt_id_t *image)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    rmt_closure_t *closure =
+        rmt_closure_new(rmt_closure_from_store, store, image, &error);
+    assert_string_equal(error.text, "");
+    return closure;
+}
+
+static void
+test_whole_image_is_fetched_and_complete(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3000);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    rmt_auto(rmt_closure) wanted = s_closure(farm, &image);
+    rmt_auto(rmt_closure) seen = rmt_closure_new(rmt_fetch_read, fetch, &image, &error);
+    assert_string_equal(error.text, "");
+    assert_int_equal(rmt_closure_count(seen), rmt_closure_count(wanted));
+
+    // The descriptor is an image here, and a chunk on the wire.
+    rmt_auto(rmt_store) other = fixture_open(farm->other);
+    const size_t count = rmt_closure_count(wanted);
+    RMT_OK(rmt_fetch_get(fetch, rmt_closure_at(wanted, 0), count, s_put, other, &error));
+    for (size_t i = 0; i < count; i++)
+        assert_true(rmt_store_has(other, rmt_closure_at(wanted, i)));
+    size_t size;
+    rmt_auto_ptr data = NULL;
+    rmt_id_t id;
+    RMT_OK(rmt_store_image_get(store, &image, &data, &size, &error));
+    RMT_OK(rmt_store_image_put(other, data, size, &id, &error));
+    assert_true(rmt_id_equal(&id, &image));
+}
+
+static void
+test_ids_that_repeat_come_once(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    const rmt_id_t ids[3] = {image, image, image};
+    size_t count = 0;
+    RMT_OK(rmt_fetch_get(fetch, ids, 3, s_count, &count, &error));
+    assert_int_equal(count, 1);
+}
+
+static void
+test_chunks_outside_the_granted_image_are_refused_and_counted(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    const rmt_id_t secret = fixture_image(store, 1000, 3);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &secret);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    size_t count = 0;
+    RMT_FAILS(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                            s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
+    assert_int_equal(count, 0);
+    assert_int_equal(exchange_stats(farm).bytes_sent, 0);
+    assert_true(exchange_stats(farm).refused >= rmt_closure_count(closure));
+    assert_true(__atomic_load_n(&farm->events, __ATOMIC_SEQ_CST) > 0);
+
+    // Naming the other image's root does not help either.
+    rmt_auto(rmt_fetch) bold = s_fetch(farm, &farm->alice, &secret);
+    RMT_FAILS(rmt_fetch_get(bold, &secret, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
+    assert_int_equal(count, 0);
+}
+
+static void
+test_key_without_a_grant_does_not_get_in(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    (void) exchange_stats(
+        farm); // ZAP belongs to the server's thread: let it be done with it
+    const uint64_t before = rmt_zap_refused(farm->zap);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->mallory, &image);
+    size_t count = 0;
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
+    assert_int_equal(count, 0);
+    assert_true(rmt_zap_refused(farm->zap) > before);
+}
+
+static void
+test_dropped_key_gets_nothing_over_its_live_connection(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    size_t count = 0;
+    RMT_OK(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error));
+    exchange_peers(farm, "drop", &farm->alice, NULL);
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error),
+              RMT_E_NOT_ALLOWED);
+    assert_int_equal(count, 1);
+}
+
+static void
+test_grant_that_comes_late_is_waited_for(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    s_late_t late = {farm, &farm->alice, &image, 0};
+    rmt_fetch_set_alive(fetch, s_grant_later, &late);
+    size_t count = 0;
+    RMT_OK(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error));
+    assert_int_equal(count, 1);
+}
+
+static void
+test_waiting_ends_when_nobody_wants_it_any_more(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3);
+    rmt_record_set(rmt_records_at(farm->holders, 0), "port", "9");
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    int seconds = 2;
+    rmt_fetch_set_alive(fetch, s_stop_soon, &seconds);
+    size_t count = 0;
+    RMT_FAILS(rmt_fetch_get(fetch, &image, 1, s_count, &count, &error), RMT_E_CANCELLED);
+}
+
+// Find the bytes of a raw chunk in the packs and change one of them.
+static void
+s_damage(const char *root, const void *bytes, size_t size)
+{
+    for (size_t n = 0;; n++) {
+        rmt_auto_str path = fixture_file(root, "packs", n);
+        assert_non_null(path);
+        rmt_error_t error = {0};
+        rmt_auto_ptr data = NULL;
+        size_t total;
+        RMT_OK(rmt_io_load(path, (size_t) 256 * 1024 * 1024, &data, &total, &error));
+        const char *found = memmem(data, total, bytes, size);
+        if (!found)
+            continue;
+        fixture_flip(path, (size_t) (found - (const char *) data) * 8 + 3);
+        return;
+    }
+}
+
+static void
+test_damaged_chunk_is_reported_and_never_delivered(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 2, 4);
+    const rmt_id_t victim = fixture_put(store, 2, 1000); // Content of the first file
+    rmt_chunk_t chunk;
+    RMT_OK(rmt_store_get(store, &victim, true, &chunk, &error));
+    s_damage(farm->root, chunk.data, chunk.size);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    size_t count = 0;
+    RMT_FAILS(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                            s_count, &count, &error),
+              RMT_E_CORRUPT);
+    assert_non_null(strstr(error.text, "pack"));
+    assert_int_equal(count, rmt_closure_count(closure) - 1);
+    assert_true(exchange_stats(farm).damaged > 0);
+    rmt_fetch_stats_t stats;
+    rmt_fetch_stats(fetch, &stats);
+    assert_int_equal(stats.refused, 0);
+}
+
+static void
+test_second_holder_gives_what_the_first_lacks(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 50);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    // Nobody listens at the discard port.
+    rmt_record_t *dead = rmt_record_dup(rmt_records_at(farm->holders, 0));
+    rmt_record_set(dead, "port", "9");
+    rmt_records_append(farm->holders, &dead);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    size_t count = 0;
+    RMT_OK(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                         s_count, &count, &error));
+    assert_int_equal(count, rmt_closure_count(closure));
+}
+
+static uint64_t
+s_drink(zsock_t *socket, size_t *count)
+{
+    uint64_t cost = 0;
+    rmt_msg_t *msg;
+    while ((msg = exchange_recv(socket, 1500))) {
+        assert_int_equal(msg->kind, RMT_MSG_CHUNK);
+        cost += rmt_credit_cost(zframe_size(msg->payload));
+        ++*count;
+        rmt_msg_destroy(&msg);
+    }
+    return cost;
+}
+
+static void
+test_no_more_than_the_window_is_under_way(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 200);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
+    fetch->window = 256 * 1024;
+    fetch->ids =
+        zchunk_new(rmt_closure_at(closure, 0), rmt_closure_count(closure) * RMT_ID_SIZE);
+    exchange_say(socket, fetch);
+    size_t count = 0;
+    const uint64_t cost = s_drink(socket, &count);
+    assert_true(cost > 0);
+    assert_true(cost <= fetch->window);
+    assert_true(count < rmt_closure_count(closure));
+    assert_int_equal(exchange_stats(farm).unacked_max, cost);
+
+    rmt_auto(rmt_msg) ack = rmt_msg_new(RMT_MSG_ACK);
+    ack->window = cost;
+    exchange_say(socket, ack);
+    const size_t first = count;
+    const uint64_t more = s_drink(socket, &count);
+    assert_true(count > first);
+    assert_true(more <= fetch->window);
+    assert_true(exchange_stats(farm).unacked_max <= fetch->window);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_whole_image_is_fetched_and_complete),
+        CASE(test_ids_that_repeat_come_once),
+        CASE(test_chunks_outside_the_granted_image_are_refused_and_counted),
+        CASE(test_key_without_a_grant_does_not_get_in),
+        CASE(test_dropped_key_gets_nothing_over_its_live_connection),
+        CASE(test_grant_that_comes_late_is_waited_for),
+        CASE(test_waiting_ends_when_nobody_wants_it_any_more),
+        CASE(test_damaged_chunk_is_reported_and_never_delivered),
+        CASE(test_second_holder_gives_what_the_first_lacks),
+        CASE(test_no_more_than_the_window_is_under_way),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

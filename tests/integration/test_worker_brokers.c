@@ -1,0 +1,217 @@
+// lib/net over loopback: how a worker lives through the loss of a broker, asks it, and
+// leaves it.
+#include "integration/worker_crew.h"
+
+#include <signal.h>
+#include <string.h>
+
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_signals.h"
+
+static void
+s_assert_in_hand(const rmt_msg_t *hello, uint64_t attempt)
+{
+    assert_int_equal(rmt_records_count(hello->hand), 1);
+    const rmt_record_t *record = rmt_records_at(hello->hand, 0);
+    assert_string_equal(rmt_record_text(record, "task", ""),
+                        "01010101010101010101010101010101");
+    assert_int_equal(rmt_record_u64(record, "attempt", 0), attempt);
+}
+
+// P5: work goes on while the broker is away, and is told to the new one.
+static void
+test_a_broker_that_comes_back_hears_the_task_in_hand(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "hold@x", 1);
+    while (crew.starts == 0)
+        crew_sleep(10);
+    rmt_auto_str address = farm_address(farm->workers);
+    zsock_destroy(&farm->workers);
+    crew_sleep(CREW_BEAT_MS * 4);
+    crew.hold = false;
+    crew_sleep(50);
+    rmt_error_t error = {0};
+    for (int i = 0; i < 50 && !farm->workers; i++) {
+        farm->workers = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, address, &farm->broker,
+                                       NULL, &error);
+        crew_sleep(20);
+    }
+    assert_non_null(farm->workers);
+    crew_welcome(farm->workers, &packet);
+    s_assert_in_hand(packet.msg, 1);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, 0);
+    crew_record(farm->workers, &packet);
+    assert_int_equal(crew.starts, 1);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+static void
+test_a_broker_without_memory_asks_for_hello(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "hold@x", 1);
+    while (crew.starts == 0)
+        crew_sleep(10);
+    crew_forget(farm->workers, &packet);
+    crew_welcome(farm->workers, &packet);
+    s_assert_in_hand(packet.msg, 1);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+static void
+test_a_second_broker_takes_over(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(zsock) other = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, "127.0.0.1:*",
+                                           &farm->broker, NULL, &error);
+    crew_t crew = {0};
+    crew_start(&crew, farm, other);
+    // It begins with either of them.
+    rmt_packet_t packet = {0};
+    zsock_t **first = &other;
+    zmq_pollitem_t items[2] = {{zsock_resolve(farm->workers), 0, ZMQ_POLLIN, 0},
+                               {zsock_resolve(other), 0, ZMQ_POLLIN, 0}};
+    assert_int_equal(zmq_poll(items, 2, WAIT_MS), 1);
+    if (items[0].revents)
+        first = &farm->workers;
+    zsock_t *second = first == &other ? farm->workers : other;
+    crew_welcome(*first, &packet);
+    crew_order(*first, &packet, "hold@x", 1);
+    while (crew.starts == 0)
+        crew_sleep(10);
+    zsock_destroy(first);
+    crew_welcome(second, &packet);
+    s_assert_in_hand(packet.msg, 1);
+    crew.hold = false;
+    crew_expect(second, RMT_MSG_RESULT, &packet);
+    crew_record(second, &packet);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+static void
+test_a_task_asks_and_hears_the_answer(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "ask@x", 1);
+    crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+    assert_string_equal(packet.msg->verb, "holders");
+    const uint64_t sequence = packet.msg->sequence;
+    // The request is lost with this link and comes again, the same, on the next.
+    crew_forget(farm->workers, &packet);
+    crew_welcome(farm->workers, &packet);
+    crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+    assert_true(packet.msg->sequence == sequence);
+    rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->sequence = sequence;
+    rmt_record_set(rmt_records_add(rmt_msg_items(reply)), "answer", "42");
+    crew_answer(farm->workers, &packet, reply);
+    crew_answer(farm->workers, &packet, reply);
+    crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+    assert_string_equal(packet.msg->verb, "fail");
+    rmt_auto(rmt_msg) denial = rmt_msg_new(RMT_MSG_REPLY);
+    denial->sequence = packet.msg->sequence;
+    denial->code = RMT_E_LOCKED;
+    rmt_msg_text(&denial->text, "held by another job");
+    crew_answer(farm->workers, &packet, denial);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_E_LOCKED);
+    assert_string_equal(packet.msg->text, "held by another job");
+    assert_string_equal(rmt_record_text(packet.msg->body, "answer", ""), "42");
+    assert_string_equal(rmt_record_text(packet.msg->body, "host", ""), "127.0.0.1");
+    crew_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+// Both are under way before one is answered, and both come again on another link.
+static void
+test_m12_a_task_asks_again_before_it_was_answered(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "ask-both@x", 1);
+    uint64_t sequences[2];
+    for (unsigned round = 0; round < 2; round++) {
+        for (unsigned i = 0; i < 2; i++) {
+            crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+            assert_string_equal(packet.msg->verb, i ? "second" : "first");
+            assert_true(round == 0 || packet.msg->sequence == sequences[i]);
+            sequences[i] = packet.msg->sequence;
+        }
+        if (round == 0) {
+            crew_forget(farm->workers, &packet);
+            crew_welcome(farm->workers, &packet);
+        }
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+        reply->sequence = sequences[i];
+        rmt_record_set(rmt_msg_body(reply), "answer", i ? "two" : "one");
+        crew_answer(farm->workers, &packet, reply);
+    }
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_OK);
+    assert_string_equal(rmt_record_text(packet.msg->body, "first", ""), "one");
+    assert_string_equal(rmt_record_text(packet.msg->body, "second", ""), "two");
+    crew_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+static void
+test_a_worker_that_is_terminated_cancels_and_tells(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "hold@x", 1);
+    while (crew.starts == 0)
+        crew_sleep(10);
+    assert_int_equal(kill(getpid(), SIGTERM), 0);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_E_CANCELLED);
+    const int64_t before = rmt_clock_ms();
+    crew_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+    assert_true(rmt_clock_ms() - before < 1500);
+}
+
+int
+main(void)
+{
+    rmt_signals_block();
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_broker_that_comes_back_hears_the_task_in_hand),
+        CASE(test_a_broker_without_memory_asks_for_hello),
+        CASE(test_a_second_broker_takes_over),
+        CASE(test_a_task_asks_and_hears_the_answer),
+        CASE(test_m12_a_task_asks_again_before_it_was_answered),
+        CASE(test_a_worker_that_is_terminated_cancels_and_tells),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
