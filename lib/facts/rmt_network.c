@@ -43,11 +43,16 @@ s_each_word(const rmt_record_t *target, const char *field, rmt_interface_t *self
 {
     const char *value = s_field(target, self->role, field);
     rmt_auto_str text = rmt_text("%s", value);
+    size_t count = 0;
     char *rest = text;
     for (char *word = strsep(&rest, LIST_MARKS); word; word = strsep(&rest, LIST_MARKS)) {
+        count += word[0] != '\0';
         if (word[0] && take(word, self, error) == -1)
             return s_blame(self->role, field, value, error);
     }
+    // Marks alone are a value, and no list.
+    if (*value && count == 0 && take(value, self, error) == -1)
+        return s_blame(self->role, field, value, error);
     return 0;
 }
 
