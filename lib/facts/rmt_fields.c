@@ -149,18 +149,6 @@ static const row_t s_rows[] = {
 
 #define ROW_COUNT (sizeof s_rows / sizeof *s_rows)
 
-static bool
-s_is_of_network(const char *field)
-{
-    static const char *const fields[] = {"address", "mask",   "prefix", "gateway",
-                                         "dns",     "domain", "mac",    "interface"};
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (strcmp(fields[i], field) == 0)
-            return true;
-    }
-    return false;
-}
-
 static const row_t *
 s_find(unsigned class, const char *field)
 {
@@ -212,7 +200,7 @@ s_nearest(unsigned class, const char *field, bool is_of_network)
     for (size_t i = 0; i < ROW_COUNT; i++) {
         const row_t *row = &s_rows[i];
         const bool is_candidate = row->take && row->classes & class &&
-                                  (!is_of_network || s_is_of_network(row->name));
+                                  (!is_of_network || rmt_network_is_field(row->name));
         const size_t distance = is_candidate ? s_distance(field, row->name) : SIZE_MAX;
         if (distance < least) {
             least = distance;
@@ -252,7 +240,7 @@ s_find_field(unsigned class, const char *name)
     const char *field;
     if (class != TARGET || strncmp(name, "net.", 4) != 0)
         return s_find(class, name);
-    if (!rmt_network_part(name, role, &field) || !s_is_of_network(field))
+    if (!rmt_network_part(name, role, &field) || !rmt_network_is_field(field))
         return NULL;
     return s_find(class, field);
 }
@@ -342,7 +330,7 @@ s_merge_network(rmt_record_t *merged, const rmt_record_t *record)
 {
     for (size_t i = 0; record && i < rmt_record_count(record); i++) {
         const char *name = rmt_record_name_at(record, i);
-        if (strncmp(name, "net.", 4) == 0 || s_is_of_network(name))
+        if (strncmp(name, "net.", 4) == 0 || rmt_network_is_field(name))
             rmt_record_set(merged, name, rmt_record_text(record, name, ""));
     }
 }

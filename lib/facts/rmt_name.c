@@ -111,13 +111,20 @@ rmt_name_check_role(const char *text, rmt_error_t *error)
                     text, RMT_ROLE_MAX);
 }
 
+static bool
+s_is_line(const char *text, size_t size_max)
+{
+    for (const char *at = text; *at; at++) {
+        if (iscntrl((unsigned char) *at))
+            return false;
+    }
+    return strlen(text) <= size_max;
+}
+
 int
 rmt_name_check_value(const char *text, rmt_error_t *error)
 {
-    bool is_good = strlen(text) <= RMT_VALUE_MAX;
-    for (const char *at = text; *at; at++)
-        is_good = is_good && !iscntrl((unsigned char) *at);
-    if (is_good)
+    if (s_is_line(text, RMT_VALUE_MAX))
         return 0;
     return rmt_fail(error, RMT_E_USAGE,
                     "a label has at most %d bytes and no control characters, as in "
@@ -131,12 +138,13 @@ rmt_name_check_identity(const char *text, rmt_error_t *error)
     static const char *const kinds[] = {"uuid:", "board:", "mac:"};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         const size_t size = strlen(kinds[i]);
-        if (strncmp(text, kinds[i], size) == 0 && text[size])
-            return rmt_name_check_value(text, error);
+        if (strncmp(text, kinds[i], size) == 0 && text[size] &&
+            s_is_line(text, RMT_IDENTITY_MAX))
+            return 0;
     }
     return rmt_fail(error, RMT_E_USAGE,
                     "'%.64s' is not the identity of a computer; write uuid:, board: or "
-                    "mac: and its value, as in "
+                    "mac: and its value on one line, as in "
                     "uuid:11111111-2222-3333-4444-555555555555",
                     text);
 }

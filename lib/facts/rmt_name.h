@@ -7,11 +7,12 @@
 #include <stdbool.h>
 #include "base/rmt_error.h"
 
-#define RMT_NAME_MAX 63      // Of a record
-#define RMT_HOSTNAME_MAX 64  // Of a running system: the kernel takes no longer one
-#define RMT_INTERFACE_MAX 15 // Of a network interface: the kernel's IFNAMSIZ
-#define RMT_ROLE_MAX 31      // Of an interface, in net.<role>.<field>
-#define RMT_VALUE_MAX 255    // Of a label
+#define RMT_NAME_MAX 63       // Of a record
+#define RMT_HOSTNAME_MAX 64   // Of a running system: the kernel takes no longer one
+#define RMT_INTERFACE_MAX 15  // Of a network interface: the kernel's IFNAMSIZ
+#define RMT_ROLE_MAX 31       // Of an interface, in net.<role>.<field>
+#define RMT_VALUE_MAX 255     // Of a label
+#define RMT_IDENTITY_MAX 1023 // Of a computer: of many interfaces all MACs
 
 // A host name of RFC 1123, such as a name server knows it; digits and dots alone are not
 // one, for they would be an address.

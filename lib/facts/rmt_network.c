@@ -308,17 +308,14 @@ rmt_network_part(const char *name, char role_out[RMT_ROLE_MAX + 1],
     return rmt_name_check_role(role_out, &ignored) == 0;
 }
 
-static int
-s_check_name(const char *name, const char *field, rmt_error_t *error)
+bool
+rmt_network_is_field(const char *field)
 {
-    for (size_t i = 0; field && i < FIELD_COUNT; i++) {
+    for (size_t i = 0; i < FIELD_COUNT; i++) {
         if (strcmp(s_fields[i], field) == 0)
-            return 0;
+            return true;
     }
-    return rmt_fail(error, RMT_E_USAGE,
-                    "field %s is not net.<role>.<field> with a field of the network; "
-                    "write one such as net.data.address",
-                    name);
+    return false;
 }
 
 typedef int(s_interface_fn)(const rmt_record_t *target, const char *role,
@@ -357,10 +354,12 @@ s_each_role(const rmt_record_t *target, rmt_network_t *network, s_interface_fn *
         const char *field = NULL;
         if (strncmp(name, "net.", 4) != 0 || !*rmt_record_text(target, name, ""))
             continue;
-        if (!rmt_network_part(name, role, &field))
-            field = NULL;
-        if (s_check_name(name, field, error) == -1 ||
-            take(target, role, network, error) == -1)
+        if (!rmt_network_part(name, role, &field) || !rmt_network_is_field(field))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "field %s is not net.<role>.<field> with a field of an "
+                            "interface; write one such as net.data.address",
+                            name);
+        if (take(target, role, network, error) == -1)
             return -1;
     }
     return 0;

@@ -416,6 +416,12 @@ test_m1_what_a_machine_says_of_itself_has_the_same_grammar(void **state)
     rmt_record_set(body, "name", "n1");
     rmt_record_set(body, "identity", "board:XY 12");
     RMT_OK(rmt_fields_check_enrolment(body, &error));
+    // A machine without a UUID is known by all its MACs.
+    rmt_record_setf(body, "identity", "mac:%0900d", 1);
+    RMT_OK(rmt_fields_check_enrolment(body, &error));
+    rmt_record_set(body, "identity", "board:\n");
+    RMT_FAILS(rmt_fields_check_enrolment(body, &error), RMT_E_USAGE);
+    rmt_record_set(body, "identity", "");
     rmt_record_set(body, "place", "../lab");
     RMT_FAILS(rmt_fields_check_enrolment(body, &error), RMT_E_USAGE);
     assert_non_null(strstr(error.text, "place"));
