@@ -5,8 +5,7 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
-
-#define PRESENT_MS 15000
+#include "state/rmt_limits.h"
 
 struct rmt_roster {
     zhashx_t *members; // Key -> rmt_member_t
@@ -126,7 +125,7 @@ rmt_roster_count(const rmt_roster_t *self)
 bool
 rmt_member_is_present(const rmt_member_t *self)
 {
-    return rmt_clock_ms() - self->heard_at < PRESENT_MS;
+    return rmt_clock_ms() - self->heard_at < RMT_PRESENT_MS;
 }
 
 void

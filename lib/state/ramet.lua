@@ -49,16 +49,12 @@
 
 local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
-local PRESENT_MS = 15000
 local PAGE_ITEMS, PAGE_BYTES = 500, 192 * 1024 -- An envelope has 256 KiB
 local PAGE_STEP = 25 -- Names read at a time: most pages are full of bytes long before
 local AUDIT_MAX = 100000
 
-local E = {
-    OK = 0, USAGE = 1, NOT_FOUND = 2, EXISTS = 3, REFUSED = 4, LOCKED = 5,
-    NOT_ALLOWED = 6, FENCED = 7, TOO_BIG = 10, TIMEOUT = 13, UNAVAILABLE = 14,
-    CANCELLED = 15, INCOMPATIBLE = 16, INTERNAL = 19,
-}
+local E = { --[[CODES]] }     -- Of rmt_error.h: E.USAGE is RMT_E_USAGE
+local L = { --[[LIMITS]] }    -- Of rmt_limits.h: L.READY_MAX is RMT_READY_MAX
 
 local R = {}    -- What the files share
 

@@ -148,7 +148,7 @@ local function enrol_rivals(meta, body, name)
     end
     local mark = P .. 'second:' .. body.role .. '/' .. name
     for _, record in ipairs(rivals) do
-        if num(call('ZSCORE', P .. 'live', record.key)) > now() - PRESENT_MS then
+        if num(call('ZSCORE', P .. 'live', record.key)) > now() - L.PRESENT_MS then
             call('SET', mark, now(), 'NX', 'EX', 60)
             if body.role == 'target' and now() - num(call('GET', mark)) > SECOND_KEY_MS
                 and R.is_now('hold', name, 'free') then

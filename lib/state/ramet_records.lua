@@ -20,7 +20,8 @@ local function record_load(class, name)
 end
 
 function R.present(role, name)
-    return num(call('ZSCORE', P .. 'presence', role .. '/' .. name)) > now() - PRESENT_MS
+    local heard_at = num(call('ZSCORE', P .. 'presence', role .. '/' .. name))
+    return heard_at > now() - L.PRESENT_MS
 end
 
 -- What changes by itself is not in the record but laid over it when it is shown.

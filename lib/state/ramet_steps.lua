@@ -1,8 +1,6 @@
 -- How a job moves on: the broker reads a view, decides, and gives the decision back as
 -- a list of operations, which is carried out only if nothing else moved the job since.
 
-local READY_MAX = 200
-
 -- {job, task?}: body: the job; items {what image|task|target|ready ...}. In the stage
 -- install the targets that can begin are listed.
 serve('job_view', function(meta, body)
@@ -31,7 +29,7 @@ serve('job_view', function(meta, body)
     end
     if job.stage == 'install' and not task then
         local ready = P .. 'job:' .. job.id .. ':ready'
-        for _, name in ipairs(call('ZRANGE', ready, 0, READY_MAX - 1)) do
+        for _, name in ipairs(call('ZRANGE', ready, 0, L.READY_MAX - 1)) do
             local record = load(P .. 'job:' .. job.id .. ':t:' .. name)
             record.what = 'ready'
             items[#items + 1] = record

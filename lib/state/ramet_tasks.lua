@@ -301,7 +301,7 @@ serve('task_reap', function(meta, body)
 end)
 
 local function offered(service)
-    return call('ZCOUNT', P .. 'offers:' .. service, now() - PRESENT_MS, '+inf') > 0
+    return call('ZCOUNT', P .. 'offers:' .. service, now() - L.PRESENT_MS, '+inf') > 0
 end
 
 function R.offered(service)
@@ -426,7 +426,7 @@ serve('presence', function(meta, body, items)
 end)
 
 local function service_status(service)
-    local slots, old = 0, now() - PRESENT_MS
+    local slots, old = 0, now() - L.PRESENT_MS
     local peers = call('ZRANGEBYSCORE', P .. 'offers:' .. service, old, '+inf')
     for _, key in ipairs(peers) do
         slots = slots + num(call('HGET', P .. 'slots', service .. ' ' .. key))
@@ -441,7 +441,7 @@ end
 serve('farm_status', function(meta)
     local items, cursor = page(P .. 'services', meta.cursor, service_status)
     return { era = R.era(), redis = 'ok',
-        peers = call('ZCOUNT', P .. 'live', now() - PRESENT_MS, '+inf'),
+        peers = call('ZCOUNT', P .. 'live', now() - L.PRESENT_MS, '+inf'),
         ['jobs-open'] = call('SCARD', P .. 'open'), locks = call('ZCARD', P .. 'locks') },
         items, cursor
 end)
@@ -465,7 +465,7 @@ end
 local function holders(service)
     local items = {}
     for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'offers:' .. service,
-        now() - PRESENT_MS, '+inf')) do
+        now() - L.PRESENT_MS, '+inf')) do
         local data = load(P .. 'data:' .. key)
         if data then
             items[#items + 1] = { addresses = data.addresses or '', port = data.port,
