@@ -136,7 +136,9 @@ end
 
 -- The same, of a record whose state R.move alone changes.
 local function store(key, fields)
-    need(not fields.state, E.INTERNAL, key .. ': a state is changed by R.move alone')
+    if fields.state then
+        fail(E.INTERNAL, key .. ': a state is changed by R.move alone')
+    end
     put(key, fields)
 end
 

@@ -265,29 +265,33 @@ kind('image', {
     end,
 })
 
-local function row_of(kind, event, state)
-    local rows = need(KINDS[kind].next[event], E.INTERNAL,
-        'no event ' .. tostring(event) .. ' of kind ' .. kind)
+-- The texts of errors are put together only when there is one: this is asked all the time.
+local function row_of(def, kind, event, state)
+    local rows = def.next[event]
+        or fail(E.INTERNAL, 'no event ' .. tostring(event) .. ' of kind ' .. kind)
     return rows[state]
+end
+
+local function states_of(def, kind, word)
+    return def.words[word] or fail(E.INTERNAL, 'no state ' .. word .. ' of kind ' .. kind)
 end
 
 -- Is a loaded record in the state, or in the set of states, that the word names?
 function R.is(kind, record, word)
-    local states = need(KINDS[kind].words[word], E.INTERNAL,
-        'no state ' .. word .. ' of kind ' .. kind)
-    return states[KINDS[kind].of(record)] == true
+    local def = KINDS[kind]
+    return states_of(def, kind, word)[def.of(record)] == true
 end
 
 -- The same from the id, as things are now.
 function R.is_now(kind, id, word)
-    local states = need(KINDS[kind].words[word], E.INTERNAL,
-        'no state ' .. word .. ' of kind ' .. kind)
-    return states[KINDS[kind].peek(id)] == true
+    local def = KINDS[kind]
+    return states_of(def, kind, word)[def.peek(id)] == true
 end
 
 -- May the event happen to a loaded record?
 function R.can(kind, record, event)
-    return row_of(kind, event, KINDS[kind].of(record)) ~= nil
+    local def = KINDS[kind]
+    return row_of(def, kind, event, def.of(record)) ~= nil
 end
 
 -- The state that an event leads to from this one, or nil.
@@ -303,8 +307,8 @@ end
 function R.move(meta, kind, id, event, fields, note)
     local def = KINDS[kind]
     local from = def.peek(id)
-    local row = need(row_of(kind, event, from), def.code,
-        kind .. ' ' .. id .. ' is ' .. from .. '; it cannot ' .. event)
+    local row = row_of(def, kind, event, from)
+        or fail(def.code, kind .. ' ' .. id .. ' is ' .. from .. '; it cannot ' .. event)
     local to, entry = row[3], row[4]
     def.write(id, fields or {}, to)
     if def.moved and from ~= to then

@@ -253,16 +253,18 @@ end
 local function ops_check(job, items)
     local state = job.state
     for _, op in ipairs(items) do
-        local def = need(OPS[op.op], E.USAGE, 'no operation ' .. tostring(op.op))
+        local def = OPS[op.op] or fail(E.USAGE, 'no operation ' .. tostring(op.op))
         for _, name in ipairs(def.needs) do
-            need(set(op[name]), E.USAGE, 'operation ' .. op.op .. ' needs ' .. name)
+            if not set(op[name]) then
+                fail(E.USAGE, 'operation ' .. op.op .. ' needs ' .. name)
+            end
         end
         if def.check then
             def.check(job, op)
         end
         local is_open = R.is('job', { state = state }, 'open')
         if op.op == 'job' and set(op.event) and is_open then
-            state = need(R.after('job', state, op.event), E.REFUSED,
+            state = R.after('job', state, op.event) or fail(E.REFUSED,
                 'job ' .. job.name .. ' is ' .. state .. '; it cannot ' .. op.event)
         end
     end
