@@ -1,4 +1,4 @@
-// rmt_beneath - names that cannot lead out of a directory, whatever they say.
+// rmt_beneath - names that cannot lead out of a folder, whatever they say.
 #pragma once
 
 #include <stddef.h>

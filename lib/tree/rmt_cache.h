@@ -22,7 +22,7 @@
 // Longer entries, of files over some 50 GB, are read every time.
 #define RMT_CACHE_ENTRY_MAX ((size_t) 16 * 1024 * 1024)
 
-// What a cache of the tree at root_fd must have been made of: file system and directory.
+// What a cache of the tree at root_fd must have been made of: file system and folder.
 // Caller owns the text (free). NULL when the times of this kind of file system do not
 // tell every change.
 char *rmt_cache_lineage(int root_fd);

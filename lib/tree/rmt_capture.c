@@ -14,7 +14,7 @@
 
 #define WINDOW_SIZE ((size_t) 32 * 1024 * 1024)
 #define THREADS_MAX 16
-// Portions between walk and sink. Each holds RMT_PORTION_DIRS_MAX directories open at
+// Portions between walk and sink. Each holds RMT_PORTION_DIRS_MAX folders open at
 // most.
 #define PORTIONS_MAX 48
 #define POLL_MS 200
@@ -69,7 +69,7 @@ s_put(s_capture_t *self, rmt_portion_t **portion_p)
     rmt_portion_t *portion = rmt_take(portion_p);
     const size_t weight =
         portion->room < RMT_PORTION_PIECE_SIZE ? portion->room : RMT_PORTION_PIECE_SIZE;
-    if (rmt_queue_put(self->queue, &portion->job, weight))
+    if (rmt_queue_put(self->queue, &portion->chore, weight))
         return true;
     rmt_portion_destroy(&portion);
     return false;
@@ -129,15 +129,15 @@ s_work(void *argument)
     s_capture_t *self = argument;
     rmt_auto_ptr plain = malloc(RMT_PORTION_PIECE_SIZE);
     assert(plain);
-    rmt_job_t *job;
-    while ((job = rmt_queue_get(self->queue))) {
-        rmt_portion_t *portion = (rmt_portion_t *) job;
+    rmt_chore_t *chore;
+    while ((chore = rmt_queue_get(self->queue))) {
+        rmt_portion_t *portion = (rmt_portion_t *) chore;
         rmt_portion_t *next = rmt_portion_prepare(portion, plain);
         // Handed on before packing, so that others go on with a large file meanwhile.
         if (next)
-            rmt_queue_put_after(self->queue, &next->job, next->room, job);
+            rmt_queue_put_after(self->queue, &next->chore, next->room, chore);
         rmt_portion_pack(portion);
-        rmt_queue_done(self->queue, job);
+        rmt_queue_done(self->queue, chore);
     }
     return NULL;
 }
@@ -189,7 +189,7 @@ s_report_entry(rmt_capture_report_t *report, const rmt_entry_t *entry)
     if (S_ISREG(entry->mode))
         report->files++;
     else if (S_ISDIR(entry->mode))
-        report->directories++;
+        report->folders++;
     else if (S_ISLNK(entry->mode))
         report->symlinks++;
     else
@@ -266,7 +266,7 @@ s_emit_ids(s_capture_t *self, const rmt_entry_t *entry, rmt_error_t *error)
     return 0;
 }
 
-// For the next capture. What is fuzzy or unreadable shall be read then.
+// For the next capture. It reads fuzzy and unreadable files again.
 static void
 s_remember(s_capture_t *self, const rmt_capture_item_t *item)
 {
@@ -423,8 +423,8 @@ s_emit_all(s_capture_t *self, rmt_error_t *error)
             if (s_is_cancelled(self))
                 return rmt_fail(error, RMT_E_CANCELLED, "capture cancelled");
         }
-        rmt_job_t *job = NULL;
-        const int result = rmt_queue_take(self->queue, POLL_MS, &job);
+        rmt_chore_t *chore = NULL;
+        const int result = rmt_queue_take(self->queue, POLL_MS, &chore);
         if (result == 0)
             return 0;
         if (result == -1) {
@@ -432,9 +432,9 @@ s_emit_all(s_capture_t *self, rmt_error_t *error)
                 return -1;
             continue;
         }
-        rmt_portion_t *portion = (rmt_portion_t *) job;
+        rmt_portion_t *portion = (rmt_portion_t *) chore;
         const int emitted = s_emit(self, portion, error);
-        rmt_queue_release(self->queue, job);
+        rmt_queue_release(self->queue, chore);
         rmt_portion_destroy(&portion);
         if (emitted == -1)
             return -1;
@@ -470,9 +470,9 @@ s_stop_threads(s_capture_t *self, const rmt_error_t *error)
         rmt_queue_fail(self->queue, error);
     for (size_t i = 0; i < self->thread_count; i++)
         pthread_join(self->threads[i], NULL);
-    rmt_job_t *job;
-    while ((job = rmt_queue_reclaim(self->queue))) {
-        rmt_portion_t *portion = (rmt_portion_t *) job;
+    rmt_chore_t *chore;
+    while ((chore = rmt_queue_reclaim(self->queue))) {
+        rmt_portion_t *portion = (rmt_portion_t *) chore;
         rmt_portion_destroy(&portion);
     }
 }

@@ -1,15 +1,15 @@
-// rmt_capture - a directory tree to chunks and a manifest.
+// rmt_capture - a folder tree to chunks and a manifest.
 //
 // One thread walks, several read, cut, name and pack, and the calling thread hands the
 // results out in manifest order. Memory is bounded: the window of contents in flight,
-// the names of the open directories, the inodes with several names, and the chunk ids of
+// the names of the open folders, the inodes with several names, and the chunk ids of
 // the files in flight. The same tree gives the same manifest, whatever the threads do.
 //
 // Holes stay holes. Hard links are groups whose first member in path order carries the
 // contents. A file that changes while it is read is read again, then taken as fuzzy. A
 // file that cannot be read is an entry without contents, and makes the image INCOMPLETE.
-// Sockets are counted and left out. What is mounted on a directory or file is not
-// entered: the directory or file stays, empty.
+// Sockets are counted and left out. What is mounted on a folder or file is not
+// entered: the folder or file stays, empty.
 //
 // With a stat cache, what has the same status as then is not opened: its entry is that of
 // the cache, and only the ids of its chunks are handed out.
@@ -61,10 +61,10 @@ typedef struct {
 } rmt_capture_sink_t;
 
 typedef struct {
-    uint64_t files, directories, symlinks, others; // Inodes by kind
+    uint64_t files, folders, symlinks, others; // Inodes by kind
     uint64_t hard_links; // Further names of inodes that are counted above
     uint64_t size;       // Sum of the contents
-    uint64_t reserved;   // Room that files have beside them, which a copy needs as well
+    uint64_t reserved;   // Space that files have beside them, which a copy needs as well
     uint64_t sockets, vanished, mounts, excluded;
     uint64_t setuid, setgid, capabilities, acls, labels; // labels: other security.*
     uint64_t cached; // Inodes of which nothing was read
@@ -78,7 +78,7 @@ void rmt_capture_report_clear(rmt_capture_report_t *report);
 
 // Capture a tree. *root_out names the manifest. *report_out is the caller's to clear.
 // Blocks until all is handed out. 0, or -1: what the sink says; CANCELLED; IO for the
-// root itself. Single files and directories never fail it.
+// root itself. Single files and folders never fail it.
 int rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *sink,
                     rmt_id_t *root_out, rmt_capture_report_t *report_out,
                     rmt_error_t *error);

@@ -20,8 +20,8 @@ s_unreadable(rmt_capture_item_t *self, const char *reason)
     rmt_capture_item_close(self);
 }
 
-// In a snapshot of a btrfs the place of a subvolume is a directory that the kernel makes
-// up when somebody looks, with the time of that.
+// In a snapshot of a btrfs the place of a subvolume is a folder that the kernel makes
+// up at each look, with the time of that.
 static bool
 s_is_made_up(const rmt_walk_item_t *found)
 {

@@ -60,10 +60,10 @@ s_work(void *argument)
     rmt_auto_ptr buffer = malloc(RMT_CHUNK_PLAIN_MAX);
     rmt_auto_ptr other = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(buffer && other);
-    rmt_job_t *job;
-    while ((job = rmt_queue_get(self->queue))) {
-        rmt_contents_check((rmt_contents_t *) job, buffer, other);
-        rmt_queue_done(self->queue, job);
+    rmt_chore_t *chore;
+    while ((chore = rmt_queue_get(self->queue))) {
+        rmt_contents_check((rmt_contents_t *) chore, buffer, other);
+        rmt_queue_done(self->queue, chore);
     }
     return NULL;
 }
@@ -73,19 +73,19 @@ static void
 s_collect(s_compare_t *self, size_t leave)
 {
     while (self->in_flight > leave) {
-        rmt_job_t *job = NULL;
-        if (rmt_queue_take(self->queue, WAIT_MS, &job) != 1) {
-            // A large file may take minutes; whoever waits is told that this goes on.
+        rmt_chore_t *chore = NULL;
+        if (rmt_queue_take(self->queue, WAIT_MS, &chore) != 1) {
+            // A large file may take minutes, and the caller is told that this goes on.
             if (self->options->cancelled_fn)
                 (void) self->options->cancelled_fn(self->options->context);
             continue;
         }
-        rmt_contents_t *contents = (rmt_contents_t *) job;
+        rmt_contents_t *contents = (rmt_contents_t *) chore;
         if (contents->is_different)
             s_find(self, contents->path, "content", contents->text);
         self->report.size += contents->size;
         self->in_flight--;
-        rmt_queue_release(self->queue, job);
+        rmt_queue_release(self->queue, chore);
         rmt_contents_destroy(&contents);
     }
 }
@@ -115,7 +115,7 @@ s_put_contents(s_compare_t *self, rmt_extents_t *expected_runs, rmt_extents_t *f
     contents->found = *found_runs;
     *expected_runs = *found_runs = (rmt_extents_t){0};
     s_collect(self, CONTENTS_MAX - 1);
-    const bool accepted = rmt_queue_put(self->queue, &contents->job, 0);
+    const bool accepted = rmt_queue_put(self->queue, &contents->chore, 0);
     assert(accepted);
     self->in_flight++;
 }

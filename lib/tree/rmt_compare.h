@@ -2,7 +2,7 @@
 // manifests: everything that an image carries.
 //
 // Compared are names, types, modes, owners, mtimes in nanoseconds, contents, which names
-// are one inode, extended attributes, holes, reserved room, targets, device numbers,
+// are one inode, extended attributes, holes, reserved space, targets, device numbers,
 // inode flags and projects. Holes are held to be the same when they are within the blocks
 // of the coarser file system. Not compared are access and change times, and sockets,
 // which no image has. Contents of a manifest are compared by its chunk ids: no chunk of a

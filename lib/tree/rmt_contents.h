@@ -1,4 +1,4 @@
-// rmt_contents - whether the contents of one file are what they should be: a job of
+// rmt_contents - whether the contents of one file are what they should be: a chore of
 // rmt_compare, and for it alone.
 #pragma once
 
@@ -11,7 +11,7 @@
 #define RMT_CONTENTS_BLOCK ((uint64_t) 4096)
 
 typedef struct {
-    rmt_job_t job; // First, so that a job is a comparison
+    rmt_chore_t chore; // First, so that a chore is a comparison
     char *path;
     int expected_fd; // -1: chunks tell what is expected
     int found_fd;

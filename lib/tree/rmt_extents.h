@@ -1,4 +1,4 @@
-// rmt_extents - where a regular file has data, where holes, and where room is reserved.
+// rmt_extents - where a regular file has data, where holes, and where space is reserved.
 #pragma once
 
 #include <stdbool.h>
@@ -23,10 +23,10 @@ uint64_t rmt_extents_size(const rmt_extents_t *self);
 // What a covers and b does not. Caller frees.
 rmt_extents_t rmt_extents_subtract(const rmt_extents_t *a, const rmt_extents_t *b);
 
-// Read the data runs of the open file whose status is given, and the runs of room that is
-// reserved without data (fallocate), which may lie behind its size. A file system that
+// Read the data runs of the open file whose status is given, and the runs of space that
+// is reserved without data (fallocate), which may lie behind its size. A file system that
 // keeps no holes gives one run of data. Moves the file offset; when there is reserved
-// room, blocks until what the file has in memory is on disk. 0, or -1: IO.
+// space, blocks until what the file has in memory is on disk. 0, or -1: IO.
 int rmt_extents_read(rmt_extents_t *data, rmt_extents_t *reserved, int fd,
                      const struct stat *status, rmt_error_t *error);
 // True when the runs are less than the whole file of this size.

@@ -1,4 +1,4 @@
-// rmt_folder - a directory that is being filled. For rmt_writer alone.
+// rmt_folder - a folder that is being filled. For rmt_writer alone.
 //
 // A folder gets its attributes when its last reference goes: those of the path on which
 // the writer stands, of the files still to be made in it, and of the folders in it. So
@@ -12,10 +12,10 @@
 
 typedef struct rmt_folder rmt_folder_t;
 
-// The root of the tree: an existing directory. NULL: IO.
+// The root of the tree: an existing folder. NULL: IO.
 rmt_folder_t *rmt_folder_new_root(int root_fd, const rmt_entry_t *entry,
                                   rmt_error_t *error);
-// Make a directory in parent, which it keeps a reference of. Only lost+found below the
+// Make a folder in parent, which it keeps a reference of. Only lost+found below the
 // root may exist. The result has one reference. NULL: EXISTS, IO, NO_SPACE.
 rmt_folder_t *rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry,
                              rmt_error_t *error);

@@ -10,5 +10,5 @@
 // True when one of the NULL-terminated globs (NULL = none) matches path itself, which is
 // without a leading slash.
 bool rmt_glob_match(const char *const *globs, const char *path);
-// The same for path or one of the directories above it.
+// The same for path or one of the folders above it.
 bool rmt_glob_match_any(const char *const *globs, const char *path);

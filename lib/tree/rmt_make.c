@@ -28,7 +28,7 @@ rmt_make_wrap(const rmt_entry_t *entry, rmt_error_t *error)
     return rmt_wrap(error, "/%s", rmt_log_escape(path, sizeof path, entry->path));
 }
 
-// Room that is reserved without data: before there is a size, as btrfs writes zeros to
+// Space that is reserved without data: before there is a size, as btrfs writes zeros to
 // the last block otherwise, and before the data, which would not stay apart from it.
 static int
 s_reserve(int fd, const rmt_entry_t *entry, rmt_error_t *error)

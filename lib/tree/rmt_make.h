@@ -1,4 +1,4 @@
-// rmt_make - one inode that is no directory, made from an entry. For rmt_writer alone.
+// rmt_make - one inode that is no folder, made from an entry. For rmt_writer alone.
 #pragma once
 
 #include "base/rmt_error.h"

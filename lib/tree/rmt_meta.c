@@ -376,7 +376,7 @@ s_apply_time(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *erro
                                       : utimensat(inode->fd, "", times, AT_EMPTY_PATH);
     if (result == -1)
         return rmt_fail_errno(error, "set time %lld", (long long) entry->mtime_s);
-    // A time that the file system has no room for is cut to one that it has.
+    // A time that the file system cannot hold is cut to one that it can.
     struct stat status;
     if (fstat(inode->fd, &status) == -1)
         return rmt_fail_errno(error, "look at the time");

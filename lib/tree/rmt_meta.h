@@ -1,6 +1,6 @@
 // rmt_meta - the attributes of one inode: read into an entry, and applied from one.
 //
-// Inodes are named by descriptors only. Regular files and directories are open for
+// Inodes are named by descriptors only. Regular files and folders are open for
 // reading or writing; all other kinds, which must not be opened, are O_PATH descriptors
 // and are reached through /proc/self/fd where the kernel has no call of its own, so
 // /proc must be mounted. Applying needs the rights of root.
@@ -54,10 +54,10 @@ int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *err
 // Give the inode at fd the entry's attributes in the order that loses none: owner, mode,
 // attributes with security.* last, mtime, project, inode flags. For fresh inodes whose
 // folder hands nothing down. What the file system takes and then keeps otherwise, as
-// times it has no room for, is refused as well. 0, or -1: IO or NO_SPACE for every
+// times it cannot hold, is refused as well. 0, or -1: IO or NO_SPACE for every
 // attribute that is refused, with its name and that of the file system.
 int rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options,
                    rmt_error_t *error);
-// Set RMT_META_EARLY_FLAGS on an empty file or directory, and the hints of a file.
+// Set RMT_META_EARLY_FLAGS on an empty file or folder, and the hints of a file.
 // 0, or -1: IO.
 int rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error);

@@ -119,7 +119,7 @@ s_prepare_small(rmt_portion_t *self, uint8_t *plain)
         rmt_capture_item_open(item);
         if (item->fd != -1) {
             uint8_t *data = plain + used;
-            // Not more than was planned: each file after it must find its room.
+            // Not more than was planned: each file after it must find its place.
             const size_t room = (size_t) item->status.st_size;
             const size_t size = s_read_small(item, data, room);
             s_cut(self, data, size, true);

@@ -1,4 +1,4 @@
-// rmt_portion - one job of a capture: many small names, or a piece of one large file,
+// rmt_portion - one chore of a capture: many small names, or a piece of one large file,
 // with the chunks that come of it. For rmt_capture alone.
 #pragma once
 
@@ -8,7 +8,7 @@
 #include "tree/rmt_queue.h"
 
 #define RMT_PORTION_ITEMS_MAX 64
-// Open directories that a portion holds on to, as descriptors are few.
+// Open folders that a portion holds on to, as descriptors are few.
 #define RMT_PORTION_DIRS_MAX 8
 // Contents of a portion of small files, and so the largest small file.
 #define RMT_PORTION_SIZE_MAX ((size_t) 512 * 1024)
@@ -16,7 +16,7 @@
 #define RMT_PORTION_PIECE_SIZE ((size_t) 2 * 1024 * 1024)
 
 typedef struct {
-    rmt_job_t job; // First, so that a job is a portion
+    rmt_chore_t chore; // First, so that a chore is a portion
     rmt_capture_item_t *items[RMT_PORTION_ITEMS_MAX];
     size_t chunk_counts[RMT_PORTION_ITEMS_MAX]; // Of each item, in this portion
     size_t item_count, dir_count;

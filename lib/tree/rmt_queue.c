@@ -8,11 +8,11 @@
 
 struct rmt_queue {
     pthread_mutex_t mutex;
-    pthread_cond_t work;  // A job may have become gettable
+    pthread_cond_t work;  // A chore may have become gettable
     pthread_cond_t space; // The queue became shorter
-    pthread_cond_t ready; // The first job may be done
-    rmt_job_t *first, *last;
-    rmt_job_t *hint; // No job before it is waiting
+    pthread_cond_t ready; // The first chore may be done
+    rmt_chore_t *first, *last;
+    rmt_chore_t *hint; // No chore before it is waiting
     size_t count, count_limit;
     size_t held, weight_limit;
     bool ended, stopped;
@@ -55,61 +55,61 @@ rmt_queue_destroy(rmt_queue_t **self_p)
 // ---- All of these hold the mutex.
 
 static void
-s_link(rmt_queue_t *self, rmt_job_t *job, rmt_job_t *after)
+s_link(rmt_queue_t *self, rmt_chore_t *chore, rmt_chore_t *after)
 {
-    job->state = RMT_JOB_WAITING;
-    job->previous = after;
-    job->next = after ? after->next : NULL;
+    chore->state = RMT_CHORE_WAITING;
+    chore->previous = after;
+    chore->next = after ? after->next : NULL;
     if (after)
-        after->next = job;
+        after->next = chore;
     else
-        self->first = job;
-    if (job->next)
-        job->next->previous = job;
+        self->first = chore;
+    if (chore->next)
+        chore->next->previous = chore;
     else
-        self->last = job;
+        self->last = chore;
     self->count++;
 }
 
 static void
-s_unlink(rmt_queue_t *self, rmt_job_t *job)
+s_unlink(rmt_queue_t *self, rmt_chore_t *chore)
 {
-    if (self->hint == job)
-        self->hint = job->next;
-    if (job->previous)
-        job->previous->next = job->next;
+    if (self->hint == chore)
+        self->hint = chore->next;
+    if (chore->previous)
+        chore->previous->next = chore->next;
     else
-        self->first = job->next;
-    if (job->next)
-        job->next->previous = job->previous;
+        self->first = chore->next;
+    if (chore->next)
+        chore->next->previous = chore->previous;
     else
-        self->last = job->previous;
-    job->next = job->previous = NULL;
+        self->last = chore->previous;
+    chore->next = chore->previous = NULL;
     self->count--;
     pthread_cond_signal(&self->space);
-    // Another job is the first one now and may pass the budget; or all is over.
+    // Another chore is the first one now and may pass the budget; or all is over.
     pthread_cond_broadcast(&self->work);
     if (!self->first)
         pthread_cond_broadcast(&self->ready);
 }
 
-static rmt_job_t *
+static rmt_chore_t *
 s_find_waiting(rmt_queue_t *self)
 {
-    rmt_job_t *job = self->hint;
-    while (job && job->state != RMT_JOB_WAITING)
-        job = job->next;
-    self->hint = job;
-    if (!job)
+    rmt_chore_t *chore = self->hint;
+    while (chore && chore->state != RMT_CHORE_WAITING)
+        chore = chore->next;
+    self->hint = chore;
+    if (!chore)
         return NULL;
-    const bool fits = self->held + job->weight <= self->weight_limit;
-    return fits || job == self->first ? job : NULL;
+    const bool fits = self->held + chore->weight <= self->weight_limit;
+    return fits || chore == self->first ? chore : NULL;
 }
 
 // ---- Producer
 
 bool
-rmt_queue_put(rmt_queue_t *self, rmt_job_t *job, size_t weight)
+rmt_queue_put(rmt_queue_t *self, rmt_chore_t *chore, size_t weight)
 {
     pthread_mutex_lock(&self->mutex);
     assert(!self->ended);
@@ -117,10 +117,10 @@ rmt_queue_put(rmt_queue_t *self, rmt_job_t *job, size_t weight)
         pthread_cond_wait(&self->space, &self->mutex);
     const bool accepted = !self->stopped;
     if (accepted) {
-        job->weight = weight;
-        s_link(self, job, self->last);
+        chore->weight = weight;
+        s_link(self, chore, self->last);
         if (!self->hint)
-            self->hint = job;
+            self->hint = chore;
         pthread_cond_signal(&self->work);
     }
     pthread_mutex_unlock(&self->mutex);
@@ -128,13 +128,14 @@ rmt_queue_put(rmt_queue_t *self, rmt_job_t *job, size_t weight)
 }
 
 void
-rmt_queue_put_after(rmt_queue_t *self, rmt_job_t *job, size_t weight, rmt_job_t *after)
+rmt_queue_put_after(rmt_queue_t *self, rmt_chore_t *chore, size_t weight,
+                    rmt_chore_t *after)
 {
     pthread_mutex_lock(&self->mutex);
-    assert(after->state == RMT_JOB_WORKING);
-    job->weight = weight;
-    s_link(self, job, after);
-    // Other workers may have put jobs before this one, so search from the start.
+    assert(after->state == RMT_CHORE_WORKING);
+    chore->weight = weight;
+    s_link(self, chore, after);
+    // Other workers may have put chores before this one, so search from the start.
     self->hint = self->first;
     pthread_cond_signal(&self->work);
     pthread_mutex_unlock(&self->mutex);
@@ -152,42 +153,42 @@ rmt_queue_end(rmt_queue_t *self)
 
 // ---- Workers
 
-rmt_job_t *
+rmt_chore_t *
 rmt_queue_get(rmt_queue_t *self)
 {
-    rmt_job_t *job = NULL;
+    rmt_chore_t *chore = NULL;
     pthread_mutex_lock(&self->mutex);
     while (!self->stopped && !(self->ended && !self->first)) {
-        job = s_find_waiting(self);
-        if (job)
+        chore = s_find_waiting(self);
+        if (chore)
             break;
         pthread_cond_wait(&self->work, &self->mutex);
     }
-    if (job) {
-        job->state = RMT_JOB_WORKING;
-        self->held += job->weight;
-        self->hint = job->next;
+    if (chore) {
+        chore->state = RMT_CHORE_WORKING;
+        self->held += chore->weight;
+        self->hint = chore->next;
     }
     pthread_mutex_unlock(&self->mutex);
-    return job;
+    return chore;
 }
 
 void
-rmt_queue_done(rmt_queue_t *self, rmt_job_t *job)
+rmt_queue_done(rmt_queue_t *self, rmt_chore_t *chore)
 {
     pthread_mutex_lock(&self->mutex);
-    job->state = RMT_JOB_DONE;
-    if (job == self->first)
+    chore->state = RMT_CHORE_DONE;
+    if (chore == self->first)
         pthread_cond_broadcast(&self->ready);
     pthread_mutex_unlock(&self->mutex);
 }
 
 void
-rmt_queue_finish(rmt_queue_t *self, rmt_job_t *job)
+rmt_queue_finish(rmt_queue_t *self, rmt_chore_t *chore)
 {
     pthread_mutex_lock(&self->mutex);
-    self->held -= job->weight;
-    s_unlink(self, job);
+    self->held -= chore->weight;
+    s_unlink(self, chore);
     pthread_mutex_unlock(&self->mutex);
 }
 
@@ -208,14 +209,14 @@ s_deadline(int timeout_ms)
 }
 
 int
-rmt_queue_take(rmt_queue_t *self, int timeout_ms, rmt_job_t **job_out)
+rmt_queue_take(rmt_queue_t *self, int timeout_ms, rmt_chore_t **chore_out)
 {
     const struct timespec deadline = s_deadline(timeout_ms);
     int result = -1;
     pthread_mutex_lock(&self->mutex);
     while (!self->stopped) {
-        if (self->first && self->first->state == RMT_JOB_DONE) {
-            *job_out = self->first;
+        if (self->first && self->first->state == RMT_CHORE_DONE) {
+            *chore_out = self->first;
             s_unlink(self, self->first);
             result = 1;
             break;
@@ -232,11 +233,11 @@ rmt_queue_take(rmt_queue_t *self, int timeout_ms, rmt_job_t **job_out)
 }
 
 void
-rmt_queue_release(rmt_queue_t *self, rmt_job_t *job)
+rmt_queue_release(rmt_queue_t *self, rmt_chore_t *chore)
 {
     pthread_mutex_lock(&self->mutex);
-    assert(self->held >= job->weight);
-    self->held -= job->weight;
+    assert(self->held >= chore->weight);
+    self->held -= chore->weight;
     pthread_cond_broadcast(&self->work);
     pthread_mutex_unlock(&self->mutex);
 }
@@ -278,13 +279,13 @@ rmt_queue_check(rmt_queue_t *self, rmt_error_t *error)
     return result;
 }
 
-rmt_job_t *
+rmt_chore_t *
 rmt_queue_reclaim(rmt_queue_t *self)
 {
     pthread_mutex_lock(&self->mutex);
-    rmt_job_t *job = self->first;
-    if (job)
-        s_unlink(self, job);
+    rmt_chore_t *chore = self->first;
+    if (chore)
+        s_unlink(self, chore);
     pthread_mutex_unlock(&self->mutex);
-    return job;
+    return chore;
 }

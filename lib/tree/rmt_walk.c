@@ -15,7 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-// Directories above the current one that stay open; those above are opened again, by
+// Folders above the current one that stay open; those above are opened again, by
 // "..", when the walk comes back to them.
 #define OPEN_LEVELS 64
 #define READ_SIZE ((size_t) 64 * 1024)
@@ -85,7 +85,7 @@ rmt_walk_open_bare(const char *path)
                        : openat(clone, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
 
-// ---- One directory on the way
+// ---- One folder on the way
 
 typedef struct {
     rmt_dir_t *dir; // NULL while it is shed, or could not be opened
@@ -166,7 +166,7 @@ s_read_names(rmt_walk_t *self, s_level_t *level, int fd)
     return 0;
 }
 
-// Enter an open directory; takes the reference. 0, or the errno of reading it.
+// Enter an open folder; takes the reference. 0, or the errno of reading it.
 static int
 s_push(rmt_walk_t *self, rmt_dir_t *dir, const struct stat *status, size_t path_size)
 {
@@ -193,7 +193,7 @@ s_free_level(s_level_t *level)
     free(level->order);
 }
 
-// Leave the current directory. When the one above was shed it is opened again, if it
+// Leave the current folder. When the one above was shed it is opened again, if it
 // still is the one above; else what is left of it has vanished for this walk.
 static void
 s_pop(rmt_walk_t *self)
@@ -329,7 +329,7 @@ s_refuse_depth(rmt_walk_t *self, rmt_walk_item_t *item)
     self->mount = item->dir;
 }
 
-// Open a directory and make it the current one.
+// Open a folder and make it the current one.
 static void
 s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
 {
@@ -340,7 +340,7 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
         return;
     }
     item->dir = rmt_dir_new(fd);
-    // Between look and open another directory, or a mount, may have come here.
+    // Between look and open another folder, or a mount, may have come here.
     struct stat status;
     if (fstat(fd, &status) == -1 || status.st_dev != item->status.st_dev ||
         status.st_ino != item->status.st_ino) {
@@ -357,7 +357,7 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
         item->failed = s_push(self, item->dir, &status, item->path_size);
 }
 
-// The next name of the current directory. 1, or 0 for one that is left out.
+// The next name of the current folder. 1, or 0 for one that is left out.
 static int
 s_visit(rmt_walk_t *self, rmt_walk_item_t *item)
 {

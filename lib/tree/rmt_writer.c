@@ -18,12 +18,12 @@
 #include <sys/stat.h>
 
 #define THREADS_MAX 16
-// Files of one job, and their contents. Larger files are written by the calling thread.
+// Files of one chore, and their contents. Larger files are written by the calling thread.
 #define PARCEL_FILES_MAX 64
 #define PARCEL_SIZE ((size_t) 512 * 1024)
-// Jobs that wait; with the one that is filled they are the window.
+// Chores that wait; with the one that is filled they are the window.
 #define PARCELS_MAX 31
-// Open directories below the current one and of one job.
+// Open folders below the current one and of one chore.
 #define OPEN_LEVELS 64
 #define PARCEL_FOLDERS_MAX 8
 // A million inodes with several names, with paths of 256 bytes.
@@ -36,7 +36,7 @@ typedef struct {
 } s_piece_t;
 
 typedef struct {
-    rmt_job_t job; // First, so that a job is a parcel
+    rmt_chore_t chore; // First, so that a chore is a parcel
     s_piece_t pieces[PARCEL_FILES_MAX];
     size_t count, folder_count;
     size_t weight; // Of the entries
@@ -119,13 +119,13 @@ static void *
 s_work(void *argument)
 {
     rmt_writer_t *self = argument;
-    rmt_job_t *job;
-    while ((job = rmt_queue_get(self->queue))) {
-        s_parcel_t *parcel = (s_parcel_t *) job;
+    rmt_chore_t *chore;
+    while ((chore = rmt_queue_get(self->queue))) {
+        s_parcel_t *parcel = (s_parcel_t *) chore;
         rmt_error_t error = {0};
         if (s_unpack(parcel, &error) == -1)
             rmt_queue_fail(self->queue, &error);
-        rmt_queue_finish(self->queue, job);
+        rmt_queue_finish(self->queue, chore);
         s_parcel_destroy(&parcel);
     }
     return NULL;
@@ -135,7 +135,7 @@ static int
 s_send_parcel(rmt_writer_t *self, rmt_error_t *error)
 {
     s_parcel_t *parcel = rmt_take(&self->parcel);
-    if (!parcel || rmt_queue_put(self->queue, &parcel->job, 0))
+    if (!parcel || rmt_queue_put(self->queue, &parcel->chore, 0))
         return 0;
     s_parcel_destroy(&parcel);
     return rmt_queue_check(self->queue, error);
@@ -238,7 +238,7 @@ s_enter_folder(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
         assert(self->at);
     }
     memcpy(self->at, entry->path, entry->path_size + 1);
-    self->report.directories++;
+    self->report.folders++;
     return 0;
 }
 
@@ -516,9 +516,9 @@ rmt_writer_destroy(rmt_writer_t **self_p)
     for (size_t i = 0; i < self->thread_count; i++)
         pthread_join(self->threads[i], NULL);
     s_parcel_destroy(&self->parcel);
-    rmt_job_t *job;
-    while ((job = rmt_queue_reclaim(self->queue))) {
-        s_parcel_t *parcel = (s_parcel_t *) job;
+    rmt_chore_t *chore;
+    while ((chore = rmt_queue_reclaim(self->queue))) {
+        s_parcel_t *parcel = (s_parcel_t *) chore;
         s_parcel_destroy(&parcel);
     }
     while (self->depth)

@@ -89,7 +89,7 @@ test_what_is_mounted_is_left_out_and_counted(void **state)
     }
     const rmt_id_t id = s_capture(lab);
     assert_int_equal(tree_lab_report(lab)->mounts, 4);
-    assert_int_equal(tree_lab_report(lab)->directories, 5);
+    assert_int_equal(tree_lab_report(lab)->folders, 5);
     assert_true(S_ISDIR(tree_lab_find(lab, &id, "proc").mode));
     assert_int_equal(tree_lab_find(lab, &id, "proc/version").mode, 0);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

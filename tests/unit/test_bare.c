@@ -89,7 +89,7 @@ test_a_wrong_command_line_is_refused_by_its_word(void **state)
         {"ramet.broker=hq", "ramet.token is missing"},
         {LINE " ramet.tokn=x", "ramet.tokn=x"},
         {LINE " ramet.brokers=x", "ramet.brokers=x"},
-        {LINE " ramet.broker=x", "ramet.broker stands twice"},
+        {LINE " ramet.broker=x", "ramet.broker is on the kernel"},
         {LINE " ramet.engine=", "ramet.engine"},
         {LINE " ramet.engine", "ramet.engine"},
         {LINE " ramet.name=a\"b", "ramet.name"},

@@ -100,7 +100,7 @@ s_capture_all(fixture_t *self)
 static uint64_t
 s_inodes(const rmt_capture_report_t *report)
 {
-    return report->files + report->directories + report->symlinks + report->others;
+    return report->files + report->folders + report->symlinks + report->others;
 }
 
 static void

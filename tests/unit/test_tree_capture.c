@@ -69,7 +69,7 @@ test_round_trip_of_a_hard_tree_has_no_differences(void **state)
     assert_int_equal(captured->setuid, 1);
     const rmt_writer_report_t written = tree_lab_write(lab, &root);
     assert_int_equal(written.files, captured->files);
-    assert_int_equal(written.directories, captured->directories);
+    assert_int_equal(written.folders, captured->folders);
     assert_int_equal(written.hard_links, captured->hard_links);
     assert_int_equal(written.size, captured->size);
 

@@ -139,8 +139,8 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
         return rmt_wrap(error, "volume '%s'",
                         rmt_record_text(volume->record, "mount", ""));
     volume->written = true;
-    self->file_count += report.files + report.directories + report.symlinks +
-                        report.others + report.hard_links;
+    self->file_count += report.files + report.folders + report.symlinks + report.others +
+                        report.hard_links;
     self->byte_count += report.size;
     return 0;
 }

@@ -112,7 +112,7 @@ rmt_descriptor_pack(rmt_descriptor_t *self, const char *firmware,
     rmt_record_set(image, "source", self->source);
     rmt_record_set(image, "firmware", firmware);
     rmt_record_set_u64(image, "files",
-                       totals->files + totals->directories + totals->symlinks +
+                       totals->files + totals->folders + totals->symlinks +
                            totals->others + totals->hard_links);
     rmt_record_set_u64(image, "bytes", totals->size);
     if (self->fuzzy)

@@ -58,7 +58,7 @@ static void
 s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
 {
     totals->files += report->files;
-    totals->directories += report->directories;
+    totals->folders += report->folders;
     totals->symlinks += report->symlinks;
     totals->others += report->others;
     totals->hard_links += report->hard_links;
@@ -69,7 +69,7 @@ s_add_totals(rmt_capture_report_t *totals, const rmt_capture_report_t *report)
 static uint64_t
 s_entries(const rmt_capture_report_t *report)
 {
-    return report->files + report->directories + report->symlinks + report->others +
+    return report->files + report->folders + report->symlinks + report->others +
            report->hard_links;
 }
 
@@ -161,8 +161,8 @@ s_read_volume(capture_t *self, size_t index, rmt_id_t *root_out,
     return rmt_volume_capture(&job, root_out, report_out, error);
 }
 
-// A snapshot may run out of room while it is read: then all of it is read once more, from
-// where it is written.
+// A snapshot may run out of space while it is read: then all of it is read once more,
+// from where it is written.
 static int
 s_read_anywhere(capture_t *self, size_t index, rmt_id_t *root_out,
                 rmt_capture_report_t *report_out, rmt_error_t *error)
