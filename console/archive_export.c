@@ -1,5 +1,5 @@
 #include "console/image_archive.h"
-#include "console/blobs.h"
+#include "console/head_parts.h"
 #include "console/image.h"
 #include "console/output.h"
 #include "archive/rmt_archive_writer.h"
@@ -23,7 +23,7 @@ typedef struct {
 // ---- The head: descriptor, and the single chunks that it names
 
 static int
-s_add_chunks(export_t *self, const char *list, blobs_t *head, rmt_error_t *error)
+s_add_chunks(export_t *self, const char *list, head_parts_t *head, rmt_error_t *error)
 {
     rmt_auto_str copy = rmt_text("%s", list);
     char *rest = NULL;
@@ -34,19 +34,19 @@ s_add_chunks(export_t *self, const char *list, blobs_t *head, rmt_error_t *error
         if (rmt_id_parse(&id, word, error) == -1 ||
             rmt_fetch_read(self->image->fetch, &id, self->plain, &size, error) == -1)
             return -1;
-        blobs_add(head, self->plain, size);
+        head_parts_add(head, self->plain, size);
     }
     return 0;
 }
 
 static int
-s_make_head(export_t *self, blobs_t *head, rmt_error_t *error)
+s_make_head(export_t *self, head_parts_t *head, rmt_error_t *error)
 {
     size_t size;
     if (rmt_fetch_read(self->image->fetch, &self->image->id, self->plain, &size, error) ==
         -1)
         return -1;
-    blobs_add(head, self->plain, size);
+    head_parts_add(head, self->plain, size);
     for (size_t i = 0; i < rmt_records_count(self->image->descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(self->image->descriptor, i);
         if (s_add_chunks(self, rmt_record_text(record, "chunks", ""), head, error) ==
@@ -80,7 +80,7 @@ s_export_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *ent
 static int
 s_export(export_t *self, int fd, rmt_archive_report_t *report, rmt_error_t *error)
 {
-    blobs_t head = {0};
+    head_parts_t head = {0};
     if (s_make_head(self, &head, error) == 0)
         self->writer = rmt_archive_writer_new(fd, head.data, head.size, error);
     free(head.data);

@@ -1,5 +1,5 @@
 #include "console/image_archive.h"
-#include "console/blobs.h"
+#include "console/head_parts.h"
 #include "console/image.h"
 #include "archive/rmt_archive_cutter.h"
 #include "archive/rmt_archive_list.h"
@@ -85,7 +85,7 @@ s_open_offer(s_import_t *self, const char *name, rmt_error_t *error)
 }
 
 static int
-s_offer_blob(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
+s_offer_part(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
              rmt_error_t *error)
 {
     rmt_chunk_t chunk;
@@ -102,18 +102,18 @@ s_offer_blob(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
 static int
 s_read_head(s_import_t *self, const void *head, size_t size, rmt_error_t *error)
 {
-    size_t at = 0, blob_size = 0;
-    const void *blob = NULL;
-    int rc = blobs_next(head, size, &at, &blob, &blob_size, error);
+    size_t at = 0, part_size = 0;
+    const void *part = NULL;
+    int rc = head_parts_next(head, size, &at, &part, &part_size, error);
     if (rc != 1)
         return rc == 0 ? rmt_fail(error, RMT_E_CORRUPT, "the archive's head is empty")
                        : -1;
     self->descriptor =
-        rmt_codec_unpack_records(blob, blob_size, RMT_CHUNK_PLAIN_MAX, error);
+        rmt_codec_unpack_records(part, part_size, RMT_CHUNK_PLAIN_MAX, error);
     if (!self->descriptor)
         return rmt_wrap(error, "the archive's head");
-    while ((rc = blobs_next(head, size, &at, &blob, &blob_size, error)) == 1)
-        if (s_offer_blob(self, blob, blob_size, NULL, error) == -1)
+    while ((rc = head_parts_next(head, size, &at, &part, &part_size, error)) == 1)
+        if (s_offer_part(self, part, part_size, NULL, error) == -1)
             return -1;
     return rc;
 }
@@ -159,7 +159,7 @@ s_take_like(s_import_t *self, const char *name, rmt_error_t *error)
             size_t size;
             if (rmt_id_parse(&id, word, error) == -1 ||
                 rmt_fetch_read(like->fetch, &id, self->plain, &size, error) == -1 ||
-                s_offer_blob(self, self->plain, size, NULL, error) == -1)
+                s_offer_part(self, self->plain, size, NULL, error) == -1)
                 return -1;
         }
     }
@@ -324,7 +324,7 @@ s_seal(s_import_t *self, rmt_id_t *id_out, rmt_error_t *error)
     if (s_set_empty(self, error) == -1)
         return -1;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(self->descriptor);
-    if (s_offer_blob(self, zchunk_data(packed), zchunk_size(packed), id_out, error) == -1)
+    if (s_offer_part(self, zchunk_data(packed), zchunk_size(packed), id_out, error) == -1)
         return -1;
     return rmt_offer_seal(self->offer, error);
 }

@@ -8,7 +8,7 @@ static const option_t s_common[] = {
     {"json", NULL, "print JSON (schema ramet/v1)"},
     {"config", "FILE",
      "connection and key; default $RAMET_CONFIG, /etc/ramet/console.cfg"},
-    {"help", NULL, "say this"},
+    {"help", NULL, "print this help"},
     {NULL, NULL, NULL},
 };
 

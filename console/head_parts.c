@@ -1,4 +1,4 @@
-#include "console/blobs.h"
+#include "console/head_parts.h"
 
 #include <assert.h>
 #include <endian.h>
@@ -6,7 +6,7 @@
 #include <string.h>
 
 void
-blobs_add(blobs_t *self, const void *data, size_t size)
+head_parts_add(head_parts_t *self, const void *data, size_t size)
 {
     assert(size <= UINT32_MAX);
     const uint32_t head = htole32((uint32_t) size);
@@ -18,8 +18,8 @@ blobs_add(blobs_t *self, const void *data, size_t size)
 }
 
 int
-blobs_next(const void *data, size_t size, size_t *at, const void **blob_out,
-           size_t *blob_size_out, rmt_error_t *error)
+head_parts_next(const void *data, size_t size, size_t *at, const void **part_out,
+           size_t *part_size_out, rmt_error_t *error)
 {
     const uint8_t *bytes = data;
     uint32_t head;
@@ -31,8 +31,8 @@ blobs_next(const void *data, size_t size, size_t *at, const void **blob_out,
     head = le32toh(head);
     if (head > size - *at - sizeof head)
         return rmt_fail(error, RMT_E_CORRUPT, "the archive's head is damaged");
-    *blob_out = bytes + *at + sizeof head;
-    *blob_size_out = head;
+    *part_out = bytes + *at + sizeof head;
+    *part_size_out = head;
     *at += sizeof head + head;
     return 1;
 }
