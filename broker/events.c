@@ -65,7 +65,7 @@ s_publish(rmt_events_t *self, const char *topic, const char *cursor,
     rmt_msg_text(&msg->topic, topic);
     rmt_msg_text(&msg->cursor, cursor);
     rmt_record_merge(rmt_msg_body(msg), body);
-    // Whoever listens too slowly loses events, and asks for a snapshot again.
+    // A subscriber that is too slow loses events, and asks for a snapshot again.
     (void) rmt_socket_send(self->broker->ports[RMT_PORT_EVENTS], NULL, msg, false,
                            &error);
 }
@@ -180,7 +180,7 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     rmt_auto_str id = strdup(rmt_record_text(entry, "id", ""));
     rmt_record_remove(entry, "id");
     s_publish(self, topic, id, entry);
-    // What concerns a target in a job is news of the target as well, and whoever stands
+    // What concerns a target in a job is news of the target as well, and a person in
     // in front of it wants to know why nothing comes.
     if (streq(what, "job.target")) {
         const char *target = rmt_record_text(entry, "target", "");

@@ -1,8 +1,8 @@
 // events - what happened, told to those who listen.
 //
-// Everything durable is read from the audit stream, whoever made it, and is published
-// with its id as cursor; changed keys, grants and eras are taken over from there too.
-// Percentages go by in memory only, at most two a second for each task.
+// Everything durable is read from the audit stream, whichever broker made it, and is
+// published with its id as cursor; changed keys, grants and eras are taken over from
+// there too. Percentages go by in memory only, at most two a second for each task.
 #pragma once
 
 #include "broker/broker.h"

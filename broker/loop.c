@@ -137,7 +137,7 @@ s_on_reap(void *context, rmt_msg_t *reply)
     }
 }
 
-// Whoever knocks with an unknown key is seen by the handshake alone.
+// The handshake alone sees connections with unknown keys.
 static void
 s_count_strangers(rmt_broker_t *self)
 {

@@ -110,7 +110,7 @@ s_on_take(void *context, rmt_msg_t *reply)
         if (count > 0)
             rmt_events_tail(asked->broker->events);
     }
-    // Tasks taken for somebody who has greeted anew are offered again: that HELLO either
+    // Tasks taken for a peer that has greeted anew are offered again: that HELLO either
     // came before them and does not name them, or their lease runs out.
     rmt_asked_destroy(&asked);
 }

@@ -83,7 +83,7 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     char task[33];
     rmt_uid_text(msg->task, task);
     if (!s_flight(broker, member, task, msg->attempt))
-        return; // Late, or of somebody else: it has no effect
+        return; // Late, or of another worker: it has no effect
     rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     rmt_events_progress(broker->events, flight, msg);
     const char *phase = msg->phase ? msg->phase : "";

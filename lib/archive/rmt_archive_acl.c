@@ -46,7 +46,7 @@ s_find_kernel_tag(uint16_t tag)
 }
 
 // libarchive counts in int: a larger number goes as the name, as which it is read by
-// everybody. Else there is no name, for an empty one would be written too.
+// every user. Else there is no name, for an empty one would be written too.
 static void
 s_add(struct archive_entry *to, int type, int permissions, size_t tag, uint32_t id)
 {

@@ -21,6 +21,6 @@ int rmt_archive_acl_mask(const void *data, size_t size);
 
 // The attribute's bytes of an ACL of the entry. Caller owns *data_out (free), which is
 // NULL when the entry has none.
-// 0, or -1: UNSUPPORTED (names somebody without a number, or is no POSIX ACL).
+// 0, or -1: UNSUPPORTED (names a user without a number, or is no POSIX ACL).
 int rmt_archive_acl_get(struct archive_entry *from, bool is_default, void **data_out,
                         uint32_t *size_out, rmt_error_t *error);

@@ -157,7 +157,7 @@ s_digit(char c)
     return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// Add the bytes of one comment of ours; other records are let be.
+// Add the bytes of one of ramet's comments; other records stay.
 static int
 s_gather(s_gathered_t *all, const char *value, const char *end, rmt_error_t *error)
 {

@@ -208,7 +208,7 @@ s_compare_xattrs(const void *a, const void *b)
     return strcmp(one->name, two->name);
 }
 
-// Room for all attributes and their names, the two ACLs among them.
+// Space for all attributes and their names, the two ACLs among them.
 static size_t
 s_make_room(rmt_archive_reader_t *self)
 {

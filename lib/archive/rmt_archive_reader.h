@@ -1,4 +1,4 @@
-// rmt_archive_reader - the entries of a tar archive, whoever has made it, one after the
+// rmt_archive_reader - the entries of a tar archive by any program, one after the
 // other in the archive's order.
 //
 // Foreign bytes: names that lead out of the tree and attributes that cannot be read are

@@ -14,7 +14,7 @@
 typedef struct {
     uint64_t entries, size; // size: bytes of contents
     // Entries of which the archive lacks something: project ids, inode flags without a
-    // name, marks (changed while read, contents missing), room that is reserved without
+    // name, marks (changed while read, contents missing), space that is reserved without
     // data, allocation hints of XFS; and names of attributes that only some readers read
     // rightly.
     uint64_t projects, flags, marks, reserved, hints, odd_names;

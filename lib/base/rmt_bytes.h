@@ -60,7 +60,7 @@ typedef struct {
     size_t used, room;
 } rmt_buffer_t;
 
-// Room for so many bytes more; aborts when memory is out. Returns where they go.
+// Space for so many bytes more; aborts when memory is out. Returns where they go.
 uint8_t *rmt_buffer_reserve(rmt_buffer_t *self, size_t more);
 void rmt_buffer_add(rmt_buffer_t *self, const void *data, size_t size);
 void rmt_buffer_add_varint(rmt_buffer_t *self, uint64_t number);

@@ -18,7 +18,7 @@ typedef enum {
     RMT_E_NOT_FOUND = 2,     // Names something that does not exist
     RMT_E_EXISTS = 3,        // Would make something twice
     RMT_E_REFUSED = 4,       // Understood, and against a rule of the system
-    RMT_E_LOCKED = 5,        // A lock of somebody else is in the way
+    RMT_E_LOCKED = 5,        // Another owner's lock is in the way
     RMT_E_NOT_ALLOWED = 6,   // The role of this key may not do that
     RMT_E_FENCED = 7,        // The attempt, epoch or era is no longer the current one
     RMT_E_CORRUPT = 8,       // Bytes are not what their name says
@@ -32,7 +32,7 @@ typedef enum {
     RMT_E_INCOMPATIBLE = 16, // Hardware, firmware or sizes do not fit
     RMT_E_UNSUPPORTED = 17,  // Known, and not carried by this version
     RMT_E_CONFIG = 18,       // A configuration or key file is wrong
-    RMT_E_INTERNAL = 19,     // A promise of ours was broken
+    RMT_E_INTERNAL = 19,     // ramet broke a promise of its own
     RMT_CODE_COUNT
 } rmt_code_t;
 

@@ -20,7 +20,7 @@ bool rmt_id_equal(const rmt_id_t *a, const rmt_id_t *b);
 int rmt_id_compare(const rmt_id_t *a, const rmt_id_t *b);
 // Hexadecimal text into out. Returns out.
 char *rmt_id_text(const rmt_id_t *id, char out[RMT_ID_TEXT_SIZE]);
-// 0, or -1: USAGE for text or an algorithm that is none of ours.
+// 0, or -1: USAGE for other text or another algorithm.
 int rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error);
 // From 33 foreign bytes. 0, or -1: PROTOCOL for another size or algorithm.
 int rmt_id_from(rmt_id_t *id_out, const void *data, size_t size, rmt_error_t *error);

@@ -1,6 +1,6 @@
 // rmt_sign - detached Ed25519 signatures over bytes (images, warrants).
 //
-// Their keys are a pair of their own: whoever may talk to a broker may not thereby sign.
+// Their keys are a pair of their own: a key that talks to a broker cannot sign.
 // A file is text: sign-public = "64 hexadecimal digits" and, for a pair, sign-secret =
 // "128"; the rules for secret files are those of rmt_key.
 #pragma once

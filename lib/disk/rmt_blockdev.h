@@ -14,7 +14,7 @@
 typedef struct rmt_blockdev rmt_blockdev_t;
 
 // Open a block device, or attach a regular file to a free loop device. sector is
-// the logical sector size that a file shall show, 0 for 512. Device nodes that
+// the logical sector size that a file appears with, 0 for 512. Device nodes that
 // /dev lacks are made in the folder nodes (NULL: /dev has them all).
 // Caller owns the result. NULL: NOT_FOUND, REFUSED (in use: mounted or held),
 // UNSUPPORTED (neither kind), IO.

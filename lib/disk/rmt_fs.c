@@ -230,7 +230,7 @@ s_round_up(uint64_t bytes)
     return (bytes + MIB - 1) / MIB * MIB;
 }
 
-// Each file wastes half a block on average; directories and metadata of extents are
+// Each file wastes half a block on average; folders and metadata of extents are
 // covered by the spare. The journal of ext is at most what mke2fs takes.
 static uint64_t
 s_ext_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inodes)
@@ -260,7 +260,7 @@ rmt_fs_min_bytes(const rmt_record_t *volume, uint64_t tree_bytes, uint64_t inode
     assert(volume);
     const char *fs = rmt_record_text(volume, "fs", "none");
     const rmt_fs_row_t *row = rmt_fs_find_row(fs);
-    // What holds no tree of ours is not made smaller.
+    // A volume without a tree of the image is not made smaller.
     if (!row || !row->mount_type)
         return rmt_record_u64(volume, "bytes", rmt_record_u64(volume, "device-bytes", 0));
     if (strncmp(fs, "ext", 3) == 0)

@@ -228,7 +228,7 @@ rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error)
         return -1;
     if (s_field(output, "LV_SNAPSHOT_INVALID", invalid, sizeof invalid) &&
         strcmp(invalid, "snapshot invalid") == 0)
-        return rmt_fail(error, RMT_E_NO_SPACE, "the room of the snapshot %s was used up",
+        return rmt_fail(error, RMT_E_NO_SPACE, "the space of the snapshot %s was used up",
                         path);
     return 0;
 }

@@ -1,6 +1,6 @@
 // rmt_lvm - snapshots of logical volumes, by LVM's own programs.
 //
-// A snapshot is a logical volume beside its origin, with a tag of whoever made it, so
+// A snapshot is a logical volume beside its origin, with a tag of its maker, so
 // that one that was left behind is found. Every call runs programs of package lvm2, for
 // at most a minute each.
 #pragma once
@@ -27,15 +27,15 @@ int rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error)
 // Its node below /dev/mapper. Caller owns (free).
 char *rmt_lvm_device(const rmt_lvm_t *volume);
 
-// Room for what is written to the volume while the snapshot lives: as much as it can ever
-// need, or what the group has left. 0: too little to begin.
+// Space for what is written to the volume while the snapshot lives: as much as it can
+// ever need, or what the group has left. 0: too little to begin.
 uint64_t rmt_lvm_room(const rmt_lvm_t *volume);
 
 // Make a snapshot; one of the same name that was left behind goes first. *snapshot_out is
 // its name. 0, or -1: NO_SPACE (the group has too little left), IO.
 int rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_out,
                      rmt_error_t *error);
-// 0 while the snapshot is whole, or -1: NO_SPACE (its room was used up, so that what was
+// 0 while the snapshot is whole, or -1: NO_SPACE (its space was used up, so that what was
 // read of it is worth nothing), IO.
 int rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error);
 int rmt_lvm_remove(const rmt_lvm_t *volume, rmt_error_t *error);

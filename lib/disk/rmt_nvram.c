@@ -324,7 +324,7 @@ s_is_ours(const option_t *option)
     return size >= mark && strcmp(option->label + size - mark, MARK) == 0;
 }
 
-// The number of an entry of ours with this very start, else the first that is free.
+// The number of ramet's entry with this very start, else the first that is free.
 static int
 s_choose(const nvram_t *self, const option_t *wanted, uint16_t *number_out,
          rmt_error_t *error)

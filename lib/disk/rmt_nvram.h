@@ -2,7 +2,7 @@
 // efivarfs (UEFI specification, "Boot Manager").
 //
 // Firmware is of many minds: what cannot be read is left alone, nothing is written that
-// is there already, and what was written is read back. Whoever calls must be able to do
+// is there already, and what was written is read back. The caller must be able to do
 // without: a disk has its fallback path.
 #pragma once
 

@@ -70,7 +70,7 @@ s_batch_free(rmt_offer_t *self, s_batch_t *batch)
     free(batch);
 }
 
-// Room for so many bytes more.
+// Space for so many bytes more.
 static uint8_t *
 s_batch_reserve(rmt_offer_t *self, s_batch_t *batch, size_t more)
 {

@@ -19,7 +19,7 @@ typedef struct {
     bool is_refreshed; // The store was looked at again for this FETCH
 } rmt_wish_t;
 
-// Somebody with a connection.
+// A peer with a connection.
 typedef struct {
     zframe_t *route;
     char user[RMT_USER_SIZE];
@@ -30,7 +30,7 @@ typedef struct {
     size_t wished;    // Ids in them
     uint64_t window;  // The caller's own limit
     uint64_t unacked; // Cost of chunks sent and not acknowledged
-    rmt_msg_t *held;  // Made, and not sent for want of credit or of room in the queue
+    rmt_msg_t *held;  // Made, and not sent: no credit, or a full queue
 
     rmt_stream_t *stream; // NULL: offers nothing
     bool is_unsealed;     // Chunks came since the last seal
@@ -75,7 +75,7 @@ typedef enum { RMT_PUMP_IDLE, RMT_PUMP_FULL, RMT_PUMP_MORE } rmt_pump_t;
 // Takes the ids of msg.
 void rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *msg);
 void rmt_serve_ack(rmt_serve_state_t *self, rmt_caller_t *caller, uint64_t window);
-// Send some chunks to everybody who waits. MORE: call again at once; FULL: soon.
+// Send some chunks to all callers that wait. MORE: call again at once; FULL: soon.
 rmt_pump_t rmt_serve_pump(rmt_serve_state_t *self);
 void rmt_wish_destroy(rmt_wish_t **self_p);
 

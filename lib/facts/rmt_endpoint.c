@@ -71,8 +71,8 @@ rmt_endpoint_broker(const char *text, rmt_port_t port, rmt_error_t *error)
         return NULL;
     const unsigned number = base + (unsigned) port;
     if (base == 0 || number > UINT16_MAX) {
-        rmt_fail(error, RMT_E_USAGE, "\"%.64s\" leaves no room for a broker's ports",
-                 text);
+        rmt_fail(error, RMT_E_USAGE,
+                 "\"%.64s\" is too high for the base port of a broker", text);
         return NULL;
     }
     return rmt_text("%s:%u", host, number);

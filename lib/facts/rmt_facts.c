@@ -39,7 +39,7 @@ s_unescape(const char **at, char *out)
     return 0;
 }
 
-// Read a value at *at; out has room for the rest of the line. -1: bad quoting.
+// Read a value at *at; out holds the rest of the line. -1: bad quoting.
 static int
 s_value(const char **at, char *out, size_t *size_out)
 {

@@ -31,7 +31,7 @@ s_copy(const char *text)
     return copy;
 }
 
-// A list of `count` items with room for one more, which is empty.
+// A list of `count` items with space for one more, which is empty.
 static void *
 s_grow(void *list, size_t count, size_t item_size)
 {

@@ -2,7 +2,7 @@
 //
 // A layout comes from outside: from an image, a file, an order, a disk that was read. Its
 // records (classes disk, partition, volume; docs/spec/3-facts.md) are read once, at the
-// door, by rmt_layout_read, and whoever holds an rmt_layout_t knows that each field is
+// door, by rmt_layout_read, and the owner of an rmt_layout_t knows that each field is
 // what the page says, and that the parts fit each other (rmt_layout_check).
 //
 // Arrays belong to the layout; adding to one moves its items. Pure, a class of one

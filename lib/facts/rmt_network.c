@@ -386,8 +386,8 @@ s_check_addresses(const rmt_interface_t *one, const rmt_interface_t *other,
         for (size_t k = 0; k < count; k++) {
             if (rmt_address_equal(&one->addresses[i], &other->addresses[k]))
                 return one == other ? rmt_fail(error, RMT_E_USAGE,
-                                               "address %s of interface %s stands twice "
-                                               "in its list",
+                                               "address %s of interface %s is in its "
+                                               "list twice",
                                                one->addresses[i].text, one->role)
                                     : s_check_same("address", one->addresses[i].text, one,
                                                    other, error);

@@ -1,7 +1,7 @@
 // rmt_policy - how strictly each component of a machine is compared: the words that may
 // be asked for, and what holds when nobody asks (docs/spec/3-facts.md, "Matching").
 //
-// Whoever takes a policy from somebody checks it here, at once, so that a word that
+// A program that takes a policy checks it here, at once, so that a word that
 // means nothing is refused where it was said: at the console, at the broker's door, and
 // by the matching itself. Pure.
 #pragma once

@@ -36,7 +36,7 @@ typedef struct {
     const rmt_records_t *layout;        // Of the image; may be NULL
     const rmt_match_drivers_t *drivers; // NULL: the image tells nothing of its kernel
     // As rmt_policy_parse gives it: component -> rule, and "disk.<role>" -> the wwn,
-    // serial, path or name of the target's disk that this role shall have. May be NULL.
+    // serial, path or name of the target's disk for this role. May be NULL.
     const rmt_record_t *policy;
     bool explain; // A verdict for each compared fact, not only for each component
 } rmt_match_config_t;

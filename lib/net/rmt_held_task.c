@@ -191,7 +191,7 @@ s_send_request(request_t *request, rmt_peer_t *peer)
     (void) rmt_peer_send(peer, request->msg, &error);
 }
 
-// One that the task has given up makes room for its next.
+// One that the task has given up frees its slot for the next.
 static void
 s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer,
                uint64_t *sequence)

@@ -16,7 +16,7 @@
 #define TEXT_SIZE 512
 #define VERB_SIZE 64
 #define OUTPUT_COUNT_MAX 256
-// Leaves room for the other fields of the envelope.
+// Leaves space for the other fields of the envelope.
 #define OUTPUT_SIZE_MAX (RMT_CONTROL_SIZE_MAX - 16 * 1024)
 
 typedef struct {

@@ -33,7 +33,7 @@ struct rmt_worker {
     int signal_fd, stop_fd;
     rmt_held_task_t **runs;
     size_t count, room;
-    zmq_pollitem_t *items; // Room for the runs and the three fixed ones
+    zmq_pollitem_t *items; // Those of the runs and the three fixed ones
     uint64_t sequence, beats;
     bool leaving;
     int64_t leave_at;

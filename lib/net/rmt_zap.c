@@ -19,7 +19,7 @@ struct rmt_zap {
     zactor_t *actor;
 };
 
-// What the thread owns. An entry is "domain key", or "domain *" for everybody.
+// What the thread owns. An entry is "domain key", or "domain *" for all keys.
 typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
@@ -49,7 +49,7 @@ s_entry(char entry[ENTRY_SIZE], const char *domain, const char *key)
 
 // ---- In the thread
 
-// The public key of a request in Z85, or false when it is not one of ours.
+// The public key of a request in Z85, or false when it has another form.
 static bool
 s_read_request(zmsg_t *request, char **domain_out, char key_out[KEY_TEXT_SIZE])
 {

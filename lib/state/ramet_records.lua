@@ -220,7 +220,7 @@ serve('record_import', function(meta, body, items)
         need(set(item.name), E.USAGE, 'item ' .. number .. ' has no name')
         local name, fields = named(item.name), fields_of(item)
         need(not rows[name], E.EXISTS,
-            class .. ' ' .. name .. ' stands twice in the list')
+            class .. ' ' .. name .. ' is in the list twice; remove one of the two rows')
         rows[name], is_approved[name] = fields, item.approved == 'yes'
     end
     for name, fields in pairs(rows) do

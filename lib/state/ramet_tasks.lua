@@ -308,7 +308,7 @@ function R.offered(service)
     return offered(service)
 end
 
--- Tasks that wait too long for want of a worker are shown in their jobs.
+-- Tasks that wait too long for a worker are shown in their jobs.
 serve('task_stuck', function(meta, body)
     local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
     for _, id in ipairs(due('waiting', before)) do

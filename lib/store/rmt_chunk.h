@@ -11,7 +11,7 @@
 #define RMT_CHUNK_PLAIN_MAX ((size_t) 1024 * 1024)
 #define RMT_CODEC_RAW 0
 #define RMT_CODEC_LZ4 1
-// Room for the stored form of any chunk.
+// The most that the stored form of a chunk takes.
 #define RMT_CHUNK_STORED_MAX (RMT_CHUNK_PLAIN_MAX + RMT_CHUNK_PLAIN_MAX / 255 + 16)
 
 typedef struct {
@@ -19,7 +19,7 @@ typedef struct {
     uint8_t codec;
     uint32_t plain_size;
     uint32_t size;    // Stored bytes
-    const void *data; // Stored bytes; borrowed from whoever filled the struct
+    const void *data; // Stored bytes; borrowed from the maker of the struct
 } rmt_chunk_t;
 
 // Name plain bytes and put their stored form in room, which has as many bytes as they

@@ -1,4 +1,4 @@
-// rmt_gc - take back the room of packs that no image needs.
+// rmt_gc - take back the space of packs that no image needs.
 //
 // A pack without a chunk of any image is marked in trash/. From then on, writers that
 // refreshed do not build on it. A later run removes it when it is still without use and

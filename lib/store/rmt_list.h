@@ -16,7 +16,7 @@ typedef struct {
     size_t list_count; // How many of ids are lists
 } rmt_list_t;
 
-// Give the sink the lists, if any, and the root of self (list_count 0). room is
+// Give the sink the lists, if any, and the root of self (list_count 0); room is
 // RMT_CHUNK_STORED_MAX bytes. 0, or -1: TOO_BIG, the sink's.
 int rmt_list_write(const rmt_list_t *self, void *room, rmt_chunk_sink_fn *sink,
                    void *context, rmt_id_t *root_out, rmt_error_t *error);

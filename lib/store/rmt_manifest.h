@@ -1,7 +1,7 @@
 // rmt_manifest - a volume's file list, in path order, written and read as a stream.
 //
 // Entries come in the order of their paths' components compared as bytes, so a
-// directory stands before what it holds. The root directory is the entry with path
+// folder stands before what it holds. The root folder is the entry with path
 // "". The bytes are cut into chunks (average 8 KiB) and the list of their ids is
 // the root chunk; the id of that names the manifest. Memory is O(one entry) for
 // both sides. Format to the byte: docs/spec/2-store.md.
@@ -27,7 +27,7 @@ typedef struct {
     uint32_t value_size;
 } rmt_xattr_t;
 
-// A run of data in a sparse file, or of room that is reserved without data (fallocate);
+// A run of data in a sparse file, or of space that is reserved without data (fallocate);
 // what no run covers is a hole.
 typedef struct {
     uint64_t offset, size;

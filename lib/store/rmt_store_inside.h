@@ -89,7 +89,7 @@ int rmt_store_list(const rmt_store_t *self, const char *folder, rmt_buffer_t *na
                    uint64_t *other_count_out, rmt_error_t *error);
 bool rmt_names_have(const rmt_buffer_t *names, const rmt_file_name_t *name);
 // Lock <root>/<file> with flock(2) operation. The lock ends with the descriptor.
-// -1: IO; UNAVAILABLE when somebody holds it and operation has LOCK_NB.
+// -1: IO; UNAVAILABLE when it is held and operation has LOCK_NB.
 int rmt_store_lock(const rmt_store_t *self, const char *file, int operation,
                    rmt_error_t *error);
 #define RMT_LOCK_IMAGES "lock.images" // Shared: publish an image. Exclusive: gc
@@ -107,7 +107,7 @@ int rmt_store_adopt(rmt_store_t *self, const char *path, rmt_buffer_t *buffer_ou
 // 0, or -1: IO, NO_SPACE, CORRUPT.
 int rmt_store_merge(rmt_store_t *self, const size_t *chosen, size_t count,
                     rmt_error_t *error);
-// Merge small indexes when there are many, unless somebody else is at it. 0, or -1 as
+// Merge small indexes when there are many, unless another process is at it. 0, or -1 as
 // merge.
 int rmt_store_tidy(rmt_store_t *self, rmt_error_t *error);
 

@@ -97,7 +97,7 @@ s_plan_script(const char *path, const char *command, rmt_records_t *actions)
     s_write(actions, path, 0755, script);
 }
 
-// Append a line of ours to a file of the system, before a last `exit` or `exec`.
+// Append a line of ramet's to a file of the system, before a last `exit` or `exec`.
 static void
 s_plan_line(int root_fd, const char *path, unsigned mode, const char *line,
             rmt_records_t *actions)

@@ -26,7 +26,7 @@ typedef void(make_fn)(FILE *out, const fresh_t *fresh, const char *old, size_t o
 static make_fn s_make_seed, s_make_hostid, s_make_initiator, s_make_nqn, s_make_uuid;
 
 // What a machine keeps about itself and must not hand on. Without a generator it is
-// taken away, and whoever needs it makes it anew; "**" is all that is below a folder.
+// taken away, and its owner makes it anew; "**" is all that is below a folder.
 // docs/spec/3-facts.md lists the rows.
 static const struct {
     const char *folder;
@@ -112,7 +112,7 @@ s_make_hostid(FILE *out, const fresh_t *fresh, const char *old, size_t old_size)
     fwrite(id, 1, sizeof id, out);
 }
 
-// The authority, which stands before the last colon, is the site's and stays.
+// The authority, which stands before the last colon, is the owner's and stays.
 static void
 s_make_initiator(FILE *out, const fresh_t *fresh, const char *old, size_t old_size)
 {
@@ -200,7 +200,7 @@ s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions)
         rmt_action_link(actions, dbus, "machine-id", "/etc/machine-id");
 }
 
-// Make one key pair in a folder of ours and add its two files to the plan.
+// Make one key pair in a scratch folder and add its two files to the plan.
 static int
 s_plan_key(const char *folder, const char *kind, const char *bits, const char *hostname,
            rmt_records_t *actions, rmt_error_t *error)

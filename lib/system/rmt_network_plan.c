@@ -24,7 +24,7 @@ s_is(const rmt_stack_t *stack, const char *name)
 // ---- Settings of the image's own machine
 
 // A file that sets an address of the image's machine would give it to each copy,
-// whichever stack reads it, now or when somebody starts that stack later.
+// whichever stack reads it, now or when that stack is started later.
 static const struct {
     const char *folder;
     const char *pattern;
@@ -82,7 +82,7 @@ s_write_line(rmt_records_t *actions, const char *path, const char *what, const c
     rmt_action_write(actions, path, what, 0644, text, strlen(text));
 }
 
-// NetworkManager keeps its other connections, and lets go of these interfaces.
+// NetworkManager keeps its other connections, and leaves these interfaces alone.
 static void
 s_plan_unmanaged(const rmt_network_t *network, rmt_records_t *actions)
 {

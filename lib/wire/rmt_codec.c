@@ -469,7 +469,7 @@ rmt_codec_pack_records(const rmt_records_t *records)
     Ramet__Records list = RAMET__RECORDS__INIT;
     list.items = s_pack_list(arena, records, &list.n_items);
     zchunk_t *chunk = zchunk_new(NULL, ramet__records__get_packed_size(&list));
-    zchunk_fill(chunk, 0, zchunk_max_size(chunk)); // Makes the room count as data
+    zchunk_fill(chunk, 0, zchunk_max_size(chunk)); // Makes its capacity count as data
     ramet__records__pack(&list, zchunk_data(chunk));
     return chunk;
 }

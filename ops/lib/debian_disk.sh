@@ -89,7 +89,7 @@ CFG
 
 # debian_disk TAR FILE SIZE [LAYOUT [COMMAND...]]: GPT with BIOS boot partition, ESP and what the
 # layout says (ext4); starts by BIOS and UEFI, its console is the first serial port. COMMAND is run
-# with the folder of the tree as its last argument before the disk is let go.
+# with the folder of the tree as its last argument before the disk is detached.
 debian_disk() {
   local tar=$1 file=$2 size=$3 name=${4:-ext4} layout loop mnt work
   shift $(($# < 4 ? $# : 4))

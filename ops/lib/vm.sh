@@ -3,7 +3,7 @@
 # The network of an engine is a network namespace: a bridge, a tap for each machine, ops/netboot,
 # and a veth to the computer where the brokers and workers listen. The namespace is held by a
 # process (run/net-ENGINE.pid) and is gone with everything in it when that is ended.
-# run/net-ENGINE.env tells subnet, gateway and host to whoever writes records of targets.
+# run/net-ENGINE.env tells subnet, gateway and host to programs that write records of targets.
 
 . "$top/ops/lib/thin.sh"
 
@@ -51,7 +51,7 @@ netboot_options() { # ENGINE HOST
     --append "$emulated_words" --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
 }
 
-# A DHCP server as a site has one, that knows nothing of ramet; a computer of its own on the network.
+# A DHCP server as a farm's network may have one, that knows nothing of ramet; a computer of its own on the network.
 site_dhcp_up() { # ENGINE SUBNET GATEWAY
   local e=$1 pid
   alive "dhcp-$e" && return 0

@@ -11,7 +11,7 @@
 int rmt_upkeep_check(rmt_task_t *task, void *holder, rmt_error_t *error);
 // Re-hash all packs at a given rate and put aside what is damaged.
 int rmt_upkeep_scrub(rmt_task_t *task, void *holder, rmt_error_t *error);
-// Let go of images that have left the catalogue, and of packs that no image needs.
+// Remove images that have left the catalogue, and of packs that no image needs.
 int rmt_upkeep_gc(rmt_task_t *task, void *holder, rmt_error_t *error);
 // Re-hash every chunk of one image.
 int rmt_upkeep_verify(rmt_task_t *task, void *holder, rmt_error_t *error);

@@ -14,7 +14,7 @@ struct rmt_scratch {
 };
 
 // What is mounted here is not seen elsewhere; what is unmounted elsewhere goes here too,
-// as a copy of ours would keep its device in use. Where the root is no mount point (a
+// as a copy of it here would keep its device in use. Where the root is no mount point (a
 // chroot) the folder is bound to itself, which makes a mount point that can be private.
 static int
 s_part(rmt_scratch_t *self, rmt_error_t *error)

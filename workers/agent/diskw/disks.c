@@ -250,7 +250,7 @@ s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
             disk = &self->disks[i];
     if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
         return rmt_fail(error, RMT_E_USAGE,
-                        "no disk or no room for a volume of role '%s'", role);
+                        "no disk or no space for a volume of role '%s'", role);
     const rmt_work_volume_t *sibling = s_find_sibling(self, record);
     rmt_auto_str device =
         sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, record, error);

@@ -25,7 +25,7 @@ s_partition(const rmt_work_disk_t *disk, const rmt_record_t *volume)
     return NULL;
 }
 
-// The kernel shows the variables where somebody has mounted them.
+// The kernel shows the variables where they are mounted.
 static void
 s_show_variables(void)
 {

@@ -108,7 +108,7 @@ s_serve(rmt_work_t *work, rmt_error_t *error)
     }
 }
 
-// The disks are let go of before the answer: whoever gets it may use them at once.
+// The disks are closed before the answer: its receiver may use them at once.
 int
 rmt_session_run(rmt_pipe_t *pipe, int signals, rmt_error_t *error)
 {

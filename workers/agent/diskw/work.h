@@ -137,6 +137,6 @@ void rmt_work_enter_firmware(rmt_work_t *self);
 
 // ---- finish.c
 
-// Every volume was verified: write FAT volumes and boot code, read them back, let go of
+// Every volume was verified: write FAT volumes and boot code, read them back, close
 // the disks. 0, or -1: REFUSED (something was not verified), CORRUPT, IO.
 int rmt_work_finish(rmt_work_t *self, rmt_error_t *error);

@@ -75,7 +75,7 @@ s_report(const rmt_config_t *config, const rmt_confirm_config_t *confirm,
     return rmt_confirm_run(confirm, report, outcomes, error);
 }
 
-// A refusal is told to whoever looks at the target. What is no longer awaited never will
+// A refusal is shown with the target. What is no longer awaited never will
 // be again, so that nothing is left to wait for.
 static int
 s_refused(const rmt_config_t *config, const rmt_confirm_config_t *confirm,

@@ -11,6 +11,6 @@
 
 extern const rmt_config_row_t RMT_BARE_ROWS[];
 
-// Run until a system is written, which shall be booted now, or until a signal.
+// Run until a system is written, which is booted next, or until a signal.
 // Borrows config. 0 with *reboot_out, or -1: IO (signals).
 int rmt_bare_run(const rmt_config_t *config, bool *reboot_out, rmt_error_t *error);

@@ -22,7 +22,7 @@ struct rmt_child {
     rmt_task_t *task;
     uint64_t moved;       // Bytes that the child had read and written when last looked at
     rmt_record_t *answer; // After DONE
-    rmt_error_t said;     // After ERROR: its words, whoever has heard them
+    rmt_error_t said;     // After ERROR: its words
 };
 
 // A child that is busy inside one large file says nothing, but its counters move. One

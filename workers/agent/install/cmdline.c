@@ -44,7 +44,7 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
             return 0;
         if (rmt_record_has(values, s_rows[i].key))
             return rmt_fail(error, RMT_E_CONFIG,
-                            "%s%s stands twice on the kernel's command line", PREFIX,
+                            "%s%s is on the kernel's command line twice", PREFIX,
                             s_rows[i].option);
         if (!*value || !s_is_value(value))
             return rmt_fail(error, RMT_E_CONFIG,

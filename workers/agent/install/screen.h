@@ -1,4 +1,4 @@
-// screen - what a bare machine shows to somebody who stands in front of it.
+// screen - what a bare machine shows to a person in front of it.
 //
 // A virtual terminal shows one picture that is drawn anew; every other console, which
 // may be a serial line with a log behind it, gets a line for each change. Nothing is

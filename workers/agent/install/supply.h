@@ -1,4 +1,4 @@
-// supply - the chunks of one image from an engine, for as long as somebody has them.
+// supply - the chunks of one image from an engine, for as long as a holder has them.
 //
 // Holders are asked for by the verb `holders` at the start and again when none of those
 // known answers any more: an engine's installer may be replaced by another one in the

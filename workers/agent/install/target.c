@@ -203,7 +203,7 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
     rmt_auto_str program = s_find_diskw(self->agent->config, error);
     if (!disks || !program)
         return -1;
-    // Whoever holds the image is asked before anything is touched.
+    // The image's holders are asked before anything is touched.
     rmt_auto(rmt_supply) supply =
         rmt_supply_new(task, &self->agent->key, order->place, &order->image, error);
     if (!supply)

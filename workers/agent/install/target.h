@@ -9,6 +9,6 @@
 #include <stdbool.h>
 #include "agent/agent.h"
 
-// Offer the services until a signal, or until a system was installed that shall be booted
+// Offer the services until a signal, or until a system was installed that is booted next
 // now. Borrows agent. 0 with *reboot_out, or -1: IO.
 int rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error);

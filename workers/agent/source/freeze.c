@@ -15,7 +15,7 @@
 
 struct rmt_freeze {
     int tree_fd;
-    int line; // To the watcher; closed: let go
+    int line; // To the watcher; closed: thaw
     pid_t watcher;
 };
 

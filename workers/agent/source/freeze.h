@@ -1,7 +1,7 @@
 // freeze - a file system that stands still while it is read, for a bounded time.
 //
 // For volumes of which no snapshot can be made. Writers wait meanwhile, so a process of
-// its own watches: it lets go when the time is over, or when this process is gone. A file
+// its own watches: it thaws when the time is over, or when this process is gone. A file
 // system that the agent itself writes to is never frozen.
 #pragma once
 
@@ -16,5 +16,5 @@ typedef struct rmt_freeze rmt_freeze_t;
 // NULL: REFUSED (the agent's own, or read-only), UNSUPPORTED, TIMEOUT, IO.
 rmt_freeze_t *rmt_freeze_new(int tree_fd, const char *state, uint32_t limit_s,
                              rmt_error_t *error);
-// Let go now, if it is still frozen. Returns whether it was frozen up to now.
+// Thaw now, if it is still frozen. Returns whether it was frozen up to now.
 bool rmt_freeze_end(rmt_freeze_t **self_p);

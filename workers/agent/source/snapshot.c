@@ -42,7 +42,7 @@ s_can(int tree_fd)
            status.st_ino == SUBVOLUME_INODE && !(mounted.f_flag & ST_RDONLY);
 }
 
-// A name that comes and goes shall leave no trace in the tree.
+// A name that comes and goes leaves no trace in the tree.
 static void
 s_put_times_back(int tree_fd, const struct stat *before)
 {

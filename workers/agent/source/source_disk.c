@@ -93,7 +93,7 @@ s_find_partition(const rmt_records_t *records, const char *number)
     return NULL;
 }
 
-// What nobody knows how to read is said; a copy gets the room without it. GRUB's own
+// What nobody knows how to read is said; a copy gets the space without it. GRUB's own
 // partition has its pieces carried.
 static void
 s_note_unknown(rmt_source_disk_t *self, const rmt_record_t *volume, const char *number)
@@ -104,7 +104,7 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_record_t *volume, const char *
         return;
     rmt_record_t *dropped = rmt_records_add(self->dropped);
     rmt_record_setf(dropped, "path", "partition %s", number);
-    rmt_record_set(dropped, "reason", "data of no known kind: copies get the room only");
+    rmt_record_set(dropped, "reason", "data of no known kind: copies get the space only");
 }
 
 static rmt_record_t *
