@@ -118,7 +118,8 @@ s_export_file(export_t *self, const char *path, rmt_archive_report_t *report,
               rmt_error_t *error)
 {
     if (access(path, F_OK) == 0)
-        return rmt_fail(error, RMT_E_EXISTS, "%s is there already", path);
+        return rmt_fail(error, RMT_E_EXISTS,
+                        "%s exists; choose another name, or remove it first", path);
     rmt_auto_str part = rmt_text("%s.part", path);
     rmt_auto_fd fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd == -1)

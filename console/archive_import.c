@@ -90,8 +90,9 @@ s_offer_part(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
 {
     rmt_chunk_t chunk;
     if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT,
-                        "the archive's head has a piece of %zu bytes", size);
+        return rmt_fail(
+            error, RMT_E_CORRUPT,
+            "a part of the archive's head has %zu bytes, more than a chunk holds", size);
     rmt_chunk_make(&chunk, data, size, self->room);
     if (id_out)
         *id_out = chunk.id;
@@ -247,7 +248,7 @@ s_take_entry(s_import_t *self, rmt_entry_t *entry, const char *link, rmt_error_t
             -1)
         return -1;
     if (!volume)
-        return rmt_fail(error, RMT_E_CORRUPT, "/%s lies in no volume of the image",
+        return rmt_fail(error, RMT_E_CORRUPT, "no volume of the image contains /%s",
                         entry->path);
     if (link && !(link_rest = s_inside(volume, link)))
         return rmt_fail(error, RMT_E_CORRUPT, "/%s is a hard link into another volume",
@@ -361,7 +362,7 @@ archive_import(call_t *call, rmt_error_t *error)
     const char *path = call->operands[0];
     const char *name = rmt_record_text(call->options, "name", NULL);
     if (!name)
-        return rmt_fail(error, RMT_E_USAGE, "what is the image to be called? Say --name");
+        return rmt_fail(error, RMT_E_USAGE, "name the image: --name NAME");
     const bool is_stream = strcmp(path, "-") == 0;
     rmt_auto_fd fd = is_stream ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)

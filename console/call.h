@@ -1,4 +1,4 @@
-// call - one invocation of the console: its words, its options, its connection.
+// call - one invocation of the console: its arguments, its options, its connection.
 #pragma once
 
 #include <stdbool.h>

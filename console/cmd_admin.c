@@ -28,7 +28,8 @@ s_make_key(const char *folder, const char *name, rmt_error_t *error)
     rmt_auto_str secret = rmt_text("%s/%s.key", folder, name);
     rmt_auto_str public = rmt_text("%s/%s.pub", folder, name);
     if (access(secret, F_OK) == 0)
-        return rmt_fail(error, RMT_E_EXISTS, "%s is there already; keys are not replaced",
+        return rmt_fail(error, RMT_E_EXISTS,
+                        "%s exists, and a key is never replaced; use another folder",
                         secret);
     rmt_key_t key;
     if (rmt_key_new(&key, error) == -1 || rmt_key_save(&key, secret, error) == -1 ||
@@ -81,7 +82,8 @@ s_key_enrol(call_t *call, rmt_error_t *error)
     if (!answer)
         return -1;
     if (rmt_record_count(answer) == 0)
-        return rmt_fail(error, RMT_E_EXISTS, "this console has a key already");
+        return rmt_fail(error, RMT_E_EXISTS,
+                        "this console has a key; its file is named by the setting key");
     output_record(answer, NULL, NULL, NULL, call->json);
     return 0;
 }
@@ -263,17 +265,17 @@ static const option_t s_token_options[] = {
     {"place", "PLACE", "place of an imager or installer, engine of a target"},
     {"ttl-s", "SECONDS", "life time (3600)"},
     {"uses", "N", "how many machines may use it (1)"},
-    {"approve", NULL, "who comes with it is approved at once"},
+    {"approve", NULL, "approve keys that enrol with it at once"},
     {NULL, NULL, NULL},
 };
 static const option_t s_enrol_options[] = {
-    {"token", "TOKEN", "that an admin made with: ramet key token ROLE"},
-    {"name", "NAME", "under which the key is listed"},
+    {"token", "TOKEN", "token that an admin made with: ramet key token ROLE"},
+    {"name", "NAME", "name of the key in lists"},
     {NULL, NULL, NULL},
 };
 static const option_t s_break_options[] = {
-    {"force", NULL, "yes, really"},
-    {"reason", "WORDS", "goes into the audit stream"},
+    {"force", NULL, "confirm: the machine may still be written"},
+    {"reason", "WORDS", "the reason, for the audit stream"},
     {NULL, NULL, NULL},
 };
 static const option_t s_script_options[] = {
@@ -283,12 +285,13 @@ static const option_t s_script_options[] = {
     {"location", "URL",
      "instead of FILE: https://HOST/PATH or ssh://USER@HOST/PATH, "
      "fetched by the engine"},
-    {"sha256", "HASH", "of what lies at the location; anything else stops the order"},
+    {"sha256", "HASH",
+     "hash of the contents at the location; other contents stop the order"},
     {NULL, NULL, NULL},
 };
 static const option_t s_event_options[] = {
     {"topic", "PREFIX", "job/..., target/NAME, engine/NAME"},
-    {"follow", NULL, "go on with what is new"},
+    {"follow", NULL, "continue with new events"},
     {NULL, NULL, NULL},
 };
 
@@ -306,21 +309,21 @@ const command_t cmd_admin[] = {
     {"key", "token", "ROLE", 1, 1, "Make an enrolment token.", s_key_token, NULL, NULL,
      s_token_options},
     {"key", "enrol", "ROLE", 1, 1,
-     "Make this console's key known: a viewer's or a dashboard's, with a token.",
-     s_key_enrol, NULL, NULL, s_enrol_options},
+     "Enrol this console's key as viewer or dashboard, with a token.", s_key_enrol, NULL,
+     NULL, s_enrol_options},
     {"key", "approve", "NAME", 1, 1, "Approve a pending key.", command_run_act,
      "key.approve", NULL, NULL},
     {"key", "revoke", "NAME", 1, 1,
      "Revoke a key; it is refused from its next message on.", command_run_act,
      "key.revoke", NULL, NULL},
     {"script", "add", "ENGINE NAME [FILE]", 2, 3,
-     "Give a script that targets of an engine run at their first boot.", s_script_add,
+     "Add a script that targets of an engine run at their first boot.", s_script_add,
      NULL, NULL, s_script_options},
     {"script", "list", "[ENGINE]", 0, 1, "List scripts.", s_script_list, NULL, NULL,
      NULL},
     {"script", "remove", "ENGINE NAME", 2, 2, "Remove a script.", s_script_remove, NULL,
      NULL, NULL},
-    {"events", "", "", 0, 0, "Show the present state, and with --follow what happens.",
+    {"events", "", "", 0, 0, "Show the present state; with --follow show new events too.",
      s_events, NULL, NULL, s_event_options},
     {"doctor", "", "", 0, 0, "Check that broker, Redis and workers answer.", s_doctor,
      NULL, NULL, NULL},

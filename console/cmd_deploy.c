@@ -48,11 +48,11 @@ s_confirm(const call_t *call, size_t count, rmt_error_t *error)
     if (!isatty(STDIN_FILENO))
         return rmt_fail(
             error, RMT_E_USAGE,
-            "the disks of %zu targets will be erased; say --yes to do it from a script",
+            "the disks of %zu targets would be erased; add --yes to do it from a script",
             count);
-    fprintf(
-        stderr,
-        "The disks of %zu targets will be erased. Type their number to go on: ", count);
+    fprintf(stderr,
+            "The disks of %zu targets will be erased. Type their number to continue: ",
+            count);
     char answer[32] = "";
     if (!fgets(answer, sizeof answer, stdin) || strtoul(answer, NULL, 10) != count)
         return rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
@@ -118,22 +118,23 @@ static const option_t s_plan_options[] = {
     {"engine", "E", "engines to look at; may be given several times"},
     {"policy", "CLASS=RULE",
      "exact, family, at-least or ignore for a class of component"},
-    {"explain", NULL, "every compared fact, for every target"},
-    {"accept-incomplete", NULL, "also an image that is INCOMPLETE"},
+    {"explain", NULL, "show every compared fact of every target"},
+    {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
     {NULL, NULL, NULL},
 };
 static const option_t s_start_options[] = {
     {"engine", "E", "engines; may be given several times"},
     {"targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12"},
     {"policy", "CLASS=RULE", "as in: ramet deploy plan"},
-    {"partial", NULL, "go on with the targets that can be locked"},
-    {"when-booted", NULL, "also targets that are absent: installed when they netboot"},
-    {"take-over", NULL, "targets still locked by an ended job whose agent came back"},
+    {"partial", NULL, "continue with the targets that can be locked"},
+    {"when-booted", NULL, "include absent targets, and install them when they netboot"},
+    {"take-over", NULL,
+     "include targets that an ended job still locks, if their agents have restarted"},
     {"accept-incomplete", NULL, "also an image that is INCOMPLETE"},
-    {"canary", "N", "first N targets; the rest when these are confirmed"},
+    {"canary", "N", "install N targets first, the rest when these are confirmed"},
     {"max-failures", "K", "start no more targets after K failures"},
     {"boot-timeout", "TIME", "how long to wait for the first boot: 90s, 30m (15m)"},
-    {"yes", NULL, "do not ask"},
+    {"yes", NULL, "do not ask for confirmation"},
     {"wait", NULL, "follow the job to its end"},
     {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
     {NULL, NULL, NULL},

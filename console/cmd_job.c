@@ -131,7 +131,8 @@ static int
 s_retry(call_t *call, rmt_error_t *error)
 {
     if (!rmt_record_has(call->options, "failed"))
-        return rmt_fail(error, RMT_E_USAGE, "say which: ramet job retry %s --failed",
+        return rmt_fail(error, RMT_E_USAGE,
+                        "name the targets to retry: ramet job retry %s --failed",
                         call->operands[0]);
     rmt_auto(rmt_record) body = s_job_body(call);
     rmt_auto(rmt_msg) reply = call_request(call, "job.retry", body, NULL, error);
@@ -143,7 +144,7 @@ static const option_t s_time_options[] = {
     {NULL, NULL, NULL},
 };
 static const option_t s_retry_options[] = {
-    {"failed", NULL, "the targets that failed"},
+    {"failed", NULL, "take the failed targets"},
     {"wait", NULL, "follow the new job to its end"},
     {"timeout", "TIME", "with --wait"},
     {NULL, NULL, NULL},
@@ -157,10 +158,10 @@ const command_t cmd_job[] = {
      s_time_options},
     {"job", "wait", "JOB", 1, 1, "Wait for a job's end; its outcome is the exit status.",
      s_wait, NULL, NULL, s_time_options},
-    {"job", "logs", "JOB [TARGET]", 1, 2, "Show what happened, from the audit stream.",
-     s_logs, NULL, NULL, NULL},
+    {"job", "logs", "JOB [TARGET]", 1, 2,
+     "Show the events of a job from the audit stream.", s_logs, NULL, NULL, NULL},
     {"job", "cancel", "JOB [TARGET]...", 1, -1,
-     "Cancel a job, or single targets of it. A target that is being written goes on to "
+     "Cancel a job, or some of its targets. A target that is being written continues to "
      "its end.",
      s_cancel, NULL, NULL, NULL},
     {"job", "retry", "JOB", 1, 1, "Make a new job for the failed targets of a job.",

@@ -87,21 +87,21 @@ s_pins(call_t *call, rmt_error_t *error)
 
 static const option_t s_check_options[] = {
     {"deep", NULL, "re-hash every chunk too"},
-    {"wait", NULL, "follow the job, and show what it found"},
+    {"wait", NULL, "follow the job and show its findings"},
     {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
     {NULL, NULL, NULL},
 };
 static const option_t s_scrub_options[] = {
     {"rate", "MIB", "read at most so many MiB a second"},
-    {"again", NULL, "from the first pack, not where the last run was cut short"},
+    {"again", NULL, "start at the first pack, even if the last run was cut short"},
     {"wait", NULL, "follow the job, and show what it found"},
     {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
     {NULL, NULL, NULL},
 };
 static const option_t s_gc_options[] = {
     {"age", "TIME",
-     "how old a mark must be before its pack goes (24h); longer than any capture"},
-    {"wait", NULL, "follow the job, and show what it did"},
+     "remove packs whose mark is older (24h); longer than any capture takes"},
+    {"wait", NULL, "follow the job and show its counts"},
     {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
     {NULL, NULL, NULL},
 };
@@ -111,11 +111,11 @@ static const option_t s_pin_options[] = {
 };
 
 const command_t cmd_store[] = {
-    {"store", "check", "PLACE", 1, 1, "Check that a store has all that its images need.",
+    {"store", "check", "PLACE", 1, 1, "Check that a store has every chunk of its images.",
      s_check, NULL, NULL, s_check_options},
     {"store", "scrub", "PLACE", 1, 1,
-     "Re-hash all packs of a store, slowly; put aside what is damaged.", s_scrub, NULL,
-     NULL, s_scrub_options},
+     "Re-hash all packs of a store, slowly; move damaged packs to quarantine.", s_scrub,
+     NULL, NULL, s_scrub_options},
     {"store", "gc", "PLACE", 1, 1,
      "Remove images that left the catalogue, and packs that no image needs.", s_gc, NULL,
      NULL, s_gc_options},

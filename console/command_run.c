@@ -17,9 +17,9 @@ command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *erro
                             word);
         snprintf(name, sizeof name, "%.*s", (int) (equals - word), word);
         if (!rmt_record_name_is_valid(name))
-            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no field name", name);
+            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a field name", name);
         if (rmt_record_has(body, name))
-            return rmt_fail(error, RMT_E_USAGE, "%s is told twice; write it once%s", word,
+            return rmt_fail(error, RMT_E_USAGE, "%s is given twice; write it once%s", word,
                             strcmp(name, "name") == 0 ? ", as NAME" : "");
         rmt_record_set(body, name, equals + 1);
     }

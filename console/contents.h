@@ -1,4 +1,4 @@
-// contents - what an image holds, fetched from a holder of its place (M7, M17).
+// contents - the contents of an image, fetched from a holder of its place (M7, M17).
 #pragma once
 
 #include "console/command.h"

@@ -1,5 +1,5 @@
-// diff - what is different between two images, or an image and what a place or a machine
-// has of it (M7).
+// diff - the differences between two images, or between an image and a store or a
+// machine (M7).
 #pragma once
 
 #include "console/command.h"

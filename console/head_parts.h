@@ -1,5 +1,5 @@
-// head_parts - byte strings one behind the other, each with its size before it: what an
-// archive's head carries of an image beside the files.
+// head_parts - the parts of an archive's head: byte strings, each with its size before
+// it, that carry an image's descriptor beside the files.
 #pragma once
 
 #include <stddef.h>

@@ -59,7 +59,7 @@ s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
     if (*status_out < 0 || *status_out > 1)
         return NULL;
     if (*status_out == 1)
-        fprintf(stderr, "ramet: some engines gave no verdicts; see: ramet job show %s\n",
+        fprintf(stderr, "ramet: some engines did not answer; see: ramet job show %s\n",
                 job);
     rmt_auto(rmt_record) ask = rmt_record_new();
     rmt_record_set(ask, "job", job);

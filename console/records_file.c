@@ -13,7 +13,7 @@ s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t i
            rmt_error_t *error)
 {
     if (!rmt_record_name_is_valid(name))
-        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is no field name",
+        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is not a field name",
                         index + 1, name);
     if (json_is_string(value))
         rmt_record_set(record, name, json_string_value(value));
@@ -44,14 +44,14 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
     int rc = json_is_array(array)
                  ? 0
                  : rmt_fail(error, RMT_E_USAGE,
-                            "neither an array nor an object with \"items\"");
+                            "the file is neither an array nor an object with \"items\"");
     for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
         json_t *object = json_array_get(array, i);
         rmt_record_t *record = rmt_records_add(items);
         const char *name;
         json_t *value;
         if (!json_is_object(object))
-            rc = rmt_fail(error, RMT_E_USAGE, "item %zu is no object", i + 1);
+            rc = rmt_fail(error, RMT_E_USAGE, "item %zu is not an object", i + 1);
         json_object_foreach(object, name, value)
         {
             if (rc == 0)
@@ -103,7 +103,8 @@ s_csv_header(const char **at, char *value, rmt_records_t *names, rmt_error_t *er
     while (more) {
         more = s_csv_value(at, value);
         if (!rmt_record_name_is_valid(value))
-            return rmt_fail(error, RMT_E_USAGE, "line 1: \"%s\" is no field name", value);
+            return rmt_fail(error, RMT_E_USAGE, "line 1: \"%s\" is not a field name",
+                            value);
         rmt_record_set(rmt_records_add(names), "name", value);
     }
     return 0;
@@ -130,7 +131,7 @@ s_from_csv(const char *text, size_t size, rmt_error_t *error)
                                value);
         }
         if (column != rmt_records_count(names)) {
-            rmt_fail(error, RMT_E_USAGE, "row %zu has %zu values, the header %zu",
+            rmt_fail(error, RMT_E_USAGE, "row %zu has %zu values, the header has %zu",
                      rmt_records_count(items), column, rmt_records_count(names));
             return NULL;
         }

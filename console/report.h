@@ -1,4 +1,4 @@
-// report - a job whose outcome is counts and findings: upkeep of stores, verify, compare.
+// report - jobs that give counts and findings: upkeep of stores, verify, compare.
 #pragma once
 
 #include "console/call.h"

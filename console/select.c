@@ -57,7 +57,7 @@ s_add_range(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
     const unsigned long last = *dash == '-' ? strtoul(dash + 1, &close, 10) : 0;
     if (!digits || digits > 9 || *dash != '-' || !isdigit((unsigned char) dash[1]) ||
         *close != ']' || last < first || last - first >= SELECT_COUNT_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no range; write r12-n[01-40]",
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a range; write r12-n[01-40]",
                         word);
     for (unsigned long number = first; number <= last; number++) {
         rmt_auto_str name = rmt_text("%.*s%0*lu%s", (int) (open - word), word,
@@ -87,7 +87,7 @@ select_targets(const char *list, const rmt_records_t *known, rmt_error_t *error)
             return NULL;
     }
     if (!rmt_records_count(chosen)) {
-        rmt_fail(error, RMT_E_USAGE, "no target is named");
+        rmt_fail(error, RMT_E_USAGE, "name at least one target; see: ramet target list");
         return NULL;
     }
     return rmt_take(&chosen);

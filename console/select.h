@@ -1,4 +1,5 @@
-// select - which machines the user means: names, ranges r12-n[01-40], labels rack=r12.
+// select - the machines that the user selects: names, ranges r12-n[01-40], labels
+// rack=r12.
 #pragma once
 
 #include "base/rmt_record.h"

@@ -224,7 +224,7 @@ watch_parse_time(const char *text, unsigned *seconds_out, rmt_error_t *error)
     static const unsigned factors[] = {1, 60, 3600};
     const char *unit = *end ? strchr(units, *end) : units;
     if (end == text || !unit || (*end && end[1]) || number > 1000000)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is no time; write 90s, 45m or 2h",
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a time; write 90s, 45m or 2h",
                         text);
     *seconds_out = (unsigned) number * factors[unit - units];
     return 0;

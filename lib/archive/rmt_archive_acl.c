@@ -68,7 +68,7 @@ rmt_archive_acl_put(struct archive_entry *to, const rmt_xattr_t *xattr,
         memcpy(&version, data, sizeof version);
     if (le32toh(version) != ACL_VERSION ||
         (xattr->value_size - HEAD_SIZE) % ENTRY_SIZE != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "%s is no ACL", xattr->name);
+        return rmt_fail(error, RMT_E_CORRUPT, "%s is not an ACL", xattr->name);
     const int type = strcmp(xattr->name, RMT_ACL_DEFAULT) == 0
                          ? ARCHIVE_ENTRY_ACL_TYPE_DEFAULT
                          : ARCHIVE_ENTRY_ACL_TYPE_ACCESS;
@@ -145,7 +145,7 @@ s_read_aces(struct archive_entry *from, int type, s_ace_t *aces, size_t *count,
         while (tag < TAG_COUNT && s_tags[tag].archive != archive_tag)
             tag++;
         if (tag == TAG_COUNT)
-            return rmt_fail(error, RMT_E_UNSUPPORTED, "an ACL that is not of POSIX");
+            return rmt_fail(error, RMT_E_UNSUPPORTED, "its ACL is not a POSIX ACL");
         s_ace_t *ace = &aces[(*count)++];
         *ace = (s_ace_t){tag, (uint16_t) (permissions & 7), NO_ID};
         if (s_tags[tag].has_id && s_read_id(qualifier, name, &ace->id, error) == -1)

@@ -186,7 +186,7 @@ s_read_records(s_gathered_t *all, const char *text, size_t size, rmt_error_t *er
         const char *end = text + at + length;
         if (length < 5 || length > size - at || *keyword != ' ' || keyword >= end ||
             end[-1] != '\n')
-            return rmt_fail(error, RMT_E_CORRUPT, "a damaged global header");
+            return rmt_fail(error, RMT_E_CORRUPT, "a global header is damaged");
         const size_t name = strlen(" comment=");
         if ((size_t) (end - keyword) > name && memcmp(keyword, " comment=", name) == 0 &&
             s_gather(all, keyword + name, end - 1, error) == -1)
@@ -201,7 +201,7 @@ s_read_header(int fd, size_t size, s_gathered_t *all, rmt_error_t *error)
 {
     const size_t whole = size + s_padding(size);
     if (size > 4 * BYTES_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "a global header of %zu bytes", size);
+        return rmt_fail(error, RMT_E_TOO_BIG, "a global header has %zu bytes", size);
     rmt_auto_ptr room = calloc(1, whole + 1);
     assert(room);
     size_t got = 0;

@@ -1,5 +1,6 @@
-// rmt_archive_head - bytes at the head of an archive, which say what it is of: pax global
-// headers whose comments carry them. Other programs skip comments. For lib/archive alone.
+// rmt_archive_head - the bytes at the head of an archive that describe its image: pax
+// global headers carry them in comments. Other programs skip comments. For lib/archive
+// alone.
 #pragma once
 
 #include <stddef.h>

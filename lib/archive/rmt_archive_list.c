@@ -230,7 +230,7 @@ s_write_item(s_write_t *self, const s_item_t *item, rmt_error_t *error)
     if (rmt_entry_decode(inode->data, inode->size, self->room, &entry, error) == -1)
         return -1;
     if (inode->names > 1 && S_ISDIR(entry.mode))
-        return rmt_fail(error, RMT_E_CORRUPT, "a hard link to a folder");
+        return rmt_fail(error, RMT_E_CORRUPT, "is a hard link to a folder");
     const bool is_first = inode->names > 1 && !inode->group;
     if (is_first)
         inode->group = ++self->groups;

@@ -161,7 +161,7 @@ s_read_names(rmt_archive_reader_t *self, rmt_error_t *error)
     const char *link = archive_entry_hardlink(self->entry);
     char shown[200];
     if (!path)
-        return rmt_fail(error, RMT_E_CORRUPT, "an entry without a name");
+        return rmt_fail(error, RMT_E_CORRUPT, "an entry has no name");
     self->path = s_clean_path(path);
     self->link = link ? s_clean_path(link) : NULL;
     if (!self->path || (link && !self->link))
@@ -266,14 +266,14 @@ s_read_xattrs(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error
 {
     const size_t count = s_make_room(self);
     if (count > XATTR_COUNT_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "%zu extended attributes", count);
+        return rmt_fail(error, RMT_E_TOO_BIG, "has %zu extended attributes", count);
     char *at = self->names;
     const char *name;
     const void *value;
     size_t size;
     while (archive_entry_xattr_next(self->entry, &name, &value, &size) == ARCHIVE_OK) {
         if (size > UINT32_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "an attribute of %zu bytes", size);
+            return rmt_fail(error, RMT_E_TOO_BIG, "has an attribute of %zu bytes", size);
         self->xattrs[self->xattr_count++] = (rmt_xattr_t){at, value, (uint32_t) size};
         at = s_decode_name(name, at);
     }

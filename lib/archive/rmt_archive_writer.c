@@ -348,7 +348,8 @@ s_fill(rmt_archive_writer_t *self, const rmt_entry_t *entry, const char *path,
     s_set_status(self->entry, entry->mode, entry->uid, entry->gid, entry->mtime_s,
                  entry->mtime_ns);
     if (S_ISSOCK(entry->mode))
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "a socket");
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "is a socket, which an archive cannot hold");
     if (S_ISLNK(entry->mode))
         archive_entry_copy_symlink(self->entry, entry->target ? entry->target : "");
     if (S_ISCHR(entry->mode) || S_ISBLK(entry->mode)) {

@@ -61,7 +61,7 @@ s_check_range(const rmt_config_row_t *row, int64_t number, const char *what,
     if (row->min == 0 && row->max == 0)
         return 0;
     if (number < row->min || number > row->max)
-        return rmt_fail(error, RMT_E_CONFIG, "%s is %lld%s, limits are %lld and %lld",
+        return rmt_fail(error, RMT_E_CONFIG, "%s is %lld%s; it must be %lld to %lld",
                         row->path, (long long) number, what, (long long) row->min,
                         (long long) row->max);
     return 0;
@@ -75,7 +75,7 @@ s_read_number(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
     const long long number = strtoll(value->text, &end, 10);
     const char first = value->text[0];
     if (errno || *end || !(first == '-' || (first >= '0' && first <= '9')))
-        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is no number", row->path,
+        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is not a number", row->path,
                         value->text);
     value->number = number;
     return s_check_range(row, number, "", error);
@@ -120,7 +120,7 @@ s_read_value(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
     case RMT_CONFIG_PATH:
         if (value->text[0] == '/' || (!value->text[0] && row->preset && !row->preset[0]))
             return 0;
-        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is no absolute path",
+        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is not an absolute path",
                         row->path, value->text);
     case RMT_CONFIG_TEXT:
         break;
@@ -176,7 +176,7 @@ s_take_key(rmt_config_t *self, zconfig_t *node, const char *path, rmt_error_t *e
     if (!s_find(self, path))
         return rmt_fail(error, RMT_E_CONFIG, "unknown key %s", path);
     if (zconfig_child(node))
-        return rmt_fail(error, RMT_E_CONFIG, "%s is a key, not a section", path);
+        return rmt_fail(error, RMT_E_CONFIG, "%s is a setting, not a section", path);
     const char *text = zconfig_value(node);
     return rmt_config_set(self, path, text ? text : "", error);
 }
@@ -207,7 +207,7 @@ s_take_file(rmt_config_t *self, const char *file, rmt_error_t *error)
     if (rmt_io_load(file, FILE_SIZE_MAX, &data, &size, error) == -1)
         return -1;
     if (memchr(data, '\0', size))
-        return rmt_fail(error, RMT_E_CONFIG, "has a NUL byte in it");
+        return rmt_fail(error, RMT_E_CONFIG, "contains a NUL byte");
     // The parser gives nothing for a file without keys, which is a good file.
     if (size == 0)
         return 0;

@@ -36,8 +36,9 @@ static int
 s_check_words(const rmt_options_t *self, int count, rmt_error_t *error)
 {
     if (count < self->words_min || count > self->words_max)
-        return rmt_fail(error, RMT_E_USAGE, "%s takes %d to %d words, not %d; see --help",
-                        self->program, self->words_min, self->words_max, count);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s takes %d to %d arguments, not %d; see --help", self->program,
+                        self->words_min, self->words_max, count);
     return 0;
 }
 

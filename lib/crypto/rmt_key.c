@@ -20,7 +20,8 @@ rmt_key_new(rmt_key_t *key_out, rmt_error_t *error)
 {
     rmt_key_t key;
     if (zmq_curve_keypair(key.public_text, key.secret_text) == -1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "this libzmq has no CURVE");
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "this libzmq is built without CURVE; install one with libsodium");
     *key_out = key;
     rmt_key_wipe(&key);
     return 0;

@@ -14,13 +14,13 @@ static int
 s_check(const struct stat *status, const char *path, rmt_error_t *error)
 {
     if (!S_ISREG(status->st_mode))
-        return rmt_fail(error, RMT_E_CONFIG, "key file %s is no plain file", path);
+        return rmt_fail(error, RMT_E_CONFIG, "key file %s is not a plain file", path);
     if (status->st_uid != geteuid())
         return rmt_fail(error, RMT_E_CONFIG, "key file %s belongs to user %u, not to %u",
                         path, status->st_uid, geteuid());
     if (status->st_mode & 077)
         return rmt_fail(error, RMT_E_CONFIG,
-                        "key file %s can be used by others (mode %03o); chmod 600 it",
+                        "others can read or write key file %s (mode %03o); chmod 600 it",
                         path, status->st_mode & 0777);
     if ((uint64_t) status->st_size > RMT_SECRET_FILE_SIZE_MAX)
         return rmt_fail(error, RMT_E_CONFIG, "key file %s has over %zu bytes", path,

@@ -43,7 +43,8 @@ s_parse(rmt_id_t *id_out, const char *text, const char *field, rmt_error_t *erro
 {
     if (rmt_id_parse(id_out, text, error) == 0)
         return 0;
-    return rmt_fail(error, RMT_E_CORRUPT, "a descriptor's field %s is no id", field);
+    return rmt_fail(error, RMT_E_CORRUPT, "field %s of the descriptor is not an id",
+                    field);
 }
 
 // Single chunks that a record names, with blanks between the ids.
@@ -94,7 +95,7 @@ rmt_closure_walk(const rmt_closure_walk_t *walk, const rmt_id_t *image,
     rmt_auto(rmt_records) records =
         rmt_codec_unpack_records(plain, size, RMT_CHUNK_PLAIN_MAX, error);
     if (!records)
-        return rmt_fail(error, RMT_E_CORRUPT, "%s is no image descriptor",
+        return rmt_fail(error, RMT_E_CORRUPT, "%s is not the descriptor of an image",
                         rmt_id_text(image, text));
     if (walk->visit(walk->visitor, image, (uint32_t) size, error) == -1)
         return -1;
@@ -121,7 +122,7 @@ rmt_closure_from_store(void *store, const rmt_id_t *id, void *plain_out, size_t 
         return -1;
     }
     if (size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "descriptor of %zu bytes", size);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the descriptor has %zu bytes", size);
     memcpy(plain_out, data, size);
     *size_out = size;
     return 0;
@@ -163,7 +164,7 @@ s_visit(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *err
         // Repeats are dropped before memory grows.
         s_compact(self);
         if (self->count > COUNT_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "image of more than %zu chunks",
+            return rmt_fail(error, RMT_E_TOO_BIG, "the image has more than %zu chunks",
                             COUNT_MAX);
         if (self->count >= self->room / 2) {
             self->room = self->room ? self->room * 2 : 1024;

@@ -1,4 +1,4 @@
-// rmt_credit - what a frame of bytes under way counts for in a window.
+// rmt_credit - the cost of a frame of bytes in a window.
 //
 // Small frames cost more than their bytes in queues, so each has a surcharge, which
 // also bounds how many messages a window can hold. Both sides count the same way.

@@ -222,7 +222,7 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
     if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX ||
         rmt_chunk_open(&chunk, self->plain, &call->why) == -1) {
         char text[RMT_ID_TEXT_SIZE];
-        rmt_fail(&call->why, RMT_E_CORRUPT, "%s sent bytes that are not chunk %s",
+        rmt_fail(&call->why, RMT_E_CORRUPT, "%s sent bytes that do not match chunk %s",
                  rmt_link_name(self->link), rmt_id_text(&chunk.id, text));
         self->stats.refused++;
         call->marks[index] = FAILED;

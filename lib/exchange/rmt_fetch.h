@@ -1,7 +1,7 @@
 // rmt_fetch - get chunks of one granted image from its holders.
 //
-// Every chunk is checked against its id before anybody sees it. A holder that is
-// silent, or lacks a chunk, or has it damaged, is left for the next one. An instance
+// It checks every chunk against its id before the caller sees it. When a holder is
+// silent, lacks a chunk or has it damaged, it asks the next one. An instance
 // belongs to one thread.
 #pragma once
 

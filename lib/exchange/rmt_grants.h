@@ -1,4 +1,4 @@
-// rmt_grants - which keys may fetch which images, and which may offer; lib/exchange only.
+// rmt_grants - the keys that may fetch images, or may offer chunks; lib/exchange only.
 //
 // Keys with any grant are let in through ZAP, all others kept out. Time is an argument.
 #pragma once

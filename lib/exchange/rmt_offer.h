@@ -1,9 +1,9 @@
 // rmt_offer - give chunks to the store of a place, sending only what it lacks.
 //
-// Ids are offered in batches; the receiver says which it wants; only those travel,
-// within the window it granted. Chunk bytes are kept in a bounded buffer until then.
-// A stream is one attempt of one task: when it breaks, nothing of it stays since the
-// last seal, and a new stream begins anew. An instance belongs to one thread.
+// It offers ids in batches; the receiver answers which it wants, and only those travel,
+// within the window that the receiver granted. Chunk bytes are kept in a bounded buffer
+// until then. A stream is one attempt of one task: when it breaks, nothing of it stays
+// since the last seal, and a new stream begins anew. An instance belongs to one thread.
 #pragma once
 
 #include "store/rmt_chunk.h"

@@ -103,7 +103,7 @@ s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
                kind == RMT_MSG_WHOLE || kind == RMT_MSG_SEAL) {
         rmt_serve_offered(self, s_caller(self, packet), &packet->msg);
     } else {
-        s_refuse(self, packet, "a message that has no place on a data port");
+        s_refuse(self, packet, "a data port does not take this kind of message");
     }
 }
 

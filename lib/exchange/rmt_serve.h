@@ -1,11 +1,11 @@
 // rmt_serve - the data port of a worker: gives chunks of granted images, and takes
 // streams of offered chunks into the store.
 //
-// It runs in a thread of its own (streams and the reading of manifests in more). Who
-// may do what comes from the broker with PEERS: a key is let in, and checked again at
-// every message. At most RMT_SERVE_BUDGET bytes are under way to all peers, and to one
-// no more than its window. Bytes that are not what their id says are never given away.
-// The functions below are called by one thread.
+// It runs in a thread of its own (streams and the reading of manifests in more). PEERS
+// of the broker name the keys and their grants; each message's key is checked again. At
+// most RMT_SERVE_BUDGET bytes are under way to all peers, and to one no more than its
+// window. It never sends bytes that do not match their id. The functions below are called
+// by one thread.
 #pragma once
 
 #include <stdbool.h>
@@ -22,7 +22,7 @@
 
 typedef struct rmt_serve rmt_serve_t;
 
-// Something a person may want to know; called in threads of the server, so it must be
+// An event for the log; called in threads of the server, so it must be
 // thread-safe, as rmt_log is. event: "stream.opened", "stream.sealed", "stream.broken",
 // "fetch.refused", "peer.refused", "chunk.damaged". key: public key of the peer.
 typedef void(rmt_serve_event_fn)(void *context, const char *event, const char *key,

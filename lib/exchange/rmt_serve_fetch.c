@@ -113,7 +113,7 @@ s_check_wish(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish,
     caller->wished -= refused;
     wish->count = kept;
     rmt_error_t why = {0};
-    rmt_fail(&why, RMT_E_NOT_ALLOWED, "%zu chunks are no part of the granted image",
+    rmt_fail(&why, RMT_E_NOT_ALLOWED, "%zu chunks do not belong to the granted image",
              refused);
     self->stats.refused += refused;
     rmt_serve_tell(self, "fetch.refused", caller->user, why.text);

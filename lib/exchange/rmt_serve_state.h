@@ -1,4 +1,4 @@
-// What the thread of rmt_serve owns; lib/exchange only.
+// rmt_serve_state - the state of the thread of rmt_serve; lib/exchange only.
 #pragma once
 
 #include <czmq.h>

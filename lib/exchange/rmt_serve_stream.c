@@ -72,7 +72,8 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
     }
     rmt_caller_t *old = s_find_task(self, msg->task);
     if (old && old->attempt > msg->attempt)
-        return rmt_fail(error, RMT_E_FENCED, "attempt %u of this task has a stream",
+        return rmt_fail(error, RMT_E_FENCED,
+                        "attempt %u of this task, a newer one, has a stream",
                         old->attempt);
     if (old)
         rmt_serve_end_stream(self, old, "a new attempt has begun");

@@ -95,12 +95,13 @@ rmt_driver_index_check(const void *data, size_t size, rmt_error_t *error)
 {
     index_t self = {data, size, size};
     if (size < 12 || s_number(data) != MAGIC)
-        return rmt_fail(error, RMT_E_CORRUPT, "no list of depmod");
+        return rmt_fail(error, RMT_E_CORRUPT, "this is not a list of depmod");
     const uint32_t version = s_number(self.data + 4);
     if (version >> 16 != VERSION_MAJOR)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "a list of depmod of version %u",
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "the list of depmod has version %u, which is unknown",
                         version >> 16);
     if (!s_check_node(&self, s_number(self.data + 8), 0))
-        return rmt_fail(error, RMT_E_CORRUPT, "a damaged list of depmod");
+        return rmt_fail(error, RMT_E_CORRUPT, "the list of depmod is damaged");
     return 0;
 }

@@ -1,5 +1,5 @@
-// rmt_drivers - which drivers a kernel has, from the files that rmt_kernel gave. The door
-// to libkmod. Nothing of the computer it runs on is asked or changed. Of one thread.
+// rmt_drivers - the drivers of a kernel, from the files that rmt_kernel gave. The door
+// to libkmod. It neither reads nor changes the computer it runs on. One thread.
 #pragma once
 
 #include <stddef.h>

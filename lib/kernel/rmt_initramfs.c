@@ -66,7 +66,8 @@ s_take(scan_t *self, void *out, uint64_t size, bool *is_over_out, rmt_error_t *e
             return 0;
         }
         if (is_over)
-            return rmt_fail(error, RMT_E_CORRUPT, "an archive is cut");
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "an archive of the initramfs ends early");
         const size_t left = self->size - self->at;
         const size_t part = left < size - used ? left : (size_t) (size - used);
         if (out)
@@ -130,7 +131,8 @@ s_read_entry(scan_t *self, bool *is_end_out, rmt_error_t *error)
     const uint64_t file_size = s_number(header + FILE_SIZE_AT);
     if ((strncmp(header, "070701", 6) != 0 && strncmp(header, "070702", 6) != 0) ||
         name_size == 0 || name_size > PATH_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "not an archive of the form newc");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the initramfs is not an archive of the form newc");
     bool is_over;
     if (s_take(self, name, name_size, &is_over, error) == -1 ||
         s_skip(self, -self->offset & 3, error) == -1 ||

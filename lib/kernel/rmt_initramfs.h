@@ -1,4 +1,4 @@
-// rmt_initramfs - which kernel modules an initramfs holds.
+// rmt_initramfs - the kernel modules of an initramfs.
 #pragma once
 
 #include "base/rmt_error.h"

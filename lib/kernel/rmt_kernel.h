@@ -1,4 +1,4 @@
-// rmt_kernel - the kernel that a system starts, and what tells which drivers it has.
+// rmt_kernel - the kernel that a system starts, and the lists of its drivers.
 //
 // The lists that depmod made (which names each module serves, what modules need, what is
 // built in), the settings of modprobe, and the modules in the initramfs: enough to judge

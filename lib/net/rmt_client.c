@@ -56,7 +56,7 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
         self->brokers[self->count] = rmt_text("%s", brokers[self->count]);
     }
     if (count == 0) {
-        rmt_fail(error, RMT_E_USAGE, "no broker is named");
+        rmt_fail(error, RMT_E_USAGE, "no broker is set; set brokers in the settings");
         return NULL;
     }
     return rmt_take(&self);

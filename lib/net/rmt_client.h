@@ -1,4 +1,4 @@
-// rmt_client - what console, gateway and one-shot programs use to ask a broker.
+// rmt_client - requests to a broker, for consoles and one-shot programs.
 //
 // One request at a time. A request is sent again, to the next broker when one is
 // silent, with the same sequence and idempotency key until its time is over, so it

@@ -1,7 +1,7 @@
 // rmt_enrol - make a new key known to a broker with a token.
 //
-// The key is announced at the enrol port of one broker after the other, and asked
-// for again every 5 s while it is pending, until it is approved or turned down.
+// It announces the key at the enrol port of one broker after the other, and again
+// every 5 s while the key is pending, until a broker approves or refuses it.
 #pragma once
 
 #include "base/rmt_error.h"

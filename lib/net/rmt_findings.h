@@ -1,5 +1,5 @@
-// rmt_findings - what a task finds wrong, told to the broker page by page, so that any
-// number of findings fits beside a RESULT of counts. The console reads them with
+// rmt_findings - the findings of a task, sent to the broker page by page, so that any
+// number of them fits beside a RESULT of counts. The console reads them with
 // `job.findings`.
 #pragma once
 

@@ -141,7 +141,7 @@ s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
     if (rmt_endpoint_split(address, host, &port, error) == -1)
         return -1;
     if (!kind->domain && (port == 0 || streq(host, "*") || streq(host, "@")))
-        return rmt_fail(error, RMT_E_USAGE, "nobody can connect to %.64s", text);
+        return rmt_fail(error, RMT_E_USAGE, "no peer can connect to %.64s", text);
     // Names stay with IPv4: libzmq would take an IPv6 address alone otherwise.
     s_set(handle, ZMQ_IPV6, host[0] == '[' || streq(host, "*"));
     char endpoint[sizeof address + 8];
@@ -354,7 +354,7 @@ s_read_user(zframe_t *envelope, char user[RMT_USER_SIZE], rmt_error_t *error)
 {
     const char *text = envelope ? zframe_meta(envelope, "User-Id") : NULL;
     if (!text || strlen(text) != RMT_USER_SIZE - 1)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a message without a user");
+        return rmt_fail(error, RMT_E_PROTOCOL, "a message has no key");
     memcpy(user, text, RMT_USER_SIZE);
     return 0;
 }
@@ -364,7 +364,7 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
 {
     const size_t count = parts->count - first;
     if (parts->count <= first || parts->count > PARTS_MAX || count > 2)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a message of %zu frames", parts->count);
+        return rmt_fail(error, RMT_E_PROTOCOL, "a message has %zu frames", parts->count);
     zframe_t *envelope = parts->frames[first];
     rmt_auto(rmt_msg) msg =
         rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);

@@ -1,7 +1,7 @@
 // rmt_socket - every socket of the exchange: one table of kinds, options and limits.
 //
-// A message is one frame (the envelope), or two for a chunk (envelope, bytes). What a
-// peer sends otherwise is dropped here and told to the caller, who counts strikes.
+// A message is one frame (the envelope), or two for a chunk (envelope, bytes). Other
+// messages are dropped here, and the caller counts a strike.
 // A socket belongs to one thread at a time.
 #pragma once
 

@@ -86,8 +86,10 @@ s_check_outputs(const rmt_record_t *outputs, rmt_error_t *error)
         total += size + RMT_RECORD_NAME_MAX + 16;
     }
     if (count > OUTPUT_COUNT_MAX || total > OUTPUT_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "outputs of %zu fields and %zu bytes",
-                        count, total);
+        return rmt_fail(
+            error, RMT_E_TOO_BIG,
+            "the outputs have %zu fields and %zu bytes, too many for a RESULT", count,
+            total);
     return 0;
 }
 
@@ -280,7 +282,7 @@ rmt_task_ask(rmt_task_t *self, const char *verb, const rmt_record_t *body,
         msg->items = rmt_records_dup(items);
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     if (zframe_size(frame) > RMT_CONTROL_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "a request of %zu bytes",
+        return rmt_fail(error, RMT_E_TOO_BIG, "the request has %zu bytes",
                         zframe_size(frame));
     zframe_send(&frame, self->pipe, 0);
     *ask_out = ask->serial = ++self->request_serial;

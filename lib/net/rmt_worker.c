@@ -103,7 +103,8 @@ s_copy_services(rmt_worker_t *self, const rmt_worker_config_t *config, rmt_error
         assert(self->services[i].service && self->services[i].run);
         self->service_count++;
         if (self->services[i].slots == 0)
-            return rmt_fail(error, RMT_E_USAGE, "%s has no slots",
+            return rmt_fail(error, RMT_E_USAGE,
+                            "service %s has no slots; set slots to 1 or more",
                             self->services[i].service);
     }
     return 0;

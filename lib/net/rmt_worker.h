@@ -1,7 +1,7 @@
 // rmt_worker - the loop that all workers and agents share.
 //
 // The control thread (the one that calls rmt_worker_run) keeps the link to a broker
-// (rmt_peer), says how many tasks of each service it can take, and runs each task in a
+// (rmt_peer), gives CREDIT for each service, and runs each task in a
 // thread of its own. It sends BEAT for the tasks in hand every 3 s, PROGRESS at most
 // twice a second for each task (a new phase at once), and RESULT again every 3 s and
 // after each HELLO until RECORDED. A TASK that is in hand with the same attempt is

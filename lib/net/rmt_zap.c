@@ -156,8 +156,7 @@ rmt_zap_new(rmt_error_t *error)
         return NULL;
     }
     if (zsock_bind(doorman->handler, ENDPOINT) == -1) {
-        rmt_fail(error, RMT_E_EXISTS, "%s is bound already: %s", ENDPOINT,
-                 zmq_strerror(errno));
+        rmt_fail(error, RMT_E_EXISTS, "%s is in use: %s", ENDPOINT, zmq_strerror(errno));
         return NULL;
     }
     rmt_zap_t *self = zmalloc(sizeof *self);

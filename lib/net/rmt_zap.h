@@ -1,8 +1,8 @@
-// rmt_zap - who may finish a CURVE handshake with this process.
+// rmt_zap - the keys that may finish a CURVE handshake with this process.
 //
 // One instance for a process, made before its first server socket and destroyed
 // after its last one: it answers at inproc://zeromq.zap.01, and sockets of rmt_socket
-// enforce their domain, so that nobody gets in when it is missing. A domain is a kind
+// enforce their domain, so that no key gets in when it is missing. A domain is a kind
 // of server socket (rmt_socket_domain). The User-Id of every message is the peer's
 // public key in Z85.
 //

@@ -1,4 +1,4 @@
-// rmt_beneath - names that cannot lead out of a folder, whatever they say.
+// rmt_beneath - opening names that cannot lead out of a folder.
 #pragma once
 
 #include <stddef.h>

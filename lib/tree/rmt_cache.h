@@ -1,12 +1,12 @@
-// rmt_cache - the stat cache: what the last capture of a tree found, so that the next one
-// reads only what may have changed.
+// rmt_cache - the stat cache: the names and entries of a tree's last capture, so that the
+// next one reads only files that may have changed.
 //
 // A file of its own format, in manifest order: for each name its stat key (inode, type
 // and mode, owner, size, mtime, ctime) and its manifest entry. It is a hint and never a
 // truth: each block is checked against its digest, a file of another version, tree or
-// file system is as good as none, and damage ends it early. What changed within a margin
-// before the last capture began was never written to it: its times could not tell a later
-// change.
+// file system is as good as none, and damage ends it early. It never holds a file that
+// changed within a margin before the capture began: the times of such a file cannot show
+// a later change.
 //
 // A reader and a writer belong to one thread each; these may be different threads.
 #pragma once

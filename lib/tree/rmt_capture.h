@@ -11,8 +11,8 @@
 // Sockets are counted and left out. What is mounted on a folder or file is not
 // entered: the folder or file stays, empty.
 //
-// With a stat cache, what has the same status as then is not opened: its entry is that of
-// the cache, and only the ids of its chunks are handed out.
+// With a stat cache, a file with unchanged status is not opened: its entry comes from the
+// cache, and only the ids of its chunks are handed out.
 #pragma once
 
 #include <stdbool.h>

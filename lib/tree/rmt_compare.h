@@ -1,5 +1,5 @@
-// rmt_compare - what is different between two trees, a manifest and a tree, or two
-// manifests: everything that an image carries.
+// rmt_compare - the differences between two trees, a manifest and a tree, or two
+// manifests, in everything that an image carries.
 //
 // Compared are names, types, modes, owners, mtimes in nanoseconds, contents, which names
 // are one inode, extended attributes, holes, reserved space, targets, device numbers,

@@ -1,5 +1,5 @@
-// rmt_contents - whether the contents of one file are what they should be: a chore of
-// rmt_compare, and for it alone.
+// rmt_contents - comparing the contents of one file: a chore of rmt_compare, and for it
+// alone.
 #pragma once
 
 #include <stdbool.h>

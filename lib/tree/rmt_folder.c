@@ -174,7 +174,7 @@ rmt_folder_reopen(rmt_folder_t *self, const rmt_folder_t *below, rmt_error_t *er
         return s_wrap(error, self->entry);
     }
     if (status.st_dev != self->device || status.st_ino != self->inode) {
-        rmt_fail(error, RMT_E_IO, "was moved while it was filled");
+        rmt_fail(error, RMT_E_IO, "was moved while its files were written");
         return s_wrap(error, self->entry);
     }
     self->fd = rmt_take_fd(&fd);

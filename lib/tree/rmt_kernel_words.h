@@ -1,5 +1,4 @@
-// rmt_kernel_words - words for what the kernel gives as numbers: file systems and inode
-// flags.
+// rmt_kernel_words - words for numbers of the kernel: file systems and inode flags.
 #pragma once
 
 #include <stddef.h>

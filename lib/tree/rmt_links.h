@@ -1,4 +1,4 @@
-// rmt_links - which inodes were met under which name first: the groups of hard links.
+// rmt_links - the first name of each inode with several names: groups of hard links.
 //
 // Keys are 64-bit pairs, so numbers are never truncated. Memory is one link for each
 // inode with several names. One thread.

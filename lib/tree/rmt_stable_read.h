@@ -1,10 +1,10 @@
-// rmt_stable_read - whether what was read of a file is one state of it. For
+// rmt_stable_read - deciding whether the bytes read from a file are one state of it. For
 // rmt_capture_item alone.
 //
 // The same status before and after is not enough. A write within the tick of the kernel's
 // clock in which the file was last changed leaves no other time; and a write() sets the
 // time when it begins, so one that is under way looks old. So times must be older than
-// the reading, and a file that changed lately must be open for writing by nobody, or else
+// the reading, and a file that changed lately must be open for writing by no process, or
 // have been left alone for a while. What stays unseen: a single write() that has been
 // under way for longer than that while. A tree that stands still is believed without
 // that.

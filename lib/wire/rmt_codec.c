@@ -178,7 +178,7 @@ s_unpack_record(const Ramet__Record *in, rmt_error_t *error)
 {
     const size_t count = in ? in->n_fields : 0;
     if (count > RMT_FIELDS_MAX) {
-        rmt_fail(error, RMT_E_TOO_BIG, "a record of %zu fields", count);
+        rmt_fail(error, RMT_E_TOO_BIG, "a record has %zu fields", count);
         return NULL;
     }
     size_t bytes = 0;
@@ -454,7 +454,7 @@ rmt_codec_decode(const void *data, size_t size, rmt_error_t *error)
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
     const Ramet__Envelope *envelope = ramet__envelope__unpack(&allocator, size, data);
     if (!envelope) {
-        rmt_fail(error, RMT_E_PROTOCOL, "an envelope of %zu bytes is not one", size);
+        rmt_fail(error, RMT_E_PROTOCOL, "%zu bytes are not an envelope", size);
         return NULL;
     }
     return s_decode_envelope(envelope, error);
@@ -489,7 +489,7 @@ rmt_codec_unpack_records(const void *data, size_t size, size_t limit, rmt_error_
     ProtobufCAllocator allocator = rmt_arena_allocator(arena);
     const Ramet__Records *list = ramet__records__unpack(&allocator, size, data);
     if (!list) {
-        rmt_fail(error, RMT_E_PROTOCOL, "%zu bytes are no records", size);
+        rmt_fail(error, RMT_E_PROTOCOL, "%zu bytes are not a list of records", size);
         return NULL;
     }
     return s_unpack_list(list->items, list->n_items, error);

@@ -104,7 +104,8 @@ rmt_uid_parse(uint8_t uid[RMT_UID_SIZE], const char *text, rmt_error_t *error)
 {
     static const char digits[] = "0123456789abcdef";
     if (strlen(text) != 2 * RMT_UID_SIZE || strspn(text, digits) != 2 * RMT_UID_SIZE)
-        return rmt_fail(error, RMT_E_USAGE, "\"%.80s\" is no id of %d digits", text,
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%.80s\" is not a uid of %d hexadecimal digits", text,
                         2 * RMT_UID_SIZE);
     for (size_t i = 0; i < RMT_UID_SIZE; i++) {
         const long high = strchr(digits, text[2 * i]) - digits;

@@ -92,7 +92,7 @@ s_check(level_t *level, const ProtobufCFieldDescriptor *field, uint64_t wire,
     level->seen |= bit;
     if (field->type == PROTOBUF_C_TYPE_STRING &&
         rmt_scan_text(begin, (size_t) (end - begin)) != (size_t) (end - begin))
-        return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is no UTF-8 text",
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s.%s is not UTF-8 text",
                         level->descriptor->short_name, field->name);
     return 0;
 }
@@ -129,7 +129,8 @@ rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t 
         if (!field || field->type != PROTOBUF_C_TYPE_MESSAGE)
             continue;
         if (depth == RMT_SCAN_DEPTH_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "messages are %zu deep", depth + 1);
+            return rmt_fail(error, RMT_E_TOO_BIG, "messages are nested %zu deep",
+                            depth + 1);
         levels[depth++] = (level_t){field->descriptor, end, 0};
         at = begin;
     }

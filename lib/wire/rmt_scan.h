@@ -1,7 +1,7 @@
 // rmt_scan - walk protobuf bytes against their descriptor before anything is unpacked.
 //
-// What passes can be unpacked without deep recursion, without a length that points
-// outside, and with an amount of memory that follows from the number of fields. Fields
+// Bytes that pass can be unpacked without deep recursion and without a length that
+// points outside, in memory that the number of fields bounds. Fields
 // of unknown number are stepped over, never entered. Pure, iterative, no allocation.
 #pragma once
 

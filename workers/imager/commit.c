@@ -57,8 +57,10 @@ s_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
     const char *format = rmt_record_text(image, "format", "");
     const char *features = rmt_record_text(image, "features", "");
     if (strcmp(format, "1") != 0 || *features) {
-        rmt_fail(error, RMT_E_UNSUPPORTED,
-                 "image format \"%.16s\" with features \"%.64s\"", format, features);
+        rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "this imager does not know image format \"%.16s\" with features \"%.64s\"",
+            format, features);
         return NULL;
     }
     return image;

@@ -38,7 +38,7 @@ s_check(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *err
     // The first is the descriptor, which has been read already.
     if (self->chunks > 0 && !rmt_store_has(self->store, id))
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "chunk %s is not in the store; make the image again",
+                        "chunk %s is not in the store; image the source again",
                         rmt_id_text(id, text));
     if (rmt_task_cancelled(self->task))
         return rmt_fail(error, RMT_E_CANCELLED, "cancelled");

@@ -6,5 +6,6 @@ imager_receive(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     (void) task;
     (void) holder;
-    return rmt_fail(error, RMT_E_REFUSED, "receive is a data port and takes no tasks");
+    return rmt_fail(error, RMT_E_REFUSED,
+                    "service receive is a data port and takes no tasks");
 }

@@ -1,4 +1,4 @@
-// rmt_holder - what imagers and installers have in common: a worker over the store of a
+// rmt_holder - the common part of imagers and installers: a worker over the store of a
 // place, with a key, a data port, and the link to the broker.
 #pragma once
 

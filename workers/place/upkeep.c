@@ -213,7 +213,7 @@ s_gc(upkeep_t *self, rmt_error_t *error)
 {
     const uint64_t age_s = rmt_record_u64(rmt_task_body(self->task), "age-s", UINT64_MAX);
     if (age_s > INT64_MAX / 2)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a gc without an age");
+        return rmt_fail(error, RMT_E_PROTOCOL, "the task gc has no age");
     s_retire_t retire = {.asked_s = time(NULL)};
     rmt_gc_report_t report;
     if (s_each_image(self, "image.removed", s_retire, &retire, error) == -1 ||

@@ -1,8 +1,8 @@
-// rmt_upkeep - the tasks by which a store is kept sound and small: every imager and
-// installer offers them for the place whose store it holds (docs/spec/4-control.md).
+// rmt_upkeep - check, scrub, gc and verify: every imager and installer offers these
+// tasks for the place of its store (docs/spec/4-control.md).
 //
-// Their context is an rmt_holder_t. What is wrong is told as findings, the counts are
-// outputs; when something is damaged or missing the task fails with CORRUPT.
+// Their context is an rmt_holder_t. Faults become findings, counts become
+// outputs; a task that finds damaged or missing chunks fails with CORRUPT.
 #pragma once
 
 #include "place/holder.h"
