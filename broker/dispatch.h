@@ -1,4 +1,4 @@
-// dispatch - what follows from what: one pure table, job kind x stage x result.
+// dispatch - the next tasks of a job: one pure table, job kind x stage x result.
 //
 // It sees a view of the job and the result of a task (or none: the job is driven on),
 // and answers with operations for job_step (lib/state/ramet_steps.lua). It has no clock,

@@ -1,4 +1,4 @@
-// events - what happened, told to those who listen.
+// events - publishing what happens to subscribers.
 //
 // Everything durable is read from the audit stream, whichever broker made it, and is
 // published with its id as cursor; changed keys, grants and eras are taken over from

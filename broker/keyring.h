@@ -1,4 +1,4 @@
-// keyring - what the broker knows of each key, in memory, and who may shake hands.
+// keyring - the records of all keys in memory, and the keys that may shake hands.
 //
 // The truth is in Redis; administrators' keys alone come from files. Every message is
 // checked against it, so a revoked key is refused at its next message.

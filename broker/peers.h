@@ -1,4 +1,4 @@
-// peers - grants: who may reach the data ports of a place.
+// peers - grants: the keys that may reach the data ports of a place.
 //
 // They are told to the holders of that place with PEERS. Addresses are given away as the
 // holders said them; "@" is for the asker to fill in.

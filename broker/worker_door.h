@@ -1,4 +1,4 @@
-// worker_door - workers and agents: who they are, and what they say.
+// worker_door - workers and agents: their keys, and their messages.
 //
 // A peer is who its key says, at every message.
 #pragma once

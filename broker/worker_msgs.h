@@ -1,4 +1,4 @@
-// worker_msgs - what a member that has said HELLO may say.
+// worker_msgs - the messages of a member that has said HELLO.
 #pragma once
 
 #include "broker/roster.h"

@@ -1,5 +1,5 @@
-// rmt_boot_code - what a BIOS starts: GRUB's boot.img in the first sector, and its
-// core.img in the gap of a DOS table or in a BIOS boot partition of a GPT.
+// rmt_boot_code - the code that a BIOS starts: GRUB's boot.img in the first sector, and
+// its core.img in the gap of a DOS table or in a BIOS boot partition of a GPT.
 //
 //   class=boot {disk, offset, content}     offset in bytes; content at most 32 KiB
 //

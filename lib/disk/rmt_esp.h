@@ -1,5 +1,5 @@
-// rmt_esp - what UEFI starts: loaders among the files of an EFI system partition, which
-// lie in a folder (docs/architecture.md, "FAT without a driver").
+// rmt_esp - the programs that UEFI starts: loaders among the files of an EFI system
+// partition, which lie in a folder (docs/architecture.md, "FAT without a driver").
 //
 // GRUB is carried, alone or behind shim. A machine whose firmware keeps no entry for a
 // disk starts its fallback, EFI/BOOT/BOOTX64.EFI, so every target gets one.

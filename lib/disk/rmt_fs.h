@@ -1,4 +1,4 @@
-// rmt_fs - file systems: what is on a device, and making the same again.
+// rmt_fs - file systems: reading their facts from a device, and making them again.
 //
 //   class=volume {fs ext2|ext3|ext4|xfs|btrfs|vfat|swap|none, uuid, label, features,
 //                 block-size, bytes, ...}          docs/spec/3-facts.md has them all

@@ -1,4 +1,4 @@
-// rmt_mounted - what a mounted file system lies on.
+// rmt_mounted - the devices below a mounted file system.
 #pragma once
 
 #include <stdbool.h>

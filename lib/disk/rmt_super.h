@@ -1,4 +1,4 @@
-// rmt_super - what mkfs has to be told, out of superblocks; lib/disk only.
+// rmt_super - the options of mkfs, read from superblocks; lib/disk only.
 #pragma once
 
 #include "base/rmt_error.h"

@@ -1,4 +1,4 @@
-// rmt_inventory - what this computer is made of, as records.
+// rmt_inventory - the hardware of this computer, as records.
 //
 // Read from sysfs, DMI and /proc without any daemon. A fact that the system does
 // not tell has no field. Classes and fields: docs/spec/3-facts.md.

@@ -1,4 +1,4 @@
-// rmt_scrub - re-hash every pack of a store, slowly, and put aside what is damaged.
+// rmt_scrub - re-hash every pack of a store, slowly, and quarantine damaged packs.
 //
 // Packs are read one after the other in the order of their names, past the cache. A pack
 // in which something is damaged, twice in a row, is quarantined: its sound chunks are

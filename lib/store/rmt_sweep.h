@@ -1,4 +1,5 @@
-// rmt_sweep - what writers left behind that ended without a commit. For lib/store alone.
+// rmt_sweep - removing the files of writers that ended without a commit. For lib/store
+// alone.
 #pragma once
 
 #include "store/rmt_store_inside.h"

@@ -1,4 +1,4 @@
-// rmt_personal - what makes one copy of an image a computer of its own.
+// rmt_personal - the changes that give a copy of an image its own name and identity.
 //
 // A plan is a list of records, so that it can be shown, kept and applied later:
 //   class=write  {path, what, mode (octal), uid, gid, content}

@@ -1,4 +1,4 @@
-// agent - what an agent of a source or target is: settings, key, name, hardware.
+// agent - the common part of agents: settings, key, name, hardware.
 //
 // The key is made and enrolled with the token when there is none yet. The hardware is
 // that of this computer, or of a facts file; a disk file or a tree takes the place of

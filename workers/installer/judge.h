@@ -1,4 +1,4 @@
-// judge - one target of an engine against an image: what is put as its verdict.
+// judge - one target of an engine against an image: its verdict.
 #pragma once
 
 #include "match/rmt_match.h"

@@ -1,4 +1,4 @@
-// netboot - what the machines of an engine find when they boot from the network.
+// netboot - the files that the machines of an engine find when they netboot.
 //
 // The file MAC.ipxe (as in 52-54-00-12-34-56.ipxe) in the boot folder sends its machine
 // to its own disk; a machine without a file gets the thin-kernel. Which disk that is,

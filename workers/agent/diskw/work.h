@@ -1,5 +1,5 @@
-// work - what ramet-diskw holds while it writes the disks of one machine: the disks, the
-// volumes on them, and what was made this machine's own.
+// work - the state of ramet-diskw while it writes the disks of one machine: the disks,
+// the volumes on them, and what was made this machine's own.
 //
 // A class of one thread. Destroying it at any point unmounts and detaches everything.
 #pragma once

@@ -1,4 +1,4 @@
-// health - what a system that has just booted says about itself.
+// health - failed units and addresses of a system that has just booted.
 #pragma once
 
 #include "base/rmt_record.h"

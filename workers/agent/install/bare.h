@@ -1,6 +1,6 @@
 // bare - the agent of a machine that runs nothing else: a target in the thin-kernel.
 //
-// What it needs stands on the kernel's command line (cmdline.h). It waits for an address,
+// Its settings are on the kernel's command line (cmdline.h). It waits for an address,
 // makes a key for this boot, enrols it, and offers the services of a target; whatever
 // fails is shown on the consoles (screen.h) and tried again. Nothing but an order writes.
 #pragma once

@@ -1,4 +1,4 @@
-// bundle - what the first boot of an installed system needs to report: this program,
+// bundle - the files that the first boot of an installed system needs: this program,
 // its loader and its libraries, in a folder of the image's tree, so that no library of
 // the image is used.
 #pragma once

@@ -1,4 +1,4 @@
-// cmdline - what the kernel's command line tells a bare machine.
+// cmdline - the settings of a bare machine on the kernel's command line.
 //
 //     ramet.broker=HOST[:PORT][,...]  ramet.key=KEY  ramet.token=TOKEN
 //     ramet.engine=NAME  ramet.name=NAME  ramet.shell

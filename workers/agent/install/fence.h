@@ -1,7 +1,7 @@
-// token - what this start of a target has prepared, and the highest GO it has seen.
+// fence - the plan that this start of a target has prepared, and its highest GO.
 //
 // House style keeps state in one thread. The tasks of prepare and of write run in two,
-// and what a machine has promised is neither's own; so one lock, inside this class.
+// and neither owns the promises of the machine; so one lock, inside this class.
 #pragma once
 
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// uplink - whether this machine has an address, and if not, what each card waits for.
+// uplink - the addresses of this machine, or the reason why each card has none.
 #pragma once
 
 // "10.0.2.15 on eth0, ..." of all that is not loopback or link-local; NULL when there

@@ -1,4 +1,4 @@
-// compare - what has drifted: this machine's own files held against an image (M7).
+// compare - drift: this machine's own files against an image (M7).
 //
 // Nothing is written. The manifests come from a holder of the image's place; contents are
 // hashed here. What installing makes anew for each machine (ops/lib/personal.list) and

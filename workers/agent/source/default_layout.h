@@ -1,4 +1,4 @@
-// default_layout - the disk of a tree that nobody has described: GPT, one ext4 root of
+// default_layout - the disk of a tree without a description: GPT, one ext4 root of
 // tree x 1.3 + 256 MiB. Its identifiers are made from the source's name, so that the
 // same tree gives the same image.
 #pragma once

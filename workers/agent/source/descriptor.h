@@ -1,4 +1,4 @@
-// descriptor - the records that are an image: what was captured, and what it needs.
+// descriptor - the records of an image: the captured volumes, and their needs.
 //
 // Every record has a field "part": image, hardware, layout, exclude, os, boot or list.
 // Nothing about the run is in it, so the same tree gives the same bytes, and so the same

@@ -1,4 +1,4 @@
-// kernel - what a source tells of the kernel that its system starts, for matching.
+// kernel - facts about the kernel that a source's system starts, for matching.
 #pragma once
 
 #include "agent/source/source_disk.h"

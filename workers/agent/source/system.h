@@ -1,4 +1,4 @@
-// system - what a source's trees hold: the operating system, and how it is booted.
+// system - the operating system in a source's trees, and how it boots.
 #pragma once
 
 #include "agent/source/source_disk.h"
