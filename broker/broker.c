@@ -26,8 +26,10 @@ rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
     }
     if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"", &self->file_era,
                self->file_audit) != 2)
-        return rmt_fail(error, RMT_E_CONFIG, "%s is no state file of a broker",
-                        self->settings->state_file);
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "%s is not the state file of a broker; move it away to begin with a new one",
+            self->settings->state_file);
     return 0;
 }
 

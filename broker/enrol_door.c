@@ -80,7 +80,9 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     }
     if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1 ||
         !streq(token.broker_key, broker->settings->own.public_text)) {
-        s_refuse(broker, packet, RMT_E_NOT_ALLOWED, "that is no token of this farm");
+        s_refuse(broker, packet, RMT_E_NOT_ALLOWED,
+                 "the token is not one of this farm; an admin makes one with: ramet key "
+                 "token ROLE");
         return;
     }
     if (rmt_fields_check_enrolment(msg->body, &error) == -1) {

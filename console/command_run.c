@@ -19,8 +19,8 @@ command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *erro
         if (!rmt_record_name_is_valid(name))
             return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a field name", name);
         if (rmt_record_has(body, name))
-            return rmt_fail(error, RMT_E_USAGE, "%s is given twice; write it once%s", word,
-                            strcmp(name, "name") == 0 ? ", as NAME" : "");
+            return rmt_fail(error, RMT_E_USAGE, "%s is given twice; write it once%s",
+                            word, strcmp(name, "name") == 0 ? ", as NAME" : "");
         rmt_record_set(body, name, equals + 1);
     }
     return 0;

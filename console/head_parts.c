@@ -19,7 +19,7 @@ head_parts_add(head_parts_t *self, const void *data, size_t size)
 
 int
 head_parts_next(const void *data, size_t size, size_t *at, const void **part_out,
-           size_t *part_size_out, rmt_error_t *error)
+                size_t *part_size_out, rmt_error_t *error)
 {
     const uint8_t *bytes = data;
     uint32_t head;

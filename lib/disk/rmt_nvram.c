@@ -154,7 +154,8 @@ s_put_signature(variable_t *variable, const char *guid, rmt_error_t *error)
     }
     for (size_t i = 0; i < 16; i++) {
         if (strlen(guid) != 36 || sscanf(guid + order[i], "%2x", &byte) != 1)
-            return rmt_fail(error, RMT_E_USAGE, "'%.40s' is no id of a partition", guid);
+            return rmt_fail(error, RMT_E_USAGE, "'%.40s' is not the GUID of a partition",
+                            guid);
         s_put(variable, byte, 1);
     }
     s_put(variable, 2, 1);

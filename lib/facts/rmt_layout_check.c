@@ -266,8 +266,9 @@ s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
     if (place && rmt_layout_is_extended(place))
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
     if (volume->subvolume && !s_is_subvolume(volume))
-        return s_refuse_volume(self, volume, error,
-                               "has a subvolume that is no path from the top of a btrfs");
+        return s_refuse_volume(
+            self, volume, error,
+            "has a subvolume that is not a path from the top of a btrfs");
     if (volume->mount && s_has_dots(volume->mount))
         return s_refuse_volume(self, volume, error, "is mounted on a path with '..'");
     return s_is_twice(self, volume)

@@ -49,7 +49,7 @@ s_take_host(char *authority, const char *text, rmt_location_t *location,
         *end = '\0';
         const long port = strtol(digits, NULL, 10);
         if (!*digits || digits[strspn(digits, "0123456789")] || port < 1 || port > 65535)
-            return s_bad(error, text, "the port is none");
+            return s_bad(error, text, "the port is not a number of 1 to 65535");
         location->port = (uint16_t) port;
     }
     rmt_address_t address;
@@ -58,7 +58,7 @@ s_take_host(char *authority, const char *text, rmt_location_t *location,
                              ? rmt_name_is_host(host) || (is_address && !address.is_v6)
                              : is_address && address.is_v6;
     if (!is_host || strlen(host) >= sizeof location->host)
-        return s_bad(error, text, "the host is none");
+        return s_bad(error, text, "the host is not a name or an address");
     strcpy(location->host, host);
     return 0;
 }
@@ -81,7 +81,7 @@ s_take_authority(const char *begin, size_t size, const char *text,
         *at = '\0';
         if (!authority[0] || authority[0] == '-' || !s_consists(authority, USER_MORE) ||
             strlen(authority) >= sizeof location->user)
-            return s_bad(error, text, "the user is none");
+            return s_bad(error, text, "the user has a character that is not allowed");
         strcpy(location->user, authority);
         host = at + 1;
     }
@@ -100,7 +100,8 @@ rmt_location_parse(const char *text, rmt_location_t *location_out, rmt_error_t *
     const char *authority = strstr(text, "://") + 3;
     const char *path = strchr(authority, '/');
     if (!path || !path[1] || !s_consists(path, location.is_ssh ? SSH_MORE : HTTPS_MORE))
-        return s_bad(error, text, "the path is none");
+        return s_bad(error, text,
+                     "the path is missing or has a character that is not allowed");
     if (s_take_authority(authority, (size_t) (path - authority), text, &location,
                          error) == -1)
         return -1;

@@ -50,7 +50,7 @@ int rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
 // prefix; nothing else is looked at. 0, or -1: USAGE.
 int rmt_network_check_addresses(const rmt_record_t *target, rmt_error_t *error);
 
-// Whether a field is one of an interface: address, mask and their like.
+// Whether a field is one of an interface: address, mask and similar ones.
 bool rmt_network_is_field(const char *field);
 
 // Part net.<role>.<field> into role and field; a plain name is a field of the interface

@@ -94,7 +94,7 @@ s_check_packs(s_check_t *check, rmt_error_t *error)
     rmt_buffer_clear(&names);
     if (others > 0) {
         const rmt_store_finding_t finding = {.what = "orphan"};
-        rmt_store_tell(check->watch, &finding, "%s has %llu files that are no packs",
+        rmt_store_tell(check->watch, &finding, "%s has %llu files that are not packs",
                        check->store->packs, (unsigned long long) others);
     }
     check->report->orphan_files += others;

@@ -40,7 +40,7 @@ s_check_type(const rmt_entry_t *entry)
         !S_ISBLK(mode) && !S_ISFIFO(mode) && !S_ISSOCK(mode))
         return "unknown type";
     if (entry->path_size == 0 && !S_ISDIR(mode))
-        return "the root is no folder";
+        return "the root is not a folder";
     if (!is_file && (entry->size || entry->sparse || entry->chunk_count))
         return "contents, and no regular file";
     if (!S_ISLNK(mode) && entry->target)

@@ -32,7 +32,7 @@ s_parse_id(rmt_id_t *id_out, const char *text, const char *field, rmt_error_t *e
     if (rmt_id_parse(id_out, text, error) == 0)
         return 0;
     char shown[80];
-    return rmt_fail(error, RMT_E_CORRUPT, "field %s is no id: %s", field,
+    return rmt_fail(error, RMT_E_CORRUPT, "field %s is not an id: %s", field,
                     rmt_log_escape(shown, sizeof shown, text));
 }
 

@@ -36,7 +36,7 @@ s_parse(rmt_index_t *self, rmt_error_t *error)
 {
     const uint8_t *data = self->data;
     if (self->size < HEAD_SIZE + FOOT_SIZE || memcmp(data, s_head_magic, 8) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "is no index");
+        return rmt_fail(error, RMT_E_CORRUPT, "is not an index");
     if (rmt_get32(data + 8) != INDEX_VERSION || rmt_get32(data + 12) != 0)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "version %u, critical features %08x",
                         rmt_get32(data + 8), rmt_get32(data + 12));

@@ -132,7 +132,8 @@ rmt_list_read(rmt_list_t *self_out, const rmt_id_t *root, void *plain,
     if (source(context, root, plain, &size, error) == -1)
         return rmt_wrap(error, "manifest %s", text);
     if (size < ROOT_HEAD_SIZE || memcmp(data, s_root_magic, 8) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "manifest %s: is none", text);
+        return rmt_fail(error, RMT_E_CORRUPT, "chunk %s is not the root of a manifest",
+                        text);
     const uint32_t version = rmt_get32(data + 8), features = rmt_get32(data + 12);
     const uint32_t depth = rmt_get32(data + 16);
     if (version != ROOT_VERSION || features != 0)

@@ -226,7 +226,7 @@ s_load_ends(int fd, const rmt_file_name_t *name, uint64_t size, uint8_t head[HEA
         rmt_io_pread(fd, foot, FOOT_SIZE, (off_t) (size - FOOT_SIZE), error) == -1)
         return -1;
     if (memcmp(head, s_head_magic, 8) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "head is none of a pack");
+        return rmt_fail(error, RMT_E_CORRUPT, "the head is not that of a pack");
     if (rmt_get32(head + 8) != PACK_VERSION || rmt_get32(head + 12) != 0)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "version %u, critical features %08x",
                         rmt_get32(head + 8), rmt_get32(head + 12));

@@ -40,7 +40,7 @@ rmt_path_refusal(const char *previous, size_t previous_size, bool previous_is_fo
     if (parent > shared)
         return "its folder is missing";
     if (parent == previous_size)
-        return previous_is_folder ? NULL : "what it is in is no folder";
+        return previous_is_folder ? NULL : "its parent is not a folder";
     if (parent > 0 && previous[parent] != '/')
         return "its folder is missing";
     return NULL;

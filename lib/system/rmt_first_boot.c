@@ -258,7 +258,7 @@ rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_t *f
     assert(actions);
     if (!s_is_line(command))
         return rmt_fail(error, RMT_E_USAGE,
-                        "first boot command is no line with a full path");
+                        "the first boot command is not one line with an absolute path");
     char *limits = NULL;
     size_t size;
     FILE *out = open_memstream(&limits, &size);

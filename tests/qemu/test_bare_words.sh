@@ -27,7 +27,7 @@ start_wrong() { # NAME LINE QEMU-OPTION...
   start_wrong words "$good ramet.tokn=x" $(net 52:54:00:aa:00:06) $(disk "$farm/d6" D6)
   kill "$(cat "$farm/run/broker.pid")"
   start_wrong nobroker "$good" $(net 52:54:00:aa:00:07) $(disk "$farm/d7" D7)
-  shown words 120 "ramet.tokn=x on the kernel's command line is no option"
+  shown words 120 "ramet.tokn=x on the kernel's command line is not an option"
   shown nobroker 120 "the broker at 10.0.2.2:$port does not answer; what to do: "
 }
 # It goes on by itself once the broker is back.

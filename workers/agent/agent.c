@@ -36,9 +36,10 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "Source: facts that describe the disk of root."},
     {"disk", RMT_CONFIG_PATH, "", 0, 0,
      "Disk image file or device that is the only disk of this machine."},
-    {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0, "Folder for what is kept."},
+    {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0,
+     "Folder for key, name and stat caches."},
     {"profile", RMT_CONFIG_LIST, "default", 1, 16,
-     "Source: profiles of what is left out, default and clean or paths of files."},
+     "Source: profiles of paths to leave out: default, clean, or paths of files."},
     {"hook-before", RMT_CONFIG_PATH, "", 0, 0,
      "Source: program that runs before a capture, such as one that flushes a database."},
     {"hook-after", RMT_CONFIG_PATH, "", 0, 0,
@@ -104,7 +105,7 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
     }
     if (*text) {
         if (!rmt_key_is_valid(text))
-            return rmt_fail(error, RMT_E_CONFIG, "broker-key is no public key: %.64s",
+            return rmt_fail(error, RMT_E_CONFIG, "broker-key is not a public key: %.64s",
                             text);
         memcpy(self->broker_key, text, sizeof self->broker_key);
         return 0;

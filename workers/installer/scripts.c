@@ -123,7 +123,7 @@ s_fetch(const char *url, const char *file, const rmt_config_t *config, rmt_error
                  end.is_timeout          ? "its time was over"
                  : end.signal == SIGXFSZ ? "it is larger than 48 KiB"
                  : *end.tail             ? end.tail
-                                         : "no reason was told");
+                                         : "it gave no reason");
     }
     rmt_process_end_clear(&end);
     return is_good ? 0 : -1;

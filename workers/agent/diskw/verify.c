@@ -52,7 +52,7 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
     rmt_id_compute(&found, frame.data, frame.size);
     if (!rmt_id_equal(&found, id))
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "a chunk of the manifest is not what its id says");
+                        "a chunk of the manifest does not match its id");
     memcpy(plain_out, frame.data, frame.size);
     *size_out = frame.size;
     return 0;

@@ -53,10 +53,11 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
         rmt_record_set(values, s_rows[i].key, value);
         return 0;
     }
-    return rmt_fail(error, RMT_E_CONFIG,
-                    "%.40s on the kernel's command line is no option; there are "
-                    "ramet.broker, key, token, engine, name and shell",
-                    word);
+    return rmt_fail(
+        error, RMT_E_CONFIG,
+        "%.40s on the kernel's command line is not an option; the options are "
+        "ramet.broker, key, token, engine, name and shell",
+        word);
 }
 
 // A token has the broker's key as digits, which is what reads digits here too.
@@ -70,7 +71,7 @@ s_read_digits(rmt_record_t *values, rmt_error_t *error)
     rmt_token_t token;
     if (rmt_token_parse(&token, text, error) == -1)
         return rmt_fail(error, RMT_E_CONFIG,
-                        "ramet.key on the kernel's command line is no public key");
+                        "ramet.key on the kernel's command line is not a public key");
     rmt_record_set(values, "broker-key", token.broker_key);
     return 0;
 }

@@ -73,7 +73,8 @@ s_check_size(const rmt_order_t *order, const rmt_record_t *choice,
     const uint64_t needed = rmt_disk_min_bytes(layout);
     if (needed > bytes)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "disk %s is too small: %" PRIu64 " bytes needed, %" PRIu64 " had",
+                        "disk %s is too small: %" PRIu64
+                        " bytes are needed, it has %" PRIu64 "",
                         path, needed, bytes);
     return s_check_sector(layout, disk, path, error);
 }

@@ -38,7 +38,7 @@ s_connect(rmt_supply_t *self, rmt_error_t *error)
     rmt_record_set(body, "image", self->image_text);
     rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
     if (!reply)
-        return rmt_wrap(error, "ask who holds the image");
+        return rmt_wrap(error, "ask the broker for holders of the image");
     const rmt_records_t *holders = rmt_msg_items(reply);
     const char *host = rmt_task_host(self->task);
     self->contents = rmt_fetch_new(holders, host, self->own, self->image, error);

@@ -126,7 +126,7 @@ s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
     rmt_record_set(body, "image", image);
     rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
     if (!reply)
-        return rmt_wrap(error, "ask who holds the image");
+        return rmt_wrap(error, "ask the broker for holders of the image");
     self->fetch = rmt_fetch_new(rmt_msg_items(reply), rmt_task_host(self->task),
                                 &self->agent->key, image_out, error);
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);

@@ -68,7 +68,8 @@ s_read_one(const char *name, rmt_error_t *error)
             return rmt_profile_parse(own->text, name, error);
     if (name[0] != '/') {
         rmt_fail(error, RMT_E_CONFIG,
-                 "profile %.200s is none of this program's, and no path of a file", name);
+                 "there is no profile %.200s; name default, clean or the path of a file",
+                 name);
         return NULL;
     }
     rmt_auto_ptr text = NULL;

@@ -280,7 +280,7 @@ s_open_offer(capture_t *self, rmt_error_t *error)
     rmt_record_set(body, "service", "receive");
     rmt_auto(rmt_msg) reply = rmt_task_request(self->task, "holders", body, NULL, error);
     if (!reply)
-        return rmt_wrap(error, "ask who receives");
+        return rmt_wrap(error, "ask the broker for imagers");
     const rmt_offer_config_t config = {.holders = rmt_msg_items(reply),
                                        .host = rmt_task_host(self->task),
                                        .own = &self->agent->key,
