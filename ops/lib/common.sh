@@ -61,14 +61,19 @@ debian_tree() {
   tar -C "$1" --xattrs --xattrs-include='*' --acls --numeric-owner -xpf "$cache/debian-12.tar"
 }
 debian_tar() {
-  mkdir -p "$cache"
-  if [ ! -f "$cache/debian-12.tar" ]; then
-    mmdebstrap --quiet --variant=important --mode=root \
-      --include=linux-image-cloud-amd64,systemd-sysv,openssh-server,nginx-light,python3,ifupdown \
-      bookworm "$cache/debian-12.new.$$.tar"
-    mv "$cache/debian-12.new.$$.tar" "$cache/debian-12.tar"
-  fi
+  once debian-12.tar mmdebstrap --quiet --variant=important --mode=root \
+    --include=linux-image-cloud-amd64,systemd-sysv,openssh-server,nginx-light,python3,ifupdown bookworm
 }
+
+# once NAME COMMAND...: make the file NAME of the cache folder, which the command is told last, unless
+# it is there. Who needs it meanwhile waits.
+once() (
+  file=$cache/$1; shift
+  mkdir -p "$cache"
+  exec 9>>"$cache/lock"
+  flock 9
+  [ -f "$file" ] || { "$@" "$cache/new.$$.tar" 9>&- && mv "$cache/new.$$.tar" "$file"; }
+)
 
 # by_intent PATH [LIST...]: is a difference at this path (without leading slash) meant for each
 # target, or in one of these lists of ops/lib?

@@ -19,6 +19,13 @@ free_subnet() { # ENGINE
   die "no free network in 10.77.0.0/16"
 }
 
+# A network is taken when the computer has its route; farms look and take one after the other.
+take_subnet() ( # ENGINE VETH
+  flock 9
+  subnet=$(free_subnet "$1") && ip addr add "$subnet.2/24" dev "$2" && ip link set "$2" up &&
+    echo "$subnet"
+) 9>>"$shared/lock"
+
 net_up() { # ENGINE
   local e=$1 subnet pid veth
   alive "net-$e" && return 0
@@ -28,10 +35,8 @@ net_up() { # ENGINE
   # Names of interfaces have 15 characters at most, and farms of one computer share them.
   veth=rmt$(printf %s "$dir $e" | md5sum | cut -c1-8)
   ip link del "$veth" 2>/dev/null || true
-  subnet=$(free_subnet "$e")
   ip link add "$veth" type veth peer name host netns "$pid"
-  ip addr add "$subnet.2/24" dev "$veth"
-  ip link set "$veth" up
+  subnet=$(take_subnet "$e" "$veth")
   in_net "$e" ip link set lo up
   in_net "$e" ip link add br0 type bridge
   in_net "$e" ip link set host master br0
@@ -86,7 +91,7 @@ netboot_up() { # ENGINE
 # QEMU's own network knows its host as 10.0.2.2; its DHCP names boot.ipxe, served by its TFTP.
 user_netboot_up() { # ENGINE
   local e=$1 http text options
-  [ -f "$run/user-netboot-$e.port" ] || free_port >"$run/user-netboot-$e.port"
+  [ -f "$run/user-netboot-$e.port" ] || free_port "$run/user-netboot-$e.port"
   http=$(cat "$run/user-netboot-$e.port")
   alive "user-netboot-$e" && return 0
   text=$(netboot_options "$e" 10.0.2.2)

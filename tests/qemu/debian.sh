@@ -25,7 +25,7 @@ debian_unpack() {
 # needs. Its packages are gone properly.
 debian_small() {
   local d=$1
-  make_services "$cache"
+  make_services
   debian_unpack "$cache/machine-12.tar" "$d"
   # Of what needs ICU's tables, only xfs_scrub is there.
   { chroot "$d" apt-get -qq purge --auto-remove -y netplan.io python3 python3-minimal 'libpython3.*' &&

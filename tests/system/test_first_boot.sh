@@ -6,9 +6,8 @@
 . "$(dirname "$0")/lib.sh"
 . "$source_dir/tests/system/services.sh"
 . "$source_dir/tests/system/machine.sh"
-cache=${RAMET_CACHE:-/var/cache/ramet}
-make_services "$cache"
-make_sysv "$cache"
+make_services
+make_sysv
 leave() { local status=$?; machine_stop; net_down
   [ $status = 0 ] || tail -n 20 "$farm"/*.console >&2 2>/dev/null; (exit $status); finish; }
 trap leave EXIT

@@ -5,8 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . "$source_dir/tests/system/services.sh"
 . "$source_dir/tests/system/web.sh"
-cache=${RAMET_CACHE:-/var/cache/ramet}
-make_services "$cache"
+make_services
 sshd=""
 leave() { local status=$?; web_down; [ -z "$sshd" ] || kill "$sshd" 2>/dev/null; (exit $status); finish; }
 trap leave EXIT

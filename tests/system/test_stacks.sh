@@ -5,7 +5,6 @@
 set -euo pipefail
 source_dir=${RAMET_SOURCE:-$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)}
 bin=${RAMET_BIN:-$source_dir/build/release/bin}
-cache=${RAMET_CACHE:-/var/cache/ramet}
 work=$(mktemp -d /var/tmp/ramet-stacks.XXXXXX)
 root=$work/root
 trap 'rm -rf --one-file-system "$work"' EXIT
@@ -13,8 +12,8 @@ trap 'exit 130' INT TERM
 . "$source_dir/tests/system/services.sh"
 fail() { echo "FAILED: $*" >&2; cat "$work/out" >&2; exit 1; }
 
-mkdir -p "$cache" "$root"
-make_services "$cache"
+mkdir -p "$root"
+make_services
 tar -C "$root" --exclude='./dev/*' --exclude='./usr/share/*' --exclude='./var/cache/*' \
   --exclude='./boot/*' --exclude='./usr/lib/modules/*' -xpf "$cache/machine-12.tar"
 mknod -m 666 "$root/dev/null" c 1 3
