@@ -6,6 +6,12 @@ bin=${RAMET_BIN:-$top/build/$preset/bin}
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# The comment at the head of the script that runs: with --help it is all that the script does, and
+# with words that the script does not know it goes to standard error.
+help() { sed -n '2,/^[^#]/{ /^#/!d; s/^# \{0,1\}//; p }' "$0"; }
+usage() { help >&2; exit 64; }
+answer_help() { case ${1:-} in --help | -h) help; exit 0 ;; esac; }
+
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
   libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libbtrfsutil-dev
