@@ -45,9 +45,8 @@ s_put_packed(rmt_record_t *outputs, const char *name, const rmt_records_t *recor
     rmt_record_put(outputs, name, zchunk_data(packed), zchunk_size(packed));
 }
 
-// A format or a feature that is not known here must not be taken for one that is.
-static const rmt_record_t *
-s_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
+const rmt_record_t *
+imager_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
 {
     const rmt_record_t *image = rmt_records_find(descriptor, "class", "image");
     if (!image) {
@@ -82,7 +81,7 @@ s_put_network(rmt_record_t *outputs, const rmt_records_t *descriptor)
 static int
 s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *error)
 {
-    const rmt_record_t *image = s_find_image(descriptor, error);
+    const rmt_record_t *image = imager_find_image(descriptor, error);
     if (!image)
         return -1;
     rmt_record_t *outputs = rmt_task_outputs(task);

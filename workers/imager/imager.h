@@ -12,3 +12,8 @@ int imager_package(rmt_task_t *task, void *holder, rmt_error_t *error);
 
 // The data port receives; a task of this service is refused.
 int imager_receive(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// The record of class image of a descriptor. NULL: CORRUPT (there is none), UNSUPPORTED
+// (a format or a feature that is not known here).
+const rmt_record_t *imager_find_image(const rmt_records_t *descriptor,
+                                      rmt_error_t *error);
