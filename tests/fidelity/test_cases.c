@@ -1,5 +1,5 @@
 // Each tree of the cases is imaged on each file system that can hold it and written to
-// each other: nothing may differ, or the refusal must name what and where (P9).
+// each other: nothing may differ, or the refusal must name what and where (M3, P9).
 //
 //     test_fidelity_cases                       all of them
 //     test_fidelity_cases --list                their numbers and names

@@ -412,20 +412,28 @@ broker_await_heard(broker_farm_t *farm, rmt_client_t *listener)
 }
 
 rmt_msg_t *
+broker_hear(zsock_t *socket, int timeout_ms)
+{
+    rmt_error_t error = {0};
+    rmt_packet_t packet = {0};
+    zmq_pollitem_t item = {zsock_resolve(socket), 0, ZMQ_POLLIN, 0};
+    if (zmq_poll(&item, 1, timeout_ms) != 1 ||
+        rmt_socket_recv(socket, &packet, &error) != 1)
+        return NULL;
+    rmt_msg_t *msg = rmt_take(&packet.msg);
+    rmt_packet_clear(&packet);
+    return msg;
+}
+
+rmt_msg_t *
 broker_say(zsock_t *socket, rmt_msg_t *msg, rmt_msg_kind_t awaited)
 {
     rmt_error_t error = {0};
     RMT_OK(rmt_socket_send(socket, NULL, msg, true, &error));
     const int64_t limit = rmt_clock_ms() + 5000;
     while (rmt_clock_ms() < limit) {
-        rmt_packet_t packet = {0};
-        if (rmt_socket_recv(socket, &packet, &error) != 1) {
-            zclock_sleep(5);
-            continue;
-        }
-        rmt_auto(rmt_msg) got = rmt_take(&packet.msg);
-        rmt_packet_clear(&packet);
-        if (got->kind == awaited)
+        rmt_auto(rmt_msg) got = broker_hear(socket, 100);
+        if (got && got->kind == awaited)
             return rmt_take(&got);
     }
     fail_msg("no %s came", rmt_msg_kind_name(awaited));

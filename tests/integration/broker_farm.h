@@ -95,6 +95,9 @@ void hand_await_runs(const hand_t *hand, int runs);
 // Events before the connection stands are not heard: make some until one is.
 void broker_await_heard(broker_farm_t *farm, rmt_client_t *listener);
 
+// The next message; NULL when none comes in that time. Caller owns the result.
+rmt_msg_t *broker_hear(zsock_t *socket, int timeout_ms);
+
 // Speak to the broker without the library's good manners.
 rmt_msg_t *broker_say(zsock_t *socket, rmt_msg_t *msg, rmt_msg_kind_t awaited);
 

@@ -11,6 +11,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
 
+// P2 M24: a submit that came twice is one job.
 static void
 test_an_image_job_runs_once_and_is_told(void **state)
 {
@@ -63,6 +64,7 @@ test_a_job_ends_once_though_the_broker_is_killed(void **state)
     hand_dismiss(&source);
 }
 
+// [1.27] P1: the result is kept until Redis has it.
 static void
 test_a_job_ends_though_redis_is_killed(void **state)
 {
@@ -178,12 +180,27 @@ test_a_job_without_a_worker_says_so(void **state)
     hand_dismiss(&imager);
 }
 
+// The verbs of an agent's port, and one of the console's.
+static void
+s_assert_ticket_allows_no_more(zsock_t *socket)
+{
+    static const char *const verbs[] = {"holders",      "target.page", "finding.put",
+                                        "image.placed", "verdict.put", "target.list"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++) {
+        rmt_auto(rmt_msg) request = rmt_msg_new(RMT_MSG_REQUEST);
+        rmt_msg_text(&request->verb, verbs[i]);
+        rmt_auto(rmt_msg) reply = broker_say(socket, request, RMT_MSG_REPLY);
+        assert_int_equal(reply->code, RMT_E_NOT_ALLOWED);
+    }
+}
+
 static void
 s_confirm(broker_farm_t *farm, const rmt_key_t *key, const char *target)
 {
     rmt_auto(zsock) socket = broker_dial(farm, key, RMT_PORT_AGENTS);
     rmt_auto(rmt_msg) hello = broker_hello("firstboot", target, "");
     rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    s_assert_ticket_allows_no_more(socket);
     rmt_auto(rmt_msg) request = rmt_msg_new(RMT_MSG_REQUEST);
     rmt_msg_text(&request->verb, "target.confirm");
     rmt_record_set(rmt_msg_body(request), "image", IMAGE);
@@ -192,6 +209,7 @@ s_confirm(broker_farm_t *farm, const rmt_key_t *key, const char *target)
     assert_int_equal(reply->code, RMT_OK);
 }
 
+// [4.1] M11 M25: the key of the first boot ends it, and can do nothing else.
 static void
 test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
 {

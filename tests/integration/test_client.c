@@ -122,6 +122,7 @@ test_a_denial_keeps_code_and_text(void **state)
     assert_string_equal(error.text, "locked by j-1");
 }
 
+// [1.31]: the asker gives the cursor back.
 static void
 test_pages_are_joined(void **state)
 {

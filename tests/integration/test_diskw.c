@@ -403,6 +403,7 @@ s_look_at_disk(const bench_t *self)
 
 // ---- Cases
 
+// P9 M22: the disk is read back, and compared by other means.
 static void
 test_disk_holds_the_tree_it_was_given(void **state)
 {
@@ -426,6 +427,7 @@ test_disk_holds_the_tree_it_was_given(void **state)
     s_look_at_disk(self);
 }
 
+// P9: the write itself had no error.
 static void
 test_tree_other_than_ordered_is_not_verified(void **state)
 {
@@ -459,6 +461,7 @@ test_damaged_manifest_is_not_verified_against(void **state)
     s_assert_refused(self, RMT_E_CORRUPT);
 }
 
+// P9 P10: no boot record is written.
 static void
 test_nothing_is_finished_without_verify(void **state)
 {
@@ -521,6 +524,7 @@ test_disk_of_another_writer_is_waited_for(void **state)
     assert_int_equal(frame.kind, RMT_PIPE_PROGRESS);
 }
 
+// P7: not one block.
 static void
 test_another_file_than_prepared_is_not_touched(void **state)
 {

@@ -77,6 +77,7 @@ s_closure(const exchange_farm_t *farm, const rmt_id_t *image)
     return closure;
 }
 
+// [5.6] M16: descriptor, manifests, contents and facts.
 static void
 test_whole_image_is_fetched_and_complete(void **state)
 {
@@ -120,6 +121,7 @@ test_ids_that_repeat_come_once(void **state)
     assert_int_equal(count, 1);
 }
 
+// [1.41] [5.6]: their own root does not help either.
 static void
 test_chunks_outside_the_granted_image_are_refused_and_counted(void **state)
 {
@@ -147,6 +149,7 @@ test_chunks_outside_the_granted_image_are_refused_and_counted(void **state)
     assert_int_equal(count, 0);
 }
 
+// [1.28]: the broker has not named it.
 static void
 test_key_without_a_grant_does_not_get_in(void **state)
 {
@@ -166,6 +169,7 @@ test_key_without_a_grant_does_not_get_in(void **state)
     assert_true(rmt_zap_refused(farm->zap) > before);
 }
 
+// [1.28]: each message is checked.
 static void
 test_dropped_key_gets_nothing_over_its_live_connection(void **state)
 {
@@ -232,6 +236,7 @@ s_damage(const char *root, const void *bytes, size_t size)
     }
 }
 
+// [1.38] P14: the others come.
 static void
 test_damaged_chunk_is_reported_and_never_delivered(void **state)
 {
@@ -292,6 +297,7 @@ s_drink(zsock_t *socket, size_t *count)
     return cost;
 }
 
+// [1.39] [5.8]: the rest waits for an ACK.
 static void
 test_no_more_than_the_window_is_under_way(void **state)
 {
@@ -324,6 +330,94 @@ test_no_more_than_the_window_is_under_way(void **state)
     assert_true(exchange_stats(farm).unacked_max <= fetch->window);
 }
 
+// [5.8]: one chunk may always travel, however small the window is.
+static void
+test_a_chunk_larger_than_the_window_travels_alone(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 20);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
+    fetch->window = 1;
+    fetch->ids =
+        zchunk_new(rmt_closure_at(closure, 0), rmt_closure_count(closure) * RMT_ID_SIZE);
+    exchange_say(socket, fetch);
+    for (int i = 0; i < 2; i++) {
+        size_t count = 0;
+        rmt_auto(rmt_msg) ack = rmt_msg_new(RMT_MSG_ACK);
+        ack->window = s_drink(socket, &count);
+        assert_int_equal(count, 1);
+        exchange_say(socket, ack);
+    }
+}
+
+// M15: what the file list of an image is made of travels compressed, and nobody who does
+// not speak CURVE is heard.
+static void
+test_m15_file_lists_travel_compressed_and_encrypted(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3000);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
+    fetch->window = 1024 * 1024;
+    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), 8 * RMT_ID_SIZE);
+    rmt_auto(zsock) plain = zsock_new(ZMQ_DEALER);
+    zsock_set_linger(plain, 0);
+    assert_int_equal(zsock_connect(plain, "tcp://127.0.0.1:%u",
+                                   (unsigned) rmt_serve_port(farm->serve)),
+                     0);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    exchange_say(plain, fetch);
+    exchange_say(socket, fetch);
+    size_t packed = 0;
+    for (int i = 0; i < 8; i++) {
+        rmt_auto(rmt_msg) chunk = exchange_recv(socket, 5000);
+        assert_non_null(chunk);
+        packed += chunk->codec == RMT_CODEC_LZ4;
+        assert_true(chunk->codec == RMT_CODEC_RAW ||
+                    zframe_size(chunk->payload) < chunk->size);
+    }
+    assert_true(packed >= 4); // Names shrink, ids do not
+    assert_null(exchange_recv(plain, 500));
+}
+
+// P17 [1.10]: what a holder cannot keep for one peer is refused at once, and asked for
+// again later.
+static void
+test_what_is_too_much_for_a_holder_is_refused_and_told(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3000);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
+    fetch->window = 1;
+    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), RMT_IDS_MAX * RMT_ID_SIZE);
+    for (int i = 0; i < 10; i++) // 8,192 ids may wait
+        exchange_say(socket, fetch);
+    size_t refused = 0;
+    for (rmt_msg_t *msg; (msg = exchange_recv(socket, 1500)); rmt_msg_destroy(&msg)) {
+        if (msg->kind != RMT_MSG_LATER)
+            continue;
+        assert_true(msg->beat_ms > 0);
+        assert_int_equal(zchunk_size(msg->ids), RMT_IDS_MAX * RMT_ID_SIZE);
+        refused++;
+    }
+    assert_int_equal(refused, 2);
+    assert_true(exchange_stats(farm).unacked_max < 16 * 1024);
+}
+
 int
 main(void)
 {
@@ -338,6 +432,9 @@ main(void)
         CASE(test_damaged_chunk_is_reported_and_never_delivered),
         CASE(test_second_holder_gives_what_the_first_lacks),
         CASE(test_no_more_than_the_window_is_under_way),
+        CASE(test_a_chunk_larger_than_the_window_travels_alone),
+        CASE(test_m15_file_lists_travel_compressed_and_encrypted),
+        CASE(test_what_is_too_much_for_a_holder_is_refused_and_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,6 +60,7 @@ s_offer_range(rmt_offer_t *offer, uint64_t first, uint64_t last, size_t size)
     }
 }
 
+// [1.37] [1.40]: what was sealed is seen by others, and not sent again.
 static void
 test_only_what_is_lacking_is_sent(void **state)
 {
@@ -88,6 +89,7 @@ test_only_what_is_lacking_is_sent(void **state)
     assert_int_equal(report.damaged, 0);
 }
 
+// [1.36]: every offer is answered.
 static void
 test_receiver_tells_what_it_lacks(void **state)
 {
@@ -141,7 +143,7 @@ s_manifest(rmt_store_t *store, const rmt_id_t *content)
     return root;
 }
 
-// M9: one question tells whether all of an earlier manifest is there.
+// M9 [1.44]: one question tells whether all of an earlier manifest is there.
 static void
 test_a_manifest_is_held_only_with_all_that_it_names(void **state)
 {
@@ -166,7 +168,8 @@ test_a_manifest_is_held_only_with_all_that_it_names(void **state)
     }
 }
 
-// P14: an id alone is a question; what is lacked is told, and can be sent afterwards.
+// P14 [1.37]: an id alone is a question; what is lacked is told, and can be sent
+// afterwards.
 static void
 test_ids_without_bytes_are_asked_for_and_given_later(void **state)
 {
@@ -206,7 +209,7 @@ test_ids_without_bytes_are_asked_for_and_given_later(void **state)
     assert_int_equal(fixture_check(store, true, NULL).chunks, 3001 + 3);
 }
 
-// P16: foreign bytes are checked as a whole before any of them is used.
+// P16 [1.43]: foreign bytes are checked as a whole before any of them is used.
 static void
 test_parcels_are_whole_or_refused(void **state)
 {
@@ -255,6 +258,7 @@ s_wait_streams(const exchange_farm_t *farm, uint64_t wanted)
     assert_int_equal(exchange_stats(farm).streams, wanted);
 }
 
+// [1.40] [5.9] P13: what was not sealed is forgotten.
 static void
 test_broken_stream_leaves_the_store_clean(void **state)
 {
@@ -273,6 +277,7 @@ test_broken_stream_leaves_the_store_clean(void **state)
     assert_int_equal(report.orphan_files, 0);
 }
 
+// [5.9]: a task has one stream.
 static void
 test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced(void **state)
 {
@@ -315,6 +320,7 @@ test_key_that_may_fetch_may_not_offer(void **state)
     RMT_FAILS(rmt_offer_new(&config, &error), RMT_E_NOT_ALLOWED);
 }
 
+// [1.38] [1.43]: the store does not keep the chunk.
 static void
 test_chunk_that_is_not_its_id_ends_the_stream(void **state)
 {
@@ -351,6 +357,62 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
     assert_false(rmt_store_has(store, &id));
 }
 
+static void
+s_open_stream(zsock_t *socket, uint8_t task, rmt_code_t code)
+{
+    rmt_auto(rmt_msg) open = rmt_msg_new(RMT_MSG_OPEN);
+    memset(open->task, task, sizeof open->task);
+    open->attempt = 1;
+    exchange_say(socket, open);
+    rmt_auto(rmt_msg) opened = exchange_recv(socket, 5000);
+    assert_non_null(opened);
+    assert_int_equal(opened->kind, RMT_MSG_OPENED);
+    assert_int_equal(opened->code, code);
+}
+
+// P17: each stream reserves a part of the budget, so their number has a limit.
+static void
+test_more_streams_than_a_holder_has_are_refused_and_told(void **state)
+{
+    exchange_farm_t *farm = *state;
+    zsock_t *sockets[RMT_SERVE_STREAMS + 1];
+    exchange_peers(farm, "add", &farm->alice, NULL);
+    (void) exchange_stats(farm); // The grant is there
+    for (uint8_t i = 0; i <= RMT_SERVE_STREAMS; i++) {
+        sockets[i] = exchange_raw(farm, &farm->alice);
+        s_open_stream(sockets[i], i, i < RMT_SERVE_STREAMS ? RMT_OK : RMT_E_UNAVAILABLE);
+    }
+    assert_int_equal(exchange_stats(farm).streams, RMT_SERVE_STREAMS);
+    for (size_t i = 0; i <= RMT_SERVE_STREAMS; i++)
+        zsock_destroy(&sockets[i]);
+}
+
+// [1.36]: so many may be unanswered, and each gets its answer, in order.
+static void
+test_64_offers_at_once_get_64_answers(void **state)
+{
+    exchange_farm_t *farm = *state;
+    exchange_peers(farm, "add", &farm->alice, NULL);
+    (void) exchange_stats(farm);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    s_open_stream(socket, 1, RMT_OK);
+    rmt_id_t id;
+    rmt_id_compute(&id, "lacking", 7);
+    for (uint64_t serial = 1; serial <= 64; serial++) {
+        rmt_auto(rmt_msg) offer = rmt_msg_new(RMT_MSG_OFFER);
+        offer->serial = serial;
+        offer->ids = zchunk_new(id.bytes, RMT_ID_SIZE);
+        exchange_say(socket, offer);
+    }
+    for (uint64_t serial = 1; serial <= 64; serial++) {
+        rmt_auto(rmt_msg) want = exchange_recv(socket, 5000);
+        assert_non_null(want);
+        assert_int_equal(want->kind, RMT_MSG_WANT);
+        assert_true(want->serial == serial);
+        assert_int_equal(zchunk_data(want->bitmap)[0], 1);
+    }
+}
+
 int
 main(void)
 {
@@ -364,6 +426,8 @@ main(void)
         cmocka_unit_test(test_parcels_are_whole_or_refused),
         CASE(test_key_that_may_fetch_may_not_offer),
         CASE(test_chunk_that_is_not_its_id_ends_the_stream),
+        CASE(test_more_streams_than_a_holder_has_are_refused_and_told),
+        CASE(test_64_offers_at_once_get_64_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

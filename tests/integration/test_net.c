@@ -3,6 +3,7 @@
 
 #include "farm.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 #include "base/rmt_signals.h"
 
 #include <string.h>
@@ -61,7 +62,7 @@ test_a_key_gets_into_its_own_domain_alone(void **state)
     rmt_packet_clear(&packet);
 }
 
-// P18: every check fails closed.
+// P18 [1.3]: every check fails closed.
 static void
 test_nobody_gets_in_without_a_zap_thread(void **state)
 {
@@ -118,6 +119,24 @@ test_endpoints_that_are_none_are_refused(void **state)
               RMT_E_IO);
 }
 
+// [1.4]: with them and a finite queue libzmq 4.3.4 aborts.
+static void
+test_no_socket_sends_heartbeats_of_zmtp(void **state)
+{
+    farm_t *farm = *state;
+    for (int kind = 0; kind < RMT_SOCKET_KIND_COUNT; kind++) {
+        rmt_error_t error = {0};
+        const bool is_server = rmt_socket_domain((rmt_socket_kind_t) kind) != NULL;
+        rmt_auto_str address =
+            is_server ? rmt_text("127.0.0.1:*") : farm_address(farm->workers);
+        rmt_auto(zsock) socket =
+            rmt_socket_new((rmt_socket_kind_t) kind, address, &farm->own,
+                           is_server ? NULL : farm->broker.public_text, &error);
+        assert_non_null(socket);
+        assert_int_equal(zsock_heartbeat_ivl(socket), 0);
+    }
+}
+
 // ---- What is dropped
 
 static void
@@ -149,7 +168,7 @@ s_send_parts(zsock_t *client, size_t count, size_t size)
     }
 }
 
-// P16: the sender is told to the caller, and good messages after it pass.
+// P16 [1.5]: the sender is told to the caller, and good messages after it pass.
 static void
 test_foreign_frames_are_dropped_with_their_sender(void **state)
 {
@@ -172,7 +191,7 @@ test_foreign_frames_are_dropped_with_their_sender(void **state)
     assert_int_equal(farm_receive(farm->workers, &packet, 0), 0);
 }
 
-// P16: libzmq cuts the peer before the frame is in memory.
+// P16 [1.5]: libzmq cuts the peer before the frame is in memory.
 static void
 test_an_oversize_frame_cuts_its_sender(void **state)
 {
@@ -226,6 +245,7 @@ main(void)
         CASE(test_a_second_zap_thread_is_refused),
         CASE(test_a_wrong_server_key_connects_to_nobody),
         CASE(test_endpoints_that_are_none_are_refused),
+        CASE(test_no_socket_sends_heartbeats_of_zmtp),
         CASE(test_a_message_without_user_is_dropped),
         CASE(test_foreign_frames_are_dropped_with_their_sender),
         CASE(test_an_oversize_frame_cuts_its_sender),

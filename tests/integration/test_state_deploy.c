@@ -42,6 +42,7 @@ test_a_deploy_names_known_targets_of_its_engines(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// M14: a target that is not free stops the lock of all.
 static void
 test_locking_is_all_or_nothing(void **state)
 {
@@ -147,6 +148,7 @@ test_a_job_is_driven_at_its_ends_alone(void **state)
     assert_string_equal(state_farm_body(farm, "driven"), "false");
 }
 
+// [4.2] M25: the right image, and no other.
 static void
 test_an_armed_target_ends_with_its_first_boot(void **state)
 {
@@ -163,6 +165,7 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
     REFUSED(RMT_E_FENCED, "target_confirm", "by=x name=t1 epoch=9", "image=" IMAGE, "");
     REFUSED(RMT_E_REFUSED, "target_confirm", meta, "image=other", "");
+    OK("lock_show", "", "target=t1", "");
     OK("target_confirm", meta, "image=" IMAGE " boot=b1 degraded=yes", "");
     OK("target_confirm", meta, "image=" IMAGE " boot=b1", ""); // The report once more
     assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
@@ -267,6 +270,7 @@ test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
     assert_int_equal(state_farm_count(farm), 2);
 }
 
+// M14 P6: the machine has started anew since.
 static void
 test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
 {
@@ -296,6 +300,7 @@ test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
             "image=" IMAGE, "");
 }
 
+// P6 M14: whoever held it is refused, and a person looks at the machine.
 static void
 test_a_broken_lock_fences_and_holds(void **state)
 {
@@ -325,6 +330,7 @@ test_a_task_for_a_disk_needs_the_lock(void **state)
     assert_int_equal(state_farm_count(farm), 0);
 }
 
+// M28: a disk that may be written is left to its agent.
 static void
 test_cancel_spares_what_is_armed(void **state)
 {
@@ -337,6 +343,7 @@ test_cancel_spares_what_is_armed(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// M28: the other target goes on.
 static void
 test_cancel_before_arm_unlocks(void **state)
 {
@@ -351,6 +358,7 @@ test_cancel_before_arm_unlocks(void **state)
     assert_string_equal(state_farm_body(farm, "recorded"), "before");
 }
 
+// P11: a late report still clears it.
 static void
 test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
 {

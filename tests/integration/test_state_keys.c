@@ -29,6 +29,7 @@ test_a_token_is_used_up_and_fits_one_role(void **state)
     assert_int_equal(state_farm_count(farm), 2);
 }
 
+// M1: it has announced itself.
 static void
 test_a_new_machine_waits_for_approval(void **state)
 {
@@ -70,6 +71,7 @@ test_a_known_machine_does_not_wait_again(void **state)
     assert_string_equal(state_farm_body(farm, "pending"), "yes");
 }
 
+// [1.35]: the first is still heard.
 static void
 test_a_second_live_key_is_not_let_in(void **state)
 {
@@ -105,6 +107,25 @@ test_a_doubt_about_two_machines_ends_with_the_old_key(void **state)
     REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k3 role=target name=t1", "");
     OK("record_show", "", "class=target name=t1", "");
     assert_string_equal(state_farm_body(farm, "held"), "");
+}
+
+// [1.35]: a person has to look which of them it is.
+static void
+test_two_machines_that_say_the_same_name_are_held(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=target name=t1 place=lab uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=k1 role=target name=t1", "");
+    OK("peer_hello", "by=k1 role=target name=t1", "nonce=n1", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "held"), "");
+    s_redis(farm, "set", "ramet:second:target/t1", "1"); // So it was 20 s ago
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k2 role=target name=t1", "");
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "state"), "held");
+    assert_string_equal(state_farm_body(farm, "held"),
+                        "two live machines say that they are t1");
 }
 
 static const char *
@@ -145,6 +166,7 @@ main(void)
         CASE(test_a_known_machine_does_not_wait_again),
         CASE(test_a_second_live_key_is_not_let_in),
         CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
+        CASE(test_two_machines_that_say_the_same_name_are_held),
         CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

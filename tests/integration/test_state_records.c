@@ -7,6 +7,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
+// M1: a change keeps to that too.
 static void
 test_records_keep_names_and_addresses_unique(void **state)
 {
@@ -34,6 +35,7 @@ test_records_keep_names_and_addresses_unique(void **state)
     REFUSED(RMT_E_NOT_FOUND, "record_show", "", "class=target name=t1", "");
 }
 
+// M1: a second import changes what it names.
 static void
 test_import_is_all_or_nothing(void **state)
 {
@@ -50,6 +52,7 @@ test_import_is_all_or_nothing(void **state)
     assert_string_equal(state_farm_body(farm, "changed"), "1");
 }
 
+// [1.16]: the cursor leads to the last record.
 static void
 test_lists_come_in_pages(void **state)
 {
@@ -75,7 +78,7 @@ test_lists_come_in_pages(void **state)
     assert_int_equal(total, 1200);
 }
 
-// An envelope has 256 KiB (docs/spec/1-wire.md).
+// [1.16]: An envelope has 256 KiB (docs/spec/1-wire.md).
 static void
 test_a_page_is_no_larger_than_a_message(void **state)
 {
@@ -163,6 +166,7 @@ test_a_redis_behind_the_state_file_raises_the_era(void **state)
     assert_int_equal(state_farm_count(farm), 3);
 }
 
+// [1.29]: what was answered is there after a crash.
 static void
 test_calls_fail_while_redis_is_gone_and_work_again_after(void **state)
 {

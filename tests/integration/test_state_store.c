@@ -79,6 +79,7 @@ test_what_is_pinned_or_may_be_coming_back_is_not_let_go(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// [2.16]: the job in the way is named.
 static void
 test_gc_is_refused_with_an_age_shorter_than_a_capture_runs(void **state)
 {

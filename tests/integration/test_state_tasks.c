@@ -5,6 +5,7 @@
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"
 
+// [1.30] P2: the second request gets the first answer.
 static void
 test_an_idempotent_submit_makes_one_job(void **state)
 {
@@ -49,6 +50,7 @@ test_a_task_that_waits_is_told(void **state)
     assert_string_equal(farm->ready, "commit@hq");
 }
 
+// P3: an old view of the job changes nothing.
 static void
 test_a_result_counts_once_and_only_from_its_holder(void **state)
 {
@@ -83,6 +85,7 @@ test_a_result_counts_once_and_only_from_its_holder(void **state)
     assert_string_equal(state_farm_body(farm, "state"), "done");
 }
 
+// P3 P4: the task is offered again.
 static void
 test_a_lease_that_runs_out_fences_the_old_attempt(void **state)
 {
@@ -107,6 +110,7 @@ test_a_lease_that_runs_out_fences_the_old_attempt(void **state)
     assert_string_equal(state_farm_body(farm, "state"), "queued");
 }
 
+// [1.18] P3: HELLO with the task renews it, without it the task is offered again.
 static void
 test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
 {
@@ -175,6 +179,7 @@ test_a_scan_tells_what_is_due(void **state)
     assert_string_equal(state_farm_body(farm, "late"), "1");
 }
 
+// P4: the job names the service that nobody offers.
 static void
 test_a_task_without_a_worker_is_shown_as_stuck(void **state)
 {

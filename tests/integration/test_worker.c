@@ -35,7 +35,7 @@ test_a_worker_offers_services_and_credit(void **state)
     crew_stop(&crew);
 }
 
-// P3: at least once; the result comes until it is recorded, and not after.
+// P3 [1.26]: at least once; the result comes until it is recorded, and not after.
 static void
 test_a_result_is_sent_until_it_is_recorded(void **state)
 {
@@ -112,6 +112,7 @@ test_a_failed_task_gives_code_and_text(void **state)
     crew_stop(&crew);
 }
 
+// [1.23]: a repeat of its TASK has no effect.
 static void
 test_a_cancelled_task_ends_with_its_error(void **state)
 {
@@ -137,6 +138,7 @@ test_a_cancelled_task_ends_with_its_error(void **state)
     crew_stop(&crew);
 }
 
+// [1.23]: a lower one has no effect.
 static void
 test_a_higher_attempt_replaces_the_run(void **state)
 {
@@ -162,6 +164,7 @@ test_a_higher_attempt_replaces_the_run(void **state)
     crew_stop(&crew);
 }
 
+// [1.21]: the beat comes while the task works, so from another thread.
 static void
 test_beats_name_the_tasks_in_hand(void **state)
 {
@@ -183,6 +186,38 @@ test_beats_name_the_tasks_in_hand(void **state)
     crew_stop(&crew);
 }
 
+// [1.45]: it is told to whoever shows it; the task in hand goes on and ends well.
+static void
+test_a_notice_is_told_and_changes_nothing(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "hold@x", 1);
+    while (crew.starts == 0)
+        crew_sleep(10);
+    rmt_auto(rmt_msg) notice = rmt_msg_new(RMT_MSG_NOTICE);
+    notice->code = RMT_E_CANCELLED;
+    rmt_msg_text(&notice->text, "stop it");
+    crew_answer(farm->workers, &packet, notice);
+    rmt_auto(rmt_msg) peers = rmt_msg_new(RMT_MSG_PEERS); // Comes behind it
+    rmt_msg_text(&peers->place, "paris");
+    rmt_record_set(rmt_records_add(rmt_msg_items(peers)), "op", "add");
+    crew_answer(farm->workers, &packet, peers);
+    while (crew.peers == 0)
+        crew_sleep(10);
+    crew.hold = false;
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_OK);
+    assert_int_equal(packet.msg->attempt, 1);
+    crew_record(farm->workers, &packet);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+    assert_string_equal(crew.told, "stop it;result;");
+}
+
 int
 main(void)
 {
@@ -195,6 +230,7 @@ main(void)
         CASE(test_a_cancelled_task_ends_with_its_error),
         CASE(test_a_higher_attempt_replaces_the_run),
         CASE(test_beats_name_the_tasks_in_hand),
+        CASE(test_a_notice_is_told_and_changes_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ s_assert_in_hand(const rmt_msg_t *hello, uint64_t attempt)
     assert_int_equal(rmt_record_u64(record, "attempt", 0), attempt);
 }
 
-// P5: work goes on while the broker is away, and is told to the new one.
+// P5 [1.26]: work goes on while the broker is away, and is told to the new one.
 static void
 test_a_broker_that_comes_back_hears_the_task_in_hand(void **state)
 {
@@ -71,6 +71,7 @@ test_a_broker_without_memory_asks_for_hello(void **state)
     crew_stop(&crew);
 }
 
+// [1.1] [1.20]: after three silent beats the peer makes a new socket and says HELLO.
 static void
 test_a_second_broker_takes_over(void **state)
 {
@@ -93,6 +94,7 @@ test_a_second_broker_takes_over(void **state)
     crew_order(*first, &packet, "hold@x", 1);
     while (crew.starts == 0)
         crew_sleep(10);
+    assert_false(zsock_events(second) & ZMQ_POLLIN); // One broker at a time
     zsock_destroy(first);
     crew_welcome(second, &packet);
     s_assert_in_hand(packet.msg, 1);
@@ -201,6 +203,34 @@ test_a_worker_that_is_terminated_cancels_and_tells(void **state)
     assert_true(rmt_clock_ms() - before < 1500);
 }
 
+// [1.19]: the next broker may speak the right one.
+static void
+test_a_broker_of_another_version_is_left_for_the_next(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(zsock) other = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, "127.0.0.1:*",
+                                           &farm->broker, NULL, &error);
+    crew_t crew = {0};
+    crew_start(&crew, farm, other);
+    zmq_pollitem_t items[2] = {{zsock_resolve(farm->workers), 0, ZMQ_POLLIN, 0},
+                               {zsock_resolve(other), 0, ZMQ_POLLIN, 0}};
+    assert_int_equal(zmq_poll(items, 2, WAIT_MS), 1);
+    zsock_t *first = items[0].revents ? farm->workers : other;
+    zsock_t *second = items[0].revents ? other : farm->workers;
+    rmt_packet_t packet = {0};
+    crew_expect(first, RMT_MSG_HELLO, &packet);
+    rmt_auto(rmt_msg) welcome = rmt_msg_new(RMT_MSG_WELCOME);
+    welcome->version = RMT_WIRE_VERSION + 1;
+    welcome->era = 7;
+    crew_answer(first, &packet, welcome);
+    crew_welcome(second, &packet);
+    crew_expect(second, RMT_MSG_CREDIT, &packet);
+    assert_int_equal(crew.welcomes, 1); // Of the second alone
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
 int
 main(void)
 {
@@ -212,6 +242,7 @@ main(void)
         CASE(test_a_task_asks_and_hears_the_answer),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
+        CASE(test_a_broker_of_another_version_is_left_for_the_next),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -102,7 +102,9 @@ s_note_told(void *context, const rmt_msg_t *msg)
     crew_t *crew = context;
     const size_t used = strlen(crew->told);
     snprintf(crew->told + used, sizeof crew->told - used, "%s;",
-             msg->kind == RMT_MSG_RESULT ? "result" : msg->phase);
+             msg->kind == RMT_MSG_RESULT   ? "result"
+             : msg->kind == RMT_MSG_NOTICE ? msg->text
+                                           : msg->phase);
     crew_sleep(50); // So that the next ones are there together
 }
 

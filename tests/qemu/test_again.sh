@@ -1,7 +1,7 @@
 #!/bin/bash
 # A machine that runs is installed anew at its next start (--when-booted), and until then its netboot
 # leads to its own disk by UEFI, which is not the first one with a system on it; one with sectors of 4096
-# bytes is refused before anything is locked (M19, M22).
+# bytes is refused before anything is locked (M20, M23).
 . "$(dirname "$0")/lib.sh"
 live_farm
 other_disk u1

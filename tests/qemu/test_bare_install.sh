@@ -2,7 +2,7 @@
 # M20 M23: a bare machine of 256 MiB takes an order: file systems of each kind are made and written in
 # the thin-kernel, the console shows every phase, the machine restarts by itself, and its disk, alone
 # in the machine, starts the copy. Firmware without runtime services makes no boot entry: the warning
-# is seen at the console, and the fallback path starts the disk (M22).
+# is seen at the console, and the fallback path starts the disk.
 #   test_bare_install.sh [KIND...]
 set -euo pipefail
 . "$(dirname "$0")/bare.sh"

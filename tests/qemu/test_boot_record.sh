@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installed disks start by themselves (M19, M22): small systems on disks of each kind are imaged,
+# Installed disks start by themselves (M23): small systems on disks of each kind are imaged,
 # deployed to disks of another size by the farm's own programs, and the targets' disks, alone in a
 # machine, must reach the end of their start-up by BIOS and by UEFI.
 . "$(dirname "$0")/../system/lib.sh"

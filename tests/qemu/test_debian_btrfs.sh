@@ -1,7 +1,7 @@
 #!/bin/bash
 # A Debian on btrfs with subvolumes and NetworkManager, which runs and images itself by its service,
-# becomes a BIOS and a UEFI machine (M4, M8, M19-M25). A script that is fetched over https and is not
-# what was pinned stops the order, and nothing is written (M18 c); the right one runs at their first boot.
+# becomes a BIOS and a UEFI machine (M4, M8, M19, M20, M21, M22, M23, M25). A script that is fetched over https and is not
+# what was pinned stops the order, and nothing is written (M18 c, [4.3]); the right one runs at their first boot.
 . "$(dirname "$0")/variant.sh"
 variant_farm manager btrfs 1G
 machine b1 11 --bios --disk 1200M

@@ -1,6 +1,6 @@
 #!/bin/bash
 # A Debian on xfs with a /boot of its own, swap, and systemd-networkd, which runs and images itself by
-# its service, becomes a BIOS and a UEFI machine (M4, M8, M19-M25). A user's scripts run at their first
+# its service, becomes a BIOS and a UEFI machine (M4, M8, M19, M20, M21, M22, M23, M25). A user's scripts run at their first
 # boot: one tells what the machine is, one fails, and the console says so (M18 b).
 . "$(dirname "$0")/variant.sh"
 variant_farm networkd xfs 1200M

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A Debian with ifupdown and an address of its own is imaged while it runs, by the agent that is its own
 # service; two bare machines, one BIOS, one UEFI, netboot, are planned, locked, installed and start as
-# themselves, well, and as no second source; the trees are the source's (M4, M8, M19-M25).
+# themselves, well, and as no second source; the trees are the source's (M4, M8, M19, M20, M21, M22, M23, M25).
 . "$(dirname "$0")/variant.sh"
 variant_farm ifupdown ext4 1G
 machine b1 11 --bios --disk 1200M

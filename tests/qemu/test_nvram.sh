@@ -1,5 +1,5 @@
 #!/bin/bash
-# Boot entries on real firmware (M22): a disk without a fallback path is not started by OVMF until
+# Boot entries on real firmware (M23): a disk without a fallback path is not started by OVMF until
 # an entry names its loader; made twice, there is one entry.
 set -euo pipefail
 source_dir=${RAMET_SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}

@@ -3,7 +3,7 @@
 # written: each time it comes back to the thin-kernel, never to what lies on its disks, and the same
 # job installs it well in the end (P6, P10). The disk, twice as large as the source's, is used to its
 # end; when the machine netboots once more, it starts it by BIOS, and not the first disk, which has
-# another system on it (M20, M22).
+# another system on it (M20, M23).
 . "$(dirname "$0")/lib.sh"
 live_farm
 other_disk b1

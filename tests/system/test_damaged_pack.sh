@@ -1,5 +1,5 @@
 #!/bin/bash
-# A chunk is damaged in a store between imaging and installing (P13, P14): it is found when it is read,
+# A chunk is damaged in a store between imaging and installing (P14): it is found when it is read,
 # named at the console, and never delivered. At the imager, and at the engine before and after ARM: the
 # target is never marked as installed; its lock is cleared before ARM and stays after.
 . "$(dirname "$0")/lib.sh"
@@ -47,6 +47,8 @@ error_of "$job" | grep -q "$chunk" || { ramet job show "$job"; fail "the job doe
 ramet job logs "$job" | grep -q "$chunk" || { ramet job logs "$job"; fail "the job's log does not name the chunk"; }
 [ "$(locks)" = 0 ] || fail "a lock is left though nothing was armed"
 [ ! -e "$farm/n1.disk.installed" ] || fail "the target is marked as installed"
+# [5.7] What was fetched before is kept for the next build.
+[ -n "$(ls "$farm/store/lab/packs")" ] || fail "the failed build has kept nothing"
 grep -q 'event=write.start' "$farm/run/target-n1.log" && fail "the write began"
 ! grep -rqF "$chunk" "$farm/store/lab/images" || fail "the engine has the image"
 grep -q "event=chunk.damaged" "$farm"/run/imager*.log || fail "the imager's log does not tell"

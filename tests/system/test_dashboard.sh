@@ -1,6 +1,6 @@
 #!/bin/bash
 # A dashboard's key subscribes late, gets the snapshot, follows a deployment to its end without a
-# gap in phases, and can do nothing else (M24, M29).
+# gap in phases, and can do nothing else (M24, P18, [1.32]).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 400
 lab up "$farm"

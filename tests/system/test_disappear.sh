@@ -1,5 +1,5 @@
 #!/bin/bash
-# A source disappears while it is imaged, a target while it is written (M27): silence is shown
+# A source disappears while it is imaged, a target while it is written (M27, [5.4]): silence is shown
 # within seconds, then the job fails with the machine and the phase; no image is committed and the
 # store is clean; the target's lock stays. Both work again when the machine is back.
 . "$(dirname "$0")/lib.sh"

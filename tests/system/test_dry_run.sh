@@ -1,5 +1,5 @@
 #!/bin/bash
-# What an image would be, before it is made (M19): taken, left out, made anew, private keys; and
+# What an image would be, before it is made (M33): taken, left out, made anew, private keys; and
 # that the image then is what was said.
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree"
@@ -42,7 +42,7 @@ for path in opt/old srv/app/cache swapfile tmp/junk var/crash/one; do
   ! grep -q "$path" "$farm/files" || fail "$path is in the image"
 done
 for path in root/.ssh/id_ed25519 srv/app/server.bundle; do grep -q "$path" "$farm/files" || fail "$path is not in the image"; done
-# The image says so itself, and a machine is not blamed for what the image has left out: neither
+# [5.11] The image says so itself, and a machine is not blamed for what the image has left out: neither
 # by the globs of that capture, nor by those of its profile.
 ramet image show web-1 --json >"$farm/show"
 for row in '/opt/old asked for' '/srv/app/cache site-cache' '/tmp/* temporary'; do

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Processes die in the middle of an install and the job ends well all the same (P1-P6, M26):
+# Processes die in the middle of an install and the job ends well all the same (P1, P3, P5, P6, M26):
 # one of two installers, the broker, Redis. No target is written twice.
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 400

@@ -1,6 +1,6 @@
 #!/bin/bash
-# The main job in small (M1-M26): image, plan, deploy to two targets of two engines, first boot,
-# compare; with the bad input that a user gives on the way.
+# The main job in small: image, plan, deploy to two targets of two engines, first boot, compare; with
+# the bad input that a user gives on the way (M1, M2, M7, M10, M11, M13, M14, M18, M19, M25, M26).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree"
 lab up "$farm"
@@ -15,9 +15,13 @@ expect 64 ramet target set n2 address=10.9.0.1/24        # Double address
 expect 64 ramet target set n2 address=10.9.0.999/24      # No address
 expect 64 ramet target set nobody rack=r1
 expect 64 ramet image create nobody
+[ "$(ramet source list --json | jq -r '.items[].name')" = web ] || fail "the console does not list the source"
+ramet engine list --json | jq -e '[.items[].name] | contains(["lab", "paris"])' >/dev/null || fail "the console does not list the engines"
 expect 64 ramet nonsense
 ramet image create web --name web-1 --wait --timeout 2m
 expect 64 ramet image create web --name web-1            # A name twice
+ramet image show web-1 --json | jq -e '(.hardware | length) > 3 and (.layout | length) > 1 and (.os | length) > 0' >/dev/null ||
+  fail "the image lacks what the agent told of disks, hardware and configuration"
 [ "$(ramet image list --json | jq -r '.items[0].state')" = COMPLETE ] || fail "the image is not COMPLETE"
 ramet image verify web-1
 ramet image files web-1 etc | grep -q etc/hostname || fail "the file list lacks etc/hostname"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# What a plan says before anything is locked (M11, M12): which targets fit and why the others do
+# What a plan says before anything is locked (M11, M12, M33): which targets fit and why the others do
 # not, bytes needed and had, warnings, every fact side by side; policies of the engine and of the
 # user; one target alone; inventories as they were told.
 . "$(dirname "$0")/lib.sh"

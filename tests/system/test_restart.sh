@@ -1,6 +1,6 @@
 #!/bin/bash
 # A target's agent dies while it writes and is back within the broker's patience: the same job
-# prepares it anew, writes from the start and ends well; nothing is left of the first try (P6, P10).
+# prepares it anew, writes from the start and ends well; nothing is left of the first try (P6, P10, [1.24]).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 300
 lab up "$farm"

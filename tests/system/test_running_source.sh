@@ -1,6 +1,6 @@
 #!/bin/bash
 # A source that runs while it is imaged (M8): snapshots, hooks, files that change and files that
-# cannot be read; and imaging again (P14): unchanged files, a store that has lost everything.
+# cannot be read; and imaging again (M9): unchanged files, a store that has lost everything.
 . "$(dirname "$0")/lib.sh"
 state_of() { ramet image list --json | jq -r --arg n "$1" '.items[] | select(.name == $n) | .state'; }
 field_of() { ramet job show "$1" --json | jq -r --arg f "$2" '.[$f] // empty'; }

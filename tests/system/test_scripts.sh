@@ -1,5 +1,5 @@
 #!/bin/bash
-# Scripts of the first boot (M18 b, c; M25): those of a user and those that an engine fetches over
+# Scripts of the first boot (M18 b, c; M25; [4.3]): those of a user and those that an engine fetches over
 # https and ssh run in order, failures show at the console, and what has another hash than was
 # pinned stops the order before anything is written. The broker is away while the system boots.
 . "$(dirname "$0")/lib.sh"

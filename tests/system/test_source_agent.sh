@@ -1,5 +1,5 @@
 #!/bin/bash
-# ops/source-agent makes a system a source (M4): complete, with its secrets for root alone, started
+# ops/source-agent makes a system a source (M2): complete, with its secrets for root alone, started
 # again whatever happens; it refuses what cannot work, and takes all of it away again (M19).
 . "$(dirname "$0")/lib.sh"
 tree=$farm/tree

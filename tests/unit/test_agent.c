@@ -333,7 +333,7 @@ test_a_disk_of_other_sectors_is_refused_with_both_sizes(void **state)
     assert_non_null(strstr(error.text, "sectors of 512"));
 }
 
-// Each row: the machine's disks, the size that is ordered, and what becomes of it.
+// P7: Each row: the machine's disks, the size that is ordered, and what becomes of it.
 static void
 test_only_the_one_disk_that_was_meant_is_taken(void **state)
 {
@@ -369,6 +369,7 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
 
 // ---- Go
 
+// [1.25] P6: the machine decides, not the broker.
 static void
 test_go_is_void_for_another_plan_or_an_older_token(void **state)
 {

@@ -25,6 +25,7 @@ test_wrapping_keeps_the_code_and_both_texts(void **state)
     assert_string_equal(error.text, "image 7: open x: No such file or directory");
 }
 
+// [1.42]: a later version may have more codes.
 static void
 test_unknown_codes_become_internal(void **state)
 {

@@ -1,5 +1,5 @@
 // What a BIOS starts: boot code is read only where GRUB is, and written only where boot
-// code may lie (M22).
+// code may lie (M23).
 #include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>

@@ -72,7 +72,7 @@ test_bytes_that_do_not_shrink_are_raw(void **state)
     assert_ptr_equal(chunk.data, bytes->plain);
 }
 
-// A gain of 2 % is left; one of 4 % is taken.
+// [2.5]: A gain of 2 % is left; one of 4 % is taken.
 static void
 test_a_gain_under_three_percent_is_not_taken(void **state)
 {
@@ -100,7 +100,7 @@ test_the_name_is_the_sha256_of_the_plain_bytes(void **state)
         "01e8662242585293da5d60854bfb05e24677f00419e9bd9aef7845f83b6aa7ad86");
 }
 
-// P14: what is delivered is right, or is not delivered.
+// P14 [2.6]: what is delivered is right, or is not delivered.
 static void
 test_a_flipped_bit_gives_the_right_bytes_or_none(void **state)
 {

@@ -48,6 +48,7 @@ s_cut_by_the_book(const rmt_cut_t *cut, const uint8_t *data, size_t size)
     return size < cut->max ? size : cut->max;
 }
 
+// [2.4]: another program cuts the same way.
 static void
 test_cuts_are_those_of_the_vectors(void **state)
 {
@@ -79,6 +80,7 @@ test_manifest_cuts_are_those_of_the_vectors(void **state)
     free(data);
 }
 
+// [2.4]: the test has the rule a second time.
 static void
 test_cuts_follow_the_rule(void **state)
 {

@@ -55,6 +55,7 @@ s_full(rmt_msg_kind_t kind)
     return msg;
 }
 
+// [1.9]: the same message has the same bytes.
 static void
 test_every_kind_comes_back_as_it_went(void **state)
 {
@@ -124,6 +125,7 @@ test_an_empty_message_has_no_null_after_the_way(void **state)
     assert_null(back->hand);
 }
 
+// [1.14]: a message is not lost for its words.
 static void
 test_prose_is_made_to_fit(void **state)
 {
@@ -171,6 +173,7 @@ test_a_uid_comes_back_from_its_text(void **state)
     assert_int_equal(rmt_uid_parse(back, text, &error), -1);
 }
 
+// [1.15]: the number of records is free.
 static void
 test_a_long_stored_list_comes_back(void **state)
 {
@@ -255,6 +258,7 @@ test_a_field_named_twice_is_refused(void **state)
     RMT_FAILS(rmt_codec_unpack_records(bytes, sizeof bytes, 100, &error), RMT_E_PROTOCOL);
 }
 
+// [1.15]: a list says something for its size.
 static void
 test_a_bomb_of_empty_records_is_refused(void **state)
 {

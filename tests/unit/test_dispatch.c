@@ -220,6 +220,7 @@ test_a_failure_stops_no_more_than_it_must(void **state)
     CHECK(rows);
 }
 
+// M28: the rest waits for them.
 static void
 test_canaries_go_first(void **state)
 {
@@ -241,6 +242,7 @@ test_canaries_go_first(void **state)
     CHECK(rows);
 }
 
+// M28: one failure less does not stop them.
 static void
 test_more_failures_than_allowed_stop_the_rest(void **state)
 {

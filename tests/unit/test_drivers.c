@@ -280,7 +280,7 @@ test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
     RMT_OK(rmt_io_remove_tree(boot, &error));
 }
 
-// A list that passes the check may be wrong, but nothing is read outside of it.
+// [5.10]: A list that passes the check may be wrong, but nothing is read outside of it.
 static void
 test_m12_hostile_lists_are_refused_at_the_door(void **state)
 {

@@ -89,7 +89,8 @@ s_assert_refused(const char *hex, rmt_code_t code)
     RMT_FAILS(rmt_entry_decode(data, size, room, &entry, &error), code);
 }
 
-// "0001 61 a4 83 02 00 00 00 00" is an empty file "a", mode 0100644.
+// [2.1] [2.3] [2.21]: "0001 61 a4 83 02 00 00 00 00" is an empty file "a", mode
+// 0100644.
 static void
 test_foreign_bytes_are_refused(void **state)
 {
@@ -133,6 +134,7 @@ test_foreign_bytes_are_refused(void **state)
             s_assert_refused(rows[i].hex, rows[i].code);
 }
 
+// [2.21]: a later writer may add it.
 static void
 test_an_unknown_extra_is_skipped_when_not_critical(void **state)
 {
@@ -145,6 +147,7 @@ test_an_unknown_extra_is_skipped_when_not_critical(void **state)
     assert_string_equal(entry.path, "a");
 }
 
+// [2.22]: one row a contradiction.
 static void
 test_entries_that_contradict_themselves_are_refused(void **state)
 {
@@ -195,6 +198,7 @@ test_entries_that_contradict_themselves_are_refused(void **state)
     free(longest);
 }
 
+// [2.22]: one row a mistake.
 static void
 test_reserved_runs_are_refused_where_data_is_or_out_of_order(void **state)
 {
@@ -233,7 +237,7 @@ test_reserved_runs_are_refused_where_data_is_or_out_of_order(void **state)
     assert_int_equal(rmt_entry_check(&folder, &error), -1);
 }
 
-// P16, P22: what a foreign manifest may make its reader hold.
+// P16, P22 [2.22]: what a foreign manifest may make its reader hold.
 static void
 test_depth_and_attributes_have_limits(void **state)
 {
@@ -306,6 +310,7 @@ test_a_million_attributes_are_refused_before_they_are_held(void **state)
     free(names);
 }
 
+// [2.18]: paths are compared as bytes.
 static void
 test_order_is_by_components(void **state)
 {

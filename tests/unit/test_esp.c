@@ -1,4 +1,4 @@
-// What UEFI starts: loaders in a folder with the files of an EFI system partition (M22).
+// What UEFI starts: loaders in a folder with the files of an EFI system partition (M23).
 #include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>

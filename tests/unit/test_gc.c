@@ -44,6 +44,7 @@ test_what_images_need_stays(void **state)
     s_assert_sound(store, 2);
 }
 
+// [2.15]: readers still read what a writer counts as gone.
 static void
 test_a_removed_image_goes_with_the_second_run(void **state)
 {
@@ -155,7 +156,7 @@ test_marks_of_an_earlier_run_are_forgotten(void **state)
     assert_int_equal(s_gc(store, 0).packs_removed, 1);
 }
 
-// One that asks after the mark stores again, and the old pack may go.
+// [2.15]: One that asks after the mark stores again, and the old pack may go.
 static void
 test_a_capture_that_starts_later_does_not_build_on_trash(void **state)
 {
@@ -226,7 +227,7 @@ test_a_damaged_index_is_replaced(void **state)
     s_assert_sound(again, 1);
 }
 
-// When it is not known what an image needs, nothing is thrown away.
+// [2.17]: When it is not known what an image needs, nothing is thrown away.
 static void
 test_an_unreadable_image_stops_it(void **state)
 {

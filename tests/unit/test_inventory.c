@@ -225,7 +225,7 @@ test_bad_facts_are_refused_with_their_line(void **state)
 }
 
 static void
-test_M20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
+test_m20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
@@ -259,7 +259,7 @@ main(void)
         cmocka_unit_test(test_a_machine_is_read_from_its_files),
         cmocka_unit_test(test_this_computer_has_a_cpu_and_memory),
         cmocka_unit_test(test_placeholders_do_not_identify_a_machine),
-        cmocka_unit_test(test_M20_a_machine_without_a_disk_names_its_idle_controllers),
+        cmocka_unit_test(test_m20_a_machine_without_a_disk_names_its_idle_controllers),
         cmocka_unit_test(test_facts_come_back_from_their_text),
         cmocka_unit_test(test_bad_facts_are_refused_with_their_line),
     };

@@ -1,4 +1,4 @@
-// lib/crypto: key files, tokens (P18, C10.15).
+// lib/crypto: key files, tokens (P18).
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"

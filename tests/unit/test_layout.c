@@ -215,7 +215,7 @@ test_a_value_with_a_nul_is_no_text(void **state)
     assert_non_null(strstr(error.text, "grow"));
 }
 
-// [3.2] as many as there may be are read, one more is refused.
+// As many as there may be are read, one more is refused.
 static void
 test_a_layout_has_limits(void **state)
 {

@@ -61,7 +61,7 @@ test_a_manifest_has_the_root_of_the_vector(void **state)
     shelf_clear(&shelf);
 }
 
-// The three entries of the specification's vector.
+// [2.20]: The three entries of the specification's vector.
 static void
 test_the_manifest_of_the_small_vector_is_written(void **state)
 {
@@ -94,6 +94,7 @@ test_the_manifest_of_the_small_vector_is_written(void **state)
     shelf_clear(&shelf);
 }
 
+// [2.18] [2.19]: a file is no folder either.
 static void
 test_the_writer_refuses_disorder(void **state)
 {
@@ -265,6 +266,7 @@ test_a_damaged_manifest_is_refused_wherever_it_is_cut(void **state)
     shelf_clear(&shelf);
 }
 
+// [2.2]: the reader does not guess.
 static void
 test_an_unknown_version_or_feature_is_refused(void **state)
 {

@@ -1,4 +1,4 @@
-// Where a machine boots from: MAC.ipxe as design 6.7 has it (M19, M22, P10).
+// Where a machine boots from: MAC.ipxe (M20, M23, P10).
 #include "installer/netboot.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -65,7 +65,7 @@ s_exists(const bench_t *bench, const char *name)
 }
 
 static void
-test_M22_an_installed_target_is_sent_to_its_own_disk_until_a_new_order(void **state)
+test_m23_an_installed_target_is_sent_to_its_own_disk_until_a_new_order(void **state)
 {
     const bench_t *bench = *state;
     rmt_error_t error = {0};
@@ -87,7 +87,7 @@ test_M22_an_installed_target_is_sent_to_its_own_disk_until_a_new_order(void **st
 }
 
 static void
-test_P11_a_late_attempt_of_an_older_order_changes_nothing(void **state)
+test_p6_a_late_attempt_of_an_older_order_changes_nothing(void **state)
 {
     const bench_t *bench = *state;
     rmt_error_t error = {0};
@@ -103,7 +103,7 @@ test_P11_a_late_attempt_of_an_older_order_changes_nothing(void **state)
 }
 
 static void
-test_M19_all_interfaces_lead_to_the_same_and_no_other_name_is_made(void **state)
+test_m20_all_interfaces_lead_to_the_same_and_no_other_name_is_made(void **state)
 {
     const bench_t *bench = *state;
     rmt_error_t error = {0};
@@ -142,7 +142,7 @@ s_layout(const char *const guids[3], const char *const volumes[3])
 }
 
 static void
-test_M22_of_several_disks_the_one_with_the_system_is_named(void **state)
+test_m23_of_several_disks_the_one_with_the_system_is_named(void **state)
 {
     const bench_t *bench = *state;
     rmt_error_t error = {0};
@@ -188,10 +188,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_M22_an_installed_target_is_sent_to_its_own_disk_until_a_new_order),
-        CASE(test_M22_of_several_disks_the_one_with_the_system_is_named),
-        CASE(test_P11_a_late_attempt_of_an_older_order_changes_nothing),
-        CASE(test_M19_all_interfaces_lead_to_the_same_and_no_other_name_is_made),
+        CASE(test_m23_an_installed_target_is_sent_to_its_own_disk_until_a_new_order),
+        CASE(test_m23_of_several_disks_the_one_with_the_system_is_named),
+        CASE(test_p6_a_late_attempt_of_an_older_order_changes_nothing),
+        CASE(test_m20_all_interfaces_lead_to_the_same_and_no_other_name_is_made),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// Boot entries of UEFI firmware, in a folder with files as efivarfs shows them (M22).
+// Boot entries of UEFI firmware, in a folder with files as efivarfs shows them (M23).
 #include "tools/rmt_test.h"
 #include <stdio.h>
 #include <string.h>

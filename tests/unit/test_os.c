@@ -57,6 +57,7 @@ s_os(const rmt_records_t *facts, const char *field)
     return rmt_record_text(rmt_records_at(facts, 0), field, "-");
 }
 
+// M6: distribution, kernels, packages, init, network stack.
 static void
 test_a_debian_is_known_by_its_files(void **state)
 {
@@ -107,6 +108,7 @@ test_links_out_of_the_tree_are_not_followed(void **state)
     assert_string_equal(s_os(facts, "init"), "sysv");
 }
 
+// M6: each row adds a file to the tree of the row before.
 static void
 test_the_stack_in_force_wins_over_those_installed(void **state)
 {
@@ -134,6 +136,7 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
     }
 }
 
+// M6: the table of systems has it as one that is not carried.
 static void
 test_windows_is_refused_by_name(void **state)
 {

@@ -198,6 +198,7 @@ test_the_other_stacks_get_the_address_too(void **state)
     assert_false(s_is_there("etc/netplan/50-cloud-init.yaml"));
 }
 
+// P23 M19: neither has one of the image.
 static void
 test_two_copies_share_no_identity(void **state)
 {

@@ -102,6 +102,7 @@ test_an_idempotency_key_may_be_left_out(void **state)
     }
 }
 
+// [1.10]: the row tells which sizes are taken.
 static void
 test_a_chunk_has_an_id_and_a_size(void **state)
 {
@@ -131,6 +132,7 @@ test_a_chunk_has_an_id_and_a_size(void **state)
     }
 }
 
+// [1.10]: a half id and an id of another algorithm are refused too.
 static void
 test_ids_are_whole_and_at_most_1024(void **state)
 {
@@ -168,6 +170,7 @@ test_a_bitmap_has_at_most_128_bytes(void **state)
     assert_int_equal(s_code(RMT_MSG_WANT, more), RMT_E_PROTOCOL);
 }
 
+// [1.10]: the last length that fits, and one more.
 static void
 test_text_keeps_its_limit(void **state)
 {
@@ -192,6 +195,7 @@ test_text_keeps_its_limit(void **state)
     }
 }
 
+// [1.12]: other forms are refused.
 static void
 test_text_is_utf8_without_nul(void **state)
 {
@@ -250,6 +254,7 @@ s_code_of_fields(size_t count, const char *last)
     return s_code(RMT_MSG_REPLY, reply);
 }
 
+// [1.10]: one more is refused.
 static void
 test_a_record_has_at_most_256_fields_of_different_names(void **state)
 {
@@ -275,6 +280,7 @@ test_names_of_fields_are_checked(void **state)
         assert_int_equal(s_code_of_fields(1, bad[i]), RMT_E_PROTOCOL);
 }
 
+// [1.10]: one more is refused.
 static void
 test_a_message_holds_at_most_4096_records(void **state)
 {
@@ -287,6 +293,7 @@ test_a_message_holds_at_most_4096_records(void **state)
     assert_int_equal(s_code(RMT_MSG_BEAT, fits), RMT_E_TOO_BIG);
 }
 
+// [1.11]: what it would cost to unpack is known before.
 static void
 test_a_bomb_of_empty_fields_is_refused(void **state)
 {
@@ -321,6 +328,7 @@ test_a_frame_that_is_as_full_as_it_may_be_is_taken(void **state)
     assert_int_equal(rmt_records_count(back->items), RMT_ITEMS_MAX);
 }
 
+// [1.8]: and so deep that whoever looked would not come back.
 static void
 test_unknown_fields_are_stepped_over_without_a_look_inside(void **state)
 {
@@ -338,6 +346,7 @@ test_unknown_fields_are_stepped_over_without_a_look_inside(void **state)
     assert_int_equal(s_code(RMT_MSG_BEAT, deep), RMT_OK);
 }
 
+// [1.13]: the message has one meaning.
 static void
 test_a_single_field_given_twice_is_refused(void **state)
 {
@@ -349,6 +358,7 @@ test_a_single_field_given_twice_is_refused(void **state)
     assert_int_equal(s_code(RMT_MSG_ACK, ack), RMT_E_PROTOCOL);
 }
 
+// [1.13]: the message has one meaning.
 static void
 test_another_wire_type_is_refused(void **state)
 {
@@ -361,7 +371,7 @@ test_another_wire_type_is_refused(void **state)
     assert_int_equal(s_code(RMT_MSG_BEAT, number_for_record), RMT_E_PROTOCOL);
 }
 
-// Whole frames: what they are, and whether they are taken.
+// [1.6] [1.8] [1.13]: Whole frames: what they are, and whether they are taken.
 static void
 test_envelopes_that_break_the_grammar_are_refused(void **state)
 {

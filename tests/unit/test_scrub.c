@@ -152,6 +152,7 @@ test_a_sound_store_is_left_as_it_is(void **state)
     assert_int_equal(fixture_count(*state, "packs"), 2);
 }
 
+// [2.24] P14: what lies aside is not read.
 static void
 test_a_damaged_chunk_is_put_aside_and_the_sound_ones_stay(void **state)
 {

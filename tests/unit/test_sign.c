@@ -1,4 +1,4 @@
-// lib/crypto: detached signatures (P20).
+// lib/crypto: detached signatures.
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"

@@ -13,6 +13,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "store/rmt_slot.h"
+#include "wire/rmt_codec.h"
 
 static void
 test_a_missing_store_is_told_and_made_on_wish(void **state)
@@ -28,6 +29,7 @@ test_a_missing_store_is_told_and_made_on_wish(void **state)
     fixture_assert_sound(again);
 }
 
+// [2.2]: the reader does not guess.
 static void
 test_an_unknown_format_is_refused(void **state)
 {
@@ -230,6 +232,7 @@ test_threads_share_a_store(void **state)
     s_assert_all_there(*state, 1000);
 }
 
+// [2.14]: no slot is lost when indexes are merged.
 static void
 test_processes_share_a_store(void **state)
 {
@@ -283,6 +286,7 @@ test_images_are_kept_listed_and_removed(void **state)
     RMT_FAILS(rmt_store_image_remove(other, &id, &error), RMT_E_NOT_FOUND);
 }
 
+// [2.23]: the image gets no name.
 static void
 test_an_image_that_lacks_something_is_refused(void **state)
 {
@@ -301,7 +305,7 @@ test_an_image_that_lacks_something_is_refused(void **state)
     RMT_FAILS(rmt_store_image_put(full, "\xff\xff", 2, &id, &error), RMT_E_CORRUPT);
 }
 
-// The pack went away behind the back of an instance that knows it.
+// [2.23]: The pack went away behind the back of an instance that knows it.
 static void
 test_publishing_looks_again_whether_packs_are_there(void **state)
 {
@@ -317,6 +321,24 @@ test_publishing_looks_again_whether_packs_are_there(void **state)
 }
 
 #define CASE(name) cmocka_unit_test_setup_teardown(name, fixture_setup, fixture_teardown)
+
+// [5.3]: not even one that holds nothing else.
+static void
+test_a_volume_without_a_root_is_no_image(void **state)
+{
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    rmt_error_t error = {0};
+    rmt_id_t id;
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_record_set(rmt_records_add(records), "class", "image");
+    rmt_record_set(rmt_records_add(records), "class", "volume");
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+    RMT_FAILS(
+        rmt_store_image_put(store, zchunk_data(packed), zchunk_size(packed), &id, &error),
+        RMT_E_CORRUPT);
+    assert_non_null(strstr(error.text, "volume without a root"));
+    assert_int_equal(fixture_count(*state, "images"), 0);
+}
 
 int
 main(void)
@@ -336,6 +358,7 @@ main(void)
         CASE(test_images_are_kept_listed_and_removed),
         CASE(test_an_image_that_lacks_something_is_refused),
         CASE(test_publishing_looks_again_whether_packs_are_there),
+        CASE(test_a_volume_without_a_root_is_no_image),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,8 @@
 #include "base/rmt_io.h"
 #include "store/rmt_slot.h"
 
-// P13: kill -9 at any moment; what was committed is there, the rest does no harm.
+// P13 [2.12]: kill -9 at any moment; what was committed is there, the rest does no
+// harm.
 static void
 test_a_killed_writer_leaves_a_sound_store(void **state)
 {
@@ -42,6 +43,7 @@ test_a_killed_writer_leaves_a_sound_store(void **state)
     free(data);
 }
 
+// [2.11]: the pack counts as if it were not listed.
 static void
 test_an_index_without_its_pack_is_told_and_healed_by_a_put(void **state)
 {
@@ -65,6 +67,7 @@ test_an_index_without_its_pack_is_told_and_healed_by_a_put(void **state)
     assert_int_equal(report.damaged, 0);
 }
 
+// [2.11]: the pack counts as if it were not listed.
 static void
 test_a_truncated_pack_is_told(void **state)
 {
@@ -98,6 +101,7 @@ test_a_pack_without_an_index_is_told(void **state)
     assert_int_equal(report.damaged + report.missing, 0);
 }
 
+// [2.3]: each part of the index is damaged in turn.
 static void
 test_a_damaged_index_is_told_and_the_packs_stand_in(void **state)
 {
@@ -129,7 +133,8 @@ test_a_damaged_index_is_told_and_the_packs_stand_in(void **state)
     fixture_assert_sound(store);
 }
 
-// P14: a flipped bit anywhere in a pack is found and named, and never delivered.
+// P14 [2.9] [2.10]: a flipped bit anywhere in a pack is found and named, and never
+// delivered.
 static void
 test_a_flipped_bit_in_a_pack_is_found_and_never_delivered(void **state)
 {
@@ -167,6 +172,7 @@ test_a_flipped_bit_in_a_pack_is_found_and_never_delivered(void **state)
     fixture_assert_sound(store);
 }
 
+// [2.11] P14: each copy is damaged in turn.
 static void
 test_a_second_copy_stands_in_for_a_damaged_one(void **state)
 {
@@ -207,7 +213,7 @@ test_a_damaged_image_is_told_and_not_delivered(void **state)
     fixture_assert_sound(store);
 }
 
-// A disk that is full is told, and the next attempt starts clean.
+// [2.13]: A disk that is full is told, and the next attempt starts clean.
 static void
 test_a_failed_write_is_final_until_the_rollback(void **state)
 {

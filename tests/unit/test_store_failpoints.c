@@ -1,5 +1,5 @@
 // Wherever a step of a store fails, or its program dies, nothing that was acknowledged is
-// lost, and the next run succeeds (P14). A day in the life of a store is lived once for
+// lost, and the next run succeeds (P13). A day in the life of a store is lived once for
 // each failpoint that it passes, for each time it passes it, by error and by crash.
 #include "store_fixture.h"
 
@@ -312,12 +312,14 @@ s_walk(const morning_t *morning, const char *action, bool is_crash)
     }
 }
 
+// [2.13] P13: the next try succeeds.
 static void
 test_a_step_that_fails_loses_nothing(void **state)
 {
     s_walk(*state, "error:ENOSPC", false);
 }
 
+// [2.12] P13: the next program succeeds.
 static void
 test_a_program_that_dies_at_a_step_loses_nothing(void **state)
 {

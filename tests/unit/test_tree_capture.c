@@ -335,7 +335,7 @@ s_keep_filling(void *argument)
     return NULL;
 }
 
-// M8: what is not said to be fuzzy holds one version, wherever the writer was.
+// What is not said to be fuzzy holds one version, wherever the writer was.
 static void
 s_check_versions(tree_lab_t *lab, const rmt_id_t *root)
 {
@@ -390,6 +390,7 @@ s_stress(tree_lab_t *lab, bool keeps_open, size_t size)
     pthread_join(thread, NULL);
 }
 
+// M8: the reader cannot choose the moment.
 static void
 test_files_under_a_writer_hold_one_version_or_are_fuzzy(void **state)
 {
@@ -459,6 +460,7 @@ test_next_link_carries_the_contents_when_the_first_vanished(void **state)
     assert_true(strcmp(differences, "") == 0 || strcmp(differences, "mtime \n") == 0);
 }
 
+// M8: the list has its path.
 static void
 test_unreadable_file_is_listed_and_the_rest_is_captured(void **state)
 {

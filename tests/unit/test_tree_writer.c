@@ -114,6 +114,7 @@ test_names_that_lead_elsewhere_are_refused(void **state)
     }
 }
 
+// P22: the target of the link stays as it is.
 static void
 test_nothing_is_written_through_a_symlink_of_the_image(void **state)
 {
@@ -163,6 +164,7 @@ test_a_lost_and_found_that_is_a_symlink_is_refused(void **state)
                      -1);
 }
 
+// P22: the swap happens while the writer works.
 static void
 test_a_folder_swapped_for_a_symlink_is_not_followed(void **state)
 {
