@@ -42,7 +42,7 @@ test_a_deploy_names_known_targets_of_its_engines(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
-// M14: a target that is not free stops the lock of all.
+// M14 [6.15]: a target that is not free stops the lock of all.
 static void
 test_locking_is_all_or_nothing(void **state)
 {
@@ -56,6 +56,7 @@ test_locking_is_all_or_nothing(void **state)
     assert_int_equal(state_farm_count(farm), 0);
 }
 
+// [6.15]: the other target fails by itself.
 static void
 test_partial_locks_what_can_be_locked(void **state)
 {
@@ -92,6 +93,24 @@ test_a_held_or_absent_target_is_not_locked(void **state)
     assert_string_equal(s_target(farm, UID2, 0, "state"), "locked");
 }
 
+// [6.16]: an engine whose build has ended lets its own targets begin.
+static void
+test_targets_can_begin_when_their_engine_is_built(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=built engine=paris");
+    OK("job_view", "", "job=" DEPLOY, "");
+    assert_null(rmt_records_find(farm->reply->items, "what", "ready"));
+    OK("job_step", "", "job=" DEPLOY " rev=3", "op=built engine=lab");
+    OK("job_view", "", "job=" DEPLOY, "");
+    const rmt_record_t *ready = rmt_records_find(farm->reply->items, "what", "ready");
+    assert_non_null(ready);
+    assert_string_equal(rmt_record_text(ready, "name", ""), "t1");
+}
+
 // Lock t1 and put its prepare task, taken by its agent a1.
 static void
 s_begin_prepare(state_farm_t *farm)
@@ -120,8 +139,8 @@ s_arm(state_farm_t *farm)
     assert_string_equal(state_farm_body(farm, "armed"), "yes");
 }
 
-// M28: what has nothing to decide asks Redis for nothing; an end gives it something,
-// once.
+// M28 [6.21]: what has nothing to decide asks Redis for nothing; an end gives it
+// something, once.
 static void
 test_a_job_is_driven_at_its_ends_alone(void **state)
 {
@@ -148,7 +167,7 @@ test_a_job_is_driven_at_its_ends_alone(void **state)
     assert_string_equal(state_farm_body(farm, "driven"), "false");
 }
 
-// [4.2] M25: the right image, and no other.
+// [4.2] M25 [6.17] [6.21]: the right image, and no other.
 static void
 test_an_armed_target_ends_with_its_first_boot(void **state)
 {
@@ -179,7 +198,8 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     assert_int_equal(state_farm_count(farm), 3);
 }
 
-// P6, P10: a machine that lost its power while it was written has another key and nonce.
+// P6, P10 [6.10]: a machine that lost its power while it was written has another key
+// and nonce.
 static void
 test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
 {
@@ -215,7 +235,8 @@ test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
     assert_string_equal(state_farm_item(farm, 0, "attempt"), "3");
 }
 
-// M18, M25: what a first boot says, and what is wrong with it, is there for people.
+// M18, M25 [6.12]: what a first boot says, and what is wrong with it, is there for
+// people.
 static void
 test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
 {
@@ -270,7 +291,7 @@ test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
     assert_int_equal(state_farm_count(farm), 2);
 }
 
-// M14 P6: the machine has started anew since.
+// M14 P6 [6.13]: the machine has started anew since.
 static void
 test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
 {
@@ -318,6 +339,7 @@ test_a_broken_lock_fences_and_holds(void **state)
     assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
 }
 
+// [6.10]: the target fails, and no task waits.
 static void
 test_a_task_for_a_disk_needs_the_lock(void **state)
 {
@@ -343,6 +365,51 @@ test_cancel_spares_what_is_armed(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// [6.14]: of an engine, or of all; what is armed goes on.
+static void
+test_a_stop_fails_what_is_not_armed(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_prepare(farm);
+    OK("job_step", "", "job=" DEPLOY " rev=3", "op=stop engine=paris code=15 text=no");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "running");
+    OK("job_step", "", "job=" DEPLOY " rev=4", "op=stop engine=lab code=15 text=enough");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_string_equal(state_farm_item(farm, 0, "error"), "enough");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+}
+
+// [6.14]: the disk may be written.
+static void
+test_a_stop_spares_what_is_armed(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("job_step", "", "job=" DEPLOY " rev=4", "op=stop code=15 text=enough");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "running");
+    OK("lock_show", "", "target=t1", "");
+}
+
+// [6.9]: t2 has failed at the lock; t1 keeps the job open.
+static void
+test_a_target_that_has_ended_stays_as_it_is(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_prepare(farm);
+    assert_string_equal(s_target(farm, DEPLOY, 1, "state"), "failed");
+    rmt_auto(rmt_record) before = rmt_record_dup(rmt_records_at(farm->reply->items, 1));
+    OK("job_step", "", "job=" DEPLOY " rev=3",
+       "op=target target=t2 event=begin phase=unpack warning=w|"
+       "op=failed target=t2 code=12 text=again|op=stop code=1 engine=nowhere|"
+       "op=boot target=t2 timeout-s=0|op=built engine=lab|"
+       "op=task task=" WRITE " service=order@lab stage=order subject=t2");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_true(rmt_record_equal(before, rmt_records_at(farm->reply->items, 1)));
+    OK("boot_reap", "", "", "");
+    OK("task_take", "by=w", "service=order@lab nonce=n n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
 // M28: the other target goes on.
 static void
 test_cancel_before_arm_unlocks(void **state)
@@ -358,7 +425,7 @@ test_cancel_before_arm_unlocks(void **state)
     assert_string_equal(state_farm_body(farm, "recorded"), "before");
 }
 
-// P11: a late report still clears it.
+// P11 [6.18]: a late report still clears it.
 static void
 test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
 {
@@ -394,6 +461,10 @@ main(void)
         CASE(test_a_broken_lock_fences_and_holds),
         CASE(test_a_task_for_a_disk_needs_the_lock),
         CASE(test_cancel_spares_what_is_armed),
+        CASE(test_targets_can_begin_when_their_engine_is_built),
+        CASE(test_a_stop_fails_what_is_not_armed),
+        CASE(test_a_stop_spares_what_is_armed),
+        CASE(test_a_target_that_has_ended_stays_as_it_is),
         CASE(test_cancel_before_arm_unlocks),
         CASE(test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock),
     };

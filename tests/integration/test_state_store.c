@@ -22,7 +22,7 @@ test_images_stay_while_an_open_job_names_them(void **state)
     REFUSED(RMT_E_NOT_FOUND, "image_show", "", "name=img", "");
 }
 
-// The same system imaged twice is one id with two names.
+// [6.19]: The same system imaged twice is one id with two names.
 static void
 test_an_id_leaves_the_catalogue_with_its_last_name(void **state)
 {

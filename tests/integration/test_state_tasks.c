@@ -50,7 +50,7 @@ test_a_task_that_waits_is_told(void **state)
     assert_string_equal(farm->ready, "commit@hq");
 }
 
-// P3: an old view of the job changes nothing.
+// P3 [6.5] [6.6]: an old view of the job changes nothing.
 static void
 test_a_result_counts_once_and_only_from_its_holder(void **state)
 {
@@ -83,6 +83,64 @@ test_a_result_counts_once_and_only_from_its_holder(void **state)
     assert_string_equal(state_farm_body(farm, "recorded"), "before");
     OK("job_show", "", "job=" UID1, "");
     assert_string_equal(state_farm_body(farm, "state"), "done");
+}
+
+// [6.7] [6.11]: the result that came with it is not recorded either.
+static void
+test_a_step_that_is_wrong_writes_nothing(void **state)
+{
+    state_farm_t *farm = *state;
+    static const struct {
+        const char *operations;
+        rmt_code_t code;
+    } rows[] = {
+        {"op=dance", RMT_E_USAGE},
+        {"op=task task=" UID3 " service=commit@hq stage=capture", RMT_E_USAGE},
+        {"op=job set.state=done", RMT_E_USAGE},
+        {"op=job set.rev=9", RMT_E_USAGE},
+        {"op=job event=submit", RMT_E_REFUSED},
+        {"op=target target=t1 event=fail", RMT_E_USAGE},
+        {"op=image set.name=other set.id=" IMAGE, RMT_E_REFUSED},
+        {"op=job set.stage=commit count.n=1|op=dance", RMT_E_USAGE},
+    };
+    s_begin_capture(farm);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1", "");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        REFUSED(rows[i].code, "job_step", "",
+                "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=w1 code=0",
+                rows[i].operations);
+        OK("task_show", "", "task=" UID2, "");
+        assert_string_equal(state_farm_body(farm, "state"), "leased");
+        OK("job_show", "", "job=" UID1, "");
+        assert_string_equal(state_farm_body(farm, "rev"), "2");
+        assert_string_equal(state_farm_body(farm, "stage"), "capture");
+        assert_string_equal(state_farm_body(farm, "n"), "");
+    }
+    OK("job_step", "", "job=" UID1 " rev=2", "op=job set.stage=commit count.n=2");
+    OK("job_step", "", "job=" UID1 " rev=3", "op=job count.n=-1");
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "stage"), "commit");
+    assert_string_equal(state_farm_body(farm, "n"), "1");
+}
+
+// [6.8] [6.20]: before the end they are carried out in their order.
+static void
+test_what_stands_behind_the_end_of_a_job_is_left_out(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("job_step", "", "job=" UID1 " rev=2", "op=job set.text=one|op=drive");
+    assert_string_equal(state_farm_body(farm, "driven"), "true");
+    OK("job_step", "", "job=" UID1 " rev=3",
+       "op=job set.text=two|op=job set.text=three|op=job event=finish|"
+       "op=job set.text=four|op=drive|"
+       "op=task task=" UID3 " service=commit@hq stage=commit subject=web");
+    assert_string_equal(state_farm_body(farm, "driven"), "false");
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "done");
+    assert_string_equal(state_farm_body(farm, "text"), "three");
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=9", "");
+    assert_int_equal(state_farm_count(farm), 0);
 }
 
 // P3 P4: the task is offered again.
@@ -229,6 +287,8 @@ main(void)
         CASE(test_an_idempotent_submit_makes_one_job),
         CASE(test_a_task_that_waits_is_told),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
+        CASE(test_a_step_that_is_wrong_writes_nothing),
+        CASE(test_what_stands_behind_the_end_of_a_job_is_left_out),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
         CASE(test_a_scan_tells_what_is_due),
