@@ -52,7 +52,11 @@ xargs awk '
   is_head { if (held) flush(1); is_head = 0 }
   held && /^(static )?(void|int)$/ { next }        # The type of the function that follows
   held { flush(/^test_[a-z0-9_]*\(/ || /^    /) }
-  /^test_[MPmp][0-9]+_/ { number = $0; sub(/^test_/, "", number); sub(/_.*/, "", number); print FILENAME ":" FNR " " toupper(number) }
+  /^test_[mp][0-9]+_/ { number = $0; sub(/^test_/, "", number)
+    while (match(number, /^[mp][0-9]+_/)) {
+      print FILENAME ":" FNR " " toupper(substr(number, 1, RLENGTH - 1)); number = substr(number, RLENGTH + 1)
+    }
+  }
   match($0, /(^|[ \t])\/\/ /) { kind = ""; tell(substr($0, RSTART), FNR) }
 ' <"$work/files" >"$work/named" || exit 1
 while read -r place what number; do

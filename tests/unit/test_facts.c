@@ -273,6 +273,7 @@ s_check_row(const row_t *row, const rmt_record_t *record, size_t door)
                  row->words, error.text);
 }
 
+// [3.3] [3.6] [3.7]: set, plan, order and agent agree on each row.
 static void
 test_m1_m12_m18_m33_a_record_has_one_verdict_at_every_door(void **state)
 {
@@ -285,6 +286,7 @@ test_m1_m12_m18_m33_a_record_has_one_verdict_at_every_door(void **state)
     }
 }
 
+// [3.1]: the user can correct it at once.
 static void
 test_m1_an_error_names_record_field_value_and_a_right_one(void **state)
 {
@@ -299,6 +301,7 @@ test_m1_an_error_names_record_field_value_and_a_right_one(void **state)
 
 // ---- What set does beside that
 
+// [3.5]: addresses, lists and MACs are stored in one form.
 static void
 test_m1_one_address_has_one_text(void **state)
 {
@@ -316,6 +319,7 @@ test_m1_one_address_has_one_text(void **state)
                         "52:54:00:00:00:0a");
 }
 
+// [3.2]: the record has it as prefix or mask.
 static void
 test_m1_an_address_may_have_its_length_in_the_record(void **state)
 {
@@ -329,6 +333,7 @@ test_m1_an_address_may_have_its_length_in_the_record(void **state)
     assert_non_null(strstr(error.text, "write 10.0.0.7/24"));
 }
 
+// [3.4]: labels have a prefix of their own.
 static void
 test_m1_a_field_that_does_not_exist_is_refused_with_the_nearest(void **state)
 {
