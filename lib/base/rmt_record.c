@@ -295,6 +295,19 @@ rmt_record_has(const rmt_record_t *self, const char *name)
 }
 
 bool
+rmt_record_is(const rmt_record_t *self, const char *name, const char *text)
+{
+    const char *value = rmt_record_text(self, name, NULL);
+    return value && strcmp(value, text) == 0;
+}
+
+bool
+rmt_record_flag(const rmt_record_t *self, const char *name)
+{
+    return rmt_record_is(self, name, "yes");
+}
+
+bool
 rmt_record_equal(const rmt_record_t *self, const rmt_record_t *other)
 {
     if (self->count != other->count)

@@ -49,6 +49,10 @@ const char *rmt_record_text(const rmt_record_t *self, const char *name,
 // Decimal text as a number; `missing` when there is none or it is no number.
 uint64_t rmt_record_u64(const rmt_record_t *self, const char *name, uint64_t missing);
 bool rmt_record_has(const rmt_record_t *self, const char *name);
+// Is the value this very text? Also false for no field.
+bool rmt_record_is(const rmt_record_t *self, const char *name, const char *text);
+// Is the flag set, which is written as "yes"?
+bool rmt_record_flag(const rmt_record_t *self, const char *name);
 // Same fields, same values, in any order.
 bool rmt_record_equal(const rmt_record_t *self, const rmt_record_t *other);
 
