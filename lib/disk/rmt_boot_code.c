@@ -6,7 +6,6 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
-#include <strings.h>
 
 #define SECTOR ((size_t) 512)
 #define CODE_SIZE ((size_t) 440) // Behind it: the disk's id and the table
@@ -14,7 +13,6 @@
 #define PIECE_SIZE ((size_t) 32 * 1024)
 #define AREAS_MAX 16
 #define RUNS_MAX 16
-#define TYPE_BIOS_BOOT "21686148-6449-6E6F-744E-656564454649"
 
 // Where GRUB keeps its addresses: in boot.img that of the core's first sector; in this
 // sector a list that grows downwards, of start, count and memory segment.
@@ -40,12 +38,6 @@ s_le(const uint8_t *at, size_t size)
 }
 
 static bool
-s_is(const rmt_record_t *record, const char *name, const char *text)
-{
-    return strcasecmp(rmt_record_text(record, name, ""), text) == 0;
-}
-
-static bool
 s_has(const uint8_t *data, size_t size, const char *text)
 {
     return memmem(data, size, text, strlen(text)) != NULL;
@@ -53,30 +45,20 @@ s_has(const uint8_t *data, size_t size, const char *text)
 
 // ---- Where boot code may lie
 
-bool
-rmt_boot_code_is_place(const rmt_record_t *partition)
-{
-    return s_is(partition, "type", TYPE_BIOS_BOOT);
-}
-
 static size_t
-s_areas(const rmt_records_t *layout, run_t areas[AREAS_MAX])
+s_areas(const rmt_layout_t *layout, run_t areas[AREAS_MAX])
 {
-    const rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
     size_t count = 0;
     uint64_t first = UINT64_MAX;
-    if (!disk || rmt_record_u64(disk, "logical-sector", SECTOR) != SECTOR)
+    if (layout->disks[0].sector != SECTOR)
         return 0;
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *record = rmt_records_at(layout, i);
-        if (!s_is(record, "class", "partition"))
-            continue;
-        const uint64_t start = rmt_record_u64(record, "start", 0);
-        first = start < first ? start : first;
-        if (rmt_boot_code_is_place(record) && count < AREAS_MAX - 1)
-            areas[count++] = (run_t){start, rmt_record_u64(record, "size", 0)};
+    for (size_t i = 0; i < layout->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &layout->partitions[i];
+        first = partition->start < first ? partition->start : first;
+        if (rmt_layout_is_bios_boot(partition) && count < AREAS_MAX - 1)
+            areas[count++] = (run_t){partition->start, partition->size};
     }
-    if (s_is(disk, "table", "dos") && first != UINT64_MAX && first > 1)
+    if (layout->disks[0].table == RMT_TABLE_DOS && first != UINT64_MAX && first > 1)
         areas[count++] = (run_t){1, first - 1};
     return count;
 }
@@ -150,15 +132,14 @@ s_add_run(int fd, const run_t *run, const char *role, rmt_records_t *boot,
 // grub-install writes blocks of a file where it finds no place for the core; such an
 // address is void on any other disk.
 static int
-s_add_core(int fd, const uint8_t *code, const rmt_records_t *layout, rmt_records_t *boot,
+s_add_core(int fd, const uint8_t *code, const rmt_layout_t *layout, rmt_records_t *boot,
            rmt_error_t *error)
 {
     run_t runs[RUNS_MAX], areas[AREAS_MAX];
     size_t count = 0;
     uint64_t sectors = 0;
     const size_t area_count = s_areas(layout, areas);
-    const char *role =
-        rmt_record_text(rmt_records_find(layout, "class", "disk"), "role", "");
+    const char *role = layout->disks[0].role;
     if (s_read_runs(fd, code, runs, &count, error) == -1)
         return -1;
     for (size_t i = 0; i < count; i++) {
@@ -205,41 +186,40 @@ s_name(const uint8_t *code)
 }
 
 int
-rmt_boot_code_read(int fd, const rmt_records_t *layout, rmt_records_t *boot,
+rmt_boot_code_read(int fd, const rmt_layout_t *layout, rmt_records_t *boot,
                    const char **kind_out, rmt_error_t *error)
 {
-    assert(layout);
+    assert(layout && layout->disk_count == 1);
     assert(boot);
     uint8_t first[SECTOR];
-    const rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
-    const char *role = rmt_record_text(disk, "role", "");
+    const rmt_layout_disk_t *disk = &layout->disks[0];
     if (rmt_io_pread(fd, first, sizeof first, 0, error) == -1)
         return rmt_wrap(error, "boot code");
     const char *kind = s_name(first);
     if (strcmp(kind, "grub") == 0) {
         if (s_add_core(fd, first, layout, boot, error) == -1)
             return -1;
-        if (s_is(disk, "table", "gpt") && first[GUARD_FLAG_AT] & GUARD_FLAG)
-            s_add(boot, role, GUARD_FLAG_AT, first + GUARD_FLAG_AT, 1);
-        s_add(boot, role, 0, first, CODE_SIZE);
+        if (disk->table == RMT_TABLE_GPT && first[GUARD_FLAG_AT] & GUARD_FLAG)
+            s_add(boot, disk->role, GUARD_FLAG_AT, first + GUARD_FLAG_AT, 1);
+        s_add(boot, disk->role, 0, first, CODE_SIZE);
     }
     *kind_out = kind;
     return 0;
 }
 
 static bool
-s_is_guard_flag(const rmt_records_t *layout, uint64_t offset, const uint8_t *content,
+s_is_guard_flag(const rmt_layout_t *layout, uint64_t offset, const uint8_t *content,
                 size_t size)
 {
-    return s_is(rmt_records_find(layout, "class", "disk"), "table", "gpt") &&
-           offset == GUARD_FLAG_AT && size == 1 && content[0] == GUARD_FLAG;
+    return layout->disks[0].table == RMT_TABLE_GPT && offset == GUARD_FLAG_AT &&
+           size == 1 && content[0] == GUARD_FLAG;
 }
 
 int
-rmt_boot_code_check(const rmt_records_t *layout, const rmt_records_t *boot,
+rmt_boot_code_check(const rmt_layout_t *layout, const rmt_records_t *boot,
                     rmt_error_t *error)
 {
-    assert(layout);
+    assert(layout && layout->disk_count == 1);
     assert(boot);
     run_t areas[AREAS_MAX];
     const size_t count = s_areas(layout, areas);

@@ -9,7 +9,6 @@
 #include <libfdisk/libfdisk.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <linux/fs.h>
@@ -17,8 +16,6 @@
 #define MBR_SIZE 512
 #define MBR_TABLE 446
 #define MBR_TYPE_PROTECTIVE 0xee
-#define TYPE_ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
-#define MBR_TYPE_ESP "ef"
 
 static void
 s_unref_context(struct fdisk_context **context)
@@ -104,75 +101,69 @@ s_refuse_hybrid(const char *path, rmt_error_t *error)
     return 0;
 }
 
-static int
-s_read_label(struct fdisk_context *context, const char *path, const char *role,
-             rmt_record_t *disk, rmt_error_t *error)
+// Identifiers are longer than their field in no table that libfdisk reads.
+static void
+s_copy_id(char out[RMT_LAYOUT_GUID_SIZE], const char *id)
 {
-    rmt_record_set(disk, "class", "disk");
-    rmt_record_set(disk, "role", role);
-    const unsigned long sector = fdisk_get_sector_size(context);
-    rmt_record_set_u64(disk, "logical-sector", sector);
-    rmt_record_set_u64(disk, "bytes", fdisk_get_nsectors(context) * sector);
-    if (!fdisk_has_label(context)) {
-        rmt_record_set(disk, "table", "none");
+    snprintf(out, RMT_LAYOUT_GUID_SIZE, "%s", id ? id : "");
+}
+
+static int
+s_read_label(struct fdisk_context *context, const char *path, rmt_layout_disk_t *disk,
+             rmt_error_t *error)
+{
+    disk->sector = fdisk_get_sector_size(context);
+    disk->bytes = fdisk_get_nsectors(context) * disk->sector;
+    if (!fdisk_has_label(context))
         return 0;
-    }
     struct fdisk_label *label = fdisk_get_label(context, NULL);
     if (!fdisk_is_label(context, GPT) && !fdisk_is_label(context, DOS))
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has a partition table of kind %s",
                         path, fdisk_label_get_name(label));
-    rmt_record_set(disk, "table", fdisk_is_label(context, GPT) ? "gpt" : "dos");
-    char *id = NULL;
-    if (fdisk_get_disklabel_id(context, &id) == 0 && id)
-        rmt_record_set(disk, "guid", id);
-    free(id);
-    if (!fdisk_is_label(context, GPT))
+    disk->table = fdisk_is_label(context, GPT) ? RMT_TABLE_GPT : RMT_TABLE_DOS;
+    rmt_auto_str id = NULL;
+    if (fdisk_get_disklabel_id(context, &id) == 0)
+        s_copy_id(disk->guid, id);
+    if (disk->table == RMT_TABLE_DOS)
         return 0;
-    rmt_record_set_u64(disk, "entries", fdisk_get_npartitions(context));
-    rmt_record_set_u64(disk, "first-lba", fdisk_get_first_lba(context));
+    disk->entries = fdisk_get_npartitions(context);
+    disk->first_lba = fdisk_get_first_lba(context);
     return s_refuse_hybrid(path, error);
 }
 
 // What PARTUUID= means in a DOS table: the disk's id and the number.
 static void
-s_set_dos_guid(struct fdisk_context *context, size_t number, rmt_record_t *record)
+s_set_dos_guid(const rmt_layout_disk_t *disk, rmt_layout_partition_t *partition)
 {
-    char *id = NULL;
-    if (fdisk_get_disklabel_id(context, &id) == 0 && id && strncmp(id, "0x", 2) == 0)
-        rmt_record_setf(record, "guid", "%s-%02zx", id + 2, number);
-    free(id);
+    if (strncmp(disk->guid, "0x", 2) == 0)
+        snprintf(partition->guid, sizeof partition->guid, "%.8s-%02" PRIx64,
+                 disk->guid + 2, partition->number);
 }
 
 static void
-s_read_partition(struct fdisk_context *context, struct fdisk_partition *partition,
-                 const char *role, rmt_record_t *record)
+s_read_partition(struct fdisk_context *context, struct fdisk_partition *found,
+                 const rmt_layout_disk_t *disk, rmt_layout_partition_t *partition)
 {
-    const size_t index = fdisk_partition_get_partno(partition);
-    rmt_record_set(record, "class", "partition");
-    rmt_record_set(record, "disk", role);
-    rmt_record_set_u64(record, "number", index + 1);
-    rmt_record_set_u64(record, "start", fdisk_partition_get_start(partition));
-    rmt_record_set_u64(record, "size", fdisk_partition_get_size(partition));
-    struct fdisk_parttype *type = fdisk_partition_get_type(partition);
-    if (fdisk_is_label(context, DOS)) {
-        rmt_record_setf(record, "type", "%02x", fdisk_parttype_get_code(type));
-        rmt_record_set(record, "boot",
-                       fdisk_partition_is_bootable(partition) ? "yes" : "no");
-        s_set_dos_guid(context, index + 1, record);
+    const size_t index = fdisk_partition_get_partno(found);
+    partition->number = index + 1;
+    partition->start = fdisk_partition_get_start(found);
+    partition->size = fdisk_partition_get_size(found);
+    struct fdisk_parttype *type = fdisk_partition_get_type(found);
+    if (disk->table == RMT_TABLE_DOS) {
+        snprintf(partition->type, sizeof partition->type, "%02x",
+                 fdisk_parttype_get_code(type));
+        partition->boot = fdisk_partition_is_bootable(found);
+        s_set_dos_guid(disk, partition);
         return;
     }
-    rmt_record_set(record, "type", fdisk_parttype_get_string(type));
-    const char *guid = fdisk_partition_get_uuid(partition);
-    const char *name = fdisk_partition_get_name(partition);
-    if (guid)
-        rmt_record_set(record, "guid", guid);
-    rmt_record_set(record, "name", name ? name : "");
-    uint64_t attrs = 0;
-    if (fdisk_gpt_get_partition_attrs(context, index, &attrs) == 0)
-        rmt_record_setf(record, "attrs", "%016" PRIx64, attrs);
+    const char *name = fdisk_partition_get_name(found);
+    s_copy_id(partition->type, fdisk_parttype_get_string(type));
+    s_copy_id(partition->guid, fdisk_partition_get_uuid(found));
+    partition->name = rmt_text("%s", name ? name : "");
+    (void) fdisk_gpt_get_partition_attrs(context, index, &partition->attrs);
 }
 
-rmt_records_t *
+rmt_layout_t *
 rmt_disk_read(const char *path, const char *role, rmt_error_t *error)
 {
     assert(path);
@@ -181,11 +172,12 @@ rmt_disk_read(const char *path, const char *role, rmt_error_t *error)
         s_open(path, error);
     if (!context)
         return NULL;
-    rmt_auto(rmt_records) records = rmt_records_new();
-    if (s_read_label(context, path, role, rmt_records_add(records), error) == -1)
+    rmt_auto(rmt_layout) layout = rmt_layout_new();
+    rmt_layout_disk_t *disk = rmt_layout_add_disk(layout, role);
+    if (s_read_label(context, path, disk, error) == -1)
         return NULL;
     if (!fdisk_has_label(context))
-        return rmt_take(&records);
+        return rmt_take(&layout);
     __attribute__((cleanup(s_unref_table))) struct fdisk_table *table = NULL;
     __attribute__((cleanup(s_unref_iter))) struct fdisk_iter *iter =
         fdisk_new_iter(FDISK_ITER_FORWARD);
@@ -193,43 +185,8 @@ rmt_disk_read(const char *path, const char *role, rmt_error_t *error)
         rmt_fail(error, RMT_E_CORRUPT, "partition table of %s", path);
         return NULL;
     }
-    struct fdisk_partition *partition = NULL;
-    while (fdisk_table_next_partition(table, iter, &partition) == 0)
-        s_read_partition(context, partition, role, rmt_records_add(records));
-    return rmt_take(&records);
-}
-
-rmt_records_t *
-rmt_disk_select(const rmt_records_t *layouts, const char *role)
-{
-    assert(layouts);
-    rmt_records_t *records = rmt_records_new();
-    for (size_t i = 0; i < rmt_records_count(layouts); i++) {
-        const rmt_record_t *record = rmt_records_at(layouts, i);
-        const bool is_disk = strcmp(rmt_record_text(record, "class", ""), "disk") == 0;
-        const char *name = rmt_record_text(record, is_disk ? "role" : "disk", "");
-        if (strcmp(name, role) != 0)
-            continue;
-        rmt_record_t *copy = rmt_record_dup(record);
-        rmt_records_append(records, &copy);
-    }
-    return records;
-}
-
-bool
-rmt_disk_is_esp(const rmt_records_t *layouts, const rmt_record_t *volume)
-{
-    assert(layouts);
-    assert(volume);
-    for (size_t i = 0; i < rmt_records_count(layouts); i++) {
-        const rmt_record_t *record = rmt_records_at(layouts, i);
-        const char *type = rmt_record_text(record, "type", "");
-        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
-            strcmp(rmt_record_text(record, "disk", ""),
-                   rmt_record_text(volume, "disk", "")) == 0 &&
-            strcmp(rmt_record_text(record, "number", ""),
-                   rmt_record_text(volume, "partition", "-")) == 0)
-            return strcasecmp(type, TYPE_ESP) == 0 || strcasecmp(type, MBR_TYPE_ESP) == 0;
-    }
-    return false;
+    struct fdisk_partition *found = NULL;
+    while (fdisk_table_next_partition(table, iter, &found) == 0)
+        s_read_partition(context, found, disk, rmt_layout_add_partition(layout, 0));
+    return rmt_take(&layout);
 }

@@ -152,38 +152,26 @@ rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
     return s_refuse(disk, type, error);
 }
 
-static const rmt_fs_row_t *
-s_row(const rmt_record_t *volume, rmt_error_t *error)
-{
-    const char *fs = rmt_record_text(volume, "fs", "");
-    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
-    if (!row)
-        rmt_fail(error, RMT_E_UNSUPPORTED, "file system '%s' is not carried", fs);
-    return row;
-}
-
 bool
-rmt_fs_is_mounted(const rmt_record_t *volume)
+rmt_fs_is_mounted(rmt_fs_kind_t fs)
 {
-    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_record_text(volume, "fs", ""));
+    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_fs_kind_name(fs));
     return row && row->mount_type;
 }
 
 int
-rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
-             bool read_only, rmt_error_t *error)
+rmt_fs_mount(rmt_fs_kind_t fs, const char *subvolume, const char *device,
+             const char *folder, bool read_only, rmt_error_t *error)
 {
-    const rmt_fs_row_t *row = s_row(volume, error);
-    if (!row)
-        return -1;
+    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_fs_kind_name(fs));
+    assert(row);
     if (!row->mount_type)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is not mounted", row->name);
     const unsigned long flags =
         MS_NODEV | MS_NOSUID | MS_NOEXEC | MS_NOATIME | (read_only ? MS_RDONLY : 0);
     const char *own = read_only ? row->options_read : row->options_write;
     // Without a word btrfs mounts its default subvolume, whichever that is.
-    const bool is_btrfs = strcmp(row->name, "btrfs") == 0;
-    const char *subvolume = rmt_record_text(volume, "subvolume", NULL);
+    const bool is_btrfs = fs == RMT_FS_BTRFS;
     rmt_auto_str options = rmt_text("%s%s%s%s", own, is_btrfs && *own ? "," : "",
                                     !is_btrfs   ? ""
                                     : subvolume ? "subvol=/"

@@ -1,7 +1,8 @@
 // rmt_fs - file systems: reading their facts from a device, and making them again.
 //
-//   class=volume {fs ext2|ext3|ext4|xfs|btrfs|vfat|swap|none, uuid, label, features,
-//                 block-size, bytes, ...}          docs/spec/3-facts.md has them all
+// A record of class volume tells how one is made: fs, uuid, label, features, block-size,
+// bytes, ... (docs/spec/3-facts.md has them all). Inside a layout it is the format of a
+// volume (rmt_layout_set_format).
 //
 // The features are the image's own and never the defaults of the running system.
 // mkfs programs are run without a shell and without the blkid cache.
@@ -11,6 +12,7 @@
 #include <stdint.h>
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 // Ask what a device or file holds; nothing known is fs=none, with content=unknown when
 // its first MiB is not empty. Caller owns the result.
@@ -30,13 +32,13 @@ int rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *err
 
 // True when volumes of this kind are mounted; vfat is read and written with mtools,
 // swap and none hold no tree.
-bool rmt_fs_is_mounted(const rmt_record_t *volume);
+bool rmt_fs_is_mounted(rmt_fs_kind_t fs);
 
-// Mount with nodev, nosuid, noexec, noatime; of btrfs the subvolume that the record
-// names, or the top. Read-only touches nothing on the device (no journal is replayed). 0,
-// or -1: UNSUPPORTED, IO.
-int rmt_fs_mount(const rmt_record_t *volume, const char *device, const char *folder,
-                 bool read_only, rmt_error_t *error);
+// Mount with nodev, nosuid, noexec, noatime; of btrfs this subvolume, or for NULL the
+// top. Read-only touches nothing on the device (no journal is replayed). 0, or -1:
+// UNSUPPORTED, IO.
+int rmt_fs_mount(rmt_fs_kind_t fs, const char *subvolume, const char *device,
+                 const char *folder, bool read_only, rmt_error_t *error);
 
 // Sync and unmount. 0, or -1: IO (also when it is busy, or the sync failed).
 int rmt_fs_unmount(const char *folder, rmt_error_t *error);

@@ -94,35 +94,20 @@ rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
     return volume;
 }
 
-// Copies of what the copied items own.
-static void
-s_own(rmt_layout_t *self)
-{
-    for (size_t i = 0; i < self->partition_count; i++)
-        self->partitions[i].name = s_copy(self->partitions[i].name);
-    for (size_t i = 0; i < self->volume_count; i++) {
-        rmt_layout_volume_t *volume = &self->volumes[i];
-        volume->format = rmt_record_dup(volume->format);
-        volume->subvolume = s_copy(volume->subvolume);
-        volume->mount = s_copy(volume->mount);
-    }
-}
-
 rmt_layout_t *
-rmt_layout_dup(const rmt_layout_t *self)
+rmt_layout_select(const rmt_layout_t *self, size_t disk)
 {
-    assert(self);
+    assert(disk < self->disk_count);
     rmt_layout_t *copy = rmt_layout_new();
-    for (size_t i = 0; i < self->disk_count; i++)
-        *rmt_layout_add_disk(copy, "") = self->disks[i];
-    for (size_t i = 0; i < self->partition_count; i++)
-        *rmt_layout_add_partition(copy, 0) = self->partitions[i];
-    for (size_t i = 0; i < self->volume_count; i++) {
-        copy->volumes = s_grow(copy->volumes, i, sizeof *copy->volumes);
-        copy->volumes[i] = self->volumes[i];
+    *rmt_layout_add_disk(copy, "") = self->disks[disk];
+    for (size_t i = 0; i < self->partition_count; i++) {
+        if (self->partitions[i].disk != disk)
+            continue;
+        rmt_layout_partition_t *partition = rmt_layout_add_partition(copy, 0);
+        *partition = self->partitions[i];
+        partition->disk = 0;
+        partition->name = s_copy(partition->name);
     }
-    copy->volume_count = self->volume_count;
-    s_own(copy);
     return copy;
 }
 

@@ -81,8 +81,9 @@ typedef struct {
 } rmt_layout_t;
 
 rmt_layout_t *rmt_layout_new(void);
-rmt_layout_t *rmt_layout_dup(const rmt_layout_t *self);
 void rmt_layout_destroy(rmt_layout_t **self_p);
+// A copy of one disk and its partitions, without the volumes. Caller owns the result.
+rmt_layout_t *rmt_layout_select(const rmt_layout_t *self, size_t disk);
 
 // Add an empty item (a sector of 512 bytes, a format of class volume). It may be changed;
 // rmt_layout_check is asked when all is in. The pointer is valid until the next one.

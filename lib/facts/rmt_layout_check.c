@@ -258,11 +258,10 @@ s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
                rmt_error_t *error)
 {
     const rmt_layout_partition_t *place = rmt_layout_place(self, volume);
-    const bool has_table = self->disks[volume->disk].table != RMT_TABLE_NONE;
-    if (has_table && !place)
+    // The boot sector of a file system on a whole disk passes for a table without
+    // partitions.
+    if (!place && (volume->partition || rmt_layout_last(self, volume->disk)))
         return s_refuse_volume(self, volume, error, "has a partition that is not there");
-    if (!has_table && volume->partition)
-        return s_refuse_volume(self, volume, error, "is on a disk without a table");
     if (place && rmt_layout_is_extended(place))
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
     if (volume->subvolume && !s_is_subvolume(volume))

@@ -252,3 +252,36 @@ rmt_order_write(const rmt_order_t *self, rmt_error_t *error)
     }
     return records;
 }
+
+// ---- The order of writing
+
+// Subvolumes come first, each behind the one that holds it; then the others by mount
+// point.
+static int
+s_compare_volume(const void *a, const void *b)
+{
+    const rmt_layout_volume_t *one = *(const rmt_layout_volume_t *const *) a;
+    const rmt_layout_volume_t *two = *(const rmt_layout_volume_t *const *) b;
+    if (!one->subvolume != !two->subvolume)
+        return one->subvolume ? -1 : 1;
+    if (!one->subvolume)
+        return strcmp(one->mount ? one->mount : "~", two->mount ? two->mount : "~");
+    if (one->disk != two->disk)
+        return one->disk < two->disk ? -1 : 1;
+    if (one->partition != two->partition)
+        return one->partition < two->partition ? -1 : 1;
+    return strcmp(one->subvolume, two->subvolume);
+}
+
+const rmt_layout_volume_t **
+rmt_order_volumes(const rmt_layout_t *layout)
+{
+    const rmt_layout_volume_t **volumes =
+        calloc(layout->volume_count + 1, sizeof *volumes);
+    if (!volumes)
+        abort();
+    for (size_t i = 0; i < layout->volume_count; i++)
+        volumes[i] = &layout->volumes[i];
+    qsort(volumes, layout->volume_count, sizeof *volumes, s_compare_volume);
+    return volumes;
+}

@@ -48,6 +48,11 @@ int rmt_order_add_personal(rmt_order_t *self, const char *class,
 // As records. Caller owns the result. NULL: USAGE, for one that would not be read.
 rmt_records_t *rmt_order_write(const rmt_order_t *self, rmt_error_t *error);
 
+// The volumes in the order in which they are written: subvolumes of btrfs, each behind
+// the one that holds it, then the others by mount point. Caller frees the array, not the
+// volumes; it has layout->volume_count of them.
+const rmt_layout_volume_t **rmt_order_volumes(const rmt_layout_t *layout);
+
 // NULL for none.
 const rmt_order_choice_t *rmt_order_find_choice(const rmt_order_t *self,
                                                 const char *role);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 typedef struct rmt_match rmt_match_t;
 
@@ -33,7 +34,7 @@ typedef struct {
 
 typedef struct {
     const rmt_records_t *hardware;      // Of the image
-    const rmt_records_t *layout;        // Of the image; may be NULL
+    const rmt_layout_t *layout;         // Of the image; may be NULL
     const rmt_match_drivers_t *drivers; // NULL: the image tells nothing of its kernel
     // As rmt_policy_parse gives it: component -> rule, and "disk.<role>" -> the wwn,
     // serial, path or name of the target's disk for this role. May be NULL.

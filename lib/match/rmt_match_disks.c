@@ -1,6 +1,5 @@
 // Disks, matched to roles and not to order.
 #include "base/rmt_auto.h"
-#include "disk/rmt_disk.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "match/rmt_match_run.h"
@@ -70,16 +69,10 @@ s_compare_place(const void *a, const void *b)
                   rmt_record_text(two->disk, "path", s_role(two->disk)));
 }
 
-const char *
-rmt_match_root_role(const rmt_records_t *layout)
+const rmt_layout_volume_t *
+rmt_match_root(const rmt_match_run_t *run)
 {
-    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
-        const rmt_record_t *volume = rmt_records_at(layout, i);
-        if (strcmp(rmt_match_text(volume, "class"), "volume") == 0 &&
-            strcmp(rmt_match_text(volume, "mount"), "/") == 0)
-            return rmt_record_text(volume, "disk", NULL);
-    }
-    return NULL;
+    return run->image->layout ? rmt_layout_root(run->image->layout) : NULL;
 }
 
 // What a role needs: as the image tells, else as its layout does, else the disk it had.
@@ -87,10 +80,12 @@ static uint64_t
 s_needed(const rmt_match_run_t *run, const rmt_record_t *disk)
 {
     const uint64_t bytes = rmt_record_u64(disk, "bytes", 0);
-    if (rmt_record_has(disk, "required-bytes") || !run->image->layout)
+    const rmt_layout_t *layout = run->image->layout;
+    const rmt_layout_disk_t *own =
+        layout ? rmt_layout_find_disk(layout, s_role(disk)) : NULL;
+    if (rmt_record_has(disk, "required-bytes") || !own)
         return rmt_record_u64(disk, "required-bytes", bytes);
-    rmt_auto(rmt_records) one = rmt_disk_select(run->image->layout, s_role(disk));
-    return rmt_records_count(one) ? rmt_disk_min_bytes(one) : bytes;
+    return rmt_layout_min_bytes(layout, (size_t) (own - layout->disks));
 }
 
 static void
@@ -183,8 +178,9 @@ s_choose(rmt_match_run_t *run, place_t *role, place_t *disk)
                       "(multipath) are not carried");
         return;
     }
-    const char *root = rmt_match_root_role(run->image->layout);
-    if (!root || strcmp(root, s_role(role->disk)) == 0)
+    const rmt_layout_volume_t *root = rmt_match_root(run);
+    if (!root ||
+        strcmp(run->image->layout->disks[root->disk].role, s_role(role->disk)) == 0)
         run->root_disk = disk->disk;
     s_add_verdict(run, role, disk, NULL);
     s_add_disk(run, "choice", role, disk);

@@ -197,19 +197,6 @@ s_judge_early(rmt_match_run_t *run, const rmt_match_row_t *row, const char *name
     s_tell(run, row, name, fits, reason);
 }
 
-static const char *
-s_root_fs(const rmt_match_run_t *run)
-{
-    const rmt_records_t *layout = run->image->layout;
-    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
-        const rmt_record_t *volume = rmt_records_at(layout, i);
-        if (strcmp(rmt_match_text(volume, "class"), "volume") == 0 &&
-            strcmp(rmt_match_text(volume, "mount"), "/") == 0)
-            return rmt_match_text(volume, "fs");
-    }
-    return "";
-}
-
 void
 rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
 {
@@ -224,7 +211,8 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
         s_judge_early(run, row, name, known);
         is_told = true;
     }
-    const char *fs = s_root_fs(run);
+    const rmt_layout_volume_t *root = rmt_match_root(run);
+    const char *fs = root ? rmt_fs_kind_name(root->fs) : "";
     rmt_auto_str fs_name = rmt_text("fs-%s", fs);
     if (fs[0])
         s_judge_early(run, row, fs_name, fs);

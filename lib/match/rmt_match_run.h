@@ -60,8 +60,8 @@ void rmt_match_set_clear(rmt_match_set_t *set);
 
 // rmt_match_disks.c: give each disk role of the image a disk of the target.
 void rmt_match_disks(rmt_match_run_t *run);
-// The role that has the root file system; NULL when the layout does not tell.
-const char *rmt_match_root_role(const rmt_records_t *layout);
+// The image's volume that is mounted on /; NULL when its layout does not tell.
+const rmt_layout_volume_t *rmt_match_root(const rmt_match_run_t *run);
 
 // rmt_match_sizes.c: what the volumes of a role need and get on a disk of so many bytes.
 void rmt_match_volumes(rmt_match_run_t *run, const char *role, uint64_t bytes);

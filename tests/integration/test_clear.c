@@ -178,9 +178,10 @@ s_assert_gone(const char *table, const old_t *old, bool backup_only)
     static const char zeros[1024];
     if (backup_only)
         RMT_OK(rmt_io_pwrite(rmt_blockdev_fd(device), zeros, sizeof zeros, 0, &error));
-    rmt_auto(rmt_records) layout = rmt_facts_parse(layout_text, &error);
-    rmt_auto(rmt_records) written =
-        rmt_disk_write(rmt_blockdev_path(device), layout, &error);
+    rmt_auto(rmt_records) records = rmt_facts_parse(layout_text, &error);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    rmt_auto(rmt_layout) written =
+        rmt_disk_write(rmt_blockdev_path(device), layout, 0, &error);
     if (!written)
         fail_msg("%s in %s: %s", old->type, table, error.text);
     rmt_auto_str after = s_partition(device, start, size);

@@ -42,6 +42,16 @@ s_facts(const char *text)
     return records;
 }
 
+static rmt_layout_t *
+s_layout(const char *text)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = s_facts(text);
+    rmt_layout_t *layout = rmt_layout_read(records, &error);
+    RMT_OK(layout);
+    return layout;
+}
+
 static char *
 s_output(const char *const *arguments)
 {
@@ -57,14 +67,17 @@ s_round_trip(const char *text, uint64_t bytes)
 {
     rmt_error_t error = {0};
     rmt_auto_str path = s_file("table", bytes);
-    rmt_auto(rmt_records) layout = s_facts(text);
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    rmt_auto(rmt_layout) layout = s_layout(text);
+    rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
-    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &error);
-    RMT_OK(found);
-    assert_int_equal(rmt_records_count(found), rmt_records_count(layout));
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *wanted = rmt_records_at(layout, i);
+    rmt_auto(rmt_layout) read = rmt_disk_read(path, "root", &error);
+    RMT_OK(read);
+    rmt_auto(rmt_records) records = s_facts(text);
+    rmt_auto(rmt_records) found = rmt_records_new();
+    rmt_layout_write(read, found);
+    assert_int_equal(rmt_records_count(found), rmt_records_count(records));
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        const rmt_record_t *wanted = rmt_records_at(records, i);
         const rmt_record_t *had = rmt_records_at(found, i);
         for (size_t j = 0; j < rmt_record_count(wanted); j++) {
             const char *name = rmt_record_name_at(wanted, j);
@@ -116,17 +129,16 @@ test_partitions_of_a_dos_table_are_known_by_its_id(void **state)
     rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("table", 64 * MIB);
-    rmt_auto(rmt_records) layout =
-        s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
-                "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    rmt_auto(rmt_layout) layout =
+        s_layout("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+                 "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
+    rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
-    rmt_auto(rmt_records) found = rmt_disk_read(path, "root", &error);
+    rmt_auto(rmt_layout) found = rmt_disk_read(path, "root", &error);
     RMT_OK(found);
-    const rmt_record_t *partition = rmt_records_find(found, "class", "partition");
-    assert_string_equal(rmt_record_text(partition, "guid", ""), "1234abcd-02");
+    assert_string_equal(found->partitions[0].guid, "1234abcd-02");
     // What was read is written again.
-    rmt_auto(rmt_records) again = rmt_disk_write(path, found, &error);
+    rmt_auto(rmt_layout) again = rmt_disk_write(path, found, 0, &error);
     RMT_OK(again);
 }
 
@@ -149,18 +161,17 @@ test_the_last_partition_grows_only_when_allowed(void **state)
     (void) state;
     rmt_auto_str path = s_file("grow", 128 * MIB);
     for (int grow = 0; grow < 2; grow++) {
-        rmt_auto(rmt_records) layout = s_facts(
+        rmt_auto(rmt_layout) layout = s_layout(
             GPT "\n"
                 "class=partition disk=root number=2 start=4096 size=8192 type=" LINUX "\n"
                 "class=partition disk=root number=1 start=2048 size=2048 type=" LINUX
                 "\n");
-        rmt_record_set(rmt_records_at(layout, 0), "grow", grow ? "yes" : "no");
-        rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+        layout->disks[0].grow = grow;
+        rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
         RMT_OK(written);
-        const rmt_record_t *last = rmt_records_find(written, "number", "2");
-        assert_int_equal(rmt_record_u64(last, "size", 0),
+        assert_int_equal(rmt_layout_find_partition(written, 0, 2)->size,
                          grow ? 127 * MIB / 512 - 4096 : 8192);
-        assert_int_equal(rmt_record_u64(rmt_records_at(written, 2), "size", 0), 2048);
+        assert_int_equal(rmt_layout_find_partition(written, 0, 1)->size, 2048);
     }
 }
 
@@ -172,32 +183,21 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
     rmt_auto_str path = s_file("small", 8 * MIB);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "old", 3, 0), 3);
-    rmt_auto(rmt_records) layout =
-        s_facts(GPT "\n"
-                    "class=partition disk=root number=1 start=2048 size=20480 "
-                    "min-size=20000 type=" LINUX);
-    RMT_FAILS(rmt_disk_write(path, layout, &error), RMT_E_NO_SPACE);
+    rmt_auto(rmt_layout) layout =
+        s_layout(GPT "\n"
+                     "class=partition disk=root number=1 start=2048 size=20480 "
+                     "min-size=20000 type=" LINUX);
+    RMT_FAILS(rmt_disk_write(path, layout, 0, &error), RMT_E_NO_SPACE);
     const uint64_t needed = (2048 + 20480 + 33) * 512;
-    assert_int_equal(rmt_disk_min_bytes(layout), needed);
+    assert_int_equal(rmt_layout_min_bytes(layout, 0), needed);
     rmt_auto_str number = rmt_text("%llu", (unsigned long long) needed);
     assert_non_null(strstr(error.text, number));
     assert_non_null(strstr(error.text, "8388608"));
-    static const char *const bad[] = {
-        "class=partition number=0 start=2048 size=1",
-        "class=partition number=1 size=1",
-        "class=partition number=1 start=2048 size=0",
-        "class=partition number=1 start=2048 size=18446744073709551000",
-    };
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        rmt_auto_str wrong = rmt_text("%s\n%s\n", GPT, bad[i]);
-        rmt_auto(rmt_records) records = s_facts(wrong);
-        RMT_FAILS(rmt_disk_write(path, records, &error), RMT_E_USAGE);
-    }
     char text[3];
     assert_int_equal(pread(fd, text, 3, 0), 3);
     assert_memory_equal(text, "old", 3);
-    rmt_record_set(rmt_records_at(layout, 0), "grow", "yes");
-    assert_int_equal(rmt_disk_min_bytes(layout), (2048 + 20000 + 33) * 512);
+    layout->disks[0].grow = true;
+    assert_int_equal(rmt_layout_min_bytes(layout, 0), (2048 + 20000 + 33) * 512);
 }
 
 static void
@@ -210,10 +210,10 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
     RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "bootcode", 8, 0), 8);
-    rmt_auto(rmt_records) layout =
-        s_facts("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
-                "class=partition disk=root number=1 start=2048 size=20480 type=83");
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    rmt_auto(rmt_layout) layout =
+        s_layout("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
+                 "class=partition disk=root number=1 start=2048 size=20480 type=83");
+    rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
     char text[8];
     assert_int_equal(pread(fd, text, 8, 0), 8);
@@ -229,8 +229,8 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
     rmt_error_t error = {0};
     (void) state;
     rmt_auto_str path = s_file("hybrid", 64 * MIB);
-    rmt_auto(rmt_records) layout = s_facts(GPT);
-    rmt_auto(rmt_records) written = rmt_disk_write(path, layout, &error);
+    rmt_auto(rmt_layout) layout = s_layout(GPT);
+    rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     const unsigned char entry[16] = {[4] = 0x83, [8] = 100, [12] = 10};
@@ -407,7 +407,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
     RMT_OK(rmt_io_mkdirs(nodes, 0700, &error));
     RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
-    rmt_auto(rmt_records) layout = s_facts(
+    rmt_auto(rmt_layout) layout = s_layout(
         GPT " grow=yes\n"
             "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
     rmt_auto(rmt_records) volumes = s_facts(
@@ -420,16 +420,15 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
         RMT_OK(disk);
         assert_int_equal(rmt_blockdev_bytes(disk), 64 * MIB);
         RMT_OK(rmt_blockdev_forget(disk, &error));
-        rmt_auto(rmt_records) written =
-            rmt_disk_write(rmt_blockdev_path(disk), layout, &error);
+        rmt_auto(rmt_layout) written =
+            rmt_disk_write(rmt_blockdev_path(disk), layout, 0, &error);
         RMT_OK(written);
-        const rmt_record_t *first = rmt_records_find(written, "number", "1");
+        const rmt_layout_partition_t *first = &written->partitions[0];
         rmt_auto_str node =
-            rmt_blockdev_partition(disk, 1, rmt_record_u64(first, "start", 0),
-                                   rmt_record_u64(first, "size", 0), &error);
+            rmt_blockdev_partition(disk, 1, first->start, first->size, &error);
         RMT_OK(node);
         RMT_OK(rmt_fs_make(volume, node, &error));
-        RMT_OK(rmt_fs_mount(volume, node, folder, false, &error));
+        RMT_OK(rmt_fs_mount(RMT_FS_EXT4, NULL, node, folder, false, &error));
         rmt_auto_str file = rmt_text("%s/hello", folder);
         RMT_OK(rmt_io_save(file, "world", 5, 0644, &error));
         // A partition in use is neither forgotten nor replaced.
@@ -438,7 +437,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
                   RMT_E_REFUSED);
         RMT_OK(rmt_fs_unmount(folder, &error));
         RMT_OK(rmt_blockdev_flush(disk, &error));
-        RMT_OK(rmt_fs_mount(volume, node, folder, true, &error));
+        RMT_OK(rmt_fs_mount(RMT_FS_EXT4, NULL, node, folder, true, &error));
         rmt_auto_ptr data = NULL;
         size_t size;
         RMT_OK(rmt_io_load(file, 100, &data, &size, &error));
@@ -474,7 +473,8 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
     rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &error);
     RMT_OK(disk);
     RMT_OK(rmt_fs_make(volume, rmt_blockdev_path(disk), &error));
-    RMT_OK(rmt_fs_mount(volume, rmt_blockdev_path(disk), folder, false, &error));
+    RMT_OK(
+        rmt_fs_mount(RMT_FS_EXT4, NULL, rmt_blockdev_path(disk), folder, false, &error));
     rmt_auto_ptr data = calloc(1, 20000);
     int failures = 0;
     for (uint64_t i = 0; i < files; i++) {

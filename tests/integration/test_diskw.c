@@ -29,7 +29,7 @@
 typedef struct {
     char *folder, *tree, *disk;
     rmt_store_t *store;
-    rmt_records_t *layout;
+    rmt_layout_t *layout;
     pid_t pid;
     rmt_pipe_t *pipe;
 } bench_t;
@@ -117,14 +117,12 @@ s_setup(void **state)
     rmt_auto_fd fd = open(self->disk, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(ftruncate(fd, DISK_BYTES), 0);
     self->layout = rmt_default_layout_new("test", NULL);
-    rmt_record_t *volume = rmt_records_find(self->layout, "class", "volume");
+    rmt_layout_volume_t *volume = &self->layout->volumes[0];
     rmt_capture_report_t report = {0};
-    rmt_id_t root;
-    char text[RMT_ID_TEXT_SIZE];
-    s_capture(self, &root, &report);
-    rmt_record_set(volume, "root", rmt_id_text(&root, text));
-    rmt_record_set_u64(volume, "files", report.files);
-    rmt_record_set_u64(volume, "bytes-tree", report.size);
+    s_capture(self, &volume->root, &report);
+    volume->has_root = true;
+    volume->files = report.files;
+    volume->bytes_tree = report.size;
     rmt_capture_report_clear(&report);
     rmt_default_layout_settle(self->layout);
     s_spawn(self);
@@ -150,7 +148,7 @@ s_teardown(void **state)
     rmt_error_t error = {0};
     (void) s_reap(self);
     rmt_store_destroy(&self->store);
-    rmt_records_destroy(&self->layout);
+    rmt_layout_destroy(&self->layout);
     (void) rmt_io_remove_tree(self->folder, &error);
     free(self->folder);
     free(self->tree);
@@ -161,17 +159,20 @@ s_teardown(void **state)
 
 // ---- The agent's part
 
-static rmt_record_t *
-s_volume(const bench_t *self)
-{
-    return rmt_records_find(self->layout, "class", "volume");
-}
-
 static void
 s_root(const bench_t *self, rmt_id_t *root_out)
 {
+    *root_out = self->layout->volumes[0].root;
+}
+
+// Name the volume of which the next frames are.
+static void
+s_send_volume(const bench_t *self, rmt_pipe_kind_t kind)
+{
     rmt_error_t error = {0};
-    RMT_OK(rmt_id_parse(root_out, rmt_record_text(s_volume(self), "root", ""), &error));
+    rmt_auto(rmt_record) volume =
+        rmt_layout_write_volume(self->layout, &self->layout->volumes[0]);
+    RMT_OK(rmt_pipe_send_record(self->pipe, kind, volume, &error));
 }
 
 static void
@@ -180,7 +181,8 @@ s_send_order(bench_t *self, ino_t inode_offset)
     struct stat status;
     rmt_error_t error = {0};
     assert_int_equal(stat(self->disk, &status), 0);
-    rmt_auto(rmt_records) order = rmt_records_dup(self->layout);
+    rmt_auto(rmt_records) order = rmt_records_new();
+    rmt_layout_write(self->layout, order);
     rmt_record_t *target = rmt_records_add(order);
     rmt_record_set(target, "class", "target");
     rmt_record_set(target, "role", "system");
@@ -214,7 +216,7 @@ s_send_tree(bench_t *self, const rmt_id_t *root)
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, rmt_store_read, self->store, &error);
     RMT_OK(reader);
-    RMT_OK(rmt_pipe_send_record(self->pipe, RMT_PIPE_VOLUME, s_volume(self), &error));
+    s_send_volume(self, RMT_PIPE_VOLUME);
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         s_send_entry(self, &entry, room);
@@ -268,7 +270,7 @@ s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
     rmt_error_t error = {0};
     sender_t sender = {self, damage};
     RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error));
-    RMT_OK(rmt_pipe_send_record(self->pipe, RMT_PIPE_VERIFY, s_volume(self), &error));
+    s_send_volume(self, RMT_PIPE_VERIFY);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, s_read_and_send, &sender, &error);
     RMT_OK(reader);
@@ -379,13 +381,10 @@ static void
 s_look_at_disk(const bench_t *self)
 {
     rmt_error_t error = {0};
-    rmt_auto(rmt_records) table = rmt_disk_read(self->disk, "system", &error);
+    rmt_auto(rmt_layout) table = rmt_disk_read(self->disk, "system", &error);
     RMT_OK(table);
-    const rmt_record_t *partition = rmt_records_find(table, "class", "partition");
-    const rmt_record_t *wanted = rmt_records_find(self->layout, "class", "partition");
-    assert_int_equal(strcasecmp(rmt_record_text(partition, "guid", ""),
-                                rmt_record_text(wanted, "guid", "-")),
-                     0);
+    const rmt_layout_partition_t *partition = &table->partitions[0];
+    assert_int_equal(strcasecmp(partition->guid, self->layout->partitions[0].guid), 0);
     rmt_auto(rmt_scratch) scratch = rmt_scratch_new(&error);
     RMT_OK(scratch);
     rmt_auto_str folder = rmt_scratch_folder(scratch, "disk", &error);
@@ -393,10 +392,9 @@ s_look_at_disk(const bench_t *self)
         self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch), &error);
     RMT_OK(disk);
     rmt_auto_str device =
-        rmt_blockdev_partition(disk, 1, rmt_record_u64(partition, "start", 0),
-                               rmt_record_u64(partition, "size", 0), &error);
-    RMT_OK(device);
-    RMT_OK(rmt_fs_mount(s_volume(self), device, folder, true, &error));
+        rmt_blockdev_partition(disk, 1, partition->start, partition->size, &error);
+    assert_non_null(device);
+    RMT_OK(rmt_fs_mount(RMT_FS_EXT4, NULL, device, folder, true, &error));
     s_compare(self, folder);
     RMT_OK(rmt_fs_unmount(folder, &error));
 }
@@ -436,10 +434,9 @@ test_tree_other_than_ordered_is_not_verified(void **state)
     s_root(self, &written);
     s_write_file(self, "hello-new", "other\n", 6);
     rmt_capture_report_t report = {0};
-    char text[RMT_ID_TEXT_SIZE];
     s_capture(self, &ordered, &report);
     rmt_capture_report_clear(&report);
-    rmt_record_set(s_volume(self), "root", rmt_id_text(&ordered, text));
+    self->layout->volumes[0].root = ordered;
     s_send_order(self, 0);
     s_send_tree(self, &written);
     s_send_verify(self, &ordered, false);

@@ -14,6 +14,7 @@
 #include "agent/source/snapshot.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
@@ -115,9 +116,11 @@ s_setup(void **state)
     assert_int_equal(ftruncate(fd, 256 * (off_t) MIB), 0);
     self->device = rmt_blockdev_new(self->disk, 0, 512, NULL, &self->error);
     assert_non_null(self->device);
-    rmt_auto(rmt_records) table = rmt_facts_parse(s_table, &self->error);
-    rmt_auto(rmt_records) written =
-        rmt_disk_write(rmt_blockdev_path(self->device), table, &self->error);
+    rmt_auto(rmt_records) records = rmt_facts_parse(s_table, &self->error);
+    rmt_auto(rmt_layout) table = rmt_layout_read(records, &self->error);
+    assert_non_null(table);
+    rmt_auto(rmt_layout) written =
+        rmt_disk_write(rmt_blockdev_path(self->device), table, 0, &self->error);
     assert_non_null(written);
     s_make_system(self);
     *state = self;
@@ -145,11 +148,10 @@ static void
 s_describe(rmt_source_disk_t *layout, FILE *out)
 {
     for (size_t i = 0; i < rmt_source_disk_count(layout); i++) {
-        const rmt_record_t *volume = rmt_source_disk_volume(layout, i);
-        fprintf(out, "%s %s mount=%s subvolume=%s",
-                rmt_record_text(volume, "partition", ""),
-                rmt_record_text(volume, "fs", ""), rmt_record_text(volume, "mount", "-"),
-                rmt_record_text(volume, "subvolume", "-"));
+        const rmt_layout_volume_t *volume = rmt_source_disk_volume(layout, i);
+        fprintf(out, "%" PRIu64 " %s mount=%s subvolume=%s", volume->partition,
+                rmt_fs_kind_name(volume->fs), volume->mount ? volume->mount : "-",
+                volume->subvolume ? volume->subvolume : "-");
         static const char *const files[] = {"etc/fstab", "user/file", "home/hidden",
                                             "lost+found", "gr\xc3\xbcner Ordner"};
         for (size_t j = 0; j < sizeof files / sizeof *files; j++)

@@ -20,11 +20,12 @@
     "class=partition disk=system number=2 start=4096 size=4096 "                         \
     "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
 
-static rmt_records_t *
+static rmt_layout_t *
 s_layout(const char *text)
 {
     rmt_error_t error = {0};
-    rmt_records_t *layout = rmt_facts_parse(text, &error);
+    rmt_auto(rmt_records) records = rmt_facts_parse(text, &error);
+    rmt_layout_t *layout = rmt_layout_read(records, &error);
     RMT_OK(layout);
     return layout;
 }
@@ -54,12 +55,11 @@ static void
 s_assert_carried(const char *text, uint64_t core)
 {
     rmt_error_t error = {0};
-    rmt_auto(rmt_records) layout = s_layout(text);
+    rmt_auto(rmt_layout) layout = s_layout(text);
     rmt_auto(rmt_records) boot = rmt_records_new();
     rmt_auto_fd fd = s_disk(core, core + 1, 100);
     const char *kind = NULL;
-    if (rmt_boot_code_read(fd, layout, boot, &kind, &error) == -1)
-        fail_msg("%s", error.text);
+    RMT_OK(rmt_boot_code_read(fd, layout, boot, &kind, &error));
     assert_string_equal(kind, "grub");
     size_t size = 0, all = 0;
     for (size_t i = 0; i < rmt_records_count(boot); i++) {
@@ -86,7 +86,7 @@ s_assert_unsupported(int fd, const char *text, const char *word)
 {
     rmt_error_t error = {0};
     rmt_auto_fd disk = fd;
-    rmt_auto(rmt_records) layout = s_layout(text);
+    rmt_auto(rmt_layout) layout = s_layout(text);
     rmt_auto(rmt_records) boot = rmt_records_new();
     const char *kind = NULL;
     RMT_FAILS(rmt_boot_code_read(disk, layout, boot, &kind, &error), RMT_E_UNSUPPORTED);
@@ -116,7 +116,7 @@ test_other_boot_code_is_named(void **state)
                 {"Operating system load error", "SYSLINUX"},
                 {"BOOTMGR is missing", "that of Windows"},
                 {"own", "of a kind that is not known"}};
-    rmt_auto(rmt_records) layout = s_layout(DOS);
+    rmt_auto(rmt_layout) layout = s_layout(DOS);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto(rmt_records) boot = rmt_records_new();
         rmt_auto_fd fd = memfd_create("disk", MFD_CLOEXEC);
@@ -152,7 +152,7 @@ test_pieces_outside_of_boot_areas_are_refused(void **state)
     };
     static const uint8_t zeros[1024];
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto(rmt_records) layout = s_layout(rows[i].layout);
+        rmt_auto(rmt_layout) layout = s_layout(rows[i].layout);
         rmt_auto(rmt_records) boot = rmt_records_new();
         rmt_record_t *piece = rmt_records_add(boot);
         rmt_record_set_u64(piece, "offset", rows[i].offset);

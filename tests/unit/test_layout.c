@@ -153,7 +153,7 @@ static const struct {
      "overlap at sector 109"},
     {"class=disk role=system table=none" PART("1", "2048", "8"), "table none"},
     {GPT "\nclass=volume disk=system partition=1 fs=ext4", "not there"},
-    {GPT "\nclass=volume disk=system fs=ext4", "not there"},
+    {GPT PART("1", "2048", "8") "\nclass=volume disk=system fs=ext4", "not there"},
     {GPT "\nclass=volume disk=other partition=1 fs=ext4", "disk 'other'"},
     {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1", "no field fs"},
     {GPT PART("1", "2048", "8") "\nclass=volume disk=system partition=1 fs=ext5",

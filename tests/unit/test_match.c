@@ -36,7 +36,11 @@ s_match_all(const char *image, const char *layout, const char *target, const cha
             bool *fits)
 {
     rmt_auto(rmt_records) one = s_facts(image);
-    rmt_auto(rmt_records) plan = layout ? s_facts(layout) : NULL;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) disks = layout ? s_facts(layout) : NULL;
+    rmt_auto(rmt_layout) plan = layout ? rmt_layout_read(disks, &error) : NULL;
+    if (layout && !plan)
+        fail_msg("%s", error.text);
     rmt_auto(rmt_records) two = s_facts(target);
     rmt_auto(rmt_records) rules = policy ? s_facts(policy) : NULL;
     const rmt_match_config_t config = {.hardware = one,
@@ -344,8 +348,10 @@ test_m12_two_paths_to_one_disk_are_refused(void **state)
 
 #define TREE_LAYOUT                                                                      \
     "class=disk role=root table=gpt logical-sector=512 bytes=21474836480 grow=yes\n"     \
-    "class=partition disk=root number=1 start=2048 size=1048576\n"                       \
-    "class=partition disk=root number=2 start=1050624 size=40890368\n"                   \
+    "class=partition disk=root number=1 start=2048 size=1048576 "                        \
+    "type=C12A7328-F81F-11D2-BA4B-00A0C93EC93B\n"                                        \
+    "class=partition disk=root number=2 start=1050624 size=40890368 "                    \
+    "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"                                        \
     "class=volume disk=root partition=1 fs=vfat mount=/boot/efi bytes=536870912 "        \
     "files=9 bytes-tree=1000000\n"                                                       \
     "class=volume disk=root partition=2 fs=ext4 mount=/ bytes=20935868416 "              \

@@ -354,12 +354,11 @@ test_m12_a_kernel_without_the_driver_is_refused(void **state)
          {"@", "d000043C8"},
          "driver,root-driver"},
     };
-    rmt_auto(rmt_records) layout = rmt_records_new();
-    rmt_record_t *volume = rmt_records_add(layout);
-    rmt_record_set(volume, "class", "volume");
-    rmt_record_set(volume, "disk", "sda");
-    rmt_record_set(volume, "mount", "/");
-    rmt_record_set(volume, "fs", "ext4");
+    rmt_auto(rmt_layout) layout = rmt_layout_new();
+    (void) rmt_layout_add_disk(layout, "sda");
+    rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+    volume->mount = rmt_text("/");
+    volume->fs = RMT_FS_EXT4;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_auto(rmt_records) image = s_image("desktop-ahci", cases[i].image_edit);
         rmt_auto(rmt_records) target = s_machine("desktop-ahci", NULL);

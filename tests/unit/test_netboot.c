@@ -118,27 +118,48 @@ test_m20_all_interfaces_lead_to_the_same_and_no_other_name_is_made(void **state)
 
 // A disk with an ESP (1) and two partitions more, and volumes on them. Caller owns the
 // result.
-static rmt_records_t *
-s_layout(const char *const guids[3], const char *const volumes[3])
+static rmt_layout_t *
+s_layout(const char *const guids[3], const char *const volumes[3], rmt_error_t *error)
 {
-    rmt_records_t *layout = rmt_records_new();
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_record_t *disk = rmt_records_add(records);
+    rmt_record_set(disk, "class", "disk");
+    rmt_record_set(disk, "role", "system");
+    rmt_record_set(disk, "table", "dos");
     for (int i = 0; i < 3; i++) {
-        rmt_record_t *partition = rmt_records_add(layout);
+        rmt_record_t *partition = rmt_records_add(records);
         rmt_record_set(partition, "class", "partition");
         rmt_record_set(partition, "disk", "system");
         rmt_record_set_u64(partition, "number", (uint64_t) i + 1);
-        rmt_record_set(partition, "guid", guids[i]);
-        if (i == 0)
-            rmt_record_set(partition, "type", "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
-    }
-    for (int i = 0; i < 3; i++) {
-        rmt_record_t *volume = rmt_records_add(layout);
+        rmt_record_set_u64(partition, "start", (uint64_t) i + 1);
+        rmt_record_set(partition, "size", "1");
+        rmt_record_set(partition, "type", i ? "83" : "ef");
+        if (*guids[i])
+            rmt_record_set(partition, "guid", guids[i]);
+        rmt_record_t *volume = rmt_records_add(records);
         rmt_record_set(volume, "class", "volume");
         rmt_record_set(volume, "disk", "system");
         rmt_record_set_u64(volume, "partition", (uint64_t) i + 1);
+        rmt_record_set(volume, "fs", "ext4");
         rmt_record_set(volume, "mount", volumes[i]);
     }
-    return layout;
+    return rmt_layout_read(records, error);
+}
+
+// What would get into a script does not get past the door of layouts.
+static void
+test_a_guid_that_is_none_is_refused(void **state)
+{
+    (void) state;
+    static const char *const guids[] = {"aaaaaaaa-01\nshell", "1 && shell",
+                                        "xxxxxxxx-01"};
+    static const char *const volumes[] = {"/boot/efi", "/", "/srv"};
+    for (size_t i = 0; i < sizeof guids / sizeof *guids; i++) {
+        rmt_error_t error = {0};
+        const char *const three[] = {guids[i], "", ""};
+        assert_null(s_layout(three, volumes, &error));
+        assert_non_null(strstr(error.text, "guid"));
+    }
 }
 
 static void
@@ -150,15 +171,19 @@ test_m23_of_several_disks_the_one_with_the_system_is_named(void **state)
         const char *guids[3], *volumes[3];
         const char *bios, *uefi; // NULL: the first disk
     } rows[] = {
-        {{"AAAA-01", "bbbb-02", "cccc-03"},
+        {{"AAAA0000-01", "bbbb0000-02", "cccc0000-03"},
          {"/boot/efi", "/", "/boot"},
-         "cccc-03",
-         "aaaa-01"},
-        {{"", "BBBB-02", "cccc-03"}, {"/boot/efi", "/", "/srv"}, "bbbb-02", NULL},
-        {{"aaaa\nshell", "1 && shell", ""}, {"/boot/efi", "/", "/srv"}, NULL, NULL},
+         "cccc0000-03",
+         "aaaa0000-01"},
+        {{"", "BBBB0000-02", "cccc0000-03"},
+         {"/boot/efi", "/", "/srv"},
+         "bbbb0000-02",
+         NULL},
+        {{"", "", "cccc0000-03"}, {"/boot/efi", "/", "/srv"}, NULL, NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto(rmt_records) layout = s_layout(rows[i].guids, rows[i].volumes);
+        rmt_auto(rmt_layout) layout = s_layout(rows[i].guids, rows[i].volumes, &error);
+        assert_non_null(layout);
         rmt_netboot_t netboot = s_netboot(bench, 7 + i);
         netboot.layout = layout;
         RMT_OK(rmt_netboot_disk(&netboot, &error));
@@ -189,6 +214,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_m23_an_installed_target_is_sent_to_its_own_disk_until_a_new_order),
+        CASE(test_a_guid_that_is_none_is_refused),
         CASE(test_m23_of_several_disks_the_one_with_the_system_is_named),
         CASE(test_p6_a_late_attempt_of_an_older_order_changes_nothing),
         CASE(test_m20_all_interfaces_lead_to_the_same_and_no_other_name_is_made),

@@ -3,6 +3,7 @@
 #include "wire/rmt_codec.h"
 #include "place/holder.h"
 #include "base/rmt_log.h"
+#include "facts/rmt_layout.h"
 #include "store/rmt_store.h"
 
 #include <stdlib.h>
@@ -85,14 +86,13 @@ s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *e
     if (!image)
         return -1;
     rmt_record_t *outputs = rmt_task_outputs(task);
-    uint64_t volumes = 0;
-    for (size_t i = 0; i < rmt_records_count(descriptor); i++)
-        volumes += strcmp(rmt_record_text(rmt_records_at(descriptor, i), "class", ""),
-                          "volume") == 0;
+    rmt_auto(rmt_layout) disks = rmt_layout_read(descriptor, error);
+    if (!disks)
+        return rmt_wrap(error, "descriptor");
     rmt_record_set(outputs, "state", rmt_record_text(image, "state", "INCOMPLETE"));
     rmt_record_set_u64(outputs, "files", rmt_record_u64(image, "files", 0));
     rmt_record_set_u64(outputs, "bytes", rmt_record_u64(image, "bytes", 0));
-    rmt_record_set_u64(outputs, "volumes", volumes);
+    rmt_record_set_u64(outputs, "volumes", disks->volume_count);
     rmt_auto(rmt_records) hardware = s_part(descriptor, "hardware");
     rmt_auto(rmt_records) layout = s_part(descriptor, "layout");
     rmt_auto(rmt_records) kernel = s_kernel(descriptor);

@@ -22,7 +22,7 @@ s_unpack(const rmt_record_t *record, const char *name, rmt_error_t *error)
 }
 
 static int
-s_run(rmt_task_t *task, const rmt_holder_t *holder, const rmt_records_t *layout,
+s_run(rmt_task_t *task, const rmt_holder_t *holder, const rmt_layout_t *layout,
       s_netboot_fn *netboot_fn, rmt_error_t *error)
 {
     const char *folder = rmt_config_text(rmt_holder_config(holder), "boot");
@@ -60,8 +60,10 @@ installer_netboot(rmt_task_t *task, void *holder, rmt_error_t *error)
     const rmt_record_t *body = rmt_task_body(task);
     const char *target = rmt_record_text(body, "target", "");
     rmt_error_t unknown = {0};
-    rmt_auto(rmt_records) layout =
+    rmt_auto(rmt_records) descriptor =
         installer_descriptor(holder, rmt_record_text(body, "image", ""), &unknown);
+    rmt_auto(rmt_layout) layout =
+        descriptor ? rmt_layout_read(descriptor, &unknown) : NULL;
     if (!layout)
         rmt_log(RMT_WARN, "netboot.layout", "target=%s code=%s text=\"%s\"", target,
                 rmt_code_name(unknown.code), unknown.text);

@@ -205,7 +205,8 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
     const rmt_record_t *body = rmt_task_body(task);
     rmt_auto(rmt_record) policy = rmt_record_new();
     rmt_auto(rmt_records) hardware = s_unpack(body, "hardware", error);
-    rmt_auto(rmt_records) layout = hardware ? s_unpack(body, "layout", error) : NULL;
+    rmt_auto(rmt_records) disks = hardware ? s_unpack(body, "layout", error) : NULL;
+    rmt_auto(rmt_layout) layout = disks ? rmt_layout_read(disks, error) : NULL;
     if (!layout ||
         rmt_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1)
         return -1;

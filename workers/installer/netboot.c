@@ -1,6 +1,5 @@
 #include "installer/netboot.h"
 #include "base/rmt_auto.h"
-#include "disk/rmt_disk.h"
 #include "base/rmt_io.h"
 #include "facts/rmt_address.h"
 
@@ -13,7 +12,6 @@
 
 #define FILE_SIZE_MAX ((size_t) 4096)
 #define TOKEN_LINE "# token "
-#define GUID_SIZE_MAX ((size_t) 40) // With its NUL
 
 // As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
 // that no other name can be made.
@@ -47,67 +45,38 @@ s_is_later(const rmt_netboot_t *self, const char *path)
 
 // ---- Which disk
 
-// As GRUB writes it; false for what is no GUID (of a DOS table its id, a dash and the
-// number), so that nothing else gets into a script.
-static bool
-s_take_guid(const rmt_record_t *partition, char guid_out[GUID_SIZE_MAX])
+// As GRUB writes it; empty for none. The layout's door lets only digits, dashes and an x
+// through, so nothing else gets into a script.
+static void
+s_copy_guid(char out[RMT_LAYOUT_GUID_SIZE], const rmt_layout_partition_t *partition)
 {
-    const char *guid = rmt_record_text(partition, "guid", "");
-    const size_t size = strlen(guid);
-    if (size == 0 || size >= GUID_SIZE_MAX)
-        return false;
-    for (size_t i = 0; i <= size; i++) {
-        if (guid[i] && guid[i] != '-' && !isxdigit((unsigned char) guid[i]))
-            return false;
-        guid_out[i] = (char) tolower((unsigned char) guid[i]);
-    }
-    return true;
-}
-
-static bool
-s_same(const rmt_record_t *one, const char *field, const rmt_record_t *two,
-       const char *other)
-{
-    return strcmp(rmt_record_text(one, field, "-"), rmt_record_text(two, other, "")) == 0;
-}
-
-// GUID of the partition with this volume.
-static bool
-s_find_guid(const rmt_records_t *layout, const rmt_record_t *volume,
-            char guid_out[GUID_SIZE_MAX])
-{
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *record = rmt_records_at(layout, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
-            s_same(volume, "disk", record, "disk") &&
-            s_same(volume, "partition", record, "number"))
-            return s_take_guid(record, guid_out);
-    }
-    return false;
+    size_t i = 0;
+    do
+        out[i] = (char) tolower((unsigned char) partition->guid[i]);
+    while (out[i++]);
 }
 
 // Boot code of BIOS lies on the disk that it loads its modules from: the one of /boot,
 // which is part of / if it has no volume of its own. UEFI: its system partition. Empty
 // when there is none.
 static void
-s_find_boot(const rmt_records_t *layout, char bios_out[GUID_SIZE_MAX],
-            char uefi_out[GUID_SIZE_MAX])
+s_find_boot(const rmt_layout_t *layout, char bios_out[RMT_LAYOUT_GUID_SIZE],
+            char uefi_out[RMT_LAYOUT_GUID_SIZE])
 {
-    char root[GUID_SIZE_MAX] = "";
+    char root[RMT_LAYOUT_GUID_SIZE] = "";
     bios_out[0] = uefi_out[0] = '\0';
-    for (size_t i = 0; layout && i < rmt_records_count(layout); i++) {
-        const rmt_record_t *record = rmt_records_at(layout, i);
-        const char *mount = rmt_record_text(record, "mount", "");
-        char guid[GUID_SIZE_MAX];
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0 ||
-            !s_find_guid(layout, record, guid))
+    for (size_t i = 0; layout && i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        const rmt_layout_partition_t *place = rmt_layout_place(layout, volume);
+        const char *mount = volume->mount ? volume->mount : "";
+        if (!place || !*place->guid)
             continue;
         if (strcmp(mount, "/boot") == 0)
-            memcpy(bios_out, guid, sizeof guid);
+            s_copy_guid(bios_out, place);
         else if (strcmp(mount, "/") == 0)
-            memcpy(root, guid, sizeof guid);
-        if (!uefi_out[0] && rmt_disk_is_esp(layout, record))
-            memcpy(uefi_out, guid, sizeof guid);
+            s_copy_guid(root, place);
+        if (!uefi_out[0] && rmt_layout_is_esp(layout, volume))
+            s_copy_guid(uefi_out, place);
     }
     if (!bios_out[0])
         memcpy(bios_out, root, sizeof root);
@@ -120,7 +89,7 @@ s_find_boot(const rmt_records_t *layout, char bios_out[GUID_SIZE_MAX],
 static char *
 s_script(const rmt_netboot_t *self)
 {
-    char bios[GUID_SIZE_MAX], uefi[GUID_SIZE_MAX];
+    char bios[RMT_LAYOUT_GUID_SIZE], uefi[RMT_LAYOUT_GUID_SIZE];
     s_find_boot(self->layout, bios, uefi);
     rmt_auto_str bios_lines = bios[0]
                                   ? rmt_text("set netX/filename %s\n"

@@ -11,6 +11,7 @@
 
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 #include <stdint.h>
 
@@ -21,7 +22,7 @@ typedef struct {
     const char *macs;              // More of them, with spaces or commas between; or ""
     uint32_t era;
     uint64_t epoch;
-    const rmt_records_t *layout; // Of the image; NULL or no GUIDs in it: the first disk
+    const rmt_layout_t *layout; // Of the image; NULL or no GUIDs in it: the first disk
 } rmt_netboot_t;
 
 // Send the machine to its own disk from now on. 0, or -1: IO, NO_SPACE.

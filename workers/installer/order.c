@@ -6,6 +6,7 @@
 #include "wire/rmt_codec.h"
 #include "place/holder.h"
 #include "base/rmt_log.h"
+#include "facts/rmt_order.h"
 #include "installer/scripts.h"
 
 #include <string.h>
@@ -25,51 +26,37 @@ s_unpack(const rmt_record_t *body, const char *name, rmt_error_t *error)
     return rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, error);
 }
 
-static void
-s_append(rmt_records_t *order, const rmt_record_t *record, const char *part,
-         const char *class)
+static int
+s_add_choices(rmt_order_t *order, const rmt_record_t *body, rmt_error_t *error)
 {
-    rmt_record_t *copy = rmt_record_dup(record);
-    rmt_record_set(copy, "part", part);
-    if (class)
-        rmt_record_set(copy, "class", class);
-    rmt_records_append(order, &copy);
-}
-
-static void
-s_add_head(rmt_records_t *order, const rmt_record_t *body, const char *place)
-{
-    rmt_record_t *head = rmt_records_add(order);
-    rmt_record_set(head, "part", "order");
-    rmt_record_set(head, "class", "order");
-    rmt_record_set(head, "image", rmt_record_text(body, "image", ""));
-    rmt_record_set(head, "target", rmt_record_text(body, "target", ""));
-    rmt_record_set(head, "engine", place);
-    rmt_record_set(head, "place", place);
+    rmt_auto(rmt_records) choices = s_unpack(body, "choice", error);
+    if (!choices)
+        return -1;
+    for (size_t i = 0; i < rmt_records_count(choices); i++)
+        if (rmt_order_add_choice(order, rmt_records_at(choices, i), error) == -1)
+            return -1;
+    return 0;
 }
 
 // The layout as the image's descriptor has it, from this engine's store; *os_out is its
 // system, where it has one, and the caller's also when this fails.
 static int
-s_add_layout(rmt_records_t *order, const rmt_holder_t *holder, const char *image_text,
+s_set_layout(rmt_order_t *order, const rmt_holder_t *holder, const char *image_text,
              rmt_record_t **os_out, rmt_error_t *error)
 {
     rmt_auto(rmt_records) descriptor = installer_descriptor(holder, image_text, error);
     if (!descriptor)
         return -1;
-    for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
-        const rmt_record_t *record = rmt_records_at(descriptor, i);
-        if (strcmp(rmt_record_text(record, "part", ""), "layout") == 0)
-            s_append(order, record, "layout", NULL);
-        if (strcmp(rmt_record_text(record, "class", ""), "os") == 0 && !*os_out)
-            *os_out = rmt_record_dup(record);
-    }
-    return 0;
+    const rmt_record_t *os = rmt_records_find(descriptor, "class", "os");
+    *os_out = os ? rmt_record_dup(os) : NULL;
+    rmt_layout_destroy(&order->layout);
+    order->layout = rmt_layout_read(descriptor, error);
+    return order->layout ? 0 : rmt_wrap(error, "image %s", image_text);
 }
 
 // Several pages where the scripts are large.
 static int
-s_add_scripts(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder,
+s_add_scripts(rmt_order_t *order, rmt_task_t *task, const rmt_holder_t *holder,
               rmt_error_t *error)
 {
     const char *engine = rmt_holder_place(holder);
@@ -86,7 +73,8 @@ s_add_scripts(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder
             if (installer_script_complete(script, rmt_holder_store(holder),
                                           rmt_holder_config(holder), error) == -1)
                 return rmt_wrap(error, "engine %s", engine);
-            s_append(order, script, "personal", "script");
+            if (rmt_order_add_personal(order, "script", script, error) == -1)
+                return -1;
         }
         rmt_record_set(ask, "cursor", page->cursor ? page->cursor : "");
     } while (*rmt_record_text(ask, "cursor", ""));
@@ -95,7 +83,7 @@ s_add_scripts(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder
 
 // What makes this target itself: its record, and the scripts for it (M18).
 static int
-s_add_personal(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holder,
+s_add_personal(rmt_order_t *order, rmt_task_t *task, const rmt_holder_t *holder,
                const rmt_record_t *os, rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
@@ -107,27 +95,40 @@ s_add_personal(rmt_records_t *order, rmt_task_t *task, const rmt_holder_t *holde
     if (installer_addressing_complete(rmt_records_at(record, 0), os, error) == -1)
         return -1;
     rmt_record_remove(rmt_records_at(record, 0), "hardware");
-    s_append(order, rmt_records_at(record, 0), "personal", "target");
+    if (rmt_order_add_personal(order, "target", rmt_records_at(record, 0), error) == -1)
+        return -1;
     return s_add_scripts(order, task, holder, error);
+}
+
+// Caller owns the result, which is complete.
+static rmt_order_t *
+s_make(rmt_task_t *task, const rmt_holder_t *holder, rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(task);
+    const char *image_text = rmt_record_text(body, "image", "");
+    rmt_auto(rmt_record) os = NULL;
+    rmt_id_t image;
+    if (rmt_id_parse(&image, image_text, error) == -1) {
+        rmt_wrap(error, "image");
+        return NULL;
+    }
+    rmt_auto(rmt_order) order = rmt_order_new(&image, rmt_record_text(body, "target", ""),
+                                              rmt_holder_place(holder));
+    if (s_add_choices(order, body, error) == -1 ||
+        s_set_layout(order, holder, image_text, &os, error) == -1 ||
+        s_add_personal(order, task, holder, os, error) == -1)
+        return NULL;
+    return rmt_take(&order);
 }
 
 int
 installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
-    const rmt_record_t *body = rmt_task_body(task);
-    rmt_auto(rmt_records) order = rmt_records_new();
-    s_add_head(order, body, rmt_holder_place(holder));
-    rmt_auto(rmt_records) choice = s_unpack(body, "choice", error);
-    if (!choice)
+    rmt_auto(rmt_order) order = s_make(task, holder, error);
+    rmt_auto(rmt_records) records = order ? rmt_order_write(order, error) : NULL;
+    if (!records)
         return -1;
-    for (size_t i = 0; i < rmt_records_count(choice); i++)
-        s_append(order, rmt_records_at(choice, i), "choice", NULL);
-    rmt_auto(rmt_record) os = NULL;
-    if (s_add_layout(order, holder, rmt_record_text(body, "image", ""), &os, error) ==
-            -1 ||
-        s_add_personal(order, task, holder, os, error) == -1)
-        return -1;
-    rmt_auto(zchunk) packed = rmt_codec_pack_records(order);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
     if (zchunk_size(packed) > ORDER_SIZE_MAX)
         return rmt_fail(
             error, RMT_E_TOO_BIG,
@@ -137,7 +138,7 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
         return -1;
     rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed),
                    zchunk_size(packed));
-    rmt_log(RMT_INFO, "order.done", "target=%s bytes=%zu",
-            rmt_record_text(body, "target", ""), zchunk_size(packed));
+    rmt_log(RMT_INFO, "order.done", "target=%s bytes=%zu", order->target,
+            zchunk_size(packed));
     return 0;
 }

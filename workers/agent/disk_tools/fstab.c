@@ -3,6 +3,7 @@
 #include "base/rmt_io.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -21,15 +22,15 @@ s_is_tag(const char *spec, const char *tag, const char *value)
 
 // /dev/sda2, /dev/vda2 and /dev/nvme0n1p2 are all partition 2 of the disk.
 static bool
-s_is_device(const char *spec, const char *number)
+s_is_device(const char *spec, uint64_t number)
 {
-    if (strncmp(spec, "/dev/", 5) != 0 || strncmp(spec, "/dev/mapper/", 12) == 0 ||
-        !*number)
+    if (strncmp(spec, "/dev/", 5) != 0 || strncmp(spec, "/dev/mapper/", 12) == 0)
         return false;
     const char *end = spec + strlen(spec);
     while (end > spec && isdigit((unsigned char) end[-1]))
         end--;
-    return strcmp(end, number) == 0;
+    rmt_auto_str text = rmt_text("%" PRIu64, number);
+    return strcmp(end, text) == 0;
 }
 
 // The name of a link that udev makes for a device, as a tag. Caller owns it (free).
@@ -49,28 +50,17 @@ s_tag(const char *spec)
 }
 
 static bool
-s_is_volume(const char *text, const rmt_record_t *volume, const rmt_record_t *partition)
+s_is_volume(const char *text, const rmt_layout_volume_t *volume,
+            const rmt_layout_partition_t *partition)
 {
     rmt_auto_str spec = s_tag(text);
-    if (s_is_tag(spec, "UUID=", rmt_record_text(volume, "uuid", "")) ||
-        s_is_tag(spec, "LABEL=", rmt_record_text(volume, "label", "")))
+    if (s_is_tag(spec, "UUID=", rmt_record_text(volume->format, "uuid", "")) ||
+        s_is_tag(spec, "LABEL=", rmt_record_text(volume->format, "label", "")))
         return true;
     return partition &&
-           (s_is_tag(spec, "PARTUUID=", rmt_record_text(partition, "guid", "")) ||
-            s_is_tag(spec, "PARTLABEL=", rmt_record_text(partition, "name", "")) ||
-            s_is_device(spec, rmt_record_text(partition, "number", "")));
-}
-
-static const rmt_record_t *
-s_find_partition(const rmt_records_t *layout, const char *number)
-{
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *record = rmt_records_at(layout, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
-            strcmp(rmt_record_text(record, "number", "-"), number) == 0)
-            return record;
-    }
-    return NULL;
+           (s_is_tag(spec, "PARTUUID=", partition->guid) ||
+            s_is_tag(spec, "PARTLABEL=", partition->name ? partition->name : "") ||
+            s_is_device(spec, partition->number));
 }
 
 // Value of an option of a list with commas, as "name=VALUE", or NULL; not terminated.
@@ -94,29 +84,35 @@ s_is_value(const char *value, size_t size, const char *text)
     return strlen(text) == size && strncmp(value, text, size) == 0;
 }
 
+static bool
+s_is_number(const char *value, size_t size, uint64_t number)
+{
+    rmt_auto_str text = rmt_text("%" PRIu64, number);
+    return s_is_value(value, size, text);
+}
+
 // Among subvolumes the options tell which one; without a word it is the default one.
 static bool
-s_is_subvolume(const char *options, const rmt_record_t *volume)
+s_is_subvolume(const char *options, const rmt_layout_volume_t *volume)
 {
-    const char *path = rmt_record_text(volume, "subvolume", NULL);
     size_t size = 0;
-    if (!path)
+    if (!volume->subvolume)
         return true;
     const char *value = s_option(options, "subvol", &size);
     if (value) {
         const size_t slash = size && value[0] == '/';
-        return s_is_value(value + slash, size - slash, path);
+        return s_is_value(value + slash, size - slash, volume->subvolume);
     }
     value = s_option(options, "subvolid", &size);
     if (value)
-        return s_is_value(value, size, rmt_record_text(volume, "subvolume-id", "")) ||
-               (s_is_value(value, size, "0") && !*path);
-    return rmt_record_has(volume, "default");
+        return s_is_number(value, size, volume->subvolume_id) ||
+               (s_is_value(value, size, "0") && !*volume->subvolume);
+    return volume->is_default;
 }
 
 char *
-rmt_fstab_mount(const char *text, const rmt_record_t *volume,
-                const rmt_record_t *partition)
+rmt_fstab_mount(const char *text, const rmt_layout_volume_t *volume,
+                const rmt_layout_partition_t *partition)
 {
     rmt_auto_str copy = rmt_text("%s", text);
     char *rest = copy, *line;
@@ -154,22 +150,21 @@ rmt_fstab_root_uuid(const char *text)
 
 // The path of the subvolume with this number on the device of a line, or NULL.
 static const char *
-s_find_path(const rmt_records_t *layout, const char *spec, const char *id, size_t size)
+s_find_path(const rmt_layout_t *layout, const char *spec, const char *id, size_t size)
 {
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *volume = rmt_records_at(layout, i);
-        const rmt_record_t *partition =
-            s_find_partition(layout, rmt_record_text(volume, "partition", ""));
-        if (rmt_record_has(volume, "subvolume") && s_is_volume(spec, volume, partition) &&
-            s_is_value(id, size, rmt_record_text(volume, "subvolume-id", "")))
-            return rmt_record_text(volume, "subvolume", NULL);
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        if (volume->subvolume &&
+            s_is_volume(spec, volume, rmt_layout_place(layout, volume)) &&
+            s_is_number(id, size, volume->subvolume_id))
+            return volume->subvolume;
     }
     return NULL;
 }
 
 // The line with subvol= where it had subvolid=, or NULL when it stays.
 static char *
-s_change_line(const char *line, const rmt_records_t *layout)
+s_change_line(const char *line, const rmt_layout_t *layout)
 {
     size_t size = 0, named = 0;
     const char *spec = line + strspn(line, " \t");
@@ -196,7 +191,7 @@ s_change_line(const char *line, const rmt_records_t *layout)
 }
 
 char *
-rmt_fstab_by_path(const char *text, const rmt_records_t *layout)
+rmt_fstab_by_path(const char *text, const rmt_layout_t *layout)
 {
     rmt_auto_str copy = rmt_text("%s", text);
     rmt_auto_str all = rmt_text("%s", "");
@@ -245,21 +240,18 @@ s_is_local(const char *spec)
 }
 
 static bool
-s_is_there(const char *spec, const rmt_records_t *layout)
+s_is_there(const char *spec, const rmt_layout_t *layout)
 {
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        const rmt_record_t *volume = rmt_records_at(layout, i);
-        const rmt_record_t *partition =
-            s_find_partition(layout, rmt_record_text(volume, "partition", ""));
-        if (strcmp(rmt_record_text(volume, "class", ""), "volume") == 0 &&
-            s_is_volume(spec, volume, partition))
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        if (s_is_volume(spec, volume, rmt_layout_place(layout, volume)))
             return true;
     }
     return false;
 }
 
 int
-rmt_fstab_check(const char *text, const rmt_records_t *layout, rmt_error_t *error)
+rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error)
 {
     rmt_auto_str copy = rmt_text("%s", text);
     char *rest = copy, *line;

@@ -3,7 +3,6 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "disk/rmt_boot_code.h"
-#include "disk/rmt_disk.h"
 #include "disk/rmt_esp.h"
 #include "base/rmt_io.h"
 
@@ -114,7 +113,7 @@ int
 rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
                       rmt_error_t *error)
 {
-    if (!rmt_disk_is_esp(self->layout, volume->record))
+    if (!rmt_layout_is_esp(self->layout, volume->ordered))
         return 0;
     rmt_auto_fd folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto(rmt_record) esp = NULL;
@@ -134,7 +133,7 @@ s_pieces_of(const rmt_work_t *self, const char *role)
     rmt_records_t *pieces = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(self->boot); i++) {
         const rmt_record_t *piece = rmt_records_at(self->boot, i);
-        if (strcmp(rmt_record_text(piece, "disk", ""), role) != 0)
+        if (!rmt_record_is(piece, "disk", role))
             continue;
         rmt_auto(rmt_record) copy = rmt_record_dup(piece);
         rmt_records_append(pieces, &copy);
@@ -186,7 +185,7 @@ s_read_back(const rmt_work_disk_t *disk, const rmt_records_t *pieces, rmt_error_
 static int
 s_write_disk(const rmt_work_t *self, const rmt_work_disk_t *disk, rmt_error_t *error)
 {
-    rmt_auto(rmt_records) pieces = s_pieces_of(self, disk->role);
+    rmt_auto(rmt_records) pieces = s_pieces_of(self, disk->ordered->role);
     for (size_t i = 0; i < rmt_records_count(pieces); i++)
         if (s_write_piece(disk, rmt_records_at(pieces, i), error) == -1)
             return -1;
@@ -200,10 +199,11 @@ rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error)
 {
     size_t expected = rmt_records_count(self->boot);
     for (size_t i = 0; i < self->disk_count; i++) {
-        rmt_auto(rmt_records) pieces = s_pieces_of(self, self->disks[i].role);
+        rmt_auto(rmt_records) pieces = s_pieces_of(self, self->disks[i].ordered->role);
         expected -= rmt_records_count(pieces);
         if (rmt_boot_code_check(self->disks[i].layout, pieces, error) == -1)
-            return rmt_wrap(error, "boot record of disk '%s'", self->disks[i].role);
+            return rmt_wrap(error, "boot record of disk '%s'",
+                            self->disks[i].ordered->role);
     }
     return expected
                ? rmt_fail(error, RMT_E_USAGE, "boot code for a disk that is not ordered")
@@ -215,6 +215,7 @@ rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_write_disk(self, &self->disks[i], error) == -1)
-            return rmt_wrap(error, "boot record of disk '%s'", self->disks[i].role);
+            return rmt_wrap(error, "boot record of disk '%s'",
+                            self->disks[i].ordered->role);
     return 0;
 }

@@ -24,12 +24,6 @@
 #define DEV "/dev"
 #define LOCK_MS 30000
 
-static bool
-s_is_class(const rmt_record_t *record, const char *class)
-{
-    return strcmp(rmt_record_text(record, "class", ""), class) == 0;
-}
-
 // ---- A /dev with the ordered disks and nothing else of the machine
 
 static int
@@ -41,7 +35,7 @@ s_make_node(const char *path, mode_t mode, dev_t device, rmt_error_t *error)
 }
 
 static int
-s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *error)
+s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *error)
 {
     static const struct {
         const char *path;
@@ -53,8 +47,8 @@ s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *erro
         if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor),
                         error) == -1)
             return -1;
-    for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
-        const rmt_record_t *target = rmt_records_at(order, i);
+    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_WORK_DISKS_MAX; i++) {
+        const rmt_record_t *target = rmt_records_at(targets, i);
         if (devices[i] && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK,
                                       devices[i], error) == -1)
             return -1;
@@ -65,14 +59,12 @@ s_make_nodes(const rmt_records_t *order, const dev_t *devices, rmt_error_t *erro
 // Tools that look for twins of a file system must not find other disks. In a chroot whose
 // mounts cannot be parted the farm's own /dev is left as it is.
 static int
-s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
+s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
 {
     dev_t devices[RMT_WORK_DISKS_MAX] = {0};
-    for (size_t i = 0; i < rmt_records_count(order) && i < RMT_WORK_DISKS_MAX; i++) {
-        const char *path = rmt_record_text(rmt_records_at(order, i), "path", "");
+    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_WORK_DISKS_MAX; i++) {
+        const char *path = rmt_record_text(rmt_records_at(targets, i), "path", "");
         struct stat status;
-        if (!s_is_class(rmt_records_at(order, i), "target"))
-            continue;
         if (stat(path, &status) == -1)
             return rmt_fail_errno(error, "disk %s", path);
         if (S_ISBLK(status.st_mode))
@@ -85,7 +77,7 @@ s_hide_devices(const rmt_records_t *order, rmt_error_t *error)
         return 0;
     if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
         return rmt_fail_errno(error, "mount a " DEV " of our own");
-    return s_make_nodes(order, devices, error);
+    return s_make_nodes(targets, devices, error);
 }
 
 // ---- Is it the disk that was meant?
@@ -120,8 +112,7 @@ s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
     const char *name = strrchr(path, '/') + 1;
     for (size_t i = 0; i < rmt_records_count(hardware); i++) {
         const rmt_record_t *disk = rmt_records_at(hardware, i);
-        if (!s_is_class(disk, "disk") ||
-            strcmp(rmt_record_text(disk, "name", ""), name) != 0)
+        if (!rmt_record_is(disk, "class", "disk") || !rmt_record_is(disk, "name", name))
             continue;
         if (strcmp(rmt_match_disk_identity(disk),
                    rmt_record_text(target, "identity", "")) == 0)
@@ -160,8 +151,12 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
     const char *path = rmt_record_text(target, "path", "");
     const uint64_t ordered = rmt_record_u64(target, "bytes", 0);
+    const char *role = rmt_record_text(target, "role", "");
+    const rmt_layout_disk_t *disk = rmt_layout_find_disk(self->layout, role);
     if (self->disk_count == RMT_WORK_DISKS_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "more than %d disks", RMT_WORK_DISKS_MAX);
+    if (!disk)
+        return rmt_fail(error, RMT_E_USAGE, "the order's layout has no disk '%s'", role);
     rmt_auto_fd lock = s_lock(self, path, error);
     if (lock == -1)
         return -1;
@@ -178,10 +173,8 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
                         "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
                         rmt_blockdev_bytes(device), ordered);
     self->is_machine = self->is_machine && !rmt_record_has(target, "inode");
-    self->disks[self->disk_count++] =
-        (rmt_work_disk_t){.role = rmt_text("%s", rmt_record_text(target, "role", "")),
-                          .lock = rmt_take_fd(&lock),
-                          .device = rmt_take(&device)};
+    self->disks[self->disk_count++] = (rmt_work_disk_t){
+        .ordered = disk, .lock = rmt_take_fd(&lock), .device = rmt_take(&device)};
     return 0;
 }
 
@@ -190,115 +183,114 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
 static int
 s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
 {
-    rmt_auto(rmt_records) layout = rmt_disk_select(self->layout, disk->role);
     if (rmt_blockdev_forget(disk->device, error) == -1)
         return -1;
     if (RMT_FAILPOINT("disk.table.write") == -1)
-        return rmt_fail_errno(error, "write the table of role %s", disk->role);
-    disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), layout, error);
-    return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->role);
+        return rmt_fail_errno(error, "write the table of role %s", disk->ordered->role);
+    disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), self->layout,
+                                  (size_t) (disk->ordered - self->layout->disks), error);
+    return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->ordered->role);
 }
 
 static char *
-s_device_of(rmt_work_disk_t *disk, const rmt_record_t *volume, rmt_error_t *error)
+s_device_of(rmt_work_disk_t *disk, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
-    const uint64_t number = rmt_record_u64(volume, "partition", 0);
-    if (number == 0)
+    if (volume->partition == 0)
         return rmt_text("%s", rmt_blockdev_path(disk->device));
-    for (size_t i = 0; i < rmt_records_count(disk->layout); i++) {
-        const rmt_record_t *record = rmt_records_at(disk->layout, i);
-        if (s_is_class(record, "partition") &&
-            rmt_record_u64(record, "number", 0) == number)
-            return rmt_blockdev_partition(disk->device, (uint32_t) number,
-                                          rmt_record_u64(record, "start", 0),
-                                          rmt_record_u64(record, "size", 0), error);
-    }
-    rmt_fail(error, RMT_E_USAGE, "no partition %" PRIu64 " for a volume", number);
+    const rmt_layout_partition_t *written =
+        rmt_layout_find_partition(disk->layout, 0, volume->partition);
+    if (written)
+        return rmt_blockdev_partition(disk->device, (uint32_t) written->number,
+                                      written->start, written->size, error);
+    rmt_fail(error, RMT_E_USAGE, "no partition %" PRIu64 " for a volume",
+             volume->partition);
     return NULL;
 }
 
 // Subvolumes are volumes of one device, which is made once.
 static const rmt_work_volume_t *
-s_find_sibling(const rmt_work_t *self, const rmt_record_t *record)
+s_find_sibling(const rmt_work_t *self, const rmt_layout_volume_t *volume)
 {
     for (size_t i = 0; i < self->volume_count; i++) {
-        const rmt_record_t *own = self->volumes[i].record;
-        if (rmt_record_has(own, "subvolume") && rmt_record_has(record, "subvolume") &&
-            strcmp(rmt_record_text(own, "disk", ""),
-                   rmt_record_text(record, "disk", "")) == 0 &&
-            rmt_record_u64(own, "partition", 0) == rmt_record_u64(record, "partition", 0))
+        const rmt_layout_volume_t *own = self->volumes[i].ordered;
+        if (own->subvolume && volume->subvolume && own->disk == volume->disk &&
+            own->partition == volume->partition)
             return &self->volumes[i];
     }
     return NULL;
 }
 
 static int
-s_make_fs(const rmt_record_t *record, const char *device, rmt_error_t *error)
+s_make_fs(const rmt_layout_volume_t *volume, const char *device, rmt_error_t *error)
 {
     if (RMT_FAILPOINT("disk.fs.make") == -1)
         return rmt_fail_errno(error, "make a file system on %s", device);
-    return rmt_fs_make(record, device, error);
+    return rmt_fs_make(volume->format, device, error);
 }
 
 static int
-s_add_volume(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
+s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
-    const char *role = rmt_record_text(record, "disk", "");
     rmt_work_disk_t *disk = NULL;
     for (size_t i = 0; i < self->disk_count; i++)
-        if (strcmp(self->disks[i].role, role) == 0)
+        if (self->disks[i].ordered == &self->layout->disks[volume->disk])
             disk = &self->disks[i];
     if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
         return rmt_fail(error, RMT_E_USAGE,
-                        "no disk or no space for a volume of role '%s'", role);
-    const rmt_work_volume_t *sibling = s_find_sibling(self, record);
+                        "no disk or no space for a volume of role '%s'",
+                        self->layout->disks[volume->disk].role);
+    const rmt_work_volume_t *sibling = s_find_sibling(self, volume);
     rmt_auto_str device =
-        sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, record, error);
-    if (!device || (!sibling && s_make_fs(record, device, error) == -1))
-        return rmt_wrap(error, "volume '%s'", rmt_record_text(record, "mount", ""));
-    self->total += rmt_record_u64(record, "bytes-tree", 0);
-    self->volumes[self->volume_count++] = (rmt_work_volume_t){
-        .record = record,
-        .device = rmt_take(&device),
-        .is_vfat = strcmp(rmt_record_text(record, "fs", ""), "vfat") == 0,
-    };
+        sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, volume, error);
+    if (!device || (!sibling && s_make_fs(volume, device, error) == -1))
+        return rmt_wrap(error, "volume '%s'", volume->mount ? volume->mount : "");
+    self->total += volume->bytes_tree;
+    self->volumes[self->volume_count++] =
+        (rmt_work_volume_t){.ordered = volume, .device = rmt_take(&device)};
     return 0;
 }
 
 static int
 s_format_volumes(rmt_work_t *self, rmt_error_t *error)
 {
-    const size_t count = rmt_records_count(self->layout);
-    for (size_t i = 0; i < count; i++) {
-        if (rmt_work_progress(self, "format", i, count, error) == -1)
+    const size_t count = self->layout->volume_count;
+    for (size_t i = 0; i < count; i++)
+        if (rmt_work_progress(self, "format", i, count, error) == -1 ||
+            s_add_volume(self, &self->layout->volumes[i], error) == -1)
             return -1;
-        const rmt_record_t *record = rmt_records_at(self->layout, i);
-        if (s_is_class(record, "volume") && s_add_volume(self, record, error) == -1)
-            return -1;
-    }
     return rmt_work_progress(self, "format", count, count, error);
+}
+
+// An order is the targets, which say what devices are meant, and the layout.
+static int
+s_read(rmt_work_t *self, const rmt_records_t *order, rmt_records_t *targets,
+       rmt_error_t *error)
+{
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(order); i++) {
+        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(order, i));
+        rmt_records_append(rmt_record_is(copy, "class", "target") ? targets : layout,
+                           &copy);
+    }
+    self->layout = rmt_layout_read(layout, error);
+    return self->layout ? 0 : -1;
 }
 
 int
 rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error)
 {
+    rmt_auto(rmt_records) targets = rmt_records_new();
     if (self->layout)
         return rmt_fail(error, RMT_E_PROTOCOL, "a second order");
-    self->layout = rmt_records_new();
-    for (size_t i = 0; i < rmt_records_count(order); i++) {
-        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(order, i));
-        if (!s_is_class(copy, "target"))
-            rmt_records_append(self->layout, &copy);
-    }
-    if (rmt_work_progress(self, "partition", 0, 1, error) == -1)
+    if (s_read(self, order, targets, error) == -1 ||
+        rmt_work_progress(self, "partition", 0, 1, error) == -1)
         return -1;
     self->scratch = rmt_scratch_new(error);
-    if (!self->scratch || s_hide_devices(order, error) == -1)
+    if (!self->scratch || s_hide_devices(targets, error) == -1)
         return -1;
     // All are opened and checked before the first is touched.
-    for (size_t i = 0; i < rmt_records_count(order); i++)
-        if (s_is_class(rmt_records_at(order, i), "target") &&
-            s_open(self, rmt_records_at(order, i), error) == -1)
+    for (size_t i = 0; i < rmt_records_count(targets); i++)
+        if (s_open(self, rmt_records_at(targets, i), error) == -1)
             return -1;
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)

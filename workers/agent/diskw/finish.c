@@ -17,9 +17,10 @@ s_check_verified(const rmt_work_t *self, rmt_error_t *error)
         return rmt_fail(error, RMT_E_REFUSED, "nothing was ordered");
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
-        if ((volume->is_vfat || rmt_fs_is_mounted(volume->record)) && !volume->verified)
+        if ((rmt_work_is_vfat(volume) || rmt_fs_is_mounted(volume->ordered->fs)) &&
+            !volume->verified)
             return rmt_fail(error, RMT_E_REFUSED, "volume '%s' was not verified",
-                            rmt_record_text(volume->record, "mount", ""));
+                            rmt_work_mount_point(volume));
     }
     return 0;
 }
@@ -71,7 +72,7 @@ rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
     if (rmt_work_progress(self, "boot-record", 0, 1, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
-        if (self->volumes[i].is_vfat && self->volumes[i].written &&
+        if (rmt_work_is_vfat(&self->volumes[i]) && self->volumes[i].written &&
             s_write_vfat(self, &self->volumes[i], error) == -1)
             return -1;
     if (rmt_work_write_boot(self, error) == -1 || rmt_work_settle(self, error) == -1)

@@ -1,6 +1,5 @@
 #include "agent/diskw/work.h"
 #include "base/rmt_auto.h"
-#include "disk/rmt_disk.h"
 #include "disk/rmt_esp.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_nvram.h"
@@ -11,19 +10,6 @@
 #include <sys/mount.h>
 
 #define FIRMWARE "/sys/firmware/efi"
-
-static const rmt_record_t *
-s_partition(const rmt_work_disk_t *disk, const rmt_record_t *volume)
-{
-    for (size_t i = 0; i < rmt_records_count(disk->layout); i++) {
-        const rmt_record_t *record = rmt_records_at(disk->layout, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "partition") == 0 &&
-            strcmp(rmt_record_text(record, "number", ""),
-                   rmt_record_text(volume, "partition", "-")) == 0)
-            return record;
-    }
-    return NULL;
-}
 
 // The kernel shows the variables where they are mounted.
 static void
@@ -45,18 +31,18 @@ static int
 s_set_entry(const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
             const rmt_record_t *esp, uint16_t *number_out, rmt_error_t *error)
 {
-    const rmt_record_t *partition = s_partition(disk, volume->record);
-    const rmt_record_t *table = rmt_records_find(disk->layout, "class", "disk");
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(disk->layout, 0, volume->ordered->partition);
     if (!partition)
         return rmt_fail(error, RMT_E_USAGE, "an EFI system partition without a table");
-    const bool is_gpt = strcmp(rmt_record_text(table, "table", ""), "gpt") == 0;
-    const rmt_nvram_entry_t entry = {
-        .label = rmt_record_text(esp, "vendor", ""),
-        .path = rmt_record_text(esp, "path", ""),
-        .guid = rmt_record_text(is_gpt ? partition : table, "guid", ""),
-        .partition = (uint32_t) rmt_record_u64(partition, "number", 0),
-        .start = rmt_record_u64(partition, "start", 0),
-        .sectors = rmt_record_u64(partition, "size", 0)};
+    const bool is_gpt = disk->layout->disks[0].table == RMT_TABLE_GPT;
+    const rmt_nvram_entry_t entry = {.label = rmt_record_text(esp, "vendor", ""),
+                                     .path = rmt_record_text(esp, "path", ""),
+                                     .guid = is_gpt ? partition->guid
+                                                    : disk->layout->disks[0].guid,
+                                     .partition = (uint32_t) partition->number,
+                                     .start = partition->start,
+                                     .sectors = partition->size};
     s_show_variables();
     return rmt_nvram_set(RMT_NVRAM_FOLDER, &entry, number_out, error);
 }
@@ -64,9 +50,8 @@ s_set_entry(const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
 static const rmt_work_disk_t *
 s_disk_of(const rmt_work_t *self, const rmt_work_volume_t *volume)
 {
-    const char *role = rmt_record_text(volume->record, "disk", "");
     for (size_t i = 0; i < self->disk_count; i++)
-        if (strcmp(self->disks[i].role, role) == 0)
+        if (self->disks[i].ordered == &self->layout->disks[volume->ordered->disk])
             return &self->disks[i];
     return NULL;
 }
@@ -84,8 +69,8 @@ rmt_work_enter_firmware(rmt_work_t *self)
         rmt_auto(rmt_record) esp = NULL;
         rmt_error_t error = {0};
         uint16_t number = 0;
-        if (!disk || !volume->is_vfat || !volume->written ||
-            !rmt_disk_is_esp(self->layout, volume->record))
+        if (!disk || !rmt_work_is_vfat(volume) || !volume->written ||
+            !rmt_layout_is_esp(self->layout, volume->ordered))
             continue;
         folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         if (folder == -1 || rmt_esp_examine(folder, &esp, &error) == -1 ||

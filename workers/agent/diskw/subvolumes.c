@@ -8,7 +8,7 @@
 static const char *
 s_path(const rmt_work_volume_t *volume)
 {
-    return rmt_record_text(volume->record, "subvolume", NULL);
+    return volume->ordered->subvolume;
 }
 
 static bool
@@ -42,10 +42,9 @@ rmt_work_make_subvolumes(rmt_work_t *self, const rmt_work_volume_t *volume,
         const rmt_work_volume_t *child = &self->volumes[i];
         if (!s_is_same_device(child, volume) || !s_is_parent(self, volume, child))
             continue;
-        const bool is_default = rmt_record_has(child->record, "default");
         if (rmt_btrfs_make(volume->folder,
-                           rmt_subvolume_below(s_path(child), s_path(volume)), is_default,
-                           error) == -1)
+                           rmt_subvolume_below(s_path(child), s_path(volume)),
+                           child->ordered->is_default, error) == -1)
             return rmt_wrap(error, "subvolume '%s'", s_path(child));
     }
     return 0;
@@ -55,7 +54,7 @@ int
 rmt_work_close_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error)
 {
     if (!volume->mounted || !volume->written || volume->verified ||
-        !rmt_record_has(volume->record, "read-only"))
+        !volume->ordered->is_read_only)
         return 0;
     return rmt_btrfs_set_read_only(volume->folder, error);
 }
@@ -63,7 +62,11 @@ rmt_work_close_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error)
 int
 rmt_work_check_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error)
 {
-    static const char *const flags[] = {"default", "read-only"};
+    const struct {
+        const char *name;
+        bool is_set;
+    } flags[] = {{"default", volume->ordered->is_default},
+                 {"read-only", volume->ordered->is_read_only}};
     if (!s_path(volume))
         return 0;
     rmt_auto(rmt_records) found = rmt_btrfs_list(volume->folder, error);
@@ -74,9 +77,8 @@ rmt_work_check_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error)
         return rmt_fail(error, RMT_E_CORRUPT, "subvolume '%s' is not there",
                         s_path(volume));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
-        if (rmt_record_has(own, flags[i]) != rmt_record_has(volume->record, flags[i]))
+        if (rmt_record_flag(own, flags[i].name) != flags[i].is_set)
             return rmt_fail(error, RMT_E_CORRUPT, "subvolume '%s' is%s %s",
-                            s_path(volume), rmt_record_has(own, flags[i]) ? "" : " not",
-                            flags[i]);
+                            s_path(volume), flags[i].is_set ? " not" : "", flags[i].name);
     return 0;
 }

@@ -62,7 +62,7 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
 static char *
 s_whole_path(const verify_t *self, const char *path)
 {
-    const char *mount = rmt_record_text(self->volume->record, "mount", "/");
+    const char *mount = self->volume->ordered->mount ? self->volume->ordered->mount : "/";
     const bool is_root = strcmp(mount, "/") == 0;
     return rmt_text("%s%s%s", is_root ? "" : mount, *path || is_root ? "/" : "", path);
 }
@@ -87,16 +87,16 @@ static bool
 s_is_of_another(const verify_t *self, const rmt_compare_finding_t *finding)
 {
     return strcmp(finding->what, "missing") != 0 && strcmp(finding->what, "type") != 0 &&
-           rmt_subvolume_is_at(self->work->layout, self->volume->record, finding->path);
+           rmt_subvolume_is_at(self->work->layout, self->volume->ordered, finding->path);
 }
 
 static bool
 s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
 {
     // mkfs makes it, whether the image has one or not.
-    const bool is_lost =
-        strcmp(finding->path, "lost+found") == 0 &&
-        strncmp(rmt_record_text(self->volume->record, "fs", ""), "ext", 3) == 0;
+    const rmt_fs_kind_t fs = self->volume->ordered->fs;
+    const bool is_lost = strcmp(finding->path, "lost+found") == 0 &&
+                         (fs == RMT_FS_EXT2 || fs == RMT_FS_EXT3 || fs == RMT_FS_EXT4);
     if (is_lost && strcmp(finding->what, "extra") == 0)
         return true;
     if (s_is_parted(self, finding) || s_is_of_another(self, finding))
@@ -147,12 +147,10 @@ s_drain(rmt_work_t *self, rmt_error_t *error)
 int
 rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
-    rmt_id_t root;
-    if (!volume->written)
+    if (!volume->written || !volume->ordered->has_root)
         return rmt_fail(error, RMT_E_PROTOCOL,
                         "a volume is verified before it is written");
-    if (rmt_id_parse(&root, rmt_record_text(volume->record, "root", ""), error) == -1 ||
-        rmt_work_mount(self, volume, true, error) == -1 ||
+    if (rmt_work_mount(self, volume, true, error) == -1 ||
         rmt_work_check_subvolume(volume, error) == -1 ||
         rmt_work_progress(self, "verify", self->verified_count, self->file_count,
                           error) == -1)
@@ -161,8 +159,9 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     if (tree == -1)
         return rmt_fail_errno(error, "open %s", volume->folder);
     verify_t verify = {.work = self, .volume = volume, .total = self->file_count};
-    const rmt_compare_input_t expected = {
-        .root = &root, .source = s_read_chunk, .source_context = &verify};
+    const rmt_compare_input_t expected = {.root = &volume->ordered->root,
+                                          .source = s_read_chunk,
+                                          .source_context = &verify};
     const rmt_compare_input_t found = {.tree_fd = tree};
     const rmt_compare_options_t options = {
         .finding_fn = s_find, .cancelled_fn = s_is_over, .context = &verify};

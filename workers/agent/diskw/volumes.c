@@ -20,12 +20,10 @@ rmt_work_volume_t *
 rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->volume_count; i++) {
-        const rmt_record_t *own = self->volumes[i].record;
-        if (strcmp(rmt_record_text(own, "disk", ""),
-                   rmt_record_text(record, "disk", "")) == 0 &&
-            rmt_record_u64(own, "partition", 0) ==
-                rmt_record_u64(record, "partition", 0) &&
-            strcmp(rmt_record_text(own, "subvolume", ""),
+        const rmt_layout_volume_t *own = self->volumes[i].ordered;
+        if (rmt_record_is(record, "disk", self->layout->disks[own->disk].role) &&
+            own->partition == rmt_record_u64(record, "partition", 0) &&
+            strcmp(own->subvolume ? own->subvolume : "",
                    rmt_record_text(record, "subvolume", "")) == 0)
             return &self->volumes[i];
     }
@@ -46,12 +44,12 @@ rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
         if (!volume->folder)
             return -1;
     }
-    if (volume->mounted || volume->is_vfat)
+    if (volume->mounted || rmt_work_is_vfat(volume))
         return 0;
     if (RMT_FAILPOINT("disk.fs.mount") == -1)
         return rmt_fail_errno(error, "mount %s", volume->device);
-    if (rmt_fs_mount(volume->record, volume->device, volume->folder, read_only, error) ==
-        -1)
+    if (rmt_fs_mount(volume->ordered->fs, volume->ordered->subvolume, volume->device,
+                     volume->folder, read_only, error) == -1)
         return -1;
     volume->mounted = true;
     return 0;
@@ -136,8 +134,7 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     if (!writer || s_take_tree(self, writer, error) == -1 ||
         rmt_writer_finish(writer, &report, error) == -1 ||
         rmt_work_make_subvolumes(self, volume, error) == -1)
-        return rmt_wrap(error, "volume '%s'",
-                        rmt_record_text(volume->record, "mount", ""));
+        return rmt_wrap(error, "volume '%s'", rmt_work_mount_point(volume));
     volume->written = true;
     self->file_count += report.files + report.folders + report.symlinks + report.others +
                         report.hard_links;
@@ -174,7 +171,7 @@ s_root_volume(const rmt_work_t *self)
 {
     for (size_t i = 0; i < self->volume_count; i++)
         if (self->volumes[i].written &&
-            strcmp(rmt_record_text(self->volumes[i].record, "mount", ""), "/") == 0)
+            strcmp(rmt_work_mount_point(&self->volumes[i]), "/") == 0)
             return &self->volumes[i];
     return NULL;
 }
@@ -183,7 +180,7 @@ static int
 s_join_volume(rmt_work_t *self, const char *whole, const rmt_work_volume_t *volume,
               rmt_error_t *error)
 {
-    const char *mount_point = rmt_record_text(volume->record, "mount", "");
+    const char *mount_point = rmt_work_mount_point(volume);
     if (!volume->written || mount_point[0] != '/' || !mount_point[1])
         return 0;
     rmt_auto_fd root = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -201,8 +198,7 @@ s_compare_mount(const void *a, const void *b)
 {
     const rmt_work_volume_t *const *one = a;
     const rmt_work_volume_t *const *two = b;
-    return strcmp(rmt_record_text((*one)->record, "mount", ""),
-                  rmt_record_text((*two)->record, "mount", ""));
+    return strcmp(rmt_work_mount_point(*one), rmt_work_mount_point(*two));
 }
 
 int

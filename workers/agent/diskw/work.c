@@ -26,6 +26,12 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     return self;
 }
 
+const char *
+rmt_work_mount_point(const rmt_work_volume_t *volume)
+{
+    return volume->ordered->mount ? volume->ordered->mount : "";
+}
+
 void
 rmt_work_part(rmt_work_t *self)
 {
@@ -53,12 +59,11 @@ rmt_work_destroy(rmt_work_t **self_p)
     }
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_blockdev_destroy(&self->disks[i].device);
-        rmt_records_destroy(&self->disks[i].layout);
+        rmt_layout_destroy(&self->disks[i].layout);
         close(self->disks[i].lock);
-        free(self->disks[i].role);
     }
     rmt_scratch_destroy(&self->scratch);
-    rmt_records_destroy(&self->layout);
+    rmt_layout_destroy(&self->layout);
     rmt_records_destroy(&self->files);
     rmt_records_destroy(&self->own);
     rmt_records_destroy(&self->boot);

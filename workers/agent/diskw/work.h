@@ -9,22 +9,22 @@
 #include "disk/rmt_blockdev.h"
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 #define RMT_WORK_DISKS_MAX 16
 #define RMT_WORK_VOLUMES_MAX 64
 
 typedef struct {
-    char *role;
+    const rmt_layout_disk_t *ordered; // Of work's layout
     rmt_blockdev_t *device;
-    int lock;              // Held against other writers
-    rmt_records_t *layout; // As written
+    int lock;             // Held against other writers
+    rmt_layout_t *layout; // Of this disk, as written
 } rmt_work_disk_t;
 
 typedef struct {
-    const rmt_record_t *record; // Of work's layout
+    const rmt_layout_volume_t *ordered; // Of work's layout
     char *device;
     char *folder; // Where it is mounted, or where a FAT volume's files wait
-    bool is_vfat;
     bool mounted;
     bool written, verified;
 } rmt_work_volume_t;
@@ -33,7 +33,7 @@ typedef struct {
     rmt_pipe_t *pipe; // Borrowed
     int signals;      // Borrowed
     rmt_scratch_t *scratch;
-    rmt_records_t *layout;
+    rmt_layout_t *layout; // As ordered
     rmt_work_disk_t disks[RMT_WORK_DISKS_MAX];
     size_t disk_count;
     rmt_work_volume_t volumes[RMT_WORK_VOLUMES_MAX];
@@ -52,6 +52,16 @@ typedef struct {
 
 rmt_work_t *rmt_work_new(rmt_pipe_t *pipe, int signals);
 void rmt_work_destroy(rmt_work_t **self_p);
+
+// FAT volumes are never mounted: their files wait in a folder.
+static inline bool
+rmt_work_is_vfat(const rmt_work_volume_t *volume)
+{
+    return volume->ordered->fs == RMT_FS_VFAT;
+}
+
+// Where a volume is mounted, for people; "" for nowhere.
+const char *rmt_work_mount_point(const rmt_work_volume_t *volume);
 
 // Take the whole tree that rmt_work_join made apart; nothing when there is none.
 void rmt_work_part(rmt_work_t *self);
@@ -73,7 +83,7 @@ int rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *e
 
 // ---- volumes.c: trees on them
 
-// The volume of the layout that this record means. NULL: USAGE.
+// The volume that a record of its {disk, partition, subvolume} means. NULL: USAGE.
 rmt_work_volume_t *rmt_work_find(rmt_work_t *self, const rmt_record_t *record,
                                  rmt_error_t *error);
 int rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,

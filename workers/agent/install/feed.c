@@ -18,11 +18,7 @@ static int
 s_send_order(const rmt_feed_t *feed, rmt_error_t *error)
 {
     rmt_auto(rmt_records) order = rmt_records_dup(feed->disks);
-    for (size_t i = 0; i < rmt_records_count(feed->order->layout); i++) {
-        rmt_auto(rmt_record) copy =
-            rmt_record_dup(rmt_records_at(feed->order->layout, i));
-        rmt_records_append(order, &copy);
-    }
+    rmt_layout_write(feed->order->layout, order);
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
     if (rmt_pipe_send_records(pipe, RMT_PIPE_ORDER, order, error) == -1)
         return -1;
@@ -31,14 +27,22 @@ s_send_order(const rmt_feed_t *feed, rmt_error_t *error)
 
 // ---- Trees
 
+// The volume of which the next frames are.
 static int
-s_send_tree(const rmt_feed_t *feed, const rmt_record_t *volume, const rmt_id_t *root,
-            rmt_error_t *error)
+s_name_volume(const rmt_feed_t *feed, rmt_pipe_kind_t kind,
+              const rmt_layout_volume_t *volume, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) record = rmt_layout_write_volume(feed->order->layout, volume);
+    return rmt_pipe_send_record(rmt_child_pipe(feed->child), kind, record, error);
+}
+
+static int
+s_send_tree(const rmt_feed_t *feed, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
     rmt_auto(rmt_manifest_reader) reader =
-        rmt_manifest_reader_new(root, rmt_supply_read, feed->supply, error);
-    if (!reader || rmt_pipe_send_record(pipe, RMT_PIPE_VOLUME, volume, error) == -1)
+        rmt_manifest_reader_new(&volume->root, rmt_supply_read, feed->supply, error);
+    if (!reader || s_name_volume(feed, RMT_PIPE_VOLUME, volume, error) == -1)
         return -1;
     size_t count = 0;
     const rmt_id_t *chunks = rmt_manifest_reader_chunks(reader, &count);
@@ -69,14 +73,14 @@ s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size
 }
 
 static int
-s_send_manifest(const rmt_feed_t *feed, const rmt_record_t *volume, const rmt_id_t *root,
+s_send_manifest(const rmt_feed_t *feed, const rmt_layout_volume_t *volume,
                 rmt_error_t *error)
 {
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
-    if (rmt_pipe_send_record(pipe, RMT_PIPE_VERIFY, volume, error) == -1)
+    if (s_name_volume(feed, RMT_PIPE_VERIFY, volume, error) == -1)
         return -1;
-    rmt_auto(rmt_manifest_reader) reader =
-        rmt_manifest_reader_new(root, s_read_and_send, (void *) (uintptr_t) feed, error);
+    rmt_auto(rmt_manifest_reader) reader = rmt_manifest_reader_new(
+        &volume->root, s_read_and_send, (void *) (uintptr_t) feed, error);
     if (!reader)
         return -1;
     size_t count = 0;
@@ -91,25 +95,18 @@ s_send_manifest(const rmt_feed_t *feed, const rmt_record_t *volume, const rmt_id
     return rmt_pipe_flush(pipe, error);
 }
 
-typedef int(s_volume_fn)(const rmt_feed_t *feed, const rmt_record_t *volume,
-                         const rmt_id_t *root, rmt_error_t *error);
+typedef int(s_volume_fn)(const rmt_feed_t *feed, const rmt_layout_volume_t *volume,
+                         rmt_error_t *error);
 
 static int
 s_each_volume(const rmt_feed_t *feed, s_volume_fn *send, rmt_error_t *error)
 {
-    size_t count = 0;
-    const rmt_record_t **volumes = rmt_order_volumes(feed->order->layout, &count);
+    const rmt_layout_volume_t **volumes = rmt_order_volumes(feed->order->layout);
     int rc = 0;
-    for (size_t i = 0; i < count && rc == 0; i++) {
-        const char *text = rmt_record_text(volumes[i], "root", "");
-        rmt_id_t root;
-        if (!rmt_order_has_tree(volumes[i]))
-            continue;
-        rc = rmt_id_parse(&root, text, error);
-        if (rc == 0)
-            rc = send(feed, volumes[i], &root, error);
-        if (rc == -1)
-            rmt_wrap(error, "volume '%s'", rmt_record_text(volumes[i], "mount", ""));
+    for (size_t i = 0; i < feed->order->layout->volume_count && rc == 0; i++) {
+        const rmt_layout_volume_t *volume = volumes[i];
+        if (rmt_layout_has_tree(volume) && send(feed, volume, error) == -1)
+            rc = rmt_wrap(error, "volume '%s'", volume->mount ? volume->mount : "");
     }
     free(volumes);
     return rc;

@@ -1,7 +1,6 @@
 #include "agent/install/prepare.h"
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
-#include "disk/rmt_disk.h"
 #include "base/rmt_io.h"
 #include "match/rmt_match.h"
 
@@ -42,45 +41,42 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
 
 // A table counts in sectors, and so do file systems inside: there is no translation.
 static int
-s_check_sector(const rmt_records_t *layout, const rmt_record_t *disk, const char *path,
-               rmt_error_t *error)
+s_check_sector(const rmt_layout_disk_t *ordered, const rmt_record_t *disk,
+               const char *path, rmt_error_t *error)
 {
-    const rmt_record_t *table = rmt_records_find(layout, "class", "disk");
-    const uint64_t wanted = rmt_record_u64(table, "logical-sector", 512);
     const uint64_t had = rmt_record_u64(disk, "logical-sector", 512);
-    if (wanted == had)
+    if (ordered->sector == had)
         return 0;
     return rmt_fail(error, RMT_E_INCOMPATIBLE,
                     "disk %s has sectors of %" PRIu64
                     " bytes, the disk of the image has sectors of %" PRIu64,
-                    path, had, wanted);
+                    path, had, ordered->sector);
 }
 
 static int
-s_check_size(const rmt_order_t *order, const rmt_record_t *choice,
+s_check_size(const rmt_order_t *order, const rmt_order_choice_t *choice,
              const rmt_record_t *disk, const char *path, rmt_error_t *error)
 {
-    const char *role = rmt_record_text(choice, "role", "");
+    const rmt_layout_disk_t *ordered = rmt_layout_find_disk(order->layout, choice->role);
     uint64_t bytes = 0;
     if (rmt_hardware_disk_bytes(path, &bytes, error) == -1)
         return -1;
-    const uint64_t ordered = rmt_record_u64(choice, "bytes", 0);
-    if (bytes != ordered)
+    if (bytes != choice->bytes)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
                         "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
-                        bytes, ordered);
-    rmt_auto(rmt_records) layout = rmt_disk_select(order->layout, role);
-    const uint64_t needed = rmt_disk_min_bytes(layout);
+                        bytes, choice->bytes);
+    const uint64_t needed =
+        rmt_layout_min_bytes(order->layout, (size_t) (ordered - order->layout->disks));
     if (needed > bytes)
         return rmt_fail(error, RMT_E_NO_SPACE,
                         "disk %s is too small: %" PRIu64
                         " bytes are needed, it has %" PRIu64 "",
                         path, needed, bytes);
-    return s_check_sector(layout, disk, path, error);
+    return s_check_sector(ordered, disk, path, error);
 }
 
 static int
-s_add(rmt_records_t *disks, const rmt_record_t *choice, const rmt_record_t *disk,
+s_add(rmt_records_t *disks, const rmt_order_choice_t *choice, const rmt_record_t *disk,
       const char *path, rmt_error_t *error)
 {
     struct stat status;
@@ -88,12 +84,12 @@ s_add(rmt_records_t *disks, const rmt_record_t *choice, const rmt_record_t *disk
         return rmt_fail_errno(error, "disk %s", path);
     rmt_record_t *record = rmt_records_add(disks);
     rmt_record_set(record, "class", "target");
-    rmt_record_set(record, "role", rmt_record_text(choice, "role", ""));
+    rmt_record_set(record, "role", choice->role);
     rmt_record_set(record, "path", path);
     rmt_record_set(record, "identity", rmt_match_disk_identity(disk));
     rmt_record_set(record, "logical-sector",
                    rmt_record_text(disk, "logical-sector", "512"));
-    rmt_record_set_u64(record, "bytes", rmt_record_u64(choice, "bytes", 0));
+    rmt_record_set_u64(record, "bytes", choice->bytes);
     if (S_ISREG(status.st_mode)) {
         rmt_record_set_u64(record, "device", status.st_dev);
         rmt_record_set_u64(record, "inode", status.st_ino);
@@ -106,11 +102,10 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                   const char *disk_path, rmt_error_t *error)
 {
     rmt_auto(rmt_records) disks = rmt_records_new();
-    for (size_t i = 0; i < rmt_records_count(order->choices); i++) {
-        const rmt_record_t *choice = rmt_records_at(order->choices, i);
-        const char *role = rmt_record_text(choice, "role", "");
+    for (size_t i = 0; i < order->choice_count; i++) {
+        const rmt_order_choice_t *choice = &order->choices[i];
         const rmt_record_t *disk =
-            s_find_disk(hardware, rmt_record_text(choice, "disk", ""), role, error);
+            s_find_disk(hardware, choice->disk, choice->role, error);
         if (!disk)
             return NULL;
         rmt_auto_str path = *disk_path

@@ -70,7 +70,7 @@ s_read_order(rmt_task_t *task, const void **data_out, size_t *size_out,
     const void *data = rmt_record_get(rmt_task_body(task), "order", size_out);
     if (!data)
         return rmt_fail(error, RMT_E_PROTOCOL, "a task without an order");
-    *order_out = rmt_order_new(data, *size_out, error);
+    *order_out = rmt_order_unpack(data, *size_out, error);
     *data_out = data;
     return *order_out ? 0 : -1;
 }
@@ -80,7 +80,7 @@ static rmt_records_t *
 s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
              rmt_error_t *error)
 {
-    if (*order->target && strcmp(order->target, self->agent->name) != 0) {
+    if (strcmp(order->target, self->agent->name) != 0) {
         rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s",
                  order->target, self->agent->name);
         return NULL;

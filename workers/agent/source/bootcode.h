@@ -12,5 +12,5 @@
 // firmwares that can start it ("uefi bios"), "" for none. Boot code that is not carried
 // is left out where there is another way to start.
 // 0, or -1: UNSUPPORTED (a boot loader that is not carried, by name), TOO_BIG, IO.
-int rmt_bootcode_read(rmt_source_disk_t *layout, rmt_records_t **boot_out,
-                      char **paths_out, rmt_error_t *error);
+int rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
+                      rmt_error_t *error);

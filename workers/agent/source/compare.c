@@ -25,10 +25,11 @@ typedef struct {
     rmt_fetch_t *fetch;
     rmt_records_t *descriptor;
     rmt_records_t *left_out; // What the image says that it leaves out: class=leave
-    rmt_source_disk_t *layout;
-    const rmt_record_t *volume; // At hand, of the descriptor
-    const char *mount;          // Its own, without a slash at the end
-    bool is_all;                // Tell what differs by intent too
+    rmt_layout_t *image;     // Of the descriptor
+    rmt_source_disk_t *disk;
+    const rmt_layout_volume_t *volume; // At hand, of the image
+    const char *mount;                 // Its own, without a slash at the end
+    bool is_all;                       // Tell what differs by intent too
     uint64_t files, bytes, differences, by_intent;
     char first[256]; // What was found first
 } s_drift_t;
@@ -71,7 +72,7 @@ s_on_finding(void *context, const rmt_compare_finding_t *finding)
 {
     s_drift_t *self = context;
     if (strcmp(finding->what, "missing") != 0 && strcmp(finding->what, "type") != 0 &&
-        rmt_subvolume_is_at(self->descriptor, self->volume, finding->path))
+        rmt_subvolume_is_at(self->image, self->volume, finding->path))
         return;
     rmt_auto_str path = rmt_text("%s/%s", self->mount, finding->path);
     s_tell(self, path, finding->what, finding->text);
@@ -106,7 +107,7 @@ s_read_left_out(s_drift_t *self)
     self->left_out = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(self->descriptor, i);
-        if (strcmp(rmt_record_text(record, "part", ""), "exclude") != 0)
+        if (!rmt_record_is(record, "part", "exclude"))
             continue;
         rmt_record_t *copy = rmt_record_dup(record);
         rmt_records_append(self->left_out, &copy);
@@ -141,50 +142,46 @@ s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
     if (!self->descriptor)
         return -1;
     s_read_left_out(self);
-    return 0;
+    self->image = rmt_layout_read(self->descriptor, error);
+    return self->image ? 0 : rmt_wrap(error, "image");
 }
 
 // ---- Volumes
-
-static const char *
-s_mount(const rmt_record_t *volume)
-{
-    return rmt_record_text(volume, "mount", "");
-}
 
 // Index in the layout of the tree that is mounted there, or its count.
 static size_t
 s_find_tree(const s_drift_t *self, const char *mount)
 {
     size_t i = 0;
-    while (i < rmt_source_disk_count(self->layout) &&
-           strcmp(s_mount(rmt_source_disk_volume(self->layout, i)), mount) != 0)
-        i++;
+    for (; i < rmt_source_disk_count(self->disk); i++) {
+        const char *own = rmt_source_disk_volume(self->disk, i)->mount;
+        if (own && strcmp(own, mount) == 0)
+            break;
+    }
     return i;
 }
 
 static int
-s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error)
+s_compare_volume(s_drift_t *self, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
-    const char *mount = s_mount(volume);
+    const char *mount = volume->mount;
     const size_t tree = s_find_tree(self, mount);
     self->volume = volume;
     self->mount = strcmp(mount, "/") == 0 ? "" : mount;
-    if (tree == rmt_source_disk_count(self->layout)) {
+    if (tree == rmt_source_disk_count(self->disk)) {
         s_tell(self, mount, "missing", "this machine has no such volume");
         return 0;
     }
-    rmt_id_t root;
-    if (rmt_id_parse(&root, rmt_record_text(volume, "root", ""), error) == -1)
-        return -1;
+    if (!volume->has_root)
+        return rmt_fail(error, RMT_E_CORRUPT, "volume '%s' of the image has no root",
+                        mount);
     const char *words = rmt_record_text(rmt_task_body(self->task), "ignore", "");
     rmt_auto(rmt_excludes) ignores =
         rmt_excludes_new(self->agent->config, words, self->left_out,
-                         rmt_source_disk_records(self->layout), mount);
+                         rmt_source_disk_layout(self->disk), mount);
     const rmt_compare_input_t expected = {
-        .root = &root, .source = rmt_fetch_read, .source_context = self->fetch};
-    const rmt_compare_input_t found = {.tree_fd =
-                                           rmt_source_disk_tree(self->layout, tree)};
+        .root = &volume->root, .source = rmt_fetch_read, .source_context = self->fetch};
+    const rmt_compare_input_t found = {.tree_fd = rmt_source_disk_tree(self->disk, tree)};
     const rmt_compare_options_t options = {.ignores = rmt_excludes_list(ignores),
                                            .threads = 2,
                                            .finding_fn = s_on_finding,
@@ -201,10 +198,9 @@ s_compare_volume(s_drift_t *self, const rmt_record_t *volume, rmt_error_t *error
 static int
 s_compare_volumes(s_drift_t *self, rmt_error_t *error)
 {
-    for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
-        const rmt_record_t *record = rmt_records_at(self->descriptor, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
-            s_mount(record)[0] == '/' && s_compare_volume(self, record, error) == -1)
+    for (size_t i = 0; i < self->image->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &self->image->volumes[i];
+        if (volume->mount && s_compare_volume(self, volume, error) == -1)
             return -1;
     }
     return 0;
@@ -219,8 +215,8 @@ s_run(s_drift_t *self, rmt_error_t *error)
     rmt_task_progress(self->task, "compare", 0, 0, NULL);
     if (s_open_image(self, &image, error) == -1)
         return -1;
-    self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
-    if (!self->layout || s_compare_volumes(self, error) == -1 ||
+    self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+    if (!self->disk || s_compare_volumes(self, error) == -1 ||
         rmt_findings_finish(self->findings, error) == -1)
         return -1;
     rmt_record_t *outputs = rmt_task_outputs(self->task);
@@ -241,13 +237,14 @@ rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yield,
                  rmt_error_t *error)
 {
     s_drift_t self = {.agent = agent, .task = task, .yield = yield};
-    self.is_all = strcmp(rmt_record_text(rmt_task_body(task), "all", ""), "yes") == 0;
+    self.is_all = rmt_record_flag(rmt_task_body(task), "all");
     self.findings = rmt_findings_new(task);
     int result = s_run(&self, error);
     // A cancelled task would be tried again; this one is over.
     if (result == -1 && error->code == RMT_E_CANCELLED && s_must_yield(&self))
         result = rmt_fail(error, RMT_E_REFUSED, "an install of this machine has begun");
-    rmt_source_disk_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.disk);
+    rmt_layout_destroy(&self.image);
     rmt_records_destroy(&self.descriptor);
     rmt_records_destroy(&self.left_out);
     rmt_fetch_destroy(&self.fetch);

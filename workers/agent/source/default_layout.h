@@ -3,11 +3,11 @@
 // same tree gives the same image.
 #pragma once
 
-#include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 // uuid: of the root file system, or NULL. Caller owns the result: a disk, a partition
 // and a volume, without sizes.
-rmt_records_t *rmt_default_layout_new(const char *name, const char *uuid);
+rmt_layout_t *rmt_default_layout_new(const char *name, const char *uuid);
 
-// Set sizes; the volume has files and bytes-tree.
-void rmt_default_layout_settle(rmt_records_t *records);
+// Set sizes; the volume has files and bytes of its tree.
+void rmt_default_layout_settle(rmt_layout_t *layout);

@@ -102,7 +102,7 @@ rmt_excludes_told(const char *words, const rmt_records_t *rules)
 
 rmt_excludes_t *
 rmt_excludes_new(const rmt_config_t *config, const char *words,
-                 const rmt_records_t *rules, const rmt_records_t *layout,
+                 const rmt_records_t *rules, const rmt_layout_t *layout,
                  const char *mount)
 {
     rmt_excludes_t *self = calloc(1, sizeof *self);
@@ -130,9 +130,9 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
     // One tree that stands for several volumes holds them all. Volumes of a disk are read
     // each alone, with what lies beneath the mount points of others.
     const bool is_shared = *rmt_config_text(config, "layout");
-    for (size_t i = 0; is_shared && i < rmt_records_count(layout); i++) {
-        const char *other = rmt_record_text(rmt_records_at(layout, i), "mount", "");
-        const char *below = other[0] == '/' ? s_below(other, mount) : NULL;
+    for (size_t i = 0; is_shared && i < layout->volume_count; i++) {
+        const char *other = layout->volumes[i].mount;
+        const char *below = other ? s_below(other, mount) : NULL;
         if (below)
             s_append(self, rmt_text("%s/*", below));
     }

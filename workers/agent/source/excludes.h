@@ -4,6 +4,7 @@
 
 #include "base/rmt_config.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 typedef struct rmt_excludes rmt_excludes_t;
 
@@ -13,7 +14,7 @@ typedef struct rmt_excludes rmt_excludes_t;
 // borders of one that is mounted at mount.
 // Caller owns the result.
 rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
-                                 const rmt_records_t *rules, const rmt_records_t *layout,
+                                 const rmt_records_t *rules, const rmt_layout_t *layout,
                                  const char *mount);
 // What of that an image tells of itself: class=leave {path, what}, in the same words; the
 // user's first. Caller owns the result.

@@ -43,20 +43,19 @@ s_add_file(void *context, const char *name, const void *data, size_t size,
 }
 
 int
-rmt_agent_kernel(rmt_source_disk_t *layout, rmt_agent_kernel_put_fn *put, void *context,
+rmt_agent_kernel(rmt_source_disk_t *disk, rmt_agent_kernel_put_fn *put, void *context,
                  rmt_records_t *records, rmt_error_t *error)
 {
-    const size_t count = rmt_source_disk_count(layout);
+    const size_t count = rmt_source_disk_count(disk);
     rmt_auto_ptr memory = calloc(count + 1, sizeof(rmt_kernel_tree_t));
     rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
     rmt_kernel_tree_t *trees = memory;
     assert(trees && room);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        const rmt_record_t *volume = rmt_source_disk_volume(layout, i);
-        const char *mount = rmt_record_text(volume, "mount", "");
-        if (*mount == '/')
-            trees[used++] = (rmt_kernel_tree_t){mount, rmt_source_disk_tree(layout, i)};
+        const char *mount = rmt_source_disk_volume(disk, i)->mount;
+        if (mount)
+            trees[used++] = (rmt_kernel_tree_t){mount, rmt_source_disk_tree(disk, i)};
     }
     work_t work = {put, context, records, room};
     rmt_record_t *kernel = NULL;

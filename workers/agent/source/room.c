@@ -1,52 +1,35 @@
 #include "agent/source/room.h"
 #include "disk/rmt_fs.h"
 
-#include <stdint.h>
-#include <string.h>
-
-static bool
-s_is_class(const rmt_record_t *record, const char *class)
+static rmt_layout_partition_t *
+s_last_partition(rmt_layout_t *layout)
 {
-    return strcmp(rmt_record_text(record, "class", ""), class) == 0;
-}
-
-static rmt_record_t *
-s_last_partition(rmt_records_t *layout)
-{
-    rmt_record_t *last = NULL;
-    for (size_t i = 0; i < rmt_records_count(layout); i++) {
-        rmt_record_t *record = rmt_records_at(layout, i);
-        if (s_is_class(record, "partition") &&
-            (!last ||
-             rmt_record_u64(record, "start", 0) > rmt_record_u64(last, "start", 0)))
-            last = record;
-    }
+    rmt_layout_partition_t *last = NULL;
+    for (size_t i = 0; i < layout->partition_count; i++)
+        if (!last || layout->partitions[i].start > last->start)
+            last = &layout->partitions[i];
     return last;
 }
 
 void
-rmt_room_settle(rmt_records_t *layout)
+rmt_room_settle(rmt_layout_t *layout)
 {
-    rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
-    rmt_record_t *last = s_last_partition(layout);
-    const rmt_record_t *first = NULL;
+    rmt_layout_disk_t *disk = &layout->disks[0];
+    rmt_layout_partition_t *last = s_last_partition(layout);
+    const rmt_layout_volume_t *first = NULL;
     uint64_t bytes = 0, files = 0;
-    for (size_t i = 0; last && i < rmt_records_count(layout); i++) {
-        const rmt_record_t *volume = rmt_records_at(layout, i);
-        if (!s_is_class(volume, "volume") || !rmt_fs_is_mounted(volume) ||
-            strcmp(rmt_record_text(volume, "partition", ""),
-                   rmt_record_text(last, "number", "")) != 0)
+    for (size_t i = 0; last && i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        if (!rmt_fs_is_mounted(volume->fs) || volume->partition != last->number)
             continue;
         first = first ? first : volume;
-        bytes += rmt_record_u64(volume, "bytes-tree", 0) +
-                 rmt_record_u64(volume, "bytes-reserved", 0);
-        files += rmt_record_u64(volume, "files", 0);
+        bytes += volume->bytes_tree + volume->bytes_reserved;
+        files += volume->files;
     }
     if (!first)
         return;
-    const uint64_t sector = rmt_record_u64(disk, "logical-sector", 512);
-    const uint64_t least = rmt_fs_min_bytes(first, bytes, files);
-    if (least / sector < rmt_record_u64(last, "size", 0))
-        rmt_record_set_u64(last, "min-size", (least + sector - 1) / sector);
-    rmt_record_set(disk, "grow", "yes");
+    const uint64_t least = rmt_fs_min_bytes(first->format, bytes, files);
+    if (least / disk->sector < last->size)
+        last->min_size = (least + disk->sector - 1) / disk->sector;
+    disk->grow = true;
 }

@@ -2,9 +2,9 @@
 // larger.
 #pragma once
 
-#include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
-// Records of a layout whose volumes with a tree have files, bytes-tree and
-// bytes-reserved. Sets min-size of the last partition and grow of the disk where that one
-// has a tree: only the last may follow the size of a disk. All subvolumes in it count.
-void rmt_room_settle(rmt_records_t *layout);
+// Of a layout of one disk whose volumes with a tree have files and bytes: sets min-size
+// of the last partition and grow of the disk where that one has a tree, as only the last
+// may follow the size of a disk. All subvolumes in it count.
+void rmt_room_settle(rmt_layout_t *layout);

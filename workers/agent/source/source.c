@@ -9,7 +9,6 @@
 #include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
 #include "base/rmt_auto.h"
-#include "disk/rmt_disk.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -29,7 +28,7 @@
 typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
-    rmt_source_disk_t *layout;
+    rmt_source_disk_t *disk;
     rmt_records_t *rules; // Of the profiles
     rmt_offer_t *offer;
     rmt_descriptor_t *descriptor;
@@ -78,13 +77,14 @@ static int
 s_tree(const capture_t *self, size_t index)
 {
     return self->snapshots[index] ? rmt_snapshot_fd(self->snapshots[index])
-                                  : rmt_source_disk_tree(self->layout, index);
+                                  : rmt_source_disk_tree(self->disk, index);
 }
 
 static const char *
 s_mount_of(const capture_t *self, size_t index)
 {
-    return rmt_record_text(rmt_source_disk_volume(self->layout, index), "mount", "");
+    const char *mount = rmt_source_disk_volume(self->disk, index)->mount;
+    return mount ? mount : "";
 }
 
 // The volume is read as it is, and why.
@@ -106,10 +106,10 @@ static bool
 s_make_snapshots(capture_t *self)
 {
     bool is_all = true;
-    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++) {
+    for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++) {
         rmt_error_t error = {0};
         if (rmt_config_bool(self->agent->config, "snapshot"))
-            self->snapshots[i] = rmt_snapshot_new(rmt_source_disk_tree(self->layout, i),
+            self->snapshots[i] = rmt_snapshot_new(rmt_source_disk_tree(self->disk, i),
                                                   self->agent->name, &error);
         if (!self->snapshots[i])
             s_go_live(self, i, &error);
@@ -125,7 +125,7 @@ s_read_from(const capture_t *self)
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
-    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++) {
+    for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++) {
         const char *mount = s_mount_of(self, i);
         fprintf(out, "%s%s %s", i ? ", " : "", *mount ? mount : "-",
                 self->snapshots[i] ? "snapshot" : "live");
@@ -152,7 +152,7 @@ s_read_volume(capture_t *self, size_t index, rmt_id_t *root_out,
     const rmt_volume_job_t job = {.agent = self->agent,
                                   .task = self->task,
                                   .offer = self->offer,
-                                  .layout = self->layout,
+                                  .disk = self->disk,
                                   .rules = self->rules,
                                   .index = index,
                                   .tree_fd = s_tree(self, index),
@@ -184,14 +184,13 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     rmt_id_t root;
     if (s_read_anywhere(self, index, &root, &report, error) == -1)
         return -1;
-    rmt_record_t *volume = rmt_source_disk_volume(self->layout, index);
-    char text[RMT_ID_TEXT_SIZE];
-    rmt_record_set(volume, "root", rmt_id_text(&root, text));
-    rmt_record_set_u64(volume, "files", s_entries(&report));
-    rmt_record_set_u64(volume, "bytes-tree", report.size);
-    rmt_record_set_u64(volume, "bytes-reserved", report.reserved);
-    rmt_descriptor_add_report(self->descriptor, rmt_record_text(volume, "mount", ""),
-                              &report);
+    rmt_layout_volume_t *volume = rmt_source_disk_volume(self->disk, index);
+    volume->has_root = true;
+    volume->root = root;
+    volume->files = s_entries(&report);
+    volume->bytes_tree = report.size;
+    volume->bytes_reserved = report.reserved;
+    rmt_descriptor_add_report(self->descriptor, s_mount_of(self, index), &report);
     s_add_totals(&self->totals, &report);
     self->done += report.size;
     rmt_capture_report_clear(&report);
@@ -204,15 +203,14 @@ s_name_empty(capture_t *self, rmt_error_t *error)
 {
     rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(s_put, self);
     rmt_id_t root;
-    char text[RMT_ID_TEXT_SIZE];
     if (rmt_manifest_writer_finish(writer, &root, error) == -1)
         return rmt_wrap(error, "manifest of nothing");
-    rmt_records_t *records = rmt_source_disk_records(self->layout);
-    for (size_t i = 0; i < rmt_records_count(records); i++) {
-        rmt_record_t *record = rmt_records_at(records, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
-            !rmt_record_has(record, "root"))
-            rmt_record_set(record, "root", rmt_id_text(&root, text));
+    rmt_layout_t *layout = rmt_source_disk_layout(self->disk);
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        if (layout->volumes[i].has_root)
+            continue;
+        layout->volumes[i].has_root = true;
+        layout->volumes[i].root = root;
     }
     return 0;
 }
@@ -222,17 +220,14 @@ static void
 s_add_hardware(capture_t *self, const char *boot_paths)
 {
     rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
-    rmt_records_t *layout = rmt_source_disk_records(self->layout);
-    const rmt_record_t *disk = rmt_records_find(layout, "class", "disk");
-    const char *role = rmt_record_text(disk, "role", RMT_HARDWARE_ROLE);
+    const rmt_layout_t *layout = rmt_source_disk_layout(self->disk);
+    const rmt_layout_disk_t *disk = &layout->disks[0];
     rmt_record_t *device = rmt_records_find(hardware, "class", "disk");
     if (device) {
-        rmt_auto(rmt_records) one = rmt_disk_select(layout, role);
-        rmt_record_set(device, "role", role);
-        rmt_record_set(device, "bytes", rmt_record_text(disk, "bytes", "0"));
-        rmt_record_set(device, "logical-sector",
-                       rmt_record_text(disk, "logical-sector", "512"));
-        rmt_record_set_u64(device, "required-bytes", rmt_disk_min_bytes(one));
+        rmt_record_set(device, "role", disk->role);
+        rmt_record_set_u64(device, "bytes", disk->bytes);
+        rmt_record_set_u64(device, "logical-sector", disk->sector);
+        rmt_record_set_u64(device, "required-bytes", rmt_layout_min_bytes(layout, 0));
     }
     rmt_record_t *system = rmt_records_find(hardware, "class", "system");
     if (system && *boot_paths)
@@ -244,19 +239,21 @@ static int
 s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packed_out,
            rmt_error_t *error)
 {
-    rmt_source_disk_settle(self->layout);
+    rmt_source_disk_settle(self->disk);
     rmt_auto(rmt_records) boot = NULL;
     rmt_auto_str paths = NULL;
-    if (rmt_bootcode_read(self->layout, &boot, &paths, error) == -1)
+    if (rmt_bootcode_read(self->disk, &boot, &paths, error) == -1)
         return -1;
     s_add_hardware(self, paths);
-    rmt_descriptor_add(self->descriptor, "layout", rmt_source_disk_records(self->layout));
-    rmt_auto(rmt_records) system = rmt_system_read(self->layout, error);
+    rmt_auto(rmt_records) layout = rmt_records_new();
+    rmt_layout_write(rmt_source_disk_layout(self->disk), layout);
+    rmt_descriptor_add(self->descriptor, "layout", layout);
+    rmt_auto(rmt_records) system = rmt_system_read(self->disk, error);
     if (!system)
         return -1;
-    if (rmt_agent_kernel(self->layout, s_put, self, system, error) == -1)
+    if (rmt_agent_kernel(self->disk, s_put, self, system, error) == -1)
         return -1;
-    rmt_descriptor_add_dropped(self->descriptor, rmt_source_disk_dropped(self->layout));
+    rmt_descriptor_add_dropped(self->descriptor, rmt_source_disk_dropped(self->disk));
     rmt_auto(rmt_records) left_out = rmt_excludes_told(
         rmt_record_text(rmt_task_body(self->task), "exclude", ""), self->rules);
     rmt_descriptor_add(self->descriptor, "exclude", left_out);
@@ -328,7 +325,7 @@ s_read_volumes(capture_t *self, const rmt_hooks_t *hooks, rmt_error_t *error)
 {
     if (s_make_snapshots(self))
         s_end_hooks(self, hooks);
-    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++)
+    for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
         if (s_capture_volume(self, i, error) == -1)
             return -1;
     return 0;
@@ -345,8 +342,8 @@ s_read_all(capture_t *self, rmt_error_t *error)
         return -1;
     int result = rmt_hooks_before(&hooks, error);
     if (result == 0) {
-        self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
-        result = self->layout ? s_read_volumes(self, &hooks, error) : -1;
+        self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+        result = self->disk ? s_read_volumes(self, &hooks, error) : -1;
     }
     s_end_hooks(self, &hooks);
     return result;
@@ -390,7 +387,7 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
                 error->text);
     rmt_offer_destroy(&self.offer);
     s_remove_snapshots(&self);
-    rmt_source_disk_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.disk);
     rmt_descriptor_destroy(&self.descriptor);
     rmt_records_destroy(&self.rules);
     rmt_memory_return();

@@ -27,13 +27,13 @@
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 
 typedef struct {
-    rmt_record_t *volume; // Of records
+    size_t volume; // Index in the layout
     int fd;
     char *folder; // To unmount, or NULL
 } tree_t;
 
 struct rmt_source_disk {
-    rmt_records_t *records;
+    rmt_layout_t *layout;
     rmt_records_t *dropped;
     bool is_default;
     rmt_scratch_t *scratch;
@@ -43,15 +43,8 @@ struct rmt_source_disk {
     size_t count;
 };
 
-static bool
-s_is_class(const rmt_record_t *record, const char *class)
-{
-    return strcmp(rmt_record_text(record, "class", ""), class) == 0;
-}
-
 static int
-s_add_tree(rmt_source_disk_t *self, rmt_record_t *volume, const char *path,
-           rmt_error_t *error)
+s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t *error)
 {
     if (self->count == RMT_SOURCE_TREES_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes",
@@ -81,43 +74,34 @@ s_read_at(int dir, const char *path)
 
 // ---- A disk that is read
 
-static rmt_record_t *
-s_find_partition(const rmt_records_t *records, const char *number)
-{
-    for (size_t i = 0; i < rmt_records_count(records); i++) {
-        rmt_record_t *record = rmt_records_at(records, i);
-        if (s_is_class(record, "partition") &&
-            strcmp(rmt_record_text(record, "number", ""), number) == 0)
-            return record;
-    }
-    return NULL;
-}
-
 // What nobody knows how to read is said; a copy gets the space without it. GRUB's own
 // partition has its pieces carried.
 static void
-s_note_unknown(rmt_source_disk_t *self, const rmt_record_t *volume, const char *number)
+s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
 {
-    const rmt_record_t *partition = s_find_partition(self->records, number);
-    if (!rmt_record_has(volume, "content") ||
-        (partition && rmt_boot_code_is_place(partition)))
+    const rmt_layout_partition_t *place = rmt_layout_place(self->layout, volume);
+    if (!rmt_record_has(volume->format, "content") ||
+        (place && rmt_layout_is_bios_boot(place)))
         return;
     rmt_record_t *dropped = rmt_records_add(self->dropped);
-    rmt_record_setf(dropped, "path", "partition %s", number);
+    rmt_record_setf(dropped, "path", "partition %" PRIu64, volume->partition);
     rmt_record_set(dropped, "reason", "data of no known kind: copies get the space only");
 }
 
-static rmt_record_t *
-s_probe(rmt_source_disk_t *self, const char *device, const char *number,
+static int
+s_probe(rmt_source_disk_t *self, const char *device, uint64_t number, size_t *volume_out,
         rmt_error_t *error)
 {
-    rmt_auto(rmt_record) volume = rmt_fs_probe(device, error);
-    if (!volume)
-        return NULL;
-    rmt_record_set(volume, "disk", RMT_HARDWARE_ROLE);
-    rmt_record_set(volume, "partition", number);
-    s_note_unknown(self, volume, number);
-    return rmt_records_append(self->records, &volume);
+    rmt_auto(rmt_record) format = rmt_fs_probe(device, error);
+    if (!format)
+        return -1;
+    rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, 0);
+    volume->partition = number;
+    if (rmt_layout_set_format(volume, &format, error) == -1)
+        return -1;
+    s_note_unknown(self, volume);
+    *volume_out = self->layout->volume_count - 1;
+    return 0;
 }
 
 // A snapshot that nothing mounts is a copy of the past, of which the folder is kept.
@@ -129,26 +113,26 @@ s_is_dropped(const rmt_record_t *found)
 }
 
 static int
-s_add_subvolume(rmt_source_disk_t *self, rmt_record_t *volume, const rmt_record_t *found,
+s_add_subvolume(rmt_source_disk_t *self, size_t index, const rmt_record_t *found,
                 const char *folder, rmt_error_t *error)
 {
-    static const char *const fields[] = {"subvolume", "subvolume-id", "default",
-                                         "read-only"};
+    rmt_layout_volume_t *volume = &self->layout->volumes[index];
     const char *path = rmt_record_text(found, "subvolume", "");
     if (strchr(path, ',') || strchr(path, '\n'))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "subvolume '%.100s' has a name that no mount option can hold",
                         path);
-    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        if (rmt_record_has(found, fields[i]))
-            rmt_record_set(volume, fields[i], rmt_record_text(found, fields[i], ""));
+    volume->subvolume = rmt_text("%s", path);
+    volume->subvolume_id = rmt_record_u64(found, "subvolume-id", 0);
+    volume->is_default = rmt_record_flag(found, "default");
+    volume->is_read_only = rmt_record_flag(found, "read-only");
     rmt_auto_str tree = rmt_text("%s/%s", folder, path);
-    return s_add_tree(self, volume, tree, error);
+    return s_add_tree(self, index, tree, error);
 }
 
 // Each subvolume of a mounted btrfs is a volume; one without any is a volume itself.
 static int
-s_add_subvolumes(rmt_source_disk_t *self, rmt_record_t *volume, const char *folder,
+s_add_subvolumes(rmt_source_disk_t *self, size_t volume, const char *folder,
                  rmt_error_t *error)
 {
     rmt_auto(rmt_records) found = rmt_btrfs_list(folder, error);
@@ -156,7 +140,6 @@ s_add_subvolumes(rmt_source_disk_t *self, rmt_record_t *volume, const char *fold
         return -1;
     if (rmt_records_count(found) == 1)
         return s_add_tree(self, volume, folder, error);
-    rmt_auto(rmt_record) pattern = rmt_record_dup(volume);
     for (size_t i = 0; i < rmt_records_count(found); i++) {
         const rmt_record_t *one = rmt_records_at(found, i);
         if (s_is_dropped(one)) {
@@ -166,20 +149,22 @@ s_add_subvolumes(rmt_source_disk_t *self, rmt_record_t *volume, const char *fold
             rmt_record_set(dropped, "reason", "a read-only snapshot");
             continue;
         }
-        rmt_auto(rmt_record) copy = i ? rmt_record_dup(pattern) : NULL;
-        rmt_record_t *own = i ? rmt_records_append(self->records, &copy) : volume;
-        if (s_add_subvolume(self, own, one, folder, error) == -1)
+        // The top comes first, and takes the volume that is there.
+        if (i)
+            (void) rmt_layout_add_sibling(self->layout, volume);
+        if (s_add_subvolume(self, i ? self->layout->volume_count - 1 : volume, one,
+                            folder, error) == -1)
             return -1;
     }
     return 0;
 }
 
 static int
-s_mount(rmt_source_disk_t *self, rmt_record_t *volume, const char *device,
-        rmt_error_t *error)
+s_mount(rmt_source_disk_t *self, size_t volume, const char *device, rmt_error_t *error)
 {
-    const bool is_vfat = strcmp(rmt_record_text(volume, "fs", ""), "vfat") == 0;
-    if (!is_vfat && !rmt_fs_is_mounted(volume))
+    const rmt_fs_kind_t fs = self->layout->volumes[volume].fs;
+    const bool is_vfat = fs == RMT_FS_VFAT;
+    if (!is_vfat && !rmt_fs_is_mounted(fs))
         return 0;
     rmt_auto_str name = rmt_text("volume-%zu", self->count);
     rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
@@ -191,9 +176,9 @@ s_mount(rmt_source_disk_t *self, rmt_record_t *volume, const char *device,
                    : s_add_tree(self, volume, folder, error);
     // The subvolumes of one that is being written can have snapshots, for which a mount
     // that is read-only would be in the way.
-    const bool is_btrfs = strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0;
+    const bool is_btrfs = fs == RMT_FS_BTRFS;
     const bool read_only = !is_btrfs || !rmt_mounted_is_written(device);
-    if (rmt_fs_mount(volume, device, folder, read_only, error) == -1)
+    if (rmt_fs_mount(fs, NULL, device, folder, read_only, error) == -1)
         return -1;
     const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
                             : s_add_tree(self, volume, folder, error);
@@ -203,46 +188,34 @@ s_mount(rmt_source_disk_t *self, rmt_record_t *volume, const char *device,
     return rc;
 }
 
-// An extended DOS partition holds others, and nothing of its own.
-static bool
-s_is_extended(const rmt_record_t *partition)
-{
-    static const char *const types[] = {"05", "0f", "85"};
-    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
-        if (strcmp(rmt_record_text(partition, "type", ""), types[i]) == 0)
-            return true;
-    return false;
-}
-
 static int
 s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
 {
-    const size_t count = rmt_records_count(self->records);
-    for (size_t i = 0; i < count; i++) {
-        const rmt_record_t *record = rmt_records_at(self->records, i);
-        if (!s_is_class(record, "partition") || s_is_extended(record))
+    size_t volume = 0;
+    for (size_t i = 0; i < self->layout->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
+        if (rmt_layout_is_extended(partition))
             continue;
-        const char *number = rmt_record_text(record, "number", "");
-        rmt_auto_str device = rmt_blockdev_partition(
-            self->disk, (uint32_t) rmt_record_u64(record, "number", 0),
-            rmt_record_u64(record, "start", 0), rmt_record_u64(record, "size", 0), error);
-        rmt_record_t *volume = device ? s_probe(self, device, number, error) : NULL;
-        if (!volume || s_mount(self, volume, device, error) == -1)
-            return rmt_wrap(error, "partition %s", number);
+        rmt_auto_str device =
+            rmt_blockdev_partition(self->disk, (uint32_t) partition->number,
+                                   partition->start, partition->size, error);
+        if (!device || s_probe(self, device, partition->number, &volume, error) == -1 ||
+            s_mount(self, volume, device, error) == -1)
+            return rmt_wrap(error, "partition %" PRIu64, partition->number);
     }
-    if (count > 1)
-        return 0;
     const char *device = rmt_blockdev_path(self->disk);
-    rmt_record_t *volume = s_probe(self, device, "0", error);
-    return volume ? s_mount(self, volume, device, error) : -1;
+    if (self->layout->partition_count)
+        return 0;
+    return s_probe(self, device, 0, &volume, error) == -1
+               ? -1
+               : s_mount(self, volume, device, error);
 }
 
 static char *
-s_mount_point(rmt_source_disk_t *self, const char *fstab, const rmt_record_t *volume)
+s_mount_point(rmt_source_disk_t *self, const char *fstab, size_t volume)
 {
-    return rmt_fstab_mount(
-        fstab, volume,
-        s_find_partition(self->records, rmt_record_text(volume, "partition", "")));
+    const rmt_layout_volume_t *own = &self->layout->volumes[volume];
+    return rmt_fstab_mount(fstab, own, rmt_layout_place(self->layout, own));
 }
 
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
@@ -276,10 +249,9 @@ static void
 s_set_mounts(rmt_source_disk_t *self, const char *fstab)
 {
     for (size_t i = 0; fstab && i < self->count; i++) {
-        rmt_record_t *volume = self->trees[i].volume;
-        rmt_auto_str folder = s_mount_point(self, fstab, volume);
-        if (folder && !rmt_record_has(volume, "mount"))
-            rmt_record_set(volume, "mount", folder);
+        rmt_layout_volume_t *volume = &self->layout->volumes[self->trees[i].volume];
+        if (!volume->mount)
+            volume->mount = s_mount_point(self, fstab, self->trees[i].volume);
     }
 }
 
@@ -289,9 +261,9 @@ s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
     rmt_auto_str fstab = NULL;
     const int root = s_find_root(self, &fstab);
     if (root != -1)
-        rmt_record_set(self->trees[root].volume, "mount", "/");
+        self->layout->volumes[self->trees[root].volume].mount = rmt_text("/");
     s_set_mounts(self, fstab);
-    return fstab ? rmt_fstab_check(fstab, self->records, error) : 0;
+    return fstab ? rmt_fstab_check(fstab, self->layout, error) : 0;
 }
 
 static int
@@ -299,8 +271,8 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
-    self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    if (!self->records)
+    self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    if (!self->layout)
         return -1;
     self->scratch = rmt_scratch_new(error);
     if (!self->scratch)
@@ -308,8 +280,7 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
     rmt_auto_str nodes = rmt_scratch_folder(self->scratch, "nodes", error);
     if (!nodes)
         return -1;
-    const rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
-    const uint32_t sector = (uint32_t) rmt_record_u64(disk, "logical-sector", 512);
+    const uint32_t sector = (uint32_t) self->layout->disks[0].sector;
     self->disk = rmt_blockdev_new(path, RMT_BLOCKDEV_READ_ONLY, sector, nodes, error);
     if (!self->disk || s_read_volumes(self, error) == -1)
         return rmt_wrap(error, "disk %s", path);
@@ -322,17 +293,17 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 // btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
 // of our own.
 static int
-s_add_running(rmt_source_disk_t *self, const rmt_record_t *partition, const char *path,
-              const char *root, const char *fstab, rmt_error_t *error)
+s_add_running(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
+              const char *path, const char *root, const char *fstab, rmt_error_t *error)
 {
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
-    const char *number = rmt_record_text(partition, "number", "");
-    rmt_auto_str device = rmt_text("%s%s%s", path, gap, number);
-    rmt_record_t *volume = s_probe(self, device, number, error);
-    if (!volume)
+    rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, partition->number);
+    size_t index = 0;
+    if (s_probe(self, device, partition->number, &index, error) == -1)
         return -1;
-    if (strcmp(rmt_record_text(volume, "fs", ""), "btrfs") == 0)
-        return s_mount(self, volume, device, error);
+    rmt_layout_volume_t *volume = &self->layout->volumes[index];
+    if (volume->fs == RMT_FS_BTRFS)
+        return s_mount(self, index, device, error);
     rmt_auto_str point = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
     rmt_auto_str wanted =
         point ? rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, point) : NULL;
@@ -340,11 +311,11 @@ s_add_running(rmt_source_disk_t *self, const rmt_record_t *partition, const char
     if (rmt_mounted_folder(device, wanted, &tree, error) == -1)
         return -1;
     if (!tree)
-        return s_mount(self, volume, device, error);
+        return s_mount(self, index, device, error);
     const char *place = point ? point : rmt_mounted_place(tree, root);
     if (place)
-        rmt_record_set(volume, "mount", place);
-    return s_add_tree(self, volume, tree, error);
+        volume->mount = rmt_text("%s", place);
+    return s_add_tree(self, index, tree, error);
 }
 
 static int
@@ -353,8 +324,8 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
-    self->records = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    self->scratch = self->records ? rmt_scratch_new(error) : NULL;
+    self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    self->scratch = self->layout ? rmt_scratch_new(error) : NULL;
     if (!self->scratch)
         return -1;
     self->running = open(path, O_RDONLY | O_CLOEXEC);
@@ -362,15 +333,14 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
         return rmt_fail_errno(error, "open %s", path);
     rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
     rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
-    const size_t count = rmt_records_count(self->records);
-    for (size_t i = 0; i < count; i++) {
-        const rmt_record_t *record = rmt_records_at(self->records, i);
-        if (s_is_class(record, "partition") && !s_is_extended(record) &&
-            s_add_running(self, record, path, root, fstab, error) == -1)
-            return rmt_wrap(error, "partition %s", rmt_record_text(record, "number", ""));
+    for (size_t i = 0; i < self->layout->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
+        if (!rmt_layout_is_extended(partition) &&
+            s_add_running(self, partition, path, root, fstab, error) == -1)
+            return rmt_wrap(error, "partition %" PRIu64, partition->number);
     }
     s_set_mounts(self, fstab);
-    if (fstab && rmt_fstab_check(fstab, self->records, error) == -1)
+    if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)
         return -1;
     if (rmt_source_disk_root(self) == -1)
         return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is / in the fstab of %s",
@@ -380,6 +350,20 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
 
 // ---- A tree that stands for a disk
 
+// A disk that has no name is the system's, and so is what names no disk.
+static void
+s_complete(rmt_records_t *records)
+{
+    rmt_record_t *disk = rmt_records_find(records, "class", "disk");
+    if (disk && !rmt_record_has(disk, "role"))
+        rmt_record_set(disk, "role", RMT_HARDWARE_ROLE);
+    for (size_t i = 0; disk && i < rmt_records_count(records); i++) {
+        rmt_record_t *record = rmt_records_at(records, i);
+        if (!rmt_record_is(record, "class", "disk") && !rmt_record_has(record, "disk"))
+            rmt_record_set(record, "disk", rmt_record_text(disk, "role", ""));
+    }
+}
+
 static int
 s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
                  rmt_error_t *error)
@@ -388,24 +372,18 @@ s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
     size_t size = 0;
     if (rmt_io_load(path, FILE_SIZE_MAX, &text, &size, error) == -1)
         return -1;
-    self->records = rmt_facts_parse(text, error);
-    if (!self->records)
+    rmt_auto(rmt_records) records = rmt_facts_parse(text, error);
+    if (records)
+        s_complete(records);
+    self->layout = records ? rmt_layout_read(records, error) : NULL;
+    if (!self->layout)
         return rmt_wrap(error, "layout %s", path);
-    rmt_record_t *disk = rmt_records_find(self->records, "class", "disk");
-    if (!disk)
-        return rmt_fail(error, RMT_E_CONFIG, "layout %s has no disk", path);
-    if (!rmt_record_has(disk, "role"))
-        rmt_record_set(disk, "role", RMT_HARDWARE_ROLE);
-    const char *role = rmt_record_text(disk, "role", "");
-    for (size_t i = 0; i < rmt_records_count(self->records); i++) {
-        rmt_record_t *record = rmt_records_at(self->records, i);
-        if (!s_is_class(record, "disk") && !rmt_record_has(record, "disk"))
-            rmt_record_set(record, "disk", role);
-        const char *mount = rmt_record_text(record, "mount", "");
-        if (!s_is_class(record, "volume") || mount[0] != '/')
+    for (size_t i = 0; i < self->layout->volume_count; i++) {
+        const char *mount = self->layout->volumes[i].mount;
+        if (!mount)
             continue;
         rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, mount);
-        if (s_add_tree(self, record, tree, error) == -1)
+        if (s_add_tree(self, i, tree, error) == -1)
             return -1;
     }
     if (self->count == 0)
@@ -421,9 +399,8 @@ s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
     rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
     rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
     self->is_default = true;
-    self->records = rmt_default_layout_new(name, uuid);
-    rmt_record_t *volume = rmt_records_find(self->records, "class", "volume");
-    return s_add_tree(self, volume, root, error);
+    self->layout = rmt_default_layout_new(name, uuid);
+    return s_add_tree(self, 0, root, error);
 }
 
 // The whole tree of this computer is a running system when it lies on a partition; in a
@@ -461,6 +438,9 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     else
         rc =
             rmt_fail(error, RMT_E_CONFIG, "neither root nor disk is set for this source");
+    // A disk may hold what no copy could have: partitions that overlap.
+    if (rc == 0 && !self->is_default)
+        rc = rmt_layout_check(self->layout, error);
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
@@ -483,16 +463,16 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
         close(self->running);
     rmt_blockdev_destroy(&self->disk);
     rmt_scratch_destroy(&self->scratch);
-    rmt_records_destroy(&self->records);
+    rmt_layout_destroy(&self->layout);
     rmt_records_destroy(&self->dropped);
     free(self);
     *self_p = NULL;
 }
 
-rmt_records_t *
-rmt_source_disk_records(rmt_source_disk_t *self)
+rmt_layout_t *
+rmt_source_disk_layout(rmt_source_disk_t *self)
 {
-    return self->records;
+    return self->layout;
 }
 
 const rmt_records_t *
@@ -507,11 +487,11 @@ rmt_source_disk_count(const rmt_source_disk_t *self)
     return self->count;
 }
 
-rmt_record_t *
+rmt_layout_volume_t *
 rmt_source_disk_volume(rmt_source_disk_t *self, size_t index)
 {
     assert(index < self->count);
-    return self->trees[index].volume;
+    return &self->layout->volumes[self->trees[index].volume];
 }
 
 int
@@ -524,14 +504,15 @@ rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index)
 int
 rmt_source_disk_root(const rmt_source_disk_t *self)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (strcmp(rmt_record_text(self->trees[i].volume, "mount", ""), "/") == 0)
+    const rmt_layout_volume_t *root = rmt_layout_root(self->layout);
+    for (size_t i = 0; root && i < self->count; i++)
+        if (&self->layout->volumes[self->trees[i].volume] == root)
             return self->trees[i].fd;
     return -1;
 }
 
 int
-rmt_source_disk_disk_fd(const rmt_source_disk_t *self)
+rmt_source_disk_fd(const rmt_source_disk_t *self)
 {
     return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
 }
@@ -540,7 +521,7 @@ void
 rmt_source_disk_settle(rmt_source_disk_t *self)
 {
     if (self->is_default)
-        rmt_default_layout_settle(self->records);
+        rmt_default_layout_settle(self->layout);
     else if (self->disk || self->running != -1)
-        rmt_room_settle(self->records);
+        rmt_room_settle(self->layout);
 }

@@ -12,6 +12,7 @@
 #include "base/rmt_config.h"
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "facts/rmt_layout.h"
 
 #define RMT_SOURCE_TREES_MAX 64
 
@@ -23,22 +24,22 @@ rmt_source_disk_t *rmt_source_disk_new(const rmt_config_t *config, const char *n
                                        rmt_error_t *error);
 void rmt_source_disk_destroy(rmt_source_disk_t **self_p);
 
-// Records of class disk, partition and volume, which may be added to.
-rmt_records_t *rmt_source_disk_records(rmt_source_disk_t *self);
+// Its layout: a disk, partitions, volumes; what a capture finds out is set in it.
+rmt_layout_t *rmt_source_disk_layout(rmt_source_disk_t *self);
 
 // What was left out: {path, reason}, borrowed.
 const rmt_records_t *rmt_source_disk_dropped(const rmt_source_disk_t *self);
 
-// Volumes that hold a tree: their records, and where it is; the descriptor is borrowed.
+// Volumes that hold a tree, and where it is; the descriptor is borrowed.
 size_t rmt_source_disk_count(const rmt_source_disk_t *self);
-rmt_record_t *rmt_source_disk_volume(rmt_source_disk_t *self, size_t index);
+rmt_layout_volume_t *rmt_source_disk_volume(rmt_source_disk_t *self, size_t index);
 int rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index);
 
 // The tree of the volume that is mounted on /, borrowed; -1 for none.
 int rmt_source_disk_root(const rmt_source_disk_t *self);
 // The whole disk, borrowed; -1 for trees that stand for one.
-int rmt_source_disk_disk_fd(const rmt_source_disk_t *self);
+int rmt_source_disk_fd(const rmt_source_disk_t *self);
 
-// All trees are captured and their records have files and bytes: set what depends on
+// All trees are captured and their volumes have files and bytes: set what depends on
 // sizes.
 void rmt_source_disk_settle(rmt_source_disk_t *self);

@@ -20,7 +20,7 @@ static const char s_key_mark[] = "PRIVATE KEY-----";
 typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
-    rmt_source_disk_t *layout;
+    rmt_source_disk_t *disk;
     rmt_records_t *rules;
     rmt_records_t *actions; // What is made anew on a target; paths from the root
     rmt_findings_t *findings;
@@ -54,7 +54,7 @@ s_full(const survey_t *self, const char *path)
 static void
 s_plan_anew(survey_t *self)
 {
-    const int root = rmt_source_disk_root(self->layout);
+    const int root = rmt_source_disk_root(self->disk);
     rmt_error_t error = {0};
     rmt_auto(rmt_record) target = rmt_record_new();
     rmt_record_set(target, "name", "target");
@@ -69,8 +69,7 @@ s_plan_anew(survey_t *self)
     for (size_t i = 0; i < rmt_records_count(self->actions); i++) {
         rmt_record_t *action = rmt_records_at(self->actions, i);
         rmt_record_remove(action, "content");
-        const bool is_removed =
-            strcmp(rmt_record_text(action, "class", ""), "remove") == 0;
+        const bool is_removed = rmt_record_is(action, "class", "remove");
         rmt_auto_str text = rmt_text("%s%s", rmt_record_text(action, "what", ""),
                                      is_removed ? ", taken away" : "");
         s_find(self, "anew", rmt_record_text(action, "path", ""), text);
@@ -125,13 +124,13 @@ s_look_for_key(survey_t *self, const rmt_walk_item_t *item)
 static int
 s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
 {
-    const rmt_record_t *volume = rmt_source_disk_volume(self->layout, index);
+    const char *mount = rmt_source_disk_volume(self->disk, index)->mount;
     const char *words = rmt_record_text(rmt_task_body(self->task), "exclude", "");
-    self->mount = rmt_record_text(volume, "mount", "/");
+    self->mount = mount ? mount : "/";
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(self->agent->config, words, self->rules,
-                         rmt_source_disk_records(self->layout), self->mount);
-    rmt_auto(rmt_walk) walk = rmt_walk_new(rmt_source_disk_tree(self->layout, index),
+                         rmt_source_disk_layout(self->disk), self->mount);
+    rmt_auto(rmt_walk) walk = rmt_walk_new(rmt_source_disk_tree(self->disk, index),
                                            rmt_excludes_list(excludes), error);
     if (!walk)
         return -1;
@@ -163,11 +162,11 @@ s_survey(survey_t *self, rmt_error_t *error)
     self->rules = rmt_profile_read(self->agent->config, error);
     if (!self->rules)
         return -1;
-    self->layout = rmt_source_disk_new(self->agent->config, self->agent->name, error);
-    if (!self->layout)
+    self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+    if (!self->disk)
         return -1;
     s_plan_anew(self);
-    for (size_t i = 0; i < rmt_source_disk_count(self->layout); i++)
+    for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
         if (s_walk_volume(self, i, error) == -1)
             return -1;
     if (rmt_findings_finish(self->findings, error) == -1)
@@ -189,7 +188,7 @@ rmt_survey_run(rmt_task_t *task, void *agent, rmt_error_t *error)
     const int result = s_survey(&self, error);
     rmt_findings_destroy(&self.findings);
     rmt_records_destroy(&self.actions);
-    rmt_source_disk_destroy(&self.layout);
+    rmt_source_disk_destroy(&self.disk);
     rmt_records_destroy(&self.rules);
     explicit_bzero(self.room, KEY_SIZE_MAX);
     free(self.room);

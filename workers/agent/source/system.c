@@ -5,9 +5,9 @@
 #include <string.h>
 
 rmt_records_t *
-rmt_system_read(const rmt_source_disk_t *layout, rmt_error_t *error)
+rmt_system_read(const rmt_source_disk_t *disk, rmt_error_t *error)
 {
-    const int root = rmt_source_disk_root(layout);
+    const int root = rmt_source_disk_root(disk);
     rmt_records_t *records = NULL;
     if (root == -1)
         return rmt_records_new();

@@ -7,4 +7,4 @@
 
 // The system below the root volume; a source without one has none. Caller owns the
 // result. NULL: UNSUPPORTED (a system that is known and not carried).
-rmt_records_t *rmt_system_read(const rmt_source_disk_t *layout, rmt_error_t *error);
+rmt_records_t *rmt_system_read(const rmt_source_disk_t *disk, rmt_error_t *error);

@@ -88,7 +88,7 @@ s_find_cache(s_volume_t *self)
 {
     rmt_error_t error = {0};
     self->lineage =
-        rmt_cache_lineage(rmt_source_disk_tree(self->job->layout, self->job->index));
+        rmt_cache_lineage(rmt_source_disk_tree(self->job->disk, self->job->index));
     if (!self->lineage)
         return;
     self->cache_path = s_cache_path(self, &error);
@@ -118,7 +118,7 @@ s_new_reader(const s_volume_t *self, int pass)
 {
     const rmt_record_t *body = rmt_task_body(self->job->task);
     if (!self->cache_path || pass == PASSES_MAX - 1 || self->is_abandoned ||
-        strcmp(rmt_record_text(body, "paranoid", ""), "yes") == 0)
+        rmt_record_flag(body, "paranoid"))
         return NULL;
     rmt_cache_reader_t *reader = rmt_cache_reader_new(self->cache_path, self->lineage);
     rmt_cache_reader_distrust(reader, self->missing, self->missing_count);
@@ -224,7 +224,7 @@ s_freeze(const s_volume_t *self)
 {
     const rmt_volume_job_t *job = self->job;
     const int64_t limit_s = rmt_config_number(job->agent->config, "freeze-s");
-    if (limit_s == 0 || job->tree_fd != rmt_source_disk_tree(job->layout, job->index))
+    if (limit_s == 0 || job->tree_fd != rmt_source_disk_tree(job->disk, job->index))
         return NULL;
     rmt_error_t error = {0};
     rmt_freeze_t *freeze =
@@ -239,12 +239,12 @@ int
 rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
                    rmt_capture_report_t *report_out, rmt_error_t *error)
 {
-    const rmt_record_t *volume = rmt_source_disk_volume(job->layout, job->index);
+    const char *mount = rmt_source_disk_volume(job->disk, job->index)->mount;
     const rmt_record_t *body = rmt_task_body(job->task);
-    s_volume_t self = {.job = job, .mount = rmt_record_text(volume, "mount", "")};
+    s_volume_t self = {.job = job, .mount = mount ? mount : ""};
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(job->agent->config, rmt_record_text(body, "exclude", ""),
-                         job->rules, rmt_source_disk_records(job->layout), self.mount);
+                         job->rules, rmt_source_disk_layout(job->disk), self.mount);
     self.excludes = excludes;
     s_find_cache(&self);
     rmt_freeze_t *freeze = s_freeze(&self);

@@ -17,7 +17,7 @@ typedef struct {
     rmt_task_t *task; // Its body: {exclude, paranoid}
     rmt_offer_t *offer;
     const rmt_records_t *rules; // Of the profiles
-    rmt_source_disk_t *layout;
+    rmt_source_disk_t *disk;
     size_t index;
     int tree_fd;   // The volume's tree, or a snapshot of it
     bool is_still; // It is a snapshot
