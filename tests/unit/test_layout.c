@@ -30,8 +30,8 @@ s_read(const char *text, rmt_error_t *error)
     return rmt_layout_read(records, error);
 }
 
-// What an agent writes today, letter by letter: the order of fields is part of an image's
-// id.
+// [3.12] What an agent writes today, letter by letter: the order of fields is part of an
+// image's id.
 static void
 test_a_layout_is_written_as_it_was_read(void **state)
 {
@@ -189,6 +189,7 @@ static const struct {
      "extended"},
 };
 
+// [3.8], [3.10], [3.11]: each row breaks one rule.
 static void
 test_what_is_wrong_is_refused_with_field_and_value(void **state)
 {
@@ -215,7 +216,7 @@ test_a_value_with_a_nul_is_no_text(void **state)
     assert_non_null(strstr(error.text, "grow"));
 }
 
-// As many as there may be are read, one more is refused.
+// [3.9] as many as there may be are read, one more is refused.
 static void
 test_a_layout_has_limits(void **state)
 {

@@ -51,7 +51,8 @@ test_an_order_is_written_as_it_was_read(void **state)
             rmt_record_equal(rmt_records_at(written, i), rmt_records_at(twice, i)));
 }
 
-// An engine of a later version may say more; the parts that are known are not half read.
+// [4.4] An engine of a later version may say more; the parts that are known are not half
+// read.
 static void
 test_other_parts_are_skipped_and_other_classes_are_not(void **state)
 {
@@ -62,6 +63,7 @@ test_other_parts_are_skipped_and_other_classes_are_not(void **state)
     RMT_OK(order);
 }
 
+// What is wrong with it, and words of the refusal.
 static const struct {
     const char *text, *words;
 } s_bad[] = {
@@ -104,7 +106,7 @@ test_T18_what_is_no_whole_order_is_refused_with_field_and_value(void **state)
     }
 }
 
-// The engine finds out before the target does.
+// [4.5] The engine finds out before the target does.
 static void
 test_what_would_not_be_read_is_not_written(void **state)
 {
