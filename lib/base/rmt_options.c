@@ -18,6 +18,20 @@ static const struct option s_options[] = {
     {NULL, 0, NULL, 0},
 };
 
+#define SHORT_OPTIONS ":c:v"
+
+const char *
+rmt_options_word(int argc, char **argv)
+{
+    assert(argv);
+    optind = 0; // Starts getopt anew
+    opterr = 0;
+    while (getopt_long(argc, argv, SHORT_OPTIONS, s_options, NULL) != -1) {
+        // Each option is passed over with its value.
+    }
+    return optind < argc ? argv[optind] : "";
+}
+
 static void
 s_print_help(const rmt_options_t *self)
 {
@@ -52,7 +66,7 @@ rmt_options_read(const rmt_options_t *self, int argc, char **argv, int *first_wo
     optind = 0; // Starts getopt anew, also for a second call
     opterr = 0;
     int option;
-    while ((option = getopt_long(argc, argv, ":c:v", s_options, NULL)) != -1)
+    while ((option = getopt_long(argc, argv, SHORT_OPTIONS, s_options, NULL)) != -1)
         switch (option) {
         case 'c':
             file = optarg;

@@ -14,6 +14,10 @@ typedef struct {
     int words_min, words_max; // How many plain words may stand on the line
 } rmt_options_t;
 
+// The first plain word of the line, as rmt_options_read will find it; "" when there is
+// none. May move words behind the options. Valid as long as argv.
+const char *rmt_options_word(int argc, char **argv);
+
 // Read the line and the file. -v makes the log level debug. Words are moved to
 // argv[first_word_out ...]. Help, version, checks and tables go to standard output.
 // Returns 1: go on, caller owns *config_out; 0: all is said, leave with status 0;

@@ -193,6 +193,31 @@ test_the_command_line_gives_words_and_config(void **state)
 }
 
 static void
+test_the_word_is_told_from_the_values_of_options(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *line[5], *word;
+    } rows[] = {
+        {{"ramet-test", "-c", "bare", NULL}, ""},
+        {{"ramet-test", "--config=bare", NULL}, ""},
+        {{"ramet-test", "-c", "bare", "source", NULL}, "source"},
+        {{"ramet-test", "source", "-c", "bare", NULL}, "source"},
+        {{"ramet-test", "-v", "firstboot", NULL}, "firstboot"},
+        {{"ramet-test", NULL}, ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char *argv[5] = {NULL};
+        int argc = 0;
+        for (; rows[i].line[argc]; argc++)
+            argv[argc] = strdup(rows[i].line[argc]);
+        assert_string_equal(rmt_options_word(argc, argv), rows[i].word);
+        for (int j = 0; j < argc; j++)
+            free(argv[j]);
+    }
+}
+
+static void
 test_a_wrong_command_line_is_refused(void **state)
 {
     (void) state;
@@ -243,6 +268,7 @@ main(void)
                                         s_enter_folder, s_leave_folder),
         cmocka_unit_test_setup_teardown(test_the_command_line_gives_words_and_config,
                                         s_enter_folder, s_leave_folder),
+        cmocka_unit_test(test_the_word_is_told_from_the_values_of_options),
         cmocka_unit_test(test_a_wrong_command_line_is_refused),
         cmocka_unit_test_setup_teardown(test_checking_a_config_ends_the_program,
                                         s_enter_folder, s_leave_folder),

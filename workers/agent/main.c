@@ -2,6 +2,7 @@
 // written, or as a fresh installation that reports its first boot.
 #include "agent/agent.h"
 #include "agent/install/bare.h"
+#include "agent/install/bundle.h"
 #include "agent/firstboot/firstboot.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
@@ -23,17 +24,19 @@
     "  bare       target by the kernel's command line, on a machine that runs nothing "  \
     "else"
 
-// The word decides which table of keys holds, so it is looked for before the options.
-static const rmt_config_row_t *
-s_find_rows(int argc, char **argv)
+// The word decides which table of keys holds, and which file is read without -c.
+static void
+s_choose_table(const char *word, rmt_options_t *options)
 {
-    for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "firstboot") == 0)
-            return RMT_FIRSTBOOT_ROWS;
-        if (strcmp(argv[i], "bare") == 0)
-            return RMT_BARE_ROWS;
+    options->rows = RMT_AGENT_ROWS;
+    options->file = "/etc/ramet/agent.cfg";
+    if (strcmp(word, "firstboot") == 0) {
+        options->rows = RMT_FIRSTBOOT_ROWS;
+        options->file = "/" RMT_BUNDLE_FOLDER "/" RMT_BUNDLE_CONFIG;
+    } else if (strcmp(word, "bare") == 0) {
+        options->rows = RMT_BARE_ROWS;
+        options->file = NULL;
     }
-    return RMT_AGENT_ROWS;
 }
 
 static int
@@ -92,14 +95,8 @@ int
 main(int argc, char **argv)
 {
     rmt_signals_block();
-    const rmt_options_t options = {
-        .program = "ramet-agent",
-        .usage = USAGE,
-        .rows = s_find_rows(argc, argv),
-        .file = s_find_rows(argc, argv) == RMT_BARE_ROWS ? NULL : "/etc/ramet/agent.cfg",
-        .words_min = 0,
-        .words_max = 1,
-    };
+    rmt_options_t options = {.program = "ramet-agent", .usage = USAGE, .words_max = 1};
+    s_choose_table(rmt_options_word(argc, argv), &options);
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;
     int first = 0;
