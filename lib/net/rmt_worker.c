@@ -1,6 +1,7 @@
 #include "net/rmt_worker.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "base/rmt_failpoint.h"
 #include "net/rmt_held_task.h"
 #include "base/rmt_signals.h"
 
@@ -178,13 +179,6 @@ rmt_worker_stop(rmt_worker_t *self)
     assert(self);
     const uint64_t one = 1;
     (void) !write(self->stop_fd, &one, sizeof one);
-}
-
-void
-rmt_worker_set_hello(rmt_worker_t *self, const char *name, const char *text)
-{
-    assert(self && name && text);
-    rmt_record_set(self->hello, name, text);
 }
 
 // ---- The list of runs
@@ -380,8 +374,8 @@ s_leave(rmt_worker_t *self)
         rmt_held_task_cancel(self->runs[i], RMT_E_CANCELLED, "the worker is leaving");
 }
 
-static void
-s_wait(rmt_worker_t *self, int timeout_ms)
+static int
+s_wait(rmt_worker_t *self, int timeout_ms, rmt_error_t *error)
 {
     zsock_t *socket = rmt_peer_socket(self->peer);
     self->items[ITEM_SIGNAL] = (zmq_pollitem_t){NULL, self->signal_fd, ZMQ_POLLIN, 0};
@@ -395,8 +389,11 @@ s_wait(rmt_worker_t *self, int timeout_ms)
             self->items[count++] =
                 (zmq_pollitem_t){zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
     }
-    // An error shows nothing as ready, and the next turn asks again.
-    (void) zmq_poll(self->items, (int) count, timeout_ms);
+    if ((RMT_FAILPOINT("worker.wait") == -1 ||
+         zmq_poll(self->items, (int) count, timeout_ms) == -1) &&
+        errno != EINTR)
+        return rmt_fail(error, RMT_E_IO, "wait for messages: %s", zmq_strerror(errno));
+    return 0;
 }
 
 static void
@@ -423,7 +420,7 @@ s_move_runs(rmt_worker_t *self)
             s_count_runs(self, service, true) >= self->services[service].slots)
             continue;
         const rmt_task_setup_t setup = {self->services[service].run, self->context,
-                                        self->nonce, rmt_peer_host(self->peer)};
+                                        rmt_peer_host(self->peer)};
         rmt_held_task_start(run, &setup);
     }
 }
@@ -447,7 +444,8 @@ rmt_worker_run(rmt_worker_t *self, rmt_error_t *error)
 {
     assert(self && error);
     while (!self->leaving || (self->count > 0 && rmt_clock_ms() < self->leave_at)) {
-        s_wait(self, rmt_peer_tick(self->peer));
+        if (s_wait(self, rmt_peer_tick(self->peer), error) == -1)
+            return -1;
         s_obey_signals(self);
         rmt_msg_t *msg;
         while ((msg = rmt_peer_recv(self->peer)) != NULL) {

@@ -10,7 +10,7 @@ ramet_test(unit gc NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store
 ramet_test(unit commit_order NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit failpoint NEEDS ramet::base_failpoints TIMEOUT 20)
 ramet_test(unit store_failpoints NEEDS ramet::store_failpoints ramet::wire_failpoints
-    ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 120)
+    ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 600)
 
 # fuzz/fuzz_NAME.c, by libFuzzer with RAMET_FUZZ, else over its corpus and so many mutations
 # of each file as a plain test.
