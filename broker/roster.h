@@ -22,7 +22,7 @@ typedef struct {
     int64_t heard_at;
     uint64_t greeting; // Rises with every HELLO
     bool is_ready;     // Redis knows of the HELLO: tasks may be sent
-    uint32_t strikes;
+    uint32_t strikes; // Messages against the grammar; counted, and nothing acts on it yet
     rmt_service_offer_t *offers;
     size_t offer_count;
 } rmt_member_t;

@@ -100,18 +100,6 @@ rmt_key_save_public(const rmt_key_t *key, const char *path, rmt_error_t *error)
     return rmt_io_save(path, text, strlen(text), 0644, error);
 }
 
-char *
-rmt_key_fingerprint(const char *public_text, char out[17])
-{
-    rmt_id_t id;
-    char text[RMT_ID_TEXT_SIZE];
-    rmt_id_compute(&id, public_text, strlen(public_text));
-    rmt_id_text(&id, text);
-    memcpy(out, text + 2, 16);
-    out[16] = '\0';
-    return out;
-}
-
 void
 rmt_key_wipe(rmt_key_t *key)
 {

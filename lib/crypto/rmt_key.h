@@ -31,9 +31,6 @@ int rmt_key_save_public(const rmt_key_t *key, const char *path, rmt_error_t *err
 // True for 40 characters of Z85.
 bool rmt_key_is_valid(const char *text);
 
-// First 16 hexadecimal digits of the SHA-256 of the public key's text, for people.
-char *rmt_key_fingerprint(const char *public_text, char out[17]);
-
 // Overwrite secrets when they are no longer needed.
 void rmt_key_wipe(rmt_key_t *key);
 

@@ -24,11 +24,10 @@ rmt_blockdev_t *rmt_blockdev_new(const char *path, unsigned flags, uint32_t sect
 // Flush, forget the partitions that were added, detach a loop device.
 void rmt_blockdev_destroy(rmt_blockdev_t **self_p);
 
-// Path of the whole disk's node, its descriptor, bytes and logical sector size.
+// Path of the whole disk's node, its descriptor and bytes.
 const char *rmt_blockdev_path(const rmt_blockdev_t *self);
 int rmt_blockdev_fd(const rmt_blockdev_t *self);
 uint64_t rmt_blockdev_bytes(const rmt_blockdev_t *self);
-uint32_t rmt_blockdev_sector(const rmt_blockdev_t *self);
 
 // Tell the kernel about partition `number`, given in logical sectors, in place of
 // any that has this number. Extended DOS partitions are not told, as the kernel wants

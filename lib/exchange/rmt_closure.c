@@ -131,7 +131,6 @@ rmt_closure_from_store(void *store, const rmt_id_t *id, void *plain_out, size_t 
 // ---- The set
 
 struct rmt_closure {
-    rmt_id_t image;
     rmt_id_t *ids;
     size_t count, room;
 };
@@ -182,7 +181,6 @@ rmt_closure_new(rmt_chunk_source_fn *source, void *context, const rmt_id_t *imag
 {
     rmt_auto(rmt_closure) self = calloc(1, sizeof(*self));
     assert(self);
-    self->image = *image;
     const rmt_closure_walk_t walk = {
         .source = source, .context = context, .visit = s_visit, .visitor = self};
     if (rmt_closure_walk(&walk, image, error) == -1)
@@ -200,12 +198,6 @@ rmt_closure_destroy(rmt_closure_t **self_p)
         return;
     free(self->ids);
     free(self);
-}
-
-const rmt_id_t *
-rmt_closure_image(const rmt_closure_t *self)
-{
-    return &self->image;
 }
 
 bool

@@ -44,7 +44,6 @@ typedef struct rmt_closure rmt_closure_t;
 rmt_closure_t *rmt_closure_new(rmt_chunk_source_fn *source, void *context,
                                const rmt_id_t *image, rmt_error_t *error);
 void rmt_closure_destroy(rmt_closure_t **self_p);
-const rmt_id_t *rmt_closure_image(const rmt_closure_t *self);
 bool rmt_closure_has(const rmt_closure_t *self, const rmt_id_t *id);
 size_t rmt_closure_count(const rmt_closure_t *self);
 const rmt_id_t *rmt_closure_at(const rmt_closure_t *self, size_t index);

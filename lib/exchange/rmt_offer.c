@@ -444,45 +444,17 @@ rmt_offer_forget(rmt_offer_t *self)
 }
 
 int
-rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error)
-{
-    return rmt_offer_chunk(offer, chunk, error);
-}
-
-static int
-s_ask(rmt_offer_t *self, rmt_msg_kind_t kind, const rmt_id_t *ids, size_t count,
-      bool *lacks_out, rmt_error_t *error)
-{
-    for (size_t done = 0; done < count;) {
-        if (s_flush(self, error) == -1)
-            return -1;
-        s_batch_t *batch = s_batch_new(kind);
-        batch->lacks = lacks_out + done;
-        for (; done < count && batch->count < BATCH_COUNT; done++)
-            batch->items[batch->count++].id = ids[done];
-        if (s_offer_batch(self, batch, error) == -1)
-            return -1;
-    }
-    // Answers come in order, so an empty list holds no question.
-    while (self->batches)
-        if (s_pump(self, true, error) == -1)
-            return -1;
-    return 0;
-}
-
-int
-rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
-              rmt_error_t *error)
-{
-    return s_ask(self, RMT_MSG_OFFER, ids, count, lacks_out, error);
-}
-
-int
 rmt_offer_holds(rmt_offer_t *self, const rmt_id_t *root, bool *holds_out,
                 rmt_error_t *error)
 {
     bool lacks = true;
-    if (s_ask(self, RMT_MSG_WHOLE, root, 1, &lacks, error) == -1)
+    if (s_flush(self, error) == -1)
+        return -1;
+    s_batch_t *batch = s_batch_new(RMT_MSG_WHOLE);
+    batch->lacks = &lacks;
+    batch->items[batch->count++].id = *root;
+    // Answers come in order, so an empty list holds no question.
+    if (s_offer_batch(self, batch, error) == -1 || rmt_offer_drain(self, error) == -1)
         return -1;
     *holds_out = !lacks;
     return 0;

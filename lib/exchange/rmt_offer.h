@@ -58,15 +58,6 @@ const rmt_id_t *rmt_offer_missing(const rmt_offer_t *self, size_t *count_out);
 // Forget them, and what was offered lately, so that all of it can be offered anew.
 void rmt_offer_forget(rmt_offer_t *self);
 
-// A rmt_chunk_sink_fn with a rmt_offer_t as its context, for rmt_manifest_writer_new.
-int rmt_offer_sink(void *offer, const rmt_chunk_t *chunk, rmt_error_t *error);
-
-// Ask which chunks the receiver has, without their bytes; lacks_out[i] is set for
-// those it wants. Any number; ask for many at once, each call costs a round trip.
-// Blocks. Returns 0, or -1 as rmt_offer_chunk.
-int rmt_offer_ask(rmt_offer_t *self, const rmt_id_t *ids, size_t count, bool *lacks_out,
-                  rmt_error_t *error);
-
 // Ask whether the receiver holds a manifest whole: its own chunks and all that its
 // entries name. What it names need not be offered then. Blocks. 0, or -1 as
 // rmt_offer_chunk.

@@ -84,12 +84,6 @@ rmt_findings_add(rmt_findings_t *self, rmt_record_t **record_p)
     }
 }
 
-uint64_t
-rmt_findings_count(const rmt_findings_t *self)
-{
-    return self->count;
-}
-
 int
 rmt_findings_finish(rmt_findings_t *self, rmt_error_t *error)
 {

@@ -14,7 +14,6 @@ void rmt_findings_destroy(rmt_findings_t **self_p);
 // Takes the record. Blocks when a page is full, until the broker has it; what fails then
 // is said by finish.
 void rmt_findings_add(rmt_findings_t *self, rmt_record_t **record_p);
-uint64_t rmt_findings_count(const rmt_findings_t *self);
 // Hand over the rest, and set "findings" of the task's outputs. 0, or -1: UNAVAILABLE,
 // FENCED, CANCELLED.
 int rmt_findings_finish(rmt_findings_t *self, rmt_error_t *error);

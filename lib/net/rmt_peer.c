@@ -30,7 +30,6 @@ struct rmt_peer {
     rmt_error_t trouble; // Why there is no WELCOME; its code is OK when nothing is known
     state_t state;
     uint32_t beat_ms, welcome_ms;
-    uint64_t dropped;
     int64_t lost_at;  // When the last broker was given up
     int64_t due_at;   // APART: next try; GREETING: give up; WELCOME: next beat
     int64_t heard_at; // Anything from the broker
@@ -250,8 +249,6 @@ rmt_peer_recv(rmt_peer_t *self)
         const int rc = rmt_socket_recv(self->socket, &packet, &error);
         if (rc == 0)
             break;
-        if (rc == -1)
-            self->dropped++;
         rmt_auto(rmt_msg) msg = rmt_take(&packet.msg);
         rmt_packet_clear(&packet);
         if (rc == 1 && s_take_msg(self, msg))
@@ -295,11 +292,4 @@ rmt_peer_host(const rmt_peer_t *self)
 {
     assert(self);
     return self->host;
-}
-
-uint64_t
-rmt_peer_dropped(const rmt_peer_t *self)
-{
-    assert(self);
-    return self->dropped;
 }

@@ -56,6 +56,3 @@ const rmt_error_t *rmt_peer_trouble(const rmt_peer_t *self);
 
 // The host of the broker in use, for "@" addresses. Valid until the next tick.
 const char *rmt_peer_host(const rmt_peer_t *self);
-
-// Frames of the broker that were dropped as against the grammar.
-uint64_t rmt_peer_dropped(const rmt_peer_t *self);

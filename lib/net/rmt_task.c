@@ -28,7 +28,6 @@ typedef struct {
 struct rmt_task {
     rmt_msg_t *msg; // TASK
     rmt_task_setup_t setup;
-    uint8_t nonce[RMT_UID_SIZE];
     char host[RMT_ENDPOINT_HOST_SIZE];
     rmt_record_t *outputs;
     atomic_uint_fast64_t ticks;
@@ -50,7 +49,6 @@ rmt_task_new(rmt_msg_t **msg_p, const rmt_task_setup_t *setup)
     self->msg = rmt_take(msg_p);
     rmt_msg_body(self->msg);
     self->setup = *setup;
-    memcpy(self->nonce, setup->nonce, RMT_UID_SIZE);
     snprintf(self->host, sizeof self->host, "%s", setup->host);
     self->outputs = rmt_record_new();
     atomic_init(&self->ticks, 0);
@@ -174,12 +172,6 @@ rmt_task_epoch(const rmt_task_t *self)
     return self->msg->epoch;
 }
 
-const char *
-rmt_task_service(const rmt_task_t *self)
-{
-    return self->msg->service;
-}
-
 const rmt_record_t *
 rmt_task_body(const rmt_task_t *self)
 {
@@ -190,12 +182,6 @@ rmt_record_t *
 rmt_task_outputs(rmt_task_t *self)
 {
     return self->outputs;
-}
-
-const uint8_t *
-rmt_task_nonce(const rmt_task_t *self)
-{
-    return self->nonce;
 }
 
 const char *

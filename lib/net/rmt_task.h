@@ -12,8 +12,7 @@
 typedef struct {
     rmt_task_fn *run;
     void *context;
-    const uint8_t *nonce; // [RMT_UID_SIZE]; copied
-    const char *host;     // Copied
+    const char *host; // Copied
 } rmt_task_setup_t;
 
 // Takes *msg_p, a TASK. Caller owns the result, and destroys it after its actor.

@@ -73,9 +73,6 @@ int rmt_worker_run(rmt_worker_t *self, rmt_error_t *error);
 // Ask for the end; from any thread, also from a task.
 void rmt_worker_stop(rmt_worker_t *self);
 
-// Replace a field of the body of the next HELLOs (control thread only, or before run).
-void rmt_worker_set_hello(rmt_worker_t *self, const char *name, const char *text);
-
 // ---- For task functions, in the task's thread. Borrowed until the function returns.
 
 const uint8_t *rmt_task_id(const rmt_task_t *self);  // [RMT_UID_SIZE]
@@ -83,11 +80,8 @@ const uint8_t *rmt_task_job(const rmt_task_t *self); // [RMT_UID_SIZE]
 uint32_t rmt_task_attempt(const rmt_task_t *self);
 uint32_t rmt_task_era(const rmt_task_t *self);
 uint64_t rmt_task_epoch(const rmt_task_t *self);
-const char *rmt_task_service(const rmt_task_t *self);
 const rmt_record_t *rmt_task_body(const rmt_task_t *self);
 rmt_record_t *rmt_task_outputs(rmt_task_t *self);
-// Boot nonce of this process, as HELLO said it.
-const uint8_t *rmt_task_nonce(const rmt_task_t *self);
 // Host of the broker as last heard of, for "@" addresses; refreshed by each request.
 const char *rmt_task_host(const rmt_task_t *self);
 

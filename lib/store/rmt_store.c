@@ -89,12 +89,6 @@ rmt_store_destroy(rmt_store_t **self_p)
     *self_p = NULL;
 }
 
-const char *
-rmt_store_root(const rmt_store_t *self)
-{
-    return self->root;
-}
-
 // ---- Looking up
 
 // The index of a stage: the batch is stage 0, then come the newest.

@@ -22,7 +22,6 @@ typedef struct rmt_store rmt_store_t;
 // Caller owns the result. NULL: NOT_FOUND, IO, UNSUPPORTED (format).
 rmt_store_t *rmt_store_new(const char *root, bool create, rmt_error_t *error);
 void rmt_store_destroy(rmt_store_t **self_p);
-const char *rmt_store_root(const rmt_store_t *self);
 
 // See packs and images that others committed since. 0 or -1: IO, CORRUPT.
 int rmt_store_refresh(rmt_store_t *self, rmt_error_t *error);

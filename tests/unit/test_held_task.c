@@ -54,8 +54,7 @@ s_start(const case_t *one)
     rmt_msg_t *msg = rmt_msg_new(RMT_MSG_TASK);
     rmt_msg_body(msg);
     rmt_held_task_t *run = rmt_held_task_new(&msg, 0);
-    const uint8_t nonce[RMT_UID_SIZE] = {0};
-    const rmt_task_setup_t setup = {s_stand_still, (void *) (uintptr_t) one, nonce, "h"};
+    const rmt_task_setup_t setup = {s_stand_still, (void *) (uintptr_t) one, "h"};
     rmt_held_task_start(run, &setup);
     return run;
 }

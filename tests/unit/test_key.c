@@ -143,10 +143,9 @@ static void
 test_only_40_characters_of_z85_are_a_key(void **state)
 {
     const fixture_t *self = *state;
-    char text[RMT_KEY_TEXT_SIZE + 1], mark[17];
+    char text[RMT_KEY_TEXT_SIZE + 1];
     strcpy(text, self->key.public_text);
     assert_true(rmt_key_is_valid(text));
-    assert_int_equal(strlen(rmt_key_fingerprint(text, mark)), 16);
     for (size_t i = 0; i < 40; i++) {
         const char kept = text[i];
         static const char bad[] = "\"'\\ ,;~\x7f\xe4";
