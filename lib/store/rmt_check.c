@@ -1,8 +1,12 @@
 // rmt_store_check: is everything there, and what its name says?
-#include "store/rmt_store_inside.h"
+#include "store/rmt_file_name.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "store/rmt_pack.h"
+#include "store/rmt_scrub.h"
 #include "store/rmt_sweep.h"
+#include "store/rmt_tables.h"
+#include "store/rmt_verify.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -26,11 +30,12 @@ s_find_damage(s_check_t *check, const char *path, const rmt_slot_t *slot, const 
     const rmt_store_finding_t finding = {
         .what = "damaged", .chunk = rmt_id_text(&slot->id, id), .pack = path};
     rmt_error_t error;
+    rmt_chunk_t other;
     check->report->damaged++;
-    rmt_store_tell(check->watch, &finding, "pack %s at %u: chunk %s is damaged: %s", path,
+    rmt_watch_tell(check->watch, &finding, "pack %s at %u: chunk %s is damaged: %s", path,
                    slot->offset, id, why);
     // Images that need it are hit only when there is no other copy.
-    if (rmt_store_probe(check->store, &slot->id, &error) == -1)
+    if (rmt_store_get(check->store, &slot->id, true, &other, &error) == -1)
         rmt_idset_add(check->bad, &slot->id);
 }
 
@@ -46,10 +51,10 @@ s_check_records(s_check_t *check, int fd, const char *path, const rmt_slot_t *sl
         report->chunks++;
         report->bytes_stored += slots[i].size;
         report->bytes_plain += slots[i].plain_size;
-        if (rmt_store_alive(check->watch, report->bytes_stored, 0, error) == -1)
+        if (rmt_watch_alive(check->watch, report->bytes_stored, 0, error) == -1)
             return -1;
-        if (check->deep && (rmt_pack_read(fd, &slots[i], store->room, &chunk, &why) ||
-                            rmt_chunk_open(&chunk, store->plain, &why)))
+        if (check->deep &&
+            rmt_store_get_slot(store, fd, &slots[i], true, &chunk, &why) == -1)
             s_find_damage(check, path, &slots[i], why.text);
     }
     return 0;
@@ -58,7 +63,7 @@ s_check_records(s_check_t *check, int fd, const char *path, const rmt_slot_t *sl
 static int
 s_check_pack(s_check_t *check, const rmt_file_name_t *name, rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_store_path(check->store, "packs", name);
+    rmt_auto_str path = rmt_file_name_path(rmt_store_root(check->store), "packs", name);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
         return 0; // gc has just removed it
@@ -71,7 +76,7 @@ s_check_pack(s_check_t *check, const rmt_file_name_t *name, rmt_error_t *error)
     if (rmt_pack_load(fd, name, &found, &count, &size, &why) == -1) {
         const rmt_store_finding_t finding = {.what = "damaged", .pack = path};
         check->report->damaged++;
-        rmt_store_tell(check->watch, &finding, "pack %s is damaged: %s", path, why.text);
+        rmt_watch_tell(check->watch, &finding, "pack %s is damaged: %s", path, why.text);
         return 0;
     }
     slots = found;
@@ -83,19 +88,20 @@ s_check_packs(s_check_t *check, rmt_error_t *error)
 {
     rmt_buffer_t names = {0};
     uint64_t others = 0;
-    if (rmt_store_list(check->store, "packs", &names, &others, error) == -1)
+    if (rmt_file_names_read(rmt_store_root(check->store), "packs", &names, &others,
+                            error) == -1)
         return -1;
     int result = 0;
-    for (size_t at = 0; at < names.used && result == 0; at += RMT_FILE_NAME_SIZE) {
-        rmt_file_name_t name;
-        memcpy(name.bytes, names.data + at, sizeof name);
+    for (size_t i = 0; i < rmt_file_names_count(&names) && result == 0; i++) {
+        const rmt_file_name_t name = rmt_file_names_at(&names, i);
         result = s_check_pack(check, &name, error);
     }
     rmt_buffer_clear(&names);
     if (others > 0) {
         const rmt_store_finding_t finding = {.what = "orphan"};
-        rmt_store_tell(check->watch, &finding, "%s has %llu files that are not packs",
-                       check->store->packs, (unsigned long long) others);
+        rmt_watch_tell(check->watch, &finding,
+                       "%s/packs has %llu files that are not packs",
+                       rmt_store_root(check->store), (unsigned long long) others);
     }
     check->report->orphan_files += others;
     return result;
@@ -106,7 +112,8 @@ s_check_packs(s_check_t *check, rmt_error_t *error)
 static void
 s_check_table(s_check_t *check, const rmt_table_t *table, rmt_buffer_t *listed)
 {
-    rmt_auto_str path = rmt_store_path(check->store, "index", &table->name);
+    rmt_auto_str path =
+        rmt_file_name_path(rmt_store_root(check->store), "index", &table->name);
     rmt_error_t error;
     rmt_auto(rmt_index) again = rmt_index_open(path, &error);
     if (!again) {
@@ -114,19 +121,19 @@ s_check_table(s_check_t *check, const rmt_table_t *table, rmt_buffer_t *listed)
             return; // Merged meanwhile
         const rmt_store_finding_t finding = {.what = "damaged"};
         check->report->damaged++;
-        rmt_store_tell(check->watch, &finding, "%s", error.text);
+        rmt_watch_tell(check->watch, &finding, "%s", error.text);
         return;
     }
     for (uint32_t pack = 0; pack < rmt_index_pack_count(again); pack++) {
         const rmt_file_name_t name = rmt_index_pack_name(again, pack);
-        rmt_buffer_add(listed, name.bytes, sizeof name);
+        rmt_file_names_add(listed, &name);
         if (!table->index || rmt_index_flags(table->index)[pack] & RMT_PACK_PRESENT)
             continue;
         char text[RMT_FILE_TEXT_SIZE];
         const rmt_store_finding_t finding = {.what = "missing",
                                              .pack = rmt_file_name_text(&name, text)};
         check->report->missing++;
-        rmt_store_tell(check->watch, &finding,
+        rmt_watch_tell(check->watch, &finding,
                        "index %s: pack %s is missing, or has another size", path, text);
     }
 }
@@ -135,22 +142,21 @@ static int
 s_check_indexes(s_check_t *check, rmt_error_t *error)
 {
     rmt_buffer_t listed = {0}, names = {0};
-    for (size_t i = 0; i < check->store->table_count; i++)
-        s_check_table(check, &check->store->tables[i], &listed);
-    const int result = rmt_store_list(check->store, "packs", &names, NULL, error);
-    if (listed.used > 0)
-        qsort(listed.data, listed.used / RMT_FILE_NAME_SIZE, RMT_FILE_NAME_SIZE,
-              rmt_file_name_compare);
-    for (size_t at = 0; at < names.used && result == 0; at += RMT_FILE_NAME_SIZE) {
-        rmt_file_name_t name;
-        memcpy(name.bytes, names.data + at, sizeof name);
-        if (rmt_names_have(&listed, &name))
+    const rmt_tables_t *tables = rmt_store_tables(check->store);
+    for (size_t i = 0; i < rmt_tables_count(tables); i++)
+        s_check_table(check, rmt_tables_at(tables, i), &listed);
+    const int result =
+        rmt_file_names_read(rmt_store_root(check->store), "packs", &names, NULL, error);
+    rmt_file_names_sort(&listed);
+    for (size_t i = 0; i < rmt_file_names_count(&names) && result == 0; i++) {
+        const rmt_file_name_t name = rmt_file_names_at(&names, i);
+        if (rmt_file_names_have(&listed, &name))
             continue;
         char text[RMT_FILE_TEXT_SIZE];
         const rmt_store_finding_t finding = {.what = "orphan",
                                              .pack = rmt_file_name_text(&name, text)};
         check->report->orphan_files++;
-        rmt_store_tell(check->watch, &finding, "pack %s is in no index", text);
+        rmt_watch_tell(check->watch, &finding, "pack %s is in no index", text);
     }
     rmt_buffer_clear(&listed);
     rmt_buffer_clear(&names);
@@ -190,18 +196,19 @@ static int
 s_check_leftovers(s_check_t *check, rmt_error_t *error)
 {
     uint64_t left_behind = 0;
-    if (rmt_sweep_count(check->store, &left_behind, error) == -1)
+    if (rmt_sweep_count(rmt_store_root(check->store), &left_behind, error) == -1)
         return -1;
     const rmt_store_finding_t finding = {.what = "orphan"};
     if (left_behind > 0)
-        rmt_store_tell(check->watch, &finding,
+        rmt_watch_tell(check->watch, &finding,
                        "%llu folders of writers that ended without a commit",
                        (unsigned long long) left_behind);
     check->report->orphan_files += left_behind;
     rmt_buffer_t names = {0};
     rmt_error_t why; // No such folder: scrub never had to put anything there
-    if (rmt_store_list(check->store, RMT_QUARANTINE, &names, NULL, &why) == 0)
-        check->report->quarantined = names.used / RMT_FILE_NAME_SIZE;
+    if (rmt_file_names_read(rmt_store_root(check->store), RMT_SCRUB_QUARANTINE, &names,
+                            NULL, &why) == 0)
+        check->report->quarantined = rmt_file_names_count(&names);
     rmt_buffer_clear(&names);
     return 0;
 }

@@ -2,8 +2,12 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
-#include "store/rmt_store_inside.h"
+#include "store/rmt_file_name.h"
+#include "store/rmt_idset.h"
+#include "store/rmt_image.h"
+#include "store/rmt_lock.h"
 #include "store/rmt_sweep.h"
+#include "store/rmt_tables.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -13,43 +17,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
-
-// ---- Repair
-
-static int
-s_adopt_file(rmt_store_t *self, rmt_error_t *error)
-{
-    const rmt_file_name_t name = rmt_file_name_new();
-    rmt_auto_str path = rmt_store_path(self, "index", &name);
-    rmt_auto_str temporary = rmt_text("%s.new", path);
-    uint32_t count = 0;
-    if (rmt_store_adopt(self, temporary, NULL, &count, error) == -1) {
-        (void) unlink(temporary);
-        return -1;
-    }
-    if (count == 0)
-        return 0;
-    if (RMT_FAILPOINT("store.gc.adopt") == -1 || rename(temporary, path) == -1)
-        return rmt_fail_errno(error, "publish %s", path);
-    return rmt_io_sync_parent(path, error);
-}
-
-// List packs that a crash left without an index, or whose index is damaged.
-static int
-s_repair(rmt_store_t *self, rmt_error_t *error)
-{
-    if (s_adopt_file(self, error) == -1)
-        return -1;
-    for (size_t i = 0; i < self->table_count; i++) {
-        if (self->tables[i].index)
-            continue;
-        rmt_auto_str path = rmt_store_path(self, "index", &self->tables[i].name);
-        if ((RMT_FAILPOINT("store.gc.remove-index") == -1 || unlink(path) == -1) &&
-            errno != ENOENT)
-            return rmt_fail_errno(error, "remove damaged index %s", path);
-    }
-    return rmt_store_refresh(self, error);
-}
 
 // ---- Mark
 
@@ -66,10 +33,9 @@ s_mark_chunk(void *context, const rmt_id_t *id, const char *path, rmt_error_t *e
     s_mark_t *mark = context;
     rmt_copies_t copies = {0};
     rmt_copy_t copy;
-    while (rmt_store_next_copy(mark->store, id, &copies, &copy))
-        if (copy.flags)
-            *copy.flags |= RMT_PACK_LIVE;
-    return rmt_store_alive(mark->watch, 0, 0, error);
+    while (rmt_tables_next_copy(rmt_store_tables(mark->store), id, &copies, &copy))
+        *copy.flags |= RMT_PACK_LIVE;
+    return rmt_watch_alive(mark->watch, 0, 0, error);
 }
 
 static int
@@ -113,8 +79,9 @@ s_mark_images(s_mark_t *mark, rmt_error_t *error)
 static void
 s_clear_marks(rmt_store_t *self)
 {
-    for (size_t i = 0; i < self->table_count; i++) {
-        rmt_index_t *index = self->tables[i].index;
+    const rmt_tables_t *tables = rmt_store_tables(self);
+    for (size_t i = 0; i < rmt_tables_count(tables); i++) {
+        rmt_index_t *index = rmt_tables_at(tables, i)->index;
         for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++)
             rmt_index_flags(index)[at] &= (uint8_t) ~RMT_PACK_LIVE;
     }
@@ -130,12 +97,12 @@ typedef struct {
 } s_pack_t;
 
 static s_pack_t *
-s_gather(const rmt_store_t *self, size_t *count_out)
+s_gather(const rmt_tables_t *tables, size_t *count_out)
 {
     rmt_buffer_t packs = {0};
     rmt_buffer_reserve(&packs, 1);
-    for (size_t i = 0; i < self->table_count; i++) {
-        rmt_index_t *index = self->tables[i].index;
+    for (size_t i = 0; i < rmt_tables_count(tables); i++) {
+        rmt_index_t *index = rmt_tables_at(tables, i)->index;
         for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++) {
             const s_pack_t pack = {rmt_index_pack_name(index, at),
                                    rmt_index_flags(index)[at],
@@ -179,7 +146,7 @@ static int
 s_decide(const rmt_store_t *self, s_pack_t *pack, int64_t age_s, rmt_gc_report_t *report,
          rmt_error_t *error)
 {
-    rmt_auto_str marker = rmt_store_path(self, "trash", &pack->name);
+    rmt_auto_str marker = rmt_file_name_path(rmt_store_root(self), "trash", &pack->name);
     struct stat status;
     const bool is_marked = stat(marker, &status) == 0;
     if (pack->flags & RMT_PACK_LIVE) {
@@ -197,38 +164,6 @@ s_decide(const rmt_store_t *self, s_pack_t *pack, int64_t age_s, rmt_gc_report_t
 
 // ---- Remove
 
-bool
-rmt_store_flag_pack(rmt_store_t *self, const rmt_file_name_t *name, uint8_t flag)
-{
-    bool is_listed = false;
-    for (size_t i = 0; i < self->table_count; i++) {
-        rmt_index_t *index = self->tables[i].index;
-        for (uint32_t at = 0; index && at < rmt_index_pack_count(index); at++) {
-            const rmt_file_name_t listed = rmt_index_pack_name(index, at);
-            if (rmt_file_name_compare(&listed, name) != 0)
-                continue;
-            rmt_index_flags(index)[at] |= flag;
-            is_listed = true;
-        }
-    }
-    return is_listed;
-}
-
-int
-rmt_store_drop_doomed(rmt_store_t *self, rmt_error_t *error)
-{
-    size_t *chosen = calloc(self->table_count + 1, sizeof *chosen);
-    if (!chosen)
-        abort();
-    size_t count = 0;
-    for (size_t i = 0; i < self->table_count; i++)
-        if (self->tables[i].index)
-            chosen[count++] = i;
-    const int result = rmt_store_merge(self, chosen, count, error);
-    free(chosen);
-    return result;
-}
-
 // First out of the indexes, then the file, last the mark: wherever a crash falls, a pack
 // that is left is found again.
 static int
@@ -237,13 +172,16 @@ s_remove_doomed(rmt_store_t *self, const s_pack_t *packs, size_t count,
 {
     for (size_t i = 0; i < count; i++)
         if (packs[i].flags & RMT_PACK_DOOMED)
-            (void) rmt_store_flag_pack(self, &packs[i].name, RMT_PACK_DOOMED);
-    int result = rmt_store_drop_doomed(self, error);
+            (void) rmt_tables_flag_pack(rmt_store_tables(self), &packs[i].name,
+                                        RMT_PACK_DOOMED);
+    int result = rmt_tables_drop_doomed(rmt_store_tables(self), error);
     for (size_t i = 0; i < count && result == 0; i++) {
         if (!(packs[i].flags & RMT_PACK_DOOMED))
             continue;
-        rmt_auto_str path = rmt_store_path(self, "packs", &packs[i].name);
-        rmt_auto_str marker = rmt_store_path(self, "trash", &packs[i].name);
+        rmt_auto_str path =
+            rmt_file_name_path(rmt_store_root(self), "packs", &packs[i].name);
+        rmt_auto_str marker =
+            rmt_file_name_path(rmt_store_root(self), "trash", &packs[i].name);
         result = s_remove(path, error) == 0 ? s_remove(marker, error) : -1;
         report->packs_removed++;
         report->bytes_removed += packs[i].size;
@@ -255,7 +193,7 @@ static int
 s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
 {
     size_t count = 0;
-    s_pack_t *packs = s_gather(self, &count);
+    s_pack_t *packs = s_gather(rmt_store_tables(self), &count);
     int result = 0;
     bool is_any_doomed = false;
     for (size_t i = 0; i < count && result == 0; i++) {
@@ -272,9 +210,12 @@ s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t
 static int
 s_prepare(rmt_store_t *self, rmt_gc_report_t *report, rmt_error_t *error)
 {
-    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
-    return images == -1 || rmt_sweep(self, &report->left_behind, error) == -1 ||
-                   rmt_store_refresh(self, error) == -1 || s_repair(self, error) == -1
+    rmt_auto_fd images =
+        rmt_lock_take(rmt_store_root(self), RMT_LOCK_IMAGES, LOCK_EX, error);
+    return images == -1 ||
+                   rmt_sweep(rmt_store_root(self), &report->left_behind, error) == -1 ||
+                   rmt_store_refresh(self, error) == -1 ||
+                   rmt_tables_repair(rmt_store_tables(self), error) == -1
                ? -1
                : 0;
 }
@@ -284,7 +225,8 @@ static int
 s_finish(s_mark_t *mark, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
 {
     rmt_store_t *self = mark->store;
-    rmt_auto_fd images = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    rmt_auto_fd images =
+        rmt_lock_take(rmt_store_root(self), RMT_LOCK_IMAGES, LOCK_EX, error);
     return images == -1 || rmt_store_refresh(self, error) == -1 ||
                    s_mark_images(mark, error) == -1 ||
                    s_collect(self, age_s, report, error) == -1
@@ -296,7 +238,8 @@ static int
 s_gc(s_mark_t *mark, int64_t age_s, rmt_gc_report_t *report, rmt_error_t *error)
 {
     // Before that of the images, always; who publishes an image takes that one alone.
-    rmt_auto_fd indexes = rmt_store_lock(mark->store, RMT_LOCK_INDEX, LOCK_EX, error);
+    rmt_auto_fd indexes =
+        rmt_lock_take(rmt_store_root(mark->store), RMT_LOCK_INDEX, LOCK_EX, error);
     if (indexes == -1 || s_prepare(mark->store, report, error) == -1)
         return -1;
     s_clear_marks(mark->store);
@@ -315,7 +258,7 @@ rmt_store_gc(rmt_store_t *self, int64_t age_s, const rmt_store_watch_t *watch,
     rmt_auto(rmt_idset) seen = rmt_idset_new();
     s_mark_t mark = {self, watch, seen};
     if (s_gc(&mark, age_s, &report, error) == -1)
-        return rmt_wrap(error, "gc of store %s", self->root);
+        return rmt_wrap(error, "gc of store %s", rmt_store_root(self));
     *report_out = report;
     return 0;
 }

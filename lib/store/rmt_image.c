@@ -1,17 +1,16 @@
-// Images: descriptors, and what they need.
-#include "store/rmt_store_inside.h"
+#include "store/rmt_image.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
+#include "store/rmt_lock.h"
 #include "store/rmt_manifest.h"
 
 #include <assert.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 // Fields of any record that hold ids of single chunks, with spaces between.
@@ -21,7 +20,7 @@ static char *
 s_path(const rmt_store_t *self, const rmt_id_t *id)
 {
     char text[RMT_ID_TEXT_SIZE];
-    return rmt_text("%s/images/%s", self->root, rmt_id_text(id, text));
+    return rmt_text("%s/images/%s", rmt_store_root(self), rmt_id_text(id, text));
 }
 
 // ---- What an image needs
@@ -145,7 +144,8 @@ rmt_store_image_put(rmt_store_t *self, const void *data, size_t size, rmt_id_t *
     if (rmt_store_commit(self, error) == -1)
         return -1;
     // With the lock, gc cannot take away between the check and the name.
-    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_SH, error);
+    rmt_auto_fd lock =
+        rmt_lock_take(rmt_store_root(self), RMT_LOCK_IMAGES, LOCK_SH, error);
     if (lock == -1 || rmt_store_refresh(self, error) == -1)
         return -1;
     if (s_check_complete(self, data, size, error) == -1)
@@ -211,7 +211,7 @@ s_close_folder(DIR **folder)
 rmt_records_t *
 rmt_store_image_list(rmt_store_t *self, rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_text("%s/images", self->root);
+    rmt_auto_str path = rmt_text("%s/images", rmt_store_root(self));
     __attribute__((cleanup(s_close_folder))) DIR *folder = opendir(path);
     if (!folder) {
         rmt_fail_errno(error, "open folder %s", path);
@@ -251,7 +251,7 @@ rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error
 static int
 s_remove_signatures(const rmt_store_t *self, const char *id, rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_text("%s/images", self->root);
+    rmt_auto_str path = rmt_text("%s/images", rmt_store_root(self));
     __attribute__((cleanup(s_close_folder))) DIR *folder = opendir(path);
     if (!folder)
         return rmt_fail_errno(error, "open folder %s", path);
@@ -267,7 +267,8 @@ int
 rmt_store_image_retire(rmt_store_t *self, const rmt_id_t *id, int64_t before_s,
                        rmt_error_t *error)
 {
-    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_IMAGES, LOCK_EX, error);
+    rmt_auto_fd lock =
+        rmt_lock_take(rmt_store_root(self), RMT_LOCK_IMAGES, LOCK_EX, error);
     if (lock == -1)
         return -1;
     rmt_auto_str path = s_path(self, id);

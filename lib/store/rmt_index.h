@@ -2,6 +2,7 @@
 // same bytes in memory. For lib/store alone.
 #pragma once
 
+#include "store/rmt_file_name.h"
 #include "store/rmt_slot.h"
 
 #define RMT_PACK_ENTRY_SIZE 24 // In an index: name, size

@@ -4,6 +4,7 @@
 // that the final fsync is short. Readers trust nothing in a file. For lib/store alone.
 #pragma once
 
+#include "store/rmt_file_name.h"
 #include "store/rmt_slot.h"
 
 #define RMT_PACK_SIZE_MAX ((uint64_t) 64 * 1024 * 1024)

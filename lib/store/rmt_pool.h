@@ -1,6 +1,7 @@
 // rmt_pool - a bounded number of open packs for reading. For lib/store alone.
 #pragma once
 
+#include "store/rmt_file_name.h"
 #include "store/rmt_slot.h"
 
 typedef struct rmt_pool rmt_pool_t;

@@ -3,7 +3,11 @@
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
-#include "store/rmt_store_inside.h"
+#include "store/rmt_file_name.h"
+#include "store/rmt_lock.h"
+#include "store/rmt_pack.h"
+#include "store/rmt_tables.h"
+#include "store/rmt_verify.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -48,7 +52,7 @@ typedef struct {
 static char *
 s_state_path(const s_scrub_t *self)
 {
-    return rmt_text("%s/scrub", self->store->root);
+    return rmt_text("%s/scrub", rmt_store_root(self->store));
 }
 
 static int
@@ -93,7 +97,7 @@ s_pace(s_scrub_t *self, rmt_error_t *error)
 {
     const uint64_t rate = self->options->rate;
     for (;;) {
-        if (rmt_store_alive(self->options->watch, self->report.bytes, self->total,
+        if (rmt_watch_alive(self->options->watch, self->report.bytes, self->total,
                             error) == -1)
             return -1;
         const int64_t spent = rmt_clock_ms() - self->started_ms;
@@ -123,8 +127,9 @@ static void
 s_slots_of_index(rmt_store_t *store, s_pack_t *pack)
 {
     rmt_buffer_t slots = {0};
-    for (size_t i = 0; i < store->table_count; i++) {
-        const rmt_index_t *index = store->tables[i].index;
+    const rmt_tables_t *tables = rmt_store_tables(store);
+    for (size_t i = 0; i < rmt_tables_count(tables); i++) {
+        const rmt_index_t *index = rmt_tables_at(tables, i)->index;
         const uint64_t count = index ? rmt_index_count(index) : 0;
         for (uint64_t at = 0; at < count; at++) {
             rmt_slot_t slot;
@@ -144,8 +149,7 @@ s_is_sound(const s_scrub_t *self, const s_pack_t *pack, const rmt_slot_t *slot,
            rmt_error_t *why)
 {
     rmt_chunk_t chunk;
-    return rmt_pack_read(pack->fd, slot, self->store->room, &chunk, why) == 0 &&
-           rmt_chunk_open(&chunk, self->store->plain, why) == 0;
+    return rmt_store_get_slot(self->store, pack->fd, slot, true, &chunk, why) == 0;
 }
 
 // What is wrong must be so twice, read from the disk: a glitch on the way is no reason.
@@ -167,7 +171,7 @@ s_tell_damage(s_scrub_t *self, const s_pack_t *pack, const rmt_slot_t *slot,
     const rmt_store_finding_t finding = {
         .what = "damaged", .chunk = rmt_id_text(&slot->id, id), .pack = pack->text};
     self->report.damaged++;
-    rmt_store_tell(self->options->watch, &finding,
+    rmt_watch_tell(self->options->watch, &finding,
                    "pack %s at %u: chunk %s is damaged: %s; the pack goes to quarantine",
                    pack->text, slot->offset, id, why);
 }
@@ -194,19 +198,6 @@ s_read_slots(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
 
 // ---- Quarantine
 
-static bool
-s_is_elsewhere(rmt_store_t *store, const rmt_id_t *id, const rmt_file_name_t *pack)
-{
-    rmt_copies_t copies = {0};
-    rmt_copy_t copy;
-    while (rmt_store_next_copy(store, id, &copies, &copy))
-        if (rmt_file_name_compare(&copy.pack, pack) != 0 &&
-            (!copy.flags ||
-             (*copy.flags & (RMT_PACK_PRESENT | RMT_PACK_TRASHED)) == RMT_PACK_PRESENT))
-            return true;
-    return false;
-}
-
 static int
 s_rescue(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
 {
@@ -214,14 +205,16 @@ s_rescue(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
     for (size_t i = 0; i < pack->count; i++) {
         rmt_chunk_t chunk;
         rmt_error_t why;
-        if (pack->is_bad[i] || s_is_elsewhere(store, &pack->slots[i].id, &pack->name))
+        if (pack->is_bad[i] ||
+            rmt_store_has_beside(store, &pack->slots[i].id, &pack->name))
             continue;
-        if (rmt_pack_read(pack->fd, &pack->slots[i], store->room, &chunk, &why) == -1)
+        if (rmt_store_get_slot(store, pack->fd, &pack->slots[i], false, &chunk, &why) ==
+            -1)
             continue; // It has gone bad since; it is missing then, and told at the end
         if (rmt_store_put_again(store, &chunk, error) == -1)
             return -1;
         self->report.rescued++;
-        if (rmt_store_alive(self->options->watch, self->report.bytes, self->total,
+        if (rmt_watch_alive(self->options->watch, self->report.bytes, self->total,
                             error) == -1)
             return -1;
     }
@@ -233,11 +226,13 @@ s_rescue(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
 static int
 s_leave_out(rmt_store_t *store, const s_pack_t *pack, rmt_error_t *error)
 {
-    rmt_auto_fd lock = rmt_store_lock(store, RMT_LOCK_INDEX, LOCK_EX, error);
+    rmt_auto_fd lock =
+        rmt_lock_take(rmt_store_root(store), RMT_LOCK_INDEX, LOCK_EX, error);
     if (lock == -1 || rmt_store_refresh(store, error) == -1)
         return -1;
-    return rmt_store_flag_pack(store, &pack->name, RMT_PACK_DOOMED)
-               ? rmt_store_drop_doomed(store, error)
+    rmt_tables_t *tables = rmt_store_tables(store);
+    return rmt_tables_flag_pack(tables, &pack->name, RMT_PACK_DOOMED)
+               ? rmt_tables_drop_doomed(tables, error)
                : 0;
 }
 
@@ -247,10 +242,11 @@ s_quarantine(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
     rmt_store_t *store = self->store;
     if (s_rescue(self, pack, error) == -1 || s_leave_out(store, pack, error) == -1)
         return rmt_wrap(error, "quarantine of pack %s", pack->text);
-    rmt_auto_str folder = rmt_text("%s/" RMT_QUARANTINE, store->root);
-    rmt_auto_str from = rmt_store_path(store, "packs", &pack->name);
-    rmt_auto_str to = rmt_store_path(store, RMT_QUARANTINE, &pack->name);
-    rmt_auto_str marker = rmt_store_path(store, "trash", &pack->name);
+    rmt_auto_str folder = rmt_text("%s/" RMT_SCRUB_QUARANTINE, rmt_store_root(store));
+    rmt_auto_str from = rmt_file_name_path(rmt_store_root(store), "packs", &pack->name);
+    rmt_auto_str to =
+        rmt_file_name_path(rmt_store_root(store), RMT_SCRUB_QUARANTINE, &pack->name);
+    rmt_auto_str marker = rmt_file_name_path(rmt_store_root(store), "trash", &pack->name);
     if (rmt_io_mkdirs(folder, 0700, error) == -1)
         return -1;
     if ((RMT_FAILPOINT("store.scrub.quarantine") == -1 || rename(from, to) == -1) &&
@@ -269,7 +265,8 @@ s_quarantine(s_scrub_t *self, const s_pack_t *pack, rmt_error_t *error)
 static int
 s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_store_path(self->store, "packs", &pack->name);
+    rmt_auto_str path =
+        rmt_file_name_path(rmt_store_root(self->store), "packs", &pack->name);
     pack->fd = open(path, O_RDONLY | O_CLOEXEC);
     if (pack->fd == -1)
         return 0; // gc has just removed it
@@ -281,7 +278,7 @@ s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
     if (is_damaged) {
         const rmt_store_finding_t finding = {.what = "damaged", .pack = pack->text};
         self->report.damaged++;
-        rmt_store_tell(self->options->watch, &finding,
+        rmt_watch_tell(self->options->watch, &finding,
                        "pack %s is damaged: %s; it goes to quarantine", pack->text,
                        why.text);
         s_slots_of_index(self->store, pack);
@@ -299,9 +296,8 @@ s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
 static int
 s_scrub_packs(s_scrub_t *self, const rmt_buffer_t *names, rmt_error_t *error)
 {
-    for (size_t at = 0; at < names->used; at += RMT_FILE_NAME_SIZE) {
-        s_pack_t pack = {.fd = -1};
-        memcpy(pack.name.bytes, names->data + at, RMT_FILE_NAME_SIZE);
+    for (size_t i = 0; i < rmt_file_names_count(names); i++) {
+        s_pack_t pack = {.name = rmt_file_names_at(names, i), .fd = -1};
         if (self->is_resumed && rmt_file_name_compare(&pack.name, &self->last) <= 0)
             continue;
         rmt_file_name_text(&pack.name, pack.text);
@@ -320,10 +316,9 @@ static uint64_t
 s_total(const rmt_store_t *store, const rmt_buffer_t *names)
 {
     uint64_t total = 0;
-    for (size_t at = 0; at < names->used; at += RMT_FILE_NAME_SIZE) {
-        rmt_file_name_t name;
-        memcpy(name.bytes, names->data + at, sizeof name);
-        rmt_auto_str path = rmt_store_path(store, "packs", &name);
+    for (size_t i = 0; i < rmt_file_names_count(names); i++) {
+        const rmt_file_name_t name = rmt_file_names_at(names, i);
+        rmt_auto_str path = rmt_file_name_path(rmt_store_root(store), "packs", &name);
         struct stat status;
         if (stat(path, &status) == 0)
             total += (uint64_t) status.st_size;
@@ -364,7 +359,8 @@ s_run(s_scrub_t *self, rmt_error_t *error)
 {
     rmt_buffer_t names = {0};
     if (rmt_store_refresh(self->store, error) == -1 ||
-        rmt_store_list(self->store, "packs", &names, NULL, error) == -1)
+        rmt_file_names_read(rmt_store_root(self->store), "packs", &names, NULL, error) ==
+            -1)
         return -1;
     self->total = s_total(self->store, &names);
     const int result = s_scrub_packs(self, &names, error);
@@ -382,15 +378,16 @@ int
 rmt_store_scrub(rmt_store_t *self, const rmt_scrub_options_t *options,
                 rmt_scrub_report_t *report_out, rmt_error_t *error)
 {
-    assert(!self->batch);
-    rmt_auto_fd lock = rmt_store_lock(self, RMT_LOCK_SCRUB, LOCK_EX | LOCK_NB, error);
+    assert(!rmt_store_is_open(self));
+    rmt_auto_fd lock =
+        rmt_lock_take(rmt_store_root(self), RMT_LOCK_SCRUB, LOCK_EX | LOCK_NB, error);
     if (lock == -1)
-        return rmt_wrap(error, "a scrub of store %s runs already", self->root);
+        return rmt_wrap(error, "a scrub of store %s runs already", rmt_store_root(self));
     s_scrub_t scrub = {.store = self, .options = options, .started_ms = rmt_clock_ms()};
     s_load_state(&scrub);
     if (s_run(&scrub, error) == -1) {
         rmt_store_rollback(self);
-        return rmt_wrap(error, "scrub of store %s", self->root);
+        return rmt_wrap(error, "scrub of store %s", rmt_store_root(self));
     }
     *report_out = scrub.report;
     return 0;

@@ -10,6 +10,8 @@
 
 #include "store/rmt_store.h"
 
+#define RMT_SCRUB_QUARANTINE "quarantine" // Folder of the packs that were put aside
+
 typedef struct {
     uint64_t rate; // Bytes a second; 0: as fast as it goes
     bool again;    // From the start, not where the last run was cut short

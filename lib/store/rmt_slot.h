@@ -8,9 +8,6 @@
 #define RMT_RECORD_HEAD_SIZE 48 // Before each chunk in a pack
 #define RMT_SLOT_SIZE 56        // The same with offset and pack
 
-#define RMT_FILE_NAME_SIZE 16 // Packs and indexes are named by random bytes
-#define RMT_FILE_TEXT_SIZE 33 // Hexadecimal, with a NUL
-
 typedef struct {
     rmt_id_t id;
     uint8_t codec;
@@ -21,10 +18,6 @@ typedef struct {
     uint32_t pack;   // Number in the table of packs it comes with; 0 in trailers
 } rmt_slot_t;
 
-typedef struct {
-    uint8_t bytes[RMT_FILE_NAME_SIZE];
-} rmt_file_name_t;
-
 void rmt_slot_encode_head(uint8_t out[RMT_RECORD_HEAD_SIZE], const rmt_slot_t *slot);
 void rmt_slot_encode(uint8_t out[RMT_SLOT_SIZE], const rmt_slot_t *slot);
 void rmt_slot_decode(rmt_slot_t *slot_out, const uint8_t data[RMT_SLOT_SIZE]);
@@ -33,10 +26,3 @@ void rmt_slot_decode(rmt_slot_t *slot_out, const uint8_t data[RMT_SLOT_SIZE]);
 uint32_t rmt_slot_sum(const void *data, size_t size);
 // True when sizes, codec, key and algorithm are ones that this version reads.
 bool rmt_slot_is_known(const rmt_slot_t *slot);
-
-rmt_file_name_t rmt_file_name_new(void);
-// 32 lower-case digits. Returns out.
-char *rmt_file_name_text(const rmt_file_name_t *name, char out[RMT_FILE_TEXT_SIZE]);
-// False when text is no such name.
-bool rmt_file_name_parse(rmt_file_name_t *name_out, const char *text);
-int rmt_file_name_compare(const void *a, const void *b);

@@ -1,10 +1,22 @@
-#include "store/rmt_store_inside.h"
+#include "store/rmt_store.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "store/rmt_batch.h"
+#include "store/rmt_pool.h"
+#include "store/rmt_tables.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+struct rmt_store {
+    char *root, *packs; // Folders
+    rmt_tables_t *tables;
+    rmt_batch_t *batch; // Put and not committed; NULL when there is nothing
+    rmt_pool_t *pool;
+    uint8_t *room;  // Record of the last get
+    uint8_t *plain; // To verify in
+};
 
 static const char s_format[] = "ramet-store 1 0\n";
 static const char *const s_folders[] = {"packs", "index", "images", "trash", "tmp"};
@@ -59,6 +71,7 @@ rmt_store_new(const char *root, bool create, rmt_error_t *error)
         abort();
     self->root = rmt_text("%s", root);
     self->packs = rmt_text("%s/packs", root);
+    self->tables = rmt_tables_new(root);
     self->pool = rmt_pool_new();
     self->room = malloc(RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX);
     self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
@@ -76,10 +89,7 @@ rmt_store_destroy(rmt_store_t **self_p)
     if (!self)
         return;
     rmt_batch_destroy(&self->batch);
-    for (size_t i = 0; i < self->table_count; i++)
-        rmt_index_destroy(&self->tables[i].index);
-    free(self->tables);
-    rmt_index_destroy(&self->adopted);
+    rmt_tables_destroy(&self->tables);
     rmt_pool_destroy(&self->pool);
     free(self->room);
     free(self->plain);
@@ -89,14 +99,37 @@ rmt_store_destroy(rmt_store_t **self_p)
     *self_p = NULL;
 }
 
+const char *
+rmt_store_root(const rmt_store_t *self)
+{
+    return self->root;
+}
+
+rmt_tables_t *
+rmt_store_tables(const rmt_store_t *self)
+{
+    return self->tables;
+}
+
+bool
+rmt_store_is_open(const rmt_store_t *self)
+{
+    return self->batch != NULL;
+}
+
+int
+rmt_store_refresh(rmt_store_t *self, rmt_error_t *error)
+{
+    return rmt_tables_refresh(self->tables, error);
+}
+
 // ---- Looking up
 
-// The index of a stage: the batch is stage 0, then come the newest.
-static rmt_index_t *
-s_stage_index(const rmt_store_t *self, size_t stage)
-{
-    return stage == 1 ? self->adopted : self->tables[self->table_count + 1 - stage].index;
-}
+// That of the batch comes first, and has no flags. All zero to begin with.
+typedef struct {
+    bool is_begun;
+    rmt_copies_t listed;
+} s_copies_t;
 
 static bool
 s_batch_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copy_t *copy_out)
@@ -106,45 +139,47 @@ s_batch_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copy_t *copy_out)
            rmt_batch_find(self->batch, id, &copy_out->slot, &copy_out->pack);
 }
 
-bool
-rmt_store_next_copy(rmt_store_t *self, const rmt_id_t *id, rmt_copies_t *copies,
-                    rmt_copy_t *copy_out)
+static bool
+s_next_copy(rmt_store_t *self, const rmt_id_t *id, s_copies_t *copies,
+            rmt_copy_t *copy_out)
 {
-    if (copies->stage == 0) {
-        copies->stage = 1;
-        copies->left =
-            self->adopted ? rmt_index_find(self->adopted, id, &copies->next) : 0;
-        if (s_batch_copy(self, id, copy_out))
-            return true;
-    }
-    while (copies->stage <= self->table_count + 1) {
-        rmt_index_t *index = s_stage_index(self, copies->stage);
-        while (copies->left > 0) {
-            copies->left--;
-            if (!rmt_index_slot(index, copies->next++, &copy_out->slot))
-                continue;
-            copy_out->pack = rmt_index_pack_name(index, copy_out->slot.pack);
-            copy_out->flags = &rmt_index_flags(index)[copy_out->slot.pack];
-            return true;
-        }
-        copies->stage++;
-        if (copies->stage > self->table_count + 1)
-            break;
-        index = s_stage_index(self, copies->stage);
-        copies->left = index ? rmt_index_find(index, id, &copies->next) : 0;
-    }
-    return false;
+    const bool is_first = !copies->is_begun;
+    copies->is_begun = true;
+    return (is_first && s_batch_copy(self, id, copy_out)) ||
+           rmt_tables_next_copy(self->tables, id, &copies->listed, copy_out);
+}
+
+static bool
+s_is_present(const rmt_copy_t *copy)
+{
+    return !copy->flags || *copy->flags & RMT_PACK_PRESENT;
+}
+
+// What is marked for removal is no base to build on: it is stored again.
+static bool
+s_is_kept(const rmt_copy_t *copy)
+{
+    return s_is_present(copy) && !(copy->flags && *copy->flags & RMT_PACK_TRASHED);
 }
 
 bool
 rmt_store_has(rmt_store_t *self, const rmt_id_t *id)
 {
-    // What is marked for removal is no base to build on: it is stored again.
-    rmt_copies_t copies = {0};
+    s_copies_t copies = {0};
     rmt_copy_t copy;
-    while (rmt_store_next_copy(self, id, &copies, &copy))
-        if (!copy.flags ||
-            (*copy.flags & (RMT_PACK_PRESENT | RMT_PACK_TRASHED)) == RMT_PACK_PRESENT)
+    while (s_next_copy(self, id, &copies, &copy))
+        if (s_is_kept(&copy))
+            return true;
+    return false;
+}
+
+bool
+rmt_store_has_beside(rmt_store_t *self, const rmt_id_t *id, const rmt_file_name_t *pack)
+{
+    s_copies_t copies = {0};
+    rmt_copy_t copy;
+    while (s_next_copy(self, id, &copies, &copy))
+        if (s_is_kept(&copy) && rmt_file_name_compare(&copy.pack, pack) != 0)
             return true;
     return false;
 }
@@ -152,10 +187,10 @@ rmt_store_has(rmt_store_t *self, const rmt_id_t *id)
 bool
 rmt_store_can_read(rmt_store_t *self, const rmt_id_t *id)
 {
-    rmt_copies_t copies = {0};
+    s_copies_t copies = {0};
     rmt_copy_t copy;
-    while (rmt_store_next_copy(self, id, &copies, &copy))
-        if (!copy.flags || *copy.flags & RMT_PACK_PRESENT)
+    while (s_next_copy(self, id, &copies, &copy))
+        if (s_is_present(&copy))
             return true;
     return false;
 }
@@ -185,13 +220,13 @@ static int
 s_read(rmt_store_t *self, const rmt_id_t *id, void *plain_out, rmt_chunk_t *chunk_out,
        rmt_error_t *error)
 {
-    rmt_copies_t copies = {0};
+    s_copies_t copies = {0};
     rmt_copy_t copy;
     rmt_chunk_t chunk;
     rmt_error_t why; // Of the last copy; of no interest when another one is right
     bool is_any = false;
-    while (rmt_store_next_copy(self, id, &copies, &copy)) {
-        if (copy.flags && !(*copy.flags & RMT_PACK_PRESENT))
+    while (s_next_copy(self, id, &copies, &copy)) {
+        if (!s_is_present(&copy))
             continue;
         is_any = true;
         if (s_read_copy(self, &copy, plain_out, &chunk, &why) == 0) {
@@ -205,6 +240,15 @@ s_read(rmt_store_t *self, const rmt_id_t *id, void *plain_out, rmt_chunk_t *chun
                         rmt_id_text(id, text), self->root);
     *error = why;
     return -1;
+}
+
+int
+rmt_store_get_slot(rmt_store_t *self, int fd, const rmt_slot_t *slot, bool verify,
+                   rmt_chunk_t *chunk_out, rmt_error_t *error)
+{
+    if (rmt_pack_read(fd, slot, self->room, chunk_out, error) == -1)
+        return -1;
+    return verify ? rmt_chunk_open(chunk_out, self->plain, error) : 0;
 }
 
 int
@@ -259,7 +303,7 @@ rmt_store_commit(rmt_store_t *self, rmt_error_t *error)
         return -1;
     // All is durable and visible by now; a merge that fails is tried again another time.
     rmt_error_t ignored;
-    (void) rmt_store_tidy(self, &ignored);
+    (void) rmt_tables_tidy(self->tables, &ignored);
     return 0;
 }
 

@@ -12,6 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "store/rmt_chunk.h"
+#include "store/rmt_file_name.h"
+#include "store/rmt_slot.h"
+#include "store/rmt_watch.h"
 #include "base/rmt_error.h"
 #include "crypto/rmt_id.h"
 #include "base/rmt_record.h"
@@ -69,24 +72,6 @@ int rmt_store_image_retire(rmt_store_t *self, const rmt_id_t *id, int64_t before
 
 // ---- Upkeep
 
-// Something that is wrong. All but what and text may be NULL; valid during the call.
-typedef struct {
-    const char *what;  // damaged, missing, orphan
-    const char *image; // Id of the image that is hit
-    const char *chunk; // Id
-    const char *path;  // Of the file in the image
-    const char *pack;  // Name
-    const char *text;  // One line for a person, which says all of it
-} rmt_store_finding_t;
-
-// Who looks on. Every function may be NULL.
-typedef struct {
-    void (*finding)(void *context, const rmt_store_finding_t *finding);
-    // Called often. done and total are bytes; false ends the work with CANCELLED.
-    bool (*alive)(void *context, uint64_t done, uint64_t total);
-    void *context;
-} rmt_store_watch_t;
-
 typedef struct {
     uint64_t images, packs, chunks, bytes_stored, bytes_plain, missing, damaged,
         orphan_files, quarantined; // Packs that scrub has put aside
@@ -104,3 +89,24 @@ int rmt_store_check(rmt_store_t *self, bool deep, const rmt_store_watch_t *watch
 int rmt_store_verify(rmt_store_t *self, const rmt_id_t *image,
                      const rmt_store_watch_t *watch, rmt_store_report_t *report_out,
                      rmt_error_t *error);
+
+// ---- For lib/store alone: what gc, scrub and check are made of
+
+typedef struct rmt_tables rmt_tables_t;
+
+const char *rmt_store_root(const rmt_store_t *self);
+// Its indexes; the store's.
+rmt_tables_t *rmt_store_tables(const rmt_store_t *self);
+// Whether something was put that is neither committed nor rolled back.
+bool rmt_store_is_open(const rmt_store_t *self);
+// Whether a copy can be read, be its pack marked for removal or not.
+bool rmt_store_can_read(rmt_store_t *self, const rmt_id_t *id);
+// As rmt_store_has, of copies in other packs than this one.
+bool rmt_store_has_beside(rmt_store_t *self, const rmt_id_t *id,
+                          const rmt_file_name_t *pack);
+// As rmt_store_get, of a slot in a pack that the caller has opened. 0, or -1: CORRUPT,
+// UNSUPPORTED, IO.
+int rmt_store_get_slot(rmt_store_t *self, int fd, const rmt_slot_t *slot, bool verify,
+                       rmt_chunk_t *chunk_out, rmt_error_t *error);
+// As rmt_store_put, also of what is there already outside of the open batch.
+int rmt_store_put_again(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);

@@ -1,4 +1,5 @@
 #include "store/rmt_sweep.h"
+#include "crypto/rmt_id.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
@@ -21,10 +22,10 @@ s_close_folder(DIR **folder)
 }
 
 static int
-s_each(const rmt_store_t *self, const char *folder, s_found_fn *fn, uint64_t *count,
+s_each(const char *root, const char *folder, s_found_fn *fn, uint64_t *count,
        rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_text("%s/%s", self->root, folder);
+    rmt_auto_str path = rmt_text("%s/%s", root, folder);
     __attribute__((cleanup(s_close_folder))) DIR *open_folder = opendir(path);
     if (!open_folder)
         return rmt_fail_errno(error, "open folder %s", path);
@@ -104,22 +105,22 @@ s_remove_image(const char *path, const char *name, bool *is_found_out, rmt_error
 }
 
 int
-rmt_sweep_count(rmt_store_t *self, uint64_t *count_out, rmt_error_t *error)
+rmt_sweep_count(const char *root, uint64_t *count_out, rmt_error_t *error)
 {
     uint64_t count = 0;
-    if (s_each(self, "tmp", s_count_folder, &count, error) == -1)
+    if (s_each(root, "tmp", s_count_folder, &count, error) == -1)
         return -1;
     *count_out = count;
     return 0;
 }
 
 int
-rmt_sweep(rmt_store_t *self, uint64_t *count_out, rmt_error_t *error)
+rmt_sweep(const char *root, uint64_t *count_out, rmt_error_t *error)
 {
     uint64_t count = 0;
-    if (s_each(self, "tmp", s_remove_folder, &count, error) == -1 ||
-        s_each(self, "index", s_remove_index, &count, error) == -1 ||
-        s_each(self, "images", s_remove_image, &count, error) == -1)
+    if (s_each(root, "tmp", s_remove_folder, &count, error) == -1 ||
+        s_each(root, "index", s_remove_index, &count, error) == -1 ||
+        s_each(root, "images", s_remove_image, &count, error) == -1)
         return -1;
     *count_out = count;
     return 0;

@@ -1,46 +1,10 @@
-// rmt_store_verify, and what it shares with rmt_store_check: which images and files a
-// missing or damaged chunk hits.
+#include "store/rmt_verify.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
-#include "store/rmt_store_inside.h"
+#include "store/rmt_image.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
-void
-rmt_store_tell(const rmt_store_watch_t *watch, const rmt_store_finding_t *finding,
-               const char *format, ...)
-{
-    if (!watch || !watch->finding)
-        return;
-    char text[768];
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    rmt_store_finding_t whole = *finding;
-    whole.text = text;
-    watch->finding(watch->context, &whole);
-}
-
-int
-rmt_store_alive(const rmt_store_watch_t *watch, uint64_t done, uint64_t total,
-                rmt_error_t *error)
-{
-    if (watch && watch->alive && !watch->alive(watch->context, done, total))
-        return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
-    return 0;
-}
-
-int
-rmt_store_probe(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error)
-{
-    rmt_chunk_t chunk;
-    return rmt_store_get(self, id, true, &chunk, error);
-}
-
-// ---- One image
+#include <string.h>
 
 typedef struct {
     rmt_verify_t *verify;
@@ -78,7 +42,7 @@ s_tell(s_visit_t *visit, const rmt_id_t *id, const char *path, bool is_missing)
                                          .chunk = rmt_id_text(id, chunk),
                                          .path = full};
     visit->is_told = true;
-    rmt_store_tell(visit->verify->watch, &finding, "image %s: chunk %s of %s is %s",
+    rmt_watch_tell(visit->verify->watch, &finding, "image %s: chunk %s of %s is %s",
                    visit->image, chunk,
                    full ? rmt_log_escape(shown, sizeof shown, full) : "its lists",
                    finding.what);
@@ -89,7 +53,7 @@ s_visit(void *context, const rmt_id_t *id, const char *path, rmt_error_t *error)
 {
     s_visit_t *visit = context;
     rmt_verify_t *self = visit->verify;
-    if (rmt_store_alive(self->watch, self->report->bytes_plain, 0, error) == -1)
+    if (rmt_watch_alive(self->watch, self->report->bytes_plain, 0, error) == -1)
         return -1;
     const bool is_new = !rmt_idset_has(self->sound, id) && !rmt_idset_has(self->bad, id);
     rmt_error_t why = {0};
@@ -120,7 +84,7 @@ rmt_verify_image(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *error)
     const rmt_store_finding_t finding = {.what = "damaged", .image = text};
     if (!records) {
         self->report->damaged++;
-        rmt_store_tell(self->watch, &finding, "image %s is damaged: %s", text, why.text);
+        rmt_watch_tell(self->watch, &finding, "image %s is damaged: %s", text, why.text);
         return 0;
     }
     for (size_t i = 0; i < rmt_records_count(records); i++) {
@@ -136,7 +100,7 @@ rmt_verify_image(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *error)
         }
         // A list that cannot be read was counted when its chunk was looked at.
         self->report->damaged += !visit.is_told;
-        rmt_store_tell(self->watch, &finding, "image %s: %s", text, why.text);
+        rmt_watch_tell(self->watch, &finding, "image %s: %s", text, why.text);
     }
     return 0;
 }
@@ -156,7 +120,7 @@ rmt_store_verify(rmt_store_t *self, const rmt_id_t *image, const rmt_store_watch
                            .deep = true};
     if (rmt_store_refresh(self, error) == -1 ||
         rmt_verify_image(&verify, image, error) == -1)
-        return rmt_wrap(error, "store %s", self->root);
+        return rmt_wrap(error, "store %s", rmt_store_root(self));
     *report_out = report;
     return 0;
 }
