@@ -1,5 +1,5 @@
-// rmt_bytes - little-endian numbers, varints, growing buffers and bounded views: what
-// the formats of the store are made of. For lib/store alone.
+// rmt_bytes - numbers as bytes, varints, growing buffers and bounded views: what formats
+// on disk and on the wire are made of.
 #pragma once
 
 #include <endian.h>
@@ -51,6 +51,33 @@ rmt_get64(const uint8_t *data)
     uint64_t number;
     memcpy(&number, data, sizeof number);
     return le64toh(number);
+}
+
+// Of 1 to 8 bytes.
+static inline uint64_t
+rmt_get_le(const uint8_t *data, size_t size)
+{
+    uint64_t number = 0;
+    while (size--)
+        number = number << 8 | data[size];
+    return number;
+}
+
+// Big-endian, as XFS and tables of firmware have them.
+static inline uint16_t
+rmt_get16_be(const uint8_t *data)
+{
+    uint16_t number;
+    memcpy(&number, data, sizeof number);
+    return be16toh(number);
+}
+
+static inline uint32_t
+rmt_get32_be(const uint8_t *data)
+{
+    uint32_t number;
+    memcpy(&number, data, sizeof number);
+    return be32toh(number);
 }
 
 // ---- Growing bytes. All zero is an empty buffer; free(data) ends it.

@@ -1,5 +1,6 @@
 #include "disk/rmt_boot_code.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -27,15 +28,6 @@
 typedef struct {
     uint64_t start, count; // Sectors
 } run_t;
-
-static uint64_t
-s_le(const uint8_t *at, size_t size)
-{
-    uint64_t number = 0;
-    while (size--)
-        number = number << 8 | at[size];
-    return number;
-}
 
 static bool
 s_has(const uint8_t *data, size_t size, const char *text)
@@ -81,7 +73,7 @@ s_read_runs(int fd, const uint8_t *code, run_t runs[RUNS_MAX], size_t *count_out
             rmt_error_t *error)
 {
     uint8_t head[SECTOR];
-    const uint64_t first = s_le(code + GRUB_CORE_AT, 8);
+    const uint64_t first = rmt_get_le(code + GRUB_CORE_AT, 8);
     if (first == 0 || first > INT64_MAX / SECTOR)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "the boot code is GRUB Legacy, which is not carried");
@@ -94,7 +86,7 @@ s_read_runs(int fd, const uint8_t *code, run_t runs[RUNS_MAX], size_t *count_out
     runs[0] = (run_t){first, 1};
     *count_out = 1;
     for (size_t at = GRUB_LIST_AT; *count_out < RUNS_MAX; at -= GRUB_LIST_STEP) {
-        const run_t run = {s_le(head + at, 8), s_le(head + at + 8, 2)};
+        const run_t run = {rmt_get_le(head + at, 8), rmt_get_le(head + at + 8, 2)};
         if (run.count == 0)
             return 0;
         runs[(*count_out)++] = run;

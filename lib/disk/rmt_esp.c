@@ -1,5 +1,6 @@
 #include "disk/rmt_esp.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -68,27 +69,20 @@ s_compare_names(const struct dirent **one, const struct dirent **two)
 
 // ---- Kinds of loaders
 
-static uint32_t
-s_le(const uint8_t *at, size_t size)
-{
-    uint32_t number = 0;
-    while (size--)
-        number = number << 8 | at[size];
-    return number;
-}
-
 // Name of a section of a PE file that tells what it is. NULL for none of them, or for
 // no program of this processor.
 static const char *
 s_find_section(const uint8_t *head, size_t size)
 {
     static const char *const names[] = {".linux", ".sdmagic", "mods"};
-    const size_t pe = size >= 64 && memcmp(head, "MZ", 2) == 0 ? s_le(head + 60, 4) : 0;
+    const size_t pe = size >= 64 && memcmp(head, "MZ", 2) == 0
+                          ? (uint32_t) rmt_get_le(head + 60, 4)
+                          : 0;
     if (pe == 0 || pe > size - 24 || memcmp(head + pe, "PE\0\0", 4) != 0 ||
-        s_le(head + pe + 4, 2) != MACHINE_X64)
+        (uint32_t) rmt_get_le(head + pe + 4, 2) != MACHINE_X64)
         return NULL;
-    const size_t count = s_le(head + pe + 6, 2);
-    const size_t table = pe + 24 + s_le(head + pe + 20, 2);
+    const size_t count = (uint32_t) rmt_get_le(head + pe + 6, 2);
+    const size_t table = pe + 24 + (uint32_t) rmt_get_le(head + pe + 20, 2);
     for (size_t i = 0; i < count && i < SECTIONS_MAX && table + (i + 1) * 40 <= size; i++)
         for (size_t j = 0; j < sizeof names / sizeof *names; j++)
             if (strncmp((const char *) head + table + i * 40, names[j], 8) == 0)

@@ -1,5 +1,6 @@
 #include "disk/rmt_nvram.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -56,15 +57,6 @@ typedef struct {
 
 // ---- Numbers and texts
 
-static uint64_t
-s_le(const uint8_t *at, size_t size)
-{
-    uint64_t number = 0;
-    while (size--)
-        number = number << 8 | at[size];
-    return number;
-}
-
 static void
 s_put(variable_t *variable, uint64_t number, size_t size)
 {
@@ -88,7 +80,7 @@ s_take_text(const uint8_t *at, size_t size, char text[TEXT_MAX])
 {
     size_t used = 0;
     for (size_t i = 0; i + 2 <= size; i += 2) {
-        const uint64_t unit = s_le(at + i, 2);
+        const uint64_t unit = rmt_get_le(at + i, 2);
         if (unit == 0) {
             text[used] = '\0';
             return i + 2;
@@ -110,7 +102,7 @@ s_take_path(const uint8_t *at, size_t size, option_t *option)
 {
     static const uint8_t network[] = {0x0b, 0x0c, 0x0d, 0x18};
     while (size >= HEAD_SIZE) {
-        const size_t node = (size_t) s_le(at + 2, 2);
+        const size_t node = (size_t) rmt_get_le(at + 2, 2);
         if (at[0] == TYPE_END || node < HEAD_SIZE || node > size)
             return;
         if (at[0] == TYPE_MEDIA && at[1] == MEDIA_DISK && node == DISK_SIZE)
@@ -130,7 +122,7 @@ s_decode(const variable_t *variable, option_t *option)
     const size_t head = 4 + 4 + 2;
     if (variable->size < head)
         return;
-    const size_t path_size = (size_t) s_le(variable->data + 8, 2);
+    const size_t path_size = (size_t) rmt_get_le(variable->data + 8, 2);
     const size_t label =
         s_take_text(variable->data + head, variable->size - head, option->label);
     if (label && head + label + path_size <= variable->size)
@@ -303,7 +295,8 @@ s_load(nvram_t *self, rmt_error_t *error)
     if (s_read(self, "BootOrder", &variable))
         for (size_t i = 4; i + 2 <= variable.size && self->order_count < ENTRIES_MAX;
              i += 2)
-            self->order[self->order_count++] = (uint16_t) s_le(variable.data + i, 2);
+            self->order[self->order_count++] =
+                (uint16_t) rmt_get_le(variable.data + i, 2);
     return 0;
 }
 

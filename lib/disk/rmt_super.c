@@ -1,5 +1,6 @@
 #include "disk/rmt_super.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 
 #include <inttypes.h>
@@ -79,30 +80,6 @@ static const feature_t s_btrfs_ro_compat[] = {
     {0, NULL},
 };
 
-static uint32_t
-s_le16(const unsigned char *at)
-{
-    return (uint32_t) at[0] | (uint32_t) at[1] << 8;
-}
-
-static uint32_t
-s_le32(const unsigned char *at)
-{
-    return s_le16(at) | s_le16(at + 2) << 16;
-}
-
-static uint32_t
-s_be16(const unsigned char *at)
-{
-    return (uint32_t) at[0] << 8 | (uint32_t) at[1];
-}
-
-static uint32_t
-s_be32(const unsigned char *at)
-{
-    return s_be16(at) << 16 | s_be16(at + 2);
-}
-
 // Append the names of all set bits to the field features; one without a row means
 // that the file system cannot be made again as it is.
 static int
@@ -136,26 +113,26 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     unsigned char super[SUPER_SIZE];
     if (rmt_io_pread(fd, super, sizeof super, EXT_SUPER_OFFSET, error) == -1)
         return -1;
-    const uint32_t revision = s_le32(super + 0x4c);
-    const uint32_t incompat = s_le32(super + 0x60);
+    const uint32_t revision = rmt_get32(super + 0x4c);
+    const uint32_t incompat = rmt_get32(super + 0x60);
     if (revision == 0)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "ext2 of revision 0 is not carried");
     rmt_record_set(volume, "features", "");
-    if (s_add_features(volume, s_le32(super + 0x5c), s_ext_compat, "compatible", error) ==
-            -1 ||
+    if (s_add_features(volume, rmt_get32(super + 0x5c), s_ext_compat, "compatible",
+                       error) == -1 ||
         s_add_features(volume, incompat, s_ext_incompat, "incompatible", error) == -1 ||
-        s_add_features(volume, s_le32(super + 0x64), s_ext_ro_compat, "read-only",
+        s_add_features(volume, rmt_get32(super + 0x64), s_ext_ro_compat, "read-only",
                        error) == -1)
         return -1;
     const bool wide = incompat & 0x80;
     const uint64_t blocks =
-        s_le32(super + 0x4) | (wide ? (uint64_t) s_le32(super + 0x150) << 32 : 0);
+        rmt_get32(super + 0x4) | (wide ? (uint64_t) rmt_get32(super + 0x150) << 32 : 0);
     const uint64_t reserved =
-        s_le32(super + 0x8) | (wide ? (uint64_t) s_le32(super + 0x154) << 32 : 0);
+        rmt_get32(super + 0x8) | (wide ? (uint64_t) rmt_get32(super + 0x154) << 32 : 0);
     const uint64_t free_blocks =
-        s_le32(super + 0xc) | (wide ? (uint64_t) s_le32(super + 0x158) << 32 : 0);
-    const uint32_t log_block = s_le32(super + 0x18);
-    const uint32_t log_cluster = s_le32(super + 0x1c);
+        rmt_get32(super + 0xc) | (wide ? (uint64_t) rmt_get32(super + 0x158) << 32 : 0);
+    const uint32_t log_block = rmt_get32(super + 0x18);
+    const uint32_t log_cluster = rmt_get32(super + 0x1c);
     if (log_block > 6 || log_cluster > 20 || blocks == 0 || free_blocks > blocks)
         return rmt_fail(error, RMT_E_CORRUPT, "superblock of ext is damaged");
     const uint64_t block = 1024u << log_block;
@@ -163,13 +140,13 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     rmt_record_set_u64(volume, "cluster-size", 1024ull << log_cluster);
     rmt_record_set_u64(volume, "bytes", blocks * block);
     rmt_record_set_u64(volume, "bytes-used", (blocks - free_blocks) * block);
-    rmt_record_set_u64(volume, "inode-size", s_le16(super + 0x58));
-    rmt_record_set_u64(volume, "inodes", s_le32(super));
-    rmt_record_set_u64(volume, "inodes-used", s_le32(super) - s_le32(super + 0x10));
+    rmt_record_set_u64(volume, "inode-size", rmt_get16(super + 0x58));
+    rmt_record_set_u64(volume, "inodes", rmt_get32(super));
+    rmt_record_set_u64(volume, "inodes-used", rmt_get32(super) - rmt_get32(super + 0x10));
     rmt_record_setf(volume, "reserved-percent", "%.2f",
                     (double) reserved * 100.0 / (double) blocks);
     rmt_record_set_u64(volume, "flex-groups", 1ull << (super[0x174] & 31));
-    const uint32_t behaviour = s_le16(super + 0x3c);
+    const uint32_t behaviour = rmt_get16(super + 0x3c);
     if (behaviour >= 1 && behaviour <= 3)
         rmt_record_set(volume, "errors", errors[behaviour]);
     return 0;
@@ -181,21 +158,22 @@ rmt_super_read_xfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     unsigned char super[SUPER_SIZE];
     if (rmt_io_pread(fd, super, sizeof super, 0, error) == -1)
         return -1;
-    const uint64_t block = s_be32(super + 4);
-    const uint64_t blocks = (uint64_t) s_be32(super + 8) << 32 | s_be32(super + 12);
+    const uint64_t block = rmt_get32_be(super + 4);
+    const uint64_t blocks =
+        (uint64_t) rmt_get32_be(super + 8) << 32 | rmt_get32_be(super + 12);
     rmt_record_set_u64(volume, "block-size", block);
     rmt_record_set_u64(volume, "bytes", blocks * block);
-    rmt_record_set_u64(volume, "sector-size", s_be16(super + 102));
-    rmt_record_set_u64(volume, "inode-size", s_be16(super + 104));
-    const bool crc = (s_be16(super + 100) & 0xf) == 5;
+    rmt_record_set_u64(volume, "sector-size", rmt_get16_be(super + 102));
+    rmt_record_set_u64(volume, "inode-size", rmt_get16_be(super + 104));
+    const bool crc = (rmt_get16_be(super + 100) & 0xf) == 5;
     rmt_record_set(volume, "features", crc ? "crc" : "");
     if (!crc)
         return 0;
-    if (s_add_features(volume, s_be32(super + 212), s_xfs_ro_compat, "read-only",
+    if (s_add_features(volume, rmt_get32_be(super + 212), s_xfs_ro_compat, "read-only",
                        error) == -1)
         return -1;
-    return s_add_features(volume, s_be32(super + 216), s_xfs_incompat, "incompatible",
-                          error);
+    return s_add_features(volume, rmt_get32_be(super + 216), s_xfs_incompat,
+                          "incompatible", error);
 }
 
 int
@@ -205,29 +183,31 @@ rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     unsigned char super[SUPER_SIZE];
     if (rmt_io_pread(fd, super, sizeof super, BTRFS_SUPER_OFFSET, error) == -1)
         return -1;
-    if (s_le32(super + 0x88) != 1)
+    if (rmt_get32(super + 0x88) != 1)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "btrfs over %u devices is not carried",
-                        s_le32(super + 0x88));
+                        rmt_get32(super + 0x88));
     rmt_record_set_u64(volume, "bytes",
-                       s_le32(super + 0x70) | (uint64_t) s_le32(super + 0x74) << 32);
-    rmt_record_set_u64(volume, "block-size", s_le32(super + 0x90));
-    rmt_record_set_u64(volume, "node-size", s_le32(super + 0x94));
+                       rmt_get32(super + 0x70) | (uint64_t) rmt_get32(super + 0x74)
+                                                     << 32);
+    rmt_record_set_u64(volume, "block-size", rmt_get32(super + 0x90));
+    rmt_record_set_u64(volume, "node-size", rmt_get32(super + 0x94));
     rmt_record_set_u64(volume, "bytes-used",
-                       s_le32(super + 0x78) | (uint64_t) s_le32(super + 0x7c) << 32);
-    const uint32_t sum = s_le16(super + 0xc4);
+                       rmt_get32(super + 0x78) | (uint64_t) rmt_get32(super + 0x7c)
+                                                     << 32);
+    const uint32_t sum = rmt_get16(super + 0xc4);
     if (sum >= sizeof sums / sizeof *sums)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "btrfs with checksums of kind %u is not carried", sum);
     rmt_record_set(volume, "checksum", sums[sum]);
     rmt_record_set(volume, "features", "");
     // No feature has a bit in the upper halves.
-    if (s_le32(super + 0xb8) || s_le32(super + 0xc0))
+    if (rmt_get32(super + 0xb8) || rmt_get32(super + 0xc0))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "btrfs has features of a later kind that are not carried");
-    if (s_add_features(volume, s_le32(super + 0xbc), s_btrfs_incompat, "incompatible",
+    if (s_add_features(volume, rmt_get32(super + 0xbc), s_btrfs_incompat, "incompatible",
                        error) == -1)
         return -1;
-    return s_add_features(volume, s_le32(super + 0xb4), s_btrfs_ro_compat, "read-only",
+    return s_add_features(volume, rmt_get32(super + 0xb4), s_btrfs_ro_compat, "read-only",
                           error);
 }
 
@@ -237,22 +217,22 @@ rmt_super_read_vfat(int fd, rmt_record_t *volume, rmt_error_t *error)
     unsigned char boot[512];
     if (rmt_io_pread(fd, boot, sizeof boot, 0, error) == -1)
         return -1;
-    const uint32_t sector = s_le16(boot + 11);
-    const uint32_t small = s_le16(boot + 19);
-    const uint64_t sectors = small ? small : s_le32(boot + 32);
+    const uint32_t sector = rmt_get16(boot + 11);
+    const uint32_t small = rmt_get16(boot + 19);
+    const uint64_t sectors = small ? small : rmt_get32(boot + 32);
     rmt_record_set_u64(volume, "sector-size", sector);
     rmt_record_set_u64(volume, "block-size", (uint64_t) sector * boot[13]);
     rmt_record_set_u64(volume, "bytes", sectors * sector);
     // FAT32 has no 16-bit size of the table; the others are told apart by the number
     // of clusters.
-    const uint32_t fat_size = s_le16(boot + 22);
+    const uint32_t fat_size = rmt_get16(boot + 22);
     if (fat_size == 0) {
         rmt_record_set(volume, "fat-bits", "32");
         return 0;
     }
     const uint64_t root =
-        ((uint64_t) s_le16(boot + 17) * 32 + sector - 1) / (sector ? sector : 1);
-    const uint64_t meta = s_le16(boot + 14) + (uint64_t) boot[16] * fat_size + root;
+        ((uint64_t) rmt_get16(boot + 17) * 32 + sector - 1) / (sector ? sector : 1);
+    const uint64_t meta = rmt_get16(boot + 14) + (uint64_t) boot[16] * fat_size + root;
     if (boot[13] == 0 || sector == 0 || meta > sectors)
         return rmt_fail(error, RMT_E_CORRUPT, "boot sector of FAT is damaged");
     rmt_record_set(volume, "fat-bits", (sectors - meta) / boot[13] < 4085 ? "12" : "16");

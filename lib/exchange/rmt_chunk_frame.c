@@ -1,6 +1,6 @@
 #include "exchange/rmt_chunk_frame.h"
+#include "base/rmt_bytes.h"
 
-#include <endian.h>
 #include <string.h>
 
 // Octets of a head: id 0, codec 33, plain size 34, stored size 38.
@@ -8,28 +8,13 @@
 #define AT_PLAIN 34
 #define AT_SIZE 38
 
-static void
-s_put32(uint8_t *out, uint32_t number)
-{
-    number = htole32(number);
-    memcpy(out, &number, sizeof number);
-}
-
-static uint32_t
-s_get32(const uint8_t *data)
-{
-    uint32_t number;
-    memcpy(&number, data, sizeof number);
-    return le32toh(number);
-}
-
 void
 rmt_chunk_frame_put_head(uint8_t out[RMT_CHUNK_FRAME_HEAD_SIZE], const rmt_chunk_t *chunk)
 {
     memcpy(out, chunk->id.bytes, RMT_ID_SIZE);
     out[AT_CODEC] = chunk->codec;
-    s_put32(out + AT_PLAIN, chunk->plain_size);
-    s_put32(out + AT_SIZE, chunk->size);
+    rmt_put32(out + AT_PLAIN, chunk->plain_size);
+    rmt_put32(out + AT_SIZE, chunk->size);
 }
 
 static void
@@ -37,8 +22,8 @@ s_get_head(const uint8_t *data, rmt_chunk_t *chunk_out)
 {
     memcpy(chunk_out->id.bytes, data, RMT_ID_SIZE);
     chunk_out->codec = data[AT_CODEC];
-    chunk_out->plain_size = s_get32(data + AT_PLAIN);
-    chunk_out->size = s_get32(data + AT_SIZE);
+    chunk_out->plain_size = rmt_get32(data + AT_PLAIN);
+    chunk_out->size = rmt_get32(data + AT_SIZE);
     chunk_out->data = data + RMT_CHUNK_FRAME_HEAD_SIZE;
 }
 

@@ -1,4 +1,5 @@
 #include "kernel/rmt_driver_index.h"
+#include "base/rmt_bytes.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -20,20 +21,13 @@ typedef struct {
     size_t visits; // Nodes that may still be entered
 } index_t;
 
-static uint32_t
-s_number(const unsigned char *data)
-{
-    return (uint32_t) data[0] << 24 | (uint32_t) data[1] << 16 | (uint32_t) data[2] << 8 |
-           data[3];
-}
-
 // Step over a number or a text; false when it does not lie inside.
 static bool
 s_step_number(const index_t *self, size_t *at, uint32_t *number_out)
 {
     if (self->size - *at < 4)
         return false;
-    *number_out = s_number(self->data + *at);
+    *number_out = rmt_get32_be(self->data + *at);
     *at += 4;
     return true;
 }
@@ -94,14 +88,14 @@ int
 rmt_driver_index_check(const void *data, size_t size, rmt_error_t *error)
 {
     index_t self = {data, size, size};
-    if (size < 12 || s_number(data) != MAGIC)
+    if (size < 12 || rmt_get32_be(data) != MAGIC)
         return rmt_fail(error, RMT_E_CORRUPT, "this is not a list of depmod");
-    const uint32_t version = s_number(self.data + 4);
+    const uint32_t version = rmt_get32_be(self.data + 4);
     if (version >> 16 != VERSION_MAJOR)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "the list of depmod has version %u, which is unknown",
                         version >> 16);
-    if (!s_check_node(&self, s_number(self.data + 8), 0))
+    if (!s_check_node(&self, rmt_get32_be(self.data + 8), 0))
         return rmt_fail(error, RMT_E_CORRUPT, "the list of depmod is damaged");
     return 0;
 }

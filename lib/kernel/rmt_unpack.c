@@ -1,5 +1,6 @@
 #include "kernel/rmt_unpack.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -213,9 +214,7 @@ s_lz4_block(rmt_unpack_t *self, rmt_error_t *error)
     size_t there, used = 0;
     if (rmt_input_peek(self->input, 4, &data, &there, error) == -1)
         return -1;
-    const size_t size = there < 4 ? 0
-                                  : (size_t) data[0] | (size_t) data[1] << 8 |
-                                        (size_t) data[2] << 16 | (size_t) data[3] << 24;
+    const size_t size = there < 4 ? 0 : rmt_get32(data);
     self->lz4_at = self->lz4_size = 0;
     if (size == 0 || size > (size_t) LZ4_compressBound((int) LZ4_BLOCK)) {
         self->is_end = true;
