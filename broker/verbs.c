@@ -5,6 +5,7 @@
 #include "broker/events.h"
 #include "broker/peers.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
 #include "base/rmt_io.h"
@@ -99,7 +100,7 @@ s_new_job(ask_t *ask, rmt_error_t *error)
     (void) error;
     uint8_t uid[RMT_UID_SIZE];
     char text[33], name[11] = "j-", clock[RMT_CLOCK_TEXT_SIZE], stamp[16];
-    rmt_random(uid, sizeof uid);
+    rmt_random_bytes(uid, sizeof uid);
     for (size_t i = 0; i < 8; i++) {
         const size_t bit = i * 5;
         const unsigned pair = (unsigned) uid[bit / 8] << 8 | uid[bit / 8 + 1];

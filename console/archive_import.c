@@ -5,6 +5,7 @@
 #include "archive/rmt_archive_list.h"
 #include "archive/rmt_archive_reader.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 #include "exchange/rmt_offer.h"
@@ -73,7 +74,7 @@ s_open_offer(s_import_t *self, const char *name, rmt_error_t *error)
         return -1;
     self->place = rmt_text("%s", rmt_record_text(reply->body, "place", ""));
     uint8_t task[RMT_UID_SIZE], job[RMT_UID_SIZE] = {0};
-    rmt_random(task, sizeof task);
+    rmt_random_bytes(task, sizeof task);
     const rmt_offer_config_t config = {.holders = reply->items,
                                        .host = self->call->broker_host,
                                        .own = &self->call->own,

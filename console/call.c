@@ -2,6 +2,7 @@
 #include "console/command.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_config.h"
 #include "net/rmt_enrol.h"
 #include "base/rmt_io.h"
@@ -115,7 +116,7 @@ call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *
     if (call_connect(self, error) == -1)
         return NULL;
     uint8_t idempotency[RMT_UID_SIZE];
-    rmt_random(idempotency, sizeof idempotency);
+    rmt_random_bytes(idempotency, sizeof idempotency);
     const rmt_request_t request = {verb, body, items, NULL, idempotency};
     return rmt_client_request(self->client, &request, error);
 }

@@ -1,5 +1,6 @@
 #include "base/rmt_random.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -9,7 +10,9 @@ rmt_random_bytes(void *bytes, size_t size)
 {
     for (size_t done = 0; done < size;) {
         const ssize_t got = getrandom((char *) bytes + done, size - done, 0);
-        if (got < 0)
+        if (got == -1 && errno == EINTR)
+            continue;
+        if (got <= 0)
             abort();
         done += (size_t) got;
     }

@@ -1,4 +1,4 @@
-// rmt_random - fresh random identifiers as texts.
+// rmt_random - random bytes of the kernel, and identifiers made of them.
 #pragma once
 
 #include <stddef.h>

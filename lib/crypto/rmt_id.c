@@ -5,7 +5,6 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 struct rmt_digest {
     EVP_MD_CTX *context;
@@ -123,19 +122,4 @@ rmt_id_from(rmt_id_t *id_out, const void *data, size_t size, rmt_error_t *error)
                         size, size ? bytes[0] : -1);
     memcpy(id_out->bytes, bytes, RMT_ID_SIZE);
     return 0;
-}
-
-void
-rmt_random(void *out, size_t size)
-{
-    uint8_t *at = out;
-    while (size) {
-        const ssize_t done = getrandom(at, size, 0);
-        if (done == -1 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            abort();
-        at += done;
-        size -= (size_t) done;
-    }
 }

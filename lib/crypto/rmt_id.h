@@ -31,6 +31,3 @@ rmt_digest_t *rmt_digest_new(void);
 void rmt_digest_destroy(rmt_digest_t **self_p);
 void rmt_digest_update(rmt_digest_t *self, const void *data, size_t size);
 void rmt_digest_finish(rmt_digest_t *self, rmt_id_t *id_out);
-
-// size random bytes from the kernel; aborts if there are none.
-void rmt_random(void *out, size_t size);

@@ -1,5 +1,6 @@
 // Enrolment tokens; contract in rmt_key.h.
 #include "crypto/rmt_key.h"
+#include "base/rmt_random.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -12,7 +13,7 @@ static const char s_base32[] = "abcdefghijklmnopqrstuvwxyz234567";
 static void
 s_random_text(char *out, size_t size)
 {
-    rmt_random(out, size);
+    rmt_random_bytes(out, size);
     for (size_t i = 0; i < size; i++)
         out[i] = s_base32[(uint8_t) out[i] & 31];
     out[size] = '\0';

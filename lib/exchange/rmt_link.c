@@ -3,6 +3,7 @@
 #include "facts/rmt_address.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "exchange/rmt_link.h"
@@ -94,7 +95,7 @@ rmt_link_new(const rmt_records_t *holders, const char *host, const rmt_key_t *ow
     }
     // Not all clients begin at the same holder.
     uint32_t random;
-    rmt_random(&random, sizeof(random));
+    rmt_random_bytes(&random, sizeof(random));
     self->next = random % self->count;
     return rmt_take(&self);
 }

@@ -1,6 +1,7 @@
 #include "net/rmt_client.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
 #include "base/rmt_io.h"
@@ -37,7 +38,7 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
     self->timeout_ms = timeout_ms;
     // Not from 1: a console that starts again must not take an old reply for its own.
     uint32_t start = 0;
-    rmt_random(&start, sizeof start);
+    rmt_random_bytes(&start, sizeof start);
     self->sequence = start;
     if (strlen(broker_key) != RMT_USER_SIZE - 1) {
         rmt_fail(error, RMT_E_USAGE, "the broker's key is not 40 characters of Z85");

@@ -1,6 +1,7 @@
 #include "net/rmt_enrol.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -118,7 +119,7 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
     if (config->nonce)
         memcpy(msg->nonce, config->nonce, RMT_UID_SIZE);
     else
-        rmt_random(msg->nonce, RMT_UID_SIZE);
+        rmt_random_bytes(msg->nonce, RMT_UID_SIZE);
     rmt_msg_text(&msg->token, config->token);
     if (config->body)
         rmt_record_merge(rmt_msg_body(msg), config->body);

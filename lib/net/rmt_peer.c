@@ -1,6 +1,7 @@
 #include "net/rmt_peer.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_id.h"
 #include "net/rmt_socket.h"
@@ -40,7 +41,7 @@ static uint32_t
 s_random_between(uint32_t low, uint32_t high)
 {
     uint32_t number = 0;
-    rmt_random(&number, sizeof number);
+    rmt_random_bytes(&number, sizeof number);
     return low + number % (high - low + 1);
 }
 

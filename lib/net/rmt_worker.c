@@ -1,5 +1,6 @@
 #include "net/rmt_worker.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_failpoint.h"
 #include "net/rmt_held_task.h"
@@ -122,7 +123,7 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
     if (config->nonce)
         memcpy(self->nonce, config->nonce, RMT_UID_SIZE);
     else
-        rmt_random(self->nonce, RMT_UID_SIZE);
+        rmt_random_bytes(self->nonce, RMT_UID_SIZE);
     self->hello = config->hello ? rmt_record_dup(config->hello) : rmt_record_new();
     self->context = config->context;
     self->on_peers = config->on_peers;

@@ -1,7 +1,7 @@
 #include "store/rmt_file_name.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
-#include "crypto/rmt_id.h"
+#include "base/rmt_random.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -13,7 +13,7 @@ rmt_file_name_t
 rmt_file_name_new(void)
 {
     rmt_file_name_t name;
-    rmt_random(name.bytes, sizeof name.bytes);
+    rmt_random_bytes(name.bytes, sizeof name.bytes);
     return name;
 }
 

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_id.h"
@@ -17,7 +18,7 @@ broker_free_ports(void)
 {
     for (;;) {
         uint16_t base;
-        rmt_random(&base, sizeof base);
+        rmt_random_bytes(&base, sizeof base);
         base = (uint16_t) (20000 + base % 10000);
         bool is_free = true;
         for (int i = 0; i < 5 && is_free; i++) {
@@ -458,7 +459,7 @@ broker_hello(const char *role, const char *name, const char *service)
     hello->version_min = hello->version_max = RMT_WIRE_VERSION;
     rmt_msg_text(&hello->role, role);
     rmt_msg_text(&hello->name, name);
-    rmt_random(hello->nonce, sizeof hello->nonce);
+    rmt_random_bytes(hello->nonce, sizeof hello->nonce);
     (void) rmt_msg_body(hello);
     hello->hand = rmt_records_new();
     if (*service)

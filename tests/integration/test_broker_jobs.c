@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
@@ -22,7 +23,7 @@ test_an_image_job_runs_once_and_is_told(void **state)
     broker_await_heard(farm, listener);
     hand_t *imager = hand_hire_imager(farm), *source = hand_hire_source(farm);
     uint8_t idempotency[RMT_UID_SIZE];
-    rmt_random(idempotency, sizeof idempotency);
+    rmt_random_bytes(idempotency, sizeof idempotency);
     rmt_auto_str job = broker_submit(farm, idempotency);
     rmt_auto_str again = broker_submit(farm, idempotency);
     assert_string_equal(job, again);

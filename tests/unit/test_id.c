@@ -2,6 +2,7 @@
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "crypto/rmt_id.h"
 
 #include <stdlib.h>
@@ -32,7 +33,7 @@ test_a_digest_does_not_depend_on_the_pieces(void **state)
 {
     (void) state;
     uint8_t data[300];
-    rmt_random(data, sizeof data);
+    rmt_random_bytes(data, sizeof data);
     rmt_id_t whole, pieces;
     rmt_id_compute(&whole, data, sizeof data);
     rmt_auto(rmt_digest) digest = rmt_digest_new();

@@ -1,6 +1,7 @@
 #include "agent/agent.h"
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "wire/rmt_codec.h"
 #include "net/rmt_enrol.h"
 #include "crypto/rmt_id.h"
@@ -230,7 +231,7 @@ rmt_agent_new(const rmt_config_t *config, const char *role,
     self->config = config;
     self->role = role;
     self->watch = watch;
-    rmt_random(self->nonce, sizeof self->nonce);
+    rmt_random_bytes(self->nonce, sizeof self->nonce);
     if (s_setup(self, error) == -1)
         return NULL;
     return rmt_take(&self);

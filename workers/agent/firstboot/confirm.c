@@ -1,5 +1,6 @@
 #include "agent/firstboot/confirm.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_random.h"
 #include "net/rmt_client.h"
 #include "crypto/rmt_id.h"
 #include "base/rmt_log.h"
@@ -38,7 +39,7 @@ static int
 s_with_jitter(int wait_ms)
 {
     uint16_t chance;
-    rmt_random(&chance, sizeof chance);
+    rmt_random_bytes(&chance, sizeof chance);
     return wait_ms / 2 + (int) ((int64_t) wait_ms * chance / UINT16_MAX);
 }
 
@@ -59,7 +60,7 @@ rmt_confirm_run(const rmt_confirm_config_t *config, const rmt_record_t *body,
     if (signals == -1)
         return -1;
     uint8_t idempotency[RMT_UID_SIZE]; // However often it travels, it counts once
-    rmt_random(idempotency, sizeof idempotency);
+    rmt_random_bytes(idempotency, sizeof idempotency);
     const rmt_request_t request = {.verb = "target.confirm",
                                    .body = body,
                                    .items = outcomes,
