@@ -8,4 +8,7 @@ extern const command_t cmd_image[];
 extern const command_t cmd_store[];
 extern const command_t cmd_deploy[];
 extern const command_t cmd_job[];
-extern const command_t cmd_admin[];
+extern const command_t cmd_lock[];
+extern const command_t cmd_key[];
+extern const command_t cmd_script[];
+extern const command_t cmd_farm[];

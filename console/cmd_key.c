@@ -1,0 +1,111 @@
+// Keys and tokens.
+#include "console/cmd.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "crypto/rmt_key.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const s_key_columns[] = {"key",   "role",  "name",
+                                            "place", "state", NULL};
+
+static int
+s_make_key(const char *folder, const char *name, rmt_error_t *error)
+{
+    rmt_auto_str secret = rmt_text("%s/%s.key", folder, name);
+    rmt_auto_str public = rmt_text("%s/%s.pub", folder, name);
+    if (access(secret, F_OK) == 0)
+        return rmt_fail(error, RMT_E_EXISTS,
+                        "%s exists, and a key is never replaced; use another folder",
+                        secret);
+    rmt_key_t key;
+    if (rmt_key_new(&key, error) == -1 || rmt_key_save(&key, secret, error) == -1 ||
+        rmt_key_save_public(&key, public, error) == -1)
+        return -1;
+    printf("%s\n%s\n", secret, public);
+    return 0;
+}
+
+static int
+s_key_init(call_t *call, rmt_error_t *error)
+{
+    const char *folder = call->operands[0];
+    if (rmt_io_mkdirs(folder, 0700, error) == -1)
+        return -1;
+    if (s_make_key(folder, "broker", error) == -1 ||
+        s_make_key(folder, "admin", error) == -1)
+        return -1;
+    return 0;
+}
+
+static int
+s_key_token(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    rmt_record_set(body, "role", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "key.token", body, NULL, error);
+    if (!reply)
+        return -1;
+    if (call->json)
+        output_record(reply->body, NULL, NULL, NULL, true);
+    else
+        puts(rmt_record_text(reply->body, "token", ""));
+    return 0;
+}
+
+static int
+s_key_enrol(call_t *call, rmt_error_t *error)
+{
+    const char *token = rmt_record_text(call->options, "token", "");
+    if (!*token)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "enrolment needs --token; an admin makes one with: "
+                        "ramet key token %s",
+                        call->operands[0]);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "role", call->operands[0]);
+    rmt_record_set(body, "name", rmt_record_text(call->options, "name", ""));
+    rmt_auto(rmt_record) answer = call_enrol(call, token, body, error);
+    if (!answer)
+        return -1;
+    if (rmt_record_count(answer) == 0)
+        return rmt_fail(error, RMT_E_EXISTS,
+                        "this console has a key; its file is named by the setting key");
+    output_record(answer, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+static const option_t s_token_options[] = {
+    {"name", "NAME", "only a machine of this name"},
+    {"place", "PLACE", "place of an imager or installer, engine of a target"},
+    {"ttl-s", "SECONDS", "life time (3600)"},
+    {"uses", "N", "how many machines may use it (1)"},
+    {"approve", NULL, "approve keys that enrol with it at once"},
+    {NULL, NULL, NULL},
+};
+static const option_t s_enrol_options[] = {
+    {"token", "TOKEN", "token that an admin made with: ramet key token ROLE"},
+    {"name", "NAME", "name of the key in lists"},
+    {NULL, NULL, NULL},
+};
+
+const command_t cmd_key[] = {
+    {"key", "init", "FOLDER", 1, 1,
+     "Make the keys of a new farm: broker and first admin.", s_key_init, NULL, NULL,
+     NULL},
+    {"key", "list", "", 0, 0, "List enrolled keys.", command_run_list, "key.list",
+     s_key_columns, NULL},
+    {"key", "token", "ROLE", 1, 1, "Make an enrolment token.", s_key_token, NULL, NULL,
+     s_token_options},
+    {"key", "enrol", "ROLE", 1, 1,
+     "Enrol this console's key as viewer or dashboard, with a token.", s_key_enrol, NULL,
+     NULL, s_enrol_options},
+    {"key", "approve", "NAME", 1, 1, "Approve a pending key.", command_run_act,
+     "key.approve", NULL, NULL},
+    {"key", "revoke", "NAME", 1, 1,
+     "Revoke a key; it is refused from its next message on.", command_run_act,
+     "key.revoke", NULL, NULL},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
+};

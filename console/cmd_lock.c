@@ -1,0 +1,55 @@
+// Locks of targets.
+#include "console/cmd.h"
+#include "console/output.h"
+#include "base/rmt_auto.h"
+
+#include <string.h>
+
+static const char *const s_lock_columns[] = {"target", "job-name", "epoch", "armed",
+                                             "since",  "reason",   NULL};
+
+static int
+s_lock_break(call_t *call, rmt_error_t *error)
+{
+    if (!rmt_record_has(call->options, "force") ||
+        !rmt_record_has(call->options, "reason"))
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "breaking a lock needs --force and --reason: the machine may still be "
+            "written; it is held afterwards");
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "target", call->operands[0]);
+    rmt_record_set(body, "reason", rmt_record_text(call->options, "reason", ""));
+    rmt_auto(rmt_msg) reply = call_request(call, "lock.break", body, NULL, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+static int
+s_lock_show(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "target", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "lock.show", body, NULL, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+static const option_t s_break_options[] = {
+    {"force", NULL, "confirm: the machine may still be written"},
+    {"reason", "WORDS", "the reason, for the audit stream"},
+    {NULL, NULL, NULL},
+};
+
+const command_t cmd_lock[] = {
+    {"lock", "list", "", 0, 0, "List locked targets.", command_run_list, "lock.list",
+     s_lock_columns, NULL},
+    {"lock", "show", "TARGET", 1, 1, "Show one lock.", s_lock_show, NULL, NULL, NULL},
+    {"lock", "break", "TARGET", 1, 1, "Break a lock by force; the target is held.",
+     s_lock_break, NULL, NULL, s_break_options},
+    {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
+};
