@@ -1,5 +1,5 @@
-// rmt_image - what the descriptor of an image says that it needs. For lib/store alone;
-// the images of a store are kept by rmt_store_image_put and the like.
+// rmt_image - what the descriptor of an image says that it needs. Private to lib/store.
+// rmt_store.h puts, gets, lists and removes the images of a store.
 #pragma once
 
 #include "base/rmt_record.h"
