@@ -1,6 +1,6 @@
 // rmt_archive_head - the bytes at the head of an archive that describe its image: pax
-// global headers carry them in comments. Other programs skip comments. For lib/archive
-// alone.
+// global headers carry them in comments. Other programs skip comments. Private to
+// lib/archive.
 #pragma once
 
 #include <stddef.h>

@@ -1,4 +1,4 @@
-// rmt_fs_rows - the table of file systems; inside lib/disk only.
+// rmt_fs_rows - the table of file systems. Private to lib/disk.
 #pragma once
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-// rmt_super - the options of mkfs, read from superblocks; lib/disk only.
+// rmt_super - the options of mkfs, read from superblocks. Private to lib/disk.
 #pragma once
 
 #include "base/rmt_error.h"

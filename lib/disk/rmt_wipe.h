@@ -1,5 +1,5 @@
 // rmt_wipe - signatures in a part of a device, taken away and seen to be gone; inside
-// lib/disk only.
+// Private to lib/disk.
 #pragma once
 
 #include <stddef.h>

@@ -1,4 +1,5 @@
-// rmt_grants - the keys that may fetch images, or may offer chunks; lib/exchange only.
+// rmt_grants - the keys that may fetch images, or may offer chunks. Private to
+// lib/exchange.
 //
 // Keys with any grant are let in through ZAP, all others kept out. Time is an argument.
 #pragma once

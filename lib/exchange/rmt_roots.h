@@ -1,5 +1,5 @@
 // rmt_roots - closures of the images that are being served, made in a thread of its
-// own so that no peer waits for reading; lib/exchange only.
+// own so that no peer waits for reading. Private to lib/exchange.
 //
 // A few closures are kept, at most RMT_ROOTS_BYTES of ids (or a single larger one).
 #pragma once

@@ -1,4 +1,4 @@
-// rmt_serve_state - the state of the thread of rmt_serve; lib/exchange only.
+// rmt_serve_state - the state of the thread of rmt_serve. Private to lib/exchange.
 #pragma once
 
 #include <czmq.h>

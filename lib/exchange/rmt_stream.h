@@ -1,5 +1,5 @@
 // rmt_stream - takes one source's offered chunks into the store, in a thread of its own,
-// so that no other peer waits for checks and commits; lib/exchange only.
+// so that no other peer waits for checks and commits. Private to lib/exchange.
 //
 // Messages go in (OFFER, WHOLE, checked CHUNKS, SEAL) and come out (WANT, ACK, SEALED).
 // REFUSED comes out when the stream has failed: then nothing of it stays and the rest is

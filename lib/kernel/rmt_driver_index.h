@@ -1,5 +1,5 @@
 // rmt_driver_index - foreign lists of drivers, checked before a library reads them;
-// inside lib/kernel only.
+// Private to lib/kernel.
 #pragma once
 
 #include <stddef.h>

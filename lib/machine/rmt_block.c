@@ -157,7 +157,7 @@ s_set_place(const char *root, const char *link, const char *path, rmt_record_t *
 {
     rmt_auto_ptr joined = s_controller_path(link);
     const char *whole = strstr(path, "/nvme-subsystem/") && joined ? joined : path;
-    char slot[RMT_SLOT_SIZE];
+    char slot[RMT_PCI_SLOT_SIZE];
     rmt_pci_slot(whole + strlen(root), slot);
     rmt_auto_str place =
         s_disk_place(root, path + strlen(root), rmt_record_text(disk, "bus", ""), slot);

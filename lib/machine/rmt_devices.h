@@ -17,8 +17,8 @@ void rmt_usb_read(const char *root, rmt_records_t *records);                   /
 
 // The last PCI address in a sysfs path, such as 0000:00:1f.2 or, behind a volume
 // management device, 10000:e1:00.0; "" for none.
-#define RMT_SLOT_SIZE 24
-void rmt_pci_slot(const char *path, char slot[RMT_SLOT_SIZE]);
+#define RMT_PCI_SLOT_SIZE 24
+void rmt_pci_slot(const char *path, char slot[RMT_PCI_SLOT_SIZE]);
 
 // The module of the driver that is bound to the device in a folder, or the driver's own
 // name where it is built in; "" for none. As the kernel writes modules, with '_'.

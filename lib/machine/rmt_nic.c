@@ -76,7 +76,7 @@ rmt_nic_read(const char *root, rmt_records_t *records)
                       rmt_sysfs_link_name(text, "%s/device/driver", folder));
         const bool is_radio = rmt_sysfs_exists("%s/phy80211", folder);
         rmt_record_set(nic, "media", is_radio ? "radio" : "cable");
-        char slot[RMT_SLOT_SIZE];
+        char slot[RMT_PCI_SLOT_SIZE];
         rmt_pci_slot(path + strlen(root), slot);
         // What hangs on USB is plugged in, wherever its host controller is.
         const bool is_usb = strstr(path + strlen(root), "/usb") != NULL;

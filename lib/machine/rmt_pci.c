@@ -11,7 +11,7 @@
 
 // The domain has four digits or, behind a volume management device, more.
 void
-rmt_pci_slot(const char *path, char slot[RMT_SLOT_SIZE])
+rmt_pci_slot(const char *path, char slot[RMT_PCI_SLOT_SIZE])
 {
     slot[0] = '\0';
     for (const char *p = strchr(path, '/'); p; p = strchr(p + 1, '/')) {
@@ -19,8 +19,8 @@ rmt_pci_slot(const char *path, char slot[RMT_SLOT_SIZE])
         int used = 0;
         if (sscanf(p, "/%8x:%2x:%2x.%1x%n", &domain, &bus, &device, &function, &used) ==
                 4 &&
-            used >= 13 && used < RMT_SLOT_SIZE && (p[used] == '/' || p[used] == '\0'))
-            snprintf(slot, RMT_SLOT_SIZE, "%.*s", used - 1, p + 1);
+            used >= 13 && used < RMT_PCI_SLOT_SIZE && (p[used] == '/' || p[used] == '\0'))
+            snprintf(slot, RMT_PCI_SLOT_SIZE, "%.*s", used - 1, p + 1);
     }
 }
 

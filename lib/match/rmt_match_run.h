@@ -1,4 +1,4 @@
-// rmt_match_run - one comparison under way; inside lib/match only.
+// rmt_match_run - one comparison under way. Private to lib/match.
 #pragma once
 
 #include "match/rmt_match.h"

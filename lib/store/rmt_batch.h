@@ -1,5 +1,6 @@
 // rmt_batch - what one store instance put since its last commit: packs and indexes in
-// a temporary folder of its own, which is locked while the owner lives. For lib/store.
+// a temporary folder of its own, which is locked while the owner lives. Private to
+// lib/store.
 #pragma once
 
 #include "store/rmt_pack.h"

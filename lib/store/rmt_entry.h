@@ -1,5 +1,5 @@
 // rmt_entry - one manifest entry to bytes and back, after a path that both sides know.
-// For lib/store alone; the public half is in rmt_manifest.h.
+// Private to lib/store; the public half is in rmt_manifest.h.
 #pragma once
 
 #include "base/rmt_bytes.h"

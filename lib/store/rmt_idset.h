@@ -1,4 +1,4 @@
-// rmt_idset - a growing set of ids. For lib/store alone.
+// rmt_idset - a growing set of ids. Private to lib/store.
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // rmt_index - a sorted table of chunks in some packs: one immutable, mapped file, or the
-// same bytes in memory. For lib/store alone.
+// same bytes in memory. Private to lib/store.
 #pragma once
 
 #include "store/rmt_file_name.h"

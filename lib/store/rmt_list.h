@@ -1,5 +1,5 @@
 // rmt_list - the chunks that name a manifest's chunks: its root, and below it, when
-// there are too many ids for one chunk, lists. For lib/store alone.
+// there are too many ids for one chunk, lists. Private to lib/store.
 #pragma once
 
 #include "base/rmt_bytes.h"

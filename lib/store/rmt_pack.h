@@ -1,7 +1,7 @@
 // rmt_pack - a file of chunks in arrival order with a trailer that lists them.
 //
 // A writer fills a temporary file, buffers, and starts the kernel's write-back early, so
-// that the final fsync is short. Readers trust nothing in a file. For lib/store alone.
+// that the final fsync is short. Readers trust nothing in a file. Private to lib/store.
 #pragma once
 
 #include "store/rmt_file_name.h"

@@ -1,4 +1,5 @@
-// rmt_pending - the set of slots that were put and are in no index yet. For lib/store.
+// rmt_pending - the set of slots that were put and are in no index yet. Private to
+// lib/store.
 #pragma once
 
 #include "store/rmt_slot.h"

@@ -1,4 +1,4 @@
-// rmt_pool - a bounded number of open packs for reading. For lib/store alone.
+// rmt_pool - a bounded number of open packs for reading. Private to lib/store.
 #pragma once
 
 #include "store/rmt_file_name.h"

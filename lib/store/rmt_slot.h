@@ -1,5 +1,5 @@
 // rmt_slot - where the stored form of a chunk lies: the head of a pack's record, and the
-// entry of trailers and indexes. For lib/store alone.
+// entry of trailers and indexes. Private to lib/store.
 #pragma once
 
 #include "base/rmt_bytes.h"

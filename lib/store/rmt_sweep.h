@@ -1,5 +1,5 @@
-// rmt_sweep - removing the files of writers that ended without a commit. For lib/store
-// alone.
+// rmt_sweep - removing the files of writers that ended without a commit. Private to
+// lib/store.
 #pragma once
 
 #include <stdint.h>

@@ -1,4 +1,4 @@
-// rmt_action - the records that a personalisation is made of; inside lib/system.
+// rmt_action - the records that a personalisation is made of. Private to lib/system.
 //
 //   class=write  {path, what, mode (octal), uid, gid, content}
 //   class=link   {path, what, target}

@@ -1,4 +1,4 @@
-// rmt_identity - identities that no two computers share; inside lib/system.
+// rmt_identity - identities that no two computers share. Private to lib/system.
 #pragma once
 
 #include <stdbool.h>

@@ -1,5 +1,5 @@
 // rmt_network_plan - a target's settings told to the network stack of a tree.
-// Inside lib/system.
+// Private to lib/system.
 #pragma once
 
 #include "facts/rmt_network.h"

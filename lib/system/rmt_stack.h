@@ -1,5 +1,5 @@
 // rmt_stack - the network stack that a tree really uses, and how it is told settings.
-// Inside lib/system.
+// Private to lib/system.
 #pragma once
 
 #include <stdbool.h>

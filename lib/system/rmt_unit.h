@@ -1,5 +1,5 @@
 // rmt_unit - which services a tree starts, told by the links that enable them: systemd's
-// *.wants, the rc folders of System V, the runlevels of OpenRC. Inside lib/system.
+// *.wants, the rc folders of System V, the runlevels of OpenRC. Private to lib/system.
 #pragma once
 
 #include <stdbool.h>

@@ -3,7 +3,7 @@
 
 #include "kernel/rmt_drivers.h"
 #include "place/holder.h"
-#include "net/rmt_task.h"
+#include "net/rmt_worker.h"
 
 // From the body of a match task {image, place, kernel}: fetch what this store lacks, and
 // keep it. Blocks. *drivers_out is NULL for an image that tells no kernel, else the
