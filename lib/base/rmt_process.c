@@ -15,8 +15,6 @@
 
 #define OUTPUT_SIZE_MAX ((size_t) 64 * 1024)
 
-extern char **environ;
-
 // Daemons block signals and ignore SIGPIPE; what they start must not inherit that.
 static void
 s_init_attributes(posix_spawnattr_t *attributes)

@@ -19,8 +19,6 @@
 #define GRACE_MS 5000
 #define DRAIN_MAX 256
 
-extern char **environ;
-
 typedef struct {
     pid_t pid;
     int reader;

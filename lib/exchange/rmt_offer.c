@@ -198,14 +198,14 @@ static int
 s_on_message(rmt_offer_t *self, const rmt_msg_t *msg, rmt_error_t *error)
 {
     self->heard_ms = rmt_clock_ms();
+    const bool is_end = msg->kind == RMT_MSG_REFUSED ||
+                        (msg->kind == RMT_MSG_SEALED && msg->code != RMT_OK);
+    if (is_end)
+        return s_break(self, rmt_code_from(msg->code), msg->text, error);
     if (msg->kind == RMT_MSG_WANT)
         s_on_want(self, msg);
     else if (msg->kind == RMT_MSG_ACK)
         self->unacked -= msg->window < self->unacked ? msg->window : self->unacked;
-    else if (msg->kind == RMT_MSG_REFUSED)
-        return s_break(self, rmt_code_from(msg->code), msg->text, error);
-    else if (msg->kind == RMT_MSG_SEALED && msg->code != RMT_OK)
-        return s_break(self, rmt_code_from(msg->code), msg->text, error);
     else if (msg->kind == RMT_MSG_SEALED)
         self->sealed = msg->serial;
     return 0;

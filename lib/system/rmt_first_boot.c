@@ -131,7 +131,7 @@ static bool
 s_plan_runlevels(int root_fd, const char *script, rmt_records_t *actions)
 {
     bool found = false;
-    for (char level = '2'; level <= '5'; level++) {
+    for (int level = '2'; level <= '5'; level++) {
         rmt_auto_str first = rmt_text("/etc/rc%c.d", level);
         rmt_auto_str second = rmt_text("/etc/rc.d/rc%c.d", level);
         const char *folder = s_folder(root_fd, first, second);

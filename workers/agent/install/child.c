@@ -14,8 +14,6 @@
 
 #define LEAVE_MS 60000
 
-extern char **environ;
-
 struct rmt_child {
     pid_t pid;
     rmt_pipe_t *pipe;

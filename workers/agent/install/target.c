@@ -148,10 +148,10 @@ s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
     char nonce_text[33];
     char plan_text[RMT_ID_TEXT_SIZE];
     if (strcmp(rmt_record_text(body, "nonce", ""),
-               rmt_uid_text(self->agent->nonce, nonce_text)))
+               rmt_uid_text(self->agent->nonce, nonce_text)) != 0)
         return rmt_fail(error, RMT_E_FENCED,
                         "this go is for another start of this machine");
-    if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)))
+    if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)) != 0)
         return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
     const rmt_fence_token_t token = {.era = rmt_task_era(task),
                                      .epoch = rmt_task_epoch(task),
