@@ -62,9 +62,9 @@ s_is_on(on_t row, const rmt_result_t *result)
     case ON_DRIVE:
         return !result;
     case ON_OK:
-        return result && result->code == RMT_OK;
+        return result && result->code == RMT_E_OK;
     case ON_FAIL:
-        return result && result->code != RMT_OK;
+        return result && result->code != RMT_E_OK;
     case ON_RESULT:
         return result;
     }

@@ -50,7 +50,7 @@ rmt_act_end_image(rmt_step_t *step)
     RMT_OP_COPY(op, "set", outputs, "state", "files", "bytes", "volumes", "hardware",
                 "layout", "kernel", "network-stack", "network-by-name");
     rmt_op_copy(rmt_op_add(step, "job"), "set.image", outputs, "image");
-    rmt_op_end(step, "finish", RMT_OK, "");
+    rmt_op_end(step, "finish", RMT_E_OK, "");
 }
 
 void

@@ -55,7 +55,7 @@ rmt_act_begin_match(rmt_step_t *step)
 void
 rmt_act_join_match(rmt_step_t *step)
 {
-    const bool is_ok = step->result->code == RMT_OK;
+    const bool is_ok = step->result->code == RMT_E_OK;
     const uint64_t failed = rmt_step_number(step, "match-failed") + (is_ok ? 0 : 1);
     const uint64_t waiting = rmt_step_number(step, "waiting");
     rmt_record_t *op = rmt_op_add(step, "job");

@@ -45,7 +45,7 @@ rmt_op_end(rmt_step_t *step, const char *event, rmt_code_t code, const char *tex
 {
     rmt_record_t *op = rmt_op_add(step, "job");
     rmt_record_set(op, "event", event);
-    if (code != RMT_OK) {
+    if (code != RMT_E_OK) {
         rmt_record_set_u64(op, "code", code);
         rmt_record_set(op, "text", text);
     }

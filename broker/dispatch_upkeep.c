@@ -25,8 +25,8 @@ rmt_act_end_upkeep(rmt_step_t *step)
     rmt_record_t *op = rmt_op_add(step, "job");
     if (step->result->outputs)
         rmt_op_copy_each(op, "set", step->result->outputs, copied);
-    if (step->result->code == RMT_OK)
-        rmt_op_end(step, "finish", RMT_OK, "");
+    if (step->result->code == RMT_E_OK)
+        rmt_op_end(step, "finish", RMT_E_OK, "");
     else
         rmt_act_fail_job(step);
 }

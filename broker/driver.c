@@ -87,7 +87,7 @@ s_finish(queue_t *queue, rmt_code_t code, const char *text)
     errand_t *errand = zlist_pop(queue->errands);
     rmt_records_destroy(&queue->ops);
     queue->tries = 0;
-    if (code != RMT_OK && code != RMT_E_CANCELLED)
+    if (code != RMT_E_OK && code != RMT_E_CANCELLED)
         rmt_log(code == RMT_E_FENCED ? RMT_INFO : RMT_WARN, "job.step.refused",
                 "job=%s code=%s text=\"%s\"", queue->job, rmt_code_name(code), text);
     if (errand->done && code != RMT_E_CANCELLED)
@@ -105,14 +105,14 @@ s_on_step(void *context, rmt_msg_t *reply)
     queue_t *queue = context;
     rmt_broker_t *broker = queue->driver->broker;
     const rmt_code_t code = rmt_code_from(reply->code);
-    if (code == RMT_OK && rmt_record_has(reply->body, "again")) {
+    if (code == RMT_E_OK && rmt_record_has(reply->body, "again")) {
         if (queue->tries < TRIES_MAX)
             s_begin(queue);
         else
             s_finish(queue, RMT_E_UNAVAILABLE, "the job is moved by others all the time");
         return;
     }
-    if (code == RMT_OK) {
+    if (code == RMT_E_OK) {
         rmt_events_tail(broker->events);
         if (streq(rmt_record_text(reply->body, "driven", ""), "true"))
             rmt_driver_drive(queue->driver, queue->job);
@@ -132,7 +132,7 @@ s_on_view(void *context, rmt_msg_t *reply)
     queue_t *queue = context;
     rmt_broker_t *broker = queue->driver->broker;
     const errand_t *errand = zlist_first(queue->errands);
-    if (reply->code != RMT_OK) {
+    if (reply->code != RMT_E_OK) {
         s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
         return;
     }
@@ -219,7 +219,7 @@ s_on_task(void *context, rmt_msg_t *reply)
 {
     lookup_t *lookup = context;
     errand_t *errand = lookup->errand;
-    if (reply->code == RMT_OK) {
+    if (reply->code == RMT_E_OK) {
         s_add(lookup->driver, rmt_record_text(reply->body, "job", ""), errand);
     } else {
         if (reply->code != RMT_E_CANCELLED)

@@ -24,7 +24,7 @@ s_answer(rmt_broker_t *broker, zframe_t *route, const rmt_msg_t *reply)
     msg->code = reply->code;
     rmt_msg_text(&msg->text, reply->text ? reply->text : "");
     rmt_record_t *body = rmt_msg_body(msg);
-    if (reply->code == RMT_OK && reply->body)
+    if (reply->code == RMT_E_OK && reply->body)
         rmt_record_merge(body, reply->body);
     if (rmt_record_has(body, "pending")) {
         msg->code = RMT_E_UNAVAILABLE;
@@ -39,7 +39,7 @@ s_on_reply(void *context, rmt_msg_t *reply)
     knock_t *knock = context;
     if (reply->code != RMT_E_CANCELLED) {
         reply->sequence = knock->sequence;
-        if (reply->code == RMT_OK && !rmt_record_has(reply->body, "pending")) {
+        if (reply->code == RMT_E_OK && !rmt_record_has(reply->body, "pending")) {
             // The key is let in before it hears so, and its next step finds it.
             rmt_auto(rmt_record) record = rmt_record_dup(reply->body);
             rmt_record_set(record, "state", "approved");

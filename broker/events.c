@@ -154,7 +154,7 @@ static void
 s_notify(const rmt_broker_t *broker, const char *target, const rmt_record_t *why)
 {
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_NOTICE);
-    msg->code = (uint32_t) rmt_record_u64(why, "code", RMT_OK);
+    msg->code = (uint32_t) rmt_record_u64(why, "code", RMT_E_OK);
     rmt_msg_text(&msg->text, rmt_record_text(why, "text", ""));
     for (rmt_member_t *member = rmt_roster_first(broker->roster); member;
          member = rmt_roster_next(broker->roster))
@@ -197,7 +197,7 @@ s_on_read(void *context, rmt_msg_t *reply)
 {
     rmt_events_t *self = context;
     self->is_reading = false;
-    if (reply->code != RMT_OK)
+    if (reply->code != RMT_E_OK)
         return; // The scan reads on
     const size_t count = rmt_records_count(reply->items);
     if (rmt_record_has(reply->body, "last"))

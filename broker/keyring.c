@@ -140,7 +140,7 @@ s_take_page(void *context, rmt_msg_t *reply)
     rmt_keyring_t *self = context;
     if (reply->code == RMT_E_CANCELLED)
         return;
-    if (reply->code != RMT_OK) {
+    if (reply->code != RMT_E_OK) {
         rmt_log(RMT_WARN, "keys.unread", "text=\"%s\"", reply->text ? reply->text : "");
         self->broker->is_opening = false; // Tried again when Redis is back or by the scan
         return;
@@ -172,7 +172,7 @@ rmt_keyring_load(rmt_keyring_t *self, void (*done)(rmt_broker_t *broker))
 static void
 s_take_one(void *context, rmt_msg_t *reply)
 {
-    if (reply->code == RMT_OK)
+    if (reply->code == RMT_E_OK)
         rmt_keyring_put(context, reply->body);
 }
 

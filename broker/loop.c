@@ -41,7 +41,7 @@ s_on_era(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
     rmt_error_t error = {0};
-    if (reply->code != RMT_OK) {
+    if (reply->code != RMT_E_OK) {
         self->is_opening = false;
         return;
     }
@@ -102,7 +102,8 @@ static void
 s_on_drive_list(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++)
+    for (size_t i = 0; reply->code == RMT_E_OK && i < rmt_records_count(reply->items);
+         i++)
         rmt_driver_drive(self->driver,
                          rmt_record_text(rmt_records_at(reply->items, i), "job", ""));
 }
@@ -111,7 +112,8 @@ static void
 s_on_queues(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items); i++)
+    for (size_t i = 0; reply->code == RMT_E_OK && i < rmt_records_count(reply->items);
+         i++)
         rmt_tasks_wake(self,
                        rmt_record_text(rmt_records_at(reply->items, i), "service", ""));
 }
@@ -128,7 +130,7 @@ static void
 s_on_reap(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    for (size_t i = 0; reply->code == RMT_OK && i < rmt_records_count(reply->items);
+    for (size_t i = 0; reply->code == RMT_E_OK && i < rmt_records_count(reply->items);
          i++) {
         rmt_record_t *claim = rmt_record_dup(rmt_records_at(reply->items, i));
         rmt_record_t *outputs = rmt_record_new();
@@ -168,7 +170,7 @@ static void
 s_on_scan(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
-    if (reply->code != RMT_OK || !rmt_broker_is_open(self))
+    if (reply->code != RMT_E_OK || !rmt_broker_is_open(self))
         return;
     rmt_auto(rmt_record) body = s_limits(self);
     if (!streq(rmt_record_text(reply->body, "audit", ""), self->audit))

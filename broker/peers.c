@@ -81,7 +81,7 @@ s_on_grants(void *context, rmt_msg_t *reply)
     rmt_member_t *member = reply->code == RMT_E_CANCELLED
                                ? NULL
                                : rmt_roster_find(ask->broker->roster, ask->key);
-    if (member && reply->code == RMT_OK) {
+    if (member && reply->code == RMT_E_OK) {
         rmt_auto(rmt_records) items = rmt_records_new();
         const size_t count = rmt_records_count(reply->items);
         for (size_t i = 0; i < count; i++) {

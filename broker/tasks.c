@@ -95,7 +95,8 @@ s_on_take(void *context, rmt_msg_t *reply)
     rmt_service_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
     if (offer) {
         offer->is_taking = false;
-        const size_t count = reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
+        const size_t count =
+            reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
         const uint32_t era =
             (uint32_t) rmt_record_u64(reply->body, "era", asked->broker->era);
         bool is_there = true;

@@ -376,7 +376,7 @@ static void
 s_on_reply(void *context, rmt_msg_t *reply)
 {
     ask_t *ask = context;
-    if (reply->code == RMT_OK && ask->verb->after)
+    if (reply->code == RMT_E_OK && ask->verb->after)
         ask->verb->after(ask, reply);
     if (reply->code != RMT_E_CANCELLED) { // Else the broker ends: the asker tries again
         s_send(ask, reply);
@@ -422,7 +422,7 @@ s_on_record(void *context, rmt_msg_t *reply)
     ask_t *ask = context;
     rmt_error_t error = {0};
     const char *class = rmt_record_text(ask->msg->body, "class", "");
-    if (reply->code != RMT_OK) {
+    if (reply->code != RMT_E_OK) {
         s_on_reply(ask, reply);
     } else if (rmt_fields_check(class, ask->msg->body, reply->body, &error) == -1) {
         s_fail(ask, error.code, error.text);

@@ -108,7 +108,7 @@ s_on_hello(void *context, rmt_msg_t *reply)
 {
     rmt_asked_t *asked = context;
     rmt_member_t *member = rmt_asked_member(asked, reply);
-    if (member && reply->code == RMT_OK) {
+    if (member && reply->code == RMT_E_OK) {
         member->is_ready = true;
         for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
             const rmt_record_t *item = rmt_records_at(reply->items, i);

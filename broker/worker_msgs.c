@@ -19,7 +19,7 @@ s_on_beat(void *context, rmt_msg_t *reply)
     rmt_asked_t *asked = context;
     rmt_member_t *member = rmt_asked_member(asked, reply);
     const size_t count =
-        member && reply->code == RMT_OK ? rmt_records_count(reply->items) : 0;
+        member && reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
     for (size_t i = 0; i < count; i++)
         rmt_tasks_cancel(member, rmt_records_at(reply->items, i));
     rmt_asked_destroy(&asked);
@@ -73,7 +73,7 @@ static void
 s_on_phase(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *broker = context;
-    if (reply->code == RMT_OK)
+    if (reply->code == RMT_E_OK)
         rmt_events_tail(broker->events);
 }
 
@@ -108,7 +108,7 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
 {
     const char *task = rmt_record_text(claim, "task", "");
     const bool is_final =
-        code == RMT_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
+        code == RMT_E_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
     rmt_member_t *member =
         rmt_roster_find(broker->roster, rmt_record_text(claim, "worker", ""));
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
@@ -125,7 +125,7 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
     if (rmt_uid_parse(msg->task, task, &error) == -1)
         return;
     msg->attempt = (uint32_t) rmt_record_u64(claim, "attempt", 0);
-    msg->code = code == RMT_OK ? RMT_OK : RMT_E_FENCED;
+    msg->code = code == RMT_E_OK ? RMT_E_OK : RMT_E_FENCED;
     if (RMT_FAILPOINT("broker.result.recorded") == -1)
         return;
     rmt_member_send(member, msg);
@@ -158,8 +158,8 @@ s_on_release(void *context, rmt_msg_t *reply)
 {
     release_t *release = context;
     rmt_broker_t *broker = release->broker;
-    if (reply->code == RMT_OK) {
-        s_recorded(broker, release->claim, RMT_OK);
+    if (reply->code == RMT_E_OK) {
+        s_recorded(broker, release->claim, RMT_E_OK);
         rmt_events_tail(broker->events);
     } else if (reply->code == RMT_E_REFUSED || reply->code == RMT_E_FENCED) {
         // Tried too often: then it has failed. Not current: the step says so, or that it

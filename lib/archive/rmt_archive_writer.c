@@ -58,7 +58,7 @@ s_write(struct archive *archive, void *context, const void *data, size_t size)
 static int
 s_fail(rmt_archive_writer_t *self, rmt_error_t *error)
 {
-    if (self->io.code != RMT_OK) {
+    if (self->io.code != RMT_E_OK) {
         *error = self->io;
         return -1;
     }

@@ -12,7 +12,7 @@ typedef struct {
 } code_row_t;
 
 static const code_row_t s_codes[RMT_CODE_COUNT] = {
-    [RMT_OK] = {"ok", 0},
+    [RMT_E_OK] = {"ok", 0},
     [RMT_E_USAGE] = {"usage", 64},
     [RMT_E_NOT_FOUND] = {"not-found", 64},
     [RMT_E_EXISTS] = {"exists", 64},

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef enum {
-    RMT_OK = 0,
+    RMT_E_OK = 0,
     RMT_E_USAGE = 1,         // The words of a request are wrong
     RMT_E_NOT_FOUND = 2,     // Names something that does not exist
     RMT_E_EXISTS = 3,        // Would make something twice

@@ -16,7 +16,7 @@
     do {                                                                                 \
         va_list arguments_;                                                              \
         va_start(arguments_, format);                                                    \
-        vsnprintf(path, sizeof path, (format), arguments_);                              \
+        vsnprintf(path, sizeof path, format, arguments_);                                \
         va_end(arguments_);                                                              \
     } while (0)
 

@@ -133,7 +133,7 @@ s_open(rmt_offer_t *self, const rmt_offer_config_t *config, rmt_error_t *error)
                        : -1;
         if (msg->kind != RMT_MSG_OPENED && msg->kind != RMT_MSG_REFUSED)
             continue;
-        if (msg->kind == RMT_MSG_REFUSED || msg->code != RMT_OK)
+        if (msg->kind == RMT_MSG_REFUSED || msg->code != RMT_E_OK)
             return rmt_fail(error, rmt_code_from(msg->code), "%s: %s",
                             rmt_link_name(self->link), msg->text ? msg->text : "");
         self->window = msg->window;
@@ -199,7 +199,7 @@ s_on_message(rmt_offer_t *self, const rmt_msg_t *msg, rmt_error_t *error)
 {
     self->heard_ms = rmt_clock_ms();
     const bool is_end = msg->kind == RMT_MSG_REFUSED ||
-                        (msg->kind == RMT_MSG_SEALED && msg->code != RMT_OK);
+                        (msg->kind == RMT_MSG_SEALED && msg->code != RMT_E_OK);
     if (is_end)
         return s_break(self, rmt_code_from(msg->code), msg->text, error);
     if (msg->kind == RMT_MSG_WANT)
@@ -303,7 +303,7 @@ s_send_wanted(rmt_offer_t *self, rmt_error_t *error)
 static int
 s_pump(rmt_offer_t *self, bool wait, rmt_error_t *error)
 {
-    if (self->broken.code != RMT_OK) {
+    if (self->broken.code != RMT_E_OK) {
         *error = self->broken;
         return -1;
     }

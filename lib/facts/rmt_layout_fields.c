@@ -102,7 +102,7 @@ typedef struct {
     const char *others; // Fields that are read by name; NULL: they are not looked at
 } table_t;
 
-#define TABLE(rows, others) ((table_t){(rows), sizeof(rows) / sizeof *(rows), (others)})
+#define TABLE(rows, others) ((table_t){rows, sizeof rows / sizeof *rows, others})
 
 static const char *const s_tables[] = {
     [RMT_TABLE_NONE] = "none", [RMT_TABLE_GPT] = "gpt", [RMT_TABLE_DOS] = "dos"};

@@ -252,7 +252,7 @@ s_lz4_step(rmt_unpack_t *self, unsigned char *out, size_t size, size_t *size_out
     return 0;
 }
 
-#define MAGIC(text) (text), sizeof(text) - 1
+#define MAGIC(text) text, sizeof text - 1
 
 static const kind_t s_kinds[] = {
     {"gzip", MAGIC("\x1f\x8b"), s_gzip_start, s_gzip_step},

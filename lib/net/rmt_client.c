@@ -118,7 +118,7 @@ s_read_answer(rmt_client_t *self, rmt_msg_t **reply_out, rmt_error_t *error)
         rmt_packet_clear(&packet);
         if (rc == -1 || msg->sequence != self->sequence)
             continue;
-        if (msg->kind == RMT_MSG_REPLY && msg->code == RMT_OK) {
+        if (msg->kind == RMT_MSG_REPLY && msg->code == RMT_E_OK) {
             *reply_out = rmt_take(&msg);
             return 1;
         }

@@ -100,7 +100,7 @@ s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_
         return rc;
     const rmt_code_t code = rmt_code_from(msg->code);
     rmt_fail(&self->last, code, "%s", msg->text ? msg->text : rmt_code_name(code));
-    if (code == RMT_OK && msg->kind == RMT_MSG_ENROLLED) {
+    if (code == RMT_E_OK && msg->kind == RMT_MSG_ENROLLED) {
         *answer_out = rmt_take(&msg->body);
         return 1;
     }

@@ -117,7 +117,7 @@ rmt_task_main(zsock_t *pipe, void *argument)
     const int rc = self->setup.run(self, self->setup.context, &error);
     if (rc == 0)
         error = (rmt_error_t){0};
-    else if (error.code == RMT_OK)
+    else if (error.code == RMT_E_OK)
         rmt_fail(&error, RMT_E_INTERNAL, "the task failed without a reason");
     const bool fit = s_check_outputs(self->outputs, &error) == 0;
     rmt_auto(rmt_msg) result =
@@ -329,7 +329,7 @@ rmt_task_answer(rmt_task_t *self, uint64_t serial, rmt_error_t *error)
     ask->serial = 0;
     if (rc == -1)
         return NULL;
-    if (reply->code != RMT_OK) {
+    if (reply->code != RMT_E_OK) {
         rmt_fail(error, rmt_code_from(reply->code), "%s",
                  reply->text ? reply->text : ask->verb);
         return NULL;

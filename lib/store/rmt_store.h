@@ -92,11 +92,11 @@ int rmt_store_verify(rmt_store_t *self, const rmt_id_t *image,
 
 // ---- For lib/store alone: what gc, scrub and check are made of
 
-typedef struct rmt_tables rmt_tables_t;
+struct rmt_tables;
 
 const char *rmt_store_root(const rmt_store_t *self);
 // Its indexes; the store's.
-rmt_tables_t *rmt_store_tables(const rmt_store_t *self);
+struct rmt_tables *rmt_store_tables(const rmt_store_t *self);
 // Whether something was put that is neither committed nor rolled back.
 bool rmt_store_is_open(const rmt_store_t *self);
 // Whether a copy can be read, be its pack marked for removal or not.

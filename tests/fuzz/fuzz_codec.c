@@ -25,7 +25,7 @@ s_try_envelope(const uint8_t *data, size_t size)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) first = rmt_codec_decode(data, size, &error);
-    s_expect((first == NULL) == (error.code != RMT_OK));
+    s_expect((first == NULL) == (error.code != RMT_E_OK));
     if (!first)
         return;
     rmt_auto(zframe) frame = rmt_codec_encode(first);
@@ -42,7 +42,7 @@ s_try_records(const uint8_t *data, size_t size)
     rmt_error_t error = {0};
     rmt_auto(rmt_records) first =
         rmt_codec_unpack_records(data, size, RECORDS_SIZE_MAX, &error);
-    s_expect((first == NULL) == (error.code != RMT_OK));
+    s_expect((first == NULL) == (error.code != RMT_E_OK));
     if (!first)
         return;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(first);

@@ -32,7 +32,7 @@ rmt_code_t state_farm_call(state_farm_t *farm, const char *function, const char 
 
 #define OK(function, meta, body, items)                                                  \
     do {                                                                                 \
-        if (state_farm_call(farm, function, meta, body, items) != RMT_OK)                \
+        if (state_farm_call(farm, function, meta, body, items) != RMT_E_OK)              \
             fail_msg("%s: %s", function, farm->reply->text);                             \
     } while (0)
 #define REFUSED(code, function, meta, body, items)                                       \

@@ -166,12 +166,12 @@ test_a_revoked_key_is_refused_at_its_next_message(void **state)
     rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
     rmt_auto(rmt_msg) gone = broker_need(farm, "key.revoke", "name=web", "");
     const int64_t revoked_at = rmt_clock_ms();
-    rmt_code_t code = RMT_OK;
-    while (code == RMT_OK && rmt_clock_ms() - revoked_at < 2000) {
+    rmt_code_t code = RMT_E_OK;
+    while (code == RMT_E_OK && rmt_clock_ms() - revoked_at < 2000) {
         rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
         RMT_OK(rmt_socket_send(socket, NULL, beat, true, &error));
         rmt_auto(rmt_msg) answer = broker_hear(socket, 500);
-        code = answer && answer->kind == RMT_MSG_REFUSED ? answer->code : RMT_OK;
+        code = answer && answer->kind == RMT_MSG_REFUSED ? answer->code : RMT_E_OK;
     }
     assert_int_equal(code, RMT_E_NOT_ALLOWED);
 }

@@ -207,7 +207,7 @@ s_confirm(broker_farm_t *farm, const rmt_key_t *key, const char *target)
     rmt_record_set(rmt_msg_body(request), "image", IMAGE);
     rmt_record_set(rmt_msg_body(request), "boot", "b1");
     rmt_auto(rmt_msg) reply = broker_say(socket, request, RMT_MSG_REPLY);
-    assert_int_equal(reply->code, RMT_OK);
+    assert_int_equal(reply->code, RMT_E_OK);
 }
 
 // [4.1] M11 M25: the key of the first boot ends it, and can do nothing else.

@@ -27,7 +27,7 @@ test_a_reply_has_the_sequence_of_its_request(void **state)
          heard++) {
         assert_int_equal(reply->kind, RMT_MSG_REPLY);
         assert_true(reply->sequence == 7 || reply->sequence == UINT64_MAX);
-        assert_true((reply->sequence == 7) == (reply->code == RMT_OK));
+        assert_true((reply->sequence == 7) == (reply->code == RMT_E_OK));
         sum += reply->sequence;
         rmt_msg_destroy(&reply);
     }
@@ -127,7 +127,7 @@ test_a_key_is_enrolled_over_its_own_connection_alone(void **state)
     RMT_OK(rmt_key_new(&other, &error));
     rmt_auto(zsock) socket = broker_dial(farm, &own, RMT_PORT_ENROL);
     const rmt_key_t *const keys[] = {&other, &own};
-    static const rmt_code_t codes[] = {RMT_E_NOT_ALLOWED, RMT_OK};
+    static const rmt_code_t codes[] = {RMT_E_NOT_ALLOWED, RMT_E_OK};
     for (size_t i = 0; i < 2; i++) {
         rmt_auto(rmt_msg) enrol = rmt_msg_new(RMT_MSG_ENROL);
         rmt_msg_text(&enrol->token, rmt_record_text(token->body, "token", ""));

@@ -340,7 +340,7 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
     rmt_auto(rmt_msg) opened = exchange_recv(socket, 3000);
     assert_non_null(opened);
     assert_int_equal(opened->kind, RMT_MSG_OPENED);
-    assert_int_equal(opened->code, RMT_OK);
+    assert_int_equal(opened->code, RMT_E_OK);
     rmt_chunk_t chunk = {.plain_size = 4, .size = 4};
     rmt_id_t id;
     rmt_id_compute(&id, "good", 4);
@@ -384,7 +384,8 @@ test_more_streams_than_a_holder_has_are_refused_and_told(void **state)
     (void) exchange_stats(farm); // The grant is there
     for (uint8_t i = 0; i <= RMT_SERVE_STREAMS; i++) {
         sockets[i] = exchange_raw(farm, &farm->alice);
-        s_open_stream(sockets[i], i, i < RMT_SERVE_STREAMS ? RMT_OK : RMT_E_UNAVAILABLE);
+        s_open_stream(sockets[i], i,
+                      i < RMT_SERVE_STREAMS ? RMT_E_OK : RMT_E_UNAVAILABLE);
     }
     assert_int_equal(exchange_stats(farm).streams, RMT_SERVE_STREAMS);
     for (size_t i = 0; i <= RMT_SERVE_STREAMS; i++)
@@ -399,7 +400,7 @@ test_64_offers_at_once_get_64_answers(void **state)
     exchange_peers(farm, "add", &farm->alice, NULL);
     (void) exchange_stats(farm);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
-    s_open_stream(socket, 1, RMT_OK);
+    s_open_stream(socket, 1, RMT_E_OK);
     rmt_id_t id;
     rmt_id_compute(&id, "lacking", 7);
     for (uint64_t serial = 1; serial <= 64; serial++) {

@@ -38,7 +38,7 @@ s_step(state_farm_t *farm, const char *result, const char *ops)
 
 #define STEP(result, ops)                                                                \
     do {                                                                                 \
-        if (s_step(farm, result, ops) != RMT_OK)                                         \
+        if (s_step(farm, result, ops) != RMT_E_OK)                                       \
             fail_msg("%s: %s", ops, farm->reply->text);                                  \
     } while (0)
 

@@ -178,7 +178,7 @@ s_check_pair(state_farm_t *farm, const rmt_record_t *kind, const rmt_record_t *r
         fail_msg("%s: it is %s", body, state_farm_body(farm, "seeded"));
     const char *text = state_farm_body(farm, "text");
     if (row) {
-        if (CODE("code") != RMT_OK)
+        if (CODE("code") != RMT_E_OK)
             fail_msg("%s: %s", body, text);
         assert_string_equal(state_farm_body(farm, "state"),
                             rmt_record_text(row, "to", ""));

@@ -210,7 +210,7 @@ test_a_notice_is_told_and_changes_nothing(void **state)
         crew_sleep(10);
     crew.hold = false;
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
-    assert_int_equal(packet.msg->code, RMT_OK);
+    assert_int_equal(packet.msg->code, RMT_E_OK);
     assert_int_equal(packet.msg->attempt, 1);
     crew_record(farm->workers, &packet);
     rmt_packet_clear(&packet);

@@ -174,7 +174,7 @@ test_m12_a_task_asks_again_before_it_was_answered(void **state)
         crew_answer(farm->workers, &packet, reply);
     }
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
-    assert_int_equal(packet.msg->code, RMT_OK);
+    assert_int_equal(packet.msg->code, RMT_E_OK);
     assert_string_equal(rmt_record_text(packet.msg->body, "first", ""), "one");
     assert_string_equal(rmt_record_text(packet.msg->body, "second", ""), "two");
     crew_record(farm->workers, &packet);

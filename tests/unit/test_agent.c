@@ -343,8 +343,8 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
         uint64_t ordered, real;
         rmt_code_t code;
     } rows[] = {
-        {"S1", NULL, DISK_BYTES, DISK_BYTES, RMT_OK},
-        {"S1", "S2", DISK_BYTES, DISK_BYTES, RMT_OK},
+        {"S1", NULL, DISK_BYTES, DISK_BYTES, RMT_E_OK},
+        {"S1", "S2", DISK_BYTES, DISK_BYTES, RMT_E_OK},
         {"S2", NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
         {NULL, NULL, DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
         {"S1", "S1", DISK_BYTES, DISK_BYTES, RMT_E_INCOMPATIBLE},
@@ -360,7 +360,7 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
         rmt_auto(rmt_records) hardware = s_hardware(rows[i].first, rows[i].second);
         rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, path, &error);
         assert_int_equal(error.code, rows[i].code);
-        assert_int_equal(disks != NULL, rows[i].code == RMT_OK);
+        assert_int_equal(disks != NULL, rows[i].code == RMT_E_OK);
         (void) unlink(path);
     }
 }

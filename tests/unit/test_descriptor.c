@@ -67,8 +67,8 @@ test_an_imager_takes_no_format_and_no_feature_that_it_does_not_know(void **state
         const char *class, *format, *features;
         rmt_code_t code;
     } rows[] = {
-        {"image", "1", NULL, RMT_OK},
-        {"image", "1", "", RMT_OK},
+        {"image", "1", NULL, RMT_E_OK},
+        {"image", "1", "", RMT_E_OK},
         {"image", "2", NULL, RMT_E_UNSUPPORTED},
         {"image", "", NULL, RMT_E_UNSUPPORTED},
         {"image", "1", "sealed", RMT_E_UNSUPPORTED},
@@ -84,7 +84,7 @@ test_an_imager_takes_no_format_and_no_feature_that_it_does_not_know(void **state
             rmt_record_set(record, "features", rows[i].features);
         const rmt_record_t *image = imager_find_image(descriptor, &error);
         assert_int_equal(error.code, rows[i].code);
-        assert_ptr_equal(image, rows[i].code == RMT_OK ? record : NULL);
+        assert_ptr_equal(image, rows[i].code == RMT_E_OK ? record : NULL);
     }
     rmt_error_t error = {0};
     rmt_auto(rmt_records) ours = s_write();

@@ -304,7 +304,7 @@ test_a_worker_sets_no_other_field_of_the_job_than_counts(void **state)
     rmt_auto(rmt_record) task = s_record("stage=gc subject=hq");
     rmt_auto(rmt_record) outputs = s_record("removed=2 state=done kind=deploy rev=9");
     const rmt_job_view_t view = {.job = job, .task = task};
-    const rmt_result_t result = {RMT_OK, "", outputs};
+    const rmt_result_t result = {RMT_E_OK, "", outputs};
     rmt_auto(rmt_records) ops = rmt_dispatch(&view, &result);
     const rmt_record_t *op = rmt_records_at(ops, 0);
     assert_string_equal(rmt_record_text(op, "set.removed", ""), "2");

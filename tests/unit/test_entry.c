@@ -109,10 +109,10 @@ test_foreign_bytes_are_refused(void **state)
         {"000161a483020000000003028000", RMT_E_CORRUPT},   // A number not in short form
         {"000161a4830200000000020105", RMT_E_CORRUPT},     // Ours, and not critical
         {"000161a4830200000000030105", RMT_E_CORRUPT},     // Size without chunks
-        {"000161a48302000000000700", RMT_OK},              // Sparse, nothing in it
+        {"000161a48302000000000700", RMT_E_OK},            // Sparse, nothing in it
         {"000161a4830200000000070003", RMT_E_CORRUPT},     // Order of extras
         {"000161a4830200000000290100", RMT_E_UNSUPPORTED}, // Critical, number 20
-        {"000161a4830200000000280100", RMT_OK},            // Unknown, not critical
+        {"000161a4830200000000280100", RMT_E_OK},          // Unknown, not critical
         {"000161a48302000000000901623", RMT_E_CORRUPT},    // Target of a file
         {"0001612483020000000000", RMT_E_CORRUPT},         // Unknown type
         {"00022e2ea4830200000000", RMT_E_CORRUPT},         // ..
@@ -130,7 +130,7 @@ test_foreign_bytes_are_refused(void **state)
         {"000161a4830200000000030a808080808080808080010700", RMT_E_CORRUPT},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (rows[i].code != RMT_OK)
+        if (rows[i].code != RMT_E_OK)
             s_assert_refused(rows[i].hex, rows[i].code);
 }
 

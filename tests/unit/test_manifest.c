@@ -182,7 +182,7 @@ test_a_big_tree_streams_and_shares_what_is_unchanged(void **state)
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         seen++;
-    assert_int_equal(error.code, RMT_OK);
+    assert_int_equal(error.code, RMT_E_OK);
     assert_int_equal(seen, count);
 
     // One changed file: its chunk, perhaps one beside it, and the root are new.
@@ -257,7 +257,7 @@ test_a_damaged_manifest_is_refused_wherever_it_is_cut(void **state)
             shelf.kept[i].size = size - cut;
             rmt_error_t error = {0};
             assert_int_equal(s_read_all(&shelf, &root, &error), -1);
-            assert_int_not_equal(error.code, RMT_OK);
+            assert_int_not_equal(error.code, RMT_E_OK);
         }
         shelf.kept[i].size = size;
     }

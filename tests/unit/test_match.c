@@ -255,7 +255,7 @@ test_m12_a_policy_that_means_nothing_is_refused_with_the_words_allowed(void **st
         if (rc != (cases[i].words ? -1 : 0) ||
             (cases[i].words && !strstr(error.text, cases[i].words)))
             fail_msg("%s: %s", cases[i].text, error.text);
-        assert_int_equal(error.code, cases[i].words ? RMT_E_USAGE : RMT_OK);
+        assert_int_equal(error.code, cases[i].words ? RMT_E_USAGE : RMT_E_OK);
     }
 }
 

@@ -56,7 +56,7 @@ s_bytes(bytes_t *self, unsigned field, const void *data, size_t size)
     self->size += size;
 }
 
-// Decode an envelope of one message and give the code; RMT_OK when it is taken.
+// Decode an envelope of one message and give the code; RMT_E_OK when it is taken.
 static rmt_code_t
 s_code(rmt_msg_kind_t kind, const bytes_t *body)
 {
@@ -68,7 +68,7 @@ s_code(rmt_msg_kind_t kind, const bytes_t *body)
     memcpy(exact, frame->data, frame->size);
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_codec_decode(exact, frame->size, &error);
-    assert_true((msg == NULL) == (error.code != RMT_OK));
+    assert_true((msg == NULL) == (error.code != RMT_E_OK));
     assert_true(msg || error.text[0]);
     return error.code;
 }
@@ -84,7 +84,7 @@ test_a_uid_has_16_bytes(void **state)
         rmt_auto(bytes) recorded = bytes_new();
         s_bytes(recorded, 1, s_zeros, size);
         assert_int_equal(s_code(RMT_MSG_RECORDED, recorded),
-                         size == 16 ? RMT_OK : RMT_E_PROTOCOL);
+                         size == 16 ? RMT_E_OK : RMT_E_PROTOCOL);
     }
     rmt_auto(bytes) nothing = bytes_new();
     assert_int_equal(s_code(RMT_MSG_RECORDED, nothing), RMT_E_PROTOCOL);
@@ -98,7 +98,7 @@ test_an_idempotency_key_may_be_left_out(void **state)
         rmt_auto(bytes) request = bytes_new();
         s_bytes(request, 1, s_zeros, size);
         assert_int_equal(s_code(RMT_MSG_REQUEST, request),
-                         size == 0 || size == 16 ? RMT_OK : RMT_E_PROTOCOL);
+                         size == 0 || size == 16 ? RMT_E_OK : RMT_E_PROTOCOL);
     }
 }
 
@@ -113,8 +113,8 @@ test_a_chunk_has_an_id_and_a_size(void **state)
         uint64_t size;
         rmt_code_t code;
     } rows[] = {
-        {33, 1, 1, RMT_OK},
-        {33, 1, RMT_CHUNK_SIZE_MAX, RMT_OK},
+        {33, 1, 1, RMT_E_OK},
+        {33, 1, RMT_CHUNK_SIZE_MAX, RMT_E_OK},
         {33, 1, 0, RMT_E_PROTOCOL},
         {33, 1, RMT_CHUNK_SIZE_MAX + 1, RMT_E_PROTOCOL},
         {33, 1, UINT32_MAX, RMT_E_PROTOCOL},
@@ -145,7 +145,7 @@ test_ids_are_whole_and_at_most_1024(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         rmt_auto(bytes) offer = bytes_new();
         s_bytes(offer, 2, ids, good[i]);
-        assert_int_equal(s_code(RMT_MSG_OFFER, offer), RMT_OK);
+        assert_int_equal(s_code(RMT_MSG_OFFER, offer), RMT_E_OK);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto(bytes) offer = bytes_new();
@@ -164,7 +164,7 @@ test_a_bitmap_has_at_most_128_bytes(void **state)
     (void) state;
     rmt_auto(bytes) want = bytes_new();
     s_bytes(want, 2, s_zeros, 128);
-    assert_int_equal(s_code(RMT_MSG_WANT, want), RMT_OK);
+    assert_int_equal(s_code(RMT_MSG_WANT, want), RMT_E_OK);
     rmt_auto(bytes) more = bytes_new();
     s_bytes(more, 2, s_zeros, 129);
     assert_int_equal(s_code(RMT_MSG_WANT, more), RMT_E_PROTOCOL);
@@ -188,7 +188,7 @@ test_text_keeps_its_limit(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto(bytes) fits = bytes_new();
         s_bytes(fits, rows[i].field, text, rows[i].max);
-        assert_int_equal(s_code(rows[i].kind, fits), RMT_OK);
+        assert_int_equal(s_code(rows[i].kind, fits), RMT_E_OK);
         rmt_auto(bytes) longer = bytes_new();
         s_bytes(longer, rows[i].field, text, rows[i].max + 1);
         assert_int_equal(s_code(rows[i].kind, longer), RMT_E_PROTOCOL);
@@ -223,7 +223,7 @@ test_text_is_utf8_without_nul(void **state)
     for (size_t i = 0; i < sizeof good / sizeof *good; i++) {
         rmt_auto(bytes) request = bytes_new();
         s_bytes(request, 2, good[i], strlen(good[i]));
-        assert_int_equal(s_code(RMT_MSG_REQUEST, request), RMT_OK);
+        assert_int_equal(s_code(RMT_MSG_REQUEST, request), RMT_E_OK);
     }
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto(bytes) request = bytes_new();
@@ -259,7 +259,7 @@ static void
 test_a_record_has_at_most_256_fields_of_different_names(void **state)
 {
     (void) state;
-    assert_int_equal(s_code_of_fields(256, NULL), RMT_OK);
+    assert_int_equal(s_code_of_fields(256, NULL), RMT_E_OK);
     assert_int_equal(s_code_of_fields(257, NULL), RMT_E_TOO_BIG);
     assert_int_equal(s_code_of_fields(2, "f0"), RMT_E_PROTOCOL);
 }
@@ -271,7 +271,7 @@ test_names_of_fields_are_checked(void **state)
     char name[66];
     memset(name, 'n', sizeof name);
     name[63] = '\0';
-    assert_int_equal(s_code_of_fields(1, name), RMT_OK);
+    assert_int_equal(s_code_of_fields(1, name), RMT_E_OK);
     name[63] = 'n';
     name[64] = '\0';
     assert_int_equal(s_code_of_fields(1, name), RMT_E_PROTOCOL);
@@ -288,7 +288,7 @@ test_a_message_holds_at_most_4096_records(void **state)
     rmt_auto(bytes) fits = bytes_new();
     for (size_t i = 0; i < RMT_ITEMS_MAX; i++)
         s_bytes(fits, 1, "", 0);
-    assert_int_equal(s_code(RMT_MSG_BEAT, fits), RMT_OK);
+    assert_int_equal(s_code(RMT_MSG_BEAT, fits), RMT_E_OK);
     s_bytes(fits, 1, "", 0);
     assert_int_equal(s_code(RMT_MSG_BEAT, fits), RMT_E_TOO_BIG);
 }
@@ -343,7 +343,7 @@ test_unknown_fields_are_stepped_over_without_a_look_inside(void **state)
         outer = swapped;
     }
     assert_true(deep->size > 20000);
-    assert_int_equal(s_code(RMT_MSG_BEAT, deep), RMT_OK);
+    assert_int_equal(s_code(RMT_MSG_BEAT, deep), RMT_E_OK);
 }
 
 // [1.13]: the message has one meaning.
@@ -353,7 +353,7 @@ test_a_single_field_given_twice_is_refused(void **state)
     (void) state;
     rmt_auto(bytes) ack = bytes_new();
     s_number(ack, 1, 5);
-    assert_int_equal(s_code(RMT_MSG_ACK, ack), RMT_OK);
+    assert_int_equal(s_code(RMT_MSG_ACK, ack), RMT_E_OK);
     s_number(ack, 1, 6);
     assert_int_equal(s_code(RMT_MSG_ACK, ack), RMT_E_PROTOCOL);
 }

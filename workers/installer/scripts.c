@@ -13,7 +13,6 @@
 
 #define FETCH_MS 60000
 #define CONNECT_S "15"
-#define CONNECT_WORD "ConnectTimeout=" CONNECT_S
 #define ARGUMENTS_MAX 40
 
 typedef struct {
@@ -65,8 +64,14 @@ static void
 s_add_scp(arguments_t *arguments, const char *from, const char *file,
           const char *const *options)
 {
-    static const char *const words[] = {
-        "scp", "-q", "-B", "-o", CONNECT_WORD, "-o", "StrictHostKeyChecking=yes", NULL};
+    static const char *const words[] = {"scp",
+                                        "-q",
+                                        "-B",
+                                        "-o",
+                                        "ConnectTimeout=" CONNECT_S,
+                                        "-o",
+                                        "StrictHostKeyChecking=yes",
+                                        NULL};
     const char *const last[] = {"--", from, file, NULL};
     s_add(arguments, words);
     s_add(arguments, options);

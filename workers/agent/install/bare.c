@@ -144,13 +144,13 @@ s_on_told(void *context, const rmt_msg_t *msg)
         s_show_refusal(self);
         return;
     }
-    s_set_refusal(self, RMT_OK, NULL);
+    s_set_refusal(self, RMT_E_OK, NULL);
     rmt_screen_set_progress(self->screen, 0, 0);
     if (msg->kind == RMT_MSG_PROGRESS) {
         self->is_writing = true;
         rmt_screen_set(self->screen, RMT_SCREEN_DOING, msg->phase);
         rmt_screen_set_progress(self->screen, msg->done, msg->total);
-    } else if (msg->code != RMT_OK) {
+    } else if (msg->code != RMT_E_OK) {
         self->is_writing = false;
         rmt_fail(&trouble, rmt_code_from(msg->code), "%s", msg->text ? msg->text : "");
         rmt_screen_set(self->screen, RMT_SCREEN_DOING, "waiting for orders");

@@ -170,11 +170,11 @@ rmt_child_explain(rmt_child_t *self, rmt_error_t *error)
     if (error->code != RMT_E_IO && error->code != RMT_E_CANCELLED)
         return -1;
     rmt_error_t said = self->said;
-    while (said.code == RMT_OK && s_listen(self, 1000, &said) == 0 &&
+    while (said.code == RMT_E_OK && s_listen(self, 1000, &said) == 0 &&
            !rmt_task_cancelled(self->task))
         if (self->answer)
             return -1;
-    if (said.code != RMT_OK && said.code != RMT_E_CANCELLED)
+    if (said.code != RMT_E_OK && said.code != RMT_E_CANCELLED)
         *error = said;
     else if (!rmt_task_cancelled(self->task))
         rmt_fail(error, RMT_E_IO,

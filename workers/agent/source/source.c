@@ -92,7 +92,7 @@ static void
 s_go_live(capture_t *self, size_t index, const rmt_error_t *why)
 {
     rmt_snapshot_destroy(&self->snapshots[index]);
-    if (why->code == RMT_OK || why->code == RMT_E_UNSUPPORTED)
+    if (why->code == RMT_E_OK || why->code == RMT_E_UNSUPPORTED)
         return;
     rmt_log(RMT_WARN, "snapshot.failed", "volume=%s error=\"%s\"",
             s_mount_of(self, index), why->text);
