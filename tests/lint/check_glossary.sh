@@ -38,8 +38,9 @@ find_words() {
     }' "$@"
 }
 
-places=$(git ls-files -co --exclude-standard 'lib/*.[ch]' 'lib/*.lua' 'broker/*.[ch]' \
-    'workers/*.[ch]' 'console/*.[ch]' 'proto/*.proto' '*.md' 'ops/*' |
+places=$({ find lib broker workers console proto -name '*.[ch]' -o -name '*.lua' -o -name '*.proto'
+    find ops -type f
+    find . -name build -prune -o -name '.?*' -prune -o -name '*.md' -printf '%P\n'; } | sort -u |
   grep -vxE "$page|ops/(profiles|thin)/.*" | while IFS= read -r file; do
     [ -f "$file" ] && printf '%s\0' "$file"
   done | xargs -0 bash -c "$(declare -f find_words)"'; find_words "$@"' bash)
