@@ -6,3 +6,10 @@ foreach(script IN LISTS scripts)
     set_tests_properties(lint.${name} PROPERTIES LABELS lint TIMEOUT 300
         ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR};RAMET_BUILD=${CMAKE_BINARY_DIR};RAMET_FAILPOINTS=${RAMET_FAILPOINTS}")
 endforeach()
+
+# Each of them is seen refusing what it is for.
+add_test(NAME lint.controls COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/lint/controls.sh)
+set_tests_properties(lint.controls PROPERTIES LABELS lint TIMEOUT 300
+    ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR};RAMET_BUILD=${CMAKE_BINARY_DIR}")
+# It is the longest.
+set_tests_properties(lint.tidy PROPERTIES COST 100)

@@ -1,0 +1,60 @@
+#!/bin/bash
+# Each lint refuses what it is for: one violation a lint, in a tree that has nothing else, or in a copy
+# of the sources where a lint compares them with a page. A lint without a control is refused as well.
+set -u
+cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
+top=$PWD
+work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
+bad=0 count=0
+
+small() { # A tree without a source
+  mkdir -p "$tree"/{.ci,ops,docs,console,broker} "$tree"/lib/{base,wire} "$tree"/tests/{lint,tools} "$tree"/workers/agent
+  cp .clang-format .clang-tidy .shellcheckrc "$tree"
+}
+whole() { # A copy of what lints read
+  mkdir -p "$tree"
+  cp -r .ci CMakeLists.txt broker cmake console docs lib ops proto tests workers "$tree"
+}
+put() { printf '%s\n' "${@:2}" >"$tree/$1"; }
+
+# Each plants one violation and prints words that the lint must say.
+plant_constants() { whole; sed -i 's/BEAT_MS 3000/BEAT_MS 3001/' "$tree/lib/net/rmt_peer.c"; echo "beat: lib/net/rmt_peer.c has 3001"; }
+plant_doors() { small; put lib/base/a.c '#include <sodium.h>'; echo "lib/base/a.c:1"; }
+plant_events() { whole; echo '| `planted.event` | info | never | key |' >>"$tree/docs/events.md"; echo "planted.event"; }
+plant_failpoints() { whole; sed -i '/^## Failpoints/a | `planted.point` | never |' "$tree/docs/testing.md"; echo "planted.point"; }
+plant_fields() { whole; put lib/facts/a.c 'void a(void) { rmt_record_set(a, "planted-field", "1"); }'; echo "planted-field"; }
+plant_floors() { whole; put lib/base/a.c '#include "wire/rmt_msg.h"'; echo "base does not have ramet::wire in its NEEDS"; }
+plant_format() { small; put lib/base/a.c 'int  a;'; echo "lib/base/a.c:1"; }
+plant_glossary() { whole
+  local word; word=$(grep -E '^\|.*\|$' docs/glossary.md | awk -F'|' '{ print $(NF - 1) }' | grep -oE '`[a-z]+`' | head -n 1 | tr -d '`')
+  echo "A $word is planted." >>"$tree/docs/operating.md"; echo "docs/operating.md:[0-9]*: .$word"; }
+plant_headers() { small; put lib/base/a.h 'planted_t *a(void);'; echo "lib/base/a.h does not stand alone"; }
+plant_help() { small; put ops/a '#!/bin/bash' 'touch planted'; chmod +x "$tree/ops/a"; echo "made: planted"; }
+plant_rules() { whole; echo '- [1.99] A planted rule MUST be named by a test.' >>"$tree/docs/spec/1-wire.md"; echo "1\.99"; }
+plant_scripts() { small; put ops/a '#!/bin/bash'; echo "ops/a: it begins with"; }
+plant_shell() { small; put ops/a '#!/bin/bash' 'rm $1'; echo "ops/a:2.*SC2086"; }
+plant_sizes() { small; { echo 'void a(void)'; echo '{'; seq -f 'a(%g);' 71; echo '}'; } >"$tree/lib/base/a.c"; echo "a function of 71 lines"; }
+plant_states() { whole; echo "job.state = 'done'" >>"$tree/lib/state/ramet_jobs.lua"; echo "a state is written"; }
+plant_tidy() { small
+  put lib/base/a.c '#include <string.h>' 'int a(const char *b);' 'int a(const char *b) { if (strcmp(b, "c")) return 1; return 0; }'
+  printf '[{"directory": "%s", "command": "cc -c lib/base/a.c", "file": "%s/lib/base/a.c"}]\n' "$tree" "$tree" >"$tree/compile_commands.json"
+  echo "suspicious-string-compare"; }
+plant_types() { small; put lib/base/a.h '#define RMT_PLANTED 1'; put lib/wire/b.h '#define RMT_PLANTED 2'; echo "RMT_PLANTED"; }
+plant_words() { small; put lib/base/a.c "// TO""DO: planted"; echo "lib/base/a.c:1"; }
+
+for script in tests/lint/check_*.sh; do
+  name=${script##*/check_}; name=${name%.sh}
+  [ "$(type -t "plant_$name")" = function ] || { echo "tests/lint/controls.sh has no control for $name"; bad=1; continue; }
+  tree=$work/$name
+  words=$("plant_$name")
+  build=${RAMET_BUILD:-$top/build/release}
+  [ "$name" != tidy ] || build=$tree
+  said=$(RAMET_SOURCE=$tree RAMET_BUILD=$build "$top/$script" 2>&1); status=$?
+  count=$((count + 1))
+  if [ $status -eq 0 ] || ! grep -q -- "$words" <<<"$said"; then
+    echo "lint.$name does not refuse what was planted (status $status, wanted: $words):"; head -n 5 <<<"$said"; bad=1
+  fi
+  rm -rf "$tree"
+done
+echo "$count lints refuse what they are for"
+exit $bad
