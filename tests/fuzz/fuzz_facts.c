@@ -61,6 +61,8 @@ s_fuzz_endpoint(const char *text)
     rmt_error_t error;
     rmt_auto_str port = rmt_endpoint_broker(text, RMT_PORT_EVENTS, &error);
     rmt_auto_str expanded = rmt_endpoint_expand(text, "10.0.0.1", &error);
+    (void) port;
+    (void) expanded;
 }
 
 static void
