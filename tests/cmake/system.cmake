@@ -16,3 +16,7 @@ foreach(script IN LISTS scripts)
         set_tests_properties(system.${name} PROPERTIES COST 50)
     endif()
 endforeach()
+
+add_executable(ramet-manifest-size tools/rmt-manifest-size.c)
+target_link_libraries(ramet-manifest-size PRIVATE ramet_flags ramet::exchange)
+set_target_properties(ramet-manifest-size PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
