@@ -25,6 +25,7 @@ s_on_keys(rmt_broker_t *self)
 {
     self->is_opening = false;
     self->up_at = rmt_clock_ms();
+    rmt_zap_close_lists(self->zap);
     rmt_log(RMT_INFO, "broker.open", "era=%u", self->era);
 }
 
@@ -32,6 +33,7 @@ s_on_keys(rmt_broker_t *self)
 static void
 s_forget(rmt_broker_t *self)
 {
+    rmt_zap_open_lists(self->zap);
     rmt_keyring_forget(self->keyring);
     rmt_roster_clear(self->roster);
 }
@@ -253,6 +255,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
         return -1;
     self->tested = rmt_zap_refused(self->zap);
+    rmt_zap_open_lists(self->zap); // Until Redis has told all keys
     rmt_zap_allow_any(self->zap, rmt_socket_domain(RMT_SOCKET_BROKER_ENROL));
     self->keyring = rmt_keyring_new(self);
     self->roster = rmt_roster_new();

@@ -23,6 +23,7 @@ struct rmt_zap {
 typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
+    bool is_open; // More keys will be allowed: who is in no list yet tries again
     uint64_t refused;
 } doorman_t;
 
@@ -88,15 +89,16 @@ s_answer(doorman_t *self)
     rmt_auto_str domain = NULL;
     const bool allowed =
         s_read_request(request, &domain, key) && s_is_allowed(self, domain, key);
-    if (!allowed)
+    const bool later = !allowed && self->is_open;
+    if (!allowed && !later)
         self->refused++;
     zmsg_first(request);
     zframe_t *id = zmsg_next(request);
     rmt_auto(zmsg) reply = zmsg_new();
     zmsg_addstr(reply, "1.0");
     zmsg_addmem(reply, id ? zframe_data(id) : NULL, id ? zframe_size(id) : 0);
-    zmsg_addstr(reply, allowed ? "200" : "400");
-    zmsg_addstr(reply, allowed ? "OK" : "not allowed");
+    zmsg_addstr(reply, allowed ? "200" : later ? "300" : "400");
+    zmsg_addstr(reply, allowed ? "OK" : later ? "not known yet" : "not allowed");
     zmsg_addstr(reply, allowed ? key : "");
     zmsg_addmem(reply, NULL, 0);
     zmsg_send(&reply, self->handler);
@@ -117,6 +119,8 @@ s_obey(doorman_t *self, zsock_t *pipe)
         zhashx_update(self->allowed, entry, self);
     else if (streq(command, "DENY"))
         zhashx_delete(self->allowed, entry);
+    else if (streq(command, "OPEN") || streq(command, "CLOSE"))
+        self->is_open = streq(command, "OPEN");
     zsock_send(pipe, "8", self->refused);
     return true;
 }
@@ -206,6 +210,18 @@ void
 rmt_zap_allow_any(rmt_zap_t *self, const char *domain)
 {
     s_ask(self, "ALLOW", domain, "*");
+}
+
+void
+rmt_zap_open_lists(rmt_zap_t *self)
+{
+    s_ask(self, "OPEN", "", "");
+}
+
+void
+rmt_zap_close_lists(rmt_zap_t *self)
+{
+    s_ask(self, "CLOSE", "", "");
 }
 
 uint64_t

@@ -44,6 +44,36 @@ test_an_unknown_key_is_refused_and_counted(void **state)
     assert_true(rmt_zap_refused(farm->zap) > 0);
 }
 
+// [1.46]: while the lists are open, a key that no list has yet is not refused, and gets
+// in by itself as soon as one has it.
+static void
+test_a_key_that_is_not_known_yet_tries_again(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_key_t late;
+    RMT_OK(rmt_key_new(&late, &error));
+    rmt_zap_open_lists(farm->zap);
+    const uint64_t before = rmt_zap_refused(farm->zap);
+    rmt_auto_str address = farm_address(farm->workers);
+    rmt_auto(zsock) watcher = NULL;
+    rmt_auto(zsock) client =
+        rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, address, &late,
+                               farm->broker.public_text, &watcher, &error);
+    RMT_OK(client);
+    s_send_beat(client);
+    rmt_packet_t packet = {0};
+    assert_int_equal(farm_receive(farm->workers, &packet, QUIET_MS), 0);
+    (void) rmt_socket_watch(watcher, address, &error);
+    assert_int_not_equal(error.code, RMT_E_NOT_ALLOWED);
+    assert_int_equal(rmt_zap_refused(farm->zap), before);
+    rmt_zap_allow(farm->zap, "workers", late.public_text);
+    rmt_zap_close_lists(farm->zap);
+    assert_int_equal(farm_receive(farm->workers, &packet, WAIT_MS), 1);
+    assert_string_equal(packet.user, late.public_text);
+    rmt_packet_clear(&packet);
+}
+
 static void
 test_a_key_gets_into_its_own_domain_alone(void **state)
 {
@@ -239,6 +269,7 @@ main(void)
     rmt_signals_block();
     const struct CMUnitTest tests[] = {
         CASE(test_an_unknown_key_is_refused_and_counted),
+        CASE(test_a_key_that_is_not_known_yet_tries_again),
         CASE(test_a_key_gets_into_its_own_domain_alone),
         CASE(test_nobody_gets_in_without_a_zap_thread),
         CASE(test_the_self_test_sees_who_gets_in),
