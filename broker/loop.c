@@ -2,9 +2,9 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include "broker/console_door.h"
+#include "broker/console_port.h"
 #include "broker/driver.h"
-#include "broker/enrol_door.h"
+#include "broker/enrol_port.h"
 #include "broker/events.h"
 #include "broker/keyring.h"
 #include "base/rmt_auto.h"
@@ -14,7 +14,7 @@
 #include "base/rmt_signals.h"
 #include "broker/roster.h"
 #include "broker/tasks.h"
-#include "broker/worker_door.h"
+#include "broker/worker_port.h"
 
 #define PRESENCE_MS 3000
 

@@ -15,7 +15,7 @@
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 #include "agent/disk_tools/subvolume.h"
-#include "agent/install/fence.h"
+#include "agent/install/gate.h"
 
 #include <fcntl.h>
 #include <stdio.h>

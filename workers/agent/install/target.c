@@ -9,7 +9,7 @@
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
-#include "agent/install/fence.h"
+#include "agent/install/gate.h"
 #include "agent/install/twins.h"
 
 #include <limits.h>

@@ -12,7 +12,7 @@
 #include "base/rmt_io.h"
 #include "disk/rmt_mounted.h"
 #include "tree/rmt_walk.h"
-#include "agent/source/room.h"
+#include "agent/source/min_size.h"
 #include "agent/disk_tools/scratch.h"
 #include "agent/disk_tools/vfat.h"
 

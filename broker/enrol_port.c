@@ -1,4 +1,4 @@
-#include "broker/enrol_door.h"
+#include "broker/enrol_port.h"
 
 #include "broker/keyring.h"
 #include "broker/events.h"

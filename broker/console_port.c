@@ -1,4 +1,4 @@
-#include "broker/console_door.h"
+#include "broker/console_port.h"
 
 #include "broker/keyring.h"
 #include "base/rmt_auto.h"

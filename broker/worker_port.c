@@ -1,4 +1,4 @@
-#include "broker/worker_door.h"
+#include "broker/worker_port.h"
 
 #include <string.h>
 #include "broker/events.h"

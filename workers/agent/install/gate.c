@@ -1,4 +1,4 @@
-#include "agent/install/fence.h"
+#include "agent/install/gate.h"
 #include "base/rmt_auto.h"
 
 #include <assert.h>

@@ -1,4 +1,4 @@
-#include "agent/source/room.h"
+#include "agent/source/min_size.h"
 #include "disk/rmt_fs.h"
 
 static rmt_layout_partition_t *
