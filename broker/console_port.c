@@ -19,7 +19,7 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
 }
 
 void
-rmt_console_door_handle(rmt_broker_t *broker)
+rmt_console_port_handle(rmt_broker_t *broker)
 {
     rmt_packet_t packet = {0};
     rmt_error_t error = {0};

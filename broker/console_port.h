@@ -1,6 +1,6 @@
-// console_door - requests of people and dashboards.
+// console_port - requests of people and dashboards.
 #pragma once
 
 #include "broker/broker.h"
 
-void rmt_console_door_handle(rmt_broker_t *broker);
+void rmt_console_port_handle(rmt_broker_t *broker);

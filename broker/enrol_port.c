@@ -106,7 +106,7 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
 }
 
 void
-rmt_enrol_door_handle(rmt_broker_t *broker)
+rmt_enrol_port_handle(rmt_broker_t *broker)
 {
     rmt_packet_t packet = {0};
     rmt_error_t error = {0};

@@ -1,6 +1,6 @@
-// enrol_door - new keys announce themselves here with a token.
+// enrol_port - new keys announce themselves here with a token.
 #pragma once
 
 #include "broker/broker.h"
 
-void rmt_enrol_door_handle(rmt_broker_t *broker);
+void rmt_enrol_port_handle(rmt_broker_t *broker);

@@ -216,7 +216,7 @@ s_tick(rmt_broker_t *self)
     if (now >= self->presence_at) {
         self->presence_at = now + PRESENCE_MS;
         if (rmt_broker_is_open(self))
-            rmt_worker_door_presence(self);
+            rmt_worker_port_presence(self);
     }
     const int64_t due =
         self->scan_at < self->presence_at ? self->scan_at : self->presence_at;
@@ -301,10 +301,10 @@ static void
 s_turn(rmt_broker_t *self)
 {
     rmt_state_handle(self->state);
-    rmt_enrol_door_handle(self);
-    rmt_worker_door_handle(self, RMT_PORT_AGENTS);
-    rmt_worker_door_handle(self, RMT_PORT_WORKERS);
-    rmt_console_door_handle(self);
+    rmt_enrol_port_handle(self);
+    rmt_worker_port_handle(self, RMT_PORT_AGENTS);
+    rmt_worker_port_handle(self, RMT_PORT_WORKERS);
+    rmt_console_port_handle(self);
     rmt_socket_drain(self->ports[RMT_PORT_EVENTS]);
 }
 

@@ -15,7 +15,7 @@
 #define BATCH 256
 
 void
-rmt_worker_door_presence(rmt_broker_t *broker)
+rmt_worker_port_presence(rmt_broker_t *broker)
 {
     rmt_roster_t *roster = broker->roster;
     const int64_t now = rmt_clock_ms();
@@ -210,7 +210,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
 }
 
 void
-rmt_worker_door_handle(rmt_broker_t *broker, rmt_port_t port)
+rmt_worker_port_handle(rmt_broker_t *broker, rmt_port_t port)
 {
     rmt_packet_t packet = {0};
     rmt_error_t error = {0};

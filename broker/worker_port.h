@@ -1,4 +1,4 @@
-// worker_door - workers and agents: their keys, and their messages.
+// worker_port - workers and agents: their keys, and their messages.
 //
 // A peer is who its key says, at every message.
 #pragma once
@@ -6,7 +6,7 @@
 #include "broker/broker.h"
 
 // port: RMT_PORT_WORKERS or RMT_PORT_AGENTS.
-void rmt_worker_door_handle(rmt_broker_t *broker, rmt_port_t port);
+void rmt_worker_port_handle(rmt_broker_t *broker, rmt_port_t port);
 
 // Tell Redis who was heard of lately.
-void rmt_worker_door_presence(rmt_broker_t *broker);
+void rmt_worker_port_presence(rmt_broker_t *broker);

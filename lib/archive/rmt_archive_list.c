@@ -217,7 +217,7 @@ s_resolve_all(rmt_archive_list_t *self, rmt_error_t *error)
 typedef struct {
     rmt_archive_list_t *list;
     rmt_manifest_writer_t *writer;
-    rmt_entry_room_t *room;
+    rmt_entry_buffer_t *room;
     uint64_t groups;
     rmt_archive_totals_t totals;
 } s_write_t;
@@ -256,7 +256,7 @@ rmt_archive_list_write(rmt_archive_list_t *self, rmt_chunk_sink_fn *sink, void *
     if (s_resolve_all(self, error) == -1)
         return -1;
     rmt_auto(rmt_manifest_writer) writer = rmt_manifest_writer_new(sink, context);
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     s_write_t write = {.list = self, .writer = writer, .room = room};
     for (size_t i = 0; i < self->count; i++) {
         char shown[200];

@@ -54,7 +54,7 @@ s_grow(void *list, size_t *room, size_t item_size)
 }
 
 rmt_record_t *
-rmt_record_new_room(size_t fields, size_t bytes)
+rmt_record_new_sized(size_t fields, size_t bytes)
 {
     const size_t own_size = fields * sizeof(field_t);
     const size_t slab_size = bytes + 2 * fields; // Each name and value ends with a NUL
@@ -71,7 +71,7 @@ rmt_record_new_room(size_t fields, size_t bytes)
 rmt_record_t *
 rmt_record_new(void)
 {
-    return rmt_record_new_room(0, 0);
+    return rmt_record_new_sized(0, 0);
 }
 
 rmt_record_t *
@@ -80,7 +80,7 @@ rmt_record_dup(const rmt_record_t *self)
     size_t bytes = 0;
     for (size_t i = 0; i < self->count; i++)
         bytes += self->fields[i].name_size + self->fields[i].size;
-    rmt_record_t *copy = rmt_record_new_room(self->count, bytes);
+    rmt_record_t *copy = rmt_record_new_sized(self->count, bytes);
     rmt_record_merge(copy, self);
     return copy;
 }

@@ -22,7 +22,7 @@ typedef struct rmt_records rmt_records_t;
 rmt_record_t *rmt_record_new(void);
 // One that will hold so many fields with so many bytes of names and values together: up
 // to that they cost no allocation. It may still grow beyond.
-rmt_record_t *rmt_record_new_room(size_t fields, size_t bytes);
+rmt_record_t *rmt_record_new_sized(size_t fields, size_t bytes);
 rmt_record_t *rmt_record_dup(const rmt_record_t *self);
 void rmt_record_destroy(rmt_record_t **self_p);
 

@@ -15,7 +15,7 @@
 #define SNAPSHOT_PREFIX "ramet-snapshot."
 #define MIB ((uint64_t) 1024 * 1024)
 // Less is used up before the reading has begun.
-#define ROOM_MIN (16 * MIB)
+#define SPACE_MIN (16 * MIB)
 #define FIELDS "vg_name,lv_name,lv_size,vg_free,lv_layout,lv_snapshot_invalid"
 
 // Its messages in English, and none about descriptors that this program has open.
@@ -154,12 +154,12 @@ rmt_lvm_device(const rmt_lvm_t *volume)
 // ---- Snapshots
 
 uint64_t
-rmt_lvm_room(const rmt_lvm_t *volume)
+rmt_lvm_space(const rmt_lvm_t *volume)
 {
     // What was changed is kept once, with a list of where it was.
-    const uint64_t most = volume->size + volume->size / 64 + ROOM_MIN;
-    const uint64_t room = most < volume->free_size ? most : volume->free_size;
-    return room < ROOM_MIN ? 0 : room;
+    const uint64_t most = volume->size + volume->size / 64 + SPACE_MIN;
+    const uint64_t space = most < volume->free_size ? most : volume->free_size;
+    return space < SPACE_MIN ? 0 : space;
 }
 
 static char *
@@ -181,7 +181,7 @@ s_create(const rmt_lvm_t *volume, const char *tag, const rmt_lvm_t *snapshot,
          rmt_error_t *error)
 {
     rmt_auto_str origin = s_path(volume);
-    rmt_auto_str size = rmt_text("%" PRIu64 "b", rmt_lvm_room(volume) / 512 * 512);
+    rmt_auto_str size = rmt_text("%" PRIu64 "b", rmt_lvm_space(volume) / 512 * 512);
     const char *const thick[] = {
         "lvcreate",     "-q",     "--snapshot", "--addtag", tag, "--name",
         snapshot->name, "--size", size,         origin,     NULL};
@@ -207,11 +207,11 @@ rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_o
                          rmt_lvm_parse(output, &old, &ignored) == 0;
     if (is_left && rmt_lvm_remove(&snapshot, error) == -1)
         return rmt_wrap(error, "remove the snapshot %s that was left behind", path);
-    if (!volume->is_thin && rmt_lvm_room(volume) == 0)
+    if (!volume->is_thin && rmt_lvm_space(volume) == 0)
         return rmt_fail(error, RMT_E_NO_SPACE,
                         "volume group %s has %" PRIu64
                         " MiB left, a snapshot needs %" PRIu64,
-                        volume->group, volume->free_size / MIB, ROOM_MIN / MIB);
+                        volume->group, volume->free_size / MIB, SPACE_MIN / MIB);
     if (s_create(volume, tag, &snapshot, error) == -1)
         return rmt_wrap(error, "make a snapshot of %s/%s", volume->group, volume->name);
     *snapshot_out = snapshot;

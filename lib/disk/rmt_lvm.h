@@ -15,7 +15,7 @@
 typedef struct {
     char group[RMT_LVM_NAME_SIZE], name[RMT_LVM_NAME_SIZE];
     uint64_t size, free_size; // Bytes of the volume; bytes that its group has left
-    bool is_thin;             // Its snapshots take their room from its pool
+    bool is_thin;             // Its snapshots take their space from its pool
 } rmt_lvm_t;
 
 // The logical volume that is a block device. 0, or -1: UNSUPPORTED (it is none),
@@ -29,7 +29,7 @@ char *rmt_lvm_device(const rmt_lvm_t *volume);
 
 // Space for what is written to the volume while the snapshot lives: as much as it can
 // ever need, or what the group has left. 0: too little to begin.
-uint64_t rmt_lvm_room(const rmt_lvm_t *volume);
+uint64_t rmt_lvm_space(const rmt_lvm_t *volume);
 
 // Make a snapshot; one of the same name that was left behind goes first. *snapshot_out is
 // its name. 0, or -1: NO_SPACE (the group has too little left), IO.

@@ -226,7 +226,7 @@ rmt_mounted_is_written(const char *device)
 }
 
 const char *
-rmt_mounted_place(const char *folder, const char *root)
+rmt_mounted_point(const char *folder, const char *root)
 {
     static const char *const passing[] = {"/mnt", "/media", "/run", "/tmp"};
     const size_t size = strcmp(root, "/") == 0 ? 0 : strlen(root);

@@ -20,7 +20,7 @@ int rmt_mounted_folder(const char *device, const char *wanted, char **folder_out
 // The mount point that a folder is in the system whose tree lies at root: "/", "/boot"
 // ... NULL for one outside of it, and where people mount things for a while (/mnt,
 // /media, /run, /tmp). Borrows folder.
-const char *rmt_mounted_place(const char *folder, const char *root);
+const char *rmt_mounted_point(const char *folder, const char *root);
 
 // rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs
 // folder.

@@ -161,7 +161,7 @@ rmt_layout_find_partition(const rmt_layout_t *self, size_t disk, uint64_t number
 }
 
 const rmt_layout_partition_t *
-rmt_layout_place(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+rmt_layout_partition_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     return rmt_layout_find_partition(self, volume->disk, volume->partition);
 }
@@ -213,9 +213,9 @@ rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition)
 bool
 rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
-    const rmt_layout_partition_t *place = rmt_layout_place(self, volume);
-    return place && (strcasecmp(place->type, TYPE_ESP) == 0 ||
-                     strcasecmp(place->type, DOS_TYPE_ESP) == 0);
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
+    return partition && (strcasecmp(partition->type, TYPE_ESP) == 0 ||
+                         strcasecmp(partition->type, DOS_TYPE_ESP) == 0);
 }
 
 bool

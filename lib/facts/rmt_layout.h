@@ -125,8 +125,8 @@ rmt_layout_disk_t *rmt_layout_find_disk(const rmt_layout_t *self, const char *ro
 rmt_layout_partition_t *rmt_layout_find_partition(const rmt_layout_t *self, size_t disk,
                                                   uint64_t number);
 // The partition of a volume; NULL for a whole disk.
-const rmt_layout_partition_t *rmt_layout_place(const rmt_layout_t *self,
-                                               const rmt_layout_volume_t *volume);
+const rmt_layout_partition_t *rmt_layout_partition_of(const rmt_layout_t *self,
+                                                      const rmt_layout_volume_t *volume);
 // The partition of a disk with the highest end, no extended one; NULL for none.
 rmt_layout_partition_t *rmt_layout_last(const rmt_layout_t *self, size_t disk);
 // The volume that is mounted on /, or NULL.

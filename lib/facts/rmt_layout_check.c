@@ -257,12 +257,12 @@ static int
 s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
                rmt_error_t *error)
 {
-    const rmt_layout_partition_t *place = rmt_layout_place(self, volume);
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
     // The boot sector of a file system on a whole disk passes for a table without
     // partitions.
-    if (!place && (volume->partition || rmt_layout_last(self, volume->disk)))
+    if (!partition && (volume->partition || rmt_layout_last(self, volume->disk)))
         return s_refuse_volume(self, volume, error, "has a partition that is not there");
-    if (place && rmt_layout_is_extended(place))
+    if (partition && rmt_layout_is_extended(partition))
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
     if (volume->subvolume && !s_is_subvolume(volume))
         return s_refuse_volume(

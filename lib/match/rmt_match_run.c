@@ -60,7 +60,7 @@ rmt_match_verdict(rmt_match_run_t *run, const char *component, const char *wante
 {
     if (!reason)
         reason = "same";
-    rmt_record_t *made = rmt_record_new_room(
+    rmt_record_t *made = rmt_record_new_sized(
         VERDICT_FIELDS, VERDICT_BYTES + strlen(wanted) + strlen(had) + strlen(reason));
     rmt_record_t *verdict = rmt_records_append(run->verdicts, &made);
     rmt_record_set(verdict, "class", "verdict");

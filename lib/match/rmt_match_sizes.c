@@ -15,13 +15,13 @@
 static uint64_t
 s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t bytes)
 {
-    const rmt_layout_partition_t *place = rmt_layout_place(layout, volume);
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     const rmt_layout_disk_t *disk = &layout->disks[volume->disk];
-    if (!place)
+    if (!partition)
         return bytes;
-    if (!disk->grow || place != rmt_layout_last(layout, volume->disk))
-        return place->size * disk->sector;
-    const uint64_t start = place->start * disk->sector;
+    if (!disk->grow || partition != rmt_layout_last(layout, volume->disk))
+        return partition->size * disk->sector;
+    const uint64_t start = partition->start * disk->sector;
     const uint64_t tail = ENTRIES_BYTES + disk->sector;
     return bytes > start + tail ? bytes - start - tail : 0;
 }
@@ -31,9 +31,9 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
 static uint64_t
 s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
 {
-    const rmt_layout_partition_t *place = rmt_layout_place(layout, volume);
-    if (place && place->min_size)
-        return place->min_size * layout->disks[volume->disk].sector;
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
+    if (partition && partition->min_size)
+        return partition->min_size * layout->disks[volume->disk].sector;
     const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);
     const uint64_t needed = rmt_fs_min_bytes(
         volume->format, volume->bytes_tree + volume->bytes_reserved, volume->files);

@@ -231,7 +231,7 @@ s_make_record(const redisReply *list)
     size_t bytes = 0;
     for (size_t i = 0; i < list->elements; i++)
         bytes += (size_t) list->element[i]->len;
-    rmt_record_t *record = rmt_record_new_room(list->elements / 2, bytes);
+    rmt_record_t *record = rmt_record_new_sized(list->elements / 2, bytes);
     s_take_record(record, list);
     return record;
 }

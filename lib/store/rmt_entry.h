@@ -34,7 +34,7 @@ void rmt_entry_encode_after(const rmt_entry_t *entry, size_t shared, rmt_buffer_
 
 // As rmt_entry_decode; the path may begin with bytes of previous.
 int rmt_entry_decode_after(const void *data, size_t size, const char *previous,
-                           size_t previous_size, rmt_entry_room_t *room,
+                           size_t previous_size, rmt_entry_buffer_t *room,
                            rmt_entry_t *entry_out, rmt_error_t *error);
 
 // Count of bytes that both paths begin with.

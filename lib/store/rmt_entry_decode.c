@@ -4,23 +4,23 @@
 #include <stdlib.h>
 
 // Strings and arrays of one decoded entry.
-struct rmt_entry_room {
+struct rmt_entry_buffer {
     rmt_buffer_t path, target, text, xattrs, extents, reserved, chunks, sizes;
 };
 
-rmt_entry_room_t *
-rmt_entry_room_new(void)
+rmt_entry_buffer_t *
+rmt_entry_buffer_new(void)
 {
-    rmt_entry_room_t *self = calloc(1, sizeof *self);
+    rmt_entry_buffer_t *self = calloc(1, sizeof *self);
     if (!self)
         abort();
     return self;
 }
 
 void
-rmt_entry_room_destroy(rmt_entry_room_t **self_p)
+rmt_entry_buffer_destroy(rmt_entry_buffer_t **self_p)
 {
-    rmt_entry_room_t *self = *self_p;
+    rmt_entry_buffer_t *self = *self_p;
     if (!self)
         return;
     rmt_buffer_clear(&self->path);
@@ -37,17 +37,17 @@ rmt_entry_room_destroy(rmt_entry_room_t **self_p)
 
 // ---- Extras: each reader takes all of the view, or says false
 
-typedef bool(s_extra_fn)(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry);
+typedef bool(s_extra_fn)(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry);
 
 static bool
-s_read_size(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_size(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     return rmt_view_varint(view, &entry->size) && entry->size > 0;
 }
 
 static bool
-s_read_chunks(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_chunks(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     // Each takes at least 34 bytes, so foreign counts cannot ask for more than they
     // bring.
@@ -95,21 +95,21 @@ s_read_runs(rmt_view_t *view, rmt_buffer_t *room, const rmt_extent_t **runs_out,
 }
 
 static bool
-s_read_extents(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_extents(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     entry->sparse = true;
     return s_read_runs(view, &room->extents, &entry->extents, &entry->extent_count);
 }
 
 static bool
-s_read_reserved(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_reserved(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     return s_read_runs(view, &room->reserved, &entry->reserved, &entry->reserved_count) &&
            entry->reserved_count > 0;
 }
 
 static bool
-s_read_target(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_target(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     const size_t size = rmt_view_left(view);
     const uint8_t *text = rmt_view_bytes(view, size);
@@ -123,7 +123,7 @@ s_read_target(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static bool
-s_read_device(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_device(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     uint64_t major = 0, minor = 0;
@@ -136,7 +136,7 @@ s_read_device(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static bool
-s_read_link(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_link(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     uint64_t first = 0;
@@ -150,7 +150,7 @@ s_read_link(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 // One attribute; name (with a NUL) and value are appended to room->text, which has the
 // room already, so that pointers into it stay.
 static bool
-s_read_xattr(rmt_view_t *view, rmt_entry_room_t *room, rmt_xattr_t *xattr_out)
+s_read_xattr(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_xattr_t *xattr_out)
 {
     uint64_t name_size = 0, value_size = 0;
     if (!rmt_view_varint_to(view, RMT_NAME_SIZE_MAX, &name_size))
@@ -172,7 +172,7 @@ s_read_xattr(rmt_view_t *view, rmt_entry_room_t *room, rmt_xattr_t *xattr_out)
 }
 
 static bool
-s_read_xattrs(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_xattrs(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     // A NUL is added to each name, and its size byte is left out.
     room->text.used = 0;
@@ -202,21 +202,21 @@ s_read_u32(rmt_view_t *view, uint32_t *number_out)
 }
 
 static bool
-s_read_flags(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_flags(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     return s_read_u32(view, &entry->flags);
 }
 
 static bool
-s_read_project(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_project(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     return s_read_u32(view, &entry->project);
 }
 
 static bool
-s_read_hints(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_hints(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     uint64_t size = 0, cow_size = 0;
@@ -230,7 +230,7 @@ s_read_hints(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
 }
 
 static bool
-s_read_marks(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry)
+s_read_marks(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     (void) room;
     uint64_t marks = 0;
@@ -251,7 +251,7 @@ static s_extra_fn *const s_extras[RMT_EXTRA_COUNT] = {
 };
 
 static int
-s_decode_extras(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry,
+s_decode_extras(rmt_view_t *view, rmt_entry_buffer_t *room, rmt_entry_t *entry,
                 rmt_error_t *error)
 {
     uint64_t previous = 0;
@@ -282,7 +282,7 @@ s_decode_extras(rmt_view_t *view, rmt_entry_room_t *room, rmt_entry_t *entry,
 
 static bool
 s_decode_path(rmt_view_t *view, const char *previous, size_t previous_size,
-              rmt_entry_room_t *room, rmt_entry_t *entry)
+              rmt_entry_buffer_t *room, rmt_entry_t *entry)
 {
     uint64_t shared = 0, rest = 0;
     if (!rmt_view_varint_to(view, previous_size, &shared) ||
@@ -319,7 +319,7 @@ s_decode_head(rmt_view_t *view, rmt_entry_t *entry)
 
 int
 rmt_entry_decode_after(const void *data, size_t size, const char *previous,
-                       size_t previous_size, rmt_entry_room_t *room,
+                       size_t previous_size, rmt_entry_buffer_t *room,
                        rmt_entry_t *entry_out, rmt_error_t *error)
 {
     assert(previous_size <= RMT_PATH_SIZE_MAX);
@@ -338,7 +338,7 @@ rmt_entry_decode_after(const void *data, size_t size, const char *previous,
 }
 
 int
-rmt_entry_decode(const void *data, size_t size, rmt_entry_room_t *room,
+rmt_entry_decode(const void *data, size_t size, rmt_entry_buffer_t *room,
                  rmt_entry_t *entry_out, rmt_error_t *error)
 {
     return rmt_entry_decode_after(data, size, "", 0, room, entry_out, error);

@@ -167,7 +167,7 @@ struct rmt_manifest_reader {
     size_t at;
     uint64_t entries, size; // Read so far
     s_last_t last;
-    rmt_entry_room_t *room;
+    rmt_entry_buffer_t *room;
 };
 
 rmt_manifest_reader_t *
@@ -177,7 +177,7 @@ rmt_manifest_reader_new(const rmt_id_t *root, rmt_chunk_source_fn *source, void 
     rmt_auto(rmt_manifest_reader) self = s_alloc(sizeof *self);
     self->source = source;
     self->context = context;
-    self->room = rmt_entry_room_new();
+    self->room = rmt_entry_buffer_new();
     uint8_t *plain = rmt_buffer_reserve(&self->stream, RMT_CHUNK_PLAIN_MAX);
     if (rmt_list_read(&self->list, root, plain, source, context, error) == -1)
         return NULL;
@@ -194,7 +194,7 @@ rmt_manifest_reader_destroy(rmt_manifest_reader_t **self_p)
     rmt_buffer_clear(&self->list.ids);
     rmt_buffer_clear(&self->stream);
     rmt_buffer_clear(&self->last.path);
-    rmt_entry_room_destroy(&self->room);
+    rmt_entry_buffer_destroy(&self->room);
     free(self);
     *self_p = NULL;
 }

@@ -79,12 +79,12 @@ int rmt_path_compare(const char *a, size_t a_size, const char *b, size_t b_size)
 void rmt_entry_encode(const rmt_entry_t *entry, uint8_t **data_p, size_t *used_p,
                       size_t *room_p);
 // Arrays of a decoded entry live in this; reuse it from entry to entry.
-typedef struct rmt_entry_room rmt_entry_room_t;
-rmt_entry_room_t *rmt_entry_room_new(void);
-void rmt_entry_room_destroy(rmt_entry_room_t **self_p);
+typedef struct rmt_entry_buffer rmt_entry_buffer_t;
+rmt_entry_buffer_t *rmt_entry_buffer_new(void);
+void rmt_entry_buffer_destroy(rmt_entry_buffer_t **self_p);
 // Decode and check one entry that fills data exactly. The result lives in room
 // until the next call. 0, or -1: CORRUPT, TOO_BIG, UNSUPPORTED (critical extra).
-int rmt_entry_decode(const void *data, size_t size, rmt_entry_room_t *room,
+int rmt_entry_decode(const void *data, size_t size, rmt_entry_buffer_t *room,
                      rmt_entry_t *entry_out, rmt_error_t *error);
 
 // ---- Writing

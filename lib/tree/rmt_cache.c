@@ -107,7 +107,7 @@ struct rmt_cache_reader {
     s_record_t record;
     rmt_id_t *distrusted; // Sorted
     size_t distrusted_count;
-    rmt_entry_room_t *entry_room;
+    rmt_entry_buffer_t *entry_room;
 };
 
 static void
@@ -233,7 +233,7 @@ rmt_cache_reader_new(const char *path, const char *lineage)
     self->stored = malloc(RMT_CHUNK_STORED_MAX);
     self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(self->stored && self->plain);
-    self->entry_room = rmt_entry_room_new();
+    self->entry_room = rmt_entry_buffer_new();
     self->room = 2 * BLOCK_SIZE;
     self->data = malloc(self->room);
     assert(self->data);
@@ -256,7 +256,7 @@ rmt_cache_reader_destroy(rmt_cache_reader_t **self_p)
         return;
     if (self->fd != -1)
         close(self->fd);
-    rmt_entry_room_destroy(&self->entry_room);
+    rmt_entry_buffer_destroy(&self->entry_room);
     free(self->distrusted);
     free(self->stored);
     free(self->plain);

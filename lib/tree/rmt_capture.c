@@ -36,7 +36,7 @@ typedef struct {
     rmt_capture_progress_t progress;
     int64_t progress_ms;
     uint8_t *plain; // For reading, when the calling thread has to
-    rmt_entry_room_t *entry_room;
+    rmt_entry_buffer_t *entry_room;
 } s_capture_t;
 
 void
@@ -521,7 +521,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
                                options->window_size ? options->window_size : WINDOW_SIZE);
     self.links = rmt_links_new();
     self.manifest = rmt_manifest_writer_new(sink->chunk_fn, sink->context);
-    self.entry_room = rmt_entry_room_new();
+    self.entry_room = rmt_entry_buffer_new();
     self.plain = malloc(RMT_PORTION_PIECE_SIZE);
     assert(self.plain);
     struct statvfs space;
@@ -537,7 +537,7 @@ rmt_capture_run(const rmt_capture_options_t *options, const rmt_capture_sink_t *
     rmt_walk_destroy(&self.walk);
     rmt_links_destroy(&self.links);
     rmt_queue_destroy(&self.queue);
-    rmt_entry_room_destroy(&self.entry_room);
+    rmt_entry_buffer_destroy(&self.entry_room);
     free(self.plain);
     return result;
 }

@@ -184,7 +184,7 @@ s_unpack_record(const Ramet__Record *in, rmt_error_t *error)
     size_t bytes = 0;
     for (size_t i = 0; i < count; i++)
         bytes += strlen(in->fields[i]->name) + in->fields[i]->value.len;
-    rmt_auto(rmt_record) record = rmt_record_new_room(count, bytes);
+    rmt_auto(rmt_record) record = rmt_record_new_sized(count, bytes);
     for (size_t i = 0; i < count; i++) {
         const Ramet__Field *field = in->fields[i];
         if (!rmt_record_add(record, field->name, field->value.data, field->value.len)) {

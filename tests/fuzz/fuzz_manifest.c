@@ -22,13 +22,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void
 s_fuzz_entry(const uint8_t *data, size_t size)
 {
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     rmt_entry_t entry;
     rmt_error_t error;
     if (rmt_entry_decode(data, size, room, &entry, &error) == -1)
         return;
     // What is accepted can be written, and then read again.
-    rmt_auto(rmt_entry_room) again = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) again = rmt_entry_buffer_new();
     rmt_buffer_t out = {0};
     rmt_entry_t back;
     rmt_entry_encode(&entry, &out.data, &out.used, &out.room);

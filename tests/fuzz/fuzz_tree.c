@@ -116,7 +116,7 @@ s_write_data(rmt_writer_t *writer, const rmt_entry_t *entry, uint64_t *left,
 static int
 s_write(rmt_writer_t *writer, const uint8_t *data, size_t size)
 {
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     rmt_error_t error = {0};
     uint64_t left = CONTENTS_MAX;
     while (size > 2) {

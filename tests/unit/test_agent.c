@@ -73,7 +73,7 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
         rmt_layout_volume_t *volume = s_add_volume(layout, rows[i].number, rows[i].uuid);
         rmt_record_set(volume->format, "label", rows[i].label);
         rmt_auto_str mount =
-            rmt_fstab_mount(text, volume, rmt_layout_place(layout, volume));
+            rmt_fstab_mount(text, volume, rmt_layout_partition_of(layout, volume));
         assert_string_equal(mount ? mount : "-", rows[i].mount ? rows[i].mount : "-");
     }
 }
@@ -369,28 +369,28 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
 
 // [1.25] P6: the machine decides, not the broker.
 static void
-test_go_is_void_for_another_plan_or_an_older_token(void **state)
+test_go_is_void_for_another_plan_or_an_older_fence(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto(rmt_fence) tokens = rmt_fence_new();
+    rmt_auto(rmt_gate) gate = rmt_gate_new();
     rmt_id_t plan, other;
     rmt_key_t key, again;
-    const rmt_fence_token_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
-    const rmt_fence_token_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
+    const rmt_fence_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
+    const rmt_fence_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
     rmt_id_compute(&plan, "plan", 4);
     rmt_id_compute(&other, "other", 5);
-    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &key, &error), -1);
-    RMT_OK(rmt_fence_prepare(tokens, &plan, &key, &error));
-    RMT_OK(rmt_fence_prepare(tokens, &plan, &again, &error));
+    assert_int_equal(rmt_gate_go(gate, &plan, &now, &key, &error), -1);
+    RMT_OK(rmt_gate_prepare(gate, &plan, &key, &error));
+    RMT_OK(rmt_gate_prepare(gate, &plan, &again, &error));
     assert_string_equal(key.public_text, again.public_text);
-    RMT_FAILS(rmt_fence_go(tokens, &other, &now, &again, &error), RMT_E_FENCED);
-    RMT_OK(rmt_fence_go(tokens, &plan, &now, &again, &error));
+    RMT_FAILS(rmt_gate_go(gate, &other, &now, &again, &error), RMT_E_FENCED);
+    RMT_OK(rmt_gate_go(gate, &plan, &now, &again, &error));
     assert_string_equal(key.secret_text, again.secret_text);
-    RMT_OK(rmt_fence_go(tokens, &plan, &next_attempt, &again, &error));
-    assert_int_equal(rmt_fence_go(tokens, &plan, &now, &again, &error), -1);
-    assert_int_equal(rmt_fence_go(tokens, &plan, &old_epoch, &again, &error), -1);
-    RMT_FAILS(rmt_fence_go(tokens, &plan, &old_era, &again, &error), RMT_E_FENCED);
+    RMT_OK(rmt_gate_go(gate, &plan, &next_attempt, &again, &error));
+    assert_int_equal(rmt_gate_go(gate, &plan, &now, &again, &error), -1);
+    assert_int_equal(rmt_gate_go(gate, &plan, &old_epoch, &again, &error), -1);
+    RMT_FAILS(rmt_gate_go(gate, &plan, &old_era, &again, &error), RMT_E_FENCED);
 }
 
 // ---- First boot
@@ -488,7 +488,7 @@ main(void)
         cmocka_unit_test(test_only_the_one_disk_that_was_meant_is_taken),
         cmocka_unit_test(test_two_disks_of_one_identity_are_both_named),
         cmocka_unit_test(test_a_disk_of_other_sectors_is_refused_with_both_sizes),
-        cmocka_unit_test(test_go_is_void_for_another_plan_or_an_older_token),
+        cmocka_unit_test(test_go_is_void_for_another_plan_or_an_older_fence),
         cmocka_unit_test(test_bundle_holds_program_loader_and_libraries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,7 @@ test_entries_come_back_as_they_were(void **state)
     (void) state;
     rmt_entry_t entries[16];
     const size_t count = entries_of_all_kinds(entries);
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     for (size_t i = 0; i < count; i++) {
         uint8_t *data = NULL;
         size_t used = 0, size = 0;
@@ -83,7 +83,7 @@ s_assert_refused(const char *hex, rmt_code_t code)
         assert_int_equal(sscanf(hex + 2 * i, "%2x", &byte), 1);
         data[i] = (uint8_t) byte;
     }
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     rmt_entry_t entry;
     rmt_error_t error = {0};
     RMT_FAILS(rmt_entry_decode(data, size, room, &entry, &error), code);
@@ -140,7 +140,7 @@ test_an_unknown_extra_is_skipped_when_not_critical(void **state)
 {
     (void) state;
     static const uint8_t data[] = {0, 1, 'a', 0xa4, 0x83, 2, 0, 0, 0, 0, 0x28, 1, 0};
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     rmt_entry_t entry;
     rmt_error_t error = {0};
     RMT_OK(rmt_entry_decode(data, sizeof data, room, &entry, &error));
@@ -295,7 +295,7 @@ test_a_million_attributes_are_refused_before_they_are_held(void **state)
         size_t used = 0, size = 0;
         entry.xattr_count = counts[i];
         rmt_entry_encode(&entry, &data, &used, &size);
-        rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+        rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
         rmt_entry_t found;
         rmt_error_t error = {0};
         struct rusage before, after;

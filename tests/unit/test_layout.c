@@ -98,7 +98,8 @@ test_fields_are_numbers_flags_and_kinds(void **state)
     assert_false(good->volumes[0].has_root);
     assert_int_equal(good->volumes[0].fs, RMT_FS_BTRFS);
     assert_ptr_equal(rmt_layout_root(good), &good->volumes[0]);
-    assert_ptr_equal(rmt_layout_place(good, &good->volumes[0]), &good->partitions[0]);
+    assert_ptr_equal(rmt_layout_partition_of(good, &good->volumes[0]),
+                     &good->partitions[0]);
 }
 
 // What is wrong with it, and words of the refusal: the field, the value.

@@ -55,12 +55,12 @@ test_a_snapshot_gets_what_it_can_need_or_what_is_left(void **state)
 {
     (void) state;
     rmt_lvm_t volume = {.size = 1000 * MIB, .free_size = 5000 * MIB};
-    assert_true(rmt_lvm_room(&volume) > volume.size);
-    assert_true(rmt_lvm_room(&volume) < volume.size + 40 * MIB);
+    assert_true(rmt_lvm_space(&volume) > volume.size);
+    assert_true(rmt_lvm_space(&volume) < volume.size + 40 * MIB);
     volume.free_size = 100 * MIB;
-    assert_int_equal(rmt_lvm_room(&volume), 100 * MIB);
+    assert_int_equal(rmt_lvm_space(&volume), 100 * MIB);
     volume.free_size = 15 * MIB;
-    assert_int_equal(rmt_lvm_room(&volume), 0);
+    assert_int_equal(rmt_lvm_space(&volume), 0);
 }
 
 static void

@@ -137,7 +137,7 @@ test_what_is_mounted_for_a_while_has_no_place_in_the_system(void **state)
         {"/boot", "/mnt", NULL},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        const char *place = rmt_mounted_place(rows[i].folder, rows[i].root);
+        const char *place = rmt_mounted_point(rows[i].folder, rows[i].root);
         if (!rows[i].place != !place || (place && strcmp(place, rows[i].place) != 0))
             fail_msg("%s of %s: %s", rows[i].folder, rows[i].root, place);
     }

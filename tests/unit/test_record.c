@@ -34,7 +34,7 @@ static void
 test_room_that_was_foreseen_can_be_outgrown(void **state)
 {
     (void) state;
-    rmt_auto(rmt_record) record = rmt_record_new_room(2, 4);
+    rmt_auto(rmt_record) record = rmt_record_new_sized(2, 4);
     rmt_record_set(record, "a", "1");
     rmt_record_set(record, "a", rmt_record_text(record, "a", NULL));
     for (unsigned i = 0; i < 50; i++) {

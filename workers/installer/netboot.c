@@ -67,16 +67,16 @@ s_find_boot(const rmt_layout_t *layout, char bios_out[RMT_LAYOUT_GUID_SIZE],
     bios_out[0] = uefi_out[0] = '\0';
     for (size_t i = 0; layout && i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
-        const rmt_layout_partition_t *place = rmt_layout_place(layout, volume);
+        const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
         const char *mount = volume->mount ? volume->mount : "";
-        if (!place || !*place->guid)
+        if (!partition || !*partition->guid)
             continue;
         if (strcmp(mount, "/boot") == 0)
-            s_copy_guid(bios_out, place);
+            s_copy_guid(bios_out, partition);
         else if (strcmp(mount, "/") == 0)
-            s_copy_guid(root, place);
+            s_copy_guid(root, partition);
         if (!uefi_out[0] && rmt_layout_is_esp(layout, volume))
-            s_copy_guid(uefi_out, place);
+            s_copy_guid(uefi_out, partition);
     }
     if (!bios_out[0])
         memcpy(bios_out, root, sizeof root);

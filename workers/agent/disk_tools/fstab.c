@@ -155,7 +155,7 @@ s_find_path(const rmt_layout_t *layout, const char *spec, const char *id, size_t
     for (size_t i = 0; i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         if (volume->subvolume &&
-            s_is_volume(spec, volume, rmt_layout_place(layout, volume)) &&
+            s_is_volume(spec, volume, rmt_layout_partition_of(layout, volume)) &&
             s_is_number(id, size, volume->subvolume_id))
             return volume->subvolume;
     }
@@ -244,7 +244,7 @@ s_is_there(const char *spec, const rmt_layout_t *layout)
 {
     for (size_t i = 0; i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
-        if (s_is_volume(spec, volume, rmt_layout_place(layout, volume)))
+        if (s_is_volume(spec, volume, rmt_layout_partition_of(layout, volume)))
             return true;
     }
     return false;

@@ -70,7 +70,7 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
 }
 
 static int
-s_take_entry(rmt_writer_t *writer, rmt_entry_room_t *room, const rmt_frame_t *frame,
+s_take_entry(rmt_writer_t *writer, rmt_entry_buffer_t *room, const rmt_frame_t *frame,
              rmt_error_t *error)
 {
     rmt_entry_t entry;
@@ -96,7 +96,7 @@ s_take_data(rmt_work_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
 static int
 s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
 {
-    rmt_auto(rmt_entry_room) room = rmt_entry_room_new();
+    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
     for (unsigned count = 0;; count++) {
         rmt_frame_t frame;
         if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))

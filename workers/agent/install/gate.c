@@ -4,27 +4,27 @@
 #include <assert.h>
 #include <pthread.h>
 
-struct rmt_fence {
+struct rmt_gate {
     pthread_mutex_t lock;
     bool prepared;
     rmt_id_t plan;
     rmt_key_t key;
-    rmt_fence_token_t highest;
+    rmt_fence_t highest;
 };
 
-rmt_fence_t *
-rmt_fence_new(void)
+rmt_gate_t *
+rmt_gate_new(void)
 {
-    rmt_fence_t *self = calloc(1, sizeof *self);
+    rmt_gate_t *self = calloc(1, sizeof *self);
     assert(self);
     pthread_mutex_init(&self->lock, NULL);
     return self;
 }
 
 void
-rmt_fence_destroy(rmt_fence_t **self_p)
+rmt_gate_destroy(rmt_gate_t **self_p)
 {
-    rmt_fence_t *self = *self_p;
+    rmt_gate_t *self = *self_p;
     if (!self)
         return;
     pthread_mutex_destroy(&self->lock);
@@ -34,8 +34,8 @@ rmt_fence_destroy(rmt_fence_t **self_p)
 }
 
 int
-rmt_fence_prepare(rmt_fence_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
-                  rmt_error_t *error)
+rmt_gate_prepare(rmt_gate_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
+                 rmt_error_t *error)
 {
     int rc = 0;
     pthread_mutex_lock(&self->lock);
@@ -51,7 +51,7 @@ rmt_fence_prepare(rmt_fence_t *self, const rmt_id_t *plan, rmt_key_t *key_out,
 }
 
 static bool
-s_is_older(const rmt_fence_token_t *a, const rmt_fence_token_t *b)
+s_is_older(const rmt_fence_t *a, const rmt_fence_t *b)
 {
     if (a->era != b->era)
         return a->era < b->era;
@@ -61,18 +61,18 @@ s_is_older(const rmt_fence_token_t *a, const rmt_fence_token_t *b)
 }
 
 int
-rmt_fence_go(rmt_fence_t *self, const rmt_id_t *plan, const rmt_fence_token_t *token,
-             rmt_key_t *key_out, rmt_error_t *error)
+rmt_gate_go(rmt_gate_t *self, const rmt_id_t *plan, const rmt_fence_t *fence,
+            rmt_key_t *key_out, rmt_error_t *error)
 {
     int rc = 0;
     pthread_mutex_lock(&self->lock);
     if (!self->prepared || !rmt_id_equal(&self->plan, plan))
         rc = rmt_fail(error, RMT_E_FENCED,
                       "this plan was not prepared last by this start");
-    else if (s_is_older(token, &self->highest))
+    else if (s_is_older(fence, &self->highest))
         rc = rmt_fail(error, RMT_E_FENCED, "a newer go than this one was seen");
     if (rc == 0) {
-        self->highest = *token;
+        self->highest = *fence;
         *key_out = self->key;
     }
     pthread_mutex_unlock(&self->lock);

@@ -18,7 +18,7 @@
 
 typedef struct {
     rmt_agent_t *agent;
-    rmt_fence_t *tokens; // Shared by the threads of both services
+    rmt_gate_t *gate; // Shared by the threads of both services
     rmt_worker_t *worker;
     bool reboot; // Read when the worker has ended
     // An install goes before a comparison, which leaves the disk when it is wanted.
@@ -113,7 +113,7 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_id_t plan;
     rmt_key_t key;
     rmt_order_plan(data, size, self->agent->nonce, &plan);
-    if (rmt_fence_prepare(self->tokens, &plan, &key, error) == -1)
+    if (rmt_gate_prepare(self->gate, &plan, &key, error) == -1)
         return -1;
     char plan_text[RMT_ID_TEXT_SIZE];
     char nonce_text[33];
@@ -153,10 +153,10 @@ s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
                         "this go is for another start of this machine");
     if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)) != 0)
         return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
-    const rmt_fence_token_t token = {.era = rmt_task_era(task),
-                                     .epoch = rmt_task_epoch(task),
-                                     .attempt = rmt_task_attempt(task)};
-    return rmt_fence_go(self->tokens, plan, &token, key_out, error);
+    const rmt_fence_t fence = {.era = rmt_task_era(task),
+                               .epoch = rmt_task_epoch(task),
+                               .attempt = rmt_task_attempt(task)};
+    return rmt_gate_go(self->gate, plan, &fence, key_out, error);
 }
 
 static char *
@@ -343,11 +343,11 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,
                                         .leave_ms = 70000};
-    rmt_auto(rmt_fence) tokens = rmt_fence_new();
+    rmt_auto(rmt_gate) gate = rmt_gate_new();
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
         return -1;
-    self.tokens = tokens;
+    self.gate = gate;
     self.worker = worker;
     const int rc = rmt_worker_run(worker, error);
     *reboot_out = self.reboot;

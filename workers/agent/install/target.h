@@ -2,7 +2,7 @@
 // the configuration names compare@target/NAME.
 //
 // Prepare looks, and writes nothing. Write is GO: it is refused when it means another
-// start of this process, another order than the one prepared, or an older token than one
+// start of this process, another order than the one prepared, or an older fence than one
 // that was seen.
 #pragma once
 

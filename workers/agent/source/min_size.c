@@ -12,7 +12,7 @@ s_last_partition(rmt_layout_t *layout)
 }
 
 void
-rmt_room_settle(rmt_layout_t *layout)
+rmt_min_size_set(rmt_layout_t *layout)
 {
     rmt_layout_disk_t *disk = &layout->disks[0];
     rmt_layout_partition_t *last = s_last_partition(layout);

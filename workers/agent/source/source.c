@@ -149,16 +149,16 @@ static int
 s_read_volume(capture_t *self, size_t index, rmt_id_t *root_out,
               rmt_capture_report_t *report_out, rmt_error_t *error)
 {
-    const rmt_volume_job_t job = {.agent = self->agent,
-                                  .task = self->task,
-                                  .offer = self->offer,
-                                  .disk = self->disk,
-                                  .rules = self->rules,
-                                  .index = index,
-                                  .tree_fd = s_tree(self, index),
-                                  .is_still = self->snapshots[index],
-                                  .done = self->done};
-    return rmt_volume_capture(&job, root_out, report_out, error);
+    const rmt_volume_setup_t setup = {.agent = self->agent,
+                                      .task = self->task,
+                                      .offer = self->offer,
+                                      .disk = self->disk,
+                                      .rules = self->rules,
+                                      .index = index,
+                                      .tree_fd = s_tree(self, index),
+                                      .is_still = self->snapshots[index],
+                                      .done = self->done};
+    return rmt_volume_capture(&setup, root_out, report_out, error);
 }
 
 // A snapshot may run out of space while it is read: then all of it is read once more,

@@ -79,9 +79,10 @@ s_read_at(int dir, const char *path)
 static void
 s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
 {
-    const rmt_layout_partition_t *place = rmt_layout_place(self->layout, volume);
+    const rmt_layout_partition_t *partition =
+        rmt_layout_partition_of(self->layout, volume);
     if (!rmt_record_has(volume->format, "content") ||
-        (place && rmt_layout_is_bios_boot(place)))
+        (partition && rmt_layout_is_bios_boot(partition)))
         return;
     rmt_record_t *dropped = rmt_records_add(self->dropped);
     rmt_record_setf(dropped, "path", "partition %" PRIu64, volume->partition);
@@ -215,7 +216,7 @@ static char *
 s_mount_point(rmt_source_disk_t *self, const char *fstab, size_t volume)
 {
     const rmt_layout_volume_t *own = &self->layout->volumes[volume];
-    return rmt_fstab_mount(fstab, own, rmt_layout_place(self->layout, own));
+    return rmt_fstab_mount(fstab, own, rmt_layout_partition_of(self->layout, own));
 }
 
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
@@ -312,9 +313,9 @@ s_add_running(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
         return -1;
     if (!tree)
         return s_mount(self, index, device, error);
-    const char *place = point ? point : rmt_mounted_place(tree, root);
-    if (place)
-        volume->mount = rmt_text("%s", place);
+    const char *shown = point ? point : rmt_mounted_point(tree, root);
+    if (shown)
+        volume->mount = rmt_text("%s", shown);
     return s_add_tree(self, index, tree, error);
 }
 
@@ -523,5 +524,5 @@ rmt_source_disk_settle(rmt_source_disk_t *self)
     if (self->is_default)
         rmt_default_layout_settle(self->layout);
     else if (self->disk || self->running != -1)
-        rmt_room_settle(self->layout);
+        rmt_min_size_set(self->layout);
 }

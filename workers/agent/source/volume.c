@@ -13,7 +13,7 @@
 #define PASSES_MAX 3
 
 typedef struct {
-    const rmt_volume_job_t *job;
+    const rmt_volume_setup_t *setup;
     rmt_excludes_t *excludes;
     const char *mount;
     char *cache_path, *lineage; // NULL: no cache
@@ -29,7 +29,7 @@ static int
 s_put(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     const s_volume_t *self = context;
-    return rmt_offer_chunk(self->job->offer, chunk, error);
+    return rmt_offer_chunk(self->setup->offer, chunk, error);
 }
 
 static int
@@ -39,9 +39,9 @@ s_put_id(void *context, const rmt_id_t *id, rmt_error_t *error)
     size_t missing = 0;
     if (self->is_held)
         return 0;
-    if (rmt_offer_id(self->job->offer, id, error) == -1)
+    if (rmt_offer_id(self->setup->offer, id, error) == -1)
         return -1;
-    (void) rmt_offer_missing(self->job->offer, &missing);
+    (void) rmt_offer_missing(self->setup->offer, &missing);
     if (missing <= RMT_OFFER_MISSING_MAX)
         return 0;
     self->is_abandoned = true;
@@ -52,9 +52,9 @@ static void
 s_progress(void *context, const rmt_capture_progress_t *progress)
 {
     const s_volume_t *self = context;
-    const uint64_t done = self->job->done + progress->done_size;
-    const uint64_t total = self->job->done + progress->total_size;
-    rmt_task_progress(self->job->task, "capture", done, total > done ? total : done,
+    const uint64_t done = self->setup->done + progress->done_size;
+    const uint64_t total = self->setup->done + progress->total_size;
+    rmt_task_progress(self->setup->task, "capture", done, total > done ? total : done,
                       NULL);
 }
 
@@ -62,8 +62,8 @@ static bool
 s_is_cancelled(void *context)
 {
     const s_volume_t *self = context;
-    rmt_task_tick(self->job->task);
-    return rmt_task_cancelled(self->job->task);
+    rmt_task_tick(self->setup->task);
+    return rmt_task_cancelled(self->setup->task);
 }
 
 // ---- The cache's file
@@ -73,7 +73,7 @@ static char *
 s_cache_path(const s_volume_t *self, rmt_error_t *error)
 {
     rmt_auto_str folder =
-        rmt_text("%s/cache", rmt_config_text(self->job->agent->config, "state"));
+        rmt_text("%s/cache", rmt_config_text(self->setup->agent->config, "state"));
     if (rmt_io_mkdirs(folder, 0700, error) == -1)
         return NULL;
     rmt_id_t id;
@@ -88,7 +88,7 @@ s_find_cache(s_volume_t *self)
 {
     rmt_error_t error = {0};
     self->lineage =
-        rmt_cache_lineage(rmt_source_disk_tree(self->job->disk, self->job->index));
+        rmt_cache_lineage(rmt_source_disk_tree(self->setup->disk, self->setup->index));
     if (!self->lineage)
         return;
     self->cache_path = s_cache_path(self, &error);
@@ -104,7 +104,7 @@ s_new_writer(const s_volume_t *self)
         return NULL;
     rmt_error_t error = {0};
     const int64_t margin_s =
-        rmt_config_number(self->job->agent->config, "cache-margin-s");
+        rmt_config_number(self->setup->agent->config, "cache-margin-s");
     rmt_cache_writer_t *writer = rmt_cache_writer_new(self->cache_path, self->lineage,
                                                       (uint32_t) margin_s, &error);
     if (!writer)
@@ -116,7 +116,7 @@ s_new_writer(const s_volume_t *self)
 static rmt_cache_reader_t *
 s_new_reader(const s_volume_t *self, int pass)
 {
-    const rmt_record_t *body = rmt_task_body(self->job->task);
+    const rmt_record_t *body = rmt_task_body(self->setup->task);
     if (!self->cache_path || pass == PASSES_MAX - 1 || self->is_abandoned ||
         rmt_record_flag(body, "paranoid"))
         return NULL;
@@ -133,10 +133,10 @@ static int
 s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *writer,
            rmt_id_t *root_out, rmt_capture_report_t *report_out, rmt_error_t *error)
 {
-    const rmt_capture_options_t options = {.root_fd = self->job->tree_fd,
+    const rmt_capture_options_t options = {.root_fd = self->setup->tree_fd,
                                            .excludes = rmt_excludes_list(self->excludes),
                                            .window_size = (size_t) 8 * 1024 * 1024,
-                                           .is_still = self->job->is_still,
+                                           .is_still = self->setup->is_still,
                                            .cache = reader,
                                            .cache_out = writer,
                                            .cancelled_fn = s_is_cancelled,
@@ -147,8 +147,8 @@ s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *wri
     if (rmt_capture_run(&options, &sink, root_out, &report, error) == -1)
         return self->is_abandoned ? 0 : -1;
     size_t missing = 0;
-    int result = rmt_offer_drain(self->job->offer, error);
-    const rmt_id_t *ids = rmt_offer_missing(self->job->offer, &missing);
+    int result = rmt_offer_drain(self->setup->offer, error);
+    const rmt_id_t *ids = rmt_offer_missing(self->setup->offer, &missing);
     if (result == 0 && missing == 0) {
         *report_out = report;
         return 1;
@@ -173,7 +173,7 @@ s_ask_held(s_volume_t *self, const rmt_cache_reader_t *reader, rmt_error_t *erro
 {
     const rmt_id_t *root = reader ? rmt_cache_reader_root(reader) : NULL;
     self->is_held = false;
-    return root ? rmt_offer_holds(self->job->offer, root, &self->is_held, error) : 0;
+    return root ? rmt_offer_holds(self->setup->offer, root, &self->is_held, error) : 0;
 }
 
 static void
@@ -209,9 +209,9 @@ s_run_passes(s_volume_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
             return 0;
         }
         // Answers of this pass must not be taken for the next one's.
-        if (rmt_offer_drain(self->job->offer, error) == -1)
+        if (rmt_offer_drain(self->setup->offer, error) == -1)
             return -1;
-        rmt_offer_forget(self->job->offer);
+        rmt_offer_forget(self->setup->offer);
     }
     // The last pass offers nothing by id, so nothing can be missing.
     return rmt_fail(error, RMT_E_INTERNAL, "the receiver still lacks chunks");
@@ -222,13 +222,13 @@ s_run_passes(s_volume_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
 static rmt_freeze_t *
 s_freeze(const s_volume_t *self)
 {
-    const rmt_volume_job_t *job = self->job;
-    const int64_t limit_s = rmt_config_number(job->agent->config, "freeze-s");
-    if (limit_s == 0 || job->tree_fd != rmt_source_disk_tree(job->disk, job->index))
+    const rmt_volume_setup_t *setup = self->setup;
+    const int64_t limit_s = rmt_config_number(setup->agent->config, "freeze-s");
+    if (limit_s == 0 || setup->tree_fd != rmt_source_disk_tree(setup->disk, setup->index))
         return NULL;
     rmt_error_t error = {0};
     rmt_freeze_t *freeze =
-        rmt_freeze_new(job->tree_fd, rmt_config_text(job->agent->config, "state"),
+        rmt_freeze_new(setup->tree_fd, rmt_config_text(setup->agent->config, "state"),
                        (uint32_t) limit_s, &error);
     rmt_log(freeze ? RMT_INFO : RMT_WARN, freeze ? "freeze.begin" : "freeze.refused",
             "volume=%s limit=%d text=\"%s\"", self->mount, (int) limit_s, error.text);
@@ -236,15 +236,15 @@ s_freeze(const s_volume_t *self)
 }
 
 int
-rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
+rmt_volume_capture(const rmt_volume_setup_t *setup, rmt_id_t *root_out,
                    rmt_capture_report_t *report_out, rmt_error_t *error)
 {
-    const char *mount = rmt_source_disk_volume(job->disk, job->index)->mount;
-    const rmt_record_t *body = rmt_task_body(job->task);
-    s_volume_t self = {.job = job, .mount = mount ? mount : ""};
+    const char *mount = rmt_source_disk_volume(setup->disk, setup->index)->mount;
+    const rmt_record_t *body = rmt_task_body(setup->task);
+    s_volume_t self = {.setup = setup, .mount = mount ? mount : ""};
     rmt_auto(rmt_excludes) excludes =
-        rmt_excludes_new(job->agent->config, rmt_record_text(body, "exclude", ""),
-                         job->rules, rmt_source_disk_layout(job->disk), self.mount);
+        rmt_excludes_new(setup->agent->config, rmt_record_text(body, "exclude", ""),
+                         setup->rules, rmt_source_disk_layout(setup->disk), self.mount);
     self.excludes = excludes;
     s_find_cache(&self);
     rmt_freeze_t *freeze = s_freeze(&self);

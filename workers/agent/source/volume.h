@@ -22,9 +22,9 @@ typedef struct {
     int tree_fd;   // The volume's tree, or a snapshot of it
     bool is_still; // It is a snapshot
     uint64_t done; // Bytes of the volumes before this one, for the progress
-} rmt_volume_job_t;
+} rmt_volume_setup_t;
 
 // Capture the volume. *report_out is the caller's to clear. 0, or -1: as rmt_capture_run,
 // the offer's.
-int rmt_volume_capture(const rmt_volume_job_t *job, rmt_id_t *root_out,
+int rmt_volume_capture(const rmt_volume_setup_t *setup, rmt_id_t *root_out,
                        rmt_capture_report_t *report_out, rmt_error_t *error);
