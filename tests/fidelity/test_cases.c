@@ -61,7 +61,7 @@ s_run(void **state)
     tree_lab_set_source(lab, source);
     tree_lab_set_copy(lab, copy);
     run->what->make(source);
-    usleep(20000); // A file as young as the clock's tick would be waited for
+    tree_lab_settle();
     const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
     assert_int_equal(tree_lab_report(lab)->unreadable_count, 0);
     assert_int_equal(tree_lab_report(lab)->fuzzy_count, 0);

@@ -157,7 +157,7 @@ s_measure(const fidelity_case_t *what, char *lost_out[WAY_COUNT])
     rmt_auto_fd source = act_open(stage, what->name);
     tree_lab_set_source(lab, source);
     what->make(source);
-    usleep(20000); // A file as young as the clock's tick would be waited for
+    tree_lab_settle();
     const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
     rmt_archive_report_t report;
     archive_lab_export(lab, &root, "head", &report);

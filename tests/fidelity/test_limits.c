@@ -34,7 +34,7 @@ s_teardown(void **state)
 static rmt_id_t
 s_capture(tree_lab_t *lab)
 {
-    usleep(20000);
+    tree_lab_settle();
     return tree_lab_capture(lab, 2, NULL);
 }
 

@@ -2,6 +2,7 @@
 // outside the root is read (P9, P22).
 #include "act.h"
 #include "stage.h"
+#include "tools/rmt_wait.h"
 #include "tools/tree_lab.h"
 #include "base/rmt_io.h"
 #include "tree/rmt_walk.h"
@@ -36,7 +37,7 @@ s_teardown(void **state)
 static rmt_id_t
 s_capture(tree_lab_t *lab)
 {
-    usleep(20000);
+    tree_lab_settle();
     return tree_lab_capture(lab, 2, NULL);
 }
 
@@ -297,8 +298,7 @@ test_a_tree_that_changes_under_the_reader_is_whole_or_named(void **state)
     }
     pthread_t thread;
     ACT(pthread_create(&thread, NULL, s_meddle, &meddler) == 0);
-    while (atomic_load(&meddler.rounds) < 1000)
-        usleep(1000);
+    RMT_WAIT_UNTIL(atomic_load(&meddler.rounds) >= 1000, 60000);
     unsigned checked = 0;
     uint64_t fuzzy = 0;
     for (int i = 0; i < 12; i++) {
@@ -334,7 +334,7 @@ s_swap_first(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
     tree_lab_t *lab = context;
     const int source = tree_lab_source(lab);
     if (faccessat(source, "swap", F_OK, 0) == 0) {
-        usleep(200000); // The walk is past it by now
+        rmt_pause(200, "the walk passes the name, and nothing shows it");
         ACT(renameat(source, "swap", source, "b-first") == 0);
     }
     return tree_lab_put(lab, chunk, error);

@@ -147,7 +147,7 @@ broker_need(broker_farm_t *farm, const char *verb, const char *body, const char 
     rmt_msg_t *reply;
     while (!(reply = broker_ask(farm->client, verb, body, items, NULL, &error)) &&
            error.code == RMT_E_UNAVAILABLE && rmt_clock_ms() < limit)
-        zclock_sleep(50); // Redis is away, or has just come
+        rmt_wait_turn(); // Redis is away, or has just come
     if (!reply)
         fail_msg("%s: %s (%s/broker.log)", verb, error.text, farm->redis.dir);
     return reply;
@@ -197,7 +197,7 @@ broker_await_job(broker_farm_t *farm, const char *job, const char *state)
                      reply ? rmt_record_text(reply->body, "stage", "?") : "", state,
                      reply ? rmt_record_text(reply->body, "error", "") : "",
                      farm->redis.dir);
-        zclock_sleep(20);
+        rmt_wait_turn();
     }
 }
 
@@ -253,8 +253,9 @@ s_begin(rmt_task_t *task, hand_t *hand, rmt_error_t *error)
         if (rmt_task_cancelled(task))
             return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
         rmt_task_tick(task);
-        zclock_sleep(10);
+        rmt_wait_turn();
     }
+    hand->ends++;
     return 0;
 }
 
@@ -392,10 +393,7 @@ broker_submit(broker_farm_t *farm, const uint8_t *idempotency)
 void
 hand_await_runs(const hand_t *hand, int runs)
 {
-    const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    while (hand->runs < runs && rmt_clock_ms() < limit)
-        zclock_sleep(5);
-    assert_true(hand->runs >= runs);
+    RMT_WAIT_UNTIL(hand->runs >= runs, BROKER_WAIT_MS);
 }
 
 void

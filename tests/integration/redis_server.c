@@ -9,16 +9,13 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 #include "base/rmt_io.h"
 
-static void
-s_nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 10000000}, NULL);
-}
+#define START_MS 10000
+#define END_MS 10000
 
 pid_t
 spawn_program(const char *dir, const char *name, char *const *argv)
@@ -47,10 +44,11 @@ end_program(pid_t *pid, int signal)
     if (*pid <= 0)
         return status;
     kill(*pid, signal);
-    for (int i = 0; i < 1000 && waitpid(*pid, &status, WNOHANG) == 0; i++) {
-        if (i == 999)
+    const int64_t limit = rmt_clock_ms() + END_MS;
+    while (waitpid(*pid, &status, WNOHANG) == 0) {
+        if (rmt_clock_ms() > limit)
             kill(*pid, SIGKILL);
-        s_nap();
+        rmt_wait_turn();
     }
     *pid = 0;
     return status;
@@ -113,12 +111,12 @@ redis_server_start(redis_server_t *self)
                     NULL};
     unlink(self->socket);
     self->pid = spawn_program(self->dir, "redis", argv);
-    for (int i = 0; i < 1000; i++) {
-        if (s_answers(self))
-            return;
-        s_nap();
+    const int64_t limit = rmt_clock_ms() + START_MS;
+    while (!s_answers(self)) {
+        if (rmt_clock_ms() > limit)
+            fail_msg("redis-server does not answer; see %s/redis.log", self->dir);
+        rmt_wait_turn();
     }
-    fail_msg("redis-server does not answer; see %s/redis.log", self->dir);
 }
 
 void

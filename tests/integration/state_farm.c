@@ -59,7 +59,7 @@ state_farm_call(state_farm_t *farm, const char *function, const char *meta_text,
     const rmt_call_t call = {function, meta, body, items};
     rmt_state_call(farm->state, &call, s_on_reply, farm);
     rmt_auto(zpoller) poller = zpoller_new(rmt_state_socket(farm->state), NULL);
-    const int64_t limit = rmt_clock_ms() + 8000;
+    const int64_t limit = rmt_clock_ms() + STATE_WAIT_MS;
     while (!farm->is_answered && rmt_clock_ms() < limit) {
         zpoller_wait(poller, 100);
         rmt_state_handle(farm->state);
@@ -87,6 +87,13 @@ state_farm_item(const state_farm_t *farm, size_t index, const char *name)
 {
     assert_true(index < state_farm_count(farm));
     return rmt_record_text(rmt_records_at(farm->reply->items, index), name, "");
+}
+
+bool
+state_farm_is_due(state_farm_t *farm, const char *body, const char *kind)
+{
+    OK("scan", "", body, "");
+    return streq(state_farm_body(farm, kind), "1");
 }
 
 int

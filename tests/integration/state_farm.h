@@ -37,6 +37,7 @@ rmt_code_t state_farm_call(state_farm_t *farm, const char *function, const char 
     } while (0)
 #define REFUSED(code, function, meta, body, items)                                       \
     assert_int_equal(state_farm_call(farm, function, meta, body, items), code)
+#define STATE_WAIT_MS 8000
 #define CASE(name)                                                                       \
     cmocka_unit_test_setup_teardown(name, state_farm_setup, state_farm_teardown)
 
@@ -44,6 +45,9 @@ rmt_code_t state_farm_call(state_farm_t *farm, const char *function, const char 
 const char *state_farm_body(const state_farm_t *farm, const char *name);
 size_t state_farm_count(const state_farm_t *farm);
 const char *state_farm_item(const state_farm_t *farm, size_t index, const char *name);
+
+// Ask what is due. True when the scan counts one of this kind ("late", "stuck").
+bool state_farm_is_due(state_farm_t *farm, const char *body, const char *kind);
 
 // Source web and its image img, whose id is IMAGE, made by job UID1.
 void state_farm_add_image(state_farm_t *farm);

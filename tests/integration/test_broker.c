@@ -61,6 +61,13 @@ test_m12_a_policy_that_means_nothing_makes_no_job(void **state)
     assert_int_equal(rmt_records_count(jobs->items), 0);
 }
 
+static uint64_t
+s_refused_handshakes(broker_farm_t *farm)
+{
+    rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
+    return rmt_record_u64(status->body, "handshakes-refused", 0);
+}
+
 // P18: it never comes to the broker.
 static void
 test_an_unknown_key_is_counted_and_logged(void **state)
@@ -70,14 +77,7 @@ test_an_unknown_key_is_counted_and_logged(void **state)
     rmt_key_t stranger;
     RMT_OK(rmt_key_new(&stranger, &error));
     rmt_auto(zsock) socket = broker_dial(farm, &stranger, RMT_PORT_CONSOLE);
-    const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    uint64_t count = 0;
-    while (count == 0 && rmt_clock_ms() < limit) {
-        rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
-        count = rmt_record_u64(status->body, "handshakes-refused", 0);
-        zclock_sleep(50);
-    }
-    assert_true(count > 0);
+    RMT_WAIT_UNTIL(s_refused_handshakes(farm) > 0, BROKER_WAIT_MS);
     rmt_auto_str path = rmt_text("%s/broker.log", farm->redis.dir);
     rmt_auto_ptr log = NULL;
     size_t size;

@@ -56,7 +56,7 @@ test_a_job_ends_once_though_the_broker_is_killed(void **state)
     hand_await_runs(source, 1);
     end_program(&farm->broker, SIGKILL);
     source->is_held = 0; // It ends while nobody hears it
-    zclock_sleep(300);
+    RMT_WAIT_UNTIL(source->ends == 1, BROKER_WAIT_MS);
     broker_start(farm);
     rmt_auto(rmt_msg) done = broker_await_job(farm, job, "done");
     assert_int_equal(source->runs, 1);
@@ -76,7 +76,8 @@ test_a_job_ends_though_redis_is_killed(void **state)
     hand_await_runs(source, 1);
     redis_server_end(&farm->redis, SIGKILL);
     source->is_held = 0;
-    zclock_sleep(300);
+    RMT_WAIT_UNTIL(source->ends == 1, BROKER_WAIT_MS);
+    rmt_pause(300, "the result comes to the broker, which cannot record it");
     redis_server_start(&farm->redis);
     rmt_auto(rmt_msg) done = broker_await_job(farm, job, "done");
     assert_int_equal(source->runs, 1);
@@ -123,18 +124,13 @@ test_a_worker_that_leaves_gives_its_task_to_another(void **state)
     hand_dismiss(&source);
 }
 
-static void
-s_wait_present(broker_farm_t *farm, const char *verb, const char *body)
+// True when the body of the reply has this value.
+static bool
+s_is(broker_farm_t *farm, const char *verb, const char *body, const char *name,
+     const char *value)
 {
-    const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    for (;;) {
-        rmt_auto(rmt_msg) reply = broker_need(farm, verb, body, "");
-        if (streq(rmt_record_text(reply->body, "present", ""), "yes"))
-            break;
-        assert_true(rmt_clock_ms() < limit);
-        zclock_sleep(20);
-    }
-    zclock_sleep(300); // It says what it can take after its greeting
+    rmt_auto(rmt_msg) reply = broker_need(farm, verb, body, "");
+    return streq(rmt_record_text(reply->body, name, ""), value);
 }
 
 // M26: a broker hears of tasks that another one has put; its own look for them is 9 s
@@ -150,7 +146,9 @@ test_a_task_reaches_a_worker_of_another_broker_at_once(void **state)
     pid_t second = broker_spawn(farm, "second");
     hand_t *source = hand_hire_source(farm);
     farm->port = first;
-    s_wait_present(farm, "source.show", "name=web");
+    RMT_WAIT_UNTIL(s_is(farm, "source.show", "name=web", "present", "yes"),
+                   BROKER_WAIT_MS);
+    rmt_pause(300, "its credit follows its HELLO, and no verb shows it");
     const int64_t start = rmt_clock_ms();
     rmt_auto_str job = broker_submit(farm, NULL);
     hand_await_runs(source, 1);
@@ -170,14 +168,8 @@ test_a_job_without_a_worker_says_so(void **state)
     rmt_auto(rmt_msg) added = broker_need(farm, "source.add", "name=web place=hq", "");
     rmt_auto_str job = broker_submit(farm, NULL);
     rmt_auto_str want = rmt_text("job=%s", job);
-    bool is_stuck = false;
-    for (int i = 0; i < 200 && !is_stuck; i++) {
-        rmt_auto(rmt_msg) show = broker_need(farm, "job.show", want, "");
-        is_stuck = streq(rmt_record_text(show->body, "stuck", ""),
-                         "no worker offers capture@source/web");
-        zclock_sleep(50);
-    }
-    assert_true(is_stuck);
+    const char *text = "no worker offers capture@source/web";
+    RMT_WAIT_UNTIL(s_is(farm, "job.show", want, "stuck", text), BROKER_WAIT_MS);
     hand_dismiss(&imager);
 }
 
@@ -208,6 +200,14 @@ s_confirm(broker_farm_t *farm, const rmt_key_t *key, const char *target)
     rmt_record_set(rmt_msg_body(request), "boot", "b1");
     rmt_auto(rmt_msg) reply = broker_say(socket, request, RMT_MSG_REPLY);
     assert_int_equal(reply->code, RMT_E_OK);
+}
+
+// True when the job's first target is in this phase.
+static bool
+s_is_in_phase(broker_farm_t *farm, const char *job, const char *phase)
+{
+    rmt_auto(rmt_msg) show = broker_need(farm, "job.show", job, "");
+    return streq(rmt_record_text(rmt_records_at(show->items, 0), "phase", ""), phase);
 }
 
 // [4.1] M11 M25: the key of the first boot ends it, and can do nothing else.
@@ -243,14 +243,7 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
     rmt_auto_str job = strdup(rmt_record_text(start->body, "job", ""));
     hand_await_runs(target, 3);
     rmt_auto_str want = rmt_text("job=%s", job);
-    bool is_awaited = false;
-    for (int i = 0; i < 400 && !is_awaited; i++) {
-        rmt_auto(rmt_msg) show = broker_need(farm, "job.show", want, "");
-        is_awaited = streq(rmt_record_text(rmt_records_at(show->items, 0), "phase", ""),
-                           "awaiting-first-boot");
-        zclock_sleep(20);
-    }
-    assert_true(is_awaited);
+    RMT_WAIT_UNTIL(s_is_in_phase(farm, want, "awaiting-first-boot"), BROKER_WAIT_MS);
     rmt_auto(rmt_msg) lock = broker_need(farm, "lock.show", "target=t1", "");
     assert_string_equal(rmt_record_text(lock->body, "armed", ""), "yes");
     s_confirm(farm, &first, "t1");

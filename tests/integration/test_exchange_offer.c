@@ -1,5 +1,6 @@
 // Chunks offered to a store over CURVE on loopback: what is taken, and what is refused.
 #include "integration/exchange_farm.h"
+#include "tools/rmt_wait.h"
 
 #include <czmq.h>
 #include <fcntl.h>
@@ -7,7 +8,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/rmt_auto.h"
-#include "base/rmt_clock.h"
 #include "exchange/rmt_closure.h"
 #include "exchange/rmt_credit.h"
 #include "exchange/rmt_fetch.h"
@@ -253,15 +253,6 @@ test_parcels_are_whole_or_refused(void **state)
     assert_false(rmt_chunk_frame_next(&at, parcel + sizeof(parcel), &chunk));
 }
 
-static void
-s_wait_streams(const exchange_farm_t *farm, uint64_t wanted)
-{
-    const int64_t until = rmt_clock_ms() + 10000;
-    while (exchange_stats(farm).streams != wanted && rmt_clock_ms() < until)
-        zclock_sleep(20);
-    assert_int_equal(exchange_stats(farm).streams, wanted);
-}
-
 // [1.40] [5.9] P13: what was not sealed is forgotten.
 static void
 test_broken_stream_leaves_the_store_clean(void **state)
@@ -273,7 +264,7 @@ test_broken_stream_leaves_the_store_clean(void **state)
         s_offer_range(offer, 1, 80, 1000000);
         assert_true(exchange_stats(farm).chunks_received > 0);
     }
-    s_wait_streams(farm, 0);
+    RMT_WAIT_UNTIL(exchange_stats(farm).streams == 0, 10000);
     assert_int_equal(fixture_count(farm->root, "packs"), 0);
     rmt_auto(rmt_store) store = fixture_open(farm->root);
     const rmt_store_report_t report = fixture_check(store, true, NULL);
@@ -291,7 +282,7 @@ test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced(void **state)
     rmt_auto(rmt_offer) first = s_offer(farm, 1);
     s_offer_range(first, 1, 40, 100000);
     rmt_auto(rmt_offer) second = s_offer(farm, 2);
-    s_wait_streams(farm, 1);
+    RMT_WAIT_UNTIL(exchange_stats(farm).streams == 1, 10000);
     assert_int_equal(rmt_offer_seal(first, &error), -1);
 
     const rmt_offer_config_t config = {.holders = farm->holders,
@@ -330,7 +321,6 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
 {
     exchange_farm_t *farm = *state;
     exchange_peers(farm, "add", &farm->alice, NULL);
-    zclock_sleep(50);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
     rmt_auto(rmt_msg) open = rmt_msg_new(RMT_MSG_OPEN);
     memcpy(open->task, s_task, sizeof(s_task));
@@ -355,7 +345,7 @@ test_chunk_that_is_not_its_id_ends_the_stream(void **state)
     assert_non_null(refused);
     assert_int_equal(refused->kind, RMT_MSG_REFUSED);
     assert_int_equal(refused->code, RMT_E_CORRUPT);
-    s_wait_streams(farm, 0);
+    RMT_WAIT_UNTIL(exchange_stats(farm).streams == 0, 10000);
     assert_int_equal(exchange_stats(farm).damaged, 1);
     rmt_auto(rmt_store) store = fixture_open(farm->root);
     assert_false(rmt_store_has(store, &id));

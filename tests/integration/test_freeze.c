@@ -1,5 +1,6 @@
 // A frozen file system is let go, whatever happens (M8).
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include "agent/source/freeze.h"
 #include "base/rmt_auto.h"
@@ -83,7 +84,7 @@ test_writers_wait_until_it_is_let_go(void **state)
         _exit(fd == -1);
     }
     int status = 0;
-    usleep(300000);
+    rmt_pause(300, "nothing may be written meanwhile");
     assert_int_equal(waitpid(writer, &status, WNOHANG), 0); // It waits
     assert_true(rmt_freeze_end(&freeze));
     assert_int_equal(waitpid(writer, &status, 0), writer);

@@ -1,6 +1,7 @@
 // A deployment from its locks to the first boots.
 #include <string.h>
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"
@@ -252,7 +253,7 @@ test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
     REFUSED(RMT_E_FENCED, "target_heard", "by=x name=t1 epoch=9", "text=x", "");
     OK("target_heard", meta, "text=scripts-run", "");
     assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "last heard: scripts-run"));
-    zclock_sleep(5);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
     OK("boot_reap", "", "", "");
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
                         "awaiting first boot; last heard: scripts-run");
@@ -434,9 +435,7 @@ test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
        "op=boot target=t1 timeout-s=0");
-    zclock_sleep(5);
-    OK("scan", "", "", "");
-    assert_string_equal(state_farm_body(farm, "boots"), "1");
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
     OK("boot_reap", "", "", "");
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "awaiting first boot");
     OK("lock_show", "", "target=t1", "");

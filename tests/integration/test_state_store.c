@@ -1,6 +1,7 @@
 // What a store may let go, and what its upkeep found.
 #include <string.h>
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include "integration/state_farm.h"
 
@@ -88,7 +89,7 @@ test_gc_is_refused_with_an_age_shorter_than_a_capture_runs(void **state)
     OK("record_add", "", "class=engine name=hq", "");
     OK("record_add", "", "class=engine name=lab", "");
     OK("image_create", "by=a job=" UID1 " job-name=j-a", "source=web name=i", "");
-    zclock_sleep(20);
+    rmt_pause(20, "the capture gets older than age-s=0");
     REFUSED(RMT_E_REFUSED, "store_gc", "job=" UID2 " job-name=j-b", "place=hq age-s=0",
             "");
     assert_non_null(strstr(farm->reply->text, "j-a"));

@@ -1,6 +1,7 @@
 // Jobs and the tasks that workers hold of them.
 #include <string.h>
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"
@@ -38,16 +39,20 @@ s_begin_capture(state_farm_t *farm)
        "op=task task=" UID2 " service=commit@hq stage=capture subject=web b.place=hq");
 }
 
+// Words of Redis come in with the answer to a call.
+static bool
+s_hears_of(state_farm_t *farm, const char *service)
+{
+    OK("drive_list", "", "", "");
+    return streq(farm->ready, service);
+}
+
 static void
 test_a_task_that_waits_is_told(void **state)
 {
     state_farm_t *farm = *state;
     s_begin_capture(farm);
-    for (int i = 0; i < 100 && !*farm->ready; i++) {
-        OK("drive_list", "", "", "");
-        zclock_sleep(20);
-    }
-    assert_string_equal(farm->ready, "commit@hq");
+    RMT_WAIT_UNTIL(s_hears_of(farm, "commit@hq"), STATE_WAIT_MS);
 }
 
 // P3 [6.5] [6.6]: an old view of the job changes nothing.
@@ -152,7 +157,7 @@ test_a_lease_that_runs_out_fences_the_old_attempt(void **state)
     OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1 lease-ms=50", "");
     OK("task_beat", "by=w1", "lease-ms=50", "task=" UID2 " attempt=1");
     assert_int_equal(state_farm_count(farm), 0);
-    zclock_sleep(60);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "silent-s=600", "late"), STATE_WAIT_MS);
     OK("task_reap", "", "", "");
     OK("task_beat", "by=w1", "", "task=" UID2 " attempt=1");
     assert_int_equal(state_farm_count(farm), 1);
@@ -179,7 +184,7 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
     OK("job_step", "", "job=" UID1 " rev=1",
        "op=task task=" UID2 " service=capture@source/web stage=capture subject=web");
     OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
-    zclock_sleep(10);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "silent-s=600", "late"), STATE_WAIT_MS);
     OK("task_reap", "", "silent-s=600", "");
     assert_int_equal(state_farm_count(farm), 0);
     OK("task_show", "", "task=" UID2, "");
@@ -193,10 +198,10 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
     assert_string_equal(state_farm_body(farm, "state"), "queued");
     assert_string_equal(state_farm_body(farm, "attempt"), "2");
     OK("task_take", "by=w1", "service=capture@source/web nonce=n2 n=1 lease-ms=1", "");
-    zclock_sleep(10);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "silent-s=0", "late"), STATE_WAIT_MS);
     OK("task_reap", "", "silent-s=0", "");
-    assert_int_equal(state_farm_count(farm),
-                     1); // Silent for too long: the broker fails it
+    // Silent for too long: the broker fails it.
+    assert_int_equal(state_farm_count(farm), 1);
 }
 
 // What each function would find is found by the one that is asked every second.
@@ -220,21 +225,16 @@ test_a_scan_tells_what_is_due(void **state)
     OK("scan", "", "stuck-s=60 silent-s=600", "");
     assert_string_equal(state_farm_body(farm, "queues"), "1");
     assert_string_equal(state_farm_body(farm, "stuck"), "0");
-    zclock_sleep(5);
-    OK("scan", "", "stuck-s=0 silent-s=600", "");
-    assert_string_equal(state_farm_body(farm, "stuck"), "1");
+    const char *soon = "stuck-s=0 silent-s=600";
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, soon, "stuck"), STATE_WAIT_MS);
     OK("task_take", "by=w1", "service=capture@source/web nonce=n1 n=1 lease-ms=1", "");
-    zclock_sleep(10);
-    OK("scan", "", "stuck-s=0 silent-s=600", "");
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, soon, "late"), STATE_WAIT_MS);
     assert_string_equal(state_farm_body(farm, "queues"), "0");
     assert_string_equal(state_farm_body(farm, "stuck"), "0");
-    assert_string_equal(state_farm_body(farm, "late"), "1");
     OK("task_reap", "", "silent-s=600", ""); // It turns silent
-    OK("scan", "", "stuck-s=0 silent-s=600", "");
-    assert_string_equal(state_farm_body(farm, "late"), "0");
-    zclock_sleep(5);
-    OK("scan", "", "stuck-s=0 silent-s=0", "");
-    assert_string_equal(state_farm_body(farm, "late"), "1");
+    assert_false(state_farm_is_due(farm, soon, "late"));
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "stuck-s=0 silent-s=0", "late"),
+                   STATE_WAIT_MS);
 }
 
 // P4: the job names the service that nobody offers.

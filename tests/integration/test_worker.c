@@ -29,8 +29,7 @@ test_a_worker_offers_services_and_credit(void **state)
     crew_answer(farm->workers, &packet, peers);
     crew_expect(farm->workers, RMT_MSG_BEAT, &packet);
     assert_int_equal(crew.welcomes, 1);
-    crew_sleep(100);
-    assert_int_equal(crew.peers, 1);
+    RMT_WAIT_UNTIL(crew.peers == 1, WAIT_MS);
     rmt_packet_clear(&packet);
     crew_stop(&crew);
 }
@@ -123,8 +122,7 @@ test_a_cancelled_task_ends_with_its_error(void **state)
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 1);
     crew_order(farm->workers, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     rmt_auto(rmt_msg) cancel = rmt_msg_new(RMT_MSG_CANCEL);
     memset(cancel->task, 1, RMT_UID_SIZE);
     cancel->attempt = 1;
@@ -148,12 +146,10 @@ test_a_higher_attempt_replaces_the_run(void **state)
     rmt_packet_t packet = {0};
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 2);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     crew_order(farm->workers, &packet, "hold@x", 1);
     crew_order(farm->workers, &packet, "hold@x", 4);
-    while (crew.starts == 1)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 1, WAIT_MS);
     crew.hold = false;
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
     assert_int_equal(packet.msg->code, 0);
@@ -196,8 +192,7 @@ test_a_notice_is_told_and_changes_nothing(void **state)
     rmt_packet_t packet = {0};
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     rmt_auto(rmt_msg) notice = rmt_msg_new(RMT_MSG_NOTICE);
     notice->code = RMT_E_CANCELLED;
     rmt_msg_text(&notice->text, "stop it");
@@ -206,8 +201,7 @@ test_a_notice_is_told_and_changes_nothing(void **state)
     rmt_msg_text(&peers->place, "paris");
     rmt_record_set(rmt_records_add(rmt_msg_items(peers)), "op", "add");
     crew_answer(farm->workers, &packet, peers);
-    while (crew.peers == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.peers > 0, WAIT_MS);
     crew.hold = false;
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
     assert_int_equal(packet.msg->code, RMT_E_OK);

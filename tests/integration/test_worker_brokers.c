@@ -29,20 +29,16 @@ test_a_broker_that_comes_back_hears_the_task_in_hand(void **state)
     rmt_packet_t packet = {0};
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     rmt_auto_str address = farm_address(farm->workers);
     zsock_destroy(&farm->workers);
-    crew_sleep(CREW_BEAT_MS * 4);
+    rmt_pause(CREW_BEAT_MS * 4, "no beat comes, so the worker gives the broker up");
     crew.hold = false;
-    crew_sleep(50);
+    RMT_WAIT_UNTIL(crew.ends == 1, WAIT_MS);
     rmt_error_t error = {0};
-    for (int i = 0; i < 50 && !farm->workers; i++) {
-        farm->workers = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, address, &farm->broker,
-                                       NULL, &error);
-        crew_sleep(20);
-    }
-    assert_non_null(farm->workers);
+    RMT_WAIT_UNTIL(farm->workers = rmt_socket_new(RMT_SOCKET_BROKER_WORKERS, address,
+                                                  &farm->broker, NULL, &error),
+                   WAIT_MS); // Its port gets free
     crew_welcome(farm->workers, &packet);
     s_assert_in_hand(packet.msg, 1);
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
@@ -62,8 +58,7 @@ test_a_broker_without_memory_asks_for_hello(void **state)
     rmt_packet_t packet = {0};
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     crew_forget(farm->workers, &packet);
     crew_welcome(farm->workers, &packet);
     s_assert_in_hand(packet.msg, 1);
@@ -92,8 +87,7 @@ test_a_second_broker_takes_over(void **state)
     zsock_t *second = first == &other ? farm->workers : other;
     crew_welcome(*first, &packet);
     crew_order(*first, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     assert_false(zsock_events(second) & ZMQ_POLLIN); // One broker at a time
     zsock_destroy(first);
     crew_welcome(second, &packet);
@@ -191,8 +185,7 @@ test_a_worker_that_is_terminated_cancels_and_tells(void **state)
     rmt_packet_t packet = {0};
     crew_welcome(farm->workers, &packet);
     crew_order(farm->workers, &packet, "hold@x", 1);
-    while (crew.starts == 0)
-        crew_sleep(10);
+    RMT_WAIT_UNTIL(crew.starts > 0, WAIT_MS);
     assert_int_equal(kill(getpid(), SIGTERM), 0);
     crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
     assert_int_equal(packet.msg->code, RMT_E_CANCELLED);

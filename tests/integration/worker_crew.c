@@ -1,17 +1,9 @@
 #include "integration/worker_crew.h"
 
 #include <string.h>
-#include <time.h>
 
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
-
-void
-crew_sleep(int ms)
-{
-    const struct timespec time = {ms / 1000, (ms % 1000) * 1000000L};
-    nanosleep(&time, NULL);
-}
 
 static int
 s_run_add(rmt_task_t *task, void *context, rmt_error_t *error)
@@ -39,8 +31,9 @@ s_run_hold(rmt_task_t *task, void *context, rmt_error_t *error)
         if (rmt_task_cancelled(task))
             return rmt_fail(error, RMT_E_CANCELLED, "stopped in time");
         rmt_task_tick(task);
-        crew_sleep(10);
+        rmt_wait_turn();
     }
+    crew->ends++;
     rmt_record_set_u64(rmt_task_outputs(task), "attempt", rmt_task_attempt(task));
     return 0;
 }
@@ -105,7 +98,7 @@ s_note_told(void *context, const rmt_msg_t *msg)
              msg->kind == RMT_MSG_RESULT   ? "result"
              : msg->kind == RMT_MSG_NOTICE ? msg->text
                                            : msg->phase);
-    crew_sleep(50); // So that the next ones are there together
+    rmt_pause(50, "the next ones come together");
 }
 
 static void *

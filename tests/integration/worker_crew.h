@@ -6,6 +6,7 @@
 #include <stdatomic.h>
 
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 #include "integration/farm.h"
 #include "net/rmt_worker.h"
 
@@ -15,13 +16,10 @@ typedef struct {
     rmt_worker_t *worker;
     pthread_t thread;
     int rc;
-    atomic_bool hold; // Tasks "hold@x" wait while it is set
-    atomic_int starts, welcomes, peers;
+    atomic_bool hold;                         // Tasks "hold@x" wait while it is set
+    atomic_int starts, ends, welcomes, peers; // Of "hold@x" those that were let go end
     char told[200]; // Phases and results, of the worker's thread until it has ended
 } crew_t;
-
-// Do nothing for so long.
-void crew_sleep(int ms);
 
 // Start the worker; other is a second broker to which it may go, or NULL.
 void crew_start(crew_t *crew, const farm_t *farm, zsock_t *other);

@@ -1,5 +1,6 @@
 #include <linux/fs.h>
-#include "tree_lab.h"
+#include "tools/tree_lab.h"
+#include "tools/rmt_wait.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
 
@@ -339,6 +340,24 @@ tree_lab_get(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
 }
 
 // ---- Work
+
+// The clock that the kernel takes times of files from; it ticks slowly.
+static bool
+s_is_past(const struct timespec *then)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME_COARSE, &now);
+    return now.tv_sec != then->tv_sec ? now.tv_sec > then->tv_sec
+                                      : now.tv_nsec > then->tv_nsec;
+}
+
+void
+tree_lab_settle(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    RMT_WAIT_UNTIL(s_is_past(&now), 5000);
+}
 
 rmt_id_t
 tree_lab_capture(tree_lab_t *self, unsigned threads, const char *const *excludes)

@@ -32,6 +32,10 @@ int tree_lab_put(void *self, const rmt_chunk_t *chunk, rmt_error_t *error);
 int tree_lab_get(void *self, const rmt_id_t *id, void *plain_out, size_t *size_out,
                  rmt_error_t *error);
 
+// Wait until the clock of files has passed all that was written: a younger file may still
+// be under way for a capture.
+void tree_lab_settle(void);
+
 // Capture the source with so many threads. The report is cleared with the lab.
 rmt_id_t tree_lab_capture(tree_lab_t *self, unsigned threads,
                           const char *const *excludes);

@@ -1,9 +1,6 @@
 // A task in hand that gives no sign of life loses its place in the beats.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include <string.h>
 #include "base/rmt_auto.h"
@@ -23,7 +20,7 @@ s_stand_still(rmt_task_t *task, void *context, rmt_error_t *error)
     if (one->phase)
         rmt_task_progress(task, one->phase, 0, 0, NULL);
     while (!rmt_task_cancelled(task))
-        zclock_sleep(1);
+        rmt_wait_turn();
     return rmt_fail(error, RMT_E_CANCELLED, "stopped");
 }
 
@@ -40,11 +37,11 @@ s_peer(void)
     rmt_error_t error = {0};
     rmt_key_t key;
     const char *const brokers[] = {"127.0.0.1:9", NULL};
-    assert_int_equal(rmt_key_new(&key, &error), 0);
+    RMT_OK(rmt_key_new(&key, &error));
     const rmt_peer_config_t config = {brokers,       &key,          key.public_text,
                                       s_say_nothing, s_say_nothing, NULL};
     rmt_peer_t *peer = rmt_peer_new(&config, &error);
-    assert_non_null(peer);
+    RMT_OK(peer);
     return peer;
 }
 

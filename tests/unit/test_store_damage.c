@@ -1,5 +1,6 @@
 // lib/store: writers that were killed, files that are damaged or gone, writes that fail.
 #include "store_fixture.h"
+#include "tools/rmt_wait.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,14 +23,14 @@ test_a_killed_writer_leaves_a_sound_store(void **state)
     rmt_auto(rmt_store) store = fixture_open(*state);
     rmt_error_t error = {0};
     const rmt_id_t image = fixture_image(store, 7000, 20);
-    for (useconds_t wait = 1000; wait < 40000; wait += 4000) {
+    for (int wait_ms = 1; wait_ms < 40; wait_ms += 4) {
         const pid_t child = fork();
         if (child == 0) {
-            fixture_writing_t job = {*state, wait * 100};
+            fixture_writing_t job = {*state, (uint64_t) wait_ms * 100000};
             fixture_write_many(&job);
             _exit(0);
         }
-        usleep(wait);
+        rmt_pause(wait_ms, "each writer dies at another moment");
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         const char *text = NULL;

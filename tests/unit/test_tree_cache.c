@@ -67,7 +67,7 @@ s_id(void *context, const rmt_id_t *id, rmt_error_t *error)
 static rmt_id_t
 s_capture(fixture_t *self, const char *lineage, uint32_t margin_s)
 {
-    usleep(20000); // The kernel's clock for times of files ticks slowly
+    tree_lab_settle();
     rmt_error_t error = {0};
     rmt_auto(rmt_cache_reader) reader = rmt_cache_reader_new(self->path, lineage);
     if (self->distrusted)

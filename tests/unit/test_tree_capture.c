@@ -1,4 +1,5 @@
 // Capture, and the round trip of a tree that is hard to copy.
+#include "tools/rmt_wait.h"
 #include "tools/tree_lab.h"
 #include "store/rmt_chunker.h"
 #include "crypto/rmt_id.h"
@@ -293,6 +294,7 @@ test_file_that_changes_once_is_read_again(void **state)
 typedef struct {
     int source;
     atomic_bool stop;
+    atomic_uint versions; // Written so far
     bool keeps_open;
     size_t size;
 } filler_t;
@@ -328,7 +330,8 @@ s_keep_filling(void *argument)
             if (!self->keeps_open)
                 close(fd);
         }
-        usleep(300);
+        atomic_store(&self->versions, version);
+        rmt_pause(1, "the reader gets its turn");
     }
     for (int i = 0; i < HOT_FILES; i++)
         close(fds[i]);
@@ -375,7 +378,7 @@ s_stress(tree_lab_t *lab, bool keeps_open, size_t size)
     }
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, s_keep_filling, &filler), 0);
-    usleep(50000);
+    RMT_WAIT_UNTIL(atomic_load(&filler.versions) >= 10, 20000);
     for (int run = 0; run < 2; run++) {
         const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
         const rmt_capture_report_t *report = tree_lab_report(lab);
@@ -433,7 +436,8 @@ test_file_that_shrinks_is_never_padded(void **state)
 static void
 s_remove_first(tree_lab_t *lab)
 {
-    usleep(200000); // The walk is past it by now; nothing but "a" was opened
+    // Nothing but "a" is open.
+    rmt_pause(200, "the walk passes the names, and nothing shows it");
     assert_int_equal(unlinkat(tree_lab_source(lab), "b", 0), 0);
     assert_int_equal(unlinkat(tree_lab_source(lab), "e", 0), 0);
 }
