@@ -126,8 +126,8 @@ s_read_id(int qualifier, const char *name, uint32_t *id_out, rmt_error_t *error)
     }
     if (!is_number)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "its ACL names '%.64s' without a number; pack it with GNU tar's "
-                        "--xattrs --xattrs-include='*'",
+                        "the ACL names '%.64s' without its number; pack the archive "
+                        "again with GNU tar's --xattrs --xattrs-include='*'",
                         name ? name : "");
     *id_out = (uint32_t) number;
     return 0;
@@ -145,7 +145,7 @@ s_read_aces(struct archive_entry *from, int type, s_ace_t *aces, size_t *count,
         while (tag < TAG_COUNT && s_tags[tag].archive != archive_tag)
             tag++;
         if (tag == TAG_COUNT)
-            return rmt_fail(error, RMT_E_UNSUPPORTED, "its ACL is not a POSIX ACL");
+            return rmt_fail(error, RMT_E_UNSUPPORTED, "the ACL is not a POSIX ACL");
         s_ace_t *ace = &aces[(*count)++];
         *ace = (s_ace_t){tag, (uint16_t) (permissions & 7), NO_ID};
         if (s_tags[tag].has_id && s_read_id(qualifier, name, &ace->id, error) == -1)

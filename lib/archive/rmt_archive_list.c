@@ -195,7 +195,7 @@ s_resolve(rmt_archive_list_t *self, size_t index, rmt_error_t *error)
     const s_item_t *first = &self->items[index];
     if (item->link)
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "/%s is a hard link to /%s, which the archive does not have",
+                        "/%s is a hard link to /%s, a name that the archive lacks",
                         rmt_log_escape(shown, sizeof shown, first->path),
                         rmt_log_escape(other, sizeof other, item->link));
     self->items[index].inode = (size_t) (item - self->items);

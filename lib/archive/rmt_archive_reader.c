@@ -64,7 +64,7 @@ s_fail(const rmt_archive_reader_t *self, rmt_error_t *error)
 {
     const char *text = archive_error_string(self->archive);
     return rmt_fail(error, RMT_E_CORRUPT, "the archive cannot be read: %s",
-                    text ? text : "no reason given");
+                    text ? text : "libarchive gives no reason");
 }
 
 rmt_archive_reader_t *
@@ -165,7 +165,8 @@ s_read_names(rmt_archive_reader_t *self, rmt_error_t *error)
     self->path = s_clean_path(path);
     self->link = link ? s_clean_path(link) : NULL;
     if (!self->path || (link && !self->link))
-        return rmt_fail(error, RMT_E_CORRUPT, "'%s' leads out of the archive's tree",
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the name '%s' leads out of the archive's tree",
                         rmt_log_escape(shown, sizeof shown, self->path ? link : path));
     return 0;
 }
@@ -349,14 +350,15 @@ s_next_block(rmt_archive_reader_t *self, rmt_error_t *error)
     do {
         const int result = archive_read_data_block(self->archive, &block, &size, &offset);
         if (result == ARCHIVE_EOF)
-            return rmt_fail(error, RMT_E_CORRUPT, "its contents end early");
+            return rmt_fail(error, RMT_E_CORRUPT, "the contents end early");
         if (result != ARCHIVE_OK)
             return s_fail(self, error);
     } while (size == 0);
     const rmt_extent_t *run = &self->runs[self->run_at];
     if ((uint64_t) offset != run->offset + self->run_position ||
         size > run->size - self->run_position)
-        return rmt_fail(error, RMT_E_CORRUPT, "its contents are not where its map says");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the contents lie outside the entry's map of data");
     self->block = block;
     self->block_size = size;
     return 0;

@@ -79,7 +79,7 @@ s_open(rmt_archive_writer_t *self, rmt_error_t *error)
         return s_fail(self, error);
     self->hole = mmap(NULL, HOLE_SIZE, PROT_READ,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    return self->hole == MAP_FAILED ? rmt_fail_errno(error, "map a hole") : 0;
+    return self->hole == MAP_FAILED ? rmt_fail_errno(error, "map a hole in memory") : 0;
 }
 
 rmt_archive_writer_t *
@@ -254,7 +254,7 @@ s_end_contents(rmt_archive_writer_t *self, rmt_error_t *error)
     if (!self->is_waiting)
         return 0;
     if (self->run_at < self->run_count && self->runs[self->run_at].size > 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "contents of an entry are not complete");
+        return rmt_fail(error, RMT_E_CORRUPT, "the contents of an entry are incomplete");
     self->is_waiting = false;
     return s_put_hole(self, self->size, error);
 }
@@ -266,7 +266,8 @@ rmt_archive_writer_data(rmt_archive_writer_t *self, const void *plain, size_t si
     const uint8_t *at = plain;
     while (size > 0) {
         if (!self->is_waiting || self->run_at == self->run_count)
-            return rmt_fail(error, RMT_E_CORRUPT, "more contents than the entry has");
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "the contents are longer than the entry's size");
         const rmt_extent_t *run = &self->runs[self->run_at];
         if (s_put_hole(self, run->offset, error) == -1)
             return -1;
@@ -304,7 +305,7 @@ s_add_link(rmt_archive_writer_t *self, const rmt_entry_t *entry, const char *pat
 {
     if (s_find_link(self, entry->link_group))
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "a group of hard links has two first names");
+                        "a group of hard links has two first entries");
     if (self->link_count == self->link_room) {
         self->link_room = self->link_room ? self->link_room * 2 : 64;
         self->links = realloc(self->links, self->link_room * sizeof *self->links);
@@ -329,7 +330,8 @@ s_fill_link(rmt_archive_writer_t *self, const rmt_entry_t *entry, rmt_error_t *e
 {
     const s_link_t *first = s_find_link(self, entry->link_group);
     if (!first)
-        return rmt_fail(error, RMT_E_CORRUPT, "a hard link without its first name");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "a hard link has no first entry in its group");
     s_set_status(self->entry, first->mode, first->uid, first->gid, first->mtime_s,
                  first->mtime_ns);
     archive_entry_copy_hardlink(self->entry, first->path);

@@ -75,7 +75,8 @@ s_read_number(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
     const long long number = strtoll(value->text, &end, 10);
     const char first = value->text[0];
     if (errno || *end || !(first == '-' || (first >= '0' && first <= '9')))
-        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is not a number", row->path,
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s: \"%.64s\" is not a number; write digits alone", row->path,
                         value->text);
     value->number = number;
     return s_check_range(row, number, "", error);
@@ -86,8 +87,9 @@ s_read_bool(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
 {
     value->number = streq(value->text, "yes");
     if (!value->number && strneq(value->text, "no"))
-        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is neither yes nor no",
-                        row->path, value->text);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s: \"%.64s\" is not a truth value; write yes or no", row->path,
+                        value->text);
     return 0;
 }
 
@@ -120,8 +122,10 @@ s_read_value(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
     case RMT_CONFIG_PATH:
         if (value->text[0] == '/' || (!value->text[0] && row->preset && !row->preset[0]))
             return 0;
-        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is not an absolute path",
-                        row->path, value->text);
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "%s: \"%.64s\" is not an absolute path; write one that begins with /",
+            row->path, value->text);
     case RMT_CONFIG_TEXT:
         break;
     }
@@ -134,7 +138,8 @@ rmt_config_set(rmt_config_t *self, const char *path, const char *text, rmt_error
     assert(self && path && text && error);
     value_t *value = s_find(self, path);
     if (!value)
-        return rmt_fail(error, RMT_E_CONFIG, "unknown key %.64s", path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the key %.64s is unknown; --print-config lists the keys", path);
     value_t fresh = {.text = strdup(text), .given = true};
     assert(fresh.text);
     if (s_read_value(&self->rows[value - self->values], &fresh, error) == -1) {
@@ -164,7 +169,9 @@ s_check_single(zconfig_t *node, const char *path, rmt_error_t *error)
 {
     for (zconfig_t *next = zconfig_next(node); next; next = zconfig_next(next))
         if (streq(zconfig_name(next), zconfig_name(node)))
-            return rmt_fail(error, RMT_E_CONFIG, "%s is given twice", path);
+            return rmt_fail(error, RMT_E_CONFIG,
+                            "the key %s is given twice; remove one of the two lines",
+                            path);
     return 0;
 }
 
@@ -174,9 +181,11 @@ s_take_key(rmt_config_t *self, zconfig_t *node, const char *path, rmt_error_t *e
     if (s_check_single(node, path, error) == -1)
         return -1;
     if (!s_find(self, path))
-        return rmt_fail(error, RMT_E_CONFIG, "unknown key %s", path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the key %s is unknown; --print-config lists the keys", path);
     if (zconfig_child(node))
-        return rmt_fail(error, RMT_E_CONFIG, "%s is a setting, not a section", path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the key %s is a setting and has no lines below it", path);
     const char *text = zconfig_value(node);
     return rmt_config_set(self, path, text ? text : "", error);
 }
@@ -189,7 +198,8 @@ s_take_section(rmt_config_t *self, zconfig_t *section, rmt_error_t *error)
         return -1;
     const char *value = zconfig_value(section);
     if (value && *value)
-        return rmt_fail(error, RMT_E_CONFIG, "%s is a section and takes no value", name);
+        return rmt_fail(error, RMT_E_CONFIG, "the key %s is a section and takes no value",
+                        name);
     for (zconfig_t *node = zconfig_child(section); node; node = zconfig_next(node)) {
         char path[PATH_SIZE];
         snprintf(path, sizeof path, "%s/%.64s", name, zconfig_name(node));
@@ -207,13 +217,15 @@ s_take_file(rmt_config_t *self, const char *file, rmt_error_t *error)
     if (rmt_io_load(file, FILE_SIZE_MAX, &data, &size, error) == -1)
         return -1;
     if (memchr(data, '\0', size))
-        return rmt_fail(error, RMT_E_CONFIG, "contains a NUL byte");
+        return rmt_fail(error, RMT_E_CONFIG, "the file contains a NUL byte; write text");
     // The parser gives nothing for a file without keys, which is a good file.
     if (size == 0)
         return 0;
     rmt_auto(zconfig) root = zconfig_str_load(data);
     if (!root)
-        return rmt_fail(error, RMT_E_CONFIG, "is not in ZPL form");
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "the file is not in ZPL form; write lines such as: key = \"value\"");
     for (zconfig_t *node = zconfig_child(root); node; node = zconfig_next(node)) {
         const char *name = zconfig_name(node);
         const int rc = strlen(name) < PATH_SIZE / 2 && s_is_section(self, name)
@@ -247,7 +259,8 @@ s_check_complete(const rmt_config_t *self, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->count; i++)
         if (!self->values[i].text)
-            return rmt_fail(error, RMT_E_CONFIG, "%s must be given", self->rows[i].path);
+            return rmt_fail(error, RMT_E_CONFIG, "the key %s is missing; add it",
+                            self->rows[i].path);
     return 0;
 }
 
@@ -263,7 +276,8 @@ rmt_config_new(const rmt_config_row_t *rows, const char *file, rmt_error_t *erro
     if ((file && s_take_file(self, file, error) == -1) ||
         s_check_complete(self, error) == -1) {
         error->code = RMT_E_CONFIG;
-        rmt_wrap(error, "%s", file ? file : "no configuration file");
+        rmt_wrap(error, "%s",
+                 file ? file : "no configuration file is named; name one with -c FILE");
         return NULL;
     }
     return rmt_take(&self);

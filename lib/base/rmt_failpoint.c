@@ -106,8 +106,8 @@ s_parse(armed_t *armed, const char *item, rmt_error_t *error)
     if (!action || !s_parse_action(armed, action) ||
         (only && (!s_parse_number(&nth, only) || nth == 0)))
         return rmt_fail(error, RMT_E_USAGE,
-                        "'%s' is no failpoint: write NAME=ACTION[@N], with the action "
-                        "error:ERRNO, crash, stop or delay:MS",
+                        "'%s' does not set a failpoint; write NAME=ACTION[@N], with the "
+                        "action error:ERRNO, crash, stop or delay:MS",
                         item);
     armed->only = nth;
     return 0;
@@ -121,17 +121,21 @@ s_arm(const char *plan, bool is_known_wanted, rmt_error_t *error)
     size_t count = 0;
     char text[1024];
     if ((size_t) snprintf(text, sizeof text, "%s", plan) >= sizeof text)
-        return rmt_fail(error, RMT_E_USAGE, "a plan of %zu bytes", strlen(plan));
+        return rmt_fail(error, RMT_E_USAGE, "RAMET_FAILPOINT has %zu bytes, too many",
+                        strlen(plan));
     char *rest = NULL;
     for (char *item = strtok_r(text, ",", &rest); item;
          item = strtok_r(NULL, ",", &rest)) {
         if (count == ARMED_MAX)
-            return rmt_fail(error, RMT_E_USAGE, "more than %d failpoints", ARMED_MAX);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "RAMET_FAILPOINT has more than %d failpoints", ARMED_MAX);
         if (s_parse(&armed[count], item, error) == -1)
             return -1;
         if (is_known_wanted && !s_is_known(armed[count].name))
-            return rmt_fail(error, RMT_E_NOT_FOUND, "no failpoint is named '%s'",
-                            armed[count].name);
+            return rmt_fail(
+                error, RMT_E_NOT_FOUND,
+                "the failpoint '%s' does not exist; docs/testing.md lists them",
+                armed[count].name);
         count++;
     }
     memcpy(s_armed, armed, count * sizeof *armed);

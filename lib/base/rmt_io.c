@@ -40,7 +40,7 @@ rmt_io_read(int fd, void *data, size_t size, rmt_error_t *error)
         if (done == -1)
             return rmt_fail_errno(error, "read %zu bytes", size);
         if (done == 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "ends %zu bytes early", size);
+            return rmt_fail(error, RMT_E_CORRUPT, "the file ends %zu bytes early", size);
         at += done;
         size -= (size_t) done;
     }
@@ -77,7 +77,7 @@ rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *error)
             return rmt_fail_errno(error, "read %zu bytes at %lld", size,
                                   (long long) offset);
         if (done == 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "ends %zu bytes early", size);
+            return rmt_fail(error, RMT_E_CORRUPT, "the file ends %zu bytes early", size);
         at += done;
         offset += done;
         size -= (size_t) done;
@@ -106,7 +106,8 @@ rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
             break;
         used += (size_t) done;
         if (used > limit)
-            return rmt_fail(error, RMT_E_TOO_BIG, "%s has over %zu bytes", path, limit);
+            return rmt_fail(error, RMT_E_TOO_BIG, "%s is larger than %zu bytes", path,
+                            limit);
         if (used + 1 == room) {
             room *= 2;
             data = realloc(data, room);

@@ -51,8 +51,8 @@ s_check_words(const rmt_options_t *self, int count, rmt_error_t *error)
 {
     if (count < self->words_min || count > self->words_max)
         return rmt_fail(error, RMT_E_USAGE,
-                        "%s takes %d to %d arguments, not %d; see --help", self->program,
-                        self->words_min, self->words_max, count);
+                        "%s takes %d to %d arguments, and %d are given; see --help",
+                        self->program, self->words_min, self->words_max, count);
     return 0;
 }
 
@@ -88,7 +88,7 @@ rmt_options_read(const rmt_options_t *self, int argc, char **argv, int *first_wo
             return 0;
         default:
             return rmt_fail(error, RMT_E_USAGE, "%s %.64s; see --help",
-                            option == ':' ? "no value after" : "unknown option",
+                            option == ':' ? "a value is missing after" : "unknown option",
                             argv[optind - 1]);
         }
     if (!check && s_check_words(self, argc - optind, error) == -1)

@@ -57,7 +57,7 @@ s_open_input(const char *input, rmt_error_t *error)
     }
     rmt_auto_fd fd = memfd_create("input", MFD_CLOEXEC);
     if (fd == -1)
-        return rmt_fail_errno(error, "memory file");
+        return rmt_fail_errno(error, "create a file in memory");
     if (rmt_io_write(fd, input, strlen(input), error) == -1)
         return -1;
     lseek(fd, 0, SEEK_SET);

@@ -194,7 +194,7 @@ s_fail(const char *what, const char *path, rmt_error_t *error)
 {
     if (errno == ELOOP || errno == EXDEV || errno == ENOTDIR)
         return rmt_fail(error, RMT_E_REFUSED,
-                        "%s %s: a name on its way is not a plain folder", what, path);
+                        "%s %s: a parent in this path is not a plain folder", what, path);
     return rmt_fail_errno(error, "%s %s", what, path);
 }
 
@@ -222,7 +222,7 @@ s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
         part = strsep(&rest, "/");
     }
     if (!part[0] || strcmp(part, ".") == 0 || strcmp(part, "..") == 0)
-        return rmt_fail(error, RMT_E_USAGE, "'%s' is not the name of a file", path);
+        return rmt_fail(error, RMT_E_USAGE, "'%s' cannot name a file", path);
     *name_out = path + strlen(path) - strlen(part);
     return rmt_take_fd(&fd);
 }

@@ -33,7 +33,7 @@ rmt_signals_open(rmt_error_t *error)
     rmt_signals_block();
     const sigset_t set = s_set();
     const int fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
-    return fd == -1 ? rmt_fail_errno(error, "signal descriptor") : fd;
+    return fd == -1 ? rmt_fail_errno(error, "create a descriptor for signals") : fd;
 }
 
 int

@@ -98,13 +98,15 @@ rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error)
     rmt_id_t id;
     if (strlen(text) != 2 * RMT_ID_SIZE)
         return rmt_fail(error, RMT_E_USAGE,
-                        "\"%.80s\" is not an id of %d hexadecimal digits", text,
+                        "\"%.80s\" is not an id; an id has %d hexadecimal digits", text,
                         2 * RMT_ID_SIZE);
     for (size_t i = 0; i < RMT_ID_SIZE; i++) {
         const int high = s_digit(text[2 * i]);
         const int low = s_digit(text[2 * i + 1]);
         if (high < 0 || low < 0)
-            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not an id", text);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "\"%s\" is not an id; an id has hexadecimal digits alone",
+                            text);
         id.bytes[i] = (uint8_t) (high << 4 | low);
     }
     if (id.bytes[0] != RMT_ID_SHA256)
@@ -118,8 +120,9 @@ rmt_id_from(rmt_id_t *id_out, const void *data, size_t size, rmt_error_t *error)
 {
     const uint8_t *bytes = data;
     if (size != RMT_ID_SIZE || bytes[0] != RMT_ID_SHA256)
-        return rmt_fail(error, RMT_E_PROTOCOL, "an id has %zu bytes and algorithm %d",
-                        size, size ? bytes[0] : -1);
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a packed id has %zu bytes and algorithm %d", size,
+                        size ? bytes[0] : -1);
     memcpy(id_out->bytes, bytes, RMT_ID_SIZE);
     return 0;
 }

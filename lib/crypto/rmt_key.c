@@ -21,7 +21,8 @@ rmt_key_new(rmt_key_t *key_out, rmt_error_t *error)
     rmt_key_t key;
     if (zmq_curve_keypair(key.public_text, key.secret_text) == -1)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "this libzmq is built without CURVE; install one with libsodium");
+                        "the libzmq of this system was built without CURVE; install a "
+                        "libzmq that has libsodium");
     *key_out = key;
     rmt_key_wipe(&key);
     return 0;
@@ -52,11 +53,11 @@ s_parse(rmt_key_t *key_out, const char *text, bool secret, const char *path,
 {
     rmt_key_t key = {.secret_text = ""};
     if (!s_find(text, "public-key", key.public_text))
-        return rmt_fail(error, RMT_E_CONFIG, "%s has no public-key of 40 Z85 characters",
-                        path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "key file %s has no public-key of 40 Z85 characters", path);
     if (secret && !s_find(text, "secret-key", key.secret_text))
-        return rmt_fail(error, RMT_E_CONFIG, "%s has no secret-key of 40 Z85 characters",
-                        path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "key file %s has no secret-key of 40 Z85 characters", path);
     *key_out = key;
     rmt_key_wipe(&key);
     return 0;
@@ -77,7 +78,7 @@ rmt_key_load_public(rmt_key_t *key_out, const char *path, rmt_error_t *error)
     rmt_auto_ptr text = NULL;
     size_t size;
     if (rmt_io_load(path, RMT_SECRET_FILE_SIZE_MAX, &text, &size, error) == -1)
-        return rmt_wrap(error, "key file");
+        return rmt_wrap(error, "read key file");
     const int rc = s_parse(key_out, text, false, path, error);
     sodium_memzero(text, size);
     return rc;

@@ -52,11 +52,12 @@ rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
     int rc = 0;
     if (!s_find(text, "sign-public", key.public_key, sizeof key.public_key) ||
         !s_find(text, "sign-secret", key.secret_key, sizeof key.secret_key))
-        rc = rmt_fail(error, RMT_E_CONFIG, "%s does not contain a pair of signing keys",
-                      path);
+        rc = rmt_fail(error, RMT_E_CONFIG,
+                      "key file %s does not contain a pair of signing keys", path);
     else if (crypto_sign_ed25519_sk_to_pk(public_key, key.secret_key) != 0 ||
              memcmp(public_key, key.public_key, sizeof public_key) != 0)
-        rc = rmt_fail(error, RMT_E_CONFIG, "the keys in %s are not of one pair", path);
+        rc = rmt_fail(error, RMT_E_CONFIG, "the two keys in %s do not belong together",
+                      path);
     if (rc == 0)
         *key_out = key;
     rmt_sign_key_wipe(&key);
@@ -74,8 +75,8 @@ rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path, rmt_error_t 
     const bool found = s_find(text, "sign-public", key.public_key, sizeof key.public_key);
     sodium_memzero(text, size);
     if (!found)
-        return rmt_fail(error, RMT_E_CONFIG, "%s does not contain a public signing key",
-                        path);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "key file %s does not contain a public signing key", path);
     *key_out = key;
     return 0;
 }
@@ -126,6 +127,6 @@ rmt_sign_check(const rmt_sign_key_t *key, const void *data, size_t size,
         return 0;
     char digits[17];
     sodium_bin2hex(digits, sizeof digits, key->public_key, 8);
-    return rmt_fail(error, RMT_E_NOT_ALLOWED, "the signature is not by key %s...",
+    return rmt_fail(error, RMT_E_NOT_ALLOWED, "the signature was not made by key %s...",
                     digits);
 }

@@ -61,11 +61,13 @@ rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
         strspn(at, "0123456789abcdef") != 64 ||
         sodium_hex2bin(bytes, sizeof bytes, at, 64, NULL, &used, NULL) != 0 || used != 32)
         return rmt_fail(error, RMT_E_USAGE,
-                        "this is not a token; make one with: ramet key token ROLE");
+                        "the text is not a token; make one with: ramet key token ROLE");
     at += 64;
     if (*at++ != '.' || !s_take(&at, token.id, sizeof token.id, '.') ||
         !s_take(&at, token.secret, sizeof token.secret, '\0'))
-        return rmt_fail(error, RMT_E_USAGE, "that is no enrolment token");
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "the text is not an enrolment token; make one with: ramet key token ROLE");
     zmq_z85_encode(token.broker_key, bytes, sizeof bytes);
     *token_out = token;
     return 0;

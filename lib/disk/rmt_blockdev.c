@@ -71,7 +71,7 @@ s_attach(rmt_blockdev_t *self, unsigned flags, uint32_t sector, rmt_error_t *err
     for (int i = 0; i < ATTACH_TRIES; i++) {
         const int number = ioctl(control, LOOP_CTL_GET_FREE);
         if (number == -1)
-            return rmt_fail_errno(error, "no free loop device");
+            return rmt_fail_errno(error, "the kernel has no free loop device");
         rmt_auto_str path = rmt_text("/dev/loop%d", number);
         rmt_auto_str node = NULL;
         rmt_auto_fd fd = s_open_node(path, makedev(LOOP_MAJOR_NUMBER, (unsigned) number),
@@ -86,7 +86,8 @@ s_attach(rmt_blockdev_t *self, unsigned flags, uint32_t sector, rmt_error_t *err
         if (errno != EBUSY)
             return rmt_fail_errno(error, "attach %s", path);
     }
-    return rmt_fail(error, RMT_E_UNAVAILABLE, "no loop device stayed free");
+    return rmt_fail(error, RMT_E_UNAVAILABLE,
+                    "other programs took every free loop device; try again");
 }
 
 // Names of what the kernel has built on a disk or its partitions (LVM, RAID, encryption),
@@ -127,7 +128,8 @@ s_open_device(rmt_blockdev_t *self, const char *path, unsigned flags, rmt_error_
         if (alone == -1 && errno == EBUSY) {
             rmt_auto_str holders = s_holders(path);
             return rmt_fail(error, RMT_E_REFUSED, "%s is in use: %s%s", path,
-                            *holders ? "held by" : "mounted, or held by a program",
+                            *holders ? "it is used by"
+                                     : "it is mounted, or a program has it open",
                             holders);
         }
     }
@@ -180,7 +182,8 @@ rmt_blockdev_new(const char *path, unsigned flags, uint32_t sector, const char *
         if (s_attach(self, flags, sector, error) == -1)
             return NULL;
     } else if (!S_ISBLK(info.st_mode)) {
-        rmt_fail(error, RMT_E_UNSUPPORTED, "%s is neither a disk nor a file", path);
+        rmt_fail(error, RMT_E_UNSUPPORTED,
+                 "%s is neither a block device nor a plain file", path);
         return NULL;
     } else if (s_open_device(self, path, flags, error) == -1) {
         return NULL;
@@ -255,9 +258,10 @@ s_delete(const rmt_blockdev_t *self, uint32_t number, rmt_error_t *error)
         errno == EINVAL)
         return 0;
     if (errno == EBUSY)
-        return rmt_fail(error, RMT_E_REFUSED, "partition %u of %s is in use", number,
-                        self->path);
-    return rmt_fail_errno(error, "forget partition %u of %s", number, self->path);
+        return rmt_fail(error, RMT_E_REFUSED, "partition %u of %s is in use; unmount it",
+                        number, self->path);
+    return rmt_fail_errno(error, "tell the kernel to forget partition %u of %s", number,
+                          self->path);
 }
 
 // Name of the kernel's entry for a partition, or "".
@@ -292,7 +296,8 @@ rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
     assert(self);
     if (number == 0 || number > PARTITION_MAX || start > self->bytes / self->sector ||
         size > self->bytes / self->sector - start) {
-        rmt_fail(error, RMT_E_USAGE, "partition %u is not on %s", number, self->path);
+        rmt_fail(error, RMT_E_USAGE, "partition %u would lie outside %s", number,
+                 self->path);
         return NULL;
     }
     if (s_delete(self, number, error) == -1)
@@ -303,7 +308,7 @@ rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
         .pno = (int) number,
     };
     if (s_blkpg(self, BLKPG_ADD_PARTITION, &partition) == -1) {
-        rmt_fail_errno(error, "tell the kernel of partition %u of %s", number,
+        rmt_fail_errno(error, "tell the kernel about partition %u of %s", number,
                        self->path);
         return NULL;
     }

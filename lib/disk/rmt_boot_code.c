@@ -76,12 +76,12 @@ s_read_runs(int fd, const uint8_t *code, run_t runs[RUNS_MAX], size_t *count_out
     const uint64_t first = rmt_get_le(code + GRUB_CORE_AT, 8);
     if (first == 0 || first > INT64_MAX / SECTOR)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "the boot code is GRUB Legacy, which is not carried");
+                        "the boot code is GRUB Legacy, which is not supported");
     if (rmt_io_pread(fd, head, sizeof head, (off_t) (first * SECTOR), error) == -1 ||
         !s_has(head, sizeof head, "loading"))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "the boot code names sector %" PRIu64
-                        ", where GRUB's core is not; install GRUB again",
+                        ", and GRUB's core is not there; install GRUB again",
                         first);
     runs[0] = (run_t){first, 1};
     *count_out = 1;
@@ -91,7 +91,8 @@ s_read_runs(int fd, const uint8_t *code, run_t runs[RUNS_MAX], size_t *count_out
             return 0;
         runs[(*count_out)++] = run;
     }
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "GRUB's core lies in over %d parts",
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "GRUB's core lies in more than %d parts; install GRUB again",
                     RUNS_MAX);
 }
 
@@ -115,7 +116,7 @@ s_add_run(int fd, const run_t *run, const char *role, rmt_records_t *boot,
     for (uint64_t at = run->start * SECTOR; at < end; at += PIECE_SIZE) {
         const size_t size = end - at < PIECE_SIZE ? (size_t) (end - at) : PIECE_SIZE;
         if (rmt_io_pread(fd, room, size, (off_t) at, error) == -1)
-            return rmt_wrap(error, "GRUB's core");
+            return rmt_wrap(error, "read GRUB's core");
         s_add(boot, role, at, room, size);
     }
     return 0;
@@ -164,16 +165,16 @@ s_name(const uint8_t *code)
         {"Geom", "grub"},
         {"LILO", "LILO"},
         {"Operating system load error", "SYSLINUX"},
-        {"Missing operating system", "SYSLINUX or an active partition's own"},
-        {"BOOTMGR", "that of Windows"},
-        {"Invalid partition table", "that of DOS or Windows"},
+        {"Missing operating system", "of SYSLINUX, or of the active partition"},
+        {"BOOTMGR", "of Windows"},
+        {"Invalid partition table", "of DOS or Windows"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (s_has(code, CODE_SIZE, rows[i].text))
             return rows[i].name;
     for (size_t i = 0; i < CODE_SIZE; i++)
         if (code[i])
-            return "of a kind that is not known";
+            return "of an unknown kind";
     return "";
 }
 
@@ -186,7 +187,7 @@ rmt_boot_code_read(int fd, const rmt_layout_t *layout, rmt_records_t *boot,
     uint8_t first[SECTOR];
     const rmt_layout_disk_t *disk = &layout->disks[0];
     if (rmt_io_pread(fd, first, sizeof first, 0, error) == -1)
-        return rmt_wrap(error, "boot code");
+        return rmt_wrap(error, "read the boot code");
     const char *kind = s_name(first);
     if (strcmp(kind, "grub") == 0) {
         if (s_add_core(fd, first, layout, boot, error) == -1)
@@ -227,7 +228,7 @@ rmt_boot_code_check(const rmt_layout_t *layout, const rmt_records_t *boot,
                s_is_within(areas, count, offset / SECTOR, size / SECTOR))))
             return rmt_fail(error, RMT_E_REFUSED,
                             "boot code of %zu bytes at %" PRIu64
-                            " is not where boot code may lie",
+                            " would lie outside the space for boot code",
                             size, offset);
     }
     return 0;

@@ -115,7 +115,8 @@ rmt_btrfs_make(const char *folder, const char *path, bool is_default, rmt_error_
     if (dir == -1 || fstat(dir, &status) == -1)
         return rmt_fail_errno(error, "open %s", above);
     if (rmdir(full) == -1)
-        return rmt_fail_errno(error, "no empty folder %s for a subvolume", full);
+        return rmt_fail_errno(
+            error, "%s is not an empty folder, so no subvolume can take its name", full);
     enum btrfs_util_error rc = btrfs_util_create_subvolume(full, 0, NULL, NULL);
     if (rc == BTRFS_UTIL_OK && is_default)
         rc = btrfs_util_set_default_subvolume(full, 0);
@@ -123,7 +124,7 @@ rmt_btrfs_make(const char *folder, const char *path, bool is_default, rmt_error_
         return s_fail(error, rc, full);
     const struct timespec times[] = {status.st_atim, status.st_mtim};
     if (futimens(dir, times) == -1)
-        return rmt_fail_errno(error, "times of %s", above);
+        return rmt_fail_errno(error, "set the times of %s", above);
     return 0;
 }
 

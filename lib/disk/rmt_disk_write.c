@@ -57,17 +57,19 @@ s_measure(plan_t *plan, int fd, rmt_error_t *error)
         int sector = 0;
         if (ioctl(fd, BLKGETSIZE64, &plan->bytes) == -1 ||
             ioctl(fd, BLKSSZGET, &sector) == -1)
-            return rmt_fail_errno(error, "size of %s", plan->path);
+            return rmt_fail_errno(error, "read the size of %s", plan->path);
         if ((uint64_t) sector != plan->disk->sector)
-            return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                            "%s has sectors of %d bytes, the layout has %" PRIu64,
-                            plan->path, sector, plan->disk->sector);
+            return rmt_fail(
+                error, RMT_E_INCOMPATIBLE,
+                "%s has sectors of %d bytes, and the layout has sectors of %" PRIu64,
+                plan->path, sector, plan->disk->sector);
     }
     const uint64_t needed = rmt_layout_min_bytes(plan->layout, 0);
     if (plan->bytes < needed)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "%s: %" PRIu64 " bytes are needed, it has %" PRIu64, plan->path,
-                        needed, plan->bytes);
+                        "%s is too small: the layout needs %" PRIu64
+                        " bytes, and the disk has %" PRIu64,
+                        plan->path, needed, plan->bytes);
     return 0;
 }
 
@@ -122,7 +124,7 @@ s_make_label(const plan_t *plan, struct fdisk_context *context, rmt_error_t *err
     const int rc = fdisk_apply_script_headers(context, script);
     if (rc) {
         errno = -rc;
-        return rmt_fail_errno(error, "make a table on %s", plan->path);
+        return rmt_fail_errno(error, "make a partition table on %s", plan->path);
     }
     // Starts are the image's own, and may lie below the border libfdisk would choose.
     fdisk_set_script(context, NULL);
@@ -229,7 +231,7 @@ s_write(const plan_t *plan, rmt_error_t *error)
         rc = fdisk_deassign_device(context, 0);
     if (rc) {
         errno = -rc;
-        return rmt_fail_errno(error, "write the table of %s", plan->path);
+        return rmt_fail_errno(error, "write the partition table of %s", plan->path);
     }
     return 0;
 }
@@ -239,7 +241,8 @@ s_refuse_other(const plan_t *plan, const rmt_layout_partition_t *wanted,
                const char *field, const char *read, const char *text, rmt_error_t *error)
 {
     return rmt_fail(error, RMT_E_IO,
-                    "partition %" PRIu64 " of %s has %s '%s' in place of '%s'",
+                    "partition %" PRIu64
+                    " of %s was written with another %s: '%s' instead of '%s'",
                     wanted->number, plan->path, field, read, text);
 }
 
@@ -292,7 +295,7 @@ s_read_back(const plan_t *plan, rmt_error_t *error)
         const rmt_layout_partition_t *had =
             rmt_layout_find_partition(found, 0, wanted->number);
         if (!had)
-            return rmt_fail(error, RMT_E_IO, "partition %" PRIu64 " of %s is not there",
+            return rmt_fail(error, RMT_E_IO, "partition %" PRIu64 " of %s is missing",
                             wanted->number, plan->path);
         if (s_compare_numbers(plan, wanted, had, error) == -1 ||
             s_compare_texts(plan, wanted, had, error) == -1)

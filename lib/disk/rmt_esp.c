@@ -103,7 +103,7 @@ s_kind(const uint8_t *data, size_t size)
         return "systemd-boot";
     if (strcmp(section, "mods") == 0)
         return "grub";
-    return memmem(data, size, "UEFI SHIM", 9) ? "shim" : "a loader that is not known";
+    return memmem(data, size, "UEFI SHIM", 9) ? "shim" : "an unknown loader";
 }
 
 static int
@@ -115,7 +115,7 @@ s_load(int root_fd, const char *path, void **data_out, size_t *size_out,
     if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
         return 0;
     if (status.st_size > (off_t) LOADER_SIZE_MAX)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has over %zu bytes", path,
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is larger than %zu bytes", path,
                         LOADER_SIZE_MAX);
     const size_t size = (size_t) status.st_size;
     rmt_auto_ptr data = malloc(size + 1);
@@ -149,7 +149,7 @@ s_is_carried(const char *kind)
 static int
 s_refuse(rmt_error_t *error, const char *path, const char *kind)
 {
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is %s, which is not carried", path,
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is %s, which is not supported", path,
                     kind);
 }
 
@@ -235,8 +235,8 @@ rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error)
         return -1;
     if (vendors > 1 && !*kind)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "%d folders of EFI have a loader and none is the fallback; copy "
-                        "the one to start to %s",
+                        "%d folders below EFI have a loader, and the fallback path has "
+                        "none; copy the loader to start to %s",
                         vendors, fallback);
     if (vendors != 1 && *kind) {
         rmt_record_set(esp, "path", fallback);

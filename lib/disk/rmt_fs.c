@@ -73,7 +73,7 @@ s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
 static int
 s_refuse(const char *path, const char *fs, rmt_error_t *error)
 {
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not carried", path,
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not supported", path,
                     fs);
 }
 
@@ -145,7 +145,7 @@ rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
     blkid_probe_filter_superblocks_usage(probe, BLKID_FLTR_ONLYIN,
                                          BLKID_USAGE_RAID | BLKID_USAGE_CRYPTO);
     // With several any of them will do.
-    const char *type = "a layer";
+    const char *type = "a layer such as LVM or RAID";
     if (blkid_do_probe(probe) != 0)
         return 0;
     (void) blkid_probe_lookup_value(probe, "TYPE", &type, NULL);

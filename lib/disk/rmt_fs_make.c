@@ -92,7 +92,8 @@ rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error)
     const char *fs = rmt_record_text(volume, "fs", "");
     const rmt_fs_row_t *row = rmt_fs_find_row(fs);
     if (!row)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "file system '%s' is not carried", fs);
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "file system '%s' is not supported",
+                        fs);
     if (rmt_fs_wipe(device, error) == -1)
         return -1;
     if (!row->make)

@@ -28,7 +28,7 @@ typedef struct {
     const char *checked;  // Fields that must read back as they were asked for
 } rmt_fs_row_t;
 
-// NULL for one that is not carried.
+// NULL for one that is not supported.
 const rmt_fs_row_t *rmt_fs_find_row(const char *name);
 
 // Features of a volume are a list with commas.

@@ -33,7 +33,8 @@ s_run(const char *const *arguments, char **output_out, rmt_error_t *error)
         return -1;
     int result = 0;
     if (end.is_timeout)
-        result = rmt_fail(error, RMT_E_IO, "%s did not end in time", arguments[0]);
+        result =
+            rmt_fail(error, RMT_E_IO, "%s did not end within its time", arguments[0]);
     else if (end.status != 0)
         result = rmt_fail(error, RMT_E_IO, "%s: %.400s", arguments[0], end.tail);
     else if (output_out)
@@ -98,7 +99,8 @@ rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error)
     while ((line = strsep(&rest, "\n")))
         if (s_parse_line(line, volume_out))
             return 0;
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "lvs names no logical volume");
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "the program lvs printed no logical volume");
 }
 
 static int
@@ -120,7 +122,7 @@ rmt_lvm_find(dev_t device, rmt_lvm_t *volume_out, rmt_error_t *error)
     rmt_sysfs_text(uuid, "%s/uuid", folder);
     rmt_sysfs_text(name, "%s/name", folder);
     if (strncmp(uuid, "LVM-", 4) != 0 || !*name)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "it is on no logical volume");
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "the device is not a logical volume");
     rmt_auto_str path = rmt_text("/dev/mapper/%s", name);
     rmt_auto_str output = NULL;
     if (s_list(path, &output, error) == -1)
@@ -206,11 +208,11 @@ rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_o
     const bool is_left = s_list(path, &output, &ignored) == 0 &&
                          rmt_lvm_parse(output, &old, &ignored) == 0;
     if (is_left && rmt_lvm_remove(&snapshot, error) == -1)
-        return rmt_wrap(error, "remove the snapshot %s that was left behind", path);
+        return rmt_wrap(error, "remove the snapshot %s of an earlier capture", path);
     if (!volume->is_thin && rmt_lvm_space(volume) == 0)
         return rmt_fail(error, RMT_E_NO_SPACE,
                         "volume group %s has %" PRIu64
-                        " MiB left, a snapshot needs %" PRIu64,
+                        " MiB free, and a snapshot needs %" PRIu64,
                         volume->group, volume->free_size / MIB, SPACE_MIN / MIB);
     if (s_create(volume, tag, &snapshot, error) == -1)
         return rmt_wrap(error, "make a snapshot of %s/%s", volume->group, volume->name);
@@ -228,8 +230,7 @@ rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error)
         return -1;
     if (s_field(output, "LV_SNAPSHOT_INVALID", invalid, sizeof invalid) &&
         strcmp(invalid, "snapshot invalid") == 0)
-        return rmt_fail(error, RMT_E_NO_SPACE, "the space of the snapshot %s was used up",
-                        path);
+        return rmt_fail(error, RMT_E_NO_SPACE, "the snapshot %s ran out of space", path);
     return 0;
 }
 

@@ -74,7 +74,7 @@ s_layer(const char *device)
 static int
 s_refuse(rmt_error_t *error, const char *folder, const char *layer)
 {
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s lies on %s, which is not carried",
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "%s lies on %s, which is not supported",
                     folder, layer);
 }
 
@@ -87,7 +87,8 @@ rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
     struct stat status;
     char path[PATH_MAX];
     if (!s_find(table, folder, &mount))
-        return rmt_fail(error, RMT_E_NOT_FOUND, "nothing is mounted on %s", folder);
+        return rmt_fail(error, RMT_E_NOT_FOUND, "no file system is mounted on %s",
+                        folder);
     if (strcmp(mount.type, "zfs") == 0)
         return s_refuse(error, folder, "ZFS");
     // btrfs shows a number of its own; its device is told by name.

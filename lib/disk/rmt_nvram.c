@@ -228,7 +228,7 @@ s_write(const nvram_t *self, const char *name, const variable_t *variable,
     s_unguard(path);
     rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     if (fd == -1)
-        return rmt_fail_errno(error, "firmware variable %s", name);
+        return rmt_fail_errno(error, "write firmware variable %s", name);
     const ssize_t size = write(fd, variable->data, variable->size);
     if (size != (ssize_t) variable->size)
         return rmt_fail_errno(error, "the firmware refuses variable %s", name);
@@ -236,7 +236,7 @@ s_write(const nvram_t *self, const char *name, const variable_t *variable,
     (void) ftruncate(fd, size);
     if (!s_read(self, name, &back) || back.size != variable->size ||
         memcmp(back.data, variable->data, back.size) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "firmware variable %s does not read back",
+        return rmt_fail(error, RMT_E_CORRUPT, "the firmware did not keep variable %s",
                         name);
     return 0;
 }
@@ -274,15 +274,17 @@ s_load(nvram_t *self, rmt_error_t *error)
 {
     DIR *dir = opendir(self->folder);
     if (!dir)
-        return rmt_fail_errno(error, "firmware variables in %s", self->folder);
+        return rmt_fail_errno(error, "read the firmware variables in %s", self->folder);
     variable_t variable;
     for (struct dirent *item; (item = readdir(dir));) {
         if (strlen(item->d_name) < 8 || !s_is_option(item->d_name))
             continue;
         if (self->count == ENTRIES_MAX) {
             closedir(dir);
-            return rmt_fail(error, RMT_E_TOO_BIG, "the firmware has over %d boot entries",
-                            ENTRIES_MAX);
+            return rmt_fail(
+                error, RMT_E_TOO_BIG,
+                "the firmware has more than %d boot entries; remove some with efibootmgr",
+                ENTRIES_MAX);
         }
         rmt_auto_str name = rmt_text("%.8s", item->d_name);
         option_t *option = &self->options[self->count++];
@@ -340,7 +342,8 @@ s_choose(const nvram_t *self, const option_t *wanted, uint16_t *number_out,
             return 0;
         }
     }
-    return rmt_fail(error, RMT_E_TOO_BIG, "the firmware has no free boot entry");
+    return rmt_fail(error, RMT_E_TOO_BIG,
+                    "the firmware has no free boot entry; remove one with efibootmgr");
 }
 
 static bool

@@ -91,7 +91,7 @@ s_add_features(rmt_record_t *volume, uint32_t bits, const feature_t *rows,
             continue;
         if (rows->name[0] == '!')
             return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "%s has the feature %s, which is not carried",
+                            "%s has the feature %s, which is not supported",
                             rmt_record_text(volume, "fs", ""), rows->name + 1);
         bits &= ~rows->bit;
         const char *before = rmt_record_text(volume, "features", "");
@@ -101,7 +101,7 @@ s_add_features(rmt_record_t *volume, uint32_t bits, const feature_t *rows,
     }
     if (bits)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "%s has %s features 0x%x that are not carried",
+                        "%s has %s features 0x%x that are not supported",
                         rmt_record_text(volume, "fs", ""), kind, bits);
     return 0;
 }
@@ -116,7 +116,7 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     const uint32_t revision = rmt_get32(super + 0x4c);
     const uint32_t incompat = rmt_get32(super + 0x60);
     if (revision == 0)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "ext2 of revision 0 is not carried");
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "ext2 of revision 0 is not supported");
     rmt_record_set(volume, "features", "");
     if (s_add_features(volume, rmt_get32(super + 0x5c), s_ext_compat, "compatible",
                        error) == -1 ||
@@ -134,7 +134,8 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     const uint32_t log_block = rmt_get32(super + 0x18);
     const uint32_t log_cluster = rmt_get32(super + 0x1c);
     if (log_block > 6 || log_cluster > 20 || blocks == 0 || free_blocks > blocks)
-        return rmt_fail(error, RMT_E_CORRUPT, "superblock of ext is damaged");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the superblock of the ext file system is damaged");
     const uint64_t block = 1024u << log_block;
     rmt_record_set_u64(volume, "block-size", block);
     rmt_record_set_u64(volume, "cluster-size", 1024ull << log_cluster);
@@ -184,7 +185,8 @@ rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     if (rmt_io_pread(fd, super, sizeof super, BTRFS_SUPER_OFFSET, error) == -1)
         return -1;
     if (rmt_get32(super + 0x88) != 1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "btrfs over %u devices is not carried",
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "btrfs over %u devices is not supported",
                         rmt_get32(super + 0x88));
     rmt_record_set_u64(volume, "bytes",
                        rmt_get32(super + 0x70) | (uint64_t) rmt_get32(super + 0x74)
@@ -197,13 +199,13 @@ rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     const uint32_t sum = rmt_get16(super + 0xc4);
     if (sum >= sizeof sums / sizeof *sums)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "btrfs with checksums of kind %u is not carried", sum);
+                        "btrfs with checksums of kind %u is not supported", sum);
     rmt_record_set(volume, "checksum", sums[sum]);
     rmt_record_set(volume, "features", "");
     // No feature has a bit in the upper halves.
     if (rmt_get32(super + 0xb8) || rmt_get32(super + 0xc0))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "btrfs has features of a later kind that are not carried");
+                        "btrfs has features of a later kind that are not supported");
     if (s_add_features(volume, rmt_get32(super + 0xbc), s_btrfs_incompat, "incompatible",
                        error) == -1)
         return -1;
@@ -234,7 +236,8 @@ rmt_super_read_vfat(int fd, rmt_record_t *volume, rmt_error_t *error)
         ((uint64_t) rmt_get16(boot + 17) * 32 + sector - 1) / (sector ? sector : 1);
     const uint64_t meta = rmt_get16(boot + 14) + (uint64_t) boot[16] * fat_size + root;
     if (boot[13] == 0 || sector == 0 || meta > sectors)
-        return rmt_fail(error, RMT_E_CORRUPT, "boot sector of FAT is damaged");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the boot sector of the FAT file system is damaged");
     rmt_record_set(volume, "fat-bits", (sectors - meta) / boot[13] < 4085 ? "12" : "16");
     return 0;
 }

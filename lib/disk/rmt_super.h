@@ -5,7 +5,7 @@
 #include "base/rmt_record.h"
 
 // Add the fields of one file system's superblock to its volume record.
-// 0, or -1: UNSUPPORTED (a feature that is not carried), IO.
+// 0, or -1: UNSUPPORTED (a feature that is not supported), IO.
 typedef int rmt_super_read_t(int fd, rmt_record_t *volume, rmt_error_t *error);
 
 rmt_super_read_t rmt_super_read_ext;

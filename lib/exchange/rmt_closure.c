@@ -43,7 +43,7 @@ s_parse(rmt_id_t *id_out, const char *text, const char *field, rmt_error_t *erro
 {
     if (rmt_id_parse(id_out, text, error) == 0)
         return 0;
-    return rmt_fail(error, RMT_E_CORRUPT, "field %s of the descriptor is not an id",
+    return rmt_fail(error, RMT_E_CORRUPT, "the descriptor's field %s is not an id",
                     field);
 }
 
@@ -122,7 +122,8 @@ rmt_closure_from_store(void *store, const rmt_id_t *id, void *plain_out, size_t 
         return -1;
     }
     if (size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "the descriptor has %zu bytes", size);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the descriptor has %zu bytes, too many",
+                        size);
     memcpy(plain_out, data, size);
     *size_out = size;
     return 0;

@@ -222,7 +222,8 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
     if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX ||
         rmt_chunk_open(&chunk, self->plain, &call->why) == -1) {
         char text[RMT_ID_TEXT_SIZE];
-        rmt_fail(&call->why, RMT_E_CORRUPT, "%s sent bytes that do not match chunk %s",
+        rmt_fail(&call->why, RMT_E_CORRUPT,
+                 "%s sent bytes that do not match the id of chunk %s",
                  rmt_link_name(self->link), rmt_id_text(&chunk.id, text));
         self->stats.refused++;
         call->marks[index] = FAILED;
@@ -259,7 +260,8 @@ s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_
     if (msg->kind == RMT_MSG_ABSENT) {
         s_unask(call, msg, FAILED);
         rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s",
-                 rmt_link_name(self->link), msg->text ? msg->text : "chunk is absent");
+                 rmt_link_name(self->link),
+                 msg->text ? msg->text : "the store lacks the chunk");
     } else if (msg->kind == RMT_MSG_LATER) {
         s_unask(call, msg, WAITS);
         call->pause_ms = rmt_clock_ms() + (msg->beat_ms < 5000 ? msg->beat_ms : 5000);

@@ -90,7 +90,8 @@ rmt_link_new(const rmt_records_t *holders, const char *host, const rmt_key_t *ow
         if (s_add_holder(self, rmt_records_at(holders, i), host, error) == -1)
             return NULL;
     if (self->count == 0) {
-        rmt_fail(error, RMT_E_UNAVAILABLE, "no worker with a data port is known");
+        rmt_fail(error, RMT_E_UNAVAILABLE,
+                 "the broker names no worker with a data port; see: ramet farm status");
         return NULL;
     }
     // Not all clients begin at the same holder.
@@ -157,7 +158,7 @@ s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
         if (self->alive && now - self->asked_ms >= ALIVE_MS) {
             self->asked_ms = now;
             if (!self->alive(self->context))
-                return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+                return rmt_fail(error, RMT_E_CANCELLED, "the task was asked to stop");
         }
         int64_t slice = deadline_ms - now;
         if (slice < 0)
@@ -171,7 +172,7 @@ s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
         if (items[1].revents &&
             rmt_socket_watch(self->watcher, rmt_link_name(self), error) == -1 &&
             error->code == RMT_E_NOT_ALLOWED)
-            return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s does not let this key in",
+            return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s refuses this key",
                             rmt_link_name(self));
         if (slice == 0)
             return 0;
@@ -213,7 +214,8 @@ rmt_link_recv(rmt_link_t *self, uint32_t timeout_ms, rmt_error_t *error)
         if (ready == 1)
             continue;
         if (ready == 0)
-            rmt_fail(error, RMT_E_TIMEOUT, "%s is silent", rmt_link_name(self));
+            rmt_fail(error, RMT_E_TIMEOUT, "%s sent nothing within the time",
+                     rmt_link_name(self));
         return NULL;
     }
 }

@@ -128,7 +128,8 @@ s_open(rmt_offer_t *self, const rmt_offer_config_t *config, rmt_error_t *error)
             rmt_link_recv(self->link, left > 0 ? (uint32_t) left : 0, error);
         if (!msg)
             return error->code == RMT_E_TIMEOUT
-                       ? rmt_fail(error, RMT_E_UNAVAILABLE, "%s does not open a stream",
+                       ? rmt_fail(error, RMT_E_UNAVAILABLE,
+                                  "%s did not open a stream in time",
                                   rmt_link_name(self->link))
                        : -1;
         if (msg->kind != RMT_MSG_OPENED && msg->kind != RMT_MSG_REFUSED)
@@ -313,7 +314,8 @@ s_pump(rmt_offer_t *self, bool wait, rmt_error_t *error)
         if (!msg && error->code != RMT_E_TIMEOUT)
             return s_break(self, error->code, error->text, error);
         if (!msg && timeout_ms)
-            return s_break(self, RMT_E_UNAVAILABLE, "the receiver is silent", error);
+            return s_break(self, RMT_E_UNAVAILABLE,
+                           "the receiver sent nothing within the time", error);
         if (!msg)
             break;
         timeout_ms = 0;

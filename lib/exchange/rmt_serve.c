@@ -40,7 +40,7 @@ s_wish_free(void **wish_p)
 static void
 s_remove_caller(rmt_serve_state_t *self, rmt_caller_t *caller)
 {
-    rmt_serve_end_stream(self, caller, "the source is gone");
+    rmt_serve_end_stream(self, caller, "the source has closed its connection");
     self->unacked -= caller->unacked;
     rmt_auto_str route = zframe_strhex(caller->route);
     zhashx_delete(self->callers, route);
@@ -89,7 +89,7 @@ static void
 s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
 {
     if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_wall_ms())) {
-        s_refuse(self, packet, "this key has no grant here");
+        s_refuse(self, packet, "this key has no grant at this worker");
         return;
     }
     const rmt_msg_kind_t kind = packet->msg->kind;

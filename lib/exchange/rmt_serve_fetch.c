@@ -113,8 +113,8 @@ s_check_wish(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish,
     caller->wished -= refused;
     wish->count = kept;
     rmt_error_t why = {0};
-    rmt_fail(&why, RMT_E_NOT_ALLOWED, "%zu chunks do not belong to the granted image",
-             refused);
+    rmt_fail(&why, RMT_E_NOT_ALLOWED,
+             "%zu chunks do not belong to the image of the grant", refused);
     self->stats.refused += refused;
     rmt_serve_tell(self, "fetch.refused", caller->user, why.text);
     s_say_absent(caller, zchunk_data(outside), refused, &why);
@@ -130,7 +130,8 @@ s_read_descriptor(rmt_serve_state_t *self, const rmt_id_t *id, rmt_msg_t *msg,
     if (rmt_store_image_get(self->store, id, &data, &size, error) == -1)
         return -1;
     if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "a descriptor of %zu bytes", size);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the descriptor has %zu bytes, too many",
+                        size);
     rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
     assert(room);
     rmt_chunk_t chunk;
@@ -201,7 +202,7 @@ s_prepare(rmt_serve_state_t *self, rmt_caller_t *caller)
         rmt_error_t error = {0};
         if (!rmt_grants_may_fetch(self->grants, caller->user, &wish->root,
                                   rmt_clock_wall_ms())) {
-            rmt_fail(&error, RMT_E_NOT_ALLOWED, "this key has no grant for that image");
+            rmt_fail(&error, RMT_E_NOT_ALLOWED, "this key has no grant for the image");
             s_refuse_rest(self, caller, wish, &error);
             continue;
         }

@@ -67,19 +67,22 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
     if (!self->receives ||
         !rmt_grants_may_offer(self->grants, caller->user, rmt_clock_wall_ms())) {
         self->stats.refused++;
-        rmt_serve_tell(self, "peer.refused", caller->user, "no grant to offer chunks");
-        return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key may not offer chunks here");
+        rmt_serve_tell(self, "peer.refused", caller->user,
+                       "the key has no grant to offer chunks");
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "this key has no grant to offer chunks to this worker");
     }
     rmt_caller_t *old = s_find_task(self, msg->task);
     if (old && old->attempt > msg->attempt)
         return rmt_fail(error, RMT_E_FENCED,
-                        "attempt %u of this task, a newer one, has a stream",
+                        "attempt %u of this task, which is newer, has a stream",
                         old->attempt);
     if (old)
-        rmt_serve_end_stream(self, old, "a new attempt has begun");
-    rmt_serve_end_stream(self, caller, "the source has begun another one");
+        rmt_serve_end_stream(self, old, "a newer attempt of the task has begun");
+    rmt_serve_end_stream(self, caller, "the source has opened another stream");
     if (self->stats.streams >= RMT_SERVE_STREAMS)
-        return rmt_fail(error, RMT_E_UNAVAILABLE, "%d streams are open",
+        return rmt_fail(error, RMT_E_UNAVAILABLE,
+                        "this worker has %d streams open, its limit; try again later",
                         RMT_SERVE_STREAMS);
     caller->stream = rmt_stream_new(self->root, error);
     if (!caller->stream)
@@ -125,7 +128,8 @@ s_on_chunks(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p)
     }
     const uint64_t cost = rmt_credit_cost(size);
     if (caller->under_way && caller->under_way + cost > caller->stream_window) {
-        s_refuse(self, caller, RMT_E_PROTOCOL, "more chunks than the window allows");
+        s_refuse(self, caller, RMT_E_PROTOCOL,
+                 "the source sent more chunks than the window allows");
         return;
     }
     caller->under_way += cost;
@@ -142,13 +146,15 @@ rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg
     if (kind == RMT_MSG_OPEN)
         s_on_open(self, caller, *msg_p);
     else if (!caller->stream)
-        s_refuse(self, caller, RMT_E_NOT_FOUND, "no stream is open");
+        s_refuse(self, caller, RMT_E_NOT_FOUND, "this connection has no open stream");
     else if (!rmt_grants_may_offer(self->grants, caller->user, rmt_clock_wall_ms()))
-        s_refuse(self, caller, RMT_E_NOT_ALLOWED, "this key may no longer offer chunks");
+        s_refuse(self, caller, RMT_E_NOT_ALLOWED,
+                 "the grant of this key to offer chunks has ended");
     else if (kind == RMT_MSG_CHUNKS)
         s_on_chunks(self, caller, msg_p);
     else if (caller->offers >= OFFERS_MAX)
-        s_refuse(self, caller, RMT_E_PROTOCOL, "too many offers without an answer");
+        s_refuse(self, caller, RMT_E_PROTOCOL,
+                 "the source sent too many offers before their answers");
     else {
         caller->offers++;
         rmt_stream_send(caller->stream, msg_p);

@@ -37,11 +37,11 @@ s_why_no_host(const rmt_address_t *address)
     static const uint8_t none[16] = {0}, all[4] = {0xff, 0xff, 0xff, 0xff};
     const uint8_t *bytes = address->bytes;
     if (memcmp(bytes, none, s_bits(address) / 8) == 0)
-        return "this address means no host";
+        return "this address is not the address of a host";
     if (!address->is_v6 && memcmp(bytes, all, sizeof all) == 0)
         return "this is the broadcast address";
     if (address->is_v6 ? bytes[0] == 0xff : bytes[0] >> 4 == 0xe)
-        return "this is the address of a multicast group";
+        return "this is a multicast address";
     if (address->is_v6 && memcmp(bytes, mapped, sizeof mapped) == 0)
         return "this is an IPv4 address in the form of IPv6; write it as IPv4";
     return NULL;
@@ -103,12 +103,12 @@ rmt_address_set_prefix(rmt_address_t *address, unsigned prefix, rmt_error_t *err
 {
     if (prefix < 1 || prefix > s_bits(address))
         return rmt_fail(error, RMT_E_USAGE,
-                        "%s has a length of 1 to %u bits; write %s/%s", address->text,
+                        "the length of %s is 1 to %u bits; write %s/%s", address->text,
                         s_bits(address), address->text, address->is_v6 ? "64" : "24");
     if (!s_is_host_of(address, prefix))
         return rmt_fail(error, RMT_E_USAGE,
-                        "%s/%u is the first or last address of its network, which no "
-                        "host has; write one between, such as 10.0.0.7/24",
+                        "%s/%u is the first or last address of its network, and a host "
+                        "cannot have it; write one between, such as 10.0.0.7/24",
                         address->text, prefix);
     address->prefix = prefix;
     return 0;
@@ -140,10 +140,10 @@ rmt_address_parse_own(const char *text, rmt_address_t *address_out, rmt_error_t 
                         host, address.is_v6 ? "fd00::7/64" : "10.0.0.7/24");
     unsigned prefix;
     if (text[size] && !s_read_number(text + size + 1, s_bits(&address), &prefix))
-        return rmt_fail(error, RMT_E_USAGE,
-                        "'%.64s': behind the slash stands a length of 1 to %u bits; "
-                        "write %s/%s",
-                        text, s_bits(&address), host, address.is_v6 ? "64" : "24");
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "'%.64s': the length after the slash is 1 to %u bits; write %s/%s", text,
+            s_bits(&address), host, address.is_v6 ? "64" : "24");
     if (text[size] && rmt_address_set_prefix(&address, prefix, error) == -1)
         return -1;
     *address_out = address;
@@ -190,15 +190,16 @@ rmt_address_parse_mac(const char *text, char mac_out[RMT_MAC_TEXT_SIZE],
                             text);
         mac[i] = (char) (i % 3 == 2 ? ':' : tolower(at));
     }
-    const char *why = text[sizeof mac - 1]                  ? "is longer than a MAC"
-                      : strchr("13579bdf", mac[1])          ? "is the MAC of a group"
-                      : strspn(mac, "0:") == sizeof mac - 1 ? "is the MAC of nobody"
-                                                            : NULL;
+    const char *why = text[sizeof mac - 1]         ? "is longer than a MAC"
+                      : strchr("13579bdf", mac[1]) ? "is a multicast MAC"
+                      : strspn(mac, "0:") == sizeof mac - 1
+                          ? "is the empty MAC, which no card has"
+                          : NULL;
     if (why)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "'%.64s' %s; write that of one interface, such as "
-                        "52:54:00:12:34:56",
-                        text, why);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "'%.64s' %s; write the MAC of one interface, such as 52:54:00:12:34:56", text,
+            why);
     memcpy(mac_out, mac, sizeof mac);
     return 0;
 }

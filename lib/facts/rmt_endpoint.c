@@ -50,10 +50,14 @@ rmt_endpoint_split(const char *text, char host_out[RMT_ENDPOINT_HOST_SIZE],
     char host[RMT_ENDPOINT_HOST_SIZE];
     unsigned long port = 0;
     if (size == 0 || size >= sizeof host)
-        return rmt_fail(error, RMT_E_USAGE, "\"%.64s\" is not host:port", text);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%.64s\" is not host:port; write one such as 10.0.0.1:5670",
+                        text);
     snprintf(host, sizeof host, "%.*s", (int) size, text);
     if (!s_is_host(host) || !s_read_number(colon + 1, UINT16_MAX, &port))
-        return rmt_fail(error, RMT_E_USAGE, "\"%.64s\" is not host:port", text);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%.64s\" is not host:port; write one such as 10.0.0.1:5670",
+                        text);
     memcpy(host_out, host, sizeof host);
     *port_out = (uint16_t) port;
     return 0;
@@ -72,7 +76,8 @@ rmt_endpoint_broker(const char *text, rmt_port_t port, rmt_error_t *error)
     const unsigned number = base + (unsigned) port;
     if (base == 0 || number > UINT16_MAX) {
         rmt_fail(error, RMT_E_USAGE,
-                 "\"%.64s\" is too high for the base port of a broker", text);
+                 "\"%.64s\" is too high for a broker's base port; write a lower port",
+                 text);
         return NULL;
     }
     return rmt_text("%s:%u", host, number);

@@ -88,17 +88,21 @@ s_line(const char **at, rmt_record_t *record, char *value, size_t number,
         memcpy(name, p, length);
         name[length] = '\0';
         if (!rmt_record_name_is_valid(name) || rmt_record_has(record, name))
-            return rmt_fail(error, RMT_E_USAGE, "line %zu: bad or repeated name '%s'",
-                            number, name);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "line %zu: the name '%s' is bad or is repeated", number,
+                            name);
         p += length + 1;
         size_t size;
         if (s_value(&p, value, &size) == -1)
-            return rmt_fail(error, RMT_E_USAGE, "line %zu: bad value of '%s'", number,
+            return rmt_fail(error, RMT_E_USAGE,
+                            "line %zu: the value of '%s' is not quoted well", number,
                             name);
         rmt_record_put(record, name, value, size);
     }
     if (!rmt_record_has(record, "class"))
-        return rmt_fail(error, RMT_E_USAGE, "line %zu: no class", number);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "line %zu: the record has no class; begin it with class=NAME",
+                        number);
     *at = p;
     return 0;
 }

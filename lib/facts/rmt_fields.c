@@ -101,7 +101,7 @@ typedef struct {
     const char *name;
     unsigned classes;
     unsigned words;  // More than one: a list of at most so many
-    s_word_fn *take; // NULL: the system alone sets it
+    s_word_fn *take; // NULL: only ramet sets it
 } row_t;
 
 static const row_t s_rows[] = {
@@ -219,15 +219,15 @@ s_fail_unknown(const char *class_name, unsigned class, const char *name,
     const bool is_role = class == TARGET && strncmp(name, "net.", 4) == 0;
     if (is_role && rmt_network_part(name, role, &field))
         return rmt_fail(error, RMT_E_USAGE,
-                        "an interface has no field %s; the nearest is net.%s.%s", field,
-                        role, s_nearest(class, field, true));
+                        "an interface has no field %s; the nearest field is net.%s.%s",
+                        field, role, s_nearest(class, field, true));
     if (is_role)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "this is not net.<role>.<field>; write one such as "
-                        "net.data.address");
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "the name is not net.<role>.<field>; write one such as net.data.address");
     return rmt_fail(error, RMT_E_USAGE,
-                    "a record of a %s has no such field; the nearest is %s. Write "
-                    "label.%s= for a label of your own",
+                    "a record of a %s has no such field; the nearest field is %s. For a "
+                    "label of your own, write label.%s=",
                     class_name, s_nearest(class, name, false), name);
 }
 
@@ -253,7 +253,7 @@ s_check_families(const char *list, rmt_error_t *error)
     if (comma && (strchr(comma, ':') != NULL) ==
                      (memchr(list, ':', (size_t) (comma - list)) != NULL))
         return rmt_fail(error, RMT_E_USAGE,
-                        "these are two gateways of one family; write one, or one of IPv4 "
+                        "two gateways have one family; write one gateway, or one of IPv4 "
                         "and one of IPv6 as in 10.0.0.1,fd00::1");
     return 0;
 }
@@ -272,8 +272,8 @@ s_take_list(const row_t *row, const char *value, char **form_out, rmt_error_t *e
         if (row->take(word, one, error) == -1)
             return -1;
         if (++count > row->words)
-            return rmt_fail(error, RMT_E_USAGE, "these are more than %u; remove some",
-                            row->words);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the list has more than %u values; remove some", row->words);
         char *longer = rmt_text("%s%s%s", form, count > 1 ? "," : "", one);
         free(form);
         form = longer;
@@ -310,11 +310,9 @@ s_check_field(const char *class_name, unsigned class, rmt_record_t *changes,
     if (!row)
         return s_fail_unknown(class_name, class, name, error);
     if (!row->take)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "the system alone sets this field; leave it "
-                        "out");
+        return rmt_fail(error, RMT_E_USAGE, "only ramet sets this field; leave it out");
     if (!value)
-        return rmt_fail(error, RMT_E_USAGE, "the value has a NUL byte; write text");
+        return rmt_fail(error, RMT_E_USAGE, "the value contains a NUL byte; write text");
     rmt_auto_str form = NULL;
     if (s_take_value(row, value, &form, error) == -1)
         return -1;

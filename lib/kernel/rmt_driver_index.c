@@ -89,12 +89,11 @@ rmt_driver_index_check(const void *data, size_t size, rmt_error_t *error)
 {
     index_t self = {data, size, size};
     if (size < 12 || rmt_get32_be(data) != MAGIC)
-        return rmt_fail(error, RMT_E_CORRUPT, "this is not a list of depmod");
+        return rmt_fail(error, RMT_E_CORRUPT, "the file is not a list of depmod");
     const uint32_t version = rmt_get32_be(self.data + 4);
     if (version >> 16 != VERSION_MAJOR)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "the list of depmod has version %u, which is unknown",
-                        version >> 16);
+                        "the list of depmod has the unknown version %u", version >> 16);
     if (!s_check_node(&self, rmt_get32_be(self.data + 8), 0))
         return rmt_fail(error, RMT_E_CORRUPT, "the list of depmod is damaged");
     return 0;

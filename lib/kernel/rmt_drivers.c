@@ -54,7 +54,7 @@ rmt_drivers_new(const char *version, bool has_initramfs, rmt_error_t *error)
     rmt_drivers_t *self = calloc(1, sizeof *self);
     assert(self);
     self->kernel =
-        rmt_text("%s%s", version, has_initramfs ? "" : " (initramfs not looked into)");
+        rmt_text("%s%s", version, has_initramfs ? "" : " (its initramfs was not read)");
     self->folder = rmt_take(&folder);
     self->has_initramfs = has_initramfs;
     self->early = zhashx_new();
@@ -190,7 +190,7 @@ rmt_drivers_open(rmt_drivers_t *self, rmt_error_t *error)
     const char *const paths[] = {settings, NULL};
     self->kmod = kmod_new(self->folder, paths);
     if (!self->kmod)
-        return rmt_fail(error, RMT_E_IO, "libkmod cannot be started");
+        return rmt_fail(error, RMT_E_IO, "libkmod cannot start");
     kmod_set_log_fn(self->kmod, s_silent, NULL);
     return 0;
 }

@@ -108,7 +108,8 @@ struct rmt_unpack {
 static int
 s_damaged(const rmt_unpack_t *self, rmt_error_t *error)
 {
-    return rmt_fail(error, RMT_E_CORRUPT, "damaged or cut %s data", self->kind->name);
+    return rmt_fail(error, RMT_E_CORRUPT, "the %s data is damaged or ends early",
+                    self->kind->name);
 }
 
 static int
@@ -158,7 +159,8 @@ s_xz_step(rmt_unpack_t *self, unsigned char *out, size_t size, size_t *size_out,
     self->xz.avail_out = size;
     const lzma_ret rc = lzma_code(&self->xz, LZMA_RUN);
     if (rc == LZMA_MEMLIMIT_ERROR)
-        return rmt_fail(error, RMT_E_TOO_BIG, "xz data with a window over %d MiB",
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the xz data needs a window of more than %d MiB",
                         (int) (WINDOW_MAX >> 20));
     if (there == 0 || (rc != LZMA_OK && rc != LZMA_STREAM_END))
         return s_damaged(self, error);
@@ -283,7 +285,9 @@ rmt_unpack_new(rmt_input_t *input, rmt_error_t *error)
             kind = &s_kinds[i];
     }
     if (!kind || !kind->start) {
-        rmt_fail(error, RMT_E_UNSUPPORTED, kind ? "compressed by %s" : "%s data",
+        rmt_fail(error, RMT_E_UNSUPPORTED,
+                 kind ? "the kernel is compressed by %s, which ramet cannot read"
+                      : "%s data",
                  kind ? kind->name : "unknown");
         return NULL;
     }

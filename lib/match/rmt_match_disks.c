@@ -174,8 +174,8 @@ s_choose(rmt_match_run_t *run, place_t *role, place_t *disk)
     disk->taken = true;
     if (disk->is_double) {
         s_add_verdict(run, role, disk,
-                      "several disks are known by the same words: paths to one disk "
-                      "(multipath) are not carried");
+                      "several disks have the same identity: several paths to one disk "
+                      "(multipath) are not supported");
         return;
     }
     const rmt_layout_volume_t *root = rmt_match_root(run);
@@ -192,7 +192,8 @@ s_too_small(const place_t *role, const place_t *disk)
 {
     rmt_auto_str needed = rmt_match_bytes(role->bytes);
     rmt_auto_str had = rmt_match_bytes(disk->bytes);
-    return rmt_text("%s are needed, the disk has %s", needed, had);
+    return rmt_text("the disk is too small: the image needs %s, and the disk has %s",
+                    needed, had);
 }
 
 // Why none of the disks would do: the nearest miss, a disk of the right kind before one
@@ -224,10 +225,11 @@ s_refuse(rmt_match_run_t *run, const place_t *role, const places_t *disks)
         no_disk          ? rmt_text("%s", no_disk)
         : best_rank == 3 ? s_too_small(role, best)
         : best_rank == 2
-            ? rmt_text("its sectors have %s bytes, those of the image %s",
+            ? rmt_text("the disk has sectors of %s bytes, and the image has sectors of "
+                       "%s bytes",
                        rmt_record_text(best->disk, "logical-sector", "512"), sector)
-        : best_rank == 1 ? rmt_text("another kind of disk")
-                         : rmt_text("no disk is left for this role");
+        : best_rank == 1 ? rmt_text("the disk is of another kind")
+                         : rmt_text("the target has too few disks");
     s_add_verdict(run, role, best, reason);
 }
 
@@ -259,8 +261,8 @@ s_refuse_unknown(rmt_match_run_t *run, const places_t *roles)
         if (role < roles->count)
             continue;
         rmt_auto_str reason =
-            rmt_text("a disk is named for role %s; that of the image is %s%s", name + 5,
-                     roles->count ? s_role(roles->items[0].disk) : "none",
+            rmt_text("the policy names a disk for role %s; the image has the role %s%s",
+                     name + 5, roles->count ? s_role(roles->items[0].disk) : "none",
                      roles->count > 1 ? ", and others" : "");
         rmt_match_verdict(run, "disk", name + 5, rmt_record_text(policy, name, ""), false,
                           reason);
@@ -284,10 +286,11 @@ s_choose_named(rmt_match_run_t *run, const places_t *roles, const places_t *disk
         }
         role->taken = true;
         if (!found)
-            s_add_verdict(run, role, NULL, "the disk named for this role is not there");
+            s_add_verdict(run, role, NULL,
+                          "the target lacks the disk that the policy names");
         else if (strcmp(found->shape, role->shape) != 0)
             s_add_verdict(run, role, found,
-                          "the disk named for this role is of another kind");
+                          "the disk that the policy names is of another kind");
         else if (found->bytes < role->bytes) {
             rmt_auto_str reason = s_too_small(role, found);
             s_add_verdict(run, role, found, reason);
@@ -330,7 +333,7 @@ s_choose_group(rmt_match_run_t *run, place_t **group, size_t count, const places
             s_choose(run, role, candidates[own - 1]);
         } else {
             s_add_verdict(run, role, NULL,
-                          "ambiguous: several disks would do; name one by the policy "
+                          "ambiguous: several disks fit; name one by the policy "
                           "disk.<role>=<wwn, serial, path or name>");
             for (size_t i = 0; i < own; i++)
                 s_add_disk(run, "candidate", role, candidates[i]);

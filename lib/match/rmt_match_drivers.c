@@ -155,7 +155,7 @@ rmt_match_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
 {
     if (!run->image->drivers) {
         rmt_match_verdict(run, row->component, "", "", true,
-                          "not compared: the image tells no kernel");
+                          "not compared: the image has no record of its kernel");
         return;
     }
     const size_t before = rmt_records_count(run->verdicts);
@@ -174,8 +174,8 @@ rmt_match_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
     if (before == rmt_records_count(run->verdicts)) {
         rmt_auto_str devices = rmt_text("%zu devices", count);
         rmt_match_verdict(run, row->component, run->image->drivers->kernel, devices, true,
-                          count ? "all that must be have a driver"
-                                : "the target does not tell");
+                          count ? "each device that needs a driver has one"
+                                : "the target's facts lack it");
     }
 }
 
@@ -219,6 +219,6 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,
-                          is_told ? "in the kernel or its initramfs"
-                                  : "the target does not tell");
+                          is_told ? "the kernel or its initramfs has the drivers"
+                                  : "the target's facts lack it");
 }

@@ -89,7 +89,8 @@ rmt_match_features(rmt_match_run_t *run, const rmt_match_row_t *row)
     if (!all[0])
         return;
     if (!had[0]) {
-        rmt_match_verdict(run, row->component, "", "", true, "the target does not tell");
+        rmt_match_verdict(run, row->component, "", "", true,
+                          "the target's facts lack it");
         return;
     }
     char wanted[1024] = "";
@@ -149,7 +150,8 @@ rmt_match_firmware(rmt_match_run_t *run, const rmt_match_row_t *row)
     const char *own = image ? rmt_record_text(image, row->field, "none") : "none";
     const char *paths = image ? rmt_record_text(image, "boot-paths", own) : own;
     if (strcmp(had, "none") == 0) {
-        rmt_match_verdict(run, row->component, paths, had, true, "nothing to start from");
+        rmt_match_verdict(run, row->component, paths, had, true,
+                          "the target has no firmware that starts a disk");
         return;
     }
     const char *width = rmt_match_text(image, "efi-bits");
@@ -158,7 +160,7 @@ rmt_match_firmware(rmt_match_run_t *run, const rmt_match_row_t *row)
     if (is_path && strcmp(had, "uefi") == 0 && width[0] && had_width[0] &&
         strcmp(width, had_width) != 0) {
         rmt_auto_str reason =
-            rmt_text("the image's loaders are for UEFI of %s bits", width);
+            rmt_text("the image's loaders are for a UEFI of %s bits", width);
         rmt_match_verdict(run, row->component, width, had_width, false, reason);
         return;
     }
@@ -182,8 +184,9 @@ rmt_match_secure_boot(rmt_match_run_t *run, const rmt_match_row_t *row)
         return;
     const bool fits = strcmp(had, "off") == 0 || strcmp(own, "on") == 0;
     const char *reason =
-        fits ? (strcmp(had, own) == 0 ? NULL : "asks for no signatures")
-             : "Secure Boot is on, and the image was not started under it: turn it off "
-               "in the firmware, or set the policy to ignore";
+        fits ? (strcmp(had, own) == 0 ? NULL
+                                      : "the target's firmware asks for no signatures")
+             : "Secure Boot is on, and the source was not started under it: turn it off "
+               "in the target's firmware, or set the policy to ignore";
     rmt_match_verdict(run, row->component, own, had, fits, reason);
 }

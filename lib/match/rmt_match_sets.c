@@ -119,7 +119,7 @@ s_tell_differences(rmt_match_run_t *run, const rmt_match_row_t *row,
     for (size_t j = 0; j < target->count; j++) {
         if (target->keys[j])
             rmt_match_verdict(run, row->component, "", target->keys[j], false,
-                              "the image's hardware did not have it");
+                              "the source lacks it");
     }
 }
 

@@ -41,7 +41,8 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
     rmt_random_bytes(&start, sizeof start);
     self->sequence = start;
     if (strlen(broker_key) != RMT_USER_SIZE - 1) {
-        rmt_fail(error, RMT_E_USAGE, "the broker's key is not 40 characters of Z85");
+        rmt_fail(error, RMT_E_USAGE,
+                 "the broker's public key is not 40 characters of Z85");
         return NULL;
     }
     memcpy(self->broker_key, broker_key, RMT_USER_SIZE);
@@ -57,7 +58,8 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
         self->brokers[self->count] = rmt_text("%s", brokers[self->count]);
     }
     if (count == 0) {
-        rmt_fail(error, RMT_E_USAGE, "no broker is set; set brokers in the settings");
+        rmt_fail(error, RMT_E_USAGE,
+                 "the setting brokers is empty; name a broker such as 10.0.0.1");
         return NULL;
     }
     return rmt_take(&self);
@@ -226,7 +228,8 @@ rmt_client_list(rmt_client_t *self, const char *verb, const rmt_record_t *body,
         free(cursor);
         cursor = rmt_take(&reply->cursor);
         if (rmt_records_count(list) > LIST_MAX) {
-            rmt_fail(error, RMT_E_TOO_BIG, "%s: over %zu items", verb, LIST_MAX);
+            rmt_fail(error, RMT_E_TOO_BIG, "the answer to %s has more than %zu items",
+                     verb, LIST_MAX);
             return NULL;
         }
     } while (cursor && *cursor);
@@ -287,7 +290,7 @@ rmt_client_next_event(rmt_client_t *self, uint32_t timeout_ms, rmt_error_t *erro
         if (rc != 0)
             continue;
         if (left <= 0) {
-            rmt_fail(error, RMT_E_TIMEOUT, "no event in %u ms", timeout_ms);
+            rmt_fail(error, RMT_E_TIMEOUT, "no event came within %u ms", timeout_ms);
             return NULL;
         }
         zmq_pollitem_t item = {zsock_resolve(self->events), 0, ZMQ_POLLIN, 0};

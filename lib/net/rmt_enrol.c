@@ -30,7 +30,7 @@ s_look(const s_enrol_t *self, rmt_error_t *error)
 {
     const rmt_enrol_config_t *config = self->config;
     if (config->wait && !config->wait(config->context, self->is_pending, self->last.text))
-        return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+        return rmt_fail(error, RMT_E_CANCELLED, "the program was asked to stop");
     if (self->deadline_ms && rmt_clock_ms() >= self->deadline_ms) {
         *error = self->last;
         error->code = RMT_E_UNAVAILABLE;
@@ -108,7 +108,7 @@ s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_
     if (self->is_pending || code == RMT_E_TIMEOUT)
         return 0;
     *error = self->last;
-    return rmt_wrap(error, "broker %s", address);
+    return rmt_wrap(error, "enrol at broker %s", address);
 }
 
 int
@@ -127,7 +127,8 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
     s_enrol_t self = {.config = config, .msg = msg};
     self.deadline_ms = config->timeout_ms ? rmt_clock_ms() + config->timeout_ms : 0;
     if (!config->brokers[0])
-        return rmt_fail(error, RMT_E_USAGE, "no broker is named");
+        return rmt_fail(error, RMT_E_USAGE,
+                        "no broker is named; set brokers in the configuration");
     while (true) {
         for (size_t i = 0; config->brokers[i]; i++) {
             const int rc = s_ask(&self, config->brokers[i], answer_out, error);
@@ -153,7 +154,9 @@ rmt_enrol_find(const rmt_enrol_config_t *config, const char *path, rmt_key_t *ow
     if (error->code != RMT_E_NOT_FOUND)
         return -1;
     if (!config->token || !*config->token)
-        return rmt_fail(error, RMT_E_CONFIG, "no key at %s and no token to enrol one",
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the key file %s is missing, and no token is set to enrol a new "
+                        "key; make one with: ramet key token ROLE",
                         path);
     rmt_auto_str pending = rmt_text("%s.pending", path);
     if (rmt_key_load(&own, pending, error) == -1 &&

@@ -48,7 +48,7 @@ s_send(rmt_findings_t *self, rmt_error_t *error)
     rmt_auto(rmt_msg) reply =
         rmt_task_request(self->task, "finding.put", body, self->page, error);
     if (!reply)
-        return rmt_wrap(error, "tell what was found");
+        return rmt_wrap(error, "send the findings");
     self->sent += rmt_records_count(self->page);
     rmt_records_destroy(&self->page);
     self->page = rmt_records_new();

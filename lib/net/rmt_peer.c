@@ -57,7 +57,8 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
     self->welcome_ms = WELCOME_MS;
     self->lost_at = self->due_at = rmt_clock_ms();
     if (strlen(config->broker_key) != RMT_USER_SIZE - 1) {
-        rmt_fail(error, RMT_E_USAGE, "the broker's key is not 40 characters of Z85");
+        rmt_fail(error, RMT_E_USAGE,
+                 "the broker's public key is not 40 characters of Z85");
         return NULL;
     }
     memcpy(self->broker_key, config->broker_key, RMT_USER_SIZE);
@@ -74,7 +75,8 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
         assert(self->brokers[self->count]);
     }
     if (count == 0) {
-        rmt_fail(error, RMT_E_USAGE, "no broker is named");
+        rmt_fail(error, RMT_E_USAGE,
+                 "no broker is named; set brokers in the configuration");
         return NULL;
     }
     // Peers that start together should not all begin with the same broker.
@@ -180,7 +182,7 @@ rmt_peer_tick(rmt_peer_t *self)
                                 &self->trouble);
     if (self->state == STATE_WELCOME && s_is_silent(self, now)) {
         rmt_fail(&self->trouble, RMT_E_UNAVAILABLE,
-                 "the broker at %s has not been heard for %lld s",
+                 "the broker at %s has sent nothing for %lld s",
                  self->brokers[self->index], (long long) (now - self->heard_at) / 1000);
         s_part(self, now);
     } else if (now >= self->due_at) {
@@ -204,8 +206,9 @@ s_take_welcome(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
 {
     if (msg->version != RMT_WIRE_VERSION) {
         rmt_fail(&self->trouble, RMT_E_UNSUPPORTED,
-                 "the broker at %s speaks version %u, not %u", self->brokers[self->index],
-                 msg->version, (unsigned) RMT_WIRE_VERSION);
+                 "the broker at %s speaks version %u of the protocol, and this program "
+                 "version %u; install one version of ramet on both",
+                 self->brokers[self->index], msg->version, (unsigned) RMT_WIRE_VERSION);
         s_part(self, now);
         return false;
     }
@@ -263,7 +266,8 @@ rmt_peer_send(rmt_peer_t *self, rmt_msg_t *msg, rmt_error_t *error)
 {
     assert(self && msg && error);
     if (self->state != STATE_WELCOME)
-        return rmt_fail(error, RMT_E_UNAVAILABLE, "no broker has welcomed us yet");
+        return rmt_fail(error, RMT_E_UNAVAILABLE,
+                        "no broker has answered this program's HELLO yet");
     return rmt_socket_send(self->socket, NULL, msg, false, error);
 }
 

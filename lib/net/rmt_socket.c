@@ -111,7 +111,7 @@ s_set_key(void *handle, int option, const char *text, rmt_error_t *error)
     if (strlen(text) == RMT_USER_SIZE - 1 &&
         zmq_setsockopt(handle, option, text, RMT_USER_SIZE) == 0)
         return 0;
-    return rmt_fail(error, RMT_E_USAGE, "a key is not 40 characters of Z85");
+    return rmt_fail(error, RMT_E_USAGE, "a public key is not 40 characters of Z85");
 }
 
 static int
@@ -141,7 +141,10 @@ s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
     if (rmt_endpoint_split(address, host, &port, error) == -1)
         return -1;
     if (!kind->domain && (port == 0 || streq(host, "*") || streq(host, "@")))
-        return rmt_fail(error, RMT_E_USAGE, "no peer can connect to %.64s", text);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "%.64s is not an address that a peer can connect to; write a host and a port",
+            text);
     // Names stay with IPv4: libzmq would take an IPv6 address alone otherwise.
     s_set(handle, ZMQ_IPV6, host[0] == '[' || streq(host, "*"));
     char endpoint[sizeof address + 8];
@@ -210,7 +213,7 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == -1 ||
         !watcher || zsock_connect(watcher, "%s", name) == -1) {
-        rmt_fail_errno(error, "monitor of a socket");
+        rmt_fail_errno(error, "create the monitor of a socket");
         return NULL;
     }
     if (s_attach(handle, &s_kinds[kind], endpoint, error) == -1)
@@ -234,12 +237,13 @@ rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
             seen = event;
     }
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-        return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                        "the broker at %s does not accept this key", server);
+        return rmt_fail(error, RMT_E_NOT_ALLOWED, "the broker at %s refuses this key",
+                        server);
     // A server whose key is another one cannot read our first word, and hangs up.
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return rmt_fail(error, RMT_E_CONFIG,
-                        "what answers at %s is no broker with the key that is given here",
+                        "the program at %s is not a broker, or its public key differs "
+                        "from the one that is set here",
                         server);
     return 0;
 }
@@ -275,7 +279,7 @@ s_send_frame(zsock_t *socket, zframe_t *frame, int flags, rmt_error_t *error)
     if (zframe_send(&frame, socket, ZFRAME_REUSE | flags) == 0)
         return 0;
     if (errno == EHOSTUNREACH)
-        return rmt_fail(error, RMT_E_NOT_FOUND, "the peer is gone");
+        return rmt_fail(error, RMT_E_NOT_FOUND, "the peer has closed its connection");
     if (errno == EAGAIN || errno == EINTR)
         return rmt_fail(error, RMT_E_UNAVAILABLE, "the peer's queue is full");
     return rmt_fail(error, RMT_E_UNAVAILABLE, "send: %s", zmq_strerror(errno));
@@ -354,7 +358,8 @@ s_read_user(zframe_t *envelope, char user[RMT_USER_SIZE], rmt_error_t *error)
 {
     const char *text = envelope ? zframe_meta(envelope, "User-Id") : NULL;
     if (!text || strlen(text) != RMT_USER_SIZE - 1)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a message has no key");
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a message came without the key of its sender");
     memcpy(user, text, RMT_USER_SIZE);
     return 0;
 }
@@ -364,7 +369,8 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
 {
     const size_t count = parts->count - first;
     if (parts->count <= first || parts->count > PARTS_MAX || count > 2)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a message has %zu frames", parts->count);
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a message has %zu frames, too few or too many", parts->count);
     zframe_t *envelope = parts->frames[first];
     rmt_auto(rmt_msg) msg =
         rmt_codec_decode(zframe_data(envelope), zframe_size(envelope), error);

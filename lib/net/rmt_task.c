@@ -268,7 +268,8 @@ rmt_task_ask(rmt_task_t *self, const char *verb, const rmt_record_t *body,
         msg->items = rmt_records_dup(items);
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     if (zframe_size(frame) > RMT_CONTROL_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "the request has %zu bytes",
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the request has %zu bytes, too many for a message",
                         zframe_size(frame));
     zframe_send(&frame, self->pipe, 0);
     *ask_out = ask->serial = ++self->request_serial;
@@ -308,8 +309,9 @@ s_wait_reply(rmt_task_t *self, const ask_t *ask, rmt_error_t *error)
             return rmt_fail(error, RMT_E_CANCELLED, "%s: the task was cancelled",
                             ask->verb);
         if (rmt_clock_ms() >= until)
-            return rmt_fail(error, RMT_E_UNAVAILABLE, "%s: no broker answered in %d s",
-                            ask->verb, REQUEST_MS / 1000);
+            return rmt_fail(error, RMT_E_UNAVAILABLE,
+                            "%s: no broker answered within %d s", ask->verb,
+                            REQUEST_MS / 1000);
         // To wait for the broker is life too; its time is bounded here.
         rmt_task_tick(self);
         if (zmq_poll(&item, 1, WAKE_MS) == 1)

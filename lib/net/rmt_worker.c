@@ -145,7 +145,7 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
         return NULL;
     self->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (self->stop_fd == -1) {
-        rmt_fail_errno(error, "stop descriptor");
+        rmt_fail_errno(error, "create a descriptor to stop by");
         return NULL;
     }
     return rmt_take(&self);
@@ -372,7 +372,7 @@ s_leave(rmt_worker_t *self)
     self->leaving = true;
     self->leave_at = rmt_clock_ms() + self->leave_ms;
     for (size_t i = 0; i < self->count; i++)
-        rmt_held_task_cancel(self->runs[i], RMT_E_CANCELLED, "the worker is leaving");
+        rmt_held_task_cancel(self->runs[i], RMT_E_CANCELLED, "this worker is ending");
 }
 
 static int

@@ -160,7 +160,8 @@ rmt_zap_new(rmt_error_t *error)
         return NULL;
     }
     if (zsock_bind(doorman->handler, ENDPOINT) == -1) {
-        rmt_fail(error, RMT_E_EXISTS, "%s is in use: %s", ENDPOINT, zmq_strerror(errno));
+        rmt_fail(error, RMT_E_EXISTS, "the address %s is in use: %s", ENDPOINT,
+                 zmq_strerror(errno));
         return NULL;
     }
     rmt_zap_t *self = zmalloc(sizeof *self);
@@ -294,6 +295,7 @@ rmt_zap_self_test(rmt_zap_t *self, rmt_error_t *error)
     const int known = s_try_key(self, server, server_key.public_text, &friend);
     rmt_zap_deny(self, domain, friend.public_text);
     if (known != 1)
-        return rmt_fail(error, RMT_E_INTERNAL, "ZAP self-test: an allowed key stays out");
+        return rmt_fail(error, RMT_E_INTERNAL,
+                        "ZAP self-test: an allowed key is refused");
     return 0;
 }

@@ -54,7 +54,7 @@ end
 local function fields_of(body)
     local fields = {}
     for name, value in pairs(body) do
-        need(not LIVE[name], E.USAGE, 'field ' .. name .. ' is set by the system alone')
+        need(not LIVE[name], E.USAGE, 'only ramet sets the field ' .. name)
         if not NO_FIELDS[name] then
             fields[name] = value
         end

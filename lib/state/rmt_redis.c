@@ -300,7 +300,7 @@ s_connect(rmt_redis_t *self)
 {
     const bool is_open = s_open(self, &self->ears) && s_open(self, &self->calls);
     if (!is_open) {
-        s_drop(self, "cannot connect to redis");
+        s_drop(self, "the connection to Redis failed");
         return;
     }
     redisAppendCommand(self->ears.redis, "SUBSCRIBE %s", READY_CHANNEL);
@@ -357,10 +357,11 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
     } else if (reply->type == REDIS_REPLY_ERROR) {
         s_answer(self, call->ticket, RMT_E_UNAVAILABLE, reply->str);
         if (strstr(reply->str, "unction not found"))
-            s_drop(self, "redis lost the function library");
+            s_drop(self,
+                   "Redis has lost ramet's function library; the broker loads it again");
     } else {
         s_answer(self, call->ticket, RMT_E_INTERNAL,
-                 "redis gave an answer of another shape");
+                 "Redis gave an answer of an unknown form");
     }
 }
 
@@ -369,8 +370,9 @@ static void
 s_take_told(rmt_redis_t *self, const redisReply *told)
 {
     if (told->type != REDIS_REPLY_ARRAY || told->elements != 3) {
-        s_drop(self, told->type == REDIS_REPLY_ERROR ? told->str
-                                                     : "redis tells something else");
+        s_drop(self, told->type == REDIS_REPLY_ERROR
+                         ? told->str
+                         : "Redis sent a message that is not a notification");
         return;
     }
     if (told->element[2]->type == REDIS_REPLY_STRING)
@@ -383,7 +385,7 @@ static void
 s_read(rmt_redis_t *self, link_t *link)
 {
     if (redisBufferRead(link->redis) == REDIS_ERR) {
-        s_drop(self, "redis closed the connection");
+        s_drop(self, "Redis closed the connection");
         return;
     }
     void *reply = NULL;
@@ -399,7 +401,7 @@ s_read(rmt_redis_t *self, link_t *link)
         reply = NULL;
     }
     if (link->redis && link->redis->err)
-        s_drop(self, "redis does not speak its protocol");
+        s_drop(self, "the server at Redis' address does not speak its protocol");
 }
 
 static void
@@ -407,7 +409,7 @@ s_write(rmt_redis_t *self, link_t *link)
 {
     int done = 0;
     if (redisBufferWrite(link->redis, &done) == REDIS_ERR)
-        s_drop(self, "redis closed the connection");
+        s_drop(self, "Redis closed the connection");
     else
         link->is_dirty = !done;
 }
@@ -442,10 +444,12 @@ s_expire(rmt_redis_t *self, int64_t now)
     call_t *call = zlist_first(self->sent);
     if ((call && call->deadline <= now) ||
         (self->calls.redis && !s_is_up(self) && self->open_by <= now))
-        s_drop(self, "redis did not answer in time");
+        s_drop(self, "Redis did not answer in time");
     while ((call = zlist_first(self->waiting)) && call->deadline <= now) {
         call = zlist_pop(self->waiting);
-        rmt_auto_str text = rmt_text("redis cannot be reached: %s", self->why);
+        rmt_auto_str text = rmt_text(
+            "Redis cannot be reached: %s; start it, or correct the setting redis",
+            self->why);
         s_answer(self, call->ticket, RMT_E_UNAVAILABLE, text);
         s_call_destroy(&call);
     }

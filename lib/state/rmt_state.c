@@ -36,7 +36,7 @@ rmt_state_new(const char *address, uint32_t timeout_ms,
 {
     assert(address && error);
     if (!*address) {
-        rmt_fail(error, RMT_E_USAGE, "no address of redis");
+        rmt_fail(error, RMT_E_USAGE, "the address of Redis is empty");
         return NULL;
     }
     rmt_state_t *self = zmalloc(sizeof *self);
@@ -75,7 +75,7 @@ rmt_state_destroy(rmt_state_t **self_p)
         rmt_auto_str ticket = strdup(zhashx_cursor(self->pending));
         rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
         reply->code = RMT_E_CANCELLED;
-        rmt_msg_text(&reply->text, "the program ends");
+        rmt_msg_text(&reply->text, "the program is ending");
         s_answer(self, ticket, reply);
     }
     zhashx_destroy(&self->pending);

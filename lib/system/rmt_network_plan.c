@@ -259,7 +259,7 @@ rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_na
 {
     if (!rmt_stack_is_carried(stack))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "the image's network is set by %s, which is not carried: its "
+                        "the image's network is set by %s, which is not supported: its "
                         "copies would have the image's address",
                         stack);
     for (size_t i = 0; strcmp(stack, "none") == 0 && i < network->count; i++) {

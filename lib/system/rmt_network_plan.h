@@ -7,7 +7,7 @@
 
 // Whether these settings can be told to a stack of this name. is_by_name: it knows
 // interfaces by name alone.
-// 0, or -1: UNSUPPORTED (a stack that is not carried; an address is wanted and there is
+// 0, or -1: UNSUPPORTED (a stack that is not supported; an address is wanted and there is
 // no stack), USAGE (the stack needs a name of the interface).
 int rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_name,
                       rmt_error_t *error);

@@ -1,4 +1,4 @@
-// Sources with more than an image holds and targets that hold less: what is not carried
+// Sources with more than an image holds and targets that hold less: what is not supported
 // is named, with path, reason and file system (P9, P16).
 #include "act.h"
 #include "stage.h"
@@ -204,7 +204,7 @@ test_features_that_are_not_carried_are_refused_by_name(void **state)
         rmt_auto(rmt_record) volume = rmt_fs_probe(image, &error);
         RMT_FAILS(volume, RMT_E_UNSUPPORTED);
         rmt_auto_str words =
-            rmt_text("has the feature %s, which is not carried", features[i]);
+            rmt_text("has the feature %s, which is not supported", features[i]);
         assert_non_null(strstr(error.text, words));
     }
 }

@@ -1,6 +1,6 @@
-// Layers between a file system and its disk that are not carried: each is refused by its
-// name when a disk is imaged, wherever it stands and whatever it stands upon (M4). The
-// layers are made by tests/tools/make_layer. Needs root.
+// Layers between a file system and its disk that are not supported: each is refused by
+// its name when a disk is imaged, wherever it stands and whatever it stands upon (M4).
+// The layers are made by tests/tools/make_layer. Needs root.
 #include "tools/rmt_test.h"
 
 #include "agent/agent.h"
@@ -126,7 +126,7 @@ s_expect_refused(const char *what, const char *name, const char *where)
 {
     rmt_error_t error = {0};
     rmt_auto_str taken = s_image(&error);
-    rmt_auto_str words = rmt_text("holds %s, which is not carried", name);
+    rmt_auto_str words = rmt_text("holds %s, which is not supported", name);
     if (taken)
         fail_msg("%s was taken", what);
     if (error.code != RMT_E_UNSUPPORTED || !strstr(error.text, words) ||

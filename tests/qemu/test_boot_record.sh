@@ -98,7 +98,7 @@ refused() {
   grep -q "$2" "$farm/out" || { cat "$farm/out" >&2; fail "$1 is not refused as '$2'"; }
 }
 
-# Layers and loaders that are not carried are refused by name when the source is imaged.
+# Layers and loaders that are not supported are refused by name when the source is imaged.
 truncate -s 64M "$farm/lvm.src" "$farm/lilo.src"
 printf 'label: gpt\n,,\n' | sfdisk -q "$farm/lvm.src"
 loop=$(losetup -f --show "$farm/lvm.src"); partx -a "$loop"

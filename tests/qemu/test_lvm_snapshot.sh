@@ -169,7 +169,7 @@ from=$(image one full)
 case $from in "/ live (volume group data has 0 MiB left"*) ;; *) fail "without room it was read from $from" ;; esac
 says ramet-flood: 60
 from=$(image one flood)
-case $from in "/ live ("*"was used up)") ;; *) fail "with too little room it was read from $from" ;; esac
+case $from in "/ live ("*"ran out of space)") ;; *) fail "with too little room it was read from $from" ;; esac
 end=$(says ramet-end: 60)
 [ "${end#*: }" = "fill one two" ] || fail "snapshots are left: $end"
 echo "snapshots of ext4 and XFS on LVM: one version of each file; $from"

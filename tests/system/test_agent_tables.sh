@@ -24,7 +24,7 @@ LINES
 mount -t tmpfs none /etc
 mkdir /etc/ramet
 echo "no-such-key = 1" >/etc/ramet/agent.cfg
-[[ $(said source --check-config) == *"agent.cfg: unknown key no-such-key"* ]] ||
+[[ $(said source --check-config) == *"agent.cfg: the key no-such-key is unknown"* ]] ||
   fail "source does not read agent.cfg"
 for word in firstboot bare; do
   [[ $(said "$word" --check-config) != *agent.cfg* ]] || fail "$word reads agent.cfg"

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A disk with a layer that is not carried (M4): imaging fails with the name of the layer, where it
+# A disk with a layer that is not supported (M4): imaging fails with the name of the layer, where it
 # stands, and no image is made; the same for a dry run; the next disk is imaged.
 . "$(dirname "$0")/lib.sh"
 lab up "$farm"
@@ -22,8 +22,8 @@ refused() { # SOURCE WORDS
   ramet image create "$1" --dry-run >"$farm/out" 2>&1 && fail "the dry run of $1 is not refused"
   grep -Eq "$2" "$farm/out" || { cat "$farm/out" >&2; fail "the dry run of $1 does not say: $2"; }
 }
-refused lvm 'partition 1: .*holds LVM2_member, which is not carried'
-refused mirror 'mirror holds linux_raid_member, which is not carried'
+refused lvm 'partition 1: .*holds LVM2_member, which is not supported'
+refused mirror 'mirror holds linux_raid_member, which is not supported'
 ramet image create plain --name plain-1 --wait --timeout 1m
 [ "$(ramet image list --json | jq -r '[.items[].name] | join(" ")')" = plain-1 ] || fail "an image was made of a disk that was refused"
 echo "layers: passed"

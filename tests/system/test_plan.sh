@@ -21,9 +21,9 @@ refused() { # WORDS FIELD=VALUE...
 refused 'write 10.0.0.7/24' address=10.0.0.7
 refused 'address=10.9.0.1' address=10.9.0.1 prefix=33
 refused "'eth0:1' is not the name of an interface" interface=eth0:1
-refused 'is the MAC of a group' mac=01:00:5e:00:00:01
-refused 'the nearest is address' adress=10.0.0.7/24
-refused 'the nearest is net.data.address' net.data.adres=10.0.0.7/24
+refused 'is a multicast MAC' mac=01:00:5e:00:00:01
+refused 'the nearest field is address' adress=10.0.0.7/24
+refused 'the nearest field is net.data.address' net.data.adres=10.0.0.7/24
 refused 'label.pos=' pos=3
 refused 'write it once, as NAME' name=small rack=r2
 ramet target set good address=10.9.0.1 mask=255.255.255.0
@@ -40,7 +40,7 @@ said() { jq -e --arg t "$1" "[.items[] | select(.target == \$t)][0] | $2" "$farm
 said good '.fits == "yes" and .available == "yes"'
 said good '.warnings == null'
 said good '.choice[0].role == "system" and .choice[0].bytes == 1073741824'
-said small '.fits == "no" and (.reason | test("^disk: [0-9]+ bytes .* are needed, the disk has 67108864 bytes \\(64.0 MiB\\)"))'
+said small '.fits == "no" and (.reason | test("^disk: the disk is too small: the image needs [0-9]+ bytes .*, and the disk has 67108864 bytes \\(64.0 MiB\\)"))'
 said small '.warnings | test("DHCP")'
 said raid '.fits == "no" and (.reason | test("^controller: the same device in another mode"))'
 said raid '[.verdicts[] | select(.fits == "no")] | length == 1 and (.[0].wanted | test("scsi$")) and (.[0].had | test("raid$"))'
@@ -67,7 +67,7 @@ grep -Eq '^disk-size +/ ' "$farm/plan.txt" || fail "--explain does not show what
 # Refused before locking, with bytes needed and had.
 expect 2 ramet deploy start web-1 --engine lab --targets good,small --yes --wait
 job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")] | max_by(.created) | .name')
-ramet job show "$job" --json | jq -e '[.targets[] | select(.name == "small")][0].error | test("bytes .* are needed, the disk has 67108864 bytes")' >/dev/null ||
+ramet job show "$job" --json | jq -e '[.targets[] | select(.name == "small")][0].error | test("the image needs .*, and the disk has 67108864 bytes")' >/dev/null ||
   { ramet job show "$job" >&2; fail "the refusal does not name bytes needed and had"; }
 # Whoever stands in front of the machine is told the same.
 words=$(ramet job show "$job" --json | jq -r '.targets[] | select(.name == "small") | .error')
@@ -108,7 +108,7 @@ ramet engine set lab policy=
 # The image's own kernel must drive the target, and its initramfs the root disk (M12). web-1 has no
 # kernel; web-2 has one that drives all, web-3 one whose initramfs lacks the disk's driver, web-4
 # one without any driver for it.
-said good '[.verdicts[] | select(.component == "driver")][0].reason == "not compared: the image tells no kernel"'
+said good '[.verdicts[] | select(.component == "driver")][0].reason == "not compared: the image has no record of its kernel"'
 blk="virtio:d00000002v00001AF4"; bus="pci:v00001AF4d00001042sv00001AF4sd00001100bc01sc00i00"; net="pci:v00001AF4d00001041sv00001AF4sd00001100bc02sc00i00"
 sed -E -e "s/uuid=[^ ]*/uuid=11111111-2222-3333-4444-555555555555/; /^class=disk/s|\$| modaliases=\"$blk $bus\"|; /device=1042/s|\$| modalias=$bus|; /device=1041/s|\$| modalias=$net|" "$farm/run/source-web.facts" >"$farm/told.facts"
 lab target "$farm" told "$farm/told.disk" 1G --hardware "$farm/told.facts"

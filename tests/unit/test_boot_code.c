@@ -114,8 +114,8 @@ test_other_boot_code_is_named(void **state)
         const char *text, *name;
     } rows[] = {{"LILO", "LILO"},
                 {"Operating system load error", "SYSLINUX"},
-                {"BOOTMGR is missing", "that of Windows"},
-                {"own", "of a kind that is not known"}};
+                {"BOOTMGR is missing", "of Windows"},
+                {"own", "of an unknown kind"}};
     rmt_auto(rmt_layout) layout = s_layout(DOS);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto(rmt_records) boot = rmt_records_new();

@@ -140,7 +140,7 @@ test_keys_without_preset_must_be_given(void **state)
 {
     rmt_error_t error = {0};
     assert_null(rmt_config_new(s_strict_rows, NULL, &error));
-    assert_non_null(strstr(error.text, "key must be given"));
+    assert_non_null(strstr(error.text, "the key key is missing"));
     rmt_auto_str file = s_write(state, "key = \"/etc/ramet/key\"\n");
     rmt_auto(rmt_config) config = rmt_config_new(s_strict_rows, file, &error);
     RMT_OK(config);

@@ -162,7 +162,7 @@ test_other_loaders_are_refused_by_name(void **state)
     s_put("EFI/BOOT/BOOTX64.EFI", X64, ".sdmagic", "");
     s_assert_refused("systemd-boot");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, ".text", "refind");
-    s_assert_refused("not known");
+    s_assert_refused("an unknown loader");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, "mods", "");
     s_put("EFI/Linux/debian-6.1.efi", X64, ".linux", "");
     s_assert_refused("unified kernel image");

@@ -229,7 +229,7 @@ test_m20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-#define NO_DISK "no disk: this machine has none that this kernel has a driver for"
+#define NO_DISK "no disk: the kernel has no driver for any disk of this machine"
     static const char *const rows[][2] = {
         {"class=disk name=sda\nclass=pci vendor=8086 device=2922 pci-class=010601\n",
          NULL},

@@ -286,13 +286,15 @@ test_m12_reasons_name_the_nearest_miss(void **state)
         const char *target;
         const char *reason;
     } cases[] = {
-        {DISK("b", "999") DISK("c", "998"), "1000 bytes are needed, the disk has 999"},
+        {DISK("b", "999") DISK("c", "998"),
+         "the disk is too small: the image needs 1000 bytes, and the disk has 999"},
         {"class=disk name=b bus=virtio media=virtual logical-sector=4096 bytes=2000",
-         "its sectors have 4096 bytes, those of the image 512"},
-        {"class=disk name=b bus=ata media=virtual bytes=2000", "another kind of disk"},
-        {"class=disk name=b bus=usb bytes=2000", "no disk is left for this role"},
+         "the disk has sectors of 4096 bytes, and the image has sectors of 512 bytes"},
+        {"class=disk name=b bus=ata media=virtual bytes=2000",
+         "the disk is of another kind"},
+        {"class=disk name=b bus=usb bytes=2000", "the target has too few disks"},
         {"class=disk name=b bus=virtio media=virtual removable=yes bytes=2000",
-         "no disk is left for this role"},
+         "the target has too few disks"},
         {DISK("b", "1000") DISK("b", "1000"), "ambiguous"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -318,7 +320,7 @@ test_m12_a_disk_named_for_a_role_that_is_none_is_refused(void **state)
     } cases[] = {
         {"class=policy disk.system=S-b", NULL},
         {"class=policy disk.sytem=S-b",
-         "a disk is named for role sytem; that of the image is system"},
+         "the policy names a disk for role sytem; the image has the role system"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         bool fits = true;
@@ -382,7 +384,8 @@ test_m12_a_smaller_disk_does_while_the_tree_fits(void **state)
         const rmt_record_t *no = s_first_no(verdicts);
         if (no)
             assert_non_null(strstr(rmt_record_text(no, "reason", ""),
-                                   "3600000000 bytes (3.4 GiB) are needed, the disk has "
+                                   "the disk is too small: the image needs 3600000000 "
+                                   "bytes (3.4 GiB), and the disk has "
                                    "1073741824 bytes (1.0 GiB)"));
     }
     bool fits = true;

@@ -177,7 +177,8 @@ static const miss_t s_misses[] = {
      "-class=disk\n"
      "class=disk name=nvme0n1 via=nvme on=0000:61:00.0 bytes=1920383410176 wwid=eui.1\n"
      "class=disk name=nvme1n1 via=nvme on=0000:62:00.0 bytes=1920383410176 wwid=eui.2\n",
-     "", "disk", "its sectors have 512 bytes, those of the image 4096"},
+     "", "disk",
+     "the disk has sectors of 512 bytes, and the image has sectors of 4096 bytes"},
     {"the controller in IDE mode", "desktop-ahci", NULL,
      "-class=pci slot=0000:01:00.1\n"
      "class=pci slot=0000:01:00.1 id=1022:43c8 sub=1b21:1062 type=01018a rev=01 "
@@ -187,12 +188,14 @@ static const miss_t s_misses[] = {
      "-class=disk\n"
      "class=disk name=nvme0n1 via=nvme on=0000:04:00.0 bytes=512110190592 sector=4096 "
      "wwid=eui.1\n",
-     "", "disk", "its sectors have 4096 bytes, those of the image 512"},
+     "", "disk",
+     "the disk has sectors of 4096 bytes, and the image has sectors of 512 bytes"},
     {"sectors of 4096 bytes, disks ignored", "thinkpad-x1", NULL,
      "-class=disk\n"
      "class=disk name=nvme0n1 via=nvme on=0000:04:00.0 bytes=512110190592 sector=4096 "
      "wwid=eui.1\n",
-     "disk=ignore", "disk", "its sectors have 4096 bytes, those of the image 512"},
+     "disk=ignore", "disk",
+     "the disk has sectors of 4096 bytes, and the image has sectors of 512 bytes"},
     {"sectors of 512 bytes upon physical ones of 4096", "desktop-ahci", NULL,
      "-class=disk\n" SSD "bytes=500107862016 physical=4096\n", "", NULL, NULL},
     {"one USB stick more, USB compared", "thinkpad-x1", NULL,
@@ -212,10 +215,10 @@ static const miss_t s_misses[] = {
      "the target lacks it"},
     {"one network card more, by USB", "thinkpad-x1", NULL,
      "class=nic name=enx1 mac=02:00:00:00:00:01 on=vmbus:1 driver=r8152 type=1\n", "",
-     "nic", "the image's hardware did not have it"},
+     "nic", "the source lacks it"},
     {"a graphics card more", "qemu-q35-virtio", NULL,
      "class=pci slot=0000:00:09.0 id=10de:1eb8 type=030200 driver=nvidia\n", "", "gpu",
-     "the image's hardware did not have it"},
+     "the source lacks it"},
     {"one virtual function more", "supermicro-megaraid", NULL,
      "class=pci slot=0000:04:10.4 id=8086:1520 type=020000 behind=0000:04:00.0 "
      "function-of=0000:04:00.0\n",
@@ -227,11 +230,12 @@ static const miss_t s_misses[] = {
      "-class=memory\nclass=memory mib=128000\n", "", NULL, NULL},
     {"a disk of half the size", "desktop-ahci", NULL,
      "-class=disk\n" SSD "bytes=250059350016\n", "", "disk",
-     "500107862016 bytes (465.8 GiB) are needed, the disk has 250059350016 bytes (232.9 "
+     "the disk is too small: the image needs 500107862016 bytes (465.8 GiB), and the "
+     "disk has 250059350016 bytes (232.9 "
      "GiB)"},
     {"a rotating disk", "desktop-ahci", NULL,
      "-class=disk\n" SSD "bytes=500107862016 rotational=1\n", "", "disk",
-     "another kind of disk"},
+     "the disk is of another kind"},
     {"set to start by BIOS", "thinkpad-x1", NULL,
      "-class=system\nclass=system firmware=bios sys_vendor=LENOVO\n", "", "firmware",
      "the image has no boot path for bios"},

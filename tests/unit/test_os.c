@@ -136,7 +136,7 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
     }
 }
 
-// M6: the table of systems has it as one that is not carried.
+// M6: the table of systems has it as one that is not supported.
 static void
 test_windows_is_refused_by_name(void **state)
 {

@@ -267,7 +267,7 @@ rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error
             continue;
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "fstab mounts %.200s of %.200s, which is not on the disk that is "
-                        "imaged; systems on several disks are not carried (nofail or "
+                        "imaged; systems on several disks are not supported (nofail or "
                         "noauto in its line leaves it out)",
                         folder, spec);
     }

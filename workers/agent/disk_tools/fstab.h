@@ -19,5 +19,5 @@ char *rmt_fstab_root_uuid(const char *text);
 char *rmt_fstab_by_path(const char *text, const rmt_layout_t *layout);
 
 // Every file system that the text mounts from a device by itself is a volume of the
-// layout; other disks are not carried. 0, or -1: UNSUPPORTED, with the line's words.
+// layout; other disks are not supported. 0, or -1: UNSUPPORTED, with the line's words.
 int rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error);

@@ -9,8 +9,8 @@
 // Read the boot code of a disk that is read as a whole, and look at the loaders of its
 // EFI system partition. Caller owns *boot_out: records {class=boot, disk, offset,
 // content} (rmt_boot_code), none for a tree without a disk; and *paths_out, the
-// firmwares that can start it ("uefi bios"), "" for none. Boot code that is not carried
+// firmwares that can start it ("uefi bios"), "" for none. Boot code that is not supported
 // is left out where there is another way to start.
-// 0, or -1: UNSUPPORTED (a boot loader that is not carried, by name), TOO_BIG, IO.
+// 0, or -1: UNSUPPORTED (a boot loader that is not supported, by name), TOO_BIG, IO.
 int rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
                       rmt_error_t *error);
