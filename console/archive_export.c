@@ -23,7 +23,7 @@ typedef struct {
 // ---- The head: descriptor, and the single chunks that it names
 
 static int
-s_add_chunks(export_t *self, const char *list, head_parts_t *head, rmt_error_t *error)
+s_add_chunks(export_t *self, const char *list, rmt_buffer_t *head, rmt_error_t *error)
 {
     rmt_auto_str copy = rmt_text("%s", list);
     char *rest = NULL;
@@ -40,7 +40,7 @@ s_add_chunks(export_t *self, const char *list, head_parts_t *head, rmt_error_t *
 }
 
 static int
-s_make_head(export_t *self, head_parts_t *head, rmt_error_t *error)
+s_make_head(export_t *self, rmt_buffer_t *head, rmt_error_t *error)
 {
     size_t size;
     if (rmt_fetch_read(self->image->fetch, &self->image->id, self->plain, &size, error) ==
@@ -80,10 +80,10 @@ s_export_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *ent
 static int
 s_export(export_t *self, int fd, rmt_archive_report_t *report, rmt_error_t *error)
 {
-    head_parts_t head = {0};
+    rmt_buffer_t head = {0};
     if (s_make_head(self, &head, error) == 0)
-        self->writer = rmt_archive_writer_new(fd, head.data, head.size, error);
-    free(head.data);
+        self->writer = rmt_archive_writer_new(fd, head.data, head.used, error);
+    rmt_buffer_clear(&head);
     if (!self->writer)
         return -1;
     const rmt_record_t *volume;

@@ -2,19 +2,15 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <stdlib.h>
 #include <string.h>
 
 void
-head_parts_add(head_parts_t *self, const void *data, size_t size)
+head_parts_add(rmt_buffer_t *self, const void *data, size_t size)
 {
     assert(size <= UINT32_MAX);
     const uint32_t head = htole32((uint32_t) size);
-    self->data = realloc(self->data, self->size + sizeof head + size);
-    assert(self->data);
-    memcpy(self->data + self->size, &head, sizeof head);
-    memcpy(self->data + self->size + sizeof head, data, size);
-    self->size += sizeof head + size;
+    rmt_buffer_add(self, &head, sizeof head);
+    rmt_buffer_add(self, data, size);
 }
 
 int

@@ -4,15 +4,10 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "base/rmt_bytes.h"
 #include "base/rmt_error.h"
 
-// All zero is empty; free(data) ends it.
-typedef struct {
-    uint8_t *data;
-    size_t size;
-} head_parts_t;
-
-void head_parts_add(head_parts_t *self, const void *data, size_t size);
+void head_parts_add(rmt_buffer_t *self, const void *data, size_t size);
 
 // The piece at *at, which moves on; *at is 0 at first. 1, 0 at the end, -1: CORRUPT.
 int head_parts_next(const void *data, size_t size, size_t *at, const void **part_out,

@@ -1,5 +1,6 @@
 #include "console/image.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "wire/rmt_codec.h"
 
 #include <assert.h>
@@ -103,11 +104,7 @@ s_collect(void *context, const rmt_record_t *volume, const rmt_entry_t *entry,
     (void) volume;
     (void) error;
     ids_t *all = context;
-    if (all->count + entry->chunk_count > all->room) {
-        all->room = 2 * (all->count + entry->chunk_count);
-        all->ids = realloc(all->ids, all->room * sizeof *all->ids);
-        assert(all->ids);
-    }
+    rmt_grow(&all->ids, &all->room, all->count + entry->chunk_count);
     if (entry->chunk_count)
         memcpy(all->ids + all->count, entry->chunks,
                entry->chunk_count * sizeof *all->ids);

@@ -1,5 +1,6 @@
 #include "archive/rmt_archive_cutter.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "store/rmt_chunker.h"
 
 #include <assert.h>
@@ -46,12 +47,9 @@ static int
 s_emit(rmt_archive_cutter_t *self, const uint8_t *data, size_t size,
        rmt_chunk_sink_fn *sink, void *context, rmt_error_t *error)
 {
-    if (self->count == self->place_count) {
-        self->place_count = self->place_count ? self->place_count * 2 : 64;
-        self->ids = realloc(self->ids, self->place_count * sizeof *self->ids);
-        self->sizes = realloc(self->sizes, self->place_count * sizeof *self->sizes);
-        assert(self->ids && self->sizes);
-    }
+    size_t place_count = self->place_count; // Of both
+    rmt_grow(&self->ids, &place_count, self->count + 1);
+    rmt_grow(&self->sizes, &self->place_count, self->count + 1);
     rmt_chunk_t chunk;
     rmt_chunk_make(&chunk, data, size, self->room);
     self->ids[self->count] = chunk.id;

@@ -1,5 +1,6 @@
 #include "archive/rmt_archive_head.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -114,11 +115,6 @@ rmt_archive_head_write(int fd, const void *data, size_t size, rmt_error_t *error
 
 // ---- Reading
 
-typedef struct {
-    uint8_t *data;
-    size_t size;
-} s_gathered_t;
-
 // All of size, or what there is before the end.
 static int
 s_read(int fd, uint8_t *out, size_t size, size_t *size_out, rmt_error_t *error)
@@ -159,26 +155,25 @@ s_digit(char c)
 
 // Add the bytes of one of ramet's comments; other records stay.
 static int
-s_gather(s_gathered_t *all, const char *value, const char *end, rmt_error_t *error)
+s_gather(rmt_buffer_t *all, const char *value, const char *end, rmt_error_t *error)
 {
     if ((size_t) (end - value) < sizeof PREFIX - 1 ||
         memcmp(value, PREFIX, sizeof PREFIX - 1) != 0)
         return 0;
     value += sizeof PREFIX - 1;
-    all->data = realloc(all->data, all->size + (size_t) (end - value) / 2 + 1);
-    assert(all->data);
+    (void) rmt_buffer_reserve(all, (size_t) (end - value) / 2);
     for (; end - value >= 2; value += 2) {
         const int high = s_digit(value[0]), low = s_digit(value[1]);
         if (high == -1 || low == -1)
             return rmt_fail(error, RMT_E_CORRUPT,
                             "the archive's description of the image is damaged");
-        all->data[all->size++] = (uint8_t) (high << 4 | low);
+        all->data[all->used++] = (uint8_t) (high << 4 | low);
     }
     return 0;
 }
 
 static int
-s_read_records(s_gathered_t *all, const char *text, size_t size, rmt_error_t *error)
+s_read_records(rmt_buffer_t *all, const char *text, size_t size, rmt_error_t *error)
 {
     for (size_t at = 0; at < size;) {
         char *keyword = NULL;
@@ -197,7 +192,7 @@ s_read_records(s_gathered_t *all, const char *text, size_t size, rmt_error_t *er
 }
 
 static int
-s_read_header(int fd, size_t size, s_gathered_t *all, rmt_error_t *error)
+s_read_header(int fd, size_t size, rmt_buffer_t *all, rmt_error_t *error)
 {
     const size_t whole = size + s_padding(size);
     if (size > 4 * BYTES_MAX)
@@ -217,7 +212,7 @@ rmt_archive_head_read(int fd, void **data_out, size_t *size_out,
                       uint8_t first_out[RMT_ARCHIVE_BLOCK], size_t *first_size_out,
                       rmt_error_t *error)
 {
-    s_gathered_t all = {0};
+    rmt_buffer_t all = {0};
     size_t got = 0, size = 0;
     int result = s_read(fd, first_out, RMT_ARCHIVE_BLOCK, &got, error);
     for (int i = 0; result == 0 && got == RMT_ARCHIVE_BLOCK && i < HEADER_COUNT_MAX &&
@@ -232,7 +227,7 @@ rmt_archive_head_read(int fd, void **data_out, size_t *size_out,
         return -1;
     }
     *data_out = all.data;
-    *size_out = all.size;
+    *size_out = all.used;
     *first_size_out = got;
     return 0;
 }

@@ -1,5 +1,6 @@
 #include "archive/rmt_archive_list.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_log.h"
 
 #include <assert.h>
@@ -61,11 +62,7 @@ rmt_archive_list_destroy(rmt_archive_list_t **self_p)
 static s_item_t *
 s_append(rmt_archive_list_t *self, const char *path, size_t size)
 {
-    if (self->count == self->room) {
-        self->room = self->room ? self->room * 2 : 256;
-        self->items = realloc(self->items, self->room * sizeof *self->items);
-        assert(self->items);
-    }
+    rmt_grow(&self->items, &self->room, self->count + 1);
     s_item_t *item = &self->items[self->count];
     *item =
         (s_item_t){.path = strndup(path, size), .path_size = size, .number = self->count};

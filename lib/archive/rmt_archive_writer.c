@@ -2,6 +2,7 @@
 #include "archive/rmt_archive_acl.h"
 #include "archive/rmt_archive_head.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 
@@ -35,7 +36,7 @@ struct rmt_archive_writer {
     size_t link_count, link_room;
     void *hole;         // HOLE_SIZE bytes that are never touched
     rmt_extent_t *runs; // Of the last entry
-    size_t run_count, run_at;
+    size_t run_count, run_at, run_room;
     uint64_t position, size; // In the last entry's contents, and its size
     bool is_waiting;         // For data
     rmt_error_t io;          // What write(2) said
@@ -203,8 +204,7 @@ s_set_contents(rmt_archive_writer_t *self, const rmt_entry_t *entry)
     self->position = 0;
     self->run_at = 0;
     self->run_count = entry->sparse && !is_missing ? entry->extent_count : 1;
-    self->runs = realloc(self->runs, (self->run_count + 1) * sizeof *self->runs);
-    assert(self->runs);
+    rmt_grow(&self->runs, &self->run_room, self->run_count + 1);
     if (!entry->sparse || is_missing)
         self->runs[0] = (rmt_extent_t){0, self->size};
     else if (self->run_count)
@@ -306,11 +306,7 @@ s_add_link(rmt_archive_writer_t *self, const rmt_entry_t *entry, const char *pat
     if (s_find_link(self, entry->link_group))
         return rmt_fail(error, RMT_E_CORRUPT,
                         "a group of hard links has two first entries");
-    if (self->link_count == self->link_room) {
-        self->link_room = self->link_room ? self->link_room * 2 : 64;
-        self->links = realloc(self->links, self->link_room * sizeof *self->links);
-        assert(self->links);
-    }
+    rmt_grow(&self->links, &self->link_room, self->link_count + 1);
     // Numbers nearly always rise, so the place is at the end or close to it.
     size_t at = self->link_count++;
     for (; at > 0 && self->links[at - 1].group > entry->link_group; at--)

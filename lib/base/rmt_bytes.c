@@ -1,4 +1,5 @@
 #include "base/rmt_bytes.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -7,15 +8,8 @@ uint8_t *
 rmt_buffer_reserve(rmt_buffer_t *self, size_t more)
 {
     assert(more <= SIZE_MAX / 4 - self->used);
-    if (!self->data || self->room - self->used < more) {
-        size_t room = self->room ? self->room : 256;
-        while (room - self->used < more)
-            room += room / 2;
-        self->data = realloc(self->data, room);
-        if (!self->data)
-            abort();
-        self->room = room;
-    }
+    const size_t wanted = self->used + more;
+    rmt_grow(&self->data, &self->room, self->room || wanted > 256 ? wanted : 256);
     return self->data + self->used;
 }
 

@@ -1,8 +1,8 @@
 #include "base/rmt_io.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_grow.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
@@ -12,6 +12,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define READ_SIZE_FIRST 4096
 
 int
 rmt_io_write(int fd, const void *data, size_t size, rmt_error_t *error)
@@ -93,11 +95,11 @@ rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open %s", path);
-    size_t room = 4096, used = 0;
-    rmt_auto_ptr data = malloc(room);
-    assert(data);
+    size_t room = 0, used = 0;
+    rmt_auto_str data = NULL;
+    rmt_grow(&data, &room, READ_SIZE_FIRST);
     for (;;) {
-        const ssize_t done = read(fd, (char *) data + used, room - used - 1);
+        const ssize_t done = read(fd, data + used, room - used - 1);
         if (done == -1 && errno == EINTR)
             continue;
         if (done == -1)
@@ -108,13 +110,9 @@ rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
         if (used > limit)
             return rmt_fail(error, RMT_E_TOO_BIG, "%s is larger than %zu bytes", path,
                             limit);
-        if (used + 1 == room) {
-            room *= 2;
-            data = realloc(data, room);
-            assert(data);
-        }
+        rmt_grow(&data, &room, used + 2);
     }
-    ((char *) data)[used] = '\0';
+    data[used] = '\0';
     *data_out = rmt_take(&data);
     *size_out = used;
     return 0;

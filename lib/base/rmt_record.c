@@ -1,4 +1,5 @@
 #include "base/rmt_record.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -41,16 +42,6 @@ s_alloc(size_t size)
     if (!memory)
         abort();
     return memory;
-}
-
-static void *
-s_grow(void *list, size_t *room, size_t item_size)
-{
-    *room = *room ? *room * 2 : 8;
-    void *grown = realloc(list, *room * item_size);
-    if (!grown)
-        abort();
-    return grown;
 }
 
 rmt_record_t *
@@ -174,8 +165,8 @@ s_append(rmt_record_t *self, const field_t *field)
 {
     if (self->count == self->room) {
         const bool is_own = self->fields == self->own;
-        field_t *grown =
-            s_grow(is_own ? NULL : self->fields, &self->room, sizeof *self->fields);
+        field_t *grown = is_own ? NULL : self->fields;
+        rmt_grow(&grown, &self->room, self->count + 1);
         if (is_own && self->count)
             memcpy(grown, self->own, self->count * sizeof *grown);
         self->fields = grown;
@@ -382,8 +373,7 @@ rmt_record_t *
 rmt_records_append(rmt_records_t *self, rmt_record_t **record_p)
 {
     assert(*record_p);
-    if (self->count == self->room)
-        self->items = s_grow(self->items, &self->room, sizeof(rmt_record_t *));
+    rmt_grow(&self->items, &self->room, self->count + 1);
     rmt_record_t *record = *record_p;
     self->items[self->count++] = record;
     *record_p = NULL;

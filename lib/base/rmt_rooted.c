@@ -1,5 +1,6 @@
 #include "base/rmt_rooted.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 
 #include <dirent.h>
@@ -121,14 +122,12 @@ rmt_rooted_list(int root_fd, const char *path)
     const int fd = s_open(root_fd, path, O_RDONLY | O_DIRECTORY, 0, RESOLVE_FOLLOW);
     DIR *folder = fd == -1 ? NULL : fdopendir(fd);
     char **names = NULL;
-    size_t count = 0;
+    size_t count = 0, room = 0;
     const struct dirent *entry;
     while (folder && (entry = readdir(folder))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        names = realloc(names, (count + 1) * sizeof *names);
-        if (!names)
-            abort();
+        rmt_grow(&names, &room, count + 1);
         names[count++] = rmt_text("%s", entry->d_name);
     }
     if (folder)

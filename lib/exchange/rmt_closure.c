@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "exchange/rmt_closure.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
@@ -166,11 +167,8 @@ s_visit(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *err
         if (self->count > COUNT_MAX)
             return rmt_fail(error, RMT_E_TOO_BIG, "the image has more than %zu chunks",
                             COUNT_MAX);
-        if (self->count >= self->room / 2) {
-            self->room = self->room ? self->room * 2 : 1024;
-            self->ids = realloc(self->ids, self->room * sizeof(*self->ids));
-            assert(self->ids);
-        }
+        if (self->count >= self->room / 2)
+            rmt_grow(&self->ids, &self->room, self->room + 1);
     }
     self->ids[self->count++] = *id;
     return 0;

@@ -5,6 +5,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "base/rmt_clock.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "exchange/rmt_link.h"
 #include "net/rmt_socket.h"
@@ -54,9 +55,7 @@ s_add_address(rmt_link_t *self, const rmt_record_t *holder, const char *address,
     char *endpoint = rmt_endpoint_expand(full, host ? host : "", error);
     if (!endpoint)
         return -1;
-    self->endpoints =
-        realloc(self->endpoints, (self->count + 1) * sizeof(*self->endpoints));
-    assert(self->endpoints);
+    rmt_grow_one(&self->endpoints, self->count);
     s_endpoint_t *slot = &self->endpoints[self->count++];
     slot->endpoint = endpoint;
     slot->name = rmt_text("%s %s", rmt_record_text(holder, "name", "holder"), endpoint);

@@ -1,4 +1,5 @@
 #include "facts/rmt_layout.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -31,28 +32,14 @@ s_copy(const char *text)
     return copy;
 }
 
-// A list of `count` items with space for one more, which is empty.
-static void *
-s_grow(void *list, size_t count, size_t item_size)
-{
-    // Room comes in powers of two, from 8.
-    if (count == 0 || (count >= 8 && (count & (count - 1)) == 0)) {
-        list = realloc(list, (count ? count * 2 : 8) * item_size);
-        if (!list)
-            abort();
-    }
-    memset((char *) list + count * item_size, 0, item_size);
-    return list;
-}
-
 rmt_layout_disk_t *
 rmt_layout_add_disk(rmt_layout_t *self, const char *role)
 {
     assert(self);
     assert(strlen(role) <= RMT_RECORD_NAME_MAX);
-    self->disks = s_grow(self->disks, self->disk_count, sizeof *self->disks);
+    rmt_grow_one(&self->disks, self->disk_count);
     rmt_layout_disk_t *disk = &self->disks[self->disk_count++];
-    disk->sector = 512;
+    *disk = (rmt_layout_disk_t){.sector = 512};
     strcpy(disk->role, role);
     return disk;
 }
@@ -61,10 +48,9 @@ rmt_layout_partition_t *
 rmt_layout_add_partition(rmt_layout_t *self, size_t disk)
 {
     assert(disk < self->disk_count);
-    self->partitions =
-        s_grow(self->partitions, self->partition_count, sizeof *self->partitions);
+    rmt_grow_one(&self->partitions, self->partition_count);
     rmt_layout_partition_t *partition = &self->partitions[self->partition_count++];
-    partition->disk = disk;
+    *partition = (rmt_layout_partition_t){.disk = disk};
     return partition;
 }
 
@@ -72,10 +58,9 @@ rmt_layout_volume_t *
 rmt_layout_add_volume(rmt_layout_t *self, size_t disk)
 {
     assert(disk < self->disk_count);
-    self->volumes = s_grow(self->volumes, self->volume_count, sizeof *self->volumes);
+    rmt_grow_one(&self->volumes, self->volume_count);
     rmt_layout_volume_t *volume = &self->volumes[self->volume_count++];
-    volume->disk = disk;
-    volume->format = rmt_record_new();
+    *volume = (rmt_layout_volume_t){.disk = disk, .format = rmt_record_new()};
     rmt_record_set(volume->format, "class", "volume");
     return volume;
 }
@@ -84,13 +69,13 @@ rmt_layout_volume_t *
 rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
 {
     assert(index < self->volume_count);
-    self->volumes = s_grow(self->volumes, self->volume_count, sizeof *self->volumes);
+    rmt_grow_one(&self->volumes, self->volume_count);
     const rmt_layout_volume_t *pattern = &self->volumes[index];
     rmt_layout_volume_t *volume = &self->volumes[self->volume_count++];
-    volume->disk = pattern->disk;
-    volume->partition = pattern->partition;
-    volume->fs = pattern->fs;
-    volume->format = rmt_record_dup(pattern->format);
+    *volume = (rmt_layout_volume_t){.disk = pattern->disk,
+                                    .partition = pattern->partition,
+                                    .fs = pattern->fs,
+                                    .format = rmt_record_dup(pattern->format)};
     return volume;
 }
 

@@ -1,5 +1,6 @@
 #include "facts/rmt_order.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "facts/rmt_network.h"
 
 #include <assert.h>
@@ -113,12 +114,8 @@ rmt_order_add_choice(rmt_order_t *self, const rmt_record_t *record, rmt_error_t 
         return s_refuse(record, "disk", "what the disk is known by", error);
     if (!bytes || bytes > INT64_MAX)
         return s_refuse(record, "bytes", "the size of the disk", error);
-    rmt_order_choice_t *grown =
-        realloc(self->choices, (self->choice_count + 1) * sizeof *grown);
-    if (!grown)
-        abort();
-    self->choices = grown;
-    rmt_order_choice_t *choice = &grown[self->choice_count++];
+    rmt_grow_one(&self->choices, self->choice_count);
+    rmt_order_choice_t *choice = &self->choices[self->choice_count++];
     *choice = (rmt_order_choice_t){
         .disk = s_copy(disk),
         .name = s_copy(rmt_record_text(record, "name", "")),

@@ -3,6 +3,7 @@
 #include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_grow.h"
 #include "net/rmt_held_task.h"
 #include "base/rmt_signals.h"
 
@@ -34,7 +35,7 @@ struct rmt_worker {
     rmt_peer_t *peer;
     int signal_fd, stop_fd;
     rmt_held_task_t **runs;
-    size_t count, room;
+    size_t count, run_room, item_room;
     zmq_pollitem_t *items; // Those of the runs and the three fixed ones
     uint64_t sequence, beats;
     bool leaving;
@@ -131,8 +132,7 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
     self->on_link = config->on_link;
     self->on_told = config->on_told;
     self->leave_ms = config->leave_ms ? config->leave_ms : LEAVE_MS;
-    self->room = ITEM_FIXED;
-    self->items = zmalloc(self->room * sizeof *self->items);
+    rmt_grow(&self->items, &self->item_room, ITEM_FIXED);
     if (s_copy_services(self, config, error) == -1)
         return NULL;
     const rmt_peer_config_t peer = {config->brokers, config->own, config->broker_key,
@@ -196,12 +196,8 @@ s_find_run(const rmt_worker_t *self, const uint8_t *id)
 static rmt_held_task_t *
 s_add_run(rmt_worker_t *self, rmt_msg_t **msg_p, size_t service)
 {
-    if (self->count + ITEM_FIXED == self->room) {
-        self->room += 16;
-        self->runs = realloc(self->runs, self->room * sizeof *self->runs);
-        self->items = realloc(self->items, self->room * sizeof *self->items);
-        assert(self->runs && self->items);
-    }
+    rmt_grow(&self->runs, &self->run_room, self->count + 1);
+    rmt_grow(&self->items, &self->item_room, ITEM_FIXED + self->count + 1);
     self->runs[self->count] = rmt_held_task_new(msg_p, service);
     return self->runs[self->count++];
 }

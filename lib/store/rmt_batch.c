@@ -1,6 +1,7 @@
 #include "store/rmt_batch.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_grow.h"
 #include "store/rmt_index.h"
 #include "base/rmt_io.h"
 #include "store/rmt_pending.h"
@@ -195,14 +196,10 @@ s_spill(rmt_batch_t *self, rmt_error_t *error)
     rmt_index_t *index = rmt_index_open(path, error);
     if (!index)
         return -1;
-    const size_t count = self->index_count + 1;
-    self->indexes = realloc(self->indexes, count * sizeof *self->indexes);
-    self->index_names = realloc(self->index_names, count * sizeof *self->index_names);
-    if (!self->indexes || !self->index_names)
-        abort();
+    rmt_grow_one(&self->indexes, self->index_count);
+    rmt_grow_one(&self->index_names, self->index_count);
     self->indexes[self->index_count] = index;
-    self->index_names[self->index_count] = name;
-    self->index_count = count;
+    self->index_names[self->index_count++] = name;
     return 0;
 }
 

@@ -1,4 +1,5 @@
 #include "store/rmt_pending.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -72,12 +73,7 @@ void
 rmt_pending_add(rmt_pending_t *self, const rmt_slot_t *slot)
 {
     assert(self->count < UINT32_MAX / 2);
-    if (self->count == self->room) {
-        self->room = self->room ? self->room * 2 : PLACES_MIN / 2;
-        self->slots = realloc(self->slots, self->room * sizeof *self->slots);
-        if (!self->slots)
-            abort();
-    }
+    rmt_grow(&self->slots, &self->room, self->count + 1);
     if ((self->count + 1) * 2 > self->place_count)
         s_grow(self);
     uint32_t *place = s_place(self, &slot->id);

@@ -1,6 +1,7 @@
 #include "store/rmt_tables.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "store/rmt_lock.h"
 #include "store/rmt_pack.h"
@@ -20,7 +21,7 @@
 struct rmt_tables {
     char *root;
     rmt_table_t *list;
-    size_t count;
+    size_t count, room;
     rmt_index_t *adopted; // Stands for damaged indexes: made from the packs' trailers
 };
 
@@ -97,9 +98,7 @@ s_load_table(rmt_tables_t *self, const rmt_file_name_t *name, rmt_error_t *error
         *error = why;
         return -1;
     }
-    self->list = realloc(self->list, (self->count + 1) * sizeof *self->list);
-    if (!self->list)
-        abort();
+    rmt_grow(&self->list, &self->room, self->count + 1);
     self->list[self->count++] = (rmt_table_t){*name, index};
     return 0;
 }

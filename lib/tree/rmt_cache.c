@@ -1,6 +1,7 @@
 #include "tree/rmt_cache.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_grow.h"
 #include "store/rmt_chunk.h"
 #include "base/rmt_io.h"
 
@@ -106,7 +107,7 @@ struct rmt_cache_reader {
     bool has_record; // At data + at
     s_record_t record;
     rmt_id_t *distrusted; // Sorted
-    size_t distrusted_count;
+    size_t distrusted_count, distrusted_room;
     rmt_entry_buffer_t *entry_room;
 };
 
@@ -144,11 +145,7 @@ s_load_block(rmt_cache_reader_t *self)
     memmove(self->data, self->data + self->at, self->used - self->at);
     self->used -= self->at;
     self->at = 0;
-    if (self->used + head.plain_size > self->room) {
-        self->room = (self->used + head.plain_size) * 2;
-        self->data = realloc(self->data, self->room);
-        assert(self->data);
-    }
+    rmt_grow(&self->data, &self->room, self->used + head.plain_size);
     memcpy(self->data + self->used, self->plain, head.plain_size);
     self->used += head.plain_size;
     return true;
@@ -234,9 +231,7 @@ rmt_cache_reader_new(const char *path, const char *lineage)
     self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(self->stored && self->plain);
     self->entry_room = rmt_entry_buffer_new();
-    self->room = 2 * BLOCK_SIZE;
-    self->data = malloc(self->room);
-    assert(self->data);
+    rmt_grow(&self->data, &self->room, 2 * BLOCK_SIZE);
     self->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     struct stat status;
     if (self->fd == -1 || fstat(self->fd, &status) == -1)
@@ -275,8 +270,7 @@ void
 rmt_cache_reader_distrust(rmt_cache_reader_t *self, const rmt_id_t *ids, size_t count)
 {
     const size_t total = self->distrusted_count + count;
-    self->distrusted = realloc(self->distrusted, (total + 1) * sizeof *ids);
-    assert(self->distrusted);
+    rmt_grow(&self->distrusted, &self->distrusted_room, total + 1);
     if (count)
         memcpy(self->distrusted + self->distrusted_count, ids, count * sizeof *ids);
     self->distrusted_count = total;
@@ -377,11 +371,7 @@ s_flush(rmt_cache_writer_t *self, bool is_end)
 static void
 s_append(rmt_cache_writer_t *self, const void *data, size_t size)
 {
-    if (self->used + size > self->room) {
-        self->room = (self->used + size) * 2;
-        self->data = realloc(self->data, self->room);
-        assert(self->data);
-    }
+    rmt_grow(&self->data, &self->room, self->used + size);
     memcpy(self->data + self->used, data, size);
     self->used += size;
 }

@@ -1,5 +1,6 @@
 #include "tree/rmt_capture_item.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -304,13 +305,9 @@ rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
 void
 rmt_capture_item_add_chunk(rmt_capture_item_t *self, const rmt_chunk_t *chunk)
 {
-    if (self->chunk_count == self->chunk_room) {
-        self->chunk_room = self->chunk_room ? self->chunk_room * 2 : 2;
-        self->chunks = realloc(self->chunks, self->chunk_room * sizeof *self->chunks);
-        self->chunk_sizes =
-            realloc(self->chunk_sizes, self->chunk_room * sizeof *self->chunk_sizes);
-        assert(self->chunks && self->chunk_sizes);
-    }
+    size_t room = self->chunk_room; // Of both
+    rmt_grow(&self->chunks, &room, self->chunk_count + 1);
+    rmt_grow(&self->chunk_sizes, &self->chunk_room, self->chunk_count + 1);
     self->chunks[self->chunk_count] = chunk->id;
     self->chunk_sizes[self->chunk_count++] = chunk->plain_size;
 }

@@ -1,4 +1,5 @@
 #include "tree/rmt_extents.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -27,11 +28,7 @@ rmt_extents_add(rmt_extents_t *self, uint64_t offset, uint64_t size)
             return;
         }
     }
-    if (self->count == self->room) {
-        self->room = self->room ? self->room * 2 : 4;
-        self->items = realloc(self->items, self->room * sizeof *self->items);
-        assert(self->items);
-    }
+    rmt_grow(&self->items, &self->room, self->count + 1);
     self->items[self->count++] = (rmt_extent_t){offset, size};
 }
 

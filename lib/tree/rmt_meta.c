@@ -1,5 +1,6 @@
 #include "tree/rmt_meta.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "tree/rmt_kernel_words.h"
 
 #include <assert.h>
@@ -128,11 +129,7 @@ s_read_names(rmt_meta_t *self, const s_inode_t *inode, rmt_error_t *error)
     if (size == 0)
         return 0;
     const size_t room = size == -1 ? XATTR_LIST_MAX : (size_t) size;
-    if (room > self->names_room) {
-        self->names = realloc(self->names, room);
-        assert(self->names);
-        self->names_room = room;
-    }
+    rmt_grow(&self->names, &self->names_room, room);
     if (size > 0) {
         memcpy(self->names, few, (size_t) size);
         return size;
@@ -148,11 +145,7 @@ s_read_value(rmt_meta_t *self, const s_inode_t *inode, rmt_xattr_t *xattr,
 {
     size_t wanted = VALUE_SIZE_FIRST;
     for (;;) {
-        if (self->values_room < self->values_used + wanted) {
-            self->values_room = (self->values_used + wanted) * 2;
-            self->values = realloc(self->values, self->values_room);
-            assert(self->values);
-        }
+        rmt_grow(&self->values, &self->values_room, self->values_used + wanted);
         const ssize_t size =
             s_xattr_get(inode, xattr->name, self->values + self->values_used, wanted);
         if (size >= 0) {
@@ -202,11 +195,7 @@ s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
         if (count == RMT_XATTR_COUNT_MAX)
             return rmt_fail(error, RMT_E_TOO_BIG, "over %d attributes",
                             RMT_XATTR_COUNT_MAX);
-        if (count == self->xattrs_room) {
-            self->xattrs_room = self->xattrs_room ? self->xattrs_room * 2 : 4;
-            self->xattrs = realloc(self->xattrs, self->xattrs_room * sizeof(rmt_xattr_t));
-            assert(self->xattrs);
-        }
+        rmt_grow(&self->xattrs, &self->xattrs_room, count + 1);
         rmt_xattr_t *xattr = &self->xattrs[count];
         xattr->name = name;
         // The list is at most 64 KiB, so names are no part of this limit worth counting.

@@ -1,4 +1,5 @@
 #include "tree/rmt_portion.h"
+#include "base/rmt_grow.h"
 #include "store/rmt_chunker.h"
 
 #include <assert.h>
@@ -63,11 +64,7 @@ rmt_portion_add(rmt_portion_t *self, rmt_capture_item_t **item_p)
 static void
 s_add_chunk(rmt_portion_t *self, const uint8_t *data, size_t size)
 {
-    if (self->chunk_count == self->chunk_room) {
-        self->chunk_room = self->chunk_room ? self->chunk_room * 2 : 16;
-        self->chunks = realloc(self->chunks, self->chunk_room * sizeof *self->chunks);
-        assert(self->chunks);
-    }
+    rmt_grow(&self->chunks, &self->chunk_room, self->chunk_count + 1);
     // The plain bytes for now; packing turns them into a chunk.
     self->chunks[self->chunk_count++] =
         (rmt_chunk_t){.plain_size = (uint32_t) size, .data = data};

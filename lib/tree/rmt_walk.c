@@ -1,5 +1,6 @@
 #include "tree/rmt_walk.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "tree/rmt_glob.h"
 #include "store/rmt_manifest.h"
 
@@ -124,16 +125,8 @@ s_add_name(s_level_t *level, const struct dirent64 *found, size_t *used, size_t 
            size_t *order_room)
 {
     const size_t size = strlen(found->d_name) + 2;
-    if (*used + size > *room) {
-        *room = (*used + size) * 2;
-        level->names = realloc(level->names, *room);
-        assert(level->names);
-    }
-    if (level->count == *order_room) {
-        *order_room = *order_room ? *order_room * 2 : 16;
-        level->order = realloc(level->order, *order_room * sizeof *level->order);
-        assert(level->order);
-    }
+    rmt_grow(&level->names, room, *used + size);
+    rmt_grow(&level->order, order_room, level->count + 1);
     level->order[level->count++] = *used;
     level->names[*used] = (char) found->d_type;
     memcpy(level->names + *used + 1, found->d_name, size - 1);
@@ -170,11 +163,7 @@ s_read_names(rmt_walk_t *self, s_level_t *level, int fd)
 static int
 s_push(rmt_walk_t *self, rmt_dir_t *dir, const struct stat *status, size_t path_size)
 {
-    if (self->depth == self->levels_room) {
-        self->levels_room = self->levels_room ? self->levels_room * 2 : 16;
-        self->levels = realloc(self->levels, self->levels_room * sizeof *self->levels);
-        assert(self->levels);
-    }
+    rmt_grow(&self->levels, &self->levels_room, self->depth + 1);
     s_level_t *level = &self->levels[self->depth++];
     *level = (s_level_t){.dir = dir,
                          .device = status->st_dev,
@@ -236,9 +225,7 @@ rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error)
     self->excludes = excludes;
     self->root = rmt_dir_new(fd);
     self->buffer = malloc(READ_SIZE);
-    self->path = calloc(1, 256);
-    assert(self->buffer && self->path);
-    self->path_room = 256;
+    assert(self->buffer);
     return self;
 }
 
@@ -275,11 +262,7 @@ s_set_path(rmt_walk_t *self, size_t above_size, const char *name, rmt_walk_item_
     const size_t name_size = strlen(name), slash = above_size > 0;
     const size_t size = above_size + slash + name_size;
     assert(size <= RMT_PATH_SIZE_MAX); // s_enter sees to it
-    if (size + 1 > self->path_room) {
-        self->path_room = (size + 1) * 2;
-        self->path = realloc(self->path, self->path_room);
-        assert(self->path);
-    }
+    rmt_grow(&self->path, &self->path_room, size + 1);
     if (slash)
         self->path[above_size] = '/';
     memcpy(self->path + above_size + slash, name, name_size + 1);

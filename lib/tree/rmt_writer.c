@@ -1,5 +1,6 @@
 #include "tree/rmt_writer.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "tree/rmt_beneath.h"
 #include "tree/rmt_copy.h"
 #include "tree/rmt_folder.h"
@@ -190,11 +191,7 @@ s_pop(rmt_writer_t *self, bool apply, rmt_error_t *error)
 static void
 s_push(rmt_writer_t *self, rmt_folder_t *folder)
 {
-    if (self->depth == self->path_room) {
-        self->path_room = self->path_room ? self->path_room * 2 : 16;
-        self->path = realloc(self->path, self->path_room * sizeof(rmt_folder_t *));
-        assert(self->path);
-    }
+    rmt_grow(&self->path, &self->path_room, self->depth + 1);
     self->path[self->depth++] = folder;
     // Those still needed by a file on its way are tried again with the next folder.
     while (self->shed + 1 + OPEN_LEVELS < self->depth &&
@@ -232,11 +229,7 @@ s_enter_folder(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
         return -1;
     s_push(self, folder);
     // Folders above it have the beginnings of this path.
-    if (entry->path_size + 1 > self->at_room) {
-        self->at_room = (entry->path_size + 1) * 2;
-        self->at = realloc(self->at, self->at_room);
-        assert(self->at);
-    }
+    rmt_grow(&self->at, &self->at_room, entry->path_size + 1);
     memcpy(self->at, entry->path, entry->path_size + 1);
     self->report.folders++;
     return 0;
@@ -247,11 +240,7 @@ s_enter_folder(rmt_writer_t *self, const rmt_entry_t *entry, rmt_error_t *error)
 static void
 s_remember_locked(rmt_writer_t *self, const rmt_entry_t *entry)
 {
-    if (self->locked_count == self->locked_room) {
-        self->locked_room = self->locked_room ? self->locked_room * 2 : 16;
-        self->locked = realloc(self->locked, self->locked_room * sizeof(rmt_entry_t *));
-        assert(self->locked);
-    }
+    rmt_grow(&self->locked, &self->locked_room, self->locked_count + 1);
     self->locked[self->locked_count++] = rmt_copy_entry(entry);
 }
 

@@ -1,5 +1,6 @@
 #include "agent/install/window.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <string.h>
@@ -134,11 +135,7 @@ rmt_window_flush(rmt_window_t *self, rmt_error_t *error)
 static void
 s_add_mark(rmt_window_t *self, size_t offset)
 {
-    if (self->mark_count == self->mark_room) {
-        self->mark_room = self->mark_room ? self->mark_room * 2 : 1024;
-        self->marks = realloc(self->marks, self->mark_room * sizeof *self->marks);
-        assert(self->marks);
-    }
+    rmt_grow(&self->marks, &self->mark_room, self->mark_count + 1);
     self->marks[self->mark_count++] = (mark_t){
         .before = self->count, .offset = offset, .size = self->entries_used - offset};
 }

@@ -1,5 +1,6 @@
 #include "agent/source/excludes.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "agent/source/snapshot.h"
 
@@ -26,11 +27,7 @@ struct rmt_excludes {
 static void
 s_append(rmt_excludes_t *self, char *text)
 {
-    if (self->count + 2 > self->room) {
-        self->room = self->room ? self->room * 2 : 16;
-        self->items = realloc(self->items, self->room * sizeof *self->items);
-        assert(self->items);
-    }
+    rmt_grow(&self->items, &self->room, self->count + 2);
     self->items[self->count++] = text;
     self->items[self->count] = NULL;
 }

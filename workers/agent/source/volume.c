@@ -2,10 +2,10 @@
 #include "agent/source/excludes.h"
 #include "agent/source/freeze.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -18,7 +18,7 @@ typedef struct {
     const char *mount;
     char *cache_path, *lineage; // NULL: no cache
     rmt_id_t *missing;          // Of the pass before
-    size_t missing_count;
+    size_t missing_count, missing_room;
     bool is_held;      // The receiver has all that the cache names
     bool is_abandoned; // This pass: more is missing than a further pass is worth
 } s_volume_t;
@@ -160,8 +160,7 @@ s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *wri
     if (self->is_abandoned)
         return 0;
     const size_t total = self->missing_count + missing;
-    self->missing = realloc(self->missing, total * sizeof *ids);
-    assert(self->missing);
+    rmt_grow(&self->missing, &self->missing_room, total);
     memcpy(self->missing + self->missing_count, ids, missing * sizeof *ids);
     self->missing_count = total;
     return 0;
