@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/rmt_bytes.h"
 #include "base/rmt_error.h"
 
 #define RMT_ID_SIZE 33      // On the wire and on disk: algorithm, digest
@@ -18,6 +19,12 @@ typedef struct {
 void rmt_id_compute(rmt_id_t *id_out, const void *data, size_t size);
 bool rmt_id_equal(const rmt_id_t *a, const rmt_id_t *b);
 int rmt_id_compare(const rmt_id_t *a, const rmt_id_t *b);
+// For a map (base/rmt_map.h): a digest is random enough to be its own hash.
+static inline uint32_t
+rmt_id_hash(const rmt_id_t *id)
+{
+    return rmt_get32(id->bytes + 1);
+}
 // Hexadecimal text into out. Returns out.
 char *rmt_id_text(const rmt_id_t *id, char out[RMT_ID_TEXT_SIZE]);
 // 0, or -1: USAGE for other text or another algorithm.

@@ -12,4 +12,3 @@ void rmt_idset_destroy(rmt_idset_t **self_p);
 // True when it was not there before.
 bool rmt_idset_add(rmt_idset_t *self, const rmt_id_t *id);
 bool rmt_idset_has(const rmt_idset_t *self, const rmt_id_t *id);
-size_t rmt_idset_count(const rmt_idset_t *self);

@@ -1,5 +1,6 @@
 ramet_test(unit base NEEDS ramet::base)
 ramet_test(unit grow NEEDS ramet::base)
+ramet_test(unit map NEEDS ramet::base)
 ramet_test(unit record NEEDS ramet::base)
 ramet_test(unit id NEEDS ramet::crypto ramet::base)
 ramet_test(unit key NEEDS ramet::crypto ramet::base)
