@@ -13,7 +13,9 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
     rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->sequence = packet->msg->sequence;
     reply->code = RMT_E_NOT_ALLOWED;
-    rmt_msg_text(&reply->text, "this key may not ask here");
+    rmt_msg_text(
+        &reply->text,
+        "this key has no role that may use the console port; see: ramet key list");
     (void) rmt_socket_send(broker->ports[RMT_PORT_CONSOLE], packet->route, reply, false,
                            &error);
 }

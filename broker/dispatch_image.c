@@ -40,7 +40,8 @@ rmt_act_end_image(rmt_step_t *step)
     rmt_id_t id;
     rmt_error_t error = {0};
     if (rmt_id_parse(&id, rmt_record_text(outputs, "image", ""), &error) == -1) {
-        rmt_op_end(step, "fail", RMT_E_PROTOCOL, "the commit gave no image id");
+        rmt_op_end(step, "fail", RMT_E_PROTOCOL,
+                   "the imager committed the image and gave no id");
         return;
     }
     rmt_record_t *op = rmt_op_add(step, "image");

@@ -11,7 +11,8 @@ void
 rmt_act_begin_prepare(rmt_step_t *step)
 {
     if (!rmt_record_has(step->result->outputs, "order")) {
-        rmt_op_failed(step, RMT_E_PROTOCOL, "the engine gave no order");
+        rmt_op_failed(step, RMT_E_PROTOCOL,
+                      "the installer built the image and gave no order");
         return;
     }
     rmt_op_phase(step, "ordered");
@@ -27,7 +28,8 @@ rmt_act_arm(rmt_step_t *step)
     if (!*rmt_record_text(outputs, "plan", "") ||
         !*rmt_record_text(outputs, "nonce", "") ||
         !rmt_key_is_valid(rmt_record_text(outputs, "key", ""))) {
-        rmt_op_failed(step, RMT_E_PROTOCOL, "the agent gave no plan, nonce or key");
+        rmt_op_failed(step, RMT_E_PROTOCOL,
+                      "the agent prepared and gave no plan, nonce or key");
         return;
     }
     rmt_op_copy(rmt_op_phase(step, "prepared"), "warning", outputs, "warning");

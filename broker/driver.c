@@ -109,7 +109,8 @@ s_on_step(void *context, rmt_msg_t *reply)
         if (queue->tries < TRIES_MAX)
             s_begin(queue);
         else
-            s_finish(queue, RMT_E_UNAVAILABLE, "the job is moved by others all the time");
+            s_finish(queue, RMT_E_UNAVAILABLE,
+                     "other brokers change this job all the time; try again");
         return;
     }
     if (code == RMT_E_OK) {

@@ -75,14 +75,14 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     const char *named = rmt_record_text(msg->body, "key", packet->user);
     if (!streq(named, packet->user)) {
         s_refuse(broker, packet, RMT_E_NOT_ALLOWED,
-                 "the key is not that of the connection");
+                 "the announced key differs from the connection's key");
         return;
     }
     if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1 ||
         !streq(token.broker_key, broker->settings->own.public_text)) {
         s_refuse(broker, packet, RMT_E_NOT_ALLOWED,
-                 "the token is not one of this farm; an admin makes one with: ramet key "
-                 "token ROLE");
+                 "the token belongs to another farm; an admin of this farm makes one "
+                 "with: ramet key token ROLE");
         return;
     }
     if (rmt_fields_check_enrolment(msg->body, &error) == -1) {
@@ -119,7 +119,7 @@ rmt_enrol_port_handle(rmt_broker_t *broker)
             if (!rmt_broker_is_open(broker) ||
                 rmt_state_pending(broker->state) > UNDER_WAY_MAX)
                 s_refuse(broker, &packet, RMT_E_UNAVAILABLE,
-                         "the broker is busy; again later");
+                         "the broker is busy; try again later");
             else
                 s_knock(broker, &packet);
         }

@@ -14,7 +14,7 @@ rmt_tasks_cancel(const rmt_member_t *member, const rmt_record_t *item)
     if (rmt_uid_parse(msg->task, rmt_record_text(item, "task", ""), &error) == -1)
         return;
     msg->attempt = (uint32_t) rmt_record_u64(item, "attempt", 0);
-    rmt_msg_text(&msg->text, "the task is not yours any more");
+    rmt_msg_text(&msg->text, "the task belongs to another worker now");
     rmt_member_send(member, msg);
 }
 

@@ -154,7 +154,8 @@ s_check_script(ask_t *ask, rmt_error_t *error)
     rmt_id_t id;
     char text[RMT_ID_TEXT_SIZE];
     if (!content == !*location)
-        return rmt_fail(error, RMT_E_USAGE, "a script has contents or a location");
+        return rmt_fail(error, RMT_E_USAGE,
+                        "a script needs either contents or a location");
     if (content) {
         rmt_id_compute(&id, content, size);
         rmt_record_set(ask->meta, "hash", rmt_id_text(&id, text));
@@ -165,7 +166,7 @@ s_check_script(ask_t *ask, rmt_error_t *error)
         return -1;
     if (strlen(sha256) != 64 || strspn(sha256, "0123456789abcdef") != 64)
         return rmt_fail(error, RMT_E_USAGE,
-                        "a location needs the SHA-256 of what lies there: 64 digits, as "
+                        "a location needs the SHA-256 of its contents: 64 digits, as "
                         "sha256sum prints them");
     rmt_record_setf(ask->meta, "hash", "%02x%s", RMT_ID_SHA256, sha256);
     return 0;
@@ -359,7 +360,8 @@ s_send(ask_t *ask, rmt_msg_t *reply)
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
     other->sequence = ask->msg->sequence;
     other->code = RMT_E_TOO_BIG;
-    rmt_msg_text(&other->text, "the answer is larger than a message may be");
+    rmt_msg_text(&other->text,
+                 "the answer is larger than a message may be; ask for fewer items");
     (void) rmt_socket_send(ask->port, ask->route, other, false, &error);
 }
 
@@ -481,13 +483,13 @@ rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         return;
     }
     if (!ask->verb) {
-        rmt_auto_str text = rmt_text("there is no verb %.64s", name);
+        rmt_auto_str text = rmt_text("the verb %.64s does not exist", name);
         s_fail(ask, RMT_E_UNSUPPORTED, text);
     } else if (!rmt_broker_is_open(broker)) {
-        s_fail(ask, RMT_E_UNAVAILABLE, "redis cannot be reached; again later");
+        s_fail(ask, RMT_E_UNAVAILABLE, "the broker cannot reach Redis; try again later");
     } else {
-        rmt_auto_str text = rmt_text("%s may not be asked by role %s", name,
-                                     rmt_record_text(key, "role", "?"));
+        rmt_auto_str text = rmt_text("a key with role %s may not use the verb %s",
+                                     rmt_record_text(key, "role", "?"), name);
         rmt_broker_refuse(broker, ask->key, name, text);
         s_fail(ask, RMT_E_NOT_ALLOWED, text);
     }

@@ -49,7 +49,7 @@ rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
     if (!offer) {
         member->strikes++;
         rmt_broker_refuse(broker, member->key, "credit",
-                          "a service that was not offered");
+                          "the worker did not offer this service");
         return;
     }
     offer->credit = msg->slots < 1000 ? msg->slots : 1000;

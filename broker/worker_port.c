@@ -88,11 +88,14 @@ static bool
 s_check_hello(const rmt_record_t *key, const rmt_msg_t *msg, rmt_error_t *error)
 {
     if (msg->version_min > RMT_WIRE_VERSION || msg->version_max < RMT_WIRE_VERSION)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "this broker speaks version %d",
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "this broker speaks version %d of the protocol; install one "
+                        "version of ramet on both",
                         RMT_WIRE_VERSION) == 0;
     const char *role = rmt_record_text(key, "role", "");
     if (!streq(msg->role ? msg->role : "", role))
-        return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key has role %s", role) == 0;
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "this key has role %s, and its worker claims another", role) == 0;
     for (size_t i = 0; msg->items && i < rmt_records_count(msg->items); i++) {
         const char *service =
             rmt_record_text(rmt_records_at(msg->items, i), "service", "");
@@ -133,7 +136,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_error_t error = {0};
     if (!rmt_broker_is_open(broker)) {
         s_refused(packet, port, RMT_E_UNAVAILABLE,
-                  "redis cannot be reached; again later");
+                  "the broker cannot reach Redis; try again later");
         return;
     }
     if (!s_check_hello(key, msg, &error)) {
@@ -182,7 +185,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     }
     rmt_member_t *member = rmt_roster_find(broker->roster, packet->user);
     if (!member || !zframe_eq(member->route, packet->route)) {
-        s_refused(packet, port, RMT_E_NOT_FOUND, "say HELLO first");
+        s_refused(packet, port, RMT_E_NOT_FOUND, "a worker must send HELLO first");
         return;
     }
     member->heard_at = rmt_clock_ms();
@@ -205,7 +208,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     default:
         member->strikes++;
         rmt_broker_refuse(broker, packet->user, rmt_msg_kind_name(msg->kind),
-                          "a worker does not send that");
+                          "a worker may not send this message");
     }
 }
 

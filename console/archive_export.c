@@ -119,7 +119,8 @@ s_export_file(export_t *self, const char *path, rmt_archive_report_t *report,
 {
     if (access(path, F_OK) == 0)
         return rmt_fail(error, RMT_E_EXISTS,
-                        "%s exists; choose another name, or remove it first", path);
+                        "the file %s exists; choose another name, or remove it first",
+                        path);
     rmt_auto_str part = rmt_text("%s.part", path);
     rmt_auto_fd fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     if (fd == -1)
@@ -144,7 +145,9 @@ archive_export(call_t *call, rmt_error_t *error)
     const char *path = call->operands[1];
     const bool is_stream = strcmp(path, "-") == 0;
     if (is_stream && isatty(STDOUT_FILENO))
-        return rmt_fail(error, RMT_E_USAGE, "an archive is not written to a terminal");
+        return rmt_fail(error, RMT_E_USAGE,
+                        "ramet does not write an archive to a terminal; name a file, or "
+                        "redirect the output");
     rmt_auto(image) image = image_open(call, call->operands[0], error);
     if (!image)
         return -1;

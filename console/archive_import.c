@@ -93,7 +93,8 @@ s_offer_part(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
     if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
         return rmt_fail(
             error, RMT_E_CORRUPT,
-            "a part of the archive's head has %zu bytes, more than a chunk holds", size);
+            "a part of the archive's head has %zu bytes, more than a chunk can hold",
+            size);
     rmt_chunk_make(&chunk, data, size, self->room);
     if (id_out)
         *id_out = chunk.id;
@@ -179,10 +180,10 @@ s_describe(s_import_t *self, rmt_error_t *error)
         return s_take_like(self, like, error);
     if (head)
         return s_read_head(self, head, size, error);
-    return rmt_fail(error, RMT_E_USAGE,
-                    "the archive does not say what machine it is of, as `ramet image "
-                    "export` was not what made it; name an image of such a machine with "
-                    "--like");
+    return rmt_fail(
+        error, RMT_E_USAGE,
+        "the archive does not describe its machine, because `ramet image export` did not "
+        "write it; name an image of such a machine with --like IMAGE");
 }
 
 // The volumes that have a place in the tree; those without hold nothing.
@@ -195,7 +196,7 @@ s_find_volumes(s_import_t *self, rmt_error_t *error)
         if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0 || *mount != '/')
             continue;
         if (self->volume_count == VOLUME_COUNT_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes",
+            return rmt_fail(error, RMT_E_TOO_BIG, "the image has more than %d volumes",
                             VOLUME_COUNT_MAX);
         self->volumes[self->volume_count++] = (s_volume_t){
             .record = record, .mount = mount + 1, .list = rmt_archive_list_new()};
@@ -249,7 +250,7 @@ s_take_entry(s_import_t *self, rmt_entry_t *entry, const char *link, rmt_error_t
             -1)
         return -1;
     if (!volume)
-        return rmt_fail(error, RMT_E_CORRUPT, "no volume of the image contains /%s",
+        return rmt_fail(error, RMT_E_CORRUPT, "the image has no volume that contains /%s",
                         entry->path);
     if (link && !(link_rest = s_inside(volume, link)))
         return rmt_fail(error, RMT_E_CORRUPT, "/%s is a hard link into another volume",
@@ -363,7 +364,7 @@ archive_import(call_t *call, rmt_error_t *error)
     const char *path = call->operands[0];
     const char *name = rmt_record_text(call->options, "name", NULL);
     if (!name)
-        return rmt_fail(error, RMT_E_USAGE, "name the image: --name NAME");
+        return rmt_fail(error, RMT_E_USAGE, "the image needs a name: --name NAME");
     const bool is_stream = strcmp(path, "-") == 0;
     rmt_auto_fd fd = is_stream ? dup(STDIN_FILENO) : open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)

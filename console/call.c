@@ -72,7 +72,9 @@ call_connect(call_t *self, rmt_error_t *error)
         return 0;
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
     if (!config)
-        return rmt_wrap(error, "no connection (see --config)");
+        return rmt_wrap(
+            error,
+            "the console has no connection; name its configuration with --config FILE");
     return s_connect(self, config, error);
 }
 

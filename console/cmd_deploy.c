@@ -16,7 +16,7 @@ s_body(call_t *call, rmt_error_t *error)
 {
     if (!rmt_record_has(call->options, "engine")) {
         rmt_fail(error, RMT_E_USAGE,
-                 "name the engines: --engine E; see: ramet engine list");
+                 "the plan needs engines: --engine E; see: ramet engine list");
         return NULL;
     }
     if (rmt_policy_check(rmt_record_text(call->options, "policy", ""), error) == -1)
@@ -66,8 +66,9 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
     if (list)
         return strdup(list);
     if (!isatty(STDIN_FILENO)) {
-        rmt_fail(error, RMT_E_USAGE,
-                 "name the targets: --targets LIST; there is no implicit \"all\"");
+        rmt_fail(
+            error, RMT_E_USAGE,
+            "the deployment needs targets: --targets LIST; there is no implicit \"all\"");
         return NULL;
     }
     fputs("Targets (names, r12-n[01-40], rack=r12): ", stderr);
@@ -125,25 +126,26 @@ static const option_t s_plan_options[] = {
 static const option_t s_start_options[] = {
     {"engine", "E", "engines; may be given several times"},
     {"targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12"},
-    {"policy", "CLASS=RULE", "as in: ramet deploy plan"},
+    {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
     {"partial", NULL, "continue with the targets that can be locked"},
     {"when-booted", NULL, "include absent targets, and install them when they netboot"},
     {"take-over", NULL,
-     "include targets that an ended job still locks, if their agents have restarted"},
-    {"accept-incomplete", NULL, "also an image that is INCOMPLETE"},
-    {"canary", "N", "install N targets first, the rest when these are confirmed"},
+     "include targets that an ended job still locks, if their agents started again "
+     "since"},
+    {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
+    {"canary", "N", "install N targets first, and the others when all N have started"},
     {"max-failures", "K", "start no more targets after K failures"},
-    {"boot-timeout", "TIME", "how long to wait for the first boot: 90s, 30m (15m)"},
+    {"boot-timeout", "TIME", "time for the first boot: 90s, 30m (default 15m)"},
     {"yes", NULL, "do not ask for confirmation"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 
 const command_t cmd_deploy[] = {
     {"deploy", "plan", "IMAGE", 1, 1,
-     "Match an image with the targets of engines and say why each fits or not. Changes "
-     "nothing.",
+     "Compare an image with the targets of engines and show why each fits or not. "
+     "Changes nothing.",
      s_plan, NULL, NULL, s_plan_options},
     {"deploy", "start", "IMAGE", 1, 1, "Lock the targets, then erase and install them.",
      s_start, NULL, NULL, s_start_options},

@@ -95,8 +95,9 @@ static const option_t s_event_options[] = {
 };
 
 const command_t cmd_farm[] = {
-    {"events", "", "", 0, 0, "Show the present state; with --follow show new events too.",
-     s_events, NULL, NULL, s_event_options},
+    {"events", "", "", 0, 0,
+     "Show the state of the farm; with --follow, show new events too.", s_events, NULL,
+     NULL, s_event_options},
     {"doctor", "", "", 0, 0, "Check that broker, Redis and workers answer.", s_doctor,
      NULL, NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

@@ -33,34 +33,34 @@ s_create(call_t *call, rmt_error_t *error)
 
 static const option_t s_create_options[] = {
     {"name", "NAME", "of the image; default: the source's name and a number"},
-    {"place", "PLACE", "where it is stored; default: the only place with an imager"},
+    {"place", "PLACE", "place that stores it; default: the only place with an imager"},
     {"exclude", "GLOB", "leave out matching paths; may be given several times"},
     {"dry-run", NULL,
-     "make no image; list the paths that an image would take, leave out and make anew, "
-     "and the private keys in it"},
+     "make no image; list the paths that an image would contain, leave out and make "
+     "anew, and its private keys"},
     {"paranoid", NULL, "read every file, also files with unchanged times"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 
 static const option_t s_verify_options[] = {
     {"place", "PLACE",
-     "the store to look into: an engine that has the image; default: the image's place"},
+     "the store to check: an engine that has the image; default: the image's place"},
     {"against", "MACHINE", "compare the files of a running machine with the image"},
     {"ignore", "GLOB", "with --against: leave out matching paths"},
-    {"all", NULL, "with --against: show differences by intent too"},
-    {"timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)"},
+    {"all", NULL, "with --against: show also what personalisation changed"},
+    {"timeout", "TIME", "give up after 90s, 45m, 2h (exit 124); the job continues"},
     {NULL, NULL, NULL},
 };
 
 static const option_t s_import_options[] = {
-    {"name", "NAME", "of the image"},
-    {"place", "PLACE", "where it is stored; default: the only place with an imager"},
+    {"name", "NAME", "name of the image"},
+    {"place", "PLACE", "place that stores it; default: the only place with an imager"},
     {"like", "IMAGE",
      "take hardware and layout of IMAGE, for archives of other programs"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 

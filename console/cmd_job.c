@@ -131,22 +131,23 @@ static int
 s_retry(call_t *call, rmt_error_t *error)
 {
     if (!rmt_record_has(call->options, "failed"))
-        return rmt_fail(error, RMT_E_USAGE,
-                        "name the targets to retry: ramet job retry %s --failed",
-                        call->operands[0]);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "the retry needs targets; for the failed ones: ramet job retry %s --failed",
+            call->operands[0]);
     rmt_auto(rmt_record) body = s_job_body(call);
     rmt_auto(rmt_msg) reply = call_request(call, "job.retry", body, NULL, error);
     return reply ? watch_made(call, reply, error) : -1;
 }
 
 static const option_t s_time_options[] = {
-    {"timeout", "TIME", "give up waiting after 90s, 45m, 2h; the job goes on (exit 124)"},
+    {"timeout", "TIME", "give up after 90s, 45m, 2h (exit 124); the job continues"},
     {NULL, NULL, NULL},
 };
 static const option_t s_retry_options[] = {
     {"failed", NULL, "take the failed targets"},
     {"wait", NULL, "follow the new job to its end"},
-    {"timeout", "TIME", "with --wait"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 
@@ -154,10 +155,11 @@ const command_t cmd_job[] = {
     {"job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, NULL, NULL},
     {"job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL, NULL, NULL},
     {"job", "watch", "JOB", 1, 1,
-     "Follow a job on the screen to its end; Ctrl-C detaches.", s_watch, NULL, NULL,
+     "Follow a job on the screen to its end; after Ctrl-C the job continues.", s_watch,
+     NULL, NULL, s_time_options},
+    {"job", "wait", "JOB", 1, 1,
+     "Wait for a job's end; the exit status tells its outcome.", s_wait, NULL, NULL,
      s_time_options},
-    {"job", "wait", "JOB", 1, 1, "Wait for a job's end; its outcome is the exit status.",
-     s_wait, NULL, NULL, s_time_options},
     {"job", "logs", "JOB [TARGET]", 1, 2,
      "Show the events of a job from the audit stream.", s_logs, NULL, NULL, NULL},
     {"job", "cancel", "JOB [TARGET]...", 1, -1,

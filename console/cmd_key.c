@@ -17,9 +17,10 @@ s_make_key(const char *folder, const char *name, rmt_error_t *error)
     rmt_auto_str secret = rmt_text("%s/%s.key", folder, name);
     rmt_auto_str public = rmt_text("%s/%s.pub", folder, name);
     if (access(secret, F_OK) == 0)
-        return rmt_fail(error, RMT_E_EXISTS,
-                        "%s exists, and a key is never replaced; use another folder",
-                        secret);
+        return rmt_fail(
+            error, RMT_E_EXISTS,
+            "the key file %s exists, and ramet never replaces a key; name another folder",
+            secret);
     rmt_key_t key;
     if (rmt_key_new(&key, error) == -1 || rmt_key_save(&key, secret, error) == -1 ||
         rmt_key_save_public(&key, public, error) == -1)
@@ -72,7 +73,7 @@ s_key_enrol(call_t *call, rmt_error_t *error)
         return -1;
     if (rmt_record_count(answer) == 0)
         return rmt_fail(error, RMT_E_EXISTS,
-                        "this console has a key; its file is named by the setting key");
+                        "this console has a key already; the setting key names its file");
     output_record(answer, NULL, NULL, NULL, call->json);
     return 0;
 }
@@ -80,8 +81,8 @@ s_key_enrol(call_t *call, rmt_error_t *error)
 static const option_t s_token_options[] = {
     {"name", "NAME", "only a machine of this name"},
     {"place", "PLACE", "place of an imager or installer, engine of a target"},
-    {"ttl-s", "SECONDS", "life time (3600)"},
-    {"uses", "N", "how many machines may use it (1)"},
+    {"ttl-s", "SECONDS", "life time in seconds (default 3600)"},
+    {"uses", "N", "number of machines that may use it (default 1)"},
     {"approve", NULL, "approve keys that enrol with it at once"},
     {NULL, NULL, NULL},
 };

@@ -13,10 +13,9 @@ s_lock_break(call_t *call, rmt_error_t *error)
 {
     if (!rmt_record_has(call->options, "force") ||
         !rmt_record_has(call->options, "reason"))
-        return rmt_fail(
-            error, RMT_E_USAGE,
-            "breaking a lock needs --force and --reason: the machine may still be "
-            "written; it is held afterwards");
+        return rmt_fail(error, RMT_E_USAGE,
+                        "a break needs --force and --reason TEXT: an installer may still "
+                        "write the machine, and the target is held afterwards");
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "target", call->operands[0]);
     rmt_record_set(body, "reason", rmt_record_text(call->options, "reason", ""));
@@ -40,7 +39,7 @@ s_lock_show(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_break_options[] = {
-    {"force", NULL, "confirm: the machine may still be written"},
+    {"force", NULL, "confirm the break: an installer may still write the machine"},
     {"reason", "WORDS", "the reason, for the audit stream"},
     {NULL, NULL, NULL},
 };

@@ -35,19 +35,19 @@ s_import(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_hold_options[] = {
-    {"reason", "WORDS", "why; shown wherever the target is"},
+    {"reason", "WORDS", "the reason; ramet shows it with the target"},
     {NULL, NULL, NULL},
 };
 static const option_t s_inventory_options[] = {
-    {"raw", NULL, "every fact as the agent has told it, one device a line"},
+    {"raw", NULL, "show every fact as the agent sent it, one device a line"},
     {NULL, NULL, NULL},
 };
 static const option_t s_match_options[] = {
-    {"policy", "CLASS=RULE", "as in: ramet deploy plan"},
+    {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
     {NULL, NULL, NULL},
 };
 static const option_t s_select_options[] = {
-    {"select", "FIELD=VALUE", "only records that have it"},
+    {"select", "FIELD=VALUE", "show only records with this value"},
     {NULL, NULL, NULL},
 };
 
@@ -99,7 +99,7 @@ static const option_t s_select_options[] = {
          "NAME",                                                                         \
          1,                                                                              \
          1,                                                                              \
-         "Approve a machine that announced itself.",                                     \
+         "Approve a machine that enrolled without a record.",                            \
          command_run_act,                                                                \
          noun_ ".approve",                                                               \
          NULL,                                                                           \
@@ -120,7 +120,7 @@ const command_t cmd_record[] = {
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
      "target.show", NULL, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,
-     "Say fact by fact whether a target fits an image. Changes nothing.", plan_target,
+     "Show, fact by fact, whether a target fits an image. Changes nothing.", plan_target,
      NULL, NULL, s_match_options},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -21,7 +21,7 @@ s_script_source(const call_t *call, rmt_record_t *body, rmt_error_t *error)
     const char *location = rmt_record_text(body, "location", NULL);
     if (!file == !location)
         return rmt_fail(error, RMT_E_USAGE,
-                        "give a FILE, or --location URL with --sha256 HASH");
+                        "the script needs a FILE, or --location URL with --sha256 HASH");
     if (!file)
         return 0;
     rmt_auto_ptr content = NULL;
@@ -80,12 +80,12 @@ s_script_remove(call_t *call, rmt_error_t *error)
 static const option_t s_script_options[] = {
     {"target", "NAME", "for this target only"},
     {"select", "LABEL=VALUE", "for targets with these values in their records"},
-    {"time-limit", "TIME", "how long it may run: 90s, 5m (10m); then it is ended"},
+    {"time-limit", "TIME", "time limit of the script: 90s, 5m (default 10m)"},
     {"location", "URL",
-     "instead of FILE: https://HOST/PATH or ssh://USER@HOST/PATH, "
-     "fetched by the engine"},
+     "instead of FILE: https://HOST/PATH or ssh://USER@HOST/PATH, which the engine "
+     "fetches"},
     {"sha256", "HASH",
-     "hash of the contents at the location; other contents stop the order"},
+     "hash of the contents at the location; with other contents nothing is installed"},
     {NULL, NULL, NULL},
 };
 

@@ -88,25 +88,26 @@ s_pins(call_t *call, rmt_error_t *error)
 static const option_t s_check_options[] = {
     {"deep", NULL, "re-hash every chunk too"},
     {"wait", NULL, "follow the job and show its findings"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 static const option_t s_scrub_options[] = {
-    {"rate", "MIB", "read at most so many MiB a second"},
+    {"rate", "MIB", "read at most this many MiB a second"},
     {"again", NULL, "start at the first pack, even if the last run was cut short"},
-    {"wait", NULL, "follow the job, and show what it found"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"wait", NULL, "follow the job and show its findings"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 static const option_t s_gc_options[] = {
     {"age", "TIME",
-     "remove packs whose mark is older (24h); longer than any capture takes"},
+     "remove packs that were unused for longer than this (default 24h); longer than any "
+     "capture takes"},
     {"wait", NULL, "follow the job and show its counts"},
-    {"timeout", "TIME", "with --wait: 90s, 45m, 2h"},
+    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
     {NULL, NULL, NULL},
 };
 static const option_t s_pin_options[] = {
-    {"reason", "WORDS", "shown with the pin"},
+    {"reason", "WORDS", "the reason; ramet shows it with the pin"},
     {NULL, NULL, NULL},
 };
 
@@ -120,10 +121,9 @@ const command_t cmd_store[] = {
      "Remove images that left the catalogue, and packs that no image needs.", s_gc, NULL,
      NULL, s_gc_options},
     {"store", "pin", "PLACE IMAGE", 2, 2,
-     "Keep an image in a store, even when it is removed from the catalogue.", s_pin, NULL,
+     "Keep an image in a store, even after its removal from the catalogue.", s_pin, NULL,
      NULL, s_pin_options},
-    {"store", "unpin", "PLACE IMAGE", 2, 2, "Take a pin away.", s_unpin, NULL, NULL,
-     NULL},
+    {"store", "unpin", "PLACE IMAGE", 2, 2, "Remove a pin.", s_unpin, NULL, NULL, NULL},
     {"store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL, NULL,
      NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

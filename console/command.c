@@ -7,7 +7,7 @@
 static const option_t s_common[] = {
     {"json", NULL, "print JSON (schema ramet/v1)"},
     {"config", "FILE",
-     "connection and key; default $RAMET_CONFIG, /etc/ramet/console.cfg"},
+     "file with brokers and key; default $RAMET_CONFIG, then /etc/ramet/console.cfg"},
     {"help", NULL, "print this help"},
     {NULL, NULL, NULL},
 };
@@ -141,8 +141,7 @@ command_print_overview(const char *noun)
             printf("  %-44s %.*s\n", left, (int) strcspn(row->help, ".\n"), row->help);
         }
     }
-    puts("\nramet NOUN VERB --help says more.\n"
-         "Exit status: 0 well, 1 some targets failed, 2 job failed or cancelled, 64 "
-         "usage,\n"
-         "69 unavailable, 75 try again, 77 not allowed, 78 configuration, 124 time-out.");
+    puts("\nramet NOUN VERB --help explains a verb and its options.\nExit status: 0 "
+         "success, 1 some targets failed, 2 job failed or cancelled, 64 usage,\n69 "
+         "unavailable, 75 try again, 77 not allowed, 78 configuration, 124 time-out.");
 }

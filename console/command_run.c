@@ -13,11 +13,13 @@ command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *erro
         const char *equals = strchr(word, '=');
         char name[RMT_RECORD_NAME_MAX + 1];
         if (!equals || equals == word || (size_t) (equals - word) >= sizeof name)
-            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not of the form name=value",
-                            word);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "\"%s\" is not NAME=VALUE; write one such as rack=r12", word);
         snprintf(name, sizeof name, "%.*s", (int) (equals - word), word);
         if (!rmt_record_name_is_valid(name))
-            return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a field name", name);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "\"%s\" is not the name of a field; use a-z, 0-9, . and -",
+                            name);
         if (rmt_record_has(body, name))
             return rmt_fail(error, RMT_E_USAGE, "%s is given twice; write it once%s",
                             word, strcmp(name, "name") == 0 ? ", as NAME" : "");

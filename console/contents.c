@@ -147,8 +147,8 @@ contents_files(call_t *call, rmt_error_t *error)
         if (image_each_entry(self, volume, s_list_entry, &listing, error) == -1)
             return -1;
     if (listing.below_size && rmt_records_count(items) == 0)
-        return rmt_fail(error, RMT_E_NOT_FOUND, "image %s has no %s", call->operands[0],
-                        below);
+        return rmt_fail(error, RMT_E_NOT_FOUND, "image %s has no file %s",
+                        call->operands[0], below);
     static const char *const columns[] = {"mode", "owner", "size", "mtime", "path", NULL};
     output_list(items, columns, call->json);
     return 0;
@@ -205,7 +205,8 @@ contents_checkout(call_t *call, rmt_error_t *error)
     if (mkdir(folder, 0700) == -1 && errno != EEXIST)
         return rmt_fail_errno(error, "make folder %s", folder);
     if (rmdir(folder) == -1 || mkdir(folder, 0700) == -1)
-        return rmt_fail_errno(error, "the folder %s must be empty", folder);
+        return rmt_fail_errno(error, "the folder %s is not empty; name an empty folder",
+                              folder);
     rmt_auto(image) self = image_open(call, call->operands[0], error);
     if (!self)
         return -1;

@@ -64,9 +64,10 @@ inventory_run(call_t *call, rmt_error_t *error)
     size_t size = 0;
     const void *packed = rmt_record_get(reply->body, "hardware", &size);
     if (!packed)
-        return rmt_fail(error, RMT_E_NOT_FOUND,
-                        "target %s has not told its hardware yet; start its agent",
-                        call->operands[0]);
+        return rmt_fail(
+            error, RMT_E_NOT_FOUND,
+            "the agent of target %s has not sent the hardware yet; start the agent",
+            call->operands[0]);
     rmt_auto(rmt_records) facts = rmt_codec_unpack_records(packed, size, size + 1, error);
     if (!facts)
         return -1;

@@ -23,7 +23,8 @@ static int
 s_refuse_words(const char *noun, const char *verb)
 {
     if (!command_find(noun, NULL))
-        fprintf(stderr, "ramet: there is no \"%s\"; see: ramet --help\n", noun);
+        fprintf(stderr, "ramet: the noun \"%s\" does not exist; see: ramet --help\n",
+                noun);
     else if (verb)
         fprintf(stderr, "ramet: %s has no verb \"%s\"; see: ramet %s --help\n", noun,
                 verb, noun);

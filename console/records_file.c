@@ -13,7 +13,7 @@ s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t i
            rmt_error_t *error)
 {
     if (!rmt_record_name_is_valid(name))
-        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is not a field name",
+        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is not the name of a field",
                         index + 1, name);
     if (json_is_string(value))
         rmt_record_set(record, name, json_string_value(value));
@@ -103,8 +103,8 @@ s_csv_header(const char **at, char *value, rmt_records_t *names, rmt_error_t *er
     while (more) {
         more = s_csv_value(at, value);
         if (!rmt_record_name_is_valid(value))
-            return rmt_fail(error, RMT_E_USAGE, "line 1: \"%s\" is not a field name",
-                            value);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "line 1: \"%s\" is not the name of a field", value);
         rmt_record_set(rmt_records_add(names), "name", value);
     }
     return 0;
@@ -153,7 +153,7 @@ output_import(const char *path, rmt_error_t *error)
     else if (dot && strcmp(dot, ".csv") == 0)
         items = s_from_csv(text, size, error);
     else
-        rmt_fail(error, RMT_E_USAGE, "the name must end with .json or .csv");
+        rmt_fail(error, RMT_E_USAGE, "the file's name must end with .json or .csv");
     if (!items)
         rmt_wrap(error, "import %s", path);
     return items;

@@ -15,7 +15,7 @@ s_add(rmt_records_t *chosen, const rmt_records_t *known, const char *name,
 {
     if (!rmt_records_find(known, "name", name))
         return rmt_fail(error, RMT_E_NOT_FOUND,
-                        "no target \"%s\"; see: ramet target list", name);
+                        "the target \"%s\" does not exist; see: ramet target list", name);
     if (!rmt_records_find(chosen, "target", name))
         rmt_record_set(rmt_records_add(chosen), "target", name);
     return 0;
@@ -29,7 +29,8 @@ s_add_label(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
     rmt_auto_str field = rmt_text("%.*s", (int) (equals - word), word);
     // Every record without the field would have that value.
     if (!equals[1])
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" has no value; write rack=r12", word);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" has no value; write one such as rack=r12", word);
     size_t found = 0;
     for (size_t i = 0; i < rmt_records_count(known); i++) {
         const rmt_record_t *target = rmt_records_at(known, i);
@@ -40,7 +41,8 @@ s_add_label(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
             return -1;
     }
     if (!found)
-        return rmt_fail(error, RMT_E_NOT_FOUND, "no target has %s", word);
+        return rmt_fail(error, RMT_E_NOT_FOUND,
+                        "no target has the label %s; see: ramet target list", word);
     return 0;
 }
 
@@ -57,8 +59,8 @@ s_add_range(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
     const unsigned long last = *dash == '-' ? strtoul(dash + 1, &close, 10) : 0;
     if (!digits || digits > 9 || *dash != '-' || !isdigit((unsigned char) dash[1]) ||
         *close != ']' || last < first || last - first >= SELECT_COUNT_MAX)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a range; write r12-n[01-40]",
-                        word);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" is not a range; write one such as r12-n[01-40]", word);
     for (unsigned long number = first; number <= last; number++) {
         rmt_auto_str name = rmt_text("%.*s%0*lu%s", (int) (open - word), word,
                                      (int) digits, number, close + 1);

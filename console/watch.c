@@ -176,8 +176,8 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
             next_poll = rmt_clock_ms() + POLL_MS;
         }
         if (timeout_s && now - start > (int64_t) timeout_s * 1000)
-            return rmt_fail(error, RMT_E_TIMEOUT, "job %s still runs after %u s", job,
-                            timeout_s);
+            return rmt_fail(error, RMT_E_TIMEOUT, "job %s is still running after %u s",
+                            job, timeout_s);
         rmt_error_t silence = {0};
         rmt_auto(rmt_msg) event = rmt_client_next_event(call->client, 200, &silence);
         if (event) {
@@ -187,7 +187,7 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
                 next_poll = 0;
         }
     }
-    fprintf(stderr, "\nthe job goes on; follow it with: ramet job watch %s\n", job);
+    fprintf(stderr, "\nthe job continues; follow it with: ramet job watch %s\n", job);
     return 130;
 }
 
@@ -224,8 +224,8 @@ watch_parse_time(const char *text, unsigned *seconds_out, rmt_error_t *error)
     static const unsigned factors[] = {1, 60, 3600};
     const char *unit = *end ? strchr(units, *end) : units;
     if (end == text || !unit || (*end && end[1]) || number > 1000000)
-        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not a time; write 90s, 45m or 2h",
-                        text);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" is not a time; write one such as 90s, 45m or 2h", text);
     *seconds_out = (unsigned) number * factors[unit - units];
     return 0;
 }

@@ -40,7 +40,7 @@ s_take_host(char *authority, const char *text, rmt_location_t *location,
         host++;
         char *bracket = strchr(host, ']');
         if (!bracket || (bracket[1] && bracket[1] != ':'))
-            return s_bad(error, text, "the host's brackets are not right");
+            return s_bad(error, text, "the brackets of the host are not in pairs");
         *bracket = '\0';
         end = bracket[1] ? bracket + 1 : NULL;
     }
@@ -69,14 +69,15 @@ s_take_authority(const char *begin, size_t size, const char *text,
 {
     char authority[400];
     if (size == 0 || size >= sizeof authority)
-        return s_bad(error, text, "there is no host");
+        return s_bad(error, text, "the host is missing");
     memcpy(authority, begin, size);
     authority[size] = '\0';
     char *host = authority;
     char *at = strchr(authority, '@');
     if (at && !location->is_ssh)
-        return s_bad(error, text,
-                     "https has no user here, as secrets do not belong in it");
+        return s_bad(
+            error, text,
+            "a location of https has no user, because secrets do not belong in it");
     if (at) {
         *at = '\0';
         if (!authority[0] || authority[0] == '-' || !s_consists(authority, USER_MORE) ||
@@ -94,7 +95,7 @@ rmt_location_parse(const char *text, rmt_location_t *location_out, rmt_error_t *
     static const char https[] = "https://", ssh[] = "ssh://";
     rmt_location_t location = {.is_ssh = strncmp(text, ssh, sizeof ssh - 1) == 0};
     if (!location.is_ssh && strncmp(text, https, sizeof https - 1) != 0)
-        return s_bad(error, text, "neither https nor ssh");
+        return s_bad(error, text, "the scheme is neither https nor ssh");
     if (strlen(text) >= sizeof location.path)
         return s_bad(error, text, "it is too long");
     const char *authority = strstr(text, "://") + 3;

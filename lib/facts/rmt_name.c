@@ -101,8 +101,8 @@ rmt_name_check_role(const char *text, rmt_error_t *error)
 {
     if (strcmp(text, "main") == 0)
         return rmt_fail(error, RMT_E_USAGE,
-                        "the fields of the interface main have no net. before them, as "
-                        "in address=10.0.0.7/24");
+                        "the interface main takes its fields without net.main., as in "
+                        "address=10.0.0.7/24");
     if (s_consists(text, LOWER, LOWER "_-", RMT_ROLE_MAX))
         return 0;
     return rmt_fail(error, RMT_E_USAGE,

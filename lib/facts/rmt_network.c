@@ -137,8 +137,8 @@ s_check_length(const rmt_interface_t *self, const char *field, const char *value
     if (!length || !other)
         return 0;
     rmt_fail(error, RMT_E_USAGE,
-             "this contradicts the address %s/%u; remove %s, or the length behind the "
-             "address",
+             "the value contradicts the address %s/%u; remove %s, or the length after "
+             "the address",
              other->text, other->prefix, field);
     return s_blame(self->role, field, value, error);
 }
@@ -154,8 +154,7 @@ s_check_lengths(const rmt_record_t *target, const rmt_interface_t *self,
         return -1;
     if (lengths.mask && lengths.prefix && lengths.mask != lengths.prefix) {
         rmt_fail(error, RMT_E_USAGE,
-                 "prefix %s says another length than this mask of %u bits; remove one of "
-                 "them",
+                 "the prefix %s and this mask of %u bits differ; remove one of them",
                  prefix, lengths.mask);
         return s_blame(self->role, "mask", mask, error);
     }
@@ -175,7 +174,7 @@ s_take_gateway(const char *word, rmt_interface_t *self, rmt_error_t *error)
     rmt_network_gateway_t *gateway = &self->gateway[address.is_v6];
     if (gateway->address.text[0])
         return rmt_fail(error, RMT_E_USAGE,
-                        "%s and %s are two gateways of one family; write one of them",
+                        "the gateways %s and %s have one family; write one of them",
                         gateway->address.text, address.text);
     gateway->address = address;
     return 0;
@@ -198,7 +197,7 @@ s_check_gateway(const rmt_record_t *target, rmt_interface_t *self, bool is_v6,
         if (rmt_address_covers(own, &gateway->address))
             gateway->is_on_link = false;
         if (rmt_address_equal(own, &gateway->address)) {
-            rmt_fail(error, RMT_E_USAGE, "this is the target's own address %s/%u",
+            rmt_fail(error, RMT_E_USAGE, "the gateway is the target's own address %s/%u",
                      own->text, own->prefix);
             return s_blame(self->role, "gateway", value, error);
         }
@@ -373,7 +372,7 @@ s_check_same(const char *field, const char *value, const rmt_interface_t *one,
              const rmt_interface_t *other, rmt_error_t *error)
 {
     return rmt_fail(error, RMT_E_USAGE,
-                    "%s %s is that of interface %s and of %s; only one can have it",
+                    "%s %s belongs to interface %s and to %s; only one can have it",
                     field, value, other->role, one->role);
 }
 
@@ -386,8 +385,8 @@ s_check_addresses(const rmt_interface_t *one, const rmt_interface_t *other,
         for (size_t k = 0; k < count; k++) {
             if (rmt_address_equal(&one->addresses[i], &other->addresses[k]))
                 return one == other ? rmt_fail(error, RMT_E_USAGE,
-                                               "address %s of interface %s is in its "
-                                               "list twice",
+                                               "address %s of interface %s is in the "
+                                               "list twice; remove one of the two",
                                                one->addresses[i].text, one->role)
                                     : s_check_same("address", one->addresses[i].text, one,
                                                    other, error);
@@ -423,7 +422,7 @@ s_check(const rmt_network_t *network, rmt_error_t *error)
         if (network->count > 1 && !one->mac[0] && !one->name[0]) {
             rmt_auto_str field = s_field_name(one->role, "mac");
             return rmt_fail(error, RMT_E_USAGE,
-                            "interface %s is one of %zu and nothing tells it from the "
+                            "interface %s is one of %zu, and no field tells it from the "
                             "others; set %s=, such as %s=52:54:00:12:34:56",
                             one->role, network->count, field, field);
         }

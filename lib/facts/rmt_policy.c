@@ -75,7 +75,7 @@ s_fail_component(const char *name, rmt_error_t *error)
                                   s_rows[i].component);
     assert(used < sizeof all);
     return rmt_fail(error, RMT_E_USAGE,
-                    "policy %.64s: there is no such component; say one of %s, or "
+                    "policy %.64s: this component does not exist; write one of %s, or "
                     "disk.<role> for the disk of a role",
                     name, all);
 }
@@ -87,15 +87,18 @@ s_check(const char *name, const char *rule, rmt_error_t *error)
         if (*rule)
             return 0;
         return rmt_fail(error, RMT_E_USAGE,
-                        "policy %s=: say the wwn, serial, path or name of the disk",
+                        "policy %s=: the value is empty; write the wwn, serial, path or "
+                        "name of the disk",
                         name);
     }
     const row_t *row = s_find(name);
     if (!row)
         return s_fail_component(name, error);
     if (!s_takes(row, rule))
-        return rmt_fail(error, RMT_E_USAGE, "policy %s=%.64s: %s is one of %s", name,
-                        rule, name, row->rules);
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "policy %s=%.64s: this rule does not exist; the rules of %s are %s", name,
+            rule, name, row->rules);
     return 0;
 }
 
@@ -112,8 +115,10 @@ rmt_policy_parse(rmt_record_t *policy, const char *text, rmt_error_t *error)
         if (equals)
             *equals = '\0';
         if (size >= sizeof word || (size && (!equals || !rmt_record_name_is_valid(word))))
-            return rmt_fail(error, RMT_E_USAGE,
-                            "policy \"%.80s\" is not of the form component=rule", word);
+            return rmt_fail(
+                error, RMT_E_USAGE,
+                "policy \"%.80s\" is not component=rule; write one such as disk=family",
+                word);
         if (size && s_check(word, equals + 1, error) == -1)
             return -1;
         if (size)

@@ -137,7 +137,7 @@ end
 -- The same, of a record whose state R.move alone changes.
 local function store(key, fields)
     if fields.state then
-        fail(E.INTERNAL, key .. ': a state is changed by R.move alone')
+        fail(E.INTERNAL, key .. ': only R.move changes a state')
     end
     put(key, fields)
 end
@@ -152,7 +152,7 @@ end
 
 local function named(name)
     need(set(name) and #name <= 63 and string.find(name, '^[a-z0-9][a-z0-9._-]*$'),
-        E.USAGE, 'a name is 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit')
+        E.USAGE, 'a name has 1 to 63 of a-z 0-9 . _ - and begins with a letter or digit')
     return name
 end
 
@@ -290,7 +290,7 @@ serve('era_open', function(meta, body)
     if behind then
         call('SET', P .. 'era-at', now())
         last = audit(meta, 'era.raised', { era = era,
-            text = 'redis was behind the state file' })
+            text = 'Redis was behind the state file' })
     end
     return { era = era, last = last, raised = behind and 'yes' or 'no' }
 end)

@@ -12,16 +12,18 @@ end
 
 -- A uid, or the beginning of a j- name that fits one job alone.
 function R.job_find(text)
-    need(set(text), E.USAGE, 'which job?')
+    need(set(text), E.USAGE, 'the request names no job; see: ramet job list')
     if string.find(text, '^%x+$') and #text == 32 then
-        return need(load(job_key(text)), E.NOT_FOUND, 'no job ' .. text)
+        return need(load(job_key(text)), E.NOT_FOUND, 'the job ' .. text
+            .. ' does not exist; see: ramet job list')
     end
     local names = call('ZRANGEBYLEX', P .. 'job-names', '[' .. text,
         '[' .. text .. '\255', 'LIMIT', 0, 2)
-    need(#names > 0, E.NOT_FOUND, 'no job ' .. text)
-    need(#names == 1, E.USAGE, 'more than one job begins with ' .. text)
+    need(#names > 0, E.NOT_FOUND, 'the job ' .. text .. ' does not exist; see: ramet job list')
+    need(#names == 1, E.USAGE, 'several jobs begin with ' .. text .. '; write more of the id')
     local uid = string.match(names[1], ':(%x+)$')
-    return need(load(job_key(uid)), E.NOT_FOUND, 'no job ' .. text)
+    return need(load(job_key(uid)), E.NOT_FOUND, 'the job ' .. text
+        .. ' does not exist; see: ramet job list')
 end
 
 -- Change a target of a job: its fields and, when an event is given, its state.
@@ -169,14 +171,14 @@ local function place_for(source, body)
         return source.place
     end
     local places = call('SMEMBERS', P .. 'sending')
-    need(#places == 1, E.USAGE, 'which place? source ' .. source.name
-        .. ' names none, and there is not exactly one place with an imager')
+    need(#places == 1, E.USAGE, 'source ' .. source.name .. ' has no place, and the farm has '
+        .. #places .. ' places with an imager; name one with --place')
     return places[1]
 end
 
 serve('image_create', function(meta, body)
     local source = need(load(P .. 'source:' .. named(body.source)), E.NOT_FOUND,
-        'no source ' .. tostring(body.source))
+        'the source ' .. tostring(body.source) .. ' does not exist; see: ramet source list')
     if body['dry-run'] == 'yes' then
         return job_new(meta, 'survey', { source = body.source,
             at = 'source/' .. body.source, exclude = body.exclude or '' }, {})
@@ -196,7 +198,7 @@ end)
 serve('image_import', function(meta, body)
     local name, place = named(body.name), named(body.place)
     need(string.find(body.descriptor or '', '^01%x+$') and #body.descriptor == 66,
-        E.USAGE, 'descriptor is no id')
+        E.USAGE, 'the descriptor is not an id')
     R.image_reserve(meta, name)
     local answer = job_new(meta, 'import', { source = body.source or '', place = place,
         ['image-name'] = name, descriptor = body.descriptor }, {})
@@ -230,7 +232,7 @@ local function deploy_fields(body, image, engines)
     end
     for _, name in ipairs({ 'canary', 'max-failures', 'boot-timeout-s' }) do
         need(not fields[name] or string.find(fields[name], '^%d+$'), E.USAGE,
-            name .. ' is a number')
+            'the value of ' .. name .. ' must be a number')
     end
     return fields
 end
@@ -239,15 +241,16 @@ local function engines_of(body)
     local engines = words(body.engines)
     for _, engine in ipairs(engines) do
         need(call('EXISTS', P .. 'engine:' .. named(engine)) == 1, E.NOT_FOUND,
-            'no engine ' .. engine)
+            'the engine ' .. engine .. ' does not exist; see: ramet engine list')
     end
     return engines
 end
 
 local function need_complete(image, body)
     local is_accepted = body['accept-incomplete'] == 'yes'
-    need(is_accepted or not R.image_is_incomplete(image), E.REFUSED, 'image ' .. image.name .. ' is INCOMPLETE: contents of some files are missing; '
-        .. 'take it all the same with --accept-incomplete')
+    need(is_accepted or not R.image_is_incomplete(image), E.REFUSED, 'image ' .. image.name
+        .. ' is INCOMPLETE: contents of some files are missing; '
+        .. 'to use it, add --accept-incomplete')
 end
 
 -- With a target, its engine alone is asked, about it alone.
@@ -256,12 +259,12 @@ serve('deploy_plan', function(meta, body)
     need_complete(image, body)
     if set(body.target) then
         local record = need(load(P .. 'target:' .. named(body.target)), E.NOT_FOUND,
-            'no target ' .. body.target)
+            'the target ' .. body.target .. ' does not exist; see: ramet target list')
         need(set(record.engine), E.REFUSED, 'target ' .. body.target
-            .. ' belongs to no engine; see: ramet target set')
+            .. ' belongs to no engine; set it with: ramet target set NAME engine=ENGINE')
         engines = { record.engine }
     end
-    need(#engines > 0, E.USAGE, 'which engines?')
+    need(#engines > 0, E.USAGE, 'the request names no engine; see: ramet engine list')
     local fields = deploy_fields(body, image, engines)
     fields['only-target'] = set(body.target) and body.target or nil
     return job_new(meta, 'plan', fields, {})
@@ -278,10 +281,12 @@ local function deploy_targets(items, engines)
     for _, item in ipairs(items) do
         local name = named(item.target)
         local record = need(load(P .. 'target:' .. name), E.NOT_FOUND,
-            'no target ' .. name)
-        need(record.approved == 'yes', E.REFUSED, 'target ' .. name .. ' is not approved')
+            'the target ' .. name .. ' does not exist; see: ramet target list')
+        need(record.approved == 'yes', E.REFUSED, 'target ' .. name
+            .. ' is not approved; approve it with: ramet target approve ' .. name)
         local engine = need(set(record.engine) and record.engine, E.REFUSED,
-            'target ' .. name .. ' belongs to no engine')
+            'target ' .. name .. ' belongs to no engine; set it with: ramet target set ' .. name
+                .. ' engine=ENGINE')
         need(not given or allowed[engine], E.REFUSED,
             'target ' .. name .. ' belongs to engine ' .. engine)
         if not allowed[engine] then
@@ -293,7 +298,7 @@ local function deploy_targets(items, engines)
             targets[#targets + 1] = name
         end
     end
-    need(#targets > 0, E.USAGE, 'which targets?')
+    need(#targets > 0, E.USAGE, 'the request names no target; see: ramet target list')
     return targets
 end
 
@@ -309,9 +314,10 @@ serve('deploy_start', deploy_new)
 -- The same again over what failed. A lock that the old job left may be taken over.
 serve('job_retry', function(meta, body)
     local old = R.job_find(body.job)
-    need(R.is('job', old, 'ended'), E.REFUSED, 'job ' .. old.name .. ' has not ended')
+    need(R.is('job', old, 'ended'), E.REFUSED, 'job ' .. old.name
+        .. ' has not ended; follow it with: ramet job watch ' .. old.name)
     need(not R.is('job', old, 'done'), E.REFUSED,
-        'nothing of job ' .. old.name .. ' failed')
+        'job ' .. old.name .. ' did not fail, so a retry has nothing to do')
     if old.kind == 'image' then
         local name = old['image-name']
         R.image_reserve(meta, name)
@@ -320,7 +326,7 @@ serve('job_retry', function(meta, body)
             paranoid = old.paranoid or '', retries = old.id }, {})
     end
     need(old.kind == 'plan' or old.kind == 'deploy', E.REFUSED, 'a job of kind '
-        .. old.kind .. ' is not tried again; give the command anew')
+        .. old.kind .. ' cannot be retried; give its command again')
     old['take-over'] = 'yes'
     if old.kind == 'plan' then
         local fields = deploy_fields(old, R.image_find(old.image), words(old.engines))
@@ -333,7 +339,7 @@ serve('job_retry', function(meta, body)
             items[#items + 1] = { target = target }
         end
     end)
-    need(#items > 0, E.REFUSED, 'no target of job ' .. old.name .. ' failed')
+    need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target')
     return deploy_new(meta, old, items)
 end)
 
@@ -398,9 +404,10 @@ local function with_heard(record)
     local agent = load(P .. 'agent:target/' .. record.name) or {}
     if R.present('target', record.name)
         and num(agent.since) > num(record['awaiting-since']) then
-        record.heard = 'its installer answers again: it did not start from its own disk'
+        record.heard = 'the target agent started again: the machine did not start '
+            .. 'from its own disk'
     end
-    record.heard = record.heard or 'nothing since it was told to restart'
+    record.heard = record.heard or 'nothing since the order to restart'
     local since = num(record['heard-at'], num(record['awaiting-since']))
     record.text = 'last heard: ' .. record.heard .. ' ('
         .. math.floor((now() - since) / 1000) .. ' s ago)'

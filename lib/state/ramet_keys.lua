@@ -25,7 +25,8 @@ local function keys_named(text)
     for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. (text or ''))) do
         found[#found + 1] = key_load(key)
     end
-    need(#found > 0, E.NOT_FOUND, 'no key of name ' .. tostring(text))
+    need(#found > 0, E.NOT_FOUND, 'the key ' .. tostring(text)
+        .. ' does not exist; see: ramet key list')
     return found
 end
 
@@ -67,7 +68,7 @@ serve('key_list', function(meta)
 end)
 
 serve('key_get', function(meta, body)
-    return need(key_load(body.key), E.NOT_FOUND, 'no such key')
+    return need(key_load(body.key), E.NOT_FOUND, 'the key does not exist; see: ramet key list')
 end)
 
 serve('key_approve', function(meta, body)
@@ -93,13 +94,13 @@ end)
 -- meta.hash is that of the token, which is never stored.
 serve('key_token', function(meta, body)
     need(ROLES[body.role] and body.role ~= 'firstboot', E.USAGE,
-        'no token can be made for role ' .. tostring(body.role))
+        'the role ' .. tostring(body.role) .. ' has no tokens')
     if set(body.name) then
         named(body.name)
     end
     local placed = body.role == 'imager' or body.role == 'installer'
     need(not placed or set(body.place), E.USAGE, 'a token for ' .. body.role
-        .. ' names its place')
+        .. ' needs the place; name it with --place')
     if set(body.place) then
         named(body.place)
     end
@@ -119,20 +120,20 @@ end)
 local function enrol_name(body, token)
     if set(token.name) then
         need(not set(body.name) or body.name == token.name, E.NOT_ALLOWED,
-            'the token is for another name')
+            'the token was made for another name')
         return token.name
     end
     local owner = set(body.identity)
         and call('HGET', P .. 'unique', 'identity=' .. string.lower(body.identity))
     if body.role == 'target' and owner then
         need(not set(body.name) or body.name == owner, E.NOT_ALLOWED,
-            'this machine is known under another name')
+            'this machine has a record under another name')
         return owner
     end
     if set(body.name) then
         return named(body.name)
     end
-    need(set(body.identity), E.USAGE, 'an announcement needs a name or an identity')
+    need(set(body.identity), E.USAGE, 'the request to enrol needs a name or an identity')
     return 'm-' .. string.sub(redis.sha1hex(body.identity), 1, 12)
 end
 
@@ -152,10 +153,10 @@ local function enrol_rivals(meta, body, name)
             call('SET', mark, now(), 'NX', 'EX', 60)
             if body.role == 'target' and now() - num(call('GET', mark)) > SECOND_KEY_MS
                 and R.is_now('hold', name, 'free') then
-                R.hold(meta, name, 'two live machines say that they are ' .. name)
+                R.hold(meta, name, 'two live machines enrol as ' .. name)
             end
             fail(E.UNAVAILABLE, 'another key of ' .. body.role .. ' ' .. name
-                .. ' is still heard; ask again in 5 s')
+                .. ' is still in use; enrol again in 5 s')
         end
     end
     call('DEL', mark) -- A doubt after another start begins anew
@@ -184,10 +185,12 @@ serve('enrol', function(meta, body)
         return enrol_answer(known)
     end
     local at = P .. 'token:' .. (meta.hash or '')
-    local token = need(load(at), E.NOT_ALLOWED, 'no such token, or it is used up')
-    need(token.role == body.role, E.NOT_ALLOWED, 'the token is for another role')
+    local token = need(load(at), E.NOT_ALLOWED, 'the token does not exist, has '
+        .. 'expired, or has no use left; make one with: '
+        .. 'ramet key token ' .. tostring(body.role))
+    need(token.role == body.role, E.NOT_ALLOWED, 'the token was made for another role')
     need(not set(token.place) or not set(body.place) or token.place == body.place,
-        E.NOT_ALLOWED, 'the token is for another place')
+        E.NOT_ALLOWED, 'the token was made for another place')
     local name = enrol_name(body, token)
     local rivals = enrol_rivals(meta, body, name)
     local place = set(token.place) and token.place or body.place or ''
@@ -196,7 +199,8 @@ serve('enrol', function(meta, body)
     if body.role == 'target' then
         local owner = fields.identity
             and call('HGET', P .. 'unique', 'identity=' .. string.lower(fields.identity))
-        need(not owner or owner == name, E.NOT_ALLOWED, 'this hardware is another target')
+        need(not owner or owner == name, E.NOT_ALLOWED, 'this hardware belongs to target '
+            .. tostring(owner))
     end
     if call('HINCRBY', at, 'uses', -1) <= 0 then
         call('DEL', at)

@@ -30,7 +30,7 @@ function R.lock_fault(target)
         return 'the lock is of era ' .. lock.era .. ', before Redis was restored from an '
             .. 'older copy; start the agent of the target and deploy with --take-over'
     end
-    return 'the lock of the target is no longer that of this job'
+    return 'the target is no longer locked by this job'
 end
 
 -- event: release, confirm or break.
@@ -60,13 +60,13 @@ local function may_take_over(lock, target)
     end
     local agent = load(P .. 'agent:target/' .. target) or {}
     if not R.present('target', target) then
-        return false, 'its agent is not present'
+        return false, 'its agent is absent; start the machine'
     end
     -- When a write under an older era's lock began is not known; no order is younger than
     -- the change of the era.
     local go = is_of_this_era(lock) and num(lock.go) or num(call('GET', P .. 'era-at'))
     if agent.nonce == lock.nonce or num(agent.since) <= go then
-        return false, 'its agent has not started anew since the write began'
+        return false, 'its agent has not started again since the write began; restart the machine'
     end
     return true
 end
@@ -75,7 +75,7 @@ end
 local function obstacle(job, target)
     local record = load(P .. 'target:' .. target)
     if not record then
-        return E.NOT_FOUND, 'no target ' .. target
+        return E.NOT_FOUND, 'the target ' .. target .. ' does not exist'
     end
     local lock = load(lock_key(target))
     if lock and lock.job ~= job.id then
@@ -94,13 +94,13 @@ local function obstacle(job, target)
         return E.UNAVAILABLE, 'engine ' .. (record.engine or '?') .. ' gave no verdict'
     end
     if verdict.fits ~= 'yes' then
-        return E.INCOMPATIBLE, set(verdict.reason) and verdict.reason or 'does not fit'
+        return E.INCOMPATIBLE, set(verdict.reason) and verdict.reason or 'the image does not fit'
     end
     if R.is('hold', record, 'held') then
         return E.REFUSED, 'held: ' .. record.held
     end
     if not R.present('target', target) and job['when-booted'] ~= 'yes' then
-        return E.UNAVAILABLE, 'its agent is not present'
+        return E.UNAVAILABLE, 'its agent is absent; start the machine'
     end
     return nil
 end
@@ -136,7 +136,8 @@ function R.lock_set(meta, job)
     if refused > 0 and job.partial ~= 'yes' then
         for _, target in ipairs(free) do
             R.target_failed(meta, job.id, target, E.REFUSED,
-                'not begun: ' .. refused .. ' other targets cannot be installed')
+                'not begun, because ' .. refused .. ' other targets cannot be installed; '
+                    .. 'to begin without them, add --partial')
         end
         free = {}
     end
@@ -186,14 +187,14 @@ end)
 
 serve('lock_show', function(meta, body)
     return need(lock_show(named(body.target)), E.NOT_FOUND,
-        'target ' .. body.target .. ' is not locked')
+        'target ' .. body.target .. ' is not locked; see: ramet lock list')
 end)
 
 -- {target, reason}: the machine is held, and every message of the old epoch is stale.
 serve('lock_break', function(meta, body)
     local lock = need(load(lock_key(named(body.target))), E.NOT_FOUND,
-        'target ' .. body.target .. ' is not locked')
-    need(set(body.reason), E.USAGE, 'a break needs a reason')
+        'target ' .. body.target .. ' is not locked; see: ramet lock list')
+    need(set(body.reason), E.USAGE, 'a break needs a reason; give one with --reason TEXT')
     local epoch = call('INCR', P .. 'epoch')
     R.hold(meta, body.target, 'lock broken: ' .. body.reason)
     lock_end(meta, body.target, 'break', body.reason)
@@ -212,7 +213,7 @@ local function confirm_faults(body, items)
         faults[#faults + 1] = 'failed units: ' .. body['failed-units']
     end
     if set(body['missing-addresses']) then
-        faults[#faults + 1] = 'addresses not up: ' .. body['missing-addresses']
+        faults[#faults + 1] = 'missing addresses: ' .. body['missing-addresses']
     end
     for _, item in ipairs(items) do
         if item.exit ~= '0' then
@@ -237,7 +238,7 @@ end
 local function lock_awaited(meta)
     local lock = load(lock_key(meta.name))
     local is_awaited = R.is('lock', lock, 'armed') and lock.epoch == meta.epoch
-    return need(is_awaited and lock, E.FENCED, 'this first boot is not awaited any more')
+    return need(is_awaited and lock, E.FENCED, 'ramet no longer waits for this first boot')
 end
 
 -- {text} by the key of this first boot: what is heard of it before its report.

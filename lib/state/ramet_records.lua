@@ -11,12 +11,14 @@ local function record_key(class, name)
 end
 
 local function class_of(body)
-    return need(CLASSES[body.class] and body.class, E.USAGE, 'no such class of records')
+    return need(CLASSES[body.class] and body.class, E.USAGE,
+        'this class of records does not exist')
 end
 
 local function record_load(class, name)
     local record = load(record_key(class, named(name)))
-    return need(record, E.NOT_FOUND, 'no ' .. class .. ' ' .. name)
+    return need(record, E.NOT_FOUND, 'the ' .. class .. ' ' .. name
+        .. ' does not exist; see: ramet ' .. class .. ' list')
 end
 
 function R.present(role, name)
@@ -109,7 +111,7 @@ local function unique_check(class, name, fields, seen, rows)
         end
         owner = seen and seen[mark] or owner
         need(not owner or owner == name, E.EXISTS,
-            mark .. ' of target ' .. name .. ' is that of target ' .. tostring(owner))
+            mark .. ' of target ' .. name .. ' belongs to target ' .. tostring(owner))
         if seen then
             seen[mark] = name
         end
@@ -145,7 +147,8 @@ end
 local function matches(record, select)
     for _, word in ipairs(words(select)) do
         local name, value = string.match(word, '^([^=]+)=(.*)$')
-        need(name, E.USAGE, 'a selection is name=value, with commas between')
+        need(name, E.USAGE,
+            'a selection is NAME=VALUE, with commas between, as in rack=r12,site=hq')
         if (record[name] or '') ~= value then
             return false
         end
@@ -174,7 +177,7 @@ end)
 serve('record_add', function(meta, body)
     local class, name = class_of(body), named(body.name)
     need(call('EXISTS', record_key(class, name)) == 0, E.EXISTS,
-        'there is a ' .. class .. ' ' .. name .. ' already')
+        'the ' .. class .. ' ' .. name .. ' exists already')
     local fields = fields_of(body)
     unique_check(class, name, fields)
     approve(meta, class, name)
@@ -259,7 +262,7 @@ end
 
 serve('target_hold', function(meta, body)
     record_load('target', body.name)
-    need(set(body.reason), E.USAGE, 'a hold needs a reason')
+    need(set(body.reason), E.USAGE, 'a hold needs a reason; give one with --reason TEXT')
     R.hold(meta, body.name, body.reason)
     return {}
 end)
@@ -291,7 +294,8 @@ end)
 function R.image_find(text)
     local name = call('HGET', P .. 'image-ids', text or '') or text
     local record = set(name) and load(P .. 'image:' .. name)
-    return need(record, E.NOT_FOUND, 'no image ' .. tostring(text))
+    return need(record, E.NOT_FOUND, 'the image ' .. tostring(text)
+        .. ' does not exist; see: ramet image list')
 end
 
 function R.image_write(meta, fields)
@@ -304,9 +308,10 @@ end
 
 -- A job is to make an image of this name.
 function R.image_reserve(meta, name)
-    need(not R.is_now('image', name, 'listed'), E.EXISTS, 'there is an image ' .. name)
+    need(not R.is_now('image', name, 'listed'), E.EXISTS, 'the image ' .. name
+        .. ' exists already; choose another name')
     need(not R.is_now('image', name, 'making'), E.EXISTS,
-        'an open job makes an image ' .. name)
+        'a job that has not ended makes the image ' .. name)
     R.move(meta, 'image', name, 'reserve', { job = meta.job })
 end
 
@@ -355,7 +360,8 @@ serve('image_remove', function(meta, body)
     for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
         local job = load(P .. 'job:' .. uid) or {}
         need(job['image-name'] ~= image.name, E.REFUSED,
-            'image ' .. image.name .. ' is used by open job ' .. (job.name or uid))
+            'image ' .. image.name .. ' is in use by job ' .. (job.name or uid)
+                .. ', which has not ended')
     end
     R.move(meta, 'image', image.name, 'remove', nil,
         { image = image.name, id = image.id })
@@ -374,7 +380,8 @@ serve('script_add', function(meta, body)
     need(#(body.content or '') <= 48 * 1024, E.TOO_BIG, 'script ' .. body.name .. ' has '
         .. #(body.content or '') .. ' bytes, limit 49152')
     need(not set(body.target) or call('EXISTS', record_key('target', body.target)) == 1,
-        E.NOT_FOUND, 'no target ' .. (body.target or ''))
+        E.NOT_FOUND, 'the target ' .. (body.target or '')
+            .. ' does not exist; see: ramet target list')
     matches({}, body.select)        -- Refuses what is no selection
     local seconds = body['timeout-s']
     need(not set(seconds) or string.find(seconds, '^[1-9]%d?%d?%d?%d?$'), E.USAGE,

@@ -5,7 +5,7 @@
 -- install the targets that can begin are listed.
 serve('job_view', function(meta, body)
     local job = load(P .. 'job:' .. body.job)
-    need(job, E.NOT_FOUND, 'no job ' .. body.job)
+    need(job, E.NOT_FOUND, 'the job ' .. body.job .. ' does not exist')
     local items = {}
     local image = set(job.image) and call('HGET', P .. 'image-ids', job.image)
     image = image and load(P .. 'image:' .. image)
@@ -133,7 +133,7 @@ local FIXED = { state = true, id = true, kind = true, rev = true, ended = true }
 
 function OPS.job.check(job, op)
     for field in pairs(fields_under('set.', op)) do
-        need(not FIXED[field], E.USAGE, 'operation job does not set ' .. field)
+        need(not FIXED[field], E.USAGE, 'the operation job cannot set ' .. field)
     end
 end
 
@@ -162,7 +162,7 @@ OPS.target = { needs = { 'target' } }
 
 function OPS.target.check(_, op)
     need(not set(op.event) or op.event == 'begin', E.USAGE,
-        'operation target has the event begin alone')
+        'the operation target takes the event begin alone')
 end
 
 function OPS.target.run(meta, job, op)
@@ -235,7 +235,7 @@ OPS.image = { needs = { 'set.name', 'set.id' } }
 
 function OPS.image.check(job, op)
     need(R.image_is_reserved(op['set.name'], job.id), E.REFUSED, 'image '
-        .. op['set.name'] .. ' is not the one that job ' .. job.name .. ' makes')
+        .. op['set.name'] .. ' differs from the image that job ' .. job.name .. ' makes')
 end
 
 function OPS.image.run(meta, _, op)
@@ -253,7 +253,8 @@ end
 local function ops_check(job, items)
     local state = job.state
     for _, op in ipairs(items) do
-        local def = OPS[op.op] or fail(E.USAGE, 'no operation ' .. tostring(op.op))
+        local def = OPS[op.op] or fail(E.USAGE, 'the operation ' .. tostring(op.op)
+            .. ' does not exist')
         for _, name in ipairs(def.needs) do
             if not set(op[name]) then
                 fail(E.USAGE, 'operation ' .. op.op .. ' needs ' .. name)
@@ -272,7 +273,7 @@ end
 
 -- Check that a result may still count. True when it stands already.
 local function result_stands(body, task)
-    need(task, E.NOT_FOUND, 'no such task')
+    need(task, E.NOT_FOUND, 'the task does not exist')
     if R.is('task', task, 'ended') then
         return true
     end
@@ -285,7 +286,8 @@ end
 -- result and what follows from it. Body again=yes: the job moved on since the view was
 -- read; look again.
 serve('job_step', function(meta, body, items)
-    local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'no job ' .. body.job)
+    local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'the job ' .. body.job
+        .. ' does not exist')
     local task = set(body.task) and R.task_load(body.task)
     if set(body.task) and result_stands(body, task) then
         return { recorded = 'before' }

@@ -9,7 +9,8 @@ local function place_need(place)
     named(place)
     local known = call('SISMEMBER', P .. 'sending', place) == 1
         or call('EXISTS', P .. 'engine:' .. place) == 1
-    return need(known and place, E.NOT_FOUND, 'no place ' .. place)
+    return need(known and place, E.NOT_FOUND, 'the place ' .. place
+        .. ' does not exist; see: ramet farm status')
 end
 
 local function open_jobs(fn)
@@ -38,7 +39,7 @@ end
 
 local function number_need(body, name)
     need(not set(body[name]) or string.find(body[name], '^%d+$'), E.USAGE,
-        name .. ' is a number')
+        'the value of ' .. name .. ' must be a number')
     return set(body[name]) and body[name] or nil
 end
 
@@ -62,7 +63,7 @@ serve('store_gc', function(meta, body)
         local runs_s = (now() - num(job.created)) / 1000
         need(not fills(job, place) or runs_s < age_s, E.REFUSED, 'job ' .. job.name
             .. ' fills the store of ' .. place .. ' for ' .. math.floor(runs_s)
-            .. ' s already; the age of ' .. age_s .. ' s must be longer')
+            .. ' s already; --age must be more than that, and is ' .. age_s .. ' s')
     end)
     return R.job_new(meta, 'gc', { place = place, at = place, ['age-s'] = age_s })
 end)
@@ -89,8 +90,8 @@ serve('image_verify', function(meta, body)
             fields.at = class .. '/' .. name
         end
     end
-    need(is_known, E.NOT_FOUND, 'no machine ' .. body.against)
-    need(fields.at, E.UNAVAILABLE, 'no agent of ' .. body.against .. ' is present')
+    need(is_known, E.NOT_FOUND, 'the machine ' .. body.against .. ' does not exist')
+    need(fields.at, E.UNAVAILABLE, 'the agent of ' .. body.against .. ' is absent; start it')
     local lock = fields.at == 'target/' .. name and load(P .. 'lock:' .. name)
     need(not lock, E.LOCKED, 'target ' .. name .. ' is locked by job '
         .. (lock and lock.job or ''))

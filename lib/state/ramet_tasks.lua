@@ -64,11 +64,11 @@ end
 -- it is written is given up.
 local function put_again(meta, task)
     if num(task.attempt) >= AGAIN_MAX then
-        return false, 'its machine has started anew ' .. AGAIN_MAX .. ' times'
+        return false, 'its machine has started again ' .. AGAIN_MAX .. ' times'
     end
     if R.can('task', task, 'repeat') then
         call('PERSIST', task_key(task.id))
-        requeue(meta, task, 'repeat', 'its machine has started anew')
+        requeue(meta, task, 'repeat', 'its machine has started again')
     end
     return true
 end
@@ -79,7 +79,7 @@ end
 function R.task_put(meta, task, body, again)
     task.epoch = task.epoch or '0'
     if not lock_stands(task) then
-        return false, 'the lock of the target is no longer that of this job'
+        return false, 'the target is no longer locked by this job'
     end
     local old = R.task_load(task.id)
     if old and not again then
@@ -180,7 +180,7 @@ serve('queues', function()
 end)
 
 serve('task_show', function(meta, body)
-    local task = need(R.task_load(body.task), E.NOT_FOUND, 'no such task')
+    local task = need(R.task_load(body.task), E.NOT_FOUND, 'the task does not exist')
     return { task = task.id, job = task.job, stage = task.stage, subject = task.subject,
         service = task.service, state = task.state, attempt = task.attempt,
         worker = task.worker or '', epoch = task.epoch }
@@ -204,7 +204,7 @@ end
 serve('task_return', function(meta, body)
     local task = R.task_load(body.task)
     if R.task_is_held(task, meta.by, body.attempt) then
-        requeue(meta, task, 'return', 'it could not be sent')
+        requeue(meta, task, 'return', 'the broker could not send the task')
     end
     return {}
 end)
@@ -282,7 +282,7 @@ serve('task_reap', function(meta, body)
                 service = task.service, text = text })
             call('HSET', P .. 'job:' .. task.job, 'stuck', text)
         elseif num(task.attempt) >= ATTEMPTS_MAX then
-            give_up(task, 'tried ' .. ATTEMPTS_MAX .. ' times, no worker kept its lease')
+            give_up(task, ATTEMPTS_MAX .. ' attempts failed: no worker kept the lease')
         else
             requeue(meta, task, 'return', 'the lease ran out')
         end
@@ -352,7 +352,7 @@ local function sort_tasks(meta, items, lease_ms)
         if not task or task.worker ~= meta.by then
             call('SREM', P .. 'held:' .. meta.by, id)
         elseif not hand[id] and R.is('task', task, 'in-hand') then
-            requeue(meta, task, 'return', 'its peer does not have it any more')
+            requeue(meta, task, 'return', 'its worker no longer has the task')
         end
     end
     return out
@@ -363,7 +363,7 @@ function R.tasks_free(meta, key)
     for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. key)) do
         local task = R.task_load(id)
         if task and task.worker == key and R.is('task', task, 'in-hand') then
-            requeue(meta, task, 'return', 'its machine has started anew')
+            requeue(meta, task, 'return', 'its machine has started again')
         end
     end
 end
@@ -487,12 +487,12 @@ end
 serve('holders', function(meta, body)
     local service = body.service
     need(service == 'receive' or service == 'package' or service == 'order', E.USAGE,
-        'service is receive, package or order')
+        'the service must be receive, package or order')
     named(body.place)
     need(has_reason(meta, body), E.NOT_ALLOWED,
-        'no task in your hands needs ' .. body.service .. '@' .. body.place)
+        'no task of this worker needs ' .. body.service .. '@' .. body.place)
     local items = holders(body.service .. '@' .. body.place)
-    need(#items > 0, E.UNAVAILABLE, 'nobody serves ' .. body.service .. '@' .. body.place
+    need(#items > 0, E.UNAVAILABLE, 'no worker offers ' .. body.service .. '@' .. body.place
         .. ' now; ask again')
     local root = body.service == 'receive' and '' or body.image
     local till = grant(meta, body.place, meta.by, root, 3600)
@@ -502,7 +502,8 @@ end)
 serve('image_grant', function(meta, body)
     local image = R.image_find(body.image)
     local items = holders('package@' .. image.place)
-    need(#items > 0, E.UNAVAILABLE, 'nobody serves place ' .. image.place .. ' now')
+    need(#items > 0, E.UNAVAILABLE, 'no worker serves the store of place ' .. image.place
+        .. ' now; see: ramet farm status')
     local till = grant(meta, image.place, meta.by, image.id, 600)
     return { image = image.id, name = image.name, place = image.place, root = image.id,
         ['until-ms'] = till }, items
@@ -512,15 +513,17 @@ end)
 serve('image_receive', function(meta, body)
     named(body.name)
     need(call('EXISTS', P .. 'image:' .. body.name) == 0, E.EXISTS,
-        'there is an image ' .. body.name)
+        'the image ' .. body.name .. ' exists already; choose another name')
     local place = body.place
     if not set(place) then
         local places = call('SMEMBERS', P .. 'sending')
-        need(#places == 1, E.USAGE, 'which place? There is not exactly one with an imager')
+        need(#places == 1, E.USAGE, 'the farm has ' .. #places
+            .. ' places with an imager; name one with --place')
         place = places[1]
     end
     local items = holders('receive@' .. named(place))
-    need(#items > 0, E.UNAVAILABLE, 'nobody receives at place ' .. place .. ' now')
+    need(#items > 0, E.UNAVAILABLE, 'place ' .. place
+        .. ' has no imager now; see: ramet farm status')
     local till = grant(meta, place, meta.by, '', 600)
     return { place = place, root = '', ['until-ms'] = till }, items
 end)

@@ -228,7 +228,8 @@ s_put(rmt_batch_t *self, const rmt_chunk_t *chunk, rmt_error_t *error)
 static int
 s_refuse(const rmt_batch_t *self, rmt_error_t *error)
 {
-    return rmt_fail(error, RMT_E_IO, "store %s: an earlier write failed; start again",
+    return rmt_fail(error, RMT_E_IO,
+                    "store %s: an earlier write of this batch failed; run the job again",
                     self->root);
 }
 

@@ -100,7 +100,7 @@ s_check_packs(s_check_t *check, rmt_error_t *error)
     if (others > 0) {
         const rmt_store_finding_t finding = {.what = "orphan"};
         rmt_watch_tell(check->watch, &finding,
-                       "%s/packs has %llu files that are not packs",
+                       "the folder %s/packs has %llu files that are not packs",
                        rmt_store_root(check->store), (unsigned long long) others);
     }
     check->report->orphan_files += others;
@@ -156,7 +156,7 @@ s_check_indexes(s_check_t *check, rmt_error_t *error)
         const rmt_store_finding_t finding = {.what = "orphan",
                                              .pack = rmt_file_name_text(&name, text)};
         check->report->orphan_files++;
-        rmt_watch_tell(check->watch, &finding, "pack %s is in no index", text);
+        rmt_watch_tell(check->watch, &finding, "no index lists pack %s", text);
     }
     rmt_buffer_clear(&listed);
     rmt_buffer_clear(&names);
@@ -200,9 +200,10 @@ s_check_leftovers(s_check_t *check, rmt_error_t *error)
         return -1;
     const rmt_store_finding_t finding = {.what = "orphan"};
     if (left_behind > 0)
-        rmt_watch_tell(check->watch, &finding,
-                       "%llu folders of writers that ended without a commit",
-                       (unsigned long long) left_behind);
+        rmt_watch_tell(
+            check->watch, &finding,
+            "the store has %llu folders of writers that ended without a commit",
+            (unsigned long long) left_behind);
     check->report->orphan_files += left_behind;
     rmt_buffer_t names = {0};
     rmt_error_t why; // No such folder: scrub never had to put anything there

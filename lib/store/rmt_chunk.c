@@ -34,24 +34,28 @@ static int
 s_unpack(const rmt_chunk_t *chunk, void *plain_out, rmt_error_t *error)
 {
     if (chunk->plain_size == 0 || chunk->plain_size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "plain size %u", chunk->plain_size);
+        return rmt_fail(error, RMT_E_CORRUPT, "the plain size %u is out of range",
+                        chunk->plain_size);
     if (chunk->size == 0 || chunk->size > RMT_CHUNK_STORED_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "stored size %u", chunk->size);
+        return rmt_fail(error, RMT_E_CORRUPT, "the stored size %u is out of range",
+                        chunk->size);
     switch (chunk->codec) {
     case RMT_CODEC_RAW:
         if (chunk->size != chunk->plain_size)
-            return rmt_fail(error, RMT_E_CORRUPT, "raw, with %u bytes for %u",
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "the chunk is stored raw and has %u bytes instead of %u",
                             chunk->size, chunk->plain_size);
         memcpy(plain_out, chunk->data, chunk->size);
         return 0;
     case RMT_CODEC_LZ4:
         if (LZ4_decompress_safe(chunk->data, plain_out, (int) chunk->size,
                                 (int) chunk->plain_size) != (int) chunk->plain_size)
-            return rmt_fail(error, RMT_E_CORRUPT, "LZ4 block does not give %u bytes",
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "the LZ4 block does not unpack to %u bytes",
                             chunk->plain_size);
         return 0;
     default:
-        return rmt_fail(error, RMT_E_CORRUPT, "unknown codec %u", chunk->codec);
+        return rmt_fail(error, RMT_E_CORRUPT, "the codec %u is unknown", chunk->codec);
     }
 }
 
@@ -64,7 +68,7 @@ rmt_chunk_open(const rmt_chunk_t *chunk, void *plain_out, rmt_error_t *error)
     rmt_id_t id;
     rmt_id_compute(&id, plain_out, chunk->plain_size);
     if (!rmt_id_equal(&id, &chunk->id))
-        return rmt_fail(error, RMT_E_CORRUPT, "chunk %s: bytes have another digest",
+        return rmt_fail(error, RMT_E_CORRUPT, "chunk %s: the bytes do not match the id",
                         rmt_id_text(&chunk->id, text));
     return 0;
 }

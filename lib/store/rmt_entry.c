@@ -42,21 +42,21 @@ s_check_type(const rmt_entry_t *entry)
     if (entry->path_size == 0 && !S_ISDIR(mode))
         return "the root is not a folder";
     if (!is_file && (entry->size || entry->sparse || entry->chunk_count))
-        return "contents, and no regular file";
+        return "only a regular file has contents";
     if (!S_ISLNK(mode) && entry->target)
-        return "a target, and no symlink";
+        return "only a symlink has a target";
     if (!S_ISCHR(mode) && !S_ISBLK(mode) && (entry->rdev_major || entry->rdev_minor))
-        return "a device number, and no device";
+        return "only a device has a device number";
     if (S_ISDIR(mode) && entry->link_group)
         return "a hard link to a folder";
     if (entry->hints && !is_file && !S_ISDIR(mode))
-        return "allocation hints, and neither file nor folder";
+        return "only files and folders have allocation hints";
     if (!entry->hints && (entry->extent_size || entry->cow_extent_size))
-        return "sizes of extents without a hint";
+        return "the entry has sizes of extents without a hint";
     if (entry->link_first && !entry->link_group)
-        return "first of no link group";
+        return "the first entry of a link group has no link group";
     if (entry->mtime_ns >= 1000000000)
-        return "nanoseconds over a second";
+        return "the nanoseconds are more than a second";
     return NULL;
 }
 
@@ -65,9 +65,9 @@ static const char *
 s_check_numbers(const rmt_entry_t *entry)
 {
     if (entry->uid == UINT32_MAX || entry->gid == UINT32_MAX)
-        return "owner 4294967295, which means nobody";
+        return "the owner 4294967295 is not a user";
     if (entry->size > INT64_MAX)
-        return "size over 2^63 - 1";
+        return "the size is larger than 2^63 - 1";
     return NULL;
 }
 
@@ -78,10 +78,10 @@ s_check_target(const rmt_entry_t *entry)
         // The first member of a link group carries the target for the others.
         const bool is_repeat = entry->link_group && !entry->link_first;
         const bool may_lack = is_repeat || entry->unreadable;
-        return S_ISLNK(entry->mode) && !may_lack ? "a symlink without a target" : NULL;
+        return S_ISLNK(entry->mode) && !may_lack ? "the symlink has no target" : NULL;
     }
     const size_t size = strnlen(entry->target, RMT_PATH_SIZE_MAX + 1);
-    return size == 0 ? "an empty target" : NULL;
+    return size == 0 ? "the target is empty" : NULL;
 }
 
 static const char *
@@ -95,13 +95,14 @@ s_check_xattrs(const rmt_entry_t *entry)
         if (size == 0 || size > RMT_NAME_SIZE_MAX)
             return "name of an attribute is empty or over 255 bytes";
         if (strcmp(previous, xattr->name) >= 0)
-            return "attributes out of order";
+            return "the attributes are not sorted";
         if (xattr->value_size > RMT_XATTR_SIZE_MAX)
-            return "attribute over 64 KiB";
+            return "an attribute is larger than 64 KiB";
         previous = xattr->name;
         total += size + xattr->value_size;
     }
-    return total > RMT_XATTR_TOTAL_MAX ? "attributes over 4 MiB together" : NULL;
+    return total > RMT_XATTR_TOTAL_MAX ? "the attributes are larger than 4 MiB together"
+                                       : NULL;
 }
 
 // Reserved runs rise, do not touch, and cover no data.
@@ -109,7 +110,7 @@ static const char *
 s_check_reserved(const rmt_entry_t *entry)
 {
     if (entry->reserved_count && !S_ISREG(entry->mode))
-        return "reserved runs, and no regular file";
+        return "only a regular file has reserved runs";
     const rmt_extent_t whole = {0, entry->size};
     const rmt_extent_t *data = entry->sparse ? entry->extents : &whole;
     const size_t data_count = entry->sparse ? entry->extent_count : entry->size > 0;
@@ -117,16 +118,16 @@ s_check_reserved(const rmt_entry_t *entry)
     for (size_t i = 0, j = 0; i < entry->reserved_count; i++) {
         const rmt_extent_t *run = &entry->reserved[i];
         if (run->size == 0)
-            return "an empty reserved run";
+            return "a reserved run is empty";
         if (run->offset < end || (i > 0 && run->offset == end))
-            return "reserved runs touch or are out of order";
+            return "the reserved runs touch or are not sorted";
         if (run->offset > INT64_MAX || run->size > INT64_MAX - run->offset)
-            return "a reserved run ends behind 2^63 - 1";
+            return "a reserved run ends after 2^63 - 1";
         end = run->offset + run->size;
         while (j < data_count && data[j].offset + data[j].size <= run->offset)
             j++;
         if (j < data_count && data[j].offset < end)
-            return "a reserved run with data in it";
+            return "a reserved run contains data";
     }
     return NULL;
 }
@@ -137,17 +138,17 @@ s_check_extents(const rmt_entry_t *entry, uint64_t *data_size_out)
 {
     if (!entry->sparse) {
         *data_size_out = entry->size;
-        return entry->extent_count ? "data runs, and not sparse" : NULL;
+        return entry->extent_count ? "only a sparse file has data runs" : NULL;
     }
     uint64_t end = 0, sum = 0;
     for (size_t i = 0; i < entry->extent_count; i++) {
         const rmt_extent_t *extent = &entry->extents[i];
         if (extent->size == 0)
-            return "an empty data run";
+            return "a data run is empty";
         if (extent->offset < end || (i > 0 && extent->offset == end))
-            return "data runs touch or are out of order";
+            return "the data runs touch or are not sorted";
         if (extent->offset > entry->size || extent->size > entry->size - extent->offset)
-            return "a data run ends behind the file";
+            return "a data run ends after the file";
         end = extent->offset + extent->size;
         sum += extent->size; // At most the file's size, as runs do not overlap
     }
@@ -161,7 +162,7 @@ s_check_contents(const rmt_entry_t *entry)
     if (entry->link_group && !entry->link_first) {
         const bool has_more = entry->chunk_count || entry->sparse || entry->xattr_count ||
                               entry->reserved_count;
-        return has_more ? "a further hard link with contents of its own" : NULL;
+        return has_more ? "a further hard link has contents of its own" : NULL;
     }
     uint64_t data_size = 0, sum = 0;
     const char *wrong = s_check_extents(entry, &data_size);
@@ -170,14 +171,14 @@ s_check_contents(const rmt_entry_t *entry)
     for (size_t i = 0; i < entry->chunk_count; i++) {
         const uint32_t size = entry->chunk_sizes[i];
         if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
-            return "size of a chunk";
+            return "a chunk's size is out of range";
         if (entry->chunks[i].bytes[0] != RMT_ID_SHA256)
-            return "unknown algorithm of a chunk's id";
+            return "a chunk's id has an unknown algorithm";
         sum += size; // 2^32 chunks of 1 MiB would not overflow it
     }
     if (entry->unreadable)
-        return entry->chunk_count ? "unreadable, and with chunks" : NULL;
-    return sum == data_size ? NULL : "sizes of the chunks do not add up";
+        return entry->chunk_count ? "an unreadable file has chunks" : NULL;
+    return sum == data_size ? NULL : "the sizes of the chunks do not add up";
 }
 
 int

@@ -95,7 +95,7 @@ rmt_image_visit(rmt_store_t *self, const rmt_record_t *record, rmt_visit_fn *vis
     if (!text) {
         const char *class = rmt_record_text(record, "class", "");
         return strcmp(class, "volume") == 0
-                   ? rmt_fail(error, RMT_E_CORRUPT, "volume without a root")
+                   ? rmt_fail(error, RMT_E_CORRUPT, "a volume has no root")
                    : 0;
     }
     rmt_id_t root;
@@ -149,7 +149,7 @@ rmt_store_image_put(rmt_store_t *self, const void *data, size_t size, rmt_id_t *
     if (lock == -1 || rmt_store_refresh(self, error) == -1)
         return -1;
     if (s_check_complete(self, data, size, error) == -1)
-        return rmt_wrap(error, "image refused");
+        return rmt_wrap(error, "refuse the image");
     rmt_id_t id;
     rmt_id_compute(&id, data, size);
     rmt_auto_str path = s_path(self, &id);
@@ -180,7 +180,7 @@ rmt_store_image_get(rmt_store_t *self, const rmt_id_t *id, void **data_out,
     rmt_id_t found;
     rmt_id_compute(&found, data, size);
     if (!rmt_id_equal(&found, id))
-        return rmt_fail(error, RMT_E_CORRUPT, "image %s: bytes have another digest",
+        return rmt_fail(error, RMT_E_CORRUPT, "image %s: the bytes do not match the id",
                         rmt_id_text(id, text));
     *data_out = rmt_take(&data);
     *size_out = size;

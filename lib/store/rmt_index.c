@@ -36,26 +36,29 @@ s_parse(rmt_index_t *self, rmt_error_t *error)
 {
     const uint8_t *data = self->data;
     if (self->size < HEAD_SIZE + FOOT_SIZE || memcmp(data, s_head_magic, 8) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "is not an index");
+        return rmt_fail(error, RMT_E_CORRUPT, "the file is not an index");
     if (rmt_get32(data + 8) != INDEX_VERSION || rmt_get32(data + 12) != 0)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "version %u, critical features %08x",
-                        rmt_get32(data + 8), rmt_get32(data + 12));
+        return rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "this program does not know version %u with critical features %08x",
+            rmt_get32(data + 8), rmt_get32(data + 12));
     const uint8_t *foot = data + self->size - FOOT_SIZE;
     static const uint8_t zero[FOOT_SIZE - FOOT_DIGESTED - RMT_ID_SIZE] = {0};
     if (memcmp(foot, s_foot_magic, 8) != 0 ||
         memcmp(foot + FOOT_DIGESTED + RMT_ID_SIZE, zero, sizeof zero) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "no foot: cut off, or overwritten");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the foot is missing: the file was cut off or overwritten");
     const uint64_t inside = self->size - HEAD_SIZE - FOOT_SIZE;
     self->count = rmt_get64(foot + 8);
     self->pack_count = rmt_get32(foot + 16);
     const uint64_t table = (uint64_t) self->pack_count * RMT_PACK_ENTRY_SIZE;
     if (table > inside || (inside - table) / RMT_SLOT_SIZE != self->count ||
         (inside - table) % RMT_SLOT_SIZE != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "counts do not fit the size");
+        return rmt_fail(error, RMT_E_CORRUPT, "the counts do not match the file's size");
     rmt_id_t id;
     rmt_id_compute(&id, data, self->size - FOOT_SIZE + FOOT_DIGESTED);
     if (memcmp(id.bytes, foot + FOOT_DIGESTED, RMT_ID_SIZE) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "bytes have another digest");
+        return rmt_fail(error, RMT_E_CORRUPT, "the bytes do not match the digest");
     self->slots = data + HEAD_SIZE;
     self->packs = self->slots + self->count * RMT_SLOT_SIZE;
     self->flags = calloc((size_t) self->pack_count + 1, 1);
@@ -83,7 +86,7 @@ rmt_index_open(const char *path, rmt_error_t *error)
         return NULL;
     }
     if (status.st_size < HEAD_SIZE + FOOT_SIZE) {
-        rmt_fail(error, RMT_E_CORRUPT, "index %s: cut off", path);
+        rmt_fail(error, RMT_E_CORRUPT, "index %s ends early", path);
         return NULL;
     }
     rmt_auto(rmt_index) self = s_new();

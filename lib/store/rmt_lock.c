@@ -14,7 +14,7 @@ rmt_lock_take(const char *root, const char *file, int operation, rmt_error_t *er
         return rmt_fail_errno(error, "open %s", path);
     while (flock(fd, operation) == -1) {
         if (errno == EWOULDBLOCK)
-            return rmt_fail(error, RMT_E_UNAVAILABLE, "%s is held", path);
+            return rmt_fail(error, RMT_E_UNAVAILABLE, "another process holds %s", path);
         if (errno != EINTR)
             return rmt_fail_errno(error, "lock %s", path);
     }

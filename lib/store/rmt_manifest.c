@@ -41,7 +41,9 @@ s_refusal(const s_last_t *last, const rmt_entry_t *entry, size_t *shared_out)
 {
     *shared_out = 0;
     if (!last->is_any)
-        return entry->path_size == 0 ? NULL : "comes first, and is not the root";
+        return entry->path_size == 0
+                   ? NULL
+                   : "is the first entry, and the first must be the root";
     const char *path = (const char *) last->path.data;
     *shared_out = rmt_path_shared(path, last->path.used, entry->path, entry->path_size);
     return rmt_path_refusal(path, last->path.used, last->is_folder, entry->path,
@@ -251,7 +253,7 @@ s_next_body(rmt_manifest_reader_t *self, rmt_view_t *body_out, rmt_error_t *erro
         if (loaded == 0 && left == 0)
             return 0;
         if (loaded == 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "manifest ends within an entry");
+            return rmt_fail(error, RMT_E_CORRUPT, "the manifest ends within an entry");
     }
 }
 
@@ -266,7 +268,7 @@ rmt_manifest_reader_next(rmt_manifest_reader_t *self, rmt_entry_t *entry_out,
     if (found == 0) {
         if (self->entries != self->list.entries || self->size != self->list.size)
             return rmt_fail(error, RMT_E_CORRUPT,
-                            "manifest ends after %llu entries of %llu",
+                            "the manifest ends after %llu entries of %llu",
                             (unsigned long long) self->entries,
                             (unsigned long long) self->list.entries);
         return 0;

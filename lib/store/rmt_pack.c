@@ -202,9 +202,10 @@ rmt_pack_read(int fd, const rmt_slot_t *slot, uint8_t *room, rmt_chunk_t *chunk_
     uint8_t head[RMT_RECORD_HEAD_SIZE];
     rmt_slot_encode_head(head, slot);
     if (memcmp(head, room, sizeof head) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "record's head is not what the index says");
+        return rmt_fail(error, RMT_E_CORRUPT, "the record's head differs from the index");
     if (rmt_slot_sum(room + RMT_RECORD_HEAD_SIZE, slot->size) != slot->sum)
-        return rmt_fail(error, RMT_E_CORRUPT, "stored bytes have another checksum");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the stored bytes do not match the checksum");
     *chunk_out = (rmt_chunk_t){
         .id = slot->id,
         .codec = slot->codec,
@@ -221,20 +222,26 @@ s_load_ends(int fd, const rmt_file_name_t *name, uint64_t size, uint8_t head[HEA
             uint8_t foot[FOOT_SIZE], rmt_error_t *error)
 {
     if (size < HEAD_SIZE + FOOT_SIZE || size > RMT_PACK_SIZE_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "%llu bytes", (unsigned long long) size);
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the pack has %llu bytes, which is out of range",
+                        (unsigned long long) size);
     if (rmt_io_pread(fd, head, HEAD_SIZE, 0, error) == -1 ||
         rmt_io_pread(fd, foot, FOOT_SIZE, (off_t) (size - FOOT_SIZE), error) == -1)
         return -1;
     if (memcmp(head, s_head_magic, 8) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "the head is not that of a pack");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the file does not begin with the head of a pack");
     if (rmt_get32(head + 8) != PACK_VERSION || rmt_get32(head + 12) != 0)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "version %u, critical features %08x",
-                        rmt_get32(head + 8), rmt_get32(head + 12));
+        return rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "this program does not know version %u with critical features %08x",
+            rmt_get32(head + 8), rmt_get32(head + 12));
     if (memcmp(head + 16, name->bytes, RMT_FILE_NAME_SIZE) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "head has another pack's name");
+        return rmt_fail(error, RMT_E_CORRUPT, "the head has the name of another pack");
     static const uint8_t zero[FOOT_SIZE - 57] = {0};
     if (memcmp(foot, s_foot_magic, 8) != 0 || memcmp(foot + 57, zero, sizeof zero) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "no foot: cut off, or overwritten");
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the foot is missing: the pack was cut off or overwritten");
     const uint64_t begin = rmt_get64(foot + 8), count = rmt_get32(foot + 16);
     if (begin < HEAD_SIZE || begin > size ||
         size - begin != count * RMT_SLOT_SIZE + FOOT_SIZE)
@@ -257,7 +264,8 @@ s_decode_trailer(const uint8_t *trailer, size_t count, uint64_t begin, rmt_slot_
         at += RMT_RECORD_HEAD_SIZE + (uint64_t) slots[i].size;
     }
     if (at != begin)
-        return rmt_fail(error, RMT_E_CORRUPT, "records end at %llu, trailer is at %llu",
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the records end at %llu, and the trailer is at %llu",
                         (unsigned long long) at, (unsigned long long) begin);
     return 0;
 }
@@ -284,7 +292,7 @@ rmt_pack_load(int fd, const rmt_file_name_t *name, rmt_slot_t **slots_out,
     rmt_id_t id;
     s_digest(&id, head, trailer, count * RMT_SLOT_SIZE, foot);
     if (memcmp(id.bytes, foot + 24, RMT_ID_SIZE) != 0)
-        return rmt_fail(error, RMT_E_CORRUPT, "trailer has another digest");
+        return rmt_fail(error, RMT_E_CORRUPT, "the trailer does not match its digest");
     if (s_decode_trailer(trailer, count, begin, slots, error) == -1)
         return -1;
     *slots_out = rmt_take(&slots);

@@ -32,16 +32,16 @@ rmt_path_refusal(const char *previous, size_t previous_size, bool previous_is_fo
                  const char *path, size_t path_size, size_t shared)
 {
     if (s_rank(previous, previous_size, shared) >= s_rank(path, path_size, shared))
-        return "out of order";
+        return "the entries are not sorted";
     const char *slash = memrchr(path, '/', path_size);
     const size_t parent = slash ? (size_t) (slash - path) : 0;
     // All folders above the previous entry were given, so it is enough that the parent
     // is the previous entry or one of those.
     if (parent > shared)
-        return "its folder is missing";
+        return "the entry's folder is missing";
     if (parent == previous_size)
-        return previous_is_folder ? NULL : "its parent is not a folder";
+        return previous_is_folder ? NULL : "the entry's parent is not a folder";
     if (parent > 0 && previous[parent] != '/')
-        return "its folder is missing";
+        return "the entry's folder is missing";
     return NULL;
 }

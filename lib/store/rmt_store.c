@@ -51,7 +51,7 @@ s_check_format(const char *root, bool create, rmt_error_t *error)
             return -1;
         }
         if (!create)
-            return rmt_fail(error, RMT_E_NOT_FOUND, "no store in %s", root);
+            return rmt_fail(error, RMT_E_NOT_FOUND, "the folder %s has no store", root);
         return s_create(root, error);
     }
     if (size != sizeof s_format - 1 || memcmp(data, s_format, size) != 0)
@@ -236,7 +236,7 @@ s_read(rmt_store_t *self, const rmt_id_t *id, void *plain_out, rmt_chunk_t *chun
     }
     char text[RMT_ID_TEXT_SIZE];
     if (!is_any)
-        return rmt_fail(error, RMT_E_NOT_FOUND, "chunk %s is not in store %s",
+        return rmt_fail(error, RMT_E_NOT_FOUND, "chunk %s is missing from store %s",
                         rmt_id_text(id, text), self->root);
     *error = why;
     return -1;

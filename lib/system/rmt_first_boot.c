@@ -180,7 +180,7 @@ s_plan_sysv(int root_fd, const char *command, rmt_records_t *actions, rmt_error_
         return 0;
     }
     return rmt_fail(error, RMT_E_UNSUPPORTED,
-                    "nothing that starts at boot was found in the image: neither "
+                    "the image has no program that starts services at boot: neither "
                     "systemd, nor inittab, rc folders or rcS");
 }
 
@@ -234,10 +234,12 @@ s_plan_files(const rmt_records_t *files, FILE *limits, rmt_records_t *actions,
         size_t size = 0;
         const void *content = rmt_record_get(file, "content", &size);
         if (!s_is_name(name) || !content || (!is_script && strcmp(class, "file") != 0))
-            return rmt_fail(error, RMT_E_USAGE, "first boot file '%s' of class '%s'",
-                            name, class);
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the first boot file '%s' has the unknown class '%s'", name,
+                            class);
         if (is_script && ++scripts > SCRIPT_COUNT_MAX)
-            return rmt_fail(error, RMT_E_USAGE, "more than %d scripts", SCRIPT_COUNT_MAX);
+            return rmt_fail(error, RMT_E_USAGE, "the order has more than %d scripts",
+                            SCRIPT_COUNT_MAX);
         rmt_auto_str path = is_script
                                 ? rmt_text(FOLDER "/scripts/%02zu-%s", scripts, name)
                                 : rmt_text(FOLDER "/firstboot/%s", name);
@@ -258,7 +260,7 @@ rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_t *f
     assert(actions);
     if (!s_is_line(command))
         return rmt_fail(error, RMT_E_USAGE,
-                        "the first boot command is not one line with an absolute path");
+                        "the first boot command must be one line with an absolute path");
     char *limits = NULL;
     size_t size;
     FILE *out = open_memstream(&limits, &size);

@@ -245,7 +245,7 @@ s_check_names(const rmt_network_t *network, rmt_error_t *error)
         const bool is_main = strcmp(one->role, "main") == 0;
         if (!one->name[0])
             return rmt_fail(error, RMT_E_USAGE,
-                            "the image's ifupdown knows interfaces by name alone; set "
+                            "the image's ifupdown finds interfaces by name alone; set "
                             "%s%s%sinterface=, such as eth0",
                             is_main ? "" : "net.", is_main ? "" : one->role,
                             is_main ? "" : ".");
@@ -259,15 +259,15 @@ rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_na
 {
     if (!rmt_stack_is_carried(stack))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "the image's network is set by %s, which is not supported: its "
-                        "copies would have the image's address",
+                        "the image sets its network with %s, which is not supported: "
+                        "every target would have the source's address",
                         stack);
     for (size_t i = 0; strcmp(stack, "none") == 0 && i < network->count; i++) {
         if (network->interfaces[i].address_count)
-            return rmt_fail(
-                error, RMT_E_UNSUPPORTED,
-                "address %s is wanted, and the image has no network stack to set it",
-                network->interfaces[i].addresses[0].text);
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "the target's record has address %s, and the image has no "
+                            "network stack that can set it",
+                            network->interfaces[i].addresses[0].text);
     }
     return is_by_name ? s_check_names(network, error) : 0;
 }

@@ -56,7 +56,7 @@ s_refuse_windows(int root_fd, rmt_records_t *records, rmt_error_t *error)
     (void) root_fd;
     (void) records;
     return rmt_fail(error, RMT_E_UNSUPPORTED,
-                    "the tree holds Windows, which is not supported");
+                    "the tree contains Windows, which is not supported");
 }
 
 // Take KEY=value or KEY="value" of a line apart, in place; NULL for another key.

@@ -127,7 +127,7 @@ s_load_block(rmt_cache_reader_t *self)
     s_block_t head;
     const ssize_t got = read(self->fd, &head, sizeof head);
     if (got == 0) {
-        s_end(self, self->used > self->at ? "it ends within an entry" : NULL);
+        s_end(self, self->used > self->at ? "the cache ends within an entry" : NULL);
         return false;
     }
     rmt_error_t error = {0};
@@ -202,7 +202,7 @@ s_begin(rmt_cache_reader_t *self, const char *lineage)
     s_preamble_t found;
     if (rmt_io_read(self->fd, &found, sizeof found, &error) == -1 ||
         memcmp(found.magic, MAGIC, sizeof found.magic) != 0) {
-        s_end(self, "it is no stat cache");
+        s_end(self, "the file is not a stat cache");
         return;
     }
     // Of another version or tree: no trouble, and no use.
@@ -237,7 +237,7 @@ rmt_cache_reader_new(const char *path, const char *lineage)
     if (self->fd == -1 || fstat(self->fd, &status) == -1)
         s_end(self, errno == ENOENT ? NULL : strerror(errno));
     else if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
-        s_end(self, "it is no file of this user");
+        s_end(self, "the file does not belong to this user");
     else
         s_begin(self, lineage);
     return self;
@@ -464,7 +464,7 @@ rmt_cache_writer_save(rmt_cache_writer_t *self, const rmt_id_t *root, rmt_error_
     const s_preamble_t preamble = s_preamble(self->lineage, root->bytes);
     if (!self->failed &&
         pwrite(self->fd, &preamble, sizeof preamble, 0) != (ssize_t) sizeof preamble) {
-        rmt_fail_errno(&self->error, "write its beginning");
+        rmt_fail_errno(&self->error, "write the head");
         self->failed = true;
     }
     if (self->failed) {

@@ -44,10 +44,10 @@ test_m12_a_policy_that_means_nothing_makes_no_job(void **state)
         const char *verb, *body, *words;
     } rows[] = {
         {"deploy.plan", "image=web-1 engines=lab policy=cpu=foo",
-         "cpu is one of exact, family, ignore"},
+         "the rules of cpu are exact, family, ignore"},
         {"deploy.start", "image=web-1 engines=lab policy=fan=exact",
-         "there is no such component; say one of cpu, "},
-        {"engine.add", "name=e1 policy=usb=family", "usb is one of exact, ignore"},
+         "this component does not exist; write one of cpu, "},
+        {"engine.add", "name=e1 policy=usb=family", "the rules of usb are exact, ignore"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};

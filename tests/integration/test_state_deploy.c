@@ -85,7 +85,8 @@ test_a_held_or_absent_target_is_not_locked(void **state)
     OK("target_hold", "", "name=t1 reason=fan", "");
     OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "held: fan");
-    assert_string_equal(state_farm_item(farm, 1, "error"), "its agent is not present");
+    assert_string_equal(state_farm_item(farm, 1, "error"),
+                        "its agent is absent; start the machine");
     OK("target_unhold", "", "name=t1", "");
     OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee",
        "image=img partial=yes when-booted=yes", "target=t2");
@@ -258,14 +259,14 @@ test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
                         "awaiting first boot; last heard: scripts-run");
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n9", "");
-    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "its installer answers"));
+    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "the target agent started again"));
     OK("target_confirm", meta,
        "image=" IMAGE " boot=b1 failed-units=nginx.service missing-addresses=10.0.0.7",
        "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
     assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
     assert_string_equal(
         s_target(farm, DEPLOY, 0, "warning"),
-        "twin; no boot entry; failed units: nginx.service; addresses not up: 10.0.0.7; "
+        "twin; no boot entry; failed units: nginx.service; missing addresses: 10.0.0.7; "
         "script 02-b status-3");
     OK("job_logs", "", "job=" DEPLOY " target=t1", "");
     bool is_told = false;

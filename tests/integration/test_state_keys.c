@@ -124,8 +124,7 @@ test_two_machines_that_say_the_same_name_are_held(void **state)
     REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h1", "key=k2 role=target name=t1", "");
     OK("record_show", "", "class=target name=t1", "");
     assert_string_equal(state_farm_body(farm, "state"), "held");
-    assert_string_equal(state_farm_body(farm, "held"),
-                        "two live machines say that they are t1");
+    assert_string_equal(state_farm_body(farm, "held"), "two live machines enrol as t1");
 }
 
 static const char *

@@ -98,10 +98,10 @@ jobs=$(ramet job list --json | jq '.items | length')
 expect 64 ramet deploy plan web-1 --engine lab --policy fan=exact
 grep -q 'no such component; say one of cpu, cpu-count' "$farm/out" || { cat "$farm/out"; fail "the components are not listed"; }
 expect 64 ramet deploy start web-1 --engine lab --targets good --yes --policy cpu=foo
-grep -q 'cpu is one of exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the rules are not listed"; }
+grep -q 'the rules of cpu are exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the rules are not listed"; }
 expect 64 ramet target match good web-1 --policy nic=at-least
 expect 64 ramet engine set lab policy=cpu=foo
-grep -q 'cpu is one of exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the engine's rules are not listed"; }
+grep -q 'the rules of cpu are exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the engine's rules are not listed"; }
 [ "$(ramet job list --json | jq '.items | length')" = "$jobs" ] || fail "a refused policy made a job"
 ramet engine set lab policy=
 

@@ -228,26 +228,27 @@ test_m12_a_policy_that_means_nothing_is_refused_with_the_words_allowed(void **st
         const char *text;
         const char *words;
     } cases[] = {
-        {"cpu=at-least", "cpu is one of exact, family, ignore"},
-        {"cpu=foo", "policy cpu=foo: cpu is one of exact, family, ignore"},
-        {"disk-size=ignore", "disk-size is one of exact, at-least"},
-        {"memory=", "memory is one of exact, at-least, ignore"},
-        {"nic=exac", "nic is one of exact, family, ignore"},
+        {"cpu=at-least", "the rules of cpu are exact, family, ignore"},
+        {"cpu=foo", "policy cpu=foo: this rule does not exist; the rules of cpu are "
+                    "exact, family, ignore"},
+        {"disk-size=ignore", "the rules of disk-size are exact, at-least"},
+        {"memory=", "the rules of memory are exact, at-least, ignore"},
+        {"nic=exac", "the rules of nic are exact, family, ignore"},
         {"nic=exact,", NULL},
-        {"gpu=family,usb=family", "usb is one of exact, ignore"},
+        {"gpu=family,usb=family", "the rules of usb are exact, ignore"},
         {"fan=exact",
-         "policy fan: there is no such component; say one of cpu, cpu-count, "
+         "policy fan: this component does not exist; write one of cpu, cpu-count, "
          "cpu-features, memory, firmware, secure-boot, controller, nic, "
          "gpu, pci, usb, disk, disk-size, driver, root-driver, or "
          "disk.<role>"},
-        {"class=exact", "there is no such component"},
-        {"disk.=x", "there is no such component"},
-        {"disk.a=", "say the wwn, serial, path or name"},
+        {"class=exact", "this component does not exist"},
+        {"disk.=x", "this component does not exist"},
+        {"disk.a=", "write the wwn, serial, path or name"},
         {"disk.a=any word", NULL},
-        {"cpu", "not of the form component=rule"},
-        {"=x", "not of the form component=rule"},
-        {"cpu=exact,nic", "\"nic\" is not of the form component=rule"},
-        {"CPU=exact", "not of the form component=rule"},
+        {"cpu", "not component=rule"},
+        {"=x", "not component=rule"},
+        {"cpu=exact,nic", "\"nic\" is not component=rule"},
+        {"CPU=exact", "not component=rule"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_error_t error = {0};
