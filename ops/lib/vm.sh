@@ -26,6 +26,14 @@ take_subnet() ( # ENGINE VETH
     echo "$subnet"
 ) 9>>"$shared/lock"
 
+# The network has no router for IPv6. iPXE waits 13 seconds for one at each start, unless it is told:
+# this router advertisement (RFC 4861, 4.2) has the lifetime 0 and no prefix, so it gives no address.
+# shellcheck disable=SC2016  # Another shell expands it.
+say_no_router='while sleep 1; do
+  printf "\206\0\0\0\100\0\0\0\0\0\0\0\0\0\0\0" |
+    socat -u - "IP6-DATAGRAM:[ff02::1%$1]:58,setsockopt-int=41:18:255" 2>/dev/null # 41:18 IPV6_MULTICAST_HOPS
+done'
+
 net_up() { # ENGINE
   local e=$1 subnet pid veth
   alive "net-$e" && return 0
@@ -43,6 +51,7 @@ net_up() { # ENGINE
   in_net "$e" ip addr add "$subnet.1/24" dev br0
   in_net "$e" ip link set host up
   in_net "$e" ip link set br0 up
+  start "router-$e" nsenter -t "$pid" -n -- bash -c "$say_no_router" say-no-router br0
   printf 'subnet=%s\ngateway=%s\nhost=%s\nveth=%s\n' "$subnet" "$subnet.1" "$subnet.2" "$veth" \
     >"$run/net-$e.env"
 }
@@ -53,7 +62,7 @@ netboot_options() { # ENGINE HOST
   [ -f "$file" ] || token target "" "$1" >"$file"
   folder=$(thin_kernel "${RAMET_FLAVOUR:-cloud}")
   printf '%s\n' --kernel "$folder/vmlinuz" --initramfs "$folder/initramfs" --boot "$dir/boot/$1" \
-    --append "$emulated_words" --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
+    --append "quiet $emulated_words" --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"
 }
 
 # A DHCP server as a farm's network may have one, that knows nothing of ramet; a computer of its own on the network.
