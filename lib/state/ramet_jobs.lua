@@ -26,18 +26,21 @@ function R.job_find(text)
         .. ' does not exist; see: ramet job list')
 end
 
--- Change a target of a job: its fields and, when an event is given, its state.
-function R.target_step(meta, uid, target, fields, event)
+-- Change a target of a job: its fields and, when an event is given, its state. record: as
+-- R.move has it of a state; nil: it is read here.
+function R.target_step(meta, uid, target, fields, event, record)
     local key = target_key(uid, target)
-    local phase, state = unpack(call('HMGET', key, 'phase', 'state'))
-    if not state then
+    record = record or load(key)
+    if not record then
         return
     end
-    local note = { job = uid, target = target, phase = fields.phase or phase or '',
+    local state = record.state
+    local note = { job = uid, target = target, phase = fields.phase or record.phase or '',
         state = state, code = fields.code or '',
         text = fields.error or fields.text or '' }
     if event then
-        R.move(meta, 'job-target', uid .. ':t:' .. target, event, fields, note)
+        R.move(meta, 'job-target', uid .. ':t:' .. target, event, fields, note,
+            state)
     else
         store(key, fields)
         audit(meta, 'job.target', note)
@@ -53,7 +56,7 @@ local function target_stop(meta, uid, target, event, phase, code, text)
     R.task_cancel(meta, set(record.task) and R.task_load(record.task))
     R.target_step(meta, uid, target, { code = code, error = text,
         phase = record.phase ~= 'awaiting-first-boot' and phase or nil,
-        ['failed-phase'] = record.phase }, event)
+        ['failed-phase'] = record.phase }, event, record)
     R.unlock(meta, target, uid, text)
 end
 
@@ -148,7 +151,7 @@ local function job_new(meta, kind, fields, targets)
     for _, target in ipairs(targets) do
         R.move(meta, 'job-target', uid .. ':t:' .. target, 'add', { name = target,
             phase = 'matched',
-            engine = call('HGET', P .. 'target:' .. target, 'engine') or '' })
+            engine = call('HGET', P .. 'target:' .. target, 'engine') or '' }, nil, 'none')
         call('ZADD', job_key(uid) .. ':targets', 0, target)
     end
     call('ZADD', P .. 'jobs', now(), uid)

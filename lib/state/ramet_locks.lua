@@ -115,7 +115,7 @@ local function lock_write(meta, job, target)
     R.move(meta, 'lock', target, old and 'take-over' or 'take', { target = target,
         job = job.id, era = R.era(), epoch = epoch, attempt = 1, since = now() },
         { target = target, state = R.availability({}), epoch = epoch,
-            text = old and 'taken over from job ' .. old.job or '' })
+            text = old and 'taken over from job ' .. old.job or '' }, R.state('lock', old))
 end
 
 -- Lock the job's targets: all, or with partial those that can be. The others fail.

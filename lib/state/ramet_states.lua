@@ -91,11 +91,12 @@ kind('job-target', {
     -- A job counts its targets by state, and lists those that can begin.
     moved = function(id, from, to)
         local uid, target = string.match(id, '^(%x+):t:(.+)$')
-        if from ~= 'none' then
-            call('HINCRBY', P .. 'job:' .. uid, 't-' .. from, -1)
-            call('HINCRBY', P .. 'job:' .. uid, 't-' .. to, 1)
+        if from == 'none' then
+            return -- The new job has its count
         end
-        if to ~= 'locked' then
+        call('HINCRBY', P .. 'job:' .. uid, 't-' .. from, -1)
+        call('HINCRBY', P .. 'job:' .. uid, 't-' .. to, 1)
+        if from == 'locked' then
             call('ZREM', P .. 'job:' .. uid .. ':ready', target)
         end
     end,
@@ -282,7 +283,12 @@ function R.is(kind, record, word)
     return states_of(def, kind, word)[def.of(record)] == true
 end
 
--- The same from the id, as things are now.
+-- State of a loaded record.
+function R.state(kind, record)
+    return KINDS[kind].of(record)
+end
+
+-- Is it in such a state now? The state is read from the id.
 function R.is_now(kind, id, word)
     local def = KINDS[kind]
     return states_of(def, kind, word)[def.peek(id)] == true
@@ -302,11 +308,12 @@ end
 
 -- Let an event happen: find its row, write the new state and the other fields, do what
 -- hangs on the state, and append the row's audit entry, of which note has the fields.
--- Gives the new state. Refuses with the kind's code, before any write, what the table
--- does not have.
-function R.move(meta, kind, id, event, fields, note)
+-- from: the state, if the caller has read it in this call and changed nothing since; else
+-- it is read here. Gives the new state. Refuses with the kind's code, before any write,
+-- what the table does not have.
+function R.move(meta, kind, id, event, fields, note, from)
     local def = KINDS[kind]
-    local from = def.peek(id)
+    from = from or def.peek(id)
     local row = row_of(def, kind, event, from)
         or fail(def.code, kind .. ' ' .. id .. ' is ' .. from .. '; it cannot ' .. event)
     local to, entry = row[3], row[4]

@@ -172,7 +172,7 @@ function OPS.target.run(meta, job, op)
         and (not event or R.can('job-target', record, event)) then
         local warning = with_warning(record.warning, op.warning)
         R.target_step(meta, job.id, op.target, { phase = op.phase, warning = warning,
-            text = op.warning }, event)
+            text = op.warning }, event, record)
     end
 end
 
@@ -224,7 +224,7 @@ function OPS.boot.run(meta, job, op)
     local record = load(step_key(job, op.target))
     if R.is('job-target', record, 'open') then
         R.target_step(meta, job.id, op.target, { phase = 'awaiting-first-boot',
-            ['awaiting-since'] = now() })
+            ['awaiting-since'] = now() }, nil, record)
         call('ZADD', P .. 'boots', now() + num(op['timeout-s']) * 1000,
             job.id .. '/' .. op.target)
     end

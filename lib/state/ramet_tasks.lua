@@ -56,7 +56,7 @@ local function requeue(meta, task, event, text)
     local attempt = num(task.attempt) + 1
     R.move(meta, 'task', task.id, event, { attempt = attempt, worker = '', nonce = '' },
         { job = task.job, task = task.id, service = task.service, attempt = attempt,
-            text = text })
+            text = text }, task.state)
     enqueue(task, true)
 end
 
@@ -87,7 +87,7 @@ function R.task_put(meta, task, body, again)
     end
     if not old then
         task.attempt, task.created = '1', now()
-        R.move(meta, 'task', task.id, 'put', task)
+        R.move(meta, 'task', task.id, 'put', task, nil, 'none')
     end
     for name, value in pairs(body) do
         call('HSET', task_key(task.id), 'b.' .. name, value)
@@ -103,7 +103,7 @@ end
 -- event: finish, fail or cancel.
 function R.task_end(meta, task, event, note)
     drop_lease(task)
-    R.move(meta, 'task', task.id, event, nil, note)
+    R.move(meta, 'task', task.id, event, nil, note, task.state)
     call('EXPIRE', task_key(task.id), KEPT_S)
 end
 
@@ -156,7 +156,7 @@ serve('task_take', function(meta, body)
             local lease = now() + num(body['lease-ms'], LEASE_MS)
             R.move(meta, 'task', id, 'take', { worker = meta.by, nonce = body.nonce,
                 taken = now(), stuck = '' }, { job = task.job, task = id,
-                service = task.service, attempt = task.attempt })
+                service = task.service, attempt = task.attempt }, task.state)
             call('ZREM', P .. 'waiting', id)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)
