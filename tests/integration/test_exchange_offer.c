@@ -231,7 +231,8 @@ test_parcels_are_whole_or_refused(void **state)
     assert_int_equal(count, 2);
     for (size_t size = 0; size < sizeof(parcel); size++)
         if (size != sizeof(parcel) / 2)
-            assert_int_equal(rmt_chunk_frame_check(parcel, size, &count, &error), -1);
+            RMT_FAILS(rmt_chunk_frame_check(parcel, size, &count, &error),
+                      RMT_E_PROTOCOL);
     static const struct {
         size_t at;
         uint8_t value;
@@ -283,7 +284,7 @@ test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced(void **state)
     s_offer_range(first, 1, 40, 100000);
     rmt_auto(rmt_offer) second = s_offer(farm, 2);
     RMT_WAIT_UNTIL(exchange_stats(farm).streams == 1, 10000);
-    assert_int_equal(rmt_offer_seal(first, &error), -1);
+    RMT_FAILS(rmt_offer_seal(first, &error), RMT_E_NOT_FOUND);
 
     const rmt_offer_config_t config = {.holders = farm->holders,
                                        .host = "127.0.0.1",

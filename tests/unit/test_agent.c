@@ -244,7 +244,7 @@ s_order(uint64_t bytes)
 {
     rmt_error_t error = {0};
     rmt_id_t image;
-    assert_int_equal(rmt_id_parse(&image, IMAGE, &error), 0);
+    RMT_OK(rmt_id_parse(&image, IMAGE, &error));
     rmt_auto(rmt_order) sent = rmt_order_new(&image, "n1", "paris");
     rmt_layout_destroy(&sent->layout);
     sent->layout = rmt_default_layout_new("golden", NULL);
@@ -259,7 +259,7 @@ s_order(uint64_t bytes)
     rmt_record_set(choice, "role", "system");
     rmt_record_set(choice, "disk", "S1");
     rmt_record_set_u64(choice, "bytes", bytes);
-    assert_int_equal(rmt_order_add_choice(sent, choice, &error), 0);
+    RMT_OK(rmt_order_add_choice(sent, choice, &error));
     rmt_auto(rmt_records) records = rmt_order_write(sent, &error);
     if (!records)
         fail_msg("%s", error.text);
@@ -380,7 +380,7 @@ test_go_is_void_for_another_plan_or_an_older_fence(void **state)
     const rmt_fence_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
     rmt_id_compute(&plan, "plan", 4);
     rmt_id_compute(&other, "other", 5);
-    assert_int_equal(rmt_gate_go(gate, &plan, &now, &key, &error), -1);
+    RMT_FAILS(rmt_gate_go(gate, &plan, &now, &key, &error), RMT_E_FENCED);
     RMT_OK(rmt_gate_prepare(gate, &plan, &key, &error));
     RMT_OK(rmt_gate_prepare(gate, &plan, &again, &error));
     assert_string_equal(key.public_text, again.public_text);
@@ -388,8 +388,8 @@ test_go_is_void_for_another_plan_or_an_older_fence(void **state)
     RMT_OK(rmt_gate_go(gate, &plan, &now, &again, &error));
     assert_string_equal(key.secret_text, again.secret_text);
     RMT_OK(rmt_gate_go(gate, &plan, &next_attempt, &again, &error));
-    assert_int_equal(rmt_gate_go(gate, &plan, &now, &again, &error), -1);
-    assert_int_equal(rmt_gate_go(gate, &plan, &old_epoch, &again, &error), -1);
+    RMT_FAILS(rmt_gate_go(gate, &plan, &now, &again, &error), RMT_E_FENCED);
+    RMT_FAILS(rmt_gate_go(gate, &plan, &old_epoch, &again, &error), RMT_E_FENCED);
     RMT_FAILS(rmt_gate_go(gate, &plan, &old_era, &again, &error), RMT_E_FENCED);
 }
 

@@ -1,5 +1,6 @@
 // What a bare machine reads from the kernel's command line, and what it shows (M20).
 #include "tools/rmt_test.h"
+#include "tools/root_tree.h"
 
 #include "agent/agent.h"
 #include "agent/install/cmdline.h"
@@ -8,7 +9,6 @@
 #include "agent/install/screen.h"
 #include "agent/install/uplink.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,35 +17,10 @@
 #define TOKEN "R1." DIGITS ".b5cf35sk.k7quto2a7ajxfolkhlzrquqetx"
 #define LINE "BOOT_IMAGE=vmlinuz quiet ramet.broker=hq:7700,10.0.0.2 ramet.token=" TOKEN
 
-static char s_folder[] = "/tmp/test-bare-XXXXXX";
-
 static char *
 s_path(const char *name)
 {
-    return rmt_text("%s/%s", s_folder, name);
-}
-
-static void
-s_put(const char *name, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str path = s_path(name);
-    rmt_auto_str folder = rmt_text("%s", path);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(path, text, strlen(text), 0644, &error));
-}
-
-// The file of this name as one text. Caller owns the result.
-static char *
-s_get(const char *name)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str path = s_path(name);
-    void *data = NULL;
-    size_t size = 0;
-    RMT_OK(rmt_io_load(path, 65536, &data, &size, &error));
-    return data;
+    return rmt_text("%s/%s", root_tree_path(), name);
 }
 
 // ---- Command line
@@ -59,7 +34,7 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
                                                 " ramet.engine=paris ramet.shell -- x\n",
                                            "/run/ramet", &error);
     RMT_OK(text);
-    s_put("agent.cfg", text);
+    root_tree_put("agent.cfg", text);
     rmt_auto_str path = s_path("agent.cfg");
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     RMT_OK(config);
@@ -112,7 +87,7 @@ test_a_wrong_command_line_is_refused_by_its_word(void **state)
 static rmt_screen_t *
 s_screen(const char *name)
 {
-    s_put(name, "");
+    root_tree_put(name, "");
     rmt_auto_str path = s_path(name);
     const char *const devices[] = {"/no/such/console", path, NULL};
     return rmt_screen_new(devices);
@@ -140,7 +115,7 @@ test_a_console_gets_one_line_for_each_change(void **state)
     rmt_screen_show(screen);
     rmt_screen_set(screen, RMT_SCREEN_DOING, "waiting for orders");
     rmt_screen_show(screen);
-    rmt_auto_str text = s_get("lines");
+    rmt_auto_str text = root_tree_get("lines");
     assert_int_equal(s_count_lines(text), 1);
     assert_int_equal(strncmp(text, "ramet, up ", 10), 0);
     assert_true(strtod(text + 10, NULL) > 0);
@@ -158,7 +133,7 @@ test_progress_is_told_in_steps(void **state)
         rmt_screen_set_progress(screen, done, 1000);
         rmt_screen_show(screen);
     }
-    rmt_auto_str text = s_get("steps");
+    rmt_auto_str text = root_tree_get("steps");
     assert_int_equal(s_count_lines(text), 11);
     assert_non_null(strstr(text, "s: unpack 40 %\n"));
     assert_non_null(strstr(text, "s: unpack 100 %\n"));
@@ -174,7 +149,7 @@ test_trouble_stands_with_what_to_do_about_it(void **state)
         rmt_fail(&error, (rmt_code_t) code, "trouble %d\033[2J", code);
         rmt_screen_set_trouble(screen, &error);
         rmt_screen_show(screen);
-        rmt_auto_str text = s_get("trouble");
+        rmt_auto_str text = root_tree_get("trouble");
         rmt_auto_str line =
             rmt_text("ramet, trouble: trouble %d\\x1b[2J; what to do: ", code);
         const char *at = strstr(text, line);
@@ -184,11 +159,11 @@ test_trouble_stands_with_what_to_do_about_it(void **state)
         assert_null(strchr(text, '\033'));
     }
     // Once it is over it is told no more.
-    rmt_auto_str before = s_get("trouble");
+    rmt_auto_str before = root_tree_get("trouble");
     rmt_screen_set_trouble(screen, &(rmt_error_t){0});
     rmt_screen_set(screen, RMT_SCREEN_DOING, "waiting for orders");
     rmt_screen_show(screen);
-    rmt_auto_str after = s_get("trouble");
+    rmt_auto_str after = root_tree_get("trouble");
     assert_null(strstr(after + strlen(before), "trouble"));
 }
 
@@ -196,14 +171,14 @@ static void
 test_consoles_are_those_of_the_kernel(void **state)
 {
     (void) state;
-    s_put("active", "tty0 ttyS0\n");
+    root_tree_put("active", "tty0 ttyS0\n");
     rmt_auto_str path = s_path("active");
     char **names = rmt_screen_consoles(path);
     assert_string_equal(names[0], "/dev/tty1");
     assert_string_equal(names[1], "/dev/ttyS0");
     assert_null(names[2]);
     free(names);
-    s_put("active", "../x a b c d e f g h i j\n");
+    root_tree_put("active", "../x a b c d e f g h i j\n");
     names = rmt_screen_consoles(path);
     assert_string_equal(names[0], "/dev/a");
     assert_null(names[8]);
@@ -223,35 +198,20 @@ test_each_wired_card_tells_why_it_has_no_address(void **state)
     rmt_auto_str none = rmt_uplink_trouble(sys);
     assert_string_equal(none,
                         "no network: no wired card that this kernel has a driver for");
-    s_put("sys/class/net/lo/type", "772\n");
-    s_put("sys/class/net/eth0/type", "1\n");
-    s_put("sys/class/net/eth0/device/x", "");
-    s_put("sys/class/net/eth0/carrier", "1\n");
-    s_put("sys/class/net/eth1/type", "1\n");
-    s_put("sys/class/net/eth1/device/x", "");
-    s_put("sys/class/net/eth1/carrier", "0\n");
-    s_put("sys/class/net/br0/type", "1\n");
-    s_put("sys/class/net/wlan0/type", "1\n");
-    s_put("sys/class/net/wlan0/device/x", "");
-    s_put("sys/class/net/wlan0/phy80211/x", "");
+    root_tree_put("sys/class/net/lo/type", "772\n");
+    root_tree_put("sys/class/net/eth0/type", "1\n");
+    root_tree_put("sys/class/net/eth0/device/x", "");
+    root_tree_put("sys/class/net/eth0/carrier", "1\n");
+    root_tree_put("sys/class/net/eth1/type", "1\n");
+    root_tree_put("sys/class/net/eth1/device/x", "");
+    root_tree_put("sys/class/net/eth1/carrier", "0\n");
+    root_tree_put("sys/class/net/br0/type", "1\n");
+    root_tree_put("sys/class/net/wlan0/type", "1\n");
+    root_tree_put("sys/class/net/wlan0/device/x", "");
+    root_tree_put("sys/class/net/wlan0/phy80211/x", "");
     rmt_auto_str text = rmt_uplink_trouble(sys);
     assert_string_equal(text,
                         "no network: eth0 has had no answer to DHCP, eth1 has no link");
-}
-
-static int
-s_open(void **state)
-{
-    (void) state;
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_close(void **state)
-{
-    (void) state;
-    rmt_error_t error = {0};
-    return rmt_io_remove_tree(s_folder, &error);
 }
 
 int
@@ -266,5 +226,6 @@ main(void)
         cmocka_unit_test(test_consoles_are_those_of_the_kernel),
         cmocka_unit_test(test_each_wired_card_tells_why_it_has_no_address),
     };
-    return cmocka_run_group_tests_name("bare", tests, s_open, s_close);
+    return cmocka_run_group_tests_name("bare", tests, root_tree_setup,
+                                       root_tree_teardown);
 }

@@ -108,7 +108,7 @@ test_programs_tell_output_and_failure(void **state)
     RMT_OK(rmt_process_run(cat, "given", &output, &error));
     assert_string_equal(output, "given");
     const char *const fails[] = {"ls", "/no/such/folder", NULL};
-    assert_int_equal(rmt_process_run(fails, NULL, NULL, &error), -1);
+    RMT_FAILS(rmt_process_run(fails, NULL, NULL, &error), RMT_E_IO);
     assert_non_null(strstr(error.text, "ls ended with status 2"));
     const char *const missing[] = {"no-such-program-here", NULL};
     RMT_FAILS(rmt_process_run(missing, NULL, NULL, &error), RMT_E_NOT_FOUND);

@@ -160,13 +160,13 @@ test_after_a_failed_sync_nothing_becomes_visible(void **state)
         assert_int_equal(error.code, RMT_E_IO);
         for (size_t i = s_log.failed_at; i < s_log.count; i++)
             assert_false(s_log.calls[i].is_rename);
-        assert_int_equal(rmt_store_commit(store, &error), -1);
+        RMT_FAILS(rmt_store_commit(store, &error), RMT_E_IO);
         rmt_store_rollback(store);
         fixture_put(store, 1, 1000);
-        assert_int_equal(rmt_store_commit(store, &error), 0);
+        RMT_OK(rmt_store_commit(store, &error));
         uint8_t plain[1000];
         size_t size = 0;
-        assert_int_equal(rmt_store_read(store, &id, plain, &size, &error), 0);
+        RMT_OK(rmt_store_read(store, &id, plain, &size, &error));
     }
     assert_true(failing > 4); // Pack, index, and their two folders
     assert_int_equal(s_log.failed_at, SIZE_MAX);
@@ -200,7 +200,7 @@ s_list_files(const char *root, file_t *files, size_t room)
             rmt_auto_ptr data = NULL;
             size_t size = 0;
             assert_true(count < room);
-            assert_int_equal(rmt_io_load(path, 1 << 26, &data, &size, &error), 0);
+            RMT_OK(rmt_io_load(path, 1 << 26, &data, &size, &error));
             rmt_id_compute(&files[count].id, data, size);
             snprintf(files[count++].name, sizeof files->name, "%s", path);
         }

@@ -153,8 +153,8 @@ test_a_refused_value_leaves_the_old_one(void **state)
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, NULL, &error);
     RMT_OK(rmt_config_set(config, "store/slots", "7", &error));
-    assert_int_equal(rmt_config_set(config, "store/slots", "700", &error), -1);
-    assert_int_equal(rmt_config_set(config, "store/none", "7", &error), -1);
+    RMT_FAILS(rmt_config_set(config, "store/slots", "700", &error), RMT_E_CONFIG);
+    RMT_FAILS(rmt_config_set(config, "store/none", "7", &error), RMT_E_CONFIG);
     assert_int_equal(rmt_config_number(config, "store/slots"), 7);
 }
 
@@ -229,10 +229,11 @@ test_a_wrong_command_line_is_refused(void **state)
               RMT_E_USAGE);
     assert_non_null(strstr(error.text, "--colour"));
     char *bare[] = {"ramet-test", "source", "-c", NULL};
-    assert_int_equal(rmt_options_read(&s_options, 3, bare, &first, &config, &error), -1);
+    RMT_FAILS(rmt_options_read(&s_options, 3, bare, &first, &config, &error),
+              RMT_E_USAGE);
     char *wordless[] = {"ramet-test", NULL};
-    assert_int_equal(rmt_options_read(&s_options, 1, wordless, &first, &config, &error),
-                     -1);
+    RMT_FAILS(rmt_options_read(&s_options, 1, wordless, &first, &config, &error),
+              RMT_E_USAGE);
     assert_null(config);
 }
 
@@ -244,7 +245,7 @@ test_checking_a_config_ends_the_program(void **state)
     int first = 0;
     rmt_auto_str good = s_write(state, "name = cli\n");
     char *line[] = {"ramet-test", "--check-config", "-c", good, NULL};
-    assert_int_equal(rmt_options_read(&s_options, 4, line, &first, &config, &error), 0);
+    RMT_OK(rmt_options_read(&s_options, 4, line, &first, &config, &error));
     rmt_auto_str bad = s_write(state, "nome = cli\n");
     char *again[] = {"ramet-test", "--check-config", "-c", bad, NULL};
     RMT_FAILS(rmt_options_read(&s_options, 4, again, &first, &config, &error),

@@ -1,16 +1,11 @@
 // Descriptors: what a source writes, and what an imager takes for an image.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <string.h>
 #include "agent/source/descriptor.h"
 #include "base/rmt_auto.h"
 #include "imager/imager.h"
 #include "store/rmt_chunk.h"
-#include "tools/rmt_test.h"
 #include "wire/rmt_codec.h"
 
 // A descriptor with something in every part that a capture fills.

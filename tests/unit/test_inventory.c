@@ -1,35 +1,11 @@
 // Inventory: what sysfs, DMI and /proc tell, and facts as text.
 #include "tools/rmt_test.h"
+#include "tools/root_tree.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/rmt_auto.h"
 #include "facts/rmt_facts.h"
 #include "machine/rmt_inventory.h"
-#include "base/rmt_io.h"
-
-static void
-s_put(const char *root, const char *path, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", root, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
-}
-
-static void
-s_link(const char *root, const char *path, const char *target)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", root, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    assert_int_equal(symlink(target, full), 0);
-}
 
 #define NVME "sys/devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1"
 #define SATA                                                                             \
@@ -37,7 +13,7 @@ s_link(const char *root, const char *path, const char *target)
 
 // A made machine: one NVMe disk, one SATA disk, one network card, one bond.
 static void
-s_make_machine(const char *root)
+s_make_machine(void)
 {
     static const struct {
         const char *path;
@@ -72,14 +48,16 @@ s_make_machine(const char *root)
         {"sys/devices/virtual/block/loop0/size", "8\n"},
     };
     for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-        s_put(root, files[i].path, files[i].text);
-    s_link(root, "sys/block/nvme0n1",
-           "../devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1");
-    s_link(root, "sys/block/sda",
-           "../devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda");
-    s_link(root, "sys/block/loop0", "../devices/virtual/block/loop0");
-    s_link(root, "sys/class/net/eno1", "../../devices/pci0000:00/0000:00:1f.6/net/eno1");
-    s_link(root, "sys/bus/pci/devices/0000:00:17.0/driver", "../../../drivers/ahci");
+        root_tree_put(files[i].path, files[i].text);
+    root_tree_link("sys/block/nvme0n1",
+                   "../devices/pci0000:00/0000:00:1d.0/nvme/nvme0/nvme0n1");
+    root_tree_link(
+        "sys/block/sda",
+        "../devices/pci0000:00/0000:00:17.0/ata3/host2/target2:0:0/2:0:0:0/block/sda");
+    root_tree_link("sys/block/loop0", "../devices/virtual/block/loop0");
+    root_tree_link("sys/class/net/eno1",
+                   "../../devices/pci0000:00/0000:00:1f.6/net/eno1");
+    root_tree_link("sys/bus/pci/devices/0000:00:17.0/driver", "../../../drivers/ahci");
 }
 
 static void
@@ -96,10 +74,8 @@ test_a_machine_is_read_from_its_files(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    char root[] = "/tmp/ramet-inventory-XXXXXX";
-    assert_non_null(mkdtemp(root));
-    s_make_machine(root);
-    rmt_auto(rmt_records) records = rmt_inventory_read_at(root, &error);
+    s_make_machine();
+    rmt_auto(rmt_records) records = rmt_inventory_read_at(root_tree_path(), &error);
     RMT_OK(records);
     s_expect(records, "system", "uuid", "4c4c4544-0042-3510-8052-b4c04f503132");
     s_expect(records, "system", "firmware", "uefi");
@@ -125,7 +101,6 @@ test_a_machine_is_read_from_its_files(void **state)
     assert_string_equal(rmt_record_text(sata, "controller", ""), "8086:a282");
     assert_null(rmt_records_find(records, "name", "loop0"));
     assert_null(rmt_records_find(records, "name", "bond0"));
-    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 static void
@@ -256,7 +231,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_machine_is_read_from_its_files),
+        cmocka_unit_test_setup_teardown(test_a_machine_is_read_from_its_files,
+                                        root_tree_setup, root_tree_teardown),
         cmocka_unit_test(test_this_computer_has_a_cpu_and_memory),
         cmocka_unit_test(test_placeholders_do_not_identify_a_machine),
         cmocka_unit_test(test_m20_a_machine_without_a_disk_names_its_idle_controllers),

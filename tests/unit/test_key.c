@@ -189,7 +189,7 @@ test_cut_and_lengthened_tokens_are_refused(void **state)
         RMT_FAILS(rmt_token_parse(&back, cut, &error), RMT_E_USAGE);
     }
     strcat(text, "a");
-    assert_int_equal(rmt_token_parse(&back, text, &error), -1);
+    RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
 }
 
 static void
@@ -205,7 +205,7 @@ test_a_token_carries_the_brokers_key(void **state)
     for (size_t i = 0; i < strlen(text); i++) {
         const char kept = text[i];
         text[i] = '!';
-        assert_int_equal(rmt_token_parse(&back, text, &error), -1);
+        RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
         text[i] = kept;
     }
 }

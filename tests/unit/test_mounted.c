@@ -1,53 +1,38 @@
 // What a running system lies on (M4): its disk is found, layers are refused by name.
 #include "tools/rmt_test.h"
+#include "tools/root_tree.h"
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_mounted.h"
 
-static char s_folder[64];
-
-static void
-s_put(const char *path, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
-}
-
 static void
 s_link(const char *number, const char *device)
 {
-    rmt_auto_str path = rmt_text("%s/dev/block/%s", s_folder, number);
+    rmt_auto_str path = rmt_text("dev/block/%s", number);
     rmt_auto_str target = rmt_text("../../%s", device);
-    assert_int_equal(symlink(target, path), 0);
+    root_tree_link(path, target);
 }
 
 static int
 s_setup(void **state)
 {
-    (void) state;
-    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-mounted-XXXXXX");
-    assert_non_null(mkdtemp(s_folder));
-    s_put("dev/block/none", "");
-    s_put("devices/vda/size", "1");
-    s_put("devices/vda/vda1/partition", "1");
-    s_put("devices/c!d0/c!d0p1/partition", "1");
-    s_put("devices/dm-0/dm/uuid", "LVM-abc\n");
-    s_put("devices/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
-    s_put("devices/md0/md/level", "raid1\n");
-    s_put("devices/md0/md0p1/partition", "1");
-    s_put("devices/dm-2/dm/uuid", "mpath-36001405abc\n");
-    s_put("devices/dm-3/dm/uuid", "part1-mpath-36001405abc\n");
-    s_put("devices/dm-4/dm/uuid", "CRYPT-VERITY-abc\n");
-    s_put("devices/dm-5/dm/uuid", "DRIVER-abc\n");
-    s_put("devices/bcache0/bcache/state", "clean\n");
-    s_put("devices/drbd0/size", "1");
+    if (root_tree_setup(state) == -1)
+        return -1;
+    root_tree_put("devices/vda/size", "1");
+    root_tree_put("devices/vda/vda1/partition", "1");
+    root_tree_put("devices/c!d0/c!d0p1/partition", "1");
+    root_tree_put("devices/dm-0/dm/uuid", "LVM-abc\n");
+    root_tree_put("devices/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
+    root_tree_put("devices/md0/md/level", "raid1\n");
+    root_tree_put("devices/md0/md0p1/partition", "1");
+    root_tree_put("devices/dm-2/dm/uuid", "mpath-36001405abc\n");
+    root_tree_put("devices/dm-3/dm/uuid", "part1-mpath-36001405abc\n");
+    root_tree_put("devices/dm-4/dm/uuid", "CRYPT-VERITY-abc\n");
+    root_tree_put("devices/dm-5/dm/uuid", "DRIVER-abc\n");
+    root_tree_put("devices/bcache0/bcache/state", "clean\n");
+    root_tree_put("devices/drbd0/size", "1");
     s_link("253:2", "devices/dm-2");
     s_link("253:3", "devices/dm-3");
     s_link("253:4", "devices/dm-4");
@@ -61,14 +46,6 @@ s_setup(void **state)
     s_link("253:1", "devices/dm-1");
     s_link("259:7", "devices/md0/md0p1");
     return 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
 }
 
 static void
@@ -94,7 +71,7 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
                                       "23 1 8:9 / /boot rw - ext4 /dev/nothing rw\n",
                                       rows[i].number, rows[i].type);
         rmt_auto_str disk = NULL;
-        const int rc = rmt_mounted_disk_at(table, s_folder, "/", &disk, &error);
+        const int rc = rmt_mounted_disk_at(table, root_tree_path(), "/", &disk, &error);
         if (rows[i].disk) {
             assert_int_equal(rc, 0);
             assert_string_equal(disk, rows[i].disk);
@@ -113,7 +90,7 @@ test_a_folder_that_is_no_mount_is_told(void **state)
     rmt_error_t error = {0};
     (void) state;
     rmt_auto_str disk = NULL;
-    RMT_FAILS(rmt_mounted_disk_at("garbage\n", s_folder, "/", &disk, &error),
+    RMT_FAILS(rmt_mounted_disk_at("garbage\n", root_tree_path(), "/", &disk, &error),
               RMT_E_NOT_FOUND);
 }
 
@@ -163,5 +140,5 @@ main(void)
         cmocka_unit_test(test_what_is_mounted_for_a_while_has_no_place_in_the_system),
         cmocka_unit_test(test_a_device_that_is_not_mounted_has_no_folder),
     };
-    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+    return cmocka_run_group_tests(tests, s_setup, root_tree_teardown);
 }

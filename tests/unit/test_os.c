@@ -1,55 +1,9 @@
 // Systems: what a tree holds, told without running any of it.
 #include "tools/rmt_test.h"
-#include <fcntl.h>
+#include "tools/root_tree.h"
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "base/rmt_auto.h"
-#include "base/rmt_io.h"
 #include "system/rmt_os.h"
-
-static char s_root[64];
-static int s_root_fd = -1;
-
-static void
-s_put(const char *path, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
-}
-
-static void
-s_link(const char *path, const char *target)
-{
-    s_put(path, "");
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    assert_int_equal(unlink(full), 0);
-    assert_int_equal(symlink(target, full), 0);
-}
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    strcpy(s_root, "/tmp/ramet-os-XXXXXX");
-    if (!mkdtemp(s_root))
-        return -1;
-    s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return s_root_fd == -1 ? -1 : 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &error);
-}
 
 static const char *
 s_os(const rmt_records_t *facts, const char *field)
@@ -63,22 +17,22 @@ test_a_debian_is_known_by_its_files(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    s_put("usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"
-                                "VERSION_ID=\"12\"\nID=debian\n");
-    s_link("etc/os-release", "../usr/lib/os-release");
-    s_put("usr/lib/modules/6.1.0-20-amd64/modules.dep", "");
-    s_put("usr/lib/modules/6.1.0-21-amd64/modules.dep", "");
-    s_link("lib", "/usr/lib"); // Absolute, as some systems have it
-    s_put("var/lib/dpkg/status",
-          "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
-          "Package: b\nStatus: deinstall ok config-files\n\n"
-          "Package: c\nStatus: install ok installed\n");
-    s_put("usr/lib/systemd/systemd", "");
-    s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces", "");
-    s_put("etc/network/interfaces.d/a", "");
+    root_tree_put("usr/lib/os-release", "PRETTY_NAME=\"Debian GNU/Linux 12 (bookworm)\"\n"
+                                        "VERSION_ID=\"12\"\nID=debian\n");
+    root_tree_link("etc/os-release", "../usr/lib/os-release");
+    root_tree_put("usr/lib/modules/6.1.0-20-amd64/modules.dep", "");
+    root_tree_put("usr/lib/modules/6.1.0-21-amd64/modules.dep", "");
+    root_tree_link("lib", "/usr/lib"); // Absolute, as some systems have it
+    root_tree_put("var/lib/dpkg/status",
+                  "Package: a\nStatus: install ok installed\nVersion: 1\n\n"
+                  "Package: b\nStatus: deinstall ok config-files\n\n"
+                  "Package: c\nStatus: install ok installed\n");
+    root_tree_put("usr/lib/systemd/systemd", "");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/interfaces", "");
+    root_tree_put("etc/network/interfaces.d/a", "");
     rmt_auto(rmt_records) facts = NULL;
-    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
+    RMT_OK(rmt_os_examine(root_tree_fd(), &facts, &error));
     assert_string_equal(s_os(facts, "family"), "linux");
     assert_string_equal(s_os(facts, "distribution"), "debian");
     assert_string_equal(s_os(facts, "version"), "12");
@@ -99,10 +53,10 @@ test_links_out_of_the_tree_are_not_followed(void **state)
     rmt_error_t error = {0};
     (void) state;
     // On the running system this file names Debian; in the tree it leads nowhere.
-    s_link("etc/os-release", "../../../../../../usr/lib/os-release");
-    s_put("etc/inittab", "");
+    root_tree_link("etc/os-release", "../../../../../../usr/lib/os-release");
+    root_tree_put("etc/inittab", "");
     rmt_auto(rmt_records) facts = NULL;
-    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
+    RMT_OK(rmt_os_examine(root_tree_fd(), &facts, &error));
     assert_string_equal(s_os(facts, "family"), "linux");
     assert_string_equal(s_os(facts, "distribution"), "-");
     assert_string_equal(s_os(facts, "init"), "sysv");
@@ -114,7 +68,7 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    s_put("etc/inittab", "");
+    root_tree_put("etc/inittab", "");
     static const struct {
         const char *path;
         const char *stack;
@@ -129,9 +83,10 @@ test_the_stack_in_force_wins_over_those_installed(void **state)
         {"etc/netplan/50-cloud-init.yaml", "netplan"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        s_link(rows[i].path, "/dev/null"); // Dangling in the tree, and there all the same
+        root_tree_link(rows[i].path,
+                       "/dev/null"); // Dangling in the tree, and there all the same
         rmt_auto(rmt_records) facts = NULL;
-        RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
+        RMT_OK(rmt_os_examine(root_tree_fd(), &facts, &error));
         assert_string_equal(s_os(facts, "network-stack"), rows[i].stack);
     }
 }
@@ -142,9 +97,9 @@ test_windows_is_refused_by_name(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    s_put("Windows/System32/ntoskrnl.exe", "");
+    root_tree_put("Windows/System32/ntoskrnl.exe", "");
     rmt_records_t *facts = NULL;
-    RMT_FAILS(rmt_os_examine(s_root_fd, &facts, &error), RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_os_examine(root_tree_fd(), &facts, &error), RMT_E_UNSUPPORTED);
     assert_non_null(strstr(error.text, "Windows"));
     assert_null(facts);
 }
@@ -154,14 +109,15 @@ test_a_tree_of_data_is_no_system(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    s_put("photos/1.jpg", "");
+    root_tree_put("photos/1.jpg", "");
     rmt_auto(rmt_records) facts = NULL;
-    RMT_OK(rmt_os_examine(s_root_fd, &facts, &error));
+    RMT_OK(rmt_os_examine(root_tree_fd(), &facts, &error));
     assert_int_equal(rmt_records_count(facts), 1);
     assert_string_equal(s_os(facts, "family"), "other");
 }
 
-#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+#define TREE_TEST(test)                                                                  \
+    cmocka_unit_test_setup_teardown(test, root_tree_setup, root_tree_teardown)
 
 int
 main(void)

@@ -1,6 +1,6 @@
 // Personalisation: what makes a copy a computer of its own (P23).
 #include "tools/rmt_test.h"
-#include <fcntl.h>
+#include "tools/root_tree.h"
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,63 +10,19 @@
 #include "system/rmt_personal.h"
 #include "base/rmt_process.h"
 
-static char s_root[64];
-static int s_root_fd = -1;
-
-static void
-s_put(const char *path, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
-}
-
-static char *
-s_get(const char *path)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    void *data = NULL;
-    size_t size;
-    if (rmt_io_load(full, 1000000, &data, &size, &error) == -1)
-        fail_msg("%s", error.text);
-    return data;
-}
-
-static bool
-s_is_there(const char *path)
-{
-    struct stat info;
-    return fstatat(s_root_fd, path, &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
 static int
 s_setup(void **state)
 {
-    (void) state;
-    strcpy(s_root, "/tmp/ramet-personal-XXXXXX");
-    if (!mkdtemp(s_root))
+    if (root_tree_setup(state) == -1)
         return -1;
-    s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    s_put("etc/os-release", "ID=debian\n");
-    s_put("etc/hostname", "golden\n");
-    s_put("etc/hosts", "127.0.0.1 localhost golden # own\n127.0.1.1 golden.lan golden\n"
-                       "10.0.0.9 golden\n# a golden comment\n10.0.0.7 mail\n"
-                       "10.0.0.8 goldener\n");
-    s_put("usr/lib/systemd/systemd", "");
-    return s_root_fd == -1 ? -1 : 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &error);
+    root_tree_put("etc/os-release", "ID=debian\n");
+    root_tree_put("etc/hostname", "golden\n");
+    root_tree_put("etc/hosts",
+                  "127.0.0.1 localhost golden # own\n127.0.1.1 golden.lan golden\n"
+                  "10.0.0.9 golden\n# a golden comment\n10.0.0.7 mail\n"
+                  "10.0.0.8 goldener\n");
+    root_tree_put("usr/lib/systemd/systemd", "");
+    return 0;
 }
 
 static rmt_records_t *
@@ -76,7 +32,8 @@ s_plan(const char *target)
     rmt_auto(rmt_records) records = rmt_facts_parse(target, &error);
     RMT_OK(records);
     rmt_records_t *actions = NULL;
-    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) == -1)
+    if (rmt_personal_plan(root_tree_fd(), rmt_records_at(records, 0), &actions, &error) ==
+        -1)
         fail_msg("%s", error.text);
     return actions;
 }
@@ -86,15 +43,8 @@ s_personalise(const char *target)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_records) actions = s_plan(target);
-    if (rmt_personal_apply(s_root_fd, actions, &error) == -1)
+    if (rmt_personal_apply(root_tree_fd(), actions, &error) == -1)
         fail_msg("%s", error.text);
-}
-
-static void
-s_expect(const char *path, const char *wanted)
-{
-    rmt_auto_str text = s_get(path);
-    assert_string_equal(text, wanted);
 }
 
 #define STATIC                                                                           \
@@ -105,49 +55,53 @@ static void
 test_the_copy_has_its_own_name_everywhere(void **state)
 {
     (void) state;
-    s_put("etc/mailname", "golden.lan\n");
+    root_tree_put("etc/mailname", "golden.lan\n");
     s_personalise("class=target name=web-7 domain=lan");
-    s_expect("etc/hostname", "web-7\n");
-    s_expect("etc/mailname", "web-7\n");
-    s_expect("etc/hosts", "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
-                          "10.0.0.8 goldener\n127.0.1.1 web-7.lan web-7\n");
-    s_put("usr/sbin/ifup", "");
+    root_tree_expect("etc/hostname", "web-7\n");
+    root_tree_expect("etc/mailname", "web-7\n");
+    root_tree_expect("etc/hosts",
+                     "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                     "10.0.0.8 goldener\n127.0.1.1 web-7.lan web-7\n");
+    root_tree_put("usr/sbin/ifup", "");
     s_personalise(STATIC);
-    s_expect("etc/hosts", "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
-                          "10.0.0.8 goldener\n10.0.0.17 web-7.lan web-7\n");
+    root_tree_expect("etc/hosts",
+                     "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                     "10.0.0.8 goldener\n10.0.0.17 web-7.lan web-7\n");
 }
 
 static void
 test_ifupdown_gets_the_copys_address_and_loses_the_images(void **state)
 {
     (void) state;
-    s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces",
-          "auto ens3\niface ens3 inet static\n address 10.0.0.9/24\n");
-    s_put("etc/network/interfaces.d/old",
-          "iface ens3 inet static\n address 10.0.0.9/24\n");
-    s_put("etc/network/interfaces.d/notes", "# nothing\n");
-    s_put("etc/resolv.conf", "nameserver 9.9.9.9\n");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/interfaces",
+                  "auto ens3\niface ens3 inet static\n address 10.0.0.9/24\n");
+    root_tree_put("etc/network/interfaces.d/old",
+                  "iface ens3 inet static\n address 10.0.0.9/24\n");
+    root_tree_put("etc/network/interfaces.d/notes", "# nothing\n");
+    root_tree_put("etc/resolv.conf", "nameserver 9.9.9.9\n");
     s_personalise(STATIC);
-    s_expect(
+    root_tree_expect(
         "etc/network/interfaces",
         "# Written by ramet for this computer.\nsource /etc/network/interfaces.d/*\n\n"
         "auto lo\niface lo inet loopback\n\n"
         "auto mac/52:54:00:ab:cd:ef=ramet\niface ramet inet static\n"
         "    address 10.0.0.17/24\n    gateway 10.0.0.1\n"
         "    dns-nameservers 10.0.0.2 10.0.0.3\n    dns-search lan\n");
-    s_expect("etc/resolv.conf", "search lan\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n");
-    assert_false(s_is_there("etc/network/interfaces.d/old"));
-    assert_true(s_is_there("etc/network/interfaces.d/notes"));
+    root_tree_expect("etc/resolv.conf",
+                     "search lan\nnameserver 10.0.0.2\nnameserver 10.0.0.3\n");
+    assert_false(root_tree_has("etc/network/interfaces.d/old"));
+    assert_true(root_tree_has("etc/network/interfaces.d/notes"));
 }
 
 static void
 test_dhcp_keeps_the_interface_name_of_the_image(void **state)
 {
     (void) state;
-    s_put("etc/network/interfaces", "iface lo inet loopback\n\tiface ens3 inet static\n");
+    root_tree_put("etc/network/interfaces",
+                  "iface lo inet loopback\n\tiface ens3 inet static\n");
     s_personalise("class=target name=web-7");
-    rmt_auto_str text = s_get("etc/network/interfaces");
+    rmt_auto_str text = root_tree_get("etc/network/interfaces");
     assert_non_null(strstr(text, "auto ens3\niface ens3 inet dhcp\n"));
 }
 
@@ -155,47 +109,51 @@ static void
 test_networkd_is_told_and_enabled(void **state)
 {
     (void) state;
-    s_put("usr/lib/systemd/systemd-networkd", "");
-    s_put("etc/systemd/network/00-first.network", "[Network]\nDHCP=yes\n");
-    s_put("etc/systemd/network/50-fixed.network", "[Network]\nAddress=10.0.0.9/24\n");
-    s_put("etc/systemd/network/60-bridge.network", "[Network]\nBridge=br0\n");
+    root_tree_put("usr/lib/systemd/systemd-networkd", "");
+    root_tree_put("etc/systemd/network/00-first.network", "[Network]\nDHCP=yes\n");
+    root_tree_put("etc/systemd/network/50-fixed.network",
+                  "[Network]\nAddress=10.0.0.9/24\n");
+    root_tree_put("etc/systemd/network/60-bridge.network", "[Network]\nBridge=br0\n");
     s_personalise(STATIC);
-    s_expect("etc/systemd/network/10-ramet.network",
-             "# Written by ramet for this computer.\n[Match]\n"
-             "PermanentMACAddress=52:54:00:ab:cd:ef\n\n[Network]\nAddress=10.0.0.17/24\n"
-             "Gateway=10.0.0.1\nDNS=10.0.0.2\nDNS=10.0.0.3\nDomains=lan\n");
-    assert_false(s_is_there("etc/systemd/network/00-first.network"));
-    assert_false(s_is_there("etc/systemd/network/50-fixed.network"));
-    assert_true(s_is_there("etc/systemd/network/60-bridge.network"));
-    assert_true(s_is_there(
+    root_tree_expect(
+        "etc/systemd/network/10-ramet.network",
+        "# Written by ramet for this computer.\n[Match]\n"
+        "PermanentMACAddress=52:54:00:ab:cd:ef\n\n[Network]\nAddress=10.0.0.17/24\n"
+        "Gateway=10.0.0.1\nDNS=10.0.0.2\nDNS=10.0.0.3\nDomains=lan\n");
+    assert_false(root_tree_has("etc/systemd/network/00-first.network"));
+    assert_false(root_tree_has("etc/systemd/network/50-fixed.network"));
+    assert_true(root_tree_has("etc/systemd/network/60-bridge.network"));
+    assert_true(root_tree_has(
         "etc/systemd/system/multi-user.target.wants/systemd-networkd.service"));
     s_personalise("class=target name=web-7");
-    s_expect("etc/systemd/network/10-ramet.network",
-             "# Written by ramet for this computer.\n[Match]\nType=ether\n\n[Network]\n"
-             "DHCP=yes\n");
+    root_tree_expect(
+        "etc/systemd/network/10-ramet.network",
+        "# Written by ramet for this computer.\n[Match]\nType=ether\n\n[Network]\n"
+        "DHCP=yes\n");
 }
 
 static void
 test_the_other_stacks_get_the_address_too(void **state)
 {
     (void) state;
-    s_put("usr/sbin/NetworkManager", "");
-    s_put("etc/NetworkManager/system-connections/wired.nmconnection",
-          "[connection]\ntype=ethernet\nuuid=1\n");
+    root_tree_put("usr/sbin/NetworkManager", "");
+    root_tree_put("etc/NetworkManager/system-connections/wired.nmconnection",
+                  "[connection]\ntype=ethernet\nuuid=1\n");
     s_personalise(STATIC);
     rmt_auto_str keyfile =
-        s_get("etc/NetworkManager/system-connections/ramet.nmconnection");
+        root_tree_get("etc/NetworkManager/system-connections/ramet.nmconnection");
     assert_non_null(strstr(keyfile,
                            "[ipv4]\nmethod=manual\naddress1=10.0.0.17/24,10.0.0.1\n"
                            "dns=10.0.0.2;10.0.0.3;\n"));
-    assert_false(s_is_there("etc/NetworkManager/system-connections/wired.nmconnection"));
-    s_put("usr/sbin/netplan", "");
-    s_put("etc/netplan/50-cloud-init.yaml", "network:\n");
+    assert_false(
+        root_tree_has("etc/NetworkManager/system-connections/wired.nmconnection"));
+    root_tree_put("usr/sbin/netplan", "");
+    root_tree_put("etc/netplan/50-cloud-init.yaml", "network:\n");
     s_personalise(STATIC);
-    rmt_auto_str yaml = s_get("etc/netplan/10-ramet.yaml");
+    rmt_auto_str yaml = root_tree_get("etc/netplan/10-ramet.yaml");
     assert_non_null(strstr(yaml, "        macaddress: \"52:54:00:ab:cd:ef\"\n"));
     assert_non_null(strstr(yaml, "      addresses: [\"10.0.0.17/24\"]\n"));
-    assert_false(s_is_there("etc/netplan/50-cloud-init.yaml"));
+    assert_false(root_tree_has("etc/netplan/50-cloud-init.yaml"));
 }
 
 // P23 M19: neither has one of the image.
@@ -233,19 +191,19 @@ test_two_copies_share_no_identity(void **state)
         "etc/nvme/hostid",
     };
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
-        s_put(gone[i], "the image's");
+        root_tree_put(gone[i], "the image's");
     for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++)
-        s_put(fresh[i], "the image's");
-    s_put("var/lib/dbus/machine-id", "the image's");
-    s_put("etc/ssh/ssh_config", "kept");
-    s_put("etc/lvm/lvm.conf", "kept");
-    s_put("etc/iscsi/initiatorname.iscsi",
-          "# the image's\nInitiatorName=iqn.2001-04.com.site:db:0123\n");
+        root_tree_put(fresh[i], "the image's");
+    root_tree_put("var/lib/dbus/machine-id", "the image's");
+    root_tree_put("etc/ssh/ssh_config", "kept");
+    root_tree_put("etc/lvm/lvm.conf", "kept");
+    root_tree_put("etc/iscsi/initiatorname.iscsi",
+                  "# the image's\nInitiatorName=iqn.2001-04.com.site:db:0123\n");
     char *before[sizeof fresh / sizeof *fresh] = {NULL};
     for (int round = 0; round < 2; round++) {
         s_personalise("class=target name=web-7");
         for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++) {
-            char *now = s_get(fresh[i]);
+            char *now = root_tree_get(fresh[i]);
             assert_null(strstr(now, "the image's"));
             assert_true(!before[i] || strcmp(before[i], now) != 0);
             free(before[i]);
@@ -255,30 +213,32 @@ test_two_copies_share_no_identity(void **state)
     for (size_t i = 0; i < sizeof fresh / sizeof *fresh; i++)
         free(before[i]);
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++)
-        assert_false(s_is_there(gone[i]));
-    rmt_auto_str id = s_get("etc/machine-id");
+        assert_false(root_tree_has(gone[i]));
+    rmt_auto_str id = root_tree_get("etc/machine-id");
     assert_int_equal(strspn(id, "0123456789abcdef"), 32);
     assert_string_equal(id + 32, "\n");
     char target[64] = "";
-    assert_int_equal(readlinkat(s_root_fd, "var/lib/dbus/machine-id", target, 63), 15);
+    assert_int_equal(readlinkat(root_tree_fd(), "var/lib/dbus/machine-id", target, 63),
+                     15);
     assert_string_equal(target, "/etc/machine-id");
-    assert_false(s_is_there("etc/ssh/ssh_host_rsa_key")); // Not a kind of the image
-    s_expect("etc/ssh/ssh_config", "kept");
-    s_expect("etc/lvm/lvm.conf", "kept");
-    rmt_auto_str initiator = s_get("etc/iscsi/initiatorname.iscsi");
-    rmt_auto_str nqn = s_get("etc/nvme/hostnqn");
-    rmt_auto_str uuid = s_get("etc/nvme/hostid");
+    assert_false(root_tree_has("etc/ssh/ssh_host_rsa_key")); // Not a kind of the image
+    root_tree_expect("etc/ssh/ssh_config", "kept");
+    root_tree_expect("etc/lvm/lvm.conf", "kept");
+    rmt_auto_str initiator = root_tree_get("etc/iscsi/initiatorname.iscsi");
+    rmt_auto_str nqn = root_tree_get("etc/nvme/hostnqn");
+    rmt_auto_str uuid = root_tree_get("etc/nvme/hostid");
     assert_memory_equal(initiator, "InitiatorName=iqn.2001-04.com.site:db:", 38);
     assert_int_equal(strspn(initiator + 38, "0123456789abcdef"), 12);
     assert_memory_equal(nqn, "nqn.2014-08.org.nvmexpress:uuid:", 32);
     assert_string_equal(nqn + 32, uuid); // Both names of the host have one UUID
     struct stat info;
-    assert_int_equal(fstatat(s_root_fd, "etc/ssh/ssh_host_ed25519_key", &info, 0), 0);
+    assert_int_equal(fstatat(root_tree_fd(), "etc/ssh/ssh_host_ed25519_key", &info, 0),
+                     0);
     assert_int_equal(info.st_mode & 07777, 0600);
-    rmt_auto_str public = s_get("etc/ssh/ssh_host_ed25519_key.pub");
+    rmt_auto_str public = root_tree_get("etc/ssh/ssh_host_ed25519_key.pub");
     assert_non_null(strstr(public, "root@web-7"));
     // The private half belongs to the public one.
-    rmt_auto_str path = rmt_text("%s/etc/ssh/ssh_host_ed25519_key", s_root);
+    rmt_auto_str path = rmt_text("%s/etc/ssh/ssh_host_ed25519_key", root_tree_path());
     rmt_auto_str derived = NULL;
     RMT_OK(rmt_process_run((const char *const[]){"ssh-keygen", "-y", "-f", path, NULL},
                            NULL, &derived, &error));
@@ -311,8 +271,8 @@ test_words_that_are_no_settings_are_refused(void **state)
         rmt_auto(rmt_records) records = rmt_facts_parse(targets[i], &error);
         RMT_OK(records);
         rmt_records_t *actions = NULL;
-        if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) ==
-            0)
+        if (rmt_personal_plan(root_tree_fd(), rmt_records_at(records, 0), &actions,
+                              &error) == 0)
             fail_msg("taken: %s", targets[i]);
         assert_int_equal(error.code, RMT_E_USAGE);
     }
@@ -325,8 +285,9 @@ test_an_address_without_a_stack_is_refused(void **state)
     (void) state;
     rmt_auto(rmt_records) records = rmt_facts_parse(STATIC, &error);
     rmt_records_t *actions = NULL;
-    RMT_FAILS(rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error),
-              RMT_E_UNSUPPORTED);
+    RMT_FAILS(
+        rmt_personal_plan(root_tree_fd(), rmt_records_at(records, 0), &actions, &error),
+        RMT_E_UNSUPPORTED);
 }
 
 static void
@@ -336,29 +297,33 @@ test_nothing_is_written_through_a_symlink(void **state)
     (void) state;
     char outside[] = "/tmp/ramet-outside-XXXXXX";
     assert_non_null(mkdtemp(outside));
-    rmt_auto_str link = rmt_text("%s/etc/ssh", s_root);
+    rmt_auto_str link = rmt_text("%s/etc/ssh", root_tree_path());
     assert_int_equal(symlink(outside, link), 0);
     rmt_auto(rmt_records) actions = rmt_facts_parse(
         "class=write path=/etc/ssh/key what=x mode=0600 content=x", &error);
-    RMT_FAILS(rmt_personal_apply(s_root_fd, actions, &error), RMT_E_REFUSED);
+    RMT_FAILS(rmt_personal_apply(root_tree_fd(), actions, &error), RMT_E_REFUSED);
     // A link in place of the file itself is replaced, not followed.
     rmt_auto_str victim = rmt_text("%s/victim", outside);
     RMT_OK(rmt_io_save(victim, "safe", 4, 0644, &error));
-    rmt_auto_str name = rmt_text("%s/etc/hostname", s_root);
+    rmt_auto_str name = rmt_text("%s/etc/hostname", root_tree_path());
     assert_int_equal(unlink(name), 0);
     assert_int_equal(symlink(victim, name), 0);
     s_personalise("class=target name=web-7");
-    s_expect("etc/hostname", "web-7\n");
+    root_tree_expect("etc/hostname", "web-7\n");
     rmt_auto_ptr data = NULL;
     size_t size;
     RMT_OK(rmt_io_load(victim, 100, &data, &size, &error));
     assert_string_equal(data, "safe");
-    static const char *const bad[] = {
-        "class=write path=/../x content=x", "class=write path=/etc/.. content=x",
-        "class=write path=/ content=x", "class=run path=/x"};
+    static const struct {
+        const char *action;
+        rmt_code_t code;
+    } bad[] = {{"class=write path=/../x content=x", RMT_E_REFUSED},
+               {"class=write path=/etc/.. content=x", RMT_E_USAGE},
+               {"class=write path=/ content=x", RMT_E_USAGE},
+               {"class=run path=/x", RMT_E_USAGE}};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        rmt_auto(rmt_records) action = rmt_facts_parse(bad[i], &error);
-        assert_int_equal(rmt_personal_apply(s_root_fd, action, &error), -1);
+        rmt_auto(rmt_records) action = rmt_facts_parse(bad[i].action, &error);
+        RMT_FAILS(rmt_personal_apply(root_tree_fd(), action, &error), bad[i].code);
     }
     RMT_OK(rmt_io_remove_tree(outside, &error));
 }
@@ -374,27 +339,28 @@ test_the_first_boot_is_installed_with_its_scripts_in_order(void **state)
         "class=script name=second.sh content=two\nclass=script name=join content=three",
         &error);
     rmt_auto(rmt_records) actions = rmt_records_new();
-    RMT_OK(rmt_personal_first_boot(s_root_fd,
+    RMT_OK(rmt_personal_first_boot(root_tree_fd(),
                                    "/usr/lib/ramet/firstboot/ramet-agent firstboot",
                                    files, actions, &error));
-    RMT_OK(rmt_personal_apply(s_root_fd, actions, &error));
-    s_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
-    s_expect("usr/lib/ramet/scripts/01-second.sh", "two");
-    s_expect("usr/lib/ramet/scripts/02-join", "three");
+    RMT_OK(rmt_personal_apply(root_tree_fd(), actions, &error));
+    root_tree_expect("usr/lib/ramet/firstboot/ramet-agent", "program");
+    root_tree_expect("usr/lib/ramet/scripts/01-second.sh", "two");
+    root_tree_expect("usr/lib/ramet/scripts/02-join", "three");
     struct stat info;
-    assert_int_equal(fstatat(s_root_fd, "usr/lib/ramet/firstboot/key", &info, 0), 0);
+    assert_int_equal(fstatat(root_tree_fd(), "usr/lib/ramet/firstboot/key", &info, 0), 0);
     assert_int_equal(info.st_mode & 07777, 0600);
     // Read through the link that enables the unit.
-    rmt_auto_str unit =
-        s_get("etc/systemd/system/multi-user.target.wants/ramet-firstboot.service");
+    rmt_auto_str unit = root_tree_get(
+        "etc/systemd/system/multi-user.target.wants/ramet-firstboot.service");
     assert_non_null(
         strstr(unit, "\nExecStart=/usr/lib/ramet/firstboot/ramet-agent firstboot\n"));
-    assert_int_equal(
-        rmt_personal_first_boot(s_root_fd, "/x\nExecStart=/y", files, actions, &error),
-        -1);
+    RMT_FAILS(rmt_personal_first_boot(root_tree_fd(), "/x\nExecStart=/y", files, actions,
+                                      &error),
+              RMT_E_USAGE);
     rmt_auto(rmt_records) bad =
         rmt_facts_parse("class=file name=../../etc/passwd content=x", &error);
-    assert_int_equal(rmt_personal_first_boot(s_root_fd, "/x", bad, actions, &error), -1);
+    RMT_FAILS(rmt_personal_first_boot(root_tree_fd(), "/x", bad, actions, &error),
+              RMT_E_USAGE);
 }
 
 // The systems that start by other means than systemd: what is there before, and what the
@@ -421,22 +387,22 @@ test_the_first_boot_is_started_by_what_the_system_has(void **state)
     };
     rmt_auto(rmt_records) none = rmt_records_new();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        s_teardown(state);
+        root_tree_teardown(state);
         assert_int_equal(s_setup(state), 0);
-        rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", s_root);
+        rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", root_tree_path());
         assert_int_equal(unlink(systemd), 0);
         rmt_auto(rmt_records) actions = rmt_records_new();
-        RMT_FAILS(rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &error),
+        RMT_FAILS(rmt_personal_first_boot(root_tree_fd(), "/a b", none, actions, &error),
                   RMT_E_UNSUPPORTED);
-        s_put(rows[i].path, rows[i].before);
+        root_tree_put(rows[i].path, rows[i].before);
         rmt_records_destroy(&actions);
         actions = rmt_records_new();
-        RMT_OK(rmt_personal_first_boot(s_root_fd, "/a b", none, actions, &error));
-        RMT_OK(rmt_personal_apply(s_root_fd, actions, &error));
-        assert_true(s_is_there(rows[i].changed));
+        RMT_OK(rmt_personal_first_boot(root_tree_fd(), "/a b", none, actions, &error));
+        RMT_OK(rmt_personal_apply(root_tree_fd(), actions, &error));
+        assert_true(root_tree_has(rows[i].changed));
         if (!rows[i].added)
             continue;
-        rmt_auto_str text = s_get(rows[i].changed);
+        rmt_auto_str text = root_tree_get(rows[i].changed);
         rmt_auto_str line = rmt_text("\n%s%s", rows[i].added, start);
         const char *at = strstr(text, line);
         if (!at)
@@ -450,10 +416,10 @@ static void
 test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
 {
     (void) state;
-    s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces", "");
-    s_put("etc/machine-id", "x");
-    s_put("etc/ssh/ssh_host_ed25519_key", "x");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/interfaces", "");
+    root_tree_put("etc/machine-id", "x");
+    root_tree_put("etc/ssh/ssh_host_ed25519_key", "x");
     rmt_auto(rmt_records) actions = s_plan(STATIC);
     rmt_auto(rmt_records) paths = rmt_personal_paths(actions);
     static const char *const wanted[] = {
@@ -477,7 +443,7 @@ test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
     assert_int_equal(rmt_records_count(paths), sizeof wanted / sizeof *wanted);
 }
 
-#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, root_tree_teardown)
 
 int
 main(void)

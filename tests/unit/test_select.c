@@ -1,9 +1,5 @@
 // Which targets a user means.
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +50,7 @@ test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
-        if (!chosen)
-            fail_msg("%s: %s", rows[i].list, error.text);
+        RMT_OK(chosen);
         rmt_auto_str names = s_names(chosen);
         assert_string_equal(names, rows[i].names);
     }
@@ -90,10 +85,7 @@ test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
-        if (chosen)
-            fail_msg("\"%s\" was taken", rows[i].list);
-        if (error.code != rows[i].code)
-            fail_msg("\"%s\": %s", rows[i].list, error.text);
+        RMT_FAILS(chosen, rows[i].code);
     }
 }
 

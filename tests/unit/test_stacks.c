@@ -1,10 +1,9 @@
 // The words of every network stack, held against golden files (M18, P23): which stack is
 // in force, what it is told, and what is switched off beside it.
 #include "tools/rmt_test.h"
-#include <fcntl.h>
+#include "tools/root_tree.h"
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 #include "base/rmt_auto.h"
@@ -14,62 +13,12 @@
 #include "system/rmt_personal.h"
 #include "system/rmt_stack.h"
 
-static char s_root[64];
-static int s_root_fd = -1;
-
-static void
-s_put(const char *path, const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    rmt_auto_str folder = rmt_text("%s", full);
-    *strrchr(folder, '/') = '\0';
-    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
-}
-
-static void
-s_link(const char *path, const char *target)
-{
-    s_put(path, "");
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    assert_int_equal(unlink(full), 0);
-    assert_int_equal(symlink(target, full), 0);
-}
-
-static bool
-s_is_there(const char *path)
-{
-    struct stat info;
-    return fstatat(s_root_fd, path, &info, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    strcpy(s_root, "/tmp/ramet-stacks-XXXXXX");
-    if (!mkdtemp(s_root))
-        return -1;
-    s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return s_root_fd == -1 ? -1 : 0;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    close(s_root_fd);
-    return rmt_io_remove_tree(s_root, &error);
-}
-
 static void
 s_enable(const char *unit)
 {
     rmt_auto_str link = rmt_text("etc/systemd/system/multi-user.target.wants/%s", unit);
     rmt_auto_str target = rmt_text("/lib/systemd/system/%s", unit);
-    s_link(link, target);
+    root_tree_link(link, target);
 }
 
 // ---- Trees, one for each stack
@@ -77,53 +26,53 @@ s_enable(const char *unit)
 static void
 s_make_ifupdown(void)
 {
-    s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces", "iface ens3 inet dhcp\n");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/interfaces", "iface ens3 inet dhcp\n");
     s_enable("networking.service");
 }
 
 static void
 s_make_plain(void)
 {
-    s_link("sbin/ifup", "/bin/busybox");
-    s_put("etc/network/interfaces", "iface eth7 inet dhcp\n");
+    root_tree_link("sbin/ifup", "/bin/busybox");
+    root_tree_put("etc/network/interfaces", "iface eth7 inet dhcp\n");
 }
 
 static void
 s_make_networkd(void)
 {
-    s_put("usr/lib/systemd/systemd-networkd", "");
-    s_put("usr/lib/systemd/libsystemd-shared-252.so", "");
+    root_tree_put("usr/lib/systemd/systemd-networkd", "");
+    root_tree_put("usr/lib/systemd/libsystemd-shared-252.so", "");
     s_enable("systemd-networkd.service");
 }
 
 static void
 s_make_old_networkd(void)
 {
-    s_put("usr/lib/systemd/systemd-networkd", "");
-    s_put("usr/lib/systemd/libsystemd-shared-237.so", "");
+    root_tree_put("usr/lib/systemd/systemd-networkd", "");
+    root_tree_put("usr/lib/systemd/libsystemd-shared-237.so", "");
     s_enable("systemd-networkd.service");
 }
 
 static void
 s_make_manager(void)
 {
-    s_put("usr/sbin/NetworkManager", "");
+    root_tree_put("usr/sbin/NetworkManager", "");
     s_enable("NetworkManager.service");
 }
 
 static void
 s_make_netplan(void)
 {
-    s_put("usr/sbin/netplan", "");
-    s_put("etc/netplan/50-cloud-init.yaml", "network: {version: 2}\n");
+    root_tree_put("usr/sbin/netplan", "");
+    root_tree_put("etc/netplan/50-cloud-init.yaml", "network: {version: 2}\n");
 }
 
 static void
 s_make_managed_netplan(void)
 {
-    s_put("usr/sbin/netplan", "");
-    s_put("etc/netplan/01-all.yaml", "network:\n  renderer: NetworkManager\n");
+    root_tree_put("usr/sbin/netplan", "");
+    root_tree_put("etc/netplan/01-all.yaml", "network:\n  renderer: NetworkManager\n");
 }
 
 static const struct {
@@ -193,7 +142,7 @@ s_print_tree(FILE *out, size_t tree)
         fprintf(out, "==== %s\n", s_targets[i].name);
         if (rmt_network_parse(rmt_records_at(records, 0), &network, &error) == -1)
             fail_msg("%s: %s: %s", s_trees[tree].name, s_targets[i].name, error.text);
-        if (rmt_network_plan(s_root_fd, &network, actions, &error) == -1)
+        if (rmt_network_plan(root_tree_fd(), &network, actions, &error) == -1)
             fprintf(out, "refused: %s\n", error.text);
         else
             s_print_actions(out, actions);
@@ -225,10 +174,10 @@ test_each_stack_is_told_in_its_own_words(void **state)
 {
     for (size_t i = 0; i < sizeof s_trees / sizeof *s_trees; i++) {
         if (i > 0)
-            assert_int_equal(s_setup(state), 0);
+            assert_int_equal(root_tree_setup(state), 0);
         s_trees[i].make();
         rmt_stack_t stack;
-        rmt_stack_look(s_root_fd, &stack);
+        rmt_stack_look(root_tree_fd(), &stack);
         assert_string_equal(stack.name, s_trees[i].stack);
         char *text = NULL;
         size_t size;
@@ -238,7 +187,7 @@ test_each_stack_is_told_in_its_own_words(void **state)
         s_hold_against(s_trees[i].name, text);
         free(text);
         if (i + 1 < sizeof s_trees / sizeof *s_trees)
-            s_teardown(state);
+            root_tree_teardown(state);
     }
 }
 
@@ -248,7 +197,7 @@ static const char *
 s_stack(void)
 {
     rmt_stack_t stack;
-    rmt_stack_look(s_root_fd, &stack);
+    rmt_stack_look(root_tree_fd(), &stack);
     return stack.name;
 }
 
@@ -256,26 +205,26 @@ static void
 test_units_that_start_count_more_than_programs_that_are_there(void **state)
 {
     (void) state;
-    s_put("usr/sbin/NetworkManager", "");
-    s_put("usr/sbin/ifup", "");
-    s_put("usr/sbin/netplan", "");
-    s_put("usr/lib/systemd/systemd-networkd", "");
+    root_tree_put("usr/sbin/NetworkManager", "");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("usr/sbin/netplan", "");
+    root_tree_put("usr/lib/systemd/systemd-networkd", "");
     assert_string_equal(s_stack(), "ifupdown");
     s_enable("NetworkManager.service");
     assert_string_equal(s_stack(), "networkmanager");
     // Debian's desktop: both run, and ifupdown has nothing but lo.
     s_enable("networking.service");
-    s_put("etc/network/interfaces", "auto lo\niface lo inet loopback\n");
+    root_tree_put("etc/network/interfaces", "auto lo\niface lo inet loopback\n");
     assert_string_equal(s_stack(), "networkmanager");
-    s_put("etc/network/interfaces.d/ens3", "iface ens3 inet dhcp\n");
+    root_tree_put("etc/network/interfaces.d/ens3", "iface ens3 inet dhcp\n");
     assert_string_equal(s_stack(), "ifupdown");
-    s_link("etc/systemd/system/networking.service", "/dev/null");
+    root_tree_link("etc/systemd/system/networking.service", "/dev/null");
     assert_string_equal(s_stack(), "networkmanager");
     s_enable("systemd-networkd.service");
     assert_string_equal(s_stack(), "networkmanager");
-    s_put("etc/systemd/network/50-a.network", "[Match]\n");
+    root_tree_put("etc/systemd/network/50-a.network", "[Match]\n");
     assert_string_equal(s_stack(), "networkd");
-    s_put("etc/netplan/a.yaml", "network:\n");
+    root_tree_put("etc/netplan/a.yaml", "network:\n");
     assert_string_equal(s_stack(), "netplan");
 }
 
@@ -283,13 +232,13 @@ static void
 test_services_of_system_v_and_openrc_count(void **state)
 {
     (void) state;
-    s_put("sbin/ifup", "");
-    s_put("usr/sbin/NetworkManager", "");
-    s_put("etc/network/interfaces", "iface eth0 inet dhcp\n");
-    s_link("etc/rcS.d/S10networking", "../init.d/networking");
-    s_link("etc/rc2.d/S02network-manager", "../init.d/network-manager");
+    root_tree_put("sbin/ifup", "");
+    root_tree_put("usr/sbin/NetworkManager", "");
+    root_tree_put("etc/network/interfaces", "iface eth0 inet dhcp\n");
+    root_tree_link("etc/rcS.d/S10networking", "../init.d/networking");
+    root_tree_link("etc/rc2.d/S02network-manager", "../init.d/network-manager");
     assert_string_equal(s_stack(), "ifupdown");
-    s_link("etc/runlevels/boot/networking", "/etc/init.d/networking");
+    root_tree_link("etc/runlevels/boot/networking", "/etc/init.d/networking");
     assert_string_equal(s_stack(), "ifupdown");
 }
 
@@ -308,12 +257,12 @@ test_a_stack_that_is_not_carried_is_refused_by_name(void **state)
         rmt_network_t network;
         RMT_OK(rmt_network_parse(rmt_records_at(records, 0), &network, &error));
         rmt_auto(rmt_records) actions = rmt_records_new();
-        RMT_FAILS(rmt_network_plan(s_root_fd, &network, actions, &error),
+        RMT_FAILS(rmt_network_plan(root_tree_fd(), &network, actions, &error),
                   RMT_E_UNSUPPORTED);
         assert_non_null(strstr(error.text, units[i]));
-        assert_int_equal(unlinkat(s_root_fd, path, 0), 0);
+        assert_int_equal(unlinkat(root_tree_fd(), path, 0), 0);
     }
-    s_put("etc/sysconfig/network-scripts/ifcfg-eth0", "IPADDR=10.0.0.9\n");
+    root_tree_put("etc/sysconfig/network-scripts/ifcfg-eth0", "IPADDR=10.0.0.9\n");
     assert_string_equal(s_stack(), "ifcfg");
 }
 
@@ -325,23 +274,11 @@ s_personalise(const char *target)
     rmt_error_t error = {0};
     rmt_auto(rmt_records) records = rmt_facts_parse(target, &error);
     rmt_auto(rmt_records) actions = NULL;
-    s_put("etc/os-release", "ID=debian\n");
-    if (rmt_personal_plan(s_root_fd, rmt_records_at(records, 0), &actions, &error) ==
+    root_tree_put("etc/os-release", "ID=debian\n");
+    if (rmt_personal_plan(root_tree_fd(), rmt_records_at(records, 0), &actions, &error) ==
             -1 ||
-        rmt_personal_apply(s_root_fd, actions, &error) == -1)
+        rmt_personal_apply(root_tree_fd(), actions, &error) == -1)
         fail_msg("%s", error.text);
-}
-
-static void
-s_expect(const char *path, const char *wanted)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = rmt_text("%s/%s", s_root, path);
-    rmt_auto_ptr data = NULL;
-    size_t size;
-    if (rmt_io_load(full, 100000, &data, &size, &error) == -1)
-        fail_msg("%s", error.text);
-    assert_string_equal(data, wanted);
 }
 
 static void
@@ -351,15 +288,18 @@ test_competitors_let_go_of_the_interface(void **state)
     s_make_ifupdown();
     s_make_manager();
     s_enable("systemd-networkd.service");
-    s_link("etc/systemd/system/sockets.target.wants/systemd-networkd.socket", "/x");
-    s_put("etc/systemd/network/50-a.network", "[Network]\nAddress=10.0.0.9/24\n");
-    s_put("etc/systemd/network/60-b.network", "[Network]\nBridge=br0\n");
-    s_put("etc/netplan/a.yaml", "network:\n"); // netplan itself is not there
-    s_put("etc/NetworkManager/system-connections/wired.nmconnection", "type=ethernet\n");
-    s_put("etc/NetworkManager/system-connections/wlan.nmconnection", "type=wifi\n");
-    s_put("etc/cloud/cloud.cfg", "");
+    root_tree_link("etc/systemd/system/sockets.target.wants/systemd-networkd.socket",
+                   "/x");
+    root_tree_put("etc/systemd/network/50-a.network", "[Network]\nAddress=10.0.0.9/24\n");
+    root_tree_put("etc/systemd/network/60-b.network", "[Network]\nBridge=br0\n");
+    root_tree_put("etc/netplan/a.yaml", "network:\n"); // netplan itself is not there
+    root_tree_put("etc/NetworkManager/system-connections/wired.nmconnection",
+                  "type=ethernet\n");
+    root_tree_put("etc/NetworkManager/system-connections/wlan.nmconnection",
+                  "type=wifi\n");
+    root_tree_put("etc/cloud/cloud.cfg", "");
     s_personalise("class=target name=a " MAIN);
-    s_expect(
+    root_tree_expect(
         "etc/NetworkManager/conf.d/99-ramet.conf",
         "# Written by ramet: another stack sets these.\n[main]\nno-auto-default=*\n\n"
         "[keyfile]\nunmanaged-devices=mac:52:54:00:ab:cd:ef\n");
@@ -371,15 +311,15 @@ test_competitors_let_go_of_the_interface(void **state)
         "etc/NetworkManager/system-connections/wired.nmconnection",
     };
     for (size_t i = 0; i < sizeof gone / sizeof *gone; i++) {
-        if (s_is_there(gone[i]))
+        if (root_tree_has(gone[i]))
             fail_msg("%s is still there", gone[i]);
     }
-    assert_true(s_is_there("etc/systemd/network/60-b.network"));
-    assert_true(s_is_there("etc/NetworkManager/system-connections/wlan.nmconnection"));
-    s_expect("etc/cloud/cloud.cfg.d/99-ramet.cfg",
-             "# Written by ramet, which sets all this.\ndatasource_list: [None]\n"
-             "network: {config: disabled}\npreserve_hostname: true\n"
-             "manage_etc_hosts: false\nssh_deletekeys: false\n");
+    assert_true(root_tree_has("etc/systemd/network/60-b.network"));
+    assert_true(root_tree_has("etc/NetworkManager/system-connections/wlan.nmconnection"));
+    root_tree_expect("etc/cloud/cloud.cfg.d/99-ramet.cfg",
+                     "# Written by ramet, which sets all this.\ndatasource_list: [None]\n"
+                     "network: {config: disabled}\npreserve_hostname: true\n"
+                     "manage_etc_hosts: false\nssh_deletekeys: false\n");
 }
 
 static void
@@ -387,12 +327,14 @@ test_ifupdown_beside_another_stack_keeps_lo_alone(void **state)
 {
     (void) state;
     s_make_netplan();
-    s_put("usr/sbin/ifup", "");
-    s_put("etc/network/interfaces", "iface ens3 inet static\n address 10.0.0.9/24\n");
+    root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/interfaces",
+                  "iface ens3 inet static\n address 10.0.0.9/24\n");
     s_personalise("class=target name=a " MAIN);
-    s_expect("etc/network/interfaces",
-             "# Written by ramet: another stack sets the interfaces.\n"
-             "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n");
+    root_tree_expect(
+        "etc/network/interfaces",
+        "# Written by ramet: another stack sets the interfaces.\n"
+        "source /etc/network/interfaces.d/*\n\nauto lo\niface lo inet loopback\n");
 }
 
 static void
@@ -401,15 +343,15 @@ test_the_resolvers_link_stays_and_the_resolver_is_told(void **state)
     (void) state;
     static const char stub[] = "../run/systemd/resolve/stub-resolv.conf";
     s_make_ifupdown();
-    s_link("etc/resolv.conf", stub);
+    root_tree_link("etc/resolv.conf", stub);
     s_personalise("class=target name=a " MAIN);
     char target[64] = "";
-    assert_int_equal(readlinkat(s_root_fd, "etc/resolv.conf", target, 63),
+    assert_int_equal(readlinkat(root_tree_fd(), "etc/resolv.conf", target, 63),
                      sizeof stub - 1);
     assert_string_equal(target, stub);
-    s_expect("etc/systemd/resolved.conf.d/99-ramet.conf",
-             "# Written by ramet for this computer.\n[Resolve]\nDomains=lan\n"
-             "DNS=10.0.0.2\nDNS=10.0.0.3\n");
+    root_tree_expect("etc/systemd/resolved.conf.d/99-ramet.conf",
+                     "# Written by ramet for this computer.\n[Resolve]\nDomains=lan\n"
+                     "DNS=10.0.0.2\nDNS=10.0.0.3\n");
 }
 
 static void
@@ -445,8 +387,8 @@ test_the_label_of_a_replaced_file_is_kept(void **state)
     (void) state;
     static const char label[] = "system_u:object_r:hostname_etc_t:s0";
     s_make_ifupdown();
-    s_put("etc/hostname", "golden\n");
-    rmt_auto_str path = rmt_text("%s/etc/hostname", s_root);
+    root_tree_put("etc/hostname", "golden\n");
+    rmt_auto_str path = rmt_text("%s/etc/hostname", root_tree_path());
     if (setxattr(path, "security.selinux", label, sizeof label, 0) == -1)
         fail_msg(
             "labels cannot be set here; run this as root on a file system with them");
@@ -457,7 +399,8 @@ test_the_label_of_a_replaced_file_is_kept(void **state)
     assert_string_equal(found, label);
 }
 
-#define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+#define TREE_TEST(test)                                                                  \
+    cmocka_unit_test_setup_teardown(test, root_tree_setup, root_tree_teardown)
 
 int
 main(void)

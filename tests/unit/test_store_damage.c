@@ -223,7 +223,7 @@ test_a_failed_write_is_final_until_the_rollback(void **state)
     fixture_put(store, 1, 1000);
     rmt_auto_str batch = fixture_file(*state, "tmp", 0);
     RMT_OK(rmt_io_remove_tree(batch, &error));
-    assert_int_equal(rmt_store_commit(store, &error), -1);
+    RMT_FAILS(rmt_store_commit(store, &error), RMT_E_NOT_FOUND);
     RMT_FAILS(rmt_store_commit(store, &error), RMT_E_IO);
     rmt_store_rollback(store);
     const rmt_id_t id = fixture_put(store, 1, 1000);

@@ -1,8 +1,5 @@
 // A worker's loop ends with an error when it can no longer wait, and does not spin.
-#include <stdarg.h>
-#include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
+#include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
@@ -23,8 +20,8 @@ test_a_worker_that_cannot_wait_says_so(void **state)
     (void) state;
     rmt_error_t error = {0};
     rmt_key_t own, broker;
-    assert_int_equal(rmt_key_new(&own, &error), 0);
-    assert_int_equal(rmt_key_new(&broker, &error), 0);
+    RMT_OK(rmt_key_new(&own, &error));
+    RMT_OK(rmt_key_new(&broker, &error));
     static const char *const brokers[] = {"127.0.0.1:1", NULL};
     const rmt_service_t service = {"capture@source/s", 1, s_run};
     const rmt_worker_config_t config = {.brokers = brokers,
@@ -36,9 +33,8 @@ test_a_worker_that_cannot_wait_says_so(void **state)
                                         .service_count = 1};
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, &error);
     assert_non_null(worker);
-    assert_int_equal(rmt_failpoint_arm("worker.wait=error:EIO@3", &error), 0);
-    assert_int_equal(rmt_worker_run(worker, &error), -1);
-    assert_int_equal(error.code, RMT_E_IO);
+    RMT_OK(rmt_failpoint_arm("worker.wait=error:EIO@3", &error));
+    RMT_FAILS(rmt_worker_run(worker, &error), RMT_E_IO);
     assert_int_equal(rmt_failpoint_acted(), 1);
 }
 
