@@ -6,6 +6,25 @@ bin=${RAMET_BIN:-$top/build/$preset/bin}
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
+# The only ways in which a script lets time pass; lint.sleeps refuses all others.
+# within SECONDS COMMAND...: run it until it succeeds; fails when it does not in this time. look_s is
+# the time between two looks.
+within() {
+  local within_s=$((SECONDS + $1)); shift
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $within_s ] || return 1
+    sleep "${look_s:-0.2}"
+  done
+}
+# wait_for SECONDS WHAT COMMAND...: the same, and die with what did not come.
+wait_for() { within "$1" "${@:3}" || die "$2 did not come within $1 s${wait_hint:+; $wait_hint}"; }
+# pause SECONDS WHY: where time itself is the subject, or where nothing may happen meanwhile.
+pause() { sleep "$1"; }
+
+# A process that has ended and waits for its parent is not alive.
+lives() { [ -r "/proc/$1/stat" ] && ! grep -q '^[0-9]* (.*) Z' "/proc/$1/stat" 2>/dev/null; }
+has_ended() { ! lives "$1"; }
+
 # The comment at the head of the script that runs: with --help it is all that the script does, and
 # with words that the script does not know it goes to standard error.
 help() { sed -n '2,/^[^#]/{ /^#/!d; s/^# \{0,1\}//; p }' "$0"; }

@@ -5,13 +5,9 @@
 # show NAME: the last lines of a machine's console.
 show() { printf '\n--- console of %s\n' "$1"; strings "$farm/$1.serial" | tail -n "${2:-6}"; }
 
-# await SECONDS WHAT COMMAND...
+# await SECONDS WHAT COMMAND...: wait_for, which also shows the consoles.
 await() {
-  local limit=$((SECONDS + $1)) what=$2; shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $limit ] || { show web 20; show n1 20; show n2 20; die "$what did not come"; }
-    sleep 1
-  done
+  look_s=1 within "$1" "${@:3}" || { show web 20; show n1 20; show n2 20; die "$2 did not come within $1 s"; }
 }
 both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == "yes")] | length')" = 2 ]; }
 offers_web() { ramet doctor --json | jq -e '.services[] | select(.service == "capture@source/web" and .peers == 1)'; }
@@ -58,7 +54,7 @@ await 60 "the locks" sh -c '[ "$(ramet lock list --json | jq ".items | length")"
 ramet lock list
 last=""
 while :; do
-  state=$(ramet job show "$job" --json) || { sleep 1; continue; }
+  state=$(ramet job show "$job" --json) || { pause 1 "the broker may answer again"; continue; }
   now=$(jq -r '[.targets[] | "\(.name) \(.phase)"] | join("   ")' <<<"$state")
   [ "$now" = "$last" ] || echo "  $now"
   last=$now
@@ -66,7 +62,7 @@ while :; do
   done) break ;;
   partial | failed | cancelled) show n1 20; show n2 20; ramet job show "$job"; die "the deployment failed" ;;
   esac
-  sleep 1
+  pause 1 "the next line of the display"
 done
 
 say "both have started as themselves"

@@ -39,7 +39,7 @@ net_up() { # ENGINE
   alive "net-$e" && return 0
   start "net-$e" unshare -n sleep infinity
   pid=$(cat "$run/net-$e.pid")
-  until_true 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  wait_for 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
   # Names of interfaces have 15 characters at most, and farms of one computer share them.
   veth=rmt$(printf %s "$dir $e" | md5sum | cut -c1-8)
   ip link del "$veth" 2>/dev/null || true
@@ -71,7 +71,7 @@ site_dhcp_up() { # ENGINE SUBNET GATEWAY
   alive "dhcp-$e" && return 0
   start "site-$e" unshare -n sleep infinity
   pid=$(cat "$run/site-$e.pid")
-  until_true 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  wait_for 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
   in_net "$e" ip link add site type veth peer name eth0 netns "$pid"
   in_net "$e" ip link set site master br0 up
   nsenter -t "$pid" -n -- sh -c "ip link set lo up; ip addr add $2.3/24 dev eth0; ip link set eth0 up"
@@ -94,7 +94,7 @@ netboot_up() { # ENGINE
   fi
   start "netboot-$e" nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$top/ops/netboot" \
     "$dir/netboot-$e" --interface br0 --address "$gateway" "${addresses[@]}" "${options[@]}"
-  until_true 10 "ops/netboot" in_net "$e" busybox wget -q -O /dev/null "http://$gateway:8080/boot.ipxe"
+  wait_for 10 "an answer of ops/netboot" in_net "$e" busybox wget -q -O /dev/null "http://$gateway:8080/boot.ipxe"
 }
 
 # QEMU's own network knows its host as 10.0.2.2; its DHCP names boot.ipxe, served by its TFTP.
@@ -231,7 +231,7 @@ vm_start() { # NAME
     vm_disk "$name" $((k + 1)) "${slots[$k]}" "${disks[$k]}"
   done
   start "vm-$name" "${wrap[@]}" "${qemu[@]}"
-  until_true 5 "QEMU of $name" test -S "$run/vm-$name.monitor"
+  wait_for 5 "the monitor of machine $name" test -S "$run/vm-$name.monitor"
 }
 
 vm_up() { # NAME OPTIONS...
@@ -252,7 +252,7 @@ vm_off() { # NAME
   local pid
   pid=$(cat "$run/vm-$1.pid" 2>/dev/null) || return 0
   kill -9 "$pid" 2>/dev/null || true
-  for _ in $(seq 100); do lives "$pid" || break; sleep 0.05; done
+  within 5 has_ended "$pid" || true
   rm -f "$run/vm-$1.pid" "$run/vm-$1.cmd" "$run/vm-$1.monitor" "$run/vm-$1.console"
 }
 

@@ -23,6 +23,13 @@ trap 'exit 130' INT TERM
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
 
+# end NAME [SIGNAL]: end a process of the farm, and wait until it is gone.
+end() {
+  local pid; pid=$(cat "$farm/run/$1.pid")
+  kill "-${2:-TERM}" "$pid"
+  look_s=0.05 wait_for 30 "the end of $1" has_ended "$pid"
+}
+
 # expect STATUS COMMAND...: the exit status is the one that is wanted.
 expect() {
   local want=$1 got=0; shift
@@ -69,15 +76,11 @@ same_as_source() { # NAME TREE
 
 phase_of() { ramet job show "$1" --json | jq -r --arg t "$2" '.targets[] | select(.name == $t) | .phase'; }
 
-# Wait until a target of a job is in a phase (or the job has ended).
+# Wait until a target of a job is in a phase; the test fails at once when the target has failed.
 await_phase() { # JOB TARGET PHASE SECONDS
-  local limit=$((SECONDS + $4)) phase=""
-  while [ $SECONDS -lt $limit ]; do
-    phase=$(phase_of "$1" "$2")
-    [ "$phase" = "$3" ] && return 0
-    [ "$phase" = failed ] && { ramet job show "$1" >&2; fail "$2 failed instead of reaching $3"; }
-    sleep 0.2
-  done
+  local phase=""
+  within "$4" has_come "$1" "$2" "$3" && [ "$phase" = "$3" ] && return
   ramet job show "$1" >&2
-  fail "$2 is in phase $phase, not $3, after $4 s"
+  fail "$2 is in phase $phase and did not come to $3 within $4 s"
 }
+has_come() { phase=$(phase_of "$1" "$2"); [ "$phase" = "$3" ] || [ "$phase" = failed ]; }

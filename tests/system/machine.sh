@@ -31,32 +31,30 @@ machine_init() { # ROOT INIT...
       { mount -t tmpfs tmpfs "$root/sys/fs/cgroup"; mkdir "$root/sys/fs/cgroup/systemd"
         mount -t cgroup -o none,name=systemd systemd "$root/sys/fs/cgroup/systemd"; }
   fi
-  until ip link show nic0 >/dev/null 2>&1; do sleep 0.1; done
+  within 30 ip link show nic0
   exec env -i container=ramet PATH=/usr/sbin:/usr/bin:/sbin:/bin TERM=linux chroot "$root" "$@"
 }
 set_node() { mknod -m 666 "$1/$2" c "$3" "$4"; }
 
 # machine_start NAME INIT...: sets machine (process id of its init on this computer).
 machine_start() {
-  local name=$1 start size limit=$((SECONDS + 10)); shift
+  local name=$1 start size; shift
   read -r start size < <(sfdisk -J "$farm/$name.disk" | jq -r '.partitiontable.partitions[0] | "\(.start) \(.size)"')
   machine_loop=$(losetup -f --show -o $((start * 512)) --sizelimit $((size * 512)) "$farm/$name.disk")
   machine_root=$farm/$name.root
   mkdir -p "$machine_root"
   mount "$machine_loop" "$machine_root"
-  unshare -p -f -m -u -i -C -n --kill-child bash -ec "$(declare -f machine_init set_node); machine_init \"\$@\"" \
+  unshare -p -f -m -u -i -C -n --kill-child bash -ec "$(declare -f machine_init set_node within); machine_init \"\$@\"" \
     machine "$machine_root" "$@" >>"$farm/$name.console" 2>&1 </dev/null &
   machine_shell=$!
   machine=""
-  while [ -z "$machine" ]; do
-    [ $SECONDS -lt $limit ] || fail "$name does not start"
-    machine=$(pgrep -P "$machine_shell" || true)
-    sleep 0.1
-  done
+  wait_for 10 "process 1 of $name" has_init
   ip link add "$bridge.0" type veth peer name "$bridge.1"
   ip link set "$bridge.0" master "$bridge"; ip link set "$bridge.0" up
   ip link set "$bridge.1" netns "$machine" name nic0
 }
+
+has_init() { machine=$(pgrep -P "$machine_shell"); }
 
 # As if the power went out.
 machine_stop() {
@@ -65,9 +63,7 @@ machine_stop() {
   kill "$machine_shell" 2>/dev/null || true
   wait "$machine_shell" 2>/dev/null || true
   machine_shell=""
-  local limit=$((SECONDS + 15))
-  until umount "$machine_root" 2>/dev/null || [ $SECONDS -ge $limit ]; do sleep 0.2; done
-  umount -l "$machine_root" 2>/dev/null || true
+  within 15 umount "$machine_root" || umount -l "$machine_root" 2>/dev/null || true
   losetup -d "$machine_loop" 2>/dev/null || true
   ip link del "$bridge.0" 2>/dev/null || true
 }

@@ -94,14 +94,14 @@ ramet image verify b --place lab || fail "the engine's copy is not sound"
 
 # ---- gc, while a capture runs: B goes, what A needs and what the capture brings stays
 ramet image remove b
-sleep 2
 json ramet store pin hq "$(image_id a)" --reason test >/dev/null
 json ramet store gc hq --wait | jq -e '.["images-removed"] >= 1 and .removed == 0' >/dev/null || fail "gc did not let go of the removed images"
-sleep 6
+pause 6 "what gc has marked gets older than its --age of 5 s"
 for i in $(seq 20); do head -c 8M /dev/urandom >"$t/home/user/slow$i"; done
 before=$(packs)
 job=$(ramet image create web --name c)
-for _ in $(seq 400); do grep -q 'event=capture.start.*attempt=1' <(tail -n 1 "$farm/run/source-web.log") && break; sleep 0.02; done
+captures() { grep -q 'event=capture.start.*attempt=1' <(tail -n 1 "$farm/run/source-web.log"); }
+look_s=0.02 wait_for 20 "the start of the capture" captures
 kill -STOP "$(cat "$farm/run/source-web.pid")"      # In the middle of its stream, however fast this machine is
 json ramet store gc hq --age 5s --wait >"$farm/gc.json" || { kill -CONT "$(cat "$farm/run/source-web.pid")"; cat "$farm/gc.json"; fail "gc failed while a capture ran"; }
 state=$(json ramet job show "$job" | jq -r .state)
@@ -112,8 +112,10 @@ ramet job wait "$job" --timeout 120s
 ramet image verify a; ramet image verify c
 ramet store check hq --deep --wait || fail "the store is not whole after gc"
 expect 64 ramet store gc nowhere
-sleep 6
-for i in 1 2 3; do json ramet store gc hq --age 1s --wait >/dev/null; sleep 2; done
+for i in 1 2 3; do
+  json ramet store gc hq --age 1s --wait >/dev/null
+  pause 2 "what gc has marked gets older than its --age of 1 s"
+done
 ramet image verify a; ramet image verify c
 [ -z "$(ls -A "$store/tmp")" ] || fail "tmp/ of the store is not empty"
 

@@ -62,10 +62,8 @@ ramet image verify web-2
 agent=$(cat "$farm/run/target-n1.pid")
 kill -STOP "$agent"
 job=$(ramet deploy start web-2 --engine lab --targets n1 --yes)
-for _ in $(seq 600); do
-  chunk=$(damage "$farm/store/lab" "$victim" 2>/dev/null) && break      # As soon as the build has it
-  sleep 0.02
-done
+damage_the_build() { chunk=$(damage "$farm/store/lab" "$victim"); }
+look_s=0.02 within 60 damage_the_build || true
 kill -CONT "$agent"
 [ -n "$chunk" ] || fail "the engine never had the chunk"
 status=0; ramet job wait "$job" --timeout 180s || status=$?

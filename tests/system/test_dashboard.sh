@@ -24,7 +24,7 @@ await_phase "$job" n1 awaiting-first-boot 120
 lab boot "$farm" n1
 ramet job wait "$job" --timeout 60s
 uid=$(ramet job show "$job" --json | jq -r .id)
-for _ in $(seq 50); do grep -q '"phase": *"confirmed"' "$farm/wall.out" && break; sleep 0.2; done
+wait_for 10 "the end of the deployment at the dashboard" grep -q '"phase": *"confirmed"' "$farm/wall.out"
 kill "$follower" 2>/dev/null || true
 
 # The first value is the snapshot, the others are events, one a line.

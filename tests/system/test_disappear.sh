@@ -12,20 +12,16 @@ eval "$(lab sh "$farm")"
 
 kill_agent() { kill -9 "$(cat "$farm/run/$1.pid")"; }
 logs_say() { ramet job logs "$1" --json | grep -q "$2"; }
-await() { # SECONDS WHAT COMMAND...
-  local limit=$((SECONDS + $1)) what=$2; shift 2
-  until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $limit ] || fail "$what did not come"; sleep 0.2; done
-}
 packs() { find "$farm/store/hq/packs" "$farm/store/hq/tmp" -type f -size +1M | grep -q .; }
 sealed() { grep -q event=stream.sealed "$farm/run/imager-hq-1.log"; }
 
 # A capture of this size takes a second or two: the agent dies when its first megabytes lie in
 # the store, and the test is void, and fails, when that was its whole tree.
 first=$(ramet image create web --name web-1)
-until packs; do sleep 0.02; done
+look_s=0.02 wait_for 60 "the first megabytes in the store" packs
 kill_agent source-web
 ! sealed || fail "the capture had ended; the kill came too late"
-await 30 "silence of the source" logs_say "$first" "source/web is silent"
+wait_for 30 "silence of the source" logs_say "$first" "source/web is silent"
 expect 2 ramet job wait "$first" --timeout 60s
 ramet job show "$first" --json | jq -e '.error | test("web was silent")' >/dev/null || fail "the job does not say why it failed"
 [ "$(ramet image list --json | jq '.items | length')" = 0 ] || fail "an image was committed"
@@ -36,7 +32,7 @@ ramet image create web --name web-1 --wait --timeout 3m
 second=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
 await_phase "$second" n1 unpack 60
 kill_agent target-n1
-await 30 "silence of the target" logs_say "$second" "target/n1 is silent"
+wait_for 30 "silence of the target" logs_say "$second" "target/n1 is silent"
 expect 2 ramet job wait "$second" --timeout 60s
 ramet job show "$second" --json | jq -e '.targets[0] | .state == "failed" and .["failed-phase"] == "unpack" and (.error | test("n1 was silent"))' >/dev/null ||
   { ramet job show "$second" >&2; fail "the target does not say why and in which phase it failed"; }

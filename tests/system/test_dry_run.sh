@@ -16,7 +16,7 @@ printf 'class=profile name=site version=1\nclass=leave path=/srv/app/cache what=
 echo big >"$t/srv/app/cache"
 lab up "$farm"
 lab source "$farm" web "$t"
-pid=$(cat "$farm/run/source-web.pid"); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+end source-web
 echo "profile = \"default $farm/site.profile\"" >>"$farm/run/source-web.cfg"
 lab source "$farm" web "$t"
 eval "$(lab sh "$farm")"

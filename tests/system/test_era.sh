@@ -11,10 +11,6 @@ lab target "$farm" n1 "$farm/n1.disk" 2G --like web
 ramet image create web --name web-1 --wait --timeout 3m
 
 agent() { kill "-$1" "$(cat "$farm/run/target-n1.pid")"; }
-await() { # SECONDS WHAT COMMAND...
-  local limit=$((SECONDS + $1)) what=$2; shift 2
-  until "$@" >/dev/null 2>&1; do [ $SECONDS -lt $limit ] || fail "$what did not come"; sleep 0.2; done
-}
 logged() { grep -q "$2" "$farm/run/$1.log"; }
 failed() { ramet job show "$1" --json | jq -e '.targets[0].state == "failed"'; }
 
@@ -25,16 +21,15 @@ await_phase "$first" n1 ordered 60
 cp -a "$farm/redis" "$farm/redis.old"
 agent CONT
 await_phase "$first" n1 unpack 60
-kill -9 "$(cat "$farm/run/redis.pid")"
-sleep 1
+end redis KILL
 rm -rf "$farm/redis"; mv "$farm/redis.old" "$farm/redis"
 lab up "$farm"
 
-await 30 "the new era" logged broker 'event=era.raised.* era=2'
+wait_for 30 "the new era" logged broker 'event=era.raised.* era=2'
 grep -q '^era = 2' "$farm/broker.state" || fail "the state file has another era"
-await 60 "the end of the old order" failed "$first"
+wait_for 60 "the end of the old order" failed "$first"
 ramet job show "$first" --json | jq -e '.targets[0].error | test("era 1")' >/dev/null || fail "the reason does not name the era"
-await 60 "the end of the forgotten write" logged target-n1 event=write.failed
+wait_for 60 "the end of the forgotten write" logged target-n1 event=write.failed
 [ "$(ramet lock list --json | jq '.items | length')" = 1 ] || fail "the lock of the old era is gone"
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --timeout 60s
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --take-over --timeout 60s

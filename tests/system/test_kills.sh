@@ -13,19 +13,20 @@ ramet image create web --name web-1 --wait --timeout 3m
 # Kill a process with SIGKILL once a target has unpacked a fifth; the test is void, and fails,
 # when the target was through before.
 kill_while_unpacking() { # JOB TARGET PID
-  local limit=$((SECONDS + 120)) state
-  while [ $SECONDS -lt $limit ]; do
-    state=$(ramet job show "$1" --json | jq -r --arg t "$2" '.targets[] | select(.name == $t) | "\(.phase) \(.done // 0) \(.total // 0)"') || state="? 0 0"
-    # shellcheck disable=SC2086  # Three words.
-    set -- "$1" "$2" "$3" $state
-    case $4 in
-    unpack) if [ "$6" -gt 0 ] && [ $((100 * $5 / $6)) -ge 20 ]; then kill -9 "$3"; return 0; fi ;;
-    configure|verify|boot-record|reboot|awaiting-first-boot|failed|confirmed) fail "$2 is already in $4; the kill came too late" ;;
-    esac
-    set -- "$1" "$2" "$3"
-    sleep 0.05
-  done
-  fail "$2 did not reach 20 % of unpack"
+  local phase
+  look_s=0.05 wait_for 120 "20 % of unpack at $2" has_unpacked "$1" "$2"
+  [ "$phase" = unpack ] || fail "$2 is already in $phase; the kill came too late"
+  kill -9 "$3"
+}
+has_unpacked() { # JOB TARGET: a fifth, or all; sets phase
+  local at total
+  read -r phase at total < <(ramet job show "$1" --json |
+    jq -r --arg t "$2" '.targets[] | select(.name == $t) | "\(.phase) \(.done // 0) \(.total // 0)"') || return
+  case $phase in
+  unpack) [ "$total" -gt 0 ] && [ $((100 * at / total)) -ge 20 ] ;;
+  configure | verify | boot-record | reboot | awaiting-first-boot | failed | confirmed) ;;
+  *) return 1 ;;
+  esac
 }
 
 round() { # TARGET PROCESS

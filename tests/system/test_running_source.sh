@@ -11,8 +11,7 @@ image() { # NAME [OPTION...]: make an image, print its job
   echo "$job"
 }
 restart_source() { # SETTING...: with other settings in the end of its file
-  local pid; pid=$(cat "$farm/run/source-web.pid")
-  kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+  end source-web
   cp "$farm/source.cfg" "$farm/run/source-web.cfg"
   printf '%s\n' "$@" >>"$farm/run/source-web.cfg"
   lab source "$farm" web "$farm/mnt"
@@ -56,11 +55,13 @@ ramet deploy plan first --engine lab --accept-incomplete --json | jq -e '.items[
 
 # A writer never rests; a snapshot stands still all the same.
 rm "$farm/mnt/home/user/broken"
+touch "$farm/before-writer"
 python3 -c 'import itertools, os, sys
 file = os.open(sys.argv[1], os.O_WRONLY)
 for i in itertools.count():
     os.pwrite(file, bytes([i % 256]) * 65536, i % 16 * 65536)' "$farm/mnt/home/user/big1" & writer=$!
 clean_up() { kill $writer 2>/dev/null; }
+wait_for 20 "the first write" test "$farm/mnt/home/user/big1" -nt "$farm/before-writer"
 job=$(image second)
 [ "$(state_of second)" = COMPLETE ] || fail "an image of a snapshot is $(state_of second)"
 [ "$(field_of "$job" cached)" -gt 250 ] || fail "only $(field_of "$job" cached) unchanged files were not read again"
@@ -90,7 +91,7 @@ ids=$(ramet image list --json | jq -r '.items[] | select(.name | test("fourth|fi
 [ "$ids" = 1 ] || fail "one tree has $ids images"
 
 # A store that has lost all its chunks is given them again, whatever the cache says.
-pid=$(cat "$farm/run/imager-hq-1.pid"); kill "$pid"; while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+end imager-hq-1
 rm -rf "$farm"/store/hq/{packs,index,images}/*
 lab up "$farm"
 image seventh >/dev/null

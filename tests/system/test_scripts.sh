@@ -69,7 +69,9 @@ await_phase "$job" n1 awaiting-first-boot 120
 ramet job show "$job" --json | jq -e '.targets[0].heard | length > 0' >/dev/null || fail "nothing tells what was heard last"
 kill -9 "$(cat "$farm/run/broker.pid")"
 lab boot "$farm" n1 >"$farm/boot.log" 2>&1 & boot=$!
-sleep 8                                        # Its scripts have run, and nobody has heard of it
+all_ran() { [ "$(grep -c 'event=script\.' "$farm/boot.log")" = 6 ]; }
+wait_for 30 "the end of the six scripts" all_ran
+pause 3 "no broker hears the report"
 kill -0 $boot || { cat "$farm/boot.log" >&2; fail "the first boot gave up without a broker"; }
 lab up "$farm"
 wait $boot || { cat "$farm/boot.log" >&2; fail "the first boot did not end well"; }

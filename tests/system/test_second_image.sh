@@ -42,9 +42,8 @@ in_tree apt-get update -q
 RAMET_LAB_HOST=$net.1 lab up "$farm"
 ip netns exec "rs$id" "$source_dir/ops/lab" source "$farm" web "$farm/tree"
 # The tree is a minute too young for the stat cache as it is set for machines.
-kill "$(cat "$farm/run/source-web.pid")"
+end source-web
 echo 'cache-margin-s = 1' >>"$farm/run/source-web.cfg"
-sleep 2
 ip netns exec "rs$id" "$source_dir/ops/lab" source "$farm" web "$farm/tree"
 RAMET_LAB_DATA_HOST=$net.3 ip netns exec "re$id" "$source_dir/ops/lab" engine "$farm" far
 lab target "$farm" n1 "$farm/n1.disk" 3G --engine far --like web
@@ -72,10 +71,10 @@ deploy first
 
 # What the farm says in ten seconds to a source and an engine that do nothing.
 idle_source=$(counter "rs$id" tx_bytes); idle_engine=$(counter "re$id" rx_bytes)
-sleep 10
+pause 10 "what the farm says meanwhile is measured"
 idle_source=$((($(counter "rs$id" tx_bytes) - idle_source) / 10)); idle_engine=$((($(counter "re$id" rx_bytes) - idle_engine) / 10))
 
-touch "$farm/stamp"; sleep 1
+touch "$farm/stamp"; pause 1 "what is installed is younger than the stamp"
 in_tree apt-get install -y -q --no-install-recommends -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= tree
 
 start=$SECONDS; tx=$(counter "rs$id" tx_bytes)

@@ -40,11 +40,8 @@ install -d -m 700 "$tree/var/lib/ramet"
 # shellcheck disable=SC2086
 chroot "$tree" $command >"$farm/run/agent.log" 2>&1 &
 pid=$!
-limit=$((SECONDS + 20))
-until ramet doctor --json | jq -e '.services[]? | select(.service == "capture@source/web" and .peers == 1)' >/dev/null; do
-  [ $SECONDS -lt $limit ] || { cat "$farm/run/agent.log" >&2; fail "the agent does not offer to image its computer"; }
-  sleep 0.2
-done
+offers() { ramet doctor --json | jq -e '.services[]? | select(.service == "capture@source/web" and .peers == 1)'; }
+within 20 offers || { cat "$farm/run/agent.log" >&2; fail "the agent does not offer to image its computer"; }
 [ "$(stat -c %a "$tree/var/lib/ramet/agent.key")" = 600 ] || fail "others can read the key"
 kill "$pid"; wait "$pid" || true
 umount -l "$tree/proc" "$tree/sys"

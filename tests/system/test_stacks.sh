@@ -36,7 +36,7 @@ fresh() { # STACK RECORD
 
 # Two interfaces with the MACs of the record, in a namespace of their own; COMMAND runs there.
 with_nics() { # COMMAND
-  unshare -n -m bash -e -c "mount -t proc proc '$root/proc'; mount -t sysfs -o ro sysfs '$root/sys'
+  unshare -n -m bash -e -c "$(declare -f within); mount -t proc proc '$root/proc'; mount -t sysfs -o ro sysfs '$root/sys'
     mount -t tmpfs tmpfs '$root/run'; mkdir -p '$root/run/network' '$root/run/systemd/netif'
     chown -R 998:998 '$root/run/systemd' ; ip link set lo up
     ip link add nic1 type veth peer name far1; ip link add nic2 type veth peer name far2; ip link set far1 up; ip link set far2 up
@@ -62,7 +62,7 @@ is_set ifupdown
 # The interfaces of a namespace have no permanent MAC, so names tell them here.
 fresh networkd "${main/mac=*/} interface=nic1 net.data.interface=nic2 net.data.address=10.1.0.7/16,10.1.0.8/16"
 with_nics "chroot '$root' /usr/lib/systemd/systemd-networkd & trap \"kill \$!\" EXIT
-  for i in \$(seq 60); do ip addr show nic2 | grep -q 10.1.0.8 && ip route | grep -q default && break; sleep 0.1; done; $show" || fail "networkd"
+  is_up() { ip addr show nic2 | grep -q 10.1.0.8 && ip route | grep -q default; }; within 10 is_up || true; $show" || fail "networkd"
 is_set networkd
 
 fresh netplan "$main $data"

@@ -7,11 +7,10 @@ lab up "$farm"
 lab broker "$farm"
 # Whoever is started from here on knows both; the workers of `up` are started anew for that.
 for name in imager-hq-1 installer-lab-1; do
-  kill "$(cat "$farm/run/$name.pid")"
+  end "$name"
   sed -i '/^brokers/d' "$farm/run/$name.cfg"
   grep '^brokers' "$farm/console.cfg" >>"$farm/run/$name.cfg"
 done
-sleep 1
 lab up "$farm"
 lab source "$farm" web "$farm/tree"
 eval "$(lab sh "$farm")"
