@@ -36,14 +36,9 @@ power_off() { # NAME
 
 # shown NAME SECONDS TEXT: the console shows it within this time.
 shown() {
-  local limit=$((SECONDS + $2))
-  until grep -qaF "$3" "$farm/$1.serial" 2>/dev/null; do
-    if [ $SECONDS -ge $limit ]; then
-      tail -n 25 "$farm/$1.serial" >&2
-      fail "$1 does not show within $2 s: $3"
-    fi
-    sleep 0.2
-  done
+  within "$2" grep -qaF "$3" "$farm/$1.serial" && return
+  tail -n 25 "$farm/$1.serial" >&2
+  fail "$1 does not show within $2 s: $3"
 }
 # The guest's uptime at the first line that has this text, in hundredths of a second.
 uptime_at() { # NAME TEXT

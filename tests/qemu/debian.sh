@@ -92,10 +92,8 @@ debian_source() {
   local limit=$((SECONDS + $2))
   debian_said "$1" "$2"
   [ "$(debian_field "$1" state)" = running ] || fail "the source is not well: $(debian_line "$1")"
-  until debian_offers "$1"; do
-    [ $SECONDS -lt $limit ] || fail "the agent of $1 does not offer to image it; $(debian_line "$1")"
-    sleep 0.5
-  done
+  within $((limit - SECONDS)) debian_offers "$1" ||
+    fail "the agent of $1 does not offer to image it; $(debian_line "$1")"
 }
 
 # debian_is_itself NAME NUMBER SOURCE: it is up and well, with its own name, addresses and keys, and
@@ -114,16 +112,10 @@ debian_type() { printf '%s\r' "$2" | socat -t 0.3 - "unix:$farm/run/vm-$1.consol
 
 # debian_off NAME...: root logs in on the console and powers it off, so that its file systems are whole.
 debian_off() {
-  local name limit
+  local name
   for name in "$@"; do debian_type "$name" root; done
   for name in "$@"; do console "$name" 'root@.*:~# ' 60; debian_type "$name" "unset HISTFILE; poweroff"; done
-  for name in "$@"; do
-    limit=$((SECONDS + 120))
-    while kill -0 "$(cat "$farm/run/vm-$name.pid")" 2>/dev/null; do
-      [ $SECONDS -lt $limit ] || fail "$name does not power off"
-      sleep 0.3
-    done
-  done
+  for name in "$@"; do wait_for 120 "the power off of $name" has_ended "$(cat "$farm/run/vm-$name.pid")"; done
 }
 
 # Without a journal that is replayed; two file systems of one UUID may be mounted at once, but for btrfs.

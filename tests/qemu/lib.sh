@@ -5,6 +5,7 @@ for tool in qemu-system-x86_64 dnsmasq grub-install grub-mkimage mcopy cpio soca
   command -v $tool >/dev/null || fail "$tool is missing"
 done
 [ "$(id -u)" -eq 0 ] || fail "machines on a network of their own need root"
+look_s=0.3 # The machines are emulated by this computer
 
 # The system tests' end, and what the machines said last; no failure here may keep it from cleaning up.
 finish_machines() {
@@ -20,15 +21,11 @@ trap finish_machines EXIT
 
 # console NAME PATTERN SECONDS [TIMES]: wait until the machine's console has lines that match.
 console() {
-  local limit=$((SECONDS + $3)) n=0
-  while [ $SECONDS -lt $limit ]; do
-    n=$(grep -acE "$2" "$farm/$1.serial" 2>/dev/null) || true
-    [ "${n:-0}" -ge "${4:-1}" ] && return 0
-    sleep 0.3
-  done
+  within "$3" console_has "$1" "$2" "${4:-1}" && return
   ramet target list >&2
   fail "the console of $1 does not say '$2' ${4:-1} times within $3 s"
 }
+console_has() { [ "$(grep -acE "$2" "$farm/$1.serial")" -ge "$3" ]; } # NAME PATTERN TIMES
 
 # The last line of a small live system: what it is.
 live_line() { grep -ao 'ramet-live host=.*' "$farm/$1.serial" | tail -n 1 | tr -d '\r'; }
@@ -38,25 +35,15 @@ is_present() { [ "$(ramet target show "$1" --json | jq -r '.present // .items[0]
 
 # present NAME... : wait until the thin-kernels of these machines wait for orders.
 present() {
-  local name limit=$((SECONDS + 120))
-  for name in "$@"; do
-    until is_present "$name" 2>/dev/null; do
-      [ $SECONDS -lt $limit ] || { ramet target list >&2; fail "$name is not present after 120 s"; }
-      sleep 0.5
-    done
-  done
+  look_s=0.5 within 120 are_present "$@" || { ramet target list >&2; fail "not all of $* are present after 120 s"; }
 }
+are_present() { local name; for name in "$@"; do is_present "$name" || return; done; }
 
 # gone NAME...: wait until the broker has noticed that these machines are away.
 gone() {
-  local name limit=$((SECONDS + 60))
-  for name in "$@"; do
-    while is_present "$name"; do
-      [ $SECONDS -lt $limit ] || fail "$name is still present after 60 s"
-      sleep 0.5
-    done
-  done
+  look_s=0.5 within 60 are_gone "$@" || { ramet target list >&2; fail "not all of $* are gone after 60 s"; }
 }
+are_gone() { local name; for name in "$@"; do ! is_present "$name" || return; done; }
 
 # A farm with the small live system imaged as web-1; subnet, gateway, host of its network.
 live_farm() {

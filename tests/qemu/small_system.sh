@@ -27,6 +27,10 @@ kernel_tree() {
   package_tree "$name"
 }
 
+# within and pause of ops/lib/common.sh, for the shell of a machine.
+guest_waits='pause() { sleep "$1"; }
+within() { local looks=$(($1 * 10)); shift; until "$@"; do looks=$((looks - 1)); [ $looks -gt 0 ] || return 1; usleep 100000; done; }'
+
 # The modules a small system needs, in the order in which they are loaded.
 small_initramfs() { # KERNEL-TREE OUT
   local tree=$1 out=$2 work version name module count=100
@@ -40,8 +44,7 @@ small_initramfs() { # KERNEL-TREE OUT
   done | awk '!seen[$0]++' | while read -r module; do
     count=$((count + 1)); install -D -m 644 "$module" "$work/lib/modules/$version/$count/$(basename "$module")"
   done
-  cat >"$work/init" <<'INIT'
-#!/bin/busybox sh
+  { echo '#!/bin/busybox sh'; echo "$guest_waits"; cat; } >"$work/init" <<'INIT'
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
@@ -49,7 +52,8 @@ for m in /lib/modules/*/*/*; do insmod "$m" 2>/dev/null; done
 for word in $(cat /proc/cmdline); do case $word in
   root=*) root=${word#root=} ;; rootfstype=*) type=${word#*=} ;; rootflags=*) flags=${word#*=} ;;
 esac; done
-n=0; until device=$(findfs "$root") || [ $n -gt 50 ]; do n=$((n+1)); usleep 100000; done
+find_root() { device=$(findfs "$root"); }
+within 5 find_root
 mount -t "$type" -o "ro${flags:+,$flags}" "$device" /root || { echo "ramet-small: no root $root"; poweroff -f; }
 mount -o move /dev /root/dev; mount -o move /proc /root/proc; mount -o move /sys /root/sys
 exec switch_root /root /sbin/init

@@ -69,13 +69,8 @@ done
 
 # Two machines stand still while their orders are made, which change places in Redis meanwhile.
 for name in one two; do pid=pid_$name; kill -STOP "${!pid}"; done
-for name in one two; do
-  limit=$((SECONDS + 60))
-  while [ "$(ramet target show $name --json | jq -r .present)" = yes ]; do
-    [ $SECONDS -lt $limit ] || fail "$name is still present after 60 s"
-    sleep 0.5
-  done
-done
+is_absent() { [ "$(ramet target show "$1" --json | jq -r .present)" != yes ]; }
+for name in one two; do look_s=0.5 wait_for 60 "the absence of $name" is_absent $name; done
 job=$(ramet deploy start web-1 --engine lab --targets one,two --when-booted "${more[@]}" --yes)
 await_phase "$job" one ordered 60; await_phase "$job" two ordered 60
 swapped=$(redis-cli -s "$farm/redis/redis.sock" eval "

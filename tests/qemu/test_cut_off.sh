@@ -17,19 +17,15 @@ cut() { # The machine's packets to the broker are lost; those to the engine's da
   nft add rule inet "$table" in iifname "${veth:?}" tcp dport "$base-$((base + 9))" drop
 }
 job=$(ramet deploy start web-1 --engine lab --targets b1 --yes)
-limit=$((SECONDS + 150))
-until grep -aqE 'ramet, up .*: unpack ' "$farm/b1.serial"; do
-  [ $SECONDS -lt $limit ] || fail "b1 does not unpack"
-  sleep 0.02
-done
-cut; sleep 60
+look_s=0.02 wait_for 150 "the unpacking of b1" grep -aqE 'ramet, up .*: unpack ' "$farm/b1.serial"
+cut; pause 60 "the broker cannot be reached for a minute"
 grep -aq 'ramet, up .*: boot-record 100' "$farm/b1.serial" || fail "the install stood still without the broker"
 ! grep -aq 'ramet-live' "$farm/b1.serial" || fail "the machine restarted before its result was recorded"
 uncut
 console b1 'starting the installed system' 60
 cut
 console b1 'host-b1 login:' 120
-sleep 60
+pause 60 "the broker cannot be reached for a minute"
 [ "$(phase_of "$job" b1)" = awaiting-first-boot ] || { ramet job show "$job" >&2; fail "it was heard through a cut"; }
 uncut
 ramet job wait "$job" --timeout 120s || { ramet job show "$job" >&2; fail "the job did not end well"; }

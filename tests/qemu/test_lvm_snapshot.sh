@@ -73,33 +73,33 @@ lvcreate -q -s -L 16M -n ramet-snapshot.one data/one
 lvcreate -q -s -L 16M -n left --addtag ramet-source-two data/two
 echo "ramet-before: \$(echo \$(lvs --noheadings -o lv_name data))"
 for v in one two; do ramet-agent source -c $farm/run/source-\$v.cfg >/run/\$v.log 2>&1 & done
-images() { grep -c event=capture.done /run/one.log; }
+$guest_waits
+has_images() { [ "\$(grep -c event=capture.done /run/one.log)" -ge \$1 ]; }
+two_has_one() { grep -q event=capture.done /run/two.log; }
 # It is taken away after the last line of the log.
-without() { local n=0; while lvs --noheadings -o lv_name data | grep -q snapshot && [ \$n -lt 60 ]; do n=\$((n + 1)); sleep 1; done; }
-until [ "\$(images)" -ge 1 ] && grep -q event=capture.done /run/two.log; do sleep 1; done
-without
+has_no_snapshot() { ! lvs --noheadings -o lv_name data | grep -q snapshot; }
+within 600 has_images 1; within 600 two_has_one
+within 60 has_no_snapshot
 echo "ramet-after: \$(echo \$(lvs --noheadings -o lv_name data))"
 lvcreate -q -l 100%FREE -n fill data
 echo "ramet-full:"
-until [ "\$(images)" -ge 2 ]; do sleep 1; done
+within 600 has_images 2
 lvreduce -q -f -L -24M data/fill
 touch /run/flood
 echo "ramet-flood:"
-until [ "\$(images)" -ge 3 ]; do sleep 1; done
-without
+within 600 has_images 3
+within 60 has_no_snapshot
 echo "ramet-end: \$(echo \$(lvs --noheadings -o lv_name data))"
 grep snapshot /run/one.log
-sleep 600 # The result may still be on its way
+pause 600 "the result may still be on its way"
 INIT
   chmod 755 "$guest/init" "$guest/flood"
 }
 
 # The settings of a source of the lab, for an agent that is somewhere else.
 take_source() { # NAME
-  local pid
   mkdir -p "$farm/$1"; lab source "$farm" "$1" "$farm/$1"
-  pid=$(cat "$farm/run/source-$1.pid"); kill "$pid"
-  while kill -0 "$pid" 2>/dev/null; do sleep 0.05; done
+  end "source-$1"
   rm "$farm/run/source-$1".{pid,cmd}
   mkdir -p "$guest$farm"/{run,keys,state}
   sed -e "s|^root = .*|root = \"/srv/$1\"|; s|127.0.0.1|10.0.2.2|" "$farm/run/source-$1.cfg" >"$guest$farm/run/source-$1.cfg"
@@ -109,12 +109,11 @@ take_source() { # NAME
 
 # says PATTERN SECONDS: the machine does, on its console; the line is printed.
 says() {
-  local limit=$((SECONDS + $2))
-  until grep -a "^$1" "$farm/run/machine.log" 2>/dev/null; do
-    [ $SECONDS -lt $limit ] && kill -0 "$machine" || { tail -n 40 "$farm/run/machine.log" >&2; fail "the machine does not say $1"; }
-    sleep 0.5
-  done | tr -d '\r'
+  within "$2" has_said "$1" || true
+  grep -a "^$1" "$farm/run/machine.log" | tr -d '\r' ||
+    { tail -n 40 "$farm/run/machine.log" >&2; fail "the machine does not say $1"; }
 }
+has_said() { grep -aq "^$1" "$farm/run/machine.log" || has_ended "$machine"; }
 
 guest=$farm/guest
 tree=$(kernel_tree); version=$(basename "$tree"/lib/modules/*)
@@ -151,10 +150,8 @@ one_version() { # IMAGE: of each file; prints how many versions there are in all
 
 before=$(says ramet-before: 120)
 [ "$(wc -w <<<"$before")" = 5 ] || fail "nothing was left behind: $before"
-until [ "$(ramet doctor --json | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ] 2>/dev/null; do
-  [ $SECONDS -lt 240 ] || { tail -n 30 "$farm/run/machine.log" >&2; fail "the agents do not greet"; }
-  sleep 0.5
-done
+both_greet() { [ "$(ramet doctor --json | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ]; }
+within $((240 - SECONDS)) both_greet || { tail -n 30 "$farm/run/machine.log" >&2; fail "the agents do not greet"; }
 for name in one two; do
   from=$(image $name $name)
   [ "$from" = "/ snapshot" ] || fail "$name was read from $from"

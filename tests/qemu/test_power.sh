@@ -17,11 +17,8 @@ size() { stat -c %s "$farm/b1.serial"; }
 
 at=0
 for phase in partition unpack verify boot-record; do
-  limit=$((SECONDS + 150))
-  until said_since "$at" "ramet, up .*: $phase "; do
-    [ $SECONDS -lt $limit ] || { ramet job show "$job" >&2; fail "the phase $phase did not come"; }
-    sleep 0.02
-  done
+  look_s=0.02 within 150 said_since "$at" "ramet, up .*: $phase " ||
+    { ramet job show "$job" >&2; fail "the phase $phase did not come"; }
   kill -9 "$(cat "$farm/run/vm-b1.pid")"    # At once: a boot record is written in a quarter of a second
   lab power "$farm" b1 off
   echo "no power while: $phase; job: $(phase_of "$job" b1)"
@@ -29,11 +26,7 @@ for phase in partition unpack verify boot-record; do
   at=$(size)
   ! grep -aq 'ramet-live' "$farm/b1.serial" || fail "the system was started before it was installed"
   lab power "$farm" b1 on
-  limit=$((SECONDS + 120))
-  until said_since "$at" 'waiting for orders'; do
-    [ $SECONDS -lt $limit ] || fail "b1 does not come back to the thin-kernel after $phase"
-    sleep 0.2
-  done
+  within 120 said_since "$at" 'waiting for orders' || fail "b1 does not come back to the thin-kernel after $phase"
   ! grep -aq 'boots its own disk' "$farm/b1.serial" || fail "b1 was sent to its disk before it was installed"
 done
 console b1 'host-b1 login:' 240

@@ -72,15 +72,14 @@ start() { # NAME
 # which the kernel tells of; then it is started again.
 up() {
   local limit=$((SECONDS + 200))
-  while [ $SECONDS -lt $limit ] && ! grep -qaF "waiting for orders as $1," "$farm/$1.serial"; do
-    if grep -qa 'rcu_preempt kthread timer wakeup' "$farm/$1.serial"; then
-      echo "$1 stands still, its emulated timer has stopped; it is started again"
-      power_off "$1"; rm -f "$farm/$1.serial"; start "$1"
-    fi
-    sleep 0.3
+  while look_s=0.3 within $((limit - SECONDS)) waits_or_stands "$1" && ! waits "$1"; do
+    echo "$1 stands still, its emulated timer has stopped; it is started again"
+    power_off "$1"; rm -f "$farm/$1.serial"; start "$1"
   done
   shown "$1" 1 "waiting for orders as $1,"
 }
+waits() { grep -qaF "waiting for orders as $1," "$farm/$1.serial"; }
+waits_or_stands() { waits "$1" || grep -qa 'rcu_preempt kthread timer wakeup' "$farm/$1.serial"; }
 # The name that the kernel gave to the disk, and where it was found.
 place_of() { # NAME NUMBER
   ramet target inventory "$1" --raw | sed -nE "/serial=$(disk_serial "$1" "$2")/s/.* name=([^ ]*) .*path=([^ ]*).*/\1 \2/p"
