@@ -34,6 +34,7 @@ plant_rules() { whole; echo '- [1.99] A planted rule MUST be named by a test.' >
 plant_scripts() { small; put ops/a '#!/bin/bash'; echo "ops/a: it begins with"; }
 plant_shell() { small; put ops/a '#!/bin/bash' 'rm $1'; echo "ops/a:2.*SC2086"; }
 plant_sizes() { small; { echo 'void a(void)'; echo '{'; seq -f 'a(%g);' 71; echo '}'; } >"$tree/lib/base/a.c"; echo "a function of 71 lines"; }
+plant_sleeps() { small; put tests/a.sh '#!/bin/bash' 'true; sle''ep 2'; echo "tests/a.sh:2"; }
 plant_states() { whole; echo "job.state = 'done'" >>"$tree/lib/state/ramet_jobs.lua"; echo "a state is written"; }
 plant_tidy() { small
   put lib/base/a.c '#include <string.h>' 'int a(const char *b);' 'int a(const char *b) { if (strcmp(b, "c")) return 1; return 0; }'
