@@ -136,7 +136,7 @@ function R.lock_set(meta, job)
     if refused > 0 and job.partial ~= 'yes' then
         for _, target in ipairs(free) do
             R.target_failed(meta, job.id, target, E.REFUSED,
-                'not begun, because ' .. refused .. ' other targets cannot be installed; '
+                'not begun, because other targets (' .. refused .. ') cannot be installed; '
                     .. 'to begin without them, add --partial')
         end
         free = {}

@@ -12,7 +12,7 @@ debian_layout() {
     "L - xfs debian / defaults" ;;
   btrfs) printf '%s\n' "L - btrfs debian - -" "subvol - btrfs @ / compress=zstd:1,noatime" \
     "subvol - btrfs @home /home compress=zstd:1" "subvol - btrfs @log /var/log defaults" ;;
-  *) echo "no layout $1: ext4, xfs or btrfs" >&2; return 1 ;;
+  *) echo "the layout $1 does not exist; write ext4, xfs or btrfs" >&2; return 1 ;;
   esac
 }
 

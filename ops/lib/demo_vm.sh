@@ -7,7 +7,7 @@ show() { printf '\n--- console of %s\n' "$1"; strings "$farm/$1.serial" | tail -
 
 # await SECONDS WHAT COMMAND...: wait_for, which also shows the consoles.
 await() {
-  look_s=1 within "$1" "${@:3}" || { show web 20; show n1 20; show n2 20; die "$2 did not come within $1 s"; }
+  look_s=1 within "$1" "${@:3}" || { show web 20; show n1 20; show n2 20; die "$2 did not happen within $1 s"; }
 }
 both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == "yes")] | length')" = 2 ]; }
 offers_web() { ramet doctor --json | jq -e '.services[] | select(.service == "capture@source/web" and .peers == 1)'; }
@@ -72,5 +72,5 @@ show n1; show n2
 echo
 ramet job show "$job"
 ramet target show n1
-[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || die "locks are left"
+[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || die "locks remain after the deployment"
 say "shown: one Debian, imaged while it ran, duplicated onto a BIOS and a UEFI machine from the network; both at their login prompts under their own names; locks cleared by their first-boot reports"

@@ -16,7 +16,7 @@ free_subnet() { # ENGINE
   for n in $before $(shuf -i 1-254); do
     ip -4 route show 2>/dev/null | grep -q "^10\.77\.$n\." || { echo "10.77.$n"; return; }
   done
-  die "no free network in 10.77.0.0/16"
+  die "10.77.0.0/16 has no free network"
 }
 
 # A network is taken when the computer has its route; farms look and take one after the other.
@@ -210,7 +210,7 @@ vm_nic() { # NAME
 vm_start() { # NAME
   local name=$1 firmware engine net memory cpus shuffle boot disks=() qemu=() k slots wrap=()
   alive "vm-$name" && return 0
-  [ -f "$run/vm-$name.def" ] || die "no machine $name here; ops/lab vm DIR $name makes it"
+  [ -f "$run/vm-$name.def" ] || die "the lab has no machine $name; make it with: ops/lab vm DIR $name"
   # shellcheck disable=SC1090
   . "$run/vm-$name.def"
   if [ "$net" = user ]; then
@@ -237,7 +237,7 @@ vm_start() { # NAME
 vm_up() { # NAME OPTIONS...
   local name=$1; shift
   if [ $# -gt 0 ] || [ ! -f "$run/vm-$name.def" ]; then
-    alive "vm-$name" && die "machine $name runs; ops/lab power DIR $name off ends it"
+    alive "vm-$name" && die "the machine $name is running; end it with: ops/lab power DIR $name off"
     vm_define "$name" "$@"
   fi
   # The record gives the machine its name: the thin-kernel tells only who the hardware is.

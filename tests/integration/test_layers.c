@@ -310,7 +310,7 @@ test_m4_data_of_no_known_kind_is_told(void **state)
     rmt_auto_str dropped = s_image(&error);
     RMT_OK(dropped);
     assert_string_equal(dropped,
-                        "partition 2: data of no known kind: copies get the space only");
+                        "partition 2: unknown data: targets get the space alone");
 }
 
 int

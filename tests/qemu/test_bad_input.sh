@@ -86,8 +86,8 @@ swapped=$(redis-cli -s "$farm/redis/redis.sock" eval "
 [ "$swapped" = 2 ] || fail "there are no two orders: $swapped"
 for name in one two; do pid=pid_$name; kill -CONT "${!pid}"; done
 expect 2 ramet job wait "$job" --timeout 90s
-ends "$job" one '^the order is for two, this is one$'
-ends "$job" two '^the order is for one, this is two$'
+ends "$job" one '^the order is for two, and this machine is one$'
+ends "$job" two '^the order is for one, and this machine is two$'
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || { ramet lock list >&2; fail "locks are left"; }
 power_off one; power_off two
 disks | cmp - "$farm/before" || fail "a disk was written"

@@ -122,7 +122,7 @@ ramet image verify a; ramet image verify c
 # ---- An image that the catalogue promises and the store has lost
 mv "$store/images/$(image_id a)" "$farm/lost"
 expect 2 ramet store check hq --wait
-grep -q 'image a (.*) is in the catalogue and not in the store' "$farm/out" || fail "check does not miss an image"
+grep -q 'image a (.*) is in the catalogue, and the store lacks it' "$farm/out" || fail "check does not miss an image"
 expect 2 ramet image verify a
 mv "$farm/lost" "$store/images/$(image_id a)"
 

@@ -33,7 +33,7 @@ wait_for 60 "the end of the forgotten write" logged target-n1 event=write.failed
 [ "$(ramet lock list --json | jq '.items | length')" = 1 ] || fail "the lock of the old era is gone"
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --timeout 60s
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --take-over --timeout 60s
-grep -q "has not started anew" "$farm/out" || { cat "$farm/out" >&2; fail "taken over without a new start"; }
+grep -q "has not started again" "$farm/out" || { cat "$farm/out" >&2; fail "taken over without a new start"; }
 
 agent KILL
 lab up "$farm"

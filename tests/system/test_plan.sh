@@ -82,7 +82,7 @@ sed -i '/^class=disk/s/serial=[^ ]*/serial=EXCHANGED/' "$farm/run/target-good.fa
 expect 2 ramet deploy start web-1 --engine lab --targets good --yes --wait
 job=$(ramet job list --json | jq -r '[.items[] | select(.kind == "deploy")] | max_by(.created) | .name')
 words=$(ramet job show "$job" --json | jq -r '.targets[0].error')
-[[ $words == "no disk is '"*"', which role system means" ]] || fail "the exchanged disk is not told: $words"
+[[ $words == "this machine has no disk '"*"', which the order chose for role system" ]] || fail "the exchanged disk is not told: $words"
 grep -qF "text=\"$words\"" <(grep event=target.notice "$farm/run/target-good.log") || fail "the target was not told: $words"
 [ "$(stat -c %b "$farm/good.disk")" = 0 ] || fail "the exchanged disk was written"
 mv "$farm/good.facts" "$farm/run/target-good.facts"
@@ -96,7 +96,7 @@ said raid '.fits == "no"'
 # A word that means nothing is refused when it is said, with those that are allowed; no job is made.
 jobs=$(ramet job list --json | jq '.items | length')
 expect 64 ramet deploy plan web-1 --engine lab --policy fan=exact
-grep -q 'no such component; say one of cpu, cpu-count' "$farm/out" || { cat "$farm/out"; fail "the components are not listed"; }
+grep -q 'this component does not exist; write one of cpu, cpu-count' "$farm/out" || { cat "$farm/out"; fail "the components are not listed"; }
 expect 64 ramet deploy start web-1 --engine lab --targets good --yes --policy cpu=foo
 grep -q 'the rules of cpu are exact, family, ignore' "$farm/out" || { cat "$farm/out"; fail "the rules are not listed"; }
 expect 64 ramet target match good web-1 --policy nic=at-least

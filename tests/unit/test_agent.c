@@ -312,7 +312,7 @@ test_two_disks_of_one_identity_are_both_named(void **state)
     rmt_record_set(rmt_records_at(hardware, 0), "path", "pci-1");
     rmt_record_set(rmt_records_at(hardware, 1), "name", "sdb");
     RMT_FAILS(rmt_prepare_disks(order, hardware, "", &error), RMT_E_INCOMPATIBLE);
-    assert_non_null(strstr(error.text, "sda (pci-1) and sdb (no path)"));
+    assert_non_null(strstr(error.text, "sda (pci-1) and sdb (without a path)"));
 }
 
 static void

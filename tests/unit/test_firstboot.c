@@ -58,7 +58,7 @@ test_scripts_run_in_order_and_tell_how_they_ended(void **state)
     assert_string_equal(s_of(outcomes, 1, "output"), "web-7 01aa\nlast");
     assert_string_equal(s_of(outcomes, 2, "end"), "was ended after 1 s");
     assert_string_equal(s_of(outcomes, 2, "output"), "begun");
-    assert_memory_equal(s_of(outcomes, 3, "end"), "could not be run", 16);
+    assert_memory_equal(s_of(outcomes, 3, "end"), "could not start", 15);
     rmt_auto_str wanted = rmt_text("%s/scripts/01-one\n%s/scripts/02-two\n",
                                    root_tree_path(), root_tree_path());
     root_tree_expect("order", wanted);

@@ -40,14 +40,14 @@ typedef struct {
 } case_t;
 
 #define FREE "class=target name=n1 state=free address=10.0.0.1/24"
-#define DHCP "its record has no address: it will ask for one by DHCP"
+#define DHCP "its record has no address, so the target will ask for one by DHCP"
 
 static const case_t s_cases[] = {
     {"fits", DISK, FREE, DISK, "yes", "yes", "", ""},
     {"locked", DISK, "class=target name=n1 state=locked address=10.0.0.1/24", DISK, "yes",
      "no", "locked", ""},
     {"no hardware yet", DISK, FREE, NULL, "no", "yes",
-     "its hardware is not known yet; start its agent", ""},
+     "its agent has not sent the hardware yet; start the agent", ""},
     {"no address", DISK, "class=target name=n1", DISK, "yes", "yes", "", DHCP},
     {"an empty address", DISK, "class=target name=n1 address=\"\"", DISK, "yes", "yes",
      "", DHCP},
@@ -63,7 +63,7 @@ static const case_t s_cases[] = {
     {"two of the same, told once", DISK NICS(NICS("")), FREE, DISK, "no", "yes",
      "nic: the target lacks it", ""},
     {"an image without a disk", "class=cpu arch=x", FREE, "class=cpu arch=x", "no", "yes",
-     "disk: the image tells no disk to be written", ""},
+     "disk: the image's layout has no disk", ""},
 };
 
 static void

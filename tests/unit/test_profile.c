@@ -82,11 +82,11 @@ test_bad_profiles_are_refused_with_the_reason(void **state)
         {"class=profile version=2\n", RMT_E_UNSUPPORTED, "version \"2\""},
         {"class=profile version=1\nclass=drop path=/a\n", RMT_E_CONFIG, "class=drop"},
         {"class=profile version=1\nclass=leave what=b\n", RMT_E_CONFIG,
-         "nothing, or all"},
+         "no path, or every path"},
         {"class=profile version=1\nclass=leave path=/\n", RMT_E_CONFIG,
-         "nothing, or all"},
+         "no path, or every path"},
         {"class=profile version=1\nclass=leave path=*\n", RMT_E_CONFIG,
-         "nothing, or all"},
+         "no path, or every path"},
         {"class=profile version=1\nnonsense\n", RMT_E_CONFIG, "site"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -19,19 +19,20 @@
 const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port."},
     {"broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
-     "Public key of the brokers, or the path of its file; empty: the token tells."},
+     "Public key of the brokers, or the path of its file; empty: the key in the token."},
     {"key", RMT_CONFIG_PATH, "/var/lib/ramet/agent.key", 0, 0,
-     "Key of this agent; made and enrolled when it is missing."},
+     "Key file of this agent; without it the agent makes and enrols a key."},
     {"token", RMT_CONFIG_TEXT, "", 0, 4096,
-     "Token for enrolment, or the path of a file with it."},
+     "Token that enrols the key, or the path of a file with the token."},
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
-     "Name of this machine; empty: the broker tells."},
+     "Name of this machine; empty: the name that the broker has for it."},
     {"engine", RMT_CONFIG_TEXT, "", 0, 63,
-     "Target: engine that it belongs to; empty: the token tells."},
+     "Target: engine that it belongs to; empty: the engine in the token."},
     {"role", RMT_CONFIG_TEXT, "", 0, 16,
-     "Role, source or target, when no word names it."},
+     "Role, source or target, where the command line has none."},
     {"hardware", RMT_CONFIG_PATH, "", 0, 0,
-     "Facts to tell in place of this computer's own (for laboratories)."},
+     "File with hardware facts that the agent sends instead of this computer's own (for "
+     "tests)."},
     {"root", RMT_CONFIG_PATH, "", 0, 0, "Source: the tree to image."},
     {"layout", RMT_CONFIG_PATH, "", 0, 0,
      "Source: facts that describe the disk of root."},
@@ -44,23 +45,22 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"hook-before", RMT_CONFIG_PATH, "", 0, 0,
      "Source: program that runs before a capture, such as one that flushes a database."},
     {"hook-after", RMT_CONFIG_PATH, "", 0, 0,
-     "Source: program that runs when all was read, or stands in snapshots; always, once "
-     "hook-before was started."},
-    {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100,
-     "Source: how long a hook may take before it is ended."},
+     "Source: program that runs after the capture, or once all snapshots are made; it "
+     "runs whenever hook-before was started."},
+    {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100, "Source: time limit of a hook."},
     {"snapshot", RMT_CONFIG_BOOL, "yes", 0, 0,
-     "Source: read from a snapshot where one can be made (btrfs, LVM)."},
+     "Source: read from a snapshot on volumes that can have one (btrfs, LVM)."},
     {"freeze-s", RMT_CONFIG_NUMBER, "0", 0, 60,
-     "Source: freeze a volume of which no snapshot can be made while it is read, for so "
-     "many seconds at most; 0: never. Never what the agent itself writes to."},
+     "Source: freeze a volume without a snapshot while the agent reads it, for at most "
+     "this many seconds; 0: never. The agent never freezes a volume that it writes to."},
     {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
-     "Source: what changed within so many seconds before a capture is read again by the "
-     "next one, whatever its times say; memory that is mapped and written may show that "
-     "late."},
+     "Source: the next capture reads again each file that changed within this many "
+     "seconds before this one, because writes by mapped memory change the times of a "
+     "file late."},
     {"diskw", RMT_CONFIG_PATH, "", 0, 0,
-     "Program that writes disks; empty: ramet-diskw beside this one."},
+     "Program that writes disks; empty: ramet-diskw in the folder of this program."},
     {"reboot", RMT_CONFIG_BOOL, "no", 0, 0,
-     "Target: leave and boot the installed system when it is written."},
+     "Target: restart the machine after the install."},
     {NULL, 0, NULL, 0, 0, NULL},
 };
 
@@ -106,17 +106,19 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
     }
     if (*text) {
         if (!rmt_key_is_valid(text))
-            return rmt_fail(error, RMT_E_CONFIG, "broker-key is not a public key: %.64s",
-                            text);
+            return rmt_fail(error, RMT_E_CONFIG,
+                            "the setting broker-key is not a public key: %.64s", text);
         memcpy(self->broker_key, text, sizeof self->broker_key);
         return 0;
     }
     rmt_auto_str token_text = s_token_text(self, error);
     rmt_token_t token;
     if (token_text && !*token_text)
-        return rmt_fail(error, RMT_E_CONFIG, "neither broker-key nor token is set");
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "the settings broker-key and token are both empty; set one of them");
     if (!token_text || rmt_token_parse(&token, token_text, error) == -1)
-        return rmt_wrap(error, "token for enrolment");
+        return rmt_wrap(error, "read the token");
     memcpy(self->broker_key, token.broker_key, sizeof self->broker_key);
     return 0;
 }
@@ -201,7 +203,7 @@ s_find_name(rmt_agent_t *self, rmt_error_t *error)
     }
     rmt_auto_str path = s_name_path(self);
     self->name = s_load_text(path, error);
-    return self->name ? 0 : rmt_wrap(error, "name of this machine");
+    return self->name ? 0 : rmt_wrap(error, "save the name of this machine");
 }
 
 static int

@@ -9,9 +9,8 @@
 
 static const rmt_options_t s_options = {
     .program = "ramet-imager",
-    .usage =
-        "Receive captures, commit images, package and serve them.\n"
-        "ramet-imager --check-store FOLDER   check every chunk of a store, then leave",
+    .usage = "Receive captures, commit images, and serve them.\nramet-imager "
+             "--check-store FOLDER   check every chunk of a store, then end",
     .rows = RMT_HOLDER_ROWS,
     .file = "/etc/ramet/imager.cfg",
 };

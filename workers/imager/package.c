@@ -66,7 +66,8 @@ imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
                                      .visit = s_check,
                                      .visitor = &self};
     if (rmt_closure_walk(&walk, &image, error) == -1)
-        return rmt_wrap(error, "image is not complete at %s", rmt_holder_place(holder));
+        return rmt_wrap(error, "the image is incomplete at place %s",
+                        rmt_holder_place(holder));
     uint64_t files = 0;
     if (s_count_files(store, &image, &files, error) == -1)
         return -1;

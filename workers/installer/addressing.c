@@ -59,12 +59,11 @@ s_find_interface(const rmt_record_t *target, const rmt_records_t *hardware,
     if (count == 1)
         (void) rmt_address_parse_mac(macs, mac_out, &ignored);
     if (count > 1 && s_has(target, "address"))
-        return rmt_fail(
-            error, RMT_E_USAGE,
-            "target %s has %zu interfaces and address %s; name the interface that is "
-            "meant by mac= or interface= in its record (MACs: %s)",
-            rmt_record_text(target, "name", "?"), count,
-            rmt_record_text(target, "address", ""), macs);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "target %s has %zu interfaces and address %s; name the interface "
+                        "of the address by mac= or interface= in its record (MACs: %s)",
+                        rmt_record_text(target, "name", "?"), count,
+                        rmt_record_text(target, "address", ""), macs);
     return 0;
 }
 

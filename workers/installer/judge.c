@@ -70,8 +70,9 @@ static void
 s_set_warnings(rmt_record_t *item, const rmt_record_t *target)
 {
     if (!s_has_address(target))
-        rmt_record_set(item, "warnings",
-                       "its record has no address: it will ask for one by DHCP");
+        rmt_record_set(
+            item, "warnings",
+            "its record has no address, so the target will ask for one by DHCP");
 }
 
 static rmt_records_t *
@@ -94,7 +95,8 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *
     rmt_auto(rmt_records) hardware = s_hardware(target);
     if (!hardware) {
         rmt_record_set(item, "fits", "no");
-        rmt_record_set(item, "reason", "its hardware is not known yet; start its agent");
+        rmt_record_set(item, "reason",
+                       "its agent has not sent the hardware yet; start the agent");
         return;
     }
     bool fits = false;
@@ -105,7 +107,7 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *
     s_set_warnings(item, target);
     // An image without disks is no reason to begin a job that can write nothing.
     if (fits && !rmt_records_find(verdicts, "class", "choice")) {
-        rmt_record_set(item, "reason", "disk: the image tells no disk to be written");
+        rmt_record_set(item, "reason", "disk: the image's layout has no disk");
         fits = false;
     }
     rmt_record_set(item, "fits", fits ? "yes" : "no");

@@ -6,7 +6,7 @@
 static const rmt_options_t s_options = {
     .program = "ramet-installer",
     .usage =
-        "Match images with targets, build imaging areas, order installs, serve chunks.",
+        "Compare images with targets, build imaging areas, order installs, serve chunks.",
     .rows = RMT_HOLDER_ROWS,
     .file = "/etc/ramet/installer.cfg",
 };

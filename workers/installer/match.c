@@ -38,7 +38,7 @@ s_unpack(const rmt_record_t *record, const char *name, rmt_error_t *error)
     size_t size;
     const void *data = rmt_record_get(record, name, &size);
     if (!data) {
-        rmt_fail(error, RMT_E_NOT_FOUND, "no %s is known", name);
+        rmt_fail(error, RMT_E_NOT_FOUND, "the task has no %s", name);
         return NULL;
     }
     return rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, error);

@@ -120,10 +120,10 @@ s_fetch(const char *url, const char *file, const rmt_config_t *config, rmt_error
     if (!is_good) {
         end.tail[strcspn(end.tail, "\n")] = '\0';
         rmt_fail(error, RMT_E_UNAVAILABLE, "%s could not be fetched: %s", url,
-                 end.is_timeout          ? "its time was over"
-                 : end.signal == SIGXFSZ ? "it is larger than 48 KiB"
+                 end.is_timeout          ? "the time limit was over"
+                 : end.signal == SIGXFSZ ? "the contents are larger than 48 KiB"
                  : *end.tail             ? end.tail
-                                         : "it gave no reason");
+                                         : "the program gave no reason");
     }
     rmt_process_end_clear(&end);
     return is_good ? 0 : -1;
@@ -177,10 +177,11 @@ s_take(const char *url, const char *sha256, const char *path, rmt_record_t *scri
     if (rc == 0)
         rc = s_load(temp, sha256, script, had, error);
     if (rc == 1)
-        rmt_fail(error, RMT_E_CORRUPT,
-                 "%s has SHA-256 %s, and %s is pinned; nothing is installed. When the "
-                 "new contents are meant, add the script again with their hash",
-                 url, had, sha256);
+        rmt_fail(
+            error, RMT_E_CORRUPT,
+            "%s has SHA-256 %s, and the script is pinned to %s; nothing was installed. "
+            "To use the new contents, add the script again with their hash",
+            url, had, sha256);
     else if (rc == 0 && rename(temp, path) == -1)
         rc = rmt_fail_errno(error, "keep %s", path);
     if (rc != 0)

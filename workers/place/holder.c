@@ -21,28 +21,29 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0,
      "File with the public key of the brokers."},
     {"key", RMT_CONFIG_PATH, "", 0, 0,
-     "Key of this worker, made and enrolled when it is missing; empty: "
+     "Key file of this worker; without it the worker makes and enrols a key; empty: "
      "/var/lib/ramet/ROLE.key."},
-    {"token", RMT_CONFIG_TEXT, "", 0, 256, "Token for enrolment."},
+    {"token", RMT_CONFIG_TEXT, "", 0, 256, "Token that enrols the key."},
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
-     "Name of this worker, for people; empty: the host's."},
+     "Name of this worker in lists; empty: the name of the host."},
     {"place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves."},
     {"store", RMT_CONFIG_PATH, NULL, 0, 0,
-     "Folder of the store; made when it is missing."},
+     "Folder of the store; the worker makes a missing one."},
     {"listen", RMT_CONFIG_TEXT, "*:0", 1, 255,
-     "host:port of the data port; port 0: any free one."},
+     "host:port of the data port; port 0: any free port."},
     {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
-     "Hosts under which the data port is reached; @ is the broker's host."},
+     "Hosts by which peers reach the data port; @ is the broker's host."},
     {"boot", RMT_CONFIG_PATH, "", 0, 0,
-     "Installer: folder of netboot files (MAC.ipxe); empty: nothing is netbooted here."},
+     "Installer: folder of netboot files (MAC.ipxe); empty: this engine netboots no "
+     "machine."},
     {"script-ca", RMT_CONFIG_PATH, "", 0, 0,
-     "Installer: file of certificates for scripts over https; empty: those of the "
-     "system."},
+     "Installer: file of certificates for scripts over https; empty: the system's "
+     "certificates."},
     {"script-key", RMT_CONFIG_PATH, "", 0, 0,
-     "Installer: private key for scripts over ssh; empty: those of its user."},
+     "Installer: private key for scripts over ssh; empty: the keys of its user."},
     {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,
-     "Installer: known hosts for scripts over ssh; empty: those of its user."},
-    {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at once."},
+     "Installer: known hosts for scripts over ssh; empty: the known hosts of its user."},
+    {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at the same time."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 

@@ -142,7 +142,8 @@ s_check_placed(upkeep_t *self, const rmt_record_t *item, void *context,
         why.code != RMT_E_NOT_FOUND)
         return 0; // A damaged one was told by the check of the store
     char line[256];
-    snprintf(line, sizeof line, "image %s (%s) is in the catalogue and not in the store",
+    snprintf(line, sizeof line,
+             "image %s (%s) is in the catalogue, and the store lacks it",
              rmt_record_text(item, "name", "?"), text);
     const rmt_store_finding_t finding = {.what = "missing", .image = text, .text = line};
     s_on_finding(self, &finding);

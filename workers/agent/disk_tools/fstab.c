@@ -266,9 +266,9 @@ rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error
             s_is_there(spec, layout))
             continue;
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "fstab mounts %.200s of %.200s, which is not on the disk that is "
-                        "imaged; systems on several disks are not supported (nofail or "
-                        "noauto in its line leaves it out)",
+                        "fstab mounts %.200s from %.200s, which lies on another disk "
+                        "than the system; a system on several disks is not supported "
+                        "(write nofail or noauto in its line to leave it out)",
                         folder, spec);
     }
     return 0;

@@ -197,7 +197,7 @@ s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
     if (done == -1)
         return rmt_fail_errno(error, "read from the other half");
     if (done == 0)
-        return rmt_fail(error, RMT_E_CANCELLED, "the other half has gone");
+        return rmt_fail(error, RMT_E_CANCELLED, "the other half has ended");
     self->end += (size_t) done;
     return 1;
 }
@@ -246,7 +246,7 @@ rmt_pipe_record(const rmt_frame_t *frame, rmt_error_t *error)
     if (!records)
         return NULL;
     if (rmt_records_count(records) == 0) {
-        rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d without a record",
+        rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d has no record",
                  (int) frame->kind);
         return NULL;
     }

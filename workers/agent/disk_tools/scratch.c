@@ -22,7 +22,7 @@ s_part(rmt_scratch_t *self, rmt_error_t *error)
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
         return 0;
     if (errno != EINVAL)
-        return rmt_fail_errno(error, "part from the mounts of others");
+        return rmt_fail_errno(error, "make a mount namespace of its own");
     if (mount(self->path, self->path, NULL, MS_BIND, NULL) == -1)
         return rmt_fail_errno(error, "bind %s", self->path);
     self->mounts++;

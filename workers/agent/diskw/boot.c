@@ -168,7 +168,8 @@ s_read_back(const rmt_work_disk_t *disk, const rmt_records_t *pieces, rmt_error_
         if (rmt_io_pread(fd, back, size, offset, error) == -1)
             return -1;
         if (memcmp(back, content, size) != 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "boot code at %lld does not read back",
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "the disk did not keep the boot code at %lld",
                             (long long) offset);
     }
     const char *kind = "";
@@ -177,7 +178,7 @@ s_read_back(const rmt_work_disk_t *disk, const rmt_records_t *pieces, rmt_error_
         return -1;
     if (rmt_records_count(found) != rmt_records_count(pieces))
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "the boot code of %zu pieces was read back as %zu",
+                        "the boot code of %zu pieces reads back as %zu",
                         rmt_records_count(pieces), rmt_records_count(found));
     return 0;
 }
@@ -205,9 +206,9 @@ rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error)
             return rmt_wrap(error, "boot record of disk '%s'",
                             self->disks[i].ordered->role);
     }
-    return expected
-               ? rmt_fail(error, RMT_E_USAGE, "boot code for a disk that is not ordered")
-               : 0;
+    return expected ? rmt_fail(error, RMT_E_USAGE,
+                               "the boot code names a disk that the order lacks")
+                    : 0;
 }
 
 int

@@ -90,7 +90,8 @@ s_check_file(const rmt_record_t *target, int fd, rmt_error_t *error)
         return rmt_fail_errno(error, "status of the loop device");
     if (info.lo_device != rmt_record_u64(target, "device", 0) ||
         info.lo_inode != rmt_record_u64(target, "inode", 0))
-        return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not the file that was prepared",
+        return rmt_fail(error, RMT_E_INCOMPATIBLE,
+                        "%s is another file than the one that was prepared",
                         rmt_record_text(target, "path", ""));
     return 0;
 }
@@ -118,7 +119,7 @@ s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
                    rmt_record_text(target, "identity", "")) == 0)
             return 0;
     }
-    return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is not disk '%s' any more",
+    return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is no longer disk '%s'",
                     rmt_record_text(target, "path", ""),
                     rmt_record_text(target, "identity", ""));
 }
@@ -136,10 +137,9 @@ s_lock(rmt_work_t *self, const char *path, rmt_error_t *error)
         if (errno != EWOULDBLOCK && errno != EINTR)
             return rmt_fail_errno(error, "lock disk %s", path);
         if (rmt_clock_ms() > end_ms)
-            return rmt_fail(error, RMT_E_REFUSED, "disk %s is in use by another writer",
-                            path);
+            return rmt_fail(error, RMT_E_REFUSED, "another writer uses disk %s", path);
         if (rmt_work_is_over(self))
-            return rmt_fail(error, RMT_E_CANCELLED, "ended by a signal");
+            return rmt_fail(error, RMT_E_CANCELLED, "the writer was ended by a signal");
         const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
@@ -154,7 +154,8 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
     const char *role = rmt_record_text(target, "role", "");
     const rmt_layout_disk_t *disk = rmt_layout_find_disk(self->layout, role);
     if (self->disk_count == RMT_WORK_DISKS_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d disks", RMT_WORK_DISKS_MAX);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the order has more than %d disks",
+                        RMT_WORK_DISKS_MAX);
     if (!disk)
         return rmt_fail(error, RMT_E_USAGE, "the order's layout has no disk '%s'", role);
     rmt_auto_fd lock = s_lock(self, path, error);
@@ -170,8 +171,8 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
         return -1;
     if (rmt_blockdev_bytes(device) / 512 != ordered / 512)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
-                        rmt_blockdev_bytes(device), ordered);
+                        "disk %s has %" PRIu64 " bytes, and the order says %" PRIu64,
+                        path, rmt_blockdev_bytes(device), ordered);
     self->is_machine = self->is_machine && !rmt_record_has(target, "inode");
     self->disks[self->disk_count++] = (rmt_work_disk_t){
         .ordered = disk, .lock = rmt_take_fd(&lock), .device = rmt_take(&device)};
@@ -202,7 +203,7 @@ s_device_of(rmt_work_disk_t *disk, const rmt_layout_volume_t *volume, rmt_error_
     if (written)
         return rmt_blockdev_partition(disk->device, (uint32_t) written->number,
                                       written->start, written->size, error);
-    rmt_fail(error, RMT_E_USAGE, "no partition %" PRIu64 " for a volume",
+    rmt_fail(error, RMT_E_USAGE, "the disk has no partition %" PRIu64 " for a volume",
              volume->partition);
     return NULL;
 }
@@ -237,7 +238,7 @@ s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *e
             disk = &self->disks[i];
     if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
         return rmt_fail(error, RMT_E_USAGE,
-                        "no disk or no space for a volume of role '%s'",
+                        "the volume of role '%s' has no disk or no space",
                         self->layout->disks[volume->disk].role);
     const rmt_work_volume_t *sibling = s_find_sibling(self, volume);
     rmt_auto_str device =
@@ -281,7 +282,7 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
 {
     rmt_auto(rmt_records) targets = rmt_records_new();
     if (self->layout)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a second order");
+        return rmt_fail(error, RMT_E_PROTOCOL, "a second order came");
     if (s_read(self, order, targets, error) == -1 ||
         rmt_work_progress(self, "partition", 0, 1, error) == -1)
         return -1;

@@ -14,7 +14,7 @@ static int
 s_check_verified(const rmt_work_t *self, rmt_error_t *error)
 {
     if (!self->layout)
-        return rmt_fail(error, RMT_E_REFUSED, "nothing was ordered");
+        return rmt_fail(error, RMT_E_REFUSED, "no order came before the end");
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
         if ((rmt_work_is_vfat(volume) || rmt_fs_is_mounted(volume->ordered->fs)) &&

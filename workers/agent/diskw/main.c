@@ -31,7 +31,7 @@ main(int argc, char **argv)
     if (argc > 1) {
         const bool version = strcmp(argv[1], "--version") == 0;
         printf(version ? "ramet-diskw " RMT_VERSION "\n"
-                       : "ramet-diskw is started by ramet-agent and takes no words\n");
+                       : "ramet-diskw takes no arguments; ramet-agent starts it\n");
         return version || strcmp(argv[1], "--help") == 0 ? 0 : rmt_code_exit(RMT_E_USAGE);
     }
     rmt_error_t error = {0};

@@ -34,7 +34,9 @@ s_set_entry(const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(disk->layout, 0, volume->ordered->partition);
     if (!partition)
-        return rmt_fail(error, RMT_E_USAGE, "an EFI system partition without a table");
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "the EFI system partition lies on a disk without a partition table");
     const bool is_gpt = disk->layout->disks[0].table == RMT_TABLE_GPT;
     const rmt_nvram_entry_t entry = {.label = rmt_record_text(esp, "vendor", ""),
                                      .path = rmt_record_text(esp, "path", ""),
@@ -80,7 +82,8 @@ rmt_work_enter_firmware(rmt_work_t *self)
             rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
         else
             rmt_record_setf(self->report, "warning",
-                            "no boot entry was made: %s; the disk has the fallback path",
+                            "the firmware has no boot entry for the disk: %s; it starts "
+                            "the disk by the fallback path",
                             error.text);
         return;
     }

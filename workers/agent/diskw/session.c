@@ -89,7 +89,7 @@ s_handle(rmt_work_t *work, const rmt_frame_t *frame, rmt_error_t *error)
     for (size_t i = 0; i < sizeof s_rows / sizeof *s_rows; i++)
         if (s_rows[i].kind == frame->kind)
             return s_rows[i].handle(work, frame, error);
-    return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d out of place",
+    return rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d came at the wrong time",
                     (int) frame->kind);
 }
 
@@ -99,7 +99,7 @@ s_serve(rmt_work_t *work, rmt_error_t *error)
     for (;;) {
         rmt_frame_t frame;
         if (rmt_work_is_over(work))
-            return rmt_fail(error, RMT_E_CANCELLED, "ended by a signal");
+            return rmt_fail(error, RMT_E_CANCELLED, "the writer was ended by a signal");
         const int rc = rmt_pipe_recv(work->pipe, 500, &frame, error);
         if (rc == -1 || (rc == 1 && s_handle(work, &frame, error) == -1))
             return -1;

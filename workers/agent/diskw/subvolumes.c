@@ -74,7 +74,7 @@ rmt_work_check_subvolume(const rmt_work_volume_t *volume, rmt_error_t *error)
         return -1;
     const rmt_record_t *own = rmt_records_find(found, "subvolume", s_path(volume));
     if (!own)
-        return rmt_fail(error, RMT_E_CORRUPT, "subvolume '%s' is not there",
+        return rmt_fail(error, RMT_E_CORRUPT, "subvolume '%s' is missing",
                         s_path(volume));
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (rmt_record_flag(own, flags[i].name) != flags[i].is_set)

@@ -46,13 +46,13 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
     if (rmt_pipe_recv(self->work->pipe, -1, &frame, error) == -1)
         return -1;
     if (frame.kind != RMT_PIPE_DATA || frame.size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a manifest",
-                        (int) frame.kind);
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a frame of kind %d came within a manifest", (int) frame.kind);
     rmt_id_t found;
     rmt_id_compute(&found, frame.data, frame.size);
     if (!rmt_id_equal(&found, id))
         return rmt_fail(error, RMT_E_CORRUPT,
-                        "a chunk of the manifest does not match its id");
+                        "a chunk of the manifest differs from its id");
     memcpy(plain_out, frame.data, frame.size);
     *size_out = frame.size;
     return 0;
@@ -139,8 +139,8 @@ s_drain(rmt_work_t *self, rmt_error_t *error)
             return -1;
     } while (frame.kind == RMT_PIPE_DATA);
     if (frame.kind != RMT_PIPE_VOLUME_END)
-        return rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a manifest",
-                        (int) frame.kind);
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a frame of kind %d came within a manifest", (int) frame.kind);
     return 0;
 }
 
@@ -149,7 +149,7 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
     if (!volume->written || !volume->ordered->has_root)
         return rmt_fail(error, RMT_E_PROTOCOL,
-                        "a volume is verified before it is written");
+                        "verify came before the volume was written");
     if (rmt_work_mount(self, volume, true, error) == -1 ||
         rmt_work_check_subvolume(volume, error) == -1 ||
         rmt_work_progress(self, "verify", self->verified_count, self->file_count,
@@ -170,7 +170,8 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
         s_drain(self, error) == -1)
         return rmt_wrap(error, "verify");
     if (verify.differences)
-        return rmt_fail(error, RMT_E_CORRUPT, "verify found %llu differences: %s",
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the disk differs from the image in %llu ways: %s",
                         (unsigned long long) verify.differences, verify.first);
     self->verified_count += report.entries;
     volume->verified = true;

@@ -27,7 +27,8 @@ rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
                    rmt_record_text(record, "subvolume", "")) == 0)
             return &self->volumes[i];
     }
-    rmt_fail(error, RMT_E_USAGE, "no volume on disk '%s', partition '%s', subvolume '%s'",
+    rmt_fail(error, RMT_E_USAGE,
+             "the order has no volume on disk '%s', partition '%s', subvolume '%s'",
              rmt_record_text(record, "disk", ""),
              rmt_record_text(record, "partition", ""),
              rmt_record_text(record, "subvolume", ""));
@@ -100,7 +101,7 @@ s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
     for (unsigned count = 0;; count++) {
         rmt_frame_t frame;
         if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))
-            return rmt_fail(error, RMT_E_CANCELLED, "ended by a signal");
+            return rmt_fail(error, RMT_E_CANCELLED, "the writer was ended by a signal");
         if (rmt_pipe_recv(self->pipe, -1, &frame, error) == -1)
             return -1;
         if (frame.kind == RMT_PIPE_VOLUME_END)
@@ -111,7 +112,7 @@ s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
         else if (frame.kind == RMT_PIPE_DATA)
             rc = s_take_data(self, writer, &frame, error);
         else
-            rc = rmt_fail(error, RMT_E_PROTOCOL, "frame of kind %d in a tree",
+            rc = rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d came within a tree",
                           (int) frame.kind);
         if (rc == -1)
             return -1;
@@ -122,7 +123,7 @@ int
 rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
     if (volume->written)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a volume comes twice");
+        return rmt_fail(error, RMT_E_PROTOCOL, "a volume came twice");
     if (rmt_work_mount(self, volume, false, error) == -1 ||
         rmt_work_progress(self, "unpack", self->done, self->total, error) == -1)
         return -1;
@@ -206,7 +207,8 @@ rmt_work_join(rmt_work_t *self, rmt_error_t *error)
 {
     const rmt_work_volume_t *first = s_root_volume(self);
     if (!first)
-        return rmt_fail(error, RMT_E_USAGE, "no volume is mounted on /");
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the order has no volume that is mounted on /");
     rmt_auto_str whole = rmt_text("%s/whole", rmt_scratch_path(self->scratch));
     if (mkdir(whole, 0700) == -1 && errno != EEXIST)
         return rmt_fail_errno(error, "make %s", whole);

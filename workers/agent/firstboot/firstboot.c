@@ -20,12 +20,13 @@
 const rmt_config_row_t RMT_FIRSTBOOT_ROWS[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port."},
     {"broker-key", RMT_CONFIG_TEXT, NULL, 40, 40, "Public key of the brokers."},
-    {"key", RMT_CONFIG_PATH, FOLDER "/key", 0, 0, "Key made for this boot alone."},
+    {"key", RMT_CONFIG_PATH, FOLDER "/key", 0, 0,
+     "Key file that was made for this boot alone."},
     {"name", RMT_CONFIG_TEXT, NULL, 1, 63, "Name of this target."},
     {"image", RMT_CONFIG_TEXT, NULL, 66, 66, "Id of the image that was installed."},
-    {"addresses", RMT_CONFIG_LIST, "", 0, 64, "Addresses that must be up."},
+    {"addresses", RMT_CONFIG_LIST, "", 0, 64, "Addresses that this system must have."},
     {"settle-s", RMT_CONFIG_NUMBER, "120", 0, 3600,
-     "How long units and addresses may take to come up, in seconds."},
+     "Seconds that units and addresses may take to come up."},
     {NULL, 0, NULL, 0, 0, NULL},
 };
 
@@ -38,7 +39,7 @@ s_lock(rmt_error_t *error)
     if (fd == -1)
         return rmt_fail_errno(error, "open " FOLDER);
     if (flock(fd, LOCK_EX | LOCK_NB) == -1)
-        return rmt_fail(error, RMT_E_LOCKED, "another first boot agent runs already");
+        return rmt_fail(error, RMT_E_LOCKED, "another first boot agent is running");
     return rmt_take_fd(&fd);
 }
 

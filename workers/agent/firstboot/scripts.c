@@ -123,7 +123,7 @@ s_run(const rmt_scripts_t *scripts, const char *name)
     rmt_error_t error = {0};
     (void) chmod(path, 0700);
     if (rmt_process_try(&process, &end, &error) == -1) {
-        rmt_auto_str why = rmt_text("could not be run: %s", error.text);
+        rmt_auto_str why = rmt_text("could not start: %s", error.text);
         return s_outcome(name, "-", why);
     }
     rmt_auto_str how = end.is_timeout ? rmt_text("was ended after %u s", timeout_s)

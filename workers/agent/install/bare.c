@@ -155,7 +155,7 @@ s_on_told(void *context, const rmt_msg_t *msg)
         rmt_fail(&trouble, rmt_code_from(msg->code), "%s", msg->text ? msg->text : "");
         rmt_screen_set(self->screen, RMT_SCREEN_DOING, "waiting for orders");
     } else if (msg->body && rmt_record_has(msg->body, "plan")) {
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "prepared, waiting for the go");
+        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "prepared, waiting for GO");
     } else {
         rmt_screen_set(self->screen, RMT_SCREEN_DOING,
                        "written, waiting for the restart");
@@ -201,8 +201,8 @@ s_wait_address(bare_t *self)
             rmt_fail(&trouble, RMT_E_UNAVAILABLE, "%s", text);
             rmt_screen_set_trouble(self->screen, &trouble);
             rmt_screen_set(self->screen, RMT_SCREEN_ADVICE,
-                           "look at cable, switch and DHCP server; it is tried again by "
-                           "itself");
+                           "check the cable, the switch and the DHCP server; this "
+                           "machine tries again by itself");
             rmt_screen_show(self->screen);
         }
         if (!s_pause(self, STEP_MS))
@@ -248,7 +248,7 @@ s_set_machine(bare_t *self, const rmt_records_t *hardware)
     rmt_auto_str text =
         rmt_text("%s %s, %zu disks, %s", rmt_record_text(system, "vendor", "unknown"),
                  rmt_record_text(system, "product", "computer"), s_count_disks(hardware),
-                 identity ? identity : "no identity");
+                 identity ? identity : "without an identity");
     rmt_screen_set(self->screen, RMT_SCREEN_MACHINE, text);
 }
 
@@ -260,7 +260,7 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
     const int64_t end_ms = rmt_clock_ms() + DISKS_MS;
     int64_t same_ms = rmt_clock_ms();
     size_t count = 0;
-    s_doing(self, "looking for disks");
+    s_doing(self, "searching for disks");
     while (true) {
         rmt_auto(rmt_records) hardware = rmt_inventory_read(error);
         if (!hardware)
@@ -309,7 +309,7 @@ s_live(bare_t *self, bool *reboot_out, rmt_error_t *error)
         return 0;
     (void) unlink(rmt_config_text(config, "key"));
     return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                    "the broker does not accept the key of this boot any more");
+                    "the broker no longer accepts the key of this boot");
 }
 
 int

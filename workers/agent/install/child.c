@@ -90,7 +90,8 @@ s_wait(void *context, rmt_error_t *error)
 {
     rmt_child_t *self = context;
     if (rmt_task_cancelled(self->task))
-        return rmt_fail(error, RMT_E_CANCELLED, "cancelled while writing");
+        return rmt_fail(error, RMT_E_CANCELLED,
+                        "the job was cancelled while the disk was written");
     return s_listen(self, 0, error);
 }
 
@@ -178,7 +179,7 @@ rmt_child_explain(rmt_child_t *self, rmt_error_t *error)
         *error = said;
     else if (!rmt_task_cancelled(self->task))
         rmt_fail(error, RMT_E_IO,
-                 "ramet-diskw ended without a word; the disk is unfinished");
+                 "ramet-diskw ended without a result; the disk is unfinished");
     return -1;
 }
 
@@ -189,7 +190,8 @@ rmt_child_finish(rmt_child_t *self, rmt_record_t **answer_out, rmt_error_t *erro
         return -1;
     while (!self->answer) {
         if (rmt_task_cancelled(self->task))
-            return rmt_fail(error, RMT_E_CANCELLED, "cancelled while writing");
+            return rmt_fail(error, RMT_E_CANCELLED,
+                            "the job was cancelled while the disk was written");
         if (s_listen(self, 1000, error) == -1)
             return -1;
     }

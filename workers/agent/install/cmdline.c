@@ -44,11 +44,12 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
             return 0;
         if (rmt_record_has(values, s_rows[i].key))
             return rmt_fail(error, RMT_E_CONFIG,
-                            "%s%s is on the kernel's command line twice", PREFIX,
-                            s_rows[i].option);
+                            "%s%s is on the kernel's command line twice; remove one",
+                            PREFIX, s_rows[i].option);
         if (!*value || !s_is_value(value))
             return rmt_fail(error, RMT_E_CONFIG,
-                            "%s%s on the kernel's command line has no proper value",
+                            "%s%s on the kernel's command line has no value, or a value "
+                            "with characters that it cannot have",
                             PREFIX, s_rows[i].option);
         rmt_record_set(values, s_rows[i].key, value);
         return 0;
@@ -56,7 +57,7 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
     return rmt_fail(
         error, RMT_E_CONFIG,
         "%.40s on the kernel's command line is not an option; the options are "
-        "ramet.broker, key, token, engine, name and shell",
+        "ramet.broker, ramet.key, ramet.token, ramet.engine, ramet.name and ramet.shell",
         word);
 }
 

@@ -68,9 +68,9 @@ rmt_gate_go(rmt_gate_t *self, const rmt_id_t *plan, const rmt_fence_t *fence,
     pthread_mutex_lock(&self->lock);
     if (!self->prepared || !rmt_id_equal(&self->plan, plan))
         rc = rmt_fail(error, RMT_E_FENCED,
-                      "this plan was not prepared last by this start");
+                      "this start of the target did not prepare this plan last");
     else if (s_is_older(fence, &self->highest))
-        rc = rmt_fail(error, RMT_E_FENCED, "a newer go than this one was seen");
+        rc = rmt_fail(error, RMT_E_FENCED, "the target has seen a newer GO");
     if (rc == 0) {
         self->highest = *fence;
         *key_out = self->key;

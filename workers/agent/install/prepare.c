@@ -22,17 +22,18 @@ s_find_disk(const rmt_records_t *hardware, const char *identity, const char *rol
             continue;
         if (found) {
             rmt_fail(error, RMT_E_INCOMPATIBLE,
-                     "two disks are '%s', role %s means one: %s (%s) and %s (%s)",
+                     "two disks are '%s', and role %s is one disk: %s (%s) and %s (%s)",
                      identity, role, rmt_record_text(found, "name", "?"),
-                     rmt_record_text(found, "path", "no path"),
+                     rmt_record_text(found, "path", "without a path"),
                      rmt_record_text(disk, "name", "?"),
-                     rmt_record_text(disk, "path", "no path"));
+                     rmt_record_text(disk, "path", "without a path"));
             return NULL;
         }
         found = disk;
     }
     if (!found || !*identity) {
-        rmt_fail(error, RMT_E_INCOMPATIBLE, "no disk is '%s', which role %s means",
+        rmt_fail(error, RMT_E_INCOMPATIBLE,
+                 "this machine has no disk '%s', which the order chose for role %s",
                  identity, role);
         return NULL;
     }
@@ -49,7 +50,7 @@ s_check_sector(const rmt_layout_disk_t *ordered, const rmt_record_t *disk,
         return 0;
     return rmt_fail(error, RMT_E_INCOMPATIBLE,
                     "disk %s has sectors of %" PRIu64
-                    " bytes, the disk of the image has sectors of %" PRIu64,
+                    " bytes, and the image's disk has sectors of %" PRIu64,
                     path, had, ordered->sector);
 }
 
@@ -63,14 +64,14 @@ s_check_size(const rmt_order_t *order, const rmt_order_choice_t *choice,
         return -1;
     if (bytes != choice->bytes)
         return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                        "disk %s has %" PRIu64 " bytes, the order says %" PRIu64, path,
-                        bytes, choice->bytes);
+                        "disk %s has %" PRIu64 " bytes, and the order says %" PRIu64,
+                        path, bytes, choice->bytes);
     const uint64_t needed =
         rmt_layout_min_bytes(order->layout, (size_t) (ordered - order->layout->disks));
     if (needed > bytes)
         return rmt_fail(error, RMT_E_NO_SPACE,
-                        "disk %s is too small: %" PRIu64
-                        " bytes are needed, it has %" PRIu64 "",
+                        "disk %s is too small: the order needs %" PRIu64
+                        " bytes, and the disk has %" PRIu64,
                         path, needed, bytes);
     return s_check_sector(ordered, disk, path, error);
 }
@@ -112,7 +113,8 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                                 ? rmt_text("%s", disk_path)
                                 : rmt_text("/dev/%s", rmt_record_text(disk, "name", ""));
         if (rmt_records_find(disks, "path", path)) {
-            rmt_fail(error, RMT_E_INCOMPATIBLE, "two roles mean disk %s", path);
+            rmt_fail(error, RMT_E_INCOMPATIBLE, "the order chose disk %s for two roles",
+                     path);
             return NULL;
         }
         if (s_check_size(order, choice, disk, path, error) == -1 ||

@@ -37,9 +37,9 @@ s_advice(rmt_code_t code)
         const char *text;
     } rows[] = {
         {RMT_E_UNAVAILABLE,
-         "look at the broker and the network; it is tried again by itself"},
+         "check the broker and the network; this machine tries again by itself"},
         {RMT_E_TIMEOUT,
-         "look at the broker and the network; it is tried again by itself"},
+         "check the broker and the network; this machine tries again by itself"},
         {RMT_E_NOT_ALLOWED, "make a new token (ramet key token target) for the netboot "
                             "configuration; see ramet target show"},
         {RMT_E_CONFIG, "correct ramet.broker, ramet.key and ramet.token in the netboot "
@@ -48,16 +48,16 @@ s_advice(rmt_code_t code)
                              "another target, or a policy"},
         {RMT_E_NO_SPACE, "put a larger disk into this machine, or choose another target"},
         {RMT_E_NOT_FOUND,
-         "look at the cables and the controller's mode in the firmware's setup"},
-        {RMT_E_IO, "look at this machine's disks and memory; then ramet job retry"},
-        {RMT_E_CORRUPT, "run ramet image verify; then ramet job retry"},
-        {RMT_E_FENCED, "nothing: a newer order is the valid one"},
-        {RMT_E_CANCELLED, "nothing: it was cancelled at a console"},
+         "check the cables, and the controller's mode in the firmware's setup"},
+        {RMT_E_IO, "check this machine's disks and memory; then: ramet job retry"},
+        {RMT_E_CORRUPT, "run: ramet image verify; then: ramet job retry"},
+        {RMT_E_FENCED, "nothing: a newer order has replaced this one"},
+        {RMT_E_CANCELLED, "nothing: a person cancelled the job at a console"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].code == code)
             return rows[i].text;
-    return "see ramet job logs at a console";
+    return "at a console, run: ramet job logs";
 }
 
 static bool

@@ -37,7 +37,7 @@ s_compare(rmt_task_t *task, void *context, rmt_error_t *error)
     atomic_store(&self->is_comparing, true);
     const int result =
         atomic_load(&self->is_disk_wanted)
-            ? rmt_fail(error, RMT_E_REFUSED, "this machine is being installed")
+            ? rmt_fail(error, RMT_E_REFUSED, "an install of this machine is running")
             : rmt_compare_task(task, self->agent, &self->is_disk_wanted, error);
     atomic_store(&self->is_comparing, false);
     return result;
@@ -52,7 +52,7 @@ s_claim_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
         const struct timespec step = {.tv_nsec = LEAVE_STEP_MS * 1000000L};
         if (rmt_clock_ms() > until)
             return rmt_fail(error, RMT_E_UNAVAILABLE,
-                            "a comparison has not left the disk in %d s",
+                            "a comparison did not close the disk within %d s",
                             LEAVE_MS / 1000);
         nanosleep(&step, NULL);
         rmt_task_tick(task);
@@ -69,7 +69,7 @@ s_read_order(rmt_task_t *task, const void **data_out, size_t *size_out,
 {
     const void *data = rmt_record_get(rmt_task_body(task), "order", size_out);
     if (!data)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a task without an order");
+        return rmt_fail(error, RMT_E_PROTOCOL, "the task has no order");
     *order_out = rmt_order_unpack(data, *size_out, error);
     *data_out = data;
     return *order_out ? 0 : -1;
@@ -81,7 +81,7 @@ s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
              rmt_error_t *error)
 {
     if (strcmp(order->target, self->agent->name) != 0) {
-        rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, this is %s",
+        rmt_fail(error, RMT_E_REFUSED, "the order is for %.63s, and this machine is %s",
                  order->target, self->agent->name);
         return NULL;
     }
@@ -150,9 +150,9 @@ s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
     if (strcmp(rmt_record_text(body, "nonce", ""),
                rmt_uid_text(self->agent->nonce, nonce_text)) != 0)
         return rmt_fail(error, RMT_E_FENCED,
-                        "this go is for another start of this machine");
+                        "the GO names another start of this machine");
     if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)) != 0)
-        return rmt_fail(error, RMT_E_FENCED, "this go is for another plan");
+        return rmt_fail(error, RMT_E_FENCED, "the GO names another plan");
     const rmt_fence_t fence = {.era = rmt_task_era(task),
                                .epoch = rmt_task_epoch(task),
                                .attempt = rmt_task_attempt(task)};
@@ -168,7 +168,7 @@ s_find_diskw(const rmt_config_t *config, rmt_error_t *error)
     char own[PATH_MAX];
     const ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
     if (size == -1) {
-        rmt_fail_errno(error, "path of this program");
+        rmt_fail_errno(error, "find the path of this program");
         return NULL;
     }
     own[size] = '\0';

@@ -51,8 +51,8 @@ rmt_twins_warning(const rmt_order_t *order, const rmt_records_t *hardware,
     }
     rmt_auto_str all = names;
     return all ? rmt_text(
-                     "partitions with GUIDs of the image are also on %s, which may be "
-                     "started or mounted in place of the ordered disk",
+                     "the disk %s has partitions with GUIDs of the image too, and the "
+                     "machine may start or mount that disk instead of the ordered one",
                      all)
                : NULL;
 }

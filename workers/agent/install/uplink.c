@@ -93,7 +93,7 @@ rmt_uplink_trouble(const char *sys)
         if (s_is_wired(sys, name)) {
             rmt_auto_str part =
                 rmt_text("%s %s", name,
-                         s_number(sys, name, "carrier") == 1 ? "has had no answer to DHCP"
+                         s_number(sys, name, "carrier") == 1 ? "got no answer to DHCP"
                                                              : "has no link");
             s_join(&cards, part);
         }
@@ -101,6 +101,7 @@ rmt_uplink_trouble(const char *sys)
     }
     free(names);
     if (!cards)
-        return rmt_text("no network: no wired card that this kernel has a driver for");
+        return rmt_text(
+            "no network: the kernel has no driver for any wired card of this machine");
     return rmt_text("no network: %s", cards);
 }

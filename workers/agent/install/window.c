@@ -92,8 +92,8 @@ s_take(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *
         const size_t size = self->offsets[index + 1] - self->offsets[index];
         if (size != chunk->plain_size)
             return rmt_fail(error, RMT_E_CORRUPT,
-                            "a chunk has %u bytes, its file says %zu", chunk->plain_size,
-                            size);
+                            "a chunk has %u bytes, and its file says %zu",
+                            chunk->plain_size, size);
         memcpy(self->data + self->offsets[index], plain, size);
     }
     return 0;

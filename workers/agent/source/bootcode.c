@@ -41,7 +41,8 @@ rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **path
     if (*kind && !is_bios && !is_uefi)
         return rmt_fail(
             error, RMT_E_UNSUPPORTED,
-            "the boot code of the disk is %s, which is not supported; GRUB is", kind);
+            "the boot code of the disk is %s, which is not supported; install GRUB",
+            kind);
     *paths_out = rmt_text("%s%s%s", is_uefi ? "uefi" : "", is_uefi && is_bios ? " " : "",
                           is_bios ? "bios" : "");
     *boot_out = rmt_take(&boot);

@@ -169,7 +169,7 @@ s_compare_volume(s_drift_t *self, const rmt_layout_volume_t *volume, rmt_error_t
     self->volume = volume;
     self->mount = strcmp(mount, "/") == 0 ? "" : mount;
     if (tree == rmt_source_disk_count(self->disk)) {
-        s_tell(self, mount, "missing", "this machine has no such volume");
+        s_tell(self, mount, "missing", "this machine lacks the volume");
         return 0;
     }
     if (!volume->has_root)
@@ -242,7 +242,9 @@ rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yield,
     int result = s_run(&self, error);
     // A cancelled task would be tried again; this one is over.
     if (result == -1 && error->code == RMT_E_CANCELLED && s_must_yield(&self))
-        result = rmt_fail(error, RMT_E_REFUSED, "an install of this machine has begun");
+        result = rmt_fail(
+            error, RMT_E_REFUSED,
+            "the comparison stopped, because an install of this machine has begun");
     rmt_source_disk_destroy(&self.disk);
     rmt_layout_destroy(&self.image);
     rmt_records_destroy(&self.descriptor);

@@ -63,8 +63,8 @@ s_wait_frozen(const rmt_freeze_t *self, uint32_t limit_s, rmt_error_t *error)
     if (ready == 1 && read(self->line, &word, 1) == 1 && word == FROZEN)
         return 0;
     if (ready == 0)
-        return rmt_fail(error, RMT_E_TIMEOUT, "freezing took over %u s", limit_s);
-    return rmt_fail(error, RMT_E_UNSUPPORTED, "the file system cannot be frozen");
+        return rmt_fail(error, RMT_E_TIMEOUT, "the freeze took more than %u s", limit_s);
+    return rmt_fail(error, RMT_E_UNSUPPORTED, "this file system cannot freeze");
 }
 
 rmt_freeze_t *
@@ -76,7 +76,7 @@ rmt_freeze_new(int tree_fd, const char *state, uint32_t limit_s, rmt_error_t *er
     }
     int lines[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, lines) == -1) {
-        rmt_fail_errno(error, "line to the watcher");
+        rmt_fail_errno(error, "make a socket to the watcher");
         return NULL;
     }
     const pid_t watcher = fork();

@@ -16,15 +16,15 @@ s_check_rule(const rmt_record_t *rule, const char *name, rmt_error_t *error)
     const char *path = rmt_record_text(rule, "path", "");
     if (strcmp(class, "leave") != 0 && strcmp(class, "key") != 0)
         return rmt_fail(error, RMT_E_CONFIG,
-                        "profile %.200s: class=%.32s is neither leave nor key", name,
-                        class);
+                        "profile %.200s: class=%.32s is unknown; write leave or key",
+                        name, class);
     // A rule for everything is a slip that would cost all data.
     if (!*path || strcmp(path, "/") == 0 || strcmp(path, "*") == 0 ||
         strcmp(path, "/*") == 0)
         return rmt_fail(
             error, RMT_E_CONFIG,
-            "profile %.200s: path=\"%.100s\" of a rule matches nothing, or all", name,
-            path);
+            "profile %.200s: path=\"%.100s\" of a rule matches no path, or every path",
+            name, path);
     return 0;
 }
 
@@ -68,7 +68,8 @@ s_read_one(const char *name, rmt_error_t *error)
             return rmt_profile_parse(own->text, name, error);
     if (name[0] != '/') {
         rmt_fail(error, RMT_E_CONFIG,
-                 "there is no profile %.200s; name default, clean or the path of a file",
+                 "the profile %.200s does not exist; name default, clean or the path of "
+                 "a file",
                  name);
         return NULL;
     }

@@ -86,7 +86,7 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
         return;
     rmt_record_t *dropped = rmt_records_add(self->dropped);
     rmt_record_setf(dropped, "path", "partition %" PRIu64, volume->partition);
-    rmt_record_set(dropped, "reason", "data of no known kind: copies get the space only");
+    rmt_record_set(dropped, "reason", "unknown data: targets get the space alone");
 }
 
 static int
@@ -120,9 +120,9 @@ s_add_subvolume(rmt_source_disk_t *self, size_t index, const rmt_record_t *found
     rmt_layout_volume_t *volume = &self->layout->volumes[index];
     const char *path = rmt_record_text(found, "subvolume", "");
     if (strchr(path, ',') || strchr(path, '\n'))
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "subvolume '%.100s' has a name that no mount option can hold",
-                        path);
+        return rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "subvolume '%.100s' has a name that cannot stand in a mount option", path);
     volume->subvolume = rmt_text("%s", path);
     volume->subvolume_id = rmt_record_u64(found, "subvolume-id", 0);
     volume->is_default = rmt_record_flag(found, "default");
@@ -344,8 +344,8 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
     if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)
         return -1;
     if (rmt_source_disk_root(self) == -1)
-        return rmt_fail(error, RMT_E_CONFIG, "no volume of %s is / in the fstab of %s",
-                        path, root);
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s has no volume that is / in the fstab of %s", path, root);
     return 0;
 }
 
@@ -437,8 +437,9 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     else if (*disk)
         rc = s_open_disk(self, disk, error);
     else
-        rc =
-            rmt_fail(error, RMT_E_CONFIG, "neither root nor disk is set for this source");
+        rc = rmt_fail(
+            error, RMT_E_CONFIG,
+            "the settings root and disk are both empty; set one of them for a source");
     // A disk may hold what no copy could have: partitions that overlap.
     if (rc == 0 && !self->is_default)
         rc = rmt_layout_check(self->layout, error);

@@ -45,7 +45,8 @@ s_put_id(void *context, const rmt_id_t *id, rmt_error_t *error)
     if (missing <= RMT_OFFER_MISSING_MAX)
         return 0;
     self->is_abandoned = true;
-    return rmt_fail(error, RMT_E_CANCELLED, "the receiver lacks what the cache knows");
+    return rmt_fail(error, RMT_E_CANCELLED,
+                    "the receiver lacks chunks that the stat cache has");
 }
 
 static void
