@@ -107,8 +107,7 @@ rmt_link_destroy(rmt_link_t **self_p)
     rmt_link_t *self = rmt_take(self_p);
     if (!self)
         return;
-    zsock_destroy(&self->socket);
-    zsock_destroy(&self->watcher);
+    rmt_socket_close_watched(&self->socket, &self->watcher);
     for (size_t i = 0; i < self->count; i++) {
         free(self->endpoints[i].endpoint);
         free(self->endpoints[i].name);
@@ -139,8 +138,7 @@ rmt_link_name(const rmt_link_t *self)
 int
 rmt_link_next(rmt_link_t *self, rmt_error_t *error)
 {
-    zsock_destroy(&self->socket);
-    zsock_destroy(&self->watcher);
+    rmt_socket_close_watched(&self->socket, &self->watcher);
     const s_endpoint_t *slot = &self->endpoints[self->next];
     self->next = (self->next + 1) % self->count;
     self->socket = rmt_socket_new_watched(RMT_SOCKET_DATA_CLIENT, slot->endpoint,

@@ -68,8 +68,7 @@ rmt_client_new(const char *const *brokers, const rmt_key_t *own, const char *bro
 static void
 s_disconnect(rmt_client_t *self)
 {
-    zsock_destroy(&self->socket);
-    zsock_destroy(&self->watcher);
+    rmt_socket_close_watched(&self->socket, &self->watcher);
 }
 
 void

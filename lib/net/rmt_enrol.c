@@ -77,27 +77,10 @@ s_wait_answer(s_enrol_t *self, zsock_t *socket, zsock_t *watcher, const char *ad
     return NULL;
 }
 
-// Ask one broker once. 1: approved; 0: not yet; -1: never, or the caller's end.
+// What an answer means. 1: approved; 0: not yet; -1: never.
 static int
-s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_t *error)
+s_judge(s_enrol_t *self, rmt_msg_t *msg, rmt_record_t **answer_out, rmt_error_t *error)
 {
-    rmt_auto_str address = rmt_endpoint_broker(broker, RMT_PORT_ENROL, error);
-    if (!address)
-        return -1;
-    self->is_pending = false;
-    rmt_fail(&self->last, RMT_E_UNAVAILABLE, "the broker at %s does not answer", address);
-    rmt_auto(zsock) watcher = NULL;
-    rmt_auto(zsock) socket =
-        rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, address, self->config->own,
-                               self->config->broker_key, &watcher, error);
-    if (!socket)
-        return -1;
-    if (rmt_socket_send(socket, NULL, self->msg, false, error) == -1)
-        return error->code == RMT_E_UNAVAILABLE ? 0 : -1;
-    int rc;
-    rmt_auto(rmt_msg) msg = s_wait_answer(self, socket, watcher, address, &rc, error);
-    if (!msg)
-        return rc;
     const rmt_code_t code = rmt_code_from(msg->code);
     rmt_fail(&self->last, code, "%s", msg->text ? msg->text : rmt_code_name(code));
     if (code == RMT_E_OK && msg->kind == RMT_MSG_ENROLLED) {
@@ -108,7 +91,35 @@ s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_
     if (self->is_pending || code == RMT_E_TIMEOUT)
         return 0;
     *error = self->last;
-    return rmt_wrap(error, "enrol at broker %s", address);
+    return -1;
+}
+
+// Ask one broker once. 1: approved; 0: not yet; -1: never, or the caller's end.
+static int
+s_ask(s_enrol_t *self, const char *broker, rmt_record_t **answer_out, rmt_error_t *error)
+{
+    rmt_auto_str address = rmt_endpoint_broker(broker, RMT_PORT_ENROL, error);
+    if (!address)
+        return -1;
+    self->is_pending = false;
+    rmt_fail(&self->last, RMT_E_UNAVAILABLE, "the broker at %s does not answer", address);
+    zsock_t *watcher = NULL;
+    zsock_t *socket =
+        rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, address, self->config->own,
+                               self->config->broker_key, &watcher, error);
+    if (!socket)
+        return -1;
+    int rc = 0;
+    rmt_auto(rmt_msg) msg = NULL;
+    if (rmt_socket_send(socket, NULL, self->msg, false, error) == 0)
+        msg = s_wait_answer(self, socket, watcher, address, &rc, error);
+    else if (error->code != RMT_E_UNAVAILABLE)
+        rc = -1;
+    rmt_socket_close_watched(&socket, &watcher);
+    if (!msg)
+        return rc;
+    rc = s_judge(self, msg, answer_out, error);
+    return rc == -1 ? rmt_wrap(error, "enrol at broker %s", address) : rc;
 }
 
 int

@@ -91,8 +91,7 @@ rmt_peer_destroy(rmt_peer_t **self_p)
     rmt_peer_t *self = rmt_take(self_p);
     if (!self)
         return;
-    zsock_destroy(&self->socket);
-    zsock_destroy(&self->watcher);
+    rmt_socket_close_watched(&self->socket, &self->watcher);
     for (size_t i = 0; i < self->count; i++)
         free(self->brokers[i]);
     free(self->brokers);
@@ -105,8 +104,7 @@ rmt_peer_destroy(rmt_peer_t **self_p)
 static void
 s_part(rmt_peer_t *self, int64_t now)
 {
-    zsock_destroy(&self->socket);
-    zsock_destroy(&self->watcher);
+    rmt_socket_close_watched(&self->socket, &self->watcher);
     if (self->state == STATE_WELCOME)
         self->lost_at = now;
     self->state = STATE_APART;

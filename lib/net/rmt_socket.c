@@ -1,10 +1,10 @@
 #include "net/rmt_socket.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 // Debian's zmq.h hides this option as a draft; the library has it. Without it, CURVE
@@ -12,6 +12,8 @@
 #define OPTION_ZAP_ENFORCE_DOMAIN 93
 // CURVE adds a header and an authenticator to each frame.
 #define SEAL_SIZE 1024
+// A peer gives a broker up before libzmq does (WELCOME_MS_MAX of rmt_peer.c).
+#define HANDSHAKE_MS 20000
 #define PARTS_MAX 3 // Route or topic, envelope, bytes
 
 typedef struct {
@@ -100,7 +102,7 @@ s_set_server(void *handle, const kind_t *kind)
 static void
 s_set_client(void *handle)
 {
-    s_set(handle, ZMQ_HANDSHAKE_IVL, 10000);
+    s_set(handle, ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS);
     s_set(handle, ZMQ_RECONNECT_IVL, 500);
     s_set(handle, ZMQ_RECONNECT_IVL_MAX, 2000);
 }
@@ -202,24 +204,35 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
     rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, error);
     if (!socket)
         return NULL;
-    // The address of a socket is not that of another one while the name is in use.
+    // libzmq frees a name some time after its socket is closed, so each is used once.
+    static atomic_uint s_count = 0;
     char name[64];
-    snprintf(name, sizeof name, "inproc://rmt_socket-%p-%lld", (void *) socket,
-             (long long) rmt_clock_ms());
+    snprintf(name, sizeof name, "inproc://rmt_socket-%u", atomic_fetch_add(&s_count, 1));
     void *handle = zsock_resolve(socket);
     // Before it connects: a refusal may come before the next line runs.
-    rmt_auto(zsock) watcher = zsock_new(ZMQ_PAIR);
+    zsock_t *watcher = zsock_new(ZMQ_PAIR);
+    assert(watcher);
+    zsock_set_rcvhwm(watcher, 0); // The thread of libzmq waits where a queue is full
+    int rc = 0;
     if (zmq_socket_monitor(handle, name,
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == -1 ||
-        !watcher || zsock_connect(watcher, "%s", name) == -1) {
-        rmt_fail_errno(error, "create the monitor of a socket");
-        return NULL;
-    }
-    if (s_attach(handle, &s_kinds[kind], endpoint, error) == -1)
-        return NULL;
-    *watcher_out = rmt_take(&watcher);
+        zsock_connect(watcher, "%s", name) == -1)
+        rc = rmt_fail_errno(error, "watch a socket");
+    if (rc == -1 || s_attach(handle, &s_kinds[kind], endpoint, error) == -1)
+        rmt_socket_close_watched(&socket, &watcher);
+    *watcher_out = watcher;
     return rmt_take(&socket);
+}
+
+void
+rmt_socket_close_watched(zsock_t **socket_p, zsock_t **watcher_p)
+{
+    assert(socket_p && watcher_p);
+    if (*socket_p)
+        (void) zmq_socket_monitor(zsock_resolve(*socket_p), NULL, 0);
+    zsock_destroy(watcher_p);
+    zsock_destroy(socket_p);
 }
 
 int

@@ -46,10 +46,15 @@ zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint,
 
 // A client socket, and one that becomes readable when the handshake fails: a server that
 // refuses our key, or has another one than we expect, closes the door without a message.
-// Caller owns both. NULL: as above.
+// Caller owns both, and ends them by rmt_socket_close_watched alone: the thread of libzmq
+// that serves all sockets waits for ever where it tells a watcher that is gone.
+// NULL: as above.
 zsock_t *rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint,
                                 const rmt_key_t *own, const char *server_key,
                                 zsock_t **watcher_out, rmt_error_t *error);
+
+// Close such a socket and its watcher. Both may be NULL. Never blocks.
+void rmt_socket_close_watched(zsock_t **socket_p, zsock_t **watcher_p);
 
 // What a readable watcher tells, in the same words for all who connect; server is the
 // address for the text. Never blocks. 0: nothing; -1: NOT_ALLOWED (our key is refused),

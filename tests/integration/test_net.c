@@ -2,11 +2,17 @@
 #include "tools/rmt_test.h"
 
 #include "farm.h"
+#include "tools/rmt_wait.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
 
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 static zsock_t *
 s_connect(const farm_t *farm, const rmt_key_t *own, const char *server_key)
@@ -90,6 +96,68 @@ test_a_key_gets_into_its_own_domain_alone(void **state)
     assert_int_equal(farm_receive(farm->workers, &packet, WAIT_MS), 1);
     assert_string_equal(packet.user, farm->own.public_text);
     rmt_packet_clear(&packet);
+}
+
+// A listener of TCP alone: connections stand, and nothing answers.
+static int
+s_listen_silently(char address[64])
+{
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in name = {.sin_family = AF_INET,
+                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof name;
+    assert_int_equal(bind(fd, (struct sockaddr *) &name, size), 0);
+    assert_int_equal(listen(fd, 16), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *) &name, &size), 0);
+    snprintf(address, 64, "127.0.0.1:%d", ntohs(name.sin_port));
+    return fd;
+}
+
+static size_t
+s_count_descriptors(void)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    assert_non_null(folder);
+    size_t count = 0;
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+// P5: what hangs and what hangs up in a handshake holds up neither this socket nor the
+// others of the process, however often it is tried, and leaves no descriptor.
+static void
+test_a_silent_broker_does_not_stop_the_other_sockets(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    char address[64];
+    const int listener = s_listen_silently(address);
+    const size_t before = s_count_descriptors();
+    for (int i = 0; i < 100; i++) {
+        zsock_t *watcher = NULL;
+        zsock_t *client =
+            rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, address, &farm->own,
+                                   farm->broker.public_text, &watcher, &error);
+        RMT_OK(client);
+        s_send_beat(client);
+        const int fd = accept(listener, NULL, NULL);
+        assert_true(fd >= 0);
+        if (i % 3 == 1)
+            close(fd); // The handshake fails while the socket is closed
+        rmt_socket_close_watched(&client, &watcher);
+        if (i % 3 != 1)
+            close(fd);
+    }
+    rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
+    s_send_beat(client);
+    rmt_packet_t packet = {0};
+    assert_int_equal(farm_receive(farm->workers, &packet, WAIT_MS), 1);
+    rmt_packet_clear(&packet);
+    zsock_destroy(&client);
+    RMT_WAIT_UNTIL(s_count_descriptors() <= before + 4, WAIT_MS);
+    close(listener);
 }
 
 // P18 [1.3]: every check fails closed.
@@ -271,6 +339,7 @@ main(void)
         CASE(test_an_unknown_key_is_refused_and_counted),
         CASE(test_a_key_that_is_not_known_yet_tries_again),
         CASE(test_a_key_gets_into_its_own_domain_alone),
+        CASE(test_a_silent_broker_does_not_stop_the_other_sockets),
         CASE(test_nobody_gets_in_without_a_zap_thread),
         CASE(test_the_self_test_sees_who_gets_in),
         CASE(test_a_second_zap_thread_is_refused),
