@@ -26,6 +26,7 @@ typedef struct {
 // result is NULL when the job is driven on. Caller owns the list, which may be empty.
 rmt_records_t *rmt_dispatch(const rmt_job_view_t *view, const rmt_result_t *result);
 
-// The id of a task: the first 16 octets of SHA-256 over job, stage and subject.
+// The id of a task: the first 16 octets of SHA-256 over job, stage and subject. In
+// the header for tests.
 void rmt_dispatch_task_id(const char *job, const char *stage, const char *subject,
                           uint8_t id_out[RMT_UID_SIZE]);

@@ -88,8 +88,9 @@ s_entry_topic(const rmt_record_t *entry)
     return *engine ? rmt_text("engine/%s/state", engine) : NULL;
 }
 
-char *
-rmt_events_task_topic(const char *job, const char *service, const char *subject)
+// The topic under which the progress of a task is told. Caller owns it (free).
+static char *
+s_task_topic(const char *job, const char *service, const char *subject)
 {
     if (strstr(service, "@target/") || strncmp(service, "order@", 6) == 0)
         return rmt_text("job/%s/target/%s", job, subject);
@@ -99,9 +100,9 @@ rmt_events_task_topic(const char *job, const char *service, const char *subject)
 static char *
 s_flight_topic(const rmt_record_t *flight)
 {
-    return rmt_events_task_topic(rmt_record_text(flight, "job", ""),
-                                 rmt_record_text(flight, "service", ""),
-                                 rmt_record_text(flight, "subject", ""));
+    return s_task_topic(rmt_record_text(flight, "job", ""),
+                        rmt_record_text(flight, "service", ""),
+                        rmt_record_text(flight, "subject", ""));
 }
 
 void

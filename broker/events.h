@@ -23,6 +23,3 @@ void rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight);
 
 // Lay the last percentages over an item that has the topic.
 void rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item);
-
-// The topic under which the progress of a task is told. Caller owns it (free).
-char *rmt_events_task_topic(const char *job, const char *service, const char *subject);

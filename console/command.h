@@ -41,6 +41,3 @@ void command_print_overview(const char *noun); // NULL: all nouns
 int command_run_list(call_t *call, rmt_error_t *error);
 int command_run_show(call_t *call, rmt_error_t *error);
 int command_run_act(call_t *call, rmt_error_t *error);
-
-// Put "k=v" words into the record. 0, or -1: USAGE.
-int command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *error);

@@ -5,8 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-int
-command_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *error)
+// Put "k=v" words into the record. 0, or -1: USAGE.
+static int
+s_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *error)
 {
     for (size_t i = first; i < call->operand_count; i++) {
         const char *word = call->operands[i];
@@ -60,7 +61,7 @@ command_run_act(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = call_body(call);
     if (call->operand_count)
         rmt_record_set(body, "name", call->operands[0]);
-    if (command_fields(call, 1, body, error) == -1)
+    if (s_fields(call, 1, body, error) == -1)
         return -1;
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
     if (!reply)

@@ -31,8 +31,9 @@ s_outcome(const rmt_record_t *job)
     return outcome;
 }
 
-int
-report_show(call_t *call, const char *job, rmt_error_t *error)
+// Show counts and findings of a job that has ended or runs.
+static int
+s_show_job(call_t *call, const char *job, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "job", job);
@@ -62,5 +63,5 @@ report_made(call_t *call, const rmt_msg_t *reply, bool wait, rmt_error_t *error)
     const int status = watch_job(call, job, timeout_s, call->json, error);
     if (status < 0 || status > 2)
         return status;
-    return report_show(call, job, error) == -1 ? -1 : status;
+    return s_show_job(call, job, error) == -1 ? -1 : status;
 }

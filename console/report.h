@@ -6,6 +6,3 @@
 // After a verb that made such a job: say its name, or with wait follow it to its end and
 // show counts and findings. Returns the exit status, or -1 with error.
 int report_made(call_t *call, const rmt_msg_t *reply, bool wait, rmt_error_t *error);
-
-// Show counts and findings of a job that has ended or runs.
-int report_show(call_t *call, const char *job, rmt_error_t *error);

@@ -36,7 +36,7 @@ rmt_config_t *rmt_config_new(const rmt_config_row_t *rows, const char *file,
                              rmt_error_t *error);
 void rmt_config_destroy(rmt_config_t **self_p);
 
-// Replace one value, checked like one from a file. 0, or -1: CONFIG.
+// Replace one value, checked like one from a file; for tests. 0, or -1: CONFIG.
 int rmt_config_set(rmt_config_t *self, const char *path, const char *value,
                    rmt_error_t *error);
 

@@ -38,14 +38,14 @@
 // Come by a point, from any thread. Returns 0, or -1 with errno set.
 int rmt_failpoint_pass(const char *name);
 
-// Replace the plan; NULL or "" disarms all points. For unit tests.
+// Replace the plan; NULL or "" disarms all points. For tests.
 // 0, or -1: USAGE; NOT_FOUND when this program has no point of that name.
 int rmt_failpoint_arm(const char *plan, rmt_error_t *error);
 
-// How many points of the plan have acted since it was armed.
+// How many points of the plan have acted since it was armed. For tests.
 uint64_t rmt_failpoint_acted(void);
 
-// The names of this program's points; a name may be there more than once.
+// The names of this program's points; a name may be there more than once. For tests.
 const char *const *rmt_failpoint_names(size_t *count_out);
 
 #else

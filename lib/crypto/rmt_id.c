@@ -114,15 +114,3 @@ rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error)
     *id_out = id;
     return 0;
 }
-
-int
-rmt_id_from(rmt_id_t *id_out, const void *data, size_t size, rmt_error_t *error)
-{
-    const uint8_t *bytes = data;
-    if (size != RMT_ID_SIZE || bytes[0] != RMT_ID_SHA256)
-        return rmt_fail(error, RMT_E_PROTOCOL,
-                        "a packed id has %zu bytes and algorithm %d", size,
-                        size ? bytes[0] : -1);
-    memcpy(id_out->bytes, bytes, RMT_ID_SIZE);
-    return 0;
-}

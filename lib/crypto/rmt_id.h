@@ -29,8 +29,6 @@ rmt_id_hash(const rmt_id_t *id)
 char *rmt_id_text(const rmt_id_t *id, char out[RMT_ID_TEXT_SIZE]);
 // 0, or -1: USAGE for other text or another algorithm.
 int rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error);
-// From 33 foreign bytes. 0, or -1: PROTOCOL for another size or algorithm.
-int rmt_id_from(rmt_id_t *id_out, const void *data, size_t size, rmt_error_t *error);
 
 // Incremental form, for contents that are not in memory at once.
 typedef struct rmt_digest rmt_digest_t;

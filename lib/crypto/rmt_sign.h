@@ -3,6 +3,8 @@
 // Their keys are a pair of their own: a key that talks to a broker cannot sign.
 // A file is text: sign-public = "64 hexadecimal digits" and, for a pair, sign-secret =
 // "128"; the rules for secret files are those of rmt_key.
+//
+// Nothing signs yet: P20 is a debt.
 #pragma once
 
 #include <stddef.h>

@@ -28,7 +28,7 @@ int rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error)
 char *rmt_lvm_device(const rmt_lvm_t *volume);
 
 // Space for what is written to the volume while the snapshot lives: as much as it can
-// ever need, or what the group has left. 0: too little to begin.
+// ever need, or what the group has left. 0: too little to begin. For tests.
 uint64_t rmt_lvm_space(const rmt_lvm_t *volume);
 
 // Make a snapshot; one of the same name that was left behind goes first. *snapshot_out is

@@ -23,7 +23,7 @@ int rmt_mounted_folder(const char *device, const char *wanted, char **folder_out
 const char *rmt_mounted_point(const char *folder, const char *root);
 
 // rmt_mounted_disk from a table of mounts in the form of /proc/self/mountinfo and a sysfs
-// folder.
+// folder; for tests.
 int rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
                         char **disk_out, rmt_error_t *error);
 

@@ -46,4 +46,5 @@ rmt_closure_t *rmt_closure_new(rmt_chunk_source_fn *source, void *context,
 void rmt_closure_destroy(rmt_closure_t **self_p);
 bool rmt_closure_has(const rmt_closure_t *self, const rmt_id_t *id);
 size_t rmt_closure_count(const rmt_closure_t *self);
+// For tests.
 const rmt_id_t *rmt_closure_at(const rmt_closure_t *self, size_t index);

@@ -51,4 +51,5 @@ int rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *siz
 // that it gets many at once. Copies ids; replaces what was said before.
 void rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count);
 
+// For tests.
 void rmt_fetch_stats(const rmt_fetch_t *self, rmt_fetch_stats_t *stats_out);

@@ -61,5 +61,5 @@ uint16_t rmt_serve_port(const rmt_serve_t *self);
 // Copies items; never waits.
 void rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items);
 
-// Blocks for a moment.
+// Blocks for a moment. For tests.
 void rmt_serve_stats(rmt_serve_t *self, rmt_serve_stats_t *stats_out);

@@ -57,8 +57,9 @@ rmt_order_destroy(rmt_order_t **self_p)
     *self_p = NULL;
 }
 
-const rmt_order_choice_t *
-rmt_order_find_choice(const rmt_order_t *self, const char *role)
+// NULL for none.
+static const rmt_order_choice_t *
+s_find_choice(const rmt_order_t *self, const char *role)
 {
     for (size_t i = 0; i < self->choice_count; i++)
         if (strcmp(self->choices[i].role, role) == 0)
@@ -108,7 +109,7 @@ rmt_order_add_choice(rmt_order_t *self, const rmt_record_t *record, rmt_error_t 
     const uint64_t bytes = rmt_record_u64(record, "bytes", 0);
     if (!s_is(record, "class", "choice"))
         return s_refuse(record, "class", "choice", error);
-    if (!rmt_record_name_is_valid(role) || rmt_order_find_choice(self, role))
+    if (!rmt_record_name_is_valid(role) || s_find_choice(self, role))
         return s_refuse(record, "role", "the role of one disk, once", error);
     if (!*disk)
         return s_refuse(record, "disk", "what the disk is known by", error);
@@ -183,7 +184,7 @@ s_check(const rmt_order_t *self, rmt_error_t *error)
         return rmt_fail(error, RMT_E_USAGE,
                         "the order's layout has no disk; give the image one");
     for (size_t i = 0; i < self->layout->disk_count; i++)
-        if (!rmt_order_find_choice(self, self->layout->disks[i].role))
+        if (!s_find_choice(self, self->layout->disks[i].role))
             return rmt_fail(error, RMT_E_USAGE,
                             "the order chooses no disk for role '%s'; match the target "
                             "again",

@@ -52,7 +52,3 @@ rmt_records_t *rmt_order_write(const rmt_order_t *self, rmt_error_t *error);
 // the one that holds it, then the others by mount point. Caller frees the array, not the
 // volumes; it has layout->volume_count of them.
 const rmt_layout_volume_t **rmt_order_volumes(const rmt_layout_t *layout);
-
-// NULL for none.
-const rmt_order_choice_t *rmt_order_find_choice(const rmt_order_t *self,
-                                                const char *role);

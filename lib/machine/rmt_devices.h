@@ -20,10 +20,6 @@ void rmt_usb_read(const char *root, rmt_records_t *records);                   /
 #define RMT_PCI_SLOT_SIZE 24
 void rmt_pci_slot(const char *path, char slot[RMT_PCI_SLOT_SIZE]);
 
-// The module of the driver that is bound to the device in a folder, or the driver's own
-// name where it is built in; "" for none. As the kernel writes modules, with '_'.
-char *rmt_pci_module(char text[RMT_SYSFS_TEXT_SIZE], const char *folder);
-
 // What must have a driver between a device and the root of the buses: set "modaliases" to
 // those of the device at this real path and of the ones above it that have a driver
 // bound, with spaces between, nearest first, and "modules" to what drives each here.

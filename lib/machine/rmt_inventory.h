@@ -10,7 +10,7 @@
 // Caller owns the result. Blocks for some file reads. NULL: IO (no /proc or /sys).
 rmt_records_t *rmt_inventory_read(rmt_error_t *error);
 
-// The same with sys/ and proc/ below the folder root.
+// The same with sys/ and proc/ below the folder root; for tests.
 rmt_records_t *rmt_inventory_read_at(const char *root, rmt_error_t *error);
 
 // Why there is nothing to install on, in words for people: no disk at all, and the

@@ -39,8 +39,10 @@ s_is_told(const char *modalias)
     return false;
 }
 
-char *
-rmt_pci_module(char text[RMT_SYSFS_TEXT_SIZE], const char *folder)
+// The module of the driver that is bound to the device in a folder, or the driver's own
+// name where it is built in; "" for none. As the kernel writes modules, with '_'.
+static char *
+s_module(char text[RMT_SYSFS_TEXT_SIZE], const char *folder)
 {
     if (!rmt_sysfs_link_name(text, "%s/driver/module", folder)[0])
         rmt_sysfs_link_name(text, "%s/driver", folder);
@@ -66,7 +68,7 @@ rmt_pci_set_chain(rmt_record_t *record, const char *path)
         char module[RMT_SYSFS_TEXT_SIZE];
         const bool is_bridge =
             (rmt_sysfs_number("%s/class", folder) >> 16 & 0xff) == BRIDGE;
-        if (!is_bridge && rmt_pci_module(module, folder)[0] &&
+        if (!is_bridge && s_module(module, folder)[0] &&
             s_is_told(rmt_sysfs_text(modalias, "%s/modalias", folder))) {
             s_append(record, "modaliases", modalias);
             s_append(record, "modules", module);
@@ -113,7 +115,7 @@ s_read_function(const char *folder, const char *slot, rmt_record_t *pci)
         rmt_record_setf(pci, "revision", "%02x",
                         (unsigned) rmt_sysfs_number("%s/revision", folder));
     rmt_sysfs_set(pci, "driver", rmt_sysfs_link_name(text, "%s/driver", folder));
-    rmt_sysfs_set(pci, "module", rmt_pci_module(text, folder));
+    rmt_sysfs_set(pci, "module", s_module(text, folder));
     rmt_sysfs_set(pci, "driver-mode", s_driver_mode(class));
     rmt_sysfs_set(pci, "modalias", rmt_sysfs_text(text, "%s/modalias", folder));
     rmt_record_set(pci, "slot", slot);

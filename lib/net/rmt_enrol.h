@@ -25,9 +25,10 @@ typedef struct {
     void *context;
 } rmt_enrol_config_t;
 
-// Blocks until the key is approved. Borrows config. Caller owns *answer_out: {name,
-// role, place}. Returns 0, or -1: NOT_ALLOWED (the token does not fit), UNAVAILABLE
-// (time is over: nobody answered, or still pending), CANCELLED (wait said so), USAGE, IO.
+// For rmt_enrol_find, and for tests. Blocks until the key is approved. Borrows config.
+// Caller owns *answer_out: {name, role, place}. Returns 0, or -1: NOT_ALLOWED (the token
+// does not fit), UNAVAILABLE (time is over: nobody answered, or still pending), CANCELLED
+// (wait said so), USAGE, IO.
 int rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out,
               rmt_error_t *error);
 

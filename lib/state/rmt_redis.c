@@ -79,7 +79,7 @@ s_close(link_t *link)
     *link = (link_t){0};
 }
 
-void
+static void
 rmt_redis_destroy(rmt_redis_t **self_p)
 {
     rmt_redis_t *self = *self_p;

@@ -12,7 +12,6 @@ typedef struct rmt_redis rmt_redis_t;
 
 // Caller owns the result, or hands it to zactor_new(rmt_redis_run, self), which takes it.
 rmt_redis_t *rmt_redis_new(const char *address, uint32_t timeout_ms);
-void rmt_redis_destroy(rmt_redis_t **self_p);
 void rmt_redis_run(zsock_t *pipe, void *args);
 
 // The FCALL of a call, as it goes to Redis. Caller owns the result.

@@ -331,8 +331,9 @@ rmt_index_writer_finish(rmt_index_writer_t *self, const uint8_t *packs,
     return close(fd) == -1 ? rmt_fail_errno(error, "close index") : 0;
 }
 
-void
-rmt_index_writer_take(rmt_index_writer_t *self, rmt_buffer_t *buffer_out)
+// The bytes of a writer to memory; the caller owns what buffer_out holds.
+static void
+s_take(rmt_index_writer_t *self, rmt_buffer_t *buffer_out)
 {
     *buffer_out = self->out;
     self->out = (rmt_buffer_t){0};
@@ -363,6 +364,6 @@ rmt_index_save(const char *path, rmt_slot_t *slots, size_t count, const uint8_t 
     if (rmt_index_writer_finish(writer, packs, pack_count, error) == -1)
         return -1;
     if (!path)
-        rmt_index_writer_take(writer, buffer_out);
+        s_take(writer, buffer_out);
     return 0;
 }

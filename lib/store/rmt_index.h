@@ -50,8 +50,6 @@ int rmt_index_writer_add(rmt_index_writer_t *self, const uint8_t slot[RMT_SLOT_S
 // Add the table of packs, end, and wait for the disk. 0, or -1: IO, NO_SPACE.
 int rmt_index_writer_finish(rmt_index_writer_t *self, const uint8_t *packs,
                             uint32_t pack_count, rmt_error_t *error);
-// The bytes of a writer to memory; the caller owns what buffer_out holds.
-void rmt_index_writer_take(rmt_index_writer_t *self, rmt_buffer_t *buffer_out);
 
 // Write slots (sorted here) of packs (entries as in the file) to path, or to memory
 // when it is NULL: then *buffer_out is set. 0, or -1: IO, NO_SPACE.

@@ -62,6 +62,7 @@ int rmt_store_image_get(rmt_store_t *self, const rmt_id_t *id, void **data_out,
                         size_t *size_out, rmt_error_t *error);
 // Ids of all images as records {id, size}. Caller owns. NULL: IO.
 rmt_records_t *rmt_store_image_list(rmt_store_t *self, rmt_error_t *error);
+// Remove an image at once, but no signatures of it; for tests. 0, or -1: NOT_FOUND, IO.
 int rmt_store_image_remove(rmt_store_t *self, const rmt_id_t *id, rmt_error_t *error);
 
 // Remove the image of an id that was taken out of the catalogue, with its signatures,

@@ -14,11 +14,19 @@
 #define EMPTY_SUBVOLUME_INODE 2 // BTRFS_EMPTY_SUBVOL_DIR_OBJECTID of the kernel
 
 static void
+s_close(rmt_capture_item_t *self)
+{
+    if (self->fd != -1)
+        close(self->fd);
+    self->fd = -1;
+}
+
+static void
 s_unreadable(rmt_capture_item_t *self, const char *reason)
 {
     self->is_unreadable = true;
     snprintf(self->reason, sizeof self->reason, "%.150s", reason);
-    rmt_capture_item_close(self);
+    s_close(self);
 }
 
 // In a snapshot of a btrfs the place of a subvolume is a folder that the kernel makes
@@ -60,7 +68,7 @@ rmt_capture_item_destroy(rmt_capture_item_t **self_p)
     rmt_capture_item_t *self = *self_p;
     if (!self)
         return;
-    rmt_capture_item_close(self);
+    s_close(self);
     rmt_dir_destroy(&self->parent);
     rmt_dir_destroy(&self->dir);
     rmt_meta_destroy(&self->meta);
@@ -214,14 +222,6 @@ rmt_capture_item_open(rmt_capture_item_t *self)
         s_look_at(self);
 }
 
-void
-rmt_capture_item_close(rmt_capture_item_t *self)
-{
-    if (self->fd != -1)
-        close(self->fd);
-    self->fd = -1;
-}
-
 // ---- Contents
 
 size_t
@@ -276,12 +276,12 @@ rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
     }
     const bool is_short = position < self->data_size;
     if (!is_short && rmt_stable_read_is_one(&self->steady, &self->status, &status)) {
-        rmt_capture_item_close(self);
+        s_close(self);
         return false;
     }
     if (!S_ISREG(status.st_mode)) {
         self->is_vanished = true;
-        rmt_capture_item_close(self);
+        s_close(self);
         return false;
     }
     if (++self->attempts < RMT_CAPTURE_ITEM_ATTEMPTS) {
@@ -298,7 +298,7 @@ rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
     self->is_fuzzy = true;
     if (is_short)
         s_clip(self, position);
-    rmt_capture_item_close(self);
+    s_close(self);
     return false;
 }
 

@@ -63,7 +63,6 @@ bool rmt_capture_item_has_contents(const rmt_capture_item_t *self);
 // Read the attributes; for files with contents, open them and read the runs. Failure is
 // kept in the item.
 void rmt_capture_item_open(rmt_capture_item_t *self);
-void rmt_capture_item_close(rmt_capture_item_t *self);
 // Read a piece of the concatenated runs. Less comes only at an early end, and nothing
 // when it failed, which is kept in the item.
 size_t rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data,

@@ -28,8 +28,9 @@ struct rmt_dir {
     atomic_uint references;
 };
 
-rmt_dir_t *
-rmt_dir_new(int fd)
+// Takes fd. The result has one reference.
+static rmt_dir_t *
+s_dir_new(int fd)
 {
     assert(fd >= 0);
     rmt_dir_t *self = malloc(sizeof *self);
@@ -195,7 +196,7 @@ s_pop(rmt_walk_t *self)
         struct stat status;
         if (fd != -1 && fstat(fd, &status) == 0 && status.st_dev == above->device &&
             status.st_ino == above->inode) {
-            above->dir = rmt_dir_new(fd);
+            above->dir = s_dir_new(fd);
         } else {
             if (fd != -1)
                 close(fd);
@@ -223,7 +224,7 @@ rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error)
     rmt_walk_t *self = calloc(1, sizeof *self);
     assert(self);
     self->excludes = excludes;
-    self->root = rmt_dir_new(fd);
+    self->root = s_dir_new(fd);
     self->buffer = malloc(READ_SIZE);
     assert(self->buffer);
     return self;
@@ -322,7 +323,7 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
         item->failed = errno;
         return;
     }
-    item->dir = rmt_dir_new(fd);
+    item->dir = s_dir_new(fd);
     // Between look and open another folder, or a mount, may have come here.
     struct stat status;
     if (fstat(fd, &status) == -1 || status.st_dev != item->status.st_dev ||

@@ -16,8 +16,6 @@
 
 // An open folder that is shared by reference.
 typedef struct rmt_dir rmt_dir_t;
-// Takes fd. The result has one reference.
-rmt_dir_t *rmt_dir_new(int fd);
 rmt_dir_t *rmt_dir_ref(rmt_dir_t *self);
 // Gives back one reference and nulls it; the last one closes. Any thread.
 void rmt_dir_destroy(rmt_dir_t **self_p);

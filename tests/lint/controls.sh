@@ -41,6 +41,9 @@ plant_tidy() { small
   printf '[{"directory": "%s", "command": "cc -c lib/base/a.c", "file": "%s/lib/base/a.c"}]\n' "$tree" "$tree" >"$tree/compile_commands.json"
   echo "suspicious-string-compare"; }
 plant_types() { small; put lib/base/a.h '#define RMT_PLANTED 1'; put lib/wire/b.h '#define RMT_PLANTED 2'; echo "RMT_PLANTED"; }
+plant_unused() { small; put tests/lint/debts 'M1 planted'; put lib/base/a.h 'void planted(void);' 'void other(void);'
+  put lib/base/a.c 'void' 'planted(void)' '{' '    planted();' '}'; put lib/base/b.c 'void' 'b(void)' '{' '    other();' '}'
+  echo "lib/base/a.h: no other file calls planted$"; }
 plant_words() { small; put lib/base/a.c "// TO""DO: planted"; echo "lib/base/a.c:1"; }
 
 for script in tests/lint/check_*.sh; do

@@ -48,23 +48,6 @@ test_a_digest_does_not_depend_on_the_pieces(void **state)
 }
 
 static void
-test_foreign_bytes_are_an_id_only_with_our_size_and_algorithm(void **state)
-{
-    (void) state;
-    const uint8_t good[34] = {RMT_ID_SHA256, 5};
-    const uint8_t other[34] = {RMT_ID_SHA256 + 1, 5};
-    rmt_error_t error = {0};
-    rmt_id_t id;
-    RMT_OK(rmt_id_from(&id, good, 33, &error));
-    assert_memory_equal(id.bytes, good, 33);
-    static const size_t sizes[] = {0, 32, 34};
-    for (size_t i = 0; i < 3; i++) {
-        RMT_FAILS(rmt_id_from(&id, good, sizes[i], &error), RMT_E_PROTOCOL);
-    }
-    RMT_FAILS(rmt_id_from(&id, other, 33, &error), RMT_E_PROTOCOL);
-}
-
-static void
 test_only_66_lower_case_digits_are_an_ids_text(void **state)
 {
     (void) state;
@@ -102,7 +85,6 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ids_are_those_of_fips_180),
         cmocka_unit_test(test_a_digest_does_not_depend_on_the_pieces),
-        cmocka_unit_test(test_foreign_bytes_are_an_id_only_with_our_size_and_algorithm),
         cmocka_unit_test(test_only_66_lower_case_digits_are_an_ids_text),
         cmocka_unit_test(test_ids_are_ordered_by_their_bytes),
     };

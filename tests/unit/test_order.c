@@ -36,7 +36,7 @@ test_an_order_is_written_as_it_was_read(void **state)
     assert_string_equal(order->target, "n1");
     assert_string_equal(order->place, "paris");
     assert_int_equal(order->choice_count, 1);
-    assert_string_equal(rmt_order_find_choice(order, "system")->disk, "S1");
+    assert_string_equal(order->choices[0].disk, "S1");
     assert_int_equal(order->choices[0].bytes, 1048576);
     assert_int_equal(order->layout->partition_count, 1);
     assert_int_equal(rmt_records_count(order->personal), 2);

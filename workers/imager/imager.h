@@ -14,6 +14,6 @@ int imager_package(rmt_task_t *task, void *holder, rmt_error_t *error);
 int imager_receive(rmt_task_t *task, void *holder, rmt_error_t *error);
 
 // The record of class image of a descriptor. NULL: CORRUPT (there is none), UNSUPPORTED
-// (a format or a feature that is not known here).
+// (a format or a feature that is not known here). For tests.
 const rmt_record_t *imager_find_image(const rmt_records_t *descriptor,
                                       rmt_error_t *error);

@@ -67,10 +67,11 @@ s_find_interface(const rmt_record_t *target, const rmt_records_t *hardware,
     return 0;
 }
 
-int
-installer_addressing_check(const rmt_record_t *target, const rmt_records_t *hardware,
-                           const rmt_record_t *os, char mac_out[RMT_MAC_TEXT_SIZE],
-                           rmt_error_t *error)
+// Whether the record can be carried out. mac_out: the MAC of its only interface where the
+// record names none, else "". 0, or -1: as installer_addressing_complete.
+static int
+s_check(const rmt_record_t *target, const rmt_records_t *hardware, const rmt_record_t *os,
+        char mac_out[RMT_MAC_TEXT_SIZE], rmt_error_t *error)
 {
     if (rmt_personal_check(target, os, error) == -1)
         return -1;
@@ -87,7 +88,7 @@ installer_addressing_complete(rmt_record_t *target, const rmt_record_t *os,
     const void *data = rmt_record_get(target, "hardware", &size);
     rmt_auto(rmt_records) hardware =
         data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
-    if (installer_addressing_check(target, hardware, os, mac, error) == -1)
+    if (s_check(target, hardware, os, mac, error) == -1)
         return -1;
     if (*mac)
         rmt_record_set(target, "mac", mac);
@@ -100,7 +101,7 @@ installer_addressing_judge(const rmt_record_t *target, const rmt_records_t *hard
 {
     rmt_error_t error = {0};
     char mac[RMT_MAC_TEXT_SIZE];
-    const bool fits = installer_addressing_check(target, hardware, os, mac, &error) == 0;
+    const bool fits = s_check(target, hardware, os, mac, &error) == 0;
     const char *address = rmt_record_text(target, "address", "");
     rmt_record_t *verdict = rmt_records_add(verdicts);
     rmt_record_set(verdict, "class", "verdict");

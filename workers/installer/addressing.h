@@ -9,15 +9,10 @@
 #include "facts/rmt_address.h"
 #include "base/rmt_record.h"
 
-// Whether the record can be carried out. mac_out: the MAC of its only interface where the
-// record names none, else "". 0, or -1: USAGE (a field, or fields that contradict;
-// several interfaces, and no word which one has the address), UNSUPPORTED (the image's
-// network stack).
-int installer_addressing_check(const rmt_record_t *target, const rmt_records_t *hardware,
-                               const rmt_record_t *os, char mac_out[RMT_MAC_TEXT_SIZE],
-                               rmt_error_t *error);
-
-// The same, and fill in that MAC. Changes target. 0, or -1: as above.
+// Whether the record can be carried out; the MAC of its only interface is filled in where
+// the record names none. Changes target. 0, or -1: USAGE (a field, or fields that
+// contradict; several interfaces, and no word which one has the address), UNSUPPORTED
+// (the image's network stack).
 int installer_addressing_complete(rmt_record_t *target, const rmt_record_t *os,
                                   rmt_error_t *error);
 

@@ -16,5 +16,5 @@ int rmt_compare_task(rmt_task_t *task, rmt_agent_t *agent, const atomic_bool *yi
                      rmt_error_t *error);
 
 // True for a path (without a leading slash) that differs from machine to machine by
-// intent.
+// intent. For tests.
 bool rmt_compare_is_personal(const char *path);

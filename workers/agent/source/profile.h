@@ -16,7 +16,7 @@
 // order. NULL: CONFIG (a rule that is none, by file), UNSUPPORTED (version), NOT_FOUND,
 // IO.
 rmt_records_t *rmt_profile_read(const rmt_config_t *config, rmt_error_t *error);
-// The rules of one text; name is for errors. NULL: CONFIG, UNSUPPORTED.
+// The rules of one text; name is for errors; for tests. NULL: CONFIG, UNSUPPORTED.
 rmt_records_t *rmt_profile_parse(const char *text, const char *name, rmt_error_t *error);
 
 // What the first rule of a class (leave, key) that matches a path says; NULL when none
