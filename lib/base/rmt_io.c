@@ -167,6 +167,25 @@ rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
     return rmt_io_sync_parent(path, error);
 }
 
+static int
+s_make_folder(const char *path, mode_t mode, rmt_error_t *error)
+{
+    struct stat status;
+    if (mkdir(path, mode) == 0)
+        return 0;
+    if (errno != EEXIST)
+        return rmt_fail_errno(error, "make folder %s", path);
+    const bool is_found = stat(path, &status) == 0;
+    if (is_found && S_ISDIR(status.st_mode))
+        return 0;
+    return rmt_fail(error, RMT_E_EXISTS,
+                    "make folder %s: %s is there; move it away, or name another folder",
+                    path,
+                    !is_found                 ? "a symlink that leads nowhere"
+                    : S_ISREG(status.st_mode) ? "a file"
+                                              : "a device, pipe or socket");
+}
+
 int
 rmt_io_mkdirs(const char *path, mode_t mode, rmt_error_t *error)
 {
@@ -175,13 +194,11 @@ rmt_io_mkdirs(const char *path, mode_t mode, rmt_error_t *error)
         if (*at != '/')
             continue;
         *at = '\0';
-        if (mkdir(copy, mode) == -1 && errno != EEXIST)
-            return rmt_fail_errno(error, "make folder %s", copy);
+        if (s_make_folder(copy, mode, error) == -1)
+            return -1;
         *at = '/';
     }
-    if (mkdir(copy, mode) == -1 && errno != EEXIST)
-        return rmt_fail_errno(error, "make folder %s", copy);
-    return 0;
+    return s_make_folder(copy, mode, error);
 }
 
 static int

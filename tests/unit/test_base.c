@@ -98,6 +98,31 @@ test_a_saved_file_is_whole_and_has_its_mode(void **state)
     assert_int_equal(access(folder, F_OK), -1);
 }
 
+// A store that is a file, by a mistyped path, is not taken for a folder.
+static void
+test_a_file_is_not_taken_for_a_folder(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    char folder[] = "/tmp/test-base-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    rmt_auto_str file = rmt_text("%s/file", folder);
+    rmt_auto_str below = rmt_text("%s/a/b", file);
+    rmt_auto_str deep = rmt_text("%s/one/two", folder);
+    rmt_auto_str dangling = rmt_text("%s/dangling", folder);
+    RMT_OK(rmt_io_save(file, "x", 1, 0644, &error));
+    RMT_FAILS(rmt_io_mkdirs(file, 0755, &error), RMT_E_EXISTS);
+    rmt_auto_str says = rmt_text("make folder %s: a file is there", file);
+    assert_memory_equal(error.text, says, strlen(says));
+    RMT_FAILS(rmt_io_mkdirs(below, 0755, &error), RMT_E_EXISTS);
+    assert_memory_equal(error.text, says, strlen(says));
+    assert_int_equal(symlink("nowhere", dangling), 0);
+    RMT_FAILS(rmt_io_mkdirs(dangling, 0755, &error), RMT_E_EXISTS);
+    RMT_OK(rmt_io_mkdirs(deep, 0755, &error));
+    RMT_OK(rmt_io_mkdirs(deep, 0755, &error));
+    RMT_OK(rmt_io_remove_tree(folder, &error));
+}
+
 static void
 test_programs_tell_output_and_failure(void **state)
 {
@@ -190,6 +215,7 @@ main(void)
         cmocka_unit_test(test_numbers_that_are_none_are_missing),
         cmocka_unit_test(test_field_names_are_checked),
         cmocka_unit_test(test_a_saved_file_is_whole_and_has_its_mode),
+        cmocka_unit_test(test_a_file_is_not_taken_for_a_folder),
         cmocka_unit_test(test_programs_tell_output_and_failure),
         cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),
         cmocka_unit_test(test_a_program_is_ended_with_its_children_when_its_time_is_over),
