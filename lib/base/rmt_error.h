@@ -5,8 +5,8 @@
 // outputs of a function are set only when it succeeds. Misuse of our own
 // interfaces is an assert; memory that runs out aborts.
 //
-// The set of codes is closed and is equal to Code in proto/ramet.proto, so an
-// error crosses the wire unchanged.
+// A code crosses the wire as its number, which never gets another meaning
+// (docs/spec/1-wire.md, 11 Codes).
 #pragma once
 
 #include <stdbool.h>
