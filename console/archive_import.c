@@ -8,6 +8,7 @@
 #include "base/rmt_random.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_layout.h"
 #include "exchange/rmt_offer.h"
 #include "console/watch.h"
 
@@ -16,8 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-
-#define VOLUME_COUNT_MAX 256
 
 typedef struct {
     rmt_record_t *record; // In the descriptor
@@ -32,7 +31,7 @@ typedef struct {
     rmt_records_t *descriptor;
     rmt_offer_t *offer;
     char *place;
-    s_volume_t volumes[VOLUME_COUNT_MAX];
+    s_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
     rmt_archive_cutter_t *cutter;
     uint8_t *plain; // [RMT_CHUNK_PLAIN_MAX]
@@ -193,11 +192,11 @@ s_find_volumes(s_import_t *self, rmt_error_t *error)
     for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
         rmt_record_t *record = rmt_records_at(self->descriptor, i);
         const char *mount = rmt_record_text(record, "mount", "");
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") != 0 || *mount != '/')
+        if (!rmt_record_is(record, "class", "volume") || *mount != '/')
             continue;
-        if (self->volume_count == VOLUME_COUNT_MAX)
+        if (self->volume_count == RMT_LAYOUT_VOLUMES_MAX)
             return rmt_fail(error, RMT_E_TOO_BIG, "the image has more than %d volumes",
-                            VOLUME_COUNT_MAX);
+                            RMT_LAYOUT_VOLUMES_MAX);
         self->volumes[self->volume_count++] = (s_volume_t){
             .record = record, .mount = mount + 1, .list = rmt_archive_list_new()};
     }
@@ -299,7 +298,7 @@ s_set_empty(s_import_t *self, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
         rmt_record_t *record = rmt_records_at(self->descriptor, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
+        if (rmt_record_is(record, "class", "volume") &&
             rmt_record_text(record, "mount", "")[0] != '/')
             rmt_record_set(record, "root", rmt_id_text(&root, text));
     }

@@ -47,7 +47,7 @@ s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *er
         if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor),
                         error) == -1)
             return -1;
-    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_WORK_DISKS_MAX; i++) {
+    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_LAYOUT_DISKS_MAX; i++) {
         const rmt_record_t *target = rmt_records_at(targets, i);
         if (devices[i] && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK,
                                       devices[i], error) == -1)
@@ -61,8 +61,8 @@ s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *er
 static int
 s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
 {
-    dev_t devices[RMT_WORK_DISKS_MAX] = {0};
-    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_WORK_DISKS_MAX; i++) {
+    dev_t devices[RMT_LAYOUT_DISKS_MAX] = {0};
+    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_LAYOUT_DISKS_MAX; i++) {
         const char *path = rmt_record_text(rmt_records_at(targets, i), "path", "");
         struct stat status;
         if (stat(path, &status) == -1)
@@ -153,9 +153,9 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
     const uint64_t ordered = rmt_record_u64(target, "bytes", 0);
     const char *role = rmt_record_text(target, "role", "");
     const rmt_layout_disk_t *disk = rmt_layout_find_disk(self->layout, role);
-    if (self->disk_count == RMT_WORK_DISKS_MAX)
+    if (self->disk_count == RMT_LAYOUT_DISKS_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "the order has more than %d disks",
-                        RMT_WORK_DISKS_MAX);
+                        RMT_LAYOUT_DISKS_MAX);
     if (!disk)
         return rmt_fail(error, RMT_E_USAGE, "the order's layout has no disk '%s'", role);
     rmt_auto_fd lock = s_lock(self, path, error);
@@ -236,7 +236,7 @@ s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *e
     for (size_t i = 0; i < self->disk_count; i++)
         if (self->disks[i].ordered == &self->layout->disks[volume->disk])
             disk = &self->disks[i];
-    if (!disk || self->volume_count == RMT_WORK_VOLUMES_MAX)
+    if (!disk || self->volume_count == RMT_LAYOUT_VOLUMES_MAX)
         return rmt_fail(error, RMT_E_USAGE,
                         "the volume of role '%s' has no disk or no space",
                         self->layout->disks[volume->disk].role);

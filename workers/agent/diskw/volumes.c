@@ -214,7 +214,7 @@ rmt_work_join(rmt_work_t *self, rmt_error_t *error)
         return rmt_fail_errno(error, "make %s", whole);
     if (s_bind(self, first->folder, whole, error) == -1)
         return -1;
-    const rmt_work_volume_t *sorted[RMT_WORK_VOLUMES_MAX];
+    const rmt_work_volume_t *sorted[RMT_LAYOUT_VOLUMES_MAX];
     for (size_t i = 0; i < self->volume_count; i++)
         sorted[i] = &self->volumes[i];
     qsort(sorted, self->volume_count, sizeof *sorted, s_compare_mount);

@@ -11,9 +11,6 @@
 #include "base/rmt_record.h"
 #include "facts/rmt_layout.h"
 
-#define RMT_WORK_DISKS_MAX 16
-#define RMT_WORK_VOLUMES_MAX 64
-
 typedef struct {
     const rmt_layout_disk_t *ordered; // Of work's layout
     rmt_blockdev_t *device;
@@ -34,9 +31,9 @@ typedef struct {
     int signals;      // Borrowed
     rmt_scratch_t *scratch;
     rmt_layout_t *layout; // As ordered
-    rmt_work_disk_t disks[RMT_WORK_DISKS_MAX];
+    rmt_work_disk_t disks[RMT_LAYOUT_DISKS_MAX];
     size_t disk_count;
-    rmt_work_volume_t volumes[RMT_WORK_VOLUMES_MAX];
+    rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
     size_t joined;        // Volumes that are bound into the whole tree
     rmt_records_t *boot;  // Boot code, written last
