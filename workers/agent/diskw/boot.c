@@ -5,6 +5,7 @@
 #include "disk/rmt_boot_code.h"
 #include "disk/rmt_esp.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 
 #include <fcntl.h>
 #include <string.h>
@@ -16,14 +17,23 @@
 
 #define FSTAB_SIZE_MAX ((off_t) 1024 * 1024)
 
+// The very file at this path, or -1: a symlink in it could lead out of the tree.
+static int
+s_open(int root, const char *path, struct stat *status_out)
+{
+    rmt_auto_fd fd =
+        rmt_rooted_kind(root, path) == S_IFREG ? rmt_rooted_open(root, path) : -1;
+    return fd == -1 || fstat(fd, status_out) == -1 ? -1 : rmt_take_fd(&fd);
+}
+
 // Write a file anew that is there, with the owner and mode it has.
 static void
 s_plan_write(int root, const char *path, const char *what, const void *content,
              size_t size, rmt_records_t *actions)
 {
     struct stat status;
-    if (fstatat(root, path, &status, AT_SYMLINK_NOFOLLOW) == -1 ||
-        !S_ISREG(status.st_mode))
+    rmt_auto_fd fd = s_open(root, path, &status);
+    if (fd == -1)
         return;
     rmt_record_t *action = rmt_records_add(actions);
     rmt_record_set(action, "class", "write");
@@ -39,10 +49,9 @@ s_plan_write(int root, const char *path, const char *what, const void *content,
 static void
 s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions)
 {
-    rmt_auto_fd fd = openat(root, "etc/fstab", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     struct stat status;
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
-        status.st_size > FSTAB_SIZE_MAX)
+    rmt_auto_fd fd = s_open(root, "etc/fstab", &status);
+    if (fd == -1 || status.st_size > FSTAB_SIZE_MAX)
         return;
     rmt_error_t ignored = {0};
     rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
@@ -78,9 +87,9 @@ s_plan_grubenv(int root, const char *path, rmt_records_t *actions)
     char old[GRUBENV_SIZE + 1] = "";
     char block[GRUBENV_SIZE];
     rmt_error_t ignored = {0};
-    rmt_auto_fd fd = openat(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     struct stat status;
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
+    rmt_auto_fd fd = s_open(root, path, &status);
+    if (fd == -1)
         return;
     if (status.st_size != GRUBENV_SIZE ||
         rmt_io_read(fd, old, GRUBENV_SIZE, &ignored) == -1)

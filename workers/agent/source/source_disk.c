@@ -10,6 +10,7 @@
 #include "facts/rmt_facts.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 #include "disk/rmt_mounted.h"
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
@@ -56,20 +57,20 @@ s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t
     return 0;
 }
 
+// A symlink in the path is followed as that system would, so never out of the tree.
 static char *
-s_read_at(int dir, const char *path)
+s_read_fstab(int root)
 {
-    rmt_auto_fd fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    struct stat status;
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode) ||
-        (size_t) status.st_size > FILE_SIZE_MAX)
-        return NULL;
-    rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
-    assert(text);
-    rmt_error_t error = {0};
-    if (rmt_io_read(fd, text, (size_t) status.st_size, &error) == -1)
-        return NULL;
-    return rmt_take(&text);
+    size_t size = 0;
+    rmt_auto_str text = rmt_rooted_load(root, "etc/fstab", &size);
+    return size > FILE_SIZE_MAX ? NULL : rmt_take(&text);
+}
+
+static char *
+s_read_fstab_at(const char *root)
+{
+    rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd == -1 ? NULL : s_read_fstab(fd);
 }
 
 // ---- A disk that is read
@@ -226,7 +227,7 @@ s_find_root(rmt_source_disk_t *self, char **fstab_out)
 {
     int first = -1;
     for (size_t i = 0; i < self->count; i++) {
-        rmt_auto_str fstab = s_read_at(self->trees[i].fd, "etc/fstab");
+        rmt_auto_str fstab = s_read_fstab(self->trees[i].fd);
         rmt_auto_str folder =
             fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
         const bool is_root = folder && strcmp(folder, "/") == 0;
@@ -332,8 +333,7 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
         return rmt_fail_errno(error, "open %s", path);
-    rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
-    rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
+    rmt_auto_str fstab = s_read_fstab_at(root);
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (!rmt_layout_is_extended(partition) &&
@@ -396,8 +396,7 @@ static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    rmt_auto_str fstab_path = rmt_text("%s/etc/fstab", root);
-    rmt_auto_str fstab = s_read_at(AT_FDCWD, fstab_path);
+    rmt_auto_str fstab = s_read_fstab_at(root);
     rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
     self->is_default = true;
     self->layout = rmt_default_layout_new(name, uuid);
