@@ -2,7 +2,6 @@
 #include "broker/dispatch_acts.h"
 
 #include <inttypes.h>
-#include <string.h>
 #include "state/rmt_limits.h"
 
 void
@@ -87,7 +86,7 @@ rmt_act_begin_orders(rmt_step_t *step)
     const size_t count = rmt_records_count(step->view->items);
     for (size_t i = 0; i < count && begun < room; i++) {
         const rmt_record_t *item = rmt_records_at(step->view->items, i);
-        if (strcmp(rmt_record_text(item, "what", ""), "ready") != 0)
+        if (!rmt_record_is(item, "what", "ready"))
             continue;
         const char *name = rmt_record_text(item, "name", "");
         rmt_record_t *op = rmt_op_add(step, "target");

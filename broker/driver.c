@@ -1,6 +1,5 @@
 #include "broker/driver.h"
 
-#include <string.h>
 #include "broker/dispatch.h"
 #include "broker/events.h"
 #include "base/rmt_auto.h"
@@ -115,7 +114,7 @@ s_on_step(void *context, rmt_msg_t *reply)
     }
     if (code == RMT_E_OK) {
         rmt_events_tail(broker->events);
-        if (streq(rmt_record_text(reply->body, "driven", ""), "true"))
+        if (rmt_record_is(reply->body, "driven", "true"))
             rmt_driver_drive(queue->driver, queue->job);
     }
     s_finish(queue, code, reply->text ? reply->text : "");

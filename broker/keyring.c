@@ -1,6 +1,5 @@
 #include "broker/keyring.h"
 
-#include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
@@ -85,7 +84,7 @@ rmt_keyring_put(rmt_keyring_t *self, const rmt_record_t *record)
     const rmt_record_t *old = zhashx_lookup(self->keys, key);
     if (!rmt_key_is_valid(key) || (old && rmt_record_equal(old, record)))
         return;
-    if (old && streq(rmt_record_text(old, "role", ""), "admin"))
+    if (old && rmt_record_is(old, "role", "admin"))
         return; // A file's word stands over that of Redis
     zhashx_update(self->keys, key, rmt_record_dup(record));
     s_guard(self, record);
@@ -97,7 +96,7 @@ rmt_keyring_forget(rmt_keyring_t *self)
     rmt_auto(zlistx) keys = zhashx_keys(self->keys);
     for (const char *key = zlistx_first(keys); key; key = zlistx_next(keys)) {
         rmt_record_t *record = zhashx_lookup(self->keys, key);
-        if (streq(rmt_record_text(record, "role", ""), "admin"))
+        if (rmt_record_is(record, "role", "admin"))
             continue;
         rmt_record_set(record, "state", "forgotten");
         s_guard(self, record);

@@ -47,7 +47,7 @@ s_on_era(void *context, rmt_msg_t *reply)
         self->is_opening = false;
         return;
     }
-    const bool is_raised = streq(rmt_record_text(reply->body, "raised", ""), "yes");
+    const bool is_raised = rmt_record_flag(reply->body, "raised");
     const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
     const bool is_other = self->era != 0 && era != self->era;
     self->era = era;

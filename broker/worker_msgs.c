@@ -63,8 +63,7 @@ s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task,
          uint32_t attempt)
 {
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
-    const bool is_own = flight &&
-                        streq(rmt_record_text(flight, "worker", ""), member->key) &&
+    const bool is_own = flight && rmt_record_is(flight, "worker", member->key) &&
                         rmt_record_u64(flight, "attempt", 0) == attempt;
     return is_own ? flight : NULL;
 }

@@ -178,8 +178,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         return;
     }
     // A first boot offers nothing, so it asks without greeting.
-    if (msg->kind == RMT_MSG_REQUEST &&
-        strcmp(rmt_record_text(key, "role", ""), "firstboot") == 0) {
+    if (msg->kind == RMT_MSG_REQUEST && rmt_record_is(key, "role", "firstboot")) {
         rmt_verbs_answer(broker, port, key, packet);
         return;
     }

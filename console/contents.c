@@ -42,9 +42,8 @@ s_part(const rmt_records_t *descriptor, size_t part)
     rmt_records_t *found = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(descriptor, i);
-        if (strcmp(rmt_record_text(record, "part", ""), s_parts[part].part) != 0 ||
-            (s_parts[part].class &&
-             strcmp(rmt_record_text(record, "class", ""), s_parts[part].class) != 0))
+        if (!rmt_record_is(record, "part", s_parts[part].part) ||
+            (s_parts[part].class && !rmt_record_is(record, "class", s_parts[part].class)))
             continue;
         rmt_record_t *copy = rmt_record_dup(record);
         rmt_record_remove(copy, "part");

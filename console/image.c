@@ -54,9 +54,8 @@ image_volume(const image_t *self, size_t index)
 {
     for (size_t i = 0; i < rmt_records_count(self->descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(self->descriptor, i);
-        if (strcmp(rmt_record_text(record, "class", ""), "volume") == 0 &&
-            rmt_record_has(record, "root") && *rmt_record_text(record, "mount", "") &&
-            index-- == 0)
+        if (rmt_record_is(record, "class", "volume") && rmt_record_has(record, "root") &&
+            *rmt_record_text(record, "mount", "") && index-- == 0)
             return record;
     }
     return NULL;

@@ -31,7 +31,7 @@ s_class(const rmt_records_t *facts, const char *class)
     rmt_records_t *found = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(facts); i++) {
         const rmt_record_t *fact = rmt_records_at(facts, i);
-        if (strcmp(rmt_record_text(fact, "class", ""), class) != 0)
+        if (!rmt_record_is(fact, "class", class))
             continue;
         rmt_auto(rmt_record) copy = rmt_record_dup(fact);
         if (strcmp(class, "pci") == 0 && !rmt_record_has(copy, "driver"))

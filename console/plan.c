@@ -6,7 +6,6 @@
 #include "console/watch.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #define TIMEOUT_S 600
 
@@ -98,5 +97,5 @@ plan_target(call_t *call, rmt_error_t *error)
     if (!call->json)
         s_explain(items);
     const rmt_record_t *item = rmt_records_find(items, "target", call->operands[0]);
-    return item && strcmp(rmt_record_text(item, "fits", ""), "yes") == 0 ? 0 : 1;
+    return item && rmt_record_flag(item, "fits") ? 0 : 1;
 }
