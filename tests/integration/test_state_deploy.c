@@ -259,7 +259,8 @@ test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
     assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
                         "awaiting first boot; last heard: scripts-run");
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n9", "");
-    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "the target agent started again"));
+    assert_non_null(
+        strstr(s_target(farm, DEPLOY, 0, "text"), "the target agent started again"));
     OK("target_confirm", meta,
        "image=" IMAGE " boot=b1 failed-units=nginx.service missing-addresses=10.0.0.7",
        "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
