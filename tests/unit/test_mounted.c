@@ -73,12 +73,11 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
         rmt_auto_str disk = NULL;
         const int rc = rmt_mounted_disk_at(table, root_tree_path(), "/", &disk, &error);
         if (rows[i].disk) {
-            assert_int_equal(rc, 0);
+            RMT_OK(rc);
             assert_string_equal(disk, rows[i].disk);
             continue;
         }
-        assert_int_equal(rc, -1);
-        assert_int_equal(error.code, RMT_E_UNSUPPORTED);
+        RMT_FAILS(rc, RMT_E_UNSUPPORTED);
         if (!strstr(error.text, rows[i].layer))
             fail_msg("'%s' does not name %s", error.text, rows[i].layer);
     }

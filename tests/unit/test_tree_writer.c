@@ -20,6 +20,11 @@ typedef struct {
     rmt_error_t error;
 } stage_t;
 
+// The call fails with this code in the error of stage.
+#define REFUSED(call, code_)                                                             \
+    rmt_test_fails(RMT_TEST_OUTCOME(call), &stage->error, code_, #call, __FILE__,        \
+                   __LINE__)
+
 static int
 s_setup(void **state)
 {
@@ -124,8 +129,7 @@ test_nothing_is_written_through_a_symlink_of_the_image(void **state)
         s_add(stage,
               (rmt_entry_t){.path = "d", .mode = LINK_MODE, .target = "../canary"}),
         0);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "d/x", .mode = FILE_MODE}), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "d/x", .mode = FILE_MODE}), RMT_E_CORRUPT);
 }
 
 static void
@@ -138,8 +142,7 @@ test_a_name_is_made_once(void **state)
               (rmt_entry_t){.path = "f", .mode = LINK_MODE, .target = "../canary/file"}),
         0);
     (void) s_add(stage, (rmt_entry_t){.path = "f", .mode = FILE_MODE});
-    assert_int_equal(s_finish(stage), -1);
-    assert_int_equal(stage->error.code, RMT_E_EXISTS);
+    REFUSED(s_finish(stage), RMT_E_EXISTS);
     assert_non_null(strstr(stage->error.text, "/f"));
 }
 
@@ -150,8 +153,7 @@ test_what_exists_is_not_written_to(void **state)
     const int copy = tree_lab_copy(stage->lab);
     assert_int_equal(symlinkat("../canary", copy, "d"), 0);
     s_add_root(stage);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "d", .mode = DIR_MODE}), -1);
-    assert_int_equal(stage->error.code, RMT_E_EXISTS);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "d", .mode = DIR_MODE}), RMT_E_EXISTS);
 }
 
 static void
@@ -186,8 +188,7 @@ test_hard_links_go_to_inodes_of_this_run_only(void **state)
     const int copy = tree_lab_copy(stage->lab);
     s_add_root(stage);
     const rmt_entry_t orphan = {.path = "a", .mode = FILE_MODE, .link_group = 7};
-    assert_int_equal(s_add(stage, orphan), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, orphan), RMT_E_CORRUPT);
 
     s_restart(stage);
     s_add_root(stage);
@@ -199,9 +200,8 @@ test_hard_links_go_to_inodes_of_this_run_only(void **state)
     // The first name is swapped for the file of somebody else.
     assert_int_equal(unlinkat(copy, "a", 0), 0);
     assert_int_equal(linkat(stage->canary, "file", copy, "a", 0), 0);
-    assert_int_equal(
-        s_add(stage, (rmt_entry_t){.path = "b", .mode = FILE_MODE, .link_group = 7}), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "b", .mode = FILE_MODE, .link_group = 7}),
+            RMT_E_CORRUPT);
     assert_int_equal(unlinkat(copy, "a", 0), 0);
     assert_int_equal(symlinkat("../canary/file", copy, "a"), 0);
     assert_int_equal(faccessat(copy, "b", F_OK, 0), -1);
@@ -213,11 +213,10 @@ test_entries_without_their_folder_are_refused(void **state)
     stage_t *stage = *state;
     s_add_root(stage);
     assert_int_equal(s_add(stage, (rmt_entry_t){.path = "d", .mode = DIR_MODE}), 0);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "de/x", .mode = FILE_MODE}), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "de/x", .mode = FILE_MODE}),
+            RMT_E_CORRUPT);
     s_restart(stage);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "x", .mode = FILE_MODE}), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "x", .mode = FILE_MODE}), RMT_E_CORRUPT);
 }
 
 static const rmt_id_t s_id = {{RMT_ID_SHA256}};
@@ -240,20 +239,18 @@ test_contents_must_be_as_long_as_announced(void **state)
     stage_t *stage = *state;
     s_add_root(stage);
     assert_int_equal(s_add(stage, s_file_of_four("f")), 0);
-    assert_int_equal(rmt_writer_data(stage->writer, "abcde", 5, &stage->error), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(rmt_writer_data(stage->writer, "abcde", 5, &stage->error), RMT_E_CORRUPT);
 
     s_restart(stage);
     s_add_root(stage);
     assert_int_equal(s_add(stage, s_file_of_four("g")), 0);
     assert_int_equal(rmt_writer_data(stage->writer, "abc", 3, &stage->error), 0);
-    assert_int_equal(s_add(stage, s_file_of_four("h")), -1);
-    assert_int_equal(stage->error.code, RMT_E_CORRUPT);
+    REFUSED(s_add(stage, s_file_of_four("h")), RMT_E_CORRUPT);
 
     s_restart(stage);
     s_add_root(stage);
     assert_int_equal(s_add(stage, s_file_of_four("i")), 0);
-    assert_int_equal(s_finish(stage), -1);
+    REFUSED(s_finish(stage), RMT_E_CORRUPT);
 }
 
 // A refused attribute is an error that names the path.
@@ -268,8 +265,7 @@ test_an_attribute_that_is_refused_is_an_error_with_its_path(void **state)
                                                 .xattrs = &xattr,
                                                 .xattr_count = 1}),
                      0);
-    assert_int_equal(s_finish(stage), -1);
-    assert_int_equal(stage->error.code, RMT_E_IO);
+    REFUSED(s_finish(stage), RMT_E_IO);
     assert_non_null(strstr(stage->error.text, "/with\\x0aattribute"));
     assert_non_null(strstr(stage->error.text, "nonsense.x"));
 }
@@ -279,9 +275,9 @@ test_an_error_is_final(void **state)
 {
     stage_t *stage = *state;
     s_add_root(stage);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "..", .mode = FILE_MODE}), -1);
-    assert_int_equal(s_add(stage, (rmt_entry_t){.path = "f", .mode = FILE_MODE}), -1);
-    assert_int_equal(s_finish(stage), -1);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "..", .mode = FILE_MODE}), RMT_E_CORRUPT);
+    REFUSED(s_add(stage, (rmt_entry_t){.path = "f", .mode = FILE_MODE}), RMT_E_CORRUPT);
+    REFUSED(s_finish(stage), RMT_E_CORRUPT);
     assert_int_equal(faccessat(tree_lab_copy(stage->lab), "f", F_OK, 0), -1);
 }
 
