@@ -16,7 +16,7 @@ status=0; ramet job wait "$job" --timeout 60s || status=$?
 [ $status = 2 ] || fail "the job with a wrong script ended with $status"
 for name in b1 u1; do
   ramet job show "$job" --json | jq -r --arg t $name '.targets[] | select(.name == $t) | .error' |
-    grep -q "script 10-look: .*$(sha256_of "$farm/look") is pinned" || { ramet job show "$job" >&2; fail "the error does not say what is wrong"; }
+    grep -q "script 10-look: .*the script is pinned to $(sha256_of "$farm/look")" || { ramet job show "$job" >&2; fail "the error does not say what is wrong"; }
   [ "$(stat -c %b "$farm/$name.disk")" = 0 ] || fail "something was written to $name"
 done
 no_locks
