@@ -18,7 +18,7 @@ void rmt_events_tail(rmt_events_t *self);
 // Where a task stands. flight: fields job, service, subject; see roster.h.
 void rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight,
                          const rmt_msg_t *progress);
-// A task has ended: its percentage is no news any more.
+// A task has ended: its percentage is out of date.
 void rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight);
 
 // Lay the last percentages over an item that has the topic.

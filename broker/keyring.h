@@ -15,7 +15,7 @@ int rmt_keyring_add_admins(rmt_keyring_t *self, rmt_error_t *error);
 // Take a record {key, role, name, place, state, epoch} of Redis over.
 void rmt_keyring_put(rmt_keyring_t *self, const rmt_record_t *record);
 
-// Forget all that Redis said: nobody but the administrators may act until it is read
+// Forget all that Redis said: only the administrators may act until it is read
 // anew.
 void rmt_keyring_forget(rmt_keyring_t *self);
 

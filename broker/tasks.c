@@ -57,7 +57,7 @@ s_return_task(rmt_broker_t *broker, const rmt_member_t *member, const rmt_record
     rmt_state_call(broker->state, &call, NULL, NULL);
 }
 
-// False when the peer is not there any more: it may be at another broker.
+// False when the peer has gone: it may be at another broker.
 static bool
 s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item,
             uint32_t era)

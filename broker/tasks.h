@@ -12,5 +12,5 @@ void rmt_tasks_wake(rmt_broker_t *broker, const char *service);
 // Take tasks for all that this member offers.
 void rmt_tasks_feed(rmt_broker_t *broker, rmt_member_t *member);
 
-// A task that is not the member's any more. item: {task, attempt}.
+// A task that no longer belongs to the member. item: {task, attempt}.
 void rmt_tasks_cancel(const rmt_member_t *member, const rmt_record_t *item);

@@ -68,7 +68,7 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
     if (!isatty(STDIN_FILENO)) {
         rmt_fail(
             error, RMT_E_USAGE,
-            "the deployment needs targets: --targets LIST; there is no implicit \"all\"");
+            "the deployment needs targets: --targets LIST; \"all\" is never implied");
         return NULL;
     }
     fputs("Targets (names, r12-n[01-40], rack=r12): ", stderr);

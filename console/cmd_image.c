@@ -36,8 +36,8 @@ static const option_t s_create_options[] = {
     {"place", "PLACE", "place that stores it; default: the only place with an imager"},
     {"exclude", "GLOB", "leave out matching paths; may be given several times"},
     {"dry-run", NULL,
-     "make no image; list the paths that an image would contain, leave out and make "
-     "anew, and its private keys"},
+     "make no image; list the paths that an image would contain, leave out and "
+     "replace, and its private keys"},
     {"paranoid", NULL, "read every file, also files with unchanged times"},
     {"wait", NULL, "follow the job to its end"},
     {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},

@@ -247,7 +247,7 @@ s_put_hole(rmt_archive_writer_t *self, uint64_t until, rmt_error_t *error)
     return 0;
 }
 
-// The contents of the last entry are through but for holes.
+// The contents of the last entry are complete except for holes.
 static int
 s_end_contents(rmt_archive_writer_t *self, rmt_error_t *error)
 {

@@ -27,10 +27,10 @@ typedef enum {
     RMT_E_NO_SPACE = 11,     // A disk or file system is full or too small
     RMT_E_IO = 12,           // The operating system refused or failed
     RMT_E_TIMEOUT = 13,      // Did not end in its time
-    RMT_E_UNAVAILABLE = 14,  // Nobody answers; again later
+    RMT_E_UNAVAILABLE = 14,  // No peer answers; try again later
     RMT_E_CANCELLED = 15,    // Was asked to stop
     RMT_E_INCOMPATIBLE = 16, // Hardware, firmware or sizes do not fit
-    RMT_E_UNSUPPORTED = 17,  // Known, and not carried by this version
+    RMT_E_UNSUPPORTED = 17,  // Known, and not supported by this version
     RMT_E_CONFIG = 18,       // A configuration or key file is wrong
     RMT_E_INTERNAL = 19,     // ramet broke a promise of its own
     RMT_CODE_COUNT

@@ -68,7 +68,7 @@ s_sorted(const rmt_records_t *found)
 rmt_records_t *
 rmt_btrfs_list(const char *folder, rmt_error_t *error)
 {
-    static const uint8_t nobody[16];
+    static const uint8_t no_parent[16];
     assert(folder);
     uint64_t default_id = 0;
     __attribute__((cleanup(
@@ -96,7 +96,7 @@ rmt_btrfs_list(const char *folder, rmt_error_t *error)
         rmt_auto(rmt_record) record = s_new(path, info.id, default_id);
         if (info.flags & 1) // BTRFS_ROOT_SUBVOL_RDONLY of the format
             rmt_record_set(record, "read-only", "yes");
-        if (memcmp(info.parent_uuid, nobody, sizeof nobody) != 0)
+        if (memcmp(info.parent_uuid, no_parent, sizeof no_parent) != 0)
             rmt_record_set(record, "snapshot", "yes");
         rmt_records_append(found, &record);
     }

@@ -196,7 +196,7 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
 // ---- Is it written?
 
 // Words of a superblock begin with whether it may be written; a mount alone may be
-// read-only all the same.
+// read-only even so.
 static bool
 s_is_written(const char *line, dev_t device)
 {

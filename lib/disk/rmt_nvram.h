@@ -21,7 +21,7 @@ typedef struct {
     uint64_t start, sectors; // In logical sectors
 } rmt_nvram_entry_t;
 
-// Have one entry that starts this loader, first in the order but for entries that start
+// Have one entry that starts this loader, sorted first except for entries that start
 // from the network and stand before all others. " (ramet)" is added to the label; other
 // entries with this end are of systems that were there before, and are removed.
 // folder: where efivarfs is mounted. *number_out: of Boot####.

@@ -13,7 +13,7 @@
 
 typedef struct {
     uint32_t bit;
-    // As mkfs calls it; "" for a state that is not made; behind "!" one not carried.
+    // As mkfs calls it; "" for a state that is not made; behind "!" one not supported.
     const char *name;
 } feature_t;
 

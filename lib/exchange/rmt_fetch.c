@@ -12,7 +12,7 @@
 #define ACK_MS 2          // A lot may be smaller when nothing came for so long
 #define CONNECT_MS 4000   // For the first word of a holder
 #define SILENCE_MS 10000  // Between words
-#define PATIENCE_MS 30000 // Without any progress while nobody answers
+#define PATIENCE_MS 30000 // Without any progress while no holder answers
 #define GRANT_MS 3000     // For the broker's word to reach a holder
 #define AHEAD_COUNT 128   // Chunks that rmt_fetch_read gets at once
 

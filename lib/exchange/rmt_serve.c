@@ -81,7 +81,7 @@ s_refuse(rmt_serve_state_t *self, rmt_packet_t *packet, const char *text)
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = RMT_E_NOT_ALLOWED;
     rmt_msg_text(&msg->text, text);
-    // Nobody there any more is as good.
+    // A caller that has gone needs no answer.
     (void) rmt_socket_send(self->socket, packet->route, msg, false, &ignored);
 }
 
@@ -138,7 +138,8 @@ s_purge(rmt_serve_state_t *self)
     }
 }
 
-// A beat tells those who wait that we live, and us who is gone.
+// A beat tells the waiting peers that this worker lives, and this worker which peers have
+// gone.
 static void
 s_tick(rmt_serve_state_t *self)
 {

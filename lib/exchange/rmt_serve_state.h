@@ -51,7 +51,7 @@ typedef struct {
     bool receives;
     rmt_serve_event_fn *event;
     void *context;
-    unsigned events_left;       // Until the next second, so that nobody floods a log
+    unsigned events_left;       // Until the next second, so that no peer floods the log
     zhashx_t *callers;          // Route in hexadecimal -> rmt_caller_t
     uint64_t unacked, reserved; // Of all callers: sent; windows of streams
     rmt_serve_stats_t stats;

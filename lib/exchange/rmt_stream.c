@@ -168,7 +168,7 @@ s_run(zsock_t *pipe, void *args)
         s_handle(&self, pipe, msg);
     }
     rmt_store_rollback(store);
-    // Tells the owner that no message comes any more.
+    // Tells the owner that no further message comes.
     s_reply(pipe, NULL);
 }
 

@@ -37,13 +37,13 @@ s_why_no_host(const rmt_address_t *address)
     static const uint8_t none[16] = {0}, all[4] = {0xff, 0xff, 0xff, 0xff};
     const uint8_t *bytes = address->bytes;
     if (memcmp(bytes, none, s_bits(address) / 8) == 0)
-        return "this address is not the address of a host";
+        return "the address is not the address of a host";
     if (!address->is_v6 && memcmp(bytes, all, sizeof all) == 0)
-        return "this is the broadcast address";
+        return "the address is the broadcast address";
     if (address->is_v6 ? bytes[0] == 0xff : bytes[0] >> 4 == 0xe)
-        return "this is a multicast address";
+        return "the address is a multicast address";
     if (address->is_v6 && memcmp(bytes, mapped, sizeof mapped) == 0)
-        return "this is an IPv4 address in the form of IPv6; write it as IPv4";
+        return "the address is an IPv4 address in the form of IPv6; write it as IPv4";
     return NULL;
 }
 
@@ -84,8 +84,8 @@ s_read_number(const char *text, unsigned limit, unsigned *number_out)
     return *number_out >= 1 && *number_out <= limit;
 }
 
-// The first and the last address of an IPv4 network are not those of a host, but for the
-// links between two and the single addresses.
+// The first and the last address of an IPv4 network are not those of a host, except for
+// the links between two and the single addresses.
 static bool
 s_is_host_of(const rmt_address_t *address, unsigned prefix)
 {

@@ -286,13 +286,13 @@ s_has_word(const char *words, const char *word)
     return false;
 }
 
-// A field that nobody knows may be a known one with a slip of the pen.
+// An unknown field may be a known one with a typing error.
 static int
 s_refuse_stranger(const reading_t *self, const table_t *table, const char *name)
 {
     return s_has_word(table->others, name) || s_find_row(table, name)
                ? 0
-               : s_refuse(self, name, "absent, as there is no such field");
+               : s_refuse(self, name, "absent, because this field does not exist");
 }
 
 static int

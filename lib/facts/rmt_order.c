@@ -112,7 +112,7 @@ rmt_order_add_choice(rmt_order_t *self, const rmt_record_t *record, rmt_error_t 
     if (!rmt_record_name_is_valid(role) || s_find_choice(self, role))
         return s_refuse(record, "role", "the role of one disk, once", error);
     if (!*disk)
-        return s_refuse(record, "disk", "what the disk is known by", error);
+        return s_refuse(record, "disk", "the disk's wwn, serial, path or name", error);
     if (!bytes || bytes > INT64_MAX)
         return s_refuse(record, "bytes", "the size of the disk", error);
     rmt_grow_one(&self->choices, self->choice_count);

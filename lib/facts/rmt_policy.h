@@ -1,5 +1,5 @@
 // rmt_policy - how strictly each component of a machine is compared: the words that may
-// be asked for, and what holds when nobody asks (docs/spec/3-facts.md, "Matching").
+// be asked for, and what holds without a policy (docs/spec/3-facts.md, "Matching").
 //
 // A program that takes a policy checks it here, at once, so that a word that
 // means nothing is refused where it was said: at the console, at the broker's door, and

@@ -9,7 +9,7 @@
 typedef struct rmt_drivers rmt_drivers_t;
 
 // version: of the kernel, for people. has_initramfs: the list of what it holds will be
-// added, or it holds nothing; false when nobody could look into it, so that each module
+// added, or it holds nothing; false when ramet could not read it, so that each module
 // counts as one that it holds. Makes a folder of its own for files below TMPDIR or /tmp.
 // Caller owns the result. NULL: IO.
 rmt_drivers_t *rmt_drivers_new(const char *version, bool has_initramfs,
@@ -29,5 +29,5 @@ int rmt_drivers_open(rmt_drivers_t *self, rmt_error_t *error);
 rmt_served_t rmt_drivers_find(void *self, const char *name, const char *known,
                               const char **module_out);
 
-// "6.1.0-28-amd64", with a word on an initramfs that nobody could look into.
+// "6.1.0-28-amd64", with a word on an initramfs that ramet could not read.
 const char *rmt_drivers_kernel(const rmt_drivers_t *self);

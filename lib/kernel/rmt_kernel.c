@@ -233,7 +233,7 @@ s_give_settings(const kernel_t *self, rmt_error_t *error)
     return rc;
 }
 
-// An initramfs that cannot be looked into is told as such and keeps nobody from imaging.
+// An initramfs that ramet cannot read is told as such and does not stop the capture.
 static int
 s_give_initramfs(const kernel_t *self, const char *version, rmt_record_t *kernel,
                  rmt_error_t *error)

@@ -85,7 +85,7 @@ s_must_be_driven(const char *pci_class)
            strncmp(pci_class, "0c03", 4) == 0;
 }
 
-// What had no driver on the source either is as it was.
+// A device without a driver on the source needs none on the target.
 static bool
 s_was_idle(const rmt_match_run_t *run, const rmt_record_t *pci)
 {

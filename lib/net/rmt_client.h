@@ -27,7 +27,7 @@ typedef struct {
 } rmt_request_t;
 
 // Ask and wait. Caller owns the result, a REPLY with code 0.
-// NULL: the reply's code and text; UNAVAILABLE when nobody answered in time.
+// NULL: the reply's code and text; UNAVAILABLE when no broker answered in time.
 rmt_msg_t *rmt_client_request(rmt_client_t *self, const rmt_request_t *request,
                               rmt_error_t *error);
 

@@ -27,14 +27,14 @@ typedef struct {
 
 // For rmt_enrol_find, and for tests. Blocks until the key is approved. Borrows config.
 // Caller owns *answer_out: {name, role, place}. Returns 0, or -1: NOT_ALLOWED (the token
-// does not fit), UNAVAILABLE (time is over: nobody answered, or still pending), CANCELLED
-// (wait said so), USAGE, IO.
+// does not fit), UNAVAILABLE (time is over: no broker answered, or the key is still
+// pending), CANCELLED (wait said so), USAGE, IO.
 int rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out,
               rmt_error_t *error);
 
 // The key kept at path; when there is none, a new one is made and enrolled, and takes its
 // name when it is approved: until then it is PATH.pending, so that a start that was cut
-// short announces the same key again and never works with one that nobody knows.
+// short announces the same key again and never works with an unknown one.
 // config->own is not looked at; an empty token is an error only when one is needed.
 // Blocks as rmt_enrol. *answer_out stays NULL where the key was there; caller owns it.
 // 0, or -1: as rmt_enrol, CONFIG.

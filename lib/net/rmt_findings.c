@@ -75,7 +75,7 @@ rmt_findings_add(rmt_findings_t *self, rmt_record_t **record_p)
     self->page_bytes += s_size(*record_p);
     rmt_records_append(self->page, record_p);
     if (self->has_failed) {
-        // Nobody will hear of them; only how many is of use now.
+        // No broker gets these findings; their number alone is of use now.
         rmt_records_destroy(&self->page);
         self->page = rmt_records_new();
     } else if (rmt_records_count(self->page) >= PAGE_COUNT ||

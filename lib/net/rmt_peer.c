@@ -75,8 +75,7 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
         assert(self->brokers[self->count]);
     }
     if (count == 0) {
-        rmt_fail(error, RMT_E_USAGE,
-                 "no broker is named; set brokers in the configuration");
+        rmt_fail(error, RMT_E_USAGE, "the setting brokers is empty; name a broker");
         return NULL;
     }
     // Peers that start together should not all begin with the same broker.
@@ -158,7 +157,7 @@ s_is_silent(const rmt_peer_t *self, int64_t now)
     return now - self->heard_at >= (int64_t) self->beat_ms * BEATS_MISSED;
 }
 
-// What the handshake tells is better than that nobody answered.
+// The handshake's reason tells more than a missing answer.
 static void
 s_time_out(rmt_peer_t *self, int64_t now)
 {

@@ -8,7 +8,7 @@
 #include <string.h>
 
 // Debian's zmq.h hides this option as a draft; the library has it. Without it, CURVE
-// accepts any key when nobody answers ZAP.
+// accepts any key when no thread answers ZAP.
 #define OPTION_ZAP_ENFORCE_DOMAIN 93
 // CURVE adds a header and an authenticator to each frame.
 #define SEAL_SIZE 1024

@@ -65,8 +65,8 @@ rmt_worker_t *rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *err
 // Waits for task threads that still run.
 void rmt_worker_destroy(rmt_worker_t **self_p);
 
-// Run until SIGTERM, SIGINT or rmt_worker_stop: then no task is taken any more, those
-// in hand are cancelled and waited for, their results are sent, and it leaves.
+// Run until SIGTERM, SIGINT or rmt_worker_stop: then the worker takes no further task,
+// those in hand are cancelled and waited for, their results are sent, and it leaves.
 // Returns 0, or -1: IO.
 int rmt_worker_run(rmt_worker_t *self, rmt_error_t *error);
 

@@ -23,7 +23,7 @@ struct rmt_zap {
 typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
-    bool is_open; // More keys will be allowed: who is in no list yet tries again
+    bool is_open; // More keys will be allowed: a key without a list yet tries again
     uint64_t refused;
 } doorman_t;
 

@@ -286,7 +286,7 @@ serve('target_confirm', function(meta, body, items)
     return {}
 end)
 
--- First boots that nobody reported in time: failed, and the lock stays.
+-- First boots without a report in time: the target failed, and its lock stays.
 serve('boot_reap', function(meta)
     local late = call('ZRANGEBYSCORE', P .. 'boots', '-inf', now(), 'LIMIT', 0, 200)
     for _, mark in ipairs(late) do

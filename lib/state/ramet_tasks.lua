@@ -107,7 +107,7 @@ function R.task_end(meta, task, event, note)
     call('EXPIRE', task_key(task.id), KEPT_S)
 end
 
--- A task that is not needed any more; one that has ended stays as it is.
+-- Cancel a task that is no longer needed; an ended task stays unchanged.
 function R.task_cancel(meta, task)
     if task and R.can('task', task, 'cancel') then
         R.task_end(meta, task, 'cancel')

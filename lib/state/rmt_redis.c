@@ -216,7 +216,7 @@ s_is_answer(const redisReply *reply)
     return true;
 }
 
-// Names that no record may have were made by nobody but us; they are left out.
+// A field whose name a record cannot have is the function library's own: left out.
 static void
 s_take_record(rmt_record_t *record, const redisReply *list)
 {

@@ -24,7 +24,7 @@ struct rmt_batch {
     rmt_pack_writer_t *previous; // Finished; on its way to the disk
     rmt_buffer_t packs;          // Table as in an index, of all packs that are finished
     rmt_pending_t *pending;
-    rmt_index_t **indexes; // Of slots that are not pending any more
+    rmt_index_t **indexes; // Of slots that are no longer pending
     rmt_file_name_t *index_names;
     size_t index_count;
     bool failed;
@@ -159,7 +159,7 @@ s_sync_previous(rmt_batch_t *self, rmt_error_t *error)
 }
 
 // Finish the open pack. Its fsync is left until the next one is full: by then the
-// kernel has written most of it, and nobody has to wait.
+// kernel has written most of it, and the caller need not wait.
 static int
 s_close_pack(rmt_batch_t *self, rmt_error_t *error)
 {

@@ -206,7 +206,7 @@ s_collect(rmt_store_t *self, int64_t age_s, rmt_gc_report_t *report, rmt_error_t
     return result;
 }
 
-// Nobody publishes an image meanwhile.
+// The lock keeps other processes from publishing an image meanwhile.
 static int
 s_prepare(rmt_store_t *self, rmt_gc_report_t *report, rmt_error_t *error)
 {

@@ -253,7 +253,7 @@ s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t
     return 0;
 }
 
-// The image's keys go first, also those of kinds that are not made any more.
+// The image's keys go first, also keys of kinds that ssh no longer makes.
 static void
 s_plan_key_removals(int root_fd, rmt_records_t *actions)
 {

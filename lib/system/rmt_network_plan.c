@@ -172,7 +172,7 @@ s_print_names(FILE *out, const rmt_network_t *network, const char *domain_key,
 }
 
 // What /etc/resolv.conf is stays: a symlink belongs to a resolver. Its stack tells it,
-// but for ifupdown, which does not know systemd's.
+// except for ifupdown, which does not know systemd's.
 static void
 s_plan_resolver(int root_fd, const rmt_stack_t *stack, const rmt_network_t *network,
                 rmt_records_t *actions)

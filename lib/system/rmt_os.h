@@ -3,7 +3,7 @@
 //   class=os {family linux|other, distribution, version, name, kernels,
 //             package-system dpkg|rpm|none, packages, init systemd|sysv|none,
 //             network-stack netplan|networkmanager|networkd|ifupdown|none, or one that is
-//             not carried: wicked|connman|ifcfg}
+//             not supported: wicked|connman|ifcfg}
 //   class=config {path, files}      one for each known place of configuration
 #pragma once
 
@@ -12,5 +12,5 @@
 
 // Look at a mounted tree, of which nothing is run. A tree without a system that a
 // handler knows is family=other. Caller owns *records_out.
-// 0, or -1: UNSUPPORTED (a system that is known and not carried, by name).
+// 0, or -1: UNSUPPORTED (a system that is known and not supported, by name).
 int rmt_os_examine(int root_fd, rmt_records_t **records_out, rmt_error_t *error);

@@ -12,7 +12,7 @@ static bool
 s_has(int root_fd, const char *const *paths)
 {
     for (; *paths; paths++) {
-        // A link may lead to where nothing is yet, and is there all the same.
+        // A link counts as present even if its target does not exist yet.
         if (rmt_rooted_exists(root_fd, *paths) ||
             rmt_rooted_kind(root_fd, *paths) == S_IFLNK)
             return true;
@@ -95,7 +95,7 @@ s_look(int root_fd, found_t *found, rmt_stack_t *stack)
     (void) s_find_interface(root_fd, stack->first);
 }
 
-// Those that are found and not carried: their files would give the image's address to
+// Stacks that are found and not supported: their files would give the image's address to
 // every copy.
 static const char *
 s_foreign(int root_fd, const found_t *found)

@@ -26,7 +26,7 @@ typedef struct {
     const rmt_capture_sink_t *sink;
     rmt_queue_t *queue;
     rmt_walk_t *walk;   // Of the walking thread until it has ended
-    rmt_links_t *links; // Likewise; but for made_inode of a link
+    rmt_links_t *links; // Likewise; except for made_inode of a link
     atomic_int patience_ms;
     pthread_t threads[THREADS_MAX + 1];
     size_t thread_count;
@@ -75,7 +75,7 @@ s_put(s_capture_t *self, rmt_portion_t **portion_p)
     return false;
 }
 
-// Nothing is read of what is as it was. A further link has nothing of its own.
+// A file that the cache knows is not read. A further link has no contents of its own.
 static void
 s_recall(s_capture_t *self, const rmt_walk_item_t *found, rmt_capture_item_t *item)
 {

@@ -24,7 +24,7 @@ typedef struct {
     rmt_dir_t *parent, *dir;
     struct stat status; // What the contents are held against
     bool is_mount;
-    bool is_vanished; // Is not there any more: no entry
+    bool is_vanished; // The file is gone: no entry
     bool is_unreadable;
     bool is_fuzzy;
     char reason[160];      // Why it is unreadable

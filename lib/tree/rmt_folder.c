@@ -78,7 +78,7 @@ rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry, rmt_error_t *erro
     const char *slash = strrchr(entry->path, '/');
     const char *name = slash ? slash + 1 : entry->path;
     bool is_old = false;
-    // Nobody gets in before it is finished.
+    // No other user gets in before it is finished.
     if (mkdirat(parent->fd, name, 0700) == -1) {
         is_old = errno == EEXIST && strcmp(entry->path, "lost+found") == 0;
         if (!is_old) {
@@ -156,7 +156,7 @@ bool
 rmt_folder_shed(rmt_folder_t *self)
 {
     // The path's own reference and that of the folder below. Both are the writing
-    // thread's, which also is the only one to add any, so nobody else can get here.
+    // thread's, which also is the only one to add any, so no other thread can get here.
     if (atomic_load(&self->references) != 2)
         return false;
     close(self->fd);

@@ -31,7 +31,7 @@ size_t rmt_folder_path_size(const rmt_folder_t *self);
 // default ACL, flags or project that the folder hands down.
 bool rmt_folder_hands_down(const rmt_folder_t *self);
 
-// Close the descriptor of a folder on the path that nobody uses but the folder below it.
+// Close the descriptor of a folder on the path that only the folder below it uses.
 // False when it is in use.
 bool rmt_folder_shed(rmt_folder_t *self);
 // Open it again from the folder below. 0, or -1: IO.

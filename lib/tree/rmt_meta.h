@@ -26,7 +26,7 @@
 // Of the flags, the ones that only work while an inode is empty; children inherit them.
 #define RMT_META_EARLY_FLAGS                                                             \
     ((uint32_t) (FS_NOCOW_FL | FS_COMPR_FL | FS_NOCOMP_FL | FS_CASEFOLD_FL))
-// And the ones under which nothing can be changed any more, not even a link added.
+// And the flags that forbid every later change, even an added link.
 #define RMT_META_LOCK_FLAGS ((uint32_t) (FS_IMMUTABLE_FL | FS_APPEND_FL))
 
 // Memory of the variable parts of one entry; an object of one thread at a time.

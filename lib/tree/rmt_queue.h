@@ -58,7 +58,7 @@ void rmt_queue_release(rmt_queue_t *self, rmt_chore_t *chore);
 
 // Block until the queue is empty or stopped.
 void rmt_queue_drain(rmt_queue_t *self);
-// Wake all threads and hand out nothing any more; remember the first error given.
+// Wake all threads and hand out no further chore; remember the first error given.
 void rmt_queue_fail(rmt_queue_t *self, const rmt_error_t *error);
 // 0, or -1 with the error of rmt_queue_fail.
 int rmt_queue_check(rmt_queue_t *self, rmt_error_t *error);

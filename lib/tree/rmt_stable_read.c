@@ -18,7 +18,7 @@ s_ms(const struct timespec *at)
     return (int64_t) at->tv_sec * 1000 + at->tv_nsec / 1000000;
 }
 
-// The kernel grants a read lease only while nobody has the file open for writing, or
+// The kernel grants a read lease only while no process has the file open for writing, or
 // mapped so. It is given back at once; a writer who comes in between waits that long.
 static bool
 s_is_open_for_writing(int fd)

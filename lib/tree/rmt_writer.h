@@ -1,10 +1,10 @@
 // rmt_writer - entries and their contents to a folder tree.
 //
 // Entries come in manifest order, the root ("") first. The root folder exists, and is
-// empty but for lost+found. Everything else is made new: nothing that exists is written
-// to, and no name, symlink or hard link of an entry can reach outside the root, as each
-// is made as one component in a folder that this writer made and holds open. Parents
-// must have been given as folders.
+// empty except for lost+found. Everything else is made new: nothing that exists is
+// written to, and no name, symlink or hard link of an entry can reach outside the root,
+// as each is made as one component in a folder that this writer made and holds open.
+// Parents must have been given as folders.
 //
 // Of each inode: create, contents, owner, mode, attributes (security.* last), mtime,
 // inode flags; folders after what they hold. Holes stay holes. Hard links are made

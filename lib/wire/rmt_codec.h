@@ -9,7 +9,7 @@
 #include "wire/rmt_msg.h"
 
 // The envelope as a frame; the payload is not part of it. Caller owns the result.
-// Never fails: a message that breaks the grammar is misuse (assert), but for its size,
+// Never fails: a message that breaks the grammar is misuse (assert), except for its size,
 // which the sender checks (RMT_CONTROL_SIZE_MAX), and its prose: bytes of `text` that
 // are no UTF-8 become "?", and what is too long is cut.
 zframe_t *rmt_codec_encode(const rmt_msg_t *msg);

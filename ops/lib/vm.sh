@@ -9,7 +9,7 @@
 
 in_net() { local e=$1; shift; nsenter -t "$(cat "$run/net-$e.pid")" -n -- "$@"; }
 
-# The one it had before, if nobody has taken it: records of targets may have addresses in it.
+# The one it had before, if no other network has taken it: records of targets may have addresses in it.
 free_subnet() { # ENGINE
   local n before
   before=$(sed -n 's/^subnet=10\.77\.//p' "$run/net-$1.env" 2>/dev/null || true)

@@ -45,6 +45,9 @@ plant_unused() { small; put tests/lint/debts 'M1 planted'; put lib/base/a.h 'voi
   put lib/base/a.c 'void' 'planted(void)' '{' '    planted();' '}'; put lib/base/b.c 'void' 'b(void)' '{' '    other();' '}'
   echo "lib/base/a.h: no other file calls planted$"; }
 plant_words() { small; put lib/base/a.c "// TO""DO: planted"; echo "lib/base/a.c:1"; }
+plant_riddles() { small; put lib/base/a.c 'void a(void) { say("which planted job?"); }'
+  put lib/base/b.lua "need(a, 'there is no ' .. 'planted', 'nobody serves planted')"; put ops/a '#!/bin/bash' 'die "what is planted is no token"'
+  echo "6 riddles"; }
 
 for script in tests/lint/check_*.sh; do
   name=${script##*/check_}; name=${name%.sh}

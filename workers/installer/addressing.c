@@ -44,7 +44,8 @@ s_has_roles(const rmt_record_t *target)
 }
 
 // One interface and no word about it: that one is meant, so that its settings go by its
-// MAC and not by a name. Of several nobody knows which; an address on all would be wrong.
+// MAC and not by a name. With several interfaces the right one is unknown; an address on
+// all would be wrong.
 static int
 s_find_interface(const rmt_record_t *target, const rmt_records_t *hardware,
                  char mac_out[RMT_MAC_TEXT_SIZE], rmt_error_t *error)

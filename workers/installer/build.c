@@ -41,7 +41,7 @@ s_is_alive(void *context)
 
 // ---- Fetching
 
-// Ask the broker who has the image; that lets this key in there, too.
+// Ask the broker for holders of the image; the broker then grants this key to them.
 static int
 s_connect(build_t *self, rmt_error_t *error)
 {

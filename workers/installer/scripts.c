@@ -59,7 +59,7 @@ s_add_curl(arguments_t *arguments, const char *url, const char *file,
 }
 
 // scp speaks SFTP, so that the other side needs no shell. A host that is not known is
-// refused, as nobody is there who could be asked.
+// refused, as no person is there to be asked.
 static void
 s_add_scp(arguments_t *arguments, const char *from, const char *file,
           const char *const *options)

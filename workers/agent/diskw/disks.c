@@ -76,7 +76,7 @@ s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
         mount(NULL, DEV, NULL, MS_REC | MS_SLAVE, NULL) == -1)
         return 0;
     if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
-        return rmt_fail_errno(error, "mount a " DEV " of our own");
+        return rmt_fail_errno(error, "mount a new " DEV);
     return s_make_nodes(targets, devices, error);
 }
 
@@ -124,8 +124,8 @@ s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
                     rmt_record_text(target, "identity", ""));
 }
 
-// A writer whose agent was killed may still be letting go of the disk. Nobody else may
-// begin before it has: the lock goes with the last process that holds the disk.
+// A writer whose agent was killed may still be letting go of the disk. No other writer
+// may begin before it has: the lock goes with the last process that holds the disk.
 static int
 s_lock(rmt_work_t *self, const char *path, rmt_error_t *error)
 {

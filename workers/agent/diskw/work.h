@@ -64,7 +64,7 @@ const char *rmt_work_mount_point(const rmt_work_volume_t *volume);
 void rmt_work_part(rmt_work_t *self);
 
 // Tell where the work is: at most four times a second, but always at the start of a
-// phase (done 0) and its end. 0, or -1: IO (nobody listens any more).
+// phase (done 0) and its end. 0, or -1: IO (the agent has ended).
 int rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t total,
                       rmt_error_t *error);
 

@@ -42,7 +42,7 @@ typedef struct {
     rmt_code_t refusal;  // Of the last order, with the words of the console; OK: none
     char *refusal_text;
     bool is_writing; // A disk is being changed
-    bool is_refused; // The broker does not know our key any more
+    bool is_refused; // The broker no longer knows our key
     bool is_ended;   // By a signal
 } bare_t;
 
@@ -252,7 +252,7 @@ s_set_machine(bare_t *self, const rmt_records_t *hardware)
     rmt_screen_set(self->screen, RMT_SCREEN_MACHINE, text);
 }
 
-// Without a disk a machine is known all the same, so that its inventory can be looked
+// A machine without a disk enrols too, so that its inventory can be looked
 // at. 0, or -1: IO, CANCELLED.
 static int
 s_wait_disks(bare_t *self, rmt_error_t *error)

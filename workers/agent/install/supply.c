@@ -80,7 +80,7 @@ rmt_supply_destroy(rmt_supply_t **self_p)
     *self_p = NULL;
 }
 
-// True when it is worth asking again, after a pause: nobody answered, or a holder that
+// True when it is worth asking again, after a pause: no holder answered, or a holder that
 // was started anew does not know us yet.
 static bool
 s_may_go_on(rmt_supply_t *self, rmt_error_t *error)

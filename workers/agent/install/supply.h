@@ -1,7 +1,7 @@
 // supply - the chunks of one image from an engine, for as long as a holder has them.
 //
 // Holders are asked for by the verb `holders` at the start and again when none of those
-// known answers any more: an engine's installer may be replaced by another one in the
+// known still answers: an engine's installer may be replaced by another one in the
 // middle. A broker is needed only then.
 #pragma once
 

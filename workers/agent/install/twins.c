@@ -8,7 +8,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define NO_DOS_ID "00000000-" // Of tables that nobody gave an id
+#define NO_DOS_ID "00000000-" // Of tables without an id
 
 static bool
 s_has_guid(const rmt_layout_t *layout, const char *guid)

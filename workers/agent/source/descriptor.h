@@ -32,6 +32,6 @@ void rmt_descriptor_add_dropped(rmt_descriptor_t *self, const rmt_records_t *dro
 const char *rmt_descriptor_state(const rmt_descriptor_t *self);
 
 // Set the first record, give the image's bytes. Caller owns the result.
-// NULL: TOO_BIG for what is no chunk any more.
+// NULL: TOO_BIG for more bytes than a chunk can have.
 zchunk_t *rmt_descriptor_pack(rmt_descriptor_t *self, const char *firmware,
                               const rmt_capture_report_t *totals, rmt_error_t *error);

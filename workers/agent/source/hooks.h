@@ -17,5 +17,5 @@ typedef struct {
 // Blocks for the program, at most hook-timeout-s and five seconds.
 // 0, also for no hook, or -1: REFUSED (it failed), TIMEOUT, NOT_FOUND, IO.
 int rmt_hooks_before(const rmt_hooks_t *hooks, rmt_error_t *error);
-// Does nothing when it is not due. Blocks and returns as above; it is not due any more.
+// Does nothing when it is not due. Blocks and returns as above; then it is no longer due.
 int rmt_hooks_after(const rmt_hooks_t *hooks, rmt_error_t *error);

@@ -197,7 +197,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     return 0;
 }
 
-// Swap and what nobody has formatted hold no tree, and name the manifest of none.
+// Swap and unformatted partitions have no tree, and name no manifest.
 static int
 s_name_empty(capture_t *self, rmt_error_t *error)
 {

@@ -75,8 +75,8 @@ s_read_fstab_at(const char *root)
 
 // ---- A disk that is read
 
-// What nobody knows how to read is said; a copy gets the space without it. GRUB's own
-// partition has its pieces carried.
+// The agent reports data that it cannot read; a target gets the space without it. GRUB's
+// own partition has its pieces carried.
 static void
 s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
 {
@@ -184,7 +184,7 @@ s_mount(rmt_source_disk_t *self, size_t volume, const char *device, rmt_error_t 
         return -1;
     const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
                             : s_add_tree(self, volume, folder, error);
-    // Without a tree there is nobody to unmount it but the end of the namespace.
+    // Without a tree, only the end of the namespace unmounts it.
     if (rc == 0)
         self->trees[self->count - 1].folder = rmt_take(&folder);
     return rc;

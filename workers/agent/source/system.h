@@ -6,5 +6,5 @@
 #include "base/rmt_record.h"
 
 // The system below the root volume; a source without one has none. Caller owns the
-// result. NULL: UNSUPPORTED (a system that is known and not carried).
+// result. NULL: UNSUPPORTED (a system that is known and not supported).
 rmt_records_t *rmt_system_read(const rmt_source_disk_t *disk, rmt_error_t *error);
