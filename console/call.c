@@ -78,14 +78,13 @@ call_connect(call_t *self, rmt_error_t *error)
     return s_connect(self, config, error);
 }
 
-static bool
+static void
 s_say_pending(void *context, bool is_pending, const char *text)
 {
     bool *was_pending = context;
     if (is_pending && !*was_pending)
         fprintf(stderr, "%s; approve it with: ramet key approve NAME\n", text);
     *was_pending = is_pending;
-    return true;
 }
 
 rmt_record_t *
@@ -102,7 +101,7 @@ call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_
                                       .broker_key = broker.public_text,
                                       .token = token,
                                       .body = body,
-                                      .wait = s_say_pending,
+                                      .told = s_say_pending,
                                       .context = &was_pending};
     rmt_record_t *answer = NULL;
     const char *path = rmt_config_text(config, "key");

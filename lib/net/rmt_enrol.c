@@ -5,6 +5,7 @@
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "base/rmt_signals.h"
 #include "net/rmt_socket.h"
 
 #include <assert.h>
@@ -20,17 +21,20 @@ typedef struct {
     const rmt_enrol_config_t *config;
     rmt_msg_t *msg;      // The ENROL
     int64_t deadline_ms; // 0: none
+    int signals;         // -1: they are not looked at
     bool is_pending;
     rmt_error_t last; // Why it is not done yet
 } s_enrol_t;
 
-// 0: go on. -1: time is over or the caller gave up.
+// 0: go on. -1: time is over, or a signal came.
 static int
 s_look(const s_enrol_t *self, rmt_error_t *error)
 {
     const rmt_enrol_config_t *config = self->config;
-    if (config->wait && !config->wait(config->context, self->is_pending, self->last.text))
+    if (self->signals != -1 && rmt_signals_read(self->signals))
         return rmt_fail(error, RMT_E_CANCELLED, "the program was asked to stop");
+    if (config->told)
+        config->told(config->context, self->is_pending, self->last.text);
     if (self->deadline_ms && rmt_clock_ms() >= self->deadline_ms) {
         *error = self->last;
         error->code = RMT_E_UNAVAILABLE;
@@ -135,7 +139,10 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
     if (config->body)
         rmt_record_merge(rmt_msg_body(msg), config->body);
     rmt_record_set(rmt_msg_body(msg), "key", config->own->public_text);
-    s_enrol_t self = {.config = config, .msg = msg};
+    rmt_auto_fd signals = config->by_signals ? rmt_signals_open(error) : -1;
+    if (config->by_signals && signals == -1)
+        return -1;
+    s_enrol_t self = {.config = config, .msg = msg, .signals = signals};
     self.deadline_ms = config->timeout_ms ? rmt_clock_ms() + config->timeout_ms : 0;
     if (!config->brokers[0])
         return rmt_fail(error, RMT_E_USAGE,

@@ -9,8 +9,8 @@
 #include "wire/rmt_msg.h"
 #include "base/rmt_record.h"
 
-// Called about once a second while waiting. Returns false to give up.
-typedef bool(rmt_enrol_wait_fn)(void *context, bool is_pending, const char *text);
+// Called about once a second while waiting; text: why it is not done yet, or "".
+typedef void(rmt_enrol_told_fn)(void *context, bool is_pending, const char *text);
 
 typedef struct {
     const char *const *brokers; // "host" or "host:base", NULL-terminated, at least one
@@ -21,14 +21,15 @@ typedef struct {
     const rmt_record_t *body; // {role, name, place, identity, hardware (packed)};
                               // the key is added here
     uint32_t timeout_ms;      // 0: as long as it takes
-    rmt_enrol_wait_fn *wait;  // May be NULL
+    bool by_signals;          // SIGTERM, SIGINT and SIGHUP end it; they stay blocked
+    rmt_enrol_told_fn *told;  // May be NULL
     void *context;
 } rmt_enrol_config_t;
 
 // For rmt_enrol_find, and for tests. Blocks until the key is approved. Borrows config.
 // Caller owns *answer_out: {name, role, place}. Returns 0, or -1: NOT_ALLOWED (the token
 // does not fit), UNAVAILABLE (time is over: no broker answered, or the key is still
-// pending), CANCELLED (wait said so), USAGE, IO.
+// pending), CANCELLED (a signal), USAGE, IO.
 int rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out,
               rmt_error_t *error);
 

@@ -123,24 +123,14 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
     return 0;
 }
 
-typedef struct {
-    const rmt_agent_watch_t *watch;
-    int signals;
-} waiting_t;
-
-// Signals are blocked in all threads, so a poll of their descriptor is what can end
-// the wait.
-static bool
-s_wait(void *context, bool is_pending, const char *text)
+static void
+s_on_wait(void *context, bool is_pending, const char *text)
 {
-    const waiting_t *self = context;
-    if (rmt_signals_read(self->signals))
-        return false;
+    const rmt_agent_t *self = context;
     rmt_log(RMT_DEBUG, "enrol.wait", "pending=%s text=\"%s\"", is_pending ? "yes" : "no",
-            text ? text : "");
+            text);
     if (self->watch)
-        self->watch->on_enrol(self->watch->context, is_pending, text ? text : "");
-    return true;
+        self->watch->on_enrol(self->watch->context, is_pending, text);
 }
 
 static rmt_record_t *
@@ -167,10 +157,6 @@ s_find_key(rmt_agent_t *self, rmt_error_t *error)
     rmt_auto_str token = s_token_text(self, error);
     if (!token)
         return -1;
-    waiting_t waiting = {.watch = self->watch, .signals = rmt_signals_open(error)};
-    rmt_auto_fd signals = waiting.signals;
-    if (signals == -1)
-        return -1;
     rmt_auto(rmt_record) body = s_enrol_body(self);
     rmt_auto(rmt_record) answer = NULL;
     const rmt_enrol_config_t config = {.brokers =
@@ -179,8 +165,9 @@ s_find_key(rmt_agent_t *self, rmt_error_t *error)
                                        .token = token,
                                        .nonce = self->nonce,
                                        .body = body,
-                                       .wait = s_wait,
-                                       .context = &waiting};
+                                       .by_signals = true,
+                                       .told = s_on_wait,
+                                       .context = self};
     if (rmt_enrol_find(&config, rmt_config_text(self->config, "key"), &self->key, &answer,
                        error) == -1)
         return -1;
@@ -228,6 +215,7 @@ rmt_agent_t *
 rmt_agent_new(const rmt_config_t *config, const char *role,
               const rmt_agent_watch_t *watch, rmt_error_t *error)
 {
+    rmt_signals_block();
     rmt_auto(rmt_agent) self = calloc(1, sizeof *self);
     assert(self);
     self->config = config;

@@ -67,14 +67,6 @@ s_name(const rmt_config_t *config)
     return rmt_text("%s", name);
 }
 
-static bool
-s_wait(void *context, bool is_pending, const char *text)
-{
-    (void) is_pending;
-    (void) text;
-    return !rmt_signals_read(*(const int *) context);
-}
-
 static int
 s_find_key(rmt_holder_t *self, rmt_error_t *error)
 {
@@ -83,9 +75,6 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
                             error) == -1)
         return -1;
     memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
-    rmt_auto_fd signals = rmt_signals_open(error);
-    if (signals == -1)
-        return -1;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "role", self->role);
     rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
@@ -95,8 +84,7 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
                                        .broker_key = self->broker_key,
                                        .token = rmt_config_text(self->config, "token"),
                                        .body = body,
-                                       .wait = s_wait,
-                                       .context = &signals};
+                                       .by_signals = true};
     rmt_auto(rmt_record) answer = NULL;
     return rmt_enrol_find(&config, self->key_path, &self->key, &answer, error);
 }
