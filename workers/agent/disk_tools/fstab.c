@@ -110,23 +110,38 @@ s_is_subvolume(const char *options, const rmt_layout_volume_t *volume)
     return volume->is_default;
 }
 
-char *
-rmt_fstab_mount(const char *text, const rmt_layout_volume_t *volume,
-                const rmt_layout_partition_t *partition)
+typedef struct {
+    const char *spec, *folder, *options;
+} line_t;
+
+// The next line that mounts something on a folder. Cuts the text up.
+static bool
+s_next(char **rest, line_t *line_out)
 {
-    rmt_auto_str copy = rmt_text("%s", text);
-    char *rest = copy, *line;
-    while ((line = strsep(&rest, "\n"))) {
+    for (char *line; (line = strsep(rest, "\n"));) {
         char *save = NULL;
         const char *spec = strtok_r(line, " \t", &save);
         const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
         const char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
         const char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
-        if (folder && spec[0] != '#' && folder[0] == '/' &&
-            s_is_volume(spec, volume, partition) &&
-            s_is_subvolume(options ? options : "", volume))
-            return rmt_text("%s", folder);
+        if (!folder || spec[0] == '#' || folder[0] != '/')
+            continue;
+        *line_out = (line_t){spec, folder, options ? options : ""};
+        return true;
     }
+    return false;
+}
+
+char *
+rmt_fstab_mount(const char *text, const rmt_layout_volume_t *volume,
+                const rmt_layout_partition_t *partition)
+{
+    rmt_auto_str copy = rmt_text("%s", text);
+    char *rest = copy;
+    for (line_t line; s_next(&rest, &line);)
+        if (s_is_volume(line.spec, volume, partition) &&
+            s_is_subvolume(line.options, volume))
+            return rmt_text("%s", line.folder);
     return NULL;
 }
 
@@ -134,15 +149,11 @@ char *
 rmt_fstab_root_uuid(const char *text)
 {
     rmt_auto_str copy = rmt_text("%s", text);
-    char *rest = copy, *line;
-    while ((line = strsep(&rest, "\n"))) {
-        char *save = NULL;
-        const char *spec = strtok_r(line, " \t", &save);
-        const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
-        if (folder && strcmp(folder, "/") == 0 && strncmp(spec, "UUID=", 5) == 0 &&
-            strlen(spec) == 5 + 36)
-            return rmt_text("%s", spec + 5);
-    }
+    char *rest = copy;
+    for (line_t line; s_next(&rest, &line);)
+        if (strcmp(line.folder, "/") == 0 && strncmp(line.spec, "UUID=", 5) == 0 &&
+            strlen(line.spec) == 5 + 36)
+            return rmt_text("%s", line.spec + 5);
     return NULL;
 }
 
@@ -254,22 +265,16 @@ int
 rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error)
 {
     rmt_auto_str copy = rmt_text("%s", text);
-    char *rest = copy, *line;
-    while ((line = strsep(&rest, "\n"))) {
-        char *save = NULL;
-        const char *spec = strtok_r(line, " \t", &save);
-        const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
-        const char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
-        const char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
-        if (!folder || spec[0] == '#' || folder[0] != '/' || !s_is_local(spec) ||
-            (options && (s_is_word(options, "noauto") || s_is_word(options, "nofail"))) ||
-            s_is_there(spec, layout))
+    char *rest = copy;
+    for (line_t line; s_next(&rest, &line);) {
+        if (!s_is_local(line.spec) || s_is_word(line.options, "noauto") ||
+            s_is_word(line.options, "nofail") || s_is_there(line.spec, layout))
             continue;
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "fstab mounts %.200s from %.200s, which lies on another disk "
                         "than the system; a system on several disks is not supported "
                         "(write nofail or noauto in its line to leave it out)",
-                        folder, spec);
+                        line.folder, line.spec);
     }
     return 0;
 }
