@@ -204,6 +204,13 @@ rmt_task_cancelled(const rmt_task_t *self)
     return atomic_load(&self->cancelled);
 }
 
+bool
+rmt_task_go_on(void *task)
+{
+    rmt_task_tick(task);
+    return !rmt_task_cancelled(task);
+}
+
 // Percentages may be lost, a new phase and a phase's last figure may not.
 static bool
 s_is_worth_telling(const rmt_task_t *self, const char *phase, bool complete, int64_t now)

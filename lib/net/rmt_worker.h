@@ -95,6 +95,9 @@ void rmt_task_tick(rmt_task_t *self);
 
 // True once the task should end; from any thread.
 bool rmt_task_cancelled(const rmt_task_t *self);
+// A tick, and whether to go on: false when it was cancelled. Of an rmt_task_t, for
+// those who ask by a function and its context, such as rmt_fetch.
+bool rmt_task_go_on(void *task);
 
 // Ask the broker and wait for its REPLY: sent again over reconnects for up to 60 s.
 // Borrows body and items, which may be NULL. A field "cursor" of body is the cursor of

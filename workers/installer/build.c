@@ -31,14 +31,6 @@ typedef struct {
     uint64_t done, total; // Plain bytes, for people
 } build_t;
 
-static bool
-s_is_alive(void *context)
-{
-    build_t *self = context;
-    rmt_task_tick(self->task);
-    return !rmt_task_cancelled(self->task);
-}
-
 // ---- Fetching
 
 // Ask the broker for holders of the image; the broker then grants this key to them.
@@ -58,7 +50,7 @@ s_connect(build_t *self, rmt_error_t *error)
                                 rmt_holder_key(self->holder), &self->image, error);
     if (!self->fetch)
         return -1;
-    rmt_fetch_set_alive(self->fetch, s_is_alive, self);
+    rmt_fetch_set_alive(self->fetch, rmt_task_go_on, self->task);
     return 0;
 }
 

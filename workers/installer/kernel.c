@@ -20,14 +20,6 @@ typedef struct {
     rmt_drivers_t *drivers;
 } work_t;
 
-static bool
-s_is_alive(void *context)
-{
-    work_t *self = context;
-    rmt_task_tick(self->task);
-    return !rmt_task_cancelled(self->task);
-}
-
 static int
 s_keep(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
@@ -55,7 +47,7 @@ s_fetch(work_t *self, const rmt_id_t *ids, size_t count, rmt_error_t *error)
                       rmt_holder_key(self->holder), &image, error);
     if (!fetch)
         return -1;
-    rmt_fetch_set_alive(fetch, s_is_alive, self);
+    rmt_fetch_set_alive(fetch, rmt_task_go_on, self->task);
     if (rmt_fetch_get(fetch, ids, count, s_keep, self, error) == -1)
         return -1;
     return rmt_store_commit(self->store, error);

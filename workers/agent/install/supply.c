@@ -20,13 +20,6 @@ struct rmt_supply {
     int64_t good_ms;                   // When something last came
 };
 
-static bool
-s_is_alive(void *context)
-{
-    rmt_task_tick(context);
-    return !rmt_task_cancelled(context);
-}
-
 static int
 s_connect(rmt_supply_t *self, rmt_error_t *error)
 {
@@ -45,8 +38,8 @@ s_connect(rmt_supply_t *self, rmt_error_t *error)
     self->manifests = rmt_fetch_new(holders, host, self->own, self->image, error);
     if (!self->contents || !self->manifests)
         return -1;
-    rmt_fetch_set_alive(self->contents, s_is_alive, self->task);
-    rmt_fetch_set_alive(self->manifests, s_is_alive, self->task);
+    rmt_fetch_set_alive(self->contents, rmt_task_go_on, self->task);
+    rmt_fetch_set_alive(self->manifests, rmt_task_go_on, self->task);
     return 0;
 }
 
@@ -93,7 +86,7 @@ s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
     do {
         const struct timespec pause = {.tv_sec = PAUSE_MS / 1000};
         nanosleep(&pause, NULL);
-        if (!s_is_alive(self->task))
+        if (!rmt_task_go_on(self->task))
             return rmt_fail(error, RMT_E_CANCELLED, "cancelled") == 0;
         if (s_connect(self, error) == 0)
             return true;

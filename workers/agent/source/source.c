@@ -38,14 +38,6 @@ typedef struct {
     char *reasons[RMT_SOURCE_TREES_MAX]; // Why there is none, when that says something
 } capture_t;
 
-static bool
-s_is_alive(void *context)
-{
-    rmt_task_t *task = context;
-    rmt_task_tick(task);
-    return !rmt_task_cancelled(task);
-}
-
 static int
 s_put(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
@@ -284,7 +276,7 @@ s_open_offer(capture_t *self, rmt_error_t *error)
                                        .task = rmt_task_id(self->task),
                                        .job = rmt_task_job(self->task),
                                        .attempt = rmt_task_attempt(self->task),
-                                       .alive = s_is_alive,
+                                       .alive = rmt_task_go_on,
                                        .context = self->task};
     self->offer = rmt_offer_new(&config, error);
     return self->offer ? 0 : -1;
