@@ -93,6 +93,7 @@ broker_farm_open(void **state)
     broker_configure(farm, "broker", 200);
     broker_start(farm);
     farm->client = broker_client(farm, &farm->admin);
+    rmt_auto(rmt_msg) jobs = broker_need(farm, "job.list", "", ""); // It has Redis now
     *state = farm;
     return 0;
 }
