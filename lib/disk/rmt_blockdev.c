@@ -1,5 +1,6 @@
 #include "disk/rmt_blockdev.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_sysfs.h"
 
@@ -13,6 +14,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <linux/blkpg.h>
 #include <linux/fs.h>
 #include <linux/loop.h>
@@ -20,6 +22,7 @@
 #define LOOP_MAJOR_NUMBER 7
 #define ATTACH_TRIES 64
 #define PARTITION_MAX 256
+#define LOOKERS_MS 1000
 
 struct rmt_blockdev {
     int fd;
@@ -250,12 +253,20 @@ s_blkpg(const rmt_blockdev_t *self, int op, struct blkpg_partition *partition)
     return ioctl(self->fd, BLKPG, &argument);
 }
 
+// A program that only looks at a partition, as udev does with each new one, holds it for
+// a moment.
 static int
 s_delete(const rmt_blockdev_t *self, uint32_t number, rmt_error_t *error)
 {
+    const int64_t until_ms = rmt_clock_ms() + LOOKERS_MS;
     struct blkpg_partition partition = {.pno = (int) number};
-    if (s_blkpg(self, BLKPG_DEL_PARTITION, &partition) == 0 || errno == ENXIO ||
-        errno == EINVAL)
+    int rc = s_blkpg(self, BLKPG_DEL_PARTITION, &partition);
+    while (rc == -1 && errno == EBUSY && rmt_clock_ms() < until_ms) {
+        const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
+        (void) nanosleep(&pause, NULL);
+        rc = s_blkpg(self, BLKPG_DEL_PARTITION, &partition);
+    }
+    if (rc == 0 || errno == ENXIO || errno == EINVAL)
         return 0;
     if (errno == EBUSY)
         return rmt_fail(error, RMT_E_REFUSED, "partition %u of %s is in use; unmount it",

@@ -32,11 +32,12 @@ uint64_t rmt_blockdev_bytes(const rmt_blockdev_t *self);
 // Tell the kernel about partition `number`, given in logical sectors, in place of
 // any that has this number. Extended DOS partitions are not told, as the kernel wants
 // no overlaps. Caller owns the path of its node (free).
-// NULL: REFUSED (the old one is in use), IO.
+// NULL: REFUSED (the old one stays in use, as rmt_blockdev_forget has it), IO.
 char *rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
                              uint64_t size, rmt_error_t *error);
 
-// Make the kernel forget all partitions, as before a new table. 0, or -1: REFUSED.
+// Make the kernel forget all partitions, as before a new table. Blocks up to a second for
+// one that is in use. 0, or -1: REFUSED (it stays in use).
 int rmt_blockdev_forget(rmt_blockdev_t *self, rmt_error_t *error);
 
 // Write everything to the medium and drop what the page cache holds of the disk, so
