@@ -288,12 +288,24 @@ s_read_xattrs(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error
     return 0;
 }
 
-static void
-s_read_status(rmt_archive_reader_t *self, rmt_entry_t *entry)
+// A number of an owner or a group; the highest one means "leave as it is" (chown(2)).
+static int
+s_read_owner(la_int64_t number, const char *what, uint32_t *id_out, rmt_error_t *error)
 {
+    if (number < 0 || number >= UINT32_MAX)
+        return rmt_fail(error, RMT_E_CORRUPT, "has the %s %lld, which Linux cannot have",
+                        what, (long long) number);
+    *id_out = (uint32_t) number;
+    return 0;
+}
+
+static int
+s_read_status(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error)
+{
+    if (s_read_owner(archive_entry_uid(self->entry), "owner", &entry->uid, error) == -1 ||
+        s_read_owner(archive_entry_gid(self->entry), "group", &entry->gid, error) == -1)
+        return -1;
     entry->mode = archive_entry_mode(self->entry);
-    entry->uid = (uint32_t) archive_entry_uid(self->entry);
-    entry->gid = (uint32_t) archive_entry_gid(self->entry);
     entry->mtime_s = archive_entry_mtime(self->entry);
     entry->mtime_ns = (uint32_t) archive_entry_mtime_nsec(self->entry);
     unsigned long set = 0, clear = 0;
@@ -303,6 +315,7 @@ s_read_status(rmt_archive_reader_t *self, rmt_entry_t *entry)
         entry->rdev_major = (uint32_t) archive_entry_rdevmajor(self->entry);
         entry->rdev_minor = (uint32_t) archive_entry_rdevminor(self->entry);
     }
+    return 0;
 }
 
 // ---- Contents
@@ -406,7 +419,8 @@ s_is_harmless(const rmt_archive_reader_t *self)
 static int
 s_fill(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error)
 {
-    s_read_status(self, entry);
+    if (s_read_status(self, entry, error) == -1)
+        return -1;
     if (self->link)
         return 0;
     if (S_ISLNK(entry->mode)) {

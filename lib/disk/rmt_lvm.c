@@ -212,7 +212,7 @@ rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_o
     if (!volume->is_thin && rmt_lvm_space(volume) == 0)
         return rmt_fail(error, RMT_E_NO_SPACE,
                         "volume group %s has %" PRIu64
-                        " MiB free, and a snapshot needs %" PRIu64,
+                        " MiB free, and a snapshot needs %" PRIu64 " MiB",
                         volume->group, volume->free_size / MIB, SPACE_MIN / MIB);
     if (s_create(volume, tag, &snapshot, error) == -1)
         return rmt_wrap(error, "make a snapshot of %s/%s", volume->group, volume->name);

@@ -227,6 +227,8 @@ rmt_walk_new(int root_fd, const char *const *excludes, rmt_error_t *error)
     self->root = s_dir_new(fd);
     self->buffer = malloc(READ_SIZE);
     assert(self->buffer);
+    rmt_grow(&self->path, &self->path_room, 1);
+    self->path[0] = '\0'; // Of the root
     return self;
 }
 

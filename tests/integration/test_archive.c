@@ -190,7 +190,7 @@ test_an_archive_of_gnu_tar_is_read_whole(void **state)
 
 // A ustar header by hand: what no honest program writes.
 static void
-s_put_block(int fd, const char *name, char type, const char *link, size_t size)
+s_put_head(int fd, const char *name, char type, const char *link, size_t size)
 {
     uint8_t block[512] = {0};
     char *text = (char *) block;
@@ -208,6 +208,13 @@ s_put_block(int fd, const char *name, char type, const char *link, size_t size)
         sum += i >= 148 && i < 156 ? ' ' : block[i];
     snprintf(text + 148, 8, "%06o", sum);
     assert_int_equal(write(fd, block, sizeof block), sizeof block);
+}
+
+static void
+s_put_block(int fd, const char *name, char type, const char *link, size_t size)
+{
+    uint8_t block[512];
+    s_put_head(fd, name, type, link, size);
     memset(block, 'x', sizeof block);
     for (size_t at = 0; at < size; at += sizeof block)
         assert_int_equal(write(fd, block, sizeof block), sizeof block);
@@ -247,6 +254,39 @@ test_hostile_archives_are_refused_by_name(void **state)
         RMT_FAILS(archive_lab_import(lab, &root, NULL, &error), rows[i].code);
         if (!strstr(error.text, rows[i].words))
             fail_msg("row %zu: %s", i, error.text);
+    }
+}
+
+// A pax header of one record, for the entry behind it.
+static void
+s_put_pax(int fd, const char *record)
+{
+    char block[512] = {0};
+    // The size counts itself: two digits, a blank and the end of the line.
+    const size_t size = strlen(record) + 4;
+    assert_int_equal(snprintf(block, sizeof block, "%zu %s\n", size, record), size);
+    s_put_head(fd, "pax", 'x', "", size);
+    assert_int_equal(write(fd, block, sizeof block), sizeof block);
+}
+
+// P22: cut to 32 bits they would be root's, or nobody's.
+static void
+test_owners_that_linux_cannot_have_are_refused(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const rows[] = {"uid=4294967296", "gid=4294967296",
+                                       "uid=4294967295", "gid=18446744073709551615"};
+    rmt_auto_str path = archive_lab_path(lab);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+        s_put_pax(fd, rows[i]);
+        s_put_block(fd, "file", '0', "", 10);
+        const uint8_t end[1024] = {0};
+        assert_int_equal(write(fd, end, sizeof end), sizeof end);
+        rmt_id_t root;
+        rmt_error_t error = {0};
+        RMT_FAILS(archive_lab_import(lab, &root, NULL, &error), RMT_E_CORRUPT);
+        assert_non_null(strstr(error.text, rows[i][0] == 'u' ? "owner" : "group"));
     }
 }
 
@@ -308,6 +348,7 @@ main(void)
         CASE(test_what_bsdtar_extracts_differs_only_as_listed),
         CASE(test_an_archive_of_gnu_tar_is_read_whole),
         CASE(test_hostile_archives_are_refused_by_name),
+        CASE(test_owners_that_linux_cannot_have_are_refused),
         CASE(test_an_archive_that_ends_early_is_refused),
         CASE(test_odd_but_honest_names_are_understood),
     };

@@ -163,7 +163,7 @@ after=$(says ramet-after: 60)
 [ "${after#*: }" = "one two" ] || fail "snapshots are left: $after"
 says ramet-full: 60
 from=$(image one full)
-case $from in "/ live (volume group data has 0 MiB left"*) ;; *) fail "without room it was read from $from" ;; esac
+case $from in "/ live (volume group data has 0 MiB free"*) ;; *) fail "without room it was read from $from" ;; esac
 says ramet-flood: 60
 from=$(image one flood)
 case $from in "/ live ("*"ran out of space)") ;; *) fail "with too little room it was read from $from" ;; esac

@@ -82,7 +82,9 @@ static void
 test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
 {
     (void) state;
-    static const char text[] = "UUID=ab / btrfs defaults 0 1\n"
+    // The first line has the word where another one has its device.
+    static const char text[] = "subvolid=257 /bad btrfs defaults 0 0\n"
+                               "UUID=ab / btrfs defaults 0 1\n"
                                "UUID=ab /home btrfs rw,subvolid=257,noatime 0 2\n"
                                "  UUID=ab /srv btrfs subvolid=258,subvol=/@srv 0 2\n"
                                "UUID=ab /var btrfs subvol=@var 0 2\n"
@@ -90,7 +92,8 @@ test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
                                "UUID=cd /mnt btrfs subvolid=257 0 2\n"
                                "# UUID=ab /old btrfs subvolid=257 0 2\n"
                                "UUID=ab /top btrfs subvolid=5 0 2";
-    static const char changed[] = "UUID=ab / btrfs defaults 0 1\n"
+    static const char changed[] = "subvolid=257 /bad btrfs defaults 0 0\n"
+                                  "UUID=ab / btrfs defaults 0 1\n"
                                   "UUID=ab /home btrfs rw,subvol=/@home,noatime 0 2\n"
                                   "  UUID=ab /srv btrfs subvol=/@srv 0 2\n"
                                   "UUID=ab /var btrfs subvol=@var 0 2\n"

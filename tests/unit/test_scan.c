@@ -3,6 +3,7 @@
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 #include "wire/rmt_codec.h"
 
 #include <string.h>
@@ -10,7 +11,7 @@
 // Wire bytes written by hand, so that they may break every rule.
 typedef struct {
     uint8_t *data;
-    size_t size;
+    size_t size, space;
 } bytes_t;
 
 static void
@@ -27,14 +28,13 @@ bytes_new(void)
 {
     bytes_t *self = calloc(1, sizeof *self);
     assert_non_null(self);
-    self->data = malloc(512 * 1024);
-    assert_non_null(self->data);
     return self;
 }
 
 static void
 s_varint(bytes_t *self, uint64_t value)
 {
+    rmt_grow(&self->data, &self->space, self->size + 10);
     for (; value > 0x7f; value >>= 7)
         self->data[self->size++] = (uint8_t) (value | 0x80);
     self->data[self->size++] = (uint8_t) value;
@@ -52,7 +52,9 @@ s_bytes(bytes_t *self, unsigned field, const void *data, size_t size)
 {
     s_varint(self, field << 3 | 2);
     s_varint(self, size);
-    memcpy(self->data + self->size, data, size);
+    rmt_grow(&self->data, &self->space, self->size + size);
+    if (size)
+        memcpy(self->data + self->size, data, size);
     self->size += size;
 }
 

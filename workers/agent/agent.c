@@ -190,7 +190,7 @@ s_find_name(rmt_agent_t *self, rmt_error_t *error)
     }
     rmt_auto_str path = s_name_path(self);
     self->name = s_load_text(path, error);
-    return self->name ? 0 : rmt_wrap(error, "save the name of this machine");
+    return self->name ? 0 : rmt_wrap(error, "read the name of this machine");
 }
 
 static int

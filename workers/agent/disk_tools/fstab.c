@@ -180,7 +180,7 @@ s_change_line(const char *line, const rmt_layout_t *layout)
     size_t size = 0, named = 0;
     const char *spec = line + strspn(line, " \t");
     const char *option = strstr(line, "subvolid=");
-    if (spec[0] == '#' || !option || !strchr(" \t,", option[-1]))
+    if (spec[0] == '#' || !option || option == line || !strchr(" \t,", option[-1]))
         return NULL;
     rmt_auto_str device = rmt_text("%.*s", (int) strcspn(spec, " \t"), spec);
     rmt_auto_str options = rmt_text("%.*s", (int) strcspn(option, " \t"), option);
