@@ -17,6 +17,13 @@ typedef struct rmt_roster rmt_roster_t;
 typedef struct rmt_driver rmt_driver_t;
 typedef struct rmt_events rmt_events_t;
 
+// Answers of all ports: before Redis has been read, and to a key that may not act.
+#define RMT_BROKER_NOT_OPEN                                                              \
+    "the broker has no contact with Redis, or is still starting; try again later"
+#define RMT_BROKER_NO_KEY                                                                \
+    "this key is unknown, revoked or not approved; an admin sees it with: ramet key "    \
+    "list"
+
 struct rmt_broker {
     const rmt_settings_t *settings;
     rmt_zap_t *zap;

@@ -4,18 +4,17 @@
 #include "base/rmt_auto.h"
 #include "broker/verbs.h"
 
-#define BATCH 256 // Messages of one door before the others have their turn
+#define BATCH 256 // Messages of one port before the others have their turn
 
 static void
-s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet)
+s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code,
+         const char *text)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->sequence = packet->msg->sequence;
-    reply->code = RMT_E_NOT_ALLOWED;
-    rmt_msg_text(
-        &reply->text,
-        "this key has no role that may use the console port; see: ramet key list");
+    reply->code = code;
+    rmt_msg_text(&reply->text, text);
     (void) rmt_socket_send(broker->ports[RMT_PORT_CONSOLE], packet->route, reply, false,
                            &error);
 }
@@ -38,9 +37,11 @@ rmt_console_port_handle(rmt_broker_t *broker)
             continue;
         if (key) {
             rmt_verbs_answer(broker, broker->ports[RMT_PORT_CONSOLE], key, &packet);
+        } else if (!rmt_broker_is_open(broker)) {
+            s_refuse(broker, &packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
         } else {
-            rmt_broker_refuse(broker, packet.user, "console", "no key that may act");
-            s_refuse(broker, &packet);
+            rmt_broker_refuse(broker, packet.user, "console", "the key may not act");
+            s_refuse(broker, &packet, RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);
         }
     }
     rmt_packet_clear(&packet);

@@ -109,7 +109,7 @@ s_on_step(void *context, rmt_msg_t *reply)
             s_begin(queue);
         else
             s_finish(queue, RMT_E_UNAVAILABLE,
-                     "other brokers change this job all the time; try again");
+                     "other brokers changed this job at each try");
         return;
     }
     if (code == RMT_E_OK) {

@@ -81,8 +81,8 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     if (rmt_token_parse(&token, msg->token ? msg->token : "", &error) == -1 ||
         !streq(token.broker_key, broker->settings->own.public_text)) {
         s_refuse(broker, packet, RMT_E_NOT_ALLOWED,
-                 "the token belongs to another farm; an admin of this farm makes one "
-                 "with: ramet key token ROLE");
+                 "the token is damaged or belongs to another farm; an admin of this farm "
+                 "makes one with: ramet key token ROLE");
         return;
     }
     if (rmt_fields_check_enrolment(msg->body, &error) == -1) {
@@ -116,8 +116,9 @@ rmt_enrol_port_handle(rmt_broker_t *broker)
         if (rc == 0)
             break;
         if (rc == 1 && packet.msg->kind == RMT_MSG_ENROL && *packet.user) {
-            if (!rmt_broker_is_open(broker) ||
-                rmt_state_pending(broker->state) > UNDER_WAY_MAX)
+            if (!rmt_broker_is_open(broker))
+                s_refuse(broker, &packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
+            else if (rmt_state_pending(broker->state) > UNDER_WAY_MAX)
                 s_refuse(broker, &packet, RMT_E_UNAVAILABLE,
                          "the broker is busy; try again later");
             else

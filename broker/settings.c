@@ -19,8 +19,8 @@ const rmt_config_row_t rmt_settings_rows[] = {
     {"lease-ms", RMT_CONFIG_NUMBER, "15000", 300, 300000,
      "Milliseconds that a task stays with a silent worker."},
     {"grace-ms", RMT_CONFIG_NUMBER, "20000", 0, 300000,
-     "Milliseconds of contact with Redis before this broker ends leases of other "
-     "brokers."},
+     "Milliseconds of contact with Redis before this broker ends leases that have run "
+     "out."},
     {"scan-ms", RMT_CONFIG_NUMBER, "1000", 50, 10000,
      "Milliseconds between two scans of queues that other brokers fill."},
     {"stuck-s", RMT_CONFIG_NUMBER, "60", 1, 3600,

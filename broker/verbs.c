@@ -360,8 +360,7 @@ s_send(ask_t *ask, rmt_msg_t *reply)
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
     other->sequence = ask->msg->sequence;
     other->code = RMT_E_TOO_BIG;
-    rmt_msg_text(&other->text,
-                 "the answer is larger than a message may be; ask for fewer items");
+    rmt_msg_text(&other->text, "the answer is larger than a message may be");
     (void) rmt_socket_send(ask->port, ask->route, other, false, &error);
 }
 
@@ -486,7 +485,7 @@ rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_auto_str text = rmt_text("the verb %.64s does not exist", name);
         s_fail(ask, RMT_E_UNSUPPORTED, text);
     } else if (!rmt_broker_is_open(broker)) {
-        s_fail(ask, RMT_E_UNAVAILABLE, "the broker cannot reach Redis; try again later");
+        s_fail(ask, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
     } else {
         rmt_auto_str text = rmt_text("a key with role %s may not use the verb %s",
                                      rmt_record_text(key, "role", "?"), name);

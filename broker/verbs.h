@@ -1,5 +1,5 @@
 // verbs - every verb that can be asked: who may, which function answers, what is checked
-// and added on the way. Both doors use it.
+// and added on the way. Both ports use it.
 #pragma once
 
 #include "broker/broker.h"

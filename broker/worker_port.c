@@ -1,6 +1,5 @@
 #include "broker/worker_port.h"
 
-#include <string.h>
 #include "broker/events.h"
 #include "broker/keyring.h"
 #include "broker/peers.h"
@@ -135,8 +134,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_msg_t *msg = packet->msg;
     rmt_error_t error = {0};
     if (!rmt_broker_is_open(broker)) {
-        s_refused(packet, port, RMT_E_UNAVAILABLE,
-                  "the broker cannot reach Redis; try again later");
+        s_refused(packet, port, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
         return;
     }
     if (!s_check_hello(key, msg, &error)) {
@@ -225,12 +223,14 @@ rmt_worker_port_handle(rmt_broker_t *broker, rmt_port_t port)
             rmt_broker_refuse(broker, packet.user, "message", error.text);
         } else if (key) {
             s_take_msg(broker, broker->ports[port], key, &packet);
+        } else if (!rmt_broker_is_open(broker)) {
+            s_refused(&packet, broker->ports[port], RMT_E_UNAVAILABLE,
+                      RMT_BROKER_NOT_OPEN);
         } else {
             rmt_roster_drop(broker->roster, packet.user);
             rmt_broker_refuse(broker, packet.user, rmt_msg_kind_name(packet.msg->kind),
-                              "no key that may act");
-            s_refused(&packet, broker->ports[port], RMT_E_NOT_ALLOWED,
-                      "this key may not act");
+                              "the key may not act");
+            s_refused(&packet, broker->ports[port], RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);
         }
     }
     rmt_packet_clear(&packet);

@@ -73,8 +73,7 @@ call_connect(call_t *self, rmt_error_t *error)
     rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
     if (!config)
         return rmt_wrap(
-            error,
-            "the console has no connection; name its configuration with --config FILE");
+            error, "read the console's configuration (--config FILE names another one)");
     return s_connect(self, config, error);
 }
 

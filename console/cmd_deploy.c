@@ -133,12 +133,14 @@ static const option_t s_start_options[] = {
      "include targets that an ended job still locks, if their agents started again "
      "since"},
     {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
-    {"canary", "N", "install N targets first, and the others when all N have started"},
+    {"canary", "N",
+     "install N targets first; the others follow when each of the N has confirmed its "
+     "first boot, or has failed within --max-failures"},
     {"max-failures", "K", "start no more targets after K failures"},
     {"boot-timeout", "TIME", "time for the first boot: 90s, 30m (default 15m)"},
     {"yes", NULL, "do not ask for confirmation"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 

@@ -40,7 +40,7 @@ static const option_t s_create_options[] = {
      "replace, and its private keys"},
     {"paranoid", NULL, "read every file, also files with unchanged times"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 
@@ -49,8 +49,9 @@ static const option_t s_verify_options[] = {
      "the store to check: an engine that has the image; default: the image's place"},
     {"against", "MACHINE", "compare the files of a running machine with the image"},
     {"ignore", "GLOB", "with --against: leave out matching paths"},
-    {"all", NULL, "with --against: show also what personalisation changed"},
-    {"timeout", "TIME", "give up after 90s, 45m, 2h (exit 124); the job continues"},
+    {"all", NULL,
+     "with --against: show also differences by intent, such as names and addresses"},
+    {"timeout", "TIME", OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 
@@ -60,7 +61,7 @@ static const option_t s_import_options[] = {
     {"like", "IMAGE",
      "take hardware and layout of IMAGE, for archives of other programs"},
     {"wait", NULL, "follow the job to its end"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 

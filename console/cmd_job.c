@@ -141,13 +141,13 @@ s_retry(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_time_options[] = {
-    {"timeout", "TIME", "give up after 90s, 45m, 2h (exit 124); the job continues"},
+    {"timeout", "TIME", OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 static const option_t s_retry_options[] = {
     {"failed", NULL, "take the failed targets"},
     {"wait", NULL, "follow the new job to its end"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 

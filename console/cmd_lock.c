@@ -39,7 +39,7 @@ s_lock_show(call_t *call, rmt_error_t *error)
 }
 
 static const option_t s_break_options[] = {
-    {"force", NULL, "confirm the break: an installer may still write the machine"},
+    {"force", NULL, "confirm the break: a writer may still write the target's disks"},
     {"reason", "WORDS", "the reason, for the audit stream"},
     {NULL, NULL, NULL},
 };

@@ -80,7 +80,8 @@ s_script_remove(call_t *call, rmt_error_t *error)
 static const option_t s_script_options[] = {
     {"target", "NAME", "for this target only"},
     {"select", "LABEL=VALUE", "for targets with these values in their records"},
-    {"time-limit", "TIME", "time limit of the script: 90s, 5m (default 10m)"},
+    {"time-limit", "TIME",
+     "time after which the script is ended, such as 90s or 5m (default 10m)"},
     {"location", "URL",
      "instead of FILE: https://HOST/PATH or ssh://USER@HOST/PATH, which the engine "
      "fetches"},

@@ -88,22 +88,22 @@ s_pins(call_t *call, rmt_error_t *error)
 static const option_t s_check_options[] = {
     {"deep", NULL, "re-hash every chunk too"},
     {"wait", NULL, "follow the job and show its findings"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 static const option_t s_scrub_options[] = {
     {"rate", "MIB", "read at most this many MiB a second"},
     {"again", NULL, "start at the first pack, even if the last run was cut short"},
     {"wait", NULL, "follow the job and show its findings"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 static const option_t s_gc_options[] = {
     {"age", "TIME",
-     "remove packs that were unused for longer than this (default 24h); longer than any "
-     "capture takes"},
+     "remove packs that an earlier gc marked as not needed longer ago than this "
+     "(default 24h); it must be longer than any capture takes"},
     {"wait", NULL, "follow the job and show its counts"},
-    {"timeout", "TIME", "with --wait: give up after 90s, 45m, 2h; the job continues"},
+    {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},
 };
 static const option_t s_pin_options[] = {

@@ -9,6 +9,10 @@ typedef struct {
     const char *help;
 } option_t;
 
+// Help of the option --timeout.
+#define OPTION_TIMEOUT                                                                   \
+    "stop waiting after this time, such as 90s, 45m or 2h (exit 124); the job continues"
+
 // Runs a parsed call. Returns the exit status, or -1 with error.
 typedef int(command_fn)(call_t *call, rmt_error_t *error);
 

@@ -19,7 +19,7 @@ s_fields(call_t *call, size_t first, rmt_record_t *body, rmt_error_t *error)
         snprintf(name, sizeof name, "%.*s", (int) (equals - word), word);
         if (!rmt_record_name_is_valid(name))
             return rmt_fail(error, RMT_E_USAGE,
-                            "\"%s\" is not the name of a field; use a-z, 0-9, . and -",
+                            "\"%s\" is not the name of a field; use a-z, 0-9, . _ and -",
                             name);
         if (rmt_record_has(body, name))
             return rmt_fail(error, RMT_E_USAGE, "%s is given twice; write it once%s",

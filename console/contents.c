@@ -204,8 +204,7 @@ contents_checkout(call_t *call, rmt_error_t *error)
     if (mkdir(folder, 0700) == -1 && errno != EEXIST)
         return rmt_fail_errno(error, "make folder %s", folder);
     if (rmdir(folder) == -1 || mkdir(folder, 0700) == -1)
-        return rmt_fail_errno(error, "the folder %s is not empty; name an empty folder",
-                              folder);
+        return rmt_fail_errno(error, "use the folder %s, which must be empty", folder);
     rmt_auto(image) self = image_open(call, call->operands[0], error);
     if (!self)
         return -1;

@@ -7,6 +7,7 @@
 #include <archive.h>
 #include <assert.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -288,34 +289,43 @@ s_read_xattrs(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error
     return 0;
 }
 
-// A number of an owner or a group; the highest one means "leave as it is" (chown(2)).
+// The library has wider numbers; cut to ours they would mean another owner or device.
 static int
-s_read_owner(la_int64_t number, const char *what, uint32_t *id_out, rmt_error_t *error)
+s_take_number(uint64_t number, uint32_t limit, const char *what, uint32_t *number_out,
+              rmt_error_t *error)
 {
-    if (number < 0 || number >= UINT32_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "has the %s %lld, which Linux cannot have",
-                        what, (long long) number);
-    *id_out = (uint32_t) number;
+    if (number > limit)
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the %s is %lld, and the highest one is %" PRIu32, what,
+                        (long long) number, limit);
+    *number_out = (uint32_t) number;
     return 0;
 }
 
 static int
 s_read_status(rmt_archive_reader_t *self, rmt_entry_t *entry, rmt_error_t *error)
 {
-    if (s_read_owner(archive_entry_uid(self->entry), "owner", &entry->uid, error) == -1 ||
-        s_read_owner(archive_entry_gid(self->entry), "group", &entry->gid, error) == -1)
+    // The highest number of all means "leave as it is" (chown(2)).
+    const uint32_t owner_max = UINT32_MAX - 1;
+    struct archive_entry *from = self->entry;
+    if (s_take_number((uint64_t) archive_entry_uid(from), owner_max, "owner", &entry->uid,
+                      error) == -1 ||
+        s_take_number((uint64_t) archive_entry_gid(from), owner_max, "group", &entry->gid,
+                      error) == -1)
         return -1;
-    entry->mode = archive_entry_mode(self->entry);
-    entry->mtime_s = archive_entry_mtime(self->entry);
-    entry->mtime_ns = (uint32_t) archive_entry_mtime_nsec(self->entry);
+    entry->mode = archive_entry_mode(from);
+    entry->mtime_s = archive_entry_mtime(from);
+    entry->mtime_ns = (uint32_t) archive_entry_mtime_nsec(from);
     unsigned long set = 0, clear = 0;
-    archive_entry_fflags(self->entry, &set, &clear);
+    archive_entry_fflags(from, &set, &clear);
     entry->flags = (uint32_t) set;
-    if (S_ISCHR(entry->mode) || S_ISBLK(entry->mode)) {
-        entry->rdev_major = (uint32_t) archive_entry_rdevmajor(self->entry);
-        entry->rdev_minor = (uint32_t) archive_entry_rdevminor(self->entry);
-    }
-    return 0;
+    if (!S_ISCHR(entry->mode) && !S_ISBLK(entry->mode))
+        return 0;
+    if (s_take_number(archive_entry_rdevmajor(from), UINT32_MAX, "major device number",
+                      &entry->rdev_major, error) == -1)
+        return -1;
+    return s_take_number(archive_entry_rdevminor(from), UINT32_MAX, "minor device number",
+                         &entry->rdev_minor, error);
 }
 
 // ---- Contents

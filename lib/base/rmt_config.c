@@ -75,9 +75,8 @@ s_read_number(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
     const long long number = strtoll(value->text, &end, 10);
     const char first = value->text[0];
     if (errno || *end || !(first == '-' || (first >= '0' && first <= '9')))
-        return rmt_fail(error, RMT_E_CONFIG,
-                        "%s: \"%.64s\" is not a number; write digits alone", row->path,
-                        value->text);
+        return rmt_fail(error, RMT_E_CONFIG, "%s: \"%.64s\" is not a whole number",
+                        row->path, value->text);
     value->number = number;
     return s_check_range(row, number, "", error);
 }

@@ -121,8 +121,9 @@ s_arm(const char *plan, bool is_known_wanted, rmt_error_t *error)
     size_t count = 0;
     char text[1024];
     if ((size_t) snprintf(text, sizeof text, "%s", plan) >= sizeof text)
-        return rmt_fail(error, RMT_E_USAGE, "RAMET_FAILPOINT has %zu bytes, too many",
-                        strlen(plan));
+        return rmt_fail(error, RMT_E_USAGE,
+                        "RAMET_FAILPOINT has %zu bytes, and at most %zu fit",
+                        strlen(plan), sizeof text - 1);
     char *rest = NULL;
     for (char *item = strtok_r(text, ",", &rest); item;
          item = strtok_r(NULL, ",", &rest)) {

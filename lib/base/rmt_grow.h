@@ -1,7 +1,8 @@
-// rmt_grow - the one way to make an array longer.
+// rmt_grow - arrays that get longer.
 //
 // An array gets longer by doubling, so that adding costs the same at any length. The
-// sizes are checked; an overflow and memory that is out abort. New items are not set.
+// sizes are checked: on an overflow, and when memory is out, it aborts. New items are not
+// set.
 #pragma once
 
 #include <stddef.h>

@@ -42,7 +42,7 @@ rmt_io_read(int fd, void *data, size_t size, rmt_error_t *error)
         if (done == -1)
             return rmt_fail_errno(error, "read %zu bytes", size);
         if (done == 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "the file ends %zu bytes early", size);
+            return rmt_fail(error, RMT_E_CORRUPT, "the data end %zu bytes early", size);
         at += done;
         size -= (size_t) done;
     }
@@ -79,7 +79,7 @@ rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *error)
             return rmt_fail_errno(error, "read %zu bytes at %lld", size,
                                   (long long) offset);
         if (done == 0)
-            return rmt_fail(error, RMT_E_CORRUPT, "the file ends %zu bytes early", size);
+            return rmt_fail(error, RMT_E_CORRUPT, "the data end %zu bytes early", size);
         at += done;
         offset += done;
         size -= (size_t) done;
@@ -178,6 +178,8 @@ s_make_folder(const char *path, mode_t mode, rmt_error_t *error)
     const bool is_found = stat(path, &status) == 0;
     if (is_found && S_ISDIR(status.st_mode))
         return 0;
+    if (!is_found && errno != ENOENT)
+        return rmt_fail_errno(error, "look at %s", path);
     return rmt_fail(error, RMT_E_EXISTS,
                     "make folder %s: %s is there; move it away, or name another folder",
                     path,

@@ -31,8 +31,8 @@ int rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
 // fsync the folder that holds path. 0, or -1: IO.
 int rmt_io_sync_parent(const char *path, rmt_error_t *error);
 
-// Make a folder and its missing parents. 0, also where they are there; or -1: EXISTS
-// (something that is no folder stands there or at a parent), IO.
+// Make a folder and its missing parents. 0, also when the folder exists; -1: EXISTS (the
+// path or a parent is not a folder), IO.
 int rmt_io_mkdirs(const char *path, mode_t mode, rmt_error_t *error);
 
 // Remove a tree without following symlinks or crossing mounts. 0, or -1: IO.

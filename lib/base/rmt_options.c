@@ -35,11 +35,13 @@ rmt_options_word(int argc, char **argv)
 static void
 s_print_help(const rmt_options_t *self)
 {
-    printf("%s\n  -c, --config FILE   read this configuration%s%s%s\n  -v, --verbose     "
-           "  write more to the log\n      --check-config  check the configuration, then "
-           "end\n      --print-config  print every setting with its default, then end\n  "
-           "    --help          print this text, then end\n      --version       print "
-           "the version, then end\n",
+    printf("%s\n"
+           "  -c, --config FILE   read this configuration%s%s%s\n"
+           "  -v, --verbose       write more to the log\n"
+           "      --check-config  check the configuration, then end\n"
+           "      --print-config  print every setting with its default, then end\n"
+           "      --help          print this text, then end\n"
+           "      --version       print the version, then end\n",
            self->usage, self->file ? " (" : "", self->file ? self->file : "",
            self->file ? ")" : "");
 }

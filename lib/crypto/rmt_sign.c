@@ -70,7 +70,7 @@ rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path, rmt_error_t 
     rmt_auto_ptr text = NULL;
     size_t size;
     if (rmt_io_load(path, RMT_SECRET_FILE_SIZE_MAX, &text, &size, error) == -1)
-        return rmt_wrap(error, "key file");
+        return rmt_wrap(error, "read key file");
     rmt_sign_key_t key = {.secret_key = {0}};
     const bool found = s_find(text, "sign-public", key.public_key, sizeof key.public_key);
     sodium_memzero(text, size);

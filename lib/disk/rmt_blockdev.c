@@ -131,7 +131,7 @@ s_open_device(rmt_blockdev_t *self, const char *path, unsigned flags, rmt_error_
         if (alone == -1 && errno == EBUSY) {
             rmt_auto_str holders = s_holders(path);
             return rmt_fail(error, RMT_E_REFUSED, "%s is in use: %s%s", path,
-                            *holders ? "it is used by"
+                            *holders ? "held by"
                                      : "it is mounted, or a program has it open",
                             holders);
         }
@@ -269,7 +269,8 @@ s_delete(const rmt_blockdev_t *self, uint32_t number, rmt_error_t *error)
     if (rc == 0 || errno == ENXIO || errno == EINVAL)
         return 0;
     if (errno == EBUSY)
-        return rmt_fail(error, RMT_E_REFUSED, "partition %u of %s is in use; unmount it",
+        return rmt_fail(error, RMT_E_REFUSED,
+                        "partition %u of %s is in use; unmount it, or end what uses it",
                         number, self->path);
     return rmt_fail_errno(error, "tell the kernel to forget partition %u of %s", number,
                           self->path);

@@ -32,7 +32,7 @@ uint64_t rmt_blockdev_bytes(const rmt_blockdev_t *self);
 // Tell the kernel about partition `number`, given in logical sectors, in place of
 // any that has this number. Extended DOS partitions are not told, as the kernel wants
 // no overlaps. Caller owns the path of its node (free).
-// NULL: REFUSED (the old one stays in use, as rmt_blockdev_forget has it), IO.
+// Blocks up to a second for it. NULL: REFUSED (the old one stays in use), IO.
 char *rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
                              uint64_t size, rmt_error_t *error);
 

@@ -116,7 +116,7 @@ rmt_btrfs_make(const char *folder, const char *path, bool is_default, rmt_error_
         return rmt_fail_errno(error, "open %s", above);
     if (rmdir(full) == -1)
         return rmt_fail_errno(
-            error, "%s is not an empty folder, so no subvolume can take its name", full);
+            error, "remove the empty folder %s, whose name the subvolume takes", full);
     enum btrfs_util_error rc = btrfs_util_create_subvolume(full, 0, NULL, NULL);
     if (rc == BTRFS_UTIL_OK && is_default)
         rc = btrfs_util_set_default_subvolume(full, 0);

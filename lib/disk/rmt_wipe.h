@@ -15,7 +15,7 @@ typedef struct {
 int rmt_wipe_range(int fd, const char *path, const rmt_range_t *range,
                    rmt_error_t *error);
 
-// The probe then finds no signature there. 0, or -1: IO.
+// Check that a probe finds no signature there. 0, or -1: IO.
 int rmt_wipe_check(int fd, const char *path, const rmt_range_t *range,
                    rmt_error_t *error);
 

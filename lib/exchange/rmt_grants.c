@@ -163,7 +163,8 @@ rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *erro
     const uint8_t *roots = rmt_record_get(item, "roots", &size);
     size = roots ? size : 0;
     if (!rmt_key_is_valid(key) || size % RMT_ID_SIZE != 0)
-        return rmt_fail(error, RMT_E_PROTOCOL, "a grant has no valid key or no roots");
+        return rmt_fail(error, RMT_E_PROTOCOL,
+                        "a grant has no valid key, or its roots are not whole ids");
     const int64_t until_ms = (int64_t) rmt_record_u64(item, "until-ms", 0);
     if (streq(op, "add"))
         s_add(self, key, roots, size / RMT_ID_SIZE, until_ms);

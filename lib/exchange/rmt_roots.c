@@ -193,6 +193,7 @@ rmt_roots_find(rmt_roots_t *self, const rmt_id_t *image, rmt_error_t *error)
         self->pending++;
         zsock_send(self->actor, "b", image->bytes, (size_t) RMT_ID_SIZE);
     }
-    rmt_fail(error, RMT_E_UNAVAILABLE, "the worker still reads the image's manifests");
+    rmt_fail(error, RMT_E_UNAVAILABLE,
+             "the worker is still reading the image's manifests; try again later");
     return NULL;
 }

@@ -130,8 +130,8 @@ s_read_descriptor(rmt_serve_state_t *self, const rmt_id_t *id, rmt_msg_t *msg,
     if (rmt_store_image_get(self->store, id, &data, &size, error) == -1)
         return -1;
     if (size == 0 || size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "the descriptor has %zu bytes, too many",
-                        size);
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the descriptor has %zu bytes, which is out of range", size);
     rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
     assert(room);
     rmt_chunk_t chunk;

@@ -40,7 +40,9 @@ s_take_host(char *authority, const char *text, rmt_location_t *location,
         host++;
         char *bracket = strchr(host, ']');
         if (!bracket || (bracket[1] && bracket[1] != ':'))
-            return s_bad(error, text, "the brackets of the host are not in pairs");
+            return s_bad(
+                error, text,
+                "an address in brackets ends with ], and a port or a path follows");
         *bracket = '\0';
         end = bracket[1] ? bracket + 1 : NULL;
     }
@@ -69,7 +71,7 @@ s_take_authority(const char *begin, size_t size, const char *text,
 {
     char authority[400];
     if (size == 0 || size >= sizeof authority)
-        return s_bad(error, text, "the host is missing");
+        return s_bad(error, text, "the host is missing or too long");
     memcpy(authority, begin, size);
     authority[size] = '\0';
     char *host = authority;

@@ -286,9 +286,8 @@ rmt_unpack_new(rmt_input_t *input, rmt_error_t *error)
     }
     if (!kind || !kind->start) {
         rmt_fail(error, RMT_E_UNSUPPORTED,
-                 kind ? "the kernel is compressed by %s, which ramet cannot read"
-                      : "%s data",
-                 kind ? kind->name : "unknown");
+                 "the initramfs is compressed by %s, which ramet cannot read",
+                 kind ? kind->name : "an unknown program");
         return NULL;
     }
     rmt_unpack_t *self = calloc(1, sizeof *self);

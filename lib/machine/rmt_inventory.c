@@ -210,7 +210,7 @@ rmt_inventory_no_disk(const rmt_records_t *records)
     if (rmt_records_find(records, "class", "disk"))
         return NULL;
     char *text =
-        rmt_text("no disk: the kernel has no driver for any disk of this machine");
+        rmt_text("no disk: this machine has no disk that the kernel has a driver for");
     const char *before = "; without a driver: ";
     for (size_t i = 0; i < rmt_records_count(records); i++) {
         const rmt_record_t *record = rmt_records_at(records, i);

@@ -175,7 +175,7 @@ rmt_match_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
         rmt_auto_str devices = rmt_text("%zu devices", count);
         rmt_match_verdict(run, row->component, run->image->drivers->kernel, devices, true,
                           count ? "each device that needs a driver has one"
-                                : "the target's facts lack it");
+                                : "the target's facts do not have this component");
     }
 }
 
@@ -220,5 +220,5 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,
                           is_told ? "the kernel or its initramfs has the drivers"
-                                  : "the target's facts lack it");
+                                  : "the target's facts do not have this component");
 }

@@ -90,7 +90,7 @@ rmt_match_features(rmt_match_run_t *run, const rmt_match_row_t *row)
         return;
     if (!had[0]) {
         rmt_match_verdict(run, row->component, "", "", true,
-                          "the target's facts lack it");
+                          "the target's facts do not have this component");
         return;
     }
     char wanted[1024] = "";

@@ -146,7 +146,7 @@ rmt_enrol(const rmt_enrol_config_t *config, rmt_record_t **answer_out, rmt_error
     self.deadline_ms = config->timeout_ms ? rmt_clock_ms() + config->timeout_ms : 0;
     if (!config->brokers[0])
         return rmt_fail(error, RMT_E_USAGE,
-                        "the setting brokers is empty; name a broker");
+                        "the setting brokers is empty; name a broker such as 10.0.0.1");
     while (true) {
         for (size_t i = 0; config->brokers[i]; i++) {
             const int rc = s_ask(&self, config->brokers[i], answer_out, error);

@@ -75,7 +75,8 @@ rmt_peer_new(const rmt_peer_config_t *config, rmt_error_t *error)
         assert(self->brokers[self->count]);
     }
     if (count == 0) {
-        rmt_fail(error, RMT_E_USAGE, "the setting brokers is empty; name a broker");
+        rmt_fail(error, RMT_E_USAGE,
+                 "the setting brokers is empty; name a broker such as 10.0.0.1");
         return NULL;
     }
     // Peers that start together should not all begin with the same broker.

@@ -113,7 +113,7 @@ s_set_key(void *handle, int option, const char *text, rmt_error_t *error)
     if (strlen(text) == RMT_USER_SIZE - 1 &&
         zmq_setsockopt(handle, option, text, RMT_USER_SIZE) == 0)
         return 0;
-    return rmt_fail(error, RMT_E_USAGE, "a public key is not 40 characters of Z85");
+    return rmt_fail(error, RMT_E_USAGE, "a key is not 40 characters of Z85");
 }
 
 static int
@@ -211,10 +211,11 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
     void *handle = zsock_resolve(socket);
     // Before it connects: a refusal may come before the next line runs.
     zsock_t *watcher = zsock_new(ZMQ_PAIR);
-    assert(watcher);
-    zsock_set_rcvhwm(watcher, 0); // The thread of libzmq waits where a queue is full
+    if (watcher)
+        zsock_set_rcvhwm(watcher, 0); // The thread of libzmq waits where a queue is full
     int rc = 0;
-    if (zmq_socket_monitor(handle, name,
+    if (!watcher ||
+        zmq_socket_monitor(handle, name,
                            ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
                                ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == -1 ||
         zsock_connect(watcher, "%s", name) == -1)
@@ -255,8 +256,8 @@ rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
     // A server whose key is another one cannot read our first word, and hangs up.
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return rmt_fail(error, RMT_E_CONFIG,
-                        "the program at %s is not a broker, or its public key differs "
-                        "from the one that is set here",
+                        "the program at %s is not a broker, its public key differs from "
+                        "the one that is set here, or it is still starting",
                         server);
     return 0;
 }

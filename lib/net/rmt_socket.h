@@ -59,7 +59,7 @@ void rmt_socket_close_watched(zsock_t **socket_p, zsock_t **watcher_p);
 // What a readable watcher tells, in the same words for all who connect; server is the
 // address for the text. Never blocks. 0: nothing; -1: NOT_ALLOWED (our key is refused),
 // CONFIG (the server does not have the key we expect; or it ended while it shook hands,
-// so a client should go on trying).
+// or does not know our key yet, so a client should go on trying).
 int rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error);
 
 // The port a server socket was bound to.

@@ -87,9 +87,9 @@ s_answer(doorman_t *self)
         return;
     char key[KEY_TEXT_SIZE] = "";
     rmt_auto_str domain = NULL;
-    const bool allowed =
-        s_read_request(request, &domain, key) && s_is_allowed(self, domain, key);
-    const bool later = !allowed && self->is_open;
+    const bool is_read = s_read_request(request, &domain, key);
+    const bool allowed = is_read && s_is_allowed(self, domain, key);
+    const bool later = is_read && !allowed && self->is_open;
     if (!allowed && !later)
         self->refused++;
     zmsg_first(request);

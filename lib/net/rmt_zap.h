@@ -28,8 +28,8 @@ void rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key);
 void rmt_zap_allow_any(rmt_zap_t *self, const char *domain);
 
 // The lists are not complete yet, or again: until rmt_zap_close_lists, a key that no list
-// has is told to try again (status 300 of RFC 27/ZAP), not that it is refused, and does
-// not count as refused. A new instance has complete lists.
+// has is dropped, so that it tries again (status 300 of RFC 27/ZAP), and does not count
+// as refused. A new instance has complete lists.
 void rmt_zap_open_lists(rmt_zap_t *self);
 void rmt_zap_close_lists(rmt_zap_t *self);
 

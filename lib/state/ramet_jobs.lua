@@ -13,34 +13,34 @@ end
 -- A uid, or the beginning of a j- name that fits one job alone.
 function R.job_find(text)
     need(set(text), E.USAGE, 'the request names no job; see: ramet job list')
+    local unknown = 'the job ' .. text .. ' does not exist; see: ramet job list'
     if string.find(text, '^%x+$') and #text == 32 then
-        return need(load(job_key(text)), E.NOT_FOUND, 'the job ' .. text
-            .. ' does not exist; see: ramet job list')
+        return need(load(job_key(text)), E.NOT_FOUND, unknown)
     end
     local names = call('ZRANGEBYLEX', P .. 'job-names', '[' .. text,
         '[' .. text .. '\255', 'LIMIT', 0, 2)
-    need(#names > 0, E.NOT_FOUND, 'the job ' .. text .. ' does not exist; see: ramet job list')
-    need(#names == 1, E.USAGE, 'several jobs begin with ' .. text .. '; write more of the id')
+    need(#names > 0, E.NOT_FOUND, unknown)
+    need(#names == 1, E.USAGE, 'several jobs begin with ' .. text
+        .. '; write more of the name')
     local uid = string.match(names[1], ':(%x+)$')
-    return need(load(job_key(uid)), E.NOT_FOUND, 'the job ' .. text
-        .. ' does not exist; see: ramet job list')
+    return need(load(job_key(uid)), E.NOT_FOUND, unknown)
 end
 
--- Change a target of a job: its fields and, when an event is given, its state. record: as
--- R.move has it of a state; nil: it is read here.
+-- Change a target of a job: its fields and, when an event is given, its state. record:
+-- the target's, if the caller has read it in this call and changed nothing since; nil: it
+-- is read here.
 function R.target_step(meta, uid, target, fields, event, record)
     local key = target_key(uid, target)
     record = record or load(key)
     if not record then
         return
     end
-    local state = record.state
     local note = { job = uid, target = target, phase = fields.phase or record.phase or '',
-        state = state, code = fields.code or '',
+        state = record.state, code = fields.code or '',
         text = fields.error or fields.text or '' }
     if event then
         R.move(meta, 'job-target', uid .. ':t:' .. target, event, fields, note,
-            state)
+            R.state('job-target', record))
     else
         store(key, fields)
         audit(meta, 'job.target', note)

@@ -244,10 +244,10 @@ end
 -- {text} by the key of this first boot: what is heard of it before its report.
 serve('target_heard', function(meta, body)
     local lock = lock_awaited(meta)
-    local step = load(P .. 'job:' .. lock.job .. ':t:' .. meta.name) or {}
+    local step = load(P .. 'job:' .. lock.job .. ':t:' .. meta.name)
     local text = string.sub(body.text or '', 1, 200)
-    R.target_step(meta, lock.job, meta.name, { phase = step.phase, heard = text,
-        ['heard-at'] = now(), text = 'heard: ' .. text })
+    R.target_step(meta, lock.job, meta.name, { phase = step and step.phase, heard = text,
+        ['heard-at'] = now(), text = 'heard: ' .. text }, nil, step)
     return {}
 end)
 

@@ -56,7 +56,7 @@ local function requeue(meta, task, event, text)
     local attempt = num(task.attempt) + 1
     R.move(meta, 'task', task.id, event, { attempt = attempt, worker = '', nonce = '' },
         { job = task.job, task = task.id, service = task.service, attempt = attempt,
-            text = text }, task.state)
+            text = text }, R.state('task', task))
     enqueue(task, true)
 end
 
@@ -103,7 +103,8 @@ end
 -- event: finish, fail or cancel.
 function R.task_end(meta, task, event, note)
     drop_lease(task)
-    R.move(meta, 'task', task.id, event, nil, note, task.state)
+    R.move(meta, 'task', task.id, event, nil, note,
+        R.state('task', task))
     call('EXPIRE', task_key(task.id), KEPT_S)
 end
 
@@ -156,7 +157,8 @@ serve('task_take', function(meta, body)
             local lease = now() + num(body['lease-ms'], LEASE_MS)
             R.move(meta, 'task', id, 'take', { worker = meta.by, nonce = body.nonce,
                 taken = now(), stuck = '' }, { job = task.job, task = id,
-                service = task.service, attempt = task.attempt }, task.state)
+                service = task.service, attempt = task.attempt },
+                R.state('task', task))
             call('ZREM', P .. 'waiting', id)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)

@@ -401,7 +401,8 @@ s_read(rmt_redis_t *self, link_t *link)
         reply = NULL;
     }
     if (link->redis && link->redis->err)
-        s_drop(self, "the server at Redis' address does not speak its protocol");
+        s_drop(self,
+               "the server at the address of Redis does not speak the protocol of Redis");
 }
 
 static void

@@ -18,15 +18,15 @@ s_check_path(const rmt_entry_t *entry)
             continue;
         const size_t size = at - start;
         if (size == 0)
-            return "empty component in the path";
+            return "the path has an empty component";
         if (size > RMT_NAME_SIZE_MAX)
-            return "component over 255 bytes in the path";
+            return "the path has a component of more than 255 bytes";
         if (path[start] == '.' && (size == 1 || (size == 2 && path[start + 1] == '.')))
-            return "component . or .. in the path";
+            return "the path has a component . or ..";
         start = at + 1;
         depth++;
     }
-    return depth > RMT_PATH_DEPTH_MAX ? "path of over 32,768 components" : NULL;
+    return depth > RMT_PATH_DEPTH_MAX ? "the path has more than 32,768 components" : NULL;
 }
 
 static const char *
@@ -65,7 +65,7 @@ static const char *
 s_check_numbers(const rmt_entry_t *entry)
 {
     if (entry->uid == UINT32_MAX || entry->gid == UINT32_MAX)
-        return "the owner 4294967295 is not a user";
+        return "the owner or the group is 4294967295, which Linux cannot have";
     if (entry->size > INT64_MAX)
         return "the size is larger than 2^63 - 1";
     return NULL;
@@ -93,7 +93,7 @@ s_check_xattrs(const rmt_entry_t *entry)
         const rmt_xattr_t *xattr = &entry->xattrs[i];
         const size_t size = strnlen(xattr->name, RMT_NAME_SIZE_MAX + 1);
         if (size == 0 || size > RMT_NAME_SIZE_MAX)
-            return "name of an attribute is empty or over 255 bytes";
+            return "the name of an attribute is empty or has more than 255 bytes";
         if (strcmp(previous, xattr->name) >= 0)
             return "the attributes are not sorted";
         if (xattr->value_size > RMT_XATTR_SIZE_MAX)
@@ -185,12 +185,16 @@ int
 rmt_entry_check(const rmt_entry_t *entry, rmt_error_t *error)
 {
     if (entry->path_size > RMT_PATH_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "path of %zu bytes", entry->path_size);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the path has %zu bytes, which is too many",
+                        entry->path_size);
     if (entry->xattr_count > RMT_XATTR_COUNT_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "%zu attributes", entry->xattr_count);
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the entry has %zu attributes, which is too many",
+                        entry->xattr_count);
     if (entry->target &&
         strnlen(entry->target, RMT_PATH_SIZE_MAX + 1) > RMT_PATH_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "target over %zu bytes", RMT_PATH_SIZE_MAX);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the symlink has more than %zu bytes",
+                        RMT_PATH_SIZE_MAX);
     static const char *(*const checks[])(const rmt_entry_t *) = {
         s_check_path,   s_check_type,     s_check_numbers,  s_check_target,
         s_check_xattrs, s_check_contents, s_check_reserved,

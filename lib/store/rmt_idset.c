@@ -1,5 +1,4 @@
 #include "store/rmt_idset.h"
-#include "base/rmt_bytes.h"
 #include "base/rmt_grow.h"
 #include "base/rmt_map.h"
 

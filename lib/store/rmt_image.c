@@ -149,7 +149,7 @@ rmt_store_image_put(rmt_store_t *self, const void *data, size_t size, rmt_id_t *
     if (lock == -1 || rmt_store_refresh(self, error) == -1)
         return -1;
     if (s_check_complete(self, data, size, error) == -1)
-        return rmt_wrap(error, "refuse the image");
+        return rmt_wrap(error, "check the image");
     rmt_id_t id;
     rmt_id_compute(&id, data, size);
     rmt_auto_str path = s_path(self, &id);

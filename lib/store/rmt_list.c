@@ -90,12 +90,14 @@ s_add_ids(rmt_buffer_t *ids, const uint8_t *data, size_t size, size_t count,
           rmt_error_t *error)
 {
     if (count > RMT_LIST_IDS_MAX || size != count * RMT_ID_SIZE)
-        return rmt_fail(error, RMT_E_CORRUPT, "%zu ids in %zu bytes", count, size);
+        return rmt_fail(error, RMT_E_CORRUPT, "the list has %zu ids in %zu bytes", count,
+                        size);
     for (size_t i = 0; i < count; i++)
         if (data[i * RMT_ID_SIZE] != RMT_ID_SHA256)
             return rmt_fail(error, RMT_E_CORRUPT, "id %zu has an unknown algorithm", i);
     if (ids->used / RMT_ID_SIZE + count > RMT_MANIFEST_IDS_MAX)
-        return rmt_fail(error, RMT_E_CORRUPT, "over %d chunks", RMT_MANIFEST_IDS_MAX);
+        return rmt_fail(error, RMT_E_CORRUPT, "the manifest has more than %d chunks",
+                        RMT_MANIFEST_IDS_MAX);
     rmt_buffer_add(ids, data, size);
     return 0;
 }

@@ -41,9 +41,7 @@ s_refusal(const s_last_t *last, const rmt_entry_t *entry, size_t *shared_out)
 {
     *shared_out = 0;
     if (!last->is_any)
-        return entry->path_size == 0
-                   ? NULL
-                   : "is the first entry, and the first must be the root";
+        return entry->path_size == 0 ? NULL : "the first entry is not the root";
     const char *path = (const char *) last->path.data;
     *shared_out = rmt_path_shared(path, last->path.used, entry->path, entry->path_size);
     return rmt_path_refusal(path, last->path.used, last->is_folder, entry->path,

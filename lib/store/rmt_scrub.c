@@ -382,8 +382,11 @@ rmt_store_scrub(rmt_store_t *self, const rmt_scrub_options_t *options,
     rmt_auto_fd lock =
         rmt_lock_take(rmt_store_root(self), RMT_LOCK_SCRUB, LOCK_EX | LOCK_NB, error);
     if (lock == -1)
-        return rmt_wrap(error, "another scrub of store %s is running",
-                        rmt_store_root(self));
+        return error->code == RMT_E_UNAVAILABLE
+                   ? rmt_fail(error, RMT_E_UNAVAILABLE,
+                              "another scrub of store %s is running",
+                              rmt_store_root(self))
+                   : rmt_wrap(error, "scrub of store %s", rmt_store_root(self));
     s_scrub_t scrub = {.store = self, .options = options, .started_ms = rmt_clock_ms()};
     s_load_state(&scrub);
     if (s_run(&scrub, error) == -1) {

@@ -24,6 +24,6 @@ rmt_watch_alive(const rmt_store_watch_t *self, uint64_t done, uint64_t total,
                 rmt_error_t *error)
 {
     if (self && self->alive && !self->alive(self->context, done, total))
-        return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+        return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
     return 0;
 }

@@ -235,8 +235,9 @@ s_plan_files(const rmt_records_t *files, FILE *limits, rmt_records_t *actions,
         const void *content = rmt_record_get(file, "content", &size);
         if (!s_is_name(name) || !content || (!is_script && strcmp(class, "file") != 0))
             return rmt_fail(error, RMT_E_USAGE,
-                            "the first boot file '%s' has the unknown class '%s'", name,
-                            class);
+                            "the first boot file '%s' of class '%s' has a bad name, an "
+                            "unknown class or no content",
+                            name, class);
         if (is_script && ++scripts > SCRIPT_COUNT_MAX)
             return rmt_fail(error, RMT_E_USAGE, "the order has more than %d scripts",
                             SCRIPT_COUNT_MAX);

@@ -237,7 +237,7 @@ rmt_cache_reader_new(const char *path, const char *lineage)
     if (self->fd == -1 || fstat(self->fd, &status) == -1)
         s_end(self, errno == ENOENT ? NULL : strerror(errno));
     else if (!S_ISREG(status.st_mode) || status.st_uid != geteuid())
-        s_end(self, "the file does not belong to this user");
+        s_end(self, "it is not a plain file of this user");
     else
         s_begin(self, lineage);
     return self;

@@ -193,14 +193,15 @@ s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
     for (const char *name = self->names; size && name < self->names + size;
          name += strlen(name) + 1) {
         if (count == RMT_XATTR_COUNT_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "over %d attributes",
+            return rmt_fail(error, RMT_E_TOO_BIG, "the entry has more than %d attributes",
                             RMT_XATTR_COUNT_MAX);
         rmt_grow(&self->xattrs, &self->xattrs_room, count + 1);
         rmt_xattr_t *xattr = &self->xattrs[count];
         xattr->name = name;
         // The list is at most 64 KiB, so names are no part of this limit worth counting.
         if (self->values_used > RMT_XATTR_TOTAL_MAX - XATTR_LIST_MAX - XATTR_SIZE_MAX)
-            return rmt_fail(error, RMT_E_TOO_BIG, "attributes over %zu bytes together",
+            return rmt_fail(error, RMT_E_TOO_BIG,
+                            "the attributes of the entry have more than %zu bytes",
                             RMT_XATTR_TOTAL_MAX);
         const int found = s_read_value(self, inode, xattr, error);
         if (found == -1)
@@ -233,7 +234,8 @@ s_read_target(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
     if (size == -1)
         return rmt_fail_errno(error, "read symlink");
     if (size == TARGET_SIZE_FIRST)
-        return rmt_fail(error, RMT_E_TOO_BIG, "symlink over %d bytes", TARGET_SIZE_FIRST);
+        return rmt_fail(error, RMT_E_TOO_BIG, "the symlink has more than %d bytes",
+                        TARGET_SIZE_FIRST);
     self->target[size] = '\0';
     entry->target = self->target;
     return 0;

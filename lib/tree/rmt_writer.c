@@ -250,7 +250,8 @@ s_remember_link(rmt_writer_t *self, const rmt_entry_t *entry, int fd, rmt_error_
     const bool is_locked = entry->flags & RMT_META_LOCK_FLAGS;
     self->links_size += is_locked ? rmt_copy_size(entry) : entry->path_size;
     if (self->links_size > LINKS_SIZE_MAX) {
-        rmt_fail(error, RMT_E_TOO_BIG, "first names of hard links over %zu bytes",
+        rmt_fail(error, RMT_E_TOO_BIG,
+                 "the first entries of hard links have more than %zu bytes",
                  LINKS_SIZE_MAX);
         return rmt_make_wrap(entry, error);
     }

@@ -367,7 +367,7 @@ static int
 s_decode_text(const char *in, const row_t *row, char **out, rmt_error_t *error)
 {
     if (strlen(in) > row->max)
-        return rmt_fail(error, RMT_E_PROTOCOL, "%s has over %zu bytes", row->name,
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s has more than %zu bytes", row->name,
                         row->max);
     rmt_msg_text(out, in);
     return 0;

@@ -29,7 +29,8 @@ take_subnet() ( # ENGINE VETH
 # The network has no router for IPv6. iPXE waits 13 seconds for one at each start, unless it is told:
 # this router advertisement (RFC 4861, 4.2) has the lifetime 0 and no prefix, so it gives no address.
 # shellcheck disable=SC2016  # Another shell expands it.
-say_no_router='while sleep 1; do
+say_no_router='pause() { sleep "$1"; }
+while pause 1 "between two advertisements"; do
   printf "\206\0\0\0\100\0\0\0\0\0\0\0\0\0\0\0" |
     socat -u - "IP6-DATAGRAM:[ff02::1%$1]:58,setsockopt-int=41:18:255" 2>/dev/null # 41:18 IPV6_MULTICAST_HOPS
 done'

@@ -19,5 +19,5 @@ target_link_libraries(test_fidelity_guest PRIVATE ramet_flags PkgConfig::CMOCKA 
 set_target_properties(test_fidelity_guest PROPERTIES RUNTIME_OUTPUT_DIRECTORY
     "${CMAKE_BINARY_DIR}/tests")
 add_test(NAME fidelity.doc COMMAND ${CMAKE_CURRENT_LIST_DIR}/../fidelity/check_doc.sh)
-set_tests_properties(fidelity.doc PROPERTIES LABELS lint TIMEOUT 600
+set_tests_properties(fidelity.doc PROPERTIES LABELS lint TIMEOUT 300
     ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR}")

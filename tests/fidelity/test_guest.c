@@ -53,7 +53,7 @@ s_expect_refusal(tree_lab_t *lab, const rmt_id_t *id, const char *path, const ch
 {
     rmt_error_t error = {0};
     rmt_writer_report_t report;
-    assert_int_equal(tree_lab_try_write(lab, id, &report, &error), -1);
+    RMT_FAILS(tree_lab_try_write(lab, id, &report, &error), RMT_E_IO);
     if (!strstr(error.text, path) || !strstr(error.text, words))
         fail_msg("the refusal says: %s", error.text);
 }

@@ -211,6 +211,13 @@ s_work(void *argument)
     return NULL;
 }
 
+static void
+s_on_told(void *context, const rmt_msg_t *msg)
+{
+    hand_t *hand = context;
+    hand->ends += msg->kind == RMT_MSG_RESULT;
+}
+
 hand_t *
 hand_hire(broker_farm_t *farm, const char *role, const char *name, const rmt_key_t *key,
           const rmt_service_t *services, size_t count)
@@ -228,7 +235,8 @@ hand_hire(broker_farm_t *farm, const char *role, const char *name, const rmt_key
                                         .name = name,
                                         .services = services,
                                         .service_count = count,
-                                        .context = hand};
+                                        .context = hand,
+                                        .on_told = s_on_told};
     hand->worker = rmt_worker_new(&config, &error);
     assert_non_null(hand->worker);
     assert_int_equal(pthread_create(&hand->thread, NULL, s_work, hand), 0);
@@ -252,11 +260,10 @@ s_begin(rmt_task_t *task, hand_t *hand, rmt_error_t *error)
     rmt_task_progress(task, "working", 1, 2, NULL);
     while (hand->is_held) {
         if (rmt_task_cancelled(task))
-            return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+            return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
         rmt_task_tick(task);
         rmt_wait_turn();
     }
-    hand->ends++;
     return 0;
 }
 

@@ -61,7 +61,7 @@ rmt_msg_t *broker_await_job(broker_farm_t *farm, const char *job, const char *st
 typedef struct {
     rmt_worker_t *worker;
     pthread_t thread;
-    atomic_int runs, ends; // Tasks begun, and those no longer held
+    atomic_int runs, ends; // Tasks begun, and results that the worker has
     atomic_int is_held;    // Tasks wait while it is set
     const char *first_key; // What prepare hands out for the first boot
 } hand_t;

@@ -92,7 +92,7 @@ exchange_peers(const exchange_farm_t *farm, const char *op, const rmt_key_t *key
     if (image)
         rmt_record_put(item, "roots", image->bytes, RMT_ID_SIZE);
     rmt_serve_peers(farm->serve, items);
-    (void) exchange_stats(farm); // It answers behind what came before
+    (void) exchange_stats(farm); // Answered after the peers have been applied
 }
 
 rmt_serve_stats_t

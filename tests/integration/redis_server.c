@@ -48,6 +48,8 @@ end_program(pid_t *pid, int signal)
     while (waitpid(*pid, &status, WNOHANG) == 0) {
         if (rmt_clock_ms() > limit)
             kill(*pid, SIGKILL);
+        if (rmt_clock_ms() > limit + END_MS)
+            fail_msg("process %d does not end", (int) *pid);
         rmt_wait_turn();
     }
     *pid = 0;

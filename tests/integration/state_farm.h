@@ -46,7 +46,8 @@ const char *state_farm_body(const state_farm_t *farm, const char *name);
 size_t state_farm_count(const state_farm_t *farm);
 const char *state_farm_item(const state_farm_t *farm, size_t index, const char *name);
 
-// Ask what is due. True when the scan counts one of this kind ("late", "stuck").
+// Ask what is due. True when the scan counts exactly one of this kind ("late", "stuck",
+// "boots").
 bool state_farm_is_due(state_farm_t *farm, const char *body, const char *kind);
 
 // Source web and its image img, whose id is IMAGE, made by job UID1.

@@ -101,8 +101,8 @@ test_the_events_port_lets_no_worker_and_no_agent_in(void **state)
         const rmt_key_t key =
             broker_enrol(farm, rows[i].role, rows[i].name, rows[i].place);
         rmt_auto_str endpoint = rmt_text("127.0.0.1:%d", farm->port + RMT_PORT_EVENTS);
-        rmt_auto(zsock) watcher = NULL;
-        rmt_auto(zsock) socket =
+        zsock_t *watcher = NULL;
+        zsock_t *socket =
             rmt_socket_new_watched(RMT_SOCKET_EVENTS_CLIENT, endpoint, &key,
                                    farm->broker_key.public_text, &watcher, &error);
         assert_non_null(socket);
@@ -111,6 +111,7 @@ test_the_events_port_lets_no_worker_and_no_agent_in(void **state)
         assert_int_equal(told, rows[i].gets_in ? 0 : 1);
         if (!rows[i].gets_in)
             RMT_FAILS(rmt_socket_watch(watcher, endpoint, &error), RMT_E_NOT_ALLOWED);
+        rmt_socket_close_watched(&socket, &watcher);
     }
 }
 

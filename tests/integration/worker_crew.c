@@ -33,7 +33,6 @@ s_run_hold(rmt_task_t *task, void *context, rmt_error_t *error)
         rmt_task_tick(task);
         rmt_wait_turn();
     }
-    crew->ends++;
     rmt_record_set_u64(rmt_task_outputs(task), "attempt", rmt_task_attempt(task));
     return 0;
 }
@@ -93,6 +92,7 @@ static void
 s_note_told(void *context, const rmt_msg_t *msg)
 {
     crew_t *crew = context;
+    crew->ends += msg->kind == RMT_MSG_RESULT;
     const size_t used = strlen(crew->told);
     snprintf(crew->told + used, sizeof crew->told - used, "%s;",
              msg->kind == RMT_MSG_RESULT   ? "result"

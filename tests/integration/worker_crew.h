@@ -16,9 +16,10 @@ typedef struct {
     rmt_worker_t *worker;
     pthread_t thread;
     int rc;
-    atomic_bool hold;                         // Tasks "hold@x" wait while it is set
-    atomic_int starts, ends, welcomes, peers; // Of "hold@x" those that were let go end
-    char told[200]; // Phases and results, of the worker's thread until it has ended
+    atomic_bool hold; // Tasks "hold@x" wait while it is set
+    atomic_int starts, welcomes, peers;
+    atomic_int ends; // Results that the worker has
+    char told[200];  // Phases and results, of the worker's thread until it has ended
 } crew_t;
 
 // Start the worker; other is a second broker to which it may go, or NULL.

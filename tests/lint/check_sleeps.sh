@@ -14,7 +14,7 @@ shell=$(awk '
   other != "" { if ($0 == other) other = ""; next }
   match($0, /<<-?.?(GRUB|IPXE)/) { other = substr($0, RSTART, RLENGTH); gsub(/[^A-Z]/, "", other); next }
   /^[ \t]*#/ || /pause\(\) \{ [s]leep "\$1"; \}/ || /^within\(\) \{/ || /^ *sleep "\$\{look_s:-[0-9.]+\}"$/ { next }
-  /(^|[;&|({!]|(^|[ \t;])(do|then|else|if|while|until)[ \t])[ \t]*(busybox[ \t]+)?u?sleep[ \t]/ {
+  /(^|[;&|({!"\047]|(^|[ \t;"\047])(do|then|else|if|while|until)[ \t])[ \t]*(busybox[ \t]+)?u?sleep[ \t]/ {
     print FILENAME ":" FNR ":" $0 }' "${scripts[@]}" /dev/null)
 python=$(grep -rIlE -m 1 --exclude-dir=corpus '^#!/usr/bin/(env )?python3' ops tests | xargs -r awk '
   /time\.sleep\(/ && before !~ /^def pause\(/ { print FILENAME ":" FNR ":" $0 } { before = last; last = $0 }')

@@ -55,7 +55,7 @@ ends() {
 more=(--policy "memory=ignore" --policy "controller=ignore" --policy "pci=ignore")
 expect 2 ramet deploy start web-1 --engine lab --targets nodisk,small,sectors,firmware "${more[@]}" --yes --wait --timeout 60s
 job=$(ramet job list --json | jq -r '.items[] | select(.kind == "deploy") | .name')
-ends "$job" nodisk '^disk: no disk: the kernel has no driver for any disk of this machine'
+ends "$job" nodisk '^disk: no disk: this machine has no disk that the kernel has a driver for'
 ends "$job" small '^disk: the disk is too small: the image needs [0-9]+ bytes .*, and the disk has 67108864 bytes \(64.0 MiB\)$'
 ends "$job" sectors '^disk: the disk has sectors of 4096 bytes, and the image has sectors of 512 bytes$'
 ends "$job" firmware '^firmware: '

@@ -40,7 +40,7 @@ install_kind() { # KIND SIZE FIRMWARE
   await_phase "$job" "$target" awaiting-first-boot 240
   if [ "$3" = uefi ]; then
     ramet job show "$job" --json |
-      jq -e '.targets[0].warning | test("^the firmware has no boot entry for the disk: .*; it starts the disk by the fallback path$")' >/dev/null ||
+      jq -e '.targets[0].warning | test("^ramet made no boot entry in the firmware: .*; the firmware can start the disk by the fallback path$")' >/dev/null ||
       { ramet job show "$job" >&2; fail "the console does not show that the firmware has no entry for $kind"; }
     ramet job show "$job"
   fi

@@ -15,14 +15,14 @@ start_wrong() { # NAME LINE QEMU-OPTION...
 {
   start_wrong key "$good ramet.key=$other" $(net 52:54:00:aa:00:02) $(disk "$farm/d1" D1)
   start_wrong nocard "$good" $(disk "$farm/d3" D3)
-  shown key 120 "is not a broker, or its public key differs from the one that is set here; what to do: "
-  shown nocard 120 "no network: the kernel has no driver for any wired card of this machine; what to do: "
+  shown key 120 "is not a broker, its public key differs from the one that is set here, or it is still starting; what to do: "
+  shown nocard 120 "no network: this machine has no wired card that the kernel has a driver for; what to do: "
   power_off key; power_off nocard
   start_wrong silent "$good" -netdev socket,id=n0,udp=127.0.0.1:9,localaddr=127.0.0.1:0 \
     -device virtio-net-pci,netdev=n0 $(disk "$farm/d4" D4)
   start_wrong nodisk "$good" $(net 52:54:00:aa:00:05)
   shown silent 120 "no network: eth0 got no answer to DHCP; what to do: "
-  shown nodisk 120 "no disk: the kernel has no driver for any disk of this machine; without a driver: 8086:2922; what to do: "
+  shown nodisk 120 "no disk: this machine has no disk that the kernel has a driver for; without a driver: 8086:2922; what to do: "
   power_off silent; power_off nodisk
   start_wrong words "$good ramet.tokn=x" $(net 52:54:00:aa:00:06) $(disk "$farm/d6" D6)
   kill "$(cat "$farm/run/broker.pid")"

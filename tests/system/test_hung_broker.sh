@@ -1,6 +1,6 @@
 #!/bin/bash
 # A broker hangs for 40 s: connections stand, and nothing answers (P5). Each agent and each worker comes
-# back by itself, has no more descriptors than before, and the farm does its job.
+# back by itself, each retry has left no descriptor behind, and the farm does its job.
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 4
 lab up "$farm"
@@ -12,7 +12,7 @@ peers=(imager-hq-1 installer-lab-1 source-web "${targets[@]/#/target-}")
 descriptors() { find "/proc/$(cat "$farm/run/$1.pid")/fd" -mindepth 1 | wc -l; }
 all_present() { ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 4'; }
 offered() { ramet doctor --json | jq -e '[.services[] | select(.peers >= 1) | .service] | any(startswith("capture@")) and any(startswith("commit@"))'; }
-wait_for 30 "each agent and worker" all_present
+wait_for 30 "each target" all_present
 declare -A before
 for peer in "${peers[@]}"; do before[$peer]=$(descriptors "$peer"); done
 

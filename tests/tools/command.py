@@ -3,8 +3,8 @@ import sys
 
 
 def words(doc, least, most):
-    """The words that the script was called with. With --help it only prints doc; with words that it
-    does not know, or another number of them, doc goes to standard error, and the status is 64."""
+    """The words that the script was called with. --help prints doc and ends. An unknown option
+    or a wrong number of words prints doc to standard error and ends with 64."""
     given = sys.argv[1:]
     if "--help" in given or "-h" in given:
         print(doc.strip())

@@ -17,8 +17,8 @@ rmt_pause(int ms, const char *why)
     nanosleep(&time, NULL);
 }
 
-// The time between two looks of a wait. Loops of their own use it: those in a thread,
-// where a test cannot fail, and those whose failure has more to tell than a condition.
+// The time between two looks. For waits that cannot be RMT_WAIT_UNTIL: in a thread, where
+// a test cannot fail, and where the failure tells more than the condition.
 static inline void
 rmt_wait_turn(void)
 {

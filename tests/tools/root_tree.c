@@ -57,24 +57,12 @@ s_make_folders(const char *path)
     return full;
 }
 
-static void
-s_save(const char *path, const char *text, mode_t mode)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str full = s_make_folders(path);
-    RMT_OK(rmt_io_save(full, text, strlen(text), mode, &error));
-}
-
 void
 root_tree_put(const char *path, const char *text)
 {
-    s_save(path, text, 0644);
-}
-
-void
-root_tree_put_program(const char *path, const char *text)
-{
-    s_save(path, text, 0755);
+    rmt_error_t error = {0};
+    rmt_auto_str full = s_make_folders(path);
+    RMT_OK(rmt_io_save(full, text, strlen(text), 0644, &error));
 }
 
 void

@@ -11,9 +11,8 @@ int root_tree_teardown(void **state);
 const char *root_tree_path(void);
 int root_tree_fd(void);
 
-// Write a file with its folders; a program can be executed.
+// Write a file with its folders.
 void root_tree_put(const char *path, const char *text);
-void root_tree_put_program(const char *path, const char *text);
 // Make a symlink with its folders, in place of what has its name.
 void root_tree_link(const char *path, const char *target);
 

@@ -32,8 +32,8 @@ int tree_lab_put(void *self, const rmt_chunk_t *chunk, rmt_error_t *error);
 int tree_lab_get(void *self, const rmt_id_t *id, void *plain_out, size_t *size_out,
                  rmt_error_t *error);
 
-// Wait until the clock of files has passed all that was written: a younger file may still
-// be under way for a capture.
+// Wait until the clock of files has passed all that was written: a capture reads a file
+// again that is as young as that clock's tick.
 void tree_lab_settle(void);
 
 // Capture the source with so many threads. The report is cleared with the lab.

@@ -3,7 +3,6 @@
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
 
-#include <stdio.h>
 #include <string.h>
 #include "agent/firstboot/leave.h"
 #include "base/rmt_auto.h"
@@ -43,10 +42,10 @@ test_scripts_run_in_order_and_tell_how_they_ended(void **state)
     rmt_auto_str order = rmt_text("#!/bin/sh\necho $0 >>%s/order\n", root_tree_path());
     rmt_auto_str two =
         rmt_text("%secho \"$RAMET_TARGET $RAMET_IMAGE\"\necho last >&2\nexit 3\n", order);
-    root_tree_put_program("scripts/02-two", two);
-    root_tree_put_program("scripts/01-one", order);
-    root_tree_put_program("scripts/03-slow", "#!/bin/sh\necho begun\nsleep 30\n");
-    root_tree_put_program("scripts/04-none", "#!/no/such/shell\n");
+    root_tree_put("scripts/02-two", two);
+    root_tree_put("scripts/01-one", order);
+    root_tree_put("scripts/03-slow", "#!/bin/sh\necho begun\nsleep 30\n");
+    root_tree_put("scripts/04-none", "#!/no/such/shell\n");
     root_tree_put("scripts/README", "no script");
     root_tree_put("limits", "03-slow 1\n04-none junk\n");
     rmt_auto(rmt_records) outcomes = s_run();
@@ -71,7 +70,7 @@ test_a_script_never_runs_twice(void **state)
     (void) state;
     rmt_auto_str one =
         rmt_text("#!/bin/sh\necho ran >>%s/runs\necho text\nexit 4\n", root_tree_path());
-    root_tree_put_program("scripts/01-one", one);
+    root_tree_put("scripts/01-one", one);
     rmt_records_t *first = s_run();
     rmt_records_destroy(&first);
     rmt_auto(rmt_records) again = s_run(); // After a restart before the report
@@ -85,8 +84,8 @@ test_a_script_that_was_interrupted_is_reported_and_not_repeated(void **state)
 {
     (void) state;
     rmt_auto_str one = rmt_text("#!/bin/sh\necho ran >>%s/runs\n", root_tree_path());
-    root_tree_put_program("scripts/01-one", one);
-    root_tree_put_program("scripts/02-two", one);
+    root_tree_put("scripts/01-one", one);
+    root_tree_put("scripts/02-two", one);
     root_tree_put("state/01-one.begun", "");
     rmt_auto(rmt_records) outcomes = s_run();
     assert_string_equal(s_of(outcomes, 0, "exit"), "-");

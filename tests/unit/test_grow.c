@@ -73,6 +73,7 @@ s_signal_of_growing_to(size_t wanted)
         _exit(0);
     }
     int status;
+    assert_int_not_equal(child, -1);
     assert_int_equal(waitpid(child, &status, 0), child);
     return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }

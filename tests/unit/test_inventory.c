@@ -1,7 +1,6 @@
 // Inventory: what sysfs, DMI and /proc tell, and facts as text.
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
-#include <stdio.h>
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "facts/rmt_facts.h"
@@ -204,7 +203,7 @@ test_m20_a_machine_without_a_disk_names_its_idle_controllers(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-#define NO_DISK "no disk: the kernel has no driver for any disk of this machine"
+#define NO_DISK "no disk: this machine has no disk that the kernel has a driver for"
     static const char *const rows[][2] = {
         {"class=disk name=sda\nclass=pci vendor=8086 device=2922 pci-class=010601\n",
          NULL},

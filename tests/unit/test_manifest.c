@@ -256,7 +256,6 @@ test_a_damaged_manifest_is_refused_wherever_it_is_cut(void **state)
             shelf.kept[i].size = size - cut;
             rmt_error_t error = {0};
             RMT_FAILS(s_read_all(&shelf, &root, &error), RMT_E_CORRUPT);
-            assert_int_not_equal(error.code, RMT_E_OK);
         }
         shelf.kept[i].size = size;
     }

@@ -1,7 +1,6 @@
 // What a running system lies on (M4): its disk is found, layers are refused by name.
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
-#include <stdio.h>
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"

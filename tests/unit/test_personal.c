@@ -297,17 +297,14 @@ test_nothing_is_written_through_a_symlink(void **state)
     (void) state;
     char outside[] = "/tmp/ramet-outside-XXXXXX";
     assert_non_null(mkdtemp(outside));
-    rmt_auto_str link = rmt_text("%s/etc/ssh", root_tree_path());
-    assert_int_equal(symlink(outside, link), 0);
+    root_tree_link("etc/ssh", outside);
     rmt_auto(rmt_records) actions = rmt_facts_parse(
         "class=write path=/etc/ssh/key what=x mode=0600 content=x", &error);
     RMT_FAILS(rmt_personal_apply(root_tree_fd(), actions, &error), RMT_E_REFUSED);
     // A link in place of the file itself is replaced, not followed.
     rmt_auto_str victim = rmt_text("%s/victim", outside);
     RMT_OK(rmt_io_save(victim, "safe", 4, 0644, &error));
-    rmt_auto_str name = rmt_text("%s/etc/hostname", root_tree_path());
-    assert_int_equal(unlink(name), 0);
-    assert_int_equal(symlink(victim, name), 0);
+    root_tree_link("etc/hostname", victim);
     s_personalise("class=target name=web-7");
     root_tree_expect("etc/hostname", "web-7\n");
     rmt_auto_ptr data = NULL;
@@ -387,7 +384,7 @@ test_the_first_boot_is_started_by_what_the_system_has(void **state)
     };
     rmt_auto(rmt_records) none = rmt_records_new();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        root_tree_teardown(state);
+        assert_int_equal(root_tree_teardown(state), 0);
         assert_int_equal(s_setup(state), 0);
         rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", root_tree_path());
         assert_int_equal(unlink(systemd), 0);

@@ -50,6 +50,7 @@ test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
+        print_message("%s\n", rows[i].list);
         RMT_OK(chosen);
         rmt_auto_str names = s_names(chosen);
         assert_string_equal(names, rows[i].names);
@@ -85,6 +86,7 @@ test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
+        print_message("%s\n", rows[i].list);
         RMT_FAILS(chosen, rows[i].code);
     }
 }

@@ -187,7 +187,7 @@ test_each_stack_is_told_in_its_own_words(void **state)
         s_hold_against(s_trees[i].name, text);
         free(text);
         if (i + 1 < sizeof s_trees / sizeof *s_trees)
-            root_tree_teardown(state);
+            assert_int_equal(root_tree_teardown(state), 0);
     }
 }
 
@@ -341,14 +341,14 @@ static void
 test_the_resolvers_link_stays_and_the_resolver_is_told(void **state)
 {
     (void) state;
-    static const char stub[] = "../run/systemd/resolve/stub-resolv.conf";
+    static const char resolver[] = "../run/systemd/resolve/stub-resolv.conf";
     s_make_ifupdown();
-    root_tree_link("etc/resolv.conf", stub);
+    root_tree_link("etc/resolv.conf", resolver);
     s_personalise("class=target name=a " MAIN);
     char target[64] = "";
     assert_int_equal(readlinkat(root_tree_fd(), "etc/resolv.conf", target, 63),
-                     sizeof stub - 1);
-    assert_string_equal(target, stub);
+                     sizeof resolver - 1);
+    assert_string_equal(target, resolver);
     root_tree_expect("etc/systemd/resolved.conf.d/99-ramet.conf",
                      "# Written by ramet for this computer.\n[Resolve]\nDomains=lan\n"
                      "DNS=10.0.0.2\nDNS=10.0.0.3\n");

@@ -84,6 +84,7 @@ static void
 s_restart(stage_t *stage)
 {
     rmt_writer_destroy(&stage->writer);
+    stage->error = (rmt_error_t){0};
     stage->writer = rmt_writer_new(tree_lab_copy(stage->lab), 2, &stage->error);
     assert_non_null(stage->writer);
 }

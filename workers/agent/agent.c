@@ -8,7 +8,6 @@
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
-#include "base/rmt_signals.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -27,7 +26,7 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
      "Name of this machine; empty: the name that the broker has for it."},
     {"engine", RMT_CONFIG_TEXT, "", 0, 63,
-     "Target: engine that it belongs to; empty: the engine in the token."},
+     "Target: engine that it belongs to; empty: the engine that the token was made for."},
     {"role", RMT_CONFIG_TEXT, "", 0, 16,
      "Role, source or target, where the command line has none."},
     {"hardware", RMT_CONFIG_PATH, "", 0, 0,
@@ -47,16 +46,16 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"hook-after", RMT_CONFIG_PATH, "", 0, 0,
      "Source: program that runs after the capture, or once all snapshots are made; it "
      "runs whenever hook-before was started."},
-    {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100, "Source: time limit of a hook."},
+    {"hook-timeout-s", RMT_CONFIG_NUMBER, "60", 1, 100,
+     "Source: seconds until a hook that still runs is ended."},
     {"snapshot", RMT_CONFIG_BOOL, "yes", 0, 0,
      "Source: read from a snapshot on volumes that can have one (btrfs, LVM)."},
     {"freeze-s", RMT_CONFIG_NUMBER, "0", 0, 60,
      "Source: freeze a volume without a snapshot while the agent reads it, for at most "
      "this many seconds; 0: never. The agent never freezes a volume that it writes to."},
     {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
-     "Source: the next capture reads again each file that changed within this many "
-     "seconds before this one, because writes by mapped memory change the times of a "
-     "file late."},
+     "Source: a file that changed within this many seconds before a capture is read "
+     "again by the next one, because writes by mapped memory change its times late."},
     {"diskw", RMT_CONFIG_PATH, "", 0, 0,
      "Program that writes disks; empty: ramet-diskw in the folder of this program."},
     {"reboot", RMT_CONFIG_BOOL, "no", 0, 0,
@@ -215,7 +214,6 @@ rmt_agent_t *
 rmt_agent_new(const rmt_config_t *config, const char *role,
               const rmt_agent_watch_t *watch, rmt_error_t *error)
 {
-    rmt_signals_block();
     rmt_auto(rmt_agent) self = calloc(1, sizeof *self);
     assert(self);
     self->config = config;

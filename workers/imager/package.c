@@ -41,7 +41,7 @@ s_check(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *err
                         "chunk %s is not in the store; image the source again",
                         rmt_id_text(id, text));
     if (rmt_task_cancelled(self->task))
-        return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+        return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
     self->chunks++;
     self->bytes += plain_size;
     if (self->chunks % 4096 == 0)
@@ -66,7 +66,7 @@ imager_package(rmt_task_t *task, void *holder, rmt_error_t *error)
                                      .visit = s_check,
                                      .visitor = &self};
     if (rmt_closure_walk(&walk, &image, error) == -1)
-        return rmt_wrap(error, "the image is incomplete at place %s",
+        return rmt_wrap(error, "check that place %s has the whole image",
                         rmt_holder_place(holder));
     uint64_t files = 0;
     if (s_count_files(store, &image, &files, error) == -1)

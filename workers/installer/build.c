@@ -33,7 +33,7 @@ typedef struct {
 
 // ---- Fetching
 
-// Ask the broker for holders of the image; the broker then grants this key to them.
+// Ask the broker for holders of the image; it tells them that this key may fetch.
 static int
 s_connect(build_t *self, rmt_error_t *error)
 {
@@ -68,7 +68,7 @@ s_store_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     build_t *self = context;
     if (rmt_task_cancelled(self->task))
-        return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+        return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
     if (rmt_store_put(self->store, chunk, error) == -1)
         return -1;
     self->fetched++;

@@ -115,7 +115,7 @@ s_match_page(match_t *self, const rmt_records_t *targets, rmt_error_t *error)
 {
     for (size_t i = 0; i < rmt_records_count(targets); i++) {
         if (rmt_task_cancelled(self->task))
-            return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+            return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
         const rmt_record_t *target = rmt_records_at(targets, i);
         if (*self->only && strcmp(self->only, rmt_record_text(target, "name", "")) != 0)
             continue;

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #define FILE_SIZE_MAX ((size_t) 4096)
-#define TOKEN_LINE "# token "
+#define FENCE_LINE "# token "
 
 // As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
 // that no other name can be made.
@@ -35,10 +35,10 @@ s_is_later(const rmt_netboot_t *self, const char *path)
     size_t size = 0;
     if (rmt_io_load(path, FILE_SIZE_MAX, &data, &size, &ignored) == -1)
         return false;
-    const char *line = strstr(data, TOKEN_LINE);
+    const char *line = strstr(data, FENCE_LINE);
     uint32_t era = 0;
     uint64_t epoch = 0;
-    if (!line || sscanf(line, TOKEN_LINE "%" SCNu32 ".%" SCNu64, &era, &epoch) != 2)
+    if (!line || sscanf(line, FENCE_LINE "%" SCNu32 ".%" SCNu64, &era, &epoch) != 2)
         return false;
     return era > self->era || (era == self->era && epoch > self->epoch);
 }
@@ -98,7 +98,7 @@ s_script(const rmt_netboot_t *self)
                                   : rmt_text("sanboot --no-describe --drive 0x80 ||\n");
     rmt_auto_str uefi_line =
         uefi[0] ? rmt_text("set netX/filename %s\n", uefi) : rmt_text("%s", "");
-    return rmt_text("#!ipxe\n" TOKEN_LINE "%" PRIu32 ".%" PRIu64 "\n"
+    return rmt_text("#!ipxe\n" FENCE_LINE "%" PRIu32 ".%" PRIu64 "\n"
                     "# %s is installed; a new order removes this file.\n"
                     "echo ramet: %s boots its own disk\n"
                     "iseq ${platform} efi && goto efi ||\n"

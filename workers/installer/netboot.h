@@ -3,8 +3,8 @@
 // The file MAC.ipxe (as in 52-54-00-12-34-56.ipxe) in the boot folder sends its machine
 // to its own disk; a machine without a file gets the thin-kernel. Which disk that is,
 // among several with something to start on them, the GUID of a partition tells, for
-// firmware has no names for disks. Each file tells the token of the order that it stands
-// for, and a late caller with a lower one changes nothing. A machine of which no MAC is
+// firmware has no names for disks. Each file has era and epoch of its order, and a
+// late caller with lower ones changes nothing. A machine of which no MAC is
 // known always gets the thin-kernel. Calls for one target may run at once; each file is
 // complete or absent at any moment.
 #pragma once

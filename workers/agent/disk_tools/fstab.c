@@ -271,9 +271,9 @@ rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error
             s_is_word(line.options, "nofail") || s_is_there(line.spec, layout))
             continue;
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "fstab mounts %.200s from %.200s, which lies on another disk "
-                        "than the system; a system on several disks is not supported "
-                        "(write nofail or noauto in its line to leave it out)",
+                        "fstab mounts %.200s from %.200s, which is not a volume of the "
+                        "imaged disk; a system on several disks is not supported (write "
+                        "nofail or noauto in its line to leave it out)",
                         line.folder, line.spec);
     }
     return 0;

@@ -22,7 +22,8 @@ s_part(rmt_scratch_t *self, rmt_error_t *error)
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == 0)
         return 0;
     if (errno != EINVAL)
-        return rmt_fail_errno(error, "make a mount namespace of its own");
+        return rmt_fail_errno(
+            error, "separate the mounts of the new namespace from the system's");
     if (mount(self->path, self->path, NULL, MS_BIND, NULL) == -1)
         return rmt_fail_errno(error, "bind %s", self->path);
     self->mounts++;
@@ -36,7 +37,7 @@ rmt_scratch_new(rmt_error_t *error)
 {
     char path[] = "/tmp/ramet-XXXXXX";
     if (unshare(CLONE_NEWNS) == -1) {
-        rmt_fail_errno(error, "mount namespace");
+        rmt_fail_errno(error, "make a mount namespace");
         return NULL;
     }
     if (!mkdtemp(path)) {

@@ -1,6 +1,6 @@
 // scratch - a folder in memory, in a mount namespace of the calling thread's own.
 //
-// Other processes do not see the mounts below it, and goes away with the thread (or
+// Other processes do not see the mounts below it. It goes away with the thread (or
 // process), however that ends. Threads that are started afterwards share it.
 #pragma once
 

@@ -26,22 +26,18 @@ s_open(int root, const char *path, struct stat *status_out)
     return fd == -1 || fstat(fd, status_out) == -1 ? -1 : rmt_take_fd(&fd);
 }
 
-// Write a file anew that is there, with the owner and mode it has.
+// Replace a file; the new one has the owner and the mode of the old one.
 static void
-s_plan_write(int root, const char *path, const char *what, const void *content,
-             size_t size, rmt_records_t *actions)
+s_plan_write(const char *path, const struct stat *status, const char *what,
+             const void *content, size_t size, rmt_records_t *actions)
 {
-    struct stat status;
-    rmt_auto_fd fd = s_open(root, path, &status);
-    if (fd == -1)
-        return;
     rmt_record_t *action = rmt_records_add(actions);
     rmt_record_set(action, "class", "write");
     rmt_record_setf(action, "path", "/%s", path);
     rmt_record_set(action, "what", what);
-    rmt_record_setf(action, "mode", "%04o", (unsigned) status.st_mode & 07777);
-    rmt_record_set_u64(action, "uid", status.st_uid);
-    rmt_record_set_u64(action, "gid", status.st_gid);
+    rmt_record_setf(action, "mode", "%04o", (unsigned) status->st_mode & 07777);
+    rmt_record_set_u64(action, "uid", status->st_uid);
+    rmt_record_set_u64(action, "gid", status->st_gid);
     rmt_record_put(action, "content", content, size);
 }
 
@@ -61,7 +57,7 @@ s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions)
         return;
     rmt_auto_str changed = rmt_fstab_by_path(text, self->layout);
     if (changed)
-        s_plan_write(root, "etc/fstab", "mounts", changed, strlen(changed), actions);
+        s_plan_write("etc/fstab", &status, "mounts", changed, strlen(changed), actions);
 }
 
 // Names that tell of single starts. Others are settings, such as the default entry, or
@@ -107,7 +103,7 @@ s_plan_grubenv(int root, const char *path, rmt_records_t *actions)
         block[used + size] = '\n';
         used += size + 1;
     }
-    s_plan_write(root, path, "boot-environment", block, sizeof block, actions);
+    s_plan_write(path, &status, "boot-environment", block, sizeof block, actions);
 }
 
 void
@@ -178,7 +174,7 @@ s_read_back(const rmt_work_disk_t *disk, const rmt_records_t *pieces, rmt_error_
             return -1;
         if (memcmp(back, content, size) != 0)
             return rmt_fail(error, RMT_E_CORRUPT,
-                            "the disk did not keep the boot code at %lld",
+                            "the disk did not keep the boot code at byte %lld",
                             (long long) offset);
     }
     const char *kind = "";

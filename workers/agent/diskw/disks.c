@@ -8,6 +8,7 @@
 #include "base/rmt_io.h"
 #include "match/rmt_match.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -236,9 +237,10 @@ s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *e
     for (size_t i = 0; i < self->disk_count; i++)
         if (self->disks[i].ordered == &self->layout->disks[volume->disk])
             disk = &self->disks[i];
-    if (!disk || self->volume_count == RMT_LAYOUT_VOLUMES_MAX)
+    assert(self->volume_count < RMT_LAYOUT_VOLUMES_MAX); // The layout was read with it
+    if (!disk)
         return rmt_fail(error, RMT_E_USAGE,
-                        "the volume of role '%s' has no disk or no space",
+                        "the order names no disk for role '%s', which has a volume",
                         self->layout->disks[volume->disk].role);
     const rmt_work_volume_t *sibling = s_find_sibling(self, volume);
     rmt_auto_str device =

@@ -82,8 +82,8 @@ rmt_work_enter_firmware(rmt_work_t *self)
             rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
         else
             rmt_record_setf(self->report, "warning",
-                            "the firmware has no boot entry for the disk: %s; it starts "
-                            "the disk by the fallback path",
+                            "ramet made no boot entry in the firmware: %s; the firmware "
+                            "can start the disk by the fallback path",
                             error.text);
         return;
     }

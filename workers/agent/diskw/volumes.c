@@ -71,11 +71,11 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
 }
 
 static int
-s_take_entry(rmt_writer_t *writer, rmt_entry_buffer_t *room, const rmt_frame_t *frame,
+s_take_entry(rmt_writer_t *writer, rmt_entry_buffer_t *buffer, const rmt_frame_t *frame,
              rmt_error_t *error)
 {
     rmt_entry_t entry;
-    if (rmt_entry_decode(frame->data, frame->size, room, &entry, error) == -1)
+    if (rmt_entry_decode(frame->data, frame->size, buffer, &entry, error) == -1)
         return -1;
     if (RMT_FAILPOINT("disk.tree.entry") == -1)
         return rmt_fail_errno(error, "write an entry");
@@ -97,7 +97,7 @@ s_take_data(rmt_work_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
 static int
 s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
 {
-    rmt_auto(rmt_entry_buffer) room = rmt_entry_buffer_new();
+    rmt_auto(rmt_entry_buffer) buffer = rmt_entry_buffer_new();
     for (unsigned count = 0;; count++) {
         rmt_frame_t frame;
         if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))
@@ -108,7 +108,7 @@ s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
             return 0;
         int rc;
         if (frame.kind == RMT_PIPE_ENTRY)
-            rc = s_take_entry(writer, room, &frame, error);
+            rc = s_take_entry(writer, buffer, &frame, error);
         else if (frame.kind == RMT_PIPE_DATA)
             rc = s_take_data(self, writer, &frame, error);
         else

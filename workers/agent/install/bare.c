@@ -279,7 +279,7 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
             return 0;
         }
         if (!s_pause(self, STEP_MS))
-            return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+            return rmt_fail(error, RMT_E_CANCELLED, "the program was asked to stop");
     }
 }
 
@@ -295,7 +295,7 @@ s_live(bare_t *self, bool *reboot_out, rmt_error_t *error)
     if (s_wait_disks(self, error) == -1)
         return -1;
     if (!s_wait_address(self))
-        return rmt_fail(error, RMT_E_CANCELLED, "asked to stop");
+        return rmt_fail(error, RMT_E_CANCELLED, "the program was asked to stop");
     const rmt_agent_watch_t watch = {s_on_enrol, s_on_link, s_on_told, self};
     s_doing(self, "enrolling");
     rmt_auto(rmt_agent) agent = rmt_agent_new(config, "target", &watch, error);

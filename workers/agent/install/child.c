@@ -91,7 +91,7 @@ s_wait(void *context, rmt_error_t *error)
     rmt_child_t *self = context;
     if (rmt_task_cancelled(self->task))
         return rmt_fail(error, RMT_E_CANCELLED,
-                        "the job was cancelled while the disk was written");
+                        "the task was cancelled while the disk was written");
     return s_listen(self, 0, error);
 }
 
@@ -191,7 +191,7 @@ rmt_child_finish(rmt_child_t *self, rmt_record_t **answer_out, rmt_error_t *erro
     while (!self->answer) {
         if (rmt_task_cancelled(self->task))
             return rmt_fail(error, RMT_E_CANCELLED,
-                            "the job was cancelled while the disk was written");
+                            "the task was cancelled while the disk was written");
         if (s_listen(self, 1000, error) == -1)
             return -1;
     }

@@ -47,10 +47,11 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
                             "%s%s is on the kernel's command line twice; remove one",
                             PREFIX, s_rows[i].option);
         if (!*value || !s_is_value(value))
-            return rmt_fail(error, RMT_E_CONFIG,
-                            "%s%s on the kernel's command line has no value, or a value "
-                            "with characters that it cannot have",
-                            PREFIX, s_rows[i].option);
+            return rmt_fail(
+                error, RMT_E_CONFIG,
+                "%s%s on the kernel's command line has no value, or a value "
+                "with blanks, quotes, \"\\\" or bytes that are not printable ASCII",
+                PREFIX, s_rows[i].option);
         rmt_record_set(values, s_rows[i].key, value);
         return 0;
     }

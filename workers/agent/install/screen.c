@@ -52,7 +52,8 @@ s_advice(rmt_code_t code)
         {RMT_E_IO, "check this machine's disks and memory; then: ramet job retry"},
         {RMT_E_CORRUPT, "run: ramet image verify; then: ramet job retry"},
         {RMT_E_FENCED, "nothing: a newer order has replaced this one"},
-        {RMT_E_CANCELLED, "nothing: a person cancelled the job at a console"},
+        {RMT_E_CANCELLED,
+         "nothing: the task was cancelled; see at a console: ramet job show"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].code == code)

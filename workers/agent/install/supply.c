@@ -87,7 +87,7 @@ s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
         const struct timespec pause = {.tv_sec = PAUSE_MS / 1000};
         nanosleep(&pause, NULL);
         if (!rmt_task_go_on(self->task))
-            return rmt_fail(error, RMT_E_CANCELLED, "cancelled") == 0;
+            return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled") == 0;
         if (s_connect(self, error) == 0)
             return true;
     } while (rmt_clock_ms() - self->good_ms <= GIVE_UP_MS);

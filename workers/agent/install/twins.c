@@ -50,9 +50,8 @@ rmt_twins_warning(const rmt_order_t *order, const rmt_records_t *hardware,
         names = longer;
     }
     rmt_auto_str all = names;
-    return all ? rmt_text(
-                     "the disk %s has partitions with GUIDs of the image too, and the "
-                     "machine may start or mount that disk instead of the ordered one",
-                     all)
+    return all ? rmt_text("other disks have GUIDs of the image's partitions too: %s; the "
+                          "machine may start or mount these instead of the ordered disk",
+                          all)
                : NULL;
 }

@@ -101,7 +101,7 @@ rmt_uplink_trouble(const char *sys)
     }
     free(names);
     if (!cards)
-        return rmt_text(
-            "no network: the kernel has no driver for any wired card of this machine");
+        return rmt_text("no network: this machine has no wired card that the kernel has "
+                        "a driver for");
     return rmt_text("no network: %s", cards);
 }

@@ -88,8 +88,7 @@ static bool
 s_is_cancelled(void *context)
 {
     const s_drift_t *self = context;
-    rmt_task_tick(self->task);
-    return rmt_task_cancelled(self->task) || s_must_yield(self);
+    return !rmt_task_go_on(self->task) || s_must_yield(self);
 }
 
 static bool

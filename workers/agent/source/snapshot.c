@@ -145,7 +145,8 @@ s_make_volume(rmt_snapshot_t *self, int tree_fd, const char *source, rmt_error_t
     rmt_lvm_t volume;
     const char *kind = s_kind(tree_fd);
     if (!kind || fstat(tree_fd, &tree) == -1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "this file system has no snapshots");
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "ramet makes no snapshots of this kind of file system");
     if (rmt_lvm_find(tree.st_dev, &volume, error) == -1)
         return -1;
     rmt_auto_str tag = s_tag(source);

@@ -189,7 +189,7 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     return 0;
 }
 
-// Swap and unformatted partitions have no tree, and name no manifest.
+// Swap and unformatted partitions have no tree; they name the empty manifest.
 static int
 s_name_empty(capture_t *self, rmt_error_t *error)
 {

@@ -48,7 +48,9 @@ static int
 s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t *error)
 {
     if (self->count == RMT_SOURCE_TREES_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "more than %d volumes",
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the source has more than %d volumes with files; remove some, or "
+                        "unmount them and take them out of its fstab",
                         RMT_SOURCE_TREES_MAX);
     const int fd = rmt_walk_open_bare(path);
     if (fd == -1)

@@ -14,6 +14,8 @@
 #include "base/rmt_record.h"
 #include "facts/rmt_layout.h"
 
+// Volumes with files of one source. The agent holds each of them open, and its snapshot
+// too, while it images.
 #define RMT_SOURCE_TREES_MAX 64
 
 typedef struct rmt_source_disk rmt_source_disk_t;

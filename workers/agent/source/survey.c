@@ -147,7 +147,7 @@ s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
         if (files % 256 == 0)
             rmt_task_progress(self->task, "survey", self->files + files, 0, NULL);
         if (rmt_task_cancelled(self->task))
-            return rmt_fail(error, RMT_E_CANCELLED, "cancelled");
+            return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
     }
     self->files += files;
     self->bytes += bytes;

@@ -18,7 +18,7 @@ typedef struct {
     const char *mount;
     char *cache_path, *lineage; // NULL: no cache
     rmt_id_t *missing;          // Of the pass before
-    size_t missing_count, missing_room;
+    size_t missing_count, missing_space;
     bool is_held;      // The receiver has all that the cache names
     bool is_abandoned; // This pass: more is missing than a further pass is worth
 } s_volume_t;
@@ -46,7 +46,7 @@ s_put_id(void *context, const rmt_id_t *id, rmt_error_t *error)
         return 0;
     self->is_abandoned = true;
     return rmt_fail(error, RMT_E_CANCELLED,
-                    "the receiver lacks chunks that the stat cache has");
+                    "the receiver lacks chunks that the stat cache names");
 }
 
 static void
@@ -63,8 +63,7 @@ static bool
 s_is_cancelled(void *context)
 {
     const s_volume_t *self = context;
-    rmt_task_tick(self->setup->task);
-    return rmt_task_cancelled(self->setup->task);
+    return !rmt_task_go_on(self->setup->task);
 }
 
 // ---- The cache's file
@@ -161,7 +160,7 @@ s_run_pass(s_volume_t *self, rmt_cache_reader_t *reader, rmt_cache_writer_t *wri
     if (self->is_abandoned)
         return 0;
     const size_t total = self->missing_count + missing;
-    rmt_grow(&self->missing, &self->missing_room, total);
+    rmt_grow(&self->missing, &self->missing_space, total);
     memcpy(self->missing + self->missing_count, ids, missing * sizeof *ids);
     self->missing_count = total;
     return 0;
