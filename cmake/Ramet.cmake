@@ -109,3 +109,13 @@ function(ramet_test label name)
     set_tests_properties(${label}.${name} PROPERTIES LABELS ${label} TIMEOUT ${ARG_TIMEOUT}
         ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
 endfunction()
+
+# ramet_long(LABEL NAME ENVIRONMENT X=y ...): the test LABEL.NAME in its long form, of an hour at
+# most, as "long.LABEL.NAME" with label long-LABEL. The environment tells the test to go on longer.
+function(ramet_long label name)
+    cmake_parse_arguments(ARG "" "" "ENVIRONMENT" ${ARGN})
+    add_test(NAME long.${label}.${name}
+        COMMAND ${ramet_own_mounts} $<TARGET_FILE:test_${label}_${name}>)
+    set_tests_properties(long.${label}.${name} PROPERTIES LABELS long-${label} TIMEOUT 3600
+        ENVIRONMENT "${ARG_ENVIRONMENT};RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+endfunction()
