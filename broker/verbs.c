@@ -127,6 +127,15 @@ s_new_plan(ask_t *ask, rmt_error_t *error)
     return s_new_job(ask, error);
 }
 
+// What is only asked about leaves nothing behind, not even its answer.
+static int
+s_new_install(ask_t *ask, rmt_error_t *error)
+{
+    if (rmt_record_flag(ask->msg->body, "dry-run"))
+        rmt_record_remove(ask->meta, "idem");
+    return s_new_plan(ask, error);
+}
+
 static int
 s_new_token(ask_t *ask, rmt_error_t *error)
 {
@@ -283,14 +292,14 @@ static const verb_t s_verbs[] = {
     {"store.unpin", ADMIN, "store_unpin", NULL, NULL},
     {"store.pins", READ, "store_pins", NULL, NULL},
     {"deploy.plan", ADMIN, "deploy_plan", s_new_plan, s_drive},
-    {"deploy.start", ADMIN, "deploy_start", s_new_plan, s_drive},
+    {"deploy.start", ADMIN, "deploy_start", s_new_install, s_drive},
     {"job.list", READ, "job_list", NULL, NULL},
     {"job.show", READ, "job_show", NULL, s_merge_targets},
     {"job.verdicts", READ, "job_verdicts", NULL, NULL},
     {"job.findings", READ, "job_findings", NULL, NULL},
     {"job.logs", READ, "job_logs", NULL, NULL},
     {"job.cancel", ADMIN, "job_cancel", NULL, NULL},
-    {"job.retry", ADMIN, "job_retry", s_new_job, s_drive},
+    {"job.retry", ADMIN, "job_retry", s_new_install, s_drive},
     {"lock.list", READ, "lock_list", NULL, NULL},
     {"lock.show", READ, "lock_show", NULL, NULL},
     {"lock.break", ADMIN, "lock_break", NULL, NULL},

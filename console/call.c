@@ -135,6 +135,53 @@ call_operand(const call_t *self, size_t index)
     return index < self->operand_count ? self->operands[index] : NULL;
 }
 
+// A word as a shell reads it. Caller owns.
+static char *
+s_quoted(const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyz0123456789"
+                                "ABCDEFGHIJKLMNOPQRSTUVWXYZ._-+=,:/@";
+    if (*word && strspn(word, plain) == strlen(word))
+        return strdup(word);
+    char *quoted = strdup("'");
+    for (const char *at = word; *at; at++) {
+        char *longer =
+            *at == '\'' ? rmt_text("%s'\\''", quoted) : rmt_text("%s%c", quoted, *at);
+        free(quoted);
+        quoted = longer;
+    }
+    rmt_auto_str open = quoted;
+    return rmt_text("%s'", open);
+}
+
+// Put a word behind a line.
+static void
+s_append(char **line_p, const char *word)
+{
+    rmt_auto_str line = *line_p;
+    rmt_auto_str quoted = s_quoted(word);
+    *line_p = rmt_text("%s %s", line, quoted);
+}
+
+char *
+call_line(const call_t *self, const char *more)
+{
+    char *line = rmt_text("ramet %s %s", self->command->noun, self->command->verb);
+    for (size_t i = 0; i < self->operand_count; i++)
+        s_append(&line, self->operands[i]);
+    for (const option_t *row = self->command->options; row && row->name; row++) {
+        const char *value = rmt_record_text(self->options, row->name, NULL);
+        if (!value || streq(row->name, "yes") || streq(row->name, "count"))
+            continue;
+        rmt_auto_str name = rmt_text("--%s", row->name);
+        s_append(&line, name);
+        if (row->argument)
+            s_append(&line, value);
+    }
+    rmt_auto_str whole = line;
+    return rmt_text("%s %s", whole, more);
+}
+
 rmt_record_t *
 call_body(const call_t *self)
 {

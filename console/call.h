@@ -42,6 +42,10 @@ rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *bo
 // Operand at index, or NULL.
 const char *call_operand(const call_t *self, size_t index);
 
+// The command line of this call without --yes and --count, for people to paste, with more
+// at its end. Caller owns (free).
+char *call_line(const call_t *self, const char *more);
+
 // A new body record that holds the given options under their names.
 rmt_record_t *call_body(const call_t *self);
 

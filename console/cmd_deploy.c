@@ -1,5 +1,6 @@
 // Planning and starting a deployment (M10 - M14).
 #include "console/cmd.h"
+#include "console/confirm.h"
 #include "console/plan.h"
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
@@ -37,26 +38,6 @@ s_plan(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = s_body(call, error);
     return body ? plan_run(call, body, error) : -1;
-}
-
-// On a terminal the user types the number of machines that will be erased.
-static int
-s_confirm(const call_t *call, size_t count, rmt_error_t *error)
-{
-    if (rmt_record_has(call->options, "yes"))
-        return 0;
-    if (!isatty(STDIN_FILENO))
-        return rmt_fail(
-            error, RMT_E_USAGE,
-            "the disks of %zu targets would be erased; add --yes to do it from a script",
-            count);
-    fprintf(stderr,
-            "The disks of %zu targets will be erased. Type their number to continue: ",
-            count);
-    char answer[32] = "";
-    if (!fgets(answer, sizeof answer, stdin) || strtoul(answer, NULL, 10) != count)
-        return rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
-    return 0;
 }
 
 static char *
@@ -109,7 +90,7 @@ s_start(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) none = rmt_record_new();
     rmt_auto(rmt_records) known = call_list(call, "target.list", none, error);
     rmt_auto(rmt_records) items = known ? select_targets(list, known, error) : NULL;
-    if (!items || s_confirm(call, rmt_records_count(items), error) == -1)
+    if (!items || confirm_erase(call, "deploy.start", body, items, error) == -1)
         return -1;
     rmt_auto(rmt_msg) reply = call_request(call, "deploy.start", body, items, error);
     return reply ? watch_made(call, reply, error) : -1;
@@ -138,7 +119,8 @@ static const option_t s_start_options[] = {
      "first boot, or has failed within --max-failures"},
     {"max-failures", "K", "start no more targets after K failures"},
     {"boot-timeout", "TIME", "time for the first boot: 90s, 30m (default 15m)"},
-    {"yes", NULL, "do not ask for confirmation"},
+    {"yes", NULL, CONFIRM_YES},
+    {"count", "N", CONFIRM_COUNT},
     {"wait", NULL, "follow the job to its end"},
     {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},

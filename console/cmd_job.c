@@ -1,5 +1,6 @@
 // Jobs: list, show, follow, cancel (M24, M27, M28).
 #include "console/cmd.h"
+#include "console/confirm.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
@@ -136,6 +137,10 @@ s_retry(call_t *call, rmt_error_t *error)
             "the retry needs targets; for the failed ones: ramet job retry %s --failed",
             call->operands[0]);
     rmt_auto(rmt_record) body = s_job_body(call);
+    if (rmt_record_has(call->options, "count"))
+        rmt_record_set(body, "count", rmt_record_text(call->options, "count", ""));
+    if (confirm_erase(call, "job.retry", body, NULL, error) == -1)
+        return -1;
     rmt_auto(rmt_msg) reply = call_request(call, "job.retry", body, NULL, error);
     return reply ? watch_made(call, reply, error) : -1;
 }
@@ -146,6 +151,8 @@ static const option_t s_time_options[] = {
 };
 static const option_t s_retry_options[] = {
     {"failed", NULL, "take the failed targets"},
+    {"yes", NULL, CONFIRM_YES},
+    {"count", "N", CONFIRM_COUNT},
     {"wait", NULL, "follow the new job to its end"},
     {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},

@@ -309,7 +309,12 @@ local function deploy_new(meta, body, items)
     local image, engines = R.image_find(body.image), engines_of(body)
     need_complete(image, body)
     local targets = deploy_targets(items, engines)
-    return job_new(meta, 'deploy', deploy_fields(body, image, engines), targets)
+    local fields = deploy_fields(body, image, engines)
+    if body['dry-run'] == 'yes' then
+        return R.radius_tell(fields, targets)
+    end
+    R.radius_need(body, targets)
+    return job_new(meta, 'deploy', fields, targets)
 end
 
 serve('deploy_start', deploy_new)
@@ -321,6 +326,9 @@ serve('job_retry', function(meta, body)
         .. ' has not ended; follow it with: ramet job watch ' .. old.name)
     need(not R.is('job', old, 'done'), E.REFUSED,
         'job ' .. old.name .. ' did not fail, so a retry has nothing to do')
+    if body['dry-run'] == 'yes' and old.kind ~= 'deploy' then
+        return { targets = 0 }
+    end
     if old.kind == 'image' then
         local name = old['image-name']
         R.image_reserve(meta, name)
@@ -330,7 +338,7 @@ serve('job_retry', function(meta, body)
     end
     need(old.kind == 'plan' or old.kind == 'deploy', E.REFUSED, 'a job of kind '
         .. old.kind .. ' cannot be retried; give its command again')
-    old['take-over'] = 'yes'
+    old['take-over'], old.count, old['dry-run'] = 'yes', body.count, body['dry-run']
     if old.kind == 'plan' then
         local fields = deploy_fields(old, R.image_find(old.image), words(old.engines))
         fields['only-target'] = old['only-target']

@@ -1,0 +1,66 @@
+#include "console/confirm.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// What the broker told of the job, in words for people.
+static char *
+s_sentence(const rmt_record_t *told, uint64_t count)
+{
+    return rmt_text("image %s will erase the disks of %" PRIu64 " target%s of engine %s",
+                    rmt_record_text(told, "image-name", "?"), count,
+                    count == 1 ? "" : "s", rmt_record_text(told, "engines", "?"));
+}
+
+// Without a terminal the command line is the confirmation.
+static int
+s_refuse(const call_t *call, const rmt_record_t *told, const char *sentence,
+         rmt_error_t *error)
+{
+    const char *large = rmt_record_text(told, "large", "no");
+    rmt_auto_str more = rmt_text("--count %s", rmt_record_text(told, "targets", "0"));
+    rmt_auto_str line = call_line(call, more);
+    fprintf(stderr, "to do it without a terminal: %s\n", line);
+    return rmt_fail(error, RMT_E_USAGE, "%s%s%s; confirm it with %s", sentence,
+                    strcmp(large, "no") == 0 ? "" : ", ",
+                    strcmp(large, "no") == 0 ? "" : large, more);
+}
+
+// On a terminal the user types the number of machines that will be erased.
+static int
+s_ask(const char *sentence, uint64_t count, rmt_error_t *error)
+{
+    fprintf(stderr, "%s.\nType the number of targets to continue: ", sentence);
+    char answer[32] = "";
+    char *end = NULL;
+    if (!fgets(answer, sizeof answer, stdin) || strtoull(answer, &end, 10) != count ||
+        (*end && *end != '\n'))
+        return rmt_fail(error, RMT_E_CANCELLED, "nothing was changed");
+    return 0;
+}
+
+int
+confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t *items,
+              rmt_error_t *error)
+{
+    const char *given = rmt_record_text(call->options, "count", NULL);
+    rmt_record_set(body, "dry-run", "yes");
+    rmt_auto(rmt_msg) reply = call_request(call, verb, body, items, error);
+    rmt_record_remove(body, "dry-run");
+    if (!reply)
+        return -1;
+    const uint64_t count = rmt_record_u64(reply->body, "targets", 0);
+    const bool is_large = !rmt_record_is(reply->body, "large", "no");
+    if (count == 0 || given || (rmt_record_has(call->options, "yes") && !is_large))
+        return 0;
+    rmt_auto_str sentence = s_sentence(reply->body, count);
+    if (!isatty(STDIN_FILENO))
+        return s_refuse(call, reply->body, sentence, error);
+    rmt_record_set_u64(body, "count", count);
+    return s_ask(sentence, count, error);
+}

@@ -1,0 +1,17 @@
+// confirm - what a user is asked before disks are erased.
+#pragma once
+
+#include "console/call.h"
+
+// Ask the broker how many targets a request would erase, and let the user confirm it: by
+// --count, by the number typed at a terminal, or by --yes when the job is not large. The
+// number goes into body. verb: deploy.start or job.retry. A request that erases nothing
+// asks nothing.
+// 0, or -1: USAGE without a terminal, CANCELLED, what the broker said.
+int confirm_erase(call_t *call, const char *verb, rmt_record_t *body,
+                  rmt_records_t *items, rmt_error_t *error);
+
+// Help of the options --yes and --count.
+#define CONFIRM_YES "do not ask for confirmation of a job that is not large"
+#define CONFIRM_COUNT                                                                    \
+    "confirm that the job erases N targets; a large job needs it where no terminal is"

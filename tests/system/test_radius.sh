@@ -1,0 +1,42 @@
+#!/bin/bash
+# What a user may do to many targets and to one of them, at the console (P8, M13, M27, M28, [4.8]): a
+# large job is typed or counted.
+. "$(dirname "$0")/lib.sh"
+make_tree "$farm/tree"
+lab up "$farm"
+lab source "$farm" web "$farm/tree"
+eval "$(lab sh "$farm")"
+ramet image create web --name web-1 --wait --timeout 2m
+seq -f '{"name":"x%02g","engine":"lab","rack":"r 1"}' 15 | jq -s '{items: .}' >"$farm/many.json"
+ramet target import "$farm/many.json"
+
+# typed ANSWER COMMAND...: the command at a terminal, where a user types the answer.
+typed() { local answer=$1; shift; echo "$answer" | script -qec "$(printf '%q ' "$@")" /dev/null; }
+jobs() { ramet job list --json | jq '[.items[] | select(.kind == "deploy")] | length'; }
+
+# A fifth of 15 targets are 3. What is printed can be pasted.
+large=(ramet deploy start web-1 --engine lab --targets 'x[01-04]' --boot-timeout 30m)
+expect 64 "${large[@]}" --yes </dev/null
+grep -q "4 targets of engine lab, more than a fifth of the 15 targets" "$farm/out" || { cat "$farm/out"; fail "the refusal does not say why"; }
+line=$(sed -n 's/^to do it without a terminal: //p' "$farm/out")
+[ "$line" = "ramet deploy start web-1 --engine lab --targets 'x[01-04]' --boot-timeout 30m --count 4" ] || fail "the command is not there: $line"
+expect 64 "${large[@]}" --yes --count 5 </dev/null
+grep -q -- "--count 4" "$farm/out" || fail "the refusal does not name the number"
+expect 64 "${large[@]}" --count 0x4 </dev/null
+expect 2 typed 3 "${large[@]}" --yes        # At a terminal --yes does not answer either
+grep -q "image web-1 will erase the disks of 4 targets of engine lab" "$farm/out" || fail "the question does not name image, number and engine"
+grep -q "nothing was changed" "$farm/out" || fail "a wrong number was taken"
+expect 64 ramet deploy start web-1 --engine lab --targets x01 </dev/null
+[ "$(jobs)" = 0 ] || fail "a job was made without the number"
+expect 0 typed 4 "${large[@]}"
+eval "$line" </dev/null
+expect 0 ramet deploy start web-1 --engine lab --targets x01 --yes </dev/null
+[ "$(jobs)" = 3 ] || fail "a counted job was not made"
+
+# A retry is counted likewise.
+job=$(eval "$line" </dev/null)
+expect 2 ramet job wait "$job" --timeout 60s       # No agent is there
+expect 64 ramet job retry "$job" --failed --yes </dev/null
+grep -qF "ramet job retry $job --failed --count 4" "$farm/out" || fail "the command is not there"
+expect 0 ramet job retry "$job" --failed --count 4 </dev/null
+echo "radius: passed"
