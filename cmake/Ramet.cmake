@@ -110,12 +110,15 @@ function(ramet_test label name)
         ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
 endfunction()
 
-# ramet_long(LABEL NAME ENVIRONMENT X=y ...): the test LABEL.NAME in its long form, of an hour at
-# most, as "long.LABEL.NAME" with label long-LABEL. The environment tells the test to go on longer.
-function(ramet_long label name)
-    cmake_parse_arguments(ARG "" "" "ENVIRONMENT" ${ARGN})
-    add_test(NAME long.${label}.${name}
-        COMMAND ${ramet_own_mounts} $<TARGET_FILE:test_${label}_${name}>)
-    set_tests_properties(long.${label}.${name} PROPERTIES LABELS long-${label} TIMEOUT 3600
+# ramet_long(PART NAME ENVIRONMENT X=y ... COMMAND ...): a test in its long form, of an hour at most,
+# as "long.PART.NAME" with label long-PART. The environment tells the test to go on longer. Without a
+# command it is the program of the test PART.NAME.
+function(ramet_long part name)
+    cmake_parse_arguments(ARG "" "" "ENVIRONMENT;COMMAND" ${ARGN})
+    if(NOT ARG_COMMAND)
+        set(ARG_COMMAND $<TARGET_FILE:test_${part}_${name}>)
+    endif()
+    add_test(NAME long.${part}.${name} COMMAND ${ramet_own_mounts} ${ARG_COMMAND})
+    set_tests_properties(long.${part}.${name} PROPERTIES LABELS long-${part} TIMEOUT 3600
         ENVIRONMENT "${ARG_ENVIRONMENT};RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
 endfunction()

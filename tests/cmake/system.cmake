@@ -1,6 +1,6 @@
 # Each system/test_NAME.sh is a test. They run beside each other: each has a farm in a folder of its
 # own, with ports of its own. What takes longest begins first.
-set(system_longest scripts hung_broker catalogue kills first_boot stacks running_source)
+set(system_longest scripts crowd hung_broker catalogue kills first_boot stacks running_source)
 # Alone, because:
 set(system_alone
     second_image)   # it counts bytes on the wire and takes the farm's idle talk off by the clock
@@ -20,3 +20,9 @@ endforeach()
 add_executable(ramet-manifest-size tools/rmt-manifest-size.c)
 target_link_libraries(ramet-manifest-size PRIVATE ramet_flags ramet::exchange)
 set_target_properties(ramet-manifest-size PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+
+add_executable(ramet-crowd tools/rmt-crowd.c)
+target_link_libraries(ramet-crowd PRIVATE ramet_flags ramet::net ramet::facts ramet::base)
+set_target_properties(ramet-crowd PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+ramet_long(crowd system ENVIRONMENT RAMET_CROWD=10000
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_crowd.sh)
