@@ -388,6 +388,9 @@ s_on_reply(void *context, rmt_msg_t *reply)
     ask_t *ask = context;
     if (reply->code == RMT_E_OK && ask->verb->after)
         ask->verb->after(ask, reply);
+    if (reply->code == RMT_E_NOT_ALLOWED)
+        rmt_broker_refuse(ask->broker, ask->key, ask->verb->name,
+                          reply->text ? reply->text : "");
     if (reply->code != RMT_E_CANCELLED) { // Else the broker ends: the asker tries again
         s_send(ask, reply);
         if (!(ask->verb->roles & QUIET))

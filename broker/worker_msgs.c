@@ -11,6 +11,42 @@
 
 #define PHASE_MAX 60
 
+// ---- Tasks of others
+
+typedef struct {
+    rmt_asked_t *asked; // Its service is the kind of the message
+    uint32_t attempt;
+} claim_t;
+
+// A late word about a task that the worker had itself has an older attempt.
+static void
+s_on_task(void *context, rmt_msg_t *reply)
+{
+    claim_t *claim = context;
+    rmt_asked_t *asked = claim->asked;
+    rmt_member_t *member = rmt_asked_member(asked, reply);
+    const rmt_record_t *task = reply->code == RMT_E_OK ? reply->body : NULL;
+    if (member && task && !rmt_record_is(task, "worker", member->key) &&
+        (claim->attempt >= rmt_record_u64(task, "attempt", 0) ||
+         !rmt_member_offer(member, rmt_record_text(task, "service", ""))))
+        rmt_broker_refuse(asked->broker, member->key, asked->service,
+                          "the task is not in the hands of this worker");
+    rmt_asked_destroy(&claim->asked);
+    free(claim);
+}
+
+void
+rmt_worker_msgs_claim(rmt_broker_t *broker, const rmt_member_t *member, const char *act,
+                      const char *task, uint32_t attempt)
+{
+    claim_t *claim = zmalloc(sizeof *claim);
+    claim->asked = rmt_asked_new(broker, member, act);
+    claim->attempt = attempt;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "task", task);
+    rmt_broker_call(broker, "task_show", body, s_on_task, claim);
+}
+
 // ---- BEAT
 
 static void
@@ -20,8 +56,13 @@ s_on_beat(void *context, rmt_msg_t *reply)
     rmt_member_t *member = rmt_asked_member(asked, reply);
     const size_t count =
         member && reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
-    for (size_t i = 0; i < count; i++)
-        rmt_tasks_cancel(member, rmt_records_at(reply->items, i));
+    for (size_t i = 0; i < count; i++) {
+        const rmt_record_t *item = rmt_records_at(reply->items, i);
+        rmt_tasks_cancel(member, item);
+        rmt_worker_msgs_claim(asked->broker, member, rmt_msg_kind_name(RMT_MSG_BEAT),
+                              rmt_record_text(item, "task", ""),
+                              (uint32_t) rmt_record_u64(item, "attempt", 0));
+    }
     rmt_asked_destroy(&asked);
 }
 
@@ -81,8 +122,11 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
 {
     char task[33];
     rmt_uid_text(msg->task, task);
-    if (!s_flight(broker, member, task, msg->attempt))
+    if (!s_flight(broker, member, task, msg->attempt)) {
+        rmt_worker_msgs_claim(broker, member, rmt_msg_kind_name(RMT_MSG_PROGRESS), task,
+                              msg->attempt);
         return; // Late, or of another worker: it has no effect
+    }
     rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     rmt_events_progress(broker->events, flight, msg);
     const char *phase = msg->phase ? msg->phase : "";
@@ -112,6 +156,8 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
         rmt_roster_find(broker->roster, rmt_record_text(claim, "worker", ""));
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     if (is_final && flight &&
+        streq(rmt_record_text(flight, "worker", ""),
+              rmt_record_text(claim, "worker", "")) &&
         streq(rmt_record_text(flight, "attempt", ""),
               rmt_record_text(claim, "attempt", ""))) {
         rmt_events_forget(broker->events, flight);
@@ -119,6 +165,9 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
     }
     if (!is_final || !member)
         return; // Without RECORDED it is sent again
+    if (code == RMT_E_FENCED)
+        rmt_worker_msgs_claim(broker, member, rmt_msg_kind_name(RMT_MSG_RESULT), task,
+                              (uint32_t) rmt_record_u64(claim, "attempt", 0));
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_RECORDED);
     if (rmt_uid_parse(msg->task, task, &error) == -1)

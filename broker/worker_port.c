@@ -114,10 +114,14 @@ s_on_hello(void *context, rmt_msg_t *reply)
         member->is_ready = true;
         for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
             const rmt_record_t *item = rmt_records_at(reply->items, i);
-            if (rmt_record_has(item, "gone"))
-                rmt_tasks_cancel(member, item);
-            else
+            if (!rmt_record_has(item, "gone")) {
                 rmt_roster_fly(asked->broker->roster, member->key, item);
+                continue;
+            }
+            rmt_tasks_cancel(member, item);
+            rmt_worker_msgs_claim(asked->broker, member, rmt_msg_kind_name(RMT_MSG_HELLO),
+                                  rmt_record_text(item, "task", ""),
+                                  (uint32_t) rmt_record_u64(item, "attempt", 0));
         }
         rmt_tasks_feed(asked->broker, member);
         rmt_events_tail(asked->broker->events);

@@ -73,6 +73,12 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
                         "this key has no grant to offer chunks to this worker");
     }
     rmt_caller_t *old = s_find_task(self, msg->task);
+    if (old && !streq(old->user, caller->user)) {
+        rmt_serve_tell(self, "peer.refused", caller->user,
+                       "the task has a stream of another key");
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "this task has a stream of another key");
+    }
     if (old && old->attempt > msg->attempt)
         return rmt_fail(error, RMT_E_FENCED,
                         "attempt %u of this task, which is newer, has a stream",

@@ -182,7 +182,10 @@ end)
 -- {task, attempt, at}, items: what a task in the caller's hands has found, at being how
 -- many came before; so a page that travels twice counts once.
 serve('finding_put', function(meta, body, items)
-    local task = R.task_held_need(meta, body)
+    local task = R.task_load(body.task)
+    need(not task or task.worker == meta.by or num(body.attempt) < num(task.attempt),
+        E.NOT_ALLOWED, 'the task is not in the hands of this worker')
+    R.task_held_need(meta, body)
     local key, at = P .. 'job:' .. task.job .. ':findings', num(body.at)
     if at == 0 then
         call('DEL', key)

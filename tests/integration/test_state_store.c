@@ -109,7 +109,7 @@ test_findings_count_once_and_only_from_who_holds_the_task(void **state)
     OK("job_step", "", "job=" UID1 " rev=1",
        "op=task task=" UID2 " service=check@hq stage=check subject=hq");
     OK("task_take", "by=w1", "service=check@hq nonce=n1 n=1", "");
-    REFUSED(RMT_E_FENCED, "finding_put", "by=w2", "task=" UID2 " attempt=1 at=0",
+    REFUSED(RMT_E_NOT_ALLOWED, "finding_put", "by=w2", "task=" UID2 " attempt=1 at=0",
             "text=a");
     REFUSED(RMT_E_FENCED, "finding_put", "by=w1", "task=" UID2 " attempt=2 at=0",
             "text=a");
