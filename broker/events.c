@@ -8,6 +8,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "broker/roster.h"
+#include "broker/worker_port.h"
 
 #define QUIET_MS 500
 #define TOPIC_MAX 200 // Longer ones meet a bug of libzmq (prefix lengths in a byte)
@@ -169,8 +170,10 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     const char *what = rmt_record_text(entry, "what", "");
     if (strncmp(what, "key.", 4) == 0 && rmt_record_has(entry, "key"))
         rmt_keyring_refresh(self->broker->keyring, rmt_record_text(entry, "key", ""));
-    if (streq(what, "key.revoke") || streq(what, "key.replaced"))
+    if (streq(what, "key.revoke") || streq(what, "key.replaced")) {
+        rmt_worker_port_end(self->broker, rmt_record_text(entry, "key", ""));
         rmt_peers_drop(self->broker, rmt_record_text(entry, "key", ""));
+    }
     if (streq(what, "grant"))
         rmt_peers_grant(self->broker, rmt_record_text(entry, "place", ""), entry);
     if (streq(what, "era.raised"))

@@ -24,19 +24,22 @@ s_send(const rmt_member_t *member, const rmt_records_t *items)
                 error.text);
 }
 
-// Append the item of PEERS for a grant. False when its root is none.
+// Append the item of PEERS for a grant, or for the end of a key (op drop). False when its
+// root is none.
 static bool
 s_add_item(rmt_records_t *items, const rmt_record_t *grant)
 {
     const char *root = rmt_record_text(grant, "root", "");
+    const char *op = rmt_record_text(grant, "op", "add");
     rmt_id_t id;
     rmt_error_t error = {0};
     if (*root && rmt_id_parse(&id, root, &error) == -1)
         return false;
     rmt_record_t *item = rmt_records_add(items);
-    rmt_record_set(item, "op", "add");
+    rmt_record_set(item, "op", op);
     rmt_record_set(item, "key", rmt_record_text(grant, "key", ""));
-    rmt_record_set(item, "until-ms", rmt_record_text(grant, "until-ms", "0"));
+    if (!streq(op, "drop"))
+        rmt_record_set(item, "until-ms", rmt_record_text(grant, "until-ms", "0"));
     if (*root)
         rmt_record_put(item, "roots", id.bytes, sizeof id.bytes);
     return true;

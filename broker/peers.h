@@ -12,5 +12,5 @@
 void rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *grant);
 // A key that was revoked: drop it everywhere.
 void rmt_peers_drop(rmt_broker_t *broker, const char *key);
-// A holder said HELLO: tell it all grants of its place.
+// A holder said HELLO: tell it which keys have ended, and all grants of its place.
 void rmt_peers_welcome(rmt_broker_t *broker, const rmt_member_t *member);

@@ -83,6 +83,20 @@ s_refused(const rmt_packet_t *packet, zsock_t *port, rmt_code_t code, const char
     (void) rmt_socket_send(port, packet->route, msg, false, &error);
 }
 
+void
+rmt_worker_port_end(rmt_broker_t *broker, const char *key)
+{
+    const rmt_member_t *member = rmt_roster_find(broker->roster, key);
+    if (!member)
+        return;
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
+    msg->code = RMT_E_NOT_ALLOWED;
+    rmt_msg_text(&msg->text, RMT_BROKER_NO_KEY);
+    rmt_member_send(member, msg);
+    rmt_log(RMT_INFO, "peer.ended", "role=%s name=%s", member->role, member->name);
+    rmt_roster_drop(broker->roster, key);
+}
+
 static bool
 s_check_hello(const rmt_record_t *key, const rmt_msg_t *msg, rmt_error_t *error)
 {

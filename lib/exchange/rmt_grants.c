@@ -190,6 +190,12 @@ rmt_grants_expire(rmt_grants_t *self, int64_t now_ms)
 }
 
 bool
+rmt_grants_has(const rmt_grants_t *self, const char *key)
+{
+    return zhashx_lookup(self->table, key) != NULL;
+}
+
+bool
 rmt_grants_may_offer(rmt_grants_t *self, const char *key, int64_t now_ms)
 {
     s_grant_t *grant = zhashx_lookup(self->table, key);

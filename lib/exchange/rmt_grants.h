@@ -25,6 +25,9 @@ int rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *
 // Forget what has ended; keys without any grant are kept out again.
 void rmt_grants_expire(rmt_grants_t *self, int64_t now_ms);
 
+// Has this key any grant, ended or not? It is no use.
+bool rmt_grants_has(const rmt_grants_t *self, const char *key);
+
 // Asking whether a grant may be used counts as use: it lives 10 minutes more at least.
 bool rmt_grants_knows(rmt_grants_t *self, const char *key, int64_t now_ms);
 bool rmt_grants_may_offer(rmt_grants_t *self, const char *key, int64_t now_ms);

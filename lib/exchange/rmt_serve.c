@@ -11,6 +11,7 @@
 #define IDLE_MS 60000   // A caller that asks nothing is forgotten
 #define RECEIVE_MAX 256 // Messages before others get their turn
 #define EVENTS_MAX 50   // Told in a second
+#define NO_GRANT "this key has no grant at this worker"
 
 struct rmt_serve {
     zactor_t *actor;
@@ -120,7 +121,7 @@ static void
 s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
 {
     if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_wall_ms())) {
-        s_refuse(self, packet, "this key has no grant at this worker");
+        s_refuse(self, packet, NO_GRANT);
         return;
     }
     const rmt_msg_kind_t kind = packet->msg->kind;
@@ -167,6 +168,25 @@ s_purge(rmt_serve_state_t *self)
         if (caller->is_gone)
             s_remove_caller(self, caller);
     }
+}
+
+// The connections of keys that have lost their last grant end here, with their streams.
+static void
+s_end_dropped(rmt_serve_state_t *self)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
+    msg->code = RMT_E_NOT_ALLOWED;
+    rmt_msg_text(&msg->text, NO_GRANT);
+    for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
+         caller = zhashx_next(self->callers)) {
+        rmt_error_t ignored = {0};
+        if (rmt_grants_has(self->grants, caller->user))
+            continue;
+        (void) rmt_serve_send(self, caller, msg, &ignored);
+        rmt_serve_end_stream(self, caller, NO_GRANT);
+        caller->is_gone = true;
+    }
+    s_purge(self);
 }
 
 // A beat tells the waiting peers that this worker lives, and this worker which peers have
@@ -217,6 +237,7 @@ s_command(rmt_serve_state_t *self)
         if (rmt_grants_apply(self->grants, rmt_records_at(items, i), &error) == -1)
             rmt_serve_tell(self, "peer.refused", "broker", error.text);
     }
+    s_end_dropped(self);
     return true;
 }
 

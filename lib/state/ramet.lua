@@ -25,7 +25,7 @@
 --   P image-ids                 hash id -> name;  P image-names  hash name -> open job
 --   P script:<engine>:<name>    record; index P scripts:<engine>
 --   P key:<key>                 record; index P keys; P key-names:<name> set of keys
---   P token:<hash>              record with a life time
+--   P token:<hash>              record with a life time; P tokens-of:<key> set of hashes
 --   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
@@ -44,8 +44,9 @@
 --                               since when two keys rival for a name
 --   P agent:<role>/<name>       boot nonce of a peer and since when it has it
 --   P data:<key>                where a peer serves data; P offers:<service> ZSET key
---   P slots                     hash "service key" -> slots
---   P grants:<place>            ZSET "key root" -> until (root empty: may offer)
+--   P slots:<key>               hash service -> slots
+--   P grants:<key>              ZSET "place root" -> until (root empty: may offer)
+--   P granted:<place>           ZSET key -> until; P dropped:<place> ZSET ended key -> when
 
 local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
@@ -232,10 +233,14 @@ local function reply(code, text, body, items, cursor)
 end
 
 -- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A
--- call that names an idempotency key has its effect once and the same answer again.
+-- revoked key has no effect, though its broker may not have heard of it yet. A call that
+-- names an idempotency key has its effect once and the same answer again.
 local function serve(name, fn)
     redis.register_function(name, function(_, args)
         local meta, body, items = parse(args)
+        if set(meta.by) and R.is_now('key', meta.by, 'revoked') then
+            return reply(E.NOT_ALLOWED, 'this key was revoked')
+        end
         local idem = set(meta.idem)
             and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
         local old = idem and call('GET', idem)

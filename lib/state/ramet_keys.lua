@@ -9,12 +9,22 @@ local function key_load(key)
     return load(P .. 'key:' .. (key or ''))
 end
 
--- record: of a loaded key, whose state becomes the new one, or of a new key.
+-- record: of a loaded key, whose state becomes the new one, or of a new key. What a key has
+-- beside its record ends with it, the tokens that it made too.
 local function key_move(meta, event, record)
     local note = { key = record.key, role = record.role, name = record.name }
     record.state = R.move(meta, 'key', record.key, event, record, note)
     call('ZADD', P .. 'keys', 0, record.key)
     call('SADD', P .. 'key-names:' .. record.name, record.key)
+    if not R.is('key', record, 'ended') then
+        return
+    end
+    R.peer_end(meta, record.key, event == 'replace' and 'its machine has started again'
+        or 'the key of its worker has ended')
+    for _, hash in ipairs(call('SMEMBERS', P .. 'tokens-of:' .. record.key)) do
+        call('DEL', P .. 'token:' .. hash)
+    end
+    call('DEL', P .. 'tokens-of:' .. record.key)
 end
 
 local function keys_named(text)
@@ -112,6 +122,10 @@ serve('key_token', function(meta, body)
     store(key, { role = body.role, name = body.name or '', place = body.place or '',
         uses = uses, approve = body.approve == 'yes' and 'yes' or 'no' })
     call('EXPIRE', key, ttl)
+    if set(meta.by) then
+        call('SADD', P .. 'tokens-of:' .. meta.by, meta.hash)
+        call('EXPIRE', P .. 'tokens-of:' .. meta.by, KEPT_S)
+    end
     audit(meta, 'key.token', { role = body.role, name = body.name or '' })
     return {}
 end)
@@ -207,7 +221,6 @@ serve('enrol', function(meta, body)
     end
     for _, rival in ipairs(rivals) do
         key_move(meta, 'replace', rival)
-        R.tasks_free(meta, rival.key)
     end
     local key = { key = body.key, role = body.role, name = name, place = place,
         created = now() }

@@ -177,7 +177,7 @@ kind('key', {
         { 'approved', 'use', 'used', 'key.used' },
         { 'used', 'revoke', 'revoked', 'key.revoke' },
     },
-    sets = {},
+    sets = { { 'ended', 'revoked', 'used' } },
     key = function(id) return P .. 'key:' .. id end,
 })
 

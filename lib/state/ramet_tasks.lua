@@ -3,6 +3,8 @@
 local LEASE_MS = 15000
 local ATTEMPTS_MAX = 20
 local AGAIN_MAX = 10
+local GRANTS_MAX = 256      -- Of one key: as many as a holder keeps
+local DROPPED_MAX = 4096    -- Ended keys that a holder hears of when it greets
 
 local function task_key(id)
     return P .. 'task:' .. id
@@ -360,14 +362,31 @@ local function sort_tasks(meta, items, lease_ms)
     return out
 end
 
--- A key has given way to another one of the same machine: what it held is offered again.
-function R.tasks_free(meta, key)
+local function offers_end(key)
+    for _, service in ipairs(call('HKEYS', P .. 'slots:' .. key)) do
+        call('ZREM', P .. 'offers:' .. service, key)
+    end
+    call('DEL', P .. 'slots:' .. key)
+end
+
+-- A key has ended: what it held is offered again, and nothing leads to it any longer. The
+-- holders that let it in drop it: at once, or when they greet the next time.
+function R.peer_end(meta, key, text)
     for _, id in ipairs(call('SMEMBERS', P .. 'held:' .. key)) do
         local task = R.task_load(id)
         if task and task.worker == key and R.is('task', task, 'in-hand') then
-            requeue(meta, task, 'return', 'its machine has started again')
+            requeue(meta, task, 'return', text)
         end
     end
+    for _, entry in ipairs(call('ZRANGE', P .. 'grants:' .. key, 0, -1)) do
+        local place = string.match(entry, '^%S+')
+        call('ZREM', P .. 'granted:' .. place, key)
+        call('ZADD', P .. 'dropped:' .. place, now(), key)
+        call('ZREMRANGEBYRANK', P .. 'dropped:' .. place, 0, -DROPPED_MAX - 1)
+    end
+    offers_end(key)
+    call('DEL', P .. 'grants:' .. key, P .. 'data:' .. key)
+    call('ZREM', P .. 'live', key)
 end
 
 -- Two brokers may tell of one peer: what was heard last counts, unless a clock that was put
@@ -381,6 +400,9 @@ end
 
 -- services: "name=slots" words.
 local function offer(key, services, at, is_new)
+    if is_new then
+        offers_end(key)
+    end
     for _, word in ipairs(words(services)) do
         local service, slots = string.match(word, '^(.*)=(%d+)$')
         if service then
@@ -388,7 +410,7 @@ local function offer(key, services, at, is_new)
         end
         if service and is_new then
             call('ZADD', P .. 'services', 0, service)
-            call('HSET', P .. 'slots', service .. ' ' .. key, slots)
+            call('HSET', P .. 'slots:' .. key, service, slots)
         end
     end
 end
@@ -431,7 +453,7 @@ local function service_status(service)
     local slots, old = 0, now() - L.PRESENT_MS
     local peers = call('ZRANGEBYSCORE', P .. 'offers:' .. service, old, '+inf')
     for _, key in ipairs(peers) do
-        slots = slots + num(call('HGET', P .. 'slots', service .. ' ' .. key))
+        slots = slots + num(call('HGET', P .. 'slots:' .. key, service))
     end
     local queued = call('LLEN', P .. 'queue:' .. service)
     if #peers == 0 and queued == 0 and single(service) then
@@ -479,8 +501,10 @@ end
 
 local function grant(meta, place, key, root, lasting_s)
     local till = now() + lasting_s * 1000
-    call('ZREMRANGEBYSCORE', P .. 'grants:' .. place, '-inf', now())
-    call('ZADD', P .. 'grants:' .. place, till, key .. ' ' .. root)
+    call('ZADD', P .. 'grants:' .. key, till, place .. ' ' .. root)
+    call('ZREMRANGEBYRANK', P .. 'grants:' .. key, 0, -GRANTS_MAX - 1)
+    call('ZREMRANGEBYSCORE', P .. 'granted:' .. place, '-inf', now())
+    call('ZADD', P .. 'granted:' .. place, 'GT', till, key)
     audit(meta, 'grant', { place = place, key = key, root = root, ['until-ms'] = till })
     return till
 end
@@ -530,13 +554,21 @@ serve('image_receive', function(meta, body)
     return { place = place, root = '', ['until-ms'] = till }, items
 end)
 
+-- What a holder of the place has to know: keys that have ended, then the grants.
 serve('grants', function(meta, body)
-    local key, items = P .. 'grants:' .. body.place, {}
-    call('ZREMRANGEBYSCORE', key, '-inf', now())
-    local list = call('ZRANGE', key, 0, -1, 'WITHSCORES')
-    for i = 1, #list, 2 do
-        local peer, root = string.match(list[i], '^(%S+) (.*)$')
-        items[#items + 1] = { key = peer, root = root, ['until-ms'] = list[i + 1] }
+    local items, place = {}, body.place
+    for _, key in ipairs(call('ZRANGE', P .. 'dropped:' .. place, 0, -1)) do
+        items[#items + 1] = { op = 'drop', key = key }
+    end
+    for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'granted:' .. place, now(), '+inf')) do
+        local list = call('ZRANGEBYSCORE', P .. 'grants:' .. key, now(), '+inf', 'WITHSCORES')
+        for i = 1, #list, 2 do
+            local at, root = string.match(list[i], '^(%S+) (.*)$')
+            if at == place then
+                items[#items + 1] = { op = 'add', key = key, root = root,
+                    ['until-ms'] = list[i + 1] }
+            end
+        end
     end
     return {}, items
 end)

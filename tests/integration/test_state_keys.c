@@ -156,6 +156,66 @@ test_a_peer_is_present_for_15_s_after_its_last_word(void **state)
     assert_string_equal(s_presence(farm, "k2", "15500"), "no");
 }
 
+// The one grant that holders of the place hear of; "" when there is none.
+static const char *
+s_granted(state_farm_t *farm, const char *place)
+{
+    rmt_auto_str body = rmt_text("place=%s", place);
+    OK("grants", "", body, "");
+    for (size_t i = 0; i < state_farm_count(farm); i++)
+        if (strcmp(state_farm_item(farm, i, "op"), "add") == 0)
+            return state_farm_item(farm, i, "key");
+    return "";
+}
+
+// P19 T5: with a key end its grants, its tasks in hand, its offers, its address and the
+// tokens that it made, and another broker can do nothing in its name.
+static void
+test_nothing_outlives_a_revoked_key(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=imager place=hq uses=9 approve=yes", "");
+    OK("key_token", "hash=h2", "role=source place=hq uses=9 approve=yes", "");
+    OK("enrol", "hash=h1", "key=i1 role=imager name=i1", "");
+    OK("enrol", "hash=h2", "key=k1 role=source name=web", "");
+    OK("peer_hello", "by=i1 role=imager name=i1 place=hq",
+       "nonce=n1 services=receive@hq=1 port=7 addresses=a", "");
+    OK("peer_hello", "by=k1 role=source name=web",
+       "nonce=n2 services=capture@source/web=1", "");
+    OK("image_create", "by=admin job=" UID1 " job-name=j stamp=1", "source=web name=img",
+       "");
+    OK("job_view", "", "job=" UID1, "");
+    rmt_auto_str rev = rmt_text("job=%s rev=%s", UID1, state_farm_body(farm, "rev"));
+    OK("job_step", "", rev,
+       "op=job event=begin set.stage=capture|op=task task=" UID2
+       " service=capture@source/web stage=capture subject=web b.place=hq");
+    OK("task_take", "by=k1", "service=capture@source/web nonce=n2 n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("holders", "by=k1", "place=hq service=receive", "");
+    assert_string_equal(s_granted(farm, "hq"), "k1");
+    OK("key_token", "hash=h3 by=k1", "role=viewer uses=9 approve=yes", "");
+
+    OK("key_revoke", "", "name=web", "");
+    assert_string_equal(s_granted(farm, "hq"), "");
+    assert_string_equal(state_farm_item(farm, 0, "op"), "drop");
+    assert_string_equal(state_farm_item(farm, 0, "key"), "k1");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "queued");
+    assert_string_equal(state_farm_body(farm, "attempt"), "2");
+    REFUSED(RMT_E_NOT_ALLOWED, "task_take", "by=k1",
+            "service=capture@source/web nonce=n2 n=1", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=k1", "place=hq service=receive", "");
+    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h3", "key=k9 role=viewer name=v", "");
+
+    // A holder that is revoked is no holder any longer.
+    OK("enrol", "hash=h2", "key=k2 role=source name=web", "");
+    OK("task_take", "by=k2", "service=capture@source/web nonce=n3 n=1", "");
+    OK("holders", "by=k2", "place=hq service=receive", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("key_revoke", "", "name=i1", "");
+    REFUSED(RMT_E_UNAVAILABLE, "holders", "by=k2", "place=hq service=receive", "");
+}
+
 int
 main(void)
 {
@@ -167,6 +227,7 @@ main(void)
         CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
         CASE(test_two_machines_that_say_the_same_name_are_held),
         CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
+        CASE(test_nothing_outlives_a_revoked_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
