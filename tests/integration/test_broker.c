@@ -113,44 +113,95 @@ test_a_key_offers_its_own_services_only(void **state)
     assert_int_equal(welcome->era, 1);
 }
 
-// [1.2]: the key counts, not what a message says.
+// The task that a worker has of a job. Caller owns the result (free).
+static char *
+s_taken_task(broker_farm_t *farm, const char *job)
+{
+    rmt_auto_str want = rmt_text("job=%s", job);
+    for (;;) {
+        rmt_auto(rmt_msg) logs = broker_need(farm, "job.logs", want, "");
+        const rmt_record_t *taken = rmt_records_find(logs->items, "what", "task.taken");
+        if (taken)
+            return strdup(rmt_record_text(taken, "task", ""));
+    }
+}
+
+static uint64_t
+s_refused(broker_farm_t *farm)
+{
+    rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
+    return rmt_record_u64(status->body, "refused", 0);
+}
+
+// A message of this kind about the first attempt of a task.
+static rmt_msg_t *
+s_about(const char *task, rmt_msg_kind_t kind)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_msg) msg = kind == RMT_MSG_HELLO
+                                ? broker_hello("source", "evil", "capture@source/evil")
+                                : rmt_msg_new(kind);
+    rmt_record_t *item = NULL;
+    if (kind == RMT_MSG_HELLO)
+        item = rmt_records_add(msg->hand);
+    else if (kind == RMT_MSG_BEAT)
+        item = rmt_records_add(rmt_msg_items(msg));
+    if (item) {
+        rmt_record_set(item, "task", task);
+        rmt_record_set(item, "attempt", "1");
+        return rmt_take(&msg);
+    }
+    RMT_OK(rmt_uid_parse(msg->task, task, &error));
+    msg->attempt = 1;
+    rmt_msg_text(&msg->phase, kind == RMT_MSG_PROGRESS ? "forged" : "");
+    rmt_record_set(rmt_msg_body(msg), "descriptor", "forged");
+    return rmt_take(&msg);
+}
+
+// [1.2] T7: the key counts, not what a message says; each try is audited with the key,
+// and the phases of the owner are shown as before.
 static void
-test_nobody_reports_for_another_agent(void **state)
+test_nobody_speaks_of_the_task_of_another_agent(void **state)
 {
     broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
     hand_t *source = hand_hire_source(farm);
     source->is_held = 1;
     rmt_auto_str job = broker_submit(farm, NULL);
     hand_await_runs(source, 1);
+    rmt_auto_str task = s_taken_task(farm, job);
     const rmt_key_t key = broker_enrol(farm, "source", "evil", "hq");
     rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
     rmt_auto(rmt_msg) hello = broker_hello("source", "evil", "capture@source/evil");
     rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
-    rmt_auto(rmt_msg) logs = NULL;
-    rmt_auto_str want = rmt_text("job=%s", job);
-    rmt_auto_str task = NULL;
-    while (!task) {
-        rmt_msg_destroy(&logs);
-        logs = broker_need(farm, "job.logs", want, "");
-        const rmt_record_t *taken = rmt_records_find(logs->items, "what", "task.taken");
-        task = taken ? strdup(rmt_record_text(taken, "task", "")) : NULL;
+    static const rmt_msg_kind_t kinds[] = {RMT_MSG_RESULT, RMT_MSG_PROGRESS, RMT_MSG_BEAT,
+                                           RMT_MSG_HELLO};
+    uint64_t refused = s_refused(farm);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        rmt_auto(rmt_msg) forged = s_about(task, kinds[i]);
+        RMT_OK(rmt_socket_send(socket, NULL, forged, true, &error));
+        RMT_WAIT_UNTIL(s_refused(farm) == refused + 1, BROKER_WAIT_MS);
+        refused++;
     }
-    rmt_error_t error = {0};
-    rmt_auto(rmt_msg) result = rmt_msg_new(RMT_MSG_RESULT);
-    RMT_OK(rmt_uid_parse(result->task, task, &error));
-    result->attempt = 1;
-    rmt_record_set(rmt_msg_body(result), "descriptor", "forged");
-    rmt_auto(rmt_msg) recorded = broker_say(socket, result, RMT_MSG_RECORDED);
-    assert_int_equal(recorded->code, RMT_E_FENCED);
+    rmt_auto(rmt_msg) put = rmt_msg_new(RMT_MSG_REQUEST);
+    rmt_msg_text(&put->verb, "finding.put");
+    rmt_record_set(rmt_msg_body(put), "task", task);
+    rmt_record_set(put->body, "attempt", "1");
+    rmt_auto(rmt_msg) not_put = broker_say(socket, put, RMT_MSG_REPLY);
+    assert_int_equal(not_put->code, RMT_E_NOT_ALLOWED);
     rmt_auto(rmt_msg) request = rmt_msg_new(RMT_MSG_REQUEST);
     rmt_msg_text(&request->verb, "holders");
     rmt_record_set(rmt_msg_body(request), "place", "hq");
     rmt_record_set(rmt_msg_body(request), "service", "receive");
     rmt_auto(rmt_msg) reply = broker_say(socket, request, RMT_MSG_REPLY);
     assert_int_equal(reply->code, RMT_E_NOT_ALLOWED);
+    assert_int_equal(s_refused(farm), refused + 2);
     rmt_auto(rmt_msg) show = broker_await_job(farm, job, "running");
     assert_string_equal(rmt_record_text(show->body, "stage", ""), "capture");
+    assert_string_equal(rmt_record_text(show->body, "phase", ""), "working");
+    assert_string_equal(rmt_record_text(show->body, "done", ""), "1"); // By its flight
     source->is_held = 0;
+    RMT_WAIT_UNTIL(source->ends == 1, BROKER_WAIT_MS);
     hand_dismiss(&source);
 }
 
@@ -176,6 +227,62 @@ test_a_revoked_key_is_refused_at_its_next_message(void **state)
     assert_int_equal(code, RMT_E_NOT_ALLOWED);
 }
 
+// The next PEERS that has an item of this op for the key; false when none comes in time.
+static bool
+s_hear_peer(zsock_t *holder, const char *op, const char *key, int timeout_ms)
+{
+    const int64_t limit = rmt_clock_ms() + timeout_ms;
+    while (rmt_clock_ms() < limit) {
+        rmt_auto(rmt_msg) msg = broker_hear(holder, 100);
+        const rmt_record_t *item = msg && msg->kind == RMT_MSG_PEERS
+                                       ? rmt_records_find(msg->items, "key", key)
+                                       : NULL;
+        if (item && rmt_record_is(item, "op", op))
+            return true;
+    }
+    return false;
+}
+
+// P19 T5: the grants of a key end with it. A holder that is connected hears so within 2
+// s, and one that restarts hears so with its WELCOME and gets no grant of it.
+static void
+test_grants_end_with_their_key(void **state)
+{
+    broker_farm_t *farm = *state;
+    const rmt_key_t imager = broker_enrol(farm, "imager", "imager-1", "hq");
+    rmt_auto(zsock) holder = broker_dial(farm, &imager, RMT_PORT_WORKERS);
+    rmt_auto(rmt_msg) hello = broker_hello("imager", "imager-1", "receive@hq");
+    rmt_record_set(rmt_msg_body(hello), "port", "7");
+    rmt_auto(rmt_msg) welcome = broker_say(holder, hello, RMT_MSG_WELCOME);
+    const rmt_key_t source = broker_enrol(farm, "source", "web", "hq");
+    const char *key = source.public_text;
+    rmt_auto(zsock) socket = broker_dial(farm, &source, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) greeting = broker_hello("source", "web", "capture@source/web");
+    rmt_auto(rmt_msg) greeted = broker_say(socket, greeting, RMT_MSG_WELCOME);
+    rmt_auto_str job = broker_submit(farm, NULL);
+    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
+    rmt_msg_text(&credit->service, "capture@source/web");
+    credit->slots = 1;
+    rmt_auto(rmt_msg) task = broker_say(socket, credit, RMT_MSG_TASK);
+    rmt_auto(rmt_msg) request = rmt_msg_new(RMT_MSG_REQUEST);
+    rmt_msg_text(&request->verb, "holders");
+    rmt_record_set(rmt_msg_body(request), "place", "hq");
+    rmt_record_set(rmt_msg_body(request), "service", "receive");
+    rmt_auto(rmt_msg) let_in = broker_say(socket, request, RMT_MSG_REPLY);
+    assert_int_equal(let_in->code, RMT_E_OK);
+    assert_true(s_hear_peer(holder, "add", key, 5000));
+    rmt_auto(rmt_msg) gone = broker_need(farm, "key.revoke", "name=web", "");
+    assert_true(s_hear_peer(holder, "drop", key, 2000));
+    rmt_auto(rmt_msg) told = broker_hear(socket, 2000);
+    assert_non_null(told);
+    assert_int_equal(told->kind, RMT_MSG_REFUSED);
+    zsock_destroy(&holder);
+    holder = broker_dial(farm, &imager, RMT_PORT_WORKERS);
+    rmt_auto(rmt_msg) again = broker_say(holder, hello, RMT_MSG_WELCOME);
+    assert_true(s_hear_peer(holder, "drop", key, 5000));
+    assert_false(s_hear_peer(holder, "add", key, 300));
+}
+
 int
 main(void)
 {
@@ -185,8 +292,9 @@ main(void)
         CASE(test_an_unknown_key_is_counted_and_logged),
         CASE(test_a_viewer_reads_and_does_not_submit),
         CASE(test_a_key_offers_its_own_services_only),
-        CASE(test_nobody_reports_for_another_agent),
+        CASE(test_nobody_speaks_of_the_task_of_another_agent),
         CASE(test_a_revoked_key_is_refused_at_its_next_message),
+        CASE(test_grants_end_with_their_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

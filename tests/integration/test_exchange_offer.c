@@ -299,6 +299,39 @@ test_new_attempt_ends_the_old_stream_and_an_old_one_is_fenced(void **state)
     assert_int_equal(fixture_check(store, true, NULL).chunks, 4);
 }
 
+// P19 T5: a live stream ends with its grant, though its source says nothing any more.
+static void
+test_a_dropped_key_loses_its_stream(void **state)
+{
+    exchange_farm_t *farm = *state;
+    exchange_peers(farm, "add", &farm->alice, NULL);
+    rmt_auto(rmt_offer) offer = s_offer(farm, 1);
+    s_offer_range(offer, 1, 40, 100000);
+    assert_int_equal(exchange_stats(farm).streams, 1);
+    exchange_peers(farm, "drop", &farm->alice, NULL);
+    assert_int_equal(exchange_stats(farm).streams, 0);
+}
+
+// T18: another key cannot end the stream of a task by a higher attempt.
+static void
+test_a_stream_is_not_taken_over_by_another_key(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    exchange_peers(farm, "add", &farm->alice, NULL);
+    exchange_peers(farm, "add", &farm->mallory, NULL);
+    rmt_auto(rmt_offer) offer = s_offer(farm, 1);
+    s_offer_range(offer, 1, 5, 1000);
+    const rmt_offer_config_t config = {.holders = farm->holders,
+                                       .host = "127.0.0.1",
+                                       .own = &farm->mallory,
+                                       .task = s_task,
+                                       .job = s_task,
+                                       .attempt = 9};
+    RMT_FAILS(rmt_offer_new(&config, &error), RMT_E_NOT_ALLOWED);
+    RMT_OK(rmt_offer_seal(offer, &error));
+}
+
 static void
 test_key_that_may_fetch_may_not_offer(void **state)
 {
@@ -420,6 +453,8 @@ main(void)
         CASE(test_a_manifest_is_held_only_with_all_that_it_names),
         CASE(test_ids_without_bytes_are_asked_for_and_given_later),
         cmocka_unit_test(test_parcels_are_whole_or_refused),
+        CASE(test_a_dropped_key_loses_its_stream),
+        CASE(test_a_stream_is_not_taken_over_by_another_key),
         CASE(test_key_that_may_fetch_may_not_offer),
         CASE(test_chunk_that_is_not_its_id_ends_the_stream),
         CASE(test_more_streams_than_a_holder_has_are_refused_and_told),
