@@ -68,7 +68,7 @@ test_more_attributes_than_an_image_holds_are_named(void **state)
     tree_lab_set_source(lab, source);
     const rmt_id_t id = s_capture(lab);
     assert_int_equal(tree_lab_report(lab)->unreadable_count, 2);
-    assert_string_equal(s_reason(lab, "many"), "over 4096 attributes");
+    assert_string_equal(s_reason(lab, "many"), "the entry has more than 4096 attributes");
     assert_non_null(strstr(s_reason(lab, "too-many"), "list attributes"));
     assert_true(tree_lab_find(lab, &id, "many").unreadable);
     close(source);
