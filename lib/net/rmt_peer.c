@@ -196,6 +196,14 @@ rmt_peer_tick(rmt_peer_t *self)
     return left < 0 ? 0 : left > 1000 ? 1000 : (int) left;
 }
 
+void
+rmt_peer_greet(rmt_peer_t *self)
+{
+    assert(self);
+    if (self->state != STATE_APART)
+        s_greet(self, rmt_clock_ms());
+}
+
 // ---- Messages
 
 // Returns false for a WELCOME that cannot be accepted.

@@ -38,6 +38,10 @@ zsock_t *rmt_peer_socket(rmt_peer_t *self);
 // Returns milliseconds until the next call is due, at most 1000.
 int rmt_peer_tick(rmt_peer_t *self);
 
+// What HELLO says has changed: say it again to the broker that is in use. Messages wait
+// for its WELCOME. Without a broker the next HELLO says it anyway.
+void rmt_peer_greet(rmt_peer_t *self);
+
 // The next message from the broker, or NULL. WELCOME comes through here too; beats do
 // not. Caller owns the result.
 rmt_msg_t *rmt_peer_recv(rmt_peer_t *self);

@@ -182,6 +182,16 @@ rmt_worker_stop(rmt_worker_t *self)
     (void) !write(self->stop_fd, &one, sizeof one);
 }
 
+void
+rmt_worker_renew(rmt_worker_t *self, const uint8_t *nonce)
+{
+    assert(self && nonce);
+    if (memcmp(self->nonce, nonce, RMT_UID_SIZE) == 0)
+        return;
+    memcpy(self->nonce, nonce, RMT_UID_SIZE);
+    rmt_peer_greet(self->peer);
+}
+
 // ---- The list of runs
 
 static rmt_held_task_t *

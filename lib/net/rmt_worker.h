@@ -70,6 +70,11 @@ void rmt_worker_destroy(rmt_worker_t **self_p);
 // Returns 0, or -1: IO.
 int rmt_worker_run(rmt_worker_t *self, rmt_error_t *error);
 
+// From now on the worker is known by this nonce [RMT_UID_SIZE]. A new one is told by
+// HELLO at once, before anything that is sent afterwards. From the control thread alone,
+// which calls the functions of the configuration.
+void rmt_worker_renew(rmt_worker_t *self, const uint8_t *nonce);
+
 // Ask for the end; from any thread, also from a task.
 void rmt_worker_stop(rmt_worker_t *self);
 

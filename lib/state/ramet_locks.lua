@@ -48,8 +48,17 @@ function R.unlock(meta, target, job, text)
     end
 end
 
--- Take-over: the owner has ended, and the agent that is there now started after GO, so
--- no writer of the old job can live.
+-- The lock is armed, and no agent has the GO that goes with its nonce: a take-over has no
+-- writer to wait for.
+function R.lock_unwritten(target, job)
+    if R.is_armed_by(target, job) then
+        call('HSET', lock_key(target), 'nonce', '', 'go', 0)
+    end
+end
+
+-- Take-over: the owner has ended, and the agent that is there now began its life after
+-- GO (it started again, or has seen the end of its writer), so no writer of the old job can
+-- live.
 local function may_take_over(lock, target)
     local owner = load(P .. 'job:' .. lock.job)
     if R.is('job', owner, 'open') then
@@ -66,7 +75,8 @@ local function may_take_over(lock, target)
     -- the change of the era.
     local go = is_of_this_era(lock) and num(lock.go) or num(call('GET', P .. 'era-at'))
     if agent.nonce == lock.nonce or num(agent.since) <= go then
-        return false, 'its agent has not started again since the write began; restart the machine'
+        return false, 'its disk may still be written: its agent has told neither the end '
+            .. 'of the write nor a new start; try again in a minute, or restart the machine'
     end
     return true
 end

@@ -212,6 +212,33 @@ test_a_notice_is_told_and_changes_nothing(void **state)
     assert_string_equal(crew.told, "stop it;result;");
 }
 
+// [1.46] P6: a broker that has the result knows that the writer's life has ended.
+static void
+test_a_new_life_is_told_before_the_result_it_came_with(void **state)
+{
+    farm_t *farm = *state;
+    static const uint8_t life[RMT_UID_SIZE] = {7};
+    crew_t crew = {.life = life};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    assert_memory_not_equal(packet.msg->nonce, life, RMT_UID_SIZE);
+    crew_order(farm->workers, &packet, "add@x", 1);
+    crew_welcome(farm->workers, &packet);
+    assert_memory_equal(packet.msg->nonce, life, RMT_UID_SIZE);
+    assert_int_equal(rmt_records_count(packet.msg->hand), 1);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    crew_record(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "add@x", 2); // In the same life
+    while (packet.msg->attempt != 2) {
+        crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+        crew_record(farm->workers, &packet);
+    }
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+    assert_int_equal(crew.welcomes, 2);
+}
+
 int
 main(void)
 {
@@ -225,6 +252,7 @@ main(void)
         CASE(test_a_higher_attempt_replaces_the_run),
         CASE(test_beats_name_the_tasks_in_hand),
         CASE(test_a_notice_is_told_and_changes_nothing),
+        CASE(test_a_new_life_is_told_before_the_result_it_came_with),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

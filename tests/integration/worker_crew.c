@@ -93,6 +93,8 @@ s_note_told(void *context, const rmt_msg_t *msg)
 {
     crew_t *crew = context;
     crew->ends += msg->kind == RMT_MSG_RESULT;
+    if (msg->kind == RMT_MSG_RESULT && crew->life)
+        rmt_worker_renew(crew->worker, crew->life);
     const size_t used = strlen(crew->told);
     snprintf(crew->told + used, sizeof crew->told - used, "%s;",
              msg->kind == RMT_MSG_RESULT   ? "result"

@@ -16,7 +16,8 @@ typedef struct {
     rmt_worker_t *worker;
     pthread_t thread;
     int rc;
-    atomic_bool hold; // Tasks "hold@x" wait while it is set
+    atomic_bool hold;    // Tasks "hold@x" wait while it is set
+    const uint8_t *life; // Nonce that begins with the first result; NULL: none
     atomic_int starts, welcomes, peers;
     atomic_int ends; // Results that the worker has
     char told[200];  // Phases and results, of the worker's thread until it has ended

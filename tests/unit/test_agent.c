@@ -370,30 +370,84 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
 
 // ---- Go
 
+typedef struct {
+    rmt_gate_t *gate;
+    rmt_gate_plan_t plan; // What was prepared last
+    char plan_text[RMT_ID_TEXT_SIZE], nonce_text[33];
+} gate_t;
+
+static void
+s_prepare_order(gate_t *self, const char *order)
+{
+    rmt_error_t error = {0};
+    RMT_OK(rmt_gate_prepare(self->gate, order, strlen(order), &self->plan, &error));
+    (void) rmt_id_text(&self->plan.plan, self->plan_text);
+    (void) rmt_uid_text(self->plan.nonce, self->nonce_text);
+}
+
+// A GO that names what was prepared last: its code, and its key as text.
+static rmt_code_t
+s_go(const gate_t *self, const char *order, rmt_fence_t fence, rmt_key_t *key_out)
+{
+    rmt_error_t error = {0};
+    const rmt_go_t go = {.order = order,
+                         .size = strlen(order),
+                         .plan = self->plan_text,
+                         .nonce = self->nonce_text,
+                         .fence = fence};
+    (void) rmt_gate_go(self->gate, &go, key_out, &error);
+    return error.code;
+}
+
 // [1.25] P6: the machine decides, not the broker.
 static void
 test_go_is_void_for_another_plan_or_an_older_fence(void **state)
 {
     (void) state;
-    rmt_error_t error = {0};
-    rmt_auto(rmt_gate) gate = rmt_gate_new();
-    rmt_id_t plan, other;
-    rmt_key_t key, again;
+    const uint8_t nonce[RMT_UID_SIZE] = {1};
+    rmt_auto(rmt_gate) gate = rmt_gate_new(nonce);
+    gate_t self = {.gate = gate};
+    rmt_key_t key;
     const rmt_fence_t now = {2, 7, 1}, next_attempt = {2, 7, 2};
-    const rmt_fence_t old_epoch = {2, 6, 9}, old_era = {1, 9, 9};
-    rmt_id_compute(&plan, "plan", 4);
-    rmt_id_compute(&other, "other", 5);
-    RMT_FAILS(rmt_gate_go(gate, &plan, &now, &key, &error), RMT_E_FENCED);
-    RMT_OK(rmt_gate_prepare(gate, &plan, &key, &error));
-    RMT_OK(rmt_gate_prepare(gate, &plan, &again, &error));
-    assert_string_equal(key.public_text, again.public_text);
-    RMT_FAILS(rmt_gate_go(gate, &other, &now, &again, &error), RMT_E_FENCED);
-    RMT_OK(rmt_gate_go(gate, &plan, &now, &again, &error));
-    assert_string_equal(key.secret_text, again.secret_text);
-    RMT_OK(rmt_gate_go(gate, &plan, &next_attempt, &again, &error));
-    RMT_FAILS(rmt_gate_go(gate, &plan, &now, &again, &error), RMT_E_FENCED);
-    RMT_FAILS(rmt_gate_go(gate, &plan, &old_epoch, &again, &error), RMT_E_FENCED);
-    RMT_FAILS(rmt_gate_go(gate, &plan, &old_era, &again, &error), RMT_E_FENCED);
+    assert_int_equal(s_go(&self, "plan", now, &key), RMT_E_FENCED);
+    s_prepare_order(&self, "plan");
+    const rmt_gate_plan_t first = self.plan;
+    s_prepare_order(&self, "plan");
+    assert_string_equal(first.key.public_text, self.plan.key.public_text);
+    assert_int_equal(s_go(&self, "other", now, &key), RMT_E_FENCED);
+    assert_int_equal(s_go(&self, "plan", now, &key), RMT_E_OK);
+    assert_string_equal(first.key.secret_text, key.secret_text);
+    assert_int_equal(s_go(&self, "plan", next_attempt, &key), RMT_E_OK);
+    const rmt_fence_t older[] = {{2, 7, 1}, {2, 6, 9}, {1, 9, 9}};
+    for (size_t i = 0; i < sizeof older / sizeof *older; i++)
+        assert_int_equal(s_go(&self, "plan", older[i], &key), RMT_E_FENCED);
+}
+
+// [1.46] P6: a new life is another nonce, voids what was prepared, and forgets no fence.
+static void
+test_a_new_life_voids_each_go_of_the_one_before(void **state)
+{
+    (void) state;
+    const uint8_t nonce[RMT_UID_SIZE] = {1};
+    rmt_auto(rmt_gate) gate = rmt_gate_new(nonce);
+    gate_t self = {.gate = gate};
+    rmt_key_t key;
+    const rmt_fence_t fence = {1, 7, 1}, newer = {1, 7, 2}, older = {1, 6, 1};
+    s_prepare_order(&self, "plan");
+    const gate_t before = self;
+    assert_memory_equal(self.plan.nonce, nonce, RMT_UID_SIZE);
+    assert_int_equal(s_go(&self, "plan", fence, &key), RMT_E_OK);
+    rmt_gate_renew(gate);
+    uint8_t life[RMT_UID_SIZE];
+    rmt_gate_life(gate, life);
+    assert_memory_not_equal(life, nonce, RMT_UID_SIZE);
+    assert_int_equal(s_go(&before, "plan", newer, &key), RMT_E_FENCED);
+    s_prepare_order(&self, "plan");
+    assert_memory_equal(self.plan.nonce, life, RMT_UID_SIZE);
+    assert_string_not_equal(self.plan.key.public_text, before.plan.key.public_text);
+    assert_int_equal(s_go(&before, "plan", newer, &key), RMT_E_FENCED);
+    assert_int_equal(s_go(&self, "plan", older, &key), RMT_E_FENCED);
+    assert_int_equal(s_go(&self, "plan", newer, &key), RMT_E_OK);
 }
 
 // ---- First boot
@@ -492,6 +546,7 @@ main(void)
         cmocka_unit_test(test_two_disks_of_one_identity_are_both_named),
         cmocka_unit_test(test_a_disk_of_other_sectors_is_refused_with_both_sizes),
         cmocka_unit_test(test_go_is_void_for_another_plan_or_an_older_fence),
+        cmocka_unit_test(test_a_new_life_voids_each_go_of_the_one_before),
         cmocka_unit_test(test_bundle_holds_program_loader_and_libraries),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ typedef struct {
     rmt_key_t key;
     rmt_hosts_t *hosts;          // Agents' ports
     rmt_records_t *hardware;     // docs/spec/3-facts.md
-    uint8_t nonce[RMT_UID_SIZE]; // Of this start of the process
+    uint8_t nonce[RMT_UID_SIZE]; // Of the start of the process
 } rmt_agent_t;
 
 // Borrows config, role and watch (may be NULL) for its whole life. Blocks until the key

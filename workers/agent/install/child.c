@@ -103,7 +103,13 @@ s_spawn(const char *program, int in, int out, pid_t *pid_out, rmt_error_t *error
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
-    const int rc = posix_spawn(pid_out, program, &actions, NULL, arguments, environ);
+    posix_spawnattr_t attributes;
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    const int rc =
+        posix_spawn(pid_out, program, &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
     posix_spawn_file_actions_destroy(&actions);
     errno = rc;
     return rc ? rmt_fail_errno(error, "start %s", program) : 0;
@@ -137,6 +143,26 @@ rmt_child_new(const char *program, rmt_task_t *task, rmt_error_t *error)
     return self;
 }
 
+// Has the writer ended? It is not reaped: its number stays that of its group.
+static bool
+s_has_ended(const rmt_child_t *self)
+{
+    siginfo_t info = {.si_pid = 0};
+    const int rc = waitid(P_PID, (id_t) self->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    return rc == -1 || info.si_pid == self->pid;
+}
+
+// The writer and every tool that it has started: a tool of a writer that was killed would
+// go on writing. When the last one is reaped, the kernel has taken their mount namespace
+// apart and closed their devices.
+static void
+s_end_all(const rmt_child_t *self)
+{
+    (void) kill(-self->pid, SIGKILL);
+    while (waitpid(-self->pid, NULL, 0) != -1 || errno == EINTR)
+        continue;
+}
+
 void
 rmt_child_destroy(rmt_child_t **self_p)
 {
@@ -144,16 +170,14 @@ rmt_child_destroy(rmt_child_t **self_p)
     if (!self)
         return;
     rmt_pipe_destroy(&self->pipe);
+    if (rmt_task_cancelled(self->task))
+        (void) kill(-self->pid, SIGTERM);
     const int64_t end_ms = rmt_clock_ms() + LEAVE_MS;
-    pid_t done = 0;
-    while ((done = waitpid(self->pid, NULL, WNOHANG)) == 0 && rmt_clock_ms() < end_ms) {
+    while (!s_has_ended(self) && rmt_clock_ms() < end_ms) {
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
-    if (done == 0) {
-        (void) kill(self->pid, SIGKILL);
-        (void) waitpid(self->pid, NULL, 0);
-    }
+    s_end_all(self);
     rmt_record_destroy(&self->answer);
     free(self);
     *self_p = NULL;

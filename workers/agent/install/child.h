@@ -13,7 +13,10 @@ typedef struct rmt_child rmt_child_t;
 
 // Start the program. Borrows task until destroyed. Caller owns the result. NULL: IO.
 rmt_child_t *rmt_child_new(const char *program, rmt_task_t *task, rmt_error_t *error);
-// Close the pipe and wait for the program, which closes the disks first.
+// Close the pipe and wait for the program, which closes the disks first; one that is
+// cancelled, or that does not end within a minute, is ended by signals. Blocks until the
+// program and all that it has started are gone; the process must be their reaper
+// (PR_SET_CHILD_SUBREAPER).
 void rmt_child_destroy(rmt_child_t **self_p);
 
 rmt_pipe_t *rmt_child_pipe(rmt_child_t *self);

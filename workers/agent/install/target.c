@@ -15,6 +15,7 @@
 #include <limits.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/prctl.h>
 
 typedef struct {
     rmt_agent_t *agent;
@@ -110,20 +111,18 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
     if (!disks)
         return -1;
-    rmt_id_t plan;
-    rmt_key_t key;
-    rmt_order_plan(data, size, self->agent->nonce, &plan);
-    if (rmt_gate_prepare(self->gate, &plan, &key, error) == -1)
+    rmt_gate_plan_t plan;
+    if (rmt_gate_prepare(self->gate, data, size, &plan, error) == -1)
         return -1;
     char plan_text[RMT_ID_TEXT_SIZE];
     char nonce_text[33];
     rmt_record_t *outputs = rmt_task_outputs(task);
-    rmt_record_set(outputs, "plan", rmt_id_text(&plan, plan_text));
-    rmt_record_set(outputs, "nonce", rmt_uid_text(self->agent->nonce, nonce_text));
-    rmt_record_set(outputs, "key", key.public_text);
+    rmt_record_set(outputs, "plan", rmt_id_text(&plan.plan, plan_text));
+    rmt_record_set(outputs, "nonce", rmt_uid_text(plan.nonce, nonce_text));
+    rmt_record_set(outputs, "key", plan.key.public_text);
     if (warning)
         rmt_record_set(outputs, "warning", warning);
-    rmt_key_wipe(&key);
+    rmt_key_wipe(&plan.key);
     rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
             plan_text);
     return 0;
@@ -139,24 +138,20 @@ s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
     return result;
 }
 
-// All that makes a GO void. key_out: the key of the plan.
+// key_out: that of the plan. -1: FENCED.
 static int
-s_check_go(const target_t *self, rmt_task_t *task, const rmt_id_t *plan,
-           rmt_key_t *key_out, rmt_error_t *error)
+s_pass_gate(const target_t *self, rmt_task_t *task, const void *order, size_t size,
+            rmt_key_t *key_out, rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
-    char nonce_text[33];
-    char plan_text[RMT_ID_TEXT_SIZE];
-    if (strcmp(rmt_record_text(body, "nonce", ""),
-               rmt_uid_text(self->agent->nonce, nonce_text)) != 0)
-        return rmt_fail(error, RMT_E_FENCED,
-                        "the GO names another start of this machine");
-    if (strcmp(rmt_record_text(body, "plan", ""), rmt_id_text(plan, plan_text)) != 0)
-        return rmt_fail(error, RMT_E_FENCED, "the GO names another plan");
-    const rmt_fence_t fence = {.era = rmt_task_era(task),
-                               .epoch = rmt_task_epoch(task),
-                               .attempt = rmt_task_attempt(task)};
-    return rmt_gate_go(self->gate, plan, &fence, key_out, error);
+    const rmt_go_t go = {.order = order,
+                         .size = size,
+                         .plan = rmt_record_text(body, "plan", ""),
+                         .nonce = rmt_record_text(body, "nonce", ""),
+                         .fence = {.era = rmt_task_era(task),
+                                   .epoch = rmt_task_epoch(task),
+                                   .attempt = rmt_task_attempt(task)}};
+    return rmt_gate_go(self->gate, &go, key_out, error);
 }
 
 static char *
@@ -241,10 +236,8 @@ s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_auto(rmt_order) order = NULL;
     if (s_read_order(task, &data, &size, &order, error) == -1)
         return -1;
-    rmt_id_t plan;
     rmt_key_t key;
-    rmt_order_plan(data, size, self->agent->nonce, &plan);
-    if (s_check_go(self, task, &plan, &key, error) == -1)
+    if (s_pass_gate(self, task, data, size, &key, error) == -1)
         return -1;
     rmt_log(RMT_INFO, "write.start", "target=%s attempt=%u", self->agent->name,
             rmt_task_attempt(task));
@@ -266,6 +259,10 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
     const int result =
         s_claim_disk(self, task, error) == 0 ? s_write_disk(self, task, error) : -1;
     atomic_store(&self->is_disk_wanted, false);
+    // The writer was waited for (rmt_child). A GO that was refused began none: the job
+    // prepares again, and what another job has prepared meanwhile stays good.
+    if (result == 0 || error->code != RMT_E_FENCED)
+        rmt_gate_renew(self->gate);
     return result;
 }
 
@@ -294,7 +291,14 @@ s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
 static void
 s_on_told(void *context, const rmt_msg_t *msg)
 {
-    const rmt_agent_t *agent = ((target_t *) context)->agent;
+    target_t *self = context;
+    const rmt_agent_t *agent = self->agent;
+    // The new life is told before the result that it came with.
+    if (msg->kind == RMT_MSG_RESULT) {
+        uint8_t nonce[RMT_UID_SIZE];
+        rmt_gate_life(self->gate, nonce);
+        rmt_worker_renew(self->worker, nonce);
+    }
     if (msg->kind == RMT_MSG_NOTICE)
         rmt_log(RMT_WARN, "target.notice", "target=%s code=%s text=\"%s\"", agent->name,
                 rmt_code_name(rmt_code_from(msg->code)), msg->text ? msg->text : "");
@@ -343,7 +347,10 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,
                                         .leave_ms = 70000};
-    rmt_auto(rmt_gate) gate = rmt_gate_new();
+    rmt_auto(rmt_gate) gate = rmt_gate_new(agent->nonce);
+    // What a writer that was killed leaves running becomes a child of this process.
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
+        return rmt_fail_errno(error, "become the parent of what a writer leaves");
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
         return -1;

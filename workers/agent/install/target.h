@@ -2,8 +2,9 @@
 // the configuration names compare@target/NAME.
 //
 // Prepare looks, and writes nothing. Write is GO: it is refused when it means another
-// start of this process, another order than the one prepared, or an older fence than one
-// that was seen.
+// life of this agent (gate.h), another order than the one prepared, or an older fence
+// than one that was seen. When a write has ended, the agent begins a new life, and says
+// HELLO with it before the result.
 #pragma once
 
 #include <stdbool.h>
