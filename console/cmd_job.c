@@ -170,8 +170,8 @@ const command_t cmd_job[] = {
     {"job", "logs", "JOB [TARGET]", 1, 2,
      "Show the events of a job from the audit stream.", s_logs, NULL, NULL, NULL},
     {"job", "cancel", "JOB [TARGET]...", 1, -1,
-     "Cancel a job, or some of its targets. A target that is being written continues to "
-     "its end.",
+     "Cancel a job, or some of its targets. The writer of a target stops at its next "
+     "step; the target stays locked, and the answer names the command that installs it.",
      s_cancel, NULL, NULL, NULL},
     {"job", "retry", "JOB", 1, 1, "Make a new job for the failed targets of a job.",
      s_retry, NULL, NULL, s_retry_options},

@@ -64,11 +64,32 @@ function R.target_failed(meta, uid, target, code, text)
     target_stop(meta, uid, target, 'fail', 'failed', code, text)
 end
 
-local function target_cancel(meta, uid, target, record)
-    if R.is('job-target', record, 'running') then
-        call('HINCRBY', job_key(uid), 'started', -1) -- Another one may be the canary
+-- What a cancel leaves of a target: the word for its phase, and what to do next. After ARM
+-- its lock stays, for its disk may be half written.
+local function cancel_words(job, target, record)
+    if not R.is_armed_by(target, job.id) then
+        return 'cancelled', 'cancelled'
     end
-    target_stop(meta, uid, target, 'cancel', 'cancelled', E.CANCELLED, 'cancelled')
+    local task, phase = R.task_load(record.task) or {}, 'cancelled, half written'
+    if task.stage == 'netboot' or task.stage == 'reboot' then
+        return 'cancelled, written', 'cancelled after its disk was written; its lock is kept '
+            .. 'until its first boot reports'
+    elseif task.stage == 'write' and R.is('task', task, 'queued') then
+        R.lock_unwritten(target, job.id) -- No agent has this GO
+        phase = task.attempt == '1' and 'cancelled, not written' or phase
+    end
+    return phase, phase .. '; its lock is kept; to install it: ramet deploy start '
+        .. job['image-name'] .. ' --engine ' .. record.engine .. ' --targets ' .. target
+        .. ' --take-over'
+end
+
+local function target_cancel(meta, job, target, record)
+    if R.is('job-target', record, 'running') then
+        call('HINCRBY', job_key(job.id), 'started', -1) -- Another one may be the canary
+    end
+    local phase, text = cancel_words(job, target, record)
+    target_stop(meta, job.id, target, 'cancel', phase, E.CANCELLED, text)
+    return load(target_key(job.id, target))
 end
 
 local function targets_each(uid, fn)
@@ -354,7 +375,7 @@ serve('job_retry', function(meta, body)
     return deploy_new(meta, old, items)
 end)
 
--- {job}, items {target} or none for all. What is armed goes on to its end.
+-- {job}, items {target} or none for all. Gives the targets that it has ended.
 serve('job_cancel', function(meta, body, items)
     local job = R.job_find(body.job)
     need(R.is('job', job, 'open'), E.REFUSED,
@@ -365,21 +386,17 @@ serve('job_cancel', function(meta, body, items)
         R.job_end(meta, job.id, 'cancel', E.CANCELLED, 'cancelled')
         return {}
     end
-    local names, going_on = {}, 0
+    local names, ended = {}, {}
     for _, item in ipairs(items) do
         names[item.target or ''] = true
     end
     targets_each(job.id, function(target, record)
         if (#items == 0 or names[target]) and R.is('job-target', record, 'open') then
-            if R.is_armed_by(target, job.id) then
-                going_on = going_on + 1
-            else
-                target_cancel(meta, job.id, target, record)
-            end
+            ended[#ended + 1] = target_cancel(meta, job, target, record)
         end
     end)
     R.settle(meta, job.id)
-    return { ['going-on'] = going_on }
+    return { count = #ended }, ended
 end)
 
 local function job_brief(job)

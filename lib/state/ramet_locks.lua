@@ -52,7 +52,7 @@ end
 -- writer to wait for.
 function R.lock_unwritten(target, job)
     if R.is_armed_by(target, job) then
-        call('HSET', lock_key(target), 'nonce', '', 'go', 0)
+        store(lock_key(target), { nonce = '', go = 0 })
     end
 end
 

@@ -83,6 +83,7 @@ kind('job-target', {
         { 'running', 'fail', 'failed', 'job.target' },
         { 'running', 'cancel', 'cancelled', 'job.target' },
         { 'failed', 'confirm', 'done', 'job.target' },
+        { 'cancelled', 'confirm', 'done', 'job.target' },
     },
     sets = { { 'open', 'waiting', 'locked', 'running' },
         { 'to-begin', 'waiting', 'locked' },

@@ -355,17 +355,86 @@ test_a_task_for_a_disk_needs_the_lock(void **state)
     assert_int_equal(state_farm_count(farm), 0);
 }
 
-// M28: a disk that may be written is left to its agent.
+// M28 [6.22]: its lock stays, its agent is told to stop, and the way out is named.
 static void
-test_cancel_spares_what_is_armed(void **state)
+test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "cancelled");
+    assert_string_equal(state_farm_item(farm, 0, "phase"), "cancelled, half written");
+    assert_non_null(
+        strstr(state_farm_item(farm, 0, "error"),
+               "ramet deploy start img --engine lab --targets t1 --take-over"));
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+    OK("task_beat", "by=a1", "", "task=" WRITE " attempt=1");
+    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
+    OK("job_step", "", "job=" DEPLOY " rev=9 task=" WRITE " attempt=1 worker=a1 code=0",
+       "");
+    assert_string_equal(state_farm_body(farm, "recorded"), "before");
+}
+
+// A job over t1 that may take it over: what becomes of its lock.
+static const char *
+s_take_over(state_farm_t *farm, const char *uid, const char *name)
+{
+    rmt_auto_str meta = rmt_text("job=%s job-name=%s", uid, name);
+    rmt_auto_str verdict = rmt_text("job=%s engine=lab", uid);
+    rmt_auto_str step = rmt_text("job=%s rev=1", uid);
+    OK("deploy_start", meta, "image=img take-over=yes", "target=t1");
+    OK("verdict_put", "", verdict, "target=t1 fits=yes");
+    OK("job_step", "", step, LOCK);
+    return s_target(farm, uid, 0, "state");
+}
+
+// [6.22] [1.47] P6: while its writer may live no job takes a cancelled target over.
+static void
+test_a_cancelled_target_is_taken_over_in_the_next_life(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "failed");
+    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "may still be written"));
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    assert_string_equal(s_take_over(farm, UID3, "j-ffffffff"), "locked");
+}
+
+// [6.22]: no agent has the GO, so there is no writer to wait for.
+static void
+test_a_cancel_before_go_is_taken_over_at_once(void **state)
 {
     state_farm_t *farm = *state;
     s_arm(farm);
     OK("job_cancel", "", "job=" DEPLOY, "");
-    assert_string_equal(state_farm_body(farm, "going-on"), "1");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "cancelled, not written");
     OK("lock_show", "", "target=t1", "");
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
-    assert_int_equal(state_farm_count(farm), 1);
+    assert_int_equal(state_farm_count(farm), 0);
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "locked");
+}
+
+// [6.22] P11: its disk is whole; the report of its first boot ends it well.
+static void
+test_a_target_cancelled_after_its_write_may_still_confirm(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=task task=0000000000000000000000000000000c service=netboot@lab "
+       "stage=netboot subject=t1");
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "cancelled, written");
+    OK("target_confirm", "by=" FIRSTKEY " role=firstboot name=t1 epoch=1",
+       "image=" IMAGE " boot=b", "");
+    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "done");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
 }
 
 // [6.14]: of an engine, or of all; what is armed goes on.
@@ -461,7 +530,10 @@ main(void)
         CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
         CASE(test_a_broken_lock_fences_and_holds),
         CASE(test_a_task_for_a_disk_needs_the_lock),
-        CASE(test_cancel_spares_what_is_armed),
+        CASE(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
+        CASE(test_a_cancelled_target_is_taken_over_in_the_next_life),
+        CASE(test_a_cancel_before_go_is_taken_over_at_once),
+        CASE(test_a_target_cancelled_after_its_write_may_still_confirm),
         CASE(test_targets_can_begin_when_their_engine_is_built),
         CASE(test_a_stop_fails_what_is_not_armed),
         CASE(test_a_stop_spares_what_is_armed),

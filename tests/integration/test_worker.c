@@ -212,7 +212,7 @@ test_a_notice_is_told_and_changes_nothing(void **state)
     assert_string_equal(crew.told, "stop it;result;");
 }
 
-// [1.46] P6: a broker that has the result knows that the writer's life has ended.
+// [1.47] P6: a broker that has the result knows that the writer's life has ended.
 static void
 test_a_new_life_is_told_before_the_result_it_came_with(void **state)
 {

@@ -33,7 +33,7 @@ wait_for 60 "the end of the forgotten write" logged target-n1 event=write.failed
 [ "$(ramet lock list --json | jq '.items | length')" = 1 ] || fail "the lock of the old era is gone"
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --timeout 60s
 
-# The agent has told the end of that writer by a new life ([1.46]).
+# The agent has told the end of that writer by a new life ([1.47]).
 second=$(ramet deploy start web-1 --engine lab --targets n1 --yes --take-over)
 await_phase "$second" n1 awaiting-first-boot 120
 lab boot "$farm" n1

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A target's writer dies in mid-write, whatever it did just then: the job fails, the lock stays, and
 # the agent, which never restarts, begins a new life, so that a retry and a take-over end well without
-# a walk to the machine. What the writer had started dies with it (M14, P6, P10, [1.46]).
+# a walk to the machine. What the writer had started dies with it (M14, P6, P10, [1.47]).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 300
 lab up "$farm"

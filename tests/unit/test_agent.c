@@ -423,7 +423,7 @@ test_go_is_void_for_another_plan_or_an_older_fence(void **state)
         assert_int_equal(s_go(&self, "plan", older[i], &key), RMT_E_FENCED);
 }
 
-// [1.46] P6: a new life is another nonce, voids what was prepared, and forgets no fence.
+// [1.47] P6: a new life is another nonce, voids what was prepared, and forgets no fence.
 static void
 test_a_new_life_voids_each_go_of_the_one_before(void **state)
 {

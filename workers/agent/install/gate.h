@@ -3,7 +3,7 @@
 //
 // A life is a nonce. It begins with the process and ends when a write has ended, well or
 // not, and its writer is gone: a job that finds another nonce than that of its GO knows
-// that no writer is left, without a restart of the machine ([1.42]).
+// that no writer is left, without a restart of the machine ([1.47]).
 //
 // The tasks of prepare and of write run in two threads, and both use the gate, so it has
 // a lock of its own.
