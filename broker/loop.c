@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include "broker/console_port.h"
 #include "broker/driver.h"
 #include "broker/enrol_port.h"
@@ -12,6 +13,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "base/rmt_signals.h"
+#include "machine/rmt_inventory.h"
 #include "broker/roster.h"
 #include "broker/tasks.h"
 #include "broker/worker_port.h"
@@ -66,6 +68,18 @@ s_on_era(void *context, rmt_msg_t *reply)
     rmt_keyring_load(self->keyring, s_on_keys);
 }
 
+// The machine of a broker is never to be erased; its name and port tell brokers apart.
+static void
+s_tell_machine(const rmt_broker_t *self, rmt_record_t *body)
+{
+    struct utsname host;
+    uname(&host);
+    rmt_auto_str identity = rmt_inventory_own_identity();
+    rmt_record_setf(body, "broker", "%s:%d", host.nodename, self->settings->port);
+    if (identity)
+        rmt_record_set(body, "identity", identity);
+}
+
 // What this broker has seen of the stream counts as well as its file.
 static void
 s_open(rmt_broker_t *self)
@@ -75,6 +89,7 @@ s_open(rmt_broker_t *self)
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "era", self->era ? self->era : self->file_era);
     rmt_record_set(body, "last", *last ? last : self->file_audit);
+    s_tell_machine(self, body);
     rmt_broker_call(self, "era_open", body, s_on_era, self);
 }
 

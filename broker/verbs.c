@@ -277,6 +277,8 @@ static const verb_t s_verbs[] = {
     RECORDS("target"),
     {"target.hold", ADMIN, "target_hold", NULL, NULL},
     {"target.unhold", ADMIN, "target_unhold", NULL, NULL},
+    {"target.protect", ADMIN, "target_protect", NULL, NULL},
+    {"target.unprotect", ADMIN, "target_unprotect", NULL, NULL},
     {"image.create", ADMIN, "image_create", s_new_job, s_drive},
     {"image.list", READ, "image_list", NULL, NULL},
     {"image.show", READ, "image_show", NULL, NULL},

@@ -38,6 +38,10 @@ static const option_t s_hold_options[] = {
     {"reason", "WORDS", "the reason; ramet shows it with the target"},
     {NULL, NULL, NULL},
 };
+static const option_t s_protect_options[] = {
+    {"reason", "WORDS", "the reason; every refusal names it"},
+    {NULL, NULL, NULL},
+};
 static const option_t s_inventory_options[] = {
     {"raw", NULL, "show every fact as the agent sent it, one device a line"},
     {NULL, NULL, NULL},
@@ -117,6 +121,11 @@ const command_t cmd_record[] = {
      command_run_act, "target.hold", NULL, s_hold_options},
     {"target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold",
      NULL, NULL},
+    {"target", "protect", "NAME", 1, 1,
+     "Protect a machine: no job erases it until the protection ends.", command_run_act,
+     "target.protect", NULL, s_protect_options},
+    {"target", "unprotect", "NAME", 1, 1, "End the protection of a machine.",
+     command_run_act, "target.unprotect", NULL, NULL},
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
      "target.show", NULL, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,

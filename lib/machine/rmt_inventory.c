@@ -195,6 +195,17 @@ rmt_inventory_identity(const rmt_records_t *records)
     return s_macs(records);
 }
 
+char *
+rmt_inventory_own_identity(void)
+{
+    char arch[RMT_SYSFS_TEXT_SIZE];
+    s_arch("", arch);
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_dmi_read("", arch, records);
+    rmt_nic_read("", records);
+    return rmt_inventory_identity(records);
+}
+
 static bool
 s_is_idle_storage(const rmt_record_t *record)
 {

@@ -23,3 +23,7 @@ char *rmt_inventory_no_disk(const rmt_records_t *records);
 // What makers leave as placeholders does not count. Caller owns the text (free);
 // NULL when the records tell none of these.
 char *rmt_inventory_identity(const rmt_records_t *records);
+
+// The identity of the computer that this program runs on. Caller owns the text (free);
+// NULL for none. Blocks for some file reads.
+char *rmt_inventory_own_identity(void);

@@ -42,7 +42,9 @@
 --   P presence, P live          ZSET role/name, key -> heard at
 --   P sending                   set of places with imagers; P second:<role>/<name>
 --                               since when two keys rival for a name
---   P agent:<role>/<name>       boot nonce of a peer and since when it has it
+--   P agent:<role>/<name>       boot nonce of a peer and since when it has it, identity
+--   P own                       hash identity -> what of ramet runs there, with commas
+--   P own-of                    hash key, "source NAME" or "broker NAME" -> identity and word
 --   P data:<key>                where a peer serves data; P offers:<service> ZSET key
 --   P slots:<key>               hash service -> slots
 --   P grants:<key>              ZSET "place root" -> until (root empty: may offer)
@@ -277,7 +279,8 @@ function R.era()
     return call('GET', P .. 'era') or '0'
 end
 
--- {era, last}: what the broker's state file says. A Redis that is behind the file was
+-- {era, last, broker?, identity?}: what the broker's state file says; its own name, and
+-- the machine it runs on. A Redis that is behind the file was
 -- restored from an older copy: everything handed out since then must be fenced.
 serve('era_open', function(meta, body)
     local era, file = num(call('GET', P .. 'era')), num(body.era)
@@ -292,6 +295,9 @@ serve('era_open', function(meta, body)
         era = 1
     end
     call('SET', P .. 'era', era)
+    if set(body.broker) then
+        R.own_set('broker ' .. body.broker, 'broker ' .. body.broker, body.identity)
+    end
     if behind then
         call('SET', P .. 'era-at', now())
         last = audit(meta, 'era.raised', { era = era,

@@ -295,8 +295,9 @@ serve('deploy_plan', function(meta, body)
 end)
 
 -- The named targets, once each; all must exist and belong to the named engines. Without
--- named engines those of the targets are taken.
-local function deploy_targets(items, engines)
+-- named engines those of the targets are taken. A protected one stops a request that is
+-- not partial.
+local function deploy_targets(items, engines, is_partial)
     local targets, seen, allowed = {}, {}, {}
     for _, engine in ipairs(engines) do
         allowed[engine] = true
@@ -313,6 +314,8 @@ local function deploy_targets(items, engines)
                 .. ' engine=ENGINE')
         need(not given or allowed[engine], E.REFUSED,
             'target ' .. name .. ' belongs to engine ' .. engine)
+        local forbidden = not is_partial and R.forbidden_now(name)
+        need(not forbidden, E.REFUSED, forbidden)
         if not allowed[engine] then
             allowed[engine] = true
             engines[#engines + 1] = engine
@@ -329,7 +332,7 @@ end
 local function deploy_new(meta, body, items)
     local image, engines = R.image_find(body.image), engines_of(body)
     need_complete(image, body)
-    local targets = deploy_targets(items, engines)
+    local targets = deploy_targets(items, engines, body.partial == 'yes')
     local fields = deploy_fields(body, image, engines)
     if body['dry-run'] == 'yes' then
         return R.radius_tell(fields, targets)
@@ -531,11 +534,10 @@ serve('events_snapshot', function(meta, body)
     if prefix == '' or string.sub(prefix, 1, 7) == 'target/' then
         local only = string.match(prefix, '^target/([^/]+)/')
         for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do
-            local lock = (not only or only == name) and load(P .. 'lock:' .. name)
-            local held = { held = call('HGET', P .. 'target:' .. name, 'held') or nil }
             if not only or only == name then
+                local lock = load(P .. 'lock:' .. name)
                 items[#items + 1] = { topic = 'target/' .. name .. '/state',
-                    target = name, state = R.availability(lock, held),
+                    target = name, state = R.availability_now(lock, name),
                     job = lock and lock.job or nil }
             end
         end

@@ -14,6 +14,9 @@ end
 local function key_move(meta, event, record)
     local note = { key = record.key, role = record.role, name = record.name }
     record.state = R.move(meta, 'key', record.key, event, record, note)
+    if R.is('key', record, 'revoked') then
+        R.own_drop(record.role == 'source' and 'source ' .. record.name or record.key)
+    end
     call('ZADD', P .. 'keys', 0, record.key)
     call('SADD', P .. 'key-names:' .. record.name, record.key)
     if not R.is('key', record, 'ended') then

@@ -35,9 +35,8 @@ end
 
 -- event: release, confirm or break.
 local function lock_end(meta, target, event, text)
-    local held = { held = call('HGET', P .. 'target:' .. target, 'held') or nil }
     R.move(meta, 'lock', target, event, nil, { target = target,
-        state = R.availability(nil, held), text = text })
+        state = R.availability_now(nil, target), text = text })
 end
 
 -- Release a lock of this job that no writer can have seen.
@@ -86,6 +85,10 @@ local function obstacle(job, target)
     local record = load(P .. 'target:' .. target)
     if not record then
         return E.NOT_FOUND, 'the target ' .. target .. ' does not exist'
+    end
+    local forbidden = R.forbidden_now(target)
+    if forbidden then
+        return E.REFUSED, forbidden
     end
     local lock = load(lock_key(target))
     if lock and lock.job ~= job.id then
@@ -168,6 +171,11 @@ function R.arm(meta, job, op)
     local lock, task = load(lock_key(op.target)), R.task_load(op.task)
     if not task or not R.lock_stands(op.target, job.id, task.epoch) then
         R.target_failed(meta, job.id, op.target, E.FENCED, R.lock_fault(op.target))
+        return
+    end
+    local forbidden = R.forbidden_now(op.target)
+    if forbidden then
+        R.target_failed(meta, job.id, op.target, E.REFUSED, forbidden)
         return
     end
     if not R.key_may_boot(op.key, op.target) then

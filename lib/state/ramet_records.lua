@@ -3,7 +3,8 @@
 local CLASSES = { source = 'sources', engine = 'engines', target = 'targets' }
 local BULKY = { hardware = true, layout = true, kernel = true, content = true }
 local NO_FIELDS = { class = true, approved = true }
-local LIVE = { state = true, present = true, job = true, phase = true, held = true }
+local LIVE = { state = true, present = true, job = true, phase = true, held = true,
+    protected = true, reason = true }
 local UNIQUE = { address = 'address', mac = 'mac', macs = 'mac', identity = 'identity' }
 
 local function record_key(class, name)
@@ -21,6 +22,11 @@ local function record_load(class, name)
         .. ' does not exist; see: ramet ' .. class .. ' list')
 end
 
+-- Refuse the name of a record that does not exist.
+function R.record_need(class, name)
+    record_load(class, name)
+end
+
 function R.present(role, name)
     local heard_at = num(call('ZSCORE', P .. 'presence', role .. '/' .. name))
     return heard_at > now() - L.PRESENT_MS
@@ -36,7 +42,9 @@ local function with_live(class, record)
         return record
     end
     local lock = load(P .. 'lock:' .. record.name)
+    record.protected = R.forbidden(record)
     record.state = R.availability(lock, record)
+    record.reason = record.protected or record.held
     if lock then
         record.job = lock.job
         local step = P .. 'job:' .. lock.job .. ':t:' .. record.name
@@ -212,6 +220,7 @@ serve('record_remove', function(meta, body)
         unique_free(body.name, record)
     end
     R.move(meta, 'approval', class .. ':' .. body.name, 'remove')
+    R.own_drop(class .. ' ' .. body.name)
     call('ZREM', P .. CLASSES[class], body.name)
     audit(meta, class .. '.remove', { [class] = body.name })
     return {}

@@ -202,6 +202,28 @@ kind('hold', {
     end,
 })
 
+-- Of the record of a target: the field "protected" has the reason.
+kind('protection', {
+    code = E.REFUSED, tells = true,
+    rows = {
+        { 'free', 'protect', 'protected', 'target.protect' },
+        { 'free', 'unprotect', 'free', 'target.unprotect' },
+        { 'protected', 'protect', 'protected', 'target.protect' },
+        { 'protected', 'unprotect', 'free', 'target.unprotect' },
+    },
+    sets = {},
+    key = function(id) return P .. 'target:' .. id end,
+    of = function(record)
+        return record and set(record.protected) and 'protected' or 'free'
+    end,
+    peek = function(id)
+        return set(call('HGET', P .. 'target:' .. id, 'protected')) and 'protected' or 'free'
+    end,
+    write = function(id, fields, to)
+        put(P .. 'target:' .. id, { protected = to == 'protected' and fields.reason or '' })
+    end,
+})
+
 -- Of the record of a source, an engine or a target; the id is "class:name".
 local APPROVAL = { none = '', pending = 'pending', approved = 'yes' }
 kind('approval', {
@@ -332,9 +354,16 @@ function R.move(meta, kind, id, event, fields, note, from)
     return to
 end
 
--- What people are told of a target: locked, held or free.
+-- What people are told of a target: locked, protected, held or free.
 function R.availability(lock, record)
-    return lock and 'locked' or R.is('hold', record, 'held') and 'held' or 'free'
+    return lock and 'locked' or R.is('protection', record, 'protected') and 'protected'
+        or R.is('hold', record, 'held') and 'held' or 'free'
+end
+
+-- The same of a target by its name.
+function R.availability_now(lock, name)
+    local found = call('HMGET', P .. 'target:' .. name, 'held', 'protected')
+    return R.availability(lock, { held = found[1] or nil, protected = found[2] or nil })
 end
 
 -- COMPLETE, FUZZY and INCOMPLETE say what was read; no event changes them.

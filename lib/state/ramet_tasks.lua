@@ -419,8 +419,9 @@ end
 serve('peer_hello', function(meta, body, items)
     local agent = P .. 'agent:' .. meta.role .. '/' .. meta.name
     if call('HGET', agent, 'nonce') ~= body.nonce then
-        store(agent, { nonce = body.nonce, since = now() })
+        store(agent, { nonce = body.nonce, since = now(), identity = body.identity or '' })
     end
+    R.own_greet(meta, body.identity)
     if set(body.port) then
         store(P .. 'data:' .. meta.by, { port = body.port, key = body.key or meta.by,
             addresses = body.addresses or '', name = meta.name, role = meta.role,

@@ -5,6 +5,7 @@
 local SEEDS = {
     lock = { taken = { 'lock:x', 'job', 'j' }, armed = { 'lock:x', 'job', 'j', 'armed', 'yes' } },
     hold = { held = { 'target:x', 'held', 'fan' } },
+    protection = { protected = { 'target:x', 'protected', 'dns' } },
     approval = { pending = { 'target:x', 'name', 'x', 'approved', 'pending' },
         approved = { 'target:x', 'name', 'x', 'approved', 'yes' } },
     image = { making = { 'image-names', 'x', 'j' }, listed = { 'image:x', 'name', 'x' } },

@@ -119,6 +119,116 @@ test_a_large_retry_needs_the_number_of_its_targets(void **state)
     assert_int_equal(state_farm_count(farm), 4);
 }
 
+// P8 [4.9]: at the request, at the lock, and when the disk is about to be armed.
+static void
+test_a_protected_target_is_refused_at_each_step(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    REFUSED(RMT_E_USAGE, "target_protect", "", "name=t1", "");
+    REFUSED(RMT_E_NOT_FOUND, "target_protect", "", "name=t9 reason=dns", "");
+    REFUSED(RMT_E_USAGE, "record_set", "", "class=target name=t1 protected=no", "");
+    OK("target_protect", "", "name=t1 reason=name_server", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t2|target=t1");
+    assert_non_null(strstr(farm->reply->text, "protected: name server"));
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "state"), "protected");
+    assert_string_equal(state_farm_body(farm, "reason"), "name server");
+    OK("target_page", "", "engine=lab", "");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "protected");
+    OK("job_step", "", "job=" DEPLOY " rev=1",
+       "op=job event=begin set.stage=locked|op=lock");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "protected: name server"));
+    OK("lock_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("target_unprotect", "", "name=t1", "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
+// P8 [4.9]: a protection that comes behind the lock stops what is not armed.
+static void
+test_a_target_that_is_protected_late_is_not_armed(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", "op=job event=begin set.stage=x|op=lock");
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=target target=t1 event=begin|op=task task=" UID3
+       " service=prepare@target/t1 stage=prepare subject=t1");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    OK("target_protect", "", "name=t1 reason=late", "");
+    OK("job_step", "", "job=" DEPLOY " rev=3 task=" UID3 " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" UID3 " plan=p nonce=n1 key=k1");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "failed");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+}
+
+typedef struct {
+    const char *function, *meta, *body; // Tells of a machine uuid:7
+    const char *drop, *drop_body;       // Makes it free again; NULL: nothing does
+} own_row_t;
+
+static const own_row_t s_own[] = {
+    {"peer_hello", "by=k1 role=imager name=hq place=hq", "nonce=n identity=UUID:7",
+     "key_revoke", "name=hq"},
+    {"peer_hello", "by=k2 role=installer name=lab place=lab", "nonce=n identity=uuid:7",
+     "key_revoke", "name=lab"},
+    {"peer_hello", "by=k1 role=source name=web", "nonce=n identity=uuid:7",
+     "record_remove", "class=source name=web"},
+    {"era_open", "", "broker=host:7700 identity=uuid:7", NULL, NULL},
+};
+
+// What is said of the machine counts, by its record or by its own agent alone.
+static void
+s_check_own(state_farm_t *farm, const own_row_t *row)
+{
+    state_farm_begin_deploy(farm, "");
+    OK("key_token", "hash=h7", "role=imager place=hq approve=yes", "");
+    OK("enrol", "hash=h7", "key=k1 role=imager name=hq", "");
+    OK("key_token", "hash=h8", "role=installer place=lab approve=yes", "");
+    OK("enrol", "hash=h8", "key=k2 role=installer name=lab", "");
+    OK("record_set", "", "class=target name=t1 identity=uuid:7", "");
+    OK("peer_hello", "by=a2 role=target name=t2", "nonce=n2 identity=uuid:7", "");
+    OK(row->function, row->meta, row->body, "");
+    OK(row->function, row->meta, row->body, ""); // Once more, as at each start
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    assert_non_null(strstr(farm->reply->text, "it is the machine of"));
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t2");
+    if (!row->drop)
+        return;
+    OK(row->drop, "", row->drop_body, "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
+// P8 [4.9]: broker, imager, installer and source.
+static void
+test_machines_of_ramet_itself_are_protected(void **state)
+{
+    for (size_t i = 0; i < sizeof s_own / sizeof *s_own; i++) {
+        assert_int_equal(state_farm_setup(state), 0);
+        s_check_own(*state, &s_own[i]);
+        state_farm_teardown(state);
+    }
+}
+
+// P8 [4.9]: of two programs on one machine one may leave; one that moves takes its
+// protection with it.
+static void
+test_a_machine_is_protected_while_one_program_is_there(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("record_set", "", "class=target name=t1 identity=uuid:7", "");
+    OK("era_open", "", "broker=host:7700 identity=uuid:7", "");
+    OK("peer_hello", "by=k9 role=source name=web", "nonce=n identity=uuid:7", "");
+    OK("record_remove", "", "class=source name=web", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    OK("era_open", "", "broker=host:7700 identity=uuid:8", "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
 int
 main(void)
 {
@@ -127,6 +237,10 @@ main(void)
         CASE(test_pending_targets_do_not_count),
         CASE(test_a_target_counts_once),
         CASE(test_a_large_retry_needs_the_number_of_its_targets),
+        CASE(test_a_protected_target_is_refused_at_each_step),
+        CASE(test_a_target_that_is_protected_late_is_not_armed),
+        cmocka_unit_test(test_machines_of_ramet_itself_are_protected),
+        CASE(test_a_machine_is_protected_while_one_program_is_there),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

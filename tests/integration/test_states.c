@@ -149,7 +149,7 @@ test_the_page_has_the_rows_of_the_library(void **state)
 {
     state_farm_t *farm = *state;
     rmt_auto(rmt_records) kinds = s_items(farm, "test_kinds", "");
-    assert_true(rmt_records_count(kinds) == 8);
+    assert_true(rmt_records_count(kinds) == 9);
     for (size_t i = 0; i < rmt_records_count(kinds); i++)
         s_check_table(farm, rmt_record_text(rmt_records_at(kinds, i), "kind", ""));
 }

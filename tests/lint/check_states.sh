@@ -9,7 +9,7 @@ complain() { # WORDS PATTERN
   hits=$(grep -nE "$2" ramet.lua ramet_*.lua | grep -v '^ramet_states\.lua:' | grep -vE '^[^:]*:[0-9]+: *--' || true)
   [ -z "$hits" ] || { printf '%s:\n%s\n' "$1" "$hits"; bad=1; }
 }
-fields="state|armed|held|approved"
+fields="state|armed|held|protected|approved"
 complain "a state is written; use R.move" "\b(state|armed|approved) = '"
 complain "a state is written; use R.move" "'(HSET|HDEL|HSETNX)'.*'($fields)'"
 complain "a state is compared; use R.is or R.can" "\.(state|armed) *[=~]="

@@ -39,4 +39,19 @@ expect 2 ramet job wait "$job" --timeout 60s       # No agent is there
 expect 64 ramet job retry "$job" --failed --yes </dev/null
 grep -qF "ramet job retry $job --failed --count 4" "$farm/out" || fail "the command is not there"
 expect 0 ramet job retry "$job" --failed --count 4 </dev/null
+
+# A machine that an admin protects, and one that is a source.
+ramet target protect x01 --reason "name server"
+ramet target list --json | jq -e '.items[] | select(.name == "x01") | .state == "protected" and .reason == "name server"' >/dev/null ||
+  fail "the list does not show the protection"
+expect 2 ramet deploy start web-1 --engine lab --targets x01 --yes </dev/null
+grep -qF "target x01 is protected: name server; to allow it: ramet target unprotect x01" "$farm/out" || { cat "$farm/out"; fail "the refusal does not say why"; }
+ramet target set x02 "identity=uuid:$(sed -n 's/^class=system.* uuid=\([^ ]*\).*/\1/p' "$farm/run/source-web.facts")"
+expect 2 ramet deploy start web-1 --engine lab --targets x02 --yes </dev/null
+grep -qF "target x02 is protected: it is the machine of source web" "$farm/out" || { cat "$farm/out"; fail "the machine of a source may be erased"; }
+lab target "$farm" n1 "$farm/n1.disk" 1G --like web
+ramet target protect n1 --reason "name server"
+ramet deploy plan web-1 --engine lab --json | jq -e '.items[] | select(.target == "n1") | .fits == "yes" and .available == "no" and .reason == "protected: name server"' >/dev/null ||
+  fail "the plan does not show the protection"
+ramet target unprotect n1
 echo "radius: passed"

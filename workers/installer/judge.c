@@ -84,6 +84,14 @@ s_hardware(const rmt_record_t *target)
     return data ? rmt_codec_unpack_records(data, size, FACTS_SIZE_MAX, &ignored) : NULL;
 }
 
+// Why a target that fits is not available: its state, and the reason where it has one.
+static void
+s_set_unavailable(rmt_record_t *item, const rmt_record_t *target, const char *state)
+{
+    const char *why = rmt_record_text(target, "reason", "");
+    rmt_record_setf(item, "reason", "%s%s%s", state, *why ? ": " : "", why);
+}
+
 void
 installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *target,
                 rmt_record_t *item)
@@ -112,5 +120,5 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *
     }
     rmt_record_set(item, "fits", fits ? "yes" : "no");
     if (fits && !available)
-        rmt_record_set(item, "reason", state);
+        s_set_unavailable(item, target, state);
 }

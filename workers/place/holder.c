@@ -1,6 +1,7 @@
 #include "place/holder.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "machine/rmt_inventory.h"
 #include "net/rmt_enrol.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
@@ -189,6 +190,9 @@ s_hello(const rmt_holder_t *self)
         joined = longer;
     }
     rmt_record_set(hello, "addresses", joined);
+    rmt_auto_str identity = rmt_inventory_own_identity();
+    if (identity)
+        rmt_record_set(hello, "identity", identity);
     return hello;
 }
 
