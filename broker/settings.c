@@ -23,7 +23,7 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "out."},
     {"scan-ms", RMT_CONFIG_NUMBER, "1000", 50, 10000,
      "Milliseconds between two scans of queues that other brokers fill."},
-    {"stuck-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
+    {"stuck-s", RMT_CONFIG_NUMBER, "12", 1, 3600,
      "Seconds that a task waits for a worker before its job is shown as stuck."},
     {"silent-s", RMT_CONFIG_NUMBER, "600", 1, 86400,
      "Seconds that a machine may be silent before its task fails."},

@@ -101,6 +101,7 @@ static const option_t s_plan_options[] = {
     {"policy", "CLASS=RULE",
      "exact, family, at-least or ignore for a class of component"},
     {"explain", NULL, "show every compared fact of every target"},
+    {"timeout", "TIME", OPTION_PLAN_TIMEOUT},
     {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
     {NULL, NULL, NULL},
 };

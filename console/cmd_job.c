@@ -11,10 +11,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const s_job_columns[] = {"name",  "kind",    "image-name", "source",
-                                            "state", "created", "error",      NULL};
+static const char *const s_job_columns[] = {
+    "name", "kind", "image-name", "source", "state", "created", "error", "stuck", NULL};
 static const char *const s_target_columns[] = {
-    "name", "engine", "phase", "state", "failed-phase", "error", "warning", "text", NULL};
+    "name",  "engine",  "phase", "state", "failed-phase",
+    "error", "warning", "stuck", "text",  NULL};
 static const char *const s_log_columns[] = {"time",  "what", "service", "target",
                                             "phase", "text", NULL};
 

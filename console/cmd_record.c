@@ -48,6 +48,7 @@ static const option_t s_inventory_options[] = {
 };
 static const option_t s_match_options[] = {
     {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
+    {"timeout", "TIME", OPTION_PLAN_TIMEOUT},
     {NULL, NULL, NULL},
 };
 static const option_t s_select_options[] = {

@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-#define TIMEOUT_S 600
+#define TIMEOUT "10m"
 
 static const char *const s_verdict_columns[] = {"target", "engine",   "fits", "available",
                                                 "reason", "warnings", NULL};
@@ -43,7 +43,33 @@ s_explain(const rmt_records_t *items)
     }
 }
 
-// The verdicts, once the job has ended well. *status_out is the job's.
+// Follow the job. When its time is over it is not stopped, and what it waits for is
+// named. The exit status, or -1.
+static int
+s_await(call_t *call, const char *job, rmt_error_t *error)
+{
+    unsigned timeout_s = 0;
+    const char *timeout = rmt_record_text(call->options, "timeout", TIMEOUT);
+    if (watch_parse_time(timeout, &timeout_s, error) == -1)
+        return -1;
+    const int status = watch_job(call, job, timeout_s, true, error);
+    if (status != -1 || error->code != RMT_E_TIMEOUT)
+        return status;
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "job", job);
+    rmt_auto(rmt_msg) shown = call_request(call, "job.show", ask, NULL, error);
+    if (!shown)
+        return -1;
+    const char *stuck = rmt_record_text(shown->body, "stuck", "its engines match");
+    fprintf(stderr,
+            "ramet: the plan is not complete after %s: %s; it continues: ramet job show "
+            "%s\n",
+            timeout, stuck, job);
+    return rmt_code_exit(RMT_E_TIMEOUT);
+}
+
+// The verdicts, once the job has ended well or its time is over. *status_out is the
+// job's.
 static rmt_records_t *
 s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
 {
@@ -52,10 +78,11 @@ s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
     if (!reply)
         return NULL;
     const char *job = rmt_record_text(reply->body, "job", "");
-    *status_out = watch_job(call, job, TIMEOUT_S, true, error);
-    if (*status_out > 1)
+    *status_out = s_await(call, job, error);
+    const bool is_late = *status_out == rmt_code_exit(RMT_E_TIMEOUT);
+    if (*status_out > 1 && !is_late)
         fprintf(stderr, "ramet: the plan failed; see: ramet job show %s\n", job);
-    if (*status_out < 0 || *status_out > 1)
+    if (*status_out < 0 || (*status_out > 1 && !is_late))
         return NULL;
     if (*status_out == 1)
         fprintf(stderr, "ramet: some engines did not answer; see: ramet job show %s\n",
@@ -97,5 +124,7 @@ plan_target(call_t *call, rmt_error_t *error)
     if (!call->json)
         s_explain(items);
     const rmt_record_t *item = rmt_records_find(items, "target", call->operands[0]);
+    if (!item && status > 1)
+        return status;
     return item && rmt_record_flag(item, "fits") ? 0 : 1;
 }

@@ -3,6 +3,12 @@
 
 #include "console/call.h"
 
+// Help of the option --timeout of a plan.
+#define OPTION_PLAN_TIMEOUT                                                              \
+    "stop waiting after this time (default 10m, exit 124) and show what the engines "    \
+    "have "                                                                              \
+    "answered; the plan continues"
+
 // Ask for a plan with this body, wait for it, show the verdict for every target; with the
 // call's option "explain" every compared fact side by side, and the disks that would be
 // written. Borrows body, which may change. Returns the exit status, or -1 with error.

@@ -3,6 +3,7 @@
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "base/rmt_io.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ typedef struct {
     bool quiet;
     size_t drawn;
     int64_t started_ms;
+    char stuck[256]; // What the job waited for when that was last said
 } board_t;
 
 // Set by the signal handler alone; a signal has no other way to a loop in this thread.
@@ -53,6 +55,11 @@ s_draw_bar(const rmt_record_t *line)
     char had[16], wanted[16];
     fprintf(stderr, "\r\033[K  %-20s %-20s ", rmt_record_text(line, "name", "?"),
             rmt_record_text(line, "phase", ""));
+    const char *stuck = rmt_record_text(line, "stuck", "");
+    if (*stuck) {
+        fprintf(stderr, "%s\n", stuck);
+        return;
+    }
     if (total)
         fprintf(stderr, "[%s] %3.0f%% %s of %s", bar,
                 100.0 * (double) done / (double) total, output_bytes(done, had),
@@ -73,18 +80,21 @@ s_draw(board_t *board)
         s_draw_bar(rmt_records_at(board->lines, i));
 }
 
-// Without a terminal a line is written when a phase changes.
+// Without a terminal a line is written when a phase changes, or a task waits.
 static void
 s_say(board_t *board, rmt_record_t *line)
 {
     const char *phase = rmt_record_text(line, "phase", "");
+    const char *stuck = rmt_record_text(line, "stuck", "");
+    rmt_auto_str news = rmt_text("%s%s", phase, stuck);
     if (board->live || board->quiet ||
-        strcmp(rmt_record_text(line, "said", ""), phase) == 0)
+        strcmp(rmt_record_text(line, "said", ""), news) == 0)
         return;
-    rmt_record_set(line, "said", phase);
+    rmt_record_set(line, "said", news);
     fprintf(stderr, "%6.1fs  %-20s %-20s %s\n",
             (double) (rmt_clock_ms() - board->started_ms) / 1000,
-            rmt_record_text(line, "name", "?"), phase, rmt_record_text(line, "text", ""));
+            rmt_record_text(line, "name", "?"), phase,
+            *stuck ? stuck : rmt_record_text(line, "text", ""));
 }
 
 static void
@@ -95,7 +105,8 @@ s_update(board_t *board, const char *name, const rmt_record_t *news)
         line = rmt_records_add(board->lines);
         rmt_record_set(line, "name", name);
     }
-    static const char *const fields[] = {"phase", "done", "total", "text", "code"};
+    static const char *const fields[] = {"phase", "done", "total",
+                                         "text",  "code", "stuck"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         rmt_record_set(line, fields[i], rmt_record_text(news, fields[i], ""));
     const char *why = rmt_record_text(news, "error", NULL);
@@ -134,6 +145,23 @@ s_end_of(const char *state)
     return -1;
 }
 
+// What the job as a whole waits for, once each. A job that is waited for in silence says
+// this alone.
+static void
+s_say_stuck(board_t *board, const char *stuck)
+{
+    bool is_shown = false; // By the line of a target
+    for (size_t i = 0; !board->quiet && i < rmt_records_count(board->lines); i++)
+        is_shown |= *rmt_record_text(rmt_records_at(board->lines, i), "stuck", "") != 0;
+    if (is_shown || strcmp(board->stuck, stuck) == 0)
+        return;
+    snprintf(board->stuck, sizeof board->stuck, "%s", stuck);
+    if (!*stuck)
+        return;
+    board->drawn = 0; // The lines are drawn again below it
+    fprintf(stderr, "%sstuck: %s\n", board->live ? "\r\033[K" : "", stuck);
+}
+
 // Ask for the whole state: the safety net below the events. Returns the job's exit
 // status, -2 while it goes on, -1 with error.
 static int
@@ -148,6 +176,7 @@ s_poll(call_t *call, board_t *board, const char *job, rmt_error_t *error)
         const rmt_record_t *target = rmt_records_at(reply->items, i);
         s_update(board, rmt_record_text(target, "name", "?"), target);
     }
+    s_say_stuck(board, rmt_record_text(reply->body, "stuck", ""));
     const char *state = rmt_record_text(reply->body, "state", "");
     const int end = s_end_of(state);
     if (end == -1)

@@ -30,6 +30,7 @@
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
 --     :findings (list of packed records)
+--     :stuck (hash task -> "since stage subject text")
 --   P open, P drive             sets of jobs: not ended; waiting for a decision
 --   P task:<id>                 record, body fields as b.<name>
 --   P queue:<service>           list of task ids (a hint; truth is the task's state)

@@ -122,7 +122,7 @@ function R.job_end(meta, uid, event, code, text)
         R.task_cancel(meta, R.task_load(id))
     end
     R.move(meta, 'job', uid, event, { stage = 'end', ended = now(), code = code or '0',
-        error = text or '', stuck = '' },
+        error = text or '' },
         { job = uid, code = code or '0', text = text or '' })
     call('SREM', P .. 'open', uid)
     call('SREM', P .. 'drive', uid)
@@ -409,6 +409,7 @@ local function job_brief(job)
             brief[name] = value
         end
     end
+    brief.stuck = R.is('job', job, 'open') and R.stuck_brief(job.id) or nil
     return brief
 end
 
@@ -447,9 +448,10 @@ end
 
 serve('job_show', function(meta, body)
     local job = R.job_find(body.job)
+    local with_stuck = R.stuck_rows(job.id)
     local function target_load(target)
         local record = load(target_key(job.id, target))
-        return record and with_heard(record)
+        return record and with_stuck(with_heard(record))
     end
     local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)
     return job_brief(job), items, cursor
@@ -512,11 +514,14 @@ local function snapshot_job(uid, items)
         return
     end
     items[#items + 1] = { topic = 'job/' .. uid .. '/state', job = uid, state = job.state,
-        phase = job.phase, code = job.code, text = job.error, name = job.name }
+        phase = job.phase, code = job.code, text = job.error, name = job.name,
+        stuck = R.stuck_brief(uid) or nil }
+    local with_stuck = R.stuck_rows(uid)
     targets_each(uid, function(target, record)
+        with_stuck(record)
         items[#items + 1] = { topic = 'job/' .. uid .. '/target/' .. target, job = uid,
             target = target, phase = record.phase, state = record.state,
-            code = record.code, text = record.error }
+            code = record.code, text = record.error, stuck = record.stuck }
     end)
 end
 

@@ -48,7 +48,9 @@ local function with_live(class, record)
     if lock then
         record.job = lock.job
         local step = P .. 'job:' .. lock.job .. ':t:' .. record.name
-        record.phase = call('HGET', step, 'phase') or nil
+        local found = call('HMGET', step, 'phase', 'task')
+        record.phase = found[1] or nil
+        record.reason = R.stuck_text(lock.job, found[2])
     end
     return record
 end

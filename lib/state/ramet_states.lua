@@ -114,7 +114,7 @@ kind('task', {
         { 'leased', 'finish', 'done', 'task.result' },
         { 'leased', 'fail', 'failed', 'task.result' },
         { 'leased', 'cancel', 'cancelled' },
-        { 'silent', 'beat', 'leased' },
+        { 'silent', 'beat', 'leased', 'task.heard' },
         { 'silent', 'return', 'queued', 'task.again' },
         { 'silent', 'finish', 'done', 'task.result' },
         { 'silent', 'fail', 'failed', 'task.result' },

@@ -47,7 +47,7 @@ serve('scan', function(_, body)
     end
     return { audit = last_audit(), drive = call('SCARD', P .. 'drive'),
         queues = call('SCARD', P .. 'queues'),
-        stuck = due('waiting', num(body['stuck-s'], 60)),
+        stuck = due('waiting', num(body['stuck-s'], 12)),
         late = due('leases', 0) + due('silent', num(body['silent-s'], 600)),
         boots = due('boots', 0) }
 end)

@@ -43,6 +43,7 @@ local function drop_lease(task)
     call('ZREM', P .. 'leases', task.id)
     call('ZREM', P .. 'silent', task.id)
     call('ZREM', P .. 'waiting', task.id)
+    R.stuck_drop(task)
     if set(task.worker) then
         call('SREM', P .. 'held:' .. task.worker, task.id)
     end
@@ -158,13 +159,13 @@ serve('task_take', function(meta, body)
         elseif is_queued then
             local lease = now() + num(body['lease-ms'], LEASE_MS)
             R.move(meta, 'task', id, 'take', { worker = meta.by, nonce = body.nonce,
-                taken = now(), stuck = '' }, { job = task.job, task = id,
+                taken = now() }, { job = task.job, task = id,
                 service = task.service, attempt = task.attempt },
                 R.state('task', task))
             call('ZREM', P .. 'waiting', id)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)
-            call('HDEL', P .. 'job:' .. task.job, 'stuck')
+            R.stuck_drop(task)
             items[#items + 1] = task_view(R.task_load(id))
         end
     end
@@ -215,8 +216,9 @@ end)
 
 local function renew(meta, task, lease_ms)
     if R.is('task', task, 'silent') then
-        R.move(meta, 'task', task.id, 'beat')
-        call('HDEL', P .. 'job:' .. task.job, 'stuck')
+        R.stuck_drop(task)
+        R.move(meta, 'task', task.id, 'beat', nil,
+            R.stuck_note(task, single(task.service) .. ' is heard again'))
         call('ZREM', P .. 'silent', task.id)
     end
     call('ZADD', P .. 'leases', now() + num(lease_ms, LEASE_MS), task.id)
@@ -281,10 +283,10 @@ serve('task_reap', function(meta, body)
         elseif single(task.service) then
             call('ZREM', P .. 'leases', id)
             call('ZADD', P .. 'silent', now(), id)
-            local text = single(task.service) .. ' is silent'
-            R.move(meta, 'task', id, 'lapse', nil, { job = task.job, task = id,
-                service = task.service, text = text })
-            call('HSET', P .. 'job:' .. task.job, 'stuck', text)
+            local text = single(task.service)
+                .. ' is silent; look at the machine and its network'
+            R.move(meta, 'task', id, 'lapse', nil, R.stuck_note(task, text))
+            R.stuck_set(task, text)
         elseif num(task.attempt) >= ATTEMPTS_MAX then
             give_up(task, ATTEMPTS_MAX .. ' attempts failed: no worker kept the lease')
         else
@@ -304,34 +306,9 @@ serve('task_reap', function(meta, body)
     return {}, failing
 end)
 
-local function offered(service)
+function R.offered(service)
     return call('ZCOUNT', P .. 'offers:' .. service, now() - L.PRESENT_MS, '+inf') > 0
 end
-
-function R.offered(service)
-    return offered(service)
-end
-
--- Tasks that wait too long for a worker are shown in their jobs.
-serve('task_stuck', function(meta, body)
-    local before, found = now() - num(body['stuck-s'], 60) * 1000, {}
-    for _, id in ipairs(due('waiting', before)) do
-        local task = R.task_load(id)
-        if not R.is('task', task, 'queued') then
-            call('ZREM', P .. 'waiting', id)
-        elseif not offered(task.service) then
-            local text = 'no worker offers ' .. task.service
-            if not task.stuck then
-                call('HSET', task_key(id), 'stuck', 'yes')
-                call('HSET', P .. 'job:' .. task.job, 'stuck', text)
-                audit(meta, 'task.stuck', { job = task.job, service = task.service,
-                    text = text })
-            end
-            found[#found + 1] = { task = id, job = task.job, text = text }
-        end
-    end
-    return {}, found
-end)
 
 -- ---- Peers
 

@@ -168,7 +168,8 @@ test_a_job_without_a_worker_says_so(void **state)
     rmt_auto(rmt_msg) added = broker_need(farm, "source.add", "name=web place=hq", "");
     rmt_auto_str job = broker_submit(farm, NULL);
     rmt_auto_str want = rmt_text("job=%s", job);
-    const char *text = "no worker offers capture@source/web";
+    const char *text = "waiting for source web, which is absent: "
+                       "no worker offers capture@source/web";
     RMT_WAIT_UNTIL(s_is(farm, "job.show", want, "stuck", text), BROKER_WAIT_MS);
     hand_dismiss(&imager);
 }

@@ -33,6 +33,8 @@ second=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
 await_phase "$second" n1 unpack 60
 kill_agent target-n1
 wait_for 30 "silence of the target" logs_say "$second" "target/n1 is silent"
+ramet job show "$second" --json | jq -e '.targets[0] | .stuck | test("n1 is silent")' >/dev/null || fail "the row of the target does not say that it is silent"
+ramet target list --json | jq -e '.items[] | select(.name == "n1") | .reason | test("n1 is silent")' >/dev/null || fail "the list of targets does not say that one is silent"
 expect 2 ramet job wait "$second" --timeout 60s
 ramet job show "$second" --json | jq -e '.targets[0] | .state == "failed" and .["failed-phase"] == "unpack" and (.error | test("n1 was silent"))' >/dev/null ||
   { ramet job show "$second" >&2; fail "the target does not say why and in which phase it failed"; }
