@@ -171,7 +171,7 @@ s_poll(call_t *call, board_t *board, const char *job, rmt_error_t *error)
     rmt_record_set(body, "job", job);
     rmt_auto(rmt_msg) reply = call_request(call, "job.show", body, NULL, error);
     if (!reply)
-        return error->code == RMT_E_UNAVAILABLE ? -2 : -1;
+        return error->code == RMT_E_UNAVAILABLE || error->code == RMT_E_BUSY ? -2 : -1;
     for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
         const rmt_record_t *target = rmt_records_at(reply->items, i);
         s_update(board, rmt_record_text(target, "name", "?"), target);

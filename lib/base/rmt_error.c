@@ -32,6 +32,7 @@ static const code_row_t s_codes[RMT_CODE_COUNT] = {
     [RMT_E_UNSUPPORTED] = {"unsupported", 2},
     [RMT_E_CONFIG] = {"config", 78},
     [RMT_E_INTERNAL] = {"internal", 2},
+    [RMT_E_BUSY] = {"busy", 75},
 };
 
 __attribute__((format(printf, 3, 0))) static void

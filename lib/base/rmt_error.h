@@ -33,6 +33,7 @@ typedef enum {
     RMT_E_UNSUPPORTED = 17,  // Known, and not supported by this version
     RMT_E_CONFIG = 18,       // A configuration or key file is wrong
     RMT_E_INTERNAL = 19,     // ramet broke a promise of its own
+    RMT_E_BUSY = 20,         // Too much at once; nothing was done, ask again in a moment
     RMT_CODE_COUNT
 } rmt_code_t;
 

@@ -12,6 +12,8 @@
 
 #define TRY_MS 2500 // How long one broker may be silent; grows with each try
 #define TRY_MS_MAX 20000
+#define BUSY_MS 20 // First pause after BUSY; grows with each
+#define BUSY_MS_MAX 1000
 #define LIST_MAX ((size_t) 1000000)
 #define HOST_TEXT_SIZE (RMT_ENDPOINT_HOST_SIZE + 8)
 
@@ -159,6 +161,20 @@ s_wait_answer(rmt_client_t *self, int64_t wait_ms, rmt_msg_t **reply_out,
     return 0;
 }
 
+// After BUSY: by chance a little longer or shorter, so that programs with one key do not
+// come again together. -1: the time is over.
+static int
+s_pause(uint32_t *busy_ms, int64_t until)
+{
+    uint32_t chance = 0;
+    rmt_random_bytes(&chance, sizeof chance);
+    const int64_t pause_ms = *busy_ms / 2 + chance % *busy_ms;
+    if (rmt_clock_ms() + pause_ms >= until)
+        return -1;
+    *busy_ms = *busy_ms * 2 > BUSY_MS_MAX ? BUSY_MS_MAX : *busy_ms * 2;
+    return zmq_poll(NULL, 0, (long) pause_ms) == -1 && zsys_interrupted ? -1 : 0;
+}
+
 static rmt_msg_t *
 s_make_request(rmt_client_t *self, const rmt_request_t *request)
 {
@@ -184,6 +200,7 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
     self->trouble = (rmt_error_t){0};
     const int64_t until = rmt_clock_ms() + self->timeout_ms;
     int64_t wait_ms = TRY_MS;
+    uint32_t busy_ms = BUSY_MS;
     while (rmt_clock_ms() < until) {
         const int64_t left = until - rmt_clock_ms();
         rmt_msg_t *reply = NULL;
@@ -194,6 +211,8 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
             s_wait_answer(self, wait_ms < left ? wait_ms : left, &reply, error);
         if (rc == 1)
             return reply;
+        if (rc == -1 && error->code == RMT_E_BUSY && s_pause(&busy_ms, until) == 0)
+            continue; // BUSY had no effect: the same request is sent again
         if (rc == -1)
             return NULL;
         // A new socket each time: what the old one still held is dropped with it.

@@ -9,6 +9,7 @@
 
 #define RESULT_MS 3000  // Until a result that was not recorded is sent again
 #define REQUEST_MS 5000 // Likewise a request without a reply
+#define BUSY_MS 200     // Likewise one that the broker had no room for
 #define STILL_MS 120000 // How long a sign of life may stand still in other phases
 
 typedef struct {
@@ -26,6 +27,7 @@ static const limit_t s_limits[] = {
 typedef struct {
     rmt_msg_t *msg; // REQUEST without a REPLY yet, or NULL
     int64_t sent_at;
+    bool is_busy;    // So the broker said
     uint64_t serial; // The task's own number of it
 } request_t;
 
@@ -188,6 +190,7 @@ s_send_request(request_t *request, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
     request->sent_at = rmt_clock_ms();
+    request->is_busy = false;
     (void) rmt_peer_send(peer, request->msg, &error);
 }
 
@@ -280,7 +283,8 @@ rmt_held_task_resend(rmt_held_task_t *self, rmt_peer_t *peer, bool all)
         s_send_result(self, peer);
     for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++) {
         request_t *request = &self->requests[i];
-        if (request->msg && (all || now - request->sent_at >= REQUEST_MS))
+        const int64_t wait_ms = request->is_busy ? BUSY_MS : REQUEST_MS;
+        if (request->msg && (all || now - request->sent_at >= wait_ms))
             s_send_request(request, peer);
     }
 }
@@ -294,6 +298,10 @@ rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *ho
             request = &self->requests[i];
     if (!request)
         return false;
+    if (reply->code == RMT_E_BUSY) {
+        request->is_busy = true; // The task waits on, and the request is sent again
+        return true;
+    }
     rmt_msg_destroy(&request->msg);
     rmt_auto(zmsg) packet = zmsg_new();
     zmsg_addstr(packet, host);

@@ -16,6 +16,7 @@
 typedef struct {
     zsock_t *console;
     int ignore; // Requests that get no answer
+    int busy;   // Requests that are answered BUSY
     int seen, effects;
     uint8_t done[RMT_UID_SIZE];
     atomic_bool stop;
@@ -35,6 +36,9 @@ s_reply(desk_t *desk, const rmt_msg_t *request)
             snprintf(cursor, sizeof cursor, "%d", at + 1);
             rmt_msg_text(&reply->cursor, cursor);
         }
+    } else if (desk->busy > 0) {
+        desk->busy--;
+        reply->code = RMT_E_BUSY;
     } else if (streq(request->verb, "deny")) {
         reply->code = RMT_E_LOCKED;
         rmt_msg_text(&reply->text, "locked by j-1");
@@ -104,6 +108,43 @@ test_a_retried_request_has_one_effect(void **state)
     assert_non_null(reply);
     assert_int_equal(desk.seen, 2);
     assert_int_equal(desk.effects, 1);
+}
+
+// [1.50] P17: what was not begun is asked again, and has one effect.
+static void
+test_a_request_is_sent_again_while_the_broker_is_busy(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    desk_t desk = {.busy = 4};
+    s_open_desk(&desk, farm);
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, WAIT_MS);
+    const uint8_t idempotency[RMT_UID_SIZE] = {4, 5, 6};
+    const rmt_request_t request = {"submit", NULL, NULL, NULL, idempotency};
+    rmt_auto(rmt_msg) reply = rmt_client_request(client, &request, &error);
+    s_close_desk(&desk);
+    RMT_OK(reply);
+    assert_int_equal(desk.seen, 5);
+    assert_int_equal(desk.effects, 1);
+}
+
+// [1.50]: and no longer than the request may take.
+static void
+test_a_broker_that_stays_busy_is_told(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    desk_t desk = {.busy = 1000};
+    s_open_desk(&desk, farm);
+    rmt_auto(rmt_client) client =
+        s_client(farm, &farm->own, farm->broker.public_text, 300);
+    const rmt_request_t request = {"submit", NULL, NULL, NULL, NULL};
+    rmt_auto(rmt_msg) none = rmt_client_request(client, &request, &error);
+    s_close_desk(&desk);
+    RMT_FAILS(none, RMT_E_BUSY);
+    assert_true(desk.seen > 1);
+    assert_int_equal(desk.effects, 0);
 }
 
 static void
@@ -236,6 +277,8 @@ main(void)
     rmt_signals_block();
     const struct CMUnitTest tests[] = {
         CASE(test_a_retried_request_has_one_effect),
+        CASE(test_a_request_is_sent_again_while_the_broker_is_busy),
+        CASE(test_a_broker_that_stays_busy_is_told),
         CASE(test_a_denial_keeps_code_and_text),
         CASE(test_pages_are_joined),
         CASE(test_a_client_whose_key_is_refused_is_told_at_once),

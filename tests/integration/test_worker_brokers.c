@@ -139,6 +139,28 @@ test_a_task_asks_and_hears_the_answer(void **state)
 }
 
 // Both are under way before one is answered, and both come again on another link.
+// [1.50] P17: the task hears nothing of it.
+static void
+test_a_task_asks_again_while_the_broker_is_busy(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "ask@x", 1);
+    for (int i = 0; i < 3; i++) {
+        crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+        assert_string_equal(packet.msg->verb, "holders");
+        rmt_auto(rmt_msg) busy = rmt_msg_new(RMT_MSG_REPLY);
+        busy->sequence = packet.msg->sequence;
+        busy->code = RMT_E_BUSY;
+        crew_answer(farm->workers, &packet, busy);
+    }
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
 static void
 test_m12_a_task_asks_again_before_it_was_answered(void **state)
 {
@@ -233,6 +255,7 @@ main(void)
         CASE(test_a_broker_without_memory_asks_for_hello),
         CASE(test_a_second_broker_takes_over),
         CASE(test_a_task_asks_and_hears_the_answer),
+        CASE(test_a_task_asks_again_while_the_broker_is_busy),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
         CASE(test_a_broker_of_another_version_is_left_for_the_next),

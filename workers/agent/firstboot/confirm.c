@@ -18,8 +18,8 @@
 static bool
 s_is_open(rmt_code_t code)
 {
-    return code == RMT_E_UNAVAILABLE || code == RMT_E_TIMEOUT || code == RMT_E_IO ||
-           code == RMT_E_INTERNAL;
+    return code == RMT_E_UNAVAILABLE || code == RMT_E_BUSY || code == RMT_E_TIMEOUT ||
+           code == RMT_E_IO || code == RMT_E_INTERNAL;
 }
 
 // Wait, at most wait_ms; a signal ends it all.
