@@ -18,9 +18,9 @@
 
 typedef struct {
     int type;
-    const char *domain; // NULL: connects
-    size_t size_max;    // Of one frame
-    int queue_max;      // Messages in each direction, for each peer
+    const char *domain;  // NULL: connects
+    size_t size_max;     // Of one frame
+    int in_max, out_max; // Messages that wait to be read or sent, for each connection
     int backlog;
 } kind_t;
 
@@ -30,17 +30,19 @@ typedef struct {
 #define ENROL_SIZE ((size_t) 64 * 1024)
 #define TOPIC_SIZE ((size_t) 1024)
 
+// What waits to be read is bounded by its count alone, so it is few where it may be long;
+// what waits to be sent by its octets as well (rmt_unsent).
 static const kind_t s_kinds[RMT_SOCKET_KIND_COUNT] = {
-    [RMT_SOCKET_BROKER_ENROL] = {ZMQ_ROUTER, "enrol", ENROL_SIZE, 16, 1024},
-    [RMT_SOCKET_BROKER_AGENTS] = {ZMQ_ROUTER, "agents", CONTROL_SIZE, 1000, 4096},
-    [RMT_SOCKET_BROKER_WORKERS] = {ZMQ_ROUTER, "workers", CONTROL_SIZE, 1000, 1024},
-    [RMT_SOCKET_BROKER_CONSOLE] = {ZMQ_ROUTER, "console", CONTROL_SIZE, 1000, 1024},
-    [RMT_SOCKET_BROKER_EVENTS] = {ZMQ_XPUB, "events", TOPIC_SIZE, 1000, 1024},
-    [RMT_SOCKET_DATA_SERVER] = {ZMQ_ROUTER, "data", DATA_SIZE, 4096, 1024},
-    [RMT_SOCKET_CONTROL_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0},
-    [RMT_SOCKET_CONSOLE_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 0},
-    [RMT_SOCKET_DATA_CLIENT] = {ZMQ_DEALER, NULL, DATA_SIZE, 4096, 0},
-    [RMT_SOCKET_EVENTS_CLIENT] = {ZMQ_SUB, NULL, CONTROL_SIZE, 10000, 0},
+    [RMT_SOCKET_BROKER_ENROL] = {ZMQ_ROUTER, "enrol", ENROL_SIZE, 4, 16, 1024},
+    [RMT_SOCKET_BROKER_AGENTS] = {ZMQ_ROUTER, "agents", CONTROL_SIZE, 16, 256, 4096},
+    [RMT_SOCKET_BROKER_WORKERS] = {ZMQ_ROUTER, "workers", CONTROL_SIZE, 64, 1000, 1024},
+    [RMT_SOCKET_BROKER_CONSOLE] = {ZMQ_ROUTER, "console", CONTROL_SIZE, 16, 1000, 1024},
+    [RMT_SOCKET_BROKER_EVENTS] = {ZMQ_XPUB, "events", TOPIC_SIZE, 16, 1000, 1024},
+    [RMT_SOCKET_DATA_SERVER] = {ZMQ_ROUTER, "data", DATA_SIZE, 4096, 4096, 1024},
+    [RMT_SOCKET_CONTROL_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 1000, 0},
+    [RMT_SOCKET_CONSOLE_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 1000, 0},
+    [RMT_SOCKET_DATA_CLIENT] = {ZMQ_DEALER, NULL, DATA_SIZE, 4096, 4096, 0},
+    [RMT_SOCKET_EVENTS_CLIENT] = {ZMQ_SUB, NULL, CONTROL_SIZE, 10000, 10000, 0},
 };
 
 const char *
@@ -70,8 +72,8 @@ s_set_common(void *handle, const kind_t *kind)
     // No ZMTP heartbeats: with a finite receive queue they abort libzmq 4.3.4.
     const setting_t settings[] = {
         {ZMQ_LINGER, 0},
-        {ZMQ_SNDHWM, kind->queue_max},
-        {ZMQ_RCVHWM, kind->queue_max},
+        {ZMQ_SNDHWM, kind->out_max},
+        {ZMQ_RCVHWM, kind->in_max},
         {ZMQ_TCP_KEEPALIVE, 1},
         {ZMQ_TCP_KEEPALIVE_IDLE, 30},
         {ZMQ_TCP_KEEPALIVE_INTVL, 10},
@@ -286,17 +288,34 @@ s_type(zsock_t *socket)
     return type;
 }
 
-// The frame stays the caller's.
 static int
-s_send_frame(zsock_t *socket, zframe_t *frame, int flags, rmt_error_t *error)
+s_fail_to_send(rmt_error_t *error)
 {
-    if (zframe_send(&frame, socket, ZFRAME_REUSE | flags) == 0)
-        return 0;
     if (errno == EHOSTUNREACH)
         return rmt_fail(error, RMT_E_NOT_FOUND, "the peer has closed its connection");
     if (errno == EAGAIN || errno == EINTR)
         return rmt_fail(error, RMT_E_UNAVAILABLE, "the peer's queue is full");
     return rmt_fail(error, RMT_E_UNAVAILABLE, "send: %s", zmq_strerror(errno));
+}
+
+// The frame stays the caller's.
+static int
+s_send_frame(zsock_t *socket, zframe_t *frame, int flags, rmt_error_t *error)
+{
+    return zframe_send(&frame, socket, ZFRAME_REUSE | flags) == 0 ? 0
+                                                                  : s_fail_to_send(error);
+}
+
+// NULL: TOO_BIG. Caller owns the result.
+static zframe_t *
+s_encode(const rmt_msg_t *msg, rmt_error_t *error)
+{
+    rmt_auto(zframe) envelope = rmt_codec_encode(msg);
+    if (zframe_size(envelope) <= RMT_CONTROL_SIZE_MAX)
+        return rmt_take(&envelope);
+    rmt_fail(error, RMT_E_TOO_BIG, "%s of %zu bytes, limit %zu",
+             rmt_msg_kind_name(msg->kind), zframe_size(envelope), RMT_CONTROL_SIZE_MAX);
+    return NULL;
 }
 
 int
@@ -307,11 +326,9 @@ rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wai
     const int type = s_type(socket);
     assert((type == ZMQ_ROUTER) == (route != NULL));
     const int flags = wait ? 0 : ZFRAME_DONTWAIT;
-    rmt_auto(zframe) envelope = rmt_codec_encode(msg);
-    if (zframe_size(envelope) > RMT_CONTROL_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "%s of %zu bytes, limit %zu",
-                        rmt_msg_kind_name(msg->kind), zframe_size(envelope),
-                        RMT_CONTROL_SIZE_MAX);
+    rmt_auto(zframe) envelope = s_encode(msg, error);
+    if (!envelope)
+        return -1;
     if (route && s_send_frame(socket, route, flags | ZFRAME_MORE, error) == -1)
         return -1;
     if (type == ZMQ_XPUB) {
@@ -326,6 +343,24 @@ rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wai
     return msg->payload ? s_send_frame(socket, msg->payload, flags, error) : 0;
 }
 
+int
+rmt_socket_reply(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg,
+                 rmt_unsent_t *unsent, rmt_error_t *error)
+{
+    assert(socket && route && msg && unsent && error);
+    rmt_auto(zframe) envelope = s_encode(msg, error);
+    if (!envelope ||
+        s_send_frame(socket, route, ZFRAME_DONTWAIT | ZFRAME_MORE, error) == -1)
+        return -1;
+    zmq_msg_t message;
+    rmt_unsent_wrap(unsent, &envelope, &message);
+    if (zmq_msg_send(&message, zsock_resolve(socket), ZMQ_DONTWAIT) != -1)
+        return 0;
+    const int rc = s_fail_to_send(error);
+    (void) zmq_msg_close(&message);
+    return rc;
+}
+
 // ---- Receiving
 
 void
@@ -335,6 +370,8 @@ rmt_packet_clear(rmt_packet_t *packet)
     zframe_destroy(&packet->route);
     rmt_msg_destroy(&packet->msg);
     packet->user[0] = '\0';
+    packet->origin.fd = -1;
+    packet->size = 0;
 }
 
 typedef struct {
@@ -413,8 +450,11 @@ rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
     parts_t parts = {0};
     s_read_parts(socket, &parts);
     int rc = 0;
+    packet->size = parts.frames[first] ? zframe_size(parts.frames[first]) : 0;
     if (type == ZMQ_ROUTER) {
         packet->route = rmt_take(&parts.frames[0]);
+        if (parts.frames[1])
+            packet->origin = rmt_origin_of(parts.frames[1]);
         rc = s_read_user(parts.frames[1], packet->user, error);
     }
     if (rc == 0)

@@ -8,6 +8,8 @@
 #include <czmq.h>
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
+#include "net/rmt_origin.h"
+#include "net/rmt_unsent.h"
 #include "wire/rmt_msg.h"
 
 typedef enum {
@@ -30,6 +32,8 @@ typedef enum {
 typedef struct {
     zframe_t *route;          // Of a ROUTER: give it back to rmt_socket_send
     char user[RMT_USER_SIZE]; // Public key of the sender; empty on client sockets
+    rmt_origin_t origin;      // Its connection; not of client sockets
+    size_t size;              // Octets of the envelope
     rmt_msg_t *msg;
 } rmt_packet_t;
 
@@ -71,6 +75,11 @@ uint16_t rmt_socket_port(zsock_t *socket);
 // TOO_BIG.
 int rmt_socket_send(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg, bool wait,
                     rmt_error_t *error);
+
+// Send to a peer of a ROUTER like rmt_socket_send without wait, and count the octets in
+// unsent until they have gone. msg has no bytes.
+int rmt_socket_reply(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg,
+                     rmt_unsent_t *unsent, rmt_error_t *error);
 
 // Take one message that has arrived; never blocks. Returns 1: packet is filled;
 // 0: nothing is there; -1: PROTOCOL, TOO_BIG (something was dropped: route and user

@@ -1,0 +1,69 @@
+#include "net/rmt_origin.h"
+
+#include <assert.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+// Who is at the other end of fd just now; fd is -1 for nobody.
+static rmt_origin_t
+s_look(int fd)
+{
+    rmt_origin_t origin;
+    memset(&origin, 0, sizeof origin); // Also what lies between: it is compared
+    origin.fd = fd;
+    socklen_t size = sizeof origin.peer;
+    if (fd == -1 || getpeername(fd, &origin.peer.any, &size) == -1 ||
+        (origin.peer.any.sa_family != AF_INET && origin.peer.any.sa_family != AF_INET6))
+        origin.fd = -1;
+    return origin;
+}
+
+rmt_origin_t
+rmt_origin_of(zframe_t *frame)
+{
+    assert(frame);
+    const char *fd = zframe_meta(frame, "__fd"); // What ZMQ_SRCFD gives
+    const char *address = zframe_meta(frame, "Peer-Address");
+    rmt_origin_t origin = s_look(fd ? atoi(fd) : -1);
+    char text[RMT_ADDRESS_SIZE];
+    rmt_origin_address(&origin, text);
+    if (!address || !*text || !streq(text, address))
+        origin.fd = -1; // The descriptor has another user by now
+    return origin;
+}
+
+void
+rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE])
+{
+    assert(self);
+    const socklen_t size =
+        self->peer.any.sa_family == AF_INET ? sizeof self->peer.v4 : sizeof self->peer.v6;
+    if (self->fd == -1 || getnameinfo(&self->peer.any, size, address, RMT_ADDRESS_SIZE,
+                                      NULL, 0, NI_NUMERICHOST) != 0)
+        address[0] = '\0';
+}
+
+bool
+rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other)
+{
+    assert(self && other);
+    return self->fd != -1 && self->fd == other->fd &&
+           memcmp(&self->peer, &other->peer, sizeof self->peer) == 0;
+}
+
+bool
+rmt_origin_is_alive(const rmt_origin_t *self)
+{
+    assert(self);
+    const rmt_origin_t now = s_look(self->fd);
+    return rmt_origin_is_same(self, &now);
+}
+
+void
+rmt_origin_cut(const rmt_origin_t *self)
+{
+    if (rmt_origin_is_alive(self))
+        (void) shutdown(self->fd, SHUT_RDWR);
+}
