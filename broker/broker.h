@@ -9,6 +9,7 @@
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"
+#include "broker/lanes.h"
 #include "broker/settings.h"
 
 typedef struct rmt_broker rmt_broker_t;
@@ -33,6 +34,7 @@ struct rmt_broker {
     rmt_roster_t *roster;
     rmt_driver_t *driver;
     rmt_events_t *events;
+    rmt_lanes_t *lanes;
     uint32_t era;      // 0 until Redis has said it
     uint32_t file_era; // As in the state file
     char file_audit[48];
@@ -62,3 +64,7 @@ void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_
 // Count, log and audit an act that a key may not do.
 void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act,
                        const char *why);
+
+// End the connection of a peer that does not read what it is sent: its queue is full. It
+// may connect again.
+void rmt_broker_cut(const char *user, const rmt_origin_t *origin);

@@ -15,8 +15,10 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code,
     reply->sequence = packet->msg->sequence;
     reply->code = code;
     rmt_msg_text(&reply->text, text);
-    (void) rmt_socket_send(broker->ports[RMT_PORT_CONSOLE], packet->route, reply, false,
-                           &error);
+    if (rmt_socket_send(broker->ports[RMT_PORT_CONSOLE], packet->route, reply, false,
+                        &error) == -1 &&
+        error.code == RMT_E_UNAVAILABLE)
+        rmt_broker_cut(packet->user, &packet->origin);
 }
 
 void

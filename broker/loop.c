@@ -8,6 +8,7 @@
 #include "broker/enrol_port.h"
 #include "broker/events.h"
 #include "broker/keyring.h"
+#include "broker/lanes.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -230,6 +231,7 @@ s_tick(rmt_broker_t *self)
     }
     if (now >= self->presence_at) {
         self->presence_at = now + PRESENCE_MS;
+        rmt_lanes_tick(self->lanes);
         if (rmt_broker_is_open(self))
             rmt_worker_port_presence(self);
     }
@@ -276,6 +278,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->roster = rmt_roster_new();
     self->driver = rmt_driver_new(self);
     self->events = rmt_events_new(self);
+    self->lanes = rmt_lanes_new();
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
     const rmt_state_listener_t listener = {s_on_link, s_on_ready, self};
@@ -303,6 +306,7 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_state_destroy(&self->state); // First: it answers all calls, into what follows
     rmt_driver_destroy(&self->driver);
     rmt_events_destroy(&self->events);
+    rmt_lanes_destroy(&self->lanes);
     rmt_roster_destroy(&self->roster);
     rmt_keyring_destroy(&self->keyring);
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++)

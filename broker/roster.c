@@ -66,8 +66,9 @@ rmt_roster_find(rmt_roster_t *self, const char *key)
 
 rmt_member_t *
 rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *port,
-                 zframe_t **route_p, const rmt_records_t *services)
+                 rmt_packet_t *packet)
 {
+    const rmt_records_t *services = rmt_msg_items(packet->msg);
     const char *key = rmt_record_text(key_record, "key", "");
     const rmt_member_t *old = rmt_roster_find(self, key);
     rmt_member_t *member = zmalloc(sizeof *member);
@@ -76,7 +77,8 @@ rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *po
     member->name = strdup(rmt_record_text(key_record, "name", ""));
     member->place = strdup(rmt_record_text(key_record, "place", ""));
     member->port = port;
-    member->route = rmt_take(route_p);
+    member->route = rmt_take(&packet->route);
+    member->origin = packet->origin;
     member->heard_at = rmt_clock_ms();
     member->greeting = old ? old->greeting + 1 : 1;
     member->strikes = old ? old->strikes : 0;
@@ -167,9 +169,12 @@ void
 rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg)
 {
     rmt_error_t error = {0};
-    if (rmt_socket_send(self->port, self->route, msg, false, &error) == -1)
-        rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
-                rmt_msg_kind_name(msg->kind), error.text);
+    if (rmt_socket_send(self->port, self->route, msg, false, &error) == 0)
+        return;
+    rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
+            rmt_msg_kind_name(msg->kind), error.text);
+    if (error.code == RMT_E_UNAVAILABLE)
+        rmt_broker_cut(self->key, &self->origin);
 }
 
 rmt_record_t *

@@ -19,6 +19,7 @@ typedef struct {
     char nonce[33];
     zsock_t *port;
     zframe_t *route;
+    rmt_origin_t origin;
     int64_t heard_at;
     uint64_t greeting; // Rises with every HELLO
     bool is_ready;     // Redis knows of the HELLO: tasks may be sent
@@ -32,10 +33,9 @@ void rmt_roster_destroy(rmt_roster_t **self_p);
 
 // The member of a key, or NULL.
 rmt_member_t *rmt_roster_find(rmt_roster_t *self, const char *key);
-// A HELLO: the member is made anew. Takes *route_p. services: {service, slots}.
+// A HELLO: the member is made anew. Takes the route of packet.
 rmt_member_t *rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record,
-                               zsock_t *port, zframe_t **route_p,
-                               const rmt_records_t *services);
+                               zsock_t *port, rmt_packet_t *packet);
 void rmt_roster_drop(rmt_roster_t *self, const char *key);
 // Drop all members and flights: every peer is asked to greet again.
 void rmt_roster_clear(rmt_roster_t *self);
@@ -56,7 +56,7 @@ rmt_service_offer_t *rmt_member_offer(rmt_member_t *self, const char *service);
 char *rmt_member_services(const rmt_member_t *self);
 
 // Send to a member; borrows msg. It does not matter if that fails: what counts is asked
-// or offered again.
+// or offered again. A member that reads nothing loses its connection.
 void rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg);
 
 // meta for calls in the name of a member. Caller owns the result.

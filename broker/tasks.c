@@ -80,6 +80,8 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
         return true;
     rmt_log(RMT_INFO, "task.unsent", "task=%s service=%s to=%s text=\"%s\"",
             rmt_record_text(item, "id", ""), msg->service, member->name, error.text);
+    if (error.code == RMT_E_UNAVAILABLE)
+        rmt_broker_cut(member->key, &member->origin);
     s_return_task(broker, member, item);
     return false;
 }

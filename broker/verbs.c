@@ -3,6 +3,8 @@
 #include <string.h>
 #include "broker/driver.h"
 #include "broker/events.h"
+#include "broker/keyring.h"
+#include "broker/lanes.h"
 #include "broker/peers.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
@@ -36,8 +38,10 @@ typedef struct {
     const verb_t *verb;
     zsock_t *port;
     zframe_t *route;
+    rmt_origin_t origin;
     rmt_msg_t *msg;
     rmt_record_t *meta;
+    size_t size; // Of the envelope
     char key[RMT_USER_SIZE];
     char token[RMT_TOKEN_TEXT_SIZE];
 } ask_t;
@@ -364,15 +368,20 @@ static void
 s_send(ask_t *ask, rmt_msg_t *reply)
 {
     rmt_error_t error = {0};
+    rmt_unsent_t *unsent = rmt_lanes_unsent(ask->broker->lanes, ask->key);
     reply->sequence = ask->msg->sequence;
-    if (rmt_socket_send(ask->port, ask->route, reply, false, &error) == 0 ||
-        error.code != RMT_E_TOO_BIG)
+    if (rmt_socket_reply(ask->port, ask->route, reply, unsent, &error) == 0 ||
+        error.code == RMT_E_NOT_FOUND)
         return; // A peer that has gone asks again
+    if (error.code == RMT_E_UNAVAILABLE) {
+        rmt_broker_cut(ask->key, &ask->origin);
+        return;
+    }
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
     other->sequence = ask->msg->sequence;
     other->code = RMT_E_TOO_BIG;
     rmt_msg_text(&other->text, "the answer is larger than a message may be");
-    (void) rmt_socket_send(ask->port, ask->route, other, false, &error);
+    (void) rmt_socket_reply(ask->port, ask->route, other, unsent, &error);
 }
 
 static void
@@ -382,6 +391,18 @@ s_fail(ask_t *ask, rmt_code_t code, const char *text)
     reply->code = code;
     rmt_msg_text(&reply->text, text);
     s_send(ask, reply);
+}
+
+static void s_ask(ask_t *ask);
+
+// The request is answered: the next one of its key has its turn.
+static void
+s_end(ask_t *ask)
+{
+    ask_t *next = rmt_lanes_leave(ask->broker->lanes, ask->key, ask->size);
+    s_ask_destroy(&ask);
+    if (next)
+        s_ask(next);
 }
 
 static void
@@ -398,7 +419,7 @@ s_on_reply(void *context, rmt_msg_t *reply)
         if (!(ask->verb->roles & QUIET))
             rmt_events_tail(ask->broker->events);
     }
-    s_ask_destroy(&ask);
+    s_end(ask);
 }
 
 static rmt_record_t *
@@ -441,7 +462,7 @@ s_on_record(void *context, rmt_msg_t *reply)
         s_on_reply(ask, reply);
     } else if (rmt_fields_check(class, ask->msg->body, reply->body, &error) == -1) {
         s_fail(ask, error.code, error.text);
-        s_ask_destroy(&ask);
+        s_end(ask);
     } else {
         s_call(ask);
     }
@@ -456,27 +477,49 @@ s_call_with_record(ask_t *ask)
     rmt_broker_call(ask->broker, "record_show", body, s_on_record, ask);
 }
 
-// Reading is repeated at will: an answer of an old state is not kept for it.
 static void
-s_ask(ask_t *ask, const rmt_record_t *key)
+s_ask(ask_t *ask)
 {
     rmt_error_t error = {0};
     const verb_t *verb = ask->verb;
-    ask->meta = s_meta(key, ask->msg);
-    if (verb->roles & VIEWER)
-        rmt_record_remove(ask->meta, "idem");
-    (void) rmt_msg_body(ask->msg);
+    if (!rmt_keyring_find(ask->broker->keyring, ask->key)) {
+        s_fail(ask, RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY); // Revoked while it waited
+        s_end(ask);
+        return;
+    }
     if (verb->before && verb->before(ask, &error) == -1) {
         if (error.code == RMT_E_NOT_ALLOWED)
             rmt_broker_refuse(ask->broker, ask->key, verb->name, error.text);
         s_fail(ask, error.code, error.text);
-        s_ask_destroy(&ask);
+        s_end(ask);
         return;
     }
     if (verb->roles & SETS)
         s_call_with_record(ask);
     else
         s_call(ask);
+}
+
+// Reading is repeated at will: an answer of an old state is not kept for it.
+static void
+s_enter(ask_t *ask, const rmt_record_t *key)
+{
+    ask->meta = s_meta(key, ask->msg);
+    if (ask->verb->roles & VIEWER)
+        rmt_record_remove(ask->meta, "idem");
+    (void) rmt_msg_body(ask->msg);
+    switch (rmt_lanes_enter(ask->broker->lanes, ask->key, ask->size,
+                            s_role_bit(key) == ADMIN, ask)) {
+    case RMT_LANE_GO:
+        s_ask(ask);
+        break;
+    case RMT_LANE_WAIT:
+        break;
+    case RMT_LANE_BUSY:
+        s_fail(ask, RMT_E_BUSY,
+               "the broker has too many requests under way; try again in a moment");
+        s_ask_destroy(&ask);
+    }
 }
 
 void
@@ -489,10 +532,12 @@ rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     ask->port = port;
     ask->route = rmt_take(&packet->route);
     ask->msg = rmt_take(&packet->msg);
+    ask->origin = packet->origin;
+    ask->size = packet->size;
     snprintf(ask->key, sizeof ask->key, "%s", packet->user);
     ask->verb = s_find(name);
     if (ask->verb && (ask->verb->roles & s_role_bit(key)) && rmt_broker_is_open(broker)) {
-        s_ask(ask, key);
+        s_enter(ask, key);
         return;
     }
     if (!ask->verb) {

@@ -80,7 +80,9 @@ s_refused(const rmt_packet_t *packet, zsock_t *port, rmt_code_t code, const char
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = code;
     rmt_msg_text(&msg->text, text);
-    (void) rmt_socket_send(port, packet->route, msg, false, &error);
+    if (rmt_socket_send(port, packet->route, msg, false, &error) == -1 &&
+        error.code == RMT_E_UNAVAILABLE)
+        rmt_broker_cut(packet->user, &packet->origin);
 }
 
 void
@@ -160,8 +162,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         s_refused(packet, port, error.code, error.text);
         return;
     }
-    rmt_member_t *member =
-        rmt_roster_greet(broker->roster, key, port, &packet->route, rmt_msg_items(msg));
+    rmt_member_t *member = rmt_roster_greet(broker->roster, key, port, packet);
     rmt_uid_text(msg->nonce, member->nonce);
     rmt_auto(rmt_msg) welcome = rmt_msg_new(RMT_MSG_WELCOME);
     welcome->version = RMT_WIRE_VERSION;

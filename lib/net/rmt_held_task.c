@@ -9,7 +9,7 @@
 
 #define RESULT_MS 3000  // Until a result that was not recorded is sent again
 #define REQUEST_MS 5000 // Likewise a request without a reply
-#define BUSY_MS 200     // Likewise one that the broker had no room for
+#define BUSY_MS 200     // Likewise one that the broker was too busy for
 #define STILL_MS 120000 // How long a sign of life may stand still in other phases
 
 typedef struct {

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-// Who is at the other end of fd just now; fd is -1 for nobody.
+// The peer at the other end of fd just now; fd is -1 without one.
 static rmt_origin_t
 s_look(int fd)
 {
@@ -45,25 +45,11 @@ rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE])
         address[0] = '\0';
 }
 
-bool
-rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other)
-{
-    assert(self && other);
-    return self->fd != -1 && self->fd == other->fd &&
-           memcmp(&self->peer, &other->peer, sizeof self->peer) == 0;
-}
-
-bool
-rmt_origin_is_alive(const rmt_origin_t *self)
-{
-    assert(self);
-    const rmt_origin_t now = s_look(self->fd);
-    return rmt_origin_is_same(self, &now);
-}
-
 void
 rmt_origin_cut(const rmt_origin_t *self)
 {
-    if (rmt_origin_is_alive(self))
+    assert(self);
+    const rmt_origin_t now = s_look(self->fd);
+    if (now.fd != -1 && memcmp(&now.peer, &self->peer, sizeof now.peer) == 0)
         (void) shutdown(self->fd, SHUT_RDWR);
 }

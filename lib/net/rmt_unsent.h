@@ -1,9 +1,9 @@
 // rmt_unsent - how many octets wait in this process to be sent to one peer.
 //
-// libzmq bounds a queue by its messages and tells nobody what it holds. Here each message
-// is counted until libzmq frees it, which is when it has gone to the kernel, or when its
-// connection ends. The count is made and read in one thread; the threads of libzmq take
-// away from it, also after the owner has destroyed it.
+// libzmq bounds a queue by its messages and does not tell what it holds. Here each
+// message is counted until libzmq frees it, which is when it has gone to the kernel, or
+// when its connection ends. The count is made and read in one thread; the threads of
+// libzmq take away from it, also after the owner has destroyed it.
 #pragma once
 
 #include <czmq.h>

@@ -1,0 +1,147 @@
+// What a hostile peer with a valid key can cost a real broker. P16, P17.
+#include <string.h>
+
+#include "integration/broker_farm.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_signals.h"
+
+#define MIB ((size_t) 1 << 20)
+
+// Resident memory of the broker, in octets.
+static size_t
+s_memory(const broker_farm_t *farm)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str path = rmt_text("/proc/%d/statm", (int) farm->broker);
+    rmt_auto_ptr text = NULL;
+    size_t size = 0;
+    unsigned long all = 0, resident = 0;
+    RMT_OK(rmt_io_load(path, 4096, &text, &size, &error));
+    assert_int_equal(sscanf(text, "%lu %lu", &all, &resident), 2);
+    return resident * (size_t) sysconf(_SC_PAGESIZE);
+}
+
+// A socket that takes next to nothing in: what is not read stays with the broker.
+static zsock_t *
+s_dial_deaf(const broker_farm_t *farm, const rmt_key_t *key, rmt_port_t port)
+{
+    zsock_t *socket = broker_dial(farm, key, port);
+    rmt_auto_str endpoint = rmt_text("tcp://127.0.0.1:%d", farm->port + (int) port);
+    assert_int_equal(zsock_disconnect(socket, "%s", endpoint), 0);
+    zsock_set_rcvhwm(socket, 1);
+    zsock_set_rcvbuf(socket, 4096);
+    assert_int_equal(zsock_connect(socket, "%s", endpoint), 0);
+    return socket;
+}
+
+// Targets whose list takes most of a message.
+static void
+s_add_targets(broker_farm_t *farm, int count)
+{
+    char words[251];
+    memset(words, 'x', sizeof words);
+    words[sizeof words - 1] = '\0';
+    rmt_auto(rmt_msg) engine = broker_need(farm, "engine.add", "name=lab", "");
+    for (int i = 0; i < count; i++) {
+        rmt_auto_str body = rmt_text("name=t%d engine=lab label.a=%s label.b=%s "
+                                     "label.c=%s",
+                                     i, words, words, words);
+        rmt_auto(rmt_msg) added = broker_need(farm, "target.add", body, "");
+    }
+}
+
+static rmt_msg_t *
+s_request(const char *verb)
+{
+    rmt_msg_t *request = rmt_msg_new(RMT_MSG_REQUEST);
+    rmt_msg_text(&request->verb, verb);
+    (void) rmt_msg_body(request);
+    return request;
+}
+
+// The admin asks, and is answered within a second. Returns the milliseconds.
+static int64_t
+s_time_status(broker_farm_t *farm)
+{
+    const int64_t begin = rmt_clock_ms();
+    rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
+    const int64_t took = rmt_clock_ms() - begin;
+    if (took > 1000)
+        fail_msg("farm.status took %lld ms", (long long) took);
+    return took;
+}
+
+// [1.29] [4.30] P17: each request is answered, those that are too many by BUSY.
+static void
+test_a_key_that_asks_without_pause_hears_busy(void **state)
+{
+    enum { COUNT = 400 };
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    const rmt_key_t key = broker_enrol(farm, "dashboard", "wall", "");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_CONSOLE);
+    rmt_auto(rmt_msg) request = s_request("job.list");
+    for (request->sequence = 1; request->sequence <= COUNT; request->sequence++)
+        RMT_OK(rmt_socket_send(socket, NULL, request, true, &error));
+    bool seen[COUNT + 1] = {false};
+    int done = 0, busy = 0;
+    while (done + busy < COUNT) {
+        rmt_auto(rmt_msg) reply = broker_hear(socket, BROKER_WAIT_MS);
+        assert_non_null(reply);
+        assert_in_range(reply->sequence, 1, COUNT);
+        assert_false(seen[reply->sequence]);
+        seen[reply->sequence] = true;
+        done += reply->code == RMT_E_OK;
+        busy += reply->code == RMT_E_BUSY;
+        assert_true(reply->code == RMT_E_OK || reply->code == RMT_E_BUSY);
+    }
+    assert_true(done >= 64);
+    assert_true(busy > 0);
+    RMT_OK(rmt_socket_send(socket, NULL, request, true, &error));
+    rmt_auto(rmt_msg) last = broker_hear(socket, BROKER_WAIT_MS);
+    assert_non_null(last);
+    assert_int_equal(last->code, RMT_E_OK); // There is room again
+}
+
+// [1.51] [4.30] P17: of each role, by other verbs.
+static void
+test_answers_that_nobody_reads_do_not_make_the_broker_grow(void **state)
+{
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    s_add_targets(farm, 220);
+    const rmt_key_t viewer = broker_enrol(farm, "viewer", "eve", "");
+    const rmt_key_t wall = broker_enrol(farm, "dashboard", "wall", "");
+    const rmt_key_t *const keys[] = {&viewer, &wall, &farm->admin};
+    zsock_t *sockets[3];
+    for (size_t i = 0; i < 3; i++)
+        sockets[i] = s_dial_deaf(farm, keys[i], RMT_PORT_CONSOLE);
+    rmt_auto(rmt_msg) request = s_request("target.list");
+    const size_t before = s_memory(farm);
+    size_t most = before;
+    const int64_t until = rmt_clock_ms() + 4000;
+    while (rmt_clock_ms() < until) {
+        for (size_t i = 0; i < 3; i++)
+            (void) rmt_socket_send(sockets[i], NULL, request, false, &error);
+        const size_t memory = s_memory(farm);
+        most = memory > most ? memory : most;
+    }
+    for (size_t i = 0; i < 3; i++)
+        zsock_destroy(&sockets[i]);
+    s_time_status(farm);
+    print_message("most memory: %zu KiB, before %zu KiB\n", most / 1024, before / 1024);
+    assert_true(most < before + 40 * MIB);
+}
+
+int
+main(void)
+{
+    rmt_signals_block();
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_key_that_asks_without_pause_hears_busy),
+        CASE(test_answers_that_nobody_reads_do_not_make_the_broker_grow),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
