@@ -2,12 +2,14 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 
 #define STATE_FILE_MAX 4096
+#define STATE_FREE_MIN ((uint64_t) 64 * 1024)
 
 // ---- The state file: era and last audit id, by which a restored Redis is known
 
@@ -46,6 +48,23 @@ rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
         return -1;
     self->file_era = self->era;
     snprintf(self->file_audit, sizeof self->file_audit, "%s", last);
+    return 0;
+}
+
+int
+rmt_broker_check(const rmt_broker_t *self, rmt_error_t *error)
+{
+    const char *path = self->settings->state_file;
+    rmt_auto_str folder = strdup(path);
+    char *slash = strrchr(folder, '/');
+    if (slash)
+        slash[slash == folder] = '\0';
+    const char *at = slash ? folder : ".";
+    struct statvfs space;
+    if (access(at, W_OK | X_OK) == -1 || statvfs(at, &space) == -1)
+        return rmt_fail_errno(error, "write %s", path);
+    if ((uint64_t) space.f_bavail * space.f_frsize < STATE_FREE_MIN)
+        return rmt_fail(error, RMT_E_NO_SPACE, "the file system of %s is full", path);
     return 0;
 }
 

@@ -57,6 +57,9 @@ int rmt_broker_load(rmt_broker_t *self, rmt_error_t *error);
 // every ARM. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
 int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
 
+// Could the state file be written now? 0, or -1: IO, NO_SPACE.
+int rmt_broker_check(const rmt_broker_t *self, rmt_error_t *error);
+
 // A call of the function library in the broker's own name.
 void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
                      rmt_state_fn *fn, void *context);

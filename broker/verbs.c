@@ -24,8 +24,9 @@ enum {
     SOURCE = 32,
     TARGET = 64,
     FIRSTBOOT = 128,
-    QUIET = 256, // No role: the verb leaves no entry in the audit stream
-    SETS = 512,  // No role: what it sets is checked with the record as it is
+    QUIET = 256,   // No role: the verb leaves no entry in the audit stream
+    SETS = 512,    // No role: what it sets is checked with the record as it is
+    JUDGES = 1024, // No role: it is called with the settings of Redis
     READ = ADMIN | VIEWER | DASHBOARD | QUIET,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
@@ -48,7 +49,7 @@ typedef struct {
 
 struct verb {
     const char *name;
-    unsigned roles; // And QUIET, SETS
+    unsigned roles; // And QUIET, SETS, JUDGES
     const char *function;
     int (*before)(ask_t *ask, rmt_error_t *error); // Checks and adds; may be NULL
     void (*after)(ask_t *ask, rmt_msg_t *reply);   // For code 0; may be NULL
@@ -195,6 +196,20 @@ s_own_engine(ask_t *ask, rmt_error_t *error)
     return 0;
 }
 
+// What the broker knows of itself. What the request says of it does not count.
+static int
+s_judge_broker(ask_t *ask, rmt_error_t *error)
+{
+    (void) error;
+    rmt_error_t fault = {0};
+    rmt_record_destroy(&ask->msg->body);
+    rmt_record_t *body = rmt_msg_body(ask->msg);
+    rmt_record_set(body, "version", RMT_VERSION);
+    if (rmt_broker_check(ask->broker, &fault) == -1)
+        rmt_record_set(body, "state-fault", fault.text);
+    return 0;
+}
+
 // ---- After
 
 static void
@@ -318,6 +333,7 @@ static const verb_t s_verbs[] = {
     {"script.remove", ADMIN, "script_remove", NULL, NULL},
     {"events.snapshot", READ, "events_snapshot", NULL, s_merge_snapshot},
     {"farm.status", READ, "farm_status", NULL, s_add_version},
+    {"farm.check", READ | JUDGES, "farm_check", s_judge_broker, NULL},
     {"target.page", INSTALLER | QUIET, "target_page", s_own_engine, NULL},
     {"verdict.put", INSTALLER | QUIET, "verdict_put", s_own_engine, NULL},
     {"script.page", INSTALLER | QUIET, "script_page", s_own_engine, NULL},
@@ -469,6 +485,23 @@ s_on_record(void *context, rmt_msg_t *reply)
 }
 
 static void
+s_on_settings(void *context, rmt_msg_t *reply)
+{
+    ask_t *ask = context;
+    if (reply->code == RMT_E_OK)
+        rmt_record_merge(ask->msg->body, rmt_msg_body(reply));
+    else
+        rmt_record_set(ask->msg->body, "settings-fault", reply->text);
+    s_call(ask);
+}
+
+static void
+s_call_with_settings(ask_t *ask)
+{
+    rmt_broker_call(ask->broker, RMT_STATE_SETTINGS, NULL, s_on_settings, ask);
+}
+
+static void
 s_call_with_record(ask_t *ask)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
@@ -496,6 +529,8 @@ s_ask(ask_t *ask)
     }
     if (verb->roles & SETS)
         s_call_with_record(ask);
+    else if (verb->roles & JUDGES)
+        s_call_with_settings(ask);
     else
         s_call(ask);
 }

@@ -11,6 +11,8 @@
 static const char *const s_service_columns[] = {"service", "peers", "slots", "queued",
                                                 NULL};
 
+static const char *const s_finding_columns[] = {"level", "check", "text", "next", NULL};
+
 static void
 s_print_event(const rmt_msg_t *event, bool json)
 {
@@ -81,11 +83,19 @@ static int
 s_doctor(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_msg) reply = call_request(call, "farm.status", body, NULL, error);
-    if (!reply)
+    rmt_auto(rmt_msg) status = call_request(call, "farm.status", body, NULL, error);
+    rmt_auto(rmt_msg) judged =
+        status ? call_request(call, "farm.check", body, NULL, error) : NULL;
+    if (!judged)
         return -1;
-    output_record(reply->body, "services", reply->items, s_service_columns, call->json);
-    return 0;
+    rmt_record_merge(status->body, judged->body);
+    const output_section_t sections[] = {
+        {"services", status->items, s_service_columns},
+        {"findings", judged->items, s_finding_columns},
+    };
+    output_sections(status->body, sections, sizeof sections / sizeof *sections,
+                    call->json);
+    return rmt_record_u64(judged->body, "wrong", 0) > 0 ? 1 : 0;
 }
 
 static const option_t s_event_options[] = {
@@ -98,7 +108,9 @@ const command_t cmd_farm[] = {
     {"events", "", "", 0, 0,
      "Show the state of the farm; with --follow, show new events too.", s_events, NULL,
      NULL, s_event_options},
-    {"doctor", "", "", 0, 0, "Check that broker, Redis and workers answer.", s_doctor,
-     NULL, NULL, NULL},
+    {"doctor", "", "", 0, 0,
+     "Judge the farm: what is wrong, and what to do. Exit status 1 when something is "
+     "wrong.",
+     s_doctor, NULL, NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

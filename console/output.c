@@ -26,6 +26,7 @@ static const char *const s_numbers[] = {
     "removed",       "bytes-removed", "images-removed",
     "left-behind",   "differences",   "by-intent",
     "found",         "added",         "changed",
+    "wrong",         "notes",         "stuck-s",
 };
 static const char *const s_packed[] = {"hardware", "layout", "kernel",
                                        "verdicts", "choice", "volumes"};

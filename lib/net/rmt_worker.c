@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statvfs.h>
 
 #define LEAVE_MS 5000
 #define NO_SERVICE SIZE_MAX
@@ -22,6 +23,7 @@ struct rmt_worker {
     char *role, *name;
     uint8_t nonce[RMT_UID_SIZE];
     rmt_record_t *hello;
+    char *store;
     rmt_service_t *services; // Own copies of the names
     size_t service_count;
     void *context;
@@ -46,6 +48,16 @@ enum { ITEM_SIGNAL, ITEM_STOP, ITEM_PEER, ITEM_FIXED };
 
 // ---- Messages that the peer asks for
 
+static void
+s_tell_space(const char *store, rmt_record_t *body)
+{
+    struct statvfs space;
+    if (!store || statvfs(store, &space) == -1)
+        return;
+    rmt_record_set_u64(body, "store-free", (uint64_t) space.f_bavail * space.f_frsize);
+    rmt_record_set_u64(body, "store-size", (uint64_t) space.f_blocks * space.f_frsize);
+}
+
 static rmt_msg_t *
 s_make_hello(void *argument)
 {
@@ -69,6 +81,8 @@ s_make_hello(void *argument)
         rmt_record_set_u64(record, "attempt", rmt_held_task_attempt(self->runs[i]));
     }
     msg->body = rmt_record_dup(self->hello);
+    rmt_record_set(msg->body, "version", RMT_VERSION);
+    s_tell_space(self->store, msg->body);
     return msg;
 }
 
@@ -126,6 +140,7 @@ rmt_worker_new(const rmt_worker_config_t *config, rmt_error_t *error)
     else
         rmt_random_bytes(self->nonce, RMT_UID_SIZE);
     self->hello = config->hello ? rmt_record_dup(config->hello) : rmt_record_new();
+    self->store = config->store ? strdup(config->store) : NULL;
     self->context = config->context;
     self->on_peers = config->on_peers;
     self->on_welcome = config->on_welcome;
@@ -166,6 +181,7 @@ rmt_worker_destroy(rmt_worker_t **self_p)
     rmt_auto_close(&self->signal_fd);
     rmt_auto_close(&self->stop_fd);
     rmt_record_destroy(&self->hello);
+    free(self->store);
     free(self->services);
     free(self->runs);
     free(self->items);

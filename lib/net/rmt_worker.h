@@ -49,6 +49,7 @@ typedef struct {
     const char *name;           // Of the machine or worker
     const uint8_t *nonce;       // [RMT_UID_SIZE] boot nonce; NULL: a fresh one
     const rmt_record_t *hello;  // Body of HELLO; may be NULL
+    const char *store;          // Folder whose space HELLO tells; may be NULL
     const rmt_service_t *services;
     size_t service_count;
     void *context;              // Handed to all functions

@@ -398,6 +398,8 @@ serve('peer_hello', function(meta, body, items)
     if call('HGET', agent, 'nonce') ~= body.nonce then
         store(agent, { nonce = body.nonce, since = now(), identity = body.identity or '' })
     end
+    store(agent, { version = body.version or '', ['store-free'] = body['store-free'] or '',
+        ['store-size'] = body['store-size'] or '' })
     R.own_greet(meta, body.identity)
     if set(body.port) then
         store(P .. 'data:' .. meta.by, { port = body.port, key = body.key or meta.by,

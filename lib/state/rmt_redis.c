@@ -127,10 +127,24 @@ s_add_record(words_t *self, const rmt_record_t *record)
     }
 }
 
+static zframe_t *
+s_settings_command(void)
+{
+    char *text = NULL;
+    const int size =
+        redisFormatCommand(&text, "CONFIG GET appendonly appendfsync maxmemory-policy");
+    assert(size > 0);
+    zframe_t *command = zframe_new(text, (size_t) size);
+    redisFreeCommand(text);
+    return command;
+}
+
 zframe_t *
 rmt_redis_command(const rmt_call_t *call)
 {
     assert(call && call->function);
+    if (streq(call->function, RMT_STATE_SETTINGS))
+        return s_settings_command();
     const size_t items = call->items ? rmt_records_count(call->items) : 0;
     size_t count = 4 + items + s_count_words(call->meta) + s_count_words(call->body);
     for (size_t i = 0; i < items; i++)
@@ -252,6 +266,15 @@ s_forward(rmt_redis_t *self, const char *ticket, const redisReply *answer)
     s_send_reply(self, ticket, reply);
 }
 
+// The settings of Redis: names and values in turn.
+static void
+s_forward_settings(rmt_redis_t *self, const char *ticket, const redisReply *answer)
+{
+    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
+    s_take_record(rmt_msg_body(reply), answer);
+    s_send_reply(self, ticket, reply);
+}
+
 // ---- The connections
 
 static bool
@@ -354,6 +377,8 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
         s_set_ready(self, &self->calls);
     } else if (s_is_answer(reply)) {
         s_forward(self, call->ticket, reply);
+    } else if (s_is_strings(reply)) {
+        s_forward_settings(self, call->ticket, reply);
     } else if (reply->type == REDIS_REPLY_ERROR) {
         s_answer(self, call->ticket, RMT_E_UNAVAILABLE, reply->str);
         if (strstr(reply->str, "unction not found"))

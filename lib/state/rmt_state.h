@@ -36,6 +36,10 @@ void rmt_state_destroy(rmt_state_t **self_p);
 zsock_t *rmt_state_socket(rmt_state_t *self);
 void rmt_state_handle(rmt_state_t *self);
 
+// In place of a function: the settings of Redis that doctor judges, as fields of the
+// body.
+#define RMT_STATE_SETTINGS "settings"
+
 typedef struct {
     const char *function;
     const rmt_record_t *meta;   // What is known of the caller; may be NULL

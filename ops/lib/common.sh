@@ -16,6 +16,8 @@ within() {
     sleep "${look_s:-0.2}"
   done
 }
+# farm_status: what `ramet doctor` prints as JSON. A farm in which something is wrong answers as well.
+farm_status() { ramet doctor --json || [ $? -eq 1 ]; }
 # wait_for SECONDS WHAT COMMAND...: the same, and die with what did not come.
 wait_for() { within "$1" "${@:3}" || die "$2 did not come within $1 s${wait_hint:+; $wait_hint}"; }
 # pause SECONDS WHY: where time itself is the subject, or where nothing may happen meanwhile.

@@ -1,5 +1,5 @@
 ramet_test(unit dispatch NEEDS ramet::broker ramet::base)
-foreach(noun records keys tasks store deploy radius steps stuck)
+foreach(noun records keys tasks store deploy radius steps stuck doctor)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 endforeach()

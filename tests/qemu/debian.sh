@@ -85,7 +85,7 @@ debian_said() { console "$1" '^debian-live ' "$2" "${3:-1}"; }
 debian_line() { grep -a '^debian-live ' "$farm/$1.serial" | tail -n 1 | tr -d '\r'; }
 debian_field() { debian_line "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
 
-debian_offers() { ramet doctor --json | jq -e --arg s "capture@source/$1" '.services[]? | select(.service == $s and .peers >= 1)' >/dev/null; }
+debian_offers() { farm_status | jq -e --arg s "capture@source/$1" '.services[]? | select(.service == $s and .peers >= 1)' >/dev/null; }
 
 # debian_source NAME SECONDS: wait until the system runs, and its agent waits for orders.
 debian_source() {

@@ -150,7 +150,7 @@ one_version() { # IMAGE: of each file; prints how many versions there are in all
 
 before=$(says ramet-before: 120)
 [ "$(wc -w <<<"$before")" = 5 ] || fail "nothing was left behind: $before"
-both_greet() { [ "$(ramet doctor --json | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ]; }
+both_greet() { [ "$(farm_status | jq '[.services[] | select(.service | startswith("capture@source/")) | .peers] | add')" = 2 ]; }
 within $((240 - SECONDS)) both_greet || { tail -n 30 "$farm/run/machine.log" >&2; fail "the agents do not greet"; }
 for name in one two; do
   from=$(image $name $name)

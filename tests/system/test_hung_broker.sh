@@ -11,7 +11,7 @@ for name in "${targets[@]}"; do lab target "$farm" "$name" "$farm/$name.disk" 2G
 peers=(imager-hq-1 installer-lab-1 source-web "${targets[@]/#/target-}")
 descriptors() { find "/proc/$(cat "$farm/run/$1.pid")/fd" -mindepth 1 | wc -l; }
 all_present() { ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 4'; }
-offered() { ramet doctor --json | jq -e '[.services[] | select(.peers >= 1) | .service] | any(startswith("capture@")) and any(startswith("commit@"))'; }
+offered() { farm_status | jq -e '[.services[] | select(.peers >= 1) | .service] | any(startswith("capture@")) and any(startswith("commit@"))'; }
 wait_for 30 "each target" all_present
 declare -A before
 for peer in "${peers[@]}"; do before[$peer]=$(descriptors "$peer"); done

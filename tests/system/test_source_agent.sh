@@ -40,7 +40,7 @@ install -d -m 700 "$tree/var/lib/ramet"
 # shellcheck disable=SC2086
 chroot "$tree" $command >"$farm/run/agent.log" 2>&1 &
 pid=$!
-offers() { ramet doctor --json | jq -e '.services[]? | select(.service == "capture@source/web" and .peers == 1)'; }
+offers() { farm_status | jq -e '.services[]? | select(.service == "capture@source/web" and .peers == 1)'; }
 within 20 offers || { cat "$farm/run/agent.log" >&2; fail "the agent does not offer to image its computer"; }
 [ "$(stat -c %a "$tree/var/lib/ramet/agent.key")" = 600 ] || fail "others can read the key"
 kill "$pid"; wait "$pid" || true

@@ -222,6 +222,7 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
                                         .role = self->role,
                                         .name = self->name,
                                         .hello = hello,
+                                        .store = rmt_config_text(self->config, "store"),
                                         .services = offered,
                                         .service_count = count,
                                         .context = self,
