@@ -175,7 +175,7 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
         rmt_peers_drop(self->broker, rmt_record_text(entry, "key", ""));
     }
     if (streq(what, "grant"))
-        rmt_peers_grant(self->broker, rmt_record_text(entry, "place", ""), entry);
+        rmt_peers_granted(self->broker, entry);
     if (streq(what, "era.raised"))
         self->broker->era = (uint32_t) rmt_record_u64(entry, "era", self->broker->era);
     rmt_auto_str topic = s_entry_topic(entry);

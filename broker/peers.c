@@ -39,7 +39,7 @@ s_add_item(rmt_records_t *items, const rmt_record_t *grant)
     rmt_record_set(item, "op", op);
     rmt_record_set(item, "key", rmt_record_text(grant, "key", ""));
     if (!streq(op, "drop"))
-        rmt_record_set(item, "until-ms", rmt_record_text(grant, "until-ms", "0"));
+        rmt_record_set(item, "left-ms", rmt_record_text(grant, "left-ms", "0"));
     if (*root)
         rmt_record_put(item, "roots", id.bytes, sizeof id.bytes);
     return true;
@@ -56,6 +56,33 @@ rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *gra
          member = rmt_roster_next(roster))
         if (s_is_holder(member) && streq(member->place, place))
             s_send(member, items);
+}
+
+// ---- A grant that any broker has made, by its entry in the audit stream
+
+typedef struct {
+    rmt_broker_t *broker;
+    char *place;
+} news_t;
+
+static void
+s_on_granted(void *context, rmt_msg_t *reply)
+{
+    news_t *news = context;
+    for (size_t i = 0; reply->code == RMT_E_OK && i < rmt_records_count(reply->items);
+         i++)
+        rmt_peers_grant(news->broker, news->place, rmt_records_at(reply->items, i));
+    free(news->place);
+    free(news);
+}
+
+void
+rmt_peers_granted(rmt_broker_t *broker, const rmt_record_t *entry)
+{
+    news_t *news = zmalloc(sizeof *news);
+    news->broker = broker;
+    news->place = strdup(rmt_record_text(entry, "place", ""));
+    rmt_broker_call(broker, "grants", entry, s_on_granted, news);
 }
 
 void

@@ -7,9 +7,12 @@
 #include "broker/broker.h"
 #include "broker/roster.h"
 
-// grant: {key, root, until-ms}; root is the text of an image id, or empty for "may
+// grant: {key, root, left-ms}; root is the text of an image id, or empty for "may
 // offer".
 void rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *grant);
+// entry: {place, key, root} of the audit stream, which may be old: what is left of the
+// grant is asked.
+void rmt_peers_granted(rmt_broker_t *broker, const rmt_record_t *entry);
 // A key that was revoked: drop it everywhere.
 void rmt_peers_drop(rmt_broker_t *broker, const char *key);
 // A holder said HELLO: tell it which keys have ended, and all grants of its place.

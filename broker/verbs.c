@@ -230,7 +230,7 @@ s_show_token(ask_t *ask, rmt_msg_t *reply)
 static void
 s_announce(ask_t *ask, rmt_msg_t *reply)
 {
-    static const char *const inner[] = {"root", "until-ms"};
+    static const char *const inner[] = {"root", "left-ms"};
     rmt_auto(rmt_record) grant = rmt_record_dup(reply->body);
     rmt_record_set(grant, "key", ask->key);
     rmt_peers_grant(ask->broker, rmt_record_text(reply->body, "place", ""), grant);

@@ -8,6 +8,7 @@
 
 #define ROOTS_MAX 256 // For one key; the oldest goes first
 #define USE_MS 600000 // A grant does not end while it is being used
+#define LEFT_MAX_MS ((uint64_t) 30 * 24 * 3600 * 1000)
 
 typedef struct {
     rmt_id_t id;
@@ -154,8 +155,19 @@ s_drop(rmt_grants_t *self, const char *key, const uint8_t *roots, size_t count)
     s_settle(self, key);
 }
 
+// What is left of a grant travels, so no two clocks are ever compared.
+static int64_t
+s_until(const rmt_record_t *item, int64_t now_ms)
+{
+    const uint64_t left_ms = rmt_record_u64(item, "left-ms", 0);
+    if (left_ms == 0)
+        return 0;
+    return now_ms + (int64_t) (left_ms < LEFT_MAX_MS ? left_ms : LEFT_MAX_MS);
+}
+
 int
-rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *error)
+rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, int64_t now_ms,
+                 rmt_error_t *error)
 {
     const char *key = rmt_record_text(item, "key", "");
     const char *op = rmt_record_text(item, "op", "");
@@ -165,7 +177,7 @@ rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *erro
     if (!rmt_key_is_valid(key) || size % RMT_ID_SIZE != 0)
         return rmt_fail(error, RMT_E_PROTOCOL,
                         "a grant has no valid key, or its roots are not whole ids");
-    const int64_t until_ms = (int64_t) rmt_record_u64(item, "until-ms", 0);
+    const int64_t until_ms = s_until(item, now_ms);
     if (streq(op, "add"))
         s_add(self, key, roots, size / RMT_ID_SIZE, until_ms);
     else if (streq(op, "drop"))

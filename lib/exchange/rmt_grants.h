@@ -1,7 +1,8 @@
 // rmt_grants - the keys that may fetch images, or may offer chunks. Private to
 // lib/exchange.
 //
-// Keys with any grant are let in through ZAP, all others kept out. Time is an argument.
+// Keys with any grant are let in through ZAP, all others kept out. Time is an argument,
+// of the monotonic clock (rmt_clock_ms).
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +21,8 @@ void rmt_grants_destroy(rmt_grants_t **self_p);
 
 // Apply one item of a PEERS (see rmt_serve_peers).
 // 0, or -1: PROTOCOL when it breaks the grammar; then nothing was changed.
-int rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, rmt_error_t *error);
+int rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, int64_t now_ms,
+                     rmt_error_t *error);
 
 // Forget what has ended; keys without any grant are kept out again.
 void rmt_grants_expire(rmt_grants_t *self, int64_t now_ms);

@@ -120,7 +120,7 @@ s_refuse(rmt_serve_state_t *self, rmt_packet_t *packet, const char *text)
 static void
 s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
 {
-    if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_wall_ms())) {
+    if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_ms())) {
         s_refuse(self, packet, NO_GRANT);
         return;
     }
@@ -195,7 +195,7 @@ static void
 s_tick(rmt_serve_state_t *self)
 {
     self->events_left = EVENTS_MAX;
-    rmt_grants_expire(self->grants, rmt_clock_wall_ms());
+    rmt_grants_expire(self->grants, rmt_clock_ms());
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     const int64_t now = rmt_clock_ms();
     for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
@@ -234,7 +234,8 @@ s_command(rmt_serve_state_t *self)
     rmt_auto(rmt_records) items = command.peers;
     for (size_t i = 0; i < rmt_records_count(items); i++) {
         rmt_error_t error = {0};
-        if (rmt_grants_apply(self->grants, rmt_records_at(items, i), &error) == -1)
+        if (rmt_grants_apply(self->grants, rmt_records_at(items, i), rmt_clock_ms(),
+                             &error) == -1)
             rmt_serve_tell(self, "peer.refused", "broker", error.text);
     }
     s_end_dropped(self);

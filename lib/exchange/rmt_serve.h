@@ -54,11 +54,11 @@ void rmt_serve_destroy(rmt_serve_t **self_p);
 
 uint16_t rmt_serve_port(const rmt_serve_t *self);
 
-// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), until-ms}. An
-// add with roots may fetch those images; an add without any may offer a stream. until-ms
-// is wall time in ms (rmt_clock_wall_ms), 0 or absent: until dropped; a grant in use
-// lasts at least 10 minutes more. A drop without roots takes everything from a key.
-// Copies items; never waits.
+// Apply the items of a PEERS: {op add|drop, key, roots (33 octets each), left-ms}. An
+// add with roots may fetch those images; an add without any may offer a stream. left-ms
+// is how long the grant lives from now, at most 30 days; 0 or absent: until dropped. A
+// grant in use lasts at least 10 minutes more. A drop without roots takes everything from
+// a key. Copies items; never waits.
 void rmt_serve_peers(rmt_serve_t *self, const rmt_records_t *items);
 
 // Blocks for a moment. For tests.

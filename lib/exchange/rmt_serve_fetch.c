@@ -201,7 +201,7 @@ s_prepare(rmt_serve_state_t *self, rmt_caller_t *caller)
         }
         rmt_error_t error = {0};
         if (!rmt_grants_may_fetch(self->grants, caller->user, &wish->root,
-                                  rmt_clock_wall_ms())) {
+                                  rmt_clock_ms())) {
             rmt_fail(&error, RMT_E_NOT_ALLOWED, "this key has no grant for the image");
             s_refuse_rest(self, caller, wish, &error);
             continue;

@@ -65,7 +65,7 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
        rmt_error_t *error)
 {
     if (!self->receives ||
-        !rmt_grants_may_offer(self->grants, caller->user, rmt_clock_wall_ms())) {
+        !rmt_grants_may_offer(self->grants, caller->user, rmt_clock_ms())) {
         self->stats.refused++;
         rmt_serve_tell(self, "peer.refused", caller->user,
                        "the key has no grant to offer chunks");
@@ -153,7 +153,7 @@ rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg
         s_on_open(self, caller, *msg_p);
     else if (!caller->stream)
         s_refuse(self, caller, RMT_E_NOT_FOUND, "this connection has no open stream");
-    else if (!rmt_grants_may_offer(self->grants, caller->user, rmt_clock_wall_ms()))
+    else if (!rmt_grants_may_offer(self->grants, caller->user, rmt_clock_ms()))
         s_refuse(self, caller, RMT_E_NOT_ALLOWED,
                  "the grant of this key to offer chunks has ended");
     else if (kind == RMT_MSG_CHUNKS)

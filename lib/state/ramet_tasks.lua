@@ -485,8 +485,8 @@ local function grant(meta, place, key, root, lasting_s)
     call('ZREMRANGEBYRANK', P .. 'grants:' .. key, 0, -GRANTS_MAX - 1)
     call('ZREMRANGEBYSCORE', P .. 'granted:' .. place, '-inf', now())
     call('ZADD', P .. 'granted:' .. place, 'GT', till, key)
-    audit(meta, 'grant', { place = place, key = key, root = root, ['until-ms'] = till })
-    return till
+    audit(meta, 'grant', { place = place, key = key, root = root })
+    return lasting_s * 1000
 end
 
 -- {place, service receive|package|order, image?}: who serves there; the caller is let in.
@@ -501,8 +501,8 @@ serve('holders', function(meta, body)
     need(#items > 0, E.UNAVAILABLE, 'no worker offers ' .. body.service .. '@' .. body.place
         .. ' now; ask again')
     local root = body.service == 'receive' and '' or body.image
-    local till = grant(meta, body.place, meta.by, root, 3600)
-    return { place = body.place, root = root, ['until-ms'] = till }, items
+    local left_ms = grant(meta, body.place, meta.by, root, 3600)
+    return { place = body.place, root = root, ['left-ms'] = left_ms }, items
 end)
 
 serve('image_grant', function(meta, body)
@@ -510,9 +510,9 @@ serve('image_grant', function(meta, body)
     local items = holders('package@' .. image.place)
     need(#items > 0, E.UNAVAILABLE, 'no worker serves the store of place ' .. image.place
         .. ' now; see: ramet farm status')
-    local till = grant(meta, image.place, meta.by, image.id, 600)
+    local left_ms = grant(meta, image.place, meta.by, image.id, 600)
     return { image = image.id, name = image.name, place = image.place, root = image.id,
-        ['until-ms'] = till }, items
+        ['left-ms'] = left_ms }, items
 end)
 
 -- {place, name}: the caller may offer chunks of an image that is to be called name.
@@ -530,25 +530,34 @@ serve('image_receive', function(meta, body)
     local items = holders('receive@' .. named(place))
     need(#items > 0, E.UNAVAILABLE, 'place ' .. place
         .. ' has no imager now; see: ramet farm status')
-    local till = grant(meta, place, meta.by, '', 600)
-    return { place = place, root = '', ['until-ms'] = till }, items
+    local left_ms = grant(meta, place, meta.by, '', 600)
+    return { place = place, root = '', ['left-ms'] = left_ms }, items
 end)
 
--- What a holder of the place has to know: keys that have ended, then the grants.
-serve('grants', function(meta, body)
+-- What a holder of the place has to know: keys that have ended, then what is left of the
+-- grants. With a key: its grants alone.
+serve('grants', function(_, body)
     local items, place = {}, body.place
-    for _, key in ipairs(call('ZRANGE', P .. 'dropped:' .. place, 0, -1)) do
-        items[#items + 1] = { op = 'drop', key = key }
-    end
-    for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'granted:' .. place, now(), '+inf')) do
-        local list = call('ZRANGEBYSCORE', P .. 'grants:' .. key, now(), '+inf', 'WITHSCORES')
+    local function add(key)
+        local list = call('ZRANGEBYSCORE', P .. 'grants:' .. key, '(' .. str(now()), '+inf',
+            'WITHSCORES')
         for i = 1, #list, 2 do
             local at, root = string.match(list[i], '^(%S+) (.*)$')
             if at == place then
                 items[#items + 1] = { op = 'add', key = key, root = root,
-                    ['until-ms'] = list[i + 1] }
+                    ['left-ms'] = num(list[i + 1]) - now() }
             end
         end
+    end
+    if set(body.key) then
+        add(body.key)
+        return {}, items
+    end
+    for _, key in ipairs(call('ZRANGE', P .. 'dropped:' .. place, 0, -1)) do
+        items[#items + 1] = { op = 'drop', key = key }
+    end
+    for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'granted:' .. place, now(), '+inf')) do
+        add(key)
     end
     return {}, items
 end)

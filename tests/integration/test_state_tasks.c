@@ -280,6 +280,12 @@ test_holders_are_told_to_those_with_a_reason(void **state)
     OK("grants", "", "place=hq", "");
     assert_int_equal(state_farm_count(farm), 1);
     assert_string_equal(state_farm_item(farm, 0, "key"), "s1");
+    const long left_ms = atol(state_farm_item(farm, 0, "left-ms"));
+    assert_true(left_ms > 0 && left_ms <= 3600 * 1000);
+    OK("grants", "", "place=hq key=s1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("grants", "", "place=hq key=s2", "");
+    assert_int_equal(state_farm_count(farm), 0);
 }
 
 int
