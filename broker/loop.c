@@ -50,6 +50,7 @@ s_on_era(void *context, rmt_msg_t *reply)
         self->is_opening = false;
         return;
     }
+    rmt_state_hear_clock(self->state, rmt_record_u64(reply->body, "clock", 0));
     const bool is_raised = rmt_record_flag(reply->body, "raised");
     const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
     const bool is_other = self->era != 0 && era != self->era;
@@ -190,6 +191,7 @@ s_on_scan(void *context, rmt_msg_t *reply)
     rmt_broker_t *self = context;
     if (reply->code != RMT_E_OK || !rmt_broker_is_open(self))
         return;
+    rmt_state_hear_clock(self->state, rmt_record_u64(reply->body, "clock", 0));
     rmt_auto(rmt_record) body = s_limits(self);
     if (!streq(rmt_record_text(reply->body, "audit", ""), self->audit))
         rmt_events_tail(self->events);

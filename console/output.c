@@ -38,12 +38,12 @@ static const char *const s_first[] = {
     "phase",  "done",   "total",   "text",   "created", "ended",
 };
 // Milliseconds since 1970.
-static const char *const s_times[] = {"created",      "ended",     "since",  "go",
+static const char *const s_times[] = {"created",      "ended",     "since",
                                       "confirmed-at", "last-seen", "expires"};
 // Counters by which the broker keeps its books.
-static const char *const s_inner[] = {"rev",       "failed-before", "waiting",
-                                      "t-waiting", "t-locked",      "t-running",
-                                      "t-done",    "t-failed",      "t-cancelled"};
+static const char *const s_inner[] = {
+    "rev",      "go",        "began",  "failed-before", "waiting",    "t-waiting",
+    "t-locked", "t-running", "t-done", "t-failed",      "t-cancelled"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static bool

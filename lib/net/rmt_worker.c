@@ -83,6 +83,7 @@ s_make_hello(void *argument)
     msg->body = rmt_record_dup(self->hello);
     rmt_record_set(msg->body, "version", RMT_VERSION);
     s_tell_space(self->store, msg->body);
+    rmt_record_set_u64(msg->body, "wall-ms", (uint64_t) rmt_clock_wall_ms());
     return msg;
 }
 

@@ -9,12 +9,15 @@
 --
 -- with names and values in turn; `--` where a name would stand begins the next group.
 -- meta is what the broker knows of the caller and cannot be forged by a request: by
--- (key), role, name, place, epoch, cursor, idem, and for new jobs job, job-name, stamp.
+-- (key), role, name, place, epoch, cursor, idem, clock, and for new jobs job, job-name,
+-- stamp.
 -- Every function answers {code, text, body, {item...}, cursor} with flat records, codes
 -- as in rmt_error.h. A function refuses before its first write, never after it.
 --
 -- Keys (P = "ramet:", all known to this library alone):
 --   P era, P epoch              numbers; the epoch counter is one for the whole farm
+--   P clocks                    hash role/name -> seconds by which its time of day differs
+--   P clock                     the farm's clock, at most RMT_CLOCK_STEP_MS ago
 --   P era-at                    when the era was last raised
 --   P audit                     stream of all transitions, the only stream
 --   P idem:<by>:<key>           packed reply of a call with an idempotency key, 30 days
@@ -78,7 +81,8 @@ local function need(condition, code, text)
     return condition
 end
 
-local function now()
+-- The time of day, which may jump: for people to read, never to be compared.
+local function wall()
     local t = call('TIME')
     return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
@@ -144,6 +148,37 @@ local function store(key, fields)
         fail(E.INTERNAL, key .. ': only R.move changes a state')
     end
     put(key, fields)
+end
+
+-- The farm's clock: milliseconds that only rise, and by which all lengths of time are
+-- measured. Each broker counts on from what Redis said last by its own monotonic clock and
+-- says with every call (meta clock) how late it is; the latest of all counts. So no time of
+-- day matters, and the clock stands still while no broker is there. It begins as the time
+-- of day, once.
+local farm_ms = 0       -- Of the call that runs
+
+local function clock_begin(meta)
+    local kept = num(call('GET', P .. 'clock'))
+    if not set(meta.clock) then
+        farm_ms = kept > 0 and kept or wall()
+        return
+    end
+    farm_ms = math.max(kept, num(meta.clock))
+    if farm_ms - kept >= L.CLOCK_STEP_MS then
+        call('SET', P .. 'clock', str(farm_ms))
+    end
+end
+
+local function now()
+    return farm_ms
+end
+
+-- A moment that no later start of a broker can fall behind.
+local function mark()
+    if call('EXISTS', P .. 'clock') == 1 then
+        call('SET', P .. 'clock', str(farm_ms))
+    end
+    return farm_ms
 end
 
 local function words(text)
@@ -241,6 +276,7 @@ end
 local function serve(name, fn)
     redis.register_function(name, function(_, args)
         local meta, body, items = parse(args)
+        clock_begin(meta)
         if set(meta.by) and R.is_now('key', meta.by, 'revoked') then
             return reply(E.NOT_ALLOWED, 'this key was revoked')
         end
@@ -300,11 +336,11 @@ serve('era_open', function(meta, body)
         R.own_set('broker ' .. body.broker, 'broker ' .. body.broker, body.identity)
     end
     if behind then
-        call('SET', P .. 'era-at', now())
+        call('SET', P .. 'era-at', mark())
         last = audit(meta, 'era.raised', { era = era,
             text = 'Redis was behind the state file' })
     end
-    return { era = era, last = last, raised = behind and 'yes' or 'no' }
+    return { era = era, last = last, raised = behind and 'yes' or 'no', clock = now() }
 end)
 
 serve('audit_read', function(meta, body)

@@ -121,7 +121,7 @@ function R.job_end(meta, uid, event, code, text)
     for _, id in ipairs(call('SMEMBERS', job_key(uid) .. ':tasks')) do
         R.task_cancel(meta, R.task_load(id))
     end
-    R.move(meta, 'job', uid, event, { stage = 'end', ended = now(), code = code or '0',
+    R.move(meta, 'job', uid, event, { stage = 'end', ended = wall(), code = code or '0',
         error = text or '' },
         { job = uid, code = code or '0', text = text or '' })
     call('SREM', P .. 'open', uid)
@@ -167,7 +167,7 @@ local function job_new(meta, kind, fields, targets)
         call('HSET', job_key(uid), name, str(value))
     end
     R.move(meta, 'job', uid, 'submit', { id = uid, name = meta['job-name'], kind = kind,
-        stage = 'start', rev = 1, created = now(), by = meta.by or '', targets = #targets,
+        stage = 'start', rev = 1, created = wall(), began = now(), by = meta.by or '', targets = #targets,
         ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
         R.move(meta, 'job-target', uid .. ':t:' .. target, 'add', { name = target,

@@ -123,8 +123,9 @@ serve('key_token', function(meta, body)
         'a token lives 1 s to 30 days and has at least one use')
     local key = P .. 'token:' .. meta.hash
     store(key, { role = body.role, name = body.name or '', place = body.place or '',
-        uses = uses, approve = body.approve == 'yes' and 'yes' or 'no' })
-    call('EXPIRE', key, ttl)
+        uses = uses, approve = body.approve == 'yes' and 'yes' or 'no',
+        ['until'] = mark() + ttl * 1000 })
+    call('EXPIRE', key, ttl + KEPT_S) -- By the time of day: to be forgotten, not to end
     if set(meta.by) then
         call('SADD', P .. 'tokens-of:' .. meta.by, meta.hash)
         call('EXPIRE', P .. 'tokens-of:' .. meta.by, KEPT_S)
@@ -202,7 +203,8 @@ serve('enrol', function(meta, body)
         return enrol_answer(known)
     end
     local at = P .. 'token:' .. (meta.hash or '')
-    local token = need(load(at), E.NOT_ALLOWED, 'the token does not exist, has '
+    local token = load(at)
+    need(token and num(token['until']) > now(), E.NOT_ALLOWED, 'the token does not exist, has '
         .. 'expired, or has no use left; make one with: '
         .. 'ramet key token ' .. tostring(body.role))
     need(token.role == body.role, E.NOT_ALLOWED, 'the token was made for another role')
@@ -226,7 +228,7 @@ serve('enrol', function(meta, body)
         key_move(meta, 'replace', rival)
     end
     local key = { key = body.key, role = body.role, name = name, place = place,
-        created = now() }
+        created = wall() }
     local is_known = token.approve == 'yes' or enrol_is_known(body, name)
     key_move(meta, is_known and 'enrol' or 'announce', key)
     record_require(meta, key, fields)
@@ -246,7 +248,7 @@ end
 -- The key made for one first boot: it may confirm this target at this epoch only.
 function R.key_firstboot(meta, key, target, epoch)
     key_move(meta, 'make', { key = key, role = 'firstboot', name = target, place = '',
-        epoch = epoch, created = now() })
+        epoch = epoch, created = wall() })
 end
 
 function R.key_used(meta, key)

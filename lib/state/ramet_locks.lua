@@ -126,7 +126,7 @@ local function lock_write(meta, job, target)
     local epoch = call('INCR', P .. 'epoch')
     R.target_step(meta, job.id, target, { phase = 'locked', epoch = epoch }, 'lock')
     R.move(meta, 'lock', target, old and 'take-over' or 'take', { target = target,
-        job = job.id, era = R.era(), epoch = epoch, attempt = 1, since = now() },
+        job = job.id, era = R.era(), epoch = epoch, attempt = 1, since = wall() },
         { target = target, state = R.availability({}), epoch = epoch,
             text = old and 'taken over from job ' .. old.job or '' }, R.state('lock', old))
 end
@@ -183,7 +183,7 @@ function R.arm(meta, job, op)
             .. op.target .. ' made for the first boot is in use already')
         return
     end
-    R.move(meta, 'lock', op.target, 'arm', { go = now(), nonce = op.nonce,
+    R.move(meta, 'lock', op.target, 'arm', { go = mark(), nonce = op.nonce,
         plan = op.plan, attempt = task.attempt })
     R.key_firstboot(meta, op.key, op.target, lock.epoch)
     R.target_step(meta, job.id, op.target, { phase = 'armed' })
@@ -289,7 +289,7 @@ serve('target_confirm', function(meta, body, items)
     warning = warning .. faults
     local degraded = body.degraded == 'yes' or faults ~= ''
     store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
-        ['confirmed-at'] = now(), addresses = body.addresses or '',
+        ['confirmed-at'] = wall(), addresses = body.addresses or '',
         ['failed-units'] = body['failed-units'] or '', warning = warning })
     lock_end(meta, meta.name, 'confirm', 'first boot confirmed')
     call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)

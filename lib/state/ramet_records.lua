@@ -150,7 +150,7 @@ function R.record_write(class, name, fields)
     end
     store(key, fields)
     call('HSET', key, 'name', name)
-    call('HSETNX', key, 'created', now())
+    call('HSETNX', key, 'created', wall())
     call('ZADD', P .. CLASSES[class], 0, name)
 end
 
@@ -310,7 +310,7 @@ function R.image_find(text)
 end
 
 function R.image_write(meta, fields)
-    fields.created = fields.created or now()
+    fields.created = fields.created or wall()
     R.move(meta, 'image', fields.name, 'put', fields,
         { image = fields.name, id = fields.id, state = fields.state })
     call('HSET', P .. 'image-ids', fields.id, fields.name)
@@ -400,7 +400,7 @@ serve('script_add', function(meta, body)
     local key = P .. 'script:' .. body.engine .. ':' .. body.name
     call('DEL', key)
     local fields = { engine = body.engine, name = body.name, hash = meta.hash or '',
-        changed = now() }
+        changed = wall() }
     for _, field in ipairs({ 'content', 'location', 'sha256', 'target', 'select',
         'timeout-s' }) do
         fields[field] = body[field] or ''

@@ -45,7 +45,7 @@ serve('scan', function(_, body)
     local function due(index, since_s)
         return call('ZCOUNT', P .. index, '-inf', time - since_s * 1000)
     end
-    return { audit = last_audit(), drive = call('SCARD', P .. 'drive'),
+    return { clock = time, audit = last_audit(), drive = call('SCARD', P .. 'drive'),
         queues = call('SCARD', P .. 'queues'),
         stuck = due('waiting', num(body['stuck-s'], 12)),
         late = due('leases', 0) + due('silent', num(body['silent-s'], 600)),

@@ -60,7 +60,7 @@ serve('store_gc', function(meta, body)
     local place = place_need(body.place)
     local age_s = num(number_need(body, 'age-s'), GC_AGE_S)
     open_jobs(function(job)
-        local runs_s = (now() - num(job.created)) / 1000
+        local runs_s = (now() - num(job.began, num(job.created))) / 1000
         need(not fills(job, place) or runs_s < age_s, E.REFUSED, 'job ' .. job.name
             .. ' fills the store of ' .. place .. ' for ' .. math.floor(runs_s)
             .. ' s already; --age must be more than that, and is ' .. age_s .. ' s')
@@ -153,7 +153,7 @@ serve('store_pin', function(meta, body)
     local place = place_need(body.place)
     local id, name = pin_id(body.image)
     call('HSET', P .. 'pins:' .. place, id, cmsgpack.pack({ id = id, name = name,
-        reason = body.reason or '', by = meta.by or '', since = now() }))
+        reason = body.reason or '', by = meta.by or '', since = wall() }))
     audit(meta, 'store.pin', { place = place, image = name, id = id, text = body.reason })
     return { place = place, image = name, id = id }
 end)

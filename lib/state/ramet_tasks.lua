@@ -89,7 +89,7 @@ function R.task_put(meta, task, body, again)
         return true
     end
     if not old then
-        task.attempt, task.created = '1', now()
+        task.attempt, task.created = '1', wall()
         R.move(meta, 'task', task.id, 'put', task, nil, 'none')
     end
     for name, value in pairs(body) do
@@ -159,7 +159,7 @@ serve('task_take', function(meta, body)
         elseif is_queued then
             local lease = now() + num(body['lease-ms'], LEASE_MS)
             R.move(meta, 'task', id, 'take', { worker = meta.by, nonce = body.nonce,
-                taken = now() }, { job = task.job, task = id,
+                taken = wall() }, { job = task.job, task = id,
                 service = task.service, attempt = task.attempt },
                 R.state('task', task))
             call('ZREM', P .. 'waiting', id)
@@ -366,8 +366,8 @@ function R.peer_end(meta, key, text)
     call('ZREM', P .. 'live', key)
 end
 
--- Two brokers may tell of one peer: what was heard last counts, unless a clock that was put
--- back has it in the future.
+-- Two brokers may tell of one peer: what was heard last counts. A broker that starts may be
+-- RMT_CLOCK_STEP_MS behind the one that told it.
 local function heard(key, id, at)
     local before = num(call('ZSCORE', P .. key, id))
     if before < at or before > now() then
@@ -396,7 +396,7 @@ end
 serve('peer_hello', function(meta, body, items)
     local agent = P .. 'agent:' .. meta.role .. '/' .. meta.name
     if call('HGET', agent, 'nonce') ~= body.nonce then
-        store(agent, { nonce = body.nonce, since = now(), identity = body.identity or '' })
+        store(agent, { nonce = body.nonce, since = mark(), identity = body.identity or '' })
     end
     store(agent, { version = body.version or '', ['store-free'] = body['store-free'] or '',
         ['store-size'] = body['store-size'] or '' })
@@ -410,8 +410,14 @@ serve('peer_hello', function(meta, body, items)
         and call('EXISTS', P .. meta.role .. ':' .. meta.name) == 1 then
         call('HSET', P .. meta.role .. ':' .. meta.name, 'hardware', body.hardware)
     end
+    local peer = meta.role .. '/' .. meta.name
+    if set(body['clock-ahead-s']) then
+        call('HSET', P .. 'clocks', peer, body['clock-ahead-s'])
+    else
+        call('HDEL', P .. 'clocks', peer)
+    end
     heard('live', meta.by, now())
-    heard('presence', meta.role .. '/' .. meta.name, now())
+    heard('presence', peer, now())
     offer(meta.by, body.services, now(), true)
     local out = sort_tasks(meta, items, body['lease-ms'])
     audit(meta, 'peer.hello', { role = meta.role, name = meta.name })
@@ -442,11 +448,21 @@ local function service_status(service)
     return { service = service, peers = #peers, slots = slots, queued = queued }
 end
 
+-- Peers whose time of day differs from that of their broker, for people; the first few.
+local function clocks()
+    local list, out = call('HGETALL', P .. 'clocks'), {}
+    for i = 1, math.min(#list, 2 * 20), 2 do
+        out[#out + 1] = list[i] .. ' ' .. list[i + 1] .. ' s'
+    end
+    return table.concat(out, ', ')
+end
+
 serve('farm_status', function(meta)
     local items, cursor = page(P .. 'services', meta.cursor, service_status)
     return { era = R.era(), redis = 'ok',
         peers = call('ZCOUNT', P .. 'live', now() - L.PRESENT_MS, '+inf'),
-        ['jobs-open'] = call('SCARD', P .. 'open'), locks = call('ZCARD', P .. 'locks') },
+        ['jobs-open'] = call('SCARD', P .. 'open'), ['redis-ms'] = wall(), clocks = clocks(),
+        locks = call('ZCARD', P .. 'locks') },
         items, cursor
 end)
 

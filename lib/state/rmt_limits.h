@@ -4,8 +4,9 @@
 // base/rmt_error.h as E, so a number stands in one place.
 #pragma once
 
-#define RMT_PRESENT_MS 15000 // A peer that was heard of within this is present
-#define RMT_READY_MAX 200    // Targets that job_view lists as those that can begin
-#define RMT_LARGE_TARGETS 25 // A job over more targets is large,
-#define RMT_LARGE_PART 5     // so is one over more than this part of the farm,
-#define RMT_LARGE_FARM 10    // if the farm has as many targets
+#define RMT_CLOCK_STEP_MS 3000 // The farm's clock is kept when it has gone on so far
+#define RMT_PRESENT_MS 15000   // A peer that was heard of within this is present
+#define RMT_READY_MAX 200      // Targets that job_view lists as those that can begin
+#define RMT_LARGE_TARGETS 25   // A job over more targets is large,
+#define RMT_LARGE_PART 5       // so is one over more than this part of the farm,
+#define RMT_LARGE_FARM 10      // if the farm has as many targets

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <hiredis/hiredis.h>
+#include <inttypes.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -140,13 +141,16 @@ s_settings_command(void)
 }
 
 zframe_t *
-rmt_redis_command(const rmt_call_t *call)
+rmt_redis_command(const rmt_call_t *call, int64_t clock_ms)
 {
     assert(call && call->function);
     if (streq(call->function, RMT_STATE_SETTINGS))
         return s_settings_command();
     const size_t items = call->items ? rmt_records_count(call->items) : 0;
-    size_t count = 4 + items + s_count_words(call->meta) + s_count_words(call->body);
+    char clock[24];
+    snprintf(clock, sizeof clock, "%" PRId64, clock_ms);
+    size_t count = 4 + items + (clock_ms ? 2 : 0) + s_count_words(call->meta) +
+                   s_count_words(call->body);
     for (size_t i = 0; i < items; i++)
         count += s_count_words(rmt_records_at(call->items, i));
     words_t words = {.at = zmalloc(count * sizeof *words.at),
@@ -155,6 +159,10 @@ rmt_redis_command(const rmt_call_t *call)
     s_add_word(&words, call->function, strlen(call->function));
     s_add_word(&words, "0", 1); // No keys
     s_add_record(&words, call->meta);
+    if (clock_ms) {
+        s_add_word(&words, "clock", 5);
+        s_add_word(&words, clock, strlen(clock));
+    }
     s_add_word(&words, "--", 2);
     s_add_record(&words, call->body);
     for (size_t i = 0; i < items; i++) {

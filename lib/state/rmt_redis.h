@@ -14,5 +14,6 @@ typedef struct rmt_redis rmt_redis_t;
 rmt_redis_t *rmt_redis_new(const char *address, uint32_t timeout_ms);
 void rmt_redis_run(zsock_t *pipe, void *args);
 
-// The FCALL of a call, as it goes to Redis. Caller owns the result.
-zframe_t *rmt_redis_command(const rmt_call_t *call);
+// The FCALL of a call, as it goes to Redis. clock_ms: the farm's clock, 0 before it is
+// known. Caller owns the result.
+zframe_t *rmt_redis_command(const rmt_call_t *call, int64_t clock_ms);

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <inttypes.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "state/rmt_redis.h"
 
 // The pipes to and from the thread are bounded, and both ends may write at once; with no
@@ -20,6 +21,7 @@ struct rmt_state {
     uint64_t ticket;
     zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way;
+    int64_t clock_ms, clock_at; // The farm's clock, and when it was so; 0: not known
     rmt_state_listener_t listener;
 };
 
@@ -101,6 +103,24 @@ rmt_state_pending(const rmt_state_t *self)
     return zhashx_size(self->pending);
 }
 
+// ---- The farm's clock
+
+static int64_t
+s_clock(const rmt_state_t *self)
+{
+    return self->clock_ms ? self->clock_ms + rmt_clock_ms() - self->clock_at : 0;
+}
+
+void
+rmt_state_hear_clock(rmt_state_t *self, uint64_t clock_ms)
+{
+    assert(self);
+    if (clock_ms > INT64_MAX / 2 || (int64_t) clock_ms <= s_clock(self))
+        return;
+    self->clock_ms = (int64_t) clock_ms;
+    self->clock_at = rmt_clock_ms();
+}
+
 // ---- Calls
 
 static void
@@ -127,7 +147,7 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
         return; // In destroy, which answers it
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
-    zframe_t *command = rmt_redis_command(call);
+    zframe_t *command = rmt_redis_command(call, s_clock(self));
     (void) zmsg_append(msg, &command);
     zlist_append(self->backlog, rmt_take(&msg));
     s_send_backlog(self);

@@ -1,5 +1,10 @@
 ramet_test(unit dispatch NEEDS ramet::broker ramet::base)
-foreach(noun records keys tasks store deploy radius steps stuck doctor)
+# Preloaded by tests: a program with another time of day.
+add_library(shift_clock MODULE tools/shift_clock.c)
+target_link_libraries(shift_clock PRIVATE ramet_flags)
+set_target_properties(shift_clock PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+
+foreach(noun records keys tasks store deploy radius steps stuck doctor clock)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 endforeach()

@@ -1,0 +1,158 @@
+// The function library in a Redis whose time of day jumps: lengths of time are those of
+// the brokers' monotonic clocks (P25).
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
+
+#include "integration/state_farm.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "state/rmt_limits.h"
+
+#define HOURS "7200"
+
+static char s_shift[] = "/tmp/ramet-shift.XXXXXX";
+
+// The time of day of Redis, against the true one.
+static void
+s_jump(const char *seconds)
+{
+    char text[32] = {0};
+    snprintf(text, sizeof text, "%s", seconds);
+    const int fd = open(s_shift, O_WRONLY);
+    assert_int_equal(write(fd, text, sizeof text), sizeof text);
+    close(fd);
+}
+
+static int
+s_setup(void **state)
+{
+    rmt_auto_str library = rmt_text("%s/../tests/shift_clock.so", getenv("RAMET_BIN"));
+    s_jump("0");
+    setenv("LD_PRELOAD", library, 1);
+    setenv("RAMET_SHIFT", s_shift, 1);
+    const int rc = state_farm_setup(state);
+    unsetenv("LD_PRELOAD");
+    return rc;
+}
+
+// As a broker does when it opens, and at each scan.
+static void
+s_hear_clock(state_farm_t *farm)
+{
+    OK("scan", "", "", "");
+    rmt_state_hear_clock(farm->state, strtoull(state_farm_body(farm, "clock"), NULL, 10));
+}
+
+static void
+s_lease(state_farm_t *farm, const char *lease_ms)
+{
+    OK("era_open", "", "era=1 last=0-0", "");
+    s_hear_clock(farm);
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=job set.stage=commit event=begin|"
+       "op=task task=" UID2 " service=commit@hq stage=commit subject=web b.place=hq");
+    OK("peer_hello", "by=w1 role=imager name=i place=hq",
+       "nonce=n services=commit@hq=1,receive@hq=1 port=99 addresses=@ key=dk", "");
+    rmt_auto_str body = rmt_text("service=commit@hq nonce=n n=1 lease-ms=%s", lease_ms);
+    OK("task_take", "by=w1", body, "");
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
+static bool
+s_is_late(state_farm_t *farm)
+{
+    return state_farm_is_due(farm, "stuck-s=60", "late");
+}
+
+// P25: nothing ends, and nobody is absent, because Redis is two hours ahead.
+static void
+test_a_lease_outlives_a_jump_forward(void **state)
+{
+    state_farm_t *farm = *state;
+    s_lease(farm, "60000");
+    s_jump(HOURS);
+    assert_false(s_is_late(farm));
+    OK("task_reap", "", "silent-s=600", "");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "leased");
+    OK("farm_status", "", "", "");
+    assert_string_equal(state_farm_body(farm, "peers"), "1");
+}
+
+// P4 P25: a dead worker's task does not wait for the hour in which it was taken.
+static void
+test_a_lease_ends_in_time_after_a_jump_back(void **state)
+{
+    state_farm_t *farm = *state;
+    s_lease(farm, "300");
+    s_jump("-" HOURS);
+    RMT_WAIT_UNTIL(s_is_late(farm), STATE_WAIT_MS);
+    OK("task_reap", "", "silent-s=600", "");
+    OK("task_show", "", "task=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "queued");
+}
+
+static void
+test_a_token_lives_its_time_whatever_the_hour(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("era_open", "", "era=1 last=0-0", "");
+    s_hear_clock(farm);
+    OK("key_token", "by=a hash=h1", "role=source name=web ttl-s=3600 uses=9 approve=yes",
+       "");
+    OK("key_token", "by=a hash=h2", "role=source name=api ttl-s=1 uses=9 approve=yes",
+       "");
+    s_jump(HOURS);
+    OK("enrol", "hash=h1", "key=k1 role=source name=web identity=i1", "");
+    s_jump("-" HOURS);
+    RMT_WAIT_UNTIL(state_farm_call(farm, "enrol", "hash=h2",
+                                   "key=k2 role=source name=api identity=i2",
+                                   "") != RMT_E_OK ||
+                       state_farm_call(farm, "enrol", "hash=h2",
+                                       "key=k3 role=source name=api identity=i2",
+                                       "") == RMT_E_NOT_ALLOWED,
+                   STATE_WAIT_MS);
+}
+
+// A second broker, and one that starts again, go on where the farm's clock stands.
+static void
+test_brokers_share_one_clock(void **state)
+{
+    state_farm_t *farm = *state;
+    s_lease(farm, "60000");
+    rmt_state_hear_clock(farm->state, strtoull(state_farm_body(farm, "clock"), NULL, 10));
+    OK("scan", "", "", "");
+    const uint64_t before = strtoull(state_farm_body(farm, "clock"), NULL, 10);
+    rmt_error_t error = {0};
+    rmt_state_t *first = farm->state;
+    farm->state = rmt_state_new(farm->redis.socket, 2000, NULL, &error);
+    s_jump(HOURS);
+    OK("era_open", "", "era=1 last=0-0", "");
+    const uint64_t after = strtoull(state_farm_body(farm, "clock"), NULL, 10);
+    assert_true(after + RMT_CLOCK_STEP_MS >= before && after < before + 60000);
+    rmt_state_destroy(&first);
+}
+
+#define CLOCK_CASE(f) cmocka_unit_test_setup_teardown(f, s_setup, state_farm_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CLOCK_CASE(test_a_lease_outlives_a_jump_forward),
+        CLOCK_CASE(test_a_lease_ends_in_time_after_a_jump_back),
+        CLOCK_CASE(test_a_token_lives_its_time_whatever_the_hour),
+        CLOCK_CASE(test_brokers_share_one_clock),
+    };
+    close(mkstemp(s_shift));
+    const int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    unlink(s_shift);
+    return failed;
+}
