@@ -20,7 +20,7 @@
 --   P clock                     the farm's clock, at most RMT_CLOCK_STEP_MS ago
 --   P era-at                    when the era was last raised
 --   P audit                     stream of all transitions, the only stream
---   P idem:<by>:<key>           packed reply of a call with an idempotency key, 30 days
+--   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
 --   P unique                    hash "field=value" of targets -> name
 --   P removed                   ZSET of image ids without a name, by time of removal
@@ -270,6 +270,44 @@ local function reply(code, text, body, items, cursor)
     return { code, text or '', (flat(body or {})), list, cursor or '' }
 end
 
+-- A digest of what is asked: the same request has the same one, and no other has it.
+local function digest(body, items)
+    local parts = {}
+    local function add(record)
+        local names = {}
+        for name in pairs(record) do
+            names[#names + 1] = name
+        end
+        table.sort(names)
+        for _, name in ipairs(names) do
+            parts[#parts + 1] = #name .. ':' .. name .. #record[name] .. ':' .. record[name]
+        end
+        parts[#parts + 1] = ';'
+    end
+    add(body)
+    for _, item in ipairs(items) do
+        add(item)
+    end
+    return redis.sha1hex(table.concat(parts))
+end
+
+-- The answer that a request with this idempotency key had before, or nil. A key stands for
+-- one request: another one under it was made by mistake, and must not be told that it is
+-- done.
+local function answer_before(idem, name, print)
+    local packed = call('GET', idem)
+    if not packed then
+        return nil
+    end
+    local old = cmsgpack.unpack(packed)
+    if old.name == name and old.print == print then
+        return old.answer
+    end
+    return reply(E.USAGE, 'the idempotency key of this request belongs to an earlier one, '
+        .. 'which asked for something else (' .. tostring(old.name)
+        .. '); give each request a key of its own')
+end
+
 -- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A
 -- revoked key has no effect, though its broker may not have heard of it yet. A call that
 -- names an idempotency key has its effect once and the same answer again.
@@ -282,9 +320,10 @@ local function serve(name, fn)
         end
         local idem = set(meta.idem)
             and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
-        local old = idem and call('GET', idem)
+        local print = idem and digest(body, items) -- Before fn, which may change them
+        local old = idem and answer_before(idem, name, print)
         if old then
-            return cmsgpack.unpack(old)
+            return old
         end
         local ok, first, list, cursor = pcall(fn, meta, body, items)
         if not ok then
@@ -296,7 +335,8 @@ local function serve(name, fn)
         end
         local answer = reply(E.OK, '', first, list, cursor)
         if idem then
-            call('SET', idem, cmsgpack.pack(answer), 'EX', KEPT_S)
+            call('SET', idem, cmsgpack.pack({ name = name, print = print,
+                answer = answer }), 'EX', KEPT_S)
         end
         return answer
     end)

@@ -28,6 +28,26 @@ test_an_idempotent_submit_makes_one_job(void **state)
     REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=j-b", "");
 }
 
+// [1.48] P2: neither another verb, nor another body, nor other items get that answer.
+static void
+test_an_idempotency_key_is_of_one_request(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "by=a idem=x", "class=source name=web place=hq", "");
+    OK("record_add", "by=a idem=x", "class=source name=web place=hq", "");
+    REFUSED(RMT_E_USAGE, "record_add", "by=a idem=x", "class=source name=api place=hq",
+            "");
+    REFUSED(RMT_E_USAGE, "record_remove", "by=a idem=x", "class=source name=web place=hq",
+            "");
+    REFUSED(RMT_E_USAGE, "record_add", "by=a idem=x", "class=source name=web place=hq",
+            "name=api");
+    OK("record_import", "by=a idem=y", "class=target", "name=t1 rack=r1|name=t2");
+    REFUSED(RMT_E_USAGE, "record_import", "by=a idem=y", "class=target",
+            "name=t1|rack=r1 name=t2");
+    REFUSED(RMT_E_NOT_FOUND, "record_show", "", "class=source name=api", "");
+    OK("record_show", "", "class=source name=web", "");
+}
+
 static void
 s_begin_capture(state_farm_t *farm)
 {
@@ -293,6 +313,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_an_idempotent_submit_makes_one_job),
+        CASE(test_an_idempotency_key_is_of_one_request),
         CASE(test_a_task_that_waits_is_told),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
         CASE(test_a_step_that_is_wrong_writes_nothing),
