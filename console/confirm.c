@@ -55,6 +55,9 @@ confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t 
     if (!reply)
         return -1;
     const uint64_t count = rmt_record_u64(reply->body, "targets", 0);
+    const char *left_out = rmt_record_text(reply->body, "left-out", "");
+    if (*left_out)
+        fprintf(stderr, "left out: %s\n", left_out);
     const bool is_large = !rmt_record_is(reply->body, "large", "no");
     if (count == 0 || given || (rmt_record_has(call->options, "yes") && !is_large))
         return 0;

@@ -167,7 +167,8 @@ local function job_new(meta, kind, fields, targets)
         call('HSET', job_key(uid), name, str(value))
     end
     R.move(meta, 'job', uid, 'submit', { id = uid, name = meta['job-name'], kind = kind,
-        stage = 'start', rev = 1, created = wall(), began = now(), by = meta.by or '', targets = #targets,
+        stage = 'start', rev = 1, created = wall(), began = now(),
+        ['epoch-at'] = call('GET', P .. 'epoch') or '0', by = meta.by or '', targets = #targets,
         ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
         R.move(meta, 'job-target', uid .. ':t:' .. target, 'add', { name = target,
@@ -343,6 +344,36 @@ end
 
 serve('deploy_start', deploy_new)
 
+-- Why a retry leaves a target of the old job alone, or nil: another job has locked it or
+-- installed it since. Every lock has a higher epoch than all before it.
+local function why_left_out(old, target, record)
+    local since = num(record.epoch, num(old['epoch-at']))
+    local lock = load(P .. 'lock:' .. target)
+    if num(call('HGET', P .. 'target:' .. target, 'confirmed-epoch')) > since then
+        return 'installed since by another job'
+    end
+    if lock and lock.job ~= old.id and num(lock.epoch) > since then
+        return 'locked since by job ' .. (call('HGET', job_key(lock.job), 'name') or lock.job)
+    end
+end
+
+-- The failed targets of a job, and those that are left out, in words.
+local function retry_targets(old)
+    local items, out = {}, {}
+    targets_each(old.id, function(target, record)
+        if not R.is('job-target', record, 'failed') then
+            return
+        end
+        local why = why_left_out(old, target, record)
+        if why then
+            out[#out + 1] = target .. ' (' .. why .. ')'
+        else
+            items[#items + 1] = { target = target }
+        end
+    end)
+    return items, table.concat(out, ', ')
+end
+
 -- The same again over what failed. A lock that the old job left may be taken over.
 serve('job_retry', function(meta, body)
     local old = R.job_find(body.job)
@@ -368,14 +399,12 @@ serve('job_retry', function(meta, body)
         fields['only-target'] = old['only-target']
         return job_new(meta, 'plan', fields, {})
     end
-    local items = {}
-    targets_each(old.id, function(target, record)
-        if R.is('job-target', record, 'failed') then
-            items[#items + 1] = { target = target }
-        end
-    end)
-    need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target')
-    return deploy_new(meta, old, items)
+    local items, left_out = retry_targets(old)
+    need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target'
+        .. (left_out ~= '' and ' that a retry may erase; left out: ' .. left_out or ''))
+    local answer = deploy_new(meta, old, items)
+    answer['left-out'] = left_out ~= '' and left_out or nil
+    return answer
 end)
 
 -- {job}, items {target} or none for all. Gives the targets that it has ended.

@@ -324,6 +324,37 @@ test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
             "image=" IMAGE, "");
 }
 
+// M27: what another job has locked or installed since is left alone, and named.
+static void
+test_a_retry_leaves_out_what_others_installed_since(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_prepare(farm);
+    OK("job_step", "",
+       "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
+       "op=failed target=t1 code=16 text=disk_is_gone");
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img", "target=t1");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "left-out"),
+                        "t1 (locked since by job j-eeeeeeee)");
+    OK("job_show", "", "job=" UID3, "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "name"), "t2");
+    OK("job_step", "", "job=" UID2 " rev=2",
+       "op=job set.stage=install|op=target target=t1 event=begin|"
+       "op=task task=" WRITE " service=prepare@target/t1 stage=prepare subject=t1");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" UID2 " rev=3 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" WRITE " plan=p nonce=n1 key=" FIRSTKEY);
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=2", "image=" IMAGE, "");
+    OK("job_retry", "", "job=" DEPLOY " dry-run=yes", "");
+    assert_string_equal(state_farm_body(farm, "left-out"),
+                        "t1 (installed since by another job)");
+    assert_string_equal(state_farm_body(farm, "targets"), "1");
+}
+
 // P6 M14: whoever held it is refused, and a person looks at the machine.
 static void
 test_a_broken_lock_fences_and_holds(void **state)
@@ -528,6 +559,7 @@ main(void)
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
         CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
         CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
+        CASE(test_a_retry_leaves_out_what_others_installed_since),
         CASE(test_a_broken_lock_fences_and_holds),
         CASE(test_a_task_for_a_disk_needs_the_lock),
         CASE(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
