@@ -303,9 +303,8 @@ local function answer_before(idem, name, print)
     if old.name == name and old.print == print then
         return old.answer
     end
-    return reply(E.USAGE, 'the idempotency key of this request belongs to an earlier one, '
-        .. 'which asked for something else (' .. tostring(old.name)
-        .. '); give each request a key of its own')
+    return reply(E.USAGE, 'the idempotency key of this request belongs to an earlier request '
+        .. 'of another kind (' .. tostring(old.name) .. '); give each request a key of its own')
 end
 
 -- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A

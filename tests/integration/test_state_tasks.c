@@ -28,7 +28,7 @@ test_an_idempotent_submit_makes_one_job(void **state)
     REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=j-b", "");
 }
 
-// [1.48] P2: neither another verb, nor another body, nor other items get that answer.
+// [1.61] P2: neither another verb, nor another body, nor other items get that answer.
 static void
 test_an_idempotency_key_is_of_one_request(void **state)
 {

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Clocks of Redis, broker, imager, installer, source and targets that are two hours off, one after the
 # other and all at once, and one that jumps in the middle of a deployment: each job ends well, and
-# doctor names the machine (P25, P4, [1.47]).
+# doctor names the machine (P25, P4, [1.60]).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 40
 shift_to() { printf '%-31s\n' "$2" | dd of="$farm/shift.$1" conv=notrunc status=none; }    # NAME SECONDS

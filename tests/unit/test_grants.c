@@ -48,7 +48,7 @@ s_add(farm_t *farm, const char *left_ms, int64_t now_ms)
     RMT_OK(rmt_grants_apply(farm->grants, item, now_ms, &error));
 }
 
-// [1.47] P25: what travels is a length, so the holder's time of day does not matter.
+// [1.60] P25: what travels is a length, so the holder's time of day does not matter.
 static void
 test_a_grant_lives_as_long_as_is_left_of_it(void **state)
 {
