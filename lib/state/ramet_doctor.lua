@@ -114,6 +114,15 @@ function CHECKS.peers(told, body)
     end
 end
 
+-- Nothing rests on a time of day, but people read it, and it is in each log.
+function CHECKS.clocks(told)
+    local differ = R.clocks()
+    if differ ~= '' then
+        told('note', 'the clock is ahead (+) or behind (-) that of the broker: ' .. differ,
+            'set the clock of that machine: timedatectl set-ntp true')
+    end
+end
+
 function CHECKS.targets(told)
     local held, left = {}, {}
     for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do

@@ -449,7 +449,7 @@ local function service_status(service)
 end
 
 -- Peers whose time of day differs from that of their broker, for people; the first few.
-local function clocks()
+function R.clocks()
     local list, out = call('HGETALL', P .. 'clocks'), {}
     for i = 1, math.min(#list, 2 * 20), 2 do
         out[#out + 1] = list[i] .. ' ' .. list[i + 1] .. ' s'
@@ -461,7 +461,7 @@ serve('farm_status', function(meta)
     local items, cursor = page(P .. 'services', meta.cursor, service_status)
     return { era = R.era(), redis = 'ok',
         peers = call('ZCOUNT', P .. 'live', now() - L.PRESENT_MS, '+inf'),
-        ['jobs-open'] = call('SCARD', P .. 'open'), ['redis-ms'] = wall(), clocks = clocks(),
+        ['jobs-open'] = call('SCARD', P .. 'open'), ['redis-ms'] = wall(), clocks = R.clocks(),
         locks = call('ZCARD', P .. 'locks') },
         items, cursor
 end)
