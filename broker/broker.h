@@ -25,9 +25,6 @@ typedef struct rmt_events rmt_events_t;
     "this key is unknown, revoked or not approved; an admin sees it with: ramet key "    \
     "list"
 
-// Clocks that are less apart are not told of: a message takes its time.
-#define RMT_CLOCK_APART_S 30
-
 struct rmt_broker {
     const rmt_settings_t *settings;
     rmt_zap_t *zap;

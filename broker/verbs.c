@@ -1,7 +1,7 @@
 #include "broker/verbs.h"
 
-#include <inttypes.h>
 #include <string.h>
+#include "broker/clocks.h"
 #include "broker/driver.h"
 #include "broker/events.h"
 #include "broker/keyring.h"
@@ -239,29 +239,12 @@ s_announce(ask_t *ask, rmt_msg_t *reply)
         rmt_record_remove(reply->body, inner[i]);
 }
 
-// To the peers whose time of day differs from that of their broker comes Redis.
-static void
-s_add_redis_clock(rmt_record_t *body)
-{
-    const int64_t now_ms = rmt_clock_wall_ms();
-    const int64_t redis_ms =
-        (int64_t) rmt_record_u64(body, "redis-ms", (uint64_t) now_ms);
-    const int64_t ahead_s = (redis_ms - now_ms) / 1000;
-    const char *others = rmt_record_text(body, "clocks", "");
-    rmt_record_remove(body, "redis-ms");
-    if (ahead_s < RMT_CLOCK_APART_S && ahead_s > -RMT_CLOCK_APART_S)
-        return;
-    rmt_auto_str text =
-        rmt_text("redis %+" PRId64 " s%s%s", ahead_s, *others ? ", " : "", others);
-    rmt_record_set(body, "clocks", text);
-}
-
 static void
 s_add_version(ask_t *ask, rmt_msg_t *reply)
 {
     (void) ask;
     rmt_record_set(reply->body, "version", RMT_VERSION);
-    s_add_redis_clock(reply->body);
+    rmt_clocks_add_redis(reply->body);
     rmt_record_set_u64(reply->body, "refused", ask->broker->refused);
     rmt_record_set_u64(reply->body, "handshakes-refused", ask->broker->strangers);
 }

@@ -1,7 +1,6 @@
 #include "broker/worker_port.h"
 
-#include <inttypes.h>
-
+#include "broker/clocks.h"
 #include "broker/events.h"
 #include "broker/keyring.h"
 #include "broker/peers.h"
@@ -149,25 +148,6 @@ s_on_hello(void *context, rmt_msg_t *reply)
     rmt_asked_destroy(&asked);
 }
 
-// A wrong time of day harms nothing here, but logs, certificates and people rest on it.
-// The way of the HELLO takes a moment, so a small difference says nothing.
-static void
-s_look_at_clock(const rmt_member_t *member, rmt_record_t *body)
-{
-    const uint64_t wall_ms = rmt_record_u64(body, "wall-ms", 0);
-    rmt_record_remove(body, "wall-ms");
-    rmt_record_remove(body, "clock-ahead-s");
-    if (wall_ms == 0 || wall_ms > INT64_MAX)
-        return;
-    const int64_t ahead_s = ((int64_t) wall_ms - rmt_clock_wall_ms()) / 1000;
-    if (ahead_s < RMT_CLOCK_APART_S && ahead_s > -RMT_CLOCK_APART_S)
-        return;
-    rmt_auto_str text = rmt_text("%+" PRId64, ahead_s);
-    rmt_record_set(body, "clock-ahead-s", text);
-    rmt_log(RMT_WARN, "clock.differs", "role=%s name=%s ahead-s=%s", member->role,
-            member->name, text);
-}
-
 static void
 s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_packet_t *packet)
@@ -199,7 +179,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_record_t *body = rmt_msg_body(msg);
     rmt_record_set(body, "nonce", member->nonce);
     rmt_record_set(body, "services", services);
-    s_look_at_clock(member, body);
+    rmt_clocks_look(member, body);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
     const rmt_call_t call = {"peer_hello", meta, body, msg->hand};
     rmt_state_call(broker->state, &call, s_on_hello, rmt_asked_new(broker, member, ""));
