@@ -239,7 +239,7 @@ s_tick(rmt_broker_t *self)
     }
     const int64_t due =
         self->scan_at < self->presence_at ? self->scan_at : self->presence_at;
-    return (long) (due - now);
+    return due > now ? (long) (due - now) : 0;
 }
 
 // ---- Life
@@ -318,8 +318,8 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     *self_p = NULL;
 }
 
-static void
-s_turn(rmt_broker_t *self)
+long
+rmt_broker_turn(rmt_broker_t *self)
 {
     rmt_state_handle(self->state);
     rmt_enrol_port_handle(self);
@@ -327,6 +327,7 @@ s_turn(rmt_broker_t *self)
     rmt_worker_port_handle(self, RMT_PORT_WORKERS);
     rmt_console_port_handle(self);
     rmt_socket_drain(self->ports[RMT_PORT_EVENTS]);
+    return s_tick(self);
 }
 
 int
@@ -346,11 +347,10 @@ rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
         items[ITEM_PORTS + i] =
             (zmq_pollitem_t){zsock_resolve(self->ports[i]), 0, ZMQ_POLLIN, 0};
     for (;;) {
-        const long wait = s_tick(self);
-        if (zmq_poll(items, ITEM_COUNT, wait > 0 ? wait : 0) == -1 && errno != EINTR)
+        const long wait = rmt_broker_turn(self);
+        if (zmq_poll(items, ITEM_COUNT, wait) == -1 && errno != EINTR)
             return rmt_fail_errno(error, "poll");
         if (items[ITEM_SIGNAL].revents && rmt_signals_read(signals) > 0)
             return 0;
-        s_turn(self);
     }
 }

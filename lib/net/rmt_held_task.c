@@ -2,7 +2,6 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
-#include "wire/rmt_codec.h"
 
 #include <assert.h>
 #include <string.h>
@@ -38,8 +37,7 @@ struct rmt_held_task {
     uint32_t attempt;
     rmt_msg_t *msg;       // TASK; NULL while the task has it
     rmt_msg_t *successor; // TASK with a higher attempt, after this one
-    rmt_task_t *task;
-    zactor_t *actor;
+    rmt_task_t *task;     // While it runs
     rmt_msg_t *result, *progress;
     int64_t result_at; // Last sent
     request_t requests[RMT_TASK_ASKS_MAX];
@@ -77,15 +75,6 @@ rmt_held_task_new(rmt_msg_t **msg_p, size_t service)
     return self;
 }
 
-static void
-s_end_thread(rmt_held_task_t *self)
-{
-    if (self->task)
-        rmt_task_cancel(self->task);
-    zactor_destroy(&self->actor);
-    rmt_task_destroy(&self->task);
-}
-
 void
 rmt_held_task_destroy(rmt_held_task_t **self_p)
 {
@@ -93,7 +82,7 @@ rmt_held_task_destroy(rmt_held_task_t **self_p)
     rmt_held_task_t *self = rmt_take(self_p);
     if (!self)
         return;
-    s_end_thread(self);
+    rmt_task_destroy(&self->task);
     rmt_msg_destroy(&self->msg);
     rmt_msg_destroy(&self->successor);
     rmt_msg_destroy(&self->result);
@@ -129,7 +118,7 @@ rmt_held_task_service(const rmt_held_task_t *self)
 zsock_t *
 rmt_held_task_pipe(rmt_held_task_t *self)
 {
-    return self->actor ? zactor_sock(self->actor) : NULL;
+    return self->task ? rmt_task_pipe(self->task) : NULL;
 }
 
 // ---- Steps
@@ -141,8 +130,6 @@ rmt_held_task_start(rmt_held_task_t *self, const rmt_task_setup_t *setup)
     self->task = rmt_task_new(&self->msg, setup);
     self->ticks = 0;
     self->moved_at = rmt_clock_ms();
-    self->actor = zactor_new(rmt_task_main, self->task);
-    assert(self->actor);
     self->state = RMT_HELD_TASK_RUNNING;
 }
 
@@ -252,21 +239,14 @@ void
 rmt_held_task_read(rmt_held_task_t *self, rmt_peer_t *peer, uint64_t *sequence,
                    const rmt_held_task_ear_t *ear)
 {
-    while (self->state == RMT_HELD_TASK_RUNNING &&
-           (zsock_events(self->actor) & ZMQ_POLLIN)) {
-        rmt_auto(zframe) frame = zframe_recv(self->actor);
-        rmt_error_t error = {0};
-        rmt_auto(rmt_msg) msg =
-            frame ? rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error)
-                  : NULL;
-        // Our own thread wrote it by the same codec.
-        assert(!frame || msg);
-        if (msg)
-            s_take_msg(self, &msg, peer, sequence, ear);
+    rmt_msg_t *msg;
+    while (self->state == RMT_HELD_TASK_RUNNING && (msg = rmt_task_recv(self->task))) {
+        s_take_msg(self, &msg, peer, sequence, ear);
+        rmt_msg_destroy(&msg);
     }
     if (self->state != RMT_HELD_TASK_ENDED)
         return;
-    s_end_thread(self);
+    rmt_task_destroy(&self->task);
     if (self->successor)
         s_adopt(self, &self->successor);
     else
@@ -303,12 +283,8 @@ rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *ho
         return true;
     }
     rmt_msg_destroy(&request->msg);
-    rmt_auto(zmsg) packet = zmsg_new();
-    zmsg_addstr(packet, host);
     reply->sequence = request->serial; // The task counts its requests by itself
-    zframe_t *frame = rmt_codec_encode(reply);
-    zmsg_append(packet, &frame);
-    zmsg_send(&packet, self->actor);
+    rmt_task_give(self->task, reply, host);
     return true;
 }
 

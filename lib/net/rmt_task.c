@@ -26,6 +26,7 @@ typedef struct {
 } ask_t;
 
 struct rmt_task {
+    zactor_t *actor;
     rmt_msg_t *msg; // TASK
     rmt_task_setup_t setup;
     char host[RMT_ENDPOINT_HOST_SIZE];
@@ -40,35 +41,6 @@ struct rmt_task {
     bool complete; // The phase's last figure was told
     int64_t told_at;
 };
-
-rmt_task_t *
-rmt_task_new(rmt_msg_t **msg_p, const rmt_task_setup_t *setup)
-{
-    assert(msg_p && *msg_p && setup && setup->run);
-    rmt_task_t *self = zmalloc(sizeof *self);
-    self->msg = rmt_take(msg_p);
-    rmt_msg_body(self->msg);
-    self->setup = *setup;
-    snprintf(self->host, sizeof self->host, "%s", setup->host);
-    self->outputs = rmt_record_new();
-    atomic_init(&self->ticks, 0);
-    atomic_init(&self->cancelled, false);
-    return self;
-}
-
-void
-rmt_task_destroy(rmt_task_t **self_p)
-{
-    assert(self_p);
-    rmt_task_t *self = rmt_take(self_p);
-    if (!self)
-        return;
-    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
-        rmt_msg_destroy(&self->asks[i].reply);
-    rmt_msg_destroy(&self->msg);
-    rmt_record_destroy(&self->outputs);
-    free(self);
-}
 
 // ---- The thread
 
@@ -91,24 +63,8 @@ s_check_outputs(const rmt_record_t *outputs, rmt_error_t *error)
     return 0;
 }
 
-rmt_msg_t *
-rmt_task_result(const rmt_msg_t *task, const rmt_error_t *error,
-                const rmt_record_t *outputs)
-{
-    char text[TEXT_SIZE];
-    rmt_msg_t *result = rmt_msg_new(RMT_MSG_RESULT);
-    memcpy(result->task, task->task, RMT_UID_SIZE);
-    result->attempt = task->attempt;
-    result->code = (uint32_t) error->code;
-    rmt_msg_text(&result->text, rmt_log_escape(text, sizeof text, error->text));
-    rmt_record_t *body = rmt_msg_body(result);
-    if (outputs)
-        rmt_record_merge(body, outputs);
-    return result;
-}
-
-void
-rmt_task_main(zsock_t *pipe, void *argument)
+static void
+s_main(zsock_t *pipe, void *argument)
 {
     rmt_task_t *self = argument;
     self->pipe = pipe;
@@ -124,6 +80,74 @@ rmt_task_main(zsock_t *pipe, void *argument)
         rmt_task_result(self->msg, &error, fit ? self->outputs : NULL);
     rmt_auto(zframe) frame = rmt_codec_encode(result);
     zframe_send(&frame, pipe, 0);
+}
+
+// ---- For the control thread
+
+rmt_task_t *
+rmt_task_new(rmt_msg_t **msg_p, const rmt_task_setup_t *setup)
+{
+    assert(msg_p && *msg_p && setup && setup->run);
+    rmt_task_t *self = zmalloc(sizeof *self);
+    self->msg = rmt_take(msg_p);
+    rmt_msg_body(self->msg);
+    self->setup = *setup;
+    snprintf(self->host, sizeof self->host, "%s", setup->host);
+    self->outputs = rmt_record_new();
+    atomic_init(&self->ticks, 0);
+    atomic_init(&self->cancelled, false);
+    self->actor = zactor_new(s_main, self);
+    assert(self->actor);
+    return self;
+}
+
+void
+rmt_task_destroy(rmt_task_t **self_p)
+{
+    assert(self_p);
+    rmt_task_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    rmt_task_cancel(self);
+    zactor_destroy(&self->actor);
+    for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++)
+        rmt_msg_destroy(&self->asks[i].reply);
+    rmt_msg_destroy(&self->msg);
+    rmt_record_destroy(&self->outputs);
+    free(self);
+}
+
+zsock_t *
+rmt_task_pipe(rmt_task_t *self)
+{
+    assert(self);
+    return zactor_sock(self->actor);
+}
+
+rmt_msg_t *
+rmt_task_recv(rmt_task_t *self)
+{
+    assert(self);
+    if (!(zsock_events(self->actor) & ZMQ_POLLIN))
+        return NULL;
+    rmt_auto(zframe) frame = zframe_recv(self->actor);
+    rmt_error_t error = {0};
+    rmt_msg_t *msg =
+        frame ? rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error) : NULL;
+    // Our own thread wrote it by the same codec.
+    assert(!frame || msg);
+    return msg;
+}
+
+void
+rmt_task_give(rmt_task_t *self, const rmt_msg_t *reply, const char *host)
+{
+    assert(self && reply && host);
+    rmt_auto(zmsg) packet = zmsg_new();
+    zmsg_addstr(packet, host);
+    zframe_t *frame = rmt_codec_encode(reply);
+    zmsg_append(packet, &frame);
+    zmsg_send(&packet, self->actor);
 }
 
 void

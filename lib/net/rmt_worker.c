@@ -464,20 +464,30 @@ s_tell_link(rmt_worker_t *self)
 }
 
 int
+rmt_worker_turn(rmt_worker_t *self)
+{
+    assert(self);
+    s_obey_signals(self);
+    rmt_msg_t *msg;
+    while ((msg = rmt_peer_recv(self->peer)) != NULL) {
+        s_take_msg(self, &msg);
+        rmt_msg_destroy(&msg);
+    }
+    const int wait_ms = rmt_peer_tick(self->peer);
+    s_tell_link(self);
+    s_move_runs(self);
+    const bool is_at_end =
+        self->leaving && (self->count == 0 || rmt_clock_ms() >= self->leave_at);
+    return is_at_end ? -1 : wait_ms;
+}
+
+int
 rmt_worker_run(rmt_worker_t *self, rmt_error_t *error)
 {
     assert(self && error);
-    while (!self->leaving || (self->count > 0 && rmt_clock_ms() < self->leave_at)) {
-        if (s_wait(self, rmt_peer_tick(self->peer), error) == -1)
+    int wait_ms;
+    while ((wait_ms = rmt_worker_turn(self)) != -1)
+        if (s_wait(self, wait_ms, error) == -1)
             return -1;
-        s_obey_signals(self);
-        rmt_msg_t *msg;
-        while ((msg = rmt_peer_recv(self->peer)) != NULL) {
-            s_take_msg(self, &msg);
-            rmt_msg_destroy(&msg);
-        }
-        s_tell_link(self);
-        s_move_runs(self);
-    }
     return 0;
 }
