@@ -99,8 +99,9 @@ s_on_take(void *context, rmt_msg_t *reply)
         offer->is_taking = false;
         const size_t count =
             reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
+        // An error, such as a Redis that went away meanwhile, has no body.
         const uint32_t era =
-            (uint32_t) rmt_record_u64(reply->body, "era", asked->broker->era);
+            count > 0 ? (uint32_t) rmt_record_u64(reply->body, "era", 0) : 0;
         bool is_there = true;
         for (size_t i = 0; i < count; i++)
             is_there &=
