@@ -297,8 +297,9 @@ serve('job_step', function(meta, body, items)
     end
     ops_check(job, items)
     call('HINCRBY', P .. 'job:' .. job.id, 'rev', 1)
-    call('SREM', P .. 'drive', job.id)
-    if task then
+    if not task then    -- A result says nothing of what else can begin
+        call('SREM', P .. 'drive', job.id)
+    else
         R.task_end(meta, task, num(body.code) == 0 and 'finish' or 'fail', { job = job.id,
             task = task.id, service = task.service, attempt = task.attempt,
             code = body.code, text = body.text or '' })

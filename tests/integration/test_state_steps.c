@@ -84,6 +84,22 @@ test_an_old_view_and_a_repeated_result_change_nothing(void **state)
     assert_string_equal(s_target(farm, 0, "state"), "running");
 }
 
+// [6.24] P4: the mark is for what no result tells, such as the end of a canary.
+static void
+test_a_result_leaves_the_mark_that_the_job_is_to_be_looked_at(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    STEP("", "op=drive");
+    STEP("task=" TASK1 " attempt=1 worker=a1 code=0", ARM);
+    assert_string_equal(state_farm_body(farm, "driven"), "true");
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    STEP("", "");
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
 // [6.7]
 static void
 test_a_step_that_cannot_be_carried_out_whole_is_refused_whole(void **state)
@@ -278,6 +294,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_an_old_view_and_a_repeated_result_change_nothing),
+        CASE(test_a_result_leaves_the_mark_that_the_job_is_to_be_looked_at),
         CASE(test_a_step_that_cannot_be_carried_out_whole_is_refused_whole),
         CASE(test_the_job_operation_sets_counts_and_moves_and_nothing_follows_the_end),
         CASE(test_a_task_is_put_once_and_for_an_open_target_alone),
