@@ -9,10 +9,15 @@
 // The pipes to and from the thread are bounded, and both ends may write at once; with no
 // more calls under way than this neither can ever wait for the other.
 #define UNDER_WAY_MAX 400
+// Nor may it be more than Redis does well within its time-out: a connection that is given
+// up because of the calls that wait on it would be filled with the next ones at once.
+#define UNDER_WAY_SIZE_MAX ((size_t) 4 << 20)
 
 typedef struct {
     rmt_state_fn *fn;
     void *context;
+    size_t size; // Of the command
+    int64_t deadline;
 } pending_t;
 
 struct rmt_state {
@@ -20,7 +25,8 @@ struct rmt_state {
     zhashx_t *pending; // Ticket -> pending_t
     uint64_t ticket;
     zlist_t *backlog; // Calls that are not handed to the thread yet
-    size_t under_way;
+    size_t under_way, under_way_size;
+    uint32_t timeout_ms;
     int64_t clock_ms, clock_at; // The farm's clock, and when it was so; 0: not known
     rmt_state_listener_t listener;
 };
@@ -44,6 +50,7 @@ rmt_state_new(const char *address, uint32_t timeout_ms,
     rmt_state_t *self = zmalloc(sizeof *self);
     if (listener)
         self->listener = *listener;
+    self->timeout_ms = timeout_ms;
     self->backlog = zlist_new();
     self->pending = zhashx_new();
     zhashx_set_destructor(self->pending, s_pending_destroy);
@@ -123,13 +130,50 @@ rmt_state_hear_clock(rmt_state_t *self, uint64_t clock_ms)
 
 // ---- Calls
 
+static pending_t *
+s_pending_of(rmt_state_t *self, zmsg_t *msg)
+{
+    rmt_auto_str ticket = zframe_strdup(zmsg_first(msg));
+    pending_t *pending = zhashx_lookup(self->pending, ticket);
+    assert(pending);
+    return pending;
+}
+
+static bool
+s_has_room(const rmt_state_t *self, size_t size)
+{
+    return self->under_way == 0 || (self->under_way < UNDER_WAY_MAX &&
+                                    self->under_way_size + size <= UNDER_WAY_SIZE_MAX);
+}
+
 static void
 s_send_backlog(rmt_state_t *self)
 {
-    while (self->under_way < UNDER_WAY_MAX && zlist_size(self->backlog) > 0) {
+    while (zlist_size(self->backlog) > 0) {
+        const pending_t *pending = s_pending_of(self, zlist_first(self->backlog));
+        if (!s_has_room(self, pending->size))
+            return;
+        self->under_way++;
+        self->under_way_size += pending->size;
         zmsg_t *msg = zlist_pop(self->backlog);
         zactor_send(self->actor, &msg);
-        self->under_way++;
+    }
+}
+
+// What has waited for the whole time is not asked: the calls behind it would
+// come too late as well.
+static void
+s_expire_backlog(rmt_state_t *self)
+{
+    const int64_t now = rmt_clock_ms();
+    while (zlist_size(self->backlog) > 0 &&
+           s_pending_of(self, zlist_first(self->backlog))->deadline <= now) {
+        rmt_auto(zmsg) msg = zlist_pop(self->backlog);
+        rmt_auto_str ticket = zmsg_popstr(msg);
+        rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
+        reply->code = RMT_E_UNAVAILABLE;
+        rmt_msg_text(&reply->text, "Redis is slower than the calls for it");
+        s_answer(self, ticket, reply);
     }
 }
 
@@ -148,6 +192,8 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
     zframe_t *command = rmt_redis_command(call, s_clock(self));
+    pending->size = zframe_size(command);
+    pending->deadline = rmt_clock_ms() + self->timeout_ms;
     (void) zmsg_append(msg, &command);
     zlist_append(self->backlog, rmt_take(&msg));
     s_send_backlog(self);
@@ -179,7 +225,10 @@ s_take(rmt_state_t *self, zmsg_t *msg)
     } else if (streq(head, "ready")) {
         s_tell_ready(&self->listener, msg);
     } else {
+        const pending_t *pending = zhashx_lookup(self->pending, head);
+        assert(pending);
         self->under_way--;
+        self->under_way_size -= pending->size;
         s_answer(self, head, (rmt_msg_t *) zframe_data(zmsg_first(msg)));
         s_send_backlog(self);
     }
@@ -195,4 +244,5 @@ rmt_state_handle(rmt_state_t *self)
             return; // Interrupted
         s_take(self, msg);
     }
+    s_expire_backlog(self);
 }

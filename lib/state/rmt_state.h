@@ -2,7 +2,8 @@
 //
 // Redis is spoken to by a thread of its own: a slow or dead Redis never stops the
 // caller's loop. The library is loaded at every new connection, which is tried again
-// with growing pauses. Calls are sent in order and pipelined. Every call is answered
+// with growing pauses. Calls are sent in order and pipelined, as many as Redis can do; a
+// call that waits for its turn for the whole time-out is not made. Every call is answered
 // exactly once: by the function; with UNAVAILABLE when Redis is gone or silent for the
 // time-out (then it may or may not have had its effect); or with CANCELLED in destroy.
 // An instance belongs to one thread, in which all callbacks are made.
