@@ -100,13 +100,3 @@ rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act, const c
     rmt_record_set(body, "text", why);
     rmt_broker_call(self, "audit_append", body, NULL, NULL);
 }
-
-void
-rmt_broker_cut(const char *user, const rmt_origin_t *origin)
-{
-    char address[RMT_ADDRESS_SIZE];
-    rmt_origin_address(origin, address);
-    rmt_log(RMT_WARN, "peer.cut",
-            "key=%s address=%s text=\"it does not read what it is sent\"", user, address);
-    rmt_origin_cut(origin);
-}

@@ -9,7 +9,9 @@
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"
+#include "broker/fold.h"
 #include "broker/lanes.h"
+#include "broker/quota.h"
 #include "broker/settings.h"
 
 typedef struct rmt_broker rmt_broker_t;
@@ -17,6 +19,7 @@ typedef struct rmt_keyring rmt_keyring_t;
 typedef struct rmt_roster rmt_roster_t;
 typedef struct rmt_driver rmt_driver_t;
 typedef struct rmt_events rmt_events_t;
+typedef struct rmt_subscribers rmt_subscribers_t;
 
 // Answers of all ports: before Redis has been read, and to a key that may not act.
 #define RMT_BROKER_NOT_OPEN                                                              \
@@ -35,6 +38,11 @@ struct rmt_broker {
     rmt_driver_t *driver;
     rmt_events_t *events;
     rmt_lanes_t *lanes;
+    rmt_quota_t *quota;   // Of keys
+    rmt_quota_t *callers; // Of addresses at the enrol port
+    rmt_fold_t *fold;
+    rmt_subscribers_t *subscribers;
+    size_t knocks;     // At the enrol port, on their way to Redis
     uint32_t era;      // 0 until Redis has said it
     uint32_t file_era; // As in the state file
     char file_audit[48];
@@ -67,7 +75,3 @@ void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_
 // Count, log and audit an act that a key may not do.
 void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act,
                        const char *why);
-
-// End the connection of a peer that does not read what it is sent: its queue is full. It
-// may connect again.
-void rmt_broker_cut(const char *user, const rmt_origin_t *origin);

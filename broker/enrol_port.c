@@ -2,7 +2,9 @@
 
 #include "broker/keyring.h"
 #include "broker/events.h"
+#include "broker/guard.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_log.h"
 #include "facts/rmt_fields.h"
 
@@ -11,6 +13,7 @@
 typedef struct {
     rmt_broker_t *broker;
     zframe_t *route;
+    rmt_origin_t origin;
     uint64_t sequence;
     char user[RMT_USER_SIZE];
 } knock_t;
@@ -34,9 +37,23 @@ s_answer(rmt_broker_t *broker, zframe_t *route, const rmt_msg_t *reply)
 }
 
 static void
+s_tell(const knock_t *knock, const rmt_msg_t *reply)
+{
+    char address[RMT_ADDRESS_SIZE];
+    rmt_origin_address(&knock->origin, address);
+    const bool is_well = reply->code == RMT_E_OK;
+    if (is_well ||
+        rmt_fold_is_first(knock->broker->fold, "key.knocked", address, rmt_clock_ms()))
+        rmt_log(RMT_INFO, "key.knocked", "key=%s address=%s code=%s text=\"%s\"",
+                knock->user, address, rmt_code_name(rmt_code_from(reply->code)),
+                reply->text ? reply->text : "");
+}
+
+static void
 s_on_reply(void *context, rmt_msg_t *reply)
 {
     knock_t *knock = context;
+    knock->broker->knocks--;
     if (reply->code != RMT_E_CANCELLED) {
         reply->sequence = knock->sequence;
         if (reply->code == RMT_E_OK && !rmt_record_has(reply->body, "pending")) {
@@ -47,9 +64,9 @@ s_on_reply(void *context, rmt_msg_t *reply)
         }
         s_answer(knock->broker, knock->route, reply);
         rmt_events_tail(knock->broker->events);
-        rmt_log(RMT_INFO, "key.knocked", "key=%s code=%s text=\"%s\"", knock->user,
-                rmt_code_name(rmt_code_from(reply->code)),
-                reply->text ? reply->text : "");
+        s_tell(knock, reply);
+        if (reply->code == RMT_E_NOT_ALLOWED)
+            rmt_guard_fail_knock(knock->broker, &knock->origin);
     }
     zframe_destroy(&knock->route);
     free(knock);
@@ -64,6 +81,8 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code,
     reply->sequence = packet->msg->sequence;
     rmt_msg_text(&reply->text, text);
     s_answer(broker, packet->route, reply);
+    if (code != RMT_E_UNAVAILABLE)
+        rmt_guard_fail_knock(broker, &packet->origin);
 }
 
 static void
@@ -100,6 +119,8 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     knock->broker = broker;
     knock->sequence = msg->sequence;
     knock->route = rmt_take(&packet->route);
+    knock->origin = packet->origin;
+    broker->knocks++;
     snprintf(knock->user, sizeof knock->user, "%s", packet->user);
     const rmt_call_t call = {.function = "enrol", .meta = meta, .body = msg->body};
     rmt_state_call(broker->state, &call, s_on_reply, knock);
@@ -115,10 +136,14 @@ rmt_enrol_port_handle(rmt_broker_t *broker)
         rc = rmt_socket_recv(broker->ports[RMT_PORT_ENROL], &packet, &error);
         if (rc == 0)
             break;
+        if (!rmt_guard_admits_knock(broker, &packet))
+            continue;
+        if (rc == -1 || packet.msg->kind != RMT_MSG_ENROL)
+            rmt_guard_fail_knock(broker, &packet.origin);
         if (rc == 1 && packet.msg->kind == RMT_MSG_ENROL && *packet.user) {
             if (!rmt_broker_is_open(broker))
                 s_refuse(broker, &packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
-            else if (rmt_state_pending(broker->state) > UNDER_WAY_MAX)
+            else if (broker->knocks >= UNDER_WAY_MAX)
                 s_refuse(broker, &packet, RMT_E_UNAVAILABLE,
                          "the broker is busy; try again later");
             else

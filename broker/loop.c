@@ -15,11 +15,15 @@
 #include "base/rmt_log.h"
 #include "base/rmt_signals.h"
 #include "machine/rmt_inventory.h"
+#include "broker/quota.h"
 #include "broker/roster.h"
+#include "broker/subscribers.h"
 #include "broker/tasks.h"
 #include "broker/worker_port.h"
 
 #define PRESENCE_MS 3000
+#define KEYS_MAX 100000
+#define ADDRESSES_MAX 4096
 
 // ---- Redis comes and goes
 
@@ -234,6 +238,10 @@ s_tick(rmt_broker_t *self)
     if (now >= self->presence_at) {
         self->presence_at = now + PRESENCE_MS;
         rmt_lanes_tick(self->lanes);
+        rmt_quota_tick(self->quota, now);
+        rmt_quota_tick(self->callers, now);
+        rmt_fold_tick(self->fold, now);
+        rmt_subscribers_tick(self->subscribers);
         if (rmt_broker_is_open(self))
             rmt_worker_port_presence(self);
     }
@@ -281,6 +289,10 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->driver = rmt_driver_new(self);
     self->events = rmt_events_new(self);
     self->lanes = rmt_lanes_new();
+    self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
+    self->fold = rmt_fold_new();
+    self->subscribers = rmt_subscribers_new(self);
+    self->quota = rmt_quota_new(KEYS_MAX, (int64_t) self->settings->mute_s * 1000);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
     const rmt_state_listener_t listener = {s_on_link, s_on_ready, self};
@@ -309,6 +321,10 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_driver_destroy(&self->driver);
     rmt_events_destroy(&self->events);
     rmt_lanes_destroy(&self->lanes);
+    rmt_quota_destroy(&self->quota);
+    rmt_quota_destroy(&self->callers);
+    rmt_fold_destroy(&self->fold);
+    rmt_subscribers_destroy(&self->subscribers);
     rmt_roster_destroy(&self->roster);
     rmt_keyring_destroy(&self->keyring);
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++)
@@ -326,7 +342,7 @@ rmt_broker_turn(rmt_broker_t *self)
     rmt_worker_port_handle(self, RMT_PORT_AGENTS);
     rmt_worker_port_handle(self, RMT_PORT_WORKERS);
     rmt_console_port_handle(self);
-    rmt_socket_drain(self->ports[RMT_PORT_EVENTS]);
+    rmt_subscribers_handle(self->subscribers);
     return s_tick(self);
 }
 

@@ -1,6 +1,7 @@
 #include "broker/roster.h"
 
 #include <assert.h>
+#include "broker/guard.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -81,7 +82,6 @@ rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *po
     member->origin = packet->origin;
     member->heard_at = rmt_clock_ms();
     member->greeting = old ? old->greeting + 1 : 1;
-    member->strikes = old ? old->strikes : 0;
     member->offer_count = rmt_records_count(services);
     member->offers = zmalloc((member->offer_count + 1) * sizeof *member->offers);
     for (size_t i = 0; i < member->offer_count; i++) {
@@ -174,7 +174,7 @@ rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg)
     rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
             rmt_msg_kind_name(msg->kind), error.text);
     if (error.code == RMT_E_UNAVAILABLE)
-        rmt_broker_cut(self->key, &self->origin);
+        rmt_guard_cut(self->broker, self->key, &self->origin, RMT_GUARD_DEAF);
 }
 
 rmt_record_t *

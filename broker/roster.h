@@ -14,6 +14,7 @@ typedef struct {
 } rmt_service_offer_t;
 
 typedef struct {
+    rmt_broker_t *broker;
     char key[RMT_USER_SIZE];
     char *role, *name, *place;
     char nonce[33];
@@ -23,7 +24,7 @@ typedef struct {
     int64_t heard_at;
     uint64_t greeting; // Rises with every HELLO
     bool is_ready;     // Redis knows of the HELLO: tasks may be sent
-    uint32_t strikes; // Messages against the grammar; counted, and nothing acts on it yet
+    bool is_beating;   // A call of task_beat is under way
     rmt_service_offer_t *offers;
     size_t offer_count;
 } rmt_member_t;

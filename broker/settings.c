@@ -27,6 +27,8 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "Seconds that a task waits for a worker before its job is shown as stuck."},
     {"silent-s", RMT_CONFIG_NUMBER, "600", 1, 86400,
      "Seconds that a machine may be silent before its task fails."},
+    {"mute-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
+     "Seconds for which the broker does not hear a key that broke the rules too often."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -52,6 +54,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .scan_ms = s_number(config, "scan-ms"),
         .stuck_s = s_number(config, "stuck-s"),
         .silent_s = s_number(config, "silent-s"),
+        .mute_s = s_number(config, "mute-s"),
     };
     return rmt_key_load(&self->own, rmt_config_text(config, "key"), error);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "broker/events.h"
+#include "broker/guard.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_log.h"
@@ -81,7 +82,7 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     rmt_log(RMT_INFO, "task.unsent", "task=%s service=%s to=%s text=\"%s\"",
             rmt_record_text(item, "id", ""), msg->service, member->name, error.text);
     if (error.code == RMT_E_UNAVAILABLE)
-        rmt_broker_cut(member->key, &member->origin);
+        rmt_guard_cut(broker, member->key, &member->origin, RMT_GUARD_DEAF);
     s_return_task(broker, member, item);
     return false;
 }

@@ -4,6 +4,7 @@
 #include "broker/clocks.h"
 #include "broker/driver.h"
 #include "broker/events.h"
+#include "broker/guard.h"
 #include "broker/keyring.h"
 #include "broker/lanes.h"
 #include "broker/peers.h"
@@ -45,6 +46,7 @@ typedef struct {
     rmt_record_t *meta;
     size_t size; // Of the envelope
     char key[RMT_USER_SIZE];
+    char lane[RMT_LANE_NAME_SIZE];
     char token[RMT_TOKEN_TEXT_SIZE];
 } ask_t;
 
@@ -386,13 +388,13 @@ static void
 s_send(ask_t *ask, rmt_msg_t *reply)
 {
     rmt_error_t error = {0};
-    rmt_unsent_t *unsent = rmt_lanes_unsent(ask->broker->lanes, ask->key);
+    rmt_unsent_t *unsent = rmt_lanes_unsent(ask->broker->lanes, ask->lane);
     reply->sequence = ask->msg->sequence;
     if (rmt_socket_reply(ask->port, ask->route, reply, unsent, &error) == 0 ||
         error.code == RMT_E_NOT_FOUND)
         return; // A peer that has gone asks again
     if (error.code == RMT_E_UNAVAILABLE) {
-        rmt_broker_cut(ask->key, &ask->origin);
+        rmt_guard_cut(ask->broker, ask->key, &ask->origin, RMT_GUARD_DEAF);
         return;
     }
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
@@ -417,7 +419,7 @@ static void s_ask(ask_t *ask);
 static void
 s_end(ask_t *ask)
 {
-    ask_t *next = rmt_lanes_leave(ask->broker->lanes, ask->key, ask->size);
+    ask_t *next = rmt_lanes_leave(ask->broker->lanes, ask->lane, ask->size);
     s_ask_destroy(&ask);
     if (next)
         s_ask(next);
@@ -523,9 +525,9 @@ s_ask(ask_t *ask)
         return;
     }
     if (verb->before && verb->before(ask, &error) == -1) {
-        if (error.code == RMT_E_NOT_ALLOWED)
-            rmt_broker_refuse(ask->broker, ask->key, verb->name, error.text);
         s_fail(ask, error.code, error.text);
+        if (error.code == RMT_E_NOT_ALLOWED)
+            rmt_guard_refuse(ask->broker, ask->key, &ask->origin, verb->name, error.text);
         s_end(ask);
         return;
     }
@@ -545,7 +547,7 @@ s_enter(ask_t *ask, const rmt_record_t *key)
     if (ask->verb->roles & VIEWER)
         rmt_record_remove(ask->meta, "idem");
     (void) rmt_msg_body(ask->msg);
-    switch (rmt_lanes_enter(ask->broker->lanes, ask->key, ask->size,
+    switch (rmt_lanes_enter(ask->broker->lanes, ask->lane, ask->size,
                             s_role_bit(key) == ADMIN, ask)) {
     case RMT_LANE_GO:
         s_ask(ask);
@@ -570,6 +572,7 @@ rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     ask->route = rmt_take(&packet->route);
     ask->msg = rmt_take(&packet->msg);
     ask->origin = packet->origin;
+    rmt_guard_lane(broker, packet, ask->lane);
     ask->size = packet->size;
     snprintf(ask->key, sizeof ask->key, "%s", packet->user);
     ask->verb = s_find(name);
@@ -585,8 +588,8 @@ rmt_verbs_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     } else {
         rmt_auto_str text = rmt_text("a key with role %s may not use the verb %s",
                                      rmt_record_text(key, "role", "?"), name);
-        rmt_broker_refuse(broker, ask->key, name, text);
         s_fail(ask, RMT_E_NOT_ALLOWED, text);
+        rmt_guard_refuse(broker, ask->key, &ask->origin, name, text);
     }
     s_ask_destroy(&ask);
 }

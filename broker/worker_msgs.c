@@ -3,6 +3,8 @@
 #include <string.h>
 #include "broker/driver.h"
 #include "broker/events.h"
+#include "broker/guard.h"
+#include "broker/quota.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
@@ -10,6 +12,19 @@
 #include "broker/tasks.h"
 
 #define PHASE_MAX 60
+#define PHASES_MAX 100 // Recorded of one attempt
+// Results, phases and doubts of one key on their way to Redis; more are sent again.
+#define AGENT_CALLS_MAX 16
+#define PLACE_CALLS_MAX 256
+
+static bool
+s_hold(rmt_broker_t *broker, const rmt_member_t *member)
+{
+    const bool is_place =
+        streq(member->role, "imager") || streq(member->role, "installer");
+    return rmt_quota_hold(broker->quota, member->key,
+                          is_place ? PLACE_CALLS_MAX : AGENT_CALLS_MAX);
+}
 
 // ---- Tasks of others
 
@@ -25,12 +40,13 @@ s_on_task(void *context, rmt_msg_t *reply)
     claim_t *claim = context;
     rmt_asked_t *asked = claim->asked;
     rmt_member_t *member = rmt_asked_member(asked, reply);
+    rmt_quota_release(asked->broker->quota, asked->key);
     const rmt_record_t *task = reply->code == RMT_E_OK ? reply->body : NULL;
     if (member && task && !rmt_record_is(task, "worker", member->key) &&
         (claim->attempt >= rmt_record_u64(task, "attempt", 0) ||
          !rmt_member_offer(member, rmt_record_text(task, "service", ""))))
-        rmt_broker_refuse(asked->broker, member->key, asked->service,
-                          "the task is not in the hands of this worker");
+        rmt_guard_refuse(asked->broker, asked->key, &member->origin, asked->service,
+                         "the task is not in the hands of this worker");
     rmt_asked_destroy(&claim->asked);
     free(claim);
 }
@@ -39,6 +55,8 @@ void
 rmt_worker_msgs_claim(rmt_broker_t *broker, const rmt_member_t *member, const char *act,
                       const char *task, uint32_t attempt)
 {
+    if (!s_hold(broker, member))
+        return; // Enough of them are being looked at
     claim_t *claim = zmalloc(sizeof *claim);
     claim->asked = rmt_asked_new(broker, member, act);
     claim->attempt = attempt;
@@ -54,6 +72,8 @@ s_on_beat(void *context, rmt_msg_t *reply)
 {
     rmt_asked_t *asked = context;
     rmt_member_t *member = rmt_asked_member(asked, reply);
+    if (member)
+        member->is_beating = false;
     const size_t count =
         member && reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
     for (size_t i = 0; i < count; i++) {
@@ -71,8 +91,10 @@ rmt_worker_msgs_beat(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
 {
     rmt_auto(rmt_msg) answer = rmt_msg_new(RMT_MSG_BEAT);
     rmt_member_send(member, answer);
-    if (!msg->items || rmt_records_count(msg->items) == 0)
+    // While Redis is slower than the beats, the one under way stands for them all.
+    if (!msg->items || rmt_records_count(msg->items) == 0 || member->is_beating)
         return;
+    member->is_beating = true;
     rmt_auto(rmt_record) meta = rmt_member_meta(member);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
@@ -88,9 +110,8 @@ rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
     rmt_service_offer_t *offer =
         rmt_member_offer(member, msg->service ? msg->service : "");
     if (!offer) {
-        member->strikes++;
-        rmt_broker_refuse(broker, member->key, "credit",
-                          "the worker did not offer this service");
+        rmt_guard_refuse(broker, member->key, &member->origin, "credit",
+                         "the worker did not offer this service");
         return;
     }
     offer->credit = msg->slots < 1000 ? msg->slots : 1000;
@@ -112,9 +133,22 @@ s_flight(rmt_broker_t *broker, const rmt_member_t *member, const char *task,
 static void
 s_on_phase(void *context, rmt_msg_t *reply)
 {
-    rmt_broker_t *broker = context;
+    rmt_asked_t *asked = context;
+    rmt_quota_release(asked->broker->quota, asked->key);
     if (reply->code == RMT_E_OK)
-        rmt_events_tail(broker->events);
+        rmt_events_tail(asked->broker->events);
+    rmt_asked_destroy(&asked);
+}
+
+// Whether a phase may be recorded; else the next PROGRESS of this phase brings it again.
+static bool
+s_may_record(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *flight)
+{
+    const uint64_t phases = rmt_record_u64(flight, "phases", 0);
+    if (phases >= PHASES_MAX || !s_hold(broker, member))
+        return false;
+    rmt_record_set_u64(flight, "phases", phases + 1);
+    return true;
 }
 
 void
@@ -131,7 +165,8 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     rmt_events_progress(broker->events, flight, msg);
     const char *phase = msg->phase ? msg->phase : "";
     if (!*phase || strlen(phase) > PHASE_MAX ||
-        streq(phase, rmt_record_text(flight, "phase", "")))
+        streq(phase, rmt_record_text(flight, "phase", "")) ||
+        !s_may_record(broker, member, flight))
         return;
     rmt_record_set(flight, "phase", phase);
     rmt_auto(rmt_record) meta = rmt_member_meta(member);
@@ -141,7 +176,7 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     rmt_record_set(body, "phase", phase);
     rmt_record_set(body, "text", msg->text ? msg->text : "");
     const rmt_call_t call = {"task_phase", meta, body, NULL};
-    rmt_state_call(broker->state, &call, s_on_phase, broker);
+    rmt_state_call(broker->state, &call, s_on_phase, rmt_asked_new(broker, member, ""));
 }
 
 // ---- RESULT
@@ -150,6 +185,7 @@ static void
 s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
 {
     const char *task = rmt_record_text(claim, "task", "");
+    rmt_quota_release(broker->quota, rmt_record_text(claim, "worker", ""));
     const bool is_final =
         code == RMT_E_OK || code == RMT_E_FENCED || code == RMT_E_NOT_FOUND;
     rmt_member_t *member =
@@ -214,6 +250,8 @@ s_on_release(void *context, rmt_msg_t *reply)
         // was recorded already.
         rmt_record_t *outputs = rmt_record_new();
         rmt_driver_result(broker->driver, &release->claim, &outputs, s_recorded);
+    } else if (reply->code != RMT_E_CANCELLED) {
+        rmt_quota_release(broker->quota, rmt_record_text(release->claim, "worker", ""));
     }
     rmt_record_destroy(&release->claim);
     free(release);
@@ -235,6 +273,8 @@ s_release(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *claim)
 void
 rmt_worker_msgs_result(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg)
 {
+    if (!s_hold(broker, member))
+        return; // It is sent again
     rmt_record_t *claim = s_claim(broker, member, msg);
     if (msg->code == RMT_E_CANCELLED) {
         s_release(broker, member, claim);

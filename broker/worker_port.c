@@ -2,8 +2,10 @@
 
 #include "broker/clocks.h"
 #include "broker/events.h"
+#include "broker/guard.h"
 #include "broker/keyring.h"
 #include "broker/peers.h"
+#include "broker/quota.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -75,7 +77,8 @@ s_may_offer(const rmt_record_t *key, const char *service)
 }
 
 static void
-s_refused(const rmt_packet_t *packet, zsock_t *port, rmt_code_t code, const char *text)
+s_refused(rmt_broker_t *broker, const rmt_packet_t *packet, zsock_t *port,
+          rmt_code_t code, const char *text)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
@@ -83,7 +86,7 @@ s_refused(const rmt_packet_t *packet, zsock_t *port, rmt_code_t code, const char
     rmt_msg_text(&msg->text, text);
     if (rmt_socket_send(port, packet->route, msg, false, &error) == -1 &&
         error.code == RMT_E_UNAVAILABLE)
-        rmt_broker_cut(packet->user, &packet->origin);
+        rmt_guard_cut(broker, packet->user, &packet->origin, RMT_GUARD_DEAF);
 }
 
 void
@@ -98,6 +101,23 @@ rmt_worker_port_end(rmt_broker_t *broker, const char *key)
     rmt_member_send(member, msg);
     rmt_log(RMT_INFO, "peer.ended", "role=%s name=%s", member->role, member->name);
     rmt_roster_drop(broker->roster, key);
+}
+
+// What a HELLO may be; a machine with its hardware takes a tenth of it.
+static bool
+s_check_size(const rmt_packet_t *packet, rmt_error_t *error)
+{
+    const rmt_msg_t *msg = packet->msg;
+    const size_t services = msg->items ? rmt_records_count(msg->items) : 0;
+    const size_t hand = msg->hand ? rmt_records_count(msg->hand) : 0;
+    if (packet->size <= RMT_HELLO_SIZE_MAX && services <= RMT_HELLO_SERVICES_MAX &&
+        hand <= RMT_HELLO_HAND_MAX)
+        return true;
+    return rmt_fail(error, RMT_E_TOO_BIG,
+                    "a HELLO of %zu bytes with %zu services and %zu tasks; it may have "
+                    "%zu, %d and %d",
+                    packet->size, services, hand, RMT_HELLO_SIZE_MAX,
+                    RMT_HELLO_SERVICES_MAX, RMT_HELLO_HAND_MAX) == 0;
 }
 
 static bool
@@ -155,15 +175,23 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_msg_t *msg = packet->msg;
     rmt_error_t error = {0};
     if (!rmt_broker_is_open(broker)) {
-        s_refused(packet, port, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
+        s_refused(broker, packet, port, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
         return;
     }
-    if (!s_check_hello(key, msg, &error)) {
-        rmt_broker_refuse(broker, packet->user, "hello", error.text);
-        s_refused(packet, port, error.code, error.text);
+    if (!s_check_size(packet, &error) || !s_check_hello(key, msg, &error)) {
+        s_refused(broker, packet, port, error.code, error.text);
+        rmt_guard_refuse(broker, packet->user, &packet->origin, "hello", error.text);
+        return;
+    }
+    if (!rmt_quota_greet(broker->quota, packet->user, rmt_clock_ms())) {
+        const char *text =
+            "this HELLO came too soon after the last ones; say it again in a second";
+        s_refused(broker, packet, port, RMT_E_BUSY, text);
+        rmt_guard_strike(broker, packet->user, &packet->origin);
         return;
     }
     rmt_member_t *member = rmt_roster_greet(broker->roster, key, port, packet);
+    member->broker = broker;
     rmt_uid_text(msg->nonce, member->nonce);
     rmt_auto(rmt_msg) welcome = rmt_msg_new(RMT_MSG_WELCOME);
     welcome->version = RMT_WIRE_VERSION;
@@ -203,7 +231,8 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     }
     rmt_member_t *member = rmt_roster_find(broker->roster, packet->user);
     if (!member || !zframe_eq(member->route, packet->route)) {
-        s_refused(packet, port, RMT_E_NOT_FOUND, "a worker must send HELLO first");
+        s_refused(broker, packet, port, RMT_E_NOT_FOUND,
+                  "a worker must send HELLO first");
         return;
     }
     member->heard_at = rmt_clock_ms();
@@ -224,9 +253,26 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_verbs_answer(broker, port, key, packet);
         break;
     default:
-        member->strikes++;
-        rmt_broker_refuse(broker, packet->user, rmt_msg_kind_name(msg->kind),
-                          "a worker may not send this message");
+        rmt_guard_refuse(broker, packet->user, &packet->origin,
+                         rmt_msg_kind_name(msg->kind),
+                         "a worker may not send this message");
+    }
+}
+
+static void
+s_take_packet(rmt_broker_t *broker, rmt_port_t port, rmt_packet_t *packet)
+{
+    zsock_t *socket = broker->ports[port];
+    const rmt_record_t *key = rmt_keyring_find(broker->keyring, packet->user);
+    if (key) {
+        s_take_msg(broker, socket, key, packet);
+    } else if (!rmt_broker_is_open(broker)) {
+        s_refused(broker, packet, socket, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
+    } else {
+        rmt_roster_drop(broker->roster, packet->user);
+        s_refused(broker, packet, socket, RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);
+        rmt_guard_refuse(broker, packet->user, &packet->origin,
+                         rmt_msg_kind_name(packet->msg->kind), "the key may not act");
     }
 }
 
@@ -235,24 +281,17 @@ rmt_worker_port_handle(rmt_broker_t *broker, rmt_port_t port)
 {
     rmt_packet_t packet = {0};
     rmt_error_t error = {0};
-    for (int i = 0; i < BATCH; i++) {
+    const int64_t until = rmt_clock_ms() + RMT_TURN_MS;
+    for (int i = 0; i < BATCH && rmt_clock_ms() < until; i++) {
         const int rc = rmt_socket_recv(broker->ports[port], &packet, &error);
         if (rc == 0)
             break;
-        const rmt_record_t *key = rmt_keyring_find(broker->keyring, packet.user);
-        if (rc == -1) {
-            rmt_broker_refuse(broker, packet.user, "message", error.text);
-        } else if (key) {
-            s_take_msg(broker, broker->ports[port], key, &packet);
-        } else if (!rmt_broker_is_open(broker)) {
-            s_refused(&packet, broker->ports[port], RMT_E_UNAVAILABLE,
-                      RMT_BROKER_NOT_OPEN);
-        } else {
-            rmt_roster_drop(broker->roster, packet.user);
-            rmt_broker_refuse(broker, packet.user, rmt_msg_kind_name(packet.msg->kind),
-                              "the key may not act");
-            s_refused(&packet, broker->ports[port], RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);
-        }
+        if (!rmt_guard_admits(broker, port, &packet))
+            continue;
+        if (rc == -1)
+            rmt_guard_refuse(broker, packet.user, &packet.origin, "message", error.text);
+        else
+            s_take_packet(broker, port, &packet);
     }
     rmt_packet_clear(&packet);
 }

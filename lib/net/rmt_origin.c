@@ -45,11 +45,25 @@ rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE])
         address[0] = '\0';
 }
 
-void
-rmt_origin_cut(const rmt_origin_t *self)
+bool
+rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other)
+{
+    assert(self && other);
+    return self->fd != -1 && self->fd == other->fd &&
+           memcmp(&self->peer, &other->peer, sizeof self->peer) == 0;
+}
+
+bool
+rmt_origin_is_alive(const rmt_origin_t *self)
 {
     assert(self);
     const rmt_origin_t now = s_look(self->fd);
-    if (now.fd != -1 && memcmp(&now.peer, &self->peer, sizeof now.peer) == 0)
+    return rmt_origin_is_same(self, &now);
+}
+
+void
+rmt_origin_cut(const rmt_origin_t *self)
+{
+    if (rmt_origin_is_alive(self))
         (void) shutdown(self->fd, SHUT_RDWR);
 }

@@ -27,5 +27,10 @@ rmt_origin_t rmt_origin_of(zframe_t *frame);
 // The address of the peer; "" when it is not known.
 void rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE]);
 
+bool rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other);
+
+// The connection is still there.
+bool rmt_origin_is_alive(const rmt_origin_t *self);
+
 // End the connection if it is still there. Never blocks.
 void rmt_origin_cut(const rmt_origin_t *self);

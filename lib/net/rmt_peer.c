@@ -17,6 +17,7 @@
 #define BEATS_MISSED 3
 #define HASTE_MS 60000 // So long after a loss retries come quickly
 #define REHELLO_MS 500 // Between two HELLOs that a REFUSED asks for
+#define BUSY_MS 1000   // Until the next one when the broker has no time for it
 
 typedef enum { STATE_APART, STATE_GREETING, STATE_WELCOME } state_t;
 
@@ -35,6 +36,7 @@ struct rmt_peer {
     int64_t due_at;   // APART: next try; GREETING: give up; WELCOME: next beat
     int64_t heard_at; // Anything from the broker
     int64_t greeted_at;
+    int64_t again_at; // GREETING: the next HELLO, when the broker asked for it; else 0
 };
 
 static uint32_t
@@ -120,6 +122,7 @@ s_greet(rmt_peer_t *self, int64_t now)
     rmt_auto(rmt_msg) hello = self->config.hello(self->config.context);
     self->state = STATE_GREETING;
     self->greeted_at = now;
+    self->again_at = 0;
     self->due_at = now + self->welcome_ms;
     if (rmt_socket_send(self->socket, NULL, hello, false, &error) == -1)
         s_part(self, now);
@@ -178,7 +181,9 @@ rmt_peer_tick(rmt_peer_t *self)
     if (self->watcher && self->state == STATE_GREETING)
         (void) rmt_socket_watch(self->watcher, self->brokers[self->index],
                                 &self->trouble);
-    if (self->state == STATE_WELCOME && s_is_silent(self, now)) {
+    if (self->state == STATE_GREETING && self->again_at && now >= self->again_at) {
+        s_greet(self, now);
+    } else if (self->state == STATE_WELCOME && s_is_silent(self, now)) {
         rmt_fail(&self->trouble, RMT_E_UNAVAILABLE,
                  "the broker at %s has sent nothing for %lld s",
                  self->brokers[self->index], (long long) (now - self->heard_at) / 1000);
@@ -192,7 +197,10 @@ rmt_peer_tick(rmt_peer_t *self)
             s_time_out(self, now);
         }
     }
-    const int64_t left = self->due_at - rmt_clock_ms();
+    const bool is_asked = self->state == STATE_GREETING && self->again_at;
+    const int64_t due_at =
+        is_asked && self->again_at < self->due_at ? self->again_at : self->due_at;
+    const int64_t left = due_at - rmt_clock_ms();
     return left < 0 ? 0 : left > 1000 ? 1000 : (int) left;
 }
 
@@ -239,6 +247,9 @@ s_take_msg(rmt_peer_t *self, const rmt_msg_t *msg)
         return false;
     if (msg->kind == RMT_MSG_WELCOME)
         return s_take_welcome(self, msg, now);
+    if (msg->kind == RMT_MSG_REFUSED && msg->code == RMT_E_BUSY &&
+        self->state == STATE_GREETING)
+        self->again_at = now + BUSY_MS;
     if (msg->kind != RMT_MSG_REFUSED || msg->code != RMT_E_NOT_FOUND)
         return self->state == STATE_WELCOME;
     if (now - self->greeted_at >= REHELLO_MS) {

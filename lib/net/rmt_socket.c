@@ -94,6 +94,8 @@ s_set_server(void *handle, const kind_t *kind)
     s_set(handle, ZMQ_CURVE_SERVER, 1);
     if (kind->type == ZMQ_ROUTER)
         s_set(handle, ZMQ_ROUTER_MANDATORY, 1);
+    else
+        s_set(handle, ZMQ_XPUB_VERBOSER, 1); // Each subscription is seen, also a repeat
     int rc = zmq_setsockopt(handle, ZMQ_ZAP_DOMAIN, kind->domain, strlen(kind->domain));
     assert(rc == 0);
     const int enforce = 1;
@@ -463,16 +465,23 @@ rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
     return rc == 0 ? 1 : -1;
 }
 
-size_t
-rmt_socket_drain(zsock_t *socket)
+bool
+rmt_socket_recv_subscription(zsock_t *socket, rmt_subscription_t *subscription)
 {
-    assert(socket);
-    size_t count = 0;
-    while (zsock_events(socket) & ZMQ_POLLIN) {
-        parts_t parts = {0};
-        s_read_parts(socket, &parts);
-        s_free_parts(&parts);
-        count += parts.count;
+    assert(socket && subscription);
+    if (!(zsock_events(socket) & ZMQ_POLLIN))
+        return false;
+    parts_t parts = {0};
+    rmt_error_t ignored = {0};
+    s_read_parts(socket, &parts);
+    zframe_t *frame = parts.frames[0];
+    *subscription = (rmt_subscription_t){.origin.fd = -1};
+    if (frame && s_read_user(frame, subscription->user, &ignored) == 0) {
+        const size_t size = zframe_size(frame);
+        subscription->origin = rmt_origin_of(frame);
+        subscription->is_on = size == 0 || zframe_data(frame)[0] != 0;
+        subscription->size = size > 0 ? size - 1 : 0;
     }
-    return count;
+    s_free_parts(&parts);
+    return true;
 }

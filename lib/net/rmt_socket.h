@@ -85,11 +85,19 @@ int rmt_socket_reply(zsock_t *socket, zframe_t *route, const rmt_msg_t *msg,
 // 0: nothing is there; -1: PROTOCOL, TOO_BIG (something was dropped: route and user
 // tell whose it was, msg is NULL; user is empty when it came without one). Caller owns
 // what is in the packet: take msg out of it or rmt_packet_clear. Not for XPUB, whose
-// subscriptions are bare frames of the SUB side; its owner must read and drop them
-// (rmt_socket_drain), or they pile up.
+// subscriptions are bare frames of the SUB side; its owner must read them as well
+// (rmt_socket_recv_subscription), or they pile up.
 int rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error);
 
 void rmt_packet_clear(rmt_packet_t *packet);
 
-// Read and drop all frames that have arrived. Returns how many.
-size_t rmt_socket_drain(zsock_t *socket);
+// What a subscriber of an XPUB has said.
+typedef struct {
+    char user[RMT_USER_SIZE]; // Empty when its connection has ended
+    rmt_origin_t origin;
+    bool is_on;  // It subscribes; else it no longer does
+    size_t size; // Octets of the topic
+} rmt_subscription_t;
+
+// Take the next one from an XPUB; never blocks. False: nothing is there.
+bool rmt_socket_recv_subscription(zsock_t *socket, rmt_subscription_t *subscription);

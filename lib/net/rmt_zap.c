@@ -14,6 +14,7 @@
 #define REQUEST_PARTS 7
 #define ENTRY_SIZE 128
 #define SELF_TEST_MS 3000
+#define MUTED_MAX 10000
 
 struct rmt_zap {
     zactor_t *actor;
@@ -23,7 +24,8 @@ struct rmt_zap {
 typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
-    bool is_open; // More keys will be allowed: a key without a list yet tries again
+    zhashx_t *muted; // Key or address -> text of the time of the clock when it ends
+    bool is_open;    // More keys will be allowed: a key without a list yet tries again
     uint64_t refused;
 } doorman_t;
 
@@ -38,6 +40,7 @@ doorman_destroy(doorman_t **self_p)
         (void) zsock_unbind(self->handler, ENDPOINT);
     zsock_destroy(&self->handler);
     zhashx_destroy(&self->allowed);
+    zhashx_destroy(&self->muted);
     free(self);
 }
 
@@ -50,33 +53,56 @@ s_entry(char entry[ENTRY_SIZE], const char *domain, const char *key)
 
 // ---- In the thread
 
-// The public key of a request in Z85, or false when it has another form.
+typedef struct {
+    char *domain, *address;
+    char key[KEY_TEXT_SIZE]; // In Z85
+} request_t;
+
+// False when it has another form.
 static bool
-s_read_request(zmsg_t *request, char **domain_out, char key_out[KEY_TEXT_SIZE])
+s_read_request(zmsg_t *request, request_t *request_out)
 {
     if (zmsg_size(request) != REQUEST_PARTS)
         return false;
     zframe_t *version = zmsg_first(request);
     (void) zmsg_next(request);
     zframe_t *domain = zmsg_next(request);
-    (void) zmsg_next(request);
+    zframe_t *address = zmsg_next(request);
     (void) zmsg_next(request);
     zframe_t *mechanism = zmsg_next(request);
     zframe_t *key = zmsg_next(request);
     if (!zframe_streq(version, "1.0") || !zframe_streq(mechanism, "CURVE") ||
         zframe_size(key) != KEY_SIZE)
         return false;
-    zmq_z85_encode(key_out, zframe_data(key), KEY_SIZE);
-    *domain_out = zframe_strdup(domain);
+    zmq_z85_encode(request_out->key, zframe_data(key), KEY_SIZE);
+    request_out->domain = zframe_strdup(domain);
+    request_out->address = zframe_strdup(address);
     return true;
+}
+
+static bool
+s_is_listed(const doorman_t *self, const char *domain, const char *key)
+{
+    char entry[ENTRY_SIZE];
+    return zhashx_lookup(self->allowed, s_entry(entry, domain, key));
 }
 
 static bool
 s_is_allowed(const doorman_t *self, const char *domain, const char *key)
 {
-    char entry[ENTRY_SIZE];
-    return zhashx_lookup(self->allowed, s_entry(entry, domain, key)) ||
-           zhashx_lookup(self->allowed, s_entry(entry, domain, "*"));
+    return s_is_listed(self, domain, key) || s_is_listed(self, domain, "*");
+}
+
+static bool
+s_is_muted(doorman_t *self, const char *peer)
+{
+    const char *until = zhashx_lookup(self->muted, peer);
+    if (!until)
+        return false;
+    if (rmt_clock_ms() < atoll(until))
+        return true;
+    zhashx_delete(self->muted, peer);
+    return false;
 }
 
 static void
@@ -85,11 +111,16 @@ s_answer(doorman_t *self)
     rmt_auto(zmsg) request = zmsg_recv(self->handler);
     if (!request)
         return;
-    char key[KEY_TEXT_SIZE] = "";
-    rmt_auto_str domain = NULL;
-    const bool is_read = s_read_request(request, &domain, key);
-    const bool allowed = is_read && s_is_allowed(self, domain, key);
-    const bool later = is_read && !allowed && self->is_open;
+    request_t asked = {0};
+    const bool is_read = s_read_request(request, &asked);
+    rmt_auto_str domain = asked.domain;
+    rmt_auto_str address = asked.address;
+    // Where keys are told apart, an address says nothing about them.
+    const bool is_muted =
+        is_read && (s_is_muted(self, asked.key) ||
+                    (s_is_listed(self, domain, "*") && s_is_muted(self, address)));
+    const bool allowed = is_read && !is_muted && s_is_allowed(self, domain, asked.key);
+    const bool later = is_muted || (is_read && !allowed && self->is_open);
     if (!allowed && !later)
         self->refused++;
     zmsg_first(request);
@@ -98,10 +129,23 @@ s_answer(doorman_t *self)
     zmsg_addstr(reply, "1.0");
     zmsg_addmem(reply, id ? zframe_data(id) : NULL, id ? zframe_size(id) : 0);
     zmsg_addstr(reply, allowed ? "200" : later ? "300" : "400");
-    zmsg_addstr(reply, allowed ? "OK" : later ? "not known yet" : "not allowed");
-    zmsg_addstr(reply, allowed ? key : "");
+    zmsg_addstr(reply, allowed ? "OK" : later ? "try again later" : "not allowed");
+    zmsg_addstr(reply, allowed ? asked.key : "");
     zmsg_addmem(reply, NULL, 0);
     zmsg_send(&reply, self->handler);
+}
+
+// When the table is full, the peers that come last are not muted.
+static void
+s_mute(doorman_t *self, const char *peer, const char *until)
+{
+    if (zhashx_size(self->muted) >= MUTED_MAX) {
+        rmt_auto(zlistx) peers = zhashx_keys(self->muted);
+        for (const char *one = zlistx_first(peers); one; one = zlistx_next(peers))
+            (void) s_is_muted(self, one);
+    }
+    if (zhashx_size(self->muted) < MUTED_MAX)
+        zhashx_update(self->muted, peer, strdup(until));
 }
 
 // Returns false when the owner wants the end.
@@ -115,7 +159,10 @@ s_obey(doorman_t *self, zsock_t *pipe)
     if (streq(command, "$TERM"))
         return false;
     rmt_auto_str entry = zmsg_popstr(request);
-    if (streq(command, "ALLOW"))
+    rmt_auto_str until = zmsg_popstr(request);
+    if (streq(command, "MUTE"))
+        s_mute(self, entry, until);
+    else if (streq(command, "ALLOW"))
         zhashx_update(self->allowed, entry, self);
     else if (streq(command, "DENY"))
         zhashx_delete(self->allowed, entry);
@@ -148,12 +195,21 @@ s_run(zsock_t *pipe, void *argument)
 
 // ---- For the owner
 
+static void
+s_free_text(void **item_p)
+{
+    free(*item_p);
+    *item_p = NULL;
+}
+
 rmt_zap_t *
 rmt_zap_new(rmt_error_t *error)
 {
     assert(error);
     rmt_auto(doorman) doorman = zmalloc(sizeof *doorman);
     doorman->allowed = zhashx_new();
+    doorman->muted = zhashx_new();
+    zhashx_set_destructor(doorman->muted, s_free_text);
     doorman->handler = zsock_new(ZMQ_REP);
     if (!doorman->handler) {
         rmt_fail_errno(error, "ZAP socket");
@@ -191,6 +247,17 @@ s_ask(rmt_zap_t *self, const char *command, const char *domain, const char *key)
     uint64_t refused = 0;
     zsock_recv(self->actor, "8", &refused);
     return refused;
+}
+
+void
+rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms)
+{
+    assert(self && peer);
+    char until[24];
+    snprintf(until, sizeof until, "%lld", (long long) (rmt_clock_ms() + mute_ms));
+    uint64_t refused = 0;
+    zsock_send(self->actor, "sss", "MUTE", peer, until);
+    zsock_recv(self->actor, "8", &refused);
 }
 
 void

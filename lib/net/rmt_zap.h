@@ -24,6 +24,11 @@ void rmt_zap_destroy(rmt_zap_t **self_p);
 void rmt_zap_allow(rmt_zap_t *self, const char *domain, const char *key);
 void rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key);
 
+// Drop the next handshakes of a key, or of an address on the enrol port, for so long.
+// They do not count as refused: the peer tries again. A peer that has connected already
+// stays.
+void rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms);
+
 // Let every key in; for the enrol port alone.
 void rmt_zap_allow_any(rmt_zap_t *self, const char *domain);
 

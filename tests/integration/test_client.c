@@ -258,7 +258,11 @@ test_events_come_by_topic(void **state)
     RMT_OK(rmt_client_subscribe(client, "job/1/", &error));
     zmq_pollitem_t item = {zsock_resolve(events), 0, ZMQ_POLLIN, 0};
     assert_int_equal(zmq_poll(&item, 1, WAIT_MS), 1);
-    assert_int_equal(rmt_socket_drain(events), 1);
+    rmt_subscription_t subscription;
+    assert_true(rmt_socket_recv_subscription(events, &subscription));
+    assert_true(subscription.is_on);
+    assert_string_equal(subscription.user, farm->own.public_text);
+    assert_false(rmt_socket_recv_subscription(events, &subscription));
     static const char *const topics[] = {"job/2/state", "job/1/state"};
     for (size_t i = 0; i < 2; i++) {
         rmt_auto(rmt_msg) event = rmt_msg_new(RMT_MSG_EVENT);

@@ -1,0 +1,156 @@
+#include "broker/guard.h"
+
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "base/rmt_log.h"
+#include "broker/keyring.h"
+#include "broker/quota.h"
+
+#define UNIT_SIZE 4096 // A message costs one unit, and one more for each so many octets
+#define MUTES_MAX 2    // So many mutes hold the machine
+
+// Far more than a program of ramet sends: a worker tells of 1,000 tasks twice a second.
+static const rmt_quota_rate_t s_rates[] = {
+    [RMT_PORT_AGENTS] = {200, 1000},
+    [RMT_PORT_WORKERS] = {5000, 20000},
+    [RMT_PORT_CONSOLE] = {2000, 4000},
+};
+static const rmt_quota_rate_t s_admin_rate = {20000, 40000};
+
+static bool
+s_is_admin(const rmt_broker_t *broker, const char *user)
+{
+    const rmt_record_t *key = rmt_keyring_find(broker->keyring, user);
+    return key && rmt_record_is(key, "role", "admin");
+}
+
+char *
+rmt_guard_lane(const rmt_broker_t *broker, const rmt_packet_t *packet,
+               char name[RMT_LANE_NAME_SIZE])
+{
+    if (s_is_admin(broker, packet->user))
+        snprintf(name, RMT_LANE_NAME_SIZE, "%s %d", packet->user, packet->origin.fd);
+    else
+        snprintf(name, RMT_LANE_NAME_SIZE, "%s", packet->user);
+    return name;
+}
+
+// ---- Strikes
+
+static void
+s_hold(rmt_broker_t *broker, const rmt_record_t *key)
+{
+    const char *name = rmt_record_text(key, "name", "");
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "name", name);
+    rmt_record_setf(body, "reason",
+                    "the key of this machine flooded the broker, was muted, and did it "
+                    "again; look at the machine, then: ramet target unhold %s",
+                    name);
+    rmt_broker_call(broker, "target_hold", body, NULL, NULL);
+}
+
+static void
+s_mute(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin, unsigned times)
+{
+    const rmt_record_t *key = rmt_keyring_find(broker->keyring, user);
+    const char *role = key ? rmt_record_text(key, "role", "") : "";
+    const char *name = key ? rmt_record_text(key, "name", "") : "";
+    rmt_log(RMT_WARN, "peer.muted", "key=%s role=%s name=%s times=%u seconds=%u", user,
+            role, name, times, broker->settings->mute_s);
+    rmt_zap_mute(broker->zap, user, (int64_t) broker->settings->mute_s * 1000);
+    rmt_origin_cut(origin); // As a member it is silent from now on
+    rmt_auto_str text = rmt_text("%s %s broke the rules too often and is not heard for "
+                                 "%u s",
+                                 role, name, broker->settings->mute_s);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "what", "peer.muted");
+    rmt_record_set(body, "key", user);
+    rmt_record_set(body, "text", text);
+    if (streq(role, "target"))
+        rmt_record_set(body, "target", name);
+    rmt_broker_call(broker, "audit_append", body, NULL, NULL);
+    if (streq(role, "target") && times >= MUTES_MAX)
+        s_hold(broker, key);
+}
+
+void
+rmt_guard_strike(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin)
+{
+    if (s_is_admin(broker, user))
+        return;
+    const unsigned times = rmt_quota_strike(broker->quota, user, rmt_clock_ms());
+    if (times > 0)
+        s_mute(broker, user, origin, times);
+}
+
+void
+rmt_guard_refuse(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin,
+                 const char *act, const char *why)
+{
+    rmt_broker_refuse(broker, user, act, why);
+    rmt_guard_strike(broker, user, origin);
+}
+
+// ---- At the port
+
+bool
+rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet)
+{
+    const int64_t now = rmt_clock_ms();
+    const char *user = packet->user;
+    if (rmt_quota_is_muted(broker->quota, user, now)) {
+        rmt_origin_cut(&packet->origin); // Another connection of the same key
+        return false;
+    }
+    const rmt_quota_rate_t rate = s_is_admin(broker, user) ? s_admin_rate : s_rates[port];
+    const uint32_t units = 1 + (uint32_t) (packet->size / UNIT_SIZE);
+    char lane[RMT_LANE_NAME_SIZE];
+    if (rmt_quota_use(broker->quota, rmt_guard_lane(broker, packet, lane), rate, units,
+                      now))
+        return true;
+    rmt_guard_strike(broker, user, &packet->origin);
+    return false;
+}
+
+void
+rmt_guard_cut(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin,
+              const char *why)
+{
+    char address[RMT_ADDRESS_SIZE];
+    rmt_origin_address(origin, address);
+    if (rmt_fold_is_first(broker->fold, "peer.cut", user, rmt_clock_ms()))
+        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"%s\"", user, address,
+                why);
+    rmt_guard_strike(broker, user, origin);
+    rmt_origin_cut(origin);
+}
+
+// ---- At the enrol port
+
+bool
+rmt_guard_admits_knock(rmt_broker_t *broker, const rmt_packet_t *packet)
+{
+    char address[RMT_ADDRESS_SIZE];
+    rmt_origin_address(&packet->origin, address);
+    if (!rmt_quota_is_muted(broker->callers, address, rmt_clock_ms()))
+        return true;
+    rmt_origin_cut(&packet->origin);
+    return false;
+}
+
+void
+rmt_guard_fail_knock(rmt_broker_t *broker, const rmt_origin_t *origin)
+{
+    char address[RMT_ADDRESS_SIZE];
+    rmt_origin_address(origin, address);
+    const int64_t now = rmt_clock_ms();
+    if (!*address || rmt_quota_strike(broker->callers, address, now) == 0)
+        return;
+    rmt_zap_mute(broker->zap, address, (int64_t) broker->settings->mute_s * 1000);
+    rmt_origin_cut(origin);
+    if (rmt_fold_is_first(broker->fold, "enrol.locked", address, now))
+        rmt_log(RMT_WARN, "enrol.locked", "address=%s seconds=%u", address,
+                broker->settings->mute_s);
+}
