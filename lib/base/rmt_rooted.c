@@ -15,11 +15,21 @@
 #include <sys/xattr.h>
 
 #define FILE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
+#define NAMES_MAX ((size_t) 65536)
 #define DEPTH_MAX 64
 #define LABEL "security.selinux"
 #define LABEL_SIZE_MAX 256
 #define RESOLVE_FOLLOW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 #define RESOLVE_STRICT (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
+#define FD_PATH_SIZE 32
+
+static const char *
+s_fd_path(int fd, char out[FD_PATH_SIZE])
+{
+    snprintf(out, FD_PATH_SIZE, "/proc/self/fd/%d", fd);
+    return out;
+}
 
 static const char *
 s_relative(const char *path)
@@ -40,13 +50,20 @@ s_open(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
 }
 
 int
+rmt_rooted_reopen(int path_fd)
+{
+    char path[FD_PATH_SIZE];
+    struct stat info;
+    if (fstat(path_fd, &info) == -1 || !S_ISREG(info.st_mode))
+        return -1;
+    return open(s_fd_path(path_fd, path), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+int
 rmt_rooted_open(int root_fd, const char *path)
 {
-    rmt_auto_fd fd = s_open(root_fd, path, O_RDONLY | O_NONBLOCK, 0, RESOLVE_FOLLOW);
-    struct stat info;
-    if (fd == -1 || fstat(fd, &info) == -1 || !S_ISREG(info.st_mode))
-        return -1;
-    return rmt_take_fd(&fd);
+    rmt_auto_fd fd = s_open(root_fd, path, O_PATH, 0, RESOLVE_FOLLOW);
+    return fd == -1 ? -1 : rmt_rooted_reopen(fd);
 }
 
 char *
@@ -124,7 +141,7 @@ rmt_rooted_list(int root_fd, const char *path)
     char **names = NULL;
     size_t count = 0, room = 0;
     const struct dirent *entry;
-    while (folder && (entry = readdir(folder))) {
+    while (folder && count < NAMES_MAX && (entry = readdir(folder))) {
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
         rmt_grow(&names, &room, count + 1);
@@ -232,9 +249,10 @@ static void
 s_read_label(int parent, const char *name, char label_out[LABEL_SIZE_MAX],
              size_t *size_out)
 {
-    rmt_auto_fd old =
-        openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-    ssize_t size = old == -1 ? -1 : fgetxattr(old, LABEL, label_out, LABEL_SIZE_MAX);
+    char path[FD_PATH_SIZE];
+    rmt_auto_fd old = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    ssize_t size =
+        old == -1 ? -1 : getxattr(s_fd_path(old, path), LABEL, label_out, LABEL_SIZE_MAX);
     if (size <= 0)
         size = fgetxattr(parent, LABEL, label_out, LABEL_SIZE_MAX);
     *size_out = size > 0 ? (size_t) size : 0;

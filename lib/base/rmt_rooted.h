@@ -1,4 +1,9 @@
-// rmt_rooted - files below the root of a foreign tree.
+// rmt_rooted - files below the root of a foreign tree, which may have a device, a FIFO or
+// a link to elsewhere in place of every file.
+//
+// What lies at a path is looked at before it is opened, and only a regular file is
+// opened: opening a device has effects, and opening a FIFO waits. The rooms that read
+// foreign trees open nothing by other means (tests/lint/check_trees.sh).
 //
 // Paths are relative to the tree's root, with or without a leading slash. Reading
 // follows symlinks as that system would, but never out of the tree. Whatever
@@ -18,6 +23,8 @@ char *rmt_rooted_load(int root_fd, const char *path, size_t *size_out);
 
 // The regular file, opened for reading, or -1 when there is none. Caller owns it (close).
 int rmt_rooted_open(int root_fd, const char *path);
+// The same of what was opened with O_PATH, which stays open.
+int rmt_rooted_reopen(int path_fd);
 
 // Is there something at this path, symlinks followed?
 bool rmt_rooted_exists(int root_fd, const char *path);
@@ -30,8 +37,8 @@ mode_t rmt_rooted_kind(int root_fd, const char *path);
 // result (free).
 char *rmt_rooted_readlink(int root_fd, const char *path);
 
-// Names in a folder, sorted, each with its NUL, an empty one last; never NULL. Caller
-// owns it (free).
+// Names in a folder, sorted, each with its NUL, an empty one last; never NULL. At most
+// 65,536 are read. Caller owns it (free).
 char *rmt_rooted_list(int root_fd, const char *path);
 
 // Number of things below a folder that are no folders, mount points not entered.

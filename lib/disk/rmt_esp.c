@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 
 #include <assert.h>
 #include <dirent.h>
@@ -21,8 +22,12 @@
 
 // ---- Names as FAT compares them
 
+// A folder, or for A_FILE a regular file; opening anything else may have effects. -1 with
+// errno.
+typedef enum { A_FILE = O_PATH, A_FOLDER = O_RDONLY | O_DIRECTORY } kind_t;
+
 static int
-s_open(int dir_fd, const char *name, int flags)
+s_open(int dir_fd, const char *name, kind_t kind)
 {
     const int copy = openat(dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     DIR *dir = copy == -1 ? NULL : fdopendir(copy);
@@ -35,21 +40,24 @@ s_open(int dir_fd, const char *name, int flags)
     errno = ENOENT;
     for (struct dirent *item; fd == -1 && (item = readdir(dir));)
         if (strcasecmp(item->d_name, name) == 0)
-            fd = openat(dir_fd, item->d_name, flags | O_CLOEXEC | O_NOFOLLOW);
+            fd = openat(dir_fd, item->d_name, (int) kind | O_CLOEXEC | O_NOFOLLOW);
     closedir(dir);
-    return fd;
+    if (fd == -1 || kind == A_FOLDER)
+        return fd;
+    const int file = rmt_rooted_reopen(fd);
+    close(fd);
+    return file;
 }
 
 // A path of folders and a last name. -1 with errno.
 static int
-s_open_path(int root_fd, const char *path, int flags)
+s_open_path(int root_fd, const char *path, kind_t kind)
 {
     rmt_auto_str copy = rmt_text("%s", path);
     char *rest = copy;
     rmt_auto_fd dir = -1;
     for (char *name = strsep(&rest, "/"); name; name = strsep(&rest, "/")) {
-        const int fd = s_open(dir == -1 ? root_fd : dir, name,
-                              rest ? O_RDONLY | O_DIRECTORY : flags);
+        const int fd = s_open(dir == -1 ? root_fd : dir, name, rest ? A_FOLDER : kind);
         if (fd == -1)
             return -1;
         if (!rest)
@@ -110,9 +118,9 @@ static int
 s_load(int root_fd, const char *path, void **data_out, size_t *size_out,
        rmt_error_t *error)
 {
-    rmt_auto_fd fd = s_open_path(root_fd, path, O_RDONLY | O_NONBLOCK);
+    rmt_auto_fd fd = s_open_path(root_fd, path, A_FILE);
     struct stat status;
-    if (fd == -1 || fstat(fd, &status) == -1 || !S_ISREG(status.st_mode))
+    if (fd == -1 || fstat(fd, &status) == -1)
         return 0;
     if (status.st_size > (off_t) LOADER_SIZE_MAX)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is larger than %zu bytes", path,
@@ -180,7 +188,7 @@ s_examine_vendor(int root_fd, const char *vendor, rmt_record_t *esp, rmt_error_t
 static int
 s_refuse_unified(int root_fd, rmt_error_t *error)
 {
-    rmt_auto_fd dir = s_open_path(root_fd, "EFI/Linux", O_RDONLY | O_DIRECTORY);
+    rmt_auto_fd dir = s_open_path(root_fd, "EFI/Linux", A_FOLDER);
     struct dirent **items = NULL;
     const int count = dir == -1 ? 0 : scandirat(dir, ".", &items, NULL, s_compare_names);
     int rc = 0;
@@ -200,7 +208,7 @@ s_refuse_unified(int root_fd, rmt_error_t *error)
 static int
 s_examine_vendors(int root_fd, rmt_record_t *esp, rmt_error_t *error)
 {
-    rmt_auto_fd dir = s_open(root_fd, "EFI", O_RDONLY | O_DIRECTORY);
+    rmt_auto_fd dir = s_open(root_fd, "EFI", A_FOLDER);
     struct dirent **items = NULL;
     const int count = dir == -1 ? 0 : scandirat(dir, ".", &items, NULL, s_compare_names);
     int found = 0;
@@ -258,7 +266,7 @@ s_copy(int root_fd, const char *path, int to_fd, const char *name, rmt_error_t *
     const int rc = s_load(root_fd, path, &data, &size, error);
     if (rc != 1)
         return rc;
-    rmt_auto_fd there = s_open(to_fd, name, O_RDONLY);
+    rmt_auto_fd there = s_open(to_fd, name, A_FILE);
     if (there != -1)
         return 0;
     rmt_auto_fd fd = openat(to_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -271,10 +279,10 @@ s_copy(int root_fd, const char *path, int to_fd, const char *name, rmt_error_t *
 static int
 s_enter(int dir_fd, const char *name)
 {
-    const int fd = s_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+    const int fd = s_open(dir_fd, name, A_FOLDER);
     if (fd != -1 || errno != ENOENT || mkdirat(dir_fd, name, 0755) == -1)
         return fd;
-    return s_open(dir_fd, name, O_RDONLY | O_DIRECTORY);
+    return s_open(dir_fd, name, A_FOLDER);
 }
 
 int

@@ -9,11 +9,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define HEADER_SIZE ((size_t) 110) // Of the form newc: magic and 13 numbers of 8 digits
 #define FILE_SIZE_AT ((size_t) 6 + 6 * 8)
 #define NAME_SIZE_AT ((size_t) 6 + 11 * 8)
 #define MODULES_MAX ((size_t) 20000)
+// Of a file of a foreign tree: what is larger is no initramfs, or one to waste time with.
+#define FILE_SIZE_MAX ((off_t) 1 << 30)
+#define PLAIN_SIZE_MAX ((uint64_t) 4 << 30)
 
 typedef struct {
     rmt_input_t *input;
@@ -21,6 +25,7 @@ typedef struct {
     unsigned char data[32768];
     size_t at, size; // Of data
     uint64_t offset; // In the archive, for its borders of four bytes
+    uint64_t plain;  // Bytes that were unpacked
     const char *version;
     char **names;
     size_t count;
@@ -47,8 +52,13 @@ s_fill(scan_t *self, bool *is_over_out, rmt_error_t *error)
         memcpy(self->data, data, self->size);
         rmt_input_skip(self->input, self->size);
     }
+    self->plain += self->size;
     *is_over_out = self->size == 0;
-    return 0;
+    return self->plain <= PLAIN_SIZE_MAX
+               ? 0
+               : rmt_fail(error, RMT_E_TOO_BIG,
+                          "the initramfs unpacks to more than %d GiB",
+                          (int) (PLAIN_SIZE_MAX >> 30));
 }
 
 // Take so many bytes; out may be NULL. *is_over_out: there was not a single one.
@@ -234,6 +244,12 @@ rmt_initramfs_modules(int fd, const char *version, char **names_out, rmt_error_t
 {
     assert(version);
     assert(names_out);
+    struct stat info;
+    if (fstat(fd, &info) == -1)
+        return rmt_fail_errno(error, "size of the initramfs");
+    if (info.st_size > FILE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "the initramfs is larger than %d GiB",
+                        (int) (FILE_SIZE_MAX >> 30));
     rmt_auto_ptr memory = calloc(1, sizeof(scan_t));
     rmt_auto_ptr names = calloc(MODULES_MAX, sizeof(char *));
     rmt_auto(rmt_input) input = rmt_input_new(fd);

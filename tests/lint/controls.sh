@@ -36,6 +36,8 @@ plant_shell() { small; put ops/a '#!/bin/bash' 'rm $1'; echo "ops/a:2.*SC2086"; 
 plant_sizes() { small; { echo 'void a(void)'; echo '{'; seq -f 'a(%g);' 71; echo '}'; } >"$tree/lib/base/a.c"; echo "a function of 71 lines"; }
 plant_sleeps() { small; put tests/a.sh '#!/bin/bash' 'true; sle''ep 2' "b='while sle""ep 3'"; printf '%s\n' "tests/a.sh:2" "tests/a.sh:3"; }
 plant_states() { whole; echo "job.state = 'done'" >>"$tree/lib/state/ramet_jobs.lua"; echo "a state is written"; }
+plant_trees() { whole; echo 'int a(void) { return open("etc/fstab", 0); }' >>"$tree/lib/system/rmt_os.c"; echo "etc/old ; open(gone, ; planted" >>"$tree/tests/lint/own_paths"
+  printf '%s\n' 'lib/system/rmt_os.c:.*use rmt_rooted' 'nothing in etc/old needs: open(gone,'; }
 plant_tidy() { small
   put lib/base/a.c '#include <string.h>' 'int a(const char *b);' 'int a(const char *b) { if (strcmp(b, "c")) return 1; return 0; }'
   put tests/b.c 'const int b = 1.5;'

@@ -70,16 +70,34 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
     return 0;
 }
 
+// FAT knows files and folders alone. The files of such a volume wait in a folder of this
+// machine, where a tool would follow a link and open a device.
 static int
-s_take_entry(rmt_writer_t *writer, rmt_entry_buffer_t *buffer, const rmt_frame_t *frame,
-             rmt_error_t *error)
+s_check_vfat(const rmt_entry_t *entry, rmt_error_t *error)
+{
+    if (S_ISREG(entry->mode) || S_ISDIR(entry->mode))
+        return 0;
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "/%s is neither a file nor a folder, and its volume is FAT",
+                    entry->path);
+}
+
+typedef struct {
+    rmt_writer_t *writer;
+    rmt_entry_buffer_t *buffer;
+    bool is_vfat;
+} tree_t;
+
+static int
+s_take_entry(const tree_t *tree, const rmt_frame_t *frame, rmt_error_t *error)
 {
     rmt_entry_t entry;
-    if (rmt_entry_decode(frame->data, frame->size, buffer, &entry, error) == -1)
+    if (rmt_entry_decode(frame->data, frame->size, tree->buffer, &entry, error) == -1 ||
+        (tree->is_vfat && s_check_vfat(&entry, error) == -1))
         return -1;
     if (RMT_FAILPOINT("disk.tree.entry") == -1)
         return rmt_fail_errno(error, "write an entry");
-    return rmt_writer_entry(writer, &entry, error);
+    return rmt_writer_entry(tree->writer, &entry, error);
 }
 
 static int
@@ -95,9 +113,10 @@ s_take_data(rmt_work_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
 }
 
 static int
-s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
+s_take_tree(rmt_work_t *self, rmt_writer_t *writer, bool is_vfat, rmt_error_t *error)
 {
     rmt_auto(rmt_entry_buffer) buffer = rmt_entry_buffer_new();
+    const tree_t tree = {writer, buffer, is_vfat};
     for (unsigned count = 0;; count++) {
         rmt_frame_t frame;
         if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))
@@ -108,7 +127,7 @@ s_take_tree(rmt_work_t *self, rmt_writer_t *writer, rmt_error_t *error)
             return 0;
         int rc;
         if (frame.kind == RMT_PIPE_ENTRY)
-            rc = s_take_entry(writer, buffer, &frame, error);
+            rc = s_take_entry(&tree, &frame, error);
         else if (frame.kind == RMT_PIPE_DATA)
             rc = s_take_data(self, writer, &frame, error);
         else
@@ -132,7 +151,7 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
         return rmt_fail_errno(error, "open %s", volume->folder);
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 0, error);
     rmt_writer_report_t report;
-    if (!writer || s_take_tree(self, writer, error) == -1 ||
+    if (!writer || s_take_tree(self, writer, rmt_work_is_vfat(volume), error) == -1 ||
         rmt_writer_finish(writer, &report, error) == -1 ||
         rmt_work_make_subvolumes(self, volume, error) == -1)
         return rmt_wrap(error, "volume '%s'", rmt_work_mount_point(volume));
