@@ -2,17 +2,10 @@
 #include "broker/dispatch_acts.h"
 
 #include <inttypes.h>
+#include <string.h>
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 #include "state/rmt_limits.h"
-
-void
-rmt_act_begin_package(rmt_step_t *step)
-{
-    rmt_record_t *op = rmt_op_stage(step, "package");
-    rmt_record_set_u64(op, "set.failed-before", rmt_step_number(step, "t-failed"));
-    op = rmt_op_task(step, "package", rmt_step_job(step, "place"),
-                     rmt_step_job(step, "place"));
-    rmt_op_copy(op, "b.image", step->view->job, "image");
-}
 
 void
 rmt_act_stop_all(rmt_step_t *step)
@@ -32,6 +25,38 @@ rmt_act_begin_build(rmt_step_t *step)
 {
     rmt_op_stage(step, "build");
     rmt_step_each(rmt_step_job(step, "engines-locked"), s_put_build, step);
+}
+
+// One that holds the image has nothing to ask of the place that sends it.
+static bool
+s_is_whole_at_all(const rmt_step_t *step)
+{
+    rmt_auto_str engines = rmt_text("%s", rmt_step_job(step, "engines-locked"));
+    rmt_auto_str whole = rmt_text("%s,", rmt_step_job(step, "whole-at"));
+    char *rest = NULL;
+    size_t count = 0;
+    for (const char *engine = strtok_r(engines, ", ", &rest); engine;
+         engine = strtok_r(NULL, ", ", &rest), count++) {
+        rmt_auto_str word = rmt_text(",%s,", engine);
+        if (!strstr(whole, word))
+            return false;
+    }
+    return count > 0;
+}
+
+void
+rmt_act_begin_package(rmt_step_t *step)
+{
+    const bool is_whole = s_is_whole_at_all(step);
+    rmt_record_t *op = rmt_op_stage(step, is_whole ? "build" : "package");
+    rmt_record_set_u64(op, "set.failed-before", rmt_step_number(step, "t-failed"));
+    if (is_whole) {
+        rmt_step_each(rmt_step_job(step, "engines-locked"), s_put_build, step);
+        return;
+    }
+    op = rmt_op_task(step, "package", rmt_step_job(step, "place"),
+                     rmt_step_job(step, "place"));
+    rmt_op_copy(op, "b.image", step->view->job, "image");
 }
 
 void

@@ -72,6 +72,9 @@ rmt_act_join_match(rmt_step_t *step)
                         rmt_record_u64(step->result->outputs, "total", 0));
         rmt_record_setf(op, "count.available", "%" PRIu64,
                         rmt_record_u64(step->result->outputs, "available", 0));
+        if (rmt_record_is(step->result->outputs, "whole", "yes"))
+            rmt_record_setf(op, "set.whole-at", "%s,%s", rmt_step_job(step, "whole-at"),
+                            rmt_step_subject(step));
     }
     if (waiting > 1)
         return;

@@ -43,6 +43,8 @@ int rmt_store_read(void *store, const rmt_id_t *id, void *plain_out, size_t *siz
 // nothing. The caller has checked the chunk. Visible to this instance at once, to
 // others after rmt_store_commit. 0, or -1: IO, NO_SPACE.
 int rmt_store_put(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);
+// As rmt_store_put, also of what is there already outside of the open batch.
+int rmt_store_put_again(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);
 // Make all that was put durable and visible. 0, or -1: IO, NO_SPACE (final).
 int rmt_store_commit(rmt_store_t *self, rmt_error_t *error);
 // Forget what was put since the last commit and remove its files.
@@ -109,5 +111,3 @@ bool rmt_store_has_beside(rmt_store_t *self, const rmt_id_t *id,
 // UNSUPPORTED, IO.
 int rmt_store_get_slot(rmt_store_t *self, int fd, const rmt_slot_t *slot, bool verify,
                        rmt_chunk_t *chunk_out, rmt_error_t *error);
-// As rmt_store_put, also of what is there already outside of the open batch.
-int rmt_store_put_again(rmt_store_t *self, const rmt_chunk_t *chunk, rmt_error_t *error);

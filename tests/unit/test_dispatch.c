@@ -30,8 +30,8 @@ static char *
 s_op_text(const rmt_record_t *op)
 {
     static const char *const told[] = {
-        "service", "subject",   "target",        "engine",    "event",
-        "code",    "set.stage", "count.started", "timeout-s", "warning"};
+        "service",   "subject",      "target",        "engine",    "event",  "code",
+        "set.stage", "set.whole-at", "count.started", "timeout-s", "warning"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -163,6 +163,17 @@ test_a_deployment_goes_through_its_stages(void **state)
         {"kind=deploy stage=match waiting=1", "match lab", 0, "", NULL,
          "job; job event=begin set.stage=locked; lock; drive"},
         {"kind=deploy stage=locked place=hq", NULL, 0, NULL, NULL,
+         "job event=begin set.stage=package; task service=package@hq subject=hq"},
+        // [4.41]: what all engines hold is asked of no other place.
+        {"kind=deploy stage=match waiting=2 whole-at=,lab", "match paris", 0, "whole=yes",
+         NULL, "job set.whole-at=,lab,paris"},
+        {"kind=deploy stage=locked place=hq engines-locked=lab,paris whole-at=,paris,lab",
+         NULL, 0, NULL, NULL,
+         "job event=begin set.stage=build; task service=build@lab subject=lab; "
+         "task service=build@paris subject=paris"},
+        {"kind=deploy stage=locked place=hq engines-locked=lab,paris "
+         "whole-at=,lab,paris2",
+         NULL, 0, NULL, NULL,
          "job event=begin set.stage=package; task service=package@hq subject=hq"},
         {"kind=deploy stage=package engines-locked=lab,paris", "package hq", 0, "", NULL,
          "job event=begin set.stage=build; task service=build@lab subject=lab; "

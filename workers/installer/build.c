@@ -27,11 +27,26 @@ typedef struct {
     rmt_fetch_t *fetch;
     rmt_id_t *lacking; // [BATCH]
     size_t lacking_count;
-    uint64_t chunks, fetched, bytes_fetched, unsaved;
+    uint64_t chunks, fetched, mended, bytes_fetched, unsaved;
     uint64_t done, total; // Plain bytes, for people
 } build_t;
 
 // ---- Fetching
+
+// Is the chunk here, and whole? What is read here is what the targets will be given.
+static bool
+s_is_sound(build_t *self, const rmt_id_t *id)
+{
+    rmt_chunk_t chunk;
+    rmt_error_t why = {0};
+    if (!rmt_store_has(self->store, id))
+        return false;
+    if (rmt_store_get(self->store, id, true, &chunk, &why) == 0)
+        return true;
+    rmt_log(RMT_WARN, "chunk.damaged", "place=%s text=\"%s\"",
+            rmt_holder_place(self->holder), why.text);
+    return false;
+}
 
 // Ask the broker for holders of the image; it tells them that this key may fetch.
 static int
@@ -69,9 +84,12 @@ s_store_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
     build_t *self = context;
     if (rmt_task_cancelled(self->task))
         return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
-    if (rmt_store_put(self->store, chunk, error) == -1)
+    // A second copy of what is damaged: the store gives the first one that is right.
+    const bool is_mended = rmt_store_has(self->store, &chunk->id);
+    if (rmt_store_put_again(self->store, chunk, error) == -1)
         return -1;
     self->fetched++;
+    self->mended += is_mended;
     self->bytes_fetched += chunk->size;
     self->unsaved += chunk->size;
     s_progress(self, chunk->plain_size);
@@ -86,15 +104,18 @@ s_drop_present(build_t *self, rmt_id_t *ids, size_t count)
 {
     size_t kept = 0;
     for (size_t i = 0; i < count; i++)
-        if (!rmt_store_has(self->store, &ids[i]))
+        if (!s_is_sound(self, &ids[i]))
             ids[kept++] = ids[i];
     return kept;
 }
 
-// The holders may change while a large image is on its way. Changes ids.
+// The holders may change while a large image is on its way; without a chunk to fetch none
+// is needed. Changes ids.
 static int
 s_get(build_t *self, rmt_id_t *ids, size_t count, rmt_error_t *error)
 {
+    if (count > 0 && !self->fetch && s_connect(self, error) == -1)
+        return -1;
     for (int tries = 0; count > 0; tries++) {
         if (rmt_fetch_get(self->fetch, ids, count, s_store_chunk, self, error) == 0)
             return 0;
@@ -122,7 +143,9 @@ s_visit(void *visitor, const rmt_id_t *id, uint32_t plain_size, rmt_error_t *err
 {
     build_t *self = visitor;
     self->chunks++;
-    if (rmt_store_has(self->store, id)) {
+    if (rmt_task_cancelled(self->task))
+        return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
+    if (s_is_sound(self, id)) {
         s_progress(self, plain_size);
         return 0;
     }
@@ -137,7 +160,7 @@ s_source(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
 {
     build_t *self = context;
     rmt_id_t wanted = *id;
-    if (!rmt_store_has(self->store, id) && s_get(self, &wanted, 1, error) == -1)
+    if (!s_is_sound(self, id) && s_get(self, &wanted, 1, error) == -1)
         return -1;
     return rmt_store_read(self->store, id, plain_out, size_out, error);
 }
@@ -149,7 +172,7 @@ s_expect(void *visitor, const rmt_id_t *ids, size_t count)
     build_t *self = visitor;
     rmt_error_t ignored = {0}; // The reader meets the same failure and tells it
     for (size_t i = 0; i < count; i++) {
-        if (!rmt_store_has(self->store, &ids[i]))
+        if (!s_is_sound(self, &ids[i]))
             self->lacking[self->lacking_count++] = ids[i];
         if (self->lacking_count == BATCH && s_get_lacking(self, &ignored) == -1)
             return;
@@ -182,8 +205,7 @@ s_build(build_t *self, rmt_error_t *error)
                                      .expect = s_expect,
                                      .visit = s_visit,
                                      .visitor = self};
-    if (s_connect(self, error) == -1 ||
-        s_source(self, &self->image, plain, &size, error) == -1 ||
+    if (s_source(self, &self->image, plain, &size, error) == -1 ||
         s_read_total(self, plain, size, error) == -1 ||
         rmt_closure_walk(&walk, &self->image, error) == -1 ||
         s_get_lacking(self, error) == -1)
@@ -234,8 +256,10 @@ installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
                        self.chunks > self.fetched ? self.chunks - self.fetched : 0);
     rmt_record_set_u64(outputs, "fetched", self.fetched);
     rmt_record_set_u64(outputs, "bytes-fetched", self.bytes_fetched);
+    rmt_record_set_u64(outputs, "mended", self.mended);
     rmt_log(RMT_INFO, "build.done",
-            "image=%s chunks=%" PRIu64 " fetched=%" PRIu64 " bytes=%" PRIu64, text,
-            self.chunks, self.fetched, self.bytes_fetched);
+            "image=%s chunks=%" PRIu64 " fetched=%" PRIu64 " mended=%" PRIu64
+            " bytes=%" PRIu64,
+            text, self.chunks, self.fetched, self.mended, self.bytes_fetched);
     return 0;
 }

@@ -7,6 +7,7 @@
 #include "place/holder.h"
 #include "base/rmt_log.h"
 #include "facts/rmt_policy.h"
+#include "store/rmt_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -198,11 +199,27 @@ s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
     return rc;
 }
 
+// Does the engine hold the image, so that a deployment needs nothing of its place?
+static void
+s_tell_whole(rmt_task_t *task, const rmt_holder_t *holder)
+{
+    rmt_id_t image;
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    rmt_error_t ignored = {0};
+    rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, &ignored);
+    const char *text = rmt_record_text(rmt_task_body(task), "image", "");
+    if (store && rmt_id_parse(&image, text, &ignored) == 0 &&
+        rmt_store_image_get(store, &image, &data, &size, &ignored) == 0)
+        rmt_record_set(rmt_task_outputs(task), "whole", "yes");
+}
+
 int
 installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     rmt_task_progress(task, "match", 0, 0, NULL);
     const rmt_record_t *body = rmt_task_body(task);
+    s_tell_whole(task, holder);
     rmt_auto(rmt_record) policy = rmt_record_new();
     rmt_auto(rmt_records) hardware = s_unpack(body, "hardware", error);
     rmt_auto(rmt_records) disks = hardware ? s_unpack(body, "layout", error) : NULL;
