@@ -57,8 +57,8 @@ s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *er
     return 0;
 }
 
-// Tools that look for twins of a file system must not find other disks. In a chroot whose
-// mounts cannot be parted the farm's own /dev is left as it is.
+// Tools that look for twins of a file system must not find other disks. A writer that
+// cannot have a /dev of its own writes nothing.
 static int
 s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
 {
@@ -73,9 +73,11 @@ s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
         else if (strncmp(path, DEV "/", 5) == 0)
             return 0;
     }
+    // In a chroot the root is no mount point; /dev may be one.
     if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 &&
         mount(NULL, DEV, NULL, MS_REC | MS_SLAVE, NULL) == -1)
-        return 0;
+        return rmt_fail_errno(error, "part the mounts of the writer from those of the "
+                                     "machine; mount a file system on " DEV " first");
     if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
         return rmt_fail_errno(error, "mount a new " DEV);
     return s_make_nodes(targets, devices, error);
