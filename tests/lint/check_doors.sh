@@ -16,6 +16,7 @@ libfdisk/=lib/disk
 blkid/=lib/disk
 btrfsutil\.h=lib/disk
 jansson\.h=console
+lua\.h|lauxlib\.h|lualib\.h=tests/sim
 libsmartcols/=console'
 while IFS= read -r row; do
   pattern=${row%=*}; folder=${row##*=}

@@ -1,0 +1,53 @@
+# The simulation (docs/testing.md). Its Redis is the real function library in Lua 5.1.
+pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.1)
+
+add_library(ramet_sim_redis STATIC sim/sim_redis.c)
+target_compile_definitions(ramet_sim_redis PRIVATE SIM_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/sim")
+target_include_directories(ramet_sim_redis PUBLIC "${CMAKE_CURRENT_SOURCE_DIR}")
+target_link_libraries(ramet_sim_redis PRIVATE ramet_flags PkgConfig::LUA
+    PUBLIC ramet::state ramet::crypto ramet::base)
+
+# The tests of the library pass over the Redis of the simulation as over the real one.
+foreach(noun tasks store deploy steps)
+    add_executable(test_sim_state_${noun} integration/test_state_${noun}.c
+        integration/state_farm.c sim/plain_state.c)
+    target_link_libraries(test_sim_state_${noun} PRIVATE ramet_flags PkgConfig::CMOCKA
+        ramet_sim_redis)
+    set_target_properties(test_sim_state_${noun} PROPERTIES
+        RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+    add_test(NAME sim.state_${noun} COMMAND test_sim_state_${noun})
+    set_tests_properties(sim.state_${noun} PROPERTIES LABELS sim TIMEOUT 60)
+endforeach()
+ramet_test(integration sim_redis SOURCES integration/state_farm.c integration/redis_server.c
+    NEEDS ramet_sim_redis TIMEOUT 60)
+
+# The farm of the simulation. Its own rmt_socket, rmt_zap, rmt_state and rmt_task stand before
+# those of the libraries; single functions are replaced by the linker (sim_wraps.h).
+add_executable(ramet-sim sim/ramet_sim.c sim/sim_bugs.c sim/sim_check.c sim/sim_console.c
+    sim/sim_farm.c sim/sim_net.c sim/sim_seed.c sim/sim_state.c sim/sim_task.c sim/sim_work.c
+    sim/sim_world.c "${PROJECT_SOURCE_DIR}/workers/agent/install/gate.c"
+    "${PROJECT_SOURCE_DIR}/workers/agent/install/order.c")
+target_compile_definitions(ramet-sim PRIVATE SIM_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/sim")
+target_link_libraries(ramet-sim PRIVATE ramet_flags ramet_sim_redis ramet::broker ramet::net)
+foreach(function rmt_clock_ms rmt_clock_wall_ms rmt_random_bytes rmt_io_load rmt_io_save
+        rmt_key_new zsock_destroy_checked)
+    target_link_options(ramet-sim PRIVATE -Wl,--wrap=${function})
+endforeach()
+set_target_properties(ramet-sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+
+# 1,000 seeds are whole, and each mistake that is put there is found within 1,000.
+foreach(part RANGE 3)
+    math(EXPR first "${part} * 250 + 1")
+    add_test(NAME sim.seeds_${part} COMMAND ramet-sim --seed ${first} --count 250)
+    set_tests_properties(sim.seeds_${part} PROPERTIES LABELS sim TIMEOUT 600)
+endforeach()
+foreach(bug lost-fsync no-gate-at-agent no-new-life-at-agent lock-lapses armed-lock-released
+        result-twice join-forgotten end-not-looked-at lease-not-reaped no-idempotency)
+    add_test(NAME sim.bug_${bug} COMMAND ramet-sim --bug ${bug} --count 1000)
+    set_tests_properties(sim.bug_${bug} PROPERTIES LABELS sim TIMEOUT 600)
+endforeach()
+# The long form has 100,000 in four parts, which run beside each other.
+foreach(part RANGE 3)
+    math(EXPR first "${part} * 25000 + 1")
+    ramet_long(sim seeds_${part} COMMAND $<TARGET_FILE:ramet-sim> --seed ${first} --count 25000)
+endforeach()

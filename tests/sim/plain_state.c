@@ -1,0 +1,67 @@
+// rmt_state.h and redis_server.h over sim_redis, which answers at once and by the real
+// clock: the tests of the function library run on it as on a real Redis.
+#include "integration/redis_server.h"
+#include "base/rmt_clock.h"
+#include "sim/sim_redis.h"
+
+struct rmt_state {
+    sim_redis_t *redis;
+    rmt_state_listener_t listener;
+};
+
+void
+redis_server_new(redis_server_t *self)
+{
+    *self = (redis_server_t){0};
+}
+
+void
+redis_server_destroy(redis_server_t *self)
+{
+    *self = (redis_server_t){0};
+}
+
+rmt_state_t *
+rmt_state_new(const char *address, uint32_t timeout_ms,
+              const rmt_state_listener_t *listener, rmt_error_t *error)
+{
+    (void) address;
+    (void) timeout_ms;
+    (void) error;
+    rmt_state_t *self = zmalloc(sizeof *self);
+    self->redis = sim_redis_new(NULL, NULL);
+    self->listener = *listener;
+    return self;
+}
+
+void
+rmt_state_destroy(rmt_state_t **self_p)
+{
+    sim_redis_destroy(&(*self_p)->redis);
+    free(*self_p);
+    *self_p = NULL;
+}
+
+zsock_t *
+rmt_state_socket(rmt_state_t *self)
+{
+    (void) self;
+    return NULL;
+}
+
+void
+rmt_state_handle(rmt_state_t *self)
+{
+    (void) self;
+}
+
+void
+rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void *context)
+{
+    rmt_msg_t *reply = sim_redis_call(self->redis, rmt_clock_wall_ms(), call);
+    for (const char *ready = sim_redis_take_ready(self->redis); *ready;
+         ready += strlen(ready) + 1)
+        self->listener.on_ready(self->listener.context, ready);
+    fn(context, reply);
+    rmt_msg_destroy(&reply);
+}

@@ -1,0 +1,85 @@
+#include "sim/sim_bugs.h"
+
+#include <assert.h>
+#include <string.h>
+#include "base/rmt_auto.h"
+
+#define PATCH(was, is) ((const sim_patch_t[]){{was, is}, {NULL, NULL}})
+
+static const sim_bug_t s_bugs[] = {
+    {.name = "none"},
+    {.name = "lost-fsync", .loses_writes = true},
+    {.name = "no-gate-at-agent", .agent = SIM_BUG_NO_GATE},
+    {.name = "no-new-life-at-agent", .agent = SIM_BUG_NO_NEW_LIFE},
+    {.name = "lock-lapses",
+     .patches = PATCH("local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, "
+                      "'heard')",
+                      "local heard = call('DEL', P .. 'lock:' .. target) == 5")},
+    {.name = "armed-lock-released",
+     .patches = PATCH("if R.is('lock', lock, 'taken') and lock.job == job and "
+                      "is_of_this_era(lock) then",
+                      "if lock and lock.job == job then\n"
+                      "call('HDEL', lock_key(target), 'armed')")},
+    {.name = "no-attempt-check",
+     .patches = PATCH("return task and task.worker == key and task.attempt == attempt",
+                      "return task and task.worker == key")},
+    {.name = "result-twice",
+     .patches = PATCH("return { recorded = 'before' }", "task, body.rev = nil, job.rev")},
+    {.name = "arm-without-lock",
+     .patches = PATCH("if not task or not R.lock_stands(op.target, job.id, task.epoch) "
+                      "then",
+                      "if not task then")},
+    {.name = "join-forgotten",
+     .patches = PATCH("call('HINCRBY', P .. 'job:' .. job.id, field, value)",
+                      "call('HINCRBY', P .. 'job:' .. job.id, field, "
+                      "field == 'waiting' and 0 or value)")},
+    {.name = "end-not-looked-at",
+     .patches = PATCH("call('HINCRBY', job_key(uid), 'rev', 1)\n"
+                      "            call('SADD', P .. 'drive', uid)",
+                      "call('HINCRBY', job_key(uid), 'rev', 1)")},
+    {.name = "lease-not-reaped",
+     .patches = PATCH("ipairs(due('leases', now()))", "ipairs(due('leases', 0))")},
+    {.name = "no-idempotency",
+     .patches = PATCH("local old = idem and answer_before(idem, name, print)",
+                      "local old = nil")},
+    {.name = "era-not-raised",
+     .patches = PATCH("    if behind then\n        era = math.max",
+                      "    behind = false\n    if behind then\n        era = math.max")},
+    {.name = "live-writer-taken-over",
+     .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",
+                      "if false then")},
+    {.name = "any-first-boot-confirms",
+     .patches = PATCH("R.is('lock', lock, 'armed') and lock.epoch == meta.epoch",
+                      "R.is('lock', lock, 'armed')")},
+};
+#define BUGS (sizeof s_bugs / sizeof *s_bugs)
+
+const sim_bug_t *
+sim_bugs_find(const char *name)
+{
+    for (size_t i = 0; i < BUGS; i++)
+        if (streq(s_bugs[i].name, name))
+            return &s_bugs[i];
+    return NULL;
+}
+
+void
+sim_bugs_list(FILE *file)
+{
+    fputs("the mistakes are:", file);
+    for (size_t i = 0; i < BUGS; i++)
+        fprintf(file, " %s", s_bugs[i].name);
+    fputc('\n', file);
+}
+
+sim_redis_t *
+sim_bugs_redis(const sim_bug_t *bug)
+{
+    rmt_auto(zchunk) content = zchunk_slurp(SIM_FOLDER "/watch.lua", 1 << 20);
+    assert(content);
+    rmt_auto_str watch = zchunk_strdup(content);
+    sim_redis_t *redis = sim_redis_new(watch, bug->patches);
+    sim_farm_seed(redis);
+    sim_redis_keep(redis, SIM_SLOT_FARM);
+    return redis;
+}

@@ -1,0 +1,24 @@
+// sim_wraps - functions of the product that the linker replaces in the simulation alone
+// (--wrap in tests/cmake/sim.cmake). Whole rooms that are played have no entry here:
+// sim_net.c is rmt_socket.c and rmt_zap.c, sim_state.c is rmt_state.c and rmt_redis.c,
+// sim_task.c is rmt_task.c.
+#pragma once
+
+#include <czmq.h>
+#include "base/rmt_error.h"
+#include "crypto/rmt_key.h"
+
+// sim_world.c
+int64_t __wrap_rmt_clock_ms(void);
+int64_t __wrap_rmt_clock_wall_ms(void);
+void __wrap_rmt_random_bytes(void *bytes, size_t size);
+
+// sim_farm.c: the state files of brokers, which no crash can tear, and keys by chance
+int __wrap_rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
+                       rmt_error_t *error);
+int __wrap_rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
+                       rmt_error_t *error);
+int __wrap_rmt_key_new(rmt_key_t *key_out, rmt_error_t *error);
+
+// sim_net.c: zsock_destroy of what rmt_socket_new has made
+void __wrap_zsock_destroy_checked(zsock_t **socket_p, const char *file, size_t line);
