@@ -41,9 +41,8 @@ s_tell(const knock_t *knock, const rmt_msg_t *reply)
 {
     char address[RMT_ADDRESS_SIZE];
     rmt_origin_address(&knock->origin, address);
-    const bool is_well = reply->code == RMT_E_OK;
-    if (is_well ||
-        rmt_fold_is_first(knock->broker->fold, "key.knocked", address, rmt_clock_ms()))
+    const char *peer = reply->code == RMT_E_OK ? knock->user : address;
+    if (rmt_fold_is_first(knock->broker->fold, "key.knocked", peer, rmt_clock_ms()))
         rmt_log(RMT_INFO, "key.knocked", "key=%s address=%s code=%s text=\"%s\"",
                 knock->user, address, rmt_code_name(rmt_code_from(reply->code)),
                 reply->text ? reply->text : "");

@@ -8,7 +8,7 @@
 #include "base/rmt_log.h"
 
 #define FOLD_MS 60000
-#define LINES_MAX 1024
+#define LINES_MAX 16384
 #define OTHERS "others -"
 
 typedef struct {

@@ -8,3 +8,9 @@ endforeach()
 ramet_test(integration state_backlog
     SOURCES integration/state_farm.c integration/redis_server.c
     NEEDS ramet::state ramet::base TIMEOUT 60)
+
+add_executable(ramet-flood tools/rmt-flood.c)
+target_link_libraries(ramet-flood PRIVATE ramet_flags ramet::net ramet::facts ramet::crypto ramet::base)
+set_target_properties(ramet-flood PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+ramet_long(flood system ENVIRONMENT RAMET_FLOOD_S=60
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_flood.sh)

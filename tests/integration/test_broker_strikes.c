@@ -221,8 +221,8 @@ s_knock(const char *token)
     return knock;
 }
 
-// [4.35] [4.37] P17: guesses lock their address out, with few lines in the log; machines with
-// keys go on from there, and a right token is taken when the time is over.
+// [4.35] [4.37] P17: guesses lock their address out, with few lines in the log; machines
+// with keys go on from there, and a right token is taken when the time is over.
 static void
 test_guesses_at_the_enrol_port_lock_their_address_out(void **state)
 {
