@@ -47,20 +47,22 @@ rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
     char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
     if (rmt_secret_load(path, &text, error) == -1)
         return -1;
-    rmt_sign_key_t key;
-    uint8_t public_key[RMT_SIGN_PUBLIC_SIZE];
+    rmt_sign_key_t key, made;
     int rc = 0;
     if (!s_find(text, "sign-public", key.public_key, sizeof key.public_key) ||
         !s_find(text, "sign-secret", key.secret_key, sizeof key.secret_key))
         rc = rmt_fail(error, RMT_E_CONFIG,
                       "key file %s does not contain a pair of signing keys", path);
-    else if (crypto_sign_ed25519_sk_to_pk(public_key, key.secret_key) != 0 ||
-             memcmp(public_key, key.public_key, sizeof public_key) != 0)
+    // A secret key is its seed, from which all else is made, and the public key.
+    else if (crypto_sign_seed_keypair(made.public_key, made.secret_key, key.secret_key) !=
+                 0 ||
+             sodium_memcmp(&made, &key, sizeof made) != 0)
         rc = rmt_fail(error, RMT_E_CONFIG, "the two keys in %s do not belong together",
                       path);
     if (rc == 0)
         *key_out = key;
     rmt_sign_key_wipe(&key);
+    rmt_sign_key_wipe(&made);
     return rc;
 }
 

@@ -105,6 +105,21 @@ test_halves_of_two_pairs_are_refused(void **state)
     RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG);
 }
 
+// What it signed would be refused everywhere.
+static void
+test_a_secret_key_of_which_a_bit_changed_is_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_sign_key_t key;
+    for (size_t bit = 0; bit < 8 * sizeof key.secret_key; bit += 37) {
+        rmt_sign_key_t damaged = self->key;
+        damaged.secret_key[bit / 8] ^= (uint8_t) (1u << bit % 8);
+        RMT_OK(rmt_sign_key_save(&damaged, self->path, &error));
+        RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG);
+    }
+}
+
 static void
 test_broken_signing_key_files_are_refused(void **state)
 {
@@ -130,6 +145,7 @@ main(void)
         CASE(test_another_key_does_not_fit),
         CASE(test_a_signing_key_comes_back_from_its_file),
         CASE(test_halves_of_two_pairs_are_refused),
+        CASE(test_a_secret_key_of_which_a_bit_changed_is_refused),
         CASE(test_broken_signing_key_files_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
