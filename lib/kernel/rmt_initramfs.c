@@ -4,6 +4,7 @@
 #include "kernel/rmt_unpack.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -112,6 +113,12 @@ s_see(scan_t *self, const char *path)
     if (strncmp(modules, self->version, size) != 0 || modules[size] != '/' || !end ||
         (end[3] && end[3] != '.') || self->count == MODULES_MAX)
         return;
+    // Names are handed on as lines of words.
+    if (name == end)
+        return;
+    for (const char *at = name; at < end; at++)
+        if (!isgraph((unsigned char) *at))
+            return;
     char *one = rmt_text("%.*s", (int) (end - name), name);
     for (char *p = one; *p; p++)
         *p = *p == '-' ? '_' : *p;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/rmt_auto.h"
@@ -193,6 +194,30 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
+// Lists of modules are lines, so a file's name must not be two of them.
+static void
+test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
+{
+    static const char *const names[] = {
+        "lib/modules/6.1/a\nnvme.ko", "lib/modules/6.1/b nvme.ko", "lib/modules/6.1/.ko",
+        "lib/modules/6.1/x-y.ko.xz", "TRAILER!!!"};
+    rmt_error_t error = {0};
+    rmt_auto_str found = NULL;
+    (void) state;
+    rmt_auto_fd fd = memfd_create("initramfs", MFD_CLOEXEC);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const size_t size = strlen(names[i]) + 1;
+        const size_t end = (110 + size + 3) / 4 * 4;
+        char entry[256] = "";
+        snprintf(entry, sizeof entry, "070701%088d%08zx%08d", 0, size, 0);
+        memcpy(entry + 110, names[i], size);
+        RMT_OK(rmt_io_write(fd, entry, end, &error));
+    }
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    RMT_OK(rmt_initramfs_modules(fd, "6.1", &found, &error));
+    assert_string_equal(found, "x_y\n");
+}
+
 // One byte of an initramfs is another one: it is read or refused, and nothing else.
 static void
 test_m12_a_hostile_initramfs_does_no_harm(void **state)
@@ -329,6 +354,7 @@ main(void)
         cmocka_unit_test(test_m12_drivers_are_found_as_the_image_would_find_them),
         cmocka_unit_test(test_m12_an_initramfs_is_read_whatever_packed_it),
         cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
+        cmocka_unit_test(test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines),
         cmocka_unit_test(test_m12_a_hostile_initramfs_does_no_harm),
         cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),
         cmocka_unit_test(test_m12_a_boot_volume_of_its_own_is_looked_into),
