@@ -133,7 +133,9 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
         rmt_get32(super + 0xc) | (wide ? (uint64_t) rmt_get32(super + 0x158) << 32 : 0);
     const uint32_t log_block = rmt_get32(super + 0x18);
     const uint32_t log_cluster = rmt_get32(super + 0x1c);
-    if (log_block > 6 || log_cluster > 20 || blocks == 0 || free_blocks > blocks)
+    if (log_block > 6 || log_cluster > 20 || blocks == 0 || free_blocks > blocks ||
+        reserved > blocks || blocks > UINT64_MAX >> (10 + log_block) ||
+        rmt_get32(super + 0x10) > rmt_get32(super))
         return rmt_fail(error, RMT_E_CORRUPT,
                         "the superblock of the ext file system is damaged");
     const uint64_t block = 1024u << log_block;
@@ -162,6 +164,9 @@ rmt_super_read_xfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     const uint64_t block = rmt_get32_be(super + 4);
     const uint64_t blocks =
         (uint64_t) rmt_get32_be(super + 8) << 32 | rmt_get32_be(super + 12);
+    if (block == 0 || blocks > UINT64_MAX / block)
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the superblock of the XFS file system is damaged");
     rmt_record_set_u64(volume, "block-size", block);
     rmt_record_set_u64(volume, "bytes", blocks * block);
     rmt_record_set_u64(volume, "sector-size", rmt_get16_be(super + 102));
@@ -188,14 +193,14 @@ rmt_super_read_btrfs(int fd, rmt_record_t *volume, rmt_error_t *error)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "btrfs over %u devices is not supported",
                         rmt_get32(super + 0x88));
-    rmt_record_set_u64(volume, "bytes",
-                       rmt_get32(super + 0x70) | (uint64_t) rmt_get32(super + 0x74)
-                                                     << 32);
+    const uint64_t bytes = rmt_get64(super + 0x70), used = rmt_get64(super + 0x78);
+    if (used > bytes)
+        return rmt_fail(error, RMT_E_CORRUPT,
+                        "the superblock of the btrfs file system is damaged");
+    rmt_record_set_u64(volume, "bytes", bytes);
     rmt_record_set_u64(volume, "block-size", rmt_get32(super + 0x90));
     rmt_record_set_u64(volume, "node-size", rmt_get32(super + 0x94));
-    rmt_record_set_u64(volume, "bytes-used",
-                       rmt_get32(super + 0x78) | (uint64_t) rmt_get32(super + 0x7c)
-                                                     << 32);
+    rmt_record_set_u64(volume, "bytes-used", used);
     const uint32_t sum = rmt_get16(super + 0xc4);
     if (sum >= sizeof sums / sizeof *sums)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
