@@ -125,6 +125,36 @@ test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
 }
 
 static void
+test_fstab_has_blanks_in_names_as_octal_digits(void **state)
+{
+    (void) state;
+    static const char text[] =
+        "UUID=ab /home btrfs subvolid=257,ro 0 0\n"
+        "UUID=ab /mnt/my\\040pictures btrfs subvol=/@my\\040pictures 0 0\n"
+        "LABEL=a\\134b\\011c /srv\\999 ext4 defaults 0 0\n";
+    static const char changed[] =
+        "UUID=ab /home btrfs subvol=/@my\\040home\\134,ro 0 0\n"
+        "UUID=ab /mnt/my\\040pictures btrfs subvol=/@my\\040pictures 0 0\n"
+        "LABEL=a\\134b\\011c /srv\\999 ext4 defaults 0 0\n";
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_layout();
+    rmt_layout_volume_t *home = s_add_volume(layout, 0, "ab");
+    home->subvolume = rmt_text("@my home\\");
+    home->subvolume_id = 257;
+    rmt_layout_volume_t *pictures = s_add_volume(layout, 0, "ab");
+    pictures->subvolume = rmt_text("@my pictures");
+    rmt_auto_str point = rmt_fstab_mount(text, pictures, NULL);
+    assert_string_equal(point, "/mnt/my pictures");
+    rmt_layout_volume_t *data = s_add_volume(layout, 0, "cd");
+    rmt_record_set(data->format, "label", "a\\b\tc");
+    rmt_auto_str other = rmt_fstab_mount(text, data, NULL);
+    assert_string_equal(other, "/srv\\999");
+    assert_int_equal(rmt_fstab_check(text, layout, &error), 0);
+    rmt_auto_str by_path = rmt_fstab_by_path(text, layout);
+    assert_string_equal(by_path, changed);
+}
+
+static void
 test_fstab_with_file_systems_of_other_disks_is_refused(void **state)
 {
     (void) state;
@@ -538,6 +568,7 @@ main(void)
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_the_place_of_a_subvolume_is_known_in_the_tree_above),
+        cmocka_unit_test(test_fstab_has_blanks_in_names_as_octal_digits),
         cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
         cmocka_unit_test(test_capture_of_a_disk_takes_what_lies_beneath_mount_points),

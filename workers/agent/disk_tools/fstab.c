@@ -5,6 +5,7 @@
 #include <ctype.h>
 #include <inttypes.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -114,19 +115,55 @@ typedef struct {
     const char *spec, *folder, *options;
 } line_t;
 
+// Blanks and backslashes of a word stand there as three octal digits. In place.
+static char *
+s_decode(char *word)
+{
+    char *to = word;
+    for (const char *at = word; *at; to++) {
+        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3 && at[1] <= '3') {
+            *to = (char) ((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
+            at += 4;
+        } else {
+            *to = *at++;
+        }
+    }
+    *to = '\0';
+    return word;
+}
+
+// A text as part of a word. Caller owns the result (free).
+static char *
+s_encode(const char *text)
+{
+    char *word = malloc(4 * strlen(text) + 1);
+    if (!word)
+        abort();
+    char *to = word;
+    for (; *text; text++) {
+        if (strchr(" \t\n\\", *text))
+            to += sprintf(to, "\\%03o", (unsigned) *text);
+        else
+            *to++ = *text;
+    }
+    *to = '\0';
+    return word;
+}
+
 // The next line that mounts something on a folder. Cuts the text up.
 static bool
 s_next(char **rest, line_t *line_out)
 {
     for (char *line; (line = strsep(rest, "\n"));) {
         char *save = NULL;
-        const char *spec = strtok_r(line, " \t", &save);
-        const char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
-        const char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
-        const char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
+        char *spec = strtok_r(line, " \t", &save);
+        char *folder = spec ? strtok_r(NULL, " \t", &save) : NULL;
+        char *type = folder ? strtok_r(NULL, " \t", &save) : NULL;
+        char *options = type ? strtok_r(NULL, " \t", &save) : NULL;
         if (!folder || spec[0] == '#' || folder[0] != '/')
             continue;
-        *line_out = (line_t){spec, folder, options ? options : ""};
+        *line_out =
+            (line_t){s_decode(spec), s_decode(folder), options ? s_decode(options) : ""};
         return true;
     }
     return false;
@@ -185,9 +222,10 @@ s_change_line(const char *line, const rmt_layout_t *layout)
     rmt_auto_str device = rmt_text("%.*s", (int) strcspn(spec, " \t"), spec);
     rmt_auto_str options = rmt_text("%.*s", (int) strcspn(option, " \t"), option);
     const char *value = s_option(options, "subvolid", &size);
-    const char *path = s_find_path(layout, device, value, size);
-    if (!path)
+    const char *found = s_find_path(layout, s_decode(device), value, size);
+    if (!found)
         return NULL;
+    rmt_auto_str path = s_encode(found);
     const char *rest = option + strlen("subvolid=") + size;
     const char *begin = option;
     while (begin > line && !strchr(" \t", begin[-1]))
