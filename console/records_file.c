@@ -63,8 +63,9 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
 }
 
 // One CSV value (RFC 4180) from *at into out; leaves *at behind its comma or at the
-// line's end. Returns whether another value follows.
-static bool
+// line's end. 1 when another value follows, 0 when not, -1: a quoted one does not end, or
+// something stands behind its end.
+static int
 s_csv_value(const char **at, char *out)
 {
     const char *p = *at;
@@ -79,8 +80,8 @@ s_csv_value(const char **at, char *out)
         *out++ = *p++;
     }
     *out = '\0';
-    if (quoted && *p == '"')
-        p++;
+    if (quoted && (*p != '"' || !strchr(",\r\n", *++p)))
+        return -1;
     const bool more = *p == ',';
     if (more)
         p++;
@@ -99,10 +100,10 @@ s_next_line(const char *at)
 static int
 s_csv_header(const char **at, char *value, rmt_records_t *names, rmt_error_t *error)
 {
-    bool more = true;
+    int more = 1;
     while (more) {
         more = s_csv_value(at, value);
-        if (!rmt_record_name_is_valid(value))
+        if (more == -1 || !rmt_record_name_is_valid(value))
             return rmt_fail(error, RMT_E_USAGE,
                             "line 1: \"%s\" is not the name of a field", value);
         rmt_record_set(rmt_records_add(names), "name", value);
@@ -121,10 +122,17 @@ s_from_csv(const char *text, size_t size, rmt_error_t *error)
         return NULL;
     for (at = s_next_line(at); *at; at = s_next_line(at)) {
         rmt_record_t *record = rmt_records_add(items);
-        bool more = true;
+        int more = 1;
         size_t column = 0;
         for (; more; column++) {
             more = s_csv_value(&at, value);
+            if (more == -1) {
+                rmt_fail(error, RMT_E_USAGE,
+                         "row %zu, value %zu: the quotes are not closed, or text follows "
+                         "them; write \"\" for a quote inside a value",
+                         rmt_records_count(items), column + 1);
+                return NULL;
+            }
             if (column < rmt_records_count(names) && value[0])
                 rmt_record_set(record,
                                rmt_record_text(rmt_records_at(names, column), "name", ""),
@@ -148,7 +156,10 @@ output_import(const char *path, rmt_error_t *error)
         return NULL;
     const char *dot = strrchr(path, '.');
     rmt_records_t *items = NULL;
-    if (dot && strcmp(dot, ".json") == 0)
+    // What is behind it would be lost without a word.
+    if (memchr(text, '\0', size))
+        rmt_fail(error, RMT_E_USAGE, "the file contains a NUL byte; write text");
+    else if (dot && strcmp(dot, ".json") == 0)
         items = s_from_json(text, size, error);
     else if (dot && strcmp(dot, ".csv") == 0)
         items = s_from_csv(text, size, error);
