@@ -74,9 +74,11 @@ need() {
 }
 
 # Debian starts a redis-server of its own at installation; ramet's run in their own folders.
+# build PRESET [TARGET]
 build() {
   say "building ($1)"
-  cmake --preset "$1" -S "$top" >/dev/null && cmake --build "$top/build/$1" -- -k 0
+  cmake --preset "$1" -S "$top" >/dev/null &&
+    cmake --build "$top/build/$1" ${2:+--target "$2"} -- -k 0
 }
 
 # debian_tree FOLDER: a real Debian 12 with kernel, systemd, sshd, nginx and python, from the tar of

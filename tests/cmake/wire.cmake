@@ -7,23 +7,3 @@ ramet_test(unit key NEEDS ramet::crypto ramet::base)
 ramet_test(unit sign NEEDS ramet::crypto ramet::base)
 ramet_test(unit codec NEEDS ramet::wire ramet::base)
 ramet_test(unit scan NEEDS ramet::wire ramet::base)
-
-# ramet_fuzz(NAME NEEDS ...): fuzz/fuzz_NAME.c, by libFuzzer with RAMET_FUZZ, else over its
-# corpus fuzz/corpus/NAME as a plain test.
-function(ramet_fuzz name)
-    cmake_parse_arguments(ARG "" "" "NEEDS" ${ARGN})
-    add_executable(fuzz_${name} fuzz/fuzz_${name}.c)
-    target_link_libraries(fuzz_${name} PRIVATE ramet_flags ramet::base ${ARG_NEEDS})
-    set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
-    if(RAMET_FUZZ)
-        target_compile_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-        target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-        set(once -runs=0)
-    else()
-        target_sources(fuzz_${name} PRIVATE fuzz/replay.c)
-    endif()
-    add_test(NAME fuzz.${name} COMMAND fuzz_${name} ${once} "${PROJECT_SOURCE_DIR}/tests/fuzz/corpus/${name}")
-    set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 60)
-endfunction()
-
-ramet_fuzz(codec NEEDS ramet::wire)

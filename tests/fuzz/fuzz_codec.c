@@ -1,39 +1,30 @@
 // Foreign bytes as an envelope and as stored records: they are refused, or what was
 // understood survives the way out and back in the same bytes (P16).
-//
-// With libFuzzer: -DRAMET_FUZZ=ON -DRAMET_SANITIZE=fuzzer-no-link,address,undefined and
-// clang. Without, replay.c runs the committed corpus.
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 
-#include <stdlib.h>
-#include <string.h>
+#include "fuzz/must.h"
+
+#include <stdint.h>
 
 #define RECORDS_SIZE_MAX ((size_t) 64 * 1024)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void
-s_expect(bool is_true)
-{
-    if (!is_true)
-        abort();
-}
-
-static void
 s_try_envelope(const uint8_t *data, size_t size)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) first = rmt_codec_decode(data, size, &error);
-    s_expect((first == NULL) == (error.code != RMT_E_OK));
+    MUST((first == NULL) == (error.code != RMT_E_OK));
     if (!first)
         return;
     rmt_auto(zframe) frame = rmt_codec_encode(first);
     rmt_auto(rmt_msg) second =
         rmt_codec_decode(zframe_data(frame), zframe_size(frame), &error);
-    s_expect(second != NULL && second->kind == first->kind);
+    MUST(second != NULL && second->kind == first->kind);
     rmt_auto(zframe) again = rmt_codec_encode(second);
-    s_expect(zframe_eq(frame, again));
+    MUST(zframe_eq(frame, again));
 }
 
 static void
@@ -42,15 +33,15 @@ s_try_records(const uint8_t *data, size_t size)
     rmt_error_t error = {0};
     rmt_auto(rmt_records) first =
         rmt_codec_unpack_records(data, size, RECORDS_SIZE_MAX, &error);
-    s_expect((first == NULL) == (error.code != RMT_E_OK));
+    MUST((first == NULL) == (error.code != RMT_E_OK));
     if (!first)
         return;
     rmt_auto(zchunk) packed = rmt_codec_pack_records(first);
     rmt_auto(rmt_records) second = rmt_codec_unpack_records(
         zchunk_data(packed), zchunk_size(packed), RECORDS_SIZE_MAX, &error);
-    s_expect(second != NULL && rmt_records_count(second) == rmt_records_count(first));
+    MUST(second != NULL && rmt_records_count(second) == rmt_records_count(first));
     for (size_t i = 0; i < rmt_records_count(first); i++)
-        s_expect(rmt_record_equal(rmt_records_at(first, i), rmt_records_at(second, i)));
+        MUST(rmt_record_equal(rmt_records_at(first, i), rmt_records_at(second, i)));
 }
 
 int

@@ -1,6 +1,5 @@
 // What people say of machines: records in their text form, locations, endpoints and
-// policies. The first byte says which. With RAMET_FUZZ this is a libFuzzer target; else
-// mutate.c replays its corpus.
+// policies. The first byte says which.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

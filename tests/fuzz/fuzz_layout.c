@@ -1,6 +1,5 @@
 // A layout out of foreign records, in their text form. What is accepted can be written,
-// and is then read as the same. With RAMET_FUZZ this is a libFuzzer target; else mutate.c
-// replays its corpus.
+// and is then read as the same.
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

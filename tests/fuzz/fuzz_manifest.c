@@ -1,6 +1,5 @@
 // What the store decodes from foreign bytes: entries, manifests, indexes, packs. The
-// first byte says which. With RAMET_FUZZ this is a libFuzzer target; else mutate.c
-// replays its corpus.
+// first byte says which.
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -10,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/rmt_auto.h"
+#include "fuzz/must.h"
 #include "store/rmt_index.h"
 #include "base/rmt_io.h"
 #include "store/rmt_manifest.h"
@@ -63,23 +63,63 @@ s_fuzz_index(const uint8_t *data, size_t size)
     }
 }
 
+#define PACK_HEAD_SIZE 32
+#define PACK_FOOT_SIZE 64
+
+// The digest of a trailer, so that the slots behind it are what is tested.
+static void
+s_mend_pack(uint8_t *pack, size_t size)
+{
+    uint8_t *foot = pack + size - PACK_FOOT_SIZE;
+    const uint64_t begin = rmt_get64(foot + 8);
+    if (begin < PACK_HEAD_SIZE || begin > size - PACK_FOOT_SIZE)
+        return;
+    rmt_id_t id;
+    rmt_auto(rmt_digest) digest = rmt_digest_new();
+    rmt_digest_update(digest, pack, PACK_HEAD_SIZE);
+    rmt_digest_update(digest, pack + begin, size - PACK_FOOT_SIZE - (size_t) begin);
+    rmt_digest_update(digest, foot, 24);
+    rmt_digest_finish(digest, &id);
+    memcpy(foot + 24, id.bytes, sizeof id);
+}
+
+// Records lie between head and foot, and none on another one.
+static void
+s_check_slots(const rmt_slot_t *slots, size_t count, size_t size)
+{
+    uint64_t at = PACK_HEAD_SIZE;
+    for (size_t i = 0; i < count; i++) {
+        MUST(slots[i].offset == at);
+        at += RMT_RECORD_HEAD_SIZE + (uint64_t) slots[i].size;
+    }
+    MUST(at + count * RMT_SLOT_SIZE + PACK_FOOT_SIZE == size);
+}
+
 static void
 s_fuzz_pack(const uint8_t *data, size_t size)
 {
+    static uint8_t room[RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX];
+    static uint8_t plain[RMT_CHUNK_PLAIN_MAX];
     rmt_auto_fd fd = memfd_create("pack", MFD_CLOEXEC);
+    rmt_auto_ptr copy = malloc(size + 1);
     rmt_error_t error;
-    if (fd == -1 || size < 160 || rmt_io_write(fd, data, size, &error) == -1)
+    MUST(fd != -1 && copy);
+    if (size < 160)
         return;
+    memcpy(copy, data, size);
+    s_mend_pack(copy, size);
+    MUST(rmt_io_write(fd, copy, size, &error) == 0);
     rmt_file_name_t name;
     memcpy(name.bytes, data + 16, sizeof name);
     rmt_slot_t *slots = NULL;
     size_t count = 0;
     uint64_t pack_size = 0;
-    uint8_t *room = malloc(RMT_RECORD_HEAD_SIZE + RMT_CHUNK_STORED_MAX);
-    uint8_t *plain = malloc(RMT_CHUNK_PLAIN_MAX);
-    if (rmt_pack_load(fd, &name, &slots, &count, &pack_size, &error) == -1) {
+    if (rmt_pack_load(fd, &name, &slots, &count, &pack_size, &error) == 0) {
+        s_check_slots(slots, count, size);
+    } else {
         // Behind the digest of the trailer, records are still foreign.
         slots = calloc(1, sizeof *slots);
+        MUST(slots);
         rmt_slot_decode(slots, data + size - 64 - RMT_SLOT_SIZE);
         count = 1;
     }
@@ -89,8 +129,6 @@ s_fuzz_pack(const uint8_t *data, size_t size)
             (void) rmt_chunk_open(&chunk, plain, &error);
     }
     free(slots);
-    free(room);
-    free(plain);
 }
 
 typedef struct {

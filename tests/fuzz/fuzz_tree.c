@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/rmt_auto.h"
+#include "fuzz/must.h"
 #include "tree/rmt_capture.h"
 #include "tree/rmt_writer.h"
 
@@ -26,14 +27,6 @@
 #define SECRET "nobody may touch this"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-#define MUST(condition)                                                                  \
-    do {                                                                                 \
-        if (!(condition)) {                                                              \
-            perror(#condition);                                                          \
-            abort();                                                                     \
-        }                                                                                \
-    } while (0)
 
 // A tmpfs that a descriptor holds: no name is left behind.
 static int
