@@ -9,9 +9,9 @@
 rmt_broker_t *rmt_broker_new(const rmt_settings_t *settings, rmt_error_t *error);
 void rmt_broker_destroy(rmt_broker_t **self_p);
 
-// One turn of the loop, also for tests that have a clock of their own: take what has come,
-// and do what is due. Never waits. Returns the milliseconds until something is due, when
-// nothing comes before.
+// One turn of the loop, also for tests that have a clock of their own: take what has
+// come, and do what is due. Never waits. Returns the milliseconds until something is due,
+// when nothing comes before.
 long rmt_broker_turn(rmt_broker_t *self);
 
 // Take turns until a signal comes. 0, or -1: IO.

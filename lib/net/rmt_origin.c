@@ -10,9 +10,7 @@
 static rmt_origin_t
 s_look(int fd)
 {
-    rmt_origin_t origin;
-    memset(&origin, 0, sizeof origin); // Also what lies between: it is compared
-    origin.fd = fd;
+    rmt_origin_t origin = {.fd = fd};
     socklen_t size = sizeof origin.peer;
     if (fd == -1 || getpeername(fd, &origin.peer.any, &size) == -1 ||
         (origin.peer.any.sa_family != AF_INET && origin.peer.any.sa_family != AF_INET6))
@@ -49,8 +47,16 @@ bool
 rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other)
 {
     assert(self && other);
-    return self->fd != -1 && self->fd == other->fd &&
-           memcmp(&self->peer, &other->peer, sizeof self->peer) == 0;
+    const sa_family_t family = self->peer.any.sa_family;
+    if (self->fd == -1 || self->fd != other->fd || family != other->peer.any.sa_family)
+        return false;
+    return family == AF_INET
+               ? self->peer.v4.sin_port == other->peer.v4.sin_port &&
+                     self->peer.v4.sin_addr.s_addr == other->peer.v4.sin_addr.s_addr
+               : self->peer.v6.sin6_port == other->peer.v6.sin6_port &&
+                     self->peer.v6.sin6_scope_id == other->peer.v6.sin6_scope_id &&
+                     IN6_ARE_ADDR_EQUAL(&self->peer.v6.sin6_addr,
+                                        &other->peer.v6.sin6_addr);
 }
 
 bool

@@ -71,9 +71,9 @@ void rmt_worker_destroy(rmt_worker_t **self_p);
 // Returns 0, or -1: IO.
 int rmt_worker_run(rmt_worker_t *self, rmt_error_t *error);
 
-// One turn of it, also for tests that have a clock of their own: take what has come, and do
-// what is due. Never waits. Returns the milliseconds until something is due, when nothing
-// comes before; -1: the worker has left.
+// One turn of it, also for tests that have a clock of their own: take what has come, and
+// do what is due. Never waits. Returns the milliseconds until something is due, when
+// nothing comes before; -1: the worker has left.
 int rmt_worker_turn(rmt_worker_t *self);
 
 // From now on the worker is known by this nonce [RMT_UID_SIZE]. A new one is told by

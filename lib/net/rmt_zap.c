@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <czmq.h>
+#include <inttypes.h>
 
 #define ENDPOINT "inproc://zeromq.zap.01"
 #define KEY_SIZE 32 // Binary, as it comes in a request
@@ -254,7 +255,7 @@ rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms)
 {
     assert(self && peer);
     char until[24];
-    snprintf(until, sizeof until, "%lld", (long long) (rmt_clock_ms() + mute_ms));
+    snprintf(until, sizeof until, "%" PRId64, rmt_clock_ms() + mute_ms);
     uint64_t refused = 0;
     zsock_send(self->actor, "sss", "MUTE", peer, until);
     zsock_recv(self->actor, "8", &refused);

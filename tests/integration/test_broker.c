@@ -2,6 +2,7 @@
 #include "integration/broker_farm.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -259,7 +260,7 @@ test_grants_end_with_their_key(void **state)
     rmt_auto(zsock) socket = broker_dial(farm, &source, RMT_PORT_AGENTS);
     rmt_auto(rmt_msg) greeting = broker_hello("source", "web", "capture@source/web");
     rmt_auto(rmt_msg) greeted = broker_say(socket, greeting, RMT_MSG_WELCOME);
-    rmt_auto_str job = broker_submit(farm, NULL);
+    free(broker_submit(farm, NULL));
     rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
     rmt_msg_text(&credit->service, "capture@source/web");
     credit->slots = 1;

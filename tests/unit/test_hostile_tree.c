@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/socket.h>
@@ -197,8 +198,8 @@ s_read_all(int root)
     if (esp)
         (void) rmt_esp_complete(root, esp, &ignored);
     for (size_t i = 0; i < sizeof s_paths / sizeof *s_paths; i++) {
-        rmt_auto_str text = rmt_rooted_load(root, s_paths[i], NULL);
-        rmt_auto_str names = rmt_rooted_list(root, s_paths[i]);
+        free(rmt_rooted_load(root, s_paths[i], NULL));
+        free(rmt_rooted_list(root, s_paths[i]));
         (void) rmt_rooted_count(root, s_paths[i]);
     }
 }
