@@ -125,6 +125,10 @@ s_check_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partit
                         "the layout's disk '%s' has partition %" PRIu64
                         ", and a table of %" PRIu64 " entries",
                         disk->role, partition->number, disk->entries);
+    // What is read from a disk may say so, and could be written in no descriptor.
+    if (partition->start == 0 || partition->size == 0)
+        return s_refuse(self, partition, error, partition->start ? "size" : "start", "0",
+                        "a number from 1, in sectors");
     if (sectors && rmt_layout_end(partition) > sectors)
         return rmt_fail(error, RMT_E_USAGE,
                         "the layout's partition %" PRIu64 " of disk '%s' ends at sector "

@@ -269,10 +269,33 @@ test_the_bytes_that_a_disk_needs(void **state)
     }
 }
 
+// Tables of foreign disks say so; a descriptor with such a partition could not be read.
+static void
+test_a_partition_that_begins_or_ends_nowhere_is_refused(void **state)
+{
+    (void) state;
+    static const uint64_t rows[][2] = {{0, 8}, {8, 0}, {0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_layout_add_disk(layout, "system")->table = RMT_TABLE_DOS;
+        rmt_layout_partition_t *partition = rmt_layout_add_partition(layout, 0);
+        partition->number = 1;
+        partition->start = 8;
+        partition->size = 8;
+        strcpy(partition->type, "83");
+        RMT_OK(rmt_layout_check(layout, &error));
+        partition->start = rows[i][0];
+        partition->size = rows[i][1];
+        RMT_FAILS(rmt_layout_check(layout, &error), RMT_E_USAGE);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_partition_that_begins_or_ends_nowhere_is_refused),
         cmocka_unit_test(test_a_layout_is_written_as_it_was_read),
         cmocka_unit_test(test_fields_are_numbers_flags_and_kinds),
         cmocka_unit_test(test_what_is_wrong_is_refused_with_field_and_value),
