@@ -6,6 +6,7 @@
 
 struct rmt_state {
     sim_redis_t *redis;
+    int64_t called_at; // The last call, by the wall clock
     rmt_state_listener_t listener;
 };
 
@@ -58,7 +59,10 @@ rmt_state_handle(rmt_state_t *self)
 void
 rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void *context)
 {
-    rmt_msg_t *reply = sim_redis_call(self->redis, rmt_clock_wall_ms(), call);
+    // As with a real Redis, each call has a time of its own.
+    const int64_t now = rmt_clock_wall_ms();
+    self->called_at = now > self->called_at ? now : self->called_at + 1;
+    rmt_msg_t *reply = sim_redis_call(self->redis, self->called_at, call);
     for (const char *ready = sim_redis_take_ready(self->redis); *ready;
          ready += strlen(ready) + 1)
         self->listener.on_ready(self->listener.context, ready);

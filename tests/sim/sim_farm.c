@@ -13,6 +13,7 @@
 #define PORT_BASE 7700
 #define REPORT_AGAIN (5 * SIM_S)
 #define BOOT_TIME (60 * SIM_S)
+#define GREETED_TIME (40 * SIM_S) // From the start of a program to WELCOME, at most
 #define ADMIN_FILE "admin.pub"
 
 typedef struct {
@@ -429,7 +430,8 @@ bool
 sim_farm_is_expected(const sim_process_t *process)
 {
     const sim_node_t *node = process->body;
-    return process->is_up && !node->runs_disk;
+    return process->is_up && !node->runs_disk &&
+           sim_now() - process->started_at > GREETED_TIME;
 }
 
 void

@@ -34,7 +34,8 @@ const char *sim_farm_role(size_t node);
 // Start a node that has ended or was killed, after a time. A machine starts as it would:
 // from the network, or from its disk.
 void sim_farm_restart(sim_process_t *node, int64_t delay);
-// True when a node is to be heard of: its program runs, and it is no installed machine.
+// True when a node is to be heard of: its program has run for long enough to be greeted,
+// and it is no installed machine.
 bool sim_farm_is_expected(const sim_process_t *node);
 // A person at the farm turns on each machine that is off, or whose installed system has
 // reported, when its next netboot leads to the agent; by_hand: it is started from the
