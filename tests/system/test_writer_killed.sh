@@ -26,7 +26,7 @@ kill_writer() {
 job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
 kill_writer "$job" unpack
 expect 2 ramet deploy start web-1 --engine lab --targets n1 --yes --wait --timeout 60s
-job=$(ramet job retry "$job" --failed)
+job=$(ramet job retry "$job" --failed --yes)
 kill_writer "$job" verify
 job=$(ramet deploy start web-1 --engine lab --targets n1 --yes --take-over)
 await_phase "$job" n1 awaiting-first-boot 120
