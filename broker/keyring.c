@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
+#include "broker/subscribers.h"
 
 struct rmt_keyring {
     rmt_broker_t *broker;
@@ -75,6 +76,8 @@ s_guard(rmt_keyring_t *self, const rmt_record_t *record)
                 rmt_zap_deny(self->broker->zap, domain, key);
         }
     }
+    if (!s_may_act(record))
+        rmt_subscribers_end(self->broker->subscribers, key);
 }
 
 void

@@ -4,9 +4,11 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "broker/guard.h"
+#include "broker/keyring.h"
 
 typedef struct {
     rmt_origin_t origin;
+    char user[RMT_USER_SIZE]; // Its key
     size_t count;
 } row_t;
 
@@ -46,8 +48,9 @@ rmt_subscribers_destroy(rmt_subscribers_t **self_p)
 
 // NULL: there are too many connections.
 static row_t *
-s_require(rmt_subscribers_t *self, const rmt_origin_t *origin)
+s_require(rmt_subscribers_t *self, const rmt_subscription_t *subscription)
 {
+    const rmt_origin_t *origin = &subscription->origin;
     char name[16];
     snprintf(name, sizeof name, "%d", origin->fd);
     row_t *row = zhashx_lookup(self->rows, name);
@@ -57,8 +60,10 @@ s_require(rmt_subscribers_t *self, const rmt_origin_t *origin)
         row = zmalloc(sizeof *row);
         zhashx_insert(self->rows, name, row);
     }
-    if (!rmt_origin_is_same(&row->origin, origin))
+    if (!rmt_origin_is_same(&row->origin, origin)) {
         *row = (row_t){.origin = *origin}; // The descriptor has a new connection
+        snprintf(row->user, sizeof row->user, "%s", subscription->user);
+    }
     return row;
 }
 
@@ -66,9 +71,15 @@ static void
 s_take(rmt_subscribers_t *self, const rmt_subscription_t *subscription)
 {
     const rmt_origin_t *origin = &subscription->origin;
-    row_t *row = origin->fd == -1 ? NULL : s_require(self, origin);
-    if (origin->fd == -1 || (row && !subscription->is_on))
+    if (origin->fd == -1)
         return; // Its end is told for each that a connection leaves behind
+    if (!rmt_keyring_find(self->broker->keyring, subscription->user)) {
+        rmt_origin_cut(origin); // Its key ended before it had subscribed to anything
+        return;
+    }
+    row_t *row = s_require(self, subscription);
+    if (row && !subscription->is_on)
+        return;
     if (row && subscription->size <= RMT_TOPIC_MAX &&
         ++row->count <= RMT_SUBSCRIPTIONS_MAX)
         return;
@@ -86,6 +97,15 @@ rmt_subscribers_handle(rmt_subscribers_t *self)
         rmt_clock_ms() < until &&
         rmt_socket_recv_subscription(self->broker->ports[RMT_PORT_EVENTS], &subscription))
         s_take(self, &subscription);
+}
+
+void
+rmt_subscribers_end(rmt_subscribers_t *self, const char *key)
+{
+    assert(self && key);
+    for (row_t *row = zhashx_first(self->rows); row; row = zhashx_next(self->rows))
+        if (streq(row->user, key))
+            rmt_origin_cut(&row->origin);
 }
 
 void

@@ -14,5 +14,9 @@ void rmt_subscribers_destroy(rmt_subscribers_t **self_p);
 // cut: libzmq keeps each subscription that it has read, until the connection ends.
 void rmt_subscribers_handle(rmt_subscribers_t *self);
 
+// The key may no longer act: cut its connections. A subscriber says nothing at which it
+// could be refused.
+void rmt_subscribers_end(rmt_subscribers_t *self, const char *key);
+
 // Forget the connections that have ended.
 void rmt_subscribers_tick(rmt_subscribers_t *self);

@@ -9,7 +9,7 @@ foreach(noun records keys tasks store deploy radius steps stuck doctor clock)
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 endforeach()
 ramet_test(integration states SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
-foreach(name broker broker_jobs broker_messages)
+foreach(name broker broker_jobs broker_messages broker_revoke)
     ramet_test(integration ${name} SOURCES integration/broker_farm.c integration/redis_server.c
         NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)
 endforeach()

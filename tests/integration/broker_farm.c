@@ -409,7 +409,7 @@ broker_await_heard(broker_farm_t *farm, rmt_client_t *listener)
 {
     rmt_error_t error = {0};
     for (int i = 0; i < 200; i++) {
-        rmt_auto_str body = rmt_text("name=e%d", i);
+        rmt_auto_str body = rmt_text("name=e%lld", (long long) rmt_clock_ms());
         rmt_auto(rmt_msg) added = broker_need(farm, "engine.add", body, "");
         rmt_auto(rmt_msg) event = rmt_client_next_event(listener, 100, &error);
         if (event)

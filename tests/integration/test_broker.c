@@ -206,28 +206,6 @@ test_nobody_speaks_of_the_task_of_another_agent(void **state)
     hand_dismiss(&source);
 }
 
-// P19: its connection is up, and of no use after 2 s.
-static void
-test_a_revoked_key_is_refused_at_its_next_message(void **state)
-{
-    broker_farm_t *farm = *state;
-    rmt_error_t error = {0};
-    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
-    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
-    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
-    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
-    rmt_auto(rmt_msg) gone = broker_need(farm, "key.revoke", "name=web", "");
-    const int64_t revoked_at = rmt_clock_ms();
-    rmt_code_t code = RMT_E_OK;
-    while (code == RMT_E_OK && rmt_clock_ms() - revoked_at < 2000) {
-        rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
-        RMT_OK(rmt_socket_send(socket, NULL, beat, true, &error));
-        rmt_auto(rmt_msg) answer = broker_hear(socket, 500);
-        code = answer && answer->kind == RMT_MSG_REFUSED ? answer->code : RMT_E_OK;
-    }
-    assert_int_equal(code, RMT_E_NOT_ALLOWED);
-}
-
 // The next PEERS that has an item of this op for the key; false when none comes in time.
 static bool
 s_hear_peer(zsock_t *holder, const char *op, const char *key, int timeout_ms)
@@ -294,7 +272,6 @@ main(void)
         CASE(test_a_viewer_reads_and_does_not_submit),
         CASE(test_a_key_offers_its_own_services_only),
         CASE(test_nobody_speaks_of_the_task_of_another_agent),
-        CASE(test_a_revoked_key_is_refused_at_its_next_message),
         CASE(test_grants_end_with_their_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
