@@ -177,7 +177,8 @@ test_every_broken_rule_is_a_strike(void **state)
             rmt_text("role=%s name=%s times=1", rows[i].role, rows[i].name);
         for (int n = 0; n < 40; n++)
             s_say(socket, msg);
-        (void) broker_hear(socket, 100);
+        rmt_msg_t *heard = broker_hear(socket, 100);
+        rmt_msg_destroy(&heard);
         assert_int_equal(s_count_in_log(farm, words), 0);
         s_flood(farm, socket, msg, words);
     }
