@@ -2,4 +2,6 @@ ramet_test(unit grants NEEDS ramet::exchange ramet::net ramet::wire ramet::base 
 foreach(name fetch offer)
     ramet_test(integration exchange_${name} SOURCES integration/exchange_farm.c unit/store_fixture.c
         NEEDS ramet::exchange ramet::store ramet::net ramet::wire ramet::base TIMEOUT 120)
+    set_property(TEST integration.exchange_${name} APPEND PROPERTY ENVIRONMENT
+        "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tools/lsan.supp")
 endforeach()
