@@ -332,6 +332,8 @@ static const verb_t s_verbs[] = {
     {"key.token", ADMIN, "key_token", s_new_token, s_show_token},
     {"key.approve", ADMIN, "key_approve", NULL, NULL},
     {"key.revoke", ADMIN, "key_revoke", NULL, NULL},
+    {"trust.publish", ADMIN, "trust_publish", NULL, NULL},
+    {"trust.root", READ | TARGET, "trust_root", NULL, NULL},
     {"script.add", ADMIN, "script_add", s_check_script, NULL},
     {"script.list", READ, "script_list", NULL, NULL},
     {"script.remove", ADMIN, "script_remove", NULL, NULL},

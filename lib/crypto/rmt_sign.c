@@ -5,7 +5,6 @@
 
 #include <assert.h>
 #include <sodium.h>
-#include <stdbool.h>
 #include <string.h>
 
 static_assert(RMT_SIGN_PUBLIC_SIZE == crypto_sign_PUBLICKEYBYTES, "Ed25519 public key");
@@ -131,4 +130,42 @@ rmt_sign_check(const rmt_sign_key_t *key, const void *data, size_t size,
     sodium_bin2hex(digits, sizeof digits, key->public_key, 8);
     return rmt_fail(error, RMT_E_NOT_ALLOWED, "the signature was not made by key %s...",
                     digits);
+}
+
+char *
+rmt_sign_key_text(const rmt_sign_key_t *key, char out[RMT_SIGN_PUBLIC_TEXT_SIZE])
+{
+    return sodium_bin2hex(out, RMT_SIGN_PUBLIC_TEXT_SIZE, key->public_key,
+                          RMT_SIGN_PUBLIC_SIZE);
+}
+
+// One form of the text alone: all digits, lower case, nothing behind them.
+static bool
+s_parse(uint8_t *out, size_t size, const char *text)
+{
+    size_t used = 0;
+    return strlen(text) == 2 * size && strspn(text, "0123456789abcdef") == 2 * size &&
+           sodium_hex2bin(out, size, text, 2 * size, NULL, &used, NULL) == 0;
+}
+
+bool
+rmt_sign_key_parse(rmt_sign_key_t *key_out, const char *text)
+{
+    rmt_sign_key_t key = {.secret_key = {0}};
+    if (!s_parse(key.public_key, sizeof key.public_key, text))
+        return false;
+    *key_out = key;
+    return true;
+}
+
+char *
+rmt_sign_text(const uint8_t signature[RMT_SIGN_SIZE], char out[RMT_SIGN_TEXT_SIZE])
+{
+    return sodium_bin2hex(out, RMT_SIGN_TEXT_SIZE, signature, RMT_SIGN_SIZE);
+}
+
+bool
+rmt_sign_parse(uint8_t signature_out[RMT_SIGN_SIZE], const char *text)
+{
+    return s_parse(signature_out, RMT_SIGN_SIZE, text);
 }

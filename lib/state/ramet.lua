@@ -26,6 +26,8 @@
 --   P removed                   ZSET of image ids without a name, by time of removal
 --   P pins:<place>              hash image id -> packed {id, name, reason, by, since}
 --   P image-ids                 hash id -> name;  P image-names  hash name -> open job
+--   P root:<version>            {version, id, root, by, since}; P roots hash id -> version;
+--                               P root-newest its number
 --   P script:<engine>:<name>    record; index P scripts:<engine>
 --   P key:<key>                 record; index P keys; P key-names:<name> set of keys
 --   P token:<hash>              record with a life time; P tokens-of:<key> set of hashes

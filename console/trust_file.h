@@ -1,0 +1,11 @@
+// trust_file - the files of trust roots and signing keys that a person names.
+#pragma once
+
+#include "trust/rmt_root.h"
+
+// Caller owns the result. NULL: NOT_FOUND, USAGE (with the path), TOO_BIG, IO.
+rmt_root_t *trust_load(const char *path, rmt_error_t *error);
+
+// Save the text of a trust root and say on standard error what stands there now.
+// 0, or -1: IO.
+int trust_save(const char *path, const char *text, rmt_error_t *error);

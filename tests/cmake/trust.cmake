@@ -1,0 +1,1 @@
+ramet_test(unit trust_root NEEDS ramet::trust ramet::base)
