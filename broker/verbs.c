@@ -308,6 +308,7 @@ static const verb_t s_verbs[] = {
     {"image.verify", ADMIN, "image_verify", s_new_job, s_drive},
     {"image.receive", ADMIN, "image_receive", NULL, s_announce},
     {"image.import", ADMIN, "image_import", s_new_job, s_drive},
+    {"image.sign", ADMIN, "image_sign", NULL, NULL},
     {"image.remove", ADMIN, "image_remove", NULL, NULL},
     {"image.grant", ADMIN, "image_grant", NULL, s_announce},
     {"store.check", ADMIN, "store_check", s_new_job, s_drive},

@@ -54,6 +54,8 @@ s_make_head(export_t *self, rmt_buffer_t *head, rmt_error_t *error)
             s_add_chunks(self, rmt_record_text(record, "facts", ""), head, error) == -1)
             return -1;
     }
+    if (*self->image->signatures)
+        head_parts_add(head, self->image->signatures, strlen(self->image->signatures));
     return 0;
 }
 

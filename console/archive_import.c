@@ -1,5 +1,6 @@
 #include "console/image_archive.h"
 #include "console/head_parts.h"
+#include "console/release.h"
 #include "console/image.h"
 #include "archive/rmt_archive_cutter.h"
 #include "archive/rmt_archive_list.h"
@@ -31,6 +32,7 @@ typedef struct {
     rmt_records_t *descriptor;
     rmt_offer_t *offer;
     char *place;
+    char *signatures; // Of the image that was exported; NULL for none
     s_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
     rmt_archive_cutter_t *cutter;
@@ -47,6 +49,7 @@ s_close(s_import_t *self)
     for (size_t i = 0; i < self->volume_count; i++)
         rmt_archive_list_destroy(&self->volumes[i].list);
     free(self->place);
+    free(self->signatures);
     rmt_archive_cutter_destroy(&self->cutter);
     free(self->plain);
     free(self->room);
@@ -100,7 +103,11 @@ s_offer_part(s_import_t *self, const void *data, size_t size, rmt_id_t *id_out,
     return rmt_offer_chunk(self->offer, &chunk, error);
 }
 
-// What the archive says of its image: the descriptor, then the single chunks it names.
+// How the part with the signatures of an image begins; others are chunks.
+static const char s_signatures[] = "class=signature key=";
+
+// What the archive says of its image: the descriptor, then the single chunks it names,
+// then its signatures.
 static int
 s_read_head(s_import_t *self, const void *head, size_t size, rmt_error_t *error)
 {
@@ -114,9 +121,13 @@ s_read_head(s_import_t *self, const void *head, size_t size, rmt_error_t *error)
         rmt_codec_unpack_records(part, part_size, RMT_CHUNK_PLAIN_MAX, error);
     if (!self->descriptor)
         return rmt_wrap(error, "the archive's head");
-    while ((rc = head_parts_next(head, size, &at, &part, &part_size, error)) == 1)
-        if (s_offer_part(self, part, part_size, NULL, error) == -1)
+    while ((rc = head_parts_next(head, size, &at, &part, &part_size, error)) == 1) {
+        if (part_size > strlen(s_signatures) &&
+            memcmp(part, s_signatures, strlen(s_signatures)) == 0)
+            self->signatures = strndup(part, part_size);
+        else if (s_offer_part(self, part, part_size, NULL, error) == -1)
             return -1;
+    }
     return rc;
 }
 
@@ -341,6 +352,9 @@ s_submit(s_import_t *self, const char *name, const rmt_id_t *id, rmt_error_t *er
     rmt_record_set(body, "place", self->place);
     rmt_record_set(body, "descriptor", rmt_id_text(id, text));
     rmt_record_set(body, "source", rmt_record_text(image, "source", ""));
+    // An archive that was changed makes another image, of which they are not true.
+    if (self->signatures && release_put(self->call, id, self->signatures, error) == -1)
+        return -1;
     rmt_auto(rmt_msg) reply = call_request(self->call, "image.import", body, NULL, error);
     return reply ? watch_made(self->call, reply, error) : -1;
 }

@@ -17,6 +17,9 @@ static const rmt_config_row_t s_rows[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port."},
     {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the brokers' public key."},
     {"key", RMT_CONFIG_PATH, NULL, 0, 0, "File with this console's own key pair."},
+    {"trust-root", RMT_CONFIG_PATH, "", 0, 0,
+     "File with the trust root of the farm, as `ramet trust publish` took it; who signed "
+     "an image is compared with it."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -65,16 +68,31 @@ s_connect(call_t *self, const rmt_config_t *config, rmt_error_t *error)
     return self->client ? 0 : -1;
 }
 
+static const rmt_config_t *
+s_config(call_t *self, rmt_error_t *error)
+{
+    if (!self->config)
+        self->config = rmt_config_new(s_rows, s_config_path(self), error);
+    if (!self->config)
+        rmt_wrap(error,
+                 "read the console's configuration (--config FILE names another one)");
+    return self->config;
+}
+
 int
 call_connect(call_t *self, rmt_error_t *error)
 {
     if (self->client)
         return 0;
-    rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
-    if (!config)
-        return rmt_wrap(
-            error, "read the console's configuration (--config FILE names another one)");
-    return s_connect(self, config, error);
+    const rmt_config_t *config = s_config(self, error);
+    return config ? s_connect(self, config, error) : -1;
+}
+
+const char *
+call_path(call_t *self, const char *name, rmt_error_t *error)
+{
+    const rmt_config_t *config = s_config(self, error);
+    return config ? rmt_config_text(config, name) : NULL;
 }
 
 static void
@@ -89,7 +107,7 @@ s_say_pending(void *context, bool is_pending, const char *text)
 rmt_record_t *
 call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_t *error)
 {
-    rmt_auto(rmt_config) config = rmt_config_new(s_rows, s_config_path(self), error);
+    const rmt_config_t *config = s_config(self, error);
     if (!config)
         return NULL;
     rmt_key_t broker;
@@ -198,5 +216,6 @@ void
 call_close(call_t *self)
 {
     rmt_client_destroy(&self->client);
+    rmt_config_destroy(&self->config);
     rmt_record_destroy(&self->options);
 }

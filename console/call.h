@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include "base/rmt_config.h"
 #include "net/rmt_client.h"
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
@@ -16,6 +17,7 @@ typedef struct {
     size_t operand_count;
     bool json;
     const char *config_path; // NULL: the default places
+    rmt_config_t *config;    // Read when it is needed
     rmt_client_t *client;    // Made at the first request
     rmt_key_t own;           // Of the connection; valid with client
     char broker_host[256];   // Host of the first broker
@@ -38,6 +40,9 @@ int call_connect(call_t *self, rmt_error_t *error);
 // place}; an empty record when the key was there already. NULL: as rmt_enrol_find.
 rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *body,
                          rmt_error_t *error);
+
+// A path that the configuration has, or "". NULL: CONFIG.
+const char *call_path(call_t *self, const char *name, rmt_error_t *error);
 
 // Operand at index, or NULL.
 const char *call_operand(const call_t *self, size_t index);

@@ -4,6 +4,7 @@
 #include "console/contents.h"
 #include "console/diff.h"
 #include "console/output.h"
+#include "console/release.h"
 #include "console/report.h"
 #include "base/rmt_auto.h"
 #include "console/watch.h"
@@ -55,6 +56,13 @@ static const option_t s_verify_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const option_t s_sign_options[] = {
+    {"key", "FILE", "the image key that signs; made with: ramet trust key FILE"},
+    {"counter", "N",
+     "release counter, which rises from image to image; default: seconds since 1970"},
+    {NULL, NULL, NULL},
+};
+
 static const option_t s_import_options[] = {
     {"name", "NAME", "name of the image"},
     {"place", "PLACE", "place that stores it; default: the only place with an imager"},
@@ -78,6 +86,9 @@ const command_t cmd_image[] = {
     {"image", "diff", "IMAGE IMAGE", 2, 2,
      "List the names that were added, removed and changed between two images.",
      diff_images, NULL, NULL, NULL},
+    {"image", "sign", "IMAGE", 1, 1,
+     "Sign an image and its release counter, so that targets may install it.",
+     release_sign, NULL, NULL, s_sign_options},
     {"image", "verify", "IMAGE", 1, 1,
      "Re-hash every chunk of an image in its store, or compare a machine with the image.",
      diff_verify, NULL, NULL, s_verify_options},

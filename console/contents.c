@@ -1,5 +1,6 @@
 #include "console/contents.h"
 #include "console/image.h"
+#include "console/release.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -36,6 +37,8 @@ static const struct {
 };
 #define PART_COUNT (sizeof s_parts / sizeof *s_parts)
 
+static const char *const s_signature_columns[] = {"release", "name", "state", NULL};
+
 static rmt_records_t *
 s_part(const rmt_records_t *descriptor, size_t part)
 {
@@ -55,13 +58,16 @@ s_part(const rmt_records_t *descriptor, size_t part)
 }
 
 static void
-s_show_parts(const rmt_record_t *record, const rmt_records_t *descriptor, bool json)
+s_show_parts(const rmt_record_t *record, rmt_records_t *signatures,
+             const rmt_records_t *descriptor, bool json)
 {
-    output_section_t sections[PART_COUNT];
+    output_section_t sections[PART_COUNT + 1];
+    sections[PART_COUNT] =
+        (output_section_t){"signatures", signatures, s_signature_columns};
     for (size_t i = 0; i < PART_COUNT; i++)
         sections[i] = (output_section_t){s_parts[i].title, s_part(descriptor, i),
                                          s_parts[i].columns};
-    output_sections(record, sections, PART_COUNT, json);
+    output_sections(record, sections, PART_COUNT + 1, json);
     for (size_t i = 0; i < PART_COUNT; i++)
         rmt_records_destroy(&sections[i].items);
 }
@@ -91,7 +97,10 @@ contents_show(call_t *call, rmt_error_t *error)
             rmt_record_set(record, called[i], rmt_record_text(facts, taken[i], ""));
     rmt_record_remove(record, "hardware");
     rmt_record_remove(record, "layout");
-    s_show_parts(record, image->descriptor, call->json);
+    rmt_auto(rmt_records) signatures = release_take(call, record, error);
+    if (!signatures)
+        return -1;
+    s_show_parts(record, signatures, image->descriptor, call->json);
     return 0;
 }
 

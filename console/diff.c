@@ -1,6 +1,7 @@
 #include "console/diff.h"
 #include "console/image.h"
 #include "console/output.h"
+#include "console/release.h"
 #include "console/report.h"
 #include "base/rmt_auto.h"
 #include "tree/rmt_compare.h"
@@ -149,6 +150,8 @@ diff_verify(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = call_body(call);
     rmt_record_set(body, "image", call->operands[0]);
     rmt_record_remove(body, "timeout");
+    if (release_say(call, call->operands[0], error) == -1)
+        return -1;
     rmt_auto(rmt_msg) reply = call_request(call, "image.verify", body, NULL, error);
     return reply ? report_made(call, reply, true, error) : -1;
 }

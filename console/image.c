@@ -1,6 +1,7 @@
 #include "console/image.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
+#include "base/rmt_io.h"
 #include "wire/rmt_codec.h"
 
 #include <assert.h>
@@ -18,6 +19,7 @@ image_destroy(image_t **self_p)
     rmt_fetch_destroy(&self->fetch);
     rmt_fetch_destroy(&self->data);
     rmt_records_destroy(&self->descriptor);
+    free(self->signatures);
     free(self);
     *self_p = NULL;
 }
@@ -33,6 +35,7 @@ image_open(call_t *call, const char *name, rmt_error_t *error)
     rmt_auto(image) self = calloc(1, sizeof *self);
     assert(self);
     self->call = call;
+    self->signatures = rmt_text("%s", rmt_record_text(reply->body, "signatures", ""));
     if (rmt_id_parse(&self->id, rmt_record_text(reply->body, "image", ""), error) == -1)
         return NULL;
     self->fetch =

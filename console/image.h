@@ -12,6 +12,7 @@ typedef struct {
     rmt_fetch_t *data;  // Of contents, so that each reads ahead in its own order
     rmt_records_t *descriptor;
     rmt_id_t id;
+    char *signatures; // Owned: lines of text, as trust/rmt_release.h reads them
 } image_t;
 
 // Get the right to fetch the image called name, find its holders, read its descriptor.

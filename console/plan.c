@@ -1,5 +1,6 @@
 #include "console/plan.h"
 #include "console/output.h"
+#include "console/release.h"
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
 #include "wire/rmt_codec.h"
@@ -74,6 +75,8 @@ static rmt_records_t *
 s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
 {
     *status_out = -1;
+    if (release_say(call, rmt_record_text(body, "image", ""), error) == -1)
+        return NULL;
     rmt_auto(rmt_msg) reply = call_request(call, "deploy.plan", body, NULL, error);
     if (!reply)
         return NULL;

@@ -42,3 +42,19 @@ trust_save(const char *path, const char *text, rmt_error_t *error)
     s_say(path, root);
     return 0;
 }
+
+int
+trust_of(call_t *call, rmt_root_t **root_out, rmt_error_t *error)
+{
+    const char *path = call_path(call, "trust-root", error);
+    if (!path)
+        return -1;
+    *root_out = NULL;
+    if (!*path)
+        return 0;
+    rmt_auto(rmt_root) root = trust_load(path, error);
+    if (!root || rmt_root_check(root, error) == -1)
+        return -1;
+    *root_out = rmt_take(&root);
+    return 0;
+}

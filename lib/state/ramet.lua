@@ -26,6 +26,7 @@
 --   P removed                   ZSET of image ids without a name, by time of removal
 --   P pins:<place>              hash image id -> packed {id, name, reason, by, since}
 --   P image-ids                 hash id -> name;  P image-names  hash name -> open job
+--   P signatures:<image id>     hash key -> line of text, a signature of the image
 --   P root:<version>            {version, id, root, by, since}; P roots hash id -> version;
 --                               P root-newest its number
 --   P script:<engine>:<name>    record; index P scripts:<engine>

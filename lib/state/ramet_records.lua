@@ -315,6 +315,7 @@ function R.image_write(meta, fields)
         { image = fields.name, id = fields.id, state = fields.state })
     call('HSET', P .. 'image-ids', fields.id, fields.name)
     call('ZREM', P .. 'removed', fields.id)
+    call('PERSIST', P .. 'signatures:' .. fields.id)
 end
 
 -- A job is to make an image of this name.
@@ -347,7 +348,9 @@ serve('image_list', function(meta)
 end)
 
 serve('image_show', function(meta, body)
-    return R.image_find(body.name or body.id)
+    local image = R.image_find(body.name or body.id)
+    image.signatures = R.signatures(image.id)
+    return image
 end)
 
 -- The same system imaged twice is one image with two names; the last name takes the id
@@ -364,6 +367,7 @@ local function forget_id(image)
         end
     end
     call('ZADD', P .. 'removed', now(), image.id)
+    call('DEL', P .. 'signatures:' .. image.id)
 end
 
 serve('image_remove', function(meta, body)

@@ -10,7 +10,7 @@ serve('job_view', function(meta, body)
     local image = set(job.image) and call('HGET', P .. 'image-ids', job.image)
     image = image and load(P .. 'image:' .. image)
     if image then
-        image.what = 'image'
+        image.what, image.signatures = 'image', R.signatures(image.id)
         if job.stage ~= 'start' then    -- Only matching needs the bulk of it
             image.hardware, image.layout = nil, nil
         end
@@ -230,16 +230,22 @@ function OPS.boot.run(meta, job, op)
     end
 end
 
--- {set.name, set.id, set.*}
+-- {set.name, set.id, set.*, sign.key?, sign.signature?}
 OPS.image = { needs = { 'set.name', 'set.id' } }
 
 function OPS.image.check(job, op)
     need(R.image_is_reserved(op['set.name'], job.id), E.REFUSED, 'image '
         .. op['set.name'] .. ' differs from the image that job ' .. job.name .. ' makes')
+    if set(op['sign.key']) then
+        R.signature_need(op['sign.key'], op['sign.signature'])
+    end
 end
 
 function OPS.image.run(meta, _, op)
     R.image_write(meta, fields_under('set.', op))
+    if set(op['sign.key']) then
+        R.signature_put(meta, op['set.id'], op['sign.key'], op['sign.signature'])
+    end
 end
 
 -- {}

@@ -528,7 +528,7 @@ serve('image_grant', function(meta, body)
         .. ' now; see: ramet farm status')
     local left_ms = grant(meta, image.place, meta.by, image.id, 600)
     return { image = image.id, name = image.name, place = image.place, root = image.id,
-        ['left-ms'] = left_ms }, items
+        signatures = R.signatures(image.id), ['left-ms'] = left_ms }, items
 end)
 
 -- {place, name}: the caller may offer chunks of an image that is to be called name.

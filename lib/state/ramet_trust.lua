@@ -1,9 +1,9 @@
 -- Trust roots of the farm, as the console gave them. Nothing here relies on one: every
 -- program that does checks the signatures itself (docs/spec/7-trust.md).
 
-local ROOT_MAX = 64 * 1024
+local ROOT_MAX, ROOTS_MAX = 64 * 1024, 1000
 
--- {version, id, root}. A version that is there gets more signatures, never another body.
+-- {version, id, root}. A version that is there stays as it is.
 serve('trust_publish', function(meta, body)
     local version, newest = num(body.version), num(call('GET', P .. 'root-newest'))
     need(version >= 1 and version == math.floor(version), E.USAGE,
@@ -14,10 +14,14 @@ serve('trust_publish', function(meta, body)
         .. ROOT_MAX .. ' bytes')
     need(version <= newest + 1, E.REFUSED, 'the farm has no trust root ' .. newest + 1
         .. ' yet; publish that one first')
+    need(version <= ROOTS_MAX, E.TOO_BIG, 'the farm has ' .. ROOTS_MAX .. ' trust roots')
     local key = P .. 'root:' .. str(version)
-    local stands = call('HGET', key, 'id')
-    need(not stands or stands == body.id, E.EXISTS, 'the farm has another trust root '
-        .. str(version) .. ': ' .. str(stands))
+    local stands = call('HGET', key, 'root')
+    if stands == body.root then
+        return { version = version, id = body.id }
+    end
+    need(not stands, E.EXISTS, 'the farm has a trust root ' .. str(version)
+        .. ' already; see: ramet trust show')
     put(key, { version = version, id = body.id, root = body.root, by = meta.by or '',
         since = wall() })
     call('HSET', P .. 'roots', body.id, str(version))
@@ -34,4 +38,48 @@ serve('trust_root', function(_, body)
     local root = version and load(P .. 'root:' .. version)
     return need(root, E.NOT_FOUND, 'the farm has no such trust root; give it one with: '
         .. 'ramet trust publish FILE')
+end)
+
+-- ---- Signatures of images, by id: one line of text of each key
+
+local SIGNATURES_MAX = 64
+local UNLISTED_S = 24 * 3600    -- An image that is imported has none of its names yet
+
+-- The form of one; whether it is true is for its readers to know.
+function R.signature_need(key, line)
+    need(#(key or '') == 64 and string.find(key, '^%x+$'), E.USAGE,
+        'the key of a signature has 64 hexadecimal digits')
+    need(string.find(line or '', '^class=signature key=' .. key
+        .. ' counter=%d+ signature=%x+\n$') and #line <= 512, E.USAGE,
+        'the signature is not a line of text as ramet image sign makes it')
+end
+
+function R.signature_put(meta, id, key, line)
+    call('HSET', P .. 'signatures:' .. id, key, line)
+    audit(meta, 'image.signed', { id = id, key = key })
+end
+
+-- All of an image, as text; nil for none.
+function R.signatures(id)
+    local lines = {}
+    for _, line in pairs(load(P .. 'signatures:' .. id) or {}) do
+        lines[#lines + 1] = line
+    end
+    table.sort(lines)
+    return #lines > 0 and table.concat(lines) or nil
+end
+
+-- {image: id, key, signature}
+serve('image_sign', function(meta, body)
+    need(string.find(body.image or '', '^01%x+$') and #body.image == 66, E.USAGE,
+        'the image is not an id')
+    R.signature_need(body.key, body.signature)
+    local key = P .. 'signatures:' .. body.image
+    need(call('HEXISTS', key, body.key) == 1 or call('HLEN', key) < SIGNATURES_MAX,
+        E.TOO_BIG, 'the image has ' .. SIGNATURES_MAX .. ' signatures already')
+    R.signature_put(meta, body.image, body.key, body.signature)
+    if call('HEXISTS', P .. 'image-ids', body.image) == 0 then
+        call('EXPIRE', key, UNLISTED_S)
+    end
+    return { image = body.image, key = body.key }
 end)

@@ -1,1 +1,2 @@
 ramet_test(unit trust_root NEEDS ramet::trust ramet::base)
+ramet_test(unit release NEEDS ramet::trust ramet::base)

@@ -23,17 +23,68 @@ test_versions_of_the_trust_root_follow_each_other(void **state)
 }
 
 static void
-test_a_published_version_gets_signatures_and_no_other_body(void **state)
+test_a_published_version_stays_as_it_is(void **state)
 {
     state_farm_t *farm = *state;
     OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one", "");
     REFUSED(RMT_E_EXISTS, "trust_publish", "by=a", "version=1 id=" TWO " root=x", "");
-    OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one+", "");
+    REFUSED(RMT_E_EXISTS, "trust_publish", "by=a", "version=1 id=" IMAGE " root=x", "");
+    OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one", ""); // Sent twice
     OK("trust_root", "", "", "");
-    assert_string_equal(state_farm_body(farm, "root"), "one+");
+    assert_string_equal(state_farm_body(farm, "root"), "one");
     REFUSED(RMT_E_USAGE, "trust_publish", "by=a", "version=0 id=" TWO " root=x", "");
     REFUSED(RMT_E_USAGE, "trust_publish", "by=a", "version=2 id=two root=x", "");
     REFUSED(RMT_E_TOO_BIG, "trust_publish", "by=a", "version=2 id=" TWO, "");
+}
+
+#define KEY "abababababababababababababababababababababababababababababababab"
+#define SIGN(counter)                                                                    \
+    "image=" IMAGE " key=" KEY " signature=class=signature_key=" KEY "_counter=" counter \
+    "_signature=cdcd\n"
+
+static void
+test_signatures_stay_while_their_image_has_a_name(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("image_sign", "by=a", SIGN("6"), "");
+    OK("image_sign", "by=a", SIGN("7"), ""); // In place of the one before
+    OK("image_show", "", "name=img", "");
+    assert_string_equal(state_farm_body(farm, "signatures"),
+                        "class=signature key=" KEY " counter=7 signature=cdcd\n");
+    OK("image_remove", "", "name=img", "");
+    OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=job event=begin|op=image set.id=" IMAGE
+       " set.name=twin set.place=hq set.state=COMPLETE|op=job event=finish");
+    OK("image_show", "", "name=twin", "");
+    assert_string_equal(state_farm_body(farm, "signatures"), "");
+}
+
+static void
+test_an_imager_signs_what_it_commits(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("image_create", "by=a job=" UID2 " job-name=j-b", "source=web name=twin", "");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=job event=begin|op=image set.id=" TWO
+       " set.name=twin set.place=hq set.state=COMPLETE sign.key=" KEY
+       " sign.signature=class=signature_key=" KEY "_counter=9_signature=ef\n|"
+       "op=job event=finish");
+    OK("image_show", "", "name=twin", "");
+    assert_string_equal(state_farm_body(farm, "signatures"),
+                        "class=signature key=" KEY " counter=9 signature=ef\n");
+}
+
+static void
+test_another_form_of_a_signature_is_not_kept(void **state)
+{
+    state_farm_t *farm = *state;
+    REFUSED(RMT_E_USAGE, "image_sign", "by=a", SIGN("x"), "");
+    REFUSED(RMT_E_USAGE, "image_sign", "by=a",
+            "image=img key=" KEY " signature=class=signature_key=" KEY, "");
+    REFUSED(RMT_E_USAGE, "image_sign", "by=a", "image=" IMAGE " key=ab signature=x", "");
 }
 
 int
@@ -41,7 +92,10 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_versions_of_the_trust_root_follow_each_other),
-        CASE(test_a_published_version_gets_signatures_and_no_other_body),
+        CASE(test_a_published_version_stays_as_it_is),
+        CASE(test_signatures_stay_while_their_image_has_a_name),
+        CASE(test_an_imager_signs_what_it_commits),
+        CASE(test_another_form_of_a_signature_is_not_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

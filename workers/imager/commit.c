@@ -2,9 +2,12 @@
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "place/holder.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_log.h"
+#include "crypto/rmt_sign.h"
 #include "facts/rmt_layout.h"
 #include "store/rmt_store.h"
+#include "trust/rmt_release.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -104,6 +107,28 @@ s_fill_outputs(rmt_task_t *task, const rmt_records_t *descriptor, rmt_error_t *e
     return 0;
 }
 
+// With the imager's own image key, where it has one. Seconds since 1970 rise from image
+// to image.
+static int
+s_sign(rmt_task_t *task, const rmt_config_t *config, const rmt_id_t *image,
+       rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, "sign-key");
+    rmt_sign_key_t key;
+    if (!*path)
+        return 0;
+    if (rmt_sign_key_load(&key, path, error) == -1)
+        return rmt_wrap(error, "sign the image");
+    char key_text[RMT_SIGN_PUBLIC_TEXT_SIZE];
+    rmt_auto_str line =
+        rmt_release_sign(image, (uint64_t) rmt_clock_wall_ms() / 1000, &key);
+    rmt_sign_key_wipe(&key);
+    rmt_record_set(rmt_task_outputs(task), "signature", line);
+    rmt_record_set(rmt_task_outputs(task), "signature-key",
+                   rmt_sign_key_text(&key, key_text));
+    return 0;
+}
+
 int
 imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
@@ -125,6 +150,8 @@ imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
         return -1;
     if (rmt_store_image_put(store, plain, size, &image, error) == -1)
         return rmt_wrap(error, "commit image");
+    if (s_sign(task, rmt_holder_config(holder), &image, error) == -1)
+        return -1;
     char image_text[RMT_ID_TEXT_SIZE];
     rmt_record_set(rmt_task_outputs(task), "image", rmt_id_text(&image, image_text));
     rmt_log(RMT_INFO, "image.committed", "image=%s source=%s state=%s", image_text,

@@ -44,6 +44,9 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
      "Installer: private key for scripts over ssh; empty: the keys of its user."},
     {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: known hosts for scripts over ssh; empty: the known hosts of its user."},
+    {"sign-key", RMT_CONFIG_PATH, "", 0, 0,
+     "Imager: image key that signs each image that this worker commits; empty: persons "
+     "sign them."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at the same time."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
