@@ -8,7 +8,7 @@
 
 #define RESULT_MS 3000  // Until a result that was not recorded is sent again
 #define REQUEST_MS 5000 // Likewise a request without a reply
-#define BUSY_MS 200     // Likewise one that the broker was too busy for
+#define BUSY_MS 200     // Likewise one that the broker was too busy for; it doubles
 #define STILL_MS 120000 // How long a sign of life may stand still in other phases
 
 typedef struct {
@@ -26,7 +26,8 @@ static const limit_t s_limits[] = {
 typedef struct {
     rmt_msg_t *msg; // REQUEST without a REPLY yet, or NULL
     int64_t sent_at;
-    bool is_busy;    // So the broker said
+    int64_t wait_ms; // Until it is sent again
+    int64_t busy_ms; // The pause after the next BUSY
     uint64_t serial; // The task's own number of it
 } request_t;
 
@@ -177,7 +178,7 @@ s_send_request(request_t *request, rmt_peer_t *peer)
 {
     rmt_error_t error = {0};
     request->sent_at = rmt_clock_ms();
-    request->is_busy = false;
+    request->wait_ms = REQUEST_MS;
     (void) rmt_peer_send(peer, request->msg, &error);
 }
 
@@ -193,6 +194,7 @@ s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer,
     rmt_msg_destroy(&request->msg);
     request->msg = rmt_take(msg_p);
     request->serial = request->msg->sequence;
+    request->busy_ms = BUSY_MS;
     request->msg->sequence = ++*sequence;
     s_send_request(request, peer);
 }
@@ -239,6 +241,8 @@ void
 rmt_held_task_read(rmt_held_task_t *self, rmt_peer_t *peer, uint64_t *sequence,
                    const rmt_held_task_ear_t *ear)
 {
+    if (self->state != RMT_HELD_TASK_RUNNING)
+        return;
     rmt_msg_t *msg;
     while (self->state == RMT_HELD_TASK_RUNNING && (msg = rmt_task_recv(self->task))) {
         s_take_msg(self, &msg, peer, sequence, ear);
@@ -263,8 +267,7 @@ rmt_held_task_resend(rmt_held_task_t *self, rmt_peer_t *peer, bool all)
         s_send_result(self, peer);
     for (size_t i = 0; i < RMT_TASK_ASKS_MAX; i++) {
         request_t *request = &self->requests[i];
-        const int64_t wait_ms = request->is_busy ? BUSY_MS : REQUEST_MS;
-        if (request->msg && (all || now - request->sent_at >= wait_ms))
+        if (request->msg && (all || now - request->sent_at >= request->wait_ms))
             s_send_request(request, peer);
     }
 }
@@ -279,7 +282,10 @@ rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *ho
     if (!request)
         return false;
     if (reply->code == RMT_E_BUSY) {
-        request->is_busy = true; // The task waits on, and the request is sent again
+        // The task waits on, and the request is sent again.
+        request->wait_ms = request->busy_ms;
+        request->busy_ms =
+            request->busy_ms * 2 > REQUEST_MS ? REQUEST_MS : request->busy_ms * 2;
         return true;
     }
     rmt_msg_destroy(&request->msg);

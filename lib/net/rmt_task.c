@@ -343,7 +343,7 @@ s_wait_reply(rmt_task_t *self, const ask_t *ask, rmt_error_t *error)
             return rmt_fail(error, RMT_E_UNAVAILABLE,
                             "%s: no broker answered within %d s", ask->verb,
                             REQUEST_MS / 1000);
-        // To wait for the broker is life too; its time is bounded here.
+        // A task that waits for the broker is alive; REQUEST_MS bounds the wait.
         rmt_task_tick(self);
         if (zmq_poll(&item, 1, WAKE_MS) == 1)
             s_read_reply(self);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_signals.h"
 
 static void
@@ -67,6 +68,32 @@ test_a_result_is_sent_until_it_is_recorded(void **state)
     crew_expect(farm->workers, RMT_MSG_CREDIT, &packet);
     assert_string_equal(packet.msg->service, "add@x");
     assert_int_equal(packet.msg->slots, 2);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
+}
+
+// [1.26] P3: every 3 s, however much the worker has to do meanwhile.
+static void
+test_a_result_is_not_sent_at_each_turn(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "add@x", 1);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    zframe_t *route = rmt_take(&packet.route);
+    rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+    rmt_error_t error = {0};
+    int results = 0;
+    for (const int64_t until = rmt_clock_ms() + 1500; rmt_clock_ms() < until;) {
+        RMT_OK(rmt_socket_send(farm->workers, route, beat, false, &error));
+        if (farm_receive(farm->workers, &packet, 20) == 1)
+            results += packet.msg->kind == RMT_MSG_RESULT;
+    }
+    assert_int_equal(results, 0);
+    zframe_destroy(&route);
     rmt_packet_clear(&packet);
     crew_stop(&crew);
 }
@@ -246,6 +273,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_worker_offers_services_and_credit),
         CASE(test_a_result_is_sent_until_it_is_recorded),
+        CASE(test_a_result_is_not_sent_at_each_turn),
         CASE(test_each_phase_is_told_however_short_it_was),
         CASE(test_a_failed_task_gives_code_and_text),
         CASE(test_a_cancelled_task_ends_with_its_error),
