@@ -4,7 +4,6 @@
 #include <czmq.h>
 #include "base/rmt_auto.h"
 
-#define CROWD "" // The row of those who find the table full
 #define QUIET_MS 10000
 
 typedef struct {
@@ -24,6 +23,7 @@ typedef struct {
 
 struct rmt_quota {
     zhashx_t *rows; // Peer -> row_t
+    row_t crowd;    // Of those who find the table full
     size_t peers_max;
     int64_t mute_ms;
 };
@@ -64,14 +64,10 @@ s_require(rmt_quota_t *self, const char *peer)
     row_t *row = zhashx_lookup(self->rows, peer);
     if (row)
         return row;
-    if (zhashx_size(self->rows) >= self->peers_max) {
-        peer = CROWD;
-        row = zhashx_lookup(self->rows, peer);
-    }
-    if (!row) {
-        row = zmalloc(sizeof *row);
-        zhashx_insert(self->rows, peer, row);
-    }
+    if (zhashx_size(self->rows) >= self->peers_max)
+        return &self->crowd;
+    row = zmalloc(sizeof *row);
+    zhashx_insert(self->rows, peer, row);
     return row;
 }
 
@@ -80,8 +76,6 @@ rmt_quota_is_muted(rmt_quota_t *self, const char *peer, int64_t now)
 {
     assert(self && peer);
     const row_t *row = zhashx_lookup(self->rows, peer);
-    if (!row && zhashx_size(self->rows) >= self->peers_max)
-        row = zhashx_lookup(self->rows, CROWD);
     return row && now < row->muted_until;
 }
 
@@ -124,16 +118,29 @@ rmt_quota_greet(rmt_quota_t *self, const char *peer, int64_t now)
     return s_use(&row->hellos, rate, 1, now);
 }
 
+// Whether the last mute counts still.
+static bool
+s_is_remembered(const row_t *row, int64_t now)
+{
+    return row->mutes > 0 && now - row->muted_until < RMT_QUOTA_MEMORY_MS;
+}
+
 unsigned
 rmt_quota_strike(rmt_quota_t *self, const char *peer, int64_t now)
 {
     assert(self && peer);
     row_t *row = s_require(self, peer);
+    // The crowd has done nothing together, and what is under way when a peer is muted
+    // was said before.
+    if (row == &self->crowd || now < row->muted_until)
+        return 0;
     row->heard_at = now;
     row->strikes = s_fade(row->strikes, row->struck_at, 1, now) + 1000;
     row->struck_at = now;
-    if (row->strikes <= RMT_QUOTA_STRIKES_MAX * 1000 || now < row->muted_until)
+    if (row->strikes <= RMT_QUOTA_STRIKES_MAX * 1000)
         return 0;
+    if (!s_is_remembered(row, now))
+        row->mutes = 0;
     row->strikes = 0;
     row->muted_until = now + self->mute_ms;
     return ++row->mutes;
@@ -163,8 +170,8 @@ rmt_quota_release(rmt_quota_t *self, const char *peer)
 static bool
 s_is_idle(const row_t *row, int64_t now)
 {
-    const int64_t memory_ms = row->mutes > 0 ? RMT_QUOTA_MEMORY_MS : QUIET_MS;
-    return row->held == 0 && now - row->heard_at > memory_ms && row->strikes == 0;
+    return row->held == 0 && now - row->heard_at > QUIET_MS && row->strikes == 0 &&
+           !s_is_remembered(row, now);
 }
 
 void

@@ -5,7 +5,8 @@
 // finds it empty is dropped and counts as a strike, like one against the grammar and one
 // that its role may not send. Strikes fade. Too many of them mute the peer: for a minute
 // nothing of it is heard. Pure: the time is an argument, and nothing is sent from here.
-// The table is bounded: peers that find it full share one row, and hold nothing.
+// The table is bounded: peers that find it full share one row, which is never muted, and
+// hold nothing.
 #pragma once
 
 #include <stdbool.h>
@@ -14,7 +15,7 @@
 
 #define RMT_QUOTA_STRIKES_MAX 60    // That a peer may have; one fades each second
 #define RMT_QUOTA_HELLOS_MAX 3      // At once; one more each second
-#define RMT_QUOTA_MEMORY_MS 3600000 // How long a mute is remembered
+#define RMT_QUOTA_MEMORY_MS 3600000 // How long a mute is remembered after its end
 
 typedef struct rmt_quota rmt_quota_t;
 
@@ -37,7 +38,7 @@ bool rmt_quota_use(rmt_quota_t *self, const char *peer, rmt_quota_rate_t rate,
 bool rmt_quota_greet(rmt_quota_t *self, const char *peer, int64_t now);
 
 // A strike has come. Returns 0, or how many times the peer has been muted, this time
-// included, when this strike mutes it.
+// included, when this strike mutes it. While it is muted nothing is a strike.
 unsigned rmt_quota_strike(rmt_quota_t *self, const char *peer, int64_t now);
 
 // One more call is made in the name of the peer. False when it has max of them. The

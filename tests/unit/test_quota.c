@@ -68,6 +68,49 @@ test_strikes_mute_a_peer_and_mutes_are_counted(void **state)
     assert_int_equal(s_strike_out(quota, "a", 1000 + 100 * MUTE_MS), 1);
 }
 
+// [4.33]: a peer that goes on to speak as it may is not muted for the second time a day
+// after the first.
+static void
+test_a_mute_is_forgotten_while_the_peer_is_heard(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_quota) quota = rmt_quota_new(10, MUTE_MS);
+    int64_t now = 1000;
+    assert_int_equal(s_strike_out(quota, "a", now), 1);
+    for (now += MUTE_MS; now < 1000 + 2 * MUTE_MS + RMT_QUOTA_MEMORY_MS; now += 3000) {
+        assert_true(rmt_quota_use(quota, "a", s_rate, 1, now));
+        rmt_quota_tick(quota, now);
+    }
+    assert_int_equal(s_strike_out(quota, "a", now), 1);
+}
+
+// [4.33]: what was under way when the peer was muted is not held against it later.
+static void
+test_nothing_is_a_strike_during_a_mute(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_quota) quota = rmt_quota_new(10, MUTE_MS);
+    assert_int_equal(s_strike_out(quota, "a", 1000), 1);
+    for (int i = 0; i < 3 * RMT_QUOTA_STRIKES_MAX; i++)
+        assert_int_equal(rmt_quota_strike(quota, "a", 1000 + MUTE_MS - 1), 0);
+    assert_int_equal(s_strike_out(quota, "a", 1000 + MUTE_MS), 2);
+}
+
+// [4.33] [4.35]: peers that share the last row of a full table are strangers to each
+// other.
+static void
+test_those_who_find_the_table_full_are_not_muted_together(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_quota) quota = rmt_quota_new(1, MUTE_MS);
+    assert_true(rmt_quota_use(quota, "a", s_rate, 1, 0));
+    for (int i = 0; i < 3 * RMT_QUOTA_STRIKES_MAX; i++)
+        assert_int_equal(rmt_quota_strike(quota, i % 2 ? "b" : "c", 1000), 0);
+    assert_false(rmt_quota_is_muted(quota, "b", 1000));
+    assert_false(rmt_quota_is_muted(quota, "d", 1000));
+    assert_int_equal(s_strike_out(quota, "a", 1000), 1);
+}
+
 // [4.33]: what a peer of ours does by mistake does not add up.
 static void
 test_strikes_fade(void **state)
@@ -106,6 +149,9 @@ main(void)
         cmocka_unit_test(test_messages_use_up_a_store_that_time_fills),
         cmocka_unit_test(test_a_hello_is_taken_once_a_second),
         cmocka_unit_test(test_strikes_mute_a_peer_and_mutes_are_counted),
+        cmocka_unit_test(test_a_mute_is_forgotten_while_the_peer_is_heard),
+        cmocka_unit_test(test_nothing_is_a_strike_during_a_mute),
+        cmocka_unit_test(test_those_who_find_the_table_full_are_not_muted_together),
         cmocka_unit_test(test_strikes_fade),
         cmocka_unit_test(test_the_table_is_bounded),
     };
