@@ -9,11 +9,12 @@ typedef struct {
     size_t size;          // Of those under way and those that wait
     rmt_unsent_t *unsent; // Answers
     zlist_t *waiting;     // Items
+    bool is_admin;        // The octets of all keys do not have its own
 } lane_t;
 
 struct rmt_lanes {
     zhashx_t *lanes; // Key -> lane_t
-    size_t size;
+    size_t size;     // Of all lanes but those of admins
 };
 
 static void
@@ -62,6 +63,12 @@ s_require(rmt_lanes_t *self, const char *key)
     return lane;
 }
 
+static bool
+s_has_octets(const lane_t *lane, size_t size)
+{
+    return lane->size + rmt_unsent_size(lane->unsent) + size <= RMT_LANE_SIZE_MAX;
+}
+
 rmt_lane_t
 rmt_lanes_enter(rmt_lanes_t *self, const char *key, size_t size, bool is_admin,
                 void *item)
@@ -71,11 +78,13 @@ rmt_lanes_enter(rmt_lanes_t *self, const char *key, size_t size, bool is_admin,
         return RMT_LANE_BUSY;
     lane_t *lane = s_require(self, key);
     const bool is_free = lane->under_way < RMT_LANE_UNDER_WAY_MAX;
-    if (lane->size + rmt_unsent_size(lane->unsent) + size > RMT_LANE_SIZE_MAX ||
+    if (!s_has_octets(lane, size) ||
         (!is_free && zlist_size(lane->waiting) >= RMT_LANE_WAITING_MAX))
         return RMT_LANE_BUSY;
+    lane->is_admin = is_admin;
     lane->size += size;
-    self->size += size;
+    if (!is_admin)
+        self->size += size;
     if (!is_free) {
         zlist_append(lane->waiting, item);
         return RMT_LANE_WAIT;
@@ -89,13 +98,24 @@ rmt_lanes_leave(rmt_lanes_t *self, const char *key, size_t size)
 {
     assert(self && key);
     lane_t *lane = zhashx_lookup(self->lanes, key);
-    assert(lane && lane->under_way > 0 && lane->size >= size && self->size >= size);
+    assert(lane && lane->under_way > 0 && lane->size >= size);
     lane->size -= size;
-    self->size -= size;
+    if (!lane->is_admin) {
+        assert(self->size >= size);
+        self->size -= size;
+    }
     void *next = zlist_pop(lane->waiting);
     if (!next)
         lane->under_way--;
     return next;
+}
+
+bool
+rmt_lanes_is_full(rmt_lanes_t *self, const char *key)
+{
+    assert(self && key);
+    const lane_t *lane = zhashx_lookup(self->lanes, key);
+    return lane && !s_has_octets(lane, 0);
 }
 
 rmt_unsent_t *

@@ -25,14 +25,18 @@ rmt_lanes_t *rmt_lanes_new(void);
 void rmt_lanes_destroy(rmt_lanes_t **self_p);
 
 // A request of so many octets has come. GO: ask Redis now. WAIT: it is handed out by
-// rmt_lanes_leave in its turn. BUSY: refuse it; it is not kept. is_admin: the room of
-// all keys does not bound it, so that an admin is served in a flood.
+// rmt_lanes_leave in its turn. BUSY: refuse it; it is not kept. is_admin: the octets of
+// all keys do not bound it and do not have it, so that neither keeps the other out.
 rmt_lane_t rmt_lanes_enter(rmt_lanes_t *self, const char *key, size_t size, bool is_admin,
                            void *item);
 
 // A request that was told to go has been answered. Returns the next one of this key that
-// may go, or NULL.
+// may go, or NULL. The caller refuses it as BUSY, and leaves with it, when the lane is
+// full.
 void *rmt_lanes_leave(rmt_lanes_t *self, const char *key, size_t size);
+
+// The answers that the peer has not read, and what it asks, are more than its octets.
+bool rmt_lanes_is_full(rmt_lanes_t *self, const char *key);
 
 // The count of the answers of a key; it stays the library's, until the next tick.
 rmt_unsent_t *rmt_lanes_unsent(rmt_lanes_t *self, const char *key);

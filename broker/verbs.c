@@ -17,6 +17,8 @@
 #include "facts/rmt_location.h"
 #include "facts/rmt_policy.h"
 
+#define TOO_MANY "the broker has too many requests under way; try again in a moment"
+
 enum {
     ADMIN = 1,
     VIEWER = 2,
@@ -418,12 +420,24 @@ s_fail(ask_t *ask, rmt_code_t code, const char *text)
 
 static void s_ask(ask_t *ask);
 
-// The request is answered: the next one of its key has its turn.
-static void
-s_end(ask_t *ask)
+static ask_t *
+s_leave(ask_t *ask)
 {
     ask_t *next = rmt_lanes_leave(ask->broker->lanes, ask->lane, ask->size);
     s_ask_destroy(&ask);
+    return next;
+}
+
+// The request is answered: the next one of its key has its turn. Those that wait behind
+// answers that the peer does not read are not asked.
+static void
+s_end(ask_t *ask)
+{
+    ask_t *next = s_leave(ask);
+    while (next && rmt_lanes_is_full(next->broker->lanes, next->lane)) {
+        s_fail(next, RMT_E_BUSY, TOO_MANY);
+        next = s_leave(next);
+    }
     if (next)
         s_ask(next);
 }
@@ -435,8 +449,8 @@ s_on_reply(void *context, rmt_msg_t *reply)
     if (reply->code == RMT_E_OK && ask->verb->after)
         ask->verb->after(ask, reply);
     if (reply->code == RMT_E_NOT_ALLOWED)
-        rmt_broker_refuse(ask->broker, ask->key, ask->verb->name,
-                          reply->text ? reply->text : "");
+        rmt_guard_refuse(ask->broker, ask->key, &ask->origin, ask->verb->name,
+                         reply->text ? reply->text : "");
     if (reply->code != RMT_E_CANCELLED) { // Else the broker ends: the asker tries again
         s_send(ask, reply);
         if (!(ask->verb->roles & QUIET))
@@ -558,8 +572,7 @@ s_enter(ask_t *ask, const rmt_record_t *key)
     case RMT_LANE_WAIT:
         break;
     case RMT_LANE_BUSY:
-        s_fail(ask, RMT_E_BUSY,
-               "the broker has too many requests under way; try again in a moment");
+        s_fail(ask, RMT_E_BUSY, TOO_MANY);
         s_ask_destroy(&ask);
     }
 }

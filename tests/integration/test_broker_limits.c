@@ -110,6 +110,29 @@ test_a_key_that_asks_without_pause_hears_busy(void **state)
     assert_int_equal(last->code, RMT_E_OK); // There is room again
 }
 
+// [1.51] [4.30] P17: what waits behind answers that the peer does not read is refused.
+static void
+test_requests_behind_unread_answers_hear_busy(void **state)
+{
+    enum { COUNT = 60 };
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    s_add_targets(farm, 220);
+    const rmt_key_t key = broker_enrol(farm, "viewer", "eve", "");
+    rmt_auto(zsock) socket = s_dial_deaf(farm, &key, RMT_PORT_CONSOLE);
+    rmt_auto(rmt_msg) request = s_request("target.list");
+    for (request->sequence = 1; request->sequence <= COUNT; request->sequence++)
+        RMT_OK(rmt_socket_send(socket, NULL, request, true, &error));
+    rmt_pause(1500, "the broker has asked all that it means to ask");
+    int busy = 0;
+    for (int i = 0; i < COUNT; i++) {
+        rmt_auto(rmt_msg) reply = broker_hear(socket, BROKER_WAIT_MS);
+        assert_non_null(reply);
+        busy += reply->code == RMT_E_BUSY;
+    }
+    assert_true(busy > 0);
+}
+
 // [1.51] [4.30] P17: of each role, by other verbs.
 static void
 test_answers_that_nobody_reads_do_not_make_the_broker_grow(void **state)
@@ -146,6 +169,7 @@ main(void)
     rmt_signals_block();
     const struct CMUnitTest tests[] = {
         CASE(test_a_key_that_asks_without_pause_hears_busy),
+        CASE(test_requests_behind_unread_answers_hear_busy),
         CASE(test_answers_that_nobody_reads_do_not_make_the_broker_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
