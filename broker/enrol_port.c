@@ -39,8 +39,7 @@ s_answer(rmt_broker_t *broker, zframe_t *route, const rmt_msg_t *reply)
 static void
 s_tell(const knock_t *knock, const rmt_msg_t *reply)
 {
-    char address[RMT_ADDRESS_SIZE];
-    rmt_origin_address(&knock->origin, address);
+    const char *address = knock->origin.address;
     const char *peer = reply->code == RMT_E_OK ? knock->user : address;
     if (rmt_fold_is_first(knock->broker->fold, "key.knocked", peer, rmt_clock_ms()))
         rmt_log(RMT_INFO, "key.knocked", "key=%s address=%s code=%s text=\"%s\"",

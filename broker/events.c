@@ -184,8 +184,8 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     rmt_auto_str id = strdup(rmt_record_text(entry, "id", ""));
     rmt_record_remove(entry, "id");
     s_publish(self, topic, id, entry);
-    // What concerns a target in a job is news of the target as well, and a person in
-    // in front of it wants to know why nothing comes.
+    // What concerns a target in a job is news of the target as well, and the person in
+    // front of its machine wants to know why nothing comes.
     if (streq(what, "job.target")) {
         const char *target = rmt_record_text(entry, "target", "");
         const char *state = rmt_record_text(entry, "state", "");

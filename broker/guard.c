@@ -61,9 +61,10 @@ s_mute(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin, unsig
             role, name, times, broker->settings->mute_s);
     rmt_zap_mute(broker->zap, user, (int64_t) broker->settings->mute_s * 1000);
     rmt_origin_cut(origin); // As a member it is silent from now on
-    rmt_auto_str text = rmt_text("%s %s broke the rules too often and is not heard for "
-                                 "%u s",
-                                 role, name, broker->settings->mute_s);
+    rmt_auto_str text =
+        rmt_text("the key of %s %s had more than %d strikes; the broker "
+                 "does not hear it for %u s",
+                 role, name, RMT_QUOTA_STRIKES_MAX, broker->settings->mute_s);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "what", "peer.muted");
     rmt_record_set(body, "key", user);
@@ -118,11 +119,9 @@ void
 rmt_guard_cut(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin,
               const char *why)
 {
-    char address[RMT_ADDRESS_SIZE];
-    rmt_origin_address(origin, address);
     if (rmt_fold_is_first(broker->fold, "peer.cut", user, rmt_clock_ms()))
-        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"%s\"", user, address,
-                why);
+        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"%s\"", user,
+                origin->address, why);
     rmt_guard_strike(broker, user, origin);
     rmt_origin_cut(origin);
 }
@@ -132,9 +131,9 @@ rmt_guard_cut(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin
 bool
 rmt_guard_admits_knock(rmt_broker_t *broker, const rmt_packet_t *packet)
 {
-    char address[RMT_ADDRESS_SIZE];
-    rmt_origin_address(&packet->origin, address);
-    if (!rmt_quota_is_muted(broker->callers, address, rmt_clock_ms()))
+    char network[RMT_ADDRESS_SIZE];
+    rmt_origin_network(packet->origin.address, network);
+    if (!rmt_quota_is_muted(broker->callers, network, rmt_clock_ms()))
         return true;
     rmt_origin_cut(&packet->origin);
     return false;
@@ -143,14 +142,14 @@ rmt_guard_admits_knock(rmt_broker_t *broker, const rmt_packet_t *packet)
 void
 rmt_guard_fail_knock(rmt_broker_t *broker, const rmt_origin_t *origin)
 {
-    char address[RMT_ADDRESS_SIZE];
-    rmt_origin_address(origin, address);
+    char network[RMT_ADDRESS_SIZE];
+    rmt_origin_network(origin->address, network);
     const int64_t now = rmt_clock_ms();
-    if (!*address || rmt_quota_strike(broker->callers, address, now) == 0)
+    if (!*network || rmt_quota_strike(broker->callers, network, now) == 0)
         return;
-    rmt_zap_mute(broker->zap, address, (int64_t) broker->settings->mute_s * 1000);
+    rmt_zap_mute(broker->zap, network, (int64_t) broker->settings->mute_s * 1000);
     rmt_origin_cut(origin);
-    if (rmt_fold_is_first(broker->fold, "enrol.locked", address, now))
-        rmt_log(RMT_WARN, "enrol.locked", "address=%s seconds=%u", address,
+    if (rmt_fold_is_first(broker->fold, "enrol.locked", network, now))
+        rmt_log(RMT_WARN, "enrol.locked", "address=%s seconds=%u", network,
                 broker->settings->mute_s);
 }

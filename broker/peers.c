@@ -2,7 +2,6 @@
 
 #include "base/rmt_auto.h"
 #include "crypto/rmt_id.h"
-#include "base/rmt_log.h"
 
 #define ITEMS_MAX 500 // In one PEERS
 
@@ -15,13 +14,10 @@ s_is_holder(const rmt_member_t *member)
 static void
 s_send(const rmt_member_t *member, const rmt_records_t *items)
 {
-    rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_PEERS);
     rmt_msg_text(&msg->place, member->place);
     msg->items = rmt_records_dup(items);
-    if (rmt_socket_send(member->port, member->route, msg, false, &error) == -1)
-        rmt_log(RMT_WARN, "peers.unsent", "name=%s text=\"%s\"", member->name,
-                error.text);
+    rmt_member_send(member, msg); // A holder that hears nothing of it greets again
 }
 
 // Append the item of PEERS for a grant, or for the end of a key (op drop). False when its

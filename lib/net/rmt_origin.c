@@ -1,10 +1,13 @@
 #include "net/rmt_origin.h"
 
 #include <assert.h>
+#include <arpa/inet.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include "base/rmt_auto.h"
 
 // The peer at the other end of fd just now; fd is -1 without one.
 static rmt_origin_t
@@ -18,6 +21,19 @@ s_look(int fd)
     return origin;
 }
 
+// The text as libzmq tells it, so that the two can be compared.
+static bool
+s_has_address(const rmt_origin_t *self, const char *address)
+{
+    const socklen_t size =
+        self->peer.any.sa_family == AF_INET ? sizeof self->peer.v4 : sizeof self->peer.v6;
+    char text[RMT_ADDRESS_SIZE];
+    return self->fd != -1 &&
+           getnameinfo(&self->peer.any, size, text, sizeof text, NULL, 0,
+                       NI_NUMERICHOST) == 0 &&
+           streq(text, address);
+}
+
 rmt_origin_t
 rmt_origin_of(zframe_t *frame)
 {
@@ -25,22 +41,30 @@ rmt_origin_of(zframe_t *frame)
     const char *fd = zframe_meta(frame, "__fd"); // What ZMQ_SRCFD gives
     const char *address = zframe_meta(frame, "Peer-Address");
     rmt_origin_t origin = s_look(fd ? atoi(fd) : -1);
-    char text[RMT_ADDRESS_SIZE];
-    rmt_origin_address(&origin, text);
-    if (!address || !*text || !streq(text, address))
+    if (!address || !s_has_address(&origin, address))
         origin.fd = -1; // The descriptor has another user by now
+    snprintf(origin.address, sizeof origin.address, "%s", address ? address : "");
     return origin;
 }
 
-void
-rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE])
+char *
+rmt_origin_network(const char *address, char network[RMT_ADDRESS_SIZE])
 {
-    assert(self);
-    const socklen_t size =
-        self->peer.any.sa_family == AF_INET ? sizeof self->peer.v4 : sizeof self->peer.v6;
-    if (self->fd == -1 || getnameinfo(&self->peer.any, size, address, RMT_ADDRESS_SIZE,
-                                      NULL, 0, NI_NUMERICHOST) != 0)
-        address[0] = '\0';
+    assert(address && network);
+    char text[RMT_ADDRESS_SIZE];
+    struct in6_addr v6;
+    snprintf(text, sizeof text, "%.*s", (int) strcspn(address, "%"), address);
+    snprintf(network, RMT_ADDRESS_SIZE, "%s", address);
+    if (inet_pton(AF_INET6, text, &v6) != 1)
+        return network;
+    if (IN6_IS_ADDR_V4MAPPED(&v6)) {
+        inet_ntop(AF_INET, &v6.s6_addr[12], network, RMT_ADDRESS_SIZE);
+        return network;
+    }
+    memset(&v6.s6_addr[8], 0, 8);
+    inet_ntop(AF_INET6, &v6, text, sizeof text);
+    snprintf(network, RMT_ADDRESS_SIZE, "%.*s/64", RMT_ADDRESS_SIZE - 4, text);
+    return network;
 }
 
 bool
@@ -67,9 +91,17 @@ rmt_origin_is_alive(const rmt_origin_t *self)
     return rmt_origin_is_same(self, &now);
 }
 
+// A descriptor of our own keeps the socket from being another one between the look and
+// the end.
 void
 rmt_origin_cut(const rmt_origin_t *self)
 {
-    if (rmt_origin_is_alive(self))
-        (void) shutdown(self->fd, SHUT_RDWR);
+    assert(self);
+    rmt_auto_fd own = self->fd == -1 ? -1 : fcntl(self->fd, F_DUPFD_CLOEXEC, 0);
+    rmt_origin_t now = s_look(own);
+    if (own == -1 || now.fd == -1)
+        return;
+    now.fd = self->fd;
+    if (rmt_origin_is_same(self, &now))
+        (void) shutdown(own, SHUT_RDWR);
 }

@@ -10,8 +10,11 @@
 #include <czmq.h>
 #include <netinet/in.h>
 
+#define RMT_ADDRESS_SIZE 64 // Text of an address without a port
+
 typedef struct {
-    int fd; // -1: not known
+    int fd;                         // -1: not known, or its connection has gone
+    char address[RMT_ADDRESS_SIZE]; // Of the peer; it stays when the connection goes
     union {
         struct sockaddr any;
         struct sockaddr_in v4;
@@ -19,13 +22,12 @@ typedef struct {
     } peer;
 } rmt_origin_t;
 
-#define RMT_ADDRESS_SIZE 64 // Text of an address without a port
-
 // Of a frame that was just read. Its fd is -1 when the connection has gone already.
 rmt_origin_t rmt_origin_of(zframe_t *frame);
 
-// The address of the peer; "" when it is not known.
-void rmt_origin_address(const rmt_origin_t *self, char address[RMT_ADDRESS_SIZE]);
+// What counts as one peer where keys do not: an IPv4 address, or the /64 of an IPv6
+// address, for a computer has as many of those as it likes. Returns network.
+char *rmt_origin_network(const char *address, char network[RMT_ADDRESS_SIZE]);
 
 bool rmt_origin_is_same(const rmt_origin_t *self, const rmt_origin_t *other);
 

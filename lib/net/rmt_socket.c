@@ -26,12 +26,13 @@ typedef struct {
 
 #define CONTROL_SIZE (RMT_CONTROL_SIZE_MAX + SEAL_SIZE)
 #define DATA_SIZE (RMT_DATA_SIZE_MAX + SEAL_SIZE)
-// A stranger may write to the enrol port, and subscribers send topics only.
+// Any key may write to the enrol port, and a subscriber sends topics alone.
 #define ENROL_SIZE ((size_t) 64 * 1024)
 #define TOPIC_SIZE ((size_t) 1024)
 
-// What waits to be read is bounded by its count alone, so it is few where it may be long;
-// what waits to be sent by its octets as well (rmt_unsent).
+// libzmq bounds the messages of a queue and not their octets: where a message may be
+// long, few wait to be read. What waits to be sent has a bound of octets as well
+// (rmt_unsent).
 static const kind_t s_kinds[RMT_SOCKET_KIND_COUNT] = {
     [RMT_SOCKET_BROKER_ENROL] = {ZMQ_ROUTER, "enrol", ENROL_SIZE, 4, 16, 1024},
     [RMT_SOCKET_BROKER_AGENTS] = {ZMQ_ROUTER, "agents", CONTROL_SIZE, 16, 256, 4096},
@@ -257,7 +258,8 @@ rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         return rmt_fail(error, RMT_E_NOT_ALLOWED, "the broker at %s refuses this key",
                         server);
-    // A server whose key is another one cannot read our first word, and hangs up.
+    // A server that has another key than we expect cannot decrypt our first message, and
+    // closes the connection.
     if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return rmt_fail(error, RMT_E_CONFIG,
                         "the program at %s is not a broker, its public key differs from "

@@ -25,7 +25,7 @@ struct rmt_zap {
 typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
-    zhashx_t *muted; // Key or address -> text of the time of the clock when it ends
+    zhashx_t *muted; // Key or network -> text of the time of the clock when it ends
     bool is_open;    // More keys will be allowed: a key without a list yet tries again
     uint64_t refused;
 } doorman_t;
@@ -55,7 +55,8 @@ s_entry(char entry[ENTRY_SIZE], const char *domain, const char *key)
 // ---- In the thread
 
 typedef struct {
-    char *domain, *address;
+    char *domain;
+    char network[RMT_ADDRESS_SIZE];
     char key[KEY_TEXT_SIZE]; // In Z85
 } request_t;
 
@@ -77,7 +78,8 @@ s_read_request(zmsg_t *request, request_t *request_out)
         return false;
     zmq_z85_encode(request_out->key, zframe_data(key), KEY_SIZE);
     request_out->domain = zframe_strdup(domain);
-    request_out->address = zframe_strdup(address);
+    rmt_auto_str text = zframe_strdup(address);
+    rmt_origin_network(text, request_out->network);
     return true;
 }
 
@@ -115,11 +117,10 @@ s_answer(doorman_t *self)
     request_t asked = {0};
     const bool is_read = s_read_request(request, &asked);
     rmt_auto_str domain = asked.domain;
-    rmt_auto_str address = asked.address;
     // Where keys are told apart, an address says nothing about them.
     const bool is_muted =
         is_read && (s_is_muted(self, asked.key) ||
-                    (s_is_listed(self, domain, "*") && s_is_muted(self, address)));
+                    (s_is_listed(self, domain, "*") && s_is_muted(self, asked.network)));
     const bool allowed = is_read && !is_muted && s_is_allowed(self, domain, asked.key);
     const bool later = is_muted || (is_read && !allowed && self->is_open);
     if (!allowed && !later)

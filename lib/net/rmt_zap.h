@@ -24,7 +24,8 @@ void rmt_zap_destroy(rmt_zap_t **self_p);
 void rmt_zap_allow(rmt_zap_t *self, const char *domain, const char *key);
 void rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key);
 
-// Drop the next handshakes of a key, or of an address on the enrol port, for so long.
+// Drop the next handshakes of a key, or on the enrol port of a network
+// (rmt_origin_network), for so long.
 // They do not count as refused: the peer tries again. A peer that has connected already
 // stays.
 void rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms);
