@@ -33,7 +33,18 @@ typedef struct {
     uint32_t attempt;
 } claim_t;
 
-// A late word about a task that the worker had itself has an older attempt.
+// A late word about a task that the worker had itself has an older attempt, or the task
+// is in no hands by now.
+static bool
+s_is_of_another(const claim_t *claim, rmt_member_t *member, const rmt_record_t *task)
+{
+    if (!rmt_member_offer(member, rmt_record_text(task, "service", "")))
+        return true;
+    const char *worker = rmt_record_text(task, "worker", "");
+    return *worker && !streq(worker, member->key) &&
+           claim->attempt >= rmt_record_u64(task, "attempt", 0);
+}
+
 static void
 s_on_task(void *context, rmt_msg_t *reply)
 {
@@ -41,10 +52,7 @@ s_on_task(void *context, rmt_msg_t *reply)
     rmt_asked_t *asked = claim->asked;
     rmt_member_t *member = rmt_asked_member(asked, reply);
     rmt_quota_release(asked->broker->quota, asked->key);
-    const rmt_record_t *task = reply->code == RMT_E_OK ? reply->body : NULL;
-    if (member && task && !rmt_record_is(task, "worker", member->key) &&
-        (claim->attempt >= rmt_record_u64(task, "attempt", 0) ||
-         !rmt_member_offer(member, rmt_record_text(task, "service", ""))))
+    if (member && reply->code == RMT_E_OK && s_is_of_another(claim, member, reply->body))
         rmt_guard_refuse(asked->broker, asked->key, &member->origin, asked->service,
                          "the task is not in the hands of this worker");
     rmt_asked_destroy(&claim->asked);

@@ -6,7 +6,9 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "base/rmt_process.h"
 #include "base/rmt_signals.h"
+#include "crypto/rmt_id.h"
 #include "crypto/rmt_key.h"
 
 static size_t
@@ -184,6 +186,77 @@ test_every_broken_rule_is_a_strike(void **state)
     }
 }
 
+// [4.33]: also what Redis refuses, which the broker by itself cannot judge.
+static void
+test_an_act_that_redis_refuses_is_a_strike(void **state)
+{
+    broker_farm_t *farm = *state;
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "");
+    s_await_welcome(socket, hello);
+    rmt_auto(rmt_msg) ask = rmt_msg_new(RMT_MSG_REQUEST);
+    rmt_msg_text(&ask->verb, "holders");
+    rmt_record_set(rmt_msg_body(ask), "place", "hq");
+    rmt_record_set(ask->body, "service", "receive");
+    const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
+    while (s_count_in_log(farm, "role=source name=web times=1") == 0) {
+        assert_true(rmt_clock_ms() < limit);
+        for (int i = 0; i < 10; i++)
+            s_say(socket, ask);
+        rmt_auto(rmt_msg) refused = broker_hear(socket, 1000);
+        assert_true(!refused || refused->code == RMT_E_NOT_ALLOWED);
+        rmt_pause(100, "no more than the rate of the port");
+    }
+}
+
+// The answer of a script that runs in Redis.
+static void
+s_redis(const broker_farm_t *farm, const char *script, char *answer, size_t size)
+{
+    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, "eval", script,
+                                 "0",         NULL};
+    rmt_error_t error = {0};
+    rmt_auto_str output = NULL;
+    RMT_OK(rmt_process_run(words, NULL, &output, &error));
+    snprintf(answer, size, "%.*s", (int) strcspn(output, "\n"), output);
+}
+
+// [4.33]: a word about a task that is in no hands accuses the worker of nothing: it may
+// have had the task before Redis came back with older contents.
+static void
+test_a_word_about_a_task_in_no_hands_is_no_strike(void **state)
+{
+    broker_farm_t *farm = *state;
+    hand_t *imager = hand_hire_imager(farm);
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
+    s_await_welcome(socket, hello);
+    rmt_auto(rmt_msg) made = broker_need(farm, "image.create", "source=web name=w1", "");
+    rmt_auto(rmt_msg) waits =
+        broker_await_job(farm, rmt_record_text(made->body, "job", ""), "running");
+    char task[40];
+    s_redis(farm,
+            "for _, k in ipairs(redis.call('KEYS', 'ramet:task:*')) do "
+            "if redis.call('HGET', k, 'stage') == 'capture' then "
+            "return string.sub(k, 12) end end",
+            task, sizeof task);
+    rmt_error_t error = {0};
+    rmt_auto(rmt_msg) progress = rmt_msg_new(RMT_MSG_PROGRESS);
+    RMT_OK(rmt_uid_parse(progress->task, task, &error));
+    progress->attempt = 1;
+    rmt_msg_text(&progress->phase, "read");
+    rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+    for (int i = 0; i < 5; i++) {
+        s_say(socket, progress);
+        rmt_auto(rmt_msg) answer = broker_say(socket, beat, RMT_MSG_BEAT);
+    }
+    rmt_auto(rmt_msg) after = broker_need(farm, "farm.status", "", "");
+    assert_int_equal(s_count_in_log(farm, "event=act.refused"), 0);
+    hand_dismiss(&imager);
+}
+
 // P17: results and phases without number, of tasks that are nobody's; commands go on.
 static void
 test_results_without_number_leave_room_for_commands(void **state)
@@ -309,6 +382,8 @@ main(void)
         CASE(test_a_hello_has_its_size),
         CASE(test_a_flood_mutes_a_key_and_the_next_one_holds_its_machine),
         CASE(test_every_broken_rule_is_a_strike),
+        CASE(test_an_act_that_redis_refuses_is_a_strike),
+        CASE(test_a_word_about_a_task_in_no_hands_is_no_strike),
         CASE(test_guesses_at_the_enrol_port_lock_their_address_out),
         CASE(test_a_subscriber_has_its_limits),
         CASE(test_results_without_number_leave_room_for_commands),
