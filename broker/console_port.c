@@ -4,7 +4,7 @@
 #include "broker/keyring.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
-#include "broker/verbs.h"
+#include "broker/ask.h"
 
 #define BATCH 256 // Messages of one port before the others have their turn
 
@@ -43,7 +43,7 @@ rmt_console_port_handle(rmt_broker_t *broker)
         }
         const rmt_record_t *key = rmt_keyring_find(broker->keyring, packet.user);
         if (key) {
-            rmt_verbs_answer(broker, broker->ports[RMT_PORT_CONSOLE], key, &packet);
+            rmt_ask_answer(broker, broker->ports[RMT_PORT_CONSOLE], key, &packet);
         } else if (!rmt_broker_is_open(broker)) {
             s_refuse(broker, &packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
         } else {

@@ -11,7 +11,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "broker/tasks.h"
-#include "broker/verbs.h"
+#include "broker/ask.h"
 #include "broker/worker_msgs.h"
 
 #define BATCH 256
@@ -226,7 +226,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     }
     // A first boot offers nothing, so it asks without greeting.
     if (msg->kind == RMT_MSG_REQUEST && rmt_record_is(key, "role", "firstboot")) {
-        rmt_verbs_answer(broker, port, key, packet);
+        rmt_ask_answer(broker, port, key, packet);
         return;
     }
     rmt_member_t *member = rmt_roster_find(broker->roster, packet->user);
@@ -250,7 +250,7 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_worker_msgs_result(broker, member, msg);
         break;
     case RMT_MSG_REQUEST:
-        rmt_verbs_answer(broker, port, key, packet);
+        rmt_ask_answer(broker, port, key, packet);
         break;
     default:
         rmt_guard_refuse(broker, packet->user, &packet->origin,

@@ -1,0 +1,9 @@
+// ask - requests on their way to Redis and back, each key in its lane. Both ports use it.
+#pragma once
+
+#include "broker/broker.h"
+
+// Answer a REQUEST of a key that is known. Takes *packet's route and message; the REPLY
+// goes to port. key: the record of the sender.
+void rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+                    rmt_packet_t *packet);
