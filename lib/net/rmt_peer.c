@@ -30,6 +30,7 @@ struct rmt_peer {
     char host[RMT_ENDPOINT_HOST_SIZE];
     zsock_t *socket, *watcher;
     rmt_error_t trouble; // Why there is no WELCOME; its code is OK when nothing is known
+    bool is_refused;     // So this broker said, and trouble has its words
     state_t state;
     uint32_t beat_ms, welcome_ms;
     int64_t lost_at;  // When the last broker was given up
@@ -136,6 +137,7 @@ s_connect(rmt_peer_t *self, int64_t now)
     rmt_error_t error = {0};
     const char *broker = self->brokers[self->index];
     uint16_t port = 0;
+    self->is_refused = false;
     (void) rmt_endpoint_split(broker, self->host, &port, &error);
     self->socket = rmt_socket_new_watched(RMT_SOCKET_CONTROL_CLIENT, broker, &self->own,
                                           self->broker_key, &self->watcher, &error);
@@ -161,13 +163,14 @@ s_is_silent(const rmt_peer_t *self, int64_t now)
     return now - self->heard_at >= (int64_t) self->beat_ms * BEATS_MISSED;
 }
 
-// The handshake's reason tells more than a missing answer.
+// What the broker said, or the reason of the handshake, tells more than a missing answer.
 static void
 s_time_out(rmt_peer_t *self, int64_t now)
 {
     self->welcome_ms =
         self->welcome_ms * 2 > WELCOME_MS_MAX ? WELCOME_MS_MAX : self->welcome_ms * 2;
-    if (self->trouble.code != RMT_E_CONFIG && self->trouble.code != RMT_E_NOT_ALLOWED)
+    if (!self->is_refused && self->trouble.code != RMT_E_CONFIG &&
+        self->trouble.code != RMT_E_NOT_ALLOWED)
         rmt_fail(&self->trouble, RMT_E_UNAVAILABLE, "the broker at %s does not answer",
                  self->brokers[self->index]);
     s_part(self, now);
@@ -237,6 +240,31 @@ s_take_welcome(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
     return true;
 }
 
+// A broker that does not know us, or has no time for us, hears HELLO again. Every other
+// refusal is kept for the person who looks at this program.
+static void
+s_take_refusal(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
+{
+    if (msg->code == RMT_E_NOT_FOUND) {
+        if (now - self->greeted_at < REHELLO_MS)
+            return;
+        if (self->state == STATE_WELCOME)
+            self->lost_at = now;
+        s_greet(self, now);
+        return;
+    }
+    if (self->state == STATE_GREETING || msg->code == RMT_E_NOT_ALLOWED) {
+        self->is_refused = true;
+        rmt_fail(&self->trouble, rmt_code_from(msg->code), "the broker at %s: %s",
+                 self->brokers[self->index],
+                 msg->text && *msg->text ? msg->text : "refused");
+    }
+    if (self->state == STATE_GREETING && msg->code == RMT_E_BUSY)
+        self->again_at = now + BUSY_MS;
+    if (self->state == STATE_WELCOME && msg->code == RMT_E_NOT_ALLOWED)
+        s_part(self, now);
+}
+
 // Returns true for a message that the owner should see.
 static bool
 s_take_msg(rmt_peer_t *self, const rmt_msg_t *msg)
@@ -247,16 +275,9 @@ s_take_msg(rmt_peer_t *self, const rmt_msg_t *msg)
         return false;
     if (msg->kind == RMT_MSG_WELCOME)
         return s_take_welcome(self, msg, now);
-    if (msg->kind == RMT_MSG_REFUSED && msg->code == RMT_E_BUSY &&
-        self->state == STATE_GREETING)
-        self->again_at = now + BUSY_MS;
-    if (msg->kind != RMT_MSG_REFUSED || msg->code != RMT_E_NOT_FOUND)
+    if (msg->kind != RMT_MSG_REFUSED)
         return self->state == STATE_WELCOME;
-    if (now - self->greeted_at >= REHELLO_MS) {
-        if (self->state == STATE_WELCOME)
-            self->lost_at = now;
-        s_greet(self, now);
-    }
+    s_take_refusal(self, msg, now);
     return false;
 }
 

@@ -55,7 +55,7 @@ bool rmt_peer_is_welcome(const rmt_peer_t *self);
 
 // Why there is no WELCOME, in words; code OK when nothing is known yet. NOT_ALLOWED: a
 // broker refuses our key; CONFIG: none with the expected key answers; UNAVAILABLE,
-// UNSUPPORTED. Valid until the next call.
+// UNSUPPORTED; or code and text of the broker's REFUSED. Valid until the next call.
 const rmt_error_t *rmt_peer_trouble(const rmt_peer_t *self);
 
 // The host of the broker in use, for "@" addresses. Valid until the next tick.

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/rmt_auto.h"
+#include "net/rmt_peer.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_signals.h"
 
@@ -138,6 +139,52 @@ test_a_task_asks_and_hears_the_answer(void **state)
     crew_stop(&crew);
 }
 
+static rmt_msg_t *
+s_hello(void *context)
+{
+    (void) context;
+    rmt_msg_t *hello = rmt_msg_new(RMT_MSG_HELLO);
+    hello->version_min = hello->version_max = RMT_WIRE_VERSION;
+    return hello;
+}
+
+// [1.19] P17: the words of the broker are kept, for the person who looks at the peer,
+// also when it has gone to another broker; a broker that takes the peer ends them.
+static void
+test_a_peer_keeps_the_words_by_which_it_was_refused(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto_str address = farm_address(farm->workers);
+    const char *const brokers[] = {address, NULL};
+    const rmt_peer_config_t config = {brokers, &farm->own, farm->broker.public_text,
+                                      s_hello, s_hello,    NULL};
+    rmt_auto(rmt_peer) peer = rmt_peer_new(&config, &error);
+    RMT_OK(peer);
+    rmt_packet_t packet = {0};
+    (void) rmt_peer_tick(peer);
+    crew_expect(farm->workers, RMT_MSG_HELLO, &packet);
+    rmt_auto(rmt_msg) refused = rmt_msg_new(RMT_MSG_REFUSED);
+    refused->code = RMT_E_TOO_BIG;
+    rmt_msg_text(&refused->text, "a HELLO of 9 bytes; it may have 8");
+    crew_answer(farm->workers, &packet, refused);
+    RMT_WAIT_UNTIL((rmt_peer_recv(peer), rmt_peer_trouble(peer)->code == RMT_E_TOO_BIG),
+                   WAIT_MS);
+    assert_non_null(strstr(rmt_peer_trouble(peer)->text, "it may have 8"));
+    RMT_WAIT_UNTIL((rmt_peer_tick(peer), rmt_peer_socket(peer) == NULL), WAIT_MS);
+    assert_non_null(strstr(rmt_peer_trouble(peer)->text, "it may have 8"));
+    RMT_WAIT_UNTIL((rmt_peer_tick(peer), rmt_peer_socket(peer) != NULL), WAIT_MS);
+    crew_expect(farm->workers, RMT_MSG_HELLO, &packet);
+    rmt_auto(rmt_msg) welcome = rmt_msg_new(RMT_MSG_WELCOME);
+    welcome->version = RMT_WIRE_VERSION;
+    crew_answer(farm->workers, &packet, welcome);
+    rmt_msg_t *heard = NULL;
+    RMT_WAIT_UNTIL((heard = rmt_peer_recv(peer)) != NULL, WAIT_MS);
+    rmt_msg_destroy(&heard);
+    assert_int_equal(rmt_peer_trouble(peer)->code, RMT_E_OK);
+    rmt_packet_clear(&packet);
+}
+
 // [1.50] P17: the task hears nothing of it, and each pause is twice the one before.
 static void
 test_a_task_asks_again_while_the_broker_is_busy(void **state)
@@ -258,6 +305,7 @@ main(void)
         CASE(test_a_broker_without_memory_asks_for_hello),
         CASE(test_a_second_broker_takes_over),
         CASE(test_a_task_asks_and_hears_the_answer),
+        CASE(test_a_peer_keeps_the_words_by_which_it_was_refused),
         CASE(test_a_task_asks_again_while_the_broker_is_busy),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
