@@ -30,20 +30,18 @@ static void
 s_send(rmt_ask_t *ask, rmt_msg_t *reply)
 {
     rmt_error_t error = {0};
-    rmt_unsent_t *unsent = rmt_lanes_unsent(ask->broker->lanes, ask->lane);
+    const rmt_guard_to_t to = {ask->port, ask->route, ask->key, &ask->origin,
+                               rmt_lanes_unsent(ask->broker->lanes, ask->lane)};
     reply->sequence = ask->msg->sequence;
-    if (rmt_socket_reply(ask->port, ask->route, reply, unsent, &error) == 0 ||
-        error.code == RMT_E_NOT_FOUND)
-        return; // A peer that has gone asks again
-    if (error.code == RMT_E_UNAVAILABLE) {
-        rmt_guard_cut(ask->broker, ask->key, &ask->origin, RMT_GUARD_DEAF);
+    // A peer that has gone asks again.
+    if (rmt_guard_send(ask->broker, &to, reply, &error) == 0 ||
+        error.code != RMT_E_TOO_BIG)
         return;
-    }
     rmt_auto(rmt_msg) other = rmt_msg_new(RMT_MSG_REPLY);
     other->sequence = ask->msg->sequence;
     other->code = RMT_E_TOO_BIG;
     rmt_msg_text(&other->text, "the answer is larger than a message may be");
-    (void) rmt_socket_reply(ask->port, ask->route, other, unsent, &error);
+    (void) rmt_guard_send(ask->broker, &to, other, &error);
 }
 
 static void
@@ -214,11 +212,10 @@ s_enter(rmt_ask_t *ask, const rmt_record_t *key)
     }
 }
 
-void
-rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
-               rmt_packet_t *packet)
+// Takes the packet's route and message.
+static rmt_ask_t *
+s_new(rmt_broker_t *broker, zsock_t *port, rmt_packet_t *packet)
 {
-    rmt_auto_str name = strdup(packet->msg->verb ? packet->msg->verb : "");
     rmt_ask_t *ask = zmalloc(sizeof *ask);
     ask->broker = broker;
     ask->port = port;
@@ -228,7 +225,27 @@ rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_guard_lane(broker, packet, ask->lane);
     ask->size = packet->size;
     snprintf(ask->key, sizeof ask->key, "%s", packet->user);
-    ask->verb = rmt_verbs_find(name);
+    ask->verb = rmt_verbs_find(ask->msg->verb ? ask->msg->verb : "");
+    return ask;
+}
+
+void
+rmt_ask_refuse(rmt_broker_t *broker, zsock_t *port, rmt_packet_t *packet, rmt_code_t code,
+               const char *text)
+{
+    rmt_ask_t *ask = s_new(broker, port, packet);
+    // Who reads no answers is not told that it asks too often.
+    if (code != RMT_E_BUSY || !rmt_lanes_is_full(broker->lanes, ask->lane))
+        s_fail(ask, code, text);
+    s_ask_destroy(&ask);
+}
+
+void
+rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
+               rmt_packet_t *packet)
+{
+    rmt_ask_t *ask = s_new(broker, port, packet);
+    const char *name = ask->msg->verb ? ask->msg->verb : "";
     if (ask->verb && rmt_verbs_may(ask->verb, key) && rmt_broker_is_open(broker)) {
         s_enter(ask, key);
         return;

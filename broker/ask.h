@@ -7,3 +7,7 @@
 // goes to port. key: the record of the sender.
 void rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
                     rmt_packet_t *packet);
+
+// Answer a REQUEST that is not heard. Takes *packet's route and message.
+void rmt_ask_refuse(rmt_broker_t *broker, zsock_t *port, rmt_packet_t *packet,
+                    rmt_code_t code, const char *text);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -84,19 +85,49 @@ rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *bo
     rmt_state_call(self->state, &call, fn, context);
 }
 
+// ---- Refused acts
+
+#define REFUSED "act.refused"
+
+static void
+s_audit_refused(rmt_broker_t *self, const char *user, const char *act, const char *why)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "what", REFUSED);
+    rmt_record_set(body, "key", user);
+    rmt_record_set(body, "act", act);
+    rmt_record_set(body, "text", why);
+    rmt_broker_call(self, "audit_append", body, NULL, NULL);
+}
+
 void
 rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act, const char *why)
 {
     char quoted[128];
     self->refused++;
     rmt_log_escape(quoted, sizeof quoted, act);
+    rmt_auto_str peer = rmt_text("%s %s", user, quoted);
+    if (!rmt_fold_is_first(self->fold, REFUSED, peer, rmt_clock_ms()))
+        return;
     rmt_log(RMT_WARN, "act.refused", "key=%s act=%s text=\"%s\"", user, quoted, why);
-    if (rmt_state_pending(self->state) > 500)
-        return; // A flood is counted and logged; it may not fill Redis too
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "what", "act.refused");
-    rmt_record_set(body, "key", user);
-    rmt_record_set(body, "act", quoted);
-    rmt_record_set(body, "text", why);
-    rmt_broker_call(self, "audit_append", body, NULL, NULL);
+    s_audit_refused(self, user, quoted, why);
+}
+
+// The peer of a refused act is key and act.
+static void
+s_tell_folded(void *context, const char *event, const char *peer, uint64_t count)
+{
+    const size_t size = strcspn(peer, " ");
+    rmt_auto_str user = rmt_text("%.*s", (int) size, peer);
+    rmt_log(RMT_WARN, "log.folded", "kind=%s peer=%s count=%" PRIu64, event, user, count);
+    if (!streq(event, REFUSED))
+        return;
+    rmt_auto_str why = rmt_text("refused %" PRIu64 " times more within a minute", count);
+    s_audit_refused(context, user, peer + size + (peer[size] == ' '), why);
+}
+
+void
+rmt_broker_tick(rmt_broker_t *self, int64_t now)
+{
+    rmt_fold_tick(self->fold, now, s_tell_folded, self);
 }

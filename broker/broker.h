@@ -9,6 +9,7 @@
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"
+#include "broker/connections.h"
 #include "broker/fold.h"
 #include "broker/lanes.h"
 #include "broker/quota.h"
@@ -19,7 +20,6 @@ typedef struct rmt_keyring rmt_keyring_t;
 typedef struct rmt_roster rmt_roster_t;
 typedef struct rmt_driver rmt_driver_t;
 typedef struct rmt_events rmt_events_t;
-typedef struct rmt_subscribers rmt_subscribers_t;
 
 // Answers of all ports: before Redis has been read, and to a key that may not act.
 #define RMT_BROKER_NOT_OPEN                                                              \
@@ -41,7 +41,7 @@ struct rmt_broker {
     rmt_quota_t *quota;   // Of keys
     rmt_quota_t *callers; // Of addresses at the enrol port
     rmt_fold_t *fold;
-    rmt_subscribers_t *subscribers;
+    rmt_connections_t *connections;
     size_t knocks;     // At the enrol port, on their way to Redis
     uint32_t era;      // 0 until Redis has said it
     uint32_t file_era; // As in the state file
@@ -72,6 +72,10 @@ int rmt_broker_check(const rmt_broker_t *self, rmt_error_t *error);
 void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
                      rmt_state_fn *fn, void *context);
 
-// Count, log and audit an act that a key may not do.
+// Count, log and audit an act that a key may not do: of each key and act once a minute,
+// with the number of the others after it.
 void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act,
                        const char *why);
+
+// Tell what was folded.
+void rmt_broker_tick(rmt_broker_t *self, int64_t now);

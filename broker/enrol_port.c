@@ -79,7 +79,7 @@ s_refuse(rmt_broker_t *broker, const rmt_packet_t *packet, rmt_code_t code,
     reply->sequence = packet->msg->sequence;
     rmt_msg_text(&reply->text, text);
     s_answer(broker, packet->route, reply);
-    if (code != RMT_E_UNAVAILABLE)
+    if (code != RMT_E_BUSY)
         rmt_guard_fail_knock(broker, &packet->origin);
 }
 
@@ -140,10 +140,10 @@ rmt_enrol_port_handle(rmt_broker_t *broker)
             rmt_guard_fail_knock(broker, &packet.origin);
         if (rc == 1 && packet.msg->kind == RMT_MSG_ENROL && *packet.user) {
             if (!rmt_broker_is_open(broker))
-                s_refuse(broker, &packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
+                s_refuse(broker, &packet, RMT_E_BUSY, RMT_BROKER_NOT_OPEN);
             else if (broker->knocks >= UNDER_WAY_MAX)
-                s_refuse(broker, &packet, RMT_E_UNAVAILABLE,
-                         "the broker is busy; try again later");
+                s_refuse(broker, &packet, RMT_E_BUSY,
+                         "the broker has too many enrolments under way; try again later");
             else
                 s_knock(broker, &packet);
         }

@@ -2,10 +2,8 @@
 
 #include <assert.h>
 #include <czmq.h>
-#include <inttypes.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
-#include "base/rmt_log.h"
 
 #define FOLD_MS 60000
 #define LINES_MAX 16384
@@ -70,21 +68,21 @@ rmt_fold_is_first(rmt_fold_t *self, const char *event, const char *peer, int64_t
 }
 
 void
-rmt_fold_tick(rmt_fold_t *self, int64_t now)
+rmt_fold_tick(rmt_fold_t *self, int64_t now, rmt_fold_fn *told, void *context)
 {
-    assert(self);
+    assert(self && told);
     rmt_auto(zlistx) names = zhashx_keys(self->lines);
     for (const char *name = zlistx_first(names); name; name = zlistx_next(names)) {
         line_t *line = zhashx_lookup(self->lines, name);
         if (now - line->since < FOLD_MS)
             continue;
-        const int event = (int) strcspn(name, " ");
         if (line->count == 0) {
             zhashx_delete(self->lines, name);
             continue;
         }
-        rmt_log(RMT_WARN, "log.folded", "kind=%.*s peer=%s count=%" PRIu64, event, name,
-                name + event + 1, line->count);
+        const char *blank = strchr(name, ' ');
+        rmt_auto_str event = rmt_text("%.*s", (int) (blank - name), name);
+        told(context, event, blank + 1, line->count);
         line->count = 0;
         line->since = now;
     }

@@ -9,6 +9,7 @@
 
 #define UNIT_SIZE 4096 // A message costs one unit, and one more for each so many octets
 #define MUTES_MAX 2    // So many mutes hold the machine
+#define RATE_TEXT "this key asks more often than it may; try again in a moment"
 
 // Far more than a program of ramet sends: a worker tells of 1,000 tasks twice a second.
 static const rmt_quota_rate_t s_rates[] = {
@@ -17,6 +18,15 @@ static const rmt_quota_rate_t s_rates[] = {
     [RMT_PORT_CONSOLE] = {2000, 4000},
 };
 static const rmt_quota_rate_t s_admin_rate = {20000, 40000};
+// A program of ramet has one connection to each port that it uses; of consoles several
+// run at once, and connections of a machine that lost its power stay for a minute.
+static const size_t s_connections_max[] = {
+    [RMT_PORT_AGENTS] = 4,
+    [RMT_PORT_WORKERS] = 4,
+    [RMT_PORT_CONSOLE] = 16,
+    [RMT_PORT_EVENTS] = 16,
+};
+#define ADMIN_CONNECTIONS_MAX 64
 
 static bool
 s_is_admin(const rmt_broker_t *broker, const char *user)
@@ -60,7 +70,8 @@ s_mute(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin, unsig
     rmt_log(RMT_WARN, "peer.muted", "key=%s role=%s name=%s times=%u seconds=%u", user,
             role, name, times, broker->settings->mute_s);
     rmt_zap_mute(broker->zap, user, (int64_t) broker->settings->mute_s * 1000);
-    rmt_origin_cut(origin); // As a member it is silent from now on
+    rmt_origin_cut(origin);
+    rmt_connections_end_all(broker->connections, user); // As a member it is silent
     rmt_auto_str text =
         rmt_text("the key of %s %s had more than %d strikes; the broker "
                  "does not hear it for %u s",
@@ -96,23 +107,76 @@ rmt_guard_refuse(rmt_broker_t *broker, const char *user, const rmt_origin_t *ori
 
 // ---- At the port
 
-bool
-rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet)
+rmt_connection_t *
+rmt_guard_connection(rmt_broker_t *broker, rmt_port_t port, const char *user,
+                     const rmt_origin_t *origin)
 {
-    const int64_t now = rmt_clock_ms();
-    const char *user = packet->user;
-    if (rmt_quota_is_muted(broker->quota, user, now)) {
-        rmt_origin_cut(&packet->origin); // Another connection of the same key
+    const size_t max =
+        s_is_admin(broker, user) ? ADMIN_CONNECTIONS_MAX : s_connections_max[port];
+    return rmt_connections_require(broker->connections, port, user, origin, max);
+}
+
+static bool
+s_is_within_rate(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet)
+{
+    char lane[RMT_LANE_NAME_SIZE];
+    const uint32_t units = 1 + (uint32_t) (packet->size / UNIT_SIZE);
+    const rmt_quota_rate_t rate =
+        s_is_admin(broker, packet->user) ? s_admin_rate : s_rates[port];
+    return rmt_quota_use(broker->quota, rmt_guard_lane(broker, packet, lane), rate, units,
+                         rmt_clock_ms());
+}
+
+bool
+rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet,
+                 const char **busy_out)
+{
+    const rmt_origin_t *origin = &packet->origin;
+    const bool is_request = packet->msg && packet->msg->kind == RMT_MSG_REQUEST;
+    *busy_out = NULL;
+    if (rmt_quota_is_muted(broker->quota, packet->user, rmt_clock_ms())) {
+        rmt_origin_cut(origin); // It was under way
         return false;
     }
-    const rmt_quota_rate_t rate = s_is_admin(broker, user) ? s_admin_rate : s_rates[port];
-    const uint32_t units = 1 + (uint32_t) (packet->size / UNIT_SIZE);
-    char lane[RMT_LANE_NAME_SIZE];
-    if (rmt_quota_use(broker->quota, rmt_guard_lane(broker, packet, lane), rate, units,
-                      now))
+    if (!s_is_within_rate(broker, port, packet)) {
+        rmt_guard_strike(broker, packet->user, origin);
+        *busy_out = is_request ? RATE_TEXT : NULL;
+        return false;
+    }
+    if (origin->fd == -1 || rmt_guard_connection(broker, port, packet->user, origin))
         return true;
-    rmt_guard_strike(broker, user, &packet->origin);
+    *busy_out = packet->msg ? RMT_GUARD_CONNECTIONS : NULL;
     return false;
+}
+
+void
+rmt_guard_refuse_key(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet)
+{
+    const rmt_origin_t *origin = &packet->origin;
+    rmt_connection_t *connection =
+        origin->fd == -1 ? NULL
+                         : rmt_guard_connection(broker, port, packet->user, origin);
+    const bool was_told = connection && connection->is_refused;
+    if (connection)
+        connection->is_refused = true;
+    rmt_guard_refuse(broker, packet->user, origin, rmt_msg_kind_name(packet->msg->kind),
+                     "the key may not act");
+    if (was_told)
+        rmt_origin_cut(origin);
+}
+
+// ---- Sending
+
+int
+rmt_guard_send(rmt_broker_t *broker, const rmt_guard_to_t *to, const rmt_msg_t *msg,
+               rmt_error_t *error)
+{
+    const int rc = to->unsent
+                       ? rmt_socket_reply(to->port, to->route, msg, to->unsent, error)
+                       : rmt_socket_send(to->port, to->route, msg, false, error);
+    if (rc == -1 && error->code == RMT_E_UNAVAILABLE)
+        rmt_guard_cut(broker, to->user, to->origin, "it does not read what it is sent");
+    return rc;
 }
 
 void

@@ -7,7 +7,8 @@
 
 #include "broker/broker.h"
 
-#define RMT_GUARD_DEAF "it does not read what it is sent"
+#define RMT_GUARD_CONNECTIONS                                                            \
+    "this key has too many connections to this port; end some of them, then try again"
 #define RMT_TURN_MS 10 // Of one port before the others have their turn
 #define RMT_HELLO_SIZE_MAX ((size_t) 64 * 1024) // Octets of its envelope
 #define RMT_HELLO_SERVICES_MAX 64
@@ -20,8 +21,33 @@
 char *rmt_guard_lane(const rmt_broker_t *broker, const rmt_packet_t *packet,
                      char name[RMT_LANE_NAME_SIZE]);
 
-// A message of a known key has come by this port. False: it is dropped.
-bool rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet);
+// A message has come by a port where keys are told apart. False: it is not to be heard;
+// *busy_out is the text by which it is refused as BUSY, or NULL for silence.
+bool rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *packet,
+                      const char **busy_out);
+
+// What is kept of the connection by which a message has come; origin->fd is not -1. NULL:
+// its key has too many at this port. Valid until the next call.
+rmt_connection_t *rmt_guard_connection(rmt_broker_t *broker, rmt_port_t port,
+                                       const char *user, const rmt_origin_t *origin);
+
+// A key that may not act has sent this message, and the caller has told it so. A
+// connection on which it goes on is ended.
+void rmt_guard_refuse_key(rmt_broker_t *broker, rmt_port_t port,
+                          const rmt_packet_t *packet);
+
+typedef struct {
+    zsock_t *port;
+    zframe_t *route;
+    const char *user;
+    const rmt_origin_t *origin;
+    rmt_unsent_t *unsent; // Counts the octets; NULL: they are not counted
+} rmt_guard_to_t;
+
+// Send to a peer without waiting; borrows all. A peer that reads nothing loses its
+// connection. 0, or -1: NOT_FOUND, UNAVAILABLE, TOO_BIG.
+int rmt_guard_send(rmt_broker_t *broker, const rmt_guard_to_t *to, const rmt_msg_t *msg,
+                   rmt_error_t *error);
 
 // The peer did more than it may.
 void rmt_guard_strike(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin);

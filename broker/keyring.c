@@ -3,7 +3,6 @@
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
-#include "broker/subscribers.h"
 
 struct rmt_keyring {
     rmt_broker_t *broker;
@@ -77,7 +76,7 @@ s_guard(rmt_keyring_t *self, const rmt_record_t *record)
         }
     }
     if (!s_may_act(record))
-        rmt_subscribers_end(self->broker->subscribers, key);
+        rmt_connections_end(self->broker->connections, RMT_PORT_EVENTS, key);
 }
 
 void

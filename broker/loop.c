@@ -7,6 +7,7 @@
 #include "broker/driver.h"
 #include "broker/enrol_port.h"
 #include "broker/events.h"
+#include "broker/events_port.h"
 #include "broker/keyring.h"
 #include "broker/lanes.h"
 #include "base/rmt_auto.h"
@@ -17,7 +18,6 @@
 #include "machine/rmt_inventory.h"
 #include "broker/quota.h"
 #include "broker/roster.h"
-#include "broker/subscribers.h"
 #include "broker/tasks.h"
 #include "broker/worker_port.h"
 
@@ -240,8 +240,8 @@ s_tick(rmt_broker_t *self)
         rmt_lanes_tick(self->lanes);
         rmt_quota_tick(self->quota, now);
         rmt_quota_tick(self->callers, now);
-        rmt_fold_tick(self->fold, now);
-        rmt_subscribers_tick(self->subscribers);
+        rmt_broker_tick(self, now);
+        rmt_connections_tick(self->connections);
         if (rmt_broker_is_open(self))
             rmt_worker_port_presence(self);
     }
@@ -291,7 +291,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->lanes = rmt_lanes_new();
     self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
     self->fold = rmt_fold_new();
-    self->subscribers = rmt_subscribers_new(self);
+    self->connections = rmt_connections_new();
     self->quota = rmt_quota_new(KEYS_MAX, (int64_t) self->settings->mute_s * 1000);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
@@ -324,7 +324,7 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_quota_destroy(&self->quota);
     rmt_quota_destroy(&self->callers);
     rmt_fold_destroy(&self->fold);
-    rmt_subscribers_destroy(&self->subscribers);
+    rmt_connections_destroy(&self->connections);
     rmt_roster_destroy(&self->roster);
     rmt_keyring_destroy(&self->keyring);
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++)
@@ -342,7 +342,7 @@ rmt_broker_turn(rmt_broker_t *self)
     rmt_worker_port_handle(self, RMT_PORT_AGENTS);
     rmt_worker_port_handle(self, RMT_PORT_WORKERS);
     rmt_console_port_handle(self);
-    rmt_subscribers_handle(self->subscribers);
+    rmt_events_port_handle(self);
     return s_tick(self);
 }
 

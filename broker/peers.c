@@ -5,12 +5,6 @@
 
 #define ITEMS_MAX 500 // In one PEERS
 
-static bool
-s_is_holder(const rmt_member_t *member)
-{
-    return streq(member->role, "imager") || streq(member->role, "installer");
-}
-
 static void
 s_send(const rmt_member_t *member, const rmt_records_t *items)
 {
@@ -50,7 +44,7 @@ rmt_peers_grant(rmt_broker_t *broker, const char *place, const rmt_record_t *gra
     rmt_roster_t *roster = broker->roster;
     for (rmt_member_t *member = rmt_roster_first(roster); member;
          member = rmt_roster_next(roster))
-        if (s_is_holder(member) && streq(member->place, place))
+        if (rmt_member_is_holder(member) && streq(member->place, place))
             s_send(member, items);
 }
 
@@ -91,7 +85,7 @@ rmt_peers_drop(rmt_broker_t *broker, const char *key)
     rmt_roster_t *roster = broker->roster;
     for (rmt_member_t *member = rmt_roster_first(roster); member;
          member = rmt_roster_next(roster))
-        if (s_is_holder(member))
+        if (rmt_member_is_holder(member))
             s_send(member, items);
 }
 
@@ -125,7 +119,7 @@ s_on_grants(void *context, rmt_msg_t *reply)
 void
 rmt_peers_welcome(rmt_broker_t *broker, const rmt_member_t *member)
 {
-    if (!s_is_holder(member))
+    if (!rmt_member_is_holder(member))
         return;
     ask_t *ask = zmalloc(sizeof *ask);
     ask->broker = broker;

@@ -165,16 +165,26 @@ rmt_member_services(const rmt_member_t *self)
     return text;
 }
 
+int
+rmt_member_try_send(const rmt_member_t *self, const rmt_msg_t *msg, rmt_error_t *error)
+{
+    const rmt_guard_to_t to = {self->port, self->route, self->key, &self->origin, NULL};
+    return rmt_guard_send(self->broker, &to, msg, error);
+}
+
 void
 rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg)
 {
     rmt_error_t error = {0};
-    if (rmt_socket_send(self->port, self->route, msg, false, &error) == 0)
-        return;
-    rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
-            rmt_msg_kind_name(msg->kind), error.text);
-    if (error.code == RMT_E_UNAVAILABLE)
-        rmt_guard_cut(self->broker, self->key, &self->origin, RMT_GUARD_DEAF);
+    if (rmt_member_try_send(self, msg, &error) == -1)
+        rmt_log(RMT_DEBUG, "peer.unsent", "name=%s kind=%s text=\"%s\"", self->name,
+                rmt_msg_kind_name(msg->kind), error.text);
+}
+
+bool
+rmt_member_is_holder(const rmt_member_t *self)
+{
+    return streq(self->role, "imager") || streq(self->role, "installer");
 }
 
 rmt_record_t *

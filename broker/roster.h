@@ -60,6 +60,13 @@ char *rmt_member_services(const rmt_member_t *self);
 // or offered again. A member that reads nothing loses its connection.
 void rmt_member_send(const rmt_member_t *self, const rmt_msg_t *msg);
 
+// The same where it matters. 0, or -1: NOT_FOUND, UNAVAILABLE, TOO_BIG.
+int rmt_member_try_send(const rmt_member_t *self, const rmt_msg_t *msg,
+                        rmt_error_t *error);
+
+// Whether it works over the store of a place; else it is the agent of one machine.
+bool rmt_member_is_holder(const rmt_member_t *self);
+
 // meta for calls in the name of a member. Caller owns the result.
 rmt_record_t *rmt_member_meta(const rmt_member_t *self);
 

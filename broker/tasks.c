@@ -2,7 +2,6 @@
 
 #include <string.h>
 #include "broker/events.h"
-#include "broker/guard.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_log.h"
@@ -77,12 +76,10 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     rmt_roster_fly(broker->roster, member->key, item);
     rmt_log(RMT_DEBUG, "task.sent", "task=%s service=%s attempt=%u to=%s",
             rmt_record_text(item, "id", ""), msg->service, msg->attempt, member->name);
-    if (rmt_socket_send(member->port, member->route, msg, false, &error) == 0)
+    if (rmt_member_try_send(member, msg, &error) == 0)
         return true;
     rmt_log(RMT_INFO, "task.unsent", "task=%s service=%s to=%s text=\"%s\"",
             rmt_record_text(item, "id", ""), msg->service, member->name, error.text);
-    if (error.code == RMT_E_UNAVAILABLE)
-        rmt_guard_cut(broker, member->key, &member->origin, RMT_GUARD_DEAF);
     s_return_task(broker, member, item);
     return false;
 }

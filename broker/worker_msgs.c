@@ -20,10 +20,9 @@
 static bool
 s_hold(rmt_broker_t *broker, const rmt_member_t *member)
 {
-    const bool is_place =
-        streq(member->role, "imager") || streq(member->role, "installer");
     return rmt_quota_hold(broker->quota, member->key,
-                          is_place ? PLACE_CALLS_MAX : AGENT_CALLS_MAX);
+                          rmt_member_is_holder(member) ? PLACE_CALLS_MAX
+                                                       : AGENT_CALLS_MAX);
 }
 
 // ---- Tasks of others

@@ -84,9 +84,8 @@ s_refused(rmt_broker_t *broker, const rmt_packet_t *packet, zsock_t *port,
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = code;
     rmt_msg_text(&msg->text, text);
-    if (rmt_socket_send(port, packet->route, msg, false, &error) == -1 &&
-        error.code == RMT_E_UNAVAILABLE)
-        rmt_guard_cut(broker, packet->user, &packet->origin, RMT_GUARD_DEAF);
+    const rmt_guard_to_t to = {port, packet->route, packet->user, &packet->origin, NULL};
+    (void) rmt_guard_send(broker, &to, msg, &error);
 }
 
 void
@@ -271,9 +270,17 @@ s_take_packet(rmt_broker_t *broker, rmt_port_t port, rmt_packet_t *packet)
     } else {
         rmt_roster_drop(broker->roster, packet->user);
         s_refused(broker, packet, socket, RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);
-        rmt_guard_refuse(broker, packet->user, &packet->origin,
-                         rmt_msg_kind_name(packet->msg->kind), "the key may not act");
+        rmt_guard_refuse_key(broker, port, packet);
     }
+}
+
+static void
+s_refuse_busy(rmt_broker_t *broker, zsock_t *port, rmt_packet_t *packet, const char *text)
+{
+    if (packet->msg->kind == RMT_MSG_REQUEST)
+        rmt_ask_refuse(broker, port, packet, RMT_E_BUSY, text);
+    else
+        s_refused(broker, packet, port, RMT_E_BUSY, text);
 }
 
 void
@@ -286,11 +293,13 @@ rmt_worker_port_handle(rmt_broker_t *broker, rmt_port_t port)
         const int rc = rmt_socket_recv(broker->ports[port], &packet, &error);
         if (rc == 0)
             break;
-        if (!rmt_guard_admits(broker, port, &packet))
-            continue;
-        if (rc == -1)
+        const char *busy;
+        const bool is_heard = rmt_guard_admits(broker, port, &packet, &busy);
+        if (busy)
+            s_refuse_busy(broker, broker->ports[port], &packet, busy);
+        else if (is_heard && rc == -1)
             rmt_guard_refuse(broker, packet.user, &packet.origin, "message", error.text);
-        else
+        else if (is_heard)
             s_take_packet(broker, port, &packet);
     }
     rmt_packet_clear(&packet);

@@ -92,7 +92,7 @@ s_judge(s_enrol_t *self, rmt_msg_t *msg, rmt_record_t **answer_out, rmt_error_t 
         return 1;
     }
     self->is_pending = code == RMT_E_UNAVAILABLE;
-    if (self->is_pending || code == RMT_E_TIMEOUT)
+    if (self->is_pending || code == RMT_E_BUSY || code == RMT_E_TIMEOUT)
         return 0;
     *error = self->last;
     return -1;

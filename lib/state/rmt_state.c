@@ -103,13 +103,6 @@ rmt_state_socket(rmt_state_t *self)
     return zactor_sock(self->actor);
 }
 
-size_t
-rmt_state_pending(const rmt_state_t *self)
-{
-    assert(self);
-    return zhashx_size(self->pending);
-}
-
 // ---- The farm's clock
 
 static int64_t

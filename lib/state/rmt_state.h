@@ -55,6 +55,3 @@ void rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn,
 // The farm's clock, as an answer said it. From then on it is counted by the monotonic
 // clock of this process and said with every call; it never goes back.
 void rmt_state_hear_clock(rmt_state_t *self, uint64_t clock_ms);
-
-// How many calls are under way.
-size_t rmt_state_pending(const rmt_state_t *self);

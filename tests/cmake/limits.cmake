@@ -1,7 +1,7 @@
-foreach(name lanes quota)
+foreach(name fold lanes quota)
     ramet_test(unit ${name} NEEDS ramet::broker ramet::base)
 endforeach()
-foreach(name broker_limits broker_strikes)
+foreach(name broker_connections broker_limits broker_strikes)
     ramet_test(integration ${name} SOURCES integration/broker_farm.c integration/redis_server.c
         NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)
 endforeach()

@@ -10,6 +10,7 @@
 #include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "base/rmt_process.h"
 #include "crypto/rmt_id.h"
 #include "net/rmt_enrol.h"
 
@@ -456,6 +457,30 @@ broker_dial(const broker_farm_t *farm, const rmt_key_t *key, rmt_port_t port)
                                      farm->broker_key.public_text, &error);
     RMT_OK(socket);
     return socket;
+}
+
+size_t
+broker_count_in_log(const broker_farm_t *farm, const char *words)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str path = rmt_text("%s/broker.log", farm->redis.dir);
+    rmt_auto_ptr log = NULL;
+    size_t size, count = 0;
+    RMT_OK(rmt_io_load(path, (size_t) 64 << 20, &log, &size, &error));
+    for (const char *at = log; (at = strstr(at, words)); at++)
+        count++;
+    return count;
+}
+
+void
+broker_eval(const broker_farm_t *farm, const char *script, char *answer, size_t size)
+{
+    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, "eval", script,
+                                 "0",         NULL};
+    rmt_error_t error = {0};
+    rmt_auto_str output = NULL;
+    RMT_OK(rmt_process_run(words, NULL, &output, &error));
+    snprintf(answer, size, "%.*s", (int) strcspn(output, "\n"), output);
 }
 
 rmt_msg_t *

@@ -105,6 +105,13 @@ rmt_msg_t *broker_say(zsock_t *socket, rmt_msg_t *msg, rmt_msg_kind_t awaited);
 // A socket of this key to a port of the broker. Caller owns the result.
 zsock_t *broker_dial(const broker_farm_t *farm, const rmt_key_t *key, rmt_port_t port);
 
+// How often the log of the broker has these words.
+size_t broker_count_in_log(const broker_farm_t *farm, const char *words);
+
+// What a script says that runs in the Redis of the farm.
+void broker_eval(const broker_farm_t *farm, const char *script, char *answer,
+                 size_t size);
+
 // The HELLO of a peer that offers one service, or none (""). Caller owns the result.
 rmt_msg_t *broker_hello(const char *role, const char *name, const char *service);
 

@@ -6,19 +6,9 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
-#include "base/rmt_process.h"
 #include "base/rmt_signals.h"
 
 #define SILENT_MS 2000
-
-static void
-s_redis(const broker_farm_t *farm, const char *script, const char *key)
-{
-    const char *const words[] = {
-        "redis-cli", "-s", farm->redis.socket, "eval", script, "0", key, NULL};
-    rmt_error_t error = {0};
-    RMT_OK(rmt_process_run(words, NULL, NULL, &error));
-}
 
 // A key of the first boot comes with ARM alone: here it is put where that would put it.
 static rmt_key_t
@@ -27,13 +17,16 @@ s_first_boot_key(broker_farm_t *farm)
     rmt_error_t error = {0};
     rmt_key_t key;
     RMT_OK(rmt_key_new(&key, &error));
-    s_redis(farm,
-            "local k = ARGV[1] redis.call('HSET', 'ramet:key:' .. k, 'key', k, 'role', "
-            "'firstboot', 'name', 'me', 'state', 'approved', 'epoch', '1') "
-            "redis.call('ZADD', 'ramet:keys', 0, k) "
-            "redis.call('SADD', 'ramet:key-names:me', k) "
-            "redis.call('XADD', 'ramet:audit', '*', 'what', 'key.firstboot', 'key', k)",
-            key.public_text);
+    char script[600], answer[40];
+    snprintf(script, sizeof script,
+             "local k = '%s' redis.call('HSET', 'ramet:key:' .. k, 'key', k, 'role', "
+             "'firstboot', 'name', 'me', 'state', 'approved', 'epoch', '1') "
+             "redis.call('ZADD', 'ramet:keys', 0, k) "
+             "redis.call('SADD', 'ramet:key-names:me', k) "
+             "return redis.call('XADD', 'ramet:audit', '*', 'what', 'key.firstboot', "
+             "'key', k)",
+             key.public_text);
+    broker_eval(farm, script, answer, sizeof answer);
     return key;
 }
 

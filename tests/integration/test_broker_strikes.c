@@ -6,23 +6,9 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
-#include "base/rmt_process.h"
 #include "base/rmt_signals.h"
 #include "crypto/rmt_id.h"
 #include "crypto/rmt_key.h"
-
-static size_t
-s_count_in_log(const broker_farm_t *farm, const char *words)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str path = rmt_text("%s/broker.log", farm->redis.dir);
-    rmt_auto_ptr log = NULL;
-    size_t size, count = 0;
-    RMT_OK(rmt_io_load(path, (size_t) 64 << 20, &log, &size, &error));
-    for (const char *at = log; (at = strstr(at, words)); at++)
-        count++;
-    return count;
-}
 
 static void
 s_say(zsock_t *socket, const rmt_msg_t *msg)
@@ -99,7 +85,7 @@ static void
 s_flood(broker_farm_t *farm, zsock_t *socket, const rmt_msg_t *msg, const char *words)
 {
     const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    while (s_count_in_log(farm, words) == 0) {
+    while (broker_count_in_log(farm, words) == 0) {
         if (rmt_clock_ms() > limit)
             fail_msg("the broker never said %s (%s/broker.log)", words, farm->redis.dir);
         for (int i = 0; i < 2000; i++)
@@ -181,7 +167,7 @@ test_every_broken_rule_is_a_strike(void **state)
             s_say(socket, msg);
         rmt_msg_t *heard = broker_hear(socket, 100);
         rmt_msg_destroy(&heard);
-        assert_int_equal(s_count_in_log(farm, words), 0);
+        assert_int_equal(broker_count_in_log(farm, words), 0);
         s_flood(farm, socket, msg, words);
     }
 }
@@ -200,7 +186,7 @@ test_an_act_that_redis_refuses_is_a_strike(void **state)
     rmt_record_set(rmt_msg_body(ask), "place", "hq");
     rmt_record_set(ask->body, "service", "receive");
     const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    while (s_count_in_log(farm, "role=source name=web times=1") == 0) {
+    while (broker_count_in_log(farm, "role=source name=web times=1") == 0) {
         assert_true(rmt_clock_ms() < limit);
         for (int i = 0; i < 10; i++)
             s_say(socket, ask);
@@ -208,18 +194,6 @@ test_an_act_that_redis_refuses_is_a_strike(void **state)
         assert_true(!refused || refused->code == RMT_E_NOT_ALLOWED);
         rmt_pause(100, "no more than the rate of the port");
     }
-}
-
-// The answer of a script that runs in Redis.
-static void
-s_redis(const broker_farm_t *farm, const char *script, char *answer, size_t size)
-{
-    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, "eval", script,
-                                 "0",         NULL};
-    rmt_error_t error = {0};
-    rmt_auto_str output = NULL;
-    RMT_OK(rmt_process_run(words, NULL, &output, &error));
-    snprintf(answer, size, "%.*s", (int) strcspn(output, "\n"), output);
 }
 
 // [4.33]: a word about a task that is in no hands accuses the worker of nothing: it may
@@ -237,11 +211,11 @@ test_a_word_about_a_task_in_no_hands_is_no_strike(void **state)
     rmt_auto(rmt_msg) waits =
         broker_await_job(farm, rmt_record_text(made->body, "job", ""), "running");
     char task[40];
-    s_redis(farm,
-            "for _, k in ipairs(redis.call('KEYS', 'ramet:task:*')) do "
-            "if redis.call('HGET', k, 'stage') == 'capture' then "
-            "return string.sub(k, 12) end end",
-            task, sizeof task);
+    broker_eval(farm,
+                "for _, k in ipairs(redis.call('KEYS', 'ramet:task:*')) do "
+                "if redis.call('HGET', k, 'stage') == 'capture' then "
+                "return string.sub(k, 12) end end",
+                task, sizeof task);
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) progress = rmt_msg_new(RMT_MSG_PROGRESS);
     RMT_OK(rmt_uid_parse(progress->task, task, &error));
@@ -253,7 +227,7 @@ test_a_word_about_a_task_in_no_hands_is_no_strike(void **state)
         rmt_auto(rmt_msg) answer = broker_say(socket, beat, RMT_MSG_BEAT);
     }
     rmt_auto(rmt_msg) after = broker_need(farm, "farm.status", "", "");
-    assert_int_equal(s_count_in_log(farm, "event=act.refused"), 0);
+    assert_int_equal(broker_count_in_log(farm, "event=act.refused"), 0);
     hand_dismiss(&imager);
 }
 
@@ -312,7 +286,7 @@ test_guesses_at_the_enrol_port_lock_their_address_out(void **state)
     RMT_OK(rmt_key_new(&stranger, &error));
     rmt_auto(zsock) socket = broker_dial(farm, &stranger, RMT_PORT_ENROL);
     const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
-    while (s_count_in_log(farm, "event=enrol.locked") == 0) {
+    while (broker_count_in_log(farm, "event=enrol.locked") == 0) {
         assert_true(rmt_clock_ms() < limit);
         for (int i = 0; i < 20; i++) {
             rmt_token_new(&guess, farm->broker_key.public_text);
@@ -321,7 +295,7 @@ test_guesses_at_the_enrol_port_lock_their_address_out(void **state)
         }
         rmt_wait_turn();
     }
-    assert_in_range(s_count_in_log(farm, "event=key.knocked"), 1, 3);
+    assert_in_range(broker_count_in_log(farm, "event=key.knocked"), 1, 3);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     rmt_auto(rmt_msg) answer = broker_say(source, beat, RMT_MSG_BEAT);
     const rmt_key_t late = broker_enrol(farm, "viewer", "eve", "");
@@ -362,9 +336,10 @@ test_a_subscriber_has_its_limits(void **state)
         }
         if (!rows[i].is_cut) {
             rmt_pause(300, "nothing is to happen meanwhile");
-            assert_int_equal(s_count_in_log(farm, "event=peer.cut"), i > 1);
+            assert_int_equal(broker_count_in_log(farm, "event=peer.cut"), i > 1);
         } else if (i == 1) {
-            RMT_WAIT_UNTIL(s_count_in_log(farm, "event=peer.cut") == 1, BROKER_WAIT_MS);
+            RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=peer.cut") == 1,
+                           BROKER_WAIT_MS);
         }
     }
     rmt_auto(rmt_client) listener = broker_client(farm, &farm->admin);

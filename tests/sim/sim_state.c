@@ -329,12 +329,6 @@ rmt_state_socket(rmt_state_t *self)
     return NULL;
 }
 
-size_t
-rmt_state_pending(const rmt_state_t *self)
-{
-    return zlist_size(self->calls);
-}
-
 static int64_t
 s_clock(const rmt_state_t *self)
 {
