@@ -145,3 +145,38 @@ state_farm_begin_deploy(state_farm_t *farm, const char *options)
     OK("verdict_put", "by=i1 place=lab", "job=" DEPLOY " engine=lab",
        "target=t1 fits=yes choice=c1|target=t2 fits=no reason=no_disk");
 }
+
+const char *
+state_farm_target(state_farm_t *farm, const char *job, size_t index, const char *name)
+{
+    rmt_auto_str body = rmt_text("job=%s", job);
+    OK("job_show", "", body, "");
+    return state_farm_item(farm, index, name);
+}
+
+void
+state_farm_begin_prepare(state_farm_t *farm)
+{
+    state_farm_begin_deploy(farm, "partial=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=target target=t1 event=begin|"
+       "op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "epoch"), "1");
+}
+
+void
+state_farm_arm(state_farm_t *farm)
+{
+    state_farm_begin_prepare(farm);
+    OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY
+       "|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+       " b.plan=p b.nonce=n1");
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+}

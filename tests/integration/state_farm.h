@@ -54,3 +54,18 @@ bool state_farm_is_due(state_farm_t *farm, const char *body, const char *kind);
 void state_farm_add_image(state_farm_t *farm);
 // The job DEPLOY of img over t1 and t2 of engine lab, with verdicts; t1 is present.
 void state_farm_begin_deploy(state_farm_t *farm, const char *options);
+
+// What follows when all engines have answered.
+#define LOCK "op=job event=begin set.stage=locked|op=lock|op=drive"
+#define PREPARE "0000000000000000000000000000000a"
+#define WRITE "0000000000000000000000000000000b"
+#define FIRSTKEY "firstboot-key"
+#define SECONDKEY "firstboot-key-2"
+
+// A field of the target at index of the job, as job_show tells it.
+const char *state_farm_target(state_farm_t *farm, const char *job, size_t index,
+                              const char *name);
+// The job DEPLOY, with t1 locked and its task PREPARE in the hands of its agent a1.
+void state_farm_begin_prepare(state_farm_t *farm);
+// The same with t1 armed at the nonce n1, and its task WRITE in the queue.
+void state_farm_arm(state_farm_t *farm);

@@ -7,21 +7,6 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
-// What follows when all engines have answered.
-#define LOCK "op=job event=begin set.stage=locked|op=lock|op=drive"
-#define PREPARE "0000000000000000000000000000000a"
-#define WRITE "0000000000000000000000000000000b"
-#define FIRSTKEY "firstboot-key"
-#define SECONDKEY "firstboot-key-2"
-
-static const char *
-s_target(state_farm_t *farm, const char *job, size_t index, const char *name)
-{
-    rmt_auto_str body = rmt_text("job=%s", job);
-    OK("job_show", "", body, "");
-    return state_farm_item(farm, index, name);
-}
-
 static void
 test_a_deploy_names_known_targets_of_its_engines(void **state)
 {
@@ -50,7 +35,7 @@ test_locking_is_all_or_nothing(void **state)
     state_farm_t *farm = *state;
     state_farm_begin_deploy(farm, "");
     OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "failed");
     assert_string_equal(state_farm_item(farm, 1, "error"), "no disk");
     assert_string_equal(state_farm_body(farm, "state"), "failed");
     OK("lock_list", "", "", "");
@@ -65,7 +50,7 @@ test_partial_locks_what_can_be_locked(void **state)
     state_farm_begin_deploy(farm, "partial=yes");
     OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
     assert_string_equal(state_farm_body(farm, "driven"), "true");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "locked");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "locked");
     assert_string_equal(state_farm_body(farm, "engines-locked"), "lab");
     OK("lock_show", "", "target=t1", "");
     assert_string_equal(state_farm_body(farm, "epoch"), "1");
@@ -84,7 +69,7 @@ test_a_held_or_absent_target_is_not_locked(void **state)
     REFUSED(RMT_E_USAGE, "target_hold", "", "name=t1", "");
     OK("target_hold", "", "name=t1 reason=fan", "");
     OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
-    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "held: fan");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "error"), "held: fan");
     assert_string_equal(state_farm_item(farm, 1, "error"),
                         "its agent is absent; start the machine");
     OK("target_unhold", "", "name=t1", "");
@@ -92,7 +77,7 @@ test_a_held_or_absent_target_is_not_locked(void **state)
        "image=img partial=yes when-booted=yes", "target=t2");
     OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t2 fits=yes");
     OK("job_step", "", "job=" UID2 " rev=1", LOCK);
-    assert_string_equal(s_target(farm, UID2, 0, "state"), "locked");
+    assert_string_equal(state_farm_target(farm, UID2, 0, "state"), "locked");
 }
 
 // [6.16]: an engine whose build has ended lets its own targets begin.
@@ -111,34 +96,6 @@ test_targets_can_begin_when_their_engine_is_built(void **state)
     const rmt_record_t *ready = rmt_records_find(farm->reply->items, "what", "ready");
     assert_non_null(ready);
     assert_string_equal(rmt_record_text(ready, "name", ""), "t1");
-}
-
-// Lock t1 and put its prepare task, taken by its agent a1.
-static void
-s_begin_prepare(state_farm_t *farm)
-{
-    state_farm_begin_deploy(farm, "partial=yes");
-    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
-    OK("job_step", "", "job=" DEPLOY " rev=2",
-       "op=job set.stage=install|op=target target=t1 event=begin|"
-       "op=task task=" PREPARE
-       " service=prepare@target/t1 stage=prepare subject=t1 b.order=o");
-    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
-    assert_int_equal(state_farm_count(farm), 1);
-    assert_string_equal(state_farm_item(farm, 0, "epoch"), "1");
-}
-
-static void
-s_arm(state_farm_t *farm)
-{
-    s_begin_prepare(farm);
-    OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
-       "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY
-       "|op=task task=" WRITE
-       " service=write@target/t1 stage=write subject=t1 from=" PREPARE
-       " b.plan=p b.nonce=n1");
-    OK("lock_show", "", "target=t1", "");
-    assert_string_equal(state_farm_body(farm, "armed"), "yes");
 }
 
 // M28 [6.21]: what has nothing to decide asks Redis for nothing; an end gives it
@@ -174,13 +131,14 @@ static void
 test_an_armed_target_ends_with_its_first_boot(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     assert_string_equal(state_farm_item(farm, 0, "b.order"), "o");
     assert_string_equal(state_farm_item(farm, 0, "b.plan"), "p");
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
        "op=boot target=t1 timeout-s=900");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "awaiting-first-boot");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "phase"),
+                        "awaiting-first-boot");
     OK("key_get", "", "key=" FIRSTKEY, "");
     assert_string_equal(state_farm_body(farm, "role"), "firstboot");
     const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
@@ -189,7 +147,8 @@ test_an_armed_target_ends_with_its_first_boot(void **state)
     OK("lock_show", "", "target=t1", "");
     OK("target_confirm", meta, "image=" IMAGE " boot=b1 degraded=yes", "");
     OK("target_confirm", meta, "image=" IMAGE " boot=b1", ""); // The report once more
-    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "phase"),
+                        "confirmed (degraded)");
     assert_string_equal(state_farm_body(farm, "state"), "partial");
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
     OK("key_get", "", "key=" FIRSTKEY, "");
@@ -206,7 +165,7 @@ static void
 test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     const char *prepare =
         "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=7";
@@ -243,30 +202,33 @@ static void
 test_a_first_boot_is_heard_and_its_faults_are_told(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
        "op=target target=t1 warning=twin|op=target target=t1 warning=no_boot_entry|"
        "op=target target=t1 warning=twin|op=boot target=t1 timeout-s=0");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "warning"), "twin; no boot entry");
-    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "nothing since"));
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "warning"),
+                        "twin; no boot entry");
+    assert_non_null(strstr(state_farm_target(farm, DEPLOY, 0, "text"), "nothing since"));
     const char *meta = "by=" FIRSTKEY " role=firstboot name=t1 epoch=1";
     REFUSED(RMT_E_FENCED, "target_heard", "by=x name=t1 epoch=9", "text=x", "");
     OK("target_heard", meta, "text=scripts-run", "");
-    assert_non_null(strstr(s_target(farm, DEPLOY, 0, "text"), "last heard: scripts-run"));
+    assert_non_null(
+        strstr(state_farm_target(farm, DEPLOY, 0, "text"), "last heard: scripts-run"));
     RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
     OK("boot_reap", "", "", "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "error"),
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "error"),
                         "awaiting first boot; last heard: scripts-run");
     OK("peer_hello", "by=a1 role=target name=t1", "nonce=n9", "");
-    assert_non_null(
-        strstr(s_target(farm, DEPLOY, 0, "text"), "the target agent started again"));
+    assert_non_null(strstr(state_farm_target(farm, DEPLOY, 0, "text"),
+                           "the target agent started again"));
     OK("target_confirm", meta,
        "image=" IMAGE " boot=b1 failed-units=nginx.service missing-addresses=10.0.0.7",
        "script=01-a exit=0 end=well|script=02-b exit=3 end=status-3 output=last");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "confirmed (degraded)");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "phase"),
+                        "confirmed (degraded)");
     assert_string_equal(
-        s_target(farm, DEPLOY, 0, "warning"),
+        state_farm_target(farm, DEPLOY, 0, "warning"),
         "twin; no boot entry; failed units: nginx.service; missing addresses: 10.0.0.7; "
         "script 02-b status-3");
     OK("job_logs", "", "job=" DEPLOY " target=t1", "");
@@ -283,76 +245,15 @@ static void
 test_a_failure_before_arm_unlocks_and_after_it_does_not(void **state)
 {
     state_farm_t *farm = *state;
-    s_begin_prepare(farm);
+    state_farm_begin_prepare(farm);
     OK("job_step", "",
        "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
        "op=failed target=t1 code=16 text=disk_is_gone");
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "disk is gone");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "error"), "disk is gone");
     OK("job_retry", "job=" UID2 " job-name=j-eeeeeeee", "job=" DEPLOY, "");
     OK("job_show", "", "job=" UID2, "");
     assert_int_equal(state_farm_count(farm), 2);
-}
-
-// M14 P6 [6.13]: the machine has started anew since.
-static void
-test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
-{
-    state_farm_t *farm = *state;
-    s_arm(farm);
-    const char *again = "job=" UID2 " job-name=j-eeeeeeee";
-    OK("deploy_start", again, "image=img take-over=yes", "target=t1");
-    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
-    assert_string_equal(s_target(farm, UID2, 0, "code"), "5"); // Its job has not ended
-    OK("job_step", "", "job=" DEPLOY " rev=4", "op=failed target=t1 code=12 text=io");
-    OK("lock_show", "", "target=t1", "");
-    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
-    OK("verdict_put", "", "job=j-ffffffff engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID3 " rev=1", LOCK);
-    OK("job_show", "", "job=j-ffffffff", "");
-    assert_string_equal(state_farm_item(farm, 0, "code"),
-                        "5"); // The agent is the one of the write
-    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
-    OK("job_retry", "job=" UID4 " job-name=j-gggggggg", "job=j-ffffffff", "");
-    OK("verdict_put", "", "job=j-gggggggg engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID4 " rev=1", LOCK);
-    OK("lock_show", "", "target=t1", "");
-    assert_string_equal(state_farm_body(farm, "epoch"), "2");
-    assert_string_equal(state_farm_body(farm, "armed"), "no");
-    REFUSED(RMT_E_FENCED, "target_confirm", "by=" FIRSTKEY " name=t1 epoch=1",
-            "image=" IMAGE, "");
-}
-
-// M27: what another job has locked or installed since is left alone, and named.
-static void
-test_a_retry_leaves_out_what_others_installed_since(void **state)
-{
-    state_farm_t *farm = *state;
-    s_begin_prepare(farm);
-    OK("job_step", "",
-       "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
-       "op=failed target=t1 code=16 text=disk_is_gone");
-    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img", "target=t1");
-    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
-    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
-    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" DEPLOY, "");
-    assert_string_equal(state_farm_body(farm, "left-out"),
-                        "t1 (locked since by job j-eeeeeeee)");
-    OK("job_show", "", "job=" UID3, "");
-    assert_int_equal(state_farm_count(farm), 1);
-    assert_string_equal(state_farm_item(farm, 0, "name"), "t2");
-    OK("job_step", "", "job=" UID2 " rev=2",
-       "op=job set.stage=install|op=target target=t1 event=begin|"
-       "op=task task=" WRITE " service=prepare@target/t1 stage=prepare subject=t1");
-    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
-    OK("job_step", "", "job=" UID2 " rev=3 task=" WRITE " attempt=1 worker=a1 code=0",
-       "op=arm target=t1 task=" WRITE " plan=p nonce=n1 key=" FIRSTKEY);
-    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=2", "image=" IMAGE, "");
-    OK("job_retry", "", "job=" DEPLOY " dry-run=yes", "");
-    assert_string_equal(state_farm_body(farm, "left-out"),
-                        "t1 (installed since by another job)");
-    assert_string_equal(state_farm_body(farm, "targets"), "1");
 }
 
 // P6 M14: whoever held it is refused, and a person looks at the machine.
@@ -360,7 +261,7 @@ static void
 test_a_broken_lock_fences_and_holds(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     REFUSED(RMT_E_USAGE, "lock_break", "", "target=t1", "");
     OK("lock_break", "by=a", "target=t1 reason=burnt", "");
     REFUSED(RMT_E_NOT_FOUND, "lock_break", "", "target=t1 reason=burnt", "");
@@ -370,7 +271,7 @@ test_a_broken_lock_fences_and_holds(void **state)
     assert_string_equal(state_farm_body(farm, "state"), "held");
     REFUSED(RMT_E_FENCED, "target_confirm", "by=" FIRSTKEY " name=t1 epoch=1",
             "image=" IMAGE, "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "failed");
 }
 
 // [6.10]: the target fails, and no task waits.
@@ -381,91 +282,9 @@ test_a_task_for_a_disk_needs_the_lock(void **state)
     state_farm_begin_deploy(farm, "partial=yes");
     OK("job_step", "", "job=" DEPLOY " rev=1",
        "op=task task=" WRITE " service=write@target/t1 stage=write subject=t1");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "code"), "7");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "code"), "7");
     OK("queues", "", "", "");
     assert_int_equal(state_farm_count(farm), 0);
-}
-
-// M28 [6.22]: its lock stays, its agent is told to stop, and the way out is named.
-static void
-test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock(void **state)
-{
-    state_farm_t *farm = *state;
-    s_arm(farm);
-    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
-    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
-    assert_int_equal(state_farm_count(farm), 1);
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "cancelled");
-    assert_string_equal(state_farm_item(farm, 0, "phase"), "cancelled, half written");
-    assert_non_null(
-        strstr(state_farm_item(farm, 0, "error"),
-               "ramet deploy start img --engine lab --targets t1 --take-over"));
-    OK("lock_show", "", "target=t1", "");
-    assert_string_equal(state_farm_body(farm, "armed"), "yes");
-    OK("task_beat", "by=a1", "", "task=" WRITE " attempt=1");
-    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
-    OK("job_step", "", "job=" DEPLOY " rev=9 task=" WRITE " attempt=1 worker=a1 code=0",
-       "");
-    assert_string_equal(state_farm_body(farm, "recorded"), "before");
-}
-
-// A job over t1 that may take it over: what becomes of its lock.
-static const char *
-s_take_over(state_farm_t *farm, const char *uid, const char *name)
-{
-    rmt_auto_str meta = rmt_text("job=%s job-name=%s", uid, name);
-    rmt_auto_str verdict = rmt_text("job=%s engine=lab", uid);
-    rmt_auto_str step = rmt_text("job=%s rev=1", uid);
-    OK("deploy_start", meta, "image=img take-over=yes", "target=t1");
-    OK("verdict_put", "", verdict, "target=t1 fits=yes");
-    OK("job_step", "", step, LOCK);
-    return s_target(farm, uid, 0, "state");
-}
-
-// [6.22] [1.47] P6: while its writer may live no job takes a cancelled target over.
-static void
-test_a_cancelled_target_is_taken_over_in_the_next_life(void **state)
-{
-    state_farm_t *farm = *state;
-    s_arm(farm);
-    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
-    OK("job_cancel", "", "job=" DEPLOY, "");
-    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "failed");
-    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "may still be written"));
-    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
-    assert_string_equal(s_take_over(farm, UID3, "j-ffffffff"), "locked");
-}
-
-// [6.22]: no agent has the GO, so there is no writer to wait for.
-static void
-test_a_cancel_before_go_is_taken_over_at_once(void **state)
-{
-    state_farm_t *farm = *state;
-    s_arm(farm);
-    OK("job_cancel", "", "job=" DEPLOY, "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "cancelled, not written");
-    OK("lock_show", "", "target=t1", "");
-    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
-    assert_int_equal(state_farm_count(farm), 0);
-    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "locked");
-}
-
-// [6.22] P11: its disk is whole; the report of its first boot ends it well.
-static void
-test_a_target_cancelled_after_its_write_may_still_confirm(void **state)
-{
-    state_farm_t *farm = *state;
-    s_arm(farm);
-    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
-    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
-       "op=task task=0000000000000000000000000000000c service=netboot@lab "
-       "stage=netboot subject=t1");
-    OK("job_cancel", "", "job=" DEPLOY, "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "phase"), "cancelled, written");
-    OK("target_confirm", "by=" FIRSTKEY " role=firstboot name=t1 epoch=1",
-       "image=" IMAGE " boot=b", "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "done");
-    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
 }
 
 // [6.14]: of an engine, or of all; what is armed goes on.
@@ -473,11 +292,11 @@ static void
 test_a_stop_fails_what_is_not_armed(void **state)
 {
     state_farm_t *farm = *state;
-    s_begin_prepare(farm);
+    state_farm_begin_prepare(farm);
     OK("job_step", "", "job=" DEPLOY " rev=3", "op=stop engine=paris code=15 text=no");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "running");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "running");
     OK("job_step", "", "job=" DEPLOY " rev=4", "op=stop engine=lab code=15 text=enough");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "failed");
     assert_string_equal(state_farm_item(farm, 0, "error"), "enough");
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
 }
@@ -487,9 +306,9 @@ static void
 test_a_stop_spares_what_is_armed(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     OK("job_step", "", "job=" DEPLOY " rev=4", "op=stop code=15 text=enough");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "state"), "running");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "running");
     OK("lock_show", "", "target=t1", "");
 }
 
@@ -498,8 +317,8 @@ static void
 test_a_target_that_has_ended_stays_as_it_is(void **state)
 {
     state_farm_t *farm = *state;
-    s_begin_prepare(farm);
-    assert_string_equal(s_target(farm, DEPLOY, 1, "state"), "failed");
+    state_farm_begin_prepare(farm);
+    assert_string_equal(state_farm_target(farm, DEPLOY, 1, "state"), "failed");
     rmt_auto(rmt_record) before = rmt_record_dup(rmt_records_at(farm->reply->items, 1));
     OK("job_step", "", "job=" DEPLOY " rev=3",
        "op=target target=t2 event=begin phase=unpack warning=w|"
@@ -513,33 +332,19 @@ test_a_target_that_has_ended_stays_as_it_is(void **state)
     assert_int_equal(state_farm_count(farm), 0);
 }
 
-// M28: the other target goes on.
-static void
-test_cancel_before_arm_unlocks(void **state)
-{
-    state_farm_t *farm = *state;
-    s_begin_prepare(farm);
-    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
-    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
-    OK("task_beat", "by=a1", "", "task=" PREPARE " attempt=1");
-    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
-    OK("job_step", "", "job=" DEPLOY " rev=9 task=" PREPARE " attempt=1 worker=a1 code=0",
-       "");
-    assert_string_equal(state_farm_body(farm, "recorded"), "before");
-}
-
 // P11 [6.18]: a late report still clears it.
 static void
 test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
 {
     state_farm_t *farm = *state;
-    s_arm(farm);
+    state_farm_arm(farm);
     OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
     OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
        "op=boot target=t1 timeout-s=0");
     RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
     OK("boot_reap", "", "", "");
-    assert_string_equal(s_target(farm, DEPLOY, 0, "error"), "awaiting first boot");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "error"),
+                        "awaiting first boot");
     OK("lock_show", "", "target=t1", "");
     OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=1", "image=" IMAGE, "");
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
@@ -558,19 +363,12 @@ main(void)
         CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
         CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
-        CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
-        CASE(test_a_retry_leaves_out_what_others_installed_since),
         CASE(test_a_broken_lock_fences_and_holds),
         CASE(test_a_task_for_a_disk_needs_the_lock),
-        CASE(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
-        CASE(test_a_cancelled_target_is_taken_over_in_the_next_life),
-        CASE(test_a_cancel_before_go_is_taken_over_at_once),
-        CASE(test_a_target_cancelled_after_its_write_may_still_confirm),
         CASE(test_targets_can_begin_when_their_engine_is_built),
         CASE(test_a_stop_fails_what_is_not_armed),
         CASE(test_a_stop_spares_what_is_armed),
         CASE(test_a_target_that_has_ended_stays_as_it_is),
-        CASE(test_cancel_before_arm_unlocks),
         CASE(test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,183 @@
+// What follows a failure: cancel, take-over and retry.
+#include <string.h>
+#include "tools/rmt_test.h"
+
+#include "integration/state_farm.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+
+// M14 P6 [6.13]: the machine has started anew since.
+static void
+test_a_lock_is_taken_over_only_from_a_dead_writer(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    const char *again = "job=" UID2 " job-name=j-eeeeeeee";
+    OK("deploy_start", again, "image=img take-over=yes", "target=t1");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    assert_string_equal(state_farm_target(farm, UID2, 0, "code"),
+                        "5"); // Its job has not ended
+    OK("job_step", "", "job=" DEPLOY " rev=4", "op=failed target=t1 code=12 text=io");
+    OK("lock_show", "", "target=t1", "");
+    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
+    OK("verdict_put", "", "job=j-ffffffff engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID3 " rev=1", LOCK);
+    OK("job_show", "", "job=j-ffffffff", "");
+    assert_string_equal(state_farm_item(farm, 0, "code"),
+                        "5"); // The agent is the one of the write
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    OK("job_retry", "job=" UID4 " job-name=j-gggggggg", "job=j-ffffffff", "");
+    OK("verdict_put", "", "job=j-gggggggg engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID4 " rev=1", LOCK);
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "epoch"), "2");
+    assert_string_equal(state_farm_body(farm, "armed"), "no");
+    REFUSED(RMT_E_FENCED, "target_confirm", "by=" FIRSTKEY " name=t1 epoch=1",
+            "image=" IMAGE, "");
+}
+
+// M27: what another job has locked or installed since is left alone, and named.
+static void
+test_a_retry_leaves_out_what_others_installed_since(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_prepare(farm);
+    OK("job_step", "",
+       "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=16",
+       "op=failed target=t1 code=16 text=disk_is_gone");
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img", "target=t1");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "left-out"),
+                        "t1 (locked since by job j-eeeeeeee)");
+    OK("job_show", "", "job=" UID3, "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "name"), "t2");
+    OK("job_step", "", "job=" UID2 " rev=2",
+       "op=job set.stage=install|op=target target=t1 event=begin|"
+       "op=task task=" WRITE " service=prepare@target/t1 stage=prepare subject=t1");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" UID2 " rev=3 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" WRITE " plan=p nonce=n1 key=" FIRSTKEY);
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=2", "image=" IMAGE, "");
+    OK("job_retry", "", "job=" DEPLOY " dry-run=yes", "");
+    assert_string_equal(state_farm_body(farm, "left-out"),
+                        "t1 (installed since by another job)");
+    assert_string_equal(state_farm_body(farm, "targets"), "1");
+}
+
+// M28 [6.22]: its lock stays, its agent is told to stop, and the way out is named.
+static void
+test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "cancelled");
+    assert_string_equal(state_farm_item(farm, 0, "phase"), "cancelled, half written");
+    assert_non_null(
+        strstr(state_farm_item(farm, 0, "error"),
+               "ramet deploy start img --engine lab --targets t1 --take-over"));
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+    OK("task_beat", "by=a1", "", "task=" WRITE " attempt=1");
+    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
+    OK("job_step", "", "job=" DEPLOY " rev=9 task=" WRITE " attempt=1 worker=a1 code=0",
+       "");
+    assert_string_equal(state_farm_body(farm, "recorded"), "before");
+}
+
+// A job over t1 that may take it over: what becomes of its lock.
+static const char *
+s_take_over(state_farm_t *farm, const char *uid, const char *name)
+{
+    rmt_auto_str meta = rmt_text("job=%s job-name=%s", uid, name);
+    rmt_auto_str verdict = rmt_text("job=%s engine=lab", uid);
+    rmt_auto_str step = rmt_text("job=%s rev=1", uid);
+    OK("deploy_start", meta, "image=img take-over=yes", "target=t1");
+    OK("verdict_put", "", verdict, "target=t1 fits=yes");
+    OK("job_step", "", step, LOCK);
+    return state_farm_target(farm, uid, 0, "state");
+}
+
+// [6.22] [1.47] P6: while its writer may live no job takes a cancelled target over.
+static void
+test_a_cancelled_target_is_taken_over_in_the_next_life(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "failed");
+    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "may still be written"));
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    assert_string_equal(s_take_over(farm, UID3, "j-ffffffff"), "locked");
+}
+
+// [6.22]: no agent has the GO, so there is no writer to wait for.
+static void
+test_a_cancel_before_go_is_taken_over_at_once(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "phase"),
+                        "cancelled, not written");
+    OK("lock_show", "", "target=t1", "");
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "locked");
+}
+
+// [6.22] P11: its disk is whole; the report of its first boot ends it well.
+static void
+test_a_target_cancelled_after_its_write_may_still_confirm(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=0",
+       "op=task task=0000000000000000000000000000000c service=netboot@lab "
+       "stage=netboot subject=t1");
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "phase"),
+                        "cancelled, written");
+    OK("target_confirm", "by=" FIRSTKEY " role=firstboot name=t1 epoch=1",
+       "image=" IMAGE " boot=b", "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "done");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+}
+
+// M28: the other target goes on.
+static void
+test_cancel_before_arm_unlocks(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_prepare(farm);
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+    OK("task_beat", "by=a1", "", "task=" PREPARE " attempt=1");
+    assert_int_equal(state_farm_count(farm), 1); // The agent is told to stop
+    OK("job_step", "", "job=" DEPLOY " rev=9 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "");
+    assert_string_equal(state_farm_body(farm, "recorded"), "before");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
+        CASE(test_a_retry_leaves_out_what_others_installed_since),
+        CASE(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
+        CASE(test_a_cancelled_target_is_taken_over_in_the_next_life),
+        CASE(test_a_cancel_before_go_is_taken_over_at_once),
+        CASE(test_a_target_cancelled_after_its_write_may_still_confirm),
+        CASE(test_cancel_before_arm_unlocks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
