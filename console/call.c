@@ -147,6 +147,14 @@ call_list(call_t *self, const char *verb, rmt_record_t *body, rmt_error_t *error
     return rmt_client_list(self->client, verb, body, error);
 }
 
+rmt_msg_t *
+call_whole(call_t *self, const char *verb, rmt_record_t *body, rmt_error_t *error)
+{
+    if (call_connect(self, error) == -1)
+        return NULL;
+    return rmt_client_whole(self->client, verb, body, error);
+}
+
 const char *
 call_operand(const call_t *self, size_t index)
 {
@@ -181,21 +189,29 @@ s_append(char **line_p, const char *word)
     *line_p = rmt_text("%s %s", line, quoted);
 }
 
+// Put those options of a table that were given behind a line.
+static void
+s_append_options(const call_t *self, const option_t *options, char **line_p)
+{
+    for (const option_t *row = options; row && row->name; row++) {
+        const char *value = rmt_record_text(self->options, row->name, NULL);
+        if (!value || streq(row->name, "yes") || streq(row->name, "count"))
+            continue;
+        rmt_auto_str name = rmt_text("--%s", row->name);
+        s_append(line_p, name);
+        if (row->argument)
+            s_append(line_p, value);
+    }
+}
+
 char *
 call_line(const call_t *self, const char *more)
 {
     char *line = rmt_text("ramet %s %s", self->command->noun, self->command->verb);
     for (size_t i = 0; i < self->operand_count; i++)
         s_append(&line, self->operands[i]);
-    for (const option_t *row = self->command->options; row && row->name; row++) {
-        const char *value = rmt_record_text(self->options, row->name, NULL);
-        if (!value || streq(row->name, "yes") || streq(row->name, "count"))
-            continue;
-        rmt_auto_str name = rmt_text("--%s", row->name);
-        s_append(&line, name);
-        if (row->argument)
-            s_append(&line, value);
-    }
+    s_append_options(self, self->command->options, &line);
+    s_append_options(self, command_common, &line);
     rmt_auto_str whole = line;
     return rmt_text("%s %s", whole, more);
 }

@@ -32,6 +32,10 @@ rmt_msg_t *call_request(call_t *self, const char *verb, rmt_record_t *body,
 rmt_records_t *call_list(call_t *self, const char *verb, rmt_record_t *body,
                          rmt_error_t *error);
 
+// The same, with the body of the first page. Caller owns. NULL as above.
+rmt_msg_t *call_whole(call_t *self, const char *verb, rmt_record_t *body,
+                      rmt_error_t *error);
+
 // Connect without asking. 0, or -1: CONFIG, UNAVAILABLE.
 int call_connect(call_t *self, rmt_error_t *error);
 
@@ -47,8 +51,8 @@ const char *call_path(call_t *self, const char *name, rmt_error_t *error);
 // Operand at index, or NULL.
 const char *call_operand(const call_t *self, size_t index);
 
-// The command line of this call without --yes and --count, for people to paste, with more
-// at its end. Caller owns (free).
+// The command line of this call without --yes and --count, with all other options that it
+// was given, for people to paste, with more at its end. Caller owns (free).
 char *call_line(const call_t *self, const char *more);
 
 // A new body record that holds the given options under their names.

@@ -56,7 +56,7 @@ static int
 s_show(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = s_job_body(call);
-    rmt_auto(rmt_msg) reply = call_request(call, "job.show", body, NULL, error);
+    rmt_auto(rmt_msg) reply = call_whole(call, "job.show", body, error);
     if (!reply)
         return -1;
     s_name_job(reply->body);
@@ -126,6 +126,9 @@ s_cancel(call_t *call, rmt_error_t *error)
     if (!reply)
         return -1;
     output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
+    if (rmt_record_has(reply->body, "more"))
+        fprintf(stderr, "more targets were cancelled; see: ramet job show %s\n",
+                call->operands[0]);
     return 0;
 }
 

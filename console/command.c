@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const option_t s_common[] = {
+const option_t command_common[] = {
     {"json", NULL, "print JSON (schema ramet/v1)"},
     {"config", "FILE",
      "file with brokers and key; default $RAMET_CONFIG, then /etc/ramet/console.cfg"},
@@ -42,7 +42,7 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
     const size_t size = strcspn(name, "=");
     const option_t *option = s_find_option(call->command->options, name, size);
     if (!option)
-        option = s_find_option(s_common, name, size);
+        option = s_find_option(command_common, name, size);
     if (!option)
         return rmt_fail(error, RMT_E_USAGE,
                         "unknown option --%.*s; see: ramet %s %s --help", (int) size,
@@ -125,7 +125,7 @@ command_print_help(const command_t *command)
     printf("usage: ramet %s %s %s [OPTION]...\n\n%s\n\nOptions:\n", command->noun,
            command->verb, command->operands, command->help);
     s_print_options(command->options);
-    s_print_options(s_common);
+    s_print_options(command_common);
 }
 
 void

@@ -9,6 +9,9 @@ typedef struct {
     const char *help;
 } option_t;
 
+// The options of every verb: --json, --config, --help. Ends with a NULL name.
+extern const option_t command_common[];
+
 // Help of the option --timeout.
 #define OPTION_TIMEOUT                                                                   \
     "stop waiting after this time, such as 90s, 45m or 2h (exit 124); the job continues"

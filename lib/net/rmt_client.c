@@ -226,32 +226,45 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
     return NULL;
 }
 
-rmt_records_t *
-rmt_client_list(rmt_client_t *self, const char *verb, const rmt_record_t *body,
-                rmt_error_t *error)
+rmt_msg_t *
+rmt_client_whole(rmt_client_t *self, const char *verb, const rmt_record_t *body,
+                 rmt_error_t *error)
 {
     assert(self && verb && error);
-    rmt_auto(rmt_records) list = rmt_records_new();
+    rmt_auto(rmt_msg) whole = NULL;
     rmt_auto_str cursor = NULL;
     do {
         const rmt_request_t request = {verb, body, NULL, cursor, NULL};
         rmt_auto(rmt_msg) reply = rmt_client_request(self, &request, error);
         if (!reply)
             return NULL;
+        free(cursor);
+        cursor = rmt_take(&reply->cursor);
+        if (!whole) {
+            whole = rmt_take(&reply);
+            whole->items = whole->items ? whole->items : rmt_records_new();
+            continue;
+        }
         const size_t count = reply->items ? rmt_records_count(reply->items) : 0;
         for (size_t i = 0; i < count; i++) {
             rmt_record_t *record = rmt_record_dup(rmt_records_at(reply->items, i));
-            rmt_records_append(list, &record);
+            rmt_records_append(whole->items, &record);
         }
-        free(cursor);
-        cursor = rmt_take(&reply->cursor);
-        if (rmt_records_count(list) > LIST_MAX) {
+        if (rmt_records_count(whole->items) > LIST_MAX) {
             rmt_fail(error, RMT_E_TOO_BIG, "the answer to %s has more than %zu items",
                      verb, LIST_MAX);
             return NULL;
         }
     } while (cursor && *cursor);
-    return rmt_take(&list);
+    return rmt_take(&whole);
+}
+
+rmt_records_t *
+rmt_client_list(rmt_client_t *self, const char *verb, const rmt_record_t *body,
+                rmt_error_t *error)
+{
+    rmt_auto(rmt_msg) whole = rmt_client_whole(self, verb, body, error);
+    return whole ? rmt_take(&whole->items) : NULL;
 }
 
 // ---- Events

@@ -36,6 +36,11 @@ rmt_msg_t *rmt_client_request(rmt_client_t *self, const rmt_request_t *request,
 rmt_records_t *rmt_client_list(rmt_client_t *self, const char *verb,
                                const rmt_record_t *body, rmt_error_t *error);
 
+// The same, with the body of the first answer: what is shown of one thing that has a
+// list.
+rmt_msg_t *rmt_client_whole(rmt_client_t *self, const char *verb,
+                            const rmt_record_t *body, rmt_error_t *error);
+
 // Hear events whose topic begins with prefix ("" is all), from all brokers; their
 // events port is their console port + 1. Subscribe, then ask for the snapshot, then
 // apply what is newer; several brokers may tell the same event. 0, or -1: IO.

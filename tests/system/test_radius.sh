@@ -20,6 +20,9 @@ expect 64 "${large[@]}" --yes </dev/null
 grep -q "4 targets of engine lab, more than a fifth of the 15 targets" "$farm/out" || { cat "$farm/out"; fail "the refusal does not say why"; }
 line=$(sed -n 's/^to do it without a terminal: //p' "$farm/out")
 [ "$line" = "ramet deploy start web-1 --engine lab --targets 'x[01-04]' --boot-timeout 30m --count 4" ] || fail "the command is not there: $line"
+expect 64 "${large[@]}" --yes --json --config "$farm/console.cfg" </dev/null
+grep -qxF "to do it without a terminal: ramet deploy start web-1 --engine lab --targets 'x[01-04]' --boot-timeout 30m --json --config $farm/console.cfg --count 4" "$farm/out" ||
+  { cat "$farm/out"; fail "the command forgets options that every verb has"; }
 expect 64 "${large[@]}" --yes --count 5 </dev/null
 grep -q -- "--count 4" "$farm/out" || fail "the refusal does not name the number"
 expect 64 "${large[@]}" --count 0x4 </dev/null
@@ -39,6 +42,13 @@ expect 2 ramet job wait "$job" --timeout 60s       # No agent is there
 expect 64 ramet job retry "$job" --failed --yes </dev/null
 grep -qF "ramet job retry $job --failed --count 4" "$farm/out" || fail "the command is not there"
 expect 0 ramet job retry "$job" --failed --count 4 </dev/null
+
+# A job with more targets than one answer holds is shown whole.
+seq -f '{"name":"m%03g","engine":"lab"}' 600 | jq -s '{items: .}' >"$farm/crowd.json"
+ramet target import "$farm/crowd.json"
+job=$(ramet deploy start web-1 --engine lab --targets 'm[001-600]' --count 600 </dev/null)
+expect 2 ramet job wait "$job" --timeout 60s
+[ "$(ramet job show "$job" --json | jq '.targets | length')" = 600 ] || fail "job show does not show all targets"
 
 # A machine that an admin protects, and one that is a source.
 ramet target protect x01 --reason "name server"
