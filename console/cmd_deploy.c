@@ -112,7 +112,7 @@ static const option_t s_start_options[] = {
     {"partial", NULL, "continue with the targets that can be locked"},
     {"when-booted", NULL, "include absent targets, and install them when they netboot"},
     {"take-over", NULL,
-     "include targets that an ended job still locks, if their writers have ended"},
+     "include targets that a job has left locked, if their writers have ended"},
     {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
     {"canary", "N",
      "install N targets first; the others follow when each of the N has confirmed its "

@@ -198,6 +198,13 @@ local function named(name)
     return name
 end
 
+-- "a, b, c (and 4 more)": the first so many of a list.
+local function some(list, most)
+    table.sort(list)
+    local more = #list > most and ' (and ' .. #list - most .. ' more)' or ''
+    return table.concat(list, ', ', 1, math.min(#list, most)) .. more
+end
+
 -- Append to the audit stream; entries of a job stand in its log too.
 local function audit(meta, what, fields)
     local list = { P .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'what', what }
@@ -242,6 +249,20 @@ local function page(index, cursor, make)
         seen = seen + PAGE_STEP
     end
     return items, last
+end
+
+-- The first records of a list, flat: as many as an answer holds.
+local function fitting(records)
+    local items, total = {}, 0
+    for _, record in ipairs(records) do
+        local item, bytes = flat(record)
+        total = total + bytes
+        if #items == PAGE_ITEMS or total > PAGE_BYTES then
+            break
+        end
+        items[#items + 1] = item
+    end
+    return items
 end
 
 local function parse(args)

@@ -1,5 +1,7 @@
 -- Deployments: plans, installations of named targets, and retries of jobs.
 
+local LEFT_OUT_MAX = 20     -- Targets that the answer of a retry names as left out
+
 local OPTIONS = { 'policy', 'partial', 'when-booted', 'take-over', 'accept-incomplete',
     'canary', 'max-failures', 'boot-timeout-s', 'warrant', 'explain' }
 
@@ -64,6 +66,22 @@ serve('deploy_plan', function(meta, body)
     return R.job_new(meta, 'plan', fields)
 end)
 
+-- Why no job can be made over a target of this name, or nil: code and text. allowed: the
+-- engines that it may belong to; nil for any.
+local function target_fault(name, record, allowed)
+    if not record then
+        return E.NOT_FOUND, 'the target ' .. name .. ' does not exist; see: ramet target list'
+    elseif not R.is('approval', record, 'approved') then
+        return E.REFUSED, 'target ' .. name
+            .. ' is not approved; approve it with: ramet target approve ' .. name
+    elseif not set(record.engine) then
+        return E.REFUSED, 'target ' .. name .. ' belongs to no engine; set it with: '
+            .. 'ramet target set ' .. name .. ' engine=ENGINE'
+    elseif allowed and not allowed[record.engine] then
+        return E.REFUSED, 'target ' .. name .. ' belongs to engine ' .. record.engine
+    end
+end
+
 -- The named targets, once each; all must exist and belong to the named engines. Without
 -- named engines those of the targets are taken. A protected one stops a request that is
 -- not partial.
@@ -75,16 +93,10 @@ local function deploy_targets(items, engines, is_partial)
     local given = #engines > 0
     for _, item in ipairs(items) do
         local name = named(item.target)
-        local record = need(load(P .. 'target:' .. name), E.NOT_FOUND,
-            'the target ' .. name .. ' does not exist; see: ramet target list')
-        need(record.approved == 'yes', E.REFUSED, 'target ' .. name
-            .. ' is not approved; approve it with: ramet target approve ' .. name)
-        local engine = need(set(record.engine) and record.engine, E.REFUSED,
-            'target ' .. name .. ' belongs to no engine; set it with: ramet target set ' .. name
-                .. ' engine=ENGINE')
-        need(not given or allowed[engine], E.REFUSED,
-            'target ' .. name .. ' belongs to engine ' .. engine)
-        local forbidden = not is_partial and R.forbidden_now(name)
+        local record = load(P .. 'target:' .. name)
+        local code, fault = target_fault(name, record, given and allowed or nil)
+        need(not code, code, fault)
+        local engine, forbidden = record.engine, not is_partial and R.forbidden_text(record)
         need(not forbidden, E.REFUSED, forbidden)
         if not allowed[engine] then
             allowed[engine] = true
@@ -99,11 +111,13 @@ local function deploy_targets(items, engines, is_partial)
     return targets
 end
 
-local function deploy_new(meta, body, items)
+-- retries: the uid of the job over whose failed targets the new one is, or nil.
+local function deploy_new(meta, body, items, retries)
     local image, engines = R.image_find(body.image), engines_of(body)
     need_complete(image, body)
     local targets = deploy_targets(items, engines, body.partial == 'yes')
     local fields = deploy_fields(body, image, engines)
+    fields.retries = retries
     if body['dry-run'] == 'yes' then
         return R.radius_tell(fields, targets)
     end
@@ -113,37 +127,69 @@ end
 
 serve('deploy_start', deploy_new)
 
--- Why a retry leaves a target of the old job alone, or nil: another job has locked it or
--- installed it since. Every lock has a higher epoch than all before it.
-local function why_left_out(old, target, record)
-    local since = num(record.epoch, num(old['epoch-at']))
-    local lock = load(P .. 'lock:' .. target)
-    if num(call('HGET', P .. 'target:' .. target, 'confirmed-epoch')) > since then
+-- Why a retry leaves a failed target of the old job alone, or nil: no job may erase it now,
+-- or another job has locked or installed it. The old job's own lock may be taken over, and
+-- one that it was to take over itself.
+local function why_left_out(old, target, step, allowed)
+    local record, lock = load(P .. 'target:' .. target), load(P .. 'lock:' .. target)
+    local code, why = target_fault(target, record, allowed)
+    why = code and why or R.forbidden_text(record)
+    if why then
+        return why
+    elseif R.is_installed_since(step, record) then
         return 'installed since by another job'
     end
-    if lock and lock.job ~= old.id and num(lock.epoch) > since then
-        return 'locked since by job ' .. (call('HGET', P .. 'job:' .. lock.job, 'name') or lock.job)
-    end
+    local since = num(step.epoch, num(old['epoch-at']))
+    local is_its = lock and (lock.job == old.id
+        or old['take-over'] == 'yes' and num(lock.epoch) <= since)
+    return lock and not is_its and 'locked by job '
+        .. (call('HGET', P .. 'job:' .. lock.job, 'name') or lock.job) or nil
 end
 
 -- The failed targets of a job, and those that are left out, in words.
-local function retry_targets(old)
-    local items, out = {}, {}
-    R.targets_each(old.id, function(target, record)
-        if not R.is('job-target', record, 'failed') then
+local function retry_targets(old, engines)
+    local items, out, allowed = {}, {}, {}
+    for _, engine in ipairs(engines) do
+        allowed[engine] = true
+    end
+    R.targets_each(old.id, function(target, step)
+        if not R.is('job-target', step, 'failed') then
             return
         end
-        local why = why_left_out(old, target, record)
+        local why = why_left_out(old, target, step, allowed)
         if why then
             out[#out + 1] = target .. ' (' .. why .. ')'
         else
             items[#items + 1] = { target = target }
         end
     end)
-    return items, table.concat(out, ', ')
+    return items, some(out, LEFT_OUT_MAX)
 end
 
--- The same again over what failed. A lock that the old job left may be taken over.
+-- The engines of a job that still exist.
+local function engines_left(old)
+    local left = {}
+    for _, engine in ipairs(words(old.engines)) do
+        if call('EXISTS', P .. 'engine:' .. engine) == 1 then
+            left[#left + 1] = engine
+        end
+    end
+    return left
+end
+
+-- The same again over the failed targets of a deployment that may be erased.
+local function deploy_again(meta, old)
+    local engines = engines_left(old)
+    local items, left_out = retry_targets(old, engines)
+    need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target'
+        .. (left_out ~= '' and ' that a retry may erase; left out: ' .. left_out or ''))
+    old['take-over'], old.engines = 'yes', table.concat(engines, ',')
+    local answer = deploy_new(meta, old, items, old.id)
+    answer['left-out'] = left_out ~= '' and left_out or nil
+    return answer
+end
+
+-- The same again over what failed.
 serve('job_retry', function(meta, body)
     local old = R.job_find(body.job)
     need(R.is('job', old, 'ended'), E.REFUSED, 'job ' .. old.name
@@ -162,16 +208,11 @@ serve('job_retry', function(meta, body)
     end
     need(old.kind == 'plan' or old.kind == 'deploy', E.REFUSED, 'a job of kind '
         .. old.kind .. ' cannot be retried; give its command again')
-    old['take-over'], old.count, old['dry-run'] = 'yes', body.count, body['dry-run']
+    old.count, old['dry-run'] = body.count, body['dry-run']
     if old.kind == 'plan' then
         local fields = deploy_fields(old, R.image_find(old.image), words(old.engines))
         fields['only-target'] = old['only-target']
         return R.job_new(meta, 'plan', fields)
     end
-    local items, left_out = retry_targets(old)
-    need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target'
-        .. (left_out ~= '' and ' that a retry may erase; left out: ' .. left_out or ''))
-    local answer = deploy_new(meta, old, items)
-    answer['left-out'] = left_out ~= '' and left_out or nil
-    return answer
+    return deploy_again(meta, old)
 end)

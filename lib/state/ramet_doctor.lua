@@ -7,13 +7,6 @@ local MEMORY_MAX = 90       -- Of Redis' limit, in percent
 -- Findings of one check: told(level, text, next). level: wrong or note.
 local CHECKS = {}
 
--- "a, b, c (and 4 more)"
-local function names_text(names)
-    table.sort(names)
-    local more = #names > NAMES_MAX and ' (and ' .. #names - NAMES_MAX .. ' more)' or ''
-    return table.concat(names, ', ', 1, math.min(#names, NAMES_MAX)) .. more
-end
-
 local function info(section)
     local fields = {}
     for name, value in string.gmatch(call('INFO', section), '([%w_-]+):([^\r\n]*)') do
@@ -70,7 +63,7 @@ function CHECKS.keys(told)
         end
     end
     if #pending > 0 then
-        told('note', #pending .. ' keys wait for approval: ' .. names_text(pending),
+        told('note', #pending .. ' keys wait for approval: ' .. some(pending, NAMES_MAX),
             'ramet key approve NAME, or ramet key revoke NAME')
     end
 end
@@ -110,7 +103,7 @@ function CHECKS.peers(told, body)
     end
     if #others > 0 then
         told('note', 'other versions than ' .. (body.version or '?') .. ' of the broker: '
-            .. names_text(others), 'install the same version everywhere')
+            .. some(others, NAMES_MAX), 'install the same version everywhere')
     end
 end
 
@@ -132,17 +125,18 @@ function CHECKS.targets(told)
     end
     for _, name in ipairs(call('ZRANGE', P .. 'locks', 0, -1)) do
         local uid = call('HGET', P .. 'lock:' .. name, 'job')
-        if not R.is_now('job', uid, 'open') then
+        if not R.is_now('job-target', uid .. ':t:' .. name, 'open') then
             left[#left + 1] = name
         end
     end
     if #held > 0 then
-        told('note', #held .. ' targets are held: ' .. names_text(held),
+        told('note', #held .. ' targets are held: ' .. some(held, NAMES_MAX),
             'ramet target show NAME, then ramet target unhold NAME')
     end
     if #left > 0 then
-        told('wrong', #left .. ' targets are locked by jobs that have ended: '
-            .. names_text(left), 'ramet deploy start IMAGE --targets NAME --take-over')
+        told('wrong', #left .. ' targets are locked, and no job installs them: '
+            .. some(left, NAMES_MAX),
+            'ramet deploy start IMAGE --engine ENGINE --targets NAME --take-over')
     end
 end
 

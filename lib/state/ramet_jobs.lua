@@ -64,21 +64,28 @@ function R.target_failed(meta, uid, target, code, text)
     target_stop(meta, uid, target, 'fail', 'failed', code, text)
 end
 
--- What a cancel leaves of a target: the word for its phase, and what to do next. After ARM
--- its lock stays, for its disk may be half written.
+-- What a cancel leaves of a target: the word for its phase, and what has become of it. After
+-- ARM its lock stays, for its disk may be half written.
 local function cancel_words(job, target, record)
     if not R.is_armed_by(target, job.id) then
         return 'cancelled', 'cancelled'
     end
-    local task, phase = R.task_load(record.task) or {}, 'cancelled, half written'
-    if task.stage == 'netboot' or task.stage == 'reboot' then
-        return 'cancelled, written', 'cancelled after its disk was written; its lock is kept '
-            .. 'until its first boot reports'
+    local task = R.task_load(record.task) or {}
+    local phase, left = 'cancelled, half written', 'while its disk was written; its lock is kept'
+    if task.stage == 'netboot' then
+        phase, left = 'cancelled, written', 'after its disk was written, before its next '
+            .. 'netboot leads to that disk; its lock is kept'
+    elseif task.stage == 'reboot' then
+        phase, left = 'cancelled, written', 'after its disk was written; its lock is kept '
+            .. 'until its first boot reports, so restart the machine'
     elseif task.stage == 'write' and R.is('task', task, 'queued') then
         R.lock_unwritten(target, job.id) -- No agent has this GO
-        phase = task.attempt == '1' and 'cancelled, not written' or phase
+        if task.attempt == '1' then
+            phase, left = 'cancelled, not written', 'before its disk was written by this job; '
+                .. 'its lock is kept'
+        end
     end
-    return phase, phase .. '; its lock is kept; to install it: ramet deploy start '
+    return phase, 'cancelled ' .. left .. '; to install it again: ramet deploy start '
         .. job['image-name'] .. ' --engine ' .. record.engine .. ' --targets ' .. target
         .. ' --take-over'
 end
@@ -173,9 +180,10 @@ function R.job_new(meta, kind, fields, targets)
         ['epoch-at'] = call('GET', P .. 'epoch') or '0', by = meta.by or '', targets = #targets,
         ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
+        local found = call('HMGET', P .. 'target:' .. target, 'engine', 'confirmed-epoch')
         R.move(meta, 'job-target', uid .. ':t:' .. target, 'add', { name = target,
-            phase = 'matched',
-            engine = call('HGET', P .. 'target:' .. target, 'engine') or '' }, nil, 'none')
+            phase = 'matched', engine = found[1] or '', ['confirmed-was'] = found[2] or '0' },
+            nil, 'none')
         call('ZADD', job_key(uid) .. ':targets', 0, target)
     end
     call('ZADD', P .. 'jobs', now(), uid)
@@ -228,20 +236,30 @@ serve('image_import', function(meta, body)
     return answer
 end)
 
--- {job}, items {target} or none for all. Gives the targets that it has ended.
+-- The names of items, each of a target of the job.
+local function names_need(job, items)
+    local names = {}
+    for _, item in ipairs(items) do
+        local name = item.target or ''
+        need(call('EXISTS', target_key(job.id, name)) == 1, E.NOT_FOUND, 'job ' .. job.name
+            .. ' has no target ' .. name .. '; see: ramet job show ' .. job.name)
+        names[name] = true
+    end
+    return names
+end
+
+-- {job}, items {target} or none for all. Gives the number of targets that it has ended, and
+-- as many of them as an answer holds.
 serve('job_cancel', function(meta, body, items)
     local job = R.job_find(body.job)
     need(R.is('job', job, 'open'), E.REFUSED,
         'job ' .. job.name .. ' has ended: ' .. job.state)
+    local names, ended = names_need(job, items), {}
     audit(meta, 'job.cancel', { job = job.id })
     call('HINCRBY', job_key(job.id), 'rev', 1)
     if job.kind ~= 'deploy' then
         R.job_end(meta, job.id, 'cancel', E.CANCELLED, 'cancelled')
         return {}
-    end
-    local names, ended = {}, {}
-    for _, item in ipairs(items) do
-        names[item.target or ''] = true
     end
     R.targets_each(job.id, function(target, record)
         if (#items == 0 or names[target]) and R.is('job-target', record, 'open') then
@@ -249,7 +267,8 @@ serve('job_cancel', function(meta, body, items)
         end
     end)
     R.settle(meta, job.id)
-    return { count = #ended }, ended
+    local shown = fitting(ended)
+    return { count = #ended, more = #ended > #shown and #ended - #shown or nil }, shown
 end)
 
 local function job_brief(job)

@@ -55,13 +55,14 @@ function R.lock_unwritten(target, job)
     end
 end
 
--- Take-over: the owner has ended, and the agent that is there now began its life after
--- GO (it started again, or has seen the end of its writer), so no writer of the old job can
--- live.
+-- Take-over: the owner has ended with this target, and the agent that is there now began
+-- its life after GO (it started again, or has seen the end of its writer), so no writer of
+-- the old job can live.
 local function may_take_over(lock, target)
-    local owner = load(P .. 'job:' .. lock.job)
-    if R.is('job', owner, 'open') then
-        return false, 'its job ' .. owner.name .. ' has not ended'
+    if R.is_now('job-target', lock.job .. ':t:' .. target, 'open') then
+        local owner = call('HGET', P .. 'job:' .. lock.job, 'name') or lock.job
+        return false, 'job ' .. owner .. ' still installs it; to end that: ramet job cancel '
+            .. owner .. ' ' .. target
     end
     if R.is('lock', lock, 'taken') and is_of_this_era(lock) then
         return true
@@ -80,15 +81,25 @@ local function may_take_over(lock, target)
     return true
 end
 
+-- True when another job has installed the target since it was added to this one. Every
+-- lock has a higher epoch than all before it.
+function R.is_installed_since(step, record)
+    return num(record['confirmed-epoch']) > num(step['confirmed-was'])
+end
+
 -- Why this target cannot be locked for the job, or nil.
 local function obstacle(job, target)
     local record = load(P .. 'target:' .. target)
     if not record then
         return E.NOT_FOUND, 'the target ' .. target .. ' does not exist'
     end
-    local forbidden = R.forbidden_now(target)
+    local forbidden = R.forbidden_text(record)
     if forbidden then
         return E.REFUSED, forbidden
+    end
+    local step = set(job.retries) and load(P .. 'job:' .. job.id .. ':t:' .. target)
+    if step and R.is_installed_since(step, record) then
+        return E.REFUSED, 'another job has installed it since this retry was made'
     end
     local lock = load(lock_key(target))
     if lock and lock.job ~= job.id then
@@ -173,7 +184,7 @@ function R.arm(meta, job, op)
         R.target_failed(meta, job.id, op.target, E.FENCED, R.lock_fault(op.target))
         return
     end
-    local forbidden = R.forbidden_now(op.target)
+    local forbidden = R.forbidden_text(load(P .. 'target:' .. op.target))
     if forbidden then
         R.target_failed(meta, job.id, op.target, E.REFUSED, forbidden)
         return

@@ -92,27 +92,23 @@ local function own_of(identity)
     return set(identity) and call('HGET', P .. 'own', string.lower(identity)) or nil
 end
 
--- Why the target of this record may not be erased, or nil.
+-- Why the target of this record may not be erased, or nil: because an admin says so, or
+-- because of what runs on its machine, whose identity its record or its own agent names.
 function R.forbidden(record)
     if R.is('protection', record, 'protected') then
         return record.protected
     end
     local own = own_of(record.identity)
-    return own and 'it is the machine of ' .. string.gsub(own, ',', ', ') or nil
+        or own_of(call('HGET', P .. 'agent:target/' .. record.name, 'identity'))
+    return own and 'it is the machine of ' .. (string.gsub(own, ',', ', ')) or nil
 end
 
--- The same of a target that is about to be erased: also by what its agent said of its
--- machine. With the way out.
-function R.forbidden_now(name)
-    local record = load(P .. 'target:' .. name) or {}
+-- The same as a sentence, with the way out.
+function R.forbidden_text(record)
     local why = R.forbidden(record)
-    local told = not why and own_of(call('HGET', P .. 'agent:target/' .. name, 'identity'))
-    if told then
-        why = 'it is the machine of ' .. told
-    end
     local hint = R.is('protection', record, 'protected')
-        and '; to allow it: ramet target unprotect ' .. name or ''
-    return why and 'target ' .. name .. ' is protected: ' .. why .. hint
+        and '; to allow it: ramet target unprotect ' .. record.name or ''
+    return why and 'target ' .. record.name .. ' is protected: ' .. why .. hint
 end
 
 serve('target_protect', function(meta, body)

@@ -362,8 +362,11 @@ end
 
 -- The same of a target by its name.
 function R.availability_now(lock, name)
-    local found = call('HMGET', P .. 'target:' .. name, 'held', 'protected')
-    return R.availability(lock, { held = found[1] or nil, protected = found[2] or nil })
+    local found = call('HMGET', P .. 'target:' .. name, 'held', 'protected', 'identity')
+    local record = { name = name, held = found[1] or nil, protected = found[2] or nil,
+        identity = found[3] or nil }
+    record.protected = R.forbidden(record)
+    return R.availability(lock, record)
 end
 
 -- COMPLETE, FUZZY and INCOMPLETE say what was read; no event changes them.

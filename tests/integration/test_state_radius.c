@@ -201,6 +201,10 @@ s_check_own(state_farm_t *farm, const own_row_t *row)
     REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
     assert_non_null(strstr(farm->reply->text, "it is the machine of"));
     REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t2");
+    OK("record_show", "", "class=target name=t2", "");
+    assert_string_equal(state_farm_body(farm, "state"), "protected");
+    OK("events_snapshot", "", "topic=target/t1/", "");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "protected");
     if (!row->drop)
         return;
     OK(row->drop, "", row->drop_body, "");

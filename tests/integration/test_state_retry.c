@@ -51,7 +51,7 @@ test_a_retry_leaves_out_what_others_installed_since(void **state)
     OK("job_step", "", "job=" UID2 " rev=1", LOCK);
     OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" DEPLOY, "");
     assert_string_equal(state_farm_body(farm, "left-out"),
-                        "t1 (locked since by job j-eeeeeeee)");
+                        "t1 (locked by job j-eeeeeeee)");
     OK("job_show", "", "job=" UID3, "");
     assert_int_equal(state_farm_count(farm), 1);
     assert_string_equal(state_farm_item(farm, 0, "name"), "t2");
@@ -66,6 +66,122 @@ test_a_retry_leaves_out_what_others_installed_since(void **state)
     assert_string_equal(state_farm_body(farm, "left-out"),
                         "t1 (installed since by another job)");
     assert_string_equal(state_farm_body(farm, "targets"), "1");
+}
+
+// M27 P8: the other job had locked the target when this one was made, and has installed
+// it.
+static void
+test_a_retry_leaves_out_what_a_job_before_it_has_installed(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img", "target=t1");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    assert_string_equal(state_farm_target(farm, UID2, 0, "code"), "5");
+    REFUSED(RMT_E_REFUSED, "job_retry", "", "job=" UID2 " dry-run=yes", "");
+    assert_non_null(strstr(farm->reply->text, "left out: t1 (locked by job j-dddddddd)"));
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=1", "image=" IMAGE, "");
+    REFUSED(RMT_E_REFUSED, "job_retry", "", "job=" UID2 " dry-run=yes", "");
+    assert_non_null(
+        strstr(farm->reply->text, "left out: t1 (installed since by another job)"));
+}
+
+// M27 P8: the first boot of the failed installation reports after the retry was made.
+static void
+test_a_retry_locks_nothing_that_was_installed_meanwhile(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("job_step", "", "job=" DEPLOY " rev=4", "op=failed target=t1 code=9 text=late");
+    OK("job_retry", "job=" UID2 " job-name=j-eeeeeeee", "job=" DEPLOY, "");
+    OK("verdict_put", "", "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=1", "image=" IMAGE, "");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    assert_string_equal(state_farm_target(farm, UID2, 0, "state"), "failed");
+    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "has installed it since"));
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
+}
+
+typedef struct {
+    const char *function, *body, *why;
+} left_row_t;
+
+static const left_row_t s_left[] = {
+    {"target_protect", "name=t1 reason=name_server", "t1 is protected: name server"},
+    {"record_remove", "class=target name=t1", "t1 does not exist"},
+    {"record_set", "class=target name=t1 engine=", "t1 belongs to no engine"},
+    {"record_set", "class=target name=t1 engine=paris", "t1 belongs to engine paris"},
+};
+
+// M27 P8 [4.9]: the other targets are taken.
+static void
+test_a_retry_leaves_out_what_may_not_be_erased(void **state)
+{
+    for (size_t i = 0; i < sizeof s_left / sizeof *s_left; i++) {
+        assert_int_equal(state_farm_setup(state), 0);
+        state_farm_t *farm = *state;
+        state_farm_begin_deploy(farm, "");
+        OK("job_step", "", "job=" DEPLOY " rev=1", LOCK); // Fails for both
+        OK(s_left[i].function, "", s_left[i].body, "");
+        OK("job_retry", "job=" UID2 " job-name=j-eeeeeeee", "job=" DEPLOY, "");
+        assert_non_null(strstr(state_farm_body(farm, "left-out"), s_left[i].why));
+        assert_string_equal(state_farm_target(farm, UID2, 0, "name"), "t2");
+        assert_int_equal(state_farm_count(farm), 1);
+        state_farm_teardown(state);
+    }
+}
+
+// M27: an engine that is gone takes its targets with it, and no others.
+static void
+test_a_retry_does_without_a_removed_engine(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("record_add", "", "class=engine name=rome", "");
+    OK("record_add", "", "class=target name=t3 engine=rome", "");
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img",
+       "target=t2|target=t3");
+    OK("job_step", "", "job=" UID2 " rev=1", LOCK);
+    OK("record_remove", "", "class=engine name=rome", "");
+    OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
+    assert_non_null(
+        strstr(state_farm_body(farm, "left-out"), "t3 belongs to engine rome"));
+    assert_string_equal(state_farm_target(farm, UID3, 0, "name"), "t2");
+}
+
+// M28: a name that is no target of the job is a mistake, and nothing is cancelled.
+static void
+test_a_cancel_of_an_unknown_target_changes_nothing(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_prepare(farm);
+    REFUSED(RMT_E_NOT_FOUND, "job_cancel", "", "job=" DEPLOY, "target=t1|target=t9");
+    assert_non_null(strstr(farm->reply->text, "ramet job show j-dddddddd"));
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "running");
+}
+
+// M28: the answer has the number of all, and as many of them as it holds.
+static void
+test_a_cancel_of_a_large_job_is_answered(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("record_add", "", "class=engine name=lab", "");
+    rmt_auto_str rows = strdup("name=m0 engine=lab");
+    rmt_auto_str items = strdup("target=m0");
+    for (int i = 1; i < 700; i++) {
+        rmt_auto_str old_rows = rows;
+        rmt_auto_str old_items = items;
+        rows = rmt_text("%s|name=m%d engine=lab", old_rows, i);
+        items = rmt_text("%s|target=m%d", old_items, i);
+    }
+    OK("record_import", "", "class=target", rows);
+    OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img count=700", items);
+    OK("job_cancel", "", "job=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "count"), "700");
+    const int more = atoi(state_farm_body(farm, "more"));
+    assert_true(more > 0);
+    assert_int_equal(state_farm_count(farm) + (size_t) more, 700);
 }
 
 // M28 [6.22]: its lock stays, its agent is told to stop, and the way out is named.
@@ -152,6 +268,31 @@ test_a_target_cancelled_after_its_write_may_still_confirm(void **state)
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
 }
 
+// [6.22]: a job that goes on with other targets does not stop a take-over of this one.
+static void
+test_a_target_is_taken_over_from_a_job_that_has_ended_with_it(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "when-booted=yes");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=target target=t1 event=begin|op=task task=" PREPARE
+       " service=prepare@target/t1 stage=prepare subject=t1");
+    OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY);
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "failed");
+    assert_non_null(
+        strstr(state_farm_item(farm, 0, "error"),
+               "still installs it; to end that: ramet job cancel j-dddddddd"));
+    OK("job_cancel", "", "job=" DEPLOY, "target=t1");
+    OK("job_show", "", "job=" DEPLOY, "");
+    assert_string_equal(state_farm_body(farm, "state"), "running");
+    assert_string_equal(s_take_over(farm, UID3, "j-ffffffff"), "locked");
+}
+
 // M28: the other target goes on.
 static void
 test_cancel_before_arm_unlocks(void **state)
@@ -178,6 +319,13 @@ main(void)
         CASE(test_a_cancel_before_go_is_taken_over_at_once),
         CASE(test_a_target_cancelled_after_its_write_may_still_confirm),
         CASE(test_cancel_before_arm_unlocks),
+        cmocka_unit_test(test_a_retry_leaves_out_what_may_not_be_erased),
+        CASE(test_a_retry_leaves_out_what_a_job_before_it_has_installed),
+        CASE(test_a_retry_locks_nothing_that_was_installed_meanwhile),
+        CASE(test_a_retry_does_without_a_removed_engine),
+        CASE(test_a_cancel_of_an_unknown_target_changes_nothing),
+        CASE(test_a_cancel_of_a_large_job_is_answered),
+        CASE(test_a_target_is_taken_over_from_a_job_that_has_ended_with_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,9 +17,9 @@ local function fault_of(target, before, after, body)
             and R.is('job-target', step, 'ended')
         return not is_confirm and not is_break and not is_release and word .. 'it opened'
     elseif after.epoch ~= before.epoch then
-        local owner = load(P .. 'job:' .. before.job)
         local agent = load(P .. 'agent:target/' .. target) or {}
-        return R.is('job', owner, 'open') and word .. 'taken from an open job'
+        return R.is_now('job-target', before.job .. ':t:' .. target, 'open')
+            and word .. 'taken from a job that installs it'
             or before.armed and before.era == R.era() and agent.nonce == before.nonce
             and word .. 'taken from a start of the machine that may still write'
     end
