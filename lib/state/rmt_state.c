@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "state/rmt_farm_clock.h"
 #include "state/rmt_redis.h"
 
 // The pipes to and from the thread are bounded, and both ends may write at once; with no
@@ -27,7 +28,7 @@ struct rmt_state {
     zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way, under_way_size;
     uint32_t timeout_ms;
-    int64_t clock_ms, clock_at; // The farm's clock, and when it was so; 0: not known
+    rmt_farm_clock_t clock;
     rmt_state_listener_t listener;
 };
 
@@ -103,22 +104,11 @@ rmt_state_socket(rmt_state_t *self)
     return zactor_sock(self->actor);
 }
 
-// ---- The farm's clock
-
-static int64_t
-s_clock(const rmt_state_t *self)
-{
-    return self->clock_ms ? self->clock_ms + rmt_clock_ms() - self->clock_at : 0;
-}
-
 void
 rmt_state_hear_clock(rmt_state_t *self, uint64_t clock_ms)
 {
     assert(self);
-    if (clock_ms > INT64_MAX / 2 || (int64_t) clock_ms <= s_clock(self))
-        return;
-    self->clock_ms = (int64_t) clock_ms;
-    self->clock_at = rmt_clock_ms();
+    rmt_farm_clock_hear(&self->clock, clock_ms);
 }
 
 // ---- Calls
@@ -184,7 +174,7 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
         return; // In destroy, which answers it
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
-    zframe_t *command = rmt_redis_command(call, s_clock(self));
+    zframe_t *command = rmt_redis_command(call, rmt_farm_clock_ms(&self->clock));
     pending->size = zframe_size(command);
     pending->deadline = rmt_clock_ms() + self->timeout_ms;
     (void) zmsg_append(msg, &command);

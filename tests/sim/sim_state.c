@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
-#include "base/rmt_clock.h"
+#include "state/rmt_farm_clock.h"
 
 #define RETRY_MIN (100 * SIM_MS)
 #define RETRY_MAX (2000 * SIM_MS)
@@ -33,11 +33,11 @@ struct rmt_state {
     rmt_state_listener_t listener;
     int64_t timeout;
     bool is_up, is_ending;
-    uint64_t link;              // Number of the connection; another one when it ends
-    zlist_t *calls;             // Without an answer, in their order
-    zlist_t *news;              // news_t
-    int64_t last[2];            // When the last word to and from Redis arrives
-    int64_t clock_ms, clock_at; // As in rmt_state.c
+    uint64_t link;   // Number of the connection; another one when it ends
+    zlist_t *calls;  // Without an answer, in their order
+    zlist_t *news;   // news_t
+    int64_t last[2]; // When the last word to and from Redis arrives
+    rmt_farm_clock_t clock;
 };
 
 static struct {
@@ -329,19 +329,10 @@ rmt_state_socket(rmt_state_t *self)
     return NULL;
 }
 
-static int64_t
-s_clock(const rmt_state_t *self)
-{
-    return self->clock_ms ? self->clock_ms + rmt_clock_ms() - self->clock_at : 0;
-}
-
 void
 rmt_state_hear_clock(rmt_state_t *self, uint64_t clock_ms)
 {
-    if ((int64_t) clock_ms <= s_clock(self))
-        return;
-    self->clock_ms = (int64_t) clock_ms;
-    self->clock_at = rmt_clock_ms();
+    rmt_farm_clock_hear(&self->clock, clock_ms);
 }
 
 // The farm's clock goes with each call.
@@ -349,8 +340,9 @@ static rmt_record_t *
 s_meta(const rmt_state_t *self, const rmt_record_t *meta)
 {
     rmt_record_t *copy = meta ? rmt_record_dup(meta) : rmt_record_new();
-    if (self->clock_ms)
-        rmt_record_set_u64(copy, "clock", (uint64_t) s_clock(self));
+    const int64_t clock_ms = rmt_farm_clock_ms(&self->clock);
+    if (clock_ms)
+        rmt_record_set_u64(copy, "clock", (uint64_t) clock_ms);
     return copy;
 }
 
