@@ -90,7 +90,7 @@ rmt_link_new(const rmt_records_t *holders, const char *host, const rmt_key_t *ow
             return NULL;
     if (self->count == 0) {
         rmt_fail(error, RMT_E_UNAVAILABLE,
-                 "the broker names no worker with a data port; see: ramet farm status");
+                 "the broker names no worker with a data port; see: ramet doctor");
         return NULL;
     }
     // Not all clients begin at the same holder.
