@@ -74,14 +74,21 @@ s_on_era(void *context, rmt_msg_t *reply)
     rmt_keyring_load(self->keyring, s_on_keys);
 }
 
-// The machine of a broker is never to be erased; its name and port tell brokers apart.
+// Host and port tell brokers apart.
 static void
-s_tell_machine(const rmt_broker_t *self, rmt_record_t *body)
+s_tell_name(const rmt_broker_t *self, rmt_record_t *body)
 {
     struct utsname host;
     uname(&host);
-    rmt_auto_str identity = rmt_inventory_own_identity();
     rmt_record_setf(body, "broker", "%s:%d", host.nodename, self->settings->port);
+}
+
+// The machine of a broker is never to be erased.
+static void
+s_tell_machine(const rmt_broker_t *self, rmt_record_t *body)
+{
+    rmt_auto_str identity = rmt_inventory_own_identity();
+    s_tell_name(self, body);
     if (identity)
         rmt_record_set(body, "identity", identity);
 }
@@ -224,6 +231,7 @@ s_scan(rmt_broker_t *self)
         return;
     }
     rmt_auto(rmt_record) body = s_limits(self);
+    s_tell_name(self, body);
     rmt_broker_call(self, "scan", body, s_on_scan, self);
 }
 

@@ -34,6 +34,25 @@ s_import(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+// What still protects the machine is told, for then no job takes it.
+static int
+s_unprotect(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "target.unprotect", body, NULL, error);
+    if (!reply)
+        return -1;
+    const char *why = rmt_record_text(reply->body, "protected", "");
+    if (call->json)
+        output_record(reply->body, NULL, NULL, NULL, true);
+    else if (*why)
+        fprintf(stderr, "target %s is still protected: %s\n", call->operands[0], why);
+    else
+        fprintf(stderr, "target.unprotect %s: done\n", call->operands[0]);
+    return 0;
+}
+
 static const option_t s_hold_options[] = {
     {"reason", "WORDS", "the reason; ramet shows it with the target"},
     {NULL, NULL, NULL},
@@ -125,8 +144,9 @@ const command_t cmd_record[] = {
     {"target", "protect", "NAME", 1, 1,
      "Protect a machine: no job erases it until the protection ends.", command_run_act,
      "target.protect", NULL, s_protect_options},
-    {"target", "unprotect", "NAME", 1, 1, "End the protection of a machine.",
-     command_run_act, "target.unprotect", NULL, NULL},
+    {"target", "unprotect", "NAME", 1, 1,
+     "End the protection of a machine, also the one by a broker that no longer works.",
+     s_unprotect, NULL, NULL, NULL},
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
      "target.show", NULL, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,

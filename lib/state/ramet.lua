@@ -31,7 +31,7 @@
 --                               P root-newest its number
 --   P script:<engine>:<name>    record; index P scripts:<engine>
 --   P key:<key>                 record; index P keys; P key-names:<name> set of keys
---   P token:<hash>              record with a life time; P tokens-of:<key> set of hashes
+--   P token:<hash>              record with a life time
 --   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
@@ -51,7 +51,8 @@
 --                               since when two keys rival for a name
 --   P agent:<role>/<name>       boot nonce of a peer and since when it has it, identity
 --   P own                       hash identity -> what of ramet runs there, with commas
---   P own-of                    hash key, "source NAME" or "broker NAME" -> identity and word
+--   P own-of                    hash key or "broker NAME" -> identity and word
+--   P brokers                   ZSET broker -> heard at, in steps of a minute
 --   P data:<key>                where a peer serves data; P offers:<service> ZSET key
 --   P slots:<key>               hash service -> slots
 --   P grants:<key>              ZSET "place root" -> until (root empty: may offer)
@@ -176,9 +177,12 @@ local function now()
     return farm_ms
 end
 
--- A moment that no later start of a broker can fall behind.
+-- A moment behind all moments that were marked before, which no later start of a broker can
+-- fall behind. So of two marks the higher one is the later one, also within a millisecond.
 local function mark()
-    if call('EXISTS', P .. 'clock') == 1 then
+    local kept = call('GET', P .. 'clock')
+    if kept then
+        farm_ms = math.max(farm_ms, num(kept) + 1)
         call('SET', P .. 'clock', str(farm_ms))
     end
     return farm_ms
@@ -395,9 +399,7 @@ serve('era_open', function(meta, body)
         era = 1
     end
     call('SET', P .. 'era', era)
-    if set(body.broker) then
-        R.own_set('broker ' .. body.broker, 'broker ' .. body.broker, body.identity)
-    end
+    R.broker_greet(body.broker, body.identity)
     if behind then
         call('SET', P .. 'era-at', mark())
         last = audit(meta, 'era.raised', { era = era,

@@ -271,14 +271,15 @@ serve('job_cancel', function(meta, body, items)
     return { count = #ended, more = #ended > #shown and #ended - #shown or nil }, shown
 end)
 
-local function job_brief(job)
+-- stuck: what the job waits for, or nil.
+local function job_brief(job, stuck)
     local brief = {}
     for name, value in pairs(job) do
         if not JOB_BULKY[name] then
             brief[name] = value
         end
     end
-    brief.stuck = R.is('job', job, 'open') and R.stuck_brief(job.id) or nil
+    brief.stuck = R.is('job', job, 'open') and stuck or nil
     return brief
 end
 
@@ -288,7 +289,7 @@ serve('job_list', function(meta, body)
     for _, uid in ipairs(uids) do
         local job = load(job_key(uid))
         if job then
-            items[#items + 1] = job_brief(job)
+            items[#items + 1] = job_brief(job, R.stuck_brief(uid))
         else
             call('ZREM', P .. 'jobs', uid)
         end
@@ -317,13 +318,13 @@ end
 
 serve('job_show', function(meta, body)
     local job = R.job_find(body.job)
-    local with_stuck = R.stuck_rows(job.id)
+    local with_stuck, stuck = R.stuck_rows(job.id)
     local function target_load(target)
         local record = load(target_key(job.id, target))
         return record and with_stuck(with_heard(record))
     end
     local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)
-    return job_brief(job), items, cursor
+    return job_brief(job, stuck), items, cursor
 end)
 
 serve('job_logs', function(meta, body)
@@ -382,10 +383,9 @@ local function snapshot_job(uid, items)
     if not job then
         return
     end
+    local with_stuck, stuck = R.stuck_rows(uid)
     items[#items + 1] = { topic = 'job/' .. uid .. '/state', job = uid, state = job.state,
-        phase = job.phase, code = job.code, text = job.error, name = job.name,
-        stuck = R.stuck_brief(uid) or nil }
-    local with_stuck = R.stuck_rows(uid)
+        phase = job.phase, code = job.code, text = job.error, name = job.name, stuck = stuck }
     R.targets_each(uid, function(target, record)
         with_stuck(record)
         items[#items + 1] = { topic = 'job/' .. uid .. '/target/' .. target, job = uid,

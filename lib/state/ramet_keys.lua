@@ -9,14 +9,34 @@ local function key_load(key)
     return load(P .. 'key:' .. (key or ''))
 end
 
+-- True when an approved key other than this one has the same role and name.
+local function has_twin(record)
+    for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. record.name)) do
+        local other = key ~= record.key and key_load(key)
+        if other and other.role == record.role and R.is('key', other, 'approved') then
+            return true
+        end
+    end
+    return false
+end
+
+-- A place has imagers as long as it has an approved key of one.
+local function sending_end(place)
+    for _, key in ipairs(call('ZRANGE', P .. 'keys', 0, -1)) do
+        local found = call('HMGET', P .. 'key:' .. key, 'role', 'place')
+        if found[1] == 'imager' and found[2] == place and R.is_now('key', key, 'approved') then
+            return
+        end
+    end
+    call('SREM', P .. 'sending', place)
+end
+
 -- record: of a loaded key, whose state becomes the new one, or of a new key. What a key has
--- beside its record ends with it, the tokens that it made too.
+-- beside its record ends with it. The machine of one that gives way stays protected until
+-- the new key greets, or is revoked as well.
 local function key_move(meta, event, record)
     local note = { key = record.key, role = record.role, name = record.name }
     record.state = R.move(meta, 'key', record.key, event, record, note)
-    if R.is('key', record, 'revoked') then
-        R.own_drop(record.role == 'source' and 'source ' .. record.name or record.key)
-    end
     call('ZADD', P .. 'keys', 0, record.key)
     call('SADD', P .. 'key-names:' .. record.name, record.key)
     if not R.is('key', record, 'ended') then
@@ -24,10 +44,9 @@ local function key_move(meta, event, record)
     end
     R.peer_end(meta, record.key, event == 'replace' and 'its machine has started again'
         or 'the key of its worker has ended')
-    for _, hash in ipairs(call('SMEMBERS', P .. 'tokens-of:' .. record.key)) do
-        call('DEL', P .. 'token:' .. hash)
+    if not has_twin(record) then
+        R.peer_forget(record.role .. '/' .. record.name)
     end
-    call('DEL', P .. 'tokens-of:' .. record.key)
 end
 
 local function keys_named(text)
@@ -100,6 +119,10 @@ serve('key_revoke', function(meta, body)
         if R.can('key', key, 'revoke') then
             key_move(meta, 'revoke', key)
         end
+        R.own_drop(key.key) -- Also of one that gave way before
+        if key.role == 'imager' then
+            sending_end(key.place)
+        end
     end
     return {}
 end)
@@ -126,10 +149,6 @@ serve('key_token', function(meta, body)
         uses = uses, approve = body.approve == 'yes' and 'yes' or 'no',
         ['until'] = mark() + ttl * 1000 })
     call('EXPIRE', key, ttl + KEPT_S) -- By the time of day: to be forgotten, not to end
-    if set(meta.by) then
-        call('SADD', P .. 'tokens-of:' .. meta.by, meta.hash)
-        call('EXPIRE', P .. 'tokens-of:' .. meta.by, KEPT_S)
-    end
     audit(meta, 'key.token', { role = body.role, name = body.name or '' })
     return {}
 end)

@@ -47,10 +47,17 @@ function R.unlock(meta, target, job, text)
     end
 end
 
--- The lock is armed, and no agent has the GO that goes with its nonce: a take-over has no
--- writer to wait for.
+-- The GO was handed out to this life of the agent. What becomes of it there is not known.
+function R.lock_go(target, nonce)
+    store(lock_key(target), { ['go-nonce'] = nonce })
+end
+
+-- The write task was ended in its queue. When the life that the lock is armed for was not
+-- handed the GO, also not by an earlier attempt, there is no writer that a take-over has to
+-- wait for.
 function R.lock_unwritten(target, job)
-    if R.is_armed_by(target, job) then
+    local lock = load(lock_key(target))
+    if R.is_armed_by(target, job) and lock['go-nonce'] ~= lock.nonce then
         store(lock_key(target), { nonce = '', go = 0 })
     end
 end
@@ -195,7 +202,7 @@ function R.arm(meta, job, op)
         return
     end
     R.move(meta, 'lock', op.target, 'arm', { go = mark(), nonce = op.nonce,
-        plan = op.plan, attempt = task.attempt })
+        ['go-nonce'] = '', plan = op.plan, attempt = task.attempt })
     R.key_firstboot(meta, op.key, op.target, lock.epoch)
     R.target_step(meta, job.id, op.target, { phase = 'armed' })
 end

@@ -222,7 +222,9 @@ serve('record_remove', function(meta, body)
         unique_free(body.name, record)
     end
     R.move(meta, 'approval', class .. ':' .. body.name, 'remove')
-    R.own_drop(class .. ' ' .. body.name)
+    if class == 'source' then
+        R.own_drop_source(body.name)
+    end
     call('ZREM', P .. CLASSES[class], body.name)
     audit(meta, class .. '.remove', { [class] = body.name })
     return {}

@@ -38,10 +38,11 @@ serve('job_view', function(meta, body)
     return job, items
 end)
 
--- {stuck-s, silent-s}: how much of each kind the other functions would find, and the newest
+-- {broker, stuck-s, silent-s}: how much of each kind the other functions would find, and the newest
 -- id of the stream. An idle farm is asked this alone, once a second.
 serve('scan', function(_, body)
     local time = now()
+    R.broker_heard(body.broker)
     local function due(index, since_s)
         return call('ZCOUNT', P .. index, '-inf', time - since_s * 1000)
     end

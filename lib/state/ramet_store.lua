@@ -10,7 +10,7 @@ local function place_need(place)
     local known = call('SISMEMBER', P .. 'sending', place) == 1
         or call('EXISTS', P .. 'engine:' .. place) == 1
     return need(known and place, E.NOT_FOUND, 'the place ' .. place
-        .. ' does not exist; see: ramet farm status')
+        .. ' does not exist; see: ramet doctor')
 end
 
 local function open_jobs(fn)
@@ -54,15 +54,22 @@ serve('store_scrub', function(meta, body)
         again = body.again == 'yes' and 'yes' or 'no' })
 end)
 
+-- How long a job has run. The farm's clock stands still while no broker is there, and the
+-- time of day may have been set back: the longer one counts.
+local function runs_s(job)
+    local by_farm, by_day = now() - num(job.began), wall() - num(job.created)
+    return math.max(by_farm, by_day) / 1000
+end
+
 -- What a running job has found present may be marked already, so the age of marks that
 -- count must be longer than any such job has run.
 serve('store_gc', function(meta, body)
     local place = place_need(body.place)
     local age_s = num(number_need(body, 'age-s'), GC_AGE_S)
     open_jobs(function(job)
-        local runs_s = (now() - num(job.began, num(job.created))) / 1000
-        need(not fills(job, place) or runs_s < age_s, E.REFUSED, 'job ' .. job.name
-            .. ' fills the store of ' .. place .. ' for ' .. math.floor(runs_s)
+        local ran_s = runs_s(job)
+        need(not fills(job, place) or ran_s < age_s, E.REFUSED, 'job ' .. job.name
+            .. ' fills the store of ' .. place .. ' for ' .. math.floor(ran_s)
             .. ' s already; --age must be more than that, and is ' .. age_s .. ' s')
     end)
     return R.job_new(meta, 'gc', { place = place, at = place, ['age-s'] = age_s })

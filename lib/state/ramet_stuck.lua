@@ -46,10 +46,13 @@ local function marks(uid)
 end
 
 -- For the job itself: the oldest one, and how many more; nil for none.
-function R.stuck_brief(uid)
-    local list = marks(uid)
+local function brief_of(list)
     local more = #list > 1 and ' (and ' .. #list - 1 .. ' more)' or ''
     return list[1] and list[1].text .. more
+end
+
+function R.stuck_brief(uid)
+    return brief_of(marks(uid))
 end
 
 -- What a task of a job waits for, or nil.
@@ -58,10 +61,10 @@ function R.stuck_text(uid, id)
 end
 
 -- A function that adds to the record of a target of the job what it waits for, and since
--- when: by a task of its own, or by one of its engine or of all.
+-- when: by a task of its own, or by one of its engine or of all. And what stuck_brief says.
 function R.stuck_rows(uid)
-    local own, common = {}, {}
-    for _, mark in ipairs(marks(uid)) do
+    local own, common, list = {}, {}, marks(uid)
+    for _, mark in ipairs(list) do
         if R.is_per_target(mark.stage) then
             own[mark.subject] = mark
         else
@@ -75,7 +78,7 @@ function R.stuck_rows(uid)
             record['stuck-s'] = math.floor((now() - mark.since) / 1000)
         end
         return record
-    end
+    end, brief_of(list)
 end
 
 local function why_stuck(task)
@@ -85,12 +88,20 @@ local function why_stuck(task)
         or text
 end
 
+-- Of the record of a task, which may hold an order, what is said of it here.
+local function task_head(id)
+    local found = call('HMGET', P .. 'task:' .. id, 'id', 'job', 'stage', 'subject', 'service',
+        'state')
+    return found[1] and { id = found[1], job = found[2], stage = found[3], subject = found[4],
+        service = found[5], state = found[6], worker = '' } or nil
+end
+
 -- Tasks that wait too long for a worker. Each is looked at again until it is taken.
 serve('task_stuck', function(meta, body)
     local before, found = now() - num(body['stuck-s'], 12) * 1000, {}
     for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'waiting', '-inf', before, 'LIMIT', 0,
         200)) do
-        local task = R.task_load(id)
+        local task = task_head(id)
         if not R.is('task', task, 'queued') then
             call('ZREM', P .. 'waiting', id)
         else

@@ -4,7 +4,8 @@ local LEASE_MS = 15000
 local ATTEMPTS_MAX = 20
 local AGAIN_MAX = 10
 local GRANTS_MAX = 256      -- Of one key: as many as a holder keeps
-local DROPPED_MAX = 4096    -- Ended keys that a holder hears of when it greets
+local DROPPED_MAX = 4096    -- Ended keys that a holder hears of when it greets, and for
+local DROPPED_MS = 24 * 3600 * 1000 -- how long: a stream of an ended key is cut by it
 
 local function task_key(id)
     return P .. 'task:' .. id
@@ -166,6 +167,9 @@ serve('task_take', function(meta, body)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)
             R.stuck_drop(task)
+            if task.stage == 'write' then
+                R.lock_go(task.subject, body.nonce)
+            end
             items[#items + 1] = task_view(R.task_load(id))
         end
     end
@@ -217,8 +221,9 @@ end)
 local function renew(meta, task, lease_ms)
     if R.is('task', task, 'silent') then
         R.stuck_drop(task)
-        R.move(meta, 'task', task.id, 'beat', nil,
-            R.stuck_note(task, single(task.service) .. ' is heard again'))
+        local note = R.stuck_note(task, single(task.service) .. ' is heard again')
+        note.stuck = nil
+        R.move(meta, 'task', task.id, 'beat', nil, note)
         call('ZREM', P .. 'silent', task.id)
     end
     call('ZADD', P .. 'leases', now() + num(lease_ms, LEASE_MS), task.id)
@@ -359,6 +364,7 @@ function R.peer_end(meta, key, text)
         local place = string.match(entry, '^%S+')
         call('ZREM', P .. 'granted:' .. place, key)
         call('ZADD', P .. 'dropped:' .. place, now(), key)
+        call('ZREMRANGEBYSCORE', P .. 'dropped:' .. place, '-inf', now() - DROPPED_MS)
         call('ZREMRANGEBYRANK', P .. 'dropped:' .. place, 0, -DROPPED_MAX - 1)
     end
     offers_end(key)
@@ -366,11 +372,18 @@ function R.peer_end(meta, key, text)
     call('ZREM', P .. 'live', key)
 end
 
+-- A peer that no key speaks for any longer. What its agent was stays: a take-over looks at it.
+function R.peer_forget(peer)
+    call('ZREM', P .. 'presence', peer)
+    call('HDEL', P .. 'clocks', peer)
+end
+
 -- Two brokers may tell of one peer: what was heard last counts. A broker that starts may be
--- RMT_CLOCK_STEP_MS behind the one that told it.
+-- RMT_CLOCK_STEP_MS behind the one that told it; what is later than that comes from a clock
+-- that is gone.
 local function heard(key, id, at)
     local before = num(call('ZSCORE', P .. key, id))
-    if before < at or before > now() then
+    if before < at or before > now() + L.CLOCK_STEP_MS then
         call('ZADD', P .. key, at, id)
     end
 end
@@ -525,7 +538,7 @@ serve('image_grant', function(meta, body)
     local image = R.image_find(body.image)
     local items = holders('package@' .. image.place)
     need(#items > 0, E.UNAVAILABLE, 'no worker serves the store of place ' .. image.place
-        .. ' now; see: ramet farm status')
+        .. ' now; see: ramet doctor')
     local left_ms = grant(meta, image.place, meta.by, image.id, 600)
     return { image = image.id, name = image.name, place = image.place, root = image.id,
         signatures = R.signatures(image.id), ['left-ms'] = left_ms }, items
@@ -545,7 +558,7 @@ serve('image_receive', function(meta, body)
     end
     local items = holders('receive@' .. named(place))
     need(#items > 0, E.UNAVAILABLE, 'place ' .. place
-        .. ' has no imager now; see: ramet farm status')
+        .. ' has no imager now; see: ramet doctor')
     local left_ms = grant(meta, place, meta.by, '', 600)
     return { place = place, root = '', ['left-ms'] = left_ms }, items
 end)

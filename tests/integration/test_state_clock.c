@@ -121,6 +121,21 @@ test_a_token_lives_its_time_whatever_the_hour(void **state)
                    STATE_WAIT_MS);
 }
 
+// P15: the farm's clock stood still for hours, while no broker was there and a
+// capture ran on.
+static void
+test_gc_counts_the_longer_of_two_times(void **state)
+{
+    state_farm_t *farm = *state;
+    s_lease(farm, "60000");
+    OK("record_add", "", "class=engine name=hq", "");
+    OK("store_gc", "job=" UID3 " job-name=j-c", "place=hq age-s=3600", "");
+    s_jump(HOURS);
+    REFUSED(RMT_E_REFUSED, "store_gc", "job=" UID4 " job-name=j-d", "place=hq age-s=3600",
+            "");
+    OK("store_gc", "job=" UID4 " job-name=j-d", "place=hq age-s=9000", "");
+}
+
 // A second broker, and one that starts again, go on where the farm's clock stands.
 static void
 test_brokers_share_one_clock(void **state)
@@ -140,6 +155,51 @@ test_brokers_share_one_clock(void **state)
     rmt_state_destroy(&first);
 }
 
+static bool
+s_is_present(state_farm_t *farm, const char *meta)
+{
+    OK("record_show", meta, "class=source name=web", "");
+    return streq(state_farm_body(farm, "present"), "yes");
+}
+
+// P25: a broker that starts is a little behind the others, and what it has heard of a
+// peer does not make younger what another one has heard.
+static void
+test_an_older_word_of_a_peer_changes_nothing(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "clock=100000", "class=source name=web", "");
+    OK("presence", "clock=102900", "", "key=k role=source name=web silent-ms=0");
+    OK("presence", "clock=100000", "", "key=k role=source name=web silent-ms=14000");
+    assert_true(s_is_present(farm, "clock=117000"));
+    assert_false(s_is_present(farm, "clock=118000"));
+    // A clock that is gone left a moment that never comes.
+    OK("presence", "clock=118000", "", "key=k role=source name=web silent-ms=-900000");
+    OK("presence", "clock=119000", "", "key=k role=source name=web silent-ms=0");
+    assert_false(s_is_present(farm, "clock=140000"));
+}
+
+// P6 P25: an agent greets, its target is armed, and it greets with another life, all
+// within one millisecond: the last one began after the GO.
+static void
+test_marks_rise_within_a_millisecond(void **state)
+{
+    state_farm_t *farm = *state;
+    static const char at[] = "clock=9999999999990";
+    state_farm_begin_prepare(farm);
+    OK("scan", at, "", "");
+    OK("job_step", at, "job=" DEPLOY " rev=3 task=" PREPARE " attempt=1 worker=a1 code=0",
+       "op=arm target=t1 task=" PREPARE " plan=p nonce=n1 key=" FIRSTKEY);
+    OK("peer_hello", "clock=9999999999990 by=a1 role=target name=t1", "nonce=n2", "");
+    OK("job_cancel", at, "job=" DEPLOY, "");
+    OK("deploy_start", "clock=9999999999990 job=" UID2 " job-name=j-eeeeeeee",
+       "image=img take-over=yes", "target=t1");
+    OK("verdict_put", at, "job=" UID2 " engine=lab", "target=t1 fits=yes");
+    OK("job_step", at, "job=" UID2 " rev=1", LOCK);
+    assert_string_equal(state_farm_target(farm, UID2, 0, "error"), "");
+    assert_string_equal(state_farm_item(farm, 0, "state"), "locked");
+}
+
 #define CLOCK_CASE(f) cmocka_unit_test_setup_teardown(f, s_setup, state_farm_teardown)
 
 int
@@ -150,6 +210,9 @@ main(void)
         CLOCK_CASE(test_a_lease_ends_in_time_after_a_jump_back),
         CLOCK_CASE(test_a_token_lives_its_time_whatever_the_hour),
         CLOCK_CASE(test_brokers_share_one_clock),
+        CLOCK_CASE(test_an_older_word_of_a_peer_changes_nothing),
+        CLOCK_CASE(test_marks_rise_within_a_millisecond),
+        CLOCK_CASE(test_gc_counts_the_longer_of_two_times),
     };
     close(mkstemp(s_shift));
     const int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -193,7 +193,6 @@ test_nothing_outlives_a_revoked_key(void **state)
     assert_int_equal(state_farm_count(farm), 1);
     OK("holders", "by=k1", "place=hq service=receive", "");
     assert_string_equal(s_granted(farm, "hq"), "k1");
-    OK("key_token", "hash=h3 by=k1", "role=viewer uses=9 approve=yes", "");
 
     OK("key_revoke", "", "name=web", "");
     assert_string_equal(s_granted(farm, "hq"), "");
@@ -205,7 +204,6 @@ test_nothing_outlives_a_revoked_key(void **state)
     REFUSED(RMT_E_NOT_ALLOWED, "task_take", "by=k1",
             "service=capture@source/web nonce=n2 n=1", "");
     REFUSED(RMT_E_NOT_ALLOWED, "holders", "by=k1", "place=hq service=receive", "");
-    REFUSED(RMT_E_NOT_ALLOWED, "enrol", "hash=h3", "key=k9 role=viewer name=v", "");
 
     // A holder that is revoked is no holder any longer.
     OK("enrol", "hash=h2", "key=k2 role=source name=web", "");
@@ -214,6 +212,30 @@ test_nothing_outlives_a_revoked_key(void **state)
     assert_int_equal(state_farm_count(farm), 1);
     OK("key_revoke", "", "name=i1", "");
     REFUSED(RMT_E_UNAVAILABLE, "holders", "by=k2", "place=hq service=receive", "");
+}
+
+// What is kept of a peer, and of a place with imagers, ends with its last key.
+static void
+test_a_peer_is_forgotten_with_its_last_key(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("key_token", "hash=h1", "role=imager place=hq uses=9 approve=yes", "");
+    OK("key_token", "hash=h2", "role=imager place=hq uses=9", "");
+    OK("enrol", "hash=h1", "key=i1 role=imager name=a", "");
+    OK("enrol", "hash=h1", "key=i2 role=imager name=b", "");
+    OK("enrol", "hash=h2", "key=i3 role=imager name=c", "");
+    OK("peer_hello", "by=i1 role=imager name=a place=hq", "nonce=n clock-ahead-s=+70",
+       "");
+    OK("farm_status", "", "", "");
+    assert_string_equal(state_farm_body(farm, "clocks"), "imager/a +70 s");
+    OK("key_revoke", "", "key=i3", "");
+    OK("key_revoke", "", "key=i1", "");
+    OK("farm_status", "", "", "");
+    assert_string_equal(state_farm_body(farm, "clocks"), "");
+    OK("store_check", "job=" UID1 " job-name=j-aaaaaaaa", "place=hq", "");
+    OK("key_revoke", "", "key=i2", "");
+    REFUSED(RMT_E_NOT_FOUND, "store_check", "job=" UID2 " job-name=j-bbbbbbbb",
+            "place=hq", "");
 }
 
 int
@@ -228,6 +250,7 @@ main(void)
         CASE(test_two_machines_that_say_the_same_name_are_held),
         CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
         CASE(test_nothing_outlives_a_revoked_key),
+        CASE(test_a_peer_is_forgotten_with_its_last_key),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -238,6 +238,76 @@ test_a_machine_is_protected_while_one_program_is_there(void **state)
     OK("deploy_start", NEXT, "image=img", "target=t1");
 }
 
+// P8 [4.9]: a stranger with a token enrols the name of a live source, and is refused.
+static void
+test_a_refused_stranger_leaves_the_source_protected(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("scan", "clock=100000", "", "");
+    OK("record_set", "", "class=target name=t1 identity=uuid:7", "");
+    OK("key_token", "hash=h7", "role=source name=web approve=yes", "");
+    OK("enrol", "hash=h7", "key=k1 role=source name=web", "");
+    OK("peer_hello", "by=k1 role=source name=web", "nonce=n identity=uuid:7", "");
+    OK("key_token", "hash=h8", "role=source name=web uses=3", "");
+    OK("key_token", "hash=h9", "role=source name=web uses=3 approve=yes", "");
+    REFUSED(RMT_E_UNAVAILABLE, "enrol", "hash=h8", "key=k2 role=source name=web", "");
+    OK("presence", "", "", "key=k1 role=source name=web silent-ms=0");
+    // The source is not heard for a while, so the stranger takes its place and waits.
+    OK("enrol", "hash=h8 clock=130000", "key=k2 role=source name=web", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    OK("key_revoke", "", "key=k2", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    // It comes back with another key, on another machine.
+    OK("enrol", "hash=h9", "key=k3 role=source name=web", "");
+    OK("peer_hello", "by=k3 role=source name=web", "nonce=m identity=uuid:8", "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
+// P8 [4.9]: two workers of one name on a machine; one of them leaves.
+static void
+test_a_machine_stays_protected_by_the_second_of_two(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("record_set", "", "class=target name=t1 identity=uuid:7", "");
+    OK("key_token", "hash=h7", "role=installer place=lab uses=2 approve=yes", "");
+    OK("enrol", "hash=h7", "key=k1 role=installer name=lab", "");
+    OK("enrol", "hash=h7", "key=k2 role=installer name=lab", "");
+    OK("peer_hello", "by=k1 role=installer name=lab", "nonce=n identity=uuid:7", "");
+    OK("peer_hello", "by=k2 role=installer name=lab", "nonce=m identity=uuid:7", "");
+    OK("key_revoke", "", "key=k1", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    OK("key_revoke", "", "key=k2", "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
+// P8 [4.9]: a broker has got another address and machine. What it said of its old one
+// ends when an admin says so, and not while it may run there.
+static void
+test_the_machine_of_a_broker_that_is_gone_can_be_freed(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "");
+    OK("record_set", "", "class=target name=t1 identity=uuid:7", "");
+    OK("era_open", "", "broker=old:7700 identity=uuid:7", "");
+    OK("target_unprotect", "", "name=t1", "");
+    assert_string_equal(state_farm_body(farm, "protected"),
+                        "it is the machine of broker old:7700");
+    const char *later = "clock=9999999999990";
+    OK("era_open", later, "broker=new:7700 identity=uuid:8", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    assert_non_null(strstr(farm->reply->text, "ramet target unprotect t1"));
+    OK("scan", later, "broker=old:7700", ""); // It works again
+    OK("target_unprotect", later, "name=t1", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    OK("target_unprotect", "clock=9999999999999", "name=t1", "");
+    REFUSED(RMT_E_REFUSED, "deploy_start", NEXT, "image=img", "target=t1");
+    OK("target_unprotect", "clock=19999999999999", "name=t1", "");
+    assert_string_equal(state_farm_body(farm, "protected"), "");
+    OK("deploy_start", NEXT, "image=img", "target=t1");
+}
+
 int
 main(void)
 {
@@ -250,6 +320,9 @@ main(void)
         CASE(test_a_target_that_is_protected_late_is_not_armed),
         cmocka_unit_test(test_machines_of_ramet_itself_are_protected),
         CASE(test_a_machine_is_protected_while_one_program_is_there),
+        CASE(test_a_refused_stranger_leaves_the_source_protected),
+        CASE(test_a_machine_stays_protected_by_the_second_of_two),
+        CASE(test_the_machine_of_a_broker_that_is_gone_can_be_freed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

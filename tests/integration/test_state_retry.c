@@ -249,6 +249,24 @@ test_a_cancel_before_go_is_taken_over_at_once(void **state)
     assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "locked");
 }
 
+// [6.22] P6: the GO was handed out, and the task came back to its queue; nothing says
+// that the agent has not got it, so its life must end first.
+static void
+test_a_cancel_after_a_go_that_came_back_waits_for_the_next_life(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n1", ""); // An old one, late
+    OK("task_show", "", "task=" WRITE, "");
+    assert_string_equal(state_farm_body(farm, "state"), "queued");
+    OK("job_cancel", "", "job=" DEPLOY, "");
+    assert_string_equal(s_take_over(farm, UID2, "j-eeeeeeee"), "failed");
+    assert_non_null(strstr(state_farm_item(farm, 0, "error"), "may still be written"));
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n2", "");
+    assert_string_equal(s_take_over(farm, UID3, "j-ffffffff"), "locked");
+}
+
 // [6.22] P11: its disk is whole; the report of its first boot ends it well.
 static void
 test_a_target_cancelled_after_its_write_may_still_confirm(void **state)
@@ -326,6 +344,7 @@ main(void)
         CASE(test_a_cancel_of_an_unknown_target_changes_nothing),
         CASE(test_a_cancel_of_a_large_job_is_answered),
         CASE(test_a_target_is_taken_over_from_a_job_that_has_ended_with_it),
+        CASE(test_a_cancel_after_a_go_that_came_back_waits_for_the_next_life),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

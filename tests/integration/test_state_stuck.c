@@ -74,6 +74,7 @@ test_a_silent_target_says_so_until_it_is_heard(void **state)
     OK("job_logs", "", "job=" DEPLOY " target=t1", "");
     const size_t last = state_farm_count(farm) - 1;
     assert_string_equal(state_farm_item(farm, last, "what"), "task.heard");
+    assert_string_equal(state_farm_item(farm, last, "stuck"), "");
 }
 
 // P4: a task of an engine holds up its targets.

@@ -41,7 +41,7 @@ ramet target hold n1 --reason fan
 planted 0 "note targets 1 targets are held: n1"
 ramet target unhold n1
 
-# An engine without an installer, and an imager that is gone: shown within 15 s.
+# An engine without an installer, and an imager that is gone: shown within 20 s.
 ramet engine add rome
 planted 1 "wrong services no worker offers match@rome -> start an installer of rome"
 ramet engine remove rome
