@@ -383,16 +383,26 @@ function R.era()
     return call('GET', P .. 'era') or '0'
 end
 
--- {era, last, broker?, identity?}: what the broker's state file says; its own name, and
--- the machine it runs on. A Redis that is behind the file was
--- restored from an older copy: everything handed out since then must be fenced.
+-- True when the stream has lost this entry, though others may have been written since: it
+-- is not there, and the stream is too short to have let its beginning go.
+local function is_lost(id)
+    if id == '0-0' or #call('XRANGE', P .. 'audit', id, id) > 0 then
+        return false
+    end
+    local first = call('XRANGE', P .. 'audit', '-', '+', 'COUNT', 1)
+    local ms, n = id_parts(first[1] and first[1][1])
+    local id_ms, id_n = id_parts(id)
+    return call('XLEN', P .. 'audit') < AUDIT_MAX
+        or ms < id_ms or ms == id_ms and n < id_n
+end
+
+-- {era, last, broker?, identity?}: what the broker's state file says, or what it has seen
+-- since; its own name, and the machine it runs on. A Redis that does not have the last
+-- entry was restored from an older copy: everything handed out since then must be fenced.
 serve('era_open', function(meta, body)
     local era, file = num(call('GET', P .. 'era')), num(body.era)
     local last = last_audit()
-    local ms, n = id_parts(last)
-    local file_ms, file_n = id_parts(body.last)
-    local behind = file > era
-        or file == era and (file_ms > ms or file_ms == ms and file_n > n)
+    local behind = file > era or file == era and is_lost(body.last or '0-0')
     if behind then
         era = math.max(era, file) + 1
     elseif era == 0 then
@@ -403,7 +413,7 @@ serve('era_open', function(meta, body)
     if behind then
         call('SET', P .. 'era-at', mark())
         last = audit(meta, 'era.raised', { era = era,
-            text = 'Redis was behind the state file' })
+            text = 'Redis does not have the last entry that a broker has seen' })
     end
     return { era = era, last = last, raised = behind and 'yes' or 'no', clock = now() }
 end)

@@ -6,6 +6,7 @@
 #include "integration/state_farm.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "tools/rmt_wait.h"
 
 // M1: a change keeps to that too.
 static void
@@ -166,6 +167,27 @@ test_a_redis_behind_the_state_file_raises_the_era(void **state)
     assert_int_equal(state_farm_count(farm), 3);
 }
 
+// Of two brokers the one that knows less may come first to a Redis that lost entries, and
+// write others: the one that misses them still finds it out.
+static void
+test_lost_entries_raise_the_era_though_others_came_since(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("era_open", "", "era=0 last=0-0", "");
+    OK("audit_append", "", "what=note text=kept", "");
+    rmt_auto_str kept = strdup(state_farm_body(farm, "id"));
+    rmt_auto_str less = rmt_text("era=1 last=%s", kept);
+    // Another one of the same millisecond: the copy ends before it.
+    rmt_auto_str more = rmt_text("era=1 last=%s9", kept);
+    OK("era_open", "", less, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "no");
+    rmt_pause(2, "the next entry has a later id");
+    OK("audit_append", "", "what=note text=since", "");
+    OK("era_open", "", more, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "yes");
+    assert_string_equal(state_farm_body(farm, "era"), "2");
+}
+
 // [1.29]: what was answered is there after a crash.
 static void
 test_calls_fail_while_redis_is_gone_and_work_again_after(void **state)
@@ -190,6 +212,7 @@ main(void)
         CASE(test_scripts_of_all_engines_are_listed_to_the_last),
         CASE(test_scripts_are_given_in_name_order),
         CASE(test_a_redis_behind_the_state_file_raises_the_era),
+        CASE(test_lost_entries_raise_the_era_though_others_came_since),
         CASE(test_calls_fail_while_redis_is_gone_and_work_again_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

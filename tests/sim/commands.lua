@@ -30,7 +30,7 @@ local ROWS = {
     { 'RPUSH', KEYS, WORDS, WORDS }, { 'LPUSH', KEYS, WORDS, WORDS }, { 'LPOP', KEYS },
     { 'LLEN', KEYS }, { 'LRANGE', KEYS, NUMBERS, NUMBERS }, { 'LTRIM', KEYS, NUMBERS, NUMBERS },
     { 'XADD', KEYS, 'MAXLEN', '~', '1000', '*', WORDS, WORDS },
-    { 'XRANGE', KEYS, '-', '+', 'COUNT', '3' }, { 'XRANGE', KEYS, '(5', '+', 'COUNT', '2' },
+    { 'XLEN', KEYS }, { 'XRANGE', KEYS, '-', '+', 'COUNT', '3' }, { 'XRANGE', KEYS, '(5', '+', 'COUNT', '2' },
     { 'XREVRANGE', KEYS, '+', '-', 'COUNT', '2' }, { 'PUBLISH', 'channel', WORDS },
     { 'NOSUCH', KEYS },
 }

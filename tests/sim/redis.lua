@@ -548,6 +548,11 @@ function COMMANDS.XADD(key, word, about, _, id, ...)
     return text_of(entry[1]) .. '-' .. text_of(entry[2])
 end
 
+function COMMANDS.XLEN(key)
+    local stream = find(key, 'stream')
+    return stream and #stream.entries or 0
+end
+
 local function show_entry(entry)
     local fields = {}
     for i, word in ipairs(entry[3]) do
