@@ -300,6 +300,35 @@ end
 
 -- ---- Sorted sets
 
+-- Index of the first member that does not stand before this one.
+local function seat_of(zset, member, score)
+    local scores, list = zset.scores, zset.list
+    local low, high = 1, #list + 1
+    while low < high do
+        local middle = math.floor((low + high) / 2)
+        local other = list[middle]
+        if scores[other] < score or scores[other] == score and other < member then
+            low = middle + 1
+        else
+            high = middle
+        end
+    end
+    return low
+end
+
+-- Give a member a score, or none; the list stays in its order.
+local function seat(zset, member, score)
+    local old = zset.scores[member]
+    if zset.list and old then
+        table.remove(zset.list, seat_of(zset, member, old))
+    end
+    zset.scores[member] = nil
+    if zset.list and score then
+        table.insert(zset.list, seat_of(zset, member, score), member)
+    end
+    zset.scores[member] = score
+end
+
 -- The members by score, then by name.
 local function sorted(zset)
     if zset and not zset.list then
@@ -332,7 +361,7 @@ function COMMANDS.ZADD(key, ...)
         local old = zset.scores[words[i + 1]]
         added = added + (old and 0 or 1)
         if not old or (is_rising and score > old) or (not is_rising and score ~= old) then
-            zset.scores[words[i + 1]], zset.list = score, nil
+            seat(zset, words[i + 1], score)
         end
     end
     zset.count = zset.count + added
@@ -343,7 +372,7 @@ local function zset_remove(key, zset, members)
     local count = 0
     for _, member in ipairs(members) do
         if zset.scores[member] then
-            zset.scores[member], zset.list = nil, nil
+            seat(zset, member, nil)
             count = count + 1
         end
     end
@@ -736,6 +765,16 @@ end
 function host.restore(slot)
     local old = kept[slot] or { {}, {} }
     data, ends = copy_all(old[1]), copy(old[2])
+end
+
+-- All keys that are there, in order.
+function host.keys()
+    local out = {}
+    for key in pairs(data) do
+        out[#out + 1] = find(key) and key
+    end
+    table.sort(out)
+    return out
 end
 
 function host.begin(at_us, seed)

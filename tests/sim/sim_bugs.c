@@ -48,9 +48,6 @@ static const sim_bug_t s_bugs[] = {
     {.name = "live-writer-taken-over",
      .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",
                       "if false then")},
-    {.name = "any-first-boot-confirms",
-     .patches = PATCH("R.is('lock', lock, 'armed') and lock.epoch == meta.epoch",
-                      "R.is('lock', lock, 'armed')")},
 };
 #define BUGS (sizeof s_bugs / sizeof *s_bugs)
 
@@ -80,6 +77,6 @@ sim_bugs_redis(const sim_bug_t *bug)
     rmt_auto_str watch = zchunk_strdup(content);
     sim_redis_t *redis = sim_redis_new(watch, bug->patches);
     sim_farm_seed(redis);
-    sim_redis_keep(redis, SIM_SLOT_FARM);
+    sim_redis_fix(redis);
     return redis;
 }

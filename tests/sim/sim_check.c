@@ -9,11 +9,25 @@
 
 #define JOBS_MAX 64
 #define LOOK_EVERY (5 * SIM_S)
+#define WRITES_MAX 256
+#define ABSENT_TIME (40 * SIM_S) // From the end of a program until it is absent, at most
 
 typedef struct {
     char id[33];
     bool is_kept; // A restored Redis must have it
 } job_t;
+
+typedef struct {
+    size_t machine;
+    uint64_t epoch;
+} write_t;
+
+// What a broker has published.
+typedef struct {
+    const sim_process_t *process;
+    uint64_t life;
+    uint64_t ms, n; // Of the last event
+} heard_t;
 
 typedef struct {
     sim_fence_t highest; // That the disk has seen, over all starts of the machine
@@ -24,15 +38,18 @@ static struct {
     char fault[400];
     job_t jobs[JOBS_MAX];
     size_t job_count;
-    unsigned orders;
+    unsigned orders; // That may have made a job
+    unsigned gos;
     bool is_restored; // An older Redis has come back
     disk_t disks[SIM_NODES];
+    write_t writes[WRITES_MAX]; // That were carried out whole
+    size_t write_count;
     int64_t looked_at;
-    struct {
-        const sim_process_t *process;
-        uint64_t life;
-        uint64_t ms, n; // Of the last event that it published
-    } heard[SIM_BROKERS];
+    bool is_tried; // The call that is carried out speaks of an attempt
+    heard_t heard[SIM_BROKERS];
+    // Of the last Redis that came back behind what this broker has published
+    heard_t witness;
+    uint64_t era_lost; // The highest era before it
 } s_check;
 
 void
@@ -64,6 +81,20 @@ s_ask(const char *function, const rmt_record_t *body, const rmt_records_t *items
     return reply;
 }
 
+static void
+s_judge(const rmt_msg_t *reply)
+{
+    const char *fault = rmt_record_text(reply->body, "fault", "");
+    if (*fault)
+        sim_check_fail("%s", fault);
+}
+
+static const char *
+s_text(const rmt_record_t *record, const char *name)
+{
+    return record ? rmt_record_text(record, name, "") : "";
+}
+
 // ---- The state
 
 // Those that change no lock are many; all are looked behind now and then.
@@ -86,16 +117,38 @@ s_watch(const char *function, const char *epoch, const char *target)
     rmt_record_set(body, "epoch", epoch);
     rmt_record_set(body, "target", target);
     rmt_auto(rmt_msg) reply = s_ask("watch", body, NULL);
-    const char *fault = rmt_record_text(reply->body, "fault", "");
-    if (*fault)
-        sim_check_fail("%s", fault);
+    s_judge(reply);
+    if (s_check.witness.process &&
+        rmt_record_u64(reply->body, "era", 0) > s_check.era_lost)
+        s_check.witness.process = NULL;
     s_check.looked_at = sim_now();
 }
 
-static const char *
-s_text(const rmt_record_t *record, const char *name)
+// Calls that one attempt of a task makes in the name of its worker.
+static void
+s_before_attempt(const rmt_call_t *call)
 {
-    return record ? rmt_record_text(record, name, "") : "";
+    const char *task = s_text(call->body, "task");
+    const char *worker = s_text(call->body, "worker");
+    s_check.is_tried = *task && *s_text(call->body, "attempt");
+    if (!s_check.is_tried)
+        return;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "task", task);
+    rmt_record_set(body, "attempt", s_text(call->body, "attempt"));
+    rmt_record_set(body, "worker", *worker ? worker : s_text(call->meta, "by"));
+    rmt_auto(rmt_msg) reply = s_ask("watch_attempt", body, NULL);
+}
+
+static void
+s_after_attempt(const rmt_call_t *call)
+{
+    if (!s_check.is_tried)
+        return;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "fn", call->function);
+    rmt_auto(rmt_msg) reply = s_ask("watch_tried", body, NULL);
+    s_judge(reply);
 }
 
 static void
@@ -106,8 +159,10 @@ s_on_call(const rmt_call_t *call, const rmt_msg_t *reply)
         // What changed since the last look was changed by none of the calls that may.
         if (may_change && sim_now() - s_check.looked_at > 0)
             s_watch("another call", "", "");
+        s_before_attempt(call);
         return;
     }
+    s_after_attempt(call);
     if (reply->code == RMT_E_INTERNAL)
         sim_check_fail("%s: %s", call->function, reply->text);
     if (may_change)
@@ -117,27 +172,39 @@ s_on_call(const rmt_call_t *call, const rmt_msg_t *reply)
         s_watch(call->function, "", "");
 }
 
+static bool
+s_is_behind(const heard_t *a, const heard_t *b)
+{
+    return a->ms < b->ms || (a->ms == b->ms && a->n < b->n);
+}
+
+static void
+s_read_id(heard_t *heard, const char *id)
+{
+    (void) sscanf(id, "%" SCNu64 "-%" SCNu64, &heard->ms, &heard->n);
+}
+
+static bool
+s_still_lives(const heard_t *heard)
+{
+    return heard->process && heard->process->is_up && heard->life == heard->process->life;
+}
+
 // Entries of the audit stream are published in their order, each once.
 static void
 s_on_event(const sim_process_t *process, const rmt_msg_t *msg)
 {
     if (!msg->cursor || !*msg->cursor)
         return; // Of progress, which has no entry
-    uint64_t ms = 0, n = 0;
-    (void) sscanf(msg->cursor, "%" SCNu64 "-%" SCNu64, &ms, &n);
+    heard_t now = {.process = process, .life = process->life};
+    s_read_id(&now, msg->cursor);
     for (size_t i = 0; i < SIM_BROKERS; i++) {
         if (sim_farm_broker(i) != process)
             continue;
-        const bool is_same =
-            s_check.heard[i].process == process && s_check.heard[i].life == process->life;
-        if (is_same && (ms < s_check.heard[i].ms ||
-                        (ms == s_check.heard[i].ms && n < s_check.heard[i].n)))
+        if (s_still_lives(&s_check.heard[i]) && s_is_behind(&now, &s_check.heard[i]))
             sim_check_fail("%s published %s behind a younger entry", process->name,
                            msg->cursor);
-        s_check.heard[i].process = process;
-        s_check.heard[i].life = process->life;
-        s_check.heard[i].ms = ms;
-        s_check.heard[i].n = n;
+        s_check.heard[i] = now;
     }
 }
 
@@ -171,6 +238,13 @@ sim_check_go(size_t machine, const char *target, const sim_fence_t *fence)
                        fence->epoch);
     disk->is_written = true;
     disk->highest = *fence;
+    s_check.gos++;
+}
+
+unsigned
+sim_check_gos(void)
+{
+    return s_check.gos;
 }
 
 void
@@ -178,6 +252,15 @@ sim_check_write(size_t machine, const sim_fence_t *fence)
 {
     if (s_is_older(fence, &s_check.disks[machine].highest))
         sim_check_fail("machine %zu is written behind a newer GO", machine);
+}
+
+void
+sim_check_written(size_t machine, const sim_fence_t *fence)
+{
+    if (s_check.write_count == WRITES_MAX)
+        sim_check_fail("more than %d writes", WRITES_MAX);
+    else
+        s_check.writes[s_check.write_count++] = (write_t){machine, fence->epoch};
 }
 
 void
@@ -233,71 +316,139 @@ sim_check_restored(void)
             s_check.jobs[kept++] = s_check.jobs[i];
     s_check.job_count = kept;
     s_check.is_restored = true;
-    memset(s_check.heard, 0, sizeof s_check.heard);
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_msg) reply = s_ask("watch_begin", body, NULL);
+    rmt_auto(rmt_msg) reply = s_ask("watch_restored", body, NULL);
+    heard_t last = {0};
+    s_read_id(&last, s_text(reply->body, "last"));
+    s_check.witness.process = NULL;
+    s_check.era_lost = rmt_record_u64(reply->body, "era", 0);
+    for (size_t i = 0; i < SIM_BROKERS; i++)
+        if (s_still_lives(&s_check.heard[i]) && s_is_behind(&last, &s_check.heard[i]))
+            s_check.witness = s_check.heard[i];
+    memset(s_check.heard, 0, sizeof s_check.heard);
 }
 
-static rmt_msg_t *
-s_ask_end(void)
+bool
+sim_check_is(const char *stage)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set_u64(body, "orders", s_check.orders);
-    return s_ask("watch_end", body, NULL);
+    rmt_auto(rmt_msg) reply = s_ask("watch_stage", body, NULL);
+    return rmt_record_is(reply->body, stage, "yes");
 }
 
 bool
 sim_check_is_quiet(void)
 {
-    rmt_auto(rmt_msg) reply = s_ask_end();
-    return rmt_records_count(reply->items) == 0;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_msg) reply = s_ask("watch_quiet", body, NULL);
+    return rmt_record_is(reply->body, "quiet", "yes");
 }
 
-// What was acknowledged is there.
+// What was acknowledged is there. No order makes two jobs, and none is made that the
+// console, which has an answer to each order by now, was not told of.
 static void
-s_check_jobs(void)
+s_check_jobs(uint64_t jobs)
 {
     for (size_t i = 0; i < s_check.job_count; i++)
         if (!s_has_job(s_check.jobs[i].id))
             sim_check_fail("job %s was acknowledged and is lost", s_check.jobs[i].id);
+    const uint64_t told = s_check.is_restored ? s_check.orders : s_check.job_count;
+    if (jobs > told)
+        sim_check_fail("%" PRIu64 " jobs came of %" PRIu64 " orders", jobs, told);
 }
 
+// An install that a job counts as done was written whole, at the epoch of its lock.
+static void
+s_check_done(void)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_msg) reply = s_ask("watch_done", body, NULL);
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        const rmt_record_t *item = rmt_records_at(reply->items, i);
+        const uint64_t epoch = rmt_record_u64(item, "epoch", 0);
+        bool is_written = false;
+        for (size_t n = 0; n < s_check.write_count; n++) {
+            const write_t *write = &s_check.writes[n];
+            is_written = is_written || (write->epoch == epoch &&
+                                        streq(sim_farm_node(write->machine)->name,
+                                              s_text(item, "target")));
+        }
+        if (!is_written)
+            sim_check_fail("%s is done in job %s and was not written at epoch %" PRIu64,
+                           s_text(item, "target"), s_text(item, "job"), epoch);
+    }
+}
+
+static rmt_records_t *
+s_all_nodes(void)
+{
+    rmt_records_t *items = rmt_records_new();
+    for (size_t i = 0; i < SIM_NODES; i++) {
+        rmt_record_t *item = rmt_records_add(items);
+        rmt_record_set(item, "name", sim_farm_node(i)->name);
+        rmt_record_set(item, "role", sim_farm_role(i));
+    }
+    return items;
+}
+
+// Who runs is present; who is gone is absent; of the programs that come back, all run.
 static void
 s_check_present(void)
 {
-    rmt_auto(rmt_records) items = rmt_records_new();
-    for (size_t i = 0; i < SIM_NODES; i++) {
-        const sim_process_t *node = sim_farm_node(i);
-        if (!sim_farm_is_expected(node))
-            continue;
-        rmt_record_t *item = rmt_records_add(items);
-        rmt_record_set(item, "name", node->name);
-        rmt_record_set(item, "role", sim_farm_role(i));
-    }
+    rmt_auto(rmt_records) nodes = s_all_nodes();
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_msg) reply = s_ask("watch_present", body, items);
+    rmt_auto(rmt_msg) reply = s_ask("watch_present", body, nodes);
+    if (rmt_records_count(reply->items) != SIM_NODES)
+        sim_check_fail("the presence of %zu programs is known, and not of %d",
+                       rmt_records_count(reply->items), SIM_NODES);
     for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
         const rmt_record_t *item = rmt_records_at(reply->items, i);
-        if (!rmt_record_is(item, "present", "yes"))
-            sim_check_fail("%s runs and is absent", rmt_record_text(item, "name", ""));
+        const sim_process_t *node = sim_farm_node(i);
+        if (sim_farm_is_expected(node) && !rmt_record_is(item, "present", "yes"))
+            sim_check_fail("%s runs and is absent", node->name);
+        if (sim_farm_is_gone(node, ABSENT_TIME) && !rmt_record_is(item, "absent", "yes"))
+            sim_check_fail("%s is gone and is present", node->name);
+        if (i != SIM_SPARE && i < SIM_NODES - SIM_TARGETS && !node->is_up)
+            sim_check_fail("%s does not run in the end", node->name);
     }
+}
+
+// A Redis whose time of day went back may give the id of a lost entry to another one. The
+// broker cannot tell the two apart.
+static bool
+s_is_given_again(const heard_t *heard)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_setf(body, "id", "%" PRIu64 "-%" PRIu64, heard->ms, heard->n);
+    rmt_auto(rmt_msg) reply = s_ask("watch_entry", body, NULL);
+    return rmt_record_is(reply->body, "there", "yes");
+}
+
+static void
+s_check_era(void)
+{
+    if (s_still_lives(&s_check.witness) && !s_is_given_again(&s_check.witness))
+        sim_check_fail("Redis came back behind what %s had published, and its era is not "
+                       "above %" PRIu64,
+                       s_check.witness.process->name, s_check.era_lost);
 }
 
 void
 sim_check_end(void)
 {
-    rmt_auto(rmt_msg) reply = s_ask_end();
-    const char *fault = rmt_record_text(reply->body, "fault", "");
-    if (*fault)
-        sim_check_fail("%s", fault);
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_msg) reply = s_ask("watch_end", body, NULL);
+    s_judge(reply);
     for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
         const rmt_record_t *item = rmt_records_at(reply->items, i);
         sim_check_fail("job %s of kind %s is %s at %s for ever: %s", s_text(item, "job"),
                        s_text(item, "kind"), s_text(item, "state"), s_text(item, "stage"),
                        s_text(item, "stuck"));
     }
-    s_check_jobs();
+    s_check_jobs(rmt_record_u64(reply->body, "jobs", 0));
+    s_check_done();
     s_check_present();
+    s_check_era();
 }
 
 void
@@ -306,7 +457,4 @@ sim_check_begin(void)
     memset(&s_check, 0, sizeof s_check);
     sim_state_on_call(s_on_call);
     sim_net_on_event(s_on_event);
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_record_set(body, "all", "yes");
-    rmt_auto(rmt_msg) reply = s_ask("watch_begin", body, NULL);
 }

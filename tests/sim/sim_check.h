@@ -19,14 +19,21 @@ typedef struct {
 } sim_fence_t;
 void sim_check_go(size_t machine, const char *target, const sim_fence_t *fence);
 void sim_check_write(size_t machine, const sim_fence_t *fence);
+// The write with this fence has come to its end.
+void sim_check_written(size_t machine, const sim_fence_t *fence);
 void sim_check_let_go(size_t machine);
+// How many GOs were let through.
+unsigned sim_check_gos(void);
 
-// The console has been told that a job exists; it has sent one more order for a job.
+// The console has been told that a job exists; it has sent one more order that makes one.
 void sim_check_acknowledged(const char *job);
 void sim_check_ordered(void);
 // Redis goes back to the copy of this moment: what came since may be lost.
 void sim_check_kept(void);
 void sim_check_restored(void);
+
+// Is it so now that a lock is "armed", or that an agent is "preparing" a GO?
+bool sim_check_is(const char *stage);
 
 // No job is open that was acknowledged.
 bool sim_check_is_quiet(void);

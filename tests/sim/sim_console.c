@@ -8,6 +8,7 @@
 #include "sim/sim_state.h"
 
 #define AGAIN (5 * SIM_S)
+#define AMBUSH (40 * SIM_S)
 #define PAUSE_MS 700
 #define IMAGES_MAX 4
 #define JOBS_MAX 16
@@ -31,6 +32,8 @@ static struct {
     char jobs[JOBS_MAX][33]; // That were acknowledged
     size_t job_count;
     int64_t idle_until;
+    int64_t ambush_until; // It waits for a writer, to cancel its job and take over
+    bool takes_over;      // With the next order
 } s_console;
 
 static void
@@ -61,6 +64,17 @@ s_send(void)
     (void) rmt_socket_send(s_console.socket, NULL, s_console.order, false, &error);
 }
 
+static bool
+s_makes_job(const char *verb)
+{
+    static const char *const verbs[] = {"image.create", "deploy.start", "deploy.plan",
+                                        "job.retry"};
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (streq(verbs[i], verb))
+            return true;
+    return false;
+}
+
 // Caller fills body and items, and sends it.
 static rmt_msg_t *
 s_order(const char *verb)
@@ -72,6 +86,8 @@ s_order(const char *verb)
     (void) rmt_msg_body(msg);
     (void) rmt_msg_items(msg);
     s_console.order = msg;
+    if (s_makes_job(verb))
+        sim_check_ordered();
     return msg;
 }
 
@@ -90,7 +106,6 @@ s_order_image(void)
     rmt_msg_t *msg = s_order("image.create");
     rmt_record_set(msg->body, "source", "web");
     rmt_record_setf(msg->body, "name", "img%u", ++s_console.images);
-    sim_check_ordered();
     s_send();
 }
 
@@ -101,7 +116,8 @@ s_order_deploy(bool is_take_over)
     rmt_record_setf(msg->body, "image", "img%u", s_console.images);
     rmt_record_set(msg->body, "when-booted", "yes");
     rmt_record_set(msg->body, "partial", "yes");
-    rmt_record_set(msg->body, "boot-timeout-s", "150");
+    // The shorter one ends before most first boots have reported.
+    rmt_record_set(msg->body, "boot-timeout-s", sim_chance(250) ? "10" : "150");
     if (is_take_over)
         rmt_record_set(msg->body, "take-over", "yes");
     if (sim_chance(300))
@@ -109,7 +125,6 @@ s_order_deploy(bool is_take_over)
     if (sim_chance(200))
         rmt_record_set(msg->body, "max-failures", "1");
     s_add_targets(msg, 800);
-    sim_check_ordered();
     s_send();
 }
 
@@ -118,6 +133,17 @@ s_some_job(void)
 {
     return s_console.job_count > 0 ? s_console.jobs[sim_random() % s_console.job_count]
                                    : "";
+}
+
+// The whole job is cancelled when a target of it is written.
+static void
+s_ambush(void)
+{
+    if (sim_now() < s_console.ambush_until && !sim_check_is("armed"))
+        return;
+    rmt_msg_t *msg = s_order("job.cancel");
+    rmt_record_set(msg->body, "job", s_console.jobs[s_console.job_count - 1]);
+    s_send();
 }
 
 static void
@@ -138,7 +164,6 @@ s_order_hurdle(void)
     }
     if (streq(verb, "job.cancel") && sim_chance(700))
         s_add_targets(msg, 500);
-    sim_check_ordered();
     s_send();
 }
 
@@ -155,6 +180,18 @@ s_note_job(const char *job)
                  job);
 }
 
+// The machines of what was cancelled hear nothing of it yet, but are still present, when
+// they are taken over: a writer may live.
+static void
+s_take_over_writers(void)
+{
+    s_console.takes_over = true;
+    s_console.hurdles++;
+    s_console.idle_until = sim_now();
+    for (size_t i = SIM_NODES - SIM_TARGETS; i < SIM_NODES; i++)
+        sim_net_block(sim_farm_node(i), sim_between(6 * SIM_S, 14 * SIM_S));
+}
+
 static void
 s_take_reply(const rmt_msg_t *reply)
 {
@@ -168,6 +205,12 @@ s_take_reply(const rmt_msg_t *reply)
     if (reply->code == RMT_E_OK)
         s_note_job(rmt_record_text(reply->body, "job", ""));
     s_console.idle_until = sim_now() + sim_between(SIM_S / 2, 15 * SIM_S);
+    const bool is_cancelled = streq(order->verb, "job.cancel");
+    if (is_cancelled && reply->code == RMT_E_OK &&
+        (s_console.ambush_until > 0 || sim_chance(500)))
+        s_take_over_writers();
+    if (is_cancelled)
+        s_console.ambush_until = 0;
 }
 
 static void
@@ -207,6 +250,26 @@ s_await_image(void)
 }
 
 static void
+s_go_on(void)
+{
+    if (s_console.ambush_until > 0) {
+        s_ambush();
+    } else if (s_console.hurdles == 0) {
+        s_console.stage = STAGE_END;
+    } else {
+        s_console.hurdles--;
+        const bool takes_over = s_console.takes_over || sim_chance(300);
+        s_console.takes_over = false;
+        if (takes_over)
+            s_order_deploy(true);
+        else if (s_console.job_count > 0 && sim_chance(200))
+            s_console.ambush_until = sim_now() + AMBUSH;
+        else
+            s_order_hurdle();
+    }
+}
+
+static void
 s_order_next(void)
 {
     switch (s_console.stage) {
@@ -220,15 +283,7 @@ s_order_next(void)
         s_order_deploy(false);
         break;
     case STAGE_HURDLES:
-        if (s_console.hurdles == 0) {
-            s_console.stage = STAGE_END;
-        } else {
-            s_console.hurdles--;
-            if (sim_chance(300))
-                s_order_deploy(true);
-            else
-                s_order_hurdle();
-        }
+        s_go_on();
         break;
     case STAGE_END:
         break;
@@ -275,6 +330,17 @@ sim_console_begin(unsigned hurdles)
     s_console.hurdles = hurdles;
     s_console.idle_until = SIM_S;
     sim_process_start(sim_process_new("console", s_on_turn, s_on_start, s_on_end, NULL));
+}
+
+const char *
+sim_console_words(void)
+{
+    static const char *const stages[] = {[STAGE_IMAGE] = "it orders an image",
+                                         [STAGE_IMAGE_RUNS] = "it awaits an image",
+                                         [STAGE_DEPLOY] = "it orders an install",
+                                         [STAGE_HURDLES] = "it has changes left",
+                                         [STAGE_END] = "its last order has no answer"};
+    return stages[s_console.stage];
 }
 
 bool

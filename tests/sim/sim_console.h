@@ -10,3 +10,5 @@
 void sim_console_begin(unsigned hurdles);
 // Nothing more will be ordered, and all is answered.
 bool sim_console_is_done(void);
+// What it does now, for people.
+const char *sim_console_words(void);

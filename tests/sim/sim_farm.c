@@ -67,6 +67,12 @@ __wrap_rmt_key_new(rmt_key_t *key_out, rmt_error_t *error)
     return 0;
 }
 
+char *
+__wrap_rmt_inventory_own_identity(void)
+{
+    return NULL;
+}
+
 static post_t *
 s_post_of_file(const char *path)
 {
@@ -432,6 +438,12 @@ sim_farm_is_expected(const sim_process_t *process)
     const sim_node_t *node = process->body;
     return process->is_up && !node->runs_disk &&
            sim_now() - process->started_at > GREETED_TIME;
+}
+
+bool
+sim_farm_is_gone(const sim_process_t *process, int64_t time)
+{
+    return !process->is_up && sim_now() - process->ended_at > time;
 }
 
 void

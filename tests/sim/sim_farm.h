@@ -37,6 +37,8 @@ void sim_farm_restart(sim_process_t *node, int64_t delay);
 // True when a node is to be heard of: its program has run for long enough to be greeted,
 // and it is no installed machine.
 bool sim_farm_is_expected(const sim_process_t *node);
+// True when a node has not run for this time.
+bool sim_farm_is_gone(const sim_process_t *node, int64_t time);
 // A person at the farm turns on each machine that is off, or whose installed system has
 // reported, when its next netboot leads to the agent; by_hand: it is started from the
 // network in any case.

@@ -8,16 +8,18 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_id.h"
+#include "sim/sim_arena.h"
 #include "state/rmt_library.h"
 
 #define READY_CHANNEL "ramet:ready"
-#define GARBAGE_MAX_KIB (128 * 1024)
+#define GARBAGE_MAX_KIB (256 * 1024)
 
 struct sim_redis {
+    sim_arena_t *arena; // Of the Lua state
     lua_State *lua;
     int host; // References in the registry: the table of hooks, and its functions
     int call;
-    char ready[1024];
+    char ready[64 * 1024];
 };
 
 static void
@@ -26,6 +28,13 @@ s_need(sim_redis_t *self, int status, const char *what)
     if (status == 0)
         return;
     fprintf(stderr, "%s: %s\n", what, lua_tostring(self->lua, -1));
+    abort();
+}
+
+static int
+s_panic(lua_State *lua)
+{
+    fprintf(stderr, "Lua: %s\n", lua_tostring(lua, -1));
     abort();
 }
 
@@ -78,8 +87,10 @@ sim_redis_t *
 sim_redis_new(const char *more, const sim_patch_t *patches)
 {
     sim_redis_t *self = zmalloc(sizeof *self);
-    self->lua = luaL_newstate();
+    self->arena = sim_arena_new();
+    self->lua = lua_newstate(sim_arena_alloc, self->arena);
     assert(self->lua);
+    lua_atpanic(self->lua, s_panic);
     luaL_openlibs(self->lua);
     lua_newtable(self->lua);
     lua_pushcfunction(self->lua, s_digest);
@@ -93,6 +104,7 @@ sim_redis_new(const char *more, const sim_patch_t *patches)
     lua_getfield(self->lua, -1, "call");
     self->call = luaL_ref(self->lua, LUA_REGISTRYINDEX);
     lua_settop(self->lua, 0);
+    sim_redis_fix(self);
     return self;
 }
 
@@ -103,6 +115,7 @@ sim_redis_destroy(sim_redis_t **self_p)
     if (!self)
         return;
     lua_close(self->lua);
+    sim_arena_destroy(&self->arena);
     free(self);
     *self_p = NULL;
 }
@@ -138,10 +151,17 @@ sim_redis_restore(sim_redis_t *self, int slot)
 
 // Within a world nothing is collected: most of it lasts for less than a second.
 void
-sim_redis_seed(sim_redis_t *self, uint32_t seed)
+sim_redis_fix(sim_redis_t *self)
 {
     lua_gc(self->lua, LUA_GCCOLLECT, 0);
     lua_gc(self->lua, LUA_GCSTOP, 0);
+    sim_arena_keep(self->arena);
+}
+
+void
+sim_redis_begin(sim_redis_t *self, uint32_t seed)
+{
+    sim_arena_back(self->arena);
     s_hook(self, "begin", 0, seed % 2147483646U + 1);
 }
 

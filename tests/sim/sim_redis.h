@@ -2,8 +2,7 @@
 // over tables that tests/sim/redis.lua keeps in place of data.
 //
 // It knows no connections, no disk and no clock: sim_state.c adds those.
-// A call is one step, as in Redis. The library is loaded once and keeps nothing, so that
-// one instance serves many worlds after one another.
+// A call is one step, as in Redis. One instance serves many worlds after one another.
 #pragma once
 
 #include "state/rmt_state.h"
@@ -26,8 +25,11 @@ void sim_redis_destroy(sim_redis_t **self_p);
 void sim_redis_keep(sim_redis_t *self, int slot);
 void sim_redis_restore(sim_redis_t *self, int slot);
 
-// The seed of SRANDMEMBER.
-void sim_redis_seed(sim_redis_t *self, uint32_t seed);
+// What the instance is now is what sim_redis_begin goes back to, with its copies and all
+// that Lua code keeps; before the first time it is the empty Redis of sim_redis_new.
+void sim_redis_fix(sim_redis_t *self);
+// Begin anew; seed: that of SRANDMEMBER.
+void sim_redis_begin(sim_redis_t *self, uint32_t seed);
 
 // One call at this time of the wall clock. Caller owns the result, a REPLY; an error that
 // Redis itself would answer has the code INTERNAL.

@@ -5,11 +5,12 @@
 #include "sim/sim_net.h"
 #include "sim/sim_state.h"
 
-#define SLOT_OLD 1             // For a Redis that is restored
-#define SLOT_SYNCED 2          // For one that answers before it has written
+#define SLOT_OLD 0             // For a Redis that is restored
+#define SLOT_SYNCED 1          // For one that answers before it has written
 #define SETTLE (45 * SIM_S)    // Until presence is right again
 #define BY_HAND (100 * SIM_S)  // Until the person no longer trusts the netboot
 #define PATIENCE (700 * SIM_S) // Until all jobs end, when faults have stopped
+#define CLOCK_JUMP_MS 7200000  // Either way
 #define ROUND (15 * SIM_S)     // Of the person at the farm
 
 // The faults of one seed: each kind is there or not, and comes more or less often.
@@ -23,6 +24,8 @@ typedef enum {
     FAULT_REDIS_CUT,
     FAULT_REDIS_RESTORE,
     FAULT_CLOCK,
+    FAULT_REDIS_CLOCK,
+    FAULT_LATE,
     FAULT_REPLAY,
     FAULT_LEAVE,
     FAULT_COUNT
@@ -31,8 +34,7 @@ typedef enum {
 static struct {
     bool has[FAULT_COUNT];
     int64_t pause_max, until;
-    bool is_kept, loses_writes;
-    int64_t synced_at;
+    bool is_kept, is_aimed, loses_writes;
 } s_seed;
 
 static sim_process_t *
@@ -69,6 +71,25 @@ s_kill(sim_process_t *process)
 }
 
 static void
+s_on_death(void *context, bool is_void)
+{
+    if (!is_void && sim_now() < s_seed.until)
+        s_kill(context);
+}
+
+// A broker stops with words of a worker that it has not read, and the worker begins a new
+// life meanwhile: what the old one said comes late.
+static void
+s_be_late(void)
+{
+    sim_process_t *broker = sim_farm_broker(sim_random() % SIM_BROKERS);
+    broker->paused_until = sim_now() + sim_between(15 * SIM_S, 40 * SIM_S);
+    sim_process_t *node = sim_farm_node(sim_random() % SIM_NODES);
+    if (node->is_up)
+        sim_after(sim_between(SIM_S / 2, 4 * SIM_S), node, s_on_death, node);
+}
+
+static void
 s_do(fault_t fault)
 {
     sim_process_t *process = s_some_process();
@@ -99,8 +120,13 @@ s_do(fault_t fault)
         s_restore();
         break;
     case FAULT_CLOCK:
-        process->wall_ms = sim_between(-7200000, 7200000);
-        sim_state_shift(sim_between(-1000, 1000));
+        process->wall_ms = sim_between(-CLOCK_JUMP_MS, CLOCK_JUMP_MS);
+        break;
+    case FAULT_REDIS_CLOCK:
+        sim_state_shift(sim_between(-CLOCK_JUMP_MS, CLOCK_JUMP_MS));
+        break;
+    case FAULT_LATE:
+        s_be_late();
         break;
     case FAULT_REPLAY:
         (void) sim_net_replay(sim_farm_node(SIM_NODES - 1 - sim_random() % SIM_TARGETS));
@@ -126,14 +152,29 @@ s_on_fault(void *context, bool is_void)
 }
 
 static void
+s_on_restore(void *context, bool is_void)
+{
+    (void) context;
+    if (!is_void && sim_now() < s_seed.until)
+        s_restore();
+}
+
+// Often at a moment when an agent prepares a GO, and back soon: it still does.
+static void
 s_on_keep(void *context, bool is_void)
 {
     sim_redis_t *redis = context;
     if (is_void || sim_now() >= s_seed.until)
         return;
+    if (s_seed.is_aimed && !sim_check_is("preparing")) {
+        sim_after(SIM_S / 3, NULL, s_on_keep, redis);
+        return;
+    }
     sim_redis_keep(redis, SLOT_OLD);
     sim_check_kept();
     s_seed.is_kept = true;
+    if (s_seed.is_aimed)
+        sim_after(sim_between(SIM_S / 5, 2 * SIM_S), NULL, s_on_restore, NULL);
 }
 
 static void
@@ -160,7 +201,8 @@ static void
 s_plan_faults(sim_redis_t *redis)
 {
     for (size_t i = 0; i < FAULT_COUNT; i++)
-        s_seed.has[i] = sim_chance(i == FAULT_REDIS_RESTORE ? 150 : 500);
+        s_seed.has[i] = sim_chance(i == FAULT_REDIS_RESTORE ? 200 : 500);
+    s_seed.is_aimed = sim_chance(700);
     s_seed.pause_max = sim_between(2, 60) * SIM_S;
     s_seed.until = sim_between(40, 120) * SIM_S;
     sim_after(SIM_S, NULL, s_on_fault, NULL);
@@ -197,6 +239,8 @@ s_await_quiet(void)
            !(sim_console_is_done() && sim_check_is_quiet()))
         s_run_until(sim_now() + 2 * SIM_S);
     s_run_until(sim_now() + SETTLE);
+    if (!sim_console_is_done())
+        sim_check_fail("the console has not come to its end: %s", sim_console_words());
 }
 
 const char *
@@ -206,8 +250,7 @@ sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed, bool with_
     s_seed.is_kept = false;
     s_seed.loses_writes = bug->loses_writes;
     sim_world_begin(seed);
-    sim_redis_restore(redis, SIM_SLOT_FARM);
-    sim_redis_seed(redis, (uint32_t) seed);
+    sim_redis_begin(redis, (uint32_t) seed);
     sim_net_set_delay(sim_chance(500) ? 5 * SIM_MS : 300 * SIM_MS);
     sim_state_set_delay(sim_chance(700) ? 2 * SIM_MS : 200 * SIM_MS);
     sim_state_begin(redis);
@@ -222,6 +265,8 @@ sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed, bool with_
     s_await_quiet();
     if (!sim_check_fault())
         sim_check_end();
+    if (!with_faults && sim_check_gos() == 0)
+        sim_check_fail("nothing went wrong, and no target was written");
     sim_world_end();
     sim_farm_end();
     sim_state_end();

@@ -11,10 +11,9 @@ typedef struct {
     bool loses_writes; // Redis answers before it has a call on disk
 } sim_bug_t;
 
-// Run a seed over a Redis that sim_redis_new made with watch.lua, and whose slot
-// SIM_SLOT_FARM has what sim_farm_seed puts. Returns the text of the first violation,
+// Run a seed over a Redis that sim_redis_new made with watch.lua, and that was fixed with
+// what sim_farm_seed puts. Returns the text of the first violation,
 // valid until the next run, or NULL. with_faults: false for a farm in which nothing goes
 // wrong.
-#define SIM_SLOT_FARM 0
 const char *sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed,
                          bool with_faults);

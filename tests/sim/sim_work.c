@@ -214,6 +214,7 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
     if (s_goes_on(task, "unpack", 8))
         return s_soon();
     machine->is_installed = true;
+    sim_check_written(node->index, &fence);
     snprintf(machine->image, sizeof machine->image, "%s", s_order_of(task));
     return 0;
 }

@@ -238,6 +238,7 @@ sim_process_kill(sim_process_t *self)
         return;
     sim_note(self->name, "end", 3);
     self->is_up = false;
+    self->ended_at = s_world.now;
     self->turn_at = INT64_MAX;
     s_as(self, self->on_end);
 }

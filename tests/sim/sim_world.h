@@ -25,6 +25,7 @@ struct sim_process {
     uint64_t life;         // Rises with each start
     int64_t paused_until;  // As if stopped by SIGSTOP
     int64_t started_at;    // Its monotonic clock begins here
+    int64_t ended_at;      // Of the life before
     int64_t wall_ms;       // How far its wall clock is from that of the world
     int64_t blocked_until; // Nothing comes to it or leaves it: sim_net
     sim_life_fn *on_start; // Make what the body needs

@@ -13,11 +13,14 @@ int64_t __wrap_rmt_clock_ms(void);
 int64_t __wrap_rmt_clock_wall_ms(void);
 void __wrap_rmt_random_bytes(void *bytes, size_t size);
 
-// sim_farm.c: the state files of brokers, which no crash can tear, and keys by chance
+// sim_farm.c: the state files of brokers, which no crash can tear, keys by chance, and no
+// identity of a machine
 int __wrap_rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
                        rmt_error_t *error);
 int __wrap_rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
                        rmt_error_t *error);
+// The computer that the simulation runs on has no part in it.
+char *__wrap_rmt_inventory_own_identity(void);
 int __wrap_rmt_key_new(rmt_key_t *key_out, rmt_error_t *error);
 
 // sim_net.c: zsock_destroy of what rmt_socket_new has made
