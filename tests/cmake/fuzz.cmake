@@ -1,7 +1,7 @@
 # ramet_fuzz(NAME MUTATIONS n NEEDS ramet::x ...): fuzz/fuzz_NAME.c over the inputs of
 # fuzz/corpus/NAME. In a plain build fuzz/drive.c gives it each input whole, cut, and changed n times:
 # "fuzz.NAME". With RAMET_FUZZ libFuzzer drives it, for RAMET_FUZZ_S seconds: "long.fuzz.NAME".
-add_library(fuzz_tools STATIC fuzz/grove.c)
+add_library(fuzz_tools STATIC fuzz/canary.c fuzz/grove.c fuzz/listing.c)
 target_include_directories(fuzz_tools PUBLIC "${PROJECT_SOURCE_DIR}/tests")
 target_link_libraries(fuzz_tools PUBLIC ramet::base PRIVATE ramet_flags)
 if(NOT RAMET_FUZZ)

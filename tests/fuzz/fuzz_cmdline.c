@@ -26,6 +26,23 @@ s_word(const char *line, const char *option)
     return rmt_text("%s", "");
 }
 
+// The brokers stand in the configuration as in the line.
+static void
+s_check_brokers(const rmt_config_t *config, const char *line)
+{
+    rmt_auto_str said = s_word(line, "ramet.broker=");
+    const char *const *list = rmt_config_list(config, "brokers");
+    char *rest = said;
+    size_t count = 0;
+    for (char *word = strsep(&rest, ","); word; word = strsep(&rest, ",")) {
+        if (!*word)
+            continue;
+        MUST(list[count] && strcmp(list[count], word) == 0);
+        count++;
+    }
+    MUST(count > 0 && !list[count]);
+}
+
 static void
 s_check(const rmt_config_t *config, const char *line)
 {
@@ -33,10 +50,14 @@ s_check(const rmt_config_t *config, const char *line)
         const char *option, *key;
     } rows[] = {
         {"ramet.token=", "token"}, {"ramet.engine=", "engine"}, {"ramet.name=", "name"}};
+    rmt_auto_str key = s_word(line, "ramet.key=");
+    MUST(!*key || strlen(key) == 64 ||
+         strcmp(key, rmt_config_text(config, "broker-key")) == 0);
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str said = s_word(line, rows[i].option);
         MUST(!*said || strcmp(said, rmt_config_text(config, rows[i].key)) == 0);
     }
+    s_check_brokers(config, line);
     MUST(strcmp(rmt_config_text(config, "role"), "target") == 0);
     MUST(rmt_config_bool(config, "reboot"));
 }

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/rmt_auto.h"
+#include "fuzz/canary.h"
 #include "fuzz/must.h"
 #include "tree/rmt_capture.h"
 #include "tree/rmt_writer.h"
@@ -24,7 +25,6 @@
 #define INPUTS_PER_MOUNT 64
 #define INPUTS_PER_READING 64
 #define CONTENTS_MAX ((uint64_t) 4 * 1024 * 1024)
-#define SECRET "nobody may touch this"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -64,29 +64,9 @@ s_enter(void)
     MUST(mkdirat(mounted, name, 0755) == 0);
     const int fd = openat(mounted, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     MUST(fd != -1);
-    MUST(mkdirat(fd, "root", 0755) == 0 && mkdirat(fd, "canary", 0755) == 0);
-    const int file = openat(fd, "canary/file", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    MUST(write(file, SECRET, strlen(SECRET)) == (ssize_t) strlen(SECRET));
-    close(file);
+    MUST(mkdirat(fd, "root", 0755) == 0);
+    canary_plant(fd);
     return fd;
-}
-
-static void
-s_check_canary(int top)
-{
-    struct stat status;
-    MUST(fstat(top, &status) == 0 && status.st_nlink == 4);
-    MUST(fstatat(top, "canary", &status, AT_SYMLINK_NOFOLLOW) == 0);
-    MUST(status.st_mode == (S_IFDIR | 0755) && status.st_uid == 0);
-    MUST(status.st_nlink == 2);
-    MUST(fstatat(top, "canary/file", &status, AT_SYMLINK_NOFOLLOW) == 0);
-    MUST(status.st_mode == (S_IFREG | 0644) && status.st_nlink == 1);
-    MUST(status.st_size == (off_t) strlen(SECRET) && status.st_uid == 0);
-    char text[64];
-    const int fd = openat(top, "canary/file", O_RDONLY | O_CLOEXEC);
-    MUST(read(fd, text, sizeof text) == (ssize_t) strlen(SECRET));
-    MUST(memcmp(text, SECRET, strlen(SECRET)) == 0);
-    close(fd);
 }
 
 static int
@@ -164,7 +144,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         MUST(writer);
         (void) s_write(writer, data, size);
     }
-    s_check_canary(top);
+    canary_look(top);
     // Capturing files this young takes a pause.
     static unsigned count;
     if (count++ % INPUTS_PER_READING == 0)

@@ -7,15 +7,15 @@
 
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "fuzz/canary.h"
 #include "fuzz/must.h"
 
 #define MARK "== "
 #define FILES_MAX 64
 #define PATH_SIZE_MAX 400
-#define SECRET "nobody may touch this"
 
 static char *s_top, *s_root;
-static int s_root_fd = -1;
+static int s_root_fd = -1, s_world_fd = -1;
 
 static void
 s_remove(void)
@@ -130,45 +130,16 @@ s_make_all(const uint8_t *data, size_t size, bool is_closed)
     }
 }
 
-// ---- The canary
-
-static void
-s_plant(void)
-{
-    rmt_error_t error;
-    rmt_auto_str folder = rmt_text("%s/world/canary", s_top);
-    rmt_auto_str path = rmt_text("%s/file", folder);
-    MUST(rmt_io_mkdirs(folder, 0755, &error) == 0);
-    rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-    MUST(fd != -1 && rmt_io_write(fd, SECRET, strlen(SECRET), &error) == 0);
-}
-
-static void
-s_look(void)
-{
-    struct stat status;
-    rmt_error_t error;
-    rmt_auto_ptr data = NULL;
-    size_t size = 0;
-    rmt_auto_str world = rmt_text("%s/world", s_top);
-    rmt_auto_str folder = rmt_text("%s/canary", world);
-    rmt_auto_str path = rmt_text("%s/file", folder);
-    MUST(lstat(world, &status) == 0 && status.st_nlink == 4);
-    MUST(lstat(folder, &status) == 0 && status.st_mode == (S_IFDIR | 0755));
-    MUST(status.st_nlink == 2);
-    MUST(lstat(path, &status) == 0 && status.st_mode == (S_IFREG | 0644));
-    MUST(status.st_nlink == 1 && status.st_uid == geteuid());
-    MUST(rmt_io_load(path, 4096, &data, &size, &error) == 0);
-    MUST(size == strlen(SECRET) && memcmp(data, SECRET, size) == 0);
-}
-
 int
 grove_make(const uint8_t *data, size_t size, bool is_closed)
 {
     rmt_error_t error;
     MUST(rmt_io_mkdirs(grove_root(), 0755, &error) == 0);
-    s_plant();
     s_make_all(data, size, is_closed);
+    rmt_auto_str world = rmt_text("%s/world", s_top);
+    s_world_fd = open(world, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    MUST(s_world_fd != -1);
+    canary_plant(s_world_fd);
     s_root_fd = open(s_root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     MUST(s_root_fd != -1);
     return s_root_fd;
@@ -180,6 +151,7 @@ grove_end(void)
     rmt_error_t error;
     rmt_auto_str world = rmt_text("%s/world", s_top);
     close(s_root_fd);
-    s_look();
+    canary_look(s_world_fd);
+    close(s_world_fd);
     MUST(rmt_io_remove_tree(world, &error) == 0);
 }
