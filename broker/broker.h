@@ -6,6 +6,7 @@
 
 #include <czmq.h>
 #include "facts/rmt_endpoint.h"
+#include "net/rmt_inflow.h"
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"
@@ -42,6 +43,7 @@ struct rmt_broker {
     rmt_quota_t *callers; // Of addresses at the enrol port
     rmt_fold_t *fold;
     rmt_connections_t *connections;
+    rmt_inflow_t *inflow;
     size_t knocks;     // At the enrol port, on their way to Redis
     uint32_t era;      // 0 until Redis has said it
     uint32_t file_era; // As in the state file

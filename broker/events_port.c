@@ -10,6 +10,7 @@ s_take(rmt_broker_t *broker, const rmt_subscription_t *subscription)
     const rmt_origin_t *origin = &subscription->origin;
     if (origin->fd == -1)
         return; // Its end is told for each that a connection leaves behind
+    rmt_inflow_heard(broker->inflow, origin);
     if (!rmt_keyring_find(broker->keyring, subscription->user)) {
         rmt_origin_cut(origin); // Its key ended before it had subscribed to anything
         return;

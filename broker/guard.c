@@ -132,6 +132,7 @@ rmt_guard_admits(rmt_broker_t *broker, rmt_port_t port, const rmt_packet_t *pack
                  const char **busy_out)
 {
     const rmt_origin_t *origin = &packet->origin;
+    rmt_inflow_heard(broker->inflow, origin);
     const bool is_request = packet->msg && packet->msg->kind == RMT_MSG_REQUEST;
     *busy_out = NULL;
     if (rmt_quota_is_muted(broker->quota, packet->user, rmt_clock_ms())) {
@@ -196,6 +197,7 @@ bool
 rmt_guard_admits_knock(rmt_broker_t *broker, const rmt_packet_t *packet)
 {
     char network[RMT_ADDRESS_SIZE];
+    rmt_inflow_heard(broker->inflow, &packet->origin);
     rmt_origin_network(packet->origin.address, network);
     if (!rmt_quota_is_muted(broker->callers, network, rmt_clock_ms()))
         return true;

@@ -260,23 +260,34 @@ s_tick(rmt_broker_t *self)
 
 // ---- Life
 
+static const rmt_socket_kind_t s_kinds[] = {
+    [RMT_PORT_ENROL] = RMT_SOCKET_BROKER_ENROL,
+    [RMT_PORT_AGENTS] = RMT_SOCKET_BROKER_AGENTS,
+    [RMT_PORT_WORKERS] = RMT_SOCKET_BROKER_WORKERS,
+    [RMT_PORT_CONSOLE] = RMT_SOCKET_BROKER_CONSOLE,
+    [RMT_PORT_EVENTS] = RMT_SOCKET_BROKER_EVENTS,
+};
+
+static void
+s_on_flood(void *context, const char *address)
+{
+    rmt_broker_t *self = context;
+    if (rmt_fold_is_first(self->fold, "peer.cut", address, rmt_clock_ms()))
+        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"%s\"", "", address,
+                "it sends a message without end");
+}
+
 static int
 s_bind(rmt_broker_t *self, rmt_error_t *error)
 {
-    static const rmt_socket_kind_t kinds[] = {
-        [RMT_PORT_ENROL] = RMT_SOCKET_BROKER_ENROL,
-        [RMT_PORT_AGENTS] = RMT_SOCKET_BROKER_AGENTS,
-        [RMT_PORT_WORKERS] = RMT_SOCKET_BROKER_WORKERS,
-        [RMT_PORT_CONSOLE] = RMT_SOCKET_BROKER_CONSOLE,
-        [RMT_PORT_EVENTS] = RMT_SOCKET_BROKER_EVENTS,
-    };
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++) {
         rmt_auto_str endpoint =
             rmt_text("%s:%d", self->settings->host, self->settings->port + i);
         self->ports[i] =
-            rmt_socket_new(kinds[i], endpoint, &self->settings->own, NULL, error);
+            rmt_socket_new(s_kinds[i], endpoint, &self->settings->own, NULL, error);
         if (!self->ports[i])
             return -1;
+        rmt_inflow_add(self->inflow, (uint16_t) (self->settings->port + i), s_kinds[i]);
     }
     return 0;
 }
@@ -300,6 +311,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
     self->fold = rmt_fold_new();
     self->connections = rmt_connections_new();
+    self->inflow = rmt_inflow_new(s_on_flood, self);
     self->quota = rmt_quota_new(KEYS_MAX, (int64_t) self->settings->mute_s * 1000);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
@@ -333,6 +345,7 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_quota_destroy(&self->callers);
     rmt_fold_destroy(&self->fold);
     rmt_connections_destroy(&self->connections);
+    rmt_inflow_destroy(&self->inflow);
     rmt_roster_destroy(&self->roster);
     rmt_keyring_destroy(&self->keyring);
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++)
@@ -371,7 +384,9 @@ rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
         items[ITEM_PORTS + i] =
             (zmq_pollitem_t){zsock_resolve(self->ports[i]), 0, ZMQ_POLLIN, 0};
     for (;;) {
-        const long wait = rmt_broker_turn(self);
+        const long due = rmt_broker_turn(self);
+        const long look = rmt_inflow_tick(self->inflow, rmt_clock_ms());
+        const long wait = due < look ? due : look;
         if (zmq_poll(items, ITEM_COUNT, wait) == -1 && errno != EINTR)
             return rmt_fail_errno(error, "poll");
         if (items[ITEM_SIGNAL].revents && rmt_signals_read(signals) > 0)

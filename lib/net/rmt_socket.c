@@ -53,6 +53,20 @@ rmt_socket_domain(rmt_socket_kind_t kind)
     return s_kinds[kind].domain;
 }
 
+size_t
+rmt_socket_message_max(rmt_socket_kind_t kind)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT);
+    return s_kinds[kind].size_max;
+}
+
+size_t
+rmt_socket_queue_max(rmt_socket_kind_t kind)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT);
+    return ((size_t) s_kinds[kind].in_max + 1) * s_kinds[kind].size_max;
+}
+
 // ---- Making
 
 typedef struct {

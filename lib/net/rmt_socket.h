@@ -41,6 +41,11 @@ typedef struct {
 // "data"; NULL for client kinds.
 const char *rmt_socket_domain(rmt_socket_kind_t kind);
 
+// Octets of one message, and of all that a connection may have sent and the owner of a
+// socket of this kind has not read.
+size_t rmt_socket_message_max(rmt_socket_kind_t kind);
+size_t rmt_socket_queue_max(rmt_socket_kind_t kind);
+
 // Make a socket and bind or connect it to "tcp://host:port" (bind: port "*" or 0 takes
 // a free one; host "*" is every interface) or to plain "host:port". Client kinds need
 // the server's public key; server kinds take NULL. Connecting never waits.

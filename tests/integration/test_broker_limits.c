@@ -163,6 +163,50 @@ test_answers_that_nobody_reads_do_not_make_the_broker_grow(void **state)
     assert_true(most < before + GROWTH_MAX);
 }
 
+// What libzmq has of a message before its last frame is not handed out, and counts to no
+// queue.
+static void
+s_send_endless(zsock_t *socket, size_t frame_size, int count)
+{
+    rmt_auto_ptr bytes = zmalloc(frame_size);
+    for (int i = 0; i < count; i++) {
+        zframe_t *frame = zframe_new(bytes, frame_size);
+        if (zframe_send(&frame, socket, i + 1 < count ? ZFRAME_MORE : 0) == -1)
+            zframe_destroy(&frame);
+    }
+}
+
+// [4.40] P16: a message of frames without end is no way around the limit of a message.
+static void
+test_a_message_without_end_does_not_make_the_broker_grow(void **state)
+{
+    broker_farm_t *farm = *state;
+    static const struct {
+        const char *role, *name;
+        rmt_port_t port;
+        size_t frame_size;
+    } rows[] = {{"source", "web", RMT_PORT_AGENTS, 200000},
+                {"viewer", "eve", RMT_PORT_CONSOLE, 40000},
+                {"viewer", "bob", RMT_PORT_ENROL, 60000}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const rmt_key_t key = broker_enrol(farm, rows[i].role, rows[i].name, "");
+        rmt_auto(zsock) socket = broker_dial(farm, &key, rows[i].port);
+        const size_t before = s_memory(farm);
+        size_t most = before;
+        s_send_endless(socket, rows[i].frame_size,
+                       (int) (400 * MIB / rows[i].frame_size));
+        for (const int64_t until = rmt_clock_ms() + 3000; rmt_clock_ms() < until;) {
+            const size_t memory = s_memory(farm);
+            most = memory > most ? memory : most;
+            rmt_wait_turn();
+        }
+        print_message("%s: most memory %zu MiB, before %zu MiB\n", rows[i].role,
+                      most / MIB, before / MIB);
+        assert_true(most < before + 2 * GROWTH_MAX);
+        s_time_status(farm);
+    }
+}
+
 int
 main(void)
 {
@@ -170,6 +214,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_key_that_asks_without_pause_hears_busy),
         CASE(test_requests_behind_unread_answers_hear_busy),
+        CASE(test_a_message_without_end_does_not_make_the_broker_grow),
         CASE(test_answers_that_nobody_reads_do_not_make_the_broker_grow),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

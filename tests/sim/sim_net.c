@@ -250,6 +250,20 @@ s_begin(void)
     }
 }
 
+size_t
+rmt_socket_message_max(rmt_socket_kind_t kind)
+{
+    (void) kind;
+    return SIZE_MAX / 2;
+}
+
+size_t
+rmt_socket_queue_max(rmt_socket_kind_t kind)
+{
+    (void) kind;
+    return SIZE_MAX;
+}
+
 zsock_t *
 rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
                const char *server_key, rmt_error_t *error)
