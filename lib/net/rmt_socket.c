@@ -455,6 +455,16 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
     return 0;
 }
 
+// On the data ports, where chunks come by thousands, no peer is told by its connection.
+static bool
+s_has_origin(zsock_t *socket)
+{
+    char domain[16] = "";
+    size_t size = sizeof domain;
+    const int rc = zmq_getsockopt(zsock_resolve(socket), ZMQ_ZAP_DOMAIN, domain, &size);
+    return rc == 0 && !streq(domain, s_kinds[RMT_SOCKET_DATA_SERVER].domain);
+}
+
 int
 rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
 {
@@ -471,7 +481,7 @@ rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
     packet->size = parts.frames[first] ? zframe_size(parts.frames[first]) : 0;
     if (type == ZMQ_ROUTER) {
         packet->route = rmt_take(&parts.frames[0]);
-        if (parts.frames[1])
+        if (parts.frames[1] && s_has_origin(socket))
             packet->origin = rmt_origin_of(parts.frames[1]);
         rc = s_read_user(parts.frames[1], packet->user, error);
     }
