@@ -140,6 +140,12 @@ rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight)
 }
 
 void
+rmt_events_forget_all(rmt_events_t *self)
+{
+    zhashx_purge(self->last);
+}
+
+void
 rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item)
 {
     static const char *const names[] = {"done", "total", "text"};

@@ -20,6 +20,8 @@ void rmt_events_progress(rmt_events_t *self, const rmt_record_t *flight,
                          const rmt_msg_t *progress);
 // A task has ended: its percentage is out of date.
 void rmt_events_forget(rmt_events_t *self, const rmt_record_t *flight);
+// All percentages are.
+void rmt_events_forget_all(rmt_events_t *self);
 
 // Lay the last percentages over an item that has the topic.
 void rmt_events_merge(const rmt_events_t *self, const char *topic, rmt_record_t *item);

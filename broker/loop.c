@@ -43,6 +43,7 @@ s_forget(rmt_broker_t *self)
     rmt_zap_open_lists(self->zap);
     rmt_keyring_forget(self->keyring);
     rmt_roster_clear(self->roster);
+    rmt_events_forget_all(self->events);
 }
 
 static void

@@ -246,6 +246,18 @@ rmt_roster_flight(rmt_roster_t *self, const char *task)
     return zhashx_lookup(self->flights, task);
 }
 
+zlist_t *
+rmt_roster_strays(rmt_roster_t *self)
+{
+    zlist_t *strays = zlist_new();
+    zlist_autofree(strays);
+    for (const rmt_record_t *flight = zhashx_first(self->flights); flight;
+         flight = zhashx_next(self->flights))
+        if (!rmt_roster_find(self, rmt_record_text(flight, "worker", "")))
+            zlist_append(strays, (void *) zhashx_cursor(self->flights));
+    return strays;
+}
+
 void
 rmt_roster_land(rmt_roster_t *self, const char *task)
 {

@@ -89,4 +89,6 @@ rmt_member_t *rmt_asked_member(const rmt_asked_t *self, const rmt_msg_t *reply);
 // Tasks in hand: {task, attempt, job, service, subject, stage, worker, phase}.
 void rmt_roster_fly(rmt_roster_t *self, const char *key, const rmt_record_t *task);
 rmt_record_t *rmt_roster_flight(rmt_roster_t *self, const char *task);
+// The ids of tasks whose worker is no member. Caller owns the result.
+zlist_t *rmt_roster_strays(rmt_roster_t *self);
 void rmt_roster_land(rmt_roster_t *self, const char *task);

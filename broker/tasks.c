@@ -44,6 +44,24 @@ s_add_target(rmt_record_t *body, const rmt_record_t *item)
     rmt_record_put(body, "record", zchunk_data(packed), zchunk_size(packed));
 }
 
+void
+rmt_tasks_land(rmt_broker_t *broker, const char *task)
+{
+    const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    if (!flight)
+        return;
+    rmt_events_forget(broker->events, flight);
+    rmt_roster_land(broker->roster, task);
+}
+
+void
+rmt_tasks_expire(rmt_broker_t *broker)
+{
+    rmt_auto(zlist) strays = rmt_roster_strays(broker->roster);
+    for (const char *task = zlist_first(strays); task; task = zlist_next(strays))
+        rmt_tasks_land(broker, task);
+}
+
 // A task that could not even be sent goes back to its queue.
 static void
 s_return_task(rmt_broker_t *broker, const rmt_member_t *member, const rmt_record_t *item)
@@ -52,7 +70,7 @@ s_return_task(rmt_broker_t *broker, const rmt_member_t *member, const rmt_record
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "task", rmt_record_text(item, "id", ""));
     rmt_record_set(body, "attempt", rmt_record_text(item, "attempt", ""));
-    rmt_roster_land(broker->roster, rmt_record_text(item, "id", ""));
+    rmt_tasks_land(broker, rmt_record_text(item, "id", ""));
     const rmt_call_t call = {.function = "task_return", .meta = meta, .body = body};
     rmt_state_call(broker->state, &call, NULL, NULL);
 }

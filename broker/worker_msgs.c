@@ -10,9 +10,9 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_log.h"
 #include "broker/tasks.h"
+#include "state/rmt_limits.h"
 
 #define PHASE_MAX 60
-#define PHASES_MAX 100 // Recorded of one attempt
 // Results, phases and doubts of one key on their way to Redis; more are sent again.
 #define AGENT_CALLS_MAX 16
 #define PLACE_CALLS_MAX 256
@@ -58,9 +58,11 @@ s_on_task(void *context, rmt_msg_t *reply)
     free(claim);
 }
 
-void
-rmt_worker_msgs_claim(rmt_broker_t *broker, const rmt_member_t *member, const char *act,
-                      const char *task, uint32_t attempt)
+// A message (act: its kind) names a task, and the member does not have this attempt of
+// it. That is an act to be refused when the task is another's.
+static void
+s_look_whose(rmt_broker_t *broker, const rmt_member_t *member, const char *act,
+             const char *task, uint32_t attempt)
 {
     if (!s_hold(broker, member))
         return; // Enough of them are being looked at
@@ -70,6 +72,19 @@ rmt_worker_msgs_claim(rmt_broker_t *broker, const rmt_member_t *member, const ch
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "task", task);
     rmt_broker_call(broker, "task_show", body, s_on_task, claim);
+}
+
+void
+rmt_worker_msgs_gone(rmt_broker_t *broker, const rmt_member_t *member,
+                     rmt_msg_kind_t kind, const rmt_record_t *item)
+{
+    const char *task = rmt_record_text(item, "task", "");
+    const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
+    if (flight && rmt_record_is(flight, "worker", member->key))
+        rmt_tasks_land(broker, task);
+    rmt_tasks_cancel(member, item);
+    s_look_whose(broker, member, rmt_msg_kind_name(kind), task,
+                 (uint32_t) rmt_record_u64(item, "attempt", 0));
 }
 
 // ---- BEAT
@@ -84,11 +99,8 @@ s_on_beat(void *context, rmt_msg_t *reply)
     const size_t count =
         member && reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
     for (size_t i = 0; i < count; i++) {
-        const rmt_record_t *item = rmt_records_at(reply->items, i);
-        rmt_tasks_cancel(member, item);
-        rmt_worker_msgs_claim(asked->broker, member, rmt_msg_kind_name(RMT_MSG_BEAT),
-                              rmt_record_text(item, "task", ""),
-                              (uint32_t) rmt_record_u64(item, "attempt", 0));
+        rmt_worker_msgs_gone(asked->broker, member, RMT_MSG_BEAT,
+                             rmt_records_at(reply->items, i));
     }
     rmt_asked_destroy(&asked);
 }
@@ -147,12 +159,13 @@ s_on_phase(void *context, rmt_msg_t *reply)
     rmt_asked_destroy(&asked);
 }
 
-// Whether a phase may be recorded; else the next PROGRESS of this phase brings it again.
+// Whether a phase may be recorded, as far as this broker knows since the last HELLO; else
+// the next PROGRESS of this phase brings it again.
 static bool
 s_may_record(rmt_broker_t *broker, const rmt_member_t *member, rmt_record_t *flight)
 {
     const uint64_t phases = rmt_record_u64(flight, "phases", 0);
-    if (phases >= PHASES_MAX || !s_hold(broker, member))
+    if (phases >= RMT_PHASES_MAX || !s_hold(broker, member))
         return false;
     rmt_record_set_u64(flight, "phases", phases + 1);
     return true;
@@ -164,8 +177,8 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     char task[33];
     rmt_uid_text(msg->task, task);
     if (!s_flight(broker, member, task, msg->attempt)) {
-        rmt_worker_msgs_claim(broker, member, rmt_msg_kind_name(RMT_MSG_PROGRESS), task,
-                              msg->attempt);
+        s_look_whose(broker, member, rmt_msg_kind_name(RMT_MSG_PROGRESS), task,
+                     msg->attempt);
         return; // Late, or of another worker: it has no effect
     }
     rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
@@ -203,14 +216,13 @@ s_recorded(rmt_broker_t *broker, const rmt_record_t *claim, rmt_code_t code)
               rmt_record_text(claim, "worker", "")) &&
         streq(rmt_record_text(flight, "attempt", ""),
               rmt_record_text(claim, "attempt", ""))) {
-        rmt_events_forget(broker->events, flight);
-        rmt_roster_land(broker->roster, task);
+        rmt_tasks_land(broker, task);
     }
     if (!is_final || !member)
         return; // Without RECORDED it is sent again
     if (code == RMT_E_FENCED)
-        rmt_worker_msgs_claim(broker, member, rmt_msg_kind_name(RMT_MSG_RESULT), task,
-                              (uint32_t) rmt_record_u64(claim, "attempt", 0));
+        s_look_whose(broker, member, rmt_msg_kind_name(RMT_MSG_RESULT), task,
+                     (uint32_t) rmt_record_u64(claim, "attempt", 0));
     rmt_error_t error = {0};
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_RECORDED);
     if (rmt_uid_parse(msg->task, task, &error) == -1)

@@ -9,7 +9,8 @@ void rmt_worker_msgs_credit(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_
 void rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);
 void rmt_worker_msgs_result(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *msg);
 
-// A message (act: its kind) names a task, and the member does not have this attempt of
-// it. That is an act to be refused when the task is another's: count, log and audit it.
-void rmt_worker_msgs_claim(rmt_broker_t *broker, const rmt_member_t *member,
-                           const char *act, const char *task, uint32_t attempt);
+// Redis says of a task that a message of this kind named that it is no longer the
+// member's: forget it, cancel it, and refuse the act when the task is another's. item:
+// {task, attempt}.
+void rmt_worker_msgs_gone(rmt_broker_t *broker, const rmt_member_t *member,
+                          rmt_msg_kind_t kind, const rmt_record_t *item);

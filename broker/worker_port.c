@@ -22,6 +22,7 @@ rmt_worker_port_presence(rmt_broker_t *broker)
     rmt_roster_t *roster = broker->roster;
     const int64_t now = rmt_clock_ms();
     rmt_roster_expire(roster);
+    rmt_tasks_expire(broker);
     if (rmt_roster_count(roster) == 0)
         return;
     rmt_auto(rmt_records) items = rmt_records_new();
@@ -154,10 +155,7 @@ s_on_hello(void *context, rmt_msg_t *reply)
                 rmt_roster_fly(asked->broker->roster, member->key, item);
                 continue;
             }
-            rmt_tasks_cancel(member, item);
-            rmt_worker_msgs_claim(asked->broker, member, rmt_msg_kind_name(RMT_MSG_HELLO),
-                                  rmt_record_text(item, "task", ""),
-                                  (uint32_t) rmt_record_u64(item, "attempt", 0));
+            rmt_worker_msgs_gone(asked->broker, member, RMT_MSG_HELLO, item);
         }
         rmt_tasks_feed(asked->broker, member);
         rmt_events_tail(asked->broker->events);

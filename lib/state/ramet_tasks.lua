@@ -255,7 +255,10 @@ end)
 -- Where a task of a target is; phases are durable, percentages are not.
 serve('task_phase', function(meta, body)
     local task = R.task_held_need(meta, body)
-    call('HSET', task_key(task.id), 'phase', body.phase)
+    local phases = task['phases-of'] == task.attempt and num(task.phases) or 0
+    need(phases < L.PHASES_MAX, E.BUSY, 'this attempt has told ' .. L.PHASES_MAX .. ' phases')
+    call('HSET', task_key(task.id), 'phase', body.phase, 'phases', phases + 1,
+        'phases-of', task.attempt)
     local job = P .. 'job:' .. task.job
     local event = { job = task.job, task = task.id, service = task.service,
         phase = body.phase, text = body.text or '' }

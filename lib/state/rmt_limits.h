@@ -6,6 +6,7 @@
 
 #define RMT_CLOCK_STEP_MS 3000 // The farm's clock is kept when it has gone on so far
 #define RMT_PRESENT_MS 15000   // A peer that was heard of within this is present
+#define RMT_PHASES_MAX 100     // Recorded of one attempt of a task
 #define RMT_READY_MAX 200      // Targets that job_view lists as those that can begin
 #define RMT_LARGE_TARGETS 25   // A job over more targets is large,
 #define RMT_LARGE_PART 5       // so is one over more than this part of the farm,

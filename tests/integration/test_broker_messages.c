@@ -85,6 +85,47 @@ test_no_more_tasks_come_than_the_credit_allows(void **state)
     hand_dismiss(&imager);
 }
 
+static bool
+s_shows_done(broker_farm_t *farm, const char *job, const char *done)
+{
+    rmt_auto_str body = rmt_text("job=%s", job);
+    rmt_auto(rmt_msg) show = broker_need(farm, "job.show", body, "");
+    return streq(rmt_record_text(show->body, "done", ""), done);
+}
+
+// P17: what the broker keeps of a task in hand, its percentage too, goes with the worker.
+static void
+test_the_percentage_of_a_worker_that_has_gone_is_forgotten(void **state)
+{
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    hand_t *imager = hand_hire_imager(farm);
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
+    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
+    rmt_msg_text(&credit->service, "capture@source/web");
+    credit->slots = 1;
+    RMT_OK(rmt_socket_send(socket, NULL, credit, true, &error));
+    rmt_auto(rmt_msg) made = broker_need(farm, "image.create", "source=web name=w1", "");
+    const char *job = rmt_record_text(made->body, "job", "");
+    rmt_auto(rmt_msg) task = broker_hear(socket, BROKER_WAIT_MS);
+    assert_non_null(task);
+    assert_int_equal(task->kind, RMT_MSG_TASK);
+    rmt_auto(rmt_msg) progress = rmt_msg_new(RMT_MSG_PROGRESS);
+    memcpy(progress->task, task->task, RMT_UID_SIZE);
+    progress->attempt = task->attempt;
+    progress->done = 17;
+    progress->total = 40;
+    rmt_msg_text(&progress->phase, "read");
+    RMT_OK(rmt_socket_send(socket, NULL, progress, true, &error));
+    RMT_WAIT_UNTIL(s_shows_done(farm, job, "17"), BROKER_WAIT_MS);
+    rmt_auto(rmt_msg) gone = broker_need(farm, "key.revoke", "name=web", "");
+    RMT_WAIT_UNTIL(!s_shows_done(farm, job, "17"), BROKER_WAIT_MS);
+    hand_dismiss(&imager);
+}
+
 // [1.33]: nothing that is said there can reach one who acts.
 static void
 test_the_events_port_lets_no_worker_and_no_agent_in(void **state)
@@ -147,6 +188,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_reply_has_the_sequence_of_its_request),
         CASE(test_no_more_tasks_come_than_the_credit_allows),
+        CASE(test_the_percentage_of_a_worker_that_has_gone_is_forgotten),
         CASE(test_the_events_port_lets_no_worker_and_no_agent_in),
         CASE(test_a_key_is_enrolled_over_its_own_connection_alone),
     };

@@ -194,6 +194,25 @@ test_a_lease_that_runs_out_fences_the_old_attempt(void **state)
     assert_string_equal(state_farm_body(farm, "state"), "queued");
 }
 
+// [4.30] P17: in Redis, so that another HELLO does not begin the count anew; the next
+// attempt has its own.
+static void
+test_an_attempt_has_so_many_phases(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1", "");
+    for (int i = 0; i < 100; i++) {
+        char body[100];
+        snprintf(body, sizeof body, "task=" UID2 " attempt=1 phase=p%d", i);
+        OK("task_phase", "by=w1", body, "");
+    }
+    REFUSED(RMT_E_BUSY, "task_phase", "by=w1", "task=" UID2 " attempt=1 phase=x", "");
+    OK("task_release", "by=w1", "task=" UID2 " attempt=1", "");
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1", "");
+    OK("task_phase", "by=w1", "task=" UID2 " attempt=2 phase=x", "");
+}
+
 // [1.18] P3: HELLO with the task renews it, without it the task is offered again.
 static void
 test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
@@ -319,6 +338,7 @@ main(void)
         CASE(test_a_step_that_is_wrong_writes_nothing),
         CASE(test_what_stands_behind_the_end_of_a_job_is_left_out),
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
+        CASE(test_an_attempt_has_so_many_phases),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
         CASE(test_a_scan_tells_what_is_due),
         CASE(test_a_task_without_a_worker_is_shown_as_stuck),
