@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,21 +32,28 @@ s_digest(int folder_fd, const char *name)
     return digest;
 }
 
+// That a name is there, and of which kind.
 static void
-s_tell(const listing_t *self, int folder_fd, const char *name, const char *path,
-       bool has_times)
+s_tell_kind(const listing_t *self, int folder_fd, const char *name, const char *path)
+{
+    struct stat status;
+    MUST(fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0);
+    fprintf(self->out, "%s %o inode %llu\n", path, status.st_mode & S_IFMT,
+            (unsigned long long) status.st_ino);
+}
+
+static void
+s_tell(const listing_t *self, int folder_fd, const char *name, const char *path)
 {
     struct stat status;
     MUST(fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0);
     fprintf(self->out, "%s %o %u:%u dev %llx", path, status.st_mode, status.st_uid,
             status.st_gid, (unsigned long long) status.st_rdev);
     if (self->what & LISTING_TIMES)
-        fprintf(self->out, " inode %llu", (unsigned long long) status.st_ino);
-    if (has_times)
-        fprintf(self->out, " links %llu times %lld.%09ld %lld.%09ld",
-                (unsigned long long) status.st_nlink, (long long) status.st_mtim.tv_sec,
-                status.st_mtim.tv_nsec, (long long) status.st_ctim.tv_sec,
-                status.st_ctim.tv_nsec);
+        fprintf(self->out, " inode %llu links %llu times %lld.%09ld %lld.%09ld",
+                (unsigned long long) status.st_ino, (unsigned long long) status.st_nlink,
+                (long long) status.st_mtim.tv_sec, status.st_mtim.tv_nsec,
+                (long long) status.st_ctim.tv_sec, status.st_ctim.tv_nsec);
     if (S_ISREG(status.st_mode))
         fprintf(self->out, " size %lld digest %016llx", (long long) status.st_size,
                 (unsigned long long) s_digest(folder_fd, name));
@@ -55,6 +61,20 @@ s_tell(const listing_t *self, int folder_fd, const char *name, const char *path,
     const ssize_t size =
         S_ISLNK(status.st_mode) ? readlinkat(folder_fd, name, target, sizeof target) : 0;
     fprintf(self->out, " -> %.*s\n", (int) size, target);
+}
+
+static void s_walk(const listing_t *self, int folder_fd, const char *path,
+                   const char *except);
+
+// A name, and what is below it.
+static void
+s_visit(const listing_t *self, int folder_fd, const char *name, const char *path)
+{
+    s_tell(self, folder_fd, name, path);
+    rmt_auto_fd fd =
+        openat(folder_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd != -1)
+        s_walk(self, fd, path, NULL);
 }
 
 static void
@@ -65,17 +85,12 @@ s_walk(const listing_t *self, int folder_fd, const char *path, const char *excep
     MUST(count >= 0);
     for (int i = 0; i < count; i++) {
         const char *name = entries[i]->d_name;
-        const bool is_left_out = except && strcmp(name, except) == 0;
         if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
             rmt_auto_str below = rmt_text("%s/%s", path, name);
-            s_tell(self, folder_fd, name, below,
-                   (self->what & LISTING_TIMES) && !is_left_out);
-            rmt_auto_fd fd =
-                is_left_out ? -1
-                            : openat(folder_fd, name,
-                                     O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-            if (fd != -1)
-                s_walk(self, fd, below, NULL);
+            if (except && strcmp(name, except) == 0)
+                s_tell_kind(self, folder_fd, name, below);
+            else
+                s_visit(self, folder_fd, name, below);
         }
         free(entries[i]);
     }
@@ -89,7 +104,7 @@ listing_of(int folder_fd, int what, const char *except)
     size_t size = 0;
     const listing_t self = {open_memstream(&text, &size), what};
     MUST(self.out);
-    s_tell(&self, folder_fd, ".", ".", what & LISTING_TIMES);
+    s_tell(&self, folder_fd, ".", ".");
     s_walk(&self, folder_fd, ".", except);
     fclose(self.out);
     return text;
