@@ -49,6 +49,7 @@ thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprog
 test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools"
 lint_packages="clang-format clang-tidy shellcheck jq"
+coverage_packages="gcovr"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"

@@ -17,6 +17,19 @@ foreach(script IN LISTS scripts)
     endif()
 endforeach()
 
+# The kill matrix needs failpoints. Of its four parts each has a farm.
+if(RAMET_FAILPOINTS AND NOT RAMET_SANITIZE)
+    set(kill_matrix ${CMAKE_CURRENT_SOURCE_DIR}/system/kill_matrix.sh)
+    foreach(part RANGE 3)
+        add_test(NAME kill.part_${part} COMMAND ${ramet_own_mounts} ${kill_matrix})
+        set_tests_properties(kill.part_${part} PROPERTIES LABELS kill TIMEOUT 900
+            ENVIRONMENT "RAMET_KILL_CELLS=40;RAMET_KILL_PART=${part}/4;RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+        ramet_long(kill part_${part} ENVIRONMENT RAMET_KILL_PART=${part}/4 COMMAND ${kill_matrix})
+    endforeach()
+endif()
+add_custom_target(programs DEPENDS ramet ramet-agent ramet-broker ramet-compare ramet-diskw
+    ramet-imager ramet-installer)
+
 add_executable(ramet-manifest-size tools/rmt-manifest-size.c)
 target_link_libraries(ramet-manifest-size PRIVATE ramet_flags ramet::exchange)
 set_target_properties(ramet-manifest-size PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
