@@ -14,3 +14,6 @@ target_link_libraries(ramet-flood PRIVATE ramet_flags ramet::net ramet::facts ra
 set_target_properties(ramet-flood PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 ramet_long(flood system ENVIRONMENT RAMET_FLOOD_S=60
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_flood.sh)
+# Each floods a broker and asks within how long another peer is served, so never two at a time.
+set_tests_properties(integration.broker_connections integration.broker_limits
+    integration.broker_strikes PROPERTIES RESOURCE_LOCK flood)

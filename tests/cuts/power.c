@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -34,7 +35,10 @@ typedef struct {
     size_t seen[ROUND_CUTS]; // Bytes of acks before each cut
     uint64_t random;
     power_loss_t loss;
+    pid_t writer; // 0: none
 } power_t;
+
+static power_t *s_power; // The computer of this test, until it is unmade
 
 static void
 s_do(const char *const *words)
@@ -101,12 +105,45 @@ s_make(power_t *self)
 }
 
 static void
-s_unmake(const power_t *self)
+s_unmake(power_t *self)
 {
     rmt_error_t error = {0};
     rmt_auto_str shelf = s_path(self, "shelf");
     DO("umount", shelf);
     RMT_OK(rmt_io_remove_tree(self->folder, &error));
+    s_power = NULL;
+    free(self);
+}
+
+static void
+s_end_writer(power_t *self)
+{
+    if (self->writer == 0)
+        return;
+    kill(-self->writer, SIGKILL);
+    while (waitpid(-self->writer, NULL, 0) > 0)
+        continue; // Its own children are ours by now
+    self->writer = 0;
+}
+
+int
+power_teardown(void **state)
+{
+    (void) state;
+    rmt_error_t ignored = {0};
+    power_t *self = s_power;
+    if (!self)
+        return 0;
+    s_end_writer(self);
+    static const char *const mounts[] = {"cut", "live", "shelf"};
+    for (size_t i = 0; i < sizeof mounts / sizeof *mounts; i++) {
+        rmt_auto_str at = s_path(self, mounts[i]);
+        (void) umount2(at, MNT_DETACH);
+    }
+    (void) rmt_io_remove_tree(self->folder, &ignored);
+    s_power = NULL;
+    free(self);
+    return 0;
 }
 
 static void
@@ -191,7 +228,7 @@ s_write(power_t *self, size_t cuts)
     s_mount(self, disk, live);
     int acks = -1;
     self->ack_bytes = 0;
-    const pid_t writer = s_start(self, live, &acks);
+    self->writer = s_start(self, live, &acks);
     const int64_t limit = rmt_clock_ms() + 20000;
     while (self->ack_bytes == 0) { // The first one comes when the writer is ready
         s_read_acks(self, acks);
@@ -205,9 +242,7 @@ s_write(power_t *self, size_t cuts)
         s_read_acks(self, acks);
         s_cut(self, disk, i);
     }
-    kill(-writer, SIGKILL);
-    while (waitpid(-writer, NULL, 0) > 0)
-        continue; // Its own children are ours by now
+    s_end_writer(self);
     close(acks);
     s_unmount(self, live);
 }
@@ -237,6 +272,7 @@ power_cut(const power_run_t *run, size_t cuts, uint64_t seed)
 {
     power_t *self = calloc(1, sizeof *self);
     assert_non_null(self);
+    s_power = self;
     self->run = run;
     self->random = seed;
     s_make(self);
@@ -245,9 +281,8 @@ power_cut(const power_run_t *run, size_t cuts, uint64_t seed)
         s_write(self, part);
         s_read(self, part);
     }
-    s_unmake(self);
     const power_loss_t loss = self->loss;
-    free(self);
+    s_unmake(self);
     print_message(
         "%s: %zu cuts, %zu acknowledged, %zu lost, %zu damaged (seed %" PRIu64 ")\n",
         run->file_system, cuts, loss.acknowledged, loss.lost, loss.damaged, seed);

@@ -33,9 +33,12 @@ typedef struct {
 } power_run_t;
 
 // Cut so many times, at moments that follow from the seed, and look at each cut. Returns
-// the sum; prints it. Fails the test when the computer cannot be made; then its folder
-// /tmp/ramet-cuts-* stays.
+// the sum; prints it. Fails the test when the computer cannot be made.
 power_loss_t power_cut(const power_run_t *run, size_t cuts, uint64_t seed);
+
+// Of cmocka, for each test that cuts: when it failed in the middle, end the writer,
+// unmount and remove what is left of the computer.
+int power_teardown(void **state);
 
 // How many cuts the environment asks for (RAMET_CUTS), else as given; and the seed
 // (RAMET_SEED), else a new one, which is printed.

@@ -101,8 +101,10 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_a_power_cut_loses_no_acknowledged_job),
-        cmocka_unit_test(test_a_power_cut_is_seen_where_redis_syncs_each_second),
+        cmocka_unit_test_teardown(test_a_power_cut_loses_no_acknowledged_job,
+                                  power_teardown),
+        cmocka_unit_test_teardown(test_a_power_cut_is_seen_where_redis_syncs_each_second,
+                                  power_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,6 +41,7 @@ static struct {
     unsigned orders; // That may have made a job
     unsigned gos;
     bool is_restored; // An older Redis has come back
+    int64_t restored_at;
     disk_t disks[SIM_NODES];
     write_t writes[WRITES_MAX]; // That were carried out whole
     size_t write_count;
@@ -251,7 +252,7 @@ void
 sim_check_write(size_t machine, const sim_fence_t *fence)
 {
     if (s_is_older(fence, &s_check.disks[machine].highest))
-        sim_check_fail("machine %zu is written behind a newer GO", machine);
+        sim_check_fail("%s is written behind a newer GO", sim_farm_node(machine)->name);
 }
 
 void
@@ -281,13 +282,14 @@ s_has_job(const char *job)
 }
 
 void
-sim_check_acknowledged(const char *job)
+sim_check_acknowledged(const char *job, int64_t asked_at)
 {
     for (size_t i = 0; i < s_check.job_count; i++)
         if (streq(s_check.jobs[i].id, job))
             return;
     // An answer may have been under way when an older Redis came back.
-    if (s_check.job_count == JOBS_MAX || (s_check.is_restored && !s_has_job(job)))
+    const bool is_old = s_check.is_restored && asked_at <= s_check.restored_at;
+    if (s_check.job_count == JOBS_MAX || (is_old && !s_has_job(job)))
         return;
     job_t *entry = &s_check.jobs[s_check.job_count++];
     *entry = (job_t){0};
@@ -316,6 +318,7 @@ sim_check_restored(void)
             s_check.jobs[kept++] = s_check.jobs[i];
     s_check.job_count = kept;
     s_check.is_restored = true;
+    s_check.restored_at = sim_now();
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_auto(rmt_msg) reply = s_ask("watch_restored", body, NULL);
     heard_t last = {0};

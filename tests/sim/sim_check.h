@@ -26,7 +26,8 @@ void sim_check_let_go(size_t machine);
 unsigned sim_check_gos(void);
 
 // The console has been told that a job exists; it has sent one more order that makes one.
-void sim_check_acknowledged(const char *job);
+// asked_at: when it asked last.
+void sim_check_acknowledged(const char *job, int64_t asked_at);
 void sim_check_ordered(void);
 // Redis goes back to the copy of this moment: what came since may be lost.
 void sim_check_kept(void);

@@ -174,7 +174,7 @@ s_note_job(const char *job)
 {
     if (!*job)
         return;
-    sim_check_acknowledged(job);
+    sim_check_acknowledged(job, s_console.sent_at);
     if (s_console.job_count < JOBS_MAX)
         snprintf(s_console.jobs[s_console.job_count++], sizeof s_console.jobs[0], "%s",
                  job);

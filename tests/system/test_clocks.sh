@@ -19,6 +19,7 @@ shifted() { # NAME SECONDS
 }
 clocks() { { ramet doctor --json || true; } | jq -r '.clocks // ""'; }
 names() { clocks | grep -qE "$1"; }
+agrees_with_redis() { ! names 'redis '; }
 count=0
 image() {
   count=$((count + 1))
@@ -33,7 +34,8 @@ wait_for 10 "the source's clock in doctor" names 'source/web \+7[12]'
 shifted installer-lab-1 7200
 shifted target-n1 -7200
 shifted target-n2 7200
-wait_for 10 "the target's clock in doctor" names 'target/n1 -7[12]'
+wait_for 10 "the clock of n1 in doctor" names 'target/n1 -7[12]'
+wait_for 10 "the clock of n2 in doctor" names 'target/n2 \+7[12]'
 shifted broker 7200; image "a broker two hours ahead"
 wait_for 10 "the clock of Redis in doctor" names 'redis -7[12]'
 
@@ -42,9 +44,14 @@ shifted redis 0
 all_there() { ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 2' >/dev/null; }
 wait_for 40 "each target" all_there
 job=$(ramet deploy start i1 --engine lab --targets n1,n2 --yes)
+# The broker is two hours ahead by now: so is Redis then, and four hours behind after that.
 shift_to redis 7200
-pause 2 "a scan of the broker sees Redis two hours ahead"
+wait_for 10 "the clock of Redis like that of the broker" agrees_with_redis
 shift_to redis -7200
+wait_for 10 "the clock of Redis four hours behind" names 'redis -14[34]'
+for name in n1 n2; do
+  [ "$(phase_of "$job" "$name")" != confirmed ] || fail "$name was installed before Redis jumped"
+done
 for name in n1 n2; do await_phase "$job" "$name" awaiting-first-boot 120; lab boot "$farm" "$name"; done
 ramet job wait "$job" --timeout 60s
 same_as_source n1 "$farm/tree" || fail "n1 is not as the source"

@@ -32,6 +32,8 @@ echo "$count targets enrolled and welcome after $(seconds "$start") s"
 [ "$(ramet target list --json | jq '.items | length')" -eq "$count" ] || fail "not all targets are listed"
 
 end broker KILL
+none_is_welcome() { [ "$(welcome)" -eq 0 ]; }
+wait_for 60 "the loss of the broker at $count targets" none_is_welcome
 start=$(now)
 lab up "$farm"
 wait_for 60 "$count targets after the broker's end" all_are_welcome
@@ -42,8 +44,10 @@ for _ in $(seq 100); do
   ramet target show n00007 >"$farm/out"
   echo $((($(now) - start) / 1000))
 done | sort -n >"$farm/times"
+[ "$(grep -cE '^[0-9]+$' "$farm/times")" -eq 100 ] || fail "not 100 times of target show were measured"
 echo "target show: median $(sed -n 50p "$farm/times") ms, 99 of 100 within $(sed -n 99p "$farm/times") ms"
 
 used=$(memory)
+[[ $used =~ ^[0-9]+$ && $empty =~ ^[0-9]+$ ]] || fail "the memory of the broker is not known: '$used', '$empty'"
 echo "memory of the broker: $used MiB (empty: $empty MiB)"
 [ "$used" -le $((50 + count / 20)) ] || fail "the broker has $used MiB for $count targets"

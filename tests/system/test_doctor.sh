@@ -16,6 +16,9 @@ planted() {
 }
 
 names_now() { names | grep -qF "$1"; }
+# mended WORDS: doctor no longer says them.
+names_not() { ! names_now "$1"; }
+mended() { within 20 names_not "$1" || { names; fail "what was mended is named still: $1"; }; }
 expect 0 ramet doctor
 [ "$(names)" = "" ] || { names; fail "doctor finds faults in a sound farm"; }
 
@@ -24,10 +27,13 @@ planted 1 "wrong redis Redis has appendfsync everysec, so a crash may lose jobs 
 redis config set appendfsync always
 redis config set appendonly no
 planted 1 "wrong redis Redis has appendonly no"
+mended "appendfsync everysec"
 redis config set appendonly yes
+mended "appendonly no"
 redis config set maxmemory-policy allkeys-lru
 planted 1 "wrong redis Redis has maxmemory-policy allkeys-lru"
 redis config set maxmemory-policy noeviction
+mended "maxmemory-policy allkeys-lru"
 
 token=$(ramet key token viewer --name wall --json | jq -r .token)
 mkdir "$farm/wall"
@@ -35,16 +41,19 @@ sed "s|^ *key = .*|key = \"$farm/wall/key\"|" "$farm/console.cfg" >"$farm/wall.c
 timeout 5 ramet key enrol viewer --name wall --token "$token" --config "$farm/wall.cfg" >"$farm/out" 2>&1 || true
 planted 0 "note keys 1 keys wait for approval: wall -> ramet key approve NAME"
 ramet key revoke wall
+mended "keys wait for approval"
 
 ramet target add n1 engine=lab
 ramet target hold n1 --reason fan
 planted 0 "note targets 1 targets are held: n1"
 ramet target unhold n1
+mended "targets are held"
 
 # An engine without an installer, and an imager that is gone: shown within 20 s.
 ramet engine add rome
 planted 1 "wrong services no worker offers match@rome -> start an installer of rome"
 ramet engine remove rome
+mended "match@rome"
 end imager-hq-1 KILL
 within 20 names_now "wrong services no worker offers commit@hq -> start an imager of hq" || { names; fail "the dead imager is not named"; }
 head -c 62M /dev/zero >"$farm/store/hq/filler"
