@@ -245,6 +245,9 @@ s_claim(rmt_broker_t *broker, const rmt_member_t *member, const rmt_msg_t *msg)
     rmt_record_set(claim, "worker", member->key);
     rmt_record_set_u64(claim, "code", rmt_code_from(msg->code));
     rmt_record_set(claim, "text", msg->text ? msg->text : "");
+    const char *log = rmt_record_text(msg->body, "log", "");
+    if (msg->code != RMT_E_OK && strlen(log) < RMT_LOG_TAIL_SIZE)
+        rmt_record_set(claim, "log", log);
     const rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     if (flight)
         rmt_record_set(claim, "job", rmt_record_text(flight, "job", ""));
@@ -294,11 +297,11 @@ rmt_worker_msgs_result(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *ms
 {
     if (!s_hold(broker, member))
         return; // It is sent again
+    (void) rmt_msg_body(msg);
     rmt_record_t *claim = s_claim(broker, member, msg);
     if (msg->code == RMT_E_CANCELLED) {
         s_release(broker, member, claim);
         return;
     }
-    (void) rmt_msg_body(msg);
     rmt_driver_result(broker->driver, &claim, &msg->body, s_recorded);
 }

@@ -6,10 +6,14 @@
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
 #include "console/watch.h"
+#include "base/rmt_log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define LOGS_MAX 3 // Of how many targets job show prints the log
+#define LOG_LINE_SIZE 4096
 
 static const char *const s_job_columns[] = {
     "name", "kind", "image-name", "source", "state", "created", "error", "stuck", NULL};
@@ -52,6 +56,38 @@ s_job_body(const call_t *call)
     return body;
 }
 
+// What the worker of a failure wrote into its log last. It comes from another computer.
+static void
+s_print_log(const char *whose, const rmt_record_t *record)
+{
+    rmt_auto_str log = strdup(rmt_record_text(record, "log", ""));
+    char *rest = NULL;
+    char safe[LOG_LINE_SIZE];
+    if (*log)
+        printf("\nlast lines of the log, %s:\n", whose);
+    for (char *line = strtok_r(log, "\n", &rest); line;
+         line = strtok_r(NULL, "\n", &rest))
+        printf("  %s\n", rmt_log_escape(safe, sizeof safe, line));
+}
+
+// Of the job itself, and of the first targets that have one.
+static void
+s_print_logs(const rmt_msg_t *reply, const char *job)
+{
+    s_print_log("job", reply->body);
+    size_t shown = 0;
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        const rmt_record_t *target = rmt_records_at(reply->items, i);
+        if (!rmt_record_has(target, "log"))
+            continue;
+        if (shown++ < LOGS_MAX)
+            s_print_log(rmt_record_text(target, "name", "?"), target);
+    }
+    if (shown > LOGS_MAX)
+        printf("\nlogs of %zu more targets: ramet job logs %s TARGET\n", shown - LOGS_MAX,
+               job);
+}
+
 static int
 s_show(call_t *call, rmt_error_t *error)
 {
@@ -61,6 +97,8 @@ s_show(call_t *call, rmt_error_t *error)
         return -1;
     s_name_job(reply->body);
     output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
+    if (!call->json)
+        s_print_logs(reply, call->operands[0]);
     return 0;
 }
 
@@ -172,7 +210,9 @@ const command_t cmd_job[] = {
      "Wait for a job's end; the exit status tells its outcome.", s_wait, NULL, NULL,
      s_time_options},
     {"job", "logs", "JOB [TARGET]", 1, 2,
-     "Show the events of a job from the audit stream.", s_logs, NULL, NULL, NULL},
+     "Show the events of a job from the audit stream; of a failure also the last lines "
+     "of the worker's log.",
+     s_logs, NULL, NULL, NULL},
     {"job", "cancel", "JOB [TARGET]...", 1, -1,
      "Cancel a job, or some of its targets. The writer of a target stops at its next "
      "step; the target stays locked, and the answer names the command that installs it.",

@@ -42,9 +42,9 @@ static const char *const s_times[] = {"created",      "ended",     "since",
                                       "confirmed-at", "last-seen", "expires"};
 // Counters by which the broker keeps its books.
 static const char *const s_inner[] = {
-    "rev",           "go",       "began",      "epoch-at", "settled",
-    "failed-before", "waiting",  "t-waiting",  "t-locked", "t-running",
-    "t-done",        "t-failed", "t-cancelled"};
+    "rev",           "go",       "began",       "epoch-at", "settled",
+    "failed-before", "waiting",  "t-waiting",   "t-locked", "t-running",
+    "t-done",        "t-failed", "t-cancelled", "log",      "log-at"};
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
 static bool

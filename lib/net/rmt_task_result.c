@@ -18,5 +18,10 @@ rmt_task_result(const rmt_msg_t *task, const rmt_error_t *error,
     rmt_record_t *body = rmt_msg_body(result);
     if (outputs)
         rmt_record_merge(body, outputs);
+    // A failure is read together with what the program wrote before it.
+    char log[RMT_LOG_TAIL_SIZE];
+    rmt_log_tail(log, sizeof log);
+    if (error->code != RMT_E_OK && *log)
+        rmt_record_set(body, "log", log);
     return result;
 }

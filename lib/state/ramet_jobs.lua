@@ -1,6 +1,6 @@
 -- Jobs: making, showing, ending them, and the targets in them.
 
-local JOB_BULKY = { ['b.hardware'] = true }
+local JOB_BULKY = { ['b.hardware'] = true, log = true, ['log-at'] = true }
 
 local function job_key(uid)
     return P .. 'job:' .. uid
@@ -324,9 +324,22 @@ serve('job_show', function(meta, body)
         return record and with_stuck(with_heard(record))
     end
     local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)
-    return job_brief(job, stuck), items, cursor
+    local shown = job_brief(job, stuck)
+    shown.log = job.log
+    return shown, items, cursor
 end)
 
+-- The last lines of the log of the worker that failed, as entries: of one target of the job,
+-- or of the job itself.
+local function log_lines(job, target, items)
+    local record = target and load(target_key(job.id, target)) or not target and job or {}
+    for line in string.gmatch(record.log or '', '[^\n]+') do
+        items[#items + 1] = { id = record['log-at'], what = 'task.log', target = target,
+            phase = record['failed-phase'], text = line }
+    end
+end
+
+-- The entries of the audit stream, then what the worker of a failure wrote before it.
 serve('job_logs', function(meta, body)
     local job, items = R.job_find(body.job), {}
     local first = num(meta.cursor)
@@ -340,6 +353,9 @@ serve('job_logs', function(meta, body)
         if entry and (not set(body.target) or record.target == body.target) then
             items[#items + 1] = record
         end
+    end
+    if #ids < 200 then
+        log_lines(job, set(body.target) and body.target or nil, items)
     end
     return { job = job.id }, items, #ids == 200 and str(first + 200) or ''
 end)

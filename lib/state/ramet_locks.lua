@@ -315,7 +315,7 @@ serve('target_confirm', function(meta, body, items)
     confirm_scripts(meta, lock.job, items)
     R.target_step(meta, lock.job, meta.name, {
         phase = degraded and 'confirmed (degraded)' or 'confirmed', code = '0',
-        error = '', ['failed-phase'] = '', warning = warning,
+        error = '', ['failed-phase'] = '', log = '', ['log-at'] = '', warning = warning,
         text = faults ~= '' and faults or 'boot ' .. (body.boot or '?') },
         R.can('job-target', step, 'confirm') and 'confirm' or nil)
     R.settle(meta, lock.job)

@@ -289,7 +289,17 @@ local function result_stands(body, task)
     return false
 end
 
--- {job, rev, task?, attempt, worker, code, text}, items: operations. One call records a
+-- What the worker of a failed task wrote into its log last stays with the target, or with the
+-- job. at: of the audit entry before it.
+local function log_keep(job, task, log)
+    local per_target = R.is_per_target(task.stage)
+    local key = per_target and step_key(job, task.subject) or P .. 'job:' .. job.id
+    if set(log) and call('EXISTS', key) == 1 then
+        put(key, { log = string.sub(log, -L.LOG_MAX), ['log-at'] = last_audit() })
+    end
+end
+
+-- {job, rev, task?, attempt, worker, code, text, log?}, items: operations. One call records a
 -- result and what follows from it. Body again=yes: the job moved on since the view was
 -- read; look again.
 serve('job_step', function(meta, body, items)
@@ -310,6 +320,7 @@ serve('job_step', function(meta, body, items)
         R.task_end(meta, task, num(body.code) == 0 and 'finish' or 'fail', { job = job.id,
             task = task.id, service = task.service, attempt = task.attempt,
             code = body.code, text = body.text or '' })
+        log_keep(job, task, body.log)
     end
     for _, op in ipairs(items) do
         if R.is_now('job', job.id, 'open') then

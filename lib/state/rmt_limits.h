@@ -8,6 +8,7 @@
 #define RMT_PRESENT_MS 15000   // A peer that was heard of within this is present
 #define RMT_PHASES_MAX 100     // Recorded of one attempt of a task
 #define RMT_READY_MAX 200      // Targets that job_view lists as those that can begin
+#define RMT_LOG_MAX 2048       // Bytes that are kept of a worker's log with a failure
 #define RMT_LARGE_TARGETS 25   // A job over more targets is large,
 #define RMT_LARGE_PART 5       // so is one over more than this part of the farm,
 #define RMT_LARGE_FARM 10      // if the farm has as many targets

@@ -326,6 +326,54 @@ test_cancel_before_arm_unlocks(void **state)
     assert_string_equal(state_farm_body(farm, "recorded"), "before");
 }
 
+// M27: the last lines of the worker's log are there with the failure, until the target is
+// well.
+static void
+test_a_failure_keeps_the_last_lines_of_the_log(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "",
+       "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=12 text=io "
+       "log=write.start\nwrite.failed\n",
+       "op=failed target=t1 code=12 text=io");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "log"),
+                        "write.start\nwrite.failed\n");
+    OK("job_logs", "", "job=" DEPLOY " target=t1", "");
+    const size_t count = state_farm_count(farm);
+    assert_string_equal(state_farm_item(farm, count - 1, "what"), "task.log");
+    assert_string_equal(state_farm_item(farm, count - 1, "text"), "write.failed");
+    assert_string_equal(state_farm_item(farm, count - 2, "text"), "write.start");
+    OK("job_logs", "", "job=" DEPLOY " target=t2", "");
+    assert_true(state_farm_count(farm) == 0 ||
+                strcmp(state_farm_item(farm, state_farm_count(farm) - 1, "what"),
+                       "task.log") != 0);
+    OK("target_confirm", "by=" FIRSTKEY " name=t1 epoch=1", "image=" IMAGE, "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "log"), "");
+}
+
+// M27: of a job without targets, by the job.
+static void
+test_a_failed_capture_keeps_the_last_lines_of_the_log(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
+       "");
+    OK("job_step", "", "job=" UID1 " rev=1",
+       "op=job event=begin set.stage=capture|op=task task=" UID2
+       " service=capture@source/web stage=capture subject=web");
+    OK("task_take", "by=k1", "service=capture@source/web nonce=n n=1", "");
+    OK("job_step", "",
+       "job=" UID1 " rev=2 task=" UID2 " attempt=1 worker=k1 code=12 text=io log=why\n",
+       "op=job event=fail code=12 text=io");
+    OK("job_logs", "", "job=" UID1, "");
+    assert_string_equal(state_farm_item(farm, state_farm_count(farm) - 1, "text"), "why");
+    OK("job_list", "", "", "");
+    assert_string_equal(state_farm_item(farm, 0, "log"), "");
+}
+
 int
 main(void)
 {
@@ -345,6 +393,8 @@ main(void)
         CASE(test_a_cancel_of_a_large_job_is_answered),
         CASE(test_a_target_is_taken_over_from_a_job_that_has_ended_with_it),
         CASE(test_a_cancel_after_a_go_that_came_back_waits_for_the_next_life),
+        CASE(test_a_failure_keeps_the_last_lines_of_the_log),
+        CASE(test_a_failed_capture_keeps_the_last_lines_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,6 +74,8 @@ else
   fail "the damage was found before ARM; the test shows nothing"
 fi
 error_of "$job" | grep -q "$chunk" || { ramet job show "$job"; fail "the job does not name the chunk"; }
+ramet job show "$job" | sed -n '/^last lines of the log, n1:/,$p' | grep -q "event=write.failed.*$chunk" || { ramet job show "$job"; fail "the agent's last log lines are not shown (M27)"; }
+ramet job logs "$job" n1 | grep -q "event=write.failed.*$chunk" || { ramet job logs "$job" n1; fail "job logs lacks the agent's last log lines"; }
 [ ! -e "$farm/n1.disk.installed" ] || fail "the half written target is marked as installed"
 [ "$(state_of "$job")" = failed ] || fail "the target has not failed"
 expect 2 ramet image verify web-2 --place lab

@@ -205,6 +205,30 @@ test_control_bytes_do_not_reach_the_log(void **state)
     assert_string_equal(rmt_log_escape(out, 4, "abcdef"), "abc");
 }
 
+// M27: what a failure is told with.
+static void
+test_the_last_lines_of_the_log_are_whole(void **state)
+{
+    (void) state;
+    char tail[RMT_LOG_TAIL_SIZE];
+    char small[200];
+    char filler[300];
+    memset(filler, 'x', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
+    for (int i = 0; i < 40; i++)
+        rmt_log(RMT_ERROR, "test.line", "n=%d %.*s", i, i * 7, filler);
+    rmt_log(RMT_ERROR, "test.last", "n=40");
+    rmt_log_tail(tail, sizeof tail);
+    assert_true(strlen(tail) > sizeof tail - 600);
+    assert_int_equal(strncmp(tail, "time=", 5), 0); // The first line is whole, too
+    assert_non_null(strstr(tail, "n=39"));
+    assert_null(strstr(tail, "n=1 "));
+    rmt_log_tail(small, sizeof small);
+    assert_int_equal(strncmp(small, "time=", 5), 0);
+    assert_non_null(strstr(small, "event=test.last n=40\n"));
+    assert_null(strstr(small, "n=39"));
+}
+
 int
 main(void)
 {
@@ -220,6 +244,7 @@ main(void)
         cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),
         cmocka_unit_test(test_a_program_is_ended_with_its_children_when_its_time_is_over),
         cmocka_unit_test(test_control_bytes_do_not_reach_the_log),
+        cmocka_unit_test(test_the_last_lines_of_the_log_are_whole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
