@@ -27,6 +27,8 @@ struct rmt_link {
     rmt_link_alive_fn *alive;
     void *context;
     int64_t asked_ms; // When alive was asked last
+    bool has_heard;   // Something came from the endpoint in use
+    bool is_lost;     // And then its connection ended
 };
 
 // An address without a port has the holder's.
@@ -139,6 +141,8 @@ int
 rmt_link_next(rmt_link_t *self, rmt_error_t *error)
 {
     rmt_socket_close_watched(&self->socket, &self->watcher);
+    self->has_heard = false;
+    self->is_lost = false;
     const s_endpoint_t *slot = &self->endpoints[self->next];
     self->next = (self->next + 1) % self->count;
     self->socket = rmt_socket_new_watched(RMT_SOCKET_DATA_CLIENT, slot->endpoint,
@@ -146,7 +150,26 @@ rmt_link_next(rmt_link_t *self, rmt_error_t *error)
     return self->socket ? 0 : rmt_wrap(error, "connect to %s", slot->name);
 }
 
-// Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED, NOT_ALLOWED.
+// What the watcher tells. A connection that ends before anything was heard is one that
+// does not stand yet: libzmq goes on trying. 0, or -1: NOT_ALLOWED, UNAVAILABLE.
+static int
+s_look(rmt_link_t *self, rmt_error_t *error)
+{
+    rmt_error_t why = {0};
+    if (!self->is_lost &&
+        rmt_socket_watch(self->watcher, rmt_link_name(self), &why) == -1) {
+        if (why.code == RMT_E_NOT_ALLOWED)
+            return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s refuses this key",
+                            rmt_link_name(self));
+        self->is_lost = self->has_heard;
+    }
+    return self->is_lost ? rmt_fail(error, RMT_E_UNAVAILABLE,
+                                    "the connection to %s was lost", rmt_link_name(self))
+                         : 0;
+}
+
+// Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED, NOT_ALLOWED,
+// UNAVAILABLE.
 static int
 s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
 {
@@ -160,17 +183,14 @@ s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
         int64_t slice = deadline_ms - now;
         if (slice < 0)
             return 0;
-        slice = slice < ALIVE_MS ? slice : ALIVE_MS;
+        slice = self->is_lost ? 0 : slice < ALIVE_MS ? slice : ALIVE_MS;
         zmq_pollitem_t items[] = {{zsock_resolve(self->socket), 0, events, 0},
                                   {zsock_resolve(self->watcher), 0, ZMQ_POLLIN, 0}};
         (void) zmq_poll(items, 2, (long) slice);
         if (items[0].revents)
             return 1;
-        if (items[1].revents &&
-            rmt_socket_watch(self->watcher, rmt_link_name(self), error) == -1 &&
-            error->code == RMT_E_NOT_ALLOWED)
-            return rmt_fail(error, RMT_E_NOT_ALLOWED, "%s refuses this key",
-                            rmt_link_name(self));
+        if ((items[1].revents || self->is_lost) && s_look(self, error) == -1)
+            return -1;
         if (slice == 0)
             return 0;
     }
@@ -182,6 +202,8 @@ rmt_link_send(rmt_link_t *self, const rmt_msg_t *msg, uint32_t timeout_ms,
 {
     assert(self->socket);
     const int64_t deadline = rmt_clock_ms() + timeout_ms;
+    if (s_look(self, error) == -1)
+        return -1;
     while (rmt_socket_send(self->socket, NULL, msg, false, error) == -1) {
         const int rc = s_wait(self, ZMQ_POLLOUT, deadline, error);
         if (rc == -1)
@@ -203,6 +225,7 @@ rmt_link_recv(rmt_link_t *self, uint32_t timeout_ms, rmt_error_t *error)
         const int rc = rmt_socket_recv(self->socket, &packet, error);
         rmt_msg_t *msg = rc == 1 ? rmt_take(&packet.msg) : NULL;
         rmt_packet_clear(&packet);
+        self->has_heard = self->has_heard || msg;
         if (msg)
             return msg;
         if (rc == -1)

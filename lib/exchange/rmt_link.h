@@ -34,10 +34,12 @@ const char *rmt_link_name(const rmt_link_t *self);
 int rmt_link_next(rmt_link_t *self, rmt_error_t *error);
 
 // Send; borrows msg. Waits while the queue is full, at most timeout_ms.
-// 0, or -1: UNAVAILABLE, CANCELLED, NOT_ALLOWED (the holder does not know our key).
+// 0, or -1: UNAVAILABLE (also when the connection was lost after a word of the holder),
+// CANCELLED, NOT_ALLOWED (the holder does not know our key).
 int rmt_link_send(rmt_link_t *self, const rmt_msg_t *msg, uint32_t timeout_ms,
                   rmt_error_t *error);
 
 // The next message, waiting at most timeout_ms (0: not at all); what breaks the grammar
-// is skipped. Caller owns the result. NULL: TIMEOUT, CANCELLED, NOT_ALLOWED.
+// is skipped. Caller owns the result. NULL: TIMEOUT, CANCELLED, NOT_ALLOWED, UNAVAILABLE
+// (the connection was lost, and all that came by it was given).
 rmt_msg_t *rmt_link_recv(rmt_link_t *self, uint32_t timeout_ms, rmt_error_t *error);

@@ -181,6 +181,22 @@ s_break(rmt_offer_t *self, rmt_code_t code, const char *text, rmt_error_t *error
     return -1;
 }
 
+// The connection is of no more use, and says so itself.
+static int
+s_lose(rmt_offer_t *self, const rmt_error_t *error)
+{
+    self->broken = *error;
+    return -1;
+}
+
+bool
+rmt_offer_is_cut(const rmt_offer_t *self)
+{
+    const rmt_code_t code = self->broken.code;
+    return code == RMT_E_UNAVAILABLE || code == RMT_E_NOT_FOUND ||
+           code == RMT_E_NOT_ALLOWED;
+}
+
 static void
 s_on_want(rmt_offer_t *self, const rmt_msg_t *msg)
 {
@@ -246,7 +262,7 @@ s_send_parcel(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
     msg->serial = batch->serial;
     msg->payload = zframe_new(batch->data + first->at, size);
     if (rmt_link_send(self->link, msg, SILENCE_MS, error) == -1)
-        return s_break(self, error->code, error->text, error);
+        return s_lose(self, error);
     self->unacked += cost;
     self->stats.chunks_sent += count;
     self->stats.bytes_sent += size - count * RMT_CHUNK_FRAME_HEAD_SIZE;
@@ -312,7 +328,7 @@ s_pump(rmt_offer_t *self, bool wait, rmt_error_t *error)
     while (true) {
         rmt_auto(rmt_msg) msg = rmt_link_recv(self->link, timeout_ms, error);
         if (!msg && error->code != RMT_E_TIMEOUT)
-            return s_break(self, error->code, error->text, error);
+            return s_lose(self, error);
         if (!msg && timeout_ms)
             return s_break(self, RMT_E_UNAVAILABLE,
                            "the receiver sent nothing within the time", error);
@@ -344,7 +360,7 @@ s_offer_batch(rmt_offer_t *self, s_batch_t *batch, rmt_error_t *error)
     for (size_t i = 0; i < batch->count; i++)
         zchunk_append(msg->ids, &batch->items[i].id, RMT_ID_SIZE);
     if (rmt_link_send(self->link, msg, SILENCE_MS, error) == -1)
-        return s_break(self, error->code, error->text, error);
+        return s_lose(self, error);
     return 0;
 }
 
@@ -470,7 +486,7 @@ rmt_offer_seal(rmt_offer_t *self, rmt_error_t *error)
     rmt_auto(rmt_msg) seal = rmt_msg_new(RMT_MSG_SEAL);
     seal->serial = ++self->serial;
     if (rmt_link_send(self->link, seal, SILENCE_MS, error) == -1)
-        return s_break(self, error->code, error->text, error);
+        return s_lose(self, error);
     while (self->sealed != seal->serial)
         if (s_pump(self, true, error) == -1)
             return -1;

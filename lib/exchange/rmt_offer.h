@@ -2,8 +2,9 @@
 //
 // It offers ids in batches; the receiver answers which it wants, and only those travel,
 // within the window that the receiver granted. Chunk bytes are kept in a bounded buffer
-// until then. A stream is one attempt of one task: when it breaks, nothing of it stays
-// since the last seal, and a new stream begins anew. An instance belongs to one thread.
+// until then. A stream is one attempt of one task: when it breaks, the receiver keeps
+// what has come, so a new stream that offers the same sends only what is lacking. An
+// instance belongs to one thread.
 #pragma once
 
 #include "store/rmt_chunk.h"
@@ -36,8 +37,14 @@ typedef struct {
 // task has a stream), CANCELLED, USAGE.
 rmt_offer_t *rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error);
 
-// Leave. What was not sealed is forgotten by the receiver.
+// Leave. The receiver keeps what has come to it, but has promised to only what was
+// sealed.
 void rmt_offer_destroy(rmt_offer_t **self_p);
+
+// True when the stream is over for a fault of the connection, or because the receiver
+// does not know it (it was started anew, or its grant has ended): another stream may do
+// better.
+bool rmt_offer_is_cut(const rmt_offer_t *self);
 
 // Offer a chunk; its stored bytes are copied. Chunks that this stream offered lately
 // are skipped. Blocks while the buffer is full.

@@ -49,7 +49,7 @@ typedef struct {
 
 // Bind and start. Caller owns the result. NULL: IO, NOT_FOUND, USAGE.
 rmt_serve_t *rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error);
-// Streams that are not sealed are rolled back.
+// What has come by streams that are not sealed is kept.
 void rmt_serve_destroy(rmt_serve_t **self_p);
 
 uint16_t rmt_serve_port(const rmt_serve_t *self);

@@ -85,5 +85,6 @@ void rmt_wish_destroy(rmt_wish_t **self_p);
 void rmt_serve_offered(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t **msg_p);
 // Pass on what the caller's stream says.
 void rmt_serve_drain(rmt_serve_state_t *self, rmt_caller_t *caller);
-// End a stream, if there is one; why is told when chunks are lost by it.
+// End a stream, if there is one; what has come is kept. why is told when it was not
+// sealed.
 void rmt_serve_end_stream(rmt_serve_state_t *self, rmt_caller_t *caller, const char *why);

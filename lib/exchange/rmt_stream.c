@@ -2,6 +2,7 @@
 #include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "exchange/rmt_credit.h"
 #include "exchange/rmt_chunk_frame.h"
 #include "store/rmt_manifest.h"
@@ -10,6 +11,10 @@
 // Bytes are given back in lots of this size, or when nothing came for a while.
 #define ACK_LOT ((uint64_t) 512 * 1024)
 #define ACK_MS 2
+// What a crash of the receiver may cost: stored bytes that are not durable yet, and for
+// how long.
+#define SAVE_SIZE ((uint64_t) 128 * 1024 * 1024)
+#define SAVE_MS 15000
 
 struct rmt_stream {
     zactor_t *actor;
@@ -19,7 +24,9 @@ struct rmt_stream {
 typedef struct {
     rmt_store_t *store;
     void *plain;
-    uint64_t taken; // Cost of chunks that were not acknowledged yet
+    uint64_t taken;   // Cost of chunks that were not acknowledged yet
+    uint64_t unsaved; // Bytes since the last commit
+    int64_t since_ms; // When the first of them came
     bool failed;
 } s_state_t;
 
@@ -94,6 +101,18 @@ s_offer(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
     s_reply(pipe, want);
 }
 
+// False when the store cannot keep what has come, and the stream has ended by it.
+static bool
+s_save(s_state_t *self, zsock_t *pipe)
+{
+    rmt_error_t error = {0};
+    self->unsaved = 0;
+    if (rmt_store_commit(self->store, &error) == 0)
+        return true;
+    s_fail(self, pipe, &error);
+    return false;
+}
+
 static void
 s_chunks(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 {
@@ -111,17 +130,19 @@ s_chunks(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
     }
     if (self->taken >= ACK_LOT)
         s_ack(self, pipe);
+    if (self->unsaved == 0)
+        self->since_ms = rmt_clock_ms();
+    self->unsaved += zframe_size(msg->payload);
+    if (self->unsaved >= SAVE_SIZE)
+        (void) s_save(self, pipe);
 }
 
 static void
 s_seal(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
 {
-    rmt_error_t error = {0};
     s_ack(self, pipe);
-    if (rmt_store_commit(self->store, &error) == -1) {
-        s_fail(self, pipe, &error);
+    if (!s_save(self, pipe))
         return;
-    }
     rmt_msg_t *sealed = rmt_msg_new(RMT_MSG_SEALED);
     sealed->serial = msg->serial;
     s_reply(pipe, sealed);
@@ -140,15 +161,35 @@ s_handle(s_state_t *self, zsock_t *pipe, const rmt_msg_t *msg)
         s_seal(self, pipe, msg);
 }
 
-// Acknowledging each small chunk by itself would cost as much as receiving it.
+static bool
+s_is_quiet(zsock_t *pipe, int64_t wait_ms)
+{
+    zmq_pollitem_t item = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
+    return zmq_poll(&item, 1, wait_ms > 0 ? (long) wait_ms : 0) == 0;
+}
+
+// What is due before the next message is waited for. Acknowledging each small chunk by
+// itself would cost as much as receiving it.
 static void
 s_settle(s_state_t *self, zsock_t *pipe)
 {
-    if (self->failed || self->taken == 0)
-        return;
-    zmq_pollitem_t item = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
-    if (zmq_poll(&item, 1, ACK_MS) == 0)
+    if (!self->failed && self->taken && s_is_quiet(pipe, ACK_MS))
         s_ack(self, pipe);
+    if (self->failed || self->unsaved == 0)
+        return;
+    const int64_t left_ms = self->since_ms + SAVE_MS - rmt_clock_ms();
+    if (left_ms <= 0 || s_is_quiet(pipe, left_ms))
+        (void) s_save(self, pipe);
+}
+
+// Each chunk that has come was checked, so it stays: the next attempt of the capture need
+// not send it again.
+static void
+s_keep(s_state_t *self)
+{
+    rmt_error_t ignored = {0}; // The owner has left; what is lost is sent again
+    if (self->failed || rmt_store_commit(self->store, &ignored) == -1)
+        rmt_store_rollback(self->store);
 }
 
 static void
@@ -167,7 +208,7 @@ s_run(zsock_t *pipe, void *args)
         rmt_auto(rmt_msg) msg = next;
         s_handle(&self, pipe, msg);
     }
-    rmt_store_rollback(store);
+    s_keep(&self);
     // Tells the owner that no further message comes.
     s_reply(pipe, NULL);
 }

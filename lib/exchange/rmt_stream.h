@@ -2,8 +2,9 @@
 // so that no other peer waits for checks and commits. Private to lib/exchange.
 //
 // Messages go in (OFFER, WHOLE, checked CHUNKS, SEAL) and come out (WANT, ACK, SEALED).
-// REFUSED comes out when the stream has failed: then nothing of it stays and the rest is
-// ignored.
+// Chunks that have come are made durable from time to time, when SEAL says so, and at the
+// end. REFUSED comes out when the stream has failed: then what is not durable yet is
+// forgotten, and the rest is ignored.
 #pragma once
 
 #include <czmq.h>
@@ -14,7 +15,7 @@ typedef struct rmt_stream rmt_stream_t;
 
 // Caller owns the result. NULL: what rmt_store_new says.
 rmt_stream_t *rmt_stream_new(const char *store, rmt_error_t *error);
-// Rolls back what was not sealed. Waits for what is being done.
+// Keeps what has come, unless the stream has failed. Waits until that is durable.
 void rmt_stream_destroy(rmt_stream_t **self_p);
 
 // Readable when a message comes out.

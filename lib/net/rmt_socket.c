@@ -233,10 +233,10 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
     if (watcher)
         zsock_set_rcvhwm(watcher, 0); // The thread of libzmq waits where a queue is full
     int rc = 0;
-    if (!watcher ||
-        zmq_socket_monitor(handle, name,
-                           ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
-                               ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL) == -1 ||
+    const int events = ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                       (kind == RMT_SOCKET_DATA_CLIENT ? ZMQ_EVENT_DISCONNECTED : 0);
+    if (!watcher || zmq_socket_monitor(handle, name, events) == -1 ||
         zsock_connect(watcher, "%s", name) == -1)
         rc = rmt_fail_errno(error, "watch a socket");
     if (rc == -1 || s_attach(handle, &s_kinds[kind], endpoint, error) == -1)
@@ -255,29 +255,39 @@ rmt_socket_close_watched(zsock_t **socket_p, zsock_t **watcher_p)
     zsock_destroy(socket_p);
 }
 
-int
-rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
+// All events of which a watcher has told since it was asked last.
+static unsigned
+s_read_events(zsock_t *watcher)
 {
-    assert(watcher && server && error);
-    uint16_t seen = 0;
+    unsigned seen = 0;
     while (zsock_events(watcher) & ZMQ_POLLIN) {
         rmt_auto(zmsg) news = zmsg_recv(watcher);
         zframe_t *first = news ? zmsg_first(news) : NULL;
         uint16_t event = 0;
         if (first && zframe_size(first) >= sizeof event)
             memcpy(&event, zframe_data(first), sizeof event);
-        if (seen != ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
-            seen = event;
+        seen |= event;
     }
-    if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+    return seen;
+}
+
+int
+rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error)
+{
+    assert(watcher && server && error);
+    const unsigned seen = s_read_events(watcher);
+    if (seen & ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
         return rmt_fail(error, RMT_E_NOT_ALLOWED, "the broker at %s refuses this key",
                         server);
     // A server that has another key than we expect cannot decrypt our first message, and
     // closes the connection.
-    if (seen == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+    if (seen & ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
         return rmt_fail(error, RMT_E_CONFIG,
                         "the program at %s is not a broker, its public key differs from "
                         "the one that is set here, or it is still starting",
+                        server);
+    if (seen & ZMQ_EVENT_DISCONNECTED)
+        return rmt_fail(error, RMT_E_UNAVAILABLE, "the connection to %s was lost",
                         server);
     return 0;
 }

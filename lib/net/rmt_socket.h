@@ -55,6 +55,7 @@ zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint,
 
 // A client socket, and one that becomes readable when the handshake fails: a server that
 // refuses our key, or has another one than we expect, closes the door without a message.
+// That of a DATA_CLIENT tells also when the connection was lost.
 // Caller owns both, and ends them by rmt_socket_close_watched alone: the thread of libzmq
 // that serves all sockets waits for ever where it tells a watcher that is gone.
 // NULL: as above.
@@ -68,7 +69,9 @@ void rmt_socket_close_watched(zsock_t **socket_p, zsock_t **watcher_p);
 // What a readable watcher tells, in the same words for all who connect; server is the
 // address for the text. Never blocks. 0: nothing; -1: NOT_ALLOWED (our key is refused),
 // CONFIG (the server does not have the key we expect; or it ended while it shook hands,
-// or does not know our key yet, so a client should go on trying).
+// or does not know our key yet, so a client should go on trying), UNAVAILABLE (the
+// connection of a DATA_CLIENT was lost; libzmq makes another one, which is another peer
+// to the server).
 int rmt_socket_watch(zsock_t *watcher, const char *server, rmt_error_t *error);
 
 // The port a server socket was bound to.
