@@ -16,7 +16,7 @@ static const struct {
     {"image", "start", ON_DRIVE, rmt_act_begin_capture},
     {"image", "capture", ON_OK, rmt_act_begin_commit},
     {"image", "commit", ON_OK, rmt_act_end_image},
-    {"image", "capture", ON_FAIL, rmt_act_fail_job},
+    {"image", "capture", ON_FAIL, rmt_act_capture_failed},
     {"image", "commit", ON_FAIL, rmt_act_fail_job},
     {"import", "start", ON_DRIVE, rmt_act_begin_import},
     {"import", "commit", ON_OK, rmt_act_end_image},

@@ -9,6 +9,7 @@ typedef void(rmt_act_fn)(rmt_step_t *step);
 rmt_act_fn rmt_act_fail_job;
 // Of dispatch_image.c: image and import jobs.
 rmt_act_fn rmt_act_begin_capture;
+rmt_act_fn rmt_act_capture_failed;
 rmt_act_fn rmt_act_begin_commit;
 rmt_act_fn rmt_act_end_image;
 rmt_act_fn rmt_act_begin_import;

@@ -14,6 +14,31 @@ rmt_act_begin_capture(rmt_step_t *step)
     RMT_OP_COPY(op, "b", step->view->job, "image-name", "place", "exclude", "paranoid");
 }
 
+// Each has looked for an imager for a minute.
+#define IDLE_CUTS_MAX 10
+#define CAPTURES_MAX "200"
+
+// A stream that was cut says nothing of the source: it is read once more, and what the
+// store has by now is not sent again. Attempts that bring nothing have an end.
+void
+rmt_act_capture_failed(rmt_step_t *step)
+{
+    const rmt_record_t *outputs = step->result->outputs;
+    const uint64_t idle = outputs && rmt_record_u64(outputs, "sent", 0) > 0
+                              ? 0
+                              : rmt_step_number(step, "idle-cuts") + 1;
+    if (!outputs || !rmt_record_flag(outputs, "cut") || idle >= IDLE_CUTS_MAX) {
+        rmt_act_fail_job(step);
+        return;
+    }
+    rmt_record_set_u64(rmt_op_add(step, "job"), "set.idle-cuts", idle);
+    rmt_auto_str at = rmt_text("source/%s", rmt_step_job(step, "source"));
+    rmt_record_t *op = rmt_op_task(step, "capture", at, rmt_step_job(step, "source"));
+    rmt_record_set(op, "again", "yes"); // Its body stands
+    rmt_record_set(op, "attempts", CAPTURES_MAX);
+    rmt_record_set(op, "text", step->result->text);
+}
+
 // Have a descriptor made an image; from has its id.
 static void
 s_op_commit(rmt_step_t *step, const rmt_record_t *from)

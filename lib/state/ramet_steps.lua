@@ -100,8 +100,9 @@ local function fields_under(prefix, op)
     return fields
 end
 
--- {task, service, stage, subject, from?, again?, b.*}; from: a task whose body comes
--- first; again: it is put once more when it has ended.
+-- {task, service, stage, subject, from?, again?, attempts?, text?, b.*}; from: a task whose
+-- body comes first; again: it is put once more when it has ended, up to so many attempts
+-- (10), and why.
 OPS.task = { needs = { 'task', 'service', 'stage', 'subject' } }
 
 function OPS.task.run(meta, job, op)
@@ -119,8 +120,12 @@ function OPS.task.run(meta, job, op)
         end
         task.epoch = target.epoch
     end
-    local ok, why = R.task_put(meta, task, body, set(op.again))
-    if not ok then
+    local again = set(op.again) and { attempts = op.attempts,
+        text = set(op.text) and op.text or 'its machine has started again' }
+    local ok, why = R.task_put(meta, task, body, again)
+    if not ok and not per_target then
+        R.job_end(meta, job.id, 'fail', E.UNAVAILABLE, why)
+    elseif not ok then
         R.target_failed(meta, job.id, op.subject, E.FENCED, why)
     elseif per_target then
         call('HSET', step_key(job, op.subject), 'task', op.task)

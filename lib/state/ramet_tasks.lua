@@ -64,15 +64,16 @@ local function requeue(meta, task, event, text)
     enqueue(task, true)
 end
 
--- Offer a task that has ended once more, as a later attempt. A machine that ends each time
--- it is written is given up.
-local function put_again(meta, task)
-    if num(task.attempt) >= AGAIN_MAX then
-        return false, 'its machine has started again ' .. AGAIN_MAX .. ' times'
+-- Offer a task that has ended once more, as a later attempt. One that ends each time is
+-- given up. again {text, attempts}: why, and how many attempts there may be.
+local function put_again(meta, task, again)
+    local most = num(again.attempts, AGAIN_MAX)
+    if num(task.attempt) >= most then
+        return false, again.text .. ' ' .. most .. ' times'
     end
     if R.can('task', task, 'repeat') then
         call('PERSIST', task_key(task.id))
-        requeue(meta, task, 'repeat', 'its machine has started again')
+        requeue(meta, task, 'repeat', again.text)
     end
     return true
 end
@@ -97,7 +98,7 @@ function R.task_put(meta, task, body, again)
         call('HSET', task_key(task.id), 'b.' .. name, value)
     end
     if old then
-        return put_again(meta, old)
+        return put_again(meta, old, again)
     end
     call('SADD', P .. 'job:' .. task.job .. ':tasks', task.id)
     enqueue(task)

@@ -36,13 +36,52 @@ s_node(const char *name)
 
 // ---- Imagers, installers, sources
 
+static sim_node_t *
+s_some_imager(void)
+{
+    const size_t first = sim_random() % s_work.count;
+    for (size_t i = 0; i < s_work.count; i++) {
+        sim_node_t *node = &s_work.nodes[(first + i) % s_work.count];
+        if (streq(node->role, "imager") && node->process->is_up)
+            return node;
+    }
+    return NULL;
+}
+
+// The stream ends with the imager that takes it.
+static int
+s_fail_cut(rmt_task_t *task, const sim_stream_t *stream, rmt_error_t *error)
+{
+    rmt_record_set(rmt_task_outputs(task), "cut", "yes");
+    rmt_record_set_u64(rmt_task_outputs(task), "sent", stream->sent);
+    return rmt_fail(error, RMT_E_UNAVAILABLE, "the connection was lost");
+}
+
+static void
+s_find_imager(sim_stream_t *stream)
+{
+    const sim_node_t *node = s_some_imager();
+    stream->imager = node ? node->process : NULL;
+    stream->life = node ? node->process->life : 0;
+}
+
 static int
 s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
 {
-    (void) context;
-    (void) error;
-    if (s_goes_on(task, "capture", 6))
+    sim_stream_t *stream = &((sim_node_t *) context)->stream;
+    if (sim_task_step(task) == 0)
+        *stream = (sim_stream_t){0};
+    rmt_task_tick(task);
+    if (!stream->imager)
+        s_find_imager(stream);
+    if (!stream->imager && sim_task_step(task) < 60)
+        return 1000;
+    if (!stream->imager || !stream->imager->is_up || stream->imager->life != stream->life)
+        return s_fail_cut(task, stream, error);
+    if (stream->sent < 6) {
+        rmt_task_progress(task, "capture", ++stream->sent, 6, NULL);
         return s_soon();
+    }
     const char *name = rmt_record_text(rmt_task_body(task), "image-name", "");
     rmt_id_t id;
     char text[RMT_ID_TEXT_SIZE];

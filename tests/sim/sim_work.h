@@ -15,6 +15,12 @@ typedef struct {
     char image[RMT_ID_TEXT_SIZE];
 } sim_machine_t;
 
+// What one attempt of a capture has sent, and to which life of which imager.
+typedef struct {
+    const sim_process_t *imager; // NULL: none yet
+    uint64_t life, sent;
+} sim_stream_t;
+
 typedef struct {
     const char *name, *role, *place;
     size_t index; // Of the node
@@ -22,6 +28,7 @@ typedef struct {
     sim_process_t *process;
     rmt_worker_t *worker;
     sim_machine_t *machine; // Of a target
+    sim_stream_t stream;    // Of a source
     bool runs_disk;         // The installed system runs, and not the agent
     rmt_peer_t *boot;       // Its agent
     int64_t reported_at;

@@ -176,6 +176,14 @@ local function counts_of(id, job, steps)
     return total ~= num(job.targets) and 'job ' .. id .. ' has lost targets' or nil
 end
 
+-- A capture that lost its imager is tried again, so no image job ends with those words.
+local function fault_of_image(id, job)
+    if job.kind == 'image' and job.state == 'failed'
+        and string.find(job.error or '', 'the connection was lost', 1, true) then
+        return 'image job ' .. id .. ' failed: ' .. job.error
+    end
+end
+
 local function fault_of_job(id, job)
     local steps = records('job:' .. id .. ':t:', '(%w+)')
     local is_listed = call('SISMEMBER', P .. 'open', id) == 1
@@ -189,6 +197,10 @@ local function fault_of_job(id, job)
     if is_listed ~= is_open then
         return 'job ' .. id .. ' is ' .. job.state .. ', and the list of open jobs '
             .. (is_listed and 'has it' or 'does not have it')
+    end
+    local fault = fault_of_image(id, job)
+    if fault then
+        return fault
     end
     if num(job['engine-count']) > 2 or num(job.fits) > 3 or num(job.waiting) < 0 then
         return 'a matching of job ' .. id .. ' counts twice: ' .. num(job['engine-count'])

@@ -30,8 +30,9 @@ static char *
 s_op_text(const rmt_record_t *op)
 {
     static const char *const told[] = {
-        "service",   "subject",      "target",        "engine",    "event",  "code",
-        "set.stage", "set.whole-at", "count.started", "timeout-s", "warning"};
+        "service", "subject",   "target",       "engine",        "event",
+        "code",    "set.stage", "set.whole-at", "count.started", "timeout-s",
+        "warning", "attempts",  "set.idle-cuts"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -132,6 +133,31 @@ test_an_image_job_captures_commits_and_ends(void **state)
          "job event=fail code=12"},
         {"kind=image stage=commit", "commit i", 8, "", NULL, "job event=fail code=8"},
         {"kind=image stage=end", NULL, 0, NULL, NULL, ""},
+    };
+    CHECK(rows);
+}
+
+// P12: a stream that was cut fails no job; attempts that bring nothing do in the end.
+static void
+test_a_capture_that_was_cut_is_tried_again(void **state)
+{
+    (void) state;
+    static const row_t rows[] = {
+        {"kind=image stage=capture source=web", "capture web", 11, "cut=yes sent=7", NULL,
+         "job set.idle-cuts=0; "
+         "task service=capture@source/web subject=web attempts=200"},
+        {"kind=image stage=capture source=web idle-cuts=9", "capture web", 4,
+         "cut=yes sent=1", NULL,
+         "job set.idle-cuts=0; "
+         "task service=capture@source/web subject=web attempts=200"},
+        {"kind=image stage=capture source=web idle-cuts=8", "capture web", 11,
+         "cut=yes sent=0", NULL,
+         "job set.idle-cuts=9; "
+         "task service=capture@source/web subject=web attempts=200"},
+        {"kind=image stage=capture source=web idle-cuts=9", "capture web", 11, "cut=yes",
+         NULL, "job event=fail code=11"},
+        {"kind=image stage=capture source=web", "capture web", 11, "sent=7", NULL,
+         "job event=fail code=11"},
     };
     CHECK(rows);
 }
@@ -329,6 +355,7 @@ main(void)
         cmocka_unit_test(test_an_image_job_captures_commits_and_ends),
         cmocka_unit_test(test_upkeep_is_one_task_whose_counts_stay_in_the_job),
         cmocka_unit_test(test_a_worker_sets_no_other_field_of_the_job_than_counts),
+        cmocka_unit_test(test_a_capture_that_was_cut_is_tried_again),
         cmocka_unit_test(test_a_plan_ends_when_all_engines_have_answered),
         cmocka_unit_test(test_a_deployment_goes_through_its_stages),
         cmocka_unit_test(test_a_failure_stops_no_more_than_it_must),

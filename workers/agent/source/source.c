@@ -9,6 +9,7 @@
 #include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -24,10 +25,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+#define REACH_MS 60000 // How long one attempt looks for an imager
+#define REACH_PAUSE_MS 1000
 
 typedef struct {
     rmt_agent_t *agent;
     rmt_task_t *task;
+    bool is_unreached; // No imager took the stream
     rmt_source_disk_t *disk;
     rmt_records_t *rules; // Of the profiles
     rmt_offer_t *offer;
@@ -261,7 +267,7 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
 }
 
 static int
-s_open_offer(capture_t *self, rmt_error_t *error)
+s_try_imagers(capture_t *self, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "place",
@@ -280,6 +286,27 @@ s_open_offer(capture_t *self, rmt_error_t *error)
                                        .context = self->task};
     self->offer = rmt_offer_new(&config, error);
     return self->offer ? 0 : -1;
+}
+
+// An imager that has died is named until its broker misses it, and one that was started
+// anew does not know this source yet.
+static int
+s_open_offer(capture_t *self, rmt_error_t *error)
+{
+    const int64_t until_ms = rmt_clock_ms() + REACH_MS;
+    while (s_try_imagers(self, error) == -1) {
+        self->is_unreached =
+            error->code == RMT_E_UNAVAILABLE || error->code == RMT_E_NOT_ALLOWED;
+        if (!self->is_unreached || rmt_clock_ms() > until_ms)
+            return -1;
+        rmt_task_progress(self->task, "await-imager", 0, 0, error->text);
+        const struct timespec pause = {.tv_sec = REACH_PAUSE_MS / 1000};
+        nanosleep(&pause, NULL);
+        if (!rmt_task_go_on(self->task))
+            return rmt_fail(error, RMT_E_CANCELLED, "the task was cancelled");
+    }
+    self->is_unreached = false;
+    return 0;
 }
 
 static void
@@ -362,6 +389,21 @@ s_run_capture(capture_t *self, rmt_error_t *error)
     return 0;
 }
 
+// What the broker has to know of a capture that failed: whether another attempt can do
+// better, and whether this one has brought something that stays.
+static void
+s_tell_cut(const capture_t *self)
+{
+    if (!self->is_unreached && (!self->offer || !rmt_offer_is_cut(self->offer)))
+        return;
+    rmt_record_t *outputs = rmt_task_outputs(self->task);
+    rmt_offer_stats_t stats = {0};
+    if (self->offer)
+        rmt_offer_stats(self->offer, &stats);
+    rmt_record_set(outputs, "cut", "yes");
+    rmt_record_set_u64(outputs, "sent", stats.bytes_sent);
+}
+
 static int
 s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
 {
@@ -377,6 +419,8 @@ s_capture(rmt_task_t *task, void *context, rmt_error_t *error)
     else
         rmt_log(RMT_ERROR, "capture.failed", "source=%s error=\"%s\"", agent->name,
                 error->text);
+    if (rc == -1)
+        s_tell_cut(&self);
     rmt_offer_destroy(&self.offer);
     s_remove_snapshots(&self);
     rmt_source_disk_destroy(&self.disk);
