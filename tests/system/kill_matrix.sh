@@ -48,7 +48,8 @@ all_cells() {
 # The cells of this run, those of one stage after another.
 my_cells() {
   local part=${RAMET_KILL_PART:-0/1}
-  all_cells | shuf --random-source=<(yes "${RAMET_SEED:-1}") -n "${RAMET_KILL_CELLS:-1000}" |
+  all_cells | awk -v seed="${RAMET_SEED:-1}" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort -n |
+    head -n "${RAMET_KILL_CELLS:-1000}" | cut -d' ' -f2- |
     awk -v at="${part%/*}" -v of="${part#*/}" 'NR % of == at' | sort -k2n
 }
 
@@ -79,7 +80,7 @@ arm() { # HOLDER POINT[@N]
 
 # ---- The jobs
 
-count=0
+count=0 installs=0
 begin() { # KIND: sets job
   count=$((count + 1))
   case $1 in
@@ -87,7 +88,10 @@ begin() { # KIND: sets job
     head -c 64K /dev/urandom >"$farm/tree/home/user/new"    # Else there is nothing to store
     job=$(ramet image create web --name "i$count")
     ;;
-  deploy) job=$(ramet deploy start web-1 --engine lab --targets n1 --yes) ;;
+  deploy)
+    job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
+    installs=$((installs + 1))
+    ;;
   esac
   ramet job wait "$job" --timeout 10m >/dev/null 2>&1 &
   console=$!
@@ -164,5 +168,5 @@ for entry in "${cells[@]}"; do
 done
 [ "$(ramet job list --json | jq '[.items[] | select(.state == "queued" or .state == "running")] | length')" = 0 ] || fail "a job is open"
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a lock is left"
-same_as_source n1 "$farm/first" || fail "n1 is not as the source"
+[ $installs = 0 ] || same_as_source n1 "$farm/first" || fail "n1 is not as the source"
 echo "kill matrix: ${#cells[@]} cells passed"
