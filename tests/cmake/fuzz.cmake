@@ -17,9 +17,8 @@ function(ramet_fuzz name)
     set_target_properties(fuzz_${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
     if(RAMET_FUZZ)
         target_link_options(fuzz_${name} PRIVATE -fsanitize=fuzzer)
-        add_test(NAME long.fuzz.${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/long.sh
+        ramet_long(fuzz ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/long.sh
             $<TARGET_FILE:fuzz_${name}> ${corpus})
-        set_tests_properties(long.fuzz.${name} PROPERTIES LABELS long-fuzz TIMEOUT 3600)
     else()
         add_test(NAME fuzz.${name} COMMAND fuzz_${name} ${ARG_MUTATIONS} ${corpus})
         set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)

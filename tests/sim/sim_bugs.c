@@ -8,44 +8,55 @@
 
 static const sim_bug_t s_bugs[] = {
     {.name = "none"},
-    {.name = "lost-fsync", .loses_writes = true},
-    {.name = "no-gate-at-agent", .agent = SIM_BUG_NO_GATE},
-    {.name = "no-new-life-at-agent", .agent = SIM_BUG_NO_NEW_LIFE},
+    {.name = "lost-fsync", .found = 8, .loses_writes = true},
+    {.name = "no-gate-at-agent", .found = 23, .agent = SIM_BUG_NO_GATE},
+    {.name = "no-new-life-at-agent", .found = 28, .agent = SIM_BUG_NO_NEW_LIFE},
     {.name = "lock-lapses",
+     .found = 11,
      .patches = PATCH("local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, "
                       "'heard')",
                       "local heard = call('DEL', P .. 'lock:' .. target) == 5")},
     {.name = "armed-lock-released",
+     .found = 3,
      .patches = PATCH("if R.is('lock', lock, 'taken') and lock.job == job and "
                       "is_of_this_era(lock) then",
                       "if lock and lock.job == job then\n"
                       "call('HDEL', lock_key(target), 'armed')")},
     {.name = "no-attempt-check",
+     .found = 140,
      .patches = PATCH("return task and task.worker == key and task.attempt == attempt",
                       "return task and task.worker == key")},
     {.name = "result-twice",
+     .found = 21,
      .patches = PATCH("return { recorded = 'before' }", "task, body.rev = nil, job.rev")},
     {.name = "arm-without-lock",
+     .found = 60,
      .patches = PATCH("if not task or not R.lock_stands(op.target, job.id, task.epoch) "
                       "then",
                       "if not task then")},
     {.name = "join-forgotten",
+     .found = 1,
      .patches = PATCH("call('HINCRBY', P .. 'job:' .. job.id, field, value)",
                       "call('HINCRBY', P .. 'job:' .. job.id, field, "
                       "field == 'waiting' and 0 or value)")},
     {.name = "end-not-looked-at",
+     .found = 13,
      .patches = PATCH("call('HINCRBY', job_key(uid), 'rev', 1)\n"
                       "            call('SADD', P .. 'drive', uid)",
                       "call('HINCRBY', job_key(uid), 'rev', 1)")},
     {.name = "lease-not-reaped",
+     .found = 47,
      .patches = PATCH("ipairs(due('leases', now()))", "ipairs(due('leases', 0))")},
     {.name = "no-idempotency",
+     .found = 4,
      .patches = PATCH("local old = idem and answer_before(idem, name, print)",
                       "local old = nil")},
     {.name = "era-not-raised",
+     .found = 33,
      .patches = PATCH("    if behind then\n        era = math.max",
                       "    behind = false\n    if behind then\n        era = math.max")},
     {.name = "live-writer-taken-over",
+     .found = 6,
      .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",
                       "if false then")},
 };
@@ -65,7 +76,8 @@ sim_bugs_list(FILE *file)
 {
     fputs("the mistakes are:", file);
     for (size_t i = 0; i < BUGS; i++)
-        fprintf(file, " %s", s_bugs[i].name);
+        fprintf(file, "%s %s (seed %u)", i > 0 ? "," : "", s_bugs[i].name,
+                s_bugs[i].found);
     fputc('\n', file);
 }
 

@@ -9,6 +9,7 @@ typedef struct {
     const sim_patch_t *patches; // Of the function library; NULL: none
     sim_agent_bug_t agent;
     bool loses_writes; // Redis answers before it has a call on disk
+    unsigned found;    // The first seed that finds it, when it was last looked at
 } sim_bug_t;
 
 // Run a seed over a Redis that sim_redis_new made with watch.lua, and that was fixed with

@@ -50,7 +50,7 @@ done
 lab boot "$farm" n1                          # A late report clears the lock
 
 # Two may fail: the first two do, and the others begin; three do, and the last one does not.
-job=$(ramet deploy start web-1 --engine lab --targets 'n[1-4]' --canary 2 --max-failures 2 --boot-timeout 10s --yes)
+job=$(ramet deploy start web-1 --engine lab --targets 'n[1-4]' --canary 2 --max-failures 2 --boot-timeout 30s --yes)
 within 120 has_failed "$job" n1 && within 60 has_failed "$job" n2 || { ramet job show "$job"; fail "the first two did not fail"; }
 for n in n3 n4; do await_phase "$job" $n awaiting-first-boot 120; lab boot "$farm" $n; done
 expect 1 ramet job wait "$job" --timeout 60s
