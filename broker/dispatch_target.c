@@ -21,6 +21,8 @@ rmt_act_begin_prepare(rmt_step_t *step)
     rmt_op_copy(op, "b.order", step->result->outputs, "order");
     if (step->view->image)
         rmt_op_copy(op, "b.signatures", step->view->image, "signatures");
+    if (step->view->target)
+        rmt_op_copy(op, "b.warrant", step->view->target, "warrant");
 }
 
 void
@@ -34,7 +36,9 @@ rmt_act_arm(rmt_step_t *step)
                       "the agent prepared and gave no plan, nonce or key");
         return;
     }
-    rmt_op_copy(rmt_op_phase(step, "prepared"), "warning", outputs, "warning");
+    rmt_record_t *phase = rmt_op_phase(step, "prepared");
+    rmt_op_copy(phase, "warning", outputs, "warning");
+    rmt_op_copy(phase, "signed-by", outputs, "signed-by");
     const char *task = rmt_record_text(step->view->task, "task", "");
     rmt_record_t *op = rmt_op_add(step, "arm");
     rmt_record_set(op, "target", rmt_step_subject(step));

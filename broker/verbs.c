@@ -292,6 +292,7 @@ static const rmt_verb_t s_verbs[] = {
     {"store.pins", READ, "store_pins", NULL, NULL},
     {"deploy.plan", ADMIN, "deploy_plan", s_new_plan, s_drive},
     {"deploy.start", ADMIN, "deploy_start", s_new_install, s_drive},
+    {"warrant.put", ADMIN, "warrant_put", NULL, NULL},
     {"job.list", READ, "job_list", NULL, NULL},
     {"job.show", READ, "job_show", NULL, s_merge_targets},
     {"job.verdicts", READ, "job_verdicts", NULL, NULL},

@@ -17,6 +17,9 @@ static const rmt_config_row_t s_rows[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port."},
     {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0, "File with the brokers' public key."},
     {"key", RMT_CONFIG_PATH, NULL, 0, 0, "File with this console's own key pair."},
+    {"order-key", RMT_CONFIG_PATH, "", 0, 0,
+     "File with the order key of this user, which signs each deployment; empty: targets "
+     "that were told a trust root refuse it."},
     {"trust-root", RMT_CONFIG_PATH, "", 0, 0,
      "File with the trust root of the farm, as `ramet trust publish` took it; who signed "
      "an image is compared with it."},

@@ -5,6 +5,7 @@
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
 #include "console/select.h"
+#include "console/warrant.h"
 #include "console/watch.h"
 
 #include <stdio.h>
@@ -23,7 +24,8 @@ s_body(call_t *call, rmt_error_t *error)
     if (rmt_policy_check(rmt_record_text(call->options, "policy", ""), error) == -1)
         return NULL;
     rmt_record_t *body = call_body(call);
-    static const char *const local[] = {"targets", "select", "yes", "wait", "timeout"};
+    static const char *const local[] = {"targets", "select", "yes",        "wait",
+                                        "timeout", "valid",  "allow-older"};
     for (size_t i = 0; i < sizeof local / sizeof *local; i++)
         rmt_record_remove(body, local[i]);
     const char *engines = rmt_record_text(call->options, "engine", "");
@@ -92,6 +94,8 @@ s_start(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = known ? select_targets(list, known, error) : NULL;
     if (!items || confirm_erase(call, "deploy.start", body, items, error) == -1)
         return -1;
+    if (warrant_sign_all(call, body, items, known, error) == -1)
+        return -1;
     rmt_auto(rmt_msg) reply = call_request(call, "deploy.start", body, items, error);
     return reply ? watch_made(call, reply, error) : -1;
 }
@@ -119,6 +123,9 @@ static const option_t s_start_options[] = {
      "first boot, or has failed within --max-failures"},
     {"max-failures", "K", "start no more targets after K failures"},
     {"boot-timeout", "TIME", "time for the first boot: 90s, 30m (default 15m)"},
+    {"allow-older", NULL, "allow a release that is older than the one a target runs"},
+    {"valid", "TIME",
+     "with an order key: how long targets may begin with this order (default 24h)"},
     {"yes", NULL, CONFIRM_YES},
     {"count", "N", CONFIRM_COUNT},
     {"wait", NULL, "follow the job to its end"},

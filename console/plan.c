@@ -108,6 +108,27 @@ plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error)
     return status;
 }
 
+rmt_records_t *
+plan_verdicts(call_t *call, const rmt_record_t *body, rmt_error_t *error)
+{
+    static const char *const fields[] = {"image", "engines", "policy",
+                                         "accept-incomplete"};
+    rmt_auto(rmt_record) plan = rmt_record_new();
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+        if (rmt_record_has(body, fields[i]))
+            rmt_record_set(plan, fields[i], rmt_record_text(body, fields[i], ""));
+    int status = 0;
+    rmt_auto(rmt_records) items = s_match(call, plan, &status, error);
+    if (items && status == 0)
+        return rmt_take(&items);
+    if (status >= 0)
+        rmt_fail(
+            error, RMT_E_UNAVAILABLE,
+            "the engines did not choose the disks, so nothing was signed; see: ramet "
+            "job list");
+    return NULL;
+}
+
 int
 plan_target(call_t *call, rmt_error_t *error)
 {

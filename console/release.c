@@ -135,31 +135,49 @@ release_take(call_t *call, rmt_record_t *image, rmt_error_t *error)
 }
 
 int
+release_find(call_t *call, const char *name, const rmt_root_t *root,
+             char id_out[RMT_ID_TEXT_SIZE], rmt_release_t *release_out,
+             rmt_error_t *error)
+{
+    rmt_id_t id, asked;
+    rmt_error_t is_name = {0};
+    rmt_release_t best = {.counter = 0};
+    rmt_auto(rmt_record) image = s_show(call, name, error);
+    rmt_auto(rmt_records) releases =
+        image ? rmt_releases_read(rmt_record_text(image, "signatures", ""), error) : NULL;
+    if (!releases || rmt_id_parse(&id, rmt_record_text(image, "id", ""), error) == -1)
+        return -1;
+    if (rmt_id_parse(&asked, name, &is_name) == 0 && !rmt_id_equal(&id, &asked))
+        return rmt_fail(error, RMT_E_CORRUPT, "the broker gave another image than %.16s",
+                        name);
+    if (!rmt_releases_best(releases, &id, root, &best) && !rmt_root_allows_unsigned(root))
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "image %s has no true signature by an image key of trust root "
+                        "%" PRIu64 "; sign it with: ramet image sign %s --key FILE",
+                        name, rmt_root_version(root), name);
+    *release_out = best;
+    (void) rmt_id_text(&id, id_out);
+    return 0;
+}
+
+int
 release_say(call_t *call, const char *name, rmt_error_t *error)
 {
-    rmt_id_t id;
+    char id[RMT_ID_TEXT_SIZE];
+    rmt_release_t best;
     rmt_root_t *own = NULL;
     if (trust_of(call, &own, error) == -1)
         return -1;
     if (!own)
         return 0;
     rmt_auto(rmt_root) root = own;
-    rmt_auto(rmt_record) image = s_show(call, name, error);
-    rmt_auto(rmt_records) releases =
-        image ? rmt_releases_read(rmt_record_text(image, "signatures", ""), error) : NULL;
-    if (!releases || rmt_id_parse(&id, rmt_record_text(image, "id", ""), error) == -1)
+    if (release_find(call, name, root, id, &best, error) == -1)
         return -1;
-    rmt_release_t best;
-    if (rmt_releases_best(releases, &id, root, &best))
+    if (best.counter)
         fprintf(stderr, "image %s: release %" PRIu64 ", signed by %s\n", name,
                 best.counter, best.person);
-    else if (rmt_root_allows_unsigned(root))
+    else
         fprintf(stderr, "image %s: not signed, which trust root %" PRIu64 " allows\n",
                 name, rmt_root_version(root));
-    else
-        return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                        "image %s has no true signature by an image key of trust root "
-                        "%" PRIu64 "; sign it with: ramet image sign %s --key FILE",
-                        name, rmt_root_version(root), name);
     return 0;
 }

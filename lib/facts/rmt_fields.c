@@ -142,6 +142,7 @@ static const row_t s_rows[] = {
     {"image", TARGET, 1, NULL},
     {"confirmed-epoch", TARGET, 1, NULL},
     {"confirmed-at", TARGET, 1, NULL},
+    {"release", TARGET, 1, NULL},
     {"addresses", TARGET, 1, NULL},
     {"failed-units", TARGET, 1, NULL},
     {"warning", TARGET, 1, NULL},

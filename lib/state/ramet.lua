@@ -26,6 +26,7 @@
 --   P removed                   ZSET of image ids without a name, by time of removal
 --   P pins:<place>              hash image id -> packed {id, name, reason, by, since}
 --   P image-ids                 hash id -> name;  P image-names  hash name -> open job
+--   P warrants:<batch>          hash target -> text, until a job takes them
 --   P signatures:<image id>     hash key -> line of text, a signature of the image
 --   P root:<version>            {version, id, root, by, since}; P roots hash id -> version;
 --                               P root-newest its number
@@ -35,7 +36,7 @@
 --   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)
---     :findings (list of packed records)
+--     :findings (list of packed records) :warrants (hash target -> text)
 --     :stuck (hash task -> "since stage subject text")
 --   P open, P drive             sets of jobs: not ended; waiting for a decision
 --   P task:<id>                 record, body fields as b.<name>

@@ -3,7 +3,7 @@
 local LEFT_OUT_MAX = 20     -- Targets that the answer of a retry names as left out
 
 local OPTIONS = { 'policy', 'partial', 'when-booted', 'take-over', 'accept-incomplete',
-    'canary', 'max-failures', 'boot-timeout-s', 'warrant', 'explain' }
+    'canary', 'max-failures', 'boot-timeout-s', 'explain' }
 
 -- The engines' own policies as they are now, a line for each that has one: what a job
 -- was asked for does not change under it.
@@ -111,8 +111,9 @@ local function deploy_targets(items, engines, is_partial)
     return targets
 end
 
--- retries: the uid of the job over whose failed targets the new one is, or nil.
-local function deploy_new(meta, body, items, retries)
+-- warrants: their key, or nil. retries: the uid of the job over whose failed targets the
+-- new one is, or nil.
+local function deploy_new(meta, body, items, warrants, retries)
     local image, engines = R.image_find(body.image), engines_of(body)
     need_complete(image, body)
     local targets = deploy_targets(items, engines, body.partial == 'yes')
@@ -122,10 +123,15 @@ local function deploy_new(meta, body, items, retries)
         return R.radius_tell(fields, targets)
     end
     R.radius_need(body, targets)
+    if set(warrants) then
+        R.warrants_take(meta.job, warrants, targets)
+    end
     return R.job_new(meta, 'deploy', fields, targets)
 end
 
-serve('deploy_start', deploy_new)
+serve('deploy_start', function(meta, body, items)
+    return deploy_new(meta, body, items, set(body.warrants) and R.warrants_need(body.warrants))
+end)
 
 -- Why a retry leaves a failed target of the old job alone, or nil: no job may erase it now,
 -- or another job has locked or installed it. The old job's own lock may be taken over, and
@@ -184,7 +190,7 @@ local function deploy_again(meta, old)
     need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target'
         .. (left_out ~= '' and ' that a retry may erase; left out: ' .. left_out or ''))
     old['take-over'], old.engines = 'yes', table.concat(engines, ',')
-    local answer = deploy_new(meta, old, items, old.id)
+    local answer = deploy_new(meta, old, items, R.warrants_of(old.id), old.id)
     answer['left-out'] = left_out ~= '' and left_out or nil
     return answer
 end

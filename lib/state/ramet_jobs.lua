@@ -115,7 +115,7 @@ local function expire_all(uid)
         call('EXPIRE', key .. ':v:' .. mark, KEPT_S)
     end
     for _, part in ipairs({ '', ':targets', ':ready', ':verdicts', ':tasks', ':log',
-        ':findings' }) do
+        ':findings', ':warrants' }) do
         call('EXPIRE', key .. part, KEPT_S)
     end
 end

@@ -308,6 +308,7 @@ serve('target_confirm', function(meta, body, items)
     local degraded = body.degraded == 'yes' or faults ~= ''
     store(P .. target, { ['confirmed-epoch'] = meta.epoch, image = body.image or '',
         ['confirmed-at'] = wall(), addresses = body.addresses or '',
+        release = R.release_of(body.image or ''),
         ['failed-units'] = body['failed-units'] or '', warning = warning })
     lock_end(meta, meta.name, 'confirm', 'first boot confirmed')
     call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)

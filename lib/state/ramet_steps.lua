@@ -24,6 +24,7 @@ serve('job_view', function(meta, body)
         local target = load(P .. 'job:' .. job.id .. ':t:' .. task.subject)
         if target then
             target.what = 'target'
+            target.warrant = task.stage == 'order' and R.warrant(job.id, task.subject) or nil
             items[#items + 1] = target
         end
     end
@@ -163,7 +164,7 @@ local function with_warning(old, new)
     return string.find(old, new, 1, true) and old or old .. '; ' .. new
 end
 
--- {target, event?, phase?, warning?}
+-- {target, event?, phase?, warning?, signed-by?}
 OPS.target = { needs = { 'target' } }
 
 function OPS.target.check(_, op)
@@ -178,7 +179,7 @@ function OPS.target.run(meta, job, op)
         and (not event or R.can('job-target', record, event)) then
         local warning = with_warning(record.warning, op.warning)
         R.target_step(meta, job.id, op.target, { phase = op.phase, warning = warning,
-            text = op.warning }, event, record)
+            text = op.warning, ['signed-by'] = op['signed-by'] }, event, record)
     end
 end
 

@@ -83,3 +83,66 @@ serve('image_sign', function(meta, body)
     end
     return { image = body.image, key = body.key }
 end)
+
+-- The highest counter that a signature of the image names; for people, since none of the
+-- signatures is looked at.
+function R.release_of(id)
+    local highest = 0
+    for _, line in pairs(load(P .. 'signatures:' .. id) or {}) do
+        highest = math.max(highest, num(string.match(line, 'counter=(%d+)')))
+    end
+    return highest
+end
+
+-- ---- Warrants: signed texts for the agents, carried unread
+
+local WARRANT_MAX, WARRANTS_MAX = 16 * 1024, 20000
+local UNUSED_S = 3600
+
+local function batch_key(batch)
+    need(#(batch or '') == 32 and string.find(batch, '^%x+$'), E.USAGE,
+        'a batch of warrants is named by a uid')
+    return P .. 'warrants:' .. batch
+end
+
+-- {batch}, items {target, warrant}: for a job that is about to be made.
+serve('warrant_put', function(_, body, items)
+    local key = batch_key(body.batch)
+    need(call('HLEN', key) + #items <= WARRANTS_MAX, E.TOO_BIG, 'a batch has at most '
+        .. WARRANTS_MAX .. ' warrants')
+    for _, item in ipairs(items) do
+        need(set(item.target) and set(item.warrant) and #item.warrant <= WARRANT_MAX,
+            E.USAGE, 'an item needs a target and a warrant of at most ' .. WARRANT_MAX
+            .. ' bytes')
+    end
+    for _, item in ipairs(items) do
+        call('HSET', key, item.target, item.warrant)
+    end
+    call('EXPIRE', key, UNUSED_S)
+    return { count = #items }
+end)
+
+-- The key of a batch. A target that does not fit has no warrant in it.
+function R.warrants_need(batch)
+    local key = batch_key(batch)
+    need(call('HLEN', key) > 0, E.NOT_FOUND, 'the batch of warrants ' .. batch
+        .. ' does not exist; give the command again')
+    return key
+end
+
+function R.warrants_of(uid)
+    return P .. 'job:' .. uid .. ':warrants'
+end
+
+function R.warrants_take(uid, from, targets)
+    for _, target in ipairs(targets) do
+        local text = call('HGET', from, target)
+        if text then
+            call('HSET', R.warrants_of(uid), target, text)
+        end
+    end
+end
+
+function R.warrant(uid, target)
+    return call('HGET', R.warrants_of(uid), target)
+end

@@ -7,8 +7,6 @@
 // A program that was told the id of one version accepts the next one when M root keys of
 // the version before it and M' of its own have signed it, M' being its own threshold.
 // Pure; an instance does not change.
-//
-// Agents do not rely on one yet: P20 is a debt.
 #pragma once
 
 #include <stdbool.h>

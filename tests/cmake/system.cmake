@@ -1,6 +1,6 @@
 # Each system/test_NAME.sh is a test. They run beside each other: each has a farm in a folder of its
 # own, with ports of its own. What takes longest begins first.
-set(system_longest scripts crowd hung_broker catalogue kills first_boot stacks running_source)
+set(system_longest stranger scripts crowd hung_broker catalogue kills first_boot stacks running_source)
 # Alone, because:
 set(system_alone
     second_image)   # it counts bytes on the wire and takes the farm's idle talk off by the clock

@@ -48,8 +48,10 @@ s_check(const rmt_config_t *config, const char *line)
 {
     static const struct {
         const char *option, *key;
-    } rows[] = {
-        {"ramet.token=", "token"}, {"ramet.engine=", "engine"}, {"ramet.name=", "name"}};
+    } rows[] = {{"ramet.token=", "token"},
+                {"ramet.engine=", "engine"},
+                {"ramet.name=", "name"},
+                {"ramet.root=", "trust-root"}};
     rmt_auto_str key = s_word(line, "ramet.key=");
     MUST(!*key || strlen(key) == 64 ||
          strcmp(key, rmt_config_text(config, "broker-key")) == 0);

@@ -1,18 +1,42 @@
-// Trust roots, as an agent gets them from a broker that it does not trust. What is read
-// has the version, farm and keys that are printed in it, and a signature that is added
-// changes nothing but the signatures.
+// Trust roots, warrants and signatures of images, as an agent gets them from a broker
+// that it does not trust. A signature that is added changes nothing but the signatures,
+// and nothing passes by a trust root without keys.
 #include <stdint.h>
 #include <string.h>
 
 #include "base/rmt_auto.h"
 #include "fuzz/must.h"
-#include "trust/rmt_root.h"
+#include "trust/rmt_warrant.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+// Of a trust root without keys nothing is true.
+static void
+s_try_others(const uint8_t *data, size_t size)
+{
+    static const char empty[] =
+        "class=root farm=mill version=1 threshold=1 unsigned-images=yes\n";
+    rmt_error_t error = {0};
+    rmt_auto_str text = strndup((const char *) data, size);
+    rmt_auto(rmt_root) root = rmt_root_read(empty, strlen(empty), &error);
+    rmt_auto(rmt_records) none = rmt_records_new();
+    rmt_auto(rmt_records) releases = rmt_releases_read(text, &error);
+    const rmt_order_t order = {.image = {.bytes = {RMT_ID_SHA256}}};
+    rmt_release_t best;
+    MUST(!releases || !rmt_releases_best(releases, &order.image, root, &best));
+    const rmt_warrant_case_t against = {.root = root,
+                                        .target = "n1",
+                                        .identity = "uuid:1",
+                                        .order = &order,
+                                        .releases = none};
+    rmt_warrant_signers_t signers;
+    MUST(rmt_warrant_check(text, &against, &signers, &error) == -1);
+}
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
+    s_try_others(data, size);
     static rmt_sign_key_t key;
     static const rmt_sign_key_t none;
     if (memcmp(&key, &none, sizeof key) == 0)

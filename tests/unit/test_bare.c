@@ -30,9 +30,10 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto_str text = rmt_cmdline_config(LINE " ramet.key=" DIGITS
-                                                " ramet.engine=paris ramet.shell -- x\n",
-                                           "/run/ramet", &error);
+    rmt_auto_str text = rmt_cmdline_config(
+        LINE " ramet.key=" DIGITS " ramet.engine=paris ramet.root=01ab ramet.shell"
+             " -- x\n",
+        "/run/ramet", &error);
     RMT_OK(text);
     root_tree_put("agent.cfg", text);
     rmt_auto_str path = s_path("agent.cfg");
@@ -44,6 +45,7 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
     assert_null(brokers[2]);
     assert_string_equal(rmt_config_text(config, "token"), TOKEN);
     assert_string_equal(rmt_config_text(config, "engine"), "paris");
+    assert_string_equal(rmt_config_text(config, "trust-root"), "01ab");
     assert_string_equal(rmt_config_text(config, "role"), "target");
     assert_string_equal(rmt_config_text(config, "key"), "/run/ramet/agent.key");
     assert_true(rmt_config_bool(config, "reboot"));

@@ -17,7 +17,8 @@ static const struct {
     const char *option, *key;
 } s_rows[] = {
     {"broker", "brokers"}, {"key", "broker-key"}, {"token", "token"},
-    {"engine", "engine"},  {"name", "name"},      {"shell", NULL},
+    {"engine", "engine"},  {"name", "name"},      {"root", "trust-root"},
+    {"shell", NULL},
 };
 
 // Values become quoted text in a file of lines.
@@ -58,7 +59,8 @@ s_take_word(const char *word, rmt_record_t *values, rmt_error_t *error)
     return rmt_fail(
         error, RMT_E_CONFIG,
         "%.40s on the kernel's command line is not an option; the options are "
-        "ramet.broker, ramet.key, ramet.token, ramet.engine, ramet.name and ramet.shell",
+        "ramet.broker, ramet.key, ramet.token, ramet.engine, ramet.name, ramet.root and "
+        "ramet.shell",
         word);
 }
 

@@ -10,6 +10,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "agent/install/gate.h"
+#include "agent/install/trust.h"
 #include "agent/install/twins.h"
 
 #include <limits.h>
@@ -19,7 +20,8 @@
 
 typedef struct {
     rmt_agent_t *agent;
-    rmt_gate_t *gate; // Shared by the threads of both services
+    rmt_gate_t *gate; // Shared by the threads of both services, as trust is
+    rmt_trust_t *trust;
     rmt_worker_t *worker;
     bool reboot; // Read when the worker has ended
     // An install goes before a comparison, which leaves the disk when it is wanted.
@@ -109,7 +111,8 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
         return -1;
     rmt_auto_str warning = NULL;
     rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
-    if (!disks)
+    rmt_auto_str signers = NULL;
+    if (!disks || rmt_trust_check(self->trust, task, order, &signers, error) == -1)
         return -1;
     rmt_gate_plan_t plan;
     if (rmt_gate_prepare(self->gate, data, size, &plan, error) == -1)
@@ -122,6 +125,8 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_record_set(outputs, "key", plan.key.public_text);
     if (warning)
         rmt_record_set(outputs, "warning", warning);
+    if (signers)
+        rmt_record_set(outputs, "signed-by", signers);
     rmt_key_wipe(&plan.key);
     rmt_log(RMT_INFO, "target.prepared", "target=%s plan=%s", self->agent->name,
             plan_text);
@@ -241,7 +246,11 @@ s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
         return -1;
     rmt_log(RMT_INFO, "write.start", "target=%s attempt=%u", self->agent->name,
             rmt_task_attempt(task));
-    const int rc = s_feed(self, task, order, &key, error);
+    // Again: the GO may have been held back until the warrant had ended.
+    rmt_auto_str signers = NULL;
+    const int rc = rmt_trust_check(self->trust, task, order, &signers, error) == -1
+                       ? -1
+                       : s_feed(self, task, order, &key, error);
     rmt_key_wipe(&key);
     if (rc == -1) {
         rmt_log(RMT_ERROR, "write.failed", "target=%s code=%s error=\"%s\"",
@@ -348,6 +357,9 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .on_told = s_on_told,
                                         .leave_ms = 70000};
     rmt_auto(rmt_gate) gate = rmt_gate_new(agent->nonce);
+    rmt_auto(rmt_trust) trust = rmt_trust_new(agent, error);
+    if (!trust)
+        return -1;
     // What a writer that was killed leaves running becomes a child of this process.
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
         return rmt_fail_errno(error, "become the parent of what a writer leaves");
@@ -355,6 +367,7 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
     if (!worker)
         return -1;
     self.gate = gate;
+    self.trust = trust;
     self.worker = worker;
     const int rc = rmt_worker_run(worker, error);
     *reboot_out = self.reboot;

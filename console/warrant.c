@@ -1,0 +1,204 @@
+#include "console/warrant.h"
+#include "console/plan.h"
+#include "console/release.h"
+#include "console/trust_file.h"
+#include "console/watch.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_random.h"
+#include "trust/rmt_warrant.h"
+#include "wire/rmt_codec.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define PAGE_BYTES ((size_t) 128 * 1024)
+#define PAGE_ITEMS 200
+#define CHOICE_SIZE_MAX ((size_t) 64 * 1024)
+
+// What all warrants of one job share.
+typedef struct {
+    call_t *call;
+    rmt_root_t *root;
+    rmt_sign_key_t key;
+    char image[RMT_ID_TEXT_SIZE], nonce[2 * RMT_UID_SIZE + 1];
+    uint64_t release, issued_s, not_after_s;
+    const char *policy;
+    bool allow_older;
+    rmt_records_t *verdicts, *scripts;
+    rmt_records_t *page;
+    size_t page_bytes, signed_count;
+} signing_t;
+
+static void
+s_close(signing_t *self)
+{
+    rmt_sign_key_wipe(&self->key);
+    rmt_root_destroy(&self->root);
+    rmt_records_destroy(&self->verdicts);
+    rmt_records_destroy(&self->scripts);
+    rmt_records_destroy(&self->page);
+}
+
+static int
+s_set_times(signing_t *self, rmt_error_t *error)
+{
+    unsigned life_s = RMT_WARRANT_LIFE_S;
+    const char *text = rmt_record_text(self->call->options, "valid", NULL);
+    if (text && watch_parse_time(text, &life_s, error) == -1)
+        return rmt_wrap(error, "--valid");
+    self->issued_s = rmt_warrant_now_s();
+    self->not_after_s = self->issued_s + life_s;
+    return 0;
+}
+
+// Trust root, key, image and its release, times.
+static int
+s_open(signing_t *self, const char *path, const char *image, rmt_error_t *error)
+{
+    char key[RMT_SIGN_PUBLIC_TEXT_SIZE];
+    rmt_release_t release = {.counter = 0};
+    if (trust_of(self->call, &self->root, error) == -1)
+        return -1;
+    if (!self->root)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the console's configuration has an order-key and no trust-root; "
+                        "name the file of the trust root");
+    if (rmt_sign_key_load(&self->key, path, error) == -1)
+        return -1;
+    if (!rmt_root_person(self->root, RMT_ROOT_ROLE_ORDER,
+                         rmt_sign_key_text(&self->key, key)))
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "key %.8s in %s is not an order key of trust root %" PRIu64
+                        "; see: ramet trust show",
+                        key, path, rmt_root_version(self->root));
+    if (release_find(self->call, image, self->root, self->image, &release, error) == -1)
+        return -1;
+    self->release = release.counter;
+    uint8_t nonce[RMT_UID_SIZE];
+    rmt_random_bytes(nonce, sizeof nonce);
+    (void) rmt_uid_text(nonce, self->nonce);
+    return s_set_times(self, error);
+}
+
+// The disks that the plan has chosen; NULL for a target that the image does not fit.
+// Caller owns.
+static rmt_records_t *
+s_choice(const signing_t *self, const char *target)
+{
+    size_t size = 0;
+    rmt_error_t ignored = {0};
+    const rmt_record_t *verdict = rmt_records_find(self->verdicts, "target", target);
+    const void *packed = verdict ? rmt_record_get(verdict, "choice", &size) : NULL;
+    rmt_auto(rmt_records) choice =
+        packed ? rmt_codec_unpack_records(packed, size, CHOICE_SIZE_MAX, &ignored) : NULL;
+    return choice && rmt_records_count(choice) > 0 ? rmt_take(&choice) : NULL;
+}
+
+static int
+s_check_release(const signing_t *self, const rmt_record_t *target, rmt_error_t *error)
+{
+    const uint64_t had = rmt_record_u64(target, "release", 0);
+    if (self->allow_older || self->release >= had)
+        return 0;
+    return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                    "target %s runs release %" PRIu64
+                    ", and the image is release %" PRIu64
+                    "; to install an older one, add --allow-older",
+                    rmt_record_text(target, "name", "?"), had, self->release);
+}
+
+static int
+s_send_page(signing_t *self, rmt_error_t *error)
+{
+    if (rmt_records_count(self->page) == 0)
+        return 0;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "batch", self->nonce);
+    rmt_auto(rmt_msg) reply =
+        call_request(self->call, "warrant.put", body, self->page, error);
+    rmt_records_destroy(&self->page);
+    self->page = rmt_records_new();
+    self->page_bytes = 0;
+    return reply ? 0 : -1;
+}
+
+static int
+s_sign(signing_t *self, const rmt_record_t *target, rmt_error_t *error)
+{
+    const char *name = rmt_record_text(target, "name", "");
+    if (s_check_release(self, target, error) == -1)
+        return -1;
+    rmt_auto(rmt_records) choice = s_choice(self, name);
+    if (!choice) // The job says why it does not fit
+        return 0;
+    const rmt_warrant_t warrant = {.farm = rmt_root_farm(self->root),
+                                   .image = self->image,
+                                   .target = name,
+                                   .identity = rmt_record_text(target, "identity", ""),
+                                   .policy = self->policy,
+                                   .nonce = self->nonce,
+                                   .issued_s = self->issued_s,
+                                   .not_after_s = self->not_after_s,
+                                   .least = self->release,
+                                   .allow_older = self->allow_older,
+                                   .choice = choice,
+                                   .scripts = self->scripts};
+    rmt_auto_str text = rmt_warrant_sign(&warrant, &self->key);
+    if (strlen(text) > RMT_WARRANT_SIZE_MAX || !*text)
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "the warrant of target %s has more than %zu bytes; its engine "
+                        "has too many scripts",
+                        name, RMT_WARRANT_SIZE_MAX);
+    rmt_record_t *item = rmt_records_add(self->page);
+    rmt_record_set(item, "target", name);
+    rmt_record_set(item, "warrant", text);
+    self->signed_count++;
+    self->page_bytes += strlen(text) + strlen(name);
+    if (self->page_bytes >= PAGE_BYTES || rmt_records_count(self->page) >= PAGE_ITEMS)
+        return s_send_page(self, error);
+    return 0;
+}
+
+static int
+s_sign_all(signing_t *self, const rmt_records_t *items, const rmt_records_t *targets,
+           rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        const char *name = rmt_record_text(rmt_records_at(items, i), "target", "");
+        const rmt_record_t *target = rmt_records_find(targets, "name", name);
+        if (!target)
+            return rmt_fail(error, RMT_E_NOT_FOUND,
+                            "the target %s does not exist; see: ramet target list", name);
+        if (s_sign(self, target, error) == -1)
+            return -1;
+    }
+    return s_send_page(self, error);
+}
+
+int
+warrant_sign_all(call_t *call, rmt_record_t *body, const rmt_records_t *items,
+                 const rmt_records_t *targets, rmt_error_t *error)
+{
+    const char *path = call_path(call, "order-key", error);
+    if (!path)
+        return -1;
+    if (!*path)
+        return 0;
+    signing_t self = {.call = call,
+                      .policy = rmt_record_text(body, "policy", ""),
+                      .allow_older = rmt_record_has(call->options, "allow-older"),
+                      .page = rmt_records_new()};
+    rmt_auto(rmt_record) none = rmt_record_new();
+    int rc = s_open(&self, path, rmt_record_text(body, "image", ""), error);
+    if (rc == 0) {
+        self.verdicts = plan_verdicts(call, body, error);
+        self.scripts = self.verdicts ? call_list(call, "script.list", none, error) : NULL;
+        rc = self.scripts ? s_sign_all(&self, items, targets, error) : -1;
+    }
+    if (rc == 0 && self.signed_count > 0)
+        rmt_record_set(body, "warrants", self.nonce);
+    s_close(&self);
+    return rc;
+}

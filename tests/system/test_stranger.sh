@@ -1,0 +1,153 @@
+#!/bin/bash
+# A stranger has an admin's key, the broker's Redis or an engine, and no signing key (P20, P21, [7.10], [7.11]):
+# whatever he orders a machine that was told a trust root to do, not one byte of its disk changes, and the console
+# names what was wrong. What is signed is installed, and the job says by whom.
+. "$(dirname "$0")/lib.sh"
+make_tree "$farm/tree" 1
+lab up "$farm"; eval "$(lab sh "$farm")"
+lab trust "$farm" 2>/dev/null
+lab source "$farm" web "$farm/tree"
+lab target "$farm" n1 "$farm/n1.disk" 400M --like web
+lab target "$farm" n2 "$farm/n2.disk" 400M --like web
+ramet image create web --name old --wait
+echo "another release" >"$farm/tree/etc/issue"
+ramet image create web --name new --wait
+ramet image sign old --key "$farm/trust/image.key" --counter 1
+expect 64 ramet deploy start old --engine lab --targets n1 --yes --valid never
+ramet image sign new --key "$farm/trust/image.key" --counter 2
+head -c 1M /dev/urandom | dd of="$farm/n1.disk" bs=1M seek=1 conv=notrunc status=none
+before=$(sha256sum <"$farm/n1.disk")
+redis() { redis-cli -s "$farm/redis/redis.sock" "$@"; }
+
+# replace KEY FIELD FROM TO: other bytes of the same length in a field of Redis.
+replace() {
+  [ ${#3} = ${#4} ] || fail "$3 and $4 differ in length"
+  redis --raw hget "$1" "$2" | head -c -1 >"$farm/field"
+  LC_ALL=C sed -b "s/$3/$4/g" "$farm/field" >"$farm/field.new"
+  ! cmp -s "$farm/field" "$farm/field.new" || fail "$2 of $1 lacks $3"
+  redis -x hset "$1" "$2" <"$farm/field.new" >/dev/null
+}
+
+# order IMAGE TARGET [OPTION]...: a job whose order waits for the machine's agent, which is down.
+order() {
+  local image=$1 target=$2; shift 2
+  end "target-$target" KILL
+  job=$(ramet deploy start "$image" --engine lab --targets "$target" --yes "$@" 2>/dev/null)
+  await_phase "$job" "$target" ordered 30
+  uid=$(ramet job show "$job" --json | jq -r .id)
+  task=ramet:task:$(redis hget "ramet:job:$uid:t:$target" task)
+}
+# refused WORDS: the machine comes up and refuses the order, and the console says WORDS.
+refused() {
+  lab up "$farm"
+  expect 2 ramet job wait "$job" --timeout 60s
+  ramet job show "$job" --json | jq -r '.targets[].error' >"$farm/error"
+  grep -qF -- "$1" "$farm/error" || { cat "$farm/error"; fail "the console does not say: $1"; }
+  grep -qF "nothing was written" "$farm/error" || fail "the console does not say that nothing was written"
+  [ "$(sha256sum <"$farm/n1.disk")" = "$before" ] || fail "bytes were written: $1"
+}
+
+# come_back WORD: the machine is itself again, and the farm knows it.
+come_back() {
+  end target-n1; lab up "$farm"
+  wait_for 30 "the hardware of n1" is_itself "$1"
+}
+is_itself() { ramet target inventory n1 --raw | grep -q "$1"; }
+
+# An admin's key alone: no warrant, and one that is signed by keys of the stranger's own.
+sed '/trust-root\|order-key/d' "$farm/console.cfg" >"$farm/thief.cfg"
+RAMET_CONFIG=$farm/thief.cfg order new n1
+refused "has no warrant"
+ramet trust key "$farm/thief.key" >/dev/null
+thief() { ramet trust "$@" 2>/dev/null; }
+thief init "$farm/thief.root" --farm lab
+thief add "$farm/thief.root" root "$farm/thief.key.pub" --name Thief
+thief add "$farm/thief.root" order "$farm/thief.key.pub" --name Thief
+thief add "$farm/thief.root" image "$farm/trust/image.key.pub" --name Lab
+thief sign "$farm/thief.root" --key "$farm/thief.key"
+printf 'trust-root = "%s"\norder-key = "%s"\n' "$farm/thief.root" "$farm/thief.key" >>"$farm/thief.cfg"
+RAMET_CONFIG=$farm/thief.cfg order new n1
+refused "of a stranger"
+
+# The stranger's Redis has a next trust root, which names his key: it does not follow the one before it.
+sed '/class=signature/d; s/version=1/version=2/' "$farm/thief.root" >"$farm/thief.root2"
+thief sign "$farm/thief.root2" --key "$farm/thief.key"
+redis hset ramet:root:2 version 2 id 01 >/dev/null
+redis -x hset ramet:root:2 root <"$farm/thief.root2" >/dev/null
+RAMET_CONFIG=$farm/thief.cfg order new n1
+refused "of a stranger"
+grep -q "event=trust.refused" "$farm/run/target-n1.log" || fail "the agent took another trust root"
+redis del ramet:root:2 >/dev/null
+
+# Redis gives the warrant of another machine, or one whose words were changed.
+order new n2
+redis --raw hget "$task" b.warrant | head -c -1 >"$farm/warrant.n2"
+ramet job cancel "$job"
+order new n1
+redis -x hset "$task" b.warrant <"$farm/warrant.n2" >/dev/null
+refused "the warrant names target n2"
+order new n1
+replace "$task" b.warrant "policy=\"\"" "policy=xx"
+refused "no true signature by an order key"
+
+# Redis, or the engine, puts an older image into the order, or drops the signature of the new one.
+order new n1
+replace "$task" b.order "$(ramet image show new --json | jq -r .id)" "$(ramet image show old --json | jq -r .id)"
+refused "the warrant names image"
+order new n1
+redis hdel "$task" b.signatures >/dev/null
+refused "the image has no true signature"
+
+# The engine orders another disk of the machine, or exchanges the manifest of a volume.
+serial=$(grep -o 'serial=[^ ]*' "$farm/run/target-n1.facts" | head -1 | cut -d= -f2)
+order new n1
+sed -i "s/serial=$serial/serial=0000000000000000/" "$farm/run/target-n1.facts"
+replace "$task" b.order "$serial" 0000000000000000
+refused "the warrant does not name it"
+sed -i "s/serial=0000000000000000/serial=$serial/" "$farm/run/target-n1.facts"
+come_back "$serial"
+root_of() { ramet image show "$1" --json | jq -r '.layout[] | select(.root != null) | .root' | head -1; }
+order new n1
+replace "$task" b.order "$(root_of new)" "$(root_of old)"
+refused "another layout than the image"
+
+# Another computer answers to the machine's name.
+uuid=$(grep -o 'uuid=[^ ]*' "$farm/run/target-n1.facts" | head -1 | cut -d= -f2)
+order new n1
+sed -i "s/uuid=$uuid/uuid=${uuid%?????}fffff/" "$farm/run/target-n1.facts"
+refused "the warrant names identity"
+sed -i "s/uuid=${uuid%?????}fffff/uuid=$uuid/" "$farm/run/target-n1.facts"
+come_back "$uuid"
+
+# An order that was held back until its time was over.
+order new n1 --valid 1s
+till=$(($(date +%s) + 2))
+is_over() { [ "$(date +%s)" -gt $till ]; }
+wait_for 10 "the end of the warrant" is_over
+refused "the warrant ended at"
+
+# What is signed is installed, and the job says by whom.
+install_new() {
+  lab up "$farm"
+  await_phase "$job" n1 awaiting-first-boot 120
+  lab boot "$farm" n1
+  ramet job wait "$job" --timeout 60s
+  before=$(sha256sum <"$farm/n1.disk")
+}
+order new n1
+redis --raw hget "$task" b.warrant | head -c -1 >"$farm/warrant.n1"
+install_new
+ramet job show "$job" --json | jq -r '.targets[0]["signed-by"]' | grep -q "order: lab order (key .*image: lab image, release 2" ||
+  fail "the job does not say who signed"
+[ "$(ramet target show n1 --json | jq -r .release)" = 2 ] || fail "the record does not say which release the machine runs"
+
+# A warrant that was valid once is void behind a newer one; and the console signs no older release.
+is_later() { [ "$(date +%s)" -gt "$(grep -o 'issued=[0-9]*' "$farm/warrant.n1" | cut -d= -f2)" ]; }
+wait_for 10 "the next second" is_later
+order new n1
+install_new
+order new n1
+redis -x hset "$task" b.warrant <"$farm/warrant.n1" >/dev/null
+refused "this machine has accepted one"
+expect 77 ramet deploy start old --engine lab --targets n1 --yes
+grep -q -- "--allow-older" "$farm/out" || fail "the console does not say how to install an older release"
