@@ -5,6 +5,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
+#include "console/warrant.h"
 #include "console/watch.h"
 #include "base/rmt_log.h"
 
@@ -181,7 +182,8 @@ s_retry(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = s_job_body(call);
     if (rmt_record_has(call->options, "count"))
         rmt_record_set(body, "count", rmt_record_text(call->options, "count", ""));
-    if (confirm_erase(call, "job.retry", body, NULL, error) == -1)
+    if (confirm_erase(call, "job.retry", body, NULL, error) == -1 ||
+        warrant_sign_retry(call, body, error) == -1)
         return -1;
     rmt_auto(rmt_msg) reply = call_request(call, "job.retry", body, NULL, error);
     return reply ? watch_made(call, reply, error) : -1;
@@ -195,6 +197,8 @@ static const option_t s_retry_options[] = {
     {"failed", NULL, "take the failed targets"},
     {"yes", NULL, CONFIRM_YES},
     {"count", "N", CONFIRM_COUNT},
+    {"allow-older", NULL, OPTION_ALLOW_OLDER},
+    {"valid", "TIME", OPTION_VALID},
     {"wait", NULL, "follow the new job to its end"},
     {"timeout", "TIME", "with --wait: " OPTION_TIMEOUT},
     {NULL, NULL, NULL},

@@ -202,3 +202,33 @@ warrant_sign_all(call_t *call, rmt_record_t *body, const rmt_records_t *items,
     s_close(&self);
     return rc;
 }
+
+int
+warrant_sign_retry(call_t *call, rmt_record_t *body, rmt_error_t *error)
+{
+    const char *path = call_path(call, "order-key", error);
+    if (!path)
+        return -1;
+    if (!*path)
+        return 0;
+    rmt_auto(rmt_record) none = rmt_record_new();
+    rmt_auto(rmt_msg) reply = call_request(call, "job.show", body, NULL, error);
+    rmt_auto(rmt_records) rows = reply ? call_list(call, "job.show", body, error) : NULL;
+    rmt_auto(rmt_records) known =
+        rows ? call_list(call, "target.list", none, error) : NULL;
+    if (!known)
+        return -1;
+    rmt_auto(rmt_records) failed = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(rows); i++)
+        if (rmt_record_is(rmt_records_at(rows, i), "state", "failed"))
+            rmt_record_set(rmt_records_add(failed), "target",
+                           rmt_record_text(rmt_records_at(rows, i), "name", ""));
+    rmt_record_t *job = rmt_msg_body(reply);
+    if (!rmt_record_is(job, "kind", "deploy") || rmt_records_count(failed) == 0)
+        return 0;
+    if (warrant_sign_all(call, job, failed, known, error) == -1)
+        return -1;
+    if (rmt_record_has(job, "warrants"))
+        rmt_record_set(body, "warrants", rmt_record_text(job, "warrants", ""));
+    return 0;
+}

@@ -50,7 +50,8 @@
 --   P presence, P live          ZSET role/name, key -> heard at
 --   P sending                   set of places with imagers; P second:<role>/<name>
 --                               since when two keys rival for a name
---   P agent:<role>/<name>       boot nonce of a peer and since when it has it, identity
+--   P agent:<role>/<name>       boot nonce of a peer and since when it has it, identity,
+--                               id of the trust root that it was told
 --   P own                       hash identity -> what of ramet runs there, with commas
 --   P own-of                    hash key or "broker NAME" -> identity and word
 --   P brokers                   ZSET broker -> heard at, in steps of a minute

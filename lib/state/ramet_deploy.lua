@@ -184,13 +184,13 @@ local function engines_left(old)
 end
 
 -- The same again over the failed targets of a deployment that may be erased.
-local function deploy_again(meta, old)
+local function deploy_again(meta, old, warrants)
     local engines = engines_left(old)
     local items, left_out = retry_targets(old, engines)
     need(#items > 0, E.REFUSED, 'job ' .. old.name .. ' has no failed target'
         .. (left_out ~= '' and ' that a retry may erase; left out: ' .. left_out or ''))
     old['take-over'], old.engines = 'yes', table.concat(engines, ',')
-    local answer = deploy_new(meta, old, items, R.warrants_of(old.id), old.id)
+    local answer = deploy_new(meta, old, items, warrants, old.id)
     answer['left-out'] = left_out ~= '' and left_out or nil
     return answer
 end
@@ -220,5 +220,6 @@ serve('job_retry', function(meta, body)
         fields['only-target'] = old['only-target']
         return R.job_new(meta, 'plan', fields)
     end
-    return deploy_again(meta, old)
+    return deploy_again(meta, old, set(body.warrants)
+        and R.warrants_need(body.warrants) or R.warrants_of(old.id))
 end)

@@ -140,6 +140,24 @@ function CHECKS.targets(told)
     end
 end
 
+-- In a farm with a trust root: present targets that install what the broker says.
+function CHECKS.trust(told)
+    local trusting = {}
+    local ids = call('EXISTS', P .. 'root-newest') == 1
+        and call('ZRANGEBYSCORE', P .. 'presence', now() - L.PRESENT_MS, '+inf') or {}
+    for _, id in ipairs(ids) do
+        local name = string.match(id, '^target/(.+)$')
+        if name and not set(call('HGET', P .. 'agent:' .. id, 'trust-root')) then
+            trusting[#trusting + 1] = name
+        end
+    end
+    if #trusting > 0 then
+        told('note', #trusting .. ' targets were told no trust root, so they install what '
+            .. 'the broker says: ' .. some(trusting, NAMES_MAX), 'set trust-root in the settings '
+            .. 'of the agent, or ramet.root= on the command line; see: ramet trust show')
+    end
+end
+
 function CHECKS.jobs(told)
     for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
         local text = R.stuck_brief(uid)

@@ -416,7 +416,7 @@ serve('peer_hello', function(meta, body, items)
         store(agent, { nonce = body.nonce, since = mark(), identity = body.identity or '' })
     end
     store(agent, { version = body.version or '', ['store-free'] = body['store-free'] or '',
-        ['store-size'] = body['store-size'] or '' })
+        ['store-size'] = body['store-size'] or '', ['trust-root'] = body['trust-root'] or '' })
     R.own_greet(meta, body.identity)
     if set(body.port) then
         store(P .. 'data:' .. meta.by, { port = body.port, key = body.key or meta.by,

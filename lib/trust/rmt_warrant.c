@@ -181,8 +181,8 @@ s_check_time(const rmt_record_t *head, const rmt_warrant_case_t *against,
         return rmt_fail(error, RMT_E_NOT_ALLOWED, "the warrant ends before it begins");
     if (against->now_s > not_after)
         return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                        "the warrant ended at %s; sign another one with: ramet deploy "
-                        "start",
+                        "the warrant ended at %s; sign another one with: ramet job "
+                        "retry JOB --failed",
                         rmt_clock_text((int64_t) not_after * 1000, text));
     if (issued < against->newest_s)
         return rmt_fail(error, RMT_E_NOT_ALLOWED,

@@ -107,6 +107,24 @@ test_a_lock_of_an_ended_job_is_named(void **state)
     s_need(farm, "targets", "locked, and no job installs them: t1", "--take-over");
 }
 
+// M27 P20: in a farm with a trust root, the present targets that were told none.
+static void
+test_targets_without_the_trust_root_are_named(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("record_import", "", "class=target", "name=t1 engine=lab|name=t2 engine=lab");
+    OK("peer_hello", "by=a1 role=target name=t1", "nonce=n version=1", "");
+    OK("peer_hello", "by=a2 role=target name=t2", "nonce=n version=1 trust-root=" IMAGE,
+       "");
+    OK("farm_check", "", SOUND, "");
+    assert_string_equal(state_farm_body(farm, "notes"), "0");
+    OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one", "");
+    s_need(farm, "trust", "no trust root, so they install what the broker says: t1",
+           "trust-root");
+    assert_string_equal(state_farm_body(farm, "notes"), "1");
+}
+
 int
 main(void)
 {
@@ -116,6 +134,7 @@ main(void)
         CASE(test_versions_and_full_stores_are_named),
         CASE(test_what_waits_for_a_person_is_named),
         CASE(test_a_lock_of_an_ended_job_is_named),
+        CASE(test_targets_without_the_trust_root_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

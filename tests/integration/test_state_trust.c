@@ -125,6 +125,13 @@ test_a_job_hands_out_the_warrants_of_its_batch(void **state)
        "op=job event=begin|op=failed target=t1 code=12|op=failed target=t2 code=12");
     OK("job_retry", "by=a job=" UID2 " job-name=j-bbbbbbbb", "job=" DEPLOY, "");
     assert_string_equal(s_warrant(farm, UID2, UID1, "t1"), "one");
+    OK("job_cancel", "", "job=" UID2, "");
+    OK("warrant_put", "by=a", "batch=22222222222222222222222222222222",
+       "target=t1 warrant=two");
+    OK("job_retry", "by=a job=" UID3 " job-name=j-cccccccc",
+       "job=" DEPLOY " warrants=22222222222222222222222222222222", "");
+    assert_string_equal(s_warrant(farm, UID3, "33333333333333333333333333333333", "t1"),
+                        "two");
 }
 
 static void

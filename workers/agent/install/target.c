@@ -323,6 +323,7 @@ s_hello(const rmt_agent_t *agent)
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
+    rmt_record_set(hello, "trust-root", rmt_config_text(agent->config, "trust-root"));
     rmt_auto(zchunk) packed = rmt_codec_pack_records(agent->hardware);
     rmt_record_put(hello, "hardware", zchunk_data(packed), zchunk_size(packed));
     return hello;
