@@ -30,6 +30,9 @@ endif()
 add_custom_target(programs DEPENDS ramet ramet-agent ramet-broker ramet-compare ramet-diskw
     ramet-imager ramet-installer)
 
+ramet_long(hung_broker system ENVIRONMENT RAMET_HANGS=20
+    COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_hung_broker.sh)
+
 add_executable(ramet-manifest-size tools/rmt-manifest-size.c)
 target_link_libraries(ramet-manifest-size PRIVATE ramet_flags ramet::exchange)
 set_target_properties(ramet-manifest-size PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
