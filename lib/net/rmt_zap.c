@@ -239,27 +239,32 @@ rmt_zap_destroy(rmt_zap_t **self_p)
     free(self);
 }
 
-// Each command is answered, so it holds when the call is over.
+// Each command is answered, so it holds when the call is over. Returns the number of
+// handshakes that were refused.
+static uint64_t
+s_command(rmt_zap_t *self, const char *command, const char *entry, const char *until)
+{
+    assert(self && entry);
+    uint64_t refused = 0;
+    zsock_send(self->actor, "sss", command, entry, until);
+    zsock_recv(self->actor, "8", &refused);
+    return refused;
+}
+
 static uint64_t
 s_ask(rmt_zap_t *self, const char *command, const char *domain, const char *key)
 {
-    assert(self && strlen(domain) + strlen(key) + 2 <= ENTRY_SIZE);
+    assert(strlen(domain) + strlen(key) + 2 <= ENTRY_SIZE);
     char entry[ENTRY_SIZE];
-    zsock_send(self->actor, "ss", command, s_entry(entry, domain, key));
-    uint64_t refused = 0;
-    zsock_recv(self->actor, "8", &refused);
-    return refused;
+    return s_command(self, command, s_entry(entry, domain, key), "");
 }
 
 void
 rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms)
 {
-    assert(self && peer);
     char until[24];
     snprintf(until, sizeof until, "%" PRId64, rmt_clock_ms() + mute_ms);
-    uint64_t refused = 0;
-    zsock_send(self->actor, "sss", "MUTE", peer, until);
-    zsock_recv(self->actor, "8", &refused);
+    (void) s_command(self, "MUTE", peer, until);
 }
 
 void
