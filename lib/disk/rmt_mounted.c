@@ -1,5 +1,6 @@
 #include "disk/rmt_mounted.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_escape.h"
 #include "base/rmt_io.h"
 #include "base/rmt_sysfs.h"
 
@@ -33,9 +34,10 @@ s_find(const char *table, const char *folder, mount_t *found)
         if (!end ||
             sscanf(line, "%*d %*d %u:%u %*s %4095s", &major_number, &minor_number,
                    point) != 3 ||
-            strcmp(point, folder) != 0 ||
+            strcmp(rmt_escape_undo(point, RMT_ESCAPE_OCTAL), folder) != 0 ||
             sscanf(end, " - %63s %4095s", found->type, found->source) != 2)
             continue;
+        (void) rmt_escape_undo(found->source, RMT_ESCAPE_OCTAL);
         found->major = major_number;
         found->minor = minor_number;
         is_found = true;
@@ -133,23 +135,6 @@ rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error)
 
 // ---- Where a device is mounted
 
-// Blanks and backslashes of a path stand in the table as three octal digits.
-static void
-s_unescape(char *path)
-{
-    char *to = path;
-    for (const char *at = path; *at; to++) {
-        unsigned code;
-        if (at[0] == '\\' && sscanf(at + 1, "%3o", &code) == 1) {
-            *to = (char) code;
-            at += 4;
-        } else {
-            *to = *at++;
-        }
-    }
-    *to = '\0';
-}
-
 static bool
 s_is_on(dev_t device, const char *folder)
 {
@@ -184,7 +169,7 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
             makedev(major_number, minor_number) != status.st_rdev ||
             strcmp(root, "/") != 0)
             continue;
-        s_unescape(folder);
+        (void) rmt_escape_undo(folder, RMT_ESCAPE_OCTAL);
         if (s_is_on(status.st_rdev, folder)) {
             *folder_out = rmt_text("%s", folder);
             return 0;
@@ -204,7 +189,8 @@ s_is_written(const char *line, dev_t device)
     struct stat status;
     const char *end = strstr(line, " - ");
     return end && sscanf(end, " - %*s %4095s %3[a-z]", source, options) == 2 &&
-           strcmp(options, "rw") == 0 && stat(source, &status) == 0 &&
+           strcmp(options, "rw") == 0 &&
+           stat(rmt_escape_undo(source, RMT_ESCAPE_OCTAL), &status) == 0 &&
            S_ISBLK(status.st_mode) && status.st_rdev == device;
 }
 

@@ -57,6 +57,7 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
     static const char text[] = "# comment\n"
                                "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
                                "LABEL=data\t/srv ext4 defaults 0 2\n"
+                               "/dev/disk/by-label/more\\x20data /more xfs ro 0 2\n"
                                "/dev/sda2 / ext4 errors=remount-ro 0 1\n"
                                "/dev/sda5 none swap sw 0 0\n";
     static const struct {
@@ -65,6 +66,7 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
         const char *mount;
     } rows[] = {{"1234-abcd", "", 1, "/boot/efi"},
                 {"x", "data", 3, "/srv"},
+                {"x", "more data", 4, "/more"},
                 {"y", "", 2, "/"},
                 {"z", "", 5, NULL},
                 {"", "", 12, NULL}};

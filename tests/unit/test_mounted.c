@@ -92,6 +92,24 @@ test_a_folder_that_is_no_mount_is_told(void **state)
               RMT_E_NOT_FOUND);
 }
 
+// Blanks stand in the table as digits, and a line may end in the middle of some.
+static void
+test_a_folder_with_blanks_is_found(void **state)
+{
+    (void) state;
+    static const char *const folders[] = {"/srv/two words", "/srv/tab\tand\\040", NULL};
+    static const char table[] =
+        "1 0 254:1 / /srv/two\\040words rw - ext4 /dev/vda1 rw\n"
+        "2 0 254:1 / /srv/tab\\011and\\134040 rw - ext4 /dev/vda1 rw\n"
+        "3 0 254:1 / /srv/cut\\0 rw - ext4 /dev/vda1\\";
+    for (size_t i = 0; folders[i]; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_str disk = NULL;
+        RMT_OK(rmt_mounted_disk_at(table, root_tree_path(), folders[i], &disk, &error));
+        assert_string_equal(disk, "/dev/vda");
+    }
+}
+
 static void
 test_what_is_mounted_for_a_while_has_no_place_in_the_system(void **state)
 {
@@ -135,6 +153,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_disk_below_a_mount_is_found_and_layers_are_named),
         cmocka_unit_test(test_a_folder_that_is_no_mount_is_told),
+        cmocka_unit_test(test_a_folder_with_blanks_is_found),
         cmocka_unit_test(test_what_is_mounted_for_a_while_has_no_place_in_the_system),
         cmocka_unit_test(test_a_device_that_is_not_mounted_has_no_folder),
     };

@@ -1,5 +1,6 @@
 #include "agent/disk_tools/fstab.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_escape.h"
 #include "base/rmt_io.h"
 
 #include <ctype.h>
@@ -46,7 +47,9 @@ s_tag(const char *spec)
                 {"/dev/disk/by-partlabel/", "PARTLABEL="}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strncmp(spec, rows[i].folder, strlen(rows[i].folder)) == 0)
-            return rmt_text("%s%s", rows[i].tag, spec + strlen(rows[i].folder));
+            return rmt_escape_undo(
+                rmt_text("%s%s", rows[i].tag, spec + strlen(rows[i].folder)),
+                RMT_ESCAPE_HEX);
     return rmt_text("%s", spec);
 }
 
@@ -115,21 +118,11 @@ typedef struct {
     const char *spec, *folder, *options;
 } line_t;
 
-// Blanks and backslashes of a word stand there as three octal digits. In place.
+// Blanks and backslashes of a word stand there as octal digits. In place.
 static char *
 s_decode(char *word)
 {
-    char *to = word;
-    for (const char *at = word; *at; to++) {
-        if (at[0] == '\\' && strspn(at + 1, "01234567") >= 3 && at[1] <= '3') {
-            *to = (char) ((at[1] - '0') << 6 | (at[2] - '0') << 3 | (at[3] - '0'));
-            at += 4;
-        } else {
-            *to = *at++;
-        }
-    }
-    *to = '\0';
-    return word;
+    return rmt_escape_undo(word, RMT_ESCAPE_OCTAL);
 }
 
 // A text as part of a word. Caller owns the result (free).
