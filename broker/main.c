@@ -5,6 +5,7 @@
 #include "base/rmt_log.h"
 #include "base/rmt_options.h"
 #include "base/rmt_signals.h"
+#include "base/rmt_process.h"
 
 static const rmt_options_t s_options = {
     .program = "ramet-broker",
@@ -37,6 +38,7 @@ s_run(const rmt_config_t *config, rmt_error_t *error)
 int
 main(int argc, char **argv)
 {
+    rmt_process_keep_secrets();
     rmt_signals_block();
     rmt_error_t error = {0};
     rmt_auto(rmt_config) config = NULL;

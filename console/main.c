@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
 #include "base/rmt_signals.h"
+#include "base/rmt_process.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -36,6 +37,7 @@ s_refuse_words(const char *noun, const char *verb)
 int
 main(int argc, char **argv)
 {
+    rmt_process_keep_secrets();
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         puts("ramet " RMT_VERSION);
         return 0;

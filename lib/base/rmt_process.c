@@ -11,7 +11,19 @@
 #include <string.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
+
+#ifndef __has_feature // Of clang
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) ||                     \
+    __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED true
+#else
+#define IS_SANITIZED false
+#endif
 
 #define OUTPUT_SIZE_MAX ((size_t) 64 * 1024)
 
@@ -126,4 +138,18 @@ rmt_process_run(const char *const *arguments, const char *input, char **output_o
     const int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
     return rmt_fail(error, RMT_E_IO, "%s ended with %s %d: %s", arguments[0],
                     WIFEXITED(status) ? "status" : "signal", number, s_last_line(output));
+}
+
+void
+rmt_process_keep_secrets(void)
+{
+    struct rlimit core;
+    if (IS_SANITIZED)
+        return;
+    int rc = getrlimit(RLIMIT_CORE, &core);
+    core.rlim_cur = 0;
+    rc = rc == 0 ? setrlimit(RLIMIT_CORE, &core) : rc;
+    assert(rc == 0);
+    rc = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    assert(rc == 0);
 }

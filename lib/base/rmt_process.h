@@ -1,4 +1,5 @@
-// rmt_process - run a program and wait for it. Never a shell.
+// rmt_process - run a program and wait for it, never a shell; and what this process keeps
+// to itself.
 #pragma once
 
 #include <stdbool.h>
@@ -39,3 +40,8 @@ typedef struct {
 int rmt_process_try(const rmt_process_t *process, rmt_process_end_t *end_out,
                     rmt_error_t *error);
 void rmt_process_end_clear(rmt_process_end_t *end);
+
+// The memory of this process holds keys: it leaves no core file, and only root may look
+// into it. Programs that it starts inherit nothing of it but the soft limit of core
+// files. Builds with a sanitizer, which looks into its own process, stay open.
+void rmt_process_keep_secrets(void);

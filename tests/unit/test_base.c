@@ -11,7 +11,11 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static void
 test_wrapping_keeps_the_code_and_both_texts(void **state)
@@ -255,6 +259,27 @@ test_digits_of_tables_and_links_become_characters(void **state)
     }
 }
 
+// P23: keys lie in the memory of the process.
+static void
+test_a_process_with_secrets_leaves_no_core_file(void **state)
+{
+    (void) state;
+    const pid_t pid = fork();
+    assert_return_code(pid, errno);
+    if (pid == 0) {
+        struct rlimit core;
+        rmt_process_keep_secrets();
+        const bool is_kept = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 &&
+                             getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0;
+        _exit(is_kept ? 0 : 1);
+    }
+    int status = 0;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+#ifndef __SANITIZE_ADDRESS__
+    assert_int_equal(status, 0);
+#endif
+}
+
 int
 main(void)
 {
@@ -270,6 +295,7 @@ main(void)
         cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),
         cmocka_unit_test(test_a_program_is_ended_with_its_children_when_its_time_is_over),
         cmocka_unit_test(test_digits_of_tables_and_links_become_characters),
+        cmocka_unit_test(test_a_process_with_secrets_leaves_no_core_file),
         cmocka_unit_test(test_control_bytes_do_not_reach_the_log),
         cmocka_unit_test(test_the_last_lines_of_the_log_are_whole),
     };

@@ -11,6 +11,7 @@
 #include "base/rmt_signals.h"
 #include "agent/source/source.h"
 #include "agent/install/target.h"
+#include "base/rmt_process.h"
 
 #include <string.h>
 #include <sys/reboot.h>
@@ -94,6 +95,7 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
 int
 main(int argc, char **argv)
 {
+    rmt_process_keep_secrets();
     rmt_signals_block();
     rmt_options_t options = {.program = "ramet-agent", .usage = USAGE, .words_max = 1};
     s_choose_table(rmt_options_word(argc, argv), &options);

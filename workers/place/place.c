@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
 #include "base/rmt_memory.h"
+#include "base/rmt_process.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -39,6 +40,7 @@ s_run(const place_program_t *program, const rmt_config_t *config, rmt_error_t *e
 int
 place_main(const place_program_t *program, int argc, char **argv)
 {
+    rmt_process_keep_secrets();
     rmt_memory_keep();
     zsys_init();
     zsys_handler_set(NULL);

@@ -8,6 +8,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
 #include "base/rmt_signals.h"
+#include "base/rmt_process.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -38,6 +39,7 @@ main(int argc, char **argv)
                        : "ramet-diskw takes no arguments; ramet-agent starts it\n");
         return version || strcmp(argv[1], "--help") == 0 ? 0 : rmt_code_exit(RMT_E_USAGE);
     }
+    rmt_process_keep_secrets();
     rmt_error_t error = {0};
     if (s_run(&error) == -1) {
         rmt_log(RMT_ERROR, "diskw.failed", "code=%s error=\"%s\"",
