@@ -243,6 +243,13 @@ s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
     return rmt_take_fd(&fd);
 }
 
+int
+rmt_rooted_open_parent(int root_fd, const char *path, const char **name_out,
+                       rmt_error_t *error)
+{
+    return s_open_parent(root_fd, path, false, name_out, error);
+}
+
 // The label by which SELinux tells what a file is for; *size_out is 0 for none. Without
 // it a daemon that is confined could not read what is put here.
 static void

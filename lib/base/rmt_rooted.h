@@ -44,6 +44,12 @@ char *rmt_rooted_list(int root_fd, const char *path);
 // Number of things below a folder that are no folders, mount points not entered.
 size_t rmt_rooted_count(int root_fd, const char *path);
 
+// The folder that holds path, opened for reading; *name_out is the last part, within
+// path. Caller owns it (close). -1: REFUSED (a symlink in the path), NOT_FOUND, USAGE,
+// IO.
+int rmt_rooted_open_parent(int root_fd, const char *path, const char **name_out,
+                           rmt_error_t *error);
+
 // Put a new file in place of what is there; missing folders are made (0755, root). The
 // security label of what was there, else of the folder, goes over to the new file.
 // 0, or -1: REFUSED (a symlink in the path), NO_SPACE, IO.

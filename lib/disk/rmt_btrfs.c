@@ -1,6 +1,7 @@
 #include "disk/rmt_btrfs.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 
 #include <assert.h>
 #include <btrfsutil.h>
@@ -8,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define TOP_ID 5
 
@@ -65,17 +67,27 @@ s_sorted(const rmt_records_t *found)
     return sorted;
 }
 
+static int
+s_open_top(const char *folder, rmt_error_t *error)
+{
+    const int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return fd == -1 ? rmt_fail_errno(error, "open %s", folder) : fd;
+}
+
 rmt_records_t *
 rmt_btrfs_list(const char *folder, rmt_error_t *error)
 {
     static const uint8_t no_parent[16];
     assert(folder);
     uint64_t default_id = 0;
+    rmt_auto_fd top_fd = s_open_top(folder, error);
+    if (top_fd == -1)
+        return NULL;
     __attribute__((cleanup(
         s_destroy_iterator))) struct btrfs_util_subvolume_iterator *iterator = NULL;
-    enum btrfs_util_error rc = btrfs_util_get_default_subvolume(folder, &default_id);
+    enum btrfs_util_error rc = btrfs_util_get_default_subvolume_fd(top_fd, &default_id);
     if (rc == BTRFS_UTIL_OK)
-        rc = btrfs_util_create_subvolume_iterator(folder, TOP_ID, 0, &iterator);
+        rc = btrfs_util_create_subvolume_iterator_fd(top_fd, TOP_ID, 0, &iterator);
     if (rc != BTRFS_UTIL_OK) {
         s_fail(error, rc, folder);
         return NULL;
@@ -102,29 +114,37 @@ rmt_btrfs_list(const char *folder, rmt_error_t *error)
     }
 }
 
+// The folder of the new subvolume is opened beneath the tree, and all is done there: the
+// image may have a symlink in place of every folder of the path.
 int
 rmt_btrfs_make(const char *folder, const char *path, bool is_default, rmt_error_t *error)
 {
     assert(folder);
     assert(path && *path);
-    rmt_auto_str full = rmt_text("%s/%s", folder, path);
-    rmt_auto_str above = rmt_text("%s", full);
-    *strrchr(above, '/') = '\0';
+    const char *name;
     struct stat status;
-    rmt_auto_fd dir = open(above, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (dir == -1 || fstat(dir, &status) == -1)
-        return rmt_fail_errno(error, "open %s", above);
-    if (rmdir(full) == -1)
+    rmt_auto_fd top = s_open_top(folder, error);
+    if (top == -1)
+        return -1;
+    rmt_auto_fd parent = rmt_rooted_open_parent(top, path, &name, error);
+    if (parent == -1)
+        return -1;
+    if (fstat(parent, &status) == -1 || unlinkat(parent, name, AT_REMOVEDIR) == -1)
         return rmt_fail_errno(
-            error, "remove the empty folder %s, whose name the subvolume takes", full);
-    enum btrfs_util_error rc = btrfs_util_create_subvolume(full, 0, NULL, NULL);
-    if (rc == BTRFS_UTIL_OK && is_default)
-        rc = btrfs_util_set_default_subvolume(full, 0);
+            error, "remove the empty folder %s/%s, whose name the subvolume takes",
+            folder, path);
+    enum btrfs_util_error rc =
+        btrfs_util_create_subvolume_fd(parent, name, 0, NULL, NULL);
+    if (rc == BTRFS_UTIL_OK && is_default) {
+        rmt_auto_fd own = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        rc = btrfs_util_set_default_subvolume_fd(own, 0);
+    }
     if (rc != BTRFS_UTIL_OK)
-        return s_fail(error, rc, full);
+        return s_fail(error, rc, path);
     const struct timespec times[] = {status.st_atim, status.st_mtim};
-    if (futimens(dir, times) == -1)
-        return rmt_fail_errno(error, "set the times of %s", above);
+    if (futimens(parent, times) == -1)
+        return rmt_fail_errno(error, "set the times of the folder of %s/%s", folder,
+                              path);
     return 0;
 }
 
@@ -132,6 +152,9 @@ int
 rmt_btrfs_set_read_only(const char *folder, rmt_error_t *error)
 {
     assert(folder);
-    const enum btrfs_util_error rc = btrfs_util_set_subvolume_read_only(folder, true);
+    rmt_auto_fd top = s_open_top(folder, error);
+    if (top == -1)
+        return -1;
+    const enum btrfs_util_error rc = btrfs_util_set_subvolume_read_only_fd(top, true);
     return rc == BTRFS_UTIL_OK ? 0 : s_fail(error, rc, folder);
 }

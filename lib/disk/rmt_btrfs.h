@@ -16,7 +16,7 @@ rmt_records_t *rmt_btrfs_list(const char *folder, rmt_error_t *error);
 
 // Put a new subvolume in place of the empty folder at path below a mounted subvolume;
 // the folder above it keeps its times. With is_default it becomes the one that is
-// mounted when none is named. 0, or -1: IO.
+// mounted when none is named. 0, or -1: REFUSED (a symlink in the path), IO.
 int rmt_btrfs_make(const char *folder, const char *path, bool is_default,
                    rmt_error_t *error);
 
