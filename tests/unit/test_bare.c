@@ -7,6 +7,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "agent/install/screen.h"
+#include "agent/install/told.h"
 #include "agent/install/uplink.h"
 
 #include <stdio.h>
@@ -170,6 +171,45 @@ test_trouble_stands_with_what_to_do_about_it(void **state)
 }
 
 static void
+s_tell_result(rmt_told_t *told, rmt_code_t code, const char *text)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_RESULT);
+    msg->code = code;
+    rmt_msg_text(&msg->text, text);
+    rmt_told_msg(told, msg);
+}
+
+// [1.47]: after each write the agent greets as a new life.
+static void
+test_the_end_of_an_order_stays_through_a_greeting(void **state)
+{
+    (void) state;
+    rmt_auto(rmt_screen) screen = s_screen("greeting");
+    const rmt_error_t none = {0};
+    rmt_told_t told;
+    rmt_told_begin(&told, screen);
+    s_tell_result(&told, RMT_E_IO, "disk 'sda' cannot be read");
+    assert_true(rmt_told_link(&told, true, &none));
+    // What stands there is not told again.
+    rmt_error_t failure = {0};
+    rmt_fail(&failure, RMT_E_IO, "disk 'sda' cannot be read");
+    rmt_auto_str before = root_tree_get("greeting");
+    rmt_screen_set_trouble(screen, &failure);
+    rmt_screen_show(screen);
+    rmt_auto_str after = root_tree_get("greeting");
+    assert_string_equal(before, after);
+    assert_non_null(strstr(before, "disk 'sda' cannot be read"));
+
+    s_tell_result(&told, RMT_E_OK, "");
+    assert_true(rmt_told_link(&told, true, &none));
+    rmt_auto_str text = root_tree_get("greeting");
+    const char *last = strstr(text, "written, waiting for the restart");
+    assert_non_null(last);
+    assert_null(strstr(last, "waiting for orders"));
+    rmt_told_end(&told);
+}
+
+static void
 test_consoles_are_those_of_the_kernel(void **state)
 {
     (void) state;
@@ -225,6 +265,7 @@ main(void)
         cmocka_unit_test(test_a_console_gets_one_line_for_each_change),
         cmocka_unit_test(test_progress_is_told_in_steps),
         cmocka_unit_test(test_trouble_stands_with_what_to_do_about_it),
+        cmocka_unit_test(test_the_end_of_an_order_stays_through_a_greeting),
         cmocka_unit_test(test_consoles_are_those_of_the_kernel),
         cmocka_unit_test(test_each_wired_card_tells_why_it_has_no_address),
     };

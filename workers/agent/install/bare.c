@@ -5,10 +5,10 @@
 #include "base/rmt_clock.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
-#include "base/rmt_log.h"
 #include "base/rmt_signals.h"
 #include "agent/install/screen.h"
 #include "agent/install/target.h"
+#include "agent/install/told.h"
 #include "agent/install/uplink.h"
 
 #include <poll.h>
@@ -37,31 +37,10 @@ const rmt_config_row_t RMT_BARE_ROWS[] = {
 typedef struct {
     const rmt_config_t *config;
     rmt_screen_t *screen;
+    rmt_told_t told;
     int signals;
-    rmt_error_t no_disk; // Code OK: there is one
-    rmt_code_t refusal;  // Of the last order, with the words of the console; OK: none
-    char *refusal_text;
-    bool is_writing; // A disk is being changed
-    bool is_refused; // The broker no longer knows our key
-    bool is_ended;   // By a signal
+    bool is_ended; // By a signal
 } bare_t;
-
-static void
-s_doing(bare_t *self, const char *text)
-{
-    rmt_screen_set(self->screen, RMT_SCREEN_DOING, text);
-    rmt_screen_show(self->screen);
-}
-
-static void
-s_trouble(bare_t *self, const rmt_error_t *error)
-{
-    if (error->code)
-        rmt_log(RMT_WARN, "bare.trouble", "code=%s error=\"%s\"",
-                rmt_code_name(error->code), error->text);
-    rmt_screen_set_trouble(self->screen, error);
-    rmt_screen_show(self->screen);
-}
 
 // False: a signal asks for the end.
 static bool
@@ -74,93 +53,24 @@ s_pause(bare_t *self, int pause_ms)
     return !self->is_ended;
 }
 
-// As a whole: an error would cut the words of a console.
-static void
-s_show_refusal(bare_t *self)
-{
-    const rmt_error_t advice = {.code = self->refusal};
-    rmt_screen_set_trouble(self->screen, &advice);
-    rmt_screen_set(self->screen, RMT_SCREEN_TROUBLE, self->refusal_text);
-    rmt_screen_show(self->screen);
-}
-
-static void
-s_set_refusal(bare_t *self, rmt_code_t code, const char *text)
-{
-    self->refusal = code;
-    free(self->refusal_text);
-    self->refusal_text = text ? rmt_text("%s", text) : NULL;
-}
-
 // ---- What the agent tells
 
 static void
 s_on_enrol(void *context, bool is_pending, const char *text)
 {
-    bare_t *self = context;
-    rmt_error_t trouble = {0};
-    rmt_screen_set(self->screen, RMT_SCREEN_DOING, "enrolling");
-    if (*text)
-        rmt_fail(&trouble, RMT_E_UNAVAILABLE, "%s", text);
-    rmt_screen_set_trouble(self->screen, &trouble);
-    if (is_pending && *text)
-        rmt_screen_set(self->screen, RMT_SCREEN_ADVICE,
-                       "approve it at a console: ramet target approve NAME");
-    rmt_screen_show(self->screen);
+    rmt_told_enrol(&((bare_t *) context)->told, is_pending, text);
 }
 
 static bool
 s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
 {
-    bare_t *self = context;
-    rmt_auto_str addresses = rmt_uplink_addresses();
-    rmt_screen_set(self->screen, RMT_SCREEN_ADDRESSES, addresses);
-    if (!self->is_writing)
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING,
-                       is_welcome ? "waiting for orders" : "calling the broker");
-    rmt_error_t shown = *trouble;
-    if (is_welcome && !shown.code)
-        shown = self->no_disk;
-    if (!is_welcome || !self->is_writing)
-        s_trouble(self, &shown);
-    if (is_welcome && self->refusal)
-        s_show_refusal(self);
-    rmt_screen_show(self->screen);
-    // A write needs no broker until it is done; anything else starts again with a key
-    // that is enrolled.
-    self->is_refused = trouble->code == RMT_E_NOT_ALLOWED && !self->is_writing;
-    return !self->is_refused;
+    return rmt_told_link(&((bare_t *) context)->told, is_welcome, trouble);
 }
 
-// Prepare tells no phase, its result has the plan.
 static void
 s_on_told(void *context, const rmt_msg_t *msg)
 {
-    bare_t *self = context;
-    rmt_error_t trouble = {0};
-    if (msg->kind == RMT_MSG_NOTICE) {
-        // Orders end elsewhere as well, such as in the match.
-        s_set_refusal(self, rmt_code_from(msg->code), msg->text);
-        s_show_refusal(self);
-        return;
-    }
-    s_set_refusal(self, RMT_E_OK, NULL);
-    rmt_screen_set_progress(self->screen, 0, 0);
-    if (msg->kind == RMT_MSG_PROGRESS) {
-        self->is_writing = true;
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, msg->phase);
-        rmt_screen_set_progress(self->screen, msg->done, msg->total);
-    } else if (msg->code != RMT_E_OK) {
-        self->is_writing = false;
-        rmt_fail(&trouble, rmt_code_from(msg->code), "%s", msg->text ? msg->text : "");
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "waiting for orders");
-    } else if (msg->body && rmt_record_has(msg->body, "plan")) {
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING, "prepared, waiting for GO");
-    } else {
-        rmt_screen_set(self->screen, RMT_SCREEN_DOING,
-                       "written, waiting for the restart");
-    }
-    s_trouble(self, &trouble);
+    rmt_told_msg(&((bare_t *) context)->told, msg);
 }
 
 // ---- Steps
@@ -187,13 +97,13 @@ static bool
 s_wait_address(bare_t *self)
 {
     const int64_t late_ms = rmt_clock_ms() + DHCP_MS;
-    s_doing(self, "waiting for an address");
+    rmt_told_doing(&self->told, "waiting for an address");
     while (true) {
         rmt_auto_str addresses = rmt_uplink_addresses();
         rmt_screen_set(self->screen, RMT_SCREEN_ADDRESSES, addresses);
         rmt_error_t trouble = {0};
         if (addresses) {
-            s_trouble(self, &trouble);
+            rmt_told_trouble(&self->told, &trouble);
             return true;
         }
         if (rmt_clock_ms() >= late_ms) {
@@ -260,7 +170,7 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
     const int64_t end_ms = rmt_clock_ms() + DISKS_MS;
     int64_t same_ms = rmt_clock_ms();
     size_t count = 0;
-    s_doing(self, "searching for disks");
+    rmt_told_doing(&self->told, "searching for disks");
     while (true) {
         rmt_auto(rmt_records) hardware = rmt_inventory_read(error);
         if (!hardware)
@@ -272,10 +182,10 @@ s_wait_disks(bare_t *self, rmt_error_t *error)
         count = found;
         if (now >= end_ms || (count > 0 && now - same_ms >= s_settle_ms(hardware))) {
             s_set_machine(self, hardware);
-            self->no_disk = (rmt_error_t){0};
+            self->told.no_disk = (rmt_error_t){0};
             rmt_auto_str text = rmt_inventory_no_disk(hardware);
             if (text)
-                rmt_fail(&self->no_disk, RMT_E_NOT_FOUND, "%s", text);
+                rmt_fail(&self->told.no_disk, RMT_E_NOT_FOUND, "%s", text);
             return 0;
         }
         if (!s_pause(self, STEP_MS))
@@ -297,15 +207,15 @@ s_live(bare_t *self, bool *reboot_out, rmt_error_t *error)
     if (!s_wait_address(self))
         return rmt_fail(error, RMT_E_CANCELLED, "the program was asked to stop");
     const rmt_agent_watch_t watch = {s_on_enrol, s_on_link, s_on_told, self};
-    s_doing(self, "enrolling");
+    rmt_told_doing(&self->told, "enrolling");
     rmt_auto(rmt_agent) agent = rmt_agent_new(config, "target", &watch, error);
     if (!agent)
         return -1;
     rmt_screen_set(self->screen, RMT_SCREEN_NAME, agent->name);
-    s_doing(self, "calling the broker");
+    rmt_told_doing(&self->told, "calling the broker");
     if (rmt_target_run(agent, reboot_out, error) == -1)
         return -1;
-    if (!self->is_refused)
+    if (!self->told.is_refused)
         return 0;
     (void) unlink(rmt_config_text(config, "key"));
     return rmt_fail(error, RMT_E_NOT_ALLOWED,
@@ -322,18 +232,19 @@ rmt_bare_run(const rmt_config_t *config, bool *reboot_out, rmt_error_t *error)
     rmt_auto(rmt_screen) screen = rmt_screen_new((const char *const *) consoles);
     free(consoles);
     bare_t self = {.config = config, .screen = screen, .signals = signals};
+    rmt_told_begin(&self.told, screen);
     int pause_ms = AGAIN_MS;
     while (s_live(&self, reboot_out, error) == -1) {
         if (error->code == RMT_E_CANCELLED || self.is_ended)
             break;
         rmt_screen_set(screen, RMT_SCREEN_DOING, "waiting to try again");
-        s_trouble(&self, error);
+        rmt_told_trouble(&self.told, error);
         if (!s_pause(&self, pause_ms))
             break;
         pause_ms = pause_ms * 2 > AGAIN_MS_MAX ? AGAIN_MS_MAX : pause_ms * 2;
     }
     if (*reboot_out)
-        s_doing(&self, "starting the installed system");
-    free(self.refusal_text);
+        rmt_told_doing(&self.told, "starting the installed system");
+    rmt_told_end(&self.told);
     return 0;
 }
