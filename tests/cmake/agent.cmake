@@ -3,6 +3,7 @@ ramet_test(unit agent NEEDS ramet::agent ramet::disk_tools ramet::wire ramet::ba
 ramet_test(integration diskw NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::disk ramet::base TIMEOUT 120)
 ramet_test(unit bare SOURCES tools/root_tree.c NEEDS ramet::agent ramet::base TIMEOUT 20)
 ramet_test(unit profile NEEDS ramet::agent ramet::base)
+ramet_test(integration child NEEDS ramet::agent ramet::net ramet::base TIMEOUT 120)
 ramet_test(integration freeze NEEDS ramet::agent ramet::base TIMEOUT 60)
 ramet_test(unit hostile_tree SOURCES tools/root_tree.c NEEDS ramet::diskw ramet::disk ramet::system ramet::kernel ramet::facts ramet::base TIMEOUT 240)
 ramet_test(integration writer_rights NEEDS ramet::base TIMEOUT 60)

@@ -170,10 +170,15 @@ rmt_child_destroy(rmt_child_t **self_p)
     if (!self)
         return;
     rmt_pipe_destroy(&self->pipe);
-    if (rmt_task_cancelled(self->task))
-        (void) kill(-self->pid, SIGTERM);
-    const int64_t end_ms = rmt_clock_ms() + LEAVE_MS;
+    int64_t end_ms = rmt_clock_ms() + LEAVE_MS;
+    bool is_told = false;
     while (!s_has_ended(self) && rmt_clock_ms() < end_ms) {
+        // The task may be cancelled while its writer is waited for.
+        if (!is_told && rmt_task_cancelled(self->task)) {
+            (void) kill(-self->pid, SIGTERM);
+            is_told = true;
+            end_ms = rmt_clock_ms() + LEAVE_MS;
+        }
         const struct timespec pause = {.tv_nsec = 20 * 1000 * 1000};
         nanosleep(&pause, NULL);
     }
