@@ -233,8 +233,9 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
     return 0;
 }
 
+// *has_begun_out: the gate has let it pass, so a writer may have begun.
 static int
-s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
+s_write_disk(target_t *self, rmt_task_t *task, bool *has_begun_out, rmt_error_t *error)
 {
     const void *data;
     size_t size;
@@ -244,6 +245,7 @@ s_write_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_key_t key;
     if (s_pass_gate(self, task, data, size, &key, error) == -1)
         return -1;
+    *has_begun_out = true;
     rmt_log(RMT_INFO, "write.start", "target=%s attempt=%u", self->agent->name,
             rmt_task_attempt(task));
     // Again: the GO may have been held back until the warrant had ended.
@@ -265,12 +267,14 @@ static int
 s_write(rmt_task_t *task, void *context, rmt_error_t *error)
 {
     target_t *self = context;
-    const int result =
-        s_claim_disk(self, task, error) == 0 ? s_write_disk(self, task, error) : -1;
+    bool has_begun = false;
+    const int result = s_claim_disk(self, task, error) == 0
+                           ? s_write_disk(self, task, &has_begun, error)
+                           : -1;
     atomic_store(&self->is_disk_wanted, false);
     // The writer was waited for (rmt_child). A GO that was refused began none: the job
     // prepares again, and what another job has prepared meanwhile stays good.
-    if (result == 0 || error->code != RMT_E_FENCED)
+    if (has_begun)
         rmt_gate_renew(self->gate);
     return result;
 }
