@@ -208,6 +208,13 @@ rmt_grants_has(const rmt_grants_t *self, const char *key)
 }
 
 bool
+rmt_grants_offers(const rmt_grants_t *self, const char *key, int64_t now_ms)
+{
+    const s_grant_t *grant = zhashx_lookup(self->table, key);
+    return grant && grant->offer && s_lives(grant->offer_until_ms, now_ms);
+}
+
+bool
 rmt_grants_may_offer(rmt_grants_t *self, const char *key, int64_t now_ms)
 {
     s_grant_t *grant = zhashx_lookup(self->table, key);
@@ -226,7 +233,7 @@ rmt_grants_may_fetch(rmt_grants_t *self, const char *key, const rmt_id_t *root,
 }
 
 bool
-rmt_grants_knows(rmt_grants_t *self, const char *key, int64_t now_ms)
+rmt_grants_knows(const rmt_grants_t *self, const char *key, int64_t now_ms)
 {
     const s_grant_t *grant = zhashx_lookup(self->table, key);
     if (!grant)

@@ -27,11 +27,16 @@ int rmt_grants_apply(rmt_grants_t *self, const rmt_record_t *item, int64_t now_m
 // Forget what has ended; keys without any grant are kept out again.
 void rmt_grants_expire(rmt_grants_t *self, int64_t now_ms);
 
-// Has this key any grant, ended or not? It is no use.
+// Has this key any grant, ended or not? The question does not count as use.
 bool rmt_grants_has(const rmt_grants_t *self, const char *key);
 
+// Has this key a grant to offer that has not ended? The question does not count as use.
+bool rmt_grants_offers(const rmt_grants_t *self, const char *key, int64_t now_ms);
+
+// Has this key a grant that has not ended? The question does not count as use.
+bool rmt_grants_knows(const rmt_grants_t *self, const char *key, int64_t now_ms);
+
 // Asking whether a grant may be used counts as use: it lives 10 minutes more at least.
-bool rmt_grants_knows(rmt_grants_t *self, const char *key, int64_t now_ms);
 bool rmt_grants_may_offer(rmt_grants_t *self, const char *key, int64_t now_ms);
 bool rmt_grants_may_fetch(rmt_grants_t *self, const char *key, const rmt_id_t *root,
                           int64_t now_ms);

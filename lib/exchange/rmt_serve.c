@@ -170,7 +170,8 @@ s_purge(rmt_serve_state_t *self)
     }
 }
 
-// The connections of keys that have lost their last grant end here, with their streams.
+// The connections of keys that have lost their last grant end here, with their streams,
+// and so does a stream whose own grant has ended.
 static void
 s_end_dropped(rmt_serve_state_t *self)
 {
@@ -180,11 +181,14 @@ s_end_dropped(rmt_serve_state_t *self)
     for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
          caller = zhashx_next(self->callers)) {
         rmt_error_t ignored = {0};
-        if (rmt_grants_has(self->grants, caller->user))
+        const bool is_known = rmt_grants_has(self->grants, caller->user);
+        const bool offers = !caller->stream ||
+                            rmt_grants_offers(self->grants, caller->user, rmt_clock_ms());
+        if (is_known && offers)
             continue;
         (void) rmt_serve_send(self, caller, msg, &ignored);
         rmt_serve_end_stream(self, caller, NO_GRANT);
-        caller->is_gone = true;
+        caller->is_gone = caller->is_gone || !is_known;
     }
     s_purge(self);
 }
@@ -196,6 +200,7 @@ s_tick(rmt_serve_state_t *self)
 {
     self->events_left = EVENTS_MAX;
     rmt_grants_expire(self->grants, rmt_clock_ms());
+    s_end_dropped(self);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     const int64_t now = rmt_clock_ms();
     for (rmt_caller_t *caller = zhashx_first(self->callers); caller;

@@ -5,3 +5,5 @@ foreach(name fetch offer)
     set_property(TEST integration.exchange_${name} APPEND PROPERTY ENVIRONMENT
         "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tools/lsan.supp")
 endforeach()
+# A grant ends after ten minutes at the least.
+target_link_options(test_integration_exchange_offer PRIVATE -Wl,--wrap=rmt_clock_ms)

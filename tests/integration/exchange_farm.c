@@ -95,6 +95,18 @@ exchange_peers(const exchange_farm_t *farm, const char *op, const rmt_key_t *key
     (void) exchange_stats(farm); // Answered after the peers have been applied
 }
 
+void
+exchange_grant(const exchange_farm_t *farm, const rmt_key_t *key, uint64_t left_ms)
+{
+    rmt_auto(rmt_records) items = rmt_records_new();
+    rmt_record_t *item = rmt_records_add(items);
+    rmt_record_set(item, "op", "add");
+    rmt_record_set(item, "key", key->public_text);
+    rmt_record_set_u64(item, "left-ms", left_ms);
+    rmt_serve_peers(farm->serve, items);
+    (void) exchange_stats(farm);
+}
+
 rmt_serve_stats_t
 exchange_stats(const exchange_farm_t *farm)
 {

@@ -24,6 +24,9 @@ int exchange_farm_close(void **state);
 void exchange_peers(const exchange_farm_t *farm, const char *op, const rmt_key_t *key,
                     const rmt_id_t *image);
 
+// The same of a grant to offer that ends after a time.
+void exchange_grant(const exchange_farm_t *farm, const rmt_key_t *key, uint64_t left_ms);
+
 // What the server has counted.
 rmt_serve_stats_t exchange_stats(const exchange_farm_t *farm);
 

@@ -17,6 +17,17 @@
 #include "exchange/rmt_chunk_frame.h"
 #include "store/rmt_store.h"
 
+// The linker puts it in the place of rmt_clock_ms.
+static _Atomic int64_t s_ahead_ms;
+int64_t __real_rmt_clock_ms(void);
+int64_t __wrap_rmt_clock_ms(void);
+
+int64_t
+__wrap_rmt_clock_ms(void)
+{
+    return __real_rmt_clock_ms() + s_ahead_ms;
+}
+
 static const uint8_t s_task[RMT_UID_SIZE] = {1, 2, 3};
 
 static rmt_offer_t *
@@ -357,6 +368,21 @@ test_a_dropped_key_loses_its_stream(void **state)
     assert_int_equal(exchange_stats(farm).streams, 0);
 }
 
+// The source says nothing meanwhile, so its grant is not in use.
+static void
+test_a_stream_ends_with_its_grant(void **state)
+{
+    exchange_farm_t *farm = *state;
+    exchange_peers(farm, "add", &farm->alice, NULL);
+    rmt_auto(rmt_offer) offer = s_offer(farm, 1);
+    exchange_grant(farm, &farm->alice, 60000);
+    s_offer_range(offer, 1, 40, 100000);
+    assert_int_equal(exchange_stats(farm).streams, 1);
+    s_ahead_ms = 11 * 60 * 1000;
+    RMT_WAIT_UNTIL(exchange_stats(farm).streams == 0, 10000);
+    s_ahead_ms = 0;
+}
+
 // T18: another key cannot end the stream of a task by a higher attempt.
 static void
 test_a_stream_is_not_taken_over_by_another_key(void **state)
@@ -501,6 +527,7 @@ main(void)
         CASE(test_ids_without_bytes_are_asked_for_and_given_later),
         cmocka_unit_test(test_parcels_are_whole_or_refused),
         CASE(test_a_dropped_key_loses_its_stream),
+        CASE(test_a_stream_ends_with_its_grant),
         CASE(test_a_stream_is_not_taken_over_by_another_key),
         CASE(test_key_that_may_fetch_may_not_offer),
         CASE(test_chunk_that_is_not_its_id_ends_the_stream),
