@@ -1,4 +1,4 @@
-// rmt_idset - a growing set of ids. Private to lib/store.
+// rmt_idset - a growing set of ids, some 50 bytes each.
 #pragma once
 
 #include <stdbool.h>

@@ -14,10 +14,12 @@ install() { # TARGET
   await_phase "$job" "$1" awaiting-first-boot 120
   lab boot "$farm" "$1"
   ramet job wait "$job" --timeout 60s
+  phases=$(ramet job logs "$job" --json | jq -r '.items[].phase // empty')
 }
 install n1
 end imager-hq-1
 install n2
+[[ $phases == *check* && $phases != *fetch* ]] || fail "the build of an engine that has all does not say that it checks: $phases"
 damage() { # Flip a bit of the file's chunk in the engine's packs
   python3 - "$farm/store/lab" "$farm/tree/home/user/victim" <<'EOP'
 import glob, hashlib, struct, sys

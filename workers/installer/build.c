@@ -3,8 +3,10 @@
 #include "exchange/rmt_closure.h"
 #include "wire/rmt_codec.h"
 #include "exchange/rmt_fetch.h"
+#include "installer/sound.h"
 #include "place/holder.h"
 #include "base/rmt_log.h"
+#include "store/rmt_idset.h"
 #include "store/rmt_store.h"
 
 #include <assert.h>
@@ -18,6 +20,8 @@
 #define SAVE_SIZE ((uint64_t) 256 * 1024 * 1024)
 // How often the broker is asked anew for holders before the build fails.
 #define RENEW_MAX 3
+// Chunks that are remembered as sound: about 100 MiB.
+#define SOUND_MAX ((size_t) 2000000)
 
 typedef struct {
     rmt_task_t *task;
@@ -25,6 +29,8 @@ typedef struct {
     rmt_id_t image;
     rmt_store_t *store;
     rmt_fetch_t *fetch;
+    rmt_idset_t *sound;
+    size_t sound_count;
     rmt_id_t *lacking; // [BATCH]
     size_t lacking_count;
     uint64_t chunks, fetched, mended, bytes_fetched, unsaved;
@@ -33,19 +39,18 @@ typedef struct {
 
 // ---- Fetching
 
-// Is the chunk here, and whole? What is read here is what the targets will be given.
+// What is read here is what the targets will be given. Chunks that many files share are
+// read once.
 static bool
 s_is_sound(build_t *self, const rmt_id_t *id)
 {
-    rmt_chunk_t chunk;
-    rmt_error_t why = {0};
-    if (!rmt_store_has(self->store, id))
-        return false;
-    if (rmt_store_get(self->store, id, true, &chunk, &why) == 0)
+    if (rmt_idset_has(self->sound, id))
         return true;
-    rmt_log(RMT_WARN, "chunk.damaged", "place=%s text=\"%s\"",
-            rmt_holder_place(self->holder), why.text);
-    return false;
+    if (!installer_is_sound(self->store, rmt_holder_place(self->holder), id))
+        return false;
+    if (self->sound_count < SOUND_MAX)
+        self->sound_count += rmt_idset_add(self->sound, id);
+    return true;
 }
 
 // Ask the broker for holders of the image; it tells them that this key may fetch.
@@ -75,7 +80,8 @@ s_progress(build_t *self, uint64_t plain_size)
     self->done += plain_size;
     // Manifests are fetched too, but are no part of what people count.
     const uint64_t done = self->done < self->total ? self->done : self->total;
-    rmt_task_progress(self->task, "fetch", done, self->total, NULL);
+    rmt_task_progress(self->task, self->fetched ? "fetch" : "check", done, self->total,
+                      NULL);
 }
 
 static int
@@ -236,7 +242,7 @@ installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
     const char *text = rmt_record_text(rmt_task_body(task), "image", "");
     if (rmt_id_parse(&self.image, text, error) == -1)
         return rmt_wrap(error, "image");
-    rmt_task_progress(task, "fetch", 0, 0, NULL);
+    rmt_task_progress(task, "check", 0, 0, NULL);
     rmt_auto(rmt_store) store = rmt_store_new(rmt_holder_store(holder), false, error);
     if (!store)
         return -1;
@@ -244,7 +250,9 @@ installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
     assert(lacking);
     self.store = store;
     self.lacking = lacking;
+    self.sound = rmt_idset_new();
     const int rc = s_build(&self, error);
+    rmt_idset_destroy(&self.sound);
     rmt_fetch_destroy(&self.fetch);
     if (rc == -1) {
         s_keep(&self, error->code);

@@ -1,4 +1,5 @@
 #include "installer/kernel.h"
+#include "installer/sound.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "exchange/rmt_fetch.h"
@@ -24,7 +25,7 @@ static int
 s_keep(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 {
     work_t *self = context;
-    return rmt_store_put(self->store, chunk, error);
+    return rmt_store_put_again(self->store, chunk, error);
 }
 
 // Get chunks into this store.
@@ -82,7 +83,7 @@ s_add_file(work_t *self, const rmt_record_t *file, rmt_error_t *error)
     if (s_parse_ids(rmt_record_text(file, "facts", ""), ids, &count, error) == -1)
         return -1;
     for (size_t i = 0; i < count; i++) {
-        if (!rmt_store_has(self->store, &ids[i]))
+        if (!installer_is_sound(self->store, rmt_holder_place(self->holder), &ids[i]))
             lacking[lacking_count++] = ids[i];
     }
     if (lacking_count && s_fetch(self, lacking, lacking_count, error) == -1)
