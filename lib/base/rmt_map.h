@@ -5,8 +5,8 @@
 // the key that is looked for. So keys have any size, and no memory of their own.
 //
 // Open addressing: a cell holds a hash and the number of an item, and at most half of
-// them are taken. A search hardly ever asks about another item, and growing never asks.
-// One thread. On an overflow, and when memory is out, it aborts.
+// them are taken. A search asks has_key of items with the same hash alone, and growing
+// asks of none. One thread. On an overflow, and when memory is out, it aborts.
 #pragma once
 
 #include <stdbool.h>

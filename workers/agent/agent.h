@@ -1,8 +1,7 @@
 // agent - the common part of agents: settings, key, name, hardware.
 //
-// The key is made and enrolled with the token when there is none yet. The hardware is
-// that of this computer, or of a facts file; a disk file or a tree takes the place of
-// its disks.
+// An agent without a key makes one and enrols it with its token. Its hardware is that of
+// this computer, or that of a facts file; with a disk file or a tree, that is its disk.
 #pragma once
 
 #include "agent/hosts.h"
@@ -17,7 +16,7 @@ extern const rmt_config_row_t RMT_AGENT_ROWS[];
 
 // For a screen: all are called in the thread that runs the agent, and must not block.
 typedef struct {
-    // About once a second while the key is not approved; text: why.
+    // Called about once a second until the key is approved; text says why it is not.
     void (*on_enrol)(void *context, bool is_pending, const char *text);
     rmt_link_fn *on_link;
     rmt_told_fn *on_told;

@@ -13,8 +13,8 @@
 #define FILE_SIZE_MAX ((size_t) 4096)
 #define FENCE_LINE "# token "
 
-// As iPXE writes ${mac:hexhyp}: lower case, with hyphens. False for what is no MAC, so
-// that no other name can be made.
+// The name of a file by a MAC, as iPXE writes ${mac:hexhyp}: lower case, with hyphens.
+// False when the text is not a MAC: then it names no file.
 static bool
 s_file_name(const char *mac, char name_out[RMT_MAC_TEXT_SIZE])
 {
