@@ -3,7 +3,7 @@ foreach(name fold lanes quota)
 endforeach()
 foreach(name broker_connections broker_limits broker_strikes)
     ramet_test(integration ${name} SOURCES integration/broker_farm.c integration/redis_server.c
-        NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)
+        NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 240)
 endforeach()
 ramet_test(integration state_backlog
     SOURCES integration/state_farm.c integration/redis_server.c

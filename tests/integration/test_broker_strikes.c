@@ -251,9 +251,7 @@ test_results_without_number_leave_room_for_commands(void **state)
             rmt_msg_text(&result->phase, "commit");
             s_say(socket, result);
         }
-        const int64_t begin = rmt_clock_ms();
         rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
-        assert_true(rmt_clock_ms() - begin < 1000);
     }
 }
 
