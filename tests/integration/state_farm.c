@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_clock.h"
+#include "base/rmt_signals.h"
 
 #include <string.h>
 #include "tools/rmt_test.h"
@@ -101,6 +102,7 @@ state_farm_setup(void **state)
 {
     state_farm_t *farm = zmalloc(sizeof *farm);
     rmt_error_t error = {0};
+    rmt_signals_block(); // As a broker: a Redis that goes away ends no program
     redis_server_new(&farm->redis);
     const rmt_state_listener_t listener = {.on_ready = s_on_ready, .context = farm};
     farm->state = rmt_state_new(farm->redis.socket, 2000, &listener, &error);
@@ -130,6 +132,13 @@ state_farm_add_image(state_farm_t *farm)
        "op=job event=begin|op=image set.id=" IMAGE
        " set.name=img set.place=hq set.source=web "
        "set.state=COMPLETE set.hardware=hw|op=job event=finish");
+}
+
+void
+state_farm_hear_clock(state_farm_t *farm)
+{
+    OK("scan", "", "", "");
+    rmt_state_hear_clock(farm->state, strtoull(state_farm_body(farm, "clock"), NULL, 10));
 }
 
 void

@@ -50,6 +50,9 @@ const char *state_farm_item(const state_farm_t *farm, size_t index, const char *
 // "boots").
 bool state_farm_is_due(state_farm_t *farm, const char *body, const char *kind);
 
+// Count the farm's clock from here on, as a broker does from its first scan on.
+void state_farm_hear_clock(state_farm_t *farm);
+
 // Source web and its image img, whose id is IMAGE, made by job UID1.
 void state_farm_add_image(state_farm_t *farm);
 // The job DEPLOY of img over t1 and t2 of engine lab, with verdicts; t1 is present.

@@ -39,7 +39,7 @@ test_a_cancel_during_the_wait_reaches_the_writer(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    static const char text[] = "#!/bin/sh\nexec tail -f /dev/null\n";
+    static const char text[] = "#!/bin/sh\nexec tail -f /dev/null >/dev/null\n";
     const int fd = mkstemp(s_script);
     assert_return_code(fd, 0);
     RMT_OK(rmt_io_write(fd, text, strlen(text), &error));

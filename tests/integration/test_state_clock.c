@@ -39,19 +39,11 @@ s_setup(void **state)
     return rc;
 }
 
-// As a broker does when it opens, and at each scan.
-static void
-s_hear_clock(state_farm_t *farm)
-{
-    OK("scan", "", "", "");
-    rmt_state_hear_clock(farm->state, strtoull(state_farm_body(farm, "clock"), NULL, 10));
-}
-
 static void
 s_lease(state_farm_t *farm, const char *lease_ms)
 {
     OK("era_open", "", "era=1 last=0-0", "");
-    s_hear_clock(farm);
+    state_farm_hear_clock(farm);
     OK("record_add", "", "class=source name=web place=hq", "");
     OK("image_create", "by=a job=" UID1 " job-name=j-aaaaaaaa", "source=web name=img",
        "");
@@ -112,7 +104,7 @@ test_a_token_lives_its_time_whatever_the_hour(void **state)
 {
     state_farm_t *farm = *state;
     OK("era_open", "", "era=1 last=0-0", "");
-    s_hear_clock(farm);
+    state_farm_hear_clock(farm);
     OK("key_token", "by=a hash=h1", "role=source name=web ttl-s=3600 uses=9 approve=yes",
        "");
     OK("key_token", "by=a hash=h2", "role=source name=api ttl-s=1 uses=9 approve=yes",
@@ -157,7 +149,7 @@ test_brokers_share_one_clock(void **state)
     const uint64_t after = s_clock(farm);
     assert_true(after + RMT_CLOCK_STEP_MS >= before && after < before + 60000);
     // From there it counts on by itself, though Redis goes back by hours.
-    s_hear_clock(farm);
+    state_farm_hear_clock(farm);
     s_jump("-" HOURS);
     RMT_WAIT_UNTIL(s_clock(farm) > before, STATE_WAIT_MS);
     const uint64_t own = s_clock(farm);

@@ -374,27 +374,38 @@ test_a_failed_capture_keeps_the_last_lines_of_the_log(void **state)
     assert_string_equal(state_farm_item(farm, 0, "log"), "");
 }
 
+// Moments within one millisecond differ where the farm's clock is kept.
+static int
+s_setup(void **state)
+{
+    state_farm_setup(state);
+    state_farm_hear_clock(*state);
+    return 0;
+}
+
+#define TIMED(name) cmocka_unit_test_setup_teardown(name, s_setup, state_farm_teardown)
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-        CASE(test_a_lock_is_taken_over_only_from_a_dead_writer),
-        CASE(test_a_retry_leaves_out_what_others_installed_since),
-        CASE(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
-        CASE(test_a_cancelled_target_is_taken_over_in_the_next_life),
-        CASE(test_a_cancel_before_go_is_taken_over_at_once),
-        CASE(test_a_target_cancelled_after_its_write_may_still_confirm),
-        CASE(test_cancel_before_arm_unlocks),
+        TIMED(test_a_lock_is_taken_over_only_from_a_dead_writer),
+        TIMED(test_a_retry_leaves_out_what_others_installed_since),
+        TIMED(test_a_cancel_after_arm_ends_the_target_and_keeps_its_lock),
+        TIMED(test_a_cancelled_target_is_taken_over_in_the_next_life),
+        TIMED(test_a_cancel_before_go_is_taken_over_at_once),
+        TIMED(test_a_target_cancelled_after_its_write_may_still_confirm),
+        TIMED(test_cancel_before_arm_unlocks),
         cmocka_unit_test(test_a_retry_leaves_out_what_may_not_be_erased),
-        CASE(test_a_retry_leaves_out_what_a_job_before_it_has_installed),
-        CASE(test_a_retry_locks_nothing_that_was_installed_meanwhile),
-        CASE(test_a_retry_does_without_a_removed_engine),
-        CASE(test_a_cancel_of_an_unknown_target_changes_nothing),
-        CASE(test_a_cancel_of_a_large_job_is_answered),
-        CASE(test_a_target_is_taken_over_from_a_job_that_has_ended_with_it),
-        CASE(test_a_cancel_after_a_go_that_came_back_waits_for_the_next_life),
-        CASE(test_a_failure_keeps_the_last_lines_of_the_log),
-        CASE(test_a_failed_capture_keeps_the_last_lines_of_the_log),
+        TIMED(test_a_retry_leaves_out_what_a_job_before_it_has_installed),
+        TIMED(test_a_retry_locks_nothing_that_was_installed_meanwhile),
+        TIMED(test_a_retry_does_without_a_removed_engine),
+        TIMED(test_a_cancel_of_an_unknown_target_changes_nothing),
+        TIMED(test_a_cancel_of_a_large_job_is_answered),
+        TIMED(test_a_target_is_taken_over_from_a_job_that_has_ended_with_it),
+        TIMED(test_a_cancel_after_a_go_that_came_back_waits_for_the_next_life),
+        TIMED(test_a_failure_keeps_the_last_lines_of_the_log),
+        TIMED(test_a_failed_capture_keeps_the_last_lines_of_the_log),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
