@@ -329,8 +329,10 @@ s_try_key(rmt_zap_t *self, zsock_t *server, const char *server_key, const rmt_ke
     rmt_auto(zsock) client =
         rmt_socket_new(RMT_SOCKET_CONTROL_CLIENT, endpoint, own, server_key, &error);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
-    if (!client || rmt_socket_send(client, NULL, beat, false, &error) == -1)
+    if (!client)
         return -1;
+    // Where the handshake was refused before this, there is nobody to send to.
+    (void) rmt_socket_send(client, NULL, beat, false, &error);
     rmt_auto(zpoller) poller = zpoller_new(server, NULL);
     while (rmt_clock_ms() < until) {
         if (zpoller_wait(poller, 20) == server) {

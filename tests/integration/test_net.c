@@ -178,7 +178,9 @@ test_the_self_test_sees_who_gets_in(void **state)
 {
     farm_t *farm = *state;
     rmt_error_t error = {0};
-    RMT_OK(rmt_zap_self_test(farm->zap, &error));
+    // A stranger may be refused before it could say a word.
+    for (int i = 0; i < 100; i++)
+        RMT_OK(rmt_zap_self_test(farm->zap, &error));
     rmt_zap_allow_any(farm->zap, "data");
     RMT_FAILS(rmt_zap_self_test(farm->zap, &error), RMT_E_INTERNAL);
 }
