@@ -56,15 +56,34 @@ s_key_token(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+// The text of --token: of standard input, of a file, or of the command line.
+static char *
+s_token(const call_t *call, rmt_error_t *error)
+{
+    const char *word = rmt_record_text(call->options, "token", "");
+    if (!*word) {
+        rmt_fail(error, RMT_E_USAGE,
+                 "enrolment needs --token; an admin makes one with: ramet key token %s",
+                 call->operands[0]);
+        return NULL;
+    }
+    if (strcmp(word, "-") != 0)
+        return rmt_token_find(word, error);
+    char line[RMT_TOKEN_TEXT_SIZE + 1] = "";
+    if (!fgets(line, sizeof line, stdin)) {
+        rmt_fail(error, RMT_E_USAGE, "standard input has no token");
+        return NULL;
+    }
+    line[strcspn(line, "\n")] = '\0';
+    return strdup(line);
+}
+
 static int
 s_key_enrol(call_t *call, rmt_error_t *error)
 {
-    const char *token = rmt_record_text(call->options, "token", "");
-    if (!*token)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "enrolment needs --token; an admin makes one with: "
-                        "ramet key token %s",
-                        call->operands[0]);
+    rmt_auto_str token = s_token(call, error);
+    if (!token)
+        return -1;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "role", call->operands[0]);
     rmt_record_set(body, "name", rmt_record_text(call->options, "name", ""));
@@ -87,7 +106,7 @@ static const option_t s_token_options[] = {
     {NULL, NULL, NULL},
 };
 static const option_t s_enrol_options[] = {
-    {"token", "TOKEN", "token that an admin made with: ramet key token ROLE"},
+    {"token", "FILE", "file (or - for standard input) with a token, or a token"},
     {"name", "NAME", "name of the key in lists"},
     {NULL, NULL, NULL},
 };

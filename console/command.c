@@ -34,6 +34,13 @@ s_find_option(const option_t *options, const char *name, size_t size)
     return NULL;
 }
 
+// All users of this computer can read a command line: a secret leaves it at once.
+static void
+s_hide(const char *value)
+{
+    memset((char *) value, 'x', strlen(value));
+}
+
 // One "--name", "--name=value" or "--name value"; tells how many words it took.
 static int
 s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
@@ -73,6 +80,8 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
     } else {
         rmt_record_set(call->options, option->name, value);
     }
+    if (strcmp(option->name, "token") == 0)
+        s_hide(value);
     return inlined ? 1 : 2;
 }
 

@@ -1,6 +1,6 @@
 #include "base/rmt_config.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_io.h"
+#include "base/rmt_guarded.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -126,6 +126,7 @@ s_read_value(const rmt_config_row_t *row, value_t *value, rmt_error_t *error)
             "%s: \"%.64s\" is not an absolute path; write one that begins with /",
             row->path, value->text);
     case RMT_CONFIG_TEXT:
+    case RMT_CONFIG_SECRET:
         break;
     }
     return s_check_range(row, (int64_t) strlen(value->text), " characters", error);
@@ -208,12 +209,30 @@ s_take_section(rmt_config_t *self, zconfig_t *section, rmt_error_t *error)
     return 0;
 }
 
+// A secret that stands in the file itself makes the file a secret.
+static int
+s_check_secrets(const rmt_config_t *self, const char *file, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->count; i++) {
+        const char *text = self->values[i].text;
+        if (self->rows[i].type != RMT_CONFIG_SECRET || !text || !*text || *text == '/')
+            continue;
+        const rmt_guarded_t guarded = {file, "settings file", RMT_GUARDED_SECRET,
+                                       FILE_SIZE_MAX};
+        if (rmt_guarded_check(&guarded, error) == -1)
+            return rmt_wrap(error, "the setting %s is a secret", self->rows[i].path);
+    }
+    return 0;
+}
+
 static int
 s_take_file(rmt_config_t *self, const char *file, rmt_error_t *error)
 {
-    rmt_auto_ptr data = NULL;
+    rmt_auto_str data = NULL;
     size_t size = 0;
-    if (rmt_io_load(file, FILE_SIZE_MAX, &data, &size, error) == -1)
+    const rmt_guarded_t guarded = {file, "settings file", RMT_GUARDED_TRUST,
+                                   FILE_SIZE_MAX};
+    if (rmt_guarded_load(&guarded, &data, &size, error) == -1)
         return -1;
     if (memchr(data, '\0', size))
         return rmt_fail(error, RMT_E_CONFIG, "the file contains a NUL byte; write text");
@@ -233,7 +252,7 @@ s_take_file(rmt_config_t *self, const char *file, rmt_error_t *error)
         if (rc == -1)
             return -1;
     }
-    return 0;
+    return s_check_secrets(self, file, error);
 }
 
 static void
@@ -304,7 +323,8 @@ s_require(const rmt_config_t *self, const char *path, rmt_config_type_t type)
     const value_t *value = s_find(self, path);
     assert(value);
     const rmt_config_type_t held = self->rows[value - self->values].type;
-    assert(held == type || (held == RMT_CONFIG_PATH && type == RMT_CONFIG_TEXT));
+    assert(held == type || (type == RMT_CONFIG_TEXT &&
+                            (held == RMT_CONFIG_PATH || held == RMT_CONFIG_SECRET)));
     return value;
 }
 

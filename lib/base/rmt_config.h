@@ -3,7 +3,8 @@
 // Every key a program knows is a row; what the file does not say has the row's
 // preset. A key that no row names, a key given twice, a bad number or a value out
 // of its limits is an error that names file and key, never a silent preset.
-// Secrets are paths to files, never values. An instance belongs to one thread.
+// No other user may write the file, and none may read one with a secret in it. An
+// instance belongs to one thread.
 #pragma once
 
 #include <stdbool.h>
@@ -16,6 +17,8 @@ typedef enum {
     RMT_CONFIG_NUMBER, // Decimal; min and max are values
     RMT_CONFIG_BOOL,   // yes or no
     RMT_CONFIG_PATH,   // Absolute, or empty when the preset is empty
+    RMT_CONFIG_SECRET, // TEXT, or the path of a file; its text only in a file that no
+                       // other user can read
     RMT_CONFIG_LIST,   // Words parted by blanks or commas; min and max are counts
 } rmt_config_type_t;
 
@@ -42,7 +45,8 @@ int rmt_config_set(rmt_config_t *self, const char *path, const char *value,
 
 // Values by path. A path or a type that is not in the table is misuse (assert).
 // Results are valid until the value is set again or the config is destroyed.
-const char *rmt_config_text(const rmt_config_t *self, const char *path); // TEXT, PATH
+const char *rmt_config_text(const rmt_config_t *self,
+                            const char *path); // TEXT, PATH, SECRET
 int64_t rmt_config_number(const rmt_config_t *self, const char *path);
 bool rmt_config_bool(const rmt_config_t *self, const char *path);
 // NULL-terminated; never NULL itself.

@@ -89,12 +89,9 @@ rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *error)
 
 // Files of /proc and /sys tell no size, so this reads until the end.
 int
-rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
-            rmt_error_t *error)
+rmt_io_load_fd(int fd, size_t limit, void **data_out, size_t *size_out,
+               rmt_error_t *error)
 {
-    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return rmt_fail_errno(error, "open %s", path);
     size_t room = 0, used = 0;
     rmt_auto_str data = NULL;
     rmt_grow(&data, &room, READ_SIZE_FIRST);
@@ -103,18 +100,30 @@ rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
         if (done == -1 && errno == EINTR)
             continue;
         if (done == -1)
-            return rmt_fail_errno(error, "read %s", path);
+            return rmt_fail_errno(error, "read the file");
         if (done == 0)
             break;
         used += (size_t) done;
         if (used > limit)
-            return rmt_fail(error, RMT_E_TOO_BIG, "%s is larger than %zu bytes", path,
+            return rmt_fail(error, RMT_E_TOO_BIG, "the file is larger than %zu bytes",
                             limit);
         rmt_grow(&data, &room, used + 2);
     }
     data[used] = '\0';
     *data_out = rmt_take(&data);
     *size_out = used;
+    return 0;
+}
+
+int
+rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
+            rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    if (rmt_io_load_fd(fd, limit, data_out, size_out, error) == -1)
+        return rmt_wrap(error, "%s", path);
     return 0;
 }
 

@@ -22,6 +22,10 @@ int rmt_io_pread(int fd, void *data, size_t size, off_t offset, rmt_error_t *err
 int rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
                 rmt_error_t *error);
 
+// The same of an open file, from where it is read. Errors name no file.
+int rmt_io_load_fd(int fd, size_t limit, void **data_out, size_t *size_out,
+                   rmt_error_t *error);
+
 // Make a file durable before it is visible: temporary name in the same folder,
 // write, fsync, rename, fsync of the folder. 0, or -1: IO, NO_SPACE; then the old
 // file, if any, is untouched.

@@ -1,6 +1,7 @@
 #include "crypto/rmt_key.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
+#include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_secret.h"
 
@@ -67,7 +68,7 @@ int
 rmt_key_load(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 {
     char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
-    if (rmt_secret_load(path, &text, error) == -1)
+    if (rmt_secret_load(path, "key file", &text, error) == -1)
         return -1;
     return s_parse(key_out, text, true, path, error);
 }
@@ -75,13 +76,13 @@ rmt_key_load(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 int
 rmt_key_load_public(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    rmt_auto_ptr text = NULL;
+    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
     size_t size;
-    if (rmt_io_load(path, RMT_SECRET_FILE_SIZE_MAX, &text, &size, error) == -1)
-        return rmt_wrap(error, "read key file");
-    const int rc = s_parse(key_out, text, false, path, error);
-    sodium_memzero(text, size);
-    return rc;
+    const rmt_guarded_t file = {path, "key file", RMT_GUARDED_TRUST,
+                                RMT_SECRET_FILE_SIZE_MAX};
+    if (rmt_guarded_load(&file, &text, &size, error) == -1)
+        return -1;
+    return s_parse(key_out, text, false, path, error);
 }
 
 int

@@ -2,7 +2,9 @@
 //
 // A key file is ZPL text: public-key = "..." and, for a pair, secret-key = "...", each 40
 // characters of Z85 (ZeroMQ RFC 32). A secret file must be a plain file of the caller's,
-// with no bits for group and others; anything else is refused (C10.15).
+// with no bits for group and others; a file of a public key may be read by all, and
+// belongs to the caller or root, who alone may write it. Anything else is refused
+// (C10.15).
 #pragma once
 
 #include <stdbool.h>
@@ -20,7 +22,7 @@ typedef struct {
 int rmt_key_new(rmt_key_t *key_out, rmt_error_t *error);
 
 // Read a pair, or a public key alone from either kind of file. 0, or -1: NOT_FOUND,
-// CONFIG (names the file and what is wrong with it), IO.
+// CONFIG (names the file and what is wrong with it, its mode and owner too), IO.
 int rmt_key_load(rmt_key_t *key_out, const char *path, rmt_error_t *error);
 int rmt_key_load_public(rmt_key_t *key_out, const char *path, rmt_error_t *error);
 
@@ -51,5 +53,9 @@ void rmt_token_new(rmt_token_t *token_out, const char *broker_key);
 char *rmt_token_text(const rmt_token_t *token, char out[RMT_TOKEN_TEXT_SIZE]);
 // 0, or -1: USAGE.
 int rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error);
+// The text of the token that a setting or an option gives: it is the token, or the
+// absolute path of a secret file that has it. Caller owns the result. NULL: NOT_FOUND,
+// CONFIG, IO.
+char *rmt_token_find(const char *word, rmt_error_t *error);
 // What the broker keeps of a token: the digest of its text.
 void rmt_token_hash(const rmt_token_t *token, rmt_id_t *hash_out);

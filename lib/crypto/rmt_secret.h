@@ -6,11 +6,12 @@
 
 #define RMT_SECRET_FILE_SIZE_MAX ((size_t) 4096)
 
-// Read a plain file of the caller's that has no bits for group and others. The checks
-// are made on the open file, so it cannot be exchanged in between. Caller owns *text_out
-// (with a NUL that is not counted) and gives it back to rmt_secret_free.
+// Read a plain file of the caller's that has no bits for group and others
+// (base/rmt_guarded.h). what: for errors, such as "key file". Caller owns *text_out and
+// gives it back to rmt_secret_free.
 // 0, or -1: NOT_FOUND, CONFIG (a symlink, another owner, open to others, too big), IO.
-int rmt_secret_load(const char *path, char **text_out, rmt_error_t *error);
+int rmt_secret_load(const char *path, const char *what, char **text_out,
+                    rmt_error_t *error);
 
 // Overwrite and free; a cleanup function. Accepts a pointer to NULL.
 void rmt_secret_free(char **text_p);

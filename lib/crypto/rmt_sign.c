@@ -44,7 +44,7 @@ int
 rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 {
     char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
-    if (rmt_secret_load(path, &text, error) == -1)
+    if (rmt_secret_load(path, "key file", &text, error) == -1)
         return -1;
     rmt_sign_key_t key, made;
     int rc = 0;

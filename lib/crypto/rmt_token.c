@@ -1,6 +1,7 @@
 // Enrolment tokens; contract in rmt_key.h.
 #include "crypto/rmt_key.h"
 #include "base/rmt_random.h"
+#include "crypto/rmt_secret.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -71,6 +72,18 @@ rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
     zmq_z85_encode(token.broker_key, bytes, sizeof bytes);
     *token_out = token;
     return 0;
+}
+
+char *
+rmt_token_find(const char *word, rmt_error_t *error)
+{
+    if (word[0] != '/')
+        return strdup(word);
+    char *text = NULL;
+    if (rmt_secret_load(word, "token file", &text, error) == -1)
+        return NULL;
+    text[strcspn(text, " \t\r\n")] = '\0';
+    return text;
 }
 
 void

@@ -31,6 +31,10 @@ has_ended() { ! lives "$1"; }
 # with words that the script does not know it goes to standard error.
 help() { sed -n '2,/^[^#]/{ /^#/!d; s/^# \{0,1\}//; p }' "$0"; }
 usage() { help >&2; exit 64; }
+# secret_file FILE: other users may neither read nor write it.
+secret_file() {
+  [ $((0$(stat -Lc %a "$1") & 077)) -eq 0 ] || die "other users can read or write the secret $1; run: chmod 600 $1"
+}
 answer_help() { case ${1:-} in --help | -h) help; exit 0 ;; esac; }
 
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang

@@ -23,7 +23,7 @@ say "a real Debian system, with ramet-agent as its service, on a disk that start
 debian_tree "$farm/source"
 echo web >"$farm/source/etc/hostname"
 printf 'auto enp0s3\niface enp0s3 inet dhcp\n' >"$farm/source/etc/network/interfaces.d/enp0s3"
-ramet key token source --name web --place hq --approve >"$farm/web.token"
+(umask 077; ramet key token source --name web --place hq --approve >"$farm/web.token")
 "$top/ops/source-agent" "$farm/source" --broker "$host:$(cat "$farm/port")" --token "$farm/web.token"
 tar -C "$farm/source" --xattrs --xattrs-include='*' --acls --numeric-owner -cpf "$farm/source.tar" .
 rm -rf "$farm/source"

@@ -60,7 +60,7 @@ net_up() { # ENGINE
 # What ops/netboot needs wherever it runs.
 netboot_options() { # ENGINE HOST
   local folder file=$run/netboot-$1.token
-  [ -f "$file" ] || token target "" "$1" >"$file"
+  [ -f "$file" ] || (umask 077; token target "" "$1" >"$file")
   folder=$(thin_kernel "${RAMET_FLAVOUR:-cloud}")
   printf '%s\n' --kernel "$folder/vmlinuz" --initramfs "$folder/initramfs" --boot "$dir/boot/$1" \
     --append "quiet $emulated_words" --broker "$2:$(port)" --key "$dir/keys/broker.pub" --token "$file" --engine "$1"

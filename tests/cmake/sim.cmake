@@ -30,7 +30,7 @@ add_executable(ramet-sim sim/ramet_sim.c sim/sim_bugs.c sim/sim_check.c sim/sim_
     "${PROJECT_SOURCE_DIR}/workers/agent/install/order.c")
 target_compile_definitions(ramet-sim PRIVATE SIM_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/sim")
 target_link_libraries(ramet-sim PRIVATE ramet_flags ramet_sim_redis ramet::broker ramet::net)
-foreach(function rmt_clock_ms rmt_clock_wall_ms rmt_random_bytes rmt_io_load rmt_io_save
+foreach(function rmt_clock_ms rmt_clock_wall_ms rmt_random_bytes rmt_io_load rmt_guarded_load rmt_io_save
         rmt_key_new rmt_inventory_own_identity
         zsock_destroy_checked)
     target_link_options(ramet-sim PRIVATE -Wl,--wrap=${function})

@@ -8,7 +8,7 @@ set_target_properties(shift_clock PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY 
 
 foreach(noun records keys tasks store deploy retry radius steps stuck doctor clock trust)
     ramet_test(integration state_${noun}
-        SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
+        SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 120)
 endforeach()
 ramet_test(integration states SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
 foreach(name broker broker_jobs broker_messages broker_revoke)

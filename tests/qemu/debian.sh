@@ -71,7 +71,7 @@ UNIT
 # debian_agent FOLDER NAME: the agent of source NAME as its service. The farm's network must be there.
 debian_agent() {
   . "$farm/run/net-lab.env"
-  ramet key token source --name "$2" --place hq --uses 1 --ttl-s 3600 --approve >"$farm/$2.token"
+  (umask 077; ramet key token source --name "$2" --place hq --uses 1 --ttl-s 3600 --approve >"$farm/$2.token")
   "$source_dir/ops/source-agent" "$1" --broker "$host:$(cat "$farm/port")" --token "$farm/$2.token" \
     --key "$farm/keys/broker.pub"
 }

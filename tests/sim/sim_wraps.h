@@ -6,6 +6,7 @@
 
 #include <czmq.h>
 #include "base/rmt_error.h"
+#include "base/rmt_guarded.h"
 #include "crypto/rmt_key.h"
 
 // sim_world.c
@@ -17,6 +18,8 @@ void __wrap_rmt_random_bytes(void *bytes, size_t size);
 // identity of a machine
 int __wrap_rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
                        rmt_error_t *error);
+int __wrap_rmt_guarded_load(const rmt_guarded_t *file, char **text_out, size_t *size_out,
+                            rmt_error_t *error);
 int __wrap_rmt_io_save(const char *path, const void *data, size_t size, mode_t mode,
                        rmt_error_t *error);
 // The computer that the simulation runs on has no part in it.

@@ -14,9 +14,13 @@ ramet key token source --name web --place hq --approve >"$farm/token"
 agent() { "$source_dir/ops/source-agent" "$@"; }
 
 expect 64 agent
+chmod 644 "$farm/token"
+expect 1 agent "$tree" --broker a --token "$farm/token"
+grep -qF "chmod 600 $farm/token" "$farm/out" || fail "a token that others can read was taken"
+chmod 600 "$farm/token"
 expect 1 agent "$farm/nowhere" --broker a --token "$farm/token"
 expect 1 agent "$tree" --token "$farm/token"
-echo "no token" >"$farm/other"
+(umask 077; echo "no token" >"$farm/other")
 expect 1 agent "$tree" --broker a --token "$farm/other"
 grep -q 'ramet key token source' "$farm/out" || fail "the refusal does not say what to do: $(cat "$farm/out")"
 mv "$tree/lib/systemd/systemd" "$farm/systemd"

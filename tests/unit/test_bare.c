@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define DIGITS "26cd2a09e6e27c1e2ba3965dbd605c9b94314956956326dfd6a96a0b75c9cc0d"
 #define TOKEN "R1." DIGITS ".b5cf35sk.k7quto2a7ajxfolkhlzrquqetx"
@@ -38,6 +39,7 @@ test_a_command_line_becomes_the_configuration_of_a_target(void **state)
     RMT_OK(text);
     root_tree_put("agent.cfg", text);
     rmt_auto_str path = s_path("agent.cfg");
+    assert_int_equal(chmod(path, 0600), 0); // It has the token in it
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     RMT_OK(config);
     const char *const *brokers = rmt_config_list(config, "brokers");

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const rmt_config_row_t s_rows[] = {
@@ -123,6 +124,44 @@ test_mistakes_name_file_and_key(void **state)
         assert_non_null(strstr(error.text, file));
         if (!strstr(error.text, rows[i].key))
             fail_msg("row %zu: \"%s\" does not name %s", i, error.text, rows[i].key);
+    }
+}
+
+// P23: a secret in the settings makes them secret; settings that others can write are
+// theirs.
+static void
+test_settings_are_no_place_for_others(void **state)
+{
+    static const rmt_config_row_t s_secret_rows[] = {
+        {"name", RMT_CONFIG_TEXT, "w1", 1, 8, "Name of the worker."},
+        {"token", RMT_CONFIG_SECRET, "", 0, 256, "Token, or the path of its file."},
+        {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
+    };
+    static const struct {
+        const char *text;
+        mode_t mode;
+        const char *told; // NULL: it is taken
+    } rows[] = {
+        {"name = a\n", 0644, NULL},
+        {"name = a\n", 0664, "chmod go-w "},
+        {"name = a\n", 0602, "chmod go-w "},
+        {"token = \"/etc/token\"\n", 0644, NULL},
+        {"token = \"\"\n", 0644, NULL},
+        {"token = R1.x\n", 0600, NULL},
+        {"token = R1.x\n", 0640, "chmod 600 "},
+        {"token = R1.x\n", 0604, "chmod 600 "},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_str file = s_write(state, rows[i].text);
+        assert_int_equal(chmod(file, rows[i].mode), 0);
+        rmt_auto(rmt_config) config = rmt_config_new(s_secret_rows, file, &error);
+        if (!rows[i].told) {
+            RMT_OK(config);
+            continue;
+        }
+        RMT_FAILS(config, RMT_E_CONFIG);
+        assert_non_null(strstr(error.text, rows[i].told));
     }
 }
 
@@ -261,6 +300,8 @@ main(void)
                                         s_leave_folder),
         cmocka_unit_test_setup_teardown(test_mistakes_name_file_and_key, s_enter_folder,
                                         s_leave_folder),
+        cmocka_unit_test_setup_teardown(test_settings_are_no_place_for_others,
+                                        s_enter_folder, s_leave_folder),
         cmocka_unit_test(test_a_missing_file_is_an_error),
         cmocka_unit_test_setup_teardown(test_keys_without_preset_must_be_given,
                                         s_enter_folder, s_leave_folder),

@@ -139,6 +139,41 @@ test_a_key_file_of_somebody_else_is_refused(void **state)
     RMT_FAILS(rmt_key_load(&key, self->path, &error), RMT_E_CONFIG);
 }
 
+// Who can write the file of an admin's public key is an admin.
+static void
+test_a_public_key_that_others_can_write_is_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    RMT_OK(rmt_key_save_public(&self->key, self->path, &error));
+    static const mode_t modes[] = {0644, 0444, 0600, 0664, 0646, 0666};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        rmt_key_t key;
+        error = (rmt_error_t){0};
+        assert_int_equal(chmod(self->path, modes[i]), 0);
+        const int rc = rmt_key_load_public(&key, self->path, &error);
+        assert_int_equal(rc, i < 3 ? 0 : -1);
+        assert_int_equal(error.code, i < 3 ? RMT_E_OK : RMT_E_CONFIG);
+        assert_true(i < 3 || strstr(error.text, "run: chmod go-w "));
+    }
+}
+
+// P23
+static void
+test_a_token_file_is_kept_like_a_key(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_auto_str word = rmt_token_find("R1.word", &error);
+    assert_string_equal(word, "R1.word");
+    RMT_OK(rmt_io_save(self->path, "R1.file\nmore\n", 13, 0600, &error));
+    rmt_auto_str text = rmt_token_find(self->path, &error);
+    assert_string_equal(text, "R1.file");
+    assert_int_equal(chmod(self->path, 0644), 0);
+    RMT_FAILS(rmt_token_find(self->path, &error), RMT_E_CONFIG);
+    assert_non_null(strstr(error.text, "run: chmod 600 "));
+}
+
 static void
 test_only_40_characters_of_z85_are_a_key(void **state)
 {
@@ -224,6 +259,8 @@ main(void)
         CASE(test_a_pair_is_saved_for_its_owner_alone),
         CASE(test_a_fifo_or_folder_in_place_of_a_key_is_refused),
         CASE(test_a_key_file_of_somebody_else_is_refused),
+        CASE(test_a_public_key_that_others_can_write_is_refused),
+        CASE(test_a_token_file_is_kept_like_a_key),
         CASE(test_only_40_characters_of_z85_are_a_key),
         CASE(test_a_token_is_never_twice_the_same),
         CASE(test_cut_and_lengthened_tokens_are_refused),

@@ -21,7 +21,7 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "Public key of the brokers, or the path of its file; empty: the key in the token."},
     {"key", RMT_CONFIG_PATH, "/var/lib/ramet/agent.key", 0, 0,
      "Key file of this agent; without it the agent makes and enrols a key."},
-    {"token", RMT_CONFIG_TEXT, "", 0, 4096,
+    {"token", RMT_CONFIG_SECRET, "", 0, 4096,
      "Token that enrols the key, or the path of a file with the token."},
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
      "Name of this machine; empty: the name that the broker has for it."},
@@ -78,15 +78,6 @@ s_load_text(const char *path, rmt_error_t *error)
     return text;
 }
 
-// The text of the token, from the configuration or the file that it names; "" for none.
-// Caller owns the result.
-static char *
-s_token_text(const rmt_agent_t *self, rmt_error_t *error)
-{
-    const char *text = rmt_config_text(self->config, "token");
-    return text[0] == '/' ? s_load_text(text, error) : rmt_text("%s", text);
-}
-
 static char *
 s_name_path(const rmt_agent_t *self)
 {
@@ -113,7 +104,8 @@ s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
         memcpy(self->broker_key, text, sizeof self->broker_key);
         return 0;
     }
-    rmt_auto_str token_text = s_token_text(self, error);
+    rmt_auto_str token_text =
+        rmt_token_find(rmt_config_text(self->config, "token"), error);
     rmt_token_t token;
     if (token_text && !*token_text)
         return rmt_fail(
@@ -156,7 +148,7 @@ s_enrol_body(const rmt_agent_t *self)
 static int
 s_find_key(rmt_agent_t *self, rmt_error_t *error)
 {
-    rmt_auto_str token = s_token_text(self, error);
+    rmt_auto_str token = rmt_token_find(rmt_config_text(self->config, "token"), error);
     if (!token)
         return -1;
     rmt_auto(rmt_record) body = s_enrol_body(self);

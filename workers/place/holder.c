@@ -24,7 +24,8 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"key", RMT_CONFIG_PATH, "", 0, 0,
      "Key file of this worker; without it the worker makes and enrols a key; empty: "
      "/var/lib/ramet/ROLE.key."},
-    {"token", RMT_CONFIG_TEXT, "", 0, 256, "Token that enrols the key."},
+    {"token", RMT_CONFIG_SECRET, "", 0, 4096,
+     "Token that enrols the key, or the path of a file with the token."},
     {"name", RMT_CONFIG_TEXT, "", 0, 63,
      "Name of this worker in lists; empty: the name of the host."},
     {"place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves."},
@@ -79,6 +80,9 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
                             error) == -1)
         return -1;
     memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
+    rmt_auto_str token = rmt_token_find(rmt_config_text(self->config, "token"), error);
+    if (!token)
+        return -1;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "role", self->role);
     rmt_record_set(body, "place", rmt_config_text(self->config, "place"));
@@ -86,7 +90,7 @@ s_find_key(rmt_holder_t *self, rmt_error_t *error)
     const rmt_enrol_config_t config = {.brokers =
                                            rmt_config_list(self->config, "brokers"),
                                        .broker_key = self->broker_key,
-                                       .token = rmt_config_text(self->config, "token"),
+                                       .token = token,
                                        .body = body,
                                        .by_signals = true};
     rmt_auto(rmt_record) answer = NULL;
