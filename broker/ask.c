@@ -256,8 +256,7 @@ rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     } else if (!rmt_broker_is_open(broker)) {
         s_fail(ask, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
     } else {
-        rmt_auto_str text = rmt_text("a key with role %s may not use the verb %s",
-                                     rmt_record_text(key, "role", "?"), name);
+        rmt_auto_str text = rmt_verbs_refusal(ask->verb, key);
         s_fail(ask, RMT_E_NOT_ALLOWED, text);
         rmt_guard_refuse(broker, ask->key, &ask->origin, name, text);
     }

@@ -106,6 +106,12 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
         s_refuse(broker, packet, error.code, error.text);
         return;
     }
+    const char *name = rmt_record_text(msg->body, "name", "");
+    if (rmt_keyring_has_admin(broker->keyring, name)) {
+        s_refuse(broker, packet, RMT_E_EXISTS,
+                 "an admin has this name; choose another one with --name");
+        return;
+    }
     rmt_id_t hash;
     char hash_text[RMT_ID_TEXT_SIZE];
     rmt_token_hash(&token, &hash);

@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 #include "base/rmt_log.h"
 
 struct rmt_keyring {
@@ -15,6 +16,7 @@ static const struct {
     rmt_socket_kind_t ports[2]; // The same twice: one only
 } s_roles[] = {
     {"admin", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
+    {"operator", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
     {"viewer", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
     {"dashboard", {RMT_SOCKET_BROKER_CONSOLE, RMT_SOCKET_BROKER_EVENTS}},
     {"imager", {RMT_SOCKET_BROKER_WORKERS, RMT_SOCKET_BROKER_WORKERS}},
@@ -106,6 +108,37 @@ rmt_keyring_forget(rmt_keyring_t *self)
     }
 }
 
+// The admin of this name, or NULL.
+static const rmt_record_t *
+s_find_admin(const rmt_keyring_t *self, const char *name)
+{
+    for (const rmt_record_t *record = zhashx_first(self->keys); record;
+         record = zhashx_next(self->keys))
+        if (rmt_record_is(record, "role", "admin") && rmt_record_is(record, "name", name))
+            return record;
+    return NULL;
+}
+
+bool
+rmt_keyring_has_admin(const rmt_keyring_t *self, const char *name)
+{
+    return s_find_admin(self, name) != NULL;
+}
+
+void
+rmt_keyring_list_admins(const rmt_keyring_t *self, rmt_msg_t *reply)
+{
+    if (!reply->items)
+        reply->items = rmt_records_new();
+    for (const rmt_record_t *record = zhashx_first(self->keys); record;
+         record = zhashx_next(self->keys)) {
+        if (rmt_record_is(record, "role", "admin")) {
+            rmt_record_t *copy = rmt_record_dup(record);
+            rmt_records_append(reply->items, &copy);
+        }
+    }
+}
+
 int
 rmt_keyring_add_admins(rmt_keyring_t *self, rmt_error_t *error)
 {
@@ -114,10 +147,18 @@ rmt_keyring_add_admins(rmt_keyring_t *self, rmt_error_t *error)
         if (rmt_key_load_public(&key, *path, error) == -1)
             return rmt_wrap(error, "admins");
         const char *slash = strrchr(*path, '/');
+        const char *name = slash ? slash + 1 : *path;
+        rmt_auto_str own = rmt_text("%.*s", (int) strcspn(name, "."), name);
+        const rmt_record_t *other = s_find_admin(self, own);
+        if (other && !rmt_record_is(other, "key", key.public_text))
+            return rmt_fail(error, RMT_E_CONFIG,
+                            "two files of the setting admins have the name %s; name %s "
+                            "after another person",
+                            own, *path);
         rmt_auto(rmt_record) record = rmt_record_new();
         rmt_record_set(record, "key", key.public_text);
         rmt_record_set(record, "role", "admin");
-        rmt_record_set(record, "name", slash ? slash + 1 : *path);
+        rmt_record_set(record, "name", own);
         rmt_record_set(record, "state", "approved");
         rmt_keyring_put(self, record);
     }

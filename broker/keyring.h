@@ -12,6 +12,12 @@ void rmt_keyring_destroy(rmt_keyring_t **self_p);
 // Let the administrators of the settings in. 0, or -1: CONFIG, NOT_FOUND, IO.
 int rmt_keyring_add_admins(rmt_keyring_t *self, rmt_error_t *error);
 
+// Is there an admin of this name?
+bool rmt_keyring_has_admin(const rmt_keyring_t *self, const char *name);
+
+// Add the records of the admins to the items of a reply.
+void rmt_keyring_list_admins(const rmt_keyring_t *self, rmt_msg_t *reply);
+
 // Take a record {key, role, name, place, state, epoch} of Redis over.
 void rmt_keyring_put(rmt_keyring_t *self, const rmt_record_t *record);
 

@@ -5,6 +5,7 @@
 #include "broker/clocks.h"
 #include "broker/driver.h"
 #include "broker/events.h"
+#include "broker/keyring.h"
 #include "broker/peers.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
@@ -27,7 +28,10 @@ enum {
     QUIET = RMT_VERB_QUIET,
     SETS = RMT_VERB_SETS,
     JUDGES = RMT_VERB_JUDGES,
-    READ = ADMIN | VIEWER | DASHBOARD | QUIET | RMT_VERB_READS,
+    OPERATOR = 4096,
+    WORK = ADMIN | OPERATOR,
+    PEOPLE = WORK | VIEWER | DASHBOARD,
+    READ = PEOPLE | QUIET | RMT_VERB_READS,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
 
@@ -35,10 +39,19 @@ static const struct {
     const char *name;
     unsigned bit;
 } s_roles[] = {
-    {"admin", ADMIN},   {"viewer", VIEWER},       {"dashboard", DASHBOARD},
-    {"imager", IMAGER}, {"installer", INSTALLER}, {"source", SOURCE},
-    {"target", TARGET}, {"firstboot", FIRSTBOOT},
+    {"admin", ADMIN},         {"operator", OPERATOR}, {"viewer", VIEWER},
+    {"dashboard", DASHBOARD}, {"imager", IMAGER},     {"installer", INSTALLER},
+    {"source", SOURCE},       {"target", TARGET},     {"firstboot", FIRSTBOOT},
 };
+
+static unsigned
+s_role_bit(const char *role)
+{
+    for (size_t i = 0; i < sizeof s_roles / sizeof *s_roles; i++)
+        if (streq(s_roles[i].name, role))
+            return s_roles[i].bit;
+    return 0;
+}
 
 // ---- Before
 
@@ -118,6 +131,16 @@ s_new_install(rmt_ask_t *ask, rmt_error_t *error)
 }
 
 static int
+s_new_key(rmt_ask_t *ask, rmt_error_t *error)
+{
+    if (rmt_key_is_valid(rmt_record_text(ask->msg->body, "key", "")))
+        return 0;
+    return rmt_fail(error, RMT_E_USAGE,
+                    "the request names no public key of 40 Z85 characters; use: "
+                    "ramet key rotate");
+}
+
+static int
 s_new_token(rmt_ask_t *ask, rmt_error_t *error)
 {
     (void) error;
@@ -128,6 +151,7 @@ s_new_token(rmt_ask_t *ask, rmt_error_t *error)
     rmt_token_hash(&token, &hash);
     rmt_token_text(&token, ask->token);
     rmt_record_set(ask->meta, "hash", rmt_id_text(&hash, text));
+    rmt_record_set(ask->meta, "token", token.id); // The part of it that is no secret
     rmt_record_remove(ask->meta, "idem"); // Its answer is not kept, for it is a secret
     return 0;
 }
@@ -254,57 +278,95 @@ s_merge_snapshot(rmt_ask_t *ask, rmt_msg_t *reply)
     }
 }
 
+static char *s_verbs_of(unsigned role);
+
+static void
+s_add_may(rmt_ask_t *ask, rmt_msg_t *reply)
+{
+    const char *role = rmt_record_text(ask->meta, "role", "");
+    rmt_auto_str verbs = s_verbs_of(s_role_bit(role));
+    rmt_record_set(reply->body, "may", verbs);
+}
+
+// The new key is let in before it hears so.
+static void
+s_let_in(rmt_ask_t *ask, rmt_msg_t *reply)
+{
+    rmt_auto(rmt_record) record = rmt_record_dup(reply->body);
+    rmt_record_set(record, "state", "approved");
+    rmt_keyring_put(ask->broker->keyring, record);
+}
+
+// Redis does not know the admins, whose keys are files. They stand on the first page.
+static void
+s_add_admins(rmt_ask_t *ask, rmt_msg_t *reply)
+{
+    if (!*rmt_record_text(ask->meta, "cursor", ""))
+        rmt_keyring_list_admins(ask->broker->keyring, reply);
+}
+
 // ---- The table
 
-#define RECORDS(class)                                                                   \
-    {class ".list", READ, "record_list", s_class, NULL},                                 \
-        {class ".show", READ, "record_show", s_class, NULL},                             \
-        {class ".add", ADMIN, "record_add", s_new_record, NULL},                         \
-        {class ".set", ADMIN | SETS, "record_set", s_class, NULL},                       \
-        {class ".remove", ADMIN, "record_remove", s_class, NULL},                        \
-        {class ".import", ADMIN, "record_import", s_new_records, NULL},                  \
-    {                                                                                    \
-        class ".approve", ADMIN, "record_approve", s_class, NULL                         \
-    }
-
 static const rmt_verb_t s_verbs[] = {
-    RECORDS("source"),
-    RECORDS("engine"),
-    RECORDS("target"),
-    {"target.hold", ADMIN, "target_hold", NULL, NULL},
-    {"target.unhold", ADMIN, "target_unhold", NULL, NULL},
-    {"target.protect", ADMIN, "target_protect", NULL, NULL},
+    {"source.list", READ, "record_list", s_class, NULL},
+    {"source.show", READ, "record_show", s_class, NULL},
+    {"source.add", WORK, "record_add", s_new_record, NULL},
+    {"source.set", WORK | SETS, "record_set", s_class, NULL},
+    {"source.remove", ADMIN, "record_remove", s_class, NULL},
+    {"source.import", WORK, "record_import", s_new_records, NULL},
+    {"source.approve", ADMIN, "record_approve", s_class, NULL},
+    {"engine.list", READ, "record_list", s_class, NULL},
+    {"engine.show", READ, "record_show", s_class, NULL},
+    {"engine.add", ADMIN, "record_add", s_new_record, NULL},
+    {"engine.set", ADMIN | SETS, "record_set", s_class, NULL},
+    {"engine.remove", ADMIN, "record_remove", s_class, NULL},
+    {"engine.import", ADMIN, "record_import", s_new_records, NULL},
+    {"engine.approve", ADMIN, "record_approve", s_class, NULL},
+    {"target.list", READ, "record_list", s_class, NULL},
+    {"target.show", READ, "record_show", s_class, NULL},
+    {"target.add", WORK, "record_add", s_new_record, NULL},
+    {"target.set", WORK | SETS, "record_set", s_class, NULL},
+    {"target.remove", ADMIN, "record_remove", s_class, NULL},
+    {"target.import", WORK, "record_import", s_new_records, NULL},
+    {"target.approve", ADMIN, "record_approve", s_class, NULL},
+    {"target.hold", WORK, "target_hold", NULL, NULL},
+    {"target.unhold", WORK, "target_unhold", NULL, NULL},
+    {"target.protect", WORK, "target_protect", NULL, NULL},
     {"target.unprotect", ADMIN, "target_unprotect", NULL, NULL},
-    {"image.create", ADMIN, "image_create", s_new_job, s_drive},
+    {"image.create", WORK, "image_create", s_new_job, s_drive},
     {"image.list", READ, "image_list", NULL, NULL},
     {"image.show", READ, "image_show", NULL, NULL},
-    {"image.verify", ADMIN, "image_verify", s_new_job, s_drive},
-    {"image.receive", ADMIN, "image_receive", NULL, s_announce},
-    {"image.import", ADMIN, "image_import", s_new_job, s_drive},
+    {"image.verify", WORK, "image_verify", s_new_job, s_drive},
+    {"image.receive", WORK, "image_receive", NULL, s_announce},
+    {"image.import", WORK, "image_import", s_new_job, s_drive},
     {"image.sign", ADMIN, "image_sign", NULL, NULL},
     {"image.remove", ADMIN, "image_remove", NULL, NULL},
-    {"image.grant", ADMIN, "image_grant", NULL, s_announce},
-    {"store.check", ADMIN, "store_check", s_new_job, s_drive},
-    {"store.scrub", ADMIN, "store_scrub", s_new_job, s_drive},
+    {"image.grant", WORK, "image_grant", NULL, s_announce},
+    {"store.check", WORK, "store_check", s_new_job, s_drive},
+    {"store.scrub", WORK, "store_scrub", s_new_job, s_drive},
     {"store.gc", ADMIN, "store_gc", s_new_job, s_drive},
     {"store.pin", ADMIN, "store_pin", NULL, NULL},
     {"store.unpin", ADMIN, "store_unpin", NULL, NULL},
     {"store.pins", READ, "store_pins", NULL, NULL},
-    {"deploy.plan", ADMIN, "deploy_plan", s_new_plan, s_drive},
-    {"deploy.start", ADMIN, "deploy_start", s_new_install, s_drive},
-    {"warrant.put", ADMIN, "warrant_put", NULL, NULL},
+    {"deploy.plan", WORK, "deploy_plan", s_new_plan, s_drive},
+    {"deploy.start", WORK, "deploy_start", s_new_install, s_drive},
+    {"warrant.put", WORK, "warrant_put", NULL, NULL},
     {"job.list", READ, "job_list", NULL, NULL},
     {"job.show", READ, "job_show", NULL, s_merge_targets},
     {"job.verdicts", READ, "job_verdicts", NULL, NULL},
     {"job.findings", READ, "job_findings", NULL, NULL},
     {"job.logs", READ, "job_logs", NULL, NULL},
-    {"job.cancel", ADMIN, "job_cancel", NULL, NULL},
-    {"job.retry", ADMIN, "job_retry", s_new_install, s_drive},
+    {"job.cancel", WORK, "job_cancel", NULL, NULL},
+    {"job.retry", WORK, "job_retry", s_new_install, s_drive},
     {"lock.list", READ, "lock_list", NULL, NULL},
     {"lock.show", READ, "lock_show", NULL, NULL},
     {"lock.break", ADMIN, "lock_break", NULL, NULL},
-    {"key.list", ADMIN, "key_list", NULL, NULL},
+    {"key.whoami", READ, "key_whoami", NULL, s_add_may},
+    {"key.rotate", PEOPLE, "key_rotate", s_new_key, s_let_in},
+    {"key.list", ADMIN, "key_list", NULL, s_add_admins},
     {"key.token", ADMIN, "key_token", s_new_token, s_show_token},
+    {"token.list", ADMIN, "token_list", NULL, NULL},
+    {"token.revoke", ADMIN, "token_revoke", NULL, NULL},
     {"key.approve", ADMIN, "key_approve", NULL, NULL},
     {"key.revoke", ADMIN, "key_revoke", NULL, NULL},
     {"trust.publish", ADMIN, "trust_publish", NULL, NULL},
@@ -340,9 +402,40 @@ bool
 rmt_verbs_may(const rmt_verb_t *verb, const rmt_record_t *key)
 {
     assert(verb && key);
-    const char *role = rmt_record_text(key, "role", "");
-    for (size_t i = 0; i < sizeof s_roles / sizeof *s_roles; i++)
-        if (streq(s_roles[i].name, role))
-            return verb->roles & s_roles[i].bit;
-    return false;
+    return verb->roles & s_role_bit(rmt_record_text(key, "role", ""));
+}
+
+// The verbs that a role may use, with blanks between. Caller owns it (free).
+static char *
+s_verbs_of(unsigned role)
+{
+    char *list = strdup("");
+    for (size_t i = 0; i < sizeof s_verbs / sizeof *s_verbs; i++) {
+        if (!(s_verbs[i].roles & role))
+            continue;
+        rmt_auto_str before = list;
+        list = rmt_text("%s%s%s", before, *before ? " " : "", s_verbs[i].name);
+    }
+    return list;
+}
+
+char *
+rmt_verbs_refusal(const rmt_verb_t *verb, const rmt_record_t *key)
+{
+    assert(verb && key);
+    rmt_auto_str roles = strdup("");
+    for (size_t i = 0; i < sizeof s_roles / sizeof *s_roles; i++) {
+        if (!(verb->roles & s_roles[i].bit))
+            continue;
+        rmt_auto_str before = rmt_take(&roles);
+        roles = rmt_text("%s%s%s", before, *before ? " or " : "", s_roles[i].name);
+    }
+    const char *way = verb->roles & OPERATOR
+                          ? "; an admin makes a token for such a key with: "
+                            "ramet key token operator --name NAME"
+                      : verb->roles & ADMIN ? "; ask an admin to do it"
+                                            : "";
+    return rmt_text(
+        "a key with role %s may not use the verb %s, which needs the role %s%s",
+        rmt_record_text(key, "role", "?"), verb->name, roles, way);
 }

@@ -42,3 +42,7 @@ const rmt_verb_t *rmt_verbs_find(const char *name);
 
 // Whether the role of a key may use the verb.
 bool rmt_verbs_may(const rmt_verb_t *verb, const rmt_record_t *key);
+
+// Why a key may not use it: which roles may, and how to come to it. Caller owns the
+// result (free).
+char *rmt_verbs_refusal(const rmt_verb_t *verb, const rmt_record_t *key);

@@ -16,8 +16,9 @@
 #define LOGS_MAX 3 // Of how many targets job show prints the log
 #define LOG_LINE_SIZE 4096
 
-static const char *const s_job_columns[] = {
-    "name", "kind", "image-name", "source", "state", "created", "error", "stuck", NULL};
+static const char *const s_job_columns[] = {"name",  "kind", "image-name", "source",
+                                            "state", "by",   "created",    "error",
+                                            "stuck", NULL};
 static const char *const s_target_columns[] = {
     "name",  "engine",  "phase", "state", "failed-phase",
     "error", "warning", "stuck", "text",  NULL};

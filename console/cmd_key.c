@@ -10,6 +10,8 @@
 
 static const char *const s_key_columns[] = {"key",   "role",  "name",
                                             "place", "state", NULL};
+static const char *const s_token_columns[] = {
+    "id", "role", "name", "place", "uses", "left-s", "approve", "by", NULL};
 
 static int
 s_make_key(const char *folder, const char *name, rmt_error_t *error)
@@ -97,6 +99,54 @@ s_key_enrol(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+static int
+s_whoami(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_msg) reply = call_request(call, "key.whoami", NULL, NULL, error);
+    if (!reply)
+        return -1;
+    output_record(reply->body, NULL, NULL, NULL, call->json);
+    return 0;
+}
+
+// The new pair waits beside the old one, so that a rotation that was cut off goes on with
+// the same pair.
+static int
+s_next_key(const char *path, rmt_key_t *key_out, rmt_error_t *error)
+{
+    if (rmt_key_load(key_out, path, error) == 0)
+        return 0;
+    if (error->code != RMT_E_NOT_FOUND)
+        return -1;
+    return rmt_key_new(key_out, error) == -1 || rmt_key_save(key_out, path, error) == -1
+               ? -1
+               : 0;
+}
+
+static int
+s_key_rotate(call_t *call, rmt_error_t *error)
+{
+    if (call_connect(call, error) == -1)
+        return -1;
+    rmt_key_t next;
+    const char *own = rmt_config_text(call->config, "key");
+    rmt_auto_str path = rmt_text("%s.next", own);
+    if (s_next_key(path, &next, error) == -1)
+        return -1;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "key", next.public_text);
+    rmt_key_wipe(&next);
+    rmt_auto(rmt_msg) reply = call_request(call, "key.rotate", body, NULL, error);
+    if (!reply)
+        return -1;
+    if (rename(path, own) == -1)
+        return rmt_fail_errno(error, "rename %s", path);
+    if (rmt_io_sync_parent(own, error) == -1)
+        return -1;
+    rmt_client_destroy(&call->client); // The new key asks, and the old one ends
+    return s_whoami(call, error);
+}
+
 static const option_t s_token_options[] = {
     {"name", "NAME", "only a machine of this name"},
     {"place", "PLACE", "place of an imager or installer, engine of a target"},
@@ -120,12 +170,21 @@ const command_t cmd_key[] = {
     {"key", "token", "ROLE", 1, 1, "Make an enrolment token.", s_key_token, NULL, NULL,
      s_token_options},
     {"key", "enrol", "ROLE", 1, 1,
-     "Enrol this console's key as viewer or dashboard, with a token.", s_key_enrol, NULL,
-     NULL, s_enrol_options},
+     "Enrol this console's key as operator, viewer or dashboard, with a token.",
+     s_key_enrol, NULL, NULL, s_enrol_options},
+    {"key", "rotate", "", 0, 0,
+     "Replace this console's key by a new one; the old one ends when the new one works.",
+     s_key_rotate, NULL, NULL, NULL},
     {"key", "approve", "NAME", 1, 1, "Approve a pending key.", command_run_act,
      "key.approve", NULL, NULL},
     {"key", "revoke", "NAME", 1, 1,
      "Revoke a key; it is refused from its next message on.", command_run_act,
      "key.revoke", NULL, NULL},
+    {"token", "list", "", 0, 0, "List the tokens that may still be used.",
+     command_run_list, "token.list", s_token_columns, NULL},
+    {"token", "revoke", "ID", 1, 1, "Revoke a token.", command_run_act, "token.revoke",
+     NULL, NULL},
+    {"whoami", "", "", 0, 0, "Show the name and role of this console's key.", s_whoami,
+     NULL, NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -5,8 +5,8 @@
 
 #include <string.h>
 
-static const char *const s_lock_columns[] = {"target", "job-name", "epoch", "armed",
-                                             "since",  "reason",   NULL};
+static const char *const s_lock_columns[] = {"target", "job-name", "by",     "epoch",
+                                             "armed",  "since",    "reason", NULL};
 
 static int
 s_lock_break(call_t *call, rmt_error_t *error)

@@ -33,6 +33,7 @@
 --   P script:<engine>:<name>    record; index P scripts:<engine>
 --   P key:<key>                 record; index P keys; P key-names:<name> set of keys
 --   P token:<hash>              record with a life time
+--   P token-ids                 hash of a token's id (no secret) -> its hash
 --   P job:<uid>                 record; P jobs ZSET by time, P job-names ZSET "j-x:<uid>"
 --     :targets (ZSET) :t:<name> (record) :ready (ZSET) :verdicts (ZSET "engine/target")
 --     :v:<engine>/<target> (record) :tasks (set) :log (list of audit ids)

@@ -177,7 +177,7 @@ function R.job_new(meta, kind, fields, targets)
     end
     R.move(meta, 'job', uid, 'submit', { id = uid, name = meta['job-name'], kind = kind,
         stage = 'start', rev = 1, created = wall(), began = now(),
-        ['epoch-at'] = call('GET', P .. 'epoch') or '0', by = meta.by or '', targets = #targets,
+        ['epoch-at'] = call('GET', P .. 'epoch') or '0', by = meta.name or meta.by or '', targets = #targets,
         ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
         local found = call('HMGET', P .. 'target:' .. target, 'engine', 'confirmed-epoch')

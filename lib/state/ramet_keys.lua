@@ -1,6 +1,7 @@
 -- Keys, tokens, enrolment.
 
-local ROLES = { viewer = true, dashboard = true, imager = true, installer = true,
+local PEOPLE = { operator = true, viewer = true, dashboard = true }
+local ROLES = { operator = true, viewer = true, dashboard = true, imager = true, installer = true,
     source = true, target = true, firstboot = true }
 local RECORD_OF = { source = 'source', target = 'target', installer = 'engine' }
 local SECOND_KEY_MS = 20000     -- Two live keys of one machine for so long hold it
@@ -29,6 +30,11 @@ local function sending_end(place)
         end
     end
     call('SREM', P .. 'sending', place)
+end
+
+local function token_end(hash)
+    call('HDEL', P .. 'token-ids', call('HGET', P .. 'token:' .. hash, 'id') or '')
+    call('DEL', P .. 'token:' .. hash)
 end
 
 -- record: of a loaded key, whose state becomes the new one, or of a new key. What a key has
@@ -145,12 +151,64 @@ serve('key_token', function(meta, body)
     need(ttl >= 1 and ttl <= KEPT_S and uses >= 1, E.USAGE,
         'a token lives 1 s to 30 days and has at least one use')
     local key = P .. 'token:' .. meta.hash
-    store(key, { role = body.role, name = body.name or '', place = body.place or '',
-        uses = uses, approve = body.approve == 'yes' and 'yes' or 'no',
+    call('HSET', P .. 'token-ids', meta.token or meta.hash, meta.hash)
+    store(key, { id = meta.token or meta.hash, by = meta.name or meta.by or '',
+        role = body.role, name = body.name or '', place = body.place or '', uses = uses,
+        approve = body.approve == 'yes' and 'yes' or 'no',
         ['until'] = mark() + ttl * 1000 })
     call('EXPIRE', key, ttl + KEPT_S) -- By the time of day: to be forgotten, not to end
-    audit(meta, 'key.token', { role = body.role, name = body.name or '' })
+    audit(meta, 'key.token', { role = body.role, name = body.name or '', token = meta.token })
     return {}
+end)
+
+serve('token_list', function()
+    local items, ids = {}, call('HGETALL', P .. 'token-ids')
+    for i = 1, #ids, 2 do
+        local token = load(P .. 'token:' .. ids[i + 1])
+        if token and num(token['until']) > now() then
+            token['left-s'] = math.floor((num(token['until']) - now()) / 1000)
+            token['until'] = nil
+            items[#items + 1] = token
+        elseif not token then
+            call('HDEL', P .. 'token-ids', ids[i])
+        end
+    end
+    table.sort(items, function(a, b) return a.id < b.id end)
+    return {}, items
+end)
+
+serve('token_revoke', function(meta, body)
+    local hash = need(call('HGET', P .. 'token-ids', body.name or ''), E.NOT_FOUND,
+        'the token ' .. tostring(body.name) .. ' does not exist; see: ramet token list')
+    local token = load(P .. 'token:' .. hash) or {}
+    token_end(hash)
+    audit(meta, 'token.revoke', { token = body.name, role = token.role, name = token.name })
+    return {}
+end)
+
+-- What the caller is. The first use of a key that was made by a rotation ends the old one.
+serve('key_whoami', function(meta)
+    local key = key_load(meta.by)
+    local old = key and set(key.replaces) and key_load(key.replaces)
+    if old and R.can('key', old, 'replace') then
+        key_move(meta, 'replace', old)
+    end
+    return { key = meta.by, role = meta.role, name = meta.name, place = meta.place or '' }
+end)
+
+-- {key}: a new key of the caller, with the same role, name and place. Both may act until
+-- the new one asks who it is.
+serve('key_rotate', function(meta, body)
+    local old = need(key_load(meta.by), E.REFUSED, 'the key of an admin is a file of the '
+        .. 'brokers; make a new pair with: ramet key init FOLDER, and name its public key in '
+        .. 'the setting admins of each broker')
+    local known = key_load(body.key)
+    need(not known or known.replaces == old.key, E.EXISTS, 'the new key is known already')
+    if not known then
+        key_move(meta, 'rotate', { key = body.key, role = old.role, name = old.name,
+            place = old.place or '', replaces = old.key, created = wall() })
+    end
+    return { key = body.key, role = old.role, name = old.name, place = old.place or '' }
 end)
 
 -- The name a machine goes by: its own word, the token's, or the one its hardware has.
@@ -172,6 +230,17 @@ local function enrol_name(body, token)
     end
     need(set(body.identity), E.USAGE, 'the request to enrol needs a name or an identity')
     return 'm-' .. string.sub(redis.sha1hex(body.identity), 1, 12)
+end
+
+-- People are told apart by the names of their keys.
+local function enrol_need_name(body, name)
+    for _, key in ipairs(PEOPLE[body.role] and call('SMEMBERS', P .. 'key-names:' .. name) or {}) do
+        local other = key_load(key)
+        need(not other or not PEOPLE[other.role] or R.is('key', other, 'ended'), E.EXISTS,
+            'a key with role ' .. tostring(other and other.role) .. ' has the name ' .. name
+            .. '; choose another one with --name, or let an admin revoke it: '
+            .. 'ramet key revoke ' .. name)
+    end
 end
 
 -- An older key of the same machine gives way unless it is still heard.
@@ -230,6 +299,7 @@ serve('enrol', function(meta, body)
     need(not set(token.place) or not set(body.place) or token.place == body.place,
         E.NOT_ALLOWED, 'the token was made for another place')
     local name = enrol_name(body, token)
+    enrol_need_name(body, name)
     local rivals = enrol_rivals(meta, body, name)
     local place = set(token.place) and token.place or body.place or ''
     local fields = { identity = set(body.identity) and body.identity or nil,
@@ -241,7 +311,7 @@ serve('enrol', function(meta, body)
             .. tostring(owner))
     end
     if call('HINCRBY', at, 'uses', -1) <= 0 then
-        call('DEL', at)
+        token_end(meta.hash)
     end
     for _, rival in ipairs(rivals) do
         key_move(meta, 'replace', rival)

@@ -212,6 +212,7 @@ local function lock_show(target)
     if lock then
         lock.armed = R.is('lock', lock, 'armed') and 'yes' or 'no'
         lock['job-name'] = call('HGET', P .. 'job:' .. lock.job, 'name') or nil
+        lock.by = call('HGET', P .. 'job:' .. lock.job, 'by') or nil
     end
     return lock
 end

@@ -170,6 +170,7 @@ kind('key', {
         { 'none', 'announce', 'pending', 'key.enrol' },
         { 'none', 'enrol', 'approved', 'key.enrol' },
         { 'none', 'make', 'approved', 'key.firstboot' },
+        { 'none', 'rotate', 'approved', 'key.rotate' },
         { 'pending', 'approve', 'approved', 'key.approve' },
         { 'pending', 'revoke', 'revoked', 'key.revoke' },
         { 'approved', 'make', 'approved', 'key.firstboot' },

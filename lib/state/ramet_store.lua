@@ -160,7 +160,7 @@ serve('store_pin', function(meta, body)
     local place = place_need(body.place)
     local id, name = pin_id(body.image)
     call('HSET', P .. 'pins:' .. place, id, cmsgpack.pack({ id = id, name = name,
-        reason = body.reason or '', by = meta.by or '', since = wall() }))
+        reason = body.reason or '', by = meta.name or meta.by or '', since = wall() }))
     audit(meta, 'store.pin', { place = place, image = name, id = id, text = body.reason })
     return { place = place, image = name, id = id }
 end)

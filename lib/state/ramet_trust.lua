@@ -22,7 +22,7 @@ serve('trust_publish', function(meta, body)
     end
     need(not stands, E.EXISTS, 'the farm has a trust root ' .. str(version)
         .. ' already; see: ramet trust show')
-    put(key, { version = version, id = body.id, root = body.root, by = meta.by or '',
+    put(key, { version = version, id = body.id, root = body.root, by = meta.name or meta.by or '',
         since = wall() })
     call('HSET', P .. 'roots', body.id, str(version))
     call('SET', P .. 'root-newest', str(math.max(version, newest)))

@@ -78,6 +78,7 @@ test_a_revoked_key_of_each_role_is_refused_within_2_s(void **state)
 {
     broker_farm_t *farm = *state;
     static const session_t rows[] = {
+        {"operator", "", "", RMT_PORT_CONSOLE},
         {"viewer", "", "", RMT_PORT_CONSOLE},
         {"dashboard", "", "", RMT_PORT_CONSOLE},
         {"imager", "hq", "commit@hq", RMT_PORT_WORKERS},

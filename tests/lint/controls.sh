@@ -50,6 +50,7 @@ plant_types() { small; put lib/base/a.h '#define RMT_PLANTED 1'; put lib/wire/b.
 plant_unused() { small; put tests/lint/debts 'M1 planted'; put lib/base/a.h 'void planted(void);' 'void other(void);'
   put lib/base/a.c 'void' 'planted(void)' '{' '    planted();' '}'; put lib/base/b.c 'void' 'b(void)' '{' '    other();' '}'
   echo "lib/base/a.h: no other file calls planted$"; }
+plant_verbs() { whole; sed -i '/{"lock.break", /s/ADMIN/WORK/' "$tree/broker/verbs.c"; echo "< lock.break admin,operator"; }
 plant_words() { small; put lib/base/a.c "// TO""DO: planted"; echo "lib/base/a.c:1"; }
 plant_riddles() { small; put lib/base/a.c 'void a(void) { say("which planted job?"); }'
   put lib/base/b.lua "need(a, 'there is no ' .. 'planted', 'nobody serves planted')"; put ops/a '#!/bin/bash' 'die "what is planted is no token"'
