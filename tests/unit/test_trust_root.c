@@ -181,6 +181,22 @@ test_a_revoked_key_counts_for_nothing(void **state)
     RMT_FAILS(rmt_root_draft_remove(root, cy, &error), RMT_E_NOT_FOUND);
 }
 
+// [7.5]: a text that was not made by ramet may keep the row of a key that it revokes.
+static void
+test_a_revoked_key_with_a_row_counts_for_nothing(void **state)
+{
+    const keys_t *keys = *state;
+    rmt_error_t error = {0};
+    char cy[RMT_SIGN_PUBLIC_TEXT_SIZE];
+    rmt_auto(rmt_root) root = s_first(keys);
+    const rmt_signed_t *first = rmt_root_text(root);
+    rmt_auto_str text = rmt_text("%.*sclass=revoked key=%s\n", (int) first->body_size,
+                                 first->text, rmt_sign_key_text(&keys->cy, cy));
+    rmt_auto(rmt_root) both = rmt_root_read(text, strlen(text), &error);
+    assert_non_null(both);
+    assert_null(rmt_root_person(both, RMT_ROOT_ROLE_ORDER, cy));
+}
+
 // [7.2]
 static void
 test_what_is_not_known_is_refused(void **state)
@@ -221,6 +237,7 @@ main(void)
         cmocka_unit_test(test_any_changed_byte_voids_the_signatures),
         cmocka_unit_test(test_the_next_version_is_signed_by_the_old_and_the_new_keys),
         cmocka_unit_test(test_a_revoked_key_counts_for_nothing),
+        cmocka_unit_test(test_a_revoked_key_with_a_row_counts_for_nothing),
         cmocka_unit_test(test_what_is_not_known_is_refused),
     };
     return cmocka_run_group_tests(tests, s_setup, s_teardown);
