@@ -331,7 +331,7 @@ s_try_key(rmt_zap_t *self, zsock_t *server, const char *server_key, const rmt_ke
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
     if (!client)
         return -1;
-    // Where the handshake was refused before this, there is nobody to send to.
+    // Where the handshake was refused before this, no connection is left to send by.
     (void) rmt_socket_send(client, NULL, beat, false, &error);
     rmt_auto(zpoller) poller = zpoller_new(server, NULL);
     while (rmt_clock_ms() < until) {
