@@ -104,7 +104,7 @@ take_source() { # NAME
   mkdir -p "$guest$farm"/{run,keys,state}
   sed -e "s|^root = .*|root = \"/srv/$1\"|; s|127.0.0.1|10.0.2.2|" "$farm/run/source-$1.cfg" >"$guest$farm/run/source-$1.cfg"
   cp "$farm/run/source-$1.facts" "$guest$farm/run/"
-  cp "$farm/keys/$1.key" "$farm/keys/broker.pub" "$guest$farm/keys/"
+  cp "$farm/keys/$1".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
 }
 
 # says PATTERN SECONDS: the machine does, on its console; the line is printed.
