@@ -12,7 +12,7 @@
 #define STATE_FILE_MAX 4096
 #define STATE_FREE_MIN ((uint64_t) 64 * 1024)
 
-// ---- The state file: era and last audit id, by which a restored Redis is known
+// ---- The state file: era and youngest known entry, by which a restored Redis is known
 
 int
 rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
@@ -22,33 +22,55 @@ rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
     if (rmt_io_load(self->settings->state_file, STATE_FILE_MAX, &data, &size, error) ==
         -1) {
         if (error->code == RMT_E_NOT_FOUND) {
-            snprintf(self->file_audit, sizeof self->file_audit, "0-0");
+            snprintf(self->known.id, sizeof self->known.id, "0-0");
             return 0;
         }
         return -1;
     }
-    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"", &self->file_era,
-               self->file_audit) != 2)
+    // A file of an older version has no moment.
+    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"\nmoment = \"%23[0-9]\"",
+               &self->file_era, self->file.id, self->file.moment) < 2)
         return rmt_fail(
             error, RMT_E_CONFIG,
             "%s is not the state file of a broker; move it away to begin with a new one",
             self->settings->state_file);
+    self->known = self->file;
     return 0;
+}
+
+static bool
+s_is_younger(const char *id, const char *than)
+{
+    uint64_t ms[2] = {0}, n[2] = {0};
+    (void) sscanf(id, "%" SCNu64 "-%" SCNu64, &ms[0], &n[0]);
+    (void) sscanf(than, "%" SCNu64 "-%" SCNu64, &ms[1], &n[1]);
+    return ms[0] != ms[1] ? ms[0] > ms[1] : n[0] > n[1];
+}
+
+void
+rmt_broker_know(rmt_broker_t *self, const char *id, const char *moment)
+{
+    if (!s_is_younger(id, self->known.id))
+        return;
+    snprintf(self->known.id, sizeof self->known.id, "%s", id);
+    snprintf(self->known.moment, sizeof self->known.moment, "%s", moment);
 }
 
 int
 rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
 {
-    const char *last = self->audit;
-    if (!*last || (self->era == self->file_era && streq(last, self->file_audit)))
+    const rmt_known_t *last = &self->known;
+    if (self->era == self->file_era && streq(last->id, self->file.id) &&
+        streq(last->moment, self->file.moment))
         return 0;
-    rmt_auto_str text = rmt_text("era = %u\naudit = \"%s\"\n", self->era, last);
+    rmt_auto_str text = rmt_text("era = %u\naudit = \"%s\"\nmoment = \"%s\"\n", self->era,
+                                 last->id, last->moment);
     if (RMT_FAILPOINT("broker.state.save") == -1)
         return rmt_fail_errno(error, "save %s", self->settings->state_file);
     if (rmt_io_save(self->settings->state_file, text, strlen(text), 0600, error) == -1)
         return -1;
     self->file_era = self->era;
-    snprintf(self->file_audit, sizeof self->file_audit, "%s", last);
+    self->file = *last;
     return 0;
 }
 

@@ -29,6 +29,14 @@ typedef struct rmt_events rmt_events_t;
     "this key is unknown, revoked or not approved; an admin sees it with: ramet key "    \
     "list"
 
+// An entry of the audit stream that a broker knows: its id, and the moment of Redis' time
+// of day in which it was made. A Redis that lost entries may give an id again, but not in
+// the same moment.
+typedef struct {
+    char id[48];
+    char moment[24];
+} rmt_known_t;
+
 struct rmt_broker {
     const rmt_settings_t *settings;
     rmt_zap_t *zap;
@@ -44,12 +52,13 @@ struct rmt_broker {
     rmt_fold_t *fold;
     rmt_connections_t *connections;
     rmt_inflow_t *inflow;
-    size_t knocks;     // At the enrol port, on their way to Redis
-    uint32_t era;      // 0 until Redis has said it
-    uint32_t file_era; // As in the state file
-    char file_audit[48];
-    char audit[48]; // The last id read of the audit stream; "" before the first
-    int64_t up_at;  // Since when Redis is there; 0: it is not
+    size_t knocks;           // At the enrol port, on their way to Redis
+    uint32_t era;            // 0 until Redis has said it
+    uint32_t file_era;       // As in the state file
+    uint32_t asked_era;      // Of the last time that Redis was opened; 0: the first time
+    char audit[48];          // The last id read of the audit stream; "" before the first
+    rmt_known_t known, file; // The youngest that this broker knows; that in the file
+    int64_t up_at;           // Since when Redis is there; 0: it is not
     int64_t scan_at, presence_at;
     bool is_linked, is_opening;
     uint64_t refused;   // Acts that were not allowed, since the start
@@ -63,8 +72,11 @@ bool rmt_broker_is_open(const rmt_broker_t *self);
 // Read the state file; none is a broker's first start. 0, or -1: CONFIG, IO.
 int rmt_broker_load(rmt_broker_t *self, rmt_error_t *error);
 
-// Write era and the last audit id durably if they are newer than the file's; before
-// every ARM. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
+// The broker knows of this entry, which may be older than others that it knows.
+void rmt_broker_know(rmt_broker_t *self, const char *id, const char *moment);
+
+// Write era and the youngest known entry durably if they are newer than the file's;
+// before every ARM, and before a GO is sent. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
 int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
 
 // Could the state file be written now? 0, or -1: IO, NO_SPACE.

@@ -212,8 +212,12 @@ s_on_read(void *context, rmt_msg_t *reply)
     const size_t count = rmt_records_count(reply->items);
     if (rmt_record_has(reply->body, "last"))
         rmt_events_begin(self, rmt_record_text(reply->body, "last", ""));
-    for (size_t i = 0; i < count; i++)
-        s_take_entry(self, rmt_records_at(reply->items, i));
+    for (size_t i = 0; i < count; i++) {
+        rmt_record_t *entry = rmt_records_at(reply->items, i);
+        rmt_broker_know(self->broker, rmt_record_text(entry, "id", ""),
+                        rmt_record_text(entry, "moment", ""));
+        s_take_entry(self, entry);
+    }
     if (self->again || count > 0) {
         self->again = false;
         rmt_events_tail(self);

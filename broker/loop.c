@@ -58,10 +58,17 @@ s_on_era(void *context, rmt_msg_t *reply)
     rmt_state_hear_clock(self->state, rmt_record_u64(reply->body, "clock", 0));
     const bool is_raised = rmt_record_flag(reply->body, "raised");
     const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 1);
-    const bool is_other = self->era != 0 && era != self->era;
+    // Not the era of now: the audit stream may have told of a new one meanwhile.
+    const bool is_other = self->asked_era != 0 && era != self->asked_era;
+    const uint32_t known_in = self->asked_era ? self->asked_era : self->file_era;
+    const bool is_past = is_raised || (known_in != 0 && era != known_in);
     self->era = era;
+    const char *last = rmt_record_text(reply->body, "last", "0-0");
     if (is_raised || is_other || !*self->audit)
-        rmt_events_begin(self->events, rmt_record_text(reply->body, "last", "0-0"));
+        rmt_events_begin(self->events, last);
+    if (is_past)
+        self->known = (rmt_known_t){.id = "0-0"}; // What Redis has lost
+    rmt_broker_know(self, last, rmt_record_text(reply->body, "moment", ""));
     if (is_raised)
         rmt_log(RMT_WARN, "era.raised", "era=%u", self->era);
     if (is_other)
@@ -99,10 +106,11 @@ static void
 s_open(rmt_broker_t *self)
 {
     self->is_opening = true;
-    const char *last = self->audit;
+    self->asked_era = self->era;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "era", self->era ? self->era : self->file_era);
-    rmt_record_set(body, "last", *last ? last : self->file_audit);
+    rmt_record_set(body, "last", self->known.id);
+    rmt_record_set(body, "moment", self->known.moment);
     s_tell_machine(self, body);
     rmt_broker_call(self, "era_open", body, s_on_era, self);
 }

@@ -11,8 +11,8 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "Unix socket of Redis, or host:port."},
     {"admins", RMT_CONFIG_LIST, NULL, 1, 256, "Public key files of administrators."},
     {"state", RMT_CONFIG_PATH, NULL, 0, 0,
-     "File with the era and the last audit id. By it the broker knows a Redis that was "
-     "restored from an older copy."},
+     "File with the era and the youngest audit entry. By it the broker knows a Redis "
+     "that was restored from an older copy."},
     {"redis-timeout-ms", RMT_CONFIG_NUMBER, "5000", 100, 60000,
      "Milliseconds until Redis counts as gone."},
     {"beat-ms", RMT_CONFIG_NUMBER, "3000", 100, 30000, "Milliseconds between beats."},

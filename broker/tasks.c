@@ -102,6 +102,40 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     return false;
 }
 
+// The GO that was handed out must be in the state file before it leaves: a Redis that
+// loses it would hand it out again. A broker that cannot write it closes.
+static bool
+s_save_go(rmt_broker_t *broker, const rmt_record_t *taken)
+{
+    rmt_error_t error = {0};
+    if (!rmt_record_has(taken, "last"))
+        return true;
+    rmt_broker_know(broker, rmt_record_text(taken, "last", ""),
+                    rmt_record_text(taken, "moment", ""));
+    if (rmt_broker_save(broker, &error) == 0)
+        return true;
+    rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
+    broker->up_at = 0;
+    return false;
+}
+
+// Returns false when the peer is gone.
+static bool
+s_send_tasks(rmt_broker_t *broker, rmt_member_t *member, const rmt_msg_t *reply)
+{
+    const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 0);
+    const bool may_go = s_save_go(broker, reply->body);
+    bool is_there = true;
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        const rmt_record_t *item = rmt_records_at(reply->items, i);
+        if (may_go)
+            is_there &= s_send_task(broker, member, item, era);
+        else
+            s_return_task(broker, member, item);
+    }
+    return is_there;
+}
+
 static void s_take(rmt_broker_t *broker, rmt_member_t *member,
                    rmt_service_offer_t *offer);
 
@@ -116,12 +150,7 @@ s_on_take(void *context, rmt_msg_t *reply)
         const size_t count =
             reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
         // An error, such as a Redis that went away meanwhile, has no body.
-        const uint32_t era =
-            count > 0 ? (uint32_t) rmt_record_u64(reply->body, "era", 0) : 0;
-        bool is_there = true;
-        for (size_t i = 0; i < count; i++)
-            is_there &=
-                s_send_task(asked->broker, member, rmt_records_at(reply->items, i), era);
+        const bool is_there = count == 0 || s_send_tasks(asked->broker, member, reply);
         offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
         if (!is_there)
             rmt_roster_drop(asked->broker->roster, member->key);

@@ -94,6 +94,13 @@ local function wall()
     return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
 end
 
+-- The same to the microsecond: two entries of one id, before and after a Redis was restored,
+-- were not made in one moment.
+local function moment()
+    local t = call('TIME')
+    return t[1] .. string.format('%06d', tonumber(t[2]))
+end
+
 -- Numbers are written without an exponent.
 local function str(value)
     if type(value) == 'number' then
@@ -214,7 +221,8 @@ end
 
 -- Append to the audit stream; entries of a job stand in its log too.
 local function audit(meta, what, fields)
-    local list = { P .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'what', what }
+    local list = { P .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'what', what,
+        'moment', moment() }
     if set(meta.by) then
         list[#list + 1] = 'by'
         list[#list + 1] = meta.by
@@ -372,9 +380,20 @@ local function serve(name, fn)
     end)
 end
 
+-- The moment in which an entry was made, which an old one does not say.
+local function moment_of(entry)
+    for i = 1, entry and #entry[2] or 0, 2 do
+        if entry[2][i] == 'moment' then
+            return entry[2][i + 1]
+        end
+    end
+    return ''
+end
+
+-- Id and moment of the last entry.
 local function last_audit()
-    local last = call('XREVRANGE', P .. 'audit', '+', '-', 'COUNT', 1)
-    return last[1] and last[1][1] or '0-0'
+    local last = call('XREVRANGE', P .. 'audit', '+', '-', 'COUNT', 1)[1]
+    return last and last[1] or '0-0', moment_of(last)
 end
 
 local function id_parts(id)
@@ -387,10 +406,12 @@ function R.era()
 end
 
 -- True when the stream has lost this entry, though others may have been written since: it
--- is not there, and the stream is too short to have let its beginning go.
-local function is_lost(id)
-    if id == '0-0' or #call('XRANGE', P .. 'audit', id, id) > 0 then
-        return false
+-- is not there, and the stream is too short to have let its beginning go; or another one has
+-- its id, as the time of day of Redis went back.
+local function is_lost(id, made)
+    local found = call('XRANGE', P .. 'audit', id, id)[1]
+    if id == '0-0' or found then
+        return set(made) and found and moment_of(found) ~= made
     end
     local first = call('XRANGE', P .. 'audit', '-', '+', 'COUNT', 1)
     local ms, n = id_parts(first[1] and first[1][1])
@@ -399,13 +420,13 @@ local function is_lost(id)
         or ms < id_ms or ms == id_ms and n < id_n
 end
 
--- {era, last, broker?, identity?}: what the broker's state file says, or what it has seen
--- since; its own name, and the machine it runs on. A Redis that does not have the last
--- entry was restored from an older copy: everything handed out since then must be fenced.
+-- {era, last, moment, broker?, identity?}: what the broker's state file says, or what it has
+-- seen since; its own name, and the machine it runs on. A Redis that does not have the last
+-- entry, of that moment, was restored from an older copy: everything handed out since then
+-- must be fenced.
 serve('era_open', function(meta, body)
     local era, file = num(call('GET', P .. 'era')), num(body.era)
-    local last = last_audit()
-    local behind = file > era or file == era and is_lost(body.last or '0-0')
+    local behind = file > era or file == era and is_lost(body.last or '0-0', body.moment)
     if behind then
         era = math.max(era, file) + 1
     elseif era == 0 then
@@ -415,10 +436,12 @@ serve('era_open', function(meta, body)
     R.broker_greet(body.broker, body.identity)
     if behind then
         call('SET', P .. 'era-at', mark())
-        last = audit(meta, 'era.raised', { era = era,
+        audit(meta, 'era.raised', { era = era,
             text = 'Redis does not have the last entry that a broker has seen' })
     end
-    return { era = era, last = last, raised = behind and 'yes' or 'no', clock = now() }
+    local last, made = last_audit()
+    return { era = era, last = last, moment = made, raised = behind and 'yes' or 'no',
+        clock = now() }
 end)
 
 serve('audit_read', function(meta, body)

@@ -144,8 +144,9 @@ local function task_view(task)
 end
 
 -- {service, nonce, n, lease-ms} for the peer meta.by.
+-- last, moment: the entry that must be in the broker's state file before it sends a GO.
 serve('task_take', function(meta, body)
-    local items, queue = {}, P .. 'queue:' .. body.service
+    local items, answer, queue = {}, { era = R.era() }, P .. 'queue:' .. body.service
     while #items < num(body.n, 1) do
         local id = call('LPOP', queue)
         if not id then
@@ -170,6 +171,7 @@ serve('task_take', function(meta, body)
             R.stuck_drop(task)
             if task.stage == 'write' then
                 R.lock_go(task.subject, body.nonce)
+                answer.last, answer.moment = last_audit()
             end
             items[#items + 1] = task_view(R.task_load(id))
         end
@@ -177,7 +179,7 @@ serve('task_take', function(meta, body)
     if call('LLEN', queue) == 0 then
         call('SREM', P .. 'queues', body.service)
     end
-    return { era = R.era() }, items
+    return answer, items
 end)
 
 -- Services that have tasks waiting.

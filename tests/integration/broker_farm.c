@@ -238,6 +238,7 @@ hand_hire(broker_farm_t *farm, const char *role, const char *name, const rmt_key
                                         .service_count = count,
                                         .context = hand,
                                         .on_told = s_on_told};
+    hand->folder = farm->redis.dir;
     hand->worker = rmt_worker_new(&config, &error);
     assert_non_null(hand->worker);
     assert_int_equal(pthread_create(&hand->thread, NULL, s_work, hand), 0);

@@ -64,6 +64,7 @@ typedef struct {
     atomic_int runs, ends; // Tasks begun, and results that the worker has
     atomic_int is_held;    // Tasks wait while it is set
     const char *first_key; // What prepare hands out for the first boot
+    const char *folder;    // Of the broker's files
 } hand_t;
 
 // A worker or agent in a thread of its own, with these services. Caller owns the result.

@@ -2,6 +2,7 @@
 // die.
 #include "integration/broker_farm.h"
 
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -211,7 +212,47 @@ s_is_in_phase(broker_farm_t *farm, const char *job, const char *phase)
     return streq(rmt_record_text(rmt_records_at(show->items, 0), "phase", ""), phase);
 }
 
+// The state file as it is when the GO comes is kept.
+static int
+s_run_write(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/broker.state", ((hand_t *) context)->folder);
+    rmt_auto_str kept = rmt_text("%s/kept.state", ((hand_t *) context)->folder);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    if (rmt_io_load(path, 4096, &data, &size, error) == -1 ||
+        rmt_io_save(kept, data, size, 0600, error) == -1)
+        return -1;
+    return hand_run_write(task, context, error);
+}
+
+// A Redis that loses the GO is found out, for its entry was in the file before.
+static void
+s_assert_go_was_saved(const broker_farm_t *farm)
+{
+    char taken[64];
+    broker_eval(
+        farm,
+        "for _, e in ipairs(redis.call('XRANGE', 'ramet:audit', '-', '+')) do "
+        "local t = table.concat(e[2], ' ') if string.find(t, 'task.taken', 1, true) "
+        "and string.find(t, 'write@target/t1', 1, true) then return e[1] end end",
+        taken, sizeof taken);
+    rmt_error_t error = {0};
+    rmt_auto_str kept = rmt_text("%s/kept.state", farm->redis.dir);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    RMT_OK(rmt_io_load(kept, 4096, &data, &size, &error));
+    const char *saved = strstr(data, "audit = \"");
+    assert_non_null(saved);
+    uint64_t ms[2] = {0}, n[2] = {0};
+    assert_int_equal(sscanf(saved, "audit = \"%" SCNu64 "-%" SCNu64, &ms[0], &n[0]), 2);
+    assert_int_equal(
+        sscanf(taken + strspn(taken, "\""), "%" SCNu64 "-%" SCNu64, &ms[1], &n[1]), 2);
+    assert_true(ms[0] > ms[1] || (ms[0] == ms[1] && n[0] >= n[1]));
+}
+
 // [4.1] M11 M25: the key of the first boot ends it, and can do nothing else.
+// [1.63] P6: the GO is in the state file before it comes.
 static void
 test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
 {
@@ -228,7 +269,7 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
         hand_hire(farm, "installer", "installer-1", &installer_key, installs, 4);
     const rmt_key_t target_key = broker_enrol(farm, "target", "t1", "lab");
     const rmt_service_t writes[] = {{"prepare@target/t1", 1, hand_run_prepare},
-                                    {"write@target/t1", 1, hand_run_write},
+                                    {"write@target/t1", 1, s_run_write},
                                     {"reboot@target/t1", 1, hand_run_plain}};
     rmt_key_t first;
     rmt_error_t error = {0};
@@ -243,6 +284,7 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
         farm, "deploy.start", "image=img engines=lab when-booted=yes", "target=t1");
     rmt_auto_str job = strdup(rmt_record_text(start->body, "job", ""));
     hand_await_runs(target, 3);
+    s_assert_go_was_saved(farm);
     rmt_auto_str want = rmt_text("job=%s", job);
     RMT_WAIT_UNTIL(s_is_in_phase(farm, want, "awaiting-first-boot"), BROKER_WAIT_MS);
     rmt_auto(rmt_msg) lock = broker_need(farm, "lock.show", "target=t1", "");

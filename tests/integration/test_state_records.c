@@ -188,6 +188,31 @@ test_lost_entries_raise_the_era_though_others_came_since(void **state)
     assert_string_equal(state_farm_body(farm, "era"), "2");
 }
 
+// [1.64]: the id of a lost entry may be given again when the time of day of Redis goes
+// back.
+static void
+test_another_entry_of_the_same_id_raises_the_era(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("era_open", "", "era=0 last=0-0", "");
+    OK("audit_append", "", "what=note text=kept", "");
+    OK("era_open", "", "era=1 last=0-0", "");
+    rmt_auto_str id = strdup(state_farm_body(farm, "last"));
+    rmt_auto_str moment = strdup(state_farm_body(farm, "moment"));
+    assert_true(strlen(moment) >= 16);
+    rmt_auto_str same = rmt_text("era=1 last=%s moment=%s", id, moment);
+    OK("era_open", "", same, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "no");
+    // The file of an older version has no moment.
+    rmt_auto_str old = rmt_text("era=1 last=%s", id);
+    OK("era_open", "", old, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "no");
+    rmt_auto_str other = rmt_text("era=1 last=%s moment=1%s", id, moment);
+    OK("era_open", "", other, "");
+    assert_string_equal(state_farm_body(farm, "raised"), "yes");
+    assert_string_equal(state_farm_body(farm, "era"), "2");
+}
+
 // [1.29]: what was answered is there after a crash.
 static void
 test_calls_fail_while_redis_is_gone_and_work_again_after(void **state)
@@ -213,6 +238,7 @@ main(void)
         CASE(test_scripts_are_given_in_name_order),
         CASE(test_a_redis_behind_the_state_file_raises_the_era),
         CASE(test_lost_entries_raise_the_era_though_others_came_since),
+        CASE(test_another_entry_of_the_same_id_raises_the_era),
         CASE(test_calls_fail_while_redis_is_gone_and_work_again_after),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,12 +117,6 @@ serve('watch_stage', function()
     return { armed = armed_now and 'yes' or 'no', preparing = preparing and 'yes' or 'no' }
 end)
 
--- {id}: has the audit stream an entry of this id?
-serve('watch_entry', function(_, body)
-    local found = call('XRANGE', P .. 'audit', body.id, body.id)
-    return { there = #found > 0 and 'yes' or 'no' }
-end)
-
 serve('watch_armed', function(_, body)
     return { armed = armed[body.era .. ' ' .. body.target .. ' ' .. body.epoch]
         and 'yes' or 'no' }
