@@ -15,9 +15,9 @@ processes=(redis broker imager installer source target writer console)
 stages=(
   "capture-ends   image   source    worker.result.send            -"
   "capture-told   image   source    worker.result.sent            -"
-  "pack-written   image   imager    store.pack.write              imager"
-  "pack-synced    image   imager    store.pack.sync               imager"
-  "commit         image   imager    store.commit.rename           imager"
+  "pack-written   image   imager    store.pack.write              -"
+  "pack-synced    image   imager    store.pack.sync               -"
+  "commit         image   imager    store.commit.rename           -"
   "publish        image   imager    store.image.publish           -"
   "published      image   imager    store.image.published         -"
   "match-ends     deploy  installer worker.result.send            -"
