@@ -6,11 +6,11 @@
 
 #include <czmq.h>
 #include "facts/rmt_endpoint.h"
+#include "net/rmt_connections.h"
 #include "net/rmt_inflow.h"
 #include "net/rmt_socket.h"
 #include "state/rmt_state.h"
 #include "net/rmt_zap.h"
-#include "broker/connections.h"
 #include "broker/fold.h"
 #include "broker/lanes.h"
 #include "broker/quota.h"
@@ -50,7 +50,7 @@ struct rmt_broker {
     rmt_quota_t *quota;   // Of keys
     rmt_quota_t *callers; // Of addresses at the enrol port
     rmt_fold_t *fold;
-    rmt_connections_t *connections;
+    rmt_connections_t *connections[RMT_PORT_EVENTS + 1]; // None of the enrol port
     rmt_inflow_t *inflow;
     size_t knocks;           // At the enrol port, on their way to Redis
     uint32_t era;            // 0 until Redis has said it

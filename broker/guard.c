@@ -71,7 +71,8 @@ s_mute(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin, unsig
             role, name, times, broker->settings->mute_s);
     rmt_zap_mute(broker->zap, user, (int64_t) broker->settings->mute_s * 1000);
     rmt_origin_cut(origin);
-    rmt_connections_end_all(broker->connections, user); // As a member it is silent
+    for (int port = RMT_PORT_AGENTS; port <= RMT_PORT_EVENTS; port++)
+        rmt_connections_end(broker->connections[port], user); // As a member it is silent
     rmt_auto_str text =
         rmt_text("the key of %s %s had more than %d strikes; the broker "
                  "does not hear it for %u s",
@@ -113,7 +114,7 @@ rmt_guard_connection(rmt_broker_t *broker, rmt_port_t port, const char *user,
 {
     const size_t max =
         s_is_admin(broker, user) ? ADMIN_CONNECTIONS_MAX : s_connections_max[port];
-    return rmt_connections_require(broker->connections, port, user, origin, max);
+    return rmt_connections_require(broker->connections[port], user, origin, max);
 }
 
 static bool

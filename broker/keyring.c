@@ -78,7 +78,7 @@ s_guard(rmt_keyring_t *self, const rmt_record_t *record)
         }
     }
     if (!s_may_act(record))
-        rmt_connections_end(self->broker->connections, RMT_PORT_EVENTS, key);
+        rmt_connections_end(self->broker->connections[RMT_PORT_EVENTS], key);
 }
 
 void

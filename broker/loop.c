@@ -258,7 +258,8 @@ s_tick(rmt_broker_t *self)
         rmt_quota_tick(self->quota, now);
         rmt_quota_tick(self->callers, now);
         rmt_broker_tick(self, now);
-        rmt_connections_tick(self->connections);
+        for (int port = RMT_PORT_AGENTS; port <= RMT_PORT_EVENTS; port++)
+            rmt_connections_tick(self->connections[port]);
         if (rmt_broker_is_open(self))
             rmt_worker_port_presence(self);
     }
@@ -319,7 +320,8 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->lanes = rmt_lanes_new();
     self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
     self->fold = rmt_fold_new();
-    self->connections = rmt_connections_new();
+    for (int port = RMT_PORT_AGENTS; port <= RMT_PORT_EVENTS; port++)
+        self->connections[port] = rmt_connections_new();
     self->inflow = rmt_inflow_new(s_on_flood, self);
     self->quota = rmt_quota_new(KEYS_MAX, (int64_t) self->settings->mute_s * 1000);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
@@ -353,7 +355,8 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_quota_destroy(&self->quota);
     rmt_quota_destroy(&self->callers);
     rmt_fold_destroy(&self->fold);
-    rmt_connections_destroy(&self->connections);
+    for (int port = RMT_PORT_AGENTS; port <= RMT_PORT_EVENTS; port++)
+        rmt_connections_destroy(&self->connections[port]);
     rmt_inflow_destroy(&self->inflow);
     rmt_roster_destroy(&self->roster);
     rmt_keyring_destroy(&self->keyring);

@@ -1,11 +1,10 @@
-#include "broker/connections.h"
+#include "net/rmt_connections.h"
 
 #include <assert.h>
 #include <czmq.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
 
-#define NAME_SIZE (RMT_USER_SIZE + 4)
 #define SURPLUS_MAX 1024 // That are told before they end; others end at once
 
 typedef struct {
@@ -14,7 +13,7 @@ typedef struct {
 } row_t;
 
 struct rmt_connections {
-    zhashx_t *rows;        // Port and key -> row_t
+    zhashx_t *rows;        // Key -> row_t
     rmt_origin_t *surplus; // To be ended
     size_t surplus_count;
 };
@@ -53,13 +52,6 @@ rmt_connections_destroy(rmt_connections_t **self_p)
     }
 }
 
-static char *
-s_name(char name[NAME_SIZE], rmt_port_t port, const char *user)
-{
-    snprintf(name, NAME_SIZE, "%d %s", (int) port, user);
-    return name;
-}
-
 static void
 s_forget_ended(row_t *row)
 {
@@ -93,15 +85,14 @@ s_add_surplus(rmt_connections_t *self, const rmt_origin_t *origin)
 }
 
 rmt_connection_t *
-rmt_connections_require(rmt_connections_t *self, rmt_port_t port, const char *user,
+rmt_connections_require(rmt_connections_t *self, const char *user,
                         const rmt_origin_t *origin, size_t max)
 {
     assert(self && user && origin && origin->fd != -1);
-    char name[NAME_SIZE];
-    row_t *row = zhashx_lookup(self->rows, s_name(name, port, user));
+    row_t *row = zhashx_lookup(self->rows, user);
     if (!row) {
         row = zmalloc(sizeof *row);
-        zhashx_insert(self->rows, name, row);
+        zhashx_insert(self->rows, user, row);
     }
     rmt_connection_t *connection = s_find(row, origin);
     if (connection)
@@ -118,20 +109,12 @@ rmt_connections_require(rmt_connections_t *self, rmt_port_t port, const char *us
 }
 
 void
-rmt_connections_end(rmt_connections_t *self, rmt_port_t port, const char *user)
+rmt_connections_end(rmt_connections_t *self, const char *user)
 {
     assert(self && user);
-    char name[NAME_SIZE];
-    const row_t *row = zhashx_lookup(self->rows, s_name(name, port, user));
+    const row_t *row = zhashx_lookup(self->rows, user);
     for (size_t i = 0; row && i < row->count; i++)
         rmt_origin_cut(&row->list[i].origin);
-}
-
-void
-rmt_connections_end_all(rmt_connections_t *self, const char *user)
-{
-    for (int port = RMT_PORT_ENROL; port <= RMT_PORT_EVENTS; port++)
-        rmt_connections_end(self, (rmt_port_t) port, user);
 }
 
 void
@@ -141,11 +124,11 @@ rmt_connections_tick(rmt_connections_t *self)
     for (size_t i = 0; i < self->surplus_count; i++)
         rmt_origin_cut(&self->surplus[i]);
     self->surplus_count = 0;
-    rmt_auto(zlistx) names = zhashx_keys(self->rows);
-    for (const char *name = zlistx_first(names); name; name = zlistx_next(names)) {
-        row_t *row = zhashx_lookup(self->rows, name);
+    rmt_auto(zlistx) users = zhashx_keys(self->rows);
+    for (const char *user = zlistx_first(users); user; user = zlistx_next(users)) {
+        row_t *row = zhashx_lookup(self->rows, user);
         s_forget_ended(row);
         if (row->count == 0)
-            zhashx_delete(self->rows, name);
+            zhashx_delete(self->rows, user);
     }
 }

@@ -1,15 +1,14 @@
-// connections - the connections of each key at each port, how many they may be, and their
-// end.
+// rmt_connections - the connections of each key at one port, how many they may be, and
+// their end.
 //
 // libzmq tells neither which connections stand nor when one ends, so a connection is
 // known from its first message on, and is looked for every few seconds. Those at the
-// enrol port are not kept here: any key may come there.
+// enrol port are not kept: any key may come there.
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
-#include "facts/rmt_endpoint.h"
-#include "net/rmt_socket.h"
+#include "net/rmt_origin.h"
 
 typedef struct rmt_connections rmt_connections_t;
 
@@ -19,6 +18,7 @@ typedef struct {
     bool is_refused;      // Its key may not act, and it was told so
 } rmt_connection_t;
 
+// Caller owns the result.
 rmt_connections_t *rmt_connections_new(void);
 void rmt_connections_destroy(rmt_connections_t **self_p);
 
@@ -26,13 +26,11 @@ void rmt_connections_destroy(rmt_connections_t **self_p);
 // Returns what is kept of the connection, valid until the next call. NULL: the key has
 // max other connections at this port; this one ends with the next tick, so that the peer
 // can be told before.
-rmt_connection_t *rmt_connections_require(rmt_connections_t *self, rmt_port_t port,
-                                          const char *user, const rmt_origin_t *origin,
-                                          size_t max);
+rmt_connection_t *rmt_connections_require(rmt_connections_t *self, const char *user,
+                                          const rmt_origin_t *origin, size_t max);
 
-// End all connections of a key, at one port or at each.
-void rmt_connections_end(rmt_connections_t *self, rmt_port_t port, const char *user);
-void rmt_connections_end_all(rmt_connections_t *self, const char *user);
+// End all connections of a key.
+void rmt_connections_end(rmt_connections_t *self, const char *user);
 
 // End the connections that were too many, and forget those that have ended.
 void rmt_connections_tick(rmt_connections_t *self);
