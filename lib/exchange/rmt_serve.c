@@ -12,6 +12,8 @@
 #define RECEIVE_MAX 256 // Messages before others get their turn
 #define EVENTS_MAX 50   // Told in a second
 #define NO_GRANT "this key has no grant at this worker"
+#define TOO_MANY                                                                         \
+    "this key has too many connections to this worker; end some of them, then try again"
 
 struct rmt_serve {
     zactor_t *actor;
@@ -105,13 +107,13 @@ s_caller(rmt_serve_state_t *self, rmt_packet_t *packet)
 // ---- Messages
 
 static void
-s_refuse(rmt_serve_state_t *self, rmt_packet_t *packet, const char *text)
+s_refuse(rmt_serve_state_t *self, rmt_packet_t *packet, rmt_code_t code, const char *text)
 {
     rmt_error_t ignored = {0};
     self->stats.refused++;
     rmt_serve_tell(self, "peer.refused", packet->user, text);
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_REFUSED);
-    msg->code = RMT_E_NOT_ALLOWED;
+    msg->code = code;
     rmt_msg_text(&msg->text, text);
     // A caller that has gone needs no answer.
     (void) rmt_socket_send(self->socket, packet->route, msg, false, &ignored);
@@ -121,7 +123,7 @@ static void
 s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
 {
     if (!rmt_grants_knows(self->grants, packet->user, rmt_clock_ms())) {
-        s_refuse(self, packet, NO_GRANT);
+        s_refuse(self, packet, RMT_E_NOT_ALLOWED, NO_GRANT);
         return;
     }
     const rmt_msg_kind_t kind = packet->msg->kind;
@@ -135,8 +137,22 @@ s_handle(rmt_serve_state_t *self, rmt_packet_t *packet)
                kind == RMT_MSG_WHOLE || kind == RMT_MSG_SEAL) {
         rmt_serve_offered(self, s_caller(self, packet), &packet->msg);
     } else {
-        s_refuse(self, packet, "a data port does not take this kind of message");
+        s_refuse(self, packet, RMT_E_NOT_ALLOWED,
+                 "a data port does not take this kind of message");
     }
+}
+
+// False: the key has too many connections, and this one ends after it was told.
+static bool
+s_admits(rmt_serve_state_t *self, rmt_packet_t *packet)
+{
+    const rmt_origin_t *origin = &packet->origin;
+    rmt_inflow_heard(self->inflow, origin);
+    if (origin->fd == -1 || rmt_connections_require(self->connections, packet->user,
+                                                    origin, RMT_SERVE_CONNECTIONS))
+        return true;
+    s_refuse(self, packet, RMT_E_UNAVAILABLE, TOO_MANY);
+    return false;
 }
 
 static bool
@@ -146,15 +162,16 @@ s_receive(rmt_serve_state_t *self)
         rmt_error_t error = {0};
         rmt_packet_t packet = {0};
         const int rc = rmt_socket_recv(self->socket, &packet, &error);
-        if (rc == 1) {
+        if (rc == 0)
+            return false;
+        const bool is_admitted = s_admits(self, &packet);
+        if (is_admitted && rc == 1) {
             s_handle(self, &packet);
-        } else if (rc == -1) {
+        } else if (is_admitted) {
             self->stats.refused++;
             rmt_serve_tell(self, "peer.refused", packet.user, error.text);
         }
         rmt_packet_clear(&packet);
-        if (rc == 0)
-            return false;
     }
     return true;
 }
@@ -199,6 +216,7 @@ static void
 s_tick(rmt_serve_state_t *self)
 {
     self->events_left = EVENTS_MAX;
+    rmt_connections_tick(self->connections);
     rmt_grants_expire(self->grants, rmt_clock_ms());
     s_end_dropped(self);
     rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
@@ -261,11 +279,21 @@ s_state_destroy(rmt_serve_state_t *self)
     zhashx_destroy(&self->callers);
     zpoller_destroy(&self->poller);
     zsock_destroy(&self->socket);
+    rmt_connections_destroy(&self->connections);
+    rmt_inflow_destroy(&self->inflow);
     rmt_grants_destroy(&self->grants);
     rmt_roots_destroy(&self->roots);
     rmt_store_destroy(&self->store);
     free(self->root);
     free(self);
+}
+
+static void
+s_on_flood(void *context, const char *address)
+{
+    rmt_error_t why = {0};
+    rmt_fail(&why, RMT_E_PROTOCOL, "%s sends a message without end", address);
+    rmt_serve_tell(context, "peer.cut", "", why.text);
 }
 
 static void
@@ -276,7 +304,7 @@ s_run(zsock_t *pipe, void *args)
     self->poller = zpoller_new(pipe, rmt_roots_socket(self->roots), self->socket, NULL);
     zpoller_set_nonstop(self->poller, true);
     zsock_signal(pipe, 0);
-    int timeout_ms = TICK_MS;
+    int timeout_ms = 0;
     int64_t tick_ms = 0;
     while (true) {
         // The first that is ready, in the order of the poller; asking each again would
@@ -290,9 +318,11 @@ s_run(zsock_t *pipe, void *args)
         const bool more = s_receive(self);
         const rmt_pump_t pump = rmt_serve_pump(self);
         s_purge(self);
+        // After all that has come was heard, however long the store took before.
+        const int look_ms = rmt_inflow_tick(self->inflow, rmt_clock_ms());
         timeout_ms = more || pump == RMT_PUMP_MORE ? 0
                      : pump == RMT_PUMP_FULL       ? QUEUE_FULL_MS
-                                                   : TICK_MS;
+                                                   : look_ms;
         if (rmt_clock_ms() - tick_ms >= TICK_MS) {
             s_tick(self);
             tick_ms = rmt_clock_ms();
@@ -323,6 +353,9 @@ rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
     assert(self);
     self->port = rmt_socket_port(socket);
     state->socket = rmt_take(&socket);
+    state->connections = rmt_connections_new();
+    state->inflow = rmt_inflow_new(s_on_flood, state);
+    rmt_inflow_add(state->inflow, self->port, RMT_SOCKET_DATA_SERVER);
     state->store = rmt_take(&store);
     state->roots = rmt_take(&roots);
     state->grants = rmt_grants_new(config->zap);

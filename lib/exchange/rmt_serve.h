@@ -18,13 +18,15 @@
 
 #define RMT_SERVE_BUDGET ((uint64_t) 128 * 1024 * 1024)
 #define RMT_SERVE_WINDOW ((uint64_t) 8 * 1024 * 1024)
-#define RMT_SERVE_STREAMS 16 // Open at once; more are told UNAVAILABLE
+#define RMT_SERVE_STREAMS 16     // Open at once; more are told UNAVAILABLE
+#define RMT_SERVE_CONNECTIONS 64 // Of one key; more are told UNAVAILABLE, and end
 
 typedef struct rmt_serve rmt_serve_t;
 
 // An event for the log; called in threads of the server, so it must be
 // thread-safe, as rmt_log is. event: "stream.opened", "stream.sealed", "stream.broken",
-// "fetch.refused", "peer.refused", "chunk.damaged". key: public key of the peer.
+// "fetch.refused", "peer.refused", "peer.cut", "chunk.damaged". key: public key of the
+// peer; "" where it is not known.
 typedef void(rmt_serve_event_fn)(void *context, const char *event, const char *key,
                                  const char *text);
 

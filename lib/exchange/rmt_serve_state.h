@@ -6,6 +6,8 @@
 #include "wire/rmt_msg.h"
 #include "exchange/rmt_roots.h"
 #include "exchange/rmt_serve.h"
+#include "net/rmt_connections.h"
+#include "net/rmt_inflow.h"
 #include "net/rmt_socket.h"
 #include "store/rmt_store.h"
 #include "exchange/rmt_stream.h"
@@ -43,6 +45,8 @@ typedef struct {
 
 typedef struct {
     zsock_t *pipe, *socket;
+    rmt_connections_t *connections;
+    rmt_inflow_t *inflow;
     zpoller_t *poller;
     rmt_grants_t *grants;
     rmt_roots_t *roots;

@@ -39,7 +39,7 @@ static const kind_t s_kinds[RMT_SOCKET_KIND_COUNT] = {
     [RMT_SOCKET_BROKER_WORKERS] = {ZMQ_ROUTER, "workers", CONTROL_SIZE, 64, 1000, 1024},
     [RMT_SOCKET_BROKER_CONSOLE] = {ZMQ_ROUTER, "console", CONTROL_SIZE, 16, 1000, 1024},
     [RMT_SOCKET_BROKER_EVENTS] = {ZMQ_XPUB, "events", TOPIC_SIZE, 16, 1000, 1024},
-    [RMT_SOCKET_DATA_SERVER] = {ZMQ_ROUTER, "data", DATA_SIZE, 4096, 4096, 1024},
+    [RMT_SOCKET_DATA_SERVER] = {ZMQ_ROUTER, "data", DATA_SIZE, 8, 4096, 1024},
     [RMT_SOCKET_CONTROL_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 1000, 0},
     [RMT_SOCKET_CONSOLE_CLIENT] = {ZMQ_DEALER, NULL, CONTROL_SIZE, 1000, 1000, 0},
     [RMT_SOCKET_DATA_CLIENT] = {ZMQ_DEALER, NULL, DATA_SIZE, 4096, 4096, 0},
@@ -465,16 +465,6 @@ s_read_msg(parts_t *parts, size_t first, rmt_msg_t **msg_out, rmt_error_t *error
     return 0;
 }
 
-// On the data ports, where chunks come by thousands, no peer is told by its connection.
-static bool
-s_has_origin(zsock_t *socket)
-{
-    char domain[16] = "";
-    size_t size = sizeof domain;
-    const int rc = zmq_getsockopt(zsock_resolve(socket), ZMQ_ZAP_DOMAIN, domain, &size);
-    return rc == 0 && !streq(domain, s_kinds[RMT_SOCKET_DATA_SERVER].domain);
-}
-
 int
 rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
 {
@@ -491,7 +481,7 @@ rmt_socket_recv(zsock_t *socket, rmt_packet_t *packet, rmt_error_t *error)
     packet->size = parts.frames[first] ? zframe_size(parts.frames[first]) : 0;
     if (type == ZMQ_ROUTER) {
         packet->route = rmt_take(&parts.frames[0]);
-        if (parts.frames[1] && s_has_origin(socket))
+        if (parts.frames[1])
             packet->origin = rmt_origin_of(parts.frames[1]);
         rc = s_read_user(parts.frames[1], packet->user, error);
     }

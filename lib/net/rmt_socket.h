@@ -32,7 +32,7 @@ typedef enum {
 typedef struct {
     zframe_t *route;          // Of a ROUTER: give it back to rmt_socket_send
     char user[RMT_USER_SIZE]; // Public key of the sender; empty on client sockets
-    rmt_origin_t origin;      // Its connection; of the ports of a broker alone
+    rmt_origin_t origin;      // Its connection; of server sockets alone
     size_t size;              // Octets of the envelope
     rmt_msg_t *msg;
 } rmt_packet_t;

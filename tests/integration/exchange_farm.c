@@ -17,6 +17,8 @@ s_count_event(void *context, const char *event, const char *key, const char *tex
     (void) text;
     if (strcmp(event, "fetch.refused") == 0)
         __atomic_add_fetch(&farm->events, 1, __ATOMIC_SEQ_CST);
+    if (strcmp(event, "peer.cut") == 0)
+        __atomic_add_fetch(&farm->cuts, 1, __ATOMIC_SEQ_CST);
 }
 
 static rmt_serve_t *

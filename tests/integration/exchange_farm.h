@@ -13,7 +13,8 @@ typedef struct {
     rmt_zap_t *zap;
     rmt_serve_t *serve;
     rmt_records_t *holders;
-    int events;
+    int events; // fetch.refused
+    int cuts;   // peer.cut
 } exchange_farm_t;
 
 // cmocka set-up and tear-down: *state is an exchange_farm_t.

@@ -26,7 +26,7 @@ of_code() {
     }
     while (/\brmt_serve_tell\([^,]+, *"([^"]+)"/g) {
       my $event = $1;
-      add($event, $event =~ /refused|damaged|broken/ ? "warn" : "info", "key= text=");
+      add($event, $event =~ /refused|damaged|broken|cut/ ? "warn" : "info", "key= text=");
     }
     END { printf "%s %s %s\n", $_, join(",", sort keys %{$level{$_}}),
                  join(",", sort keys %{$fields{$_}}) for sort keys %level }'

@@ -15,8 +15,8 @@ static void
 s_log_event(void *context, const char *event, const char *key, const char *text)
 {
     (void) context;
-    const bool is_bad =
-        strstr(event, "refused") || strstr(event, "damaged") || strstr(event, "broken");
+    const bool is_bad = strstr(event, "refused") || strstr(event, "damaged") ||
+                        strstr(event, "broken") || strstr(event, "cut");
     rmt_log(is_bad ? RMT_WARN : RMT_INFO, event, "key=%s text=\"%s\"", key, text);
 }
 

@@ -1,0 +1,209 @@
+// What a peer with a grant can cost a holder of chunks over its data port. P16, P17.
+#include "integration/exchange_farm.h"
+#include "tools/rmt_wait.h"
+
+#include <arpa/inet.h>
+#include <czmq.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+
+#define MIB ((size_t) 1 << 20)
+#define FRAME_SIZE ((size_t) 1000000)
+#define ENDLESS_COUNT 400
+#define GROWTH_MAX (80 * MIB) // It is looked for ten times a second
+#define LIMIT_MS 20000
+
+// Resident memory of this process, which has the holder in it; in octets.
+static size_t
+s_memory(void)
+{
+    rmt_error_t error = {0};
+    rmt_auto_ptr text = NULL;
+    size_t size = 0;
+    unsigned long all = 0, resident = 0;
+    RMT_OK(rmt_io_load("/proc/self/statm", 4096, &text, &size, &error));
+    assert_int_equal(sscanf(text, "%lu %lu", &all, &resident), 2);
+    return resident * (size_t) sysconf(_SC_PAGESIZE);
+}
+
+// A message of a fetcher, which the holder answers at once.
+static void
+s_say_fetch(zsock_t *socket, const rmt_id_t *image)
+{
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image->bytes, RMT_ID_SIZE);
+    fetch->window = 1;
+    fetch->ids = zchunk_new(image->bytes, RMT_ID_SIZE);
+    exchange_say(socket, fetch);
+}
+
+// REFUSED with UNAVAILABLE is the word for a connection that is too many.
+static rmt_code_t
+s_try(zsock_t *socket, const rmt_id_t *image, int timeout_ms)
+{
+    s_say_fetch(socket, image);
+    rmt_auto(rmt_msg) answer = exchange_recv(socket, timeout_ms);
+    if (!answer)
+        return RMT_E_TIMEOUT;
+    if (answer->kind == RMT_MSG_CHUNK) {
+        rmt_auto(rmt_msg) ack = rmt_msg_new(RMT_MSG_ACK);
+        ack->window = RMT_SERVE_WINDOW;
+        exchange_say(socket, ack);
+        return RMT_E_OK;
+    }
+    assert_int_equal(answer->kind, RMT_MSG_REFUSED);
+    return rmt_code_from(answer->code);
+}
+
+static rmt_id_t
+s_image(const exchange_farm_t *farm)
+{
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    return fixture_image(store, 1, 3);
+}
+
+// ---- A message without end
+
+// The peer is a process of its own, so that what it keeps itself does not count. It uses
+// libzmq alone: the state that CZMQ keeps of a process is the other one's.
+static void
+s_send_endless(const char *endpoint, const rmt_key_t *own, const char *server_key)
+{
+    void *context = zmq_ctx_new();
+    void *socket = zmq_socket(context, ZMQ_DEALER);
+    rmt_auto_ptr bytes = calloc(1, FRAME_SIZE);
+    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, own->secret_text, 41);
+    zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, own->public_text, 41);
+    zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, server_key, 41);
+    if (zmq_connect(socket, endpoint) == -1)
+        _exit(EXIT_FAILURE);
+    // libzmq begins to send a message when its sender has given it all frames.
+    for (int i = 1; i <= ENDLESS_COUNT; i++)
+        if (zmq_send(socket, bytes, FRAME_SIZE, i < ENDLESS_COUNT ? ZMQ_SNDMORE : 0) ==
+            -1)
+            _exit(EXIT_FAILURE);
+    for (;;)
+        pause(); // Its thread sends on
+}
+
+static pid_t
+s_attack(const exchange_farm_t *farm)
+{
+    rmt_auto_str endpoint =
+        rmt_text("tcp://127.0.0.1:%u", (unsigned) rmt_serve_port(farm->serve));
+    const pid_t pid = fork();
+    assert_return_code(pid, errno);
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        s_send_endless(endpoint, &farm->alice, farm->server.public_text);
+    }
+    return pid;
+}
+
+// [1.65] P16 P17: a message of frames without end is no way around the limit of a
+// message; the peer is cut, which the log tells, and others are served meanwhile.
+static void
+test_a_message_without_end_does_not_make_a_holder_grow(void **state)
+{
+    exchange_farm_t *farm = *state;
+    const rmt_id_t image = s_image(farm);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    exchange_peers(farm, "add", &farm->mallory, &image);
+    rmt_auto(zsock) other = exchange_raw(farm, &farm->mallory);
+    assert_int_equal(s_try(other, &image, LIMIT_MS), RMT_E_OK);
+    const size_t before = s_memory();
+    size_t most = before;
+    const pid_t pid = s_attack(farm);
+    const int64_t until = rmt_clock_ms() + LIMIT_MS;
+    while (__atomic_load_n(&farm->cuts, __ATOMIC_SEQ_CST) == 0 &&
+           rmt_clock_ms() < until) {
+        const size_t memory = s_memory();
+        most = memory > most ? memory : most;
+        rmt_wait_turn();
+    }
+    const rmt_code_t served = s_try(other, &image, LIMIT_MS);
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+    print_message("most memory %zu MiB, before %zu MiB\n", most / MIB, before / MIB);
+    assert_int_equal(served, RMT_E_OK);
+    assert_true(__atomic_load_n(&farm->cuts, __ATOMIC_SEQ_CST) > 0);
+#ifndef __SANITIZE_ADDRESS__ // A sanitizer keeps for a while what was freed
+    assert_true(most < before + GROWTH_MAX);
+#endif
+}
+
+// ---- Connections
+
+// [1.66] P17: the one that is too many is told so and ends; there is space again when
+// another one has ended, and other keys are not concerned.
+static void
+test_a_key_has_so_many_connections_to_a_data_port(void **state)
+{
+    exchange_farm_t *farm = *state;
+    zsock_t *sockets[RMT_SERVE_CONNECTIONS + 1];
+    const rmt_id_t image = s_image(farm);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    exchange_peers(farm, "add", &farm->mallory, &image);
+    for (size_t i = 0; i < RMT_SERVE_CONNECTIONS; i++) {
+        sockets[i] = exchange_raw(farm, &farm->alice);
+        assert_int_equal(s_try(sockets[i], &image, LIMIT_MS), RMT_E_OK);
+    }
+    zsock_t *last = exchange_raw(farm, &farm->alice);
+    sockets[RMT_SERVE_CONNECTIONS] = last;
+    assert_int_equal(s_try(last, &image, LIMIT_MS), RMT_E_UNAVAILABLE);
+    assert_int_equal(s_try(sockets[0], &image, LIMIT_MS), RMT_E_OK);
+    rmt_auto(zsock) other = exchange_raw(farm, &farm->mallory);
+    assert_int_equal(s_try(other, &image, LIMIT_MS), RMT_E_OK);
+    zsock_destroy(&sockets[1]);
+    RMT_WAIT_UNTIL(s_try(last, &image, 500) == RMT_E_OK, LIMIT_MS);
+    for (size_t i = 0; i <= RMT_SERVE_CONNECTIONS; i++)
+        zsock_destroy(&sockets[i]);
+}
+
+// P17: a handshake that is begun holds nothing for ever, and no key is needed to begin
+// one.
+static void
+test_half_open_connections_to_a_data_port_end(void **state)
+{
+    enum { COUNT = 40 };
+    exchange_farm_t *farm = *state;
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(rmt_serve_port(farm->serve)),
+                                        .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct pollfd ends[COUNT];
+    for (size_t i = 0; i < COUNT; i++) {
+        ends[i] =
+            (struct pollfd){socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), POLLRDHUP, 0};
+        assert_return_code(connect(ends[i].fd, (const void *) &address, sizeof address),
+                           errno);
+    }
+    const int64_t start_ms = rmt_clock_ms();
+    size_t over = 0;
+    for (size_t i = 0; i < COUNT; i++)
+        over += poll(&ends[i], 1, LIMIT_MS) == 1;
+    for (size_t i = 0; i < COUNT; i++)
+        close(ends[i].fd);
+    assert_int_equal(over, COUNT);
+    assert_in_range(rmt_clock_ms() - start_ms, 0, 10000); // 2 s, and a slow machine
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_message_without_end_does_not_make_a_holder_grow),
+        CASE(test_a_key_has_so_many_connections_to_a_data_port),
+        CASE(test_half_open_connections_to_a_data_port_end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
