@@ -8,11 +8,23 @@
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
+#include "base/rmt_random.h"
 
 #define STATE_FILE_MAX 4096
+#define MOMENT_IS "\nmoment = \""
+#define ID_IS "\nid = \""
 #define STATE_FREE_MIN ((uint64_t) 64 * 1024)
 
-// ---- The state file: era and youngest known entry, by which a restored Redis is known
+// ---- The state file: era and youngest known entry, by which a restored Redis is known;
+// and the id by which Redis tells whether this broker has told them
+
+static void
+s_new_id(rmt_broker_t *self)
+{
+    uint8_t uid[RMT_UID_SIZE];
+    rmt_random_bytes(uid, sizeof uid);
+    rmt_uid_text(uid, self->id);
+}
 
 int
 rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
@@ -23,13 +35,20 @@ rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
         -1) {
         if (error->code == RMT_E_NOT_FOUND) {
             snprintf(self->known.id, sizeof self->known.id, "0-0");
+            s_new_id(self);
             return 0;
         }
         return -1;
     }
-    // A file of an older version has no moment.
-    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"\nmoment = \"%23[0-9]\"",
-               &self->file_era, self->file.id, self->file.moment) < 2)
+    // A file of an older version has neither moment nor id.
+    const char *moment = strstr(data, MOMENT_IS), *id = strstr(data, ID_IS);
+    if (moment)
+        (void) sscanf(moment, MOMENT_IS "%23[0-9]", self->file.moment);
+    self->is_id_saved = id && sscanf(id, ID_IS "%32[0-9a-f]", self->id) == 1;
+    if (!self->is_id_saved)
+        s_new_id(self);
+    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"", &self->file_era,
+               self->file.id) != 2)
         return rmt_fail(
             error, RMT_E_CONFIG,
             "%s is not the state file of a broker; move it away to begin with a new one",
@@ -60,17 +79,20 @@ int
 rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
 {
     const rmt_known_t *last = &self->known;
-    if (self->era == self->file_era && streq(last->id, self->file.id) &&
+    const uint32_t era = self->era ? self->era : self->file_era;
+    if (self->is_id_saved && era == self->file_era && streq(last->id, self->file.id) &&
         streq(last->moment, self->file.moment))
         return 0;
-    rmt_auto_str text = rmt_text("era = %u\naudit = \"%s\"\nmoment = \"%s\"\n", self->era,
-                                 last->id, last->moment);
+    rmt_auto_str text =
+        rmt_text("era = %u\naudit = \"%s\"" MOMENT_IS "%s\"" ID_IS "%s\"\n", era,
+                 last->id, last->moment, self->id);
     if (RMT_FAILPOINT("broker.state.save") == -1)
         return rmt_fail_errno(error, "save %s", self->settings->state_file);
     if (rmt_io_save(self->settings->state_file, text, strlen(text), 0600, error) == -1)
         return -1;
-    self->file_era = self->era;
+    self->file_era = era;
     self->file = *last;
+    self->is_id_saved = true;
     return 0;
 }
 

@@ -52,10 +52,12 @@ struct rmt_broker {
     rmt_fold_t *fold;
     rmt_connections_t *connections[RMT_PORT_EVENTS + 1]; // None of the enrol port
     rmt_inflow_t *inflow;
-    size_t knocks;           // At the enrol port, on their way to Redis
-    uint32_t era;            // 0 until Redis has said it
-    uint32_t file_era;       // As in the state file
-    uint32_t asked_era;      // Of the last time that Redis was opened; 0: the first time
+    size_t knocks;      // At the enrol port, on their way to Redis
+    uint32_t era;       // 0 until Redis has said it
+    uint32_t file_era;  // As in the state file
+    uint32_t asked_era; // Of the last time that Redis was opened; 0: the first time
+    char id[33];        // Of this broker, in its state file
+    bool is_id_saved;
     char audit[48];          // The last id read of the audit stream; "" before the first
     rmt_known_t known, file; // The youngest that this broker knows; that in the file
     int64_t up_at;           // Since when Redis is there; 0: it is not
@@ -69,13 +71,14 @@ struct rmt_broker {
 // Era and keys are known: requests can be served.
 bool rmt_broker_is_open(const rmt_broker_t *self);
 
-// Read the state file; none is a broker's first start. 0, or -1: CONFIG, IO.
+// Read the state file; none is a broker's first start, with a new id. 0, or -1: CONFIG,
+// IO.
 int rmt_broker_load(rmt_broker_t *self, rmt_error_t *error);
 
 // The broker knows of this entry, which may be older than others that it knows.
 void rmt_broker_know(rmt_broker_t *self, const char *id, const char *moment);
 
-// Write era and the youngest known entry durably if they are newer than the file's;
+// Write id, era and the youngest known entry durably if they are newer than the file's;
 // before every ARM, and before a GO is sent. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
 int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
 

@@ -182,8 +182,11 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     }
     if (streq(what, "grant"))
         rmt_peers_granted(self->broker, entry);
-    if (streq(what, "era.raised"))
+    if (streq(what, "era.raised")) {
         self->broker->era = (uint32_t) rmt_record_u64(entry, "era", self->broker->era);
+        rmt_log(RMT_WARN, "era.raised", "era=%u text=\"%s\"", self->broker->era,
+                rmt_record_text(entry, "text", ""));
+    }
     rmt_auto_str topic = s_entry_topic(entry);
     if (!topic)
         return;

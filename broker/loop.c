@@ -70,7 +70,8 @@ s_on_era(void *context, rmt_msg_t *reply)
         self->known = (rmt_known_t){.id = "0-0"}; // What Redis has lost
     rmt_broker_know(self, last, rmt_record_text(reply->body, "moment", ""));
     if (is_raised)
-        rmt_log(RMT_WARN, "era.raised", "era=%u", self->era);
+        rmt_log(RMT_WARN, "era.raised", "era=%u text=\"%s\"", self->era,
+                "Redis does not have the last entry that this broker has seen");
     if (is_other)
         s_forget(self);
     if (rmt_broker_save(self, &error) == -1) {
@@ -101,16 +102,23 @@ s_tell_machine(const rmt_broker_t *self, rmt_record_t *body)
         rmt_record_set(body, "identity", identity);
 }
 
-// What this broker has seen of the stream counts as well as its file.
+// What this broker has seen of the stream counts as well as its file. Its id is in the
+// file before Redis has it: a broker that loses its id would be awaited for nothing.
 static void
 s_open(rmt_broker_t *self)
 {
+    rmt_error_t error = {0};
+    if (!self->is_id_saved && rmt_broker_save(self, &error) == -1) {
+        rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
+        return;
+    }
     self->is_opening = true;
     self->asked_era = self->era;
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "era", self->era ? self->era : self->file_era);
     rmt_record_set(body, "last", self->known.id);
     rmt_record_set(body, "moment", self->known.moment);
+    rmt_record_set(body, "id", self->id);
     s_tell_machine(self, body);
     rmt_broker_call(self, "era_open", body, s_on_era, self);
 }
@@ -196,6 +204,7 @@ s_limits(const rmt_broker_t *self)
     rmt_record_t *body = rmt_record_new();
     rmt_record_set_u64(body, "stuck-s", self->settings->stuck_s);
     rmt_record_set_u64(body, "silent-s", self->settings->silent_s);
+    rmt_record_set_u64(body, "broker-wait-s", self->settings->broker_wait_s);
     return body;
 }
 

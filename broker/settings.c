@@ -27,6 +27,10 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "Seconds that a task waits for a worker before its job is shown as stuck."},
     {"silent-s", RMT_CONFIG_NUMBER, "600", 1, 86400,
      "Seconds that a machine may be silent before its task fails."},
+    {"broker-wait-s", RMT_CONFIG_NUMBER, "120", 1, 86400,
+     "Seconds after a start of Redis for which a broker that has not come back is "
+     "awaited. "
+     "No target is written meanwhile; then its locks are void."},
     {"mute-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
      "Seconds for which the broker does not hear a key that broke the rules too often."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
@@ -54,6 +58,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .scan_ms = s_number(config, "scan-ms"),
         .stuck_s = s_number(config, "stuck-s"),
         .silent_s = s_number(config, "silent-s"),
+        .broker_wait_s = s_number(config, "broker-wait-s"),
         .mute_s = s_number(config, "mute-s"),
     };
     return rmt_key_load(&self->own, rmt_config_text(config, "key"), error);

@@ -19,6 +19,10 @@
 --   P clocks                    hash role/name -> seconds by which its time of day differs
 --   P clock                     the farm's clock, at most RMT_CLOCK_STEP_MS ago
 --   P era-at                    when the era was last raised
+--   P run                       of Redis, from one start to the next
+--   P broker-ids                hash id -> name of each broker that may have sent a GO
+--   P awaited, P awaited-since  set of those that have not opened Redis since it started;
+--                               when the first of them did
 --   P audit                     stream of all transitions, the only stream
 --   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
@@ -420,10 +424,17 @@ local function is_lost(id, made)
         or ms < id_ms or ms == id_ms and n < id_n
 end
 
--- {era, last, moment, broker?, identity?}: what the broker's state file says, or what it has
--- seen since; its own name, and the machine it runs on. A Redis that does not have the last
--- entry, of that moment, was restored from an older copy: everything handed out since then
--- must be fenced.
+-- What was handed out before is fenced.
+function R.era_raise(meta, era, text)
+    call('SET', P .. 'era', era)
+    call('SET', P .. 'era-at', mark())
+    audit(meta, 'era.raised', { era = era, text = text })
+end
+
+-- {era, last, moment, id?, broker?, identity?}: what the broker's state file says, or what it
+-- has seen since; its own id and name, and the machine it runs on. A Redis that does not have
+-- the last entry, of that moment, was restored from an older copy: everything handed out since
+-- then must be fenced.
 serve('era_open', function(meta, body)
     local era, file = num(call('GET', P .. 'era')), num(body.era)
     local behind = file > era or file == era and is_lost(body.last or '0-0', body.moment)
@@ -434,10 +445,9 @@ serve('era_open', function(meta, body)
     end
     call('SET', P .. 'era', era)
     R.broker_greet(body.broker, body.identity)
+    R.broker_opened(body.id, body.broker)
     if behind then
-        call('SET', P .. 'era-at', mark())
-        audit(meta, 'era.raised', { era = era,
-            text = 'Redis does not have the last entry that a broker has seen' })
+        R.era_raise(meta, era, 'Redis does not have the last entry that a broker has seen')
     end
     local last, made = last_audit()
     return { era = era, last = last, moment = made, raised = behind and 'yes' or 'no',

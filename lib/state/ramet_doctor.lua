@@ -53,6 +53,11 @@ function CHECKS.broker(told, body)
         told('wrong', 'the broker cannot write its state file, so it will arm no target: '
             .. body['state-fault'], 'mend the folder of the setting "state" of the broker')
     end
+    local awaited = R.brokers_awaited()
+    if awaited then
+        told('wrong', 'broker ' .. awaited .. ' has not come back since Redis started, so no '
+            .. 'target is written', 'start that broker; without it, locks become void')
+    end
 end
 
 function CHECKS.keys(told)

@@ -41,9 +41,10 @@ end)
 
 -- {broker, stuck-s, silent-s}: how much of each kind the other functions would find, and the newest
 -- id of the stream. An idle farm is asked this alone, once a second.
-serve('scan', function(_, body)
+serve('scan', function(meta, body)
     local time = now()
     R.broker_heard(body.broker)
+    R.brokers_look(meta, body['broker-wait-s'])
     local function due(index, since_s)
         return call('ZCOUNT', P .. index, '-inf', time - since_s * 1000)
     end

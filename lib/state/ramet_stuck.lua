@@ -81,7 +81,16 @@ function R.stuck_rows(uid)
     end, brief_of(list)
 end
 
+-- nil: it is not.
 local function why_stuck(task)
+    local awaited = R.is_go(task.service) and R.brokers_awaited()
+    if awaited then
+        return 'waiting for broker ' .. awaited .. ', which has not come back since Redis '
+            .. 'started; start it, or wait: without it, this lock becomes void'
+    end
+    if R.offered(task.service) then
+        return nil
+    end
     local class, name = string.match(task.service, '@(%a+)/(.+)$')
     local text = 'no worker offers ' .. task.service
     return class and 'waiting for ' .. class .. ' ' .. name .. ', which is absent: ' .. text
@@ -106,10 +115,10 @@ serve('task_stuck', function(meta, body)
             call('ZREM', P .. 'waiting', id)
         else
             call('ZADD', P .. 'waiting', before + LOOK_MS, id)
-            if R.offered(task.service) then
+            local text = why_stuck(task)
+            if not text then
                 R.stuck_drop(task)
             else
-                local text = why_stuck(task)
                 if not R.stuck_text(task.job, id) then
                     R.stuck_set(task, text)
                     audit(meta, 'task.stuck', R.stuck_note(task, text))

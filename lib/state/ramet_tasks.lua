@@ -16,6 +16,11 @@ local function single(service)
     return string.match(service, '^[a-z]+@(%a+/.+)$')
 end
 
+-- Does a service carry GOs?
+function R.is_go(service)
+    return string.match(service, '^write@') ~= nil
+end
+
 -- Stages of one target; true: only while its lock is that of the job.
 local PER_TARGET = { order = false, prepare = true, write = true, netboot = true,
     reboot = true }
@@ -143,10 +148,13 @@ local function task_view(task)
     return view
 end
 
--- {service, nonce, n, lease-ms} for the peer meta.by.
+-- {service, nonce, n, lease-ms} for the peer meta.by. No GO while a broker is awaited.
 -- last, moment: the entry that must be in the broker's state file before it sends a GO.
 serve('task_take', function(meta, body)
     local items, answer, queue = {}, { era = R.era() }, P .. 'queue:' .. body.service
+    if R.is_go(body.service) and R.brokers_awaited() then
+        return answer, items
+    end
     while #items < num(body.n, 1) do
         local id = call('LPOP', queue)
         if not id then

@@ -6,7 +6,7 @@ target_compile_definitions(shift_clock PRIVATE _GNU_SOURCE)
 target_compile_options(shift_clock PRIVATE -Wall -Wextra -Werror)
 set_target_properties(shift_clock PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
 
-foreach(noun records keys tasks store deploy retry radius steps stuck doctor clock trust)
+foreach(noun records keys tasks store deploy retry radius steps stuck doctor clock trust brokers)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 120)
 endforeach()

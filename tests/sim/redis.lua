@@ -5,6 +5,7 @@
 local data, ends = {}, {} -- Key -> {kind, ...}; key -> end of its life (ms)
 local time_us, time = 0, nil -- And what TIME answers
 local heard = {}          -- What was published since host.take_heard
+local starts = 0          -- Of this Redis
 local roll = 0            -- State of the generator behind SRANDMEMBER
 
 local COMMANDS = {}
@@ -105,9 +106,9 @@ function COMMANDS.PUBLISH(channel, message)
     return 0
 end
 
--- Nothing that the doctor asks for is played.
+-- The number of its start alone; nothing that the doctor asks for is played.
 function COMMANDS.INFO()
-    return ''
+    return 'run_id:' .. string.format('%040x', starts) .. '\r\n'
 end
 
 -- ---- Strings
@@ -765,6 +766,10 @@ end
 function host.restore(slot)
     local old = kept[slot] or { {}, {} }
     data, ends = copy_all(old[1]), copy(old[2])
+end
+
+function host.start()
+    starts = starts + 1
 end
 
 -- All keys that are there, in order.

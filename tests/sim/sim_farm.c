@@ -164,7 +164,8 @@ s_add_broker(size_t index)
                                       .grace_ms = 20000,
                                       .scan_ms = 2000,
                                       .stuck_s = 60,
-                                      .silent_s = 120};
+                                      .silent_s = 120,
+                                      .broker_wait_s = 30};
     s_key_of("broker", post->settings.own.public_text);
     post->process =
         sim_process_new(post->host, s_broker_turn, s_broker_start, s_broker_end, post);

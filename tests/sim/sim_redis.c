@@ -149,6 +149,12 @@ sim_redis_restore(sim_redis_t *self, int slot)
     s_hook(self, "restore", slot, -1);
 }
 
+void
+sim_redis_start(sim_redis_t *self)
+{
+    s_hook(self, "start", 0, -1);
+}
+
 // Within a world nothing is collected: most of it lasts for less than a second.
 void
 sim_redis_fix(sim_redis_t *self)

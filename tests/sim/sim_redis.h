@@ -25,6 +25,9 @@ void sim_redis_destroy(sim_redis_t **self_p);
 void sim_redis_keep(sim_redis_t *self, int slot);
 void sim_redis_restore(sim_redis_t *self, int slot);
 
+// It has ended, and starts again over what it has: another run by INFO.
+void sim_redis_start(sim_redis_t *self);
+
 // What the instance is now is what sim_redis_begin goes back to, with its copies and all
 // that Lua code keeps; before the first time it is the empty Redis of sim_redis_new.
 void sim_redis_fix(sim_redis_t *self);

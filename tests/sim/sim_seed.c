@@ -34,7 +34,8 @@ typedef enum {
 static struct {
     bool has[FAULT_COUNT];
     int64_t pause_max, until;
-    bool is_kept, is_aimed, loses_writes;
+    unsigned gos_kept; // When the copy was made
+    bool is_kept, is_aimed, is_forsaken, loses_writes;
 } s_seed;
 
 static sim_process_t *
@@ -44,11 +45,26 @@ s_some_process(void)
     return at < SIM_BROKERS ? sim_farm_broker(at) : sim_farm_node(at - SIM_BROKERS);
 }
 
+// A broker, perhaps the one that alone knows what Redis has lost, stays away, and all
+// targets lose their power.
+static void
+s_forsake(void)
+{
+    sim_process_t *broker = sim_farm_broker(sim_random() % SIM_BROKERS);
+    sim_process_kill(broker);
+    const int64_t away = sim_between(20, 90) * SIM_S, left = s_seed.until - sim_now();
+    sim_farm_restart(broker, away < left ? away : left);
+    for (size_t i = SIM_NODES - SIM_TARGETS; i < SIM_NODES; i++)
+        sim_process_kill(sim_farm_node(i));
+}
+
 static void
 s_restore(void)
 {
     if (!s_seed.is_kept)
         return;
+    if (s_seed.is_forsaken)
+        s_forsake();
     sim_state_crash(sim_between(SIM_S / 2, 5 * SIM_S), SLOT_OLD);
     sim_check_restored();
     s_seed.is_kept = false;
@@ -159,6 +175,19 @@ s_on_restore(void *context, bool is_void)
         s_restore();
 }
 
+// As soon as a GO has passed that the copy does not have.
+static void
+s_on_await_go(void *context, bool is_void)
+{
+    (void) context;
+    if (is_void || sim_now() >= s_seed.until || !s_seed.is_kept)
+        return;
+    if (sim_check_gos() > s_seed.gos_kept)
+        s_restore();
+    else
+        sim_after(SIM_S / 20, NULL, s_on_await_go, NULL);
+}
+
 // Often at a moment when an agent prepares a GO, and back soon: it still does.
 static void
 s_on_keep(void *context, bool is_void)
@@ -173,7 +202,10 @@ s_on_keep(void *context, bool is_void)
     sim_redis_keep(redis, SLOT_OLD);
     sim_check_kept();
     s_seed.is_kept = true;
-    if (s_seed.is_aimed)
+    s_seed.gos_kept = sim_check_gos();
+    if (s_seed.is_forsaken)
+        sim_after(SIM_S / 20, NULL, s_on_await_go, NULL);
+    else if (s_seed.is_aimed)
         sim_after(sim_between(SIM_S / 5, 2 * SIM_S), NULL, s_on_restore, NULL);
 }
 
@@ -203,6 +235,7 @@ s_plan_faults(sim_redis_t *redis)
     for (size_t i = 0; i < FAULT_COUNT; i++)
         s_seed.has[i] = sim_chance(i == FAULT_REDIS_RESTORE ? 200 : 500);
     s_seed.is_aimed = sim_chance(700);
+    s_seed.is_forsaken = sim_chance(500);
     s_seed.pause_max = sim_between(2, 60) * SIM_S;
     s_seed.until = sim_between(40, 120) * SIM_S;
     sim_after(SIM_S, NULL, s_on_fault, NULL);

@@ -383,6 +383,7 @@ sim_state_crash(int64_t time, int slot)
     s_redis.paused_until = 0;
     if (slot >= 0)
         sim_redis_restore(s_redis.redis, slot);
+    sim_redis_start(s_redis.redis);
     for (rmt_state_t *state = zlist_first(s_redis.states); state;
          state = zlist_next(s_redis.states))
         s_disconnect(state);
