@@ -1,5 +1,6 @@
 ramet_test(unit netboot NEEDS ramet::installer ramet::base TIMEOUT 20)
 ramet_test(unit agent NEEDS ramet::agent ramet::disk_tools ramet::wire ramet::base TIMEOUT 20)
+ramet_test(unit gate NEEDS ramet::agent ramet::base TIMEOUT 20)
 ramet_test(integration diskw NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::disk ramet::base TIMEOUT 120)
 ramet_test(unit bare SOURCES tools/root_tree.c NEEDS ramet::agent ramet::base TIMEOUT 20)
 ramet_test(unit profile NEEDS ramet::agent ramet::base)
