@@ -188,12 +188,13 @@ rmt_boot_code_read(int fd, const rmt_layout_t *layout, rmt_records_t *boot,
     const rmt_layout_disk_t *disk = &layout->disks[0];
     if (rmt_io_pread(fd, first, sizeof first, 0, error) == -1)
         return rmt_wrap(error, "read the boot code");
+    static const uint8_t guard = GUARD_FLAG;
     const char *kind = s_name(first);
     if (strcmp(kind, "grub") == 0) {
         if (s_add_core(fd, first, layout, boot, error) == -1)
             return -1;
         if (disk->table == RMT_TABLE_GPT && first[GUARD_FLAG_AT] & GUARD_FLAG)
-            s_add(boot, disk->role, GUARD_FLAG_AT, first + GUARD_FLAG_AT, 1);
+            s_add(boot, disk->role, GUARD_FLAG_AT, &guard, 1);
         s_add(boot, disk->role, 0, first, CODE_SIZE);
     }
     *kind_out = kind;

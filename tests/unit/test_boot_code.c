@@ -13,6 +13,14 @@
 #define DOS                                                                              \
     "class=disk role=system table=dos logical-sector=512 bytes=67108864\n"               \
     "class=partition disk=system number=1 start=2048 size=4096 type=83\n"
+#define DOS_4K                                                                           \
+    "class=disk role=system table=dos logical-sector=4096 bytes=67108864\n"              \
+    "class=partition disk=system number=1 start=2048 size=4096 type=83\n"
+// With a gap that is larger than any core of GRUB.
+#define DOS_LARGE                                                                        \
+    "class=disk role=system table=dos logical-sector=512 bytes=67108864\n"               \
+    "class=partition disk=system number=1 start=65536 size=4096 type=83\n"
+#define GUARD_AT 446
 #define GPT                                                                              \
     "class=disk role=system table=gpt logical-sector=512 bytes=67108864\n"               \
     "class=partition disk=system number=1 start=2048 size=2048 "                         \
@@ -106,6 +114,73 @@ test_grub_with_blocks_in_a_partition_is_refused(void **state)
 }
 
 static void
+s_put(int fd, off_t at, uint64_t number, size_t size)
+{
+    rmt_error_t error = {0};
+    RMT_OK(rmt_io_pwrite(fd, &number, size, at, &error));
+}
+
+// The words that an admin reads of a GRUB that is not whole.
+static void
+test_grub_that_cannot_be_read_whole_is_told(void **state)
+{
+    (void) state;
+    s_assert_unsupported(s_disk(1, 2, 10), DOS_4K, "inside a partition");
+    int fd = s_disk(1, 2, 10);
+    for (off_t at = 0x1f4; at >= 0; at -= 12)
+        s_put(fd, 512 + at + 8, 1, 2);
+    s_assert_unsupported(fd, DOS, "install GRUB again");
+    fd = s_disk(1, 2, 10);
+    s_put(fd, 0x5c, 0, 8);
+    s_assert_unsupported(fd, DOS, "GRUB Legacy");
+}
+
+static void
+s_assert_fails(int fd, const char *text, rmt_code_t code, const char *word)
+{
+    rmt_error_t error = {0};
+    rmt_auto_fd disk = fd;
+    rmt_auto(rmt_layout) layout = s_layout(text);
+    rmt_auto(rmt_records) boot = rmt_records_new();
+    const char *kind = NULL;
+    RMT_FAILS(rmt_boot_code_read(disk, layout, boot, &kind, &error), code);
+    if (!strstr(error.text, word))
+        fail_msg("'%s' does not name '%s'", error.text, word);
+}
+
+static void
+test_a_disk_that_ends_in_its_boot_code_is_told(void **state)
+{
+    (void) state;
+    int fd = memfd_create("disk", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 100), 0);
+    s_assert_fails(fd, DOS, RMT_E_CORRUPT, "read the boot code");
+    fd = s_disk(1, 2, 10);
+    assert_int_equal(ftruncate(fd, 5 * 512), 0);
+    s_assert_fails(fd, DOS, RMT_E_CORRUPT, "read GRUB's core");
+    fd = s_disk(1, 2, 10);
+    s_put(fd, 512 + 0x1fc, 60000, 2);
+    s_assert_fails(fd, DOS_LARGE, RMT_E_TOO_BIG, "limit");
+}
+
+// Only the bit that a BIOS looks at is carried; a target refuses every other byte there.
+static void
+test_the_guard_of_a_gpt_is_carried(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_layout(GPT);
+    rmt_auto(rmt_records) boot = rmt_records_new();
+    rmt_auto_fd fd = s_disk(2048, 2049, 100);
+    s_put(fd, GUARD_AT, 0xff, 1);
+    const char *kind = NULL;
+    RMT_OK(rmt_boot_code_read(fd, layout, boot, &kind, &error));
+    const rmt_record_t *piece = rmt_records_at(boot, rmt_records_count(boot) - 2);
+    assert_int_equal(rmt_record_u64(piece, "offset", 0), GUARD_AT);
+    RMT_OK(rmt_boot_code_check(layout, boot, &error));
+}
+
+static void
 test_other_boot_code_is_named(void **state)
 {
     rmt_error_t error = {0};
@@ -169,6 +244,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grub_is_carried_from_gap_and_boot_partition),
         cmocka_unit_test(test_grub_with_blocks_in_a_partition_is_refused),
+        cmocka_unit_test(test_grub_that_cannot_be_read_whole_is_told),
+        cmocka_unit_test(test_a_disk_that_ends_in_its_boot_code_is_told),
+        cmocka_unit_test(test_the_guard_of_a_gpt_is_carried),
         cmocka_unit_test(test_other_boot_code_is_named),
         cmocka_unit_test(test_pieces_outside_of_boot_areas_are_refused),
     };
