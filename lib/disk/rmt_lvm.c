@@ -1,4 +1,5 @@
 #include "disk/rmt_lvm.h"
+#include "disk/rmt_lvm_report.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
@@ -16,7 +17,6 @@
 #define MIB ((uint64_t) 1024 * 1024)
 // Less is used up before the reading has begun.
 #define SPACE_MIN (16 * MIB)
-#define FIELDS "vg_name,lv_name,lv_size,vg_free,lv_layout,lv_snapshot_invalid"
 
 // Its messages in English, and none about descriptors that this program has open.
 static const char *const s_environment[] = {
@@ -43,73 +43,24 @@ s_run(const char *const *arguments, char **output_out, rmt_error_t *error)
     return result;
 }
 
-// ---- What lvs says
-
-// The value of a field of one line "  LVM2_A='x'|LVM2_B='y'", up to size. False: it has
-// none.
-static bool
-s_field(const char *line, const char *name, char *out, size_t size)
-{
-    rmt_auto_str key = rmt_text("LVM2_%s=", name);
-    const char *at = strstr(line, key);
-    if (!at)
-        return false;
-    at += strlen(key);
-    const size_t length = strcspn(at, "|\n");
-    if (length == 0 || length >= size)
-        return false;
-    memcpy(out, at, length);
-    out[length] = '\0';
-    return true;
-}
-
-static bool
-s_number(const char *line, const char *name, uint64_t *out)
-{
-    char text[32];
-    if (!s_field(line, name, text, sizeof text))
-        return false;
-    char *end;
-    *out = strtoull(text, &end, 10);
-    return end != text && *end == '\0';
-}
-
-static bool
-s_parse_line(const char *line, rmt_lvm_t *out)
-{
-    char layout[64];
-    rmt_lvm_t volume = {.size = 0};
-    if (!s_field(line, "VG_NAME", volume.group, sizeof volume.group) ||
-        !s_field(line, "LV_NAME", volume.name, sizeof volume.name) ||
-        !s_number(line, "LV_SIZE", &volume.size) ||
-        !s_number(line, "VG_FREE", &volume.free_size) ||
-        !s_field(line, "LV_LAYOUT", layout, sizeof layout))
-        return false;
-    volume.is_thin = strcmp(layout, "thin,sparse") == 0;
-    *out = volume;
-    return true;
-}
-
-int
-rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error)
-{
-    rmt_auto_str copy = rmt_text("%s", output);
-    char *rest = copy, *line;
-    // Warnings stand among the lines.
-    while ((line = strsep(&rest, "\n")))
-        if (s_parse_line(line, volume_out))
-            return 0;
-    return rmt_fail(error, RMT_E_UNSUPPORTED,
-                    "the program lvs printed no logical volume");
-}
+// ---- Finding
 
 static int
 s_list(const char *what, char **output_out, rmt_error_t *error)
 {
-    const char *const arguments[] = {
-        "lvs",        "--noheadings", "--nosuffix", "--units", "b",    "--nameprefixes",
-        "--unquoted", "--separator",  "|",          "-o",      FIELDS, what,
-        NULL};
+    const char *const arguments[] = {"lvs",
+                                     "--noheadings",
+                                     "--nosuffix",
+                                     "--units",
+                                     "b",
+                                     "--nameprefixes",
+                                     "--unquoted",
+                                     "--separator",
+                                     "|",
+                                     "-o",
+                                     RMT_LVM_REPORT_FIELDS,
+                                     what,
+                                     NULL};
     return s_run(arguments, output_out, error);
 }
 
@@ -223,13 +174,11 @@ rmt_lvm_snapshot(const rmt_lvm_t *volume, const char *tag, rmt_lvm_t *snapshot_o
 int
 rmt_lvm_check(const rmt_lvm_t *snapshot, rmt_error_t *error)
 {
-    char invalid[32];
     rmt_auto_str path = s_path(snapshot);
     rmt_auto_str output = NULL;
     if (s_list(path, &output, error) == -1)
         return -1;
-    if (s_field(output, "LV_SNAPSHOT_INVALID", invalid, sizeof invalid) &&
-        strcmp(invalid, "snapshot invalid") == 0)
+    if (rmt_lvm_report_is_invalid(output))
         return rmt_fail(error, RMT_E_NO_SPACE, "the snapshot %s ran out of space", path);
     return 0;
 }
@@ -258,7 +207,7 @@ rmt_lvm_remove_tagged(const char *tag, rmt_error_t *error)
     char *rest = output, *line;
     while ((line = strsep(&rest, "\n"))) {
         rmt_lvm_t volume;
-        if (!s_parse_line(line, &volume))
+        if (!rmt_lvm_report_volume(line, &volume))
             continue;
         if (rmt_lvm_remove(&volume, error) == -1)
             return -1;

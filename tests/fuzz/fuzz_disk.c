@@ -12,7 +12,7 @@
 #include "disk/rmt_boot_code.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
-#include "disk/rmt_lvm.h"
+#include "disk/rmt_lvm_report.h"
 #include "disk/rmt_mounted.h"
 #include "disk/rmt_super.h"
 #include "facts/rmt_facts.h"
@@ -185,6 +185,7 @@ s_fuzz_lvm(const uint8_t *data, size_t size)
     rmt_error_t error;
     rmt_lvm_t volume;
     rmt_auto_str text = strndup((const char *) data, size);
+    (void) rmt_lvm_report_is_invalid(text);
     if (rmt_lvm_parse(text, &volume, &error) == -1)
         return;
     MUST(*volume.group && *volume.name);

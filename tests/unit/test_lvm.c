@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "disk/rmt_lvm.h"
+#include "disk/rmt_lvm_report.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
 
@@ -64,6 +64,17 @@ test_a_snapshot_gets_what_it_can_need_or_what_is_left(void **state)
 }
 
 static void
+test_a_snapshot_that_ran_out_of_space_is_known(void **state)
+{
+    (void) state;
+    assert_true(rmt_lvm_report_is_invalid(
+        "  LVM2_LV_NAME=s|LVM2_LV_SNAPSHOT_INVALID=snapshot invalid\n"));
+    assert_false(rmt_lvm_report_is_invalid("  LVM2_LV_SNAPSHOT_INVALID=\n"));
+    assert_false(rmt_lvm_report_is_invalid("  LVM2_LV_SNAPSHOT_INVALID=unknown\n"));
+    assert_false(rmt_lvm_report_is_invalid("  WARNING: a snapshot invalid\n"));
+}
+
+static void
 test_the_node_of_a_volume_has_dashes_twice(void **state)
 {
     (void) state;
@@ -80,6 +91,7 @@ main(void)
         cmocka_unit_test(test_a_line_of_lvs_is_found_among_warnings),
         cmocka_unit_test(test_other_output_is_no_volume),
         cmocka_unit_test(test_a_snapshot_gets_what_it_can_need_or_what_is_left),
+        cmocka_unit_test(test_a_snapshot_that_ran_out_of_space_is_known),
         cmocka_unit_test(test_the_node_of_a_volume_has_dashes_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
