@@ -307,6 +307,33 @@ test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
 
 // [5.10]: A list that passes the check may be wrong, but nothing is read outside of it.
 static void
+test_m12_a_kernel_is_named_with_what_was_not_read(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_drivers) drivers = rmt_drivers_new("6.1.0-9", false, &error);
+    RMT_OK(drivers);
+    assert_string_equal(rmt_drivers_kernel(drivers),
+                        "6.1.0-9 (its initramfs was not read)");
+    rmt_drivers_destroy(&drivers);
+    rmt_drivers_destroy(&drivers);
+    assert_null(drivers);
+}
+
+static void
+test_m12_no_folder_for_the_lists_is_told(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_str kept = rmt_text("%s", getenv("TMPDIR"));
+    setenv("TMPDIR", "/nowhere", 1);
+    rmt_auto(rmt_drivers) drivers = rmt_drivers_new("6.1.0-9", true, &error);
+    setenv("TMPDIR", kept, 1);
+    RMT_FAILS(drivers, RMT_E_NOT_FOUND);
+    assert_non_null(strstr(error.text, "make folder /nowhere/"));
+}
+
+static void
 test_m12_hostile_lists_are_refused_at_the_door(void **state)
 {
     rmt_error_t error = {0};
@@ -358,6 +385,8 @@ main(void)
         cmocka_unit_test(test_m12_a_hostile_initramfs_does_no_harm),
         cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),
         cmocka_unit_test(test_m12_a_boot_volume_of_its_own_is_looked_into),
+        cmocka_unit_test(test_m12_a_kernel_is_named_with_what_was_not_read),
+        cmocka_unit_test(test_m12_no_folder_for_the_lists_is_told),
         cmocka_unit_test(test_m12_hostile_lists_are_refused_at_the_door),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -163,9 +163,47 @@ test_other_loaders_are_refused_by_name(void **state)
     s_assert_refused("systemd-boot");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, ".text", "refind");
     s_assert_refused("an unknown loader");
+    s_put("EFI/BOOT/BOOTX64.EFI", X64, ".linux", "");
+    s_assert_refused("a unified kernel image");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, "mods", "");
     s_put("EFI/Linux/debian-6.1.efi", X64, ".linux", "");
     s_assert_refused("unified kernel image");
+}
+
+// What the image has beside its loader stays; what is in the way is told.
+static void
+test_what_is_in_the_way_of_a_fallback_is_told(void **state)
+{
+    rmt_error_t error = {0};
+    (void) state;
+    s_put("EFI/debian/shimx64.efi", X64, ".text", "UEFI SHIM");
+    s_put("EFI/debian/grubx64.efi", X64, "mods", "the vendor's");
+    s_put("EFI/BOOT/grubx64.efi", X64, "mods", "own");
+    rmt_auto(rmt_record) esp = s_examine();
+    rmt_auto_fd fd = s_open();
+    rmt_auto_str name = rmt_text("%s/EFI/BOOT/BOOTX64.EFI", s_folder);
+    assert_int_equal(symlink("nothing", name), 0);
+    RMT_FAILS(rmt_esp_complete(fd, esp, &error), RMT_E_EXISTS);
+    assert_string_equal(error.text, "fallback: make BOOTX64.EFI: File exists");
+    assert_false(s_is_same("EFI/debian/grubx64.efi", "EFI/BOOT/grubx64.efi"));
+    rmt_auto_str beside = rmt_text("%s/EFI/BOOT/mmx64.efi", s_folder);
+    s_put("EFI/debian/mmx64.efi", X64, ".text", "");
+    assert_int_equal(symlink("nothing", beside), 0);
+    RMT_FAILS(rmt_esp_complete(fd, esp, &error), RMT_E_EXISTS);
+    assert_string_equal(error.text, "fallback: make mmx64.efi: File exists");
+}
+
+static void
+test_a_file_in_place_of_the_fallback_folder_is_told(void **state)
+{
+    rmt_error_t error = {0};
+    (void) state;
+    s_put("EFI/debian/grubx64.efi", X64, "mods", "");
+    rmt_auto(rmt_record) esp = s_examine();
+    s_put("EFI/BOOT", X64, "mods", "");
+    rmt_auto_fd fd = s_open();
+    RMT_FAILS(rmt_esp_complete(fd, esp, &error), RMT_E_IO);
+    assert_non_null(strstr(error.text, "make EFI/BOOT"));
 }
 
 static void
@@ -204,6 +242,8 @@ main(void)
         CASE(test_shim_brings_what_it_loads),
         CASE(test_a_fallback_of_the_image_stays_as_it_is),
         CASE(test_other_loaders_are_refused_by_name),
+        CASE(test_what_is_in_the_way_of_a_fallback_is_told),
+        CASE(test_a_file_in_place_of_the_fallback_folder_is_told),
         CASE(test_several_vendors_need_a_fallback),
         CASE(test_damaged_and_foreign_programs_start_nothing),
     };

@@ -2,6 +2,7 @@
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
 #include <string.h>
+#include <sys/stat.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_mounted.h"
@@ -147,6 +148,39 @@ test_a_device_that_is_not_mounted_has_no_folder(void **state)
     RMT_FAILS(rmt_mounted_folder("/dev/no-such", NULL, &folder, &error), RMT_E_NOT_FOUND);
 }
 
+// The files of the running kernel, not a table of the test's own.
+static void
+test_what_no_disk_holds_has_none(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_str disk = NULL;
+    rmt_auto_str folder = NULL;
+    RMT_OK(rmt_mounted_disk("/proc", &disk, &error));
+    assert_string_equal(disk, "");
+    RMT_FAILS(rmt_mounted_disk("/nowhere", &folder, &error), RMT_E_NOT_FOUND);
+    assert_false(rmt_mounted_is_written("/nowhere"));
+    assert_false(rmt_mounted_is_written("/dev/null"));
+}
+
+// The folder that is wanted comes before others with the same device.
+static void
+test_a_device_is_found_at_the_folder_that_is_wanted(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    struct stat status;
+    assert_int_equal(stat("/proc", &status), 0);
+    rmt_auto_str node = rmt_text("%s/node", root_tree_path());
+    if (mknod(node, S_IFBLK | 0600, status.st_dev) == -1)
+        skip(); // Only root makes nodes
+    rmt_auto_str folder = NULL;
+    rmt_auto_str none = NULL;
+    RMT_OK(rmt_mounted_folder(node, "/proc", &folder, &error));
+    assert_string_equal(folder, "/proc");
+    RMT_FAILS(rmt_mounted_folder("/nowhere", "/proc", &none, &error), RMT_E_NOT_FOUND);
+}
+
 int
 main(void)
 {
@@ -156,6 +190,8 @@ main(void)
         cmocka_unit_test(test_a_folder_with_blanks_is_found),
         cmocka_unit_test(test_what_is_mounted_for_a_while_has_no_place_in_the_system),
         cmocka_unit_test(test_a_device_that_is_not_mounted_has_no_folder),
+        cmocka_unit_test(test_what_no_disk_holds_has_none),
+        cmocka_unit_test(test_a_device_is_found_at_the_folder_that_is_wanted),
     };
     return cmocka_run_group_tests(tests, s_setup, root_tree_teardown);
 }

@@ -89,6 +89,43 @@ test_a_btrfs_that_uses_more_than_all_is_damaged(void **state)
     s_try(rmt_super_read_btrfs, 65536, good, odd);
 }
 
+// M8: the words that an admin reads of a disk that is not what its label says.
+static void
+test_what_cannot_be_made_again_is_refused_by_its_name(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    static const field_t ext[] = {
+        {0, 100, 4}, {4, 1000, 4}, {0x4c, 1, 4}, {0x60, 0x80, 4}, {0, 0, 0}};
+    static const field_t encrypted = {0x60, 0x10080, 4}, unknown = {0x60, 1u << 30, 4};
+    rmt_auto(rmt_record) volume = rmt_record_new();
+    rmt_record_set(volume, "fs", "ext4");
+    RMT_FAILS(s_read(rmt_super_read_ext, 1024, ext, &encrypted, volume, &error),
+              RMT_E_UNSUPPORTED);
+    assert_string_equal(error.text,
+                        "ext4 has the feature encrypt, which is not supported");
+    RMT_FAILS(s_read(rmt_super_read_ext, 1024, ext, &unknown, volume, &error),
+              RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "features 0x40000000 that are not supported"));
+}
+
+static void
+test_a_device_that_ends_before_its_superblock_is_told(void **state)
+{
+    (void) state;
+    static rmt_super_read_t *const readers[] = {rmt_super_read_ext, rmt_super_read_xfs,
+                                                rmt_super_read_btrfs,
+                                                rmt_super_read_vfat};
+    for (size_t i = 0; i < sizeof readers / sizeof *readers; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_fd fd = memfd_create("disk", MFD_CLOEXEC);
+        assert_int_equal(ftruncate(fd, 100), 0);
+        rmt_auto(rmt_record) volume = rmt_record_new();
+        assert_int_equal(readers[i](fd, volume, &error), -1);
+        assert_string_not_equal(error.text, "");
+    }
+}
+
 int
 main(void)
 {
@@ -97,6 +134,8 @@ main(void)
             test_an_ext_that_is_larger_than_numbers_or_uses_more_than_all_is_damaged),
         cmocka_unit_test(test_an_xfs_that_is_larger_than_numbers_is_damaged),
         cmocka_unit_test(test_a_btrfs_that_uses_more_than_all_is_damaged),
+        cmocka_unit_test(test_what_cannot_be_made_again_is_refused_by_its_name),
+        cmocka_unit_test(test_a_device_that_ends_before_its_superblock_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
