@@ -1,5 +1,5 @@
-// A tar archive by anybody, on its way into an image: every name stays in the tree, and
-// the manifest that is made of the archive is read again, entry by entry.
+// A tar archive by anybody, on its way into an image: every name stays in the tree, the
+// manifest that is made of the archive is read again, entry by entry, and so is its head.
 #include <fcntl.h>
 #include <stdint.h>
 #include <string.h>
@@ -10,6 +10,7 @@
 #include "archive/rmt_archive_cutter.h"
 #include "archive/rmt_archive_list.h"
 #include "archive/rmt_archive_reader.h"
+#include "archive/rmt_archive_writer.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "fuzz/must.h"
@@ -112,6 +113,26 @@ s_import(rmt_archive_reader_t *reader, shelf_t *shelf)
     MUST(rc == 0 && count == totals.entries);
 }
 
+// A head that was read can be written, and is then read as the same.
+static void
+s_check_head(const rmt_archive_reader_t *reader)
+{
+    rmt_error_t error = {0};
+    size_t size = 0, size_again = 0;
+    const void *head = rmt_archive_reader_head(reader, &size);
+    if (!head)
+        return;
+    rmt_auto_fd fd = memfd_create("again", MFD_CLOEXEC);
+    rmt_archive_report_t report;
+    rmt_auto(rmt_archive_writer) writer = rmt_archive_writer_new(fd, head, size, &error);
+    MUST(writer && rmt_archive_writer_finish(writer, &report, &error) == 0);
+    MUST(lseek(fd, 0, SEEK_SET) == 0);
+    rmt_auto(rmt_archive_reader) again = rmt_archive_reader_new(fd, &error);
+    MUST(again);
+    const void *same = rmt_archive_reader_head(again, &size_again);
+    MUST(size_again == size && (size == 0 || memcmp(same, head, size) == 0));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -124,8 +145,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(shelf);
     rmt_auto(rmt_archive_reader) reader = rmt_archive_reader_new(fd, &error);
     MUST(reader || error.code != RMT_E_OK);
-    if (reader)
+    if (reader) {
+        s_check_head(reader);
         s_import(reader, shelf);
+    }
     for (size_t i = 0; i < shelf->count; i++)
         free(shelf->plains[i]);
     return 0;
