@@ -57,7 +57,8 @@ if(RAMET_FAILPOINTS)
 endif()
 if(RAMET_COVERAGE)
     target_compile_options(ramet_flags INTERFACE --coverage)
-    target_link_options(ramet_flags INTERFACE --coverage)
+    # Tests look for this function (tests/tools/rmt_child.h), and nothing else calls it.
+    target_link_options(ramet_flags INTERFACE --coverage -Wl,-u,__gcov_dump)
 endif()
 
 # ramet_library(NAME SOURCES ... NEEDS ramet::x ... USES PkgConfig::Y ...)

@@ -42,10 +42,12 @@ s_try_folder(rmt_batch_t *self, bool *done_out, rmt_error_t *error)
     self->folder = rmt_text("%s/tmp/%s", self->root, rmt_file_name_text(&name, text));
     if (RMT_FAILPOINT("store.batch.folder") == -1 || mkdir(self->folder, 0700) == -1)
         return rmt_fail_errno(error, "make folder %s", self->folder);
+    (void) RMT_FAILPOINT("store.batch.open");
     rmt_auto_fd fd = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct stat status;
     if (fd == -1 && errno == ENOENT)
         return 0;
+    (void) RMT_FAILPOINT("store.batch.lock");
     if (fd == -1 || flock(fd, LOCK_EX) == -1 || fstat(fd, &status) == -1)
         return rmt_fail_errno(error, "lock folder %s", self->folder);
     if (status.st_nlink == 0)
@@ -59,8 +61,7 @@ rmt_batch_t *
 rmt_batch_new(const char *root, rmt_error_t *error)
 {
     rmt_auto(rmt_batch) self = calloc(1, sizeof *self);
-    if (!self)
-        abort();
+    assert(self);
     self->folder_fd = -1;
     self->root = rmt_text("%s", root);
     self->pending = rmt_pending_new();
@@ -128,11 +129,12 @@ rmt_batch_find(rmt_batch_t *self, const rmt_id_t *id, rmt_slot_t *slot_out,
     }
     for (size_t i = 0; i < self->index_count; i++) {
         uint64_t first = 0;
-        if (rmt_index_find(self->indexes[i], id, &first) > 0 &&
-            rmt_index_slot(self->indexes[i], first, slot_out)) {
-            *pack_out = rmt_index_pack_name(self->indexes[i], slot_out->pack);
-            return true;
-        }
+        if (rmt_index_find(self->indexes[i], id, &first) == 0)
+            continue;
+        const bool is_whole = rmt_index_slot(self->indexes[i], first, slot_out);
+        assert(is_whole); // The batch wrote it
+        *pack_out = rmt_index_pack_name(self->indexes[i], slot_out->pack);
+        return true;
     }
     return false;
 }

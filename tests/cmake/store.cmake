@@ -11,3 +11,5 @@ ramet_test(unit commit_order NEEDS ramet::store ramet::wire ramet::base SOURCES 
 ramet_test(unit failpoint NEEDS ramet::base_failpoints TIMEOUT 20)
 ramet_test(unit store_failpoints NEEDS ramet::store_failpoints ramet::wire_failpoints
     ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 600)
+ramet_test(unit store_refused NEEDS ramet::store_failpoints ramet::wire_failpoints
+    ramet::base_failpoints SOURCES unit/store_fixture.c tools/refuse.c TIMEOUT 120)

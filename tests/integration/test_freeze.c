@@ -1,4 +1,5 @@
 // A frozen file system is let go, whatever happens (M8).
+#include "tools/rmt_child.h"
 #include "tools/rmt_test.h"
 #include "tools/rmt_wait.h"
 
@@ -81,7 +82,7 @@ test_writers_wait_until_it_is_let_go(void **state)
     const pid_t writer = fork();
     if (writer == 0) {
         const int fd = openat(self->tree, "new", O_WRONLY | O_CREAT, 0600);
-        _exit(fd == -1);
+        rmt_child_end(fd == -1);
     }
     int status = 0;
     rmt_pause(300, "nothing may be written meanwhile");
@@ -109,7 +110,7 @@ test_it_is_let_go_when_its_owner_dies(void **state)
     const pid_t owner = fork();
     if (owner == 0) {
         rmt_error_t error = {0};
-        _exit(rmt_freeze_new(self->tree, "/var/tmp", 60, &error) ? 0 : 1);
+        rmt_child_end(rmt_freeze_new(self->tree, "/var/tmp", 60, &error) ? 0 : 1);
     }
     int status = 0;
     assert_int_equal(waitpid(owner, &status, 0), owner);

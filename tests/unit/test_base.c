@@ -1,4 +1,5 @@
 // lib/base: errors, records, whole files, programs.
+#include "tools/rmt_child.h"
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
@@ -271,7 +272,7 @@ test_a_process_with_secrets_leaves_no_core_file(void **state)
         rmt_process_keep_secrets();
         const bool is_kept = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0 &&
                              getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0;
-        _exit(is_kept ? 0 : 1);
+        rmt_child_end(is_kept ? 0 : 1);
     }
     int status = 0;
     assert_int_equal(waitpid(pid, &status, 0), pid);

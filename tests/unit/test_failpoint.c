@@ -1,4 +1,5 @@
 // Failpoints do what their plan says, at the time it says, and nothing before.
+#include "tools/rmt_child.h"
 #include "tools/rmt_test.h"
 
 #include <errno.h>
@@ -46,7 +47,7 @@ s_status_of_child(const char *environment, const char *plan, int options)
             setenv("RAMET_FAILPOINT", environment, 1);
         if (plan)
             s_arm(plan);
-        _exit(s_pass() == -1 ? errno : 0);
+        rmt_child_end(s_pass() == -1 ? errno : 0);
     }
     int status = 0;
     assert_int_equal(waitpid(child, &status, options), child);

@@ -1,5 +1,6 @@
 // lib/store: chunks, packs, indexes and images, with several writers.
 #include "store_fixture.h"
+#include "tools/rmt_child.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -241,7 +242,7 @@ test_processes_share_a_store(void **state)
         if (children[i] == 0) {
             fixture_writing_t job = {*state, i * 250};
             fixture_write_many(&job);
-            _exit(0);
+            rmt_child_end(0);
         }
     }
     for (size_t i = 0; i < 3; i++) {

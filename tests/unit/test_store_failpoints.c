@@ -15,6 +15,7 @@
 #include "base/rmt_io.h"
 #include "store/rmt_gc.h"
 #include "store/rmt_scrub.h"
+#include "tools/rmt_child.h"
 #include "wire/rmt_codec.h"
 
 #define CHUNKS 4
@@ -206,10 +207,10 @@ s_child(const char *root, const morning_t *morning, const char *plan, int told)
     rmt_error_t error = {0};
     (void) !freopen("/dev/null", "w", stderr);
     if (rmt_failpoint_arm(plan, &error) == -1)
-        _exit(1);
+        rmt_child_end(1);
     if (s_live(root, morning, told, &error) == -1)
-        _exit(FAILED);
-    _exit(rmt_failpoint_acted() ? LIVED_AFTER_ALL : LIVED);
+        rmt_child_end(FAILED);
+    rmt_child_end(rmt_failpoint_acted() ? LIVED_AFTER_ALL : LIVED);
 }
 
 // Its end as for waitpid; whether the new image was acknowledged.
