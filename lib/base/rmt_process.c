@@ -140,6 +140,12 @@ rmt_process_run(const char *const *arguments, const char *input, char **output_o
                     WIFEXITED(status) ? "status" : "signal", number, s_last_line(output));
 }
 
+bool
+rmt_process_is_sanitized(void)
+{
+    return IS_SANITIZED;
+}
+
 void
 rmt_process_keep_secrets(void)
 {

@@ -45,3 +45,6 @@ void rmt_process_end_clear(rmt_process_end_t *end);
 // into it. Programs that it starts inherit nothing of it but the soft limit of core
 // files. Builds with a sanitizer, which looks into its own process, stay open.
 void rmt_process_keep_secrets(void);
+
+// Is this such a build?
+bool rmt_process_is_sanitized(void);

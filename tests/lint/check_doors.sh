@@ -15,6 +15,7 @@ libkmod\.h=lib/kernel
 libfdisk/=lib/disk
 blkid/=lib/disk
 btrfsutil\.h=lib/disk
+seccomp\.h=workers/agent/diskw
 jansson\.h=console
 lua\.h|lauxlib\.h|lualib\.h=tests/sim
 libsmartcols/=console'

@@ -1,4 +1,5 @@
 #include "agent/diskw/work.h"
+#include "agent/diskw/filter.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_clock.h"
@@ -224,12 +225,25 @@ s_find_sibling(const rmt_work_t *self, const rmt_layout_volume_t *volume)
     return NULL;
 }
 
+typedef struct {
+    const rmt_record_t *format;
+    const char *device;
+} make_t;
+
+static int
+s_run_make(void *context, rmt_error_t *error)
+{
+    const make_t *self = context;
+    return rmt_fs_make(self->format, self->device, error);
+}
+
 static int
 s_make_fs(const rmt_layout_volume_t *volume, const char *device, rmt_error_t *error)
 {
+    make_t make = {volume->format, device};
     if (RMT_FAILPOINT("disk.fs.make") == -1)
         return rmt_fail_errno(error, "make a file system on %s", device);
-    return rmt_fs_make(volume->format, device, error);
+    return rmt_filter_run(s_run_make, &make, error);
 }
 
 static int
@@ -297,6 +311,8 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
     for (size_t i = 0; i < rmt_records_count(targets); i++)
         if (s_open(self, rmt_records_at(targets, i), error) == -1)
             return -1;
+    if (rmt_filter_enter(RMT_FILTER_WRITE, error) == -1)
+        return -1;
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)
             return -1;

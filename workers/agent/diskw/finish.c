@@ -1,4 +1,5 @@
 #include "agent/diskw/work.h"
+#include "agent/diskw/filter.h"
 #include "agent/disk_tools/vfat.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
@@ -37,6 +38,24 @@ s_find(void *context, const rmt_compare_finding_t *finding)
             snprintf(first, 256, "/%.160s: %s", finding->path, finding->what);
 }
 
+typedef struct {
+    const char *from, *to;
+} copy_t;
+
+static int
+s_run_copy_in(void *context, rmt_error_t *error)
+{
+    const copy_t *self = context;
+    return rmt_vfat_copy_in(self->from, self->to, error);
+}
+
+static int
+s_run_copy_out(void *context, rmt_error_t *error)
+{
+    const copy_t *self = context;
+    return rmt_vfat_copy_out(self->from, self->to, error);
+}
+
 static int
 s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *error)
 {
@@ -44,10 +63,12 @@ s_write_vfat(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *err
         return rmt_fail_errno(error, "write a FAT volume to %s", volume->device);
     rmt_auto_str name = rmt_text("back-%zu", (size_t) (volume - self->volumes));
     rmt_auto_str back = rmt_scratch_folder(self->scratch, name, error);
+    copy_t in = {volume->folder, volume->device};
+    copy_t out = {volume->device, back};
     if (!back || rmt_work_complete_esp(self, volume, error) == -1 ||
-        rmt_vfat_copy_in(volume->folder, volume->device, error) == -1 ||
+        rmt_filter_run(s_run_copy_in, &in, error) == -1 ||
         rmt_work_settle(self, error) == -1 ||
-        rmt_vfat_copy_out(volume->device, back, error) == -1)
+        rmt_filter_run(s_run_copy_out, &out, error) == -1)
         return -1;
     rmt_auto_fd wanted = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd had = open(back, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -2,7 +2,8 @@
 //
 // Started by ramet-agent with the order and the verified contents on standard input; its
 // answers go to standard output. It has no network, sees no other disk, and keeps only
-// the capabilities that writing needs.
+// the capabilities and the system calls that writing needs.
+#include "agent/diskw/filter.h"
 #include "agent/diskw/harden.h"
 #include "agent/diskw/session.h"
 #include "base/rmt_auto.h"
@@ -24,7 +25,7 @@ s_run(rmt_error_t *error)
     // What it parses came through the network: it must not reach it.
     if (unshare(CLONE_NEWNET) == -1)
         return rmt_fail_errno(error, "leave the network");
-    if (rmt_harden(error) == -1)
+    if (rmt_harden(error) == -1 || rmt_filter_enter(RMT_FILTER_START, error) == -1)
         return -1;
     rmt_auto(rmt_pipe) pipe = rmt_pipe_new(dup(STDIN_FILENO), dup(STDOUT_FILENO));
     return rmt_session_run(pipe, signals, error);

@@ -1,4 +1,5 @@
 #include "agent/diskw/work.h"
+#include "agent/diskw/filter.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
@@ -48,17 +49,30 @@ s_take_scripts(rmt_work_t *self, const rmt_records_t *personal)
     }
 }
 
+typedef struct {
+    int root;
+    const rmt_record_t *target;
+    rmt_records_t *actions;
+} personal_t;
+
+static int
+s_run_plan(void *context, rmt_error_t *error)
+{
+    personal_t *self = context;
+    return rmt_personal_plan(self->root, self->target, &self->actions, error);
+}
+
 static int
 s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
        rmt_records_t **actions_out, rmt_error_t *error)
 {
     const rmt_record_t *target = rmt_records_find(personal, "class", "target");
     const rmt_record_t *command = rmt_records_find(personal, "class", "command");
-    rmt_auto(rmt_records) actions = NULL;
-    if (target && rmt_personal_plan(root, target, &actions, error) == -1)
+    personal_t personal_of = {.root = root, .target = target};
+    if (target && rmt_filter_run(s_run_plan, &personal_of, error) == -1)
         return -1;
-    if (!actions)
-        actions = rmt_records_new();
+    rmt_auto(rmt_records) actions =
+        personal_of.actions ? personal_of.actions : rmt_records_new();
     rmt_work_plan_boot(self, root, actions);
     s_take_scripts(self, personal);
     if (command && rmt_personal_first_boot(root, rmt_record_text(command, "command", ""),

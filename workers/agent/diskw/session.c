@@ -1,6 +1,7 @@
 #include "agent/diskw/session.h"
-#include "base/rmt_auto.h"
+#include "agent/diskw/filter.h"
 #include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
 
 typedef int(s_handler_fn)(rmt_work_t *work, const rmt_frame_t *frame, rmt_error_t *error);
 
@@ -101,7 +102,9 @@ s_serve(rmt_work_t *work, rmt_error_t *error)
         if (rmt_work_is_over(work))
             return rmt_fail(error, RMT_E_CANCELLED, "the writer was ended by a signal");
         const int rc = rmt_pipe_recv(work->pipe, 500, &frame, error);
-        if (rc == -1 || (rc == 1 && s_handle(work, &frame, error) == -1))
+        const int done = rc == 1 ? s_handle(work, &frame, error) : rc;
+        // A refused call is told also where what made it went on without.
+        if (rmt_filter_check(work->phase, error) == -1 || done == -1)
             return -1;
         if (rc == 1 && frame.kind == RMT_PIPE_FINISH)
             return 0;

@@ -23,6 +23,7 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     self->boot = rmt_records_new();
     self->report = rmt_record_new();
     self->is_machine = true;
+    self->phase = "order";
     return self;
 }
 
@@ -77,6 +78,7 @@ rmt_work_progress(rmt_work_t *self, const char *phase, uint64_t done, uint64_t t
                   rmt_error_t *error)
 {
     const int64_t now_ms = rmt_clock_ms();
+    self->phase = phase;
     if (done != 0 && done != total && now_ms - self->told_ms < TELL_MS)
         return 0;
     self->told_ms = now_ms;

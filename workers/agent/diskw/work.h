@@ -44,7 +44,8 @@ typedef struct {
     uint64_t total;       // Bytes of all trees
     uint64_t done;
     uint64_t file_count, byte_count, verified_count;
-    int64_t told_ms; // When progress was last sent
+    int64_t told_ms;   // When progress was last sent
+    const char *phase; // That progress was last told of
 } rmt_work_t;
 
 rmt_work_t *rmt_work_new(rmt_pipe_t *pipe, int signals);
