@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "tools/rmt_test.h"
 #include "tools/rmt_wait.h"
+#include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
 #define START_MS 10000
@@ -95,22 +96,11 @@ redis_server_load(const redis_server_t *self, const char *library, size_t size)
 void
 redis_server_start(redis_server_t *self)
 {
-    char *argv[] = {"redis-server",
-                    "--port",
-                    "0",
-                    "--unixsocket",
-                    self->socket,
-                    "--dir",
-                    self->dir,
-                    "--appendonly",
-                    "yes",
-                    "--appendfsync",
-                    "always",
-                    "--save",
-                    "",
-                    "--maxmemory-policy",
-                    "noeviction",
-                    NULL};
+    // The configuration of a farm, but for its places.
+    const char *top = getenv("RAMET_SOURCE");
+    rmt_auto_str config = rmt_text("%s/ops/redis.conf", top ? top : ".");
+    char *argv[] = {"redis-server", config, "--unixsocket", self->socket, "--dir",
+                    self->dir,      NULL};
     unlink(self->socket);
     self->pid = spawn_program(self->dir, "redis", argv);
     const int64_t limit = rmt_clock_ms() + START_MS;
