@@ -11,11 +11,21 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "base/rmt_error.h"
+
+// RAMET_TEST names the cases that run, with * and ?; without it all do.
+__attribute__((constructor)) static void
+rmt_test_choose(void)
+{
+    const char *cases = getenv("RAMET_TEST");
+    if (cases && *cases)
+        cmocka_set_test_filter(cases);
+}
 
 // What a call said: 0 or a pointer is success, -1 or NULL is failure, all else is
 // neither.
