@@ -52,7 +52,7 @@ thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprog
   dosfstools mtools util-linux openssh-client"
 test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools"
-lint_packages="clang-format clang-tidy shellcheck jq"
+lint_packages="clang-format clang-tidy shellcheck jq systemd"
 coverage_packages="gcovr"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.

@@ -47,6 +47,9 @@ plant_tidy() { small
     >"$tree/compile_commands.json"
   printf '%s\n' "suspicious-string-compare" "literal-conversion"; }
 plant_types() { small; put lib/base/a.h '#define RMT_PLANTED 1'; put lib/wire/b.h '#define RMT_PLANTED 2'; echo "RMT_PLANTED"; }
+plant_units() { small; mkdir -p "$tree/ops/units"; cp ops/units/* "$tree/ops/units"
+  sed -i 's/^NoNewPrivileges=yes/NoNewPrivileges=maybe/' "$tree/ops/units/ramet-imager.service"; sed -i '/^SystemCallFilter/d; /^Protect/d; /^User/d' "$tree/ops/units/ramet-broker.service"
+  printf '%s\n' "ramet-imager.service.*maybe" "ramet-broker.service.*exposure"; }
 plant_unused() { small; put tests/lint/debts 'M1 planted'; put lib/base/a.h 'void planted(void);' 'void other(void);'
   put lib/base/a.c 'void' 'planted(void)' '{' '    planted();' '}'; put lib/base/b.c 'void' 'b(void)' '{' '    other();' '}'
   echo "lib/base/a.h: no other file calls planted$"; }
