@@ -25,6 +25,7 @@ function(ramet_fuzz name)
     endif()
 endfunction()
 
+ramet_fuzz(audit MUTATIONS 1000 NEEDS ramet::crypto ramet::base)
 ramet_fuzz(archive MUTATIONS 1000 NEEDS ramet::archive)
 ramet_fuzz(chunk MUTATIONS 500 NEEDS ramet::exchange)
 ramet_fuzz(cmdline MUTATIONS 1000 NEEDS ramet::agent)
