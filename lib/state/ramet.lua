@@ -9,8 +9,8 @@
 --
 -- with names and values in turn; `--` where a name would stand begins the next group.
 -- meta is what the broker knows of the caller and cannot be forged by a request: by
--- (key), role, name, place, epoch, cursor, idem, clock, and for new jobs job, job-name,
--- stamp.
+-- (key), role, name, address, place, epoch, cursor, idem, clock, and for new jobs job,
+-- job-name, stamp.
 -- Every function answers {code, text, body, {item...}, cursor} with flat records, codes
 -- as in rmt_error.h. A function refuses before its first write, never after it.
 --
@@ -23,7 +23,10 @@
 --   P broker-ids                hash id -> name of each broker that may have sent a GO
 --   P awaited, P awaited-since  set of those that have not opened Redis since it started;
 --                               when the first of them did
---   P audit                     stream of all transitions, the only stream
+--   P audit                     stream of all transitions and refused acts, the only stream
+--   P audit-serial              how many entries there have been
+--   P audit-files               hash key that signs a broker's audit files -> packed: how far
+--                               they have come (ramet_audit.lua)
 --   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
 --   P unique                    hash "field=value" of targets -> name
@@ -69,7 +72,6 @@ local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
 local PAGE_ITEMS, PAGE_BYTES = 500, 192 * 1024 -- An envelope has 256 KiB
 local PAGE_STEP = 25 -- Names read at a time: most pages are full of bytes long before
-local AUDIT_MAX = 100000
 
 local E = { --[[CODES]] }     -- Of rmt_error.h: E.USAGE is RMT_E_USAGE
 local L = { --[[LIMITS]] }    -- Of rmt_limits.h: L.READY_MAX is RMT_READY_MAX
@@ -223,19 +225,24 @@ local function some(list, most)
     return table.concat(list, ', ', 1, math.min(#list, most)) .. more
 end
 
--- Append to the audit stream; entries of a job stand in its log too.
+-- Append to the audit stream; entries of a job stand in its log too. Nothing is trimmed here:
+-- an entry leaves the stream once it is in a file (ramet_audit.lua).
 local function audit(meta, what, fields)
-    local list = { P .. 'audit', 'MAXLEN', '~', AUDIT_MAX, '*', 'what', what,
-        'moment', moment() }
-    if set(meta.by) then
-        list[#list + 1] = 'by'
-        list[#list + 1] = meta.by
-    end
-    for name, value in pairs(fields or {}) do
-        if str(value) ~= '' then
+    local list = { P .. 'audit', '*', 'what', what, 'moment', moment(),
+        'serial', str(call('INCR', P .. 'audit-serial')) }
+    local function add(name, value)
+        value = str(value or '')
+        if value ~= '' then
             list[#list + 1] = name
-            list[#list + 1] = string.sub(str(value), 1, 1024)
+            list[#list + 1] = string.sub(value, 1, 1024)
         end
+    end
+    add('by', meta.by)
+    add('by-role', meta.by and meta.role)
+    add('by-name', meta.by and meta.name)
+    add('address', meta.address)
+    for name, value in pairs(fields or {}) do
+        add(name == 'id' and 'contents' or name, value) -- An entry has an id of its own
     end
     local id = call('XADD', unpack(list))
     if fields and set(fields.job) and call('EXISTS', P .. 'job:' .. fields.job) == 1 then
@@ -350,6 +357,13 @@ local function answer_before(idem, name, print)
         .. 'of another kind (' .. tostring(old.name) .. '); give each request a key of its own')
 end
 
+local function run(fn, meta, body, items)
+    if set(meta.job) then -- That of a new job
+        R.audit_need()
+    end
+    return fn(meta, body, items)
+end
+
 -- Offer fn(meta, body, items) -> body, items, cursor as a function of the library. A
 -- revoked key has no effect, though its broker may not have heard of it yet. A call that
 -- names an idempotency key has its effect once and the same answer again.
@@ -367,7 +381,7 @@ local function serve(name, fn)
         if old then
             return old
         end
-        local ok, first, list, cursor = pcall(fn, meta, body, items)
+        local ok, first, list, cursor = pcall(run, fn, meta, body, items)
         if not ok then
             if type(first) == 'table' and first.code then
                 return reply(first.code, first.text)
@@ -399,85 +413,3 @@ local function last_audit()
     local last = call('XREVRANGE', P .. 'audit', '+', '-', 'COUNT', 1)[1]
     return last and last[1] or '0-0', moment_of(last)
 end
-
-local function id_parts(id)
-    local ms, n = string.match(id or '', '^(%d+)-(%d+)$')
-    return num(ms), num(n)
-end
-
-function R.era()
-    return call('GET', P .. 'era') or '0'
-end
-
--- True when the stream has lost this entry, though others may have been written since: it
--- is not there, and the stream is too short to have let its beginning go; or another one has
--- its id, as the time of day of Redis went back.
-local function is_lost(id, made)
-    local found = call('XRANGE', P .. 'audit', id, id)[1]
-    if id == '0-0' or found then
-        return set(made) and found and moment_of(found) ~= made
-    end
-    local first = call('XRANGE', P .. 'audit', '-', '+', 'COUNT', 1)
-    local ms, n = id_parts(first[1] and first[1][1])
-    local id_ms, id_n = id_parts(id)
-    return call('XLEN', P .. 'audit') < AUDIT_MAX
-        or ms < id_ms or ms == id_ms and n < id_n
-end
-
--- What was handed out before is fenced.
-function R.era_raise(meta, era, text)
-    call('SET', P .. 'era', era)
-    call('SET', P .. 'era-at', mark())
-    audit(meta, 'era.raised', { era = era, text = text })
-end
-
--- {era, last, moment, id?, broker?, identity?}: what the broker's state file says, or what it
--- has seen since; its own id and name, and the machine it runs on. A Redis that does not have
--- the last entry, of that moment, was restored from an older copy: everything handed out since
--- then must be fenced.
-serve('era_open', function(meta, body)
-    local era, file = num(call('GET', P .. 'era')), num(body.era)
-    local behind = file > era or file == era and is_lost(body.last or '0-0', body.moment)
-    if behind then
-        era = math.max(era, file) + 1
-    elseif era == 0 then
-        era = 1
-    end
-    call('SET', P .. 'era', era)
-    R.broker_greet(body.broker, body.identity)
-    R.broker_opened(body.id, body.broker)
-    if behind then
-        R.era_raise(meta, era, 'Redis does not have the last entry that a broker has seen')
-    end
-    local last, made = last_audit()
-    return { era = era, last = last, moment = made, raised = behind and 'yes' or 'no',
-        clock = now() }
-end)
-
-serve('audit_read', function(meta, body)
-    local from = set(body.after) and '(' .. body.after or '-'
-    local items, last, bytes = {}, body.after or '0-0', 0
-    local entries = call('XRANGE', P .. 'audit', from, '+', 'COUNT', PAGE_ITEMS)
-    for _, entry in ipairs(entries) do
-        local record = { id = entry[1] }
-        for i = 1, #entry[2], 2 do
-            record[entry[2][i]] = entry[2][i + 1]
-            bytes = bytes + #entry[2][i + 1] + 16
-        end
-        items[#items + 1] = record
-        last = entry[1]
-        if bytes > PAGE_BYTES then
-            break
-        end
-    end
-    return { last = last }, items
-end)
-
-serve('audit_append', function(meta, body)
-    local fields = {}
-    for name, value in pairs(body) do
-        fields[name] = value
-    end
-    fields.what = nil
-    return { id = audit(meta, body.what or 'note', fields) }
-end)

@@ -350,6 +350,7 @@ serve('job_logs', function(meta, body)
         for i = 1, entry and #entry[2] or 0, 2 do
             record[entry[2][i]] = entry[2][i + 1]
         end
+        record.address, record.serial = nil, nil -- Not for all who may read
         if entry and (not set(body.target) or record.target == body.target) then
             items[#items + 1] = record
         end

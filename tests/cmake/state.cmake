@@ -1,3 +1,4 @@
+ramet_test(unit audit_file NEEDS ramet::broker ramet::crypto ramet::base)
 ramet_test(unit dispatch NEEDS ramet::broker ramet::base)
 # Preloaded by tests: a program with another time of day.
 add_library(shift_clock MODULE tools/shift_clock.c)
@@ -6,7 +7,7 @@ target_compile_definitions(shift_clock PRIVATE _GNU_SOURCE)
 target_compile_options(shift_clock PRIVATE -Wall -Wextra -Werror)
 set_target_properties(shift_clock PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
 
-foreach(noun records keys tasks store deploy retry radius steps stuck doctor clock trust brokers)
+foreach(noun audit records keys tasks store deploy retry radius steps stuck doctor clock trust brokers)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 120)
 endforeach()

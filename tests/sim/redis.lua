@@ -561,9 +561,9 @@ local function id_parts(text, missing)
         .. 'command argument'), tonumber(n) or missing
 end
 
--- Only as the library asks for it: a new id, a limit that is never met here.
-function COMMANDS.XADD(key, word, about, _, id, ...)
-    if word ~= 'MAXLEN' or about ~= '~' or id ~= '*' or select('#', ...) % 2 == 1 then
+-- Only as the library asks for it: a new id.
+function COMMANDS.XADD(key, id, ...)
+    if id ~= '*' or select('#', ...) % 2 == 1 then
         refuse('ERR syntax error')
     end
     local stream = make(key, 'stream', { entries = {}, ms = 0, n = 0 })
@@ -623,6 +623,23 @@ local function stream_range(key, from, to)
         last = position(entries, ms, n + 1) - 1
     end
     return entries, first, last
+end
+
+-- Only as the library asks for it.
+function COMMANDS.XTRIM(key, word, id)
+    if word ~= 'MINID' then
+        refuse('ERR syntax error')
+    end
+    local stream = find(key, 'stream')
+    local first = stream and position(stream.entries, id_parts(id, 0)) or 1
+    local left = {}
+    for i = first, stream and #stream.entries or 0 do
+        left[#left + 1] = stream.entries[i]
+    end
+    if stream then
+        stream.entries = left
+    end
+    return first - 1
 end
 
 function COMMANDS.XRANGE(key, from, to, word, count)
