@@ -95,13 +95,14 @@ s_on_reply(void *context, rmt_msg_t *reply)
 }
 
 static rmt_record_t *
-s_meta(const rmt_record_t *key, const rmt_msg_t *msg)
+s_meta(const rmt_record_t *key, const rmt_msg_t *msg, const char *address)
 {
     static const uint8_t none[RMT_UID_SIZE] = {0};
     rmt_record_t *meta = rmt_record_new();
     rmt_record_set(meta, "by", rmt_record_text(key, "key", ""));
     rmt_record_set(meta, "role", rmt_record_text(key, "role", ""));
     rmt_record_set(meta, "name", rmt_record_text(key, "name", ""));
+    rmt_record_set(meta, "address", address);
     rmt_record_set(meta, "place", rmt_record_text(key, "place", ""));
     rmt_record_set(meta, "epoch", rmt_record_text(key, "epoch", ""));
     rmt_record_set(meta, "cursor", msg->cursor ? msg->cursor : "");
@@ -195,7 +196,7 @@ s_ask(rmt_ask_t *ask)
 static void
 s_enter(rmt_ask_t *ask, const rmt_record_t *key)
 {
-    ask->meta = s_meta(key, ask->msg);
+    ask->meta = s_meta(key, ask->msg, ask->origin.address);
     if (ask->verb->roles & RMT_VERB_READS)
         rmt_record_remove(ask->meta, "idem");
     (void) rmt_msg_body(ask->msg);

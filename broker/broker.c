@@ -3,12 +3,14 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/statvfs.h>
+#include <sys/utsname.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "base/rmt_random.h"
+#include "broker/keyring.h"
 
 #define STATE_FILE_MAX 4096
 #define MOMENT_IS "\nmoment = \""
@@ -122,6 +124,14 @@ rmt_broker_is_open(const rmt_broker_t *self)
 }
 
 void
+rmt_broker_tell_name(const rmt_broker_t *self, rmt_record_t *record)
+{
+    struct utsname host;
+    uname(&host);
+    rmt_record_setf(record, "broker", "%s:%d", host.nodename, self->settings->port);
+}
+
+void
 rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
                 rmt_state_fn *fn, void *context)
 {
@@ -134,18 +144,24 @@ rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *bo
 #define REFUSED "act.refused"
 
 static void
-s_audit_refused(rmt_broker_t *self, const char *user, const char *act, const char *why)
+s_audit_refused(rmt_broker_t *self, const char *user, const char *address,
+                const char *act, const char *why)
 {
+    const rmt_record_t *key = rmt_keyring_find(self->keyring, user);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "what", REFUSED);
     rmt_record_set(body, "key", user);
+    rmt_record_set(body, "by-role", key ? rmt_record_text(key, "role", "") : "");
+    rmt_record_set(body, "by-name", key ? rmt_record_text(key, "name", "") : "");
+    rmt_record_set(body, "address", address);
     rmt_record_set(body, "act", act);
     rmt_record_set(body, "text", why);
     rmt_broker_call(self, "audit_append", body, NULL, NULL);
 }
 
 void
-rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act, const char *why)
+rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *address,
+                  const char *act, const char *why)
 {
     char quoted[128];
     self->refused++;
@@ -154,7 +170,7 @@ rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act, const c
     if (!rmt_fold_is_first(self->fold, REFUSED, peer, rmt_clock_ms()))
         return;
     rmt_log(RMT_WARN, "act.refused", "key=%s act=%s text=\"%s\"", user, quoted, why);
-    s_audit_refused(self, user, quoted, why);
+    s_audit_refused(self, user, address, quoted, why);
 }
 
 // The peer of a refused act is key and act.
@@ -167,7 +183,7 @@ s_tell_folded(void *context, const char *event, const char *peer, uint64_t count
     if (!streq(event, REFUSED))
         return;
     rmt_auto_str why = rmt_text("refused %" PRIu64 " times more within a minute", count);
-    s_audit_refused(context, user, peer + size + (peer[size] == ' '), why);
+    s_audit_refused(context, user, "", peer + size + (peer[size] == ' '), why);
 }
 
 void

@@ -21,6 +21,7 @@ typedef struct rmt_keyring rmt_keyring_t;
 typedef struct rmt_roster rmt_roster_t;
 typedef struct rmt_driver rmt_driver_t;
 typedef struct rmt_events rmt_events_t;
+typedef struct rmt_audit rmt_audit_t;
 
 // Answers of all ports: before Redis has been read, and to a key that may not act.
 #define RMT_BROKER_NOT_OPEN                                                              \
@@ -46,6 +47,7 @@ struct rmt_broker {
     rmt_roster_t *roster;
     rmt_driver_t *driver;
     rmt_events_t *events;
+    rmt_audit_t *audit_files;
     rmt_lanes_t *lanes;
     rmt_quota_t *quota;   // Of keys
     rmt_quota_t *callers; // Of addresses at the enrol port
@@ -85,14 +87,17 @@ int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
 // Could the state file be written now? 0, or -1: IO, NO_SPACE.
 int rmt_broker_check(const rmt_broker_t *self, rmt_error_t *error);
 
+// Put `broker`, the name by which brokers are told apart, into a record: host and port.
+void rmt_broker_tell_name(const rmt_broker_t *self, rmt_record_t *record);
+
 // A call of the function library in the broker's own name.
 void rmt_broker_call(rmt_broker_t *self, const char *function, const rmt_record_t *body,
                      rmt_state_fn *fn, void *context);
 
 // Count, log and audit an act that a key may not do: of each key and act once a minute,
-// with the number of the others after it.
-void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *act,
-                       const char *why);
+// with the number of the others after it. address: from where, or "".
+void rmt_broker_refuse(rmt_broker_t *self, const char *user, const char *address,
+                       const char *act, const char *why);
 
 // Tell what was folded.
 void rmt_broker_tick(rmt_broker_t *self, int64_t now);

@@ -117,6 +117,7 @@ s_knock(rmt_broker_t *broker, rmt_packet_t *packet)
     rmt_token_hash(&token, &hash);
     rmt_auto(rmt_record) meta = rmt_record_new();
     rmt_record_set(meta, "by", packet->user);
+    rmt_record_set(meta, "address", packet->origin.address);
     rmt_record_set(meta, "hash", rmt_id_text(&hash, hash_text));
     rmt_record_set(msg->body, "key", packet->user);
     knock_t *knock = zmalloc(sizeof *knock);

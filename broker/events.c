@@ -170,6 +170,9 @@ s_notify(const rmt_broker_t *broker, const char *target, const rmt_record_t *why
             rmt_member_send(member, msg);
 }
 
+// Not for those who only listen.
+static const char *const s_inner[] = {"id", "serial", "address"};
+
 static void
 s_take_entry(rmt_events_t *self, rmt_record_t *entry)
 {
@@ -191,7 +194,8 @@ s_take_entry(rmt_events_t *self, rmt_record_t *entry)
     if (!topic)
         return;
     rmt_auto_str id = strdup(rmt_record_text(entry, "id", ""));
-    rmt_record_remove(entry, "id");
+    for (size_t i = 0; i < sizeof s_inner / sizeof *s_inner; i++)
+        rmt_record_remove(entry, s_inner[i]);
     s_publish(self, topic, id, entry);
     // What concerns a target in a job is news of the target as well, and the person in
     // front of its machine wants to know why nothing comes.

@@ -102,7 +102,7 @@ void
 rmt_guard_refuse(rmt_broker_t *broker, const char *user, const rmt_origin_t *origin,
                  const char *act, const char *why)
 {
-    rmt_broker_refuse(broker, user, act, why);
+    rmt_broker_refuse(broker, user, origin->address, act, why);
     rmt_guard_strike(broker, user, origin);
 }
 

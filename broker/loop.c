@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 #include <string.h>
-#include <sys/utsname.h>
+#include "broker/audit.h"
 #include "broker/console_port.h"
 #include "broker/driver.h"
 #include "broker/enrol_port.h"
@@ -83,21 +83,12 @@ s_on_era(void *context, rmt_msg_t *reply)
     rmt_keyring_load(self->keyring, s_on_keys);
 }
 
-// Host and port tell brokers apart.
-static void
-s_tell_name(const rmt_broker_t *self, rmt_record_t *body)
-{
-    struct utsname host;
-    uname(&host);
-    rmt_record_setf(body, "broker", "%s:%d", host.nodename, self->settings->port);
-}
-
 // The machine of a broker is never to be erased.
 static void
 s_tell_machine(const rmt_broker_t *self, rmt_record_t *body)
 {
     rmt_auto_str identity = rmt_inventory_own_identity();
-    s_tell_name(self, body);
+    rmt_broker_tell_name(self, body);
     if (identity)
         rmt_record_set(body, "identity", identity);
 }
@@ -222,8 +213,10 @@ s_on_scan(void *context, rmt_msg_t *reply)
         return;
     rmt_state_hear_clock(self->state, rmt_record_u64(reply->body, "clock", 0));
     rmt_auto(rmt_record) body = s_limits(self);
-    if (!streq(rmt_record_text(reply->body, "audit", ""), self->audit))
+    const char *newest = rmt_record_text(reply->body, "audit", "");
+    if (!streq(newest, self->audit))
         rmt_events_tail(self->events);
+    rmt_audit_tick(self->audit_files, newest);
     if (s_is_due(reply, "drive"))
         rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
     if (s_is_due(reply, "queues"))
@@ -249,7 +242,7 @@ s_scan(rmt_broker_t *self)
         return;
     }
     rmt_auto(rmt_record) body = s_limits(self);
-    s_tell_name(self, body);
+    rmt_broker_tell_name(self, body);
     rmt_broker_call(self, "scan", body, s_on_scan, self);
 }
 
@@ -326,6 +319,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->roster = rmt_roster_new();
     self->driver = rmt_driver_new(self);
     self->events = rmt_events_new(self);
+    self->audit_files = rmt_audit_new(self);
     self->lanes = rmt_lanes_new();
     self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
     self->fold = rmt_fold_new();
@@ -360,6 +354,7 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     rmt_state_destroy(&self->state); // First: it answers all calls, into what follows
     rmt_driver_destroy(&self->driver);
     rmt_events_destroy(&self->events);
+    rmt_audit_destroy(&self->audit_files);
     rmt_lanes_destroy(&self->lanes);
     rmt_quota_destroy(&self->quota);
     rmt_quota_destroy(&self->callers);
@@ -410,7 +405,9 @@ rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
         const long wait = due < look ? due : look;
         if (zmq_poll(items, ITEM_COUNT, wait) == -1 && errno != EINTR)
             return rmt_fail_errno(error, "poll");
-        if (items[ITEM_SIGNAL].revents && rmt_signals_read(signals) > 0)
+        if (items[ITEM_SIGNAL].revents && rmt_signals_read(signals) > 0) {
+            rmt_audit_stop(self->audit_files);
             return 0;
+        }
     }
 }

@@ -195,6 +195,7 @@ rmt_member_meta(const rmt_member_t *self)
     rmt_record_set(meta, "role", self->role);
     rmt_record_set(meta, "name", self->name);
     rmt_record_set(meta, "place", self->place);
+    rmt_record_set(meta, "address", self->origin.address);
     return meta;
 }
 

@@ -13,6 +13,10 @@ const rmt_config_row_t rmt_settings_rows[] = {
     {"state", RMT_CONFIG_PATH, NULL, 0, 0,
      "File with the era and the youngest audit entry. By it the broker knows a Redis "
      "that was restored from an older copy."},
+    {"audit", RMT_CONFIG_PATH, "", 0, 0,
+     "Folder for the audit files of this broker, and the key that signs them. Each "
+     "broker "
+     "has its own; empty: the path of the state file with .audit behind it."},
     {"redis-timeout-ms", RMT_CONFIG_NUMBER, "5000", 100, 60000,
      "Milliseconds until Redis counts as gone."},
     {"beat-ms", RMT_CONFIG_NUMBER, "3000", 100, 30000, "Milliseconds between beats."},
@@ -50,6 +54,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .port = (uint16_t) rmt_config_number(config, "port"),
         .redis = rmt_config_text(config, "redis"),
         .state_file = rmt_config_text(config, "state"),
+        .audit_folder = rmt_config_text(config, "audit"),
         .admins = rmt_config_list(config, "admins"),
         .redis_timeout_ms = s_number(config, "redis-timeout-ms"),
         .beat_ms = s_number(config, "beat-ms"),

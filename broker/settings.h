@@ -9,6 +9,7 @@ typedef struct {
     uint16_t port;
     const char *redis;
     const char *state_file;
+    const char *audit_folder; // "": that beside the state file
     const char *const *admins;
     rmt_key_t own;
     uint32_t redis_timeout_ms, beat_ms, lease_ms, grace_ms, scan_ms;

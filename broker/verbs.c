@@ -2,6 +2,7 @@
 
 #include <assert.h>
 #include <string.h>
+#include "broker/audit.h"
 #include "broker/clocks.h"
 #include "broker/driver.h"
 #include "broker/events.h"
@@ -32,6 +33,7 @@ enum {
     WORK = ADMIN | OPERATOR,
     PEOPLE = WORK | VIEWER | DASHBOARD,
     READ = PEOPLE | QUIET | RMT_VERB_READS,
+    AUDIT = ADMIN | QUIET | RMT_VERB_READS,
     WORKERS = IMAGER | INSTALLER | SOURCE | TARGET,
 };
 
@@ -207,6 +209,7 @@ s_judge_broker(rmt_ask_t *ask, rmt_error_t *error)
     rmt_record_set(body, "version", RMT_VERSION);
     if (rmt_broker_check(ask->broker, &fault) == -1)
         rmt_record_set(body, "state-fault", fault.text);
+    rmt_record_set(body, "audit-fault", rmt_audit_fault(ask->broker->audit_files));
     return 0;
 }
 
@@ -305,6 +308,18 @@ s_add_admins(rmt_ask_t *ask, rmt_msg_t *reply)
         rmt_keyring_list_admins(ask->broker->keyring, reply);
 }
 
+// The files of this broker, page by page, from itself.
+static void
+s_add_audit_page(rmt_ask_t *ask, rmt_msg_t *reply)
+{
+    rmt_error_t error = {0};
+    if (rmt_audit_page(ask->broker->audit_files, rmt_record_text(ask->meta, "cursor", ""),
+                       reply, &error) == 0)
+        return;
+    reply->code = error.code;
+    rmt_msg_text(&reply->text, error.text);
+}
+
 // ---- The table
 
 static const rmt_verb_t s_verbs[] = {
@@ -371,6 +386,9 @@ static const rmt_verb_t s_verbs[] = {
     {"key.revoke", ADMIN, "key_revoke", NULL, NULL},
     {"trust.publish", ADMIN, "trust_publish", NULL, NULL},
     {"trust.root", READ | TARGET, "trust_root", NULL, NULL},
+    {"audit.list", AUDIT, "audit_list", NULL, NULL},
+    {"audit.heads", AUDIT, "audit_heads", NULL, NULL},
+    {"audit.export", AUDIT, "audit_heads", NULL, s_add_audit_page},
     {"script.add", ADMIN, "script_add", s_check_script, NULL},
     {"script.list", READ, "script_list", NULL, NULL},
     {"script.remove", ADMIN, "script_remove", NULL, NULL},

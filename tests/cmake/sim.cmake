@@ -24,7 +24,7 @@ ramet_test(integration sim_redis SOURCES integration/state_farm.c integration/re
 
 # The farm of the simulation. Its own rmt_socket, rmt_zap, rmt_state and rmt_task stand before
 # those of the libraries; single functions are replaced by the linker (sim_wraps.h).
-add_executable(ramet-sim sim/ramet_sim.c sim/sim_bugs.c sim/sim_check.c sim/sim_console.c
+add_executable(ramet-sim sim/ramet_sim.c sim/sim_audit.c sim/sim_bugs.c sim/sim_check.c sim/sim_console.c
     sim/sim_farm.c sim/sim_net.c sim/sim_seed.c sim/sim_state.c sim/sim_task.c sim/sim_work.c
     sim/sim_world.c "${PROJECT_SOURCE_DIR}/workers/agent/install/gate.c"
     "${PROJECT_SOURCE_DIR}/workers/agent/install/order.c")
@@ -32,6 +32,8 @@ target_compile_definitions(ramet-sim PRIVATE SIM_FOLDER="${CMAKE_CURRENT_SOURCE_
 target_link_libraries(ramet-sim PRIVATE ramet_flags ramet_sim_redis ramet::broker ramet::net)
 foreach(function rmt_clock_ms rmt_clock_wall_ms rmt_random_bytes rmt_io_load rmt_guarded_load rmt_io_save
         rmt_key_new rmt_inventory_own_identity
+        rmt_audit_file_new rmt_audit_file_destroy rmt_audit_file_open rmt_audit_file_key
+        rmt_audit_file_size rmt_audit_file_begun_ms rmt_audit_file_next rmt_audit_file_append
         zsock_destroy_checked)
     target_link_options(ramet-sim PRIVATE -Wl,--wrap=${function})
 endforeach()
@@ -45,7 +47,8 @@ foreach(part RANGE 3)
 endforeach()
 foreach(bug lost-fsync no-gate-at-agent no-new-life-at-agent lock-lapses armed-lock-released
         no-attempt-check result-twice arm-without-lock join-forgotten end-not-looked-at
-        lease-not-reaped no-idempotency era-not-raised awaited-broker-ignored live-writer-taken-over)
+        lease-not-reaped no-idempotency era-not-raised awaited-broker-ignored live-writer-taken-over
+        audit-told-twice audit-restore-unseen)
     add_test(NAME sim.bug_${bug} COMMAND ramet-sim --bug ${bug} --count 1000)
     set_tests_properties(sim.bug_${bug} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()

@@ -63,6 +63,14 @@ static const sim_bug_t s_bugs[] = {
      .found = 1,
      .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",
                       "if false then")},
+    {.name = "audit-told-twice",
+     .found = 1,
+     .patches =
+         PATCH("gap = is_gap and 'yes' or nil }, (entries_after(body.id))",
+               "gap = is_gap and 'yes' or nil }, (entries_after(file.id or '0-0'))")},
+    {.name = "audit-restore-unseen",
+     .found = 2,
+     .patches = PATCH("if is_lost(body.id, body.moment) then", "if false then")},
 };
 #define BUGS (sizeof s_bugs / sizeof *s_bugs)
 

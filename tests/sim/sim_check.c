@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "sim/sim_audit.h"
 #include "sim/sim_farm.h"
 #include "sim/sim_net.h"
 #include "sim/sim_state.h"
@@ -50,7 +51,8 @@ static struct {
     heard_t heard[SIM_BROKERS];
     // Of the last Redis that came back behind what this broker has published
     heard_t witness;
-    uint64_t era_lost; // The highest era before it
+    uint64_t era_lost;      // The highest era before it
+    rmt_records_t *entries; // Of the audit stream, some seconds before the end
 } s_check;
 
 void
@@ -426,6 +428,40 @@ s_check_era(void)
 }
 
 void
+sim_check_entries(void)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    size_t count;
+    rmt_records_destroy(&s_check.entries);
+    s_check.entries = rmt_records_new();
+    do {
+        rmt_auto(rmt_msg) reply = s_ask("audit_read", body, NULL);
+        count = rmt_records_count(reply->items);
+        rmt_record_set(body, "after", s_text(reply->body, "last"));
+        for (size_t i = 0; i < count; i++) {
+            rmt_record_t *entry = rmt_record_dup(rmt_records_at(reply->items, i));
+            (void) rmt_records_append(s_check.entries, &entry);
+        }
+    } while (count > 0);
+}
+
+// All that the stream had is in the files of each broker, which are whole.
+static void
+s_check_audit(void)
+{
+    const char *fault = sim_audit_fault();
+    if (fault)
+        sim_check_fail("%s", fault);
+    for (size_t i = 0; i < rmt_records_count(s_check.entries); i++) {
+        const rmt_record_t *entry = rmt_records_at(s_check.entries, i);
+        for (size_t n = 0; n < SIM_BROKERS; n++)
+            if (!sim_audit_has(sim_farm_audit_folder(n), entry))
+                sim_check_fail("%s lacks the entry %s %s", sim_farm_audit_folder(n),
+                               s_text(entry, "id"), s_text(entry, "what"));
+    }
+}
+
+void
 sim_check_end(void)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
@@ -441,11 +477,13 @@ sim_check_end(void)
     s_check_done();
     s_check_present();
     s_check_era();
+    s_check_audit();
 }
 
 void
 sim_check_begin(void)
 {
+    rmt_records_destroy(&s_check.entries);
     memset(&s_check, 0, sizeof s_check);
     sim_state_on_call(s_on_call);
     sim_net_on_event(s_on_event);

@@ -38,5 +38,7 @@ bool sim_check_is(const char *stage);
 
 // No job is open that was acknowledged.
 bool sim_check_is_quiet(void);
+// What the audit stream has now must be in the files of all brokers at the end.
+void sim_check_entries(void);
 // At the end, when the farm has been whole for some time.
 void sim_check_end(void);

@@ -20,7 +20,7 @@ typedef struct {
     sim_process_t *process;
     rmt_settings_t settings;
     rmt_broker_t *broker;
-    char host[8], state_name[16];
+    char host[8], state_name[16], audit_name[16];
     char state[256]; // The state file, which survives
 } post_t;
 
@@ -153,10 +153,12 @@ s_add_broker(size_t index)
     *post = (post_t){0};
     snprintf(post->host, sizeof post->host, "b%zu", index);
     snprintf(post->state_name, sizeof post->state_name, "b%zu.state", index);
+    snprintf(post->audit_name, sizeof post->audit_name, "b%zu.audit", index);
     post->settings = (rmt_settings_t){.host = post->host,
                                       .port = PORT_BASE,
                                       .redis = "redis",
                                       .state_file = post->state_name,
+                                      .audit_folder = post->audit_name,
                                       .admins = admins,
                                       .redis_timeout_ms = 5000,
                                       .beat_ms = 3000,
@@ -471,6 +473,12 @@ sim_farm_wake_machines(bool by_hand)
         node->is_netbooted = by_hand;
         sim_process_start(node->process);
     }
+}
+
+const char *
+sim_farm_audit_folder(size_t broker)
+{
+    return s_farm.posts[broker].audit_name;
 }
 
 const char *

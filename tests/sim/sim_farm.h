@@ -44,6 +44,9 @@ bool sim_farm_is_gone(const sim_process_t *node, int64_t time);
 // network in any case.
 void sim_farm_wake_machines(bool by_hand);
 
+// The setting `audit` of a broker.
+const char *sim_farm_audit_folder(size_t broker);
+
 // Public key and address of the console's port for sim_console.c.
 const char *sim_farm_admin_key(void);
 void sim_farm_console_address(size_t broker, char out[64]);

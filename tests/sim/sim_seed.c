@@ -1,5 +1,6 @@
 #include "sim/sim_seed.h"
 
+#include "sim/sim_audit.h"
 #include "sim/sim_check.h"
 #include "sim/sim_console.h"
 #include "sim/sim_net.h"
@@ -8,6 +9,7 @@
 #define SLOT_OLD 0             // For a Redis that is restored
 #define SLOT_SYNCED 1          // For one that answers before it has written
 #define SETTLE (45 * SIM_S)    // Until presence is right again
+#define WRITTEN (20 * SIM_S)   // Until an entry of the audit is in a file
 #define BY_HAND (100 * SIM_S)  // Until the person no longer trusts the netboot
 #define PATIENCE (700 * SIM_S) // Until all jobs end, when faults have stopped
 #define CLOCK_JUMP_MS 7200000  // Either way
@@ -288,6 +290,7 @@ sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed, bool with_
     sim_state_set_delay(sim_chance(700) ? 2 * SIM_MS : 200 * SIM_MS);
     sim_state_begin(redis);
     sim_check_begin();
+    sim_audit_begin();
     sim_farm_begin(bug->agent);
     sim_console_begin((unsigned) sim_between(0, with_faults ? 4 : 0));
     sim_after(ROUND, NULL, s_on_round, NULL);
@@ -296,12 +299,15 @@ sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed, bool with_
     s_run_until(s_seed.until);
     s_heal();
     s_await_quiet();
+    sim_check_entries();
+    s_run_until(sim_now() + WRITTEN);
     if (!sim_check_fault())
         sim_check_end();
     if (!with_faults && sim_check_gos() == 0)
         sim_check_fail("nothing went wrong, and no target was written");
     sim_world_end();
     sim_farm_end();
+    sim_audit_end();
     sim_state_end();
     sim_net_end();
     return sim_check_fault();

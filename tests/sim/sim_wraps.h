@@ -7,6 +7,7 @@
 #include <czmq.h>
 #include "base/rmt_error.h"
 #include "base/rmt_guarded.h"
+#include "broker/audit_file.h"
 #include "crypto/rmt_key.h"
 
 // sim_world.c
@@ -28,3 +29,17 @@ int __wrap_rmt_key_new(rmt_key_t *key_out, rmt_error_t *error);
 
 // sim_net.c: zsock_destroy of what rmt_socket_new has made
 void __wrap_zsock_destroy_checked(zsock_t **socket_p, const char *file, size_t line);
+
+// sim_audit.c: the audit files of brokers, which stay when a broker ends, and a key of
+// each
+rmt_audit_file_t *__wrap_rmt_audit_file_new(const char *folder);
+void __wrap_rmt_audit_file_destroy(rmt_audit_file_t **self_p);
+int __wrap_rmt_audit_file_open(rmt_audit_file_t *self, char **last_out,
+                               rmt_error_t *error);
+int __wrap_rmt_audit_file_key(const rmt_audit_file_t *self, rmt_sign_key_t *key_out,
+                              rmt_error_t *error);
+uint64_t __wrap_rmt_audit_file_size(const rmt_audit_file_t *self);
+int64_t __wrap_rmt_audit_file_begun_ms(const rmt_audit_file_t *self);
+int __wrap_rmt_audit_file_next(rmt_audit_file_t *self, uint64_t n, rmt_error_t *error);
+int __wrap_rmt_audit_file_append(rmt_audit_file_t *self, const char *lines, size_t size,
+                                 rmt_error_t *error);
