@@ -12,4 +12,5 @@ extern const command_t cmd_lock[];
 extern const command_t cmd_key[];
 extern const command_t cmd_script[];
 extern const command_t cmd_trust[];
+extern const command_t cmd_audit[];
 extern const command_t cmd_farm[];

@@ -1,10 +1,11 @@
 #!/bin/bash
 # Every field name that stands in a call on records is in docs/spec/3-facts.md, 4-control.md,
-# 5-image.md or 7-trust.md, as `code` or in {braces}; of the console also the options of its commands,
+# 5-image.md, 7-trust.md or 8-audit.md, as `code` or in {braces}; of the console also the options of its commands,
 # which are records too. A slip of the pen in a field's name is found here.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-specs=(docs/spec/3-facts.md docs/spec/4-control.md docs/spec/5-image.md docs/spec/7-trust.md)
+specs=(docs/spec/3-facts.md docs/spec/4-control.md docs/spec/5-image.md docs/spec/7-trust.md
+  docs/spec/8-audit.md)
 name='[a-z0-9][a-z0-9._-]*'
 
 # The second argument of rmt_record_text(record, "name", ...) and its like, also over lines.
