@@ -15,8 +15,8 @@
 #include "base/rmt_io.h"
 #include "base/rmt_random.h"
 #include "facts/rmt_endpoint.h"
-#include "net/rmt_enrol.h"
 #include "net/rmt_socket.h"
+#include "tools/hostile_key.h"
 
 #define HELLO_SIZE 50000
 #define TOPIC_SIZE 300
@@ -29,38 +29,6 @@ static struct {
     uint64_t sent;
 } s_peer;
 
-static void
-s_must(int result, const rmt_error_t *error)
-{
-    if (result == 0)
-        return;
-    fprintf(stderr, "ramet-flood: %s\n", error->text);
-    exit(EXIT_FAILURE);
-}
-
-static void
-s_enrol(const char *token, const char *place)
-{
-    char uuid[RMT_RANDOM_UUID_SIZE];
-    rmt_error_t error = {0};
-    const char *const brokers[] = {s_peer.broker, NULL};
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_record) answer = NULL;
-    rmt_record_set(body, "role", s_peer.role);
-    rmt_record_set(body, "name", s_peer.name);
-    rmt_record_setf(body, "identity", "uuid:%s", rmt_random_uuid(uuid));
-    if (*place)
-        rmt_record_set(body, "place", place);
-    s_must(rmt_key_new(&s_peer.own, &error), &error);
-    const rmt_enrol_config_t config = {.brokers = brokers,
-                                       .broker_key = s_peer.broker_key.public_text,
-                                       .own = &s_peer.own,
-                                       .token = token,
-                                       .body = body,
-                                       .timeout_ms = 30000};
-    s_must(rmt_enrol(&config, &answer, &error), &error);
-}
-
 // A socket of this key to each port; those that do not let it in stay unconnected.
 static void
 s_dial(void)
@@ -69,11 +37,11 @@ s_dial(void)
         rmt_error_t error = {0};
         rmt_auto_str endpoint =
             rmt_endpoint_broker(s_peer.broker, (rmt_port_t) i, &error);
-        s_must(endpoint ? 0 : -1, &error);
+        hostile_must(endpoint ? 0 : -1, &error);
         s_peer.ports[i] = rmt_socket_new(
             i == RMT_PORT_EVENTS ? RMT_SOCKET_EVENTS_CLIENT : RMT_SOCKET_CONTROL_CLIENT,
             endpoint, &s_peer.own, s_peer.broker_key.public_text, &error);
-        s_must(s_peer.ports[i] ? 0 : -1, &error);
+        hostile_must(s_peer.ports[i] ? 0 : -1, &error);
     }
 }
 
@@ -165,10 +133,12 @@ main(int argc, char **argv)
     if (argc != 8)
         return 64;
     s_peer.broker = argv[1];
-    s_must(rmt_key_load_public(&s_peer.broker_key, argv[2], &error), &error);
+    hostile_must(rmt_key_load_public(&s_peer.broker_key, argv[2], &error), &error);
     s_peer.role = argv[4];
     s_peer.name = argv[5];
-    s_enrol(argv[3], argv[6]);
+    const hostile_key_t wanted = {
+        s_peer.broker, s_peer.broker_key.public_text, argv[3], argv[4], argv[5], argv[6]};
+    hostile_enrol(&wanted, &s_peer.own);
     s_dial();
     const int64_t until = rmt_clock_ms() + 1000 * strtol(argv[7], NULL, 10);
     for (uint32_t number = 0; rmt_clock_ms() < until; number++)
