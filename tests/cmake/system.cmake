@@ -1,9 +1,10 @@
 # Each system/test_NAME.sh is a test. They run beside each other: each has a farm in a folder of its
 # own, with ports of its own. What takes longest begins first.
-set(system_longest stranger scripts crowd hung_broker catalogue kills first_boot stacks running_source)
+set(system_longest resume stranger scripts crowd hung_broker catalogue kills first_boot stacks running_source)
 # Alone, because:
 set(system_alone
-    second_image)   # it counts bytes on the wire and takes the farm's idle talk off by the clock
+    second_image    # it counts bytes on the wire and takes the farm's idle talk off by the clock
+    hostile)        # it asks how soon commands are answered, and has all the load that it needs itself
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/system/test_*.sh)
 foreach(script IN LISTS scripts)
     string(REGEX REPLACE ".*/test_(.*)[.]sh" "\\1" name ${script})
@@ -30,7 +31,7 @@ endif()
 add_custom_target(programs DEPENDS ramet ramet-agent ramet-broker ramet-compare ramet-diskw
     ramet-imager ramet-installer)
 
-ramet_long(hung_broker system ENVIRONMENT RAMET_HANGS=20
+ramet_long(hangs system ENVIRONMENT RAMET_HANGS=20
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_hung_broker.sh)
 
 add_executable(ramet-manifest-size tools/rmt-manifest-size.c)
