@@ -48,7 +48,7 @@ rmt_serve_share(const rmt_serve_state_t *self)
 {
     const size_t callers = zhashx_size(self->callers);
     const uint64_t share = RMT_SERVE_BUDGET / (callers ? callers : 1);
-    return share < RMT_SERVE_WINDOW ? share : RMT_SERVE_WINDOW;
+    return share < self->window ? share : self->window;
 }
 
 // ---- Callers
@@ -95,7 +95,7 @@ s_caller(rmt_serve_state_t *self, rmt_packet_t *packet)
         assert(caller);
         caller->route = rmt_take(&packet->route);
         memcpy(caller->user, packet->user, sizeof(caller->user));
-        caller->window = RMT_SERVE_WINDOW;
+        caller->window = self->window;
         caller->wishes = zlistx_new();
         zlistx_set_destructor(caller->wishes, s_wish_free);
         zhashx_insert(self->callers, route, caller);
@@ -337,6 +337,7 @@ rmt_serve_t *
 rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
 {
     assert(config->zap);
+    assert(config->window <= RMT_SERVE_WINDOW);
     rmt_auto(rmt_store) store = rmt_store_new(config->store, false, error);
     if (!store)
         return NULL;
@@ -361,6 +362,7 @@ rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
     state->grants = rmt_grants_new(config->zap);
     state->root = rmt_text("%s", config->store);
     state->receives = config->receives;
+    state->window = config->window ? config->window : RMT_SERVE_WINDOW;
     state->event = config->event;
     state->context = config->context;
     state->events_left = EVENTS_MAX;

@@ -37,6 +37,7 @@ typedef struct {
                                // "data"; the server's thread makes all calls
     const char *store;         // Folder; must exist
     bool receives;             // Takes streams too
+    uint64_t window;           // Of one peer, at most RMT_SERVE_WINDOW; 0: that
     rmt_serve_event_fn *event; // May be NULL
     void *context;             // Of event
 } rmt_serve_config_t;

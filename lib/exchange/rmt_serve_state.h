@@ -53,6 +53,7 @@ typedef struct {
     rmt_store_t *store;
     char *root; // Folder of the store
     bool receives;
+    uint64_t window; // Of one caller, at most
     rmt_serve_event_fn *event;
     void *context;
     unsigned events_left;       // Until the next second, so that no peer floods the log

@@ -30,6 +30,7 @@ s_serve(exchange_farm_t *farm)
                                        .zap = farm->zap,
                                        .store = farm->root,
                                        .receives = true,
+                                       .window = EXCHANGE_WINDOW,
                                        .event = s_count_event,
                                        .context = farm};
     rmt_serve_t *serve = rmt_serve_new(&config, &error);

@@ -7,6 +7,8 @@
 #include "tools/rmt_test.h"
 #include "unit/store_fixture.h"
 
+#define EXCHANGE_WINDOW ((uint64_t) 1024 * 1024) // Of a peer of the server
+
 typedef struct {
     char *root, *other; // Store of the server; another one
     rmt_key_t server, alice, mallory;

@@ -330,6 +330,27 @@ test_no_more_than_the_window_is_under_way(void **state)
     assert_true(exchange_stats(farm).unacked_max <= fetch->window);
 }
 
+// P12 [1.39]: whatever the peer asks for, a holder has no more under way than its own
+// window, so a cut costs no more.
+static void
+test_a_holder_keeps_to_its_own_window(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 1, 3000);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
+    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
+    fetch->window = RMT_SERVE_WINDOW;
+    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), RMT_IDS_MAX * RMT_ID_SIZE);
+    exchange_say(socket, fetch);
+    size_t count = 0;
+    const uint64_t cost = s_drink(socket, &count);
+    assert_in_range(cost, EXCHANGE_WINDOW / 2, EXCHANGE_WINDOW);
+}
+
 // [5.8]: one chunk may always travel, however small the window is.
 static void
 test_a_chunk_larger_than_the_window_travels_alone(void **state)
@@ -432,6 +453,7 @@ main(void)
         CASE(test_damaged_chunk_is_reported_and_never_delivered),
         CASE(test_second_holder_gives_what_the_first_lacks),
         CASE(test_no_more_than_the_window_is_under_way),
+        CASE(test_a_holder_keeps_to_its_own_window),
         CASE(test_a_chunk_larger_than_the_window_travels_alone),
         CASE(test_m15_file_lists_travel_compressed_and_encrypted),
         CASE(test_what_is_too_much_for_a_holder_is_refused_and_told),

@@ -306,7 +306,7 @@ test_fifty_cuts_send_at_most_a_window_each_again(void **state)
     }
     const uint64_t whole = (uint64_t) CHUNKS * SIZE;
     assert_true(sent >= whole);
-    assert_in_range(sent - whole, 0, CUTS * RMT_SERVE_WINDOW);
+    assert_in_range(sent - whole, 0, CUTS * EXCHANGE_WINDOW);
 }
 
 // P12: a holder that dies has what was durable by then; the source hears of its end at

@@ -48,6 +48,9 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"sign-key", RMT_CONFIG_PATH, "", 0, 0,
      "Imager: image key that signs each image that this worker commits; empty: persons "
      "sign them."},
+    {"window-kib", RMT_CONFIG_NUMBER, "8192", 1024, 8192,
+     "KiB of chunks that may be under way to or from one peer; a cut connection sends "
+     "no more than these again."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at the same time."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
@@ -106,13 +109,14 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
     self->zap = rmt_zap_new(error);
     if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
         return -1;
-    const rmt_serve_config_t config = {.endpoint =
-                                           rmt_config_text(self->config, "listen"),
-                                       .own = &self->key,
-                                       .zap = self->zap,
-                                       .store = rmt_holder_store(self),
-                                       .receives = strcmp(self->role, "imager") == 0,
-                                       .event = event};
+    const rmt_serve_config_t config = {
+        .endpoint = rmt_config_text(self->config, "listen"),
+        .own = &self->key,
+        .zap = self->zap,
+        .store = rmt_holder_store(self),
+        .receives = strcmp(self->role, "imager") == 0,
+        .window = 1024 * (uint64_t) rmt_config_number(self->config, "window-kib"),
+        .event = event};
     self->serve = rmt_serve_new(&config, error);
     return self->serve ? 0 : -1;
 }
