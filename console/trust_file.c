@@ -1,5 +1,6 @@
 #include "console/trust_file.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
 
 #include <inttypes.h>
@@ -9,9 +10,11 @@
 rmt_root_t *
 trust_load(const char *path, rmt_error_t *error)
 {
-    rmt_auto_ptr text = NULL;
+    rmt_auto_str text = NULL;
     size_t size;
-    if (rmt_io_load(path, RMT_SIGNED_SIZE_MAX, &text, &size, error) == -1)
+    const rmt_guarded_t file = {path, "trust root", RMT_GUARDED_TRUST,
+                                RMT_SIGNED_SIZE_MAX};
+    if (rmt_guarded_load(&file, &text, &size, error) == -1)
         return NULL;
     rmt_root_t *root = rmt_root_read(text, size, error);
     if (!root)

@@ -4,7 +4,8 @@
 #include "console/call.h"
 #include "trust/rmt_root.h"
 
-// Caller owns the result. NULL: NOT_FOUND, USAGE (with the path), TOO_BIG, IO.
+// Caller owns the result. NULL: NOT_FOUND, CONFIG (others can write it, or it is too
+// big), USAGE (with the path), IO.
 rmt_root_t *trust_load(const char *path, rmt_error_t *error);
 
 // Save the text of a trust root and say on standard error what stands there now.

@@ -1,5 +1,6 @@
 #include "crypto/rmt_sign.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_secret.h"
 
@@ -68,14 +69,14 @@ rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 int
 rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    rmt_auto_ptr text = NULL;
+    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
     size_t size;
-    if (rmt_io_load(path, RMT_SECRET_FILE_SIZE_MAX, &text, &size, error) == -1)
-        return rmt_wrap(error, "read key file");
+    const rmt_guarded_t file = {path, "key file", RMT_GUARDED_TRUST,
+                                RMT_SECRET_FILE_SIZE_MAX};
+    if (rmt_guarded_load(&file, &text, &size, error) == -1)
+        return -1;
     rmt_sign_key_t key = {.secret_key = {0}};
-    const bool found = s_find(text, "sign-public", key.public_key, sizeof key.public_key);
-    sodium_memzero(text, size);
-    if (!found)
+    if (!s_find(text, "sign-public", key.public_key, sizeof key.public_key))
         return rmt_fail(error, RMT_E_CONFIG,
                         "key file %s does not contain a public signing key", path);
     *key_out = key;

@@ -25,7 +25,7 @@ typedef struct {
 void rmt_sign_key_new(rmt_sign_key_t *key_out);
 
 // Read a pair, or a public key alone. 0, or -1: NOT_FOUND, CONFIG (also when the two
-// halves are not of one pair), IO.
+// halves are not of one pair, and for the mode or owner of the file), IO.
 int rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error);
 int rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path,
                              rmt_error_t *error);

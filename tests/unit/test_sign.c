@@ -93,6 +93,25 @@ test_a_signing_key_comes_back_from_its_file(void **state)
     RMT_FAILS(rmt_sign_key_load(&key, self->path, &error), RMT_E_CONFIG); // Mode 0644
 }
 
+// P20 P23: who can exchange it chooses whose signatures a trust root asks for.
+static void
+test_a_public_signing_key_that_others_can_write_is_refused(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    RMT_OK(rmt_sign_key_save_public(&self->key, self->path, &error));
+    static const mode_t modes[] = {0644, 0444, 0600, 0664, 0646, 0666};
+    for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
+        rmt_sign_key_t key;
+        error = (rmt_error_t){0};
+        assert_int_equal(chmod(self->path, modes[i]), 0);
+        const int rc = rmt_sign_key_load_public(&key, self->path, &error);
+        assert_int_equal(rc, i < 3 ? 0 : -1);
+        assert_int_equal(error.code, i < 3 ? RMT_E_OK : RMT_E_CONFIG);
+        assert_true(i < 3 || strstr(error.text, "run: chmod go-w "));
+    }
+}
+
 static void
 test_halves_of_two_pairs_are_refused(void **state)
 {
@@ -144,6 +163,7 @@ main(void)
         CASE(test_any_changed_bit_is_noticed),
         CASE(test_another_key_does_not_fit),
         CASE(test_a_signing_key_comes_back_from_its_file),
+        CASE(test_a_public_signing_key_that_others_can_write_is_refused),
         CASE(test_halves_of_two_pairs_are_refused),
         CASE(test_a_secret_key_of_which_a_bit_changed_is_refused),
         CASE(test_broken_signing_key_files_are_refused),
