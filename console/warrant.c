@@ -96,6 +96,55 @@ s_choice(const signing_t *self, const char *target)
     return choice && rmt_records_count(choice) > 0 ? rmt_take(&choice) : NULL;
 }
 
+// The words of a script's selection, which all must be in the target's record.
+static bool
+s_is_selected(const rmt_record_t *script, const rmt_record_t *target)
+{
+    rmt_auto_str words = rmt_text("%s", rmt_record_text(script, "select", ""));
+    char *rest = NULL;
+    for (char *word = strtok_r(words, ", \n", &rest); word;
+         word = strtok_r(NULL, ", \n", &rest)) {
+        char *equals = strchr(word, '=');
+        if (!equals)
+            return false;
+        *equals = '\0';
+        if (strcmp(rmt_record_text(target, word, ""), equals + 1) != 0)
+            return false;
+    }
+    return true;
+}
+
+// The scripts that the target's engine gives to it. Caller owns.
+static rmt_records_t *
+s_scripts(const signing_t *self, const rmt_record_t *target)
+{
+    rmt_records_t *own = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(self->scripts); i++) {
+        const rmt_record_t *script = rmt_records_at(self->scripts, i);
+        const char *only = rmt_record_text(script, "target", "");
+        if (!rmt_record_is(script, "engine", rmt_record_text(target, "engine", "")) ||
+            (*only && !rmt_record_is(target, "name", only)) ||
+            !s_is_selected(script, target))
+            continue;
+        rmt_record_t *copy = rmt_record_dup(script);
+        rmt_records_append(own, &copy);
+    }
+    return own;
+}
+
+static int
+s_check_identity(const rmt_record_t *target, rmt_error_t *error)
+{
+    if (*rmt_record_text(target, "identity", ""))
+        return 0;
+    const char *name = rmt_record_text(target, "name", "?");
+    return rmt_fail(error, RMT_E_REFUSED,
+                    "ramet does not know the computer of target %s, so no warrant can "
+                    "name it; start its agent once, then look at it with: ramet target "
+                    "show %s",
+                    name, name);
+}
+
 static int
 s_check_release(const signing_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
@@ -124,28 +173,41 @@ s_send_page(signing_t *self, rmt_error_t *error)
     return reply ? 0 : -1;
 }
 
-static int
-s_sign(signing_t *self, const rmt_record_t *target, rmt_error_t *error)
+// Caller owns the text.
+static char *
+s_write(const signing_t *self, const rmt_record_t *target, const rmt_records_t *choice)
 {
-    const char *name = rmt_record_text(target, "name", "");
-    if (s_check_release(self, target, error) == -1)
-        return -1;
-    rmt_auto(rmt_records) choice = s_choice(self, name);
-    if (!choice) // The job says why it does not fit
-        return 0;
+    rmt_auto(rmt_records) scripts = s_scripts(self, target);
+    rmt_id_t personal;
+    char personal_text[RMT_ID_TEXT_SIZE];
+    rmt_order_personal_id(target, NULL, &personal);
     const rmt_warrant_t warrant = {.farm = rmt_root_farm(self->root),
                                    .image = self->image,
-                                   .target = name,
+                                   .target = rmt_record_text(target, "name", ""),
                                    .identity = rmt_record_text(target, "identity", ""),
                                    .policy = self->policy,
                                    .nonce = self->nonce,
+                                   .personal = rmt_id_text(&personal, personal_text),
                                    .issued_s = self->issued_s,
                                    .not_after_s = self->not_after_s,
                                    .least = self->release,
                                    .allow_older = self->allow_older,
                                    .choice = choice,
-                                   .scripts = self->scripts};
-    rmt_auto_str text = rmt_warrant_sign(&warrant, &self->key);
+                                   .scripts = scripts};
+    return rmt_warrant_sign(&warrant, &self->key);
+}
+
+static int
+s_sign(signing_t *self, const rmt_record_t *target, rmt_error_t *error)
+{
+    const char *name = rmt_record_text(target, "name", "");
+    rmt_auto(rmt_records) choice = s_choice(self, name);
+    if (!choice) // The job says why it does not fit
+        return 0;
+    if (s_check_identity(target, error) == -1 ||
+        s_check_release(self, target, error) == -1)
+        return -1;
+    rmt_auto_str text = s_write(self, target, choice);
     if (strlen(text) > RMT_WARRANT_SIZE_MAX || !*text)
         return rmt_fail(error, RMT_E_TOO_BIG,
                         "the warrant of target %s has more than %zu bytes; its engine "

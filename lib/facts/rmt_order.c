@@ -1,6 +1,7 @@
 #include "facts/rmt_order.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
+#include "facts/rmt_facts.h"
 #include "facts/rmt_network.h"
 
 #include <assert.h>
@@ -126,17 +127,69 @@ rmt_order_add_choice(rmt_order_t *self, const rmt_record_t *record, rmt_error_t 
     return 0;
 }
 
+// Whether a field makes the copy a computer of its own.
+static bool
+s_is_personal(const char *field)
+{
+    char role[RMT_ROLE_MAX + 1];
+    const char *own = NULL;
+    return strcmp(field, "name") == 0 || strcmp(field, "hostname") == 0 ||
+           (rmt_network_part(field, role, &own) && rmt_network_is_field(own));
+}
+
+static int
+s_compare_name(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+// A record of class target with the personal fields that have a value, by their names.
+// Caller owns.
+static rmt_record_t *
+s_personal(const rmt_record_t *target, const char *without)
+{
+    rmt_record_t *own = rmt_record_new();
+    rmt_record_set(own, "class", "target");
+    const size_t count = rmt_record_count(target);
+    rmt_auto_ptr names = calloc(count + 1, sizeof(char *));
+    if (!names)
+        abort();
+    const char **name = names;
+    for (size_t i = 0; i < count; i++)
+        name[i] = rmt_record_name_at(target, i);
+    qsort(names, count, sizeof *name, s_compare_name);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rmt_record_text(target, name[i], "");
+        if (*value && s_is_personal(name[i]) &&
+            !(without && strcmp(name[i], without) == 0))
+            rmt_record_set(own, name[i], value);
+    }
+    return own;
+}
+
+void
+rmt_order_personal_id(const rmt_record_t *target, const char *without, rmt_id_t *id_out)
+{
+    assert(target && id_out);
+    rmt_auto(rmt_records) one = rmt_records_new();
+    rmt_record_t *own = s_personal(target, without);
+    rmt_records_append(one, &own);
+    rmt_auto_str line = rmt_facts_print(one);
+    rmt_id_compute(id_out, line, strlen(line));
+}
+
 int
 rmt_order_add_personal(rmt_order_t *self, const char *class, const rmt_record_t *record,
                        rmt_error_t *error)
 {
-    rmt_auto(rmt_record) copy = rmt_record_dup(record);
+    rmt_auto(rmt_record) copy =
+        strcmp(class, "target") == 0 ? s_personal(record, NULL) : rmt_record_dup(record);
     rmt_record_set(copy, "part", "personal");
     rmt_record_set(copy, "class", class);
     if (!s_is(copy, "class", "target") && !s_is(copy, "class", "script"))
         return s_refuse(copy, "class", "target or script", error);
     rmt_network_t network;
-    if (s_is(copy, "class", "target") && rmt_network_parse(copy, &network, error) == -1)
+    if (s_is(copy, "class", "target") && rmt_network_parse(record, &network, error) == -1)
         return rmt_wrap(error, "the order's target");
     rmt_records_append(self->personal, &copy);
     return 0;

@@ -4,7 +4,9 @@
 //   part=order    class=order {image, target, place}: the engine that holds the image
 //   part=choice   class=choice {role, disk, name, bytes}: this machine's disk for a role
 //   part=layout   class=disk, partition, volume as the image's descriptor has them
-//   part=personal class=target, class=script: for rmt_personal
+//   part=personal class=target, class=script: for rmt_personal; of the target's record
+//   its
+//                 name, host name and network alone
 // Both ends use this type alone. Pure.
 #pragma once
 
@@ -42,9 +44,15 @@ rmt_order_t *rmt_order_new(const rmt_id_t *image, const char *target, const char
 // Copy a record of class choice in. 0, or -1: USAGE.
 int rmt_order_add_choice(rmt_order_t *self, const rmt_record_t *choice,
                          rmt_error_t *error);
-// Copy a record in, as one of this class: target or script. 0, or -1: USAGE.
+// Copy a record in, as one of this class: target or script. Of a target's record its
+// name, host name and network are copied. 0, or -1: USAGE.
 int rmt_order_add_personal(rmt_order_t *self, const char *class,
                            const rmt_record_t *record, rmt_error_t *error);
+// The digest of what a target's record gives to its order, which a warrant names
+// (docs/spec/7-trust.md, 5). without: a field that is left out, or NULL.
+void rmt_order_personal_id(const rmt_record_t *target, const char *without,
+                           rmt_id_t *id_out);
+
 // As records. Caller owns the result. NULL: USAGE, for one that would not be read.
 rmt_records_t *rmt_order_write(const rmt_order_t *self, rmt_error_t *error);
 

@@ -206,6 +206,24 @@ rmt_inventory_own_identity(void)
     return rmt_inventory_identity(records);
 }
 
+char *
+rmt_inventory_macs(const rmt_records_t *records, size_t *count_out)
+{
+    char *macs = rmt_text("%s", "");
+    *count_out = 0;
+    for (size_t i = 0; records && i < rmt_records_count(records); i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        const char *mac = rmt_record_text(record, "mac", "");
+        if (!rmt_record_is(record, "class", "nic") || !*mac)
+            continue;
+        char *longer = rmt_text("%s%s%s", macs, *macs ? " " : "", mac);
+        free(macs);
+        macs = longer;
+        (*count_out)++;
+    }
+    return macs;
+}
+
 static bool
 s_is_idle_storage(const rmt_record_t *record)
 {

@@ -24,6 +24,9 @@ char *rmt_inventory_no_disk(const rmt_records_t *records);
 // NULL when the records tell none of these.
 char *rmt_inventory_identity(const rmt_records_t *records);
 
+// The MACs of the machine's interfaces, with blanks between. Caller owns it (free).
+char *rmt_inventory_macs(const rmt_records_t *records, size_t *count_out);
+
 // The identity of the computer that this program runs on. Caller owns the text (free);
 // NULL for none. Blocks for some file reads.
 char *rmt_inventory_own_identity(void);

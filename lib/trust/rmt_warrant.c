@@ -12,7 +12,7 @@ static const char s_domain[] = "ramet-order-v1";
 
 static const char *const s_head_fields[] = {
     "class",  "farm",      "image", "target",      "identity", "policy",
-    "issued", "not-after", "least", "allow-older", "nonce"};
+    "issued", "not-after", "least", "allow-older", "nonce",    "personal"};
 #define HEAD_COUNT (sizeof s_head_fields / sizeof *s_head_fields)
 
 uint64_t
@@ -42,7 +42,7 @@ char *
 rmt_warrant_sign(const rmt_warrant_t *self, const rmt_sign_key_t *key)
 {
     static const char *const choice[] = {"role", "disk", "bytes", NULL};
-    static const char *const script[] = {"hash", NULL};
+    static const char *const script[] = {"name", "hash", "timeout-s", NULL};
     rmt_auto(rmt_records) records = rmt_records_new();
     rmt_record_t *head = rmt_records_add(records);
     rmt_record_set(head, "class", "warrant");
@@ -56,6 +56,7 @@ rmt_warrant_sign(const rmt_warrant_t *self, const rmt_sign_key_t *key)
     rmt_record_set_u64(head, "least", self->least);
     rmt_record_set(head, "allow-older", self->allow_older ? "yes" : "no");
     rmt_record_set(head, "nonce", self->nonce);
+    rmt_record_set(head, "personal", self->personal);
     s_copy(records, "choice", self->choice, choice);
     s_copy(records, "script", self->scripts, script);
     rmt_auto_str body = rmt_facts_print(records);
@@ -88,7 +89,9 @@ static bool
 s_is_part(const rmt_signed_t *text, const rmt_record_t *record)
 {
     if (rmt_record_is(record, "class", "script"))
-        return rmt_record_count(record) == 2 && *rmt_record_text(record, "hash", "");
+        return rmt_record_count(record) == 4 && *rmt_record_text(record, "name", "") &&
+               *rmt_record_text(record, "hash", "") &&
+               rmt_record_has(record, "timeout-s");
     const char *role = rmt_record_text(record, "role", "");
     return rmt_record_is(record, "class", "choice") && rmt_record_count(record) == 4 &&
            *role && *rmt_record_text(record, "disk", "") &&
@@ -223,23 +226,83 @@ s_check_disks(const rmt_signed_t *text, const rmt_order_t *order, rmt_error_t *e
     return 0;
 }
 
+static bool
+s_is_signed_for(const rmt_record_t *head, const rmt_record_t *target, const char *without)
+{
+    rmt_id_t id;
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_order_personal_id(target, without, &id);
+    return rmt_record_is(head, "personal", rmt_id_text(&id, text));
+}
+
+// What the target's record gives to the order. Where the record names no interface, the
+// engine adds the MAC of the machine's only one.
+static int
+s_check_personal(const rmt_record_t *head, const rmt_warrant_case_t *against,
+                 rmt_error_t *error)
+{
+    const rmt_record_t *target =
+        rmt_records_find(against->order->personal, "class", "target");
+    const bool is_mac_added =
+        target && against->only_mac && rmt_record_is(target, "mac", against->only_mac);
+    if (target && (s_is_signed_for(head, target, NULL) ||
+                   (is_mac_added && s_is_signed_for(head, target, "mac"))))
+        return 0;
+    return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                    "the order gives this machine another name or network than the "
+                    "record that the warrant was signed for; compare it with: ramet "
+                    "target show %s, and sign again with: ramet job retry JOB --failed",
+                    against->target);
+}
+
+// The record of the same script, as an order (with its contents) or a warrant has it.
+static bool
+s_is_script(const rmt_record_t *ordered, const rmt_record_t *named)
+{
+    if (!rmt_record_is(ordered, "class", "script") ||
+        !rmt_record_is(named, "class", "script"))
+        return false;
+    size_t size = 0;
+    const void *content = rmt_record_get(ordered, "content", &size);
+    rmt_id_t id;
+    char hash[RMT_ID_TEXT_SIZE];
+    rmt_id_compute(&id, content ? content : "", size);
+    return rmt_record_is(named, "hash", rmt_id_text(&id, hash)) &&
+           rmt_record_is(named, "name", rmt_record_text(ordered, "name", "")) &&
+           rmt_record_is(named, "timeout-s", rmt_record_text(ordered, "timeout-s", ""));
+}
+
+static bool
+s_has_script(const rmt_records_t *records, const rmt_record_t *script, bool is_ordered)
+{
+    for (size_t i = 0; i < rmt_records_count(records); i++) {
+        const rmt_record_t *record = rmt_records_at(records, i);
+        if (is_ordered ? s_is_script(script, record) : s_is_script(record, script))
+            return true;
+    }
+    return false;
+}
+
+// Each script of the order is in the warrant, and each of the warrant in the order.
 static int
 s_check_scripts(const rmt_signed_t *text, const rmt_order_t *order, rmt_error_t *error)
 {
     for (size_t i = 0; i < rmt_records_count(order->personal); i++) {
-        const rmt_record_t *record = rmt_records_at(order->personal, i);
-        if (!rmt_record_is(record, "class", "script"))
-            continue;
-        size_t size = 0;
-        const void *content = rmt_record_get(record, "content", &size);
-        rmt_id_t id;
-        char hash[RMT_ID_TEXT_SIZE];
-        rmt_id_compute(&id, content ? content : "", size);
-        if (!rmt_records_find(text->records, "hash", rmt_id_text(&id, hash)))
+        const rmt_record_t *script = rmt_records_at(order->personal, i);
+        if (rmt_record_is(script, "class", "script") &&
+            !s_has_script(text->records, script, true))
             return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                            "the order runs script %.63s with hash %.16s..., and the "
-                            "warrant does not name it",
-                            rmt_record_text(record, "name", "?"), hash);
+                            "the order runs script %.63s, and the warrant does not name "
+                            "it with these contents and this time limit",
+                            rmt_record_text(script, "name", "?"));
+    }
+    for (size_t i = 1; i < rmt_records_count(text->records); i++) {
+        const rmt_record_t *script = rmt_records_at(text->records, i);
+        if (rmt_record_is(script, "class", "script") &&
+            !s_has_script(order->personal, script, false))
+            return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                            "the order lacks script %.63s, which the warrant names",
+                            rmt_record_text(script, "name", "?"));
     }
     return 0;
 }
@@ -281,6 +344,7 @@ rmt_warrant_check(const char *text, const rmt_warrant_case_t *against,
         s_check_subject(head, against, error) == -1 ||
         s_check_time(head, against, error) == -1 ||
         s_check_disks(warrant, against->order, error) == -1 ||
+        s_check_personal(head, against, error) == -1 ||
         s_check_scripts(warrant, against->order, error) == -1 ||
         s_check_release(head, against, &signers, error) == -1)
         return -1;

@@ -3,9 +3,9 @@
 //
 // It is a signed text (trust/rmt_signed.h), one for each target of a job:
 //     class=warrant farm= image= target= identity= policy= issued= not-after= least=
-//         allow-older=yes|no nonce=
+//         allow-older=yes|no nonce= personal=
 //     class=choice role= disk= bytes=      a disk that may be written, as in the order
-//     class=script hash=                   a script that may run at the first boot
+//     class=script name= hash= timeout-s=  a script that runs at the first boot
 // The console signs it, the agent checks it; broker and workers carry it unread. Pure.
 #pragma once
 
@@ -24,12 +24,13 @@
 
 typedef struct {
     const char *farm, *image, *target, *identity, *policy;
-    const char *nonce; // Of the job's warrants, as text
+    const char *nonce;    // Of the job's warrants, as text
+    const char *personal; // Digest of the target's record (rmt_order_personal_id)
     uint64_t issued_s, not_after_s;
     uint64_t least;   // Release counter that the image must have at least; 0: none
     bool allow_older; // Install a release that is older than least, too
     const rmt_records_t *choice;  // Records of class choice {role, disk, bytes}
-    const rmt_records_t *scripts; // Records with a field hash
+    const rmt_records_t *scripts; // Records with {name, hash, timeout-s}
 } rmt_warrant_t;
 
 // Caller owns the text (free).
@@ -43,6 +44,7 @@ uint64_t rmt_warrant_now_s(void);
 typedef struct {
     const rmt_root_t *root;
     const char *target, *identity; // Of this machine
+    const char *only_mac;          // Of its only interface; NULL where it has several
     const rmt_order_t *order;      // That it is to carry out
     const rmt_records_t *releases; // Signatures of the image
     uint64_t now_s;

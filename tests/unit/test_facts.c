@@ -185,6 +185,7 @@ s_judge(const rmt_record_t *record, const char *nics, const char *stack,
     rmt_auto(rmt_records) hardware = rmt_facts_parse(text, &error);
     rmt_auto(zchunk) packed = rmt_codec_pack_records(hardware);
     rmt_auto(rmt_record) target = rmt_record_dup(record);
+    rmt_record_set(target, "identity", "uuid:1");
     rmt_record_put(target, "hardware", zchunk_data(packed), zchunk_size(packed));
     rmt_auto(rmt_record) os = rmt_record_new();
     rmt_record_set(os, "network-stack", stack);

@@ -1,4 +1,4 @@
-// What an engine's installer puts as the verdict of one target (M11, M12).
+// What an engine's installer puts as the verdict of one target (M11, M12, P20).
 #include "tools/rmt_test.h"
 #include <czmq.h>
 #include <string.h>
@@ -39,29 +39,32 @@ typedef struct {
     const char *fits, *available, *reason, *warnings;
 } case_t;
 
-#define FREE "class=target name=n1 state=free address=10.0.0.1/24"
+#define KNOWN "class=target name=n1 identity=uuid:1 "
+#define FREE KNOWN "state=free address=10.0.0.1/24"
 #define DHCP "its record has no address, so the target will ask for one by DHCP"
 
 static const case_t s_cases[] = {
     {"fits", DISK, FREE, DISK, "yes", "yes", "", ""},
-    {"locked", DISK, "class=target name=n1 state=locked address=10.0.0.1/24", DISK, "yes",
-     "no", "locked", ""},
+    {"locked", DISK, KNOWN "state=locked address=10.0.0.1/24", DISK, "yes", "no",
+     "locked", ""},
     {"no hardware yet", DISK, FREE, NULL, "no", "yes",
      "its agent has not sent the hardware yet; start the agent", ""},
-    {"no address", DISK, "class=target name=n1", DISK, "yes", "yes", "", DHCP},
-    {"an empty address", DISK, "class=target name=n1 address=\"\"", DISK, "yes", "yes",
-     "", DHCP},
-    {"addresses it once had", DISK, "class=target name=n1 addresses=10.0.0.9", DISK,
-     "yes", "yes", "", DHCP},
-    {"the address of another interface", DISK,
-     "class=target name=n1 net.data.address=10.0.0.1/24", DISK, "yes", "yes", "", ""},
-    {"an address without its network", DISK, "class=target name=n1 address=10.0.0.7",
-     DISK, "no", "yes",
+    {"no address", DISK, KNOWN, DISK, "yes", "yes", "", DHCP},
+    {"an empty address", DISK, KNOWN "address=\"\"", DISK, "yes", "yes", "", DHCP},
+    {"addresses it once had", DISK, KNOWN "addresses=10.0.0.9", DISK, "yes", "yes", "",
+     DHCP},
+    {"the address of another interface", DISK, KNOWN "net.data.address=10.0.0.1/24", DISK,
+     "yes", "yes", "", ""},
+    {"an address without its network", DISK, KNOWN "address=10.0.0.7", DISK, "no", "yes",
      "network: address=10.0.0.7: 10.0.0.7 lacks the length of its network; write "
      "10.0.0.7/24, or set mask=255.255.255.0 beside it",
      ""},
     {"two of the same, told once", DISK NICS(NICS("")), FREE, DISK, "no", "yes",
      "nic: the target lacks it", ""},
+    {"no identity", DISK, "class=target name=n1 address=10.0.0.1/24", DISK, "no", "yes",
+     "identity: its computer tells no identity, so no warrant can name it; give it a "
+     "UUID in the settings of its firmware and start its agent again",
+     ""},
     {"an image without a disk", "class=cpu arch=x", FREE, "class=cpu arch=x", "no", "yes",
      "disk: the image's layout has no disk", ""},
 };

@@ -1,31 +1,12 @@
 #include "installer/addressing.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_io.h"
+#include "machine/rmt_inventory.h"
 #include "system/rmt_personal.h"
 #include "wire/rmt_codec.h"
 
 #include <string.h>
 
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
-
-// The MACs of the target's interfaces, with blanks between. Caller owns it (free).
-static char *
-s_macs(const rmt_records_t *hardware, size_t *count_out)
-{
-    char *macs = rmt_text("%s", "");
-    *count_out = 0;
-    for (size_t i = 0; hardware && i < rmt_records_count(hardware); i++) {
-        const rmt_record_t *record = rmt_records_at(hardware, i);
-        const char *mac = rmt_record_text(record, "mac", "");
-        if (strcmp(rmt_record_text(record, "class", ""), "nic") != 0 || !*mac)
-            continue;
-        char *longer = rmt_text("%s%s%s", macs, *macs ? " " : "", mac);
-        free(macs);
-        macs = longer;
-        (*count_out)++;
-    }
-    return macs;
-}
 
 static bool
 s_has(const rmt_record_t *target, const char *field)
@@ -55,7 +36,7 @@ s_find_interface(const rmt_record_t *target, const rmt_records_t *hardware,
     *mac_out = '\0';
     if (s_has(target, "mac") || s_has(target, "interface") || s_has_roles(target))
         return 0;
-    rmt_auto_str macs = s_macs(hardware, &count);
+    rmt_auto_str macs = rmt_inventory_macs(hardware, &count);
     // A driver may tell a number that is none; then the interface goes by its name.
     if (count == 1)
         (void) rmt_address_parse_mac(macs, mac_out, &ignored);

@@ -7,6 +7,9 @@
 #include <string.h>
 
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+#define NO_IDENTITY                                                                      \
+    "its computer tells no identity, so no warrant can name it; give it a UUID in the "  \
+    "settings of its firmware and start its agent again"
 
 // The reasons of all that does not fit, in words; the same one once.
 static void
@@ -92,6 +95,21 @@ s_set_unavailable(rmt_record_t *item, const rmt_record_t *target, const char *st
     rmt_record_setf(item, "reason", "%s%s%s", state, *why ? ": " : "", why);
 }
 
+// A warrant names the computer that it is for; its agent refuses every order without one.
+static bool
+s_judge_identity(const rmt_record_t *target, rmt_records_t *verdicts)
+{
+    const char *identity = rmt_record_text(target, "identity", "");
+    rmt_record_t *verdict = rmt_records_add(verdicts);
+    rmt_record_set(verdict, "class", "verdict");
+    rmt_record_set(verdict, "component", "identity");
+    rmt_record_set(verdict, "had", identity);
+    rmt_record_set(verdict, "fits", *identity ? "yes" : "no");
+    if (!*identity)
+        rmt_record_set(verdict, "reason", NO_IDENTITY);
+    return *identity;
+}
+
 void
 installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *target,
                 rmt_record_t *item)
@@ -110,6 +128,8 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *
     bool fits = false;
     rmt_auto(rmt_records) verdicts = rmt_match_target(match, hardware, &fits);
     if (!installer_addressing_judge(target, hardware, os, verdicts))
+        fits = false;
+    if (!s_judge_identity(target, verdicts))
         fits = false;
     s_put_verdicts(item, verdicts);
     s_set_warnings(item, target);

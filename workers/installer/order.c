@@ -94,7 +94,6 @@ s_add_personal(rmt_order_t *order, rmt_task_t *task, const rmt_holder_t *holder,
         return rmt_fail(error, RMT_E_PROTOCOL, "the task has no record of its target");
     if (installer_addressing_complete(rmt_records_at(record, 0), os, error) == -1)
         return -1;
-    rmt_record_remove(rmt_records_at(record, 0), "hardware");
     if (rmt_order_add_personal(order, "target", rmt_records_at(record, 0), error) == -1)
         return -1;
     return s_add_scripts(order, task, holder, error);

@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
+#include "facts/rmt_address.h"
 #include "facts/rmt_facts.h"
 #include "machine/rmt_inventory.h"
 #include "trust/rmt_warrant.h"
@@ -206,6 +207,17 @@ s_signers(const rmt_warrant_signers_t *signers)
                : rmt_text("order: %s; image: not signed", signers->operator);
 }
 
+// The MAC of the machine's only interface, or "".
+static void
+s_find_mac(const rmt_records_t *hardware, char mac_out[RMT_MAC_TEXT_SIZE])
+{
+    size_t count;
+    rmt_error_t ignored = {0};
+    rmt_auto_str macs = rmt_inventory_macs(hardware, &count);
+    if (count != 1 || rmt_address_parse_mac(macs, mac_out, &ignored) == -1)
+        *mac_out = '\0';
+}
+
 static int
 s_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order, char **signers_out,
         rmt_error_t *error)
@@ -224,9 +236,12 @@ s_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order, char **si
     rmt_auto_str identity = rmt_inventory_identity(self->agent->hardware);
     if (!releases)
         return rmt_wrap(error, "signatures of the image");
+    char mac[RMT_MAC_TEXT_SIZE];
+    s_find_mac(self->agent->hardware, mac);
     const rmt_warrant_case_t against = {.root = self->root,
                                         .target = self->agent->name,
                                         .identity = identity ? identity : "",
+                                        .only_mac = *mac ? mac : NULL,
                                         .order = order,
                                         .releases = releases,
                                         .now_s = rmt_warrant_now_s(),
