@@ -1,5 +1,5 @@
 #!/bin/bash
-# A stranger has an admin's key, the broker's Redis or an engine, and no signing key (P20, P21, [7.10], [7.11]):
+# A stranger has an admin's key, the broker's Redis or an engine, and no signing key (P20, P21, [7.10], [7.11], [7.12]):
 # whatever he orders a machine that was told a trust root to do, not one byte of its disk changes, and the console
 # names what was wrong. What is signed is installed, and the job says by whom.
 . "$(dirname "$0")/lib.sh"
@@ -9,6 +9,11 @@ lab trust "$farm" 2>/dev/null
 lab source "$farm" web "$farm/tree"
 lab target "$farm" n1 "$farm/n1.disk" 400M --like web
 lab target "$farm" n2 "$farm/n2.disk" 400M --like web
+ramet target set n1 hostname=web-n1
+# What another engine gives to its targets is nothing to the warrants of these.
+echo exit 0 >"$farm/script"
+ramet engine add paris
+ramet script add paris alien "$farm/script"
 ramet image create web --name old --wait
 echo "another release" >"$farm/tree/etc/issue"
 ramet image create web --name new --wait
@@ -111,6 +116,16 @@ order new n1
 replace "$task" b.order "$(root_of new)" "$(root_of old)"
 refused "another layout than the image"
 
+# The engine gives the machine another name, or changes a script of its first boot.
+order new n1
+replace "$task" b.order web-n1 evil-1
+refused "another name or network"
+ramet script add lab hello "$farm/script"
+order new n1
+replace "$task" b.order "exit 0" "exit 1"
+refused "the warrant does not name it with these contents"
+ramet script remove lab hello
+
 # Another computer answers to the machine's name.
 uuid=$(grep -o 'uuid=[^ ]*' "$farm/run/target-n1.facts" | head -1 | cut -d= -f2)
 order new n1
@@ -121,10 +136,36 @@ come_back "$uuid"
 
 # An order that was held back until its time was over.
 order new n1 --valid 1s
+redis --raw hget "$task" b.warrant | head -c -1 >"$farm/warrant.ended"
 till=$(($(date +%s) + 2))
 is_over() { [ "$(date +%s)" -gt $till ]; }
 wait_for 10 "the end of the warrant" is_over
 refused "the warrant ended at"
+
+# What was prepared with a good warrant comes to be written with one that has ended: the agent looks again after the GO.
+# The broker arms no target while it cannot save its state.
+prepared() { grep -c event=target.prepared "$farm/run/target-n1.log" || true; }
+is_prepared() { [ "$(prepared)" -gt "$had" ]; }
+lab up "$farm"
+had=$(prepared)
+mv "$farm/broker.state" "$farm/broker.kept"; mkdir -p "$farm/broker.state/full"
+job=$(ramet deploy start new --engine lab --targets n1 --yes 2>/dev/null)
+wait_for 60 "the plan of n1" is_prepared
+uid=$(ramet job show "$job" --json | jq -r .id)
+redis -x hset "ramet:task:$(redis hget "ramet:job:$uid:t:n1" task)" b.warrant <"$farm/warrant.ended" >/dev/null
+rmdir "$farm/broker.state/full" "$farm/broker.state"; mv "$farm/broker.kept" "$farm/broker.state"
+refused "the warrant ended at"
+grep -q event=write.start "$farm/run/target-n1.log" || fail "the order was refused before its GO"
+ramet lock break n1 --force --reason "its writer wrote nothing"
+ramet target unhold n1
+
+# [7.13]: a computer without an identity cannot be named by a warrant; the plan and the console say so.
+sed -E 's/ (uuid|board-serial|mac)=[^ ]*//g' "$farm/run/target-n2.facts" >"$farm/n3.facts"
+lab target "$farm" n3 "$farm/n3.disk" 400M --hardware "$farm/n3.facts"
+expect 0 ramet deploy plan new --engine lab --json
+jq -r '.items[] | select(.target == "n3") | .reason' "$farm/out" | grep -q "no warrant can name it" || fail "the plan says nothing of the identity"
+expect 2 ramet deploy start new --engine lab --targets n3 --yes
+grep -q "does not know the computer of target n3" "$farm/out" || fail "the console does not say whom a warrant cannot name"
 
 # What is signed is installed, and the job says by whom.
 install_new() {
