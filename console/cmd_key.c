@@ -1,6 +1,7 @@
 // Keys and tokens.
 #include "console/cmd.h"
 #include "console/output.h"
+#include "console/trust_file.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "crypto/rmt_key.h"
@@ -43,13 +44,37 @@ s_key_init(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+// The token of a target also tells the trust root on which its agent relies: by the word
+// of this console, not of the broker.
+static int
+s_tell_root(call_t *call, rmt_record_t *answer, rmt_error_t *error)
+{
+    char text[RMT_TOKEN_TEXT_SIZE];
+    rmt_token_t token;
+    rmt_auto(rmt_root) root = NULL;
+    if (trust_of(call, &root, error) == -1)
+        return -1;
+    if (!root) {
+        fputs("ramet: the console's configuration names no trust-root, so an agent with "
+              "this token carries out no order; see: ramet trust create --help\n",
+              stderr);
+        return 0;
+    }
+    if (rmt_token_parse(&token, rmt_record_text(answer, "token", ""), error) == -1)
+        return -1;
+    (void) rmt_id_text(rmt_root_id(root), token.root);
+    rmt_record_set(answer, "token", rmt_token_text(&token, text));
+    return 0;
+}
+
 static int
 s_key_token(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = call_body(call);
     rmt_record_set(body, "role", call->operands[0]);
     rmt_auto(rmt_msg) reply = call_request(call, "key.token", body, NULL, error);
-    if (!reply)
+    if (!reply || (rmt_record_is(body, "role", "target") &&
+                   s_tell_root(call, rmt_msg_body(reply), error) == -1))
         return -1;
     if (call->json)
         output_record(reply->body, NULL, NULL, NULL, true);

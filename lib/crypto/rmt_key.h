@@ -36,9 +36,11 @@ bool rmt_key_is_valid(const char *text);
 // Overwrite secrets when they are no longer needed.
 void rmt_key_wipe(rmt_key_t *key);
 
-// ---- Enrolment tokens: "R1.<64 hexadecimal digits of the broker's key>.<id>.<secret>"
+// ---- Enrolment tokens: "R1.<64 hexadecimal digits of the broker's key>.<id>.<secret>".
+// The console adds ".<id of the trust root>", on which the agent with the token relies;
+// the broker takes no notice of it.
 
-#define RMT_TOKEN_TEXT_SIZE 128
+#define RMT_TOKEN_TEXT_SIZE 195  // With a trust root
 #define RMT_TOKEN_ID_SIZE 9      // 8 base32 characters and a NUL
 #define RMT_TOKEN_SECRET_SIZE 27 // 26 base32 characters: 128 bits
 
@@ -46,6 +48,7 @@ typedef struct {
     char broker_key[RMT_KEY_TEXT_SIZE];
     char id[RMT_TOKEN_ID_SIZE];
     char secret[RMT_TOKEN_SECRET_SIZE];
+    char root[RMT_ID_TEXT_SIZE]; // Id of the farm's trust root; "" for none
 } rmt_token_t;
 
 // A fresh token for the farm of this broker key.
@@ -57,5 +60,5 @@ int rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error
 // absolute path of a secret file that has it. Caller owns the result. NULL: NOT_FOUND,
 // CONFIG, IO.
 char *rmt_token_find(const char *word, rmt_error_t *error);
-// What the broker keeps of a token: the digest of its text.
+// What the broker keeps of a token: the digest of its text without a trust root.
 void rmt_token_hash(const rmt_token_t *token, rmt_id_t *hash_out);

@@ -27,6 +27,7 @@ rmt_token_new(rmt_token_t *token_out, const char *broker_key)
     memcpy(token_out->broker_key, broker_key, RMT_KEY_TEXT_SIZE);
     s_random_text(token_out->id, RMT_TOKEN_ID_SIZE - 1);
     s_random_text(token_out->secret, RMT_TOKEN_SECRET_SIZE - 1);
+    memset(token_out->root, 0, sizeof token_out->root);
 }
 
 char *
@@ -36,7 +37,8 @@ rmt_token_text(const rmt_token_t *token, char out[RMT_TOKEN_TEXT_SIZE])
     char digits[65];
     zmq_z85_decode(bytes, token->broker_key);
     sodium_bin2hex(digits, sizeof digits, bytes, sizeof bytes);
-    snprintf(out, RMT_TOKEN_TEXT_SIZE, "R1.%s.%s.%s", digits, token->id, token->secret);
+    snprintf(out, RMT_TOKEN_TEXT_SIZE, "R1.%s.%s.%s%s%s", digits, token->id,
+             token->secret, *token->root ? "." : "", token->root);
     return out;
 }
 
@@ -51,10 +53,25 @@ s_take(const char **at, char *out, size_t size, char end)
     return true;
 }
 
+// The end of the text, with or without a trust root.
+static bool
+s_take_end(const char *at, rmt_token_t *token)
+{
+    rmt_id_t root;
+    rmt_error_t ignored = {0};
+    if (s_take(&at, token->secret, sizeof token->secret, '\0'))
+        return true;
+    if (!s_take(&at, token->secret, sizeof token->secret, '.') ||
+        rmt_id_parse(&root, at, &ignored) == -1)
+        return false;
+    (void) rmt_id_text(&root, token->root);
+    return true;
+}
+
 int
 rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
 {
-    rmt_token_t token;
+    rmt_token_t token = {.root = ""};
     uint8_t bytes[32];
     const char *at = text + 3;
     if (strlen(text) >= RMT_TOKEN_TEXT_SIZE || strncmp(text, "R1.", 3) != 0 ||
@@ -65,7 +82,7 @@ rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
     assert(rc == 0);
     at += 64;
     if (*at++ != '.' || !s_take(&at, token.id, sizeof token.id, '.') ||
-        !s_take(&at, token.secret, sizeof token.secret, '\0'))
+        !s_take_end(at, &token))
         return rmt_fail(
             error, RMT_E_USAGE,
             "the text is not an enrolment token; make one with: ramet key token ROLE");
@@ -90,7 +107,10 @@ void
 rmt_token_hash(const rmt_token_t *token, rmt_id_t *hash_out)
 {
     char text[RMT_TOKEN_TEXT_SIZE];
-    rmt_token_text(token, text);
+    rmt_token_t bare = *token;
+    *bare.root = '\0';
+    rmt_token_text(&bare, text);
+    sodium_memzero(&bare, sizeof bare);
     rmt_id_compute(hash_out, text, strlen(text));
     sodium_memzero(text, sizeof text);
 }

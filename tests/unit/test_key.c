@@ -245,6 +245,27 @@ test_a_token_carries_the_brokers_key(void **state)
     }
 }
 
+// P20: the broker that made the token knows it again, whatever the console adds.
+static void
+test_a_token_tells_a_trust_root(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_token_t token, back;
+    rmt_id_t bare, told, root;
+    char text[RMT_TOKEN_TEXT_SIZE];
+    rmt_token_new(&token, self->key.public_text);
+    rmt_token_hash(&token, &bare);
+    rmt_id_compute(&root, "root", 4);
+    (void) rmt_id_text(&root, token.root);
+    RMT_OK(rmt_token_parse(&back, rmt_token_text(&token, text), &error));
+    assert_memory_equal(&token, &back, sizeof token);
+    rmt_token_hash(&back, &told);
+    assert_true(rmt_id_equal(&bare, &told));
+    text[strlen(text) - 1] = '\0';
+    RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -265,6 +286,7 @@ main(void)
         CASE(test_a_token_is_never_twice_the_same),
         CASE(test_cut_and_lengthened_tokens_are_refused),
         CASE(test_a_token_carries_the_brokers_key),
+        CASE(test_a_token_tells_a_trust_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
