@@ -17,25 +17,33 @@ static const char *const s_signature_columns[] = {"name", "key", "counts", NULL}
 
 // ---- Files alone
 
+// PATH, and PATH.pub for others.
 static int
-s_key(call_t *call, rmt_error_t *error)
+s_make_key(const char *path, rmt_error_t *error)
 {
-    const char *path = call->operands[0];
     rmt_auto_str public = rmt_text("%s.pub", path);
-    if (access(path, F_OK) == 0)
-        return rmt_fail(
-            error, RMT_E_EXISTS,
-            "the key file %s exists, and ramet never replaces a key; name another file",
-            path);
     rmt_sign_key_t key;
     rmt_sign_key_new(&key);
     const int rc = rmt_sign_key_save(&key, path, error) == -1
                        ? -1
                        : rmt_sign_key_save_public(&key, public, error);
     rmt_sign_key_wipe(&key);
-    if (rc == 0)
-        printf("%s\n%s\n", path, public);
     return rc;
+}
+
+static int
+s_key(call_t *call, rmt_error_t *error)
+{
+    const char *path = call->operands[0];
+    if (access(path, F_OK) == 0)
+        return rmt_fail(
+            error, RMT_E_EXISTS,
+            "the key file %s exists, and ramet never replaces a key; name another file",
+            path);
+    if (s_make_key(path, error) == -1)
+        return -1;
+    printf("%s\n%s.pub\n", path, path);
+    return 0;
 }
 
 static int
@@ -131,32 +139,124 @@ s_ask(call_t *call, uint64_t version, rmt_error_t *error)
     return rmt_root_read(text, size, error);
 }
 
+// id_out: of the trust root.
 static int
-s_publish(call_t *call, rmt_error_t *error)
+s_send(call_t *call, const rmt_root_t *root, char id_out[RMT_ID_TEXT_SIZE],
+       rmt_error_t *error)
 {
-    rmt_auto(rmt_root) root = trust_load(call->operands[0], error);
-    if (!root || rmt_root_check(root, error) == -1)
-        return -1;
     const uint64_t version = rmt_root_version(root);
     if (version > 1) {
         rmt_auto(rmt_root) before = s_ask(call, version - 1, error);
         if (!before || rmt_root_check_next(before, root, error) == -1)
             return -1;
     }
-    char id[RMT_ID_TEXT_SIZE];
     const rmt_signed_t *text = rmt_root_text(root);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set_u64(body, "version", version);
-    rmt_record_set(body, "id", rmt_id_text(rmt_root_id(root), id));
+    rmt_record_set(body, "id", rmt_id_text(rmt_root_id(root), id_out));
     rmt_record_set(body, "root", text->text);
     rmt_auto(rmt_msg) reply = call_request(call, "trust.publish", body, NULL, error);
-    if (!reply)
+    return reply ? 0 : -1;
+}
+
+static int
+s_publish(call_t *call, rmt_error_t *error)
+{
+    char id[RMT_ID_TEXT_SIZE];
+    rmt_auto(rmt_root) root = trust_load(call->operands[0], error);
+    if (!root || rmt_root_check(root, error) == -1 || s_send(call, root, id, error) == -1)
         return -1;
     printf("%s\n", id);
-    fprintf(stderr,
-            "tell it to agents: trust-root = \"%s\" in their settings, ramet.root=%s on "
-            "the command line of the thin-kernel\n",
-            id, id);
+    fprintf(
+        stderr,
+        "tokens of targets tell it to new agents, when the console's configuration has "
+        "trust-root = \"%s\"; to others: trust-root = \"%s\" in their settings, "
+        "ramet.root=%s on the command line of the thin-kernel\n",
+        call->operands[0], id, id);
+    return 0;
+}
+
+// ---- All at once
+
+// The pair in FOLDER/ROLE.key, which is made when it is missing.
+static int
+s_need_key(const char *folder, rmt_root_role_t role, rmt_sign_key_t *key_out,
+           rmt_error_t *error)
+{
+    rmt_auto_str path = rmt_text("%s/%s.key", folder, rmt_root_role_name(role));
+    if (access(path, F_OK) != 0 && s_make_key(path, error) == -1)
+        return -1;
+    return rmt_sign_key_load(key_out, path, error);
+}
+
+// The draft with the key of one role in addition. Takes and gives texts that their owner
+// frees. NULL: as rmt_root_draft_add, IO.
+static char *
+s_add_role(const char *folder, rmt_root_role_t role, const char *farm, char *text,
+           rmt_error_t *error)
+{
+    rmt_auto_str before = text;
+    char digits[RMT_SIGN_PUBLIC_TEXT_SIZE];
+    rmt_sign_key_t key;
+    rmt_auto_str person = rmt_text("%s %s", farm, rmt_root_role_name(role));
+    rmt_auto(rmt_root) root = rmt_root_read(before, strlen(before), error);
+    if (!root || s_need_key(folder, role, &key, error) == -1)
+        return NULL;
+    (void) rmt_sign_key_text(&key, digits);
+    rmt_sign_key_wipe(&key);
+    return rmt_root_draft_add(root, role, digits, person, error);
+}
+
+// A first version with a key of each role, signed. Caller owns the text.
+static char *
+s_make_root(const call_t *call, const char *folder, rmt_error_t *error)
+{
+    const char *farm = rmt_record_text(call->options, "farm", "");
+    rmt_sign_key_t key;
+    if (!*farm) {
+        rmt_fail(error, RMT_E_USAGE,
+                 "a trust root needs the name of its farm: --farm NAME");
+        return NULL;
+    }
+    char *text =
+        rmt_root_draft(farm, 1, rmt_record_has(call->options, "unsigned-images"), error);
+    for (rmt_root_role_t role = 0; text && role < RMT_ROOT_ROLE_COUNT; role++)
+        text = s_add_role(folder, role, farm, text, error);
+    rmt_auto_str draft = text;
+    rmt_auto(rmt_root) root = draft ? rmt_root_read(draft, strlen(draft), error) : NULL;
+    if (!root || s_need_key(folder, RMT_ROOT_ROLE_ROOT, &key, error) == -1)
+        return NULL;
+    char *signed_text = rmt_root_sign(root, &key);
+    rmt_sign_key_wipe(&key);
+    return signed_text;
+}
+
+static int
+s_create(call_t *call, rmt_error_t *error)
+{
+    const char *folder = call->operands[0];
+    char id[RMT_ID_TEXT_SIZE];
+    rmt_auto_str path = rmt_text("%s/farm.root", folder);
+    if (rmt_io_mkdirs(folder, 0700, error) == -1)
+        return -1;
+    if (access(path, F_OK) != 0) {
+        rmt_auto_str text = s_make_root(call, folder, error);
+        if (!text || trust_save(path, text, error) == -1)
+            return -1;
+    }
+    rmt_auto(rmt_root) root = trust_load(path, error);
+    if (!root || rmt_root_check(root, error) == -1 || s_send(call, root, id, error) == -1)
+        return -1;
+    printf("%s\n", id);
+    fprintf(
+        stderr,
+        "write into the console's configuration:\n"
+        "  trust-root = \"%s\"\n  order-key = \"%s/order.key\"\n"
+        "into the settings of imagers:\n  sign-key = \"%s/image.key\"\n"
+        "into the settings of agents of targets that have a key already:\n"
+        "  trust-root = \"%s\"\n"
+        "keep %s/root.key off the network: the next trust root is signed with this key\n",
+        path, folder, folder, id, folder);
     return 0;
 }
 
@@ -238,7 +338,17 @@ static const option_t s_sign_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const option_t s_create_options[] = {
+    {"farm", "NAME", "name of the farm, which each warrant names"},
+    {"unsigned-images", NULL, "let targets install images that are not signed"},
+    {NULL, NULL, NULL},
+};
+
 const command_t cmd_trust[] = {
+    {"trust", "create", "FOLDER", 1, 1,
+     "Make a trust root with one key for each role in FOLDER, and publish it: all that a "
+     "farm of one person needs. What is there already stays.",
+     s_create, NULL, NULL, s_create_options},
     {"trust", "key", "FILE", 1, 1,
      "Make the signing key of a person: FILE, and FILE.pub for others.", s_key, NULL,
      NULL, NULL},
