@@ -247,7 +247,10 @@ warrant_sign_all(call_t *call, rmt_record_t *body, const rmt_records_t *items,
     if (!path)
         return -1;
     if (!*path)
-        return 0;
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the console's configuration has no order-key, and targets carry "
+                        "out what is signed alone; make keys with: ramet trust create "
+                        "FOLDER --farm NAME");
     signing_t self = {.call = call,
                       .policy = rmt_record_text(body, "policy", ""),
                       .allow_older = rmt_record_has(call->options, "allow-older"),

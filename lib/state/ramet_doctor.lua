@@ -154,21 +154,24 @@ function CHECKS.targets(told)
     end
 end
 
--- In a farm with a trust root: present targets that install what the broker says.
+-- A target carries out what persons have signed by the trust root that it was told.
 function CHECKS.trust(told)
-    local trusting = {}
-    local ids = call('EXISTS', P .. 'root-newest') == 1
-        and call('ZRANGEBYSCORE', P .. 'presence', now() - L.PRESENT_MS, '+inf') or {}
-    for _, id in ipairs(ids) do
+    if call('EXISTS', P .. 'root-newest') == 0 then
+        told('wrong', 'the farm has no trust root, so no target carries out an order',
+            'ramet trust create FOLDER --farm NAME')
+        return
+    end
+    local untold = {}
+    for _, id in ipairs(call('ZRANGEBYSCORE', P .. 'presence', now() - L.PRESENT_MS, '+inf')) do
         local name = string.match(id, '^target/(.+)$')
         if name and not set(call('HGET', P .. 'agent:' .. id, 'trust-root')) then
-            trusting[#trusting + 1] = name
+            untold[#untold + 1] = name
         end
     end
-    if #trusting > 0 then
-        told('note', #trusting .. ' targets were told no trust root, so they install what '
-            .. 'the broker says: ' .. some(trusting, NAMES_MAX), 'set trust-root in the settings '
-            .. 'of the agent, or ramet.root= on the command line; see: ramet trust show')
+    if #untold > 0 then
+        told('wrong', #untold .. ' targets were told no trust root, so they carry out no order: '
+            .. some(untold, NAMES_MAX), 'set trust-root in the settings of the agent, or '
+            .. 'ramet.root= on the command line; see: ramet trust show')
     end
 end
 

@@ -63,9 +63,9 @@ rewritten() { redis-cli -s "$farm/redis/redis.sock" info persistence | grep -q '
 wait_for 20 "the rewritten file of Redis" rewritten
 redis-cli -s "$farm/redis/redis.sock" save >/dev/null
 
-# The secrets: of each key pair, of the copy's key for its first boot, of each token.
-{ grep -rhoIE 'secret-key = "[^"]+"' "$farm/keys" "$farm/state" "$farm/wall.key" "$farm/copy/usr/lib/ramet" | cut -d'"' -f2
-  sed -E 's/.*\.//' "$farm"/keys/*.token "$farm/wall.token"; } | sort -u >"$farm/secrets"
+# The secrets: of each key pair, of the keys that sign, of the copy's key for its first boot, of each token.
+{ grep -rhoIE '(secret-key|sign-secret) = "[^"]+"' "$farm/keys" "$farm/trust" "$farm/state" "$farm/wall.key" "$farm/copy/usr/lib/ramet" | cut -d'"' -f2
+  cut -d. -f4 "$farm"/keys/*.token "$farm/wall.token"; } | sort -u >"$farm/secrets"
 [ "$(wc -l <"$farm/secrets")" -ge 10 ] || fail "too few secrets were found: $(wc -l <"$farm/secrets")"
 grep -rlFf "$farm/secrets" "$farm/seen" "$farm/run" "$farm/redis" "$farm/store" "$farm/boot" "$farm/enrolled" "$farm/broker.state" \
   >"$farm/leaks" 2>/dev/null || true

@@ -1,11 +1,10 @@
 #!/bin/bash
 # A stranger has an admin's key, the broker's Redis or an engine, and no signing key (P20, P21, [7.10], [7.11], [7.12]):
-# whatever he orders a machine that was told a trust root to do, not one byte of its disk changes, and the console
+# whatever he orders a machine to do, not one byte of its disk changes, and the console
 # names what was wrong. What is signed is installed, and the job says by whom.
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 1
 lab up "$farm"; eval "$(lab sh "$farm")"
-lab trust "$farm" 2>/dev/null
 lab source "$farm" web "$farm/tree"
 lab target "$farm" n1 "$farm/n1.disk" 400M --like web
 lab target "$farm" n2 "$farm/n2.disk" 400M --like web
@@ -17,9 +16,10 @@ ramet script add paris alien "$farm/script"
 ramet image create web --name old --wait
 echo "another release" >"$farm/tree/etc/issue"
 ramet image create web --name new --wait
-ramet image sign old --key "$farm/trust/image.key" --counter 1
 expect 64 ramet deploy start old --engine lab --targets n1 --yes --valid never
-ramet image sign new --key "$farm/trust/image.key" --counter 2
+ramet image verify old                                         # Its imager has signed it
+ramet image sign new --key "$farm/trust/image.key" --counter 4000000000
+release() { ramet image show "$1" --json | jq -r '.signatures[0].release'; }
 head -c 1M /dev/urandom | dd of="$farm/n1.disk" bs=1M seek=1 conv=notrunc status=none
 before=$(sha256sum <"$farm/n1.disk")
 redis() { redis-cli -s "$farm/redis/redis.sock" "$@"; }
@@ -59,9 +59,22 @@ come_back() {
 }
 is_itself() { ramet target inventory n1 --raw | grep -q "$1"; }
 
-# An admin's key alone: no warrant, and one that is signed by keys of the stranger's own.
+# [7.14]: a machine that was told no trust root carries out nothing, and the doctor names it.
+order new n1
+sed -i 's/\.01[0-9a-f]*$//' "$farm/keys/n1.token"
+rm "$farm"/state/target-n1/trust.*
+refused "was told no trust root"
+expect 1 ramet doctor
+grep -q "carry out no order: n1" "$farm/out" || fail "the doctor does not name n1"
+sed -i "s/\$/.$(cat "$farm/trust/id")/" "$farm/keys/n1.token"
+
+# An admin's key alone: the console refuses at once, and the machine an order without a warrant or with one that
+# is signed by keys of the stranger's own.
 sed '/trust-root\|order-key/d' "$farm/console.cfg" >"$farm/thief.cfg"
-RAMET_CONFIG=$farm/thief.cfg order new n1
+RAMET_CONFIG=$farm/thief.cfg expect 78 ramet deploy start new --engine lab --targets n1 --yes
+grep -q "ramet trust create" "$farm/out" || fail "the console does not say how to make keys"
+order new n1
+redis hdel "$task" b.warrant >/dev/null
 refused "has no warrant"
 ramet trust key "$farm/thief.key" >/dev/null
 thief() { ramet trust "$@" 2>/dev/null; }
@@ -162,7 +175,7 @@ ramet target unhold n1
 # [7.13]: a computer without an identity cannot be named by a warrant; the plan and the console say so.
 sed -E 's/ (uuid|board-serial|mac)=[^ ]*//g' "$farm/run/target-n2.facts" >"$farm/n3.facts"
 lab target "$farm" n3 "$farm/n3.disk" 400M --hardware "$farm/n3.facts"
-expect 0 ramet deploy plan new --engine lab --json
+ramet deploy plan new --engine lab --json 2>/dev/null >"$farm/out"
 jq -r '.items[] | select(.target == "n3") | .reason' "$farm/out" | grep -q "no warrant can name it" || fail "the plan says nothing of the identity"
 expect 2 ramet deploy start new --engine lab --targets n3 --yes
 grep -q "does not know the computer of target n3" "$farm/out" || fail "the console does not say whom a warrant cannot name"
@@ -179,9 +192,9 @@ job=$(ramet job retry "$job" --failed --yes 2>/dev/null)        # Which signs ag
 uid=$(ramet job show "$job" --json | jq -r .id)
 redis --raw hget "ramet:job:$uid:warrants" n1 | head -c -1 >"$farm/warrant.n1"
 install_new
-ramet job show "$job" --json | jq -r '.targets[0]["signed-by"]' | grep -q "order: lab order (key .*image: lab image, release 2" ||
+ramet job show "$job" --json | jq -r '.targets[0]["signed-by"]' | grep -q "order: lab order (key .*image: lab image, release $(release new)" ||
   fail "the job does not say who signed"
-[ "$(ramet target show n1 --json | jq -r .release)" = 2 ] || fail "the record does not say which release the machine runs"
+[ "$(ramet target show n1 --json | jq -r .release)" = "$(release new)" ] || fail "the record does not say which release the machine runs"
 
 # A warrant that was valid once is void behind a newer one; and the console signs no older release.
 is_later() { [ "$(date +%s)" -gt "$(grep -o 'issued=[0-9]*' "$farm/warrant.n1" | cut -d= -f2)" ]; }

@@ -33,8 +33,8 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "File with hardware facts that the agent sends instead of this computer's own (for "
      "tests)."},
     {"trust-root", RMT_CONFIG_TEXT, "", 0, RMT_ID_TEXT_SIZE - 1,
-     "Target: id of the trust root, as `ramet trust publish` printed it; the agent then "
-     "refuses an order without a warrant; empty: it carries out what the broker sends."},
+     "Target: id of the trust root, as `ramet trust show` prints it; empty: that of the "
+     "token. An agent that was told none carries out no order."},
     {"root", RMT_CONFIG_PATH, "", 0, 0, "Source: the tree to image."},
     {"layout", RMT_CONFIG_PATH, "", 0, 0,
      "Source: facts that describe the disk of root."},

@@ -321,13 +321,14 @@ s_on_told(void *context, const rmt_msg_t *msg)
 
 // The broker's record of this machine has the hardware of the last time it greeted.
 static rmt_record_t *
-s_hello(const rmt_agent_t *agent)
+s_hello(const rmt_agent_t *agent, const rmt_trust_t *trust)
 {
+    char told[RMT_ID_TEXT_SIZE];
     rmt_record_t *hello = rmt_record_new();
     rmt_auto_str identity = rmt_inventory_identity(agent->hardware);
     if (identity)
         rmt_record_set(hello, "identity", identity);
-    rmt_record_set(hello, "trust-root", rmt_config_text(agent->config, "trust-root"));
+    rmt_record_set(hello, "trust-root", rmt_trust_told(trust, told));
     rmt_auto(zchunk) packed = rmt_codec_pack_records(agent->hardware);
     rmt_record_put(hello, "hardware", zchunk_data(packed), zchunk_size(packed));
     return hello;
@@ -340,7 +341,10 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
     rmt_auto_str write = rmt_text("write@target/%s", agent->name);
     rmt_auto_str restart = rmt_text("reboot@target/%s", agent->name);
     rmt_auto_str compare = rmt_text("compare@target/%s", agent->name);
-    rmt_auto(rmt_record) hello = s_hello(agent);
+    rmt_auto(rmt_trust) trust = rmt_trust_new(agent, error);
+    if (!trust)
+        return -1;
+    rmt_auto(rmt_record) hello = s_hello(agent, trust);
     // Without a disk of its own the agent has nothing to hold against an image.
     const bool has_disk = *rmt_config_text(agent->config, "disk") != '\0';
     const rmt_service_t services[] = {{prepare, 1, s_prepare},
@@ -362,9 +366,6 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .on_told = s_on_told,
                                         .leave_ms = 70000};
     rmt_auto(rmt_gate) gate = rmt_gate_new(agent->nonce);
-    rmt_auto(rmt_trust) trust = rmt_trust_new(agent, error);
-    if (!trust)
-        return -1;
     // What a writer that was killed leaves running becomes a child of this process.
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
         return rmt_fail_errno(error, "become the parent of what a writer leaves");

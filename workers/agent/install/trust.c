@@ -44,20 +44,24 @@ s_load_text(const rmt_trust_t *self, const char *name, size_t limit)
     return rmt_io_load(path, limit, &text, &size, &ignored) == 0 ? text : NULL;
 }
 
-// The root that was kept counts for the one that is told now, not for another farm's.
+// The trust root that was told last, when nothing tells one now. What was kept beside it
+// counts for that one, not for another farm's.
 static void
 s_load(rmt_trust_t *self)
 {
     rmt_error_t ignored = {0};
-    char told[RMT_ID_TEXT_SIZE];
+    rmt_id_t kept;
     rmt_auto_str memory = s_load_text(self, "trust.state", MEMORY_SIZE_MAX);
     rmt_auto_str text = s_load_text(self, "trust.root", RMT_SIGNED_SIZE_MAX);
     rmt_auto(rmt_records) records = memory ? rmt_facts_parse(memory, &ignored) : NULL;
     const rmt_record_t *state =
-        records ? rmt_records_find(records, "told", rmt_id_text(&self->told, told))
-                : NULL;
-    if (!state)
+        records ? rmt_records_find(records, "class", "trust") : NULL;
+    if (!state ||
+        rmt_id_parse(&kept, rmt_record_text(state, "told", ""), &ignored) == -1 ||
+        (self->is_told && !rmt_id_equal(&kept, &self->told)))
         return;
+    self->told = kept;
+    self->is_told = true;
     self->newest_s = rmt_record_u64(state, "issued", 0);
     self->root = text ? rmt_root_read(text, strlen(text), &ignored) : NULL;
 }
@@ -66,7 +70,7 @@ static int
 s_save(const rmt_trust_t *self, rmt_error_t *error)
 {
     char told[RMT_ID_TEXT_SIZE];
-    const char *root = rmt_root_text(self->root)->text;
+    const char *root = self->root ? rmt_root_text(self->root)->text : "";
     rmt_auto_str memory_path = s_path(self, "trust.state");
     rmt_auto_str root_path = s_path(self, "trust.root");
     rmt_auto_str memory = rmt_text("class=trust told=%s issued=%" PRIu64 "\n",
@@ -76,6 +80,27 @@ s_save(const rmt_trust_t *self, rmt_error_t *error)
     return rmt_io_save(memory_path, memory, strlen(memory), 0644, error);
 }
 
+// ---- What is told
+
+static int
+s_find_told(rmt_trust_t *self, rmt_error_t *error)
+{
+    const rmt_config_t *config = self->agent->config;
+    const char *setting = rmt_config_text(config, "trust-root");
+    rmt_error_t ignored = {0};
+    rmt_token_t token = {.root = ""};
+    rmt_auto_str word = rmt_token_find(rmt_config_text(config, "token"), &ignored);
+    if (word && !*setting)
+        (void) rmt_token_parse(&token, word, &ignored);
+    const char *told = *setting ? setting : token.root;
+    self->is_told = *told;
+    if (!self->is_told || rmt_id_parse(&self->told, told, &ignored) == 0)
+        return 0;
+    return rmt_fail(error, RMT_E_CONFIG,
+                    "the setting trust-root is not an id; write what this prints: ramet "
+                    "trust show");
+}
+
 rmt_trust_t *
 rmt_trust_new(const rmt_agent_t *agent, rmt_error_t *error)
 {
@@ -83,17 +108,19 @@ rmt_trust_new(const rmt_agent_t *agent, rmt_error_t *error)
     assert(self);
     pthread_mutex_init(&self->lock, NULL);
     self->agent = agent;
-    const char *told = rmt_config_text(agent->config, "trust-root");
-    self->is_told = *told != '\0';
-    if (self->is_told && rmt_id_parse(&self->told, told, error) == -1) {
-        rmt_fail(error, RMT_E_CONFIG,
-                 "the setting trust-root is not an id; write what this prints: ramet "
-                 "trust publish FILE");
+    if (s_find_told(self, error) == -1)
         return NULL;
-    }
-    if (self->is_told)
-        s_load(self);
+    s_load(self);
+    if (self->is_told && s_save(self, error) == -1)
+        return NULL;
     return rmt_take(&self);
+}
+
+const char *
+rmt_trust_told(const rmt_trust_t *self, char text_out[RMT_ID_TEXT_SIZE])
+{
+    *text_out = '\0';
+    return self->is_told ? rmt_id_text(&self->told, text_out) : text_out;
 }
 
 void
@@ -223,12 +250,18 @@ s_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order, char **si
         rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
+    if (!self->is_told)
+        return rmt_fail(
+            error, RMT_E_NOT_ALLOWED,
+            "this machine was told no trust root, so it carries out no order; "
+            "set trust-root = \"ID\" in the settings of its agent, or add "
+            "ramet.root=ID to the command line of its thin-kernel; ID is what "
+            "this prints: ramet trust show");
     const char *warrant = rmt_record_text(body, "warrant", "");
     if (!*warrant)
         return rmt_fail(error, RMT_E_NOT_ALLOWED,
-                        "the order has no warrant, and this machine was told a trust "
-                        "root; set order-key in the console's configuration, then: ramet "
-                        "deploy start");
+                        "the order has no warrant; set order-key in the console's "
+                        "configuration, then: ramet deploy start");
     if (s_find_newest(self, task, error) == -1)
         return -1;
     rmt_auto(rmt_records) releases =
@@ -262,8 +295,6 @@ rmt_trust_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order,
                 char **signers_out, rmt_error_t *error)
 {
     *signers_out = NULL;
-    if (!self->is_told)
-        return 0;
     pthread_mutex_lock(&self->lock);
     const int rc = s_check(self, task, order, signers_out, error);
     pthread_mutex_unlock(&self->lock);
