@@ -155,18 +155,24 @@ is_over() { [ "$(date +%s)" -gt $till ]; }
 wait_for 10 "the end of the warrant" is_over
 refused "the warrant ended at"
 
-# What was prepared with a good warrant comes to be written with one that has ended: the agent looks again after the GO.
-# The broker arms no target while it cannot save its state.
+# hold IMAGE: a job whose target is prepared and waits for its GO: the broker arms none while it cannot save its state.
 prepared() { grep -c event=target.prepared "$farm/run/target-n1.log" || true; }
 is_prepared() { [ "$(prepared)" -gt "$had" ]; }
-lab up "$farm"
-had=$(prepared)
-mv "$farm/broker.state" "$farm/broker.kept"; mkdir -p "$farm/broker.state/full"
-job=$(ramet deploy start new --engine lab --targets n1 --yes 2>/dev/null)
-wait_for 60 "the plan of n1" is_prepared
-uid=$(ramet job show "$job" --json | jq -r .id)
-redis -x hset "ramet:task:$(redis hget "ramet:job:$uid:t:n1" task)" b.warrant <"$farm/warrant.ended" >/dev/null
-rmdir "$farm/broker.state/full" "$farm/broker.state"; mv "$farm/broker.kept" "$farm/broker.state"
+hold() {
+  lab up "$farm"
+  had=$(prepared)
+  mv "$farm/broker.state" "$farm/broker.kept"; mkdir -p "$farm/broker.state/full"
+  job=$(ramet deploy start "$1" --engine lab --targets n1 --yes 2>/dev/null)
+  wait_for 60 "the plan of n1" is_prepared
+  uid=$(ramet job show "$job" --json | jq -r .id)
+  task=ramet:task:$(redis hget "ramet:job:$uid:t:n1" task)
+}
+let_go() { rmdir "$farm/broker.state/full" "$farm/broker.state"; mv "$farm/broker.kept" "$farm/broker.state"; }
+
+# What was prepared with a good warrant comes to be written with one that has ended: the agent looks again after the GO.
+hold new
+redis -x hset "$task" b.warrant <"$farm/warrant.ended" >/dev/null
+let_go
 refused "the warrant ended at"
 grep -q event=write.start "$farm/run/target-n1.log" || fail "the order was refused before its GO"
 ramet lock break n1 --force --reason "its writer wrote nothing"
@@ -195,6 +201,18 @@ install_new
 ramet job show "$job" --json | jq -r '.targets[0]["signed-by"]' | grep -q "order: lab order (key .*image: lab image, release $(release new)" ||
   fail "the job does not say who signed"
 [ "$(ramet target show n1 --json | jq -r .release)" = "$(release new)" ] || fail "the record does not say which release the machine runs"
+
+# A GO with a lower token than the machine has seen, for what it has prepared and what is signed well.
+hold new
+for key in "$task" ramet:lock:n1 "ramet:job:$uid:t:n1"; do redis hset "$key" epoch 1 >/dev/null; done
+let_go
+has_seen() { grep -q "the target has seen a newer GO" "$farm/run/target-n1.log"; }
+wait_for 60 "the refusal of the lower token" has_seen
+ramet job cancel "$job" >/dev/null
+expect 2 ramet job wait "$job" --timeout 60s
+[ "$(sha256sum <"$farm/n1.disk")" = "$before" ] || fail "bytes were written by a lower token"
+ramet lock break n1 --force --reason "its writer wrote nothing"
+ramet target unhold n1
 
 # A warrant that was valid once is void behind a newer one; and the console signs no older release.
 is_later() { [ "$(date +%s)" -gt "$(grep -o 'issued=[0-9]*' "$farm/warrant.n1" | cut -d= -f2)" ]; }

@@ -156,7 +156,11 @@ s_pass_gate(const target_t *self, rmt_task_t *task, const void *order, size_t si
                          .fence = {.era = rmt_task_era(task),
                                    .epoch = rmt_task_epoch(task),
                                    .attempt = rmt_task_attempt(task)}};
-    return rmt_gate_go(self->gate, &go, key_out, error);
+    if (rmt_gate_go(self->gate, &go, key_out, error) == 0)
+        return 0;
+    rmt_log(RMT_WARN, "order.refused", "target=%s error=\"%s\"", self->agent->name,
+            error->text);
+    return -1;
 }
 
 static char *
