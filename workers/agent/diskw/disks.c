@@ -1,3 +1,4 @@
+#include "agent/diskw/disk_check.h"
 #include "agent/diskw/work.h"
 #include "agent/diskw/filter.h"
 #include "base/rmt_auto.h"
@@ -5,19 +6,14 @@
 #include "base/rmt_clock.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
-#include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
-#include "match/rmt_match.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <linux/loop.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -84,49 +80,7 @@ s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
     return s_make_nodes(targets, devices, error);
 }
 
-// ---- Is it the disk that was meant?
-
-static int
-s_check_file(const rmt_record_t *target, int fd, rmt_error_t *error)
-{
-    struct loop_info64 info;
-    if (ioctl(fd, LOOP_GET_STATUS64, &info) == -1)
-        return rmt_fail_errno(error, "status of the loop device");
-    if (info.lo_device != rmt_record_u64(target, "device", 0) ||
-        info.lo_inode != rmt_record_u64(target, "inode", 0))
-        return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                        "%s is another file than the one that was prepared",
-                        rmt_record_text(target, "path", ""));
-    return 0;
-}
-
-static int
-s_check_device(const rmt_record_t *target, int fd, rmt_error_t *error)
-{
-    struct stat status;
-    if (fstat(fd, &status) == -1)
-        return rmt_fail_errno(error, "status of the disk");
-    rmt_auto_str link =
-        rmt_text("/sys/dev/block/%u:%u", major(status.st_rdev), minor(status.st_rdev));
-    char path[PATH_MAX];
-    if (!realpath(link, path))
-        return rmt_fail_errno(error, "%s", link);
-    rmt_auto(rmt_records) hardware = rmt_inventory_read(error);
-    if (!hardware)
-        return -1;
-    const char *name = strrchr(path, '/') + 1;
-    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
-        const rmt_record_t *disk = rmt_records_at(hardware, i);
-        if (!rmt_record_is(disk, "class", "disk") || !rmt_record_is(disk, "name", name))
-            continue;
-        if (strcmp(rmt_match_disk_identity(disk),
-                   rmt_record_text(target, "identity", "")) == 0)
-            return 0;
-    }
-    return rmt_fail(error, RMT_E_INCOMPATIBLE, "%s is no longer disk '%s'",
-                    rmt_record_text(target, "path", ""),
-                    rmt_record_text(target, "identity", ""));
-}
+// ---- Opening
 
 // A writer whose agent was killed may still be letting go of the disk. No other writer
 // may begin before it has: the lock goes with the last process that holds the disk.
@@ -154,7 +108,6 @@ static int
 s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
     const char *path = rmt_record_text(target, "path", "");
-    const uint64_t ordered = rmt_record_u64(target, "bytes", 0);
     const char *role = rmt_record_text(target, "role", "");
     const rmt_layout_disk_t *disk = rmt_layout_find_disk(self->layout, role);
     if (self->disk_count == RMT_LAYOUT_DISKS_MAX)
@@ -169,14 +122,9 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
         path, 0, (uint32_t) rmt_record_u64(target, "logical-sector", 512), DEV, error);
     if (!device)
         return rmt_wrap(error, "disk %s", path);
-    const int fd = rmt_blockdev_fd(device);
-    if ((rmt_record_has(target, "inode") ? s_check_file(target, fd, error)
-                                         : s_check_device(target, fd, error)) == -1)
+    if (rmt_disk_check(target, rmt_blockdev_fd(device), rmt_blockdev_bytes(device), "",
+                       error) == -1)
         return -1;
-    if (rmt_blockdev_bytes(device) / 512 != ordered / 512)
-        return rmt_fail(error, RMT_E_INCOMPATIBLE,
-                        "disk %s has %" PRIu64 " bytes, and the order says %" PRIu64,
-                        path, rmt_blockdev_bytes(device), ordered);
     self->is_machine = self->is_machine && !rmt_record_has(target, "inode");
     self->disks[self->disk_count++] = (rmt_work_disk_t){
         .ordered = disk, .lock = rmt_take_fd(&lock), .device = rmt_take(&device)};

@@ -1,0 +1,156 @@
+// An agent finds the disks of an order among real devices, or says why not (P7).
+#include "tools/refuse.h"
+#include "tools/rmt_test.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/install/prepare.h"
+#include "agent/source/default_layout.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_blockdev.h"
+
+#define BYTES ((uint64_t) 600 * 1024 * 1024)
+
+typedef struct {
+    char path[32]; // A file as large as the disk
+    rmt_order_t *order;
+    rmt_records_t *hardware; // With the disk S1
+    const char *disk;        // What stands for the disk
+} scene_t;
+
+static void
+s_choose(rmt_order_t *order, const char *role, const char *disk)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_record) choice = rmt_record_new();
+    rmt_record_set(choice, "class", "choice");
+    rmt_record_set(choice, "role", role);
+    rmt_record_set(choice, "disk", disk);
+    rmt_record_set_u64(choice, "bytes", BYTES);
+    RMT_OK(rmt_order_add_choice(order, choice, &error));
+}
+
+static int
+s_setup(void **state)
+{
+    static scene_t scene;
+    scene = (scene_t){.path = "/tmp/ramet-prepare-XXXXXX", .disk = scene.path};
+    rmt_auto_fd fd = mkstemp(scene.path);
+    if (fd == -1 || ftruncate(fd, (off_t) BYTES) == -1)
+        return -1;
+    const rmt_id_t image = {{RMT_ID_SHA256}};
+    scene.order = rmt_order_new(&image, "n1", "paris");
+    rmt_layout_destroy(&scene.order->layout);
+    scene.order->layout = rmt_default_layout_new("golden", NULL);
+    rmt_default_layout_settle(scene.order->layout);
+    s_choose(scene.order, "system", "S1");
+    scene.hardware = rmt_records_new();
+    rmt_record_t *disk = rmt_records_add(scene.hardware);
+    rmt_record_set(disk, "class", "disk");
+    rmt_record_set(disk, "serial", "S1");
+    *state = &scene;
+    return 0;
+}
+
+static int
+s_teardown(void **state)
+{
+    scene_t *scene = *state;
+    rmt_order_destroy(&scene->order);
+    rmt_records_destroy(&scene->hardware);
+    return unlink(scene->path);
+}
+
+static int
+s_prepare(void *context, rmt_error_t *error)
+{
+    const scene_t *scene = context;
+    rmt_auto(rmt_records) disks =
+        rmt_prepare_disks(scene->order, scene->hardware, scene->disk, error);
+    return disks ? 0 : -1;
+}
+
+static void
+test_a_device_is_found_by_its_name_and_has_no_inode(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_blockdev) device = rmt_blockdev_new(scene->path, 0, 512, "/dev", &error);
+    RMT_OK(device);
+    const char *path = rmt_blockdev_path(device);
+    rmt_record_set(rmt_records_at(scene->hardware, 0), "name", strrchr(path, '/') + 1);
+    rmt_auto(rmt_records) disks =
+        rmt_prepare_disks(scene->order, scene->hardware, "", &error);
+    RMT_OK(disks);
+    const rmt_record_t *disk = rmt_records_at(disks, 0);
+    assert_string_equal(rmt_record_text(disk, "path", ""), path);
+    assert_false(rmt_record_has(disk, "inode"));
+}
+
+static void
+test_a_file_is_named_by_its_inode(void **state)
+{
+    const scene_t *scene = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) disks =
+        rmt_prepare_disks(scene->order, scene->hardware, scene->path, &error);
+    RMT_OK(disks);
+    assert_true(rmt_record_has(rmt_records_at(disks, 0), "inode"));
+}
+
+// A disk that tells no serial could be any disk.
+static void
+test_a_disk_without_an_identity_is_never_taken(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    rmt_record_remove(rmt_records_at(scene->hardware, 0), "serial");
+    scene->order->choices[0].disk[0] = '\0';
+    RMT_FAILS(s_prepare(scene, &error), RMT_E_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "this machine has no disk ''"));
+}
+
+static void
+test_a_disk_is_not_taken_for_two_roles(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    s_choose(scene->order, "data", "S1");
+    RMT_FAILS(s_prepare(scene, &error), RMT_E_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "for two roles"));
+}
+
+static void
+test_a_disk_that_cannot_be_opened_is_named(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    scene->disk = "/nowhere";
+    RMT_FAILS(s_prepare(scene, &error), RMT_E_NOT_FOUND);
+    assert_non_null(strstr(error.text, "open disk /nowhere"));
+    // Its status is asked for by its path, after it was opened.
+    const refusal_t refusal = {SYS_newfstatat, EIO, 3, AT_EMPTY_PATH, 0};
+    scene->disk = scene->path;
+    RMT_FAILS(refuse_in_child(&refusal, 1, s_prepare, scene, &error), RMT_E_IO);
+    assert_non_null(strstr(error.text, scene->path));
+}
+
+#define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_device_is_found_by_its_name_and_has_no_inode),
+        CASE(test_a_file_is_named_by_its_inode),
+        CASE(test_a_disk_without_an_identity_is_never_taken),
+        CASE(test_a_disk_is_not_taken_for_two_roles),
+        CASE(test_a_disk_that_cannot_be_opened_is_named),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
