@@ -2,6 +2,7 @@
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
+#include "wire/rmt_arena.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_io.h"
 
@@ -289,6 +290,20 @@ test_stored_records_come_back(void **state)
         rmt_codec_unpack_records(zchunk_data(packed), zchunk_size(packed), 5, &error));
 }
 
+// P16
+static void
+test_an_arena_gives_no_more_than_its_budget(void **state)
+{
+    (void) state;
+    rmt_arena_t *arena = rmt_arena_new(100);
+    assert_null(rmt_arena_get(arena, 101));
+    assert_non_null(rmt_arena_get(arena, 60));
+    assert_null(rmt_arena_get(arena, 60));
+    rmt_arena_destroy(&arena);
+    rmt_arena_destroy(&arena);
+    assert_null(arena);
+}
+
 static void
 test_a_job_has_a_short_name(void **state)
 {
@@ -318,6 +333,7 @@ main(void)
         cmocka_unit_test(test_a_field_named_twice_is_refused),
         cmocka_unit_test(test_a_bomb_of_empty_records_is_refused),
         cmocka_unit_test(test_stored_records_come_back),
+        cmocka_unit_test(test_an_arena_gives_no_more_than_its_budget),
         cmocka_unit_test(test_a_job_has_a_short_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

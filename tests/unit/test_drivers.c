@@ -194,6 +194,17 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
+static void
+test_m12_an_initramfs_that_cannot_be_read_is_told(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_fd fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto_str names = NULL;
+    RMT_FAILS(rmt_initramfs_modules(fd, "6.1.0-9", &names, &error), RMT_E_IO);
+    assert_non_null(strstr(error.text, "read: Is a directory"));
+}
+
 // Lists of modules are lines, so a file's name must not be two of them.
 static void
 test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
@@ -381,6 +392,7 @@ main(void)
         cmocka_unit_test(test_m12_drivers_are_found_as_the_image_would_find_them),
         cmocka_unit_test(test_m12_an_initramfs_is_read_whatever_packed_it),
         cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
+        cmocka_unit_test(test_m12_an_initramfs_that_cannot_be_read_is_told),
         cmocka_unit_test(test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines),
         cmocka_unit_test(test_m12_a_hostile_initramfs_does_no_harm),
         cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),

@@ -21,6 +21,7 @@
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "store/rmt_batch.h"
+#include "store/rmt_image.h"
 
 #define PACKS_MAX 4
 // What fits into a pack of chunks of one byte.
@@ -33,6 +34,7 @@ typedef struct {
     const char *root;
     rmt_store_t *store;
     uint64_t next; // Number of the next chunk
+    rmt_id_t image;
 } scene_t;
 
 typedef int(act_fn)(void *scene, rmt_error_t *error);
@@ -246,6 +248,98 @@ test_a_commit_names_the_step_that_was_refused_and_loses_nothing(void **state)
     }
 }
 
+// ---- Images
+
+static int
+s_list(void *context, rmt_error_t *error)
+{
+    scene_t *scene = context;
+    rmt_auto(rmt_records) images = rmt_store_image_list(scene->store, error);
+    return images ? 0 : -1;
+}
+
+static int
+s_retire(void *context, rmt_error_t *error)
+{
+    scene_t *scene = context;
+    return rmt_store_image_retire(scene->store, &scene->image, INT64_MAX, error);
+}
+
+static int
+s_put_image(void *context, rmt_error_t *error)
+{
+    scene_t *scene = context;
+    rmt_auto_ptr data = NULL;
+    size_t size;
+    rmt_id_t id;
+    if (rmt_store_image_get(scene->store, &scene->image, &data, &size, error) == -1)
+        return -1;
+    return rmt_store_image_put(scene->store, data, size, &id, error);
+}
+
+static const row_t s_image_rows[] = {
+    {"the folder of images", s_list, FLAG(SYS_openat, EMFILE, 2, O_DIRECTORY), false,
+     RMT_E_IO, "open folder "},
+    {"their names", s_list, EACH(SYS_getdents64, EIO), false, RMT_E_IO, "read folder "},
+    {"the lock of images, to save one", s_put_image, EACH(SYS_flock, ENOLCK), false,
+     RMT_E_IO, "lock "},
+    {"the lock of images, to remove one", s_retire, EACH(SYS_flock, ENOLCK), false,
+     RMT_E_IO, "lock "},
+    {"the names of signatures", s_retire, FLAG(SYS_openat, EMFILE, 2, O_DIRECTORY), false,
+     RMT_E_IO, "open folder "},
+    {"to remove a signature", s_retire, EACH(SYS_unlinkat, EROFS), false, RMT_E_IO,
+     "remove "},
+};
+
+static void
+test_an_image_stays_where_a_step_is_refused(void **state)
+{
+    scene_t scene = {.root = *state};
+    rmt_error_t error = {0};
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    scene.store = store;
+    scene.image = fixture_image(store, 1, 3);
+    rmt_auto_str signature =
+        rmt_text("%s/images/%s.sig.a", scene.root, rmt_id_text(&scene.image, text));
+    RMT_OK(rmt_io_save(signature, "s", 1, 0600, &error));
+    for (size_t i = 0; i < sizeof s_image_rows / sizeof *s_image_rows; i++) {
+        s_try(&scene, &s_image_rows[i]);
+        rmt_store_report_t report;
+        RMT_OK(rmt_store_verify(store, &scene.image, NULL, &report, &error));
+    }
+    assert_int_equal(s_retire(&scene, &error), 1);
+    assert_int_equal(fixture_count(scene.root, "images"), 0);
+}
+
+// What lies in the place of an image and is none (P14).
+static void
+s_assert_corrupt(rmt_store_t *store, const char *root, const rmt_id_t *id, size_t size)
+{
+    rmt_error_t error = {0};
+    char text[RMT_ID_TEXT_SIZE];
+    rmt_auto_str path = rmt_text("%s/images/%s", root, rmt_id_text(id, text));
+    rmt_auto_ptr data = calloc(1, size);
+    memset(data, 0xff, size);
+    RMT_OK(rmt_io_save(path, data, size, 0600, &error));
+    rmt_auto(rmt_records) records = rmt_image_load(store, id, &error);
+    RMT_FAILS(records, RMT_E_CORRUPT);
+}
+
+static void
+test_what_is_no_image_is_not_delivered_and_not_saved(void **state)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    rmt_id_t id;
+    rmt_id_compute(&id, "\xff\xff", 2);
+    s_assert_corrupt(store, *state, &id, 2);
+    s_assert_corrupt(store, *state, &id, 3);
+    s_assert_corrupt(store, *state, &id, RMT_IMAGE_SIZE_MAX + 1);
+    RMT_FAILS(rmt_store_image_put(store, "\xff\xff", 2, &id, &error), RMT_E_CORRUPT);
+    assert_non_null(strstr(error.text, "check the image: descriptor"));
+}
+
 static void
 test_a_batch_without_chunks_publishes_nothing(void **state)
 {
@@ -299,6 +393,7 @@ test_a_batch_of_over_a_million_chunks_keeps_each(void **state)
     rmt_auto(rmt_store) store = fixture_open(*state);
     scene.store = store;
     s_put_many(&scene, 2 * CHUNKS_OF_A_PACK);
+    s_assert_has(&scene, 0, true);
     for (size_t i = 0; i < sizeof s_full_rows / sizeof *s_full_rows; i++)
         s_try(&scene, &s_full_rows[i]);
     const uint64_t last = scene.next;
@@ -388,6 +483,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_put_names_the_step_that_was_refused),
         CASE(test_a_commit_names_the_step_that_was_refused_and_loses_nothing),
+        CASE(test_an_image_stays_where_a_step_is_refused),
+        CASE(test_what_is_no_image_is_not_delivered_and_not_saved),
         CASE(test_a_batch_without_chunks_publishes_nothing),
         CASE(test_a_put_that_fills_the_buffer_names_the_step_that_was_refused),
         CASE(test_a_batch_of_over_a_million_chunks_keeps_each),
