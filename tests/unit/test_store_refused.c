@@ -312,7 +312,6 @@ test_an_image_stays_where_a_step_is_refused(void **state)
     assert_int_equal(fixture_count(scene.root, "images"), 0);
 }
 
-// What lies in the place of an image and is none (P14).
 static void
 s_assert_corrupt(rmt_store_t *store, const char *root, const rmt_id_t *id, size_t size)
 {
@@ -326,6 +325,7 @@ s_assert_corrupt(rmt_store_t *store, const char *root, const rmt_id_t *id, size_
     RMT_FAILS(records, RMT_E_CORRUPT);
 }
 
+// P14: what lies in the place of an image and is none.
 static void
 test_what_is_no_image_is_not_delivered_and_not_saved(void **state)
 {
