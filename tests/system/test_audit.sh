@@ -42,7 +42,8 @@ ramet job logs "$job" --json | jq -e '[.items[] | has("address")] | any | not' >
 stream_ids() { redis-cli -s "$farm/redis/redis.sock" --raw eval "local out = {}
   for _, e in ipairs(redis.call('XRANGE', 'ramet:audit', '-', '+')) do out[#out + 1] = e[1] end return out" 0; }
 file_ids() { cat "$@" | jq -r 'select(.mark == null) | .id'; }
-all_written() { [ "$(stream_ids | tail -n 1)" = "$(file_ids "$1"/audit-*.jsonl | tail -n 1)" ]; }
+newest() { redis-cli -s "$farm/redis/redis.sock" --raw xrevrange ramet:audit + - count 1 | head -n 1; }
+all_written() { [ "$(newest)" = "$(file_ids "$1"/audit-*.jsonl | tail -n 1)" ]; }
 one=$farm/broker.state.audit
 within 20 all_written "$one" || fail "the newest entries are in no file"
 ramet audit export "$farm/all.jsonl"
@@ -131,4 +132,36 @@ for folder in "$one" "$two"; do
 done
 end broker; end broker-1
 expect 0 ramet audit verify "$two"/audit-*.jsonl --key "$two/audit.pub"
-echo "audit: $(file_ids "$two"/audit-*.jsonl | wc -l) entries, passed"
+
+# ---- A file ends with its day, and when it is large; the next one goes on
+
+marks() { jq -r 'select(.mark != null) | .mark' "$@" | tr '\n' ' '; }
+shift_clock=$RAMET_BIN/../tests/shift_clock.so
+shift_to() { printf '%-31s\n' "$1" | dd of="$farm/shift" conv=notrunc status=none; }
+shift_to 0
+LD_PRELOAD=$shift_clock RAMET_SHIFT=$farm/shift setsid "$RAMET_BIN/ramet-broker" -c "$farm/run/broker-1.cfg" \
+  >>"$farm/run/broker-1.log" 2>&1 </dev/null &
+echo $! >"$farm/run/broker-1.pid"
+two_is_written() { [ "$(newest)" = "$(find "$two" -name 'audit-*.jsonl' | sort | tail -n 1 | xargs tail -n 1 | jq -r .id)" ]; }
+within 20 ramet target set n1 rack=day || fail "the broker does not come back"
+within 20 two_is_written || fail "the broker does not go on"
+count_files() { find "$two" -name 'audit-*.jsonl' | wc -l; }
+files=$(count_files)
+shift_to 86400
+old=$(find "$two" -name 'audit-*.jsonl' | sort | tail -n 1)
+signed_day() { [ "$(tail -n 1 "$old" | jq -r .mark)" = day ]; }
+within 20 signed_day || fail "the file of a day is not signed at its end"
+redis-cli -s "$farm/redis/redis.sock" eval "for i = 1, 70000 do redis.call('XADD', 'ramet:audit', '*',
+  'what', 'note', 'moment', i, 'serial', redis.call('INCR', 'ramet:audit-serial'), 'text', string.rep('x', 100)) end" 0 >/dev/null
+within 120 two_is_written || fail "70,000 entries are not written within 120 s"
+[ "$(count_files)" = $((files + 2)) ] || fail "there are $(count_files) files, not $((files + 2))"
+new=$(find "$two" -name 'audit-*.jsonl' | sort | tail -n 1)
+large=$(find "$two" -name 'audit-*.jsonl' | sort | tail -n 2 | head -n 1)
+[ "$(marks <(head -n 1 "$large") <(tail -n 1 "$large") <(head -n 1 "$new"))" = "open size open " ] ||
+  fail "the marks are not those of a large file and of the next one"
+end broker-1
+expect 0 ramet audit verify "$two"/audit-*.jsonl --key "$two/audit.pub"
+mv "$large" "$farm/large"
+expect 1 ramet audit verify "$two"/audit-*.jsonl --key "$two/audit.pub"
+grep -q 'were cut out' "$farm/out" || { cat "$farm/out" >&2; fail "a file that is missing is not named"; }
+echo "audit: passed"
