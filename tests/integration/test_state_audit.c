@@ -246,6 +246,7 @@ test_a_file_that_lost_its_end_is_told(void **state)
     assert_string_equal(state_farm_item(farm, 0, "n"), "5");
     OK("audit_export", "", "key=a broker=b n=5 link=other id=0-0", "");
     assert_string_equal(state_farm_body(farm, "cut"), "5"); // Or exchanged
+    OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one", "");
     OK("farm_check", "", "version=1 appendonly=yes", "");
     assert_string_equal(state_farm_item(farm, 0, "check"), "audit");
     assert_non_null(strstr(state_farm_item(farm, 0, "text"), "had lines that are gone"));
