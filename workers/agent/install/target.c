@@ -250,7 +250,8 @@ s_write_disk(target_t *self, rmt_task_t *task, bool *has_begun_out, rmt_error_t 
     if (s_pass_gate(self, task, data, size, &key, error) == -1)
         return -1;
     *has_begun_out = true;
-    rmt_log(RMT_INFO, "write.start", "target=%s attempt=%u", self->agent->name,
+    rmt_log(RMT_INFO, "write.start", "target=%s era=%u epoch=%" PRIu64 " attempt=%u",
+            self->agent->name, rmt_task_era(task), rmt_task_epoch(task),
             rmt_task_attempt(task));
     // Again: the GO may have been held back until the warrant had ended.
     rmt_auto_str signers = NULL;
