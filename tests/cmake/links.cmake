@@ -16,3 +16,4 @@ endforeach()
 ramet_long(links large ENVIRONMENT "RAMET_LINKS_MIB=256;RAMET_LINKS=lossy_1 share_of_tcp" COMMAND ${links})
 set_tests_properties(long.links.large PROPERTIES RUN_SERIAL ON)  # It compares speeds
 
+ramet_long(soak farm COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/soak.sh)
