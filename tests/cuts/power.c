@@ -109,7 +109,8 @@ s_unmake(power_t *self)
 {
     rmt_error_t error = {0};
     rmt_auto_str shelf = s_path(self, "shelf");
-    DO("umount", shelf);
+    // A loop device lets go of its file a moment after its file system is unmounted.
+    RMT_WAIT_UNTIL(umount2(shelf, 0) == 0, 20000);
     RMT_OK(rmt_io_remove_tree(self->folder, &error));
     s_power = NULL;
     free(self);
