@@ -4,7 +4,7 @@ set(system_longest resume stranger scripts crowd hung_broker catalogue kills fir
 # Alone, because:
 set(system_alone
     second_image    # it counts bytes on the wire and takes the farm's idle talk off by the clock
-    hostile)        # it asks how soon commands are answered, and has all the load that it needs itself
+    flood hostile)  # they ask how soon commands are answered, and make all the load themselves
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/system/test_*.sh)
 foreach(script IN LISTS scripts)
     string(REGEX REPLACE ".*/test_(.*)[.]sh" "\\1" name ${script})
