@@ -4,6 +4,7 @@
 
 #include <czmq.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,7 @@
 #include "exchange/rmt_offer.h"
 #include "exchange/rmt_chunk_frame.h"
 #include "store/rmt_store.h"
+#include "tools/rmt_wait.h"
 
 static rmt_fetch_t *
 s_fetch(const exchange_farm_t *farm, const rmt_key_t *own, const rmt_id_t *image)
@@ -263,6 +265,66 @@ test_damaged_chunk_is_reported_and_never_delivered(void **state)
     assert_int_equal(stats.refused, 0);
 }
 
+// A holder in foreign hands: it gives other contents for each id of the first FETCH.
+static void *
+s_lie(void *context)
+{
+    zsock_t *socket = context;
+    rmt_error_t error = {0};
+    rmt_packet_t packet = {0};
+    const int64_t until = rmt_clock_ms() + 10000;
+    while (rmt_clock_ms() < until && !(rmt_socket_recv(socket, &packet, &error) == 1 &&
+                                       packet.msg->kind == RMT_MSG_FETCH))
+        rmt_wait_turn();
+    const size_t count =
+        packet.msg && packet.msg->ids ? zchunk_size(packet.msg->ids) / RMT_ID_SIZE : 0;
+    for (size_t i = 0; i < count; i++) {
+        rmt_auto(rmt_msg) chunk = rmt_msg_new(RMT_MSG_CHUNK);
+        memcpy(chunk->id, zchunk_data(packet.msg->ids) + i * RMT_ID_SIZE, RMT_ID_SIZE);
+        chunk->codec = RMT_CODEC_RAW;
+        chunk->size = 4;
+        chunk->payload = zframe_new("lies", 4);
+        (void) rmt_socket_send(socket, packet.route, chunk, true, &error);
+    }
+    rmt_packet_clear(&packet);
+    return NULL;
+}
+
+// P9 P14: what a holder sends is held against the id, whatever the holder is.
+static void
+test_contents_of_another_id_are_never_delivered(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    const rmt_id_t image = fixture_image(store, 2, 4);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    rmt_auto(zsock) liar = rmt_socket_new(RMT_SOCKET_DATA_SERVER, "127.0.0.1:*",
+                                          &farm->mallory, NULL, &error);
+    RMT_OK(liar);
+    rmt_zap_allow(farm->zap, rmt_socket_domain(RMT_SOCKET_DATA_SERVER),
+                  farm->alice.public_text);
+    rmt_auto(rmt_record) holder = rmt_record_dup(rmt_records_at(farm->holders, 0));
+    rmt_record_setf(holder, "port", "%u", (unsigned) rmt_socket_port(liar));
+    rmt_record_set(holder, "key", farm->mallory.public_text);
+    rmt_records_destroy(&farm->holders);
+    farm->holders = rmt_records_new();
+    rmt_records_append(farm->holders, &holder);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_lie, liar), 0);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    size_t count = 0;
+    RMT_FAILS(
+        rmt_fetch_get(fetch, rmt_closure_at(closure, 0), 2, s_count, &count, &error),
+        RMT_E_CORRUPT);
+    pthread_join(thread, NULL);
+    assert_non_null(strstr(error.text, "do not match the id"));
+    assert_int_equal(count, 0);
+    rmt_fetch_stats_t stats;
+    rmt_fetch_stats(fetch, &stats);
+    assert_int_equal(stats.refused, 2);
+}
+
 static void
 test_second_holder_gives_what_the_first_lacks(void **state)
 {
@@ -451,6 +513,7 @@ main(void)
         CASE(test_grant_that_comes_late_is_waited_for),
         CASE(test_waiting_ends_when_nobody_wants_it_any_more),
         CASE(test_damaged_chunk_is_reported_and_never_delivered),
+        CASE(test_contents_of_another_id_are_never_delivered),
         CASE(test_second_holder_gives_what_the_first_lacks),
         CASE(test_no_more_than_the_window_is_under_way),
         CASE(test_a_holder_keeps_to_its_own_window),

@@ -86,6 +86,7 @@ test_a_key_gets_into_its_own_domain_alone(void **state)
 {
     farm_t *farm = *state;
     rmt_zap_deny(farm->zap, "workers", farm->own.public_text);
+    rmt_zap_allow(farm->zap, "agents", farm->own.public_text);
     rmt_auto(zsock) client = s_connect(farm, &farm->own, farm->broker.public_text);
     s_send_beat(client);
     rmt_packet_t packet = {0};

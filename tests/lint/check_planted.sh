@@ -2,6 +2,7 @@
 # Refuses a promise (docs/promises.md) of which no test was seen failing: each has a planted fault
 # (tests/planted), or a mistake of the simulation (tests/sim/sim_bugs.c), or stands in tests/lint/debts.
 # Refuses a fault that can no longer be planted: its text is not in its file exactly once, or its test is gone.
+# The column "seen failing" of a promise names faults that break it, and none that does not.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 . tests/planted/table.sh
@@ -36,9 +37,17 @@ done
 for name in "${!mistake_promises[@]}"; do
   grep -q "\.name = \"$name\"" tests/sim/sim_bugs.c || refuse "the simulation has no mistake $name; see tests/sim/sim_bugs.c"
 done
-seen=" ${fault_promises[*]} ${mistake_promises[*]} "
 for promise in $(grep -oE '^\| P[0-9]+ \|' docs/promises.md | tr -d '| '); do
-  [[ "$seen" == *" $promise "* ]] || grep -q "^$promise " tests/lint/debts ||
+  breaks=$({
+    for name in "${faults[@]}"; do [[ " ${fault_promises[$name]} " != *" $promise "* ]] || echo "$name"; done
+    for name in "${!mistake_promises[@]}"; do [[ " ${mistake_promises[$name]} " != *" $promise "* ]] || echo "$name"; done
+  } | sort)
+  [ -n "$breaks" ] || grep -q "^$promise " tests/lint/debts ||
     refuse "no fault of tests/planted breaks $promise, so no test of it was seen failing"
+  listed=$(sed -n "s/^| $promise |//p" docs/promises.md | cut -d '|' -f 4 | grep -oE '`[^`]+`' | tr -d '`' | sort)
+  [ -z "$breaks" ] || [ -n "$listed" ] || refuse "docs/promises.md, seen failing of $promise, names no fault, and tests/planted has some"
+  for name in $(comm -13 <(echo "$breaks") <(echo "$listed")); do
+    refuse "docs/promises.md, seen failing of $promise: no fault $name of tests/planted breaks it"
+  done
 done
 exit $bad

@@ -453,6 +453,12 @@ test_go_is_void_for_another_plan_or_an_older_fence(void **state)
     const rmt_fence_t older[] = {{2, 7, 1}, {2, 6, 9}, {1, 9, 9}};
     for (size_t i = 0; i < sizeof older / sizeof *older; i++)
         assert_int_equal(s_go(&self, "plan", older[i], &key), RMT_E_FENCED);
+    // The one that was prepared last counts, and none before it.
+    const gate_t before = self;
+    const rmt_fence_t latest = {2, 8, 1};
+    s_prepare_order(&self, "next");
+    assert_int_equal(s_go(&before, "plan", latest, &key), RMT_E_FENCED);
+    assert_int_equal(s_go(&self, "next", latest, &key), RMT_E_OK);
 }
 
 // [1.47] P6: a new life is another nonce, voids what was prepared, and forgets no fence.

@@ -159,6 +159,24 @@ test_the_next_version_is_signed_by_the_old_and_the_new_keys(void **state)
     RMT_FAILS(rmt_root_check_next(first, first, &error), RMT_E_NOT_ALLOWED);
 }
 
+// [7.3] P20: a key that the next version revokes cannot make it true.
+static void
+test_old_keys_alone_sign_no_next_version(void **state)
+{
+    const keys_t *keys = *state;
+    rmt_error_t error = {0};
+    char bo[RMT_SIGN_PUBLIC_TEXT_SIZE];
+    (void) rmt_sign_key_text(&keys->bo, bo);
+    rmt_auto(rmt_root) first = s_first(keys);
+    rmt_auto(rmt_root) next = s_first(keys);
+    s_become(&next, rmt_root_draft_remove(next, bo, &error));
+    s_sign(&next, &keys->ada);
+    s_sign(&next, &keys->bo);
+    RMT_FAILS(rmt_root_check_next(first, next, &error), RMT_E_NOT_ALLOWED);
+    s_sign(&next, &keys->cy);
+    RMT_OK(rmt_root_check_next(first, next, &error));
+}
+
 // [7.5]
 static void
 test_a_revoked_key_counts_for_nothing(void **state)
@@ -236,6 +254,7 @@ main(void)
         cmocka_unit_test(test_a_key_that_has_signed_twice_is_refused),
         cmocka_unit_test(test_any_changed_byte_voids_the_signatures),
         cmocka_unit_test(test_the_next_version_is_signed_by_the_old_and_the_new_keys),
+        cmocka_unit_test(test_old_keys_alone_sign_no_next_version),
         cmocka_unit_test(test_a_revoked_key_counts_for_nothing),
         cmocka_unit_test(test_a_revoked_key_with_a_row_counts_for_nothing),
         cmocka_unit_test(test_what_is_not_known_is_refused),
