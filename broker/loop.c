@@ -33,6 +33,8 @@ s_on_keys(rmt_broker_t *self)
     self->is_opening = false;
     self->up_at = rmt_clock_ms();
     rmt_zap_close_lists(self->zap);
+    // Before anything is asked: all peers are as old in Redis as its absence was long.
+    rmt_worker_port_presence(self);
     rmt_log(RMT_INFO, "broker.open", "era=%u", self->era);
 }
 
@@ -221,10 +223,12 @@ s_on_scan(void *context, rmt_msg_t *reply)
         rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
     if (s_is_due(reply, "queues"))
         rmt_broker_call(self, "queues", NULL, s_on_queues, self);
-    if (s_is_due(reply, "stuck"))
+    // Peers need time to say HELLO after a restart of the broker or of Redis: those that
+    // are there three beats, and those that search for a broker as long as it may take.
+    const int64_t up_ms = rmt_clock_ms() - self->up_at;
+    if (s_is_due(reply, "stuck") && up_ms >= 3 * (int64_t) self->settings->beat_ms)
         rmt_broker_call(self, "task_stuck", body, NULL, NULL);
-    // Peers need time to say HELLO after a restart of the broker or of Redis.
-    if (rmt_clock_ms() - self->up_at < self->settings->grace_ms)
+    if (up_ms < self->settings->grace_ms)
         return;
     if (s_is_due(reply, "late"))
         rmt_broker_call(self, "task_reap", body, s_on_reap, self);

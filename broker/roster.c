@@ -6,6 +6,7 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
+#include "base/rmt_random.h"
 #include "state/rmt_limits.h"
 
 struct rmt_roster {
@@ -71,7 +72,6 @@ rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *po
 {
     const rmt_records_t *services = rmt_msg_items(packet->msg);
     const char *key = rmt_record_text(key_record, "key", "");
-    const rmt_member_t *old = rmt_roster_find(self, key);
     rmt_member_t *member = zmalloc(sizeof *member);
     snprintf(member->key, sizeof member->key, "%s", key);
     member->role = strdup(rmt_record_text(key_record, "role", ""));
@@ -81,7 +81,9 @@ rmt_roster_greet(rmt_roster_t *self, const rmt_record_t *key_record, zsock_t *po
     member->route = rmt_take(&packet->route);
     member->origin = packet->origin;
     member->heard_at = rmt_clock_ms();
-    member->greeting = old ? old->greeting + 1 : 1;
+    uint8_t greeting[RMT_UID_SIZE];
+    rmt_random_bytes(greeting, sizeof greeting);
+    rmt_uid_text(greeting, member->greeting);
     member->offer_count = rmt_records_count(services);
     member->offers = zmalloc((member->offer_count + 1) * sizeof *member->offers);
     for (size_t i = 0; i < member->offer_count; i++) {
@@ -204,7 +206,7 @@ rmt_asked_new(rmt_broker_t *broker, const rmt_member_t *member, const char *serv
 {
     rmt_asked_t *self = zmalloc(sizeof *self);
     self->broker = broker;
-    self->greeting = member->greeting;
+    snprintf(self->greeting, sizeof self->greeting, "%s", member->greeting);
     self->service = strdup(service);
     snprintf(self->key, sizeof self->key, "%s", member->key);
     return self;
@@ -224,7 +226,7 @@ rmt_asked_member(const rmt_asked_t *self, const rmt_msg_t *reply)
     rmt_member_t *member = reply->code == RMT_E_CANCELLED
                                ? NULL
                                : rmt_roster_find(self->broker->roster, self->key);
-    return member && member->greeting == self->greeting ? member : NULL;
+    return member && streq(member->greeting, self->greeting) ? member : NULL;
 }
 
 void

@@ -22,7 +22,8 @@ typedef struct {
     zframe_t *route;
     rmt_origin_t origin;
     int64_t heard_at;
-    uint64_t greeting; // Rises with every HELLO
+    char greeting[33]; // Another one with every HELLO
+    bool may_miss;     // Redis may have given it tasks that were not sent: it is to greet
     bool is_ready;     // Redis knows of the HELLO: tasks may be sent
     bool is_beating;   // A call of task_beat is under way
     rmt_service_offer_t *offers;
@@ -76,7 +77,7 @@ typedef struct {
     rmt_broker_t *broker;
     char key[RMT_USER_SIZE];
     char *service;
-    uint64_t greeting;
+    char greeting[33];
 } rmt_asked_t;
 
 rmt_asked_t *rmt_asked_new(rmt_broker_t *broker, const rmt_member_t *member,

@@ -125,6 +125,7 @@ s_send_tasks(rmt_broker_t *broker, rmt_member_t *member, const rmt_msg_t *reply)
 {
     const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 0);
     const bool may_go = s_save_go(broker, reply->body);
+    member->may_miss |= !may_go;
     bool is_there = true;
     for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
         const rmt_record_t *item = rmt_records_at(reply->items, i);
@@ -147,6 +148,8 @@ s_on_take(void *context, rmt_msg_t *reply)
     rmt_service_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
     if (offer) {
         offer->is_taking = false;
+        member->may_miss |= reply->body && (rmt_record_has(reply->body, "doubtful") ||
+                                            rmt_record_has(reply->body, "greet"));
         const size_t count =
             reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
         // An error, such as a Redis that went away meanwhile, has no body.
@@ -159,8 +162,8 @@ s_on_take(void *context, rmt_msg_t *reply)
         if (count > 0)
             rmt_events_tail(asked->broker->events);
     }
-    // Tasks taken for a peer that has greeted anew are offered again: that HELLO either
-    // came before them and does not name them, or their lease runs out.
+    // Tasks taken for a peer that has greeted anew since are offered again by that HELLO,
+    // which does not name them.
     rmt_asked_destroy(&asked);
 }
 
@@ -168,7 +171,7 @@ static void
 s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_service_offer_t *offer)
 {
     offer->is_wanted = offer->is_taking;
-    if (!member->is_ready || offer->is_taking || offer->credit == 0 ||
+    if (!member->is_ready || member->may_miss || offer->is_taking || offer->credit == 0 ||
         !rmt_member_is_present(member))
         return;
     offer->is_taking = true;
@@ -176,6 +179,7 @@ s_take(rmt_broker_t *broker, rmt_member_t *member, rmt_service_offer_t *offer)
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "service", offer->service);
     rmt_record_set(body, "nonce", member->nonce);
+    rmt_record_set(body, "greeting", member->greeting);
     rmt_record_set_u64(body, "n", offer->credit < 16 ? offer->credit : 16);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
     const rmt_call_t call = {"task_take", meta, body, NULL};

@@ -203,6 +203,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
     rmt_auto_str services = rmt_member_services(member);
     rmt_record_t *body = rmt_msg_body(msg);
     rmt_record_set(body, "nonce", member->nonce);
+    rmt_record_set(body, "greeting", member->greeting);
     rmt_record_set(body, "services", services);
     rmt_clocks_look(member, body);
     rmt_record_set_u64(body, "lease-ms", broker->settings->lease_ms);
@@ -227,7 +228,8 @@ s_take_msg(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         return;
     }
     rmt_member_t *member = rmt_roster_find(broker->roster, packet->user);
-    if (!member || !zframe_eq(member->route, packet->route)) {
+    const bool is_to_greet = member && member->may_miss && rmt_broker_is_open(broker);
+    if (!member || is_to_greet || !zframe_eq(member->route, packet->route)) {
         s_refused(broker, packet, port, RMT_E_NOT_FOUND,
                   "a worker must send HELLO first");
         return;

@@ -148,10 +148,17 @@ local function task_view(task)
     return view
 end
 
--- {service, nonce, n, lease-ms} for the peer meta.by. No GO while a broker is awaited.
+-- {service, nonce, greeting, n, lease-ms} for the peer meta.by. Nothing when it has greeted
+-- anew since, at this broker or another one: the task would be sent to where it no longer
+-- listens, and that HELLO does not name it. No GO while a broker is awaited.
 -- last, moment: the entry that must be in the broker's state file before it sends a GO.
 serve('task_take', function(meta, body)
     local items, answer, queue = {}, { era = R.era() }, P .. 'queue:' .. body.service
+    local greeting = call('HGET', P .. 'greetings', meta.by) or ''
+    if greeting ~= (body.greeting or '') then
+        answer.greet = 'yes' -- Or the HELLO that came last here was an earlier one
+        return answer, items
+    end
     if R.is_go(body.service) and R.brokers_awaited() then
         return answer, items
     end
@@ -383,6 +390,7 @@ function R.peer_end(meta, key, text)
     end
     offers_end(key)
     call('DEL', P .. 'grants:' .. key, P .. 'data:' .. key)
+    call('HDEL', P .. 'greetings', key)
     call('ZREM', P .. 'live', key)
 end
 
@@ -419,7 +427,7 @@ local function offer(key, services, at, is_new)
     end
 end
 
--- {nonce, services, port, addresses, key, hardware, lease-ms}, items: tasks in hand.
+-- {nonce, greeting, services, port, addresses, key, hardware, lease-ms}, items: tasks in hand.
 serve('peer_hello', function(meta, body, items)
     local agent = P .. 'agent:' .. meta.role .. '/' .. meta.name
     if call('HGET', agent, 'nonce') ~= body.nonce then
@@ -427,6 +435,7 @@ serve('peer_hello', function(meta, body, items)
     end
     store(agent, { version = body.version or '', ['store-free'] = body['store-free'] or '',
         ['store-size'] = body['store-size'] or '', ['trust-root'] = body['trust-root'] or '' })
+    call('HSET', P .. 'greetings', meta.by, body.greeting or '')
     R.own_greet(meta, body.identity)
     if set(body.port) then
         store(P .. 'data:' .. meta.by, { port = body.port, key = body.key or meta.by,

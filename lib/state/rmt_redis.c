@@ -211,6 +211,17 @@ s_answer(rmt_redis_t *self, const char *ticket, rmt_code_t code, const char *tex
     s_send_reply(self, ticket, reply);
 }
 
+// What was sent may have been carried out, or may be yet.
+static void
+s_answer_doubtful(rmt_redis_t *self, const char *ticket, const char *why)
+{
+    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = RMT_E_UNAVAILABLE;
+    rmt_msg_text(&reply->text, why);
+    rmt_record_set(rmt_msg_body(reply), "doubtful", "yes");
+    s_send_reply(self, ticket, reply);
+}
+
 static bool
 s_is_strings(const redisReply *reply)
 {
@@ -301,7 +312,7 @@ s_drop(rmt_redis_t *self, const char *why)
     call_t *call;
     while ((call = zlist_pop(self->sent))) {
         if (call->ticket)
-            s_answer(self, call->ticket, RMT_E_UNAVAILABLE, why);
+            s_answer_doubtful(self, call->ticket, why);
         s_call_destroy(&call);
     }
     snprintf(self->why, sizeof self->why, "%s", why);

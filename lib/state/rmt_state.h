@@ -5,7 +5,8 @@
 // with growing pauses. Calls are sent in order and pipelined, as many as Redis can do; a
 // call that waits for its turn for the whole time-out is not made. Every call is answered
 // exactly once: by the function; with UNAVAILABLE when Redis is gone or silent for the
-// time-out (then it may or may not have had its effect); or with CANCELLED in destroy.
+// time-out, and with `doubtful` in the body when it may have had its effect; or with
+// CANCELLED in destroy.
 // An instance belongs to one thread, in which all callbacks are made.
 #pragma once
 

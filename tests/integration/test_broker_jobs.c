@@ -12,6 +12,7 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
+#include "state/rmt_limits.h"
 
 // P2 M24: a submit that came twice is one job.
 static void
@@ -66,6 +67,15 @@ test_a_job_ends_once_though_the_broker_is_killed(void **state)
     hand_dismiss(&source);
 }
 
+// True when the body of the reply has this value.
+static bool
+s_is(broker_farm_t *farm, const char *verb, const char *body, const char *name,
+     const char *value)
+{
+    rmt_auto(rmt_msg) reply = broker_need(farm, verb, body, "");
+    return streq(rmt_record_text(reply->body, name, ""), value);
+}
+
 // [1.27] P1: the result is kept until Redis has it.
 static void
 test_a_job_ends_though_redis_is_killed(void **state)
@@ -85,6 +95,24 @@ test_a_job_ends_though_redis_is_killed(void **state)
     rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
     assert_string_equal(rmt_record_text(status->body, "era", ""), "1");
     hand_dismiss(&imager);
+    hand_dismiss(&source);
+}
+
+// [1.70] P25: in Redis all peers are as old as its absence was long, until the broker
+// tells it.
+static void
+test_peers_are_present_at_once_when_redis_is_back(void **state)
+{
+    broker_farm_t *farm = *state;
+    hand_t *source = hand_hire_source(farm);
+    RMT_WAIT_UNTIL(s_is(farm, "source.show", "name=web", "present", "yes"),
+                   BROKER_WAIT_MS);
+    redis_server_end(&farm->redis, SIGKILL);
+    rmt_pause(RMT_PRESENT_MS + 1000, "Redis is away for longer than a peer is present");
+    redis_server_start(&farm->redis);
+    RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=broker.open") == 2, BROKER_WAIT_MS);
+    assert_true(s_is(farm, "source.show", "name=web", "present", "yes"));
+    assert_int_equal(broker_count_in_log(farm, "event=peer.hello role=source"), 1);
     hand_dismiss(&source);
 }
 
@@ -123,15 +151,6 @@ test_a_worker_that_leaves_gives_its_task_to_another(void **state)
     assert_int_equal(other->runs, 1);
     hand_dismiss(&other);
     hand_dismiss(&source);
-}
-
-// True when the body of the reply has this value.
-static bool
-s_is(broker_farm_t *farm, const char *verb, const char *body, const char *name,
-     const char *value)
-{
-    rmt_auto(rmt_msg) reply = broker_need(farm, verb, body, "");
-    return streq(rmt_record_text(reply->body, name, ""), value);
 }
 
 // M26: a broker hears of tasks that another one has put; its own look for them is 9 s
@@ -306,6 +325,7 @@ main(void)
         CASE(test_an_image_job_runs_once_and_is_told),
         CASE(test_a_job_ends_once_though_the_broker_is_killed),
         CASE(test_a_job_ends_though_redis_is_killed),
+        CASE(test_peers_are_present_at_once_when_redis_is_back),
         CASE(test_a_redis_that_lost_its_past_raises_the_era),
         CASE(test_a_worker_that_leaves_gives_its_task_to_another),
         CASE(test_a_task_reaches_a_worker_of_another_broker_at_once),

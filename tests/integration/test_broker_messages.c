@@ -1,4 +1,5 @@
 // What a broker says to whom: replies, tasks within the credit, and who gets in where.
+#include <signal.h>
 #include <string.h>
 #include "integration/broker_farm.h"
 #include "base/rmt_auto.h"
@@ -82,6 +83,54 @@ test_no_more_tasks_come_than_the_credit_allows(void **state)
     assert_non_null(second);
     assert_int_equal(second->kind, RMT_MSG_TASK);
     assert_memory_not_equal(second->task, first->task, RMT_UID_SIZE);
+    hand_dismiss(&imager);
+}
+
+// Beat until a message of this kind comes.
+static rmt_msg_t *
+s_beat_until(zsock_t *socket, rmt_msg_kind_t kind)
+{
+    rmt_error_t error = {0};
+    for (int i = 0; i < 200; i++) {
+        rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+        RMT_OK(rmt_socket_send(socket, NULL, beat, true, &error));
+        rmt_auto(rmt_msg) msg = broker_hear(socket, 100);
+        if (msg && msg->kind == kind)
+            return rmt_take(&msg);
+    }
+    fail_msg("no message of kind %s in 200 beats", rmt_msg_kind_name(kind));
+    return NULL;
+}
+
+// [1.69] P4: Redis carries out what the broker has given up: the task is leased to a
+// worker to which it was never sent. The worker is asked to greet, and gets it.
+static void
+test_a_task_that_was_never_sent_is_offered_again(void **state)
+{
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    hand_t *imager = hand_hire_imager(farm);
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
+    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    rmt_auto_str job = broker_submit(farm, NULL);
+    rmt_auto(rmt_msg) waits = broker_await_job(farm, job, "running");
+    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
+    rmt_msg_text(&credit->service, "capture@source/web");
+    credit->slots = 1;
+
+    kill(farm->redis.pid, SIGSTOP);
+    RMT_OK(rmt_socket_send(socket, NULL, credit, true, &error));
+    RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=redis.down") == 1, BROKER_WAIT_MS);
+    kill(farm->redis.pid, SIGCONT);
+    rmt_auto(rmt_msg) ask = s_beat_until(socket, RMT_MSG_REFUSED);
+    assert_int_equal(ask->code, RMT_E_NOT_FOUND);
+    rmt_auto(rmt_msg) again = broker_hello("source", "web", "capture@source/web");
+    rmt_auto(rmt_msg) known = broker_say(socket, again, RMT_MSG_WELCOME);
+    RMT_OK(rmt_socket_send(socket, NULL, credit, true, &error));
+    rmt_auto(rmt_msg) task = s_beat_until(socket, RMT_MSG_TASK);
+    assert_int_equal(task->attempt, 2);
     hand_dismiss(&imager);
 }
 
@@ -188,6 +237,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_a_reply_has_the_sequence_of_its_request),
         CASE(test_no_more_tasks_come_than_the_credit_allows),
+        CASE(test_a_task_that_was_never_sent_is_offered_again),
         CASE(test_the_percentage_of_a_worker_that_has_gone_is_forgotten),
         CASE(test_the_events_port_lets_no_worker_and_no_agent_in),
         CASE(test_a_key_is_enrolled_over_its_own_connection_alone),

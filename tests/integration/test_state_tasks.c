@@ -244,6 +244,21 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// [1.68] P4: a broker that still takes tasks for a peer which has greeted anew gets none.
+static void
+test_a_task_is_taken_for_the_last_greeting_alone(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n1 greeting=g1", "");
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n1 greeting=g2", "");
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 greeting=g1 n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n1 greeting=g2 n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "attempt"), "1");
+}
+
 // What each function would find is found by the one that is asked every second.
 static void
 test_a_scan_tells_what_is_due(void **state)
@@ -340,6 +355,7 @@ main(void)
         CASE(test_a_lease_that_runs_out_fences_the_old_attempt),
         CASE(test_an_attempt_has_so_many_phases),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
+        CASE(test_a_task_is_taken_for_the_last_greeting_alone),
         CASE(test_a_scan_tells_what_is_due),
         CASE(test_a_task_without_a_worker_is_shown_as_stuck),
         CASE(test_holders_are_told_to_those_with_a_reason),

@@ -59,6 +59,9 @@ static const sim_bug_t s_bugs[] = {
      .found = 2,
      .patches =
          PATCH("if R.is_go(body.service) and R.brokers_awaited() then", "if false then")},
+    {.name = "take-for-an-old-greeting",
+     .found = 1000,
+     .patches = PATCH("if greeting ~= (body.greeting or '') then", "if false then")},
     {.name = "live-writer-taken-over",
      .found = 1,
      .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",

@@ -341,6 +341,29 @@ sim_check_is(const char *stage)
     return rmt_record_is(reply->body, stage, "yes");
 }
 
+static const sim_process_t *
+s_node_of(const char *service)
+{
+    const char *name = strchr(service, '/');
+    for (size_t i = 0; name && i < SIM_NODES; i++)
+        if (streq(sim_farm_node(i)->name, name + 1))
+            return sim_farm_node(i);
+    return NULL;
+}
+
+void
+sim_check_heard(void)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_msg) reply = s_ask("watch_silent", body, NULL);
+    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
+        const char *service = s_text(rmt_records_at(reply->items, i), "service");
+        const sim_process_t *node = s_node_of(service);
+        if (node && sim_farm_is_expected(node))
+            sim_check_fail("%s is silent, and %s runs", service, node->name);
+    }
+}
+
 bool
 sim_check_is_quiet(void)
 {

@@ -36,6 +36,10 @@ void sim_check_restored(void);
 // Is it so now that a lock is "armed", or that an agent is "preparing" a GO?
 bool sim_check_is(const char *stage);
 
+// No task is silent whose machine is to be heard of. When the farm has been whole for
+// some time.
+void sim_check_heard(void);
+
 // No job is open that was acknowledged.
 bool sim_check_is_quiet(void);
 // What the audit stream has now must be in the files of all brokers at the end.

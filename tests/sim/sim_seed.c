@@ -10,6 +10,7 @@
 #define SLOT_SYNCED 1          // For one that answers before it has written
 #define SETTLE (45 * SIM_S)    // Until presence is right again
 #define WRITTEN (20 * SIM_S)   // Until an entry of the audit is in a file
+#define SEARCH (95 * SIM_S)    // Until a peer has found its broker, at the latest
 #define BY_HAND (100 * SIM_S)  // Until the person no longer trusts the netboot
 #define PATIENCE (700 * SIM_S) // Until all jobs end, when faults have stopped
 #define CLOCK_JUMP_MS 7200000  // Either way
@@ -271,8 +272,11 @@ s_await_quiet(void)
 {
     const int64_t limit = sim_now() + PATIENCE;
     while (!sim_check_fault() && sim_now() < limit &&
-           !(sim_console_is_done() && sim_check_is_quiet()))
+           !(sim_console_is_done() && sim_check_is_quiet())) {
         s_run_until(sim_now() + 2 * SIM_S);
+        if (sim_now() > s_seed.until + SEARCH)
+            sim_check_heard();
+    }
     s_run_until(sim_now() + SETTLE);
     if (!sim_console_is_done())
         sim_check_fail("the console has not come to its end: %s", sim_console_words());

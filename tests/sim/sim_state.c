@@ -99,8 +99,10 @@ s_disconnect(rmt_state_t *self)
     s_tell(self, NULL, false, NULL);
     rmt_auto(zlist) sent = zlist_dup(self->calls);
     for (call_t *call = zlist_first(sent); call; call = zlist_next(sent))
-        if (call->is_sent)
+        if (call->is_sent) {
             s_answer(self, call, RMT_E_UNAVAILABLE, "Redis closed the connection");
+            rmt_record_set(rmt_msg_body(call->reply), "doubtful", "yes");
+        }
     s_connect_later(self, sim_between(RETRY_MIN, RETRY_MAX));
 }
 

@@ -242,6 +242,17 @@ serve('watch_quiet', function()
     return { quiet = call('SCARD', P .. 'open') == 0 and 'yes' or 'no' }
 end)
 
+-- items {service, worker}: tasks in the hands of a worker that is not heard.
+serve('watch_silent', function()
+    local items = {}
+    for _, task in ipairs(records('task:', '(.+)')) do
+        if task[2].state == 'silent' then
+            items[#items + 1] = { service = task[2].service, worker = task[2].worker }
+        end
+    end
+    return {}, items
+end)
+
 -- body: fault, jobs: how many there are; items: jobs that have not ended.
 serve('watch_end', function()
     local items, jobs, tasks = {}, records('job:', '(%x+)'), records('task:', '(.+)')
