@@ -12,4 +12,4 @@ ramet_test(unit failpoint NEEDS ramet::base_failpoints TIMEOUT 20)
 ramet_test(unit store_failpoints NEEDS ramet::store_failpoints ramet::wire_failpoints
     ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 600)
 ramet_test(unit store_refused NEEDS ramet::store_failpoints ramet::wire_failpoints
-    ramet::base_failpoints SOURCES unit/store_fixture.c tools/refuse.c TIMEOUT 120)
+    ramet::base_failpoints SOURCES unit/store_fixture.c tools/refuse.c TIMEOUT 300)
