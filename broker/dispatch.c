@@ -49,7 +49,7 @@ static const struct {
     {"deploy", "netboot", ON_OK, rmt_act_begin_reboot},
     {"deploy", "reboot", ON_OK, rmt_act_await_boot},
     {"deploy", "order", ON_FAIL, rmt_act_fail_target},
-    {"deploy", "prepare", ON_FAIL, rmt_act_fail_target},
+    {"deploy", "prepare", ON_FAIL, rmt_act_agent_failed},
     {"deploy", "write", ON_FAIL, rmt_act_write_failed},
     {"deploy", "netboot", ON_FAIL, rmt_act_fail_target},
     {"deploy", "reboot", ON_FAIL, rmt_act_fail_target},

@@ -34,3 +34,4 @@ rmt_act_fn rmt_act_begin_netboot;
 rmt_act_fn rmt_act_begin_reboot;
 rmt_act_fn rmt_act_await_boot;
 rmt_act_fn rmt_act_fail_target;
+rmt_act_fn rmt_act_agent_failed;

@@ -107,13 +107,14 @@ rmt_op_stop(rmt_step_t *step, const char *engine, rmt_code_t code, const char *t
     rmt_record_set(op, "text", text);
 }
 
-void
+rmt_record_t *
 rmt_op_failed(rmt_step_t *step, rmt_code_t code, const char *text)
 {
     rmt_record_t *op = rmt_op_add(step, "failed");
     rmt_record_set(op, "target", rmt_step_subject(step));
     rmt_record_set_u64(op, "code", code);
     rmt_record_set(op, "text", text);
+    return op;
 }
 
 rmt_record_t *

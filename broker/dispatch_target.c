@@ -53,13 +53,23 @@ rmt_act_arm(rmt_step_t *step)
     RMT_OP_COPY(op, "b", outputs, "plan", "nonce");
 }
 
+// A machine whose disk fails, or lets nothing be written, is no target until a person has
+// looked at it.
+void
+rmt_act_agent_failed(rmt_step_t *step)
+{
+    rmt_record_t *op = rmt_op_failed(step, step->result->code, step->result->text);
+    if (step->result->code == RMT_E_DISK)
+        rmt_record_set(op, "hold", "yes");
+}
+
 // A machine that has started anew refuses the go of its last start: it is prepared again
 // with the same order, under the same lock, and then armed again.
 void
 rmt_act_write_failed(rmt_step_t *step)
 {
     if (step->result->code != RMT_E_FENCED) {
-        rmt_op_failed(step, step->result->code, step->result->text);
+        rmt_act_agent_failed(step);
         return;
     }
     rmt_op_phase(step, "ordered");

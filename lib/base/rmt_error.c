@@ -33,6 +33,7 @@ static const code_row_t s_codes[RMT_CODE_COUNT] = {
     [RMT_E_CONFIG] = {"config", 78},
     [RMT_E_INTERNAL] = {"internal", 2},
     [RMT_E_BUSY] = {"busy", 75},
+    [RMT_E_DISK] = {"disk", 2},
 };
 
 __attribute__((format(printf, 3, 0))) static void
@@ -64,6 +65,11 @@ s_code_of_errno(int number)
     case ENOSPC:
     case EDQUOT:
         return RMT_E_NO_SPACE;
+    case EIO:
+    case EREMOTEIO:
+    case EUCLEAN:
+    case EROFS:
+        return RMT_E_DISK;
     default:
         return RMT_E_IO;
     }

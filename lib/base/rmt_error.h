@@ -34,6 +34,7 @@ typedef enum {
     RMT_E_CONFIG = 18,       // A configuration or key file is wrong
     RMT_E_INTERNAL = 19,     // ramet broke a promise of its own
     RMT_E_BUSY = 20,         // Too much at once; nothing was done, ask again in a moment
+    RMT_E_DISK = 21,         // A disk fails, or lets nothing be written
     RMT_CODE_COUNT
 } rmt_code_t;
 
@@ -47,7 +48,8 @@ int rmt_fail(rmt_error_t *error, rmt_code_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 // Like rmt_fail with a code made from errno, whose text is appended:
-// ENOENT NOT_FOUND, EEXIST EXISTS, ENOSPC/EDQUOT NO_SPACE, else IO.
+// ENOENT NOT_FOUND, EEXIST EXISTS, ENOSPC/EDQUOT NO_SPACE, DISK for what a broken or
+// read-only disk gives (EIO, EREMOTEIO, EUCLEAN, EROFS), else IO.
 int rmt_fail_errno(rmt_error_t *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

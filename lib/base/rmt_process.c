@@ -136,7 +136,9 @@ rmt_process_run(const char *const *arguments, const char *input, char **output_o
         return 0;
     }
     const int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    return rmt_fail(error, RMT_E_IO, "%s ended with %s %d: %s", arguments[0],
+    // What the kernel said to it is in its words alone.
+    const rmt_code_t code = strstr(output, strerror(EIO)) ? RMT_E_DISK : RMT_E_IO;
+    return rmt_fail(error, code, "%s ended with %s %d: %s", arguments[0],
                     WIFEXITED(status) ? "status" : "signal", number, s_last_line(output));
 }
 

@@ -30,3 +30,10 @@ char *rmt_inventory_macs(const rmt_records_t *records, size_t *count_out);
 // The identity of the computer that this program runs on. Caller owns the text (free);
 // NULL for none. Blocks for some file reads.
 char *rmt_inventory_own_identity(void);
+
+// A disk in words for people, by its record: "disk sda (PATH, serial S, wwn W)", with
+// what is known. Caller owns the text (free).
+char *rmt_inventory_disk_words(const rmt_record_t *disk);
+// The same of the disk on which a file or folder lies; "the disk of PATH" where the
+// kernel does not tell it. Blocks for some file reads. Caller owns the text (free).
+char *rmt_inventory_disk_under(const char *path);

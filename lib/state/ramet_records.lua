@@ -50,7 +50,7 @@ local function with_live(class, record)
         local step = P .. 'job:' .. lock.job .. ':t:' .. record.name
         local found = call('HMGET', step, 'phase', 'task')
         record.phase = found[1] or nil
-        record.reason = R.stuck_text(lock.job, found[2])
+        record.reason = R.stuck_text(lock.job, found[2]) or record.held
     end
     return record
 end

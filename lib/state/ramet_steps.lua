@@ -184,11 +184,15 @@ function OPS.target.run(meta, job, op)
     end
 end
 
--- {target, code, text}
+-- {target, code, text, hold?}
 OPS.failed = { needs = { 'target', 'code' } }
 
 function OPS.failed.run(meta, job, op)
     R.target_failed(meta, job.id, op.target, op.code, op.text)
+    if set(op.hold) then
+        R.hold(meta, op.target, op.text .. '; when that is mended: ramet target unhold '
+            .. op.target)
+    end
 end
 
 -- {engine?, code, text}: targets of an engine, or all, that are not armed fail.

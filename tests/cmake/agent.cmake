@@ -11,4 +11,5 @@ ramet_test(integration child NEEDS ramet::agent ramet::net ramet::base TIMEOUT 1
 ramet_test(integration freeze NEEDS ramet::agent ramet::base TIMEOUT 60)
 ramet_test(unit hostile_tree SOURCES tools/root_tree.c NEEDS ramet::diskw ramet::disk ramet::system ramet::kernel ramet::facts ramet::base TIMEOUT 240)
 ramet_test(integration writer_rights NEEDS ramet::base TIMEOUT 60)
+ramet_test(integration target_disks NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration writer_filter NEEDS ramet::diskw ramet::disk_tools ramet::base TIMEOUT 60)

@@ -157,7 +157,7 @@ test_after_a_failed_sync_nothing_becomes_visible(void **state)
             is_over = true;
             continue;
         }
-        assert_int_equal(error.code, RMT_E_IO);
+        assert_int_equal(error.code, RMT_E_DISK);
         for (size_t i = s_log.failed_at; i < s_log.count; i++)
             assert_false(s_log.calls[i].is_rename);
         RMT_FAILS(rmt_store_commit(store, &error), RMT_E_IO);

@@ -30,9 +30,9 @@ static char *
 s_op_text(const rmt_record_t *op)
 {
     static const char *const told[] = {
-        "service", "subject",   "target",       "engine",        "event",
-        "code",    "set.stage", "set.whole-at", "count.started", "timeout-s",
-        "warning", "attempts",  "set.idle-cuts"};
+        "service", "subject",   "target",        "engine",        "event",
+        "code",    "set.stage", "set.whole-at",  "count.started", "timeout-s",
+        "warning", "attempts",  "set.idle-cuts", "hold"};
     char *text = strdup(rmt_record_text(op, "op", "?"));
     for (size_t i = 0; i < sizeof told / sizeof *told; i++) {
         const char *value = rmt_record_text(op, told[i], "");
@@ -243,6 +243,13 @@ test_a_failure_stops_no_more_than_it_must(void **state)
          "failed target=t1 code=16"},
         {"kind=deploy stage=install", "write t1", 12, "", NULL,
          "failed target=t1 code=12"},
+        // A disk that fails holds its machine, and not that of an engine's store.
+        {"kind=deploy stage=install", "write t1", 21, "", NULL,
+         "failed target=t1 code=21 hold=yes"},
+        {"kind=deploy stage=install", "prepare t1", 21, "", NULL,
+         "failed target=t1 code=21 hold=yes"},
+        {"kind=deploy stage=install", "order t1", 21, "", NULL,
+         "failed target=t1 code=21"},
         {"kind=deploy stage=install", "netboot t1", 11, "", NULL,
          "failed target=t1 code=11"},
         {"kind=deploy stage=install", "reboot t1", 12, "", NULL,

@@ -219,9 +219,11 @@ rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error)
 int
 rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error)
 {
-    for (size_t i = 0; i < self->disk_count; i++)
+    for (size_t i = 0; i < self->disk_count; i++) {
+        self->at = &self->disks[i];
         if (s_write_disk(self, &self->disks[i], error) == -1)
             return rmt_wrap(error, "boot record of disk '%s'",
                             self->disks[i].ordered->role);
+    }
     return 0;
 }

@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -32,8 +33,62 @@ s_make_node(const char *path, mode_t mode, dev_t device, rmt_error_t *error)
     return 0;
 }
 
+// What stands for an ordered disk: a device, or a file, which may lie below /dev too.
+typedef struct {
+    dev_t device; // 0: a file
+    int file;     // Holds it; -1: a device
+    char *path;   // Of the file, without links
+} stand_t;
+
+static void
+s_clear_stands(stand_t *stands, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (stands[i].file != -1)
+            close(stands[i].file);
+        free(stands[i].path);
+    }
+}
+
 static int
-s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *error)
+s_find_stand(const char *path, stand_t *stand, rmt_error_t *error)
+{
+    struct stat status;
+    char real[PATH_MAX];
+    *stand = (stand_t){.file = -1};
+    if (stat(path, &status) == -1 || !realpath(path, real))
+        return rmt_fail_errno(error, "disk %s", path);
+    if (S_ISBLK(status.st_mode)) {
+        stand->device = status.st_rdev;
+        return 0;
+    }
+    stand->file = open(real, O_PATH | O_CLOEXEC);
+    if (stand->file == -1)
+        return rmt_fail_errno(error, "open disk %s", path);
+    stand->path = rmt_text("%s", real);
+    return 0;
+}
+
+// The new /dev hides what the old one has. A file keeps its path.
+static int
+s_show_file(const stand_t *stand, rmt_error_t *error)
+{
+    rmt_auto_str folder = rmt_text("%s", stand->path);
+    rmt_auto_str from = rmt_text("/proc/self/fd/%d", stand->file);
+    if (strncmp(stand->path, DEV "/", sizeof DEV) != 0)
+        return 0;
+    *strrchr(folder, '/') = '\0';
+    if (rmt_io_mkdirs(folder, 0755, error) == -1 ||
+        s_make_node(stand->path, S_IFREG, 0, error) == -1)
+        return -1;
+    if (mount(from, stand->path, NULL, MS_BIND, NULL) == -1)
+        return rmt_fail_errno(error, "show disk %s in the new " DEV, stand->path);
+    return 0;
+}
+
+static int
+s_make_nodes(const rmt_records_t *targets, const stand_t *stands, size_t count,
+             rmt_error_t *error)
 {
     static const struct {
         const char *path;
@@ -45,12 +100,27 @@ s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *er
         if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor),
                         error) == -1)
             return -1;
-    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_LAYOUT_DISKS_MAX; i++) {
-        const rmt_record_t *target = rmt_records_at(targets, i);
-        if (devices[i] && s_make_node(rmt_record_text(target, "path", ""), S_IFBLK,
-                                      devices[i], error) == -1)
+    for (size_t i = 0; i < count; i++) {
+        const char *path = rmt_record_text(rmt_records_at(targets, i), "path", "");
+        const int rc = stands[i].device
+                           ? s_make_node(path, S_IFBLK, stands[i].device, error)
+                           : s_show_file(&stands[i], error);
+        if (rc == -1)
             return -1;
     }
+    return 0;
+}
+
+static int
+s_mount_dev(rmt_error_t *error)
+{
+    // In a chroot the root is no mount point; /dev may be one.
+    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 &&
+        mount(NULL, DEV, NULL, MS_REC | MS_SLAVE, NULL) == -1)
+        return rmt_fail_errno(error, "part the mounts of the writer from those of the "
+                                     "machine; mount a file system on " DEV " first");
+    if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
+        return rmt_fail_errno(error, "mount a new " DEV);
     return 0;
 }
 
@@ -59,25 +129,21 @@ s_make_nodes(const rmt_records_t *targets, const dev_t *devices, rmt_error_t *er
 static int
 s_hide_devices(const rmt_records_t *targets, rmt_error_t *error)
 {
-    dev_t devices[RMT_LAYOUT_DISKS_MAX] = {0};
-    for (size_t i = 0; i < rmt_records_count(targets) && i < RMT_LAYOUT_DISKS_MAX; i++) {
-        const char *path = rmt_record_text(rmt_records_at(targets, i), "path", "");
-        struct stat status;
-        if (stat(path, &status) == -1)
-            return rmt_fail_errno(error, "disk %s", path);
-        if (S_ISBLK(status.st_mode))
-            devices[i] = status.st_rdev;
-        else if (strncmp(path, DEV "/", 5) == 0)
-            return 0;
+    stand_t stands[RMT_LAYOUT_DISKS_MAX];
+    size_t count = 0;
+    int rc = 0;
+    while (rc == 0 && count < rmt_records_count(targets) &&
+           count < RMT_LAYOUT_DISKS_MAX) {
+        const rmt_record_t *target = rmt_records_at(targets, count);
+        rc = s_find_stand(rmt_record_text(target, "path", ""), &stands[count], error);
+        count++;
     }
-    // In a chroot the root is no mount point; /dev may be one.
-    if (mount(NULL, "/", NULL, MS_REC | MS_SLAVE, NULL) == -1 &&
-        mount(NULL, DEV, NULL, MS_REC | MS_SLAVE, NULL) == -1)
-        return rmt_fail_errno(error, "part the mounts of the writer from those of the "
-                                     "machine; mount a file system on " DEV " first");
-    if (mount("ramet", DEV, "tmpfs", MS_NOSUID | MS_NOEXEC, "mode=0755,size=1m") == -1)
-        return rmt_fail_errno(error, "mount a new " DEV);
-    return s_make_nodes(targets, devices, error);
+    if (rc == 0)
+        rc = s_mount_dev(error);
+    if (rc == 0)
+        rc = s_make_nodes(targets, stands, count, error);
+    s_clear_stands(stands, count);
+    return rc;
 }
 
 // ---- Opening
@@ -127,7 +193,10 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
         return -1;
     self->is_machine = self->is_machine && !rmt_record_has(target, "inode");
     self->disks[self->disk_count++] = (rmt_work_disk_t){
-        .ordered = disk, .lock = rmt_take_fd(&lock), .device = rmt_take(&device)};
+        .ordered = disk,
+        .lock = rmt_take_fd(&lock),
+        .device = rmt_take(&device),
+        .words = rmt_text("%s", rmt_record_text(target, "words", path))};
     return 0;
 }
 
@@ -136,6 +205,7 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
 static int
 s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
 {
+    self->at = disk;
     if (rmt_blockdev_forget(disk->device, error) == -1)
         return -1;
     if (RMT_FAILPOINT("disk.table.write") == -1)
@@ -197,15 +267,13 @@ s_make_fs(const rmt_layout_volume_t *volume, const char *device, rmt_error_t *er
 static int
 s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
-    rmt_work_disk_t *disk = NULL;
-    for (size_t i = 0; i < self->disk_count; i++)
-        if (self->disks[i].ordered == &self->layout->disks[volume->disk])
-            disk = &self->disks[i];
+    rmt_work_disk_t *disk = rmt_work_disk_of(self, volume);
     assert(self->volume_count < RMT_LAYOUT_VOLUMES_MAX); // The layout was read with it
     if (!disk)
         return rmt_fail(error, RMT_E_USAGE,
                         "the order names no disk for role '%s', which has a volume",
                         self->layout->disks[volume->disk].role);
+    self->at = disk;
     const rmt_work_volume_t *sibling = s_find_sibling(self, volume);
     rmt_auto_str device =
         sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, volume, error);

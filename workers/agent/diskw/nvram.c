@@ -49,15 +49,6 @@ s_set_entry(const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
     return rmt_nvram_set(RMT_NVRAM_FOLDER, &entry, number_out, error);
 }
 
-static const rmt_work_disk_t *
-s_disk_of(const rmt_work_t *self, const rmt_work_volume_t *volume)
-{
-    for (size_t i = 0; i < self->disk_count; i++)
-        if (self->disks[i].ordered == &self->layout->disks[volume->ordered->disk])
-            return &self->disks[i];
-    return NULL;
-}
-
 void
 rmt_work_enter_firmware(rmt_work_t *self)
 {
@@ -66,7 +57,7 @@ rmt_work_enter_firmware(rmt_work_t *self)
         return;
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
-        const rmt_work_disk_t *disk = s_disk_of(self, volume);
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->ordered);
         rmt_auto_fd folder = -1;
         rmt_auto(rmt_record) esp = NULL;
         rmt_error_t error = {0};

@@ -124,6 +124,7 @@ rmt_session_run(rmt_pipe_t *pipe, int signals, rmt_error_t *error)
         rmt_record_set_u64(answer, "bytes", work->byte_count);
         rmt_record_set_u64(answer, "verified", work->verified_count);
     } else {
+        (void) rmt_work_name_disk(work, error);
         rmt_record_set_u64(answer, "code", error->code);
         rmt_record_set(answer, "text", error->text);
     }

@@ -61,6 +61,7 @@ rmt_work_destroy(rmt_work_t **self_p)
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_blockdev_destroy(&self->disks[i].device);
         rmt_layout_destroy(&self->disks[i].layout);
+        free(self->disks[i].words);
         close(self->disks[i].lock);
     }
     rmt_scratch_destroy(&self->scratch);
@@ -71,6 +72,23 @@ rmt_work_destroy(rmt_work_t **self_p)
     rmt_record_destroy(&self->report);
     free(self);
     *self_p = NULL;
+}
+
+rmt_work_disk_t *
+rmt_work_disk_of(rmt_work_t *self, const rmt_layout_volume_t *volume)
+{
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (self->disks[i].ordered == &self->layout->disks[volume->disk])
+            return &self->disks[i];
+    return NULL;
+}
+
+int
+rmt_work_name_disk(const rmt_work_t *self, rmt_error_t *error)
+{
+    if (error->code == RMT_E_DISK && self->at)
+        return rmt_wrap(error, "%s fails", self->at->words);
+    return -1;
 }
 
 int

@@ -15,6 +15,7 @@ typedef struct {
     const rmt_layout_disk_t *ordered; // Of work's layout
     rmt_blockdev_t *device;
     int lock;             // Held against other writers
+    char *words;          // For people
     rmt_layout_t *layout; // Of this disk, as written
 } rmt_work_disk_t;
 
@@ -33,6 +34,7 @@ typedef struct {
     rmt_layout_t *layout; // As ordered
     rmt_work_disk_t disks[RMT_LAYOUT_DISKS_MAX];
     size_t disk_count;
+    const rmt_work_disk_t *at; // Of the step that goes on; NULL: of none
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
     size_t joined;        // Volumes that are bound into the whole tree
@@ -60,6 +62,13 @@ rmt_work_is_vfat(const rmt_work_volume_t *volume)
 
 // Where a volume is mounted, for people; "" for nowhere.
 const char *rmt_work_mount_point(const rmt_work_volume_t *volume);
+
+// The disk of a volume, or NULL.
+rmt_work_disk_t *rmt_work_disk_of(rmt_work_t *self, const rmt_layout_volume_t *volume);
+
+// Put the words of the disk before those of an error that it gave; others stay as they
+// are. Returns -1.
+int rmt_work_name_disk(const rmt_work_t *self, rmt_error_t *error);
 
 // Take the whole tree that rmt_work_join made apart; nothing when there is none.
 void rmt_work_part(rmt_work_t *self);

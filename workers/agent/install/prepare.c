@@ -2,10 +2,15 @@
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "machine/rmt_inventory.h"
 #include "match/rmt_match.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <linux/fs.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 // The only disk with this identity: names may swap between boots, so a second one that
@@ -54,6 +59,26 @@ s_check_sector(const rmt_layout_disk_t *ordered, const rmt_record_t *disk,
                     path, had, ordered->sector);
 }
 
+// Before anything is written, and before the target is armed.
+static int
+s_check_writable(const rmt_record_t *disk, const char *path, rmt_error_t *error)
+{
+    int is_read_only = 0;
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open disk %s", path);
+    struct stat status;
+    if (fstat(fd, &status) == 0 && S_ISBLK(status.st_mode))
+        (void) ioctl(fd, BLKROGET, &is_read_only);
+    else
+        is_read_only = access(path, W_OK) == -1 && errno == EROFS;
+    if (!is_read_only)
+        return 0;
+    rmt_auto_str words = rmt_inventory_disk_words(disk);
+    return rmt_fail(error, RMT_E_DISK, "%s is read-only: nothing can be written to %s",
+                    words, path);
+}
+
 static int
 s_check_size(const rmt_order_t *order, const rmt_order_choice_t *choice,
              const rmt_record_t *disk, const char *path, rmt_error_t *error)
@@ -91,6 +116,8 @@ s_add(rmt_records_t *disks, const rmt_order_choice_t *choice, const rmt_record_t
     rmt_record_set(record, "logical-sector",
                    rmt_record_text(disk, "logical-sector", "512"));
     rmt_record_set_u64(record, "bytes", choice->bytes);
+    rmt_auto_str words = rmt_inventory_disk_words(disk);
+    rmt_record_set(record, "words", words);
     if (S_ISREG(status.st_mode)) {
         rmt_record_set_u64(record, "device", status.st_dev);
         rmt_record_set_u64(record, "inode", status.st_ino);
@@ -117,7 +144,8 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                      path);
             return NULL;
         }
-        if (s_check_size(order, choice, disk, path, error) == -1 ||
+        if (s_check_writable(disk, path, error) == -1 ||
+            s_check_size(order, choice, disk, path, error) == -1 ||
             s_add(disks, choice, disk, path, error) == -1)
             return NULL;
     }
