@@ -194,7 +194,7 @@ rmt_offer_is_cut(const rmt_offer_t *self)
 {
     const rmt_code_t code = self->broken.code;
     return code == RMT_E_UNAVAILABLE || code == RMT_E_NOT_FOUND ||
-           code == RMT_E_NOT_ALLOWED;
+           code == RMT_E_NOT_ALLOWED || code == RMT_E_NO_SPACE;
 }
 
 static void

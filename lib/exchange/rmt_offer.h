@@ -33,17 +33,18 @@ typedef struct {
 
 // Open a stream to the first holder that takes it. Borrows nothing but alive's
 // context. Blocks until it is open, up to about 10 s for each address.
-// Caller owns the result. NULL: UNAVAILABLE, NOT_ALLOWED, FENCED (a higher attempt of the
-// task has a stream), CANCELLED, USAGE.
+// Caller owns the result. NULL: UNAVAILABLE, NOT_ALLOWED, NO_SPACE (of the receiver's
+// store: try again when it has some), FENCED (a higher attempt of the task has a stream),
+// CANCELLED, USAGE.
 rmt_offer_t *rmt_offer_new(const rmt_offer_config_t *config, rmt_error_t *error);
 
 // Leave. The receiver keeps what has come to it, but has promised to only what was
 // sealed.
 void rmt_offer_destroy(rmt_offer_t **self_p);
 
-// True when the stream is over for a fault of the connection, or because the receiver
-// does not know it (it was started anew, or its grant has ended): another stream may do
-// better.
+// True when the stream is over for a fault of the connection, because the receiver does
+// not know it (it was started anew, or its grant has ended), or because its store was
+// full: another stream may do better.
 bool rmt_offer_is_cut(const rmt_offer_t *self);
 
 // Offer a chunk; its stored bytes are copied. Chunks that this stream offered lately

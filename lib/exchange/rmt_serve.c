@@ -285,6 +285,7 @@ s_state_destroy(rmt_serve_state_t *self)
     rmt_roots_destroy(&self->roots);
     rmt_store_destroy(&self->store);
     free(self->root);
+    free(self->place);
     free(self);
 }
 
@@ -361,6 +362,7 @@ rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
     state->roots = rmt_take(&roots);
     state->grants = rmt_grants_new(config->zap);
     state->root = rmt_text("%s", config->store);
+    state->place = rmt_text("%s", config->place ? config->place : "this place");
     state->receives = config->receives;
     state->window = config->window ? config->window : RMT_SERVE_WINDOW;
     state->event = config->event;

@@ -36,6 +36,7 @@ typedef struct {
     rmt_zap_t *zap;            // Borrowed while the server lives, for its domain
                                // "data"; the server's thread makes all calls
     const char *store;         // Folder; must exist
+    const char *place;         // Of the store, for people
     bool receives;             // Takes streams too
     uint64_t window;           // Of one peer, at most RMT_SERVE_WINDOW; 0: that
     rmt_serve_event_fn *event; // May be NULL

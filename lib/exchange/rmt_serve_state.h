@@ -9,6 +9,7 @@
 #include "net/rmt_connections.h"
 #include "net/rmt_inflow.h"
 #include "net/rmt_socket.h"
+#include "store/rmt_space.h"
 #include "store/rmt_store.h"
 #include "exchange/rmt_stream.h"
 
@@ -52,6 +53,8 @@ typedef struct {
     rmt_roots_t *roots;
     rmt_store_t *store;
     char *root; // Folder of the store
+    char *place;
+    uint64_t space_needed; // Before another stream begins; 0: as much as each needs
     bool receives;
     uint64_t window; // Of one caller, at most
     rmt_serve_event_fn *event;

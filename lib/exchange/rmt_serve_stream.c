@@ -90,6 +90,9 @@ s_open(rmt_serve_state_t *self, rmt_caller_t *caller, const rmt_msg_t *msg,
         return rmt_fail(error, RMT_E_UNAVAILABLE,
                         "this worker has %d streams open, its limit; try again later",
                         RMT_SERVE_STREAMS);
+    if (rmt_space_check(self->root, self->place, self->space_needed, error) == -1)
+        return -1;
+    self->space_needed = 0;
     caller->stream = rmt_stream_new(self->root, error);
     if (!caller->stream)
         return -1;
@@ -195,6 +198,8 @@ rmt_serve_drain(rmt_serve_state_t *self, rmt_caller_t *caller)
         if (!msg)
             return;
         s_pass_on(self, caller, msg);
+        if (msg->kind == RMT_MSG_REFUSED && msg->code == RMT_E_NO_SPACE)
+            self->space_needed = rmt_space_needed(self->root);
         if (msg->kind == RMT_MSG_REFUSED)
             rmt_serve_end_stream(self, caller, msg->text);
     }

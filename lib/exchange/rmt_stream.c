@@ -5,6 +5,7 @@
 #include "base/rmt_clock.h"
 #include "exchange/rmt_credit.h"
 #include "exchange/rmt_chunk_frame.h"
+#include "machine/rmt_inventory.h"
 #include "store/rmt_manifest.h"
 #include "store/rmt_store.h"
 
@@ -37,9 +38,13 @@ s_reply(zsock_t *pipe, rmt_msg_t *msg)
 }
 
 static void
-s_fail(s_state_t *self, zsock_t *pipe, const rmt_error_t *error)
+s_fail(s_state_t *self, zsock_t *pipe, rmt_error_t *error)
 {
     rmt_store_rollback(self->store);
+    if (error->code == RMT_E_DISK) {
+        rmt_auto_str disk = rmt_inventory_disk_under(rmt_store_root(self->store));
+        (void) rmt_wrap(error, "%s fails", disk);
+    }
     self->failed = true;
     rmt_msg_t *msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = error->code;

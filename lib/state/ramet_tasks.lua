@@ -270,6 +270,9 @@ serve('task_release', function(meta, body)
     return {}
 end)
 
+-- Phases in which a task waits for people; its text says for what.
+local WAITS = { ['await-space'] = true }
+
 -- Where a task of a target is; phases are durable, percentages are not.
 serve('task_phase', function(meta, body)
     local task = R.task_held_need(meta, body)
@@ -280,6 +283,12 @@ serve('task_phase', function(meta, body)
     local job = P .. 'job:' .. task.job
     local event = { job = task.job, task = task.id, service = task.service,
         phase = body.phase, text = body.text or '' }
+    if WAITS[body.phase] and set(body.text) then
+        R.stuck_set(task, body.text)
+        event.stuck = body.text
+    else
+        R.stuck_drop(task)
+    end
     if single(task.service) and call('EXISTS', job .. ':t:' .. task.subject) == 1 then
         call('HSET', job .. ':t:' .. task.subject, 'phase', body.phase)
         event.target = task.subject

@@ -196,6 +196,38 @@ test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
     assert_string_equal(state_farm_item(farm, 0, "attempt"), "3");
 }
 
+// T18 [6.13]: the machine of a broken disk is held with the reason, and its armed lock
+// stays.
+static void
+test_a_failed_target_is_held_with_the_reason(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("job_step", "",
+       "job=" DEPLOY " rev=4 task=" WRITE " attempt=1 worker=a1 code=21 text=disk_sda",
+       "op=failed target=t1 code=21 text=disk_sda hold=yes");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "failed");
+    OK("record_show", "", "class=target name=t1", "");
+    assert_string_equal(state_farm_body(farm, "held"),
+                        "disk sda; when that is mended: ramet target unhold t1");
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+}
+
+// T18 [4.44]: a task says that it waits for space, and that it no longer does.
+static void
+test_a_task_that_waits_for_space_says_so_in_its_rows(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_prepare(farm);
+    OK("task_phase", "by=a1",
+       "task=" PREPARE " attempt=1 phase=await-space text=no_space_at_lab", "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "stuck"), "no space at lab");
+    OK("task_phase", "by=a1", "task=" PREPARE " attempt=1 phase=check", "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "stuck"), "");
+}
+
 // M18, M25 [6.12]: what a first boot says, and what is wrong with it, is there for
 // people.
 static void
@@ -362,6 +394,8 @@ main(void)
         CASE(test_an_armed_target_ends_with_its_first_boot),
         CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
+        CASE(test_a_failed_target_is_held_with_the_reason),
+        CASE(test_a_task_that_waits_for_space_says_so_in_its_rows),
         CASE(test_a_failure_before_arm_unlocks_and_after_it_does_not),
         CASE(test_a_broken_lock_fences_and_holds),
         CASE(test_a_task_for_a_disk_needs_the_lock),

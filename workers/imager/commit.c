@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "place/holder.h"
+#include "place/space.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_log.h"
 #include "crypto/rmt_sign.h"
@@ -129,8 +130,8 @@ s_sign(rmt_task_t *task, const rmt_config_t *config, const rmt_id_t *image,
     return 0;
 }
 
-int
-imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
+static int
+s_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     rmt_id_t id, image;
     const char *text = rmt_record_text(rmt_task_body(task), "descriptor", "");
@@ -158,4 +159,10 @@ imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
             rmt_record_text(rmt_task_body(task), "source", ""),
             rmt_record_text(rmt_task_outputs(task), "state", ""));
     return 0;
+}
+
+int
+imager_commit(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    return place_with_space(task, holder, s_commit, error);
 }

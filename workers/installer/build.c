@@ -5,6 +5,7 @@
 #include "exchange/rmt_fetch.h"
 #include "installer/sound.h"
 #include "place/holder.h"
+#include "place/space.h"
 #include "base/rmt_log.h"
 #include "store/rmt_idset.h"
 #include "store/rmt_store.h"
@@ -230,13 +231,13 @@ static void
 s_keep(build_t *self, rmt_code_t why)
 {
     rmt_error_t ignored = {0};
-    if (why == RMT_E_IO || why == RMT_E_NO_SPACE ||
+    if (why == RMT_E_IO || why == RMT_E_DISK || why == RMT_E_NO_SPACE ||
         rmt_store_commit(self->store, &ignored) == -1)
         rmt_store_rollback(self->store);
 }
 
-int
-installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
+static int
+s_try(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     build_t self = {.task = task, .holder = holder};
     const char *text = rmt_record_text(rmt_task_body(task), "image", "");
@@ -270,4 +271,10 @@ installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
             " bytes=%" PRIu64,
             text, self.chunks, self.fetched, self.mended, self.bytes_fetched);
     return 0;
+}
+
+int
+installer_build(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    return place_with_space(task, holder, s_try, error);
 }

@@ -114,6 +114,7 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
         .own = &self->key,
         .zap = self->zap,
         .store = rmt_holder_store(self),
+        .place = rmt_holder_place(self),
         .receives = strcmp(self->role, "imager") == 0,
         .window = 1024 * (uint64_t) rmt_config_number(self->config, "window-kib"),
         .event = event};

@@ -289,17 +289,20 @@ s_try_imagers(capture_t *self, rmt_error_t *error)
 }
 
 // An imager that has died is named until its broker misses it, and one that was started
-// anew does not know this source yet.
+// anew does not know this source yet. One without space is waited for however long it
+// takes.
 static int
 s_open_offer(capture_t *self, rmt_error_t *error)
 {
     const int64_t until_ms = rmt_clock_ms() + REACH_MS;
     while (s_try_imagers(self, error) == -1) {
+        const bool is_full = error->code == RMT_E_NO_SPACE;
         self->is_unreached =
             error->code == RMT_E_UNAVAILABLE || error->code == RMT_E_NOT_ALLOWED;
-        if (!self->is_unreached || rmt_clock_ms() > until_ms)
+        if (!is_full && (!self->is_unreached || rmt_clock_ms() > until_ms))
             return -1;
-        rmt_task_progress(self->task, "await-imager", 0, 0, error->text);
+        rmt_task_progress(self->task, is_full ? "await-space" : "await-imager", 0, 0,
+                          error->text);
         const struct timespec pause = {.tv_sec = REACH_PAUSE_MS / 1000};
         nanosleep(&pause, NULL);
         if (!rmt_task_go_on(self->task))
