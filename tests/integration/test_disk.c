@@ -442,7 +442,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
         size_t size;
         RMT_OK(rmt_io_load(file, 100, &data, &size, &error));
         assert_string_equal(data, "world");
-        RMT_FAILS(rmt_io_save(file, "x", 1, 0644, &error), RMT_E_IO);
+        RMT_FAILS(rmt_io_save(file, "x", 1, 0644, &error), RMT_E_DISK);
         RMT_OK(rmt_fs_unmount(folder, &error));
     }
     rmt_auto_str losetup = s_output((const char *const[]){"losetup", "-j", path, NULL});

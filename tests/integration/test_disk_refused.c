@@ -95,7 +95,7 @@ static void
 test_a_file_that_cannot_be_a_disk_is_told(void **state)
 {
     TRY(s_attach, {CODE(EPERM, LOOP_CONFIGURE), RMT_E_IO, "attach /dev/loop"},
-        {CODE(EIO, BLKGETSIZE64), RMT_E_IO, "size of /dev/loop"},
+        {CODE(EIO, BLKGETSIZE64), RMT_E_DISK, "size of /dev/loop"},
         {{SYS_newfstatat, EACCES, 3, AT_EMPTY_PATH, 0}, RMT_E_IO, "/tmp/ramet-refused-"});
     rmt_error_t error = {0};
     RMT_FAILS(rmt_blockdev_new("/nowhere", 0, 512, "/dev", &error), RMT_E_NOT_FOUND);
@@ -164,8 +164,8 @@ static void
 test_a_disk_that_does_not_keep_what_was_written_is_told(void **state)
 {
     rmt_error_t error = {0};
-    TRY(s_flush, {{SYS_fsync, EIO, 0, 0, 0}, RMT_E_IO, "flush /dev/loop"},
-        {CODE(EIO, BLKFLSBUF), RMT_E_IO, "flush /dev/loop"});
+    TRY(s_flush, {{SYS_fsync, EIO, 0, 0, 0}, RMT_E_DISK, "flush /dev/loop"},
+        {CODE(EIO, BLKFLSBUF), RMT_E_DISK, "flush /dev/loop"});
     RMT_OK(s_flush(*state, &error));
 }
 
@@ -188,9 +188,11 @@ static void
 test_a_table_that_cannot_be_written_is_told(void **state)
 {
     scene_t *scene = *state;
-    TRY(s_write_table, {CODE(EIO, BLKGETSIZE64), RMT_E_IO, "/dev/loop"},
-        {{SYS_fsync, EIO, 0, 0, 0}, RMT_E_IO, "/dev/loop"},
-        {{SYS_newfstatat, EIO, 3, AT_EMPTY_PATH, AT_EMPTY_PATH}, RMT_E_IO, "/dev/loop"});
+    TRY(s_write_table, {CODE(EIO, BLKGETSIZE64), RMT_E_DISK, "/dev/loop"},
+        {{SYS_fsync, EIO, 0, 0, 0}, RMT_E_DISK, "/dev/loop"},
+        {{SYS_newfstatat, EIO, 3, AT_EMPTY_PATH, AT_EMPTY_PATH},
+         RMT_E_DISK,
+         "/dev/loop"});
     rmt_error_t error = {0};
     RMT_OK(s_write_table(scene, &error));
     scene->layout = LAYOUT("4096", "4096");

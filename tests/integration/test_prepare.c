@@ -136,7 +136,7 @@ test_a_disk_that_cannot_be_opened_is_named(void **state)
     // Its status is asked for by its path, after it was opened.
     const refusal_t refusal = {SYS_newfstatat, EIO, 3, AT_EMPTY_PATH, 0};
     scene->disk = scene->path;
-    RMT_FAILS(refuse_in_child(&refusal, 1, s_prepare, scene, &error), RMT_E_IO);
+    RMT_FAILS(refuse_in_child(&refusal, 1, s_prepare, scene, &error), RMT_E_DISK);
     assert_non_null(strstr(error.text, scene->path));
 }
 
