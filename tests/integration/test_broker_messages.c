@@ -91,14 +91,16 @@ static rmt_msg_t *
 s_beat_until(zsock_t *socket, rmt_msg_kind_t kind)
 {
     rmt_error_t error = {0};
-    for (int i = 0; i < 200; i++) {
+    const int64_t limit = rmt_clock_ms() + BROKER_WAIT_MS;
+    while (rmt_clock_ms() < limit) {
         rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
         RMT_OK(rmt_socket_send(socket, NULL, beat, true, &error));
         rmt_auto(rmt_msg) msg = broker_hear(socket, 100);
         if (msg && msg->kind == kind)
             return rmt_take(&msg);
+        rmt_pause(50, "a key that beats without a pause is muted");
     }
-    fail_msg("no message of kind %s in 200 beats", rmt_msg_kind_name(kind));
+    fail_msg("no message of kind %s in %d ms", rmt_msg_kind_name(kind), BROKER_WAIT_MS);
     return NULL;
 }
 
