@@ -69,7 +69,7 @@ install() { # TARGET
   [ ! -f "$farm/failed-$1" ] || take_over=(--take-over)
   ask deploy ramet deploy start "$image" --engine lab --targets "$1" --yes "${take_over[@]}" || return 0
   job=$told
-  look_s=1 within 300 ended_or_boots "$job" || { echo "$job: no end within 300 s" >>"$farm/stuck"; return 0; }
+  look_s=1 within 700 ended_or_boots "$job" || { echo "$job: no end within 700 s" >>"$farm/stuck"; return 0; }
   if [ "$(phase <<<"$seen")" = awaiting-first-boot ]; then
     timeout 120 "$source_dir/ops/lab" boot "$farm" "$1" >>"$farm/run/boot.log" 2>&1 || true
     look_s=1 within 60 job_has_ended "$job" || true
@@ -130,7 +130,7 @@ growth() {
       kinds[kind] = 1 }
     END { for (kind in kinds) {
       printf "%s: %d to %d KiB, %d to %d threads\n", kind, memory[kind, 1], memory[kind, 3], threads[kind, 1], threads[kind, 3]
-      if (memory[kind, 1] && (memory[kind, 3] > memory[kind, 1] * 1.25 + 8192 || threads[kind, 3] > threads[kind, 1] + 4)) bad = 1 }
+      if (memory[kind, 1] && (memory[kind, 3] > memory[kind, 1] * 1.25 + 8192 || threads[kind, 3] > threads[kind, 1] + 8)) bad = 1 }
       exit bad }' "$farm/figures"
 }
 # Descriptors are compared while nothing runs; a worker over a store keeps up to 64 of its packs open.
