@@ -10,7 +10,7 @@ lab() { "$source_dir/ops/lab" "$@"; }
 finish() {
   local status=$?
   if [ $status -ne 0 ]; then
-    for log in "$farm"/run/*.log; do echo "--- $log"; tail -n 15 "$log"; done >&2
+    for log in "$farm"/run/*.log; do echo "--- $log"; tail -n 15 "$log"; done >&2 || true
   fi
   lab down "$farm" >/dev/null 2>&1 || true
   [ "$(type -t clean_up)" != function ] || clean_up || true
