@@ -12,6 +12,7 @@ processes=(redis broker imager installer source target writer console)
 
 # A row: the stage, the kind of its job, who stops there, at which failpoint (@N: the Nth time), and
 # with whom the job is lost and says so: a retry then ends well. The writer lives in its own stages alone.
+# The first match of an install is that of the plan which its warrants are signed over.
 stages=(
   "capture-ends   image   source    worker.result.send            -"
   "capture-told   image   source    worker.result.sent            -"
@@ -20,9 +21,9 @@ stages=(
   "commit         image   imager    store.commit.rename           -"
   "publish        image   imager    store.image.publish           -"
   "published      image   imager    store.image.published         -"
-  "match-ends     deploy  installer worker.result.send            -"
-  "order-told     deploy  installer worker.result.sent@2          -"
-  "recorded       deploy  broker    broker.result.recorded@3      -"
+  "match-ends     deploy  installer worker.result.send@2          -"
+  "order-told     deploy  installer worker.result.sent@3          -"
+  "recorded       deploy  broker    broker.result.recorded@4      -"
   "prepare-ends   deploy  target    worker.result.send            -"
   "table          deploy  writer    disk.table.write              writer"
   "file-system    deploy  writer    disk.fs.make                  writer"

@@ -78,6 +78,9 @@ begin_install() { # TARGET ENGINE: sets job, writes
   writes=$(starts "$target")
   job=$(ramet deploy start $image --engine "$2" --targets "$target" --yes)
 }
+# The log knows it at once; words about phases may wait behind chunks.
+await_write() { look_s=0.05 wait_for 60 "the write of $target" is_written; }
+is_written() { [ "$(starts "$target")" -gt "$writes" ]; }
 end_install() { # SECONDS
   await_phase "$job" "$target" awaiting-first-boot "$1"
   there "$source_dir/ops/lab" boot "$farm" "$target" >>"$farm/run/boot.log" 2>&1
@@ -112,7 +115,7 @@ slow() { rules both rate=1000; whole 1200; }
 late_2_s() {
   rules both rate=4000
   begin_install n1 lab
-  await_phase "$job" n1 unpack 60
+  await_write
   rules both delay=1000
   none_absent_for 30
   heal
@@ -152,7 +155,7 @@ is_captured() { [ "$(ramet job show "$job" --json | jq -r '.done // 0')" -gt 0 ]
 cut_install() { # SECONDS
   rules both rate=4000
   begin_install n1 lab
-  await_phase "$job" n1 unpack 60
+  await_write
   silence
   pause "$1" "the link is cut"
   heal
@@ -169,7 +172,7 @@ install_600() { cut_install 600; }
 one_way() {
   rules both rate=4000
   begin_install n1 lab
-  await_phase "$job" n1 unpack 60
+  await_write
   rules down loss=100
   pause 11 "nothing comes from the broker"
   heal
@@ -183,7 +186,7 @@ one_way() {
 half_open() {
   rules both rate=4000 ends=1
   begin_install n1 lab
-  await_phase "$job" n1 unpack 60
+  await_write
   end broker KILL; end installer-lab-1 KILL
   here "$source_dir/ops/lab" up "$farm"
   end_install 120
@@ -193,7 +196,7 @@ half_open() {
 moved() {
   rules both rate=4000
   begin_install n1 lab
-  await_phase "$job" n1 unpack 60
+  await_write
   here ip addr del $here_ip peer $there_ip dev bad0
   here ip route replace $there_ip dev bad0 src $moved_ip
   echo "$moved_ip broker.test" >"$farm/hosts"
