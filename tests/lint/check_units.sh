@@ -1,7 +1,7 @@
 #!/bin/bash
 # Refuses a service (ops/units) that systemd does not understand, or that is more exposed than its limit
 # by `systemd-analyze security`: 2.0 for a service with a user of its own. The source's agent runs as
-# root, in the namespaces of the system that it images (docs/operating.md, "Services"): 6.0.
+# root, in the namespaces of the system that it images (docs/operating.md, "Services"): 6.1.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 work=$(mktemp -d) || exit 1
@@ -22,10 +22,12 @@ done
 count=0
 for unit in ops/units/*.service; do
   name=${unit##*/} limit=20
-  [ "$name" != ramet-agent.service ] || limit=60
+  [ "$name" != ramet-agent.service ] || limit=61
   said=$(systemd-analyze verify --root="$work" --man=no "$name" 2>&1)
   [ -z "$said" ] || refuse "$unit: $said"
   systemd-analyze security --offline=true --threshold=$limit "$unit" >"$work/said" 2>&1 || refuse "$unit: $(tail -n 1 "$work/said")"
+  [ "$name" = ramet-redis.service ] || ! grep -q '^RestrictSUIDSGID=' "$unit" ||
+    refuse "$unit: RestrictSUIDSGID= refuses openat2, by which ramet opens files beneath a folder"
   sed -nE 's/^(User|Group|SupplementaryGroups)=//p' "$unit" | tr ' ' '\n' >"$work/users"
   while read -r user; do
     grep -qE "^[ug] $user " ops/units/ramet.sysusers || refuse "$unit: ops/units/ramet.sysusers does not make $user"
