@@ -5,8 +5,7 @@
 //   part=choice   class=choice {role, disk, name, bytes}: this machine's disk for a role
 //   part=layout   class=disk, partition, volume as the image's descriptor has them
 //   part=personal class=target, class=script: for rmt_personal; of the target's record
-//   its
-//                 name, host name and network alone
+//                 its name, host name and network alone
 // Both ends use this type alone. Pure.
 #pragma once
 
