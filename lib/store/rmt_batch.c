@@ -129,12 +129,11 @@ rmt_batch_find(rmt_batch_t *self, const rmt_id_t *id, rmt_slot_t *slot_out,
     }
     for (size_t i = 0; i < self->index_count; i++) {
         uint64_t first = 0;
-        if (rmt_index_find(self->indexes[i], id, &first) == 0)
-            continue;
-        const bool is_whole = rmt_index_slot(self->indexes[i], first, slot_out);
-        assert(is_whole); // The batch wrote it
-        *pack_out = rmt_index_pack_name(self->indexes[i], slot_out->pack);
-        return true;
+        if (rmt_index_find(self->indexes[i], id, &first) > 0 &&
+            rmt_index_slot(self->indexes[i], first, slot_out)) {
+            *pack_out = rmt_index_pack_name(self->indexes[i], slot_out->pack);
+            return true;
+        }
     }
     return false;
 }

@@ -22,6 +22,7 @@
 #include "base/rmt_io.h"
 #include "store/rmt_batch.h"
 #include "store/rmt_image.h"
+#include "store/rmt_slot.h"
 
 #define PACKS_MAX 4
 // What fits into a pack of chunks of one byte.
@@ -385,7 +386,47 @@ static const row_t s_full_rows[] = {
      "map index "},
 };
 
-// A million slots go to an index of the batch's own, and are found there.
+// The batch's own index, while it stands in tmp; free it.
+static char *
+s_own_index(const char *root)
+{
+    rmt_auto_str folder = fixture_file(root, "tmp", 0);
+    const char *name = strrchr(folder, '/') + 1;
+    rmt_auto_str inside = rmt_text("tmp/%s", name);
+    for (size_t i = 0; i < fixture_count(root, inside); i++) {
+        rmt_auto_str path = fixture_file(root, inside, i);
+        const char *end = strrchr(path, '.');
+        if (end && strcmp(end, ".index") == 0)
+            return rmt_take(&path);
+    }
+    fail_msg("%s has no index", folder);
+    return NULL;
+}
+
+// Give the slot of a chunk in the batch's own index another number of its pack; returns
+// the one before.
+static uint32_t
+s_change_pack(scene_t *scene, uint64_t number, uint32_t pack)
+{
+    const rmt_chunk_t chunk = s_chunk(number);
+    rmt_auto_str path = s_own_index(scene->root);
+    const size_t size = fixture_size(path);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    uint8_t *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    assert_true(data != MAP_FAILED);
+    uint8_t *slot = memmem(data, size, chunk.id.bytes, RMT_ID_SIZE);
+    assert_non_null(slot);
+    rmt_slot_t old;
+    rmt_slot_decode(&old, slot);
+    rmt_slot_t new = old;
+    new.pack = pack;
+    rmt_slot_encode(slot, &new);
+    assert_int_equal(munmap(data, size), 0);
+    return old.pack;
+}
+
+// A million slots go to an index of the batch's own, and are found there; one that names
+// no pack is none.
 static void
 test_a_batch_of_over_a_million_chunks_keeps_each(void **state)
 {
@@ -406,6 +447,9 @@ test_a_batch_of_over_a_million_chunks_keeps_each(void **state)
     rmt_chunk_t chunk;
     RMT_OK(rmt_store_get(store, &first.id, false, &chunk, &error));
     assert_memory_equal(chunk.data, "r", 1);
+    const uint32_t pack = s_change_pack(&scene, 1, UINT32_MAX);
+    s_assert_has(&scene, 1, false);
+    (void) s_change_pack(&scene, 1, pack);
     RMT_OK(s_commit(&scene, &error));
     for (uint64_t number = 0; number <= last; number += last / 100)
         s_assert_has(&scene, number, true);
