@@ -1,6 +1,7 @@
 #include "wire/rmt_codec.h"
 #include "wire/rmt_arena.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_utf8.h"
 #include "crypto/rmt_id.h"
 #include "wire/rmt_scan.h"
 #include "ramet.pb-c.h"
@@ -231,15 +232,15 @@ static const char *
 s_encode_text(rmt_arena_t *arena, const row_t *row, const char *text)
 {
     size_t size = strlen(text);
-    const bool is_good = size <= row->max && rmt_scan_text(text, size) == size;
+    const bool is_good = size <= row->max && rmt_utf8_span(text, size) == size;
     if (is_good)
         return text;
     assert(row->type == PROSE);
     size = size < row->max ? size : row->max;
     char *copy = rmt_arena_get(arena, size + 1);
     memcpy(copy, text, size);
-    for (size_t at = rmt_scan_text(copy, size); at < size;
-         at += rmt_scan_text(copy + at, size - at))
+    for (size_t at = rmt_utf8_span(copy, size); at < size;
+         at += rmt_utf8_span(copy + at, size - at))
         copy[at] = '?';
     return copy;
 }

@@ -19,7 +19,3 @@
 // deep).
 int rmt_scan(const ProtobufCMessageDescriptor *descriptor, const void *data, size_t size,
              size_t fields_max, size_t *fields_out, rmt_error_t *error);
-
-// How many bytes from the start are UTF-8 without NUL (RFC 3629: shortest form, no
-// surrogates): size when all are.
-size_t rmt_scan_text(const void *data, size_t size);
