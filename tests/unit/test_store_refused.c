@@ -386,35 +386,16 @@ static const row_t s_full_rows[] = {
      "map index "},
 };
 
-// The batch's own index, while it stands in tmp; free it.
-static char *
-s_own_index(const char *root)
-{
-    rmt_auto_str folder = fixture_file(root, "tmp", 0);
-    const char *name = strrchr(folder, '/') + 1;
-    rmt_auto_str inside = rmt_text("tmp/%s", name);
-    for (size_t i = 0; i < fixture_count(root, inside); i++) {
-        rmt_auto_str path = fixture_file(root, inside, i);
-        const char *end = strrchr(path, '.');
-        if (end && strcmp(end, ".index") == 0)
-            return rmt_take(&path);
-    }
-    fail_msg("%s has no index", folder);
-    return NULL;
-}
-
-// Give the slot of a chunk in the batch's own index another number of its pack; returns
-// the one before.
+// Give the slot of a chunk in one index another number of its pack; returns the one
+// before.
 static uint32_t
-s_change_pack(scene_t *scene, uint64_t number, uint32_t pack)
+s_change_slot(const char *path, const rmt_id_t *id, uint32_t pack)
 {
-    const rmt_chunk_t chunk = s_chunk(number);
-    rmt_auto_str path = s_own_index(scene->root);
     const size_t size = fixture_size(path);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     uint8_t *data = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     assert_true(data != MAP_FAILED);
-    uint8_t *slot = memmem(data, size, chunk.id.bytes, RMT_ID_SIZE);
+    uint8_t *slot = memmem(data, size, id->bytes, RMT_ID_SIZE);
     assert_non_null(slot);
     rmt_slot_t old;
     rmt_slot_decode(&old, slot);
@@ -423,6 +404,24 @@ s_change_pack(scene_t *scene, uint64_t number, uint32_t pack)
     rmt_slot_encode(slot, &new);
     assert_int_equal(munmap(data, size), 0);
     return old.pack;
+}
+
+// The same in each index below tmp: beside the batch's own lies the one of a child that
+// was refused to map it, and which of them a folder names first is not said.
+static uint32_t
+s_change_pack(scene_t *scene, uint64_t number, uint32_t pack)
+{
+    const rmt_chunk_t chunk = s_chunk(number);
+    rmt_auto_str folder = fixture_file(scene->root, "tmp", 0);
+    rmt_auto_str inside = rmt_text("tmp/%s", strrchr(folder, '/') + 1);
+    uint32_t old = UINT32_MAX;
+    for (size_t i = 0; i < fixture_count(scene->root, inside); i++) {
+        rmt_auto_str path = fixture_file(scene->root, inside, i);
+        const char *end = strrchr(path, '.');
+        if (end && strcmp(end, ".index") == 0)
+            old = s_change_slot(path, &chunk.id, pack);
+    }
+    return old;
 }
 
 // A million slots go to an index of the batch's own, and are found there; one that names
