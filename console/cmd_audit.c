@@ -243,7 +243,9 @@ static const option_t s_list_options[] = {
     {NULL, NULL, NULL},
 };
 static const option_t s_verify_options[] = {
-    {"key", "KEY", "the key that signs: its digits, or a file audit.pub; asks no broker"},
+    {"key", "KEY",
+     "a key that signs: its digits, or a file audit.pub; may be given several times, and "
+     "asks no broker"},
     {NULL, NULL, NULL},
 };
 
