@@ -137,6 +137,16 @@ command_print_help(const command_t *command)
     s_print_options(command_common);
 }
 
+// The size of the first sentence; a point in a word (FILE.pub) does not end it.
+static size_t
+s_first_sentence(const char *text)
+{
+    size_t size = strcspn(text, ".\n");
+    while (text[size] == '.' && !strchr(" \n", text[size + 1]))
+        size += 1 + strcspn(text + size + 1, ".\n");
+    return size;
+}
+
 void
 command_print_overview(const char *noun)
 {
@@ -147,7 +157,7 @@ command_print_overview(const char *noun)
                 continue;
             char left[64];
             snprintf(left, sizeof left, "%s %s %s", row->noun, row->verb, row->operands);
-            printf("  %-44s %.*s\n", left, (int) strcspn(row->help, ".\n"), row->help);
+            printf("  %-44s %.*s\n", left, (int) s_first_sentence(row->help), row->help);
         }
     }
     puts("\nramet NOUN VERB --help explains a verb and its options.\nExit status: 0 "

@@ -8,6 +8,15 @@ ramet=${RAMET_BUILD:-build/release}/bin/ramet
 tables=$("$ramet" --help | sed -nE 's/^  ([a-z]+) ([a-z]*) .*/\1 \2/p')
 [ "$(wc -l <<<"$tables")" -gt 30 ] || { echo "$ramet --help shows no commands"; exit 1; }
 
+# The overview has the first sentence of each help text, whole.
+while IFS= read -r line; do
+  read -r noun verb _ <<<"$line"
+  [[ $verb =~ ^[a-z]+$ ]] || verb=""
+  # shellcheck disable=SC2086
+  help=$("$ramet" $noun $verb --help | sed -n 3p) brief=${line:47}
+  [[ $help == "$brief." || $help == "$brief. "* ]] || { echo "ramet --help cuts the help of $noun $verb: $brief"; exit 1; }
+done < <("$ramet" --help | grep -E '^  [a-z]')
+
 # Strings that are written in parts are joined; a word that is put together at run time is left out.
 # shellcheck disable=SC2016
 named=$(find README.md docs console broker lib workers ops -type f \
