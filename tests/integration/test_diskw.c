@@ -1,5 +1,6 @@
 // ramet-diskw as its agent drives it: real pipes, a real disk file behind a real loop
 // device. Needs root.
+#include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 
 #include "agent/source/default_layout.h"
@@ -10,7 +11,6 @@
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
-#include "agent/disk_tools/pipe.h"
 #include "store/rmt_store.h"
 #include "agent/disk_tools/scratch.h"
 
@@ -79,25 +79,6 @@ s_capture(const bench_t *self, rmt_id_t *root_out, rmt_capture_report_t *report_
     RMT_OK(rmt_store_commit(self->store, &error));
 }
 
-static void
-s_spawn(bench_t *self)
-{
-    int down[2], up[2];
-    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
-    rmt_auto_str program = rmt_text("%s/ramet-diskw", getenv("RAMET_BIN"));
-    self->pid = fork();
-    if (self->pid == 0) {
-        dup2(down[0], STDIN_FILENO);
-        dup2(up[1], STDOUT_FILENO);
-        execl(program, program, (char *) NULL);
-        _exit(127);
-    }
-    close(down[0]);
-    close(up[1]);
-    self->pipe = rmt_pipe_new(up[0], down[1]);
-}
-
 static int
 s_setup(void **state)
 {
@@ -125,7 +106,7 @@ s_setup(void **state)
     volume->bytes_tree = report.size;
     rmt_capture_report_clear(&report);
     rmt_default_layout_settle(self->layout);
-    s_spawn(self);
+    self->pid = writer_process_start(&self->pipe);
     *state = self;
     return 0;
 }

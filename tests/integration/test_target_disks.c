@@ -1,6 +1,7 @@
 // Disks as targets may have them: that fail, that let nothing be written (T18), and files
 // below /dev. The writer as its agent drives it, over a real loop device, and what the
 // agent looks at before. Needs root.
+#include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 
 #include <fcntl.h>
@@ -12,7 +13,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "agent/disk_tools/pipe.h"
 #include "agent/install/prepare.h"
 #include "agent/source/default_layout.h"
 #include "base/rmt_auto.h"
@@ -90,20 +90,9 @@ typedef struct {
 static writer_t
 s_start_writer(void)
 {
-    int down[2], up[2];
-    rmt_auto_str program = rmt_text("%s/ramet-diskw", getenv("RAMET_BIN"));
-    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
-    const pid_t pid = fork();
-    if (pid == 0) {
-        dup2(down[0], STDIN_FILENO);
-        dup2(up[1], STDOUT_FILENO);
-        execl(program, program, (char *) NULL);
-        _exit(127);
-    }
-    close(down[0]);
-    close(up[1]);
-    return (writer_t){pid, rmt_pipe_new(up[0], down[1])};
+    writer_t writer;
+    writer.pid = writer_process_start(&writer.pipe);
+    return writer;
 }
 
 static void

@@ -1,5 +1,6 @@
 // The system calls that the running writer may make: they are put into it as a taken-over
 // writer would make them.
+#include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 #include "tools/rmt_wait.h"
 
@@ -20,7 +21,6 @@
 #include <unistd.h>
 
 #include "agent/diskw/filter.h"
-#include "agent/disk_tools/pipe.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
@@ -87,20 +87,7 @@ static int
 s_setup(void **state)
 {
     writer_t *self = calloc(1, sizeof *self);
-    int down[2], up[2];
-    rmt_auto_str program = rmt_text("%s/ramet-diskw", getenv("RAMET_BIN"));
-    assert_int_equal(pipe2(down, O_CLOEXEC), 0);
-    assert_int_equal(pipe2(up, O_CLOEXEC), 0);
-    self->pid = fork();
-    if (self->pid == 0) {
-        dup2(down[0], STDIN_FILENO);
-        dup2(up[1], STDOUT_FILENO);
-        execl(program, program, (char *) NULL);
-        _exit(127);
-    }
-    close(down[0]);
-    close(up[1]);
-    self->pipe = rmt_pipe_new(up[0], down[1]);
+    self->pid = writer_process_start(&self->pipe);
     *state = self;
     return 0;
 }

@@ -1,15 +1,14 @@
 // What the process of the writer may do.
+#include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 #include "tools/rmt_wait.h"
 
-#include <fcntl.h>
 #include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -17,21 +16,13 @@
 #define WAIT_MS 20000
 
 static pid_t s_pid;
-static int s_input[2];
+static rmt_pipe_t *s_pipe;
 
-// A writer that waits for its order.
 static int
 s_setup(void **state)
 {
     (void) state;
-    rmt_auto_str program = rmt_text("%s/ramet-diskw", getenv("RAMET_BIN"));
-    assert_int_equal(pipe2(s_input, O_CLOEXEC), 0);
-    s_pid = fork();
-    if (s_pid == 0) {
-        dup2(s_input[0], STDIN_FILENO);
-        execl(program, program, (char *) NULL);
-        _exit(127);
-    }
+    s_pid = writer_process_start(&s_pipe);
     return 0;
 }
 
@@ -39,8 +30,7 @@ static int
 s_teardown(void **state)
 {
     (void) state;
-    close(s_input[0]);
-    close(s_input[1]);
+    rmt_pipe_destroy(&s_pipe);
     return waitpid(s_pid, NULL, 0) == s_pid ? 0 : -1;
 }
 
