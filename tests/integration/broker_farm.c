@@ -10,7 +10,6 @@
 #include "base/rmt_random.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
-#include "base/rmt_process.h"
 #include "crypto/rmt_id.h"
 #include "net/rmt_enrol.h"
 
@@ -476,11 +475,7 @@ broker_count_in_log(const broker_farm_t *farm, const char *words)
 void
 broker_eval(const broker_farm_t *farm, const char *script, char *answer, size_t size)
 {
-    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, "eval", script,
-                                 "0",         NULL};
-    rmt_error_t error = {0};
-    rmt_auto_str output = NULL;
-    RMT_OK(rmt_process_run(words, NULL, &output, &error));
+    rmt_auto_str output = redis_server_eval(&farm->redis, script);
     snprintf(answer, size, "%.*s", (int) strcspn(output, "\n"), output);
 }
 

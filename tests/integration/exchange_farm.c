@@ -154,3 +154,13 @@ exchange_say(zsock_t *socket, const rmt_msg_t *msg)
     rmt_error_t error = {0};
     RMT_OK(rmt_socket_send(socket, NULL, msg, true, &error));
 }
+
+rmt_msg_t *
+exchange_fetch(const rmt_id_t *image, const rmt_id_t *ids, size_t count, uint64_t window)
+{
+    rmt_msg_t *fetch = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(fetch->id, image->bytes, RMT_ID_SIZE);
+    fetch->window = window;
+    fetch->ids = zchunk_new(ids, count * RMT_ID_SIZE);
+    return fetch;
+}

@@ -41,5 +41,9 @@ rmt_msg_t *exchange_recv(zsock_t *socket, int timeout_ms);
 
 void exchange_say(zsock_t *socket, const rmt_msg_t *msg);
 
+// FETCH of so many chunks, with this credit. Caller owns the result.
+rmt_msg_t *exchange_fetch(const rmt_id_t *image, const rmt_id_t *ids, size_t count,
+                          uint64_t window);
+
 #define CASE(name)                                                                       \
     cmocka_unit_test_setup_teardown(name, exchange_farm_open, exchange_farm_close)

@@ -14,6 +14,7 @@
 #include "tools/rmt_wait.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "base/rmt_process.h"
 
 #define START_MS 10000
 #define END_MS 10000
@@ -91,6 +92,17 @@ redis_server_load(const redis_server_t *self, const char *library, size_t size)
     fclose(link);
     if (reply[0] != '$')
         fail_msg("%s", reply);
+}
+
+char *
+redis_server_eval(const redis_server_t *self, const char *script)
+{
+    const char *const words[] = {"redis-cli", "-s", self->socket, "eval",
+                                 script,      "0",  NULL};
+    rmt_error_t error = {0};
+    char *output = NULL;
+    RMT_OK(rmt_process_run(words, NULL, &output, &error));
+    return output;
 }
 
 void

@@ -17,6 +17,8 @@ void redis_server_end(redis_server_t *self, int signal);
 void redis_server_start(redis_server_t *self);
 // Load a library of functions in place of the one that has its name.
 void redis_server_load(const redis_server_t *self, const char *library, size_t size);
+// What redis-cli prints of a script. Caller owns the result.
+char *redis_server_eval(const redis_server_t *self, const char *script);
 // End it and remove the folder.
 void redis_server_destroy(redis_server_t *self);
 

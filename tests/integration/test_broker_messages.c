@@ -53,6 +53,27 @@ s_count_tasks(zsock_t *socket)
     }
 }
 
+// A source web that has told what it does. Caller owns the result.
+static zsock_t *
+s_greet_source(broker_farm_t *farm)
+{
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    zsock_t *socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
+    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    return socket;
+}
+
+// It takes one task. Caller owns the result.
+static rmt_msg_t *
+s_credit(void)
+{
+    rmt_msg_t *credit = rmt_msg_new(RMT_MSG_CREDIT);
+    rmt_msg_text(&credit->service, "capture@source/web");
+    credit->slots = 1;
+    return credit;
+}
+
 // [1.22]: two tasks wait; without CREDIT none of them comes, with CREDIT for one comes
 // one.
 static void
@@ -61,10 +82,7 @@ test_no_more_tasks_come_than_the_credit_allows(void **state)
     broker_farm_t *farm = *state;
     rmt_error_t error = {0};
     hand_t *imager = hand_hire_imager(farm);
-    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
-    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
-    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
-    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    rmt_auto(zsock) socket = s_greet_source(farm);
     for (int i = 0; i < 2; i++) {
         rmt_auto_str body = rmt_text("source=web name=img%d", i);
         rmt_auto(rmt_msg) made = broker_need(farm, "image.create", body, "");
@@ -72,9 +90,7 @@ test_no_more_tasks_come_than_the_credit_allows(void **state)
             broker_await_job(farm, rmt_record_text(made->body, "job", ""), "running");
     }
     assert_int_equal(s_count_tasks(socket), 0);
-    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
-    rmt_msg_text(&credit->service, "capture@source/web");
-    credit->slots = 1;
+    rmt_auto(rmt_msg) credit = s_credit();
     rmt_auto(rmt_msg) first = broker_say(socket, credit, RMT_MSG_TASK);
     assert_int_equal(s_count_tasks(socket), 0);
     assert_null(broker_hear(socket, 500)); // More than one look of the broker
@@ -112,15 +128,10 @@ test_a_task_that_was_never_sent_is_offered_again(void **state)
     broker_farm_t *farm = *state;
     rmt_error_t error = {0};
     hand_t *imager = hand_hire_imager(farm);
-    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
-    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
-    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
-    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    rmt_auto(zsock) socket = s_greet_source(farm);
     rmt_auto_str job = broker_submit(farm, NULL);
     rmt_auto(rmt_msg) waits = broker_await_job(farm, job, "running");
-    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
-    rmt_msg_text(&credit->service, "capture@source/web");
-    credit->slots = 1;
+    rmt_auto(rmt_msg) credit = s_credit();
 
     kill(farm->redis.pid, SIGSTOP);
     RMT_OK(rmt_socket_send(socket, NULL, credit, true, &error));
@@ -152,13 +163,8 @@ test_the_percentage_of_a_worker_that_has_gone_is_forgotten(void **state)
     broker_farm_t *farm = *state;
     rmt_error_t error = {0};
     hand_t *imager = hand_hire_imager(farm);
-    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
-    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
-    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
-    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
-    rmt_auto(rmt_msg) credit = rmt_msg_new(RMT_MSG_CREDIT);
-    rmt_msg_text(&credit->service, "capture@source/web");
-    credit->slots = 1;
+    rmt_auto(zsock) socket = s_greet_source(farm);
+    rmt_auto(rmt_msg) credit = s_credit();
     RMT_OK(rmt_socket_send(socket, NULL, credit, true, &error));
     rmt_auto(rmt_msg) made = broker_need(farm, "image.create", "source=web name=w1", "");
     const char *job = rmt_record_text(made->body, "job", "");

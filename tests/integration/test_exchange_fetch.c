@@ -369,11 +369,8 @@ test_no_more_than_the_window_is_under_way(void **state)
     exchange_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
-    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
-    fetch->window = 256 * 1024;
-    fetch->ids =
-        zchunk_new(rmt_closure_at(closure, 0), rmt_closure_count(closure) * RMT_ID_SIZE);
+    rmt_auto(rmt_msg) fetch = exchange_fetch(&image, rmt_closure_at(closure, 0),
+                                             rmt_closure_count(closure), 256 * 1024);
     exchange_say(socket, fetch);
     size_t count = 0;
     const uint64_t cost = s_drink(socket, &count);
@@ -403,10 +400,8 @@ test_a_holder_keeps_to_its_own_window(void **state)
     exchange_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
-    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
-    fetch->window = RMT_SERVE_WINDOW;
-    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), RMT_IDS_MAX * RMT_ID_SIZE);
+    rmt_auto(rmt_msg) fetch =
+        exchange_fetch(&image, rmt_closure_at(closure, 0), RMT_IDS_MAX, RMT_SERVE_WINDOW);
     exchange_say(socket, fetch);
     size_t count = 0;
     const uint64_t cost = s_drink(socket, &count);
@@ -423,11 +418,8 @@ test_a_chunk_larger_than_the_window_travels_alone(void **state)
     exchange_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
-    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
-    fetch->window = 1;
-    fetch->ids =
-        zchunk_new(rmt_closure_at(closure, 0), rmt_closure_count(closure) * RMT_ID_SIZE);
+    rmt_auto(rmt_msg) fetch =
+        exchange_fetch(&image, rmt_closure_at(closure, 0), rmt_closure_count(closure), 1);
     exchange_say(socket, fetch);
     for (int i = 0; i < 2; i++) {
         size_t count = 0;
@@ -448,10 +440,8 @@ test_m15_file_lists_travel_compressed_and_encrypted(void **state)
     const rmt_id_t image = fixture_image(store, 1, 3000);
     exchange_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
-    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
-    fetch->window = 1024 * 1024;
-    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), 8 * RMT_ID_SIZE);
+    rmt_auto(rmt_msg) fetch =
+        exchange_fetch(&image, rmt_closure_at(closure, 0), 8, 1024 * 1024);
     rmt_auto(zsock) plain = zsock_new(ZMQ_DEALER);
     zsock_set_linger(plain, 0);
     assert_int_equal(zsock_connect(plain, "tcp://127.0.0.1:%u",
@@ -483,10 +473,8 @@ test_what_is_too_much_for_a_holder_is_refused_and_told(void **state)
     exchange_peers(farm, "add", &farm->alice, &image);
     rmt_auto(rmt_closure) closure = s_closure(farm, &image);
     rmt_auto(zsock) socket = exchange_raw(farm, &farm->alice);
-    rmt_auto(rmt_msg) fetch = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(fetch->id, image.bytes, RMT_ID_SIZE);
-    fetch->window = 1;
-    fetch->ids = zchunk_new(rmt_closure_at(closure, 0), RMT_IDS_MAX * RMT_ID_SIZE);
+    rmt_auto(rmt_msg) fetch =
+        exchange_fetch(&image, rmt_closure_at(closure, 0), RMT_IDS_MAX, 1);
     for (int i = 0; i < 10; i++) // 8,192 ids may wait
         exchange_say(socket, fetch);
     size_t refused = 0;

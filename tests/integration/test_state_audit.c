@@ -17,11 +17,7 @@
 static uint64_t
 s_eval(const state_farm_t *farm, const char *script)
 {
-    const char *const words[] = {"redis-cli", "-s", farm->redis.socket, "eval", script,
-                                 "0",         NULL};
-    rmt_error_t error = {0};
-    rmt_auto_str output = NULL;
-    RMT_OK(rmt_process_run(words, NULL, &output, &error));
+    rmt_auto_str output = redis_server_eval(&farm->redis, script);
     return strtoull(output, NULL, 10);
 }
 
