@@ -90,7 +90,8 @@ begin() { # KIND: sets job
     job=$(ramet image create web --name "i$count")
     ;;
   deploy)
-    job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
+    # It waits for its plan, which does not end when a stage stops one that the plan needs.
+    job=$(timeout 90 ramet deploy start web-1 --engine lab --targets n1 --yes) || fail "$cell: no job was begun within 90 s"
     installs=$((installs + 1))
     ;;
   esac
