@@ -184,7 +184,9 @@ growth || fail "a program has grown"
 none_open() { [ "$(ramet job list --json | jq '[.items[] | select(.state == "queued" or .state == "running")] | length')" = 0 ]; }
 cancel_boots() { # An install whose boot was cut off waits for it; nobody comes
   ramet job list --json | jq -r '.items[] | select(.state == "queued" or .state == "running") | .name' |
-    while read -r job; do ramet job cancel "$job" >/dev/null 2>&1 || true; done
+    while read -r job; do
+      [ "$(ramet job show "$job" --json | phase)" != awaiting-first-boot ] || ramet job cancel "$job" >/dev/null 2>&1 || true
+    done
 }
 within 120 none_open || { cancel_boots; within 60 none_open || { ramet job list >&2; fail "a job is stuck"; }; }
 within 60 few_descriptors || { paste -d ' ' "$farm/fds-before" "$farm/fds-after" >&2; fail "descriptors are left open"; }
