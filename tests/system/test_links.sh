@@ -97,7 +97,6 @@ whole() { # SECONDS: an image and an install by the installer at the other end
 
 # No target is absent while the link has these rules.
 absent() { [ "$(ramet target list --json | jq '[.items[] | select(.present != "yes")] | length')" != 0 ]; }
-all_present() { ! absent; }
 none_absent_for() { ! within "$1" absent || { ramet target list >&2; fail "$scenario: a target counts as absent"; }; }
 
 # ---- Scenarios
@@ -246,6 +245,7 @@ there "$source_dir/ops/lab" source "$farm" web "$farm/tree"
 there "$source_dir/ops/lab" target "$farm" n1 "$farm/n1.disk" 2G --like web
 there "$source_dir/ops/lab" target "$farm" n2 "$farm/n2.disk" 2G --like web --engine far
 eval "$(lab sh "$farm")"
+scenario=calm
 capture
 for scenario in $scenarios; do
   began=$SECONDS

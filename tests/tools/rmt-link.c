@@ -4,9 +4,8 @@
 // A and B are files of namespaces, such as /run/netns/hq. Each gets a TUN device "bad0",
 // without address; the link carries packets between the two. It first prints "seed SEED",
 // then reads standard input, a line a command, and answers each with a line:
-//   up|down|both RULES...   replace the rules of the way from B to A (up), from A to B,
-//   or
-//                           of both (link_way.h); answer "ok"
+//   up|down|both RULES...   replace the rules (link_way.h) of the way from B to A (up),
+//                           from A to B (down), or of both; answer "ok"
 //   counts                  answer what has happened to packets so far
 // It ends with its input. A word that it does not know is an error, and its end.
 #include <errno.h>

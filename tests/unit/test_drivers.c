@@ -316,7 +316,6 @@ test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
     RMT_OK(rmt_io_remove_tree(boot, &error));
 }
 
-// [5.10]: A list that passes the check may be wrong, but nothing is read outside of it.
 static void
 test_m12_a_kernel_is_named_with_what_was_not_read(void **state)
 {
@@ -344,6 +343,7 @@ test_m12_no_folder_for_the_lists_is_told(void **state)
     assert_non_null(strstr(error.text, "make folder /nowhere/"));
 }
 
+// [5.10]: A list that passes the check may be wrong, but nothing is read outside of it.
 static void
 test_m12_hostile_lists_are_refused_at_the_door(void **state)
 {
