@@ -20,7 +20,7 @@
 #define MIB ((size_t) 1 << 20)
 #define FRAME_SIZE ((size_t) 1000000)
 #define ENDLESS_COUNT 400
-#define GROWTH_MAX (80 * MIB) // It is looked for ten times a second
+#define GROWTH_MAX (80 * MIB) // The holder looks ten times a second; this comes between
 #define LIMIT_MS 20000
 #define HALF_OPEN_MS 10000 // A handshake has 2 s; and a slow machine
 

@@ -92,7 +92,8 @@ __wrap_rmt_audit_file_key(const rmt_audit_file_t *self, rmt_sign_key_t *key_out,
                           rmt_error_t *error)
 {
     (void) error;
-    static rmt_sign_key_t keys[SIM_BROKERS]; // Other ones in each process: all the same
+    // They differ from one run of the program to the next, and no trace tells them.
+    static rmt_sign_key_t keys[SIM_BROKERS];
     static const rmt_sign_key_t none;
     rmt_sign_key_t *key = &keys[self->shelf - s_audit.shelves];
     if (memcmp(key, &none, sizeof none) == 0)
