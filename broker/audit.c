@@ -104,13 +104,12 @@ static int
 s_open(rmt_audit_t *self, rmt_error_t *error)
 {
     rmt_auto_str last = NULL;
-    self->is_open = false;
+    self->is_open = self->is_begun = false;
     if (rmt_audit_file_open(self->file, &last, error) == -1 ||
         rmt_audit_file_key(self->file, &self->key, error) == -1 ||
         s_take_last(self, last, error) == -1)
         return -1;
     rmt_sign_key_text(&self->key, self->key_text);
-    self->is_begun = false;
     self->is_open = self->is_dirty = true;
     return 0;
 }

@@ -130,10 +130,9 @@ s_torn(const char *data, size_t size)
     return end ? (size_t) (data + size - end) - 1 : size;
 }
 
-// The last line; its tail, if a crash has torn it, is taken off. A file without a whole
-// line is as good as none.
+// The last line, unless the file ends with what is no line: that is taken off.
 static int
-s_read_last(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
+s_read_end(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
 {
     const size_t most = 2 * RMT_CHAIN_LINE_MAX;
     const size_t size = self->size < most ? (size_t) self->size : most;
@@ -147,12 +146,22 @@ s_read_last(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
             fsync(self->fd) == -1)
             return rmt_fail_errno(error, "take the torn end off");
         self->size -= torn;
-    }
-    if (size == torn)
         return 0;
-    data[size - torn - 1] = '\0';
-    const char *before = strrchr(data, '\n');
-    *last_out = rmt_text("%s\n", before ? before + 1 : data);
+    }
+    const char *before = memrchr(data, '\n', size - 1);
+    const char *last = before ? before + 1 : data;
+    *last_out = rmt_text("%.*s", (int) (data + size - last), last);
+    return 0;
+}
+
+// The last line; what a crash has torn behind it is taken off, however long that is. A file
+// without a whole line is as good as none.
+static int
+s_read_last(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
+{
+    while (!*last_out && self->size > 0)
+        if (s_read_end(self, last_out, error) == -1)
+            return -1;
     return 0;
 }
 
@@ -240,11 +249,15 @@ int
 rmt_audit_file_next(rmt_audit_file_t *self, uint64_t n, rmt_error_t *error)
 {
     assert(self && n > 0 && error);
+    struct stat status;
     rmt_auto_str path = s_path(self, n);
     rmt_auto_fd fd =
-        open(path, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
-    if (fd == -1)
+        open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+    if (fd == -1 || fstat(fd, &status) == -1)
         return rmt_fail_errno(error, "make %s", path);
+    // One without lines is there when the last try could write none.
+    if (!S_ISREG(status.st_mode) || status.st_size > 0)
+        return rmt_fail(error, RMT_E_CORRUPT, "another program has made %s", path);
     if (rmt_io_sync_parent(path, error) == -1)
         return -1;
     s_close(&self->fd);

@@ -27,7 +27,8 @@ int rmt_audit_file_key(const rmt_audit_file_t *self, rmt_sign_key_t *key_out,
 uint64_t rmt_audit_file_size(const rmt_audit_file_t *self);
 int64_t rmt_audit_file_begun_ms(const rmt_audit_file_t *self);
 
-// Begin a new file, whose first line has this number. 0, or -1: IO, NO_SPACE.
+// Begin a new file, whose first line has this number; one that has no lines yet is taken.
+// 0, or -1: CORRUPT when it has some, and the folder must be opened anew; IO, NO_SPACE.
 int rmt_audit_file_next(rmt_audit_file_t *self, uint64_t n, rmt_error_t *error);
 
 // Write whole lines durably, or nothing. Blocks for an fsync.

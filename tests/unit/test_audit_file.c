@@ -132,6 +132,67 @@ test_a_torn_line_is_taken_off(void **state)
     s_need_text(self, SECOND, "four\n");
 }
 
+// What a crash leaves at the end may be longer than any line, and without an end of line.
+static void
+test_whole_lines_before_a_long_torn_end_stay(void **state)
+{
+    fixture_t *self = *state;
+    const size_t size = 3 * RMT_CHAIN_LINE_MAX;
+    rmt_auto_str torn = malloc(size + 1);
+    assert_non_null(torn);
+    memset(torn, 'x', size);
+    torn[size] = '\0';
+    s_next(self, 1);
+    s_append(self, "one\ntwo\n");
+    s_write_over(self, FIRST, O_APPEND, torn);
+    rmt_auto_str last = s_open(self);
+    assert_non_null(last);
+    assert_string_equal(last, "two\n");
+    s_need_text(self, FIRST, "one\ntwo\n");
+}
+
+// The last line is found whole also when the torn end leaves it at the edge of what was
+// read.
+static void
+test_a_long_line_before_a_torn_end_is_found(void **state)
+{
+    fixture_t *self = *state;
+    const size_t size = RMT_CHAIN_LINE_MAX - 1;
+    rmt_auto_str line = malloc(size + 2);
+    rmt_auto_str torn = malloc(size + 3);
+    assert_true(line && torn);
+    memset(line, 'x', size);
+    line[size] = '\n';
+    line[size + 1] = '\0';
+    memset(torn, 'y', size + 2);
+    torn[size + 2] = '\0';
+    s_next(self, 1);
+    s_append(self, "one\n");
+    s_append(self, line);
+    s_write_over(self, FIRST, O_APPEND, torn);
+    rmt_auto_str last = s_open(self);
+    assert_non_null(last);
+    assert_string_equal(last, line);
+}
+
+// The first line of a file may find a full disk after its file was made: the next try takes
+// that file.
+static void
+test_a_file_without_lines_is_begun_again(void **state)
+{
+    fixture_t *self = *state;
+    rmt_error_t error = {0};
+    s_next(self, 1);
+    s_append(self, "one\ntwo\n");
+    s_next(self, 3);
+    s_next(self, 3);
+    s_append(self, "three\n");
+    s_need_text(self, SECOND, "three\n");
+    RMT_FAILS(rmt_audit_file_next(self->file, 3, &error), RMT_E_CORRUPT);
+    s_append(self, "four\n");
+    s_need_text(self, SECOND, "three\nfour\n");
+}
+
 // A batch that does not fit leaves nothing behind, and is written when there is space.
 static void
 test_a_batch_is_written_whole_or_not_at_all(void **state)
@@ -233,6 +294,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_the_last_line_is_found_again),
         CASE(test_a_torn_line_is_taken_off),
+        CASE(test_whole_lines_before_a_long_torn_end_stay),
+        CASE(test_a_long_line_before_a_torn_end_is_found),
+        CASE(test_a_file_without_lines_is_begun_again),
         CASE(test_a_batch_is_written_whole_or_not_at_all),
         CASE(test_a_file_that_others_change_is_refused),
         CASE(test_a_folder_has_one_writer),
