@@ -154,8 +154,8 @@ s_read_end(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
     return 0;
 }
 
-// The last line; what a crash has torn behind it is taken off, however long that is. A file
-// without a whole line is as good as none.
+// The last line; what a crash has torn behind it is taken off, however long that is. A
+// file without a whole line is as good as none.
 static int
 s_read_last(rmt_audit_file_t *self, char **last_out, rmt_error_t *error)
 {

@@ -13,8 +13,6 @@
 #include "broker/keyring.h"
 
 #define STATE_FILE_MAX 4096
-#define MOMENT_IS "\nmoment = \""
-#define ID_IS "\nid = \""
 #define STATE_FREE_MIN ((uint64_t) 64 * 1024)
 
 // ---- The state file: era and youngest known entry, by which a restored Redis is known;
@@ -28,13 +26,50 @@ s_new_id(rmt_broker_t *self)
     rmt_uid_text(uid, self->id);
 }
 
+// id: NULL in a file of an older version, which has no moment either. Caller owns.
+static char *
+s_text(uint32_t era, const rmt_known_t *known, const char *id)
+{
+    return id ? rmt_text("era = %u\naudit = \"%s\"\nmoment = \"%s\"\nid = \"%s\"\n", era,
+                         known->id, known->moment, id)
+              : rmt_text("era = %u\naudit = \"%s\"\n", era, known->id);
+}
+
+static void
+s_value(const char *data, const char *name, const char *digits, char *out, size_t size)
+{
+    const char *at = strstr(data, name);
+    at = at ? at + strlen(name) : "";
+    snprintf(out, size, "%.*s", (int) strspn(at, digits), at);
+}
+
+// All that is read, written again, is the file: nothing in it is damaged unseen.
+static bool
+s_read(rmt_broker_t *self, const char *data)
+{
+    uint64_t ms = 0, n = 0;
+    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%" SCNu64 "-%" SCNu64 "\"",
+               &self->file_era, &ms, &n) != 3)
+        return false;
+    snprintf(self->file.id, sizeof self->file.id, "%" PRIu64 "-%" PRIu64, ms, n);
+    s_value(data, "\nmoment = \"", "0123456789", self->file.moment,
+            sizeof self->file.moment);
+    s_value(data, "\nid = \"", "0123456789abcdef", self->id, sizeof self->id);
+    self->is_id_saved = strlen(self->id) == sizeof self->id - 1;
+    rmt_auto_str again =
+        s_text(self->file_era, &self->file, self->is_id_saved ? self->id : NULL);
+    if (!self->is_id_saved)
+        s_new_id(self);
+    return streq(data, again);
+}
+
 int
 rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
 {
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    if (rmt_io_load(self->settings->state_file, STATE_FILE_MAX, &data, &size, error) ==
-        -1) {
+    const char *path = self->settings->state_file;
+    if (rmt_io_load(path, STATE_FILE_MAX, &data, &size, error) == -1) {
         if (error->code == RMT_E_NOT_FOUND) {
             snprintf(self->known.id, sizeof self->known.id, "0-0");
             s_new_id(self);
@@ -42,19 +77,12 @@ rmt_broker_load(rmt_broker_t *self, rmt_error_t *error)
         }
         return -1;
     }
-    // A file of an older version has neither moment nor id.
-    const char *moment = strstr(data, MOMENT_IS), *id = strstr(data, ID_IS);
-    if (moment)
-        (void) sscanf(moment, MOMENT_IS "%23[0-9]", self->file.moment);
-    self->is_id_saved = id && sscanf(id, ID_IS "%32[0-9a-f]", self->id) == 1;
-    if (!self->is_id_saved)
-        s_new_id(self);
-    if (sscanf(data, "era = %" SCNu32 "\naudit = \"%47[0-9-]\"", &self->file_era,
-               self->file.id) != 2)
-        return rmt_fail(
-            error, RMT_E_CONFIG,
-            "%s is not the state file of a broker; move it away to begin with a new one",
-            self->settings->state_file);
+    if (strlen(data) != size || !s_read(self, data))
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the state file of this broker, %s, is damaged or another "
+                        "program's; move it away, keep it, and start the broker: it "
+                        "begins with a new one",
+                        path);
     self->known = self->file;
     return 0;
 }
@@ -85,9 +113,7 @@ rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
     if (self->is_id_saved && era == self->file_era && streq(last->id, self->file.id) &&
         streq(last->moment, self->file.moment))
         return 0;
-    rmt_auto_str text =
-        rmt_text("era = %u\naudit = \"%s\"" MOMENT_IS "%s\"" ID_IS "%s\"\n", era,
-                 last->id, last->moment, self->id);
+    rmt_auto_str text = s_text(era, last, self->id);
     if (RMT_FAILPOINT("broker.state.save") == -1)
         return rmt_fail_errno(error, "save %s", self->settings->state_file);
     if (rmt_io_save(self->settings->state_file, text, strlen(text), 0600, error) == -1)

@@ -175,8 +175,8 @@ test_a_long_line_before_a_torn_end_is_found(void **state)
     assert_string_equal(last, line);
 }
 
-// The first line of a file may find a full disk after its file was made: the next try takes
-// that file.
+// The first line of a file may find a full disk after its file was made: the next try
+// takes that file.
 static void
 test_a_file_without_lines_is_begun_again(void **state)
 {
