@@ -1,6 +1,7 @@
 #include "crypto/rmt_chain.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "crypto/rmt_hex.h"
 #include "crypto/rmt_id.h"
 
 #include <assert.h>
@@ -17,7 +18,6 @@
 #define KEY "\",\"key\":\""
 #define END "\"}"
 #define LENGTH(literal) (sizeof(literal) - 1)
-#define SIGNATURE_DIGITS (2 * (size_t) RMT_SIGN_SIZE)
 
 static void
 s_hash(const uint8_t prev[RMT_CHAIN_LINK_SIZE], const char *body, size_t size,
@@ -116,22 +116,10 @@ s_take_end(rest_t *rest, const char *literal)
     return true;
 }
 
-// Lower-case digits alone, so that one line has one form.
-static bool
-s_digits(const char *at, uint8_t *out, size_t size)
-{
-    char text[SIGNATURE_DIGITS + 1];
-    size_t used = 0;
-    memcpy(text, at, 2 * size);
-    text[2 * size] = '\0';
-    return strspn(text, "0123456789abcdef") == 2 * size &&
-           sodium_hex2bin(out, size, text, 2 * size, NULL, &used, NULL) == 0;
-}
-
 static bool
 s_take_digits(rest_t *rest, uint8_t *out, size_t size)
 {
-    if (rest->size < 2 * size || !s_digits(rest->at, out, size))
+    if (rest->size < 2 * size || !rmt_hex_read(out, size, rest->at))
         return false;
     rest->at += 2 * size;
     rest->size -= 2 * size;
@@ -141,7 +129,8 @@ s_take_digits(rest_t *rest, uint8_t *out, size_t size)
 static bool
 s_take_digits_end(rest_t *rest, uint8_t *out, size_t size)
 {
-    if (rest->size < 2 * size || !s_digits(rest->at + rest->size - 2 * size, out, size))
+    if (rest->size < 2 * size ||
+        !rmt_hex_read(out, size, rest->at + rest->size - 2 * size))
         return false;
     rest->size -= 2 * size;
     return true;

@@ -1,4 +1,5 @@
 #include "crypto/rmt_id.h"
+#include "crypto/rmt_hex.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -84,14 +85,6 @@ rmt_id_text(const rmt_id_t *id, char out[RMT_ID_TEXT_SIZE])
     return out;
 }
 
-static int
-s_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 int
 rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error)
 {
@@ -100,15 +93,9 @@ rmt_id_parse(rmt_id_t *id_out, const char *text, rmt_error_t *error)
         return rmt_fail(error, RMT_E_USAGE,
                         "\"%.80s\" is not an id; an id has %d hexadecimal digits", text,
                         2 * RMT_ID_SIZE);
-    for (size_t i = 0; i < RMT_ID_SIZE; i++) {
-        const int high = s_digit(text[2 * i]);
-        const int low = s_digit(text[2 * i + 1]);
-        if (high < 0 || low < 0)
-            return rmt_fail(error, RMT_E_USAGE,
-                            "\"%s\" is not an id; an id has hexadecimal digits alone",
-                            text);
-        id.bytes[i] = (uint8_t) (high << 4 | low);
-    }
+    if (!rmt_hex_read(id.bytes, sizeof id.bytes, text))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" is not an id; an id has hexadecimal digits alone", text);
     if (id.bytes[0] != RMT_ID_SHA256)
         return rmt_fail(error, RMT_E_USAGE, "id %s has an unknown algorithm", text);
     *id_out = id;

@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
+#include "crypto/rmt_hex.h"
 #include "crypto/rmt_secret.h"
 
 #include <assert.h>
@@ -144,9 +145,7 @@ rmt_sign_key_text(const rmt_sign_key_t *key, char out[RMT_SIGN_PUBLIC_TEXT_SIZE]
 static bool
 s_parse(uint8_t *out, size_t size, const char *text)
 {
-    size_t used = 0;
-    return strlen(text) == 2 * size && strspn(text, "0123456789abcdef") == 2 * size &&
-           sodium_hex2bin(out, size, text, 2 * size, NULL, &used, NULL) == 0;
+    return strlen(text) == 2 * size && rmt_hex_read(out, size, text);
 }
 
 bool

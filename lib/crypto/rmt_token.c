@@ -1,6 +1,7 @@
 // Enrolment tokens; contract in rmt_key.h.
 #include "crypto/rmt_key.h"
 #include "base/rmt_random.h"
+#include "crypto/rmt_hex.h"
 #include "crypto/rmt_secret.h"
 
 #include <assert.h>
@@ -75,12 +76,10 @@ rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error)
     uint8_t bytes[32];
     const char *at = text + 3;
     if (strlen(text) >= RMT_TOKEN_TEXT_SIZE || strncmp(text, "R1.", 3) != 0 ||
-        strspn(at, "0123456789abcdef") != 64)
+        !rmt_hex_read(bytes, sizeof bytes, at))
         return rmt_fail(error, RMT_E_USAGE,
                         "the text is not a token; make one with: ramet key token ROLE");
-    const int rc = sodium_hex2bin(bytes, sizeof bytes, at, 64, NULL, NULL, NULL);
-    assert(rc == 0);
-    at += 64;
+    at += 2 * sizeof bytes;
     if (*at++ != '.' || !s_take(&at, token.id, sizeof token.id, '.') ||
         !s_take_end(at, &token))
         return rmt_fail(

@@ -244,6 +244,27 @@ test_a_token_carries_the_brokers_key(void **state)
     }
 }
 
+// P18: one token has one text.
+static void
+test_a_token_has_lower_case_digits_alone(void **state)
+{
+    const fixture_t *self = *state;
+    rmt_error_t error = {0};
+    rmt_token_t token, back;
+    char text[RMT_TOKEN_TEXT_SIZE];
+    rmt_token_new(&token, self->key.public_text);
+    rmt_token_text(&token, text);
+    for (size_t i = 3; i < 3 + 64; i++) {
+        const char kept = text[i];
+        text[i] = 'A';
+        RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
+        text[i] = 'g';
+        RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
+        text[i] = kept;
+    }
+    RMT_OK(rmt_token_parse(&back, text, &error));
+}
+
 // P20: the broker that made the token knows it again, whatever the console adds.
 static void
 test_a_token_tells_a_trust_root(void **state)
@@ -285,6 +306,7 @@ main(void)
         CASE(test_a_token_is_never_twice_the_same),
         CASE(test_cut_and_lengthened_tokens_are_refused),
         CASE(test_a_token_carries_the_brokers_key),
+        CASE(test_a_token_has_lower_case_digits_alone),
         CASE(test_a_token_tells_a_trust_root),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
