@@ -54,37 +54,58 @@ rmt_rooted_reopen(int path_fd)
 {
     char path[FD_PATH_SIZE];
     struct stat info;
+    errno = ENXIO;
     if (fstat(path_fd, &info) == -1 || !S_ISREG(info.st_mode))
         return -1;
     return open(s_fd_path(path_fd, path), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 }
 
-int
-rmt_rooted_open(int root_fd, const char *path)
+// What a path gives that leads to nothing, also for the system whose tree this is.
+static bool
+s_leads_nowhere(int number)
 {
-    rmt_auto_fd fd = s_open(root_fd, path, O_PATH, 0, RESOLVE_FOLLOW);
-    return fd == -1 ? -1 : rmt_rooted_reopen(fd);
+    return number == ENOENT || number == ENOTDIR || number == ELOOP ||
+           number == ENAMETOOLONG;
 }
 
-char *
-rmt_rooted_load(int root_fd, const char *path, size_t *size_out)
+int
+rmt_rooted_open(int root_fd, const char *path, int *fd_out, rmt_error_t *error)
 {
-    rmt_auto_fd fd = rmt_rooted_open(root_fd, path);
+    rmt_auto_fd fd = s_open(root_fd, path, O_PATH, 0, RESOLVE_FOLLOW);
+    *fd_out = fd == -1 ? -1 : rmt_rooted_reopen(fd);
+    if (*fd_out != -1 || (fd == -1 ? s_leads_nowhere(errno) : errno == ENXIO))
+        return 0;
+    return rmt_fail_errno(error, "open /%s", s_relative(path));
+}
+
+int
+rmt_rooted_load(int root_fd, const char *path, char **data_out, size_t *size_out,
+                rmt_error_t *error)
+{
+    rmt_auto_fd fd = -1;
     struct stat info;
-    if (fd == -1 || fstat(fd, &info) == -1 || (size_t) info.st_size > FILE_SIZE_MAX)
-        return NULL;
-    char *data = malloc((size_t) info.st_size + 1);
+    *data_out = NULL;
+    if (rmt_rooted_open(root_fd, path, &fd, error) == -1)
+        return -1;
+    if (fd == -1)
+        return 0;
+    if (fstat(fd, &info) == -1)
+        return rmt_fail_errno(error, "status of /%s", s_relative(path));
+    const size_t size = (size_t) info.st_size;
+    if (size > FILE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "/%s has %zu bytes, and at most %zu are read", s_relative(path),
+                        size, FILE_SIZE_MAX);
+    rmt_auto_str data = malloc(size + 1);
     if (!data)
         abort();
-    rmt_error_t error;
-    if (rmt_io_read(fd, data, (size_t) info.st_size, &error) == -1) {
-        free(data);
-        return NULL;
-    }
-    data[info.st_size] = '\0';
+    if (rmt_io_read(fd, data, size, error) == -1)
+        return rmt_wrap(error, "/%s", s_relative(path));
+    data[size] = '\0';
     if (size_out)
-        *size_out = (size_t) info.st_size;
-    return data;
+        *size_out = size;
+    *data_out = rmt_take(&data);
+    return 0;
 }
 
 bool

@@ -16,14 +16,17 @@
 #include <sys/types.h>
 #include "base/rmt_error.h"
 
-// The regular file's bytes with a NUL behind them, or NULL when there is none (or it
-// is larger than 16 MiB or cannot be read). Caller owns them (free); size_out may be
-// NULL.
-char *rmt_rooted_load(int root_fd, const char *path, size_t *size_out);
+// Load the regular file: *data_out is its bytes with a NUL behind them, or NULL when the
+// path leads to none. Caller owns them (free); size_out may be NULL.
+// 0, or -1 when there is one that cannot be read: TOO_BIG (larger than 16 MiB), DISK, IO.
+int rmt_rooted_load(int root_fd, const char *path, char **data_out, size_t *size_out,
+                    rmt_error_t *error);
 
-// The regular file, opened for reading, or -1 when there is none. Caller owns it (close).
-int rmt_rooted_open(int root_fd, const char *path);
-// The same of what was opened with O_PATH, which stays open.
+// Open the regular file for reading: *fd_out is -1 when the path leads to none. Caller
+// owns it (close). 0, or -1: DISK, IO.
+int rmt_rooted_open(int root_fd, const char *path, int *fd_out, rmt_error_t *error);
+// What was opened with O_PATH, opened for reading when it is a regular file; the other
+// one stays open. Caller owns it (close). -1 with errno; ENXIO for what is none.
 int rmt_rooted_reopen(int path_fd);
 
 // Is there something at this path, symlinks followed?

@@ -36,12 +36,14 @@ s_tree(const kernel_t *self, const char *path, const char **rest_out)
     return fd;
 }
 
-static char *
-s_load(const kernel_t *self, const char *path, size_t *size_out)
+static int
+s_load(const kernel_t *self, const char *path, char **data_out, size_t *size_out,
+       rmt_error_t *error)
 {
     const char *rest;
     const int fd = s_tree(self, path, &rest);
-    return fd == -1 ? NULL : rmt_rooted_load(fd, rest, size_out);
+    *data_out = NULL;
+    return fd == -1 ? 0 : rmt_rooted_load(fd, rest, data_out, size_out, error);
 }
 
 static bool
@@ -167,8 +169,10 @@ s_give_lists(const kernel_t *self, const char *folder, rmt_error_t *error)
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         rmt_auto_str path = rmt_text("%s/%s", folder, names[i]);
         size_t size = 0;
-        rmt_auto_ptr data = s_load(self, path, &size);
-        if (data && size && self->file(self->context, names[i], data, size, error) == -1)
+        rmt_auto_str data = NULL;
+        if (s_load(self, path, &data, &size, error) == -1 ||
+            (data && size &&
+             self->file(self->context, names[i], data, size, error) == -1))
             return -1;
     }
     return 0;
@@ -203,32 +207,40 @@ s_is_hidden(const kernel_t *self, const char *const *folders, size_t at, const c
 }
 
 static int
-s_give_settings(const kernel_t *self, rmt_error_t *error)
+s_print_settings(const kernel_t *self, FILE *out, rmt_error_t *error)
 {
     static const char *const folders[] = {"/etc/modprobe.d", "/usr/local/lib/modprobe.d",
                                           "/usr/lib/modprobe.d", "/lib/modprobe.d"};
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
     for (size_t i = 0; i < sizeof folders / sizeof *folders; i++) {
         rmt_auto_str names = s_list(self, folders[i]);
         for (const char *name = names; *name; name += strlen(name) + 1) {
             const char *dot = strrchr(name, '.');
             rmt_auto_str path = rmt_text("%s/%s", folders[i], name);
-            rmt_auto_str file =
-                dot && strcmp(dot, ".conf") == 0 && !s_is_hidden(self, folders, i, name)
-                    ? s_load(self, path, NULL)
-                    : NULL;
+            rmt_auto_str file = NULL;
+            if (!dot || strcmp(dot, ".conf") != 0 || s_is_hidden(self, folders, i, name))
+                continue;
+            if (s_load(self, path, &file, NULL, error) == -1)
+                return -1;
             if (file)
                 s_add_settings(out, file);
         }
     }
+    return 0;
+}
+
+static int
+s_give_settings(const kernel_t *self, rmt_error_t *error)
+{
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    int rc = s_print_settings(self, out, error);
     if (fclose(out))
         abort();
-    const int rc =
-        size ? self->file(self->context, "modprobe.conf", text, size, error) : 0;
+    if (rc == 0 && size)
+        rc = self->file(self->context, "modprobe.conf", text, size, error);
     free(text);
     return rc;
 }
@@ -245,12 +257,13 @@ s_give_initramfs(const kernel_t *self, const char *version, rmt_record_t *kernel
     rmt_record_set(kernel, "initramfs", path);
     const char *rest;
     const int tree = s_tree(self, path, &rest);
-    rmt_auto_fd fd = rmt_rooted_open(tree, rest);
+    rmt_auto_fd fd = -1;
     rmt_auto_str names = NULL;
-    rmt_error_t why = {0};
-    if (fd == -1 || rmt_initramfs_modules(fd, version, &names, &why) == -1) {
+    rmt_error_t why = {.text = "it is no regular file"};
+    if (rmt_rooted_open(tree, rest, &fd, &why) == -1 || fd == -1 ||
+        rmt_initramfs_modules(fd, version, &names, &why) == -1) {
         rmt_record_set(kernel, "initramfs-state", "unknown");
-        rmt_record_set(kernel, "reason", fd == -1 ? "cannot be read" : why.text);
+        rmt_record_set(kernel, "reason", why.text);
         return 0;
     }
     rmt_record_set(kernel, "initramfs-state", "read");

@@ -98,11 +98,13 @@ s_plan_script(const char *path, const char *command, rmt_records_t *actions)
 }
 
 // Append a line of ramet's to a file of the system, before a last `exit` or `exec`.
-static void
+static int
 s_plan_line(int root_fd, const char *path, unsigned mode, const char *line,
-            rmt_records_t *actions)
+            rmt_records_t *actions, rmt_error_t *error)
 {
-    rmt_auto_str old = rmt_rooted_load(root_fd, path, NULL);
+    rmt_auto_str old = NULL;
+    if (rmt_rooted_load(root_fd, path, &old, NULL, error) == -1)
+        return -1;
     size_t end = old ? strlen(old) : 0;
     while (end && isspace((unsigned char) old[end - 1]))
         end--;
@@ -116,6 +118,7 @@ s_plan_line(int root_fd, const char *path, unsigned mode, const char *line,
         rmt_text("%.*s%s%s\n%s", (int) at, old ? old : "",
                  at && old[at - 1] != '\n' ? "\n" : "", line, is_leaving ? old + at : "");
     s_write(actions, path, mode, text);
+    return 0;
 }
 
 // The first of these that is a folder; the links to it of some systems are not followed.
@@ -161,23 +164,22 @@ s_plan_sysv(int root_fd, const char *command, rmt_records_t *actions, rmt_error_
     rmt_auto_str script =
         rmt_text("%s/" RMT_PERSONAL_MARK, folder ? folder : "/etc/init.d");
     s_plan_script(script, command, actions);
-    rmt_auto_str table = rmt_rooted_load(root_fd, "/etc/inittab", NULL);
+    rmt_auto_str table = NULL;
+    if (rmt_rooted_load(root_fd, "/etc/inittab", &table, NULL, error) == -1)
+        return -1;
     if (table && strstr(table, ":initdefault:") && !s_is_busybox(root_fd)) {
         rmt_auto_str line = rmt_text("rmt1:2345:once:%s start", script);
-        s_plan_line(root_fd, "/etc/inittab", 0644, line, actions);
-        return 0;
+        return s_plan_line(root_fd, "/etc/inittab", 0644, line, actions, error);
     }
     if (table && strstr(table, "::sysinit:")) {
         rmt_auto_str line = rmt_text("::once:%s start", script);
-        s_plan_line(root_fd, "/etc/inittab", 0644, line, actions);
-        return 0;
+        return s_plan_line(root_fd, "/etc/inittab", 0644, line, actions, error);
     }
     if (s_plan_runlevels(root_fd, script, actions))
         return 0;
     if (rmt_rooted_kind(root_fd, "/etc/init.d/rcS") == S_IFREG) {
         rmt_auto_str line = rmt_text("%s start", script);
-        s_plan_line(root_fd, "/etc/init.d/rcS", 0755, line, actions);
-        return 0;
+        return s_plan_line(root_fd, "/etc/init.d/rcS", 0755, line, actions, error);
     }
     return rmt_fail(error, RMT_E_UNSUPPORTED,
                     "the image has no program that starts services at boot: neither "

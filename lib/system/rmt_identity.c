@@ -146,16 +146,18 @@ s_make_uuid(FILE *out, const fresh_t *fresh, const char *old, size_t old_size)
 
 // ---- The plan
 
-static void
+static int
 s_plan_item(int root_fd, const char *path, size_t row, const fresh_t *fresh,
-            rmt_records_t *actions)
+            rmt_records_t *actions, rmt_error_t *error)
 {
     if (!s_rows[row].make) {
         rmt_action_remove(actions, path, s_rows[row].what);
-        return;
+        return 0;
     }
     size_t old_size = 0;
-    rmt_auto_str old = rmt_rooted_load(root_fd, path, &old_size);
+    rmt_auto_str old = NULL;
+    if (rmt_rooted_load(root_fd, path, &old, &old_size, error) == -1)
+        return -1;
     char *text = NULL;
     size_t size = 0;
     FILE *out = open_memstream(&text, &size);
@@ -165,12 +167,13 @@ s_plan_item(int root_fd, const char *path, size_t row, const fresh_t *fresh,
     rmt_action_write(actions, path, s_rows[row].what, s_rows[row].mode, text, size);
     explicit_bzero(text, size);
     free(text);
+    return 0;
 }
 
 // Folders stay: a program may not make its own.
-static void
+static int
 s_plan_folder(int root_fd, const char *folder, size_t row, const fresh_t *fresh,
-              rmt_records_t *actions)
+              rmt_records_t *actions, rmt_error_t *error)
 {
     const bool is_tree = strcmp(s_rows[row].pattern, "**") == 0;
     rmt_auto_str names = rmt_rooted_list(root_fd, folder);
@@ -179,11 +182,15 @@ s_plan_folder(int root_fd, const char *folder, size_t row, const fresh_t *fresh,
         const mode_t kind = rmt_rooted_kind(root_fd, path);
         const bool is_meant =
             is_tree || fnmatch(s_rows[row].pattern, name, FNM_PERIOD) == 0;
+        int rc = 0;
         if (kind == S_IFDIR && is_tree && strlen(path) < PATH_SIZE_MAX)
-            s_plan_folder(root_fd, path, row, fresh, actions);
+            rc = s_plan_folder(root_fd, path, row, fresh, actions, error);
         else if (kind && kind != S_IFDIR && is_meant)
-            s_plan_item(root_fd, path, row, fresh, actions);
+            rc = s_plan_item(root_fd, path, row, fresh, actions, error);
+        if (rc == -1)
+            return -1;
     }
+    return 0;
 }
 
 static void
@@ -275,8 +282,9 @@ rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
     s_plan_machine_id(root_fd, is_systemd, actions);
     for (size_t row = 0; row < sizeof s_rows / sizeof *s_rows; row++) {
         // A folder that is a symlink is another folder's row, or foreign.
-        if (rmt_rooted_kind(root_fd, s_rows[row].folder) == S_IFDIR)
-            s_plan_folder(root_fd, s_rows[row].folder, row, &fresh, actions);
+        if (rmt_rooted_kind(root_fd, s_rows[row].folder) == S_IFDIR &&
+            s_plan_folder(root_fd, s_rows[row].folder, row, &fresh, actions, error) == -1)
+            return -1;
     }
     s_plan_key_removals(root_fd, actions);
     // In memory where that is possible, as the keys belong on one disk only.

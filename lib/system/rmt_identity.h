@@ -7,6 +7,6 @@
 
 // Append the actions that take the image's identities away and put new ones in:
 // machine-id, SSH host keys, random seeds, DHCP leases, persistent device names.
-// 0, or -1: NOT_FOUND (no ssh-keygen), IO.
+// 0, or -1: NOT_FOUND (no ssh-keygen), IO, or what rmt_rooted_load says.
 int rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
                       rmt_records_t *actions, rmt_error_t *error);

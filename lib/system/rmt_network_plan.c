@@ -41,8 +41,8 @@ static const struct {
     {"/etc/sysconfig/network-scripts", "ifcfg-*", "TYPE=\"Ethernet\""},
 };
 
-static void
-s_plan_rivals(int root_fd, rmt_records_t *actions)
+static int
+s_plan_rivals(int root_fd, rmt_records_t *actions, rmt_error_t *error)
 {
     for (size_t i = 0; i < sizeof s_rivals / sizeof *s_rivals; i++) {
         rmt_auto_str names = rmt_rooted_list(root_fd, s_rivals[i].folder);
@@ -53,11 +53,15 @@ s_plan_rivals(int root_fd, rmt_records_t *actions)
                 (kind != S_IFREG && kind != S_IFLNK) ||
                 rmt_records_find(actions, "path", path))
                 continue;
-            rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
+            rmt_auto_str text = NULL;
+            if (s_rivals[i].line[0] &&
+                rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
+                return -1;
             if (!s_rivals[i].line[0] || (text && strstr(text, s_rivals[i].line)))
                 rmt_action_remove(actions, path, "network");
         }
     }
+    return 0;
 }
 
 // networkd reads files in the order of their names, and the first that fits wins.
@@ -107,9 +111,9 @@ s_plan_unmanaged(const rmt_network_t *network, rmt_records_t *actions)
     free(text);
 }
 
-static void
+static int
 s_plan_competitors(int root_fd, const rmt_stack_t *stack, const rmt_network_t *network,
-                   rmt_records_t *actions)
+                   rmt_records_t *actions, rmt_error_t *error)
 {
     static const char *const networkd[] = {
         "systemd-networkd.service", "systemd-networkd.socket",
@@ -124,11 +128,14 @@ s_plan_competitors(int root_fd, const rmt_stack_t *stack, const rmt_network_t *n
     if (!is_manager && (rmt_unit_is_enabled(root_fd, "NetworkManager") ||
                         rmt_unit_is_enabled(root_fd, "network-manager")))
         s_plan_unmanaged(network, actions);
-    rmt_auto_str text = rmt_rooted_load(root_fd, INTERFACES, NULL);
+    rmt_auto_str text = NULL;
+    if (rmt_rooted_load(root_fd, INTERFACES, &text, NULL, error) == -1)
+        return -1;
     if (!s_is(stack, "ifupdown") && text && rmt_stack_sets_interface(text, NULL))
         s_write_line(actions, INTERFACES, "network",
                      "# Written by ramet: another stack sets the interfaces.\n"
                      "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n");
+    return 0;
 }
 
 // A stack that was only there, and nothing else was, is started from now on.
@@ -279,16 +286,17 @@ rmt_network_plan(int root_fd, const rmt_network_t *wanted, rmt_records_t *action
     assert(actions);
     rmt_stack_t stack;
     rmt_network_t network = *wanted;
-    rmt_stack_look(root_fd, &stack);
-    if (rmt_network_check(&network, stack.name, rmt_stack_is_by_name(&stack), error) ==
-        -1)
+    if (rmt_stack_look(root_fd, &stack, error) == -1 ||
+        rmt_network_check(&network, stack.name, rmt_stack_is_by_name(&stack), error) ==
+            -1)
         return -1;
     s_name_interface(&stack, &network);
     if (!s_is(&stack, "none")) {
-        s_plan_rivals(root_fd, actions);
+        if (s_plan_rivals(root_fd, actions, error) == -1 ||
+            s_plan_competitors(root_fd, &stack, &network, actions, error) == -1)
+            return -1;
         if (s_is(&stack, "networkd"))
             s_plan_earlier(root_fd, actions);
-        s_plan_competitors(root_fd, &stack, &network, actions);
         rmt_stack_write(&stack, &network, actions);
         s_plan_enabling(root_fd, &stack, actions);
         s_plan_cloud_init(root_fd, actions);

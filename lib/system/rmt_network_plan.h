@@ -14,6 +14,7 @@ int rmt_network_check(const rmt_network_t *network, const char *stack, bool is_b
 
 // Append the actions that set the network of the tree under root_fd in the words of the
 // stack in force there, switch the other stacks and cloud-init off for it, and take
-// settings of the image's own machine away. 0, or -1: as rmt_network_check.
+// settings of the image's own machine away. 0, or -1: as rmt_network_check, or what
+// rmt_rooted_load says.
 int rmt_network_plan(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
                      rmt_error_t *error);

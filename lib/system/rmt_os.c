@@ -75,8 +75,8 @@ s_release_value(char *line, const char *key)
     return value;
 }
 
-static void
-s_read_release(int root_fd, rmt_record_t *os)
+static int
+s_read_release(int root_fd, rmt_record_t *os, rmt_error_t *error)
 {
     static const struct {
         const char *key;
@@ -86,9 +86,11 @@ s_read_release(int root_fd, rmt_record_t *os)
         {"VERSION_ID", "version"},
         {"PRETTY_NAME", "name"},
     };
-    rmt_auto_str text = rmt_rooted_load(root_fd, "etc/os-release", NULL);
-    if (!text)
-        text = rmt_rooted_load(root_fd, "usr/lib/os-release", NULL);
+    rmt_auto_str text = NULL;
+    if (rmt_rooted_load(root_fd, "etc/os-release", &text, NULL, error) == -1 ||
+        (!text &&
+         rmt_rooted_load(root_fd, "usr/lib/os-release", &text, NULL, error) == -1))
+        return -1;
     char *rest = text;
     for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
         for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -97,6 +99,7 @@ s_read_release(int root_fd, rmt_record_t *os)
                 rmt_record_set(os, rows[i].field, value);
         }
     }
+    return 0;
 }
 
 static void
@@ -109,22 +112,25 @@ s_read_kernels(int root_fd, rmt_record_t *os)
     }
 }
 
-static void
-s_read_packages(int root_fd, rmt_record_t *os)
+static int
+s_read_packages(int root_fd, rmt_record_t *os, rmt_error_t *error)
 {
     static const char *const rpm[] = {"var/lib/rpm/rpmdb.sqlite", "var/lib/rpm/Packages",
                                       "usr/lib/sysimage/rpm", NULL};
     static const char installed[] = "\nStatus: install ok installed\n";
-    rmt_auto_str status = rmt_rooted_load(root_fd, "var/lib/dpkg/status", NULL);
+    rmt_auto_str status = NULL;
+    if (rmt_rooted_load(root_fd, "var/lib/dpkg/status", &status, NULL, error) == -1)
+        return -1;
     if (!status) {
         rmt_record_set(os, "package-system", s_exists_one(root_fd, rpm) ? "rpm" : "none");
-        return;
+        return 0;
     }
     uint64_t count = 0;
     for (const char *p = status; (p = strstr(p, installed)); p += sizeof installed - 2)
         count++;
     rmt_record_set(os, "package-system", "dpkg");
     rmt_record_set_u64(os, "packages", count);
+    return 0;
 }
 
 static void
@@ -170,19 +176,20 @@ s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
                                           "usr/lib/systemd/systemd", NULL};
     static const char *const sysv[] = {"etc/inittab", "etc/init.d/rcS", "sbin/init",
                                        NULL};
-    (void) error;
     rmt_record_t *os = rmt_records_add(records);
     rmt_record_set(os, "class", "os");
     rmt_record_set(os, "family", "linux");
-    s_read_release(root_fd, os);
+    rmt_stack_t stack;
+    if (s_read_release(root_fd, os, error) == -1)
+        return -1;
     s_read_kernels(root_fd, os);
-    s_read_packages(root_fd, os);
+    if (s_read_packages(root_fd, os, error) == -1 ||
+        rmt_stack_look(root_fd, &stack, error) == -1)
+        return -1;
     rmt_record_set(os, "init",
                    s_exists_one(root_fd, systemd) ? "systemd"
                    : s_exists_one(root_fd, sysv)  ? "sysv"
                                                   : "none");
-    rmt_stack_t stack;
-    rmt_stack_look(root_fd, &stack);
     rmt_record_set(os, "network-stack", stack.name);
     if (rmt_stack_is_by_name(&stack))
         rmt_record_set(os, "network-by-name", "yes");

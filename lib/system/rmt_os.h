@@ -12,5 +12,6 @@
 
 // Look at a mounted tree, of which nothing is run. A tree without a system that a
 // handler knows is family=other. Caller owns *records_out.
-// 0, or -1: UNSUPPORTED (a system that is known and not supported, by name).
+// 0, or -1: UNSUPPORTED (a system that is known and not supported, by name), or what
+// rmt_rooted_load says.
 int rmt_os_examine(int root_fd, rmt_records_t **records_out, rmt_error_t *error);

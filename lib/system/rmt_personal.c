@@ -13,9 +13,11 @@
 
 // The image's own name, without the blanks around it.
 static char *
-s_old_hostname(int root_fd)
+s_old_hostname(int root_fd, rmt_error_t *error)
 {
-    char *text = rmt_rooted_load(root_fd, "/etc/hostname", NULL);
+    char *text = NULL;
+    if (rmt_rooted_load(root_fd, "/etc/hostname", &text, NULL, error) == -1)
+        return NULL;
     if (!text)
         return rmt_text("%s", "");
     text[strcspn(text, " \t\r\n")] = '\0';
@@ -92,11 +94,14 @@ s_print_own(FILE *out, const char *hostname, const rmt_interface_t *first)
         fprintf(out, "127.0.1.1 %s\n", names);
 }
 
-static void
-s_plan_hosts(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
+static int
+s_plan_hosts(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
+             rmt_error_t *error)
 {
-    rmt_auto_str old = s_old_hostname(root_fd);
-    rmt_auto_str text = rmt_rooted_load(root_fd, "/etc/hosts", NULL);
+    rmt_auto_str old = s_old_hostname(root_fd, error);
+    rmt_auto_str text = NULL;
+    if (!old || rmt_rooted_load(root_fd, "/etc/hosts", &text, NULL, error) == -1)
+        return -1;
     if (!text)
         text = rmt_text("127.0.0.1 localhost\n::1 localhost\n");
     char *made = NULL;
@@ -112,16 +117,20 @@ s_plan_hosts(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
         abort();
     rmt_action_write(actions, "/etc/hosts", "hosts", 0644, made, size);
     free(made);
+    return 0;
 }
 
-static void
-s_plan_name(int root_fd, const rmt_network_t *network, rmt_records_t *actions)
+static int
+s_plan_name(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
+            rmt_error_t *error)
 {
     rmt_auto_str line = rmt_text("%s\n", network->hostname);
-    s_plan_hosts(root_fd, network, actions);
+    if (s_plan_hosts(root_fd, network, actions, error) == -1)
+        return -1;
     rmt_action_write(actions, "/etc/hostname", "hostname", 0644, line, strlen(line));
     if (rmt_rooted_kind(root_fd, "/etc/mailname") == S_IFREG)
         rmt_action_write(actions, "/etc/mailname", "hostname", 0644, line, strlen(line));
+    return 0;
 }
 
 int
@@ -152,8 +161,8 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
     rmt_auto(rmt_records) actions = rmt_records_new();
     // A tree without a system is data, and has nothing to call its own.
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
-        s_plan_name(root_fd, &network, actions);
-        if (rmt_network_plan(root_fd, &network, actions, error) == -1 ||
+        if (s_plan_name(root_fd, &network, actions, error) == -1 ||
+            rmt_network_plan(root_fd, &network, actions, error) == -1 ||
             rmt_identity_plan(root_fd, network.hostname, is_systemd, actions, error) ==
                 -1)
             return -1;

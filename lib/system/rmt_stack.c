@@ -48,20 +48,24 @@ rmt_stack_sets_interface(const char *text, char name_out[16])
 }
 
 // An interface of the image's machine that ifupdown sets, in any of its files.
-static bool
-s_find_interface(int root_fd, char name_out[16])
+static int
+s_find_interface(int root_fd, char name_out[16], rmt_error_t *error)
 {
-    rmt_auto_str own = rmt_rooted_load(root_fd, "/etc/network/interfaces", NULL);
+    rmt_auto_str own = NULL;
+    if (rmt_rooted_load(root_fd, "/etc/network/interfaces", &own, NULL, error) == -1)
+        return -1;
     if (own && rmt_stack_sets_interface(own, name_out))
-        return true;
+        return 0;
     rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/network/interfaces.d");
     for (const char *name = names; *name; name += strlen(name) + 1) {
         rmt_auto_str path = rmt_text("/etc/network/interfaces.d/%s", name);
-        rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
+        rmt_auto_str text = NULL;
+        if (rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
+            return -1;
         if (text && rmt_stack_sets_interface(text, name_out))
-            return true;
+            break;
     }
-    return false;
+    return 0;
 }
 
 typedef struct {
@@ -70,7 +74,7 @@ typedef struct {
 } found_t;
 
 static void
-s_look(int root_fd, found_t *found, rmt_stack_t *stack)
+s_look(int root_fd, found_t *found)
 {
     static const char *const netplan[] = {"/usr/sbin/netplan", "/sbin/netplan", NULL};
     static const char *const ifup[] = {"/usr/sbin/ifup", "/sbin/ifup", NULL};
@@ -92,7 +96,6 @@ s_look(int root_fd, found_t *found, rmt_stack_t *stack)
     found->manager_on = rmt_unit_is_enabled(root_fd, "NetworkManager") ||
                         rmt_unit_is_enabled(root_fd, "network-manager");
     found->networkd_on = rmt_unit_is_enabled(root_fd, "systemd-networkd");
-    (void) s_find_interface(root_fd, stack->first);
 }
 
 // Stacks that are found and not supported: their files would give the image's address to
@@ -131,37 +134,44 @@ s_choose(int root_fd, const found_t *found, const rmt_stack_t *stack, bool *enab
 }
 
 // Patterns came with ifupdown 0.8.28; those of busybox and of older systems have none.
-static bool
-s_is_plain(int root_fd)
+static int
+s_look_whether_plain(int root_fd, bool *is_plain_out, rmt_error_t *error)
 {
     static const char *const paths[] = {"/sbin/ifup", "/usr/sbin/ifup"};
     for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
         rmt_auto_str target = rmt_rooted_readlink(root_fd, paths[i]);
-        if (target && strstr(target, "busybox"))
-            return true;
+        *is_plain_out = target && strstr(target, "busybox");
+        if (*is_plain_out)
+            return 0;
     }
-    rmt_auto_str status = rmt_rooted_load(root_fd, "/var/lib/dpkg/status", NULL);
+    rmt_auto_str status = NULL;
+    if (rmt_rooted_load(root_fd, "/var/lib/dpkg/status", &status, NULL, error) == -1)
+        return -1;
     const char *package = status ? strstr(status, "\nPackage: ifupdown\n") : NULL;
     const char *version = package ? strstr(package + 1, "\nVersion: ") : NULL;
     const char *end = package ? strstr(package, "\n\n") : NULL;
     unsigned major = 0, minor = 0, patch = 0;
     if (!version || (end && version > end) ||
         sscanf(version, "\nVersion: %u.%u.%u", &major, &minor, &patch) < 2)
-        return false;
-    return major == 0 && (minor < 8 || (minor == 8 && patch < 28));
+        return 0;
+    *is_plain_out = major == 0 && (minor < 8 || (minor == 8 && patch < 28));
+    return 0;
 }
 
-static bool
-s_is_managed(int root_fd)
+static int
+s_look_whether_managed(int root_fd, bool *is_managed_out, rmt_error_t *error)
 {
     rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/netplan");
     for (const char *name = names; *name; name += strlen(name) + 1) {
         rmt_auto_str path = rmt_text("/etc/netplan/%s", name);
-        rmt_auto_str text = rmt_rooted_load(root_fd, path, NULL);
-        if (text && strstr(text, "renderer: NetworkManager"))
-            return true;
+        rmt_auto_str text = NULL;
+        if (rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
+            return -1;
+        *is_managed_out = text && strstr(text, "renderer: NetworkManager");
+        if (*is_managed_out)
+            break;
     }
-    return false;
+    return 0;
 }
 
 // systemd names a library of its own after its version.
@@ -182,18 +192,23 @@ s_systemd(int root_fd)
     return 0;
 }
 
-void
-rmt_stack_look(int root_fd, rmt_stack_t *stack_out)
+int
+rmt_stack_look(int root_fd, rmt_stack_t *stack_out, rmt_error_t *error)
 {
     rmt_stack_t stack = {.name = "none"};
     found_t found = {0};
-    s_look(root_fd, &found, &stack);
+    s_look(root_fd, &found);
+    if (s_find_interface(root_fd, stack.first, error) == -1)
+        return -1;
     const char *foreign = s_foreign(root_fd, &found);
     stack.name = foreign ? foreign : s_choose(root_fd, &found, &stack, &stack.is_enabled);
-    stack.is_plain = s_is_plain(root_fd);
-    stack.is_managed = strcmp(stack.name, "netplan") == 0 && s_is_managed(root_fd);
+    if (s_look_whether_plain(root_fd, &stack.is_plain, error) == -1 ||
+        (strcmp(stack.name, "netplan") == 0 &&
+         s_look_whether_managed(root_fd, &stack.is_managed, error) == -1))
+        return -1;
     stack.systemd = s_systemd(root_fd);
     *stack_out = stack;
+    return 0;
 }
 
 bool

@@ -17,9 +17,9 @@ typedef struct {
     char first[16];   // Name of the image's first interface; "" for unknown
 } rmt_stack_t;
 
-// Tell the stack in force by enabled units and by files. Nothing can fail: what cannot
-// be read is not there.
-void rmt_stack_look(int root_fd, rmt_stack_t *stack_out);
+// Tell the stack in force by enabled units and by files. 0, or -1: what rmt_rooted_load
+// says.
+int rmt_stack_look(int root_fd, rmt_stack_t *stack_out, rmt_error_t *error);
 
 // Whether a stack of this name can be told settings; "none" has nothing to be told.
 bool rmt_stack_is_carried(const char *name);

@@ -101,7 +101,8 @@ s_personalise(int root_fd)
     MUST(rmt_personal_apply(root_fd, actions, &error) == 0);
     rmt_auto_str twice = listing_of(root_fd, LISTING_PLAIN, NULL);
     MUST(strcmp(once, twice) == 0);
-    rmt_auto_str name = rmt_rooted_load(root_fd, "/etc/hostname", NULL);
+    rmt_auto_str name = NULL;
+    MUST(rmt_rooted_load(root_fd, "/etc/hostname", &name, NULL, &error) == 0);
     s_check_changes(before, once, actions);
     MUST(!rmt_records_find(actions, "path", "/etc/hostname") ||
          (name && strcmp(name, "node7\n") == 0));

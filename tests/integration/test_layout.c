@@ -190,12 +190,13 @@ s_look(void *context)
     return NULL;
 }
 
+// root is that of a system that runs, or "".
 static rmt_config_t *
-s_config(bench_t *self)
+s_config(bench_t *self, const char *root)
 {
     rmt_auto_str path = rmt_text("%s/agent.cfg", self->folder);
-    rmt_auto_str text = rmt_text("brokers = \"b\"\nroot = \"%s\"\ndisk = \"%s\"\n",
-                                 self->root, rmt_blockdev_path(self->device));
+    rmt_auto_str text = rmt_text("brokers = \"b\"\nroot = \"%s\"\ndisk = \"%s\"\n", root,
+                                 rmt_blockdev_path(self->device));
     assert_ok(rmt_io_save(path, text, strlen(text), 0644, &self->error));
     rmt_config_t *config = rmt_config_new(RMT_AGENT_ROWS, path, &self->error);
     if (!config)
@@ -204,14 +205,20 @@ s_config(bench_t *self)
 }
 
 static char *
-s_layout(bench_t *self)
+s_layout_of(bench_t *self, const char *root)
 {
-    rmt_auto(rmt_config) config = s_config(self);
+    rmt_auto(rmt_config) config = s_config(self, root);
     look_t look = {.bench = self, .config = config};
     pthread_t thread;
     assert_int_equal(pthread_create(&thread, NULL, s_look, &look), 0);
     assert_int_equal(pthread_join(thread, NULL), 0);
     return look.text;
+}
+
+static char *
+s_layout(bench_t *self)
+{
+    return s_layout_of(self, self->root);
 }
 
 static void
@@ -296,6 +303,28 @@ test_a_source_on_several_disks_is_refused(void **state)
     assert_non_null(strstr(self->error.text, "/srv"));
 }
 
+// M7: without its table a system would be imaged without its mounts.
+static void
+test_an_fstab_that_cannot_be_read_is_told(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str fstab = rmt_text("%s/etc/fstab", self->root);
+    rmt_auto_str home = rmt_text("%s/home", self->root);
+    assert_int_equal(truncate(fstab, 2 * (off_t) MIB), 0);
+    for (size_t i = 0; i < 2; i++) {
+        const bool is_running = i == 0;
+        self->error = (rmt_error_t){0};
+        rmt_auto_str text = s_layout_of(self, is_running ? self->root : "");
+        if (*text || self->error.code != RMT_E_TOO_BIG ||
+            !strstr(self->error.text, "/etc/fstab has 2097152 bytes"))
+            fail_msg("%s%s", text, self->error.text);
+        if (is_running) {
+            assert_int_equal(umount(home), 0);
+            assert_int_equal(umount(self->root), 0);
+        }
+    }
+}
+
 // Another disk, mounted on media/stick below media, which passes its mounts on as all
 // folders of a Debian do.
 static char *
@@ -322,7 +351,7 @@ test_what_is_unmounted_while_a_source_is_read_is_free(void **state)
     rmt_auto(rmt_blockdev) stick = NULL;
     rmt_auto_str media = rmt_text("%s/media", self->folder);
     rmt_auto_str point = s_mount_stick(self, media, &stick);
-    rmt_auto(rmt_config) config = s_config(self);
+    rmt_auto(rmt_config) config = s_config(self, self->root);
     pthread_barrier_t pauses;
     assert_int_equal(pthread_barrier_init(&pauses, NULL, 2), 0);
     look_t look = {.bench = self, .config = config, .pauses = &pauses};
@@ -357,6 +386,8 @@ main(void)
         cmocka_unit_test_setup_teardown(test_what_is_mounted_beside_fstab_is_read_there,
                                         s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_source_on_several_disks_is_refused,
+                                        s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(test_an_fstab_that_cannot_be_read_is_told,
                                         s_setup, s_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,7 +181,7 @@ s_plan(int root)
     (void) rmt_personal_first_boot(root, "/usr/lib/ramet/firstboot/run", files, actions,
                                    &ignored);
     rmt_work_t work = {.layout = rmt_layout_new()};
-    rmt_work_plan_boot(&work, root, actions);
+    (void) rmt_work_plan_boot(&work, root, actions, &ignored);
     rmt_layout_destroy(&work.layout);
 }
 
@@ -198,7 +198,8 @@ s_read_all(int root)
     if (esp)
         (void) rmt_esp_complete(root, esp, &ignored);
     for (size_t i = 0; i < sizeof s_paths / sizeof *s_paths; i++) {
-        free(rmt_rooted_load(root, s_paths[i], NULL));
+        rmt_auto_str text = NULL;
+        (void) rmt_rooted_load(root, s_paths[i], &text, NULL, &ignored);
         free(rmt_rooted_list(root, s_paths[i]));
         (void) rmt_rooted_count(root, s_paths[i]);
     }
@@ -300,6 +301,22 @@ test_what_is_replaced_is_not_opened(void **state)
     }
 }
 
+// A table that is there and cannot be read is not one that needs no change.
+static void
+test_a_table_that_is_too_large_is_not_left_as_it_is(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_work_t work = {.layout = rmt_layout_new()};
+    rmt_auto(rmt_records) actions = rmt_records_new();
+    root_tree_put("etc/fstab", "");
+    RMT_OK(rmt_work_plan_boot(&work, root_tree_fd(), actions, &error));
+    rmt_auto_str path = s_full("etc/fstab");
+    assert_int_equal(truncate(path, (off_t) 2 * 1024 * 1024), 0);
+    RMT_FAILS(rmt_work_plan_boot(&work, root_tree_fd(), actions, &error), RMT_E_TOO_BIG);
+    rmt_layout_destroy(&work.layout);
+}
+
 int
 main(void)
 {
@@ -309,6 +326,9 @@ main(void)
             root_tree_teardown),
         cmocka_unit_test_setup_teardown(test_what_is_replaced_is_not_opened,
                                         root_tree_setup, root_tree_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_a_table_that_is_too_large_is_not_left_as_it_is, root_tree_setup,
+            root_tree_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

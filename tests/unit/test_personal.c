@@ -1,8 +1,12 @@
 // Personalisation: what makes a copy a computer of its own (P23).
+#include "tools/refuse.h"
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include "base/rmt_auto.h"
 #include "facts/rmt_facts.h"
@@ -440,6 +444,72 @@ test_every_changed_path_is_on_the_list_for_the_verifier(void **state)
     assert_int_equal(rmt_records_count(paths), sizeof wanted / sizeof *wanted);
 }
 
+// ---- What cannot be read is not what is absent
+
+static int
+s_plan_all(void *context, rmt_error_t *error)
+{
+    (void) context;
+    rmt_auto(rmt_records) target = rmt_facts_parse(STATIC, error);
+    rmt_auto(rmt_records) actions = NULL;
+    rmt_auto(rmt_records) none = rmt_records_new();
+    return rmt_personal_plan(root_tree_fd(), rmt_records_at(target, 0), &actions,
+                             error) == -1
+               ? -1
+               : rmt_personal_first_boot(root_tree_fd(), "/a", none, actions, error);
+}
+
+static void
+s_expect_refused(const refusal_t *refusals, size_t count, rmt_code_t code,
+                 const char *path)
+{
+    rmt_error_t error = {0};
+    const int rc = refuse_in_child(refusals, count, s_plan_all, NULL, &error);
+    if (rc == 0 || error.code != code || !strstr(error.text, path))
+        fail_msg("%s: %d, code %d: %s", path, rc, error.code, error.text);
+}
+
+static void
+test_a_file_that_is_too_large_to_be_read_is_told(void **state)
+{
+    static const char *const paths[] = {"etc/os-release",
+                                        "var/lib/dpkg/status",
+                                        "etc/hostname",
+                                        "etc/hosts",
+                                        "etc/network/interfaces",
+                                        "etc/network/interfaces.d/a",
+                                        "etc/systemd/network/a.network",
+                                        "etc/inittab",
+                                        "etc/init.d/rcS"};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        assert_int_equal(root_tree_teardown(state), 0);
+        assert_int_equal(s_setup(state), 0);
+        rmt_auto_str systemd = rmt_text("%s/usr/lib/systemd/systemd", root_tree_path());
+        assert_int_equal(unlink(systemd), 0);
+        root_tree_put("usr/sbin/ifup", "");
+        root_tree_put("etc/init.d/rcS", "#!/bin/sh\n");
+        rmt_error_t error = {0};
+        RMT_OK(s_plan_all(NULL, &error));
+        root_tree_put(paths[i], "");
+        rmt_auto_str path = rmt_text("%s/%s", root_tree_path(), paths[i]);
+        assert_int_equal(truncate(path, (off_t) 17 * 1024 * 1024), 0);
+        rmt_auto_str said = rmt_text("/%s has 17825792 bytes", paths[i]);
+        s_expect_refused(NULL, 0, RMT_E_TOO_BIG, said);
+    }
+}
+
+// P23: a copy is not made its own by half when its disk fails while it is read.
+static void
+test_a_file_that_the_kernel_does_not_give_is_told(void **state)
+{
+    (void) state;
+    const refusal_t broken = {.call = SYS_read, .code = EIO};
+    const refusal_t shut = {SYS_openat, EACCES, 2, O_NOCTTY, O_NOCTTY};
+    s_expect_refused(&broken, 1, RMT_E_DISK,
+                     "/etc/os-release: read 10 bytes: Input/output error");
+    s_expect_refused(&shut, 1, RMT_E_IO, "open /etc/os-release: Permission denied");
+}
+
 #define TREE_TEST(test) cmocka_unit_test_setup_teardown(test, s_setup, root_tree_teardown)
 
 int
@@ -458,6 +528,8 @@ main(void)
         TREE_TEST(test_the_first_boot_is_installed_with_its_scripts_in_order),
         TREE_TEST(test_the_first_boot_is_started_by_what_the_system_has),
         TREE_TEST(test_every_changed_path_is_on_the_list_for_the_verifier),
+        TREE_TEST(test_a_file_that_is_too_large_to_be_read_is_told),
+        TREE_TEST(test_a_file_that_the_kernel_does_not_give_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

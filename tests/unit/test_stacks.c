@@ -177,7 +177,8 @@ test_each_stack_is_told_in_its_own_words(void **state)
             assert_int_equal(root_tree_setup(state), 0);
         s_trees[i].make();
         rmt_stack_t stack;
-        rmt_stack_look(root_tree_fd(), &stack);
+        rmt_error_t error = {0};
+        RMT_OK(rmt_stack_look(root_tree_fd(), &stack, &error));
         assert_string_equal(stack.name, s_trees[i].stack);
         char *text = NULL;
         size_t size;
@@ -197,7 +198,8 @@ static const char *
 s_stack(void)
 {
     rmt_stack_t stack;
-    rmt_stack_look(root_tree_fd(), &stack);
+    rmt_error_t error = {0};
+    RMT_OK(rmt_stack_look(root_tree_fd(), &stack, &error));
     return stack.name;
 }
 

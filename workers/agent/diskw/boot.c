@@ -17,13 +17,20 @@
 
 #define FSTAB_SIZE_MAX ((off_t) 1024 * 1024)
 
-// The very file at this path, or -1: a symlink in it could lead out of the tree.
+// The very file at this path; *fd_out is -1 for none: a symlink in it could lead out of
+// the tree.
 static int
-s_open(int root, const char *path, struct stat *status_out)
+s_open(int root, const char *path, int *fd_out, struct stat *status_out,
+       rmt_error_t *error)
 {
-    rmt_auto_fd fd =
-        rmt_rooted_kind(root, path) == S_IFREG ? rmt_rooted_open(root, path) : -1;
-    return fd == -1 || fstat(fd, status_out) == -1 ? -1 : rmt_take_fd(&fd);
+    *fd_out = -1;
+    if (rmt_rooted_kind(root, path) != S_IFREG)
+        return 0;
+    if (rmt_rooted_open(root, path, fd_out, error) == -1)
+        return -1;
+    return *fd_out != -1 && fstat(*fd_out, status_out) == -1
+               ? rmt_fail_errno(error, "status of /%s", path)
+               : 0;
 }
 
 // Replace a file; the new one has the owner and the mode of the old one.
@@ -42,22 +49,26 @@ s_plan_write(const char *path, const struct stat *status, const char *what,
 }
 
 // The kernel counts subvolumes as they are made, so a number names another one here.
-static void
-s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions)
+static int
+s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions, rmt_error_t *error)
 {
     struct stat status;
-    rmt_auto_fd fd = s_open(root, "etc/fstab", &status);
-    if (fd == -1 || status.st_size > FSTAB_SIZE_MAX)
-        return;
-    rmt_error_t ignored = {0};
+    rmt_auto_fd fd = -1;
+    if (s_open(root, "etc/fstab", &fd, &status, error) == -1)
+        return -1;
+    if (fd == -1)
+        return 0;
+    if (status.st_size > FSTAB_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "/etc/fstab has more than 1 MiB");
     rmt_auto_str text = calloc(1, (size_t) status.st_size + 1);
     if (!text)
         abort();
-    if (rmt_io_read(fd, text, (size_t) status.st_size, &ignored) == -1)
-        return;
+    if (rmt_io_read(fd, text, (size_t) status.st_size, error) == -1)
+        return rmt_wrap(error, "/etc/fstab");
     rmt_auto_str changed = rmt_fstab_by_path(text, self->layout);
     if (changed)
         s_plan_write("etc/fstab", &status, "mounts", changed, strlen(changed), actions);
+    return 0;
 }
 
 // Names that tell of single starts. Others are settings, such as the default entry, or
@@ -77,19 +88,19 @@ s_is_of_a_start(const char *line)
 
 // What the source's last starts left in the block (a failed one, the next entry) is not
 // the copy's; a system without it has no use for one.
-static void
-s_plan_grubenv(int root, const char *path, rmt_records_t *actions)
+static int
+s_plan_grubenv(int root, const char *path, rmt_records_t *actions, rmt_error_t *error)
 {
     char old[GRUBENV_SIZE + 1] = "";
     char block[GRUBENV_SIZE];
-    rmt_error_t ignored = {0};
     struct stat status;
-    rmt_auto_fd fd = s_open(root, path, &status);
+    rmt_auto_fd fd = -1;
+    if (s_open(root, path, &fd, &status, error) == -1)
+        return -1;
     if (fd == -1)
-        return;
-    if (status.st_size != GRUBENV_SIZE ||
-        rmt_io_read(fd, old, GRUBENV_SIZE, &ignored) == -1)
-        old[0] = '\0';
+        return 0;
+    if (status.st_size == GRUBENV_SIZE && rmt_io_read(fd, old, GRUBENV_SIZE, error) == -1)
+        return rmt_wrap(error, "/%s", path);
     memset(block, '#', sizeof block);
     memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
     size_t used = sizeof GRUBENV_HEAD - 1;
@@ -104,14 +115,17 @@ s_plan_grubenv(int root, const char *path, rmt_records_t *actions)
         used += size + 1;
     }
     s_plan_write(path, &status, "boot-environment", block, sizeof block, actions);
+    return 0;
 }
 
-void
-rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions)
+int
+rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions,
+                   rmt_error_t *error)
 {
-    s_plan_grubenv(root, "boot/grub/grubenv", actions);
-    s_plan_grubenv(root, "boot/grub2/grubenv", actions);
-    s_plan_fstab(self, root, actions);
+    return s_plan_grubenv(root, "boot/grub/grubenv", actions, error) == -1 ||
+                   s_plan_grubenv(root, "boot/grub2/grubenv", actions, error) == -1
+               ? -1
+               : s_plan_fstab(self, root, actions, error);
 }
 
 int

@@ -73,7 +73,8 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
         return -1;
     rmt_auto(rmt_records) actions =
         personal_of.actions ? personal_of.actions : rmt_records_new();
-    rmt_work_plan_boot(self, root, actions);
+    if (rmt_work_plan_boot(self, root, actions, error) == -1)
+        return -1;
     s_take_scripts(self, personal);
     if (command && rmt_personal_first_boot(root, rmt_record_text(command, "command", ""),
                                            self->files, actions, error) == -1)

@@ -134,7 +134,8 @@ int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 
 // Plan what the boot loader keeps of its last start, and mounts that are told by numbers
 // which are others on a copy; appended to the actions.
-void rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions);
+int rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions,
+                       rmt_error_t *error);
 // Give a FAT volume that is an EFI system partition its fallback loader, before it is
 // written. 0, or -1: UNSUPPORTED, NO_SPACE, IO.
 int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,

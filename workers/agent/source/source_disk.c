@@ -60,19 +60,31 @@ s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t
 }
 
 // A symlink in the path is followed as that system would, so never out of the tree.
-static char *
-s_read_fstab(int root)
+// *fstab_out is NULL for a tree without one, and nothing else: a source is not read by a
+// guess at its mounts.
+static int
+s_read_fstab(int root, char **fstab_out, rmt_error_t *error)
 {
     size_t size = 0;
-    rmt_auto_str text = rmt_rooted_load(root, "etc/fstab", &size);
-    return size > FILE_SIZE_MAX ? NULL : rmt_take(&text);
+    rmt_auto_str text = NULL;
+    if (rmt_rooted_load(root, "etc/fstab", &text, &size, error) == -1)
+        return -1;
+    if (size > FILE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "/etc/fstab has %zu bytes, and at most %zu are read", size,
+                        FILE_SIZE_MAX);
+    *fstab_out = rmt_take(&text);
+    return 0;
 }
 
-static char *
-s_read_fstab_at(const char *root)
+static int
+s_read_fstab_at(const char *root, char **fstab_out, rmt_error_t *error)
 {
     rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd == -1 ? NULL : s_read_fstab(fd);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open tree %s", root);
+    return s_read_fstab(fd, fstab_out, error) == -1 ? rmt_wrap(error, "tree %s", root)
+                                                    : 0;
 }
 
 // ---- A disk that is read
@@ -223,13 +235,16 @@ s_mount_point(rmt_source_disk_t *self, const char *fstab, size_t volume)
 }
 
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
-// table too. Else the first with a table, or with users.
+// table too. Else the first with a table, or with users. *tree_out is -1 for none.
 static int
-s_find_root(rmt_source_disk_t *self, char **fstab_out)
+s_find_root(rmt_source_disk_t *self, char **fstab_out, int *tree_out, rmt_error_t *error)
 {
     int first = -1;
     for (size_t i = 0; i < self->count; i++) {
-        rmt_auto_str fstab = s_read_fstab(self->trees[i].fd);
+        rmt_auto_str fstab = NULL;
+        const uint64_t number = self->layout->volumes[self->trees[i].volume].partition;
+        if (s_read_fstab(self->trees[i].fd, &fstab, error) == -1)
+            return number ? rmt_wrap(error, "partition %" PRIu64, number) : -1;
         rmt_auto_str folder =
             fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
         const bool is_root = folder && strcmp(folder, "/") == 0;
@@ -239,13 +254,14 @@ s_find_root(rmt_source_disk_t *self, char **fstab_out)
             first = (int) i;
         }
         if (is_root)
-            return first;
+            break;
     }
     for (size_t i = 0; first == -1 && i < self->count; i++)
         if (faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
             self->count == 1)
             first = (int) i;
-    return first;
+    *tree_out = first;
+    return 0;
 }
 
 // Mount points of those trees that have none yet.
@@ -263,7 +279,9 @@ static int
 s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
 {
     rmt_auto_str fstab = NULL;
-    const int root = s_find_root(self, &fstab);
+    int root;
+    if (s_find_root(self, &fstab, &root, error) == -1)
+        return -1;
     if (root != -1)
         self->layout->volumes[self->trees[root].volume].mount = rmt_text("/");
     s_set_mounts(self, fstab);
@@ -335,7 +353,9 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
         return rmt_fail_errno(error, "open %s", path);
-    rmt_auto_str fstab = s_read_fstab_at(root);
+    rmt_auto_str fstab = NULL;
+    if (s_read_fstab_at(root, &fstab, error) == -1)
+        return -1;
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (!rmt_layout_is_extended(partition) &&
@@ -398,7 +418,9 @@ static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    rmt_auto_str fstab = s_read_fstab_at(root);
+    rmt_auto_str fstab = NULL;
+    if (s_read_fstab_at(root, &fstab, error) == -1)
+        return -1;
     rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
     self->is_default = true;
     self->layout = rmt_default_layout_new(name, uuid);
