@@ -207,6 +207,7 @@ s_judge_broker(rmt_ask_t *ask, rmt_error_t *error)
     rmt_record_destroy(&ask->msg->body);
     rmt_record_t *body = rmt_msg_body(ask->msg);
     rmt_record_set(body, "version", RMT_VERSION);
+    rmt_broker_tell_name(ask->broker, body);
     if (rmt_broker_check(ask->broker, &fault) == -1)
         rmt_record_set(body, "state-fault", fault.text);
     rmt_record_set(body, "audit-fault", rmt_audit_fault(ask->broker->audit_files));

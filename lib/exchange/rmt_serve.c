@@ -292,9 +292,8 @@ s_state_destroy(rmt_serve_state_t *self)
 static void
 s_on_flood(void *context, const char *address)
 {
-    rmt_error_t why = {0};
-    rmt_fail(&why, RMT_E_PROTOCOL, "%s sends a message without end", address);
-    rmt_serve_tell(context, "peer.cut", "", why.text);
+    rmt_auto_str text = rmt_text("%s sends a message without end", address);
+    rmt_serve_tell(context, "peer.cut", "", text);
 }
 
 static void

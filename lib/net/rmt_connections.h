@@ -2,8 +2,8 @@
 // their end.
 //
 // libzmq tells neither which connections stand nor when one ends, so a connection is
-// known from its first message on, and is looked for every few seconds. Those at the
-// enrol port are not kept: any key may come there.
+// known from its first message on, and is looked for every few seconds. A port to which
+// any key may come, as that for enrolment, keeps none.
 #pragma once
 
 #include <stdbool.h>

@@ -19,7 +19,7 @@
 --   P clocks                    hash role/name -> seconds by which its time of day differs
 --   P clock                     the farm's clock, at most RMT_CLOCK_STEP_MS ago
 --   P era-at                    when the era was last raised
---   P run                       of Redis, from one start to the next
+--   P run                       INFO's run_id: another one after each start of Redis
 --   P broker-ids                hash id -> name of each broker that may have sent a GO
 --   P awaited, P awaited-since  set of those that have not opened Redis since it started;
 --                               when the first of them did

@@ -219,15 +219,22 @@ serve('audit_heads', function()
     return {}, items
 end)
 
--- For the doctor: told(level, text, next).
-function R.audit_check(told)
+-- For the doctor: told(level, text, next). body: {broker, audit-fault?} of the broker that asks,
+-- which knows best of its own files.
+function R.audit_check(told, body)
     local serial = num(call('GET', P .. 'audit-serial'))
+    if set(body['audit-fault']) then
+        told('wrong', 'the broker cannot write its audit files: ' .. body['audit-fault'],
+            'mend the folder of the setting "audit" of the broker')
+    end
     for _, file in pairs(files_load()) do
         local behind, age = serial - num(file.serial), now() - num(file.at)
-        if set(file.fault) and age < DAY_MS then
+        local is_told = set(body['audit-fault']) and file.broker == body.broker
+        local counts = age < DAY_MS and not is_told
+        if counts and set(file.fault) then
             told('wrong', 'broker ' .. file.broker .. ' cannot write its audit files: '
                 .. file.fault, 'mend the folder of the setting "audit" of that broker')
-        elseif behind > BEHIND_MAX and age > BEHIND_MS and age < DAY_MS then
+        elseif counts and behind > BEHIND_MAX and age > BEHIND_MS then
             told('wrong', 'broker ' .. file.broker .. ' has ' .. behind
                 .. ' entries of the audit not in its files', 'start that broker')
         end

@@ -58,15 +58,11 @@ function CHECKS.broker(told, body)
         told('wrong', 'broker ' .. awaited .. ' has not come back since Redis started, so no '
             .. 'target is written', 'start that broker; without it, locks become void')
     end
-    if set(body['audit-fault']) then
-        told('wrong', 'the broker cannot write its audit files: ' .. body['audit-fault'],
-            'mend the folder of the setting "audit" of the broker')
-    end
 end
 
 -- The files into which the brokers write the audit.
-function CHECKS.audit(told)
-    R.audit_check(told)
+function CHECKS.audit(told, body)
+    R.audit_check(told, body)
 end
 
 function CHECKS.keys(told)
@@ -185,7 +181,8 @@ function CHECKS.jobs(told)
     end
 end
 
--- {version, state-fault?, audit-fault?, settings-fault?, and settings of Redis}: of the broker that asks.
+-- {version, broker, state-fault?, audit-fault?, settings-fault?, and settings of Redis}: of the
+-- broker that asks.
 -- Body {wrong, notes}, items {check, level, text, next}: what is wrong first.
 serve('farm_check', function(_, body)
     local items, counts = {}, { wrong = 0, note = 0 }

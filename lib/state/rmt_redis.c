@@ -202,22 +202,26 @@ s_send_reply(rmt_redis_t *self, const char *ticket, rmt_msg_t *reply)
         (void) zmq_msg_close(&frame);
 }
 
-static void
-s_answer(rmt_redis_t *self, const char *ticket, rmt_code_t code, const char *text)
+static rmt_msg_t *
+s_reply(rmt_code_t code, const char *text)
 {
     rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->code = code;
     rmt_msg_text(&reply->text, text);
-    s_send_reply(self, ticket, reply);
+    return reply;
+}
+
+static void
+s_answer(rmt_redis_t *self, const char *ticket, rmt_code_t code, const char *text)
+{
+    s_send_reply(self, ticket, s_reply(code, text));
 }
 
 // What was sent may have been carried out, or may be yet.
 static void
 s_answer_doubtful(rmt_redis_t *self, const char *ticket, const char *why)
 {
-    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
-    reply->code = RMT_E_UNAVAILABLE;
-    rmt_msg_text(&reply->text, why);
+    rmt_msg_t *reply = s_reply(RMT_E_UNAVAILABLE, why);
     rmt_record_set(rmt_msg_body(reply), "doubtful", "yes");
     s_send_reply(self, ticket, reply);
 }

@@ -129,6 +129,11 @@ test_a_broker_gets_what_its_file_does_not_have(void **state)
     assert_string_equal(state_farm_item(farm, 0, "link"), "l3");
     OK("farm_check", "", "version=1 appendonly=yes", "");
     assert_non_null(strstr(state_farm_item(farm, 0, "text"), "broker b-a cannot write"));
+    // The broker that asks knows of its own files itself, so its fault is told once.
+    const size_t count = state_farm_count(farm);
+    OK("farm_check", "", "version=1 appendonly=yes broker=b-a audit-fault=gone", "");
+    assert_int_equal(state_farm_count(farm), count);
+    assert_non_null(strstr(state_farm_item(farm, 0, "text"), "audit files: gone"));
 }
 
 // P24 [8.7]: whatever the length of the stream, what a broker of the last day has in no

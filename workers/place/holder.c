@@ -48,7 +48,7 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"sign-key", RMT_CONFIG_PATH, "", 0, 0,
      "Imager: image key that signs each image that this worker commits; empty: persons "
      "sign them."},
-    {"window-kib", RMT_CONFIG_NUMBER, "8192", 1024, 8192,
+    {"window-kib", RMT_CONFIG_NUMBER, "8192", 1024, RMT_SERVE_WINDOW / 1024,
      "KiB of chunks that may be under way to or from one peer; a cut connection sends "
      "no more than these again."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at the same time."},
