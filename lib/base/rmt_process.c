@@ -26,6 +26,8 @@
 #endif
 
 #define OUTPUT_SIZE_MAX ((size_t) 64 * 1024)
+// From this status on, env and the loader say that a program could not be run.
+#define STATUS_NOT_RUN 126
 
 // Daemons block signals and ignore SIGPIPE; what they start must not inherit that.
 static void
@@ -108,9 +110,20 @@ s_last_line(char *output)
     return line ? line + 1 : output;
 }
 
-int
-rmt_process_run(const char *const *arguments, const char *input, char **output_out,
-                rmt_error_t *error)
+// What the kernel said to a program is in its words alone. A program that cannot be read
+// lies on another disk than the one that it would have worked on.
+static rmt_code_t
+s_code(int status, const char *output, bool is_on_disk)
+{
+    return is_on_disk && WIFEXITED(status) && WEXITSTATUS(status) < STATUS_NOT_RUN &&
+                   strstr(output, strerror(EIO))
+               ? RMT_E_DISK
+               : RMT_E_IO;
+}
+
+static int
+s_run(const char *const *arguments, const char *input, bool is_on_disk, char **output_out,
+      rmt_error_t *error)
 {
     rmt_auto_fd in = s_open_input(input, error);
     if (in == -1)
@@ -122,10 +135,9 @@ rmt_process_run(const char *const *arguments, const char *input, char **output_o
     pid_t pid;
     const int rc = s_spawn(arguments, in, pipe_fds[1], &pid);
     close(pipe_fds[1]);
-    if (rc) {
-        errno = rc;
-        return rmt_fail_errno(error, "run %s", arguments[0]);
-    }
+    if (rc)
+        return rmt_fail(error, rc == ENOENT ? RMT_E_NOT_FOUND : RMT_E_IO, "run %s: %s",
+                        arguments[0], strerror(rc));
     rmt_auto_str output = s_collect(reader);
     int status = 0;
     while (waitpid(pid, &status, 0) == -1 && errno == EINTR)
@@ -136,10 +148,22 @@ rmt_process_run(const char *const *arguments, const char *input, char **output_o
         return 0;
     }
     const int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    // What the kernel said to it is in its words alone.
-    const rmt_code_t code = strstr(output, strerror(EIO)) ? RMT_E_DISK : RMT_E_IO;
-    return rmt_fail(error, code, "%s ended with %s %d: %s", arguments[0],
-                    WIFEXITED(status) ? "status" : "signal", number, s_last_line(output));
+    return rmt_fail(error, s_code(status, output, is_on_disk), "%s ended with %s %d: %s",
+                    arguments[0], WIFEXITED(status) ? "status" : "signal", number,
+                    s_last_line(output));
+}
+
+int
+rmt_process_run(const char *const *arguments, const char *input, char **output_out,
+                rmt_error_t *error)
+{
+    return s_run(arguments, input, false, output_out, error);
+}
+
+int
+rmt_process_run_on_disk(const char *const *arguments, rmt_error_t *error)
+{
+    return s_run(arguments, NULL, true, NULL, error);
 }
 
 bool

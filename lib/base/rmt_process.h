@@ -12,10 +12,13 @@
 // without O_CLOEXEC. Its standard output and error are collected, at most 64 KiB.
 // Caller owns *output_out (free), which may be NULL for "not wanted".
 // Blocks until it ends. Returns 0 when it exits with 0, or -1: NOT_FOUND (no such
-// program), IO, or DISK when it says "Input/output error" (the text holds its name, exit
-// status and last output line).
+// program), IO (the text holds its name, exit status and last output line).
 int rmt_process_run(const char *const *arguments, const char *input, char **output_out,
                     rmt_error_t *error);
+
+// The same for a program whose work is a disk, without input; its messages are in
+// English. Also -1: DISK, when it could be run and says "Input/output error".
+int rmt_process_run_on_disk(const char *const *arguments, rmt_error_t *error);
 
 // A program that may do what it likes, within a time. Borrowed.
 typedef struct {

@@ -74,14 +74,15 @@ s_check(const rmt_fs_row_t *row, const rmt_record_t *volume, const char *device,
 static int
 s_run(const rmt_fs_line_t *line, rmt_error_t *error)
 {
-    const char *words[RMT_FS_ARGUMENTS_MAX + 4] = {
+    const char *words[RMT_FS_ARGUMENTS_MAX + 5] = {
         "env",
+        "LC_ALL=C.UTF-8",
         "BLKID_FILE=/dev/null",
         "MKE2FS_CONFIG=/dev/null",
     };
     for (size_t i = 0; i < line->count; i++)
-        words[3 + i] = line->words[i];
-    return rmt_process_run(words, NULL, NULL, error);
+        words[4 + i] = line->words[i];
+    return rmt_process_run_on_disk(words, error);
 }
 
 int

@@ -145,6 +145,25 @@ test_programs_tell_output_and_failure(void **state)
     RMT_FAILS(rmt_process_run(missing, NULL, NULL, &error), RMT_E_NOT_FOUND);
 }
 
+// T18: a disk is blamed for what a program says of it, and not for a program that cannot
+// be read itself.
+static void
+test_an_input_output_error_is_of_the_disk_that_a_program_works_on(void **state)
+{
+    static const char says[] = "echo 'x: Input/output error' >&2; exit $0";
+    (void) state;
+    rmt_error_t error = {0};
+    const char *const works[] = {"sh", "-c", says, "1", NULL};
+    const char *const does_not_start[] = {"sh", "-c", says, "126", NULL};
+    const char *const does_not_load[] = {"sh", "-c", says, "127", NULL};
+    const char *const fails[] = {"ls", "/no/such/folder", NULL};
+    RMT_FAILS(rmt_process_run_on_disk(works, &error), RMT_E_DISK);
+    RMT_FAILS(rmt_process_run(works, NULL, NULL, &error), RMT_E_IO);
+    RMT_FAILS(rmt_process_run_on_disk(does_not_start, &error), RMT_E_IO);
+    RMT_FAILS(rmt_process_run_on_disk(does_not_load, &error), RMT_E_IO);
+    RMT_FAILS(rmt_process_run_on_disk(fails, &error), RMT_E_IO);
+}
+
 static void
 s_try(const char *script, uint32_t timeout_ms, rmt_process_end_t *end)
 {
@@ -293,6 +312,8 @@ main(void)
         cmocka_unit_test(test_a_saved_file_is_whole_and_has_its_mode),
         cmocka_unit_test(test_a_file_is_not_taken_for_a_folder),
         cmocka_unit_test(test_programs_tell_output_and_failure),
+        cmocka_unit_test(
+            test_an_input_output_error_is_of_the_disk_that_a_program_works_on),
         cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),
         cmocka_unit_test(test_a_program_is_ended_with_its_children_when_its_time_is_over),
         cmocka_unit_test(test_digits_of_tables_and_links_become_characters),

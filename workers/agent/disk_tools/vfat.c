@@ -22,7 +22,7 @@ rmt_vfat_copy_out(const char *device, const char *folder, rmt_error_t *error)
 {
     const char *arguments[] = {MTOOLS, "-s",   "-p",  "-m",   "-n",
                                "-i",   device, "::/", folder, NULL};
-    if (rmt_process_run(arguments, NULL, NULL, error) == -1)
+    if (rmt_process_run_on_disk(arguments, error) == -1)
         return rmt_wrap(error, "read FAT volume %s by mcopy (package mtools)", device);
     return 0;
 }
@@ -40,7 +40,7 @@ rmt_vfat_copy_in(const char *folder, const char *device, rmt_error_t *error)
         rmt_auto_str path = rmt_text("%s/%s", folder, items[i]->d_name);
         const char *arguments[] = {MTOOLS, "-s",   "-p", "-m",  "-Q", "-n",
                                    "-i",   device, path, "::/", NULL};
-        if (rc == 0 && rmt_process_run(arguments, NULL, NULL, error) == -1)
+        if (rc == 0 && rmt_process_run_on_disk(arguments, error) == -1)
             rc = rmt_wrap(error, "write %s to FAT volume %s", items[i]->d_name, device);
         free(items[i]);
     }
