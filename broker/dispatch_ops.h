@@ -32,8 +32,9 @@ rmt_record_t *rmt_op_task(rmt_step_t *step, const char *verb, const char *at,
                           const char *subject);
 // Targets of an engine, or all when it is empty, fail unless they are armed.
 void rmt_op_stop(rmt_step_t *step, const char *engine, rmt_code_t code, const char *text);
-// The target that the task is about fails; it comes to another phase.
+// The target that the task is about fails; the op, to which the caller may add "hold".
 rmt_record_t *rmt_op_failed(rmt_step_t *step, rmt_code_t code, const char *text);
+// It comes to another phase.
 rmt_record_t *rmt_op_phase(rmt_step_t *step, const char *phase);
 
 // Copy a field when it is there.

@@ -33,7 +33,7 @@ s_on_keys(rmt_broker_t *self)
     self->is_opening = false;
     self->up_at = rmt_clock_ms();
     rmt_zap_close_lists(self->zap);
-    // Before anything is asked: all peers are as old in Redis as its absence was long.
+    // First of all: Redis last heard of the peers before it went away.
     rmt_worker_port_presence(self);
     rmt_log(RMT_INFO, "broker.open", "era=%u", self->era);
 }
@@ -53,7 +53,10 @@ s_on_era(void *context, rmt_msg_t *reply)
 {
     rmt_broker_t *self = context;
     rmt_error_t error = {0};
+    if (reply->code == RMT_E_CANCELLED)
+        return;
     if (reply->code != RMT_E_OK) {
+        rmt_log(RMT_WARN, "era.unread", "text=\"%s\"", reply->text ? reply->text : "");
         self->is_opening = false;
         return;
     }
@@ -76,9 +79,9 @@ s_on_era(void *context, rmt_msg_t *reply)
                 "Redis does not have the last entry that this broker has seen");
     if (is_other)
         s_forget(self);
+    // The era stays known, so that another one makes the broker forget its keys.
     if (rmt_broker_save(self, &error) == -1) {
         rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
-        self->era = 0;
         self->is_opening = false;
         return;
     }

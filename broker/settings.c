@@ -15,8 +15,7 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "that was restored from an older copy."},
     {"audit", RMT_CONFIG_PATH, "", 0, 0,
      "Folder for the audit files of this broker, and the key that signs them. Each "
-     "broker "
-     "has its own; empty: the path of the state file with .audit behind it."},
+     "broker has its own; empty: the path of the state file with .audit behind it."},
     {"redis-timeout-ms", RMT_CONFIG_NUMBER, "5000", 100, 60000,
      "Milliseconds until Redis counts as gone."},
     {"beat-ms", RMT_CONFIG_NUMBER, "3000", 100, 30000, "Milliseconds between beats."},
@@ -33,8 +32,7 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "Seconds that a machine may be silent before its task fails."},
     {"broker-wait-s", RMT_CONFIG_NUMBER, "120", 1, 86400,
      "Seconds after a start of Redis for which a broker that has not come back is "
-     "awaited. "
-     "No target is written meanwhile; then its locks are void."},
+     "awaited. No target is written meanwhile; then its locks are void."},
     {"mute-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
      "Seconds for which the broker does not hear a key that broke the rules too often."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},

@@ -214,9 +214,10 @@ s_judge(const rmt_records_t *found, const rmt_records_t *heads)
             status = 1;
         else if (known > n)
             fprintf(stderr,
-                    "the broker has written %" PRIu64 " lines behind line %" PRIu64
-                    " since, or they were cut off here\n",
-                    known - n, n);
+                    "line %" PRIu64 " is the last one here, and the broker has written "
+                    "%" PRIu64
+                    " more: they are newer than these files, or were cut off\n",
+                    n, known - n);
     }
     return status;
 }

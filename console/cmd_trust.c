@@ -167,12 +167,13 @@ s_publish(call_t *call, rmt_error_t *error)
     if (!root || rmt_root_check(root, error) == -1 || s_send(call, root, id, error) == -1)
         return -1;
     printf("%s\n", id);
+    rmt_auto_str path = realpath(call->operands[0], NULL); // As settings need it
     fprintf(
         stderr,
         "tokens of targets tell it to new agents, when the console's configuration has "
         "trust-root = \"%s\"; to others: trust-root = \"%s\" in their settings, "
         "ramet.root=%s on the command line of the thin-kernel\n",
-        call->operands[0], id, id);
+        path ? path : call->operands[0], id, id);
     return 0;
 }
 
@@ -234,11 +235,13 @@ s_make_root(const call_t *call, const char *folder, rmt_error_t *error)
 static int
 s_create(call_t *call, rmt_error_t *error)
 {
-    const char *folder = call->operands[0];
     char id[RMT_ID_TEXT_SIZE];
-    rmt_auto_str path = rmt_text("%s/farm.root", folder);
-    if (rmt_io_mkdirs(folder, 0700, error) == -1)
+    if (rmt_io_mkdirs(call->operands[0], 0700, error) == -1)
         return -1;
+    rmt_auto_str folder = realpath(call->operands[0], NULL); // As settings need it
+    if (!folder)
+        return rmt_fail_errno(error, "find %s", call->operands[0]);
+    rmt_auto_str path = rmt_text("%s/farm.root", folder);
     if (access(path, F_OK) != 0) {
         rmt_auto_str text = s_make_root(call, folder, error);
         if (!text || trust_save(path, text, error) == -1)

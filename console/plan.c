@@ -83,7 +83,7 @@ s_match(call_t *call, rmt_record_t *body, int *status_out, rmt_error_t *error)
     const char *job = rmt_record_text(reply->body, "job", "");
     *status_out = s_await(call, job, error);
     const bool is_late = *status_out == rmt_code_exit(RMT_E_TIMEOUT);
-    if (*status_out > 1 && !is_late)
+    if (*status_out > 1 && !is_late && *status_out != WATCH_INTERRUPTED)
         fprintf(stderr, "ramet: the plan failed; see: ramet job show %s\n", job);
     if (*status_out < 0 || (*status_out > 1 && !is_late))
         return NULL;
@@ -118,14 +118,18 @@ plan_verdicts(call_t *call, const rmt_record_t *body, rmt_error_t *error)
         if (rmt_record_has(body, fields[i]))
             rmt_record_set(plan, fields[i], rmt_record_text(body, fields[i], ""));
     int status = 0;
+    fputs("ramet: asking the engines which disks fit; nothing is locked yet\n", stderr);
     rmt_auto(rmt_records) items = s_match(call, plan, &status, error);
     if (items && status == 0)
         return rmt_take(&items);
-    if (status >= 0)
-        rmt_fail(
-            error, RMT_E_UNAVAILABLE,
-            "the engines did not choose the disks, so nothing was signed; see: ramet "
-            "job list");
+    if (status == WATCH_INTERRUPTED)
+        rmt_fail(error, RMT_E_CANCELLED,
+                 "no deployment was started; the job that continues is its plan alone, "
+                 "which changes nothing");
+    else if (status >= 0)
+        rmt_fail(error, RMT_E_UNAVAILABLE,
+                 "the engines did not choose the disks, so no deployment was started; "
+                 "see: ramet job list");
     return NULL;
 }
 

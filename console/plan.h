@@ -19,5 +19,6 @@ int plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error);
 int plan_target(call_t *call, rmt_error_t *error);
 
 // The verdicts of a plan over image, engines and policy of this body. Caller owns the
-// result. NULL: UNAVAILABLE (an engine did not answer), what the broker said.
+// result. NULL: UNAVAILABLE (an engine did not answer), CANCELLED (Ctrl-C), what the
+// broker said.
 rmt_records_t *plan_verdicts(call_t *call, const rmt_record_t *body, rmt_error_t *error);

@@ -15,6 +15,7 @@
 
 #define PAGE_BYTES ((size_t) 128 * 1024)
 #define PAGE_ITEMS 200
+#define SELECT_GAPS ", \t\n\v\f\r" // As the function words of lib/state/ramet.lua
 #define CHOICE_SIZE_MAX ((size_t) 64 * 1024)
 
 // What all warrants of one job share.
@@ -102,8 +103,8 @@ s_is_selected(const rmt_record_t *script, const rmt_record_t *target)
 {
     rmt_auto_str words = rmt_text("%s", rmt_record_text(script, "select", ""));
     char *rest = NULL;
-    for (char *word = strtok_r(words, ", \n", &rest); word;
-         word = strtok_r(NULL, ", \n", &rest)) {
+    for (char *word = strtok_r(words, SELECT_GAPS, &rest); word;
+         word = strtok_r(NULL, SELECT_GAPS, &rest)) {
         char *equals = strchr(word, '=');
         if (!equals)
             return false;

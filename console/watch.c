@@ -200,7 +200,7 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
         if (now >= next_poll) {
             const int end = s_poll(call, board, job, error);
             if (end != -2)
-                return end;
+                return s_interrupted ? WATCH_INTERRUPTED : end;
             s_draw(board);
             next_poll = rmt_clock_ms() + POLL_MS;
         }
@@ -217,7 +217,7 @@ s_follow(call_t *call, board_t *board, const char *job, unsigned timeout_s,
         }
     }
     fprintf(stderr, "\nthe job continues; follow it with: ramet job watch %s\n", job);
-    return 130;
+    return WATCH_INTERRUPTED;
 }
 
 int
@@ -236,12 +236,14 @@ watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet,
         abort();
     if (rmt_client_subscribe(call->client, prefix, error) == -1)
         return -1;
-    signal(SIGINT, s_interrupt);
     const char *terminal = getenv("TERM");
     rmt_auto(rmt_records) lines = rmt_records_new();
     board_t board = {.lines = lines, .quiet = quiet, .started_ms = rmt_clock_ms()};
     board.live = isatty(STDERR_FILENO) && terminal && strcmp(terminal, "dumb") != 0;
-    return s_follow(call, &board, job, timeout_s, error);
+    void (*before)(int) = signal(SIGINT, s_interrupt);
+    const int status = s_follow(call, &board, job, timeout_s, error);
+    (void) signal(SIGINT, before);
+    return status;
 }
 
 int

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
@@ -133,6 +134,54 @@ test_a_redis_that_lost_its_past_raises_the_era(void **state)
     broker_start(farm);
     rmt_auto(rmt_msg) again = broker_need(farm, "farm.status", "", "");
     assert_string_equal(rmt_record_text(again->body, "era", ""), "2");
+}
+
+// A Redis that answers and cannot be opened is not waited for in silence.
+static void
+test_a_redis_that_does_not_tell_its_era_is_told(void **state)
+{
+    broker_farm_t *farm = *state;
+    char answer[64];
+    rmt_auto(rmt_msg) before = broker_need(farm, "farm.status", "", "");
+    end_program(&farm->broker, SIGKILL);
+    broker_eval(farm,
+                "redis.call('DEL', 'ramet:era') "
+                "return redis.call('LPUSH', 'ramet:era', 'x')",
+                answer, sizeof answer);
+    broker_start(farm);
+    RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=era.unread") > 0, BROKER_WAIT_MS);
+}
+
+static uint64_t
+s_lines_in_files(broker_farm_t *farm)
+{
+    rmt_auto(rmt_msg) heads = broker_need(farm, "audit.heads", "", "");
+    return rmt_records_count(heads->items)
+               ? rmt_record_u64(rmt_records_at(heads->items, 0), "n", 0)
+               : 0;
+}
+
+// P24: the folder of the audit files goes while the broker runs: that is told, and stops
+// neither requests nor the end.
+static void
+test_a_broker_ends_in_order_without_its_audit_folder(void **state)
+{
+    broker_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_msg) added = broker_need(farm, "source.add", "name=web place=hq", "");
+    RMT_WAIT_UNTIL(s_lines_in_files(farm) > 1, BROKER_WAIT_MS);
+    rmt_auto_str folder = rmt_text("%s/broker.state.audit", farm->redis.dir);
+    rmt_auto_str away = rmt_text("%s.away", folder);
+    rmt_auto_str file = rmt_text("%s/audit-0000000000000001.jsonl", away);
+    assert_int_equal(rename(folder, away), 0);
+    assert_int_equal(truncate(file, 0), 0);
+    RMT_OK(rmt_io_save(folder, "", 0, 0600, &error));
+    rmt_auto(rmt_msg) other = broker_need(farm, "source.add", "name=db place=hq", "");
+    RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=audit.unwritten") > 0,
+                   BROKER_WAIT_MS);
+    rmt_auto(rmt_msg) third = broker_need(farm, "source.add", "name=dns place=hq", "");
+    const int status = end_program(&farm->broker, SIGTERM);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
 
 static void
@@ -327,6 +376,8 @@ main(void)
         CASE(test_a_job_ends_though_redis_is_killed),
         CASE(test_peers_are_present_at_once_when_redis_is_back),
         CASE(test_a_redis_that_lost_its_past_raises_the_era),
+        CASE(test_a_redis_that_does_not_tell_its_era_is_told),
+        CASE(test_a_broker_ends_in_order_without_its_audit_folder),
         CASE(test_a_worker_that_leaves_gives_its_task_to_another),
         CASE(test_a_task_reaches_a_worker_of_another_broker_at_once),
         CASE(test_a_job_without_a_worker_says_so),
