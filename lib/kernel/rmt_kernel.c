@@ -259,7 +259,7 @@ s_give_initramfs(const kernel_t *self, const char *version, rmt_record_t *kernel
     const int tree = s_tree(self, path, &rest);
     rmt_auto_fd fd = -1;
     rmt_auto_str names = NULL;
-    rmt_error_t why = {.text = "it is no regular file"};
+    rmt_error_t why = {.text = "it is not a regular file"};
     if (rmt_rooted_open(tree, rest, &fd, &why) == -1 || fd == -1 ||
         rmt_initramfs_modules(fd, version, &names, &why) == -1) {
         rmt_record_set(kernel, "initramfs-state", "unknown");
