@@ -18,6 +18,15 @@ foreach(script IN LISTS scripts)
     endif()
 endforeach()
 
+# Machines as others have them, each outside/test_KIND.sh a test.
+file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/outside/test_*.sh)
+foreach(script IN LISTS scripts)
+    string(REGEX REPLACE ".*/test_(.*)[.]sh" "\\1" name ${script})
+    add_test(NAME outside.${name} COMMAND ${ramet_own_mounts} ${script})
+    set_tests_properties(outside.${name} PROPERTIES LABELS outside TIMEOUT 300
+        ENVIRONMENT "RAMET_BIN=${CMAKE_BINARY_DIR}/bin;RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+endforeach()
+
 # The kill matrix needs failpoints. Of its four parts each has a farm.
 if(RAMET_FAILPOINTS AND NOT RAMET_SANITIZE)
     set(kill_matrix ${CMAKE_CURRENT_SOURCE_DIR}/system/kill_matrix.sh)
