@@ -127,15 +127,19 @@ s_open_folder(int root_fd, const char *path, const char **name_out)
     return s_open(root_fd, parent, O_PATH | O_DIRECTORY, 0, RESOLVE_STRICT);
 }
 
-mode_t
-rmt_rooted_kind(int root_fd, const char *path)
+int
+rmt_rooted_status(int root_fd, const char *path, struct stat *info_out)
 {
     const char *name;
     rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
+    return fd == -1 ? -1 : fstatat(fd, name, info_out, AT_SYMLINK_NOFOLLOW);
+}
+
+mode_t
+rmt_rooted_kind(int root_fd, const char *path)
+{
     struct stat info;
-    if (fd == -1 || fstatat(fd, name, &info, AT_SYMLINK_NOFOLLOW) == -1)
-        return 0;
-    return info.st_mode & S_IFMT;
+    return rmt_rooted_status(root_fd, path, &info) == -1 ? 0 : info.st_mode & S_IFMT;
 }
 
 char *

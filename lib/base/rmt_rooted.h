@@ -36,6 +36,10 @@ bool rmt_rooted_exists(int root_fd, const char *path);
 // a symlink leads there.
 mode_t rmt_rooted_kind(int root_fd, const char *path);
 
+// Status of what is at the very path. 0, or -1 for nothing, also when a symlink leads
+// there.
+int rmt_rooted_status(int root_fd, const char *path, struct stat *info_out);
+
 // Where the symlink at the very path points to, or NULL when it is none. Caller owns the
 // result (free).
 char *rmt_rooted_readlink(int root_fd, const char *path);

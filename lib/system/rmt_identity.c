@@ -207,6 +207,17 @@ s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions)
         rmt_action_link(actions, dbus, "machine-id", "/etc/machine-id");
 }
 
+// The two files of a pair that is not made.
+static void
+s_plan_no_key(const char *kind, rmt_records_t *actions)
+{
+    for (int public = 0; public < 2; public ++) {
+        rmt_auto_str path =
+            rmt_text("/etc/ssh/ssh_host_%s_key%s", kind, public ? ".pub" : "");
+        rmt_action_write(actions, path, "ssh-host-key", public ? 0644 : 0600, "", 0);
+    }
+}
+
 // Make one key pair in a scratch folder and add its two files to the plan.
 static int
 s_plan_key(const char *folder, const char *kind, const char *bits, const char *hostname,
@@ -233,7 +244,8 @@ s_plan_key(const char *folder, const char *kind, const char *bits, const char *h
     return 0;
 }
 
-// Kinds that the image has, or all where its keys were left out of it.
+// Kinds that the image has, or all where its keys were left out of it; folder: where keys
+// are made, NULL for none.
 static int
 s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t *actions,
             rmt_error_t *error)
@@ -253,8 +265,12 @@ s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t
     if (!any && !rmt_rooted_exists(root_fd, "/usr/sbin/sshd"))
         return 0;
     for (size_t i = 0; i < count; i++) {
-        if ((has[i] || !any) && s_plan_key(folder, rows[i].kind, rows[i].bits, hostname,
-                                           actions, error) == -1)
+        if (!has[i] && any)
+            continue;
+        if (!folder)
+            s_plan_no_key(rows[i].kind, actions);
+        else if (s_plan_key(folder, rows[i].kind, rows[i].bits, hostname, actions,
+                            error) == -1)
             return -1;
     }
     return 0;
@@ -274,7 +290,7 @@ s_plan_key_removals(int root_fd, rmt_records_t *actions)
 }
 
 int
-rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
+rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd, bool has_keys,
                   rmt_records_t *actions, rmt_error_t *error)
 {
     fresh_t fresh;
@@ -287,6 +303,8 @@ rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd,
             return -1;
     }
     s_plan_key_removals(root_fd, actions);
+    if (!has_keys)
+        return s_plan_keys(root_fd, NULL, hostname, actions, error);
     // In memory where that is possible, as the keys belong on one disk only.
     char shm[] = "/dev/shm/ramet-keys-XXXXXX";
     char tmp[] = "/tmp/ramet-keys-XXXXXX";

@@ -145,9 +145,9 @@ rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error
     return *stack ? rmt_network_check(&network, stack, is_by_name, error) : 0;
 }
 
-int
-rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
-                  rmt_error_t *error)
+static int
+s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
+       rmt_records_t **actions_out, rmt_error_t *error)
 {
     assert(target);
     assert(actions_out);
@@ -163,12 +163,26 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
         if (s_plan_name(root_fd, &network, actions, error) == -1 ||
             rmt_network_plan(root_fd, &network, actions, error) == -1 ||
-            rmt_identity_plan(root_fd, network.hostname, is_systemd, actions, error) ==
-                -1)
+            rmt_identity_plan(root_fd, network.hostname, is_systemd, has_keys, actions,
+                              error) == -1)
             return -1;
     }
     *actions_out = rmt_take(&actions);
     return 0;
+}
+
+int
+rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
+                  rmt_error_t *error)
+{
+    return s_plan(root_fd, target, true, actions_out, error);
+}
+
+int
+rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
+                      rmt_records_t **actions_out, rmt_error_t *error)
+{
+    return s_plan(root_fd, target, false, actions_out, error);
 }
 
 static int

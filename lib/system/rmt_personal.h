@@ -19,6 +19,11 @@
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
 
+// The same plan, with a fresh key's file in it and no key: nothing is run, and it costs
+// little. For a tree that stands for one that is not there yet (rmt_outline.h).
+int rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
+                          rmt_records_t **actions_out, rmt_error_t *error);
+
 // Whether a plan for this record can be made on a system like the image's, before there
 // is a tree: its words, and the stack that the image's record of class os names (NULL:
 // not known). 0, or -1: USAGE, UNSUPPORTED, as above.
@@ -39,6 +44,10 @@ int rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_
 #define RMT_PERSONAL_MARK "ramet-firstboot"
 extern const char *const RMT_PERSONAL_STARTERS[];
 extern const char *const RMT_PERSONAL_LINES[];
+
+// Whether all that is planned can be done in this tree. 0, or -1: REFUSED (a path leads
+// over what is no plain folder, or is a folder itself).
+int rmt_personal_try(int root_fd, const rmt_records_t *actions, rmt_error_t *error);
 
 // Do what is planned, in order. Doing it again gives the same. Not synced.
 // 0, or -1: REFUSED (a path leads over a symlink), USAGE, NO_SPACE, IO.

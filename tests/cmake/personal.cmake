@@ -2,5 +2,6 @@ ramet_test(unit addressing NEEDS ramet::installer ramet::facts ramet::wire ramet
 ramet_test(unit facts NEEDS ramet::installer ramet::system ramet::match ramet::facts ramet::wire ramet::base TIMEOUT 20)
 ramet_test(unit location NEEDS ramet::facts TIMEOUT 10)
 ramet_test(unit stacks SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 20)
+ramet_test(unit outline SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 20)
 ramet_test(unit firstboot SOURCES tools/root_tree.c NEEDS ramet::agent ramet::system ramet::base TIMEOUT 20)
 ramet_program(rmt-personalise SOURCES tools/rmt-personalise.c NEEDS ramet::system ramet::facts)

@@ -29,7 +29,7 @@ s_judge(const char *image, const char *target, const char *hardware)
     rmt_record_t *item = rmt_record_new();
     rmt_auto(rmt_record) os = rmt_record_new();
     rmt_record_set(os, "network-stack", "networkd");
-    installer_judge(match, os, rmt_records_at(record, 0), item);
+    installer_judge(match, os, NULL, rmt_records_at(record, 0), item);
     return item;
 }
 

@@ -27,14 +27,15 @@ s_part(const rmt_records_t *descriptor, const char *part)
     return found;
 }
 
-// The kernel and the files that tell its drivers.
+// The kernel and the files that tell its drivers, and the outline of the system.
 static rmt_records_t *
 s_kernel(const rmt_records_t *descriptor)
 {
     rmt_records_t *found = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(descriptor); i++) {
         const rmt_record_t *record = rmt_records_at(descriptor, i);
-        if (strncmp(rmt_record_text(record, "class", ""), "kernel", 6) != 0 ||
+        const char *class = rmt_record_text(record, "class", "");
+        if ((strncmp(class, "kernel", 6) != 0 && strcmp(class, "outline") != 0) ||
             strcmp(rmt_record_text(record, "part", ""), "os") != 0)
             continue;
         rmt_record_t *copy = rmt_record_dup(record);

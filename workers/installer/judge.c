@@ -110,8 +110,20 @@ s_judge_identity(const rmt_record_t *target, rmt_records_t *verdicts)
     return *identity;
 }
 
+// A record that cannot be completed has its verdict `network`.
+static bool
+s_judge_configure(const installer_rehearsal_t *rehearsal, const rmt_record_t *target,
+                  const rmt_record_t *os, rmt_records_t *verdicts)
+{
+    rmt_error_t ignored = {0};
+    rmt_auto(rmt_record) record = rmt_record_dup(target);
+    return installer_addressing_complete(record, os, &ignored) == -1 ||
+           installer_rehearsal_judge(rehearsal, record, verdicts);
+}
+
 void
-installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *target,
+installer_judge(rmt_match_t *match, const rmt_record_t *os,
+                const installer_rehearsal_t *rehearsal, const rmt_record_t *target,
                 rmt_record_t *item)
 {
     const char *state = rmt_record_text(target, "state", "free");
@@ -130,6 +142,8 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os, const rmt_record_t *
     if (!installer_addressing_judge(target, hardware, os, verdicts))
         fits = false;
     if (!s_judge_identity(target, verdicts))
+        fits = false;
+    if (rehearsal && !s_judge_configure(rehearsal, target, os, verdicts))
         fits = false;
     s_put_verdicts(item, verdicts);
     s_set_warnings(item, target);

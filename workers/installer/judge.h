@@ -1,11 +1,13 @@
 // judge - one target of an engine against an image: its verdict.
 #pragma once
 
+#include "installer/rehearsal.h"
 #include "match/rmt_match.h"
 #include "base/rmt_record.h"
 
 // Fill item with {target, fits, available, reason, warnings, verdicts, choice} from a
 // target's record as target.page gives it (docs/spec/4-control.md). os: of the image, as
-// addressing.h has it. Pure.
+// addressing.h has it; rehearsal: NULL where the image tells no outline of its system.
 void installer_judge(rmt_match_t *match, const rmt_record_t *os,
-                     const rmt_record_t *target, rmt_record_t *item);
+                     const installer_rehearsal_t *rehearsal, const rmt_record_t *target,
+                     rmt_record_t *item);

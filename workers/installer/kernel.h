@@ -5,8 +5,9 @@
 #include "place/holder.h"
 #include "net/rmt_worker.h"
 
-// From the body of a match task {image, place, kernel}: fetch what this store lacks, and
-// keep it. Blocks. *drivers_out is NULL for an image that tells no kernel, else the
-// caller's. 0, or -1: UNAVAILABLE (no holder), CORRUPT, PROTOCOL, IO, NO_SPACE.
+// records: as installer_facts_records has them, NULL for none. The files that they name
+// are loaded, which blocks. *drivers_out is NULL for an image that tells no kernel, else
+// the caller's. 0, or -1: as installer_facts_load.
 int installer_kernel(rmt_task_t *task, const rmt_holder_t *holder,
-                     rmt_drivers_t **drivers_out, rmt_error_t *error);
+                     const rmt_records_t *records, rmt_drivers_t **drivers_out,
+                     rmt_error_t *error);

@@ -1,3 +1,4 @@
+#include "installer/facts.h"
 #include "installer/judge.h"
 #include "installer/installer.h"
 #include "installer/kernel.h"
@@ -17,6 +18,7 @@
 #define PAGE_ITEMS 500
 #define PAGE_BYTES ((size_t) 192 * 1024) // An envelope has 256 KiB
 #define FACTS_SIZE_MAX ((size_t) 200 * 1024)
+#define OUTLINE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
 #define PUTS_MAX 2 // Pages of verdicts on their way; one more ask is the next page's
 _Static_assert(PUTS_MAX + 1 <= RMT_TASK_ASKS_MAX, "asks at once");
 
@@ -25,6 +27,7 @@ typedef struct {
     const char *engine;
     const char *only; // Name of the one target that is asked for; "" for all
     rmt_match_t *match;
+    const installer_rehearsal_t *rehearsal; // NULL: the image tells no outline
     rmt_record_t *os;    // What the image's system is told its network by
     rmt_records_t *page; // Verdicts not yet put
     size_t page_bytes;
@@ -97,7 +100,7 @@ static int
 s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
     rmt_auto(rmt_record) item = rmt_record_new();
-    installer_judge(self->match, self->os, target, item);
+    installer_judge(self->match, self->os, self->rehearsal, target, item);
     self->total++;
     self->fits += strcmp(rmt_record_text(item, "fits", ""), "yes") == 0;
     self->available += strcmp(rmt_record_text(item, "available", ""), "yes") == 0;
@@ -169,14 +172,15 @@ s_os(const rmt_record_t *body)
 }
 
 static int
-s_run(rmt_task_t *task, const rmt_match_config_t *config, const char *engine,
-      rmt_error_t *error)
+s_run(rmt_task_t *task, const rmt_match_config_t *config,
+      const installer_rehearsal_t *rehearsal, const char *engine, rmt_error_t *error)
 {
     rmt_auto(rmt_match) match = rmt_match_new(config);
     match_t self = {.task = task,
                     .engine = engine,
                     .only = rmt_record_text(rmt_task_body(task), "target", ""),
                     .match = match,
+                    .rehearsal = rehearsal,
                     .os = s_os(rmt_task_body(task)),
                     .page = rmt_records_new()};
     const int64_t start = rmt_clock_ms();
@@ -214,6 +218,36 @@ s_tell_whole(rmt_task_t *task, const rmt_holder_t *holder)
         rmt_record_set(rmt_task_outputs(task), "whole", "yes");
 }
 
+// The tree in which a personalisation is planned. *rehearsal_out is NULL for an image
+// that tells no outline.
+static int
+s_rehearsal(rmt_task_t *task, const rmt_holder_t *holder, const rmt_records_t *facts,
+            const rmt_match_config_t *config, installer_rehearsal_t **rehearsal_out,
+            rmt_error_t *error)
+{
+    const rmt_record_t *file = facts ? rmt_records_find(facts, "class", "outline") : NULL;
+    const rmt_record_t *system = rmt_records_find(config->hardware, "class", "system");
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    *rehearsal_out = NULL;
+    if (!file)
+        return 0;
+    if (installer_facts_load(task, holder, file, &data, &size, error) == -1)
+        return -1;
+    rmt_auto(rmt_records) outline =
+        rmt_codec_unpack_records(data, size, OUTLINE_SIZE_MAX, error);
+    if (!outline)
+        return rmt_wrap(error, "outline of the image's system");
+    const installer_rehearsal_config_t own = {
+        .outline = outline,
+        .is_cut = rmt_record_flag(file, "cut"),
+        .layout = config->layout,
+        .boot_paths = system ? rmt_record_text(system, "boot-paths", "") : "",
+        .explain = config->explain};
+    *rehearsal_out = installer_rehearsal_new(&own, error);
+    return *rehearsal_out ? 0 : -1;
+}
+
 int
 installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
@@ -224,11 +258,13 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
     rmt_auto(rmt_records) hardware = s_unpack(body, "hardware", error);
     rmt_auto(rmt_records) disks = hardware ? s_unpack(body, "layout", error) : NULL;
     rmt_auto(rmt_layout) layout = disks ? rmt_layout_read(disks, error) : NULL;
-    if (!layout ||
-        rmt_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1)
-        return -1;
+    rmt_auto(rmt_records) facts = NULL;
     rmt_auto(rmt_drivers) drivers = NULL;
-    if (installer_kernel(task, holder, &drivers, error) == -1)
+    rmt_auto(installer_rehearsal) rehearsal = NULL;
+    if (!layout ||
+        rmt_policy_parse(policy, rmt_record_text(body, "policy", ""), error) == -1 ||
+        installer_facts_records(task, &facts, error) == -1 ||
+        installer_kernel(task, holder, facts, &drivers, error) == -1)
         return -1;
     const rmt_match_drivers_t finder = {.find = rmt_drivers_find,
                                         .context = drivers,
@@ -240,5 +276,7 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
         .drivers = drivers ? &finder : NULL,
         .policy = policy,
         .explain = strcmp(rmt_record_text(body, "explain", ""), "yes") == 0};
-    return s_run(task, &config, rmt_holder_place(holder), error);
+    if (s_rehearsal(task, holder, facts, &config, &rehearsal, error) == -1)
+        return -1;
+    return s_run(task, &config, rehearsal, rmt_holder_place(holder), error);
 }

@@ -7,10 +7,9 @@
 #include <string.h>
 
 typedef struct {
-    rmt_agent_kernel_put_fn *put;
+    rmt_pieces_put_fn *put;
     void *context;
     rmt_records_t *records;
-    void *room; // Of one stored chunk
 } work_t;
 
 // Cut a file into chunks and name them.
@@ -19,21 +18,9 @@ s_add_file(void *context, const char *name, const void *data, size_t size,
            rmt_error_t *error)
 {
     work_t *self = context;
-    rmt_auto_str ids = rmt_text("%s", "");
-    for (size_t at = 0; at < size; at += RMT_CHUNK_PLAIN_MAX) {
-        const size_t left = size - at;
-        rmt_chunk_t chunk;
-        char text[RMT_ID_TEXT_SIZE];
-        rmt_chunk_make(&chunk, (const char *) data + at,
-                       left < RMT_CHUNK_PLAIN_MAX ? left : RMT_CHUNK_PLAIN_MAX,
-                       self->room);
-        if (self->put(self->context, &chunk, error) == -1)
-            return -1;
-        char *longer =
-            rmt_text("%s%s%s", ids, *ids ? " " : "", rmt_id_text(&chunk.id, text));
-        free(ids);
-        ids = longer;
-    }
+    rmt_auto_str ids = rmt_pieces_put(data, size, self->put, self->context, error);
+    if (!ids)
+        return -1;
     rmt_record_t *file = rmt_records_add(self->records);
     rmt_record_set(file, "class", "kernel-file");
     rmt_record_set(file, "name", name);
@@ -43,21 +30,20 @@ s_add_file(void *context, const char *name, const void *data, size_t size,
 }
 
 int
-rmt_agent_kernel(rmt_source_disk_t *disk, rmt_agent_kernel_put_fn *put, void *context,
+rmt_agent_kernel(rmt_source_disk_t *disk, rmt_pieces_put_fn *put, void *context,
                  rmt_records_t *records, rmt_error_t *error)
 {
     const size_t count = rmt_source_disk_count(disk);
     rmt_auto_ptr memory = calloc(count + 1, sizeof(rmt_kernel_tree_t));
-    rmt_auto_ptr room = malloc(RMT_CHUNK_STORED_MAX);
     rmt_kernel_tree_t *trees = memory;
-    assert(trees && room);
+    assert(trees);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
         const char *mount = rmt_source_disk_volume(disk, i)->mount;
         if (mount)
             trees[used++] = (rmt_kernel_tree_t){mount, rmt_source_disk_tree(disk, i)};
     }
-    work_t work = {put, context, records, room};
+    work_t work = {put, context, records};
     rmt_record_t *kernel = NULL;
     if (rmt_kernel_read(trees, used, s_add_file, &work, &kernel, error) == -1)
         return rmt_wrap(error, "facts about the kernel");

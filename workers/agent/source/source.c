@@ -6,6 +6,7 @@
 #include "agent/hardware.h"
 #include "agent/source/hooks.h"
 #include "agent/source/kernel.h"
+#include "agent/source/outline.h"
 #include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
 #include "base/rmt_auto.h"
@@ -233,6 +234,18 @@ s_add_hardware(capture_t *self, const char *boot_paths)
     rmt_descriptor_add(self->descriptor, "hardware", hardware);
 }
 
+// What its copies will be is planned by an engine.
+static int
+s_add_outline(capture_t *self, rmt_records_t *system, rmt_error_t *error)
+{
+    rmt_outline_tree_t trees[RMT_SOURCE_TREES_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
+        if (*s_mount_of(self, i) == '/')
+            trees[count++] = (rmt_outline_tree_t){s_mount_of(self, i), s_tree(self, i)};
+    return rmt_agent_outline(trees, count, s_put, self, system, error);
+}
+
 static int
 s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packed_out,
            rmt_error_t *error)
@@ -249,7 +262,8 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_auto(rmt_records) system = rmt_system_read(self->disk, error);
     if (!system)
         return -1;
-    if (rmt_agent_kernel(self->disk, s_put, self, system, error) == -1)
+    if (rmt_agent_kernel(self->disk, s_put, self, system, error) == -1 ||
+        s_add_outline(self, system, error) == -1)
         return -1;
     rmt_descriptor_add_dropped(self->descriptor, rmt_source_disk_dropped(self->disk));
     rmt_auto(rmt_records) left_out = rmt_excludes_told(

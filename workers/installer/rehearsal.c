@@ -1,0 +1,162 @@
+#include "installer/rehearsal.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
+#include "system/rmt_outline.h"
+#include "system/rmt_personal.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+// The agent tells its own; a plan does not depend on it.
+#define COMMAND "/usr/lib/ramet/firstboot/ramet-agent firstboot"
+
+struct installer_rehearsal {
+    installer_rehearsal_config_t config;
+    char folder[sizeof "/tmp/ramet-outline-XXXXXX"];
+    int root;
+};
+
+installer_rehearsal_t *
+installer_rehearsal_new(const installer_rehearsal_config_t *config, rmt_error_t *error)
+{
+    rmt_auto(installer_rehearsal) self = calloc(1, sizeof *self);
+    assert(self);
+    self->config = *config;
+    self->root = -1;
+    strcpy(self->folder, "/tmp/ramet-outline-XXXXXX");
+    if (!mkdtemp(self->folder)) {
+        rmt_fail_errno(error, "make folder %s", self->folder);
+        *self->folder = '\0';
+        return NULL;
+    }
+    self->root = open(self->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self->root == -1) {
+        rmt_fail_errno(error, "open %s", self->folder);
+        return NULL;
+    }
+    if (rmt_outline_build(config->outline, self->root, error) == -1)
+        return NULL;
+    self->config.outline = NULL;
+    return rmt_take(&self);
+}
+
+void
+installer_rehearsal_destroy(installer_rehearsal_t **self_p)
+{
+    rmt_error_t ignored = {0};
+    installer_rehearsal_t *self = *self_p;
+    if (!self)
+        return;
+    if (self->root != -1)
+        close(self->root);
+    if (*self->folder)
+        (void) rmt_io_remove_tree(self->folder, &ignored);
+    free(self);
+    *self_p = NULL;
+}
+
+static rmt_record_t *
+s_add(rmt_records_t *verdicts, const char *component, const char *fact,
+      const char *wanted, const char *had, const char *reason)
+{
+    rmt_record_t *verdict = rmt_records_add(verdicts);
+    rmt_record_set(verdict, "class", "verdict");
+    rmt_record_set(verdict, "component", component);
+    if (*fact)
+        rmt_record_set(verdict, "fact", fact);
+    rmt_record_set(verdict, "wanted", wanted);
+    rmt_record_set(verdict, "had", had);
+    rmt_record_set(verdict, "fits", "yes");
+    rmt_record_set(verdict, "reason", reason);
+    return verdict;
+}
+
+// ---- What is made of the disks
+
+static void
+s_explain_disks(const installer_rehearsal_t *self, rmt_records_t *verdicts)
+{
+    const rmt_layout_t *layout = self->config.layout;
+    const char *paths = self->config.boot_paths;
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        const char *role = layout->disks[volume->disk].role;
+        rmt_auto_str place = rmt_text("%s%s%s", volume->mount ? volume->mount : "",
+                                      volume->mount && volume->subvolume ? " " : "",
+                                      volume->subvolume ? volume->subvolume : "");
+        rmt_auto_str reason =
+            rmt_text("partition %" PRIu64 " of disk %s: erased, and made again",
+                     volume->partition, role);
+        rmt_record_set(s_add(verdicts, "volume", place,
+                             rmt_record_text(volume->format, "fs", "none"), "", reason),
+                       "role", role);
+    }
+    if (*paths && strcmp(paths, "none") != 0)
+        s_add(verdicts, "boot-record", "", paths, "", "written last");
+}
+
+// ---- What is done in the trees
+
+static const char *
+s_kind_word(mode_t kind)
+{
+    return kind == S_IFREG   ? "file"
+           : kind == S_IFLNK ? "symlink"
+           : kind == S_IFDIR ? "folder"
+           : kind            ? "other"
+                             : "nothing";
+}
+
+static void
+s_explain(const installer_rehearsal_t *self, const rmt_records_t *actions,
+          rmt_records_t *verdicts)
+{
+    s_explain_disks(self, verdicts);
+    for (size_t i = 0; i < rmt_records_count(actions); i++) {
+        const rmt_record_t *action = rmt_records_at(actions, i);
+        const char *path = rmt_record_text(action, "path", "");
+        s_add(verdicts, "configure", path, rmt_record_text(action, "class", ""),
+              s_kind_word(rmt_rooted_kind(self->root, path)),
+              rmt_record_text(action, "what", ""));
+    }
+}
+
+static int
+s_rehearse(const installer_rehearsal_t *self, const rmt_record_t *target,
+           rmt_records_t **actions_out, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) files = rmt_records_new();
+    rmt_record_t *key = rmt_records_add(files);
+    rmt_record_set(key, "class", "file");
+    rmt_record_set(key, "name", "key");
+    rmt_record_set(key, "content", "");
+    if (rmt_personal_rehearse(self->root, target, actions_out, error) == -1 ||
+        rmt_personal_first_boot(self->root, COMMAND, files, *actions_out, error) == -1)
+        return -1;
+    return rmt_personal_try(self->root, *actions_out, error);
+}
+
+bool
+installer_rehearsal_judge(const installer_rehearsal_t *self, const rmt_record_t *target,
+                          rmt_records_t *verdicts)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) actions = NULL;
+    const bool is_done = s_rehearse(self, target, &actions, &error) == 0;
+    const bool fits = is_done || self->config.is_cut;
+    rmt_auto_str wanted =
+        rmt_text("%zu changes", actions ? rmt_records_count(actions) : (size_t) 0);
+    const char *reason = is_done ? "planned"
+                         : fits  ? "not known: the outline of the image is cut"
+                                 : error.text;
+    rmt_record_t *verdict = s_add(verdicts, "configure", "", wanted, "", reason);
+    rmt_record_set(verdict, "fits", fits ? "yes" : "no");
+    if (is_done && self->config.explain)
+        s_explain(self, actions, verdicts);
+    return fits;
+}
