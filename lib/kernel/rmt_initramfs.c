@@ -247,19 +247,20 @@ s_list(scan_t *self)
 }
 
 int
-rmt_initramfs_modules(int fd, const char *version, char **names_out, rmt_error_t *error)
+rmt_initramfs_modules(int fd, uint64_t size, const char *version, char **names_out,
+                      rmt_error_t *error)
 {
     assert(version);
     assert(names_out);
     struct stat info;
     if (fstat(fd, &info) == -1)
         return rmt_fail_errno(error, "size of the initramfs");
-    if (info.st_size > FILE_SIZE_MAX)
+    if (size > (uint64_t) FILE_SIZE_MAX && info.st_size > FILE_SIZE_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "the initramfs is larger than %d GiB",
                         (int) (FILE_SIZE_MAX >> 30));
     rmt_auto_ptr memory = calloc(1, sizeof(scan_t));
     rmt_auto_ptr names = calloc(MODULES_MAX, sizeof(char *));
-    rmt_auto(rmt_input) input = rmt_input_new(fd);
+    rmt_auto(rmt_input) input = rmt_input_new(fd, size);
     scan_t *self = memory;
     assert(self && names);
     self->input = input;

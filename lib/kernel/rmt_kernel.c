@@ -1,5 +1,6 @@
 #include "kernel/rmt_kernel.h"
 #include "base/rmt_auto.h"
+#include "kernel/rmt_boot_entry.h"
 #include "kernel/rmt_initramfs.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
@@ -7,6 +8,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 typedef struct {
     const rmt_kernel_tree_t *trees;
@@ -25,6 +27,8 @@ s_tree(const kernel_t *self, const char *path, const char **rest_out)
     size_t best = 0;
     for (size_t i = 0; i < self->count; i++) {
         const char *mount = self->trees[i].mount;
+        if (!mount)
+            continue;
         const size_t size = strcmp(mount, "/") == 0 ? 0 : strlen(mount);
         if (strncmp(path, mount, size) != 0 || path[size] != '/' ||
             (fd != -1 && size < best))
@@ -245,30 +249,89 @@ s_give_settings(const kernel_t *self, rmt_error_t *error)
     return rc;
 }
 
+// Which file of which tree is the initramfs, and what of it.
+typedef struct {
+    int tree; // -1: there is none
+    char *path;
+    uint64_t at, size;
+} place_t;
+
+// Take the place that a boot entry names. Where there is no image yet, its kernel is told
+// too.
+static void
+s_take_entry(const rmt_kernel_tree_t *tree, const rmt_boot_entry_t *entry, place_t *place,
+             rmt_record_t *kernel)
+{
+    const char *mount = tree->mount && strcmp(tree->mount, "/") != 0 ? tree->mount : "";
+    if (!rmt_record_has(kernel, "image"))
+        rmt_record_setf(kernel, "image", "%s%s%s", mount,
+                        entry->image[0] == '/' ? "" : "/", entry->image);
+    if (!entry->initramfs)
+        return;
+    *place = (place_t){tree->fd, rmt_text("%s", entry->initramfs), entry->initramfs_at,
+                       entry->initramfs_size};
+    rmt_record_setf(kernel, "initramfs", "%s%s%s", mount,
+                    entry->initramfs[0] == '/' ? "" : "/", entry->initramfs);
+}
+
+static int
+s_find_place(const kernel_t *self, const char *version, place_t *place,
+             rmt_record_t *kernel, rmt_error_t *error)
+{
+    rmt_auto_str usual = s_find_initramfs(self, version);
+    if (usual) {
+        const char *rest;
+        place->tree = s_tree(self, usual, &rest);
+        place->path = rmt_text("%s", rest);
+        place->size = UINT64_MAX;
+        rmt_record_set(kernel, "initramfs", usual);
+    }
+    for (size_t i = 0; i < self->count && place->tree == -1; i++) {
+        rmt_boot_entry_t entry = {0};
+        const int rc = rmt_boot_entry_find(self->trees[i].fd, version, &entry, error);
+        if (rc == -1)
+            return -1;
+        if (rc)
+            s_take_entry(&self->trees[i], &entry, place, kernel);
+        rmt_boot_entry_clear(&entry);
+    }
+    return 0;
+}
+
+static int
+s_read_initramfs(const place_t *place, const char *version, char **names_out,
+                 rmt_error_t *error)
+{
+    rmt_auto_fd fd = -1;
+    if (rmt_rooted_open(place->tree, place->path, &fd, error) == -1)
+        return -1;
+    if (fd == -1)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "it is not a regular file");
+    if (lseek(fd, (off_t) place->at, SEEK_SET) == -1)
+        return rmt_fail_errno(error, "read");
+    return rmt_initramfs_modules(fd, place->size, version, names_out, error);
+}
+
 // An initramfs that ramet cannot read is told as such and does not stop the capture.
 static int
 s_give_initramfs(const kernel_t *self, const char *version, rmt_record_t *kernel,
                  rmt_error_t *error)
 {
-    rmt_auto_str path = s_find_initramfs(self, version);
-    rmt_record_set(kernel, "initramfs-state", "none");
-    if (!path)
-        return 0;
-    rmt_record_set(kernel, "initramfs", path);
-    const char *rest;
-    const int tree = s_tree(self, path, &rest);
-    rmt_auto_fd fd = -1;
+    place_t place = {.tree = -1};
     rmt_auto_str names = NULL;
-    rmt_error_t why = {.text = "it is not a regular file"};
-    if (rmt_rooted_open(tree, rest, &fd, &why) == -1 || fd == -1 ||
-        rmt_initramfs_modules(fd, version, &names, &why) == -1) {
-        rmt_record_set(kernel, "initramfs-state", "unknown");
-        rmt_record_set(kernel, "reason", why.text);
-        return 0;
+    rmt_error_t why = {0};
+    rmt_record_set(kernel, "initramfs-state", "none");
+    const int rc = s_find_place(self, version, &place, kernel, error);
+    if (rc == 0 && place.tree != -1) {
+        const bool is_read = s_read_initramfs(&place, version, &names, &why) == 0;
+        rmt_record_set(kernel, "initramfs-state", is_read ? "read" : "unknown");
+        if (!is_read)
+            rmt_record_set(kernel, "reason", why.text);
     }
-    rmt_record_set(kernel, "initramfs-state", "read");
-    return *names ? self->file(self->context, "initramfs", names, strlen(names), error)
-                  : 0;
+    free(place.path);
+    return rc == 0 && names && *names
+               ? self->file(self->context, "initramfs", names, strlen(names), error)
+               : rc;
 }
 
 int

@@ -9,9 +9,10 @@
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
-// A tree of the system: where it is mounted, and its root.
+// A tree of the system: where it is mounted, and its root. One that is not mounted is
+// looked at for the entries of a boot loader alone.
 typedef struct {
-    const char *mount;
+    const char *mount; // NULL: nowhere
     int fd;
 } rmt_kernel_tree_t;
 
@@ -20,7 +21,9 @@ typedef int(rmt_kernel_file_fn)(void *context, const char *name, const void *dat
                                 size_t size, rmt_error_t *error);
 
 // Find the kernel: the one that /vmlinuz or /boot/vmlinuz leads to, else the newest one
-// with an image, else the newest one with modules. Gives its files in a fixed order.
+// with an image, else the newest one with modules. Gives its files in a fixed order. Its
+// initramfs lies where distributions put it, else where a boot entry says
+// (rmt_boot_entry.h).
 // Caller owns *kernel_out: class=kernel {version, image, initramfs, initramfs-state
 // read|none|unknown, reason}, or NULL when the trees hold no kernel with modules.
 // 0, or -1: what the callback says.

@@ -27,15 +27,17 @@ struct rmt_input {
     int fd;
     unsigned char *data;
     size_t at, size;
+    uint64_t left; // Not yet read
     bool is_over;
 };
 
 rmt_input_t *
-rmt_input_new(int fd)
+rmt_input_new(int fd, uint64_t size)
 {
     rmt_input_t *self = calloc(1, sizeof *self);
     assert(self);
     self->fd = fd;
+    self->left = size;
     self->data = malloc(INPUT_SIZE);
     assert(self->data);
     return self;
@@ -62,12 +64,14 @@ rmt_input_peek(rmt_input_t *self, size_t wanted, const unsigned char **data_out,
         self->at = 0;
     }
     while (self->size - self->at < wanted && !self->is_over) {
-        const ssize_t got =
-            read(self->fd, self->data + self->size, INPUT_SIZE - self->size);
+        const size_t room = INPUT_SIZE - self->size;
+        const ssize_t got = read(self->fd, self->data + self->size,
+                                 self->left < room ? (size_t) self->left : room);
         if (got == -1 && errno != EINTR)
             return rmt_fail_errno(error, "read");
         self->is_over = got == 0;
         self->size += got > 0 ? (size_t) got : 0;
+        self->left -= got > 0 ? (uint64_t) got : 0;
     }
     *data_out = self->data + self->at;
     *size_out = self->size - self->at;

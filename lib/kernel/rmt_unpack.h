@@ -4,11 +4,13 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/rmt_error.h"
 
-// A file that is read forward, with a view on what comes next. Borrows the descriptor.
+// A file that is read forward, with a view on what comes next: from where the descriptor
+// stands, at most `size` bytes. Borrows the descriptor.
 typedef struct rmt_input rmt_input_t;
-rmt_input_t *rmt_input_new(int fd);
+rmt_input_t *rmt_input_new(int fd, uint64_t size);
 void rmt_input_destroy(rmt_input_t **self_p);
 // The next bytes, at least `wanted` of them (at most 64) unless the file ends before; the
 // number of those there are. 0, or -1: IO.

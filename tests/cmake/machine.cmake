@@ -6,7 +6,7 @@ ramet_test(integration disk_refused SOURCES tools/refuse.c NEEDS ramet::disk ram
 ramet_test(integration lvm NEEDS ramet::disk ramet::base TIMEOUT 60)
 ramet_test(unit inventory SOURCES tools/root_tree.c NEEDS ramet::machine ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit machines SOURCES tools/machine_tree.c NEEDS ramet::machine ramet::facts ramet::base TIMEOUT 60)
-ramet_test(unit drivers NEEDS ramet::kernel ramet::base TIMEOUT 120)
+ramet_test(unit drivers SOURCES tools/pe_file.c NEEDS ramet::kernel ramet::base TIMEOUT 120)
 ramet_test(unit matrix SOURCES tools/machine_tree.c NEEDS ramet::match ramet::machine ramet::facts ramet::base TIMEOUT 180)
 ramet_test(unit judge NEEDS ramet::installer ramet::facts ramet::wire ramet::base TIMEOUT 10)
 ramet_test(integration disk NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)

@@ -27,7 +27,7 @@ s_fuzz_initramfs(const uint8_t *data, size_t size)
     rmt_auto_fd fd = memfd_create("initramfs", MFD_CLOEXEC);
     MUST(fd != -1 && rmt_io_write(fd, data, size, &error) == 0);
     MUST(lseek(fd, 0, SEEK_SET) == 0);
-    if (rmt_initramfs_modules(fd, VERSION, &names, &error) == -1) {
+    if (rmt_initramfs_modules(fd, UINT64_MAX, VERSION, &names, &error) == -1) {
         MUST(error.code != RMT_E_OK);
         return;
     }

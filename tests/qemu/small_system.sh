@@ -131,6 +131,38 @@ signed_esp() { # DEVICE UUID-OF-BOOT-FS FOLDER-IN-IT
   rm -rf "$work"
 }
 
+# unified_image TREE INITRD OPTIONS OUT: kernel, initramfs and options as one program of UEFI.
+unified_image() {
+  local work stub at=0x20000; work=$(mktemp -d)
+  stub=$(package_tree systemd-boot-efi)/usr/lib/systemd/boot/efi/linuxx64.efi.stub
+  basename "$1"/lib/modules/* >"$work/uname"
+  printf 'ID=debian\nVERSION_ID="12"\n' >"$work/osrel"; printf '%s' "$3" >"$work/cmdline"
+  local add=() name
+  for name in osrel cmdline uname; do
+    add+=(--add-section ".$name=$work/$name" --change-section-vma ".$name=$at"); at=$((at + 0x10000))
+  done
+  objcopy "${add[@]}" --add-section .linux="$(echo "$1"/boot/vmlinuz-*)" --change-section-vma .linux=0x2000000 \
+    --add-section .initrd="$2" --change-section-vma .initrd=0x4000000 "$stub" "$4"
+  rm -rf "$work"
+}
+
+# An EFI system partition without GRUB: a unified kernel image, and systemd-boot that finds it (uki)
+# or nothing (stub). Neither has a program at the fallback path.
+unified_esp() { # KIND DEVICE TREE INITRD ROOT-UUID
+  local work boot; work=$(mktemp -d)
+  unified_image "$3" "$4" "root=UUID=$5 rootfstype=ext4 ro console=ttyS0 quiet panic=1" "$work/small.efi"
+  mmd -i "$2" ::/EFI ::/EFI/Linux
+  mcopy -i "$2" "$work/small.efi" "::/EFI/Linux/small-$(basename "$3"/lib/modules/*).efi"
+  if [ "$1" = uki ]; then
+    boot=$(package_tree systemd-boot-efi)/usr/lib/systemd/boot/efi/systemd-bootx64.efi
+    echo 'timeout 0' >"$work/loader.conf"; head -c 32 /dev/urandom >"$work/random-seed"
+    mmd -i "$2" ::/EFI/systemd ::/loader
+    mcopy -i "$2" "$boot" ::/EFI/systemd/systemd-bootx64.efi
+    mcopy -i "$2" "$work/loader.conf" "$work/random-seed" ::/loader/
+  fi
+  rm -rf "$work"
+}
+
 uuid_of() { blkid -p -s UUID -o value "$1"; }
 
 small_table() { # KIND, as sfdisk reads it
@@ -141,6 +173,7 @@ small_table() { # KIND, as sfdisk reads it
     "14: start=2048, size=8192, type=$bios" '15: start=10240, size=253952, type=U' ;;
   xfs) printf '%s\n' 'label: gpt' 'start=2048, size=131072, type=U, name=esp' 'size=196608, type=L, name=boot' \
     'size=65536, type=S' 'type=L, name=root' ;;
+  uki | stub) printf '%s\n' 'label: gpt' 'start=2048, size=262144, type=U, name=esp' 'type=L, name=root' ;;
   4kn) printf '%s\n' 'label: gpt' 'start=256, size=72192, type=U, name=esp' 'type=L, name=root' ;;
   btrfs) printf '%s\n' 'label: gpt' "start=2048, size=2048, type=$bios" 'type=L, name=root' ;;
   esac
@@ -151,6 +184,8 @@ small_table() { # KIND, as sfdisk reads it
 #   gpt    GPT: ext4 root, BIOS boot partition, ESP with EFI/debian alone; both firmwares
 #   xfs    GPT: ESP with shim and signed GRUB, ext4 /boot, swap, xfs root; UEFI
 #   4kn    GPT in sectors of 4096 bytes: ESP, ext4 root; UEFI
+#   uki    GPT: ESP with systemd-boot and a unified kernel image, ext4 root; UEFI
+#   stub   the same without systemd-boot: the firmware must start the image itself
 #   btrfs  GPT: BIOS boot partition, btrfs with subvolumes @ (the default one), @home and
 #          @/var/lib/machines (read-only), and a read-only snapshot
 small_disk() {
@@ -166,7 +201,7 @@ small_disk() {
   partx -a "$loop"
   case $kind in
   dos) swap=${loop}p1; root=${loop}p2; mkfs.ext4 -q -L small "$root"; mount "$root" "$mnt" ;;
-  4kn) esp=${loop}p1; root=${loop}p2; mkfs.ext4 -q "$root"; mount "$root" "$mnt" ;;
+  4kn | uki | stub) esp=${loop}p1; root=${loop}p2; mkfs.ext4 -q "$root"; mount "$root" "$mnt" ;;
   gpt) esp=${loop}p15; root=${loop}p1; mkfs.ext4 -q "$root"; mount "$root" "$mnt" ;;
   xfs) esp=${loop}p1; boot=${loop}p2; swap=${loop}p3; root=${loop}p4; boot_folder=""
     mkfs.xfs -q "$root"; mkfs.ext4 -q "$boot"; mount "$root" "$mnt"; mkdir "$mnt/boot"; mount "$boot" "$mnt/boot" ;;
@@ -194,7 +229,9 @@ small_disk() {
   small_grub_cfg "$(uuid_of "${boot:-$root}")" "$boot_folder" "$(uuid_of "$root")" "$type" "$flags" \
     >"$mnt/boot/grub/grub.cfg"
   grub-editenv "$mnt/boot/grub/grubenv" set recordfail=1 saved_entry=0 next_entry=7
-  [ "$kind" = xfs ] || [ "$kind" = 4kn ] || grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1
+  case $kind in uki | stub) unified_esp "$kind" "$esp" "$tree" "$mnt/boot/initrd.img" "$(uuid_of "$root")"
+    rm "$mnt/boot/vmlinuz" "$mnt/boot/initrd.img" ;; esac
+  case $kind in xfs | 4kn | uki | stub) ;; *) grub-install --target=i386-pc --boot-directory="$mnt/boot" "$loop" 2>&1 ;; esac
   [ "$kind" != gpt ] && [ "$kind" != 4kn ] || small_esp "$esp" "$(uuid_of "$root")" "$boot_folder"
   [ "$kind" != xfs ] || signed_esp "$esp" "$(uuid_of "$boot")" "$boot_folder"
   [ "$kind" != btrfs ] || btrfs -q subvolume snapshot -r "$mnt" "$mnt/snapshot"

@@ -4,7 +4,7 @@
 # machine, must reach the end of their start-up by BIOS and by UEFI.
 . "$(dirname "$0")/../system/lib.sh"
 . "$(dirname "$0")/small_system.sh"
-for tool in qemu-system-x86_64 grub-install grub-mkimage mcopy cpio; do
+for tool in qemu-system-x86_64 grub-install grub-mkimage mcopy mtype objcopy cpio; do
   command -v $tool >/dev/null || fail "$tool is missing"
 done
 
@@ -49,6 +49,9 @@ starts() {
   done
 }
 
+# seed FILE: what systemd-boot hands to the kernel.
+seed() { mtype -i "$farm/$1@@1M" ::/loader/random-seed 2>/dev/null | sha256sum; }
+
 # The subvolumes of the copy, whatever their numbers: paths, the default one, what is read-only.
 check_subvolumes() {
   local loop mnt=$farm/mnt start size
@@ -67,7 +70,7 @@ check_subvolumes() {
 
 lab up "$farm"
 eval "$(lab sh "$farm")"
-kinds=${*:-dos gpt xfs btrfs 4kn}
+kinds=${*:-dos gpt xfs btrfs 4kn uki stub}
 for kind in $kinds; do
   case $kind in
   dos) deploy_copy dos 1500M
@@ -86,6 +89,9 @@ for kind in $kinds; do
     expect 2 ramet deploy start 4kn-1 --engine lab --targets other --yes --wait
     grep -q 'sector' "$farm/out" || { cat "$farm/out" >&2; fail "the refusal does not name the sectors"; }
     [ "$(stat -c %b "$farm/512.disk")" = 0 ] || fail "a disk of other sectors was written to" ;;
+  uki | stub) deploy_copy "$kind" 1G
+    starts "$kind" uefi "host=copy-$kind" root=ext4 mark=marked /boot/efi
+    [ "$kind" = stub ] || [ "$(seed uki.src)" != "$(seed uki.disk)" ] || fail "the copy has the source's seed" ;;
   btrfs) deploy_copy btrfs 450M      # Smaller than the source
     starts btrfs bios host=copy-btrfs root=btrfs mark=marked /home
     check_subvolumes ;;

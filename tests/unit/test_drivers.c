@@ -1,5 +1,6 @@
 // What a tree tells of its kernel, and which drivers that has (M12): made modules, real
 // depmod, real libkmod.
+#include "tools/pe_file.h"
 #include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -170,9 +171,125 @@ test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
             rmt_auto_str path = rmt_text("%s/boot/initrd.img-5.10.0-1", root);
             rmt_auto_fd file = open(path, O_RDONLY | O_CLOEXEC);
             rmt_auto_str names = NULL;
-            RMT_OK(rmt_initramfs_modules(file, "5.10.0-1", &names, &error));
+            RMT_OK(rmt_initramfs_modules(file, UINT64_MAX, "5.10.0-1", &names, &error));
             assert_string_equal(names, "ahci\nnvme\nnvme_core\nsd_mod\n");
         }
+        RMT_OK(rmt_io_remove_tree(root, &error));
+    }
+}
+
+// ---- What a boot loader finds
+
+#define OLD_PATH "boot/initrd.img-6.1.0-9"
+
+static void
+s_move(const char *root, const char *to)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str from = rmt_text("%s/" OLD_PATH, root);
+    rmt_auto_str path = rmt_text("%s/%s", root, to);
+    rmt_auto_str folder = rmt_text("%s", path);
+    *strrchr(folder, '/') = '\0';
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    assert_int_equal(rename(from, path), 0);
+}
+
+// A unified kernel image with the initramfs that was made, which goes.
+static void
+s_unify(const char *root, const char *path, const char *version)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str from = rmt_text("%s/" OLD_PATH, root);
+    rmt_auto_str full = rmt_text("%s/%s", root, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    rmt_auto_ptr initrd = NULL;
+    size_t initrd_size = 0, size = 0;
+    *strrchr(folder, '/') = '\0';
+    RMT_OK(rmt_io_load(from, 1 << 20, &initrd, &initrd_size, &error));
+    const pe_file_section_t sections[] = {{".osrel", "ID=arch\n", 8},
+                                          {".uname", version, strlen(version)},
+                                          {".initrd", initrd, initrd_size},
+                                          {".linux", "kernel", 6}};
+    rmt_auto_ptr file = pe_file_make(PE_FILE_X64, sections, 4, &size);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, file, size, 0644, &error));
+    assert_int_equal(unlink(from), 0);
+}
+
+// The kernel of a root, and of an EFI system partition that nothing mounts.
+static rmt_record_t *
+s_read_both(const char *root, const char *esp, size_t *files_out)
+{
+    rmt_error_t error = {0};
+    rmt_auto_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto_fd esp_fd = open(esp, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const rmt_kernel_tree_t trees[] = {{"/", root_fd}, {NULL, esp_fd}};
+    rmt_record_t *kernel = NULL;
+    *files_out = 0;
+    RMT_OK(rmt_kernel_read(trees, 2, s_count, files_out, &kernel, &error));
+    return kernel;
+}
+
+// M32: where systemd-boot, grub2 with blscfg and unified images keep the initramfs.
+static void
+test_m32_the_initramfs_of_a_boot_entry_is_read(void **state)
+{
+    static const char plain[] = "title Arch\nversion 6.1.0-9\nlinux /ab12/6.1.0-9/linux\n"
+                                "initrd /ucode.img\ninitrd\t/ab12/6.1.0-9/initrd \r\n";
+    static const char by_folder[] = "# none\n linux /ab12/6.1.0-9/linux\n"
+                                    "initrd /ab12/6.1.0-9/initrd\noptions quiet\n";
+    static const char of_another[] =
+        "version 6.1.0-10\nlinux /ab12/6.1.0-9/linux\ninitrd /ucode.img\n";
+    static const char without_kernel[] =
+        "version 6.1.0-9\nlinux /gone\ninitrd /ab12/6.1.0-9/initrd\n";
+    static const struct {
+        const char *entry, *state;
+    } rows[] = {{plain, "read"},
+                {by_folder, "read"},
+                {of_another, "none"},
+                {without_kernel, "none"}};
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        size_t files = 0;
+        rmt_auto_str root = s_make_folder();
+        rmt_auto_str esp = rmt_text("%s/srv/esp", root);
+        s_make(root, "6.1.0-9", "gzip", MODULES);
+        s_move(root, "srv/esp/ab12/6.1.0-9/initrd");
+        s_put(esp, "ab12/6.1.0-9/linux", "kernel");
+        s_put(esp, "ucode.img", "");
+        s_put(esp, "loader/entries/ab12-6.1.0-9.conf", rows[i].entry);
+        rmt_auto(rmt_record) kernel = s_read_both(root, esp, &files);
+        assert_string_equal(rmt_record_text(kernel, "initramfs-state", ""),
+                            rows[i].state);
+        RMT_OK(rmt_io_remove_tree(root, &error));
+    }
+}
+
+static void
+test_m32_the_initramfs_of_a_unified_image_is_read(void **state)
+{
+    static const struct {
+        const char *version, *state;
+    } rows[] = {{"6.1.0-9\n", "read"},
+                {"6.1.0-9", "read"},
+                {"", "read"}, // The only one
+                {"6.1.0-91", "none"}};
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        size_t files = 0;
+        rmt_auto_str root = s_make_folder();
+        rmt_auto_str esp = rmt_text("%s/srv/esp", root);
+        s_make(root, "6.1.0-9", "zstd", MODULES);
+        s_unify(root, "srv/esp/EFI/Linux/linux-x.efi", rows[i].version);
+        s_put(esp, "EFI/Linux/broken.efi", "MZ");
+        rmt_auto(rmt_record) kernel = s_read_both(root, esp, &files);
+        assert_string_equal(rmt_record_text(kernel, "initramfs-state", ""),
+                            rows[i].state);
+        if (strcmp(rows[i].state, "read") == 0)
+            assert_string_equal(rmt_record_text(kernel, "initramfs", ""),
+                                "/EFI/Linux/linux-x.efi");
         RMT_OK(rmt_io_remove_tree(root, &error));
     }
 }
@@ -190,7 +307,8 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     assert_int_equal(truncate(path, info.st_size - 200), 0);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     rmt_auto_str names = NULL;
-    RMT_FAILS(rmt_initramfs_modules(fd, "6.1.0-9", &names, &error), RMT_E_CORRUPT);
+    RMT_FAILS(rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error),
+              RMT_E_CORRUPT);
     RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
@@ -201,7 +319,7 @@ test_m12_an_initramfs_that_cannot_be_read_is_told(void **state)
     rmt_error_t error = {0};
     rmt_auto_fd fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_str names = NULL;
-    RMT_FAILS(rmt_initramfs_modules(fd, "6.1.0-9", &names, &error), RMT_E_IO);
+    RMT_FAILS(rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error), RMT_E_IO);
     assert_non_null(strstr(error.text, "read: Is a directory"));
 }
 
@@ -225,7 +343,7 @@ test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
         RMT_OK(rmt_io_write(fd, entry, end, &error));
     }
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    RMT_OK(rmt_initramfs_modules(fd, "6.1", &found, &error));
+    RMT_OK(rmt_initramfs_modules(fd, UINT64_MAX, "6.1", &found, &error));
     assert_string_equal(found, "x_y\n");
 }
 
@@ -252,7 +370,7 @@ test_m12_a_hostile_initramfs_does_no_harm(void **state)
             assert_int_equal(pwrite(fd, &other, 1, at), 1);
             rmt_auto_str names = NULL;
             assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-            if (rmt_initramfs_modules(fd, "6.1.0-9", &names, &error) == -1)
+            if (rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error) == -1)
                 refused++;
             else
                 assert_non_null(names);
@@ -391,6 +509,8 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m12_drivers_are_found_as_the_image_would_find_them),
         cmocka_unit_test(test_m12_an_initramfs_is_read_whatever_packed_it),
+        cmocka_unit_test(test_m32_the_initramfs_of_a_boot_entry_is_read),
+        cmocka_unit_test(test_m32_the_initramfs_of_a_unified_image_is_read),
         cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
         cmocka_unit_test(test_m12_an_initramfs_that_cannot_be_read_is_told),
         cmocka_unit_test(test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines),

@@ -1,4 +1,5 @@
 // What UEFI starts: loaders in a folder with the files of an EFI system partition (M23).
+#include "tools/pe_file.h"
 #include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -32,24 +33,17 @@ static void
 s_put(const char *path, uint16_t machine, const char *section, const char *text)
 {
     rmt_error_t error = {0};
-    uint8_t pe[2048] = {0};
+    const pe_file_section_t one = {section, text, strlen(text)};
+    size_t size = 0;
+    rmt_auto_ptr pe = pe_file_make(machine, &one, 1, &size);
     rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
-    memcpy(pe, "MZ", 2);
-    pe[60] = 0x80;
-    memcpy(pe + 0x80, "PE\0\0", 4);
-    pe[0x84] = (uint8_t) machine;
-    pe[0x85] = (uint8_t) (machine >> 8);
-    pe[0x86] = 1;
-    pe[0x94] = 0xf0;
-    memcpy(pe + 0x80 + 24 + 0xf0, section, strlen(section));
-    memcpy(pe + 1024, text, strlen(text));
     RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
-    RMT_OK(rmt_io_save(full, pe, sizeof pe, 0644, &error));
+    RMT_OK(rmt_io_save(full, pe, size, 0644, &error));
 }
 
-#define X64 0x8664
+#define X64 PE_FILE_X64
 
 static int
 s_open(void)
@@ -155,19 +149,135 @@ test_a_fallback_of_the_image_stays_as_it_is(void **state)
     assert_int_equal(access(twin, F_OK), -1);
 }
 
+// A kernel with the stub that firmware starts, as its build leaves it.
+static void
+s_put_kernel(const char *path)
+{
+    rmt_error_t error = {0};
+    s_put(path, X64, ".text", "");
+    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_fd fd = open(full, O_WRONLY | O_CLOEXEC);
+    RMT_OK(rmt_io_pwrite(fd, "HdrS", 4, 0x202, &error));
+}
+
 static void
 test_other_loaders_are_refused_by_name(void **state)
 {
     (void) state;
-    s_put("EFI/BOOT/BOOTX64.EFI", X64, ".sdmagic", "");
-    s_assert_refused("systemd-boot");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, ".text", "refind");
-    s_assert_refused("an unknown loader");
+    s_assert_refused("EFI/BOOT/BOOTX64.EFI is an unknown loader");
+    s_put_kernel("EFI/BOOT/BOOTX64.EFI");
+    s_assert_refused("make a unified kernel image of it (ukify)");
+}
+
+// M32: what each of them starts, and its fallback afterwards.
+static void
+test_each_loader_that_is_carried_starts_the_copy(void **state)
+{
+    static const struct {
+        const char *path, *section, *text, *kind, *vendor;
+    } rows[] = {
+        {"EFI/systemd/systemd-bootx64.efi", ".sdmagic", "", "systemd-boot", "systemd"},
+        {"EFI/systemd/systemd-bootx64.efi", ".text",
+         "#### LoaderInfo: systemd-boot 249 ####", "systemd-boot", "systemd"},
+        {"EFI/Linux/arch-linux.efi", ".linux", "#### LoaderInfo: systemd-stub ####",
+         "unified", "Linux"},
+        {"efi/linux/6.1.0-TEST.EFI", ".linux", "systemd-boot", "unified", "Linux"},
+        {"EFI/fedora/shimx64.efi", ".text", "UEFI SHIM", "shim", "fedora"},
+    };
+    (void) state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        s_put(rows[i].path, X64, rows[i].section, rows[i].text);
+        rmt_auto(rmt_record) esp = s_examine();
+        assert_string_equal(rmt_record_text(esp, "kind", ""), rows[i].kind);
+        assert_string_equal(rmt_record_text(esp, "vendor", ""), rows[i].vendor);
+        rmt_auto_fd fd = s_open();
+        RMT_OK(rmt_esp_complete(fd, esp, &error));
+        rmt_auto_str efi = rmt_text("%s/%.3s", s_folder, rows[i].path);
+        rmt_auto_str fallback = rmt_text("%.3s/BOOT/BOOTX64.EFI", rows[i].path);
+        assert_true(s_is_same(rows[i].path, fallback));
+        rmt_auto(rmt_record) again = s_examine();
+        assert_string_equal(rmt_record_text(again, "fallback", ""), "yes");
+        RMT_OK(rmt_io_remove_tree(efi, &error));
+    }
+}
+
+// M32: a loader starts the unified kernel images itself; without one there must be a
+// choice.
+static void
+test_unified_images_need_a_loader_or_a_fallback_to_choose(void **state)
+{
+    (void) state;
+    s_put("EFI/Linux/a.efi", X64, ".linux", "");
+    s_put("EFI/Linux/b.efi", X64, ".linux", "");
+    s_put("EFI/Linux/notes.txt", X64, ".linux", "");
+    s_put("EFI/Linux/addon.efi", X64, ".cmdline", "");
+    s_assert_refused("2 programs below EFI can be started");
+    s_put("EFI/systemd/systemd-bootx64.efi", X64, ".sdmagic", "");
+    rmt_auto(rmt_record) esp = s_examine();
+    assert_string_equal(rmt_record_text(esp, "kind", ""), "systemd-boot");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, ".linux", "");
-    s_assert_refused("a unified kernel image");
-    s_put("EFI/BOOT/BOOTX64.EFI", X64, "mods", "");
-    s_put("EFI/Linux/debian-6.1.efi", X64, ".linux", "");
-    s_assert_refused("unified kernel image");
+    rmt_auto(rmt_record) both = s_examine();
+    assert_string_equal(rmt_record_text(both, "path", ""),
+                        "EFI/systemd/systemd-bootx64.efi");
+    assert_string_equal(rmt_record_text(both, "fallback", ""), "yes");
+}
+
+// M33: what a target's partition cannot take is told when the source is imaged.
+static void
+test_a_fallback_without_room_is_told_at_capture(void **state)
+{
+    static const struct {
+        uint64_t size, bytes, files;
+        bool fits;
+    } rows[] = {{100 * 4096, 10 * 4096, 4, true},
+                {100 * 4096, 100 * 4096 - 2800, 0, false}, // The tables take 800 bytes
+                {100 * 4096, 50 * 4096, 50, false},        // Their ends take clusters too
+                {100 * 4096, 200 * 4096, 1, false},        // More than there is
+                {0, 1, 1, true}};                          // Nobody told the size
+    (void) state;
+    s_put("EFI/Linux/a.efi", X64, ".linux", "");
+    rmt_auto_fd fd = s_open();
+    rmt_auto(rmt_record) esp = s_examine();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_record) volume = rmt_record_new();
+        rmt_record_set_u64(volume, "bytes", rows[i].size);
+        rmt_record_set_u64(volume, "block-size", 4096);
+        const int rc =
+            rmt_esp_check_room(fd, esp, volume, rows[i].bytes, rows[i].files, &error);
+        assert_int_equal(rc, rows[i].fits ? 0 : -1);
+        assert_true(rc == 0 || error.code == RMT_E_NO_SPACE);
+    }
+    rmt_error_t error = {0};
+    RMT_OK(rmt_esp_complete(fd, esp, &error));
+    rmt_auto(rmt_record) again = s_examine();
+    rmt_auto(rmt_record) volume = rmt_record_new();
+    rmt_record_set_u64(volume, "bytes", 4096);
+    rmt_record_set_u64(volume, "block-size", 4096);
+    RMT_OK(rmt_esp_check_room(fd, again, volume, 4096, 1, &error));
+}
+
+// M11: no two copies hand one seed to their kernels.
+static void
+test_a_copy_has_a_seed_of_its_own(void **state)
+{
+    static const char old[32] = "0123456789abcdef0123456789abcde";
+    rmt_error_t error = {0};
+    (void) state;
+    rmt_auto_fd fd = s_open();
+    RMT_OK(rmt_esp_renew(fd, &error)); // There is none
+    rmt_auto_str folder = rmt_text("%s/loader", s_folder);
+    rmt_auto_str path = rmt_text("%s/random-seed", folder);
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(path, old, sizeof old, 0600, &error));
+    RMT_OK(rmt_esp_renew(fd, &error));
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    RMT_OK(rmt_io_load(path, 1024, &data, &size, &error));
+    assert_int_equal(size, sizeof old);
+    assert_memory_not_equal(data, old, sizeof old);
 }
 
 // What the image has beside its loader stays; what is in the way is told.
@@ -212,7 +322,7 @@ test_several_vendors_need_a_fallback(void **state)
     (void) state;
     s_put("EFI/debian/grubx64.efi", X64, "mods", "");
     s_put("EFI/fedora/grubx64.efi", X64, "mods", "");
-    s_assert_refused("2 folders");
+    s_assert_refused("2 programs below EFI");
     s_put("EFI/BOOT/BOOTX64.EFI", X64, "mods", "");
     rmt_auto(rmt_record) esp = s_examine();
     assert_string_equal(rmt_record_text(esp, "path", ""), "EFI/BOOT/BOOTX64.EFI");
@@ -242,6 +352,10 @@ main(void)
         CASE(test_shim_brings_what_it_loads),
         CASE(test_a_fallback_of_the_image_stays_as_it_is),
         CASE(test_other_loaders_are_refused_by_name),
+        CASE(test_each_loader_that_is_carried_starts_the_copy),
+        CASE(test_unified_images_need_a_loader_or_a_fallback_to_choose),
+        CASE(test_a_fallback_without_room_is_told_at_capture),
+        CASE(test_a_copy_has_a_seed_of_its_own),
         CASE(test_what_is_in_the_way_of_a_fallback_is_told),
         CASE(test_a_file_in_place_of_the_fallback_folder_is_told),
         CASE(test_several_vendors_need_a_fallback),

@@ -139,7 +139,7 @@ rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
     if (folder == -1)
         return rmt_fail_errno(error, "open %s", volume->folder);
     if (rmt_esp_examine(folder, &esp, error) == -1 ||
-        rmt_esp_complete(folder, esp, error) == -1)
+        rmt_esp_complete(folder, esp, error) == -1 || rmt_esp_renew(folder, error) == -1)
         return rmt_wrap(error, "EFI system partition");
     return 0;
 }

@@ -17,7 +17,10 @@ s_examine_esps(rmt_source_disk_t *disk, bool *is_uefi_out, rmt_error_t *error)
         if (!rmt_layout_is_esp(rmt_source_disk_layout(disk), volume))
             continue;
         rmt_auto(rmt_record) esp = NULL;
-        if (rmt_esp_examine(rmt_source_disk_tree(disk, i), &esp, error) == -1)
+        const int tree = rmt_source_disk_tree(disk, i);
+        if (rmt_esp_examine(tree, &esp, error) == -1 ||
+            rmt_esp_check_room(tree, esp, volume->format, volume->bytes_tree,
+                               volume->files, error) == -1)
             return rmt_wrap(error, "EFI system partition %" PRIu64, volume->partition);
         *is_uefi_out = *is_uefi_out || *rmt_record_text(esp, "path", "");
     }

@@ -39,9 +39,11 @@ rmt_agent_kernel(rmt_source_disk_t *disk, rmt_pieces_put_fn *put, void *context,
     assert(trees);
     size_t used = 0;
     for (size_t i = 0; i < count; i++) {
-        const char *mount = rmt_source_disk_volume(disk, i)->mount;
-        if (mount)
-            trees[used++] = (rmt_kernel_tree_t){mount, rmt_source_disk_tree(disk, i)};
+        const rmt_layout_volume_t *volume = rmt_source_disk_volume(disk, i);
+        // systemd mounts an EFI system partition without a line of fstab.
+        if (volume->mount || rmt_layout_is_esp(rmt_source_disk_layout(disk), volume))
+            trees[used++] =
+                (rmt_kernel_tree_t){volume->mount, rmt_source_disk_tree(disk, i)};
     }
     work_t work = {put, context, records};
     rmt_record_t *kernel = NULL;
