@@ -1,8 +1,8 @@
 #include "disk/rmt_mounted.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_escape.h"
 #include "base/rmt_io.h"
 #include "base/rmt_sysfs.h"
+#include "disk/rmt_mount_table.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -11,38 +11,14 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-#define TABLE "/proc/self/mountinfo"
-#define TABLE_SIZE_MAX ((size_t) 4 * 1024 * 1024)
-
-typedef struct {
-    unsigned major, minor;
-    char type[64];
-    char source[PATH_MAX];
-} mount_t;
-
 // The last mount on a folder hides those before it.
-static bool
-s_find(const char *table, const char *folder, mount_t *found)
+static const rmt_mount_line_t *
+s_find(const rmt_mount_table_t *table, const char *folder)
 {
-    rmt_auto_str copy = rmt_text("%s", table);
-    char *rest = copy, *line;
-    bool is_found = false;
-    while ((line = strsep(&rest, "\n"))) {
-        unsigned major_number, minor_number;
-        char point[PATH_MAX];
-        const char *end = strstr(line, " - ");
-        if (!end ||
-            sscanf(line, "%*d %*d %u:%u %*s %4095s", &major_number, &minor_number,
-                   point) != 3 ||
-            strcmp(rmt_escape_undo(point, RMT_ESCAPE_OCTAL), folder) != 0 ||
-            sscanf(end, " - %63s %4095s", found->type, found->source) != 2)
-            continue;
-        (void) rmt_escape_undo(found->source, RMT_ESCAPE_OCTAL);
-        found->major = major_number;
-        found->minor = minor_number;
-        is_found = true;
-    }
-    return is_found;
+    for (size_t i = rmt_mount_table_count(table); i > 0; i--)
+        if (strcmp(rmt_mount_table_at(table, i - 1)->folder, folder) == 0)
+            return rmt_mount_table_at(table, i - 1);
+    return NULL;
 }
 
 // Name of the layer that a block device is of, or NULL.
@@ -80,27 +56,33 @@ s_refuse(rmt_error_t *error, const char *folder, const char *layer)
                     folder, layer);
 }
 
-int
-rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
-                    char **disk_out, rmt_error_t *error)
+// btrfs shows a number of its own; its device is told by name.
+static dev_t
+s_device(const rmt_mount_line_t *line)
 {
-    assert(table && sysfs && folder);
-    mount_t mount = {.major = 0};
     struct stat status;
+    return major(line->device) == 0 && stat(line->spec, &status) == 0 &&
+                   S_ISBLK(status.st_mode)
+               ? status.st_rdev
+               : line->device;
+}
+
+static int
+s_find_disk(const rmt_mount_table_t *table, const char *sysfs, const char *folder,
+            char **disk_out, rmt_error_t *error)
+{
     char path[PATH_MAX];
-    if (!s_find(table, folder, &mount))
+    const rmt_mount_line_t *mount = s_find(table, folder);
+    if (!mount)
         return rmt_fail(error, RMT_E_NOT_FOUND, "no file system is mounted on %s",
                         folder);
-    if (strcmp(mount.type, "zfs") == 0)
+    if (strcmp(mount->type, "zfs") == 0)
         return s_refuse(error, folder, "ZFS");
-    // btrfs shows a number of its own; its device is told by name.
-    if (mount.major == 0 && stat(mount.source, &status) == 0 && S_ISBLK(status.st_mode)) {
-        mount.major = major(status.st_rdev);
-        mount.minor = minor(status.st_rdev);
-    }
-    rmt_auto_str link = rmt_text("%s/dev/block/%u:%u", sysfs, mount.major, mount.minor);
+    const dev_t device = s_device(mount);
+    rmt_auto_str link =
+        rmt_text("%s/dev/block/%u:%u", sysfs, major(device), minor(device));
     *disk_out = NULL;
-    if (mount.major == 0 || !realpath(link, path)) {
+    if (major(device) == 0 || !realpath(link, path)) {
         *disk_out = rmt_text("%s", "");
         return 0;
     }
@@ -124,13 +106,19 @@ rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
 }
 
 int
+rmt_mounted_disk_at(const char *table, const char *sysfs, const char *folder,
+                    char **disk_out, rmt_error_t *error)
+{
+    assert(table && sysfs && folder);
+    rmt_auto(rmt_mount_table) lines = rmt_mount_table_live(table, error);
+    return lines ? s_find_disk(lines, sysfs, folder, disk_out, error) : -1;
+}
+
+int
 rmt_mounted_disk(const char *folder, char **disk_out, rmt_error_t *error)
 {
-    rmt_auto_ptr table = NULL;
-    size_t size = 0;
-    if (rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, error) == -1)
-        return -1;
-    return rmt_mounted_disk_at(table, "/sys", folder, disk_out, error);
+    rmt_auto(rmt_mount_table) lines = rmt_mount_table_live(NULL, error);
+    return lines ? s_find_disk(lines, "/sys", folder, disk_out, error) : -1;
 }
 
 // ---- Where a device is mounted
@@ -149,8 +137,6 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
 {
     assert(device && folder_out);
     struct stat status;
-    rmt_auto_ptr table = NULL;
-    size_t size = 0;
     if (stat(device, &status) == -1)
         return rmt_fail_errno(error, "find device %s", device);
     *folder_out = NULL;
@@ -158,20 +144,14 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
         *folder_out = rmt_text("%s", wanted);
         return 0;
     }
-    if (rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, error) == -1)
+    rmt_auto(rmt_mount_table) table = rmt_mount_table_live(NULL, error);
+    if (!table)
         return -1;
-    char *rest = table, *line;
-    while ((line = strsep(&rest, "\n"))) {
-        unsigned major_number, minor_number;
-        char root[PATH_MAX], folder[PATH_MAX];
-        if (sscanf(line, "%*d %*d %u:%u %4095s %4095s", &major_number, &minor_number,
-                   root, folder) != 4 ||
-            makedev(major_number, minor_number) != status.st_rdev ||
-            strcmp(root, "/") != 0)
-            continue;
-        (void) rmt_escape_undo(folder, RMT_ESCAPE_OCTAL);
-        if (s_is_on(status.st_rdev, folder)) {
-            *folder_out = rmt_text("%s", folder);
+    for (size_t i = 0; i < rmt_mount_table_count(table); i++) {
+        const rmt_mount_line_t *line = rmt_mount_table_at(table, i);
+        if (line->device == status.st_rdev && strcmp(line->root, "/") == 0 &&
+            s_is_on(status.st_rdev, line->folder)) {
+            *folder_out = rmt_text("%s", line->folder);
             return 0;
         }
     }
@@ -180,17 +160,12 @@ rmt_mounted_folder(const char *device, const char *wanted, char **folder_out,
 
 // ---- Is it written?
 
-// Words of a superblock begin with whether it may be written; a mount alone may be
-// read-only even so.
+// The options are those of the superblock; a mount alone may be read-only even so.
 static bool
-s_is_written(const char *line, dev_t device)
+s_is_written(const rmt_mount_line_t *line, dev_t device)
 {
-    char source[PATH_MAX], options[4];
     struct stat status;
-    const char *end = strstr(line, " - ");
-    return end && sscanf(end, " - %*s %4095s %3[a-z]", source, options) == 2 &&
-           strcmp(options, "rw") == 0 &&
-           stat(rmt_escape_undo(source, RMT_ESCAPE_OCTAL), &status) == 0 &&
+    return rmt_mount_option(line, "rw", NULL, NULL) && stat(line->spec, &status) == 0 &&
            S_ISBLK(status.st_mode) && status.st_rdev == device;
 }
 
@@ -198,16 +173,13 @@ bool
 rmt_mounted_is_written(const char *device)
 {
     assert(device);
-    rmt_auto_ptr table = NULL;
-    size_t size = 0;
     rmt_error_t unknown = {0};
     struct stat status;
-    if (stat(device, &status) == -1 || !S_ISBLK(status.st_mode) ||
-        rmt_io_load(TABLE, TABLE_SIZE_MAX, &table, &size, &unknown) == -1)
+    if (stat(device, &status) == -1 || !S_ISBLK(status.st_mode))
         return false;
-    char *rest = table, *line;
-    while ((line = strsep(&rest, "\n")))
-        if (s_is_written(line, status.st_rdev))
+    rmt_auto(rmt_mount_table) table = rmt_mount_table_live(NULL, &unknown);
+    for (size_t i = 0; table && i < rmt_mount_table_count(table); i++)
+        if (s_is_written(rmt_mount_table_at(table, i), status.st_rdev))
             return true;
     return false;
 }

@@ -1,5 +1,6 @@
 ramet_test(unit netboot NEEDS ramet::installer ramet::base TIMEOUT 20)
 ramet_test(unit agent NEEDS ramet::agent ramet::disk_tools ramet::wire ramet::base TIMEOUT 20)
+ramet_test(unit fstab NEEDS ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit gate NEEDS ramet::agent ramet::base TIMEOUT 20)
 target_link_options(test_unit_gate PRIVATE -Wl,--wrap=zmq_curve_keypair)
 ramet_test(integration diskw SOURCES integration/writer_process.c NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::disk ramet::base TIMEOUT 120)

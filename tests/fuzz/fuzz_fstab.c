@@ -74,15 +74,18 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rmt_error_t error = {0};
     const rmt_layout_t *layout = s_layout();
     rmt_auto_str text = strndup((const char *) data, size);
-    for (size_t i = 0; i < layout->volume_count; i++) {
+    const rmt_fstab_place_t place = {.root = 2};
+    rmt_auto(rmt_fstab) fstab = rmt_fstab_new(text, &place, &error);
+    MUST(fstab || error.code == RMT_E_CONFIG);
+    for (size_t i = 0; fstab && i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         rmt_auto_str mount =
-            rmt_fstab_mount(text, volume, rmt_layout_partition_of(layout, volume));
+            rmt_fstab_mount(fstab, volume, rmt_layout_partition_of(layout, volume));
         MUST(!mount || mount[0] == '/');
     }
-    rmt_auto_str uuid = rmt_fstab_root_uuid(text);
+    rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
     MUST(!uuid || strlen(uuid) == 36);
-    if (rmt_fstab_check(text, layout, &error) == -1)
+    if (fstab && rmt_fstab_check(fstab, layout, &error) == -1)
         MUST(error.code == RMT_E_UNSUPPORTED);
     rmt_auto_str changed = rmt_fstab_by_path(text, layout);
     if (!changed)

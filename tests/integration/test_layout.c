@@ -3,6 +3,7 @@
 #include "tools/rmt_test.h"
 
 #include "agent/agent.h"
+#include "agent/disk_tools/fstab.h"
 #include "agent/source/source_disk.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_blockdev.h"
@@ -303,6 +304,37 @@ test_a_source_on_several_disks_is_refused(void **state)
     assert_non_null(strstr(self->error.text, "/srv"));
 }
 
+// A running source resolves names itself, links among them; a name that ends in the same
+// number is of another disk.
+static void
+test_names_of_devices_are_resolved_by_the_running_source(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str ext = s_partition(self, 3, 477184, 16384);
+    rmt_auto_str link = rmt_text("%s/ata-A-part9", self->folder);
+    rmt_auto_str gone = rmt_text("%s/ata-B-part3", self->folder);
+    assert_int_equal(symlink(ext, link), 0);
+    const struct {
+        const char *path;
+        bool is_found;
+    } rows[] = {{ext, true},          {link, true},
+                {gone, false},        {rmt_blockdev_path(self->device), false},
+                {"/dev/null", false}, {"/dev/sda3", false}};
+    rmt_auto(rmt_records) records = rmt_facts_parse(s_table, &self->error);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &self->error);
+    rmt_layout_add_volume(layout, 0)->partition = 3;
+    const rmt_fstab_place_t place = {.disk = rmt_blockdev_path(self->device)};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto_str text = rmt_text("%s /srv ext4 rw\n", rows[i].path);
+        rmt_auto(rmt_fstab) fstab = rmt_fstab_new(text, &place, &self->error);
+        rmt_auto_str mount =
+            rmt_fstab_mount(fstab, &layout->volumes[0],
+                            rmt_layout_partition_of(layout, &layout->volumes[0]));
+        if ((mount != NULL) != rows[i].is_found)
+            fail_msg("%s: %s", rows[i].path, mount ? mount : "-");
+    }
+}
+
 // M7: without its table a system would be imaged without its mounts.
 static void
 test_an_fstab_that_cannot_be_read_is_told(void **state)
@@ -387,6 +419,9 @@ main(void)
                                         s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_source_on_several_disks_is_refused,
                                         s_setup, s_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_names_of_devices_are_resolved_by_the_running_source, s_setup,
+            s_teardown),
         cmocka_unit_test_setup_teardown(test_an_fstab_that_cannot_be_read_is_told,
                                         s_setup, s_teardown),
     };

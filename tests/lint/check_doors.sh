@@ -14,6 +14,7 @@ zlib\.h|lzma\.h|zstd\.h=lib/kernel
 libkmod\.h=lib/kernel
 libfdisk/=lib/disk
 blkid/=lib/disk
+libmount(/|\.h)=lib/disk
 btrfsutil\.h=lib/disk
 seccomp\.h=workers/agent/diskw
 jansson\.h=console

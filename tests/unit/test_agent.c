@@ -7,7 +7,6 @@
 #include "agent/source/default_layout.h"
 #include "agent/source/excludes.h"
 #include "agent/source/profile.h"
-#include "agent/disk_tools/fstab.h"
 #include "agent/install/order.h"
 #include "agent/install/prepare.h"
 #include "agent/source/compare.h"
@@ -28,7 +27,7 @@
     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
 #define DISK_BYTES ((uint64_t) 600 * 1024 * 1024)
 
-// ---- fstab
+// ---- Layouts
 
 static rmt_layout_t *
 s_layout(void)
@@ -48,146 +47,6 @@ s_add_volume(rmt_layout_t *layout, uint64_t number, const char *uuid)
     volume->partition = number;
     rmt_record_set(volume->format, "uuid", uuid);
     return volume;
-}
-
-static void
-test_fstab_names_the_mount_point_of_a_volume(void **state)
-{
-    (void) state;
-    static const char text[] = "# comment\n"
-                               "UUID=1234-ABCD /boot/efi vfat umask=0077 0 1\n"
-                               "LABEL=data\t/srv ext4 defaults 0 2\n"
-                               "/dev/disk/by-label/more\\x20data /more xfs ro 0 2\n"
-                               "/dev/sda2 / ext4 errors=remount-ro 0 1\n"
-                               "/dev/sda5 none swap sw 0 0\n";
-    static const struct {
-        const char *uuid, *label;
-        uint64_t number;
-        const char *mount;
-    } rows[] = {{"1234-abcd", "", 1, "/boot/efi"},
-                {"x", "data", 3, "/srv"},
-                {"x", "more data", 4, "/more"},
-                {"y", "", 2, "/"},
-                {"z", "", 5, NULL},
-                {"", "", 12, NULL}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto(rmt_layout) layout = s_layout();
-        rmt_layout_volume_t *volume = s_add_volume(layout, rows[i].number, rows[i].uuid);
-        rmt_record_set(volume->format, "label", rows[i].label);
-        rmt_auto_str mount =
-            rmt_fstab_mount(text, volume, rmt_layout_partition_of(layout, volume));
-        assert_string_equal(mount ? mount : "-", rows[i].mount ? rows[i].mount : "-");
-    }
-}
-
-static void
-test_fstab_tells_subvolumes_apart_and_names_them_by_path(void **state)
-{
-    (void) state;
-    // The first line has the word where another one has its device.
-    static const char text[] = "subvolid=257 /bad btrfs defaults 0 0\n"
-                               "UUID=ab / btrfs defaults 0 1\n"
-                               "UUID=ab /home btrfs rw,subvolid=257,noatime 0 2\n"
-                               "  UUID=ab /srv btrfs subvolid=258,subvol=/@srv 0 2\n"
-                               "UUID=ab /var btrfs subvol=@var 0 2\n"
-                               "UUID=ab /opt btrfs ro,subvol=@opt,subvolid=260 0 2\n"
-                               "UUID=cd /mnt btrfs subvolid=257 0 2\n"
-                               "# UUID=ab /old btrfs subvolid=257 0 2\n"
-                               "UUID=ab /top btrfs subvolid=5 0 2";
-    static const char changed[] = "subvolid=257 /bad btrfs defaults 0 0\n"
-                                  "UUID=ab / btrfs defaults 0 1\n"
-                                  "UUID=ab /home btrfs rw,subvol=/@home,noatime 0 2\n"
-                                  "  UUID=ab /srv btrfs subvol=/@srv 0 2\n"
-                                  "UUID=ab /var btrfs subvol=@var 0 2\n"
-                                  "UUID=ab /opt btrfs ro,subvol=@opt 0 2\n"
-                                  "UUID=cd /mnt btrfs subvolid=257 0 2\n"
-                                  "# UUID=ab /old btrfs subvolid=257 0 2\n"
-                                  "UUID=ab /top btrfs subvol=/ 0 2";
-    static const struct {
-        const char *path;
-        uint64_t id;
-        const char *mount;
-    } rows[] = {{"", 5, "/top"},       {"@", 256, "/"},       {"@home", 257, "/home"},
-                {"@srv", 258, "/srv"}, {"@var", 259, "/var"}, {"@opt", 260, "/opt"},
-                {"@none", 261, "-"}};
-    rmt_auto(rmt_layout) layout = s_layout();
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_layout_volume_t *volume = s_add_volume(layout, 0, "ab");
-        volume->subvolume = rmt_text("%s", rows[i].path);
-        volume->subvolume_id = rows[i].id;
-        volume->is_default = strcmp(rows[i].path, "@") == 0;
-        rmt_auto_str mount = rmt_fstab_mount(text, volume, NULL);
-        assert_string_equal(mount ? mount : "-", rows[i].mount);
-    }
-    rmt_auto_str by_path = rmt_fstab_by_path(text, layout);
-    assert_non_null(by_path);
-    assert_string_equal(by_path, changed);
-    rmt_auto_str again = rmt_fstab_by_path(changed, layout);
-    assert_null(again);
-}
-
-static void
-test_fstab_has_blanks_in_names_as_octal_digits(void **state)
-{
-    (void) state;
-    static const char text[] =
-        "UUID=ab /home btrfs subvolid=257,ro 0 0\n"
-        "UUID=ab /mnt/my\\040pictures btrfs subvol=/@my\\040pictures 0 0\n"
-        "LABEL=a\\134b\\011c /srv\\999 ext4 defaults 0 0\n";
-    static const char changed[] =
-        "UUID=ab /home btrfs subvol=/@my\\040home\\134,ro 0 0\n"
-        "UUID=ab /mnt/my\\040pictures btrfs subvol=/@my\\040pictures 0 0\n"
-        "LABEL=a\\134b\\011c /srv\\999 ext4 defaults 0 0\n";
-    rmt_error_t error = {0};
-    rmt_auto(rmt_layout) layout = s_layout();
-    rmt_layout_volume_t *home = s_add_volume(layout, 0, "ab");
-    home->subvolume = rmt_text("@my home\\");
-    home->subvolume_id = 257;
-    rmt_layout_volume_t *pictures = s_add_volume(layout, 0, "ab");
-    pictures->subvolume = rmt_text("@my pictures");
-    rmt_auto_str point = rmt_fstab_mount(text, pictures, NULL);
-    assert_string_equal(point, "/mnt/my pictures");
-    rmt_layout_volume_t *data = s_add_volume(layout, 0, "cd");
-    rmt_record_set(data->format, "label", "a\\b\tc");
-    rmt_auto_str other = rmt_fstab_mount(text, data, NULL);
-    assert_string_equal(other, "/srv\\999");
-    assert_int_equal(rmt_fstab_check(text, layout, &error), 0);
-    rmt_auto_str by_path = rmt_fstab_by_path(text, layout);
-    assert_string_equal(by_path, changed);
-}
-
-static void
-test_fstab_with_file_systems_of_other_disks_is_refused(void **state)
-{
-    (void) state;
-    static const struct {
-        const char *line;
-        bool fits;
-    } rows[] = {
-        {"UUID=ab / ext4 defaults 0 1", true},
-        {"/dev/disk/by-uuid/ab / ext4 defaults 0 1", true},
-        {"/dev/sdb2 /srv ext4 defaults 0 1", true},
-        {"UUID=cd /srv ext4 defaults 0 1", false},
-        {"/dev/mapper/vg-srv /srv ext4 defaults 0 1", false},
-        {"/dev/sdb1 /srv ext4", false},
-        {"UUID=cd /srv ext4 defaults,nofail 0 1", true},
-        {"UUID=cd /srv ext4 noauto 0 1", true},
-        {"UUID=cd none swap sw 0 0", true},
-        {"/dev/sr0 /media/cdrom0 udf,iso9660 user 0 0", true},
-        {"server:/export /srv nfs defaults 0 0", true},
-        {"tmpfs /tmp tmpfs defaults 0 0", true},
-        {"# UUID=cd /srv ext4 defaults 0 1", true},
-        {"", true},
-    };
-    rmt_auto(rmt_layout) layout = s_layout();
-    (void) s_add_volume(layout, 2, "ab");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_error_t error = {0};
-        const int rc = rmt_fstab_check(rows[i].line, layout, &error);
-        if ((rc == 0) != rows[i].fits)
-            fail_msg("%s: %s", rows[i].line, error.text);
-        assert_true(rc == 0 || strstr(error.text, "/srv"));
-    }
 }
 
 // ---- Excludes
@@ -573,11 +432,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_drift_is_what_is_on_no_list),
-        cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
-        cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_the_place_of_a_subvolume_is_known_in_the_tree_above),
-        cmocka_unit_test(test_fstab_has_blanks_in_names_as_octal_digits),
-        cmocka_unit_test(test_fstab_with_file_systems_of_other_disks_is_refused),
         cmocka_unit_test(test_capture_leaves_out_own_files_and_borders),
         cmocka_unit_test(test_capture_of_a_disk_takes_what_lies_beneath_mount_points),
         cmocka_unit_test(test_plan_differs_by_order_and_start),

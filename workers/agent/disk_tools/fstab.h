@@ -1,23 +1,59 @@
 // fstab - where a system mounts its volumes, by its own table.
+//
+// A line names its file system by what lies in it (UUID, label), by its partition
+// (PARTUUID, PARTLABEL), or by the name of a device, which is resolved to a disk:
+//
+// - on the machine itself, as that machine resolves it;
+// - elsewhere, the line of / tells how the machine calls the disk on which the table
+// lies;
+// - when that line names no device, a kernel's name of a first disk (/dev/sda) is this
+//   disk's, unless the types or the other lines speak against it (rmt_fstab_check).
+//
+// Any other name is of no volume. Labels are compared byte by byte.
 #pragma once
 
 #include "base/rmt_error.h"
+#include "disk/rmt_mount_table.h"
 #include "facts/rmt_layout.h"
 
-// The mount point that the text of an fstab gives to a volume (by UUID, label, PARTUUID
-// or the number at the end of a device's name; among subvolumes by subvol= or subvolid=,
-// else to the default one). partition may be NULL. Caller owns the
-// result (free), or NULL for none; "none" and "swap" are no mount points.
-char *rmt_fstab_mount(const char *text, const rmt_layout_volume_t *volume,
+typedef struct {
+    const char *disk; // The disk, when the table is this machine's own; else NULL
+    uint64_t root;    // Partition on which the table lies; 0: the whole disk, or unknown
+} rmt_fstab_place_t;
+
+typedef struct rmt_fstab rmt_fstab_t;
+
+// Read the text. Borrows the disk's path. Caller owns the result.
+// NULL: CONFIG, a line that programs read in different ways.
+rmt_fstab_t *rmt_fstab_new(const char *text, const rmt_fstab_place_t *place,
+                           rmt_error_t *error);
+void rmt_fstab_destroy(rmt_fstab_t **self_p);
+
+// The mount point of a volume; among subvolumes by subvol= or subvolid=, else that of the
+// default one. partition may be NULL. Caller owns the result (free), or NULL for none;
+// "none" and "swap" are no mount points.
+char *rmt_fstab_mount(const rmt_fstab_t *self, const rmt_layout_volume_t *volume,
                       const rmt_layout_partition_t *partition);
 
 // The UUID of the root file system. Caller owns the result (free), or NULL.
-char *rmt_fstab_root_uuid(const char *text);
+char *rmt_fstab_root_uuid(const rmt_fstab_t *self);
+
+// Does a line name the device of this volume?
+bool rmt_fstab_is_volume(const rmt_fstab_t *self, const rmt_mount_line_t *line,
+                         const rmt_layout_volume_t *volume,
+                         const rmt_layout_partition_t *partition);
+
+const rmt_mount_table_t *rmt_fstab_table(const rmt_fstab_t *self);
+// Was the disk's name neither asked nor told, and is only the usual one?
+bool rmt_fstab_is_guess(const rmt_fstab_t *self);
 
 // The text with subvol=/PATH in place of each subvolid=NUMBER that is one of the layout's
 // subvolumes on the source. Caller owns the result (free), or NULL when nothing changes.
 char *rmt_fstab_by_path(const char *text, const rmt_layout_t *layout);
 
-// Every file system that the text mounts from a device by itself is a volume of the
+// ---- fstab_check.c
+
+// Everything that the table mounts or swaps to by itself from a device is a volume of the
 // layout; other disks are not supported. 0, or -1: UNSUPPORTED, with the line's words.
-int rmt_fstab_check(const char *text, const rmt_layout_t *layout, rmt_error_t *error);
+int rmt_fstab_check(const rmt_fstab_t *self, const rmt_layout_t *layout,
+                    rmt_error_t *error);

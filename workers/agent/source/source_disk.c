@@ -63,7 +63,8 @@ s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t
 // *fstab_out is NULL for a tree without one, and nothing else: a source is not read by a
 // guess at its mounts.
 static int
-s_read_fstab(int root, char **fstab_out, rmt_error_t *error)
+s_read_fstab(int root, const rmt_fstab_place_t *place, rmt_fstab_t **fstab_out,
+             rmt_error_t *error)
 {
     size_t size = 0;
     rmt_auto_str text = NULL;
@@ -73,18 +74,22 @@ s_read_fstab(int root, char **fstab_out, rmt_error_t *error)
         return rmt_fail(error, RMT_E_TOO_BIG,
                         "/etc/fstab has %zu bytes, and at most %zu are read", size,
                         FILE_SIZE_MAX);
-    *fstab_out = rmt_take(&text);
-    return 0;
+    *fstab_out = text ? rmt_fstab_new(text, place, error) : NULL;
+    return text && !*fstab_out ? -1 : 0;
 }
 
+// disk: of this machine, when the tree is its own; else NULL.
 static int
-s_read_fstab_at(const char *root, char **fstab_out, rmt_error_t *error)
+s_read_fstab_at(const char *root, const char *disk, rmt_fstab_t **fstab_out,
+                rmt_error_t *error)
 {
+    const rmt_fstab_place_t place = {.disk = strcmp(root, "/") == 0 ? disk : NULL};
     rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", root);
-    return s_read_fstab(fd, fstab_out, error) == -1 ? rmt_wrap(error, "tree %s", root)
-                                                    : 0;
+    return s_read_fstab(fd, &place, fstab_out, error) == -1
+               ? rmt_wrap(error, "tree %s", root)
+               : 0;
 }
 
 // ---- A disk that is read
@@ -228,7 +233,7 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
 }
 
 static char *
-s_mount_point(rmt_source_disk_t *self, const char *fstab, size_t volume)
+s_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab, size_t volume)
 {
     const rmt_layout_volume_t *own = &self->layout->volumes[volume];
     return rmt_fstab_mount(fstab, own, rmt_layout_partition_of(self->layout, own));
@@ -237,19 +242,21 @@ s_mount_point(rmt_source_disk_t *self, const char *fstab, size_t volume)
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
 // table too. Else the first with a table, or with users. *tree_out is -1 for none.
 static int
-s_find_root(rmt_source_disk_t *self, char **fstab_out, int *tree_out, rmt_error_t *error)
+s_find_root(rmt_source_disk_t *self, rmt_fstab_t **fstab_out, int *tree_out,
+            rmt_error_t *error)
 {
     int first = -1;
     for (size_t i = 0; i < self->count; i++) {
-        rmt_auto_str fstab = NULL;
+        rmt_auto(rmt_fstab) fstab = NULL;
         const uint64_t number = self->layout->volumes[self->trees[i].volume].partition;
-        if (s_read_fstab(self->trees[i].fd, &fstab, error) == -1)
+        const rmt_fstab_place_t place = {.root = number};
+        if (s_read_fstab(self->trees[i].fd, &place, &fstab, error) == -1)
             return number ? rmt_wrap(error, "partition %" PRIu64, number) : -1;
         rmt_auto_str folder =
             fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
         const bool is_root = folder && strcmp(folder, "/") == 0;
         if (fstab && (is_root || !*fstab_out)) {
-            free(*fstab_out);
+            rmt_fstab_destroy(fstab_out);
             *fstab_out = rmt_take(&fstab);
             first = (int) i;
         }
@@ -266,7 +273,7 @@ s_find_root(rmt_source_disk_t *self, char **fstab_out, int *tree_out, rmt_error_
 
 // Mount points of those trees that have none yet.
 static void
-s_set_mounts(rmt_source_disk_t *self, const char *fstab)
+s_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab)
 {
     for (size_t i = 0; fstab && i < self->count; i++) {
         rmt_layout_volume_t *volume = &self->layout->volumes[self->trees[i].volume];
@@ -278,7 +285,7 @@ s_set_mounts(rmt_source_disk_t *self, const char *fstab)
 static int
 s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
 {
-    rmt_auto_str fstab = NULL;
+    rmt_auto(rmt_fstab) fstab = NULL;
     int root;
     if (s_find_root(self, &fstab, &root, error) == -1)
         return -1;
@@ -316,7 +323,8 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 // of our own.
 static int
 s_add_running(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
-              const char *path, const char *root, const char *fstab, rmt_error_t *error)
+              const char *path, const char *root, const rmt_fstab_t *fstab,
+              rmt_error_t *error)
 {
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
     rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, partition->number);
@@ -353,8 +361,8 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
         return rmt_fail_errno(error, "open %s", path);
-    rmt_auto_str fstab = NULL;
-    if (s_read_fstab_at(root, &fstab, error) == -1)
+    rmt_auto(rmt_fstab) fstab = NULL;
+    if (s_read_fstab_at(root, path, &fstab, error) == -1)
         return -1;
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
@@ -418,8 +426,8 @@ static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    rmt_auto_str fstab = NULL;
-    if (s_read_fstab_at(root, &fstab, error) == -1)
+    rmt_auto(rmt_fstab) fstab = NULL;
+    if (s_read_fstab_at(root, NULL, &fstab, error) == -1)
         return -1;
     rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
     self->is_default = true;
