@@ -302,8 +302,8 @@ s_bind(rmt_broker_t *self, rmt_error_t *error)
     for (int i = RMT_PORT_ENROL; i <= RMT_PORT_EVENTS; i++) {
         rmt_auto_str endpoint =
             rmt_text("%s:%d", self->settings->host, self->settings->port + i);
-        self->ports[i] =
-            rmt_socket_new(s_kinds[i], endpoint, &self->settings->own, NULL, error);
+        self->ports[i] = rmt_socket_new_server(s_kinds[i], endpoint, &self->settings->own,
+                                               self->settings->handshake_ms, error);
         if (!self->ports[i])
             return -1;
         rmt_inflow_add(self->inflow, (uint16_t) (self->settings->port + i), s_kinds[i]);

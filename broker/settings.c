@@ -1,4 +1,5 @@
 #include "broker/settings.h"
+#include "net/rmt_socket.h"
 
 const rmt_config_row_t rmt_settings_rows[] = {
     {"listen", RMT_CONFIG_TEXT, "*", 1, 255,
@@ -35,6 +36,10 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "awaited. No target is written meanwhile; then its locks are void."},
     {"mute-s", RMT_CONFIG_NUMBER, "60", 1, 3600,
      "Seconds for which the broker does not hear a key that broke the rules too often."},
+    {"handshake-ms", RMT_CONFIG_NUMBER, "6000", RMT_HANDSHAKE_MS_MIN,
+     RMT_HANDSHAKE_MS_MAX,
+     "Milliseconds that a connection has until its peer has shown its key: four round "
+     "trips of the slowest link."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -63,6 +68,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .silent_s = s_number(config, "silent-s"),
         .broker_wait_s = s_number(config, "broker-wait-s"),
         .mute_s = s_number(config, "mute-s"),
+        .handshake_ms = s_number(config, "handshake-ms"),
     };
     return rmt_key_load(&self->own, rmt_config_text(config, "key"), error);
 }

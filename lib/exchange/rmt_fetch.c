@@ -10,7 +10,7 @@
 #define ASKED_MAX 1024 // Ids under way
 #define ACK_LOT ((uint64_t) 256 * 1024)
 #define ACK_MS 2          // A lot may be smaller when nothing came for so long
-#define CONNECT_MS 4000   // For the first word of a holder
+#define CONNECT_MS 8000   // For the first word of a holder
 #define SILENCE_MS 10000  // Between words
 #define PATIENCE_MS 30000 // Without any progress while no holder answers
 #define GRANT_MS 3000     // For the broker's word to reach a holder

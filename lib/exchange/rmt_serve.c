@@ -344,8 +344,10 @@ rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
     rmt_auto(rmt_roots) roots = rmt_roots_new(config->store, error);
     if (!roots)
         return NULL;
-    rmt_auto(zsock) socket = rmt_socket_new(RMT_SOCKET_DATA_SERVER, config->endpoint,
-                                            config->own, NULL, error);
+    const uint32_t handshake_ms =
+        config->handshake_ms ? config->handshake_ms : RMT_HANDSHAKE_MS;
+    rmt_auto(zsock) socket = rmt_socket_new_server(
+        RMT_SOCKET_DATA_SERVER, config->endpoint, config->own, handshake_ms, error);
     if (!socket)
         return NULL;
     rmt_serve_state_t *state = calloc(1, sizeof(*state));

@@ -39,6 +39,7 @@ typedef struct {
     const char *place;         // Of the store, for people
     bool receives;             // Takes streams too
     uint64_t window;           // Of one peer, at most RMT_SERVE_WINDOW; 0: that
+    uint32_t handshake_ms;     // Of one connection; 0: RMT_HANDSHAKE_MS
     rmt_serve_event_fn *event; // May be NULL
     void *context;             // Of event
 } rmt_serve_config_t;

@@ -10,7 +10,8 @@
 #include <assert.h>
 #include <string.h>
 
-#define TRY_MS 2500 // How long one broker may be silent; grows with each try
+#define TRY_MS 2500  // How long one broker may be silent; grows with each try
+#define ONLY_MS 5000 // The same where no other broker can be asked: it may be far away
 #define TRY_MS_MAX 20000
 #define BUSY_MS 20 // First pause after BUSY; grows with each
 #define BUSY_MS_MAX 1000
@@ -199,7 +200,7 @@ rmt_client_request(rmt_client_t *self, const rmt_request_t *request, rmt_error_t
     rmt_auto(rmt_msg) msg = s_make_request(self, request);
     self->trouble = (rmt_error_t){0};
     const int64_t until = rmt_clock_ms() + self->timeout_ms;
-    int64_t wait_ms = TRY_MS;
+    int64_t wait_ms = self->count == 1 ? ONLY_MS : TRY_MS;
     uint32_t busy_ms = BUSY_MS;
     while (rmt_clock_ms() < until) {
         const int64_t left = until - rmt_clock_ms();

@@ -14,8 +14,8 @@
 #include <string.h>
 
 #define SLICE_MS 1000
-#define ANSWER_MS 5000 // For one broker's answer
-#define AGAIN_MS 5000  // Between two questions while the key is pending
+#define ANSWER_MS 10000 // For one broker's answer
+#define AGAIN_MS 5000   // Between two questions while the key is pending
 
 typedef struct {
     const rmt_enrol_config_t *config;

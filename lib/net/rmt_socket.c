@@ -102,9 +102,9 @@ s_set_common(void *handle, const kind_t *kind)
 }
 
 static void
-s_set_server(void *handle, const kind_t *kind)
+s_set_server(void *handle, const kind_t *kind, uint32_t handshake_ms)
 {
-    s_set(handle, ZMQ_HANDSHAKE_IVL, 2000);
+    s_set(handle, ZMQ_HANDSHAKE_IVL, (int) handshake_ms);
     s_set(handle, ZMQ_BACKLOG, kind->backlog);
     s_set(handle, ZMQ_CURVE_SERVER, 1);
     if (kind->type == ZMQ_ROUTER)
@@ -181,10 +181,10 @@ s_attach(void *handle, const kind_t *kind, const char *text, rmt_error_t *error)
     return 0;
 }
 
-// All but the place in the network. NULL: USAGE, IO.
+// All but the place in the network. handshake_ms: of a server. NULL: USAGE, IO.
 static zsock_t *
 s_make(const kind_t *kind, const rmt_key_t *own, const char *server_key,
-       rmt_error_t *error)
+       uint32_t handshake_ms, rmt_error_t *error)
 {
     assert((kind->domain == NULL) == (server_key != NULL));
     rmt_auto(zsock) socket = zsock_new(kind->type);
@@ -195,10 +195,21 @@ s_make(const kind_t *kind, const rmt_key_t *own, const char *server_key,
     void *handle = zsock_resolve(socket);
     s_set_common(handle, kind);
     if (kind->domain)
-        s_set_server(handle, kind);
+        s_set_server(handle, kind, handshake_ms);
     else
         s_set_client(handle);
     if (s_set_keys(handle, own, server_key, error) == -1)
+        return NULL;
+    return rmt_take(&socket);
+}
+
+static zsock_t *
+s_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+      const char *server_key, uint32_t handshake_ms, rmt_error_t *error)
+{
+    assert(kind < RMT_SOCKET_KIND_COUNT && endpoint && own && error);
+    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, handshake_ms, error);
+    if (!socket || s_attach(zsock_resolve(socket), &s_kinds[kind], endpoint, error) == -1)
         return NULL;
     return rmt_take(&socket);
 }
@@ -207,11 +218,15 @@ zsock_t *
 rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
                const char *server_key, rmt_error_t *error)
 {
-    assert(kind < RMT_SOCKET_KIND_COUNT && endpoint && own && error);
-    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, error);
-    if (!socket || s_attach(zsock_resolve(socket), &s_kinds[kind], endpoint, error) == -1)
-        return NULL;
-    return rmt_take(&socket);
+    return s_new(kind, endpoint, own, server_key, RMT_HANDSHAKE_MS, error);
+}
+
+zsock_t *
+rmt_socket_new_server(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+                      uint32_t handshake_ms, rmt_error_t *error)
+{
+    assert(handshake_ms >= RMT_HANDSHAKE_MS_MIN && handshake_ms <= RMT_HANDSHAKE_MS_MAX);
+    return s_new(kind, endpoint, own, NULL, handshake_ms, error);
 }
 
 zsock_t *
@@ -220,7 +235,7 @@ rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_k
 {
     assert(kind < RMT_SOCKET_KIND_COUNT && endpoint && own && server_key);
     assert(watcher_out && error);
-    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, error);
+    rmt_auto(zsock) socket = s_make(&s_kinds[kind], own, server_key, 0, error);
     if (!socket)
         return NULL;
     // libzmq frees a name some time after its socket is closed, so each is used once.

@@ -46,12 +46,24 @@ const char *rmt_socket_domain(rmt_socket_kind_t kind);
 size_t rmt_socket_message_max(rmt_socket_kind_t kind);
 size_t rmt_socket_queue_max(rmt_socket_kind_t kind);
 
+// For how long a peer may shake hands with a server, from its connection on. A handshake
+// takes three round trips and a half, so RMT_HANDSHAKE_MS, the preset, lets a peer behind
+// a satellite connect (1-wire.md, 10).
+#define RMT_HANDSHAKE_MS 6000
+#define RMT_HANDSHAKE_MS_MIN 1000
+#define RMT_HANDSHAKE_MS_MAX 20000
+
 // Make a socket and bind or connect it to "tcp://host:port" (bind: port "*" or 0 takes
 // a free one; host "*" is every interface) or to plain "host:port". Client kinds need
 // the server's public key; server kinds take NULL. Connecting never waits.
 // Caller owns the result. NULL: USAGE (the endpoint's text), IO (bind).
 zsock_t *rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint,
                         const rmt_key_t *own, const char *server_key, rmt_error_t *error);
+
+// The same for a server that gives each handshake so long (between MIN and MAX).
+zsock_t *rmt_socket_new_server(rmt_socket_kind_t kind, const char *endpoint,
+                               const rmt_key_t *own, uint32_t handshake_ms,
+                               rmt_error_t *error);
 
 // A client socket, and one that becomes readable when the handshake fails: a server that
 // refuses our key, or has another one than we expect, closes the door without a message.

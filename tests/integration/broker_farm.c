@@ -59,7 +59,7 @@ broker_configure(const broker_farm_t *farm, const char *name, unsigned scan_ms)
         rmt_text("listen = \"127.0.0.1\"\nport = %u\nkey = \"%s/broker.key\"\n"
                  "redis = \"%s\"\nadmins = \"%s/admin.pub\"\nstate = \"%s/%s.state\"\n"
                  "beat-ms = 300\nlease-ms = 1500\ngrace-ms = 1500\n"
-                 "scan-ms = %u\nstuck-s = 1\nmute-s = 2\n",
+                 "scan-ms = %u\nstuck-s = 1\nmute-s = 2\nhandshake-ms = 2000\n",
                  farm->port, dir, farm->redis.socket, dir, dir, name, scan_ms);
     RMT_OK(rmt_io_save(path, config, strlen(config), 0600, &error));
 }

@@ -16,13 +16,14 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "net/rmt_socket.h"
 
 #define MIB ((size_t) 1 << 20)
 #define FRAME_SIZE ((size_t) 1000000)
 #define ENDLESS_COUNT 400
 #define GROWTH_MAX (80 * MIB) // The holder looks ten times a second; this comes between
 #define LIMIT_MS 20000
-#define HALF_OPEN_MS 10000 // A handshake has 2 s; and a slow machine
+#define HALF_OPEN_MS (RMT_HANDSHAKE_MS + 8000) // On a slow machine
 
 // Resident memory of this process, which has the holder in it; in octets.
 static size_t

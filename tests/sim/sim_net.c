@@ -293,6 +293,14 @@ rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *ow
 }
 
 zsock_t *
+rmt_socket_new_server(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
+                      uint32_t handshake_ms, rmt_error_t *error)
+{
+    (void) handshake_ms;
+    return rmt_socket_new(kind, endpoint, own, NULL, error);
+}
+
+zsock_t *
 rmt_socket_new_watched(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *own,
                        const char *server_key, zsock_t **watcher_out, rmt_error_t *error)
 {

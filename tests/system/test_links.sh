@@ -8,8 +8,8 @@
 #   RAMET_LINKS_MIB   MiB of the image (2)
 #   RAMET_SEED        seed of the link
 . "$(dirname "$0")/lib.sh"
-quick="mixed small_packets capture_5 install_5 half_open moved"
-long="plain lossy narrow late late_2_s lossy_1 lossy_15 slow one_way capture_60 install_60 capture_600 install_600 share_of_tcp"
+quick="mixed satellite small_packets capture_5 install_5 half_open moved"
+long="satellite_whole plain lossy narrow late late_2_s lossy_1 lossy_15 slow one_way capture_60 install_60 capture_600 install_600 share_of_tcp"
 scenarios=${RAMET_LINKS:-$quick} mib=${RAMET_LINKS_MIB:-2}
 [ "$scenarios" != all ] || scenarios="$quick $long"
 here_ip=10.214.0.1 there_ip=10.214.0.2 moved_ip=10.214.0.3
@@ -103,6 +103,22 @@ none_absent_for() { ! within "$1" absent || { ramet target list >&2; fail "$scen
 
 plain() { whole 60; }
 late() { rules both delay=150 jitter=50; whole 120; }
+
+# A round trip of 0.9 s, and one of 1.4 s: what has no connection makes one, and all goes on as usual.
+satellite_whole() { rules both delay=450 jitter=20; whole 120; }
+satellite() {
+  rules both delay=450 jitter=20
+  capture
+  rules both delay=700
+  there "$RAMET_BIN/ramet" target list >"$farm/out" || fail "$scenario: a console does not connect"
+  greetings=$(greetings_of n2)
+  end target-n2 KILL
+  nsenter -t "$there_pid" --net --mount --root --wd bash -c "exec $(cat "$farm/run/target-n2.cmd")" >>"$farm/run/target-n2.log" 2>&1 &
+  echo $! >"$farm/run/target-n2.pid"
+  within 40 has_greeted n2 || fail "$scenario: a target does not connect"
+}
+greetings_of() { grep -c "event=peer.hello role=target name=$1" "$farm/run/broker.log"; }
+has_greeted() { [ "$(greetings_of "$1")" -gt "$greetings" ]; }
 lossy() { rules both delay=5 loss=5; whole 120; }
 lossy_1() { rules both delay=5 loss=1; whole 120; }
 lossy_15() { rules both delay=5 loss=15; whole 600; }

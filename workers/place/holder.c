@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "machine/rmt_inventory.h"
 #include "net/rmt_enrol.h"
+#include "net/rmt_socket.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
 #include "store/rmt_store.h"
@@ -51,6 +52,10 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"window-kib", RMT_CONFIG_NUMBER, "8192", 1024, RMT_SERVE_WINDOW / 1024,
      "KiB of chunks that may be under way to or from one peer; a cut connection sends "
      "no more than these again."},
+    {"handshake-ms", RMT_CONFIG_NUMBER, "6000", RMT_HANDSHAKE_MS_MIN,
+     RMT_HANDSHAKE_MS_MAX,
+     "Milliseconds that a connection to the data port has until its peer has shown its "
+     "key: four round trips of the slowest link."},
     {"slots", RMT_CONFIG_NUMBER, "2", 1, 64, "Tasks of one service at the same time."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
@@ -117,6 +122,7 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
         .place = rmt_holder_place(self),
         .receives = strcmp(self->role, "imager") == 0,
         .window = 1024 * (uint64_t) rmt_config_number(self->config, "window-kib"),
+        .handshake_ms = (uint32_t) rmt_config_number(self->config, "handshake-ms"),
         .event = event};
     self->serve = rmt_serve_new(&config, error);
     return self->serve ? 0 : -1;
