@@ -48,6 +48,12 @@ configure() {
     die "the copy cannot be configured; see $place/cmake.log"
   ctest --test-dir "$compiled" --show-only=json-v1 >"$place/tests.json"
 }
+# starts_programs FILE: a test that does, or has a helper that does.
+starts_programs() {
+  local helpers
+  helpers=$(grep -l RAMET_BIN "$tree"/tests/integration/*.c | xargs -n 1 basename -s .c | paste -sd '|')
+  grep -qE "RAMET_BIN|\"integration/($helpers)\.h\"" "$1"
+}
 # targets_of TEST: what must be built for it. Tests over real programs need those too.
 targets_of() {
   local program
@@ -56,7 +62,7 @@ targets_of() {
   [ -z "$program" ] || basename "$program"
   case $1 in
   system.*) echo programs ;;
-  integration.*) ! grep -qE 'RAMET_BIN|broker_farm' "$tree/tests/integration/test_${1#*.}.c" || echo programs ;;
+  integration.*) ! starts_programs "$tree/tests/integration/test_${1#*.}.c" || echo programs ;;
   esac
 }
 build_for() { # build_for TEST...
