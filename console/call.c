@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define REQUEST_TIMEOUT_MS 15000
+#define ONE_TIMEOUT_MS 5000 // Where it is asked whether one broker answers
 
 static const rmt_config_row_t s_rows[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port."},
@@ -54,25 +55,29 @@ s_ports(call_t *self, const char *const *brokers, char *out[BROKER_COUNT_MAX + 1
     return 0;
 }
 
-static int
-s_connect(call_t *self, const rmt_config_t *config, rmt_error_t *error)
+static rmt_client_t *
+s_client(call_t *self, const char *const *brokers, uint32_t timeout_ms,
+         rmt_error_t *error)
 {
     rmt_key_t broker;
-    if (rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) ==
+    const rmt_config_t *config = call_config(self, error);
+    if (!config ||
+        rmt_key_load_public(&broker, rmt_config_text(config, "broker-key"), error) ==
             -1 ||
         rmt_key_load(&self->own, rmt_config_text(config, "key"), error) == -1)
-        return -1;
+        return NULL;
+    rmt_client_t *client = NULL;
     char *ports[BROKER_COUNT_MAX + 1] = {NULL};
-    if (s_ports(self, rmt_config_list(config, "brokers"), ports, error) == 0)
-        self->client = rmt_client_new((const char *const *) ports, &self->own,
-                                      broker.public_text, REQUEST_TIMEOUT_MS, error);
+    if (s_ports(self, brokers, ports, error) == 0)
+        client = rmt_client_new((const char *const *) ports, &self->own,
+                                broker.public_text, timeout_ms, error);
     for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
         free(ports[i]);
-    return self->client ? 0 : -1;
+    return client;
 }
 
-static const rmt_config_t *
-s_config(call_t *self, rmt_error_t *error)
+const rmt_config_t *
+call_config(call_t *self, rmt_error_t *error)
 {
     if (!self->config)
         self->config = rmt_config_new(s_rows, s_config_path(self), error);
@@ -85,16 +90,24 @@ s_config(call_t *self, rmt_error_t *error)
 int
 call_connect(call_t *self, rmt_error_t *error)
 {
-    if (self->client)
-        return 0;
-    const rmt_config_t *config = s_config(self, error);
-    return config ? s_connect(self, config, error) : -1;
+    const rmt_config_t *config = self->client ? NULL : call_config(self, error);
+    if (config)
+        self->client =
+            s_client(self, rmt_config_list(config, "brokers"), REQUEST_TIMEOUT_MS, error);
+    return self->client ? 0 : -1;
+}
+
+rmt_client_t *
+call_client(call_t *self, const char *broker, rmt_error_t *error)
+{
+    const char *const brokers[] = {broker, NULL};
+    return s_client(self, brokers, ONE_TIMEOUT_MS, error);
 }
 
 const char *
 call_path(call_t *self, const char *name, rmt_error_t *error)
 {
-    const rmt_config_t *config = s_config(self, error);
+    const rmt_config_t *config = call_config(self, error);
     return config ? rmt_config_text(config, name) : NULL;
 }
 
@@ -110,7 +123,7 @@ s_say_pending(void *context, bool is_pending, const char *text)
 rmt_record_t *
 call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_t *error)
 {
-    const rmt_config_t *config = s_config(self, error);
+    const rmt_config_t *config = call_config(self, error);
     if (!config)
         return NULL;
     rmt_key_t broker;

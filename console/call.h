@@ -39,11 +39,18 @@ rmt_msg_t *call_whole(call_t *self, const char *verb, rmt_record_t *body,
 // Connect without asking. 0, or -1: CONFIG, UNAVAILABLE.
 int call_connect(call_t *self, rmt_error_t *error);
 
+// A connection to this broker (host:base-port) alone, which gives it some seconds for an
+// answer. Caller owns the result. NULL: CONFIG, USAGE.
+rmt_client_t *call_client(call_t *self, const char *broker, rmt_error_t *error);
+
 // Announce the key that the configuration names, made when it is missing, with a token,
 // and wait until it may act. body: {role, name}. Caller owns the answer {name, role,
 // place}; an empty record when the key was there already. NULL: as rmt_enrol_find.
 rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *body,
                          rmt_error_t *error);
+
+// The configuration; call keeps it. NULL: CONFIG.
+const rmt_config_t *call_config(call_t *self, rmt_error_t *error);
 
 // A path that the configuration has, or "". NULL: CONFIG.
 const char *call_path(call_t *self, const char *name, rmt_error_t *error);

@@ -14,3 +14,4 @@ extern const command_t cmd_script[];
 extern const command_t cmd_trust[];
 extern const command_t cmd_audit[];
 extern const command_t cmd_farm[];
+extern const command_t cmd_doctor[];

@@ -1,4 +1,4 @@
-// The farm as a whole: its events and its health.
+// The events of the farm.
 #include "console/cmd.h"
 #include "console/output.h"
 #include "console/watch.h"
@@ -7,11 +7,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-
-static const char *const s_service_columns[] = {"service", "peers", "slots", "queued",
-                                                NULL};
-
-static const char *const s_finding_columns[] = {"level", "check", "text", "next", NULL};
 
 static void
 s_print_event(const rmt_msg_t *event, bool json)
@@ -79,25 +74,6 @@ s_events(call_t *call, rmt_error_t *error)
     }
 }
 
-static int
-s_doctor(call_t *call, rmt_error_t *error)
-{
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_msg) status = call_request(call, "farm.status", body, NULL, error);
-    rmt_auto(rmt_msg) judged =
-        status ? call_request(call, "farm.check", body, NULL, error) : NULL;
-    if (!judged)
-        return -1;
-    rmt_record_merge(status->body, judged->body);
-    const output_section_t sections[] = {
-        {"services", status->items, s_service_columns},
-        {"findings", judged->items, s_finding_columns},
-    };
-    output_sections(status->body, sections, sizeof sections / sizeof *sections,
-                    call->json);
-    return rmt_record_u64(judged->body, "wrong", 0) > 0 ? 1 : 0;
-}
-
 static const option_t s_event_options[] = {
     {"topic", "PREFIX", "job/..., target/NAME, engine/NAME"},
     {"follow", NULL, "continue with new events"},
@@ -108,9 +84,5 @@ const command_t cmd_farm[] = {
     {"events", "", "", 0, 0,
      "Show the state of the farm; with --follow, show new events too.", s_events, NULL,
      NULL, s_event_options},
-    {"doctor", "", "", 0, 0,
-     "Judge the farm: what is wrong, and what to do. Exit status 1 when something is "
-     "wrong.",
-     s_doctor, NULL, NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -3,6 +3,7 @@
 local NAMES_MAX = 5         -- Names that one finding lists
 local FREE_MIN = 5          -- Of a store, in percent
 local MEMORY_MAX = 90       -- Of Redis' limit, in percent
+local ENDING_MS = 6 * 3600 * 1000   -- Of a token that machines still use
 
 -- Findings of one check: told(level, text, next). level: wrong or note.
 local CHECKS = {}
@@ -65,6 +66,21 @@ function CHECKS.audit(told, body)
     R.audit_check(told, body)
 end
 
+-- Tokens for more than one machine that soon let no machine in.
+local function tokens_ending()
+    local names, ids = {}, call('HGETALL', P .. 'token-ids')
+    for i = 1, #ids, 2 do
+        local token = load(P .. 'token:' .. ids[i + 1]) or {}
+        local left = num(token['until']) - now()
+        if left > 0 and left < ENDING_MS and num(token.uses) > 1 then
+            names[#names + 1] = ids[i] .. ' (' .. token.role .. ', in '
+                .. math.ceil(left / 60000) .. ' min)'
+        end
+    end
+    table.sort(names)
+    return names
+end
+
 function CHECKS.keys(told)
     local pending = {}
     for _, key in ipairs(call('ZRANGE', P .. 'keys', 0, -1)) do
@@ -75,6 +91,12 @@ function CHECKS.keys(told)
     if #pending > 0 then
         told('note', #pending .. ' keys wait for approval: ' .. some(pending, NAMES_MAX),
             'ramet key approve NAME, or ramet key revoke NAME')
+    end
+    local ending = tokens_ending()
+    if #ending > 0 then
+        told('note', #ending .. ' tokens that machines enrol with end soon: '
+            .. some(ending, NAMES_MAX), 'make others, and put them where the machines read '
+            .. 'theirs: ramet key token ROLE --uses N')
     end
 end
 

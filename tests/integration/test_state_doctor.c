@@ -127,6 +127,23 @@ test_targets_without_the_trust_root_are_named(void **state)
     assert_string_equal(state_farm_body(farm, "wrong"), "2");
 }
 
+// M27: of a token for many machines, while there is time to make another one; not of one
+// that one machine uses once.
+static void
+test_a_token_that_ends_soon_is_named(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("trust_publish", "by=a", "version=1 id=" IMAGE " root=one", "");
+    OK("key_token", "hash=h1 token=aaaa", "role=target uses=5 ttl-s=86400", "");
+    OK("key_token", "hash=h2 token=bbbb", "role=target uses=1 ttl-s=3600", "");
+    OK("farm_check", "", SOUND, "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("key_token", "hash=h3 token=cccc", "role=target uses=5 ttl-s=3600", "");
+    s_need(farm, "keys", "1 tokens that machines enrol with end soon: cccc (target",
+           "ramet key token ROLE");
+    assert_string_equal(state_farm_body(farm, "wrong"), "0");
+}
+
 int
 main(void)
 {
@@ -137,6 +154,7 @@ main(void)
         CASE(test_what_waits_for_a_person_is_named),
         CASE(test_a_lock_of_an_ended_job_is_named),
         CASE(test_targets_without_the_trust_root_are_named),
+        CASE(test_a_token_that_ends_soon_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
