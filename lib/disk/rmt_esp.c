@@ -277,6 +277,13 @@ rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error)
     return 0;
 }
 
+bool
+rmt_esp_has(int root_fd, const char *path)
+{
+    rmt_auto_fd fd = s_open_path(root_fd, path, A_FILE);
+    return fd != -1;
+}
+
 // ---- The fallback
 
 // What is in the way under the new name stays.

@@ -6,6 +6,7 @@
 // EFI/BOOT/BOOTX64.EFI, so every target gets one.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
@@ -17,6 +18,9 @@
 // 0, or -1: UNSUPPORTED (a kernel without its options, an unknown loader, several to
 // choose from without a fallback: by name), IO.
 int rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error);
+
+// Is there a file at this path?
+bool rmt_esp_has(int root_fd, const char *path);
 
 // Make the fallback of the loader that was found, with what this one loads from its own
 // folder, when there is none. 0, or -1: NO_SPACE, IO.

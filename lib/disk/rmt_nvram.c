@@ -39,7 +39,9 @@ typedef struct {
     char label[TEXT_MAX];
     char path[TEXT_MAX];
     uint8_t disk[DISK_SIZE]; // Zeros when there is none
-    bool is_network;
+    uint8_t options[RMT_NVRAM_OPTIONS_MAX];
+    size_t options_size; // Of all, also when they are too many to be kept
+    bool is_network, is_active;
 } option_t;
 
 typedef struct {
@@ -125,8 +127,14 @@ s_decode(const variable_t *variable, option_t *option)
     const size_t path_size = (size_t) rmt_get_le(variable->data + 8, 2);
     const size_t label =
         s_take_text(variable->data + head, variable->size - head, option->label);
-    if (label && head + label + path_size <= variable->size)
-        s_take_path(variable->data + head + label, path_size, option);
+    const size_t behind = head + label + path_size;
+    if (!label || behind > variable->size)
+        return;
+    s_take_path(variable->data + head + label, path_size, option);
+    option->is_active = (rmt_get_le(variable->data + 4, 4) & ACTIVE) != 0;
+    option->options_size = variable->size - behind;
+    if (option->options_size <= sizeof option->options)
+        memcpy(option->options, variable->data + behind, option->options_size);
 }
 
 // Bytes of a GUID as firmware keeps them: the first three numbers with their low bytes
@@ -159,8 +167,10 @@ static int
 s_encode(const rmt_nvram_entry_t *entry, variable_t *variable, rmt_error_t *error)
 {
     const size_t file_size = HEAD_SIZE + (strlen(entry->path) + 2) * 2;
-    if (strlen(entry->label) > 64 || strlen(entry->path) >= TEXT_MAX - 2)
-        return rmt_fail(error, RMT_E_USAGE, "label or path of a boot entry is too long");
+    if (strlen(entry->label) > 64 || strlen(entry->path) >= TEXT_MAX - 2 ||
+        entry->options_size > RMT_NVRAM_OPTIONS_MAX)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "label, path or options of a boot entry are too long");
     variable->size = 0;
     s_put(variable, ATTRIBUTES, 4);
     s_put(variable, ACTIVE, 4);
@@ -180,6 +190,8 @@ s_encode(const rmt_nvram_entry_t *entry, variable_t *variable, rmt_error_t *erro
     s_put_text(variable, path);
     s_put(variable, TYPE_END | 0xff << 8, 2);
     s_put(variable, HEAD_SIZE, 2);
+    for (size_t i = 0; i < entry->options_size; i++)
+        s_put(variable, ((const uint8_t *) entry->options)[i], 1);
     return 0;
 }
 
@@ -320,21 +332,43 @@ s_is_ours(const option_t *option)
     return size >= mark && strcmp(option->label + size - mark, MARK) == 0;
 }
 
+// The entries that are to stand, first ones first.
+typedef struct {
+    uint16_t numbers[RMT_NVRAM_SET_MAX];
+    size_t count;
+} set_t;
+
+static bool
+s_is_in(const set_t *set, uint16_t number)
+{
+    for (size_t i = 0; i < set->count; i++)
+        if (set->numbers[i] == number)
+            return true;
+    return false;
+}
+
+static bool
+s_is_same(const option_t *one, const option_t *two)
+{
+    return strcasecmp(one->path, two->path) == 0 && strcmp(one->label, two->label) == 0 &&
+           memcmp(one->disk, two->disk, DISK_SIZE) == 0;
+}
+
 // The number of ramet's entry with this very start, else the first that is free.
 static int
-s_choose(const nvram_t *self, const option_t *wanted, uint16_t *number_out,
-         rmt_error_t *error)
+s_choose(const nvram_t *self, const option_t *wanted, const set_t *set,
+         uint16_t *number_out, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->count; i++) {
         const option_t *option = &self->options[i];
-        if (s_is_ours(option) && strcasecmp(option->path, wanted->path) == 0 &&
-            memcmp(option->disk, wanted->disk, DISK_SIZE) == 0) {
+        if (s_is_ours(option) && s_is_same(option, wanted) &&
+            !s_is_in(set, option->number)) {
             *number_out = option->number;
             return 0;
         }
     }
     for (uint16_t number = 0; number < ENTRIES_MAX; number++) {
-        bool is_ordered = false;
+        bool is_ordered = s_is_in(set, number);
         for (size_t i = 0; i < self->order_count; i++)
             is_ordered = is_ordered || self->order[i] == number;
         if (!is_ordered && !s_find(self, number)) {
@@ -347,57 +381,133 @@ s_choose(const nvram_t *self, const option_t *wanted, uint16_t *number_out,
 }
 
 static bool
-s_is_stale(const nvram_t *self, uint16_t number, uint16_t own)
+s_is_stale(const nvram_t *self, uint16_t number, const set_t *set)
 {
     const option_t *option = s_find(self, number);
-    return number != own && option && s_is_ours(option);
+    return !s_is_in(set, number) && option && s_is_ours(option);
+}
+
+static void
+s_put_set(variable_t *variable, const set_t *set)
+{
+    for (size_t i = 0; i < set->count; i++)
+        s_put(variable, set->numbers[i], 2);
 }
 
 static int
-s_write_order(const nvram_t *self, uint16_t own, rmt_error_t *error)
+s_write_order(const nvram_t *self, const set_t *set, rmt_error_t *error)
 {
     variable_t variable = {.size = 0};
     bool is_placed = false;
     s_put(&variable, ATTRIBUTES, 4);
     for (size_t i = 0; i < self->order_count; i++) {
         const option_t *option = s_find(self, self->order[i]);
-        if (self->order[i] == own || s_is_stale(self, self->order[i], own))
+        if (s_is_in(set, self->order[i]) || s_is_stale(self, self->order[i], set))
             continue;
         if (!is_placed && !(option && option->is_network)) {
-            s_put(&variable, own, 2);
+            s_put_set(&variable, set);
             is_placed = true;
         }
         s_put(&variable, self->order[i], 2);
     }
     if (!is_placed)
-        s_put(&variable, own, 2);
+        s_put_set(&variable, set);
     return s_write(self, "BootOrder", &variable, error);
 }
 
-int
-rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entry, uint16_t *number_out,
+static int
+s_write_entry(const nvram_t *self, const rmt_nvram_entry_t *entry, set_t *set,
               rmt_error_t *error)
 {
-    assert(folder);
-    assert(entry && entry->label && entry->path && entry->guid);
     variable_t variable;
-    option_t wanted = {.number = 0};
     uint16_t number = 0;
+    rmt_auto_ptr memory = calloc(1, sizeof(option_t));
+    option_t *wanted = memory;
+    assert(wanted);
+    if (s_encode(entry, &variable, error) == -1)
+        return -1;
+    s_decode(&variable, wanted);
+    if (s_choose(self, wanted, set, &number, error) == -1)
+        return -1;
+    rmt_auto_str name = rmt_text("Boot%04X", number);
+    if (s_write(self, name, &variable, error) == -1)
+        return -1;
+    set->numbers[set->count++] = number;
+    return 0;
+}
+
+int
+rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entries, size_t count,
+              uint16_t *number_out, rmt_error_t *error)
+{
+    assert(folder);
+    assert(count > 0 && count <= RMT_NVRAM_SET_MAX);
+    set_t set = {.count = 0};
     rmt_auto_ptr options = calloc(ENTRIES_MAX, sizeof(option_t));
     assert(options);
     nvram_t self = {.folder = folder, .options = options};
-    if (s_load(&self, error) == -1 || s_encode(entry, &variable, error) == -1)
+    if (s_load(&self, error) == -1)
         return -1;
-    s_decode(&variable, &wanted);
-    if (s_choose(&self, &wanted, &number, error) == -1)
-        return -1;
-    rmt_auto_str name = rmt_text("Boot%04X", number);
-    if (s_write(&self, name, &variable, error) == -1 ||
-        s_write_order(&self, number, error) == -1)
+    for (size_t i = 0; i < count; i++)
+        if (s_write_entry(&self, &entries[i], &set, error) == -1)
+            return -1;
+    if (s_write_order(&self, &set, error) == -1)
         return -1;
     for (size_t i = 0; i < self.count; i++)
-        if (s_is_stale(&self, self.options[i].number, number))
+        if (s_is_stale(&self, self.options[i].number, &set))
             s_remove(&self, self.options[i].number);
-    *number_out = number;
+    *number_out = set.numbers[0];
+    return 0;
+}
+
+// ---- What there is
+
+// The GUID of a partition as people write it; false: the entry is for no part of a GPT.
+static bool
+s_take_guid(const option_t *option, char text[37])
+{
+    const uint8_t *id = option->disk + 24;
+    if (option->disk[0] != TYPE_MEDIA || option->disk[40] != 2 || option->disk[41] != 2)
+        return false;
+    snprintf(text, 37, "%08X-%04X-%04X-%02X%02X-%02X%02X%02X%02X%02X%02X",
+             (unsigned) rmt_get_le(id, 4), (unsigned) rmt_get_le(id + 4, 2),
+             (unsigned) rmt_get_le(id + 6, 2), id[8], id[9], id[10], id[11], id[12],
+             id[13], id[14], id[15]);
+    return true;
+}
+
+static void
+s_add_entry(const option_t *option, rmt_records_t *entries)
+{
+    char guid[37];
+    const bool is_ours = s_is_ours(option);
+    const int size = (int) strlen(option->label) - (is_ours ? (int) sizeof MARK - 1 : 0);
+    const char *path = option->path + strspn(option->path, "/");
+    if (!option->is_active || !*path || strchr(path, '?') || size > 64 ||
+        option->options_size > sizeof option->options || !s_take_guid(option, guid))
+        return;
+    rmt_record_t *entry = rmt_records_add(entries);
+    rmt_record_set(entry, "class", "entry");
+    rmt_record_setf(entry, "label", "%.*s", size, option->label);
+    rmt_record_set(entry, "path", path);
+    rmt_record_set(entry, "guid", guid);
+    if (option->options_size)
+        rmt_record_put(entry, "options", option->options, option->options_size);
+}
+
+int
+rmt_nvram_read(const char *folder, rmt_records_t *entries, rmt_error_t *error)
+{
+    assert(folder);
+    rmt_auto_ptr options = calloc(ENTRIES_MAX, sizeof(option_t));
+    assert(options);
+    nvram_t self = {.folder = folder, .options = options};
+    if (s_load(&self, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self.order_count; i++) {
+        const option_t *option = s_find(&self, self.order[i]);
+        if (option)
+            s_add_entry(option, entries);
+    }
     return 0;
 }

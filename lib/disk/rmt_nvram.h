@@ -9,23 +9,36 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
+#include "base/rmt_record.h"
 
 #define RMT_NVRAM_FOLDER "/sys/firmware/efi/efivars"
 
-// The loader that an entry starts. All is borrowed.
+#define RMT_NVRAM_SET_MAX 16
+#define RMT_NVRAM_OPTIONS_MAX ((size_t) 2048)
+
+// What an entry starts. All is borrowed.
 typedef struct {
     const char *label;       // Shown by the firmware; printable ASCII, at most 64 bytes
     const char *path;        // Of the loader, from the root of its file system
     const char *guid;        // Of the partition; of a DOS table its id (0x and 8 digits)
     uint32_t partition;      // Its number
     uint64_t start, sectors; // In logical sectors
+    const void *options;     // Bytes that the loader is given as they are
+    size_t options_size;     // At most RMT_NVRAM_OPTIONS_MAX
 } rmt_nvram_entry_t;
 
-// Have one entry that starts this loader, sorted first except for entries that start
-// from the network and stand before all others. " (ramet)" is added to the label; other
-// entries with this end are of systems that were there before, and are removed.
-// folder: where efivarfs is mounted. *number_out: of Boot####.
+// Have these entries (1 to RMT_NVRAM_SET_MAX), sorted first in their order except for
+// entries that start from the network and stand before all others. " (ramet)" is added to
+// each label; other entries with this end are of systems that were there before, and are
+// removed.
+// folder: where efivarfs is mounted. *number_out: of Boot#### of the first one.
 // 0, or -1: NOT_FOUND (no such folder), USAGE, TOO_BIG (over 256 entries), NO_SPACE,
 // CORRUPT (does not read back), IO (the firmware refuses).
-int rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entry,
+int rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entries, size_t count,
                   uint16_t *number_out, rmt_error_t *error);
+
+// Append what the firmware would start from a partition of a GPT, in its order: records
+// {class=entry, label, path, guid, options (bytes; absent for none)}. Left out is what is
+// switched off or damaged, and what has a path or options that rmt_nvram_set cannot have.
+// 0, or -1: NOT_FOUND, TOO_BIG, IO.
+int rmt_nvram_read(const char *folder, rmt_records_t *entries, rmt_error_t *error);

@@ -42,12 +42,15 @@ s_fuzz_nvram(void)
                                             .sectors = 204800};
     rmt_error_t error = {0};
     uint16_t number = 0, again = 0;
-    if (rmt_nvram_set(grove_root(), &entry, &number, &error) == -1) {
+    if (rmt_nvram_set(grove_root(), &entry, 1, &number, &error) == -1) {
         MUST(error.code != RMT_E_OK);
         return;
     }
-    MUST(rmt_nvram_set(grove_root(), &entry, &again, &error) == 0);
+    MUST(rmt_nvram_set(grove_root(), &entry, 1, &again, &error) == 0);
     MUST(number == again);
+    rmt_auto(rmt_records) entries = rmt_records_new();
+    MUST(rmt_nvram_read(grove_root(), entries, &error) == 0);
+    MUST(rmt_records_count(entries) > 0);
 }
 
 int

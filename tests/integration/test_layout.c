@@ -4,12 +4,14 @@
 
 #include "agent/agent.h"
 #include "agent/disk_tools/fstab.h"
+#include "agent/source/bootcode.h"
 #include "agent/source/source_disk.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_blockdev.h"
 #include "disk/rmt_disk.h"
 #include "facts/rmt_facts.h"
 #include "disk/rmt_fs.h"
+#include "disk/rmt_nvram.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
 #include "agent/source/snapshot.h"
@@ -25,12 +27,14 @@
 #define MIB ((uint64_t) 1024 * 1024)
 #define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 #define ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define ESP_GUID "0F3B1A2C-0000-4000-8000-0000000000AB"
 #define UUID "0f3b1a2c-0000-4000-8000-0000000000b1"
 
 static const char s_table[] =
     "class=disk role=system table=gpt logical-sector=512 "
     "guid=0F3B1A2C-0000-4000-8000-0000000000AA\n"
-    "class=partition disk=system number=1 start=2048 size=65536 type=" ESP "\n"
+    "class=partition disk=system number=1 start=2048 size=65536 type=" ESP
+    " guid=" ESP_GUID "\n"
     "class=partition disk=system number=2 start=67584 size=409600 type=" LINUX "\n"
     "class=partition disk=system number=3 start=477184 size=16384 type=" LINUX "\n";
 
@@ -237,6 +241,70 @@ test_a_running_source_is_read_whole(void **state)
                               "3 ext4 mount=- subvolume=- lost+found\n");
 }
 
+// ---- What the firmware of a source starts
+
+// A firmware for this thread's namespace alone: a kernel with options, what lies on no
+// partition of the disk, and a file that is gone.
+static void
+s_play_firmware(void)
+{
+    static const char options[] = "q\0u\0i\0e\0t\0";
+    static const rmt_nvram_entry_t entries[] = {
+        {"Arch", "VMLINUZ-linux", ESP_GUID, 1, 2048, 65536, options, sizeof options - 1},
+        {"gone", "EFI/gone.efi", ESP_GUID, 1, 2048, 65536, NULL, 0},
+        {"other", "vmlinuz-linux", "0F3B1A2C-0000-4000-8000-0000000000AC", 1, 2048, 65536,
+         NULL, 0}};
+    rmt_error_t error = {0};
+    uint16_t number = 0;
+    assert_int_equal(mount("firmware", "/sys/firmware", "tmpfs", 0, NULL), 0);
+    RMT_OK(rmt_io_mkdirs(RMT_NVRAM_FOLDER, 0755, &error));
+    RMT_OK(rmt_nvram_set(RMT_NVRAM_FOLDER, entries, 3, &number, &error));
+}
+
+static void *
+s_look_at_boot(void *context)
+{
+    look_t *self = context;
+    size_t size = 0;
+    FILE *out = open_memstream(&self->text, &size);
+    rmt_auto(rmt_source_disk) disk =
+        rmt_source_disk_new(self->config, "x", &self->bench->error);
+    rmt_auto(rmt_records) boot = NULL;
+    rmt_auto_str paths = NULL;
+    if (disk)
+        s_play_firmware();
+    if (disk && rmt_bootcode_read(disk, &boot, &paths, &self->bench->error) == 0)
+        for (size_t i = 0; i < rmt_records_count(boot); i++) {
+            size_t options = 0;
+            const rmt_record_t *entry = rmt_records_at(boot, i);
+            (void) rmt_record_get(entry, "options", &options);
+            fprintf(out, "%s %s %s %zu\n", paths, rmt_record_text(entry, "label", ""),
+                    rmt_record_text(entry, "path", ""), options);
+        }
+    fclose(out);
+    return NULL;
+}
+
+// M32: options of a kernel that lie in the firmware alone are in the image.
+static void
+test_what_the_firmware_starts_from_the_disk_is_in_the_image(void **state)
+{
+    bench_t *self = *state;
+    rmt_auto_str esp = s_partition(self, 1, 2048, 65536);
+    rmt_auto_str kernel = rmt_text("%s/vmlinuz", self->folder);
+    assert_ok(rmt_io_save(kernel, "MZ", 2, 0644, &self->error));
+    const char *const mcopy[] = {"mcopy", "-i", esp, kernel, "::/vmlinuz-linux", NULL};
+    assert_ok(rmt_process_run(mcopy, NULL, NULL, &self->error));
+    rmt_auto(rmt_config) config = s_config(self, self->root);
+    look_t look = {.bench = self, .config = config};
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_look_at_boot, &look), 0);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    if (strcmp(look.text, "uefi Arch VMLINUZ-linux 10\n") != 0)
+        fail_msg("'%s' %s", look.text, self->error.text);
+    free(look.text);
+}
+
 static void
 test_a_source_that_is_read_only_is_not_written_for_a_snapshot(void **state)
 {
@@ -409,6 +477,9 @@ main(void)
             test_what_is_unmounted_while_a_source_is_read_is_free, s_setup, s_teardown),
         cmocka_unit_test_setup_teardown(test_a_running_source_is_read_whole, s_setup,
                                         s_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_what_the_firmware_starts_from_the_disk_is_in_the_image, s_setup,
+            s_teardown),
         cmocka_unit_test_setup_teardown(
             test_a_source_that_is_read_only_is_not_written_for_a_snapshot, s_setup,
             s_teardown),

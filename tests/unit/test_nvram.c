@@ -67,7 +67,7 @@ s_set(const rmt_nvram_entry_t *entry)
 {
     rmt_error_t error = {0};
     uint16_t number = 0;
-    if (rmt_nvram_set(s_folder, entry, &number, &error) == -1)
+    if (rmt_nvram_set(s_folder, entry, 1, &number, &error) == -1)
         fail_msg("%s", error.text);
     return number;
 }
@@ -158,11 +158,11 @@ test_a_refusal_is_told_and_changes_nothing(void **state)
     (void) state;
     uint16_t number = 77;
     rmt_auto_str missing = rmt_text("%s/none", s_folder);
-    RMT_FAILS(rmt_nvram_set(missing, &s_entry, &number, &error), RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_nvram_set(missing, &s_entry, 1, &number, &error), RMT_E_NOT_FOUND);
     // A folder where the variable should be: it can be neither read nor written.
     rmt_auto_str path = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
     assert_int_equal(mkdir(path, 0755), 0);
-    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, &number, &error), RMT_E_IO);
+    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, 1, &number, &error), RMT_E_IO);
     assert_int_equal(number, 77);
 }
 
@@ -176,7 +176,7 @@ test_a_full_firmware_is_not_filled_more(void **state)
         rmt_auto_str name = rmt_text("Boot%04X", i);
         s_put(name, "\7", 1);
     }
-    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, &number, &error), RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, 1, &number, &error), RMT_E_TOO_BIG);
 }
 
 static void
@@ -196,7 +196,74 @@ test_a_dos_table_is_known_by_its_id(void **state)
     s_assert_variable("Boot0000", option, sizeof option - 1);
     entry.guid = "neither";
     uint16_t number;
-    RMT_FAILS(rmt_nvram_set(s_folder, &entry, &number, &error), RMT_E_USAGE);
+    RMT_FAILS(rmt_nvram_set(s_folder, &entry, 1, &number, &error), RMT_E_USAGE);
+}
+
+// M32: a kernel that firmware starts itself, beside another system's loader: order,
+// options and labels stand on the copy as on the source.
+static void
+test_entries_with_options_come_back_as_they_were(void **state)
+{
+    static const char options[] = "r\0o\0o\0t\0=\0";
+    rmt_error_t error = {0};
+    uint16_t number = 77;
+    (void) state;
+    rmt_nvram_entry_t two[] = {s_entry, s_entry};
+    two[0].label = "Arch";
+    two[0].path = "vmlinuz-linux";
+    two[0].options = options;
+    two[0].options_size = sizeof options - 1;
+    two[1].label = "Windows Boot Manager";
+    two[1].path = "EFI/Microsoft/Boot/bootmgfw.efi";
+    s_put("Boot0000", "\7\0\0\0\1\0\0\0\4\0O\0S\0\0\0\x7f\xff\4\0", 20);
+    s_put("BootOrder", "\7\0\0\0\0\0", 6);
+    for (size_t i = 0; i < 2; i++) { // Twice: they are the same entries
+        RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+        assert_int_equal(number, 1);
+        s_assert_variable("BootOrder", "\7\0\0\0\1\0\2\0\0\0", 10);
+        assert_false(s_exists("Boot0003"));
+    }
+    rmt_auto(rmt_records) entries = rmt_records_new();
+    RMT_OK(rmt_nvram_read(s_folder, entries, &error));
+    assert_int_equal(rmt_records_count(entries), 2);
+    for (size_t i = 0; i < 2; i++) {
+        size_t size = 0;
+        const rmt_record_t *entry = rmt_records_at(entries, i);
+        const void *had = rmt_record_get(entry, "options", &size);
+        assert_string_equal(rmt_record_text(entry, "label", ""), two[i].label);
+        assert_string_equal(rmt_record_text(entry, "path", ""), two[i].path);
+        assert_string_equal(rmt_record_text(entry, "guid", ""), two[i].guid);
+        assert_int_equal(had ? size : 0, two[i].options_size);
+        assert_true(!had || memcmp(had, options, size) == 0);
+    }
+}
+
+// What cannot be set again as it was is not taken for an entry.
+static void
+test_entries_that_cannot_come_back_are_not_read(void **state)
+{
+    rmt_error_t error = {0};
+    (void) state;
+    assert_int_equal(s_set(&s_entry), 0);
+    uint8_t option[sizeof s_option + RMT_NVRAM_OPTIONS_MAX + 1];
+    const size_t size = sizeof s_option - 1, label = 10, disk = label + 30;
+    for (size_t i = 0; i < 5; i++) {
+        memset(option, 0, sizeof option);
+        memcpy(option, s_option, size);
+        if (i == 0)
+            option[4] = 0; // Switched off
+        else if (i == 1)
+            option[disk + 41] = 1; // Of a DOS table
+        else if (i == 2)
+            option[disk + 42 + 7] = 1; // A letter outside of ASCII in its path
+        else if (i == 3)
+            option[disk + 42 + 3] = 0xff; // Its path ends behind it
+        s_put("Boot0000", option, i == 4 ? sizeof option : size);
+        rmt_auto(rmt_records) entries = rmt_records_new();
+        RMT_OK(rmt_nvram_read(s_folder, entries, &error));
+        if (rmt_records_count(entries))
+            fail_msg("case %zu is read", i);
+    }
 }
 
 int
@@ -212,6 +279,8 @@ main(void)
         CASE(test_a_refusal_is_told_and_changes_nothing),
         CASE(test_a_full_firmware_is_not_filled_more),
         CASE(test_a_dos_table_is_known_by_its_id),
+        CASE(test_entries_with_options_come_back_as_they_were),
+        CASE(test_entries_that_cannot_come_back_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,7 +152,7 @@ s_pieces_of(const rmt_work_t *self, const char *role)
     rmt_records_t *pieces = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(self->boot); i++) {
         const rmt_record_t *piece = rmt_records_at(self->boot, i);
-        if (!rmt_record_is(piece, "disk", role))
+        if (!rmt_record_is(piece, "class", "boot") || !rmt_record_is(piece, "disk", role))
             continue;
         rmt_auto(rmt_record) copy = rmt_record_dup(piece);
         rmt_records_append(pieces, &copy);
@@ -217,7 +217,9 @@ s_write_disk(const rmt_work_t *self, const rmt_work_disk_t *disk, rmt_error_t *e
 int
 rmt_work_check_boot(const rmt_work_t *self, rmt_error_t *error)
 {
-    size_t expected = rmt_records_count(self->boot);
+    size_t expected = 0;
+    for (size_t i = 0; i < rmt_records_count(self->boot); i++)
+        expected += rmt_record_is(rmt_records_at(self->boot, i), "class", "boot");
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_auto(rmt_records) pieces = s_pieces_of(self, self->disks[i].ordered->role);
         expected -= rmt_records_count(pieces);

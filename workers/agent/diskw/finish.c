@@ -99,6 +99,7 @@ rmt_work_finish(rmt_work_t *self, rmt_error_t *error)
     if (rmt_work_write_boot(self, error) == -1 || rmt_work_settle(self, error) == -1)
         return -1;
     (void) RMT_FAILPOINT("disk.boot.durable");
-    rmt_work_enter_firmware(self);
+    if (rmt_work_enter_firmware(self, error) == -1)
+        return -1;
     return rmt_work_progress(self, "boot-record", 1, 1, error);
 }

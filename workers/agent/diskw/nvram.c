@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/mount.h>
 
 #define FIRMWARE "/sys/firmware/efi"
@@ -27,55 +28,103 @@ s_show_variables(void)
                      MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-static int
-s_set_entry(const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
-            const rmt_record_t *esp, uint16_t *number_out, rmt_error_t *error)
+// What the image's records or the loader that was found are for this disk.
+static void
+s_fill(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
+       const rmt_layout_partition_t *partition, const rmt_record_t *words)
 {
+    const bool is_gpt = disk->layout->disks[0].table == RMT_TABLE_GPT;
+    *entry = (rmt_nvram_entry_t){
+        .label = rmt_record_text(words, "label", rmt_record_text(words, "vendor", "")),
+        .path = rmt_record_text(words, "path", ""),
+        .guid = is_gpt ? partition->guid : disk->layout->disks[0].guid,
+        .partition = (uint32_t) partition->number,
+        .start = partition->start,
+        .sectors = partition->size};
+    entry->options = rmt_record_get(words, "options", &entry->options_size);
+}
+
+// The entries that the source's firmware had for this partition, else one for its loader.
+static size_t
+s_list_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
+               const rmt_layout_partition_t *partition, const rmt_record_t *esp,
+               rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; self->boot && i < rmt_records_count(self->boot); i++) {
+        const rmt_record_t *words = rmt_records_at(self->boot, i);
+        if (rmt_record_is(words, "class", "entry") && count < RMT_NVRAM_SET_MAX &&
+            strcasecmp(rmt_record_text(words, "guid", ""), partition->guid) == 0)
+            s_fill(&entries[count++], disk, partition, words);
+    }
+    if (count == 0 && *rmt_record_text(esp, "path", ""))
+        s_fill(&entries[count++], disk, partition, esp);
+    return count;
+}
+
+// 1, 0 where there is nothing to set, or -1.
+static int
+s_set_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
+              const rmt_work_volume_t *volume, const rmt_record_t *esp,
+              uint16_t *number_out, rmt_error_t *error)
+{
+    rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX];
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(disk->layout, 0, volume->ordered->partition);
     if (!partition)
         return rmt_fail(
             error, RMT_E_USAGE,
             "the EFI system partition lies on a disk without a partition table");
-    const bool is_gpt = disk->layout->disks[0].table == RMT_TABLE_GPT;
-    const rmt_nvram_entry_t entry = {.label = rmt_record_text(esp, "vendor", ""),
-                                     .path = rmt_record_text(esp, "path", ""),
-                                     .guid = is_gpt ? partition->guid
-                                                    : disk->layout->disks[0].guid,
-                                     .partition = (uint32_t) partition->number,
-                                     .start = partition->start,
-                                     .sectors = partition->size};
+    const size_t count = s_list_entries(self, disk, partition, esp, entries);
+    if (count == 0)
+        return 0;
     s_show_variables();
-    return rmt_nvram_set(RMT_NVRAM_FOLDER, &entry, number_out, error);
+    return rmt_nvram_set(RMT_NVRAM_FOLDER, entries, count, number_out, error) == -1 ? -1
+                                                                                    : 1;
 }
 
-void
-rmt_work_enter_firmware(rmt_work_t *self)
+// The same. A copy without a program at the fallback path starts by its entries alone;
+// for others a refusal is a warning.
+static int
+s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
+        rmt_error_t *error)
 {
+    uint16_t number = 0;
+    rmt_error_t why = {0};
+    rmt_auto(rmt_record) esp = NULL;
+    rmt_auto_fd folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder == -1 || rmt_esp_examine(folder, &esp, &why) == -1)
+        return 0;
+    const int rc = s_set_entries(self, disk, volume, esp, &number, &why);
+    if (rc == 1)
+        rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
+    if (rc != -1)
+        return rc;
+    if (!*rmt_record_text(esp, "path", ""))
+        return rmt_fail(error, why.code,
+                        "the copy starts by an entry of the firmware alone, which ramet "
+                        "could not make: %s",
+                        why.text);
+    rmt_record_setf(self->report, "warning",
+                    "ramet made no boot entry in the firmware: %s; the firmware can "
+                    "start the disk by the fallback path",
+                    why.text);
+    return 1;
+}
+
+int
+rmt_work_enter_firmware(rmt_work_t *self, rmt_error_t *error)
+{
+    int rc = 0;
     // A file that stands for a disk is not one of the computer's own.
     if (!self->is_machine || access(FIRMWARE, F_OK) == -1)
-        return;
-    for (size_t i = 0; i < self->volume_count; i++) {
+        return 0;
+    for (size_t i = 0; rc == 0 && i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
         const rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->ordered);
-        rmt_auto_fd folder = -1;
-        rmt_auto(rmt_record) esp = NULL;
-        rmt_error_t error = {0};
-        uint16_t number = 0;
-        if (!disk || !rmt_work_is_vfat(volume) || !volume->written ||
-            !rmt_layout_is_esp(self->layout, volume->ordered))
-            continue;
-        folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-        if (folder == -1 || rmt_esp_examine(folder, &esp, &error) == -1 ||
-            !*rmt_record_text(esp, "path", ""))
-            continue;
-        if (s_set_entry(disk, volume, esp, &number, &error) == 0)
-            rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
-        else
-            rmt_record_setf(self->report, "warning",
-                            "ramet made no boot entry in the firmware: %s; the firmware "
-                            "can start the disk by the fallback path",
-                            error.text);
-        return;
+        if (disk && rmt_work_is_vfat(volume) && volume->written &&
+            rmt_layout_is_esp(self->layout, volume->ordered))
+            rc = s_enter(self, disk, volume, error);
     }
+    return rc == -1 ? -1 : 0;
 }

@@ -38,7 +38,7 @@ typedef struct {
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
     size_t joined;        // Volumes that are bound into the whole tree
-    rmt_records_t *boot;  // Boot code, written last
+    rmt_records_t *boot;  // Boot code and entries of firmware, written last
     rmt_records_t *files; // For the first boot
     rmt_records_t *own;   // Paths that are this machine's own
     rmt_record_t *report; // Added to the last answer
@@ -148,10 +148,11 @@ int rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error);
 
 // ---- nvram.c
 
-// Have the firmware of this machine start the disk: an entry of UEFI. The disk starts
-// without one as well, so a refusal is a field `warning` of the report; else `boot-entry`
-// names it.
-void rmt_work_enter_firmware(rmt_work_t *self);
+// Have the firmware of this machine start the disk: the entries of the image, else one of
+// its loader. `boot-entry` of the report names the first. A disk with a fallback starts
+// without one as well, so a refusal is a field `warning` there.
+// 0, or -1: what rmt_nvram_set says, where the disk has no fallback.
+int rmt_work_enter_firmware(rmt_work_t *self, rmt_error_t *error);
 
 // ---- finish.c
 

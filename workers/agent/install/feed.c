@@ -241,7 +241,7 @@ s_send_boot(const rmt_feed_t *feed, rmt_error_t *error)
     rmt_auto(rmt_records) boot = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(all); i++) {
         rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(all, i));
-        if (strcmp(rmt_record_text(copy, "class", ""), "boot") == 0)
+        if (rmt_record_is(copy, "class", "boot") || rmt_record_is(copy, "class", "entry"))
             rmt_records_append(boot, &copy);
     }
     return rmt_pipe_send_records(rmt_child_pipe(feed->child), RMT_PIPE_BOOT, boot, error);

@@ -2,10 +2,12 @@
 #include "base/rmt_auto.h"
 #include "disk/rmt_boot_code.h"
 #include "disk/rmt_esp.h"
+#include "disk/rmt_nvram.h"
 #include "base/rmt_io.h"
 
 #include <inttypes.h>
 #include <string.h>
+#include <strings.h>
 
 // The trees of all EFI system partitions are looked at; one loader is enough.
 static int
@@ -27,6 +29,44 @@ s_examine_esps(rmt_source_disk_t *disk, bool *is_uefi_out, rmt_error_t *error)
     return 0;
 }
 
+// The volume of a partition with this GUID whose tree has a file at this path.
+static bool
+s_is_started(rmt_source_disk_t *disk, const rmt_record_t *entry)
+{
+    const rmt_layout_t *layout = rmt_source_disk_layout(disk);
+    for (size_t i = 0; i < rmt_source_disk_count(disk); i++) {
+        const rmt_layout_volume_t *volume = rmt_source_disk_volume(disk, i);
+        const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
+        if (partition && rmt_layout_is_esp(layout, volume) &&
+            strcasecmp(partition->guid, rmt_record_text(entry, "guid", "")) == 0)
+            return rmt_esp_has(rmt_source_disk_tree(disk, i),
+                               rmt_record_text(entry, "path", ""));
+    }
+    return false;
+}
+
+// A source that runs tells what its firmware starts from its disk, with options that lie
+// nowhere else. A firmware that cannot be read tells nothing: its disk has a loader, or
+// is refused for having none.
+static void
+s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_uefi_p)
+{
+    rmt_error_t ignored = {0};
+    rmt_auto(rmt_records) entries = rmt_records_new();
+    size_t count = 0;
+    if (!rmt_source_disk_is_running(disk) ||
+        rmt_nvram_read(RMT_NVRAM_FOLDER, entries, &ignored) == -1)
+        return;
+    for (size_t i = 0; i < rmt_records_count(entries) && count < RMT_NVRAM_SET_MAX; i++) {
+        if (!s_is_started(disk, rmt_records_at(entries, i)))
+            continue;
+        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(entries, i));
+        rmt_records_append(boot, &copy);
+        *is_uefi_p = true;
+        count++;
+    }
+}
+
 int
 rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
                   rmt_error_t *error)
@@ -40,6 +80,8 @@ rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **path
     if (has_table && (s_examine_esps(disk, &is_uefi, error) == -1 ||
                       rmt_boot_code_read(fd, one, boot, &kind, error) == -1))
         return -1;
+    if (has_table)
+        s_add_entries(disk, boot, &is_uefi);
     const bool is_bios = strcmp(kind, "grub") == 0;
     if (*kind && !is_bios && !is_uefi)
         return rmt_fail(

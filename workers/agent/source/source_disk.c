@@ -550,6 +550,12 @@ rmt_source_disk_fd(const rmt_source_disk_t *self)
     return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
 }
 
+bool
+rmt_source_disk_is_running(const rmt_source_disk_t *self)
+{
+    return self->running != -1;
+}
+
 void
 rmt_source_disk_settle(rmt_source_disk_t *self)
 {

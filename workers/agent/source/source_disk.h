@@ -8,6 +8,7 @@
 // partition the disk is found.
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "base/rmt_config.h"
 #include "base/rmt_error.h"
@@ -41,6 +42,8 @@ int rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index);
 int rmt_source_disk_root(const rmt_source_disk_t *self);
 // The whole disk, borrowed; -1 for trees that stand for one.
 int rmt_source_disk_fd(const rmt_source_disk_t *self);
+// Is it the disk of a system that runs here?
+bool rmt_source_disk_is_running(const rmt_source_disk_t *self);
 
 // All trees are captured and their volumes have files and bytes: set what depends on
 // sizes.
