@@ -17,6 +17,8 @@
 #define FILE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
 #define NAMES_MAX ((size_t) 65536)
 #define DEPTH_MAX 64
+#define REAL_PARTS_MAX 256 // Of a path and of the links on its way
+#define REAL_SIZE_MAX ((size_t) 64 * 1024)
 #define LABEL "security.selinux"
 #define LABEL_SIZE_MAX 256
 #define RESOLVE_FOLLOW (RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
@@ -150,6 +152,50 @@ rmt_rooted_readlink(int root_fd, const char *path)
     rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
     const ssize_t size = fd == -1 ? -1 : readlinkat(fd, name, target, sizeof target - 1);
     return size == -1 ? NULL : rmt_text("%.*s", (int) size, target);
+}
+
+// One part further from a folder that is reached without links: *done_p is where it is,
+// *rest_p what is left to walk. False for a part that is not there.
+static bool
+s_walk_part(int root_fd, char **done_p, char **rest_p)
+{
+    const char *part = s_relative(*rest_p);
+    const size_t size = strcspn(part, "/");
+    const bool is_up = size == 2 && memcmp(part, "..", 2) == 0;
+    rmt_auto_str next = rmt_text("%s/%.*s", *done_p, (int) size, part);
+    rmt_auto_str rest = rmt_text("%s", part + size);
+    rmt_auto_str target = NULL;
+    if (is_up || (size == 1 && *part == '.')) {
+        char *slash = is_up ? strrchr(*done_p, '/') : NULL;
+        if (slash)
+            *slash = '\0';
+    } else if ((target = rmt_rooted_readlink(root_fd, next))) {
+        char *longer = rmt_text("%s/%s", target, rest);
+        free(rest);
+        rest = longer;
+        if (target[0] == '/')
+            **done_p = '\0';
+    } else {
+        if (!rmt_rooted_kind(root_fd, next))
+            return false;
+        free(*done_p);
+        *done_p = rmt_take(&next);
+    }
+    free(*rest_p);
+    *rest_p = rmt_take(&rest);
+    return true;
+}
+
+char *
+rmt_rooted_real(int root_fd, const char *path)
+{
+    rmt_auto_str done = rmt_text("%s", "");
+    rmt_auto_str rest = rmt_text("%s", path);
+    for (int parts = 0; rest[strspn(rest, "/")]; parts++)
+        if (parts == REAL_PARTS_MAX || strlen(rest) > REAL_SIZE_MAX ||
+            !s_walk_part(root_fd, &done, &rest))
+            return NULL;
+    return *done ? rmt_take(&done) : rmt_text("/");
 }
 
 static int

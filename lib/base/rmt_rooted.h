@@ -44,6 +44,10 @@ int rmt_rooted_status(int root_fd, const char *path, struct stat *info_out);
 // result (free).
 char *rmt_rooted_readlink(int root_fd, const char *path);
 
+// The path of what this one leads to, without a symlink in it and with a leading slash,
+// or NULL when it leads to nothing. Caller owns the result (free).
+char *rmt_rooted_real(int root_fd, const char *path);
+
 // Names in a folder, sorted, each with its NUL, an empty one last; never NULL. At most
 // 65,536 are read. Caller owns it (free).
 char *rmt_rooted_list(int root_fd, const char *path);

@@ -8,10 +8,16 @@
 #pragma once
 
 #include <stddef.h>
+#include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
 void rmt_action_write(rmt_records_t *actions, const char *path, const char *what,
                       unsigned mode, const void *content, size_t size);
+// Other contents of a file of the tree, which keeps its owner and mode; path has no
+// symlink in it. 0, or -1: DISK, IO.
+int rmt_action_edit(int root_fd, rmt_records_t *actions, const char *path,
+                    const char *what, const void *content, size_t size,
+                    rmt_error_t *error);
 void rmt_action_link(rmt_records_t *actions, const char *path, const char *what,
                      const char *target);
 void rmt_action_remove(rmt_records_t *actions, const char *path, const char *what);

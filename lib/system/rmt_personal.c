@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "system/rmt_identity.h"
 #include "base/rmt_io.h"
+#include "system/rmt_name_plan.h"
 #include "system/rmt_network_plan.h"
 #include "system/rmt_os.h"
 #include "base/rmt_rooted.h"
@@ -10,128 +11,6 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
-
-// The image's own name, without the blanks around it.
-static char *
-s_old_hostname(int root_fd, rmt_error_t *error)
-{
-    char *text = NULL;
-    if (rmt_rooted_load(root_fd, "/etc/hostname", &text, NULL, error) == -1)
-        return NULL;
-    if (!text)
-        return rmt_text("%s", "");
-    text[strcspn(text, " \t\r\n")] = '\0';
-    return text;
-}
-
-// True for the old name, bare or with a domain.
-static bool
-s_is_old(const char *word, const char *old)
-{
-    const size_t size = strcspn(old, ".");
-    return size && strncmp(word, old, size) == 0 &&
-           (word[size] == '\0' || word[size] == '.');
-}
-
-// Copy a line of hosts without the image's name. The line of its own address, and the
-// one that Debian keeps for the own name, go altogether.
-static void
-s_copy_host_line(FILE *out, const char *line, const char *old)
-{
-    rmt_auto_str words = rmt_text("%.*s", (int) strcspn(line, "#"), line);
-    char *rest = words;
-    const char *address = NULL;
-    bool has_old = false;
-    size_t left = 0;
-    for (char *word = strsep(&rest, " \t\r"); word; word = strsep(&rest, " \t\r")) {
-        if (!word[0])
-            continue;
-        if (!address)
-            address = word;
-        else if (s_is_old(word, old))
-            has_old = true;
-        else
-            left++;
-    }
-    if (!address || (!has_old && strcmp(address, "127.0.1.1") != 0)) {
-        fprintf(out, "%s\n", line);
-        return;
-    }
-    const bool loopback =
-        strcmp(address, "127.0.0.1") == 0 || strcmp(address, "::1") == 0;
-    if (!loopback || left == 0)
-        return;
-    rmt_auto_str again = rmt_text("%.*s", (int) strcspn(line, "#"), line);
-    rest = again;
-    bool first = true;
-    for (char *word = strsep(&rest, " \t\r"); word; word = strsep(&rest, " \t\r")) {
-        if (!word[0] || (!first && s_is_old(word, old)))
-            continue;
-        fprintf(out, "%s%s", first ? "" : " ", word);
-        first = false;
-    }
-    fputc('\n', out);
-}
-
-// The own names behind the first address of each kind, or behind the one that Debian
-// keeps for them where DHCP gives the address.
-static void
-s_print_own(FILE *out, const char *hostname, const rmt_interface_t *first)
-{
-    const char *dot = strchr(hostname, '.');
-    rmt_auto_str names =
-        dot ? rmt_text("%s %.*s", hostname, (int) (dot - hostname), hostname)
-        : first->domain[0] ? rmt_text("%s.%s %s", hostname, first->domain, hostname)
-                           : rmt_text("%s", hostname);
-    bool has[2] = {false, false};
-    for (size_t i = 0; i < first->address_count; i++) {
-        const rmt_address_t *address = &first->addresses[i];
-        if (!has[address->is_v6])
-            fprintf(out, "%s %s\n", address->text, names);
-        has[address->is_v6] = true;
-    }
-    if (!first->address_count)
-        fprintf(out, "127.0.1.1 %s\n", names);
-}
-
-static int
-s_plan_hosts(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
-             rmt_error_t *error)
-{
-    rmt_auto_str old = s_old_hostname(root_fd, error);
-    rmt_auto_str text = NULL;
-    if (!old || rmt_rooted_load(root_fd, "/etc/hosts", &text, NULL, error) == -1)
-        return -1;
-    if (!text)
-        text = rmt_text("127.0.0.1 localhost\n::1 localhost\n");
-    char *made = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&made, &size);
-    char *rest = text;
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        if (line[0] || rest)
-            s_copy_host_line(out, line, old);
-    }
-    s_print_own(out, network->hostname, &network->interfaces[0]);
-    if (fclose(out))
-        abort();
-    rmt_action_write(actions, "/etc/hosts", "hosts", 0644, made, size);
-    free(made);
-    return 0;
-}
-
-static int
-s_plan_name(int root_fd, const rmt_network_t *network, rmt_records_t *actions,
-            rmt_error_t *error)
-{
-    rmt_auto_str line = rmt_text("%s\n", network->hostname);
-    if (s_plan_hosts(root_fd, network, actions, error) == -1)
-        return -1;
-    rmt_action_write(actions, "/etc/hostname", "hostname", 0644, line, strlen(line));
-    if (rmt_rooted_kind(root_fd, "/etc/mailname") == S_IFREG)
-        rmt_action_write(actions, "/etc/mailname", "hostname", 0644, line, strlen(line));
-    return 0;
-}
 
 int
 rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error_t *error)
@@ -161,7 +40,7 @@ s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
     rmt_auto(rmt_records) actions = rmt_records_new();
     // A tree without a system is data, and has nothing to call its own.
     if (strcmp(rmt_record_text(os, "family", ""), "linux") == 0) {
-        if (s_plan_name(root_fd, &network, actions, error) == -1 ||
+        if (rmt_name_plan(root_fd, &network, actions, error) == -1 ||
             rmt_network_plan(root_fd, &network, actions, error) == -1 ||
             rmt_identity_plan(root_fd, network.hostname, is_systemd, has_keys, actions,
                               error) == -1)

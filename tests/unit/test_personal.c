@@ -62,14 +62,14 @@ test_the_copy_has_its_own_name_everywhere(void **state)
     root_tree_put("etc/mailname", "golden.lan\n");
     s_personalise("class=target name=web-7 domain=lan");
     root_tree_expect("etc/hostname", "web-7\n");
-    root_tree_expect("etc/mailname", "web-7\n");
+    root_tree_expect("etc/mailname", "web-7.lan\n");
     root_tree_expect("etc/hosts",
-                     "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                     "127.0.0.1 localhost # own\n# a golden comment\n10.0.0.7 mail\n"
                      "10.0.0.8 goldener\n127.0.1.1 web-7.lan web-7\n");
     root_tree_put("usr/sbin/ifup", "");
     s_personalise(STATIC);
     root_tree_expect("etc/hosts",
-                     "127.0.0.1 localhost\n# a golden comment\n10.0.0.7 mail\n"
+                     "127.0.0.1 localhost # own\n# a golden comment\n10.0.0.7 mail\n"
                      "10.0.0.8 goldener\n10.0.0.17 web-7.lan web-7\n");
 }
 
