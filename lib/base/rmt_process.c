@@ -185,3 +185,13 @@ rmt_process_keep_secrets(void)
     rc = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     assert(rc == 0);
 }
+
+void
+rmt_process_open_many(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) == -1)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void) setrlimit(RLIMIT_NOFILE, &files);
+}

@@ -50,5 +50,9 @@ void rmt_process_end_clear(rmt_process_end_t *end);
 // files. Builds with a sanitizer, which looks into its own process, stay open.
 void rmt_process_keep_secrets(void);
 
+// Let this process open as many files as it may at most: a source holds each of its
+// volumes open.
+void rmt_process_open_many(void);
+
 // Is this such a build?
 bool rmt_process_is_sanitized(void);

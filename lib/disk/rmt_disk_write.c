@@ -73,33 +73,63 @@ s_measure(plan_t *plan, int fd, rmt_error_t *error)
     return 0;
 }
 
-// Give the last partition all that is left, to a border of 1 MiB unless its own end
-// lies behind that already; an extended partition around it ends with it.
-static void
-s_grow(plan_t *plan)
+// Where the last partition ends on the real disk: at a border of 1 MiB unless its own end
+// lies behind that already.
+static uint64_t
+s_new_end(const plan_t *plan, uint64_t old_end, uint64_t least)
 {
-    rmt_layout_partition_t *last = rmt_layout_last(plan->layout, 0);
-    if (!last || !plan->disk->grow)
-        return;
-    const uint64_t old_end = rmt_layout_end(last);
     const uint64_t usable =
         plan->bytes / plan->disk->sector - rmt_layout_tail(plan->disk);
     const uint64_t grain = GRAIN_SIZE / plan->disk->sector;
     uint64_t end = usable / grain * grain;
     if (old_end <= usable && end < old_end)
         end = old_end;
-    if (end < last->start + (last->min_size ? last->min_size : 1))
+    if (end < least)
         end = usable;
     // A DOS table counts in 32 bits.
     if (!plan->is_gpt && end > UINT32_MAX)
         end = old_end > UINT32_MAX ? old_end : UINT32_MAX;
-    last->size = end - last->start;
+    return end;
+}
+
+// How far what lies behind the growing partition moves: by whole MiB, so that borders
+// stay borders, unless that leaves too little.
+static int64_t
+s_move(const plan_t *plan, const rmt_layout_partition_t *growing,
+       const rmt_layout_partition_t *last)
+{
+    const int64_t grain = (int64_t) (GRAIN_SIZE / plan->disk->sector);
+    const uint64_t old_end = rmt_layout_end(last);
+    const uint64_t spare = growing->size - (growing->min_size ? growing->min_size : 1);
+    const int64_t move =
+        (int64_t) s_new_end(plan, old_end, old_end - spare) - (int64_t) old_end;
+    if (growing == last)
+        return move;
+    const int64_t rest = (move % grain + grain) % grain;
+    return move - rest >= -(int64_t) spare ? move - rest : move;
+}
+
+// Give the growing partition all that is left, and move what lies at the end; an extended
+// partition around them ends with them, or moves with them.
+static void
+s_grow(plan_t *plan)
+{
+    rmt_layout_partition_t *growing = rmt_layout_growing(plan->layout, 0);
+    if (!growing || !plan->disk->grow)
+        return;
+    const rmt_layout_partition_t *last = rmt_layout_last(plan->layout, 0);
+    const uint64_t old_end = rmt_layout_end(growing), last_end = rmt_layout_end(last);
+    // Counted in 64 bits, a move to the front wraps around, and so back.
+    const uint64_t move = (uint64_t) s_move(plan, growing, last);
     for (size_t i = 0; i < plan->layout->partition_count; i++) {
         rmt_layout_partition_t *other = &plan->layout->partitions[i];
-        if (rmt_layout_is_extended(other) && other->start < last->start &&
-            rmt_layout_end(other) >= old_end)
-            other->size = end - other->start;
+        const bool is_extended = rmt_layout_is_extended(other);
+        if (other->at_end || (is_extended && other->start >= old_end))
+            other->start += move;
+        else if (is_extended && rmt_layout_end(other) >= last_end)
+            other->size += move;
     }
+    growing->size += move;
 }
 
 static int

@@ -151,17 +151,30 @@ rmt_layout_partition_of(const rmt_layout_t *self, const rmt_layout_volume_t *vol
     return rmt_layout_find_partition(self, volume->disk, volume->partition);
 }
 
-rmt_layout_partition_t *
-rmt_layout_last(const rmt_layout_t *self, size_t disk)
+static rmt_layout_partition_t *
+s_last(const rmt_layout_t *self, size_t disk, bool with_end)
 {
     rmt_layout_partition_t *last = NULL;
     for (size_t i = 0; i < self->partition_count; i++) {
         rmt_layout_partition_t *partition = &self->partitions[i];
         if (partition->disk == disk && !rmt_layout_is_extended(partition) &&
+            (with_end || !partition->at_end) &&
             (!last || rmt_layout_end(partition) > rmt_layout_end(last)))
             last = partition;
     }
     return last;
+}
+
+rmt_layout_partition_t *
+rmt_layout_last(const rmt_layout_t *self, size_t disk)
+{
+    return s_last(self, disk, true);
+}
+
+rmt_layout_partition_t *
+rmt_layout_growing(const rmt_layout_t *self, size_t disk)
+{
+    return s_last(self, disk, false);
 }
 
 const rmt_layout_volume_t *
@@ -224,14 +237,15 @@ rmt_layout_min_bytes(const rmt_layout_t *self, size_t index)
     assert(index < self->disk_count);
     const rmt_layout_disk_t *disk = &self->disks[index];
     const rmt_layout_partition_t *last = rmt_layout_last(self, index);
+    const rmt_layout_partition_t *growing = rmt_layout_growing(self, index);
     if (!last)
         return disk->required_bytes ? disk->required_bytes : disk->bytes;
     uint64_t end = rmt_layout_end(last);
-    if (disk->grow && last->min_size)
-        end = last->start + last->min_size;
+    if (disk->grow && growing && growing->min_size)
+        end -= growing->size - growing->min_size;
     for (size_t i = 0; i < self->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->partitions[i];
-        if (partition != last && partition->disk == index &&
+        if (partition != growing && partition->disk == index && !partition->at_end &&
             !rmt_layout_is_extended(partition) && rmt_layout_end(partition) > end)
             end = rmt_layout_end(partition);
     }

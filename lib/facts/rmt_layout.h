@@ -42,7 +42,7 @@ typedef struct {
     uint64_t bytes;                  // 0: not told, as with all below
     uint64_t required_bytes;         // Of a disk without partitions
     uint64_t entries, first_lba;     // GPT
-    bool grow;                       // The last partition gets the rest of the disk
+    bool grow;                       // rmt_layout_growing gets the rest of the disk
 } rmt_layout_disk_t;
 
 typedef struct {
@@ -55,6 +55,7 @@ typedef struct {
     char *name;                      // Owned; NULL for none
     uint64_t attrs;                  // GPT
     bool boot;                       // DOS
+    bool at_end;                     // Moves with the end of a disk that grows
 } rmt_layout_partition_t;
 
 typedef struct {
@@ -129,6 +130,9 @@ const rmt_layout_partition_t *rmt_layout_partition_of(const rmt_layout_t *self,
                                                       const rmt_layout_volume_t *volume);
 // The partition of a disk with the highest end, no extended one; NULL for none.
 rmt_layout_partition_t *rmt_layout_last(const rmt_layout_t *self, size_t disk);
+// The one that follows the size of the disk, where that grows: the last that is not
+// at-end; NULL for none.
+rmt_layout_partition_t *rmt_layout_growing(const rmt_layout_t *self, size_t disk);
 // The volume that is mounted on /, or NULL.
 const rmt_layout_volume_t *rmt_layout_root(const rmt_layout_t *self);
 

@@ -152,6 +152,21 @@ s_is_inner(const rmt_layout_t *self, const rmt_layout_partition_t *partition)
            partition->number > DOS_PRIMARIES;
 }
 
+// What moves with the end of a disk lies behind all that does not.
+static int
+s_check_end(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+            rmt_error_t *error)
+{
+    const rmt_layout_disk_t *disk = &self->disks[partition->disk];
+    const rmt_layout_partition_t *growing = rmt_layout_growing(self, partition->disk);
+    if (!partition->at_end ||
+        (disk->grow && growing && growing->start < partition->start &&
+         !rmt_layout_is_extended(partition)))
+        return 0;
+    return s_refuse(self, partition, error, "at-end", "yes",
+                    "absent, because it lies not behind the partition that grows");
+}
+
 static const rmt_layout_partition_t *
 s_container(const rmt_layout_t *self, const rmt_layout_partition_t *partition)
 {
@@ -287,7 +302,8 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
         if (s_check_disk(self, i, error) == -1)
             return -1;
     for (size_t i = 0; i < self->partition_count; i++)
-        if (s_check_partition(self, &self->partitions[i], error) == -1)
+        if (s_check_partition(self, &self->partitions[i], error) == -1 ||
+            s_check_end(self, &self->partitions[i], error) == -1)
             return -1;
     if (s_check_overlaps(self, false, error) == -1 ||
         s_check_overlaps(self, true, error) == -1)

@@ -62,6 +62,7 @@ static const row_t s_partition_rows[] = {
     {"name", AS_TEXT, PARTITION(name), false, 0, 0},
     {"attrs", AS_HEX, PARTITION(attrs), false, 0, 0},
     {"min-size", AS_NUMBER, PARTITION(min_size), false, 1, SECTORS_MAX},
+    {"at-end", AS_FLAG, PARTITION(at_end), false, 0, 0},
 };
 
 static const row_t s_volume_rows[] = {

@@ -99,6 +99,7 @@ s_read_head(rmt_order_t *self, const rmt_record_t *head, rmt_error_t *error)
         return s_refuse(head, "image", "an id of 66 hexadecimal digits", error);
     self->target = s_copy(rmt_record_text(head, "target", ""));
     self->place = s_copy(rmt_record_text(head, "place", ""));
+    self->is_short = s_is(head, "volumes", "image");
     return 0;
 }
 
@@ -277,6 +278,39 @@ s_write_choice(const rmt_order_choice_t *choice, rmt_record_t *record)
     rmt_record_set_u64(record, "bytes", choice->bytes);
 }
 
+static void
+s_write_layout(const rmt_layout_t *layout, bool with_volumes, rmt_records_t *records)
+{
+    rmt_auto(rmt_records) all = rmt_records_new();
+    rmt_layout_write(layout, all);
+    for (size_t i = 0; i < rmt_records_count(all); i++) {
+        if (!with_volumes && s_is(rmt_records_at(all, i), "class", "volume"))
+            continue;
+        rmt_record_t *copy = rmt_record_dup(rmt_records_at(all, i));
+        rmt_record_set(copy, "part", "layout");
+        rmt_records_append(records, &copy);
+    }
+}
+
+int
+rmt_order_complete(rmt_order_t *self, rmt_layout_t **layout_p, rmt_error_t *error)
+{
+    rmt_auto(rmt_layout) layout = rmt_take(layout_p);
+    rmt_auto(rmt_records) wanted = rmt_records_new();
+    rmt_auto(rmt_records) ordered = rmt_records_new();
+    s_write_layout(layout, !self->is_short, wanted);
+    s_write_layout(self->layout, true, ordered);
+    rmt_auto_str wanted_text = rmt_facts_print(wanted);
+    rmt_auto_str ordered_text = rmt_facts_print(ordered);
+    if (strcmp(wanted_text, ordered_text) != 0)
+        return rmt_fail(error, RMT_E_NOT_ALLOWED,
+                        "the order has another layout than the image, so a volume or "
+                        "a manifest was exchanged");
+    rmt_layout_destroy(&self->layout);
+    self->layout = rmt_take(&layout);
+    return 0;
+}
+
 rmt_records_t *
 rmt_order_write(const rmt_order_t *self, rmt_error_t *error)
 {
@@ -293,10 +327,9 @@ rmt_order_write(const rmt_order_t *self, rmt_error_t *error)
     rmt_record_set(head, "place", self->place);
     for (size_t i = 0; i < self->choice_count; i++)
         s_write_choice(&self->choices[i], rmt_records_add(records));
-    const size_t first = rmt_records_count(records);
-    rmt_layout_write(self->layout, records);
-    for (size_t i = first; i < rmt_records_count(records); i++)
-        rmt_record_set(rmt_records_at(records, i), "part", "layout");
+    if (self->is_short)
+        rmt_record_set(head, "volumes", "image");
+    s_write_layout(self->layout, !self->is_short, records);
     for (size_t i = 0; i < rmt_records_count(self->personal); i++) {
         rmt_record_t *copy = rmt_record_dup(rmt_records_at(self->personal, i));
         rmt_records_append(records, &copy);

@@ -1,7 +1,8 @@
 // rmt_order - what a target is told to become, made by `order@engine`.
 //
 // On its way it is records, told apart by their field "part" (docs/spec/4-control.md):
-//   part=order    class=order {image, target, place}: the engine that holds the image
+//   part=order    class=order {image, target, place, volumes}: place is the engine that
+//                 holds the image; volumes=image: see is_short
 //   part=choice   class=choice {role, disk, name, bytes}: this machine's disk for a role
 //   part=layout   class=disk, partition, volume as the image's descriptor has them
 //   part=personal class=target, class=script: for rmt_personal; of the target's record
@@ -27,6 +28,7 @@ typedef struct {
     rmt_order_choice_t *choices; // Owned; one for each disk of the layout
     size_t choice_count;
     rmt_layout_t *layout;    // Owned; at least one disk
+    bool is_short;           // Its volumes are those of the image's descriptor
     rmt_records_t *personal; // Owned
 } rmt_order_t;
 
@@ -52,7 +54,13 @@ int rmt_order_add_personal(rmt_order_t *self, const char *class,
 void rmt_order_personal_id(const rmt_record_t *target, const char *without,
                            rmt_id_t *id_out);
 
-// As records. Caller owns the result. NULL: USAGE, for one that would not be read.
+// Hold the layout of the image's descriptor against that of the order, and put it in its
+// place; a short order has no volumes of its own. Takes *layout_p.
+// 0, or -1: NOT_ALLOWED, another layout.
+int rmt_order_complete(rmt_order_t *self, rmt_layout_t **layout_p, rmt_error_t *error);
+
+// As records, of a short order without volumes. Caller owns the result. NULL: USAGE, for
+// one that would not be read.
 rmt_records_t *rmt_order_write(const rmt_order_t *self, rmt_error_t *error);
 
 // The volumes in the order in which they are written: subvolumes of btrfs, each behind

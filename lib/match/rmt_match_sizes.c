@@ -9,9 +9,11 @@
 
 // The copy of a GPT at a disk's end: the entries, and a sector.
 #define ENTRIES_BYTES ((uint64_t) 128 * 128)
+// Less than this at the end of a disk is not worth a word.
+#define UNUSED_MIN ((uint64_t) 16 * 1024 * 1024)
 
-// Bytes that a volume gets on a disk of so many: its partition's, or what is left for
-// the last one of a disk whose layout may grow.
+// Bytes that a volume gets on a disk of so many: its partition's, or what is left for the
+// growing one of a disk whose layout may grow.
 static uint64_t
 s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t bytes)
 {
@@ -19,9 +21,11 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
     const rmt_layout_disk_t *disk = &layout->disks[volume->disk];
     if (!partition)
         return bytes;
-    if (!disk->grow || partition != rmt_layout_last(layout, volume->disk))
+    if (!disk->grow || partition != rmt_layout_growing(layout, volume->disk))
         return partition->size * disk->sector;
-    const uint64_t start = partition->start * disk->sector;
+    const uint64_t behind =
+        rmt_layout_end(rmt_layout_last(layout, volume->disk)) - rmt_layout_end(partition);
+    const uint64_t start = (partition->start + behind) * disk->sector;
     const uint64_t tail = ENTRIES_BYTES + disk->sector;
     return bytes > start + tail ? bytes - start - tail : 0;
 }
@@ -64,10 +68,42 @@ s_judge(rmt_match_run_t *run, const rmt_layout_volume_t *volume, uint64_t given)
     rmt_record_set(verdict, "fact", volume->mount);
 }
 
+// Space at the end that no partition gets, beside what the source's disk had of it.
+static void
+s_tell_unused(rmt_match_run_t *run, const char *role, uint64_t bytes)
+{
+    const rmt_layout_t *layout = run->image->layout;
+    const rmt_layout_disk_t *disk = layout ? rmt_layout_find_disk(layout, role) : NULL;
+    const rmt_layout_partition_t *last =
+        disk ? rmt_layout_last(layout, (size_t) (disk - layout->disks)) : NULL;
+    if (!last)
+        return;
+    const uint64_t dos_max = (uint64_t) UINT32_MAX * disk->sector;
+    const bool is_dos_end = disk->table == RMT_TABLE_DOS && bytes > dos_max;
+    const uint64_t own = rmt_layout_end(last) * disk->sector;
+    const uint64_t before = disk->bytes > own ? disk->bytes - own : 0;
+    const uint64_t used = disk->grow ? (is_dos_end ? dos_max : bytes) : own + before;
+    if (bytes < used + UNUSED_MIN)
+        return;
+    rmt_auto_str unused = rmt_match_bytes(bytes - used);
+    rmt_auto_str why =
+        disk->grow ? rmt_text("a DOS table ends there")
+                   : rmt_text("partition %" PRIu64 ", the last one, does not grow",
+                              last->number);
+    rmt_auto_str wanted = rmt_match_bytes(used);
+    rmt_auto_str had = rmt_match_bytes(bytes);
+    rmt_auto_str text =
+        rmt_text("%s at the end of the disk stay unused: %s", unused, why);
+    rmt_record_t *verdict = rmt_match_verdict(run, "disk-size", wanted, had, true, text);
+    rmt_record_set(verdict, "role", role);
+    rmt_record_set(verdict, "warning", "yes");
+}
+
 void
 rmt_match_volumes(rmt_match_run_t *run, const char *role, uint64_t bytes)
 {
     const rmt_layout_t *layout = run->image->layout;
+    s_tell_unused(run, role, bytes);
     for (size_t i = 0; layout && i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         if (strcmp(layout->disks[volume->disk].role, role) != 0 || !volume->mount ||

@@ -175,6 +175,78 @@ test_the_last_partition_grows_only_when_allowed(void **state)
     }
 }
 
+#define SWAP "type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F "
+#define DOS_DISK                                                                         \
+    "class=disk role=root table=dos guid=0x1234abcd logical-sector=512 grow=yes\n"
+
+// M4: swap behind the partition that grows moves with the end, by whole MiB; so does an
+// extended partition that holds nothing else.
+static void
+test_swap_at_the_end_moves_with_it(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        uint64_t mib;
+        uint64_t wanted[3][3]; // Number, start, size
+    } rows[] = {
+        {GPT " grow=yes\n"
+             "class=partition disk=root number=1 start=2048 size=20480 min-size=8192 "
+             "type=" LINUX "\n"
+             "class=partition disk=root number=2 start=22528 size=8192 " SWAP
+             "at-end=yes\n",
+         128,
+         {{1, 2048, 20480 + 229376}, {2, 251904, 8192}}},
+        // Two of them, and borders that are none of 1 MiB.
+        {GPT
+         " grow=yes\n"
+         "class=partition disk=root number=3 start=2048 size=20000 min-size=8192 "
+         "type=" LINUX "\n"
+         "class=partition disk=root number=1 start=22050 size=4000 " SWAP "at-end=yes\n"
+         "class=partition disk=root number=2 start=26100 size=4001 " SWAP "at-end=yes\n",
+         128,
+         {{3, 2048, 20000 + 229376}, {1, 251426, 4000}, {2, 255476, 4001}}},
+        // A smaller disk.
+        {GPT " grow=yes\n"
+             "class=partition disk=root number=1 start=2048 size=40960 min-size=8192 "
+             "type=" LINUX "\n"
+             "class=partition disk=root number=2 start=43008 size=8192 " SWAP
+             "at-end=yes\n",
+         16,
+         {{1, 2048, 40960 - 20480}, {2, 43008 - 20480, 8192}}},
+        {DOS_DISK
+         "class=partition disk=root number=1 start=2048 size=20480 type=83 boot=yes\n"
+         "class=partition disk=root number=2 start=24574 size=8194 type=05\n"
+         "class=partition disk=root number=5 start=24576 size=8192 type=82 at-end=yes\n",
+         128,
+         {{1, 2048, 20480 + 229376}, {2, 253950, 8194}, {5, 253952, 8192}}},
+        // The extended partition holds both.
+        {DOS_DISK
+         "class=partition disk=root number=1 start=2046 size=30722 type=05\n"
+         "class=partition disk=root number=5 start=4096 size=16384 type=83\n"
+         "class=partition disk=root number=6 start=24576 size=8192 type=82 at-end=yes\n",
+         128,
+         {{1, 2046, 30722 + 229376}, {5, 4096, 16384 + 229376}, {6, 253952, 8192}}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_str path = s_file("moved", rows[i].mib * MIB);
+        rmt_auto(rmt_layout) layout = s_layout(rows[i].text);
+        rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
+        RMT_OK(written);
+        for (size_t j = 0; j < 3 && rows[i].wanted[j][0]; j++) {
+            const rmt_layout_partition_t *had =
+                rmt_layout_find_partition(written, 0, rows[i].wanted[j][0]);
+            if (had->start != rows[i].wanted[j][1] || had->size != rows[i].wanted[j][2])
+                fail_msg("row %zu: partition %llu lies at %llu, %llu", i,
+                         (unsigned long long) had->number,
+                         (unsigned long long) had->start, (unsigned long long) had->size);
+        }
+        const char *const verify[] = {"sfdisk", "--verify", path, NULL};
+        RMT_OK(rmt_process_run(verify, NULL, NULL, &error));
+    }
+}
+
 static void
 test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
 {
@@ -510,6 +582,7 @@ main(void)
         cmocka_unit_test(test_partitions_of_a_dos_table_are_known_by_its_id),
         cmocka_unit_test(test_a_table_of_4096_byte_sectors_is_found),
         cmocka_unit_test(test_the_last_partition_grows_only_when_allowed),
+        cmocka_unit_test(test_swap_at_the_end_moves_with_it),
         cmocka_unit_test(test_a_smaller_disk_is_refused_with_both_sizes_and_untouched),
         cmocka_unit_test(test_old_boot_code_and_signatures_are_gone_after_a_new_table),
         cmocka_unit_test(test_a_hybrid_mbr_is_refused_by_name),

@@ -42,6 +42,8 @@ test_a_layout_is_written_as_it_was_read(void **state)
             " guid=0F000000-0000-4000-8000-000000000002 name=\"\" attrs=0000000000000001"
             "\nclass=partition disk=system number=2 start=67584 size=409600 type=" LINUX
             " name=\"root fs\" attrs=0000000000000000 min-size=2048"
+            "\nclass=partition disk=system number=3 start=477184 size=2048 type=" LINUX
+            " attrs=0000000000000000 at-end=yes"
             "\nclass=volume fs=vfat uuid=1234-ABCD device-bytes=33554432 sector-size=512 "
             "block-size=2048 bytes=33554432 fat-bits=16 disk=system partition=1 "
             "mount=/boot/efi root=" ID " files=3 bytes-tree=0 bytes-reserved=0"
@@ -113,6 +115,10 @@ static const struct {
     {"class=disk role=system table=bsd", "table 'bsd'"},
     {GPT " gorw=yes", "gorw 'yes'"},
     {GPT " grow=true", "grow 'true'"},
+    {GPT PART("1", "2048", "8") PART("2", "4096", "8") " at-end=yes", "at-end 'yes'"},
+    {GPT " grow=yes" PART("1", "2048", "8") " at-end=yes" PART("2", "4096", "8"),
+     "at-end 'yes'"},
+    {GPT " grow=yes" PART("1", "2048", "8") " at-end=yes", "at-end 'yes'"},
     {GPT " entries=0", "entries '0'"},
     {GPT " entries=1025", "entries '1025'"},
     {GPT " first-lba=+34", "first-lba '+34'"},
@@ -190,7 +196,7 @@ static const struct {
      "extended"},
 };
 
-// [3.8], [3.10], [3.11]: each row breaks one rule.
+// [3.8], [3.10], [3.11]: each row breaks one rule. [3.14] likewise.
 static void
 test_what_is_wrong_is_refused_with_field_and_value(void **state)
 {
@@ -259,6 +265,11 @@ test_the_bytes_that_a_disk_needs(void **state)
         {GPT PART("1", "2048", "2048"), (4096 + 33) * 512},
         {GPT " grow=yes" PART("1", "2048", "2048") " min-size=1000", (3048 + 33) * 512},
         {GPT " entries=8" PART("1", "2048", "2048") " min-size=1000", (4096 + 3) * 512},
+        {GPT " grow=yes" PART("1", "2048", "2048") " min-size=1000" PART(
+             "2", "4096", "512") " at-end=yes" PART("3", "4608", "100") " at-end=yes",
+         (4708 - 1048 + 33) * 512},
+        {GPT " grow=yes" PART("1", "2048", "2048") PART("2", "4096", "512") " at-end=yes",
+         (4608 + 33) * 512},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};

@@ -417,6 +417,79 @@ test_m12_reserved_room_is_needed_as_well(void **state)
     assert_false(fits);
 }
 
+// M12: space that no partition gets is told, beside what the source had of it.
+static void
+test_m12_space_at_the_end_that_stays_unused_is_told(void **state)
+{
+    (void) state;
+#define PART(number, start, more)                                                        \
+    "class=partition disk=root number=" number " start=" start " size=204800 " more "\n"
+#define GPT_DISK(more)                                                                   \
+    "class=disk role=root table=gpt bytes=214748364" more                                \
+    "\n" PART("1", "2048", "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4")
+    static const struct {
+        const char *layout, *bytes, *words; // NULL: not a word
+    } rows[] = {
+        {GPT_DISK(""), "214748364", NULL},
+        {GPT_DISK(""), "220000000", NULL},
+        {GPT_DISK(""), "1073741824",
+         "(819.2 MiB) at the end of the disk stay unused: "
+         "partition 1, the last one, does not grow"},
+        {GPT_DISK(" grow=yes"), "1073741824", NULL},
+        {"class=disk role=root table=dos bytes=214748364 grow=yes\n" PART("1", "2048",
+                                                                          "type=83"),
+         "3298534883328", "(1.0 TiB) at the end of the disk stay unused: a DOS table"},
+        {"class=disk role=root table=none bytes=214748364\n", "1073741824", NULL},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool fits = false;
+        char target[128];
+        snprintf(target, sizeof target, "class=disk name=x wwn=W bytes=%s",
+                 rows[i].bytes);
+        rmt_auto(rmt_records) verdicts =
+            s_match_all("class=disk role=root name=a bytes=214748364", rows[i].layout,
+                        target, NULL, &fits);
+        const rmt_record_t *told = rmt_records_find(verdicts, "warning", "yes");
+        assert_true(fits);
+        const char *reason = told ? rmt_record_text(told, "reason", "") : "";
+        if (rows[i].words ? !strstr(reason, rows[i].words) : *reason != '\0')
+            fail_msg("row %zu: %s", i, reason);
+    }
+}
+
+// M12: what lies behind the growing partition is no part of what that gets.
+static void
+test_m12_swap_at_the_end_keeps_its_size(void **state)
+{
+    (void) state;
+    static const char layout[] =
+        "class=disk role=root table=gpt bytes=2147483648 grow=yes\n"
+        "class=partition disk=root number=1 start=2048 size=2097152 min-size=1048576 "
+        "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"
+        "class=partition disk=root number=2 start=2099200 size=2093056 at-end=yes "
+        "type=0657FD6D-A4AB-43C4-84E5-0933C84B4F4F\n"
+        "class=volume disk=root partition=1 fs=ext4 mount=/ bytes=1073741824 files=9 "
+        "bytes-tree=1000000\n";
+    static const struct {
+        const char *bytes;
+        bool fits;
+    } rows[] = {{"2147483648", true}, {"1650000000", true}, {"1600000000", false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool fits = false;
+        char target[128];
+        snprintf(target, sizeof target, "class=disk name=x wwn=W bytes=%s",
+                 rows[i].bytes);
+        rmt_auto(rmt_records) verdicts = s_match_all(
+            "class=disk role=root name=a bytes=2147483648", layout, target, NULL, &fits);
+        if (fits != rows[i].fits)
+            fail_msg("%s bytes: %d", rows[i].bytes, fits);
+        // Of the smaller disk both are taken: the swap, and what is before the root.
+        const rmt_record_t *root = rmt_records_find(verdicts, "fact", "/");
+        if (i == 1)
+            assert_non_null(strstr(rmt_record_text(root, "had", ""), "577289856 bytes"));
+    }
+}
+
 static void
 test_ten_thousand_targets_are_matched_alike(void **state)
 {
@@ -450,6 +523,8 @@ main(void)
         cmocka_unit_test(test_m12_two_paths_to_one_disk_are_refused),
         cmocka_unit_test(test_m12_a_smaller_disk_does_while_the_tree_fits),
         cmocka_unit_test(test_m12_reserved_room_is_needed_as_well),
+        cmocka_unit_test(test_m12_space_at_the_end_that_stays_unused_is_told),
+        cmocka_unit_test(test_m12_swap_at_the_end_keeps_its_size),
         cmocka_unit_test(test_ten_thousand_targets_are_matched_alike),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

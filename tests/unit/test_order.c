@@ -63,6 +63,44 @@ test_other_parts_are_skipped_and_other_classes_are_not(void **state)
     RMT_OK(order);
 }
 
+#define VOLUME "class=volume part=layout disk=system partition=1 fs=ext4 mount=/\n"
+
+// [3.9] More volumes than an order has space for are those of the image's descriptor, of
+// which the disks must be the same; a whole order must be the same in all.
+static void
+test_a_short_order_gets_its_volumes_from_the_image(void **state)
+{
+    (void) state;
+    static const struct {
+        bool is_short;
+        const char *image; // Its layout
+        bool fits;
+    } rows[] = {{true, LAYOUT VOLUME, true},
+                {true, LAYOUT, true},
+                {true, "class=disk part=layout role=system table=gpt\n", false},
+                {false, LAYOUT VOLUME, true},
+                {false, LAYOUT, false}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_order) made = s_read(HEAD CHOICE LAYOUT VOLUME, &error);
+        RMT_OK(made);
+        made->is_short = rows[i].is_short;
+        rmt_auto(rmt_records) written = rmt_order_write(made, &error);
+        rmt_auto(rmt_order) order = rmt_order_read(written, &error);
+        RMT_OK(order);
+        assert_int_equal(order->layout->volume_count, rows[i].is_short ? 0 : 1);
+        rmt_auto(rmt_records) records = rmt_facts_parse(rows[i].image, &error);
+        rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+        const size_t count = layout->volume_count;
+        if (!rows[i].fits) {
+            RMT_FAILS(rmt_order_complete(order, &layout, &error), RMT_E_NOT_ALLOWED);
+            continue;
+        }
+        RMT_OK(rmt_order_complete(order, &layout, &error));
+        assert_int_equal(order->layout->volume_count, count);
+    }
+}
+
 // What is wrong with it, and words of the refusal.
 static const struct {
     const char *text, *words;
@@ -124,6 +162,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_an_order_is_written_as_it_was_read),
         cmocka_unit_test(test_other_parts_are_skipped_and_other_classes_are_not),
+        cmocka_unit_test(test_a_short_order_gets_its_volumes_from_the_image),
         cmocka_unit_test(test_T18_what_is_no_whole_order_is_refused_with_field_and_value),
         cmocka_unit_test(test_what_would_not_be_read_is_not_written),
     };

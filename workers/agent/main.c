@@ -87,6 +87,7 @@ s_run(const rmt_config_t *config, const char *word, rmt_error_t *error)
         return -1;
     if (strcmp(role, "source") == 0) {
         rmt_memory_keep();
+        rmt_process_open_many();
         return rmt_source_run(agent, error);
     }
     return s_run_target(agent, error);

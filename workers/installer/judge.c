@@ -1,6 +1,7 @@
 #include "installer/judge.h"
 #include "installer/addressing.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 #include "wire/rmt_codec.h"
 
 #include <stdio.h>
@@ -70,12 +71,24 @@ s_has_address(const rmt_record_t *target)
 }
 
 static void
-s_set_warnings(rmt_record_t *item, const rmt_record_t *target)
+s_warn(rmt_record_t *item, const char *text)
+{
+    const char *before = rmt_record_text(item, "warnings", "");
+    rmt_auto_str all = rmt_text("%s%s%s", before, *before ? "; " : "", text);
+    rmt_record_set(item, "warnings", all);
+}
+
+static void
+s_set_warnings(rmt_record_t *item, const rmt_record_t *target,
+               const rmt_records_t *verdicts)
 {
     if (!s_has_address(target))
-        rmt_record_set(
-            item, "warnings",
-            "its record has no address, so the target will ask for one by DHCP");
+        s_warn(item, "its record has no address, so the target will ask for one by DHCP");
+    for (size_t i = 0; i < rmt_records_count(verdicts); i++) {
+        const rmt_record_t *verdict = rmt_records_at(verdicts, i);
+        if (rmt_record_has(verdict, "warning"))
+            s_warn(item, rmt_record_text(verdict, "reason", ""));
+    }
 }
 
 static rmt_records_t *
@@ -146,7 +159,7 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os,
     if (rehearsal && !s_judge_configure(rehearsal, target, os, verdicts))
         fits = false;
     s_put_verdicts(item, verdicts);
-    s_set_warnings(item, target);
+    s_set_warnings(item, target, verdicts);
     // An image without disks is no reason to begin a job that can write nothing.
     if (fits && !rmt_records_find(verdicts, "class", "choice")) {
         rmt_record_set(item, "reason", "disk: the image's layout has no disk");

@@ -120,19 +120,30 @@ s_make(rmt_task_t *task, const rmt_holder_t *holder, rmt_error_t *error)
     return rmt_take(&order);
 }
 
+// Volumes that are too many for an order are those of the image's descriptor.
+static zchunk_t *
+s_pack(rmt_order_t *order, rmt_error_t *error)
+{
+    for (int i = 0; i < 2; i++) {
+        order->is_short = i > 0;
+        rmt_auto(rmt_records) records = rmt_order_write(order, error);
+        rmt_auto(zchunk) packed = records ? rmt_codec_pack_records(records) : NULL;
+        if (!packed || zchunk_size(packed) <= ORDER_SIZE_MAX)
+            return rmt_take(&packed);
+        rmt_fail(error, RMT_E_TOO_BIG,
+                 "the order has %zu bytes, limit %zu; give this target smaller scripts",
+                 zchunk_size(packed), ORDER_SIZE_MAX);
+    }
+    return NULL;
+}
+
 int
 installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     rmt_auto(rmt_order) order = s_make(task, holder, error);
-    rmt_auto(rmt_records) records = order ? rmt_order_write(order, error) : NULL;
-    if (!records)
+    rmt_auto(zchunk) packed = order ? s_pack(order, error) : NULL;
+    if (!packed)
         return -1;
-    rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
-    if (zchunk_size(packed) > ORDER_SIZE_MAX)
-        return rmt_fail(
-            error, RMT_E_TOO_BIG,
-            "the order has %zu bytes, limit %zu; give this target smaller scripts",
-            zchunk_size(packed), ORDER_SIZE_MAX);
     if (installer_boot_reset(task, holder, error) == -1)
         return -1;
     rmt_record_put(rmt_task_outputs(task), "order", zchunk_data(packed),

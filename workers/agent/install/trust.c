@@ -197,7 +197,7 @@ s_find_newest(rmt_trust_t *self, rmt_task_t *task, rmt_error_t *error)
 // The layout of the order is that of the image, whose id says what its descriptor is: so
 // no manifest and no volume comes from elsewhere.
 static int
-s_check_layout(const rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order,
+s_check_layout(const rmt_trust_t *self, rmt_task_t *task, rmt_order_t *order,
                rmt_error_t *error)
 {
     rmt_auto(rmt_supply) supply =
@@ -212,17 +212,7 @@ s_check_layout(const rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *ord
     rmt_auto(rmt_layout) layout = descriptor ? rmt_layout_read(descriptor, error) : NULL;
     if (!layout)
         return rmt_wrap(error, "description of the image");
-    rmt_auto(rmt_records) wanted = rmt_records_new();
-    rmt_auto(rmt_records) ordered = rmt_records_new();
-    rmt_layout_write(layout, wanted);
-    rmt_layout_write(order->layout, ordered);
-    rmt_auto_str wanted_text = rmt_facts_print(wanted);
-    rmt_auto_str ordered_text = rmt_facts_print(ordered);
-    return strcmp(wanted_text, ordered_text) == 0
-               ? 0
-               : rmt_fail(error, RMT_E_NOT_ALLOWED,
-                          "the order has another layout than the image, so a volume or "
-                          "a manifest was exchanged");
+    return rmt_order_complete(order, &layout, error);
 }
 
 static char *
@@ -246,7 +236,7 @@ s_find_mac(const rmt_records_t *hardware, char mac_out[RMT_MAC_TEXT_SIZE])
 }
 
 static int
-s_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order, char **signers_out,
+s_check(rmt_trust_t *self, rmt_task_t *task, rmt_order_t *order, char **signers_out,
         rmt_error_t *error)
 {
     const rmt_record_t *body = rmt_task_body(task);
@@ -291,7 +281,7 @@ s_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order, char **si
 }
 
 int
-rmt_trust_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order,
+rmt_trust_check(rmt_trust_t *self, rmt_task_t *task, rmt_order_t *order,
                 char **signers_out, rmt_error_t *error)
 {
     *signers_out = NULL;

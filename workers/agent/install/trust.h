@@ -25,8 +25,8 @@ const char *rmt_trust_told(const rmt_trust_t *self, char text_out[RMT_ID_TEXT_SI
 
 // May this order be carried out? Its task's body has the warrant and the signatures of
 // the image; the layout of the order is held against the image's descriptor, which is
-// fetched. Without a trust root no order may. *signers_out, owned by the caller: who
-// signed, for people. Blocks for the broker and a holder.
-// 0, or -1: NOT_ALLOWED, what a broker or a holder says.
-int rmt_trust_check(rmt_trust_t *self, rmt_task_t *task, const rmt_order_t *order,
+// fetched, and gives the volumes of a short one. Without a trust root no order may.
+// *signers_out, owned by the caller: who signed, for people. Blocks for the broker and a
+// holder. 0, or -1: NOT_ALLOWED, what a broker or a holder says.
+int rmt_trust_check(rmt_trust_t *self, rmt_task_t *task, rmt_order_t *order,
                     char **signers_out, rmt_error_t *error);

@@ -17,7 +17,7 @@
 
 // Volumes with files of one source. The agent holds each of them open, and its snapshot
 // too, while it images.
-#define RMT_SOURCE_TREES_MAX 64
+#define RMT_SOURCE_TREES_MAX RMT_LAYOUT_VOLUMES_MAX
 
 typedef struct rmt_source_disk rmt_source_disk_t;
 
