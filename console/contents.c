@@ -35,6 +35,7 @@ static const struct {
     {"list", "unreadable", "unreadable", {"path", "reason", NULL}},
     {"list", "fuzzy", "fuzzy", {"path", "reason", NULL}},
     {"list", "dropped", "dropped", {"path", "reason", NULL}},
+    {"list", "replayed", "replayed", {"path", "reason", NULL}},
 };
 #define PART_COUNT (sizeof s_parts / sizeof *s_parts)
 

@@ -183,6 +183,18 @@ rmt_fs_mount(rmt_fs_kind_t fs, const char *subvolume, const char *device,
 }
 
 int
+rmt_fs_replay(const char *fs, const char *device, const char *folder, rmt_error_t *error)
+{
+    const rmt_fs_row_t *row = rmt_fs_find_row(fs);
+    assert(row && row->options_replay);
+    if (mount(device, folder, row->mount_type,
+              MS_RDONLY | MS_NODEV | MS_NOSUID | MS_NOEXEC, row->options_replay) == -1)
+        return rmt_fail(error, RMT_E_REFUSED, "the kernel does not replay it: %s",
+                        strerror(errno));
+    return rmt_fs_unmount(folder, error);
+}
+
+int
 rmt_fs_unmount(const char *folder, rmt_error_t *error)
 {
     rmt_auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

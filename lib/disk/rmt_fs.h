@@ -40,6 +40,12 @@ bool rmt_fs_is_mounted(rmt_fs_kind_t fs);
 int rmt_fs_mount(rmt_fs_kind_t fs, const char *subvolume, const char *device,
                  const char *folder, bool read_only, rmt_error_t *error);
 
+// Mount a file system of this kind, as blkid calls it, read-only but so that its log is
+// replayed, and unmount it again: the device is written, where it may be. 0, or -1:
+// REFUSED (the kernel does not take its log), IO.
+int rmt_fs_replay(const char *fs, const char *device, const char *folder,
+                  rmt_error_t *error);
+
 // Sync and unmount. 0, or -1: IO (also when it is busy, or the sync failed).
 int rmt_fs_unmount(const char *folder, rmt_error_t *error);
 

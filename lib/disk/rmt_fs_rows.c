@@ -15,22 +15,28 @@ static void s_make_btrfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64
 static void s_make_vfat(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes);
 static void s_make_swap(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes);
 
+#define EXT_READ "noload,errors=remount-ro"
+#define EXT_REPLAY "errors=remount-ro"
 #define EXT_CHECKED "uuid label features block-size inode-size"
 
 // The driver of ext4 mounts its elders too. A read-only mount must not write, so it
-// replays no journal.
+// replays no journal. What an image asks for at errors, such as a panic, is for its own
+// machine.
 static const rmt_fs_row_t s_rows[] = {
-    {"ext4", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
-    {"ext3", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
-    {"ext2", rmt_super_read_ext, s_make_ext, "ext4", "", "noload", 0, EXT_CHECKED},
+    {"ext4", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
+     EXT_CHECKED},
+    {"ext3", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
+     EXT_CHECKED},
+    {"ext2", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
+     EXT_CHECKED},
     {"xfs", rmt_super_read_xfs, s_make_xfs, "xfs", "nouuid", "nouuid,norecovery",
-     320 * MIB, "uuid label features block-size inode-size"},
+     "nouuid", 320 * MIB, "uuid label features block-size inode-size"},
     {"btrfs", rmt_super_read_btrfs, s_make_btrfs, "btrfs", "", "rescue=nologreplay",
-     256 * MIB, "uuid label features checksum block-size node-size"},
-    {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, 0,
+     "subvolid=5", 256 * MIB, "uuid label features checksum block-size node-size"},
+    {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, NULL, 0,
      "uuid label fat-bits"},
-    {"swap", NULL, s_make_swap, NULL, NULL, NULL, 0, "uuid label"},
-    {"none", NULL, NULL, NULL, NULL, NULL, 0, ""},
+    {"swap", NULL, s_make_swap, NULL, NULL, NULL, NULL, 0, "uuid label"},
+    {"none", NULL, NULL, NULL, NULL, NULL, NULL, 0, ""},
 };
 
 const rmt_fs_row_t *

@@ -24,8 +24,9 @@ typedef struct {
     const char *mount_type; // NULL: never mounted
     const char *options_write;
     const char *options_read;
-    uint64_t spare_bytes; // What an empty one of this kind needs
-    const char *checked;  // Fields that must read back as they were asked for
+    const char *options_replay; // Read-only, but the log may be replayed
+    uint64_t spare_bytes;       // What an empty one of this kind needs
+    const char *checked;        // Fields that must read back as they were asked for
 } rmt_fs_row_t;
 
 // NULL for one that is not supported.

@@ -14,8 +14,10 @@ loops=()
 clean_up() {
   umount -R "$farm/at" "$farm/look" 2>/dev/null || true
   [ ${#loops[@]} -eq 0 ] || losetup -d "${loops[@]}" 2>/dev/null || true
+  umount -l "$farm" 2>/dev/null || true
 }
-farm_up() { lab up "$farm"; eval "$(lab sh "$farm")"; mkdir -p "$farm/at" "$farm/look"; }
+# In memory: sources and targets are synced often, and no power is cut here.
+farm_up() { mount -t tmpfs -o mode=700 tmpfs "$farm"; lab up "$farm"; eval "$(lab sh "$farm")"; mkdir -p "$farm/at" "$farm/look"; }
 
 # disk NAME SIZE [PARTITION...]: each PARTITION is a line of sfdisk; the first may be a line "label: dos".
 # Without any the disk has no table.
@@ -44,6 +46,17 @@ at() {
   local loop; attach "$farm/$1.source" "$2"
   mount ${options:+-o "$options"} "$loop" "$farm/at"
   (cd "$farm/at" && "${@:3}"); umount "$farm/at"; detach
+}
+
+# crash NAME N COMMAND...: the same, but the power is cut when the command has ended: nothing is
+# unmounted, and the disk has what had come to it until then.
+crash() {
+  local loop; attach "$farm/$1.source" "$2"
+  mount ${options:+-o "$options"} "$loop" "$farm/at"
+  (cd "$farm/at" && "${@:3}")
+  cp --sparse=always "$farm/$1.source" "$farm/crash"
+  umount "$farm/at"; detach
+  mv "$farm/crash" "$farm/$1.source"
 }
 
 # fill NAME N MKFS...: a file system with a small tree, whose fstab names it by its UUID.

@@ -27,7 +27,7 @@ s_write(void)
     rmt_record_t *left = rmt_records_add(dropped);
     rmt_record_set(left, "path", "/dev/sda3");
     rmt_record_set(left, "reason", "nothing explains it");
-    rmt_descriptor_add_dropped(descriptor, dropped);
+    rmt_descriptor_add_list(descriptor, "dropped", dropped);
     const rmt_capture_report_t totals = {0};
     rmt_auto(zchunk) packed = rmt_descriptor_pack(descriptor, "uefi", &totals, &error);
     assert_non_null(packed);

@@ -56,6 +56,9 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"freeze-s", RMT_CONFIG_NUMBER, "0", 0, 60,
      "Source: freeze a volume without a snapshot while the agent reads it, for at most "
      "this many seconds; 0: never. The agent never freezes a volume that it writes to."},
+    {"replay-mib", RMT_CONFIG_NUMBER, "4096", 1, 1048576,
+     "Source: MiB that the agent may write below state while it images a volume that was "
+     "not cleanly unmounted, to replay its log; what needs more is refused."},
     {"cache-margin-s", RMT_CONFIG_NUMBER, "60", 0, 86400,
      "Source: a file that changed within this many seconds before a capture is read "
      "again by the next one, because writes by mapped memory change its times late."},

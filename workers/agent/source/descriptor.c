@@ -89,9 +89,10 @@ rmt_descriptor_add_report(rmt_descriptor_t *self, const char *mount,
 }
 
 void
-rmt_descriptor_add_dropped(rmt_descriptor_t *self, const rmt_records_t *dropped)
+rmt_descriptor_add_list(rmt_descriptor_t *self, const char *class,
+                        const rmt_records_t *list)
 {
-    s_add_list(self, "dropped", NULL, dropped);
+    s_add_list(self, class, NULL, list);
 }
 
 const char *

@@ -25,8 +25,10 @@ void rmt_descriptor_add(rmt_descriptor_t *self, const char *part,
 void rmt_descriptor_add_report(rmt_descriptor_t *self, const char *mount,
                                const rmt_capture_report_t *report);
 
-// Note what was left out on purpose: {path, reason}.
-void rmt_descriptor_add_dropped(rmt_descriptor_t *self, const rmt_records_t *dropped);
+// Note what people should know of the source: {path, reason}; class: "dropped" (left out
+// on purpose), "replayed" (it was not cleanly unmounted).
+void rmt_descriptor_add_list(rmt_descriptor_t *self, const char *class,
+                             const rmt_records_t *list);
 
 // "COMPLETE", "FUZZY" or "INCOMPLETE" by the reports so far.
 const char *rmt_descriptor_state(const rmt_descriptor_t *self);

@@ -265,7 +265,10 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     if (rmt_agent_kernel(self->disk, s_put, self, system, error) == -1 ||
         s_add_outline(self, system, error) == -1)
         return -1;
-    rmt_descriptor_add_dropped(self->descriptor, rmt_source_disk_dropped(self->disk));
+    rmt_descriptor_add_list(self->descriptor, "dropped",
+                            rmt_source_disk_dropped(self->disk));
+    rmt_descriptor_add_list(self->descriptor, "replayed",
+                            rmt_source_disk_replayed(self->disk));
     rmt_auto(rmt_records) left_out = rmt_excludes_told(
         rmt_record_text(rmt_task_body(self->task), "exclude", ""), self->rules);
     rmt_descriptor_add(self->descriptor, "exclude", left_out);
@@ -356,9 +359,31 @@ s_end_hooks(capture_t *self, const rmt_hooks_t *hooks)
         rmt_record_set(rmt_task_outputs(self->task), "warning", error.text);
 }
 
+// Those who look at the job should know that the source was not shut down.
+static void
+s_tell_replayed(capture_t *self)
+{
+    const rmt_records_t *replayed = rmt_source_disk_replayed(self->disk);
+    rmt_auto_str all = rmt_text("%s", "");
+    for (size_t i = 0; replayed && i < rmt_records_count(replayed); i++) {
+        const rmt_record_t *one = rmt_records_at(replayed, i);
+        const char *path = rmt_record_text(one, "path", "");
+        const char *reason = rmt_record_text(one, "reason", "");
+        rmt_log(RMT_WARN, "volume.replayed",
+                "source=%s volume=\"%s\" bytes=%" PRIu64 " text=\"%s\"",
+                self->agent->name, path, rmt_record_u64(one, "bytes", 0), reason);
+        char *longer = rmt_text("%s%s%s: %s", all, i ? "; " : "", path, reason);
+        free(all);
+        all = longer;
+    }
+    if (*all)
+        rmt_record_set(rmt_task_outputs(self->task), "warning", all);
+}
+
 static int
 s_read_volumes(capture_t *self, const rmt_hooks_t *hooks, rmt_error_t *error)
 {
+    s_tell_replayed(self);
     if (s_make_snapshots(self))
         s_end_hooks(self, hooks);
     for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)

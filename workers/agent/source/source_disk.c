@@ -14,6 +14,7 @@
 #include "disk/rmt_mounted.h"
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
+#include "agent/source/replay.h"
 #include "agent/disk_tools/scratch.h"
 #include "agent/disk_tools/vfat.h"
 
@@ -34,10 +35,12 @@ typedef struct {
 } tree_t;
 
 struct rmt_source_disk {
+    const rmt_config_t *config;
     rmt_layout_t *layout;
     rmt_records_t *dropped;
     bool is_default;
     rmt_scratch_t *scratch;
+    rmt_replay_t *replay; // Trees may be mounted from it
     rmt_blockdev_t *disk;
     int running; // The disk of a running system, or -1
     tree_t trees[RMT_SOURCE_TREES_MAX];
@@ -110,11 +113,12 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
 }
 
 static int
-s_probe(rmt_source_disk_t *self, const char *device, uint64_t number, size_t *volume_out,
+s_probe(rmt_source_disk_t *self, char **device_p, uint64_t number, size_t *volume_out,
         rmt_error_t *error)
 {
-    rmt_auto(rmt_record) format = rmt_fs_probe(device, error);
-    if (!format)
+    rmt_auto(rmt_record) format = rmt_fs_probe(*device_p, error);
+    if (!format ||
+        rmt_replay_settle(self->replay, number, device_p, &format, error) == -1)
         return -1;
     rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, 0);
     volume->partition = number;
@@ -220,14 +224,14 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
         rmt_auto_str device =
             rmt_blockdev_partition(self->disk, (uint32_t) partition->number,
                                    partition->start, partition->size, error);
-        if (!device || s_probe(self, device, partition->number, &volume, error) == -1 ||
+        if (!device || s_probe(self, &device, partition->number, &volume, error) == -1 ||
             s_mount(self, volume, device, error) == -1)
             return rmt_wrap(error, "partition %" PRIu64, partition->number);
     }
-    const char *device = rmt_blockdev_path(self->disk);
     if (self->layout->partition_count)
         return 0;
-    return s_probe(self, device, 0, &volume, error) == -1
+    rmt_auto_str device = rmt_text("%s", rmt_blockdev_path(self->disk));
+    return s_probe(self, &device, 0, &volume, error) == -1
                ? -1
                : s_mount(self, volume, device, error);
 }
@@ -295,16 +299,25 @@ s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
     return fstab ? rmt_fstab_check(fstab, self->layout, error) : 0;
 }
 
+// Its table, and what is needed to read its volumes.
 static int
-s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
+s_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
     self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    if (!self->layout)
-        return -1;
-    self->scratch = rmt_scratch_new(error);
+    self->scratch = self->layout ? rmt_scratch_new(error) : NULL;
     if (!self->scratch)
+        return -1;
+    self->replay = rmt_replay_new(self->config, self->scratch, path,
+                                  (uint32_t) self->layout->disks[0].sector);
+    return 0;
+}
+
+static int
+s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
+{
+    if (s_begin(self, path, error) == -1)
         return -1;
     rmt_auto_str nodes = rmt_scratch_folder(self->scratch, "nodes", error);
     if (!nodes)
@@ -329,7 +342,7 @@ s_add_running(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
     rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, partition->number);
     size_t index = 0;
-    if (s_probe(self, device, partition->number, &index, error) == -1)
+    if (s_probe(self, &device, partition->number, &index, error) == -1)
         return -1;
     rmt_layout_volume_t *volume = &self->layout->volumes[index];
     if (volume->fs == RMT_FS_BTRFS)
@@ -352,11 +365,7 @@ static int
 s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
                rmt_error_t *error)
 {
-    if (rmt_fs_refuse_layers(path, error) == -1)
-        return -1;
-    self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    self->scratch = self->layout ? rmt_scratch_new(error) : NULL;
-    if (!self->scratch)
+    if (s_begin(self, path, error) == -1)
         return -1;
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
@@ -457,6 +466,7 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     rmt_auto(rmt_source_disk) self = calloc(1, sizeof *self);
     assert(self);
     self->running = -1;
+    self->config = config;
     self->dropped = rmt_records_new();
     int rc;
     if (*root && *disk)
@@ -492,6 +502,7 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
             (void) rmt_fs_unmount(self->trees[i].folder, &ignored);
         free(self->trees[i].folder);
     }
+    rmt_replay_destroy(&self->replay);
     if (self->running != -1)
         close(self->running);
     rmt_blockdev_destroy(&self->disk);
@@ -512,6 +523,12 @@ const rmt_records_t *
 rmt_source_disk_dropped(const rmt_source_disk_t *self)
 {
     return self->dropped;
+}
+
+const rmt_records_t *
+rmt_source_disk_replayed(const rmt_source_disk_t *self)
+{
+    return self->replay ? rmt_replay_told(self->replay) : NULL;
 }
 
 size_t

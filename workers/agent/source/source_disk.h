@@ -33,6 +33,10 @@ rmt_layout_t *rmt_source_disk_layout(rmt_source_disk_t *self);
 // What was left out: {path, reason}, borrowed.
 const rmt_records_t *rmt_source_disk_dropped(const rmt_source_disk_t *self);
 
+// What was not cleanly unmounted and is read with its log replayed, from a layer that is
+// thrown away: {path, reason, bytes}, borrowed; NULL: nothing could be.
+const rmt_records_t *rmt_source_disk_replayed(const rmt_source_disk_t *self);
+
 // Volumes that hold a tree, and where it is; the descriptor is borrowed.
 size_t rmt_source_disk_count(const rmt_source_disk_t *self);
 rmt_layout_volume_t *rmt_source_disk_volume(rmt_source_disk_t *self, size_t index);
