@@ -76,6 +76,7 @@ rmt_act_write_failed(rmt_step_t *step)
     rmt_auto_str at = rmt_text("target/%s", rmt_step_subject(step));
     rmt_record_t *op = rmt_op_task(step, "prepare", at, rmt_step_subject(step));
     rmt_record_set(op, "again", "yes"); // Its body stands
+    rmt_record_set(op, "text", step->result->text);
 }
 
 // What the machine finds at its next netboot is changed before it restarts, or it would

@@ -104,7 +104,7 @@ end
 
 -- {task, service, stage, subject, from?, again?, attempts?, text?, b.*}; from: a task whose
 -- body comes first; again: it is put once more when it has ended, up to so many attempts
--- (10), and why.
+-- (5), and why.
 OPS.task = { needs = { 'task', 'service', 'stage', 'subject' } }
 
 function OPS.task.run(meta, job, op)
@@ -123,7 +123,7 @@ function OPS.task.run(meta, job, op)
         task.epoch = target.epoch
     end
     local again = set(op.again) and { attempts = op.attempts,
-        text = set(op.text) and op.text or 'its machine has started again' }
+        text = set(op.text) and op.text or 'its machine has refused the GO before' }
     local ok, why = R.task_put(meta, task, body, again)
     if not ok and not per_target then
         R.job_end(meta, job.id, 'fail', E.UNAVAILABLE, why)

@@ -100,9 +100,9 @@ end
 -- Of the record of a task, which may hold an order, what is said of it here.
 local function task_head(id)
     local found = call('HMGET', P .. 'task:' .. id, 'id', 'job', 'stage', 'subject', 'service',
-        'state')
+        'state', 'trouble')
     return found[1] and { id = found[1], job = found[2], stage = found[3], subject = found[4],
-        service = found[5], state = found[6], worker = '' } or nil
+        service = found[5], state = found[6], trouble = found[7] or nil, worker = '' } or nil
 end
 
 -- Tasks that wait too long for a worker. Each is looked at again until it is taken.
@@ -116,9 +116,9 @@ serve('task_stuck', function(meta, body)
         else
             call('ZADD', P .. 'waiting', before + LOOK_MS, id)
             local text = why_stuck(task)
-            if not text then
+            if not text and not set(task.trouble) then
                 R.stuck_drop(task)
-            else
+            elseif text then
                 if not R.stuck_text(task.job, id) then
                     R.stuck_set(task, text)
                     audit(meta, 'task.stuck', R.stuck_note(task, text))

@@ -1,8 +1,9 @@
 -- Tasks, leases, presence of peers.
 
 local LEASE_MS = 15000
-local ATTEMPTS_MAX = 20
-local AGAIN_MAX = 10
+local ATTEMPTS_MAX = 20     -- Of any kind: those that a broker could not send count as well
+local REPEATS_MAX = 5       -- Of a task that ends, and is put again each time
+local DEATHS_MAX = 5        -- Lives of workers that ended with the task in hand
 local GRANTS_MAX = 256      -- Of one key: as many as a holder keeps
 local DROPPED_MAX = 4096    -- Ended keys that a holder hears of when it greets, and for
 local DROPPED_MS = 24 * 3600 * 1000 -- how long: a stream of an ended key is cut by it
@@ -69,18 +70,46 @@ local function requeue(meta, task, event, text)
     enqueue(task, true)
 end
 
+-- A task that is tried again and again says why in its job, from the second time on, also
+-- while it is with a worker.
+local function trouble_set(task, count, most, text)
+    if count >= 2 then
+        task.trouble = 'tried ' .. count .. ' of ' .. most .. ' times: ' .. text
+        call('HSET', task_key(task.id), 'trouble', task.trouble)
+        R.stuck_set(task, task.trouble)
+    end
+end
+
 -- Offer a task that has ended once more, as a later attempt. One that ends each time is
--- given up. again {text, attempts}: why, and how many attempts there may be.
+-- given up. again {text, attempts}: why, and how many times it may be put.
 local function put_again(meta, task, again)
-    local most = num(again.attempts, AGAIN_MAX)
-    if num(task.attempt) >= most then
-        return false, again.text .. ' ' .. most .. ' times'
+    local most = num(again.attempts, REPEATS_MAX)
+    local count = num(task.repeats, 1)
+    if count >= most then
+        return false, 'tried ' .. most .. ' times: ' .. again.text
     end
     if R.can('task', task, 'repeat') then
         call('PERSIST', task_key(task.id))
+        call('HSET', task_key(task.id), 'repeats', count + 1)
         requeue(meta, task, 'repeat', again.text)
+        trouble_set(task, count, most, again.text)
     end
     return true
+end
+
+-- The life of the worker that had the task has ended with it, and the worker may have ended
+-- by the task: what ends worker after worker is given up by the next task_reap.
+local function worker_died(meta, task, text)
+    local count = num(task.deaths) + 1
+    call('HSET', task_key(task.id), 'deaths', count)
+    if count >= DEATHS_MAX then
+        call('HSET', task_key(task.id), 'poison', text)
+        call('ZREM', P .. 'silent', task.id)
+        call('ZADD', P .. 'leases', 0, task.id)
+        return
+    end
+    requeue(meta, task, 'return', text)
+    trouble_set(task, count, DEATHS_MAX, text)
 end
 
 -- Put a task; the same job, stage and subject is the same task and is put once, but with
@@ -184,6 +213,9 @@ serve('task_take', function(meta, body)
             call('ZADD', P .. 'leases', lease, id)
             call('SADD', P .. 'held:' .. meta.by, id)
             R.stuck_drop(task)
+            if set(task.trouble) then
+                R.stuck_set(task, task.trouble)
+            end
             if task.stage == 'write' then
                 R.lock_go(task.subject, body.nonce)
                 answer.last, answer.moment = last_audit()
@@ -313,7 +345,11 @@ serve('task_reap', function(meta, body)
     end
     for _, id in ipairs(due('leases', now())) do
         local task = R.task_load(id)
-        if not R.is('task', task, 'leased') then
+        if not R.is('task', task, 'in-hand') then
+            call('ZREM', P .. 'leases', id)
+        elseif set(task.poison) then
+            give_up(task, 'set aside after ' .. DEATHS_MAX .. ' attempts: ' .. task.poison)
+        elseif not R.is('task', task, 'leased') then
             call('ZREM', P .. 'leases', id)
         elseif single(task.service) then
             call('ZREM', P .. 'leases', id)
@@ -325,7 +361,7 @@ serve('task_reap', function(meta, body)
         elseif num(task.attempt) >= ATTEMPTS_MAX then
             give_up(task, ATTEMPTS_MAX .. ' attempts failed: no worker kept the lease')
         else
-            requeue(meta, task, 'return', 'the lease ran out')
+            worker_died(meta, task, 'the lease ran out: its worker was silent')
         end
     end
     local silent_s = num(body['silent-s'], 600)
@@ -349,7 +385,7 @@ end
 
 -- The caller's tasks that stand in its name: those in hand go on, the others are
 -- offered again, for it says itself that it does not run them.
-local function sort_tasks(meta, items, lease_ms)
+local function sort_tasks(meta, items, lease_ms, nonce)
     local hand, out = {}, {}
     for _, item in ipairs(items) do
         local task = R.task_load(item.task)
@@ -368,7 +404,12 @@ local function sort_tasks(meta, items, lease_ms)
         if not task or task.worker ~= meta.by then
             call('SREM', P .. 'held:' .. meta.by, id)
         elseif not hand[id] and R.is('task', task, 'in-hand') then
-            requeue(meta, task, 'return', 'its worker no longer has the task')
+            if set(task.nonce) and task.nonce ~= nonce then
+                worker_died(meta, task, meta.role .. ' ' .. meta.name
+                    .. ' ended with the task in hand')
+            else
+                requeue(meta, task, 'return', 'its worker no longer has the task')
+            end
         end
     end
     return out
@@ -464,7 +505,7 @@ serve('peer_hello', function(meta, body, items)
     heard('live', meta.by, now())
     heard('presence', peer, now())
     offer(meta.by, body.services, now(), true)
-    local out = sort_tasks(meta, items, body['lease-ms'])
+    local out = sort_tasks(meta, items, body['lease-ms'], body.nonce)
     audit(meta, 'peer.hello', { role = meta.role, name = meta.name })
     return { era = R.era() }, out
 end)

@@ -196,6 +196,48 @@ test_a_machine_that_starts_anew_is_prepared_and_armed_again(void **state)
     assert_string_equal(state_farm_item(farm, 0, "attempt"), "3");
 }
 
+// [6.25] P4 P6: a machine that refuses each GO, as one whose Redis is in foreign hands
+// does, is given up; until then its row says why it is prepared again.
+static void
+test_a_go_that_is_refused_each_time_is_given_up(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_arm(farm);
+    int rev = 4;
+    for (int i = 1; i <= 5; i++) {
+        char step[200];
+        OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+        assert_int_equal(state_farm_count(farm), 1);
+        snprintf(step, sizeof step,
+                 "job=" DEPLOY " rev=%d task=" WRITE " attempt=%d worker=a1 code=7",
+                 rev++, i);
+        OK("job_step", "", step,
+           "op=task task=" PREPARE " service=prepare@target/t1 stage=prepare subject=t1"
+           " again=yes text=newer_GO");
+        if (i == 5)
+            break;
+        OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
+        OK("job_show", "", "job=" DEPLOY, "");
+        char words[60] = "";
+        if (i > 1)
+            snprintf(words, sizeof words, "tried %d of 5 times: newer GO", i);
+        assert_string_equal(state_farm_target(farm, DEPLOY, 0, "stuck"), words);
+        snprintf(step, sizeof step,
+                 "job=" DEPLOY " rev=%d task=" PREPARE " attempt=%d worker=a1 code=0",
+                 rev++, i + 1);
+        OK("job_step", "", step,
+           "op=arm target=t1 task=" PREPARE " plan=q nonce=n1 key=" SECONDKEY
+           "|op=task task=" WRITE
+           " service=write@target/t1 stage=write subject=t1 from=" PREPARE
+           " again=yes b.plan=q b.nonce=n1");
+    }
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "failed");
+    assert_non_null(
+        strstr(state_farm_target(farm, DEPLOY, 0, "error"), "tried 5 times: newer GO"));
+    OK("lock_show", "", "target=t1", "");
+    assert_string_equal(state_farm_body(farm, "armed"), "yes");
+}
+
 // T18 [6.13]: the machine of a broken disk is held with the reason, and its armed lock
 // stays.
 static void
@@ -393,6 +435,7 @@ main(void)
         CASE(test_a_job_is_driven_at_its_ends_alone),
         CASE(test_an_armed_target_ends_with_its_first_boot),
         CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
+        CASE(test_a_go_that_is_refused_each_time_is_given_up),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),
         CASE(test_a_failed_target_is_held_with_the_reason),
         CASE(test_a_task_that_waits_for_space_says_so_in_its_rows),

@@ -244,6 +244,73 @@ test_a_task_of_one_machine_is_never_given_away_while_it_may_run(void **state)
     assert_int_equal(state_farm_count(farm), 1);
 }
 
+// The life of the worker that has the task ends with it; nonce: of the next life.
+static void
+s_end_life(state_farm_t *farm, int life)
+{
+    char take[100], hello[40];
+    snprintf(take, sizeof take, "service=commit@hq nonce=n%d n=1", life);
+    snprintf(hello, sizeof hello, "nonce=n%d", life + 1);
+    OK("task_take", "by=w1", take, "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", hello, "");
+}
+
+// [6.25] P4: a task that ends worker after worker is no loop without an end, and the job
+// says why it is tried again.
+static void
+test_a_task_that_ends_its_workers_is_set_aside(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n1", "");
+    s_end_life(farm, 1);
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "stuck"), "");
+    for (int life = 2; life < 5; life++) {
+        s_end_life(farm, life);
+        OK("job_show", "", "job=" UID1, "");
+        char words[100];
+        snprintf(words, sizeof words,
+                 "tried %d of 5 times: imager i ended with the task in hand", life);
+        assert_string_equal(state_farm_body(farm, "stuck"), words);
+    }
+    OK("task_take", "by=w2", "service=commit@hq nonce=m1 n=1", "");
+    OK("job_show", "", "job=" UID1, "");
+    assert_non_null(strstr(state_farm_body(farm, "stuck"), "tried 4 of 5 times"));
+    OK("task_return", "by=w2", "task=" UID2 " attempt=5", "");
+    OK("task_reap", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    s_end_life(farm, 5);
+    OK("task_take", "by=w1", "service=commit@hq nonce=n6 n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("task_reap", "", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(
+        state_farm_item(farm, 0, "text"),
+        "set aside after 5 attempts: imager i ended with the task in hand");
+    OK("job_step", "",
+       "job=" UID1 " rev=2 task=" UID2 " attempt=6 worker=w1 code=13 text=aside",
+       "op=job event=fail code=13 text=aside");
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "failed");
+}
+
+// [6.25]: what a broker or a cut did is not counted: the life is the same.
+static void
+test_a_life_that_lost_a_task_does_not_count(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_capture(farm);
+    for (int i = 0; i < 8; i++) {
+        OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n1", "");
+        OK("task_take", "by=w1", "service=commit@hq nonce=n1 n=1", "");
+        assert_int_equal(state_farm_count(farm), 1);
+    }
+    OK("job_show", "", "job=" UID1, "");
+    assert_string_equal(state_farm_body(farm, "stuck"), "");
+}
+
 // [1.68] P4: a broker that still takes tasks for a peer which has greeted anew gets none.
 static void
 test_a_task_is_taken_for_the_last_greeting_alone(void **state)
@@ -356,6 +423,8 @@ main(void)
         CASE(test_an_attempt_has_so_many_phases),
         CASE(test_a_task_of_one_machine_is_never_given_away_while_it_may_run),
         CASE(test_a_task_is_taken_for_the_last_greeting_alone),
+        CASE(test_a_task_that_ends_its_workers_is_set_aside),
+        CASE(test_a_life_that_lost_a_task_does_not_count),
         CASE(test_a_scan_tells_what_is_due),
         CASE(test_a_task_without_a_worker_is_shown_as_stuck),
         CASE(test_holders_are_told_to_those_with_a_reason),

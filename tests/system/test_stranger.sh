@@ -202,14 +202,16 @@ ramet job show "$job" --json | jq -r '.targets[0]["signed-by"]' | grep -q "order
   fail "the job does not say who signed"
 [ "$(ramet target show n1 --json | jq -r .release)" = "$(release new)" ] || fail "the record does not say which release the machine runs"
 
-# A GO with a lower token than the machine has seen, for what it has prepared and what is signed well.
+# A GO with a lower token than the machine has seen, for what it has prepared and what is signed well. It is
+# prepared again five times and no more ([6.25]), and the job says why.
 hold new
 for key in "$task" ramet:lock:n1 "ramet:job:$uid:t:n1"; do redis hset "$key" epoch 1 >/dev/null; done
 let_go
 has_seen() { grep -q "the target has seen a newer GO" "$farm/run/target-n1.log"; }
 wait_for 60 "the refusal of the lower token" has_seen
-ramet job cancel "$job" >/dev/null
 expect 2 ramet job wait "$job" --timeout 60s
+ramet job show "$job" --json | jq -r '.targets[0].error' | grep -q "tried 5 times: the target has seen a newer GO" ||
+  fail "the job does not say why it was given up: $(ramet job show "$job")"
 [ "$(sha256sum <"$farm/n1.disk")" = "$before" ] || fail "bytes were written by a lower token"
 ramet lock break n1 --force --reason "its writer wrote nothing"
 ramet target unhold n1
