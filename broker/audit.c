@@ -9,6 +9,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_json.h"
 #include "base/rmt_log.h"
+#include "broker/aside.h"
 #include "broker/audit_file.h"
 
 #define FILE_SIZE_MAX ((uint64_t) 16 << 20) // Then the next file begins
@@ -17,6 +18,10 @@
 
 struct rmt_audit {
     rmt_broker_t *broker;
+    rmt_aside_t *aside; // Writes: while it does, the loop leaves what follows alone
+    rmt_msg_t *reply;   // What it writes
+    rmt_error_t wrong;  // Why it could not
+    uint32_t era;       // Of the marks
     rmt_audit_file_t *file;
     rmt_sign_key_t key;
     char key_text[RMT_SIGN_PUBLIC_TEXT_SIZE];
@@ -25,7 +30,7 @@ struct rmt_audit {
     uint64_t signed_n; // The last line, if it is a mark of this life
     bool is_open;
     bool is_begun; // This life of the broker has written its first mark
-    bool is_busy;  // A call is under way
+    bool is_busy;  // A call is under way, or lines are written
     bool is_dirty; // Redis has not heard how far the file has come
     char cut[24];  // The line of which a mark says that it is gone
     rmt_error_t fault;
@@ -38,6 +43,7 @@ rmt_audit_new(rmt_broker_t *broker)
     const char *folder = broker->settings->audit_folder;
     rmt_auto_str beside = rmt_text("%s.audit", broker->settings->state_file);
     self->broker = broker;
+    self->aside = rmt_aside_new();
     self->file = rmt_audit_file_new(folder && *folder ? folder : beside);
     return self;
 }
@@ -48,6 +54,8 @@ rmt_audit_destroy(rmt_audit_t **self_p)
     rmt_audit_t *self = *self_p;
     if (!self)
         return;
+    rmt_aside_destroy(&self->aside); // First: it may be writing
+    rmt_msg_destroy(&self->reply);
     rmt_audit_file_destroy(&self->file);
     rmt_sign_key_wipe(&self->key);
     free(self);
@@ -153,7 +161,7 @@ s_put_mark(const rmt_audit_t *self, batch_t *batch, const char *word, const char
     rmt_record_set(record, "id", batch->at.id);
     rmt_record_set(record, "moment", batch->at.moment);
     rmt_broker_tell_name(self->broker, record);
-    rmt_record_set_u64(record, "era", self->broker->era);
+    rmt_record_set_u64(record, "era", self->era);
     rmt_record_set(record, "time", rmt_clock_text(rmt_clock_wall_ms(), clock));
     if (*text)
         rmt_record_set(record, "text", text);
@@ -297,33 +305,52 @@ s_write_entries(rmt_audit_t *self, const rmt_msg_t *reply, rmt_error_t *error)
 
 static void s_ask(rmt_audit_t *self);
 
+// A slow disk takes seconds for this, and the loop has beats to hear meanwhile.
+static void
+s_write_reply(void *context)
+{
+    rmt_audit_t *self = context;
+    const rmt_msg_t *reply = self->reply;
+    const char *cut = rmt_record_text(reply->body, "cut", "");
+    self->cut[0] = '\0'; // Redis has heard of it
+    self->wrong = (rmt_error_t){0};
+    const int rc = *cut ? s_mark_cut(self, cut, &self->wrong)
+                        : s_write_entries(self, reply, &self->wrong);
+    rmt_error_t again = {0};
+    if (rc == -1 && self->wrong.code == RMT_E_CORRUPT && s_open(self, &again) == -1)
+        self->wrong = again;
+}
+
+static void
+s_on_written(void *context)
+{
+    rmt_audit_t *self = context;
+    self->is_busy = false;
+    rmt_msg_destroy(&self->reply);
+    if (self->wrong.code != RMT_E_OK) {
+        s_fail(self, &self->wrong);
+        return;
+    }
+    self->is_dirty = self->is_dirty || *rmt_audit_fault(self); // Redis hears its end
+    self->fault = (rmt_error_t){0};
+    if (self->is_dirty)
+        s_ask(self);
+}
+
 static void
 s_on_export(void *context, rmt_msg_t *reply)
 {
     rmt_audit_t *self = context;
-    rmt_error_t error = {0};
-    self->is_busy = false;
     if (reply->code != RMT_E_OK) {
+        self->is_busy = false;
         self->is_dirty = true; // The next tick asks again
         return;
     }
-    const char *cut = rmt_record_text(reply->body, "cut", "");
-    self->cut[0] = '\0'; // Redis has heard of it
-    const int rc =
-        *cut ? s_mark_cut(self, cut, &error) : s_write_entries(self, reply, &error);
-    if (rc == 0) {
-        self->is_dirty = self->is_dirty || *rmt_audit_fault(self); // Redis hears its end
-        self->fault = (rmt_error_t){0};
-        if (self->is_dirty)
-            s_ask(self);
-        return;
-    }
-    if (error.code == RMT_E_CORRUPT) {
-        rmt_error_t again = {0};
-        if (s_open(self, &again) == -1)
-            error = again;
-    }
-    s_fail(self, &error);
+    self->reply = rmt_msg_new(RMT_MSG_REPLY);
+    self->reply->body = rmt_record_dup(reply->body);
+    self->reply->items = reply->items ? rmt_records_dup(reply->items) : rmt_records_new();
+    self->era = self->broker->era;
+    rmt_aside_begin(self->aside, s_write_reply, s_on_written, self);
 }
 
 // How far the file has come, and what follows?
@@ -350,6 +377,7 @@ rmt_audit_tick(rmt_audit_t *self, const char *newest)
     rmt_error_t error = {0};
     if (self->is_busy)
         return;
+    self->era = self->broker->era;
     if (!self->is_open && s_open(self, &error) == -1) {
         s_fail(self, &error);
         return;
@@ -363,9 +391,23 @@ rmt_audit_tick(rmt_audit_t *self, const char *newest)
 }
 
 void
+rmt_audit_handle(rmt_audit_t *self)
+{
+    rmt_aside_handle(self->aside);
+}
+
+int
+rmt_audit_fd(const rmt_audit_t *self)
+{
+    return rmt_aside_fd(self->aside);
+}
+
+void
 rmt_audit_stop(rmt_audit_t *self)
 {
     rmt_error_t error = {0};
+    rmt_aside_wait(self->aside);
+    self->era = self->broker->era;
     if (s_sign(self, "stop", &error) == -1)
         s_fail(self, &error);
 }
@@ -400,7 +442,10 @@ rmt_audit_page(rmt_audit_t *self, const char *cursor, rmt_msg_t *reply,
                rmt_error_t *error)
 {
     assert(self && cursor && reply && error);
+    if (!*cursor && self->reply)
+        return rmt_fail(error, RMT_E_BUSY, "the audit is being written; ask again");
     rmt_audit_place_t place = {0}, end = {0};
+    self->era = self->broker->era;
     const int rc = *cursor ? s_read_cursor(cursor, &place, &end, error)
                            : s_begin_page(self, &end, error);
     size_t used = 0;

@@ -15,7 +15,12 @@ void rmt_audit_destroy(rmt_audit_t **self_p);
 // known. Cheap when there is nothing new.
 void rmt_audit_tick(rmt_audit_t *self, const char *newest);
 
-// The broker ends: sign what was written.
+// Lines are written beside the loop: readable when that has ended, and then to be called.
+// Never blocks.
+int rmt_audit_fd(const rmt_audit_t *self);
+void rmt_audit_handle(rmt_audit_t *self);
+
+// The broker ends: sign what was written. Waits for the disk.
 void rmt_audit_stop(rmt_audit_t *self);
 
 // Why nothing can be written, or "".
@@ -23,6 +28,6 @@ const char *rmt_audit_fault(const rmt_audit_t *self);
 
 // One page of all files, from the first line on, into a reply: body {key, content} and
 // the cursor of the next page, "" at the end. The first page has the files signed first.
-// 0, or -1: USAGE for a cursor of others, IO, NO_SPACE.
+// 0, or -1: BUSY while lines are written, USAGE for a cursor of others, IO, NO_SPACE.
 int rmt_audit_page(rmt_audit_t *self, const char *cursor, rmt_msg_t *reply,
                    rmt_error_t *error);

@@ -387,6 +387,7 @@ rmt_broker_turn(rmt_broker_t *self)
     rmt_worker_port_handle(self, RMT_PORT_WORKERS);
     rmt_console_port_handle(self);
     rmt_events_port_handle(self);
+    rmt_audit_handle(self->audit_files);
     return s_tick(self);
 }
 
@@ -396,11 +397,13 @@ rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
     enum {
         ITEM_SIGNAL,
         ITEM_STATE,
+        ITEM_AUDIT,
         ITEM_PORTS,
         ITEM_COUNT = ITEM_PORTS + RMT_PORT_EVENTS + 1
     };
     zmq_pollitem_t items[ITEM_COUNT] = {
         [ITEM_SIGNAL] = {NULL, signals, ZMQ_POLLIN, 0},
+        [ITEM_AUDIT] = {NULL, rmt_audit_fd(self->audit_files), ZMQ_POLLIN, 0},
         [ITEM_STATE] = {zsock_resolve(rmt_state_socket(self->state)), 0, ZMQ_POLLIN, 0},
     };
     for (int i = 0; i <= RMT_PORT_EVENTS; i++)

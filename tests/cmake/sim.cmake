@@ -34,7 +34,7 @@ foreach(function rmt_clock_ms rmt_clock_wall_ms rmt_random_bytes rmt_io_load rmt
         rmt_key_new rmt_inventory_own_identity
         rmt_audit_file_new rmt_audit_file_destroy rmt_audit_file_open rmt_audit_file_key
         rmt_audit_file_size rmt_audit_file_begun_ms rmt_audit_file_next rmt_audit_file_append
-        zsock_destroy_checked)
+        rmt_aside_begin         zsock_destroy_checked)
     target_link_options(ramet-sim PRIVATE -Wl,--wrap=${function})
 endforeach()
 set_target_properties(ramet-sim PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")

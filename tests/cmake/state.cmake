@@ -7,6 +7,10 @@ add_library(shift_clock MODULE tools/shift_clock.c)
 target_compile_definitions(shift_clock PRIVATE _GNU_SOURCE)
 target_compile_options(shift_clock PRIVATE -Wall -Wextra -Werror)
 set_target_properties(shift_clock PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
+# The same for a disk that is slow.
+add_library(slow_sync MODULE tools/slow_sync.c)
+target_compile_options(slow_sync PRIVATE -Wall -Wextra -Werror)
+set_target_properties(slow_sync PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
 
 foreach(noun audit records keys tasks store deploy retry radius steps stuck doctor clock trust brokers)
     ramet_test(integration state_${noun}

@@ -2,11 +2,11 @@
 # In tests and scripts time passes by helpers alone, so that each wait has a limit and each pause its
 # reason: tests/tools/rmt_wait.h in C, within, wait_for and pause of ops/lib/common.sh in scripts.
 # A script that runs elsewhere defines such helpers in one line. Not looked at: what GRUB and iPXE
-# are told, and sleep as a word of another command.
+# are told, and sleep as a word of another command. tests/tools/slow_sync.c plays a slow disk.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 c=$(grep -rnE --include='*.[ch]' '\b((clock_)?nano|u|zclock_)?sleep *\(|\bpoll *\(NULL' tests |
-  grep -v '^tests/tools/rmt_wait\.h:')
+  grep -vE '^tests/tools/(rmt_wait\.h|slow_sync\.c):')
 mapfile -t scripts < <({ grep -rIlE -m 1 --exclude-dir=corpus '^#!/bin/(ba)?sh' ops tests
   find ops tests -name '*.sh'; } | sort -u)
 shell=$(awk '

@@ -7,6 +7,7 @@
 #include <czmq.h>
 #include "base/rmt_error.h"
 #include "base/rmt_guarded.h"
+#include "broker/aside.h"
 #include "broker/audit_file.h"
 #include "crypto/rmt_key.h"
 
@@ -43,3 +44,6 @@ int64_t __wrap_rmt_audit_file_begun_ms(const rmt_audit_file_t *self);
 int __wrap_rmt_audit_file_next(rmt_audit_file_t *self, uint64_t n, rmt_error_t *error);
 int __wrap_rmt_audit_file_append(rmt_audit_file_t *self, const char *lines, size_t size,
                                  rmt_error_t *error);
+// The simulation has one thread.
+void __wrap_rmt_aside_begin(rmt_aside_t *self, rmt_aside_fn *work, rmt_aside_fn *done,
+                            void *context);
