@@ -54,8 +54,8 @@ rmt_fail(rmt_error_t *error, rmt_code_t code, const char *format, ...)
     return -1;
 }
 
-static rmt_code_t
-s_code_of_errno(int number)
+rmt_code_t
+rmt_code_of_errno(int number)
 {
     switch (number) {
     case ENOENT:
@@ -81,7 +81,7 @@ rmt_fail_errno(rmt_error_t *error, const char *format, ...)
     const int number = errno;
     va_list arguments;
     va_start(arguments, format);
-    s_format(error, s_code_of_errno(number), format, arguments);
+    s_format(error, rmt_code_of_errno(number), format, arguments);
     va_end(arguments);
     const size_t used = strlen(error->text);
     snprintf(error->text + used, sizeof error->text - used, ": %s", strerror(number));

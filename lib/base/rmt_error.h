@@ -52,6 +52,8 @@ int rmt_fail(rmt_error_t *error, rmt_code_t code, const char *format, ...)
 // read-only disk gives (EIO, EREMOTEIO, EUCLEAN, EROFS), else IO.
 int rmt_fail_errno(rmt_error_t *error, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+// The code alone.
+rmt_code_t rmt_code_of_errno(int number);
 
 // Put "context: " before the text of an error that is already set, and keep
 // its code. Returns -1 always.

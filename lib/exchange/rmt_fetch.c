@@ -251,6 +251,15 @@ s_unask(s_call_t *call, const rmt_msg_t *msg, s_mark_t mark)
     }
 }
 
+// What a holder says of its disk says nothing of a disk of this computer, for which its
+// machine would be held.
+static rmt_code_t
+s_code(const rmt_msg_t *msg)
+{
+    const rmt_code_t code = rmt_code_from(msg->code);
+    return code == RMT_E_DISK ? RMT_E_IO : code;
+}
+
 static int
 s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t *error)
 {
@@ -259,15 +268,14 @@ s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_
         return s_on_chunk(self, call, msg, error);
     if (msg->kind == RMT_MSG_ABSENT) {
         s_unask(call, msg, FAILED);
-        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s",
-                 rmt_link_name(self->link),
+        rmt_fail(&call->why, s_code(msg), "%s: %s", rmt_link_name(self->link),
                  msg->text ? msg->text : "the store lacks the chunk");
     } else if (msg->kind == RMT_MSG_LATER) {
         s_unask(call, msg, WAITS);
         call->pause_ms = rmt_clock_ms() + (msg->beat_ms < 5000 ? msg->beat_ms : 5000);
     } else if (msg->kind == RMT_MSG_REFUSED) {
-        rmt_fail(&call->why, rmt_code_from(msg->code), "%s: %s",
-                 rmt_link_name(self->link), msg->text ? msg->text : "refused");
+        rmt_fail(&call->why, s_code(msg), "%s: %s", rmt_link_name(self->link),
+                 msg->text ? msg->text : "refused");
         return -1;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include "base/rmt_clock.h"
 #include "exchange/rmt_credit.h"
 #include "exchange/rmt_serve_state.h"
+#include "machine/rmt_inventory.h"
 
 #define WISHED_MAX 8192 // Ids that wait for one caller
 #define LATER_MS 200
@@ -80,9 +81,10 @@ s_end_wish(rmt_caller_t *caller, rmt_wish_t *wish)
 
 static void
 s_refuse_rest(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish,
-              const rmt_error_t *why)
+              rmt_error_t *why)
 {
     const size_t count = wish->count - wish->next;
+    (void) rmt_inventory_name_disk(self->root, why);
     if (why->code == RMT_E_NOT_ALLOWED) {
         self->stats.refused += count;
         rmt_serve_tell(self, "fetch.refused", caller->user, why->text);
@@ -184,6 +186,7 @@ s_hold_chunk(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish)
         self->stats.damaged++;
         rmt_serve_tell(self, "chunk.damaged", caller->user, error.text);
     }
+    (void) rmt_inventory_name_disk(self->root, &error);
     s_say_absent(caller, id.bytes, 1, &error);
 }
 

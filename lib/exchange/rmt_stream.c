@@ -41,10 +41,7 @@ static void
 s_fail(s_state_t *self, zsock_t *pipe, rmt_error_t *error)
 {
     rmt_store_rollback(self->store);
-    if (error->code == RMT_E_DISK) {
-        rmt_auto_str disk = rmt_inventory_disk_under(rmt_store_root(self->store));
-        (void) rmt_wrap(error, "%s fails", disk);
-    }
+    (void) rmt_inventory_name_disk(rmt_store_root(self->store), error);
     self->failed = true;
     rmt_msg_t *msg = rmt_msg_new(RMT_MSG_REFUSED);
     msg->code = error->code;

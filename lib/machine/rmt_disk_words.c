@@ -60,3 +60,12 @@ rmt_inventory_disk_under(const char *path)
     }
     return rmt_text("disk %s", name);
 }
+
+int
+rmt_inventory_name_disk(const char *path, rmt_error_t *error)
+{
+    if (error->code != RMT_E_DISK)
+        return -1;
+    rmt_auto_str disk = rmt_inventory_disk_under(path);
+    return rmt_wrap(error, "%s fails", disk);
+}

@@ -22,9 +22,10 @@ s_close(rmt_capture_item_t *self)
 }
 
 static void
-s_unreadable(rmt_capture_item_t *self, const char *reason)
+s_unreadable(rmt_capture_item_t *self, rmt_code_t why, const char *reason)
 {
     self->is_unreadable = true;
+    self->why = why;
     snprintf(self->reason, sizeof self->reason, "%.150s", reason);
     s_close(self);
 }
@@ -58,7 +59,7 @@ rmt_capture_item_new(const rmt_walk_item_t *found)
     self->entry.path_size = found->path_size;
     rmt_meta_from_status(&self->entry, &self->status);
     if (found->failed)
-        s_unreadable(self, strerror(found->failed));
+        s_unreadable(self, rmt_code_of_errno(found->failed), strerror(found->failed));
     return self;
 }
 
@@ -115,7 +116,7 @@ s_read_attributes(rmt_capture_item_t *self, int fd)
     rmt_meta_from_status(entry, &self->status);
     if (rmt_meta_read(self->meta, fd, entry, &error) == 0)
         return true;
-    s_unreadable(self, error.text);
+    s_unreadable(self, error.code, error.text);
     return false;
 }
 
@@ -125,7 +126,7 @@ s_read_runs(rmt_capture_item_t *self)
     rmt_error_t error = {0};
     if (rmt_extents_read(&self->runs, &self->reserved, self->fd, &self->status, &error) ==
         -1)
-        s_unreadable(self, error.text);
+        s_unreadable(self, error.code, error.text);
     self->data_size = rmt_extents_size(&self->runs);
     self->reader = (rmt_runs_t){.items = self->runs.items, .count = self->runs.count};
 }
@@ -171,7 +172,7 @@ s_open_contents(rmt_capture_item_t *self)
         if (errno == ENOENT)
             self->is_vanished = true;
         else
-            s_unreadable(self, s_why(self, errno));
+            s_unreadable(self, rmt_code_of_errno(errno), s_why(self, errno));
         return;
     }
     s_leave_group(self);
@@ -191,7 +192,7 @@ s_look_at(rmt_capture_item_t *self)
         if (errno == ENOENT)
             self->is_vanished = true;
         else
-            s_unreadable(self, strerror(errno));
+            s_unreadable(self, rmt_code_of_errno(errno), strerror(errno));
         return;
     }
     const bool same_type = (status.st_mode & S_IFMT) == (self->status.st_mode & S_IFMT);
@@ -233,7 +234,7 @@ rmt_capture_item_read(rmt_capture_item_t *self, uint64_t position, void *data,
         rmt_runs_pread(&self->reader, self->fd, position, data, size, &error);
     if (done >= 0)
         return (size_t) done;
-    s_unreadable(self, error.text);
+    s_unreadable(self, error.code, error.text);
     return 0;
 }
 
@@ -271,7 +272,7 @@ rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
 {
     struct stat status;
     if (fstat(self->fd, &status) == -1) {
-        s_unreadable(self, strerror(errno));
+        s_unreadable(self, rmt_code_of_errno(errno), strerror(errno));
         return false;
     }
     const bool is_short = position < self->data_size;
@@ -287,7 +288,7 @@ rmt_capture_item_again(rmt_capture_item_t *self, uint64_t position)
     if (++self->attempts < RMT_CAPTURE_ITEM_ATTEMPTS) {
         s_pause(self);
         if (fstat(self->fd, &self->status) == -1) {
-            s_unreadable(self, strerror(errno));
+            s_unreadable(self, rmt_code_of_errno(errno), strerror(errno));
             return false;
         }
         rmt_stable_read_begin(&self->steady, self->fd, &self->status);

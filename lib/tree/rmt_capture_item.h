@@ -28,6 +28,7 @@ typedef struct {
     bool is_unreadable;
     bool is_fuzzy;
     char reason[160];      // Why it is unreadable
+    rmt_code_t why;        // The same: DISK where the disk fails
     rmt_hard_link_t *link; // Its hard-link group, or NULL
     bool is_first;         // The member that carries the contents
     int fd;                // While contents are read; else -1

@@ -30,10 +30,11 @@ typedef struct {
 } s_compare_t;
 
 static void
-s_find(s_compare_t *self, const char *path, const char *what, const char *text)
+s_find(s_compare_t *self, const char *path, const char *what, const char *text,
+       rmt_code_t why)
 {
     self->report.differences++;
-    const rmt_compare_finding_t finding = {path, what, text};
+    const rmt_compare_finding_t finding = {path, what, text, why};
     self->options->finding_fn(self->options->context, &finding);
 }
 
@@ -48,7 +49,7 @@ s_findf(s_compare_t *self, const char *what, const char *format, ...)
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    s_find(self, rmt_compare_side_entry(self->expected)->path, what, text);
+    s_find(self, rmt_compare_side_entry(self->expected)->path, what, text, RMT_E_OK);
 }
 
 // ---- Contents, in other threads
@@ -82,7 +83,7 @@ s_collect(s_compare_t *self, size_t leave)
         }
         rmt_contents_t *contents = (rmt_contents_t *) chore;
         if (contents->is_different)
-            s_find(self, contents->path, "content", contents->text);
+            s_find(self, contents->path, "content", contents->text, contents->why);
         self->report.size += contents->size;
         self->in_flight--;
         rmt_queue_release(self->queue, chore);
@@ -235,11 +236,12 @@ s_compare_pair(s_compare_t *self)
                 b->mode & S_IFMT);
         return;
     }
-    const char *trouble = rmt_compare_side_trouble(self->expected);
+    rmt_code_t why = RMT_E_OK;
+    const char *trouble = rmt_compare_side_trouble(self->expected, &why);
     if (!trouble)
-        trouble = rmt_compare_side_trouble(self->found);
+        trouble = rmt_compare_side_trouble(self->found, &why);
     if (trouble) {
-        s_findf(self, "unreadable", "%s", trouble);
+        s_find(self, a->path, "unreadable", trouble, why);
         return;
     }
     const char *a_first = rmt_compare_side_first_name(self->expected);
@@ -268,9 +270,9 @@ s_step(s_compare_t *self, bool *more_out, rmt_error_t *error)
         : !b ? -1
              : rmt_path_compare(a->path, a->path_size, b->path, b->path_size);
     if (order < 0)
-        s_find(self, a->path, "missing", "was not found");
+        s_find(self, a->path, "missing", "was not found", RMT_E_OK);
     else if (order > 0)
-        s_find(self, b->path, "extra", "was not expected");
+        s_find(self, b->path, "extra", "was not expected", RMT_E_OK);
     else
         s_compare_pair(self);
     self->report.entries += order <= 0;

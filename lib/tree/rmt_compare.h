@@ -30,6 +30,7 @@ typedef struct {
     // device flags project unreadable
     const char *what;
     const char *text; // For a person, what was expected and what was found
+    rmt_code_t why;   // OK, or why it could not be read: DISK where the disk fails
 } rmt_compare_finding_t;
 
 typedef struct {

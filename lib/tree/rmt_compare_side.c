@@ -135,8 +135,10 @@ rmt_compare_side_take_fd(rmt_compare_side_t *self)
 }
 
 const char *
-rmt_compare_side_trouble(const rmt_compare_side_t *self)
+rmt_compare_side_trouble(const rmt_compare_side_t *self, rmt_code_t *why_out)
 {
+    if (self->item && self->item->is_unreadable)
+        *why_out = self->item->why;
     return self->item && self->item->is_unreadable ? self->item->reason : NULL;
 }
 

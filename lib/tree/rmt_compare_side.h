@@ -25,7 +25,7 @@ bool rmt_compare_side_has_attributes(const rmt_compare_side_t *self);
 // The open file of a tree; Caller owns it then. -1 for all else.
 int rmt_compare_side_take_fd(rmt_compare_side_t *self);
 // Why a tree could not read it, or NULL.
-const char *rmt_compare_side_trouble(const rmt_compare_side_t *self);
+const char *rmt_compare_side_trouble(const rmt_compare_side_t *self, rmt_code_t *why_out);
 // Data runs of a regular file, and its reserved runs. Caller frees.
 rmt_extents_t rmt_compare_side_runs(const rmt_compare_side_t *self);
 rmt_extents_t rmt_compare_side_reserved(const rmt_compare_side_t *self);

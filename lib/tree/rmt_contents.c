@@ -54,6 +54,7 @@ s_read(rmt_contents_t *self, rmt_runs_t *runs, int fd, uint64_t position, void *
     const ssize_t done = rmt_runs_pread(runs, fd, position, data, size, &error);
     if (done == (ssize_t) size)
         return true;
+    self->why = error.code;
     s_differ(self, done == -1 ? error.text : "ends early", position);
     return false;
 }

@@ -21,6 +21,7 @@ typedef struct {
     rmt_extents_t expected, found; // Data runs
     bool is_different;
     char text[160]; // How
+    rmt_code_t why; // OK: it was read; or why it could not be
     uint64_t size;  // Bytes compared
 } rmt_contents_t;
 

@@ -3,7 +3,7 @@ ramet_test(unit agent NEEDS ramet::agent ramet::disk_tools ramet::wire ramet::ba
 ramet_test(unit fstab NEEDS ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit gate NEEDS ramet::agent ramet::base TIMEOUT 20)
 target_link_options(test_unit_gate PRIVATE -Wl,--wrap=zmq_curve_keypair)
-ramet_test(integration diskw SOURCES integration/writer_process.c NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::disk ramet::base TIMEOUT 120)
+ramet_test(integration diskw SOURCES integration/diskw_look.c integration/writer_process.c NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::disk ramet::base TIMEOUT 120)
 ramet_test(integration health NEEDS ramet::agent ramet::base TIMEOUT 30)
 ramet_test(integration prepare SOURCES tools/refuse.c NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 30)
 ramet_test(integration disk_check SOURCES tools/machine_tree.c NEEDS ramet::diskw ramet::disk ramet::machine ramet::match ramet::facts ramet::base TIMEOUT 30)

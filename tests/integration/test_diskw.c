@@ -1,30 +1,26 @@
 // ramet-diskw as its agent drives it: real pipes, a real disk file behind a real loop
 // device. Needs root.
+#include "integration/diskw_look.h"
 #include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 
 #include "agent/source/default_layout.h"
 #include "base/rmt_auto.h"
-#include "disk/rmt_blockdev.h"
 #include "tree/rmt_capture.h"
-#include "tree/rmt_compare.h"
-#include "disk/rmt_disk.h"
-#include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
 #include "store/rmt_store.h"
-#include "agent/disk_tools/scratch.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
 #define DISK_BYTES ((off_t) 300 * 1024 * 1024)
+#define READABLE_BYTES 1300000 // Tables and superblock; no more
 
 typedef struct {
     char *folder, *tree, *disk;
@@ -246,19 +242,35 @@ s_read_and_send(void *context, const rmt_id_t *id, void *plain_out, size_t *size
 }
 
 static void
-s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
+s_begin_verify(bench_t *self)
+{
+    rmt_error_t error = {0};
+    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error));
+    s_send_volume(self, RMT_PIPE_VERIFY);
+    RMT_OK(rmt_pipe_flush(self->pipe, &error));
+}
+
+// A writer that has failed takes no more; then its answer is all that counts.
+static void
+s_send_manifest(bench_t *self, const rmt_id_t *root, bool damage)
 {
     rmt_error_t error = {0};
     sender_t sender = {self, damage};
-    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_SETTLE, NULL, 0, &error));
-    s_send_volume(self, RMT_PIPE_VERIFY);
     rmt_auto(rmt_manifest_reader) reader =
         rmt_manifest_reader_new(root, s_read_and_send, &sender, &error);
     RMT_OK(reader);
     rmt_entry_t entry;
     while (rmt_manifest_reader_next(reader, &entry, &error) == 1)
         continue;
-    RMT_OK(rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error));
+    (void) rmt_pipe_send(self->pipe, RMT_PIPE_VOLUME_END, NULL, 0, &error);
+    (void) rmt_pipe_flush(self->pipe, &error);
+}
+
+static void
+s_send_verify(bench_t *self, const rmt_id_t *root, bool damage)
+{
+    s_begin_verify(self);
+    s_send_manifest(self, root, damage);
 }
 
 static void
@@ -314,72 +326,6 @@ s_is_attached(const bench_t *self)
     return found;
 }
 
-// ---- What is on the disk then
-
-typedef struct {
-    size_t differences; // But those of the first boot's own files
-    char last[200];
-} findings_t;
-
-static void
-s_find(void *context, const rmt_compare_finding_t *finding)
-{
-    findings_t *self = context;
-    const bool is_own = strncmp(finding->path, "usr", 3) == 0 ||
-                        strncmp(finding->path, "etc/systemd", 11) == 0 ||
-                        strcmp(finding->path, "lost+found") == 0 ||
-                        (strcmp(finding->what, "mtime") == 0 &&
-                         (!*finding->path || strcmp(finding->path, "etc") == 0));
-    self->differences += !is_own;
-    if (!is_own)
-        snprintf(self->last, sizeof self->last, "%.100s: %s", finding->path,
-                 finding->what);
-}
-
-static void
-s_compare(const bench_t *self, const char *folder)
-{
-    rmt_error_t error = {0};
-    rmt_auto_fd tree = open(self->tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    rmt_auto_fd disk = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const rmt_compare_input_t expected = {.tree_fd = tree};
-    const rmt_compare_input_t found = {.tree_fd = disk};
-    findings_t findings = {0};
-    const rmt_compare_options_t options = {.finding_fn = s_find, .context = &findings};
-    rmt_compare_report_t report;
-    RMT_OK(rmt_compare_run(&expected, &found, &options, &report, &error));
-    assert_string_equal(findings.last, "");
-    assert_int_equal(findings.differences, 0);
-    struct stat status;
-    assert_int_equal(fstatat(disk, "usr/lib/ramet/firstboot/key", &status, 0), 0);
-    assert_int_equal(status.st_mode & 07777, 0600);
-    assert_int_equal(fstatat(disk, "usr/lib/ramet/scripts/01-hello", &status, 0), 0);
-    assert_int_equal(
-        fstatat(disk, "etc/systemd/system/ramet-firstboot.service", &status, 0), 0);
-}
-
-static void
-s_look_at_disk(const bench_t *self)
-{
-    rmt_error_t error = {0};
-    rmt_auto(rmt_layout) table = rmt_disk_read(self->disk, "system", &error);
-    RMT_OK(table);
-    const rmt_layout_partition_t *partition = &table->partitions[0];
-    assert_int_equal(strcasecmp(partition->guid, self->layout->partitions[0].guid), 0);
-    rmt_auto(rmt_scratch) scratch = rmt_scratch_new(&error);
-    RMT_OK(scratch);
-    rmt_auto_str folder = rmt_scratch_folder(scratch, "disk", &error);
-    rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(
-        self->disk, RMT_BLOCKDEV_READ_ONLY, 512, rmt_scratch_path(scratch), &error);
-    RMT_OK(disk);
-    rmt_auto_str device =
-        rmt_blockdev_partition(disk, 1, partition->start, partition->size, &error);
-    assert_non_null(device);
-    RMT_OK(rmt_fs_mount(RMT_FS_EXT4, NULL, device, folder, true, &error));
-    s_compare(self, folder);
-    RMT_OK(rmt_fs_unmount(folder, &error));
-}
-
 // ---- Cases
 
 // P9 M22: the disk is read back, and compared by other means.
@@ -403,7 +349,7 @@ test_disk_holds_the_tree_it_was_given(void **state)
     // It answers only after it has let go.
     assert_false(s_is_attached(self));
     assert_int_equal(s_reap(self), 0);
-    s_look_at_disk(self);
+    diskw_look(self->disk, self->tree, self->layout);
 }
 
 // P9: the write itself had no error.
@@ -516,6 +462,21 @@ test_another_file_than_prepared_is_not_touched(void **state)
     assert_int_equal(status.st_blocks, 0);
 }
 
+static void
+s_wait_for_phase(bench_t *self, const char *phase)
+{
+    rmt_error_t error = {0};
+    for (;;) {
+        rmt_frame_t frame;
+        assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);
+        rmt_auto(rmt_record) record = rmt_pipe_record(&frame, &error);
+        assert_int_equal(frame.kind, RMT_PIPE_PROGRESS);
+        if (strcmp(rmt_record_text(record, "phase", ""), phase) == 0)
+            break;
+    }
+    assert_true(s_is_attached(self));
+}
+
 // Wait until it writes, so that there is something to let go of.
 static void
 s_wait_for_format(bench_t *self)
@@ -523,15 +484,33 @@ s_wait_for_format(bench_t *self)
     rmt_error_t error = {0};
     s_send_order(self, 0);
     RMT_OK(rmt_pipe_flush(self->pipe, &error));
-    for (;;) {
-        rmt_frame_t frame;
-        assert_int_equal(rmt_pipe_recv(self->pipe, 30000, &frame, &error), 1);
-        rmt_auto(rmt_record) record = rmt_pipe_record(&frame, &error);
-        assert_int_equal(frame.kind, RMT_PIPE_PROGRESS);
-        if (strcmp(rmt_record_text(record, "phase", ""), "format") == 0)
-            break;
-    }
-    assert_true(s_is_attached(self));
+    s_wait_for_phase(self, "format");
+}
+
+// P9 P10: what was written without an error can no longer be read: the disk behind the
+// loop device ends before what is on it, so its reads end with EIO. The disk is named,
+// and not blamed for what it holds.
+static void
+test_a_disk_that_cannot_be_read_back_fails_by_name(void **state)
+{
+    bench_t *self = *state;
+    rmt_id_t root;
+    s_root(self, &root);
+    s_send_order(self, 0);
+    s_send_tree(self, &root);
+    s_send_personal(self);
+    s_begin_verify(self);
+    s_wait_for_phase(self, "verify"); // It brings all to the disk
+    s_wait_for_phase(self, "verify"); // The caches are gone, and it waits for a manifest
+    assert_int_equal(truncate(self->disk, READABLE_BYTES), 0);
+    s_send_manifest(self, &root, false);
+    rmt_auto(rmt_record) record = NULL;
+    assert_int_equal(s_answer(self, &record), RMT_PIPE_ERROR);
+    const char *text = rmt_record_text(record, "text", "");
+    if (rmt_record_u64(record, "code", 0) != RMT_E_DISK || !strstr(text, " fails: ") ||
+        !strstr(text, self->disk))
+        fail_msg("%s", text);
+    assert_int_not_equal(s_reap(self), 0);
 }
 
 static void
@@ -566,6 +545,7 @@ main(void)
         CASE(test_boot_code_inside_a_partition_is_not_written),
         CASE(test_disk_of_another_writer_is_waited_for),
         CASE(test_another_file_than_prepared_is_not_touched),
+        CASE(test_a_disk_that_cannot_be_read_back_fails_by_name),
         CASE(test_end_of_the_agent_leaves_no_loop_device),
         CASE(test_signal_leaves_no_loop_device),
     };

@@ -27,21 +27,12 @@ s_await(rmt_task_t *task, const rmt_holder_t *holder, rmt_error_t *error)
     return 0;
 }
 
-static int
-s_name_disk(const rmt_holder_t *holder, rmt_error_t *error)
-{
-    if (error->code != RMT_E_DISK)
-        return -1;
-    rmt_auto_str disk = rmt_inventory_disk_under(rmt_holder_store(holder));
-    return rmt_wrap(error, "%s fails", disk);
-}
-
 int
 place_with_space(rmt_task_t *task, void *holder, rmt_task_fn *run, rmt_error_t *error)
 {
     while (run(task, holder, error) == -1) {
         if (error->code != RMT_E_NO_SPACE)
-            return s_name_disk(holder, error);
+            return rmt_inventory_name_disk(rmt_holder_store(holder), error);
         if (s_await(task, holder, error) == -1)
             return -1;
     }

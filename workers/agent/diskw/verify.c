@@ -16,7 +16,8 @@ typedef struct {
     uint64_t entries, total;
     uint64_t differences;
     char first[400];
-    bool is_broken; // The pipe gave up; its error is kept
+    rmt_error_t unread; // Of the first name that the disk did not give back
+    bool is_broken;     // The pipe gave up; its error is kept
     rmt_error_t error;
 } verify_t;
 
@@ -111,6 +112,9 @@ static void
 s_find(void *context, const rmt_compare_finding_t *finding)
 {
     verify_t *self = context;
+    if (finding->why == RMT_E_DISK && self->unread.code == RMT_E_OK)
+        (void) rmt_fail(&self->unread, RMT_E_DISK, "read /%.200s: %s", finding->path,
+                        finding->text);
     if (s_is_expected(self, finding))
         return;
     const size_t used = strlen(self->first);
@@ -171,6 +175,11 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     if (rmt_compare_run(&expected, &found, &options, &report, error) == -1 ||
         s_drain(self, error) == -1)
         return rmt_wrap(error, "verify");
+    // What is missing then is not to blame on the image.
+    if (verify.unread.code != RMT_E_OK) {
+        *error = verify.unread;
+        return rmt_wrap(error, "verify");
+    }
     if (verify.differences)
         return rmt_fail(error, RMT_E_CORRUPT,
                         "the disk differs from the image in %llu ways: %s",
