@@ -81,6 +81,20 @@ s_mac(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)
     return rmt_address_parse_mac(word, form_out, error);
 }
 
+// Whether a copy runs cloud-init as a new instance does.
+static int
+s_cloud_init(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)
+{
+    (void) form_out;
+    if (strcmp(word, "off") == 0 || strcmp(word, "new") == 0)
+        return 0;
+    return rmt_fail(
+        error, RMT_E_USAGE,
+        "'%.64s' is neither off (cloud-init does not run again on the copy) nor "
+        "new (it runs as on a new instance)",
+        word);
+}
+
 #define S_NAMED(fn_, check_)                                                             \
     static int fn_(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)       \
     {                                                                                    \
@@ -121,6 +135,7 @@ static const row_t s_rows[] = {
     {"domain", ALL, 1, s_domain},
     {"mac", ALL, 1, s_mac},
     {"interface", TARGET, 1, s_interface},
+    {"cloud-init", TARGET, 1, s_cloud_init},
     // Labels that need no label. before them.
     {"site", ALL, 1, s_label},
     {"room", ALL, 1, s_label},

@@ -135,6 +135,7 @@ s_is_personal(const char *field)
     char role[RMT_ROLE_MAX + 1];
     const char *own = NULL;
     return strcmp(field, "name") == 0 || strcmp(field, "hostname") == 0 ||
+           strcmp(field, "cloud-init") == 0 ||
            (rmt_network_part(field, role, &own) && rmt_network_is_field(own));
 }
 

@@ -3,14 +3,13 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "base/rmt_io.h"
-#include "base/rmt_process.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_ssh_keys.h"
 
 #include <fnmatch.h>
 #include <stdio.h>
 #include <string.h>
 
-#define KEY_SIZE_MAX ((size_t) 64 * 1024)
 #define SEED_SIZE_MIN 32
 #define SEED_SIZE_MAX 4096
 #define PATH_SIZE_MAX 2048
@@ -39,6 +38,8 @@ static const struct {
     {"/var/lib/urandom", "random-seed", "random-seed", s_make_seed, 0600},
     {"/var/lib/misc", "random-seed", "random-seed", s_make_seed, 0600},
     {"/var/lib", "random-seed", "random-seed", s_make_seed, 0600},
+    {"/etc", "random-seed", "random-seed", s_make_seed, 0600},
+    {"/loader", "random-seed", "random-seed", NULL, 0}, // Of an EFI system partition
     {"/var/lib/seedrng", "seed.*", "random-seed", NULL, 0},
     {"/boot/loader", "random-seed", "random-seed", NULL, 0},
     {"/boot/efi/loader", "random-seed", "random-seed", NULL, 0},
@@ -73,7 +74,6 @@ static const struct {
     {"/var/lib/cloud/instances", "**", "cloud-init", NULL, 0},
     {"/var/lib/cloud/data", "**", "cloud-init", NULL, 0},
     {"/var/lib/cloud/sem", "**", "cloud-init", NULL, 0},
-    {"/etc/dropbear", "dropbear_*_host_key", "ssh-host-key", NULL, 0},
     {"/etc", "krb5.keytab", "secret", NULL, 0},
     {"/etc/salt", "minion_id", "host-id", NULL, 0},
     {"/etc/salt/pki/minion", "minion.p*", "secret", NULL, 0},
@@ -81,6 +81,21 @@ static const struct {
     {"/var/lib/puppet/ssl", "**", "secret", NULL, 0},
     {"/var/lib/zerotier-one", "identity.*", "secret", NULL, 0},
     {"/var/lib/tailscale", "tailscaled.state", "secret", NULL, 0},
+    {"/etc/pki/consumer", "*.pem", "secret", NULL, 0},
+    {"/etc/pki/entitlement", "*.pem", "secret", NULL, 0},
+    {"/etc/sysconfig/rhn", "systemid", "secret", NULL, 0},
+    {"/etc/insights-client", "machine-id", "host-id", NULL, 0},
+    {"/var/lib/ubuntu-advantage/private", "machine-token.json", "secret", NULL, 0},
+    {"/etc/docker", "key.json", "secret", NULL, 0},
+    {"/var/lib/docker", "engine-id", "host-id", NULL, 0},
+    {"/etc/rancher/node", "password", "secret", NULL, 0},
+    {"/var/lib/consul", "node-id", "host-id", NULL, 0},
+    {"/opt/consul", "node-id", "host-id", NULL, 0},
+    {"/var/lib/nomad/client", "*-id", "secret", NULL, 0},
+    {"/opt/nomad/data/client", "*-id", "secret", NULL, 0},
+    {"/var/ossec/etc", "client.keys", "secret", NULL, 0},
+    {"/var/lib/mysql", "auto.cnf", "host-id", NULL, 0},
+    {"/var/lib/libuuid", "clock.txt", "host-id", NULL, 0},
     {"/var/lib/whoopsie", "whoopsie-id", "host-id", NULL, 0},
     {"/var/lib/netdata/registry", "*.unique.id", "host-id", NULL, 0},
 };
@@ -185,7 +200,8 @@ s_plan_folder(int root_fd, const char *folder, size_t row, const fresh_t *fresh,
         int rc = 0;
         if (kind == S_IFDIR && is_tree && strlen(path) < PATH_SIZE_MAX)
             rc = s_plan_folder(root_fd, path, row, fresh, actions, error);
-        else if (kind && kind != S_IFDIR && is_meant)
+        else if (kind && kind != S_IFDIR && is_meant &&
+                 !rmt_records_find(actions, "path", path))
             rc = s_plan_item(root_fd, path, row, fresh, actions, error);
         if (rc == -1)
             return -1;
@@ -198,95 +214,14 @@ s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions)
 {
     static const char dbus[] = "/var/lib/dbus/machine-id";
     if (!is_systemd && !rmt_rooted_kind(root_fd, "/etc/machine-id") &&
-        !rmt_rooted_kind(root_fd, dbus))
+        !rmt_rooted_exists(root_fd, dbus))
         return;
     char id[33];
     rmt_auto_str text = rmt_text("%s\n", rmt_random_hex(id, 16));
     rmt_action_write(actions, "/etc/machine-id", "machine-id", 0444, text, strlen(text));
-    if (rmt_rooted_kind(root_fd, dbus) == S_IFREG)
-        rmt_action_link(actions, dbus, "machine-id", "/etc/machine-id");
-}
-
-// The two files of a pair that is not made.
-static void
-s_plan_no_key(const char *kind, rmt_records_t *actions)
-{
-    for (int public = 0; public < 2; public ++) {
-        rmt_auto_str path =
-            rmt_text("/etc/ssh/ssh_host_%s_key%s", kind, public ? ".pub" : "");
-        rmt_action_write(actions, path, "ssh-host-key", public ? 0644 : 0600, "", 0);
-    }
-}
-
-// Make one key pair in a scratch folder and add its two files to the plan.
-static int
-s_plan_key(const char *folder, const char *kind, const char *bits, const char *hostname,
-           rmt_records_t *actions, rmt_error_t *error)
-{
-    rmt_auto_str file = rmt_text("%s/%s", folder, kind);
-    rmt_auto_str comment = rmt_text("root@%s", hostname);
-    const char *arguments[] = {
-        "ssh-keygen",          "-q", "-t", kind, "-N", "", "-C", comment, "-f", file,
-        bits[0] ? "-b" : NULL, bits, NULL};
-    if (rmt_process_run(arguments, NULL, NULL, error) == -1)
-        return -1;
-    for (int public = 0; public < 2; public ++) {
-        rmt_auto_str made = rmt_text("%s%s", file, public ? ".pub" : "");
-        rmt_auto_str path =
-            rmt_text("/etc/ssh/ssh_host_%s_key%s", kind, public ? ".pub" : "");
-        rmt_auto_ptr data = NULL;
-        size_t size;
-        if (rmt_io_load(made, KEY_SIZE_MAX, &data, &size, error) == -1)
-            return -1;
-        rmt_action_write(actions, path, "ssh-host-key", public ? 0644 : 0600, data, size);
-        explicit_bzero(data, size);
-    }
-    return 0;
-}
-
-// Kinds that the image has, or all where its keys were left out of it; folder: where keys
-// are made, NULL for none.
-static int
-s_plan_keys(int root_fd, const char *folder, const char *hostname, rmt_records_t *actions,
-            rmt_error_t *error)
-{
-    static const struct {
-        const char *kind;
-        const char *bits;
-    } rows[] = {{"ed25519", ""}, {"ecdsa", "256"}, {"rsa", "3072"}};
-    const size_t count = sizeof rows / sizeof *rows;
-    bool has[sizeof rows / sizeof *rows] = {false};
-    bool any = false;
-    for (size_t i = 0; i < count; i++) {
-        rmt_auto_str path = rmt_text("/etc/ssh/ssh_host_%s_key", rows[i].kind);
-        has[i] = rmt_rooted_kind(root_fd, path) == S_IFREG;
-        any = any || has[i];
-    }
-    if (!any && !rmt_rooted_exists(root_fd, "/usr/sbin/sshd"))
-        return 0;
-    for (size_t i = 0; i < count; i++) {
-        if (!has[i] && any)
-            continue;
-        if (!folder)
-            s_plan_no_key(rows[i].kind, actions);
-        else if (s_plan_key(folder, rows[i].kind, rows[i].bits, hostname, actions,
-                            error) == -1)
-            return -1;
-    }
-    return 0;
-}
-
-// The image's keys go first, also keys of kinds that ssh no longer makes.
-static void
-s_plan_key_removals(int root_fd, rmt_records_t *actions)
-{
-    rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/ssh");
-    for (const char *name = names; *name; name += strlen(name) + 1) {
-        rmt_auto_str path = rmt_text("/etc/ssh/%s", name);
-        if (fnmatch("ssh_host_*_key*", name, 0) == 0 &&
-            rmt_rooted_kind(root_fd, path) != S_IFDIR)
-            rmt_action_remove(actions, path, "ssh-host-key");
-    }
+    rmt_auto_str own = rmt_rooted_real(root_fd, dbus);
+    if (own && strcmp(own, "/etc/machine-id") != 0)
+        rmt_action_link(actions, own, "machine-id", "/etc/machine-id");
 }
 
 int
@@ -297,26 +232,10 @@ rmt_identity_plan(int root_fd, const char *hostname, bool is_systemd, bool has_k
     rmt_random_uuid(fresh.uuid);
     s_plan_machine_id(root_fd, is_systemd, actions);
     for (size_t row = 0; row < sizeof s_rows / sizeof *s_rows; row++) {
-        // A folder that is a symlink is another folder's row, or foreign.
-        if (rmt_rooted_kind(root_fd, s_rows[row].folder) == S_IFDIR &&
-            s_plan_folder(root_fd, s_rows[row].folder, row, &fresh, actions, error) == -1)
+        rmt_auto_str folder = rmt_rooted_real(root_fd, s_rows[row].folder);
+        if (folder && rmt_rooted_kind(root_fd, folder) == S_IFDIR &&
+            s_plan_folder(root_fd, folder, row, &fresh, actions, error) == -1)
             return -1;
     }
-    s_plan_key_removals(root_fd, actions);
-    if (!has_keys)
-        return s_plan_keys(root_fd, NULL, hostname, actions, error);
-    // In memory where that is possible, as the keys belong on one disk only.
-    char shm[] = "/dev/shm/ramet-keys-XXXXXX";
-    char tmp[] = "/tmp/ramet-keys-XXXXXX";
-    const char *folder = mkdtemp(shm);
-    if (!folder)
-        folder = mkdtemp(tmp);
-    if (!folder)
-        return rmt_fail_errno(error, "folder for keys");
-    const int rc = s_plan_keys(root_fd, folder, hostname, actions, error);
-    // The first error is the one to tell.
-    rmt_error_t second;
-    if (rmt_io_remove_tree(folder, rc == -1 ? &second : error) == -1)
-        return -1;
-    return rc;
+    return rmt_ssh_keys_plan(root_fd, hostname, has_keys, actions, error);
 }

@@ -1,6 +1,7 @@
 #include "system/rmt_personal.h"
 #include "system/rmt_action.h"
 #include "base/rmt_auto.h"
+#include "system/rmt_cloud_init.h"
 #include "system/rmt_identity.h"
 #include "base/rmt_io.h"
 #include "system/rmt_name_plan.h"
@@ -45,6 +46,7 @@ s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
             rmt_identity_plan(root_fd, network.hostname, is_systemd, has_keys, actions,
                               error) == -1)
             return -1;
+        rmt_cloud_init_plan(root_fd, rmt_record_is(target, "cloud-init", "new"), actions);
     }
     *actions_out = rmt_take(&actions);
     return 0;

@@ -12,10 +12,10 @@
 #include "base/rmt_record.h"
 
 // Plan for the tree under root_fd and a target's record {name, hostname, address,
-// prefix | mask, gateway, dns, domain, mac, interface, net.<role>.<field>}; name or
-// hostname must be there, without an address DHCP is set. Each call makes new identities.
-// Blocks for ssh-keygen, which runs here. Caller owns *actions_out. 0, or -1: USAGE (a
-// field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
+// prefix | mask, gateway, dns, domain, mac, interface, net.<role>.<field>, cloud-init};
+// name or hostname must be there, without an address DHCP is set. Each call makes new
+// identities. Blocks for ssh-keygen, which runs here. Caller owns *actions_out. 0, or -1:
+// USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
 
@@ -29,6 +29,16 @@ int rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
 // not known). 0, or -1: USAGE, UNSUPPORTED, as above.
 int rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os,
                        rmt_error_t *error);
+
+// Append a record class=warning {path, line, what, text} for what a plan leaves on a copy
+// although it is the source's: its name in files that no grammar of ramet's reads, and
+// identities that are not the copy's own to make. `line` is absent for a whole file. The
+// tree alone counts, so one call is enough for all targets.
+// 0, or -1: what rmt_rooted_load says.
+#define RMT_PERSONAL_WARNINGS_MAX 24
+int rmt_personal_warn(int root_fd, rmt_records_t *warnings, rmt_error_t *error);
+// "PATH:LINE: TEXT". Caller owns the result (free).
+char *rmt_personal_warning_text(const rmt_record_t *warning);
 
 // Append what the first boot needs: `files` are class=file {name, mode, content} for
 // /usr/lib/ramet/firstboot and class=script {name, content, timeout-s} for

@@ -12,6 +12,7 @@ ramet_test(unit judge NEEDS ramet::installer ramet::facts ramet::wire ramet::bas
 ramet_test(integration disk NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(unit os SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 10)
 ramet_test(unit names SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
+ramet_test(unit identity SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit personal SOURCES tools/root_tree.c tools/refuse.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 
 add_executable(machine-facts tools/machine-facts.c tools/machine_tree.c)

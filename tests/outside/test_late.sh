@@ -16,7 +16,7 @@ refused() {
 refused init 'configure: .*no program that starts services' \
   'rm -r usr/lib/systemd etc/systemd; mkdir etc/runit; ln -s runit-init sbin/init 2>/dev/null || { mkdir sbin; ln -s runit-init sbin/init; }'
 refused ssh 'configure: /etc/ssh/ssh_host_[a-z0-9]*_key: /etc/ssh on the way to it is a symlink' \
-  'mkdir -p data; mv etc/ssh data/ssh; ln -s ../data/ssh etc/ssh; : >usr/sbin/sshd'
+  'rm -r etc/ssh; ln -s ../nowhere etc/ssh; : >usr/sbin/sshd'
 refused units 'configure: .*/etc/systemd/system on the way to it is a symlink' \
   'mkdir srv; mv etc/systemd/system srv/units; ln -s ../../srv/units etc/systemd/system'
 refused name 'configure: /etc/hostname is a folder' 'rm etc/hostname; mkdir etc/hostname'

@@ -17,13 +17,18 @@ s_run(const char *folder, const char *line, rmt_error_t *error)
         return rmt_fail_errno(error, "open %s", folder);
     rmt_auto(rmt_records) records = rmt_facts_parse(line, error);
     rmt_auto(rmt_records) actions = NULL;
-    if (!records ||
+    rmt_auto(rmt_records) warnings = rmt_records_new();
+    if (!records || rmt_personal_warn(root, warnings, error) == -1 ||
         rmt_personal_plan(root, rmt_records_at(records, 0), &actions, error) == -1 ||
         rmt_personal_apply(root, actions, error) == -1)
         return -1;
     for (size_t i = 0; i < rmt_records_count(actions); i++)
         printf("%s %s\n", rmt_record_text(rmt_records_at(actions, i), "class", ""),
                rmt_record_text(rmt_records_at(actions, i), "path", ""));
+    for (size_t i = 0; i < rmt_records_count(warnings); i++) {
+        rmt_auto_str text = rmt_personal_warning_text(rmt_records_at(warnings, i));
+        printf("warning %s\n", text);
+    }
     return 0;
 }
 

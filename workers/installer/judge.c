@@ -80,8 +80,9 @@ s_warn(rmt_record_t *item, const char *text)
 
 static void
 s_set_warnings(rmt_record_t *item, const rmt_record_t *target,
-               const rmt_records_t *verdicts)
+               const installer_rehearsal_t *rehearsal, const rmt_records_t *verdicts)
 {
+    const char *shared = rehearsal ? installer_rehearsal_warnings(rehearsal) : "";
     if (!s_has_address(target))
         s_warn(item, "its record has no address, so the target will ask for one by DHCP");
     for (size_t i = 0; i < rmt_records_count(verdicts); i++) {
@@ -89,6 +90,8 @@ s_set_warnings(rmt_record_t *item, const rmt_record_t *target,
         if (rmt_record_has(verdict, "warning"))
             s_warn(item, rmt_record_text(verdict, "reason", ""));
     }
+    if (*shared)
+        s_warn(item, shared);
 }
 
 static rmt_records_t *
@@ -159,7 +162,7 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os,
     if (rehearsal && !s_judge_configure(rehearsal, target, os, verdicts))
         fits = false;
     s_put_verdicts(item, verdicts);
-    s_set_warnings(item, target, verdicts);
+    s_set_warnings(item, target, rehearsal, verdicts);
     // An image without disks is no reason to begin a job that can write nothing.
     if (fits && !rmt_records_find(verdicts, "class", "choice")) {
         rmt_record_set(item, "reason", "disk: the image's layout has no disk");

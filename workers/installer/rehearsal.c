@@ -15,11 +15,36 @@
 // The agent tells its own; a plan does not depend on it.
 #define COMMAND "/usr/lib/ramet/firstboot/ramet-agent firstboot"
 
+#define WARNINGS_MAX 8 // As each target's verdict has them
+
 struct installer_rehearsal {
     installer_rehearsal_config_t config;
     char folder[sizeof "/tmp/ramet-outline-XXXXXX"];
     int root;
+    char *warnings; // Owned
 };
+
+// The same for all targets, so they are looked for once.
+static int
+s_find_warnings(installer_rehearsal_t *self, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) warnings = rmt_records_new();
+    if (rmt_personal_warn(self->root, warnings, error) == -1)
+        return -1;
+    const size_t count = rmt_records_count(warnings);
+    self->warnings = rmt_text("%s", "");
+    for (size_t i = 0; i < count && i <= WARNINGS_MAX; i++) {
+        rmt_auto_str text = i < WARNINGS_MAX
+                                ? rmt_personal_warning_text(rmt_records_at(warnings, i))
+                                : rmt_text("and %zu more, which ramet image create "
+                                           "SOURCE --dry-run shows",
+                                           count - i);
+        char *all = rmt_text("%s%s%s", self->warnings, i ? "; " : "", text);
+        free(self->warnings);
+        self->warnings = all;
+    }
+    return 0;
+}
 
 installer_rehearsal_t *
 installer_rehearsal_new(const installer_rehearsal_config_t *config, rmt_error_t *error)
@@ -39,7 +64,8 @@ installer_rehearsal_new(const installer_rehearsal_config_t *config, rmt_error_t 
         rmt_fail_errno(error, "open %s", self->folder);
         return NULL;
     }
-    if (rmt_outline_build(config->outline, self->root, error) == -1)
+    if (rmt_outline_build(config->outline, self->root, error) == -1 ||
+        s_find_warnings(self, error) == -1)
         return NULL;
     self->config.outline = NULL;
     return rmt_take(&self);
@@ -56,8 +82,15 @@ installer_rehearsal_destroy(installer_rehearsal_t **self_p)
         close(self->root);
     if (*self->folder)
         (void) rmt_io_remove_tree(self->folder, &ignored);
+    free(self->warnings);
     free(self);
     *self_p = NULL;
+}
+
+const char *
+installer_rehearsal_warnings(const installer_rehearsal_t *self)
+{
+    return self->warnings;
 }
 
 static rmt_record_t *

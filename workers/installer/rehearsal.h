@@ -25,6 +25,9 @@ installer_rehearsal_t *installer_rehearsal_new(const installer_rehearsal_config_
                                                rmt_error_t *error);
 void installer_rehearsal_destroy(installer_rehearsal_t **self_p);
 
+// What every copy would share with the source, as one text; "" for nothing. Borrowed.
+const char *installer_rehearsal_warnings(const installer_rehearsal_t *self);
+
 // Append the verdict `configure` on a target's record, which is complete, to verdicts.
 // Returns whether it fits.
 bool installer_rehearsal_judge(const installer_rehearsal_t *self,

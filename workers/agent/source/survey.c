@@ -49,6 +49,24 @@ s_full(const survey_t *self, const char *path)
 
 // ---- What is made anew
 
+// What every copy would share with the source.
+static void
+s_warn(survey_t *self, int root)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) warnings = rmt_records_new();
+    if (rmt_personal_warn(root, warnings, &error) == -1)
+        s_find(self, "warning", "/", error.text);
+    for (size_t i = 0; i < rmt_records_count(warnings); i++) {
+        const rmt_record_t *warning = rmt_records_at(warnings, i);
+        const char *line = rmt_record_text(warning, "line", "");
+        rmt_auto_str text =
+            rmt_text("%s%s%s%s", *line ? "line " : "", line, *line ? ": " : "",
+                     rmt_record_text(warning, "text", ""));
+        s_find(self, "warning", rmt_record_text(warning, "path", ""), text);
+    }
+}
+
 // The same plan as for a target, for its paths only: it holds fresh keys, which are not
 // kept.
 static void
@@ -61,6 +79,7 @@ s_plan_anew(survey_t *self)
     self->actions = NULL;
     if (root == -1)
         return;
+    s_warn(self, root);
     if (rmt_personal_plan(root, target, &self->actions, &error) == -1) {
         self->actions = NULL;
         s_find(self, "warning", "/", error.text);
