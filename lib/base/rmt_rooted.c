@@ -17,6 +17,7 @@
 #define FILE_SIZE_MAX ((size_t) 16 * 1024 * 1024)
 #define NAMES_MAX ((size_t) 65536)
 #define DEPTH_MAX 64
+#define TRIES_MAX 10000
 #define REAL_PARTS_MAX 256 // Of a path and of the links on its way
 #define REAL_SIZE_MAX ((size_t) 64 * 1024)
 #define LABEL "security.selinux"
@@ -48,7 +49,13 @@ s_open(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
         .mode = mode,
         .resolve = resolve,
     };
-    return (int) syscall(SYS_openat2, root_fd, s_relative(path), &how, sizeof how);
+    // A rename or mount anywhere on this computer, in the middle of a path with ".." in
+    // it, makes the kernel ask for another try.
+    int fd, tries = 0;
+    do
+        fd = (int) syscall(SYS_openat2, root_fd, s_relative(path), &how, sizeof how);
+    while (fd == -1 && errno == EAGAIN && ++tries < TRIES_MAX);
+    return fd;
 }
 
 int

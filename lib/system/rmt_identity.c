@@ -39,7 +39,6 @@ static const struct {
     {"/var/lib/misc", "random-seed", "random-seed", s_make_seed, 0600},
     {"/var/lib", "random-seed", "random-seed", s_make_seed, 0600},
     {"/etc", "random-seed", "random-seed", s_make_seed, 0600},
-    {"/loader", "random-seed", "random-seed", NULL, 0}, // Of an EFI system partition
     {"/var/lib/seedrng", "seed.*", "random-seed", NULL, 0},
     {"/boot/loader", "random-seed", "random-seed", NULL, 0},
     {"/boot/efi/loader", "random-seed", "random-seed", NULL, 0},
@@ -222,6 +221,28 @@ s_plan_machine_id(int root_fd, bool is_systemd, rmt_records_t *actions)
     rmt_auto_str own = rmt_rooted_real(root_fd, dbus);
     if (own && strcmp(own, "/etc/machine-id") != 0)
         rmt_action_link(actions, own, "machine-id", "/etc/machine-id");
+}
+
+int
+rmt_identity_plan_part(int root_fd, const char *mount, rmt_records_t *actions,
+                       rmt_error_t *error)
+{
+    fresh_t fresh;
+    const size_t size = strlen(mount);
+    rmt_random_uuid(fresh.uuid);
+    for (size_t row = 0; row < sizeof s_rows / sizeof *s_rows; row++) {
+        const char *folder = s_rows[row].folder;
+        if (strncmp(folder, mount, size) != 0 || folder[size] != '/')
+            continue;
+        rmt_auto_str real = rmt_rooted_real(root_fd, folder + size);
+        if (real && rmt_rooted_kind(root_fd, real) == S_IFDIR &&
+            s_plan_folder(root_fd, real, row, &fresh, actions, error) == -1)
+            return -1;
+    }
+    if (strcmp(mount, "/var") == 0 &&
+        rmt_rooted_kind(root_fd, "/lib/dbus/machine-id") == S_IFREG)
+        rmt_action_link(actions, "/lib/dbus/machine-id", "machine-id", "/etc/machine-id");
+    return 0;
 }
 
 int

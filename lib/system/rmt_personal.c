@@ -60,6 +60,31 @@ rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actio
 }
 
 int
+rmt_personal_plan_other(int root_fd, const rmt_record_t *target, bool needs_kernel,
+                        rmt_records_t **actions_out, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) facts = NULL;
+    rmt_auto(rmt_records) actions = rmt_records_new();
+    if (rmt_os_examine(root_fd, &facts, error) == -1)
+        return -1;
+    const rmt_record_t *os = rmt_records_at(facts, 0);
+    const bool has_kernel = *rmt_record_text(os, "kernels", "");
+    const bool is_system = rmt_record_is(os, "family", "linux");
+    if (is_system && (has_kernel || !needs_kernel))
+        return s_plan(root_fd, target, true, actions_out, error);
+    const bool is_var =
+        rmt_rooted_exists(root_fd, "/lib") &&
+        (rmt_rooted_exists(root_fd, "/log") || rmt_rooted_exists(root_fd, "/cache") ||
+         rmt_rooted_exists(root_fd, "/spool"));
+    if (!is_system &&
+        ((is_var && rmt_identity_plan_part(root_fd, "/var", actions, error) == -1) ||
+         rmt_identity_plan_part(root_fd, "/boot", actions, error) == -1))
+        return -1;
+    *actions_out = rmt_take(&actions);
+    return 0;
+}
+
+int
 rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error)
 {

@@ -8,6 +8,7 @@
 // root with a slash. Nothing of the tree is ever run.
 #pragma once
 
+#include <stdbool.h>
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
@@ -18,6 +19,14 @@
 // USAGE (a field), UNSUPPORTED (stack, system), NOT_FOUND (ssh-keygen), IO.
 int rmt_personal_plan(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error);
+
+// Plan for a tree of the image that its root does not mount, such as the other half of
+// two roots, or a /var that is found by the type of its partition: that of a whole system
+// (needs_kernel: of one with kernels of its own, so that the trees of containers stay as
+// they are), else of the identities of a /var or a /boot; nothing for other data.
+// Caller owns *actions_out. 0, or -1: as rmt_personal_plan.
+int rmt_personal_plan_other(int root_fd, const rmt_record_t *target, bool needs_kernel,
+                            rmt_records_t **actions_out, rmt_error_t *error);
 
 // The same plan, with a fresh key's file in it and no key: nothing is run, and it costs
 // little. For a tree that stands for one that is not there yet (rmt_outline.h).

@@ -118,6 +118,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         rmt_auto_str text = rmt_facts_print(records);
         rmt_auto(rmt_records) again = rmt_facts_parse(text, &error);
         MUST(again && rmt_records_count(again) == rmt_records_count(records));
+        rmt_auto(rmt_records) warnings = rmt_records_new();
+        MUST(rmt_personal_warn(root_fd, warnings, &error) == 0);
+        MUST(rmt_records_count(warnings) <= RMT_PERSONAL_WARNINGS_MAX);
         s_personalise(root_fd);
     } else {
         MUST(error.code == RMT_E_UNSUPPORTED);

@@ -237,6 +237,46 @@ test_what_lies_behind_a_link_is_made_anew(void **state)
     assert_false(root_tree_has("srv/state/lib/systemd/credential.secret"));
 }
 
+// ---- Trees that the root does not mount
+
+static void
+s_personalise_other(bool needs_kernel)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(TARGET, &error);
+    rmt_auto(rmt_records) actions = NULL;
+    RMT_OK(records);
+    RMT_OK(rmt_personal_plan_other(root_tree_fd(), rmt_records_at(records, 0),
+                                   needs_kernel, &actions, &error));
+    RMT_OK(rmt_personal_apply(root_tree_fd(), actions, &error));
+}
+
+// [3.35]
+static void
+test_another_root_and_a_var_alone_are_made_own(void **state)
+{
+    (void) state;
+    s_personalise_other(true); // A container has no kernel
+    root_tree_expect("etc/hostname", "web\n");
+    root_tree_put("lib/modules/6.1/modules.dep", "");
+    s_personalise_other(true);
+    root_tree_expect("etc/hostname", "copy7\n");
+    assert_int_equal(root_tree_teardown(state), 0);
+    assert_int_equal(root_tree_setup(state), 0);
+    root_tree_put("lib/systemd/random-seed", "the image's");
+    root_tree_put("lib/dbus/machine-id", "the image's");
+    root_tree_put("lib/dhcp/dhclient.leases", "the image's");
+    s_personalise_other(false); // Other data, which looks like nothing
+    root_tree_expect("lib/systemd/random-seed", "the image's");
+    root_tree_put("log/x", "");
+    s_personalise_other(false);
+    rmt_auto_str seed = root_tree_get("lib/systemd/random-seed");
+    rmt_auto_str link = rmt_rooted_readlink(root_tree_fd(), "lib/dbus/machine-id");
+    assert_null(strstr(seed, "the image's"));
+    assert_string_equal(link, "/etc/machine-id");
+    assert_false(root_tree_has("lib/dhcp/dhclient.leases"));
+}
+
 // ---- cloud-init
 
 // [3.33]
@@ -332,6 +372,7 @@ main(void)
         TREE_TEST(test_keys_behind_links_are_not_left),
         TREE_TEST(test_dropbear_and_tinyssh_get_keys_of_their_own_forms),
         TREE_TEST(test_what_lies_behind_a_link_is_made_anew),
+        TREE_TEST(test_another_root_and_a_var_alone_are_made_own),
         TREE_TEST(test_a_copy_is_no_new_instance_unless_its_record_says_so),
         TREE_TEST(test_what_stays_of_the_source_is_told_with_file_and_line),
         TREE_TEST(test_warnings_are_few_and_count_the_others),

@@ -73,7 +73,8 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
         return -1;
     rmt_auto(rmt_records) actions =
         personal_of.actions ? personal_of.actions : rmt_records_new();
-    if (rmt_work_plan_boot(self, root, actions, error) == -1)
+    if (rmt_work_plan_boot(self, root, actions, error) == -1 ||
+        rmt_work_plan_discovered(self, root, actions, error) == -1)
         return -1;
     s_take_scripts(self, personal);
     if (command && rmt_personal_first_boot(root, rmt_record_text(command, "command", ""),
@@ -99,6 +100,9 @@ rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t 
         return rmt_wrap(error, "configure");
     rmt_records_destroy(&self->own);
     self->own = rmt_personal_paths(actions);
+    const rmt_record_t *target = rmt_records_find(personal, "class", "target");
+    if (target && rmt_work_configure_others(self, target, error) == -1)
+        return rmt_wrap(error, "configure");
     close(rmt_take_fd(&root));
     rmt_work_part(self);
     rmt_records_destroy(&self->files);

@@ -61,15 +61,6 @@ s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_ou
     return 0;
 }
 
-// Path of the whole system for one of the volume. Caller owns the result.
-static char *
-s_whole_path(const verify_t *self, const char *path)
-{
-    const char *mount = self->volume->ordered->mount ? self->volume->ordered->mount : "/";
-    const bool is_root = strcmp(mount, "/") == 0;
-    return rmt_text("%s%s%s", is_root ? "" : mount, *path || is_root ? "/" : "", path);
-}
-
 // A file of which another name became this machine's own is no longer one inode with it.
 static bool
 s_is_parted(const verify_t *self, const rmt_compare_finding_t *finding)
@@ -81,7 +72,7 @@ s_is_parted(const verify_t *self, const rmt_compare_finding_t *finding)
         return false;
     const char *begin = finding->text + sizeof before - 1;
     rmt_auto_str other = rmt_text("%.*s", (int) (end - begin), begin);
-    rmt_auto_str path = s_whole_path(self, other);
+    rmt_auto_str path = rmt_work_whole_path(self->work, self->volume, other);
     return rmt_work_is_own(self->work, path, "content");
 }
 
@@ -104,7 +95,7 @@ s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
         return true;
     if (s_is_parted(self, finding) || s_is_of_another(self, finding))
         return true;
-    rmt_auto_str path = s_whole_path(self, finding->path);
+    rmt_auto_str path = rmt_work_whole_path(self->work, self->volume, finding->path);
     return rmt_work_is_own(self->work, path, finding->what);
 }
 

@@ -119,6 +119,14 @@ int rmt_work_take_file(rmt_work_t *self, const rmt_record_t *file, rmt_error_t *
 // personal: class=target, class=script, class=command {command}.
 int rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal,
                        rmt_error_t *error);
+// The same for the volumes that the root does not mount (others.c); target: its record of
+// class target. 0, or -1.
+int rmt_work_configure_others(rmt_work_t *self, const rmt_record_t *target,
+                              rmt_error_t *error);
+// Path of the whole system for one of a volume, without a leading slash; of one that the
+// root does not mount "//NUMBER/PATH". Caller owns the result (free).
+char *rmt_work_whole_path(const rmt_work_t *self, const rmt_work_volume_t *volume,
+                          const char *path);
 // True when a difference at this path of the whole system is our own doing.
 bool rmt_work_is_own(const rmt_work_t *self, const char *path, const char *what);
 
@@ -136,6 +144,10 @@ int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 // which are others on a copy; appended to the actions.
 int rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions,
                        rmt_error_t *error);
+// Plan a mount of /var that systemd makes on the source by the GUID of its partition
+// (discovered.c). 0, or -1: what rmt_rooted_load says.
+int rmt_work_plan_discovered(const rmt_work_t *self, int root, rmt_records_t *actions,
+                             rmt_error_t *error);
 // Give a FAT volume that is an EFI system partition its fallback loader, before it is
 // written. 0, or -1: UNSUPPORTED, NO_SPACE, IO.
 int rmt_work_complete_esp(rmt_work_t *self, const rmt_work_volume_t *volume,
