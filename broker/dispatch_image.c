@@ -74,7 +74,8 @@ rmt_act_end_image(rmt_step_t *step)
     RMT_OP_COPY(op, "set", step->view->job, "source", "place");
     rmt_op_copy(op, "set.id", outputs, "image");
     RMT_OP_COPY(op, "set", outputs, "state", "files", "bytes", "volumes", "hardware",
-                "layout", "kernel", "network-stack", "network-by-name");
+                "layout", "kernel", "network-stack", "network-by-name", "network-shapes",
+                "network-refusal");
     rmt_op_copy(op, "sign.key", outputs, "signature-key");
     rmt_op_copy(op, "sign.signature", outputs, "signature");
     rmt_op_copy(rmt_op_add(step, "job"), "set.image", outputs, "image");

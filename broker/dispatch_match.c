@@ -33,7 +33,7 @@ s_put_match(rmt_step_t *step, const char *engine)
     rmt_op_copy(op, "b.image", image, "id");
     rmt_op_copy(op, "b.image-name", image, "name");
     RMT_OP_COPY(op, "b", image, "hardware", "layout", "kernel", "place", "network-stack",
-                "network-by-name");
+                "network-by-name", "network-shapes", "network-refusal");
     rmt_op_copy(op, "b.explain", step->view->job, "explain");
     rmt_op_copy(op, "b.target", step->view->job, "only-target");
     s_set_policy(step, op, engine);

@@ -3,6 +3,7 @@
 #include "facts/rmt_name.h"
 #include "facts/rmt_network.h"
 #include "facts/rmt_policy.h"
+#include "facts/rmt_shape.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -95,12 +96,24 @@ s_cloud_init(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)
         word);
 }
 
+static int
+s_port(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)
+{
+    if (strchr(word, ':'))
+        return rmt_address_parse_mac(word, form_out, error);
+    snprintf(form_out, WORD_SIZE, "%s", word);
+    return rmt_shape_check_port(word, error);
+}
+
 #define S_NAMED(fn_, check_)                                                             \
     static int fn_(const char *word, char form_out[WORD_SIZE], rmt_error_t *error)       \
     {                                                                                    \
         (void) form_out;                                                                 \
         return check_(word, error);                                                      \
     }
+S_NAMED(s_kind, rmt_shape_check_kind)
+S_NAMED(s_mode, rmt_shape_check_mode)
+S_NAMED(s_vlan, rmt_shape_check_vlan)
 S_NAMED(s_name, rmt_name_check)
 S_NAMED(s_hostname, rmt_name_check_hostname)
 S_NAMED(s_domain, rmt_name_check_domain)
@@ -136,6 +149,11 @@ static const row_t s_rows[] = {
     {"mac", ALL, 1, s_mac},
     {"interface", TARGET, 1, s_interface},
     {"cloud-init", TARGET, 1, s_cloud_init},
+    {"kind", TARGET, 1, s_kind},
+    {"ports", TARGET, RMT_NETWORK_PORTS_MAX, s_port},
+    {"mode", TARGET, 1, s_mode},
+    {"vlan", TARGET, 1, s_vlan},
+    {"link", TARGET, 1, s_interface},
     // Labels that need no label. before them.
     {"site", ALL, 1, s_label},
     {"room", ALL, 1, s_label},

@@ -1,6 +1,7 @@
 #include "facts/rmt_network.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_shape.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -240,7 +241,12 @@ s_take_words(const rmt_record_t *target, rmt_interface_t *self, rmt_error_t *err
         return s_blame(self->role, "interface", name, error);
     snprintf(self->domain, sizeof self->domain, "%s", domain);
     snprintf(self->name, sizeof self->name, "%s", name);
-    return 0;
+    for (size_t i = 0; RMT_SHAPE_FIELDS[i]; i++) {
+        const char *value = s_field(target, self->role, RMT_SHAPE_FIELDS[i]);
+        if (rmt_shape_take(self, RMT_SHAPE_FIELDS[i], value, error) == -1)
+            return s_blame(self->role, RMT_SHAPE_FIELDS[i], value, error);
+    }
+    return rmt_shape_end(self, error);
 }
 
 static void
@@ -272,8 +278,9 @@ s_take_interface(const rmt_record_t *target, const char *role, rmt_interface_t *
 
 // ---- All interfaces
 
-static const char *const s_fields[] = {"address", "gateway",   "dns",  "domain",
-                                       "mac",     "interface", "mask", "prefix"};
+static const char *const s_fields[] = {"address",   "gateway", "dns",   "domain", "mac",
+                                       "interface", "kind",    "ports", "mode",   "vlan",
+                                       "link",      "mask",    "prefix"};
 #define FIELD_COUNT (sizeof s_fields / sizeof *s_fields)
 #define WEAK_COUNT 2 // mask and prefix alone tell of no interface
 
@@ -462,7 +469,7 @@ rmt_network_parse(const rmt_record_t *target, rmt_network_t *network_out,
         (s_has_main(target) && s_add(target, MAIN, &network, error) == -1) ||
         s_each_role(target, &network, s_add, error) == -1 ||
         (network.count == 0 && s_add(target, MAIN, &network, error) == -1) ||
-        s_check(&network, error) == -1)
+        rmt_shape_join(&network, error) == -1 || s_check(&network, error) == -1)
         return -1;
     *network_out = network;
     return 0;

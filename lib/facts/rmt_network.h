@@ -3,7 +3,8 @@
 //
 // Plain fields are those of the interface `main`; net.<role>.<field> are those of
 // another one. Fields: address (a list), mask | prefix, gateway (one of a family), dns,
-// domain, mac, interface. Pure.
+// domain, mac, interface; and of an interface that is made of others kind, ports, mode,
+// vlan, link. Pure.
 #pragma once
 
 #include "facts/rmt_address.h"
@@ -13,11 +14,24 @@
 #define RMT_NETWORK_INTERFACES_MAX 16
 #define RMT_NETWORK_ADDRESSES_MAX 8
 #define RMT_NETWORK_DNS_MAX 8
+#define RMT_NETWORK_PORTS_MAX 8
 
 typedef struct {
     rmt_address_t address; // Its text is "" for none
     bool is_on_link;       // No address of the interface covers it
 } rmt_network_gateway_t;
+
+typedef enum {
+    RMT_SHAPE_PLAIN,
+    RMT_SHAPE_BOND,
+    RMT_SHAPE_BRIDGE,
+    RMT_SHAPE_VLAN,
+} rmt_shape_t;
+
+typedef struct {
+    char name[RMT_INTERFACE_MAX + 1]; // "" where it is told by its MAC
+    char mac[RMT_MAC_TEXT_SIZE];
+} rmt_network_port_t;
 
 typedef struct {
     char role[RMT_ROLE_MAX + 1];
@@ -30,12 +44,23 @@ typedef struct {
     char domain[256];
     char mac[RMT_MAC_TEXT_SIZE];      // Permanent one; "" for any
     char name[RMT_INTERFACE_MAX + 1]; // Of the interface; "" for unknown
+    rmt_shape_t shape;
+    rmt_network_port_t ports[RMT_NETWORK_PORTS_MAX]; // Of a bond or bridge
+    size_t port_count;
+    char mode[16];                      // Of a bond; "" for its default
+    unsigned vlan;                      // Number of a VLAN
+    char link[RMT_INTERFACE_MAX + 1];   // What a VLAN lies on
+    char master[RMT_INTERFACE_MAX + 1]; // What it is a port of; "" for none
+    rmt_shape_t master_shape;
+    bool is_bare; // A part of another one: without an address it gets none, nor DHCP
 } rmt_interface_t;
 
 typedef struct {
     char hostname[RMT_HOSTNAME_MAX + 1];
     rmt_interface_t interfaces[RMT_NETWORK_INTERFACES_MAX];
-    size_t count; // At least one; main is the first where it is there
+    size_t count;   // At least one; main is the first where it is there, and what is only
+                    // named as a port, or below a VLAN, comes last
+    bool is_shaped; // One is made of others
 } rmt_network_t;
 
 // Take and check the fields of a target's record together. Refused, beside a field that

@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_netscan.h"
 #include "system/rmt_stack.h"
 #include "system/rmt_unit.h"
 
@@ -23,45 +24,17 @@ s_is(const rmt_stack_t *stack, const char *name)
 
 // ---- Settings of the image's own machine
 
-// A file that sets an address of the image's machine would give it to each copy,
-// whichever stack reads it, now or when that stack is started later.
-static const struct {
-    const char *folder;
-    const char *pattern;
-    const char *line; // Such a file is taken away when it has this; "" always
-} s_rivals[] = {
-    {INTERFACES ".d", "*", "iface "},
-    {NETWORKD, "*.network", "Address="},
-    {NETWORKD, "*.link", "MACAddress="},
-    {"/etc/NetworkManager/system-connections", "*", "type=ethernet"},
-    {"/etc/NetworkManager/system-connections", "*", "type=802-3-ethernet"},
-    {"/etc/netplan", "*.yaml", ""},
-    {"/etc/sysconfig/network-scripts", "ifcfg-*", "IPADDR"},
-    {"/etc/sysconfig/network-scripts", "ifcfg-*", "TYPE=Ethernet"},
-    {"/etc/sysconfig/network-scripts", "ifcfg-*", "TYPE=\"Ethernet\""},
-};
-
+// What its files say of its network, whichever stack reads them, now or when that stack
+// is started later: what would give each copy an address, a MAC or a key goes.
 static int
-s_plan_rivals(int root_fd, rmt_records_t *actions, rmt_error_t *error)
+s_plan_rivals(int root_fd, const rmt_stack_t *stack, rmt_records_t *actions,
+              rmt_error_t *error)
 {
-    for (size_t i = 0; i < sizeof s_rivals / sizeof *s_rivals; i++) {
-        rmt_auto_str names = rmt_rooted_list(root_fd, s_rivals[i].folder);
-        for (const char *name = names; *name; name += strlen(name) + 1) {
-            rmt_auto_str path = rmt_text("%s/%s", s_rivals[i].folder, name);
-            const mode_t kind = rmt_rooted_kind(root_fd, path);
-            if (fnmatch(s_rivals[i].pattern, name, FNM_PERIOD) != 0 ||
-                (kind != S_IFREG && kind != S_IFLNK) ||
-                rmt_records_find(actions, "path", path))
-                continue;
-            rmt_auto_str text = NULL;
-            if (s_rivals[i].line[0] &&
-                rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
-                return -1;
-            if (!s_rivals[i].line[0] || (text && strstr(text, s_rivals[i].line)))
-                rmt_action_remove(actions, path, "network");
-        }
-    }
-    return 0;
+    rmt_netscan_t scan;
+    if (rmt_netscan_run(&scan, root_fd, !s_is(stack, "none"), actions, error) == -1)
+        return -1;
+    rmt_netscan_end(&scan);
+    return scan.refusal[0] ? rmt_fail(error, RMT_E_UNSUPPORTED, "%s", scan.refusal) : 0;
 }
 
 // networkd reads files in the order of their names, and the first that fits wins.
@@ -111,9 +84,9 @@ s_plan_unmanaged(const rmt_network_t *network, rmt_records_t *actions)
     free(text);
 }
 
-static int
+static void
 s_plan_competitors(int root_fd, const rmt_stack_t *stack, const rmt_network_t *network,
-                   rmt_records_t *actions, rmt_error_t *error)
+                   rmt_records_t *actions)
 {
     static const char *const networkd[] = {
         "systemd-networkd.service", "systemd-networkd.socket",
@@ -128,14 +101,13 @@ s_plan_competitors(int root_fd, const rmt_stack_t *stack, const rmt_network_t *n
     if (!is_manager && (rmt_unit_is_enabled(root_fd, "NetworkManager") ||
                         rmt_unit_is_enabled(root_fd, "network-manager")))
         s_plan_unmanaged(network, actions);
-    rmt_auto_str text = NULL;
-    if (rmt_rooted_load(root_fd, INTERFACES, &text, NULL, error) == -1)
-        return -1;
-    if (!s_is(stack, "ifupdown") && text && rmt_stack_sets_interface(text, NULL))
-        s_write_line(actions, INTERFACES, "network",
-                     "# Written by ramet: another stack sets the interfaces.\n"
-                     "source " INTERFACES ".d/*\n\nauto lo\niface lo inet loopback\n");
-    return 0;
+    if (!s_is(stack, "ifupdown") && stack->has_main) {
+        rmt_auto_str text =
+            rmt_text("# Written by ramet: another stack sets the interfaces.\n"
+                     "%s\nauto lo\niface lo inet loopback\n",
+                     stack->is_alone ? "" : "source " INTERFACES ".d/*\n");
+        s_write_line(actions, INTERFACES, "network", text);
+    }
 }
 
 // A stack that was only there, and nothing else was, is started from now on.
@@ -260,6 +232,67 @@ s_check_names(const rmt_network_t *network, rmt_error_t *error)
     return 0;
 }
 
+// ifupdown's helpers find ports by name, and a VLAN's number in its name.
+static int
+s_check_ifupdown(const rmt_network_t *network, rmt_error_t *error)
+{
+    for (size_t i = 0; i < network->count; i++) {
+        const rmt_interface_t *one = &network->interfaces[i];
+        if (one->master[0] && !one->name[0])
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "the image's ifupdown finds the ports of %s by name; write "
+                            "the name of port %s",
+                            one->master, one->mac);
+        rmt_auto_str dotted = rmt_text("%s.%u", one->link, one->vlan);
+        rmt_auto_str short_one = rmt_text("vlan%u", one->vlan);
+        if (one->shape == RMT_SHAPE_VLAN && strcmp(one->name, dotted) != 0 &&
+            strcmp(one->name, short_one) != 0)
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "the image's ifupdown knows a VLAN by its name; set the "
+                            "interface of role %s to %s",
+                            one->role, dotted);
+    }
+    return 0;
+}
+
+// The programs that make an interface for ifupdown are packages of their own.
+static int
+s_check_helpers(int root_fd, const rmt_network_t *network, rmt_error_t *error)
+{
+    static const struct {
+        rmt_shape_t shape;
+        const char *package;
+        const char *paths[4];
+    } rows[] = {
+        {RMT_SHAPE_BOND,
+         "ifenslave",
+         {"/etc/network/if-pre-up.d/ifenslave", "/usr/share/ifupdown2",
+          "/usr/libexec/ifupdown-ng/bond", NULL}},
+        {RMT_SHAPE_VLAN,
+         "vlan",
+         {"/etc/network/if-pre-up.d/vlan", "/usr/share/ifupdown2",
+          "/usr/libexec/ifupdown-ng/vlan", NULL}},
+        {RMT_SHAPE_BRIDGE,
+         "bridge-utils",
+         {"/etc/network/if-pre-up.d/bridge", "/usr/share/ifupdown2",
+          "/usr/libexec/ifupdown-ng/bridge", NULL}},
+    };
+    for (size_t i = 0; i < network->count; i++) {
+        for (size_t row = 0; row < sizeof rows / sizeof *rows; row++) {
+            bool has_any = rows[row].shape != network->interfaces[i].shape;
+            for (size_t k = 0; rows[row].paths[k]; k++)
+                has_any = has_any || rmt_rooted_exists(root_fd, rows[row].paths[k]) ||
+                          rmt_rooted_kind(root_fd, rows[row].paths[k]) == S_IFLNK;
+            if (!has_any)
+                return rmt_fail(error, RMT_E_UNSUPPORTED,
+                                "the record has interface %s, and the image's ifupdown "
+                                "cannot make it; install %s on the source",
+                                network->interfaces[i].name, rows[row].package);
+        }
+    }
+    return 0;
+}
+
 int
 rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_name,
                   rmt_error_t *error)
@@ -276,6 +309,12 @@ rmt_network_check(const rmt_network_t *network, const char *stack, bool is_by_na
                             "network stack that can set it",
                             network->interfaces[i].addresses[0].text);
     }
+    if (network->is_shaped && strcmp(stack, "none") == 0)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "the target's record has an interface made of others, and the "
+                        "image has no network stack that can make it");
+    if (strcmp(stack, "ifupdown") == 0 && s_check_ifupdown(network, error) == -1)
+        return -1;
     return is_by_name ? s_check_names(network, error) : 0;
 }
 
@@ -291,10 +330,12 @@ rmt_network_plan(int root_fd, const rmt_network_t *wanted, rmt_records_t *action
             -1)
         return -1;
     s_name_interface(&stack, &network);
+    if (s_is(&stack, "ifupdown") && s_check_helpers(root_fd, &network, error) == -1)
+        return -1;
+    if (s_plan_rivals(root_fd, &stack, actions, error) == -1)
+        return -1;
     if (!s_is(&stack, "none")) {
-        if (s_plan_rivals(root_fd, actions, error) == -1 ||
-            s_plan_competitors(root_fd, &stack, &network, actions, error) == -1)
-            return -1;
+        s_plan_competitors(root_fd, &stack, &network, actions);
         if (s_is(&stack, "networkd"))
             s_plan_earlier(root_fd, actions);
         rmt_stack_write(&stack, &network, actions);

@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_netscan.h"
 #include "system/rmt_stack.h"
 
 #include <assert.h>
@@ -169,6 +170,31 @@ s_read_config(int root_fd, rmt_records_t *records)
     }
 }
 
+// What the plan must know of the image's network: what a plain interface cannot stand
+// for, and what refuses it.
+static int
+s_read_network(int root_fd, const rmt_stack_t *stack, rmt_record_t *os,
+               rmt_error_t *error)
+{
+    rmt_auto(rmt_records) ignored = rmt_records_new();
+    rmt_netscan_t scan;
+    rmt_record_set(os, "network-stack", stack->name);
+    if (rmt_stack_is_by_name(stack))
+        rmt_record_set(os, "network-by-name", "yes");
+    if (!rmt_stack_is_carried(stack->name))
+        return 0;
+    if (rmt_netscan_run(&scan, root_fd, strcmp(stack->name, "none") != 0, ignored,
+                        error) == -1)
+        return -1;
+    rmt_auto_str shapes = rmt_netscan_shapes(&scan);
+    rmt_netscan_end(&scan);
+    if (shapes[0])
+        rmt_record_set(os, "network-shapes", shapes);
+    if (scan.refusal[0])
+        rmt_record_set(os, "network-refusal", scan.refusal);
+    return 0;
+}
+
 static int
 s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
 {
@@ -190,9 +216,8 @@ s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
                    s_exists_one(root_fd, systemd) ? "systemd"
                    : s_exists_one(root_fd, sysv)  ? "sysv"
                                                   : "none");
-    rmt_record_set(os, "network-stack", stack.name);
-    if (rmt_stack_is_by_name(&stack))
-        rmt_record_set(os, "network-by-name", "yes");
+    if (s_read_network(root_fd, &stack, os, error) == -1)
+        return -1;
     s_read_config(root_fd, records);
     return 0;
 }

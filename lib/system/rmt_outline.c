@@ -49,6 +49,8 @@ static const struct {
     {"/var/lib/cloud", 4, false},
     {"/var/lib/systemd", 3, false},
     {"/var/lib/NetworkManager", 2, false},
+    {"/var/lib/iwd", 1, true},
+    {"/var/lib/ipsec", 2, false},
     {"/root", 1, false},
 };
 

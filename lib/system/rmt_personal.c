@@ -22,6 +22,9 @@ rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error
     const char *stack = os ? rmt_record_text(os, "network-stack", "") : "";
     const bool is_by_name =
         os && strcmp(rmt_record_text(os, "network-by-name", ""), "yes") == 0;
+    const char *refusal = os ? rmt_record_text(os, "network-refusal", "") : "";
+    if (*refusal)
+        return rmt_fail(error, RMT_E_UNSUPPORTED, "%s", refusal);
     return *stack ? rmt_network_check(&network, stack, is_by_name, error) : 0;
 }
 

@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_netscan.h"
 #include "system/rmt_unit.h"
 
 #include <fnmatch.h>
@@ -29,43 +30,6 @@ s_has_file(int root_fd, const char *folder, const char *pattern)
             return true;
     }
     return false;
-}
-
-bool
-rmt_stack_sets_interface(const char *text, char name_out[16])
-{
-    rmt_auto_str copy = rmt_text("%s", text);
-    char *rest = copy;
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        char name[16];
-        if (sscanf(line, " iface %15s", name) != 1 || strcmp(name, "lo") == 0)
-            continue;
-        if (name_out)
-            memcpy(name_out, name, sizeof name);
-        return true;
-    }
-    return false;
-}
-
-// An interface of the image's machine that ifupdown sets, in any of its files.
-static int
-s_find_interface(int root_fd, char name_out[16], rmt_error_t *error)
-{
-    rmt_auto_str own = NULL;
-    if (rmt_rooted_load(root_fd, "/etc/network/interfaces", &own, NULL, error) == -1)
-        return -1;
-    if (own && rmt_stack_sets_interface(own, name_out))
-        return 0;
-    rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/network/interfaces.d");
-    for (const char *name = names; *name; name += strlen(name) + 1) {
-        rmt_auto_str path = rmt_text("/etc/network/interfaces.d/%s", name);
-        rmt_auto_str text = NULL;
-        if (rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
-            return -1;
-        if (text && rmt_stack_sets_interface(text, name_out))
-            break;
-    }
-    return 0;
 }
 
 typedef struct {
@@ -133,17 +97,22 @@ s_choose(int root_fd, const found_t *found, const rmt_stack_t *stack, bool *enab
     return found->manager ? "networkmanager" : found->networkd ? "networkd" : "none";
 }
 
-// Patterns came with ifupdown 0.8.28; those of busybox and of older systems have none.
+// Patterns came with ifupdown 0.8.28; busybox, ifupdown2, ifupdown-ng and older ones have
+// none.
 static int
 s_look_whether_plain(int root_fd, bool *is_plain_out, rmt_error_t *error)
 {
     static const char *const paths[] = {"/sbin/ifup", "/usr/sbin/ifup"};
-    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+    static const char *const others[] = {"/usr/share/ifupdown2", "/etc/network/ifupdown2",
+                                         "/usr/libexec/ifupdown-ng", NULL};
+    *is_plain_out = s_has(root_fd, others);
+    for (size_t i = 0; !*is_plain_out && i < sizeof paths / sizeof *paths; i++) {
         rmt_auto_str target = rmt_rooted_readlink(root_fd, paths[i]);
-        *is_plain_out = target && strstr(target, "busybox");
-        if (*is_plain_out)
-            return 0;
+        *is_plain_out =
+            target && (strstr(target, "busybox") || strstr(target, "ifupdown"));
     }
+    if (*is_plain_out)
+        return 0;
     rmt_auto_str status = NULL;
     if (rmt_rooted_load(root_fd, "/var/lib/dpkg/status", &status, NULL, error) == -1)
         return -1;
@@ -155,22 +124,6 @@ s_look_whether_plain(int root_fd, bool *is_plain_out, rmt_error_t *error)
         sscanf(version, "\nVersion: %u.%u.%u", &major, &minor, &patch) < 2)
         return 0;
     *is_plain_out = major == 0 && (minor < 8 || (minor == 8 && patch < 28));
-    return 0;
-}
-
-static int
-s_look_whether_managed(int root_fd, bool *is_managed_out, rmt_error_t *error)
-{
-    rmt_auto_str names = rmt_rooted_list(root_fd, "/etc/netplan");
-    for (const char *name = names; *name; name += strlen(name) + 1) {
-        rmt_auto_str path = rmt_text("/etc/netplan/%s", name);
-        rmt_auto_str text = NULL;
-        if (rmt_rooted_load(root_fd, path, &text, NULL, error) == -1)
-            return -1;
-        *is_managed_out = text && strstr(text, "renderer: NetworkManager");
-        if (*is_managed_out)
-            break;
-    }
     return 0;
 }
 
@@ -197,15 +150,19 @@ rmt_stack_look(int root_fd, rmt_stack_t *stack_out, rmt_error_t *error)
 {
     rmt_stack_t stack = {.name = "none"};
     found_t found = {0};
+    rmt_netscan_t scan;
     s_look(root_fd, &found);
-    if (s_find_interface(root_fd, stack.first, error) == -1)
+    if (rmt_netscan_glance(&scan, root_fd, error) == -1)
         return -1;
+    memcpy(stack.first, scan.first, sizeof stack.first);
+    stack.is_alone = scan.is_odd;
+    stack.has_main = scan.has_main;
     const char *foreign = s_foreign(root_fd, &found);
     stack.name = foreign ? foreign : s_choose(root_fd, &found, &stack, &stack.is_enabled);
-    if (s_look_whether_plain(root_fd, &stack.is_plain, error) == -1 ||
-        (strcmp(stack.name, "netplan") == 0 &&
-         s_look_whether_managed(root_fd, &stack.is_managed, error) == -1))
+    if (s_look_whether_plain(root_fd, &stack.is_plain, error) == -1)
         return -1;
+    stack.is_managed = strcmp(stack.name, "netplan") == 0 &&
+                       strcmp(scan.renderer, "NetworkManager") == 0;
     stack.systemd = s_systemd(root_fd);
     *stack_out = stack;
     return 0;

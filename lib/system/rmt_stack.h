@@ -14,7 +14,9 @@ typedef struct {
     bool is_plain;    // ifupdown that knows no patterns, as that of busybox
     bool is_managed;  // netplan that hands on to NetworkManager
     unsigned systemd; // Version of systemd; 0 for unknown
-    char first[16];   // Name of the image's first interface; "" for unknown
+    bool is_alone; // ifupdown must not read interfaces.d: a file there is none of its own
+    bool has_main; // ifupdown's main file sets more than lo
+    char first[16]; // Name of the image's first interface; "" for unknown
 } rmt_stack_t;
 
 // Tell the stack in force by enabled units and by files. 0, or -1: what rmt_rooted_load
@@ -30,7 +32,3 @@ bool rmt_stack_is_by_name(const rmt_stack_t *stack);
 // Append the writing of the stack's files for these settings. The stack is carried.
 void rmt_stack_write(const rmt_stack_t *stack, const rmt_network_t *network,
                      rmt_records_t *actions);
-
-// Whether a text in the form of /etc/network/interfaces sets any interface but lo; its
-// name (at most 15 letters) goes to name_out, which may be NULL.
-bool rmt_stack_sets_interface(const char *text, char name_out[16]);

@@ -3,5 +3,7 @@ ramet_test(unit facts NEEDS ramet::installer ramet::system ramet::match ramet::f
 ramet_test(unit location NEEDS ramet::facts TIMEOUT 10)
 ramet_test(unit stacks SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit outline SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 20)
+ramet_test(unit netscan SOURCES tools/root_tree.c unit/netscan_table.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
+ramet_test(unit netscan_start SOURCES tools/root_tree.c unit/netscan_table.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit firstboot SOURCES tools/root_tree.c NEEDS ramet::agent ramet::system ramet::base TIMEOUT 20)
 ramet_program(rmt-personalise SOURCES tools/rmt-personalise.c NEEDS ramet::system ramet::facts)

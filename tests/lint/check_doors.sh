@@ -16,6 +16,7 @@ libfdisk/=lib/disk
 blkid/=lib/disk
 libmount(/|\.h)=lib/disk
 btrfsutil\.h=lib/disk
+yaml\.h=lib/system
 seccomp\.h=workers/agent/diskw
 jansson\.h=console
 lua\.h|lauxlib\.h|lualib\.h=tests/sim

@@ -72,13 +72,24 @@ for text in PermanentMACAddress=52:54:00:ab:cd:ef Address=fd00:7::17/64 Gateway=
   grep -qx "$text" "$work/out" || fail "netplan did not understand: $text"
 done
 
-for record in "$main $data" "" "mac=52:54:00:ab:cd:ef address=10.0.0.17/32 gateway=172.16.0.1"; do
+# A bond of two cards, and a bridge on its VLAN.
+shapes='net.bond0.ports=nic1,52:54:00:00:00:02 net.bond0.mode=active-backup net.v7.interface=bond0.7 net.v7.link=bond0 net.v7.vlan=7
+  net.br7.kind=bridge net.br7.ports=bond0.7 net.br7.address=10.7.0.17/24'
+shapes=$(tr '\n' ' ' <<<"$shapes")
+fresh netplan "$shapes"
+chroot "$root" /usr/libexec/netplan/generate >"$work/out" 2>&1 || fail "netplan refuses its file of a bond"
+cat "$root"/run/systemd/network/10-netplan-*.net* >"$work/out"
+for text in Kind=bond Kind=vlan Kind=bridge Bond=bond0 VLAN=bond0.7 Bridge=br7 Address=10.7.0.17/24 Id=7; do
+  grep -qx "$text" "$work/out" || fail "netplan did not understand: $text"
+done
+
+for record in "$main $data" "$shapes" "" "mac=52:54:00:ab:cd:ef address=10.0.0.17/32 gateway=172.16.0.1"; do
   fresh networkmanager "$record"
   for file in "$root"/etc/NetworkManager/system-connections/*.nmconnection; do
     chroot "$root" nmcli --offline connection modify connection.zone x <"$file" >"$work/out" 2>&1 || fail "NetworkManager refuses $file"
     # What its parser did not understand would be missing now.
     while IFS= read -r line; do
-      case $line in address*|dns*|gateway*|method=manual|mac-address*) grep -qixF "$line" "$work/out" || fail "NetworkManager lost: $line" ;; esac
+      case $line in address*|dns*|gateway*|method=manual|mac-address*|mode=*|id=*|parent=*|interface-name=*) grep -qixF "$line" "$work/out" || fail "NetworkManager lost: $line" ;; esac
     done <"$file"
   done
 done

@@ -10,6 +10,9 @@
 #define DISK "class=disk role=system name=vda bus=virtio media=virtual bytes=1000\n"
 #define NICS(count) "class=pci vendor=1 device=2 pci-class=020000\n" count
 
+// One more thing that the image says of its network; NULL for none.
+static const char *s_word, *s_value;
+
 static rmt_record_t *
 s_judge(const char *image, const char *target, const char *hardware)
 {
@@ -29,6 +32,8 @@ s_judge(const char *image, const char *target, const char *hardware)
     rmt_record_t *item = rmt_record_new();
     rmt_auto(rmt_record) os = rmt_record_new();
     rmt_record_set(os, "network-stack", "networkd");
+    if (s_word)
+        rmt_record_set(os, s_word, s_value);
     installer_judge(match, os, NULL, rmt_records_at(record, 0), item);
     return item;
 }
@@ -88,6 +93,31 @@ test_m12_a_target_is_judged_in_words(void **state)
     }
 }
 
+// [3.40] [3.41]
+static void
+test_what_the_image_says_of_its_network_is_in_the_plan(void **state)
+{
+    (void) state;
+    s_word = "network-shapes";
+    s_value = "bond bond0, vlan bond0.7";
+    rmt_auto(rmt_record) shaped = s_judge(DISK, FREE, DISK);
+    rmt_auto(rmt_record) made =
+        s_judge(DISK, FREE " net.bond0.ports=eno1,eno2 mac=52:54:00:00:00:02", DISK);
+    assert_string_equal(rmt_record_text(made, "warnings", ""), "");
+    s_word = "network-refusal";
+    s_value = "/etc/rc.local:2 sets address 192.0.2.9 by a command";
+    rmt_auto(rmt_record) refused = s_judge(DISK, KNOWN "state=free", DISK);
+    s_word = NULL;
+    assert_string_equal(rmt_record_text(shaped, "fits", ""), "yes");
+    assert_non_null(strstr(rmt_record_text(shaped, "warnings", ""),
+                           "has bond bond0, vlan bond0.7; the target gets plain"));
+    assert_non_null(strstr(rmt_record_text(shaped, "warnings", ""),
+                           "ramet target set n1 net.bond0.ports=eno1,eno2"));
+    assert_string_equal(rmt_record_text(refused, "fits", ""), "no");
+    assert_string_equal(rmt_record_text(refused, "reason", ""),
+                        "network: /etc/rc.local:2 sets address 192.0.2.9 by a command");
+}
+
 static void
 test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
 {
@@ -119,6 +149,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m12_a_target_is_judged_in_words),
+        cmocka_unit_test(test_what_the_image_says_of_its_network_is_in_the_plan),
         cmocka_unit_test(test_m12_verdicts_and_the_choice_of_disks_go_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -117,7 +117,8 @@ test_networkd_is_told_and_enabled(void **state)
     root_tree_put("etc/systemd/network/00-first.network", "[Network]\nDHCP=yes\n");
     root_tree_put("etc/systemd/network/50-fixed.network",
                   "[Network]\nAddress=10.0.0.9/24\n");
-    root_tree_put("etc/systemd/network/60-bridge.network", "[Network]\nBridge=br0\n");
+    root_tree_put("etc/systemd/network/60-radio.network",
+                  "[Match]\nType=wlan\n[Network]\nDHCP=yes\n");
     s_personalise(STATIC);
     root_tree_expect(
         "etc/systemd/network/10-ramet.network",
@@ -126,7 +127,7 @@ test_networkd_is_told_and_enabled(void **state)
         "Gateway=10.0.0.1\nDNS=10.0.0.2\nDNS=10.0.0.3\nDomains=lan\n");
     assert_false(root_tree_has("etc/systemd/network/00-first.network"));
     assert_false(root_tree_has("etc/systemd/network/50-fixed.network"));
-    assert_true(root_tree_has("etc/systemd/network/60-bridge.network"));
+    assert_true(root_tree_has("etc/systemd/network/60-radio.network"));
     assert_true(root_tree_has(
         "etc/systemd/system/multi-user.target.wants/systemd-networkd.service"));
     s_personalise("class=target name=web-7");

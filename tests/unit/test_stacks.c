@@ -27,6 +27,9 @@ static void
 s_make_ifupdown(void)
 {
     root_tree_put("usr/sbin/ifup", "");
+    root_tree_put("etc/network/if-pre-up.d/ifenslave", "");
+    root_tree_put("etc/network/if-pre-up.d/bridge", "");
+    root_tree_put("etc/network/if-pre-up.d/vlan", "");
     root_tree_put("etc/network/interfaces", "iface ens3 inet dhcp\n");
     s_enable("networking.service");
 }
@@ -110,6 +113,13 @@ static const struct {
           "net.data.address=10.1.0.7/16,10.1.0.8/16"},
     {"two interfaces, the second with DHCP",
      MAIN "interface=ens3 net.store.mac=52:54:00:00:00:02 net.store.interface=ens4"},
+    {"a bond with a bridge on its VLAN",
+     "net.bond0.ports=ens3,ens4 net.bond0.mode=802.3ad net.v7.link=bond0 net.v7.vlan=7 "
+     "net.v7.interface=bond0.7 net.br7.kind=bridge net.br7.ports=bond0.7 "
+     "net.br7.address=10.7.0.17/24 net.br7.gateway=10.7.0.1"},
+    {"a bond of two MACs",
+     "net.bond0.ports=52:54:00:AB:CD:EF,52:54:00:00:00:02 net.bond0.address=10.0.0.7/24"},
+    {"a VLAN on a card", "net.v9.link=ens3 net.v9.vlan=9 net.v9.interface=ens3.9"},
 };
 
 static void
@@ -293,12 +303,13 @@ test_competitors_let_go_of_the_interface(void **state)
     root_tree_link("etc/systemd/system/sockets.target.wants/systemd-networkd.socket",
                    "/x");
     root_tree_put("etc/systemd/network/50-a.network", "[Network]\nAddress=10.0.0.9/24\n");
-    root_tree_put("etc/systemd/network/60-b.network", "[Network]\nBridge=br0\n");
+    root_tree_put("etc/systemd/network/60-b.network",
+                  "[Match]\nType=wlan\n[Network]\nDHCP=yes\n");
     root_tree_put("etc/netplan/a.yaml", "network:\n"); // netplan itself is not there
     root_tree_put("etc/NetworkManager/system-connections/wired.nmconnection",
-                  "type=ethernet\n");
+                  "[connection]\ntype=ethernet\n");
     root_tree_put("etc/NetworkManager/system-connections/wlan.nmconnection",
-                  "type=wifi\n");
+                  "[connection]\ntype=wifi\n");
     root_tree_put("etc/cloud/cloud.cfg", "");
     s_personalise("class=target name=a " MAIN);
     root_tree_expect(
@@ -370,6 +381,24 @@ test_interfaces_that_cannot_be_told_apart_are_refused(void **state)
         "mac=53:54:00:00:00:02",
         "address=10.0.0.7/24 gateway=10.0.0.1,10.0.0.2",
         "address=10.0.0.7/24,fd00::1 mask=255.255.255.0",
+        "net.b.ports=ens3,ens3",
+        "net.b.ports=ens3/4",
+        "net.b.ports=ens3 net.c.ports=ens3",
+        "net.b.ports=b",
+        "net.b.kind=bond",
+        "net.b.kind=ring net.b.ports=ens3",
+        "net.b.mode=802.3ad",
+        "net.b.ports=ens3 net.b.mode=fast",
+        "net.b.ports=ens3 net.b.vlan=7",
+        "net.b.ports=ens3 net.b.mac=52:54:00:00:00:02",
+        "net.b.vlan=7",
+        "net.b.link=ens3",
+        "net.b.link=ens3 net.b.vlan=4095",
+        "net.b.link=ens3 net.b.vlan=07",
+        "net.b.ports=c net.c.kind=bridge net.c.ports=b",
+        "net.b.link=b net.b.vlan=7",
+        "net.b.ports=ens3 net.data.interface=ens3 net.data.address=10.0.0.7/24",
+        "net.a-role-with-17-char.ports=ens3",
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         rmt_auto_str line = rmt_text("class=target name=a %s", bad[i]);

@@ -75,7 +75,8 @@ imager_find_image(const rmt_records_t *descriptor, rmt_error_t *error)
 static void
 s_put_network(rmt_record_t *outputs, const rmt_records_t *descriptor)
 {
-    static const char *const fields[] = {"network-stack", "network-by-name"};
+    static const char *const fields[] = {"network-stack", "network-by-name",
+                                         "network-shapes", "network-refusal"};
     const rmt_record_t *os = rmt_records_find(descriptor, "class", "os");
     for (size_t i = 0; os && i < sizeof fields / sizeof *fields; i++) {
         if (rmt_record_has(os, fields[i]))

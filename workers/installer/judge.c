@@ -2,6 +2,7 @@
 #include "installer/addressing.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_network.h"
 #include "wire/rmt_codec.h"
 
 #include <stdio.h>
@@ -70,6 +71,15 @@ s_has_address(const rmt_record_t *target)
     return false;
 }
 
+// Whether its record has an interface that is made of others.
+static bool
+s_has_shape(const rmt_record_t *target)
+{
+    rmt_network_t network;
+    rmt_error_t ignored = {0};
+    return rmt_network_parse(target, &network, &ignored) == 0 && network.is_shaped;
+}
+
 static void
 s_warn(rmt_record_t *item, const char *text)
 {
@@ -79,12 +89,21 @@ s_warn(rmt_record_t *item, const char *text)
 }
 
 static void
-s_set_warnings(rmt_record_t *item, const rmt_record_t *target,
+s_set_warnings(rmt_record_t *item, const rmt_record_t *target, const rmt_record_t *os,
                const installer_rehearsal_t *rehearsal, const rmt_records_t *verdicts)
 {
+    const char *shapes = rmt_record_text(os, "network-shapes", "");
     const char *shared = rehearsal ? installer_rehearsal_warnings(rehearsal) : "";
     if (!s_has_address(target))
         s_warn(item, "its record has no address, so the target will ask for one by DHCP");
+    if (*shapes && !s_has_shape(target)) {
+        rmt_auto_str text =
+            rmt_text("the image's network has %s; the target gets plain interfaces "
+                     "instead; to make such ones, set their parts: ramet target set %s "
+                     "net.bond0.ports=eno1,eno2",
+                     shapes, rmt_record_text(target, "name", "NAME"));
+        s_warn(item, text);
+    }
     for (size_t i = 0; i < rmt_records_count(verdicts); i++) {
         const rmt_record_t *verdict = rmt_records_at(verdicts, i);
         if (rmt_record_has(verdict, "warning"))
@@ -162,7 +181,7 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os,
     if (rehearsal && !s_judge_configure(rehearsal, target, os, verdicts))
         fits = false;
     s_put_verdicts(item, verdicts);
-    s_set_warnings(item, target, rehearsal, verdicts);
+    s_set_warnings(item, target, os, rehearsal, verdicts);
     // An image without disks is no reason to begin a job that can write nothing.
     if (fits && !rmt_records_find(verdicts, "class", "choice")) {
         rmt_record_set(item, "reason", "disk: the image's layout has no disk");

@@ -164,7 +164,8 @@ s_match_all(match_t *self, rmt_error_t *error)
 static rmt_record_t *
 s_os(const rmt_record_t *body)
 {
-    static const char *const fields[] = {"network-stack", "network-by-name"};
+    static const char *const fields[] = {"network-stack", "network-by-name",
+                                         "network-shapes", "network-refusal"};
     rmt_record_t *os = rmt_record_new();
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         rmt_record_set(os, fields[i], rmt_record_text(body, fields[i], ""));
