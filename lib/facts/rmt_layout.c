@@ -79,6 +79,19 @@ rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
     return volume;
 }
 
+rmt_layout_swap_t *
+rmt_layout_add_swap(rmt_layout_t *self, size_t index)
+{
+    assert(index < self->volume_count);
+    const rmt_layout_volume_t *volume = &self->volumes[index];
+    rmt_grow_one(&self->swaps, self->swap_count);
+    rmt_layout_swap_t *swap = &self->swaps[self->swap_count++];
+    *swap = (rmt_layout_swap_t){.disk = volume->disk,
+                                .partition = volume->partition,
+                                .subvolume = s_copy(volume->subvolume)};
+    return swap;
+}
+
 rmt_layout_t *
 rmt_layout_select(const rmt_layout_t *self, size_t disk)
 {
@@ -110,6 +123,13 @@ rmt_layout_destroy(rmt_layout_t **self_p)
         free(self->volumes[i].subvolume);
         free(self->volumes[i].mount);
     }
+    for (size_t i = 0; i < self->swap_count; i++) {
+        free(self->swaps[i].subvolume);
+        free(self->swaps[i].path);
+        free(self->swaps[i].uuid);
+        free(self->swaps[i].label);
+    }
+    free(self->swaps);
     free(self->disks);
     free(self->partitions);
     free(self->volumes);
@@ -149,6 +169,19 @@ const rmt_layout_partition_t *
 rmt_layout_partition_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     return rmt_layout_find_partition(self, volume->disk, volume->partition);
+}
+
+const rmt_layout_volume_t *
+rmt_layout_volume_of(const rmt_layout_t *self, const rmt_layout_swap_t *swap)
+{
+    for (size_t i = 0; i < self->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &self->volumes[i];
+        const char *own = volume->subvolume, *other = swap->subvolume;
+        if (volume->disk == swap->disk && volume->partition == swap->partition &&
+            !own == !other && (!own || strcmp(own, other) == 0))
+            return volume;
+    }
+    return NULL;
 }
 
 static rmt_layout_partition_t *

@@ -19,6 +19,7 @@
 #define RMT_LAYOUT_DISKS_MAX 64
 #define RMT_LAYOUT_PARTITIONS_MAX 1024 // Of all disks
 #define RMT_LAYOUT_VOLUMES_MAX 1024
+#define RMT_LAYOUT_SWAPS_MAX 32 // What Linux uses at once
 #define RMT_LAYOUT_GUID_SIZE 40 // With its NUL
 
 typedef enum { RMT_TABLE_NONE, RMT_TABLE_GPT, RMT_TABLE_DOS } rmt_table_t;
@@ -72,6 +73,17 @@ typedef struct {
     uint64_t files, bytes_tree, bytes_reserved;
 } rmt_layout_volume_t;
 
+// A file that the system swaps to: it has no contents, and is made again at its place.
+typedef struct {
+    size_t disk;
+    uint64_t partition;
+    char *subvolume; // Owned; NULL: its volume is no subvolume
+    char *path;      // Owned: from the top of its volume
+    uint64_t bytes;
+    uint64_t mode;
+    char *uuid, *label; // Owned; NULL for none
+} rmt_layout_swap_t;
+
 typedef struct {
     rmt_layout_disk_t *disks;
     size_t disk_count;
@@ -79,6 +91,8 @@ typedef struct {
     size_t partition_count;
     rmt_layout_volume_t *volumes;
     size_t volume_count;
+    rmt_layout_swap_t *swaps;
+    size_t swap_count;
 } rmt_layout_t;
 
 rmt_layout_t *rmt_layout_new(void);
@@ -94,6 +108,9 @@ rmt_layout_volume_t *rmt_layout_add_volume(rmt_layout_t *self, size_t disk);
 // The same volume once more, without its tree: another subvolume of its file system.
 rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);
 
+// A swap file in a volume; its texts are set by the caller.
+rmt_layout_swap_t *rmt_layout_add_swap(rmt_layout_t *self, size_t volume);
+
 // ---- rmt_layout_fields.c: the door
 
 // Read records whose part is layout, or who have none; those of other parts are skipped.
@@ -101,16 +118,18 @@ rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);
 // TOO_BIG.
 rmt_layout_t *rmt_layout_read(const rmt_records_t *records, rmt_error_t *error);
 
-// Append disks, partitions, volumes as records, in this order.
-void rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records);
-// One volume as a record. Caller owns the result.
-rmt_record_t *rmt_layout_write_volume(const rmt_layout_t *self,
-                                      const rmt_layout_volume_t *volume);
-
 // Take the format of a volume, and its kind of file system from that. 0, or -1: USAGE
 // (no fs, or a field that no volume has); *format_p is nulled in either case.
 int rmt_layout_set_format(rmt_layout_volume_t *volume, rmt_record_t **format_p,
                           rmt_error_t *error);
+
+// ---- rmt_layout_write.c
+
+// Append disks, partitions, volumes, swap files as records, in this order.
+void rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records);
+// One volume as a record. Caller owns the result.
+rmt_record_t *rmt_layout_write_volume(const rmt_layout_t *self,
+                                      const rmt_layout_volume_t *volume);
 
 // ---- rmt_layout_check.c
 
@@ -128,6 +147,9 @@ rmt_layout_partition_t *rmt_layout_find_partition(const rmt_layout_t *self, size
 // The partition of a volume; NULL for a whole disk.
 const rmt_layout_partition_t *rmt_layout_partition_of(const rmt_layout_t *self,
                                                       const rmt_layout_volume_t *volume);
+// The volume of a swap file, or NULL.
+const rmt_layout_volume_t *rmt_layout_volume_of(const rmt_layout_t *self,
+                                                const rmt_layout_swap_t *swap);
 // The partition of a disk with the highest end, no extended one; NULL for none.
 rmt_layout_partition_t *rmt_layout_last(const rmt_layout_t *self, size_t disk);
 // The one that follows the size of the disk, where that grows: the last that is not

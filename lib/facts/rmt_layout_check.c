@@ -294,6 +294,19 @@ s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
                : 0;
 }
 
+static int
+s_check_swap(const rmt_layout_t *self, const rmt_layout_swap_t *swap, rmt_error_t *error)
+{
+    const rmt_layout_volume_t *volume = rmt_layout_volume_of(self, swap);
+    const bool has_tree = volume && volume->fs != RMT_FS_NONE &&
+                          volume->fs != RMT_FS_SWAP && volume->fs != RMT_FS_VFAT;
+    if (has_tree && !s_has_dots(swap->path) && swap->path[1])
+        return 0;
+    return rmt_fail(error, RMT_E_USAGE, "the layout's swap file '%.100s' %s", swap->path,
+                    has_tree ? "has no path of a file"
+                             : "lies in a volume that is not there, or has no files");
+}
+
 int
 rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
 {
@@ -310,6 +323,10 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
         if (s_check_volume(self, &self->volumes[i], error) == -1)
+            return -1;
+    // A short order has none of its volumes.
+    for (size_t i = 0; self->volume_count && i < self->swap_count; i++)
+        if (s_check_swap(self, &self->swaps[i], error) == -1)
             return -1;
     return 0;
 }

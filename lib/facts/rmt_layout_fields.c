@@ -1,6 +1,7 @@
-// The door: records to a layout and back, by one table of fields for each class.
-#include "facts/rmt_layout.h"
+// The door: records to a layout, by one table of fields for each class.
+#include "facts/rmt_layout_rows.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -9,74 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SECTORS_MAX ((uint64_t) 1 << 48)
-#define NUMBER_MAX 1024
 #define VALUE_SHOWN 60 // Letters of a wrong value
-
-typedef enum {
-    AS_NUMBER,
-    AS_SECTOR,
-    AS_HEX,
-    AS_FLAG,   // yes, or absent
-    AS_YES_NO, // The same, and no is written too
-    AS_TEXT,
-    AS_GUID,
-    AS_PATH,
-    AS_TABLE,
-    AS_ROOT, // Of a volume: two fields of the struct
-    KIND_COUNT
-} kind_t;
-
-typedef struct {
-    const char *name;
-    kind_t kind;
-    size_t offset;
-    bool is_required;
-    uint64_t least, most; // Of numbers
-} row_t;
-
-#define DISK(field) offsetof(rmt_layout_disk_t, field)
-#define PARTITION(field) offsetof(rmt_layout_partition_t, field)
-#define VOLUME(field) offsetof(rmt_layout_volume_t, field)
-
-// Records are written in the order of the rows; what says which item it is (class, role,
-// disk) comes before them.
-static const row_t s_disk_rows[] = {
-    {"logical-sector", AS_SECTOR, DISK(sector), false, 0, 0},
-    {"bytes", AS_NUMBER, DISK(bytes), false, 0, INT64_MAX},
-    {"table", AS_TABLE, DISK(table), true, 0, 0},
-    {"guid", AS_GUID, DISK(guid), false, 0, 0},
-    {"entries", AS_NUMBER, DISK(entries), false, 1, NUMBER_MAX},
-    {"first-lba", AS_NUMBER, DISK(first_lba), false, 0, SECTORS_MAX},
-    {"grow", AS_FLAG, DISK(grow), false, 0, 0},
-    {"required-bytes", AS_NUMBER, DISK(required_bytes), false, 0, INT64_MAX},
-};
-
-static const row_t s_partition_rows[] = {
-    {"number", AS_NUMBER, PARTITION(number), true, 1, NUMBER_MAX},
-    {"start", AS_NUMBER, PARTITION(start), true, 1, SECTORS_MAX},
-    {"size", AS_NUMBER, PARTITION(size), true, 1, SECTORS_MAX},
-    {"type", AS_GUID, PARTITION(type), true, 0, 0},
-    {"boot", AS_YES_NO, PARTITION(boot), false, 0, 0},
-    {"guid", AS_GUID, PARTITION(guid), false, 0, 0},
-    {"name", AS_TEXT, PARTITION(name), false, 0, 0},
-    {"attrs", AS_HEX, PARTITION(attrs), false, 0, 0},
-    {"min-size", AS_NUMBER, PARTITION(min_size), false, 1, SECTORS_MAX},
-    {"at-end", AS_FLAG, PARTITION(at_end), false, 0, 0},
-};
-
-static const row_t s_volume_rows[] = {
-    {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
-    {"subvolume", AS_TEXT, VOLUME(subvolume), false, 0, 0},
-    {"subvolume-id", AS_NUMBER, VOLUME(subvolume_id), false, 0, UINT64_MAX},
-    {"default", AS_FLAG, VOLUME(is_default), false, 0, 0},
-    {"read-only", AS_FLAG, VOLUME(is_read_only), false, 0, 0},
-    {"mount", AS_PATH, VOLUME(mount), false, 0, 0},
-    {"root", AS_ROOT, 0, false, 0, 0},
-    {"files", AS_NUMBER, VOLUME(files), false, 0, INT64_MAX},
-    {"bytes-tree", AS_NUMBER, VOLUME(bytes_tree), false, 0, INT64_MAX},
-    {"bytes-reserved", AS_NUMBER, VOLUME(bytes_reserved), false, 0, INT64_MAX},
-};
 
 // How a file system is made: fields that only lib/disk acts on, kept as they are.
 static const struct {
@@ -98,17 +32,9 @@ static const struct {
 #define FORMAT_COUNT (sizeof s_format_rows / sizeof *s_format_rows)
 
 typedef struct {
-    const row_t *rows;
-    size_t count;
+    const rmt_layout_rows_t *own;
     const char *others; // Fields that are read by name; NULL: they are not looked at
 } table_t;
-
-#define TABLE(rows, others) ((table_t){rows, sizeof rows / sizeof *rows, others})
-
-static const char *const s_tables[] = {
-    [RMT_TABLE_NONE] = "none", [RMT_TABLE_GPT] = "gpt", [RMT_TABLE_DOS] = "dos"};
-
-#define TABLE_COUNT (sizeof s_tables / sizeof *s_tables)
 
 // ---- One field
 
@@ -158,7 +84,8 @@ s_parse_number(const char *text, uint64_t *number_out)
 }
 
 static int
-s_read_number(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_number(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+              void *at)
 {
     uint64_t number = 0;
     if (!s_parse_number(text, &number) || number < row->least || number > row->most) {
@@ -172,7 +99,8 @@ s_read_number(const reading_t *self, const row_t *row, const char *text, void *a
 }
 
 static int
-s_read_sector(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_sector(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+              void *at)
 {
     uint64_t number = 0;
     if (!s_parse_number(text, &number) ||
@@ -183,7 +111,7 @@ s_read_sector(const reading_t *self, const row_t *row, const char *text, void *a
 }
 
 static int
-s_read_hex(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_hex(const reading_t *self, const rmt_layout_row_t *row, const char *text, void *at)
 {
     const size_t size = strspn(text, "0123456789abcdefABCDEF");
     if (size == 0 || size > 16 || text[size])
@@ -193,7 +121,18 @@ s_read_hex(const reading_t *self, const row_t *row, const char *text, void *at)
 }
 
 static int
-s_read_flag(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_octal(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+             void *at)
+{
+    if (strlen(text) != 4 || strspn(text, "01234567") != 4)
+        return s_refuse(self, row->name, "four octal digits, such as 0600");
+    *(uint64_t *) at = strtoull(text, NULL, 8);
+    return 0;
+}
+
+static int
+s_read_flag(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+            void *at)
 {
     const bool is_set = strcmp(text, "yes") == 0;
     if (!is_set && strcmp(text, "no") != 0)
@@ -204,7 +143,8 @@ s_read_flag(const reading_t *self, const row_t *row, const char *text, void *at)
 
 // Of what kind it must be the table of the disk tells (rmt_layout_check).
 static int
-s_read_guid(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_guid(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+            void *at)
 {
     const size_t size = strspn(text, "0123456789abcdefABCDEFx-");
     if (size == 0 || size >= RMT_LAYOUT_GUID_SIZE || text[size])
@@ -214,7 +154,8 @@ s_read_guid(const reading_t *self, const row_t *row, const char *text, void *at)
 }
 
 static int
-s_read_text(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_text(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+            void *at)
 {
     if (row->kind == AS_PATH && text[0] != '/')
         return s_refuse(self, row->name, "a path that begins with /");
@@ -227,10 +168,11 @@ s_read_text(const reading_t *self, const row_t *row, const char *text, void *at)
 }
 
 static int
-s_read_table(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_table(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+             void *at)
 {
-    for (size_t i = 0; i < TABLE_COUNT; i++) {
-        if (strcmp(s_tables[i], text) != 0)
+    for (size_t i = 0; rmt_layout_table_name((rmt_table_t) i); i++) {
+        if (strcmp(rmt_layout_table_name((rmt_table_t) i), text) != 0)
             continue;
         *(rmt_table_t *) at = (rmt_table_t) i;
         return 0;
@@ -239,7 +181,8 @@ s_read_table(const reading_t *self, const row_t *row, const char *text, void *at
 }
 
 static int
-s_read_root(const reading_t *self, const row_t *row, const char *text, void *at)
+s_read_root(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+            void *at)
 {
     rmt_layout_volume_t *volume = at;
     rmt_error_t ignored = {0};
@@ -250,15 +193,16 @@ s_read_root(const reading_t *self, const row_t *row, const char *text, void *at)
 }
 
 static int
-s_read_field(const reading_t *self, const row_t *row, void *item)
+s_read_field(const reading_t *self, const rmt_layout_row_t *row, void *item)
 {
-    static int (*const readers[KIND_COUNT])(const reading_t *, const row_t *,
+    static int (*const readers[KIND_COUNT])(const reading_t *, const rmt_layout_row_t *,
                                             const char *, void *) = {
         [AS_NUMBER] = s_read_number, [AS_SECTOR] = s_read_sector,
-        [AS_HEX] = s_read_hex,       [AS_FLAG] = s_read_flag,
-        [AS_YES_NO] = s_read_flag,   [AS_TEXT] = s_read_text,
-        [AS_GUID] = s_read_guid,     [AS_PATH] = s_read_text,
-        [AS_TABLE] = s_read_table,   [AS_ROOT] = s_read_root};
+        [AS_HEX] = s_read_hex,       [AS_OCTAL] = s_read_octal,
+        [AS_FLAG] = s_read_flag,     [AS_YES_NO] = s_read_flag,
+        [AS_TEXT] = s_read_text,     [AS_GUID] = s_read_guid,
+        [AS_PATH] = s_read_text,     [AS_TABLE] = s_read_table,
+        [AS_ROOT] = s_read_root};
     const bool is_there = rmt_record_has(self->record, row->name);
     const char *text = rmt_record_text(self->record, row->name, NULL);
     if (text)
@@ -268,12 +212,12 @@ s_read_field(const reading_t *self, const row_t *row, void *item)
                : 0;
 }
 
-static const row_t *
+static const rmt_layout_row_t *
 s_find_row(const table_t *table, const char *name)
 {
-    for (size_t i = 0; i < table->count; i++)
-        if (strcmp(table->rows[i].name, name) == 0)
-            return &table->rows[i];
+    for (size_t i = 0; i < table->own->count; i++)
+        if (strcmp(table->own->rows[i].name, name) == 0)
+            return &table->own->rows[i];
     return NULL;
 }
 
@@ -302,8 +246,8 @@ s_read_fields(const reading_t *self, const table_t *table, void *item)
     for (size_t i = 0; table->others && i < rmt_record_count(self->record); i++)
         if (s_refuse_stranger(self, table, rmt_record_name_at(self->record, i)) == -1)
             return -1;
-    for (size_t i = 0; i < table->count; i++)
-        if (s_read_field(self, &table->rows[i], item) == -1)
+    for (size_t i = 0; i < table->own->count; i++)
+        if (s_read_field(self, &table->own->rows[i], item) == -1)
             return -1;
     return 0;
 }
@@ -313,7 +257,7 @@ s_read_fields(const reading_t *self, const table_t *table, void *item)
 static int
 s_read_disk(rmt_layout_t *self, const reading_t *reading)
 {
-    const table_t table = TABLE(s_disk_rows, "class part role");
+    const table_t table = {&rmt_layout_disk_rows, "class part role"};
     const char *role = rmt_record_text(reading->record, "role", "");
     if (self->disk_count == RMT_LAYOUT_DISKS_MAX)
         return rmt_fail(reading->error, RMT_E_TOO_BIG,
@@ -345,14 +289,14 @@ s_read_partition(rmt_layout_t *self, const reading_t *reading)
                         RMT_LAYOUT_PARTITIONS_MAX);
     if (s_find_disk(self, reading, &disk) == -1)
         return -1;
-    const table_t table = TABLE(s_partition_rows, "class part disk");
+    const table_t table = {&rmt_layout_partition_rows, "class part disk"};
     return s_read_fields(reading, &table, rmt_layout_add_partition(self, disk));
 }
 
 static int
 s_read_format_field(const reading_t *reading, const char *name, bool *is_format_out)
 {
-    static const table_t table = TABLE(s_volume_rows, "class part disk");
+    static const table_t table = {&rmt_layout_volume_rows, "class part disk"};
     size_t i = 0;
     uint64_t number;
     while (i < FORMAT_COUNT && strcmp(s_format_rows[i].name, name) != 0)
@@ -417,10 +361,26 @@ s_read_volume(rmt_layout_t *self, const reading_t *reading)
                         "the layout has more than %d volumes", RMT_LAYOUT_VOLUMES_MAX);
     if (s_find_disk(self, reading, &disk) == -1)
         return -1;
-    static const table_t table = TABLE(s_volume_rows, NULL);
+    static const table_t table = {&rmt_layout_volume_rows, NULL};
     rmt_layout_volume_t *volume = rmt_layout_add_volume(self, disk);
     return s_read_fields(reading, &table, volume) == -1 ? -1
                                                         : s_read_format(reading, volume);
+}
+
+static int
+s_read_swap(rmt_layout_t *self, const reading_t *reading)
+{
+    size_t disk = 0;
+    if (self->swap_count == RMT_LAYOUT_SWAPS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d swap files", RMT_LAYOUT_SWAPS_MAX);
+    if (s_find_disk(self, reading, &disk) == -1)
+        return -1;
+    const table_t table = {&rmt_layout_swap_rows, "class part disk"};
+    rmt_grow_one(&self->swaps, self->swap_count);
+    rmt_layout_swap_t *swap = &self->swaps[self->swap_count++];
+    *swap = (rmt_layout_swap_t){.disk = disk};
+    return s_read_fields(reading, &table, swap);
 }
 
 // ---- All of them
@@ -428,8 +388,10 @@ s_read_volume(rmt_layout_t *self, const reading_t *reading)
 static const struct {
     const char *class;
     int (*read)(rmt_layout_t *self, const reading_t *reading);
-} s_classes[] = {
-    {"disk", s_read_disk}, {"partition", s_read_partition}, {"volume", s_read_volume}};
+} s_classes[] = {{"disk", s_read_disk},
+                 {"partition", s_read_partition},
+                 {"volume", s_read_volume},
+                 {"swap-file", s_read_swap}};
 
 #define CLASS_COUNT (sizeof s_classes / sizeof *s_classes)
 
@@ -448,7 +410,7 @@ s_check_class(const rmt_record_t *record, rmt_error_t *error)
             return 0;
     return rmt_fail(error, RMT_E_USAGE,
                     "the layout has a record of class '%.60s'; it must be disk, "
-                    "partition or volume",
+                    "partition, volume or swap-file",
                     class);
 }
 
@@ -482,113 +444,4 @@ rmt_layout_read(const rmt_records_t *records, rmt_error_t *error)
         if (s_read_class(self, class, records, error) == -1)
             return NULL;
     return rmt_layout_check(self, error) == -1 ? NULL : rmt_take(&self);
-}
-
-// ---- Writing
-
-static void
-s_write_root(const row_t *row, const rmt_layout_volume_t *volume, rmt_record_t *record)
-{
-    char text[RMT_ID_TEXT_SIZE];
-    if (volume->has_root)
-        rmt_record_set(record, row->name, rmt_id_text(&volume->root, text));
-}
-
-static void
-s_write_field(const row_t *row, const void *item, rmt_record_t *record)
-{
-    const void *at = (const char *) item + row->offset;
-    const uint64_t number =
-        row->kind <= AS_HEX ? *(const uint64_t *) at : 0; // The kinds that are numbers
-    switch (row->kind) {
-    case AS_NUMBER:
-    case AS_SECTOR:
-        if (number || row->is_required)
-            rmt_record_set_u64(record, row->name, number);
-        break;
-    case AS_HEX:
-        rmt_record_setf(record, row->name, "%016" PRIx64, number);
-        break;
-    case AS_FLAG:
-    case AS_YES_NO:
-        if (*(const bool *) at || row->kind == AS_YES_NO)
-            rmt_record_set(record, row->name, *(const bool *) at ? "yes" : "no");
-        break;
-    case AS_TABLE:
-        rmt_record_set(record, row->name, s_tables[*(const rmt_table_t *) at]);
-        break;
-    case AS_ROOT:
-        s_write_root(row, at, record);
-        break;
-    case KIND_COUNT:
-        break;
-    case AS_GUID:
-        if (*(const char *) at)
-            rmt_record_set(record, row->name, at);
-        break;
-    case AS_TEXT:
-    case AS_PATH:
-        if (*(char *const *) at)
-            rmt_record_set(record, row->name, *(char *const *) at);
-        break;
-    }
-}
-
-static void
-s_write_fields(const table_t *table, const void *item, rmt_record_t *record)
-{
-    for (size_t i = 0; i < table->count; i++)
-        s_write_field(&table->rows[i], item, record);
-}
-
-rmt_record_t *
-rmt_layout_write_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
-{
-    const table_t table = TABLE(s_volume_rows, NULL);
-    rmt_record_t *record = rmt_record_dup(volume->format);
-    rmt_record_set(record, "disk", self->disks[volume->disk].role);
-    rmt_record_set_u64(record, "partition", volume->partition);
-    s_write_fields(&table, volume, record);
-    // Of a tree that was counted zeros are told too.
-    if (volume->files) {
-        rmt_record_set_u64(record, "bytes-tree", volume->bytes_tree);
-        rmt_record_set_u64(record, "bytes-reserved", volume->bytes_reserved);
-    }
-    return record;
-}
-
-static void
-s_write_disk(const rmt_layout_disk_t *disk, rmt_record_t *record)
-{
-    const table_t table = TABLE(s_disk_rows, NULL);
-    rmt_record_set(record, "class", "disk");
-    rmt_record_set(record, "role", disk->role);
-    s_write_fields(&table, disk, record);
-}
-
-static void
-s_write_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
-                  rmt_record_t *record)
-{
-    const table_t table = TABLE(s_partition_rows, NULL);
-    const rmt_layout_disk_t *disk = &self->disks[partition->disk];
-    rmt_record_set(record, "class", "partition");
-    rmt_record_set(record, "disk", disk->role);
-    s_write_fields(&table, partition, record);
-    rmt_record_remove(record, disk->table == RMT_TABLE_DOS ? "attrs" : "boot");
-}
-
-void
-rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
-{
-    assert(self);
-    assert(records);
-    for (size_t i = 0; i < self->disk_count; i++)
-        s_write_disk(&self->disks[i], rmt_records_add(records));
-    for (size_t i = 0; i < self->partition_count; i++)
-        s_write_partition(self, &self->partitions[i], rmt_records_add(records));
-    for (size_t i = 0; i < self->volume_count; i++) {
-        rmt_record_t *record = rmt_layout_write_volume(self, &self->volumes[i]);
-        rmt_records_append(records, &record);
-    }
 }

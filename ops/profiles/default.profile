@@ -8,7 +8,6 @@ class=profile name=default version=1
 
 class=leave path=/swapfile what=swap
 class=leave path=/swap.img what=swap
-class=leave path=/var/swap what=swap
 class=leave path=/tmp/* what=temporary
 class=leave path=/var/crash/* what=crash-dump
 class=leave path=/var/lib/systemd/coredump/* what=crash-dump

@@ -49,7 +49,9 @@ test_a_layout_is_written_as_it_was_read(void **state)
             "mount=/boot/efi root=" ID " files=3 bytes-tree=0 bytes-reserved=0"
             "\nclass=volume fs=btrfs uuid=u bytes=209715200 block-size=4096 disk=system "
             "partition=2 subvolume=@ subvolume-id=256 default=yes read-only=yes mount=/ "
-            "root=" ID " files=41000 bytes-tree=7 bytes-reserved=8\n",
+            "root=" ID " files=41000 bytes-tree=7 bytes-reserved=8"
+            "\nclass=swap-file disk=system partition=2 subvolume=@ path=\"/my swap\" "
+            "bytes=40960 mode=0600 uuid=u label=l\n",
         "class=disk role=system logical-sector=4096 bytes=409600000 table=dos "
         "guid=0x12345678"
         "\nclass=partition disk=system number=1 start=63 size=10000 type=83 boot=yes "
@@ -104,6 +106,10 @@ test_fields_are_numbers_flags_and_kinds(void **state)
                      &good->partitions[0]);
 }
 
+#define SWAP_VOLUME                                                                      \
+    PART("1", "2048", "9999") "\nclass=volume disk=system partition=1 fs=ext4"
+#define SWAP_FILE(fields) "\nclass=swap-file disk=system partition=1 " fields
+
 // What is wrong with it, and words of the refusal: the field, the value.
 static const struct {
     const char *text, *words;
@@ -119,6 +125,15 @@ static const struct {
     {GPT " grow=yes" PART("1", "2048", "8") " at-end=yes" PART("2", "4096", "8"),
      "at-end 'yes'"},
     {GPT " grow=yes" PART("1", "2048", "8") " at-end=yes", "at-end 'yes'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a bytes=40959 mode=0600"), "bytes '40959'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a bytes=40960 mode=600"), "mode '600'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a bytes=40960 mode=0680"), "mode '0680'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=a bytes=40960 mode=0600"), "path 'a'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a/../b bytes=40960 mode=0600"), "'/a/../b'"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/ bytes=40960 mode=0600"), "no path of a file"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a bytes=40960 mode=0600 subvolume=@"), "not there"},
+    {GPT SWAP_VOLUME SWAP_FILE("path=/a bytes=40960 mode=0600 sparse=yes"),
+     "sparse 'yes'"},
     {GPT " entries=0", "entries '0'"},
     {GPT " entries=1025", "entries '1025'"},
     {GPT " first-lba=+34", "first-lba '+34'"},
@@ -196,7 +211,7 @@ static const struct {
      "extended"},
 };
 
-// [3.8], [3.10], [3.11]: each row breaks one rule. [3.14] likewise.
+// [3.8], [3.10], [3.11]: each row breaks one rule. [3.14], [3.15] likewise.
 static void
 test_what_is_wrong_is_refused_with_field_and_value(void **state)
 {

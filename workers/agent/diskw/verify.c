@@ -93,7 +93,8 @@ s_is_expected(const verify_t *self, const rmt_compare_finding_t *finding)
                          (fs == RMT_FS_EXT2 || fs == RMT_FS_EXT3 || fs == RMT_FS_EXT4);
     if (is_lost && strcmp(finding->what, "extra") == 0)
         return true;
-    if (s_is_parted(self, finding) || s_is_of_another(self, finding))
+    if (s_is_parted(self, finding) || s_is_of_another(self, finding) ||
+        rmt_work_is_swap(self->work, self->volume, finding->path, finding->what))
         return true;
     rmt_auto_str path = rmt_work_whole_path(self->work, self->volume, finding->path);
     return rmt_work_is_own(self->work, path, finding->what);

@@ -154,7 +154,8 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     rmt_writer_report_t report;
     if (!writer || s_take_tree(self, writer, rmt_work_is_vfat(volume), error) == -1 ||
         rmt_writer_finish(writer, &report, error) == -1 ||
-        rmt_work_make_subvolumes(self, volume, error) == -1)
+        rmt_work_make_subvolumes(self, volume, error) == -1 ||
+        rmt_work_make_swaps(self, volume, root, error) == -1)
         return rmt_wrap(error, "volume '%s'", rmt_work_mount_point(volume));
     volume->written = true;
     self->file_count += report.files + report.folders + report.symlinks + report.others +

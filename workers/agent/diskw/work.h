@@ -102,6 +102,17 @@ int rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 // descriptor that the caller closes, or -1: IO, REFUSED (a mount point over a symlink).
 int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
 
+// ---- swap.c: swap files, which an image names without contents
+
+// Make those of a volume that is mounted at root and was unpacked. 0, or -1: NO_SPACE,
+// REFUSED (a symlink in a path), IO.
+int rmt_work_make_swaps(rmt_work_t *self, const rmt_work_volume_t *volume, int root,
+                        rmt_error_t *error);
+// Does a path of the volume differ from the image because of a swap file? what: the kind
+// of difference.
+bool rmt_work_is_swap(const rmt_work_t *self, const rmt_work_volume_t *volume,
+                      const char *path, const char *what);
+
 // ---- subvolumes.c: of btrfs; volumes of one device are its subvolumes
 
 // Make those that lie directly in one that was unpacked. 0, or -1: IO.

@@ -81,7 +81,8 @@ s_tell(rmt_records_t *told, const char *path, const char *what)
 }
 
 rmt_records_t *
-rmt_excludes_told(const char *words, const rmt_records_t *rules)
+rmt_excludes_told(const char *words, const rmt_records_t *rules,
+                  const rmt_layout_t *layout)
 {
     rmt_records_t *told = rmt_records_new();
     rmt_auto_str copy = rmt_text("%s", words);
@@ -93,6 +94,14 @@ rmt_excludes_told(const char *words, const rmt_records_t *rules)
         if (strcmp(rmt_record_text(rule, "class", ""), "leave") == 0)
             s_tell(told, rmt_record_text(rule, "path", ""),
                    rmt_record_text(rule, "what", "profile"));
+    }
+    for (size_t i = 0; i < layout->swap_count; i++) {
+        const char *mount = rmt_layout_volume_of(layout, &layout->swaps[i])->mount;
+        rmt_auto_str path =
+            rmt_text("%s%s", !mount || strcmp(mount, "/") == 0 ? "" : mount,
+                     layout->swaps[i].path);
+        if (mount)
+            s_tell(told, path, "swap");
     }
     return told;
 }
@@ -134,6 +143,15 @@ rmt_excludes_new(const rmt_config_t *config, const char *words,
             s_append(self, rmt_text("%s/*", below));
     }
     return self;
+}
+
+void
+rmt_excludes_add_swaps(rmt_excludes_t *self, const rmt_layout_t *layout,
+                       const rmt_layout_volume_t *volume)
+{
+    for (size_t i = 0; i < layout->swap_count; i++)
+        if (rmt_layout_volume_of(layout, &layout->swaps[i]) == volume)
+            s_append(self, rmt_text("%s", layout->swaps[i].path));
 }
 
 void

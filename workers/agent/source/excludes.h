@@ -16,9 +16,13 @@ typedef struct rmt_excludes rmt_excludes_t;
 rmt_excludes_t *rmt_excludes_new(const rmt_config_t *config, const char *words,
                                  const rmt_records_t *rules, const rmt_layout_t *layout,
                                  const char *mount);
+// Leave the swap files of a volume out: they are made again on each copy.
+void rmt_excludes_add_swaps(rmt_excludes_t *self, const rmt_layout_t *layout,
+                            const rmt_layout_volume_t *volume);
 // What of that an image tells of itself: class=leave {path, what}, in the same words; the
-// user's first. Caller owns the result.
-rmt_records_t *rmt_excludes_told(const char *words, const rmt_records_t *rules);
+// user's first, the swap files of mounted volumes last. Caller owns the result.
+rmt_records_t *rmt_excludes_told(const char *words, const rmt_records_t *rules,
+                                 const rmt_layout_t *layout);
 void rmt_excludes_destroy(rmt_excludes_t **self_p);
 
 // NULL-terminated globs from the root of the volume, valid while self lives.

@@ -19,6 +19,7 @@
 #include "net/rmt_worker.h"
 #include "agent/source/snapshot.h"
 #include "agent/source/survey.h"
+#include "agent/source/swap_files.h"
 #include "agent/source/system.h"
 #include "agent/source/volume.h"
 
@@ -188,7 +189,9 @@ s_capture_volume(capture_t *self, size_t index, rmt_error_t *error)
     volume->root = root;
     volume->files = s_entries(&report);
     volume->bytes_tree = report.size;
-    volume->bytes_reserved = report.reserved;
+    volume->bytes_reserved =
+        report.reserved +
+        rmt_swap_files_bytes(rmt_source_disk_layout(self->disk), volume);
     rmt_descriptor_add_report(self->descriptor, s_mount_of(self, index), &report);
     s_add_totals(&self->totals, &report);
     self->done += report.size;
@@ -269,8 +272,9 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
                             rmt_source_disk_dropped(self->disk));
     rmt_descriptor_add_list(self->descriptor, "replayed",
                             rmt_source_disk_replayed(self->disk));
-    rmt_auto(rmt_records) left_out = rmt_excludes_told(
-        rmt_record_text(rmt_task_body(self->task), "exclude", ""), self->rules);
+    rmt_auto(rmt_records) left_out =
+        rmt_excludes_told(rmt_record_text(rmt_task_body(self->task), "exclude", ""),
+                          self->rules, rmt_source_disk_layout(self->disk));
     rmt_descriptor_add(self->descriptor, "exclude", left_out);
     rmt_descriptor_add(self->descriptor, "os", system);
     rmt_descriptor_add(self->descriptor, "boot", boot);

@@ -15,6 +15,7 @@
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
 #include "agent/source/replay.h"
+#include "agent/source/swap_files.h"
 #include "agent/disk_tools/scratch.h"
 #include "agent/disk_tools/vfat.h"
 
@@ -38,6 +39,7 @@ struct rmt_source_disk {
     const rmt_config_t *config;
     rmt_layout_t *layout;
     rmt_records_t *dropped;
+    rmt_fstab_t *fstab; // NULL for none
     bool is_default;
     rmt_scratch_t *scratch;
     rmt_replay_t *replay; // Trees may be mounted from it
@@ -107,9 +109,8 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
     if (!rmt_record_has(volume->format, "content") ||
         (partition && rmt_layout_is_bios_boot(partition)))
         return;
-    rmt_record_t *dropped = rmt_records_add(self->dropped);
-    rmt_record_setf(dropped, "path", "partition %" PRIu64, volume->partition);
-    rmt_record_set(dropped, "reason", "unknown data: targets get the space alone");
+    rmt_auto_str path = rmt_text("partition %" PRIu64, volume->partition);
+    rmt_source_disk_drop(self, path, "unknown data: targets get the space alone");
 }
 
 static int
@@ -168,10 +169,8 @@ s_add_subvolumes(rmt_source_disk_t *self, size_t volume, const char *folder,
     for (size_t i = 0; i < rmt_records_count(found); i++) {
         const rmt_record_t *one = rmt_records_at(found, i);
         if (s_is_dropped(one)) {
-            rmt_record_t *dropped = rmt_records_add(self->dropped);
-            rmt_record_setf(dropped, "path", "/%s",
-                            rmt_record_text(one, "subvolume", ""));
-            rmt_record_set(dropped, "reason", "a read-only snapshot");
+            rmt_auto_str path = rmt_text("/%s", rmt_record_text(one, "subvolume", ""));
+            rmt_source_disk_drop(self, path, "a read-only snapshot");
             continue;
         }
         // The top comes first, and takes the volume that is there.
@@ -289,14 +288,13 @@ s_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab)
 static int
 s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
 {
-    rmt_auto(rmt_fstab) fstab = NULL;
     int root;
-    if (s_find_root(self, &fstab, &root, error) == -1)
+    if (s_find_root(self, &self->fstab, &root, error) == -1)
         return -1;
     if (root != -1)
         self->layout->volumes[self->trees[root].volume].mount = rmt_text("/");
-    s_set_mounts(self, fstab);
-    return fstab ? rmt_fstab_check(fstab, self->layout, error) : 0;
+    s_set_mounts(self, self->fstab);
+    return self->fstab ? rmt_fstab_check(self->fstab, self->layout, error) : 0;
 }
 
 // Its table, and what is needed to read its volumes.
@@ -370,9 +368,9 @@ s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
     self->running = open(path, O_RDONLY | O_CLOEXEC);
     if (self->running == -1)
         return rmt_fail_errno(error, "open %s", path);
-    rmt_auto(rmt_fstab) fstab = NULL;
-    if (s_read_fstab_at(root, path, &fstab, error) == -1)
+    if (s_read_fstab_at(root, path, &self->fstab, error) == -1)
         return -1;
+    const rmt_fstab_t *fstab = self->fstab;
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (!rmt_layout_is_extended(partition) &&
@@ -428,17 +426,16 @@ s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
     }
     if (self->count == 0)
         return rmt_fail(error, RMT_E_CONFIG, "layout %s mounts no volume", path);
-    return 0;
+    return s_read_fstab_at(root, NULL, &self->fstab, error);
 }
 
 static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    rmt_auto(rmt_fstab) fstab = NULL;
-    if (s_read_fstab_at(root, NULL, &fstab, error) == -1)
+    if (s_read_fstab_at(root, NULL, &self->fstab, error) == -1)
         return -1;
-    rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;
+    rmt_auto_str uuid = self->fstab ? rmt_fstab_root_uuid(self->fstab) : NULL;
     self->is_default = true;
     self->layout = rmt_default_layout_new(name, uuid);
     return s_add_tree(self, 0, root, error);
@@ -481,6 +478,8 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
         rc = rmt_fail(
             error, RMT_E_CONFIG,
             "the settings root and disk are both empty; set one of them for a source");
+    if (rc == 0)
+        rc = rmt_swap_files_find(self, self->fstab, error);
     // A disk may hold what no copy could have: partitions that overlap.
     if (rc == 0 && !self->is_default)
         rc = rmt_layout_check(self->layout, error);
@@ -509,6 +508,7 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
     rmt_scratch_destroy(&self->scratch);
     rmt_layout_destroy(&self->layout);
     rmt_records_destroy(&self->dropped);
+    rmt_fstab_destroy(&self->fstab);
     free(self);
     *self_p = NULL;
 }
@@ -517,6 +517,14 @@ rmt_layout_t *
 rmt_source_disk_layout(rmt_source_disk_t *self)
 {
     return self->layout;
+}
+
+void
+rmt_source_disk_drop(rmt_source_disk_t *self, const char *path, const char *reason)
+{
+    rmt_record_t *dropped = rmt_records_add(self->dropped);
+    rmt_record_set(dropped, "path", path);
+    rmt_record_set(dropped, "reason", reason);
 }
 
 const rmt_records_t *

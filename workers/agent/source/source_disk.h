@@ -30,6 +30,8 @@ void rmt_source_disk_destroy(rmt_source_disk_t **self_p);
 // Its layout: a disk, partitions, volumes; what a capture finds out is set in it.
 rmt_layout_t *rmt_source_disk_layout(rmt_source_disk_t *self);
 
+// Say that copies do not have something: it joins what was left out.
+void rmt_source_disk_drop(rmt_source_disk_t *self, const char *path, const char *reason);
 // What was left out: {path, reason}, borrowed.
 const rmt_records_t *rmt_source_disk_dropped(const rmt_source_disk_t *self);
 

@@ -149,6 +149,8 @@ s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(self->agent->config, words, self->rules,
                          rmt_source_disk_layout(self->disk), self->mount);
+    rmt_excludes_add_swaps(excludes, rmt_source_disk_layout(self->disk),
+                           rmt_source_disk_volume(self->disk, index));
     rmt_auto(rmt_walk) walk = rmt_walk_new(rmt_source_disk_tree(self->disk, index),
                                            rmt_excludes_list(excludes), error);
     if (!walk)

@@ -244,6 +244,8 @@ rmt_volume_capture(const rmt_volume_setup_t *setup, rmt_id_t *root_out,
     rmt_auto(rmt_excludes) excludes =
         rmt_excludes_new(setup->agent->config, rmt_record_text(body, "exclude", ""),
                          setup->rules, rmt_source_disk_layout(setup->disk), self.mount);
+    rmt_excludes_add_swaps(excludes, rmt_source_disk_layout(setup->disk),
+                           rmt_source_disk_volume(setup->disk, setup->index));
     self.excludes = excludes;
     s_find_cache(&self);
     rmt_freeze_t *freeze = s_freeze(&self);

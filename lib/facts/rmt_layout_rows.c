@@ -1,0 +1,77 @@
+#include "facts/rmt_layout_rows.h"
+
+#include <stddef.h>
+
+#define SECTORS_MAX ((uint64_t) 1 << 48)
+#define NUMBER_MAX 1024
+#define SWAP_BYTES_MIN 40960 // Ten pages of 4 KiB, the least that mkswap takes
+
+#define DISK(field) offsetof(rmt_layout_disk_t, field)
+#define PARTITION(field) offsetof(rmt_layout_partition_t, field)
+#define VOLUME(field) offsetof(rmt_layout_volume_t, field)
+#define SWAP(field) offsetof(rmt_layout_swap_t, field)
+
+static const rmt_layout_row_t s_disk_rows[] = {
+    {"logical-sector", AS_SECTOR, DISK(sector), false, 0, 0},
+    {"bytes", AS_NUMBER, DISK(bytes), false, 0, INT64_MAX},
+    {"table", AS_TABLE, DISK(table), true, 0, 0},
+    {"guid", AS_GUID, DISK(guid), false, 0, 0},
+    {"entries", AS_NUMBER, DISK(entries), false, 1, NUMBER_MAX},
+    {"first-lba", AS_NUMBER, DISK(first_lba), false, 0, SECTORS_MAX},
+    {"grow", AS_FLAG, DISK(grow), false, 0, 0},
+    {"required-bytes", AS_NUMBER, DISK(required_bytes), false, 0, INT64_MAX},
+};
+
+static const rmt_layout_row_t s_partition_rows[] = {
+    {"number", AS_NUMBER, PARTITION(number), true, 1, NUMBER_MAX},
+    {"start", AS_NUMBER, PARTITION(start), true, 1, SECTORS_MAX},
+    {"size", AS_NUMBER, PARTITION(size), true, 1, SECTORS_MAX},
+    {"type", AS_GUID, PARTITION(type), true, 0, 0},
+    {"boot", AS_YES_NO, PARTITION(boot), false, 0, 0},
+    {"guid", AS_GUID, PARTITION(guid), false, 0, 0},
+    {"name", AS_TEXT, PARTITION(name), false, 0, 0},
+    {"attrs", AS_HEX, PARTITION(attrs), false, 0, 0},
+    {"min-size", AS_NUMBER, PARTITION(min_size), false, 1, SECTORS_MAX},
+    {"at-end", AS_FLAG, PARTITION(at_end), false, 0, 0},
+};
+
+static const rmt_layout_row_t s_volume_rows[] = {
+    {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
+    {"subvolume", AS_TEXT, VOLUME(subvolume), false, 0, 0},
+    {"subvolume-id", AS_NUMBER, VOLUME(subvolume_id), false, 0, UINT64_MAX},
+    {"default", AS_FLAG, VOLUME(is_default), false, 0, 0},
+    {"read-only", AS_FLAG, VOLUME(is_read_only), false, 0, 0},
+    {"mount", AS_PATH, VOLUME(mount), false, 0, 0},
+    {"root", AS_ROOT, 0, false, 0, 0},
+    {"files", AS_NUMBER, VOLUME(files), false, 0, INT64_MAX},
+    {"bytes-tree", AS_NUMBER, VOLUME(bytes_tree), false, 0, INT64_MAX},
+    {"bytes-reserved", AS_NUMBER, VOLUME(bytes_reserved), false, 0, INT64_MAX},
+};
+
+static const rmt_layout_row_t s_swap_rows[] = {
+    {"partition", AS_NUMBER, SWAP(partition), false, 0, NUMBER_MAX},
+    {"subvolume", AS_TEXT, SWAP(subvolume), false, 0, 0},
+    {"path", AS_PATH, SWAP(path), true, 0, 0},
+    {"bytes", AS_NUMBER, SWAP(bytes), true, SWAP_BYTES_MIN, INT64_MAX},
+    {"mode", AS_OCTAL, SWAP(mode), true, 0, 0},
+    {"uuid", AS_TEXT, SWAP(uuid), false, 0, 0},
+    {"label", AS_TEXT, SWAP(label), false, 0, 0},
+};
+
+#define ROWS(rows)                                                                       \
+    {                                                                                    \
+        rows, sizeof rows / sizeof *rows                                                 \
+    }
+
+const rmt_layout_rows_t rmt_layout_disk_rows = ROWS(s_disk_rows);
+const rmt_layout_rows_t rmt_layout_partition_rows = ROWS(s_partition_rows);
+const rmt_layout_rows_t rmt_layout_volume_rows = ROWS(s_volume_rows);
+const rmt_layout_rows_t rmt_layout_swap_rows = ROWS(s_swap_rows);
+
+const char *
+rmt_layout_table_name(rmt_table_t table)
+{
+    static const char *const names[] = {
+        [RMT_TABLE_NONE] = "none", [RMT_TABLE_GPT] = "gpt", [RMT_TABLE_DOS] = "dos"};
+    return table < sizeof names / sizeof *names ? names[table] : NULL;
+}

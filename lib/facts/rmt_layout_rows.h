@@ -1,0 +1,40 @@
+// rmt_layout_rows - the fields of a layout's classes. Private to lib/facts.
+#pragma once
+
+#include "facts/rmt_layout.h"
+
+typedef enum {
+    AS_NUMBER,
+    AS_SECTOR,
+    AS_HEX,
+    AS_OCTAL,
+    AS_FLAG,   // yes, or absent
+    AS_YES_NO, // The same, and no is written too
+    AS_TEXT,
+    AS_GUID,
+    AS_PATH,
+    AS_TABLE,
+    AS_ROOT, // Of a volume: two fields of the struct
+    KIND_COUNT
+} rmt_layout_kind_t;
+
+typedef struct {
+    const char *name;
+    rmt_layout_kind_t kind;
+    size_t offset;
+    bool is_required;
+    uint64_t least, most; // Of numbers
+} rmt_layout_row_t;
+
+typedef struct {
+    const rmt_layout_row_t *rows;
+    size_t count;
+} rmt_layout_rows_t;
+
+// Records are written in the order of the rows; what says which item it is (class, role,
+// disk) comes before them.
+extern const rmt_layout_rows_t rmt_layout_disk_rows, rmt_layout_partition_rows;
+extern const rmt_layout_rows_t rmt_layout_volume_rows, rmt_layout_swap_rows;
+
+// The word for a kind of table, or NULL.
+const char *rmt_layout_table_name(rmt_table_t table);
