@@ -7,10 +7,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/fs.h>
 #include <linux/openat2.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 
@@ -292,6 +294,62 @@ s_fail(const char *what, const char *path, rmt_error_t *error)
     return rmt_fail_errno(error, "%s %s", what, path);
 }
 
+// ---- Flags that keep an inode from changing (chattr +i, +a)
+
+#define LOCKS (FS_IMMUTABLE_FL | FS_APPEND_FL)
+
+// Take them off; those that there were. A file system without flags has none.
+static int
+s_unlock(int fd)
+{
+    int flags = 0;
+    if (fd == -1 || ioctl(fd, FS_IOC_GETFLAGS, &flags) == -1 || !(flags & LOCKS))
+        return 0;
+    const int without = flags & ~LOCKS;
+    return ioctl(fd, FS_IOC_SETFLAGS, &without) == -1 ? 0 : flags & LOCKS;
+}
+
+// The same of what has a name in a folder, so that it can be replaced or removed.
+static int
+s_unlock_at(int parent, const char *name)
+{
+    struct stat info;
+    if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == -1 || !S_ISREG(info.st_mode))
+        return 0;
+    rmt_auto_fd fd = openat(parent, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    return s_unlock(fd);
+}
+
+// Set again what was taken off, on this or on what took its place.
+static int
+s_lock(int fd, int locks, const char *path, rmt_error_t *error)
+{
+    int flags = 0;
+    if (!locks)
+        return 0;
+    if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == -1)
+        return rmt_fail_errno(error, "read the flags of %s", path);
+    flags |= locks;
+    return ioctl(fd, FS_IOC_SETFLAGS, &flags) == -1
+               ? rmt_fail_errno(error, "set the flags of %s", path)
+               : 0;
+}
+
+// ---- Changes
+
+// Make a folder where there is none.
+static int
+s_make_folder(int parent, const char *name, const char *path, rmt_error_t *error)
+{
+    struct stat info;
+    if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    const int locks = s_unlock(parent);
+    if (mkdirat(parent, name, 0755) == -1)
+        return s_fail("make the folders of", path, error);
+    return s_lock(parent, locks, path, error);
+}
+
 // Open the folder that holds path; *name_out is the last part, within path.
 static int
 s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
@@ -305,8 +363,8 @@ s_open_parent(int root_fd, const char *path, bool make, const char **name_out,
     char *part = strsep(&rest, "/");
     while (rest) {
         if (part[0]) {
-            if (make && mkdirat(fd, part, 0755) == -1 && errno != EEXIST)
-                return s_fail("make the folders of", path, error);
+            if (make && s_make_folder(fd, part, path, error) == -1)
+                return -1;
             const int below = s_open(fd, part, O_RDONLY | O_DIRECTORY, 0, RESOLVE_STRICT);
             if (below == -1)
                 return s_fail("open", path, error);
@@ -343,6 +401,17 @@ s_read_label(int parent, const char *name, char label_out[LABEL_SIZE_MAX],
     *size_out = size > 0 ? (size_t) size : 0;
 }
 
+// A new inode: the old one may be a symlink, or have other names.
+static int
+s_replace(int parent, const char *name, const char *path, rmt_error_t *error)
+{
+    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
+        return s_fail("replace", path, error);
+    const int fd =
+        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    return fd == -1 ? s_fail("create", path, error) : fd;
+}
+
 int
 rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
                  const struct stat *owner_and_mode, rmt_error_t *error)
@@ -354,13 +423,11 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
     char label[LABEL_SIZE_MAX];
     size_t label_size;
     s_read_label(parent, name, label, &label_size);
-    // A new inode: the old one may be a symlink, or have other names.
-    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
-        return s_fail("replace", path, error);
-    rmt_auto_fd fd =
-        openat(parent, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    const int folder_locks = s_unlock(parent);
+    const int locks = s_unlock_at(parent, name);
+    rmt_auto_fd fd = s_replace(parent, name, path, error);
     if (fd == -1)
-        return s_fail("create", path, error);
+        return -1;
     if (rmt_io_write(fd, data, size, error) == -1)
         return rmt_wrap(error, "%s", path);
     if (fchown(fd, owner_and_mode->st_uid, owner_and_mode->st_gid) == -1 ||
@@ -368,7 +435,9 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
         return s_fail("set the owner of", path, error);
     if (label_size && fsetxattr(fd, LABEL, label, label_size, 0) == -1)
         return s_fail("set the label of", path, error);
-    return 0;
+    if (s_lock(fd, locks, path, error) == -1)
+        return -1;
+    return s_lock(parent, folder_locks, path, error);
 }
 
 int
@@ -378,19 +447,36 @@ rmt_rooted_symlink(int root_fd, const char *path, const char *target, rmt_error_
     rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
     if (parent == -1)
         return -1;
+    const int folder_locks = s_unlock(parent);
+    (void) s_unlock_at(parent, name);
     if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
         return s_fail("replace", path, error);
-    return symlinkat(target, parent, name) == -1 ? s_fail("create", path, error) : 0;
+    if (symlinkat(target, parent, name) == -1)
+        return s_fail("create", path, error);
+    return s_lock(parent, folder_locks, path, error);
 }
 
 int
 rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error)
 {
     const char *name;
+    struct stat info;
     rmt_auto_fd parent = s_open_parent(root_fd, path, false, &name, error);
     if (parent == -1)
         return error->code == RMT_E_NOT_FOUND ? 0 : -1;
-    if (unlinkat(parent, name, 0) == -1 && errno != ENOENT)
+    if (fstatat(parent, name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+        return errno == ENOENT ? 0 : s_fail("remove", path, error);
+    const int folder_locks = s_unlock(parent);
+    (void) s_unlock_at(parent, name);
+    if (unlinkat(parent, name, 0) == -1)
         return s_fail("remove", path, error);
-    return 0;
+    return s_lock(parent, folder_locks, path, error);
+}
+
+int
+rmt_rooted_mkdirs(int root_fd, const char *path, rmt_error_t *error)
+{
+    const char *name;
+    rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
+    return parent == -1 ? -1 : s_make_folder(parent, name, path, error);
 }

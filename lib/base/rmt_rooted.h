@@ -7,7 +7,9 @@
 //
 // Paths are relative to the tree's root, with or without a leading slash. Reading
 // follows symlinks as that system would, but never out of the tree. Whatever
-// changes the tree takes no path that has a symlink in it.
+// changes the tree takes no path that has a symlink in it; flags that keep files and
+// folders from changing (chattr +i, +a) are taken off for it and set again, also on a
+// file that takes the place of another.
 #pragma once
 
 #include <stdbool.h>
@@ -73,3 +75,7 @@ int rmt_rooted_symlink(int root_fd, const char *path, const char *target,
 
 // Remove what is no folder; nothing there is well. 0, or -1: REFUSED, IO.
 int rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error);
+
+// Make a folder and its missing parents (0755, root). 0, also when something is there;
+// -1: REFUSED, NO_SPACE, IO.
+int rmt_rooted_mkdirs(int root_fd, const char *path, rmt_error_t *error);

@@ -98,6 +98,10 @@ rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t 
         rc = rmt_personal_apply(root, actions, error);
     if (rc == -1)
         return rmt_wrap(error, "configure");
+    for (size_t i = 0; i < rmt_records_count(self->made); i++) {
+        rmt_auto(rmt_record) made = rmt_record_dup(rmt_records_at(self->made, i));
+        rmt_records_append(actions, &made);
+    }
     rmt_records_destroy(&self->own);
     self->own = rmt_personal_paths(actions);
     const rmt_record_t *target = rmt_records_find(personal, "class", "target");

@@ -3,6 +3,7 @@
 #include "base/rmt_failpoint.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 #include "tree/rmt_writer.h"
 
 #include <errno.h>
@@ -166,17 +167,25 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 
 // ---- The whole tree
 
-// A mount point is a path of the image: a symlink in it must not lead anywhere.
+// The folder that a mount point is to the installed system, which follows symlinks; none
+// leads out of the tree. A missing one is made, as systemd does at each start.
 static int
-s_open_beneath(int root, const char *path, rmt_error_t *error)
+s_open_mount_point(rmt_work_t *self, int root, const char *path, rmt_error_t *error)
 {
     const struct open_how how = {.flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-                                 .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS};
-    const int fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
-    if (fd == -1 && (errno == ELOOP || errno == EXDEV))
-        return rmt_fail(error, RMT_E_REFUSED, "mount point /%s leads over a symlink",
-                        path);
-    return fd == -1 ? rmt_fail_errno(error, "mount point /%s", path) : fd;
+                                 .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS};
+    int fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
+    if (fd == -1 && errno == ENOENT) {
+        rmt_record_t *made = rmt_records_add(self->made);
+        rmt_record_set(made, "path", path);
+        rmt_record_set(made, "what", "folder");
+        if (rmt_rooted_mkdirs(root, path, error) == -1)
+            return rmt_wrap(error, "mount point %s", path);
+        fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
+    }
+    if (fd == -1 && (errno == ELOOP || errno == ENOENT || errno == ENOTDIR))
+        return rmt_fail(error, RMT_E_REFUSED, "mount point %s is not a folder", path);
+    return fd == -1 ? rmt_fail_errno(error, "mount point %s", path) : fd;
 }
 
 static int
@@ -208,7 +217,7 @@ s_join_volume(rmt_work_t *self, const char *whole, const rmt_work_volume_t *volu
     rmt_auto_fd root = open(whole, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (root == -1)
         return rmt_fail_errno(error, "open %s", whole);
-    rmt_auto_fd folder = s_open_beneath(root, mount_point + 1, error);
+    rmt_auto_fd folder = s_open_mount_point(self, root, mount_point, error);
     if (folder == -1)
         return -1;
     rmt_auto_str to = rmt_text("/proc/self/fd/%d", folder);

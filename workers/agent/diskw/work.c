@@ -20,6 +20,7 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     self->signals = signals;
     self->files = rmt_records_new();
     self->own = rmt_records_new();
+    self->made = rmt_records_new();
     self->boot = rmt_records_new();
     self->report = rmt_record_new();
     self->is_machine = true;
@@ -68,6 +69,7 @@ rmt_work_destroy(rmt_work_t **self_p)
     rmt_layout_destroy(&self->layout);
     rmt_records_destroy(&self->files);
     rmt_records_destroy(&self->own);
+    rmt_records_destroy(&self->made);
     rmt_records_destroy(&self->boot);
     rmt_record_destroy(&self->report);
     free(self);

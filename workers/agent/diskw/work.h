@@ -41,6 +41,7 @@ typedef struct {
     rmt_records_t *boot;  // Boot code and entries of firmware, written last
     rmt_records_t *files; // For the first boot
     rmt_records_t *own;   // Paths that are this machine's own
+    rmt_records_t *made;  // Mount points that the image lacks, {path, what}
     rmt_record_t *report; // Added to the last answer
     bool is_machine;      // Its disks are devices, not files that stand for them
     uint64_t total;       // Bytes of all trees
@@ -98,8 +99,9 @@ int rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
 int rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
 // Take a volume's entries and data from the pipe until it ends.
 int rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error);
-// Everything mounted in one tree, as the installed system will see it. Returns a
-// descriptor that the caller closes, or -1: IO, REFUSED (a mount point over a symlink).
+// Everything mounted in one tree, as the installed system will see it: a mount point may
+// lead over symlinks of the tree, and is made where it is missing. Returns a descriptor
+// that the caller closes, or -1: IO, REFUSED (a mount point that is no folder).
 int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
 
 // ---- swap.c: swap files, which an image names without contents

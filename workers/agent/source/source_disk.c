@@ -1,5 +1,6 @@
 #include "agent/source/source_disk.h"
 #include "agent/source/default_layout.h"
+#include "agent/source/mount_points.h"
 #include "agent/disk_tools/fstab.h"
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
@@ -483,6 +484,8 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     // A disk may hold what no copy could have: partitions that overlap.
     if (rc == 0 && !self->is_default)
         rc = rmt_layout_check(self->layout, error);
+    if (rc == 0)
+        rc = rmt_mount_points_check(self, error);
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
