@@ -30,6 +30,11 @@ int rmt_fs_refuse_layers(const char *disk, rmt_error_t *error);
 // 0, or -1: UNSUPPORTED, NOT_FOUND (no mkfs program), NO_SPACE, IO.
 int rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error);
 
+// Whether that would go well, tried on a file that stands for the device and is lost: for
+// ext and XFS by the dry run of their programs. True also without the program. 0, or -1:
+// as rmt_fs_make.
+int rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error);
+
 // True when volumes of this kind are mounted; vfat is read and written with mtools,
 // swap and none hold no tree.
 bool rmt_fs_is_mounted(rmt_fs_kind_t fs);

@@ -6,9 +6,11 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 #include <linux/fs.h>
 
 static int
@@ -108,6 +110,51 @@ rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error)
     int rc = s_run(&line, error);
     if (rc == 0)
         rc = s_check(row, volume, device, error);
+    for (size_t i = 0; i < line.count; i++)
+        free(line.words[i]);
+    return rc;
+}
+
+// ---- Trying it
+
+static bool
+s_has_program(const char *name)
+{
+    rmt_auto_str folders = rmt_text("%s", getenv("PATH") ? getenv("PATH") : "");
+    char *rest = folders;
+    for (char *folder = strsep(&rest, ":"); folder; folder = strsep(&rest, ":")) {
+        rmt_auto_str path = rmt_text("%s/%s", folder, name);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+int
+rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error)
+{
+    const rmt_fs_row_t *row = rmt_fs_find_row(rmt_record_text(volume, "fs", ""));
+    uint64_t bytes;
+    if (!row || !row->make)
+        return 0;
+    if (s_device_bytes(file, &bytes, error) == -1)
+        return -1;
+    rmt_fs_line_t line = {.count = 0};
+    // mkfs.btrfs makes no twin of a file system that it finds among the disks.
+    rmt_auto(rmt_record) wanted = rmt_record_dup(volume);
+    if (rmt_record_is(volume, "fs", "btrfs"))
+        rmt_record_remove(wanted, "uuid");
+    row->make(&line, wanted, bytes);
+    const char *dry = strcmp(line.words[0], "mke2fs") == 0     ? "-n"
+                      : strcmp(line.words[0], "mkfs.xfs") == 0 ? "-N"
+                                                               : NULL;
+    const bool has_program = s_has_program(line.words[0]);
+    if (dry)
+        rmt_fs_line_add(&line, "%s", dry);
+    rmt_fs_line_add(&line, "%s", file);
+    int rc = has_program ? s_run(&line, error) : 0;
+    if (rc == 0 && has_program && !dry)
+        rc = s_check(row, wanted, file, error);
     for (size_t i = 0; i < line.count; i++)
         free(line.words[i]);
     return rc;

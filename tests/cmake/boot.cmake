@@ -9,5 +9,6 @@ ramet_test(unit nvram NEEDS ramet::disk ramet::base TIMEOUT 10)
 
 add_executable(ramet-nvram tools/rmt-nvram.c)
 target_link_libraries(ramet-nvram PRIVATE ramet_flags ramet::disk)
+ramet_test(integration remake NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration clear NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 240)
 ramet_test(integration unclean NEEDS ramet::disk ramet::base TIMEOUT 120)

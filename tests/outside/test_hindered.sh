@@ -22,6 +22,16 @@ not_imaged file 'nothing can be mounted on /data: /data is not a folder' ': >dat
 not_imaged below 'nothing can be mounted on /srv/a/b: /srv/a is not a folder' 'mkdir srv; mkfifo srv/a' /srv/a/b
 not_imaged dead 'nothing can be mounted on /data: the symlink /data is a way to no folder' 'ln -s /mnt/gone data' /data
 not_imaged loop 'nothing can be mounted on /srv/x: the symlink /srv is a way to no folder' 'ln -s srv srv' /srv/x
+# What mkfs and libfdisk would refuse on the target they refuse here, in memory.
+disk emoji 64M type=L,name=root
+fill emoji 1 mke2fs -q -t ext4
+"$source_dir/tests/tools/gpt_name" "$farm/emoji.source" 1 $'disk \xf0\x9f\x98\x80'
+capture_refused emoji 'partition 1 has the name .*above U\+FFFF'
+disk fat 80M size=48M,type=L,name=root type=uefi,name=esp
+fill fat 1 mke2fs -q -t ext4
+on fat 2 mkfs.fat -n UBER >/dev/null
+sed -i 's/UBER       /\x9aBER       /g' "$farm/fat.source"
+capture_refused fat 'the vfat of partition 2 cannot be made again'
 
 # ---- Done, where the disk was erased first and the installation failed then
 two missing '' /data/of/it

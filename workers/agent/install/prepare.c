@@ -2,6 +2,7 @@
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_remake.h"
 #include "machine/rmt_inventory.h"
 #include "match/rmt_match.h"
 
@@ -101,6 +102,16 @@ s_check_size(const rmt_order_t *order, const rmt_order_choice_t *choice,
     return s_check_sector(ordered, disk, path, error);
 }
 
+// With the programs of this very machine, which may be others than the source's.
+static int
+s_check_remake(const rmt_order_t *order, const rmt_order_choice_t *choice,
+               rmt_error_t *error)
+{
+    const rmt_layout_disk_t *ordered = rmt_layout_find_disk(order->layout, choice->role);
+    return rmt_remake_try(order->layout, (size_t) (ordered - order->layout->disks),
+                          choice->bytes, error);
+}
+
 static int
 s_add(rmt_records_t *disks, const rmt_order_choice_t *choice, const rmt_record_t *disk,
       const char *path, rmt_error_t *error)
@@ -146,7 +157,8 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
         }
         if (s_check_writable(disk, path, error) == -1 ||
             s_check_size(order, choice, disk, path, error) == -1 ||
-            s_add(disks, choice, disk, path, error) == -1)
+            s_add(disks, choice, disk, path, error) == -1 ||
+            s_check_remake(order, choice, error) == -1)
             return NULL;
     }
     return rmt_take(&disks);

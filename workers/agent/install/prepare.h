@@ -1,4 +1,5 @@
-// prepare - is an order one that this machine can carry out? Nothing is written.
+// prepare - is an order one that this machine can carry out? Nothing is written; tables
+// and file systems are tried in memory.
 #pragma once
 
 #include "agent/install/order.h"
@@ -10,6 +11,7 @@
 // only disk, or "" for devices in /dev. Caller owns the result: records {class=target,
 // role, path, bytes, logical-sector, identity, device, inode}, which ramet-diskw holds
 // against what it has opened. NULL: INCOMPATIBLE (no such disk, or several), NO_SPACE
-// (bytes needed and had), IO.
+// (bytes needed and had), UNSUPPORTED (a table or a
+// file system that this machine cannot make), IO.
 rmt_records_t *rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                                  const char *disk_path, rmt_error_t *error);

@@ -13,6 +13,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
 #include "disk/rmt_mounted.h"
+#include "disk/rmt_remake.h"
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
 #include "agent/source/replay.h"
@@ -486,6 +487,8 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
         rc = rmt_layout_check(self->layout, error);
     if (rc == 0)
         rc = rmt_mount_points_check(self, error);
+    if (rc == 0 && self->scratch)
+        rc = rmt_remake_try(self->layout, 0, self->layout->disks[0].bytes, error);
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
