@@ -30,38 +30,69 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
     return bytes > start + tail ? bytes - start - tail : 0;
 }
 
+// What a file system holds: subvolumes are volumes of one. Compressed data and blocks
+// that files share are written out on a copy, so it may be more than was there.
+typedef struct {
+    uint64_t bytes, files;
+    bool is_first; // The volume is the first of them that is mounted
+} tree_t;
+
+static tree_t
+s_tree(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
+{
+    tree_t tree = {.is_first = true};
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *one = &layout->volumes[i];
+        const bool is_sibling = one->subvolume && volume->subvolume &&
+                                one->disk == volume->disk &&
+                                one->partition == volume->partition;
+        if (one != volume && !is_sibling)
+            continue;
+        tree.bytes += one->bytes_tree + one->bytes_reserved;
+        tree.files += one->files;
+        tree.is_first = tree.is_first && (one >= volume || !one->mount);
+    }
+    return tree;
+}
+
 // As the image tells for what may shrink. A tree that is as large as the estimate fits
-// where it was.
+// where it was, unless it is more than the file system itself.
 static uint64_t
-s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
+s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
+         const tree_t *tree)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     if (partition && partition->min_size)
         return partition->min_size * layout->disks[volume->disk].sector;
     const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);
-    const uint64_t needed = rmt_fs_min_bytes(
-        volume->format, volume->bytes_tree + volume->bytes_reserved, volume->files);
-    return own && needed > own ? own : needed;
+    const uint64_t needed = rmt_fs_min_bytes(volume->format, tree->bytes, tree->files);
+    return own && needed > own && tree->bytes <= own ? own : needed;
 }
 
 // The density of inodes stays as the image has it; kinds without a table of them make
 // them as they are needed.
 static void
-s_judge(rmt_match_run_t *run, const rmt_layout_volume_t *volume, uint64_t given)
+s_judge(rmt_match_run_t *run, const rmt_layout_volume_t *volume, const tree_t *tree,
+        uint64_t given)
 {
     const uint64_t own = rmt_record_u64(volume->format, "bytes", given);
     const uint64_t inodes = rmt_record_u64(volume->format, "inodes", 0);
-    const uint64_t needed = s_needed(run->image->layout, volume);
+    const uint64_t needed = s_needed(run->image->layout, volume, tree);
     const uint64_t room =
         own ? (uint64_t) ((double) inodes * ((double) given / (double) own)) : inodes;
     const bool enough = given >= needed;
     rmt_auto_str wanted_bytes = rmt_match_bytes(needed);
     rmt_auto_str had_bytes = rmt_match_bytes(given);
-    rmt_auto_str wanted = rmt_text("%s, %" PRIu64 " inodes", wanted_bytes, volume->files);
+    rmt_auto_str wanted = rmt_text("%s, %" PRIu64 " inodes", wanted_bytes, tree->files);
     rmt_auto_str had = inodes ? rmt_text("%s, %" PRIu64 " inodes", had_bytes, room)
                               : rmt_text("%s", had_bytes);
     rmt_auto_str spare = rmt_match_bytes(enough ? given - needed : needed - given);
-    rmt_auto_str reason = rmt_text(enough ? "%s to spare" : "%s are lacking", spare);
+    const bool is_denser = tree->bytes > own;
+    rmt_auto_str reason =
+        rmt_text("%s %s%s", spare, enough ? "to spare" : "are lacking",
+                 enough || !is_denser ? ""
+                                      : ": compressed data and blocks that files share "
+                                        "are written out on a copy");
     rmt_record_t *verdict =
         rmt_match_verdict(run, "disk-size", wanted, had, enough, reason);
     rmt_record_set(verdict, "role", run->image->layout->disks[volume->disk].role);
@@ -110,7 +141,10 @@ rmt_match_volumes(rmt_match_run_t *run, const char *role, uint64_t bytes)
             !rmt_fs_is_mounted(volume->fs))
             continue;
         const uint64_t given = s_given(layout, volume, bytes);
-        if (run->image->explain || given < rmt_record_u64(volume->format, "bytes", 0))
-            s_judge(run, volume, given);
+        const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);
+        const tree_t tree = s_tree(layout, volume);
+        if (tree.is_first &&
+            (run->image->explain || given < own || (own && tree.bytes > own)))
+            s_judge(run, volume, &tree, given);
     }
 }

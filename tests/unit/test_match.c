@@ -417,6 +417,52 @@ test_m12_reserved_room_is_needed_as_well(void **state)
     assert_false(fits);
 }
 
+// M33: what only compression or shared blocks have made fit is told by the plan.
+static void
+test_m33_data_that_is_more_than_its_disk_is_refused(void **state)
+{
+    (void) state;
+#define DENSE(first, more)                                                               \
+    "class=disk role=root table=gpt bytes=10737418240 grow=yes\n"                        \
+    "class=partition disk=root number=1 start=2048 size=20967424 "                       \
+    "type=0FC63DAF-8483-4772-8E79-3D69D8477DE4\n"                                        \
+    "class=volume disk=root partition=1 mount=/ bytes=10735321088 files=9 "              \
+    "block-size=4096 " first "\n" more
+#define SUBVOLUME(id, bytes)                                                             \
+    "class=volume disk=root partition=1 fs=btrfs subvolume=s" id " subvolume-id=" id     \
+    " files=9 block-size=4096 bytes=10735321088 bytes-tree=" bytes "\n"
+    static const char words[] = "are lacking: compressed data and blocks";
+    static const struct {
+        const char *layout, *bytes, *words; // NULL: it fits
+    } rows[] = {
+        {DENSE("fs=btrfs bytes-tree=9000000000", ""), "10737418240", NULL},
+        {DENSE("fs=btrfs bytes-tree=15000000000", ""), "10737418240", words},
+        {DENSE("fs=btrfs bytes-tree=15000000000", ""), "21474836480", NULL},
+        {DENSE("fs=xfs bytes-tree=11000000000", ""), "10737418240", words},
+        {DENSE("fs=ext4 bytes-tree=1000 bytes-reserved=11000000000", ""), "10737418240",
+         words},
+        {DENSE("fs=btrfs subvolume=\"\" subvolume-id=5 bytes-tree=4000000000",
+               SUBVOLUME("256", "4000000000")),
+         "10737418240", NULL},
+        {DENSE("fs=btrfs subvolume=\"\" subvolume-id=5 bytes-tree=4000000000",
+               SUBVOLUME("256", "4000000000") SUBVOLUME("257", "4000000000")),
+         "10737418240", words},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        bool fits = false;
+        char target[128];
+        snprintf(target, sizeof target, "class=disk name=x wwn=W bytes=%s",
+                 rows[i].bytes);
+        rmt_auto(rmt_records) verdicts = s_match_all(
+            "class=disk role=root name=a bytes=10737418240 required-bytes=1000000",
+            rows[i].layout, target, NULL, &fits);
+        const rmt_record_t *no = s_first_no(verdicts);
+        const char *reason = no ? rmt_record_text(no, "reason", "") : "";
+        if (fits != !rows[i].words || (rows[i].words && !strstr(reason, rows[i].words)))
+            fail_msg("row %zu: %s: %s", i, fits ? "fits" : "does not fit", reason);
+    }
+}
+
 // M12: space that no partition gets is told, beside what the source had of it.
 static void
 test_m12_space_at_the_end_that_stays_unused_is_told(void **state)
@@ -523,6 +569,7 @@ main(void)
         cmocka_unit_test(test_m12_two_paths_to_one_disk_are_refused),
         cmocka_unit_test(test_m12_a_smaller_disk_does_while_the_tree_fits),
         cmocka_unit_test(test_m12_reserved_room_is_needed_as_well),
+        cmocka_unit_test(test_m33_data_that_is_more_than_its_disk_is_refused),
         cmocka_unit_test(test_m12_space_at_the_end_that_stays_unused_is_told),
         cmocka_unit_test(test_m12_swap_at_the_end_keeps_its_size),
         cmocka_unit_test(test_ten_thousand_targets_are_matched_alike),
