@@ -36,7 +36,14 @@ attach() {
   loop=$(losetup -f --show -o "$start" --sizelimit "$size" "$@" "$file")
   loops+=("$loop")
 }
-detach() { losetup -d "$loop"; unset "loops[-1]"; }
+# A mount that another program has copied into its own namespace keeps the device, and what was written
+# is not all in the file before it is free.
+detach() {
+  local file; file=$(losetup -n -O BACK-FILE "$loop")
+  losetup -d "$loop"; unset "loops[-1]"
+  wait_for 20 "the release of $loop" is_free "$loop" "$file"
+}
+is_free() { [ "$(losetup -n -O BACK-FILE "$1" 2>/dev/null)" != "$2" ]; }
 
 # on NAME N COMMAND...: run it with the device of that partition as its last word.
 on() { local loop; attach "$farm/$1.source" "$2"; "${@:3}" "$loop"; detach; }
