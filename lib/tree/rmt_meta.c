@@ -1,19 +1,19 @@
 #include "tree/rmt_meta.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
+#include "tree/rmt_inode.h"
 #include "tree/rmt_kernel_words.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/limits.h>
 #include <linux/magic.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/sysmacros.h>
 #include <sys/vfs.h>
-#include <sys/xattr.h>
 #include <unistd.h>
 
 #define LIST_SIZE_FIRST 1024
@@ -69,59 +69,14 @@ rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status)
     }
 }
 
-// ---- One attribute by descriptor, or by /proc for kinds that cannot be opened
-
-typedef struct {
-    int fd;
-    bool is_open; // Not an O_PATH descriptor
-    char path[32];
-} s_inode_t;
-
-static s_inode_t
-s_inode(int fd, uint32_t mode)
-{
-    s_inode_t inode = {.fd = fd, .is_open = S_ISREG(mode) || S_ISDIR(mode)};
-    snprintf(inode.path, sizeof inode.path, "/proc/self/fd/%d", fd);
-    return inode;
-}
-
-static ssize_t
-s_xattr_list(const s_inode_t *inode, char *names, size_t room)
-{
-    return inode->is_open ? flistxattr(inode->fd, names, room)
-                          : listxattr(inode->path, names, room);
-}
-
-static ssize_t
-s_xattr_get(const s_inode_t *inode, const char *name, void *value, size_t room)
-{
-    return inode->is_open ? fgetxattr(inode->fd, name, value, room)
-                          : getxattr(inode->path, name, value, room);
-}
-
-static int
-s_xattr_set(const s_inode_t *inode, const rmt_xattr_t *xattr)
-{
-    const size_t size = xattr->value_size;
-    return inode->is_open ? fsetxattr(inode->fd, xattr->name, xattr->value, size, 0)
-                          : setxattr(inode->path, xattr->name, xattr->value, size, 0);
-}
-
-static int
-s_xattr_remove(const s_inode_t *inode, const char *name)
-{
-    return inode->is_open ? fremovexattr(inode->fd, name)
-                          : removexattr(inode->path, name);
-}
-
 // ---- Reading
 
 // Names of all attributes into self->names; their size is the result.
 static ssize_t
-s_read_names(rmt_meta_t *self, const s_inode_t *inode, rmt_error_t *error)
+s_read_names(rmt_meta_t *self, const rmt_inode_t *inode, rmt_error_t *error)
 {
     char few[LIST_SIZE_FIRST];
-    ssize_t size = s_xattr_list(inode, few, sizeof few);
+    ssize_t size = rmt_inode_list(inode, few, sizeof few);
     if (size == -1 && (errno == ENOTSUP || errno == ENOSYS))
         return 0;
     if (size == -1 && errno != ERANGE)
@@ -134,20 +89,20 @@ s_read_names(rmt_meta_t *self, const s_inode_t *inode, rmt_error_t *error)
         memcpy(self->names, few, (size_t) size);
         return size;
     }
-    size = s_xattr_list(inode, self->names, room);
+    size = rmt_inode_list(inode, self->names, room);
     return size == -1 ? rmt_fail_errno(error, "list attributes") : size;
 }
 
 // Append the value of one attribute. 1; 0 when it is gone meanwhile; -1.
 static int
-s_read_value(rmt_meta_t *self, const s_inode_t *inode, rmt_xattr_t *xattr,
+s_read_value(rmt_meta_t *self, const rmt_inode_t *inode, rmt_xattr_t *xattr,
              rmt_error_t *error)
 {
     size_t wanted = VALUE_SIZE_FIRST;
     for (;;) {
         rmt_grow(&self->values, &self->values_room, self->values_used + wanted);
         const ssize_t size =
-            s_xattr_get(inode, xattr->name, self->values + self->values_used, wanted);
+            rmt_inode_get(inode, xattr->name, self->values + self->values_used, wanted);
         if (size >= 0) {
             xattr->value_size = (uint32_t) size;
             self->values_used += (size_t) size;
@@ -164,7 +119,7 @@ s_read_value(rmt_meta_t *self, const s_inode_t *inode, rmt_xattr_t *xattr,
 // What must not travel: an HMAC in security.evm, whose first byte tells it from a
 // signature, and the second face that XFS gives to ACLs.
 static bool
-s_is_left_out(const rmt_meta_t *self, const s_inode_t *inode, const rmt_xattr_t *xattr)
+s_is_left_out(const rmt_meta_t *self, const rmt_inode_t *inode, const rmt_xattr_t *xattr)
 {
     if (strcmp(xattr->name, "security.evm") == 0) {
         const uint8_t *value = self->values + self->values_used - xattr->value_size;
@@ -182,7 +137,7 @@ s_compare_names(const void *a, const void *b)
 }
 
 static int
-s_read_xattrs(rmt_meta_t *self, const s_inode_t *inode, rmt_entry_t *entry,
+s_read_xattrs(rmt_meta_t *self, const rmt_inode_t *inode, rmt_entry_t *entry,
               rmt_error_t *error)
 {
     const ssize_t size = s_read_names(self, inode, error);
@@ -275,7 +230,7 @@ s_take_extended(rmt_entry_t *entry, const struct fsxattr *extended)
 int
 rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
 {
-    const s_inode_t inode = s_inode(fd, entry->mode);
+    const rmt_inode_t inode = rmt_inode(fd, entry->mode);
     if (S_ISLNK(entry->mode) && s_read_target(self, fd, entry, error) == -1)
         return -1;
     if (inode.is_open) {
@@ -303,7 +258,7 @@ rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error)
 // ---- Applying
 
 static int
-s_apply_owner(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+s_apply_owner(const rmt_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
 {
     if (fchownat(inode->fd, "", entry->uid, entry->gid, AT_EMPTY_PATH) == -1)
         return rmt_fail_errno(error, "give to %u:%u", entry->uid, entry->gid);
@@ -311,12 +266,12 @@ s_apply_owner(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *err
 }
 
 static int
-s_apply_mode(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+s_apply_mode(const rmt_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
 {
     const mode_t mode = entry->mode & 07777;
     if (S_ISLNK(entry->mode))
         return 0;
-    if ((inode->is_open ? fchmod(inode->fd, mode) : chmod(inode->path, mode)) == -1)
+    if (rmt_inode_chmod(inode, mode) == -1)
         return rmt_fail_errno(error, "set mode %04o", (unsigned) mode);
     return 0;
 }
@@ -328,19 +283,20 @@ s_is_security(const rmt_xattr_t *xattr)
 }
 
 static int
-s_apply_xattrs(const s_inode_t *inode, const rmt_entry_t *entry, bool security,
+s_apply_xattrs(const rmt_inode_t *inode, const rmt_entry_t *entry, bool security,
                rmt_error_t *error)
 {
     for (size_t i = 0; i < entry->xattr_count; i++) {
         const rmt_xattr_t *xattr = &entry->xattrs[i];
-        if (s_is_security(xattr) == security && s_xattr_set(inode, xattr) == -1)
+        if (s_is_security(xattr) == security &&
+            rmt_inode_set(inode, xattr->name, xattr->value, xattr->value_size) == -1)
             return rmt_fail_errno(error, "set attribute %s", xattr->name);
     }
     return 0;
 }
 
 static int
-s_remove_others(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+s_remove_others(const rmt_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
 {
     rmt_auto(rmt_meta) have = rmt_meta_new();
     rmt_entry_t found = {.mode = entry->mode};
@@ -352,14 +308,14 @@ s_remove_others(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *e
             j++;
         if (j < entry->xattr_count && strcmp(entry->xattrs[j].name, name) == 0)
             continue;
-        if (s_xattr_remove(inode, name) == -1)
+        if (rmt_inode_remove(inode, name) == -1)
             return rmt_fail_errno(error, "remove attribute %s", name);
     }
     return 0;
 }
 
 static int
-s_apply_time(const s_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
+s_apply_time(const rmt_inode_t *inode, const rmt_entry_t *entry, rmt_error_t *error)
 {
     const struct timespec times[2] = {{.tv_nsec = UTIME_OMIT},
                                       {entry->mtime_s, entry->mtime_ns}};
@@ -473,7 +429,7 @@ rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error)
 static int
 s_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *error)
 {
-    const s_inode_t inode = s_inode(fd, entry->mode);
+    const rmt_inode_t inode = rmt_inode(fd, entry->mode);
     if (!(options & RMT_META_ONLY_FLAGS)) {
         if (!(options & RMT_META_KEEP_OWNER) && s_apply_owner(&inode, entry, error) == -1)
             return -1;
