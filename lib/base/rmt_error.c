@@ -101,6 +101,23 @@ rmt_wrap(rmt_error_t *error, const char *format, ...)
     return -1;
 }
 
+int
+rmt_rename(rmt_error_t *error, const char *from, const char *to)
+{
+    const rmt_error_t before = *error;
+    const size_t size = strlen(from);
+    const char *rest = before.text;
+    size_t used = 0;
+    assert(size);
+    for (const char *found; (found = strstr(rest, from)) && used < sizeof error->text;
+         rest = found + size)
+        used += (size_t) snprintf(error->text + used, sizeof error->text - used, "%.*s%s",
+                                  (int) (found - rest), rest, to);
+    if (used < sizeof error->text)
+        snprintf(error->text + used, sizeof error->text - used, "%s", rest);
+    return -1;
+}
+
 const char *
 rmt_code_name(rmt_code_t code)
 {

@@ -47,6 +47,10 @@ typedef struct rmt_error {
 int rmt_fail(rmt_error_t *error, rmt_code_t code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+// Exchange each `from` in the text of an error for `to`, such as a device that was made
+// for a while for what it stands for. Returns -1 always.
+int rmt_rename(rmt_error_t *error, const char *from, const char *to);
+
 // Like rmt_fail with a code made from errno, whose text is appended:
 // ENOENT NOT_FOUND, EEXIST EXISTS, ENOSPC/EDQUOT NO_SPACE, DISK for what a broken or
 // read-only disk gives (EIO, EREMOTEIO, EUCLEAN, EROFS), else IO.

@@ -3,12 +3,14 @@
 #include "base/rmt_io.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -25,6 +27,7 @@
 #define IS_SANITIZED false
 #endif
 
+#define LINES_TOLD 3
 #define OUTPUT_SIZE_MAX ((size_t) 64 * 1024)
 // From this status on, env and the loader say that a program could not be run.
 #define STATUS_NOT_RUN 126
@@ -100,14 +103,44 @@ s_collect(int fd)
     return output;
 }
 
+// The program itself, where env starts it with other settings.
 static const char *
-s_last_line(char *output)
+s_program(const char *const *arguments)
 {
-    size_t size = strlen(output);
-    while (size && (output[size - 1] == '\n' || output[size - 1] == ' '))
-        output[--size] = '\0';
-    const char *line = strrchr(output, '\n');
-    return line ? line + 1 : output;
+    if (strcmp(arguments[0], "env") == 0)
+        while (arguments[1] && strchr(*++arguments, '='))
+            continue;
+    const char *slash = strrchr(arguments[0], '/');
+    return slash ? slash + 1 : arguments[0];
+}
+
+// A program's name with its version is no reason: "mkfs.fat 4.2 (2021-01-31)".
+static bool
+s_is_version(const char *line)
+{
+    const size_t name = strcspn(line, " ");
+    return line[name] == ' ' && isdigit((unsigned char) line[name + 1]) &&
+           strchr(line, '(') && !strchr(line, ':');
+}
+
+// The last lines that say something, in their order; programs that were called wrongly
+// tell their usage behind the reason. Caller owns the result.
+static char *
+s_words(char *output)
+{
+    const char *lines[LINES_TOLD] = {"", "", ""};
+    char *line, *rest = output;
+    while ((line = strsep(&rest, "\n"))) {
+        line += strspn(line, " \t");
+        if (strncasecmp(line, "usage", strlen("usage")) == 0)
+            break;
+        if (!*line || s_is_version(line))
+            continue;
+        memmove(lines, lines + 1, (LINES_TOLD - 1) * sizeof *lines);
+        lines[LINES_TOLD - 1] = line;
+    }
+    return rmt_text("%s%s%s%s%.300s", lines[0], *lines[0] ? "; " : "", lines[1],
+                    *lines[1] ? "; " : "", lines[2]);
 }
 
 // What the kernel said to a program is in its words alone. A program that cannot be read
@@ -148,9 +181,11 @@ s_run(const char *const *arguments, const char *input, bool is_on_disk, char **o
         return 0;
     }
     const int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    return rmt_fail(error, s_code(status, output, is_on_disk), "%s ended with %s %d: %s",
-                    arguments[0], WIFEXITED(status) ? "status" : "signal", number,
-                    s_last_line(output));
+    const rmt_code_t code = s_code(status, output, is_on_disk);
+    rmt_auto_str words = s_words(output);
+    return rmt_fail(error, code, "%s ended with %s %d: %s", s_program(arguments),
+                    WIFEXITED(status) ? "status" : "signal", number,
+                    *words ? words : "it gives no reason");
 }
 
 int

@@ -12,7 +12,8 @@
 // without O_CLOEXEC. Its standard output and error are collected, at most 64 KiB.
 // Caller owns *output_out (free), which may be NULL for "not wanted".
 // Blocks until it ends. Returns 0 when it exits with 0, or -1: NOT_FOUND (no such
-// program), IO (the text holds its name, exit status and last output line).
+// program), IO (the text holds its name, also behind env, its exit status, and the last
+// lines of its output but its version and usage).
 int rmt_process_run(const char *const *arguments, const char *input, char **output_out,
                     rmt_error_t *error);
 

@@ -46,6 +46,30 @@ s_copy_value(blkid_probe probe, const char *name, rmt_record_t *volume, const ch
         rmt_record_set(volume, field, data);
 }
 
+// What was here before often leaves a signature. Which one is right is not ramet's to
+// say.
+static int
+s_refuse_several(blkid_probe probe, const char *path, rmt_error_t *error)
+{
+    rmt_auto_str all = rmt_text("%s", "");
+    const char *type;
+    blkid_reset_probe(probe);
+    // Of some layers each of many copies is found.
+    while (blkid_do_probe(probe) == 0) {
+        if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1 ||
+            strstr(all, type))
+            continue;
+        char *longer = rmt_text("%s%s%s", all, *all ? ", " : "", type);
+        free(all);
+        all = longer;
+    }
+    return rmt_fail(
+        error, RMT_E_REFUSED,
+        "%s has signatures of several file systems: %s; erase the one that is "
+        "left over from an earlier use: wipefs -a -b -t TYPE DEVICE",
+        path, all);
+}
+
 // Field fs from what blkid says. 0, or -1 for what is refused.
 static int
 s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
@@ -57,8 +81,7 @@ s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
                                                  BLKID_SUBLKS_VERSION);
     const int rc = blkid_do_safeprobe(probe);
     if (rc == -2)
-        return rmt_fail(error, RMT_E_REFUSED, "%s has signatures of several file systems",
-                        path);
+        return s_refuse_several(probe, path, error);
     if (rc == -1)
         return rmt_fail(error, RMT_E_IO, "probe %s", path);
     const char *type = "none";
@@ -73,6 +96,12 @@ s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
 static int
 s_refuse(const char *path, const char *fs, rmt_error_t *error)
 {
+    // Its memory is that of a system in the middle of its work.
+    if (strcmp(fs, "swsuspend") == 0)
+        return rmt_fail(error, RMT_E_REFUSED,
+                        "%s holds the memory of a hibernated system; start that machine "
+                        "and shut it down",
+                        path);
     return rmt_fail(error, RMT_E_UNSUPPORTED, "%s holds %s, which is not supported", path,
                     fs);
 }

@@ -209,7 +209,8 @@ s_check_overlaps(const rmt_layout_t *self, bool is_inner, rmt_error_t *error)
             sorted[i]->start < rmt_layout_end(sorted[i - 1]))
             return rmt_fail(error, RMT_E_USAGE,
                             "the layout's partitions %" PRIu64 " and %" PRIu64
-                            " of disk '%s' overlap at sector %" PRIu64,
+                            " of disk '%s' overlap at sector %" PRIu64
+                            "; correct the table, for example with sfdisk",
                             sorted[i - 1]->number, sorted[i]->number,
                             self->disks[sorted[i]->disk].role, sorted[i]->start);
     for (size_t i = 0; is_inner && i < count; i++)

@@ -62,7 +62,7 @@ crash() {
   mount ${options:+-o "$options"} "$loop" "$farm/at"
   (cd "$farm/at" && "${@:3}")
   cp --sparse=always "$farm/$1.source" "$farm/crash"
-  umount "$farm/at"; detach
+  umount -l "$farm/at"; detach          # What the command has left running ends later
   mv "$farm/crash" "$farm/$1.source"
 }
 

@@ -145,6 +145,46 @@ test_programs_tell_output_and_failure(void **state)
     RMT_FAILS(rmt_process_run(missing, NULL, NULL, &error), RMT_E_NOT_FOUND);
 }
 
+// The words of programs that make file systems: their version comes last, or their usage.
+static void
+test_a_reason_is_neither_a_version_nor_a_usage(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    static const struct {
+        const char *says, *reason;
+    } cases[] = {
+        {"too small\nmkfs.fat 4.2 (2021-01-31)\n", "sh ended with status 1: too small"},
+        {"log too small\nUsage: mkfs\n/* size */ [-l]\n",
+         "sh ended with status 1: log too small"},
+        {"one\ntwo\n\n  three\nfour\n", "sh ended with status 1: two; three; four"},
+        {"mkfs.fat 4.2 (2021-01-31)\n", "sh ended with status 1: it gives no reason"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const words[] = {
+            "env", "A=b", "sh", "-c", "printf '%s' \"$0\"; exit 1", cases[i].says, NULL};
+        RMT_FAILS(rmt_process_run(words, NULL, NULL, &error), RMT_E_IO);
+        assert_string_equal(error.text, cases[i].reason);
+    }
+}
+
+static void
+test_a_name_in_an_error_is_exchanged_everywhere(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    (void) rmt_fail(&error, RMT_E_IO, "/dev/loop7: mount /dev/loop7p1");
+    assert_int_equal(rmt_rename(&error, "/dev/loop7p1", "it"), -1);
+    assert_string_equal(error.text, "/dev/loop7: mount it");
+    (void) rmt_rename(&error, "/dev/loop7", "the disk");
+    assert_string_equal(error.text, "the disk: mount it");
+    (void) rmt_rename(&error, "absent", "present");
+    assert_string_equal(error.text, "the disk: mount it");
+    memset(error.text, 'x', sizeof error.text - 1);
+    (void) rmt_rename(&error, "x", "yy");
+    assert_int_equal(strlen(error.text), sizeof error.text - 1);
+}
+
 // T18: a disk is blamed for what a program says of it, and not for a program that cannot
 // be read itself.
 static void
@@ -310,6 +350,8 @@ main(void)
         cmocka_unit_test(test_a_saved_file_is_whole_and_has_its_mode),
         cmocka_unit_test(test_a_file_is_not_taken_for_a_folder),
         cmocka_unit_test(test_programs_tell_output_and_failure),
+        cmocka_unit_test(test_a_reason_is_neither_a_version_nor_a_usage),
+        cmocka_unit_test(test_a_name_in_an_error_is_exchanged_everywhere),
         cmocka_unit_test(
             test_an_input_output_error_is_of_the_disk_that_a_program_works_on),
         cmocka_unit_test(test_a_program_that_is_tried_tells_how_it_ended),

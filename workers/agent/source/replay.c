@@ -91,14 +91,22 @@ rmt_replay_told(const rmt_replay_t *self)
     return self->told;
 }
 
+// The first line that says what is wrong: not the program's name and version, nor that it
+// has to look. Each line may begin with the device, which is a scratch one.
 static const char *
-s_last_line(char *output)
+s_first_words(char *output, const char *program, const char *device)
 {
-    size_t size = strlen(output);
-    while (size && strchr(" \n.", output[size - 1]))
-        output[--size] = '\0';
-    const char *line = strrchr(output, '\n');
-    return line ? line + 1 : output;
+    const size_t size = strlen(device);
+    char *line;
+    while ((line = strsep(&output, "\n"))) {
+        if (strncmp(line, device, size) == 0)
+            line += size + strspn(line + size, ": ");
+        const bool is_name = strncmp(line, program, strlen(program)) == 0;
+        if (*line && !isspace((unsigned char) *line) && !is_name &&
+            !strstr(line, "check forced"))
+            return line;
+    }
+    return "it gives no reason";
 }
 
 // Status 1 says that something was mended, 2 that its own machine would start once more.
@@ -107,16 +115,17 @@ s_check(const work_t *work, rmt_error_t *error)
 {
     const char *program = s_rows[s_row(work->fs)].program;
     const char *option = s_rows[s_row(work->fs)].option;
-    const char *const words[] = {
-        "env", "LC_ALL=C", program, option, rmt_overlay_device(work->overlay), NULL};
+    const char *device = rmt_overlay_device(work->overlay);
+    const char *const words[] = {"env", "LC_ALL=C", program, option, device, NULL};
     const rmt_process_t process = {.arguments = words};
     rmt_process_end_t end = {0};
     if (rmt_process_try(&process, &end, error) == -1)
         return -1;
-    const int rc = end.signal == 0 && end.status <= 2
-                       ? 0
-                       : rmt_fail(error, RMT_E_REFUSED, "%s %s leaves it to a person: %s",
-                                  program, option, s_last_line(end.tail));
+    const int rc =
+        end.signal == 0 && end.status <= 2
+            ? 0
+            : rmt_fail(error, RMT_E_REFUSED, "%s %s leaves it to a person: %s", program,
+                       option, s_first_words(end.output, program, device));
     rmt_process_end_clear(&end);
     return rc;
 }
@@ -238,7 +247,7 @@ rmt_replay_settle(rmt_replay_t *self, uint64_t number, char **device_p,
         return s_fail(self, fs, number, why, error);
     rmt_auto(rmt_record) format = rmt_fs_probe(rmt_overlay_device(layer), error);
     if (!format)
-        return -1;
+        return rmt_rename(error, rmt_overlay_device(layer), "it");
     rmt_record_destroy(format_p);
     *format_p = rmt_take(&format);
     free(*device_p);

@@ -225,9 +225,13 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
         rmt_auto_str device =
             rmt_blockdev_partition(self->disk, (uint32_t) partition->number,
                                    partition->start, partition->size, error);
-        if (!device || s_probe(self, &device, partition->number, &volume, error) == -1 ||
-            s_mount(self, volume, device, error) == -1)
-            return rmt_wrap(error, "partition %" PRIu64, partition->number);
+        if (device && s_probe(self, &device, partition->number, &volume, error) == 0 &&
+            s_mount(self, volume, device, error) == 0)
+            continue;
+        // A node that is gone with the task is no name for a person.
+        if (device)
+            rmt_rename(error, device, "it");
+        return rmt_wrap(error, "partition %" PRIu64, partition->number);
     }
     if (self->layout->partition_count)
         return 0;
@@ -306,6 +310,9 @@ s_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
     self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    // The kernel would say of partitions that overlap that they are busy.
+    if (self->layout && rmt_layout_check(self->layout, error) == -1)
+        return rmt_wrap(error, "disk %s", path);
     self->scratch = self->layout ? rmt_scratch_new(error) : NULL;
     if (!self->scratch)
         return -1;
@@ -324,8 +331,12 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
         return -1;
     const uint32_t sector = (uint32_t) self->layout->disks[0].sector;
     self->disk = rmt_blockdev_new(path, RMT_BLOCKDEV_READ_ONLY, sector, nodes, error);
-    if (!self->disk || s_read_volumes(self, error) == -1)
+    if (!self->disk)
         return rmt_wrap(error, "disk %s", path);
+    if (s_read_volumes(self, error) == -1) {
+        rmt_rename(error, rmt_blockdev_path(self->disk), "it");
+        return rmt_wrap(error, "disk %s", path);
+    }
     return s_find_mounts(self, error);
 }
 
