@@ -30,6 +30,10 @@
     {                                                                                    \
         .keys = keys_, .between = "=", .is_nocase = true                                 \
     }
+#define GLUED(keys_)                                                                     \
+    {                                                                                    \
+        .keys = keys_                                                                    \
+    }
 #define GOING_ON(keys_)                                                                  \
     {                                                                                    \
         .keys = keys_, .between = "=", .is_continued = true                              \
@@ -81,6 +85,7 @@ static const struct {
     {"/etc/qmail/control", "*", S_LINES, EQUALS("")},
     {"/var/qmail/control", "*", S_LINES, EQUALS("")},
     {"/etc/mail", "local-host-names", S_LINES, EQUALS("")},
+    {"/etc/mail", "sendmail.cf", S_WORDS, GLUED("Cw|Dj|DM|Dw")},
     {"/etc/ssmtp", "ssmtp.conf", S_WORDS, EQUALS_NOCASE("hostname|rewriteDomain")},
     // Names that are told to others
     {"/etc/dhcp", "dhclient*.conf", S_WORDS, BLANKS(DHCLIENT)},

@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_sshd_config.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -52,6 +53,17 @@ static const struct {
     {"/var/lib/iwd", 1, true},
     {"/var/lib/ipsec", 2, false},
     {"/root", 1, false},
+    {"/var/lib/snmp", 1, true},
+    {"/var/lib/net-snmp", 1, true},
+    {"/var/qmail/control", 1, true},
+    {"/var/lib/kubelet/pki", 1, false},
+    {"/var/lib/rancher/k3s/agent", 1, false},
+    {"/var/lib/samba/private", 1, false},
+    {"/var/lib/nomad/client", 1, false},
+    {"/var/lib/ubuntu-advantage/private", 1, false},
+    {"/var/ossec/etc", 1, false},
+    {"/opt/consul", 1, false},
+    {"/opt/nomad/data/client", 1, false},
 };
 
 // Large folders of files that no plan reads: their names are enough.
@@ -264,6 +276,23 @@ s_walk(take_t *self, const char *folder, unsigned depth, bool has_content)
     }
 }
 
+// Names of the host keys that settings name, wherever they are.
+static void
+s_take_keys(take_t *self)
+{
+    rmt_error_t ignored = {0};
+    rmt_auto(rmt_records) found = rmt_records_new();
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->trees[i].mount, "/") == 0)
+            (void) rmt_sshd_config_read(self->trees[i].fd, found, &ignored);
+    for (size_t i = 0; i < rmt_records_count(found) && !self->is_cut; i++) {
+        const char *path = rmt_record_text(rmt_records_at(found, i), "path", "");
+        rmt_auto_str public = rmt_text("%s.pub", path);
+        s_follow(self, path);
+        s_follow(self, public);
+    }
+}
+
 rmt_records_t *
 rmt_outline_take(const rmt_outline_tree_t *trees, size_t count, bool *cut_out)
 {
@@ -278,6 +307,7 @@ rmt_outline_take(const rmt_outline_tree_t *trees, size_t count, bool *cut_out)
         if (real)
             s_walk(&self, real, s_places[i].depth, s_places[i].has_content);
     }
+    s_take_keys(&self);
     zhashx_destroy(&self.seen);
     *cut_out = self.is_cut;
     return self.records;

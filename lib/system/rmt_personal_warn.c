@@ -3,6 +3,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
 #include "system/rmt_own_name.h"
+#include "system/rmt_setting.h"
 #include "system/rmt_sshd_config.h"
 
 #include <assert.h>
@@ -192,6 +193,51 @@ s_look_for_ssh(warn_t *self, rmt_error_t *error)
     return 0;
 }
 
+// ---- Names that are told to a server
+
+typedef struct {
+    warn_t *warn;
+    const char *path;
+} fixed_t;
+
+static void
+s_take_fixed(void *context, rmt_span_t value)
+{
+    const fixed_t *self = context;
+    if (!value.size || rmt_own_name_is_form(&self->warn->name, value))
+        return;
+    rmt_auto_str text = rmt_text("all copies call themselves '%.*s' to their server",
+                                 (int) value.size, value.start);
+    s_add(self->warn, self->path, 0, "identity", text);
+}
+
+static int
+s_look_for_fixed(warn_t *self, rmt_error_t *error)
+{
+    static const struct {
+        const char *path;
+        rmt_setting_t setting;
+    } rows[] = {
+        {"/etc/puppet/puppet.conf", {.keys = "certname", .between = "="}},
+        {"/etc/puppetlabs/puppet/puppet.conf", {.keys = "certname", .between = "="}},
+        {"/etc/salt/minion", {.keys = "id", .between = ":"}},
+        {"/etc/chef/client.rb", {.keys = "node_name", .between = ""}},
+        {"/etc/zabbix/zabbix_agentd.conf", {.keys = "Hostname", .between = "="}},
+        {"/etc/zabbix/zabbix_agent2.conf", {.keys = "Hostname", .between = "="}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t size = 0;
+        rmt_auto_str text = NULL;
+        fixed_t fixed = {self, rows[i].path};
+        if (rmt_rooted_load(self->root_fd, rows[i].path, &text, &size, error) == -1)
+            return -1;
+        if (text)
+            rmt_setting_read(&rows[i].setting, (rmt_span_t){text, size}, s_take_fixed,
+                             &fixed);
+    }
+    return 0;
+}
+
 // ---- All
 
 int
@@ -208,7 +254,7 @@ rmt_personal_warn(int root_fd, rmt_records_t *warnings, rmt_error_t *error)
     s_look_for_identities(&self);
     int rc = s_look_for_ssh(&self, error) == -1 ||
                      rmt_own_name_read(root_fd, &self.name, error) == -1 ||
-                     s_search(&self, error) == -1
+                     s_look_for_fixed(&self, error) == -1 || s_search(&self, error) == -1
                  ? -1
                  : 0;
     if (self.left_out) {

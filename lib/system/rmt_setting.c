@@ -56,7 +56,9 @@ static bool
 s_take_between(rmt_span_t *rest, const char *between)
 {
     const rmt_span_t at = s_skip_blanks(*rest);
-    const size_t size = strlen(between);
+    const size_t size = between ? strlen(between) : 0;
+    if (!between)
+        return true;
     if (size == 0 ? at.start == rest->start : !rmt_span_begins(at, between))
         return false;
     *rest = s_skip_blanks((rmt_span_t){at.start + size, at.size - size});
@@ -77,7 +79,8 @@ s_find(state_t *state, rmt_span_t line, rmt_span_t *value_out)
     }
     rmt_span_t keys = {self->keys, strlen(self->keys)}, key;
     rmt_span_t start = bare;
-    if (rmt_span_begins(bare, "export ") && strcmp(self->between, "=") == 0)
+    if (rmt_span_begins(bare, "export ") && self->between &&
+        strcmp(self->between, "=") == 0)
         start = s_skip_blanks((rmt_span_t){bare.start + 7, bare.size - 7});
     state->is_inside = false;
     while (rmt_span_word(&keys, "|", &key)) {

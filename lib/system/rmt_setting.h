@@ -8,7 +8,7 @@
 
 typedef struct {
     const char *keys;    // "a|b"; a blank in a key stands for any blanks
-    const char *between; // "=" or ":" with blanks around, or "" for blanks alone
+    const char *between; // "=" or ":" with blanks around, "" for blanks alone, NULL: none
     bool is_nocase;      // Keys in any case of letters
     bool is_continued;   // A line that begins with a blank goes on (Postfix)
 } rmt_setting_t;

@@ -331,6 +331,8 @@ test_what_stays_of_the_source_is_told_with_file_and_line(void **state)
     root_tree_put("etc/passwd", "web:x:1000:1000::/home/web:/bin/sh\n");
     root_tree_put("etc/ssh/sshd_config", "\nHostCertificate /etc/ssh/host-cert.pub\n");
     root_tree_put("var/lib/kubelet/pki/kubelet.pem", "");
+    root_tree_put("etc/puppet/puppet.conf", "[agent]\ncertname = box-7\n");
+    root_tree_put("etc/salt/minion", "id: web\n");
     rmt_auto(rmt_records) warnings = rmt_records_new();
     RMT_OK(rmt_personal_warn(root_tree_fd(), warnings, &error));
     s_expect_warning(warnings, "/etc/motd:2: names the source, 'web'");
@@ -342,7 +344,9 @@ test_what_stays_of_the_source_is_told_with_file_and_line(void **state)
                      "of copies");
     s_expect_warning(warnings, "/var/lib/kubelet/pki/kubelet.pem: the certificate of a "
                                "node; join each copy again");
-    assert_int_equal(rmt_records_count(warnings), 5);
+    s_expect_warning(warnings, "/etc/puppet/puppet.conf: all copies call themselves "
+                               "'box-7' to their server");
+    assert_int_equal(rmt_records_count(warnings), 6);
 }
 
 static void

@@ -203,6 +203,8 @@ static const place_t s_places[] = {
     {"etc/icinga2/constants.conf", "const NodeName = \"web.old.lan\"\n",
      "const NodeName = \"copy7.new.lan\"\n"},
     {"var/qmail/control/me", "web.old.lan\n", "copy7.new.lan\n"},
+    {"etc/mail/sendmail.cf", "Djweb.old.lan\nCwlocalhost web\n#Djweb\nDSweb\n",
+     "Djcopy7.new.lan\nCwlocalhost copy7\n#Djweb\nDSweb\n"},
     {"etc/mail/local-host-names", "# own\nweb.old.lan\nlist.old.lan\n",
      "# own\ncopy7.new.lan\nlist.old.lan\n"},
 };

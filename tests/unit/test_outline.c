@@ -114,6 +114,10 @@ static const extra_t s_systems[] = {
     {"cloud-init", "etc/cloud/cloud.cfg", "users: []\n"},
     {"a resolver of systemd", "etc/resolv.conf", "->../run/systemd/resolve/stub.conf"},
     {"/lib as a link", "lib", "->usr/lib"},
+    {"a key that settings name", "etc/ssh/sshd_config", "HostKey /home/keys/host\n"},
+    {"the state of net-snmp", "var/lib/snmp/snmpd.conf", "psysName golden\n"},
+    {"names of qmail", "var/qmail/control/me", "golden\n"},
+    {"/var behind a link", "var", "->srv/state"},
 };
 
 static void
@@ -124,6 +128,8 @@ test_a_plan_over_the_outline_is_that_over_the_tree(void **state)
         built_t built;
         s_system("usr/lib/systemd/systemd");
         root_tree_put("usr/local/etc/name", "golden\n");
+        root_tree_put("home/keys/host", "-----BEGIN OPENSSH PRIVATE KEY-----");
+        root_tree_put("srv/state/lib/systemd/random-seed", "old seed");
         root_tree_put("usr/sbin/ifup", "");
         root_tree_put("usr/sbin/netplan", "");
         root_tree_put("usr/sbin/NetworkManager", "");
