@@ -21,6 +21,15 @@ refused units 'configure: .*/etc/systemd/system on the way to it is a symlink' \
   'mkdir srv; mv etc/systemd/system srv/units; ln -s ../../srv/units etc/systemd/system'
 refused name 'configure: /etc/hostname is a folder' 'rm etc/hostname; mkdir etc/hostname'
 refused ramet 'configure: .*/usr/lib/ramet on the way to it is no plain folder' ': >usr/lib/ramet'
+refused id 'configure: .*/etc/machine-id is a folder' 'rm etc/machine-id; mkdir etc/machine-id'
+refused hosts 'configure: .*/etc/hosts is a folder' 'rm etc/hosts; mkdir etc/hosts'
+refused systemd 'configure: .*/etc/systemd on the way to it is a symlink' \
+  'mkdir srv; mv etc/systemd srv/units; ln -s ../srv/units etc/systemd'
+refused wants 'configure: .*multi-user.target.wants on the way to it is no plain folder' \
+  'rm -r etc/systemd/system/multi-user.target.wants; : >etc/systemd/system/multi-user.target.wants'
+refused usr 'configure: .*/usr/lib on the way to it is a symlink' 'mv usr/lib usr/lib64; ln -s lib64 usr/lib'
+refused rc 'configure: .*/etc/init.d on the way to it is a symlink' \
+  'rm -r usr/lib/systemd etc/systemd; mkdir -p srv/init.d; ln -s ../srv/init.d etc/init.d; echo id:2:initdefault: >etc/inittab'
 
 # ---- What is planned is shown, and is what is done
 disk web 64M
