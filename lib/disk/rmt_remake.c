@@ -101,7 +101,8 @@ s_is_sibling(const rmt_layout_t *layout, size_t index)
     return false;
 }
 
-// written: the volume's disk alone.
+// written: the volume's disk alone. What lies on no partition of a table has the size
+// that it had.
 static uint64_t
 s_given(const rmt_layout_t *written, const rmt_layout_volume_t *volume, uint64_t bytes)
 {
@@ -110,7 +111,9 @@ s_given(const rmt_layout_t *written, const rmt_layout_volume_t *volume, uint64_t
         if (partition->number == volume->partition)
             return partition->size * written->disks[0].sector;
     }
-    return bytes;
+    return written->disks[0].table == RMT_TABLE_NONE
+               ? bytes
+               : rmt_record_u64(volume->format, "bytes", bytes);
 }
 
 int
