@@ -72,10 +72,12 @@ s_check(const rmt_fs_row_t *row, const rmt_record_t *volume, const char *device,
     return 0;
 }
 
-// Neither the blkid cache nor the defaults of the running system may have a say.
+// Neither the blkid cache nor the defaults of the running system may have a say. Empties
+// the line.
 static int
-s_run(const rmt_fs_line_t *line, rmt_error_t *error)
+s_run(rmt_fs_line_t *line, const char *device, rmt_error_t *error)
 {
+    rmt_fs_line_add(line, "%s", device);
     const char *words[RMT_FS_ARGUMENTS_MAX + 5] = {
         "env",
         "LC_ALL=C.UTF-8",
@@ -84,7 +86,11 @@ s_run(const rmt_fs_line_t *line, rmt_error_t *error)
     };
     for (size_t i = 0; i < line->count; i++)
         words[4 + i] = line->words[i];
-    return rmt_process_run_on_disk(words, error);
+    const int rc = rmt_process_run_on_disk(words, error);
+    for (size_t i = 0; i < line->count; i++)
+        free(line->words[i]);
+    line->count = 0;
+    return rc;
 }
 
 int
@@ -106,13 +112,12 @@ rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *error)
         return -1;
     rmt_fs_line_t line = {.count = 0};
     row->make(&line, volume, bytes);
-    rmt_fs_line_add(&line, "%s", device);
-    int rc = s_run(&line, error);
-    if (rc == 0)
-        rc = s_check(row, volume, device, error);
-    for (size_t i = 0; i < line.count; i++)
-        free(line.words[i]);
-    return rc;
+    int rc = s_run(&line, device, error);
+    if (rc == 0 && row->tune) {
+        row->tune(&line, volume);
+        rc = line.count ? s_run(&line, device, error) : 0;
+    }
+    return rc == 0 ? s_check(row, volume, device, error) : -1;
 }
 
 // ---- Trying it

@@ -1,4 +1,5 @@
 #include "disk/rmt_fs_rows.h"
+#include "disk/rmt_fs_tune.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -17,26 +18,30 @@ static void s_make_swap(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_
 
 #define EXT_READ "noload,errors=remount-ro"
 #define EXT_REPLAY "errors=remount-ro"
-#define EXT_CHECKED "uuid label features block-size inode-size"
+#define EXT_CHECKED                                                                      \
+    "uuid label features block-size inode-size mount-presets max-mounts check-interval " \
+    "reserved-uid reserved-gid stride stripe-width name-hash"
 
 // The driver of ext4 mounts its elders too. A read-only mount must not write, so it
 // replays no journal. What an image asks for at errors, such as a panic, is for its own
 // machine.
 static const rmt_fs_row_t s_rows[] = {
     {"ext4", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
-     EXT_CHECKED},
+     EXT_CHECKED, rmt_fs_tune_ext},
     {"ext3", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
-     EXT_CHECKED},
+     EXT_CHECKED, rmt_fs_tune_ext},
     {"ext2", rmt_super_read_ext, s_make_ext, "ext4", "", EXT_READ, EXT_REPLAY, 0,
-     EXT_CHECKED},
+     EXT_CHECKED, rmt_fs_tune_ext},
     {"xfs", rmt_super_read_xfs, s_make_xfs, "xfs", "nouuid", "nouuid,norecovery",
-     "nouuid", 320 * MIB, "uuid label features block-size inode-size"},
+     "nouuid", 320 * MIB,
+     "uuid label features block-size inode-size inode-percent folder-block-size names",
+     NULL},
     {"btrfs", rmt_super_read_btrfs, s_make_btrfs, "btrfs", "", "rescue=nologreplay",
-     "subvolid=5", 256 * MIB, "uuid label features checksum block-size node-size"},
+     "subvolid=5", 256 * MIB, "uuid label features checksum block-size node-size", NULL},
     {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, NULL, 0,
-     "uuid label fat-bits"},
-    {"swap", NULL, s_make_swap, NULL, NULL, NULL, NULL, 0, "uuid label"},
-    {"none", NULL, NULL, NULL, NULL, NULL, NULL, 0, ""},
+     "uuid label fat-bits", NULL},
+    {"swap", NULL, s_make_swap, NULL, NULL, NULL, NULL, 0, "uuid label", NULL},
+    {"none", NULL, NULL, NULL, NULL, NULL, NULL, 0, "", NULL},
 };
 
 const rmt_fs_row_t *
@@ -73,15 +78,20 @@ s_add_field(rmt_fs_line_t *line, const char *option, const rmt_record_t *volume,
 }
 
 bool
-rmt_fs_has_feature(const rmt_record_t *volume, const char *feature)
+rmt_fs_has_word(const char *list, const char *word)
 {
-    const char *features = rmt_record_text(volume, "features", "");
-    const size_t size = strlen(feature);
-    for (const char *p = features; (p = strstr(p, feature)); p += size) {
-        if ((p == features || p[-1] == ',') && (p[size] == ',' || p[size] == '\0'))
+    const size_t size = strlen(word);
+    for (const char *p = list; (p = strstr(p, word)); p += size) {
+        if ((p == list || p[-1] == ',') && (p[size] == ',' || p[size] == '\0'))
             return true;
     }
     return false;
+}
+
+bool
+rmt_fs_has_feature(const rmt_record_t *volume, const char *feature)
+{
+    return rmt_fs_has_word(rmt_record_text(volume, "features", ""), feature);
 }
 
 // The density of inodes goes over to a disk of another size; where that gives fewer
@@ -127,13 +137,13 @@ s_make_ext(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
         s_add_field(line, "-G", volume, "flex-groups");
     if (rmt_fs_has_feature(volume, "bigalloc"))
         s_add_field(line, "-C", volume, "cluster-size");
+    rmt_fs_tune_make_ext(line, volume);
     s_add_inodes(line, volume, bytes);
 }
 
 static void
 s_make_xfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
 {
-    (void) bytes;
     rmt_fs_line_add(line, "mkfs.xfs");
     rmt_fs_line_add(line, "-q");
     rmt_fs_line_add(line, "-f");
@@ -160,6 +170,7 @@ s_make_xfs(rmt_fs_line_t *line, const rmt_record_t *volume, uint64_t bytes)
             rmt_fs_has_feature(volume, "bigtime"), uuid[0] ? ",uuid=" : "", uuid);
     else
         rmt_fs_line_add(line, "crc=0%s%s", uuid[0] ? ",uuid=" : "", uuid);
+    rmt_fs_tune_make_xfs(line, volume, bytes);
 }
 
 static void

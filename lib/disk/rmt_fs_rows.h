@@ -27,10 +27,14 @@ typedef struct {
     const char *options_replay; // Read-only, but the log may be replayed
     uint64_t spare_bytes;       // What an empty one of this kind needs
     const char *checked;        // Fields that must read back as they were asked for
+    // What sets more than mkfs can, on a line that stays empty when there is nothing.
+    void (*tune)(rmt_fs_line_t *line, const rmt_record_t *volume);
 } rmt_fs_row_t;
 
 // NULL for one that is not supported.
 const rmt_fs_row_t *rmt_fs_find_row(const char *name);
 
-// Features of a volume are a list with commas.
+// Does a list with commas have this word?
+bool rmt_fs_has_word(const char *list, const char *word);
+// Features of a volume are such a list.
 bool rmt_fs_has_feature(const rmt_record_t *volume, const char *feature);

@@ -1,4 +1,5 @@
 #include "disk/rmt_super.h"
+#include "disk/rmt_fs_tune.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
@@ -152,6 +153,7 @@ rmt_super_read_ext(int fd, rmt_record_t *volume, rmt_error_t *error)
     const uint32_t behaviour = rmt_get16(super + 0x3c);
     if (behaviour >= 1 && behaviour <= 3)
         rmt_record_set(volume, "errors", errors[behaviour]);
+    rmt_fs_tune_read_ext(super, volume);
     return 0;
 }
 
@@ -171,6 +173,7 @@ rmt_super_read_xfs(int fd, rmt_record_t *volume, rmt_error_t *error)
     rmt_record_set_u64(volume, "bytes", blocks * block);
     rmt_record_set_u64(volume, "sector-size", rmt_get16_be(super + 102));
     rmt_record_set_u64(volume, "inode-size", rmt_get16_be(super + 104));
+    rmt_fs_tune_read_xfs(super, volume);
     const bool crc = (rmt_get16_be(super + 100) & 0xf) == 5;
     rmt_record_set(volume, "features", crc ? "crc" : "");
     if (!crc)

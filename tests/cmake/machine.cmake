@@ -9,6 +9,7 @@ ramet_test(unit machines SOURCES tools/machine_tree.c NEEDS ramet::machine ramet
 ramet_test(unit drivers SOURCES tools/pe_file.c NEEDS ramet::kernel ramet::base TIMEOUT 120)
 ramet_test(unit matrix SOURCES tools/machine_tree.c NEEDS ramet::match ramet::machine ramet::facts ramet::base TIMEOUT 180)
 ramet_test(unit judge NEEDS ramet::installer ramet::facts ramet::wire ramet::base TIMEOUT 10)
+ramet_test(integration fs_make NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(integration disk NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(unit os SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 10)
 ramet_test(unit names SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)

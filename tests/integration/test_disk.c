@@ -310,109 +310,6 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
     RMT_FAILS(rmt_disk_read(path, "root", &error), RMT_E_UNSUPPORTED);
 }
 
-// Probe a made original, make it again on another size, compare with dumpe2fs.
-static char *
-s_ext_facts(const char *path)
-{
-    const char *const arguments[] = {"dumpe2fs", "-h", path, NULL};
-    rmt_auto_str output = s_output(arguments);
-    static const char *const kept[] = {
-        "Filesystem volume name:",
-        "Filesystem UUID:",
-        "Filesystem features:",
-        "Block size:",
-        "Inode size:",
-        "Errors behavior:",
-        "Flex block group size:",
-    };
-    char *facts = rmt_text("%s", "");
-    char *rest = output;
-    for (char *line = strsep(&rest, "\n"); line; line = strsep(&rest, "\n")) {
-        for (size_t i = 0; i < sizeof kept / sizeof *kept; i++) {
-            if (strncmp(line, kept[i], strlen(kept[i])) != 0)
-                continue;
-            char *longer = rmt_text("%s%s\n", facts, line);
-            free(facts);
-            facts = longer;
-        }
-    }
-    return facts;
-}
-
-static void
-test_ext_is_made_again_with_the_features_of_the_image(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    static const char *const options[][2] = {
-        {"-text4", "-G8"},
-        {"-text4",
-         "-Onone,has_journal,extent,filetype,64bit,flex_bg,metadata_csum,dir_index"},
-        {"-text4",
-         "-Ometadata_csum_seed,orphan_file,^resize_inode,meta_bg,project,quota"},
-        {"-text3", "-O^dir_index"},
-        {"-text2", "-I128"},
-    };
-    for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        rmt_auto_str one = s_file("one", 64 * MIB);
-        rmt_auto_str two = s_file("two", 96 * MIB);
-        const char *const mkfs[] = {"mke2fs",      "-q", "-F",    "-L",
-                                    "Root Disk",   "-e", "panic", options[i][0],
-                                    options[i][1], one,  NULL};
-        RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
-        rmt_auto(rmt_record) volume = rmt_fs_probe(one, &error);
-        RMT_OK(volume);
-        assert_string_equal(rmt_record_text(volume, "label", ""), "Root Disk");
-        RMT_OK(rmt_fs_make(volume, two, &error));
-        rmt_auto_str wanted = s_ext_facts(one);
-        rmt_auto_str had = s_ext_facts(two);
-        assert_string_equal(wanted, had);
-    }
-}
-
-static void
-test_other_file_systems_keep_their_names_and_numbers(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    static const struct {
-        const char *facts;
-        const char *field;
-    } rows[] = {
-        {"class=volume fs=vfat uuid=1234-ABCD label=ESP fat-bits=32", "fat-bits"},
-        {"class=volume fs=vfat uuid=00FF-0001 fat-bits=16", "uuid"},
-        {"class=volume fs=swap uuid=0f3b1a2c-0000-4000-8000-000000000001 label=sw",
-         "label"},
-        {"class=volume fs=xfs uuid=0f3b1a2c-0000-4000-8000-000000000002 label=data "
-         "features=crc,finobt,reflink,inobtcount,ftype,sparse block-size=4096 "
-         "inode-size=512",
-         "features"},
-        {"class=volume fs=btrfs uuid=0f3b1a2c-0000-4000-8000-000000000003 label=b "
-         "block-size=4096 node-size=16384",
-         "node-size"},
-        {"class=volume fs=btrfs checksum=xxhash features=extref,skinny-metadata "
-         "block-size=4096 node-size=32768",
-         "features"},
-        {"class=volume fs=btrfs checksum=sha256 block-size=4096 node-size=4096 "
-         "features=mixed-bg,extref,skinny-metadata,no-holes,free-space-tree",
-         "features"},
-        {"class=volume fs=btrfs checksum=blake2 block-size=4096 node-size=16384",
-         "checksum"},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str path = s_file("other", 512 * MIB);
-        rmt_auto(rmt_records) records = s_facts(rows[i].facts);
-        const rmt_record_t *volume = rmt_records_at(records, 0);
-        RMT_OK(rmt_fs_make(volume, path, &error));
-        rmt_auto(rmt_record) made = rmt_fs_probe(path, &error);
-        RMT_OK(made);
-        assert_string_equal(rmt_record_text(made, rows[i].field, "-"),
-                            rmt_record_text(volume, rows[i].field, ""));
-        // What was probed makes the same once more.
-        RMT_OK(rmt_fs_make(made, path, &error));
-    }
-}
-
 static void
 test_layers_are_refused_by_name(void **state)
 {
@@ -586,8 +483,6 @@ main(void)
         cmocka_unit_test(test_a_smaller_disk_is_refused_with_both_sizes_and_untouched),
         cmocka_unit_test(test_old_boot_code_and_signatures_are_gone_after_a_new_table),
         cmocka_unit_test(test_a_hybrid_mbr_is_refused_by_name),
-        cmocka_unit_test(test_ext_is_made_again_with_the_features_of_the_image),
-        cmocka_unit_test(test_other_file_systems_keep_their_names_and_numbers),
         cmocka_unit_test(test_layers_are_refused_by_name),
         cmocka_unit_test(test_two_signatures_are_refused_and_wiped),
         cmocka_unit_test(test_a_file_becomes_a_disk_with_mounted_partitions),

@@ -18,7 +18,7 @@ unpacked=$(zstd -dc "$one/initramfs" | wc -c)
 [ $packed -le $((40 << 20)) ] || fail "packed $packed bytes, over 40 MiB"
 [ "$unpacked" -le $((100 << 20)) ] || fail "unpacked $unpacked bytes, over 100 MiB"
 zstd -dc "$one/initramfs" | cpio -it --quiet >"$farm/list"
-for program in ramet-agent ramet-diskw mke2fs mkfs.xfs mkfs.btrfs mkfs.vfat mkswap mtools ssh-keygen; do
+for program in ramet-agent ramet-diskw mke2fs tune2fs mkfs.xfs mkfs.btrfs mkfs.vfat mkswap mtools ssh-keygen; do
   grep -qx "usr/bin/$program" "$farm/list" || fail "$program is not in the initramfs"
 done
 echo "packed $((packed >> 20)) MiB, unpacked $((unpacked >> 20)) MiB, the same twice"
