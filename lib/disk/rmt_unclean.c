@@ -112,7 +112,8 @@ s_look_btrfs(int fd, rmt_unclean_t *unclean_out, const char **why_out, rmt_error
 }
 
 // Systems tell it by a bit in the boot sector, or by one in the second entry of the
-// table, which is clear while the volume is in use.
+// table, which is clear while the volume is in use. Those beside them tell of faults of
+// the disk.
 static int
 s_look_vfat(int fd, rmt_unclean_t *unclean_out, const char **why_out, rmt_error_t *error)
 {
@@ -126,9 +127,9 @@ s_look_vfat(int fd, rmt_unclean_t *unclean_out, const char **why_out, rmt_error_
     // The entries of the smallest tables are too short for such a bit.
     const bool has_bits = is_wide || memcmp(boot + 54, "FAT12", 5) != 0;
     const uint32_t entry = is_wide ? rmt_get32(table + 4) : rmt_get16(table + 2);
-    const uint32_t clean = is_wide ? 0x0c000000 : 0xc000;
+    const uint32_t clean = is_wide ? 0x08000000 : 0x8000;
     const bool is_unclean =
-        boot[is_wide ? 0x41 : 0x25] & 3 || (has_bits && (entry & clean) != clean);
+        boot[is_wide ? 0x41 : 0x25] & 1 || (has_bits && (entry & clean) != clean);
     return s_is(is_unclean ? RMT_UNCLEAN_CHECK : RMT_UNCLEAN_NOT, "its dirty bit is set",
                 unclean_out, why_out);
 }
