@@ -132,6 +132,51 @@ test_a_log_that_has_gone_around_is_told_apart_too(void **state)
     }
 }
 
+#define RING 128 // Blocks of a log that is made by hand
+
+static void
+s_put_be(uint8_t *out, uint32_t number)
+{
+    for (int i = 0; i < 4; i++)
+        out[i] = (uint8_t) (number >> (24 - 8 * i));
+}
+
+// A log whose last round ended before block head, with a record of one operation.
+static void
+s_make_ring(bench_t *self, uint64_t head, uint8_t flags)
+{
+    rmt_error_t error = {0};
+    static uint8_t disk[4096 + RING * 512];
+    memset(disk, 0, sizeof disk);
+    s_put_be(disk + 4, 4096);      // Bytes of a block
+    s_put_be(disk + 52, 1);        // The log begins at block 1
+    s_put_be(disk + 84, 1 << 20);  // Blocks of a group
+    s_put_be(disk + 96, RING / 8); // Blocks of the log
+    disk[124] = 20;
+    uint8_t *ring = disk + 4096, *header = ring + (head - 2) * 512;
+    for (uint64_t i = 0; i < RING; i++)
+        s_put_be(ring + i * 512, i < head ? 7 : 6);
+    s_put_be(header, 0xfeedbabe);
+    s_put_be(header + 4, 7);
+    s_put_be(header + 8, 2);
+    s_put_be(header + 12, 512);
+    s_put_be(header + 40, 1);
+    header[512 + 9] = flags;
+    RMT_OK(rmt_io_save(self->disk, disk, sizeof disk, 0600, &error));
+}
+
+static void
+test_a_log_ends_anywhere_in_its_ring(void **state)
+{
+    bench_t *self = *state;
+    for (uint64_t head = 2; head <= RING; head++) {
+        s_make_ring(self, head, 0x20);
+        assert_int_equal(s_look(self->disk, "xfs"), RMT_UNCLEAN_NOT);
+        s_make_ring(self, head, 0);
+        assert_int_equal(s_look(self->disk, "xfs"), RMT_UNCLEAN_LOG);
+    }
+}
+
 static void
 s_poke(bench_t *self, uint64_t at, const void *data, size_t size)
 {
@@ -322,6 +367,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         CASE(test_what_was_unmounted_is_clean_and_what_crashed_is_not),
         CASE(test_a_log_that_has_gone_around_is_told_apart_too),
+        CASE(test_a_log_ends_anywhere_in_its_ring),
         CASE(test_flags_that_ask_for_a_check_are_seen),
         CASE(test_a_log_on_another_device_is_refused),
         CASE(test_a_device_in_use_is_left_to_its_kernel),
