@@ -102,8 +102,15 @@ test_what_the_image_says_of_its_network_is_in_the_plan(void **state)
     s_value = "bond bond0, vlan bond0.7";
     rmt_auto(rmt_record) shaped = s_judge(DISK, FREE, DISK);
     rmt_auto(rmt_record) made =
-        s_judge(DISK, FREE " net.bond0.ports=eno1,eno2 mac=52:54:00:00:00:02", DISK);
+        s_judge(DISK, FREE " interface=bond0 kind=bond ports=eno1,eno2", DISK);
     assert_string_equal(rmt_record_text(made, "warnings", ""), "");
+    s_value = "wireguard wg0";
+    rmt_auto(rmt_record) tunnel = s_judge(DISK, FREE, DISK);
+    assert_non_null(strstr(rmt_record_text(tunnel, "warnings", ""), "ramet script add"));
+    s_value = "vlan eno1.7";
+    rmt_auto(rmt_record) vlan = s_judge(DISK, FREE " mac=52:54:00:00:00:02", DISK);
+    assert_non_null(strstr(rmt_record_text(vlan, "warnings", ""),
+                           "interface=eno1.7 kind=vlan link=eno1 vlan=20 mac="));
     s_word = "network-refusal";
     s_value = "/etc/rc.local:2 sets address 192.0.2.9 by a command";
     rmt_auto(rmt_record) refused = s_judge(DISK, KNOWN "state=free", DISK);
@@ -111,8 +118,9 @@ test_what_the_image_says_of_its_network_is_in_the_plan(void **state)
     assert_string_equal(rmt_record_text(shaped, "fits", ""), "yes");
     assert_non_null(strstr(rmt_record_text(shaped, "warnings", ""),
                            "has bond bond0, vlan bond0.7; the target gets plain"));
-    assert_non_null(strstr(rmt_record_text(shaped, "warnings", ""),
-                           "ramet target set n1 net.bond0.ports=eno1,eno2"));
+    assert_non_null(
+        strstr(rmt_record_text(shaped, "warnings", ""),
+               "ramet target set n1 interface=bond0 kind=bond ports=eno1,eno2"));
     assert_string_equal(rmt_record_text(refused, "fits", ""), "no");
     assert_string_equal(rmt_record_text(refused, "reason", ""),
                         "network: /etc/rc.local:2 sets address 192.0.2.9 by a command");

@@ -119,6 +119,9 @@ static const struct {
      "net.br7.address=10.7.0.17/24 net.br7.gateway=10.7.0.1"},
     {"a bond of two MACs",
      "net.bond0.ports=52:54:00:AB:CD:EF,52:54:00:00:00:02 net.bond0.address=10.0.0.7/24"},
+    {"the main interface as a bond",
+     "interface=bond0 kind=bond ports=ens3,ens4 address=10.0.0.17/24 gateway=10.0.0.1 "
+     "dns=10.0.0.2"},
     {"a VLAN on a card", "net.v9.link=ens3 net.v9.vlan=9 net.v9.interface=ens3.9"},
 };
 

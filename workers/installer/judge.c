@@ -88,6 +88,32 @@ s_warn(rmt_record_t *item, const char *text)
     rmt_record_set(item, "warnings", all);
 }
 
+// What the target does not get, and the command by which its plain interface becomes the
+// first of them, with the addresses that it has.
+static void
+s_warn_of_shapes(rmt_record_t *item, const rmt_record_t *target, const char *shapes)
+{
+    char kind[16], name[16];
+    const char *mac = rmt_record_has(target, "mac") ? " mac=" : "";
+    const bool is_read = sscanf(shapes, "%15s %15[^,]", kind, name) == 2;
+    const bool is_vlan = is_read && strcmp(kind, "vlan") == 0;
+    const bool is_made =
+        is_vlan ||
+        (is_read && (strcmp(kind, "bond") == 0 || strcmp(kind, "bridge") == 0));
+    rmt_auto_str remedy =
+        is_made
+            ? rmt_text("to make such ones, set their parts, as in: ramet target set %s "
+                       "interface=%s kind=%s %s%s",
+                       rmt_record_text(target, "name", "NAME"), name, kind,
+                       is_vlan ? "link=eno1 vlan=20" : "ports=eno1,eno2", mac)
+            : rmt_text("ramet makes bonds, bridges and VLANs alone, and a script of its "
+                       "first boot can make others: ramet script add");
+    rmt_auto_str text = rmt_text("the image's network has %s; the target gets plain "
+                                 "interfaces instead; %s",
+                                 shapes, remedy);
+    s_warn(item, text);
+}
+
 static void
 s_set_warnings(rmt_record_t *item, const rmt_record_t *target, const rmt_record_t *os,
                const installer_rehearsal_t *rehearsal, const rmt_records_t *verdicts)
@@ -96,14 +122,8 @@ s_set_warnings(rmt_record_t *item, const rmt_record_t *target, const rmt_record_
     const char *shared = rehearsal ? installer_rehearsal_warnings(rehearsal) : "";
     if (!s_has_address(target))
         s_warn(item, "its record has no address, so the target will ask for one by DHCP");
-    if (*shapes && !s_has_shape(target)) {
-        rmt_auto_str text =
-            rmt_text("the image's network has %s; the target gets plain interfaces "
-                     "instead; to make such ones, set their parts: ramet target set %s "
-                     "net.bond0.ports=eno1,eno2",
-                     shapes, rmt_record_text(target, "name", "NAME"));
-        s_warn(item, text);
-    }
+    if (*shapes && !s_has_shape(target))
+        s_warn_of_shapes(item, target, shapes);
     for (size_t i = 0; i < rmt_records_count(verdicts); i++) {
         const rmt_record_t *verdict = rmt_records_at(verdicts, i);
         if (rmt_record_has(verdict, "warning"))
