@@ -72,6 +72,14 @@ s_check(const rmt_fs_row_t *row, const rmt_record_t *volume, const char *device,
     return 0;
 }
 
+static void
+s_empty(rmt_fs_line_t *line)
+{
+    for (size_t i = 0; i < line->count; i++)
+        free(line->words[i]);
+    line->count = 0;
+}
+
 // Neither the blkid cache nor the defaults of the running system may have a say. Empties
 // the line.
 static int
@@ -87,9 +95,7 @@ s_run(rmt_fs_line_t *line, const char *device, rmt_error_t *error)
     for (size_t i = 0; i < line->count; i++)
         words[4 + i] = line->words[i];
     const int rc = rmt_process_run_on_disk(words, error);
-    for (size_t i = 0; i < line->count; i++)
-        free(line->words[i]);
-    line->count = 0;
+    s_empty(line);
     return rc;
 }
 
@@ -156,11 +162,10 @@ rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error)
     const bool has_program = s_has_program(line.words[0]);
     if (dry)
         rmt_fs_line_add(&line, "%s", dry);
-    rmt_fs_line_add(&line, "%s", file);
-    int rc = has_program ? s_run(&line, error) : 0;
-    if (rc == 0 && has_program && !dry)
-        rc = s_check(row, wanted, file, error);
-    for (size_t i = 0; i < line.count; i++)
-        free(line.words[i]);
-    return rc;
+    if (!has_program) {
+        s_empty(&line);
+        return 0;
+    }
+    const int rc = s_run(&line, file, error);
+    return rc == 0 && !dry ? s_check(row, wanted, file, error) : rc;
 }

@@ -43,8 +43,9 @@ s_disk_name(dev_t device)
     return rmt_text("%s", strrchr(path, '/') + 1);
 }
 
-char *
-rmt_inventory_disk_under(const char *path)
+// Caller owns the text (free).
+static char *
+s_disk_under(const char *path)
 {
     struct stat status;
     rmt_error_t ignored = {0};
@@ -66,6 +67,6 @@ rmt_inventory_name_disk(const char *path, rmt_error_t *error)
 {
     if (error->code != RMT_E_DISK)
         return -1;
-    rmt_auto_str disk = rmt_inventory_disk_under(path);
+    rmt_auto_str disk = s_disk_under(path);
     return rmt_wrap(error, "%s fails", disk);
 }

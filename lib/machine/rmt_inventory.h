@@ -34,9 +34,7 @@ char *rmt_inventory_own_identity(void);
 // A disk in words for people, by its record: "disk sda (PATH, serial S, wwn W)", with
 // what is known. Caller owns the text (free).
 char *rmt_inventory_disk_words(const rmt_record_t *disk);
-// The same of the disk on which a file or folder lies; "the disk of PATH" where the
-// kernel does not tell it. Blocks for some file reads. Caller owns the text (free).
-char *rmt_inventory_disk_under(const char *path);
-// Put these words and "fails: " before an error with code DISK of something below path;
-// other errors stay. Returns -1 always.
+// Put these words of the disk on which a file or folder lies ("the disk of PATH" where
+// the kernel does not tell it) and "fails: " before an error with code DISK of something
+// below path; other errors stay. Blocks for some file reads. Returns -1 always.
 int rmt_inventory_name_disk(const char *path, rmt_error_t *error);

@@ -1,6 +1,7 @@
 #include "agent/disk_tools/fstab.h"
 #include "agent/disk_tools/device_name.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_rooted.h"
 #include "base/rmt_escape.h"
 #include "base/rmt_io.h"
 
@@ -11,6 +12,7 @@
 #include <string.h>
 #include <strings.h>
 
+#define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 #define ROOT_NAME "/dev/root"
 
 struct rmt_fstab {
@@ -59,6 +61,22 @@ rmt_fstab_new(const char *text, const rmt_fstab_place_t *place, rmt_error_t *err
     if (!place->disk)
         s_find_own(self);
     return rmt_take(&self);
+}
+
+int
+rmt_fstab_load(int root, const rmt_fstab_place_t *place, rmt_fstab_t **self_out,
+               rmt_error_t *error)
+{
+    size_t size = 0;
+    rmt_auto_str text = NULL;
+    if (rmt_rooted_load(root, "etc/fstab", &text, &size, error) == -1)
+        return -1;
+    if (size > FILE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG,
+                        "/etc/fstab has %zu bytes, and at most %zu are read", size,
+                        FILE_SIZE_MAX);
+    *self_out = text ? rmt_fstab_new(text, place, error) : NULL;
+    return text && !*self_out ? -1 : 0;
 }
 
 void

@@ -27,6 +27,12 @@ typedef struct rmt_fstab rmt_fstab_t;
 // NULL: CONFIG, a line that programs read in different ways.
 rmt_fstab_t *rmt_fstab_new(const char *text, const rmt_fstab_place_t *place,
                            rmt_error_t *error);
+// Read /etc/fstab below a root. A symlink in the path is followed as that system would,
+// so never out of the tree. *self_out is NULL for a tree without one, and nothing else: a
+// source is not read by a guess at its mounts. Caller owns it.
+// 0, or -1: TOO_BIG (over 1 MiB), DISK, IO, what rmt_fstab_new says.
+int rmt_fstab_load(int root, const rmt_fstab_place_t *place, rmt_fstab_t **self_out,
+                   rmt_error_t *error);
 void rmt_fstab_destroy(rmt_fstab_t **self_p);
 
 // The mount point of a volume; among subvolumes by subvol= or subvolid=, else that of the

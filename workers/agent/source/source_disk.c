@@ -29,7 +29,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FILE_SIZE_MAX ((size_t) 1024 * 1024)
+#define FACTS_SIZE_MAX ((size_t) 1024 * 1024) // Of a file that describes a disk
 
 typedef struct {
     size_t volume; // Index in the layout
@@ -66,25 +66,6 @@ s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t
     return 0;
 }
 
-// A symlink in the path is followed as that system would, so never out of the tree.
-// *fstab_out is NULL for a tree without one, and nothing else: a source is not read by a
-// guess at its mounts.
-static int
-s_read_fstab(int root, const rmt_fstab_place_t *place, rmt_fstab_t **fstab_out,
-             rmt_error_t *error)
-{
-    size_t size = 0;
-    rmt_auto_str text = NULL;
-    if (rmt_rooted_load(root, "etc/fstab", &text, &size, error) == -1)
-        return -1;
-    if (size > FILE_SIZE_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG,
-                        "/etc/fstab has %zu bytes, and at most %zu are read", size,
-                        FILE_SIZE_MAX);
-    *fstab_out = text ? rmt_fstab_new(text, place, error) : NULL;
-    return text && !*fstab_out ? -1 : 0;
-}
-
 // disk: of this machine, when the tree is its own; else NULL.
 static int
 s_read_fstab_at(const char *root, const char *disk, rmt_fstab_t **fstab_out,
@@ -94,7 +75,7 @@ s_read_fstab_at(const char *root, const char *disk, rmt_fstab_t **fstab_out,
     rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", root);
-    return s_read_fstab(fd, &place, fstab_out, error) == -1
+    return rmt_fstab_load(fd, &place, fstab_out, error) == -1
                ? rmt_wrap(error, "tree %s", root)
                : 0;
 }
@@ -259,7 +240,7 @@ s_find_root(rmt_source_disk_t *self, rmt_fstab_t **fstab_out, int *tree_out,
         rmt_auto(rmt_fstab) fstab = NULL;
         const uint64_t number = self->layout->volumes[self->trees[i].volume].partition;
         const rmt_fstab_place_t place = {.root = number};
-        if (s_read_fstab(self->trees[i].fd, &place, &fstab, error) == -1)
+        if (rmt_fstab_load(self->trees[i].fd, &place, &fstab, error) == -1)
             return number ? rmt_wrap(error, "partition %" PRIu64, number) : -1;
         rmt_auto_str folder =
             fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
@@ -421,7 +402,7 @@ s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
 {
     rmt_auto_ptr text = NULL;
     size_t size = 0;
-    if (rmt_io_load(path, FILE_SIZE_MAX, &text, &size, error) == -1)
+    if (rmt_io_load(path, FACTS_SIZE_MAX, &text, &size, error) == -1)
         return -1;
     rmt_auto(rmt_records) records = rmt_facts_parse(text, error);
     if (records)
