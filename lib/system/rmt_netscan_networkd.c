@@ -19,7 +19,8 @@ static const char *const s_folders[] = {
     "/usr/lib/systemd/network", "/lib/systemd/network"};
 #define FOLDER_COUNT (sizeof s_folders / sizeof *s_folders)
 
-typedef enum { NEVER, ALWAYS, IF_ADDRESS, IF_MAC } when_t;
+// IF_FIXED: not 0.0.0.0/28 or ::/64, which stand for a free network that networkd finds.
+typedef enum { ALWAYS, IF_FIXED, IF_ADDRESS, IF_MAC } when_t;
 
 // What belongs to the one machine, by the kind of unit. An empty value sets nothing.
 static const struct {
@@ -30,10 +31,10 @@ static const struct {
     {"network", "Match", "MACAddress", ALWAYS, "is bound to a MAC"},
     {"network", "Match", "PermanentMACAddress", ALWAYS, "is bound to a MAC"},
     {"network", "Link", "MACAddress", ALWAYS, "sets a MAC"},
-    {"network", "Network", "Address", ALWAYS, "sets an address"},
+    {"network", "Network", "Address", IF_FIXED, "sets an address"},
     {"network", "Network", "Gateway", IF_ADDRESS, "sets a gateway"},
-    {"network", "Address", "Address", ALWAYS, "sets an address"},
-    {"network", "Address", "Peer", ALWAYS, "sets an address"},
+    {"network", "Address", "Address", IF_FIXED, "sets an address"},
+    {"network", "Address", "Peer", IF_FIXED, "sets an address"},
     {"network", "Route", "PreferredSource", IF_ADDRESS, "uses an address"},
     {"network", "RoutingPolicyRule", "From", IF_ADDRESS, "uses an address"},
     {"network", "BridgeFDB", "MACAddress", ALWAYS, "sets a MAC"},
@@ -79,10 +80,17 @@ typedef struct {
 static bool
 s_is_met(when_t when, const char *value)
 {
-    return when == ALWAYS       ? value[0] != '\0'
-           : when == IF_ADDRESS ? rmt_netscan_is_address(value)
-           : when == IF_MAC     ? rmt_netscan_is_mac(value)
-                                : false;
+    switch (when) {
+    case ALWAYS:
+        return value[0] != '\0';
+    case IF_FIXED:
+        return value[0] && strncmp(value, "0.0.0.0", 7) != 0 &&
+               strncmp(value, "::/", 3) != 0;
+    case IF_ADDRESS:
+        return rmt_netscan_is_address(value);
+    default:
+        return rmt_netscan_is_mac(value);
+    }
 }
 
 static void

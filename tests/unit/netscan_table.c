@@ -46,7 +46,7 @@ s_judge_planned(const netscan_row_t *row, const char *path, const rmt_records_t 
             fail_msg("%s is not taken away: %s", path, row->text);
         break;
     case KEPT:
-        if (class[0])
+        if (class[0] || (row->want && netscan_class(actions, row->want)[0]))
             fail_msg("%s: %s, and should stay: %s", path, class, row->text);
         break;
     case HIDDEN:

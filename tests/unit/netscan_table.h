@@ -6,7 +6,7 @@
 
 typedef enum {
     GONE,    // Taken away
-    KEPT,    // Not touched
+    KEPT,    // Not touched, nor hidden by the path in want
     HIDDEN,  // By a link of the path in want to /dev/null
     EDITED,  // Written with the text in want
     REFUSED, // The plan is, and says PATH:want

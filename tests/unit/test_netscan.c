@@ -106,6 +106,12 @@ test_networkd_is_read_with_drop_ins_and_all_folders(void **state)
          "[Match]\nOriginalName=*\n[Link]\nNamePolicy=path\n"
          "MACAddressPolicy=persistent\n",
          KEPT, NULL},
+        // As systemd has it for the network cards of containers.
+        {UL "80-container-ve.network",
+         "[Match]\nKind=veth\n[Network]\nAddress=0.0.0.0/28\nDHCPServer=yes\n", KEPT,
+         "/" ND "80-container-ve.network"},
+        {UL "81-free.network", "[Address]\nAddress=::/64\n", KEPT,
+         "/" ND "81-free.network"},
         {ND "s.network", "[Network]\nDHCP=yes\nwords\n", REFUSED, "3 is neither"},
         {ND "t.network", "Address=192.0.2.9/24\n", REFUSED, "1 is neither"},
         {"etc/systemd/networkd.conf", "[DHCPv4]\nDUIDType=vendor\nDUIDRawData=00:11\n",
