@@ -3,6 +3,7 @@
 #include "agent/source/compare.h"
 #include "agent/source/descriptor.h"
 #include "agent/source/excludes.h"
+#include "agent/source/gaps.h"
 #include "agent/hardware.h"
 #include "agent/source/hooks.h"
 #include "agent/source/kernel.h"
@@ -256,7 +257,8 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_source_disk_settle(self->disk);
     rmt_auto(rmt_records) boot = NULL;
     rmt_auto_str paths = NULL;
-    if (rmt_bootcode_read(self->disk, &boot, &paths, error) == -1)
+    if (rmt_bootcode_read(self->disk, &boot, &paths, error) == -1 ||
+        rmt_gaps_tell(self->disk, boot, error) == -1)
         return -1;
     s_add_hardware(self, paths);
     rmt_auto(rmt_records) layout = rmt_records_new();
