@@ -152,10 +152,53 @@ test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
     assert_string_equal(rmt_record_text(network, "had", ""), "networkd");
 }
 
+static bool
+s_rehearse(const installer_rehearsal_t *rehearsal, const char *target)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) record = rmt_facts_parse(target, &error);
+    rmt_auto(rmt_records) verdicts = rmt_records_new();
+    RMT_OK(record);
+    return installer_rehearsal_judge(rehearsal, rmt_records_at(record, 0), verdicts);
+}
+
+// A record that is made as another one costs no second plan; one that differs in what a
+// plan can be refused for is planned by itself (M33).
+static void
+test_m33_records_of_another_shape_are_planned_anew(void **state)
+{
+    (void) state;
+    static const char outline[] =
+        "class=x kind=folder path=/etc\nclass=x kind=folder path=/etc/init.d\n"
+        "class=x kind=file path=/etc/init.d/rcS content=\"#!/bin/sh\\x0a\"\n"
+        "class=x kind=file path=/etc/os-release content=\"ID=x\\x0a\"\n"
+        "class=x kind=folder path=/sbin\nclass=x kind=link path=/sbin/ifup "
+        "target=/bin/busybox\nclass=x kind=folder path=/bin\n"
+        "class=x kind=file path=/bin/busybox content=\"\"\n"
+        "class=x kind=folder path=/etc/network\n"
+        "class=x kind=file path=/etc/network/interfaces "
+        "content=\"auto eth0\\x0aiface eth0 inet dhcp\\x0a\"\n";
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(outline, &error);
+    RMT_OK(records);
+    rmt_auto(rmt_layout) layout = rmt_layout_new();
+    const installer_rehearsal_config_t config = {
+        .outline = records, .layout = layout, .boot_paths = ""};
+    rmt_auto(installer_rehearsal) rehearsal = installer_rehearsal_new(&config, &error);
+    RMT_OK(rehearsal);
+    assert_true(s_rehearse(rehearsal, "class=target name=a address=10.0.0.1/24"));
+    assert_true(s_rehearse(rehearsal, "class=target name=b address=10.0.0.2/24"));
+    assert_false(s_rehearse(rehearsal, "class=target name=c address=10.0.0.3/24 "
+                                       "mac=52:54:00:00:00:01 "
+                                       "net.data.mac=52:54:00:00:00:02"));
+    assert_true(s_rehearse(rehearsal, "class=target name=d address=10.0.0.4/24"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m33_records_of_another_shape_are_planned_anew),
         cmocka_unit_test(test_m12_a_target_is_judged_in_words),
         cmocka_unit_test(test_what_the_image_says_of_its_network_is_in_the_plan),
         cmocka_unit_test(test_m12_verdicts_and_the_choice_of_disks_go_apart),

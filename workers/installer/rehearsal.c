@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -17,11 +18,20 @@
 
 #define WARNINGS_MAX 8 // As each target's verdict has them
 
+// Shapes of records that fitted: nothing differs in them that could refuse a plan.
+#define SHAPES_MAX 32
+typedef struct {
+    char *shapes[SHAPES_MAX]; // Owned
+    size_t changes[SHAPES_MAX];
+    size_t count;
+} memo_t;
+
 struct installer_rehearsal {
     installer_rehearsal_config_t config;
     char folder[sizeof "/tmp/ramet-outline-XXXXXX"];
     int root;
     char *warnings; // Owned
+    memo_t *memo;   // Owned; judging changes it
 };
 
 // The same for all targets, so they are looked for once.
@@ -52,6 +62,8 @@ installer_rehearsal_new(const installer_rehearsal_config_t *config, rmt_error_t 
     rmt_auto(installer_rehearsal) self = calloc(1, sizeof *self);
     assert(self);
     self->config = *config;
+    self->memo = calloc(1, sizeof *self->memo);
+    assert(self->memo);
     self->root = -1;
     strcpy(self->folder, "/tmp/ramet-outline-XXXXXX");
     if (!mkdtemp(self->folder)) {
@@ -80,6 +92,9 @@ installer_rehearsal_destroy(installer_rehearsal_t **self_p)
         return;
     if (self->root != -1)
         close(self->root);
+    for (size_t i = 0; i < self->memo->count; i++)
+        free(self->memo->shapes[i]);
+    free(self->memo);
     if (*self->folder)
         (void) rmt_io_remove_tree(self->folder, &ignored);
     free(self->warnings);
@@ -174,21 +189,83 @@ s_rehearse(const installer_rehearsal_t *self, const rmt_record_t *target,
     return rmt_personal_try(self->root, *actions_out, error);
 }
 
+// ---- Judging
+
+static bool
+s_is_one_of(const char *word, const char *const *words)
+{
+    for (; *words; words++)
+        if (strcmp(word, *words) == 0)
+            return true;
+    return false;
+}
+
+// The fields of a record with their values; of addresses and names only that there are
+// some and of which family, since their values go into files alone.
+static char *
+s_shape(const rmt_record_t *target)
+{
+    static const char *const foreign[] = {"hardware", "identity", "state",     "reason",
+                                          "engine",   "name",     "addresses", NULL};
+    static const char *const written[] = {
+        "address", "prefix", "mask", "gateway", "dns", "domain", "mac", "hostname", NULL};
+    char *shape = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&shape, &size);
+    for (size_t i = 0; i < rmt_record_count(target); i++) {
+        const char *name = rmt_record_name_at(target, i);
+        const char *dot = strrchr(name, '.');
+        const char *text = rmt_record_text(target, name, "");
+        if (s_is_one_of(name, foreign) || strncmp(name, "label.", 6) == 0)
+            continue;
+        if (s_is_one_of(dot ? dot + 1 : name, written))
+            fprintf(out, "%s %d %d\n", name, *text != '\0', strchr(text, ':') != NULL);
+        else
+            fprintf(out, "%s=%s\n", name, text);
+    }
+    if (fclose(out))
+        abort();
+    return shape;
+}
+
+static bool
+s_add_verdict(rmt_records_t *verdicts, size_t changes, bool fits, const char *reason)
+{
+    rmt_auto_str wanted = rmt_text("%zu changes", changes);
+    rmt_record_t *verdict = s_add(verdicts, "configure", "", wanted, "", reason);
+    rmt_record_set(verdict, "fits", fits ? "yes" : "no");
+    return fits;
+}
+
+static void
+s_remember(memo_t *memo, char **shape_p, size_t changes)
+{
+    if (memo->count == SHAPES_MAX)
+        return;
+    memo->shapes[memo->count] = rmt_take(shape_p);
+    memo->changes[memo->count++] = changes;
+}
+
 bool
 installer_rehearsal_judge(const installer_rehearsal_t *self, const rmt_record_t *target,
                           rmt_records_t *verdicts)
 {
     rmt_error_t error = {0};
     rmt_auto(rmt_records) actions = NULL;
+    memo_t *memo = self->memo;
+    rmt_auto_str shape = s_shape(target);
+    for (size_t i = 0; i < memo->count && !self->config.explain; i++)
+        if (strcmp(memo->shapes[i], shape) == 0)
+            return s_add_verdict(verdicts, memo->changes[i], true, "planned");
     const bool is_done = s_rehearse(self, target, &actions, &error) == 0;
     const bool fits = is_done || self->config.is_cut;
-    rmt_auto_str wanted =
-        rmt_text("%zu changes", actions ? rmt_records_count(actions) : (size_t) 0);
+    const size_t changes = actions ? rmt_records_count(actions) : 0;
     const char *reason = is_done ? "planned"
                          : fits  ? "not known: the outline of the image is cut"
                                  : error.text;
-    rmt_record_t *verdict = s_add(verdicts, "configure", "", wanted, "", reason);
-    rmt_record_set(verdict, "fits", fits ? "yes" : "no");
+    s_add_verdict(verdicts, changes, fits, reason);
+    if (is_done)
+        s_remember(memo, &shape, changes);
     if (is_done && self->config.explain)
         s_explain(self, actions, verdicts);
     return fits;
