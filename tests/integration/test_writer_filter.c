@@ -1,10 +1,10 @@
 // The system calls that the running writer may make: they are put into it as a taken-over
 // writer would make them.
+#include "integration/injected.h"
 #include "integration/writer_process.h"
 #include "tools/rmt_test.h"
 #include "tools/rmt_wait.h"
 
-#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -15,8 +15,6 @@
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
-#include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -27,9 +25,6 @@
 
 #define WAIT_MS 20000
 
-// The test's own number for a call that ended in SIGSYS.
-#define FORBIDDEN 100000L
-
 static const struct {
     const char *name;
     long call;
@@ -37,33 +32,33 @@ static const struct {
     long answer; // In the writer that waits for its order
 } s_calls[] = {
     {"getppid", SYS_getppid, {0}, 0}, // Shows that the others fail by the filter
-    {"ptrace", SYS_ptrace, {PTRACE_TRACEME}, FORBIDDEN},
-    {"bpf", SYS_bpf, {0}, FORBIDDEN},
-    {"kexec_load", SYS_kexec_load, {0}, FORBIDDEN},
-    {"kexec_file_load", SYS_kexec_file_load, {0}, FORBIDDEN},
-    {"init_module", SYS_init_module, {0}, FORBIDDEN},
-    {"finit_module", SYS_finit_module, {0}, FORBIDDEN},
-    {"delete_module", SYS_delete_module, {0}, FORBIDDEN},
-    {"open_by_handle_at", SYS_open_by_handle_at, {0}, FORBIDDEN},
-    {"name_to_handle_at", SYS_name_to_handle_at, {0}, FORBIDDEN},
-    {"keyctl", SYS_keyctl, {0}, FORBIDDEN},
-    {"add_key", SYS_add_key, {0}, FORBIDDEN},
-    {"userfaultfd", SYS_userfaultfd, {0}, FORBIDDEN},
-    {"io_uring_setup", SYS_io_uring_setup, {1, 0}, FORBIDDEN},
-    {"perf_event_open", SYS_perf_event_open, {0}, FORBIDDEN},
-    {"process_vm_writev", SYS_process_vm_writev, {0}, FORBIDDEN},
-    {"pidfd_getfd", SYS_pidfd_getfd, {0}, FORBIDDEN},
-    {"chroot", SYS_chroot, {0}, FORBIDDEN},
-    {"pivot_root", SYS_pivot_root, {0}, FORBIDDEN},
-    {"setns", SYS_setns, {0}, FORBIDDEN},
-    {"fsopen", SYS_fsopen, {0}, FORBIDDEN},
-    {"open_tree", SYS_open_tree, {0}, FORBIDDEN},
-    {"move_mount", SYS_move_mount, {0}, FORBIDDEN},
-    {"reboot", SYS_reboot, {0}, FORBIDDEN},
-    {"swapon", SYS_swapon, {0}, FORBIDDEN},
-    {"settimeofday", SYS_settimeofday, {0}, FORBIDDEN},
-    {"personality", SYS_personality, {0xffffffff}, FORBIDDEN},
-    {"connect", SYS_connect, {0}, FORBIDDEN},
+    {"ptrace", SYS_ptrace, {PTRACE_TRACEME}, INJECTED_FORBIDDEN},
+    {"bpf", SYS_bpf, {0}, INJECTED_FORBIDDEN},
+    {"kexec_load", SYS_kexec_load, {0}, INJECTED_FORBIDDEN},
+    {"kexec_file_load", SYS_kexec_file_load, {0}, INJECTED_FORBIDDEN},
+    {"init_module", SYS_init_module, {0}, INJECTED_FORBIDDEN},
+    {"finit_module", SYS_finit_module, {0}, INJECTED_FORBIDDEN},
+    {"delete_module", SYS_delete_module, {0}, INJECTED_FORBIDDEN},
+    {"open_by_handle_at", SYS_open_by_handle_at, {0}, INJECTED_FORBIDDEN},
+    {"name_to_handle_at", SYS_name_to_handle_at, {0}, INJECTED_FORBIDDEN},
+    {"keyctl", SYS_keyctl, {0}, INJECTED_FORBIDDEN},
+    {"add_key", SYS_add_key, {0}, INJECTED_FORBIDDEN},
+    {"userfaultfd", SYS_userfaultfd, {0}, INJECTED_FORBIDDEN},
+    {"io_uring_setup", SYS_io_uring_setup, {1, 0}, INJECTED_FORBIDDEN},
+    {"perf_event_open", SYS_perf_event_open, {0}, INJECTED_FORBIDDEN},
+    {"process_vm_writev", SYS_process_vm_writev, {0}, INJECTED_FORBIDDEN},
+    {"pidfd_getfd", SYS_pidfd_getfd, {0}, INJECTED_FORBIDDEN},
+    {"chroot", SYS_chroot, {0}, -EFAULT}, // Of its parser
+    {"pivot_root", SYS_pivot_root, {0}, INJECTED_FORBIDDEN},
+    {"setns", SYS_setns, {0}, INJECTED_FORBIDDEN},
+    {"fsopen", SYS_fsopen, {0}, INJECTED_FORBIDDEN},
+    {"open_tree", SYS_open_tree, {0}, INJECTED_FORBIDDEN},
+    {"move_mount", SYS_move_mount, {0}, INJECTED_FORBIDDEN},
+    {"reboot", SYS_reboot, {0}, INJECTED_FORBIDDEN},
+    {"swapon", SYS_swapon, {0}, INJECTED_FORBIDDEN},
+    {"settimeofday", SYS_settimeofday, {0}, INJECTED_FORBIDDEN},
+    {"personality", SYS_personality, {0xffffffff}, INJECTED_FORBIDDEN},
+    {"connect", SYS_connect, {0}, INJECTED_FORBIDDEN},
     {"socket", SYS_socket, {AF_INET, SOCK_STREAM, 0}, -EPERM},
     {"mount with devices", SYS_mount, {0, 0, 0, MS_NOSUID}, -EPERM},
     {"remount",
@@ -96,77 +91,12 @@ static int
 s_teardown(void **state)
 {
     writer_t *self = *state;
+    injected_go_on();
     rmt_pipe_destroy(&self->pipe);
     (void) kill(self->pid, SIGKILL);
     (void) waitpid(self->pid, NULL, 0);
     free(self);
     return 0;
-}
-
-// Both filters are there, and the writer waits for its order: in the system call poll.
-static bool
-s_is_waiting(pid_t pid)
-{
-    rmt_error_t error = {0};
-    rmt_auto_str status = rmt_text("/proc/%d/status", (int) pid);
-    rmt_auto_str call = rmt_text("/proc/%d/syscall", (int) pid);
-    rmt_auto_ptr text = NULL;
-    size_t size = 0;
-    RMT_OK(rmt_io_load(status, 65536, &text, &size, &error));
-    const char *line = strstr(text, "Seccomp_filters:");
-    if (!line || strtoull(line + strlen("Seccomp_filters:"), NULL, 10) != 2)
-        return false;
-    rmt_auto_ptr number = NULL;
-    RMT_OK(rmt_io_load(call, 4096, &number, &size, &error));
-    return strtol(number, NULL, 10) == SYS_poll;
-}
-
-// ---- A call of the test's, made by the stopped writer
-
-static int
-s_wait_stop(pid_t pid)
-{
-    int status = 0;
-    assert_int_equal(waitpid(pid, &status, __WALL), pid);
-    assert_true(WIFSTOPPED(status));
-    return WSTOPSIG(status);
-}
-
-// Stop the writer where it waits in a system call, so that its next instruction but one
-// is such a call.
-static void
-s_stop(pid_t pid, struct user_regs_struct *regs_out)
-{
-    assert_int_equal(ptrace(PTRACE_ATTACH, pid, 0, 0), 0);
-    (void) s_wait_stop(pid);
-    assert_int_equal(ptrace(PTRACE_GETREGS, pid, 0, regs_out), 0);
-}
-
-static long
-s_make_call(pid_t pid, const struct user_regs_struct *stopped, long call,
-            const unsigned long *arguments)
-{
-    struct user_regs_struct regs = *stopped;
-    regs.rax = (unsigned long long) call;
-    regs.orig_rax = (unsigned long long) -1;
-    regs.rip -= 2; // The instruction "syscall"
-    regs.rdi = arguments[0];
-    regs.rsi = arguments[1];
-    regs.rdx = arguments[2];
-    regs.r10 = arguments[3];
-    regs.r8 = regs.r9 = 0;
-    const unsigned long long begin = regs.rip;
-    int signal_number;
-    assert_int_equal(ptrace(PTRACE_SETREGS, pid, 0, &regs), 0);
-    // The trap of the step before may still be due; then nothing has happened.
-    do {
-        assert_int_equal(ptrace(PTRACE_SINGLESTEP, pid, 0, 0), 0);
-        signal_number = s_wait_stop(pid);
-        assert_int_equal(ptrace(PTRACE_GETREGS, pid, 0, &regs), 0);
-    } while (signal_number == SIGTRAP && regs.rip == begin);
-    assert_int_equal(ptrace(PTRACE_SETREGS, pid, 0, stopped), 0);
-    assert_true(signal_number == SIGSYS || signal_number == SIGTRAP);
-    return signal_number == SIGSYS ? FORBIDDEN : (long) regs.rax;
 }
 
 // P22: a writer that is taken over by what it reads cannot reach the kernel's back doors.
@@ -175,18 +105,18 @@ test_calls_that_writing_does_not_need_fail_in_the_writer(void **state)
 {
     const writer_t *self = *state;
     struct user_regs_struct stopped;
-    RMT_WAIT_UNTIL(s_is_waiting(self->pid), WAIT_MS);
-    s_stop(self->pid, &stopped);
+    RMT_WAIT_UNTIL(injected_is_waiting(self->pid, 2), WAIT_MS);
+    injected_stop(self->pid, &stopped);
     for (size_t i = 0; i < sizeof s_calls / sizeof *s_calls; i++) {
         if (s_calls[i].call == SYS_ptrace && rmt_process_is_sanitized())
             continue; // Its filter lets the sanitizer look into its own process
         const long wanted = s_calls[i].call == SYS_getppid ? getpid() : s_calls[i].answer;
         const long found =
-            s_make_call(self->pid, &stopped, s_calls[i].call, s_calls[i].arguments);
+            injected_call(self->pid, &stopped, s_calls[i].call, s_calls[i].arguments);
         if (found != wanted)
             fail_msg("%s gave %ld instead of %ld", s_calls[i].name, found, wanted);
     }
-    assert_int_equal(ptrace(PTRACE_DETACH, self->pid, 0, 0), 0);
+    injected_go_on();
 }
 
 // P22: it is told which call was refused, and when.
@@ -196,13 +126,13 @@ test_a_refused_call_ends_the_writer_with_its_name(void **state)
     writer_t *self = *state;
     struct user_regs_struct regs;
     rmt_error_t error = {0};
-    RMT_WAIT_UNTIL(s_is_waiting(self->pid), WAIT_MS);
-    s_stop(self->pid, &regs);
+    RMT_WAIT_UNTIL(injected_is_waiting(self->pid, 2), WAIT_MS);
+    injected_stop(self->pid, &regs);
     regs.rax = SYS_bpf;
     regs.orig_rax = (unsigned long long) -1;
     regs.rip -= 2;
     assert_int_equal(ptrace(PTRACE_SETREGS, self->pid, 0, &regs), 0);
-    assert_int_equal(ptrace(PTRACE_DETACH, self->pid, 0, 0), 0);
+    injected_go_on();
     rmt_frame_t frame;
     assert_int_equal(rmt_pipe_recv(self->pipe, WAIT_MS, &frame, &error), 1);
     assert_int_equal(frame.kind, RMT_PIPE_ERROR);

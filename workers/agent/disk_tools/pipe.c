@@ -19,8 +19,12 @@ struct rmt_pipe {
     int in, out;
     uint8_t *gather; // Frames on their way out
     size_t gathered;
+    bool is_in_volume, has_block;
+    size_t block_at; // Of the head of the block that grows in gather
     uint8_t *buffer; // Bytes that came in: begin..end are not yet taken
     size_t begin, end, room;
+    size_t relay_left; // Of the block that is handed on
+    bool relay_last;
     rmt_pipe_wait_fn *wait;
     void *context;
 };
@@ -100,12 +104,45 @@ s_write(rmt_pipe_t *self, const uint8_t *data, size_t size, rmt_error_t *error)
     return 0;
 }
 
+static void
+s_put_head(uint8_t *head, rmt_pipe_kind_t kind, size_t size)
+{
+    memset(head, 0, HEADER_SIZE);
+    head[0] = (uint8_t) kind;
+    for (int i = 0; i < 4; i++)
+        head[4 + i] = (uint8_t) (size >> (8 * i));
+}
+
+// Its frames are in gather; more of the last one may follow it.
+static void
+s_end_block(rmt_pipe_t *self, rmt_pipe_kind_t kind, size_t more)
+{
+    const size_t begin = self->block_at + HEADER_SIZE;
+    if (!self->has_block)
+        return;
+    s_put_head(self->gather + self->block_at, kind, self->gathered - begin + more);
+    self->has_block = false;
+}
+
 int
 rmt_pipe_flush(rmt_pipe_t *self, rmt_error_t *error)
 {
+    s_end_block(self, RMT_PIPE_BLOCK, 0);
     const size_t size = self->gathered;
     self->gathered = 0;
     return s_write(self, self->gather, size, error);
+}
+
+static void
+s_begin_frame(rmt_pipe_t *self, rmt_pipe_kind_t kind, size_t size)
+{
+    if (self->is_in_volume && !self->has_block) {
+        self->block_at = self->gathered;
+        self->gathered += HEADER_SIZE;
+        self->has_block = true;
+    }
+    s_put_head(self->gather + self->gathered, kind, size);
+    self->gathered += HEADER_SIZE;
 }
 
 int
@@ -115,25 +152,24 @@ rmt_pipe_send(rmt_pipe_t *self, rmt_pipe_kind_t kind, const void *data, size_t s
     if (size > RMT_PIPE_SIZE_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG, "frame of %zu bytes, limit %zu", size,
                         RMT_PIPE_SIZE_MAX);
-    if (self->gathered + HEADER_SIZE + size > GATHER_SIZE &&
+    if (self->gathered + 2 * HEADER_SIZE + size > GATHER_SIZE &&
         rmt_pipe_flush(self, error) == -1)
         return -1;
-    uint8_t *header = self->gather + self->gathered;
-    memset(header, 0, HEADER_SIZE);
-    header[0] = (uint8_t) kind;
-    for (int i = 0; i < 4; i++)
-        header[4 + i] = (uint8_t) (size >> (8 * i));
-    self->gathered += HEADER_SIZE;
-    if (size == 0)
-        return 0;
-    if (self->gathered + size <= GATHER_SIZE) {
-        memcpy(self->gather + self->gathered, data, size);
-        self->gathered += size;
-        return 0;
+    s_begin_frame(self, kind, size);
+    if (size > GATHER_SIZE - self->gathered) {
+        s_end_block(self, RMT_PIPE_BLOCK, size);
+        return rmt_pipe_flush(self, error) == -1 ? -1 : s_write(self, data, size, error);
     }
-    if (rmt_pipe_flush(self, error) == -1)
-        return -1;
-    return s_write(self, data, size, error);
+    if (size)
+        memcpy(self->gather + self->gathered, data, size);
+    self->gathered += size;
+    if (kind == RMT_PIPE_VOLUME || kind == RMT_PIPE_VERIFY)
+        self->is_in_volume = true;
+    if (kind == RMT_PIPE_VOLUME_END) {
+        s_end_block(self, RMT_PIPE_BLOCK_LAST, 0);
+        self->is_in_volume = false;
+    }
+    return 0;
 }
 
 int
@@ -183,7 +219,7 @@ s_make_room(rmt_pipe_t *self, size_t need)
 
 // 1 when at least one byte came, 0 when none came in time.
 static int
-s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
+s_read_at_most(rmt_pipe_t *self, int timeout_ms, size_t most, rmt_error_t *error)
 {
     struct pollfd polls = {.fd = self->in, .events = POLLIN};
     const int ready = poll(&polls, 1, timeout_ms);
@@ -191,7 +227,7 @@ s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
         return 0;
     if (ready == -1)
         return rmt_fail_errno(error, "wait for the other half");
-    const ssize_t done = read(self->in, self->buffer + self->end, self->room - self->end);
+    const ssize_t done = read(self->in, self->buffer + self->end, most);
     if (done == -1 && (errno == EINTR || errno == EAGAIN))
         return 0;
     if (done == -1)
@@ -200,6 +236,12 @@ s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
         return rmt_fail(error, RMT_E_CANCELLED, "the other half has ended");
     self->end += (size_t) done;
     return 1;
+}
+
+static int
+s_read(rmt_pipe_t *self, int timeout_ms, rmt_error_t *error)
+{
+    return s_read_at_most(self, timeout_ms, self->room - self->end, error);
 }
 
 int
@@ -251,4 +293,93 @@ rmt_pipe_record(const rmt_frame_t *frame, rmt_error_t *error)
         return NULL;
     }
     return rmt_record_dup(rmt_records_at(records, 0));
+}
+
+// ---- Handing on
+
+int
+rmt_pipe_in(const rmt_pipe_t *self)
+{
+    return self->in;
+}
+
+// 1: the head of a block was taken; 0: it has not come; -1.
+static int
+s_take_head(rmt_pipe_t *self, rmt_error_t *error)
+{
+    uint8_t *head = self->buffer + self->begin;
+    size_t have = self->end - self->begin;
+    // Not a byte more is read: it would have to be copied.
+    while (have < HEADER_SIZE) {
+        s_make_room(self, HEADER_SIZE);
+        head = self->buffer + self->begin;
+        const int rc = s_read_at_most(self, 0, HEADER_SIZE - have, error);
+        if (rc != 1)
+            return rc;
+        have = self->end - self->begin;
+    }
+    const size_t size = s_frame_size(head);
+    if (head[0] != RMT_PIPE_BLOCK && head[0] != RMT_PIPE_BLOCK_LAST)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d came within a volume",
+                        (int) head[0]);
+    if (size > RMT_PIPE_SIZE_MAX + HEADER_SIZE)
+        return rmt_fail(error, RMT_E_TOO_BIG, "block of %zu bytes", size);
+    self->begin += HEADER_SIZE;
+    self->relay_left = size;
+    self->relay_last = head[0] == RMT_PIPE_BLOCK_LAST;
+    return 1;
+}
+
+// Bytes that were read before, or those in the pipe, which are moved without a copy.
+static ssize_t
+s_move(rmt_pipe_t *self, int out)
+{
+    const size_t have = self->end - self->begin;
+    const size_t size = have && have < self->relay_left ? have : self->relay_left;
+    ssize_t done;
+    do
+        done = have ? write(out, self->buffer + self->begin, size)
+                    : splice(self->in, NULL, out, NULL, size, SPLICE_F_NONBLOCK);
+    while (done == -1 && errno == EINTR);
+    if (done > 0) {
+        self->relay_left -= (size_t) done;
+        self->begin += have ? (size_t) done : 0;
+    }
+    return done;
+}
+
+// Why did nothing move?
+static rmt_relay_t
+s_waits_for(const rmt_pipe_t *self)
+{
+    struct pollfd in = {.fd = self->in, .events = POLLIN};
+    return self->begin < self->end || poll(&in, 1, 0) == 1 ? RMT_RELAY_OUT : RMT_RELAY_IN;
+}
+
+int
+rmt_pipe_relay(rmt_pipe_t *self, int out, rmt_relay_t *wait_out, rmt_error_t *error)
+{
+    *wait_out = RMT_RELAY_IN;
+    do {
+        while (!self->relay_left && !self->relay_last) {
+            const int rc = s_take_head(self, error);
+            if (rc != 1)
+                return rc;
+        }
+        const ssize_t done = self->relay_left ? s_move(self, out) : 1;
+        if (done == 0)
+            return rmt_fail(error, RMT_E_CANCELLED, "the other half has ended");
+        if (done == -1 && errno != EAGAIN && errno != EPIPE)
+            return rmt_fail_errno(error, "hand a volume on");
+        if (done == -1) {
+            *wait_out = errno == EPIPE ? RMT_RELAY_GONE : s_waits_for(self);
+            return 0;
+        }
+        if (!self->relay_left && self->relay_last) {
+            self->relay_last = false;
+            *wait_out = RMT_RELAY_ENDED;
+            return 0;
+        }
+    } while (self->begin < self->end);
+    return 0;
 }

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 // What the kernel answers to a call that is not allowed: the signal SIGSYS of FORBIDDEN
 // goes before the error of REFUSED where both filters of a stage say no.
@@ -42,14 +43,37 @@ s_fail(int rc, const char *what, rmt_error_t *error)
     return rmt_fail_errno(error, "%s the filter of system calls", what);
 }
 
+static const rmt_filter_list_t *
+s_list(rmt_filter_stage_t stage)
+{
+    return stage < RMT_FILTER_UNPACK ? &RMT_FILTER_WRITER : &RMT_FILTER_PARSER;
+}
+
 // Calls that are allowed with some arguments alone; no row fits those named here.
 static bool
-s_is_looked_into(int call)
+s_is_looked_into(const rmt_filter_list_t *list, int call)
 {
-    for (size_t i = 0; i < RMT_FILTER_ARGUMENT_COUNT; i++)
-        if (RMT_FILTER_ARGUMENTS[i].call == call)
+    for (size_t i = 0; i < list->argument_count; i++)
+        if (list->arguments[i].call == call)
             return true;
-    return call == SCMP_SYS(socket) || call == SCMP_SYS(clone3);
+    return call == SCMP_SYS(socket) || call == SCMP_SYS(clone3) ||
+           (list == &RMT_FILTER_PARSER && call == SCMP_SYS(tgkill));
+}
+
+// What no row of a parser can say.
+static int
+s_add_parser(scmp_filter_ctx filter)
+{
+    // Where it finds a fault of its own it ends itself, and no other process.
+    const struct scmp_arg_cmp is_own = {0, SCMP_CMP_MASKED_EQ, UINT32_MAX,
+                                        (scmp_datum_t) getpid()};
+    int rc = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &is_own);
+    // What the second filter is loaded with; that one has neither.
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 0);
+    if (rc == 0)
+        rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(seccomp), 0);
+    return rc;
 }
 
 // The calls of a stage; with is_strict those that are looked into only where a row fits.
@@ -57,13 +81,14 @@ static int
 s_add_rules(scmp_filter_ctx filter, rmt_filter_stage_t stage, bool is_strict)
 {
     int rc = 0;
-    for (size_t i = 0; i < RMT_FILTER_CALL_COUNT && rc == 0; i++) {
-        const rmt_filter_call_t *row = &RMT_FILTER_CALLS[i];
-        if (row->last >= stage && !(is_strict && s_is_looked_into(row->call)))
+    const rmt_filter_list_t *list = s_list(stage);
+    for (size_t i = 0; i < list->call_count && rc == 0; i++) {
+        const rmt_filter_call_t *row = &list->calls[i];
+        if (row->last >= stage && !(is_strict && s_is_looked_into(list, row->call)))
             rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, row->call, 0);
     }
-    for (size_t i = 0; is_strict && i < RMT_FILTER_ARGUMENT_COUNT && rc == 0; i++) {
-        const rmt_filter_argument_t *row = &RMT_FILTER_ARGUMENTS[i];
+    for (size_t i = 0; is_strict && i < list->argument_count && rc == 0; i++) {
+        const rmt_filter_argument_t *row = &list->arguments[i];
         const struct scmp_arg_cmp fits = {row->argument, SCMP_CMP_MASKED_EQ, row->mask,
                                           row->value};
         if (row->last >= stage)
@@ -72,6 +97,8 @@ s_add_rules(scmp_filter_ctx filter, rmt_filter_stage_t stage, bool is_strict)
     // Its flags lie in memory, where no filter sees them; libraries have clone instead.
     if (rc == 0 && is_strict)
         rc = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
+    if (rc == 0 && is_strict && list == &RMT_FILTER_PARSER)
+        rc = s_add_parser(filter);
     // A sanitizer looks into its own process at the end.
     if (rc == 0 && rmt_process_is_sanitized())
         rc = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(ptrace), 0);

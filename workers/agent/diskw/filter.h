@@ -7,7 +7,8 @@
 // allow, such as a mount that keeps device nodes usable, gets that answer alone, and so
 // does a socket, which libraries try for the names of users.
 //
-// A stage cannot be left: what the process gave away does not come back.
+// A stage cannot be left: what the process gave away does not come back. The two stages
+// of a parser (parser.h) have a list of their own, which is shorter.
 #pragma once
 
 #include "base/rmt_error.h"
@@ -16,6 +17,9 @@ typedef enum {
     RMT_FILTER_START, // Also a mount namespace, and a /dev in it
     RMT_FILTER_WRITE, // Mount what was made, and start programs
     RMT_FILTER_TOOL,  // Neither mount nor unmount
+    // Of a parser: no program, no mount, no memory that is both new and run
+    RMT_FILTER_UNPACK, // Make a tree
+    RMT_FILTER_VERIFY, // Read one
 } rmt_filter_stage_t;
 
 // Let this process make the calls of a stage and no others from now on. Only while it has

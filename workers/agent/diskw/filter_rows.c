@@ -9,8 +9,12 @@
 #include <linux/hdreg.h>
 #include <linux/loop.h>
 #include <linux/mount.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define TOOL(name)                                                                       \
     {                                                                                    \
@@ -27,7 +31,7 @@
 
 // Calls of another processor's kernel have no number here, and no rule is made of them.
 // clang-format off
-const rmt_filter_call_t RMT_FILTER_CALLS[] = {
+static const rmt_filter_call_t s_writer_calls[] = {
     // Descriptors
     TOOL(read), TOOL(write), TOOL(readv), TOOL(writev), TOOL(pread64), TOOL(pwrite64),
     TOOL(preadv), TOOL(pwritev), TOOL(preadv2), TOOL(pwritev2), TOOL(lseek), TOOL(close),
@@ -75,11 +79,11 @@ const rmt_filter_call_t RMT_FILTER_CALLS[] = {
     TOOL(timer_settime), TOOL(timer_delete), TOOL(timerfd_create), TOOL(timerfd_settime),
     // No arguments of it are allowed, and libraries do without it
     TOOL(socket),
-    // The writer alone
-    WRITE(mount), WRITE(umount2), START(unshare),
+    // The writer alone; all after umount2 is for its parsers
+    WRITE(mount), WRITE(umount2), WRITE(chroot), WRITE(capset), WRITE(socketpair),
+    WRITE(sendmsg), WRITE(recvmsg), START(unshare),
 };
 // clang-format on
-const size_t RMT_FILTER_CALL_COUNT = sizeof RMT_FILTER_CALLS / sizeof *RMT_FILTER_CALLS;
 
 #define ALL_BITS UINT64_MAX
 #define NO_USE (MS_NODEV | MS_NOSUID | MS_NOEXEC)
@@ -98,7 +102,7 @@ const size_t RMT_FILTER_CALL_COUNT = sizeof RMT_FILTER_CALLS / sizeof *RMT_FILTE
 #define XFS_IOC_DIOINFO _IOC(_IOC_READ, 'X', 30, 12)
 #define BLKGETDISKSEQ_NOW _IOR(0x12, 128, __u64)
 
-const rmt_filter_argument_t RMT_FILTER_ARGUMENTS[] = {
+static const rmt_filter_argument_t s_writer_arguments[] = {
     // A file system on which no device is a device and no program runs; one that is there
     // already under a second name; and, at the start, a /dev and mounts of its own.
     MOUNT(WRITE, NO_USE | MS_BIND | MS_MOVE | MS_REMOUNT, NO_USE),
@@ -107,6 +111,7 @@ const rmt_filter_argument_t RMT_FILTER_ARGUMENTS[] = {
     MOUNT(START, ALL_BITS, MS_REC | MS_SLAVE),
     MOUNT(START, ALL_BITS, MS_PRIVATE),
     {SCMP_SYS(unshare), RMT_FILTER_START, 0, ALL_BITS, CLONE_NEWNS},
+    {SCMP_SYS(socketpair), RMT_FILTER_WRITE, 0, ALL_BITS, AF_UNIX},
     {SCMP_SYS(clone), RMT_FILTER_TOOL, 0, NEW_SPACES, 0},
     // Tables, sizes, discards, and caches of block devices
     IOCTL(BLKROGET),
@@ -152,5 +157,69 @@ const rmt_filter_argument_t RMT_FILTER_ARGUMENTS[] = {
     IOCTL(FIONREAD),
     {SCMP_SYS(ioctl), RMT_FILTER_TOOL, 1, 0xff00, BTRFS_TYPE << 8},
 };
-const size_t RMT_FILTER_ARGUMENT_COUNT =
-    sizeof RMT_FILTER_ARGUMENTS / sizeof *RMT_FILTER_ARGUMENTS;
+
+// ---- A parser
+
+#define UNPACK(name)                                                                     \
+    {                                                                                    \
+        SCMP_SYS(name), RMT_FILTER_UNPACK                                                \
+    }
+#define VERIFY(name)                                                                     \
+    {                                                                                    \
+        SCMP_SYS(name), RMT_FILTER_VERIFY                                                \
+    }
+
+// clang-format off
+static const rmt_filter_call_t s_parser_calls[] = {
+    // The pipe, the link, messages on standard error
+    VERIFY(read), VERIFY(write), VERIFY(writev), VERIFY(poll), VERIFY(ppoll),
+    VERIFY(sendmsg), VERIFY(recvmsg), VERIFY(close), VERIFY(fcntl),
+    // Reading a tree
+    VERIFY(openat), VERIFY(pread64), VERIFY(lseek), VERIFY(ioctl), VERIFY(fstat),
+    VERIFY(newfstatat), VERIFY(statx), VERIFY(fstatfs), VERIFY(getdents64),
+    VERIFY(readlinkat), VERIFY(fgetxattr), VERIFY(flistxattr), VERIFY(fadvise64),
+    // Making one
+    UNPACK(openat2), UNPACK(pwrite64), UNPACK(ftruncate),
+    UNPACK(fallocate), UNPACK(umask), UNPACK(mkdirat), UNPACK(mknodat), UNPACK(symlinkat),
+    UNPACK(linkat), UNPACK(fchmod), UNPACK(fchown), UNPACK(fchownat), UNPACK(utimensat),
+    UNPACK(fsetxattr), UNPACK(fremovexattr),
+    // Memory; qsort asks how much there is
+    VERIFY(sysinfo), VERIFY(brk), VERIFY(mmap), VERIFY(munmap), VERIFY(mremap), VERIFY(mprotect),
+    VERIFY(madvise), VERIFY(membarrier),
+    // Threads
+    VERIFY(clone), VERIFY(clone3), VERIFY(exit), VERIFY(exit_group), VERIFY(futex),
+    VERIFY(set_robust_list), VERIFY(rseq), VERIFY(sched_yield), VERIFY(sched_getaffinity),
+    VERIFY(getpid), VERIFY(gettid), VERIFY(geteuid), VERIFY(getegid), VERIFY(getrandom),
+    // Signals and time; the arguments of tgkill are in filter.c
+    VERIFY(tgkill), VERIFY(rt_sigaction), VERIFY(rt_sigprocmask), VERIFY(rt_sigreturn),
+    VERIFY(sigaltstack), VERIFY(restart_syscall), VERIFY(clock_gettime),
+    VERIFY(clock_nanosleep), VERIFY(nanosleep), VERIFY(gettimeofday), VERIFY(time),
+};
+// clang-format on
+
+#define SAME_PROCESS (CLONE_VM | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD)
+#define PARSER_IOCTL(last, command)                                                      \
+    {                                                                                    \
+        SCMP_SYS(ioctl), RMT_FILTER_##last, 1, UINT32_MAX, (command)                     \
+    }
+
+static const rmt_filter_argument_t s_parser_arguments[] = {
+    {SCMP_SYS(write), RMT_FILTER_VERIFY, 0, UINT32_MAX, STDERR_FILENO},
+    {SCMP_SYS(writev), RMT_FILTER_VERIFY, 0, UINT32_MAX, STDERR_FILENO},
+    {SCMP_SYS(openat), RMT_FILTER_VERIFY, 2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY},
+    {SCMP_SYS(clone), RMT_FILTER_VERIFY, 0, SAME_PROCESS | NEW_SPACES, SAME_PROCESS},
+    {SCMP_SYS(mmap), RMT_FILTER_VERIFY, 2, PROT_EXEC, 0},
+    {SCMP_SYS(mprotect), RMT_FILTER_VERIFY, 2, PROT_EXEC, 0},
+    PARSER_IOCTL(VERIFY, FS_IOC_GETFLAGS),
+    PARSER_IOCTL(VERIFY, FS_IOC_FSGETXATTR),
+    PARSER_IOCTL(VERIFY, FS_IOC_FIEMAP),
+    PARSER_IOCTL(UNPACK, FS_IOC_SETFLAGS),
+    PARSER_IOCTL(UNPACK, FS_IOC_FSSETXATTR),
+};
+
+#define COUNT(rows) (sizeof(rows) / sizeof *(rows))
+
+const rmt_filter_list_t RMT_FILTER_WRITER = {
+    s_writer_calls, COUNT(s_writer_calls), s_writer_arguments, COUNT(s_writer_arguments)};
+const rmt_filter_list_t RMT_FILTER_PARSER = {
+    s_parser_calls, COUNT(s_parser_calls), s_parser_arguments, COUNT(s_parser_arguments)};

@@ -22,7 +22,13 @@ typedef struct {
     uint64_t mask, value;
 } rmt_filter_argument_t;
 
-extern const rmt_filter_call_t RMT_FILTER_CALLS[];
-extern const size_t RMT_FILTER_CALL_COUNT;
-extern const rmt_filter_argument_t RMT_FILTER_ARGUMENTS[];
-extern const size_t RMT_FILTER_ARGUMENT_COUNT;
+// The lists of the writer and its programs, and of its parsers.
+typedef struct {
+    const rmt_filter_call_t *calls;
+    size_t call_count;
+    const rmt_filter_argument_t *arguments;
+    size_t argument_count;
+} rmt_filter_list_t;
+
+extern const rmt_filter_list_t RMT_FILTER_WRITER;
+extern const rmt_filter_list_t RMT_FILTER_PARSER;

@@ -5,6 +5,7 @@
 // the capabilities and the system calls that writing needs.
 #include "agent/diskw/filter.h"
 #include "agent/diskw/harden.h"
+#include "agent/diskw/parser.h"
 #include "agent/diskw/session.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
@@ -34,6 +35,8 @@ s_run(rmt_error_t *error)
 int
 main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], RMT_PARSER_WORD) == 0)
+        return rmt_parser_main();
     if (argc > 1) {
         const bool version = strcmp(argv[1], "--version") == 0;
         printf(version ? "ramet-diskw " RMT_VERSION "\n"

@@ -1,24 +1,18 @@
 #include "agent/diskw/work.h"
+#include "agent/diskw/parser.h"
 #include "base/rmt_auto.h"
-#include "tree/rmt_compare.h"
-#include "disk/rmt_fs.h"
-#include "crypto/rmt_id.h"
 #include "base/rmt_io.h"
 #include "agent/disk_tools/subvolume.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct {
     rmt_work_t *work;
     const rmt_work_volume_t *volume;
-    uint64_t entries, total;
     uint64_t differences;
     char first[400];
     rmt_error_t unread; // Of the first name that the disk did not give back
-    bool is_broken;     // The pipe gave up; its error is kept
-    rmt_error_t error;
 } verify_t;
 
 int
@@ -35,29 +29,6 @@ rmt_work_settle(rmt_work_t *self, rmt_error_t *error)
         if (rmt_blockdev_flush(self->disks[i].device, error) == -1)
             return -1;
     }
-    return 0;
-}
-
-// The manifest's chunks come unasked, in the order in which a reader needs them: the
-// agent drives the same reader.
-static int
-s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
-             rmt_error_t *error)
-{
-    verify_t *self = context;
-    rmt_frame_t frame;
-    if (rmt_pipe_recv(self->work->pipe, -1, &frame, error) == -1)
-        return -1;
-    if (frame.kind != RMT_PIPE_DATA || frame.size > RMT_CHUNK_PLAIN_MAX)
-        return rmt_fail(error, RMT_E_PROTOCOL,
-                        "a frame of kind %d came within a manifest", (int) frame.kind);
-    rmt_id_t found;
-    rmt_id_compute(&found, frame.data, frame.size);
-    if (!rmt_id_equal(&found, id))
-        return rmt_fail(error, RMT_E_CORRUPT,
-                        "a chunk of the manifest differs from its id");
-    memcpy(plain_out, frame.data, frame.size);
-    *size_out = frame.size;
     return 0;
 }
 
@@ -115,31 +86,12 @@ s_find(void *context, const rmt_compare_finding_t *finding)
                  used ? "; " : "", finding->path, finding->what, finding->text);
 }
 
-static bool
-s_is_over(void *context)
-{
-    verify_t *self = context;
-    self->entries++;
-    if (!self->is_broken && self->entries % 64 == 0)
-        self->is_broken = rmt_work_is_over(self->work) ||
-                          rmt_work_progress(self->work, "verify",
-                                            self->work->verified_count + self->entries,
-                                            self->total, &self->error) == -1;
-    return self->is_broken;
-}
-
 static int
-s_drain(rmt_work_t *self, rmt_error_t *error)
+s_verify_progress(void *context, uint64_t done, rmt_error_t *error)
 {
-    rmt_frame_t frame;
-    do {
-        if (rmt_pipe_recv(self->pipe, -1, &frame, error) == -1)
-            return -1;
-    } while (frame.kind == RMT_PIPE_DATA);
-    if (frame.kind != RMT_PIPE_VOLUME_END)
-        return rmt_fail(error, RMT_E_PROTOCOL,
-                        "a frame of kind %d came within a manifest", (int) frame.kind);
-    return 0;
+    rmt_work_t *work = ((const verify_t *) context)->work;
+    return rmt_work_progress(work, "verify", work->verified_count + done,
+                             work->file_count, error);
 }
 
 int
@@ -153,19 +105,14 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
         rmt_work_progress(self, "verify", self->verified_count, self->file_count,
                           error) == -1)
         return -1;
-    rmt_auto_fd tree = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (tree == -1)
-        return rmt_fail_errno(error, "open %s", volume->folder);
-    verify_t verify = {.work = self, .volume = volume, .total = self->file_count};
-    const rmt_compare_input_t expected = {.root = &volume->ordered->root,
-                                          .source = s_read_chunk,
-                                          .source_context = &verify};
-    const rmt_compare_input_t found = {.tree_fd = tree};
-    const rmt_compare_options_t options = {
-        .finding_fn = s_find, .cancelled_fn = s_is_over, .context = &verify};
-    rmt_compare_report_t report = {0};
-    if (rmt_compare_run(&expected, &found, &options, &report, error) == -1 ||
-        s_drain(self, error) == -1)
+    verify_t verify = {.work = self, .volume = volume};
+    const rmt_parser_task_t task = {.stage = RMT_FILTER_VERIFY,
+                                    .volume = volume,
+                                    .progress_fn = s_verify_progress,
+                                    .finding_fn = s_find,
+                                    .context = &verify};
+    rmt_parser_end_t end;
+    if (rmt_parser_run(self, &task, &end, error) == -1)
         return rmt_wrap(error, "verify");
     // What is missing then is not to blame on the image.
     if (verify.unread.code != RMT_E_OK) {
@@ -176,8 +123,7 @@ rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
         return rmt_fail(error, RMT_E_CORRUPT,
                         "the disk differs from the image in %llu ways: %s",
                         (unsigned long long) verify.differences, verify.first);
-    self->verified_count += report.entries;
+    self->verified_count += end.entries;
     volume->verified = true;
-    close(rmt_take_fd(&tree));
     return rmt_work_unmount(self, volume, error);
 }

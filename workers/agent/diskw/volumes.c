@@ -1,10 +1,10 @@
 #include "agent/diskw/work.h"
+#include "agent/diskw/parser.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_failpoint.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
-#include "tree/rmt_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,9 +13,6 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-
-// Signals are looked for between frames, not before each of many small ones.
-#define FRAMES_BETWEEN_LOOKS 256
 
 rmt_work_volume_t *
 rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
@@ -72,72 +69,29 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
     return 0;
 }
 
-// FAT knows files and folders alone. The files of such a volume wait in a folder of this
-// machine, where a tool would follow a link and open a device.
-static int
-s_check_vfat(const rmt_entry_t *entry, rmt_error_t *error)
-{
-    if (S_ISREG(entry->mode) || S_ISDIR(entry->mode))
-        return 0;
-    return rmt_fail(error, RMT_E_UNSUPPORTED,
-                    "/%s is neither a file nor a folder, and its volume is FAT",
-                    entry->path);
-}
-
 typedef struct {
-    rmt_writer_t *writer;
-    rmt_entry_buffer_t *buffer;
-    bool is_vfat;
-} tree_t;
+    rmt_work_t *work;
+    uint64_t before; // Of the volumes that came before
+} unpack_t;
 
 static int
-s_take_entry(const tree_t *tree, const rmt_frame_t *frame, rmt_error_t *error)
+s_unpack_progress(void *context, uint64_t done, rmt_error_t *error)
 {
-    rmt_entry_t entry;
-    if (rmt_entry_decode(frame->data, frame->size, tree->buffer, &entry, error) == -1 ||
-        (tree->is_vfat && s_check_vfat(&entry, error) == -1))
-        return -1;
-    if (RMT_FAILPOINT("disk.tree.entry") == -1)
-        return rmt_fail_errno(error, "write an entry");
-    return rmt_writer_entry(tree->writer, &entry, error);
+    const unpack_t *self = context;
+    rmt_work_t *work = self->work;
+    work->done = self->before + done;
+    if (work->done > work->total)
+        work->total = work->done;
+    return rmt_work_progress(work, "unpack", work->done, work->total, error);
 }
 
 static int
-s_take_data(rmt_work_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
-            rmt_error_t *error)
+s_make_swaps(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
 {
-    if (rmt_writer_data(writer, frame->data, frame->size, error) == -1)
-        return -1;
-    self->done += frame->size;
-    if (self->done > self->total)
-        self->total = self->done;
-    return rmt_work_progress(self, "unpack", self->done, self->total, error);
-}
-
-static int
-s_take_tree(rmt_work_t *self, rmt_writer_t *writer, bool is_vfat, rmt_error_t *error)
-{
-    rmt_auto(rmt_entry_buffer) buffer = rmt_entry_buffer_new();
-    const tree_t tree = {writer, buffer, is_vfat};
-    for (unsigned count = 0;; count++) {
-        rmt_frame_t frame;
-        if (count % FRAMES_BETWEEN_LOOKS == 0 && rmt_work_is_over(self))
-            return rmt_fail(error, RMT_E_CANCELLED, "the writer was ended by a signal");
-        if (rmt_pipe_recv(self->pipe, -1, &frame, error) == -1)
-            return -1;
-        if (frame.kind == RMT_PIPE_VOLUME_END)
-            return 0;
-        int rc;
-        if (frame.kind == RMT_PIPE_ENTRY)
-            rc = s_take_entry(&tree, &frame, error);
-        else if (frame.kind == RMT_PIPE_DATA)
-            rc = s_take_data(self, writer, &frame, error);
-        else
-            rc = rmt_fail(error, RMT_E_PROTOCOL, "a frame of kind %d came within a tree",
-                          (int) frame.kind);
-        if (rc == -1)
-            return -1;
-    }
+    rmt_auto_fd root = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (root == -1)
+        return rmt_fail_errno(error, "open %s", volume->folder);
+    return rmt_work_make_swaps(self, volume, root, error);
 }
 
 int
@@ -148,20 +102,20 @@ rmt_work_unpack(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error)
     if (rmt_work_mount(self, volume, false, error) == -1 ||
         rmt_work_progress(self, "unpack", self->done, self->total, error) == -1)
         return -1;
-    rmt_auto_fd root = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (root == -1)
-        return rmt_fail_errno(error, "open %s", volume->folder);
-    rmt_auto(rmt_writer) writer = rmt_writer_new(root, 0, error);
-    rmt_writer_report_t report;
-    if (!writer || s_take_tree(self, writer, rmt_work_is_vfat(volume), error) == -1 ||
-        rmt_writer_finish(writer, &report, error) == -1 ||
+    unpack_t unpack = {self, self->done};
+    const rmt_parser_task_t task = {.stage = RMT_FILTER_UNPACK,
+                                    .volume = volume,
+                                    .progress_fn = s_unpack_progress,
+                                    .context = &unpack};
+    rmt_parser_end_t end;
+    if (rmt_parser_run(self, &task, &end, error) == -1 ||
+        s_unpack_progress(&unpack, end.done, error) == -1 ||
         rmt_work_make_subvolumes(self, volume, error) == -1 ||
-        rmt_work_make_swaps(self, volume, root, error) == -1)
+        s_make_swaps(self, volume, error) == -1)
         return rmt_wrap(error, "volume '%s'", rmt_work_mount_point(volume));
     volume->written = true;
-    self->file_count += report.files + report.folders + report.symlinks + report.others +
-                        report.hard_links;
-    self->byte_count += report.size;
+    self->file_count += end.entries;
+    self->byte_count += end.done;
     return 0;
 }
 

@@ -25,6 +25,7 @@ typedef struct {
     char *folder; // Where it is mounted, or where a FAT volume's files wait
     bool mounted;
     bool written, verified;
+    bool has_trusted; // Attributes trusted.* were set in it
 } rmt_work_volume_t;
 
 typedef struct {

@@ -23,20 +23,39 @@ struct rmt_child {
     rmt_error_t said;     // After ERROR: its words
 };
 
-// A child that is busy inside one large file says nothing, but its counters move. One
-// that hangs shows none, and the task's lease ends as it should.
-static void
-s_look(rmt_child_t *self)
+// What a process has read and written; 0 when it is gone.
+static uint64_t
+s_moved(pid_t pid)
 {
-    rmt_auto_str path = rmt_text("/proc/%d/io", (int) self->pid);
+    rmt_auto_str path = rmt_text("/proc/%d/io", (int) pid);
     rmt_auto_ptr text = NULL;
     size_t size = 0;
     rmt_error_t ignored = {0};
     if (rmt_io_load(path, 4096, &text, &size, &ignored) == -1)
-        return;
+        return 0;
     uint64_t moved = 0;
     for (const char *p = text; (p = strchr(p, ':')); p++)
         moved += strtoull(p + 1, NULL, 10);
+    return moved;
+}
+
+// A child that is busy inside one large file says nothing, but its counters move, or
+// those of the process that parses for it. One that hangs shows none, and the task's
+// lease ends as it should.
+static void
+s_look(rmt_child_t *self)
+{
+    rmt_auto_str path =
+        rmt_text("/proc/%d/task/%d/children", (int) self->pid, (int) self->pid);
+    rmt_auto_ptr text = NULL;
+    size_t size = 0;
+    rmt_error_t ignored = {0};
+    uint64_t moved = s_moved(self->pid);
+    if (rmt_io_load(path, 4096, &text, &size, &ignored) == 0) {
+        char *at = text;
+        for (long pid; (pid = strtol(at, &at, 10)) > 0;)
+            moved += s_moved((pid_t) pid);
+    }
     if (moved != self->moved)
         rmt_task_tick(self->task);
     self->moved = moved;
