@@ -62,7 +62,9 @@ crash() {
   mount ${options:+-o "$options"} "$loop" "$farm/at"
   (cd "$farm/at" && "${@:3}")
   cp --sparse=always "$farm/$1.source" "$farm/crash"
-  umount -l "$farm/at"; detach          # What the command has left running ends later
+  # Programs that hold files open at that moment have their process ids in $farm/left.
+  [ ! -f "$farm/left" ] || { xargs kill <"$farm/left"; rm "$farm/left"; }
+  wait_for 10 "the unmount of a crashed disk" umount "$farm/at"; detach
   mv "$farm/crash" "$farm/$1.source"
 }
 

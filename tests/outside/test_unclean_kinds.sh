@@ -45,10 +45,9 @@ deploy parts
 # ext4 with files in use, of which its list of orphans knows alone.
 disk orphans 100M type=L,name=root
 fill orphans 1 mke2fs -q -t ext4 -O orphan_file
-busy() { mkdir srv; for i in $(seq 40); do echo "$i" >"srv/$i"; done; sync srv/* srv; tail -f srv/* >/dev/null 2>&1 & echo $! >"$farm/tail.pid"
+busy() { mkdir srv; for i in $(seq 40); do echo "$i" >"srv/$i"; done; sync srv/* srv; tail -f srv/* >/dev/null 2>&1 & echo $! >"$farm/left"
   within 10 test -e "/proc/$!/fd/20"; rm srv/?; sync srv; }
 crash orphans 1 busy
-kill "$(cat "$farm/tail.pid")"
 same orphans capture orphans
 deploy orphans
 [ "$(look orphans 1 sh -c 'ls srv | wc -l')" = 31 ] || fail "the deleted files are there, or others are not"
