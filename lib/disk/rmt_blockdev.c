@@ -301,6 +301,13 @@ rmt_blockdev_forget(rmt_blockdev_t *self, rmt_error_t *error)
     return 0;
 }
 
+int
+rmt_blockdev_remove(rmt_blockdev_t *self, uint32_t number, rmt_error_t *error)
+{
+    assert(self);
+    return s_delete(self, number, error);
+}
+
 char *
 rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
                        uint64_t size, rmt_error_t *error)

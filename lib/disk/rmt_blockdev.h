@@ -36,6 +36,10 @@ uint64_t rmt_blockdev_bytes(const rmt_blockdev_t *self);
 char *rmt_blockdev_partition(rmt_blockdev_t *self, uint32_t number, uint64_t start,
                              uint64_t size, rmt_error_t *error);
 
+// Make the kernel forget one partition, so that others may lie in its place. Blocks up to
+// a second for one that is in use. 0, or -1: REFUSED (it stays in use).
+int rmt_blockdev_remove(rmt_blockdev_t *self, uint32_t number, rmt_error_t *error);
+
 // Make the kernel forget all partitions, as before a new table. Blocks up to a second for
 // one that is in use. 0, or -1: REFUSED (it stays in use).
 int rmt_blockdev_forget(rmt_blockdev_t *self, rmt_error_t *error);

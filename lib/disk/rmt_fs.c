@@ -160,6 +160,21 @@ rmt_fs_probe(const char *path, rmt_error_t *error)
 }
 
 int
+rmt_fs_is_physical(const char *path, bool *is_physical_out, rmt_error_t *error)
+{
+    assert(path && is_physical_out);
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    s_auto_probe probe = s_new_probe(fd, path, error);
+    rmt_auto(rmt_record) found = rmt_record_new();
+    if (!probe || s_probe_type(probe, path, found, error) == -1)
+        return -1;
+    *is_physical_out = rmt_record_is(found, "fs", "LVM2_member");
+    return 0;
+}
+
+int
 rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
 {
     assert(disk);

@@ -20,6 +20,10 @@
 // carry: by name), REFUSED (signatures of several), IO.
 rmt_record_t *rmt_fs_probe(const char *path, rmt_error_t *error);
 
+// Is a device a physical volume of LVM (rmt_group), and nothing else? 0, or -1: REFUSED
+// (signatures of several), IO.
+int rmt_fs_is_physical(const char *path, bool *is_physical_out, rmt_error_t *error);
+
 // Refuse a disk that is a member of something larger, whether or not it has a table too:
 // that of a mirror is seen on each of its disks when its own data stands at their ends.
 // 0, or -1: UNSUPPORTED (by name), IO.

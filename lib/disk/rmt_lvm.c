@@ -81,29 +81,6 @@ rmt_lvm_find(dev_t device, rmt_lvm_t *volume_out, rmt_error_t *error)
     return rmt_lvm_parse(output, volume_out, error);
 }
 
-// Device-mapper writes a dash of a name twice.
-static void
-s_print_name(FILE *out, const char *name)
-{
-    for (; *name; name++)
-        fprintf(out, *name == '-' ? "--" : "%c", *name);
-}
-
-char *
-rmt_lvm_device(const rmt_lvm_t *volume)
-{
-    char *path = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&path, &size);
-    assert(out);
-    fputs("/dev/mapper/", out);
-    s_print_name(out, volume->group);
-    fputc('-', out);
-    s_print_name(out, volume->name);
-    fclose(out);
-    return path;
-}
-
 // ---- Snapshots
 
 uint64_t

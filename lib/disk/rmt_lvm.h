@@ -24,9 +24,6 @@ int rmt_lvm_find(dev_t device, rmt_lvm_t *volume_out, rmt_error_t *error);
 // The same from lines of lvs with name prefixes; for tests. UNSUPPORTED: none is one.
 int rmt_lvm_parse(const char *output, rmt_lvm_t *volume_out, rmt_error_t *error);
 
-// Its node below /dev/mapper. Caller owns (free).
-char *rmt_lvm_device(const rmt_lvm_t *volume);
-
 // Space for what is written to the volume while the snapshot lives: as much as it can
 // ever need, or what the group has left. 0: too little to begin. For tests.
 uint64_t rmt_lvm_space(const rmt_lvm_t *volume);

@@ -49,6 +49,22 @@ s_layer(const char *device)
             return rows[i].name;
 }
 
+// A logical volume lies on partitions, or on further parts of its group. The path becomes
+// that of the first device below all of them.
+static void
+s_go_below_lvm(char path[PATH_MAX])
+{
+    char uuid[RMT_SYSFS_TEXT_SIZE];
+    while (strncmp(rmt_sysfs_text(uuid, "%s/dm/uuid", path), "LVM-", 4) == 0) {
+        rmt_auto_str slaves = rmt_sysfs_list("%s/slaves", path);
+        rmt_auto_str link = rmt_text("%s/slaves/%s", path, slaves);
+        char below[PATH_MAX];
+        if (!*slaves || !realpath(link, below))
+            return;
+        strcpy(path, below);
+    }
+}
+
 static int
 s_refuse(rmt_error_t *error, const char *folder, const char *layer)
 {
@@ -86,6 +102,7 @@ s_find_disk(const rmt_mount_table_t *table, const char *sysfs, const char *folde
         *disk_out = rmt_text("%s", "");
         return 0;
     }
+    s_go_below_lvm(path);
     const char *layer = s_layer(path);
     if (layer)
         return s_refuse(error, folder, layer);

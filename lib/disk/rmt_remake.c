@@ -82,9 +82,10 @@ s_try_volume(const rmt_layout_volume_t *volume, uint64_t bytes, rmt_error_t *err
         return -1;
     if (rmt_fs_try(volume->format, path, error) == 0)
         return 0;
+    const char *fs = rmt_record_text(volume->format, "fs", "?");
     rmt_auto_str what =
-        rmt_text("the %s of partition %" PRIu64,
-                 rmt_record_text(volume->format, "fs", "?"), volume->partition);
+        volume->logical ? rmt_text("the %s of logical volume %s", fs, volume->logical)
+                        : rmt_text("the %s of partition %" PRIu64, fs, volume->partition);
     return s_refuse(error, what);
 }
 
@@ -95,7 +96,7 @@ s_is_sibling(const rmt_layout_t *layout, size_t index)
     const rmt_layout_volume_t *volume = &layout->volumes[index];
     for (size_t i = 0; volume->subvolume && i < index; i++) {
         const rmt_layout_volume_t *other = &layout->volumes[i];
-        if (other->disk == volume->disk && other->partition == volume->partition)
+        if (rmt_layout_is_beside(other, volume))
             return true;
     }
     return false;
@@ -104,16 +105,21 @@ s_is_sibling(const rmt_layout_t *layout, size_t index)
 // written: the volume's disk alone. What lies on no partition of a table has the size
 // that it had.
 static uint64_t
-s_given(const rmt_layout_t *written, const rmt_layout_volume_t *volume, uint64_t bytes)
+s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
+        const rmt_layout_volume_t *volume, uint64_t bytes)
 {
-    for (size_t i = 0; i < written->partition_count; i++) {
-        const rmt_layout_partition_t *partition = &written->partitions[i];
-        if (partition->number == volume->partition)
-            return partition->size * written->disks[0].sector;
-    }
-    return written->disks[0].table == RMT_TABLE_NONE
-               ? bytes
-               : rmt_record_u64(volume->format, "bytes", bytes);
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
+    const rmt_layout_partition_t *partition = rmt_layout_find_partition(
+        written, 0, logical ? logical->partition : volume->partition);
+    uint64_t first = 0;
+    if (!partition)
+        return written->disks[0].table == RMT_TABLE_NONE
+                   ? bytes
+                   : rmt_record_u64(volume->format, "bytes", bytes);
+    const uint64_t given = partition->size * written->disks[0].sector;
+    return logical ? rmt_layout_place(layout, logical, given, &first) *
+                         layout->groups[logical->group].extent_size
+                   : given;
 }
 
 int
@@ -129,7 +135,7 @@ rmt_remake_try(const rmt_layout_t *layout, size_t disk, uint64_t bytes,
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         if (volume->disk != disk || s_is_sibling(layout, i))
             continue;
-        if (s_try_volume(volume, s_given(written, volume, bytes), error) == -1)
+        if (s_try_volume(volume, s_given(layout, written, volume, bytes), error) == -1)
             return -1;
     }
     return 0;

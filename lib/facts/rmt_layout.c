@@ -54,6 +54,37 @@ rmt_layout_add_partition(rmt_layout_t *self, size_t disk)
     return partition;
 }
 
+rmt_layout_group_t *
+rmt_layout_add_group(rmt_layout_t *self, const char *name)
+{
+    assert(strlen(name) < RMT_LAYOUT_LVM_SIZE);
+    rmt_grow_one(&self->groups, self->group_count);
+    rmt_layout_group_t *group = &self->groups[self->group_count++];
+    *group = (rmt_layout_group_t){.extent_size = 0};
+    strcpy(group->name, name);
+    return group;
+}
+
+rmt_layout_physical_t *
+rmt_layout_add_physical(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    rmt_grow_one(&self->physicals, self->physical_count);
+    rmt_layout_physical_t *physical = &self->physicals[self->physical_count++];
+    *physical = (rmt_layout_physical_t){.disk = disk};
+    return physical;
+}
+
+rmt_layout_logical_t *
+rmt_layout_add_logical(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    rmt_grow_one(&self->logicals, self->logical_count);
+    rmt_layout_logical_t *logical = &self->logicals[self->logical_count++];
+    *logical = (rmt_layout_logical_t){.disk = disk};
+    return logical;
+}
+
 rmt_layout_volume_t *
 rmt_layout_add_volume(rmt_layout_t *self, size_t disk)
 {
@@ -74,6 +105,7 @@ rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
     rmt_layout_volume_t *volume = &self->volumes[self->volume_count++];
     *volume = (rmt_layout_volume_t){.disk = pattern->disk,
                                     .partition = pattern->partition,
+                                    .logical = s_copy(pattern->logical),
                                     .fs = pattern->fs,
                                     .format = rmt_record_dup(pattern->format)};
     return volume;
@@ -88,6 +120,7 @@ rmt_layout_add_swap(rmt_layout_t *self, size_t index)
     rmt_layout_swap_t *swap = &self->swaps[self->swap_count++];
     *swap = (rmt_layout_swap_t){.disk = volume->disk,
                                 .partition = volume->partition,
+                                .logical = s_copy(volume->logical),
                                 .subvolume = s_copy(volume->subvolume)};
     return swap;
 }
@@ -120,10 +153,12 @@ rmt_layout_destroy(rmt_layout_t **self_p)
         free(self->partitions[i].name);
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_record_destroy(&self->volumes[i].format);
+        free(self->volumes[i].logical);
         free(self->volumes[i].subvolume);
         free(self->volumes[i].mount);
     }
     for (size_t i = 0; i < self->swap_count; i++) {
+        free(self->swaps[i].logical);
         free(self->swaps[i].subvolume);
         free(self->swaps[i].path);
         free(self->swaps[i].uuid);
@@ -132,6 +167,9 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     free(self->swaps);
     free(self->disks);
     free(self->partitions);
+    free(self->groups);
+    free(self->physicals);
+    free(self->logicals);
     free(self->volumes);
     free(self);
     *self_p = NULL;
@@ -177,8 +215,10 @@ rmt_layout_volume_of(const rmt_layout_t *self, const rmt_layout_swap_t *swap)
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_layout_volume_t *volume = &self->volumes[i];
         const char *own = volume->subvolume, *other = swap->subvolume;
-        if (volume->disk == swap->disk && volume->partition == swap->partition &&
-            !own == !other && (!own || strcmp(own, other) == 0))
+        const rmt_layout_volume_t place = {
+            .disk = swap->disk, .partition = swap->partition, .logical = swap->logical};
+        if (rmt_layout_is_beside(volume, &place) && !own == !other &&
+            (!own || strcmp(own, other) == 0))
             return volume;
     }
     return NULL;

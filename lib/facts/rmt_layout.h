@@ -1,9 +1,10 @@
 // rmt_layout - how disks are divided, and what lies in the parts, as a type.
 //
 // A layout comes from outside: from an image, a file, an order, a disk that was read. Its
-// records (classes disk, partition, volume; docs/spec/3-facts.md) are read once, at the
-// door, by rmt_layout_read, and the owner of an rmt_layout_t knows that each field is
-// what the page says, and that the parts fit each other (rmt_layout_check).
+// records (classes disk, partition, group, physical, logical, volume;
+// docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read, and the owner of
+// an rmt_layout_t knows that each field is what the page says, and that the parts fit
+// each other (rmt_layout_check).
 //
 // Arrays belong to the layout; adding to one moves its items. Pure, a class of one
 // thread.
@@ -21,6 +22,10 @@
 #define RMT_LAYOUT_VOLUMES_MAX 1024
 #define RMT_LAYOUT_SWAPS_MAX 32 // What Linux uses at once
 #define RMT_LAYOUT_GUID_SIZE 40 // With its NUL
+#define RMT_LAYOUT_GROUPS_MAX 64
+#define RMT_LAYOUT_PHYSICALS_MAX 64
+#define RMT_LAYOUT_LOGICALS_MAX 100
+#define RMT_LAYOUT_LVM_SIZE 128 // A name or uuid of LVM with its NUL
 
 typedef enum { RMT_TABLE_NONE, RMT_TABLE_GPT, RMT_TABLE_DOS } rmt_table_t;
 
@@ -59,9 +64,38 @@ typedef struct {
     bool at_end;                     // Moves with the end of a disk that grows
 } rmt_layout_partition_t;
 
+// A volume group of LVM.
+typedef struct {
+    char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
+    uint64_t extent_size; // Bytes
+} rmt_layout_group_t;
+
+// A partition that is a physical volume of a group.
+typedef struct {
+    size_t disk, group;
+    uint64_t partition; // Number
+    char uuid[RMT_LAYOUT_LVM_SIZE];
+    uint64_t data_start; // Bytes from the partition's start to the first extent
+    uint64_t extents;
+} rmt_layout_physical_t;
+
+// A linear logical volume, which lies on one physical volume.
+typedef struct {
+    size_t disk, group;
+    uint64_t partition; // Of its physical volume
+    char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
+    uint64_t extents;
+    uint64_t min_extents; // It may shrink to; 0: not told
+    bool grow;            // Gets what its physical volume has more
+    // Of one that was read: its first extent there, and in how many pieces it lies. No
+    // records: on a target each lies in one piece (rmt_layout_place).
+    uint64_t first, pieces;
+} rmt_layout_logical_t;
+
 typedef struct {
     size_t disk;
-    uint64_t partition; // Number; 0: the whole disk
+    uint64_t partition; // Number; 0: the whole disk, or a logical volume
+    char *logical;      // Owned: "group/name"; NULL: it lies on no logical volume
     rmt_fs_kind_t fs;
     rmt_record_t *format; // Owned: how the file system is made, as rmt_fs_make takes it
     char *subvolume;      // Owned: path from the top of a btrfs; NULL: no subvolume
@@ -77,6 +111,7 @@ typedef struct {
 typedef struct {
     size_t disk;
     uint64_t partition;
+    char *logical;   // Owned; NULL: its volume lies on no logical volume
     char *subvolume; // Owned; NULL: its volume is no subvolume
     char *path;      // Owned: from the top of its volume
     uint64_t bytes;
@@ -85,10 +120,20 @@ typedef struct {
 } rmt_layout_swap_t;
 
 typedef struct {
+    uint64_t start, size; // Sectors
+} rmt_layout_run_t;
+
+typedef struct {
     rmt_layout_disk_t *disks;
     size_t disk_count;
     rmt_layout_partition_t *partitions;
     size_t partition_count;
+    rmt_layout_group_t *groups;
+    size_t group_count;
+    rmt_layout_physical_t *physicals;
+    size_t physical_count;
+    rmt_layout_logical_t *logicals;
+    size_t logical_count;
     rmt_layout_volume_t *volumes;
     size_t volume_count;
     rmt_layout_swap_t *swaps;
@@ -104,6 +149,9 @@ rmt_layout_t *rmt_layout_select(const rmt_layout_t *self, size_t disk);
 // rmt_layout_check is asked when all is in. The pointer is valid until the next one.
 rmt_layout_disk_t *rmt_layout_add_disk(rmt_layout_t *self, const char *role);
 rmt_layout_partition_t *rmt_layout_add_partition(rmt_layout_t *self, size_t disk);
+rmt_layout_group_t *rmt_layout_add_group(rmt_layout_t *self, const char *name);
+rmt_layout_physical_t *rmt_layout_add_physical(rmt_layout_t *self, size_t disk);
+rmt_layout_logical_t *rmt_layout_add_logical(rmt_layout_t *self, size_t disk);
 rmt_layout_volume_t *rmt_layout_add_volume(rmt_layout_t *self, size_t disk);
 // The same volume once more, without its tree: another subvolume of its file system.
 rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);
@@ -136,6 +184,52 @@ rmt_record_t *rmt_layout_write_volume(const rmt_layout_t *self,
 // Do the parts fit each other: roles and numbers that stand once, partitions inside their
 // disk and outside each other, volumes on partitions that are there? 0, or -1: USAGE.
 int rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error);
+
+// ---- rmt_layout_lvm.c: groups and their volumes
+
+bool rmt_layout_is_lvm_name(const char *text);
+bool rmt_layout_is_lvm_uuid(const char *text);
+
+rmt_layout_group_t *rmt_layout_find_group(const rmt_layout_t *self, const char *name);
+// The physical volume in a partition, or NULL.
+rmt_layout_physical_t *rmt_layout_find_physical(const rmt_layout_t *self, size_t disk,
+                                                uint64_t partition);
+// The logical volume "group/name", or NULL.
+rmt_layout_logical_t *rmt_layout_find_logical(const rmt_layout_t *self, const char *path);
+// That on which a volume lies; NULL for none.
+const rmt_layout_logical_t *rmt_layout_logical_of(const rmt_layout_t *self,
+                                                  const rmt_layout_volume_t *volume);
+// "group/name". Caller owns the result (free).
+char *rmt_layout_logical_path(const rmt_layout_t *self,
+                              const rmt_layout_logical_t *logical);
+
+// The node of a logical volume below /dev/mapper. Caller owns the result (free).
+char *rmt_layout_lvm_node(const char *group, const char *name);
+
+// Do two volumes lie on the same device, as subvolumes do?
+bool rmt_layout_is_beside(const rmt_layout_volume_t *one, const rmt_layout_volume_t *two);
+
+// Extents of a physical volume whose partition has so many bytes.
+uint64_t rmt_layout_extents(const rmt_layout_t *self,
+                            const rmt_layout_physical_t *physical, uint64_t bytes);
+// Where a logical volume lies on a target, in extents of its physical volume, whose
+// partition has so many bytes: one behind the other, as they are listed; the one that may
+// grow gets the extents that the physical volume has more than the image's, or gives
+// those that it has less, after those that are free. Returns how many it has.
+uint64_t rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+                          uint64_t bytes, uint64_t *first_out);
+// So many extents of a logical volume's physical volume, as sectors of its disk.
+rmt_layout_run_t rmt_layout_run(const rmt_layout_t *self,
+                                const rmt_layout_logical_t *logical, uint64_t first,
+                                uint64_t extents);
+// A number that no partition of its disk has, for the logical volume at an index.
+uint32_t rmt_layout_free_number(const rmt_layout_t *self, size_t logical);
+// Bytes that the partition of a physical volume must have at least.
+uint64_t rmt_layout_physical_min_bytes(const rmt_layout_t *self,
+                                       const rmt_layout_physical_t *physical);
+
+// The part of rmt_layout_check about them.
+int rmt_layout_check_groups(const rmt_layout_t *self, rmt_error_t *error);
 
 // ---- Questions
 

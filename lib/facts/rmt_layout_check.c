@@ -235,7 +235,7 @@ static bool
 s_is_twice(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     for (const rmt_layout_volume_t *other = self->volumes; other < volume; other++)
-        if (other->disk == volume->disk && other->partition == volume->partition &&
+        if (rmt_layout_is_beside(other, volume) &&
             (!other->subvolume || !volume->subvolume ||
              s_is_same_text(other->subvolume, volume->subvolume)))
             return true;
@@ -273,17 +273,39 @@ s_refuse_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
                     self->disks[volume->disk].role, why);
 }
 
+// Does it lie on something that is there, and has space for a file system?
 static int
-s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+s_check_device(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
                rmt_error_t *error)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(self, volume);
+    if (volume->logical && (!logical || volume->partition))
+        return s_refuse_volume(self, volume, error,
+                               "has a logical volume that is not there, or a partition "
+                               "beside it");
+    if (logical)
+        return logical->disk == volume->disk
+                   ? 0
+                   : s_refuse_volume(self, volume, error,
+                                     "has a logical volume of another disk");
     // The boot sector of a file system on a whole disk passes for a table without
     // partitions.
     if (!partition && (volume->partition || rmt_layout_last(self, volume->disk)))
         return s_refuse_volume(self, volume, error, "has a partition that is not there");
     if (partition && rmt_layout_is_extended(partition))
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
+    return rmt_layout_find_physical(self, volume->disk, volume->partition)
+               ? s_refuse_volume(self, volume, error, "lies in a physical volume")
+               : 0;
+}
+
+static int
+s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+               rmt_error_t *error)
+{
+    if (s_check_device(self, volume, error) == -1)
+        return -1;
     if (volume->subvolume && !s_is_subvolume(volume))
         return s_refuse_volume(
             self, volume, error,
@@ -320,7 +342,8 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
             s_check_end(self, &self->partitions[i], error) == -1)
             return -1;
     if (s_check_overlaps(self, false, error) == -1 ||
-        s_check_overlaps(self, true, error) == -1)
+        s_check_overlaps(self, true, error) == -1 ||
+        rmt_layout_check_groups(self, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
         if (s_check_volume(self, &self->volumes[i], error) == -1)

@@ -78,6 +78,7 @@ s_refuse(const reading_t *self, const char *field, const char *wanted)
         rmt_record_text(self->record,
                         strcmp(class, "disk") == 0              ? "role"
                         : strcmp(class, "partition") == 0       ? "number"
+                        : rmt_record_has(self->record, "name")  ? "name"
                         : rmt_record_has(self->record, "mount") ? "mount"
                                                                 : "partition",
                         "?");
@@ -179,6 +180,26 @@ s_read_guid(const reading_t *self, const rmt_layout_row_t *row, const char *text
 }
 
 static int
+s_read_lvm_name(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+                void *at)
+{
+    if (!rmt_layout_is_lvm_name(text))
+        return s_refuse(self, row->name, "a name of letters, digits and + _ . -");
+    strcpy(at, text);
+    return 0;
+}
+
+static int
+s_read_lvm_uuid(const reading_t *self, const rmt_layout_row_t *row, const char *text,
+                void *at)
+{
+    if (!rmt_layout_is_lvm_uuid(text))
+        return s_refuse(self, row->name, "a uuid of LVM");
+    strcpy(at, text);
+    return 0;
+}
+
+static int
 s_read_text(const reading_t *self, const rmt_layout_row_t *row, const char *text,
             void *at)
 {
@@ -222,11 +243,12 @@ s_read_field(const reading_t *self, const rmt_layout_row_t *row, void *item)
 {
     static int (*const readers[KIND_COUNT])(const reading_t *, const rmt_layout_row_t *,
                                             const char *, void *) = {
-        [AS_NUMBER] = s_read_number, [AS_SECTOR] = s_read_sector,
-        [AS_HEX] = s_read_hex,       [AS_OCTAL] = s_read_octal,
-        [AS_FLAG] = s_read_flag,     [AS_YES_NO] = s_read_flag,
-        [AS_TEXT] = s_read_text,     [AS_GUID] = s_read_guid,
-        [AS_PATH] = s_read_text,     [AS_TABLE] = s_read_table,
+        [AS_NUMBER] = s_read_number,     [AS_SECTOR] = s_read_sector,
+        [AS_HEX] = s_read_hex,           [AS_OCTAL] = s_read_octal,
+        [AS_FLAG] = s_read_flag,         [AS_YES_NO] = s_read_flag,
+        [AS_TEXT] = s_read_text,         [AS_GUID] = s_read_guid,
+        [AS_PATH] = s_read_text,         [AS_TABLE] = s_read_table,
+        [AS_LVM_NAME] = s_read_lvm_name, [AS_LVM_UUID] = s_read_lvm_uuid,
         [AS_ROOT] = s_read_root};
     const bool is_there = rmt_record_has(self->record, row->name);
     const char *text = rmt_record_text(self->record, row->name, NULL);
@@ -316,6 +338,62 @@ s_read_partition(rmt_layout_t *self, const reading_t *reading)
         return -1;
     const table_t table = {&rmt_layout_partition_rows, "class part disk"};
     return s_read_fields(reading, &table, rmt_layout_add_partition(self, disk));
+}
+
+static int
+s_read_group(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_group_rows, "class part"};
+    if (self->group_count == RMT_LAYOUT_GROUPS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d groups", RMT_LAYOUT_GROUPS_MAX);
+    return s_read_fields(reading, &table, rmt_layout_add_group(self, ""));
+}
+
+// Index of the group that a physical or logical volume names. 0, or -1.
+static int
+s_find_group(const rmt_layout_t *self, const reading_t *reading, size_t *group_out)
+{
+    const rmt_layout_group_t *group =
+        rmt_layout_find_group(self, rmt_record_text(reading->record, "group", ""));
+    if (!group)
+        return s_refuse(reading, "group", "the name of a group of this layout");
+    *group_out = (size_t) (group - self->groups);
+    return 0;
+}
+
+static int
+s_read_physical(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_physical_rows, "class part disk group"};
+    size_t disk = 0, group = 0;
+    if (self->physical_count == RMT_LAYOUT_PHYSICALS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d physical volumes",
+                        RMT_LAYOUT_PHYSICALS_MAX);
+    if (s_find_disk(self, reading, &disk) == -1 ||
+        s_find_group(self, reading, &group) == -1)
+        return -1;
+    rmt_layout_physical_t *physical = rmt_layout_add_physical(self, disk);
+    physical->group = group;
+    return s_read_fields(reading, &table, physical);
+}
+
+static int
+s_read_logical(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_logical_rows, "class part disk group"};
+    size_t disk = 0, group = 0;
+    if (self->logical_count == RMT_LAYOUT_LOGICALS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d logical volumes",
+                        RMT_LAYOUT_LOGICALS_MAX);
+    if (s_find_disk(self, reading, &disk) == -1 ||
+        s_find_group(self, reading, &group) == -1)
+        return -1;
+    rmt_layout_logical_t *logical = rmt_layout_add_logical(self, disk);
+    logical->group = group;
+    return s_read_fields(reading, &table, logical);
 }
 
 static int
@@ -413,9 +491,9 @@ s_read_swap(rmt_layout_t *self, const reading_t *reading)
 static const struct {
     const char *class;
     int (*read)(rmt_layout_t *self, const reading_t *reading);
-} s_classes[] = {{"disk", s_read_disk},
-                 {"partition", s_read_partition},
-                 {"volume", s_read_volume},
+} s_classes[] = {{"disk", s_read_disk},       {"partition", s_read_partition},
+                 {"group", s_read_group},     {"physical", s_read_physical},
+                 {"logical", s_read_logical}, {"volume", s_read_volume},
                  {"swap-file", s_read_swap}};
 
 #define CLASS_COUNT (sizeof s_classes / sizeof *s_classes)
@@ -435,7 +513,7 @@ s_check_class(const rmt_record_t *record, rmt_error_t *error)
             return 0;
     return rmt_fail(error, RMT_E_USAGE,
                     "the layout has a record of class '%.60s'; it must be disk, "
-                    "partition, volume or swap-file",
+                    "partition, group, physical, logical, volume or swap-file",
                     class);
 }
 

@@ -4,10 +4,14 @@
 
 #define SECTORS_MAX ((uint64_t) 1 << 48)
 #define NUMBER_MAX 1024
+#define EXTENTS_MAX ((uint64_t) 1 << 32)
 #define SWAP_BYTES_MIN 40960 // Ten pages of 4 KiB, the least that mkswap takes
 
 #define DISK(field) offsetof(rmt_layout_disk_t, field)
 #define PARTITION(field) offsetof(rmt_layout_partition_t, field)
+#define GROUP(field) offsetof(rmt_layout_group_t, field)
+#define PHYSICAL(field) offsetof(rmt_layout_physical_t, field)
+#define LOGICAL(field) offsetof(rmt_layout_logical_t, field)
 #define VOLUME(field) offsetof(rmt_layout_volume_t, field)
 #define SWAP(field) offsetof(rmt_layout_swap_t, field)
 
@@ -35,8 +39,31 @@ static const rmt_layout_row_t s_partition_rows[] = {
     {"at-end", AS_FLAG, PARTITION(at_end), false, 0, 0},
 };
 
+static const rmt_layout_row_t s_group_rows[] = {
+    {"name", AS_LVM_NAME, GROUP(name), true, 0, 0},
+    {"uuid", AS_LVM_UUID, GROUP(uuid), true, 0, 0},
+    {"extent-size", AS_NUMBER, GROUP(extent_size), true, 1024, (uint64_t) 1 << 34},
+};
+
+static const rmt_layout_row_t s_physical_rows[] = {
+    {"partition", AS_NUMBER, PHYSICAL(partition), true, 1, NUMBER_MAX},
+    {"uuid", AS_LVM_UUID, PHYSICAL(uuid), true, 0, 0},
+    {"data-start", AS_NUMBER, PHYSICAL(data_start), true, 1, (uint64_t) 1 << 26},
+    {"extents", AS_NUMBER, PHYSICAL(extents), true, 1, EXTENTS_MAX},
+};
+
+static const rmt_layout_row_t s_logical_rows[] = {
+    {"name", AS_LVM_NAME, LOGICAL(name), true, 0, 0},
+    {"uuid", AS_LVM_UUID, LOGICAL(uuid), true, 0, 0},
+    {"partition", AS_NUMBER, LOGICAL(partition), true, 1, NUMBER_MAX},
+    {"extents", AS_NUMBER, LOGICAL(extents), true, 1, EXTENTS_MAX},
+    {"min-extents", AS_NUMBER, LOGICAL(min_extents), false, 1, EXTENTS_MAX},
+    {"grow", AS_FLAG, LOGICAL(grow), false, 0, 0},
+};
+
 static const rmt_layout_row_t s_volume_rows[] = {
     {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
+    {"logical", AS_TEXT, VOLUME(logical), false, 0, 0},
     {"subvolume", AS_TEXT, VOLUME(subvolume), false, 0, 0},
     {"subvolume-id", AS_NUMBER, VOLUME(subvolume_id), false, 0, UINT64_MAX},
     {"default", AS_FLAG, VOLUME(is_default), false, 0, 0},
@@ -50,6 +77,7 @@ static const rmt_layout_row_t s_volume_rows[] = {
 
 static const rmt_layout_row_t s_swap_rows[] = {
     {"partition", AS_NUMBER, SWAP(partition), false, 0, NUMBER_MAX},
+    {"logical", AS_TEXT, SWAP(logical), false, 0, 0},
     {"subvolume", AS_TEXT, SWAP(subvolume), false, 0, 0},
     {"path", AS_PATH, SWAP(path), true, 0, 0},
     {"bytes", AS_NUMBER, SWAP(bytes), true, SWAP_BYTES_MIN, INT64_MAX},
@@ -65,6 +93,9 @@ static const rmt_layout_row_t s_swap_rows[] = {
 
 const rmt_layout_rows_t rmt_layout_disk_rows = ROWS(s_disk_rows);
 const rmt_layout_rows_t rmt_layout_partition_rows = ROWS(s_partition_rows);
+const rmt_layout_rows_t rmt_layout_group_rows = ROWS(s_group_rows);
+const rmt_layout_rows_t rmt_layout_physical_rows = ROWS(s_physical_rows);
+const rmt_layout_rows_t rmt_layout_logical_rows = ROWS(s_logical_rows);
 const rmt_layout_rows_t rmt_layout_volume_rows = ROWS(s_volume_rows);
 const rmt_layout_rows_t rmt_layout_swap_rows = ROWS(s_swap_rows);
 

@@ -14,6 +14,8 @@ typedef enum {
     AS_GUID,
     AS_PATH,
     AS_TABLE,
+    AS_LVM_NAME,
+    AS_LVM_UUID,
     AS_ROOT, // Of a volume: two fields of the struct
     KIND_COUNT
 } rmt_layout_kind_t;
@@ -34,6 +36,8 @@ typedef struct {
 // Records are written in the order of the rows; what says which item it is (class, role,
 // disk) comes before them.
 extern const rmt_layout_rows_t rmt_layout_disk_rows, rmt_layout_partition_rows;
+extern const rmt_layout_rows_t rmt_layout_group_rows, rmt_layout_physical_rows;
+extern const rmt_layout_rows_t rmt_layout_logical_rows;
 extern const rmt_layout_rows_t rmt_layout_volume_rows, rmt_layout_swap_rows;
 
 // The word for a kind of table, or NULL.

@@ -47,6 +47,8 @@ s_write_field(const rmt_layout_row_t *row, const void *item, rmt_record_t *recor
     case KIND_COUNT:
         break;
     case AS_GUID:
+    case AS_LVM_NAME:
+    case AS_LVM_UUID:
         if (*(const char *) at)
             rmt_record_set(record, row->name, at);
         break;
@@ -99,6 +101,38 @@ s_write_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partit
     rmt_record_remove(record, disk->table == RMT_TABLE_DOS ? "attrs" : "boot");
 }
 
+// The head of a physical or logical volume's record.
+static void
+s_write_member(const rmt_layout_t *self, const char *class, size_t disk, size_t group,
+               rmt_record_t *record)
+{
+    rmt_record_set(record, "class", class);
+    rmt_record_set(record, "disk", self->disks[disk].role);
+    rmt_record_set(record, "group", self->groups[group].name);
+}
+
+static void
+s_write_groups(const rmt_layout_t *self, rmt_records_t *records)
+{
+    for (size_t i = 0; i < self->group_count; i++) {
+        rmt_record_t *record = rmt_records_add(records);
+        rmt_record_set(record, "class", "group");
+        s_write_fields(&rmt_layout_group_rows, &self->groups[i], record);
+    }
+    for (size_t i = 0; i < self->physical_count; i++) {
+        const rmt_layout_physical_t *physical = &self->physicals[i];
+        rmt_record_t *record = rmt_records_add(records);
+        s_write_member(self, "physical", physical->disk, physical->group, record);
+        s_write_fields(&rmt_layout_physical_rows, physical, record);
+    }
+    for (size_t i = 0; i < self->logical_count; i++) {
+        const rmt_layout_logical_t *logical = &self->logicals[i];
+        rmt_record_t *record = rmt_records_add(records);
+        s_write_member(self, "logical", logical->disk, logical->group, record);
+        s_write_fields(&rmt_layout_logical_rows, logical, record);
+    }
+}
+
 void
 rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
 {
@@ -108,6 +142,7 @@ rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
         s_write_disk(&self->disks[i], rmt_records_add(records));
     for (size_t i = 0; i < self->partition_count; i++)
         s_write_partition(self, &self->partitions[i], rmt_records_add(records));
+    s_write_groups(self, records);
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_record_t *record = rmt_layout_write_volume(self, &self->volumes[i]);
         rmt_records_append(records, &record);

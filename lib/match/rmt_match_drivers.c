@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+// The driver under logical volumes, which no device names.
+#define MAPPER_NAME "devname:mapper/control"
+#define MAPPER_MODULE "dm_mod"
+
 // Did the source run the kernel that the image starts? Then what had a driver there has
 // one in the image.
 static bool
@@ -216,6 +220,8 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
     rmt_auto_str fs_name = rmt_text("fs-%s", fs);
     if (fs[0])
         s_judge_early(run, row, fs_name, fs);
+    if (root && root->logical)
+        s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,

@@ -12,22 +12,36 @@
 // Less than this at the end of a disk is not worth a word.
 #define UNUSED_MIN ((uint64_t) 16 * 1024 * 1024)
 
-// Bytes that a volume gets on a disk of so many: its partition's, or what is left for the
+// Bytes that a partition gets on a disk of so many: its own, or what is left for the
 // growing one of a disk whose layout may grow.
+static uint64_t
+s_given_partition(const rmt_layout_t *layout, const rmt_layout_partition_t *partition,
+                  uint64_t bytes)
+{
+    const rmt_layout_disk_t *disk = &layout->disks[partition->disk];
+    if (!disk->grow || partition != rmt_layout_growing(layout, partition->disk))
+        return partition->size * disk->sector;
+    const uint64_t behind = rmt_layout_end(rmt_layout_last(layout, partition->disk)) -
+                            rmt_layout_end(partition);
+    const uint64_t start = (partition->start + behind) * disk->sector;
+    const uint64_t tail = ENTRIES_BYTES + disk->sector;
+    return bytes > start + tail ? bytes - start - tail : 0;
+}
+
 static uint64_t
 s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t bytes)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
-    const rmt_layout_disk_t *disk = &layout->disks[volume->disk];
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
+    uint64_t first = 0;
+    if (logical)
+        partition = rmt_layout_find_partition(layout, logical->disk, logical->partition);
     if (!partition)
         return bytes;
-    if (!disk->grow || partition != rmt_layout_growing(layout, volume->disk))
-        return partition->size * disk->sector;
-    const uint64_t behind =
-        rmt_layout_end(rmt_layout_last(layout, volume->disk)) - rmt_layout_end(partition);
-    const uint64_t start = (partition->start + behind) * disk->sector;
-    const uint64_t tail = ENTRIES_BYTES + disk->sector;
-    return bytes > start + tail ? bytes - start - tail : 0;
+    const uint64_t given = s_given_partition(layout, partition, bytes);
+    return logical ? rmt_layout_place(layout, logical, given, &first) *
+                         layout->groups[logical->group].extent_size
+                   : given;
 }
 
 // What a file system holds: subvolumes are volumes of one. Compressed data and blocks
@@ -62,8 +76,11 @@ s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
          const tree_t *tree)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
     if (partition && partition->min_size)
         return partition->min_size * layout->disks[volume->disk].sector;
+    if (logical && logical->min_extents)
+        return logical->min_extents * layout->groups[logical->group].extent_size;
     const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);
     const uint64_t needed = rmt_fs_min_bytes(volume->format, tree->bytes, tree->files);
     return own && needed > own && tree->bytes <= own ? own : needed;

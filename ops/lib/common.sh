@@ -132,6 +132,22 @@ unintended() {
   done <"$file"
 }
 
+# lvm_on DEVICE PROGRAM WORD...: one of LVM's programs, which sees this device alone. Nothing is started,
+# because a kernel may have no device-mapper.
+lvm_on() {
+  local device=$1; shift
+  "$@" --driverloaded n --config "devices { use_devicesfile = 0 filter = [\"a|^$device\$|\", \"r|.*|\"] }
+    backup { backup = 0 archive = 0 } activation { udev_sync = 0 udev_rules = 0 }"
+}
+# logicals DEVICE: "GROUP/NAME START SECTORS" of each logical volume in a physical volume, piece by piece,
+# counted from its start in sectors of 512 bytes; nothing for any other device.
+logicals() {
+  [ "$(blkid -p -s TYPE -o value "$1" || true)" = LVM2_member ] || return 0
+  lvm_on "$1" pvs --segments --noheadings --nosuffix --units s \
+    -o pe_start,vg_extent_size,pvseg_start,pvseg_size,lv_full_name 2>/dev/null |
+    awk 'NF == 5 { print $5, $1 + $2 * $3, $2 * $4 }'
+}
+
 # mount_root DISK FOLDER: mount the first partition read-only; sets loop for its release.
 mount_root() {
   local start size

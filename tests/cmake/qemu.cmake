@@ -26,6 +26,7 @@ qemu_test(bad_input 2)
 qemu_test(proxy_dhcp 2)
 qemu_test(bare_words 2)
 qemu_test(lvm_snapshot 1)
+qemu_test(lvm 1)
 qemu_test(fidelity 1)
 qemu_test(nvram 1)
 # It measures how soon a machine is up.

@@ -79,8 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     MUST(fstab || error.code == RMT_E_CONFIG);
     for (size_t i = 0; fstab && i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
-        rmt_auto_str mount =
-            rmt_fstab_mount(fstab, volume, rmt_layout_partition_of(layout, volume));
+        rmt_auto_str mount = rmt_fstab_mount(fstab, layout, volume);
         MUST(!mount || mount[0] == '/');
     }
     rmt_auto_str uuid = fstab ? rmt_fstab_root_uuid(fstab) : NULL;

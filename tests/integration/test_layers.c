@@ -138,9 +138,9 @@ s_expect_refused(const char *what, const char *name, const char *where)
 
 static const struct {
     const char *kind, *name;
-    bool is_whole; // A firmware's own, for whole disks only
+    bool is_whole; // For whole disks only: a firmware's own; in partitions it is carried
 } s_kinds[] = {
-    {"lvm", "LVM2_member", false},
+    {"lvm", "LVM2_member", true},
     {"luks1", "crypto_LUKS", false},
     {"luks2", "crypto_LUKS", false},
     {"bcache", "bcache", false},
@@ -261,10 +261,10 @@ test_m4_layers_are_refused_in_whatever_order_they_stand(void **state)
          {{"ext4", 1, 2}, {"luks1", 5, 60}},
          "crypto_LUKS",
          "partition 5: "},
-        {"LVM behind a file system that is carried",
+        {"LUKS behind a group that is carried",
          "label: gpt\nstart=2048, size=32768\nstart=34816, size=98304\n",
-         {{"ext4", 1, 16}, {"lvm", 17, 48}},
-         "LVM2_member",
+         {{"lvm", 1, 16}, {"luks2", 17, 48}},
+         "crypto_LUKS",
          "partition 2: "},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -282,11 +282,11 @@ test_m4_a_disk_without_layers_is_taken(void **state)
 {
     (void) state;
     static const char *const tables[] = {GPT, DOS};
-    static const char *const kinds[] = {"ext4", "swap"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const kinds[] = {"ext4", "swap", "lvm"};
+    for (size_t i = 0; i < 6; i++) {
         s_blank();
-        s_partition(tables[i / 2]);
-        s_put(kinds[i % 2], 1, 64);
+        s_partition(tables[i / 3]);
+        s_put(kinds[i % 3], 1, 64);
         rmt_error_t error = {0};
         rmt_auto_str dropped = s_image(&error);
         RMT_OK(dropped);

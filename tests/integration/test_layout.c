@@ -395,9 +395,7 @@ test_names_of_devices_are_resolved_by_the_running_source(void **state)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str text = rmt_text("%s /srv ext4 rw\n", rows[i].path);
         rmt_auto(rmt_fstab) fstab = rmt_fstab_new(text, &place, &self->error);
-        rmt_auto_str mount =
-            rmt_fstab_mount(fstab, &layout->volumes[0],
-                            rmt_layout_partition_of(layout, &layout->volumes[0]));
+        rmt_auto_str mount = rmt_fstab_mount(fstab, layout, &layout->volumes[0]);
         if ((mount != NULL) != rows[i].is_found)
             fail_msg("%s: %s", rows[i].path, mount ? mount : "-");
     }

@@ -31,6 +31,23 @@ kernel_tree() {
 guest_waits='pause() { sleep "$1"; }
 within() { local looks=$(($1 * 10)); shift; until "$@"; do looks=$((looks - 1)); [ $looks -gt 0 ] || return 1; usleep 100000; done; }'
 
+# What goes into the folder $guest, which becomes the initramfs of a machine.
+add_program() { # PATH [NAME]: with its libraries
+  local file
+  install -D "$1" "$guest/usr/sbin/${2:-$(basename "$1")}"
+  ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) (.*/\1/p' | while read -r file; do
+    [ -e "$guest$file" ] || install -D "$file" "$guest$file"
+  done
+}
+add_modules() { # NAME...: of the kernel in $tree, with those that they need
+  local name path count=100 version; version=$(basename "$tree"/lib/modules/*)
+  for name; do
+    modprobe -d "$tree" -S "$version" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
+  done | awk '!seen[$0]++' | while read -r path; do
+    count=$((count + 1)); install -D "$path" "$guest/modules/$count-$(basename "$path")"
+  done
+}
+
 # The modules a small system needs, in the order in which they are loaded.
 small_initramfs() { # KERNEL-TREE OUT
   local tree=$1 out=$2 work version name module count=100

@@ -11,23 +11,6 @@ clean_up() { [ -z "${machine:-}" ] || kill "$machine" 2>/dev/null || true; }
 
 # ---- The machine
 
-add_program() { # PATH [NAME]: with its libraries
-  local file
-  install -D "$1" "$guest/usr/sbin/${2:-$(basename "$1")}"
-  ldd "$1" | sed -n 's/.*=> \(\/[^ ]*\) .*/\1/p; s/^\t\(\/[^ ]*\) (.*/\1/p' | while read -r file; do
-    [ -e "$guest$file" ] || install -D "$file" "$guest$file"
-  done
-}
-
-add_modules() {
-  local name path count=100
-  for name in virtio_pci virtio_blk virtio_net ext4 xfs dm_mod dm_snapshot; do
-    modprobe -d "$tree" -S "$version" --show-depends "$name" | sed -n 's/^insmod \([^ ]*\).*/\1/p'
-  done | awk '!seen[$0]++' | while read -r path; do
-    count=$((count + 1)); install -D "$path" "$guest/modules/$count-$(basename "$path")"
-  done
-}
-
 make_guest() {
   local name
   mkdir -p "$guest"/{bin,dev,proc,sys,run/lock/lvm,tmp,etc/lvm,srv/one,srv/two}
@@ -37,7 +20,7 @@ make_guest() {
   add_program "$(command -v mkfs.ext4)" mkfs.ext4
   add_program "$(command -v mkfs.xfs)" mkfs.xfs
   add_program "$RAMET_BIN/ramet-agent"
-  add_modules
+  add_modules virtio_pci virtio_blk virtio_net ext4 xfs dm_mod dm_snapshot
   cat >"$guest/etc/lvm/lvm.conf" <<'CONF'
 devices { obtain_device_list_from_udev = 0 }
 activation { udev_sync = 0 udev_rules = 0 monitoring = 0 }
@@ -115,8 +98,7 @@ says() {
 }
 has_said() { grep -aq "^$1" "$farm/run/machine.log" || has_ended "$machine"; }
 
-guest=$farm/guest
-tree=$(kernel_tree); version=$(basename "$tree"/lib/modules/*)
+guest=$farm/guest; tree=$(kernel_tree)
 lab up "$farm"; eval "$(lab sh "$farm")"
 make_guest
 take_source one; take_source two

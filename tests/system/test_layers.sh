@@ -9,10 +9,10 @@ disk() { # NAME: a disk with one ext4 in a partition of 64 MiB, and 2 MiB behind
   printf 'label: gpt\nstart=2048, size=131072\n' | sfdisk -q --no-reread --no-tell-kernel "$farm/$1"
   mkfs.ext4 -q -F -E offset=1048576 "$farm/$1" 64m
 }
-disk plain; disk lvm; disk mirror
-"$source_dir/tests/tools/make_layer" lvm "$farm/lvm" 1048576 67108864
+disk plain; disk luks; disk mirror
+"$source_dir/tests/tools/make_layer" luks2 "$farm/luks" 1048576 67108864
 "$source_dir/tests/tools/make_layer" md-1.0 "$farm/mirror"
-for name in plain lvm mirror; do lab source "$farm" "$name" "$farm/$name"; done
+for name in plain luks mirror; do lab source "$farm" "$name" "$farm/$name"; done
 refused() { # SOURCE WORDS
   local job
   job=$(ramet image create "$1" --name "$1-1")
@@ -22,7 +22,7 @@ refused() { # SOURCE WORDS
   ramet image create "$1" --dry-run >"$farm/out" 2>&1 && fail "the dry run of $1 is not refused"
   grep -Eq "$2" "$farm/out" || { cat "$farm/out" >&2; fail "the dry run of $1 does not say: $2"; }
 }
-refused lvm 'partition 1: .*holds LVM2_member, which is not supported'
+refused luks 'partition 1: .*holds crypto_LUKS, which is not supported'
 refused mirror 'mirror holds linux_raid_member, which is not supported'
 ramet image create plain --name plain-1 --wait --timeout 1m
 [ "$(ramet image list --json | jq -r '[.items[].name] | join(" ")')" = plain-1 ] || fail "an image was made of a disk that was refused"

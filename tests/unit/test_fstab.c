@@ -43,7 +43,7 @@ static char *
 s_mount(const char *text, const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
 {
     rmt_auto(rmt_fstab) fstab = s_read(text);
-    return rmt_fstab_mount(fstab, volume, rmt_layout_partition_of(layout, volume));
+    return rmt_fstab_mount(fstab, layout, volume);
 }
 
 static void
@@ -81,6 +81,46 @@ test_fstab_names_the_mount_point_of_a_volume(void **state)
         strcpy(layout->partitions[0].guid, rows[i].guid);
         rmt_auto_str mount = s_mount(text, layout, volume);
         assert_string_equal(mount ? mount : "-", rows[i].mount);
+    }
+}
+
+// The names that installers write for a logical volume: RHEL's of device-mapper, Debian's
+// too, those of SUSE below the group, and the link with the uuids that Ubuntu Server has.
+static void
+test_fstab_names_logical_volumes(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *spec, *mount;
+    } rows[] = {
+        {"/dev/mapper/vg--a-lv--root_1", "/"},
+        {"/dev/vg-a/lv-root_1", "/"},
+        {"/dev/disk/by-id/dm-name-vg--a-lv--root_1", "/"},
+        {"/dev/disk/by-id/"
+         "dm-uuid-LVM-V0000000000000000000000000000000r0000000000000000000000000000000",
+         "/"},
+        {"ID=dm-name-vg--a-lv--root_1", "/"},
+        {"UUID=aa-bb", "/"},
+        {"/dev/mapper/vg-a-lv-root_1", "-"},
+        {"/dev/mapper/vg--a-lv--root", "-"},
+        {"/dev/vg-a/lv--root_1", "-"},
+        {"/dev/sda1", "-"},
+        {"/dev/mapper/other-root", "-"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_layout) layout = s_layout();
+        strcpy(rmt_layout_add_group(layout, "vg-a")->uuid,
+               "V00000-0000-0000-0000-0000-0000-000000");
+        rmt_layout_logical_t *logical = rmt_layout_add_logical(layout, 0);
+        strcpy(logical->name, "lv-root_1");
+        strcpy(logical->uuid, "r00000-0000-0000-0000-0000-0000-000000");
+        rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+        volume->logical = rmt_text("vg-a/lv-root_1");
+        rmt_record_set(volume->format, "uuid", "aa-bb");
+        rmt_auto_str text = rmt_text("%s / ext4 defaults 0 1\n", rows[i].spec);
+        rmt_auto_str mount = s_mount(text, layout, volume);
+        if (strcmp(mount ? mount : "-", rows[i].mount) != 0)
+            fail_msg("%s: %s", rows[i].spec, mount ? mount : "-");
     }
 }
 
@@ -360,6 +400,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_fstab_names_the_mount_point_of_a_volume),
+        cmocka_unit_test(test_fstab_names_logical_volumes),
         cmocka_unit_test(test_fstab_tells_subvolumes_apart_and_names_them_by_path),
         cmocka_unit_test(test_fstab_has_blanks_in_names_as_octal_digits),
         cmocka_unit_test(test_lines_that_nobody_reads_alike_are_refused),

@@ -22,6 +22,17 @@
     "\nclass=partition disk=system number=" number " start=" start " size=" size         \
     " type=" type " boot=no"
 
+#define GROUP                                                                            \
+    "\nclass=group name=vg-0 uuid=V00000-0000-0000-0000-0000-0000-000000 "               \
+    "extent-size=4194304"
+#define PHYSICAL                                                                         \
+    "\nclass=physical disk=system group=vg-0 partition=1 "                               \
+    "uuid=P00000-0000-0000-0000-0000-0000-000000 data-start=1048576 extents=24"
+#define LOGICAL(name, letter)                                                            \
+    "\nclass=logical disk=system group=vg-0 name=" name " uuid=" letter                  \
+    "00000-0000-0000-0000-0000-0000-000000 partition=1 extents=12"
+#define LVM GPT PART("1", "2048", "204800") GROUP PHYSICAL
+
 static rmt_layout_t *
 s_read(const char *text, rmt_error_t *error)
 {
@@ -59,7 +70,11 @@ test_a_layout_is_written_as_it_was_read(void **state)
         "\nclass=partition disk=system number=2 start=10100 size=80000 type=05 boot=no"
         "\nclass=partition disk=system number=5 start=10163 size=20000 type=82 boot=no"
         "\nclass=volume fs=swap uuid=u disk=system partition=5\n",
-        "class=disk role=system logical-sector=512 table=none required-bytes=1048576\n"};
+        "class=disk role=system logical-sector=512 table=none required-bytes=1048576\n",
+        GPT PART("1", "2048", "204800") " attrs=0000000000000000" GROUP PHYSICAL
+            LOGICAL("root", "r") " min-extents=3 grow=yes" LOGICAL(
+                "a-b", "h") "\nclass=volume fs=swap uuid=u disk=system partition=0 "
+                            "logical=vg-0/a-b\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = s_read(texts[i], &error);
@@ -146,6 +161,40 @@ static const struct {
     {"class=disk role=system table=gpt bytes=18446744073709551616",
      "bytes '18446744073709551616'"},
     {GPT "\n" GPT, "two disks"},
+    {LVM GROUP, "group 'vg-0' is there twice"},
+    {LVM PHYSICAL, "twice"},
+    {LVM LOGICAL("a", "r") LOGICAL("a", "h"), "'a' is there twice"},
+    {LVM LOGICAL("a", "r") LOGICAL("b", "r"), "'b' is there twice"},
+    {LVM LOGICAL("a/b", "r"), "name 'a/b'"},
+    {LVM LOGICAL("-a", "r"), "name '-a'"},
+    {LVM LOGICAL("..", "r"), "name '..'"},
+    {LVM "\nclass=group name=b extent-size=0 uuid=b00000-0000-0000-0000-0000-0000-000000",
+     "extent-size '0'"},
+    {LVM LOGICAL("a", "rr"), "uuid 'rr00000"},
+    {LVM LOGICAL("a", "r") " min-extents=13", "min-extents"},
+    {LVM LOGICAL("a", "r") " size=13", "size '13'"},
+    {LVM LOGICAL("a", "r") LOGICAL("b", "h") LOGICAL("c", "c"), "do not fit"},
+    {LVM LOGICAL("a", "r") " grow=yes" LOGICAL("b", "h") " grow=yes", "two that grow"},
+    {GPT PART("1", "2048", "204800") GROUP, "no physical volume"},
+    {GPT PART("1", "2048", "204800") PHYSICAL, "group 'vg-0'"},
+    {GPT PART("1", "2048", "204800") GROUP
+     "\nclass=physical disk=system group=vg-0 partition=1 data-start=9216 extents=24 "
+     "uuid=P00000-0000-0000-0000-0000-0000-000000" LOGICAL("a", "r"),
+     "no space for the description"},
+    {GPT PART("2", "2048", "204800") GROUP PHYSICAL, "partition that is not there"},
+    {GPT PART("1", "2048", "104800") GROUP PHYSICAL, "does not fit"},
+    {GPT PART("1", "2048", "204800") PART("2", "206848", "2048") GROUP PHYSICAL
+     "\nclass=logical disk=system group=vg-0 name=a partition=2 extents=1 "
+     "uuid=r00000-0000-0000-0000-0000-0000-000000",
+     "no physical volume of its group"},
+    {LVM "\nclass=volume disk=system partition=1 fs=ext4", "in a physical volume"},
+    {LVM "\nclass=volume disk=system fs=ext4 logical=vg-0/a", "logical volume"},
+    {LVM LOGICAL("a", "r") "\nclass=volume disk=system partition=1 fs=ext4 "
+                           "logical=vg-0/a",
+     "partition beside it"},
+    {LVM LOGICAL("a", "r") "\nclass=volume disk=system fs=ext4 logical=vg-0/a"
+                           "\nclass=volume disk=system fs=ext4 logical=vg-0/a",
+     "twice"},
     {GPT PART("0", "2048", "1"), "number '0'"},
     {GPT PART("1025", "2048", "1"), "number '1025'"},
     {GPT PART("01", "2048", "1"), "number '01'"},
@@ -211,7 +260,7 @@ static const struct {
      "extended"},
 };
 
-// [3.8], [3.10], [3.11]: each row breaks one rule. [3.14], [3.15] likewise.
+// [3.8], [3.10], [3.11], [3.24]: each row breaks one rule. [3.14], [3.15] likewise.
 static void
 test_what_is_wrong_is_refused_with_field_and_value(void **state)
 {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "disk/rmt_lvm_report.h"
+#include "facts/rmt_layout.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
 
@@ -78,8 +79,7 @@ static void
 test_the_node_of_a_volume_has_dashes_twice(void **state)
 {
     (void) state;
-    const rmt_lvm_t volume = {.group = "vg-1", .name = "ramet-snapshot.a"};
-    char *path = rmt_lvm_device(&volume);
+    char *path = rmt_layout_lvm_node("vg-1", "ramet-snapshot.a");
     assert_string_equal(path, "/dev/mapper/vg--1-ramet--snapshot.a");
     free(path);
 }

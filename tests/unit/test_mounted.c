@@ -31,6 +31,16 @@ s_setup(void **state)
     root_tree_put("devices/dm-3/dm/uuid", "part1-mpath-36001405abc\n");
     root_tree_put("devices/dm-4/dm/uuid", "CRYPT-VERITY-abc\n");
     root_tree_put("devices/dm-5/dm/uuid", "DRIVER-abc\n");
+    // A volume of LVM on a partition, one on that one, and one on an encrypted volume.
+    root_tree_put("devices/dm-6/dm/uuid", "LVM-abc\n");
+    root_tree_link("devices/dm-6/slaves/vda1", "../../vda/vda1");
+    root_tree_put("devices/dm-7/dm/uuid", "LVM-abc-real\n");
+    root_tree_link("devices/dm-7/slaves/dm-6", "../../dm-6");
+    root_tree_put("devices/dm-8/dm/uuid", "LVM-abc\n");
+    root_tree_link("devices/dm-8/slaves/dm-1", "../../dm-1");
+    s_link("253:6", "devices/dm-6");
+    s_link("253:7", "devices/dm-7");
+    s_link("253:8", "devices/dm-8");
     root_tree_put("devices/bcache0/bcache/state", "clean\n");
     root_tree_put("devices/drbd0/size", "1");
     s_link("253:2", "devices/dm-2");
@@ -56,13 +66,23 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
     static const struct {
         const char *number, *type, *disk, *layer;
     } rows[] = {
-        {"254:1", "ext4", "/dev/vda", NULL},  {"104:1", "xfs", "/dev/c/d0", NULL},
-        {"254:0", "ext4", "", NULL},          {"0:55", "tmpfs", "", NULL},
-        {"253:0", "ext4", NULL, "LVM"},       {"253:1", "ext4", NULL, "encrypted"},
-        {"259:7", "ext4", NULL, "RAID"},      {"0:60", "zfs", NULL, "ZFS"},
-        {"253:2", "ext4", NULL, "multipath"}, {"253:3", "ext4", NULL, "multipath"},
-        {"253:4", "ext4", NULL, "encrypted"}, {"253:5", "ext4", NULL, "device-mapper"},
-        {"252:0", "xfs", NULL, "bcache"},     {"147:0", "ext4", NULL, "DRBD"},
+        {"254:1", "ext4", "/dev/vda", NULL},
+        {"104:1", "xfs", "/dev/c/d0", NULL},
+        {"254:0", "ext4", "", NULL},
+        {"0:55", "tmpfs", "", NULL},
+        {"253:6", "ext4", "/dev/vda", NULL},
+        {"253:7", "xfs", "/dev/vda", NULL},
+        {"253:8", "ext4", NULL, "encrypted"},
+        {"253:0", "ext4", NULL, "LVM"},
+        {"253:1", "ext4", NULL, "encrypted"},
+        {"259:7", "ext4", NULL, "RAID"},
+        {"0:60", "zfs", NULL, "ZFS"},
+        {"253:2", "ext4", NULL, "multipath"},
+        {"253:3", "ext4", NULL, "multipath"},
+        {"253:4", "ext4", NULL, "encrypted"},
+        {"253:5", "ext4", NULL, "device-mapper"},
+        {"252:0", "xfs", NULL, "bcache"},
+        {"147:0", "ext4", NULL, "DRBD"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str table = rmt_text("20 1 8:9 / / rw - ext4 /dev/nothing rw\n"

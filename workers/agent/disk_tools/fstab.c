@@ -14,6 +14,7 @@
 
 #define FILE_SIZE_MAX ((size_t) 1024 * 1024)
 #define ROOT_NAME "/dev/root"
+#define MAPPER "/dev/mapper/"
 
 struct rmt_fstab {
     rmt_mount_table_t *table;
@@ -143,10 +144,51 @@ s_name(const rmt_mount_line_t *line)
     return (name_t){line->tag, rmt_text("%s", line->value)};
 }
 
-static bool
-s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_volume_t *volume,
-          const rmt_layout_partition_t *partition)
+// The letters of a uuid without its dashes. Returns the end.
+static char *
+s_put_uuid(char *out, const char *uuid)
 {
+    for (; *uuid; uuid++)
+        if (*uuid != '-')
+            *out++ = *uuid;
+    *out = '\0';
+    return out;
+}
+
+// /dev/GROUP/NAME, /dev/mapper/GROUP-NAME with each dash of a name twice, and the links
+// that udev makes of the latter and of the uuids.
+static bool
+s_is_logical(const char *path, const rmt_layout_t *layout,
+             const rmt_layout_volume_t *volume)
+{
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
+    if (!logical)
+        return false;
+    const rmt_layout_group_t *group = &layout->groups[logical->group];
+    char uuids[2 * RMT_LAYOUT_LVM_SIZE];
+    s_put_uuid(s_put_uuid(uuids, group->uuid), logical->uuid);
+    rmt_auto_str node = rmt_layout_lvm_node(group->name, logical->name);
+    const char *name = node + strlen(MAPPER);
+    const struct {
+        const char *folder, *name;
+    } rows[] = {{"/dev/", volume->logical},
+                {MAPPER, name},
+                {"/dev/disk/by-id/dm-name-", name},
+                {"/dev/disk/by-id/dm-uuid-LVM-", uuids}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const size_t size = strlen(rows[i].folder);
+        if (strncmp(path, rows[i].folder, size) == 0 &&
+            strcmp(path + size, rows[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layout,
+          const rmt_layout_volume_t *volume)
+{
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     const struct {
         const char *tag, *value;
         int (*compare)(const char *one, const char *two);
@@ -158,17 +200,19 @@ s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_volume_t
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strcmp(rows[i].tag, name->tag) == 0)
             return *rows[i].value && rows[i].compare(rows[i].value, name->value) == 0;
-    return !*name->tag &&
-           s_is_device(self, name->value, partition ? partition->number : 0);
+    if (*name->tag)
+        return false;
+    return volume->logical
+               ? s_is_logical(name->value, layout, volume)
+               : s_is_device(self, name->value, partition ? partition->number : 0);
 }
 
 bool
 rmt_fstab_is_volume(const rmt_fstab_t *self, const rmt_mount_line_t *line,
-                    const rmt_layout_volume_t *volume,
-                    const rmt_layout_partition_t *partition)
+                    const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
 {
     name_t name = s_name(line);
-    const bool is_same = s_is_name(self, &name, volume, partition);
+    const bool is_same = s_is_name(self, &name, layout, volume);
     free(name.value);
     return is_same;
 }
@@ -205,13 +249,12 @@ s_is_subvolume(const rmt_mount_line_t *line, const rmt_layout_volume_t *volume)
 }
 
 char *
-rmt_fstab_mount(const rmt_fstab_t *self, const rmt_layout_volume_t *volume,
-                const rmt_layout_partition_t *partition)
+rmt_fstab_mount(const rmt_fstab_t *self, const rmt_layout_t *layout,
+                const rmt_layout_volume_t *volume)
 {
     for (size_t i = 0; i < rmt_mount_table_count(self->table); i++) {
         const rmt_mount_line_t *line = rmt_mount_table_at(self->table, i);
-        if (line->folder[0] == '/' &&
-            rmt_fstab_is_volume(self, line, volume, partition) &&
+        if (line->folder[0] == '/' && rmt_fstab_is_volume(self, line, layout, volume) &&
             s_is_subvolume(line, volume))
             return rmt_text("%s", line->folder);
     }
@@ -240,8 +283,7 @@ s_find_path(const rmt_fstab_t *self, const rmt_mount_line_t *line,
     for (size_t i = 0; i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         if (volume->subvolume && s_is_number(id, size, volume->subvolume_id) &&
-            rmt_fstab_is_volume(self, line, volume,
-                                rmt_layout_partition_of(layout, volume)))
+            rmt_fstab_is_volume(self, line, layout, volume))
             return volume->subvolume;
     }
     return NULL;

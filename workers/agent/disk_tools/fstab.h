@@ -36,18 +36,17 @@ int rmt_fstab_load(int root, const rmt_fstab_place_t *place, rmt_fstab_t **self_
 void rmt_fstab_destroy(rmt_fstab_t **self_p);
 
 // The mount point of a volume; among subvolumes by subvol= or subvolid=, else that of the
-// default one. partition may be NULL. Caller owns the result (free), or NULL for none;
+// default one. Caller owns the result (free), or NULL for none;
 // "none" and "swap" are no mount points.
-char *rmt_fstab_mount(const rmt_fstab_t *self, const rmt_layout_volume_t *volume,
-                      const rmt_layout_partition_t *partition);
+char *rmt_fstab_mount(const rmt_fstab_t *self, const rmt_layout_t *layout,
+                      const rmt_layout_volume_t *volume);
 
 // The UUID of the root file system. Caller owns the result (free), or NULL.
 char *rmt_fstab_root_uuid(const rmt_fstab_t *self);
 
 // Does a line name the device of this volume?
 bool rmt_fstab_is_volume(const rmt_fstab_t *self, const rmt_mount_line_t *line,
-                         const rmt_layout_volume_t *volume,
-                         const rmt_layout_partition_t *partition);
+                         const rmt_layout_t *layout, const rmt_layout_volume_t *volume);
 
 const rmt_mount_table_t *rmt_fstab_table(const rmt_fstab_t *self);
 // Was the disk's name neither asked nor told, and is only the usual one?

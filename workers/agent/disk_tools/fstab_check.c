@@ -33,8 +33,7 @@ s_find(const rmt_fstab_t *self, const rmt_mount_line_t *line, const rmt_layout_t
 {
     for (size_t i = 0; i < layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
-        if (rmt_fstab_is_volume(self, line, volume,
-                                rmt_layout_partition_of(layout, volume)))
+        if (rmt_fstab_is_volume(self, line, layout, volume))
             return volume;
     }
     return NULL;

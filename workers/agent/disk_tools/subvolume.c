@@ -19,8 +19,7 @@ rmt_subvolume_is_at(const rmt_layout_t *layout, const rmt_layout_volume_t *volum
 {
     for (size_t i = 0; volume->subvolume && i < layout->volume_count; i++) {
         const rmt_layout_volume_t *other = &layout->volumes[i];
-        if (!other->subvolume || other->disk != volume->disk ||
-            other->partition != volume->partition)
+        if (!other->subvolume || !rmt_layout_is_beside(other, volume))
             continue;
         const char *below = rmt_subvolume_below(other->subvolume, volume->subvolume);
         if (below && strcmp(below, path) == 0)

@@ -6,6 +6,8 @@
 #include "base/rmt_clock.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
+#include "disk/rmt_group.h"
+#include "disk/rmt_pv.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -13,6 +15,7 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
@@ -200,6 +203,47 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
     return 0;
 }
 
+// ---- Groups of LVM
+
+static const rmt_layout_partition_t *
+s_written(const rmt_work_disk_t *disk, uint64_t number)
+{
+    return rmt_layout_find_partition(disk->layout, 0, number);
+}
+
+static int
+s_write_physical(const rmt_work_t *self, rmt_work_disk_t *disk, size_t index,
+                 const uint64_t *bytes, rmt_error_t *error)
+{
+    const rmt_layout_physical_t *physical = &self->layout->physicals[index];
+    const rmt_layout_partition_t *around = s_written(disk, physical->partition);
+    rmt_auto_str text = rmt_group_print(self->layout, physical->group, bytes);
+    rmt_pv_t pv = {
+        .bytes = bytes[index], .data_start = physical->data_start, .text = text};
+    snprintf(pv.uuid, sizeof pv.uuid, "%s", physical->uuid);
+    if (rmt_pv_write(rmt_blockdev_fd(disk->device), around->start * disk->ordered->sector,
+                     &pv, error) == -1)
+        return rmt_wrap(error, "physical volume in partition %" PRIu64,
+                        physical->partition);
+    return 0;
+}
+
+// A group lies on one disk (rmt_layout_check).
+static int
+s_write_groups(const rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    uint64_t bytes[RMT_LAYOUT_PHYSICALS_MAX] = {0};
+    for (size_t i = 0; i < layout->physical_count; i++)
+        if (&layout->disks[layout->physicals[i].disk] == disk->ordered)
+            bytes[i] = s_written(disk, layout->physicals[i].partition)->size *
+                       disk->ordered->sector;
+    for (size_t i = 0; i < layout->physical_count; i++)
+        if (bytes[i] && s_write_physical(self, disk, i, bytes, error) == -1)
+            return -1;
+    return 0;
+}
+
 // ---- Tables and file systems
 
 static int
@@ -212,16 +256,41 @@ s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
         return rmt_fail_errno(error, "write the table of role %s", disk->ordered->role);
     disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), self->layout,
                                   (size_t) (disk->ordered - self->layout->disks), error);
-    return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->ordered->role);
+    return disk->layout ? s_write_groups(self, disk, error)
+                        : rmt_wrap(error, "role %s", disk->ordered->role);
+}
+
+// A logical volume is told to the kernel as a partition that the table lacks: it lies in
+// one piece, and the physical volume around it is not told.
+static char *
+s_device_of_logical(const rmt_work_t *self, rmt_work_disk_t *disk,
+                    const rmt_layout_logical_t *logical, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    const rmt_layout_partition_t *around = s_written(disk, logical->partition);
+    uint64_t first = 0;
+    assert(around); // The layout was read with it
+    const uint64_t extents =
+        rmt_layout_place(layout, logical, around->size * disk->ordered->sector, &first);
+    const rmt_layout_run_t run = rmt_layout_run(layout, logical, first, extents);
+    const uint32_t number =
+        rmt_layout_free_number(layout, (size_t) (logical - layout->logicals));
+    rmt_auto_str device =
+        rmt_blockdev_partition(disk->device, number, run.start, run.size, error);
+    // Where it begins something of an older layout may lie.
+    return device && rmt_fs_wipe(device, error) == 0 ? rmt_take(&device) : NULL;
 }
 
 static char *
-s_device_of(rmt_work_disk_t *disk, const rmt_layout_volume_t *volume, rmt_error_t *error)
+s_device_of(const rmt_work_t *self, rmt_work_disk_t *disk,
+            const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(self->layout, volume);
+    if (logical)
+        return s_device_of_logical(self, disk, logical, error);
     if (volume->partition == 0)
         return rmt_text("%s", rmt_blockdev_path(disk->device));
-    const rmt_layout_partition_t *written =
-        rmt_layout_find_partition(disk->layout, 0, volume->partition);
+    const rmt_layout_partition_t *written = s_written(disk, volume->partition);
     if (written)
         return rmt_blockdev_partition(disk->device, (uint32_t) written->number,
                                       written->start, written->size, error);
@@ -236,8 +305,7 @@ s_find_sibling(const rmt_work_t *self, const rmt_layout_volume_t *volume)
 {
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_layout_volume_t *own = self->volumes[i].ordered;
-        if (own->subvolume && volume->subvolume && own->disk == volume->disk &&
-            own->partition == volume->partition)
+        if (own->subvolume && volume->subvolume && rmt_layout_is_beside(own, volume))
             return &self->volumes[i];
     }
     return NULL;
@@ -275,8 +343,8 @@ s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *e
                         self->layout->disks[volume->disk].role);
     self->at = disk;
     const rmt_work_volume_t *sibling = s_find_sibling(self, volume);
-    rmt_auto_str device =
-        sibling ? rmt_text("%s", sibling->device) : s_device_of(disk, volume, error);
+    rmt_auto_str device = sibling ? rmt_text("%s", sibling->device)
+                                  : s_device_of(self, disk, volume, error);
     if (!device || (!sibling && s_make_fs(volume, device, error) == -1))
         return rmt_wrap(error, "volume '%s'", volume->mount ? volume->mount : "");
     self->total += volume->bytes_tree;

@@ -21,15 +21,18 @@ rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
         const rmt_layout_volume_t *own = self->volumes[i].ordered;
         if (rmt_record_is(record, "disk", self->layout->disks[own->disk].role) &&
             own->partition == rmt_record_u64(record, "partition", 0) &&
+            strcmp(own->logical ? own->logical : "",
+                   rmt_record_text(record, "logical", "")) == 0 &&
             strcmp(own->subvolume ? own->subvolume : "",
                    rmt_record_text(record, "subvolume", "")) == 0)
             return &self->volumes[i];
     }
-    rmt_fail(error, RMT_E_USAGE,
-             "the order has no volume on disk '%s', partition '%s', subvolume '%s'",
-             rmt_record_text(record, "disk", ""),
-             rmt_record_text(record, "partition", ""),
-             rmt_record_text(record, "subvolume", ""));
+    rmt_fail(
+        error, RMT_E_USAGE,
+        "the order has no volume on disk '%s', partition '%s', logical volume '%s', "
+        "subvolume '%s'",
+        rmt_record_text(record, "disk", ""), rmt_record_text(record, "partition", ""),
+        rmt_record_text(record, "logical", ""), rmt_record_text(record, "subvolume", ""));
     return NULL;
 }
 

@@ -1,4 +1,5 @@
 #include "agent/source/min_size.h"
+#include "base/rmt_auto.h"
 #include "disk/rmt_fs.h"
 
 static const rmt_layout_volume_t *
@@ -30,27 +31,76 @@ s_forget_end(rmt_layout_t *layout)
         layout->partitions[i].at_end = false;
 }
 
+// Bytes that the trees of a device need; 0 for what is not mounted.
+static uint64_t
+s_least(const rmt_layout_t *layout, uint64_t partition, const char *logical)
+{
+    const rmt_layout_volume_t place = {.partition = partition,
+                                       .logical = (char *) logical};
+    const rmt_layout_volume_t *first = NULL;
+    uint64_t bytes = 0, files = 0;
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        if (!rmt_fs_is_mounted(volume->fs) || !rmt_layout_is_beside(volume, &place))
+            continue;
+        first = first ? first : volume;
+        bytes += volume->bytes_tree + volume->bytes_reserved;
+        files += volume->files;
+    }
+    return first ? rmt_fs_min_bytes(first->format, bytes, files) : 0;
+}
+
+// Of the volumes on a physical volume the root grows, else the largest that is mounted.
+static rmt_layout_logical_t *
+s_find_growing(rmt_layout_t *layout, const rmt_layout_physical_t *physical)
+{
+    rmt_layout_logical_t *best = NULL;
+    const rmt_layout_volume_t *root = rmt_layout_root(layout);
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        rmt_layout_logical_t *logical =
+            volume->logical ? rmt_layout_find_logical(layout, volume->logical) : NULL;
+        if (!logical || logical->partition != physical->partition ||
+            !rmt_fs_is_mounted(volume->fs))
+            continue;
+        if (volume == root)
+            return logical;
+        if (!best || logical->extents > best->extents)
+            best = logical;
+    }
+    return best;
+}
+
+static uint64_t
+s_least_of_physical(rmt_layout_t *layout, const rmt_layout_physical_t *physical)
+{
+    rmt_layout_logical_t *logical = s_find_growing(layout, physical);
+    if (logical) {
+        const uint64_t size = layout->groups[logical->group].extent_size;
+        rmt_auto_str path = rmt_layout_logical_path(layout, logical);
+        const uint64_t least = (s_least(layout, 0, path) + size - 1) / size;
+        logical->grow = true;
+        if (least < logical->extents)
+            logical->min_extents = least;
+    }
+    return rmt_layout_physical_min_bytes(layout, physical);
+}
+
 void
 rmt_min_size_set(rmt_layout_t *layout)
 {
     rmt_layout_disk_t *disk = &layout->disks[0];
     s_find_end(layout);
     rmt_layout_partition_t *growing = rmt_layout_growing(layout, 0);
-    const rmt_layout_volume_t *first = NULL;
-    uint64_t bytes = 0, files = 0;
-    for (size_t i = 0; growing && i < layout->volume_count; i++) {
-        const rmt_layout_volume_t *volume = &layout->volumes[i];
-        if (!rmt_fs_is_mounted(volume->fs) || volume->partition != growing->number)
-            continue;
-        first = first ? first : volume;
-        bytes += volume->bytes_tree + volume->bytes_reserved;
-        files += volume->files;
-    }
-    if (!first) {
+    const rmt_layout_physical_t *physical =
+        growing ? rmt_layout_find_physical(layout, 0, growing->number) : NULL;
+    const uint64_t least = physical  ? s_least_of_physical(layout, physical)
+                           : growing ? s_least(layout, growing->number, NULL)
+                                     : 0;
+    if (!least) {
         s_forget_end(layout);
         return;
     }
-    const uint64_t least = rmt_fs_min_bytes(first->format, bytes, files);
     if (least / disk->sector < growing->size)
         growing->min_size = (least + disk->sector - 1) / disk->sector;
     disk->grow = true;

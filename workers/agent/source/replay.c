@@ -164,8 +164,10 @@ s_mend_all(const work_t *work, rmt_unclean_t unclean, rmt_error_t *error)
 
 // How a person names the device in a command. Caller owns the result.
 static char *
-s_device(const rmt_replay_t *self, uint64_t number)
+s_device(const rmt_replay_t *self, uint64_t number, const char *logical)
 {
+    if (logical)
+        return rmt_text("/dev/%s", logical);
     struct stat status;
     const size_t size = strlen(self->disk);
     const bool is_file = stat(self->disk, &status) == 0 && S_ISREG(status.st_mode);
@@ -179,8 +181,7 @@ s_device(const rmt_replay_t *self, uint64_t number)
 
 // Where its own machine would replay the log, that is the best of all.
 static int
-s_fail(const rmt_replay_t *self, const char *fs, uint64_t number, const char *why,
-       rmt_error_t *error)
+s_fail(const char *fs, const char *device, const char *why, rmt_error_t *error)
 {
     const rmt_error_t cause = *error;
     if (cause.code == RMT_E_NO_SPACE)
@@ -188,7 +189,6 @@ s_fail(const rmt_replay_t *self, const char *fs, uint64_t number, const char *wh
                         "not cleanly unmounted: %s: %s; give it more in the settings of "
                         "the source's agent: replay-mib, or another folder as state",
                         why, cause.text);
-    rmt_auto_str device = s_device(self, number);
     return rmt_fail(error, cause.code,
                     "not cleanly unmounted: %s: %s; start that machine and shut it down, "
                     "or mend it: %s %s",
@@ -210,10 +210,13 @@ s_make_layer(const rmt_replay_t *self, const char *device, const char *folder,
 }
 
 static void
-s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, uint64_t number, const char *why)
+s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, uint64_t number, const char *logical,
+       const char *why)
 {
     rmt_record_t *told = rmt_records_add(self->told);
-    if (number)
+    if (logical)
+        rmt_record_setf(told, "path", "logical volume %s", logical);
+    else if (number)
         rmt_record_setf(told, "path", "partition %" PRIu64, number);
     else
         rmt_record_set(told, "path", "the disk");
@@ -227,8 +230,8 @@ s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, uint64_t number, const char 
 }
 
 int
-rmt_replay_settle(rmt_replay_t *self, uint64_t number, char **device_p,
-                  rmt_record_t **format_p, rmt_error_t *error)
+rmt_replay_settle(rmt_replay_t *self, uint64_t number, const char *logical,
+                  char **device_p, rmt_record_t **format_p, rmt_error_t *error)
 {
     rmt_unclean_t unclean;
     const char *why;
@@ -237,14 +240,15 @@ rmt_replay_settle(rmt_replay_t *self, uint64_t number, char **device_p,
         return -1;
     if (unclean == RMT_UNCLEAN_NOT)
         return 0;
-    rmt_auto_str name = rmt_text("replay-%" PRIu64, number);
+    rmt_auto_str name = rmt_text("replay-%zu", self->count);
     rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
     if (!folder)
         return -1;
     rmt_auto(rmt_overlay) layer = s_make_layer(self, *device_p, folder, error);
     const work_t work = {.fs = fs, .overlay = layer, .folder = folder};
+    rmt_auto_str device = s_device(self, number, logical);
     if (!layer || s_mend_all(&work, unclean, error) == -1)
-        return s_fail(self, fs, number, why, error);
+        return s_fail(fs, device, why, error);
     rmt_auto(rmt_record) format = rmt_fs_probe(rmt_overlay_device(layer), error);
     if (!format)
         return rmt_rename(error, rmt_overlay_device(layer), "it");
@@ -252,6 +256,6 @@ rmt_replay_settle(rmt_replay_t *self, uint64_t number, char **device_p,
     *format_p = rmt_take(&format);
     free(*device_p);
     *device_p = rmt_text("%s", rmt_overlay_device(layer));
-    s_keep(self, &layer, number, why);
+    s_keep(self, &layer, number, logical, why);
     return 0;
 }

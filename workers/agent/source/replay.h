@@ -19,14 +19,15 @@ rmt_replay_t *rmt_replay_new(const rmt_config_t *config, const rmt_scratch_t *sc
 // What is mounted from its layers must be unmounted before.
 void rmt_replay_destroy(rmt_replay_t **self_p);
 
-// *format_p is what rmt_fs_probe found on the device *device_p, a partition of the disk
-// or, with number 0, all of it. When that was not cleanly unmounted, both are exchanged
-// for those of a layer on which it was. One that is in use is left as it is. 0, or -1
-// with a text that begins "not cleanly unmounted: ": REFUSED (its log is not one that
-// this kernel replays, or fsck leaves it to a person), NO_SPACE (over replay-mib);
-// UNSUPPORTED (also a log on another device), IO.
-int rmt_replay_settle(rmt_replay_t *self, uint64_t number, char **device_p,
-                      rmt_record_t **format_p, rmt_error_t *error);
+// *format_p is what rmt_fs_probe found on the device *device_p, a logical volume
+// (group/name) or, for NULL, a partition of the disk or, with number 0, all of it. When
+// that was not cleanly unmounted, both are exchanged for those of a layer on which it
+// was. One that is in use is left as it is. 0, or -1 with a text that begins "not cleanly
+// unmounted: ": REFUSED (its log is not one that this kernel replays, or fsck leaves it
+// to a person), NO_SPACE (over replay-mib); UNSUPPORTED (also a log on another device),
+// IO.
+int rmt_replay_settle(rmt_replay_t *self, uint64_t number, const char *logical,
+                      char **device_p, rmt_record_t **format_p, rmt_error_t *error);
 
 // What was done: {path, reason, bytes (of the layer)}, borrowed.
 const rmt_records_t *rmt_replay_told(const rmt_replay_t *self);

@@ -3,6 +3,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
 #include "disk/rmt_lvm.h"
+#include "facts/rmt_layout.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -153,7 +154,7 @@ s_make_volume(rmt_snapshot_t *self, int tree_fd, const char *source, rmt_error_t
     if (rmt_lvm_snapshot(&volume, tag, &self->volume, error) == -1)
         return -1;
     self->is_volume = true;
-    rmt_auto_str device = rmt_lvm_device(&self->volume);
+    rmt_auto_str device = rmt_layout_lvm_node(self->volume.group, self->volume.name);
     self->fd = s_mount(kind, device, error);
     if (self->fd == -1)
         return -1;

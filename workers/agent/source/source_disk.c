@@ -1,4 +1,5 @@
 #include "agent/source/source_disk.h"
+#include "agent/source/source_reading.h"
 #include "agent/source/default_layout.h"
 #include "agent/source/mount_points.h"
 #include "agent/disk_tools/fstab.h"
@@ -22,7 +23,6 @@
 #include "agent/disk_tools/vfat.h"
 
 #include <assert.h>
-#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -31,28 +31,9 @@
 
 #define FACTS_SIZE_MAX ((size_t) 1024 * 1024) // Of a file that describes a disk
 
-typedef struct {
-    size_t volume; // Index in the layout
-    int fd;
-    char *folder; // To unmount, or NULL
-} tree_t;
-
-struct rmt_source_disk {
-    const rmt_config_t *config;
-    rmt_layout_t *layout;
-    rmt_records_t *dropped;
-    rmt_fstab_t *fstab; // NULL for none
-    bool is_default;
-    rmt_scratch_t *scratch;
-    rmt_replay_t *replay; // Trees may be mounted from it
-    rmt_blockdev_t *disk;
-    int running; // The disk of a running system, or -1
-    tree_t trees[RMT_SOURCE_TREES_MAX];
-    size_t count;
-};
-
-static int
-s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t *error)
+int
+rmt_source_add_tree(rmt_source_disk_t *self, size_t volume, const char *path,
+                    rmt_error_t *error)
 {
     if (self->count == RMT_SOURCE_TREES_MAX)
         return rmt_fail(error, RMT_E_TOO_BIG,
@@ -62,14 +43,13 @@ s_add_tree(rmt_source_disk_t *self, size_t volume, const char *path, rmt_error_t
     const int fd = rmt_walk_open_bare(path);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", path);
-    self->trees[self->count++] = (tree_t){.volume = volume, .fd = fd};
+    self->trees[self->count++] = (rmt_source_tree_t){.volume = volume, .fd = fd};
     return 0;
 }
 
-// disk: of this machine, when the tree is its own; else NULL.
-static int
-s_read_fstab_at(const char *root, const char *disk, rmt_fstab_t **fstab_out,
-                rmt_error_t *error)
+int
+rmt_source_fstab(const char *root, const char *disk, rmt_fstab_t **fstab_out,
+                 rmt_error_t *error)
 {
     const rmt_fstab_place_t place = {.disk = strcmp(root, "/") == 0 ? disk : NULL};
     rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -92,20 +72,23 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
     if (!rmt_record_has(volume->format, "content") ||
         (partition && rmt_layout_is_bios_boot(partition)))
         return;
-    rmt_auto_str path = rmt_text("partition %" PRIu64, volume->partition);
+    rmt_auto_str path = volume->logical
+                            ? rmt_text("logical volume %s", volume->logical)
+                            : rmt_text("partition %" PRIu64, volume->partition);
     rmt_source_disk_drop(self, path, "unknown data: targets get the space alone");
 }
 
-static int
-s_probe(rmt_source_disk_t *self, char **device_p, uint64_t number, size_t *volume_out,
-        rmt_error_t *error)
+int
+rmt_source_probe(rmt_source_disk_t *self, char **device_p, uint64_t number,
+                 const char *logical, size_t *volume_out, rmt_error_t *error)
 {
     rmt_auto(rmt_record) format = rmt_fs_probe(*device_p, error);
     if (!format ||
-        rmt_replay_settle(self->replay, number, device_p, &format, error) == -1)
+        rmt_replay_settle(self->replay, number, logical, device_p, &format, error) == -1)
         return -1;
     rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, 0);
     volume->partition = number;
+    volume->logical = logical ? rmt_text("%s", logical) : NULL;
     if (rmt_layout_set_format(volume, &format, error) == -1)
         return -1;
     s_note_unknown(self, volume);
@@ -136,7 +119,7 @@ s_add_subvolume(rmt_source_disk_t *self, size_t index, const rmt_record_t *found
     volume->is_default = rmt_record_flag(found, "default");
     volume->is_read_only = rmt_record_flag(found, "read-only");
     rmt_auto_str tree = rmt_text("%s/%s", folder, path);
-    return s_add_tree(self, index, tree, error);
+    return rmt_source_add_tree(self, index, tree, error);
 }
 
 // Each subvolume of a mounted btrfs is a volume; one without any is a volume itself.
@@ -148,7 +131,7 @@ s_add_subvolumes(rmt_source_disk_t *self, size_t volume, const char *folder,
     if (!found)
         return -1;
     if (rmt_records_count(found) == 1)
-        return s_add_tree(self, volume, folder, error);
+        return rmt_source_add_tree(self, volume, folder, error);
     for (size_t i = 0; i < rmt_records_count(found); i++) {
         const rmt_record_t *one = rmt_records_at(found, i);
         if (s_is_dropped(one)) {
@@ -166,8 +149,9 @@ s_add_subvolumes(rmt_source_disk_t *self, size_t volume, const char *folder,
     return 0;
 }
 
-static int
-s_mount(rmt_source_disk_t *self, size_t volume, const char *device, rmt_error_t *error)
+int
+rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
+                 rmt_error_t *error)
 {
     const rmt_fs_kind_t fs = self->layout->volumes[volume].fs;
     const bool is_vfat = fs == RMT_FS_VFAT;
@@ -180,7 +164,7 @@ s_mount(rmt_source_disk_t *self, size_t volume, const char *device, rmt_error_t 
     if (is_vfat)
         return rmt_vfat_copy_out(device, folder, error) == -1
                    ? -1
-                   : s_add_tree(self, volume, folder, error);
+                   : rmt_source_add_tree(self, volume, folder, error);
     // The subvolumes of one that is being written can have snapshots, for which a mount
     // that is read-only would be in the way.
     const bool is_btrfs = fs == RMT_FS_BTRFS;
@@ -188,45 +172,106 @@ s_mount(rmt_source_disk_t *self, size_t volume, const char *device, rmt_error_t 
     if (rmt_fs_mount(fs, NULL, device, folder, read_only, error) == -1)
         return -1;
     const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
-                            : s_add_tree(self, volume, folder, error);
+                            : rmt_source_add_tree(self, volume, folder, error);
     // Without a tree, only the end of the namespace unmounts it.
     if (rc == 0)
         self->trees[self->count - 1].folder = rmt_take(&folder);
     return rc;
 }
 
+int
+rmt_source_take_physical(rmt_groups_t *groups, uint64_t number, const char *device,
+                         bool *is_taken_out, rmt_error_t *error)
+{
+    if (rmt_fs_is_physical(device, is_taken_out, error) == -1)
+        return -1;
+    if (!*is_taken_out)
+        return 0;
+    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    return rmt_groups_add(groups, number, fd, error);
+}
+
+static int
+s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
+                 rmt_groups_t *groups, rmt_error_t *error)
+{
+    size_t volume = 0;
+    bool is_physical = false;
+    const uint32_t number = (uint32_t) partition->number;
+    rmt_auto_str device = rmt_blockdev_partition(self->disk, number, partition->start,
+                                                 partition->size, error);
+    if (!device)
+        return -1;
+    if (rmt_source_take_physical(groups, number, device, &is_physical, error) == -1) {
+        rmt_rename(error, device, "it");
+        return -1;
+    }
+    // The kernel knows no partitions inside of others, as which its volumes are read.
+    if (is_physical)
+        return rmt_blockdev_remove(self->disk, number, error);
+    if (rmt_source_probe(self, &device, number, NULL, &volume, error) == 0 &&
+        rmt_source_mount(self, volume, device, error) == 0)
+        return 0;
+    // A node that is gone with the task is no name for a person.
+    rmt_rename(error, device, "it");
+    return -1;
+}
+
+// A logical volume that lies in one piece is read as a partition that the table lacks.
+static int
+s_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
+    size_t volume = 0;
+    rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
+    if (logical->pieces != 1)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "logical volume %s lies in %" PRIu64
+                        " pieces, which is not supported on a disk that is read from "
+                        "outside; image the machine while it runs",
+                        path, logical->pieces);
+    const rmt_layout_run_t run =
+        rmt_layout_run(self->layout, logical, logical->first, logical->extents);
+    rmt_auto_str device =
+        rmt_blockdev_partition(self->disk, rmt_layout_free_number(self->layout, index),
+                               run.start, run.size, error);
+    if (!device || rmt_source_probe(self, &device, 0, path, &volume, error) == -1 ||
+        rmt_source_mount(self, volume, device, error) == -1)
+        return rmt_wrap(error, "logical volume %s", path);
+    return 0;
+}
+
 static int
 s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
 {
     size_t volume = 0;
+    rmt_auto(rmt_groups) groups = rmt_groups_new();
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
-        if (rmt_layout_is_extended(partition))
-            continue;
-        rmt_auto_str device =
-            rmt_blockdev_partition(self->disk, (uint32_t) partition->number,
-                                   partition->start, partition->size, error);
-        if (device && s_probe(self, &device, partition->number, &volume, error) == 0 &&
-            s_mount(self, volume, device, error) == 0)
-            continue;
-        // A node that is gone with the task is no name for a person.
-        if (device)
-            rmt_rename(error, device, "it");
-        return rmt_wrap(error, "partition %" PRIu64, partition->number);
+        if (!rmt_layout_is_extended(partition) &&
+            s_read_partition(self, partition, groups, error) == -1)
+            return rmt_wrap(error, "partition %" PRIu64, partition->number);
     }
+    if (rmt_groups_finish(groups, self->layout, error) == -1 ||
+        rmt_layout_check(self->layout, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->layout->logical_count; i++)
+        if (s_read_logical(self, i, error) == -1)
+            return -1;
     if (self->layout->partition_count)
         return 0;
     rmt_auto_str device = rmt_text("%s", rmt_blockdev_path(self->disk));
-    return s_probe(self, &device, 0, &volume, error) == -1
+    return rmt_source_probe(self, &device, 0, NULL, &volume, error) == -1
                ? -1
-               : s_mount(self, volume, device, error);
+               : rmt_source_mount(self, volume, device, error);
 }
 
-static char *
-s_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab, size_t volume)
+char *
+rmt_source_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab, size_t volume)
 {
-    const rmt_layout_volume_t *own = &self->layout->volumes[volume];
-    return rmt_fstab_mount(fstab, own, rmt_layout_partition_of(self->layout, own));
+    return rmt_fstab_mount(fstab, self->layout, &self->layout->volumes[volume]);
 }
 
 // The root is the volume whose own table mounts it there: a snapshot of a root has a
@@ -243,7 +288,7 @@ s_find_root(rmt_source_disk_t *self, rmt_fstab_t **fstab_out, int *tree_out,
         if (rmt_fstab_load(self->trees[i].fd, &place, &fstab, error) == -1)
             return number ? rmt_wrap(error, "partition %" PRIu64, number) : -1;
         rmt_auto_str folder =
-            fstab ? s_mount_point(self, fstab, self->trees[i].volume) : NULL;
+            fstab ? rmt_source_mount_point(self, fstab, self->trees[i].volume) : NULL;
         const bool is_root = folder && strcmp(folder, "/") == 0;
         if (fstab && (is_root || !*fstab_out)) {
             rmt_fstab_destroy(fstab_out);
@@ -261,14 +306,13 @@ s_find_root(rmt_source_disk_t *self, rmt_fstab_t **fstab_out, int *tree_out,
     return 0;
 }
 
-// Mount points of those trees that have none yet.
-static void
-s_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab)
+void
+rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab)
 {
     for (size_t i = 0; fstab && i < self->count; i++) {
         rmt_layout_volume_t *volume = &self->layout->volumes[self->trees[i].volume];
         if (!volume->mount)
-            volume->mount = s_mount_point(self, fstab, self->trees[i].volume);
+            volume->mount = rmt_source_mount_point(self, fstab, self->trees[i].volume);
     }
 }
 
@@ -280,13 +324,12 @@ s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
         return -1;
     if (root != -1)
         self->layout->volumes[self->trees[root].volume].mount = rmt_text("/");
-    s_set_mounts(self, self->fstab);
+    rmt_source_set_mounts(self, self->fstab);
     return self->fstab ? rmt_fstab_check(self->fstab, self->layout, error) : 0;
 }
 
-// Its table, and what is needed to read its volumes.
-static int
-s_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
+int
+rmt_source_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
@@ -305,7 +348,7 @@ s_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 static int
 s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
-    if (s_begin(self, path, error) == -1)
+    if (rmt_source_begin(self, path, error) == -1)
         return -1;
     rmt_auto_str nodes = rmt_scratch_folder(self->scratch, "nodes", error);
     if (!nodes)
@@ -319,65 +362,6 @@ s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
         return rmt_wrap(error, "disk %s", path);
     }
     return s_find_mounts(self, error);
-}
-
-// ---- A running system: the table of its disk, its volumes through its own mounts
-
-// A volume is read where the system has mounted it, by its fstab or by something else; of
-// btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
-// of our own.
-static int
-s_add_running(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
-              const char *path, const char *root, const rmt_fstab_t *fstab,
-              rmt_error_t *error)
-{
-    const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
-    rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, partition->number);
-    size_t index = 0;
-    if (s_probe(self, &device, partition->number, &index, error) == -1)
-        return -1;
-    rmt_layout_volume_t *volume = &self->layout->volumes[index];
-    if (volume->fs == RMT_FS_BTRFS)
-        return s_mount(self, index, device, error);
-    rmt_auto_str point = fstab ? rmt_fstab_mount(fstab, volume, partition) : NULL;
-    rmt_auto_str wanted =
-        point ? rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, point) : NULL;
-    rmt_auto_str tree = NULL;
-    if (rmt_mounted_folder(device, wanted, &tree, error) == -1)
-        return -1;
-    if (!tree)
-        return s_mount(self, index, device, error);
-    const char *shown = point ? point : rmt_mounted_point(tree, root);
-    if (shown)
-        volume->mount = rmt_text("%s", shown);
-    return s_add_tree(self, index, tree, error);
-}
-
-static int
-s_open_running(rmt_source_disk_t *self, const char *path, const char *root,
-               rmt_error_t *error)
-{
-    if (s_begin(self, path, error) == -1)
-        return -1;
-    self->running = open(path, O_RDONLY | O_CLOEXEC);
-    if (self->running == -1)
-        return rmt_fail_errno(error, "open %s", path);
-    if (s_read_fstab_at(root, path, &self->fstab, error) == -1)
-        return -1;
-    const rmt_fstab_t *fstab = self->fstab;
-    for (size_t i = 0; i < self->layout->partition_count; i++) {
-        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
-        if (!rmt_layout_is_extended(partition) &&
-            s_add_running(self, partition, path, root, fstab, error) == -1)
-            return rmt_wrap(error, "partition %" PRIu64, partition->number);
-    }
-    s_set_mounts(self, fstab);
-    if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)
-        return -1;
-    if (rmt_source_disk_root(self) == -1)
-        return rmt_fail(error, RMT_E_CONFIG,
-                        "%s has no volume that is / in the fstab of %s", path, root);
-    return 0;
 }
 
 // ---- A tree that stands for a disk
@@ -415,24 +399,24 @@ s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
         if (!mount)
             continue;
         rmt_auto_str tree = rmt_text("%s%s", strcmp(root, "/") == 0 ? "" : root, mount);
-        if (s_add_tree(self, i, tree, error) == -1)
+        if (rmt_source_add_tree(self, i, tree, error) == -1)
             return -1;
     }
     if (self->count == 0)
         return rmt_fail(error, RMT_E_CONFIG, "layout %s mounts no volume", path);
-    return s_read_fstab_at(root, NULL, &self->fstab, error);
+    return rmt_source_fstab(root, NULL, &self->fstab, error);
 }
 
 static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    if (s_read_fstab_at(root, NULL, &self->fstab, error) == -1)
+    if (rmt_source_fstab(root, NULL, &self->fstab, error) == -1)
         return -1;
     rmt_auto_str uuid = self->fstab ? rmt_fstab_root_uuid(self->fstab) : NULL;
     self->is_default = true;
     self->layout = rmt_default_layout_new(name, uuid);
-    return s_add_tree(self, 0, root, error);
+    return rmt_source_add_tree(self, 0, root, error);
 }
 
 // The whole tree of this computer is a running system when it lies on a partition; in a
@@ -444,7 +428,7 @@ s_open_own(rmt_source_disk_t *self, const char *root, const char *name,
     rmt_auto_str disk = NULL;
     if (strcmp(root, "/") == 0 && rmt_mounted_disk(root, &disk, error) == -1)
         return rmt_wrap(error, "source");
-    return disk && *disk ? s_open_running(self, disk, root, error)
+    return disk && *disk ? rmt_source_open_running(self, disk, root, error)
                          : s_open_tree(self, root, name, error);
 }
 
@@ -461,7 +445,7 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     self->dropped = rmt_records_new();
     int rc;
     if (*root && *disk)
-        rc = s_open_running(self, disk, root, error);
+        rc = rmt_source_open_running(self, disk, root, error);
     else if (*root && *facts)
         rc = s_open_described(self, facts, root, error);
     else if (*root)

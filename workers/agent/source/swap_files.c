@@ -45,7 +45,7 @@ s_enter_subvolumes(rmt_source_disk_t *disk, place_t *place)
     const place_t from = *place;
     for (size_t i = 0; top->subvolume && i < rmt_source_disk_count(disk); i++) {
         const rmt_layout_volume_t *other = rmt_source_disk_volume(disk, i);
-        if (other == top || other->partition != top->partition || !other->subvolume)
+        if (other == top || !rmt_layout_is_beside(other, top) || !other->subvolume)
             continue;
         rmt_auto_str inside = rmt_text("%s%s", top->subvolume, from.path);
         const char *rest =

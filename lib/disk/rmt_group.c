@@ -1,0 +1,422 @@
+#include "disk/rmt_group.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_lvm_text.h"
+#include "disk/rmt_pv.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECTOR ((uint64_t) 512) // In which LVM counts, whatever the disk has
+
+typedef struct {
+    uint64_t partition;
+    rmt_pv_t pv;
+} member_t;
+
+struct rmt_groups {
+    member_t *members;
+    size_t count;
+};
+
+// One group on its way into the layout.
+typedef struct {
+    const rmt_groups_t *groups;
+    const rmt_lvm_node_t *node;
+    rmt_layout_t *layout;
+    size_t group; // Index
+    rmt_error_t *error;
+} reading_t;
+
+rmt_groups_t *
+rmt_groups_new(void)
+{
+    rmt_groups_t *self = calloc(1, sizeof *self);
+    if (!self)
+        abort();
+    return self;
+}
+
+void
+rmt_groups_destroy(rmt_groups_t **self_p)
+{
+    assert(self_p);
+    rmt_groups_t *self = *self_p;
+    if (!self)
+        return;
+    for (size_t i = 0; i < self->count; i++)
+        rmt_pv_clear(&self->members[i].pv);
+    free(self->members);
+    free(self);
+    *self_p = NULL;
+}
+
+int
+rmt_groups_add(rmt_groups_t *self, uint64_t partition, int fd, rmt_error_t *error)
+{
+    assert(self);
+    rmt_pv_t pv;
+    if (rmt_pv_read(fd, &pv, error) == -1)
+        return -1;
+    rmt_grow_one(&self->members, self->count);
+    self->members[self->count++] = (member_t){.partition = partition, .pv = pv};
+    return 0;
+}
+
+// ---- What is refused
+
+static int
+s_refuse(const reading_t *self, const char *name, const char *what, const char *remedy)
+{
+    return rmt_fail(self->error, RMT_E_UNSUPPORTED,
+                    "volume group %.100s: %.120s %s, which is not supported; %s",
+                    self->node->name, name, what, remedy);
+}
+
+// A part of the description that would be lost on a copy, or that says what this version
+// does not know.
+static int
+s_check_fields(const reading_t *self, const rmt_lvm_node_t *node, const char *what,
+               const char *const *known)
+{
+    for (size_t i = 0; i < node->node_count; i++) {
+        const rmt_lvm_node_t *field = &node->nodes[i];
+        bool is_known = strcmp(field->name, "flags") == 0 && field->value_count == 0;
+        for (size_t j = 0; known[j] && !is_known; j++)
+            is_known = strcmp(known[j], field->name) == 0;
+        if (is_known || strncmp(field->name, "segment", 7) == 0)
+            continue;
+        rmt_auto_str has = rmt_text("has %.60s '%.60s'", field->name,
+                                    field->value_count ? field->values[0] : "");
+        return s_refuse(self, what, has,
+                        "take that away with vgchange, lvchange or pvchange");
+    }
+    return 0;
+}
+
+// A word of a status that no plain group or volume has.
+static int
+s_check_status(const reading_t *self, const rmt_lvm_node_t *node, const char *what)
+{
+    static const char *const plain[] = {"RESIZEABLE", "READ",        "WRITE",
+                                        "VISIBLE",    "ALLOCATABLE", NULL};
+    const rmt_lvm_node_t *status = rmt_lvm_node_find(node, "status");
+    for (size_t i = 0; status && i < status->value_count; i++) {
+        size_t j = 0;
+        while (plain[j] && strcmp(plain[j], status->values[i]) != 0)
+            j++;
+        if (plain[j])
+            continue;
+        rmt_auto_str is = rmt_text("is %.60s", status->values[i]);
+        return s_refuse(self, what, is, "see vgs, pvs and lvs for what it is part of");
+    }
+    return 0;
+}
+
+static int
+s_refuse_kind(const reading_t *self, const char *what, const char *kind)
+{
+    static const struct {
+        const char *kind, *words, *remedy;
+    } rows[] = {
+        {"thin-pool", "is a thin pool",
+         "move its files to a linear volume (lvcreate -L SIZE -n NAME GROUP)"},
+        {"thin", "is a thin volume",
+         "move its files to a linear volume (lvcreate -L SIZE -n NAME GROUP)"},
+        {"snapshot", "is a snapshot", "remove it with lvremove"},
+        {"mirror", "is mirrored", "make it linear with lvconvert -m 0"},
+        {"raid1", "is mirrored (raid1)", "make it linear with lvconvert -m 0"},
+        {"raid", "is a RAID", "move its files to a linear volume"},
+        {"cache", "is a cache", "take the cache away with lvconvert --uncache"},
+        {"writecache", "is a cache", "take the cache away with lvconvert --uncache"},
+        {"vdo", "is a VDO volume", "move its files to a linear volume"},
+        {"striped", "is striped", "move its files to a linear volume"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (strncmp(kind, rows[i].kind, strlen(rows[i].kind)) == 0)
+            return s_refuse(self, what, rows[i].words, rows[i].remedy);
+    rmt_auto_str is = rmt_text("is of kind '%.40s'", kind);
+    return s_refuse(self, what, is, "move its files to a linear volume");
+}
+
+// ---- Physical volumes
+
+static const member_t *
+s_find_member(const rmt_groups_t *self, const char *uuid)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (strcmp(self->members[i].pv.uuid, uuid) == 0)
+            return &self->members[i];
+    return NULL;
+}
+
+static int
+s_copy(const reading_t *self, char out[RMT_LAYOUT_LVM_SIZE], const char *text)
+{
+    if (strlen(text) >= RMT_LAYOUT_LVM_SIZE)
+        return rmt_fail(self->error, RMT_E_CORRUPT,
+                        "the description of a volume group has a name that is too long");
+    strcpy(out, text);
+    return 0;
+}
+
+static int
+s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
+{
+    static const char *const known[] = {
+        "id",       "device",   "device_id", "device_id_type", "status", "dev_size",
+        "pe_start", "pe_count", NULL};
+    const char *uuid = rmt_lvm_node_text(node, "id");
+    const member_t *member = s_find_member(self->groups, uuid);
+    rmt_auto_str what = rmt_text("physical volume %.60s", uuid);
+    if (!member)
+        return s_refuse(self, what, "is missing on this disk, or lies on another one",
+                        "move all to this disk with pvmove and take it out with "
+                        "vgreduce");
+    if (s_check_fields(self, node, what, known) == -1 ||
+        s_check_status(self, node, what) == -1)
+        return -1;
+    rmt_layout_physical_t *physical = rmt_layout_add_physical(self->layout, 0);
+    physical->group = self->group;
+    physical->partition = member->partition;
+    physical->data_start = rmt_lvm_node_number(node, "pe_start", 0) * SECTOR;
+    physical->extents = rmt_lvm_node_number(node, "pe_count", 0);
+    return s_copy(self, physical->uuid, uuid);
+}
+
+// The partition of the physical volume that a segment names, such as "pv0". 0: none.
+static uint64_t
+s_partition_of(const reading_t *self, const char *name)
+{
+    const rmt_lvm_node_t *all = rmt_lvm_node_find(self->node, "physical_volumes");
+    const rmt_lvm_node_t *node = rmt_lvm_node_find(all, name);
+    const member_t *member = s_find_member(self->groups, rmt_lvm_node_text(node, "id"));
+    return member ? member->partition : 0;
+}
+
+// ---- Logical volumes
+
+// A segment goes on where the last one ends, or begins a further piece.
+static int
+s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *what,
+               rmt_layout_logical_t *logical)
+{
+    const char *kind = rmt_lvm_node_text(node, "type");
+    const rmt_lvm_node_t *stripes = rmt_lvm_node_find(node, "stripes");
+    const uint64_t extents = rmt_lvm_node_number(node, "extent_count", 0);
+    if (strcmp(kind, "striped") != 0 || rmt_lvm_node_number(node, "stripe_count", 0) != 1)
+        return s_refuse_kind(self, what, kind);
+    if (!stripes || stripes->value_count != 2 || extents == 0 || extents > UINT32_MAX)
+        return rmt_fail(self->error, RMT_E_CORRUPT,
+                        "volume group %.100s: %s has a segment without its place",
+                        self->node->name, what);
+    const uint64_t partition = s_partition_of(self, stripes->values[0]);
+    const uint64_t first = strtoull(stripes->values[1], NULL, 10);
+    if (logical->pieces && partition != logical->partition)
+        return s_refuse(self, what, "lies on several physical volumes",
+                        "move it to one of them with pvmove");
+    if (logical->pieces == 0)
+        logical->first = first;
+    if (logical->pieces == 0 || first != logical->first + logical->extents)
+        logical->pieces++;
+    logical->partition = partition;
+    logical->extents += extents;
+    return 0;
+}
+
+static int
+s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
+{
+    static const char *const known[] = {
+        "id", "status", "creation_time", "creation_host", "segment_count", NULL};
+    rmt_auto_str what = rmt_text("logical volume %.127s", node->name);
+    const rmt_lvm_node_t *first = rmt_lvm_node_find(node, "segment1");
+    rmt_layout_logical_t found = {.group = self->group};
+    // The kind says more than what belongs to it alone.
+    for (size_t i = 0; first && i < node->node_count; i++)
+        if (strncmp(node->nodes[i].name, "segment", 7) == 0 && node->nodes[i].nodes &&
+            s_read_segment(self, &node->nodes[i], what, &found) == -1)
+            return -1;
+    if (found.pieces == 0)
+        return s_refuse_kind(self, what, "without segments");
+    if (s_check_fields(self, node, what, known) == -1 ||
+        s_check_status(self, node, what) == -1)
+        return -1;
+    if (s_copy(self, found.name, node->name) == -1 ||
+        s_copy(self, found.uuid, rmt_lvm_node_text(node, "id")) == -1)
+        return -1;
+    *rmt_layout_add_logical(self->layout, 0) = found;
+    return 0;
+}
+
+// ---- A group
+
+static int
+s_read_members(const reading_t *self)
+{
+    const rmt_lvm_node_t *physicals = rmt_lvm_node_find(self->node, "physical_volumes");
+    const rmt_lvm_node_t *logicals = rmt_lvm_node_find(self->node, "logical_volumes");
+    for (size_t i = 0; physicals && i < physicals->node_count; i++)
+        if (s_read_physical(self, &physicals->nodes[i]) == -1)
+            return -1;
+    for (size_t i = 0; logicals && i < logicals->node_count; i++)
+        if (s_read_logical(self, &logicals->nodes[i]) == -1)
+            return -1;
+    return 0;
+}
+
+static int
+s_read_group(reading_t *self)
+{
+    static const char *const known[] = {
+        "id",     "seqno",  "format",          "status",           "extent_size",
+        "max_lv", "max_pv", "metadata_copies", "physical_volumes", "logical_volumes",
+        NULL};
+    const char *uuid = rmt_lvm_node_text(self->node, "id");
+    if (strlen(self->node->name) >= RMT_LAYOUT_LVM_SIZE ||
+        self->layout->group_count == RMT_LAYOUT_GROUPS_MAX)
+        return rmt_fail(self->error, RMT_E_TOO_BIG,
+                        "the disk has too many volume groups, or one with a name that "
+                        "is too long");
+    if (rmt_layout_find_group(self->layout, self->node->name))
+        return s_refuse(self, "its name", "belongs to two groups on this disk",
+                        "give one of them another name with vgrename UUID NAME");
+    if (s_check_fields(self, self->node, "the group", known) == -1 ||
+        s_check_status(self, self->node, "the group") == -1)
+        return -1;
+    self->group = self->layout->group_count;
+    rmt_layout_group_t *group = rmt_layout_add_group(self->layout, self->node->name);
+    group->extent_size = rmt_lvm_node_number(self->node, "extent_size", 0) * SECTOR;
+    return s_copy(self, group->uuid, uuid) == -1 ? -1 : s_read_members(self);
+}
+
+// The section of the group in a text: the one that has an id.
+static const rmt_lvm_node_t *
+s_find_group(const rmt_lvm_node_t *text)
+{
+    for (size_t i = 0; text && i < text->node_count; i++)
+        if (rmt_lvm_node_find(&text->nodes[i], "id"))
+            return &text->nodes[i];
+    return NULL;
+}
+
+// Is there a later text of the same group, or the same one earlier in the list?
+static bool
+s_is_outdated(rmt_lvm_node_t *const *texts, size_t count, size_t index)
+{
+    const rmt_lvm_node_t *own = s_find_group(texts[index]);
+    const uint64_t sequence = rmt_lvm_node_number(own, "seqno", 0);
+    for (size_t i = 0; i < count; i++) {
+        const rmt_lvm_node_t *other = s_find_group(texts[i]);
+        const uint64_t others = rmt_lvm_node_number(other, "seqno", 0);
+        if (i != index && other &&
+            strcmp(rmt_lvm_node_text(own, "id"), rmt_lvm_node_text(other, "id")) == 0 &&
+            (others > sequence || (others == sequence && i < index)))
+            return true;
+    }
+    return false;
+}
+
+// A physical volume of no group holds nothing, or what this version cannot see.
+static int
+s_check_members(const rmt_groups_t *self, const rmt_layout_t *layout, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (!rmt_layout_find_physical(layout, 0, self->members[i].partition))
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "partition %" PRIu64 " is a physical volume of no volume "
+                            "group on this disk, which is not supported; take its label "
+                            "away with pvremove, or add it with vgextend",
+                            self->members[i].partition);
+    return 0;
+}
+
+int
+rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *error)
+{
+    assert(self && layout && layout->disk_count == 1);
+    rmt_auto_ptr memory = calloc(self->count + 1, sizeof(rmt_lvm_node_t *));
+    if (!memory)
+        abort();
+    rmt_lvm_node_t **texts = memory;
+    int rc = 0;
+    for (size_t i = 0; i < self->count && rc == 0; i++) {
+        const char *text = self->members[i].pv.text;
+        texts[i] = text ? rmt_lvm_text_parse(text, error) : NULL;
+        rc = text && !texts[i] ? -1 : 0;
+    }
+    for (size_t i = 0; i < self->count && rc == 0; i++) {
+        reading_t reading = {.groups = self,
+                             .node = s_find_group(texts[i]),
+                             .layout = layout,
+                             .error = error};
+        if (reading.node && !s_is_outdated(texts, self->count, i))
+            rc = s_read_group(&reading);
+    }
+    for (size_t i = 0; i < self->count; i++)
+        rmt_lvm_node_destroy(&texts[i]);
+    return rc == -1 ? -1 : s_check_members(self, layout, error);
+}
+
+// ---- Printing
+
+static void
+s_print_physical(const rmt_layout_t *layout, size_t index, uint64_t bytes, FILE *out)
+{
+    const rmt_layout_physical_t *physical = &layout->physicals[index];
+    fprintf(out,
+            "pv%zu {\nid = \"%s\"\nstatus = [\"ALLOCATABLE\"]\nflags = []\n"
+            "dev_size = %" PRIu64 "\npe_start = %" PRIu64 "\npe_count = %" PRIu64 "\n}\n",
+            index, physical->uuid, bytes / SECTOR, physical->data_start / SECTOR,
+            rmt_layout_extents(layout, physical, bytes));
+}
+
+static void
+s_print_logical(const rmt_layout_t *layout, const rmt_layout_logical_t *logical,
+                const uint64_t *bytes, FILE *out)
+{
+    uint64_t first = 0;
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(layout, logical->disk, logical->partition);
+    const size_t index = (size_t) (physical - layout->physicals);
+    const uint64_t extents = rmt_layout_place(layout, logical, bytes[index], &first);
+    fprintf(out,
+            "%s {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\n"
+            "flags = []\nsegment_count = 1\nsegment1 {\nstart_extent = 0\n"
+            "extent_count = %" PRIu64 "\ntype = \"striped\"\nstripe_count = 1\n"
+            "stripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n}\n",
+            logical->name, logical->uuid, extents, index, first);
+}
+
+char *
+rmt_group_print(const rmt_layout_t *layout, size_t index, const uint64_t *bytes)
+{
+    const rmt_layout_group_t *group = &layout->groups[index];
+    char *text = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&text, &size);
+    if (!out)
+        abort();
+    fprintf(out,
+            "%s {\nid = \"%s\"\nseqno = 1\nformat = \"lvm2\"\n"
+            "status = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nflags = []\n"
+            "extent_size = %" PRIu64
+            "\nmax_lv = 0\nmax_pv = 0\nmetadata_copies = 0\nphysical_volumes {\n",
+            group->name, group->uuid, group->extent_size / SECTOR);
+    for (size_t i = 0; i < layout->physical_count; i++)
+        if (layout->physicals[i].group == index)
+            s_print_physical(layout, i, bytes[i], out);
+    fputs("}\nlogical_volumes {\n", out);
+    for (size_t i = 0; i < layout->logical_count; i++)
+        if (layout->logicals[i].group == index)
+            s_print_logical(layout, &layout->logicals[i], bytes, out);
+    fputs("}\n}\ncontents = \"Text Format Volume Group\"\nversion = 1\n"
+          "description = \"ramet\"\ncreation_host = \"ramet\"\ncreation_time = 1\n",
+          out);
+    fclose(out);
+    return text;
+}

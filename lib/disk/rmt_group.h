@@ -1,0 +1,29 @@
+// rmt_group - volume groups of LVM on one disk: from the heads of its physical volumes
+// into a layout, and from a layout to the text that describes a group.
+//
+// Carried are groups whose logical volumes are linear and lie on one physical volume
+// each; everything else is refused by name. Nothing is activated, and no other disk of
+// the machine is looked at: a group of the same name there is not in the way.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/rmt_error.h"
+#include "facts/rmt_layout.h"
+
+typedef struct rmt_groups rmt_groups_t;
+
+rmt_groups_t *rmt_groups_new(void);
+void rmt_groups_destroy(rmt_groups_t **self_p);
+
+// Take the head of the physical volume in a partition. 0, or -1: NOT_FOUND (it has none),
+// CORRUPT, IO.
+int rmt_groups_add(rmt_groups_t *self, uint64_t partition, int fd, rmt_error_t *error);
+
+// All partitions of the layout's only disk are taken: add what they hold. 0, or -1:
+// UNSUPPORTED (with what it is, and what to do), CORRUPT.
+int rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *error);
+
+// The text of a group, as it is on a target: bytes[i] is the size of the partition of
+// layout->physicals[i]. Caller owns the result (free).
+char *rmt_group_print(const rmt_layout_t *layout, size_t group, const uint64_t *bytes);

@@ -1,0 +1,328 @@
+// Groups of LVM, their physical and logical volumes.
+#include "facts/rmt_layout.h"
+#include "base/rmt_io.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Of the text about a group: what each of its volumes takes at most.
+#define TEXT_EACH ((uint64_t) 512)
+#define TEXT_SPACE ((uint64_t) 8192)
+
+#define EXTENT_SIZE_MAX ((uint64_t) 1 << 34)
+#define LETTERS "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// ---- Names
+
+bool
+rmt_layout_is_lvm_name(const char *text)
+{
+    const size_t size = strspn(text, LETTERS "+_.-");
+    return size > 0 && size < RMT_LAYOUT_LVM_SIZE && !text[size] && text[0] != '-' &&
+           strcmp(text, ".") != 0 && strcmp(text, "..") != 0;
+}
+
+bool
+rmt_layout_is_lvm_uuid(const char *text)
+{
+    static const char form[] = "xxxxxx-xxxx-xxxx-xxxx-xxxx-xxxx-xxxxxx";
+    size_t i = 0;
+    while (form[i] && text[i] &&
+           (form[i] == '-' ? text[i] == '-' : strchr(LETTERS, text[i]) != NULL))
+        i++;
+    return !form[i] && !text[i];
+}
+
+// ---- Finding
+
+rmt_layout_group_t *
+rmt_layout_find_group(const rmt_layout_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->group_count; i++)
+        if (strcmp(self->groups[i].name, name) == 0)
+            return &self->groups[i];
+    return NULL;
+}
+
+rmt_layout_physical_t *
+rmt_layout_find_physical(const rmt_layout_t *self, size_t disk, uint64_t partition)
+{
+    for (size_t i = 0; i < self->physical_count; i++)
+        if (self->physicals[i].disk == disk && self->physicals[i].partition == partition)
+            return &self->physicals[i];
+    return NULL;
+}
+
+rmt_layout_logical_t *
+rmt_layout_find_logical(const rmt_layout_t *self, const char *path)
+{
+    for (size_t i = 0; i < self->logical_count; i++) {
+        rmt_layout_logical_t *logical = &self->logicals[i];
+        const char *group = self->groups[logical->group].name;
+        const size_t size = strlen(group);
+        if (strncmp(path, group, size) == 0 && path[size] == '/' &&
+            strcmp(path + size + 1, logical->name) == 0)
+            return logical;
+    }
+    return NULL;
+}
+
+const rmt_layout_logical_t *
+rmt_layout_logical_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    return volume->logical ? rmt_layout_find_logical(self, volume->logical) : NULL;
+}
+
+char *
+rmt_layout_logical_path(const rmt_layout_t *self, const rmt_layout_logical_t *logical)
+{
+    return rmt_text("%s/%s", self->groups[logical->group].name, logical->name);
+}
+
+// Device-mapper writes a dash of a name twice.
+static void
+s_print_name(FILE *out, const char *name)
+{
+    for (; *name; name++)
+        fprintf(out, *name == '-' ? "--" : "%c", *name);
+}
+
+char *
+rmt_layout_lvm_node(const char *group, const char *name)
+{
+    char *path = NULL;
+    size_t size = 0;
+    FILE *out = open_memstream(&path, &size);
+    if (!out)
+        abort();
+    fputs("/dev/mapper/", out);
+    s_print_name(out, group);
+    fputc('-', out);
+    s_print_name(out, name);
+    fclose(out);
+    return path;
+}
+
+bool
+rmt_layout_is_beside(const rmt_layout_volume_t *one, const rmt_layout_volume_t *two)
+{
+    return one->disk == two->disk && one->partition == two->partition &&
+           strcmp(one->logical ? one->logical : "", two->logical ? two->logical : "") ==
+               0;
+}
+
+// ---- Sizes
+
+static uint64_t
+s_partition_bytes(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+{
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, physical->disk, physical->partition);
+    return partition ? partition->size * self->disks[physical->disk].sector : 0;
+}
+
+static bool
+s_is_on(const rmt_layout_logical_t *logical, const rmt_layout_physical_t *physical)
+{
+    return logical->disk == physical->disk && logical->partition == physical->partition;
+}
+
+uint64_t
+rmt_layout_extents(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+                   uint64_t bytes)
+{
+    if (bytes == s_partition_bytes(self, physical))
+        return physical->extents;
+    return bytes < physical->data_start ? 0
+                                        : (bytes - physical->data_start) /
+                                              self->groups[physical->group].extent_size;
+}
+
+// Extents of the others on the physical volume of one.
+static uint64_t
+s_others(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+         const rmt_layout_logical_t *one)
+{
+    uint64_t extents = 0;
+    for (size_t i = 0; i < self->logical_count; i++)
+        if (&self->logicals[i] != one && s_is_on(&self->logicals[i], physical))
+            extents += self->logicals[i].extents;
+    return extents;
+}
+
+static uint64_t
+s_given(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+        const rmt_layout_logical_t *logical, uint64_t bytes)
+{
+    if (!logical->grow)
+        return logical->extents;
+    const uint64_t extents = rmt_layout_extents(self, physical, bytes);
+    if (extents >= physical->extents)
+        return logical->extents + (extents - physical->extents);
+    const uint64_t others = s_others(self, physical, logical);
+    const uint64_t space = extents > others ? extents - others : 0;
+    return space < logical->extents ? space : logical->extents;
+}
+
+uint64_t
+rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+                 uint64_t bytes, uint64_t *first_out)
+{
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(self, logical->disk, logical->partition);
+    uint64_t first = 0;
+    for (const rmt_layout_logical_t *one = self->logicals; one < logical; one++)
+        if (s_is_on(one, physical))
+            first += s_given(self, physical, one, bytes);
+    *first_out = first;
+    return s_given(self, physical, logical, bytes);
+}
+
+rmt_layout_run_t
+rmt_layout_run(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+               uint64_t first, uint64_t extents)
+{
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(self, logical->disk, logical->partition);
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, logical->disk, logical->partition);
+    const uint64_t sector = self->disks[logical->disk].sector;
+    const uint64_t extent = self->groups[logical->group].extent_size / sector;
+    return (rmt_layout_run_t){partition->start + physical->data_start / sector +
+                                  first * extent,
+                              extents * extent};
+}
+
+uint32_t
+rmt_layout_free_number(const rmt_layout_t *self, size_t logical)
+{
+    uint64_t highest = 0;
+    for (size_t i = 0; i < self->partition_count; i++)
+        if (self->partitions[i].disk == self->logicals[logical].disk &&
+            self->partitions[i].number > highest)
+            highest = self->partitions[i].number;
+    return (uint32_t) (highest + 1 + logical);
+}
+
+uint64_t
+rmt_layout_physical_min_bytes(const rmt_layout_t *self,
+                              const rmt_layout_physical_t *physical)
+{
+    uint64_t extents = 0;
+    for (size_t i = 0; i < self->logical_count; i++) {
+        const rmt_layout_logical_t *logical = &self->logicals[i];
+        if (s_is_on(logical, physical))
+            extents += logical->grow && logical->min_extents ? logical->min_extents
+                                                             : logical->extents;
+    }
+    return physical->data_start + extents * self->groups[physical->group].extent_size;
+}
+
+// ---- Rules
+
+static int
+s_refuse(rmt_error_t *error, const char *what, const char *name, const char *why)
+{
+    return rmt_fail(error, RMT_E_USAGE, "the layout's %s '%.127s' %s", what, name, why);
+}
+
+static int
+s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_group_t *group = &self->groups[index];
+    const rmt_layout_physical_t *first = NULL;
+    if (!rmt_layout_is_lvm_name(group->name) || !rmt_layout_is_lvm_uuid(group->uuid) ||
+        group->extent_size == 0 || group->extent_size > EXTENT_SIZE_MAX)
+        return s_refuse(error, "group", group->name,
+                        "has a name, uuid or size of extents that LVM has not");
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(self->groups[i].name, group->name) == 0 ||
+            strcmp(self->groups[i].uuid, group->uuid) == 0)
+            return s_refuse(error, "group", group->name, "is there twice");
+    for (size_t i = 0; i < self->physical_count; i++) {
+        const rmt_layout_physical_t *physical = &self->physicals[i];
+        if (physical->group != index)
+            continue;
+        if (first && first->disk != physical->disk)
+            return s_refuse(error, "group", group->name, "lies on several disks");
+        first = first ? first : physical;
+    }
+    return first ? 0 : s_refuse(error, "group", group->name, "has no physical volume");
+}
+
+static int
+s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_physical_t *physical = &self->physicals[index];
+    const rmt_layout_disk_t *disk = &self->disks[physical->disk];
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, physical->disk, physical->partition);
+    const uint64_t extent_size = self->groups[physical->group].extent_size;
+    uint64_t growing = 0;
+    if (!rmt_layout_is_lvm_uuid(physical->uuid))
+        return s_refuse(error, "physical volume", physical->uuid, "has no uuid of LVM");
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(self->physicals[i].uuid, physical->uuid) == 0 ||
+            (self->physicals[i].disk == physical->disk &&
+             self->physicals[i].partition == physical->partition))
+            return s_refuse(error, "physical volume", physical->uuid, "is there twice");
+    if (!partition || rmt_layout_is_extended(partition))
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has a partition that is not there, or an extended one");
+    const uint64_t bytes = partition->size * disk->sector;
+    // LVM writes the next text beside the last one.
+    const uint64_t text = TEXT_EACH * (self->physical_count + self->logical_count);
+    if (physical->data_start < TEXT_SPACE + 2 * text)
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has no space for the description of its group");
+    if (physical->data_start % disk->sector || extent_size % disk->sector ||
+        bytes < physical->data_start ||
+        physical->extents > (bytes - physical->data_start) / extent_size)
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "does not fit into its partition");
+    for (size_t i = 0; i < self->logical_count; i++)
+        growing += self->logicals[i].grow && s_is_on(&self->logicals[i], physical);
+    if (growing > 1 || s_others(self, physical, NULL) > physical->extents)
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has logical volumes that do not fit into it, or two that grow");
+    return 0;
+}
+
+static int
+s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_logical_t *logical = &self->logicals[index];
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(self, logical->disk, logical->partition);
+    if (!rmt_layout_is_lvm_name(logical->name) || !rmt_layout_is_lvm_uuid(logical->uuid))
+        return s_refuse(error, "logical volume", logical->name,
+                        "has a name or uuid that LVM has not");
+    for (size_t i = 0; i < index; i++)
+        if (strcmp(self->logicals[i].uuid, logical->uuid) == 0 ||
+            (self->logicals[i].group == logical->group &&
+             strcmp(self->logicals[i].name, logical->name) == 0))
+            return s_refuse(error, "logical volume", logical->name, "is there twice");
+    if (!physical || physical->group != logical->group)
+        return s_refuse(error, "logical volume", logical->name,
+                        "lies on no physical volume of its group");
+    return logical->min_extents > logical->extents
+               ? s_refuse(error, "logical volume", logical->name,
+                          "has min-extents above its extents")
+               : 0;
+}
+
+int
+rmt_layout_check_groups(const rmt_layout_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->group_count; i++)
+        if (s_check_group(self, i, error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->physical_count; i++)
+        if (s_check_physical(self, i, error) == -1)
+            return -1;
+    for (size_t i = 0; i < self->logical_count; i++)
+        if (s_check_logical(self, i, error) == -1)
+            return -1;
+    return 0;
+}

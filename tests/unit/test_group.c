@@ -1,0 +1,398 @@
+// Volume groups of LVM: what is read from the heads of physical volumes, what of it is
+// refused and in which words, and that what is written is read as the same.
+#include "tools/rmt_test.h"
+
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_group.h"
+#include "disk/rmt_lvm_text.h"
+#include "disk/rmt_pv.h"
+#include "facts/rmt_facts.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define MIB ((uint64_t) 1024 * 1024)
+#define PV0 "aaaaaa-0000-0000-0000-0000-0000-aaaaaa"
+#define PV1 "bbbbbb-1111-1111-1111-1111-1111-bbbbbb"
+#define VG "VVVVVV-0000-0000-0000-0000-0000-VVVVVV"
+#define LV(letter) letter "00000-0000-0000-0000-0000-0000-000000"
+
+#define PHYSICAL(name, uuid)                                                             \
+    name " {\nid = \"" uuid "\"\ndevice = \"/dev/sda2\"\t# Hint only\n"                  \
+         "status = [\"ALLOCATABLE\"]\nflags = []\ndev_size = 204800\npe_start = 2048\n"  \
+         "pe_count = 24\n}\n"
+#define SEGMENT(number, at, count, kind, pv, first)                                      \
+    "segment" number " {\nstart_extent = " at "\nextent_count = " count                  \
+    "\ntype = \"" kind "\"\nstripe_count = 1\nstripes = [\n\"" pv "\", " first           \
+    "\n]\n}\n"
+#define LOGICAL(name, letter, more, segments)                                            \
+    name " {\nid = \"" LV(letter) "\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\n"    \
+                                  "flags = []\ncreation_time = 17\ncreation_host = \"a " \
+                                  "\\\"host\\\"\"\n" more "segment_count = 1\n" segments \
+                                  "}\n"
+#define GROUP(name, uuid, sequence, more, physicals, logicals)                           \
+    name " {\nid = \"" uuid "\"\nseqno = " sequence "\nformat = \"lvm2\"\n"              \
+         "status = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nflags = []\n"                  \
+         "extent_size = 8192\nmax_lv = 0\nmax_pv = 0\nmetadata_copies = 0\n" more        \
+         "physical_volumes {\n" physicals "}\nlogical_volumes {\n" logicals "}\n}\n"     \
+         "# Behind it\ncontents = \"Text Format Volume Group\"\nversion = 1\n"
+#define ROOT LOGICAL("root", "r", "", SEGMENT("1", "0", "5", "striped", "pv0", "3"))
+#define PLAIN GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0), ROOT)
+
+#define LAYOUT                                                                           \
+    "class=disk role=system logical-sector=512 table=gpt grow=yes"                       \
+    "\nclass=partition disk=system number=1 start=2048 size=204800 "                     \
+    "type=E6D6D379-F507-44C2-A23C-238F2A3DF928"                                          \
+    "\nclass=partition disk=system number=2 start=206848 size=204800 "                   \
+    "type=E6D6D379-F507-44C2-A23C-238F2A3DF928"
+
+static int
+s_memory(void)
+{
+    const int fd = memfd_create("pv", MFD_CLOEXEC);
+    assert_int_not_equal(fd, -1);
+    assert_int_equal(ftruncate(fd, (off_t) (100 * MIB)), 0);
+    return fd;
+}
+
+static int
+s_put(int fd, const char *uuid, const char *text, rmt_error_t *error)
+{
+    rmt_pv_t pv = {.bytes = 100 * MIB, .data_start = MIB, .text = (char *) text};
+    snprintf(pv.uuid, sizeof pv.uuid, "%s", uuid);
+    return rmt_pv_write(fd, 0, &pv, error);
+}
+
+static rmt_layout_t *
+s_partitions(void)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(LAYOUT, &error);
+    rmt_layout_t *layout = rmt_layout_read(records, &error);
+    RMT_OK(layout);
+    return layout;
+}
+
+// The texts of up to two physical volumes, in partitions 1 and 2, as a layout.
+static int
+s_read(const char *one, const char *two, rmt_layout_t *layout, rmt_error_t *error)
+{
+    const char *const texts[] = {one, two}, *const uuids[] = {PV0, PV1};
+    rmt_auto(rmt_groups) groups = rmt_groups_new();
+    for (size_t i = 0; i < 2; i++) {
+        if (!texts[i])
+            continue;
+        rmt_auto_fd fd = s_memory();
+        assert_int_equal(s_put(fd, uuids[i], texts[i], error), 0);
+        assert_int_equal(rmt_groups_add(groups, i + 1, fd, error), 0);
+    }
+    return rmt_groups_finish(groups, layout, error);
+}
+
+// ---- Texts
+
+static void
+test_a_text_is_a_tree_of_names_and_values(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_lvm_node) top = rmt_lvm_text_parse(PLAIN, &error);
+    RMT_OK(top);
+    const rmt_lvm_node_t *group = rmt_lvm_node_find(top, "vg0");
+    const rmt_lvm_node_t *root =
+        rmt_lvm_node_find(rmt_lvm_node_find(group, "logical_volumes"), "root");
+    assert_string_equal(rmt_lvm_node_text(group, "id"), VG);
+    assert_int_equal(rmt_lvm_node_number(group, "extent_size", 0), 8192);
+    assert_string_equal(rmt_lvm_node_text(root, "creation_host"), "a \"host\"");
+    assert_int_equal(rmt_lvm_node_find(root, "status")->value_count, 3);
+    assert_int_equal(rmt_lvm_node_number(root, "status", 7), 7);
+    assert_string_equal(rmt_lvm_node_text(NULL, "id"), "");
+}
+
+static void
+test_a_text_that_is_none_is_refused(void **state)
+{
+    (void) state;
+    static const char *const texts[] = {
+        "vg {",    "vg }",
+        "vg",      "vg =",
+        "= 1",     "a = [1 2]",
+        "a = [1,", "a = \"b",
+        "a = {}",  "a { a { a { a { a { a { a { a { a { a { } } } } } } } } } }",
+        "{ }",     "a = [,]"};
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_lvm_node) top = rmt_lvm_text_parse(texts[i], &error);
+        if (top || error.code != RMT_E_CORRUPT)
+            fail_msg("'%s' was taken", texts[i]);
+    }
+}
+
+// ---- Heads
+
+static void
+test_a_head_is_read_as_it_was_written(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_fd fd = s_memory();
+    rmt_pv_t pv;
+    RMT_FAILS(rmt_pv_read(fd, &pv, &error), RMT_E_NOT_FOUND);
+    RMT_OK(s_put(fd, PV0, PLAIN, &error));
+    RMT_OK(rmt_pv_read(fd, &pv, &error));
+    assert_string_equal(pv.uuid, PV0);
+    assert_string_equal(pv.text, PLAIN);
+    assert_int_equal(pv.bytes, 100 * MIB);
+    rmt_pv_clear(&pv);
+}
+
+// Label, its fields, the head of the area and the text have sums.
+static void
+test_a_damaged_head_is_refused(void **state)
+{
+    (void) state;
+    static const off_t places[] = {512 + 40, 512 + 72,  1000,
+                                   4096 + 8, 4096 + 48, 4096 + 512 + 100};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_fd fd = s_memory();
+        char byte;
+        rmt_pv_t pv;
+        RMT_OK(s_put(fd, PV0, PLAIN, &error));
+        assert_int_equal(pread(fd, &byte, 1, places[i]), 1);
+        byte ^= 4;
+        assert_int_equal(pwrite(fd, &byte, 1, places[i]), 1);
+        RMT_FAILS(rmt_pv_read(fd, &pv, &error), RMT_E_CORRUPT);
+    }
+}
+
+static void
+test_a_text_has_space_for_its_successor(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_fd fd = s_memory();
+    rmt_auto_str text = calloc(1, MIB);
+    memset(text, 'x', MIB / 2);
+    RMT_FAILS(s_put(fd, PV0, text, &error), RMT_E_TOO_BIG);
+}
+
+// ---- Groups
+
+static void
+test_linear_volumes_are_read(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_partitions();
+    RMT_OK(s_read(GROUP("vg-0", VG, "4", "", PHYSICAL("pv0", PV0),
+                        ROOT LOGICAL("home", "h", "",
+                                     SEGMENT("1", "0", "2", "striped", "pv0", "10")
+                                         SEGMENT("2", "2", "4", "striped", "pv0", "12"))
+                            LOGICAL("var", "v", "",
+                                    SEGMENT("1", "0", "1", "striped", "pv0", "20")
+                                        SEGMENT("2", "1", "1", "striped", "pv0", "0"))),
+                  NULL, layout, &error));
+    RMT_OK(rmt_layout_check(layout, &error));
+    assert_int_equal(layout->groups[0].extent_size, 4 * MIB);
+    assert_int_equal(layout->physicals[0].data_start, MIB);
+    assert_int_equal(layout->physicals[0].extents, 24);
+    assert_int_equal(layout->logicals[0].first, 3);
+    assert_int_equal(layout->logicals[1].extents, 6);
+    assert_int_equal(layout->logicals[1].pieces, 1);
+    assert_int_equal(layout->logicals[2].pieces, 2);
+    assert_ptr_equal(rmt_layout_find_logical(layout, "vg-0/var"), &layout->logicals[2]);
+}
+
+// Of two physical volumes one may have missed the last changes.
+static void
+test_the_last_change_counts(void **state)
+{
+    (void) state;
+    static const char older[] =
+        GROUP("vg0", VG, "8", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), "");
+    static const char newer[] =
+        GROUP("vg0", VG, "10", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ROOT);
+    for (unsigned i = 0; i < 2; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_partitions();
+        RMT_OK(s_read(i ? older : newer, i ? newer : older, layout, &error));
+        assert_int_equal(layout->group_count, 1);
+        assert_int_equal(layout->physical_count, 2);
+        assert_int_equal(layout->logical_count, 1);
+    }
+}
+
+#define KIND(kind)                                                                       \
+    GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0),                                      \
+          LOGICAL("data", "d", "", SEGMENT("1", "0", "5", kind, "pv0", "3")))
+#define WITH(more)                                                                       \
+    GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0),                                      \
+          LOGICAL("data", "d", more, SEGMENT("1", "0", "5", "striped", "pv0", "3")))
+
+// What is not carried is refused by its group, its name, what it is, and what to do.
+static void
+test_m32_other_kinds_are_refused_by_name(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *one, *two, *words[3];
+    } rows[] = {
+        {KIND("thin-pool"), NULL, {"vg0: logical volume data", "thin pool", "lvcreate"}},
+        {KIND("thin"), NULL, {"logical volume data", "a thin volume", "lvcreate"}},
+        {KIND("raid1"), NULL, {"logical volume data", "mirrored", "lvconvert -m 0"}},
+        {KIND("mirror"), NULL, {"logical volume data", "mirrored", "lvconvert -m 0"}},
+        {KIND("raid5_ls"), NULL, {"logical volume data", "a RAID", "linear"}},
+        {KIND("snapshot"), NULL, {"logical volume data", "a snapshot", "lvremove"}},
+        {KIND("cache-pool"), NULL, {"logical volume data", "a cache", "--uncache"}},
+        {KIND("vdo"), NULL, {"logical volume data", "VDO", "linear"}},
+        {KIND("zero"), NULL, {"logical volume data", "kind 'zero'", "linear"}},
+        {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0),
+               LOGICAL("data", "d", "",
+                       "segment1 {\nstart_extent = 0\nextent_count = 4\ntype = "
+                       "\"striped\"\nstripe_count = 2\nstripes = [\n\"pv0\", 0,\n"
+                       "\"pv1\", 0\n]\n}\n")),
+         NULL,
+         {"logical volume data", "striped", "linear"}},
+        {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ROOT),
+         NULL,
+         {"physical volume " PV1, "missing on this disk", "vgreduce"}},
+        {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1),
+               LOGICAL("data", "d", "",
+                       SEGMENT("1", "0", "5", "striped", "pv0", "3")
+                           SEGMENT("2", "5", "5", "striped", "pv1", "8"))),
+         GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ""),
+         {"logical volume data", "several physical volumes", "pvmove"}},
+        {PLAIN,
+         GROUP("vg0",
+               "W"
+               "VVVVV-0000-0000-0000-0000-0000-VVVVVV",
+               "4", "", PHYSICAL("pv1", PV1), ""),
+         {"vg0", "two groups", "vgrename"}},
+        {PLAIN,
+         "contents = \"nothing\"\n",
+         {"partition 2", "no volume group", "pvremove"}},
+        {GROUP("vg0", VG, "4", "system_id = \"db1\"\n", PHYSICAL("pv0", PV0), ROOT),
+         NULL,
+         {"the group", "system_id 'db1'", "vgchange"}},
+        {GROUP("vg0", VG, "4", "tags = [\"x\"]\n", PHYSICAL("pv0", PV0), ROOT),
+         NULL,
+         {"the group", "tags 'x'", "vgchange"}},
+        {WITH("allocation_policy = \"cling\"\n"),
+         NULL,
+         {"logical volume data", "allocation_policy 'cling'", "lvchange"}},
+        {WITH("flags = [\"ACTIVATION_SKIP\"]\n"),
+         NULL,
+         {"logical volume data", "flags 'ACTIVATION_SKIP'", "lvchange"}},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_partitions();
+        RMT_FAILS(s_read(rows[i].one, rows[i].two, layout, &error), RMT_E_UNSUPPORTED);
+        for (size_t j = 0; j < 3; j++)
+            if (!strstr(error.text, rows[i].words[j]))
+                fail_msg("'%s' lacks '%s'", error.text, rows[i].words[j]);
+    }
+}
+
+static void
+test_a_status_that_is_not_plain_is_refused(void **state)
+{
+    (void) state;
+    static const char *const words[] = {"\"EXPORTED\"", "\"PVMOVE\"", "\"LOCKED\""};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_partitions();
+        rmt_auto_str text = rmt_text("%s", PLAIN);
+        rmt_auto_str changed = NULL;
+        char *at = strstr(text, "\"RESIZEABLE\"");
+        changed = rmt_text("%.*s%s%s", (int) (at - text), text, words[i],
+                           at + strlen("\"RESIZEABLE\""));
+        RMT_FAILS(s_read(changed, NULL, layout, &error), RMT_E_UNSUPPORTED);
+    }
+}
+
+// ---- On a target
+
+#define GROUPS                                                                           \
+    "\nclass=group name=vg0 uuid=" VG " extent-size=4194304"                             \
+    "\nclass=physical disk=system group=vg0 partition=2 uuid=" PV0                       \
+    " data-start=1048576 extents=24"                                                     \
+    "\nclass=logical disk=system group=vg0 name=swap uuid=" LV(                          \
+        "s") " partition=2 extents=2"                                                    \
+             "\nclass=logical disk=system group=vg0 name=root uuid=" LV(                 \
+                 "r") " partition=2 extents=10 min-extents=4 grow=yes"                   \
+                      "\nclass=logical disk=system group=vg0 name=home uuid=" LV(        \
+                          "h") " partition=2 extents=8\n"
+
+// [3.25] Each lies behind the one before it; the one that may grow gets what is more, and
+// what is less is first taken from what is free (4 extents here).
+static void
+test_volumes_are_placed_for_the_size_of_the_target(void **state)
+{
+    (void) state;
+    static const struct {
+        uint64_t bytes, root, home_first;
+    } rows[] = {{100 * MIB, 10, 12}, {120 * MIB, 15, 17}, {90 * MIB, 10, 12},
+                {81 * MIB, 10, 12},  {77 * MIB, 9, 11},   {57 * MIB, 4, 6}};
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(LAYOUT GROUPS, &error);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    RMT_OK(layout);
+    assert_int_equal(rmt_layout_physical_min_bytes(layout, &layout->physicals[0]),
+                     57 * MIB);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t first = 99;
+        assert_int_equal(
+            rmt_layout_place(layout, &layout->logicals[1], rows[i].bytes, &first),
+            rows[i].root);
+        assert_int_equal(first, 2);
+        assert_int_equal(
+            rmt_layout_place(layout, &layout->logicals[2], rows[i].bytes, &first), 8);
+        assert_int_equal(first, rows[i].home_first);
+    }
+}
+
+static void
+test_what_is_printed_is_read_as_the_same(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = rmt_facts_parse(LAYOUT GROUPS, &error);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    RMT_OK(layout);
+    const uint64_t bytes[] = {120 * MIB};
+    rmt_auto_str text = rmt_group_print(layout, 0, bytes);
+    rmt_auto(rmt_layout) again = s_partitions();
+    RMT_OK(s_read(text, NULL, again, &error));
+    assert_string_equal(again->groups[0].uuid, VG);
+    assert_int_equal(again->physicals[0].extents, 29);
+    assert_string_equal(again->logicals[1].name, "root");
+    assert_string_equal(again->logicals[1].uuid, LV("r"));
+    assert_int_equal(again->logicals[1].first, 2);
+    assert_int_equal(again->logicals[1].extents, 15);
+    assert_int_equal(again->logicals[2].first, 17);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_text_is_a_tree_of_names_and_values),
+        cmocka_unit_test(test_a_text_that_is_none_is_refused),
+        cmocka_unit_test(test_a_head_is_read_as_it_was_written),
+        cmocka_unit_test(test_a_damaged_head_is_refused),
+        cmocka_unit_test(test_a_text_has_space_for_its_successor),
+        cmocka_unit_test(test_linear_volumes_are_read),
+        cmocka_unit_test(test_the_last_change_counts),
+        cmocka_unit_test(test_m32_other_kinds_are_refused_by_name),
+        cmocka_unit_test(test_a_status_that_is_not_plain_is_refused),
+        cmocka_unit_test(test_volumes_are_placed_for_the_size_of_the_target),
+        cmocka_unit_test(test_what_is_printed_is_read_as_the_same),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,66 @@
+// source_reading - the inside of source_disk, for the files that read a source.
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "agent/disk_tools/fstab.h"
+#include "agent/disk_tools/scratch.h"
+#include "agent/source/replay.h"
+#include "agent/source/source_disk.h"
+#include "disk/rmt_blockdev.h"
+#include "disk/rmt_group.h"
+
+typedef struct {
+    size_t volume; // Index in the layout
+    int fd;
+    char *folder; // To unmount, or NULL
+} rmt_source_tree_t;
+
+struct rmt_source_disk {
+    const rmt_config_t *config;
+    rmt_layout_t *layout;
+    rmt_records_t *dropped;
+    rmt_fstab_t *fstab; // NULL for none
+    bool is_default;
+    rmt_scratch_t *scratch;
+    rmt_replay_t *replay; // Trees may be mounted from it
+    rmt_blockdev_t *disk;
+    int running; // The disk of a running system, or -1
+    rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
+    size_t count;
+};
+
+// ---- source_disk.c
+
+// Open the folder of a volume, given by its index in the layout.
+int rmt_source_add_tree(rmt_source_disk_t *self, size_t volume, const char *path,
+                        rmt_error_t *error);
+// The fstab of a tree, NULL for none; the caller owns it. disk: of this machine, when the
+// tree is its own; else NULL.
+int rmt_source_fstab(const char *root, const char *disk, rmt_fstab_t **fstab_out,
+                     rmt_error_t *error);
+// Where fstab mounts a volume, or NULL. Caller owns the result (free).
+char *rmt_source_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab,
+                             size_t volume);
+// Mount points of those trees that have none yet.
+void rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab);
+
+// Read the table of the disk, and get ready to read volumes.
+int rmt_source_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error);
+// Add the volume that is on a device: a partition's, or that of a logical volume. The
+// device is exchanged for a layer when its log has to be replayed.
+int rmt_source_probe(rmt_source_disk_t *self, char **device_p, uint64_t number,
+                     const char *logical, size_t *volume_out, rmt_error_t *error);
+// Mount a volume read-only, and add its trees; nothing for kinds without a tree.
+int rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
+                     rmt_error_t *error);
+// Take the head of a partition that is a physical volume; the volumes in it are read when
+// all of these are known.
+int rmt_source_take_physical(rmt_groups_t *groups, uint64_t number, const char *device,
+                             bool *is_taken_out, rmt_error_t *error);
+
+// ---- source_running.c
+
+// A running system: the table of its disk, its volumes through its own mounts.
+int rmt_source_open_running(rmt_source_disk_t *self, const char *path, const char *root,
+                            rmt_error_t *error);

@@ -1,0 +1,118 @@
+#include "agent/source/source_reading.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_mounted.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+typedef struct {
+    const char *path, *root; // The disk, and where its system is
+    const rmt_fstab_t *fstab;
+} running_t;
+
+// A volume is read where the system has mounted it, by its fstab or by something else; of
+// btrfs all subvolumes, and what is not mounted (noauto, a mount that failed), by mounts
+// of our own.
+static int
+s_add_running(rmt_source_disk_t *self, const running_t *running, const char *device,
+              size_t index, rmt_error_t *error)
+{
+    rmt_layout_volume_t *volume = &self->layout->volumes[index];
+    if (volume->fs == RMT_FS_BTRFS)
+        return rmt_source_mount(self, index, device, error);
+    const char *root = strcmp(running->root, "/") == 0 ? "" : running->root;
+    rmt_auto_str point =
+        running->fstab ? rmt_source_mount_point(self, running->fstab, index) : NULL;
+    rmt_auto_str wanted = point ? rmt_text("%s%s", root, point) : NULL;
+    rmt_auto_str tree = NULL;
+    if (rmt_mounted_folder(device, wanted, &tree, error) == -1)
+        return -1;
+    if (!tree)
+        return rmt_source_mount(self, index, device, error);
+    const char *shown = point ? point : rmt_mounted_point(tree, running->root);
+    if (shown)
+        volume->mount = rmt_text("%s", shown);
+    return rmt_source_add_tree(self, index, tree, error);
+}
+
+static int
+s_add_running_partition(rmt_source_disk_t *self, const running_t *running,
+                        uint64_t number, rmt_groups_t *groups, rmt_error_t *error)
+{
+    const char *path = running->path;
+    const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
+    rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, number);
+    size_t index = 0;
+    bool is_physical = false;
+    if (rmt_source_take_physical(groups, number, device, &is_physical, error) == -1)
+        return -1;
+    if (is_physical)
+        return 0;
+    return rmt_source_probe(self, &device, number, NULL, &index, error) == -1
+               ? -1
+               : s_add_running(self, running, device, index, error);
+}
+
+static int
+s_add_running_logical(rmt_source_disk_t *self, const running_t *running,
+                      const rmt_layout_logical_t *logical, rmt_error_t *error)
+{
+    size_t index = 0;
+    rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
+    rmt_auto_str device =
+        rmt_layout_lvm_node(self->layout->groups[logical->group].name, logical->name);
+    if (access(device, F_OK) == -1)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "logical volume %s is not active; start it with lvchange -ay %s",
+                        path, path);
+    if (rmt_source_probe(self, &device, 0, path, &index, error) == -1 ||
+        s_add_running(self, running, device, index, error) == -1)
+        return rmt_wrap(error, "logical volume %s", path);
+    return 0;
+}
+
+static int
+s_add_all_running(rmt_source_disk_t *self, const running_t *running, rmt_error_t *error)
+{
+    rmt_auto(rmt_groups) groups = rmt_groups_new();
+    for (size_t i = 0; i < self->layout->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
+        if (!rmt_layout_is_extended(partition) &&
+            s_add_running_partition(self, running, partition->number, groups, error) ==
+                -1)
+            return rmt_wrap(error, "partition %" PRIu64, partition->number);
+    }
+    if (rmt_groups_finish(groups, self->layout, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->layout->logical_count; i++)
+        if (s_add_running_logical(self, running, &self->layout->logicals[i], error) == -1)
+            return -1;
+    return 0;
+}
+
+int
+rmt_source_open_running(rmt_source_disk_t *self, const char *path, const char *root,
+                        rmt_error_t *error)
+{
+    if (rmt_source_begin(self, path, error) == -1)
+        return -1;
+    self->running = open(path, O_RDONLY | O_CLOEXEC);
+    if (self->running == -1)
+        return rmt_fail_errno(error, "open %s", path);
+    if (rmt_source_fstab(root, path, &self->fstab, error) == -1)
+        return -1;
+    const rmt_fstab_t *fstab = self->fstab;
+    const running_t running = {.path = path, .root = root, .fstab = fstab};
+    if (s_add_all_running(self, &running, error) == -1)
+        return -1;
+    rmt_source_set_mounts(self, fstab);
+    if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)
+        return -1;
+    if (rmt_source_disk_root(self) == -1)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s has no volume that is / in the fstab of %s", path, root);
+    return 0;
+}
