@@ -23,8 +23,8 @@ typedef struct {
 
 typedef struct rmt_fstab rmt_fstab_t;
 
-// Read a text in place of a file; for tests. Borrows the disk's path. Caller owns the result.
-// NULL: CONFIG, a line that programs read in different ways.
+// Read a text in place of a file; for tests. Borrows the disk's path. Caller owns the
+// result. NULL: CONFIG, a line that programs read in different ways.
 rmt_fstab_t *rmt_fstab_new(const char *text, const rmt_fstab_place_t *place,
                            rmt_error_t *error);
 // Read /etc/fstab below a root. A symlink in the path is followed as that system would,
