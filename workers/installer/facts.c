@@ -11,7 +11,8 @@
 #include <string.h>
 
 #define RECORDS_SIZE_MAX ((size_t) 64 * 1024)
-#define CHUNKS_MAX 32 // Of one file
+#define CHUNKS_MAX 512 // Of one file, as an outline is cut (5-image.md)
+#define FILE_SIZE_MAX ((size_t) 32 * 1024 * 1024)
 
 typedef struct {
     rmt_task_t *task;
@@ -96,15 +97,19 @@ s_load(work_t *self, const rmt_record_t *file, void **data_out, size_t *size_out
     }
     if (lacking_count && s_fetch(self, lacking, lacking_count, error) == -1)
         return rmt_wrap(error, "fetch");
-    rmt_auto_ptr data = malloc(count * RMT_CHUNK_PLAIN_MAX + 1);
-    assert(data);
-    for (size_t i = 0; i < count; i++) {
+    rmt_auto_ptr data = malloc(1);
+    for (size_t i = 0; i < count && used <= FILE_SIZE_MAX; i++) {
         size_t size;
+        data = realloc(data, used + RMT_CHUNK_PLAIN_MAX + 1);
+        assert(data);
         if (rmt_store_read(self->store, &ids[i], (char *) data + used, &size, error) ==
             -1)
             return -1;
         used += size;
     }
+    if (used > FILE_SIZE_MAX)
+        return rmt_fail(error, RMT_E_PROTOCOL, "a file of over %zu MiB",
+                        FILE_SIZE_MAX >> 20);
     *size_out = used;
     *data_out = rmt_take(&data);
     return 0;

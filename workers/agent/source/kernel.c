@@ -18,7 +18,7 @@ s_add_file(void *context, const char *name, const void *data, size_t size,
            rmt_error_t *error)
 {
     work_t *self = context;
-    rmt_auto_str ids = rmt_pieces_put(data, size, self->put, self->context, error);
+    rmt_auto_str ids = rmt_pieces_put(data, size, NULL, self->put, self->context, error);
     if (!ids)
         return -1;
     rmt_record_t *file = rmt_records_add(self->records);
