@@ -36,7 +36,7 @@ int rmt_fs_make(const rmt_record_t *volume, const char *device, rmt_error_t *err
 
 // Whether that would go well, tried on a file that stands for the device and is lost: for
 // ext and XFS by the dry run of their programs. True also without the program. 0, or -1:
-// as rmt_fs_make.
+// NOT_FOUND (the program lacks an option), as rmt_fs_make.
 int rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error);
 
 // True when volumes of this kind are mounted; vfat is read and written with mtools,

@@ -141,6 +141,18 @@ s_has_program(const char *name)
     return false;
 }
 
+// Busybox has a mke2fs with few options, and old programs lack the newest ones.
+static bool
+s_lacks_option(const char *text)
+{
+    static const char *const words[] = {"invalid option", "unknown option",
+                                        "unrecognized option"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strcasestr(text, words[i]))
+            return true;
+    return false;
+}
+
 int
 rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error)
 {
@@ -167,5 +179,7 @@ rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error)
         return 0;
     }
     const int rc = s_run(&line, file, error);
+    if (rc == -1 && s_lacks_option(error->text))
+        error->code = RMT_E_NOT_FOUND;
     return rc == 0 && !dry ? s_check(row, wanted, file, error) : rc;
 }

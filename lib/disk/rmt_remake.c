@@ -72,7 +72,8 @@ s_try_table(const rmt_layout_t *own, uint64_t bytes, rmt_layout_t **written_out,
 }
 
 static int
-s_try_volume(const rmt_layout_volume_t *volume, uint64_t bytes, rmt_error_t *error)
+s_try_volume(const rmt_layout_volume_t *volume, uint64_t bytes, bool is_source,
+             rmt_error_t *error)
 {
     rmt_auto_str path = NULL;
     if (volume->fs == RMT_FS_VFAT && bytes > VFAT_BYTES_MAX)
@@ -80,7 +81,8 @@ s_try_volume(const rmt_layout_volume_t *volume, uint64_t bytes, rmt_error_t *err
     rmt_auto_fd fd = s_open(bytes, &path, error);
     if (fd == -1)
         return -1;
-    if (rmt_fs_try(volume->format, path, error) == 0)
+    if (rmt_fs_try(volume->format, path, error) == 0 ||
+        (is_source && error->code == RMT_E_NOT_FOUND))
         return 0;
     const char *fs = rmt_record_text(volume->format, "fs", "?");
     rmt_auto_str what =
@@ -123,7 +125,7 @@ s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
 }
 
 int
-rmt_remake_try(const rmt_layout_t *layout, size_t disk, uint64_t bytes,
+rmt_remake_try(const rmt_layout_t *layout, size_t disk, uint64_t bytes, bool is_source,
                rmt_error_t *error)
 {
     assert(layout);
@@ -135,7 +137,8 @@ rmt_remake_try(const rmt_layout_t *layout, size_t disk, uint64_t bytes,
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         if (volume->disk != disk || s_is_sibling(layout, i))
             continue;
-        if (s_try_volume(volume, s_given(layout, written, volume, bytes), error) == -1)
+        if (s_try_volume(volume, s_given(layout, written, volume, bytes), is_source,
+                         error) == -1)
             return -1;
     }
     return 0;

@@ -6,11 +6,13 @@
 // file.
 #pragma once
 
+#include <stdbool.h>
 #include "base/rmt_error.h"
 #include "facts/rmt_layout.h"
 
 // Try one disk of a layout that was checked on a disk of so many bytes, with the programs
-// of this machine; a file system whose program it lacks is not tried. Blocks for mkfs.
-// 0, or -1: UNSUPPORTED (what cannot be made, and why), IO.
+// of this machine; a file system whose program it lacks is not tried. A source has other
+// programs than its targets: what they lack an option for is not tried there.
+// Blocks for mkfs. 0, or -1: UNSUPPORTED (what cannot be made, and why), IO.
 int rmt_remake_try(const rmt_layout_t *layout, size_t disk, uint64_t bytes,
-                   rmt_error_t *error);
+                   bool is_source, rmt_error_t *error);

@@ -2,6 +2,7 @@
 // file systems are tried in memory, with the programs that will make them (M33, [5.13]).
 #include "tools/rmt_test.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -72,8 +73,8 @@ s_says(const char *text, const char *words)
     return false;
 }
 
-static void
-s_try(const case_t *one)
+static rmt_layout_t *
+s_layout(const case_t *one)
 {
     rmt_error_t error = {0};
     const uint64_t size = one->bytes / 512 - 2048 - 34;
@@ -89,7 +90,15 @@ s_try(const case_t *one)
     rmt_auto(rmt_layout) layout = records ? rmt_layout_read(records, &error) : NULL;
     if (!layout)
         fail_msg("%s: %s", one->what, error.text);
-    const int rc = rmt_remake_try(layout, 0, one->bytes, &error);
+    return rmt_take(&layout);
+}
+
+static void
+s_try(const case_t *one)
+{
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_layout(one);
+    const int rc = rmt_remake_try(layout, 0, one->bytes, false, &error);
     if (!one->words && rc == -1)
         fail_msg("%s: %s", one->what, error.text);
     if (one->words && (rc == 0 || !s_says(error.text, one->words)))
@@ -104,11 +113,37 @@ test_what_cannot_be_made_again_is_named(void **state)
         s_try(&s_cases[i]);
 }
 
+// M33: a source whose programs are others than those of its targets (busybox, old ones)
+// is imaged; a target with such a program is refused, for it would run this one.
+static void
+test_a_program_that_lacks_an_option_tries_nothing_at_a_source(void **state)
+{
+    static const char program[] =
+        "#!/bin/sh\necho \"mke2fs: invalid option -- 't'\"\nexit 1\n";
+    (void) state;
+    rmt_error_t error = {0};
+    char folder[] = "/tmp/ramet-remake-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    rmt_auto_str before = rmt_text("%s", getenv("PATH"));
+    rmt_auto_str path = rmt_text("%s:%s", folder, before);
+    rmt_auto_str file = rmt_text("%s/mke2fs", folder);
+    RMT_OK(rmt_io_save(file, program, sizeof program - 1, 0755, &error));
+    assert_int_equal(setenv("PATH", path, 1), 0);
+    rmt_auto(rmt_layout) layout = s_layout(&s_cases[0]);
+    const int source = rmt_remake_try(layout, 0, s_cases[0].bytes, true, &error);
+    const int target = rmt_remake_try(layout, 0, s_cases[0].bytes, false, &error);
+    assert_int_equal(setenv("PATH", before, 1), 0);
+    RMT_OK(rmt_io_remove_tree(folder, &error));
+    assert_int_equal(source, 0);
+    assert_int_equal(target, -1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_cannot_be_made_again_is_named),
+        cmocka_unit_test(test_a_program_that_lacks_an_option_tries_nothing_at_a_source),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

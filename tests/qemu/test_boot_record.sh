@@ -110,7 +110,7 @@ printf 'label: gpt\n,,\n' | sfdisk -q "$farm/lvm.src"
 loop=$(losetup -f --show "$farm/lvm.src"); partx -a "$loop"
 pvcreate -qq "${loop}p1" 2>/dev/null || fail "no LVM was made"
 partx -d "$loop"; losetup -d "$loop"
-refused lvm LVM2_member
+refused lvm 'a physical volume of no volume group'
 printf 'label: dos\n,,83\n' | sfdisk -q "$farm/lilo.src"
 mkfs.ext4 -q -F -E offset=$((2048 * 512)) "$farm/lilo.src" 60M
 printf 'LILO' | dd of="$farm/lilo.src" bs=1 seek=6 conv=notrunc status=none

@@ -109,7 +109,7 @@ s_check_remake(const rmt_order_t *order, const rmt_order_choice_t *choice,
 {
     const rmt_layout_disk_t *ordered = rmt_layout_find_disk(order->layout, choice->role);
     return rmt_remake_try(order->layout, (size_t) (ordered - order->layout->disks),
-                          choice->bytes, error);
+                          choice->bytes, false, error);
 }
 
 static int

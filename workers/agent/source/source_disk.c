@@ -464,7 +464,7 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     if (rc == 0)
         rc = rmt_mount_points_check(self, error);
     if (rc == 0 && self->scratch)
-        rc = rmt_remake_try(self->layout, 0, self->layout->disks[0].bytes, error);
+        rc = rmt_remake_try(self->layout, 0, self->layout->disks[0].bytes, true, error);
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
