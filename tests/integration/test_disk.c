@@ -1,4 +1,5 @@
 // Disks: tables, loop devices and file systems with the real tools. Needs root.
+#include "tools/disk_file.h"
 #include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -22,43 +23,14 @@
 
 static char s_folder[] = "/tmp/ramet-disk-XXXXXX";
 
-static char *
-s_file(const char *name, uint64_t bytes)
-{
-    char *path = rmt_text("%s/%s", s_folder, name);
-    (void) unlink(path);
-    rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_not_equal(fd, -1);
-    assert_int_equal(ftruncate(fd, (off_t) bytes), 0);
-    return path;
-}
-
-static rmt_records_t *
-s_facts(const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_records_t *records = rmt_facts_parse(text, &error);
-    RMT_OK(records);
-    return records;
-}
-
 static rmt_layout_t *
 s_layout(const char *text)
 {
     rmt_error_t error = {0};
-    rmt_auto(rmt_records) records = s_facts(text);
+    rmt_auto(rmt_records) records = disk_file_facts(text);
     rmt_layout_t *layout = rmt_layout_read(records, &error);
     RMT_OK(layout);
     return layout;
-}
-
-static char *
-s_output(const char *const *arguments)
-{
-    rmt_error_t error = {0};
-    char *output = NULL;
-    RMT_OK(rmt_process_run(arguments, NULL, &output, &error));
-    return output;
 }
 
 // Write a layout, read it, and compare all partitions.
@@ -66,13 +38,13 @@ static void
 s_round_trip(const char *text, uint64_t bytes)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = s_file("table", bytes);
+    rmt_auto_str path = disk_file_make(s_folder, "table", bytes);
     rmt_auto(rmt_layout) layout = s_layout(text);
     rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
     rmt_auto(rmt_layout) read = rmt_disk_read(path, "root", &error);
     RMT_OK(read);
-    rmt_auto(rmt_records) records = s_facts(text);
+    rmt_auto(rmt_records) records = disk_file_facts(text);
     rmt_auto(rmt_records) found = rmt_records_new();
     rmt_layout_write(read, found);
     assert_int_equal(rmt_records_count(found), rmt_records_count(records));
@@ -128,7 +100,7 @@ test_partitions_of_a_dos_table_are_known_by_its_id(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("table", 64 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "table", 64 * MIB);
     rmt_auto(rmt_layout) layout =
         s_layout("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
                  "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
@@ -159,7 +131,7 @@ test_the_last_partition_grows_only_when_allowed(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("grow", 128 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "grow", 128 * MIB);
     for (int grow = 0; grow < 2; grow++) {
         rmt_auto(rmt_layout) layout = s_layout(
             GPT "\n"
@@ -230,7 +202,7 @@ test_swap_at_the_end_moves_with_it(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        rmt_auto_str path = s_file("moved", rows[i].mib * MIB);
+        rmt_auto_str path = disk_file_make(s_folder, "moved", rows[i].mib * MIB);
         rmt_auto(rmt_layout) layout = s_layout(rows[i].text);
         rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
         RMT_OK(written);
@@ -252,7 +224,7 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("small", 8 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "small", 8 * MIB);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "old", 3, 0), 3);
     rmt_auto(rmt_layout) layout =
@@ -277,7 +249,7 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("old", 64 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "old", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
@@ -291,7 +263,7 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
     assert_int_equal(pread(fd, text, 8, 0), 8);
     assert_memory_equal(text, "\0\0\0\0\0\0\0\0", 8);
     const char *const wipefs[] = {"wipefs", "-p", path, NULL};
-    rmt_auto_str output = s_output(wipefs);
+    rmt_auto_str output = disk_file_output(wipefs);
     assert_null(strstr(output, "ext4"));
 }
 
@@ -300,7 +272,7 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("hybrid", 64 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "hybrid", 64 * MIB);
     rmt_auto(rmt_layout) layout = s_layout(GPT);
     rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
@@ -326,7 +298,7 @@ test_layers_are_refused_by_name(void **state)
          4120},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str path = s_file("layer", 64 * MIB);
+        rmt_auto_str path = disk_file_make(s_folder, "layer", 64 * MIB);
         rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
         assert_int_equal(pwrite(fd, rows[i].magic, rows[i].size, rows[i].offset),
                          (ssize_t) rows[i].size);
@@ -345,7 +317,7 @@ static void
 test_two_signatures_are_refused_and_wiped(void **state)
 {
     (void) state;
-    rmt_auto_str path = s_file("both", 64 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "both", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     const char *const swap[] = {"mkswap", path, NULL};
     rmt_error_t error = {0};
@@ -371,7 +343,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = s_file("disk", 64 * MIB);
+    rmt_auto_str path = disk_file_make(s_folder, "disk", 64 * MIB);
     rmt_auto_str nodes = rmt_text("%s/nodes", s_folder);
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
     RMT_OK(rmt_io_mkdirs(nodes, 0700, &error));
@@ -379,7 +351,7 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
     rmt_auto(rmt_layout) layout = s_layout(
         GPT " grow=yes\n"
             "class=partition disk=root number=1 start=2048 size=8192 type=" LINUX);
-    rmt_auto(rmt_records) volumes = s_facts(
+    rmt_auto(rmt_records) volumes = disk_file_facts(
         "class=volume fs=ext4 label=r "
         "uuid=0f3b1a2c-0000-4000-8000-000000000009 features=has_journal,extent,filetype "
         "block-size=4096 inode-size=256");
@@ -414,7 +386,8 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
         RMT_FAILS(rmt_io_save(file, "x", 1, 0644, &error), RMT_E_DISK);
         RMT_OK(rmt_fs_unmount(folder, &error));
     }
-    rmt_auto_str losetup = s_output((const char *const[]){"losetup", "-j", path, NULL});
+    rmt_auto_str losetup =
+        disk_file_output((const char *const[]){"losetup", "-j", path, NULL});
     assert_string_equal(losetup, "");
 }
 
@@ -423,20 +396,20 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto(rmt_records) volumes =
-        s_facts("class=volume fs=ext4 "
-                "features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,"
-                "64bit,flex_bg,"
-                "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum "
-                "block-size=4096 inode-size=256 reserved-percent=5.00 inodes=65536 "
-                "bytes=1073741824 "
-                "inodes-used=3100");
+    rmt_auto(rmt_records) volumes = disk_file_facts(
+        "class=volume fs=ext4 "
+        "features=has_journal,ext_attr,resize_inode,dir_index,filetype,extent,"
+        "64bit,flex_bg,"
+        "sparse_super,large_file,huge_file,dir_nlink,extra_isize,metadata_csum "
+        "block-size=4096 inode-size=256 reserved-percent=5.00 inodes=65536 "
+        "bytes=1073741824 "
+        "inodes-used=3100");
     const rmt_record_t *volume = rmt_records_at(volumes, 0);
     const uint64_t files = 3000;
     const uint64_t bytes = files * 20000;
     const uint64_t least = rmt_fs_min_bytes(volume, bytes, files + 1);
     assert_true(least < bytes * 3 / 2);
-    rmt_auto_str path = s_file("least", least);
+    rmt_auto_str path = disk_file_make(s_folder, "least", least);
     rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
     RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
     rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &error);

@@ -1,4 +1,5 @@
 // File systems that are made again as they were, with the real tools (M4). Needs root.
+#include "tools/disk_file.h"
 #include "tools/rmt_test.h"
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,41 +15,12 @@
 #define MIB ((uint64_t) 1024 * 1024)
 static char s_folder[] = "/tmp/ramet-make-XXXXXX";
 
-static char *
-s_file(const char *name, uint64_t bytes)
-{
-    char *path = rmt_text("%s/%s", s_folder, name);
-    (void) unlink(path);
-    rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    assert_int_not_equal(fd, -1);
-    assert_int_equal(ftruncate(fd, (off_t) bytes), 0);
-    return path;
-}
-
-static rmt_records_t *
-s_facts(const char *text)
-{
-    rmt_error_t error = {0};
-    rmt_records_t *records = rmt_facts_parse(text, &error);
-    RMT_OK(records);
-    return records;
-}
-
-static char *
-s_output(const char *const *arguments)
-{
-    rmt_error_t error = {0};
-    char *output = NULL;
-    RMT_OK(rmt_process_run(arguments, NULL, &output, &error));
-    return output;
-}
-
 // Probe a made original, make it again on another size, compare with dumpe2fs.
 static char *
 s_ext_facts(const char *path)
 {
     const char *const arguments[] = {"dumpe2fs", "-h", path, NULL};
-    rmt_auto_str output = s_output(arguments);
+    rmt_auto_str output = disk_file_output(arguments);
     static const char *const kept[] = {
         "Filesystem volume name:",
         "Filesystem UUID:",
@@ -97,8 +69,8 @@ test_ext_is_made_again_with_the_features_of_the_image(void **state)
         {"-text2", "-I128"},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        rmt_auto_str one = s_file("one", 64 * MIB);
-        rmt_auto_str two = s_file("two", 96 * MIB);
+        rmt_auto_str one = disk_file_make(s_folder, "one", 64 * MIB);
+        rmt_auto_str two = disk_file_make(s_folder, "two", 96 * MIB);
         const char *const mkfs[] = {"mke2fs",      "-q", "-F",    "-L",
                                     "Root Disk",   "-e", "panic", options[i][0],
                                     options[i][1], one,  NULL};
@@ -128,8 +100,8 @@ test_settings_of_a_superblock_are_made_again(void **state)
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         rmt_error_t error = {0};
-        rmt_auto_str one = s_file("one", 64 * MIB);
-        rmt_auto_str two = s_file("two", 48 * MIB);
+        rmt_auto_str one = disk_file_make(s_folder, "one", 64 * MIB);
+        rmt_auto_str two = disk_file_make(s_folder, "two", 48 * MIB);
         const char *const mkfs[] = {"mke2fs", "-q", "-F", "-text4", one, NULL};
         RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
         const char *tune[18] = {"tune2fs"};
@@ -188,8 +160,8 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
          "checksum"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str path = s_file("other", 1024 * MIB);
-        rmt_auto(rmt_records) records = s_facts(rows[i].facts);
+        rmt_auto_str path = disk_file_make(s_folder, "other", 1024 * MIB);
+        rmt_auto(rmt_records) records = disk_file_facts(rows[i].facts);
         const rmt_record_t *volume = rmt_records_at(records, 0);
         RMT_OK(rmt_fs_make(volume, path, &error));
         rmt_auto(rmt_record) made = rmt_fs_probe(path, &error);
