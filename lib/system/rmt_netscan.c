@@ -94,6 +94,15 @@ rmt_netscan_each(rmt_netscan_t *self, const char *folder, const char *pattern,
 }
 
 int
+rmt_netscan_rows(rmt_netscan_t *self, const rmt_netscan_row_t *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (rmt_netscan_each(self, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
+            return -1;
+    return 0;
+}
+
+int
 rmt_netscan_load(rmt_netscan_t *self, const char *path, char **text_out)
 {
     size_t size = 0;

@@ -55,6 +55,13 @@ typedef int(rmt_netscan_file_fn)(rmt_netscan_t *self, const char *path);
 int rmt_netscan_each(rmt_netscan_t *self, const char *folder, const char *pattern,
                      rmt_netscan_file_fn *read);
 
+// Which files of which folder are read by what.
+typedef struct {
+    const char *folder, *pattern;
+    rmt_netscan_file_fn *read;
+} rmt_netscan_row_t;
+int rmt_netscan_rows(rmt_netscan_t *self, const rmt_netscan_row_t *rows, size_t count);
+
 // The text of a file: what an earlier action writes there, else what the tree has. NULL
 // for no regular file, for one that is taken away, and for one with a NUL byte, which
 // refuses the plan. Caller owns *text_out (free). 0, or -1.

@@ -201,10 +201,7 @@ s_take_table(rmt_netscan_t *scan, const char *path)
 int
 rmt_netscan_boot(rmt_netscan_t *scan)
 {
-    static const struct {
-        const char *folder, *pattern;
-        rmt_netscan_file_fn *read;
-    } rows[] = {
+    static const rmt_netscan_row_t rows[] = {
         {"/etc/default", "grub", s_read_words},
         {"/etc/default/grub.d", "*.cfg", s_read_words},
         {"/boot/grub", "grub.cfg", s_read_words},
@@ -226,9 +223,5 @@ rmt_netscan_boot(rmt_netscan_t *scan)
         {"/etc", "iftab", s_take_table},
         {"/etc", "mactab", s_take_table},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rmt_netscan_each(scan, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
-            return -1;
-    }
-    return 0;
+    return rmt_netscan_rows(scan, rows, sizeof rows / sizeof *rows);
 }

@@ -202,18 +202,11 @@ s_read_dhclient(rmt_netscan_t *scan, const char *path)
 int
 rmt_netscan_dhcp(rmt_netscan_t *scan)
 {
-    static const struct {
-        const char *folder, *pattern;
-        rmt_netscan_file_fn *read;
-    } rows[] = {
+    static const rmt_netscan_row_t rows[] = {
         {"/etc", "dhcpcd.conf", s_read_dhcpcd},
         {"/etc", "dhclient*.conf", s_read_dhclient},
         {"/etc/dhcp", "dhclient*.conf", s_read_dhclient},
         {"/etc/dhcp3", "dhclient*.conf", s_read_dhclient},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rmt_netscan_each(scan, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
-            return -1;
-    }
-    return 0;
+    return rmt_netscan_rows(scan, rows, sizeof rows / sizeof *rows);
 }

@@ -211,10 +211,7 @@ rmt_netscan_ifcfg(rmt_netscan_t *scan)
 {
 #define REDHAT "/etc/sysconfig/network-scripts"
 #define SUSE "/etc/sysconfig/network"
-    static const struct {
-        const char *folder, *pattern;
-        rmt_netscan_file_fn *read;
-    } rows[] = {
+    static const rmt_netscan_row_t rows[] = {
         {REDHAT, "ifcfg-*", s_read_redhat},
         {REDHAT, "route-*", s_take_words},
         {REDHAT, "route6-*", s_take_words},
@@ -228,9 +225,5 @@ rmt_netscan_ifcfg(rmt_netscan_t *scan)
         {SUSE, "routes", s_take_words},
         {"/etc/wicked/ifconfig", "*.xml", s_take_file},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rmt_netscan_each(scan, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
-            return -1;
-    }
-    return 0;
+    return rmt_netscan_rows(scan, rows, sizeof rows / sizeof *rows);
 }

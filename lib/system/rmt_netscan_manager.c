@@ -222,10 +222,7 @@ s_read_iwd(rmt_netscan_t *scan, const char *path)
 int
 rmt_netscan_manager(rmt_netscan_t *scan)
 {
-    static const struct {
-        const char *folder, *pattern;
-        rmt_netscan_file_fn *read;
-    } rows[] = {
+    static const rmt_netscan_row_t rows[] = {
         {OWN, "*", s_read_connection},
         {"/run/NetworkManager/system-connections", "*.nmconnection", s_read_hidden},
         {"/usr/lib/NetworkManager/system-connections", "*.nmconnection", s_read_hidden},
@@ -236,9 +233,5 @@ rmt_netscan_manager(rmt_netscan_t *scan)
         {"/var/lib/iwd", "*.8021x", s_read_iwd},
         {"/var/lib/iwd", "*.open", s_read_iwd},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rmt_netscan_each(scan, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
-            return -1;
-    }
-    return 0;
+    return rmt_netscan_rows(scan, rows, sizeof rows / sizeof *rows);
 }

@@ -108,10 +108,7 @@ s_read_shared(rmt_netscan_t *scan, const char *path)
 int
 rmt_netscan_rc(rmt_netscan_t *scan)
 {
-    static const struct {
-        const char *folder, *pattern;
-        rmt_netscan_file_fn *read;
-    } rows[] = {
+    static const rmt_netscan_row_t rows[] = {
         {"/etc/conf.d", "net", s_read_own},
         {"/etc/conf.d", "net.*", s_read_own},
         {"/etc/netctl", "*", s_read_own},
@@ -120,9 +117,5 @@ rmt_netscan_rc(rmt_netscan_t *scan)
         {"/etc/rc.conf.d", "*", s_read_shared},
         {"/etc/rc.d", "rc.inet1.conf", s_read_shared},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (rmt_netscan_each(scan, rows[i].folder, rows[i].pattern, rows[i].read) == -1)
-            return -1;
-    }
-    return 0;
+    return rmt_netscan_rows(scan, rows, sizeof rows / sizeof *rows);
 }
