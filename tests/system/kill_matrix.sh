@@ -147,7 +147,7 @@ cell() { # PROCESS STAGE-NUMBER
   echo "$cell: the job ended well after $((SECONDS - began)) s"
 }
 # A writer may have stopped in the process that parses for it.
-go_on() { pkill -CONT -P "$1" ramet-diskw; kill -CONT "$1" 2>/dev/null; } # PID
+go_on() { pkill -CONT -P "$1" ramet-parser; kill -CONT "$1" 2>/dev/null; } # PID
 has_stopped() { [ "$(stops "$holder" "$point")" -gt "$before" ]; }
 
 make_tree "$farm/tree" 1

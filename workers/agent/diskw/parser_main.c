@@ -152,8 +152,10 @@ rmt_parser_main(void)
     parse->link = door->link = LINK;
     pthread_mutex_init(&door->mutex, NULL);
     rmt_process_keep_secrets();
-    // A parser does not outlive its writer, whose volume it keeps in use.
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
+    // It is started as /proc/self/exe, which ps would show as "exe". It does not outlive
+    // its writer, whose volume it keeps in use.
+    if (prctl(PR_SET_NAME, "ramet-parser") == -1 ||
+        prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 ||
         rmt_parser_recv(LINK, &door->message, &error) != 1 ||
         door->message.kind != RMT_PARSER_TASK)
         return rmt_code_exit(RMT_E_USAGE);
