@@ -46,11 +46,11 @@ all_cells() {
   done
 }
 
-# The cells of this run, those of one stage after another.
+# The cells of this run, those of one stage after another; when they are not all, each stage has as many.
 my_cells() {
   local part=${RAMET_KILL_PART:-0/1}
   all_cells | awk -v seed="${RAMET_SEED:-1}" 'BEGIN { srand(seed) } { print rand(), $0 }' | sort -n |
-    head -n "${RAMET_KILL_CELLS:-1000}" | cut -d' ' -f2- |
+    awk '{ print n[$3]++, $2, $3 }' | sort -s -n -k1,1 | head -n "${RAMET_KILL_CELLS:-1000}" | cut -d' ' -f2- |
     awk -v at="${part%/*}" -v of="${part#*/}" 'NR % of == at' | sort -k2n
 }
 
