@@ -301,9 +301,13 @@ s_look(int dir_fd, dev_t device, rmt_walk_item_t *item)
               STATX_BASIC_STATS, &status) == -1)
         return errno;
     s_copy_status(&item->status, &status);
-    // The attribute also tells a mount of the same file system over itself.
+    // The attribute also tells a mount of the same file system over itself. A folder of
+    // another device is one, or a subvolume. A file of another device is none: those of
+    // an overlay have the devices of its layers. Kernels before 5.8 lack the attribute.
+    const bool is_told = status.stx_attributes_mask & STATX_ATTR_MOUNT_ROOT;
     item->is_mount =
-        item->status.st_dev != device || status.stx_attributes & STATX_ATTR_MOUNT_ROOT;
+        status.stx_attributes & STATX_ATTR_MOUNT_ROOT ||
+        (item->status.st_dev != device && (S_ISDIR(item->status.st_mode) || !is_told));
     return 0;
 }
 

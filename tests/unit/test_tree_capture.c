@@ -235,6 +235,38 @@ s_append(tree_lab_t *lab)
     close(fd);
 }
 
+// P9: files of an overlay have other devices than its folders, and are no mount points.
+static void
+test_files_of_an_overlay_are_carried_with_their_contents(void **state)
+{
+    tree_lab_t *lab = *state;
+    rmt_auto_str base = rmt_text("%s/layers", tree_lab_folder(lab));
+    tree_lab_run("mkdir", base);
+    tree_lab_run("mount", "-t", "tmpfs", "-o", "size=4m", "layers", base);
+    rmt_auto_str layers = rmt_text(
+        "mkdir %1$s/low %1$s/high %1$s/work %1$s/tree && mount -t tmpfs low %1$s/low && "
+        "mkdir %1$s/low/d && echo below >%1$s/low/d/old && ln %1$s/low/d/old "
+        "%1$s/low/d/z && "
+        "mount -t overlay -o lowerdir=%1$s/low,upperdir=%1$s/high,workdir=%1$s/work over "
+        "%1$s/tree && echo above >%1$s/tree/d/new",
+        base);
+    tree_lab_run("sh", "-c", layers);
+    rmt_auto_str tree = rmt_text("%s/tree", base);
+    const int fd = open(tree, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const rmt_capture_options_t options = {.root_fd = fd};
+    const rmt_capture_sink_t sink = {.context = lab, .chunk_fn = tree_lab_put};
+    rmt_error_t error = {0};
+    rmt_id_t root;
+    rmt_capture_report_t report = {0};
+    RMT_OK(rmt_capture_run(&options, &sink, &root, &report, &error));
+    close(fd);
+    tree_lab_run("umount", "-R", base);
+    rmt_auto_str list = s_list(lab, &root);
+    assert_non_null(strstr(list, "d/new 10 data\n"));
+    assert_non_null(strstr(list, "d/old 10 first data\n"));
+    assert_non_null(strstr(list, "d/z 10 link"));
+}
+
 static void
 test_file_that_always_changes_is_fuzzy_and_whole_in_itself(void **state)
 {
@@ -532,6 +564,7 @@ main(void)
         CASE(test_cuts_of_a_large_file_are_those_of_its_whole_contents),
         CASE(test_excluded_names_and_sockets_are_left_out_and_counted),
         CASE(test_mount_points_stay_and_are_not_entered),
+        CASE(test_files_of_an_overlay_are_carried_with_their_contents),
         CASE(test_file_that_always_changes_is_fuzzy_and_whole_in_itself),
         CASE(test_what_stands_still_is_believed_however_young_it_is),
         CASE(test_file_that_changes_once_is_read_again),
