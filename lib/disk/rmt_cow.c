@@ -1,4 +1,5 @@
 #include "disk/rmt_cow.h"
+#include "disk/rmt_errno_io.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -6,6 +7,9 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+
+#define BASE 0
+#define ROOM 1
 
 // Seen by a child and its parent.
 typedef struct {
@@ -15,7 +19,7 @@ typedef struct {
 } shared_t;
 
 struct rmt_cow {
-    int base, room;
+    int fds[2]; // BASE, which is read alone, and ROOM
     uint64_t size, limit;
     size_t shared_size;
     shared_t *shared;
@@ -27,7 +31,7 @@ rmt_cow_new(int base, int room, uint64_t size, uint64_t limit)
     rmt_cow_t *self = calloc(1, sizeof *self);
     assert(self);
     const uint64_t blocks = (size + RMT_COW_BLOCK - 1) / RMT_COW_BLOCK;
-    *self = (rmt_cow_t){.base = base, .room = room, .size = size, .limit = limit};
+    *self = (rmt_cow_t){.fds = {base, room}, .size = size, .limit = limit};
     self->shared_size = sizeof(shared_t) + (size_t) (blocks / 8 + 1);
     // Pages of it that nothing touches take no memory.
     self->shared = mmap(NULL, self->shared_size, PROT_READ | PROT_WRITE,
@@ -43,8 +47,8 @@ rmt_cow_destroy(rmt_cow_t **self_p)
     if (!self)
         return;
     munmap(self->shared, self->shared_size);
-    close(self->base);
-    close(self->room);
+    close(self->fds[BASE]);
+    close(self->fds[ROOM]);
     free(self);
     *self_p = NULL;
 }
@@ -53,39 +57,6 @@ static bool
 s_has(const rmt_cow_t *self, uint64_t block)
 {
     return self->shared->bits[block / 8] & 1u << block % 8;
-}
-
-// A device has no end within; a file that was cut meanwhile has.
-static int
-s_pread(int fd, uint8_t *data, size_t size, uint64_t at)
-{
-    while (size) {
-        const ssize_t done = pread(fd, data, size, (off_t) at);
-        if (done == -1 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done == 0 ? EIO : errno;
-        data += done;
-        at += (uint64_t) done;
-        size -= (size_t) done;
-    }
-    return 0;
-}
-
-static int
-s_pwrite(int fd, const uint8_t *data, size_t size, uint64_t at)
-{
-    while (size) {
-        const ssize_t done = pwrite(fd, data, size, (off_t) at);
-        if (done == -1 && errno == EINTR)
-            continue;
-        if (done <= 0)
-            return done == 0 ? EIO : errno;
-        data += done;
-        at += (uint64_t) done;
-        size -= (size_t) done;
-    }
-    return 0;
 }
 
 static size_t
@@ -108,7 +79,8 @@ rmt_cow_read(rmt_cow_t *self, void *data, size_t size, uint64_t at)
         while (end < at + size && s_has(self, ++block) == is_in_room)
             end += RMT_COW_BLOCK;
         const size_t part = end - at < size ? (size_t) (end - at) : size;
-        const int failure = s_pread(is_in_room ? self->room : self->base, out, part, at);
+        const int failure = rmt_errno_pread(
+            is_in_room ? self->fds[ROOM] : self->fds[BASE], out, part, at);
         if (failure)
             return failure;
         out += part;
@@ -126,17 +98,19 @@ s_write_block(rmt_cow_t *self, const uint8_t *data, size_t size, uint64_t at)
     const size_t whole = s_block_size(self, block);
     uint8_t copy[RMT_COW_BLOCK];
     if (s_has(self, block))
-        return s_pwrite(self->room, data, size, at);
+        return rmt_errno_pwrite(self->fds[ROOM], data, size, at);
     if (self->shared->is_full || self->shared->written + RMT_COW_BLOCK > self->limit)
         return ENOSPC;
     if (size < whole) {
-        const int failure = s_pread(self->base, copy, whole, block * RMT_COW_BLOCK);
+        const int failure =
+            rmt_errno_pread(self->fds[BASE], copy, whole, block * RMT_COW_BLOCK);
         if (failure)
             return failure;
         memcpy(copy + at % RMT_COW_BLOCK, data, size);
         data = copy;
     }
-    const int failure = s_pwrite(self->room, data, whole, block * RMT_COW_BLOCK);
+    const int failure =
+        rmt_errno_pwrite(self->fds[ROOM], data, whole, block * RMT_COW_BLOCK);
     if (failure)
         return failure;
     self->shared->bits[block / 8] |= (uint8_t) (1u << block % 8);
@@ -167,22 +141,27 @@ rmt_cow_write(rmt_cow_t *self, const void *data, size_t size, uint64_t at)
     return 0;
 }
 
-uint64_t
-rmt_cow_size(const rmt_cow_t *self)
+static int
+s_read(void *self, void *data, size_t size, uint64_t at)
 {
-    return self->size;
+    return rmt_cow_read(self, data, size, at);
 }
 
-int
-rmt_cow_base(const rmt_cow_t *self)
+static int
+s_write(void *self, const void *data, size_t size, uint64_t at)
 {
-    return self->base;
+    return rmt_cow_write(self, data, size, at);
 }
 
-int
-rmt_cow_room(const rmt_cow_t *self)
+rmt_fuse_blocks_t
+rmt_cow_blocks(rmt_cow_t *self)
 {
-    return self->room;
+    return (rmt_fuse_blocks_t){.self = self,
+                               .size = self->size,
+                               .read = s_read,
+                               .write = s_write,
+                               .fds = self->fds,
+                               .fd_count = 2};
 }
 
 uint64_t

@@ -9,8 +9,9 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "disk/rmt_fuse_file.h"
 
-#define RMT_COW_BLOCK 4096
+#define RMT_COW_BLOCK RMT_FUSE_FILE_BLOCK
 
 typedef struct rmt_cow rmt_cow_t;
 
@@ -21,13 +22,13 @@ void rmt_cow_destroy(rmt_cow_t **self_p);
 
 // Read or write a range that lies inside. 0, or an errno: ENOSPC when the limit is
 // reached or the file system of room is full; then all later writes fail too.
+// For the blocks below and for tests.
 int rmt_cow_read(rmt_cow_t *self, void *data, size_t size, uint64_t at);
+// The same, for tests.
 int rmt_cow_write(rmt_cow_t *self, const void *data, size_t size, uint64_t at);
 
-uint64_t rmt_cow_size(const rmt_cow_t *self);
-// Both descriptors, for a child that closes all others.
-int rmt_cow_base(const rmt_cow_t *self);
-int rmt_cow_room(const rmt_cow_t *self);
+// As the blocks of a disk of FUSE. Borrows self.
+rmt_fuse_blocks_t rmt_cow_blocks(rmt_cow_t *self);
 // Bytes that room was given.
 uint64_t rmt_cow_written(const rmt_cow_t *self);
 bool rmt_cow_is_full(const rmt_cow_t *self);

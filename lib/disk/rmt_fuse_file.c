@@ -13,7 +13,7 @@
 
 typedef struct {
     int fuse;
-    rmt_cow_t *cow;
+    const rmt_fuse_blocks_t *blocks;
     const struct fuse_in_header *head;
     const void *body; // Of the request
 } request_t;
@@ -57,10 +57,10 @@ s_tell_attributes(const request_t *self)
 {
     const struct fuse_attr_out out = {.attr_valid = VALID_S,
                                       .attr = {.ino = FUSE_ROOT_ID,
-                                               .size = rmt_cow_size(self->cow),
+                                               .size = self->blocks->size,
                                                .mode = S_IFREG | 0600,
                                                .nlink = 1,
-                                               .blksize = RMT_COW_BLOCK}};
+                                               .blksize = RMT_FUSE_FILE_BLOCK}};
     s_answer(self, 0, &out, sizeof out);
 }
 
@@ -68,7 +68,7 @@ s_tell_attributes(const request_t *self)
 static size_t
 s_within(const request_t *self, uint64_t at, uint32_t size)
 {
-    const uint64_t all = rmt_cow_size(self->cow);
+    const uint64_t all = self->blocks->size;
     const uint64_t left = at < all ? all - at : 0;
     return size < left ? size : (size_t) left;
 }
@@ -81,8 +81,9 @@ s_read(const request_t *self, void *data)
     const size_t size = s_within(self, at, in->size < WRITE_MAX ? in->size : WRITE_MAX);
     // The answer takes the place of the request, which was short.
     const struct fuse_in_header head = *self->head;
-    const request_t answer = {.fuse = self->fuse, .cow = self->cow, .head = &head};
-    s_answer(&answer, size ? rmt_cow_read(self->cow, data, size, at) : 0, data, size);
+    const request_t answer = {.fuse = self->fuse, .blocks = self->blocks, .head = &head};
+    s_answer(&answer, size ? self->blocks->read(self->blocks->self, data, size, at) : 0,
+             data, size);
 }
 
 static void
@@ -90,10 +91,18 @@ s_write(const request_t *self)
 {
     const struct fuse_write_in *in = self->body;
     const struct fuse_write_out out = {.size = in->size};
-    const int failure = s_within(self, in->offset, in->size) < in->size
-                            ? ENOSPC
-                            : rmt_cow_write(self->cow, in + 1, in->size, in->offset);
+    const int failure =
+        s_within(self, in->offset, in->size) < in->size
+            ? ENOSPC
+            : self->blocks->write(self->blocks->self, in + 1, in->size, in->offset);
     s_answer(self, failure, &out, sizeof out);
+}
+
+static void
+s_flush(const request_t *self)
+{
+    const rmt_fuse_blocks_t *blocks = self->blocks;
+    s_answer(self, blocks->flush ? blocks->flush(blocks->self) : 0, NULL, 0);
 }
 
 static void
@@ -101,7 +110,7 @@ s_handle(const request_t *self, void *room)
 {
     static const struct fuse_open_out opened = {.open_flags = FOPEN_DIRECT_IO};
     static const struct fuse_statfs_out space = {
-        .st = {.bsize = RMT_COW_BLOCK, .frsize = RMT_COW_BLOCK}};
+        .st = {.bsize = RMT_FUSE_FILE_BLOCK, .frsize = RMT_FUSE_FILE_BLOCK}};
     switch (self->head->opcode) {
     case FUSE_INIT:
         s_init(self);
@@ -122,7 +131,9 @@ s_handle(const request_t *self, void *room)
     case FUSE_STATFS:
         s_answer(self, 0, &space, sizeof space);
         return;
-    case FUSE_FSYNC: // Nothing of it outlives the child
+    case FUSE_FSYNC:
+        s_flush(self);
+        return;
     case FUSE_FLUSH:
     case FUSE_RELEASE:
     case FUSE_DESTROY:
@@ -138,7 +149,7 @@ s_handle(const request_t *self, void *room)
 }
 
 void
-rmt_fuse_file_serve(int fuse, rmt_cow_t *cow, void *room)
+rmt_fuse_file_serve(int fuse, const rmt_fuse_blocks_t *blocks, void *room)
 {
     for (;;) {
         const ssize_t got = read(fuse, room, RMT_FUSE_FILE_ROOM);
@@ -149,7 +160,7 @@ rmt_fuse_file_serve(int fuse, rmt_cow_t *cow, void *room)
             return;
         const struct fuse_in_header *head = room;
         const request_t request = {
-            .fuse = fuse, .cow = cow, .head = head, .body = head + 1};
+            .fuse = fuse, .blocks = blocks, .head = head, .body = head + 1};
         s_handle(&request, room);
     }
 }
