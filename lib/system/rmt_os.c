@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "system/rmt_init.h"
 #include "system/rmt_netscan.h"
 #include "system/rmt_stack.h"
 
@@ -198,24 +199,19 @@ s_read_network(int root_fd, const rmt_stack_t *stack, rmt_record_t *os,
 static int
 s_examine_linux(int root_fd, rmt_records_t *records, rmt_error_t *error)
 {
-    static const char *const systemd[] = {"lib/systemd/systemd",
-                                          "usr/lib/systemd/systemd", NULL};
-    static const char *const sysv[] = {"etc/inittab", "etc/init.d/rcS", "sbin/init",
-                                       NULL};
     rmt_record_t *os = rmt_records_add(records);
     rmt_record_set(os, "class", "os");
     rmt_record_set(os, "family", "linux");
+    rmt_init_t init;
     rmt_stack_t stack;
     if (s_read_release(root_fd, os, error) == -1)
         return -1;
     s_read_kernels(root_fd, os);
     if (s_read_packages(root_fd, os, error) == -1 ||
+        rmt_init_look(root_fd, &init, error) == -1 ||
         rmt_stack_look(root_fd, &stack, error) == -1)
         return -1;
-    rmt_record_set(os, "init",
-                   s_exists_one(root_fd, systemd) ? "systemd"
-                   : s_exists_one(root_fd, sysv)  ? "sysv"
-                                                  : "none");
+    rmt_record_set(os, "init", init.name);
     if (s_read_network(root_fd, &stack, os, error) == -1)
         return -1;
     s_read_config(root_fd, records);

@@ -1,9 +1,10 @@
 // rmt_os - which operating system a tree holds.
 //
 //   class=os {family linux|other, distribution, version, name, kernels,
-//             package-system dpkg|rpm|none, packages, init systemd|sysv|none,
-//             network-stack netplan|networkmanager|networkd|ifupdown|none, or one that is
-//             not supported: wicked|connman|ifcfg}
+//             package-system dpkg|rpm|none, packages, init
+//             systemd|openrc|runit|busybox|sysv| none, or the name of a program that is
+//             not known, network-stack netplan|networkmanager|networkd|ifupdown|none, or
+//             one that is not supported: wicked|connman|ifcfg}
 //   class=config {path, files}      one for each known place of configuration
 #pragma once
 

@@ -52,14 +52,16 @@ char *rmt_personal_warning_text(const rmt_record_t *warning);
 // Append what the first boot needs: `files` are class=file {name, mode, content} for
 // /usr/lib/ramet/firstboot and class=script {name, content, timeout-s} for
 // /usr/lib/ramet/scripts/NN-name, in this order; `command` is the line that is started
-// when the system is up: by the systemd unit ramet-firstboot.service, else by the script
-// /etc/init.d/ramet-firstboot, which init's table, the rc folders or rcS start.
-// 0, or -1: USAGE (a name or the command), UNSUPPORTED (nothing could start it).
+// when the system is up, by the init of the tree: a unit of systemd, a service of OpenRC
+// or runit, else the script /etc/init.d/ramet-firstboot, which init's table, the rc
+// folders or rcS start.
+// 0, or -1: USAGE (a name or the command), UNSUPPORTED (nothing could start it, or an
+// init that is not known, by name).
 int rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_t *files,
                             rmt_records_t *actions, rmt_error_t *error);
 
-// What starts the first boot, to be removed after it: whole files and links, and files of
-// the system in which the lines with this mark are ours. NULL-terminated.
+// What starts the first boot, to be removed after it: whole files, folders and links, and
+// files of the system in which the lines with this mark are ours. NULL-terminated.
 #define RMT_PERSONAL_MARK "ramet-firstboot"
 extern const char *const RMT_PERSONAL_STARTERS[];
 extern const char *const RMT_PERSONAL_LINES[];

@@ -53,16 +53,28 @@ s_is_in_rc(int root_fd, const char *name)
     return false;
 }
 
+// OpenRC and runit start what has a link in the folder of a level; the removal of each is
+// planned where actions is not NULL.
 static bool
-s_is_in_runlevel(int root_fd, const char *name)
+s_find_levels(int root_fd, const char *name, rmt_records_t *actions)
 {
-    static const char *const levels[] = {"boot", "default", "sysinit"};
+    static const char *const levels[] = {"/etc/runlevels/boot",
+                                         "/etc/runlevels/default",
+                                         "/etc/runlevels/sysinit",
+                                         "/etc/runit/runsvdir/default",
+                                         "/etc/service",
+                                         "/var/service",
+                                         "/service"};
+    bool found = false;
     for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
-        rmt_auto_str path = rmt_text("/etc/runlevels/%s/%s", levels[i], name);
-        if (rmt_rooted_kind(root_fd, path))
-            return true;
+        rmt_auto_str path = rmt_text("%s/%s", levels[i], name);
+        if (!rmt_rooted_kind(root_fd, path))
+            continue;
+        found = true;
+        if (actions)
+            rmt_action_remove(actions, path, "network");
     }
-    return false;
+    return found;
 }
 
 bool
@@ -74,11 +86,13 @@ rmt_unit_is_enabled(int root_fd, const char *name)
     return s_find_wants(root_fd, OWN, unit, NULL) ||
            s_find_wants(root_fd, "/usr/lib/systemd/system", unit, NULL) ||
            s_find_wants(root_fd, "/lib/systemd/system", unit, NULL) ||
-           s_is_in_rc(root_fd, name) || s_is_in_runlevel(root_fd, name);
+           s_is_in_rc(root_fd, name) || s_find_levels(root_fd, name, NULL);
 }
 
 void
 rmt_unit_disable(int root_fd, const char *unit, rmt_records_t *actions)
 {
+    rmt_auto_str name = rmt_text("%.*s", (int) strcspn(unit, "."), unit);
     s_find_wants(root_fd, OWN, unit, actions);
+    s_find_levels(root_fd, name, actions);
 }

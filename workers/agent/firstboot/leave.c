@@ -15,6 +15,9 @@ static int
 s_remove(const char *root, const char *path, rmt_error_t *error)
 {
     rmt_auto_str full = rmt_text("%s%s", root, path);
+    struct stat info;
+    if (lstat(full, &info) == 0 && S_ISDIR(info.st_mode))
+        return rmt_io_remove_tree(full, error);
     // A folder in the way was never there, or the file neither.
     if (unlink(full) == -1 && errno != ENOENT && errno != ENOTDIR)
         return rmt_fail_errno(error, "remove %s", full);

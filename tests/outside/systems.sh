@@ -1,0 +1,40 @@
+# Sourced by tests of distributions, behind lib.sh: run SYSTEM makes a source by tests/fixtures/systems,
+# and a copy of it that is looked at before and after its first start.
+. "$(dirname "${BASH_SOURCE[0]}")/../fixtures/systems/lib.sh"
+fill_system() { system_tree "$1"; put etc/fstab 'LABEL=sys / auto defaults 0 1'; }
+# source_of SYSTEM: an image of it.
+source_of() {
+  disk "$1" 32M
+  on "$1" 0 mke2fs -q -t ext4 -L sys
+  at "$1" 0 fill_system "$1"
+  capture "$1"
+}
+has() { look "$1" 0 grep -Eq -- "$3" "$2" || { look "$1" 0 cat "$2" >&2; fail "$2 of $1 lacks: $3"; } } # SYSTEM FILE WORDS
+# own SYSTEM STARTER [FIELD=VALUE...]: a copy, of which the init's way to start the first boot is looked at
+# before it is gone.
+own() {
+  local system=$1 starter=$2 job
+  plan "$system" hostname=copy domain=lan "${@:3}" || { echo "$said" >&2; fail "no plan for $system"; }
+  job=$(ramet deploy start "$system-1" --engine lab --targets "t-$system" --yes)
+  await_phase "$job" "t-$system" awaiting-first-boot 60
+  look "$system" 0 sh -c 'test -e "$1" || test -L "$1"' - "$starter" || fail "$system does not start its first boot by $starter"
+  lab boot "$farm" "t-$system" >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "the first start of $system failed"; }
+  ramet job wait "$job" --timeout 30s >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "$system did not start as itself"; }
+  look "$system" 0 find . -name '*ramet-firstboot*' >"$farm/left"
+  [ ! -s "$farm/left" ] || { cat "$farm/left" >&2; fail "of the first boot of $system something is left"; }
+  [ "$(look "$system" 0 cat etc/hostname)" = copy ] || fail "$system has another host name"
+  ! look "$system" 0 grep -rlE "192\.0\.2\.7|golden|$old_id" etc var >"$farm/left" ||
+    { cat "$farm/left" >&2; fail "the source's name, address or machine-id is on its copy of $system"; }
+  look "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub >"$farm/key"
+  ! grep -qF "$(at "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2)" "$farm/key" || fail "$system has the source's host key"
+  ran="$ran $system"
+}
+unit=etc/systemd/system/multi-user.target.wants/ramet-firstboot.service ran='' last=10
+
+# run SYSTEM STARTER: with an address of its own in $address; run_dhcp SYSTEM STARTER: with none.
+run() {
+  last=$((last + 1)); address=10.1.0.$last
+  source_of "$1"
+  own "$1" "$2" "address=$address/24" gateway=10.1.0.1 dns=10.1.0.2
+}
+run_dhcp() { source_of "$1"; own "$1" "$2"; }
