@@ -19,8 +19,8 @@ s_create(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "source", call->operands[0]);
-    static const char *const fields[] = {"name", "place", "exclude", "paranoid",
-                                         "dry-run"};
+    static const char *const fields[] = {"name",    "place",    "exclude",
+                                         "without", "paranoid", "dry-run"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = rmt_record_text(call->options, fields[i], NULL);
         if (value)
@@ -36,6 +36,9 @@ static const option_t s_create_options[] = {
     {"name", "NAME", "of the image; default: the source's name and a number"},
     {"place", "PLACE", "place that stores it; default: the only place with an imager"},
     {"exclude", "GLOB", "leave out matching paths; may be given several times"},
+    {"without", "PART",
+     "leave out a partition: its number, GUID, name or label; may be given several "
+     "times"},
     {"dry-run", NULL,
      "make no image; list the paths that an image would contain, leave out and "
      "replace, and its private keys"},

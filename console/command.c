@@ -41,6 +41,17 @@ s_hide(const char *value)
     memset((char *) value, 'x', strlen(value));
 }
 
+// Values in which a comma may stand.
+static bool
+s_is_one_a_line(const char *name)
+{
+    static const char *const names[] = {"exclude", "ignore", "without"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
 // One "--name", "--name=value" or "--name value"; tells how many words it took.
 static int
 s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
@@ -68,10 +79,7 @@ s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
     // Given twice, values are joined: --engine a --engine b is --engine a,b.
     const char *before = rmt_record_text(call->options, option->name, NULL);
     if (before) {
-        const char joint =
-            strcmp(option->name, "exclude") == 0 || strcmp(option->name, "ignore") == 0
-                ? '\n'
-                : ',';
+        const char joint = s_is_one_a_line(option->name) ? '\n' : ',';
         char *joined = NULL;
         if (asprintf(&joined, "%s%c%s", before, joint, value) == -1)
             abort();

@@ -159,6 +159,25 @@ rmt_fs_probe(const char *path, rmt_error_t *error)
     return rmt_take(&volume);
 }
 
+void
+rmt_fs_identify(int fd, uint64_t offset, uint64_t bytes, rmt_record_t *record)
+{
+    s_auto_probe probe = blkid_new_probe();
+    if (!probe)
+        abort();
+    if (blkid_probe_set_device(probe, fd, (blkid_loff_t) offset, (blkid_loff_t) bytes) ==
+        -1)
+        return;
+    blkid_probe_enable_superblocks(probe, 1);
+    blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
+                                                 BLKID_SUBLKS_LABEL);
+    if (blkid_do_safeprobe(probe) != 0)
+        return;
+    s_copy_value(probe, "TYPE", record, "fs");
+    s_copy_value(probe, "UUID", record, "uuid");
+    s_copy_value(probe, "LABEL", record, "label");
+}
+
 int
 rmt_fs_is_physical(const char *path, bool *is_physical_out, rmt_error_t *error)
 {

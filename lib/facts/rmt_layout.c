@@ -54,6 +54,16 @@ rmt_layout_add_partition(rmt_layout_t *self, size_t disk)
     return partition;
 }
 
+void
+rmt_layout_remove_partition(rmt_layout_t *self, size_t index)
+{
+    assert(index < self->partition_count);
+    free(self->partitions[index].name);
+    self->partition_count--;
+    memmove(&self->partitions[index], &self->partitions[index + 1],
+            (self->partition_count - index) * sizeof *self->partitions);
+}
+
 rmt_layout_group_t *
 rmt_layout_add_group(rmt_layout_t *self, const char *name)
 {

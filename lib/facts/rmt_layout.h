@@ -156,6 +156,9 @@ rmt_layout_volume_t *rmt_layout_add_volume(rmt_layout_t *self, size_t disk);
 // The same volume once more, without its tree: another subvolume of its file system.
 rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);
 
+// Take a partition out; those behind it move in the array.
+void rmt_layout_remove_partition(rmt_layout_t *self, size_t index);
+
 // A swap file in a volume; its texts are set by the caller.
 rmt_layout_swap_t *rmt_layout_add_swap(rmt_layout_t *self, size_t volume);
 

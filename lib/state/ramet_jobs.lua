@@ -211,7 +211,8 @@ serve('image_create', function(meta, body)
         'the source ' .. tostring(body.source) .. ' does not exist; see: ramet source list')
     if body['dry-run'] == 'yes' then
         return R.job_new(meta, 'survey', { source = body.source,
-            at = 'source/' .. body.source, exclude = body.exclude or '' })
+            at = 'source/' .. body.source, exclude = body.exclude or '',
+            without = body.without or '' })
     end
     local name = named(set(body.name) and body.name
         or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
@@ -219,6 +220,7 @@ serve('image_create', function(meta, body)
     R.image_reserve(meta, name)
     local answer = R.job_new(meta, 'image', { source = body.source, place = place,
         ['image-name'] = name, exclude = body.exclude or '',
+        without = body.without or '',
         paranoid = body.paranoid or '' })
     answer.name, answer['job-name'] = name, answer.name
     return answer

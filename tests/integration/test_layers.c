@@ -92,7 +92,7 @@ s_look(void *context)
 {
     look_t *self = context;
     rmt_auto(rmt_source_disk) layout =
-        rmt_source_disk_new(self->config, "x", self->error);
+        rmt_source_disk_new(self->config, "x", NULL, self->error);
     if (!layout)
         return NULL;
     const rmt_record_t *first = rmt_records_count(rmt_source_disk_dropped(layout))

@@ -186,7 +186,7 @@ s_look(void *context)
     size_t size = 0;
     FILE *out = open_memstream(&self->text, &size);
     rmt_auto(rmt_source_disk) layout =
-        rmt_source_disk_new(self->config, "x", &self->bench->error);
+        rmt_source_disk_new(self->config, "x", NULL, &self->bench->error);
     if (layout)
         s_describe(layout, out);
     for (int i = 0; self->pauses && i < 2; i++)
@@ -268,7 +268,7 @@ s_look_at_boot(void *context)
     size_t size = 0;
     FILE *out = open_memstream(&self->text, &size);
     rmt_auto(rmt_source_disk) disk =
-        rmt_source_disk_new(self->config, "x", &self->bench->error);
+        rmt_source_disk_new(self->config, "x", NULL, &self->bench->error);
     rmt_auto(rmt_records) boot = NULL;
     rmt_auto_str paths = NULL;
     if (disk)

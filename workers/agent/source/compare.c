@@ -113,6 +113,23 @@ s_read_left_out(s_drift_t *self)
     }
 }
 
+// A machine may have the partitions that the image leaves out, or not. Caller owns the
+// result (free).
+static char *
+s_without(const s_drift_t *self)
+{
+    char *words = rmt_text("%s", "");
+    for (size_t i = 0; i < rmt_records_count(self->left_out); i++) {
+        const rmt_record_t *record = rmt_records_at(self->left_out, i);
+        if (!rmt_record_is(record, "class", "without"))
+            continue;
+        char *longer = rmt_text("%s%s\n", words, rmt_record_text(record, "path", ""));
+        free(words);
+        words = longer;
+    }
+    return words;
+}
+
 static int
 s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
 {
@@ -214,7 +231,10 @@ s_run(s_drift_t *self, rmt_error_t *error)
     rmt_task_progress(self->task, "compare", 0, 0, NULL);
     if (s_open_image(self, &image, error) == -1)
         return -1;
-    self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+    rmt_auto_str without = s_without(self);
+    const rmt_parts_words_t parts = {.without = without, .is_loose = true};
+    self->disk =
+        rmt_source_disk_new(self->agent->config, self->agent->name, &parts, error);
     if (!self->disk || s_compare_volumes(self, error) == -1 ||
         rmt_findings_finish(self->findings, error) == -1)
         return -1;

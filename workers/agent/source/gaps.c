@@ -98,7 +98,7 @@ s_tell(rmt_source_disk_t *disk, int fd, const range_t *gap, uint64_t sector,
 int
 rmt_gaps_tell(rmt_source_disk_t *disk, const rmt_records_t *boot, rmt_error_t *error)
 {
-    const rmt_layout_t *layout = rmt_source_disk_layout(disk);
+    const rmt_layout_t *layout = rmt_source_disk_table(disk);
     const int fd = rmt_source_disk_fd(disk);
     if (fd == -1 || layout->disks[0].table == RMT_TABLE_NONE || !layout->disks[0].bytes)
         return 0;

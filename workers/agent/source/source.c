@@ -278,6 +278,7 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
         rmt_excludes_told(rmt_record_text(rmt_task_body(self->task), "exclude", ""),
                           self->rules, rmt_source_disk_layout(self->disk));
     rmt_descriptor_add(self->descriptor, "exclude", left_out);
+    rmt_descriptor_add(self->descriptor, "exclude", rmt_source_disk_without(self->disk));
     rmt_descriptor_add(self->descriptor, "os", system);
     rmt_descriptor_add(self->descriptor, "boot", boot);
     rmt_auto_str firmware = rmt_text("%s", *paths ? paths : "none");
@@ -409,7 +410,9 @@ s_read_all(capture_t *self, rmt_error_t *error)
         return -1;
     int result = rmt_hooks_before(&hooks, error);
     if (result == 0) {
-        self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+        const rmt_parts_words_t parts = rmt_parts_of(rmt_task_body(self->task));
+        self->disk =
+            rmt_source_disk_new(self->agent->config, self->agent->name, &parts, error);
         result = self->disk ? s_read_volumes(self, &hooks, error) : -1;
     }
     s_end_hooks(self, &hooks);

@@ -17,6 +17,7 @@
 #include "disk/rmt_remake.h"
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
+#include "agent/source/parts.h"
 #include "agent/source/replay.h"
 #include "agent/source/swap_files.h"
 #include "agent/disk_tools/scratch.h"
@@ -252,7 +253,7 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (!rmt_layout_is_extended(partition) &&
             s_read_partition(self, partition, groups, error) == -1)
-            return rmt_wrap(error, "partition %" PRIu64, partition->number);
+            return rmt_parts_advise(self->name, partition->number, error);
     }
     if (rmt_groups_finish(groups, self->layout, error) == -1 ||
         rmt_layout_check(self->layout, error) == -1)
@@ -334,10 +335,14 @@ rmt_source_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
     if (rmt_fs_refuse_layers(path, error) == -1)
         return -1;
     self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
+    if (!self->layout)
+        return -1;
+    self->table = rmt_layout_select(self->layout, 0);
     // The kernel would say of partitions that overlap that they are busy.
-    if (self->layout && rmt_layout_check(self->layout, error) == -1)
+    if (rmt_layout_check(self->layout, error) == -1 ||
+        rmt_parts_apply(self->layout, path, &self->parts, self->without, error) == -1)
         return rmt_wrap(error, "disk %s", path);
-    self->scratch = self->layout ? rmt_scratch_new(error) : NULL;
+    self->scratch = rmt_scratch_new(error);
     if (!self->scratch)
         return -1;
     self->replay = rmt_replay_new(self->config, self->scratch, path,
@@ -433,7 +438,8 @@ s_open_own(rmt_source_disk_t *self, const char *root, const char *name,
 }
 
 rmt_source_disk_t *
-rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *error)
+rmt_source_disk_new(const rmt_config_t *config, const char *name,
+                    const rmt_parts_words_t *parts, rmt_error_t *error)
 {
     const char *root = rmt_config_text(config, "root");
     const char *disk = rmt_config_text(config, "disk");
@@ -442,7 +448,10 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
     assert(self);
     self->running = -1;
     self->config = config;
+    self->name = name;
+    self->parts = parts ? *parts : (rmt_parts_words_t){.without = ""};
     self->dropped = rmt_records_new();
+    self->without = rmt_records_new();
     int rc;
     if (*root && *disk)
         rc = rmt_source_open_running(self, disk, root, error);
@@ -456,6 +465,8 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name, rmt_error_t *e
         rc = rmt_fail(
             error, RMT_E_CONFIG,
             "the settings root and disk are both empty; set one of them for a source");
+    if (rc == 0 && !self->table)
+        rc = rmt_parts_refuse(&self->parts, error);
     if (rc == 0)
         rc = rmt_swap_files_find(self, self->fstab, error);
     // A disk may hold what no copy could have: partitions that overlap.
@@ -489,7 +500,9 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
     rmt_blockdev_destroy(&self->disk);
     rmt_scratch_destroy(&self->scratch);
     rmt_layout_destroy(&self->layout);
+    rmt_layout_destroy(&self->table);
     rmt_records_destroy(&self->dropped);
+    rmt_records_destroy(&self->without);
     rmt_fstab_destroy(&self->fstab);
     free(self);
     *self_p = NULL;

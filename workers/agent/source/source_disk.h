@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "agent/source/parts.h"
 #include "base/rmt_config.h"
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
@@ -21,9 +22,11 @@
 
 typedef struct rmt_source_disk rmt_source_disk_t;
 
-// name: of the source; made-up identifiers are made from it. Call all of this in one
-// thread. Caller owns the result. NULL: CONFIG, UNSUPPORTED, IO, what the libraries say.
+// name: of the source; made-up identifiers are made from it. parts: NULL for none.
+// Both are borrowed while self lives. Call all of this in one thread. Caller owns the
+// result. NULL: CONFIG, UNSUPPORTED, IO, what the libraries say.
 rmt_source_disk_t *rmt_source_disk_new(const rmt_config_t *config, const char *name,
+                                       const rmt_parts_words_t *parts,
                                        rmt_error_t *error);
 void rmt_source_disk_destroy(rmt_source_disk_t **self_p);
 
@@ -34,6 +37,11 @@ rmt_layout_t *rmt_source_disk_layout(rmt_source_disk_t *self);
 void rmt_source_disk_drop(rmt_source_disk_t *self, const char *path, const char *reason);
 // What was left out: {path, reason}, borrowed.
 const rmt_records_t *rmt_source_disk_dropped(const rmt_source_disk_t *self);
+
+// Partitions that the user leaves out: {class=without, path, what}, borrowed.
+const rmt_records_t *rmt_source_disk_without(const rmt_source_disk_t *self);
+// The table as the disk has it, with them; borrowed.
+const rmt_layout_t *rmt_source_disk_table(const rmt_source_disk_t *self);
 
 // What was not cleanly unmounted and is read with its log replayed, from a layer that is
 // thrown away: {path, reason, bytes}, borrowed; NULL: nothing could be.

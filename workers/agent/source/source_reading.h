@@ -18,8 +18,11 @@ typedef struct {
 
 struct rmt_source_disk {
     const rmt_config_t *config;
+    const char *name;
+    rmt_parts_words_t parts;
     rmt_layout_t *layout;
-    rmt_records_t *dropped;
+    rmt_layout_t *table; // Of a disk that is read, with what is left out
+    rmt_records_t *dropped, *without;
     rmt_fstab_t *fstab; // NULL for none
     bool is_default;
     rmt_scratch_t *scratch;

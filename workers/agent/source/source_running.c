@@ -83,7 +83,7 @@ s_add_all_running(rmt_source_disk_t *self, const running_t *running, rmt_error_t
         if (!rmt_layout_is_extended(partition) &&
             s_add_running_partition(self, running, partition->number, groups, error) ==
                 -1)
-            return rmt_wrap(error, "partition %" PRIu64, partition->number);
+            return rmt_parts_advise(self->name, partition->number, error);
     }
     if (rmt_groups_finish(groups, self->layout, error) == -1)
         return -1;

@@ -177,15 +177,29 @@ s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
     return found;
 }
 
+static void
+s_tell_without(survey_t *self)
+{
+    const rmt_records_t *without = rmt_source_disk_without(self->disk);
+    for (size_t i = 0; i < rmt_records_count(without); i++) {
+        const rmt_record_t *one = rmt_records_at(without, i);
+        s_find(self, "leave", rmt_record_text(one, "path", ""),
+               rmt_record_text(one, "what", ""));
+    }
+}
+
 static int
 s_survey(survey_t *self, rmt_error_t *error)
 {
     self->rules = rmt_profile_read(self->agent->config, error);
     if (!self->rules)
         return -1;
-    self->disk = rmt_source_disk_new(self->agent->config, self->agent->name, error);
+    const rmt_parts_words_t parts = rmt_parts_of(rmt_task_body(self->task));
+    self->disk =
+        rmt_source_disk_new(self->agent->config, self->agent->name, &parts, error);
     if (!self->disk)
         return -1;
+    s_tell_without(self);
     s_plan_anew(self);
     for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
         if (s_walk_volume(self, i, error) == -1)
