@@ -128,7 +128,7 @@ end
 local function flat(record)
     local out, n, bytes = {}, 0, 0
     for name, value in pairs(record) do
-        value = str(value)
+        value = type(value) == 'string' and value or str(value)
         out[n + 1], out[n + 2] = name, value
         n, bytes = n + 2, bytes + #name + #value + 8
     end

@@ -3,7 +3,9 @@
 #include <stdalign.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
+#define FIRST_SIZE ((size_t) 992) // With its head a piece that malloc keeps at hand
 #define BLOCK_SIZE ((size_t) 16 * 1024)
 
 typedef struct block {
@@ -50,8 +52,9 @@ rmt_arena_get(rmt_arena_t *self, size_t size)
     self->left -= size < self->left ? size : self->left;
     block_t *block = self->blocks;
     if (!block || block->size - block->used < size) {
-        const size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-        block = calloc(1, sizeof *block + room);
+        const size_t least = block ? BLOCK_SIZE : FIRST_SIZE;
+        const size_t room = size > least ? size : least;
+        block = malloc(sizeof *block + room);
         if (!block)
             abort();
         *block = (block_t){.next = self->blocks, .size = room};
@@ -59,7 +62,7 @@ rmt_arena_get(rmt_arena_t *self, size_t size)
     }
     void *memory = block->data + block->used;
     block->used += size;
-    return memory;
+    return memset(memory, 0, size);
 }
 
 static void *
