@@ -2,8 +2,13 @@
 -- commands do that lib/state/*.lua uses. sim_redis.c loads this file first, then the library.
 -- A command that is not here is an error, as in a Redis that does not know it.
 
+-- Compiled traces would lie outside of the arena that a world begins with.
+if jit then
+    jit.off()
+end
+
 local data, ends = {}, {} -- Key -> {kind, ...}; key -> end of its life (ms)
-local time_us, time = 0, nil -- And what TIME answers
+local time_us = 0
 local heard = {}          -- What was published since host.take_heard
 local starts = 0          -- Of this Redis
 local roll = 0            -- State of the generator behind SRANDMEMBER
@@ -22,14 +27,15 @@ end
 -- The value of a key, which must be of this kind, or nil.
 local function find(key, kind)
     local value = data[key]
-    if value and ends[key] and ends[key] * 1000 <= time_us then
+    if not value then
+        return nil
+    end
+    local stop = ends[key]
+    if stop and stop * 1000 <= time_us then
         drop(key)
         return nil
     end
-    if value and kind and value.kind ~= kind then
-        refuse(WRONG_KIND)
-    end
-    return value
+    return (not kind or value.kind == kind) and value or refuse(WRONG_KIND)
 end
 
 local function make(key, kind, fresh)
@@ -49,9 +55,17 @@ local function whole(text)
     return number
 end
 
+-- Most scores and numbers are told again and again.
+local texts = {}
+
 local function text_of(number)
-    local is_whole = number == math.floor(number) and math.abs(number) < 1e15
-    return string.format(is_whole and '%d' or '%.17g', number)
+    local text = texts[number]
+    if not text then
+        local is_whole = number == math.floor(number) and math.abs(number) < 1e15
+        text = string.format(is_whole and '%d' or '%.17g', number)
+        texts[number] = text
+    end
+    return text
 end
 
 -- First and last index, from 1, of a range that Redis counts from 0 or from the end.
@@ -98,7 +112,7 @@ function COMMANDS.PERSIST(key)
 end
 
 function COMMANDS.TIME()
-    return time
+    return { text_of(math.floor(time_us / 1000000)), text_of(time_us % 1000000) }
 end
 
 function COMMANDS.PUBLISH(channel, message)
@@ -356,7 +370,7 @@ function COMMANDS.ZADD(key, ...)
             refuse('ERR value is not a valid float')
         end
     end
-    local zset = make(key, 'zset', { scores = {}, count = 0 })
+    local zset = find(key, 'zset') or make(key, 'zset', { scores = {}, count = 0 })
     for i = 1, #words, 2 do
         local score = tonumber(words[i])
         local old = zset.scores[words[i + 1]]
@@ -555,8 +569,17 @@ end
 
 -- ---- Streams
 
+local ids = {} -- Text of a whole id -> its parts
+
 local function id_parts(text, missing)
+    local known = ids[text]
+    if known then
+        return known[1], known[2]
+    end
     local ms, n = string.match(text, '^(%d+)%-(%d+)$')
+    if ms then
+        ids[text] = { tonumber(ms), tonumber(n) }
+    end
     return tonumber(ms or text) or refuse('ERR Invalid stream ID specified as stream '
         .. 'command argument'), tonumber(n) or missing
 end
@@ -573,9 +596,9 @@ function COMMANDS.XADD(key, id, ...)
     else
         stream.n = stream.n + 1 -- Also when the clock was put back
     end
-    local entry = { stream.ms, stream.n, { ... } }
-    stream.entries[#stream.entries + 1] = entry
-    return text_of(entry[1]) .. '-' .. text_of(entry[2])
+    local name = text_of(stream.ms) .. '-' .. text_of(stream.n)
+    stream.entries[#stream.entries + 1] = { stream.ms, stream.n, { ... }, name }
+    return name
 end
 
 function COMMANDS.XLEN(key)
@@ -584,15 +607,7 @@ function COMMANDS.XLEN(key)
 end
 
 local function show_entry(entry)
-    local fields = {}
-    for i, word in ipairs(entry[3]) do
-        fields[i] = word
-    end
-    return { text_of(entry[1]) .. '-' .. text_of(entry[2]), fields }
-end
-
-local function is_before(entry, ms, n)
-    return entry[1] < ms or entry[1] == ms and entry[2] < n
+    return { entry[4], { unpack(entry[3]) } }
 end
 
 -- Number of the first entry at or behind an id.
@@ -600,7 +615,8 @@ local function position(entries, ms, n)
     local low, high = 1, #entries + 1
     while low < high do
         local middle = math.floor((low + high) / 2)
-        if is_before(entries[middle], ms, n) then
+        local entry = entries[middle]
+        if entry[1] < ms or entry[1] == ms and entry[2] < n then
             low = middle + 1
         else
             high = middle
@@ -666,10 +682,7 @@ redis = {}
 local functions = {}
 
 local function word(value)
-    if type(value) == 'string' then
-        return value
-    end
-    return type(value) == 'number' and text_of(value)
+    return type(value) == 'string' and value or type(value) == 'number' and text_of(value)
         or refuse('ERR Lua redis lib command arguments must be strings or integers')
 end
 
@@ -678,12 +691,16 @@ function redis.call(name, ...)
     local command = COMMANDS[name]
         or refuse('ERR Unknown Redis command called from script: ' .. name)
     local count, a, b, c = select('#', ...), ...
-    if count == 1 then
-        return command(word(a))
-    elseif count == 2 then
-        return command(word(a), word(b))
-    elseif count == 3 then
-        return command(word(a), word(b), word(c))
+    a = type(a) == 'number' and text_of(a) or a
+    b = type(b) == 'number' and text_of(b) or b
+    c = type(c) == 'number' and text_of(c) or c
+    if count == 2 and type(a) == 'string' and type(b) == 'string' then
+        return command(a, b)
+    elseif count == 1 and type(a) == 'string' then
+        return command(a)
+    elseif count == 3 and type(a) == 'string' and type(b) == 'string'
+        and type(c) == 'string' then
+        return command(a, b, c)
     end
     local words = { ... }
     for i = 1, count do
@@ -789,11 +806,11 @@ function host.start()
     starts = starts + 1
 end
 
--- All keys that are there, in order.
-function host.keys()
+-- The keys that begin so, in order.
+function host.keys(start)
     local out = {}
     for key in pairs(data) do
-        out[#out + 1] = find(key) and key
+        out[#out + 1] = string.find(key, start, 1, true) == 1 and find(key) and key or nil
     end
     table.sort(out)
     return out
@@ -801,7 +818,6 @@ end
 
 function host.begin(at_us, seed)
     time_us = at_us
-    time = { text_of(math.floor(at_us / 1000000)), text_of(at_us % 1000000) }
     roll = seed or roll
 end
 

@@ -1,6 +1,6 @@
 #!/bin/bash
-# A seed replays exactly (docs/testing.md, The simulation): in another process, and whatever
-# ran before it. RAMET_SIM: the program.
+# A seed replays exactly (docs/testing.md, The simulation): in another process, whatever ran
+# before it, and in the program of the long form. RAMET_SIM, RAMET_SIM_FAST: the programs.
 set -euo pipefail
 seeds=12
 
@@ -12,4 +12,6 @@ for seed in $(seq "$seeds" -1 1); do
   alone=$("$RAMET_SIM" --seed "$seed" --traces | grep '^seed ')
   grep -qxF "$alone" <<<"$each" || { echo "FAILED: $alone; among others it was not that"; exit 1; }
 done
+fast=$("$RAMET_SIM_FAST" --count "$seeds" --traces | grep '^seed ')
+[ "$fast" = "$each" ] || { echo "FAILED: the long form plays other runs: $fast"; exit 1; }
 echo "replay: passed"

@@ -67,6 +67,13 @@ __wrap_rmt_key_new(rmt_key_t *key_out, rmt_error_t *error)
     return 0;
 }
 
+int
+__wrap_rmt_signals_read(int fd)
+{
+    (void) fd;
+    return 0;
+}
+
 char *
 __wrap_rmt_inventory_own_identity(void)
 {

@@ -12,6 +12,7 @@
 #include "state/rmt_library.h"
 
 #define READY_CHANNEL "ramet:ready"
+#define PAIRS_MAX 256 // Names and values of a record
 #define GARBAGE_MAX_KIB (256 * 1024)
 
 struct sim_redis {
@@ -202,21 +203,37 @@ s_push_words(lua_State *lua, const rmt_call_t *call)
     }
 }
 
-// The flat list on the top of the stack, as rmt_redis.c reads it; it is popped.
+typedef struct {
+    const char *name, *value;
+    size_t size;
+} pair_t;
+
+static int
+s_by_name(const void *a, const void *b)
+{
+    return strcmp(((const pair_t *) a)->name, ((const pair_t *) b)->name);
+}
+
+// The flat list on the top of the stack, as rmt_redis.c reads it; it is popped. The order
+// of its names is that of a Lua table, which is another one in each Lua, so they are
+// sorted.
 static void
 s_take_record(lua_State *lua, rmt_record_t *record)
 {
-    const int count = (int) lua_objlen(lua, -1);
-    for (int i = 1; i < count; i += 2) {
-        lua_rawgeti(lua, -1, i);
-        lua_rawgeti(lua, -2, i + 1);
-        size_t size = 0;
-        const char *value = lua_tolstring(lua, -1, &size);
-        const char *name = lua_tostring(lua, -2);
-        assert(name && value);
-        (void) rmt_record_add(record, name, value, size);
+    pair_t pairs[PAIRS_MAX];
+    const size_t count = lua_objlen(lua, -1) / 2;
+    assert(count <= PAIRS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        lua_rawgeti(lua, -1, (int) (2 * i + 1));
+        lua_rawgeti(lua, -2, (int) (2 * i + 2));
+        pairs[i].value = lua_tolstring(lua, -1, &pairs[i].size);
+        pairs[i].name = lua_tostring(lua, -2);
+        assert(pairs[i].name && pairs[i].value);
         lua_pop(lua, 2);
     }
+    qsort(pairs, count, sizeof *pairs, s_by_name);
+    for (size_t i = 0; i < count; i++)
+        (void) rmt_record_add(record, pairs[i].name, pairs[i].value, pairs[i].size);
     lua_pop(lua, 1);
 }
 

@@ -16,8 +16,9 @@ int64_t __wrap_rmt_clock_ms(void);
 int64_t __wrap_rmt_clock_wall_ms(void);
 void __wrap_rmt_random_bytes(void *bytes, size_t size);
 
-// sim_farm.c: the state files of brokers, which no crash can tear, keys by chance, and no
-// identity of a machine
+// sim_farm.c: no signals, the state files of brokers, which no crash can tear, keys by
+// chance, and no identity of a machine
+int __wrap_rmt_signals_read(int fd);
 int __wrap_rmt_io_load(const char *path, size_t limit, void **data_out, size_t *size_out,
                        rmt_error_t *error);
 int __wrap_rmt_guarded_load(const rmt_guarded_t *file, char **text_out, size_t *size_out,

@@ -20,8 +20,9 @@ end
 -- The records whose keys are this word and then the pattern: {the pattern's part, record}.
 local function records(word, pattern)
     local out = {}
-    for _, key in ipairs(host.keys()) do
-        local id = string.match(key, '^' .. P .. word .. pattern .. '$')
+    pattern = '^' .. P .. word .. pattern .. '$'
+    for _, key in ipairs(host.keys(P .. word)) do
+        local id = string.match(key, pattern)
         if id then
             out[#out + 1] = { id, load(key) }
         end
@@ -111,8 +112,9 @@ serve('watch_stage', function()
     for _, target in ipairs(TARGETS) do
         armed_now = armed_now or call('HEXISTS', P .. 'lock:' .. target, 'armed') == 1
     end
-    for _, task in ipairs(records('task:', '(.+)')) do
-        preparing = preparing or task[2].stage == 'prepare' and TASK_IN_HAND[task[2].state]
+    for _, key in ipairs(host.keys(P .. 'task:')) do
+        preparing = preparing or call('HGET', key, 'stage') == 'prepare'
+            and TASK_IN_HAND[call('HGET', key, 'state')]
     end
     return { armed = armed_now and 'yes' or 'no', preparing = preparing and 'yes' or 'no' }
 end)
