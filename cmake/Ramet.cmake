@@ -85,12 +85,16 @@ function(ramet_library name)
         PRIVATE ramet_flags ${ARG_USES})
 endfunction()
 
-# ramet_program(NAME SOURCES ... NEEDS ...): an executable, installed to bin.
+# ramet_program(NAME PACKAGE p SOURCES ... NEEDS ...): an executable, installed to bin by the package p
+# (its own name).
 function(ramet_program name)
-    cmake_parse_arguments(ARG "" "" "SOURCES;NEEDS;USES" ${ARGN})
+    cmake_parse_arguments(ARG "" "PACKAGE" "SOURCES;NEEDS;USES" ${ARGN})
+    if(NOT ARG_PACKAGE)
+        set(ARG_PACKAGE ${name})
+    endif()
     add_executable(${name} ${ARG_SOURCES})
     target_link_libraries(${name} PRIVATE ramet_flags ${ARG_NEEDS} ${ARG_USES})
-    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT ${ARG_PACKAGE})
 endfunction()
 
 # Tests beside each other must not hold each other's file systems: a mount that another one has

@@ -60,5 +60,10 @@ int rmt_token_parse(rmt_token_t *token_out, const char *text, rmt_error_t *error
 // absolute path of a secret file that has it. Caller owns the result. NULL: NOT_FOUND,
 // CONFIG, IO.
 char *rmt_token_find(const char *word, rmt_error_t *error);
+// The broker's public key [RMT_KEY_TEXT_SIZE] by the settings broker-key, which is the
+// key or the path of its file, and token, which is asked where broker-key is "". 0, or
+// -1: CONFIG, NOT_FOUND, USAGE, IO.
+int rmt_token_broker_key(const char *key_setting, const char *token_setting,
+                         char *text_out, rmt_error_t *error);
 // What the broker keeps of a token: the digest of its text without a trust root.
 void rmt_token_hash(const rmt_token_t *token, rmt_id_t *hash_out);

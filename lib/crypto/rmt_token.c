@@ -1,5 +1,6 @@
 // Enrolment tokens; contract in rmt_key.h.
 #include "crypto/rmt_key.h"
+#include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "crypto/rmt_hex.h"
 #include "crypto/rmt_secret.h"
@@ -9,6 +10,7 @@
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char s_base32[] = "abcdefghijklmnopqrstuvwxyz234567";
 
@@ -100,6 +102,43 @@ rmt_token_find(const char *word, rmt_error_t *error)
         return NULL;
     text[strcspn(text, " \t\r\n")] = '\0';
     return text;
+}
+
+static int
+s_key_of_token(const char *setting, char *text_out, rmt_error_t *error)
+{
+    rmt_auto_str text = rmt_token_find(setting, error);
+    rmt_token_t token;
+    if (text && !*text)
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "the settings broker-key and token are both empty; set one of them");
+    if (!text || rmt_token_parse(&token, text, error) == -1)
+        return rmt_wrap(error, "read the token");
+    memcpy(text_out, token.broker_key, RMT_KEY_TEXT_SIZE);
+    return 0;
+}
+
+int
+rmt_token_broker_key(const char *key_setting, const char *token_setting, char *text_out,
+                     rmt_error_t *error)
+{
+    if (!*key_setting)
+        return s_key_of_token(token_setting, text_out, error);
+    // A key may begin with a slash as well.
+    if (key_setting[0] == '/' &&
+        (!rmt_key_is_valid(key_setting) || access(key_setting, F_OK) == 0)) {
+        rmt_key_t key;
+        if (rmt_key_load_public(&key, key_setting, error) == -1)
+            return -1;
+        memcpy(text_out, key.public_text, RMT_KEY_TEXT_SIZE);
+        return 0;
+    }
+    if (!rmt_key_is_valid(key_setting))
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the setting broker-key is not a public key: %.64s", key_setting);
+    memcpy(text_out, key_setting, RMT_KEY_TEXT_SIZE);
+    return 0;
 }
 
 void

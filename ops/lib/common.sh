@@ -2,6 +2,7 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 preset=${RAMET_PRESET:-release}
 bin=${RAMET_BIN:-$top/build/$preset/bin}
+[ -f "$top/CMakeLists.txt" ] || bin=${RAMET_BIN:-/usr/bin}      # Installed by a package
 
 say() { printf '\033[1m== %s\033[0m\n' "$*" >&2; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -53,6 +54,7 @@ thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprog
 test_packages="lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools"
 lint_packages="clang-format clang-tidy shellcheck jq systemd"
+package_packages="dpkg-dev file"
 coverage_packages="gcovr"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.

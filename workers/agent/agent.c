@@ -87,39 +87,6 @@ s_name_path(const rmt_agent_t *self)
     return rmt_text("%s/name", rmt_config_text(self->config, "state"));
 }
 
-// The token's broker key is used when the file names none.
-static int
-s_find_broker_key(rmt_agent_t *self, rmt_error_t *error)
-{
-    const char *text = rmt_config_text(self->config, "broker-key");
-    // A key may begin with a slash as well.
-    if (text[0] == '/' && (!rmt_key_is_valid(text) || access(text, F_OK) == 0)) {
-        rmt_key_t key;
-        if (rmt_key_load_public(&key, text, error) == -1)
-            return -1;
-        memcpy(self->broker_key, key.public_text, sizeof self->broker_key);
-        return 0;
-    }
-    if (*text) {
-        if (!rmt_key_is_valid(text))
-            return rmt_fail(error, RMT_E_CONFIG,
-                            "the setting broker-key is not a public key: %.64s", text);
-        memcpy(self->broker_key, text, sizeof self->broker_key);
-        return 0;
-    }
-    rmt_auto_str token_text =
-        rmt_token_find(rmt_config_text(self->config, "token"), error);
-    rmt_token_t token;
-    if (token_text && !*token_text)
-        return rmt_fail(
-            error, RMT_E_CONFIG,
-            "the settings broker-key and token are both empty; set one of them");
-    if (!token_text || rmt_token_parse(&token, token_text, error) == -1)
-        return rmt_wrap(error, "read the token");
-    memcpy(self->broker_key, token.broker_key, sizeof self->broker_key);
-    return 0;
-}
-
 static void
 s_on_wait(void *context, bool is_pending, const char *text)
 {
@@ -194,7 +161,9 @@ static int
 s_setup(rmt_agent_t *self, rmt_error_t *error)
 {
     if (rmt_io_mkdirs(rmt_config_text(self->config, "state"), 0700, error) == -1 ||
-        s_find_broker_key(self, error) == -1)
+        rmt_token_broker_key(rmt_config_text(self->config, "broker-key"),
+                             rmt_config_text(self->config, "token"), self->broker_key,
+                             error) == -1)
         return -1;
     self->hosts =
         rmt_hosts_new(rmt_config_list(self->config, "brokers"), RMT_PORT_AGENTS, error);

@@ -1,8 +1,10 @@
 #include "place/holder.h"
 #include "facts/rmt_endpoint.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_log.h"
 #include "machine/rmt_inventory.h"
 #include "net/rmt_enrol.h"
+#include "net/rmt_own_address.h"
 #include "net/rmt_socket.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
@@ -20,8 +22,8 @@
 const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX,
      "Brokers, as host or host:base-port."},
-    {"broker-key", RMT_CONFIG_PATH, NULL, 0, 0,
-     "File with the public key of the brokers."},
+    {"broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
+     "Public key of the brokers, or the path of its file; empty: the key in the token."},
     {"key", RMT_CONFIG_PATH, "", 0, 0,
      "Key file of this worker; without it the worker makes and enrols a key; empty: "
      "/var/lib/ramet/ROLE.key."},
@@ -32,10 +34,12 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"place", RMT_CONFIG_TEXT, NULL, 1, 63, "Place whose store this worker serves."},
     {"store", RMT_CONFIG_PATH, NULL, 0, 0,
      "Folder of the store; the worker makes a missing one."},
-    {"listen", RMT_CONFIG_TEXT, "*:0", 1, 255,
-     "host:port of the data port; port 0: any free port."},
-    {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
-     "Hosts by which peers reach the data port; @ is the broker's host."},
+    {"listen", RMT_CONFIG_TEXT, "", 0, 255,
+     "host:port of the data port; port 0: any free port; empty: port 7710 of an imager, "
+     "7711 of an installer."},
+    {"addresses", RMT_CONFIG_LIST, "auto", 1, 16,
+     "Hosts by which peers reach the data port; @ is the broker's host, auto is this "
+     "host's address towards the broker, or @ where that is on this host."},
     {"boot", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: folder of netboot files (MAC.ipxe); empty: this engine netboots no "
      "machine."},
@@ -68,6 +72,7 @@ struct rmt_holder {
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_zap_t *zap;
     rmt_serve_t *serve;
+    char *addresses; // As HELLO tells them
 };
 
 static char *
@@ -83,11 +88,10 @@ s_name(const rmt_config_t *config)
 static int
 s_find_key(rmt_holder_t *self, rmt_error_t *error)
 {
-    rmt_key_t broker;
-    if (rmt_key_load_public(&broker, rmt_config_text(self->config, "broker-key"),
-                            error) == -1)
+    if (rmt_token_broker_key(rmt_config_text(self->config, "broker-key"),
+                             rmt_config_text(self->config, "token"), self->broker_key,
+                             error) == -1)
         return -1;
-    memcpy(self->broker_key, broker.public_text, sizeof self->broker_key);
     rmt_auto_str token = rmt_token_find(rmt_config_text(self->config, "token"), error);
     if (!token)
         return -1;
@@ -114,18 +118,37 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
     self->zap = rmt_zap_new(error);
     if (!self->zap || rmt_zap_self_test(self->zap, error) == -1)
         return -1;
+    const char *listen = rmt_config_text(self->config, "listen");
+    const bool is_imager = strcmp(self->role, "imager") == 0;
     const rmt_serve_config_t config = {
-        .endpoint = rmt_config_text(self->config, "listen"),
+        .endpoint = *listen     ? listen
+                    : is_imager ? "*:7710"
+                                : "*:7711",
         .own = &self->key,
         .zap = self->zap,
         .store = rmt_holder_store(self),
         .place = rmt_holder_place(self),
-        .receives = strcmp(self->role, "imager") == 0,
+        .receives = is_imager,
         .window = 1024 * (uint64_t) rmt_config_number(self->config, "window-kib"),
         .handshake_ms = (uint32_t) rmt_config_number(self->config, "handshake-ms"),
         .event = event};
     self->serve = rmt_serve_new(&config, error);
-    return self->serve ? 0 : -1;
+    return self->serve ? 0 : rmt_wrap(error, "open the data port (the setting listen)");
+}
+
+// The hosts of the settings, joined.
+static char *
+s_addresses(const rmt_config_t *config)
+{
+    const char *const *list = rmt_config_list(config, "addresses");
+    rmt_auto_str own = rmt_own_address(rmt_config_list(config, "brokers"));
+    char *joined = NULL;
+    for (size_t i = 0; list[i]; i++) {
+        const char *host = strcmp(list[i], "auto") != 0 ? list[i] : own ? own : "@";
+        rmt_auto_str before = joined;
+        joined = before ? rmt_text("%s,%s", before, host) : rmt_text("%s", host);
+    }
+    return joined;
 }
 
 rmt_holder_t *
@@ -143,6 +166,7 @@ rmt_holder_new(const rmt_config_t *config, const char *role, rmt_serve_event_fn 
                          : rmt_text("/var/lib/ramet/%s.key", role);
     if (s_find_key(self, error) == -1 || s_start_serving(self, event, error) == -1)
         return NULL;
+    self->addresses = s_addresses(config);
     return rmt_take(&self);
 }
 
@@ -157,6 +181,7 @@ rmt_holder_destroy(rmt_holder_t **self_p)
     rmt_key_wipe(&self->key);
     free(self->name);
     free(self->key_path);
+    free(self->addresses);
     free(self);
     *self_p = NULL;
 }
@@ -193,6 +218,21 @@ s_on_peers(void *context, const char *place, const rmt_records_t *items)
     rmt_serve_peers(self->serve, items);
 }
 
+// What changes is told once, so that a worker that serves says so, and one that does not
+// says why.
+static bool
+s_on_link(void *context, bool is_welcome, const rmt_error_t *trouble)
+{
+    const rmt_holder_t *self = context;
+    if (is_welcome)
+        rmt_log(RMT_INFO, "worker.connected", "place=%s addresses=%s port=%u",
+                rmt_holder_place(self), self->addresses, rmt_serve_port(self->serve));
+    else if (trouble->code != RMT_E_OK)
+        rmt_log(RMT_WARN, "worker.apart", "place=%s error=\"%s\"", rmt_holder_place(self),
+                trouble->text);
+    return true;
+}
+
 static rmt_record_t *
 s_hello(const rmt_holder_t *self)
 {
@@ -200,14 +240,7 @@ s_hello(const rmt_holder_t *self)
     rmt_record_set_u64(hello, "port", rmt_serve_port(self->serve));
     rmt_record_set(hello, "key", self->key.public_text);
     rmt_record_set(hello, "place", rmt_holder_place(self));
-    const char *const *list = rmt_config_list(self->config, "addresses");
-    rmt_auto_str joined = rmt_text("%s", list[0]);
-    for (size_t i = 1; list[i]; i++) {
-        char *longer = rmt_text("%s,%s", joined, list[i]);
-        free(joined);
-        joined = longer;
-    }
-    rmt_record_set(hello, "addresses", joined);
+    rmt_record_set(hello, "addresses", self->addresses);
     rmt_auto_str identity = rmt_inventory_own_identity();
     if (identity)
         rmt_record_set(hello, "identity", identity);
@@ -244,7 +277,8 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
                                         .services = offered,
                                         .service_count = count,
                                         .context = self,
-                                        .on_peers = s_on_peers};
+                                        .on_peers = s_on_peers,
+                                        .on_link = s_on_link};
     rmt_auto(rmt_worker) worker = rc == 0 ? rmt_worker_new(&config, error) : NULL;
     rc = worker ? rmt_worker_run(worker, error) : -1;
     for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
