@@ -2,7 +2,7 @@
 #include "console/audit_check.h"
 #include "console/cmd.h"
 #include "console/output.h"
-#include "console/watch.h"
+#include "console/moment.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define LIMIT 100 // Entries that are shown without --limit
@@ -37,30 +36,6 @@ s_page(call_t *call, const char *verb, const rmt_record_t *body, const char *cur
 }
 
 // ---- ramet audit list
-
-// A time of day, or how long ago. 0, or -1: USAGE.
-static int
-s_since(const char *text, int64_t *ms_out, rmt_error_t *error)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S",
-                                        "%Y-%m-%d"};
-    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
-        struct tm day = {0};
-        const char *end = strptime(text, forms[i], &day);
-        if (end && !*end) {
-            *ms_out = (int64_t) timegm(&day) * 1000;
-            return 0;
-        }
-    }
-    unsigned seconds = 0;
-    if (watch_parse_time(text, &seconds, error) == -1)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "\"%s\" is not a time; write one such as 2026-11-30, "
-                        "2026-11-30T10:00:00Z, or 90s, 45m, 2h for so long ago",
-                        text);
-    *ms_out = rmt_clock_wall_ms() - (int64_t) seconds * 1000;
-    return 0;
-}
 
 // For people: when, by whom by name, and in which role.
 static void
@@ -105,7 +80,7 @@ s_list(call_t *call, rmt_error_t *error)
     const char *since = rmt_record_text(call->options, "since", NULL);
     const uint64_t limit = rmt_record_u64(call->options, "limit", LIMIT);
     int64_t since_ms = 0;
-    if (since && s_since(since, &since_ms, error) == -1)
+    if (since && moment_parse(since, false, &since_ms, error) == -1)
         return -1;
     rmt_record_remove(body, "since");
     if (since)

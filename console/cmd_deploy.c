@@ -7,6 +7,7 @@
 #include "console/select.h"
 #include "console/warrant.h"
 #include "console/watch.h"
+#include "console/moment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,7 +55,7 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
             "the deployment needs targets: --targets LIST; \"all\" is never implied");
         return NULL;
     }
-    fputs("Targets (names, r12-n[01-40], rack=r12): ", stderr);
+    fputs("Targets (n1,r12-n[01-40] or rack=r12,pos=3; blanks add more): ", stderr);
     char *line = NULL;
     size_t room = 0;
     if (getline(&line, &room, stdin) <= 0) {
@@ -73,7 +74,7 @@ s_take_boot_timeout(rmt_record_t *body, rmt_error_t *error)
     const char *text = rmt_record_text(body, "boot-timeout", NULL);
     if (!text)
         return 0;
-    if (watch_parse_time(text, &seconds, error) == -1)
+    if (moment_parse_span(text, &seconds, error) == -1)
         return rmt_wrap(error, "--boot-timeout");
     rmt_record_set_u64(body, "boot-timeout-s", seconds);
     rmt_record_remove(body, "boot-timeout");
@@ -111,7 +112,9 @@ static const option_t s_plan_options[] = {
 };
 static const option_t s_start_options[] = {
     {"engine", "E", "engines; may be given several times"},
-    {"targets", "LIST", "names, ranges r12-n[01-40], labels rack=r12"},
+    {"targets", "LIST",
+     "names and ranges n1,r12-n[01-40], narrowed by conditions rack=r12,pos!=3; given "
+     "again, it adds machines"},
     {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
     {"partial", NULL, "continue with the targets that can be locked"},
     {"when-booted", NULL, "include absent targets, and install them when they netboot"},

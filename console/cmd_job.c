@@ -7,6 +7,7 @@
 #include "wire/rmt_codec.h"
 #include "console/warrant.h"
 #include "console/watch.h"
+#include "console/moment.h"
 #include "base/rmt_log.h"
 
 #include <stdio.h>
@@ -109,7 +110,7 @@ s_follow(call_t *call, bool quiet, rmt_error_t *error)
 {
     unsigned timeout_s = 0;
     const char *timeout = rmt_record_text(call->options, "timeout", NULL);
-    if (timeout && watch_parse_time(timeout, &timeout_s, error) == -1)
+    if (timeout && moment_parse_span(timeout, &timeout_s, error) == -1)
         return -1;
     const int status = watch_job(call, call->operands[0], timeout_s, quiet, error);
     if (status >= 0 && call->json) {

@@ -2,6 +2,7 @@
 #include "console/cmd.h"
 #include "console/output.h"
 #include "console/watch.h"
+#include "console/moment.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -40,7 +41,7 @@ s_script_add(call_t *call, rmt_error_t *error)
         return -1;
     const char *limit = rmt_record_text(body, "time-limit", NULL);
     unsigned seconds = 0;
-    if (limit && watch_parse_time(limit, &seconds, error) == -1)
+    if (limit && moment_parse_span(limit, &seconds, error) == -1)
         return -1;
     if (limit)
         rmt_record_set_u64(body, "timeout-s", seconds);

@@ -4,6 +4,7 @@
 #include "console/report.h"
 #include "base/rmt_auto.h"
 #include "console/watch.h"
+#include "console/moment.h"
 
 #include <stdio.h>
 
@@ -41,7 +42,7 @@ s_gc(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = rmt_record_new();
     const char *age = rmt_record_text(call->options, "age", NULL);
     unsigned age_s = 0;
-    if (age && watch_parse_time(age, &age_s, error) == -1)
+    if (age && moment_parse_span(age, &age_s, error) == -1)
         return -1;
     if (age)
         rmt_record_set_u64(body, "age-s", age_s);

@@ -1,14 +1,17 @@
 #include "console/command.h"
+#include "console/nearest.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const option_t command_common[] = {
     {"json", NULL, "print JSON (schema ramet/v1)"},
     {"config", "FILE",
      "file with brokers and key; default $RAMET_CONFIG, then /etc/ramet/console.cfg"},
-    {"help", NULL, "print this help"},
+    {"help", NULL, "print this help; also -h"},
+    {"version", NULL, "print the version of this program; also -V"},
     {NULL, NULL, NULL},
 };
 
@@ -24,12 +27,54 @@ command_find(const char *noun, const char *verb)
     return NULL;
 }
 
+// "usage: ramet NOUN VERB OPERANDS". Caller owns.
+static char *
+s_usage(const command_t *command)
+{
+    return rmt_text("usage: ramet %s%s%s%s%s", command->noun, *command->verb ? " " : "",
+                    command->verb, *command->operands ? " " : "", command->operands);
+}
+
 static const option_t *
 s_find_option(const option_t *options, const char *name, size_t size)
 {
     for (const option_t *row = options; row && row->name; row++) {
         if (strlen(row->name) == size && strncmp(row->name, name, size) == 0)
             return row;
+    }
+    return NULL;
+}
+
+// The letters that stand for a long option, where the verb has it.
+static const struct {
+    char letter;
+    const char *name;
+} s_letters[] = {{'f', "follow"}};
+
+static const char *
+s_name_of_letter(char letter)
+{
+    for (size_t i = 0; i < sizeof s_letters / sizeof *s_letters; i++) {
+        if (s_letters[i].letter == letter)
+            return s_letters[i].name;
+    }
+    return "";
+}
+
+// "--name", "--name=value" or "-f": the row that has it, and where the name ends.
+static const option_t *
+s_option_of(const option_t *const tables[2], const char *word, const char **end_out)
+{
+    const bool is_long = word[1] == '-';
+    const char *name = is_long ? word + 2 : s_name_of_letter(word[1]);
+    const size_t size = strcspn(name, "=");
+    *end_out = is_long ? name + size : word + 2;
+    if (!is_long && word[2])
+        return NULL;
+    for (size_t i = 0; i < 2; i++) {
+        const option_t *option = s_find_option(tables[i], name, size);
+        if (option)
+            return option;
     }
     return NULL;
 }
@@ -41,53 +86,88 @@ s_hide(const char *value)
     memset((char *) value, 'x', strlen(value));
 }
 
-// Values in which a comma may stand.
-static bool
-s_is_one_a_line(const char *name)
+static int
+s_refuse_option(const option_t *const tables[2], const char *word, const char *help,
+                rmt_error_t *error)
 {
-    static const char *const names[] = {"exclude", "ignore", "without"};
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strcmp(names[i], name) == 0)
-            return true;
-    return false;
+    rmt_auto_str name = rmt_text("%.*s", (int) strcspn(word, "="), word);
+    nearest_t nearest = {.wanted = name + strspn(name, "-")};
+    for (size_t i = 0; i < 2; i++) {
+        for (const option_t *row = tables[i]; row && row->name; row++)
+            nearest_try(&nearest, row->name);
+    }
+    if (nearest.best)
+        return rmt_fail(error, RMT_E_USAGE, "unknown option %s; did you mean --%s", name,
+                        nearest.best);
+    return rmt_fail(error, RMT_E_USAGE, "unknown option %s; see: ramet help%s", name,
+                    help);
 }
 
-// One "--name", "--name=value" or "--name value"; tells how many words it took.
+bool
+command_common_option(const char *word, bool *has_value_out, rmt_error_t *error)
+{
+    const char *end;
+    const option_t *const tables[2] = {command_common, NULL};
+    const option_t *option = s_option_of(tables, word, &end);
+    if (!option) {
+        s_refuse_option(tables, word, "", error);
+        return false;
+    }
+    *has_value_out = option->argument && *end != '=';
+    return true;
+}
+
+// What is between the values of an option that is given twice: a comma, or a line's end
+// where a comma has a meaning of its own.
+static char
+s_joint(const char *name)
+{
+    static const char *const lines[] = {"exclude", "ignore", "targets", "filter",
+                                        "without"};
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
+        if (strcmp(lines[i], name) == 0)
+            return '\n';
+    }
+    return ',';
+}
+
+static void
+s_set_option(call_t *call, const option_t *option, const char *value)
+{
+    const char *before = rmt_record_text(call->options, option->name, NULL);
+    if (before) {
+        rmt_auto_str joined = rmt_text("%s%c%s", before, s_joint(option->name), value);
+        rmt_record_set(call->options, option->name, joined);
+    } else {
+        rmt_record_set(call->options, option->name, value);
+    }
+}
+
+// One option; tells how many words it took.
 static int
 s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
 {
-    const char *name = argv[0] + 2;
-    const size_t size = strcspn(name, "=");
-    const option_t *option = s_find_option(call->command->options, name, size);
-    if (!option)
-        option = s_find_option(command_common, name, size);
-    if (!option)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "unknown option --%.*s; see: ramet %s %s --help", (int) size,
-                        name, call->command->noun, call->command->verb);
-    const bool inlined = name[size] == '=';
+    const command_t *command = call->command;
+    const option_t *const tables[2] = {command->options, command_common};
+    const char *end;
+    const option_t *option = s_option_of(tables, argv[0], &end);
+    if (!option) {
+        rmt_auto_str help =
+            rmt_text(" %s%s%s", command->noun, *command->verb ? " " : "", command->verb);
+        return s_refuse_option(tables, argv[0], help, error);
+    }
+    const bool inlined = *end == '=';
     if (!option->argument) {
         if (inlined)
             return rmt_fail(error, RMT_E_USAGE, "--%s takes no value", option->name);
         rmt_record_set(call->options, option->name, "yes");
         return 1;
     }
-    const char *value = inlined ? name + size + 1 : argc > 1 ? argv[1] : NULL;
+    const char *value = inlined ? end + 1 : argc > 1 ? argv[1] : NULL;
     if (!value || (!inlined && strncmp(value, "--", 2) == 0))
         return rmt_fail(error, RMT_E_USAGE, "--%s needs %s", option->name,
                         option->argument);
-    // Given twice, values are joined: --engine a --engine b is --engine a,b.
-    const char *before = rmt_record_text(call->options, option->name, NULL);
-    if (before) {
-        const char joint = s_is_one_a_line(option->name) ? '\n' : ',';
-        char *joined = NULL;
-        if (asprintf(&joined, "%s%c%s", before, joint, value) == -1)
-            abort();
-        rmt_record_set(call->options, option->name, joined);
-        free(joined);
-    } else {
-        rmt_record_set(call->options, option->name, value);
-    }
+    s_set_option(call, option, value);
     if (strcmp(option->name, "token") == 0)
         s_hide(value);
     return inlined ? 1 : 2;
@@ -104,7 +184,7 @@ command_parse(call_t *call, int argc, char **argv, rmt_error_t *error)
         if (!plain && strcmp(argv[i], "--") == 0) {
             plain = true;
             i++;
-        } else if (!plain && strncmp(argv[i], "--", 2) == 0) {
+        } else if (!plain && argv[i][0] == '-' && argv[i][1]) {
             const int used = s_parse_option(call, argc - i, argv + i, error);
             if (used == -1)
                 return -1;
@@ -115,13 +195,12 @@ command_parse(call_t *call, int argc, char **argv, rmt_error_t *error)
     }
     call->json = rmt_record_has(call->options, "json");
     call->config_path = rmt_record_text(call->options, "config", NULL);
-    if (rmt_record_has(call->options, "help"))
-        return 0;
     const int count = (int) call->operand_count;
     if (count < command->operand_min ||
-        (command->operand_max >= 0 && count > command->operand_max))
-        return rmt_fail(error, RMT_E_USAGE, "usage: ramet %s %s %s", command->noun,
-                        command->verb, command->operands);
+        (command->operand_max >= 0 && count > command->operand_max)) {
+        rmt_auto_str usage = s_usage(command);
+        return rmt_fail(error, RMT_E_USAGE, "%s", usage);
+    }
     return 0;
 }
 
@@ -139,8 +218,8 @@ s_print_options(const option_t *options)
 void
 command_print_help(const command_t *command)
 {
-    printf("usage: ramet %s %s %s [OPTION]...\n\n%s\n\nOptions:\n", command->noun,
-           command->verb, command->operands, command->help);
+    rmt_auto_str usage = s_usage(command);
+    printf("%s [OPTION]...\n\n%s\n\nOptions:\n", usage, command->help);
     s_print_options(command->options);
     s_print_options(command_common);
 }
@@ -168,7 +247,7 @@ command_print_overview(const char *noun)
             printf("  %-44s %.*s\n", left, (int) s_first_sentence(row->help), row->help);
         }
     }
-    puts("\nramet NOUN VERB --help explains a verb and its options.\nExit status: 0 "
+    puts("\nramet help NOUN VERB explains a verb and its options.\nExit status: 0 "
          "success, 1 some targets failed, 2 job failed or cancelled, 64 usage,\n69 "
          "unavailable, 75 try again, 77 not allowed, 78 configuration, 124 time-out.");
 }

@@ -9,8 +9,12 @@ typedef struct {
     const char *help;
 } option_t;
 
-// The options of every verb: --json, --config, --help. Ends with a NULL name.
+// The options of every verb: --json, --config and others. Ends with a NULL name.
 extern const option_t command_common[];
+
+// Is the word, such as --json or --config=FILE, an option of every verb? Tells whether
+// the next word is its value. False: USAGE, with the nearest option.
+bool command_common_option(const char *word, bool *has_value_out, rmt_error_t *error);
 
 // Help of the option --timeout.
 #define OPTION_TIMEOUT                                                                   \
@@ -35,8 +39,8 @@ extern const command_t *const command_tables[];
 
 const command_t *command_find(const char *noun, const char *verb);
 
-// Parse the words after noun and verb into the call. 0, or -1: USAGE.
-// With --help, call->options has "help".
+// Parse the words beside noun and verb into the call. 0, or -1: USAGE, with the nearest
+// option.
 int command_parse(call_t *call, int argc, char **argv, rmt_error_t *error);
 
 void command_print_help(const command_t *command);

@@ -1,68 +1,58 @@
 // ramet - the console: asks the broker, shows what it says.
-#include "console/command.h"
+#include "console/command_words.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
 #include "base/rmt_signals.h"
 #include "base/rmt_process.h"
 
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
 
 static int
-s_run(call_t *call, int argc, char **argv, rmt_error_t *error)
+s_run(call_t *call, const command_words_t *words, rmt_error_t *error)
 {
-    if (command_parse(call, argc, argv, error) == -1)
+    call->command = command_words_find(words, error);
+    if (!call->command ||
+        command_parse(call, words->rest_count, words->rest, error) == -1)
         return -1;
-    if (rmt_record_has(call->options, "help")) {
-        command_print_help(call->command);
-        return 0;
-    }
+    zsys_init();
+    zsys_handler_set(NULL);
+    zsys_set_linger(2000);
     return call->command->run(call, error);
 }
 
+// What no broker is asked for. The exit status, or -1.
 static int
-s_refuse_words(const char *noun, const char *verb)
+s_explain(const command_words_t *words, rmt_error_t *error)
 {
-    if (!command_find(noun, NULL))
-        fprintf(stderr, "ramet: the noun \"%s\" does not exist; see: ramet --help\n",
-                noun);
-    else if (verb)
-        fprintf(stderr, "ramet: %s has no verb \"%s\"; see: ramet %s --help\n", noun,
-                verb, noun);
-    else
-        command_print_overview(noun);
-    return 64;
+    if (words->is_version) {
+        puts("ramet " RMT_VERSION);
+        return 0;
+    }
+    const bool has_row = words->noun && command_find(words->noun, NULL);
+    if (!words->noun || (has_row && !words->verb)) {
+        command_print_overview(words->noun);
+        return words->is_help ? 0 : rmt_code_exit(RMT_E_USAGE);
+    }
+    const command_t *command = command_words_find(words, error);
+    if (command)
+        command_print_help(command);
+    return command ? 0 : -1;
 }
 
 int
 main(int argc, char **argv)
 {
     rmt_process_keep_secrets();
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        puts("ramet " RMT_VERSION);
-        return 0;
-    }
-    if (argc < 2 || strcmp(argv[1], "--help") == 0) {
-        command_print_overview(NULL);
-        return argc < 2 ? 64 : 0;
-    }
-    // "ramet doctor" has no verb of its own.
-    const bool single = command_find(argv[1], "") != NULL;
-    const char *verb = single ? "" : argc > 2 ? argv[2] : NULL;
-    if (verb && strcmp(verb, "--help") == 0 && command_find(argv[1], NULL)) {
-        command_print_overview(argv[1]);
-        return 0;
-    }
-    call_t call = {.command = verb ? command_find(argv[1], verb) : NULL};
-    if (!call.command)
-        return s_refuse_words(argv[1], verb);
-    zsys_init();
-    zsys_handler_set(NULL);
-    zsys_set_linger(2000);
-    call.options = rmt_record_new();
     rmt_error_t error = {0};
-    const int skip = single ? 2 : 3;
-    int status = s_run(&call, argc - skip, argv + skip, &error);
+    rmt_auto_ptr room = calloc((size_t) argc + 1, sizeof *argv);
+    command_words_t words = {.rest = room};
+    call_t call = {.options = rmt_record_new()};
+    int status = command_words_sort(&words, argc - 1, argv + 1, &error);
+    if (status == 0 && (words.is_version || words.is_help || !words.verb))
+        status = s_explain(&words, &error);
+    else if (status == 0)
+        status = s_run(&call, &words, &error);
     if (status == -1) {
         char safe[1024];
         fprintf(stderr, "ramet: %s\n", rmt_log_escape(safe, sizeof safe, error.text));

@@ -5,6 +5,7 @@
 #include "facts/rmt_policy.h"
 #include "wire/rmt_codec.h"
 #include "console/watch.h"
+#include "console/moment.h"
 
 #include <stdio.h>
 
@@ -51,7 +52,7 @@ s_await(call_t *call, const char *job, rmt_error_t *error)
 {
     unsigned timeout_s = 0;
     const char *timeout = rmt_record_text(call->options, "timeout", TIMEOUT);
-    if (watch_parse_time(timeout, &timeout_s, error) == -1)
+    if (moment_parse_span(timeout, &timeout_s, error) == -1)
         return -1;
     const int status = watch_job(call, job, timeout_s, true, error);
     if (status != -1 || error->code != RMT_E_TIMEOUT)

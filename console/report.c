@@ -3,6 +3,7 @@
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "console/watch.h"
+#include "console/moment.h"
 
 #include <string.h>
 
@@ -57,7 +58,7 @@ report_made(call_t *call, const rmt_msg_t *reply, bool wait, rmt_error_t *error)
         return watch_made(call, reply, error);
     unsigned timeout_s = 0;
     const char *timeout = rmt_record_text(call->options, "timeout", NULL);
-    if (timeout && watch_parse_time(timeout, &timeout_s, error) == -1)
+    if (timeout && moment_parse_span(timeout, &timeout_s, error) == -1)
         return -1;
     const char *job = rmt_record_text(reply->body, "job", "");
     const int status = watch_job(call, job, timeout_s, call->json, error);

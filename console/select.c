@@ -1,7 +1,9 @@
 #include "console/select.h"
+#include "console/condition.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,47 +11,57 @@
 
 #define SELECT_COUNT_MAX 100000
 
-static int
-s_add(rmt_records_t *chosen, const rmt_records_t *known, const char *name,
-      rmt_error_t *error)
+// The words of one part of a choice, and what they mean.
+typedef struct {
+    const rmt_records_t *words, *known;
+    size_t first, end;
+    bool *taken; // Of each known target, in all parts
+    rmt_records_t *chosen;
+    size_t count; // Targets that this part means
+    bool has_names;
+} part_t;
+
+static bool
+s_meets_all(const part_t *part, const rmt_record_t *target)
 {
-    if (!rmt_records_find(known, "name", name))
-        return rmt_fail(error, RMT_E_NOT_FOUND,
-                        "the target \"%s\" does not exist; see: ramet target list", name);
-    if (!rmt_records_find(chosen, "target", name))
-        rmt_record_set(rmt_records_add(chosen), "target", name);
-    return 0;
+    for (size_t i = part->first; i < part->end; i++) {
+        const rmt_record_t *word = rmt_records_at(part->words, i);
+        if (!rmt_record_has(word, "name") && !condition_is_met(word, target))
+            return false;
+    }
+    return true;
+}
+
+// A target that the names of the part mean is chosen when it meets the conditions.
+static void
+s_try(part_t *part, size_t index)
+{
+    const rmt_record_t *target = rmt_records_at(part->known, index);
+    if (!s_meets_all(part, target))
+        return;
+    part->count++;
+    if (!part->taken[index])
+        rmt_record_set(rmt_records_add(part->chosen), "target",
+                       rmt_record_text(target, "name", ""));
+    part->taken[index] = true;
 }
 
 static int
-s_add_label(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
-            rmt_error_t *error)
+s_add(part_t *part, const char *name, rmt_error_t *error)
 {
-    const char *equals = strchr(word, '=');
-    rmt_auto_str field = rmt_text("%.*s", (int) (equals - word), word);
-    // Every record without the field would have that value.
-    if (!equals[1])
-        return rmt_fail(error, RMT_E_USAGE,
-                        "\"%s\" has no value; write one such as rack=r12", word);
-    size_t found = 0;
-    for (size_t i = 0; i < rmt_records_count(known); i++) {
-        const rmt_record_t *target = rmt_records_at(known, i);
-        if (strcmp(rmt_record_text(target, field, ""), equals + 1) != 0)
+    for (size_t i = 0; i < rmt_records_count(part->known); i++) {
+        if (!rmt_record_is(rmt_records_at(part->known, i), "name", name))
             continue;
-        found++;
-        if (s_add(chosen, known, rmt_record_text(target, "name", ""), error) == -1)
-            return -1;
+        s_try(part, i);
+        return 0;
     }
-    if (!found)
-        return rmt_fail(error, RMT_E_NOT_FOUND,
-                        "no target has the label %s; see: ramet target list", word);
-    return 0;
+    return rmt_fail(error, RMT_E_NOT_FOUND,
+                    "the target \"%s\" does not exist; see: ramet target list", name);
 }
 
 // prefix[01-40]suffix: as many digits as the first number has.
 static int
-s_add_range(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
-            rmt_error_t *error)
+s_add_range(part_t *part, const char *word, rmt_error_t *error)
 {
     const char *open = strchr(word, '[');
     const size_t digits = strspn(open + 1, "0123456789");
@@ -64,29 +76,75 @@ s_add_range(rmt_records_t *chosen, const rmt_records_t *known, const char *word,
     for (unsigned long number = first; number <= last; number++) {
         rmt_auto_str name = rmt_text("%.*s%0*lu%s", (int) (open - word), word,
                                      (int) digits, number, close + 1);
-        if (s_add(chosen, known, name, error) == -1)
+        if (s_add(part, name, error) == -1)
             return -1;
     }
     return 0;
+}
+
+// Choose among the machines that the part names, or among all when it has conditions
+// alone.
+static int
+s_choose_names(part_t *part, rmt_error_t *error)
+{
+    for (size_t i = part->first; i < part->end; i++) {
+        const char *name = rmt_record_text(rmt_records_at(part->words, i), "name", NULL);
+        part->has_names |= name != NULL;
+        if (name && (strchr(name, '[') ? s_add_range(part, name, error)
+                                       : s_add(part, name, error)) == -1)
+            return -1;
+    }
+    for (size_t i = 0; !part->has_names && i < rmt_records_count(part->known); i++)
+        s_try(part, i);
+    return 0;
+}
+
+static int
+s_refuse_empty(const part_t *part, rmt_error_t *error)
+{
+    rmt_auto_str text = rmt_text("%s", "");
+    for (size_t i = part->first; i < part->end; i++) {
+        rmt_auto_str before = text;
+        text = rmt_text("%s%s%s", before, i > part->first ? "," : "",
+                        rmt_record_text(rmt_records_at(part->words, i), "word", ""));
+    }
+    return rmt_fail(error, RMT_E_NOT_FOUND,
+                    "no target is meant by %s; see: ramet target list", text);
+}
+
+// The end of the part that begins with the word at `first`.
+static size_t
+s_part_end(const rmt_records_t *words, size_t first)
+{
+    size_t end = first;
+    const char *part = rmt_record_text(rmt_records_at(words, first), "part", "");
+    while (end < rmt_records_count(words) &&
+           rmt_record_is(rmt_records_at(words, end), "part", part))
+        end++;
+    return end;
 }
 
 rmt_records_t *
 select_targets(const char *list, const rmt_records_t *known, rmt_error_t *error)
 {
     rmt_auto(rmt_records) chosen = rmt_records_new();
-    rmt_auto_str words = rmt_text("%s", list);
-    char *rest = NULL;
-    for (char *word = strtok_r(words, ", \n", &rest); word;
-         word = strtok_r(NULL, ", \n", &rest)) {
-        int rc;
-        if (strchr(word, '['))
-            rc = s_add_range(chosen, known, word, error);
-        else if (strchr(word, '='))
-            rc = s_add_label(chosen, known, word, error);
-        else
-            rc = s_add(chosen, known, word, error);
-        if (rc == -1)
+    rmt_auto(rmt_records) words = condition_parse(list, false, error);
+    if (!words)
+        return NULL;
+    rmt_auto_ptr taken = calloc(rmt_records_count(known) + 1, sizeof(bool));
+    assert(taken);
+    for (size_t i = 0; i < rmt_records_count(words);) {
+        part_t part = {.words = words, .known = known, .first = i};
+        part.end = s_part_end(words, i);
+        part.taken = taken;
+        part.chosen = chosen;
+        if (s_choose_names(&part, error) == -1)
             return NULL;
+        if (!part.count) {
+            s_refuse_empty(&part, error);
+            return NULL;
+        }
+        i = part.end;
     }
     if (!rmt_records_count(chosen)) {
         rmt_fail(error, RMT_E_USAGE, "name at least one target; see: ramet target list");

@@ -3,6 +3,7 @@
 #include "console/release.h"
 #include "console/trust_file.h"
 #include "console/watch.h"
+#include "console/moment.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_random.h"
@@ -47,7 +48,7 @@ s_set_times(signing_t *self, rmt_error_t *error)
 {
     unsigned life_s = RMT_WARRANT_LIFE_S;
     const char *text = rmt_record_text(self->call->options, "valid", NULL);
-    if (text && watch_parse_time(text, &life_s, error) == -1)
+    if (text && moment_parse_span(text, &life_s, error) == -1)
         return rmt_wrap(error, "--valid");
     self->issued_s = rmt_warrant_now_s();
     self->not_after_s = self->issued_s + life_s;

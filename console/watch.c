@@ -1,6 +1,7 @@
 #include "console/watch.h"
 #include "console/command.h"
 #include "console/output.h"
+#include "console/moment.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
@@ -247,21 +248,6 @@ watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet,
 }
 
 int
-watch_parse_time(const char *text, unsigned *seconds_out, rmt_error_t *error)
-{
-    char *end = NULL;
-    const unsigned long number = strtoul(text, &end, 10);
-    static const char units[] = "smh";
-    static const unsigned factors[] = {1, 60, 3600};
-    const char *unit = *end ? strchr(units, *end) : units;
-    if (end == text || !unit || (*end && end[1]) || number > 1000000)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "\"%s\" is not a time; write one such as 90s, 45m or 2h", text);
-    *seconds_out = (unsigned) number * factors[unit - units];
-    return 0;
-}
-
-int
 watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error)
 {
     const char *uid = rmt_record_text(reply->body, "job", "");
@@ -282,7 +268,7 @@ watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error)
     }
     unsigned timeout_s = 0;
     const char *timeout = rmt_record_text(call->options, "timeout", NULL);
-    if (timeout && watch_parse_time(timeout, &timeout_s, error) == -1)
+    if (timeout && moment_parse_span(timeout, &timeout_s, error) == -1)
         return -1;
     if (!call->json)
         puts(name);

@@ -15,6 +15,3 @@ int watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet,
 
 // After a verb that made a job: say its name, or with --wait follow it.
 int watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error);
-
-// "90", "90s", "45m", "2h" in seconds. 0, or -1: USAGE.
-int watch_parse_time(const char *text, unsigned *seconds_out, rmt_error_t *error);

@@ -16,6 +16,7 @@ s_known(void)
         rmt_record_t *target = rmt_records_add(known);
         rmt_record_setf(target, "name", "r12-n%02u", i);
         rmt_record_set(target, "rack", i < 10 ? "left" : "right");
+        rmt_record_set_u64(target, "pos", i);
     }
     rmt_record_set(rmt_records_add(known), "name", "web");
     return known;
@@ -44,7 +45,19 @@ test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
         {"web,r12-n08", "web r12-n08"},
         {"r12-n[08-10]", "r12-n08 r12-n09 r12-n10"},
         {"rack=right", "r12-n10 r12-n11"},
-        {"web rack=left,r12-n[09-10]", "web r12-n08 r12-n09 r12-n10"}, // Each once
+        {"web rack=left r12-n[09-10]", "web r12-n08 r12-n09 r12-n10"}, // Each once
+        // Within a part, conditions narrow what is named (U1).
+        {"rack=right,pos=10", "r12-n10"},
+        {"r12-n[08-11],rack=left", "r12-n08 r12-n09"},
+        {"web rack=left,r12-n[09-10]", "web r12-n09"},
+        {"rack=right, pos=10", "r12-n10"},
+        {"rack=right,pos=10\nweb", "r12-n10 web"},
+        {"rack!=left", "r12-n10 r12-n11 web"},
+        {"rack=(left,middle),pos!=8", "r12-n09"},
+        {"rack in (left, right),pos=[9-10]", "r12-n09 r12-n10"},
+        {"rack not in (left,right)", "web"},
+        {"pos>=10", "r12-n10 r12-n11"},
+        {"pos<9,rack=left", "r12-n08"},
     };
     rmt_auto(rmt_records) known = s_known();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -74,6 +87,16 @@ test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
         {"rack=middle", RMT_E_NOT_FOUND},
         {"rack=", RMT_E_USAGE}, // The rack of web, and of all that have none
         {"shelf=", RMT_E_USAGE},
+        {"rack=left,pos=10", RMT_E_NOT_FOUND}, // Each alone means two machines
+        {"web,rack=left", RMT_E_NOT_FOUND},
+        {"web rack=left,pos=10", RMT_E_NOT_FOUND}, // One part means nobody
+        {"rack!left", RMT_E_USAGE},
+        {"rack=(left", RMT_E_USAGE},
+        {"rack=()", RMT_E_USAGE},
+        {"rack!=", RMT_E_USAGE},
+        {"=left", RMT_E_USAGE},
+        {"Rack=left", RMT_E_USAGE},
+        {"pos>", RMT_E_USAGE},
         {"r12-n[10-12]", RMT_E_NOT_FOUND}, // There is no r12-n12
         {"r12-n[8-9]", RMT_E_NOT_FOUND},   // As many digits as are written
         {"r12-n[11-08]", RMT_E_USAGE},
