@@ -111,7 +111,8 @@ s_show(const call_t *call, const rmt_archive_report_t *report)
     rmt_record_set_u64(result, "lost-reserved", report->reserved);
     rmt_record_set_u64(result, "lost-hints", report->hints);
     rmt_record_set_u64(result, "odd-attribute-names", report->odd_names);
-    output_record(result, NULL, NULL, NULL, call->json);
+    rmt_error_t ignored = {0}; // A record alone is always shown
+    (void) output_record(result, NULL, NULL, NULL, &call->view, &ignored);
 }
 
 // A file gets its name when it is whole.

@@ -250,4 +250,5 @@ call_close(call_t *self)
     rmt_client_destroy(&self->client);
     rmt_config_destroy(&self->config);
     rmt_record_destroy(&self->options);
+    view_free(&self->view);
 }

@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include "base/rmt_config.h"
+#include "console/view.h"
 #include "net/rmt_client.h"
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
@@ -15,7 +16,8 @@ typedef struct {
     rmt_record_t *options; // Long options that were given; flags have "yes"
     char **operands;       // Borrowed from argv
     size_t operand_count;
-    bool json;
+    view_t view;             // How lists are shown
+    bool json;               // The view's format is JSON
     const char *config_path; // NULL: the default places
     rmt_config_t *config;    // Read when it is needed
     rmt_client_t *client;    // Made at the first request

@@ -15,10 +15,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LIMIT 100 // Entries that are shown without --limit
+#define LIMIT 100        // Entries that are shown without --limit
+#define HISTORY_MAX 1000 // Entries about one machine
 
 static const char *const s_columns[] = {"time", "by",     "role", "what",    "act",
                                         "job",  "target", "text", "address", NULL};
+static const char *const s_history_columns[] = {"time",  "what", "by", "job",
+                                                "phase", "text", NULL};
 static const char *const s_head_columns[] = {"broker", "n",   "since",
                                              "fault",  "key", NULL};
 static const char *const s_check_columns[] = {"key",     "first", "n",
@@ -91,8 +94,35 @@ s_list(call_t *call, rmt_error_t *error)
         if (s_add_page(call, body, limit, found, &cursor, error) == -1)
             return -1;
     } while (*cursor && rmt_records_count(found) < limit);
-    output_list(found, s_columns, call->json);
-    return 0;
+    return output_list(found, s_columns, &call->view, error);
+}
+
+static int
+s_need_target(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "target.show", body, NULL, error);
+    return reply ? 0 : -1;
+}
+
+// What was done with a machine, the youngest first.
+static int
+s_history(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "target", call->operands[0]);
+    rmt_auto(rmt_records) found = rmt_records_new();
+    rmt_auto_str cursor = strdup("");
+    const uint64_t limit =
+        call->view.limit && !call->view.filter ? call->view.limit : HISTORY_MAX;
+    do {
+        if (s_add_page(call, body, limit, found, &cursor, error) == -1)
+            return -1;
+    } while (*cursor && rmt_records_count(found) < limit);
+    if (!rmt_records_count(found) && s_need_target(call, error) == -1)
+        return -1;
+    return output_list(found, s_history_columns, &call->view, error);
 }
 
 // ---- ramet audit export
@@ -205,7 +235,8 @@ s_verify(call_t *call, rmt_error_t *error)
         heads ? audit_check(call->operands, call->operand_count, heads, error) : NULL;
     if (!found)
         return -1;
-    output_list(found, s_check_columns, call->json);
+    if (output_list(found, s_check_columns, &call->view, error) == -1)
+        return -1;
     return s_judge(found, heads);
 }
 
@@ -227,8 +258,11 @@ static const option_t s_verify_options[] = {
 
 const command_t cmd_audit[] = {
     {"audit", "list", "", 0, 0,
-     "Show who did what, the youngest first, from the audit stream.", s_list, NULL, NULL,
-     s_list_options},
+     "Show who did what, the youngest first, from the audit stream.", s_list, NULL,
+     s_columns, s_list_options},
+    {"target", "history", "NAME", 1, 1,
+     "Show what was done with a target, when and by whom, the youngest first.", s_history,
+     NULL, s_history_columns, NULL},
     {"audit", "heads", "", 0, 0,
      "Show how far each broker has written its audit files, and the key that signs them.",
      command_run_list, "audit.heads", s_head_columns, NULL},
@@ -238,6 +272,6 @@ const command_t cmd_audit[] = {
     {"audit", "verify", "FILE...", 1, -1,
      "Look whether audit files are whole, and name the first line that was edited, cut "
      "out, moved or inserted. Exit status 1 when they are not.",
-     s_verify, NULL, NULL, s_verify_options},
+     s_verify, NULL, s_check_columns, s_verify_options},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -139,7 +139,7 @@ const command_t cmd_deploy[] = {
     {"deploy", "plan", "IMAGE", 1, 1,
      "Compare an image with the targets of engines and show why each fits or not. "
      "Changes nothing.",
-     s_plan, NULL, NULL, s_plan_options},
+     s_plan, NULL, plan_columns, s_plan_options},
     {"deploy", "start", "IMAGE", 1, 1, "Lock the targets, then erase and install them.",
      s_start, NULL, NULL, s_start_options},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

@@ -52,7 +52,7 @@ s_doctor(call_t *call, rmt_error_t *error)
         {"findings", findings, s_finding_columns},
     };
     output_sections(doctor->status, sections, sizeof sections / sizeof *sections,
-                    call->json);
+                    &call->view);
     return wrong > 0 ? 1 : 0;
 }
 

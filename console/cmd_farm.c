@@ -1,29 +1,74 @@
 // The events of the farm.
 #include "console/cmd.h"
+#include "console/field.h"
+#include "console/moment.h"
 #include "console/output.h"
 #include "console/watch.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "base/rmt_io.h"
+#include "wire/rmt_msg.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+static const char *const s_columns[] = {"topic", "phase", "state", "text", NULL};
+
+// "job/UID/..." with the name of the job that people use. Caller owns.
+static char *
+s_topic(const char *topic)
+{
+    uint8_t uid[RMT_UID_SIZE];
+    char digits[RMT_UID_SIZE * 2 + 1], name[11];
+    rmt_error_t ignored = {0};
+    if (sscanf(topic, "job/%32[0-9a-f]", digits) == 1 &&
+        rmt_uid_parse(uid, digits, &ignored) == 0)
+        return rmt_text("job/%s%s", rmt_job_text(uid, name), topic + 4 + strlen(digits));
+    return field_safe(topic, strlen(topic));
+}
+
+static int
+s_compare_names(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+// One line: when it came, the topic, and the fields by name.
 static void
-s_print_event(const rmt_msg_t *event, bool json)
+s_print_words(const char *topic, const rmt_record_t *body, bool utc)
+{
+    char clock[MOMENT_TEXT_SIZE];
+    rmt_auto_str shown = s_topic(topic);
+    printf("%s %s", moment_text(rmt_clock_wall_ms(), utc, clock), shown);
+    rmt_auto_ptr memory = calloc(rmt_record_count(body) + 1, sizeof(char *));
+    const char **names = memory;
+    assert(names);
+    for (size_t i = 0; i < rmt_record_count(body); i++)
+        names[i] = rmt_record_name_at(body, i);
+    qsort(names, rmt_record_count(body), sizeof *names, s_compare_names);
+    for (size_t i = 0; i < rmt_record_count(body); i++) {
+        rmt_auto_str text = field_text(body, names[i], FIELD_DATE, utc);
+        if (text && field_kind(names[i]) != FIELD_INNER &&
+            !field_is_said_better(body, names[i]))
+            printf(" %s=%s", names[i], text);
+    }
+    putchar('\n');
+}
+
+static void
+s_print_event(const rmt_msg_t *event, const view_t *view)
 {
     rmt_auto(rmt_record) record = rmt_record_new();
     rmt_record_set(record, "topic", event->topic);
     rmt_record_set(record, "cursor", event->cursor ? event->cursor : "");
     rmt_record_merge(record, event->body);
-    if (json) {
-        output_record(record, NULL, NULL, NULL, true);
-    } else {
-        printf("%s", event->topic);
-        for (size_t i = 0; i < rmt_record_count(event->body); i++)
-            printf(" %s=%s", rmt_record_name_at(event->body, i),
-                   (const char *) rmt_record_value_at(event->body, i, NULL));
-        putchar('\n');
-    }
+    if (view->format == VIEW_JSON)
+        output_line(record);
+    else
+        s_print_words(event->topic, event->body, view->utc);
     fflush(stdout);
 }
 
@@ -52,8 +97,8 @@ s_events(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = call_list(call, "events.snapshot", body, error);
     if (!items)
         return -1;
-    static const char *const columns[] = {"topic", "phase", "state", "text", NULL};
-    output_list(items, columns, call->json);
+    if (output_list(items, s_columns, &call->view, error) == -1)
+        return -1;
     fflush(stdout);
     if (!rmt_record_has(call->options, "follow"))
         return 0;
@@ -64,7 +109,7 @@ s_events(call_t *call, rmt_error_t *error)
         rmt_error_t why = {0};
         rmt_auto(rmt_msg) event = rmt_client_next_event(call->client, 1000, &why);
         if (event && s_is_newer(event->cursor ? event->cursor : "", snapshot))
-            s_print_event(event, call->json);
+            s_print_event(event, &call->view);
         else if (event)
             continue;
         else if (why.code != RMT_E_TIMEOUT)
@@ -83,6 +128,6 @@ static const option_t s_event_options[] = {
 const command_t cmd_farm[] = {
     {"events", "", "", 0, 0,
      "Show the state of the farm; with --follow, show new events too.", s_events, NULL,
-     NULL, s_event_options},
+     s_columns, s_event_options},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

@@ -47,8 +47,7 @@ s_list(call_t *call, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < rmt_records_count(items); i++)
         s_name_job(rmt_records_at(items, i));
-    output_list(items, s_job_columns, call->json);
-    return 0;
+    return output_list(items, s_job_columns, &call->view, error);
 }
 
 static rmt_record_t *
@@ -99,8 +98,10 @@ s_show(call_t *call, rmt_error_t *error)
     if (!reply)
         return -1;
     s_name_job(reply->body);
-    output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
-    if (!call->json)
+    if (output_record(reply->body, "targets", reply->items, s_target_columns, &call->view,
+                      error) == -1)
+        return -1;
+    if (call->view.format == VIEW_TABLE || call->view.format == VIEW_WIDE)
         s_print_logs(reply, call->operands[0]);
     return 0;
 }
@@ -152,8 +153,7 @@ s_logs(call_t *call, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < rmt_records_count(items); i++)
         s_add_time(rmt_records_at(items, i));
-    output_list(items, s_log_columns, call->json);
-    return 0;
+    return output_list(items, s_log_columns, &call->view, error);
 }
 
 static int
@@ -166,7 +166,9 @@ s_cancel(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "job.cancel", body, items, error);
     if (!reply)
         return -1;
-    output_record(reply->body, "targets", reply->items, s_target_columns, call->json);
+    if (output_record(reply->body, "targets", reply->items, s_target_columns, &call->view,
+                      error) == -1)
+        return -1;
     if (rmt_record_has(reply->body, "more"))
         fprintf(stderr, "more targets were cancelled; see: ramet job show %s\n",
                 call->operands[0]);
@@ -207,8 +209,10 @@ static const option_t s_retry_options[] = {
 };
 
 const command_t cmd_job[] = {
-    {"job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, NULL, NULL},
-    {"job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL, NULL, NULL},
+    {"job", "list", "", 0, 0, "List jobs, newest first.", s_list, NULL, s_job_columns,
+     NULL},
+    {"job", "show", "JOB", 1, 1, "Show a job and its targets.", s_show, NULL,
+     s_target_columns, NULL},
     {"job", "watch", "JOB", 1, 1,
      "Follow a job on the screen to its end; after Ctrl-C the job continues.", s_watch,
      NULL, NULL, s_time_options},
@@ -218,7 +222,7 @@ const command_t cmd_job[] = {
     {"job", "logs", "JOB [TARGET]", 1, 2,
      "Show the events of a job from the audit stream; of a failure also the last lines "
      "of the worker's log.",
-     s_logs, NULL, NULL, NULL},
+     s_logs, NULL, s_log_columns, NULL},
     {"job", "cancel", "JOB [TARGET]...", 1, -1,
      "Cancel a job, or some of its targets. The writer of a target stops at its next "
      "step; the target stays locked, and the answer names the command that installs it.",

@@ -9,8 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static const char *const s_key_columns[] = {"key",   "role",  "name",
-                                            "place", "state", NULL};
+static const char *const s_key_columns[] = {"name",  "role", "place",
+                                            "state", "key",  NULL};
 static const char *const s_token_columns[] = {
     "id", "role", "name", "place", "uses", "left-s", "approve", "by", NULL};
 
@@ -77,9 +77,8 @@ s_key_token(call_t *call, rmt_error_t *error)
                    s_tell_root(call, rmt_msg_body(reply), error) == -1))
         return -1;
     if (call->json)
-        output_record(reply->body, NULL, NULL, NULL, true);
-    else
-        puts(rmt_record_text(reply->body, "token", ""));
+        return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
+    puts(rmt_record_text(reply->body, "token", ""));
     return 0;
 }
 
@@ -120,8 +119,7 @@ s_key_enrol(call_t *call, rmt_error_t *error)
     if (rmt_record_count(answer) == 0)
         return rmt_fail(error, RMT_E_EXISTS,
                         "this console has a key already; the setting key names its file");
-    output_record(answer, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(answer, NULL, NULL, NULL, &call->view, error);
 }
 
 static int
@@ -130,8 +128,7 @@ s_whoami(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "key.whoami", NULL, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 // The new pair waits beside the old one, so that a rotation that was cut off goes on with

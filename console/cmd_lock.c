@@ -22,8 +22,7 @@ s_lock_break(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "lock.break", body, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 static int
@@ -34,8 +33,7 @@ s_lock_show(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "lock.show", body, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 static const option_t s_break_options[] = {

@@ -12,8 +12,54 @@ static const char *const s_source_columns[] = {"name", "address", "present", "pl
                                                NULL};
 static const char *const s_engine_columns[] = {"name", "address", "present", "policy",
                                                NULL};
-static const char *const s_target_columns[] = {
-    "name", "engine", "address", "state", "present", "job", "phase", "reason", NULL};
+static const char *const s_target_columns[] = {"name",       "engine", "address", "state",
+                                               "image-name", "since",  "job",     "phase",
+                                               "reason",     NULL};
+
+// A target that no admin has approved, or that is silent, is not free for a job.
+static const char *
+s_target_state(const rmt_record_t *target)
+{
+    const char *state = rmt_record_text(target, "state", "");
+    if (strcmp(state, "free") != 0)
+        return state;
+    return !rmt_record_flag(target, "approved")  ? "pending"
+           : !rmt_record_flag(target, "present") ? "absent"
+                                                 : "free";
+}
+
+// Name the image that runs on each target, and say since when.
+static int
+s_name_images(call_t *call, rmt_records_t *targets, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) images = NULL;
+    for (size_t i = 0; i < rmt_records_count(targets); i++) {
+        rmt_record_t *target = rmt_records_at(targets, i);
+        rmt_auto_str id = strdup(rmt_record_text(target, "image", ""));
+        rmt_auto_str since = strdup(rmt_record_text(target, "confirmed-at", ""));
+        rmt_auto_str state = strdup(s_target_state(target));
+        rmt_record_set(target, "state", state);
+        if (*since)
+            rmt_record_set(target, "since", since);
+        rmt_auto(rmt_record) body = rmt_record_new();
+        if (*id && !images && !(images = call_list(call, "image.list", body, error)))
+            return -1;
+        const rmt_record_t *image = *id ? rmt_records_find(images, "id", id) : NULL;
+        if (image)
+            rmt_record_set(target, "image-name", rmt_record_text(image, "name", ""));
+    }
+    return 0;
+}
+
+static int
+s_list_targets(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_auto(rmt_records) targets = call_list(call, "target.list", body, error);
+    if (!targets || s_name_images(call, targets, error) == -1)
+        return -1;
+    return output_list(targets, s_target_columns, &call->view, error);
+}
 
 static int
 s_import(call_t *call, rmt_error_t *error)
@@ -30,8 +76,7 @@ s_import(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, items, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 // What still protects the machine is told, for then no job takes it.
@@ -45,8 +90,8 @@ s_unprotect(call_t *call, rmt_error_t *error)
         return -1;
     const char *why = rmt_record_text(reply->body, "protected", "");
     if (call->json)
-        output_record(reply->body, NULL, NULL, NULL, true);
-    else if (*why)
+        return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
+    if (*why)
         fprintf(stderr, "target %s is still protected: %s\n", call->operands[0], why);
     else
         fprintf(stderr, "target.unprotect %s: done\n", call->operands[0]);
@@ -70,24 +115,12 @@ static const option_t s_match_options[] = {
     {"timeout", "TIME", OPTION_PLAN_TIMEOUT},
     {NULL, NULL, NULL},
 };
-static const option_t s_select_options[] = {
-    {"select", "FIELD=VALUE", "show only records with this value"},
-    {NULL, NULL, NULL},
-};
-
-#define RECORD_ROWS(noun_, columns_)                                                     \
-    {noun_,                                                                              \
-     "list",                                                                             \
-     "",                                                                                 \
-     0,                                                                                  \
-     0,                                                                                  \
-     "List all records.",                                                                \
-     command_run_list,                                                                   \
-     noun_ ".list",                                                                      \
-     columns_,                                                                           \
-     s_select_options},                                                                  \
-        {noun_,         "show",   "NAME", 1, 1, "Show one record.", command_run_show,    \
-         noun_ ".show", columns_, NULL},                                                 \
+#define RECORD_ROWS(noun_, columns_, list_)                                              \
+    {                                                                                    \
+        noun_, "list",        "",       0,   0, "List all records.",                     \
+        list_, noun_ ".list", columns_, NULL},                                           \
+        {noun_,         "show", "NAME", 1, 1, "Show one record.", command_run_show,      \
+         noun_ ".show", NULL,   NULL},                                                   \
         {noun_,                                                                          \
          "add",                                                                          \
          "NAME [FIELD=VALUE]...",                                                        \
@@ -134,9 +167,9 @@ static const option_t s_select_options[] = {
     }
 
 const command_t cmd_record[] = {
-    RECORD_ROWS("source", s_source_columns),
-    RECORD_ROWS("engine", s_engine_columns),
-    RECORD_ROWS("target", s_target_columns),
+    RECORD_ROWS("source", s_source_columns, command_run_list),
+    RECORD_ROWS("engine", s_engine_columns, command_run_list),
+    RECORD_ROWS("target", s_target_columns, s_list_targets),
     {"target", "hold", "NAME", 1, 1, "Keep a target out of every deployment.",
      command_run_act, "target.hold", NULL, s_hold_options},
     {"target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold",
@@ -148,7 +181,7 @@ const command_t cmd_record[] = {
      "End the protection of a machine, also the one by a broker that no longer works.",
      s_unprotect, NULL, NULL, NULL},
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
-     "target.show", NULL, s_inventory_options},
+     "target.show", inventory_columns, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,
      "Show, fact by fact, whether a target fits an image. Changes nothing.", plan_target,
      NULL, NULL, s_match_options},

@@ -51,8 +51,7 @@ s_script_add(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "script.add", body, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 static int
@@ -64,8 +63,7 @@ s_script_list(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = call_list(call, "script.list", body, error);
     if (!items)
         return -1;
-    output_list(items, s_script_columns, call->json);
-    return 0;
+    return output_list(items, s_script_columns, &call->view, error);
 }
 
 static int
@@ -95,8 +93,8 @@ const command_t cmd_script[] = {
     {"script", "add", "ENGINE NAME [FILE]", 2, 3,
      "Add a script that targets of an engine run at their first boot.", s_script_add,
      NULL, NULL, s_script_options},
-    {"script", "list", "[ENGINE]", 0, 1, "List scripts.", s_script_list, NULL, NULL,
-     NULL},
+    {"script", "list", "[ENGINE]", 0, 1, "List scripts.", s_script_list, NULL,
+     s_script_columns, NULL},
     {"script", "remove", "ENGINE NAME", 2, 2, "Remove a script.", s_script_remove, NULL,
      NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

@@ -58,8 +58,7 @@ s_change_pin(call_t *call, const char *verb, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, verb, body, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, NULL, NULL, NULL, call->json);
-    return 0;
+    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
 }
 
 static int
@@ -82,8 +81,7 @@ s_pins(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = call_list(call, "store.pins", body, error);
     if (!items)
         return -1;
-    output_list(items, s_pin_columns, call->json);
-    return 0;
+    return output_list(items, s_pin_columns, &call->view, error);
 }
 
 static const option_t s_check_options[] = {
@@ -125,7 +123,7 @@ const command_t cmd_store[] = {
      "Keep an image in a store, even after its removal from the catalogue.", s_pin, NULL,
      NULL, s_pin_options},
     {"store", "unpin", "PLACE IMAGE", 2, 2, "Remove a pin.", s_unpin, NULL, NULL, NULL},
-    {"store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL, NULL,
-     NULL},
+    {"store", "pins", "PLACE", 1, 1, "List the pins of a store.", s_pins, NULL,
+     s_pin_columns, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

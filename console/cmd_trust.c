@@ -322,7 +322,7 @@ s_show(call_t *call, rmt_error_t *error)
         {"revoked", revoked, s_revoked_columns},
         {"signatures", signatures, s_signature_columns},
     };
-    output_sections(head, sections, sizeof sections / sizeof *sections, call->json);
+    output_sections(head, sections, sizeof sections / sizeof *sections, &call->view);
     return 0;
 }
 

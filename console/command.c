@@ -7,13 +7,39 @@
 #include <string.h>
 
 const option_t command_common[] = {
-    {"json", NULL, "print JSON (schema ramet/v1)"},
+    {"output", "FORMAT",
+     "table, wide (all fields), json, csv, or name (names alone, one a line); also -o"},
+    {"json", NULL, "the same as --output json (docs/spec/10-json.md)"},
+    {"utc", NULL, "show times in UTC; default: the time zone of this computer"},
+    {"color", "WHEN", "auto, always or never; auto hears NO_COLOR"},
     {"config", "FILE",
      "file with brokers and key; default $RAMET_CONFIG, then /etc/ramet/console.cfg"},
     {"help", NULL, "print this help; also -h"},
     {"version", NULL, "print the version of this program; also -V"},
     {NULL, NULL, NULL},
 };
+
+// The options of the verbs that print a list.
+static const option_t s_list_options[] = {
+    {"columns", "FIELDS", "show these fields, with commas between, in this order"},
+    {"sort", "FIELDS", "sort by these fields; -FIELD for the largest first"},
+    {"filter", "CONDITIONS",
+     "show what meets them, such as state=failed,rack!=r1; as in: deploy start "
+     "--targets"},
+    {"limit", "N", "show the first N"},
+    {NULL, NULL, NULL},
+};
+
+#define TABLE_COUNT 3
+
+// Where the options of a verb are looked for.
+static void
+s_tables_of(const command_t *command, const option_t *out[TABLE_COUNT])
+{
+    out[0] = command->options;
+    out[1] = command_common;
+    out[2] = command->columns ? s_list_options : NULL;
+}
 
 const command_t *
 command_find(const char *noun, const char *verb)
@@ -49,7 +75,7 @@ s_find_option(const option_t *options, const char *name, size_t size)
 static const struct {
     char letter;
     const char *name;
-} s_letters[] = {{'f', "follow"}};
+} s_letters[] = {{'f', "follow"}, {'o', "output"}};
 
 static const char *
 s_name_of_letter(char letter)
@@ -63,7 +89,8 @@ s_name_of_letter(char letter)
 
 // "--name", "--name=value" or "-f": the row that has it, and where the name ends.
 static const option_t *
-s_option_of(const option_t *const tables[2], const char *word, const char **end_out)
+s_option_of(const option_t *const tables[TABLE_COUNT], const char *word,
+            const char **end_out)
 {
     const bool is_long = word[1] == '-';
     const char *name = is_long ? word + 2 : s_name_of_letter(word[1]);
@@ -71,7 +98,7 @@ s_option_of(const option_t *const tables[2], const char *word, const char **end_
     *end_out = is_long ? name + size : word + 2;
     if (!is_long && word[2])
         return NULL;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         const option_t *option = s_find_option(tables[i], name, size);
         if (option)
             return option;
@@ -87,12 +114,12 @@ s_hide(const char *value)
 }
 
 static int
-s_refuse_option(const option_t *const tables[2], const char *word, const char *help,
-                rmt_error_t *error)
+s_refuse_option(const option_t *const tables[TABLE_COUNT], const char *word,
+                const char *help, rmt_error_t *error)
 {
     rmt_auto_str name = rmt_text("%.*s", (int) strcspn(word, "="), word);
     nearest_t nearest = {.wanted = name + strspn(name, "-")};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < TABLE_COUNT; i++) {
         for (const option_t *row = tables[i]; row && row->name; row++)
             nearest_try(&nearest, row->name);
     }
@@ -107,7 +134,7 @@ bool
 command_common_option(const char *word, bool *has_value_out, rmt_error_t *error)
 {
     const char *end;
-    const option_t *const tables[2] = {command_common, NULL};
+    const option_t *const tables[TABLE_COUNT] = {command_common};
     const option_t *option = s_option_of(tables, word, &end);
     if (!option) {
         s_refuse_option(tables, word, "", error);
@@ -148,7 +175,8 @@ static int
 s_parse_option(call_t *call, int argc, char **argv, rmt_error_t *error)
 {
     const command_t *command = call->command;
-    const option_t *const tables[2] = {command->options, command_common};
+    const option_t *tables[TABLE_COUNT];
+    s_tables_of(command, tables);
     const char *end;
     const option_t *option = s_option_of(tables, argv[0], &end);
     if (!option) {
@@ -193,7 +221,9 @@ command_parse(call_t *call, int argc, char **argv, rmt_error_t *error)
             call->operands[call->operand_count++] = argv[i++];
         }
     }
-    call->json = rmt_record_has(call->options, "json");
+    if (view_read(&call->view, call->options, error) == -1)
+        return -1;
+    call->json = call->view.format == VIEW_JSON;
     call->config_path = rmt_record_text(call->options, "config", NULL);
     const int count = (int) call->operand_count;
     if (count < command->operand_min ||
@@ -220,8 +250,11 @@ command_print_help(const command_t *command)
 {
     rmt_auto_str usage = s_usage(command);
     printf("%s [OPTION]...\n\n%s\n\nOptions:\n", usage, command->help);
-    s_print_options(command->options);
-    s_print_options(command_common);
+    const option_t *tables[TABLE_COUNT];
+    s_tables_of(command, tables);
+    s_print_options(tables[0]);
+    s_print_options(tables[2]);
+    s_print_options(tables[1]);
 }
 
 // The size of the first sentence; a point in a word (FILE.pub) does not end it.

@@ -38,8 +38,7 @@ command_run_list(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = call_list(call, call->command->wire, body, error);
     if (!items)
         return -1;
-    output_list(items, call->command->columns, call->json);
-    return 0;
+    return output_list(items, call->command->columns, &call->view, error);
 }
 
 int
@@ -51,8 +50,8 @@ command_run_show(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
     if (!reply)
         return -1;
-    output_record(reply->body, "items", reply->items, call->command->columns, call->json);
-    return 0;
+    return output_record(reply->body, "items", reply->items, call->command->columns,
+                         &call->view, error);
 }
 
 int
@@ -67,9 +66,8 @@ command_run_act(call_t *call, rmt_error_t *error)
     if (!reply)
         return -1;
     if (call->json)
-        output_record(reply->body, NULL, NULL, NULL, true);
-    else
-        fprintf(stderr, "%s %s: done\n", call->command->wire,
-                call->operand_count ? call->operands[0] : "");
+        return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
+    fprintf(stderr, "%s %s: done\n", call->command->wire,
+            call->operand_count ? call->operands[0] : "");
     return 0;
 }

@@ -42,14 +42,12 @@ s_take_option(command_words_t *self, int argc, char **argv, rmt_error_t *error)
 static void
 s_take_word(command_words_t *self, char *word)
 {
-    if (!self->noun && !self->is_help && streq(word, "help")) {
+    if (!self->verb && !(self->noun && self->is_help) && streq(word, "help")) {
         self->is_help = true;
     } else if (!self->noun) {
         self->noun = word;
         // "ramet doctor" has no verb of its own.
         self->verb = command_find(word, "") ? "" : NULL;
-    } else if (!self->verb && streq(word, "help")) {
-        self->is_help = true;
     } else if (!self->verb) {
         self->verb = word;
     } else {

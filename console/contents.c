@@ -61,7 +61,7 @@ s_part(const rmt_records_t *descriptor, size_t part)
 
 static void
 s_show_parts(const rmt_record_t *record, rmt_records_t *signatures,
-             const rmt_records_t *descriptor, bool json)
+             const rmt_records_t *descriptor, const view_t *view)
 {
     output_section_t sections[PART_COUNT + 1];
     sections[PART_COUNT] =
@@ -69,7 +69,7 @@ s_show_parts(const rmt_record_t *record, rmt_records_t *signatures,
     for (size_t i = 0; i < PART_COUNT; i++)
         sections[i] = (output_section_t){s_parts[i].title, s_part(descriptor, i),
                                          s_parts[i].columns};
-    output_sections(record, sections, PART_COUNT + 1, json);
+    output_sections(record, sections, PART_COUNT + 1, view);
     for (size_t i = 0; i < PART_COUNT; i++)
         rmt_records_destroy(&sections[i].items);
 }
@@ -87,8 +87,7 @@ contents_show(call_t *call, rmt_error_t *error)
     if (!image) {
         // The catalogue's own record says most of it, also when no holder is there.
         fprintf(stderr, "ramet: the lists of the image cannot be read: %s\n", why.text);
-        output_record(reply->body, NULL, NULL, NULL, call->json);
-        return 0;
+        return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
     }
     rmt_auto(rmt_record) record = rmt_record_dup(reply->body);
     const rmt_record_t *facts = rmt_records_find(image->descriptor, "class", "image");
@@ -102,11 +101,13 @@ contents_show(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) signatures = release_take(call, record, error);
     if (!signatures)
         return -1;
-    s_show_parts(record, signatures, image->descriptor, call->json);
+    s_show_parts(record, signatures, image->descriptor, &call->view);
     return 0;
 }
 
 // ---- files
+
+const char *const contents_columns[] = {"mode", "owner", "size", "mtime", "path", NULL};
 
 typedef struct {
     const char *below; // Without slashes at its ends; "" for all
@@ -159,9 +160,7 @@ contents_files(call_t *call, rmt_error_t *error)
     if (listing.below_size && rmt_records_count(items) == 0)
         return rmt_fail(error, RMT_E_NOT_FOUND, "image %s has no file %s",
                         call->operands[0], below);
-    static const char *const columns[] = {"mode", "owner", "size", "mtime", "path", NULL};
-    output_list(items, columns, call->json);
-    return 0;
+    return output_list(items, contents_columns, &call->view, error);
 }
 
 // ---- checkout (M17)

@@ -122,6 +122,8 @@ s_diff(diff_t *self, image_t *a, image_t *b, rmt_error_t *error)
     return 0;
 }
 
+const char *const diff_columns[] = {"change", "path", "what", "text", NULL};
+
 int
 diff_images(call_t *call, rmt_error_t *error)
 {
@@ -133,13 +135,11 @@ diff_images(call_t *call, rmt_error_t *error)
     diff_t self = {.items = items};
     if (s_diff(&self, a, b, error) == -1)
         return -1;
-    static const char *const columns[] = {"change", "path", "what", "text", NULL};
     rmt_auto(rmt_record) counts = rmt_record_new();
     rmt_record_set_u64(counts, "added", self.added);
     rmt_record_set_u64(counts, "removed", self.removed);
     rmt_record_set_u64(counts, "changed", self.changed);
-    output_record(counts, "items", items, columns, call->json);
-    return 0;
+    return output_record(counts, "items", items, diff_columns, &call->view, error);
 }
 
 // ---- verify

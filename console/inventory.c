@@ -1,5 +1,6 @@
 #include "console/inventory.h"
 #include "console/output.h"
+#include "console/table.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "facts/rmt_facts.h"
@@ -8,6 +9,8 @@
 #include <string.h>
 
 #define COLUMNS_MAX 10
+
+const char *const inventory_columns[] = {"class", "name", "model", "bytes", NULL};
 
 static const struct {
     const char *class;
@@ -42,14 +45,14 @@ s_class(const rmt_records_t *facts, const char *class)
 }
 
 static void
-s_print_tables(const rmt_records_t *facts)
+s_print_tables(const rmt_records_t *facts, const view_t *view)
 {
     for (size_t i = 0; i < sizeof s_tables / sizeof *s_tables; i++) {
         rmt_auto(rmt_records) found = s_class(facts, s_tables[i].class);
         if (!rmt_records_count(found))
             continue;
         printf("%s%s\n", i ? "\n" : "", s_tables[i].class);
-        output_list(found, s_tables[i].columns, false);
+        table_print(found, s_tables[i].columns, view);
     }
 }
 
@@ -71,13 +74,15 @@ inventory_run(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) facts = rmt_codec_unpack_records(packed, size, size + 1, error);
     if (!facts)
         return -1;
-    if (call->json) {
-        output_list(facts, NULL, true);
-    } else if (rmt_record_has(call->options, "raw")) {
+    const view_t *view = &call->view;
+    if (view->format != VIEW_TABLE || view->columns || view->sort || view->filter ||
+        view->limit)
+        return output_list(facts, inventory_columns, view, error);
+    if (rmt_record_has(call->options, "raw")) {
         rmt_auto_str text = rmt_facts_print(facts);
         fputs(text, stdout);
     } else {
-        s_print_tables(facts);
+        s_print_tables(facts, view);
     }
     return 0;
 }

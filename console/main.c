@@ -1,12 +1,14 @@
 // ramet - the console: asks the broker, shows what it says.
 #include "console/command_words.h"
+#include "console/field.h"
+#include "console/output.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_log.h"
 #include "base/rmt_signals.h"
 #include "base/rmt_process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static int
 s_run(call_t *call, const command_words_t *words, rmt_error_t *error)
@@ -40,6 +42,24 @@ s_explain(const command_words_t *words, rmt_error_t *error)
     return command ? 0 : -1;
 }
 
+// As an object where the output is one. A word that was refused may stand before --json.
+static void
+s_print_error(const command_words_t *words, const rmt_error_t *error)
+{
+    bool is_json = false;
+    for (int i = 0; i < words->rest_count; i++)
+        is_json |= strcmp(words->rest[i], "--json") == 0 ||
+                   strcmp(words->rest[i], "--output=json") == 0 ||
+                   (i && strcmp(words->rest[i], "json") == 0 &&
+                    (strcmp(words->rest[i - 1], "-o") == 0 ||
+                     strcmp(words->rest[i - 1], "--output") == 0));
+    rmt_auto_str safe = field_safe(error->text, strlen(error->text));
+    if (is_json)
+        output_error(error);
+    else
+        fprintf(stderr, "ramet: %s\n", safe);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -54,8 +74,7 @@ main(int argc, char **argv)
     else if (status == 0)
         status = s_run(&call, &words, &error);
     if (status == -1) {
-        char safe[1024];
-        fprintf(stderr, "ramet: %s\n", rmt_log_escape(safe, sizeof safe, error.text));
+        s_print_error(&words, &error);
         status = rmt_code_exit(error.code);
     }
     call_close(&call);

@@ -1,19 +1,22 @@
-// output - data on standard output, as tables for people or JSON for programs.
-// The door to jansson and libsmartcols.
+// output - data on standard output, as tables for people or in the form of a view for
+// programs. The door to jansson.
 #pragma once
 
 #include <stdio.h>
-#include "base/rmt_record.h"
-#include "base/rmt_error.h"
+#include "console/view.h"
 
-// A table of the named fields, or {"schema":"ramet/v1","items":[...]} with all fields.
-void output_list(const rmt_records_t *items, const char *const *columns, bool json);
+// The items that the view means, in its form; in JSON {"schema":"ramet/v1","items":[...]}
+// with all fields. 0, or -1: USAGE for a field that no item has.
+int output_list(const rmt_records_t *items, const char *const *columns,
+                const view_t *view, rmt_error_t *error);
 
-// "name: value" lines, or one object. list_name/list: a nested list, may be NULL.
-void output_record(const rmt_record_t *record, const char *list_name,
-                   const rmt_records_t *list, const char *const *columns, bool json);
+// "name value" lines, or one object. list_name/list: a nested list, shown as above; may
+// be NULL.
+int output_record(const rmt_record_t *record, const char *list_name,
+                  const rmt_records_t *list, const char *const *columns,
+                  const view_t *view, rmt_error_t *error);
 
-// A record and several named lists: "name: value" lines, then a table for each list that
+// A record and several named lists: "name value" lines, then a table for each list that
 // is not empty; or one object with an array under each title.
 typedef struct {
     const char *title;
@@ -21,11 +24,14 @@ typedef struct {
     const char *const *columns;
 } output_section_t;
 void output_sections(const rmt_record_t *record, const output_section_t *sections,
-                     size_t count, bool json);
+                     size_t count, const view_t *view);
+
+// One event or other object a line, for programs that read a stream.
+void output_line(const rmt_record_t *record);
+
+// An error as an object in one line, on standard error.
+void output_error(const rmt_error_t *error);
 
 // Records from a JSON array of flat objects (or an object with "items"), or CSV with a
 // header line; chosen by the file's name. Caller owns. NULL: USAGE with line and reason.
 rmt_records_t *output_import(const char *path, rmt_error_t *error);
-
-// A person's form of a byte count, "1.4 GiB". Returns out.
-char *output_bytes(unsigned long long bytes, char out[16]);

@@ -1,6 +1,7 @@
 #include "console/plan.h"
 #include "console/output.h"
 #include "console/release.h"
+#include "console/table.h"
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
 #include "wire/rmt_codec.h"
@@ -11,8 +12,8 @@
 
 #define TIMEOUT "10m"
 
-static const char *const s_verdict_columns[] = {"target", "engine",   "fits", "available",
-                                                "reason", "warnings", NULL};
+const char *const plan_columns[] = {"target", "engine",   "fits", "available",
+                                    "reason", "warnings", NULL};
 static const char *const s_fact_columns[] = {"component", "fact", "policy", "wanted",
                                              "had",       "fits", "reason", NULL};
 static const char *const s_choice_columns[] = {"role",  "disk",  "name",
@@ -29,7 +30,7 @@ s_unpack(const rmt_record_t *item, const char *field)
 }
 
 static void
-s_explain(const rmt_records_t *items)
+s_explain(const rmt_records_t *items, const view_t *view)
 {
     for (size_t i = 0; i < rmt_records_count(items); i++) {
         const rmt_record_t *item = rmt_records_at(items, i);
@@ -37,10 +38,10 @@ s_explain(const rmt_records_t *items)
         rmt_auto(rmt_records) choice = s_unpack(item, "choice");
         printf("\n%s\n", rmt_record_text(item, "target", "?"));
         if (verdicts)
-            output_list(verdicts, s_fact_columns, false);
+            table_print(verdicts, s_fact_columns, view);
         if (choice && rmt_records_count(choice)) {
             putchar('\n');
-            output_list(choice, s_choice_columns, false);
+            table_print(choice, s_choice_columns, view);
         }
     }
 }
@@ -103,9 +104,10 @@ plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error)
     rmt_auto(rmt_records) items = s_match(call, body, &status, error);
     if (!items)
         return status > 1 ? status : -1;
-    output_list(items, s_verdict_columns, call->json);
-    if (!call->json && rmt_record_has(call->options, "explain"))
-        s_explain(items);
+    if (output_list(items, plan_columns, &call->view, error) == -1)
+        return -1;
+    if (call->view.format <= VIEW_WIDE && rmt_record_has(call->options, "explain"))
+        s_explain(items, &call->view);
     return status;
 }
 
@@ -149,9 +151,10 @@ plan_target(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_records) items = s_match(call, body, &status, error);
     if (!items)
         return status > 1 ? status : -1;
-    output_list(items, s_verdict_columns, call->json);
-    if (!call->json)
-        s_explain(items);
+    if (output_list(items, plan_columns, &call->view, error) == -1)
+        return -1;
+    if (call->view.format <= VIEW_WIDE)
+        s_explain(items, &call->view);
     const rmt_record_t *item = rmt_records_find(items, "target", call->operands[0]);
     if (!item && status > 1)
         return status;

@@ -3,6 +3,9 @@
 
 #include "console/call.h"
 
+// The fields of a verdict that a list shows.
+extern const char *const plan_columns[];
+
 // Help of the option --timeout of a plan.
 #define OPTION_PLAN_TIMEOUT                                                              \
     "stop waiting after this time (default 10m, exit 124) and show what the engines "    \

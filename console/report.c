@@ -47,8 +47,7 @@ s_show_job(call_t *call, const char *job, rmt_error_t *error)
     rmt_auto(rmt_record) outcome = s_outcome(reply->body);
     rmt_record_set(outcome, "found", rmt_record_text(outcome, "findings", "0"));
     rmt_record_remove(outcome, "findings");
-    output_record(outcome, "findings", findings, s_columns, call->json);
-    return 0;
+    return output_record(outcome, "findings", findings, s_columns, &call->view, error);
 }
 
 int

@@ -108,8 +108,8 @@ s_refuse_empty(const part_t *part, rmt_error_t *error)
         text = rmt_text("%s%s%s", before, i > part->first ? "," : "",
                         rmt_record_text(rmt_records_at(part->words, i), "word", ""));
     }
-    return rmt_fail(error, RMT_E_NOT_FOUND,
-                    "no target is meant by %s; see: ramet target list", text);
+    return rmt_fail(error, RMT_E_NOT_FOUND, "no target meets %s; see: ramet target list",
+                    text);
 }
 
 // The end of the part that begins with the word at `first`.

@@ -1,5 +1,6 @@
 #include "console/watch.h"
 #include "console/command.h"
+#include "console/field.h"
 #include "console/output.h"
 #include "console/moment.h"
 #include "base/rmt_auto.h"
@@ -63,8 +64,8 @@ s_draw_bar(const rmt_record_t *line)
     }
     if (total)
         fprintf(stderr, "[%s] %3.0f%% %s of %s", bar,
-                100.0 * (double) done / (double) total, output_bytes(done, had),
-                output_bytes(total, wanted));
+                100.0 * (double) done / (double) total, field_bytes(done, had),
+                field_bytes(total, wanted));
     fprintf(stderr, " %s\n", rmt_record_text(line, "text", ""));
 }
 
@@ -247,6 +248,18 @@ watch_job(call_t *call, const char *job, unsigned timeout_s, bool quiet,
     return status;
 }
 
+// With --json the job as it ended, as "job show" prints it.
+static int
+s_print_end(call_t *call, const char *job, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "job", job);
+    rmt_auto(rmt_msg) reply = call_whole(call, "job.show", body, error);
+    return reply ? output_record(reply->body, "targets", reply->items, NULL, &call->view,
+                                 error)
+                 : -1;
+}
+
 int
 watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error)
 {
@@ -259,11 +272,9 @@ watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error)
     rmt_record_set(reply->body, "name", name);
     if (!rmt_record_has(call->options, "wait")) {
         if (call->json)
-            output_record(reply->body, NULL, NULL, NULL, true);
-        else {
-            puts(name);
-            fprintf(stderr, "follow it with: ramet job watch %s\n", name);
-        }
+            return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
+        puts(name);
+        fprintf(stderr, "follow it with: ramet job watch %s\n", name);
         return 0;
     }
     unsigned timeout_s = 0;
@@ -274,7 +285,5 @@ watch_made(call_t *call, const rmt_msg_t *reply, rmt_error_t *error)
         puts(name);
     fflush(stdout);
     const int status = watch_job(call, uid, timeout_s, false, error);
-    if (status >= 0 && call->json)
-        output_record(reply->body, NULL, NULL, NULL, true);
-    return status;
+    return status >= 0 && call->json && s_print_end(call, uid, error) == -1 ? -1 : status;
 }

@@ -9,7 +9,7 @@ show() { printf '\n--- console of %s\n' "$1"; strings "$farm/$1.serial" | tail -
 await() {
   look_s=1 within "$1" "${@:3}" || { show web 20; show n1 20; show n2 20; die "$2 did not happen within $1 s"; }
 }
-both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == "yes")] | length')" = 2 ]; }
+both_present() { [ "$(ramet target list --json | jq '[.items[] | select(.present == true)] | length')" = 2 ]; }
 offers_web() { farm_status | jq -e '.services[] | select(.service == "capture@source/web" and .peers == 1)'; }
 at_login() { grep -aq "^$2 login:" "$farm/$1.serial"; }
 

@@ -103,7 +103,7 @@ size=300M deploy small
 look_volume small 1 vg/root test -p run.fifo || fail "the root of small did not come"
 lab target "$farm" t-tiny "$farm/t-tiny.disk" 68M --like small
 ramet deploy plan small-1 --engine lab --json >"$farm/plan.json" || true
-jq -e '.items[] | select(.target == "t-tiny") | .fits == "no" and (.reason | test("too small"))' "$farm/plan.json" >/dev/null ||
+jq -e '.items[] | select(.target == "t-tiny") | .fits == false and (.reason | test("too small"))' "$farm/plan.json" >/dev/null ||
   { jq '.items[] | select(.target == "t-tiny")' "$farm/plan.json" >&2; fail "a disk of 68 MiB fits a root and 60 MiB of data"; }
 
 # ---- What is not carried is refused by name, with what to do

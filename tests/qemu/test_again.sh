@@ -16,7 +16,7 @@ is_itself u1 12
 expect 2 ramet deploy start web-1 --engine lab --targets k1 --yes --wait --timeout 60s
 grep -qi sector "$farm/out" || ramet job list >&2
 ramet deploy plan web-1 --engine lab --json |
-  jq -e '.items[] | select(.target == "k1") | .fits == "no" and (.reason | test("sector"; "i"))' >/dev/null ||
+  jq -e '.items[] | select(.target == "k1") | .fits == false and (.reason | test("sector"; "i"))' >/dev/null ||
   { ramet deploy plan web-1 --engine lab >&2; fail "k1 is not refused for its sectors"; }
 no_locks
 [ "$(tr -d '\0' <"$farm/k1.disk" | head -c 1 | wc -c)" = 0 ] || fail "the disk of k1 was written"

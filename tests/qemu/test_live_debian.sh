@@ -9,7 +9,7 @@ machine u1 12 --uefi --disk 1G
 variant_image
 ramet image list
 present b1 u1
-ramet deploy plan golden-1 --engine lab --json | jq -e '[.items[] | select(.fits == "yes") | .target] | sort == ["b1","u1"]' >/dev/null ||
+ramet deploy plan golden-1 --engine lab --json | jq -e '[.items[] | select(.fits == true) | .target] | sort == ["b1","u1"]' >/dev/null ||
   { ramet deploy plan golden-1 --engine lab --explain >&2; fail "the plan does not say that both fit"; }
 variant_install b1 u1
 ! ramet job show "$job" | grep -i degraded || fail "a copy says that it is degraded"

@@ -41,7 +41,7 @@ wait_for 10 "the clock of Redis in doctor" names 'redis -7[12]'
 
 # Redis jumps while the targets are being installed, forward and back.
 shifted redis 0
-all_there() { ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 2' >/dev/null; }
+all_there() { ramet target list --json | jq -e '[.items[] | select(.present == true)] | length == 2' >/dev/null; }
 wait_for 40 "each target" all_there
 job=$(ramet deploy start i1 --engine lab --targets n1,n2 --yes)
 # The broker is two hours ahead by now: so is Redis then, and four hours behind after that.

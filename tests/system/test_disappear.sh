@@ -38,7 +38,7 @@ ramet target list --json | jq -e '.items[] | select(.name == "n1") | .reason | t
 expect 2 ramet job wait "$second" --timeout 60s
 ramet job show "$second" --json | jq -e '.targets[0] | .state == "failed" and .["failed-phase"] == "unpack" and (.error | test("n1 was silent"))' >/dev/null ||
   { ramet job show "$second" >&2; fail "the target does not say why and in which phase it failed"; }
-ramet lock show n1 --json | jq -e '.armed == "yes"' >/dev/null || fail "the lock of a target that may be half written is gone"
+ramet lock show n1 --json | jq -e '.armed == true' >/dev/null || fail "the lock of a target that may be half written is gone"
 lab up "$farm"
 third=$(ramet deploy start web-1 --engine lab --targets n1 --yes --take-over)
 await_phase "$third" n1 awaiting-first-boot 120

@@ -12,7 +12,7 @@ targets=(n1 n2 n3 n4)
 for name in "${targets[@]}"; do lab target "$farm" "$name" "$farm/$name.disk" 2G --like web; done
 peers=(imager-hq-1 installer-lab-1 source-web "${targets[@]/#/target-}")
 descriptors() { find "/proc/$(cat "$farm/run/$1.pid")/fd" -mindepth 1 | wc -l; }
-all_present() { ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 4'; }
+all_present() { ramet target list --json | jq -e '[.items[] | select(.present == true)] | length == 4'; }
 offered() { farm_status | jq -e '[.services[] | select(.peers >= 1) | .service] | any(startswith("capture@")) and any(startswith("commit@"))'; }
 wait_for 30 "each target" all_present
 declare -A before
@@ -61,6 +61,6 @@ for turn in $(seq "${RAMET_HANGS:-1}"); do
   echo "after $turn of each: $(for peer in "${peers[@]}"; do echo -n "$peer $(descriptors "$peer") (${before[$peer]}) "; done)dashboard $(find "/proc/${listeners[0]}/fd" -mindepth 1 | wc -l) ($dashboard) descriptors"
 done
 ramet image create web --name web-1 --wait --timeout 60s
-ramet deploy plan web-1 --engine lab --json | jq -e '[.items[] | select(.fits == "yes")] | length == 4' >/dev/null ||
+ramet deploy plan web-1 --engine lab --json | jq -e '[.items[] | select(.fits == true)] | length == 4' >/dev/null ||
   fail "the engine does not match after the hang"
 echo "hung broker: passed"

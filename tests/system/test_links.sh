@@ -96,7 +96,7 @@ whole() { # SECONDS: an image and an install by the installer at the other end
 }
 
 # No target is absent while the link has these rules.
-absent() { [ "$(ramet target list --json | jq '[.items[] | select(.present != "yes")] | length')" != 0 ]; }
+absent() { [ "$(ramet target list --json | jq '[.items[] | select(.present != true)] | length')" != 0 ]; }
 none_absent_for() { ! within "$1" absent || { ramet target list >&2; fail "$scenario: a target counts as absent"; }; }
 
 # ---- Scenarios

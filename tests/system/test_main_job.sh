@@ -28,7 +28,7 @@ ramet image files web-1 etc | grep -q etc/hostname || fail "the file list lacks 
 expect 64 ramet deploy start web-1 --engine lab --targets nobody --yes
 expect 64 ramet deploy start nothing --engine lab --targets n1 --yes
 expect 64 ramet deploy start web-1 --engine lab --targets n1 </dev/null   # Neither --yes nor a terminal
-ramet deploy plan web-1 --engine lab --engine paris --json | jq -e '[.items[] | select(.fits == "yes")] | length == 2' >/dev/null ||
+ramet deploy plan web-1 --engine lab --engine paris --json | jq -e '[.items[] | select(.fits == true)] | length == 2' >/dev/null ||
   fail "the plan does not find both targets"
 job=$(ramet deploy start web-1 --engine lab --engine paris --targets 'n[1-2]' --yes)
 for n in n1 n2; do await_phase "$job" $n awaiting-first-boot 120; done

@@ -37,22 +37,22 @@ ramet image create web --name web-1 --wait --timeout 2m
 ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
 said() { jq -e --arg t "$1" "[.items[] | select(.target == \$t)][0] | $2" "$farm/plan.json" >/dev/null ||
   { cat "$farm/plan.json" >&2; fail "the plan for $1 lacks: $2"; }; }
-said good '.fits == "yes" and .available == "yes"'
+said good '.fits == true and .available == true'
 said good '.warnings == null'
 said good '.choice[0].role == "system" and .choice[0].bytes == 1073741824'
-said small '.fits == "no" and (.reason | test("^disk: the disk is too small: the image needs [0-9]+ bytes .*, and the disk has 67108864 bytes \\(64.0 MiB\\)"))'
+said small '.fits == false and (.reason | test("^disk: the disk is too small: the image needs [0-9]+ bytes .*, and the disk has 67108864 bytes \\(64.0 MiB\\)"))'
 said small '.warnings | test("DHCP")'
-said raid '.fits == "no" and (.reason | test("^controller: the same device in another mode"))'
-said raid '[.verdicts[] | select(.fits == "no")] | length == 1 and (.[0].wanted | test("scsi$")) and (.[0].had | test("raid$"))'
+said raid '.fits == false and (.reason | test("^controller: the same device in another mode"))'
+said raid '[.verdicts[] | select(.fits == false)] | length == 1 and (.[0].wanted | test("scsi$")) and (.[0].had | test("raid$"))'
 
-said good '[.verdicts[] | select(.component == "network")][0] | .fits == "yes" and .wanted == "10.9.0.1/24"'
+said good '[.verdicts[] | select(.component == "network")][0] | .fits == true and .wanted == "10.9.0.1/24"'
 
 # A record that cannot be carried out as a whole is told by the plan, and nothing is locked (M12, M33).
 ramet target set good gateway=fe80::1
 expect 1 ramet target match good web-1
 ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
-said good '.fits == "no" and (.reason | test("^network: gateway=fe80::1: interface main has no IPv6 address"))'
-said good '[.verdicts[] | select(.fits == "no")] | length == 1 and .[0].component == "network"'
+said good '.fits == false and (.reason | test("^network: gateway=fe80::1: interface main has no IPv6 address"))'
+said good '[.verdicts[] | select(.fits == false)] | length == 1 and .[0].component == "network"'
 expect 2 ramet deploy start web-1 --engine lab --targets good --yes --wait
 [ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a target that cannot be set up was locked"
 ramet target set good gateway=
@@ -90,9 +90,9 @@ mv "$farm/good.facts" "$farm/run/target-good.facts"
 # An engine's own policy, and a user's before it.
 ramet engine set lab policy=controller=ignore
 ramet deploy plan web-1 --engine lab --json >"$farm/plan.json"
-said raid '.fits == "yes"'
+said raid '.fits == true'
 ramet deploy plan web-1 --engine lab --policy controller=exact --json >"$farm/plan.json"
-said raid '.fits == "no"'
+said raid '.fits == false'
 # A word that means nothing is refused when it is said, with those that are allowed; no job is made.
 jobs=$(ramet job list --json | jq '.items | length')
 expect 64 ramet deploy plan web-1 --engine lab --policy fan=exact
@@ -123,10 +123,10 @@ verdict() { ramet target match told "$1" --json >"$farm/plan.json" || true; }
 kernel early; ramet image create web --name web-2 --wait --timeout 2m
 kernel ""; ramet image create web --name web-4 --wait --timeout 2m
 kernel alias=virtio:none; ramet image create web --name web-3 --wait --timeout 2m
-verdict web-2; said told '.fits == "yes"'
+verdict web-2; said told '.fits == true'
 said told '[.verdicts[] | select(.component == "root-driver" and .reason == "virtio_blk" and (.wanted | test("6.1.0-9")))] | length == 1'
-verdict web-3; said told '.fits == "no" and (.reason | test("root-driver: the image.s initramfs lacks virtio_blk"))'
-verdict web-4; said told '.fits == "no" and (.reason | test("root-driver: the image.s kernel has no driver for it"))'
+verdict web-3; said told '.fits == false and (.reason | test("root-driver: the image.s initramfs lacks virtio_blk"))'
+verdict web-4; said told '.fits == false and (.reason | test("root-driver: the image.s kernel has no driver for it"))'
 expect 0 ramet target match told web-3 --policy root-driver=ignore
 expect 2 ramet deploy start web-3 --engine lab --targets told --yes --wait
 ramet image show web-2 --json | jq -e '[.kernel[] | select(.class == "kernel")][0].version == "6.1.0-9"' >/dev/null || fail "image show does not tell the kernel"

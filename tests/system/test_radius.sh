@@ -61,7 +61,7 @@ expect 2 ramet deploy start web-1 --engine lab --targets x02 --yes </dev/null
 grep -qF "target x02 is protected: it is the machine of source web" "$farm/out" || { cat "$farm/out"; fail "the machine of a source may be erased"; }
 lab target "$farm" n1 "$farm/n1.disk" 1G --like web
 ramet target protect n1 --reason "name server"
-ramet deploy plan web-1 --engine lab --json | jq -e '.items[] | select(.target == "n1") | .fits == "yes" and .available == "no" and .reason == "protected: name server"' >/dev/null ||
+ramet deploy plan web-1 --engine lab --json | jq -e '.items[] | select(.target == "n1") | .fits == true and .available == false and .reason == "protected: name server"' >/dev/null ||
   fail "the plan does not show the protection"
 ramet target unprotect n1
 
@@ -70,6 +70,6 @@ ramet engine add rome
 expect 124 ramet deploy plan web-1 --engine lab --engine rome --json --timeout 15s
 grep -q "^stuck: no worker offers match@rome" "$farm/out" || { cat "$farm/out"; fail "the plan waits in silence"; }
 grep -q "not complete after 15s: no worker offers match@rome" "$farm/out" || { cat "$farm/out"; fail "the end does not say what is missing"; }
-grep -v "^[a-z][a-z0-9 -]*:" "$farm/out" | jq -e '[.items[] | select(.target == "n1" and .fits == "yes")] | length == 1' >/dev/null || { cat "$farm/out"; fail "the answer of the other engine is lost"; }
+grep -v "^[a-z][a-z0-9 -]*:" "$farm/out" | jq -e '[.items[] | select(.target == "n1" and .fits == true)] | length == 1' >/dev/null || { cat "$farm/out"; fail "the answer of the other engine is lost"; }
 ramet job list --json | jq -e '.items[0].stuck == "no worker offers match@rome"' >/dev/null || fail "the list does not say what the plan waits for"
 echo "radius: passed"

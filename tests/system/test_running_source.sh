@@ -51,7 +51,7 @@ ramet image show first --json | jq -e '.unreadable | length > 0 and all(.path an
 ! ramet deploy plan first --engine lab 2>"$farm/err" || fail "an INCOMPLETE image was planned with"
 grep -q -- --accept-incomplete "$farm/err" || fail "the refusal does not say what to do: $(cat "$farm/err")"
 ! ramet deploy start first --engine lab --targets n1 --yes 2>/dev/null || fail "an INCOMPLETE image was deployed"
-ramet deploy plan first --engine lab --accept-incomplete --json | jq -e '.items[0].fits == "yes"' >/dev/null || fail "the plan finds no target"
+ramet deploy plan first --engine lab --accept-incomplete --json | jq -e '.items[0].fits == true' >/dev/null || fail "the plan finds no target"
 
 # A writer never rests; a snapshot stands still all the same.
 rm "$farm/mnt/home/user/broken"
@@ -68,7 +68,7 @@ job=$(image second)
 restart_source 'snapshot = no' 'cache-margin-s = 0'
 job=$(image third)
 [ "$(state_of third)" = FUZZY ] || fail "an image of files that change is $(state_of third)"
-ramet image show third --json | jq -e '[.fuzzy[].path] == ["/home/user/big1"] and .["fuzzy-count"] == "1"' >/dev/null || fail "image show does not list the fuzzy file"
+ramet image show third --json | jq -e '[.fuzzy[].path] == ["/home/user/big1"] and .["fuzzy-count"] == 1' >/dev/null || fail "image show does not list the fuzzy file"
 [ "$(field_of "$job" read-from)" = "/ live" ] || fail "it was read from $(field_of "$job" read-from)"
 ramet image show third --json | jq -e '.fuzzy[] | select(.path == "/home/user/big1")' >/dev/null || fail "the image does not list the file that changed"
 ramet image show first --json | jq -e '.unreadable[] | select(.path == "/home/user/broken") | .reason' >/dev/null || fail "the image does not list the file that cannot be read"

@@ -24,7 +24,7 @@ ramet job wait "$job" --timeout 3m
 for port in "$farm/port" "$farm"/port-broker-*; do
   sed "s|^brokers = .*|brokers = \"127.0.0.1:$(cat "$port")\"|" "$farm/console.cfg" >"$farm/one.cfg"
   RAMET_CONFIG=$farm/one.cfg ramet image list --json | jq -e '.items[0].name == "web-1"' >/dev/null || fail "broker $port does not know the image"
-  RAMET_CONFIG=$farm/one.cfg ramet target list --json | jq -e '[.items[] | select(.present == "yes")] | length == 2' >/dev/null || fail "broker $port does not see both targets"
+  RAMET_CONFIG=$farm/one.cfg ramet target list --json | jq -e '[.items[] | select(.present == true)] | length == 2' >/dev/null || fail "broker $port does not see both targets"
 done
 
 job=$(ramet deploy start web-1 --engine lab --targets 'n[1-2]' --yes)

@@ -1,0 +1,71 @@
+#!/bin/bash
+# What a person and a program read from the console of a real farm: each list in each form ([10.1] [10.2]
+# [10.5]), names that are printed and can be typed again (M13), states of machines, errors as objects
+# ([10.7]), and no inner counters ([10.8]).
+. "$(dirname "$0")/lib.sh"
+make_tree "$farm/tree" 1
+lab up "$farm"
+lab source "$farm" web "$farm/tree"
+truncate -s 1G "$farm/disk"
+lab target "$farm" n1 "$farm/disk" 1G --like web
+eval "$(lab sh "$farm")"
+ramet target add n2 engine=lab rack=r1 comment='Küche'
+ramet target add n3 engine=lab rack=r1
+ramet target hold n2 --reason 'new disk'
+job=$(ramet image create web --name web-1)
+ramet job wait "$job" --timeout 2m
+
+# Each list that needs no name of its own, in each form.
+lists=('source list' 'engine list' 'target list' 'image list' 'job list' 'lock list' 'key list' 'token list'
+  'audit list' 'audit heads' 'script list' events "job logs $job" 'image files web-1' 'image diff web-1 web-1'
+  'store pins hq' 'target history n1' 'target inventory n1' 'deploy plan web-1 --engine lab')
+for list in "${lists[@]}"; do
+  read -ra words <<<"$list"
+  ramet "${words[@]}" -o json >"$farm/out" 2>"$farm/err" || fail "$list -o json: $(cat "$farm/err")"
+  jq -e '.schema == "ramet/v1" and (.items | type == "array") or .added == 0' "$farm/out" >/dev/null || fail "$list is no object of the schema: $(cat "$farm/out")"
+  jq -e 'any(.. | objects; has("rev") or has("go") or has("t-done")) | not' "$farm/out" >/dev/null || fail "$list has inner counters"
+  jq -e '[.. | objects | to_entries[] | select(.key == "present" or .key == "fits" or .key == "armed" or .key == "approve")
+    | .value | type] | all(. == "boolean" or . == "string")' "$farm/out" >/dev/null || fail "$list has flags that are none"
+  ramet "${words[@]}" -o wide --limit 1 >"$farm/out" 2>"$farm/err" || fail "$list -o wide: $(cat "$farm/err")"
+  ! grep -qP '[^\x09\x0a\x0d\x20-\x7e\x80-\xff]' "$farm/out" || fail "$list -o wide has control characters"
+  ramet "${words[@]}" -o csv --limit 1 >"$farm/out" 2>"$farm/err" || fail "$list -o csv: $(cat "$farm/err")"
+  [ "$(wc -l <"$farm/out")" -le 2 ] || fail "$list does not hear --limit"
+done
+
+# What is printed can be typed again.
+for noun in source engine target image job; do
+  ramet "$noun" list -o name >"$farm/names"
+  [ -s "$farm/names" ] || fail "$noun list -o name prints nothing"
+  while read -r name; do
+    ramet "$noun" show "$name" >"$farm/out" || fail "$noun show $name"
+    grep -q "^name  *$name$" "$farm/out" || { cat "$farm/out"; fail "$noun show $name shows another one"; }
+  done <"$farm/names"
+done
+created=$(ramet image list -o wide --columns created | tail -n 1)
+[ "$(ramet image list -o name --filter "created>=$created")" = web-1 ] || fail "the time $created cannot be typed again"
+[ "$(ramet image list -o name --filter 'created>1h')" = web-1 ] || fail "the image is not of the last hour"
+[ -z "$(ramet image list -o name --filter 'created<1h')" ] || fail "the image is older than an hour"
+
+# States: free, held with its reason, absent.
+states=$(ramet target list --sort name -o csv --columns name,state,reason | tr -d '\r')
+[ "$states" = $'name,state,reason\nn1,free,\nn2,held,new disk\nn3,absent,' ] || fail "states of targets: $states"
+[ "$(ramet target list --filter 'rack=r1,state!=held' -o name)" = n3 ] || fail "a filter of two conditions"
+ramet target list --columns name,comment | grep -q 'n2  *Küche' || fail "UTF-8 is not drawn"
+ramet target history n2 | grep -q 'target.hold  *admin .*new disk' || fail "the history does not tell who held the machine"
+expect 64 ramet target history n99
+
+# Mistakes, for people and as objects; the output stays empty.
+expect 64 ramet job lst
+refused() { # CODE WORDS...: one object on standard error alone
+  local code=$1; shift
+  "$@" >"$farm/out" 2>"$farm/err" && fail "$* is done"
+  [ ! -s "$farm/out" ] || fail "$* prints to standard output"
+  jq -e --arg code "$code" '.schema == "ramet/v1" and .error.code == $code and .error.exit > 0' "$farm/err" >/dev/null ||
+    fail "$*: $(cat "$farm/err")"
+}
+refused usage ramet job lst --json
+refused usage ramet --json job list --filtre x
+refused usage ramet target list --json --sort nmae
+refused not-found ramet job show j-zzzzz -o json
+refused not-found ramet image show nothing --output=json
+echo "console: passed"
