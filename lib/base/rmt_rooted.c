@@ -441,6 +441,28 @@ rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
 }
 
 int
+rmt_rooted_set_label(int root_fd, const char *path, const char *label, rmt_error_t *error)
+{
+    const char *name;
+    char of_file[FD_PATH_SIZE];
+    rmt_auto_fd parent = s_open_parent(root_fd, path, false, &name, error);
+    if (parent == -1)
+        return -1;
+    rmt_auto_fd file = openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+    if (file == -1)
+        return s_fail("set the label of", path, error);
+    const int locks = s_unlock_at(parent, name);
+    // By its descriptor, as a symlink cannot be opened.
+    const int rc = setxattr(s_fd_path(file, of_file), LABEL, label, strlen(label) + 1, 0);
+    if (rc == -1 && errno != EOPNOTSUPP)
+        return s_fail("set the label of", path, error);
+    if (!locks)
+        return 0;
+    rmt_auto_fd fd = rmt_rooted_reopen(file);
+    return s_lock(fd, locks, path, error);
+}
+
+int
 rmt_rooted_symlink(int root_fd, const char *path, const char *target, rmt_error_t *error)
 {
     const char *name;

@@ -69,9 +69,14 @@ int rmt_rooted_open_parent(int root_fd, const char *path, const char **name_out,
 int rmt_rooted_write(int root_fd, const char *path, const void *data, size_t size,
                      const struct stat *owner_and_mode, rmt_error_t *error);
 
-// The same for a symlink.
+// The same for a symlink, which gets no label.
 int rmt_rooted_symlink(int root_fd, const char *path, const char *target,
                        rmt_error_t *error);
+
+// Set the security label of what is at the very path; a file system without labels keeps
+// none. 0, or -1: REFUSED, NOT_FOUND, IO.
+int rmt_rooted_set_label(int root_fd, const char *path, const char *label,
+                         rmt_error_t *error);
 
 // Remove what is no folder; nothing there is well. 0, or -1: REFUSED, IO.
 int rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error);

@@ -4,6 +4,7 @@
 #include "system/rmt_cloud_init.h"
 #include "system/rmt_identity.h"
 #include "base/rmt_io.h"
+#include "system/rmt_label.h"
 #include "system/rmt_name_plan.h"
 #include "system/rmt_network_plan.h"
 #include "system/rmt_os.h"
@@ -47,7 +48,8 @@ s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
         if (rmt_name_plan(root_fd, &network, actions, error) == -1 ||
             rmt_network_plan(root_fd, &network, actions, error) == -1 ||
             rmt_identity_plan(root_fd, network.hostname, is_systemd, has_keys, actions,
-                              error) == -1)
+                              error) == -1 ||
+            rmt_label_plan(root_fd, actions, error) == -1)
             return -1;
         rmt_cloud_init_plan(root_fd, rmt_record_is(target, "cloud-init", "new"), actions);
     }
@@ -94,8 +96,62 @@ rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
     return s_plan(root_fd, target, false, actions_out, error);
 }
 
+// ---- Doing it
+
+// How much of a path names the first thing on its way that is not there yet; all of it
+// where only the last is meant.
+static size_t
+s_first_missing(int root_fd, const char *path)
+{
+    rmt_auto_str way = rmt_text("%s", path);
+    for (char *slash = strchr(way + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        if (rmt_rooted_kind(root_fd, way) == 0)
+            return (size_t) (slash - way);
+        *slash = '/';
+    }
+    return strlen(way);
+}
+
+// Label what was made, from the first folder on: `first` is the size of its path.
 static int
-s_apply(int root_fd, const rmt_record_t *action, rmt_error_t *error)
+s_label(int root_fd, const rmt_label_t *rules, const char *path, size_t first,
+        rmt_error_t *error)
+{
+    for (size_t end = first; rules; end += strcspn(path + end + 1, "/") + 1) {
+        rmt_auto_str part = rmt_text("%.*s", (int) end, path);
+        const mode_t kind = rmt_rooted_kind(root_fd, part);
+        rmt_auto_str label = kind ? rmt_label_find(rules, part, kind) : NULL;
+        if (label && rmt_rooted_set_label(root_fd, part, label, error) == -1)
+            return -1;
+        if (!path[end])
+            break;
+    }
+    return 0;
+}
+
+int
+rmt_personal_label(int root_fd, const char *path, rmt_error_t *error)
+{
+    rmt_auto(rmt_label) rules = NULL;
+    if (rmt_label_new(root_fd, &rules, error) == -1)
+        return -1;
+    return s_label(root_fd, rules, path, strlen(path), error);
+}
+
+int
+rmt_personal_make_folders(int root_fd, const char *path, rmt_error_t *error)
+{
+    rmt_auto(rmt_label) rules = NULL;
+    const size_t first = s_first_missing(root_fd, path);
+    if (rmt_rooted_mkdirs(root_fd, path, error) == -1 ||
+        rmt_label_new(root_fd, &rules, error) == -1)
+        return -1;
+    return s_label(root_fd, rules, path, first, error);
+}
+
+static int
+s_change(int root_fd, const rmt_record_t *action, rmt_error_t *error)
 {
     const char *class = rmt_record_text(action, "class", "");
     const char *path = rmt_record_text(action, "path", "");
@@ -116,12 +172,26 @@ s_apply(int root_fd, const rmt_record_t *action, rmt_error_t *error)
     return rmt_rooted_write(root_fd, path, content, size, &owner_and_mode, error);
 }
 
+static int
+s_apply(int root_fd, const rmt_label_t *rules, const rmt_record_t *action,
+        rmt_error_t *error)
+{
+    const char *path = rmt_record_text(action, "path", "");
+    const size_t first = s_first_missing(root_fd, path);
+    return s_change(root_fd, action, error) == -1
+               ? -1
+               : s_label(root_fd, rules, path, first, error);
+}
+
 int
 rmt_personal_apply(int root_fd, const rmt_records_t *actions, rmt_error_t *error)
 {
     assert(actions);
+    rmt_auto(rmt_label) rules = NULL;
+    if (rmt_label_new(root_fd, &rules, error) == -1)
+        return rmt_wrap(error, "personalise");
     for (size_t i = 0; i < rmt_records_count(actions); i++) {
-        if (s_apply(root_fd, rmt_records_at(actions, i), error) == -1)
+        if (s_apply(root_fd, rules, rmt_records_at(actions, i), error) == -1)
             return rmt_wrap(error, "personalise");
     }
     return 0;

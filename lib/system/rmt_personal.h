@@ -70,9 +70,15 @@ extern const char *const RMT_PERSONAL_LINES[];
 // over what is no plain folder, or is a folder itself).
 int rmt_personal_try(int root_fd, const rmt_records_t *actions, rmt_error_t *error);
 
-// Do what is planned, in order. Doing it again gives the same. Not synced.
+// Do what is planned, in order. Doing it again gives the same. What is made has the
+// SELinux label that the tree's own rules give it. Not synced.
 // 0, or -1: REFUSED (a path leads over a symlink), USAGE, NO_SPACE, IO.
 int rmt_personal_apply(int root_fd, const rmt_records_t *actions, rmt_error_t *error);
+
+// Give what is at this very path its label; and make a folder and those above it that are
+// missing, with theirs. 0, or -1: as above.
+int rmt_personal_label(int root_fd, const char *path, rmt_error_t *error);
+int rmt_personal_make_folders(int root_fd, const char *path, rmt_error_t *error);
 
 // What a verifier leaves out: records {class=personal, path, what}, one for each path
 // of the plan, and what=folder for the folders above it, whose times change and which

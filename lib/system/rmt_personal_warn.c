@@ -251,6 +251,10 @@ rmt_personal_warn(int root_fd, rmt_records_t *warnings, rmt_error_t *error)
     // What cannot be planned is refused elsewhere, and warned of as if nothing were.
     if (rmt_personal_rehearse(root_fd, target, &self.actions, &ignored) == -1)
         self.actions = rmt_records_new();
+    if (rmt_records_find(self.actions, "path", "/.autorelabel"))
+        s_add(&self, "/.autorelabel", 0, "label",
+              "SELinux is on and has no rules that can be read, so the copy labels its "
+              "files at its first start, and then starts again");
     s_look_for_identities(&self);
     int rc = s_look_for_ssh(&self, error) == -1 ||
                      rmt_own_name_read(root_fd, &self.name, error) == -1 ||

@@ -42,7 +42,7 @@ build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
   libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libmount-dev libbtrfsutil-dev
   libsmartcols-dev libjansson-dev libcmocka-dev liblua5.1-0-dev libluajit-5.1-dev
-  zlib1g-dev liblzma-dev libzstd-dev libkmod-dev libseccomp-dev libyaml-dev"
+  zlib1g-dev liblzma-dev libzstd-dev libkmod-dev libseccomp-dev libyaml-dev libselinux1-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client curl iproute2 procps jq"
 demo_packages="mmdebstrap"

@@ -17,6 +17,7 @@ blkid/=lib/disk
 libmount(/|\.h)=lib/disk
 btrfsutil\.h=lib/disk
 yaml\.h=lib/system
+selinux/=lib/system
 seccomp\.h=workers/agent/diskw
 jansson\.h=console
 lua\.h|lauxlib\.h|lualib\.h=tests/sim

@@ -38,3 +38,8 @@ run() {
   own "$1" "$2" "address=$address/24" gateway=10.1.0.1 dns=10.1.0.2
 }
 run_dhcp() { source_of "$1"; own "$1" "$2"; }
+# labelled SYSTEM PATH TYPE: what ramet made has this type of SELinux.
+labelled() {
+  [ "$(look "$1" 0 getfattr -h --absolute-names --only-values -n security.selinux "$2" | tr -d '\0')" = "system_u:object_r:$3:s0" ] ||
+    { look "$1" 0 getfattr -h -n security.selinux "$2" >&2; fail "$2 of $1 is not labelled $3"; }
+}

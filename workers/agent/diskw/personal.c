@@ -96,6 +96,8 @@ rmt_work_configure(rmt_work_t *self, const rmt_records_t *personal, rmt_error_t 
         rc = rmt_fail_errno(error, "write the machine's own files");
     if (rc == 0)
         rc = rmt_personal_apply(root, actions, error);
+    if (rc == 0)
+        rc = rmt_work_label_swaps(self, root, error);
     if (rc == -1)
         return rmt_wrap(error, "configure");
     for (size_t i = 0; i < rmt_records_count(self->made); i++) {

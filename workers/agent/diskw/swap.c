@@ -5,6 +5,7 @@
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
 #include "disk/rmt_fs.h"
+#include "system/rmt_personal.h"
 #include "tree/rmt_beneath.h"
 
 #include <errno.h>
@@ -108,6 +109,24 @@ rmt_work_make_swaps(rmt_work_t *self, const rmt_work_volume_t *volume, int root,
         if (rmt_layout_volume_of(self->layout, swap) == volume->ordered &&
             s_make(volume, root, swap, error) == -1)
             return rmt_wrap(error, "swap file %s", swap->path);
+    }
+    return 0;
+}
+
+int
+rmt_work_label_swaps(const rmt_work_t *self, int root, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->swap_count; i++) {
+        const rmt_layout_swap_t *swap = &self->layout->swaps[i];
+        const rmt_layout_volume_t *ordered = rmt_layout_volume_of(self->layout, swap);
+        for (size_t k = 0; k < self->volume_count; k++) {
+            if (self->volumes[k].ordered != ordered)
+                continue;
+            rmt_auto_str path =
+                rmt_work_whole_path(self, &self->volumes[k], swap->path + 1);
+            if (path[1] != '/' && rmt_personal_label(root, path, error) == -1)
+                return rmt_wrap(error, "swap file %s", swap->path);
+        }
     }
     return 0;
 }

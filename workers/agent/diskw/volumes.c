@@ -4,7 +4,7 @@
 #include "base/rmt_failpoint.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
-#include "base/rmt_rooted.h"
+#include "system/rmt_personal.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,7 +136,7 @@ s_open_mount_point(rmt_work_t *self, int root, const char *path, rmt_error_t *er
         rmt_record_t *made = rmt_records_add(self->made);
         rmt_record_set(made, "path", path);
         rmt_record_set(made, "what", "folder");
-        if (rmt_rooted_mkdirs(root, path, error) == -1)
+        if (rmt_personal_make_folders(root, path, error) == -1)
             return rmt_wrap(error, "mount point %s", path);
         fd = (int) syscall(SYS_openat2, root, path, &how, sizeof how);
     }

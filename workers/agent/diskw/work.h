@@ -111,6 +111,8 @@ int rmt_work_join(rmt_work_t *self, rmt_error_t *error);
 // REFUSED (a symlink in a path), IO.
 int rmt_work_make_swaps(rmt_work_t *self, const rmt_work_volume_t *volume, int root,
                         rmt_error_t *error);
+// Label them when the volumes are joined at root. 0, or -1: IO.
+int rmt_work_label_swaps(const rmt_work_t *self, int root, rmt_error_t *error);
 // Does a path of the volume differ from the image because of a swap file? what: the kind
 // of difference.
 bool rmt_work_is_swap(const rmt_work_t *self, const rmt_work_volume_t *volume,
