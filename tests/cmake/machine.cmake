@@ -1,5 +1,6 @@
 ramet_test(unit layout NEEDS ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit part NEEDS ramet::facts ramet::base TIMEOUT 10)
+ramet_test(unit ntfs SOURCES tools/ntfs_file.c NEEDS ramet::disk ramet::base TIMEOUT 10)
 ramet_test(unit order NEEDS ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit match NEEDS ramet::match ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit lvm NEEDS ramet::disk ramet::facts TIMEOUT 10)
