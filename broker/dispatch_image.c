@@ -12,7 +12,7 @@ rmt_act_begin_capture(rmt_step_t *step)
     rmt_auto_str at = rmt_text("source/%s", rmt_step_job(step, "source"));
     rmt_record_t *op = rmt_op_task(step, "capture", at, rmt_step_job(step, "source"));
     RMT_OP_COPY(op, "b", step->view->job, "image-name", "place", "exclude", "without",
-                "paranoid");
+                "raw", "paranoid");
 }
 
 // Each has looked for an imager for a minute.

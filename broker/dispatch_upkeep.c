@@ -9,7 +9,7 @@ rmt_act_begin_upkeep(rmt_step_t *step)
     rmt_record_t *op =
         rmt_op_task(step, kind, rmt_step_job(step, "at"), rmt_step_job(step, "at"));
     RMT_OP_COPY(op, "b", step->view->job, "image", "image-name", "place", "deep", "rate",
-                "again", "age-s", "ignore", "all", "exclude", "without");
+                "again", "age-s", "ignore", "all", "exclude", "without", "raw");
 }
 
 void

@@ -19,8 +19,8 @@ s_create(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "source", call->operands[0]);
-    static const char *const fields[] = {"name",    "place",    "exclude",
-                                         "without", "paranoid", "dry-run"};
+    static const char *const fields[] = {"name", "place",    "exclude", "without",
+                                         "raw",  "paranoid", "dry-run"};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         const char *value = rmt_record_text(call->options, fields[i], NULL);
         if (value)
@@ -39,6 +39,8 @@ static const option_t s_create_options[] = {
     {"without", "PART",
      "leave out a partition: its number, GUID, name or label; may be given several "
      "times"},
+    {"raw", "PART",
+     "carry the blocks in use of a partition that ramet does not read; likewise"},
     {"dry-run", NULL,
      "make no image; list the paths that an image would contain, leave out and "
      "replace, and its private keys"},

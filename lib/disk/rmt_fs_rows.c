@@ -41,6 +41,7 @@ static const rmt_fs_row_t s_rows[] = {
     {"vfat", rmt_super_read_vfat, s_make_vfat, NULL, NULL, NULL, NULL, 0,
      "uuid label fat-bits", NULL},
     {"swap", NULL, s_make_swap, NULL, NULL, NULL, NULL, 0, "uuid label", NULL},
+    {"raw", NULL, NULL, NULL, NULL, NULL, NULL, 0, "", NULL},
     {"none", NULL, NULL, NULL, NULL, NULL, NULL, 0, "", NULL},
 };
 

@@ -190,8 +190,8 @@ rmt_layout_destroy(rmt_layout_t **self_p)
 const char *
 rmt_fs_kind_name(rmt_fs_kind_t kind)
 {
-    static const char *const names[] = {"none", "ext2",  "ext3", "ext4",
-                                        "xfs",  "btrfs", "vfat", "swap"};
+    static const char *const names[] = {"none",  "ext2", "ext3", "ext4", "xfs",
+                                        "btrfs", "vfat", "swap", "raw"};
     return kind < sizeof names / sizeof *names ? names[kind] : NULL;
 }
 

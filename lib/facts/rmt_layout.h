@@ -38,6 +38,7 @@ typedef enum {
     RMT_FS_BTRFS,
     RMT_FS_VFAT,
     RMT_FS_SWAP,
+    RMT_FS_RAW, // Blocks in use of what is not read
 } rmt_fs_kind_t;
 
 typedef struct {

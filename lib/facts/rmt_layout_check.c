@@ -310,6 +310,8 @@ s_check_volume(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
         return s_refuse_volume(
             self, volume, error,
             "has a subvolume that is not a path from the top of a btrfs");
+    if (volume->fs == RMT_FS_RAW && !volume->partition)
+        return s_refuse_volume(self, volume, error, "is raw, and lies in no partition");
     if (volume->mount && s_has_dots(volume->mount))
         return s_refuse_volume(self, volume, error, "is mounted on a path with '..'");
     return s_is_twice(self, volume)

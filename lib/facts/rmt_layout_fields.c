@@ -442,7 +442,7 @@ s_read_format(const reading_t *reading, rmt_layout_volume_t *volume)
     }
     if (s_find_fs(rmt_record_text(volume->format, "fs", ""), &volume->fs) == -1)
         return s_refuse(reading, "fs",
-                        "ext2, ext3, ext4, xfs, btrfs, vfat, swap or none");
+                        "ext2, ext3, ext4, xfs, btrfs, vfat, swap, raw or none");
     return 0;
 }
 

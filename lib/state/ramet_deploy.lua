@@ -210,7 +210,7 @@ serve('job_retry', function(meta, body)
         R.image_reserve(meta, name)
         return R.job_new(meta, 'image', { source = old.source, place = old.place,
             ['image-name'] = name, exclude = old.exclude or '',
-            without = old.without or '',
+            without = old.without or '', raw = old.raw or '',
             paranoid = old.paranoid or '', retries = old.id })
     end
     need(old.kind == 'plan' or old.kind == 'deploy', E.REFUSED, 'a job of kind '

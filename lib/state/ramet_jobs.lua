@@ -212,7 +212,7 @@ serve('image_create', function(meta, body)
     if body['dry-run'] == 'yes' then
         return R.job_new(meta, 'survey', { source = body.source,
             at = 'source/' .. body.source, exclude = body.exclude or '',
-            without = body.without or '' })
+            without = body.without or '', raw = body.raw or '' })
     end
     local name = named(set(body.name) and body.name
         or string.sub(body.source, 1, 40) .. '-' .. (meta.stamp or ''))
@@ -220,7 +220,7 @@ serve('image_create', function(meta, body)
     R.image_reserve(meta, name)
     local answer = R.job_new(meta, 'image', { source = body.source, place = place,
         ['image-name'] = name, exclude = body.exclude or '',
-        without = body.without or '',
+        without = body.without or '', raw = body.raw or '',
         paranoid = body.paranoid or '' })
     answer.name, answer['job-name'] = name, answer.name
     return answer

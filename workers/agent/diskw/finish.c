@@ -18,7 +18,8 @@ s_check_verified(const rmt_work_t *self, rmt_error_t *error)
         return rmt_fail(error, RMT_E_REFUSED, "no order came before the end");
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
-        if ((rmt_work_is_vfat(volume) || rmt_fs_is_mounted(volume->ordered->fs)) &&
+        if ((rmt_work_is_vfat(volume) || rmt_work_is_raw(volume) ||
+             rmt_fs_is_mounted(volume->ordered->fs)) &&
             !volume->verified)
             return rmt_fail(error, RMT_E_REFUSED, "volume '%s' was not verified",
                             rmt_work_mount_point(volume));

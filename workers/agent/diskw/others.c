@@ -80,7 +80,8 @@ rmt_work_configure_others(rmt_work_t *self, const rmt_record_t *target,
 {
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_work_volume_t *volume = &self->volumes[i];
-        if (volume->written && !*rmt_work_mount_point(volume) &&
+        if (volume->written && !rmt_work_is_raw(volume) &&
+            !*rmt_work_mount_point(volume) &&
             s_configure(self, volume, target, error) == -1)
             return rmt_wrap(error, "partition %llu, which the root does not mount",
                             (unsigned long long) volume->ordered->partition);

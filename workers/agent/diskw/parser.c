@@ -6,10 +6,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -17,12 +19,14 @@
 #define SELF "/proc/self/exe"
 #define PIPE_SIZE (1024 * 1024)
 #define FOLDER_FD 3 // Of the parser
+#define DEVICE_FD 4
 
 typedef struct {
     rmt_work_t *work;
     const rmt_parser_task_t *task;
     int folder;   // The root of the volume
     dev_t device; // Its file system
+    int blocks;   // Of a raw volume; -1: it has a tree
     int link;
     int out; // The pipe to the parser; -1: all was handed on
     rmt_relay_t waits;
@@ -44,11 +48,36 @@ s_spawn(run_t *self, int in, int link, rmt_error_t *error)
     // The signals that end the writer stay blocked: it ends its parser itself.
     posix_spawn_file_actions_adddup2(&actions, in, STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&actions, link, STDOUT_FILENO);
+    if (self->blocks != -1)
+        posix_spawn_file_actions_adddup2(&actions, self->blocks, DEVICE_FD);
     posix_spawn_file_actions_adddup2(&actions, self->folder, FOLDER_FD);
     const int rc = posix_spawn(&self->pid, SELF, &actions, NULL, arguments, environ);
     posix_spawn_file_actions_destroy(&actions);
     errno = rc;
     return rc ? rmt_fail_errno(error, "start the parser") : 0;
+}
+
+// What is verified comes from the medium, not from a cache.
+static int
+s_open_blocks(run_t *self, rmt_error_t *error)
+{
+    const bool is_unpack = self->task->stage == RMT_FILTER_UNPACK;
+    const char *device = self->task->volume->device;
+    const int own = is_unpack ? O_RDWR : O_RDONLY;
+    self->blocks = open(device, own | O_CLOEXEC);
+    if (self->blocks == -1 || (!is_unpack && ioctl(self->blocks, BLKFLSBUF, 0) == -1))
+        return rmt_fail_errno(error, "open %s", device);
+    assert(self->blocks > DEVICE_FD && self->folder > DEVICE_FD);
+    return 0;
+}
+
+// The blocks of a raw volume are on the medium when it counts as unpacked.
+static int
+s_settle(const run_t *self, rmt_error_t *error)
+{
+    if (self->blocks == -1 || fsync(self->blocks) == 0)
+        return 0;
+    return rmt_fail_errno(error, "write out %s", self->task->volume->device);
 }
 
 static int
@@ -59,7 +88,7 @@ s_open(run_t *self, rmt_error_t *error)
     if (self->folder == -1 || fstat(self->folder, &status) == -1)
         return rmt_fail_errno(error, "open %s", self->task->volume->folder);
     self->device = status.st_dev;
-    return 0;
+    return rmt_work_is_raw(self->task->volume) ? s_open_blocks(self, error) : 0;
 }
 
 static int
@@ -93,7 +122,9 @@ s_tell_task(run_t *self, rmt_error_t *error)
     task->kind = RMT_PARSER_TASK;
     task->fd = -1;
     task->numbers[RMT_PARSER_STAGE] = self->task->stage;
-    task->numbers[RMT_PARSER_IS_VFAT] = rmt_work_is_vfat(volume);
+    task->numbers[RMT_PARSER_KIND] = rmt_work_is_vfat(volume)  ? RMT_PARSER_VFAT
+                                     : rmt_work_is_raw(volume) ? RMT_PARSER_RAW
+                                                               : RMT_PARSER_TREE;
     task->numbers[RMT_PARSER_SEES_TRUSTED] = volume->has_trusted;
     task->numbers[RMT_PARSER_THREADS] = processors > 0 ? processors : 1;
     task->size = sizeof volume->ordered->root;
@@ -291,7 +322,7 @@ s_follow(run_t *self, rmt_error_t *error)
 static void
 s_end(run_t *self)
 {
-    const int fds[] = {self->folder, self->link, self->out};
+    const int fds[] = {self->folder, self->blocks, self->link, self->out};
     for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
         if (fds[i] != -1)
             close(fds[i]);
@@ -308,12 +339,16 @@ int
 rmt_parser_run(rmt_work_t *work, const rmt_parser_task_t *task, rmt_parser_end_t *end_out,
                rmt_error_t *error)
 {
-    run_t self = {.work = work, .task = task, .folder = -1, .link = -1, .out = -1};
+    run_t self = {
+        .work = work, .task = task, .folder = -1, .blocks = -1, .link = -1, .out = -1};
     self.message = calloc(1, sizeof *self.message);
     self.answer = calloc(1, sizeof *self.answer);
     assert(self.message);
     assert(self.answer);
-    const int rc = s_start(&self, error) == -1 || s_follow(&self, error) == -1 ? -1 : 0;
+    const int rc = s_start(&self, error) == -1 || s_follow(&self, error) == -1 ||
+                           s_settle(&self, error) == -1
+                       ? -1
+                       : 0;
     if (rc == 0)
         *end_out = self.end;
     s_end(&self);

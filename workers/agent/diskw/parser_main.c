@@ -1,6 +1,6 @@
 #include "agent/diskw/harden.h"
 #include "agent/diskw/parser.h"
-#include "agent/diskw/parser_tasks.h"
+#include "agent/diskw/parser_raw.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_process.h"
 #include "tree/rmt_inode.h"
@@ -16,6 +16,7 @@
 
 #define LINK STDOUT_FILENO
 #define FOLDER_FD 3
+#define DEVICE_FD 4
 
 // ---- Rights
 
@@ -28,19 +29,21 @@ static const unsigned s_unpack[] = {
 static const unsigned s_verify[] = {CAP_DAC_READ_SEARCH};
 
 // The folder becomes the root, and nothing that leads out of it stays open. A FAT
-// volume's folder is none of its own file system: no device node is made in it.
+// volume's folder is none of its own file system: no device node is made in it. Of a raw
+// volume the device stays open, which is all that it needs.
 static int
 s_confine(rmt_parse_t *self, rmt_filter_stage_t stage, rmt_error_t *error)
 {
     const size_t unpack_count = sizeof s_unpack / sizeof *s_unpack - self->is_vfat;
     const bool is_unpack = stage == RMT_FILTER_UNPACK;
-    if (close_range(FOLDER_FD + 1, ~0U, 0) == -1)
+    if (close_range(FOLDER_FD + 1 + self->is_raw, ~0U, 0) == -1)
         return rmt_fail_errno(error, "close what the writer has open");
     if (fchdir(FOLDER_FD) == -1 || chroot(".") == -1)
         return rmt_fail_errno(error, "make the volume the root of its parser");
     self->root = FOLDER_FD;
-    if (rmt_harden_keep(is_unpack ? s_unpack : s_verify, is_unpack ? unpack_count : 1,
-                        error) == -1)
+    self->device = DEVICE_FD;
+    const size_t count = self->is_raw ? 0 : is_unpack ? unpack_count : 1;
+    if (rmt_harden_keep(is_unpack ? s_unpack : s_verify, count, error) == -1)
         return -1;
     return rmt_filter_enter(stage, error);
 }
@@ -120,6 +123,15 @@ s_tell_result(rmt_parse_t *self, int rc, const rmt_error_t *error)
 }
 
 static int
+s_parse(rmt_parse_t *self, bool is_unpack, rmt_error_t *error)
+{
+    if (self->is_raw)
+        return is_unpack ? rmt_parse_raw_unpack(self, error)
+                         : rmt_parse_raw_verify(self, error);
+    return is_unpack ? rmt_parse_unpack(self, error) : rmt_parse_verify(self, error);
+}
+
+static int
 s_run(rmt_parse_t *self, const rmt_parser_message_t *task, door_t *door,
       rmt_error_t *error)
 {
@@ -127,14 +139,15 @@ s_run(rmt_parse_t *self, const rmt_parser_message_t *task, door_t *door,
     const rmt_inode_door_t way = {s_call, door,
                                   task->numbers[RMT_PARSER_SEES_TRUSTED] != 0};
     const bool is_unpack = stage == RMT_FILTER_UNPACK;
-    self->is_vfat = task->numbers[RMT_PARSER_IS_VFAT] != 0;
+    self->is_vfat = task->numbers[RMT_PARSER_KIND] == RMT_PARSER_VFAT;
+    self->is_raw = task->numbers[RMT_PARSER_KIND] == RMT_PARSER_RAW;
     self->threads = (unsigned) task->numbers[RMT_PARSER_THREADS];
     memcpy(&self->manifest, task->bytes, sizeof self->manifest);
     self->pipe = rmt_pipe_new(STDIN_FILENO, -1);
     rmt_inode_use_door(&way);
     int rc = s_confine(self, stage, error);
     if (rc == 0)
-        rc = is_unpack ? rmt_parse_unpack(self, error) : rmt_parse_verify(self, error);
+        rc = s_parse(self, is_unpack, error);
     // A refused call is told also where what made it went on without.
     if (rmt_filter_check(is_unpack ? "unpack" : "verify", error) == -1)
         rc = -1;

@@ -11,9 +11,8 @@
 #define TELL_MS 250
 #define ENTRIES_BETWEEN_LOOKS 64
 
-// At most four times a second.
-static int
-s_tell(rmt_parse_t *self, rmt_error_t *error)
+int
+rmt_parse_tell(rmt_parse_t *self, rmt_error_t *error)
 {
     const int64_t now_ms = rmt_clock_ms();
     if (now_ms - self->told_ms < TELL_MS)
@@ -66,7 +65,7 @@ s_take_data(rmt_parse_t *self, rmt_writer_t *writer, const rmt_frame_t *frame,
     if (rmt_writer_data(writer, frame->data, frame->size, error) == -1)
         return -1;
     self->done += frame->size;
-    return s_tell(self, error);
+    return rmt_parse_tell(self, error);
 }
 
 static int
@@ -109,11 +108,9 @@ rmt_parse_unpack(rmt_parse_t *self, rmt_error_t *error)
 
 // ---- Verifying
 
-// The manifest's chunks come unasked, in the order in which a reader needs them: the
-// agent drives the same reader.
-static int
-s_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
-             rmt_error_t *error)
+int
+rmt_parse_read_chunk(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
+                     rmt_error_t *error)
 {
     rmt_parse_t *self = context;
     rmt_frame_t frame;
@@ -148,11 +145,11 @@ s_add_text(rmt_parser_message_t *message, const char *text, size_t most)
     message->size += (uint32_t) size + 1;
 }
 
-static void
-s_find(void *context, const rmt_compare_finding_t *finding)
+int
+rmt_parse_find(rmt_parse_t *self, const rmt_compare_finding_t *finding,
+               rmt_error_t *error)
 {
-    verify_t *self = context;
-    rmt_parser_message_t *message = &self->parse->message;
+    rmt_parser_message_t *message = &self->message;
     memset(message, 0, offsetof(rmt_parser_message_t, bytes));
     message->kind = RMT_PARSER_FINDING;
     message->code = finding->why;
@@ -160,8 +157,14 @@ s_find(void *context, const rmt_compare_finding_t *finding)
     s_add_text(message, finding->path, RMT_PARSER_BYTES_MAX / 2);
     s_add_text(message, finding->what, RMT_PARSER_BYTES_MAX / 4);
     s_add_text(message, finding->text, RMT_PARSER_BYTES_MAX / 4);
-    if (!self->is_broken &&
-        rmt_parser_send(self->parse->link, message, &self->error) == -1)
+    return rmt_parser_send(self->link, message, error);
+}
+
+static void
+s_find(void *context, const rmt_compare_finding_t *finding)
+{
+    verify_t *self = context;
+    if (!self->is_broken && rmt_parse_find(self->parse, finding, &self->error) == -1)
         self->is_broken = true;
 }
 
@@ -170,12 +173,12 @@ s_is_over(void *context)
 {
     verify_t *self = context;
     if (!self->is_broken && ++self->parse->done % ENTRIES_BETWEEN_LOOKS == 0)
-        self->is_broken = s_tell(self->parse, &self->error) == -1;
+        self->is_broken = rmt_parse_tell(self->parse, &self->error) == -1;
     return self->is_broken;
 }
 
-static int
-s_drain(rmt_pipe_t *pipe, rmt_error_t *error)
+int
+rmt_parse_drain(rmt_pipe_t *pipe, rmt_error_t *error)
 {
     rmt_frame_t frame;
     do {
@@ -193,7 +196,7 @@ rmt_parse_verify(rmt_parse_t *self, rmt_error_t *error)
 {
     verify_t verify = {.parse = self};
     const rmt_compare_input_t expected = {
-        .root = &self->manifest, .source = s_read_chunk, .source_context = self};
+        .root = &self->manifest, .source = rmt_parse_read_chunk, .source_context = self};
     const rmt_compare_input_t found = {.tree_fd = self->root};
     const rmt_compare_options_t options = {.finding_fn = s_find,
                                            .cancelled_fn = s_is_over,
@@ -201,7 +204,7 @@ rmt_parse_verify(rmt_parse_t *self, rmt_error_t *error)
                                            .threads = self->threads};
     rmt_compare_report_t report = {0};
     if (rmt_compare_run(&expected, &found, &options, &report, error) == -1 ||
-        s_drain(self->pipe, error) == -1)
+        rmt_parse_drain(self->pipe, error) == -1)
         return -1;
     if (verify.is_broken) {
         *error = verify.error;

@@ -47,7 +47,7 @@ rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
             return -1;
     }
     self->at = rmt_work_disk_of(self, volume->ordered);
-    if (volume->mounted || rmt_work_is_vfat(volume))
+    if (volume->mounted || rmt_work_is_vfat(volume) || rmt_work_is_raw(volume))
         return 0;
     if (RMT_FAILPOINT("disk.fs.mount") == -1)
         return rmt_fail_errno(error, "mount %s", volume->device);

@@ -62,6 +62,13 @@ rmt_work_is_vfat(const rmt_work_volume_t *volume)
     return volume->ordered->fs == RMT_FS_VFAT;
 }
 
+// Raw ones have no files: their blocks are written to the device.
+static inline bool
+rmt_work_is_raw(const rmt_work_volume_t *volume)
+{
+    return volume->ordered->fs == RMT_FS_RAW;
+}
+
 // Where a volume is mounted, for people; "" for nowhere.
 const char *rmt_work_mount_point(const rmt_work_volume_t *volume);
 

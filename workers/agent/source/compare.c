@@ -130,6 +130,22 @@ s_without(const s_drift_t *self)
     return words;
 }
 
+// A target has them under the same numbers. Caller owns the result (free).
+static char *
+s_raw(const s_drift_t *self)
+{
+    char *words = rmt_text("%s", "");
+    for (size_t i = 0; i < self->image->volume_count; i++) {
+        if (self->image->volumes[i].fs != RMT_FS_RAW)
+            continue;
+        char *longer =
+            rmt_text("%s%" PRIu64 "\n", words, self->image->volumes[i].partition);
+        free(words);
+        words = longer;
+    }
+    return words;
+}
+
 static int
 s_open_image(s_drift_t *self, rmt_id_t *image_out, rmt_error_t *error)
 {
@@ -232,7 +248,8 @@ s_run(s_drift_t *self, rmt_error_t *error)
     if (s_open_image(self, &image, error) == -1)
         return -1;
     rmt_auto_str without = s_without(self);
-    const rmt_parts_words_t parts = {.without = without, .is_loose = true};
+    rmt_auto_str raw = s_raw(self);
+    const rmt_parts_words_t parts = {.without = without, .raw = raw, .is_loose = true};
     self->disk =
         rmt_source_disk_new(self->agent->config, self->agent->name, &parts, error);
     if (!self->disk || s_compare_volumes(self, error) == -1 ||

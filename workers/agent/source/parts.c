@@ -14,7 +14,8 @@
 rmt_parts_words_t
 rmt_parts_of(const rmt_record_t *body)
 {
-    return (rmt_parts_words_t){.without = rmt_record_text(body, "without", "")};
+    return (rmt_parts_words_t){.without = rmt_record_text(body, "without", ""),
+                               .raw = rmt_record_text(body, "raw", "")};
 }
 
 // What each partition is called, in the order of the layout. Caller owns the result.
@@ -59,26 +60,52 @@ s_check_numbers(const rmt_layout_t *layout, const bool *is_out, rmt_error_t *err
     return 0;
 }
 
-// Which partitions the words mean. 0, or -1.
+typedef struct {
+    rmt_layout_t *layout;
+    rmt_records_t *names;
+    bool is_loose;
+    bool without[RMT_LAYOUT_PARTITIONS_MAX], raw[RMT_LAYOUT_PARTITIONS_MAX];
+} parts_t;
+
+// Which partitions the words of an option mean. 0, or -1.
 static int
-s_find(const rmt_records_t *names, const char *words, bool is_loose, bool *is_out,
+s_find(const parts_t *self, const char *option, const char *words, bool *found,
        rmt_error_t *error)
 {
-    rmt_auto_str copy = rmt_text("%s", words);
+    rmt_auto_str copy = rmt_text("%s", words ? words : "");
     char *rest = copy, *word;
     while ((word = strsep(&rest, "\n"))) {
         size_t index = 0;
         rmt_error_t why = {0};
         if (!*word)
             continue;
-        if (rmt_part_find(names, word, &index, &why) == 0) {
-            is_out[index] = true;
+        if (rmt_part_find(self->names, word, &index, &why) == 0) {
+            found[index] = true;
             continue;
         }
-        if (is_loose && why.code == RMT_E_NOT_FOUND)
+        if (self->is_loose && why.code == RMT_E_NOT_FOUND)
             continue;
         *error = why;
-        return rmt_wrap(error, "--without");
+        return rmt_wrap(error, "%s", option);
+    }
+    return 0;
+}
+
+static int
+s_check_raw(const parts_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->partition_count; i++) {
+        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
+        if (self->raw[i] && self->without[i])
+            return rmt_fail(error, RMT_E_USAGE,
+                            "partition %" PRIu64
+                            " is both in --without and in --raw; give one of them",
+                            partition->number);
+        if (self->raw[i] && rmt_layout_is_extended(partition))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "--raw %" PRIu64 ": it is an extended partition; give the "
+                            "logical partitions in it",
+                            partition->number);
     }
     return 0;
 }
@@ -95,40 +122,83 @@ s_tell(const rmt_record_t *name, rmt_records_t *told)
     rmt_record_set(record, "what", what);
 }
 
+static int
+s_add_raw(const parts_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_record_t *name = rmt_records_at(self->names, index);
+    const rmt_layout_partition_t *partition = &self->layout->partitions[index];
+    rmt_auto(rmt_record) format = rmt_record_new();
+    rmt_record_set(format, "class", "volume");
+    rmt_record_set(format, "fs", "raw");
+    const char *content = rmt_record_text(name, "fs", "");
+    if (*content)
+        rmt_record_set(format, "content", content);
+    for (size_t i = 0; i < 2; i++) {
+        const char *field = i ? "label" : "uuid";
+        const char *text = rmt_record_text(name, field, "");
+        if (*text)
+            rmt_record_set(format, field, text);
+    }
+    rmt_record_set_u64(format, "device-bytes",
+                       partition->size * self->layout->disks[0].sector);
+    rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, 0);
+    volume->partition = partition->number;
+    return rmt_layout_set_format(volume, &format, error);
+}
+
+static int
+s_apply(parts_t *self, rmt_records_t *told, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->partition_count; i++)
+        if (self->raw[i] && s_add_raw(self, i, error) == -1)
+            return -1;
+    for (size_t i = self->layout->partition_count; i > 0; i--)
+        if (self->without[i - 1])
+            rmt_layout_remove_partition(self->layout, i - 1);
+    for (size_t i = 0; i < rmt_records_count(self->names); i++)
+        if (self->without[i])
+            s_tell(rmt_records_at(self->names, i), told);
+    return 0;
+}
+
+static bool
+s_is_given(const char *words)
+{
+    return words && *words;
+}
+
 int
 rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t *words,
                 rmt_records_t *told, rmt_error_t *error)
 {
-    if (!*words->without)
+    parts_t self = {.layout = layout, .is_loose = words->is_loose};
+    if (!s_is_given(words->without) && !s_is_given(words->raw))
         return 0;
+    if (layout->partition_count > RMT_LAYOUT_PARTITIONS_MAX)
+        return rmt_fail(error, RMT_E_TOO_BIG, "%s has more than %d partitions", path,
+                        RMT_LAYOUT_PARTITIONS_MAX);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open %s", path);
     rmt_auto(rmt_records) names = s_names(layout, fd);
-    bool is_out[RMT_LAYOUT_PARTITIONS_MAX + 1] = {false};
-    if (layout->partition_count > RMT_LAYOUT_PARTITIONS_MAX)
-        return rmt_fail(error, RMT_E_TOO_BIG, "%s has more than %d partitions", path,
-                        RMT_LAYOUT_PARTITIONS_MAX);
-    if (s_find(names, words->without, words->is_loose, is_out, error) == -1 ||
-        s_check_numbers(layout, is_out, error) == -1)
+    self.names = names;
+    if (s_find(&self, "--without", words->without, self.without, error) == -1 ||
+        s_find(&self, "--raw", words->raw, self.raw, error) == -1 ||
+        s_check_numbers(layout, self.without, error) == -1 ||
+        s_check_raw(&self, error) == -1)
         return -1;
-    for (size_t i = layout->partition_count; i > 0; i--)
-        if (is_out[i - 1])
-            rmt_layout_remove_partition(layout, i - 1);
-    for (size_t i = 0; i < rmt_records_count(names); i++)
-        if (is_out[i])
-            s_tell(rmt_records_at(names, i), told);
-    return 0;
+    return s_apply(&self, told, error);
 }
 
 int
 rmt_parts_refuse(const rmt_parts_words_t *words, rmt_error_t *error)
 {
-    if (!*words->without)
+    if (!s_is_given(words->without) && !s_is_given(words->raw))
         return 0;
-    return rmt_fail(error, RMT_E_UNSUPPORTED,
-                    "--without names a partition, and this source is a tree: its agent "
-                    "has the setting root, and reads no disk; give it the setting disk");
+    return rmt_fail(
+        error, RMT_E_UNSUPPORTED,
+        "--without and --raw name partitions, and this source is a tree: its agent "
+        "has the setting root, and reads no disk; give it the setting disk");
 }
 
 int
@@ -139,9 +209,9 @@ rmt_parts_advise(const char *source, uint64_t number, rmt_error_t *error)
     if (why.code != RMT_E_UNSUPPORTED)
         return -1;
     return rmt_fail(error, why.code,
-                    "%.330s; to leave it out: ramet image create %.63s --without "
-                    "%" PRIu64,
-                    why.text, source, number);
+                    "%.300s; to leave it out: ramet image create %.63s --without "
+                    "%" PRIu64 "; to carry its blocks as they are: --raw %" PRIu64,
+                    why.text, source, number, number);
 }
 
 const rmt_records_t *

@@ -9,15 +9,16 @@
 #include "facts/rmt_layout.h"
 
 typedef struct {
-    const char *without; // Words (rmt_part), one a line; "" for none
-    bool is_loose;       // A word that means none is passed over
+    const char *without, *raw; // Words (rmt_part), one a line; "" or NULL for none
+    bool is_loose;             // A word that means none is passed over
 } rmt_parts_words_t;
 
 // The words of a task's body.
 rmt_parts_words_t rmt_parts_of(const rmt_record_t *body);
 
 // Take the partitions that are left out off the layout of the disk at path, and tell them
-// in told as {class=without, path, what}. 0, or -1: NOT_FOUND, USAGE (a word), REFUSED
+// in told as {class=without, path, what}; make those that are carried block by block
+// volumes of kind raw. 0, or -1: NOT_FOUND, USAGE (a word), REFUSED
 // (one that others need), IO.
 int rmt_parts_apply(rmt_layout_t *layout, const char *path,
                     const rmt_parts_words_t *words, rmt_records_t *told,

@@ -10,6 +10,7 @@
 #include "agent/source/outline.h"
 #include "agent/source/source_disk.h"
 #include "agent/source/profile.h"
+#include "agent/source/raw.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "machine/rmt_inventory.h"
@@ -396,6 +397,10 @@ s_read_volumes(capture_t *self, const rmt_hooks_t *hooks, rmt_error_t *error)
     for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
         if (s_capture_volume(self, i, error) == -1)
             return -1;
+    const uint64_t before = self->done;
+    if (rmt_raw_capture(self->disk, self->task, self->offer, &self->done, error) == -1)
+        return -1;
+    self->totals.size += self->done - before;
     return 0;
 }
 

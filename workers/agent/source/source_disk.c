@@ -18,6 +18,7 @@
 #include "tree/rmt_walk.h"
 #include "agent/source/min_size.h"
 #include "agent/source/parts.h"
+#include "agent/source/raw.h"
 #include "agent/source/replay.h"
 #include "agent/source/swap_files.h"
 #include "agent/disk_tools/scratch.h"
@@ -201,6 +202,10 @@ s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partitio
     size_t volume = 0;
     bool is_physical = false;
     const uint32_t number = (uint32_t) partition->number;
+    if (rmt_raw_is(self->layout, number))
+        return rmt_raw_open(self, partition, rmt_blockdev_path(self->disk),
+                            partition->start * self->layout->disks[0].sector, false,
+                            error);
     rmt_auto_str device = rmt_blockdev_partition(self->disk, number, partition->start,
                                                  partition->size, error);
     if (!device)
@@ -497,6 +502,7 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
     rmt_replay_destroy(&self->replay);
     if (self->running != -1)
         close(self->running);
+    rmt_raw_close(self);
     rmt_blockdev_destroy(&self->disk);
     rmt_scratch_destroy(&self->scratch);
     rmt_layout_destroy(&self->layout);

@@ -16,6 +16,9 @@ typedef struct {
     char *folder; // To unmount, or NULL
 } rmt_source_tree_t;
 
+// A partition that is carried block by block (raw.c).
+typedef struct rmt_source_raw rmt_source_raw_t;
+
 struct rmt_source_disk {
     const rmt_config_t *config;
     const char *name;
@@ -31,6 +34,8 @@ struct rmt_source_disk {
     int running; // The disk of a running system, or -1
     rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
+    rmt_source_raw_t *raws;
+    size_t raw_count;
 };
 
 // ---- source_disk.c

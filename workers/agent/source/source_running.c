@@ -1,4 +1,5 @@
 #include "agent/source/source_reading.h"
+#include "agent/source/raw.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_mounted.h"
@@ -40,13 +41,17 @@ s_add_running(rmt_source_disk_t *self, const running_t *running, const char *dev
 
 static int
 s_add_running_partition(rmt_source_disk_t *self, const running_t *running,
-                        uint64_t number, rmt_groups_t *groups, rmt_error_t *error)
+                        const rmt_layout_partition_t *partition, rmt_groups_t *groups,
+                        rmt_error_t *error)
 {
+    const uint64_t number = partition->number;
     const char *path = running->path;
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
     rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, number);
     size_t index = 0;
     bool is_physical = false;
+    if (rmt_raw_is(self->layout, number))
+        return rmt_raw_open(self, partition, device, 0, true, error);
     if (rmt_source_take_physical(groups, number, device, &is_physical, error) == -1)
         return -1;
     if (is_physical)
@@ -81,8 +86,7 @@ s_add_all_running(rmt_source_disk_t *self, const running_t *running, rmt_error_t
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (!rmt_layout_is_extended(partition) &&
-            s_add_running_partition(self, running, partition->number, groups, error) ==
-                -1)
+            s_add_running_partition(self, running, partition, groups, error) == -1)
             return rmt_parts_advise(self->name, partition->number, error);
     }
     if (rmt_groups_finish(groups, self->layout, error) == -1)
