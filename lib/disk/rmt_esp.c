@@ -90,6 +90,7 @@ typedef enum {
     KIND_SHIM,
     KIND_SYSTEMD_BOOT,
     KIND_UNIFIED,
+    KIND_WINDOWS,
     KIND_KERNEL,
     KIND_UNKNOWN,
     KIND_COUNT,
@@ -103,6 +104,7 @@ static const struct {
     [KIND_SHIM] = {"shim", NULL},
     [KIND_SYSTEMD_BOOT] = {"systemd-boot", NULL},
     [KIND_UNIFIED] = {"unified", NULL},
+    [KIND_WINDOWS] = {"windows", NULL},
     [KIND_KERNEL] = {NULL,
                      "a kernel, which needs options that lie in the firmware alone; "
                      "make a unified kernel image of it (ukify), or install a "
@@ -110,6 +112,9 @@ static const struct {
     [KIND_UNKNOWN] = {NULL, "an unknown loader, which is not supported; install GRUB or "
                             "systemd-boot"},
 };
+
+// Of the names bootmgr and bootmgfw, in letters of two bytes.
+static const char s_windows[] = "b\0o\0o\0t\0m\0g";
 
 // A loader is known by the name of a section, else by a text. A section tells more: the
 // stub of a unified kernel image speaks of systemd-boot.
@@ -133,6 +138,8 @@ s_kind(const uint8_t *data, size_t size)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (memmem(data, size, texts[i].name, strlen(texts[i].name)))
             return texts[i].kind;
+    if (memmem(data, size, s_windows, sizeof s_windows))
+        return KIND_WINDOWS;
     const bool is_kernel =
         head >= KERNEL_MARK_AT + 4 && memcmp(data + KERNEL_MARK_AT, KERNEL_MARK, 4) == 0;
     return is_kernel ? KIND_KERNEL : KIND_UNKNOWN;
@@ -263,16 +270,22 @@ rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error)
         s_check(kind, fallback, error) == -1)
         return -1;
     const int count = s_examine_all(root_fd, esp, error);
+    const bool is_windows = kind == KIND_WINDOWS;
     if (count == -1)
         return -1;
-    if (count > 1 && kind == KIND_NONE)
+    if (count > 1 && (kind == KIND_NONE || is_windows))
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "%d programs below EFI can be started, and the fallback path has "
-                        "none; copy the one to start to %s",
-                        count, fallback);
-    if (count != 1 && kind != KIND_NONE)
+                        "%s; copy the one to start to %s",
+                        count, is_windows ? "the one of Windows" : "none", fallback);
+    if (count != 1 && kind != KIND_NONE && !is_windows)
         s_describe(esp, fallback, kind, "BOOT");
-    rmt_record_set(esp, "fallback", kind != KIND_NONE ? "yes" : "no");
+    rmt_record_set(esp, "fallback",
+                   is_windows          ? "other"
+                   : kind != KIND_NONE ? "yes"
+                                       : "no");
+    if (rmt_esp_has(root_fd, RMT_ESP_WINDOWS))
+        rmt_record_set(esp, "windows", "yes");
     *esp_out = rmt_take(&esp);
     return 0;
 }
@@ -320,7 +333,7 @@ static bool
 s_is_complete(const rmt_record_t *esp)
 {
     return !*rmt_record_text(esp, "path", "") ||
-           strcmp(rmt_record_text(esp, "fallback", ""), "yes") == 0;
+           strcmp(rmt_record_text(esp, "fallback", ""), "no") != 0;
 }
 
 static uint64_t

@@ -11,12 +11,14 @@
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
+#define RMT_ESP_WINDOWS "EFI/Microsoft/Boot/bootmgfw.efi"
+
 // Look at the files. Caller owns *esp_out, a record {path, kind grub|shim|systemd-boot|
-// unified, vendor, fallback yes|no}: the loader of the only vendor folder that has one,
-// else the only unified kernel image below EFI/Linux, else the fallback; path "" when
-// nothing can be started. Names are compared as FAT does.
-// 0, or -1: UNSUPPORTED (a kernel without its options, an unknown loader, several to
-// choose from without a fallback: by name), IO.
+// unified, vendor, fallback yes|no|other (it starts Windows), windows yes}: the loader of
+// the only vendor folder that has one, else the only unified kernel image below
+// EFI/Linux, else the fallback; path "" when nothing can be started. Names are compared
+// as FAT does. 0, or -1: UNSUPPORTED (a kernel without its options, an unknown loader,
+// several to choose from without a fallback: by name), IO.
 int rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error);
 
 // Is there a file at this path?

@@ -328,6 +328,61 @@ test_several_vendors_need_a_fallback(void **state)
     assert_string_equal(rmt_record_text(esp, "path", ""), "EFI/BOOT/BOOTX64.EFI");
 }
 
+static const char s_bootmgr[] = "\\b\0o\0o\0t\0m\0g\0f\0w\0.\0e\0f\0i";
+
+static void
+s_put_windows(const char *path)
+{
+    rmt_error_t error = {0};
+    const pe_file_section_t one = {".text", s_bootmgr, sizeof s_bootmgr};
+    size_t size = 0;
+    rmt_auto_ptr pe = pe_file_make(X64, &one, 1, &size);
+    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_str folder = rmt_text("%s", full);
+    *strrchr(folder, '/') = '\0';
+    RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
+    RMT_OK(rmt_io_save(full, pe, size, 0644, &error));
+}
+
+// M32: Windows' fallback stays Windows', and Linux is what the copy starts by its entry.
+static void
+test_m32_windows_keeps_its_fallback(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    s_put_windows("EFI/Microsoft/Boot/bootmgfw.efi");
+    s_put_windows("EFI/Boot/bootx64.efi");
+    rmt_auto(rmt_record) alone = s_examine();
+    assert_string_equal(rmt_record_text(alone, "path", "?"), "");
+    assert_true(rmt_record_flag(alone, "windows"));
+    s_put("EFI/debian/grubx64.efi", X64, "mods", "of debian");
+    rmt_auto(rmt_record) both = s_examine();
+    assert_string_equal(rmt_record_text(both, "path", ""), "EFI/debian/grubx64.efi");
+    assert_string_equal(rmt_record_text(both, "fallback", ""), "other");
+    assert_true(rmt_record_flag(both, "windows"));
+    rmt_auto_fd fd = s_open();
+    RMT_OK(rmt_esp_complete(fd, both, &error));
+    assert_true(s_is_same("EFI/Boot/bootx64.efi", "EFI/Microsoft/Boot/bootmgfw.efi"));
+    assert_false(rmt_esp_has(fd, "EFI/Boot/grubx64.efi"));
+    s_put("EFI/fedora/grubx64.efi", X64, "mods", "of fedora");
+    s_assert_refused("the fallback path has the one of Windows");
+}
+
+// M32: one without a fallback gets that of Linux, as any other.
+static void
+test_m32_beside_windows_an_empty_fallback_is_filled(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    s_put_windows("EFI/Microsoft/Boot/bootmgfw.efi");
+    s_put("EFI/debian/grubx64.efi", X64, "mods", "of debian");
+    rmt_auto(rmt_record) esp = s_examine();
+    assert_string_equal(rmt_record_text(esp, "fallback", ""), "no");
+    rmt_auto_fd fd = s_open();
+    RMT_OK(rmt_esp_complete(fd, esp, &error));
+    assert_true(s_is_same("EFI/BOOT/BOOTX64.EFI", "EFI/debian/grubx64.efi"));
+}
+
 static void
 test_damaged_and_foreign_programs_start_nothing(void **state)
 {
@@ -359,6 +414,8 @@ main(void)
         CASE(test_what_is_in_the_way_of_a_fallback_is_told),
         CASE(test_a_file_in_place_of_the_fallback_folder_is_told),
         CASE(test_several_vendors_need_a_fallback),
+        CASE(test_m32_windows_keeps_its_fallback),
+        CASE(test_m32_beside_windows_an_empty_fallback_is_filled),
         CASE(test_damaged_and_foreign_programs_start_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,8 @@ s_fill(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
     entry->options = rmt_record_get(words, "options", &entry->options_size);
 }
 
-// The entries that the source's firmware had for this partition, else one for its loader.
+// The entries that the source's firmware had for this partition, else one for its loader,
+// and behind it one for Windows, which finds the rest by itself.
 static size_t
 s_list_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
                const rmt_layout_partition_t *partition, const rmt_record_t *esp,
@@ -57,8 +58,14 @@ s_list_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
             strcasecmp(rmt_record_text(words, "guid", ""), partition->guid) == 0)
             s_fill(&entries[count++], disk, partition, words);
     }
-    if (count == 0 && *rmt_record_text(esp, "path", ""))
-        s_fill(&entries[count++], disk, partition, esp);
+    if (count || !*rmt_record_text(esp, "path", ""))
+        return count;
+    s_fill(&entries[count++], disk, partition, esp);
+    if (rmt_record_flag(esp, "windows")) {
+        s_fill(&entries[count], disk, partition, esp);
+        entries[count].label = "Windows Boot Manager";
+        entries[count++].path = RMT_ESP_WINDOWS;
+    }
     return count;
 }
 
@@ -83,8 +90,8 @@ s_set_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
                                                                                     : 1;
 }
 
-// The same. A copy without a program at the fallback path starts by its entries alone;
-// for others a refusal is a warning.
+// The same. A copy without a program of its own at the fallback path starts by its
+// entries alone; for others a refusal is a warning.
 static int
 s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
         rmt_error_t *error)
@@ -100,7 +107,7 @@ s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *
         rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
     if (rc != -1)
         return rc;
-    if (!*rmt_record_text(esp, "path", ""))
+    if (!*rmt_record_text(esp, "path", "") || rmt_record_is(esp, "fallback", "other"))
         return rmt_fail(error, why.code,
                         "the copy starts by an entry of the firmware alone, which ramet "
                         "could not make: %s",
