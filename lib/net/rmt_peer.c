@@ -129,6 +129,16 @@ s_greet(rmt_peer_t *self, int64_t now)
         s_part(self, now);
 }
 
+// One that stays without Redis is left for the next one in the same time.
+static void
+s_greet_again(rmt_peer_t *self, int64_t now)
+{
+    const int64_t due_at = self->due_at;
+    s_greet(self, now);
+    if (self->state == STATE_GREETING && self->trouble.code == RMT_E_UNAVAILABLE)
+        self->due_at = due_at;
+}
+
 // A new socket every time: one that is connected to two brokers deals its messages
 // out to both.
 static void
@@ -185,7 +195,7 @@ rmt_peer_tick(rmt_peer_t *self)
         (void) rmt_socket_watch(self->watcher, self->brokers[self->index],
                                 &self->trouble);
     if (self->state == STATE_GREETING && self->again_at && now >= self->again_at) {
-        s_greet(self, now);
+        s_greet_again(self, now);
     } else if (self->state == STATE_WELCOME && s_is_silent(self, now)) {
         rmt_fail(&self->trouble, RMT_E_UNAVAILABLE,
                  "the broker at %s has sent nothing for %lld s",
@@ -240,8 +250,8 @@ s_take_welcome(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
     return true;
 }
 
-// A broker that does not know us, or has no time for us, hears HELLO again. Every other
-// refusal is kept for the person who looks at this program.
+// A broker that does not know us, or has no time or no Redis, hears HELLO again. Every
+// other refusal is kept for the person who looks at this program.
 static void
 s_take_refusal(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
 {
@@ -261,6 +271,9 @@ s_take_refusal(rmt_peer_t *self, const rmt_msg_t *msg, int64_t now)
     }
     if (self->state == STATE_GREETING && msg->code == RMT_E_BUSY)
         self->again_at = now + BUSY_MS;
+    // It just starts, or waits for Redis, and so do all others: not all at once.
+    if (self->state == STATE_GREETING && msg->code == RMT_E_UNAVAILABLE)
+        self->again_at = now + s_random_between(BUSY_MS, 3 * BUSY_MS);
     if (self->state == STATE_WELCOME && msg->code == RMT_E_NOT_ALLOWED)
         s_part(self, now);
 }

@@ -16,6 +16,7 @@
 #define ENTRY_SIZE 128
 #define SELF_TEST_MS 3000
 #define MUTED_MAX 10000
+#define HELD_MAX 16384 // Handshakes that wait for complete lists
 
 struct rmt_zap {
     zactor_t *actor;
@@ -26,7 +27,8 @@ typedef struct {
     zsock_t *handler;
     zhashx_t *allowed;
     zhashx_t *muted; // Key or network -> text of the time of the clock when it ends
-    bool is_open;    // More keys will be allowed: a key without a list yet tries again
+    bool is_open;    // More keys will be allowed: a key without a list yet waits
+    zlistx_t *held;  // request_t that wait for it
     uint64_t refused;
 } doorman_t;
 
@@ -40,6 +42,7 @@ doorman_destroy(doorman_t **self_p)
     if (self->handler)
         (void) zsock_unbind(self->handler, ENDPOINT);
     zsock_destroy(&self->handler);
+    zlistx_destroy(&self->held);
     zhashx_destroy(&self->allowed);
     zhashx_destroy(&self->muted);
     free(self);
@@ -54,33 +57,50 @@ s_entry(char entry[ENTRY_SIZE], const char *domain, const char *key)
 
 // ---- In the thread
 
+// A handshake that waits for its answer.
 typedef struct {
+    zframe_t *route, *id;
     char *domain;
     char network[RMT_ADDRESS_SIZE];
-    char key[KEY_TEXT_SIZE]; // In Z85
+    char key[KEY_TEXT_SIZE]; // In Z85; empty when the request had another form
 } request_t;
 
-// False when it has another form.
-static bool
-s_read_request(zmsg_t *request, request_t *request_out)
+static void
+s_request_destroy(void **item_p)
 {
-    if (zmsg_size(request) != REQUEST_PARTS)
-        return false;
-    zframe_t *version = zmsg_first(request);
-    (void) zmsg_next(request);
-    zframe_t *domain = zmsg_next(request);
-    zframe_t *address = zmsg_next(request);
-    (void) zmsg_next(request);
-    zframe_t *mechanism = zmsg_next(request);
-    zframe_t *key = zmsg_next(request);
-    if (!zframe_streq(version, "1.0") || !zframe_streq(mechanism, "CURVE") ||
-        zframe_size(key) != KEY_SIZE)
-        return false;
-    zmq_z85_encode(request_out->key, zframe_data(key), KEY_SIZE);
-    request_out->domain = zframe_strdup(domain);
-    rmt_auto_str text = zframe_strdup(address);
-    rmt_origin_network(text, request_out->network);
-    return true;
+    request_t *self = *item_p;
+    zframe_destroy(&self->route);
+    zframe_destroy(&self->id);
+    free(self->domain);
+    free(self);
+    *item_p = NULL;
+}
+
+// Takes the message. Caller owns the result; NULL: nobody could be answered.
+static request_t *
+s_request_new(zmsg_t *msg)
+{
+    request_t *self = zmalloc(sizeof *self);
+    self->route = zmsg_unwrap(msg);
+    zframe_t *version = zmsg_first(msg);
+    zframe_t *id = zmsg_next(msg);
+    zframe_t *domain = zmsg_next(msg);
+    zframe_t *address = zmsg_next(msg);
+    (void) zmsg_next(msg);
+    zframe_t *mechanism = zmsg_next(msg);
+    zframe_t *key = zmsg_next(msg);
+    self->id = id ? zframe_dup(id) : NULL;
+    self->domain = domain ? zframe_strdup(domain) : strdup("");
+    if (zmsg_size(msg) == REQUEST_PARTS && zframe_streq(version, "1.0") &&
+        zframe_streq(mechanism, "CURVE") && zframe_size(key) == KEY_SIZE) {
+        zmq_z85_encode(self->key, zframe_data(key), KEY_SIZE);
+        rmt_auto_str text = zframe_strdup(address);
+        rmt_origin_network(text, self->network);
+    }
+    zmsg_destroy(&msg);
+    if (!self->route || !self->id)
+        s_request_destroy((void **) &self);
+    return self;
 }
 
 static bool
@@ -109,32 +129,70 @@ s_is_muted(doorman_t *self, const char *peer)
 }
 
 static void
-s_answer(doorman_t *self)
+s_answer(doorman_t *self, const request_t *asked, const char *status, const char *text)
 {
-    rmt_auto(zmsg) request = zmsg_recv(self->handler);
-    if (!request)
-        return;
-    request_t asked = {0};
-    const bool is_read = s_read_request(request, &asked);
-    rmt_auto_str domain = asked.domain;
+    rmt_auto(zmsg) reply = zmsg_new();
+    zmsg_addmem(reply, zframe_data(asked->route), zframe_size(asked->route));
+    zmsg_addstr(reply, "");
+    zmsg_addstr(reply, "1.0");
+    zmsg_addmem(reply, zframe_data(asked->id), zframe_size(asked->id));
+    zmsg_addstr(reply, status);
+    zmsg_addstr(reply, text);
+    zmsg_addstr(reply, streq(status, "200") ? asked->key : "");
+    zmsg_addmem(reply, NULL, 0);
+    zmsg_send(&reply, self->handler); // One that has gone is answered into the void
+}
+
+// False: it has to wait until the lists are complete.
+static bool
+s_decide(doorman_t *self, const request_t *asked)
+{
+    const char *domain = asked->domain;
+    const bool is_read = *asked->key;
     // Where keys are told apart, an address says nothing about them.
     const bool is_muted =
-        is_read && (s_is_muted(self, asked.key) ||
-                    (s_is_listed(self, domain, "*") && s_is_muted(self, asked.network)));
-    const bool allowed = is_read && !is_muted && s_is_allowed(self, domain, asked.key);
-    const bool later = is_muted || (is_read && !allowed && self->is_open);
-    if (!allowed && !later)
+        is_read && (s_is_muted(self, asked->key) ||
+                    (s_is_listed(self, domain, "*") && s_is_muted(self, asked->network)));
+    const bool allowed = is_read && !is_muted && s_is_allowed(self, domain, asked->key);
+    if (is_read && !allowed && !is_muted && self->is_open)
+        return false;
+    if (allowed) {
+        s_answer(self, asked, "200", "OK");
+    } else if (is_muted) {
+        s_answer(self, asked, "300", "try again later");
+    } else {
         self->refused++;
-    zmsg_first(request);
-    zframe_t *id = zmsg_next(request);
-    rmt_auto(zmsg) reply = zmsg_new();
-    zmsg_addstr(reply, "1.0");
-    zmsg_addmem(reply, id ? zframe_data(id) : NULL, id ? zframe_size(id) : 0);
-    zmsg_addstr(reply, allowed ? "200" : later ? "300" : "400");
-    zmsg_addstr(reply, allowed ? "OK" : later ? "try again later" : "not allowed");
-    zmsg_addstr(reply, allowed ? asked.key : "");
-    zmsg_addmem(reply, NULL, 0);
-    zmsg_send(&reply, self->handler);
+        s_answer(self, asked, "400", "not allowed");
+    }
+    return true;
+}
+
+static void
+s_take(doorman_t *self)
+{
+    zmsg_t *msg = zmsg_recv(self->handler);
+    request_t *asked = msg ? s_request_new(msg) : NULL;
+    if (!asked)
+        return;
+    if (s_decide(self, asked)) {
+        s_request_destroy((void **) &asked);
+        return;
+    }
+    // The oldest is the first that gives its handshake up.
+    if (zlistx_size(self->held) == HELD_MAX)
+        (void) zlistx_delete(self->held, NULL);
+    zlistx_add_end(self->held, asked);
+}
+
+// The lists are complete: those that wait have their answers.
+static void
+s_close(doorman_t *self)
+{
+    self->is_open = false;
+    for (const request_t *asked; (asked = zlistx_first(self->held));) {
+        (void) s_decide(self, asked);
+        (void) zlistx_delete(self->held, zlistx_cursor(self->held));
+    }
 }
 
 // When the table is full, the peers that come last are not muted.
@@ -168,8 +226,10 @@ s_obey(doorman_t *self, zsock_t *pipe)
         zhashx_update(self->allowed, entry, self);
     else if (streq(command, "DENY"))
         zhashx_delete(self->allowed, entry);
-    else if (streq(command, "OPEN") || streq(command, "CLOSE"))
-        self->is_open = streq(command, "OPEN");
+    else if (streq(command, "OPEN"))
+        self->is_open = true;
+    else if (streq(command, "CLOSE"))
+        s_close(self);
     zsock_send(pipe, "8", self->refused);
     return true;
 }
@@ -189,7 +249,7 @@ s_run(zsock_t *pipe, void *argument)
         if (ready == pipe)
             alive = s_obey(self, pipe);
         else if (ready == self->handler)
-            s_answer(self);
+            s_take(self);
         else if (zpoller_terminated(poller) && errno == ETERM)
             alive = false;
     }
@@ -212,7 +272,9 @@ rmt_zap_new(rmt_error_t *error)
     doorman->allowed = zhashx_new();
     doorman->muted = zhashx_new();
     zhashx_set_destructor(doorman->muted, s_free_text);
-    doorman->handler = zsock_new(ZMQ_REP);
+    doorman->held = zlistx_new();
+    zlistx_set_destructor(doorman->held, s_request_destroy);
+    doorman->handler = zsock_new(ZMQ_ROUTER); // A REP socket holds nothing back
     if (!doorman->handler) {
         rmt_fail_errno(error, "ZAP socket");
         return NULL;

@@ -34,8 +34,9 @@ void rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms);
 void rmt_zap_allow_any(rmt_zap_t *self, const char *domain);
 
 // The lists are not complete yet, or again: until rmt_zap_close_lists, a key that no list
-// has is dropped, so that it tries again (status 300 of RFC 27/ZAP), and does not count
-// as refused. A new instance has complete lists.
+// has waits in its handshake, and does not count as refused. Dropped (status 300 of RFC
+// 27/ZAP), libzmq 4.3.4 would keep its connection until the handshake has no more time.
+// So many that come last wait as 10,000 targets need. A new instance has complete lists.
 void rmt_zap_open_lists(rmt_zap_t *self);
 void rmt_zap_close_lists(rmt_zap_t *self);
 

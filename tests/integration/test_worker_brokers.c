@@ -185,6 +185,43 @@ test_a_peer_keeps_the_words_by_which_it_was_refused(void **state)
     rmt_packet_clear(&packet);
 }
 
+// Answer a HELLO that has come as a broker without Redis does. Returns how many have.
+static int
+s_refuse_hello(farm_t *farm)
+{
+    rmt_packet_t packet = {0};
+    if (farm_receive(farm->workers, &packet, 0) != 1)
+        return 0;
+    assert_int_equal(packet.msg->kind, RMT_MSG_HELLO);
+    rmt_auto(rmt_msg) refused = rmt_msg_new(RMT_MSG_REFUSED);
+    refused->code = RMT_E_UNAVAILABLE;
+    crew_answer(farm->workers, &packet, refused);
+    rmt_packet_clear(&packet);
+    return 1;
+}
+
+// [1.52]: a broker that has just been started is asked again over the same connection,
+// and one that stays without Redis is left.
+static void
+test_a_peer_greets_a_broker_that_starts_again(void **state)
+{
+    farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto_str address = farm_address(farm->workers);
+    const char *const brokers[] = {address, NULL};
+    const rmt_peer_config_t config = {brokers, &farm->own, farm->broker.public_text,
+                                      s_hello, s_hello,    NULL};
+    rmt_auto(rmt_peer) peer = rmt_peer_new(&config, &error);
+    RMT_OK(peer);
+    (void) rmt_peer_tick(peer);
+    const zsock_t *first = rmt_peer_socket(peer);
+    int hellos = 0;
+    RMT_WAIT_UNTIL((rmt_peer_tick(peer), rmt_peer_recv(peer),
+                    hellos += s_refuse_hello(farm), rmt_peer_socket(peer) != first),
+                   WAIT_MS);
+    assert_true(hellos > 1);
+}
+
 // [1.50] P17: the task hears nothing of it, and each pause is twice the one before.
 static void
 test_a_task_asks_again_while_the_broker_is_busy(void **state)
@@ -306,6 +343,7 @@ main(void)
         CASE(test_a_second_broker_takes_over),
         CASE(test_a_task_asks_and_hears_the_answer),
         CASE(test_a_peer_keeps_the_words_by_which_it_was_refused),
+        CASE(test_a_peer_greets_a_broker_that_starts_again),
         CASE(test_a_task_asks_again_while_the_broker_is_busy),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),

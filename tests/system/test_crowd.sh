@@ -37,7 +37,10 @@ wait_for 60 "the loss of the broker at $count targets" none_is_welcome
 start=$(now)
 lab up "$farm"
 wait_for 60 "$count targets after the broker's end" all_are_welcome
-echo "$count targets welcome again $(seconds "$start") s after the start of a broker"
+listens=$(sed -nE 's/^time=([^ ]+) .* event=broker.started .*/\1/p' "$farm/run/broker.log" | tail -n 1)
+[ -n "$listens" ] || fail "the broker has not said since when it listens"
+echo "$count targets welcome again $(seconds "$start") s after the start of a broker," \
+  "$(seconds "$(date -d "$listens" +%s%6N)") s after it listens"
 
 for _ in $(seq 100); do
   start=$(now)
