@@ -1,7 +1,7 @@
 // rmt_fuse_disk - blocks that this program makes up, as a block device.
 //
 // A child process shows the blocks as one file of a FUSE file system, and the kernel puts
-// a loop device over that file. Private to lib/disk and to the agent.
+// a loop device over that file.
 #pragma once
 
 #include <stdint.h>

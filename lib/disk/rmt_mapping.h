@@ -56,18 +56,16 @@ typedef struct {
 
 typedef struct rmt_mapping rmt_mapping_t;
 
-// Caller owns the result. (For tests until arrays are read.)
+// Caller owns the result.
 rmt_mapping_t *rmt_mapping_new(void);
-// For tests until arrays are read.
 void rmt_mapping_destroy(rmt_mapping_t **self_p);
 
 // Add a segment behind those that are there. The caller has checked what it read
-// from a disk: what cannot be is a fault of its own. (For tests until arrays are read.)
+// from a disk: what cannot be is a fault of its own.
 void rmt_mapping_add(rmt_mapping_t *self, const rmt_mapping_segment_t *segment);
-// The same for a range of one device. (For tests until arrays are read.)
+// The same for a range of one device. (For tests, until groups of LVM are read so.)
 void rmt_mapping_add_range(rmt_mapping_t *self, int fd, uint64_t offset, uint64_t size);
 
-// For tests until arrays are read.
 uint64_t rmt_mapping_size(const rmt_mapping_t *self);
 
 // Read or write a range that lies inside. 0, or an errno: EIO (a member that all copies
@@ -76,6 +74,5 @@ int rmt_mapping_read(rmt_mapping_t *self, void *data, size_t size, uint64_t at);
 // The same, for tests.
 int rmt_mapping_write(rmt_mapping_t *self, const void *data, size_t size, uint64_t at);
 
-// As the blocks of a file or disk of FUSE. Borrows self. (For tests until arrays are
-// read.)
+// As the blocks of a file or disk of FUSE. Borrows self.
 rmt_fuse_blocks_t rmt_mapping_blocks(rmt_mapping_t *self);

@@ -1,6 +1,7 @@
 #include "disk/rmt_remake.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_array.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
 
@@ -86,8 +87,10 @@ s_try_volume(const rmt_layout_volume_t *volume, uint64_t bytes, bool is_source,
         return 0;
     const char *fs = rmt_record_text(volume->format, "fs", "?");
     rmt_auto_str what =
-        volume->logical ? rmt_text("the %s of logical volume %s", fs, volume->logical)
-                        : rmt_text("the %s of partition %" PRIu64, fs, volume->partition);
+        volume->array ? rmt_text("the %s of array %s", fs, volume->array)
+        : volume->logical
+            ? rmt_text("the %s of logical volume %s", fs, volume->logical)
+            : rmt_text("the %s of partition %" PRIu64, fs, volume->partition);
     return s_refuse(error, what);
 }
 
@@ -104,6 +107,24 @@ s_is_sibling(const rmt_layout_t *layout, size_t index)
     return false;
 }
 
+// The members on other disks have the size that they had.
+static uint64_t
+s_given_array(const rmt_layout_t *layout, const rmt_layout_t *written,
+              const rmt_layout_volume_t *volume)
+{
+    const size_t index = (size_t) (rmt_layout_array_of(layout, volume) - layout->arrays);
+    rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
+    for (size_t i = 0; i < layout->member_count; i++) {
+        const rmt_layout_member_t *member = &layout->members[i];
+        const bool is_own = member->disk == volume->disk;
+        const rmt_layout_partition_t *partition = rmt_layout_find_partition(
+            is_own ? written : layout, is_own ? 0 : member->disk, member->partition);
+        places[i] = (rmt_array_place_t){
+            .fd = -1, .bytes = partition->size * layout->disks[member->disk].sector};
+    }
+    return rmt_array_bytes(layout, index, places);
+}
+
 // written: the volume's disk alone. What lies on no partition of a table has the size
 // that it had.
 static uint64_t
@@ -111,6 +132,8 @@ s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
         const rmt_layout_volume_t *volume, uint64_t bytes)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
+    if (volume->array)
+        return s_given_array(layout, written, volume);
     const rmt_layout_partition_t *partition = rmt_layout_find_partition(
         written, 0, logical ? logical->partition : volume->partition);
     uint64_t first = 0;

@@ -64,6 +64,27 @@ rmt_layout_remove_partition(rmt_layout_t *self, size_t index)
             (self->partition_count - index) * sizeof *self->partitions);
 }
 
+rmt_layout_array_t *
+rmt_layout_add_array(rmt_layout_t *self, const char *uuid)
+{
+    assert(strlen(uuid) < RMT_LAYOUT_GUID_SIZE);
+    rmt_grow_one(&self->arrays, self->array_count);
+    rmt_layout_array_t *array = &self->arrays[self->array_count++];
+    *array = (rmt_layout_array_t){.name = NULL};
+    strcpy(array->uuid, uuid);
+    return array;
+}
+
+rmt_layout_member_t *
+rmt_layout_add_member(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    rmt_grow_one(&self->members, self->member_count);
+    rmt_layout_member_t *member = &self->members[self->member_count++];
+    *member = (rmt_layout_member_t){.disk = disk};
+    return member;
+}
+
 rmt_layout_group_t *
 rmt_layout_add_group(rmt_layout_t *self, const char *name)
 {
@@ -116,6 +137,7 @@ rmt_layout_add_sibling(rmt_layout_t *self, size_t index)
     *volume = (rmt_layout_volume_t){.disk = pattern->disk,
                                     .partition = pattern->partition,
                                     .logical = s_copy(pattern->logical),
+                                    .array = s_copy(pattern->array),
                                     .fs = pattern->fs,
                                     .format = rmt_record_dup(pattern->format)};
     return volume;
@@ -131,6 +153,7 @@ rmt_layout_add_swap(rmt_layout_t *self, size_t index)
     *swap = (rmt_layout_swap_t){.disk = volume->disk,
                                 .partition = volume->partition,
                                 .logical = s_copy(volume->logical),
+                                .array = s_copy(volume->array),
                                 .subvolume = s_copy(volume->subvolume)};
     return swap;
 }
@@ -164,17 +187,25 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_record_destroy(&self->volumes[i].format);
         free(self->volumes[i].logical);
+        free(self->volumes[i].array);
         free(self->volumes[i].subvolume);
         free(self->volumes[i].mount);
     }
     for (size_t i = 0; i < self->swap_count; i++) {
         free(self->swaps[i].logical);
+        free(self->swaps[i].array);
         free(self->swaps[i].subvolume);
         free(self->swaps[i].path);
         free(self->swaps[i].uuid);
         free(self->swaps[i].label);
     }
+    for (size_t i = 0; i < self->array_count; i++) {
+        free(self->arrays[i].name);
+        free(self->arrays[i].metadata);
+    }
     free(self->swaps);
+    free(self->arrays);
+    free(self->members);
     free(self->disks);
     free(self->partitions);
     free(self->groups);
@@ -225,8 +256,10 @@ rmt_layout_volume_of(const rmt_layout_t *self, const rmt_layout_swap_t *swap)
     for (size_t i = 0; i < self->volume_count; i++) {
         const rmt_layout_volume_t *volume = &self->volumes[i];
         const char *own = volume->subvolume, *other = swap->subvolume;
-        const rmt_layout_volume_t place = {
-            .disk = swap->disk, .partition = swap->partition, .logical = swap->logical};
+        const rmt_layout_volume_t place = {.disk = swap->disk,
+                                           .partition = swap->partition,
+                                           .logical = swap->logical,
+                                           .array = swap->array};
         if (rmt_layout_is_beside(volume, &place) && !own == !other &&
             (!own || strcmp(own, other) == 0))
             return volume;
@@ -295,6 +328,11 @@ bool
 rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
+    // Each member of a mirror whose data begins with the partition is one for firmware.
+    for (size_t i = 0; volume->array && i < self->member_count; i++)
+        if (strcmp(self->arrays[self->members[i].array].uuid, volume->array) == 0)
+            partition = rmt_layout_find_partition(self, self->members[i].disk,
+                                                  self->members[i].partition);
     return partition && (strcasecmp(partition->type, TYPE_ESP) == 0 ||
                          strcasecmp(partition->type, DOS_TYPE_ESP) == 0);
 }

@@ -1,7 +1,7 @@
 // rmt_layout - how disks are divided, and what lies in the parts, as a type.
 //
 // A layout comes from outside: from an image, a file, an order, a disk that was read. Its
-// records (classes disk, partition, group, physical, logical, volume;
+// records (classes disk, partition, array, member, group, physical, logical, volume;
 // docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read, and the owner of
 // an rmt_layout_t knows that each field is what the page says, and that the parts fit
 // each other (rmt_layout_check).
@@ -25,6 +25,8 @@
 #define RMT_LAYOUT_GROUPS_MAX 64
 #define RMT_LAYOUT_PHYSICALS_MAX 64
 #define RMT_LAYOUT_LOGICALS_MAX 100
+#define RMT_LAYOUT_ARRAYS_MAX 64
+#define RMT_LAYOUT_MEMBERS_MAX 256
 #define RMT_LAYOUT_LVM_SIZE 128 // A name or uuid of LVM with its NUL
 
 typedef enum { RMT_TABLE_NONE, RMT_TABLE_GPT, RMT_TABLE_DOS } rmt_table_t;
@@ -65,6 +67,26 @@ typedef struct {
     bool at_end;                     // Moves with the end of a disk that grows
 } rmt_layout_partition_t;
 
+// An array of md (Linux software RAID), by the names of its superblock.
+typedef struct {
+    char uuid[RMT_LAYOUT_GUID_SIZE]; // 32 hexadecimal digits
+    char *name;                      // Owned: "host:name"; NULL for none
+    char *metadata;                  // Owned: 0.90, 1.0, 1.1 or 1.2
+    uint64_t minor;                  // Of 0.90: the N of /dev/mdN
+    uint64_t level, layout;
+    uint64_t chunk; // Bytes; 0 for a mirror
+    uint64_t slots; // Members that it has when it is whole
+    uint64_t size;  // Bytes of each member that hold data; 0: each its own
+} rmt_layout_array_t;
+
+// A partition that is a member of an array.
+typedef struct {
+    size_t disk, array;
+    uint64_t partition; // Number
+    uint64_t slot;
+    uint64_t data_start, data_size; // Bytes
+} rmt_layout_member_t;
+
 // A volume group of LVM.
 typedef struct {
     char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
@@ -97,6 +119,7 @@ typedef struct {
     size_t disk;
     uint64_t partition; // Number; 0: the whole disk, or a logical volume
     char *logical;      // Owned: "group/name"; NULL: it lies on no logical volume
+    char *array;        // Owned: uuid; NULL: it lies on no array. Its disk is a member's
     rmt_fs_kind_t fs;
     rmt_record_t *format; // Owned: how the file system is made, as rmt_fs_make takes it
     char *subvolume;      // Owned: path from the top of a btrfs; NULL: no subvolume
@@ -113,6 +136,7 @@ typedef struct {
     size_t disk;
     uint64_t partition;
     char *logical;   // Owned; NULL: its volume lies on no logical volume
+    char *array;     // Owned; NULL: its volume lies on no array
     char *subvolume; // Owned; NULL: its volume is no subvolume
     char *path;      // Owned: from the top of its volume
     uint64_t bytes;
@@ -129,6 +153,10 @@ typedef struct {
     size_t disk_count;
     rmt_layout_partition_t *partitions;
     size_t partition_count;
+    rmt_layout_array_t *arrays;
+    size_t array_count;
+    rmt_layout_member_t *members;
+    size_t member_count;
     rmt_layout_group_t *groups;
     size_t group_count;
     rmt_layout_physical_t *physicals;
@@ -150,6 +178,8 @@ rmt_layout_t *rmt_layout_select(const rmt_layout_t *self, size_t disk);
 // rmt_layout_check is asked when all is in. The pointer is valid until the next one.
 rmt_layout_disk_t *rmt_layout_add_disk(rmt_layout_t *self, const char *role);
 rmt_layout_partition_t *rmt_layout_add_partition(rmt_layout_t *self, size_t disk);
+rmt_layout_array_t *rmt_layout_add_array(rmt_layout_t *self, const char *uuid);
+rmt_layout_member_t *rmt_layout_add_member(rmt_layout_t *self, size_t disk);
 rmt_layout_group_t *rmt_layout_add_group(rmt_layout_t *self, const char *name);
 rmt_layout_physical_t *rmt_layout_add_physical(rmt_layout_t *self, size_t disk);
 rmt_layout_logical_t *rmt_layout_add_logical(rmt_layout_t *self, size_t disk);
@@ -188,6 +218,23 @@ rmt_record_t *rmt_layout_write_volume(const rmt_layout_t *self,
 // Do the parts fit each other: roles and numbers that stand once, partitions inside their
 // disk and outside each other, volumes on partitions that are there? 0, or -1: USAGE.
 int rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error);
+
+// ---- rmt_layout_md.c: arrays and their members
+
+#define RMT_LAYOUT_OFFSET ((uint64_t) 1 << 16) // Of layouts of level 10
+
+rmt_layout_array_t *rmt_layout_find_array(const rmt_layout_t *self, const char *uuid);
+// The member in a partition, or NULL.
+rmt_layout_member_t *rmt_layout_find_member(const rmt_layout_t *self, size_t disk,
+                                            uint64_t partition);
+// The array on which a volume lies; NULL for none.
+const rmt_layout_array_t *rmt_layout_array_of(const rmt_layout_t *self,
+                                              const rmt_layout_volume_t *volume);
+// Members of each stripe without data: 0, 1 or 2.
+unsigned rmt_layout_parity(const rmt_layout_array_t *array);
+
+// The part of rmt_layout_check about them.
+int rmt_layout_check_arrays(const rmt_layout_t *self, rmt_error_t *error);
 
 // ---- rmt_layout_lvm.c: groups and their volumes
 
@@ -242,7 +289,7 @@ const char *rmt_fs_kind_name(rmt_fs_kind_t kind);
 rmt_layout_disk_t *rmt_layout_find_disk(const rmt_layout_t *self, const char *role);
 rmt_layout_partition_t *rmt_layout_find_partition(const rmt_layout_t *self, size_t disk,
                                                   uint64_t number);
-// The partition of a volume; NULL for a whole disk.
+// The partition of a volume; NULL for a whole disk, a logical volume, an array.
 const rmt_layout_partition_t *rmt_layout_partition_of(const rmt_layout_t *self,
                                                       const rmt_layout_volume_t *volume);
 // The volume of a swap file, or NULL.

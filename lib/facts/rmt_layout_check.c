@@ -284,6 +284,12 @@ s_check_device(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
         return s_refuse_volume(self, volume, error,
                                "has a logical volume that is not there, or a partition "
                                "beside it");
+    if (volume->array)
+        return rmt_layout_array_of(self, volume) && !volume->partition && !logical
+                   ? 0
+                   : s_refuse_volume(self, volume, error,
+                                     "has an array that is not there, or a partition or "
+                                     "logical volume beside it");
     if (logical)
         return logical->disk == volume->disk
                    ? 0
@@ -295,6 +301,8 @@ s_check_device(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
         return s_refuse_volume(self, volume, error, "has a partition that is not there");
     if (partition && rmt_layout_is_extended(partition))
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
+    if (rmt_layout_find_member(self, volume->disk, volume->partition))
+        return s_refuse_volume(self, volume, error, "lies in a member of an array");
     return rmt_layout_find_physical(self, volume->disk, volume->partition)
                ? s_refuse_volume(self, volume, error, "lies in a physical volume")
                : 0;
@@ -345,6 +353,7 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
             return -1;
     if (s_check_overlaps(self, false, error) == -1 ||
         s_check_overlaps(self, true, error) == -1 ||
+        rmt_layout_check_arrays(self, error) == -1 ||
         rmt_layout_check_groups(self, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)

@@ -341,6 +341,36 @@ s_read_partition(rmt_layout_t *self, const reading_t *reading)
 }
 
 static int
+s_read_array(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_array_rows, "class part"};
+    if (self->array_count == RMT_LAYOUT_ARRAYS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d arrays", RMT_LAYOUT_ARRAYS_MAX);
+    return s_read_fields(reading, &table, rmt_layout_add_array(self, ""));
+}
+
+static int
+s_read_member(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_member_rows, "class part disk array"};
+    size_t disk = 0;
+    if (self->member_count == RMT_LAYOUT_MEMBERS_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d members of arrays",
+                        RMT_LAYOUT_MEMBERS_MAX);
+    if (s_find_disk(self, reading, &disk) == -1)
+        return -1;
+    const rmt_layout_array_t *array =
+        rmt_layout_find_array(self, rmt_record_text(reading->record, "array", ""));
+    if (!array)
+        return s_refuse(reading, "array", "the uuid of an array of this layout");
+    rmt_layout_member_t *member = rmt_layout_add_member(self, disk);
+    member->array = (size_t) (array - self->arrays);
+    return s_read_fields(reading, &table, member);
+}
+
+static int
 s_read_group(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_group_rows, "class part"};
@@ -492,6 +522,7 @@ static const struct {
     const char *class;
     int (*read)(rmt_layout_t *self, const reading_t *reading);
 } s_classes[] = {{"disk", s_read_disk},       {"partition", s_read_partition},
+                 {"array", s_read_array},     {"member", s_read_member},
                  {"group", s_read_group},     {"physical", s_read_physical},
                  {"logical", s_read_logical}, {"volume", s_read_volume},
                  {"swap-file", s_read_swap}};
@@ -513,7 +544,8 @@ s_check_class(const rmt_record_t *record, rmt_error_t *error)
             return 0;
     return rmt_fail(error, RMT_E_USAGE,
                     "the layout has a record of class '%.60s'; it must be disk, "
-                    "partition, group, physical, logical, volume or swap-file",
+                    "partition, array, member, group, physical, logical, volume or "
+                    "swap-file",
                     class);
 }
 

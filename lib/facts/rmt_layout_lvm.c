@@ -109,7 +109,8 @@ rmt_layout_is_beside(const rmt_layout_volume_t *one, const rmt_layout_volume_t *
 {
     return one->disk == two->disk && one->partition == two->partition &&
            strcmp(one->logical ? one->logical : "", two->logical ? two->logical : "") ==
-               0;
+               0 &&
+           strcmp(one->array ? one->array : "", two->array ? two->array : "") == 0;
 }
 
 // ---- Sizes

@@ -9,6 +9,8 @@
 
 #define DISK(field) offsetof(rmt_layout_disk_t, field)
 #define PARTITION(field) offsetof(rmt_layout_partition_t, field)
+#define ARRAY(field) offsetof(rmt_layout_array_t, field)
+#define MEMBER(field) offsetof(rmt_layout_member_t, field)
 #define GROUP(field) offsetof(rmt_layout_group_t, field)
 #define PHYSICAL(field) offsetof(rmt_layout_physical_t, field)
 #define LOGICAL(field) offsetof(rmt_layout_logical_t, field)
@@ -39,6 +41,25 @@ static const rmt_layout_row_t s_partition_rows[] = {
     {"at-end", AS_FLAG, PARTITION(at_end), false, 0, 0},
 };
 
+static const rmt_layout_row_t s_array_rows[] = {
+    {"uuid", AS_GUID, ARRAY(uuid), true, 0, 0},
+    {"name", AS_TEXT, ARRAY(name), false, 0, 0},
+    {"metadata", AS_TEXT, ARRAY(metadata), true, 0, 0},
+    {"minor", AS_NUMBER, ARRAY(minor), false, 0, 1 << 20},
+    {"level", AS_NUMBER, ARRAY(level), true, 0, 10},
+    {"layout", AS_NUMBER, ARRAY(layout), false, 0, UINT32_MAX},
+    {"chunk", AS_NUMBER, ARRAY(chunk), false, 0, (uint64_t) 1 << 31},
+    {"slots", AS_NUMBER, ARRAY(slots), true, 1, RMT_LAYOUT_MEMBERS_MAX / 4},
+    {"size", AS_NUMBER, ARRAY(size), false, 0, (uint64_t) 1 << 56},
+};
+
+static const rmt_layout_row_t s_member_rows[] = {
+    {"partition", AS_NUMBER, MEMBER(partition), true, 1, NUMBER_MAX},
+    {"slot", AS_NUMBER, MEMBER(slot), true, 0, RMT_LAYOUT_MEMBERS_MAX / 4 - 1},
+    {"data-start", AS_NUMBER, MEMBER(data_start), true, 0, (uint64_t) 1 << 40},
+    {"data-size", AS_NUMBER, MEMBER(data_size), true, 1, (uint64_t) 1 << 56},
+};
+
 static const rmt_layout_row_t s_group_rows[] = {
     {"name", AS_LVM_NAME, GROUP(name), true, 0, 0},
     {"uuid", AS_LVM_UUID, GROUP(uuid), true, 0, 0},
@@ -64,6 +85,7 @@ static const rmt_layout_row_t s_logical_rows[] = {
 static const rmt_layout_row_t s_volume_rows[] = {
     {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
     {"logical", AS_TEXT, VOLUME(logical), false, 0, 0},
+    {"array", AS_TEXT, VOLUME(array), false, 0, 0},
     {"subvolume", AS_TEXT, VOLUME(subvolume), false, 0, 0},
     {"subvolume-id", AS_NUMBER, VOLUME(subvolume_id), false, 0, UINT64_MAX},
     {"default", AS_FLAG, VOLUME(is_default), false, 0, 0},
@@ -78,6 +100,7 @@ static const rmt_layout_row_t s_volume_rows[] = {
 static const rmt_layout_row_t s_swap_rows[] = {
     {"partition", AS_NUMBER, SWAP(partition), false, 0, NUMBER_MAX},
     {"logical", AS_TEXT, SWAP(logical), false, 0, 0},
+    {"array", AS_TEXT, SWAP(array), false, 0, 0},
     {"subvolume", AS_TEXT, SWAP(subvolume), false, 0, 0},
     {"path", AS_PATH, SWAP(path), true, 0, 0},
     {"bytes", AS_NUMBER, SWAP(bytes), true, SWAP_BYTES_MIN, INT64_MAX},
@@ -93,6 +116,8 @@ static const rmt_layout_row_t s_swap_rows[] = {
 
 const rmt_layout_rows_t rmt_layout_disk_rows = ROWS(s_disk_rows);
 const rmt_layout_rows_t rmt_layout_partition_rows = ROWS(s_partition_rows);
+const rmt_layout_rows_t rmt_layout_array_rows = ROWS(s_array_rows);
+const rmt_layout_rows_t rmt_layout_member_rows = ROWS(s_member_rows);
 const rmt_layout_rows_t rmt_layout_group_rows = ROWS(s_group_rows);
 const rmt_layout_rows_t rmt_layout_physical_rows = ROWS(s_physical_rows);
 const rmt_layout_rows_t rmt_layout_logical_rows = ROWS(s_logical_rows);

@@ -36,6 +36,7 @@ typedef struct {
 // Records are written in the order of the rows; what says which item it is (class, role,
 // disk) comes before them.
 extern const rmt_layout_rows_t rmt_layout_disk_rows, rmt_layout_partition_rows;
+extern const rmt_layout_rows_t rmt_layout_array_rows, rmt_layout_member_rows;
 extern const rmt_layout_rows_t rmt_layout_group_rows, rmt_layout_physical_rows;
 extern const rmt_layout_rows_t rmt_layout_logical_rows;
 extern const rmt_layout_rows_t rmt_layout_volume_rows, rmt_layout_swap_rows;

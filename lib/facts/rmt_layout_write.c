@@ -112,6 +112,24 @@ s_write_member(const rmt_layout_t *self, const char *class, size_t disk, size_t 
 }
 
 static void
+s_write_arrays(const rmt_layout_t *self, rmt_records_t *records)
+{
+    for (size_t i = 0; i < self->array_count; i++) {
+        rmt_record_t *record = rmt_records_add(records);
+        rmt_record_set(record, "class", "array");
+        s_write_fields(&rmt_layout_array_rows, &self->arrays[i], record);
+    }
+    for (size_t i = 0; i < self->member_count; i++) {
+        const rmt_layout_member_t *member = &self->members[i];
+        rmt_record_t *record = rmt_records_add(records);
+        rmt_record_set(record, "class", "member");
+        rmt_record_set(record, "disk", self->disks[member->disk].role);
+        rmt_record_set(record, "array", self->arrays[member->array].uuid);
+        s_write_fields(&rmt_layout_member_rows, member, record);
+    }
+}
+
+static void
 s_write_groups(const rmt_layout_t *self, rmt_records_t *records)
 {
     for (size_t i = 0; i < self->group_count; i++) {
@@ -142,6 +160,7 @@ rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
         s_write_disk(&self->disks[i], rmt_records_add(records));
     for (size_t i = 0; i < self->partition_count; i++)
         s_write_partition(self, &self->partitions[i], rmt_records_add(records));
+    s_write_arrays(self, records);
     s_write_groups(self, records);
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_record_t *record = rmt_layout_write_volume(self, &self->volumes[i]);

@@ -1,5 +1,6 @@
 // What the volumes of an image need and what they get.
 #include "base/rmt_auto.h"
+#include "disk/rmt_array.h"
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
 #include "match/rmt_match_run.h"
@@ -28,12 +29,36 @@ s_given_partition(const rmt_layout_t *layout, const rmt_layout_partition_t *part
     return bytes > start + tail ? bytes - start - tail : 0;
 }
 
+// Members on other disks than the volume's own have the size that they had: an array has
+// no more than its smallest member lets it have, and its disks are judged one by one.
+static uint64_t
+s_given_array(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
+              uint64_t bytes)
+{
+    rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
+    for (size_t i = 0; i < layout->member_count; i++) {
+        const rmt_layout_member_t *member = &layout->members[i];
+        const rmt_layout_disk_t *disk = &layout->disks[member->disk];
+        const rmt_layout_partition_t *partition =
+            rmt_layout_find_partition(layout, member->disk, member->partition);
+        places[i] =
+            (rmt_array_place_t){.fd = -1,
+                                .bytes = member->disk == volume->disk
+                                             ? s_given_partition(layout, partition, bytes)
+                                             : partition->size * disk->sector};
+    }
+    return rmt_array_bytes(
+        layout, (size_t) (rmt_layout_array_of(layout, volume) - layout->arrays), places);
+}
+
 static uint64_t
 s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t bytes)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
     uint64_t first = 0;
+    if (volume->array)
+        return s_given_array(layout, volume, bytes);
     if (logical)
         partition = rmt_layout_find_partition(layout, logical->disk, logical->partition);
     if (!partition)

@@ -36,6 +36,7 @@ drivers/virtio/*
 fs/btrfs/*
 fs/efivarfs/*
 fs/ext4/*
+fs/fuse/fuse.ko
 fs/xfs/*
 !drivers/block/drbd/*
 !drivers/block/rbd.ko

@@ -137,9 +137,10 @@ s_explain_disks(const installer_rehearsal_t *self, rmt_records_t *verdicts)
         rmt_auto_str place = rmt_text("%s%s%s", volume->mount ? volume->mount : "",
                                       volume->mount && volume->subvolume ? " " : "",
                                       volume->subvolume ? volume->subvolume : "");
-        rmt_auto_str reason =
-            rmt_text("partition %" PRIu64 " of disk %s: erased, and made again",
-                     volume->partition, role);
+        rmt_auto_str part = volume->array
+                                ? rmt_text("array %s, first on", volume->array)
+                                : rmt_text("partition %" PRIu64 " of", volume->partition);
+        rmt_auto_str reason = rmt_text("%s disk %s: erased, and made again", part, role);
         rmt_record_set(s_add(verdicts, "volume", place,
                              rmt_record_text(volume->format, "fs", "none"), "", reason),
                        "role", role);

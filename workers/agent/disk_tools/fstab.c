@@ -184,6 +184,38 @@ s_is_logical(const char *path, const rmt_layout_t *layout,
     return false;
 }
 
+// /dev/md/NAME and what udev makes of name and uuid; /dev/mdN where the name or the old
+// superblock says the number.
+static bool
+s_is_array(const char *path, const rmt_layout_array_t *array)
+{
+    char uuid[RMT_LAYOUT_GUID_SIZE] = "";
+    const char *name = array->name ? array->name : "";
+    const char *colon = strchr(name, ':');
+    const char *own = colon ? colon + 1 : name;
+    const bool has_number = *own && strspn(own, "0123456789") == strlen(own);
+    rmt_auto_str number = has_number ? rmt_text("%s", own)
+                          : *name    ? rmt_text("%s", "")
+                                     : rmt_text("%" PRIu64, array->minor);
+    for (size_t i = 0; i < 4; i++)
+        snprintf(uuid + i * 9, 10, "%.8s:", array->uuid + i * 8);
+    uuid[35] = '\0';
+    const struct {
+        const char *folder, *name;
+    } rows[] = {{"/dev/md", number},
+                {"/dev/md/", *own ? own : number},
+                {"/dev/md/", name},
+                {"/dev/disk/by-id/md-name-", name},
+                {"/dev/disk/by-id/md-uuid-", uuid}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const size_t size = strlen(rows[i].folder);
+        if (*rows[i].name && strncmp(path, rows[i].folder, size) == 0 &&
+            strcmp(path + size, rows[i].name) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool
 s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layout,
           const rmt_layout_volume_t *volume)
@@ -202,6 +234,9 @@ s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layou
             return *rows[i].value && rows[i].compare(rows[i].value, name->value) == 0;
     if (*name->tag)
         return false;
+    const rmt_layout_array_t *array = rmt_layout_array_of(layout, volume);
+    if (array)
+        return s_is_array(name->value, array);
     return volume->logical
                ? s_is_logical(name->value, layout, volume)
                : s_is_device(self, name->value, partition ? partition->number : 0);

@@ -98,7 +98,8 @@ s_make_nodes(const rmt_records_t *targets, const stand_t *stands, size_t count,
         unsigned major, minor;
     } rows[] = {{"/dev/null", 1, 3},    {"/dev/zero", 1, 5},
                 {"/dev/full", 1, 7},    {"/dev/random", 1, 8},
-                {"/dev/urandom", 1, 9}, {"/dev/loop-control", 10, 237}};
+                {"/dev/urandom", 1, 9}, {"/dev/loop-control", 10, 237},
+                {"/dev/fuse", 10, 229}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (s_make_node(rows[i].path, S_IFCHR, makedev(rows[i].major, rows[i].minor),
                         error) == -1)
@@ -286,6 +287,10 @@ s_device_of(const rmt_work_t *self, rmt_work_disk_t *disk,
             const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(self->layout, volume);
+    const rmt_layout_array_t *array = rmt_layout_array_of(self->layout, volume);
+    if (array)
+        return rmt_text(
+            "%s", rmt_fuse_disk_device(self->arrays[array - self->layout->arrays].disk));
     if (logical)
         return s_device_of_logical(self, disk, logical, error);
     if (volume->partition == 0)
@@ -400,6 +405,8 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)
             return -1;
+    if (rmt_work_make_arrays(self, error) == -1)
+        return -1;
     if (rmt_work_progress(self, "partition", 1, 1, error) == -1)
         return -1;
     return s_format_volumes(self, error);

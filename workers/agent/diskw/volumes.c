@@ -23,6 +23,8 @@ rmt_work_find(rmt_work_t *self, const rmt_record_t *record, rmt_error_t *error)
             own->partition == rmt_record_u64(record, "partition", 0) &&
             strcmp(own->logical ? own->logical : "",
                    rmt_record_text(record, "logical", "")) == 0 &&
+            strcmp(own->array ? own->array : "", rmt_record_text(record, "array", "")) ==
+                0 &&
             strcmp(own->subvolume ? own->subvolume : "",
                    rmt_record_text(record, "subvolume", "")) == 0)
             return &self->volumes[i];

@@ -7,6 +7,8 @@
 #include "agent/disk_tools/pipe.h"
 #include "agent/disk_tools/scratch.h"
 #include "disk/rmt_blockdev.h"
+#include "disk/rmt_fuse_disk.h"
+#include "disk/rmt_mapping.h"
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 #include "facts/rmt_layout.h"
@@ -18,6 +20,13 @@ typedef struct {
     char *words;          // For people
     rmt_layout_t *layout; // Of this disk, as written
 } rmt_work_disk_t;
+
+// An array of md over the ordered disks, shown as a device.
+typedef struct {
+    rmt_mapping_t *mapping;
+    rmt_fuse_blocks_t blocks;
+    rmt_fuse_disk_t *disk;
+} rmt_work_array_t;
 
 typedef struct {
     const rmt_layout_volume_t *ordered; // Of work's layout
@@ -35,6 +44,7 @@ typedef struct {
     rmt_layout_t *layout; // As ordered
     rmt_work_disk_t disks[RMT_LAYOUT_DISKS_MAX];
     size_t disk_count;
+    rmt_work_array_t arrays[RMT_LAYOUT_ARRAYS_MAX]; // As in the layout
     const rmt_work_disk_t *at; // Of the step that goes on; NULL: of none
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
@@ -96,6 +106,15 @@ bool rmt_work_is_over(rmt_work_t *self);
 // wipe them, write their tables, make their file systems. 0, or -1: INCOMPATIBLE,
 // REFUSED, NO_SPACE, IO and what the libraries say.
 int rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error);
+
+// ---- arrays.c: arrays of md over the disks
+
+// The tables are written: write the superblocks of all members, and show the arrays as
+// devices. 0, or -1: USAGE (a role without a disk), NO_SPACE, UNSUPPORTED (no FUSE), IO.
+int rmt_work_make_arrays(rmt_work_t *self, rmt_error_t *error);
+// What the kernel still holds of them goes to the disks. 0, or -1: IO.
+int rmt_work_flush_arrays(rmt_work_t *self, rmt_error_t *error);
+void rmt_work_close_arrays(rmt_work_t *self);
 
 // ---- volumes.c: trees on them
 

@@ -1,0 +1,102 @@
+#include "agent/diskw/work.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_array.h"
+
+#include <string.h>
+
+static const rmt_work_disk_t *
+s_find_disk(const rmt_work_t *self, size_t disk)
+{
+    for (size_t i = 0; i < self->disk_count; i++)
+        if (self->disks[i].ordered == &self->layout->disks[disk])
+            return &self->disks[i];
+    return NULL;
+}
+
+static int
+s_find_places(const rmt_work_t *self, rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX],
+              rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    for (size_t i = 0; i < layout->member_count; i++) {
+        const rmt_layout_member_t *member = &layout->members[i];
+        const rmt_work_disk_t *disk = s_find_disk(self, member->disk);
+        if (!disk)
+            return rmt_fail(
+                error, RMT_E_USAGE,
+                "the order names no disk for role '%s', which has a member of "
+                "array %s",
+                layout->disks[member->disk].role, layout->arrays[member->array].uuid);
+        const rmt_layout_partition_t *written =
+            rmt_layout_find_partition(disk->layout, 0, member->partition);
+        places[i] = (rmt_array_place_t){.fd = rmt_blockdev_fd(disk->device),
+                                        .offset = written->start * disk->ordered->sector,
+                                        .bytes = written->size * disk->ordered->sector};
+    }
+    return 0;
+}
+
+static uint32_t
+s_sector(const rmt_layout_t *layout, size_t index)
+{
+    uint64_t sector = 0;
+    for (size_t i = 0; i < layout->member_count; i++)
+        if (layout->members[i].array == index &&
+            layout->disks[layout->members[i].disk].sector > sector)
+            sector = layout->disks[layout->members[i].disk].sector;
+    return (uint32_t) sector;
+}
+
+static int
+s_make_array(rmt_work_t *self, size_t index, const rmt_array_place_t *places,
+             rmt_error_t *error)
+{
+    rmt_work_array_t *array = &self->arrays[index];
+    rmt_auto_str name = rmt_text("array-%zu", index);
+    if (rmt_array_bytes(self->layout, index, places) == 0)
+        return rmt_fail(error, RMT_E_NO_SPACE, "a member has no space for it");
+    if (rmt_array_write(self->layout, index, places, error) == -1)
+        return -1;
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    if (!folder)
+        return -1;
+    array->mapping = rmt_array_map(self->layout, index, places);
+    array->blocks = rmt_mapping_blocks(array->mapping);
+    const rmt_fuse_disk_setup_t setup = {.blocks = &array->blocks,
+                                         .folder = folder,
+                                         .name = "blocks",
+                                         .sector = s_sector(self->layout, index)};
+    array->disk = rmt_fuse_disk_new(&setup, error);
+    return array->disk ? 0 : -1;
+}
+
+int
+rmt_work_make_arrays(rmt_work_t *self, rmt_error_t *error)
+{
+    rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
+    if (s_find_places(self, places, error) == -1)
+        return -1;
+    for (size_t i = 0; i < self->layout->array_count; i++)
+        if (s_make_array(self, i, places, error) == -1)
+            return rmt_wrap(error, "array %s", self->layout->arrays[i].uuid);
+    return 0;
+}
+
+int
+rmt_work_flush_arrays(rmt_work_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->array_count; i++)
+        if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
+            return rmt_wrap(error, "array %s", self->layout->arrays[i].uuid);
+    return 0;
+}
+
+void
+rmt_work_close_arrays(rmt_work_t *self)
+{
+    for (size_t i = 0; i < RMT_LAYOUT_ARRAYS_MAX; i++) {
+        rmt_fuse_disk_destroy(&self->arrays[i].disk);
+        rmt_mapping_destroy(&self->arrays[i].mapping);
+    }
+}
