@@ -332,9 +332,11 @@ s_enter(rmt_walk_t *self, rmt_walk_item_t *item)
     item->dir = s_dir_new(fd);
     // Between look and open another folder, or a mount, may have come here.
     struct stat status;
-    if (fstat(fd, &status) == -1 || status.st_dev != item->status.st_dev ||
-        status.st_ino != item->status.st_ino) {
+    if (fstat(fd, &status) == -1)
+        item->failed = errno;
+    else if (status.st_dev != item->status.st_dev || status.st_ino != item->status.st_ino)
         item->failed = ENOENT;
+    if (item->failed) {
         rmt_dir_destroy(&item->dir);
         return;
     }
