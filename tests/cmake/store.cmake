@@ -13,3 +13,5 @@ ramet_test(unit store_failpoints NEEDS ramet::store_failpoints ramet::wire_failp
     ramet::base_failpoints SOURCES unit/store_fixture.c TIMEOUT 600)
 ramet_test(unit store_refused NEEDS ramet::store_failpoints ramet::wire_failpoints
     ramet::base_failpoints SOURCES unit/store_fixture.c tools/refuse.c TIMEOUT 300)
+ramet_test(unit store_each NEEDS ramet::store ramet::wire ramet::base
+    SOURCES unit/store_fixture.c tools/refuse_each.c TIMEOUT 300)

@@ -2,6 +2,7 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -12,6 +13,7 @@
 
 #define ROWS_MAX 8
 #define STEPS_EACH 6
+#define NO_FILTER 3 // Status of a child that could not refuse anything
 
 // Steps of a filter for one row: its call, its argument, the refusal; else the next row.
 static size_t
@@ -46,6 +48,36 @@ s_refuse(const refusal_t *rows, size_t count)
                : -1;
 }
 
+// The act, in a thread of the child: a filter holds for the thread that asks for it, and
+// for what that starts, and the child's own end meets none.
+typedef struct {
+    const refusal_t *rows;
+    size_t count;
+    int (*act)(void *context, rmt_error_t *error);
+    void *context;
+    rmt_error_t *told;
+    int status; // Of the child
+} try_t;
+
+static void *
+s_run(void *context)
+{
+    try_t *try = context;
+    try->status = s_refuse(try->rows, try->count) == -1     ? NO_FILTER
+                  : try->act(try->context, try->told) == -1 ? 1
+                                                            : 0;
+    return NULL;
+}
+
+__attribute__((noreturn)) static void
+s_child(try_t *try)
+{
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, s_run, try) != 0 || pthread_join(thread, NULL) != 0)
+        _exit(NO_FILTER);
+    rmt_child_end(try->status);
+}
+
 int
 refuse_in_child(const refusal_t *rows, size_t count,
                 int (*act)(void *context, rmt_error_t *error), void *context,
@@ -59,7 +91,7 @@ refuse_in_child(const refusal_t *rows, size_t count,
     const pid_t child = fork();
     assert_int_not_equal(child, -1);
     if (child == 0)
-        rmt_child_end(s_refuse(rows, count) == -1 ? 3 : act(context, told) == -1 ? 1 : 0);
+        s_child(&(try_t){rows, count, act, context, told, NO_FILTER});
     int status = 0;
     assert_int_equal(waitpid(child, &status, 0), child);
     assert_true(WIFEXITED(status) && WEXITSTATUS(status) <= 1);

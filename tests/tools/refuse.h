@@ -4,7 +4,7 @@
 // The calls are refused by a seccomp filter, so whatever is called is the real program
 // over the real libraries. A filter stays for good: the act runs in a child, and what was
 // built up before it is built up in the test. The child may start programs; they are
-// refused the same.
+// refused the same. The end of the child is not: it saves counts of coverage.
 #pragma once
 
 #include <stddef.h>

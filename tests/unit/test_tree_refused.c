@@ -2,6 +2,7 @@
 // without it, and a writer names the file and ends (M7, M26).
 #include "base/rmt_io.h"
 #include "tools/refuse.h"
+#include "tools/refuse_each.h"
 #include "tools/tree_lab.h"
 
 #include <errno.h>
@@ -221,6 +222,101 @@ test_a_root_that_is_there_is_made_the_same_or_the_refusal_is_told(void **state)
     assert_string_equal(found, "");
 }
 
+// ---- Every call, one after the other
+
+#define SILENT "nothing is said, and it is not the same"
+
+static void
+s_assert_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 &&
+        (strstr(by->error.text, SILENT) || !strstr(by->error.text, strerror(EIO))))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
+}
+
+static size_t
+s_refuse_each(scene_t *scene, int (*act)(void *, rmt_error_t *),
+              void (*before)(void *context))
+{
+    const refuse_each_t each = {
+        .calls = refuse_each_files,
+        .count = refuse_each_files_count,
+        .code = EIO,
+        .before = before,
+        .act = act,
+        .after = s_assert_told,
+        .context = scene,
+    };
+    return refuse_each(&each);
+}
+
+static int
+s_capture_same(void *context, rmt_error_t *error)
+{
+    scene_t *scene = context;
+    const rmt_capture_options_t options = {.root_fd = tree_lab_source(scene->lab),
+                                           .threads = 1};
+    const rmt_capture_sink_t sink = {.context = scene->lab, .chunk_fn = tree_lab_put};
+    rmt_capture_report_t report = {0};
+    rmt_id_t root;
+    int rc = rmt_capture_run(&options, &sink, &root, &report, error);
+    if (rc == 0 && report.unreadable_count == 0 && !rmt_id_equal(&root, &scene->root))
+        rc = rmt_fail(error, RMT_E_INTERNAL, SILENT);
+    rmt_capture_report_clear(&report);
+    return rc;
+}
+
+// Whatever fails: the capture ends, or names a file, or is the same image.
+static void
+test_no_failed_call_of_a_capture_is_passed_over(void **state)
+{
+    assert_in_range(s_refuse_each(*state, s_capture_same, NULL), 30, 400);
+}
+
+static void
+s_note(void *context, const rmt_compare_finding_t *finding)
+{
+    rmt_error_t *error = context;
+    if (*error->text)
+        return; // The first one is the reason
+    if (finding->why == RMT_E_OK)
+        rmt_fail(error, RMT_E_INTERNAL, SILENT ": %s of %s", finding->what,
+                 finding->path);
+    else
+        rmt_fail(error, finding->why, "%s", finding->text);
+}
+
+static int
+s_write_same(void *context, rmt_error_t *error)
+{
+    scene_t *scene = context;
+    if (s_write(scene, error) == -1)
+        return -1;
+    const rmt_compare_input_t image = {&scene->root, tree_lab_get, scene->lab, -1};
+    const rmt_compare_input_t copy = {.tree_fd = tree_lab_copy(scene->lab)};
+    const rmt_compare_options_t options = {
+        .threads = 1, .finding_fn = s_note, .context = error};
+    rmt_compare_report_t report;
+    if (rmt_compare_run(&image, &copy, &options, &report, error) == -1)
+        return -1;
+    return report.differences == 0 ? 0 : -1;
+}
+
+static void
+s_before_write(void *context)
+{
+    s_clear_copy(context);
+    s_add_attribute(context);
+}
+
+// Whatever fails: the writer ends, or the copy is the same.
+static void
+test_no_failed_call_of_a_writer_is_passed_over(void **state)
+{
+    assert_in_range(s_refuse_each(*state, s_write_same, s_before_write), 40, 400);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -231,6 +327,8 @@ main(void)
         CASE(test_a_file_system_without_attributes_is_captured_without_them),
         CASE(test_a_writer_names_the_entry_and_the_step_that_was_refused),
         CASE(test_a_root_that_is_there_is_made_the_same_or_the_refusal_is_told),
+        CASE(test_no_failed_call_of_a_capture_is_passed_over),
+        CASE(test_no_failed_call_of_a_writer_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
