@@ -21,6 +21,8 @@ ramet_test(unit os SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIM
 ramet_test(unit names SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit identity SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit personal SOURCES tools/root_tree.c tools/refuse.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
+ramet_test(unit foreign_command NEEDS ramet::system ramet::base TIMEOUT 20)
+ramet_test(unit setting NEEDS ramet::system ramet::base TIMEOUT 20)
 
 add_executable(machine-facts tools/machine-facts.c tools/machine_tree.c)
 target_link_libraries(machine-facts PRIVATE ramet_flags ramet::machine ramet::facts)
