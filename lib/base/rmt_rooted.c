@@ -60,6 +60,43 @@ s_open(int root_fd, const char *path, int flags, mode_t mode, uint64_t resolve)
     return fd;
 }
 
+// What a path gives that leads to nothing, also for the system whose tree this is.
+static bool
+s_leads_nowhere(int number)
+{
+    return number == ENOENT || number == ENOTDIR || number == ELOOP ||
+           number == ENAMETOOLONG;
+}
+
+// ---- Looks that failed
+
+// The first one of this thread. A look has no place for an error in its result.
+static _Thread_local rmt_error_t s_failed;
+
+static void
+s_note(const char *what, const char *path)
+{
+    if (!*s_failed.text && !s_leads_nowhere(errno))
+        rmt_fail_errno(&s_failed, "%s /%s", what, s_relative(path));
+}
+
+void
+rmt_rooted_begin(void)
+{
+    s_failed = (rmt_error_t){0};
+}
+
+int
+rmt_rooted_end(int result, rmt_error_t *error)
+{
+    if (!*s_failed.text)
+        return result;
+    *error = s_failed;
+    return -1;
+}
+
+// ---- Reading
+
 int
 rmt_rooted_reopen(int path_fd)
 {
@@ -69,14 +106,6 @@ rmt_rooted_reopen(int path_fd)
     if (fstat(path_fd, &info) == -1 || !S_ISREG(info.st_mode))
         return -1;
     return open(s_fd_path(path_fd, path), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-}
-
-// What a path gives that leads to nothing, also for the system whose tree this is.
-static bool
-s_leads_nowhere(int number)
-{
-    return number == ENOENT || number == ENOTDIR || number == ELOOP ||
-           number == ENAMETOOLONG;
 }
 
 int
@@ -123,6 +152,8 @@ bool
 rmt_rooted_exists(int root_fd, const char *path)
 {
     rmt_auto_fd fd = s_open(root_fd, path, O_PATH, 0, RESOLVE_FOLLOW);
+    if (fd == -1)
+        s_note("look for", path);
     return fd != -1;
 }
 
@@ -143,7 +174,10 @@ rmt_rooted_status(int root_fd, const char *path, struct stat *info_out)
 {
     const char *name;
     rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
-    return fd == -1 ? -1 : fstatat(fd, name, info_out, AT_SYMLINK_NOFOLLOW);
+    if (fd != -1 && fstatat(fd, name, info_out, AT_SYMLINK_NOFOLLOW) == 0)
+        return 0;
+    s_note("status of", path);
+    return -1;
 }
 
 mode_t
@@ -160,7 +194,11 @@ rmt_rooted_readlink(int root_fd, const char *path)
     char target[PATH_MAX];
     rmt_auto_fd fd = s_open_folder(root_fd, path, &name);
     const ssize_t size = fd == -1 ? -1 : readlinkat(fd, name, target, sizeof target - 1);
-    return size == -1 ? NULL : rmt_text("%.*s", (int) size, target);
+    if (size != -1)
+        return rmt_text("%.*s", (int) size, target);
+    if (errno != EINVAL) // There is something else
+        s_note("read symlink", path);
+    return NULL;
 }
 
 // One part further from a folder that is reached without links: *done_p is where it is,
@@ -213,6 +251,17 @@ s_compare_name(const void *a, const void *b)
     return strcmp(*(char *const *) a, *(char *const *) b);
 }
 
+// The next name of a folder; NULL at its end.
+static const char *
+s_next_name(DIR *folder, const char *path)
+{
+    errno = 0;
+    const struct dirent *entry = readdir(folder);
+    if (!entry && errno)
+        s_note("read folder", path);
+    return entry ? entry->d_name : NULL;
+}
+
 char *
 rmt_rooted_list(int root_fd, const char *path)
 {
@@ -220,12 +269,14 @@ rmt_rooted_list(int root_fd, const char *path)
     DIR *folder = fd == -1 ? NULL : fdopendir(fd);
     char **names = NULL;
     size_t count = 0, room = 0;
-    const struct dirent *entry;
-    while (folder && count < NAMES_MAX && (entry = readdir(folder))) {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+    if (!folder)
+        s_note("open folder", path);
+    for (const char *name;
+         folder && count < NAMES_MAX && (name = s_next_name(folder, path));) {
+        if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
             continue;
         rmt_grow(&names, &room, count + 1);
-        names[count++] = rmt_text("%s", entry->d_name);
+        names[count++] = rmt_text("%s", name);
     }
     if (folder)
         closedir(folder);

@@ -31,6 +31,17 @@ int rmt_rooted_open(int root_fd, const char *path, int *fd_out, rmt_error_t *err
 // one stays open. Caller owns it (close). -1 with errno; ENXIO for what is none.
 int rmt_rooted_reopen(int path_fd);
 
+// ---- Looks: what is not there is an answer, and no error.
+
+// A look that fails for another reason, such as a broken disk, answers as if nothing were
+// there. So who decides by looks says so before the first and after the last of them.
+
+// Forget the looks of this thread that failed so far.
+void rmt_rooted_begin(void);
+// The result; -1 with the error of the first look of this thread that failed since, also
+// in place of an error that follows from it.
+int rmt_rooted_end(int result, rmt_error_t *error);
+
 // Is there something at this path, symlinks followed?
 bool rmt_rooted_exists(int root_fd, const char *path);
 

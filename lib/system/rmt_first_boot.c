@@ -2,6 +2,7 @@
 #include "system/rmt_action.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 #include "system/rmt_starter.h"
 
 #include <assert.h>
@@ -104,5 +105,8 @@ rmt_personal_first_boot(int root_fd, const char *command, const rmt_records_t *f
     if (rc == 0 && size)
         s_write(actions, FOLDER "/firstboot/scripts", 0600, limits);
     free(limits);
-    return rc == -1 ? -1 : rmt_starter_plan(root_fd, command, actions, error);
+    if (rc == -1)
+        return -1;
+    rmt_rooted_begin();
+    return rmt_rooted_end(rmt_starter_plan(root_fd, command, actions, error), error);
 }

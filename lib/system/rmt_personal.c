@@ -29,6 +29,16 @@ rmt_personal_check(const rmt_record_t *target, const rmt_record_t *os, rmt_error
     return *stack ? rmt_network_check(&network, stack, is_by_name, error) : 0;
 }
 
+// What cannot be looked at is not what is absent (P23).
+static int
+s_end(int result, rmt_records_t **actions_out, rmt_error_t *error)
+{
+    const int rc = rmt_rooted_end(result, error);
+    if (result == 0 && rc == -1)
+        rmt_records_destroy(actions_out);
+    return rc;
+}
+
 static int
 s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
        rmt_records_t **actions_out, rmt_error_t *error)
@@ -61,12 +71,13 @@ int
 rmt_personal_plan(int root_fd, const rmt_record_t *target, rmt_records_t **actions_out,
                   rmt_error_t *error)
 {
-    return s_plan(root_fd, target, true, actions_out, error);
+    rmt_rooted_begin();
+    return s_end(s_plan(root_fd, target, true, actions_out, error), actions_out, error);
 }
 
-int
-rmt_personal_plan_other(int root_fd, const rmt_record_t *target, bool needs_kernel,
-                        rmt_records_t **actions_out, rmt_error_t *error)
+static int
+s_plan_other(int root_fd, const rmt_record_t *target, bool needs_kernel,
+             rmt_records_t **actions_out, rmt_error_t *error)
 {
     rmt_auto(rmt_records) facts = NULL;
     rmt_auto(rmt_records) actions = rmt_records_new();
@@ -90,10 +101,20 @@ rmt_personal_plan_other(int root_fd, const rmt_record_t *target, bool needs_kern
 }
 
 int
+rmt_personal_plan_other(int root_fd, const rmt_record_t *target, bool needs_kernel,
+                        rmt_records_t **actions_out, rmt_error_t *error)
+{
+    rmt_rooted_begin();
+    return s_end(s_plan_other(root_fd, target, needs_kernel, actions_out, error),
+                 actions_out, error);
+}
+
+int
 rmt_personal_rehearse(int root_fd, const rmt_record_t *target,
                       rmt_records_t **actions_out, rmt_error_t *error)
 {
-    return s_plan(root_fd, target, false, actions_out, error);
+    rmt_rooted_begin();
+    return s_end(s_plan(root_fd, target, false, actions_out, error), actions_out, error);
 }
 
 // ---- Doing it

@@ -155,15 +155,18 @@ refuse_each(const refuse_each_t *each)
     told_t *told = mmap(NULL, sizeof *told, PROT_READ | PROT_WRITE,
                         MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(told, MAP_FAILED);
-    size_t number = 0;
-    do {
-        *told = (told_t){.by = {.number = ++number, .call = -1}};
+    const size_t step = each->step ? each->step : 1;
+    size_t number = 1;
+    for (;; number += step) {
+        *told = (told_t){.by = {.number = number, .call = -1}};
         if (each->before)
             each->before(each->context);
         s_try(each, told);
         if (each->after)
             each->after(each->context, &told->by);
-    } while (told->by.call != -1);
+        if (told->by.call == -1)
+            break;
+    }
     munmap(told, sizeof *told);
-    return number - 1;
+    return number - step;
 }

@@ -24,6 +24,7 @@ typedef struct {
     size_t count;
     int code; // errno
     bool only_own;
+    size_t step; // Of an act with very many calls: only each so many-th; 0 is 1
     int (*act)(void *context, rmt_error_t *error);     // In the child
     void (*before)(void *context);                     // In the test; may be NULL
     void (*after)(void *context, const refused_t *by); // Likewise
@@ -31,7 +32,7 @@ typedef struct {
 } refuse_each_t;
 
 // Fails the test when a child dies, when an act fails without a text, and when it fails
-// although nothing is refused. Returns how many calls were refused.
+// although nothing is refused. Returns the number of the last call that was refused.
 size_t refuse_each(const refuse_each_t *each);
 
 // The calls by which files are found, read and written, and devices asked.
