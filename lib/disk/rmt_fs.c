@@ -70,6 +70,14 @@ s_refuse_several(blkid_probe probe, const char *path, rmt_error_t *error)
         path, all);
 }
 
+// A negative result of blkid: an errno, or -1 for none in particular.
+static int
+s_fail_probe(int rc, const char *path, rmt_error_t *error)
+{
+    errno = rc == -1 ? EIO : -rc;
+    return rmt_fail_errno(error, "probe %s", path);
+}
+
 // Field fs from what blkid says. 0, or -1 for what is refused.
 static int
 s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
@@ -82,8 +90,8 @@ s_probe_type(blkid_probe probe, const char *path, rmt_record_t *volume,
     const int rc = blkid_do_safeprobe(probe);
     if (rc == -2)
         return s_refuse_several(probe, path, error);
-    if (rc == -1)
-        return rmt_fail(error, RMT_E_IO, "probe %s", path);
+    if (rc < 0)
+        return s_fail_probe(rc, path, error);
     const char *type = "none";
     if (rc == 0 && blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1)
         type = "none";
@@ -209,8 +217,9 @@ rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
                                          BLKID_USAGE_RAID | BLKID_USAGE_CRYPTO);
     // With several any of them will do.
     const char *type = "a layer such as LVM or RAID";
-    if (blkid_do_probe(probe) != 0)
-        return 0;
+    const int rc = blkid_do_probe(probe);
+    if (rc != 0)
+        return rc < 0 ? s_fail_probe(rc, disk, error) : 0;
     (void) blkid_probe_lookup_value(probe, "TYPE", &type, NULL);
     return s_refuse(disk, type, error);
 }

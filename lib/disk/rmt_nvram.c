@@ -203,14 +203,16 @@ s_path(const nvram_t *self, const char *name)
     return rmt_text("%s/%s-" GLOBAL, self->folder, name);
 }
 
-// 1, or 0 when it is not there or cannot be read.
-static int
+// False with errno when it cannot be read: ENOENT when it is not there, or empty.
+static bool
 s_read(const nvram_t *self, const char *name, variable_t *variable)
 {
     rmt_auto_str path = s_path(self, name);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     const ssize_t size = fd == -1 ? -1 : read(fd, variable->data, sizeof variable->data);
     variable->size = size > 0 ? (size_t) size : 0;
+    if (size == 0)
+        errno = ENOENT;
     return size > 0;
 }
 
@@ -282,36 +284,55 @@ s_compare(const void *one, const void *two)
 }
 
 static int
-s_load(nvram_t *self, rmt_error_t *error)
+s_load_options(nvram_t *self, DIR *dir, rmt_error_t *error)
 {
-    DIR *dir = opendir(self->folder);
-    if (!dir)
-        return rmt_fail_errno(error, "read the firmware variables in %s", self->folder);
     variable_t variable;
-    for (struct dirent *item; (item = readdir(dir));) {
+    struct dirent *item;
+    while ((void) (errno = 0), (item = readdir(dir))) {
         if (strlen(item->d_name) < 8 || !s_is_option(item->d_name))
             continue;
-        if (self->count == ENTRIES_MAX) {
-            closedir(dir);
+        if (self->count == ENTRIES_MAX)
             return rmt_fail(
                 error, RMT_E_TOO_BIG,
                 "the firmware has more than %d boot entries; remove some with efibootmgr",
                 ENTRIES_MAX);
-        }
         rmt_auto_str name = rmt_text("%.8s", item->d_name);
         option_t *option = &self->options[self->count++];
         option->number = (uint16_t) strtoul(name + 4, NULL, 16);
         if (s_read(self, name, &variable))
             s_decode(&variable, option);
     }
-    closedir(dir);
-    qsort(self->options, self->count, sizeof *self->options, s_compare);
-    if (s_read(self, "BootOrder", &variable))
-        for (size_t i = 4; i + 2 <= variable.size && self->order_count < ENTRIES_MAX;
-             i += 2)
-            self->order[self->order_count++] =
-                (uint16_t) rmt_get_le(variable.data + i, 2);
+    return errno
+               ? rmt_fail_errno(error, "read the firmware variables in %s", self->folder)
+               : 0;
+}
+
+// An order that cannot be read would be written anew, without the entries in it.
+static int
+s_load_order(nvram_t *self, rmt_error_t *error)
+{
+    variable_t variable;
+    if (!s_read(self, "BootOrder", &variable))
+        return errno == ENOENT
+                   ? 0
+                   : rmt_fail_errno(error, "read firmware variable BootOrder");
+    for (size_t i = 4; i + 2 <= variable.size && self->order_count < ENTRIES_MAX; i += 2)
+        self->order[self->order_count++] = (uint16_t) rmt_get_le(variable.data + i, 2);
     return 0;
+}
+
+static int
+s_load(nvram_t *self, rmt_error_t *error)
+{
+    DIR *dir = opendir(self->folder);
+    if (!dir)
+        return rmt_fail_errno(error, "read the firmware variables in %s", self->folder);
+    const int rc = s_load_options(self, dir, error);
+    closedir(dir);
+    if (rc == -1)
+        return -1;
+    qsort(self->options, self->count, sizeof *self->options, s_compare);
+    return s_load_order(self, error);
 }
 
 // ---- Which number, which place

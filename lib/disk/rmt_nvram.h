@@ -1,9 +1,9 @@
 // rmt_nvram - the boot entries that UEFI firmware keeps: load options as files of
 // efivarfs (UEFI specification, "Boot Manager").
 //
-// Firmware is of many minds: what cannot be read is left alone, nothing is written that
-// is there already, and what was written is read back. The caller must be able to do
-// without: a disk has its fallback path.
+// Firmware is of many minds: an entry that cannot be read is left alone, an order that
+// cannot be read too (IO), nothing is written that is there already, and what was written
+// is read back. The caller must be able to do without: a disk has its fallback path.
 #pragma once
 
 #include <stddef.h>

@@ -17,6 +17,7 @@ ramet_test(unit matrix SOURCES tools/machine_tree.c NEEDS ramet::match ramet::ma
 ramet_test(unit judge NEEDS ramet::installer ramet::facts ramet::wire ramet::base TIMEOUT 10)
 ramet_test(integration fs_make SOURCES tools/disk_file.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(integration disk SOURCES tools/disk_file.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 120)
+ramet_test(integration disk_each SOURCES tools/disk_file.c tools/refuse_each.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 300)
 ramet_test(unit os SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 10)
 ramet_test(unit names SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit identity SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
