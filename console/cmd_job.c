@@ -1,6 +1,7 @@
 // Jobs: list, show, follow, cancel (M24, M27, M28).
 #include "console/cmd.h"
 #include "console/confirm.h"
+#include "console/fold.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define LOGS_MAX 3 // Of how many targets job show prints the log
 #define LOG_LINE_SIZE 4096
@@ -98,8 +100,11 @@ s_show(call_t *call, rmt_error_t *error)
     if (!reply)
         return -1;
     s_name_job(reply->body);
-    if (output_record(reply->body, "targets", reply->items, s_target_columns, &call->view,
-                      error) == -1)
+    const bool is_folded = call->view.format == VIEW_TABLE && isatty(STDOUT_FILENO);
+    rmt_auto(rmt_records) folded =
+        is_folded ? fold_items(reply->items, "name", s_target_columns) : NULL;
+    if (output_record(reply->body, "targets", folded ? folded : reply->items,
+                      s_target_columns, &call->view, error) == -1)
         return -1;
     if (call->view.format == VIEW_TABLE || call->view.format == VIEW_WIDE)
         s_print_logs(reply, call->operands[0]);

@@ -1,7 +1,9 @@
 #include "console/fit.h"
 
 #include <assert.h>
+#include <langinfo.h>
 #include <limits.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +13,14 @@
 #define SHORT 12                // A column of words, such as states, is kept whole
 #define SHORTEST 5
 #define LAST_MIN 28
+
+void
+fit_use_utf8(void)
+{
+    (void) setlocale(LC_CTYPE, "");
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
+        (void) setlocale(LC_CTYPE, "C.UTF-8");
+}
 
 // The bytes of the letter at text, and its width.
 static size_t

@@ -4,6 +4,9 @@
 
 #include <stddef.h>
 
+// Make the locale one of UTF-8, whatever the environment says.
+void fit_use_utf8(void);
+
 size_t fit_width(const char *text);
 
 // The text, or its beginning with a mark that it was cut. Caller owns.

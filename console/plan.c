@@ -1,4 +1,5 @@
 #include "console/plan.h"
+#include "console/fold.h"
 #include "console/output.h"
 #include "console/release.h"
 #include "console/table.h"
@@ -9,6 +10,7 @@
 #include "console/moment.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 #define TIMEOUT "10m"
 
@@ -104,7 +106,11 @@ plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error)
     rmt_auto(rmt_records) items = s_match(call, body, &status, error);
     if (!items)
         return status > 1 ? status : -1;
-    if (output_list(items, plan_columns, &call->view, error) == -1)
+    // A person reads equal reasons once.
+    const bool is_folded = call->view.format == VIEW_TABLE && isatty(STDOUT_FILENO);
+    rmt_auto(rmt_records) folded =
+        is_folded ? fold_items(items, "target", plan_columns) : NULL;
+    if (output_list(folded ? folded : items, plan_columns, &call->view, error) == -1)
         return -1;
     if (call->view.format <= VIEW_WIDE && rmt_record_has(call->options, "explain"))
         s_explain(items, &call->view);

@@ -5,9 +5,7 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <langinfo.h>
 #include <libsmartcols.h>
-#include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,15 +32,6 @@ s_color_of(const char *text)
             return s_colors[i].color;
     }
     return NULL;
-}
-
-// libsmartcols draws what the locale can; each has letters of UTF-8.
-static void
-s_use_utf8(void)
-{
-    (void) setlocale(LC_CTYPE, "");
-    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0)
-        (void) setlocale(LC_CTYPE, "C.UTF-8");
 }
 
 // The text of each cell, line by line, the headings first.
@@ -149,7 +138,7 @@ s_add_line(struct libscols_table *table, const texts_t *texts, size_t number,
 void
 table_print(const rmt_records_t *items, const char *const *columns, const view_t *view)
 {
-    s_use_utf8();
+    fit_use_utf8();
     texts_t texts = {0};
     s_take_texts(&texts, items, columns, view);
     s_fit(&texts);
