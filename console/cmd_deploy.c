@@ -5,6 +5,7 @@
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
 #include "console/select.h"
+#include "console/targets.h"
 #include "console/warrant.h"
 #include "console/watch.h"
 #include "console/moment.h"
@@ -44,7 +45,7 @@ s_plan(call_t *call, rmt_error_t *error)
 }
 
 static char *
-s_ask_targets(const call_t *call, rmt_error_t *error)
+s_ask_targets(call_t *call, const char *engines, rmt_error_t *error)
 {
     const char *list = rmt_record_text(call->options, "targets", NULL);
     if (list)
@@ -55,6 +56,8 @@ s_ask_targets(const call_t *call, rmt_error_t *error)
             "the deployment needs targets: --targets LIST; \"all\" is never implied");
         return NULL;
     }
+    if (isatty(STDOUT_FILENO) && targets_show_choice(call, engines, error) == -1)
+        return NULL;
     fputs("Targets (n1,r12-n[01-40] or rack=r12,pos=3; blanks add more): ", stderr);
     char *line = NULL;
     size_t room = 0;
@@ -87,7 +90,7 @@ s_start(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = s_body(call, error);
     if (!body || s_take_boot_timeout(body, error) == -1)
         return -1;
-    rmt_auto_str list = s_ask_targets(call, error);
+    rmt_auto_str list = s_ask_targets(call, rmt_record_text(body, "engines", ""), error);
     if (!list)
         return -1;
     rmt_auto(rmt_record) none = rmt_record_new();

@@ -3,7 +3,9 @@
 #include "console/inventory.h"
 #include "console/output.h"
 #include "console/plan.h"
+#include "console/targets.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,59 +14,58 @@ static const char *const s_source_columns[] = {"name", "address", "present", "pl
                                                NULL};
 static const char *const s_engine_columns[] = {"name", "address", "present", "policy",
                                                NULL};
-static const char *const s_target_columns[] = {"name",       "engine", "address", "state",
-                                               "image-name", "since",  "job",     "phase",
-                                               "reason",     NULL};
-
-// A target that no admin has approved, or that is silent, is not free for a job.
-static const char *
-s_target_state(const rmt_record_t *target)
-{
-    const char *state = rmt_record_text(target, "state", "");
-    if (strcmp(state, "free") != 0)
-        return state;
-    return !rmt_record_flag(target, "approved")  ? "pending"
-           : !rmt_record_flag(target, "present") ? "absent"
-                                                 : "free";
-}
-
-// Name the image that runs on each target, and say since when.
-static int
-s_name_images(call_t *call, rmt_records_t *targets, rmt_error_t *error)
-{
-    rmt_auto(rmt_records) images = NULL;
-    for (size_t i = 0; i < rmt_records_count(targets); i++) {
-        rmt_record_t *target = rmt_records_at(targets, i);
-        rmt_auto_str id = strdup(rmt_record_text(target, "image", ""));
-        rmt_auto_str since = strdup(rmt_record_text(target, "confirmed-at", ""));
-        rmt_auto_str state = strdup(s_target_state(target));
-        rmt_record_set(target, "state", state);
-        if (*since)
-            rmt_record_set(target, "since", since);
-        rmt_auto(rmt_record) body = rmt_record_new();
-        if (*id && !images && !(images = call_list(call, "image.list", body, error)))
-            return -1;
-        const rmt_record_t *image = *id ? rmt_records_find(images, "id", id) : NULL;
-        if (image)
-            rmt_record_set(target, "image-name", rmt_record_text(image, "name", ""));
-    }
-    return 0;
-}
-
 static int
 s_list_targets(call_t *call, rmt_error_t *error)
 {
+    rmt_auto(rmt_records) targets = targets_list(call, error);
+    return targets ? output_list(targets, targets_columns, &call->view, error) : -1;
+}
+
+static const char *const s_change_columns[] = {"name", "change", "field",
+                                               "had",  "wanted", NULL};
+
+// What an import would add and change. Adds to changes.
+static void
+s_compare_item(const rmt_record_t *had, const rmt_record_t *wanted,
+               rmt_records_t *changes)
+{
+    for (size_t f = 0; f < rmt_record_count(wanted); f++) {
+        const char *field = rmt_record_name_at(wanted, f);
+        const char *value = rmt_record_text(wanted, field, "");
+        const char *old = had ? rmt_record_text(had, field, "") : "";
+        if (strcmp(field, "name") == 0 || strcmp(old, value) == 0)
+            continue;
+        rmt_record_t *change = rmt_records_add(changes);
+        rmt_record_set(change, "name", rmt_record_text(wanted, "name", ""));
+        rmt_record_set(change, "change", had ? "change" : "add");
+        rmt_record_set(change, "field", field);
+        rmt_record_set(change, "had", old);
+        rmt_record_set(change, "wanted", value);
+    }
+}
+
+static int
+s_compare(call_t *call, const rmt_records_t *items, rmt_error_t *error)
+{
+    rmt_auto_str list = rmt_text("%s.list", call->command->noun);
     rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_records) targets = call_list(call, "target.list", body, error);
-    if (!targets || s_name_images(call, targets, error) == -1)
+    rmt_auto(rmt_records) known = call_list(call, list, body, error);
+    if (!known)
         return -1;
-    return output_list(targets, s_target_columns, &call->view, error);
+    rmt_auto(rmt_records) changes = rmt_records_new();
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        const rmt_record_t *item = rmt_records_at(items, i);
+        const char *name = rmt_record_text(item, "name", "");
+        s_compare_item(rmt_records_find(known, "name", name), item, changes);
+    }
+    return output_list(changes, s_change_columns, &call->view, error);
 }
 
 static int
 s_import(call_t *call, rmt_error_t *error)
 {
-    rmt_auto(rmt_records) items = output_import(call->operands[0], error);
+    rmt_auto(rmt_records) items = output_import(
+        call->operands[0], rmt_record_text(call->options, "map", NULL), error);
     if (!items)
         return -1;
     for (size_t i = 0; i < rmt_records_count(items); i++) {
@@ -72,6 +73,8 @@ s_import(call_t *call, rmt_error_t *error)
             return rmt_fail(error, RMT_E_USAGE, "import %s: item %zu has no name",
                             call->operands[0], i + 1);
     }
+    if (rmt_record_has(call->options, "dry-run"))
+        return s_compare(call, items, error);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, items, error);
     if (!reply)
@@ -98,6 +101,16 @@ s_unprotect(call_t *call, rmt_error_t *error)
     return 0;
 }
 
+static const option_t s_import_options[] = {
+    {"map", "HEADING=FIELD",
+     "the field of a heading; a heading without FIELD is left out"},
+    {"dry-run", NULL, "change nothing; show what would be added and changed"},
+    {NULL, NULL, NULL},
+};
+static const option_t s_remove_options[] = {
+    {"count", "N", "of a list of targets: their number, which confirms it"},
+    {NULL, NULL, NULL},
+};
 static const option_t s_hold_options[] = {
     {"reason", "WORDS", "the reason; ramet shows it with the target"},
     {NULL, NULL, NULL},
@@ -115,7 +128,8 @@ static const option_t s_match_options[] = {
     {"timeout", "TIME", OPTION_PLAN_TIMEOUT},
     {NULL, NULL, NULL},
 };
-#define RECORD_ROWS(noun_, columns_, list_)                                              \
+// which_: one NAME, or a LIST as of: deploy start --targets.
+#define RECORD_ROWS(noun_, columns_, list_, which_)                                      \
     {                                                                                    \
         noun_, "list",        "",       0,   0, "List all records.",                     \
         list_, noun_ ".list", columns_, NULL},                                           \
@@ -133,7 +147,7 @@ static const option_t s_match_options[] = {
          NULL},                                                                          \
         {noun_,                                                                          \
          "set",                                                                          \
-         "NAME FIELD=VALUE...",                                                          \
+         which_ " FIELD=VALUE...",                                                       \
          2,                                                                              \
          -1,                                                                             \
          "Change fields of a record; an empty value removes the field.",                 \
@@ -143,17 +157,17 @@ static const option_t s_match_options[] = {
          NULL},                                                                          \
         {noun_,                                                                          \
          "import",                                                                       \
-         "FILE.json|FILE.csv",                                                           \
+         "FILE.json|FILE.csv|-",                                                         \
          1,                                                                              \
          1,                                                                              \
          "Add or change all records of a file, or none of them.",                        \
          s_import,                                                                       \
          noun_ ".import",                                                                \
          NULL,                                                                           \
-         NULL},                                                                          \
+         s_import_options},                                                              \
         {noun_,                                                                          \
          "approve",                                                                      \
-         "NAME",                                                                         \
+         which_,                                                                         \
          1,                                                                              \
          1,                                                                              \
          "Approve a machine that enrolled without a record.",                            \
@@ -162,19 +176,19 @@ static const option_t s_match_options[] = {
          NULL,                                                                           \
          NULL},                                                                          \
     {                                                                                    \
-        noun_, "remove", "NAME", 1, 1, "Remove a record.", command_run_act,              \
-            noun_ ".remove", NULL, NULL                                                  \
+        noun_, "remove", which_, 1, 1, "Remove a record.", command_run_act,              \
+            noun_ ".remove", NULL, s_remove_options                                      \
     }
 
 const command_t cmd_record[] = {
-    RECORD_ROWS("source", s_source_columns, command_run_list),
-    RECORD_ROWS("engine", s_engine_columns, command_run_list),
-    RECORD_ROWS("target", s_target_columns, s_list_targets),
-    {"target", "hold", "NAME", 1, 1, "Keep a target out of every deployment.",
+    RECORD_ROWS("source", s_source_columns, command_run_list, "NAME"),
+    RECORD_ROWS("engine", s_engine_columns, command_run_list, "NAME"),
+    RECORD_ROWS("target", targets_columns, s_list_targets, "LIST"),
+    {"target", "hold", "LIST", 1, 1, "Keep a target out of every deployment.",
      command_run_act, "target.hold", NULL, s_hold_options},
-    {"target", "unhold", "NAME", 1, 1, "End a hold.", command_run_act, "target.unhold",
+    {"target", "unhold", "LIST", 1, 1, "End a hold.", command_run_act, "target.unhold",
      NULL, NULL},
-    {"target", "protect", "NAME", 1, 1,
+    {"target", "protect", "LIST", 1, 1,
      "Protect a machine: no job erases it until the protection ends.", command_run_act,
      "target.protect", NULL, s_protect_options},
     {"target", "unprotect", "NAME", 1, 1,

@@ -1,3 +1,4 @@
+#include "console/bulk.h"
 #include "console/command.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
@@ -54,14 +55,34 @@ command_run_show(call_t *call, rmt_error_t *error)
                          &call->view, error);
 }
 
+static int
+s_act_once(call_t *call, rmt_record_t *body, rmt_error_t *error)
+{
+    rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
+    return reply ? 0 : -1;
+}
+
+// A new target has the name that is written.
+static bool
+s_is_bulk(const call_t *call)
+{
+    return call->operand_count && strcmp(call->command->noun, "target") == 0 &&
+           strcmp(call->command->verb, "add") != 0 && bulk_is_list(call->operands[0]);
+}
+
 int
 command_run_act(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = call_body(call);
+    rmt_record_remove(body, "count"); // Is between the user and this program
     if (call->operand_count)
         rmt_record_set(body, "name", call->operands[0]);
     if (s_fields(call, 1, body, error) == -1)
         return -1;
+    if (s_is_bulk(call)) {
+        const bool is_removal = strcmp(call->command->verb, "remove") == 0;
+        return bulk_run(call, body, "name", is_removal, s_act_once, error);
+    }
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
     if (!reply)
         return -1;

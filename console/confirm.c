@@ -1,4 +1,7 @@
+#include "console/command.h"
 #include "console/confirm.h"
+#include "console/fold.h"
+#include "console/targets.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -7,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#define NAMES_SIZE 200 // Of the machines that a question names
 
 // What the broker told of the job, in words for people.
 static char *
@@ -64,6 +69,39 @@ confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t 
     rmt_auto_str sentence = s_sentence(reply->body, count);
     if (!isatty(STDIN_FILENO))
         return s_refuse(call, reply->body, sentence, error);
+    // What lies there now is the last thing that a person sees before the question.
+    if (items && isatty(STDOUT_FILENO) && targets_show_erased(call, items, error) == -1)
+        return -1;
     rmt_record_set_u64(body, "count", count);
+    return s_ask(sentence, count, error);
+}
+
+// The names of the targets, at most so many bytes. Caller owns.
+static char *
+s_names(const rmt_records_t *chosen)
+{
+    const size_t count = rmt_records_count(chosen);
+    rmt_auto_ptr memory = calloc(count + 1, sizeof(char *));
+    const char **names = memory;
+    for (size_t i = 0; i < count; i++)
+        names[i] = rmt_record_text(rmt_records_at(chosen, i), "target", "?");
+    return fold_names(names, count, NAMES_SIZE);
+}
+
+int
+confirm_count(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
+{
+    const uint64_t count = rmt_records_count(chosen);
+    const char *given = rmt_record_text(call->options, "count", NULL);
+    rmt_auto_str number = rmt_text("%" PRIu64, count);
+    if (count <= 1 || (given && strcmp(given, number) == 0))
+        return 0;
+    rmt_auto_str names = s_names(chosen);
+    rmt_auto_str sentence =
+        rmt_text("%s %s acts on %" PRIu64 " targets: %s", call->command->noun,
+                 call->command->verb, count, names);
+    if (given || !isatty(STDIN_FILENO))
+        return rmt_fail(error, RMT_E_USAGE, "%s; confirm it with --count %" PRIu64,
+                        sentence, count);
     return s_ask(sentence, count, error);
 }

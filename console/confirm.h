@@ -15,3 +15,7 @@ int confirm_erase(call_t *call, const char *verb, rmt_record_t *body,
 #define CONFIRM_YES "do not ask for confirmation of a job that is not large"
 #define CONFIRM_COUNT                                                                    \
     "confirm that the job erases N targets; a large job needs it where no terminal is"
+
+// Let the user count the targets {target} of a list, when there is more than one: by
+// --count N, or typed on a terminal. 0, or -1: USAGE, CANCELLED.
+int confirm_count(call_t *call, const rmt_records_t *chosen, rmt_error_t *error);

@@ -33,5 +33,7 @@ void output_line(const rmt_record_t *record);
 void output_error(const rmt_error_t *error);
 
 // Records from a JSON array of flat objects (or an object with "items"), or CSV with a
-// header line; chosen by the file's name. Caller owns. NULL: USAGE with line and reason.
-rmt_records_t *output_import(const char *path, rmt_error_t *error);
+// header line (csv_file.h, which has map); by the file's name, or, of standard input (-),
+// by its first letter. Fields that only ramet sets are left out, so that a list that it
+// printed can be read. Caller owns. NULL: USAGE with line and reason.
+rmt_records_t *output_import(const char *path, const char *map, rmt_error_t *error);

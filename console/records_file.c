@@ -1,9 +1,12 @@
 // Lists of machines from JSON and CSV files (M1).
+#include "console/csv_file.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
+#include <assert.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define IMPORT_SIZE_MAX ((size_t) 64 * 1024 * 1024)
@@ -62,110 +65,87 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
     return rc == 0 ? rmt_take(&items) : NULL;
 }
 
-// One CSV value (RFC 4180) from *at into out; leaves *at behind its comma or at the
-// line's end. 1 when another value follows, 0 when not, -1: a quoted one does not end, or
-// something stands behind its end.
-static int
-s_csv_value(const char **at, char *out)
+// All of standard input. Caller owns. NULL: TOO_BIG, IO.
+static char *
+s_read_input(size_t *size_out, rmt_error_t *error)
 {
-    const char *p = *at;
-    const bool quoted = *p == '"';
-    if (quoted)
-        p++;
-    while (*p) {
-        if (quoted && p[0] == '"' && p[1] == '"')
-            p++;
-        else if (quoted ? *p == '"' : (*p == ',' || *p == '\n' || *p == '\r'))
-            break;
-        *out++ = *p++;
+    size_t used = 0, room = 0;
+    rmt_auto_str text = NULL;
+    do {
+        if (used + 1 >= room) {
+            room = room * 2 + 4096;
+            text = realloc(text, room);
+            assert(text);
+        }
+        used += fread(text + used, 1, room - used - 1, stdin);
+    } while (!feof(stdin) && !ferror(stdin) && used <= IMPORT_SIZE_MAX);
+    if (ferror(stdin) || used > IMPORT_SIZE_MAX) {
+        rmt_fail(error, RMT_E_TOO_BIG, "standard input cannot be read, or is too large");
+        return NULL;
     }
-    *out = '\0';
-    if (quoted && (*p != '"' || !strchr(",\r\n", *++p)))
-        return -1;
-    const bool more = *p == ',';
-    if (more)
-        p++;
-    *at = p;
-    return more;
+    text[used] = '\0';
+    *size_out = used;
+    return rmt_take(&text);
 }
 
-static const char *
-s_next_line(const char *at)
+// A list that ramet printed has fields that only ramet sets, and its own times.
+static void
+s_drop_live(rmt_records_t *items)
 {
-    while (*at == '\r' || *at == '\n')
-        at++;
-    return at;
-}
-
-static int
-s_csv_header(const char **at, char *value, rmt_records_t *names, rmt_error_t *error)
-{
-    int more = 1;
-    while (more) {
-        more = s_csv_value(at, value);
-        if (more == -1 || !rmt_record_name_is_valid(value))
-            return rmt_fail(error, RMT_E_USAGE,
-                            "line 1: \"%s\" is not the name of a field", value);
-        rmt_record_set(rmt_records_add(names), "name", value);
+    static const char *const live[] = {
+        "state",           "approved", "epoch",      "hardware",  "stuck",
+        "present",         "job",      "phase",      "held",      "protected",
+        "reason",          "created",  "image-name", "since",     "confirmed-at",
+        "confirmed-epoch", "image",    "release",    "addresses", "failed-units",
+        "warning",
+    };
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        for (size_t f = 0; f < sizeof live / sizeof *live; f++)
+            rmt_record_remove(rmt_records_at(items, i), live[f]);
     }
-    return 0;
 }
 
 static rmt_records_t *
-s_from_csv(const char *text, size_t size, rmt_error_t *error)
+s_read(const char *path, const char *text, size_t size, const char *map,
+       rmt_error_t *error)
 {
-    rmt_auto_str value = malloc(size + 1);
-    rmt_auto(rmt_records) names = rmt_records_new();
-    rmt_auto(rmt_records) items = rmt_records_new();
-    const char *at = text;
-    if (s_csv_header(&at, value, names, error) == -1)
-        return NULL;
-    for (at = s_next_line(at); *at; at = s_next_line(at)) {
-        rmt_record_t *record = rmt_records_add(items);
-        int more = 1;
-        size_t column = 0;
-        for (; more; column++) {
-            more = s_csv_value(&at, value);
-            if (more == -1) {
-                rmt_fail(error, RMT_E_USAGE,
-                         "row %zu, value %zu: the quotes are not closed, or text follows "
-                         "them; write \"\" for a quote inside a value",
-                         rmt_records_count(items), column + 1);
-                return NULL;
-            }
-            if (column < rmt_records_count(names) && value[0])
-                rmt_record_set(record,
-                               rmt_record_text(rmt_records_at(names, column), "name", ""),
-                               value);
-        }
-        if (column != rmt_records_count(names)) {
-            rmt_fail(error, RMT_E_USAGE, "row %zu has %zu values, the header has %zu",
-                     rmt_records_count(items), column, rmt_records_count(names));
-            return NULL;
-        }
-    }
-    return rmt_take(&items);
+    const char *dot = strrchr(path, '.');
+    const char *begin = text + strspn(text, " \t\r\n");
+    const bool is_input = strcmp(path, "-") == 0;
+    const bool is_json =
+        is_input ? *begin == '[' || *begin == '{' : dot && strcasecmp(dot, ".json") == 0;
+    rmt_records_t *items = NULL;
+    if (size >= 2 &&
+        (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0))
+        rmt_fail(error, RMT_E_USAGE, "the file is UTF-16; save it as UTF-8");
+    // What is behind it would be lost without a word.
+    else if (memchr(text, '\0', size))
+        rmt_fail(error, RMT_E_USAGE, "the file contains a NUL byte; write text");
+    else if (is_json)
+        items = s_from_json(text, size, error);
+    else if (is_input ||
+             (dot && (strcasecmp(dot, ".csv") == 0 || strcasecmp(dot, ".tsv") == 0)))
+        items = csv_read(text, size, map, error);
+    else
+        rmt_fail(error, RMT_E_USAGE, "the file's name must end with .json, .csv or .tsv");
+    return items;
 }
 
 rmt_records_t *
-output_import(const char *path, rmt_error_t *error)
+output_import(const char *path, const char *map, rmt_error_t *error)
 {
     rmt_auto_ptr text = NULL;
     size_t size;
-    if (rmt_io_load(path, IMPORT_SIZE_MAX, &text, &size, error) == -1)
-        return NULL;
-    const char *dot = strrchr(path, '.');
-    rmt_records_t *items = NULL;
-    // What is behind it would be lost without a word.
-    if (memchr(text, '\0', size))
-        rmt_fail(error, RMT_E_USAGE, "the file contains a NUL byte; write text");
-    else if (dot && strcmp(dot, ".json") == 0)
-        items = s_from_json(text, size, error);
-    else if (dot && strcmp(dot, ".csv") == 0)
-        items = s_from_csv(text, size, error);
+    if (strcmp(path, "-") == 0)
+        text = s_read_input(&size, error);
     else
-        rmt_fail(error, RMT_E_USAGE, "the file's name must end with .json or .csv");
-    if (!items)
+        (void) rmt_io_load(path, IMPORT_SIZE_MAX, &text, &size, error);
+    if (!text)
+        return NULL;
+    rmt_records_t *items = s_read(path, text, size, map, error);
+    if (items)
+        s_drop_live(items);
+    else
         rmt_wrap(error, "import %s", path);
     return items;
 }

@@ -23,7 +23,7 @@ s_import(const char *name, const void *data, size_t size)
         rmt_auto_fd fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
         MUST(fd != -1 && rmt_io_write(fd, data, size, &error) == 0);
     }
-    rmt_records_t *items = output_import(path, &error);
+    rmt_records_t *items = output_import(path, NULL, &error);
     MUST(items || (error.code == RMT_E_USAGE && *error.text));
     return items;
 }

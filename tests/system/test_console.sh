@@ -54,6 +54,45 @@ ramet target list --columns name,comment | grep -q 'n2  *Küche' || fail "UTF-8 
 ramet target history n2 | grep -q 'target.hold  *admin .*new disk' || fail "the history does not tell who held the machine"
 expect 64 ramet target history n99
 
+# A list of a spreadsheet, by standard input, and one that ramet has printed (U13).
+sheet() { printf '\xef\xbb\xbfName;Rack;IP Address;Engine\r\nn3;r3;10.0.0.3/24;lab\r\nn4;"r;4";10.0.0.4/24;lab\r\n'; }
+sheet | ramet target import - --map 'IP Address=address' --dry-run -o csv | tr -d '\r' >"$farm/out"
+grep -qx 'n3,change,rack,r1,r3' "$farm/out" || { cat "$farm/out"; fail "the dry run does not tell the change"; }
+grep -qx 'n4,add,rack,,r;4' "$farm/out" || fail "the dry run does not tell what is added"
+expect 64 ramet target show n4                                    # Nothing was changed
+sheet | ramet target import - --map 'IP Address=address' --json | jq -e '.added == 1 and .changed == 1' >/dev/null || fail "the list is not imported"
+ramet target list --json >"$farm/list.json"
+ramet target import "$farm/list.json" --json | jq -e '.added == 0 and .changed == 4' >/dev/null || fail "what was printed cannot be imported"
+[ -z "$(ramet target import "$farm/list.json" --dry-run -o name)" ] || fail "an import of what is there changes something"
+
+# One verb over many machines (M13): all are done that can be, and equal outcomes are told once.
+ramet target set 'n[3-4]' group=spare 2>"$farm/err"
+grep -qx 'target set n\[3-4\]: done' "$farm/err" || { cat "$farm/err"; fail "set does not tell what it did"; }
+ramet target hold group=spare --reason moving
+[ "$(ramet target list --filter state=held -o name --sort name | xargs)" = 'n2 n3 n4' ] || fail "hold takes no list"
+expect 64 ramet target remove group=spare </dev/null
+grep -q 'acts on 2 targets: n\[3-4\]; confirm it with --count 2' "$farm/out" || { cat "$farm/out"; fail "remove does not name the machines"; }
+expect 64 ramet target remove group=spare --count 3 </dev/null
+[ "$(ramet target list -o name | wc -l)" = 4 ] || fail "a wrong count removes something"
+ramet target remove group=spare --count 2
+[ "$(ramet target list -o name --sort name | xargs)" = 'n1 n2' ] || fail "remove takes no list"
+
+# On a terminal the user selects from the list that is shown, and sees what will be erased (M13).
+terminal() { tmux -f /dev/null -S "$farm/terminal" "$@"; }
+clean_up() { terminal kill-server 2>/dev/null || true; }
+screen_has() { terminal capture-pane -p -J -t person | grep -qE "$1"; }
+terminal new-session -d -s person -x 120 -y 40 "bash -c 'ramet deploy start web-1 --engine lab; echo ended \$?; read -r'"
+within 20 screen_has '^Targets .*: ' || fail "nothing is asked"
+screen_has '^n1  *lab .*free' && screen_has '^n2  *lab .*held .*new disk' || { terminal capture-pane -p -t person; fail "the targets are not shown"; }
+terminal send-keys -t person n1 Enter
+within 20 screen_has 'Type the number of targets' || { terminal capture-pane -p -t person; fail "nothing is confirmed"; }
+screen_has '^NAME .*DISKS' && screen_has '^n1 .* GiB' && screen_has 'erase the disks of 1 target of engine lab' ||
+  { terminal capture-pane -p -t person; fail "what will be erased is not told"; }
+terminal send-keys -t person 7 Enter
+within 20 screen_has 'nothing was changed' || fail "a wrong number is taken"
+within 20 screen_has '^ended [1-9]' || fail "the refusal has no status"
+[ "$(ramet lock list --json | jq '.items | length')" = 0 ] || fail "a lock was taken"
+
 # Mistakes, for people and as objects; the output stays empty.
 expect 64 ramet job lst
 refused() { # CODE WORDS...: one object on standard error alone
