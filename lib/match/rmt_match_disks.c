@@ -313,6 +313,40 @@ s_candidates(const place_t *role, const places_t *disks, place_t **out)
     return count;
 }
 
+static int
+s_compare_own(const void *a, const void *b)
+{
+    const place_t *one = *(place_t *const *) a;
+    const place_t *two = *(place_t *const *) b;
+    const uint64_t first = rmt_record_u64(one->disk, "bytes", 0);
+    const uint64_t second = rmt_record_u64(two->disk, "bytes", 0);
+    if (first != second)
+        return first < second ? -1 : 1;
+    return s_compare_place(one, two);
+}
+
+// With as many disks as roles, the disks go to the roles as their own ones were, smallest
+// to smallest, where that leaves each what it needs. Chooses all or none.
+static bool
+s_choose_as_before(rmt_match_run_t *run, place_t **group, size_t count,
+                   const places_t *disks)
+{
+    rmt_auto_ptr found = calloc(disks->count + 1, sizeof(place_t *));
+    rmt_auto_ptr sorted = calloc(count + 1, sizeof(place_t *));
+    if (!found || !sorted)
+        abort();
+    place_t **candidates = found;
+    place_t **roles = sorted;
+    memcpy(roles, group, count * sizeof *roles);
+    qsort(roles, count, sizeof *roles, s_compare_own);
+    bool is_enough = s_candidates(group[0], disks, candidates) == count;
+    for (size_t i = 0; i < count && is_enough; i++)
+        is_enough = candidates[i]->bytes >= roles[i]->bytes;
+    for (size_t i = 0; i < count && is_enough; i++)
+        s_choose(run, roles[i], candidates[i]);
+    return is_enough;
+}
+
 // Roles of one shape, smallest first. The largest role chooses first: when no more
 // disks are left than roles, the largest of them, which finds a place for all if
 // there is one; else only a disk without a rival.
@@ -323,6 +357,8 @@ s_choose_group(rmt_match_run_t *run, place_t **group, size_t count, const places
     place_t **candidates = memory;
     if (!memory)
         abort();
+    if (s_choose_as_before(run, group, count, disks))
+        return;
     for (size_t left = count; left > 0; left--) {
         place_t *role = group[left - 1];
         const size_t all = s_candidates(group[0], disks, candidates);
