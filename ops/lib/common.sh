@@ -59,7 +59,8 @@ coverage_packages="gcovr"
 bare_packages="$thin_packages qemu-system-x86 faketime"
 # What tests/fidelity/scoreboard and tests/bench/bench compare ramet with.
 peer_packages="rsync libarchive-tools casync borgbackup restic squashfs-tools fsarchiver"
-boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin"
+boot_packages="qemu-system-x86 ovmf busybox-static cpio kmod grub2-common grub-pc-bin grub-efi-amd64-bin lvm2 mdadm cryptsetup-bin
+  ntfs-3g"
 
 # Words for the kernels of emulated machines: on a busy computer their timer may not tick while the
 # kernel tests it, and what guards real processors only slows them down.

@@ -29,5 +29,6 @@ qemu_test(lvm_snapshot 1)
 qemu_test(lvm 1)
 qemu_test(fidelity 1)
 qemu_test(nvram 1)
+qemu_test(dual_boot 1)
 # It measures how soon a machine is up.
 set_tests_properties(qemu.bare PROPERTIES RUN_SERIAL ON)
