@@ -24,7 +24,6 @@ ramet_test(unit identity SOURCES tools/root_tree.c NEEDS ramet::system ramet::fa
 ramet_test(unit personal SOURCES tools/root_tree.c tools/refuse.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit foreign_command NEEDS ramet::system ramet::base TIMEOUT 20)
 ramet_test(unit personal_each SOURCES tools/root_tree.c tools/refuse_each.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 300)
-ramet_test(unit command NEEDS ramet::system ramet::base TIMEOUT 20)
 ramet_test(unit setting NEEDS ramet::system ramet::base TIMEOUT 20)
 
 add_executable(machine-facts tools/machine-facts.c tools/machine_tree.c)
