@@ -356,6 +356,8 @@ static const rmt_verb_t s_verbs[] = {
     {"image.receive", WORK, "image_receive", NULL, s_announce},
     {"image.import", WORK, "image_import", s_new_job, s_drive},
     {"image.sign", ADMIN, "image_sign", NULL, NULL},
+    {"image.set", WORK, "image_set", NULL, NULL},
+    {"image.rename", ADMIN, "image_rename", NULL, NULL},
     {"image.remove", ADMIN, "image_remove", NULL, NULL},
     {"image.grant", WORK, "image_grant", NULL, s_announce},
     {"store.check", WORK, "store_check", s_new_job, s_drive},

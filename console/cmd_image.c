@@ -11,8 +11,9 @@
 
 #include <stdio.h>
 
-static const char *const s_columns[] = {"name",  "state", "source",  "place",
-                                        "files", "bytes", "created", NULL};
+static const char *const s_columns[] = {"name",        "state", "source",  "place",
+                                        "files",       "bytes", "created", "tags",
+                                        "description", NULL};
 
 static int
 s_create(call_t *call, rmt_error_t *error)
@@ -30,6 +31,16 @@ s_create(call_t *call, rmt_error_t *error)
     if (reply && rmt_record_has(body, "dry-run"))
         return report_made(call, reply, true, error);
     return reply ? watch_made(call, reply, error) : -1;
+}
+
+static int
+s_rename(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "name", call->operands[0]);
+    rmt_record_set(body, "to", call->operands[1]);
+    rmt_auto(rmt_msg) reply = call_request(call, "image.rename", body, NULL, error);
+    return reply ? output_record(reply->body, NULL, NULL, NULL, &call->view, error) : -1;
 }
 
 static const option_t s_create_options[] = {
@@ -106,6 +117,13 @@ const command_t cmd_image[] = {
     {"image", "import", "FILE.tar", 1, 1,
      "Make an image of a tar archive; - is standard input.", archive_import, NULL, NULL,
      s_import_options},
+    {"image", "set", "IMAGE FIELD=VALUE...", 2, -1,
+     "Set the description or the tags of an image, such as tags=web,stable; an empty "
+     "value removes them.",
+     command_run_act, "image.set", NULL, NULL},
+    {"image", "rename", "IMAGE NAME", 2, 2,
+     "Give an image another name; its contents, signatures and pins stay.", s_rename,
+     NULL, NULL, NULL},
     {"image", "remove", "IMAGE", 1, 1, "Remove an image from the catalogue.",
      command_run_act, "image.remove", NULL, NULL},
     {NULL, NULL, NULL, 0, 0, NULL, NULL, NULL, NULL, NULL},

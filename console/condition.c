@@ -187,6 +187,22 @@ s_is_one_of(const char *values, const char *text)
     return false;
 }
 
+// Of a field that is a list, such as tags, one word has to be it.
+static bool
+s_has_one_of(const char *values, const char *text)
+{
+    if (!strchr(text, ','))
+        return s_is_one_of(values, text);
+    rmt_auto_str copy = strdup(text);
+    char *rest = NULL;
+    for (char *word = strtok_r(copy, ",", &rest); word;
+         word = strtok_r(NULL, ",", &rest)) {
+        if (s_is_one_of(values, word))
+            return true;
+    }
+    return false;
+}
+
 // "10", "1.5", "10GiB", "10 GiB", "10K" as a number.
 static bool
 s_number(const char *text, double *out)
@@ -228,7 +244,7 @@ condition_is_met(const rmt_record_t *word, const rmt_record_t *record)
     const char *text = rmt_record_text(record, field, "");
     if (*operator== '<' || * operator== '>')
         return s_compare(word, operator, text);
-    return s_is_one_of(rmt_record_text(word, "value", ""), text) == (*operator== '=');
+    return s_has_one_of(rmt_record_text(word, "value", ""), text) == (*operator== '=');
 }
 
 // The words of one part; *index_p goes on behind them.

@@ -8,7 +8,8 @@
 //     FIELD=VALUE  FIELD!=VALUE  FIELD=(VALUE,VALUE)  FIELD in (VALUE,VALUE)
 //     FIELD<VALUE  FIELD<=VALUE  FIELD>VALUE  FIELD>=VALUE
 //
-// VALUE may have a range, as in pos=[1-4]. The last four compare numbers, sizes (10GiB)
+// VALUE may have a range, as in pos=[1-4]. Of a field that is a list with commas, such as
+// tags, one word has to be the value. The last four compare numbers, sizes (10GiB)
 // and times (2026-11-30, or 2h for so long ago; an earlier time is less).
 #pragma once
 

@@ -372,14 +372,58 @@ local function forget_id(image)
     call('DEL', P .. 'signatures:' .. image.id)
 end
 
-serve('image_remove', function(meta, body)
-    local image = R.image_find(body.name or body.id)
+-- No open job may name the image.
+local function image_need_unused(image)
     for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
         local job = load(P .. 'job:' .. uid) or {}
         need(job['image-name'] ~= image.name, E.REFUSED,
             'image ' .. image.name .. ' is in use by job ' .. (job.name or uid)
                 .. ', which has not ended')
     end
+end
+
+local DESCRIPTION_MAX = 500
+
+-- {name, description?, tags? (names with commas between)}: what people write on an image.
+serve('image_set', function(meta, body)
+    local image, fields = R.image_find(body.name), {}
+    for field, value in pairs(body) do
+        need(field == 'name' or field == 'description' or field == 'tags', E.USAGE,
+            'an image has no field ' .. field .. ' that can be set; it has description and tags')
+        need(#value <= DESCRIPTION_MAX and not string.find(value, '%c'), E.USAGE, 'the '
+            .. field .. ' of an image has at most ' .. DESCRIPTION_MAX
+            .. ' letters in one line')
+        fields[field] = value
+    end
+    for _, tag in ipairs(words(fields.tags)) do
+        need(string.find(tag, '^[a-z0-9][a-z0-9._-]*$'), E.USAGE, 'the tag "' .. tag
+            .. '" is not a name; write tags such as tags=web,stable')
+    end
+    fields.name = nil
+    store(P .. 'image:' .. image.name, fields)
+    audit(meta, 'image.set', { image = image.name })
+    return {}
+end)
+
+-- {name, to}: contents, signatures and pins are of the id, which stays.
+serve('image_rename', function(meta, body)
+    local image, to = R.image_find(body.name), named(body.to)
+    local from = image.name
+    image_need_unused(image)
+    R.image_reserve({ job = 'rename' }, to)
+    image.name = to
+    R.move(meta, 'image', to, 'put', image, { image = to, id = image.id })
+    R.move(meta, 'image', from, 'remove', nil, { image = from, id = image.id })
+    if call('HGET', P .. 'image-ids', image.id) == from then
+        call('HSET', P .. 'image-ids', image.id, to)
+    end
+    audit(meta, 'image.rename', { image = to, text = 'was ' .. from })
+    return { name = to }
+end)
+
+serve('image_remove', function(meta, body)
+    local image = R.image_find(body.name or body.id)
+    image_need_unused(image)
     R.move(meta, 'image', image.name, 'remove', nil,
         { image = image.name, id = image.id })
     forget_id(image)

@@ -23,6 +23,42 @@ test_images_stay_while_an_open_job_names_them(void **state)
     REFUSED(RMT_E_NOT_FOUND, "image_show", "", "name=img", "");
 }
 
+// What people write on an image, and its name, change; what is under its id stays.
+static void
+test_an_image_is_described_and_renamed(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_add_image(farm);
+    OK("image_set", "", "name=img tags=web,stable description=first", "");
+    OK("image_set", "", "name=img description=second", "");
+    REFUSED(RMT_E_USAGE, "image_set", "", "name=img bytes=7", "");
+    REFUSED(RMT_E_USAGE, "image_set", "", "name=img tags=Web", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_set", "", "name=other tags=web", "");
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("store_pin", "by=a", "place=lab image=img", "");
+    OK("deploy_plan", "job=" UID2 " job-name=j-bbbbbbbb", "image=img engines=lab", "");
+    REFUSED(RMT_E_REFUSED, "image_rename", "", "name=img to=base", ""); // In use
+    OK("job_cancel", "", "job=" UID2, "");
+    REFUSED(RMT_E_USAGE, "image_rename", "", "name=img to=Base", "");
+    REFUSED(RMT_E_EXISTS, "image_rename", "", "name=img to=img", "");
+    OK("image_rename", "", "name=img to=base", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_show", "", "name=img", "");
+    OK("image_show", "", "name=" IMAGE, "");
+    assert_string_equal(state_farm_body(farm, "name"), "base");
+    assert_string_equal(state_farm_body(farm, "tags"), "web,stable");
+    assert_string_equal(state_farm_body(farm, "description"), "second");
+    assert_string_equal(state_farm_body(farm, "source"), "web");
+    OK("store_pins", "", "place=lab", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("image_placed", "place=hq", "", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("image_removed", "place=hq", "", ""); // Nothing is to be collected
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("image_set", "", "name=base tags= description=", "");
+    OK("image_show", "", "name=base", "");
+    assert_string_equal(state_farm_body(farm, "tags"), "");
+}
+
 // [6.19]: The same system imaged twice is one id with two names.
 static void
 test_an_id_leaves_the_catalogue_with_its_last_name(void **state)
@@ -131,6 +167,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_images_stay_while_an_open_job_names_them),
+        CASE(test_an_image_is_described_and_renamed),
         CASE(test_an_id_leaves_the_catalogue_with_its_last_name),
         CASE(test_what_is_pinned_or_may_be_coming_back_is_not_let_go),
         CASE(test_gc_is_refused_with_an_age_shorter_than_a_capture_runs),

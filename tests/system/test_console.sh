@@ -65,6 +65,16 @@ ramet target list --json >"$farm/list.json"
 ramet target import "$farm/list.json" --json | jq -e '.added == 0 and .changed == 4' >/dev/null || fail "what was printed cannot be imported"
 [ -z "$(ramet target import "$farm/list.json" --dry-run -o name)" ] || fail "an import of what is there changes something"
 
+# What people write on an image, and another name.
+ramet image set web-1 tags=web,stable 'description=the first'
+[ "$(ramet image list --filter tags=stable -o name)" = web-1 ] || fail "a tag is not found"
+[ -z "$(ramet image list --filter tags!=stable -o name)" ] || fail "a tag is found where it is not wanted"
+[ "$(ramet image list -o csv --columns name,tags,description | tail -n 1 | tr -d '\r')" = 'web-1,"web,stable",the first' ] || fail "the tags are not shown"
+ramet image rename web-1 web-2
+[ "$(ramet image list -o name)" = web-2 ] || fail "the image has not the new name"
+ramet image files web-2 --limit 1 >/dev/null || fail "the contents of a renamed image are not there"
+ramet image rename web-2 web-1
+
 # One verb over many machines (M13): all are done that can be, and equal outcomes are told once.
 ramet target set 'n[3-4]' group=spare 2>"$farm/err"
 grep -qx 'target set n\[3-4\]: done' "$farm/err" || { cat "$farm/err"; fail "set does not tell what it did"; }

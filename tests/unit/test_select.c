@@ -17,6 +17,7 @@ s_known(void)
         rmt_record_setf(target, "name", "r12-n%02u", i);
         rmt_record_set(target, "rack", i < 10 ? "left" : "right");
         rmt_record_set_u64(target, "pos", i);
+        rmt_record_set(target, "tags", "db,old");
     }
     rmt_record_set(rmt_records_add(known), "name", "web");
     return known;
@@ -56,6 +57,9 @@ test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
         {"rack=(left,middle),pos!=8", "r12-n09"},
         {"rack in (left, right),pos=[9-10]", "r12-n09 r12-n10"},
         {"rack not in (left,right)", "web"},
+        {"tags=old", "r12-n08 r12-n09 r12-n10 r12-n11"}, // One of a list
+        {"tags=(new,db),pos=8", "r12-n08"},
+        {"tags!=old", "web"},
         {"pos>=10", "r12-n10 r12-n11"},
         {"pos<9,rack=left", "r12-n08"},
     };
