@@ -192,10 +192,11 @@ s_check_kind(const reading_t *self)
                             "--zero-superblock");
     }
     if (array->sync != RMT_MD_IN_SYNC && rmt_records_count(self->told) == 0)
-        s_tell(self, array->level == 1 || array->level == 10
-                         ? "not cleanly stopped: its first copy was read, as at the "
-                           "next start"
-                         : "not cleanly stopped: a target makes its parity at its first start");
+        s_tell(self,
+               array->level == 1 || array->level == 10
+                   ? "not cleanly stopped: its first copy was read, as at the "
+                     "next start"
+                   : "not cleanly stopped: a target makes its parity at its first start");
     return 0;
 }
 

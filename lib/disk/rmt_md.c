@@ -428,7 +428,9 @@ rmt_md_read(int fd, uint64_t bytes, rmt_md_t *md_out, rmt_error_t *error)
         *md_out = md;
         is_found = true;
     }
-    return is_found ? 0 : rmt_fail(error, RMT_E_NOT_FOUND, "it is not a member of an array of md");
+    return is_found
+               ? 0
+               : rmt_fail(error, RMT_E_NOT_FOUND, "it is not a member of an array of md");
 }
 
 int

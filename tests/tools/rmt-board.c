@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "console/board.h"
+#include "tools/rmt_wait.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,9 +56,7 @@ main(int argc, char **argv)
         for (unsigned number = 1; number <= count; number++)
             s_step(board, number, count, step, rounds);
         board_draw(board);
-        // The frames of a terminal are 100 ms apart.
-        (void) clock_nanosleep(CLOCK_MONOTONIC, 0,
-                               &(struct timespec){.tv_nsec = 105000000}, NULL);
+        rmt_pause(105, "the frames of a terminal are 100 ms apart");
     }
     board_end(board, "partial", "");
     return 1;
