@@ -16,12 +16,11 @@ void
 rmt_act_end_upkeep(rmt_step_t *step)
 {
     static const char *const copied[] = {
-        "images",      "packs",   "chunks",        "bytes",
-        "files",       "damaged", "missing",       "orphans",
-        "quarantined", "rescued", "resumed",       "left-behind",
-        "marked",      "revived", "removed",       "findings",
-        "differences", "live",    "bytes-removed", "images-removed",
-        "by-intent",   "keys",    "left-out",      NULL};
+        "images",         "packs",     "chunks",      "bytes",    "files",
+        "damaged",        "missing",   "unread",      "orphans",  "quarantined",
+        "rescued",        "resumed",   "left-behind", "marked",   "revived",
+        "removed",        "findings",  "differences", "live",     "bytes-removed",
+        "images-removed", "by-intent", "keys",        "left-out", NULL};
     rmt_record_t *op = rmt_op_add(step, "job");
     if (step->result->outputs)
         rmt_op_copy_each(op, "set", step->result->outputs, copied);

@@ -18,25 +18,31 @@ typedef struct {
     bool deep;
     const rmt_store_watch_t *watch;
     rmt_store_report_t *report;
-    rmt_idset_t *sound, *bad;
+    rmt_idset_t *sound, *bad, *unread; // As of rmt_verify_t
 } s_check_t;
 
 // ---- Packs
 
 static void
-s_find_damage(s_check_t *check, const char *path, const rmt_slot_t *slot, const char *why)
+s_find_damage(s_check_t *check, const char *path, const rmt_slot_t *slot,
+              const rmt_error_t *why)
 {
     char id[RMT_ID_TEXT_SIZE];
-    const rmt_store_finding_t finding = {
-        .what = "damaged", .chunk = rmt_id_text(&slot->id, id), .pack = path};
+    const bool is_unread = rmt_watch_is_unread(why);
+    const rmt_store_finding_t finding = {.what = is_unread ? "unread" : "damaged",
+                                         .chunk = rmt_id_text(&slot->id, id),
+                                         .pack = path};
     rmt_error_t error;
     rmt_chunk_t other;
-    check->report->damaged++;
-    rmt_watch_tell(check->watch, &finding, "pack %s at %u: chunk %s is damaged: %s", path,
-                   slot->offset, id, why);
+    *(is_unread ? &check->report->unread : &check->report->damaged) += 1;
+    rmt_watch_tell(check->watch, &finding, "pack %s at %u: chunk %s %s: %s", path,
+                   slot->offset, id,
+                   is_unread ? "cannot be read from the disk" : "is damaged", why->text);
     // Images that need it are hit only when there is no other copy.
     if (rmt_store_get(check->store, &slot->id, true, &other, &error) == -1)
         rmt_idset_add(check->bad, &slot->id);
+    if (is_unread)
+        rmt_idset_add(check->unread, &slot->id);
 }
 
 static int
@@ -55,7 +61,7 @@ s_check_records(s_check_t *check, int fd, const char *path, const rmt_slot_t *sl
             return -1;
         if (check->deep &&
             rmt_store_get_slot(store, fd, &slots[i], true, &chunk, &why) == -1)
-            s_find_damage(check, path, &slots[i], why.text);
+            s_find_damage(check, path, &slots[i], &why);
     }
     return 0;
 }
@@ -74,9 +80,13 @@ s_check_pack(s_check_t *check, const rmt_file_name_t *name, rmt_error_t *error)
     rmt_error_t why;
     check->report->packs++;
     if (rmt_pack_load(fd, name, &found, &count, &size, &why) == -1) {
-        const rmt_store_finding_t finding = {.what = "damaged", .pack = path};
-        check->report->damaged++;
-        rmt_watch_tell(check->watch, &finding, "pack %s is damaged: %s", path, why.text);
+        const bool is_unread = rmt_watch_is_unread(&why);
+        const rmt_store_finding_t finding = {.what = is_unread ? "unread" : "damaged",
+                                             .pack = path};
+        *(is_unread ? &check->report->unread : &check->report->damaged) += 1;
+        rmt_watch_tell(check->watch, &finding, "pack %s %s: %s", path,
+                       is_unread ? "cannot be read from the disk" : "is damaged",
+                       why.text);
         return 0;
     }
     slots = found;
@@ -175,7 +185,8 @@ s_check_images(s_check_t *check, rmt_error_t *error)
                            .watch = check->watch,
                            .report = check->report,
                            .sound = check->sound,
-                           .bad = check->bad};
+                           .bad = check->bad,
+                           .unread = check->unread};
     for (size_t i = 0; i < rmt_records_count(images); i++) {
         rmt_id_t id;
         rmt_error_t why;
@@ -221,6 +232,7 @@ rmt_store_check(rmt_store_t *self, bool deep, const rmt_store_watch_t *watch,
     rmt_store_report_t report = {0};
     rmt_auto(rmt_idset) sound = rmt_idset_new();
     rmt_auto(rmt_idset) bad = rmt_idset_new();
+    rmt_auto(rmt_idset) unread = rmt_idset_new();
     s_check_t check = {
         .store = self,
         .deep = deep,
@@ -228,6 +240,7 @@ rmt_store_check(rmt_store_t *self, bool deep, const rmt_store_watch_t *watch,
         .report = &report,
         .sound = sound,
         .bad = bad,
+        .unread = unread,
     };
     if (rmt_store_refresh(self, error) == -1 || s_check_packs(&check, error) == -1 ||
         s_check_indexes(&check, error) == -1 || s_check_images(&check, error) == -1 ||

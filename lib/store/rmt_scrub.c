@@ -44,7 +44,8 @@ typedef struct {
     int fd;
     rmt_slot_t *slots;
     size_t count;
-    bool *is_bad; // For each slot
+    bool *is_bad;   // For each slot
+    bool is_unread; // The disk refuses to read some of it
 } s_pack_t;
 
 // ---- Where a run stands
@@ -164,6 +165,22 @@ s_is_sound_twice(const s_scrub_t *self, const s_pack_t *pack, const rmt_slot_t *
 }
 
 static void
+s_tell_unread(s_scrub_t *self, s_pack_t *pack, const rmt_slot_t *slot,
+              const rmt_error_t *why)
+{
+    char id[RMT_ID_TEXT_SIZE] = "";
+    const rmt_store_finding_t finding = {.what = "unread",
+                                         .chunk =
+                                             slot ? rmt_id_text(&slot->id, id) : NULL,
+                                         .pack = pack->text};
+    self->report.unread++;
+    pack->is_unread = true;
+    rmt_watch_tell(self->options->watch, &finding,
+                   "pack %s at %u cannot be read from the disk: %s; it stays where it is",
+                   pack->text, slot ? slot->offset : 0, why->text);
+}
+
+static void
 s_tell_damage(s_scrub_t *self, const s_pack_t *pack, const rmt_slot_t *slot,
               const char *why)
 {
@@ -172,8 +189,8 @@ s_tell_damage(s_scrub_t *self, const s_pack_t *pack, const rmt_slot_t *slot,
         .what = "damaged", .chunk = rmt_id_text(&slot->id, id), .pack = pack->text};
     self->report.damaged++;
     rmt_watch_tell(self->options->watch, &finding,
-                   "pack %s at %u: chunk %s is damaged: %s; the pack goes to quarantine",
-                   pack->text, slot->offset, id, why);
+                   "pack %s at %u: chunk %s is damaged: %s", pack->text, slot->offset, id,
+                   why);
 }
 
 // 1: something is damaged; 0, -1.
@@ -190,6 +207,10 @@ s_read_slots(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
         if (s_is_sound_twice(self, pack, &pack->slots[i], &why))
             continue;
         pack->is_bad[i] = true;
+        if (rmt_watch_is_unread(&why)) {
+            s_tell_unread(self, pack, &pack->slots[i], &why);
+            continue;
+        }
         s_tell_damage(self, pack, &pack->slots[i], why.text);
         result = 1;
     }
@@ -273,14 +294,18 @@ s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
     (void) posix_fadvise(pack->fd, 0, 0, POSIX_FADV_DONTNEED);
     uint64_t size = 0;
     rmt_error_t why;
-    bool is_damaged = rmt_pack_load(pack->fd, &pack->name, &pack->slots, &pack->count,
-                                    &size, &why) == -1;
+    const bool is_loaded = rmt_pack_load(pack->fd, &pack->name, &pack->slots,
+                                         &pack->count, &size, &why) == 0;
+    const bool is_damaged = !is_loaded && !rmt_watch_is_unread(&why);
+    if (!is_loaded && !is_damaged) {
+        s_tell_unread(self, pack, NULL, &why);
+        s_slots_of_index(self->store, pack);
+    }
     if (is_damaged) {
         const rmt_store_finding_t finding = {.what = "damaged", .pack = pack->text};
         self->report.damaged++;
-        rmt_watch_tell(self->options->watch, &finding,
-                       "pack %s is damaged: %s; it goes to quarantine", pack->text,
-                       why.text);
+        rmt_watch_tell(self->options->watch, &finding, "pack %s is damaged: %s",
+                       pack->text, why.text);
         s_slots_of_index(self->store, pack);
     }
     pack->is_bad = calloc(pack->count + 1, sizeof *pack->is_bad);
@@ -290,7 +315,8 @@ s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
     if (result == -1)
         return -1;
     self->report.packs++;
-    return is_damaged || result == 1 ? s_quarantine(self, pack, error) : 0;
+    const bool goes = (is_damaged || result == 1) && !pack->is_unread;
+    return goes ? s_quarantine(self, pack, error) : 0;
 }
 
 static int
@@ -334,11 +360,13 @@ s_find_hit(s_scrub_t *self, rmt_error_t *error)
     rmt_auto(rmt_records) images = rmt_store_image_list(self->store, error);
     rmt_auto(rmt_idset) sound = rmt_idset_new();
     rmt_auto(rmt_idset) bad = rmt_idset_new();
+    rmt_auto(rmt_idset) unread = rmt_idset_new();
     rmt_verify_t verify = {.store = self->store,
                            .watch = self->options->watch,
                            .report = &report,
                            .sound = sound,
-                           .bad = bad};
+                           .bad = bad,
+                           .unread = unread};
     for (size_t i = 0; images && i < rmt_records_count(images); i++) {
         rmt_id_t id;
         rmt_error_t why;
@@ -351,6 +379,7 @@ s_find_hit(s_scrub_t *self, rmt_error_t *error)
     }
     self->report.missing = report.missing;
     self->report.damaged += report.damaged;
+    self->report.unread += report.unread;
     return images ? 0 : -1;
 }
 

@@ -4,8 +4,8 @@
 // in which something is damaged, twice in a row, is quarantined: its sound chunks are
 // stored again elsewhere, it is left out of the indexes, then moved to quarantine/. So a
 // damaged chunk counts as missing from then on, and the next capture that has it stores
-// it anew. Where a run was cut short the next one goes on. Readers and writers go on
-// meanwhile.
+// it anew. A pack of which the disk refuses to read something stays: it may be whole.
+// Where a run was cut short the next one goes on. Readers and writers go on meanwhile.
 #pragma once
 
 #include "store/rmt_store.h"
@@ -22,10 +22,11 @@ typedef struct {
 typedef struct {
     uint64_t packs, chunks, bytes; // Read; stored bytes
     uint64_t damaged;              // Chunks, and packs whose lists are damaged
-    uint64_t quarantined;          // Packs put aside
-    uint64_t rescued;              // Sound chunks of these, stored again
-    uint64_t missing;              // Chunks that images lack at the end
-    uint64_t resumed;              // Packs that were done before
+    uint64_t unread;      // Chunks and lists that the disk refuses to read; of this run
+    uint64_t quarantined; // Packs put aside
+    uint64_t rescued;     // Sound chunks of these, stored again
+    uint64_t missing;     // Chunks that images lack at the end
+    uint64_t resumed;     // Packs that were done before
 } rmt_scrub_report_t;
 
 // Run to the end. Each damaged chunk is a finding, and at the end each file of an image

@@ -77,6 +77,7 @@ int rmt_store_image_retire(rmt_store_t *self, const rmt_id_t *id, int64_t before
 
 typedef struct {
     uint64_t images, packs, chunks, bytes_stored, bytes_plain, missing, damaged,
+        unread,                    // That the disk has refused to read
         orphan_files, quarantined; // Packs that scrub has put aside
 } rmt_store_report_t;
 

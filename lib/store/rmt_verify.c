@@ -32,12 +32,26 @@ s_is_sound(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *why)
 }
 
 static void
-s_tell(s_visit_t *visit, const rmt_id_t *id, const char *path, bool is_missing)
+s_count(rmt_verify_t *self, const rmt_error_t *why)
 {
+    if (rmt_watch_is_unread(why))
+        self->report->unread++;
+    else
+        self->report->damaged++;
+}
+
+static void
+s_tell(s_visit_t *visit, const rmt_id_t *id, const char *path)
+{
+    const rmt_verify_t *self = visit->verify;
+    const bool is_unread = rmt_idset_has(self->unread, id);
+    const bool is_missing = !is_unread && !rmt_store_can_read(self->store, id);
     char chunk[RMT_ID_TEXT_SIZE], shown[256];
     rmt_auto_str full =
         path ? rmt_text("%s%s%s", visit->mount, *path ? "/" : "", path) : NULL;
-    const rmt_store_finding_t finding = {.what = is_missing ? "missing" : "damaged",
+    const rmt_store_finding_t finding = {.what = is_unread    ? "unread"
+                                                 : is_missing ? "missing"
+                                                              : "damaged",
                                          .image = visit->image,
                                          .chunk = rmt_id_text(id, chunk),
                                          .path = full};
@@ -63,11 +77,23 @@ s_visit(void *context, const rmt_id_t *id, const char *path, rmt_error_t *error)
         if (!is_sound && why.code == RMT_E_NOT_FOUND)
             self->report->missing++;
         else if (!is_sound)
-            self->report->damaged++;
+            s_count(self, &why);
+        if (!is_sound && rmt_watch_is_unread(&why))
+            rmt_idset_add(self->unread, id);
     }
     if (rmt_idset_has(self->bad, id))
-        s_tell(visit, id, path, !rmt_store_can_read(self->store, id));
+        s_tell(visit, id, path);
     return 0;
+}
+
+static void
+s_tell_image(const rmt_verify_t *self, const char *image, const rmt_error_t *why)
+{
+    const bool is_unread = rmt_watch_is_unread(why);
+    const rmt_store_finding_t finding = {.what = is_unread ? "unread" : "damaged",
+                                         .image = image};
+    rmt_watch_tell(self->watch, &finding, "image %s %s: %s", image,
+                   is_unread ? "cannot be read from the disk" : "is damaged", why->text);
 }
 
 int
@@ -81,10 +107,9 @@ rmt_verify_image(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *error)
         *error = why;
         return -1;
     }
-    const rmt_store_finding_t finding = {.what = "damaged", .image = text};
     if (!records) {
-        self->report->damaged++;
-        rmt_watch_tell(self->watch, &finding, "image %s is damaged: %s", text, why.text);
+        s_count(self, &why);
+        s_tell_image(self, text, &why);
         return 0;
     }
     for (size_t i = 0; i < rmt_records_count(records); i++) {
@@ -99,8 +124,9 @@ rmt_verify_image(rmt_verify_t *self, const rmt_id_t *id, rmt_error_t *error)
             return -1;
         }
         // A list that cannot be read was counted when its chunk was looked at.
-        self->report->damaged += !visit.is_told;
-        rmt_watch_tell(self->watch, &finding, "image %s: %s", text, why.text);
+        if (!visit.is_told)
+            s_count(self, &why);
+        s_tell_image(self, text, &why);
     }
     return 0;
 }
@@ -112,11 +138,13 @@ rmt_store_verify(rmt_store_t *self, const rmt_id_t *image, const rmt_store_watch
     rmt_store_report_t report = {.images = 1};
     rmt_auto(rmt_idset) sound = rmt_idset_new();
     rmt_auto(rmt_idset) bad = rmt_idset_new();
+    rmt_auto(rmt_idset) unread = rmt_idset_new();
     rmt_verify_t verify = {.store = self,
                            .watch = watch,
                            .report = &report,
                            .sound = sound,
                            .bad = bad,
+                           .unread = unread,
                            .deep = true};
     if (rmt_store_refresh(self, error) == -1 ||
         rmt_verify_image(&verify, image, error) == -1)

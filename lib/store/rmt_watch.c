@@ -3,6 +3,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+bool
+rmt_watch_is_unread(const rmt_error_t *why)
+{
+    return why->code == RMT_E_DISK || why->code == RMT_E_IO;
+}
+
 void
 rmt_watch_tell(const rmt_store_watch_t *self, const rmt_store_finding_t *finding,
                const char *format, ...)

@@ -7,13 +7,17 @@
 
 // Something that is wrong. All but what and text may be NULL; valid during the call.
 typedef struct {
-    const char *what;  // damaged, missing, orphan
+    const char *what;  // damaged, missing, unread, orphan
     const char *image; // Id of the image that is hit
     const char *chunk; // Id
     const char *path;  // Of the file in the image
     const char *pack;  // Name
     const char *text;  // One line for a person, which says all of it
 } rmt_store_finding_t;
+
+// True when the disk has refused to read: nothing is known of the contents, which may be
+// whole. False: what was read is wrong.
+bool rmt_watch_is_unread(const rmt_error_t *why);
 
 // Every function may be NULL.
 typedef struct {

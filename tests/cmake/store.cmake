@@ -5,7 +5,8 @@ ramet_test(unit manifest SOURCES unit/shelf.c NEEDS ramet::store ramet::base TIM
 foreach(name store store_damage)
     ramet_test(unit ${name} SOURCES unit/store_fixture.c NEEDS ramet::store ramet::wire ramet::base TIMEOUT 60)
 endforeach()
-ramet_test(unit scrub NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
+ramet_test(unit scrub NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c
+    tools/refuse.c TIMEOUT 60)
 ramet_test(unit gc NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit commit_order NEEDS ramet::store ramet::wire ramet::base SOURCES unit/store_fixture.c TIMEOUT 60)
 ramet_test(unit failpoint NEEDS ramet::base_failpoints TIMEOUT 20)

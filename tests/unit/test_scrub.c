@@ -2,15 +2,18 @@
 // P15).
 #include "store_fixture.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "tools/refuse.h"
 #include "base/rmt_auto.h"
 #include "store/rmt_gc.h"
 #include "base/rmt_io.h"
@@ -198,6 +201,72 @@ test_a_pack_whose_list_is_damaged_is_emptied_by_the_index(void **state)
     assert_int_equal(checked.damaged + checked.missing + checked.orphan_files, 0);
 }
 
+// The offset of the record of a chunk in the only pack.
+static uint32_t
+s_offset(const char *root, const rmt_id_t *id)
+{
+    rmt_auto_str path = fixture_file(root, "packs", 0);
+    rmt_auto_ptr data = NULL;
+    size_t size = 0;
+    rmt_error_t error = {0};
+    RMT_OK(rmt_io_load(path, SIZE_MAX / 2, &data, &size, &error));
+    const uint8_t *head = memmem(data, size, id->bytes, RMT_ID_SIZE);
+    assert_non_null(head);
+    return (uint32_t) (head - (uint8_t *) data);
+}
+
+// What the child has found, as a text.
+static int
+s_tell_scrub(void *context, rmt_error_t *error)
+{
+    rmt_auto_ptr room = s_seen_new(-1);
+    rmt_scrub_report_t report = {0};
+    if (s_try_scrub(context, room, &report, error) == -1)
+        return -1;
+    const s_seen_t *seen = room;
+    return rmt_fail(error, RMT_E_DISK, "%d damaged %d unread %d quarantined: %.200s",
+                    (int) report.damaged, (int) report.unread, (int) report.quarantined,
+                    seen->text);
+}
+
+static int
+s_tell_check(void *context, rmt_error_t *error)
+{
+    rmt_auto_ptr room = s_seen_new(-1);
+    const rmt_store_watch_t watch = {s_note, s_lives, room};
+    rmt_store_report_t report = {0};
+    if (rmt_store_check(context, true, &watch, &report, error) == -1)
+        return -1;
+    return rmt_fail(error, RMT_E_DISK, "%d damaged %d unread", (int) report.damaged,
+                    (int) report.unread);
+}
+
+// P14: nothing is known of what the disk does not read, so it is no damage, and what is
+// damaged beside it stays as well: moved away, the whole of the pack would be lost.
+static void
+test_what_the_disk_refuses_to_read_stays(void **state)
+{
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    fixture_image(store, 1, FILE_COUNT);
+    const rmt_id_t chunk = s_chunk_id(store, 1 + 7), other = s_chunk_id(store, 1 + 3);
+    const refusal_t chunk_refused = {SYS_pread64, EIO, 3, UINT32_MAX,
+                                     s_offset(*state, &chunk)};
+    const refusal_t list_refused = {SYS_pread64, EIO, 3, UINT32_MAX, 0};
+    rmt_error_t error = {0};
+    (void) refuse_in_child(&chunk_refused, 1, s_tell_scrub, store, &error);
+    assert_non_null(strstr(error.text, "0 damaged 1 unread 0 quarantined"));
+    assert_non_null(strstr(error.text, "cannot be read from the disk"));
+    assert_non_null(strstr(error.text, "Input/output error"));
+    (void) refuse_in_child(&chunk_refused, 1, s_tell_check, store, &error);
+    assert_string_equal(error.text, "0 damaged 1 unread");
+    (void) refuse_in_child(&list_refused, 1, s_tell_scrub, store, &error);
+    assert_non_null(strstr(error.text, "0 damaged 1 unread 0 quarantined"));
+    s_damage(*state, &other);
+    (void) refuse_in_child(&chunk_refused, 1, s_tell_scrub, store, &error);
+    assert_non_null(strstr(error.text, "1 damaged 1 unread 0 quarantined"));
+    assert_true(rmt_store_has(store, &chunk));
+}
+
 static void
 test_a_scrub_that_was_cut_short_goes_on_where_it_was(void **state)
 {
@@ -263,6 +332,7 @@ main(void)
         CASE(test_a_sound_store_is_left_as_it_is),
         CASE(test_a_damaged_chunk_is_put_aside_and_the_sound_ones_stay),
         CASE(test_a_pack_whose_list_is_damaged_is_emptied_by_the_index),
+        CASE(test_what_the_disk_refuses_to_read_stays),
         CASE(test_a_scrub_that_was_cut_short_goes_on_where_it_was),
         CASE(test_one_scrub_at_a_time),
         CASE(test_a_retired_image_goes_unless_it_was_saved_again),

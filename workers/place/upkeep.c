@@ -1,5 +1,6 @@
 #include "place/upkeep.h"
 #include "base/rmt_auto.h"
+#include "machine/rmt_inventory.h"
 #include "net/rmt_findings.h"
 #include "store/rmt_gc.h"
 #include "store/rmt_scrub.h"
@@ -89,17 +90,25 @@ s_body(const upkeep_t *self, const char *name)
 
 // All was looked at: hand over the findings, and fail when something is wrong.
 static int
-s_judge(upkeep_t *self, uint64_t damaged, uint64_t missing, rmt_error_t *error)
+s_judge(upkeep_t *self, uint64_t damaged, uint64_t missing, uint64_t unread,
+        rmt_error_t *error)
 {
+    s_put(self, "unread", unread);
     s_put(self, "damaged", damaged);
     s_put(self, "missing", missing);
     if (rmt_findings_finish(self->findings, error) == -1)
         return -1;
-    if (damaged + missing == 0)
+    if (damaged + missing + unread == 0)
         return 0;
+    if (damaged + missing == 0) {
+        rmt_fail(error, RMT_E_DISK, "%" PRIu64 " could not be read; first: %s", unread,
+                 self->first);
+        return rmt_inventory_name_disk(rmt_store_root(self->store), error);
+    }
     return rmt_fail(error, RMT_E_CORRUPT,
-                    "%" PRIu64 " damaged, %" PRIu64 " missing; first: %s", damaged,
-                    missing, self->first);
+                    "%" PRIu64 " damaged, %" PRIu64 " missing, %" PRIu64
+                    " could not be read; first: %s",
+                    damaged, missing, unread, self->first);
 }
 
 // Called with each item of a list of the broker's. 0, or -1 with error.
@@ -165,7 +174,7 @@ s_check(upkeep_t *self, rmt_error_t *error)
     s_put(self, "bytes", report.bytes_stored);
     s_put(self, "orphans", report.orphan_files);
     s_put(self, "quarantined", report.quarantined);
-    return s_judge(self, report.damaged, report.missing, error);
+    return s_judge(self, report.damaged, report.missing, report.unread, error);
 }
 
 static int
@@ -187,7 +196,7 @@ s_scrub(upkeep_t *self, rmt_error_t *error)
     s_put(self, "quarantined", report.quarantined);
     s_put(self, "rescued", report.rescued);
     s_put(self, "resumed", report.resumed);
-    return s_judge(self, report.damaged, report.missing, error);
+    return s_judge(self, report.damaged, report.missing, report.unread, error);
 }
 
 // Descriptors of images that have left the catalogue, as the broker lists them. What was
@@ -240,7 +249,7 @@ s_verify(upkeep_t *self, rmt_error_t *error)
         return -1;
     s_put(self, "chunks", report.chunks);
     s_put(self, "bytes", report.bytes_plain);
-    return s_judge(self, report.damaged, report.missing, error);
+    return s_judge(self, report.damaged, report.missing, report.unread, error);
 }
 
 static int
