@@ -76,7 +76,7 @@ s_request_destroy(void **item_p)
     *item_p = NULL;
 }
 
-// Takes the message. Caller owns the result; NULL: there is no one to answer.
+// Takes the message. Caller owns the result; NULL: it cannot be answered.
 static request_t *
 s_request_new(zmsg_t *msg)
 {
