@@ -61,6 +61,7 @@ static const char *const s_numbers[] = {
     "marked",
     "mended",
     "missing",
+    "unread",
     "n",
     "notes",
     "orphans",
