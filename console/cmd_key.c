@@ -177,6 +177,10 @@ static const option_t s_token_options[] = {
     {"approve", NULL, "approve keys that enrol with it at once"},
     {NULL, NULL, NULL},
 };
+static const option_t s_revoke_options[] = {
+    {"force", NULL, "revoke all keys of the name"},
+    {NULL, NULL, NULL},
+};
 static const option_t s_enrol_options[] = {
     {"token", "FILE", "file (or - for standard input) with a token, or a token"},
     {"name", "NAME", "name of the key in lists"},
@@ -201,7 +205,7 @@ const command_t cmd_key[] = {
      "key.approve", NULL, NULL},
     {"key", "revoke", "NAME", 1, 1,
      "Revoke a key; it is refused from its next message on.", command_run_act,
-     "key.revoke", NULL, NULL},
+     "key.revoke", NULL, s_revoke_options},
     {"token", "list", "", 0, 0, "List the tokens that may still be used.",
      command_run_list, "token.list", s_token_columns, NULL},
     {"token", "revoke", "ID", 1, 1, "Revoke a token.", command_run_act, "token.revoke",

@@ -108,6 +108,8 @@ static const option_t s_import_options[] = {
     {NULL, NULL, NULL},
 };
 static const option_t s_remove_options[] = {
+    {"force", NULL,
+     "remove an engine that is in use, or a target whose agent is present"},
     {"count", "N", "of a list of targets: their number, which confirms it"},
     {NULL, NULL, NULL},
 };

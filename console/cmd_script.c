@@ -78,6 +78,7 @@ s_script_remove(call_t *call, rmt_error_t *error)
 
 static const option_t s_script_options[] = {
     {"target", "NAME", "for this target only"},
+    {"force", NULL, "replace a script of this name that is for other targets"},
     {"select", "LABEL=VALUE", "for targets with these values in their records"},
     {"time-limit", "TIME",
      "time after which the script is ended, such as 90s or 5m (default 10m)"},

@@ -120,8 +120,24 @@ serve('key_approve', function(meta, body)
     return {}
 end)
 
+-- A name may be that of several keys.
+local function need_one_key(keys, name)
+    local found = {}
+    for _, key in ipairs(keys) do
+        if R.can('key', key, 'revoke') then
+            found[#found + 1] = key.role .. ' ' .. key.key
+        end
+    end
+    need(#found < 2, E.REFUSED, 'several keys have the name ' .. name .. ': ' .. some(found, 10)
+        .. '; name one by its key, or revoke all with --force')
+end
+
 serve('key_revoke', function(meta, body)
-    for _, key in ipairs(keys_named(set(body.key) and body.key or body.name)) do
+    local keys = keys_named(set(body.key) and body.key or body.name)
+    if body.force ~= 'yes' then
+        need_one_key(keys, body.name or '')
+    end
+    for _, key in ipairs(keys) do
         if R.can('key', key, 'revoke') then
             key_move(meta, 'revoke', key)
         end

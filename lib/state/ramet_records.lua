@@ -212,6 +212,32 @@ serve('record_set', function(meta, body)
     return load(record_key(class, body.name))
 end)
 
+-- What would be left without its engine: targets and scripts.
+local function engine_users(engine)
+    local users = {}
+    for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do
+        if call('HGET', record_key('target', name), 'engine') == engine then
+            users[#users + 1] = 'target ' .. name
+        end
+    end
+    for _, name in ipairs(call('ZRANGE', P .. 'scripts:' .. engine, 0, -1)) do
+        users[#users + 1] = 'script ' .. name
+    end
+    return users
+end
+
+local USERS_MAX = 10
+
+-- A record in use is removed by force alone.
+local function need_unused(class, name)
+    local users = class == 'engine' and engine_users(name) or {}
+    need(#users == 0, E.REFUSED, 'engine ' .. name .. ' is in use by ' .. some(users, USERS_MAX)
+        .. '; remove them first, or remove it with --force')
+    need(class ~= 'target' or not R.present(class, name), E.REFUSED, 'the agent of target '
+        .. name .. ' is present and enrols again; stop the agent, or remove the record with '
+        .. '--force')
+end
+
 serve('record_remove', function(meta, body)
     local class = class_of(body)
     local record = record_load(class, body.name)
@@ -219,6 +245,11 @@ serve('record_remove', function(meta, body)
         local lock = load(P .. 'lock:' .. body.name)
         need(not lock, E.LOCKED, 'target ' .. body.name .. ' is locked by job '
             .. (lock and lock.job or ''))
+    end
+    if body.force ~= 'yes' then
+        need_unused(class, body.name)
+    end
+    if class == 'target' then
         unique_free(body.name, record)
     end
     R.move(meta, 'approval', class .. ':' .. body.name, 'remove')
@@ -444,6 +475,11 @@ serve('script_add', function(meta, body)
         E.NOT_FOUND, 'the target ' .. (body.target or '')
             .. ' does not exist; see: ramet target list')
     matches({}, body.select)        -- Refuses what is no selection
+    local before = load(P .. 'script:' .. body.engine .. ':' .. body.name)
+    need(not before or body.force == 'yes' or (before.target or '') == (body.target or '')
+            and (before.select or '') == (body.select or ''), E.EXISTS, 'script ' .. body.name
+        .. ' of engine ' .. body.engine .. ' is for other targets; choose another name, or '
+        .. 'replace it with --force')
     local seconds = body['timeout-s']
     need(not set(seconds) or string.find(seconds, '^[1-9]%d?%d?%d?%d?$'), E.USAGE,
         'the time limit of a script is 1 to 99999 seconds')

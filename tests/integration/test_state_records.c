@@ -36,6 +36,28 @@ test_records_keep_names_and_addresses_unique(void **state)
     REFUSED(RMT_E_NOT_FOUND, "record_show", "", "class=target name=t1", "");
 }
 
+// U10: what is used, or would come back by itself, is removed by force alone.
+static void
+test_what_is_in_use_is_removed_by_force_alone(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=engine name=rome", "");
+    OK("record_add", "", "class=target name=r1 engine=rome", "");
+    REFUSED(RMT_E_REFUSED, "record_remove", "", "class=engine name=rome", "");
+    assert_non_null(strstr(farm->reply->text, "target r1"));
+    OK("script_add", "hash=h", "engine=rome name=10-a content=x target=r1", "");
+    REFUSED(RMT_E_EXISTS, "script_add", "hash=h", "engine=rome name=10-a content=y", "");
+    OK("script_add", "hash=h", "engine=rome name=10-a content=y target=r1", "");
+    OK("script_add", "hash=h", "engine=rome name=10-a content=y force=yes", "");
+    OK("record_remove", "", "class=target name=r1", ""); // Its agent is absent
+    REFUSED(RMT_E_REFUSED, "record_remove", "", "class=engine name=rome", "");
+    OK("record_remove", "", "class=engine name=rome force=yes", "");
+    OK("record_add", "", "class=target name=r2", "");
+    OK("peer_hello", "by=k2 role=target name=r2", "nonce=n1", "");
+    REFUSED(RMT_E_REFUSED, "record_remove", "", "class=target name=r2", "");
+    OK("record_remove", "", "class=target name=r2 force=yes", "");
+}
+
 // M1: a second import changes what it names.
 static void
 test_import_is_all_or_nothing(void **state)
@@ -231,6 +253,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_records_keep_names_and_addresses_unique),
+        CASE(test_what_is_in_use_is_removed_by_force_alone),
         CASE(test_import_is_all_or_nothing),
         CASE(test_lists_come_in_pages),
         CASE(test_a_page_is_no_larger_than_a_message),

@@ -108,7 +108,7 @@ typedef struct {
 
 static const left_row_t s_left[] = {
     {"target_protect", "name=t1 reason=name_server", "t1 is protected: name server"},
-    {"record_remove", "class=target name=t1", "t1 does not exist"},
+    {"record_remove", "class=target name=t1 force=yes", "t1 does not exist"},
     {"record_set", "class=target name=t1 engine=", "t1 belongs to no engine"},
     {"record_set", "class=target name=t1 engine=paris", "t1 belongs to engine paris"},
 };
@@ -142,7 +142,7 @@ test_a_retry_does_without_a_removed_engine(void **state)
     OK("deploy_start", "job=" UID2 " job-name=j-eeeeeeee", "image=img",
        "target=t2|target=t3");
     OK("job_step", "", "job=" UID2 " rev=1", LOCK);
-    OK("record_remove", "", "class=engine name=rome", "");
+    OK("record_remove", "", "class=engine name=rome force=yes", "");
     OK("job_retry", "job=" UID3 " job-name=j-ffffffff", "job=" UID2, "");
     assert_non_null(
         strstr(state_farm_body(farm, "left-out"), "t3 belongs to engine rome"));

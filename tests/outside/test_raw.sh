@@ -71,7 +71,7 @@ await_phase "$job" t2 awaiting-first-boot 60
 # A smaller disk is refused by the plan: the last partition does not shrink.
 lab target "$farm" t3 "$farm/t3.disk" 340M --like dual
 ramet deploy plan dual-1 --engine lab --json >"$farm/plan.json" || true
-jq -e '.items[] | select(.target == "t3") | .fits == "no" and (.reason | test("disk"))' "$farm/plan.json" >/dev/null ||
+jq -e '.items[] | select(.target == "t3") | .fits == false and (.reason | test("disk"))' "$farm/plan.json" >/dev/null ||
   fail "a disk that is too small fits: $(cat "$farm/plan.json")"
 
 # Not at rest: marked as dirty (by its own flag), hibernated (a head of either kind, in a large folder).
