@@ -334,6 +334,26 @@ s_give_initramfs(const kernel_t *self, const char *version, rmt_record_t *kernel
                : rc;
 }
 
+static int
+s_read(const kernel_t *self, rmt_record_t **kernel_out, rmt_error_t *error)
+{
+    rmt_auto_str version = s_choose(self);
+    if (!version)
+        return 0;
+    rmt_auto_str folder = s_folder(self, version);
+    rmt_auto_str image = s_find_image(self, version);
+    rmt_auto(rmt_record) kernel = rmt_record_new();
+    rmt_record_set(kernel, "class", "kernel");
+    rmt_record_set(kernel, "version", version);
+    if (image)
+        rmt_record_set(kernel, "image", image);
+    if (s_give_lists(self, folder, error) == -1 || s_give_settings(self, error) == -1 ||
+        s_give_initramfs(self, version, kernel, error) == -1)
+        return -1;
+    *kernel_out = rmt_take(&kernel);
+    return 0;
+}
+
 int
 rmt_kernel_read(const rmt_kernel_tree_t *trees, size_t count, rmt_kernel_file_fn *file,
                 void *context, rmt_record_t **kernel_out, rmt_error_t *error)
@@ -342,20 +362,11 @@ rmt_kernel_read(const rmt_kernel_tree_t *trees, size_t count, rmt_kernel_file_fn
     assert(file);
     assert(kernel_out);
     const kernel_t self = {trees, count, file, context};
-    rmt_auto_str version = s_choose(&self);
     *kernel_out = NULL;
-    if (!version)
-        return 0;
-    rmt_auto_str folder = s_folder(&self, version);
-    rmt_auto_str image = s_find_image(&self, version);
-    rmt_auto(rmt_record) kernel = rmt_record_new();
-    rmt_record_set(kernel, "class", "kernel");
-    rmt_record_set(kernel, "version", version);
-    if (image)
-        rmt_record_set(kernel, "image", image);
-    if (s_give_lists(&self, folder, error) == -1 || s_give_settings(&self, error) == -1 ||
-        s_give_initramfs(&self, version, kernel, error) == -1)
-        return -1;
-    *kernel_out = rmt_take(&kernel);
-    return 0;
+    // Of several kernels the one must not count that is left when a look fails (M12).
+    rmt_rooted_begin();
+    const int rc = rmt_rooted_end(s_read(&self, kernel_out, error), error);
+    if (rc == -1)
+        rmt_record_destroy(kernel_out);
+    return rc;
 }

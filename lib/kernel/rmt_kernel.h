@@ -26,7 +26,7 @@ typedef int(rmt_kernel_file_fn)(void *context, const char *name, const void *dat
 // (rmt_boot_entry.h).
 // Caller owns *kernel_out: class=kernel {version, image, initramfs, initramfs-state
 // read|none|unknown, reason}, or NULL when the trees hold no kernel with modules.
-// 0, or -1: what the callback says.
+// 0, or -1: what the callback says; DISK, IO (a tree that cannot be looked into).
 int rmt_kernel_read(const rmt_kernel_tree_t *trees, size_t count,
                     rmt_kernel_file_fn *file, void *context, rmt_record_t **kernel_out,
                     rmt_error_t *error);
