@@ -90,12 +90,17 @@ s_find(const rmt_audit_file_t *self, bool is_newest, uint64_t behind, uint64_t *
     if (!folder)
         return rmt_fail_errno(error, "open %s", self->folder);
     uint64_t found = 0;
-    for (struct dirent *entry; (entry = readdir(folder));) {
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(folder)); errno = 0) {
         const uint64_t n = s_number_of(entry->d_name);
         if (n > behind && (found == 0 || (n > found) == is_newest))
             found = n;
     }
+    // A file that is not seen would be written a second time.
+    const int rc = errno ? rmt_fail_errno(error, "read folder %s", self->folder) : 0;
     (void) closedir(folder);
+    if (rc == -1)
+        return -1;
     *n_out = found;
     return 0;
 }

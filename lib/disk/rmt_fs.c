@@ -30,10 +30,11 @@ s_new_probe(int fd, const char *path, rmt_error_t *error)
     blkid_probe probe = blkid_new_probe();
     if (!probe)
         abort();
+    errno = EIO; // Where blkid gives none
     if (blkid_probe_set_device(probe, fd, 0, 0) == 0)
         return probe;
+    rmt_fail_errno(error, "probe %s", path);
     blkid_free_probe(probe);
-    rmt_fail(error, RMT_E_IO, "probe %s", path);
     return NULL;
 }
 

@@ -2,6 +2,7 @@
 #include "base/rmt_io.h"
 
 #include <blkid.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ s_new_probe(int fd, const char *path, const rmt_range_t *range, rmt_error_t *err
     blkid_probe probe = blkid_new_probe();
     if (!probe)
         abort();
+    errno = EIO; // Where blkid gives none
     if (blkid_probe_set_device(probe, fd, (blkid_loff_t) range->offset,
                                (blkid_loff_t) range->size) == 0) {
         blkid_probe_enable_superblocks(probe, 1);
@@ -34,8 +36,8 @@ s_new_probe(int fd, const char *path, const rmt_range_t *range, rmt_error_t *err
                                          BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
         return probe;
     }
+    rmt_fail_errno(error, "probe %s", path);
     blkid_free_probe(probe);
-    rmt_fail(error, RMT_E_IO, "probe %s", path);
     return NULL;
 }
 
@@ -67,7 +69,7 @@ rmt_wipe_range(int fd, const char *path, const rmt_range_t *range, rmt_error_t *
         return -1;
     // A signature may hide another one, so this goes on until nothing is found.
     for (int i = 0; i < WIPE_MAX && blkid_do_probe(probe) == 0; i++)
-        if (blkid_do_wipe(probe, 0) == -1)
+        if (blkid_do_wipe(probe, 0) < 0)
             return rmt_fail(error, RMT_E_IO, "wipe %s", path);
     const rmt_range_t whole = {range->offset, (uint64_t) blkid_probe_get_size(probe)};
     return s_wipe_mirrors(fd, &whole, error) == -1 ? rmt_wrap(error, "wipe %s", path) : 0;
@@ -79,8 +81,13 @@ rmt_wipe_check(int fd, const char *path, const rmt_range_t *range, rmt_error_t *
     s_auto_probe probe = s_new_probe(fd, path, range, error);
     if (!probe)
         return -1;
-    if (blkid_do_probe(probe) == 1)
+    const int rc = blkid_do_probe(probe);
+    if (rc == 1)
         return 0;
+    if (rc < 0) {
+        errno = rc == -1 ? EIO : -rc;
+        return rmt_fail_errno(error, "probe %s after the wipe", path);
+    }
     const char *type = "a signature";
     if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1)
         (void) blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);

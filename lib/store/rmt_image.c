@@ -256,11 +256,12 @@ s_remove_signatures(const rmt_store_t *self, const char *id, rmt_error_t *error)
     if (!folder)
         return rmt_fail_errno(error, "open folder %s", path);
     rmt_auto_str prefix = rmt_text("%s.sig.", id);
-    for (struct dirent *entry; (entry = readdir(folder));)
+    errno = 0;
+    for (struct dirent *entry; (entry = readdir(folder)); errno = 0)
         if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0 &&
             unlinkat(dirfd(folder), entry->d_name, 0) == -1 && errno != ENOENT)
             return rmt_fail_errno(error, "remove %s/%s", path, entry->d_name);
-    return 0;
+    return errno ? rmt_fail_errno(error, "read folder %s", path) : 0;
 }
 
 int

@@ -1,10 +1,12 @@
 // An agent finds the disks of an order among real devices, or says why not (P7).
 #include "tools/refuse.h"
+#include "tools/refuse_each.h"
 #include "tools/rmt_test.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -140,6 +142,32 @@ test_a_disk_that_cannot_be_opened_is_named(void **state)
     assert_non_null(strstr(error.text, scene->path));
 }
 
+static void
+s_assert_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
+}
+
+// Whatever fails while a disk is looked at is told, and the target is not armed.
+static void
+test_no_failed_call_is_passed_over(void **state)
+{
+    // Of the rehearsal of its table and file systems, integration.disk_each has all.
+    static const long calls[] = {SYS_newfstatat, SYS_access, SYS_openat, SYS_ioctl};
+    const refuse_each_t each = {
+        .calls = calls,
+        .count = sizeof calls / sizeof *calls,
+        .code = EIO,
+        .only_own = true,
+        .act = s_prepare,
+        .after = s_assert_told,
+        .context = *state,
+    };
+    assert_in_range(refuse_each(&each), 5, 200);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -151,6 +179,7 @@ main(void)
         CASE(test_a_disk_without_an_identity_is_never_taken),
         CASE(test_a_disk_is_not_taken_for_two_roles),
         CASE(test_a_disk_that_cannot_be_opened_is_named),
+        CASE(test_no_failed_call_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 // The end of a broker's audit files: nothing that was told is lost, nothing is half there
 // (P24, [8.5]).
+#include "tools/refuse_each.h"
 #include "tools/rmt_test.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -286,6 +288,51 @@ test_all_files_are_read_to_the_end_of_then(void **state)
     }
 }
 
+// ---- Any one call that fails
+
+static int
+s_open_again(void *context, rmt_error_t *error)
+{
+    const fixture_t *self = context;
+    rmt_auto_str last = NULL;
+    rmt_auto(rmt_audit_file) file = rmt_audit_file_new(self->folder);
+    if (rmt_audit_file_open(file, &last, error) == -1)
+        return -1;
+    return last && strcmp(last, "three\n") == 0
+               ? 0
+               : rmt_fail(error, RMT_E_INTERNAL, "another last line: %s",
+                          last ? last : "none");
+}
+
+static void
+s_need_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
+}
+
+static void
+test_the_last_line_is_not_missed_when_a_call_fails(void **state)
+{
+    fixture_t *self = *state;
+    s_next(self, 1);
+    s_append(self, "one\ntwo\n");
+    s_next(self, 3);
+    s_append(self, "three\n");
+    rmt_audit_file_destroy(&self->file);
+    const refuse_each_t each = {
+        .calls = refuse_each_files,
+        .count = refuse_each_files_count,
+        .code = EIO,
+        .act = s_open_again,
+        .after = s_need_told,
+        .context = self,
+    };
+    assert_in_range(refuse_each(&each), 5, 100);
+    s_need_text(self, SECOND, "three\n");
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -293,6 +340,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_the_last_line_is_found_again),
+        CASE(test_the_last_line_is_not_missed_when_a_call_fails),
         CASE(test_a_torn_line_is_taken_off),
         CASE(test_whole_lines_before_a_long_torn_end_stay),
         CASE(test_a_long_line_before_a_torn_end_is_found),

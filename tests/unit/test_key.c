@@ -224,6 +224,13 @@ test_cut_and_lengthened_tokens_are_refused(void **state)
     }
     strcat(text, "a");
     RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
+    char longer[2 * RMT_TOKEN_TEXT_SIZE];
+    memset(longer, 'a', sizeof longer - 1);
+    longer[sizeof longer - 1] = '\0';
+    memcpy(longer, text, strlen(text));
+    RMT_FAILS(rmt_token_parse(&back, longer, &error), RMT_E_USAGE);
+    text[1] = '2';
+    RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
 }
 
 static void

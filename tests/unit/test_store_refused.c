@@ -289,6 +289,8 @@ static const row_t s_image_rows[] = {
      RMT_E_IO, "lock "},
     {"the names of signatures", s_retire, FLAG(SYS_openat, EMFILE, 2, O_DIRECTORY), false,
      RMT_E_IO, "open folder "},
+    {"to read their names", s_retire, EACH(SYS_getdents64, EIO), false, RMT_E_DISK,
+     "read folder "},
     {"to remove a signature", s_retire, EACH(SYS_unlinkat, EROFS), false, RMT_E_DISK,
      "remove "},
 };
