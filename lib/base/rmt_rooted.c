@@ -547,6 +547,45 @@ rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error)
 }
 
 int
+rmt_rooted_remove_folder(int root_fd, const char *path, rmt_error_t *error)
+{
+    const char *name;
+    rmt_auto_fd parent = s_open_parent(root_fd, path, false, &name, error);
+    if (parent == -1)
+        return error->code == RMT_E_NOT_FOUND ? 0 : -1;
+    const int locks = s_unlock(parent);
+    if (unlinkat(parent, name, AT_REMOVEDIR) == -1 && errno != ENOENT &&
+        errno != ENOTEMPTY && errno != EEXIST)
+        return s_fail("remove", path, error);
+    return s_lock(parent, locks, path, error);
+}
+
+int
+rmt_rooted_move(int root_fd, const char *from, const char *path, rmt_error_t *error)
+{
+    const char *old_name, *name;
+    rmt_auto_fd old_parent = s_open_parent(root_fd, from, false, &old_name, error);
+    if (old_parent == -1)
+        return error->code == RMT_E_NOT_FOUND ? 0 : -1;
+    struct stat info;
+    if (fstatat(old_parent, old_name, &info, AT_SYMLINK_NOFOLLOW) == -1)
+        return errno == ENOENT ? 0 : s_fail("move", from, error);
+    rmt_auto_fd parent = s_open_parent(root_fd, path, true, &name, error);
+    if (parent == -1)
+        return -1;
+    const int old_locks = s_unlock(old_parent), locks = s_unlock(parent);
+    const int own_locks = s_unlock_at(old_parent, old_name);
+    if (renameat(old_parent, old_name, parent, name) == -1)
+        return s_fail("move", from, error);
+    rmt_auto_fd file =
+        own_locks ? openat(parent, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC) : -1;
+    if (s_lock(file, own_locks, path, error) == -1 ||
+        s_lock(old_parent, old_locks, from, error) == -1)
+        return -1;
+    return s_lock(parent, locks, path, error);
+}
+
+int
 rmt_rooted_mkdirs(int root_fd, const char *path, rmt_error_t *error)
 {
     const char *name;

@@ -92,6 +92,13 @@ int rmt_rooted_set_label(int root_fd, const char *path, const char *label,
 // Remove what is no folder; nothing there is well. 0, or -1: REFUSED, IO.
 int rmt_rooted_remove(int root_fd, const char *path, rmt_error_t *error);
 
+// Remove a folder; one that is not empty stays, and none is well. 0, or -1: REFUSED, IO.
+int rmt_rooted_remove_folder(int root_fd, const char *path, rmt_error_t *error);
+
+// Give what is at the path `from` another path of its file system, in place of what is
+// there; missing folders are made. Nothing at `from` is well. 0, or -1: REFUSED, IO.
+int rmt_rooted_move(int root_fd, const char *from, const char *path, rmt_error_t *error);
+
 // Make a folder and its missing parents (0755, root). 0, also when something is there;
 // -1: REFUSED, NO_SPACE, IO.
 int rmt_rooted_mkdirs(int root_fd, const char *path, rmt_error_t *error);

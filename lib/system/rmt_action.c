@@ -53,3 +53,16 @@ rmt_action_remove(rmt_records_t *actions, const char *path, const char *what)
 {
     s_add(actions, "remove", path, what);
 }
+
+void
+rmt_action_move(rmt_records_t *actions, const char *path, const char *what,
+                const char *from)
+{
+    rmt_record_set(s_add(actions, "move", path, what), "from", from);
+}
+
+void
+rmt_action_remove_folder(rmt_records_t *actions, const char *path, const char *what)
+{
+    s_add(actions, "remove-folder", path, what);
+}

@@ -3,6 +3,8 @@
 //   class=write  {path, what, mode (octal), uid, gid, content}
 //   class=link   {path, what, target}
 //   class=remove {path, what}
+//   class=move   {path, what, from}
+//   class=remove-folder {path, what}     where it is empty
 //
 // `what` is a word for people and for reports, such as "hostname".
 #pragma once
@@ -21,3 +23,6 @@ int rmt_action_edit(int root_fd, rmt_records_t *actions, const char *path,
 void rmt_action_link(rmt_records_t *actions, const char *path, const char *what,
                      const char *target);
 void rmt_action_remove(rmt_records_t *actions, const char *path, const char *what);
+void rmt_action_move(rmt_records_t *actions, const char *path, const char *what,
+                     const char *from);
+void rmt_action_remove_folder(rmt_records_t *actions, const char *path, const char *what);

@@ -76,9 +76,11 @@ s_read_words(rmt_netscan_t *scan, const char *path)
         char *rest = rmt_lines_trim(line);
         if (rest[0] == '#')
             continue;
-        // A value in quotes has words of its own: GRUB_CMDLINE_LINUX="ip=...".
+        // A value in quotes has words of its own: GRUB_CMDLINE_LINUX="ip=..."; that of
+        // GRUB's environment has them without quotes: kernelopts=ip=... ro.
         for (const char *word; (word = rmt_lines_word(&rest, " \t\"'"));)
-            s_judge_word(scan, path, lines.number, word);
+            s_judge_word(scan, path, lines.number,
+                         strncmp(word, "kernelopts=", 11) == 0 ? word + 11 : word);
     }
     return 0;
 }
@@ -207,6 +209,8 @@ rmt_netscan_boot(rmt_netscan_t *scan)
         {"/boot/grub", "grub.cfg", s_read_words},
         {"/boot/grub", "menu.lst", s_read_words},
         {"/boot/grub2", "grub.cfg", s_read_words},
+        {"/boot/grub", "grubenv", s_read_words},
+        {"/boot/grub2", "grubenv", s_read_words},
         {"/boot/loader/entries", "*.conf", s_read_words},
         {"/boot/efi/loader/entries", "*.conf", s_read_words},
         {"/efi/loader/entries", "*.conf", s_read_words},

@@ -1,6 +1,7 @@
 #include "system/rmt_personal.h"
 #include "system/rmt_action.h"
 #include "base/rmt_auto.h"
+#include "system/rmt_boot_names.h"
 #include "system/rmt_cloud_init.h"
 #include "system/rmt_identity.h"
 #include "base/rmt_io.h"
@@ -59,6 +60,7 @@ s_plan(int root_fd, const rmt_record_t *target, bool has_keys,
             rmt_network_plan(root_fd, &network, actions, error) == -1 ||
             rmt_identity_plan(root_fd, network.hostname, is_systemd, has_keys, actions,
                               error) == -1 ||
+            rmt_boot_names_plan(root_fd, actions, error) == -1 ||
             rmt_label_plan(root_fd, actions, error) == -1)
             return -1;
         rmt_cloud_init_plan(root_fd, rmt_record_is(target, "cloud-init", "new"), actions);
@@ -181,6 +183,10 @@ s_change(int root_fd, const rmt_record_t *action, rmt_error_t *error)
     if (strcmp(class, "link") == 0)
         return rmt_rooted_symlink(root_fd, path, rmt_record_text(action, "target", ""),
                                   error);
+    if (strcmp(class, "remove-folder") == 0)
+        return rmt_rooted_remove_folder(root_fd, path, error);
+    if (strcmp(class, "move") == 0)
+        return rmt_rooted_move(root_fd, rmt_record_text(action, "from", ""), path, error);
     size_t size = 0;
     const void *content = rmt_record_get(action, "content", &size);
     if (strcmp(class, "write") != 0 || !content)
@@ -229,22 +235,38 @@ s_add_path(rmt_records_t *paths, const char *path, const char *what)
     rmt_record_set(record, "what", what);
 }
 
+// A path of the plan, and the folders above it: their times change with their entries,
+// and they may be new.
+static void
+s_add_with_folders(rmt_records_t *paths, const char *path, const char *what)
+{
+    rmt_auto_str folder = rmt_text("%s", path);
+    char *slash;
+    s_add_path(paths, path, what);
+    while ((slash = strrchr(folder, '/')) && slash != folder) {
+        *slash = '\0';
+        s_add_path(paths, folder, "folder");
+    }
+}
+
 rmt_records_t *
 rmt_personal_paths(const rmt_records_t *actions)
 {
     assert(actions);
     rmt_records_t *paths = rmt_records_new();
+    // Folders that go are more than folders above something.
     for (size_t i = 0; i < rmt_records_count(actions); i++) {
         const rmt_record_t *action = rmt_records_at(actions, i);
-        const char *path = rmt_record_text(action, "path", "");
-        s_add_path(paths, path, rmt_record_text(action, "what", ""));
-        // Times of the folder change with its entries, and it may be new.
-        rmt_auto_str folder = rmt_text("%s", path);
-        char *slash;
-        while ((slash = strrchr(folder, '/')) && slash != folder) {
-            *slash = '\0';
-            s_add_path(paths, folder, "folder");
-        }
+        if (rmt_record_is(action, "class", "remove-folder"))
+            s_add_path(paths, rmt_record_text(action, "path", ""),
+                       rmt_record_text(action, "what", ""));
+    }
+    for (size_t i = 0; i < rmt_records_count(actions); i++) {
+        const rmt_record_t *action = rmt_records_at(actions, i);
+        const char *what = rmt_record_text(action, "what", "");
+        s_add_with_folders(paths, rmt_record_text(action, "path", ""), what);
+        if (rmt_record_has(action, "from"))
+            s_add_with_folders(paths, rmt_record_text(action, "from", ""), what);
     }
     return paths;
 }

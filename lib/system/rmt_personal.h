@@ -4,6 +4,8 @@
 //   class=write  {path, what, mode (octal), uid, gid, content}
 //   class=link   {path, what, target}
 //   class=remove {path, what}
+//   class=move   {path, what, from}
+//   class=remove-folder {path, what}     where it is empty
 // Plans hold fresh private keys: they are secrets. All paths begin at the tree's
 // root with a slash. Nothing of the tree is ever run.
 #pragma once

@@ -47,7 +47,8 @@ rmt_personal_try(int root_fd, const rmt_records_t *actions, rmt_error_t *error)
         const char *path = rmt_record_text(action, "path", "");
         if (s_try_way(root_fd, actions, i, path, error) == -1)
             return -1;
-        if (rmt_rooted_kind(root_fd, path) == S_IFDIR)
+        if (!rmt_record_is(action, "class", "remove-folder") &&
+            rmt_rooted_kind(root_fd, path) == S_IFDIR)
             return rmt_fail(error, RMT_E_REFUSED,
                             "%s is a folder, where a file is to be written or removed; "
                             "move it away on the source",

@@ -8,4 +8,5 @@ ramet_test(unit netscan_start SOURCES tools/root_tree.c unit/netscan_table.c NEE
 ramet_test(unit firstboot SOURCES tools/root_tree.c NEEDS ramet::agent ramet::system ramet::base TIMEOUT 20)
 ramet_test(unit starter SOURCES tools/root_tree.c NEEDS ramet::system ramet::base TIMEOUT 20)
 ramet_test(unit label SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 20)
+ramet_test(unit boot_names SOURCES tools/root_tree.c NEEDS ramet::system ramet::facts ramet::base TIMEOUT 20)
 ramet_program(rmt-personalise SOURCES tools/rmt-personalise.c NEEDS ramet::system ramet::facts)

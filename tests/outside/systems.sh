@@ -9,6 +9,20 @@ source_of() {
   at "$1" 0 fill_system "$1"
   capture "$1"
 }
+# What the boot loader of the tree in this folder reads: each kernel and initramfs that it names is there,
+# entries have the machine's id, and the default entry is one of them.
+starts() {
+  local path id saved entry
+  while read -r path; do
+    [ -f ".$path" ] || [ -f "boot$path" ] || { echo "no $path" >&2; return 1; }
+  done < <(sed -nE 's/^ *(linux|initrd) +([^ ]+).*/\2/p' boot/grub*/grub.cfg boot/loader/entries/*.conf 2>/dev/null)
+  id=$(cat etc/machine-id 2>/dev/null) || return 0
+  for entry in boot/loader/entries/*.conf; do
+    [ ! -e "$entry" ] || [[ $entry == boot/loader/entries/$id-* ]] || { echo "entry $entry" >&2; return 1; }
+  done
+  saved=$(sed -n 's/^saved_entry=//p' boot/grub2/grubenv 2>/dev/null) || return 0
+  [ -z "$saved" ] || [ -f "boot/loader/entries/$saved.conf" ] || { echo "no saved entry $saved" >&2; return 1; }
+}
 has() { look "$1" 0 grep -Eq -- "$3" "$2" || { look "$1" 0 cat "$2" >&2; fail "$2 of $1 lacks: $3"; } } # SYSTEM FILE WORDS
 # own SYSTEM STARTER [FIELD=VALUE...]: a copy, of which the init's way to start the first boot is looked at
 # before it is gone.
@@ -23,8 +37,10 @@ own() {
   look "$system" 0 find . -name '*ramet-firstboot*' >"$farm/left"
   [ ! -s "$farm/left" ] || { cat "$farm/left" >&2; fail "of the first boot of $system something is left"; }
   [ "$(look "$system" 0 cat etc/hostname)" = copy ] || fail "$system has another host name"
-  ! look "$system" 0 grep -rlE "192\.0\.2\.7|golden|$old_id" etc var >"$farm/left" ||
+  ! look "$system" 0 grep -rlE "192\.0\.2\.7|golden|$old_id" etc var boot >"$farm/left" ||
     { cat "$farm/left" >&2; fail "the source's name, address or machine-id is on its copy of $system"; }
+  ! look "$system" 0 find . -name "*$old_id*" | grep . >&2 || fail "files of $system are named by the source's machine-id"
+  look "$system" 0 starts || fail "the boot loader of $system names what is not there"
   look "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub >"$farm/key"
   ! grep -qF "$(at "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2)" "$farm/key" || fail "$system has the source's host key"
   ran="$ran $system"

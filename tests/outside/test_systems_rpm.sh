@@ -29,5 +29,9 @@ deploy bare hostname=copy
 look bare 0 test -e .autorelabel || fail "the copy without rules does not label itself"
 
 run arch "$unit"
+has arch boot/loader/loader.conf '^default [0-9a-f]{32}-\*$'
 has arch etc/systemd/network/10-ramet.network "^Address=$address/24\$"
+# wicked's settings are read, and not written: its name is in the refusal.
+source_of leap156
+plan_refused leap156 'network: .*sets its network with wicked' address=10.1.0.99/24
 echo "systems of RPM: passed ($ran )"

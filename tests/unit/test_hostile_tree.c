@@ -181,7 +181,7 @@ s_plan(int root)
     (void) rmt_personal_first_boot(root, "/usr/lib/ramet/firstboot/run", files, actions,
                                    &ignored);
     rmt_work_t work = {.layout = rmt_layout_new()};
-    (void) rmt_work_plan_boot(&work, root, actions, &ignored);
+    (void) rmt_work_plan_mounts(&work, root, actions, &ignored);
     rmt_layout_destroy(&work.layout);
 }
 
@@ -310,10 +310,11 @@ test_a_table_that_is_too_large_is_not_left_as_it_is(void **state)
     rmt_work_t work = {.layout = rmt_layout_new()};
     rmt_auto(rmt_records) actions = rmt_records_new();
     root_tree_put("etc/fstab", "");
-    RMT_OK(rmt_work_plan_boot(&work, root_tree_fd(), actions, &error));
+    RMT_OK(rmt_work_plan_mounts(&work, root_tree_fd(), actions, &error));
     rmt_auto_str path = s_full("etc/fstab");
     assert_int_equal(truncate(path, (off_t) 2 * 1024 * 1024), 0);
-    RMT_FAILS(rmt_work_plan_boot(&work, root_tree_fd(), actions, &error), RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_work_plan_mounts(&work, root_tree_fd(), actions, &error),
+              RMT_E_TOO_BIG);
     rmt_layout_destroy(&work.layout);
 }
 

@@ -11,10 +11,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-// GRUB's environment block has this size, and this line first; the rest is '#'.
-#define GRUBENV_SIZE 1024
-#define GRUBENV_HEAD "# GRUB Environment Block\n"
-
 #define FSTAB_SIZE_MAX ((off_t) 1024 * 1024)
 
 // The very file at this path; *fd_out is -1 for none: a symlink in it could lead out of
@@ -49,8 +45,9 @@ s_plan_write(const char *path, const struct stat *status, const char *what,
 }
 
 // The kernel counts subvolumes as they are made, so a number names another one here.
-static int
-s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions, rmt_error_t *error)
+int
+rmt_work_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
+                     rmt_error_t *error)
 {
     struct stat status;
     rmt_auto_fd fd = -1;
@@ -69,63 +66,6 @@ s_plan_fstab(const rmt_work_t *self, int root, rmt_records_t *actions, rmt_error
     if (changed)
         s_plan_write("etc/fstab", &status, "mounts", changed, strlen(changed), actions);
     return 0;
-}
-
-// Names that tell of single starts. Others are settings, such as the default entry, or
-// options of the kernel without which there is no root.
-static bool
-s_is_of_a_start(const char *line)
-{
-    static const char *const names[] = {
-        "next_entry",   "prev_saved_entry",   "recordfail", "boot_success",
-        "boot_counter", "boot_indeterminate", "initrdfail", "prev_entry"};
-    const size_t size = strcspn(line, "=");
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strlen(names[i]) == size && strncmp(line, names[i], size) == 0)
-            return true;
-    return false;
-}
-
-// What the source's last starts left in the block (a failed one, the next entry) is not
-// the copy's; a system without it has no use for one.
-static int
-s_plan_grubenv(int root, const char *path, rmt_records_t *actions, rmt_error_t *error)
-{
-    char old[GRUBENV_SIZE + 1] = "";
-    char block[GRUBENV_SIZE];
-    struct stat status;
-    rmt_auto_fd fd = -1;
-    if (s_open(root, path, &fd, &status, error) == -1)
-        return -1;
-    if (fd == -1)
-        return 0;
-    if (status.st_size == GRUBENV_SIZE && rmt_io_read(fd, old, GRUBENV_SIZE, error) == -1)
-        return rmt_wrap(error, "/%s", path);
-    memset(block, '#', sizeof block);
-    memcpy(block, GRUBENV_HEAD, sizeof GRUBENV_HEAD - 1);
-    size_t used = sizeof GRUBENV_HEAD - 1;
-    // A damaged block has no head, and nothing in it counts.
-    char *rest = strncmp(old, GRUBENV_HEAD, used) == 0 ? old + used : NULL;
-    for (char *line = strsep(&rest, "\n"); rest; line = strsep(&rest, "\n")) {
-        const size_t size = strlen(line);
-        if (s_is_of_a_start(line))
-            continue;
-        memcpy(block + used, line, size);
-        block[used + size] = '\n';
-        used += size + 1;
-    }
-    s_plan_write(path, &status, "boot-environment", block, sizeof block, actions);
-    return 0;
-}
-
-int
-rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions,
-                   rmt_error_t *error)
-{
-    return s_plan_grubenv(root, "boot/grub/grubenv", actions, error) == -1 ||
-                   s_plan_grubenv(root, "boot/grub2/grubenv", actions, error) == -1
-               ? -1
-               : s_plan_fstab(self, root, actions, error);
 }
 
 int

@@ -73,7 +73,7 @@ s_plan(rmt_work_t *self, const rmt_records_t *personal, int root,
         return -1;
     rmt_auto(rmt_records) actions =
         personal_of.actions ? personal_of.actions : rmt_records_new();
-    if (rmt_work_plan_boot(self, root, actions, error) == -1 ||
+    if (rmt_work_plan_mounts(self, root, actions, error) == -1 ||
         rmt_work_plan_discovered(self, root, actions, error) == -1)
         return -1;
     s_take_scripts(self, personal);

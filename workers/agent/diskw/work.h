@@ -182,10 +182,10 @@ int rmt_work_verify(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *er
 
 // ---- boot.c
 
-// Plan what the boot loader keeps of its last start, and mounts that are told by numbers
-// which are others on a copy; appended to the actions.
-int rmt_work_plan_boot(const rmt_work_t *self, int root, rmt_records_t *actions,
-                       rmt_error_t *error);
+// Plan mounts that are told by numbers which are others on a copy; appended to the
+// actions.
+int rmt_work_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
+                         rmt_error_t *error);
 // Plan a mount of /var that systemd makes on the source by the GUID of its partition
 // (discovered.c). 0, or -1: what rmt_rooted_load says.
 int rmt_work_plan_discovered(const rmt_work_t *self, int root, rmt_records_t *actions,
