@@ -33,12 +33,20 @@ deploy pc
 same pc 2 5 6
 [ "$(sfdisk -d "$farm/pc.source" | sed 's/.*source//')" = "$(sfdisk -d "$farm/t-pc.disk" | sed 's/.*disk//')" ] ||
   fail "pc: the table is $(sfdisk -d "$farm/t-pc.disk")"
+ramet image create pc --raw 2 --raw 5 --raw 6 --dry-run --wait >"$farm/out" 2>&1 || fail "--dry-run: $(cat "$farm/out")"
+[ "$(grep -c 'the blocks in use of what it holds: ntfs' "$farm/out")" = 3 ] || fail "--dry-run does not tell the raw partitions: $(cat "$farm/out")"
 # Neither the source nor the copy has drifted; the image tells what of their disks is not to be read.
 for machine in source/pc target/t-pc; do
   ramet image verify pc-1 --against $machine >"$farm/out" 2>&1 || fail "$machine: $(cat "$farm/out")"
 done
 image pc pc-2 --without 2 --without 5 --without 6 || fail "pc: $(cat "$farm/out")"
 ramet image verify pc-2 --against source/pc >"$farm/out" 2>&1 || fail "source/pc: $(cat "$farm/out")"
+
+# A hibernated Linux: its copy would wake up with the memory of the source.
+sleeping() { mkswap -q "$1" >"$farm/out"; printf S1SUSPEND | dd of="$1" bs=1 seek=4086 conv=notrunc status=none; }
+on pc 6 sleeping
+! image pc pc-3 --raw 2 --raw 5 --raw 6 || fail "a hibernated system was carried raw"
+grep -q 'partition 6: it holds the memory of a hibernated system' "$farm/out" || fail "$(cat "$farm/out")"
 
 # A source that runs: what is in use changes while it is read.
 disk run 260M size=120M,type=L,name=root size=80M,type=EBD0A0A2-B9E5-4433-87C0-68B6B72699C7,name=C \

@@ -140,7 +140,9 @@ s_explain_disks(const installer_rehearsal_t *self, rmt_records_t *verdicts)
         rmt_auto_str part = volume->array
                                 ? rmt_text("array %s, first on", volume->array)
                                 : rmt_text("partition %" PRIu64 " of", volume->partition);
-        rmt_auto_str reason = rmt_text("%s disk %s: erased, and made again", part, role);
+        const char *how =
+            volume->fs == RMT_FS_RAW ? "written block by block" : "made again";
+        rmt_auto_str reason = rmt_text("%s disk %s: erased, and %s", part, role, how);
         rmt_record_set(s_add(verdicts, "volume", place,
                              rmt_record_text(volume->format, "fs", "none"), "", reason),
                        "role", role);

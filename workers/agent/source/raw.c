@@ -67,6 +67,11 @@ rmt_raw_open(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
            self->layout->volumes[raw.volume].partition != partition->number)
         raw.volume++;
     const rmt_record_t *format = self->layout->volumes[raw.volume].format;
+    if (rmt_record_is(format, "content", "swsuspend"))
+        return rmt_fail(
+            error, RMT_E_REFUSED,
+            "it holds the memory of a hibernated system, with which a copy would "
+            "continue; start that machine and shut it down");
     if (rmt_record_is(format, "content", "ntfs")) {
         rmt_auto(rmt_ntfs) ntfs = rmt_ntfs_new(fd, offset, bytes, error);
         if (!ntfs || rmt_ntfs_check(ntfs, error) == -1)

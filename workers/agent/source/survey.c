@@ -177,14 +177,26 @@ s_walk_volume(survey_t *self, size_t index, rmt_error_t *error)
     return found;
 }
 
+// Partitions that are left out, and those that are carried block by block.
 static void
-s_tell_without(survey_t *self)
+s_tell_parts(survey_t *self)
 {
+    const rmt_layout_t *layout = rmt_source_disk_layout(self->disk);
     const rmt_records_t *without = rmt_source_disk_without(self->disk);
     for (size_t i = 0; i < rmt_records_count(without); i++) {
         const rmt_record_t *one = rmt_records_at(without, i);
         s_find(self, "leave", rmt_record_text(one, "path", ""),
                rmt_record_text(one, "what", ""));
+    }
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &layout->volumes[i];
+        if (volume->fs != RMT_FS_RAW)
+            continue;
+        rmt_auto_str path = rmt_text("partition %" PRIu64, volume->partition);
+        rmt_auto_str text =
+            rmt_text("the blocks in use of what it holds: %s",
+                     rmt_record_text(volume->format, "content", "nothing known"));
+        s_find(self, "take", path, text);
     }
 }
 
@@ -199,7 +211,7 @@ s_survey(survey_t *self, rmt_error_t *error)
         rmt_source_disk_new(self->agent->config, self->agent->name, &parts, error);
     if (!self->disk)
         return -1;
-    s_tell_without(self);
+    s_tell_parts(self);
     s_plan_anew(self);
     for (size_t i = 0; i < rmt_source_disk_count(self->disk); i++)
         if (s_walk_volume(self, i, error) == -1)
