@@ -101,8 +101,8 @@ plan() {
   lab target "$farm" "t-$name" "$farm/t-$name.disk" "${size:-$(stat -c %s "$farm/$name.source")}" --like "$name"
   [ $# -eq 0 ] || ramet target set "t-$name" "$@" >/dev/null
   ramet deploy plan "$name-1" --engine lab --json >"$farm/plan.json" || true
-  said=$(jq -r --arg t "t-$name" '.items[] | select(.target == $t) | to_entries[] | select(.value | type == "string") |
-    "\(.key): \(.value)"' "$farm/plan.json")
+  said=$(jq -r --arg t "t-$name" '.items[] | select(.target == $t) | to_entries[] | select(.value | scalars) |
+    "\(.key): \({"true": "yes", "false": "no"}[.value | tostring] // .value)"' "$farm/plan.json")
   grep -qx 'fits: yes' <<<"$said"
 }
 # plan_refused NAME WORDS [FIELD=VALUE...]: the plan says no, and why.
