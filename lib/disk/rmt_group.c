@@ -14,6 +14,7 @@
 #define SECTOR ((uint64_t) 512) // In which LVM counts, whatever the disk has
 
 typedef struct {
+    size_t disk;
     uint64_t partition;
     rmt_pv_t pv;
 } member_t;
@@ -56,14 +57,16 @@ rmt_groups_destroy(rmt_groups_t **self_p)
 }
 
 int
-rmt_groups_add(rmt_groups_t *self, uint64_t partition, int fd, rmt_error_t *error)
+rmt_groups_add(rmt_groups_t *self, size_t disk, uint64_t partition, int fd,
+               rmt_error_t *error)
 {
     assert(self);
     rmt_pv_t pv;
     if (rmt_pv_read(fd, &pv, error) == -1)
         return -1;
     rmt_grow_one(&self->members, self->count);
-    self->members[self->count++] = (member_t){.partition = partition, .pv = pv};
+    self->members[self->count++] =
+        (member_t){.disk = disk, .partition = partition, .pv = pv};
     return 0;
 }
 
@@ -174,13 +177,14 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
     const member_t *member = s_find_member(self->groups, uuid);
     rmt_auto_str what = rmt_text("physical volume %.60s", uuid);
     if (!member)
-        return s_refuse(self, what, "is missing on this disk, or lies on another one",
-                        "move all to this disk with pvmove and take it out with "
+        return s_refuse(self, what, "is missing on the imaged disks",
+                        "name its disk in the setting further-disks of the source, or "
+                        "move all that lies on it with pvmove and take it out with "
                         "vgreduce");
     if (s_check_fields(self, node, what, known) == -1 ||
         s_check_status(self, node, what) == -1)
         return -1;
-    rmt_layout_physical_t *physical = rmt_layout_add_physical(self->layout, 0);
+    rmt_layout_physical_t *physical = rmt_layout_add_physical(self->layout, member->disk);
     physical->group = self->group;
     physical->partition = member->partition;
     physical->data_start = rmt_lvm_node_number(node, "pe_start", 0) * SECTOR;
@@ -188,14 +192,13 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
     return s_copy(self, physical->uuid, uuid);
 }
 
-// The partition of the physical volume that a segment names, such as "pv0". 0: none.
-static uint64_t
-s_partition_of(const reading_t *self, const char *name)
+// The physical volume that a segment names, such as "pv0", or NULL.
+static const member_t *
+s_member_of(const reading_t *self, const char *name)
 {
     const rmt_lvm_node_t *all = rmt_lvm_node_find(self->node, "physical_volumes");
     const rmt_lvm_node_t *node = rmt_lvm_node_find(all, name);
-    const member_t *member = s_find_member(self->groups, rmt_lvm_node_text(node, "id"));
-    return member ? member->partition : 0;
+    return s_find_member(self->groups, rmt_lvm_node_text(node, "id"));
 }
 
 // ---- Logical volumes
@@ -214,16 +217,23 @@ s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *wh
         return rmt_fail(self->error, RMT_E_CORRUPT,
                         "volume group %.100s: %s has a segment without its place",
                         self->node->name, what);
-    const uint64_t partition = s_partition_of(self, stripes->values[0]);
+    const member_t *member = s_member_of(self, stripes->values[0]);
     const uint64_t first = strtoull(stripes->values[1], NULL, 10);
-    if (logical->pieces && partition != logical->partition)
+    if (!member)
+        return rmt_fail(self->error, RMT_E_CORRUPT,
+                        "volume group %.100s: %s lies on a physical volume that is not "
+                        "there",
+                        self->node->name, what);
+    if (logical->pieces &&
+        (member->disk != logical->disk || member->partition != logical->partition))
         return s_refuse(self, what, "lies on several physical volumes",
                         "move it to one of them with pvmove");
     if (logical->pieces == 0)
         logical->first = first;
     if (logical->pieces == 0 || first != logical->first + logical->extents)
         logical->pieces++;
-    logical->partition = partition;
+    logical->disk = member->disk;
+    logical->partition = member->partition;
     logical->extents += extents;
     return 0;
 }
@@ -249,7 +259,7 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     if (s_copy(self, found.name, node->name) == -1 ||
         s_copy(self, found.uuid, rmt_lvm_node_text(node, "id")) == -1)
         return -1;
-    *rmt_layout_add_logical(self->layout, 0) = found;
+    *rmt_layout_add_logical(self->layout, found.disk) = found;
     return 0;
 }
 
@@ -280,10 +290,10 @@ s_read_group(reading_t *self)
     if (strlen(self->node->name) >= RMT_LAYOUT_LVM_SIZE ||
         self->layout->group_count == RMT_LAYOUT_GROUPS_MAX)
         return rmt_fail(self->error, RMT_E_TOO_BIG,
-                        "the disk has too many volume groups, or one with a name that "
-                        "is too long");
+                        "there are too many volume groups, or one has a name that is too "
+                        "long");
     if (rmt_layout_find_group(self->layout, self->node->name))
-        return s_refuse(self, "its name", "belongs to two groups on this disk",
+        return s_refuse(self, "its name", "belongs to two groups",
                         "give one of them another name with vgrename UUID NAME");
     if (s_check_fields(self, self->node, "the group", known) == -1 ||
         s_check_status(self, self->node, "the group") == -1)
@@ -326,19 +336,21 @@ static int
 s_check_members(const rmt_groups_t *self, const rmt_layout_t *layout, rmt_error_t *error)
 {
     for (size_t i = 0; i < self->count; i++)
-        if (!rmt_layout_find_physical(layout, 0, self->members[i].partition))
+        if (!rmt_layout_find_physical(layout, self->members[i].disk,
+                                      self->members[i].partition))
             return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "partition %" PRIu64 " is a physical volume of no volume "
-                            "group on this disk, which is not supported; take its label "
-                            "away with pvremove, or add it with vgextend",
-                            self->members[i].partition);
+                            "partition %" PRIu64 " of disk %s is a physical volume of no "
+                            "volume group, which is not supported; take its label away "
+                            "with pvremove, or add it with vgextend",
+                            self->members[i].partition,
+                            layout->disks[self->members[i].disk].role);
     return 0;
 }
 
 int
 rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *error)
 {
-    assert(self && layout && layout->disk_count == 1);
+    assert(self && layout && layout->disk_count);
     rmt_auto_ptr memory = calloc(self->count + 1, sizeof(rmt_lvm_node_t *));
     if (!memory)
         abort();

@@ -1,5 +1,5 @@
-// rmt_group - volume groups of LVM on one disk: from the heads of its physical volumes
-// into a layout, and from a layout to the text that describes a group.
+// rmt_group - volume groups of LVM on the disks of a layout: from the heads of its
+// physical volumes into a layout, and from a layout to the text that describes a group.
 //
 // Carried are groups whose logical volumes are linear and lie on one physical volume
 // each; everything else is refused by name. Nothing is activated, and no other disk of
@@ -16,11 +16,12 @@ typedef struct rmt_groups rmt_groups_t;
 rmt_groups_t *rmt_groups_new(void);
 void rmt_groups_destroy(rmt_groups_t **self_p);
 
-// Take the head of the physical volume in a partition. 0, or -1: NOT_FOUND (it has none),
-// CORRUPT, IO.
-int rmt_groups_add(rmt_groups_t *self, uint64_t partition, int fd, rmt_error_t *error);
+// Take the head of the physical volume in a partition of the disk at an index. 0, or -1:
+// NOT_FOUND (it has none), CORRUPT, IO.
+int rmt_groups_add(rmt_groups_t *self, size_t disk, uint64_t partition, int fd,
+                   rmt_error_t *error);
 
-// All partitions of the layout's only disk are taken: add what they hold. 0, or -1:
+// All partitions of the layout's disks are taken: add what they hold. 0, or -1:
 // UNSUPPORTED (with what it is, and what to do), CORRUPT.
 int rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *error);
 

@@ -158,21 +158,35 @@ rmt_layout_add_swap(rmt_layout_t *self, size_t index)
     return swap;
 }
 
+static void
+s_copy_disk(const rmt_layout_t *from, size_t disk, rmt_layout_t *to)
+{
+    const size_t own = to->disk_count;
+    *rmt_layout_add_disk(to, "") = from->disks[disk];
+    for (size_t i = 0; i < from->partition_count; i++) {
+        if (from->partitions[i].disk != disk)
+            continue;
+        rmt_layout_partition_t *partition = rmt_layout_add_partition(to, own);
+        *partition = from->partitions[i];
+        partition->disk = own;
+        partition->name = s_copy(partition->name);
+    }
+}
+
 rmt_layout_t *
 rmt_layout_select(const rmt_layout_t *self, size_t disk)
 {
     assert(disk < self->disk_count);
     rmt_layout_t *copy = rmt_layout_new();
-    *rmt_layout_add_disk(copy, "") = self->disks[disk];
-    for (size_t i = 0; i < self->partition_count; i++) {
-        if (self->partitions[i].disk != disk)
-            continue;
-        rmt_layout_partition_t *partition = rmt_layout_add_partition(copy, 0);
-        *partition = self->partitions[i];
-        partition->disk = 0;
-        partition->name = s_copy(partition->name);
-    }
+    s_copy_disk(self, disk, copy);
     return copy;
+}
+
+void
+rmt_layout_join(rmt_layout_t *self, const rmt_layout_t *one)
+{
+    assert(self && one && self != one && one->disk_count == 1);
+    s_copy_disk(one, 0, self);
 }
 
 void

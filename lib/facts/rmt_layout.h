@@ -173,6 +173,8 @@ rmt_layout_t *rmt_layout_new(void);
 void rmt_layout_destroy(rmt_layout_t **self_p);
 // A copy of one disk and its partitions, without the volumes. Caller owns the result.
 rmt_layout_t *rmt_layout_select(const rmt_layout_t *self, size_t disk);
+// Take the disk of such a layout, and its partitions, as one more disk.
+void rmt_layout_join(rmt_layout_t *self, const rmt_layout_t *one);
 
 // Add an empty item (a sector of 512 bytes, a format of class volume). It may be changed;
 // rmt_layout_check is asked when all is in. The pointer is valid until the next one.

@@ -232,7 +232,7 @@ static int
 s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_group_t *group = &self->groups[index];
-    const rmt_layout_physical_t *first = NULL;
+    size_t physicals = 0;
     if (!rmt_layout_is_lvm_name(group->name) || !rmt_layout_is_lvm_uuid(group->uuid) ||
         group->extent_size == 0 || group->extent_size > EXTENT_SIZE_MAX)
         return s_refuse(error, "group", group->name,
@@ -241,15 +241,10 @@ s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
         if (strcmp(self->groups[i].name, group->name) == 0 ||
             strcmp(self->groups[i].uuid, group->uuid) == 0)
             return s_refuse(error, "group", group->name, "is there twice");
-    for (size_t i = 0; i < self->physical_count; i++) {
-        const rmt_layout_physical_t *physical = &self->physicals[i];
-        if (physical->group != index)
-            continue;
-        if (first && first->disk != physical->disk)
-            return s_refuse(error, "group", group->name, "lies on several disks");
-        first = first ? first : physical;
-    }
-    return first ? 0 : s_refuse(error, "group", group->name, "has no physical volume");
+    for (size_t i = 0; i < self->physical_count; i++)
+        physicals += self->physicals[i].group == index;
+    return physicals ? 0
+                     : s_refuse(error, "group", group->name, "has no physical volume");
 }
 
 static int

@@ -82,9 +82,8 @@ s_tree(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
     tree_t tree = {.is_first = true};
     for (size_t i = 0; i < layout->volume_count; i++) {
         const rmt_layout_volume_t *one = &layout->volumes[i];
-        const bool is_sibling = one->subvolume && volume->subvolume &&
-                                one->disk == volume->disk &&
-                                one->partition == volume->partition;
+        const bool is_sibling =
+            one->subvolume && volume->subvolume && rmt_layout_is_beside(one, volume);
         if (one != volume && !is_sibling)
             continue;
         tree.bytes += one->bytes_tree + one->bytes_reserved;

@@ -391,7 +391,8 @@ test_names_of_devices_are_resolved_by_the_running_source(void **state)
     rmt_auto(rmt_records) records = rmt_facts_parse(s_table, &self->error);
     rmt_auto(rmt_layout) layout = rmt_layout_read(records, &self->error);
     rmt_layout_add_volume(layout, 0)->partition = 3;
-    const rmt_fstab_place_t place = {.disk = rmt_blockdev_path(self->device)};
+    const rmt_fstab_place_t place = {
+        .disks = (const char *const[]){rmt_blockdev_path(self->device)}, .disk_count = 1};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_auto_str text = rmt_text("%s /srv ext4 rw\n", rows[i].path);
         rmt_auto(rmt_fstab) fstab = rmt_fstab_new(text, &place, &self->error);

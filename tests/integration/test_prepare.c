@@ -72,8 +72,8 @@ static int
 s_prepare(void *context, rmt_error_t *error)
 {
     const scene_t *scene = context;
-    rmt_auto(rmt_records) disks =
-        rmt_prepare_disks(scene->order, scene->hardware, scene->disk, error);
+    rmt_record_set(rmt_records_at(scene->hardware, 0), "name", scene->disk);
+    rmt_auto(rmt_records) disks = rmt_prepare_disks(scene->order, scene->hardware, error);
     return disks ? 0 : -1;
 }
 
@@ -87,7 +87,7 @@ test_a_device_is_found_by_its_name_and_has_no_inode(void **state)
     const char *path = rmt_blockdev_path(device);
     rmt_record_set(rmt_records_at(scene->hardware, 0), "name", strrchr(path, '/') + 1);
     rmt_auto(rmt_records) disks =
-        rmt_prepare_disks(scene->order, scene->hardware, "", &error);
+        rmt_prepare_disks(scene->order, scene->hardware, &error);
     RMT_OK(disks);
     const rmt_record_t *disk = rmt_records_at(disks, 0);
     assert_string_equal(rmt_record_text(disk, "path", ""), path);
@@ -99,8 +99,9 @@ test_a_file_is_named_by_its_inode(void **state)
 {
     const scene_t *scene = *state;
     rmt_error_t error = {0};
+    rmt_record_set(rmt_records_at(scene->hardware, 0), "name", scene->path);
     rmt_auto(rmt_records) disks =
-        rmt_prepare_disks(scene->order, scene->hardware, scene->path, &error);
+        rmt_prepare_disks(scene->order, scene->hardware, &error);
     RMT_OK(disks);
     assert_true(rmt_record_has(rmt_records_at(disks, 0), "inode"));
 }

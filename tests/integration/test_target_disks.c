@@ -25,7 +25,8 @@
     "01"                                                                                 \
     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"                                                   \
     "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define WORDS "disk sdz (pci-1, serial S1, wwn W1)"
+#define PLACE " (pci-1, serial S1, wwn W1)"
+#define WORDS "disk sdz" PLACE
 #define ANSWER_MS 60000
 
 typedef struct {
@@ -227,11 +228,11 @@ s_prepare(const char *path, rmt_error_t *error_out)
     rmt_auto(rmt_records) hardware = rmt_records_new();
     rmt_record_t *disk = rmt_records_add(hardware);
     rmt_record_set(disk, "class", "disk");
-    rmt_record_set(disk, "name", "sdz");
+    rmt_record_set(disk, "name", path);
     rmt_record_set(disk, "path", "pci-1");
     rmt_record_set(disk, "serial", "S1");
     rmt_record_set(disk, "wwn", "W1");
-    return rmt_prepare_disks(order, hardware, path, error_out);
+    return rmt_prepare_disks(order, hardware, error_out);
 }
 
 static void
@@ -241,7 +242,8 @@ s_check_refused(const char *path)
     rmt_auto(rmt_records) disks = s_prepare(path, &error);
     assert_null(disks);
     assert_int_equal(error.code, RMT_E_DISK);
-    assert_non_null(strstr(error.text, WORDS " is read-only"));
+    rmt_auto_str words = rmt_text("disk %s" PLACE " is read-only", path);
+    assert_non_null(strstr(error.text, words));
 }
 
 // T18: before anything is written, and with the words of the disk.
@@ -254,7 +256,8 @@ test_a_read_only_disk_is_refused_by_name(void **state)
     rmt_auto(rmt_records) disks = s_prepare(self->disk, &error);
     assert_string_equal(error.text, "");
     assert_non_null(disks);
-    assert_string_equal(rmt_record_text(rmt_records_at(disks, 0), "words", ""), WORDS);
+    rmt_auto_str words = rmt_text("disk %s" PLACE, self->disk);
+    assert_string_equal(rmt_record_text(rmt_records_at(disks, 0), "words", ""), words);
     rmt_auto(rmt_blockdev) device =
         rmt_blockdev_new(self->disk, RMT_BLOCKDEV_READ_ONLY, 512, self->folder, &error);
     RMT_OK(device);

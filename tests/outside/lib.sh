@@ -132,3 +132,27 @@ look() {
   (cd "$farm/look" && "${@:3}") || status=$?
   umount "$farm/look"; detach; return $status
 }
+
+# ---- Machines with several disks: a file of the farm for each, NAME.source and NAME-b.source of a source
+
+# target NAME FILE...: the target t-NAME, whose disks are these files of the farm, like the source $like.
+target() {
+  local name=$1 file first=$farm/$2 more=(); shift 2
+  for file in "$@"; do more+=(--disk "$farm/$file"); done
+  lab target "$farm" "t-$name" "$first" "${more[@]}" --like "$like"
+}
+# judge IMAGE TARGET [OPTION...]: its plan; $said has "fits: ...", "reason: ..." and "ROLE -> FILE" for each role.
+judge() {
+  ramet deploy plan "$1-1" --engine lab --explain --json "${@:3}" >"$farm/plan.json" || true
+  said=$(jq -r --arg t "t-$2" '.items[] | select(.target == $t) | "fits: \(.fits)", "reason: \(.reason)",
+    (.choice[]? | select(.class == "choice") | "\(.role) -> \(.name | sub(".*/"; ""))")' "$farm/plan.json" | sort)
+}
+says() { grep -Eq "$1" <<<"$said" || { echo "$said" >&2; fail "the plan does not say: $1"; }; }
+# install IMAGE TARGET [OPTION...]: until the copy has started as itself.
+install() {
+  local job
+  job=$(ramet deploy start "$1-1" --engine lab --targets "t-$2" --yes "${@:3}") || fail "t-$2 was not ordered"
+  await_phase "$job" "t-$2" awaiting-first-boot 60
+  lab boot "$farm" "t-$2" >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "the first start of t-$2 failed"; }
+  ramet job wait "$job" --timeout 30s >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "t-$2 did not start as itself"; }
+}

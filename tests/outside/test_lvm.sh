@@ -122,7 +122,7 @@ two long -L 120M -n data
 capture_refused long 'group vg: logical volume data lies on several physical volumes.*pvmove'
 two missing -L 40M -n data
 sfdisk -q --delete "$farm/missing.source" 2
-capture_refused missing 'group vg: physical volume .* is missing on this disk, or lies on another one.*vgreduce'
+capture_refused missing 'group vg: physical volume .* is missing on the imaged disks.*vgreduce'
 disk pieces 200M 'type=V'
 group pieces 1 vg one=40M two=40M
 attach "$farm/pieces.source" 1; lvm "$loop" lvextend -q -L 80M vg/one >/dev/null; detach
@@ -130,5 +130,5 @@ capture_refused pieces 'logical volume vg/one lies in 2 pieces.*image the machin
 disk twins 200M 'size=90M,type=V' 'type=V'
 group twins 1 vg one=40M
 group twins 2 vg two=40M
-capture_refused twins 'group vg: its name belongs to two groups on this disk.*vgrename'
+capture_refused twins 'group vg: its name belongs to two groups.*vgrename'
 echo "lvm: passed"

@@ -205,7 +205,7 @@ test_two_disks_of_one_identity_are_both_named(void **state)
     rmt_record_set(rmt_records_at(hardware, 0), "name", "sda");
     rmt_record_set(rmt_records_at(hardware, 0), "path", "pci-1");
     rmt_record_set(rmt_records_at(hardware, 1), "name", "sdb");
-    RMT_FAILS(rmt_prepare_disks(order, hardware, "", &error), RMT_E_INCOMPATIBLE);
+    RMT_FAILS(rmt_prepare_disks(order, hardware, &error), RMT_E_INCOMPATIBLE);
     assert_non_null(strstr(error.text, "sda (pci-1) and sdb (without a path)"));
 }
 
@@ -220,7 +220,8 @@ test_a_disk_of_other_sectors_is_refused_with_both_sizes(void **state)
     rmt_auto(rmt_order) order = s_order(DISK_BYTES);
     rmt_auto(rmt_records) hardware = s_hardware("S1", NULL);
     rmt_record_set(rmt_records_at(hardware, 0), "logical-sector", "4096");
-    assert_null(rmt_prepare_disks(order, hardware, path, &error));
+    rmt_record_set(rmt_records_at(hardware, 0), "name", path);
+    assert_null(rmt_prepare_disks(order, hardware, &error));
     (void) unlink(path);
     assert_int_equal(error.code, RMT_E_INCOMPATIBLE);
     assert_non_null(strstr(error.text, "sectors of 4096 bytes"));
@@ -252,7 +253,9 @@ test_only_the_one_disk_that_was_meant_is_taken(void **state)
         assert_int_equal(ftruncate(fd, (off_t) rows[i].real), 0);
         rmt_auto(rmt_order) order = s_order(rows[i].ordered);
         rmt_auto(rmt_records) hardware = s_hardware(rows[i].first, rows[i].second);
-        rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, path, &error);
+        for (size_t j = 0; j < rmt_records_count(hardware); j++)
+            rmt_record_set(rmt_records_at(hardware, j), "name", path);
+        rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, &error);
         assert_int_equal(error.code, rows[i].code);
         assert_int_equal(disks != NULL, rows[i].code == RMT_E_OK);
         (void) unlink(path);

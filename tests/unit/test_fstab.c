@@ -387,7 +387,8 @@ test_names_of_this_machine_are_asked_of_it(void **state)
     rmt_error_t error = {0};
     assert_false(rmt_device_name_find("/dev/null", "/dev/zero", &partition));
     assert_false(rmt_device_name_find("/dev/no-such2", "/dev/no-such", &partition));
-    const rmt_fstab_place_t place = {.disk = "/dev/no-such"};
+    const rmt_fstab_place_t place = {.disks = (const char *const[]){"/dev/no-such"},
+                                     .disk_count = 1};
     rmt_auto(rmt_layout) layout = s_machine();
     rmt_auto(rmt_fstab) fstab =
         rmt_fstab_new("/dev/no-such2 / ext4 rw\n", &place, &error);

@@ -88,7 +88,7 @@ s_read(const char *one, const char *two, rmt_layout_t *layout, rmt_error_t *erro
             continue;
         rmt_auto_fd fd = s_memory();
         assert_int_equal(s_put(fd, uuids[i], texts[i], error), 0);
-        assert_int_equal(rmt_groups_add(groups, i + 1, fd, error), 0);
+        assert_int_equal(rmt_groups_add(groups, 0, i + 1, fd, error), 0);
     }
     return rmt_groups_finish(groups, layout, error);
 }
@@ -260,7 +260,7 @@ test_m32_other_kinds_are_refused_by_name(void **state)
          {"logical volume data", "striped", "linear"}},
         {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ROOT),
          NULL,
-         {"physical volume " PV1, "missing on this disk", "vgreduce"}},
+         {"physical volume " PV1, "missing on the imaged disks", "vgreduce"}},
         {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1),
                LOGICAL("data", "d", "",
                        SEGMENT("1", "0", "5", "striped", "pv0", "3")

@@ -5,6 +5,7 @@
 #include "wire/rmt_codec.h"
 #include "net/rmt_enrol.h"
 #include "crypto/rmt_id.h"
+#include "facts/rmt_layout.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -39,7 +40,10 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
     {"layout", RMT_CONFIG_PATH, "", 0, 0,
      "Source: facts that describe the disk of root."},
     {"disk", RMT_CONFIG_PATH, "", 0, 0,
-     "Disk image file or device that is the only disk of this machine."},
+     "Disk image file or device that stands for all disks of this machine, together with "
+     "further-disks."},
+    {"further-disks", RMT_CONFIG_LIST, "", 0, RMT_LAYOUT_DISKS_MAX - 1,
+     "Absolute paths of further disk image files or devices beside disk."},
     {"state", RMT_CONFIG_PATH, "/var/lib/ramet/agent", 0, 0,
      "Folder for key, name and stat caches."},
     {"profile", RMT_CONFIG_LIST, "default", 1, 16,

@@ -137,12 +137,14 @@ s_explain_disks(const installer_rehearsal_t *self, rmt_records_t *verdicts)
         rmt_auto_str place = rmt_text("%s%s%s", volume->mount ? volume->mount : "",
                                       volume->mount && volume->subvolume ? " " : "",
                                       volume->subvolume ? volume->subvolume : "");
-        rmt_auto_str part = volume->array
-                                ? rmt_text("array %s, first on", volume->array)
-                                : rmt_text("partition %" PRIu64 " of", volume->partition);
+        rmt_auto_str part =
+            volume->partition ? rmt_text("partition %" PRIu64 " of ", volume->partition)
+            : volume->array   ? rmt_text("array %s, first on ", volume->array)
+            : volume->logical ? rmt_text("logical volume %s of ", volume->logical)
+                              : rmt_text("%s", "");
         const char *how =
             volume->fs == RMT_FS_RAW ? "written block by block" : "made again";
-        rmt_auto_str reason = rmt_text("%s disk %s: erased, and %s", part, role, how);
+        rmt_auto_str reason = rmt_text("%sdisk %s: erased, and %s", part, role, how);
         rmt_record_set(s_add(verdicts, "volume", place,
                              rmt_record_text(volume->format, "fs", "none"), "", reason),
                        "role", role);

@@ -19,7 +19,8 @@
 struct rmt_fstab {
     rmt_mount_table_t *table;
     rmt_fstab_place_t place;
-    char *own; // How the machine calls the disk; NULL when it is asked, or unknown
+    // How the machine calls the disk of the table; NULL when it is asked, or unknown.
+    char *own;
     bool is_guess;
 };
 
@@ -59,7 +60,7 @@ rmt_fstab_new(const char *text, const rmt_fstab_place_t *place, rmt_error_t *err
     self->table = rmt_mount_table_fstab(text, error);
     if (!self->table)
         return NULL;
-    if (!place->disk)
+    if (!place->disk_count)
         s_find_own(self);
     return rmt_take(&self);
 }
@@ -105,15 +106,21 @@ rmt_fstab_is_guess(const rmt_fstab_t *self)
 }
 
 static bool
-s_is_device(const rmt_fstab_t *self, const char *path, uint64_t number)
+s_is_device(const rmt_fstab_t *self, const char *path, const rmt_layout_t *layout,
+            const rmt_layout_volume_t *volume)
 {
     uint64_t found = 0;
     rmt_auto_str disk = NULL;
-    if (self->place.disk)
-        return rmt_device_name_find(path, self->place.disk, &found) && found == number;
+    const uint64_t number = volume->partition;
+    if (volume->disk < self->place.disk_count)
+        return rmt_device_name_find(path, self->place.disks[volume->disk], &found) &&
+               found == number;
+    if (volume->disk != self->place.root_disk)
+        return false;
     if (strcmp(path, ROOT_NAME) == 0)
         return number == self->place.root;
-    return self->own && rmt_device_name_split(path, &disk, &found) && found == number &&
+    return self->own && !(self->is_guess && layout->disk_count > 1) &&
+           rmt_device_name_split(path, &disk, &found) && found == number &&
            strcmp(disk, self->own) == 0;
 }
 
@@ -237,9 +244,8 @@ s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layou
     const rmt_layout_array_t *array = rmt_layout_array_of(layout, volume);
     if (array)
         return s_is_array(name->value, array);
-    return volume->logical
-               ? s_is_logical(name->value, layout, volume)
-               : s_is_device(self, name->value, partition ? partition->number : 0);
+    return volume->logical ? s_is_logical(name->value, layout, volume)
+                           : s_is_device(self, name->value, layout, volume);
 }
 
 bool
@@ -387,7 +393,8 @@ rmt_fstab_by_path(const char *text, const rmt_layout_t *layout)
 {
     rmt_error_t none = {0};
     const rmt_layout_volume_t *root = rmt_layout_root(layout);
-    const rmt_fstab_place_t place = {.root = root ? root->partition : 0};
+    const rmt_fstab_place_t place = {.root_disk = root ? root->disk : 0,
+                                     .root = root ? root->partition : 0};
     // A line that cannot be read was refused on the source.
     rmt_auto(rmt_fstab) self = rmt_fstab_new(text, &place, &none);
     rmt_auto_str copy = rmt_text("%s", text);

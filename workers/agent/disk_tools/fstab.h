@@ -7,7 +7,8 @@
 // - elsewhere, the line of / tells how the machine calls the disk on which the table
 // lies;
 // - when that line names no device, a kernel's name of a first disk (/dev/sda) is this
-//   disk's, unless the types or the other lines speak against it (rmt_fstab_check).
+//   disk's, unless there are several, or the types or the other lines speak against it
+//   (rmt_fstab_check).
 //
 // Any other name is of no volume. Labels are compared byte by byte.
 #pragma once
@@ -17,13 +18,16 @@
 #include "facts/rmt_layout.h"
 
 typedef struct {
-    const char *disk; // The disk, when the table is this machine's own; else NULL
-    uint64_t root;    // Partition on which the table lies; 0: the whole disk, or unknown
+    // When the table is this machine's own: its disks, in the order of the layout.
+    const char *const *disks;
+    size_t disk_count; // 0: it is not
+    size_t root_disk;  // Index of the disk on which the table lies
+    uint64_t root;     // Its partition there; 0: the whole disk, or unknown
 } rmt_fstab_place_t;
 
 typedef struct rmt_fstab rmt_fstab_t;
 
-// Read a text in place of a file; for tests. Borrows the disk's path. Caller owns the
+// Read a text in place of a file; for tests. Borrows the disks' paths. Caller owns the
 // result. NULL: CONFIG, a line that programs read in different ways.
 rmt_fstab_t *rmt_fstab_new(const char *text, const rmt_fstab_place_t *place,
                            rmt_error_t *error);
@@ -59,6 +63,6 @@ char *rmt_fstab_by_path(const char *text, const rmt_layout_t *layout);
 // ---- fstab_check.c
 
 // Everything that the table mounts or swaps to by itself from a device is a volume of the
-// layout; other disks are not supported. 0, or -1: UNSUPPORTED, with the line's words.
+// layout, and one alone. 0, or -1: UNSUPPORTED, with the line's words.
 int rmt_fstab_check(const rmt_fstab_t *self, const rmt_layout_t *layout,
                     rmt_error_t *error);

@@ -85,14 +85,36 @@ s_refuse(const rmt_mount_line_t *line, rmt_error_t *error)
     if (*line->tag && strcmp(line->tag, "ID") != 0)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "line %zu of /etc/fstab %s, which is not a volume of the imaged "
-                        "disk; a system on several disks is not supported (write nofail "
-                        "or noauto in its line to leave it out)",
+                        "disks; name its disk in the setting further-disks of the "
+                        "source, or write nofail or noauto in its line to leave it out",
                         line->number, what);
     return rmt_fail(error, RMT_E_UNSUPPORTED,
                     "line %zu of /etc/fstab %s, and ramet cannot be sure that this name "
-                    "means the imaged disk; write UUID= with what blkid shows for it, "
+                    "means an imaged disk; write UUID= with what blkid shows for it, "
                     "or, when it is on another disk, nofail or noauto to leave it out",
                     line->number, what);
+}
+
+// Which of two a machine mounts is chance.
+static int
+s_check_one(const rmt_fstab_t *self, const rmt_mount_line_t *line,
+            const rmt_layout_t *layout, const rmt_layout_volume_t *first,
+            rmt_error_t *error)
+{
+    for (size_t i = 0; i < layout->volume_count; i++) {
+        const rmt_layout_volume_t *other = &layout->volumes[i];
+        if (!rmt_layout_is_beside(first, other) &&
+            rmt_fstab_is_volume(self, line, layout, other))
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "line %zu of /etc/fstab names two file systems by %.200s, on "
+                            "disks '%s' and '%s', and ramet cannot be sure which one is "
+                            "meant; give one of them another one, such as with tune2fs "
+                            "-U random or xfs_admin -U generate, or take its disk out of "
+                            "the source",
+                            line->number, line->spec, layout->disks[first->disk].role,
+                            layout->disks[other->disk].role);
+    }
+    return 0;
 }
 
 int
@@ -105,6 +127,8 @@ rmt_fstab_check(const rmt_fstab_t *self, const rmt_layout_t *layout, rmt_error_t
             s_counts(line) ? s_find(self, line, layout) : NULL;
         if (s_counts(line) && (!volume || !s_is_sure(self, line, volume, layout)))
             return s_refuse(line, error);
+        if (volume && s_check_one(self, line, layout, volume, error) == -1)
+            return -1;
     }
     return 0;
 }

@@ -5,23 +5,14 @@
 
 #include <string.h>
 
-static const rmt_work_disk_t *
-s_find_disk(const rmt_work_t *self, size_t disk)
-{
-    for (size_t i = 0; i < self->disk_count; i++)
-        if (self->disks[i].ordered == &self->layout->disks[disk])
-            return &self->disks[i];
-    return NULL;
-}
-
 static int
-s_find_places(const rmt_work_t *self, rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX],
+s_find_places(rmt_work_t *self, rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX],
               rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
     for (size_t i = 0; i < layout->member_count; i++) {
         const rmt_layout_member_t *member = &layout->members[i];
-        const rmt_work_disk_t *disk = s_find_disk(self, member->disk);
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, member->disk);
         if (!disk)
             return rmt_fail(
                 error, RMT_E_USAGE,

@@ -213,10 +213,12 @@ s_written(const rmt_work_disk_t *disk, uint64_t number)
 }
 
 static int
-s_write_physical(const rmt_work_t *self, rmt_work_disk_t *disk, size_t index,
-                 const uint64_t *bytes, rmt_error_t *error)
+s_write_physical(rmt_work_t *self, size_t index, const uint64_t *bytes,
+                 rmt_error_t *error)
 {
     const rmt_layout_physical_t *physical = &self->layout->physicals[index];
+    rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
+    self->at = disk;
     const rmt_layout_partition_t *around = s_written(disk, physical->partition);
     rmt_auto_str text = rmt_group_print(self->layout, physical->group, bytes);
     rmt_pv_t pv = {
@@ -229,18 +231,25 @@ s_write_physical(const rmt_work_t *self, rmt_work_disk_t *disk, size_t index,
     return 0;
 }
 
-// A group lies on one disk (rmt_layout_check).
+// A group may lie on several disks, and each of its heads tells the sizes of all.
 static int
-s_write_groups(const rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
+s_write_groups(rmt_work_t *self, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
     uint64_t bytes[RMT_LAYOUT_PHYSICALS_MAX] = {0};
+    for (size_t i = 0; i < layout->physical_count; i++) {
+        const rmt_layout_physical_t *physical = &layout->physicals[i];
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
+        if (!disk)
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the order names no disk for role '%s', on which group %s "
+                            "lies",
+                            layout->disks[physical->disk].role,
+                            layout->groups[physical->group].name);
+        bytes[i] = s_written(disk, physical->partition)->size * disk->ordered->sector;
+    }
     for (size_t i = 0; i < layout->physical_count; i++)
-        if (&layout->disks[layout->physicals[i].disk] == disk->ordered)
-            bytes[i] = s_written(disk, layout->physicals[i].partition)->size *
-                       disk->ordered->sector;
-    for (size_t i = 0; i < layout->physical_count; i++)
-        if (bytes[i] && s_write_physical(self, disk, i, bytes, error) == -1)
+        if (s_write_physical(self, i, bytes, error) == -1)
             return -1;
     return 0;
 }
@@ -257,8 +266,7 @@ s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
         return rmt_fail_errno(error, "write the table of role %s", disk->ordered->role);
     disk->layout = rmt_disk_write(rmt_blockdev_path(disk->device), self->layout,
                                   (size_t) (disk->ordered - self->layout->disks), error);
-    return disk->layout ? s_write_groups(self, disk, error)
-                        : rmt_wrap(error, "role %s", disk->ordered->role);
+    return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->ordered->role);
 }
 
 // A logical volume is told to the kernel as a partition that the table lacks: it lies in
@@ -340,7 +348,7 @@ s_make_fs(const rmt_layout_volume_t *volume, const char *device, rmt_error_t *er
 static int
 s_add_volume(rmt_work_t *self, const rmt_layout_volume_t *volume, rmt_error_t *error)
 {
-    rmt_work_disk_t *disk = rmt_work_disk_of(self, volume);
+    rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->disk);
     assert(self->volume_count < RMT_LAYOUT_VOLUMES_MAX); // The layout was read with it
     if (!disk)
         return rmt_fail(error, RMT_E_USAGE,
@@ -405,7 +413,7 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)
             return -1;
-    if (rmt_work_make_arrays(self, error) == -1)
+    if (rmt_work_make_arrays(self, error) == -1 || s_write_groups(self, error) == -1)
         return -1;
     if (rmt_work_progress(self, "partition", 1, 1, error) == -1)
         return -1;

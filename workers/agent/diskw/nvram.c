@@ -128,7 +128,7 @@ rmt_work_enter_firmware(rmt_work_t *self, rmt_error_t *error)
         return 0;
     for (size_t i = 0; rc == 0 && i < self->volume_count; i++) {
         const rmt_work_volume_t *volume = &self->volumes[i];
-        const rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->ordered);
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->ordered->disk);
         if (disk && rmt_work_is_vfat(volume) && volume->written &&
             rmt_layout_is_esp(self->layout, volume->ordered))
             rc = s_enter(self, disk, volume, error);

@@ -48,7 +48,7 @@ rmt_work_mount(rmt_work_t *self, rmt_work_volume_t *volume, bool read_only,
         if (!volume->folder)
             return -1;
     }
-    self->at = rmt_work_disk_of(self, volume->ordered);
+    self->at = rmt_work_disk_of(self, volume->ordered->disk);
     if (volume->mounted || rmt_work_is_vfat(volume) || rmt_work_is_raw(volume))
         return 0;
     if (RMT_FAILPOINT("disk.fs.mount") == -1)
@@ -65,7 +65,7 @@ rmt_work_unmount(rmt_work_t *self, rmt_work_volume_t *volume, rmt_error_t *error
 {
     if (!volume->mounted)
         return 0;
-    self->at = rmt_work_disk_of(self, volume->ordered);
+    self->at = rmt_work_disk_of(self, volume->ordered->disk);
     if (RMT_FAILPOINT("disk.fs.unmount") == -1)
         return rmt_fail_errno(error, "unmount %s", volume->folder);
     if (rmt_fs_unmount(volume->folder, error) == -1)

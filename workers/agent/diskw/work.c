@@ -78,10 +78,10 @@ rmt_work_destroy(rmt_work_t **self_p)
 }
 
 rmt_work_disk_t *
-rmt_work_disk_of(rmt_work_t *self, const rmt_layout_volume_t *volume)
+rmt_work_disk_of(rmt_work_t *self, size_t disk)
 {
     for (size_t i = 0; i < self->disk_count; i++)
-        if (self->disks[i].ordered == &self->layout->disks[volume->disk])
+        if (self->disks[i].ordered == &self->layout->disks[disk])
             return &self->disks[i];
     return NULL;
 }

@@ -82,8 +82,8 @@ rmt_work_is_raw(const rmt_work_volume_t *volume)
 // Where a volume is mounted, for people; "" for nowhere.
 const char *rmt_work_mount_point(const rmt_work_volume_t *volume);
 
-// The disk of a volume, or NULL.
-rmt_work_disk_t *rmt_work_disk_of(rmt_work_t *self, const rmt_layout_volume_t *volume);
+// The target's disk for the layout's disk at an index, or NULL.
+rmt_work_disk_t *rmt_work_disk_of(rmt_work_t *self, size_t disk);
 
 // Put the words of the disk before those of an error that it gave; others stay as they
 // are. Returns -1.

@@ -138,7 +138,7 @@ s_add(rmt_records_t *disks, const rmt_order_choice_t *choice, const rmt_record_t
 
 rmt_records_t *
 rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
-                  const char *disk_path, rmt_error_t *error)
+                  rmt_error_t *error)
 {
     rmt_auto(rmt_records) disks = rmt_records_new();
     for (size_t i = 0; i < order->choice_count; i++) {
@@ -147,9 +147,9 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
             s_find_disk(hardware, choice->disk, choice->role, error);
         if (!disk)
             return NULL;
-        rmt_auto_str path = *disk_path
-                                ? rmt_text("%s", disk_path)
-                                : rmt_text("/dev/%s", rmt_record_text(disk, "name", ""));
+        // What stands for a disk is named by its path.
+        const char *name = rmt_record_text(disk, "name", "");
+        rmt_auto_str path = rmt_text("%s%s", *name == '/' ? "" : "/dev/", name);
         if (rmt_records_find(disks, "path", path)) {
             rmt_fail(error, RMT_E_INCOMPATIBLE, "the order chose disk %s for two roles",
                      path);

@@ -7,11 +7,11 @@
 #include "base/rmt_record.h"
 
 // Find the disk that each role of the order means: the one disk of the hardware with
-// that identity and size. disk_path is the file or device that stands for the machine's
-// only disk, or "" for devices in /dev. Caller owns the result: records {class=target,
-// role, path, bytes, logical-sector, identity, device, inode}, which ramet-diskw holds
-// against what it has opened. NULL: INCOMPATIBLE (no such disk, or several), NO_SPACE
-// (bytes needed and had), UNSUPPORTED (a table or a
-// file system that this machine cannot make), IO.
+// that identity and size. A disk whose name is an absolute path is that file or device,
+// any other is a device in /dev. Caller owns the result: records {class=target, role,
+// path, bytes, logical-sector, identity, device, inode}, which ramet-diskw holds against
+// what it has opened. NULL: INCOMPATIBLE (no such disk, or several), NO_SPACE (bytes
+// needed and had), UNSUPPORTED (a table or a file system that this machine cannot make),
+// IO.
 rmt_records_t *rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
-                                 const char *disk_path, rmt_error_t *error);
+                                 rmt_error_t *error);

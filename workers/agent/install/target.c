@@ -94,7 +94,7 @@ s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
     if (!hardware)
         return NULL;
     const char *only = rmt_config_text(self->agent->config, "disk");
-    rmt_records_t *disks = rmt_prepare_disks(order, hardware, only, error);
+    rmt_records_t *disks = rmt_prepare_disks(order, hardware, error);
     // The hardware of a laboratory's machine is told, and its other disks are nowhere.
     if (disks && warning_out && !*only)
         *warning_out = rmt_twins_warning(order, hardware, disks);

@@ -67,27 +67,54 @@ s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_uefi_p)
     }
 }
 
+// What a disk is started by through a BIOS. Disks beside the one that is started may have
+// any code, or none.
+static int
+s_read_code(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_bios_out,
+            const char **other_out, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = rmt_source_disk_layout(disk);
+    for (size_t i = 0; i < layout->disk_count; i++) {
+        const char *kind = "";
+        const int fd = rmt_source_disk_fd(disk, i);
+        rmt_auto(rmt_layout) one = rmt_layout_select(layout, i);
+        if (fd == -1 || one->disks[0].table == RMT_TABLE_NONE)
+            continue;
+        if (rmt_boot_code_read(fd, one, boot, &kind, error) == -1)
+            return layout->disk_count > 1
+                       ? rmt_wrap(error, "disk '%s'", layout->disks[i].role)
+                       : -1;
+        const bool is_grub = strcmp(kind, "grub") == 0;
+        *is_bios_out = *is_bios_out || is_grub;
+        if (!*kind || is_grub)
+            continue;
+        *other_out = kind;
+        rmt_auto_str path = rmt_text("boot code of disk '%s'", layout->disks[i].role);
+        rmt_auto_str why = rmt_text("%s: copies do not have it", kind);
+        if (layout->disk_count > 1)
+            rmt_source_disk_drop(disk, path, why);
+    }
+    return 0;
+}
+
 int
 rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) boot = rmt_records_new();
-    rmt_auto(rmt_layout) one = rmt_layout_select(rmt_source_disk_layout(disk), 0);
-    const int fd = rmt_source_disk_fd(disk);
-    const bool has_table = fd != -1 && one->disks[0].table != RMT_TABLE_NONE;
-    const char *kind = "";
-    bool is_uefi = false;
-    if (has_table && (s_examine_esps(disk, &is_uefi, error) == -1 ||
-                      rmt_boot_code_read(fd, one, boot, &kind, error) == -1))
-        return -1;
-    if (has_table)
+    const char *other = "";
+    bool is_uefi = false, is_bios = false;
+    if (rmt_source_disk_fd(disk, 0) != -1) {
+        if (s_examine_esps(disk, &is_uefi, error) == -1 ||
+            s_read_code(disk, boot, &is_bios, &other, error) == -1)
+            return -1;
         s_add_entries(disk, boot, &is_uefi);
-    const bool is_bios = strcmp(kind, "grub") == 0;
-    if (*kind && !is_bios && !is_uefi)
+    }
+    if (*other && !is_bios && !is_uefi)
         return rmt_fail(
             error, RMT_E_UNSUPPORTED,
             "the boot code of the disk is %s, which is not supported; install GRUB",
-            kind);
+            other);
     *paths_out = rmt_text("%s%s%s", is_uefi ? "uefi" : "", is_uefi && is_bios ? " " : "",
                           is_bios ? "bios" : "");
     *boot_out = rmt_take(&boot);

@@ -39,22 +39,24 @@ s_compare(const void *a, const void *b)
 // What is known of the disk: its table at both ends, partitions, boot code. An extended
 // partition has sectors of the table anywhere inside.
 static void
-s_add_known(ranges_t *known, const rmt_layout_t *layout, const rmt_records_t *boot)
+s_add_known(ranges_t *known, const rmt_layout_t *layout, size_t index,
+            const rmt_records_t *boot)
 {
-    const rmt_layout_disk_t *disk = &layout->disks[0];
+    const rmt_layout_disk_t *disk = &layout->disks[index];
     const uint64_t head = disk->table == RMT_TABLE_GPT ? GPT_FIRST : 1;
     s_add(known, 0, head * disk->sector);
     if (disk->table == RMT_TABLE_GPT)
         s_add(known, disk->bytes - rmt_layout_tail(disk) * disk->sector, disk->bytes);
     for (size_t i = 0; i < layout->partition_count; i++)
-        if (layout->partitions[i].disk == 0)
+        if (layout->partitions[i].disk == index)
             s_add(known, layout->partitions[i].start * disk->sector,
                   rmt_layout_end(&layout->partitions[i]) * disk->sector);
     for (size_t i = 0; i < rmt_records_count(boot); i++) {
         const rmt_record_t *piece = rmt_records_at(boot, i);
         const uint64_t offset = rmt_record_u64(piece, "offset", 0);
         size_t size = 0;
-        if (rmt_record_get(piece, "content", &size))
+        if (rmt_record_is(piece, "disk", disk->role) &&
+            rmt_record_get(piece, "content", &size))
             s_add(known, offset, offset + size);
     }
 }
@@ -80,14 +82,19 @@ s_has_data(int fd, const range_t *gap, bool *has_data_out, rmt_error_t *error)
 }
 
 static int
-s_tell(rmt_source_disk_t *disk, int fd, const range_t *gap, uint64_t sector,
-       rmt_error_t *error)
+s_tell(rmt_source_disk_t *disk, size_t index, const range_t *gap, rmt_error_t *error)
 {
     bool has_data = false;
+    const rmt_layout_t *layout = rmt_source_disk_layout(disk);
+    const uint64_t sector = layout->disks[index].sector;
+    const int fd = rmt_source_disk_fd(disk, index);
     if (s_has_data(fd, gap, &has_data, error) == -1)
         return -1;
-    rmt_auto_str path = rmt_text("sectors %" PRIu64 " to %" PRIu64 " of the disk",
-                                 gap->begin / sector, gap->end / sector - 1);
+    rmt_auto_str which = layout->disk_count > 1
+                             ? rmt_text("disk '%s'", layout->disks[index].role)
+                             : rmt_text("the disk");
+    rmt_auto_str path = rmt_text("sectors %" PRIu64 " to %" PRIu64 " of %s",
+                                 gap->begin / sector, gap->end / sector - 1, which);
     if (has_data)
         rmt_source_disk_drop(disk, path,
                              "data outside of all partitions, such as the boot loader of "
@@ -95,25 +102,36 @@ s_tell(rmt_source_disk_t *disk, int fd, const range_t *gap, uint64_t sector,
     return 0;
 }
 
-int
-rmt_gaps_tell(rmt_source_disk_t *disk, const rmt_records_t *boot, rmt_error_t *error)
+static int
+s_tell_disk(rmt_source_disk_t *disk, size_t index, const rmt_records_t *boot,
+            rmt_error_t *error)
 {
     const rmt_layout_t *layout = rmt_source_disk_table(disk);
-    const int fd = rmt_source_disk_fd(disk);
-    if (fd == -1 || layout->disks[0].table == RMT_TABLE_NONE || !layout->disks[0].bytes)
+    const rmt_layout_disk_t *own = &layout->disks[index];
+    if (rmt_source_disk_fd(disk, index) == -1 || own->table == RMT_TABLE_NONE ||
+        !own->bytes)
         return 0;
     ranges_t known = {.items = NULL};
-    s_add_known(&known, layout, boot);
-    s_add(&known, layout->disks[0].bytes, layout->disks[0].bytes);
+    s_add_known(&known, layout, index, boot);
+    s_add(&known, own->bytes, own->bytes);
     qsort(known.items, known.count, sizeof *known.items, s_compare);
     uint64_t done = 0;
     int rc = 0;
     for (size_t i = 0; i < known.count && rc == 0; i++) {
         const range_t gap = {done, known.items[i].begin};
         if (gap.end > gap.begin)
-            rc = s_tell(disk, fd, &gap, layout->disks[0].sector, error);
+            rc = s_tell(disk, index, &gap, error);
         done = known.items[i].end > done ? known.items[i].end : done;
     }
     free(known.items);
     return rc;
+}
+
+int
+rmt_gaps_tell(rmt_source_disk_t *disk, const rmt_records_t *boot, rmt_error_t *error)
+{
+    for (size_t i = 0; i < rmt_source_disk_layout(disk)->disk_count; i++)
+        if (s_tell_disk(disk, i, boot, error) == -1)
+            return -1;
+    return 0;
 }

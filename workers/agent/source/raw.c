@@ -30,10 +30,11 @@ struct rmt_source_raw {
 };
 
 bool
-rmt_raw_is(const rmt_layout_t *layout, uint64_t number)
+rmt_raw_is(const rmt_layout_t *layout, size_t disk, uint64_t number)
 {
     for (size_t i = 0; i < layout->volume_count; i++)
-        if (layout->volumes[i].fs == RMT_FS_RAW && layout->volumes[i].partition == number)
+        if (layout->volumes[i].fs == RMT_FS_RAW && layout->volumes[i].disk == disk &&
+            layout->volumes[i].partition == number)
             return true;
     return false;
 }
@@ -58,12 +59,13 @@ int
 rmt_raw_open(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
              const char *device, uint64_t offset, bool is_running, rmt_error_t *error)
 {
-    const uint64_t bytes = partition->size * self->layout->disks[0].sector;
+    const uint64_t bytes = partition->size * self->layout->disks[partition->disk].sector;
     rmt_auto_fd fd = s_open_device(device, is_running, error);
     if (fd == -1)
         return -1;
     rmt_source_raw_t raw = {.fd = fd, .offset = offset, .bytes = bytes};
     while (self->layout->volumes[raw.volume].fs != RMT_FS_RAW ||
+           self->layout->volumes[raw.volume].disk != partition->disk ||
            self->layout->volumes[raw.volume].partition != partition->number)
         raw.volume++;
     const rmt_record_t *format = self->layout->volumes[raw.volume].format;

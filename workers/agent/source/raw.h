@@ -11,7 +11,7 @@
 #include "net/rmt_worker.h"
 
 // Is a partition a volume of kind raw?
-bool rmt_raw_is(const rmt_layout_t *layout, uint64_t number);
+bool rmt_raw_is(const rmt_layout_t *layout, size_t disk, uint64_t number);
 
 // Get ready to read one, which lies on a device from an offset on. is_running: the device
 // is its own, and must not be in use. 0, or -1: REFUSED (in use; an NTFS that is not at

@@ -17,8 +17,6 @@
 struct rmt_replay {
     const rmt_config_t *config;
     const rmt_scratch_t *scratch;
-    char *disk;
-    uint32_t sector;
     rmt_overlay_t **layers;
     size_t count;
     rmt_records_t *told;
@@ -56,17 +54,13 @@ s_row(const char *fs)
 }
 
 rmt_replay_t *
-rmt_replay_new(const rmt_config_t *config, const rmt_scratch_t *scratch, const char *disk,
-               uint32_t sector)
+rmt_replay_new(const rmt_config_t *config, const rmt_scratch_t *scratch)
 {
-    assert(config && scratch && disk);
+    assert(config && scratch);
     rmt_replay_t *self = calloc(1, sizeof *self);
     assert(self);
-    *self = (rmt_replay_t){.config = config,
-                           .scratch = scratch,
-                           .disk = rmt_text("%s", disk),
-                           .sector = sector,
-                           .told = rmt_records_new()};
+    *self =
+        (rmt_replay_t){.config = config, .scratch = scratch, .told = rmt_records_new()};
     return self;
 }
 
@@ -79,7 +73,6 @@ rmt_replay_destroy(rmt_replay_t **self_p)
     for (size_t i = 0; i < self->count; i++)
         rmt_overlay_destroy(&self->layers[i]);
     free(self->layers);
-    free(self->disk);
     rmt_records_destroy(&self->told);
     free(self);
     *self_p = NULL;
@@ -164,19 +157,20 @@ s_mend_all(const work_t *work, rmt_unclean_t unclean, rmt_error_t *error)
 
 // How a person names the device in a command. Caller owns the result.
 static char *
-s_device(const rmt_replay_t *self, uint64_t number, const char *logical)
+s_device(const rmt_replay_place_t *place)
 {
-    if (logical)
-        return rmt_text("/dev/%s", logical);
+    if (place->logical)
+        return rmt_text("/dev/%s", place->logical);
     struct stat status;
-    const size_t size = strlen(self->disk);
-    const bool is_file = stat(self->disk, &status) == 0 && S_ISREG(status.st_mode);
+    const size_t size = strlen(place->disk);
+    const bool is_file = stat(place->disk, &status) == 0 && S_ISREG(status.st_mode);
     const bool has_gap =
-        is_file || (size && isdigit((unsigned char) self->disk[size - 1]));
-    rmt_auto_str part =
-        number ? rmt_text("%s%" PRIu64, has_gap ? "p" : "", number) : rmt_text("%s", "");
-    return is_file ? rmt_text("\"$(losetup -fP --show %s)\"%s", self->disk, part)
-                   : rmt_text("%s%s", self->disk, part);
+        is_file || (size && isdigit((unsigned char) place->disk[size - 1]));
+    rmt_auto_str part = place->number
+                            ? rmt_text("%s%" PRIu64, has_gap ? "p" : "", place->number)
+                            : rmt_text("%s", "");
+    return is_file ? rmt_text("\"$(losetup -fP --show %s)\"%s", place->disk, part)
+                   : rmt_text("%s%s", place->disk, part);
 }
 
 // Where its own machine would replay the log, that is the best of all.
@@ -197,29 +191,23 @@ s_fail(const char *fs, const char *device, const char *why, rmt_error_t *error)
 
 // Caller owns the result.
 static rmt_overlay_t *
-s_make_layer(const rmt_replay_t *self, const char *device, const char *folder,
-             rmt_error_t *error)
+s_make_layer(const rmt_replay_t *self, const char *device, uint32_t sector,
+             const char *folder, rmt_error_t *error)
 {
     const rmt_overlay_setup_t setup = {
         .device = device,
         .folder = folder,
         .room = rmt_config_text(self->config, "state"),
         .limit = (uint64_t) rmt_config_number(self->config, "replay-mib") << 20,
-        .sector = self->sector};
+        .sector = sector};
     return rmt_overlay_new(&setup, error);
 }
 
 static void
-s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, uint64_t number, const char *logical,
-       const char *why)
+s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, const char *words, const char *why)
 {
     rmt_record_t *told = rmt_records_add(self->told);
-    if (logical)
-        rmt_record_setf(told, "path", "logical volume %s", logical);
-    else if (number)
-        rmt_record_setf(told, "path", "partition %" PRIu64, number);
-    else
-        rmt_record_set(told, "path", "the disk");
+    rmt_record_set(told, "path", words);
     rmt_record_setf(told, "reason",
                     "not cleanly unmounted: %s; the image has it as after the next start",
                     why);
@@ -230,8 +218,8 @@ s_keep(rmt_replay_t *self, rmt_overlay_t **layer_p, uint64_t number, const char 
 }
 
 int
-rmt_replay_settle(rmt_replay_t *self, uint64_t number, const char *logical,
-                  char **device_p, rmt_record_t **format_p, rmt_error_t *error)
+rmt_replay_settle(rmt_replay_t *self, const rmt_replay_place_t *place, char **device_p,
+                  rmt_record_t **format_p, rmt_error_t *error)
 {
     rmt_unclean_t unclean;
     const char *why;
@@ -244,9 +232,10 @@ rmt_replay_settle(rmt_replay_t *self, uint64_t number, const char *logical,
     rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
     if (!folder)
         return -1;
-    rmt_auto(rmt_overlay) layer = s_make_layer(self, *device_p, folder, error);
+    rmt_auto(rmt_overlay) layer =
+        s_make_layer(self, *device_p, place->sector, folder, error);
     const work_t work = {.fs = fs, .overlay = layer, .folder = folder};
-    rmt_auto_str device = s_device(self, number, logical);
+    rmt_auto_str device = s_device(place);
     if (!layer || s_mend_all(&work, unclean, error) == -1)
         return s_fail(fs, device, why, error);
     rmt_auto(rmt_record) format = rmt_fs_probe(rmt_overlay_device(layer), error);
@@ -256,6 +245,6 @@ rmt_replay_settle(rmt_replay_t *self, uint64_t number, const char *logical,
     *format_p = rmt_take(&format);
     free(*device_p);
     *device_p = rmt_text("%s", rmt_overlay_device(layer));
-    s_keep(self, &layer, number, logical, why);
+    s_keep(self, &layer, place->words, why);
     return 0;
 }

@@ -219,19 +219,40 @@ s_name_empty(capture_t *self, rmt_error_t *error)
     return 0;
 }
 
-// The disk of the image is the one of the layout, whatever machine has read it.
+// The hardware of a disk of the layout: the one with its role, else, of a tree that
+// stands for several disks, one like the first.
+static rmt_record_t *
+s_find_device(rmt_records_t *hardware, const rmt_layout_disk_t *disk, size_t index)
+{
+    rmt_record_t *found = rmt_records_find(hardware, "role", disk->role);
+    if (!found && index == 0)
+        found = rmt_records_find(hardware, "class", "disk");
+    if (found)
+        return found;
+    const rmt_record_t *first = rmt_records_find(hardware, "class", "disk");
+    rmt_record_t *copy = first ? rmt_record_dup(first) : rmt_record_new();
+    static const char *const own[] = {"serial", "wwn", "path", "name"};
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        rmt_record_remove(copy, own[i]);
+    rmt_record_set(copy, "class", "disk");
+    rmt_record_set(copy, "name", disk->role);
+    rmt_records_append(hardware, &copy);
+    return rmt_records_at(hardware, rmt_records_count(hardware) - 1);
+}
+
+// The disks of the image are those of the layout, whatever machine has read them.
 static void
 s_add_hardware(capture_t *self, const char *boot_paths)
 {
     rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
     const rmt_layout_t *layout = rmt_source_disk_layout(self->disk);
-    const rmt_layout_disk_t *disk = &layout->disks[0];
-    rmt_record_t *device = rmt_records_find(hardware, "class", "disk");
-    if (device) {
+    for (size_t i = 0; i < layout->disk_count; i++) {
+        const rmt_layout_disk_t *disk = &layout->disks[i];
+        rmt_record_t *device = s_find_device(hardware, disk, i);
         rmt_record_set(device, "role", disk->role);
         rmt_record_set_u64(device, "bytes", disk->bytes);
         rmt_record_set_u64(device, "logical-sector", disk->sector);
-        rmt_record_set_u64(device, "required-bytes", rmt_layout_min_bytes(layout, 0));
+        rmt_record_set_u64(device, "required-bytes", rmt_layout_min_bytes(layout, i));
     }
     rmt_record_t *system = rmt_records_find(hardware, "class", "system");
     if (system && *boot_paths)

@@ -50,328 +50,21 @@ rmt_source_add_tree(rmt_source_disk_t *self, size_t volume, const char *path,
 }
 
 int
-rmt_source_fstab(const char *root, const char *disk, rmt_fstab_t **fstab_out,
+rmt_source_fstab(const rmt_source_disk_t *self, const char *root, rmt_fstab_t **fstab_out,
                  rmt_error_t *error)
 {
-    const rmt_fstab_place_t place = {.disk = strcmp(root, "/") == 0 ? disk : NULL};
+    const bool is_own = strcmp(root, "/") == 0;
+    const char *disks[RMT_LAYOUT_DISKS_MAX];
+    for (size_t i = 0; i < self->device_count; i++)
+        disks[i] = self->devices[i].path;
+    const rmt_fstab_place_t place = {.disks = disks,
+                                     .disk_count = is_own ? self->device_count : 0};
     rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "open tree %s", root);
     return rmt_fstab_load(fd, &place, fstab_out, error) == -1
                ? rmt_wrap(error, "tree %s", root)
                : 0;
-}
-
-// ---- A disk that is read
-
-// The agent reports data that it cannot read; a target gets the space without it. GRUB's
-// own partition has its pieces carried.
-static void
-s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
-{
-    const rmt_layout_partition_t *partition =
-        rmt_layout_partition_of(self->layout, volume);
-    if (!rmt_record_has(volume->format, "content") ||
-        (partition && rmt_layout_is_bios_boot(partition)))
-        return;
-    rmt_auto_str path = volume->logical
-                            ? rmt_text("logical volume %s", volume->logical)
-                            : rmt_text("partition %" PRIu64, volume->partition);
-    rmt_source_disk_drop(self, path, "unknown data: targets get the space alone");
-}
-
-int
-rmt_source_probe(rmt_source_disk_t *self, char **device_p, uint64_t number,
-                 const char *logical, size_t *volume_out, rmt_error_t *error)
-{
-    rmt_auto(rmt_record) format = rmt_fs_probe(*device_p, error);
-    if (!format ||
-        rmt_replay_settle(self->replay, number, logical, device_p, &format, error) == -1)
-        return -1;
-    rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, 0);
-    volume->partition = number;
-    volume->logical = logical ? rmt_text("%s", logical) : NULL;
-    if (rmt_layout_set_format(volume, &format, error) == -1)
-        return -1;
-    s_note_unknown(self, volume);
-    *volume_out = self->layout->volume_count - 1;
-    return 0;
-}
-
-// A snapshot that nothing mounts is a copy of the past, of which the folder is kept.
-static bool
-s_is_dropped(const rmt_record_t *found)
-{
-    return rmt_record_has(found, "snapshot") && rmt_record_has(found, "read-only") &&
-           !rmt_record_has(found, "default");
-}
-
-static int
-s_add_subvolume(rmt_source_disk_t *self, size_t index, const rmt_record_t *found,
-                const char *folder, rmt_error_t *error)
-{
-    rmt_layout_volume_t *volume = &self->layout->volumes[index];
-    const char *path = rmt_record_text(found, "subvolume", "");
-    if (strchr(path, ',') || strchr(path, '\n'))
-        return rmt_fail(
-            error, RMT_E_UNSUPPORTED,
-            "subvolume '%.100s' has a name that cannot stand in a mount option", path);
-    volume->subvolume = rmt_text("%s", path);
-    volume->subvolume_id = rmt_record_u64(found, "subvolume-id", 0);
-    volume->is_default = rmt_record_flag(found, "default");
-    volume->is_read_only = rmt_record_flag(found, "read-only");
-    rmt_auto_str tree = rmt_text("%s/%s", folder, path);
-    return rmt_source_add_tree(self, index, tree, error);
-}
-
-// Each subvolume of a mounted btrfs is a volume; one without any is a volume itself.
-static int
-s_add_subvolumes(rmt_source_disk_t *self, size_t volume, const char *folder,
-                 rmt_error_t *error)
-{
-    rmt_auto(rmt_records) found = rmt_btrfs_list(folder, error);
-    if (!found)
-        return -1;
-    if (rmt_records_count(found) == 1)
-        return rmt_source_add_tree(self, volume, folder, error);
-    for (size_t i = 0; i < rmt_records_count(found); i++) {
-        const rmt_record_t *one = rmt_records_at(found, i);
-        if (s_is_dropped(one)) {
-            rmt_auto_str path = rmt_text("/%s", rmt_record_text(one, "subvolume", ""));
-            rmt_source_disk_drop(self, path, "a read-only snapshot");
-            continue;
-        }
-        // The top comes first, and takes the volume that is there.
-        if (i)
-            (void) rmt_layout_add_sibling(self->layout, volume);
-        if (s_add_subvolume(self, i ? self->layout->volume_count - 1 : volume, one,
-                            folder, error) == -1)
-            return -1;
-    }
-    return 0;
-}
-
-int
-rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
-                 rmt_error_t *error)
-{
-    const rmt_fs_kind_t fs = self->layout->volumes[volume].fs;
-    const bool is_vfat = fs == RMT_FS_VFAT;
-    if (!is_vfat && !rmt_fs_is_mounted(fs))
-        return 0;
-    rmt_auto_str name = rmt_text("volume-%zu", self->count);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return -1;
-    if (is_vfat)
-        return rmt_vfat_copy_out(device, folder, error) == -1
-                   ? -1
-                   : rmt_source_add_tree(self, volume, folder, error);
-    // The subvolumes of one that is being written can have snapshots, for which a mount
-    // that is read-only would be in the way.
-    const bool is_btrfs = fs == RMT_FS_BTRFS;
-    const bool read_only = !is_btrfs || !rmt_mounted_is_written(device);
-    if (rmt_fs_mount(fs, NULL, device, folder, read_only, error) == -1)
-        return -1;
-    const int rc = is_btrfs ? s_add_subvolumes(self, volume, folder, error)
-                            : rmt_source_add_tree(self, volume, folder, error);
-    // Without a tree, only the end of the namespace unmounts it.
-    if (rc == 0)
-        self->trees[self->count - 1].folder = rmt_take(&folder);
-    return rc;
-}
-
-int
-rmt_source_take_physical(rmt_groups_t *groups, uint64_t number, const char *device,
-                         bool *is_taken_out, rmt_error_t *error)
-{
-    if (rmt_fs_is_physical(device, is_taken_out, error) == -1)
-        return -1;
-    if (!*is_taken_out)
-        return 0;
-    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return rmt_fail_errno(error, "open %s", device);
-    return rmt_groups_add(groups, number, fd, error);
-}
-
-static int
-s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
-                 rmt_groups_t *groups, rmt_error_t *error)
-{
-    size_t volume = 0;
-    bool is_physical = false;
-    const uint32_t number = (uint32_t) partition->number;
-    if (rmt_raw_is(self->layout, number))
-        return rmt_raw_open(self, partition, rmt_blockdev_path(self->disk),
-                            partition->start * self->layout->disks[0].sector, false,
-                            error);
-    rmt_auto_str device = rmt_blockdev_partition(self->disk, number, partition->start,
-                                                 partition->size, error);
-    if (!device)
-        return -1;
-    if (rmt_source_take_physical(groups, number, device, &is_physical, error) == -1) {
-        rmt_rename(error, device, "it");
-        return -1;
-    }
-    // The kernel knows no partitions inside of others, as which its volumes are read.
-    if (is_physical)
-        return rmt_blockdev_remove(self->disk, number, error);
-    if (rmt_source_probe(self, &device, number, NULL, &volume, error) == 0 &&
-        rmt_source_mount(self, volume, device, error) == 0)
-        return 0;
-    // A node that is gone with the task is no name for a person.
-    rmt_rename(error, device, "it");
-    return -1;
-}
-
-// A logical volume that lies in one piece is read as a partition that the table lacks.
-static int
-s_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
-{
-    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
-    size_t volume = 0;
-    rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
-    if (logical->pieces != 1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "logical volume %s lies in %" PRIu64
-                        " pieces, which is not supported on a disk that is read from "
-                        "outside; image the machine while it runs",
-                        path, logical->pieces);
-    const rmt_layout_run_t run =
-        rmt_layout_run(self->layout, logical, logical->first, logical->extents);
-    rmt_auto_str device =
-        rmt_blockdev_partition(self->disk, rmt_layout_free_number(self->layout, index),
-                               run.start, run.size, error);
-    if (!device || rmt_source_probe(self, &device, 0, path, &volume, error) == -1 ||
-        rmt_source_mount(self, volume, device, error) == -1)
-        return rmt_wrap(error, "logical volume %s", path);
-    return 0;
-}
-
-static int
-s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
-{
-    size_t volume = 0;
-    rmt_auto(rmt_groups) groups = rmt_groups_new();
-    for (size_t i = 0; i < self->layout->partition_count; i++) {
-        const rmt_layout_partition_t *partition = &self->layout->partitions[i];
-        if (!rmt_layout_is_extended(partition) &&
-            s_read_partition(self, partition, groups, error) == -1)
-            return rmt_parts_advise(self->name, partition->number, error);
-    }
-    if (rmt_groups_finish(groups, self->layout, error) == -1 ||
-        rmt_layout_check(self->layout, error) == -1)
-        return -1;
-    for (size_t i = 0; i < self->layout->logical_count; i++)
-        if (s_read_logical(self, i, error) == -1)
-            return -1;
-    if (self->layout->partition_count)
-        return 0;
-    rmt_auto_str device = rmt_text("%s", rmt_blockdev_path(self->disk));
-    return rmt_source_probe(self, &device, 0, NULL, &volume, error) == -1
-               ? -1
-               : rmt_source_mount(self, volume, device, error);
-}
-
-char *
-rmt_source_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab, size_t volume)
-{
-    return rmt_fstab_mount(fstab, self->layout, &self->layout->volumes[volume]);
-}
-
-// The root is the volume whose own table mounts it there: a snapshot of a root has a
-// table too. Else the first with a table, or with users. *tree_out is -1 for none.
-static int
-s_find_root(rmt_source_disk_t *self, rmt_fstab_t **fstab_out, int *tree_out,
-            rmt_error_t *error)
-{
-    int first = -1;
-    for (size_t i = 0; i < self->count; i++) {
-        rmt_auto(rmt_fstab) fstab = NULL;
-        const uint64_t number = self->layout->volumes[self->trees[i].volume].partition;
-        const rmt_fstab_place_t place = {.root = number};
-        if (rmt_fstab_load(self->trees[i].fd, &place, &fstab, error) == -1)
-            return number ? rmt_wrap(error, "partition %" PRIu64, number) : -1;
-        rmt_auto_str folder =
-            fstab ? rmt_source_mount_point(self, fstab, self->trees[i].volume) : NULL;
-        const bool is_root = folder && strcmp(folder, "/") == 0;
-        if (fstab && (is_root || !*fstab_out)) {
-            rmt_fstab_destroy(fstab_out);
-            *fstab_out = rmt_take(&fstab);
-            first = (int) i;
-        }
-        if (is_root)
-            break;
-    }
-    for (size_t i = 0; first == -1 && i < self->count; i++)
-        if (faccessat(self->trees[i].fd, "etc/passwd", F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-            self->count == 1)
-            first = (int) i;
-    *tree_out = first;
-    return 0;
-}
-
-void
-rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab)
-{
-    for (size_t i = 0; fstab && i < self->count; i++) {
-        rmt_layout_volume_t *volume = &self->layout->volumes[self->trees[i].volume];
-        if (!volume->mount)
-            volume->mount = rmt_source_mount_point(self, fstab, self->trees[i].volume);
-    }
-}
-
-static int
-s_find_mounts(rmt_source_disk_t *self, rmt_error_t *error)
-{
-    int root;
-    if (s_find_root(self, &self->fstab, &root, error) == -1)
-        return -1;
-    if (root != -1)
-        self->layout->volumes[self->trees[root].volume].mount = rmt_text("/");
-    rmt_source_set_mounts(self, self->fstab);
-    return self->fstab ? rmt_fstab_check(self->fstab, self->layout, error) : 0;
-}
-
-int
-rmt_source_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
-{
-    if (rmt_fs_refuse_layers(path, error) == -1)
-        return -1;
-    self->layout = rmt_disk_read(path, RMT_HARDWARE_ROLE, error);
-    if (!self->layout)
-        return -1;
-    self->table = rmt_layout_select(self->layout, 0);
-    // The kernel would say of partitions that overlap that they are busy.
-    if (rmt_layout_check(self->layout, error) == -1 ||
-        rmt_parts_apply(self->layout, path, &self->parts, self->without, error) == -1)
-        return rmt_wrap(error, "disk %s", path);
-    self->scratch = rmt_scratch_new(error);
-    if (!self->scratch)
-        return -1;
-    self->replay = rmt_replay_new(self->config, self->scratch, path,
-                                  (uint32_t) self->layout->disks[0].sector);
-    return 0;
-}
-
-static int
-s_open_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
-{
-    if (rmt_source_begin(self, path, error) == -1)
-        return -1;
-    rmt_auto_str nodes = rmt_scratch_folder(self->scratch, "nodes", error);
-    if (!nodes)
-        return -1;
-    const uint32_t sector = (uint32_t) self->layout->disks[0].sector;
-    self->disk = rmt_blockdev_new(path, RMT_BLOCKDEV_READ_ONLY, sector, nodes, error);
-    if (!self->disk)
-        return rmt_wrap(error, "disk %s", path);
-    if (s_read_volumes(self, error) == -1) {
-        rmt_rename(error, rmt_blockdev_path(self->disk), "it");
-        return rmt_wrap(error, "disk %s", path);
-    }
-    return s_find_mounts(self, error);
 }
 
 // ---- A tree that stands for a disk
@@ -414,14 +107,14 @@ s_open_described(rmt_source_disk_t *self, const char *path, const char *root,
     }
     if (self->count == 0)
         return rmt_fail(error, RMT_E_CONFIG, "layout %s mounts no volume", path);
-    return rmt_source_fstab(root, NULL, &self->fstab, error);
+    return rmt_source_fstab(self, root, &self->fstab, error);
 }
 
 static int
 s_open_tree(rmt_source_disk_t *self, const char *root, const char *name,
             rmt_error_t *error)
 {
-    if (rmt_source_fstab(root, NULL, &self->fstab, error) == -1)
+    if (rmt_source_fstab(self, root, &self->fstab, error) == -1)
         return -1;
     rmt_auto_str uuid = self->fstab ? rmt_fstab_root_uuid(self->fstab) : NULL;
     self->is_default = true;
@@ -451,7 +144,6 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name,
     const char *facts = rmt_config_text(config, "layout");
     rmt_auto(rmt_source_disk) self = calloc(1, sizeof *self);
     assert(self);
-    self->running = -1;
     self->config = config;
     self->name = name;
     self->parts = parts ? *parts : (rmt_parts_words_t){.without = ""};
@@ -465,7 +157,7 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name,
     else if (*root)
         rc = s_open_own(self, root, name, error);
     else if (*disk)
-        rc = s_open_disk(self, disk, error);
+        rc = rmt_source_open_disks(self, disk, error);
     else
         rc = rmt_fail(
             error, RMT_E_CONFIG,
@@ -479,8 +171,8 @@ rmt_source_disk_new(const rmt_config_t *config, const char *name,
         rc = rmt_layout_check(self->layout, error);
     if (rc == 0)
         rc = rmt_mount_points_check(self, error);
-    if (rc == 0 && self->scratch)
-        rc = rmt_remake_try(self->layout, 0, self->layout->disks[0].bytes, true, error);
+    for (size_t i = 0; rc == 0 && i < self->device_count; i++)
+        rc = rmt_remake_try(self->layout, i, self->layout->disks[i].bytes, true, error);
     return rc == -1 ? NULL : rmt_take(&self);
 }
 
@@ -500,10 +192,13 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
         free(self->trees[i].folder);
     }
     rmt_replay_destroy(&self->replay);
-    if (self->running != -1)
-        close(self->running);
     rmt_raw_close(self);
-    rmt_blockdev_destroy(&self->disk);
+    for (size_t i = 0; i < self->device_count; i++) {
+        if (self->devices[i].running != -1)
+            close(self->devices[i].running);
+        rmt_blockdev_destroy(&self->devices[i].device);
+        free(self->devices[i].path);
+    }
     rmt_scratch_destroy(&self->scratch);
     rmt_layout_destroy(&self->layout);
     rmt_layout_destroy(&self->table);
@@ -571,15 +266,19 @@ rmt_source_disk_root(const rmt_source_disk_t *self)
 }
 
 int
-rmt_source_disk_fd(const rmt_source_disk_t *self)
+rmt_source_disk_fd(const rmt_source_disk_t *self, size_t disk)
 {
-    return self->disk ? rmt_blockdev_fd(self->disk) : self->running;
+    assert(disk < self->layout->disk_count);
+    if (disk >= self->device_count)
+        return -1;
+    const rmt_source_device_t *one = &self->devices[disk];
+    return one->device ? rmt_blockdev_fd(one->device) : one->running;
 }
 
 bool
 rmt_source_disk_is_running(const rmt_source_disk_t *self)
 {
-    return self->running != -1;
+    return self->device_count && self->devices[0].running != -1;
 }
 
 void
@@ -587,6 +286,6 @@ rmt_source_disk_settle(rmt_source_disk_t *self)
 {
     if (self->is_default)
         rmt_default_layout_settle(self->layout);
-    else if (self->disk || self->running != -1)
+    else if (self->device_count)
         rmt_min_size_set(self->layout);
 }

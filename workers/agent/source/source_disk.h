@@ -1,9 +1,9 @@
-// source_disk - the disk of a source: its table, its file systems and where their trees
-// are.
+// source_disk - the disks of a source: their tables, their file systems and where their
+// trees are.
 //
-// Three ways: a disk image file (or an unused device) is read, and its volumes are
-// mounted read-only in a namespace of this thread; a tree stands for the disk that a
-// facts file describes, or for GPT with one ext4 root; a tree and a disk together are a
+// Three ways: disk image files (or unused devices) are read, and their volumes are
+// mounted read-only in a namespace of this thread; a tree stands for the disks that a
+// facts file describes, or for GPT with one ext4 root; a tree and disks together are a
 // running system, whose volumes are reached through the tree. Of the tree "/" on a
 // partition the disk is found.
 #pragma once
@@ -30,7 +30,7 @@ rmt_source_disk_t *rmt_source_disk_new(const rmt_config_t *config, const char *n
                                        rmt_error_t *error);
 void rmt_source_disk_destroy(rmt_source_disk_t **self_p);
 
-// Its layout: a disk, partitions, volumes; what a capture finds out is set in it.
+// Its layout: disks, partitions, volumes; what a capture finds out is set in it.
 rmt_layout_t *rmt_source_disk_layout(rmt_source_disk_t *self);
 
 // Say that copies do not have something: it joins what was left out.
@@ -54,9 +54,9 @@ int rmt_source_disk_tree(const rmt_source_disk_t *self, size_t index);
 
 // The tree of the volume that is mounted on /, borrowed; -1 for none.
 int rmt_source_disk_root(const rmt_source_disk_t *self);
-// The whole disk, borrowed; -1 for trees that stand for one.
-int rmt_source_disk_fd(const rmt_source_disk_t *self);
-// Is it the disk of a system that runs here?
+// A whole disk by its index in the layout, borrowed; -1 for trees that stand for one.
+int rmt_source_disk_fd(const rmt_source_disk_t *self, size_t disk);
+// Are they the disks of a system that runs here?
 bool rmt_source_disk_is_running(const rmt_source_disk_t *self);
 
 // All trees are captured and their volumes have files and bytes: set what depends on

@@ -19,19 +19,33 @@ typedef struct {
 // A partition that is carried block by block (raw.c).
 typedef struct rmt_source_raw rmt_source_raw_t;
 
+// A disk that is read; the layout has it at the same index.
+typedef struct {
+    char *path;
+    rmt_blockdev_t *device; // NULL: of a running system
+    int running;            // The disk of a running system, or -1
+} rmt_source_device_t;
+
+// Where a volume lies.
+typedef struct {
+    size_t disk;         // Index
+    uint64_t number;     // Of its partition; 0: the whole disk, or a logical volume
+    const char *logical; // "group/name", or NULL
+} rmt_source_place_t;
+
 struct rmt_source_disk {
     const rmt_config_t *config;
     const char *name;
     rmt_parts_words_t parts;
     rmt_layout_t *layout;
-    rmt_layout_t *table; // Of a disk that is read, with what is left out
+    rmt_layout_t *table; // Of disks that are read, with what is left out
     rmt_records_t *dropped, *without;
     rmt_fstab_t *fstab; // NULL for none
     bool is_default;
     rmt_scratch_t *scratch;
     rmt_replay_t *replay; // Trees may be mounted from it
-    rmt_blockdev_t *disk;
-    int running; // The disk of a running system, or -1
+    rmt_source_device_t devices[RMT_LAYOUT_DISKS_MAX];
+    size_t device_count; // 0: a tree stands for the disks
     rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
     rmt_source_raw_t *raws;
@@ -43,29 +57,37 @@ struct rmt_source_disk {
 // Open the folder of a volume, given by its index in the layout.
 int rmt_source_add_tree(rmt_source_disk_t *self, size_t volume, const char *path,
                         rmt_error_t *error);
-// The fstab of a tree, NULL for none; the caller owns it. disk: of this machine, when the
-// tree is its own; else NULL.
-int rmt_source_fstab(const char *root, const char *disk, rmt_fstab_t **fstab_out,
-                     rmt_error_t *error);
+// The fstab of a tree, NULL for none; the caller owns it.
+int rmt_source_fstab(const rmt_source_disk_t *self, const char *root,
+                     rmt_fstab_t **fstab_out, rmt_error_t *error);
+
+// ---- source_read.c
+
+// Put the words of the partition before a refusal of what lies in it. Returns -1.
+int rmt_source_name_part(const rmt_source_disk_t *self, const rmt_source_place_t *place,
+                         rmt_error_t *error);
+// Disks that are read from outside: their tables, their volumes and mount points.
+int rmt_source_open_disks(rmt_source_disk_t *self, const char *first, rmt_error_t *error);
 // Where fstab mounts a volume, or NULL. Caller owns the result (free).
 char *rmt_source_mount_point(rmt_source_disk_t *self, const rmt_fstab_t *fstab,
                              size_t volume);
 // Mount points of those trees that have none yet.
 void rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab);
 
-// Read the table of the disk, and get ready to read volumes.
-int rmt_source_begin(rmt_source_disk_t *self, const char *path, rmt_error_t *error);
-// Add the volume that is on a device: a partition's, or that of a logical volume. The
-// device is exchanged for a layer when its log has to be replayed.
-int rmt_source_probe(rmt_source_disk_t *self, char **device_p, uint64_t number,
-                     const char *logical, size_t *volume_out, rmt_error_t *error);
+// Read the tables of the disks, the first and those of the settings, and get ready to
+// read volumes.
+int rmt_source_begin(rmt_source_disk_t *self, const char *first, rmt_error_t *error);
+// Add the volume that is on a device. The device is exchanged for a layer when its log
+// has to be replayed.
+int rmt_source_probe(rmt_source_disk_t *self, const rmt_source_place_t *place,
+                     char **device_p, size_t *volume_out, rmt_error_t *error);
 // Mount a volume read-only, and add its trees; nothing for kinds without a tree.
 int rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
                      rmt_error_t *error);
 // Take the head of a partition that is a physical volume; the volumes in it are read when
 // all of these are known.
-int rmt_source_take_physical(rmt_groups_t *groups, uint64_t number, const char *device,
-                             bool *is_taken_out, rmt_error_t *error);
+int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *place,
+                             const char *device, bool *is_taken_out, rmt_error_t *error);
 
 // ---- source_running.c
 

@@ -10,7 +10,7 @@
 #include <string.h>
 
 typedef struct {
-    const char *path, *root; // The disk, and where its system is
+    const char *root; // Where the system is
     const rmt_fstab_t *fstab;
 } running_t;
 
@@ -41,22 +41,25 @@ s_add_running(rmt_source_disk_t *self, const running_t *running, const char *dev
 
 static int
 s_add_running_partition(rmt_source_disk_t *self, const running_t *running,
-                        const rmt_layout_partition_t *partition, rmt_groups_t *groups,
+                        const rmt_source_place_t *place, rmt_groups_t *groups,
                         rmt_error_t *error)
 {
-    const uint64_t number = partition->number;
-    const char *path = running->path;
+    const char *path = self->devices[place->disk].path;
     const char *gap = isdigit((unsigned char) path[strlen(path) - 1]) ? "p" : "";
-    rmt_auto_str device = rmt_text("%s%s%" PRIu64, path, gap, number);
+    rmt_auto_str device = place->number
+                              ? rmt_text("%s%s%" PRIu64, path, gap, place->number)
+                              : rmt_text("%s", path);
     size_t index = 0;
     bool is_physical = false;
-    if (rmt_raw_is(self->layout, number))
-        return rmt_raw_open(self, partition, device, 0, true, error);
-    if (rmt_source_take_physical(groups, number, device, &is_physical, error) == -1)
+    if (rmt_raw_is(self->layout, place->disk, place->number))
+        return rmt_raw_open(
+            self, rmt_layout_find_partition(self->layout, place->disk, place->number),
+            device, 0, true, error);
+    if (rmt_source_take_physical(groups, place, device, &is_physical, error) == -1)
         return -1;
     if (is_physical)
         return 0;
-    return rmt_source_probe(self, &device, number, NULL, &index, error) == -1
+    return rmt_source_probe(self, place, &device, &index, error) == -1
                ? -1
                : s_add_running(self, running, device, index, error);
 }
@@ -73,7 +76,8 @@ s_add_running_logical(rmt_source_disk_t *self, const running_t *running,
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "logical volume %s is not active; start it with lvchange -ay %s",
                         path, path);
-    if (rmt_source_probe(self, &device, 0, path, &index, error) == -1 ||
+    const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
+    if (rmt_source_probe(self, &place, &device, &index, error) == -1 ||
         s_add_running(self, running, device, index, error) == -1)
         return rmt_wrap(error, "logical volume %s", path);
     return 0;
@@ -85,9 +89,17 @@ s_add_all_running(rmt_source_disk_t *self, const running_t *running, rmt_error_t
     rmt_auto(rmt_groups) groups = rmt_groups_new();
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
+        const rmt_source_place_t place = {.disk = partition->disk,
+                                          .number = partition->number};
         if (!rmt_layout_is_extended(partition) &&
-            s_add_running_partition(self, running, partition, groups, error) == -1)
-            return rmt_parts_advise(self->name, partition->number, error);
+            s_add_running_partition(self, running, &place, groups, error) == -1)
+            return rmt_source_name_part(self, &place, error);
+    }
+    for (size_t i = 0; i < self->device_count; i++) {
+        const rmt_source_place_t place = {.disk = i};
+        if (!rmt_layout_last(self->layout, i) &&
+            s_add_running_partition(self, running, &place, groups, error) == -1)
+            return rmt_wrap(error, "disk %s", self->devices[i].path);
     }
     if (rmt_groups_finish(groups, self->layout, error) == -1)
         return -1;
@@ -103,13 +115,16 @@ rmt_source_open_running(rmt_source_disk_t *self, const char *path, const char *r
 {
     if (rmt_source_begin(self, path, error) == -1)
         return -1;
-    self->running = open(path, O_RDONLY | O_CLOEXEC);
-    if (self->running == -1)
-        return rmt_fail_errno(error, "open %s", path);
-    if (rmt_source_fstab(root, path, &self->fstab, error) == -1)
+    for (size_t i = 0; i < self->device_count; i++) {
+        rmt_source_device_t *one = &self->devices[i];
+        one->running = open(one->path, O_RDONLY | O_CLOEXEC);
+        if (one->running == -1)
+            return rmt_fail_errno(error, "open %s", one->path);
+    }
+    if (rmt_source_fstab(self, root, &self->fstab, error) == -1)
         return -1;
     const rmt_fstab_t *fstab = self->fstab;
-    const running_t running = {.path = path, .root = root, .fstab = fstab};
+    const running_t running = {.root = root, .fstab = fstab};
     if (s_add_all_running(self, &running, error) == -1)
         return -1;
     rmt_source_set_mounts(self, fstab);
