@@ -15,24 +15,21 @@
 
 typedef struct rmt_arrays rmt_arrays_t;
 
-// For tests until a source is read so.
 rmt_arrays_t *rmt_arrays_new(void);
-// The same: for tests.
 void rmt_arrays_destroy(rmt_arrays_t **self_p);
 
 // Take the superblock of a member: a partition of the disk at an index, of so many bytes.
-// 0, or -1: NOT_FOUND (it is no member), CORRUPT, UNSUPPORTED, IO. (For tests as well.)
+// 0, or -1: NOT_FOUND (it is no member), CORRUPT, UNSUPPORTED, IO.
 int rmt_arrays_add(rmt_arrays_t *self, size_t disk, uint64_t partition, int fd,
                    uint64_t bytes, rmt_error_t *error);
 
 // All partitions of the layout's disks are taken: add their arrays to it. What a copy
 // does not show, such as a member that is older than the others, is added to told {path,
-// reason}. 0, or -1: UNSUPPORTED (with what it is, and what to do). (For tests as well.)
+// reason}. 0, or -1: UNSUPPORTED (with what it is, and what to do).
 int rmt_arrays_finish(rmt_arrays_t *self, rmt_layout_t *layout, rmt_records_t *told,
                       rmt_error_t *error);
 
 // Is the layout's member at an index older than the others, so that it is not read?
-// For tests as well.
 bool rmt_arrays_is_old(const rmt_arrays_t *self, size_t member);
 
 // Where the partition of a member lies.

@@ -12,3 +12,7 @@ target_link_libraries(ramet-nvram PRIVATE ramet_flags ramet::disk)
 ramet_test(integration remake NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration clear NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 240)
 ramet_test(integration unclean NEEDS ramet::disk ramet::base TIMEOUT 120)
+
+add_executable(ramet-array tools/rmt-array.c)
+target_link_libraries(ramet-array PRIVATE ramet_flags ramet::disk ramet::facts ramet::base)
+set_target_properties(ramet-array PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)

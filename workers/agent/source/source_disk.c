@@ -193,6 +193,7 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
     }
     rmt_replay_destroy(&self->replay);
     rmt_raw_close(self);
+    rmt_source_close_arrays(self);
     for (size_t i = 0; i < self->device_count; i++) {
         if (self->devices[i].running != -1)
             close(self->devices[i].running);

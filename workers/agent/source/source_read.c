@@ -52,14 +52,26 @@ s_note_unknown(rmt_source_disk_t *self, const rmt_layout_volume_t *volume)
     rmt_source_disk_drop(self, path, "unknown data: targets get the space alone");
 }
 
+// Its name without the host's behind a word.
+static char *
+s_array_words(const rmt_layout_array_t *array, const char *before)
+{
+    const char *name = array->name ? array->name : array->uuid;
+    const char *colon = strchr(name, ':');
+    return rmt_text("%s%s", before, colon ? colon + 1 : name);
+}
+
 int
 rmt_source_probe(rmt_source_disk_t *self, const rmt_source_place_t *place,
                  char **device_p, size_t *volume_out, rmt_error_t *error)
 {
-    rmt_auto_str words = s_words(self, place->disk, place->number, place->logical);
+    rmt_auto_str words = place->array
+                             ? s_array_words(place->array, "array ")
+                             : s_words(self, place->disk, place->number, place->logical);
+    rmt_auto_str md = place->array ? s_array_words(place->array, "/dev/md/") : NULL;
     const rmt_replay_place_t replayed = {
         .words = words,
-        .disk = self->devices[place->disk].path,
+        .disk = md ? md : self->devices[place->disk].path,
         .sector = (uint32_t) self->layout->disks[place->disk].sector,
         .number = place->number,
         .logical = place->logical};
@@ -70,9 +82,11 @@ rmt_source_probe(rmt_source_disk_t *self, const rmt_source_place_t *place,
     rmt_layout_volume_t *volume = rmt_layout_add_volume(self->layout, place->disk);
     volume->partition = place->number;
     volume->logical = place->logical ? rmt_text("%s", place->logical) : NULL;
+    volume->array = place->array ? rmt_text("%s", place->array->uuid) : NULL;
     if (rmt_layout_set_format(volume, &format, error) == -1)
         return -1;
-    s_note_unknown(self, volume);
+    if (!place->array)
+        s_note_unknown(self, volume);
     *volume_out = self->layout->volume_count - 1;
     return 0;
 }
@@ -174,12 +188,51 @@ rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *place,
     return rmt_groups_add(groups, place->disk, place->number, fd, error);
 }
 
+// What lies in layers is read when all of their parts are known.
+typedef struct {
+    rmt_arrays_t *arrays;
+    rmt_groups_t *groups;
+} layers_t;
+
+// A member of an array of md, before anything else: a mirror shows its contents too.
+static int
+s_take_member(rmt_source_disk_t *self, const rmt_source_place_t *place,
+              const char *device, rmt_arrays_t *arrays, bool *is_taken_out,
+              rmt_error_t *error)
+{
+    rmt_error_t why = {0};
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self->layout, place->disk, place->number);
+    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    *is_taken_out =
+        rmt_arrays_add(arrays, place->disk, place->number, fd,
+                       partition->size * self->layout->disks[place->disk].sector,
+                       &why) == 0;
+    if (*is_taken_out || why.code == RMT_E_NOT_FOUND)
+        return 0;
+    *error = why;
+    return -1;
+}
+
+static int
+s_take_layer(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *device,
+             const layers_t *layers, bool *is_taken_out, rmt_error_t *error)
+{
+    if (s_take_member(self, place, device, layers->arrays, is_taken_out, error) == -1)
+        return -1;
+    return *is_taken_out ? 0
+                         : rmt_source_take_physical(layers->groups, place, device,
+                                                    is_taken_out, error);
+}
+
 static int
 s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partition,
-                 rmt_groups_t *groups, rmt_error_t *error)
+                 const layers_t *layers, rmt_error_t *error)
 {
     size_t volume = 0;
-    bool is_physical = false;
+    bool is_layer = false;
     const uint32_t number = (uint32_t) partition->number;
     const rmt_source_place_t place = {.disk = partition->disk, .number = number};
     rmt_blockdev_t *disk = self->devices[partition->disk].device;
@@ -191,12 +244,12 @@ s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partitio
         rmt_blockdev_partition(disk, number, partition->start, partition->size, error);
     if (!device)
         return -1;
-    if (rmt_source_take_physical(groups, &place, device, &is_physical, error) == -1) {
+    if (s_take_layer(self, &place, device, layers, &is_layer, error) == -1) {
         rmt_rename(error, device, "it");
         return -1;
     }
     // The kernel knows no partitions inside of others, as which its volumes are read.
-    if (is_physical)
+    if (is_layer)
         return rmt_blockdev_remove(disk, number, error);
     if (rmt_source_probe(self, &place, &device, &volume, error) == 0 &&
         rmt_source_mount(self, volume, device, error) == 0)
@@ -232,14 +285,14 @@ s_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
 }
 
 static int
-s_read_partitions(rmt_source_disk_t *self, size_t disk, rmt_groups_t *groups,
+s_read_partitions(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
                   rmt_error_t *error)
 {
     size_t volume = 0;
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (partition->disk == disk && !rmt_layout_is_extended(partition) &&
-            s_read_partition(self, partition, groups, error) == -1)
+            s_read_partition(self, partition, layers, error) == -1)
             return rmt_source_name_part(
                 self, &(rmt_source_place_t){.disk = disk, .number = partition->number},
                 error);
@@ -264,9 +317,13 @@ static int
 s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
 {
     rmt_auto(rmt_groups) groups = rmt_groups_new();
+    rmt_auto(rmt_arrays) arrays = rmt_arrays_new();
+    const layers_t layers = {arrays, groups};
     for (size_t i = 0; i < self->device_count; i++)
-        if (s_read_partitions(self, i, groups, error) == -1)
+        if (s_read_partitions(self, i, &layers, error) == -1)
             return s_fail_disk(self, i, error);
+    if (rmt_source_read_arrays(self, arrays, error) == -1)
+        return s_fail_disk(self, 0, error);
     if (rmt_groups_finish(groups, self->layout, error) == -1 ||
         rmt_layout_check(self->layout, error) == -1)
         return s_fail_disk(self, 0, error);

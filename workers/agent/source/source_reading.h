@@ -7,7 +7,9 @@
 #include "agent/disk_tools/scratch.h"
 #include "agent/source/replay.h"
 #include "agent/source/source_disk.h"
+#include "disk/rmt_array.h"
 #include "disk/rmt_blockdev.h"
+#include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_group.h"
 
 typedef struct {
@@ -31,7 +33,15 @@ typedef struct {
     size_t disk;         // Index
     uint64_t number;     // Of its partition; 0: the whole disk, or a logical volume
     const char *logical; // "group/name", or NULL
+    const rmt_layout_array_t *array; // Or NULL
 } rmt_source_place_t;
+
+// An array of md, shown as a device.
+typedef struct {
+    rmt_mapping_t *mapping;
+    rmt_fuse_blocks_t blocks;
+    rmt_fuse_disk_t *disk;
+} rmt_source_array_t;
 
 struct rmt_source_disk {
     const rmt_config_t *config;
@@ -46,6 +56,8 @@ struct rmt_source_disk {
     rmt_replay_t *replay; // Trees may be mounted from it
     rmt_source_device_t devices[RMT_LAYOUT_DISKS_MAX];
     size_t device_count; // 0: a tree stands for the disks
+    rmt_source_array_t arrays[RMT_LAYOUT_ARRAYS_MAX];
+    size_t array_count;
     rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
     rmt_source_raw_t *raws;
@@ -88,6 +100,14 @@ int rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
 // all of these are known.
 int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *place,
                              const char *device, bool *is_taken_out, rmt_error_t *error);
+
+// ---- source_arrays.c
+
+// All members are taken: add their arrays to the layout, show them as devices, and add
+// the volumes on them.
+int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
+                           rmt_error_t *error);
+void rmt_source_close_arrays(rmt_source_disk_t *self);
 
 // ---- source_running.c
 

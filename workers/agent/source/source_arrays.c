@@ -1,0 +1,109 @@
+#include "agent/source/source_reading.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "disk/rmt_fs.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <string.h>
+
+static void
+s_find_places(const rmt_source_disk_t *self, const rmt_arrays_t *arrays,
+              rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX])
+{
+    const rmt_layout_t *layout = self->layout;
+    for (size_t i = 0; i < layout->member_count; i++) {
+        const rmt_layout_member_t *member = &layout->members[i];
+        const uint64_t sector = layout->disks[member->disk].sector;
+        const rmt_layout_partition_t *partition =
+            rmt_layout_find_partition(layout, member->disk, member->partition);
+        places[i] = (rmt_array_place_t){
+            .fd = rmt_arrays_is_old(arrays, i)
+                      ? -1
+                      : rmt_blockdev_fd(self->devices[member->disk].device),
+            .offset = partition->start * sector,
+            .bytes = partition->size * sector};
+    }
+}
+
+// The disk of its first member.
+static size_t
+s_first_disk(const rmt_layout_t *layout, size_t index)
+{
+    size_t i = 0;
+    while (layout->members[i].array != index)
+        i++;
+    return layout->members[i].disk;
+}
+
+// The kernel would show tables in it as partitions of the array, and LVM its volumes.
+static int
+s_refuse_unknown(const rmt_source_disk_t *self, size_t volume, rmt_error_t *error)
+{
+    const rmt_layout_volume_t *found = &self->layout->volumes[volume];
+    if (!rmt_record_has(found->format, "content"))
+        return 0;
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "it holds neither a file system nor swap, which is not supported; "
+                    "see what it is with: blkid -p");
+}
+
+static int
+s_read_array(rmt_source_disk_t *self, size_t index, const rmt_array_place_t *places,
+             rmt_error_t *error)
+{
+    const rmt_layout_array_t *array = &self->layout->arrays[index];
+    rmt_source_array_t *one = &self->arrays[self->array_count++];
+    rmt_auto_str name = rmt_text("array-%zu", index);
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    if (!folder)
+        return -1;
+    const rmt_source_place_t place = {.disk = s_first_disk(self->layout, index),
+                                      .array = array};
+    one->mapping = rmt_array_map(self->layout, index, places);
+    one->blocks = rmt_mapping_blocks(one->mapping);
+    const rmt_fuse_disk_setup_t setup = {
+        .blocks = &one->blocks,
+        .folder = folder,
+        .name = "blocks",
+        .sector = (uint32_t) self->layout->disks[place.disk].sector,
+        .flags = RMT_BLOCKDEV_READ_ONLY};
+    size_t volume = 0;
+    one->disk = rmt_fuse_disk_new(&setup, error);
+    if (!one->disk)
+        return -1;
+    rmt_auto_str device = rmt_text("%s", rmt_fuse_disk_device(one->disk));
+    if (rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
+        s_refuse_unknown(self, volume, error) == -1 ||
+        rmt_source_mount(self, volume, device, error) == -1) {
+        rmt_rename(error, rmt_fuse_disk_device(one->disk), "it");
+        return -1;
+    }
+    return 0;
+}
+
+int
+rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays, rmt_error_t *error)
+{
+    rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
+    if (rmt_arrays_finish(arrays, self->layout, self->dropped, error) == -1 ||
+        rmt_layout_check(self->layout, error) == -1)
+        return -1;
+    s_find_places(self, arrays, places);
+    for (size_t i = 0; i < self->layout->array_count; i++)
+        if (s_read_array(self, i, places, error) == -1)
+            return rmt_wrap(error, "array %s",
+                            self->layout->arrays[i].name ? self->layout->arrays[i].name
+                                                         : self->layout->arrays[i].uuid);
+    return 0;
+}
+
+void
+rmt_source_close_arrays(rmt_source_disk_t *self)
+{
+    for (size_t i = 0; i < self->array_count; i++) {
+        rmt_fuse_disk_destroy(&self->arrays[i].disk);
+        rmt_mapping_destroy(&self->arrays[i].mapping);
+    }
+    self->array_count = 0;
+}
