@@ -203,7 +203,8 @@ s_member_of(const reading_t *self, const char *name)
 
 // ---- Logical volumes
 
-// A segment goes on where the last one ends, or begins a further piece.
+// A segment goes on where the last one ends, or begins a further piece. logical: the one
+// that is added next.
 static int
 s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *what,
                rmt_layout_logical_t *logical)
@@ -224,14 +225,17 @@ s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *wh
                         "volume group %.100s: %s lies on a physical volume that is not "
                         "there",
                         self->node->name, what);
-    if (logical->pieces &&
+    if (logical->extents &&
         (member->disk != logical->disk || member->partition != logical->partition))
         return s_refuse(self, what, "lies on several physical volumes",
                         "move it to one of them with pvmove");
-    if (logical->pieces == 0)
-        logical->first = first;
-    if (logical->pieces == 0 || first != logical->first + logical->extents)
-        logical->pieces++;
+    rmt_layout_piece_t *piece =
+        logical->extents ? &self->layout->pieces[self->layout->piece_count - 1] : NULL;
+    if (!piece || first != piece->first + piece->extents) {
+        piece = rmt_layout_add_piece(self->layout, self->layout->logical_count);
+        piece->first = first;
+    }
+    piece->extents += extents;
     logical->disk = member->disk;
     logical->partition = member->partition;
     logical->extents += extents;
@@ -251,7 +255,7 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
         if (strncmp(node->nodes[i].name, "segment", 7) == 0 && node->nodes[i].nodes &&
             s_read_segment(self, &node->nodes[i], what, &found) == -1)
             return -1;
-    if (found.pieces == 0)
+    if (found.extents == 0)
         return s_refuse_kind(self, what, "without segments");
     if (s_check_fields(self, node, what, known) == -1 ||
         s_check_status(self, node, what) == -1)

@@ -116,6 +116,15 @@ rmt_layout_add_logical(rmt_layout_t *self, size_t disk)
     return logical;
 }
 
+rmt_layout_piece_t *
+rmt_layout_add_piece(rmt_layout_t *self, size_t logical)
+{
+    rmt_grow_one(&self->pieces, self->piece_count);
+    rmt_layout_piece_t *piece = &self->pieces[self->piece_count++];
+    *piece = (rmt_layout_piece_t){.logical = logical};
+    return piece;
+}
+
 rmt_layout_volume_t *
 rmt_layout_add_volume(rmt_layout_t *self, size_t disk)
 {
@@ -225,6 +234,7 @@ rmt_layout_destroy(rmt_layout_t **self_p)
     free(self->groups);
     free(self->physicals);
     free(self->logicals);
+    free(self->pieces);
     free(self->volumes);
     free(self);
     *self_p = NULL;

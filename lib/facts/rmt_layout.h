@@ -110,10 +110,14 @@ typedef struct {
     uint64_t extents;
     uint64_t min_extents; // It may shrink to; 0: not told
     bool grow;            // Gets what its physical volume has more
-    // Of one that was read: its first extent there, and in how many pieces it lies. No
-    // records: on a target each lies in one piece (rmt_layout_place).
-    uint64_t first, pieces;
 } rmt_layout_logical_t;
+
+// Where a part of a logical volume that was read lies on its physical volume. No record:
+// on a target each lies in one piece (rmt_layout_place).
+typedef struct {
+    size_t logical; // Index
+    uint64_t first, extents;
+} rmt_layout_piece_t;
 
 typedef struct {
     size_t disk;
@@ -163,6 +167,8 @@ typedef struct {
     size_t physical_count;
     rmt_layout_logical_t *logicals;
     size_t logical_count;
+    rmt_layout_piece_t *pieces; // Those of one volume in their order
+    size_t piece_count;
     rmt_layout_volume_t *volumes;
     size_t volume_count;
     rmt_layout_swap_t *swaps;
@@ -185,6 +191,8 @@ rmt_layout_member_t *rmt_layout_add_member(rmt_layout_t *self, size_t disk);
 rmt_layout_group_t *rmt_layout_add_group(rmt_layout_t *self, const char *name);
 rmt_layout_physical_t *rmt_layout_add_physical(rmt_layout_t *self, size_t disk);
 rmt_layout_logical_t *rmt_layout_add_logical(rmt_layout_t *self, size_t disk);
+// A piece of the logical volume at an index, which may be added after it.
+rmt_layout_piece_t *rmt_layout_add_piece(rmt_layout_t *self, size_t logical);
 rmt_layout_volume_t *rmt_layout_add_volume(rmt_layout_t *self, size_t disk);
 // The same volume once more, without its tree: another subvolume of its file system.
 rmt_layout_volume_t *rmt_layout_add_sibling(rmt_layout_t *self, size_t volume);

@@ -201,10 +201,15 @@ test_linear_volumes_are_read(void **state)
     assert_int_equal(layout->groups[0].extent_size, 4 * MIB);
     assert_int_equal(layout->physicals[0].data_start, MIB);
     assert_int_equal(layout->physicals[0].extents, 24);
-    assert_int_equal(layout->logicals[0].first, 3);
+    assert_int_equal(layout->pieces[0].first, 3);
     assert_int_equal(layout->logicals[1].extents, 6);
-    assert_int_equal(layout->logicals[1].pieces, 1);
-    assert_int_equal(layout->logicals[2].pieces, 2);
+    // The second is one piece of two segments, the third lies in two pieces.
+    assert_int_equal(layout->piece_count, 4);
+    assert_int_equal(layout->pieces[1].logical, 1);
+    assert_int_equal(layout->pieces[1].extents, 6);
+    assert_int_equal(layout->pieces[2].first, 20);
+    assert_int_equal(layout->pieces[3].logical, 2);
+    assert_int_equal(layout->pieces[3].first, 0);
     assert_ptr_equal(rmt_layout_find_logical(layout, "vg-0/var"), &layout->logicals[2]);
 }
 
@@ -373,9 +378,9 @@ test_what_is_printed_is_read_as_the_same(void **state)
     assert_int_equal(again->physicals[0].extents, 29);
     assert_string_equal(again->logicals[1].name, "root");
     assert_string_equal(again->logicals[1].uuid, LV("r"));
-    assert_int_equal(again->logicals[1].first, 2);
+    assert_int_equal(again->pieces[1].first, 2);
     assert_int_equal(again->logicals[1].extents, 15);
-    assert_int_equal(again->logicals[2].first, 17);
+    assert_int_equal(again->pieces[2].first, 17);
 }
 
 int

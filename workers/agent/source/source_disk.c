@@ -192,6 +192,10 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
         free(self->trees[i].folder);
     }
     rmt_replay_destroy(&self->replay);
+    for (size_t i = 0; i < self->shown_count; i++) {
+        rmt_fuse_disk_destroy(&self->shown[i].disk);
+        rmt_mapping_destroy(&self->shown[i].mapping);
+    }
     rmt_raw_close(self);
     rmt_source_close_arrays(self);
     for (size_t i = 0; i < self->device_count; i++) {

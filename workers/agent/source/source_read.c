@@ -259,25 +259,69 @@ s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partitio
     return -1;
 }
 
+// What the pieces of a logical volume make together, as a device. Borrowed.
+static const char *
+s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    const rmt_layout_logical_t *logical = &layout->logicals[index];
+    const uint32_t sector = (uint32_t) layout->disks[logical->disk].sector;
+    rmt_auto_str name = rmt_text("logical-%zu", index);
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    if (!folder)
+        return NULL;
+    rmt_source_shown_t *shown = &self->shown[self->shown_count++];
+    shown->mapping = rmt_mapping_new();
+    for (size_t i = 0; i < layout->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &layout->pieces[i];
+        if (piece->logical != index)
+            continue;
+        const rmt_layout_run_t run =
+            rmt_layout_run(layout, logical, piece->first, piece->extents);
+        rmt_mapping_add_range(shown->mapping, rmt_source_disk_fd(self, logical->disk),
+                              run.start * sector, run.size * sector);
+    }
+    shown->blocks = rmt_mapping_blocks(shown->mapping);
+    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
+                                         .folder = folder,
+                                         .name = name,
+                                         .sector = sector,
+                                         .flags = RMT_BLOCKDEV_READ_ONLY};
+    shown->disk = rmt_fuse_disk_new(&setup, error);
+    return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
+}
+
 // A logical volume that lies in one piece is read as a partition that the table lacks.
+static char *
+s_device_of(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
+    const rmt_layout_piece_t *first = NULL;
+    size_t pieces = 0;
+    for (size_t i = 0; i < self->layout->piece_count; i++)
+        if (self->layout->pieces[i].logical == index) {
+            first = first ? first : &self->layout->pieces[i];
+            pieces++;
+        }
+    if (pieces != 1) {
+        const char *device = s_show_pieces(self, index, error);
+        return device ? rmt_text("%s", device) : NULL;
+    }
+    const rmt_layout_run_t run =
+        rmt_layout_run(self->layout, logical, first->first, first->extents);
+    return rmt_blockdev_partition(self->devices[logical->disk].device,
+                                  rmt_layout_free_number(self->layout, index), run.start,
+                                  run.size, error);
+}
+
 static int
 s_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_logical_t *logical = &self->layout->logicals[index];
     size_t volume = 0;
     rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
-    if (logical->pieces != 1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "logical volume %s lies in %" PRIu64
-                        " pieces, which is not supported on a disk that is read from "
-                        "outside; image the machine while it runs",
-                        path, logical->pieces);
-    const rmt_layout_run_t run =
-        rmt_layout_run(self->layout, logical, logical->first, logical->extents);
     const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
-    rmt_auto_str device = rmt_blockdev_partition(
-        self->devices[logical->disk].device, rmt_layout_free_number(self->layout, index),
-        run.start, run.size, error);
+    rmt_auto_str device = s_device_of(self, index, error);
     if (!device || rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
         rmt_source_mount(self, volume, device, error) == -1)
         return rmt_wrap(error, "logical volume %s", path);

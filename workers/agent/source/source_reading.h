@@ -11,6 +11,7 @@
 #include "disk/rmt_blockdev.h"
 #include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_group.h"
+#include "disk/rmt_mapping.h"
 
 typedef struct {
     size_t volume; // Index in the layout
@@ -27,6 +28,13 @@ typedef struct {
     rmt_blockdev_t *device; // NULL: of a running system
     int running;            // The disk of a running system, or -1
 } rmt_source_device_t;
+
+// A logical volume that is put together from its pieces.
+typedef struct {
+    rmt_mapping_t *mapping;
+    rmt_fuse_blocks_t blocks; // Of the mapping
+    rmt_fuse_disk_t *disk;
+} rmt_source_shown_t;
 
 // Where a volume lies.
 typedef struct {
@@ -58,6 +66,8 @@ struct rmt_source_disk {
     size_t device_count; // 0: a tree stands for the disks
     rmt_source_array_t arrays[RMT_LAYOUT_ARRAYS_MAX];
     size_t array_count;
+    rmt_source_shown_t shown[RMT_LAYOUT_LOGICALS_MAX];
+    size_t shown_count;
     rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
     rmt_source_raw_t *raws;
