@@ -144,7 +144,8 @@ target() {
 # judge IMAGE TARGET [OPTION...]: its plan; $said has "fits: ...", "reason: ..." and "ROLE -> FILE" for each role.
 judge() {
   ramet deploy plan "$1-1" --engine lab --explain --json "${@:3}" >"$farm/plan.json" || true
-  said=$(jq -r --arg t "t-$2" '.items[] | select(.target == $t) | "fits: \(.fits)", "reason: \(.reason)",
+  said=$(jq -r --arg t "t-$2" '.items[] | select(.target == $t) |
+    "fits: \(if .fits then "yes" else "no" end)", "reason: \(.reason)",
     (.choice[]? | select(.class == "choice") | "\(.role) -> \(.name | sub(".*/"; ""))")' "$farm/plan.json" | sort)
 }
 says() { grep -Eq "$1" <<<"$said" || { echo "$said" >&2; fail "the plan does not say: $1"; }; }
