@@ -1,4 +1,4 @@
-// Kernels and boot entries that are named by the machine's id ([3.44]).
+// Kernels and boot entries that are named by the machine's id ([3.54]).
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
 #include <string.h>
