@@ -60,7 +60,7 @@ static const sim_bug_t s_bugs[] = {
      .patches =
          PATCH("if R.is_go(body.service) and R.brokers_awaited() then", "if false then")},
     {.name = "take-for-an-old-greeting",
-     .found = 1000,
+     .found = 5547,
      .patches = PATCH("if greeting ~= (body.greeting or '') then", "if false then")},
     {.name = "live-writer-taken-over",
      .found = 1,

@@ -260,6 +260,7 @@ test_files_of_an_overlay_are_carried_with_their_contents(void **state)
     rmt_capture_report_t report = {0};
     RMT_OK(rmt_capture_run(&options, &sink, &root, &report, &error));
     close(fd);
+    rmt_capture_report_clear(&report);
     tree_lab_run("umount", "-R", base);
     rmt_auto_str list = s_list(lab, &root);
     assert_non_null(strstr(list, "d/new 10 data\n"));
