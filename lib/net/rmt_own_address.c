@@ -34,8 +34,9 @@ s_print(const address_t *own)
     const bool is_ip4 = own->any.sa_family == AF_INET;
     const void *bytes =
         is_ip4 ? (const void *) &own->ip4.sin_addr : (const void *) &own->ip6.sin6_addr;
-    if (s_is_loopback(own) ||
-        !inet_ntop(own->any.sa_family, bytes, text, (socklen_t) sizeof text))
+    if (s_is_loopback(own))
+        return rmt_text("@");
+    if (!inet_ntop(own->any.sa_family, bytes, text, (socklen_t) sizeof text))
         return NULL;
     return rmt_text(is_ip4 ? "%s" : "[%s]", text);
 }
@@ -81,11 +82,18 @@ s_towards_broker(const char *broker)
 }
 
 char *
-rmt_own_address(const char *const *brokers)
+rmt_own_address(const char *const *brokers, rmt_error_t *error)
 {
     assert(brokers);
+    assert(error);
     char *own = NULL;
     for (size_t i = 0; brokers[i] && !own; i++)
         own = s_towards_broker(brokers[i]);
+    if (!own)
+        rmt_fail(
+            error, RMT_E_UNAVAILABLE,
+            "the address of this host towards the broker %s is not known yet: it has "
+            "no route, or the name is not resolved; the setting addresses can name it",
+            brokers[0]);
     return own;
 }

@@ -31,7 +31,7 @@ console_has() { [ "$(grep -acE "$2" "$farm/$1.serial")" -ge "$3" ]; } # NAME PAT
 live_line() { grep -ao 'ramet-live host=.*' "$farm/$1.serial" | tail -n 1 | tr -d '\r'; }
 live_field() { live_line "$1" | tr ' ' '\n' | sed -n "s/^$2=//p"; }
 
-is_present() { [ "$(ramet target show "$1" --json | jq -r '.present // .items[0].present')" = yes ]; }
+is_present() { [ "$(ramet target show "$1" --json | jq -r '.present // .items[0].present')" = true ]; }
 
 # present NAME... : wait until the thin-kernels of these machines wait for orders.
 present() {

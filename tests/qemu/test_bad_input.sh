@@ -69,7 +69,7 @@ done
 
 # Two machines stand still while their orders are made, which change places in Redis meanwhile.
 for name in one two; do pid=pid_$name; kill -STOP "${!pid}"; done
-is_absent() { [ "$(ramet target show "$1" --json | jq -r .present)" != yes ]; }
+is_absent() { [ "$(ramet target show "$1" --json | jq -r .present)" != true ]; }
 for name in one two; do look_s=0.5 wait_for 60 "the absence of $name" is_absent $name; done
 job=$(ramet deploy start web-1 --engine lab --targets one,two --when-booted "${more[@]}" --yes)
 await_phase "$job" one ordered 60; await_phase "$job" two ordered 60

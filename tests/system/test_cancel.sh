@@ -17,7 +17,7 @@ command=$(grep -o 'ramet deploy start .*--take-over' "$farm/out") || { cat "$far
 [ "$(phase_of "$job" n1)" = "cancelled, half written" ] || fail "n1 is in phase $(phase_of "$job" n1)"
 look_s=0.1 wait_for 15 "the end of the writer" has_no_writer
 ! grep -q event=write.done "$farm/run/target-n1.log" || fail "the writer went on to its end"
-[ "$(ramet lock show n1 --json | jq -r .armed)" = yes ] || fail "the lock of a half written target is gone"
+[ "$(ramet lock show n1 --json | jq -r .armed)" = true ] || fail "the lock of a half written target is gone"
 await_phase "$job" n2 awaiting-first-boot 120
 lab boot "$farm" n2
 expect 1 ramet job wait "$job" --timeout 60s

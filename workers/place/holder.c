@@ -37,9 +37,9 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"listen", RMT_CONFIG_TEXT, "", 0, 255,
      "host:port of the data port; port 0: any free port; empty: port 7710 of an imager, "
      "7711 of an installer."},
-    {"addresses", RMT_CONFIG_LIST, "auto", 1, 16,
+    {"addresses", RMT_CONFIG_LIST, "@", 1, 16,
      "Hosts by which peers reach the data port; @ is the broker's host, auto is this "
-     "host's address towards the broker, or @ where that is on this host."},
+     "host's address towards the broker as it is at the start, or @ on the same host."},
     {"boot", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: folder of netboot files (MAC.ipxe); empty: this engine netboots no "
      "machine."},
@@ -136,16 +136,20 @@ s_start_serving(rmt_holder_t *self, rmt_serve_event_fn *event, rmt_error_t *erro
     return self->serve ? 0 : rmt_wrap(error, "open the data port (the setting listen)");
 }
 
-// The hosts of the settings, joined.
+// The hosts of the settings, joined. Caller owns the result. NULL: UNAVAILABLE.
 static char *
-s_addresses(const rmt_config_t *config)
+s_addresses(const rmt_config_t *config, rmt_error_t *error)
 {
     const char *const *list = rmt_config_list(config, "addresses");
-    rmt_auto_str own = rmt_own_address(rmt_config_list(config, "brokers"));
     char *joined = NULL;
     for (size_t i = 0; list[i]; i++) {
-        const char *host = strcmp(list[i], "auto") != 0 ? list[i] : own ? own : "@";
         rmt_auto_str before = joined;
+        rmt_auto_str host =
+            strcmp(list[i], "auto") != 0
+                ? rmt_text("%s", list[i])
+                : rmt_own_address(rmt_config_list(config, "brokers"), error);
+        if (!host)
+            return NULL;
         joined = before ? rmt_text("%s,%s", before, host) : rmt_text("%s", host);
     }
     return joined;
@@ -164,9 +168,10 @@ rmt_holder_new(const rmt_config_t *config, const char *role, rmt_serve_event_fn 
     self->key_path = *rmt_config_text(config, "key")
                          ? rmt_text("%s", rmt_config_text(config, "key"))
                          : rmt_text("/var/lib/ramet/%s.key", role);
-    if (s_find_key(self, error) == -1 || s_start_serving(self, event, error) == -1)
+    self->addresses = s_addresses(config, error);
+    if (!self->addresses || s_find_key(self, error) == -1 ||
+        s_start_serving(self, event, error) == -1)
         return NULL;
-    self->addresses = s_addresses(config);
     return rmt_take(&self);
 }
 
