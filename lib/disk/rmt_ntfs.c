@@ -172,8 +172,20 @@ s_find_in_node(const uint8_t *node, size_t size, size_t head, uint64_t *referenc
     return s_find_entry(node + head + first, end - first, reference_out);
 }
 
+// Is the record that an entry names still that of its file? 1, 0 or -1.
+static int
+s_confirm(rmt_ntfs_volume_t *self, uint64_t reference, rmt_error_t *error)
+{
+    rmt_auto_ptr memory = malloc((size_t) self->record);
+    uint8_t *record = memory;
+    assert(record);
+    if (rmt_ntfs_read_record(self, reference & REFERENCE_MASK, record, error) == -1)
+        return -1;
+    return (record[22] & IS_USED) && rmt_get16(record + 16) == reference >> 48;
+}
+
 // Blocks that the index has left say old things, which the record that they name does not
-// confirm.
+// confirm: the file may stand in a later one.
 static int
 s_find_in_blocks(rmt_ntfs_volume_t *self, size_t block, uint64_t *reference_out,
                  bool *found_out, rmt_error_t *error)
@@ -187,8 +199,11 @@ s_find_in_blocks(rmt_ntfs_volume_t *self, size_t block, uint64_t *reference_out,
     for (uint64_t at = 0; rc == 0 && !*found_out && at + block <= runs.bytes;
          at += block) {
         rc = rmt_ntfs_read(self, &runs, at, data, block, error);
-        if (rc == 0 && rmt_ntfs_mend(data, block, "INDX"))
-            *found_out = s_find_in_node(data, block, 24, reference_out);
+        if (rc == 0 && rmt_ntfs_mend(data, block, "INDX") &&
+            s_find_in_node(data, block, 24, reference_out))
+            rc = s_confirm(self, *reference_out, error);
+        *found_out = rc == 1;
+        rc = rc == -1 ? -1 : 0;
     }
     free(runs.items);
     return rc;
@@ -210,9 +225,13 @@ s_find_hibernation(rmt_ntfs_volume_t *self, uint64_t *reference_out, bool *found
     const size_t block = rmt_get32(root.value + 8);
     if (!s_is_power(block) || block < RMT_NTFS_BLOCK || block > RMT_NTFS_RECORD_MAX)
         return rmt_ntfs_damaged("its root folder has blocks of no size", error);
-    *found_out = s_find_in_node(root.value, root.value_size, 16, reference_out);
-    return *found_out ? 0
-                      : s_find_in_blocks(self, block, reference_out, found_out, error);
+    const int rc = s_find_in_node(root.value, root.value_size, 16, reference_out)
+                       ? s_confirm(self, *reference_out, error)
+                       : 0;
+    *found_out = rc == 1;
+    if (rc != 0)
+        return rc == 1 ? 0 : -1;
+    return s_find_in_blocks(self, block, reference_out, found_out, error);
 }
 
 // As drivers for Linux judge it: by the first letters of the file.
@@ -223,19 +242,12 @@ s_check_hibernation(rmt_ntfs_volume_t *self, rmt_error_t *error)
     bool is_there = false;
     char head[4] = "";
     rmt_ntfs_runs_t runs = {.items = NULL};
-    rmt_auto_ptr memory = malloc((size_t) self->record);
-    uint8_t *record = memory;
-    assert(record);
     if (s_find_hibernation(self, &reference, &is_there, error) == -1)
         return -1;
-    const uint64_t number = reference & REFERENCE_MASK;
     if (!is_there)
         return 0;
-    if (rmt_ntfs_read_record(self, number, record, error) == -1)
-        return -1;
-    if (!(record[22] & IS_USED) || rmt_get16(record + 16) != reference >> 48)
-        return 0;
-    int rc = rmt_ntfs_runs(self, number, RMT_NTFS_DATA, "", &runs, error);
+    int rc =
+        rmt_ntfs_runs(self, reference & REFERENCE_MASK, RMT_NTFS_DATA, "", &runs, error);
     if (rc == 0 && runs.bytes >= HIBERNATION_MIN)
         rc = rmt_ntfs_read(self, &runs, 0, head, sizeof head, error);
     free(runs.items);

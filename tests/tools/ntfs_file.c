@@ -97,11 +97,11 @@ s_make_boot(void)
 
 // An entry for hiberfil.sys, and the last one. Returns its size.
 static size_t
-s_put_entries(uint8_t *out, const ntfs_file_t *self)
+s_put_entries(uint8_t *out, bool is_stale)
 {
     static const char name[] = "hiberfil.sys";
     const size_t key = 66 + 2 * (sizeof name - 1), size = (16 + key + 7) / 8 * 8;
-    const uint64_t count = self->is_stale ? 99 : SLEEP_RECORD + 1;
+    const uint64_t count = is_stale ? 99 : SLEEP_RECORD + 1;
     rmt_put64(out, SLEEP_RECORD | count << 48);
     rmt_put16(out + 8, (uint16_t) size);
     rmt_put16(out + 10, (uint16_t) key);
@@ -114,6 +114,18 @@ s_put_entries(uint8_t *out, const ntfs_file_t *self)
 }
 
 static void
+s_make_block(unsigned cluster, bool is_stale)
+{
+    uint8_t *block = s_disk + (size_t) cluster * NTFS_FILE_CLUSTER;
+    memcpy(block, "INDX", 4);
+    rmt_put16(block + 4, 40);
+    rmt_put16(block + 6, NTFS_FILE_CLUSTER / 512 + 1);
+    rmt_put32(block + 24, 40);
+    rmt_put32(block + 28, (uint32_t) (40 + s_put_entries(block + 64, is_stale)));
+    s_guard(block, 40);
+}
+
+static void
 s_make_root(const ntfs_file_t *self)
 {
     uint8_t *record = s_begin(5), value[256] = {0x30};
@@ -121,7 +133,7 @@ s_make_root(const ntfs_file_t *self)
     size_t size = 16;
     rmt_put32(value + 8, NTFS_FILE_CLUSTER);
     if (has_entry)
-        size = s_put_entries(value + 32, self);
+        size = s_put_entries(value + 32, self->is_stale);
     else
         memcpy(value + 32, (const uint8_t[16]){[8] = 16, [12] = 2}, 16);
     rmt_put32(value + 16, 16);
@@ -131,13 +143,9 @@ s_make_root(const ntfs_file_t *self)
         return;
     s_add_run(record, 0xa0, "$I30", BLOCK_AT, 2, 2 * NTFS_FILE_CLUSTER);
     // The first block is one that the index does not use.
-    uint8_t *block = s_disk + (BLOCK_AT + 1) * NTFS_FILE_CLUSTER;
-    memcpy(block, "INDX", 4);
-    rmt_put16(block + 4, 40);
-    rmt_put16(block + 6, NTFS_FILE_CLUSTER / 512 + 1);
-    rmt_put32(block + 24, 40);
-    rmt_put32(block + 28, (uint32_t) (40 + s_put_entries(block + 64, self)));
-    s_guard(block, 40);
+    if (self->has_old_block)
+        s_make_block(BLOCK_AT, true);
+    s_make_block(BLOCK_AT + 1, self->is_stale);
 }
 
 static void

@@ -14,6 +14,7 @@ typedef struct {
     const char *hibernation; // Four letters that hiberfil.sys begins with; NULL: none
     bool is_in_block;        // Its name stands in a block of the root folder's index
     bool is_stale;           // Its record has been used for another file since
+    bool has_old_block;      // A block before that one still names an older file
     bool is_listed;          // The map of clusters is told by a list of attributes
     uint8_t map[8];          // Clusters in use, beside the system's own
 } ntfs_file_t;

@@ -80,6 +80,8 @@ test_m32_one_that_is_not_at_rest_is_refused(void **state)
         {{.hibernation = "wake"}, NULL},
         {{.hibernation = "hibr", .is_in_block = true}, "is hibernated"},
         {{.hibernation = "hibr", .is_in_block = true, .is_stale = true}, NULL},
+        {{.hibernation = "hibr", .is_in_block = true, .has_old_block = true},
+         "is hibernated"},
         {{.hibernation = "hibr", .flags = 1}, "is hibernated"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
