@@ -12,6 +12,7 @@
 #define BOOT_SIZE 512
 #define CLUSTER_MAX ((uint64_t) 2 * 1024 * 1024)
 #define RECORD_MFT 0
+#define RECORD_LOG 2
 #define RECORD_VOLUME 3
 #define RECORD_ROOT 5
 #define RECORD_BITMAP 6
@@ -22,6 +23,12 @@
 #define INDEX_BYTES_MAX ((uint64_t) 256 * 1024 * 1024) // Of the root folder
 #define HIBERNATION_FILE "hiberfil.sys"
 #define HIBERNATION_MIN 4096
+#define RESTART_PAGE_MIN ((size_t) 512)
+#define RESTART_PAGE_MAX ((size_t) 65536)
+#define RESTART_HEAD 30
+#define RESTART_AREA 16
+#define IS_CLEAN 2
+#define NO_CLIENT 0xffff
 #define WINDOW ((size_t) 65536) // Bytes of the bitmap
 
 struct rmt_ntfs {
@@ -259,6 +266,82 @@ s_check_hibernation(rmt_ntfs_volume_t *self, rmt_error_t *error)
                     "powercfg /h off, then: shutdown /s /t 0");
 }
 
+// ---- The log
+
+typedef struct {
+    bool is_there, is_sound, has_work;
+    uint64_t lsn; // Of the page that counts
+} restart_t;
+
+// A restart page; of two sound ones the younger counts.
+static void
+s_take_restart(uint8_t *page, size_t size, restart_t *restart)
+{
+    const bool is_checked = memcmp(page, "CHKD", 4) == 0;
+    const size_t at = rmt_get16(page + 24);
+    restart->is_there = true;
+    if (!rmt_ntfs_mend(page, size, is_checked ? "CHKD" : "RSTR") || at < RESTART_HEAD ||
+        at + RESTART_AREA > size)
+        return;
+    const uint64_t lsn = rmt_get64(is_checked ? page + 8 : page + at);
+    if (restart->is_sound && lsn <= restart->lsn)
+        return;
+    restart->is_sound = true;
+    restart->lsn = lsn;
+    restart->has_work =
+        rmt_get16(page + at + 12) != NO_CLIENT && !(rmt_get16(page + at + 14) & IS_CLEAN);
+}
+
+// The first page is at the start, the second one a page behind it, of whatever size.
+static int
+s_read_restart(rmt_ntfs_volume_t *self, const rmt_ntfs_runs_t *runs, restart_t *restart,
+               rmt_error_t *error)
+{
+    rmt_auto_ptr memory = malloc(RESTART_PAGE_MAX);
+    uint8_t *page = memory;
+    assert(page);
+    for (size_t at = 0; at <= RESTART_PAGE_MAX; at = at ? 2 * at : RESTART_PAGE_MIN) {
+        if (at + RESTART_PAGE_MIN > runs->bytes)
+            return 0;
+        if (rmt_ntfs_read(self, runs, at, page, RESTART_PAGE_MIN, error) == -1)
+            return -1;
+        const size_t size = rmt_get32(page + 16);
+        const bool is_one = memcmp(page, "RSTR", 4) == 0 || memcmp(page, "CHKD", 4) == 0;
+        if (at == 0)
+            restart->is_there = is_one;
+        if (!is_one || !s_is_power(size) || size < RESTART_PAGE_MIN ||
+            size > RESTART_PAGE_MAX || (at && at != size) || at + size > runs->bytes)
+            continue;
+        if (rmt_ntfs_read(self, runs, at, page, size, error) == -1)
+            return -1;
+        s_take_restart(page, size, restart);
+    }
+    return 0;
+}
+
+// Windows would replay the log at the copy, which lacks the clusters that the map calls
+// free. One without restart pages is empty, as tools for Linux leave it.
+static int
+s_check_log(rmt_ntfs_volume_t *self, rmt_error_t *error)
+{
+    rmt_ntfs_runs_t runs = {.items = NULL};
+    restart_t restart = {.lsn = 0};
+    int rc = rmt_ntfs_runs(self, RECORD_LOG, RMT_NTFS_DATA, "", &runs, error);
+    if (rc == 0)
+        rc = s_read_restart(self, &runs, &restart, error);
+    free(runs.items);
+    if (rc == -1)
+        return -1;
+    if (restart.is_there && !restart.is_sound)
+        return rmt_ntfs_damaged("its log is torn", error);
+    if (restart.has_work)
+        return rmt_fail(
+            error, RMT_E_REFUSED,
+            "its NTFS was not cleanly unmounted: its log has work left; start that "
+            "Windows, and give there: powercfg /h off, then: shutdown /s /t 0");
+    return 0;
+}
+
 int
 rmt_ntfs_check(rmt_ntfs_t *self, rmt_error_t *error)
 {
@@ -279,7 +362,7 @@ rmt_ntfs_check(rmt_ntfs_t *self, rmt_error_t *error)
             error, RMT_E_REFUSED,
             "its NTFS is marked as dirty: it was not cleanly unmounted; start "
             "that Windows, and give there: chkdsk /f, then: shutdown /s /t 0");
-    return 0;
+    return s_check_log(volume, error);
 }
 
 // ---- What is in use

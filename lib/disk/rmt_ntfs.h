@@ -15,8 +15,8 @@ typedef struct rmt_ntfs rmt_ntfs_t;
 rmt_ntfs_t *rmt_ntfs_new(int fd, uint64_t offset, uint64_t bytes, rmt_error_t *error);
 void rmt_ntfs_destroy(rmt_ntfs_t **self_p);
 
-// Is it at rest? 0, or -1: REFUSED (marked as dirty, or its Windows is hibernated, which
-// fast startup does too; says the remedy), CORRUPT, IO.
+// Is it at rest? 0, or -1: REFUSED (marked as dirty, its log has work left, or its
+// Windows is hibernated, which fast startup does too; says the remedy), CORRUPT, IO.
 int rmt_ntfs_check(rmt_ntfs_t *self, rmt_error_t *error);
 
 // The next bytes in use at or behind a byte of the part: clusters of $Bitmap, and what

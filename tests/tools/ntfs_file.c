@@ -11,6 +11,8 @@
 #define MAP_AT 20
 #define BLOCK_AT 24
 #define SLEEP_AT 30
+#define LOG_AT 36
+#define LOG_CLUSTERS 16
 #define SLEEP_RECORD 7
 #define PART_RECORD 8 // Of the map, when it is listed
 #define USED_AT 12    // Where the last record or block ends
@@ -39,10 +41,10 @@ s_begin(unsigned number)
 
 // The last two bytes of each sector change places with a mark.
 static void
-s_guard(uint8_t *data, size_t at)
+s_guard(uint8_t *data, size_t at, size_t size)
 {
     rmt_put16(data + at, 0x0101);
-    for (size_t i = 1; i <= RECORD / 512; i++) {
+    for (size_t i = 1; i <= size / 512; i++) {
         memcpy(data + at + 2 * i, data + i * 512 - 2, 2);
         memcpy(data + i * 512 - 2, data + at, 2);
     }
@@ -122,7 +124,7 @@ s_make_block(unsigned cluster, bool is_stale)
     rmt_put16(block + 6, NTFS_FILE_CLUSTER / 512 + 1);
     rmt_put32(block + 24, 40);
     rmt_put32(block + 28, (uint32_t) (40 + s_put_entries(block + 64, is_stale)));
-    s_guard(block, 40);
+    s_guard(block, 40, RECORD);
 }
 
 static void
@@ -164,6 +166,35 @@ s_make_map(const ntfs_file_t *self)
     s_add_run(s_begin(PART_RECORD), 0x80, "", MAP_AT, 1, sizeof self->map);
 }
 
+static void
+s_make_log(const ntfs_file_t *self)
+{
+    uint8_t *log = s_disk + (size_t) LOG_AT * NTFS_FILE_CLUSTER;
+    if (self->has_empty_log)
+        memset(log, 0xff, (size_t) LOG_CLUSTERS * NTFS_FILE_CLUSTER);
+    for (size_t i = 0; i < 2; i++) {
+        const ntfs_file_log_t *from = &self->log[i];
+        const bool is_checked = from->magic && strcmp(from->magic, "CHKD") == 0;
+        uint8_t *page = log + i * from->size;
+        if (!from->size)
+            continue;
+        memcpy(page, from->magic ? from->magic : "RSTR", 4);
+        rmt_put16(page + 4, 30);
+        rmt_put16(page + 6, (uint16_t) (from->size / 512 + 1));
+        rmt_put32(page + 16, from->size);
+        rmt_put32(page + 20, from->size);
+        rmt_put16(page + 24, 48);
+        rmt_put64(page + (is_checked ? 8 : 48), from->lsn);
+        rmt_put16(page + 48 + 12, from->clients);
+        rmt_put16(page + 48 + 14, from->flags);
+        s_guard(page, 30, from->size);
+        if (from->is_torn)
+            page[from->size - 1] ^= 1;
+    }
+    s_add_run(s_begin(2), 0x80, "", LOG_AT, LOG_CLUSTERS,
+              (uint64_t) LOG_CLUSTERS * NTFS_FILE_CLUSTER);
+}
+
 int
 ntfs_file_make(const ntfs_file_t *self)
 {
@@ -179,12 +210,13 @@ ntfs_file_make(const ntfs_file_t *self)
     s_add(s_begin(3), 0x70, "", state, sizeof state, 0);
     s_make_root(self);
     s_make_map(self);
+    s_make_log(self);
     if (self->hibernation) {
         memcpy(s_disk + SLEEP_AT * NTFS_FILE_CLUSTER, self->hibernation, 4);
         s_add_run(s_begin(SLEEP_RECORD), 0x80, "", SLEEP_AT, 4, 4096);
     }
     for (unsigned i = 0; i < USED_AT; i++)
-        s_guard(s_record(i), 48);
+        s_guard(s_record(i), 48, RECORD);
     const int fd = memfd_create("ntfs", MFD_CLOEXEC);
     assert(fd != -1 && pwrite(fd, s_disk, sizeof s_disk, 0) == sizeof s_disk);
     return fd;
