@@ -14,11 +14,18 @@
 #define UNIT NAME ".service"
 #define UNIT_FOLDER "/etc/systemd/system"
 
-// The agent goes on until a broker answers, so that nothing may wait for its end. Its
-// output is kept where its key is, and goes with it.
+// The agent's output is kept where its key is, and goes with it. Where nothing can be
+// written the agent starts as well: a shell runs no command whose output it cannot open,
+// and ends itself when that is a built-in one.
+#define CHOOSE_LOG                                                                       \
+    "log=" FOLDER "/firstboot/log\n"                                                     \
+    "(: >>\"$log\") 2>/dev/null || log=/dev/null\n"
+
+// The agent goes on until a broker answers, so that nothing may wait for its end.
 #define IN_BACKGROUND                                                                    \
-    "[ ! -f " FOLDER "/firstboot/key ] ||\n"                                             \
-    "  $command </dev/null >>" FOLDER "/firstboot/log 2>&1 &"
+    "[ ! -f " FOLDER "/firstboot/key ] || {\n" CHOOSE_LOG                                \
+    "$command </dev/null >>\"$log\" 2>&1 &\n"                                            \
+    "}"
 
 static void
 s_write(rmt_records_t *actions, const char *path, unsigned mode, const char *text)
@@ -129,8 +136,8 @@ s_plan_runit(int root_fd, const char *command, rmt_records_t *actions, rmt_error
     rmt_auto_str run =
         rmt_text("#!/bin/sh\n"
                  "command='%s'\n"
-                 "[ -f " FOLDER "/firstboot/key ] || exec sv down %s\n"
-                 "exec $command </dev/null >>" FOLDER "/firstboot/log 2>&1\n",
+                 "[ -f " FOLDER "/firstboot/key ] || exec sv down %s\n" CHOOSE_LOG
+                 "exec $command </dev/null >>\"$log\" 2>&1\n",
                  command, folder);
     rmt_auto_str finish = rmt_text("#!/bin/sh\n"
                                    "case $1 in\n"
