@@ -15,6 +15,7 @@
 #define DEPTH_MAX 4 // Of folders below that of an id
 #define TOKEN "/etc/kernel/entry-token"
 #define WHAT "boot-entry"
+#define LOADERS "/boot/efi/EFI" // A folder of each vendor, also with GRUB's menu
 
 // GRUB's environment block has this size, and this line first; the rest is '#'.
 #define GRUBENV_SIZE 1024
@@ -95,6 +96,22 @@ s_edit(plan_t *self, const char *path, rmt_error_t *error)
 }
 
 static int
+s_edit_all(plan_t *self, const char *folder, const char *pattern, rmt_error_t *error)
+{
+    rmt_auto_str names = rmt_rooted_list(self->root_fd, folder);
+    for (const char *name = names; *name; name += strlen(name) + 1) {
+        rmt_auto_str path = rmt_text("%s/%s", folder, name);
+        rmt_auto_str real = rmt_rooted_real(self->root_fd, path);
+        if (fnmatch(pattern, name, FNM_PERIOD) == 0 && real &&
+            rmt_rooted_kind(self->root_fd, real) == S_IFREG &&
+            !rmt_records_find(self->actions, "path", real) &&
+            s_edit(self, real, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+static int
 s_edit_settings(plan_t *self, rmt_error_t *error)
 {
     static const struct {
@@ -113,17 +130,14 @@ s_edit_settings(plan_t *self, rmt_error_t *error)
         {"/etc/kernel", "entry-token"},
         {"/etc/default", "grub"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str names = rmt_rooted_list(self->root_fd, rows[i].folder);
-        for (const char *name = names; *name; name += strlen(name) + 1) {
-            rmt_auto_str path = rmt_text("%s/%s", rows[i].folder, name);
-            rmt_auto_str real = rmt_rooted_real(self->root_fd, path);
-            if (fnmatch(rows[i].pattern, name, FNM_PERIOD) == 0 && real &&
-                rmt_rooted_kind(self->root_fd, real) == S_IFREG &&
-                !rmt_records_find(self->actions, "path", real) &&
-                s_edit(self, real, error) == -1)
-                return -1;
-        }
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (s_edit_all(self, rows[i].folder, rows[i].pattern, error) == -1)
+            return -1;
+    rmt_auto_str vendors = rmt_rooted_list(self->root_fd, LOADERS);
+    for (const char *name = vendors; *name; name += strlen(name) + 1) {
+        rmt_auto_str folder = rmt_text(LOADERS "/%s", name);
+        if (s_edit_all(self, folder, "*.cfg", error) == -1)
+            return -1;
     }
     return 0;
 }
@@ -280,12 +294,12 @@ s_plan_grubenv(plan_t *self, const char *path, rmt_error_t *error)
 static int
 s_plan_environments(plan_t *self, rmt_error_t *error)
 {
-    rmt_auto_str names = rmt_rooted_list(self->root_fd, "/boot/efi/EFI");
+    rmt_auto_str names = rmt_rooted_list(self->root_fd, LOADERS);
     if (s_plan_grubenv(self, "/boot/grub/grubenv", error) == -1 ||
         s_plan_grubenv(self, "/boot/grub2/grubenv", error) == -1)
         return -1;
     for (const char *name = names; *name; name += strlen(name) + 1) {
-        rmt_auto_str path = rmt_text("/boot/efi/EFI/%s/grubenv", name);
+        rmt_auto_str path = rmt_text(LOADERS "/%s/grubenv", name);
         if (s_plan_grubenv(self, path, error) == -1)
             return -1;
     }

@@ -59,7 +59,10 @@ test_entries_of_grub_get_the_copys_id(void **state)
     root_tree_link("boot/grub2/grubenv", "../efi/EFI/redhat/grubenv");
     s_put_environment("boot/efi/EFI/redhat/grubenv",
                       HEAD "saved_entry=" OLD "-5.14\nrecordfail=1\nkernelopts=ro\n");
+    root_tree_put("boot/efi/EFI/centos/grub.cfg", "linuxefi /vmlinuz-0-rescue-" OLD "\n");
     rmt_auto(rmt_records) actions = s_rename();
+    root_tree_expect("boot/efi/EFI/centos/grub.cfg",
+                     "linuxefi /vmlinuz-0-rescue-" NEW "\n");
     root_tree_expect("boot/loader/entries/" NEW "-0-rescue.conf",
                      "title Rescue\nlinux /vmlinuz-0-rescue-" NEW "\n");
     root_tree_expect("boot/loader/entries/" NEW "-5.14.conf",
