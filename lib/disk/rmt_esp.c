@@ -76,6 +76,17 @@ s_open_path(int root_fd, const char *path, kind_t kind)
     return -1;
 }
 
+// The same; *fd_out is -1 for what is not there. A look that fails for another reason is
+// no answer. 0, or -1.
+static int
+s_look(int root_fd, const char *path, kind_t kind, int *fd_out, rmt_error_t *error)
+{
+    *fd_out = s_open_path(root_fd, path, kind);
+    const bool is_answer = *fd_out != -1 || errno == ENOENT || errno == ENOTDIR ||
+                           errno == ELOOP || errno == ENXIO || errno == ENAMETOOLONG;
+    return is_answer ? 0 : rmt_fail_errno(error, "open %s", path);
+}
+
 static int
 s_compare_names(const struct dirent **one, const struct dirent **two)
 {
@@ -149,11 +160,15 @@ s_kind(const uint8_t *data, size_t size)
 static int
 s_examine(int root_fd, const char *path, loader_t *kind_out, rmt_error_t *error)
 {
-    rmt_auto_fd fd = s_open_path(root_fd, path, A_FILE);
+    rmt_auto_fd fd = -1;
     struct stat status;
     *kind_out = KIND_NONE;
-    if (fd == -1 || fstat(fd, &status) == -1)
+    if (s_look(root_fd, path, A_FILE, &fd, error) == -1)
+        return -1;
+    if (fd == -1)
         return 0;
+    if (fstat(fd, &status) == -1)
+        return rmt_fail_errno(error, "status of %s", path);
     if (status.st_size > PROGRAM_SIZE_MAX)
         return rmt_fail(error, RMT_E_UNSUPPORTED, "%s is larger than %d MiB", path,
                         (int) (PROGRAM_SIZE_MAX >> 20));
@@ -231,10 +246,14 @@ static int
 s_examine_each(int root_fd, const char *folder, item_fn *examine, rmt_record_t *esp,
                rmt_error_t *error)
 {
-    rmt_auto_fd dir = s_open_path(root_fd, folder, A_FOLDER);
+    rmt_auto_fd dir = -1;
     struct dirent **items = NULL;
+    if (s_look(root_fd, folder, A_FOLDER, &dir, error) == -1)
+        return -1;
     const int count = dir == -1 ? 0 : scandirat(dir, ".", &items, NULL, s_compare_names);
     int found = 0;
+    if (count == -1)
+        return rmt_fail_errno(error, "read folder %s", folder);
     for (int i = 0; i < count; i++) {
         const char *name = items[i]->d_name;
         if (found != -1 && name[0] != '.' && strcasecmp(name, "BOOT") != 0) {
@@ -284,7 +303,10 @@ rmt_esp_examine(int root_fd, rmt_record_t **esp_out, rmt_error_t *error)
                    is_windows          ? "other"
                    : kind != KIND_NONE ? "yes"
                                        : "no");
-    if (rmt_esp_has(root_fd, RMT_ESP_WINDOWS))
+    rmt_auto_fd windows = -1;
+    if (s_look(root_fd, RMT_ESP_WINDOWS, A_FILE, &windows, error) == -1)
+        return -1;
+    if (windows != -1)
         rmt_record_set(esp, "windows", "yes");
     *esp_out = rmt_take(&esp);
     return 0;

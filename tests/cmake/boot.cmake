@@ -3,7 +3,7 @@ ramet_test(integration layers NEEDS ramet::agent ramet::base TIMEOUT 180)
 ramet_test(integration btrfs NEEDS ramet::disk ramet::base TIMEOUT 60)
 ramet_test(integration layout NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(unit boot_code NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 10)
-ramet_test(unit esp SOURCES tools/pe_file.c NEEDS ramet::disk ramet::base TIMEOUT 10)
+ramet_test(unit esp SOURCES tools/pe_file.c tools/refuse_each.c NEEDS ramet::disk ramet::base TIMEOUT 60)
 ramet_test(unit super NEEDS ramet::disk ramet::base TIMEOUT 10)
 ramet_test(unit nvram NEEDS ramet::disk ramet::base TIMEOUT 10)
 

@@ -1,6 +1,8 @@
 // What UEFI starts: loaders in a folder with the files of an EFI system partition (M23).
 #include "tools/pe_file.h"
+#include "tools/refuse_each.h"
 #include "tools/rmt_test.h"
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -62,6 +64,15 @@ s_examine(void)
     if (rmt_esp_examine(fd, &esp, &error) == -1)
         fail_msg("%s", error.text);
     return esp;
+}
+
+static char *
+s_describe(const rmt_record_t *esp)
+{
+    return rmt_text(
+        "%s of %s at %s, fallback %s, Windows %s", rmt_record_text(esp, "kind", "-"),
+        rmt_record_text(esp, "vendor", "-"), rmt_record_text(esp, "path", "-"),
+        rmt_record_text(esp, "fallback", "-"), rmt_record_text(esp, "windows", "-"));
 }
 
 static void
@@ -397,6 +408,52 @@ test_damaged_and_foreign_programs_start_nothing(void **state)
     assert_string_equal(rmt_record_text(esp, "path", "-"), "");
 }
 
+// A system of which any one call fails: the loaders are the same, or the failure is told.
+static int
+s_examine_again(void *context, rmt_error_t *error)
+{
+    const char *wanted = context;
+    rmt_auto_fd fd = open(s_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto(rmt_record) esp = NULL;
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", s_folder);
+    if (rmt_esp_examine(fd, &esp, error) == -1)
+        return -1;
+    rmt_auto_str text = s_describe(esp);
+    return strcmp(text, wanted) == 0
+               ? 0
+               : rmt_fail(error, RMT_E_INTERNAL, "nothing is said, and it is %s", text);
+}
+
+static void
+s_assert_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
+}
+
+static void
+test_no_failed_call_gives_another_loader(void **state)
+{
+    (void) state;
+    s_put("EFI/debian/shimx64.efi", X64, ".text", "UEFI SHIM");
+    s_put("EFI/debian/grubx64.efi", X64, "mods", "");
+    s_put("EFI/BOOT/BOOTX64.EFI", X64, ".text", "UEFI SHIM");
+    s_put(RMT_ESP_WINDOWS, X64, ".text", "");
+    rmt_auto(rmt_record) esp = s_examine();
+    rmt_auto_str wanted = s_describe(esp);
+    const refuse_each_t each = {
+        .calls = refuse_each_files,
+        .count = refuse_each_files_count,
+        .code = EIO,
+        .act = s_examine_again,
+        .after = s_assert_told,
+        .context = wanted,
+    };
+    assert_in_range(refuse_each(&each), 10, 1000);
+}
+
 int
 main(void)
 {
@@ -417,6 +474,7 @@ main(void)
         CASE(test_m32_windows_keeps_its_fallback),
         CASE(test_m32_beside_windows_an_empty_fallback_is_filled),
         CASE(test_damaged_and_foreign_programs_start_nothing),
+        CASE(test_no_failed_call_gives_another_loader),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
