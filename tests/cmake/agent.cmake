@@ -11,7 +11,7 @@ ramet_test(unit bare SOURCES tools/root_tree.c NEEDS ramet::agent ramet::base TI
 ramet_test(unit profile NEEDS ramet::agent ramet::base)
 ramet_test(integration child NEEDS ramet::agent ramet::net ramet::base TIMEOUT 120)
 ramet_test(integration freeze NEEDS ramet::agent ramet::base TIMEOUT 60)
-ramet_test(unit hostile_tree SOURCES tools/root_tree.c NEEDS ramet::diskw ramet::disk ramet::system ramet::kernel ramet::facts ramet::base TIMEOUT 240)
+ramet_test(unit hostile_tree SOURCES tools/root_tree.c tools/refuse_each.c NEEDS ramet::diskw ramet::disk ramet::system ramet::kernel ramet::facts ramet::base TIMEOUT 240)
 ramet_test(integration writer_rights SOURCES integration/writer_process.c NEEDS ramet::disk_tools ramet::base TIMEOUT 60)
 ramet_test(integration target_disks SOURCES integration/writer_process.c NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration writer_filter SOURCES integration/writer_process.c integration/injected.c NEEDS ramet::diskw ramet::disk_tools ramet::base TIMEOUT 60)

@@ -1,6 +1,7 @@
 // A foreign tree in which something else lies where a file is read: nothing hangs, no
 // device or FIFO is opened, nothing of this machine is read, and a huge file is left
 // alone.
+#include "tools/refuse_each.h"
 #include "tools/rmt_test.h"
 #include "tools/root_tree.h"
 
@@ -318,6 +319,46 @@ test_a_table_that_is_too_large_is_not_left_as_it_is(void **state)
     rmt_layout_destroy(&work.layout);
 }
 
+// The table is too large, so a plan that succeeds has not seen it.
+static int
+s_plan_large_table(void *context, rmt_error_t *error)
+{
+    const rmt_work_t *work = context;
+    rmt_auto(rmt_records) actions = rmt_records_new();
+    if (rmt_work_plan_mounts(work, root_tree_fd(), actions, error) == 0)
+        return rmt_fail(error, RMT_E_INTERNAL, "nothing is said");
+    return error->code == RMT_E_TOO_BIG ? 0 : -1;
+}
+
+static void
+s_assert_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
+}
+
+// One failed call does not hide a table.
+static void
+test_a_table_that_cannot_be_looked_at_is_told(void **state)
+{
+    (void) state;
+    rmt_work_t work = {.layout = rmt_layout_new()};
+    const refuse_each_t each = {
+        .calls = refuse_each_files,
+        .count = refuse_each_files_count,
+        .code = EIO,
+        .act = s_plan_large_table,
+        .after = s_assert_told,
+        .context = &work,
+    };
+    root_tree_put("etc/fstab", "");
+    rmt_auto_str path = s_full("etc/fstab");
+    assert_int_equal(truncate(path, (off_t) 2 * 1024 * 1024), 0);
+    assert_in_range(refuse_each(&each), 3, 100);
+    rmt_layout_destroy(&work.layout);
+}
+
 int
 main(void)
 {
@@ -330,6 +371,8 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_a_table_that_is_too_large_is_not_left_as_it_is, root_tree_setup,
             root_tree_teardown),
+        cmocka_unit_test_setup_teardown(test_a_table_that_cannot_be_looked_at_is_told,
+                                        root_tree_setup, root_tree_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

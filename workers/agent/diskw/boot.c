@@ -44,10 +44,9 @@ s_plan_write(const char *path, const struct stat *status, const char *what,
     rmt_record_put(action, "content", content, size);
 }
 
-// The kernel counts subvolumes as they are made, so a number names another one here.
-int
-rmt_work_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
-                     rmt_error_t *error)
+static int
+s_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
+              rmt_error_t *error)
 {
     struct stat status;
     rmt_auto_fd fd = -1;
@@ -66,6 +65,15 @@ rmt_work_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
     if (changed)
         s_plan_write("etc/fstab", &status, "mounts", changed, strlen(changed), actions);
     return 0;
+}
+
+// The kernel counts subvolumes as they are made, so a number names another one here.
+int
+rmt_work_plan_mounts(const rmt_work_t *self, int root, rmt_records_t *actions,
+                     rmt_error_t *error)
+{
+    rmt_rooted_begin();
+    return rmt_rooted_end(s_plan_mounts(self, root, actions, error), error);
 }
 
 int
