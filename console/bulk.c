@@ -4,6 +4,7 @@
 #include "console/fold.h"
 #include "console/output.h"
 #include "console/select.h"
+#include "console/targets.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -73,8 +74,7 @@ int
 bulk_run(call_t *call, const rmt_record_t *body, const char *field, bool need_count,
          bulk_fn *act, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) none = rmt_record_new();
-    rmt_auto(rmt_records) known = call_list(call, "target.list", none, error);
+    rmt_auto(rmt_records) known = targets_list(call, error);
     rmt_auto(rmt_records) chosen =
         known ? select_targets(call->operands[0], known, error) : NULL;
     if (!chosen || (need_count && confirm_count(call, chosen, error) == -1))

@@ -58,7 +58,7 @@ s_ask_targets(call_t *call, const char *engines, rmt_error_t *error)
     }
     if (isatty(STDOUT_FILENO) && targets_show_choice(call, engines, error) == -1)
         return NULL;
-    fputs("Targets (n1,r12-n[01-40] or rack=r12,pos=3; blanks add more): ", stderr);
+    fputs("Targets (n1,r12-n[01-40] or rack=r12,position=3; blanks add more): ", stderr);
     char *line = NULL;
     size_t room = 0;
     if (getline(&line, &room, stdin) <= 0) {
@@ -93,9 +93,11 @@ s_start(call_t *call, rmt_error_t *error)
     rmt_auto_str list = s_ask_targets(call, rmt_record_text(body, "engines", ""), error);
     if (!list)
         return -1;
+    // A warrant is over what the broker has; a person selects by what a list shows.
     rmt_auto(rmt_record) none = rmt_record_new();
     rmt_auto(rmt_records) known = call_list(call, "target.list", none, error);
-    rmt_auto(rmt_records) items = known ? select_targets(list, known, error) : NULL;
+    rmt_auto(rmt_records) shown = known ? targets_list(call, error) : NULL;
+    rmt_auto(rmt_records) items = shown ? select_targets(list, shown, error) : NULL;
     if (!items || confirm_erase(call, "deploy.start", body, items, error) == -1)
         return -1;
     if (warrant_sign_all(call, body, items, known, error) == -1)
@@ -116,7 +118,8 @@ static const option_t s_plan_options[] = {
 static const option_t s_start_options[] = {
     {"engine", "E", "engines; may be given several times"},
     {"targets", "LIST",
-     "names and ranges n1,r12-n[01-40], narrowed by conditions rack=r12,pos!=3; given "
+     "names and ranges n1,r12-n[01-40], narrowed by conditions rack=r12,position!=3; "
+     "given "
      "again, it adds machines"},
     {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
     {"partial", NULL, "continue with the targets that can be locked"},

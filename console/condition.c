@@ -1,5 +1,6 @@
 #include "console/condition.h"
 #include "console/moment.h"
+#include "console/nearest.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -72,6 +73,40 @@ s_operator(const char *word, const char **at_out)
     return strchr("!<>", *at) && at[1] == '=' ? 2 : 1;
 }
 
+// One range prefix[1-40]suffix, or none.
+static bool
+s_is_range_sound(const char *open)
+{
+    const size_t digits = strspn(open + 1, "0123456789");
+    const char *dash = open + 1 + digits;
+    const size_t more = *dash == '-' ? strspn(dash + 1, "0123456789") : 0;
+    return digits && digits <= 9 && more && more <= 9 && dash[1 + more] == ']' &&
+           strtoul(open + 1, NULL, 10) <= strtoul(dash + 1, NULL, 10);
+}
+
+// What can be no record's value makes FIELD!=VALUE mean all of them; so does no value at
+// all.
+static int
+s_check_value(const char *text, const char *value, rmt_error_t *error)
+{
+    if (!value[strspn(value, "(,)")])
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" has no value; write one such as rack=r12", text);
+    for (const char *at = value; *at; at++) {
+        if (iscntrl((unsigned char) *at))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "\"%s\" has a control character in its value; write it in "
+                            "one line",
+                            text);
+        if (*at == '[' && !s_is_range_sound(at))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "\"%s\" has no sound range; write one such as "
+                            "position=[1-40]",
+                            text);
+    }
+    return 0;
+}
+
 static int
 s_add_condition(rmt_record_t *word, const char *text, const char *operator, size_t size,
                 rmt_error_t *error)
@@ -87,10 +122,8 @@ s_add_condition(rmt_record_t *word, const char *text, const char *operator, size
             "\"%s\" is not a condition; write one such as rack=r12, rack!=r12 "
             "or rack=(r1,r2)",
             text);
-    // Every record without the field would have that value.
-    if (!*value || strcmp(value, "()") == 0)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "\"%s\" has no value; write one such as rack=r12", text);
+    if (s_check_value(text, value, error) == -1)
+        return -1;
     rmt_record_set(word, "field", field);
     rmt_record_setf(word, "operator", "%.*s", (int) size, operator);
     rmt_record_setf(word, "value", "%.*s", (int) (value_size - (is_list ? 2 : 0)),
@@ -273,4 +306,31 @@ condition_means(const rmt_records_t *words, const rmt_record_t *record)
             return true;
     }
     return false;
+}
+
+int
+condition_need_field(const rmt_records_t *items, const char *const *columns,
+                     const char *name, rmt_error_t *error)
+{
+    nearest_t nearest = {.wanted = name};
+    if (!rmt_records_count(items))
+        return 0;
+    for (size_t c = 0; columns && columns[c]; c++) {
+        if (strcmp(columns[c], name) == 0)
+            return 0;
+        nearest_try(&nearest, columns[c]);
+    }
+    for (size_t i = 0; i < rmt_records_count(items); i++) {
+        const rmt_record_t *item = rmt_records_at(items, i);
+        if (rmt_record_has(item, name))
+            return 0;
+        for (size_t f = 0; f < rmt_record_count(item); f++)
+            nearest_try(&nearest, rmt_record_name_at(item, f));
+    }
+    if (nearest.best)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "no item has the field \"%s\"; did you mean %s", name,
+                        nearest.best);
+    return rmt_fail(error, RMT_E_USAGE,
+                    "no item has the field \"%s\"; -o wide shows all fields", name);
 }

@@ -26,3 +26,9 @@ bool condition_is_met(const rmt_record_t *word, const rmt_record_t *record);
 
 // Does the choice mean a record? A name is compared with the record's field "name".
 bool condition_means(const rmt_records_t *words, const rmt_record_t *record);
+
+// Refuse a field that no item has and that is none of columns (NULL: none), which end
+// with NULL: a mistyped name would mean nothing, or with != all, silently. Of an empty
+// list nothing is known. 0, or -1: USAGE.
+int condition_need_field(const rmt_records_t *items, const char *const *columns,
+                         const char *name, rmt_error_t *error);

@@ -11,6 +11,10 @@
 
 #define SELECT_COUNT_MAX 100000
 
+// What a target may have, though none has it now.
+static const char *const s_fields[] = {"held",  "protected", "reason", "image-name",
+                                       "since", "job",       "phase",  NULL};
+
 // The words of one part of a choice, and what they mean.
 typedef struct {
     const rmt_records_t *words, *known;
@@ -131,6 +135,11 @@ select_targets(const char *list, const rmt_records_t *known, rmt_error_t *error)
     rmt_auto(rmt_records) words = condition_parse(list, false, error);
     if (!words)
         return NULL;
+    for (size_t i = 0; i < rmt_records_count(words); i++) {
+        const char *field = rmt_record_text(rmt_records_at(words, i), "field", NULL);
+        if (field && condition_need_field(known, s_fields, field, error) == -1)
+            return NULL;
+    }
     rmt_auto_ptr taken = calloc(rmt_records_count(known) + 1, sizeof(bool));
     assert(taken);
     for (size_t i = 0; i < rmt_records_count(words);) {

@@ -98,32 +98,6 @@ s_is_listed(const char *const *names, const char *name)
     return false;
 }
 
-// Refuse a field that no item has: a mistyped name would mean nothing, silently. Of an
-// empty list nothing is known.
-static int
-s_need_field(const rmt_records_t *items, const char *const *columns, const char *name,
-             rmt_error_t *error)
-{
-    nearest_t nearest = {.wanted = name};
-    if (!rmt_records_count(items) || s_is_listed(columns, name))
-        return 0;
-    for (size_t c = 0; columns && columns[c]; c++)
-        nearest_try(&nearest, columns[c]);
-    for (size_t i = 0; i < rmt_records_count(items); i++) {
-        const rmt_record_t *item = rmt_records_at(items, i);
-        if (rmt_record_has(item, name))
-            return 0;
-        for (size_t f = 0; f < rmt_record_count(item); f++)
-            nearest_try(&nearest, rmt_record_name_at(item, f));
-    }
-    if (nearest.best)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "no item has the field \"%s\"; did you mean %s", name,
-                        nearest.best);
-    return rmt_fail(error, RMT_E_USAGE,
-                    "no item has the field \"%s\"; -o wide shows all fields", name);
-}
-
 // ---- Items
 
 // Numbers by their amount, and numbers in names too: n2 is before n10.
@@ -163,13 +137,13 @@ s_check_fields(const view_t *self, const rmt_records_t *items, const char *const
     char *rest = NULL;
     for (char *word = strtok_r(words, ",", &rest); word;
          word = strtok_r(NULL, ",", &rest)) {
-        if (s_need_field(items, columns, word + (*word == '-'), error) == -1)
+        if (condition_need_field(items, columns, word + (*word == '-'), error) == -1)
             return -1;
     }
     for (size_t i = 0; self->filter && i < rmt_records_count(self->filter); i++) {
         const char *field =
             rmt_record_text(rmt_records_at(self->filter, i), "field", NULL);
-        if (field && s_need_field(items, columns, field, error) == -1)
+        if (field && condition_need_field(items, columns, field, error) == -1)
             return -1;
     }
     return 0;
@@ -262,7 +236,7 @@ view_columns(const view_t *self, const rmt_records_t *items, const char *const *
         const size_t size = strcspn(at, ",");
         char *next = at[size] ? at + size + 1 : at + size;
         at[size] = '\0';
-        if (*at && s_need_field(items, columns, at, error) == -1)
+        if (*at && condition_need_field(items, columns, at, error) == -1)
             return NULL;
         if (*at)
             names[used++] = at;

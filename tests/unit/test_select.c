@@ -62,6 +62,7 @@ test_m13_targets_are_named_one_by_one_by_range_or_by_label(void **state)
         {"tags!=old", "web"},
         {"pos>=10", "r12-n10 r12-n11"},
         {"pos<9,rack=left", "r12-n08"},
+        {"held!=yes,pos=8", "r12-n08"}, // A field that nobody has now
     };
     rmt_auto(rmt_records) known = s_known();
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -101,6 +102,19 @@ test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
         {"=left", RMT_E_USAGE},
         {"Rack=left", RMT_E_USAGE},
         {"pos>", RMT_E_USAGE},
+        // A field or a value that nobody can have would mean all by its !=.
+        {"rak!=left", RMT_E_USAGE},
+        {"web rakc=left", RMT_E_USAGE},
+        {"position!=3", RMT_E_USAGE},
+        {"rack!=(,)", RMT_E_USAGE},
+        {"rack not in ( , , )", RMT_E_USAGE},
+        {"pos!=[9-8]", RMT_E_USAGE},
+        {"pos!=[8-", RMT_E_USAGE},
+        {"pos!=(8,[x-9])", RMT_E_USAGE},
+        {"pos!=[1-1000000000]", RMT_E_USAGE},
+        {"rack!=left\t", RMT_E_USAGE},
+        {"rack!=(left,\nright)", RMT_E_USAGE},
+        {"rack!=\033[1m", RMT_E_USAGE},
         {"r12-n[10-12]", RMT_E_NOT_FOUND}, // There is no r12-n12
         {"r12-n[8-9]", RMT_E_NOT_FOUND},   // As many digits as are written
         {"r12-n[11-08]", RMT_E_USAGE},
