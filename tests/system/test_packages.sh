@@ -103,6 +103,8 @@ after_broker() {
   grep -q "a broker already" "$farm/out" || fail "the second set-up says: $(cat "$farm/out")"
   expect 1 on broker ramet-setup imager --join "$(on broker ramet-setup token installer --place lab)"
   grep -q "is for the part installer" "$farm/out" || fail "a word of another part says: $(cat "$farm/out")"
+  expect 1 on broker sh -c "ramet-setup token imager | ramet-setup imager --join - --store /etc"
+  grep -q "/etc has files already" "$farm/out" || fail "a store in a folder with files says: $(cat "$farm/out")"
   [ ! -e "$farm/broker/root/etc/ramet/imager.cfg" ] || fail "a refused set-up left settings"
 }
 after_imager() {
