@@ -15,6 +15,8 @@
 
 // What a mirror of another size is a multiple of.
 #define MIRROR_STEP ((uint64_t) 64 * 1024)
+// What metadata 0.90 can say of the size of each member, in KiB of 32 bits.
+#define OLD_SIZE_MAX ((uint64_t) UINT32_MAX * 1024)
 
 typedef struct {
     size_t disk;
@@ -72,6 +74,7 @@ typedef struct {
     rmt_records_t *told;
     const rmt_md_t *newest;
     found_t *members[RMT_MD_MEMBERS_MAX];
+    bool has_replaced; // An older member whose place a newer one has
     rmt_error_t *error;
 } reading_t;
 
@@ -127,16 +130,33 @@ s_is_outdated(const found_t *found, const rmt_md_t *newest)
            newest->slots[found->md.number] != found->md.slot;
 }
 
+// A superblock may say anything: what members share is compared, not believed.
+static bool
+s_is_alike(const rmt_md_array_t *one, const rmt_md_array_t *two)
+{
+    return one->version == two->version && one->level == two->level &&
+           one->layout == two->layout && one->chunk == two->chunk &&
+           one->count == two->count;
+}
+
 // Where the slot of a member that its array has thrown out was is told by itself alone.
 static int
 s_take_members(reading_t *self)
 {
     for (size_t i = 0; i < self->arrays->count; i++) {
         found_t *found = &self->arrays->found[i];
-        if (!s_is_of(found, self->newest) || found->md.slot >= self->newest->array.count)
+        if (!s_is_of(found, self->newest))
+            continue;
+        if (!s_is_alike(&found->md.array, &self->newest->array))
+            return s_refuse(self,
+                            "has a member of another version, level, layout, chunk or "
+                            "number of members",
+                            "take its disk out of the source");
+        if (found->md.slot >= self->newest->array.count)
             continue;
         found->is_old = s_is_outdated(found, self->newest);
         found_t **slot = &self->members[found->md.slot];
+        self->has_replaced = self->has_replaced || *slot;
         if (*slot && !found->is_old && !(*slot)->is_old)
             return s_refuse(self, "has two members for one place",
                             "take one of the disks out of the source");
@@ -144,6 +164,14 @@ s_take_members(reading_t *self)
             *slot = found;
     }
     return 0;
+}
+
+// Copies or parity, by which it does without a member.
+static bool
+s_has_copies(const rmt_md_array_t *array)
+{
+    return array->level == 10 ? (array->layout & 0xff) * (array->layout >> 8 & 0xff) > 1
+                              : array->level > 0;
 }
 
 // A member that is old is as if it were missing: the others must do without it.
@@ -160,13 +188,18 @@ s_check_members(const reading_t *self)
         return s_refuse(self, "lacks a member, which is missing on the imaged disks",
                         "name its disk in the setting further-disks of the source, or "
                         "bring the array back to full strength with mdadm --add");
-    if (old == 0)
+    if (old && !s_has_copies(array))
+        return s_refuse(self,
+                        "has a member that is older than the others, and no copy of it",
+                        "start it with mdadm --assemble --force, check its file system, "
+                        "and stop it");
+    if (old == 0 && !self->has_replaced)
         return 0;
     const bool is_mirror = array->level == 1;
     if (is_mirror ? old == array->count : old > 1)
         return s_refuse(self, "has too many members that are older than the others",
                         "start it, and wait until mdadm --wait ends");
-    if (!is_mirror && array->sync != RMT_MD_IN_SYNC)
+    if (old && !is_mirror && array->sync != RMT_MD_IN_SYNC)
         return s_refuse(self,
                         "was not cleanly stopped, and has a member that is older than "
                         "the others",
@@ -191,7 +224,7 @@ s_check_kind(const reading_t *self)
                             "take it out with mdadm --remove, and clear it with mdadm "
                             "--zero-superblock");
     }
-    if (array->sync != RMT_MD_IN_SYNC && rmt_records_count(self->told) == 0)
+    if (array->sync != RMT_MD_IN_SYNC)
         s_tell(self,
                array->level == 1 || array->level == 10
                    ? "not cleanly stopped: its first copy was read, as at the "
@@ -337,6 +370,8 @@ s_shape(const rmt_layout_t *layout, size_t index, const rmt_array_place_t *place
             array->level ? s_moved(array->size, before, places[i].bytes) : size;
         if (own > size)
             own = size;
+        if (array->level && shape->version == RMT_MD_0_90 && own > OLD_SIZE_MAX)
+            own = OLD_SIZE_MAX;
         is_moved = is_moved || places[i].bytes != before;
         shape->size = own < shape->size ? own : shape->size;
         shape->sizes[member->slot] = size;

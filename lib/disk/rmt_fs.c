@@ -168,23 +168,30 @@ rmt_fs_probe(const char *path, rmt_error_t *error)
     return rmt_take(&volume);
 }
 
-void
-rmt_fs_identify(int fd, uint64_t offset, uint64_t bytes, rmt_record_t *record)
+int
+rmt_fs_identify(int fd, uint64_t offset, uint64_t bytes, rmt_record_t *record,
+                rmt_error_t *error)
 {
     s_auto_probe probe = blkid_new_probe();
     if (!probe)
         abort();
     if (blkid_probe_set_device(probe, fd, (blkid_loff_t) offset, (blkid_loff_t) bytes) ==
         -1)
-        return;
+        return s_fail_probe(-1, "it", error);
     blkid_probe_enable_superblocks(probe, 1);
     blkid_probe_set_superblocks_flags(probe, BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID |
                                                  BLKID_SUBLKS_LABEL);
-    if (blkid_do_safeprobe(probe) != 0)
-        return;
+    const int rc = blkid_do_safeprobe(probe);
+    if (rc == -2)
+        return s_refuse_several(probe, "it", error);
+    if (rc < 0)
+        return s_fail_probe(rc, "it", error);
+    if (rc != 0)
+        return 0;
     s_copy_value(probe, "TYPE", record, "fs");
     s_copy_value(probe, "UUID", record, "uuid");
     s_copy_value(probe, "LABEL", record, "label");
+    return 0;
 }
 
 int

@@ -21,8 +21,10 @@
 rmt_record_t *rmt_fs_probe(const char *path, rmt_error_t *error);
 
 // Add to a record what blkid calls a part of an open disk, whether ramet reads it or not:
-// fs, label, uuid; nothing where it finds nothing, or several things.
-void rmt_fs_identify(int fd, uint64_t offset, uint64_t bytes, rmt_record_t *record);
+// fs, label, uuid; nothing where it finds nothing. 0, or -1: REFUSED (signatures of
+// several), IO.
+int rmt_fs_identify(int fd, uint64_t offset, uint64_t bytes, rmt_record_t *record,
+                    rmt_error_t *error);
 
 // Is a device a physical volume of LVM (rmt_group), and nothing else? 0, or -1: REFUSED
 // (signatures of several), IO.

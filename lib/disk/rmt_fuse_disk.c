@@ -68,6 +68,24 @@ s_run_child(const child_t *self)
 
 // ---- The parent
 
+static int
+s_open(rmt_error_t *error)
+{
+    const int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (fuse == -1)
+        rmt_fail(error, RMT_E_UNSUPPORTED,
+                 "this computer's kernel has no FUSE (%s); load it: modprobe fuse",
+                 strerror(errno));
+    return fuse;
+}
+
+int
+rmt_fuse_disk_check(rmt_error_t *error)
+{
+    rmt_auto_fd fuse = s_open(error);
+    return fuse == -1 ? -1 : 0;
+}
+
 // The mount point is a file, so that the root of the file system is one.
 static int
 s_mount(rmt_fuse_disk_t *self, int fuse, const rmt_fuse_disk_setup_t *setup,
@@ -96,12 +114,8 @@ static int
 s_start(rmt_fuse_disk_t *self, const rmt_fuse_disk_setup_t *setup, rmt_error_t *error)
 {
     const rmt_fuse_blocks_t *blocks = setup->blocks;
-    rmt_auto_fd fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
-    if (fuse == -1)
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "this computer's kernel has no FUSE (%s); load it: modprobe fuse",
-                        strerror(errno));
-    if (s_mount(self, fuse, setup, error) == -1)
+    rmt_auto_fd fuse = s_open(error);
+    if (fuse == -1 || s_mount(self, fuse, setup, error) == -1)
         return -1;
     rmt_auto_ptr room = malloc(RMT_FUSE_FILE_ROOM);
     rmt_auto_ptr keep = calloc(blocks->fd_count + 1, sizeof(int));

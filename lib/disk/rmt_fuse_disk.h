@@ -18,6 +18,9 @@ typedef struct {
     unsigned flags;                  // Of rmt_blockdev_new
 } rmt_fuse_disk_setup_t;
 
+// Whether this kernel has FUSE. 0, or -1: UNSUPPORTED.
+int rmt_fuse_disk_check(rmt_error_t *error);
+
 // Call all of this in one thread, in a mount namespace of its own: the child ends with
 // this thread. Borrows what it is told for the call. Caller owns the result. NULL:
 // UNSUPPORTED (this kernel has no FUSE), IO.

@@ -184,6 +184,10 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
     if (s_check_fields(self, node, what, known) == -1 ||
         s_check_status(self, node, what) == -1)
         return -1;
+    if (self->layout->physical_count == RMT_LAYOUT_PHYSICALS_MAX)
+        return rmt_fail(self->error, RMT_E_TOO_BIG,
+                        "there are more than %d physical volumes",
+                        RMT_LAYOUT_PHYSICALS_MAX);
     rmt_layout_physical_t *physical = rmt_layout_add_physical(self->layout, member->disk);
     physical->group = self->group;
     physical->partition = member->partition;
@@ -194,10 +198,11 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
 
 // The physical volume that a segment names, such as "pv0", or NULL.
 static const member_t *
-s_member_of(const reading_t *self, const char *name)
+s_member_of(const reading_t *self, const char *name, uint64_t *extents_out)
 {
     const rmt_lvm_node_t *all = rmt_lvm_node_find(self->node, "physical_volumes");
     const rmt_lvm_node_t *node = rmt_lvm_node_find(all, name);
+    *extents_out = rmt_lvm_node_number(node, "pe_count", 0);
     return s_find_member(self->groups, rmt_lvm_node_text(node, "id"));
 }
 
@@ -218,12 +223,18 @@ s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *wh
         return rmt_fail(self->error, RMT_E_CORRUPT,
                         "volume group %.100s: %s has a segment without its place",
                         self->node->name, what);
-    const member_t *member = s_member_of(self, stripes->values[0]);
+    uint64_t all = 0;
+    const member_t *member = s_member_of(self, stripes->values[0], &all);
     const uint64_t first = strtoull(stripes->values[1], NULL, 10);
     if (!member)
         return rmt_fail(self->error, RMT_E_CORRUPT,
                         "volume group %.100s: %s lies on a physical volume that is not "
                         "there",
+                        self->node->name, what);
+    if (first > all || extents > all - first)
+        return rmt_fail(self->error, RMT_E_CORRUPT,
+                        "volume group %.100s: %s lies behind the end of its physical "
+                        "volume",
                         self->node->name, what);
     if (logical->extents &&
         (member->disk != logical->disk || member->partition != logical->partition))
@@ -250,6 +261,10 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     rmt_auto_str what = rmt_text("logical volume %.127s", node->name);
     const rmt_lvm_node_t *first = rmt_lvm_node_find(node, "segment1");
     rmt_layout_logical_t found = {.group = self->group};
+    if (self->layout->logical_count == RMT_LAYOUT_LOGICALS_MAX)
+        return rmt_fail(self->error, RMT_E_TOO_BIG,
+                        "there are more than %d logical volumes",
+                        RMT_LAYOUT_LOGICALS_MAX);
     // The kind says more than what belongs to it alone.
     for (size_t i = 0; first && i < node->node_count; i++)
         if (strncmp(node->nodes[i].name, "segment", 7) == 0 && node->nodes[i].nodes &&

@@ -137,18 +137,31 @@ s_check_features(uint32_t features, rmt_error_t *error)
     return 0;
 }
 
+// Where data can begin behind a superblock that lies at the start of a member.
+static uint64_t
+s_head_end(rmt_md_version_t version)
+{
+    return version == RMT_MD_1_1   ? SUPER_SIZE
+           : version == RMT_MD_1_2 ? 2 * SUPER_SIZE
+                                   : 0;
+}
+
 // Numbers that do not contradict each other, whichever version has them.
 static int
 s_check(const rmt_md_t *md, uint64_t bytes, rmt_error_t *error)
 {
     const rmt_md_array_t *array = &md->array;
     const uint64_t space = rmt_md_space(array->version, bytes, md->data_start);
-    if (array->count == 0 || array->count > RMT_MD_MEMBERS_MAX)
+    const uint32_t most =
+        array->version == RMT_MD_0_90 ? OLD_DISKS_MAX : RMT_MD_MEMBERS_MAX;
+    if (array->count == 0 || array->count > most)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "the array of md has %u members; ramet carries 1 to %d",
-                        array->count, RMT_MD_MEMBERS_MAX);
+                        "the array of md has %u members; ramet carries 1 to %u",
+                        array->count, most);
     if (md->data_size == 0 || md->data_size > space || array->size > md->data_size)
         return s_refuse(error, "data outside of its member");
+    if (md->data_start < s_head_end(array->version))
+        return s_refuse(error, "data that lies over it");
     if (array->chunk % SECTOR || array->chunk > UINT32_MAX)
         return s_refuse(error, "chunks of a size that cannot be");
     if (md->slot >= array->count && md->slot < RMT_MD_SLOT_FAULTY)
@@ -441,9 +454,11 @@ rmt_md_write(int fd, uint64_t offset, uint64_t bytes, const rmt_md_t *md,
     uint64_t place = 0;
     const bool has_space = s_find_place(md->array.version, bytes, &place);
     assert(has_space && md->array.count <= RMT_MD_MEMBERS_MAX);
-    if (md->array.version == RMT_MD_0_90)
+    if (md->array.version == RMT_MD_0_90) {
+        assert(md->array.count <= OLD_DISKS_MAX);
         s_put_old(super, md);
-    else
+    } else {
         s_put_one(super, place, md);
+    }
     return rmt_io_pwrite(fd, super, sizeof super, (off_t) (offset + place), error);
 }

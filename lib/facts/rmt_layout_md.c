@@ -10,6 +10,8 @@
 #define UUID_DIGITS 32
 #define NAME_LENGTH 32 // Bytes of a superblock
 #define SECTOR ((uint64_t) 512)
+#define OLD_SLOTS_MAX 27 // Of metadata 0.90, which counts a size in KiB in 32 bits
+#define OLD_SIZE_MAX ((uint64_t) UINT32_MAX * 1024)
 
 // ---- Finding
 
@@ -89,6 +91,20 @@ s_has_known_metadata(const rmt_layout_array_t *array)
     return false;
 }
 
+// Chunks that a member has at least: each of its far copies lies in a part of its own.
+static uint64_t
+s_least_chunks(const rmt_layout_array_t *array)
+{
+    return array->level == 10 ? array->layout >> 8 & 0xff : array->level != 0;
+}
+
+static bool
+s_is_too_big(const rmt_layout_array_t *array)
+{
+    return strcmp(array->metadata, "0.90") == 0 &&
+           (array->slots > OLD_SLOTS_MAX || array->size > OLD_SIZE_MAX);
+}
+
 static int
 s_check_array(const rmt_layout_t *self, const rmt_layout_array_t *array,
               rmt_error_t *error)
@@ -108,7 +124,7 @@ s_check_array(const rmt_layout_t *self, const rmt_layout_array_t *array,
                         array->uuid, array->level, array->layout);
     if (array->slots <= rmt_layout_parity(array) || array->chunk % SECTOR ||
         (array->level != 1 && array->chunk == 0) || (array->level && array->size == 0) ||
-        array->size < array->chunk * (array->level != 0))
+        array->size < array->chunk * s_least_chunks(array) || s_is_too_big(array))
         return s_refuse(array, error, "has slots, chunks or a size that cannot be");
     return 0;
 }

@@ -62,10 +62,10 @@ s_fuzz_array(int fd)
         return;
     }
     const rmt_array_place_t place = {.fd = fd, .bytes = BYTES};
-    const uint64_t bytes = layout->array_count ? rmt_array_bytes(layout, 0, &place) : 0;
-    MUST(bytes <= BYTES);
-    if (bytes == 0)
+    if (layout->array_count == 0)
         return;
+    const uint64_t bytes = rmt_array_bytes(layout, 0, &place);
+    MUST(bytes > 0 && bytes <= BYTES);
     rmt_auto(rmt_mapping) mapping = rmt_array_map(layout, 0, &place);
     rmt_auto_ptr all = malloc((size_t) bytes);
     MUST(rmt_mapping_size(mapping) == bytes);

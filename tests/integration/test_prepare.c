@@ -143,6 +143,20 @@ test_a_disk_that_cannot_be_opened_is_named(void **state)
     assert_non_null(strstr(error.text, scene->path));
 }
 
+// Arrays are written by FUSE: a kernel without it is told before the disk is erased.
+static void
+test_a_kernel_without_fuse_takes_no_array(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    const refusal_t refusal = {SYS_openat, ENOENT, 2, ~0u, O_RDWR | O_CLOEXEC};
+    scene->disk = scene->path;
+    RMT_OK(s_prepare(scene, &error));
+    rmt_layout_add_array(scene->order->layout, "a1b2c3d40102030405060708090a0b0c");
+    RMT_FAILS(refuse_in_child(&refusal, 1, s_prepare, scene, &error), RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "modprobe fuse"));
+}
+
 static void
 s_assert_told(void *context, const refused_t *by)
 {
@@ -180,6 +194,7 @@ main(void)
         CASE(test_a_disk_without_an_identity_is_never_taken),
         CASE(test_a_disk_is_not_taken_for_two_roles),
         CASE(test_a_disk_that_cannot_be_opened_is_named),
+        CASE(test_a_kernel_without_fuse_takes_no_array),
         CASE(test_no_failed_call_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

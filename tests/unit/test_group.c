@@ -232,6 +232,18 @@ test_the_last_change_counts(void **state)
     }
 }
 
+static char *
+s_repeat(const char *text, size_t count)
+{
+    char *all = rmt_text("%s", "");
+    for (size_t i = 0; i < count; i++) {
+        char *longer = rmt_text("%s%s", all, text);
+        free(all);
+        all = longer;
+    }
+    return all;
+}
+
 #define KIND(kind)                                                                       \
     GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0),                                      \
           LOGICAL("data", "d", "", SEGMENT("1", "0", "5", kind, "pv0", "3")))
@@ -301,6 +313,41 @@ test_m32_other_kinds_are_refused_by_name(void **state)
         for (size_t j = 0; j < 3; j++)
             if (!strstr(error.text, rows[i].words[j]))
                 fail_msg("'%s' lacks '%s'", error.text, rows[i].words[j]);
+    }
+}
+
+// The text comes from the disk: what it says of places and numbers is never believed.
+static void
+test_what_lies_outside_or_is_too_much_is_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *physical, *logical; // So many times
+        size_t physicals, logicals;
+        rmt_code_t code;
+        const char *words;
+    } rows[] = {
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", SEGMENT("1", "0", "5", "striped", "pv0", "20")), 1, 1,
+         RMT_E_CORRUPT, "behind the end"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", SEGMENT("1", "0", "1", "striped", "pv0", "99")), 1, 1,
+         RMT_E_CORRUPT, "behind the end"},
+        {PHYSICAL("pv0", PV0), ROOT, 1, RMT_LAYOUT_LOGICALS_MAX + 1, RMT_E_TOO_BIG,
+         "more than 100 logical volumes"},
+        {PHYSICAL("pv0", PV0), "", RMT_LAYOUT_PHYSICALS_MAX + 1, 0, RMT_E_TOO_BIG,
+         "more than 64 physical volumes"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_partitions();
+        rmt_auto_str physicals = s_repeat(rows[i].physical, rows[i].physicals);
+        rmt_auto_str logicals = s_repeat(rows[i].logical, rows[i].logicals);
+        rmt_auto_str text =
+            rmt_text(GROUP("vg0", VG, "4", "", "%s", "%s"), physicals, logicals);
+        RMT_FAILS(s_read(text, NULL, layout, &error), rows[i].code);
+        if (!strstr(error.text, rows[i].words))
+            fail_msg("'%s' lacks '%s'", error.text, rows[i].words);
     }
 }
 
@@ -395,6 +442,7 @@ main(void)
         cmocka_unit_test(test_linear_volumes_are_read),
         cmocka_unit_test(test_the_last_change_counts),
         cmocka_unit_test(test_m32_other_kinds_are_refused_by_name),
+        cmocka_unit_test(test_what_lies_outside_or_is_too_much_is_refused),
         cmocka_unit_test(test_a_status_that_is_not_plain_is_refused),
         cmocka_unit_test(test_volumes_are_placed_for_the_size_of_the_target),
         cmocka_unit_test(test_what_is_printed_is_read_as_the_same),

@@ -2,6 +2,7 @@
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_remake.h"
 #include "machine/rmt_inventory.h"
 #include "match/rmt_match.h"
@@ -141,6 +142,9 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) disks = rmt_records_new();
+    // Arrays are written through it, when the disks are already erased.
+    if (order->layout->array_count && rmt_fuse_disk_check(error) == -1)
+        return NULL;
     for (size_t i = 0; i < order->choice_count; i++) {
         const rmt_order_choice_t *choice = &order->choices[i];
         const rmt_record_t *disk =

@@ -18,21 +18,30 @@ rmt_parts_of(const rmt_record_t *body)
                                .raw = rmt_record_text(body, "raw", "")};
 }
 
+static int
+s_identify(const rmt_layout_t *layout, int fd, size_t index, rmt_record_t *name,
+           rmt_error_t *error)
+{
+    const rmt_layout_partition_t *partition = &layout->partitions[index];
+    const uint64_t sector = layout->disks[0].sector;
+    return rmt_fs_identify(fd, partition->start * sector, partition->size * sector, name,
+                           error);
+}
+
 // What each partition is called, in the order of the layout. Caller owns the result.
 static rmt_records_t *
 s_names(const rmt_layout_t *layout, int fd)
 {
     rmt_records_t *names = rmt_records_new();
-    const uint64_t sector = layout->disks[0].sector;
     for (size_t i = 0; i < layout->partition_count; i++) {
+        rmt_error_t ignored = {0}; // Told of what is to be carried (s_check_content)
         const rmt_layout_partition_t *partition = &layout->partitions[i];
         rmt_record_t *name = rmt_records_add(names);
         rmt_record_set_u64(name, "number", partition->number);
         rmt_record_set(name, "guid", partition->guid);
         rmt_record_set(name, "name", partition->name ? partition->name : "");
         if (!rmt_layout_is_extended(partition))
-            rmt_fs_identify(fd, partition->start * sector, partition->size * sector,
-                            name);
+            (void) s_identify(layout, fd, i, name, &ignored);
     }
     return names;
 }
@@ -106,6 +115,18 @@ s_check_raw(const parts_t *self, rmt_error_t *error)
                             "--raw %" PRIu64 ": it is an extended partition; give the "
                             "logical partitions in it",
                             partition->number);
+    }
+    return 0;
+}
+
+// What is not known of a partition could be what must not be carried as it is.
+static int
+s_check_content(const parts_t *self, int fd, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->partition_count; i++) {
+        rmt_auto(rmt_record) found = rmt_record_new();
+        if (self->raw[i] && s_identify(self->layout, fd, i, found, error) == -1)
+            return rmt_wrap(error, "--raw %" PRIu64, self->layout->partitions[i].number);
     }
     return 0;
 }
@@ -185,7 +206,7 @@ rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t 
     if (s_find(&self, "--without", words->without, self.without, error) == -1 ||
         s_find(&self, "--raw", words->raw, self.raw, error) == -1 ||
         s_check_numbers(layout, self.without, error) == -1 ||
-        s_check_raw(&self, error) == -1)
+        s_check_raw(&self, error) == -1 || s_check_content(&self, fd, error) == -1)
         return -1;
     return s_apply(&self, told, error);
 }

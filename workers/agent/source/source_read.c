@@ -270,6 +270,7 @@ s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
     rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
     if (!folder)
         return NULL;
+    assert(self->shown_count < RMT_LAYOUT_LOGICALS_MAX);
     rmt_source_shown_t *shown = &self->shown[self->shown_count++];
     shown->mapping = rmt_mapping_new();
     for (size_t i = 0; i < layout->piece_count; i++) {
