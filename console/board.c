@@ -111,10 +111,17 @@ s_say(board_t *self, rmt_record_t *line)
         return;
     rmt_record_set(line, "said", news);
     const char *text = *stuck ? stuck : rmt_record_text(line, "text", "");
-    rmt_auto_str safe = field_safe(text, strlen(text));
     fprintf(stderr, "%6.1fs  %-20s %-20s %s\n",
             (double) (rmt_clock_ms() - self->started_ms) / 1000,
-            rmt_record_text(line, "name", "?"), phase, safe);
+            rmt_record_text(line, "name", "?"), phase, text);
+}
+
+// What other computers tell is made safe for the terminal when it comes.
+static void
+s_set_safe(rmt_record_t *line, const char *field, const char *text)
+{
+    rmt_auto_str safe = field_safe(text, strlen(text));
+    rmt_record_set(line, field, safe);
 }
 
 void
@@ -125,7 +132,8 @@ board_update(board_t *self, const char *name, const rmt_record_t *news)
         line = rmt_records_add(self->lines);
         rmt_record_set(line, "name", name);
     }
-    const char *phase = rmt_record_text(news, "phase", "");
+    const char *told = rmt_record_text(news, "phase", "");
+    rmt_auto_str phase = field_safe(told, strlen(told));
     if (!rmt_record_is(line, "phase", phase)) {
         rmt_record_set_u64(line, "since", (uint64_t) rmt_clock_ms());
         if (s_is_bytes(line))
@@ -133,14 +141,14 @@ board_update(board_t *self, const char *name, const rmt_record_t *news)
     }
     static const char *const fields[] = {"phase", "done", "total", "text", "stuck"};
     for (size_t i = 0; i < COUNT(fields); i++)
-        rmt_record_set(line, fields[i], rmt_record_text(news, fields[i], ""));
+        s_set_safe(line, fields[i], rmt_record_text(news, fields[i], ""));
     if (rmt_record_is(line, "state", "gone"))
         rmt_record_set(line, "state", ""); // A task that is tried again
     if (rmt_record_has(news, "state"))
         rmt_record_set(line, "state", rmt_record_text(news, "state", ""));
     const char *why = rmt_record_text(news, "error", "");
     if (*why)
-        rmt_record_set(line, "text", why);
+        s_set_safe(line, "text", why);
     s_say(self, line);
 }
 
@@ -158,11 +166,12 @@ board_set_stuck(board_t *self, const char *stuck)
     bool is_shown = self->is_live && !self->is_quiet;
     for (size_t i = 0; !self->is_quiet && i < rmt_records_count(self->lines); i++)
         is_shown |= *rmt_record_text(rmt_records_at(self->lines, i), "stuck", "") != 0;
-    const bool is_news = strcmp(self->stuck, stuck) != 0;
+    char *safe = field_safe(stuck, strlen(stuck));
+    const bool is_news = strcmp(self->stuck, safe) != 0;
     free(self->stuck);
-    self->stuck = strdup(stuck);
-    if (is_news && *stuck && !is_shown)
-        fprintf(stderr, "stuck: %s\n", stuck);
+    self->stuck = safe;
+    if (is_news && *safe && !is_shown)
+        fprintf(stderr, "stuck: %s\n", safe);
 }
 
 // ---- A frame
@@ -208,10 +217,9 @@ s_line_text(const rmt_record_t *line)
     rmt_auto_str bar = s_bar(rmt_record_u64(line, "done", 0),
                              rmt_record_u64(line, "total", 0), s_is_bytes(line));
     const char *text = *stuck ? stuck : rmt_record_text(line, "text", "");
-    rmt_auto_str safe = field_safe(text, strlen(text));
     return rmt_text("  %-20s %-20s %s%s%s", rmt_record_text(line, "name", "?"),
                     rmt_record_text(line, "phase", ""), *stuck ? "" : bar,
-                    *bar && *safe && !*stuck ? " " : "", safe);
+                    *bar && *text && !*stuck ? " " : "", text);
 }
 
 // What the targets of one phase have done together.
@@ -474,11 +482,10 @@ s_tell_reason(const board_t *self, size_t first, bool *told)
         names[used++] = rmt_record_text(line, "name", "?");
     }
     rmt_auto_str folded = fold_names(names, used, NAMES_SIZE);
-    rmt_auto_str safe = field_safe(why, strlen(why));
     if (used > 1)
-        fprintf(stderr, "  %zu machines, %s: %s\n", used, folded, safe);
+        fprintf(stderr, "  %zu machines, %s: %s\n", used, folded, why);
     else
-        fprintf(stderr, "  %s: %s\n", folded, safe);
+        fprintf(stderr, "  %s: %s\n", folded, why);
 }
 
 // Make the lines of the frame empty, each by itself: a terminal may keep what is erased

@@ -21,6 +21,12 @@ bulk_is_list(const char *word)
     return strpbrk(word, ",[=<>( ") != NULL;
 }
 
+bool
+bulk_needs_count(const char *verb)
+{
+    return strcmp(verb, "hold") != 0 && strcmp(verb, "protect") != 0;
+}
+
 // Those whose outcome was the same, in one line.
 static void
 s_tell(call_t *call, rmt_records_t *outcomes, const char *text)

@@ -7,6 +7,10 @@
 // several names (condition.h)?
 bool bulk_is_list(const char *word);
 
+// Do more machines than one need their number: may the verb undo what keeps a machine
+// safe, or what each has of its own? What keeps machines out of jobs asks nothing.
+bool bulk_needs_count(const char *verb);
+
 // Act on one machine; body has its name. 0, or -1 with error.
 typedef int(bulk_fn)(call_t *call, rmt_record_t *body, rmt_error_t *error);
 

@@ -100,7 +100,7 @@ s_show(call_t *call, rmt_error_t *error)
     if (!reply)
         return -1;
     s_name_job(reply->body);
-    const bool is_folded = call->view.format == VIEW_TABLE && isatty(STDOUT_FILENO);
+    const bool is_folded = view_is_usual(&call->view) && isatty(STDOUT_FILENO);
     rmt_auto(rmt_records) folded =
         is_folded ? fold_items(reply->items, "name", s_target_columns) : NULL;
     if (output_record(reply->body, "targets", folded ? folded : reply->items,

@@ -113,6 +113,10 @@ static const option_t s_remove_options[] = {
     {"count", "N", "of a list of targets: their number, which confirms it"},
     {NULL, NULL, NULL},
 };
+static const option_t s_count_options[] = {
+    {"count", "N", "of a list of targets: their number, which confirms it"},
+    {NULL, NULL, NULL},
+};
 static const option_t s_hold_options[] = {
     {"reason", "WORDS", "the reason; ramet shows it with the target"},
     {NULL, NULL, NULL},
@@ -156,7 +160,7 @@ static const option_t s_match_options[] = {
          command_run_act,                                                                \
          noun_ ".set",                                                                   \
          NULL,                                                                           \
-         NULL},                                                                          \
+         s_count_options},                                                               \
         {noun_,                                                                          \
          "import",                                                                       \
          "FILE.json|FILE.csv|-",                                                         \
@@ -176,7 +180,7 @@ static const option_t s_match_options[] = {
          command_run_act,                                                                \
          noun_ ".approve",                                                               \
          NULL,                                                                           \
-         NULL},                                                                          \
+         s_count_options},                                                               \
     {                                                                                    \
         noun_, "remove", which_, 1, 1, "Remove a record.", command_run_act,              \
             noun_ ".remove", NULL, s_remove_options                                      \
@@ -189,7 +193,7 @@ const command_t cmd_record[] = {
     {"target", "hold", "LIST", 1, 1, "Keep a target out of every deployment.",
      command_run_act, "target.hold", NULL, s_hold_options},
     {"target", "unhold", "LIST", 1, 1, "End a hold.", command_run_act, "target.unhold",
-     NULL, NULL},
+     NULL, s_count_options},
     {"target", "protect", "LIST", 1, 1,
      "Protect a machine: no job erases it until the protection ends.", command_run_act,
      "target.protect", NULL, s_protect_options},

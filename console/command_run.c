@@ -79,10 +79,9 @@ command_run_act(call_t *call, rmt_error_t *error)
         rmt_record_set(body, "name", call->operands[0]);
     if (s_fields(call, 1, body, error) == -1)
         return -1;
-    if (s_is_bulk(call)) {
-        const bool is_removal = strcmp(call->command->verb, "remove") == 0;
-        return bulk_run(call, body, "name", is_removal, s_act_once, error);
-    }
+    if (s_is_bulk(call))
+        return bulk_run(call, body, "name", bulk_needs_count(call->command->verb),
+                        s_act_once, error);
     rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, NULL, error);
     if (!reply)
         return -1;

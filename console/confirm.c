@@ -1,5 +1,6 @@
 #include "console/command.h"
 #include "console/confirm.h"
+#include "console/field.h"
 #include "console/fold.h"
 #include "console/targets.h"
 #include "base/rmt_auto.h"
@@ -61,8 +62,9 @@ confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t 
         return -1;
     const uint64_t count = rmt_record_u64(reply->body, "targets", 0);
     const char *left_out = rmt_record_text(reply->body, "left-out", "");
-    if (*left_out)
-        fprintf(stderr, "left out: %s\n", left_out);
+    rmt_auto_str safe = field_safe(left_out, strlen(left_out));
+    if (*safe)
+        fprintf(stderr, "left out: %s\n", safe);
     const bool is_large = !rmt_record_is(reply->body, "large", "no");
     if (count == 0 || given || (rmt_record_has(call->options, "yes") && !is_large))
         return 0;
@@ -94,12 +96,12 @@ confirm_count(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
     const uint64_t count = rmt_records_count(chosen);
     const char *given = rmt_record_text(call->options, "count", NULL);
     rmt_auto_str number = rmt_text("%" PRIu64, count);
-    if (count <= 1 || (given && strcmp(given, number) == 0))
+    if (given ? strcmp(given, number) == 0 : count <= 1)
         return 0;
     rmt_auto_str names = s_names(chosen);
     rmt_auto_str sentence =
-        rmt_text("%s %s acts on %" PRIu64 " targets: %s", call->command->noun,
-                 call->command->verb, count, names);
+        rmt_text("%s %s acts on %" PRIu64 " target%s: %s", call->command->noun,
+                 call->command->verb, count, count == 1 ? "" : "s", names);
     if (given || !isatty(STDIN_FILENO))
         return rmt_fail(error, RMT_E_USAGE, "%s; confirm it with --count %" PRIu64,
                         sentence, count);

@@ -17,5 +17,6 @@ int confirm_erase(call_t *call, const char *verb, rmt_record_t *body,
     "confirm that the job erases N targets; a large job needs it where no terminal is"
 
 // Let the user count the targets {target} of a list, when there is more than one: by
-// --count N, or typed on a terminal. 0, or -1: USAGE, CANCELLED.
+// --count N, or typed on a terminal. A --count that is given is compared with one too. 0,
+// or -1: USAGE, CANCELLED.
 int confirm_count(call_t *call, const rmt_records_t *chosen, rmt_error_t *error);

@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // What people read first, in this order; the rest follows by name.
 static const char *const s_first[] = {
@@ -135,10 +136,13 @@ output_error(const rmt_error_t *error)
 
 // ---- CSV and names
 
-// RFC 4180: quotes around what has a comma, a quote or a line's end.
+// RFC 4180: quotes around what has a comma, a quote or a line's end. A program gets the
+// text as it is, a terminal as it may have it.
 static void
-s_print_csv_value(const char *text)
+s_print_csv_value(const char *value, bool is_terminal)
 {
+    rmt_auto_str safe = is_terminal ? field_safe(value, strlen(value)) : NULL;
+    const char *text = safe ? safe : value;
     if (!strpbrk(text, ",\"\r\n")) {
         fputs(text, stdout);
         return;
@@ -155,6 +159,7 @@ s_print_csv_value(const char *text)
 static void
 s_print_csv(const rmt_records_t *items, const char *const *columns)
 {
+    const bool is_terminal = isatty(STDOUT_FILENO);
     for (size_t c = 0; columns[c]; c++)
         printf("%s%s", c ? "," : "", columns[c]);
     fputs("\r\n", stdout);
@@ -162,7 +167,8 @@ s_print_csv(const rmt_records_t *items, const char *const *columns)
         for (size_t c = 0; columns[c]; c++) {
             if (c)
                 putchar(',');
-            s_print_csv_value(rmt_record_text(rmt_records_at(items, i), columns[c], ""));
+            s_print_csv_value(rmt_record_text(rmt_records_at(items, i), columns[c], ""),
+                              is_terminal);
         }
         fputs("\r\n", stdout);
     }

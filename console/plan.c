@@ -107,7 +107,7 @@ plan_run(call_t *call, rmt_record_t *body, rmt_error_t *error)
     if (!items)
         return status > 1 ? status : -1;
     // A person reads equal reasons once.
-    const bool is_folded = call->view.format == VIEW_TABLE && isatty(STDOUT_FILENO);
+    const bool is_folded = view_is_usual(&call->view) && isatty(STDOUT_FILENO);
     rmt_auto(rmt_records) folded =
         is_folded ? fold_items(items, "target", plan_columns) : NULL;
     if (output_list(folded ? folded : items, plan_columns, &call->view, error) == -1)

@@ -86,6 +86,13 @@ view_free(view_t *self)
     rmt_records_destroy(&self->filter);
 }
 
+bool
+view_is_usual(const view_t *self)
+{
+    return self->format == VIEW_TABLE && !self->columns && !self->sort && !self->filter &&
+           !self->limit;
+}
+
 // ---- Fields
 
 static bool

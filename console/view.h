@@ -20,6 +20,9 @@ typedef struct {
 int view_read(view_t *self, const rmt_record_t *options, rmt_error_t *error);
 void view_free(view_t *self);
 
+// Is it the usual table, of which nothing is chosen? Only then are rows made one.
+bool view_is_usual(const view_t *self);
+
 // The items that the view means, in its order. Caller owns. NULL: USAGE for a field that
 // no item has.
 rmt_records_t *view_items(const view_t *self, const rmt_records_t *items,

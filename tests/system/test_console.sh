@@ -76,7 +76,9 @@ ramet image files web-2 --limit 1 >/dev/null || fail "the contents of a renamed 
 ramet image rename web-2 web-1
 
 # One verb over many machines (M13): all are done that can be, and equal outcomes are told once.
-ramet target set 'n[3-4]' group=spare 2>"$farm/err"
+expect 64 ramet target set 'n[3-4]' group=spare </dev/null
+grep -q 'acts on 2 targets: n\[3-4\]; confirm it with --count 2' "$farm/out" || { cat "$farm/out"; fail "set does not name the machines"; }
+ramet target set 'n[3-4]' group=spare --count 2 2>"$farm/err"
 grep -qx 'target set n\[3-4\]: done' "$farm/err" || { cat "$farm/err"; fail "set does not tell what it did"; }
 ramet target hold group=spare --reason moving
 [ "$(ramet target list --filter state=held -o name --sort name | xargs)" = 'n2 n3 n4' ] || fail "hold takes no list"

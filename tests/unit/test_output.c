@@ -13,6 +13,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "console/board.h"
 #include "console/command.h"
 #include "console/field.h"
 #include "console/fit.h"
@@ -308,6 +309,76 @@ test_a_list_is_filtered_sorted_cut_and_formed(void **state)
     }
 }
 
+// [10.2] What another computer has written moves no terminal.
+static void
+test_csv_on_a_terminal_has_no_control_characters(void **state)
+{
+    (void) state;
+    rmt_auto_str text = s_show("output=csv;columns=comment;filter=n2", 80);
+    assert_string_equal(text,
+                        "comment\n\"\\x1b[31mred , \"\"x\"\"\\xff\\xe2\\x80\\xae\"\n");
+}
+
+static int
+s_show_board(const void *what)
+{
+    const bool is_stuck = *(const bool *) what;
+    dup2(STDOUT_FILENO, STDERR_FILENO);
+    setenv("TERM", "xterm", 1);
+    board_t *board = board_new("j-1", false);
+    rmt_auto(rmt_record) news = rmt_record_new();
+    rmt_record_set(news, "phase", "un\033[31m\npack");
+    rmt_record_set(news, "text", "one\033[31m\ntwo");
+    rmt_record_set(news, "stuck", is_stuck ? "no\033[31m\ndisk" : "");
+    board_set_stuck(board, "the\033[31m\njob");
+    board_update(board, "n1", news);
+    board_draw(board);
+    rmt_record_set(news, "state", "failed");
+    rmt_record_set(news, "error", "why\033[31m\nnot");
+    board_update(board, "n1", news);
+    board_end(board, "failed", "it\033[31m\nended");
+    board_destroy(&board);
+    return 0;
+}
+
+static void
+test_what_machines_tell_moves_no_terminal(void **state)
+{
+    (void) state;
+    for (unsigned i = 0; i < 4; i++) {
+        const bool is_stuck = i % 2, is_live = i / 2;
+        rmt_auto_str text = s_output(s_show_board, &is_stuck, is_live ? 120 : 0);
+        print_message("%s\n", text);
+        assert_null(strstr(text, "\033[31m"));
+        assert_non_null(strstr(text, "un\\x1b[31m pack"));
+        assert_non_null(strstr(text, is_stuck ? "no\\x1b[31m disk" : "one\\x1b[31m two"));
+        assert_non_null(
+            strstr(text, "stuck: the\\x1b[31m job")); // A frame erases behind it
+        assert_non_null(strstr(text, "n1: why\\x1b[31m not\n"));
+        assert_non_null(strstr(text, "job j-1: failed: it\\x1b[31m ended\n"));
+    }
+}
+
+static void
+test_only_the_usual_table_is_folded(void **state)
+{
+    (void) state;
+    static const char *const names[] = {"columns", "sort",   "filter", "limit",
+                                        "output",  "output", "utc",    "color"};
+    static const char *const values[] = {"name", "-name", "name=n1", "3",
+                                         "wide", "table", "yes",     "never"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        rmt_error_t error = {0};
+        view_t view;
+        rmt_auto(rmt_record) options = rmt_record_new();
+        rmt_record_set(options, names[i], values[i]);
+        assert_int_equal(view_read(&view, options, &error), 0);
+        print_message("%s\n", names[i]);
+        assert_int_equal(view_is_usual(&view), i > 4);
+        view_free(&view);
+    }
+}
+
 // [10.5] [10.6] [10.8]
 static void
 test_json_has_numbers_and_booleans_and_no_inner_counters(void **state)
@@ -414,6 +485,9 @@ main(void)
         cmocka_unit_test(test_every_list_fits_a_terminal_of_140_columns),
         cmocka_unit_test(test_a_pipe_gets_every_list_whole),
         cmocka_unit_test(test_a_list_is_filtered_sorted_cut_and_formed),
+        cmocka_unit_test(test_csv_on_a_terminal_has_no_control_characters),
+        cmocka_unit_test(test_what_machines_tell_moves_no_terminal),
+        cmocka_unit_test(test_only_the_usual_table_is_folded),
         cmocka_unit_test(test_json_has_numbers_and_booleans_and_no_inner_counters),
         cmocka_unit_test(test_colors_are_for_terminals),
         cmocka_unit_test(test_no_color_is_heard),

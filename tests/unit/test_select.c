@@ -5,6 +5,8 @@
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "console/bulk.h"
+#include "console/confirm.h"
 #include "console/select.h"
 
 // r12-n08 to r12-n11 in two racks, and web.
@@ -132,12 +134,48 @@ test_m13_nothing_is_chosen_that_nobody_has_named(void **state)
     }
 }
 
+// A list of one is counted too when a number is given; what keeps machines out of jobs
+// asks nothing.
+static void
+test_m13_a_list_is_confirmed_by_its_number(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *list, *given;
+        bool is_right;
+    } rows[] = {
+        {"web", NULL, true},         {"web", "1", true},
+        {"web", "2", false},         {"rack=left", "1", false},
+        {"rack=left", "2", true},    {"rack=left", "02", false},
+        {"r12-n[08-11]", "4", true}, {"r12-n[08-11]", "40", false},
+    };
+    static const command_t set = {.noun = "target", .verb = "set"};
+    rmt_auto(rmt_records) known = s_known();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        call_t call = {.command = &set, .options = rmt_record_new()};
+        if (rows[i].given)
+            rmt_record_set(call.options, "count", rows[i].given);
+        rmt_auto(rmt_records) chosen = select_targets(rows[i].list, known, &error);
+        print_message("%s %s\n", rows[i].list, rows[i].given ? rows[i].given : "");
+        assert_int_equal(confirm_count(&call, chosen, &error), rows[i].is_right ? 0 : -1);
+        assert_int_equal(error.code, rows[i].is_right ? RMT_E_OK : RMT_E_USAGE);
+        rmt_record_destroy(&call.options);
+    }
+    static const char *const asked[] = {"set", "approve", "unhold", "remove", "break"};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        assert_true(bulk_needs_count(asked[i]));
+    assert_false(bulk_needs_count("hold"));
+    assert_false(bulk_needs_count("protect"));
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m13_targets_are_named_one_by_one_by_range_or_by_label),
         cmocka_unit_test(test_m13_nothing_is_chosen_that_nobody_has_named),
+        cmocka_unit_test(test_m13_a_list_is_confirmed_by_its_number),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
