@@ -431,6 +431,7 @@ serve('image_set', function(meta, body)
             .. '" is not a name; write tags such as tags=web,stable')
     end
     fields.name = nil
+    fields.tags = fields.tags and table.concat(words(fields.tags), ',')
     store(P .. 'image:' .. image.name, fields)
     audit(meta, 'image.set', { image = image.name })
     return {}

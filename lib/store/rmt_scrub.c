@@ -22,10 +22,11 @@
 #define STATE_SIZE_MAX ((size_t) 4096)
 #define STATE_FORMAT                                                                     \
     "ramet-scrub 1\n%s\n%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64        \
-    " %" PRIu64 "\n"
+    " %" PRIu64 " %" PRIu64 "\n"
 #define STATE_SCAN                                                                       \
     "ramet-scrub 1\n%32[0-9a-f]\n%" SCNu64 " %" SCNu64 " %" SCNu64 " %" SCNu64           \
-    " %" SCNu64 " %" SCNu64 "\n"
+    " %" SCNu64 " %" SCNu64 " %" SCNu64 "\n"
+#define STATE_NUMBERS 7 // With the name; an older run has not counted what was unread
 
 typedef struct {
     rmt_store_t *store;
@@ -62,9 +63,10 @@ s_save_state(const s_scrub_t *self, rmt_error_t *error)
     const rmt_scrub_report_t *report = &self->report;
     char name[RMT_FILE_TEXT_SIZE];
     rmt_auto_str path = s_state_path(self);
-    rmt_auto_str text = rmt_text(STATE_FORMAT, rmt_file_name_text(&self->last, name),
-                                 report->packs, report->chunks, report->bytes,
-                                 report->damaged, report->quarantined, report->rescued);
+    rmt_auto_str text =
+        rmt_text(STATE_FORMAT, rmt_file_name_text(&self->last, name), report->packs,
+                 report->chunks, report->bytes, report->damaged, report->quarantined,
+                 report->rescued, report->unread);
     if (RMT_FAILPOINT("store.scrub.state") == -1)
         return rmt_fail_errno(error, "save %s", path);
     return rmt_io_save(path, text, strlen(text), 0600, error);
@@ -83,7 +85,8 @@ s_load_state(s_scrub_t *self)
     if (self->options->again ||
         rmt_io_load(path, STATE_SIZE_MAX, &data, &size, &ignored) == -1 ||
         sscanf(data, STATE_SCAN, name, &report.packs, &report.chunks, &report.bytes,
-               &report.damaged, &report.quarantined, &report.rescued) != 7 ||
+               &report.damaged, &report.quarantined, &report.rescued,
+               &report.unread) < STATE_NUMBERS ||
         !rmt_file_name_parse(&self->last, name))
         return;
     report.resumed = report.packs;
@@ -289,8 +292,14 @@ s_scrub_pack(s_scrub_t *self, s_pack_t *pack, rmt_error_t *error)
     rmt_auto_str path =
         rmt_file_name_path(rmt_store_root(self->store), "packs", &pack->name);
     pack->fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (pack->fd == -1)
+    if (pack->fd == -1 && errno == ENOENT)
         return 0; // gc has just removed it
+    if (pack->fd == -1) {
+        rmt_error_t refused;
+        rmt_fail_errno(&refused, "open %s", path);
+        s_tell_unread(self, pack, NULL, &refused);
+        return 0;
+    }
     (void) posix_fadvise(pack->fd, 0, 0, POSIX_FADV_DONTNEED);
     uint64_t size = 0;
     rmt_error_t why;

@@ -29,7 +29,7 @@ test_an_image_is_described_and_renamed(void **state)
 {
     state_farm_t *farm = *state;
     state_farm_add_image(farm);
-    OK("image_set", "", "name=img tags=web,stable description=first", "");
+    OK("image_set", "", "name=img tags=web,,stable description=first", "");
     OK("image_set", "", "name=img description=second", "");
     REFUSED(RMT_E_USAGE, "image_set", "", "name=img bytes=7", "");
     REFUSED(RMT_E_USAGE, "image_set", "", "name=img tags=Web", "");

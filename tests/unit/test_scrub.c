@@ -284,6 +284,29 @@ test_a_scrub_that_was_cut_short_goes_on_where_it_was(void **state)
     assert_int_equal(s_scrub(store, again).resumed, 0); // It was at its end
 }
 
+// What an earlier part of the run could not read is told at its end as well; the record
+// of an older program has one number less.
+static void
+test_what_was_unread_stays_so_when_a_scrub_goes_on(void **state)
+{
+    static const struct {
+        const char *counts;
+        uint64_t unread;
+    } rows[] = {{"1 2 3 0 0 0 5", 5}, {"1 2 3 0 0 0", 0}};
+    rmt_auto(rmt_store) store = fixture_open(*state);
+    fixture_image(store, 1, FILE_COUNT);
+    rmt_auto_str path = rmt_text("%s/scrub", rmt_store_root(store));
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto_str text = rmt_text("ramet-scrub 1\n%032d\n%s\n", 0, rows[i].counts);
+        RMT_OK(rmt_io_save(path, text, strlen(text), 0600, &error));
+        rmt_auto_ptr seen = s_seen_new(-1);
+        const rmt_scrub_report_t report = s_scrub(store, seen);
+        assert_int_equal(report.resumed, 1);
+        assert_int_equal(report.unread, rows[i].unread);
+    }
+}
+
 static void
 test_one_scrub_at_a_time(void **state)
 {
@@ -334,6 +357,7 @@ main(void)
         CASE(test_a_pack_whose_list_is_damaged_is_emptied_by_the_index),
         CASE(test_what_the_disk_refuses_to_read_stays),
         CASE(test_a_scrub_that_was_cut_short_goes_on_where_it_was),
+        CASE(test_what_was_unread_stays_so_when_a_scrub_goes_on),
         CASE(test_one_scrub_at_a_time),
         CASE(test_a_retired_image_goes_unless_it_was_saved_again),
     };
