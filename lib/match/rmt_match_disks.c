@@ -56,6 +56,13 @@ s_shape(const rmt_match_run_t *run, const rmt_record_t *disk)
 }
 
 static int
+s_compare_path(const place_t *one, const place_t *two)
+{
+    return strcmp(rmt_record_text(one->disk, "path", s_role(one->disk)),
+                  rmt_record_text(two->disk, "path", s_role(two->disk)));
+}
+
+static int
 s_compare_place(const void *a, const void *b)
 {
     const place_t *one = a;
@@ -65,8 +72,7 @@ s_compare_place(const void *a, const void *b)
         return shape;
     if (one->bytes != two->bytes)
         return one->bytes < two->bytes ? -1 : 1;
-    return strcmp(rmt_record_text(one->disk, "path", s_role(one->disk)),
-                  rmt_record_text(two->disk, "path", s_role(two->disk)));
+    return s_compare_path(one, two);
 }
 
 const rmt_layout_volume_t *
@@ -322,7 +328,7 @@ s_compare_own(const void *a, const void *b)
     const uint64_t second = rmt_record_u64(two->disk, "bytes", 0);
     if (first != second)
         return first < second ? -1 : 1;
-    return s_compare_place(one, two);
+    return s_compare_path(one, two); // What a role needs has no say in it
 }
 
 // With as many disks as roles, the disks go to the roles as their own ones were, smallest
