@@ -327,6 +327,17 @@ rmt_layout_root(const rmt_layout_t *self)
 }
 
 uint64_t
+rmt_layout_first_boot(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    static const char *const folders[] = {"/usr/lib/ramet", "/usr/lib", "/usr", "/"};
+    for (size_t f = 0; f < sizeof folders / sizeof *folders; f++)
+        for (size_t i = 0; i < self->volume_count; i++)
+            if (self->volumes[i].mount && strcmp(self->volumes[i].mount, folders[f]) == 0)
+                return &self->volumes[i] == volume ? RMT_LAYOUT_FIRST_BOOT : 0;
+    return 0;
+}
+
+uint64_t
 rmt_layout_end(const rmt_layout_partition_t *partition)
 {
     return partition->start + partition->size;

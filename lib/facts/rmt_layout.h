@@ -313,6 +313,13 @@ rmt_layout_partition_t *rmt_layout_growing(const rmt_layout_t *self, size_t disk
 // The volume that is mounted on /, or NULL.
 const rmt_layout_volume_t *rmt_layout_root(const rmt_layout_t *self);
 
+// What a target puts into /usr/lib/ramet for its first boot: the agent with its
+// libraries.
+#define RMT_LAYOUT_FIRST_BOOT ((uint64_t) 24 * 1024 * 1024)
+// Those bytes for the volume on which that folder lies, 0 for all others.
+uint64_t rmt_layout_first_boot(const rmt_layout_t *self,
+                               const rmt_layout_volume_t *volume);
+
 // First sector behind a partition.
 uint64_t rmt_layout_end(const rmt_layout_partition_t *partition);
 // A DOS partition that holds others and nothing of its own.

@@ -69,11 +69,15 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
                    : given;
 }
 
+#define DENSER ": compressed data and blocks that files share are written out on a copy"
+#define BESIDE "; the files of the first boot take 24 MiB of it"
+
 // What a file system holds: subvolumes are volumes of one. Compressed data and blocks
 // that files share are written out on a copy, so it may be more than was there.
 typedef struct {
     uint64_t bytes, files;
-    bool is_first; // The volume is the first of them that is mounted
+    uint64_t first_boot; // Of the bytes, those that the target adds
+    bool is_first;       // The volume is the first of them that is mounted
 } tree_t;
 
 static tree_t
@@ -87,9 +91,11 @@ s_tree(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
         if (one != volume && !is_sibling)
             continue;
         tree.bytes += one->bytes_tree + one->bytes_reserved;
+        tree.first_boot += rmt_layout_first_boot(layout, one);
         tree.files += one->files;
         tree.is_first = tree.is_first && (one >= volume || !one->mount);
     }
+    tree.bytes += tree.first_boot;
     return tree;
 }
 
@@ -128,12 +134,12 @@ s_judge(rmt_match_run_t *run, const rmt_layout_volume_t *volume, const tree_t *t
     rmt_auto_str had = inodes ? rmt_text("%s, %" PRIu64 " inodes", had_bytes, room)
                               : rmt_text("%s", had_bytes);
     rmt_auto_str spare = rmt_match_bytes(enough ? given - needed : needed - given);
-    const bool is_denser = tree->bytes > own;
+    const char *why = enough                                 ? ""
+                      : tree->bytes - tree->first_boot > own ? DENSER
+                      : tree->first_boot                     ? BESIDE
+                                                             : "";
     rmt_auto_str reason =
-        rmt_text("%s %s%s", spare, enough ? "to spare" : "are lacking",
-                 enough || !is_denser ? ""
-                                      : ": compressed data and blocks that files share "
-                                        "are written out on a copy");
+        rmt_text("%s %s%s", spare, enough ? "to spare" : "are lacking", why);
     rmt_record_t *verdict =
         rmt_match_verdict(run, "disk-size", wanted, had, enough, reason);
     rmt_record_set(verdict, "role", run->image->layout->disks[volume->disk].role);

@@ -32,6 +32,8 @@ own() {
   job=$(ramet deploy start "$system-1" --engine lab --targets "t-$system" --yes)
   await_phase "$job" "t-$system" awaiting-first-boot 60
   look "$system" 0 sh -c 'test -e "$1" || test -L "$1"' - "$starter" || fail "$system does not start its first boot by $starter"
+  # What the plan counts for it (RMT_LAYOUT_FIRST_BOOT).
+  [ "$(look "$system" 0 du -s --block-size=1M usr/lib/ramet | cut -f 1)" -le 24 ] || fail "the first boot of $system takes more than 24 MiB"
   lab boot "$farm" "t-$system" >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "the first start of $system failed"; }
   ramet job wait "$job" --timeout 30s >"$farm/out" 2>&1 || { cat "$farm/out" >&2; fail "$system did not start as itself"; }
   look "$system" 0 find . -name '*ramet-firstboot*' >"$farm/left"

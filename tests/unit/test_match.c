@@ -432,6 +432,7 @@ test_m33_data_that_is_more_than_its_disk_is_refused(void **state)
     "class=volume disk=root partition=1 fs=btrfs subvolume=s" id " subvolume-id=" id     \
     " files=9 block-size=4096 bytes=10735321088 bytes-tree=" bytes "\n"
     static const char words[] = "are lacking: compressed data and blocks";
+    static const char first_boot[] = "; the files of the first boot take 24 MiB of it";
     static const struct {
         const char *layout, *bytes, *words; // NULL: it fits
     } rows[] = {
@@ -447,6 +448,9 @@ test_m33_data_that_is_more_than_its_disk_is_refused(void **state)
         {DENSE("fs=btrfs subvolume=\"\" subvolume-id=5 bytes-tree=4000000000",
                SUBVOLUME("256", "4000000000") SUBVOLUME("257", "4000000000")),
          "10737418240", words},
+        // The files of the first boot come to those of the image.
+        {DENSE("fs=ext4 bytes-tree=10700000000", ""), "10737418240", NULL},
+        {DENSE("fs=ext4 bytes-tree=10720000000", ""), "10737418240", first_boot},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         bool fits = false;

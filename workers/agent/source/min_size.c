@@ -47,6 +47,7 @@ s_least(const rmt_layout_t *layout, size_t disk, uint64_t partition, const char 
             continue;
         first = first ? first : volume;
         bytes += volume->bytes_tree + volume->bytes_reserved;
+        bytes += rmt_layout_first_boot(layout, volume);
         files += volume->files;
     }
     return first ? rmt_fs_min_bytes(first->format, bytes, files) : 0;
