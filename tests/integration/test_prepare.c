@@ -157,14 +157,6 @@ test_a_kernel_without_fuse_takes_no_array(void **state)
     assert_non_null(strstr(error.text, "modprobe fuse"));
 }
 
-static void
-s_assert_told(void *context, const refused_t *by)
-{
-    (void) context;
-    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
-        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
-}
-
 // Whatever fails while a disk is looked at is told, and the target is not armed.
 static void
 test_no_failed_call_is_passed_over(void **state)
@@ -177,7 +169,7 @@ test_no_failed_call_is_passed_over(void **state)
         .code = EIO,
         .only_own = true,
         .act = s_prepare,
-        .after = s_assert_told,
+        .after = refuse_each_assert_told,
         .context = *state,
     };
     assert_in_range(refuse_each(&each), 5, 200);

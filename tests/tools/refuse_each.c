@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -172,4 +173,12 @@ refuse_each(const refuse_each_t *each)
     }
     munmap(told, sizeof *told);
     return number - step;
+}
+
+void
+refuse_each_assert_told(void *context, const refused_t *by)
+{
+    (void) context;
+    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
+        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
 }

@@ -35,6 +35,9 @@ typedef struct {
 // although nothing is refused. Returns the number of the last call that was refused.
 size_t refuse_each(const refuse_each_t *each);
 
+// For `after`, where the code is EIO: an act that failed says so, and not something else.
+void refuse_each_assert_told(void *context, const refused_t *by);
+
 // The calls by which files are found, read and written, and devices asked.
 extern const long refuse_each_files[];
 extern const size_t refuse_each_files_count;

@@ -426,14 +426,6 @@ s_examine_again(void *context, rmt_error_t *error)
 }
 
 static void
-s_assert_told(void *context, const refused_t *by)
-{
-    (void) context;
-    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
-        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
-}
-
-static void
 test_no_failed_call_gives_another_loader(void **state)
 {
     (void) state;
@@ -448,7 +440,7 @@ test_no_failed_call_gives_another_loader(void **state)
         .count = refuse_each_files_count,
         .code = EIO,
         .act = s_examine_again,
-        .after = s_assert_told,
+        .after = refuse_each_assert_told,
         .context = wanted,
     };
     assert_in_range(refuse_each(&each), 10, 1000);

@@ -330,14 +330,6 @@ s_plan_large_table(void *context, rmt_error_t *error)
     return error->code == RMT_E_TOO_BIG ? 0 : -1;
 }
 
-static void
-s_assert_told(void *context, const refused_t *by)
-{
-    (void) context;
-    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
-        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
-}
-
 // One failed call does not hide a table.
 static void
 test_a_table_that_cannot_be_looked_at_is_told(void **state)
@@ -349,7 +341,7 @@ test_a_table_that_cannot_be_looked_at_is_told(void **state)
         .count = refuse_each_files_count,
         .code = EIO,
         .act = s_plan_large_table,
-        .after = s_assert_told,
+        .after = refuse_each_assert_told,
         .context = &work,
     };
     root_tree_put("etc/fstab", "");

@@ -57,14 +57,6 @@ s_refuse(int (*act)(void *, rmt_error_t *), void (*before)(void *),
     assert_in_range(refuse_each(&each), 3, 100);
 }
 
-static void
-s_assert_told(void *context, const refused_t *by)
-{
-    (void) context;
-    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
-        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
-}
-
 // ---- Saving
 
 static void
@@ -101,7 +93,7 @@ s_assert_whole(void *context, const refused_t *by)
     rmt_error_t error = {0};
     rmt_auto_ptr data = NULL;
     size_t size = 0;
-    s_assert_told(context, by);
+    refuse_each_assert_told(context, by);
     RMT_OK(rmt_io_load(s_path, 100, &data, &size, &error));
     assert_int_equal(size, 3);
     if (by->result == 0)
@@ -134,7 +126,7 @@ s_make(void *context, rmt_error_t *error)
 static void
 s_assert_made(void *context, const refused_t *by)
 {
-    s_assert_told(context, by);
+    refuse_each_assert_told(context, by);
     rmt_auto_str path = rmt_text("%s/" TREE, s_folder);
     if (by->result == 0)
         assert_int_equal(access(path, F_OK), 0);
@@ -204,7 +196,7 @@ test_a_key_that_is_read_is_the_key(void **state)
     (void) state;
     rmt_error_t error = {0};
     RMT_OK(rmt_key_save(&s_key, s_path, &error));
-    s_refuse(s_load_key, NULL, s_assert_told);
+    s_refuse(s_load_key, NULL, refuse_each_assert_told);
 }
 
 static int
@@ -219,7 +211,7 @@ static void
 s_assert_closed(void *context, const refused_t *by)
 {
     struct stat status;
-    s_assert_told(context, by);
+    refuse_each_assert_told(context, by);
     if (stat(s_path, &status) == 0)
         assert_int_equal(status.st_mode & 07777, 0600);
     else

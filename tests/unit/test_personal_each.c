@@ -118,14 +118,6 @@ s_act(void *context, rmt_error_t *error)
 }
 
 static void
-s_assert_told(void *context, const refused_t *by)
-{
-    (void) context;
-    if (by->result == -1 && !strstr(by->error.text, strerror(EIO)))
-        fail_msg("call %zu, %ld: %s", by->number, by->call, by->error.text);
-}
-
-static void
 test_no_failed_call_leaves_a_copy_what_is_the_sources(void **state)
 {
     (void) state;
@@ -140,7 +132,7 @@ test_no_failed_call_leaves_a_copy_what_is_the_sources(void **state)
         .code = EIO,
         .step = 29,
         .act = s_act,
-        .after = s_assert_told,
+        .after = refuse_each_assert_told,
     };
     assert_in_range(refuse_each(&each), 1000, 10000);
     free(s_wanted);
