@@ -52,31 +52,20 @@ static int
 s_read_array(rmt_source_disk_t *self, size_t index, const rmt_array_place_t *places,
              rmt_error_t *error)
 {
-    const rmt_layout_array_t *array = &self->layout->arrays[index];
-    rmt_source_array_t *one = &self->arrays[self->array_count++];
     rmt_auto_str name = rmt_text("array-%zu", index);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return -1;
     const rmt_source_place_t place = {.disk = s_first_disk(self->layout, index),
-                                      .array = array};
-    one->mapping = rmt_array_map(self->layout, index, places);
-    one->blocks = rmt_mapping_blocks(one->mapping);
-    const rmt_fuse_disk_setup_t setup = {
-        .blocks = &one->blocks,
-        .folder = folder,
-        .name = "blocks",
-        .sector = (uint32_t) self->layout->disks[place.disk].sector,
-        .flags = RMT_BLOCKDEV_READ_ONLY};
-    size_t volume = 0;
-    one->disk = rmt_fuse_disk_new(&setup, error);
-    if (!one->disk)
+                                      .array = &self->layout->arrays[index]};
+    const uint32_t sector = (uint32_t) self->layout->disks[place.disk].sector;
+    rmt_auto(rmt_mapping) mapping = rmt_array_map(self->layout, index, places);
+    const char *shown = rmt_source_show(self, name, &mapping, sector, error);
+    if (!shown)
         return -1;
-    rmt_auto_str device = rmt_text("%s", rmt_fuse_disk_device(one->disk));
+    size_t volume = 0;
+    rmt_auto_str device = rmt_text("%s", shown);
     if (rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
         s_refuse_unknown(self, volume, error) == -1 ||
         rmt_source_mount(self, volume, device, error) == -1) {
-        rmt_rename(error, rmt_fuse_disk_device(one->disk), "it");
+        rmt_rename(error, shown, "it");
         return -1;
     }
     return 0;
@@ -96,14 +85,4 @@ rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays, rmt_error_
                             self->layout->arrays[i].name ? self->layout->arrays[i].name
                                                          : self->layout->arrays[i].uuid);
     return 0;
-}
-
-void
-rmt_source_close_arrays(rmt_source_disk_t *self)
-{
-    for (size_t i = 0; i < self->array_count; i++) {
-        rmt_fuse_disk_destroy(&self->arrays[i].disk);
-        rmt_mapping_destroy(&self->arrays[i].mapping);
-    }
-    self->array_count = 0;
 }

@@ -192,12 +192,11 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
         free(self->trees[i].folder);
     }
     rmt_replay_destroy(&self->replay);
+    rmt_raw_close(self);
     for (size_t i = 0; i < self->shown_count; i++) {
         rmt_fuse_disk_destroy(&self->shown[i].disk);
         rmt_mapping_destroy(&self->shown[i].mapping);
     }
-    rmt_raw_close(self);
-    rmt_source_close_arrays(self);
     for (size_t i = 0; i < self->device_count; i++) {
         if (self->devices[i].running != -1)
             close(self->devices[i].running);

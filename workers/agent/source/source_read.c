@@ -259,6 +259,24 @@ s_read_partition(rmt_source_disk_t *self, const rmt_layout_partition_t *partitio
     return -1;
 }
 
+const char *
+rmt_source_show(rmt_source_disk_t *self, const char *name, rmt_mapping_t **mapping_p,
+                uint32_t sector, rmt_error_t *error)
+{
+    assert(self->shown_count < RMT_SOURCE_SHOWN_MAX);
+    rmt_source_shown_t *shown = &self->shown[self->shown_count++];
+    shown->mapping = rmt_take(mapping_p);
+    shown->blocks = rmt_mapping_blocks(shown->mapping);
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
+                                         .folder = folder,
+                                         .name = name,
+                                         .sector = sector,
+                                         .flags = RMT_BLOCKDEV_READ_ONLY};
+    shown->disk = folder ? rmt_fuse_disk_new(&setup, error) : NULL;
+    return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
+}
+
 // What the pieces of a logical volume make together, as a device. Borrowed.
 static const char *
 s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
@@ -267,29 +285,17 @@ s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
     const rmt_layout_logical_t *logical = &layout->logicals[index];
     const uint32_t sector = (uint32_t) layout->disks[logical->disk].sector;
     rmt_auto_str name = rmt_text("logical-%zu", index);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return NULL;
-    assert(self->shown_count < RMT_LAYOUT_LOGICALS_MAX);
-    rmt_source_shown_t *shown = &self->shown[self->shown_count++];
-    shown->mapping = rmt_mapping_new();
+    rmt_auto(rmt_mapping) mapping = rmt_mapping_new();
     for (size_t i = 0; i < layout->piece_count; i++) {
         const rmt_layout_piece_t *piece = &layout->pieces[i];
         if (piece->logical != index)
             continue;
         const rmt_layout_run_t run =
             rmt_layout_run(layout, logical, piece->first, piece->extents);
-        rmt_mapping_add_range(shown->mapping, rmt_source_disk_fd(self, logical->disk),
+        rmt_mapping_add_range(mapping, rmt_source_disk_fd(self, logical->disk),
                               run.start * sector, run.size * sector);
     }
-    shown->blocks = rmt_mapping_blocks(shown->mapping);
-    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
-                                         .folder = folder,
-                                         .name = name,
-                                         .sector = sector,
-                                         .flags = RMT_BLOCKDEV_READ_ONLY};
-    shown->disk = rmt_fuse_disk_new(&setup, error);
-    return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
+    return rmt_source_show(self, name, &mapping, sector, error);
 }
 
 // A logical volume that lies in one piece is read as a partition that the table lacks.

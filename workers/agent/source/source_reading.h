@@ -29,12 +29,13 @@ typedef struct {
     int running;            // The disk of a running system, or -1
 } rmt_source_device_t;
 
-// A logical volume that is put together from its pieces.
+// An array of md, or a logical volume of several pieces, that is shown as a device.
 typedef struct {
     rmt_mapping_t *mapping;
     rmt_fuse_blocks_t blocks; // Of the mapping
     rmt_fuse_disk_t *disk;
 } rmt_source_shown_t;
+#define RMT_SOURCE_SHOWN_MAX (RMT_LAYOUT_ARRAYS_MAX + RMT_LAYOUT_LOGICALS_MAX)
 
 // Where a volume lies.
 typedef struct {
@@ -43,13 +44,6 @@ typedef struct {
     const char *logical; // "group/name", or NULL
     const rmt_layout_array_t *array; // Or NULL
 } rmt_source_place_t;
-
-// An array of md, shown as a device.
-typedef struct {
-    rmt_mapping_t *mapping;
-    rmt_fuse_blocks_t blocks;
-    rmt_fuse_disk_t *disk;
-} rmt_source_array_t;
 
 struct rmt_source_disk {
     const rmt_config_t *config;
@@ -64,9 +58,7 @@ struct rmt_source_disk {
     rmt_replay_t *replay; // Trees may be mounted from it
     rmt_source_device_t devices[RMT_LAYOUT_DISKS_MAX];
     size_t device_count; // 0: a tree stands for the disks
-    rmt_source_array_t arrays[RMT_LAYOUT_ARRAYS_MAX];
-    size_t array_count;
-    rmt_source_shown_t shown[RMT_LAYOUT_LOGICALS_MAX];
+    rmt_source_shown_t shown[RMT_SOURCE_SHOWN_MAX];
     size_t shown_count;
     rmt_source_tree_t trees[RMT_SOURCE_TREES_MAX];
     size_t count;
@@ -99,6 +91,11 @@ void rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab);
 // Read the tables of the disks, the first and those of the settings, and get ready to
 // read volumes.
 int rmt_source_begin(rmt_source_disk_t *self, const char *first, rmt_error_t *error);
+// Show a mapping, which is taken, as a device to read, until the source is closed. name:
+// of its folder, and of the file in it. Borrowed. NULL: UNSUPPORTED, IO.
+const char *rmt_source_show(rmt_source_disk_t *self, const char *name,
+                            rmt_mapping_t **mapping_p, uint32_t sector,
+                            rmt_error_t *error);
 // Add the volume that is on a device. The device is exchanged for a layer when its log
 // has to be replayed.
 int rmt_source_probe(rmt_source_disk_t *self, const rmt_source_place_t *place,
@@ -117,7 +114,6 @@ int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *pla
 // the volumes on them.
 int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
                            rmt_error_t *error);
-void rmt_source_close_arrays(rmt_source_disk_t *self);
 
 // ---- source_running.c
 
