@@ -61,6 +61,14 @@ s_wipe_mirrors(int fd, const rmt_range_t *range, rmt_error_t *error)
     return 0;
 }
 
+// blkid gives -1, or an errno that is made negative.
+static int
+s_fail_probe(int rc, rmt_error_t *error, const char *what, const char *path)
+{
+    errno = rc == -1 ? EIO : -rc;
+    return rmt_fail_errno(error, "%s %s", what, path);
+}
+
 int
 rmt_wipe_range(int fd, const char *path, const rmt_range_t *range, rmt_error_t *error)
 {
@@ -68,9 +76,12 @@ rmt_wipe_range(int fd, const char *path, const rmt_range_t *range, rmt_error_t *
     if (!probe)
         return -1;
     // A signature may hide another one, so this goes on until nothing is found.
-    for (int i = 0; i < WIPE_MAX && blkid_do_probe(probe) == 0; i++)
+    int rc = 0;
+    for (int i = 0; i < WIPE_MAX && (rc = blkid_do_probe(probe)) == 0; i++)
         if (blkid_do_wipe(probe, 0) < 0)
             return rmt_fail(error, RMT_E_IO, "wipe %s", path);
+    if (rc < 0)
+        return s_fail_probe(rc, error, "wipe", path);
     const rmt_range_t whole = {range->offset, (uint64_t) blkid_probe_get_size(probe)};
     return s_wipe_mirrors(fd, &whole, error) == -1 ? rmt_wrap(error, "wipe %s", path) : 0;
 }
@@ -84,10 +95,8 @@ rmt_wipe_check(int fd, const char *path, const rmt_range_t *range, rmt_error_t *
     const int rc = blkid_do_probe(probe);
     if (rc == 1)
         return 0;
-    if (rc < 0) {
-        errno = rc == -1 ? EIO : -rc;
-        return rmt_fail_errno(error, "probe %s after the wipe", path);
-    }
+    if (rc < 0)
+        return s_fail_probe(rc, error, "look after the wipe at", path);
     const char *type = "a signature";
     if (blkid_probe_lookup_value(probe, "TYPE", &type, NULL) == -1)
         (void) blkid_probe_lookup_value(probe, "PTTYPE", &type, NULL);
@@ -105,8 +114,10 @@ rmt_wipe_find_partitions(int fd, const char *path, rmt_range_t **ranges_out,
         return -1;
     blkid_probe_enable_superblocks(probe, 0);
     const uint64_t bytes = (uint64_t) blkid_probe_get_size(probe);
-    blkid_partlist list =
-        blkid_do_fullprobe(probe) == 0 ? blkid_probe_get_partitions(probe) : NULL;
+    const int rc = blkid_do_fullprobe(probe);
+    if (rc < 0)
+        return s_fail_probe(rc, error, "find the partitions of", path);
+    blkid_partlist list = rc == 0 ? blkid_probe_get_partitions(probe) : NULL;
     const int all = list ? blkid_partlist_numof_partitions(list) : 0;
     rmt_range_t *ranges = calloc((size_t) all + 1, sizeof *ranges);
     if (!ranges)

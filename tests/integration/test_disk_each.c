@@ -17,6 +17,7 @@
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
 #include "disk/rmt_nvram.h"
+#include "disk/rmt_wipe.h"
 #include "facts/rmt_facts.h"
 #include "facts/rmt_layout.h"
 
@@ -195,6 +196,73 @@ test_no_failed_call_hides_a_layer(void **state)
     s_refuse(s_refuse_layers, NULL, s_assert_told, path);
 }
 
+// Old partitions are wiped by their ranges.
+static char *
+s_find_partitions(const char *path, rmt_error_t *error)
+{
+    rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
+    rmt_range_t *ranges = NULL;
+    size_t count = 0;
+    if (fd == -1) {
+        rmt_fail_errno(error, "open %s", path);
+        return NULL;
+    }
+    if (rmt_wipe_find_partitions(fd, path, &ranges, &count, error) == -1)
+        return NULL;
+    free(ranges);
+    return rmt_text("%zu", count);
+}
+
+static void
+test_no_failed_call_hides_old_partitions(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto_str path = disk_file_make(s_folder, "disk", 64 * MIB);
+    rmt_auto(rmt_layout) written = s_write(path, &error);
+    RMT_OK(written);
+    s_try_reading(path, s_find_partitions);
+}
+
+// ---- What is wiped
+
+static int
+s_wipe(void *context, rmt_error_t *error)
+{
+    const rmt_range_t whole = {0, 0};
+    rmt_auto_fd fd = open(context, O_RDWR | O_CLOEXEC);
+    return fd == -1 ? rmt_fail_errno(error, "open %s", (const char *) context)
+                    : rmt_wipe_range(fd, context, &whole, error);
+}
+
+static void
+s_sign(void *context)
+{
+    rmt_error_t error = {0};
+    RMT_OK(rmt_io_save(context, "LUKS\xba\xbe\0\1", 8, 0600, &error));
+    assert_int_equal(truncate(context, (off_t) (8 * MIB)), 0);
+}
+
+static void
+s_assert_wiped(void *context, const refused_t *by)
+{
+    char head[4] = "";
+    rmt_error_t error = {0};
+    rmt_auto_fd fd = open(context, O_RDONLY | O_CLOEXEC);
+    RMT_OK(rmt_io_pread(fd, head, sizeof head, 0, &error));
+    if (by->result == 0 && memcmp(head, "LUKS", 4) == 0)
+        fail_msg("call %zu, %ld: the signature is there, and nothing is said", by->number,
+                 by->call);
+}
+
+static void
+test_no_failed_call_of_a_wipe_leaves_a_signature(void **state)
+{
+    (void) state;
+    rmt_auto_str path = disk_file_make(s_folder, "signed", 8 * MIB);
+    s_refuse(s_wipe, s_sign, s_assert_wiped, path);
+}
+
 // ---- A table that is written
 
 static int
@@ -316,6 +384,8 @@ main(void)
         CASE(test_no_failed_call_reads_another_table),
         CASE(test_no_failed_call_reads_another_file_system),
         CASE(test_no_failed_call_hides_a_layer),
+        CASE(test_no_failed_call_hides_old_partitions),
+        CASE(test_no_failed_call_of_a_wipe_leaves_a_signature),
         CASE(test_no_failed_call_of_a_writer_leaves_another_table),
         CASE(test_no_failed_call_takes_away_what_the_firmware_starts),
     };

@@ -100,8 +100,14 @@ s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *
     rmt_error_t why = {0};
     rmt_auto(rmt_record) esp = NULL;
     rmt_auto_fd folder = open(volume->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (folder == -1 || rmt_esp_examine(folder, &esp, &why) == -1)
-        return 0;
+    if (folder == -1)
+        return rmt_fail_errno(error, "open %s", volume->folder);
+    if (rmt_esp_examine(folder, &esp, &why) == -1) {
+        if (why.code == RMT_E_UNSUPPORTED)
+            return 0; // The capture has judged that
+        *error = why;
+        return rmt_wrap(error, "look at the EFI system partition");
+    }
     const int rc = s_set_entries(self, disk, volume, esp, &number, &why);
     if (rc == 1)
         rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
