@@ -1,5 +1,6 @@
 #include "disk/rmt_array.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "base/rmt_random.h"
@@ -11,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 // What a mirror of another size is a multiple of.
 #define MIRROR_STEP ((uint64_t) 64 * 1024)
@@ -514,7 +514,7 @@ static rmt_md_array_t
 s_super_of(const shape_t *shape)
 {
     const rmt_layout_array_t *array = shape->array;
-    const uint64_t now = (uint64_t) time(NULL);
+    const uint64_t now = (uint64_t) (rmt_clock_wall_ms() / 1000);
     rmt_md_array_t super = {.version = shape->version,
                             .minor = (uint32_t) array->minor,
                             .level = (int32_t) array->level,

@@ -1,5 +1,6 @@
 #include "store/rmt_gc.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_failpoint.h"
 #include "base/rmt_io.h"
 #include "store/rmt_file_name.h"
@@ -16,7 +17,6 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <time.h>
 
 // ---- Mark
 
@@ -154,7 +154,7 @@ s_decide(const rmt_store_t *self, s_pack_t *pack, int64_t age_s, rmt_gc_report_t
         report->packs_revived += is_marked;
         return is_marked ? s_remove(marker, error) : 0;
     }
-    if (is_marked && time(NULL) - status.st_mtime >= age_s) {
+    if (is_marked && rmt_clock_wall_ms() / 1000 - status.st_mtime >= age_s) {
         pack->flags |= RMT_PACK_DOOMED;
         return 0;
     }

@@ -1,5 +1,6 @@
 #include "place/upkeep.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "machine/rmt_inventory.h"
 #include "net/rmt_findings.h"
 #include "store/rmt_gc.h"
@@ -9,7 +10,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #define MIB ((uint64_t) 1024 * 1024)
 
@@ -224,7 +224,7 @@ s_gc(upkeep_t *self, rmt_error_t *error)
     const uint64_t age_s = rmt_record_u64(rmt_task_body(self->task), "age-s", UINT64_MAX);
     if (age_s > INT64_MAX / 2)
         return rmt_fail(error, RMT_E_PROTOCOL, "the task gc has no age");
-    s_retire_t retire = {.asked_s = time(NULL)};
+    s_retire_t retire = {.asked_s = rmt_clock_wall_ms() / 1000};
     rmt_gc_report_t report;
     if (s_each_image(self, "image.removed", s_retire, &retire, error) == -1 ||
         rmt_store_gc(self->store, (int64_t) age_s, &self->watch, &report, error) == -1)
