@@ -24,8 +24,12 @@ wait_for() { within "$1" "${@:3}" || die "$2 did not come within $1 s${wait_hint
 # pause SECONDS WHY: where time itself is the subject, or where nothing may happen meanwhile.
 pause() { sleep "$1"; }
 
-# A process that has ended and waits for its parent is not alive.
-lives() { [ -r "/proc/$1/stat" ] && ! grep -q '^[0-9]* (.*) Z' "/proc/$1/stat" 2>/dev/null; }
+# A process that has ended and waits for its parent is not alive. Its state is read once, for it may be
+# gone at the next look.
+lives() {
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
+}
 has_ended() { ! lives "$1"; }
 
 # The comment at the head of the script that runs: with --help it is all that the script does, and

@@ -18,6 +18,11 @@ foreach(script IN LISTS scripts)
     endif()
 endforeach()
 
+# What scripts find out about processes.
+add_test(NAME unit.lives COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/unit/test_lives.py)
+set_tests_properties(unit.lives PROPERTIES LABELS unit TIMEOUT 60
+    ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+
 # Machines as others have them, each outside/test_KIND.sh a test.
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/outside/test_*.sh)
 foreach(script IN LISTS scripts)
