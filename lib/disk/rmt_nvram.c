@@ -437,6 +437,15 @@ s_write_order(const nvram_t *self, const set_t *set, rmt_error_t *error)
 }
 
 static int
+s_write_next(const nvram_t *self, uint16_t number, rmt_error_t *error)
+{
+    variable_t variable = {.size = 0};
+    s_put(&variable, ATTRIBUTES, 4);
+    s_put(&variable, number, 2);
+    return s_write(self, "BootNext", &variable, error);
+}
+
+static int
 s_write_entry(const nvram_t *self, const rmt_nvram_entry_t *entry, set_t *set,
               rmt_error_t *error)
 {
@@ -454,7 +463,7 @@ s_write_entry(const nvram_t *self, const rmt_nvram_entry_t *entry, set_t *set,
     if (s_write(self, name, &variable, error) == -1)
         return -1;
     set->numbers[set->count++] = number;
-    return 0;
+    return entry->is_next ? s_write_next(self, number, error) : 0;
 }
 
 int

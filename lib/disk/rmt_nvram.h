@@ -6,6 +6,7 @@
 // is read back. The caller must be able to do without: a disk has its fallback path.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
@@ -25,6 +26,7 @@ typedef struct {
     uint64_t start, sectors; // In logical sectors
     const void *options;     // Bytes that the loader is given as they are
     size_t options_size;     // At most RMT_NVRAM_OPTIONS_MAX
+    bool is_next;            // It alone is tried first at the next start, once
 } rmt_nvram_entry_t;
 
 // Have these entries (1 to RMT_NVRAM_SET_MAX), sorted first in their order except for

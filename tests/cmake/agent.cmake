@@ -16,3 +16,4 @@ ramet_test(integration writer_rights SOURCES integration/writer_process.c NEEDS 
 ramet_test(integration target_disks SOURCES integration/writer_process.c NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration writer_filter SOURCES integration/writer_process.c integration/injected.c NEEDS ramet::diskw ramet::disk_tools ramet::base TIMEOUT 60)
 ramet_test(integration writer_parser SOURCES integration/writer_process.c integration/writer_bench.c integration/injected.c NEEDS ramet::agent ramet::disk_tools ramet::tree ramet::store ramet::facts ramet::base TIMEOUT 240)
+ramet_test(unit boot_entries NEEDS ramet::diskw ramet::disk ramet::facts ramet::base TIMEOUT 10)

@@ -250,10 +250,11 @@ s_play_firmware(void)
 {
     static const char options[] = "q\0u\0i\0e\0t\0";
     static const rmt_nvram_entry_t entries[] = {
-        {"Arch", "VMLINUZ-linux", ESP_GUID, 1, 2048, 65536, options, sizeof options - 1},
-        {"gone", "EFI/gone.efi", ESP_GUID, 1, 2048, 65536, NULL, 0},
+        {"Arch", "VMLINUZ-linux", ESP_GUID, 1, 2048, 65536, options, sizeof options - 1,
+         false},
+        {"gone", "EFI/gone.efi", ESP_GUID, 1, 2048, 65536, NULL, 0, false},
         {"other", "vmlinuz-linux", "0F3B1A2C-0000-4000-8000-0000000000AC", 1, 2048, 65536,
-         NULL, 0}};
+         NULL, 0, false}};
     rmt_error_t error = {0};
     uint16_t number = 0;
     assert_int_equal(mount("firmware", "/sys/firmware", "tmpfs", 0, NULL), 0);

@@ -238,6 +238,23 @@ test_entries_with_options_come_back_as_they_were(void **state)
     }
 }
 
+// The next start alone, and only where an entry asks for it.
+static void
+test_the_entry_that_starts_next_is_named(void **state)
+{
+    rmt_error_t error = {0};
+    uint16_t number = 77;
+    (void) state;
+    rmt_nvram_entry_t two[] = {s_entry, s_entry};
+    two[0].path = "EFI/Microsoft/Boot/bootmgfw.efi";
+    RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+    assert_false(s_exists("BootNext"));
+    two[1].is_next = true;
+    RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+    s_assert_variable("BootNext", "\7\0\0\0\1\0", 6);
+    s_assert_variable("BootOrder", "\7\0\0\0\0\0\1\0", 8);
+}
+
 // What cannot be set again as it was is not taken for an entry.
 static void
 test_entries_that_cannot_come_back_are_not_read(void **state)
@@ -280,6 +297,7 @@ main(void)
         CASE(test_a_full_firmware_is_not_filled_more),
         CASE(test_a_dos_table_is_known_by_its_id),
         CASE(test_entries_with_options_come_back_as_they_were),
+        CASE(test_the_entry_that_starts_next_is_named),
         CASE(test_entries_that_cannot_come_back_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

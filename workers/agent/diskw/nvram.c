@@ -1,3 +1,4 @@
+#include "agent/diskw/entries.h"
 #include "agent/diskw/work.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_esp.h"
@@ -28,45 +29,15 @@ s_show_variables(void)
                      MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
 }
 
-// What the image's records or the loader that was found are for this disk.
 static void
-s_fill(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
-       const rmt_layout_partition_t *partition, const rmt_record_t *words)
+s_place(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
+        const rmt_layout_partition_t *partition)
 {
     const bool is_gpt = disk->layout->disks[0].table == RMT_TABLE_GPT;
-    *entry = (rmt_nvram_entry_t){
-        .label = rmt_record_text(words, "label", rmt_record_text(words, "vendor", "")),
-        .path = rmt_record_text(words, "path", ""),
-        .guid = is_gpt ? partition->guid : disk->layout->disks[0].guid,
-        .partition = (uint32_t) partition->number,
-        .start = partition->start,
-        .sectors = partition->size};
-    entry->options = rmt_record_get(words, "options", &entry->options_size);
-}
-
-// The entries that the source's firmware had for this partition, else one for its loader,
-// and behind it one for Windows, which finds the rest by itself.
-static size_t
-s_list_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
-               const rmt_layout_partition_t *partition, const rmt_record_t *esp,
-               rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX])
-{
-    size_t count = 0;
-    for (size_t i = 0; self->boot && i < rmt_records_count(self->boot); i++) {
-        const rmt_record_t *words = rmt_records_at(self->boot, i);
-        if (rmt_record_is(words, "class", "entry") && count < RMT_NVRAM_SET_MAX &&
-            strcasecmp(rmt_record_text(words, "guid", ""), partition->guid) == 0)
-            s_fill(&entries[count++], disk, partition, words);
-    }
-    if (count || !*rmt_record_text(esp, "path", ""))
-        return count;
-    s_fill(&entries[count++], disk, partition, esp);
-    if (rmt_record_flag(esp, "windows")) {
-        s_fill(&entries[count], disk, partition, esp);
-        entries[count].label = "Windows Boot Manager";
-        entries[count++].path = RMT_ESP_WINDOWS;
-    }
-    return count;
+    entry->guid = is_gpt ? partition->guid : disk->layout->disks[0].guid;
+    entry->partition = (uint32_t) partition->number;
+    entry->start = partition->start;
+    entry->sectors = partition->size;
 }
 
 // 1, 0 where there is nothing to set, or -1.
@@ -82,9 +53,11 @@ s_set_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
         return rmt_fail(
             error, RMT_E_USAGE,
             "the EFI system partition lies on a disk without a partition table");
-    const size_t count = s_list_entries(self, disk, partition, esp, entries);
+    const size_t count = diskw_boot_entries(self->boot, partition->guid, esp, entries);
     if (count == 0)
         return 0;
+    for (size_t i = 0; i < count; i++)
+        s_place(&entries[i], disk, partition);
     s_show_variables();
     return rmt_nvram_set(RMT_NVRAM_FOLDER, entries, count, number_out, error) == -1 ? -1
                                                                                     : 1;

@@ -1,0 +1,94 @@
+// Which boot entries a copy gets in its firmware. M23, M32.
+#include "tools/rmt_test.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "agent/diskw/entries.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "facts/rmt_facts.h"
+
+#define GUID "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5B"
+#define OTHER "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5C"
+#define ENTRY(guid, path) "class=entry label=l guid=" guid " path=" path "\n"
+#define WINDOWS "EFI/Microsoft/Boot/bootmgfw.efi"
+
+// The paths in their order; the one that starts next, once, in brackets.
+static void
+s_tell(const rmt_nvram_entry_t *entries, size_t count, char out[512])
+{
+    *out = '\0';
+    for (size_t i = 0; i < count; i++)
+        snprintf(out + strlen(out), 512 - strlen(out), "%s%s%s%s", i ? " " : "",
+                 entries[i].is_next ? "[" : "", entries[i].path,
+                 entries[i].is_next ? "]" : "");
+}
+
+static void
+test_m32_a_system_beside_windows_starts_for_its_first_boot(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *boot, *esp, *entries;
+    } rows[] = {
+        {"", "class=esp path=EFI/debian/shimx64.efi", "EFI/debian/shimx64.efi"},
+        {"", "class=esp path=EFI/debian/shimx64.efi windows=yes",
+         "EFI/debian/shimx64.efi " WINDOWS},
+        {"", "class=esp windows=yes", ""},
+        {ENTRY(GUID, "EFI/a.efi") ENTRY(GUID, WINDOWS),
+         "class=esp path=EFI/a.efi windows=yes", "EFI/a.efi " WINDOWS},
+        {ENTRY(GUID, WINDOWS) ENTRY(GUID, "EFI/a.efi") ENTRY(GUID, "EFI/b.efi"),
+         "class=esp path=EFI/a.efi windows=yes", WINDOWS " [EFI/a.efi] EFI/b.efi"},
+        // The entry of Linux was switched off, or is of another disk.
+        {ENTRY(GUID, WINDOWS), "class=esp path=EFI/fedora/shimx64.efi windows=yes",
+         WINDOWS " [EFI/fedora/shimx64.efi]"},
+        {ENTRY(GUID, "efi/microsoft/boot/BOOTMGFW.EFI") ENTRY(OTHER, "EFI/a.efi"),
+         "class=esp path=EFI/a.efi windows=yes",
+         "efi/microsoft/boot/BOOTMGFW.EFI [EFI/a.efi]"},
+        {ENTRY(GUID, WINDOWS), "class=esp windows=yes", WINDOWS},
+        {ENTRY(OTHER, WINDOWS), "class=esp path=EFI/a.efi", "EFI/a.efi"},
+        // Nothing is added to what the source had.
+        {ENTRY(GUID, "EFI/a.efi"), "class=esp path=EFI/b.efi windows=yes", "EFI/a.efi"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_records) boot = rmt_facts_parse(rows[i].boot, &error);
+        rmt_auto(rmt_records) esp = rmt_facts_parse(rows[i].esp, &error);
+        assert_string_equal(error.text, "");
+        rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX];
+        char text[512];
+        s_tell(entries, diskw_boot_entries(boot, GUID, rmt_records_at(esp, 0), entries),
+               text);
+        assert_string_equal(text, rows[i].entries);
+    }
+}
+
+static void
+test_m23_entries_are_as_many_as_the_firmware_can_be_told(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) esp = rmt_facts_parse("class=esp path=EFI/a.efi\n", &error);
+    rmt_auto_str text = rmt_text("%s", "");
+    for (int i = 0; i < 2 * RMT_NVRAM_SET_MAX; i++) {
+        char *more = rmt_text("%s%s", text, ENTRY(GUID, WINDOWS));
+        free(text);
+        text = more;
+    }
+    rmt_auto(rmt_records) boot = rmt_facts_parse(text, &error);
+    rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX];
+    assert_int_equal(diskw_boot_entries(boot, GUID, rmt_records_at(esp, 0), entries),
+                     RMT_NVRAM_SET_MAX);
+    assert_string_equal(entries[RMT_NVRAM_SET_MAX - 1].path, "EFI/a.efi");
+    assert_true(entries[RMT_NVRAM_SET_MAX - 1].is_next);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m32_a_system_beside_windows_starts_for_its_first_boot),
+        cmocka_unit_test(test_m23_entries_are_as_many_as_the_firmware_can_be_told),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
