@@ -8,7 +8,8 @@
 
 #define RESULT_MS 3000  // Until a result that was not recorded is sent again
 #define REQUEST_MS 5000 // Likewise a request without a reply
-#define BUSY_MS 200     // Likewise one that the broker was too busy for; it doubles
+#define BUSY_MS 200     // Likewise one that the broker could not do now; it doubles
+#define LATER_MS 50000  // How long the broker may say so, until the task hears it
 #define STILL_MS 120000 // How long a sign of life may stand still in other phases
 
 typedef struct {
@@ -25,9 +26,9 @@ static const limit_t s_limits[] = {
 
 typedef struct {
     rmt_msg_t *msg; // REQUEST without a REPLY yet, or NULL
-    int64_t sent_at;
+    int64_t first_at, sent_at;
     int64_t wait_ms; // Until it is sent again
-    int64_t busy_ms; // The pause after the next BUSY
+    int64_t busy_ms; // The pause after the next BUSY or UNAVAILABLE
     uint64_t serial; // The task's own number of it
 } request_t;
 
@@ -195,6 +196,7 @@ s_take_request(rmt_held_task_t *self, rmt_msg_t **msg_p, rmt_peer_t *peer,
     request->msg = rmt_take(msg_p);
     request->serial = request->msg->sequence;
     request->busy_ms = BUSY_MS;
+    request->first_at = rmt_clock_ms();
     request->msg->sequence = ++*sequence;
     s_send_request(request, peer);
 }
@@ -281,8 +283,9 @@ rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *ho
             request = &self->requests[i];
     if (!request)
         return false;
-    if (reply->code == RMT_E_BUSY) {
-        // The task waits on, and the request is sent again.
+    // Too much to do, or Redis is away: the task waits on, and the request is sent again.
+    const bool is_later = reply->code == RMT_E_BUSY || reply->code == RMT_E_UNAVAILABLE;
+    if (is_later && rmt_clock_ms() - request->first_at < LATER_MS) {
         request->wait_ms = request->busy_ms;
         request->busy_ms =
             request->busy_ms * 2 > REQUEST_MS ? REQUEST_MS : request->busy_ms * 2;

@@ -225,11 +225,10 @@ test_a_peer_greets_a_broker_that_starts_again(void **state)
                    2 * WAIT_MS);
 }
 
-// [1.50] P17: the task hears nothing of it, and each pause is twice the one before.
+// [1.50] P1, P17: the task hears nothing of it, and each pause is twice the one before.
 static void
-test_a_task_asks_again_while_the_broker_is_busy(void **state)
+s_answer_later(farm_t *farm, rmt_code_t code)
 {
-    farm_t *farm = *state;
     crew_t crew = {0};
     crew_start(&crew, farm, NULL);
     rmt_packet_t packet = {0};
@@ -243,11 +242,23 @@ test_a_task_asks_again_while_the_broker_is_busy(void **state)
         heard_at = rmt_clock_ms();
         rmt_auto(rmt_msg) busy = rmt_msg_new(RMT_MSG_REPLY);
         busy->sequence = packet.msg->sequence;
-        busy->code = RMT_E_BUSY;
+        busy->code = code;
         crew_answer(farm->workers, &packet, busy);
     }
     rmt_packet_clear(&packet);
     crew_stop(&crew);
+}
+
+static void
+test_a_task_asks_again_while_the_broker_is_busy(void **state)
+{
+    s_answer_later(*state, RMT_E_BUSY);
+}
+
+static void
+test_a_task_asks_again_while_redis_is_away(void **state)
+{
+    s_answer_later(*state, RMT_E_UNAVAILABLE);
 }
 
 // Both are under way before one is answered, and both come again on another link.
@@ -348,6 +359,7 @@ main(void)
         CASE(test_a_peer_keeps_the_words_by_which_it_was_refused),
         CASE(test_a_peer_greets_a_broker_that_starts_again),
         CASE(test_a_task_asks_again_while_the_broker_is_busy),
+        CASE(test_a_task_asks_again_while_redis_is_away),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
         CASE(test_a_broker_of_another_version_is_left_for_the_next),
