@@ -14,6 +14,9 @@ option(RAMET_COVERAGE "Instrument for gcov" OFF)
 option(RAMET_FAILPOINTS "Build everything with failpoints (lib/base/rmt_failpoint.h)" OFF)
 option(RAMET_FUZZ "Build the fuzz drivers with libFuzzer (clang)" OFF)
 
+# CMake keeps what pkg-config says, but not which of its words are folders of headers: from its cache
+# the flags of every file would come in another order, and a tree that is built would be built again.
+unset(__pkg_config_checked_CZMQ CACHE)
 pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq libzmq)
 pkg_check_modules(PROTOBUFC REQUIRED IMPORTED_TARGET libprotobuf-c)
 pkg_check_modules(SODIUM REQUIRED IMPORTED_TARGET libsodium)

@@ -22,6 +22,7 @@ plant_before_arm() { whole; sed -i '/^| "FAT volume: %s" |/d' "$tree/docs/spec/9
 plant_clocks() { small; put lib/base/a.c 'long a(void) { return time(NULL); }'; echo "lib/base/a.c:1"; }
 plant_commands() { whole; echo 'Look at it with `ramet job explode J`.' >>"$tree/docs/operating.md"; put lib/base/a.c 'const char *a = "see: ramet "' '"farm status";'
   printf '%s\n' "docs/operating.md: ramet job explode" "lib/base/a.c: ramet farm status"; }
+plant_configure() { whole; sed -i '/^unset(__pkg_config_checked_CZMQ CACHE)/d' "$tree/cmake/Ramet.cmake"; echo "INCLUDES = .*mit-krb5"; }
 plant_constants() { whole; sed -i 's/BEAT_MS 3000/BEAT_MS 3001/' "$tree/lib/net/rmt_peer.c"; echo "beat: lib/net/rmt_peer.c has 3001"; }
 plant_doors() { small; put lib/base/a.c '#include <sodium.h>'; echo "lib/base/a.c:1"; }
 plant_events() { whole; echo '| `planted.event` | info | never | key |' >>"$tree/docs/events.md"; echo "planted.event"; }

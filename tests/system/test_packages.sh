@@ -71,7 +71,12 @@ run_block() { # NUMBER: its output is in said
   word=$(tail -n 1 "$farm/said")
 }
 
-"$source_dir/ops/package" "$farm/packages" >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no packages were made"; }
+# Other tests run the programs meanwhile: they stay the same files.
+programs() { stat -c '%n %i %y' "$RAMET_BIN"/*; }
+programs >"$farm/programs"
+"$source_dir/ops/package" "$farm/packages" --built "$(dirname "$RAMET_BIN")" >"$farm/said" 2>&1 ||
+  { cat "$farm/said"; fail "no packages were made"; }
+programs | cmp -s - "$farm/programs" || fail "ops/package wrote programs of the build: $(programs | diff - "$farm/programs")"
 mkdir -p "$farm/run"
 for i in "${!hosts[@]}"; do echo "10.77.0.$((i + 1)) ${hosts[i]}.farm ${hosts[i]}"; done >"$farm/hosts"
 number=0
@@ -162,6 +167,6 @@ for host in broker imager installer source; do
   on "$host" sh -c 'dpkg --purge ramet-agent ramet-broker ramet-imager ramet-installer ramet' >"$farm/said" 2>&1 || true
   left=$(cd "$farm/layers/$host/upper" && find . \( -path ./srv -o -path ./packages \) -prune -o \
     -type f -newer "$farm/hosts" -size +0 -print |
-    grep -vE '^./(var/(lib/(dpkg|apt)|cache|log)/|etc/(passwd|group|shadow|gshadow)-?$|etc/(hosts|hostname|ld.so.cache)$|tmp/)' || true)
+    grep -vE '^./(var/(lib/(dpkg|apt)|cache|log)/|etc/(passwd|group|shadow|gshadow)-?$|etc/(hosts|hostname|ld.so.cache)$|tmp/)|[.]gcda$' || true)
   [ -z "$left" ] || fail "left on $host: $left"
 done
