@@ -99,6 +99,52 @@ s_finish(queue_t *queue, rmt_code_t code, const char *text)
 }
 
 static void
+s_on_given_up(void *context, rmt_msg_t *reply)
+{
+    queue_t *queue = context;
+    if (reply->code == RMT_E_OK)
+        rmt_events_tail(queue->driver->broker->events);
+    s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
+}
+
+// Whether the same step would have another answer later.
+static bool
+s_is_for_now(rmt_code_t code)
+{
+    return code == RMT_E_OK || code == RMT_E_UNAVAILABLE || code == RMT_E_BUSY ||
+           code == RMT_E_TIMEOUT || code == RMT_E_CANCELLED || code == RMT_E_FENCED ||
+           code == RMT_E_NOT_FOUND;
+}
+
+static void
+s_tell_given_up(const queue_t *queue, rmt_code_t code, const char *text)
+{
+    rmt_log(RMT_WARN, "job.step.given-up", "job=%s code=%s text=\"%s\"", queue->job,
+            rmt_code_name(code), text);
+}
+
+// The library has refused the errand. What it would refuse at each try ends with its
+// reason, for a worker would send its result again without end.
+static void
+s_refused(queue_t *queue, const rmt_msg_t *reply)
+{
+    const rmt_code_t code = rmt_code_from(reply->code);
+    const char *text = reply->text ? reply->text : "";
+    if (s_is_for_now(code)) {
+        s_finish(queue, code, text);
+        return;
+    }
+    s_tell_given_up(queue, code, text);
+    const errand_t *errand = zlist_first(queue->errands);
+    rmt_auto(rmt_record) body =
+        errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
+    rmt_record_set(body, "job", queue->job);
+    rmt_record_set_u64(body, "code", code);
+    rmt_record_set(body, "text", text);
+    rmt_broker_call(queue->driver->broker, "job_give_up", body, s_on_given_up, queue);
+}
+
+static void
 s_on_step(void *context, rmt_msg_t *reply)
 {
     queue_t *queue = context;
@@ -113,11 +159,14 @@ s_on_step(void *context, rmt_msg_t *reply)
         return;
     }
     if (code == RMT_E_OK) {
+        if (rmt_record_has(reply->body, "error"))
+            s_tell_given_up(queue, RMT_E_INTERNAL,
+                            rmt_record_text(reply->body, "error", ""));
         rmt_events_tail(broker->events);
         if (rmt_record_is(reply->body, "driven", "true"))
             rmt_driver_drive(queue->driver, queue->job);
     }
-    s_finish(queue, code, reply->text ? reply->text : "");
+    s_refused(queue, reply);
 }
 
 static bool
@@ -133,7 +182,7 @@ s_on_view(void *context, rmt_msg_t *reply)
     rmt_broker_t *broker = queue->driver->broker;
     const errand_t *errand = zlist_first(queue->errands);
     if (reply->code != RMT_E_OK) {
-        s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
+        s_refused(queue, reply);
         return;
     }
     const rmt_job_view_t view = rmt_view_of(reply);

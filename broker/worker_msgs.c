@@ -267,13 +267,13 @@ s_on_release(void *context, rmt_msg_t *reply)
     if (reply->code == RMT_E_OK) {
         s_recorded(broker, release->claim, RMT_E_OK);
         rmt_events_tail(broker->events);
-    } else if (reply->code == RMT_E_REFUSED || reply->code == RMT_E_FENCED) {
-        // Tried too often: then it has failed. Not current: the step says so, or that it
-        // was recorded already.
+    } else if (reply->code == RMT_E_UNAVAILABLE) {
+        rmt_quota_release(broker->quota, rmt_record_text(release->claim, "worker", ""));
+    } else if (reply->code != RMT_E_CANCELLED) {
+        // Tried too often, or refused at each try: then it has failed. Not current: the
+        // step says so, or that it was recorded already.
         rmt_record_t *outputs = rmt_record_new();
         rmt_driver_result(broker->driver, &release->claim, &outputs, s_recorded);
-    } else if (reply->code != RMT_E_CANCELLED) {
-        rmt_quota_release(broker->quota, rmt_record_text(release->claim, "worker", ""));
     }
     rmt_record_destroy(&release->claim);
     free(release);

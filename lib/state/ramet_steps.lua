@@ -138,10 +138,15 @@ end
 OPS.job = { needs = {} }
 
 local FIXED = { state = true, id = true, kind = true, rev = true, ended = true }
+local COUNT_MAX = 1e12 -- Redis counts to 9e18, and would refuse more behind a write
 
 function OPS.job.check(job, op)
     for field in pairs(fields_under('set.', op)) do
         need(not FIXED[field], E.USAGE, 'the operation job cannot set ' .. field)
+    end
+    for field, value in pairs(fields_under('count.', op)) do
+        need(string.find(value, '^-?%d+$') and math.abs(num(value)) <= COUNT_MAX, E.USAGE,
+            field .. ' cannot be counted by ' .. value)
     end
 end
 
@@ -310,9 +315,33 @@ local function log_keep(job, task, log)
     end
 end
 
+local function ops_run(meta, job, items)
+    for _, op in ipairs(items) do
+        if R.is_now('job', job.id, 'open') then
+            OPS[op.op].run(meta, job, op)
+        end
+    end
+end
+
+-- A step of the job cannot be carried out, and could not at any further try: what it was
+-- about fails with the reason. Targets that are armed go on. task: whose result it was.
+local function give_up(meta, job, task, code, why)
+    local text = (task and 'what ' .. task.service .. ' gave' or 'the next step of this job')
+        .. ' cannot be recorded: ' .. str(why or '')
+        .. '; install one version of ramet on all machines, and start it again'
+    if job.kind ~= 'deploy' then
+        R.job_end(meta, job.id, 'fail', code, text)
+    elseif task and R.is_per_target(task.stage) then
+        R.target_failed(meta, job.id, task.subject, code, text)
+    else
+        local engine = task and task.stage == 'build' and task.subject or nil
+        OPS.stop.run(meta, job, { engine = engine, code = code, text = text })
+    end
+end
+
 -- {job, rev, task?, attempt, worker, code, text, log?}, items: operations. One call records a
 -- result and what follows from it. Body again=yes: the job moved on since the view was
--- read; look again.
+-- read; look again. error: why the operations broke off.
 serve('job_step', function(meta, body, items)
     local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'the job ' .. body.job
         .. ' does not exist')
@@ -333,12 +362,34 @@ serve('job_step', function(meta, body, items)
             code = body.code, text = body.text or '' })
         log_keep(job, task, body.log)
     end
-    for _, op in ipairs(items) do
-        if R.is_now('job', job.id, 'open') then
-            OPS[op.op].run(meta, job, op)
-        end
+    local ok, broken = pcall(ops_run, meta, job, items)
+    if not ok then
+        local told = type(broken) == 'table' and broken or { text = broken }
+        broken = str(told.text or told.err)
+        give_up(meta, job, task, told.code or E.INTERNAL, broken)
     end
     R.settle(meta, job.id)
     local driven = call('SISMEMBER', P .. 'drive', job.id) == 1
-    return { recorded = 'now', driven = tostring(driven) }
+    return { recorded = 'now', driven = tostring(driven), error = broken }
+end)
+
+-- {job, task?, attempt, worker, code, text}: job_step refuses this result, or what follows
+-- without one, and would at each further try.
+serve('job_give_up', function(meta, body)
+    local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'the job ' .. body.job
+        .. ' does not exist')
+    local task = set(body.task) and R.task_load(body.task)
+    if set(body.task) and result_stands(body, task) then
+        return {}
+    end
+    call('HINCRBY', P .. 'job:' .. job.id, 'rev', 1)
+    call('SREM', P .. 'drive', job.id)
+    if task then
+        R.task_end(meta, task, 'fail', { job = job.id, task = task.id,
+            service = task.service, attempt = task.attempt, code = body.code,
+            text = body.text })
+    end
+    give_up(meta, job, task, body.code, body.text)
+    R.settle(meta, job.id)
+    return {}
 end)

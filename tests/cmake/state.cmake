@@ -18,7 +18,7 @@ foreach(noun audit records keys tasks store deploy retry radius steps stuck doct
 endforeach()
 add_dependencies(test_integration_state_clock shift_clock)
 ramet_test(integration states SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 60)
-foreach(name broker broker_console broker_jobs broker_messages broker_revoke broker_roles broker_wire)
+foreach(name broker broker_console broker_jobs broker_messages broker_refused broker_revoke broker_roles broker_wire)
     ramet_test(integration ${name} SOURCES integration/broker_farm.c integration/redis_server.c
         NEEDS ramet::net ramet::facts ramet::crypto ramet::base TIMEOUT 120)
 endforeach()

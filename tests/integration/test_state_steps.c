@@ -115,6 +115,9 @@ test_a_step_that_cannot_be_carried_out_whole_is_refused_whole(void **state)
         {"op=failed target=t1 code=8|op=boot target=t1", "timeout-s", RMT_E_USAGE},
         {"op=job set.state=done", "state", RMT_E_USAGE},
         {"op=job set.rev=7", "rev", RMT_E_USAGE},
+        {"op=failed target=t1 code=8|op=job count.fits=18446744073709551615", "fits",
+         RMT_E_USAGE},
+        {"op=failed target=t1 code=8|op=job count.fits=two", "two", RMT_E_USAGE},
         {"op=target target=t1 event=confirm", "begin", RMT_E_USAGE},
         {"op=failed target=t1 code=8|op=job event=submit", "submit", RMT_E_REFUSED},
         {"op=failed target=t1 code=8|op=job event=win", "win", RMT_E_REFUSED},
@@ -130,6 +133,57 @@ test_a_step_that_cannot_be_carried_out_whole_is_refused_whole(void **state)
         OK("task_show", "", "task=" TASK1, "");
         assert_string_equal(state_farm_body(farm, "state"), "leased");
     }
+}
+
+#define GIVE_UP(result)                                                                  \
+    OK("job_give_up", "", JOB " " result " code=1 text=no_such_word", "")
+
+// [6.26] P1
+static void
+test_a_result_that_is_given_up_fails_its_target_alone(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    REFUSED(RMT_E_FENCED, "job_give_up", "", JOB " task=" TASK1 " attempt=2 worker=a1",
+            "");
+    GIVE_UP("task=" TASK1 " attempt=1 worker=a1");
+    OK("task_show", "", "task=" TASK1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "failed");
+    assert_string_equal(s_target(farm, 0, "state"), "failed");
+    assert_non_null(
+        strstr(s_target(farm, 0, "error"),
+               "what prepare@target/t1 gave cannot be recorded: no such word"));
+    assert_string_equal(s_target(farm, 1, "state"), "locked");
+    GIVE_UP("task=" TASK1 " attempt=1 worker=a1"); // It came once more
+    assert_string_equal(s_target(farm, 1, "state"), "locked");
+}
+
+// [6.26] P6: what may be writing is not stopped by it.
+static void
+test_a_job_that_is_given_up_leaves_what_is_armed(void **state)
+{
+    state_farm_t *farm = *state;
+    s_arm(farm);
+    STEP("", "op=drive");
+    GIVE_UP("");
+    OK("drive_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 1); // For t2 has ended
+    assert_string_equal(s_target(farm, 0, "state"), "running");
+    assert_string_equal(s_target(farm, 1, "state"), "failed");
+    assert_non_null(strstr(s_target(farm, 1, "error"), "the next step of this job"));
+}
+
+// [6.26]: Redis undoes nothing, so the same call says what became of it.
+static void
+test_a_step_that_breaks_off_ends_with_its_reason(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    STEP("", "op=job set.waiting=many");
+    STEP("task=" TASK1 " attempt=1 worker=a1 code=0", "op=job count.waiting=-1|op=drive");
+    assert_string_equal(s_target(farm, 0, "state"), "failed");
+    assert_non_null(strstr(s_target(farm, 0, "error"), "not an integer"));
+    assert_string_equal(s_target(farm, 1, "state"), "locked");
 }
 
 // [6.8] [6.11]
@@ -296,6 +350,9 @@ main(void)
         CASE(test_an_old_view_and_a_repeated_result_change_nothing),
         CASE(test_a_result_leaves_the_mark_that_the_job_is_to_be_looked_at),
         CASE(test_a_step_that_cannot_be_carried_out_whole_is_refused_whole),
+        CASE(test_a_result_that_is_given_up_fails_its_target_alone),
+        CASE(test_a_job_that_is_given_up_leaves_what_is_armed),
+        CASE(test_a_step_that_breaks_off_ends_with_its_reason),
         CASE(test_the_job_operation_sets_counts_and_moves_and_nothing_follows_the_end),
         CASE(test_a_task_is_put_once_and_for_an_open_target_alone),
         CASE(test_a_target_begins_once_and_fails_armed_or_not),

@@ -168,6 +168,8 @@ s_on_call(const rmt_call_t *call, const rmt_msg_t *reply)
     s_after_attempt(call);
     if (reply->code == RMT_E_INTERNAL)
         sim_check_fail("%s: %s", call->function, reply->text);
+    if (streq(call->function, "job_step") && *s_text(reply->body, "error"))
+        sim_check_fail("%s broke off: %s", call->function, s_text(reply->body, "error"));
     if (may_change)
         s_watch(call->function, s_text(call->meta, "epoch"),
                 s_text(call->body, "target"));
