@@ -137,7 +137,6 @@ s_refuse_kind(const reading_t *self, const char *what, const char *kind)
         {"cache", "is a cache", "take the cache away with lvconvert --uncache"},
         {"writecache", "is a cache", "take the cache away with lvconvert --uncache"},
         {"vdo", "is a VDO volume", "move its files to a linear volume"},
-        {"striped", "is striped", "move its files to a linear volume"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (strncmp(kind, rows[i].kind, strlen(rows[i].kind)) == 0)
@@ -208,49 +207,110 @@ s_member_of(const reading_t *self, const char *name, uint64_t *extents_out)
 
 // ---- Logical volumes
 
-// A segment goes on where the last one ends, or begins a further piece. logical: the one
-// that is added next.
+// A logical volume on its way into the layout, behind its pieces.
+typedef struct {
+    const char *what; // For people
+    size_t index;
+    uint64_t extents; // Of its segments so far
+    uint64_t segment; // Number of the last one
+} parts_t;
+
 static int
-s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, const char *what,
-               rmt_layout_logical_t *logical)
+s_refuse_place(const reading_t *self, const parts_t *parts, const char *words)
+{
+    return rmt_fail(self->error, RMT_E_CORRUPT, "volume group %.100s: %s %s",
+                    self->node->name, parts->what, words);
+}
+
+// values: the name of a physical volume, and the first extent. piece: of which extents
+// and chunk are known.
+static int
+s_find_stripe(const reading_t *self, const parts_t *parts, char *const values[2],
+              rmt_layout_piece_t *piece)
+{
+    uint64_t all = 0;
+    const member_t *member = s_member_of(self, values[0], &all);
+    if (!member)
+        return s_refuse_place(self, parts, "lies on a physical volume that is not there");
+    piece->first = strtoull(values[1], NULL, 10);
+    if (piece->first > all || piece->extents > all - piece->first)
+        return s_refuse_place(self, parts, "lies behind the end of its physical volume");
+    piece->logical = parts->index;
+    piece->disk = member->disk;
+    piece->partition = member->partition;
+    piece->segment = parts->segment;
+    return 0;
+}
+
+// A range that begins where the last piece ends makes that longer.
+static int
+s_add_piece(const reading_t *self, const rmt_layout_piece_t *piece)
+{
+    rmt_layout_t *layout = self->layout;
+    rmt_layout_piece_t *last =
+        layout->piece_count ? &layout->pieces[layout->piece_count - 1] : NULL;
+    if (last && last->logical == piece->logical && !last->chunk && !piece->chunk &&
+        last->disk == piece->disk && last->partition == piece->partition &&
+        last->first + last->extents == piece->first) {
+        last->extents += piece->extents;
+        return 0;
+    }
+    if (layout->piece_count == RMT_LAYOUT_PIECES_MAX)
+        return rmt_fail(self->error, RMT_E_TOO_BIG,
+                        "the logical volumes lie in more than %d pieces",
+                        RMT_LAYOUT_PIECES_MAX);
+    *rmt_layout_add_piece(layout, piece->logical) = *piece;
+    return 0;
+}
+
+// One stripe is a linear range.
+static int
+s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, parts_t *parts)
 {
     const char *kind = rmt_lvm_node_text(node, "type");
     const rmt_lvm_node_t *stripes = rmt_lvm_node_find(node, "stripes");
     const uint64_t extents = rmt_lvm_node_number(node, "extent_count", 0);
-    if (strcmp(kind, "striped") != 0 || rmt_lvm_node_number(node, "stripe_count", 0) != 1)
-        return s_refuse_kind(self, what, kind);
-    if (!stripes || stripes->value_count != 2 || extents == 0 || extents > UINT32_MAX)
-        return rmt_fail(self->error, RMT_E_CORRUPT,
-                        "volume group %.100s: %s has a segment without its place",
-                        self->node->name, what);
-    uint64_t all = 0;
-    const member_t *member = s_member_of(self, stripes->values[0], &all);
-    const uint64_t first = strtoull(stripes->values[1], NULL, 10);
-    if (!member)
-        return rmt_fail(self->error, RMT_E_CORRUPT,
-                        "volume group %.100s: %s lies on a physical volume that is not "
-                        "there",
-                        self->node->name, what);
-    if (first > all || extents > all - first)
-        return rmt_fail(self->error, RMT_E_CORRUPT,
-                        "volume group %.100s: %s lies behind the end of its physical "
-                        "volume",
-                        self->node->name, what);
-    if (logical->extents &&
-        (member->disk != logical->disk || member->partition != logical->partition))
-        return s_refuse(self, what, "lies on several physical volumes",
-                        "move it to one of them with pvmove");
-    rmt_layout_piece_t *piece =
-        logical->extents ? &self->layout->pieces[self->layout->piece_count - 1] : NULL;
-    if (!piece || first != piece->first + piece->extents) {
-        piece = rmt_layout_add_piece(self->layout, self->layout->logical_count);
-        piece->first = first;
+    const uint64_t count = rmt_lvm_node_number(node, "stripe_count", 0);
+    if (strcmp(kind, "striped") != 0)
+        return s_refuse_kind(self, parts->what, kind);
+    if (!stripes || count == 0 || stripes->value_count % 2 ||
+        stripes->value_count / 2 != count || extents == 0 || extents > UINT32_MAX ||
+        extents % count || rmt_lvm_node_number(node, "start_extent", 0) != parts->extents)
+        return s_refuse_place(self, parts, "has a segment without its place");
+    const uint64_t chunk = rmt_lvm_node_number(node, "stripe_size", 0);
+    if (count > 1 && (chunk == 0 || chunk > UINT32_MAX))
+        return s_refuse_place(self, parts, "has stripes without a size");
+    parts->segment++;
+    for (size_t i = 0; i < count; i++) {
+        rmt_layout_piece_t piece = {.extents = extents / count,
+                                    .chunk = count > 1 ? chunk * SECTOR : 0};
+        if (s_find_stripe(self, parts, &stripes->values[2 * i], &piece) == -1 ||
+            s_add_piece(self, &piece) == -1)
+            return -1;
     }
-    piece->extents += extents;
-    logical->disk = member->disk;
-    logical->partition = member->partition;
-    logical->extents += extents;
+    parts->extents += extents;
     return 0;
+}
+
+// Segments that made the piece before them longer have no number.
+static void
+s_number_segments(const reading_t *self, const parts_t *parts,
+                  rmt_layout_logical_t *found)
+{
+    uint64_t old = 0, number = 0;
+    for (size_t i = 0; i < self->layout->piece_count; i++) {
+        rmt_layout_piece_t *piece = &self->layout->pieces[i];
+        if (piece->logical != parts->index)
+            continue;
+        if (number == 0) {
+            found->disk = piece->disk;
+            found->partition = piece->partition;
+        }
+        number += piece->segment != old;
+        old = piece->segment;
+        piece->segment = number;
+    }
+    found->extents = parts->extents;
 }
 
 static int
@@ -261,6 +321,7 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     rmt_auto_str what = rmt_text("logical volume %.127s", node->name);
     const rmt_lvm_node_t *first = rmt_lvm_node_find(node, "segment1");
     rmt_layout_logical_t found = {.group = self->group};
+    parts_t parts = {.what = what, .index = self->layout->logical_count};
     if (self->layout->logical_count == RMT_LAYOUT_LOGICALS_MAX)
         return rmt_fail(self->error, RMT_E_TOO_BIG,
                         "there are more than %d logical volumes",
@@ -268,9 +329,9 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     // The kind says more than what belongs to it alone.
     for (size_t i = 0; first && i < node->node_count; i++)
         if (strncmp(node->nodes[i].name, "segment", 7) == 0 && node->nodes[i].nodes &&
-            s_read_segment(self, &node->nodes[i], what, &found) == -1)
+            s_read_segment(self, &node->nodes[i], &parts) == -1)
             return -1;
-    if (found.extents == 0)
+    if (parts.extents == 0)
         return s_refuse_kind(self, what, "without segments");
     if (s_check_fields(self, node, what, known) == -1 ||
         s_check_status(self, node, what) == -1)
@@ -278,6 +339,7 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     if (s_copy(self, found.name, node->name) == -1 ||
         s_copy(self, found.uuid, rmt_lvm_node_text(node, "id")) == -1)
         return -1;
+    s_number_segments(self, &parts, &found);
     *rmt_layout_add_logical(self->layout, found.disk) = found;
     return 0;
 }
@@ -391,63 +453,4 @@ rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *e
     for (size_t i = 0; i < self->count; i++)
         rmt_lvm_node_destroy(&texts[i]);
     return rc == -1 ? -1 : s_check_members(self, layout, error);
-}
-
-// ---- Printing
-
-static void
-s_print_physical(const rmt_layout_t *layout, size_t index, uint64_t bytes, FILE *out)
-{
-    const rmt_layout_physical_t *physical = &layout->physicals[index];
-    fprintf(out,
-            "pv%zu {\nid = \"%s\"\nstatus = [\"ALLOCATABLE\"]\nflags = []\n"
-            "dev_size = %" PRIu64 "\npe_start = %" PRIu64 "\npe_count = %" PRIu64 "\n}\n",
-            index, physical->uuid, bytes / SECTOR, physical->data_start / SECTOR,
-            rmt_layout_extents(layout, physical, bytes));
-}
-
-static void
-s_print_logical(const rmt_layout_t *layout, const rmt_layout_logical_t *logical,
-                const uint64_t *bytes, FILE *out)
-{
-    uint64_t first = 0;
-    const rmt_layout_physical_t *physical =
-        rmt_layout_find_physical(layout, logical->disk, logical->partition);
-    const size_t index = (size_t) (physical - layout->physicals);
-    const uint64_t extents = rmt_layout_place(layout, logical, bytes[index], &first);
-    fprintf(out,
-            "%s {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\n"
-            "flags = []\nsegment_count = 1\nsegment1 {\nstart_extent = 0\n"
-            "extent_count = %" PRIu64 "\ntype = \"striped\"\nstripe_count = 1\n"
-            "stripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n}\n",
-            logical->name, logical->uuid, extents, index, first);
-}
-
-char *
-rmt_group_print(const rmt_layout_t *layout, size_t index, const uint64_t *bytes)
-{
-    const rmt_layout_group_t *group = &layout->groups[index];
-    char *text = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&text, &size);
-    if (!out)
-        abort();
-    fprintf(out,
-            "%s {\nid = \"%s\"\nseqno = 1\nformat = \"lvm2\"\n"
-            "status = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nflags = []\n"
-            "extent_size = %" PRIu64
-            "\nmax_lv = 0\nmax_pv = 0\nmetadata_copies = 0\nphysical_volumes {\n",
-            group->name, group->uuid, group->extent_size / SECTOR);
-    for (size_t i = 0; i < layout->physical_count; i++)
-        if (layout->physicals[i].group == index)
-            s_print_physical(layout, i, bytes[i], out);
-    fputs("}\nlogical_volumes {\n", out);
-    for (size_t i = 0; i < layout->logical_count; i++)
-        if (layout->logicals[i].group == index)
-            s_print_logical(layout, &layout->logicals[i], bytes, out);
-    fputs("}\n}\ncontents = \"Text Format Volume Group\"\nversion = 1\n"
-          "description = \"ramet\"\ncreation_host = \"ramet\"\ncreation_time = 1\n",
-          out);
-    fclose(out);
-    return text;
 }

@@ -1,14 +1,15 @@
 // rmt_group - volume groups of LVM on the disks of a layout: from the heads of its
 // physical volumes into a layout, and from a layout to the text that describes a group.
 //
-// Carried are groups whose logical volumes are linear and lie on one physical volume
-// each; everything else is refused by name. Nothing is activated, and no other disk of
-// the machine is looked at: a group of the same name there is not in the way.
+// Carried are groups whose logical volumes are linear or striped; everything else is
+// refused by name. Nothing is activated, and no other disk of the machine is looked at: a
+// group of the same name there is not in the way.
 #pragma once
 
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
+#include "disk/rmt_mapping.h"
 #include "facts/rmt_layout.h"
 
 typedef struct rmt_groups rmt_groups_t;
@@ -28,3 +29,8 @@ int rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_
 // The text of a group, as it is on a target: bytes[i] is the size of the partition of
 // layout->physicals[i]. Caller owns the result (free).
 char *rmt_group_print(const rmt_layout_t *layout, size_t group, const uint64_t *bytes);
+
+// What the pieces of a logical volume make together: places[i] is where
+// layout->pieces[i] begins. Caller owns the result.
+rmt_mapping_t *rmt_group_map(const rmt_layout_t *layout, size_t logical,
+                             const rmt_mapping_member_t *places);

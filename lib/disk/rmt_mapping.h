@@ -63,7 +63,7 @@ void rmt_mapping_destroy(rmt_mapping_t **self_p);
 // Add a segment behind those that are there. The caller has checked what it read
 // from a disk: what cannot be is a fault of its own.
 void rmt_mapping_add(rmt_mapping_t *self, const rmt_mapping_segment_t *segment);
-// The same for a range of one device. (For tests, until groups of LVM are read so.)
+// The same for a range of one device. (For tests.)
 void rmt_mapping_add_range(rmt_mapping_t *self, int fd, uint64_t offset, uint64_t size);
 
 uint64_t rmt_mapping_size(const rmt_mapping_t *self);

@@ -1,10 +1,10 @@
 // rmt_layout - how disks are divided, and what lies in the parts, as a type.
 //
 // A layout comes from outside: from an image, a file, an order, a disk that was read. Its
-// records (classes disk, partition, array, member, group, physical, logical, volume;
-// docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read, and the owner of
-// an rmt_layout_t knows that each field is what the page says, and that the parts fit
-// each other (rmt_layout_check).
+// records (classes disk, partition, array, member, group, physical, logical, piece,
+// volume; docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read, and the
+// owner of an rmt_layout_t knows that each field is what the page says, and that the
+// parts fit each other (rmt_layout_check).
 //
 // Arrays belong to the layout; adding to one moves its items. Pure, a class of one
 // thread.
@@ -25,6 +25,7 @@
 #define RMT_LAYOUT_GROUPS_MAX 64
 #define RMT_LAYOUT_PHYSICALS_MAX 64
 #define RMT_LAYOUT_LOGICALS_MAX 100
+#define RMT_LAYOUT_PIECES_MAX 1024
 #define RMT_LAYOUT_ARRAYS_MAX 64
 #define RMT_LAYOUT_MEMBERS_MAX 256
 #define RMT_LAYOUT_LVM_SIZE 128 // A name or uuid of LVM with its NUL
@@ -102,21 +103,25 @@ typedef struct {
     uint64_t extents;
 } rmt_layout_physical_t;
 
-// A linear logical volume, which lies on one physical volume.
+// A logical volume. On a target it lies in one piece on one physical volume, unless it
+// is spread (rmt_layout_is_spread).
 typedef struct {
     size_t disk, group;
-    uint64_t partition; // Of its physical volume
+    uint64_t partition; // Of its physical volume, or of the one of its first piece
     char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
     uint64_t extents;
     uint64_t min_extents; // It may shrink to; 0: not told
     bool grow;            // Gets what its physical volume has more
 } rmt_layout_logical_t;
 
-// Where a part of a logical volume that was read lies on its physical volume. No record:
-// on a target each lies in one piece (rmt_layout_place).
+// A range of extents of a logical volume on one physical volume. A segment of the volume
+// is one piece, or goes round several in chunks. Records are those of spread volumes.
 typedef struct {
-    size_t logical; // Index
-    uint64_t first, extents;
+    size_t logical, disk;        // Indexes
+    uint64_t partition, segment; // Numbers; segments lie one behind the other
+    uint64_t extents;
+    uint64_t chunk; // Bytes; 0: its segment is this piece alone
+    uint64_t first; // Where it was read; no record
 } rmt_layout_piece_t;
 
 typedef struct {
@@ -279,9 +284,15 @@ uint64_t rmt_layout_extents(const rmt_layout_t *self,
 // those that it has less, after those that are free. Returns how many it has.
 uint64_t rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                           uint64_t bytes, uint64_t *first_out);
-// So many extents of a logical volume's physical volume, as sectors of its disk.
+// Do its pieces lie on several physical volumes, or in stripes? Then it has on a target
+// the pieces that it has here, and neither grows nor shrinks.
+bool rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical);
+// First extent of a piece of such a volume on a target, likewise.
+uint64_t rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece,
+                                uint64_t bytes);
+// So many extents of a physical volume, as sectors of its disk.
 rmt_layout_run_t rmt_layout_run(const rmt_layout_t *self,
-                                const rmt_layout_logical_t *logical, uint64_t first,
+                                const rmt_layout_physical_t *physical, uint64_t first,
                                 uint64_t extents);
 // A number that no partition of its disk has, for the logical volume at an index.
 uint32_t rmt_layout_free_number(const rmt_layout_t *self, size_t logical);

@@ -2,6 +2,7 @@
 #include "facts/rmt_layout_rows.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
+#include "base/rmt_io.h"
 
 #include <assert.h>
 #include <ctype.h>
@@ -427,6 +428,29 @@ s_read_logical(rmt_layout_t *self, const reading_t *reading)
 }
 
 static int
+s_read_piece(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_piece_rows, "class part disk group logical"};
+    size_t disk = 0, group = 0;
+    if (self->piece_count == RMT_LAYOUT_PIECES_MAX)
+        return rmt_fail(reading->error, RMT_E_TOO_BIG,
+                        "the layout has more than %d pieces of logical volumes",
+                        RMT_LAYOUT_PIECES_MAX);
+    if (s_find_disk(self, reading, &disk) == -1 ||
+        s_find_group(self, reading, &group) == -1)
+        return -1;
+    rmt_auto_str path = rmt_text("%s/%s", self->groups[group].name,
+                                 rmt_record_text(reading->record, "logical", ""));
+    const rmt_layout_logical_t *logical = rmt_layout_find_logical(self, path);
+    if (!logical)
+        return s_refuse(reading, "logical", "the name of a logical volume of its group");
+    rmt_layout_piece_t *piece =
+        rmt_layout_add_piece(self, (size_t) (logical - self->logicals));
+    piece->disk = disk;
+    return s_read_fields(reading, &table, piece);
+}
+
+static int
 s_read_format_field(const reading_t *reading, const char *name, bool *is_format_out)
 {
     static const table_t table = {&rmt_layout_volume_rows, "class part disk"};
@@ -524,8 +548,8 @@ static const struct {
 } s_classes[] = {{"disk", s_read_disk},       {"partition", s_read_partition},
                  {"array", s_read_array},     {"member", s_read_member},
                  {"group", s_read_group},     {"physical", s_read_physical},
-                 {"logical", s_read_logical}, {"volume", s_read_volume},
-                 {"swap-file", s_read_swap}};
+                 {"logical", s_read_logical}, {"piece", s_read_piece},
+                 {"volume", s_read_volume},   {"swap-file", s_read_swap}};
 
 #define CLASS_COUNT (sizeof s_classes / sizeof *s_classes)
 
@@ -544,8 +568,8 @@ s_check_class(const rmt_record_t *record, rmt_error_t *error)
             return 0;
     return rmt_fail(error, RMT_E_USAGE,
                     "the layout has a record of class '%.60s'; it must be disk, "
-                    "partition, array, member, group, physical, logical, volume or "
-                    "swap-file",
+                    "partition, array, member, group, physical, logical, piece, volume "
+                    "or swap-file",
                     class);
 }
 

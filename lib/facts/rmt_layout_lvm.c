@@ -123,6 +123,34 @@ s_partition_bytes(const rmt_layout_t *self, const rmt_layout_physical_t *physica
     return partition ? partition->size * self->disks[physical->disk].sector : 0;
 }
 
+// Extents that the pieces of a volume take of a physical volume, up to one of them
+// (NULL: all).
+static uint64_t
+s_pieces_on(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+            const rmt_layout_physical_t *physical, const rmt_layout_piece_t *end)
+{
+    uint64_t extents = 0;
+    for (size_t i = 0; i < self->piece_count && &self->pieces[i] != end; i++)
+        if (&self->logicals[self->pieces[i].logical] == logical &&
+            self->pieces[i].disk == physical->disk &&
+            self->pieces[i].partition == physical->partition)
+            extents += self->pieces[i].extents;
+    return extents;
+}
+
+bool
+rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical)
+{
+    for (size_t i = 0; i < self->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &self->pieces[i];
+        if (&self->logicals[piece->logical] == logical &&
+            (piece->chunk || piece->disk != logical->disk ||
+             piece->partition != logical->partition))
+            return true;
+    }
+    return false;
+}
+
 static bool
 s_is_on(const rmt_layout_logical_t *logical, const rmt_layout_physical_t *physical)
 {
@@ -140,6 +168,16 @@ rmt_layout_extents(const rmt_layout_t *self, const rmt_layout_physical_t *physic
                                               self->groups[physical->group].extent_size;
 }
 
+// Extents of a physical volume that a logical one takes in the layout.
+static uint64_t
+s_taken(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+        const rmt_layout_logical_t *logical)
+{
+    if (rmt_layout_is_spread(self, logical))
+        return s_pieces_on(self, logical, physical, NULL);
+    return s_is_on(logical, physical) ? logical->extents : 0;
+}
+
 // Extents of the others on the physical volume of one.
 static uint64_t
 s_others(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
@@ -147,8 +185,8 @@ s_others(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
 {
     uint64_t extents = 0;
     for (size_t i = 0; i < self->logical_count; i++)
-        if (&self->logicals[i] != one && s_is_on(&self->logicals[i], physical))
-            extents += self->logicals[i].extents;
+        if (&self->logicals[i] != one)
+            extents += s_taken(self, physical, &self->logicals[i]);
     return extents;
 }
 
@@ -166,30 +204,51 @@ s_given(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
     return space < logical->extents ? space : logical->extents;
 }
 
+// Extents on a physical volume of those that are listed before one.
+static uint64_t
+s_before(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+         const rmt_layout_logical_t *logical, uint64_t bytes)
+{
+    uint64_t first = 0;
+    for (const rmt_layout_logical_t *one = self->logicals; one < logical; one++)
+        first += one->grow && s_is_on(one, physical) ? s_given(self, physical, one, bytes)
+                                                     : s_taken(self, physical, one);
+    return first;
+}
+
 uint64_t
 rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                  uint64_t bytes, uint64_t *first_out)
 {
     const rmt_layout_physical_t *physical =
         rmt_layout_find_physical(self, logical->disk, logical->partition);
-    uint64_t first = 0;
-    for (const rmt_layout_logical_t *one = self->logicals; one < logical; one++)
-        if (s_is_on(one, physical))
-            first += s_given(self, physical, one, bytes);
-    *first_out = first;
+    if (rmt_layout_is_spread(self, logical)) {
+        *first_out = 0;
+        return logical->extents;
+    }
+    *first_out = s_before(self, physical, logical, bytes);
     return s_given(self, physical, logical, bytes);
 }
 
+uint64_t
+rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece,
+                       uint64_t bytes)
+{
+    const rmt_layout_logical_t *logical = &self->logicals[piece->logical];
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(self, piece->disk, piece->partition);
+    return s_before(self, physical, logical, bytes) +
+           s_pieces_on(self, logical, physical, piece);
+}
+
 rmt_layout_run_t
-rmt_layout_run(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+rmt_layout_run(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
                uint64_t first, uint64_t extents)
 {
-    const rmt_layout_physical_t *physical =
-        rmt_layout_find_physical(self, logical->disk, logical->partition);
     const rmt_layout_partition_t *partition =
-        rmt_layout_find_partition(self, logical->disk, logical->partition);
-    const uint64_t sector = self->disks[logical->disk].sector;
-    const uint64_t extent = self->groups[logical->group].extent_size / sector;
+        rmt_layout_find_partition(self, physical->disk, physical->partition);
+    const uint64_t sector = self->disks[physical->disk].sector;
+    const uint64_t extent = self->groups[physical->group].extent_size / sector;
     return (rmt_layout_run_t){partition->start + physical->data_start / sector +
                                   first * extent,
                               extents * extent};
@@ -213,14 +272,28 @@ rmt_layout_physical_min_bytes(const rmt_layout_t *self,
     uint64_t extents = 0;
     for (size_t i = 0; i < self->logical_count; i++) {
         const rmt_layout_logical_t *logical = &self->logicals[i];
-        if (s_is_on(logical, physical))
-            extents += logical->grow && logical->min_extents ? logical->min_extents
-                                                             : logical->extents;
+        extents += logical->grow && logical->min_extents && s_is_on(logical, physical)
+                       ? logical->min_extents
+                       : s_taken(self, physical, logical);
     }
     return physical->data_start + extents * self->groups[physical->group].extent_size;
 }
 
 // ---- Rules
+
+// Pieces that are told in the text about a group.
+static uint64_t
+s_count_spread(const rmt_layout_t *self)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < self->logical_count; i++) {
+        if (!rmt_layout_is_spread(self, &self->logicals[i]))
+            continue;
+        for (size_t j = 0; j < self->piece_count; j++)
+            count += self->pieces[j].logical == i;
+    }
+    return count;
+}
 
 static int
 s_refuse(rmt_error_t *error, const char *what, const char *name, const char *why)
@@ -268,7 +341,8 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
                         "has a partition that is not there, or an extended one");
     const uint64_t bytes = partition->size * disk->sector;
     // LVM writes the next text beside the last one.
-    const uint64_t text = TEXT_EACH * (self->physical_count + self->logical_count);
+    const uint64_t text =
+        TEXT_EACH * (self->physical_count + self->logical_count + s_count_spread(self));
     if (physical->data_start < TEXT_SPACE + 2 * text)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has no space for the description of its group");
@@ -283,6 +357,56 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has logical volumes that do not fit into it, or two that grow");
     return 0;
+}
+
+static bool
+s_is_chunk(const rmt_layout_t *self, const rmt_layout_piece_t *piece)
+{
+    const uint64_t extent =
+        self->groups[self->logicals[piece->logical].group].extent_size;
+    return piece->chunk == 0 ||
+           ((piece->chunk & (piece->chunk - 1)) == 0 && piece->chunk <= extent &&
+            piece->extents * extent % piece->chunk == 0 &&
+            piece->chunk % self->disks[piece->disk].sector == 0);
+}
+
+// Does a piece go on with the segment of the one before it, or with the next one?
+static bool
+s_follows(const rmt_layout_piece_t *piece, const rmt_layout_piece_t *before)
+{
+    if (!before || piece->segment != before->segment)
+        return piece->segment == (before ? before->segment : 0) + 1;
+    return piece->chunk && piece->chunk == before->chunk &&
+           piece->extents == before->extents;
+}
+
+static int
+s_check_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
+               rmt_error_t *error)
+{
+    const rmt_layout_piece_t *before = NULL;
+    uint64_t extents = 0;
+    for (size_t i = 0; i < self->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &self->pieces[i];
+        const rmt_layout_physical_t *physical =
+            rmt_layout_find_physical(self, piece->disk, piece->partition);
+        if (&self->logicals[piece->logical] != logical)
+            continue;
+        if (!physical || physical->group != logical->group)
+            return s_refuse(error, "logical volume", logical->name,
+                            "has a piece on no physical volume of its group");
+        if (!s_is_chunk(self, piece) || !s_follows(piece, before) ||
+            (!before &&
+             (piece->disk != logical->disk || piece->partition != logical->partition)))
+            return s_refuse(error, "logical volume", logical->name,
+                            "has pieces that do not fit each other");
+        extents += piece->extents;
+        before = piece;
+    }
+    return extents == logical->extents && !logical->grow
+               ? 0
+               : s_refuse(error, "logical volume", logical->name,
+                          "has other extents than its pieces, or would grow");
 }
 
 static int
@@ -302,10 +426,10 @@ s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (!physical || physical->group != logical->group)
         return s_refuse(error, "logical volume", logical->name,
                         "lies on no physical volume of its group");
-    return logical->min_extents > logical->extents
-               ? s_refuse(error, "logical volume", logical->name,
-                          "has min-extents above its extents")
-               : 0;
+    if (logical->min_extents > logical->extents)
+        return s_refuse(error, "logical volume", logical->name,
+                        "has min-extents above its extents");
+    return rmt_layout_is_spread(self, logical) ? s_check_spread(self, logical, error) : 0;
 }
 
 int

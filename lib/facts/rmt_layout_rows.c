@@ -14,6 +14,7 @@
 #define GROUP(field) offsetof(rmt_layout_group_t, field)
 #define PHYSICAL(field) offsetof(rmt_layout_physical_t, field)
 #define LOGICAL(field) offsetof(rmt_layout_logical_t, field)
+#define PIECE(field) offsetof(rmt_layout_piece_t, field)
 #define VOLUME(field) offsetof(rmt_layout_volume_t, field)
 #define SWAP(field) offsetof(rmt_layout_swap_t, field)
 
@@ -82,6 +83,13 @@ static const rmt_layout_row_t s_logical_rows[] = {
     {"grow", AS_FLAG, LOGICAL(grow), false, 0, 0},
 };
 
+static const rmt_layout_row_t s_piece_rows[] = {
+    {"partition", AS_NUMBER, PIECE(partition), true, 1, NUMBER_MAX},
+    {"segment", AS_NUMBER, PIECE(segment), true, 1, RMT_LAYOUT_PIECES_MAX},
+    {"extents", AS_NUMBER, PIECE(extents), true, 1, EXTENTS_MAX},
+    {"chunk", AS_NUMBER, PIECE(chunk), false, 512, (uint64_t) 1 << 34},
+};
+
 static const rmt_layout_row_t s_volume_rows[] = {
     {"partition", AS_NUMBER, VOLUME(partition), false, 0, NUMBER_MAX},
     {"logical", AS_TEXT, VOLUME(logical), false, 0, 0},
@@ -121,6 +129,7 @@ const rmt_layout_rows_t rmt_layout_member_rows = ROWS(s_member_rows);
 const rmt_layout_rows_t rmt_layout_group_rows = ROWS(s_group_rows);
 const rmt_layout_rows_t rmt_layout_physical_rows = ROWS(s_physical_rows);
 const rmt_layout_rows_t rmt_layout_logical_rows = ROWS(s_logical_rows);
+const rmt_layout_rows_t rmt_layout_piece_rows = ROWS(s_piece_rows);
 const rmt_layout_rows_t rmt_layout_volume_rows = ROWS(s_volume_rows);
 const rmt_layout_rows_t rmt_layout_swap_rows = ROWS(s_swap_rows);
 

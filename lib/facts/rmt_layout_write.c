@@ -101,7 +101,7 @@ s_write_partition(const rmt_layout_t *self, const rmt_layout_partition_t *partit
     rmt_record_remove(record, disk->table == RMT_TABLE_DOS ? "attrs" : "boot");
 }
 
-// The head of a physical or logical volume's record.
+// The head of the record of a physical or logical volume, or of a piece.
 static void
 s_write_member(const rmt_layout_t *self, const char *class, size_t disk, size_t group,
                rmt_record_t *record)
@@ -148,6 +148,16 @@ s_write_groups(const rmt_layout_t *self, rmt_records_t *records)
         rmt_record_t *record = rmt_records_add(records);
         s_write_member(self, "logical", logical->disk, logical->group, record);
         s_write_fields(&rmt_layout_logical_rows, logical, record);
+    }
+    for (size_t i = 0; i < self->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &self->pieces[i];
+        const rmt_layout_logical_t *logical = &self->logicals[piece->logical];
+        if (!rmt_layout_is_spread(self, logical))
+            continue;
+        rmt_record_t *record = rmt_records_add(records);
+        s_write_member(self, "piece", piece->disk, logical->group, record);
+        rmt_record_set(record, "logical", logical->name);
+        s_write_fields(&rmt_layout_piece_rows, piece, record);
     }
 }
 

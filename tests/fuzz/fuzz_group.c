@@ -73,7 +73,9 @@ s_fuzz_text(const uint8_t *data, size_t size)
     MUST(again && again->logical_count == layout->logical_count);
     for (size_t i = 0; i < layout->logical_count; i++)
         MUST(strcmp(again->logicals[i].name, layout->logicals[i].name) == 0 &&
-             again->logicals[i].extents == layout->logicals[i].extents);
+             again->logicals[i].extents == layout->logicals[i].extents &&
+             rmt_layout_is_spread(again, &again->logicals[i]) ==
+                 rmt_layout_is_spread(layout, &layout->logicals[i]));
 }
 
 static void

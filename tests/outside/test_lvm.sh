@@ -130,20 +130,60 @@ deploy pieces
 [ "$(look_volume pieces 1 vg/one sha256sum home/user/big{1..30} | sort)" = "$(sort <<<"$before")" ] ||
   fail "the files of a volume in two pieces are others"
 
-# ---- What is not carried is refused by name, with what to do
-two() { # NAME: a group over two partitions
-  disk "$1" 200M 'size=90M,type=V' 'type=V'
-  local loop second
-  attach "$farm/$1.source" 2; second=$loop; attach "$farm/$1.source" 1
-  lvm "($loop|$second)" pvcreate -q -y "$loop" "$second" >/dev/null
-  lvm "($loop|$second)" vgcreate -q vg "$loop" "$second" >/dev/null
-  lvm "($loop|$second)" lvcreate -q -an -Zn -Wn "${@:2}" vg >/dev/null
-  losetup -d "$second"; detach; loops=()
+# ---- Stripes, and a volume that goes on on a second physical volume: both come as they were
+two() { # NAME: a group over two partitions, and a volume in it
+  disk "$1" 230M 'size=48M,type=L' 'size=90M,type=V' 'type=V'
+  both "$1" source; lvm "$devices" pvcreate -q -y "${loops[@]}" >/dev/null
+  lvm "$devices" vgcreate -q vg "${loops[@]}" >/dev/null
+  lvm "$devices" lvcreate -q -an -Zn -Wn "${@:2}" vg >/dev/null
+  apart
 }
-two striped --type striped -i 2 -L 40M -n data
-capture_refused striped 'group vg: logical volume data is striped, which is not supported; move its files'
-two long -L 120M -n data
-capture_refused long 'group vg: logical volume data lies on several physical volumes.*pvmove'
+# both NAME KIND [OPTION]: sets devices to both partitions of NAME.KIND, for lvm. apart: lets go of them.
+both() {
+  attach "$farm/$1.$2" 2 "${@:3}"; attach "$farm/$1.$2" 3 "${@:3}"
+  devices="(${loops[0]}|${loops[1]})"
+}
+apart() { while [ ${#loops[@]} -gt 0 ]; do loop=${loops[-1]}; detach; done; }
+# carry push|pull NAME KIND VOLUME FILE: between a file and the segments of vg/VOLUME, as LVM tells them.
+carry() {
+  local bytes; both "$2" "$3"
+  bytes=$(lvm "$devices" lvs --noheadings --nosuffix --units b -o lv_size "vg/$4")
+  truncate -s "${bytes// /}" "$5"
+  lvm "$devices" lvs --segments --noheadings --nosuffix --units b -o seg_size,stripe_size,seg_pe_ranges "vg/$4" |
+    "$RAMET_SOURCE/tests/tools/logical_bytes" "$1" "$5" 4194304 1048576
+  apart
+}
+told() { both "$1" "$2" -r; lvm "$devices" vgck vg
+  lvm "$devices" lvs --noheadings -o lv_name,lv_uuid,lv_layout,lv_size,seg_count vg
+  lvm "$devices" lvs --segments --noheadings -o lv_name,stripes,stripe_size,seg_size vg; apart; }
+two spread --type striped -i 2 -I 16k -L 80M -n home
+both spread source; lvm "$devices" lvcreate -q -an -Zn -Wn -L 60M -n srv vg >/dev/null; apart
+fill spread 1 mke2fs -q -t ext4
+at spread 1 sh -c 'mkdir -p home srv; printf "/dev/vg/%s ext4 defaults 0 2\n" "home /home" "srv /srv" >>etc/fstab'
+for name in home srv; do
+  truncate -s 80M "$farm/$name"; [ $name = home ] || truncate -s 60M "$farm/$name"
+  mke2fs -q -t ext4 "$farm/$name"; mount "$farm/$name" "$farm/at"
+  head -c 40M /dev/urandom >"$farm/at/large"; sha256sum <"$farm/at/large" >"$farm/$name.sum"; umount "$farm/at"
+  carry push spread source $name "$farm/$name"
+done
+capture spread
+size=280M deploy spread hostname=copy
+mv "$farm/t-spread.disk" "$farm/spread.copy"
+[ "$(told spread copy)" = "$(told spread source)" ] ||
+  fail "LVM finds another group: $(told spread copy); it was $(told spread source)"
+grep -q ' 2 *16.00k' <<<"$(told spread copy)" || fail "the copy is not striped: $(told spread copy)"
+for name in home srv; do
+  carry pull spread copy $name "$farm/$name"; mount -o ro "$farm/$name" "$farm/look"
+  [ "$(sha256sum <"$farm/look/large")" = "$(cat "$farm/$name.sum")" ] || fail "$name is another"
+  umount "$farm/look"
+done
+# What is free goes on a smaller disk, and stripes keep their size.
+lab target "$farm" t-room "$farm/t-room.disk" 210M --like spread
+lab target "$farm" t-narrow "$farm/t-narrow.disk" 185M --like spread
+judge spread room; says 'fits: yes'
+judge spread narrow; says 'fits: no'; says 'too small'
+
+# ---- What is not carried is refused by name, with what to do
 two missing -L 40M -n data
 sfdisk -q --delete "$farm/missing.source" 2
 capture_refused missing 'group vg: physical volume .* is missing on the imaged disks.*vgreduce'

@@ -213,6 +213,145 @@ test_linear_volumes_are_read(void **state)
     assert_ptr_equal(rmt_layout_find_logical(layout, "vg-0/var"), &layout->logicals[2]);
 }
 
+#define STRIPES(number, at, count, chunk, stripes)                                       \
+    "segment" number " {\nstart_extent = " at "\nextent_count = " count                  \
+    "\ntype = \"striped\"\nstripe_count = 2\nstripe_size = " chunk                       \
+    "\nstripes = [\n" stripes "\n]\n}\n"
+#define TWO PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1)
+// Stripes, behind them a range on each physical volume, of which the first is told in two
+// segments, and stripes of another size.
+#define SPREAD                                                                           \
+    LOGICAL("data", "d", "",                                                             \
+            STRIPES("1", "0", "6", "128", "\"pv1\", 2, \"pv0\", 8")                      \
+                SEGMENT("2", "6", "1", "striped", "pv0", "12")                           \
+                    SEGMENT("3", "7", "2", "striped", "pv0", "13")                       \
+                        SEGMENT("4", "9", "4", "striped", "pv1", "7")                    \
+                            STRIPES("5", "13", "2", "8192", "\"pv0\", 20, \"pv1\", 0"))
+
+typedef struct {
+    uint64_t partition, segment, extents, chunk, first;
+} piece_t;
+
+static void
+s_expect_pieces(const rmt_layout_t *layout, size_t logical, const piece_t *pieces,
+                size_t count)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < layout->piece_count; i++) {
+        const rmt_layout_piece_t *own = &layout->pieces[i];
+        if (own->logical != logical)
+            continue;
+        assert_true(found < count);
+        assert_int_equal(own->partition, pieces[found].partition);
+        assert_int_equal(own->segment, pieces[found].segment);
+        assert_int_equal(own->extents, pieces[found].extents);
+        assert_int_equal(own->chunk, pieces[found].chunk);
+        assert_int_equal(own->first, pieces[found].first);
+        found++;
+    }
+    assert_int_equal(found, count);
+}
+
+static void
+test_m32_stripes_and_several_physical_volumes_are_read(void **state)
+{
+    (void) state;
+    static const piece_t wanted[] = {{2, 1, 3, 65536, 2},    {1, 1, 3, 65536, 8},
+                                     {1, 2, 3, 0, 12},       {2, 3, 4, 0, 7},
+                                     {1, 4, 1, 4 * MIB, 20}, {2, 4, 1, 4 * MIB, 0}};
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_partitions();
+    RMT_OK(s_read(GROUP("vg0", VG, "4", "", TWO, ROOT SPREAD),
+                  GROUP("vg0", VG, "3", "", TWO, ""), layout, &error));
+    RMT_OK(rmt_layout_check(layout, &error));
+    assert_false(rmt_layout_is_spread(layout, &layout->logicals[0]));
+    assert_true(rmt_layout_is_spread(layout, &layout->logicals[1]));
+    assert_int_equal(layout->logicals[1].extents, 15);
+    assert_int_equal(layout->logicals[1].partition, 2);
+    s_expect_pieces(layout, 1, wanted, sizeof wanted / sizeof *wanted);
+}
+
+// On a target each piece lies behind what is listed before it on its physical volume.
+static void
+test_m32_stripes_are_printed_as_they_were_read(void **state)
+{
+    (void) state;
+    static const piece_t wanted[] = {{2, 1, 3, 65536, 0},    {1, 1, 3, 65536, 5},
+                                     {1, 2, 3, 0, 8},        {2, 3, 4, 0, 3},
+                                     {1, 4, 1, 4 * MIB, 11}, {2, 4, 1, 4 * MIB, 7}};
+    static const uint64_t bytes[] = {100 * MIB, 100 * MIB};
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_partitions();
+    RMT_OK(s_read(GROUP("vg0", VG, "4", "", TWO, ROOT SPREAD),
+                  GROUP("vg0", VG, "3", "", TWO, ""), layout, &error));
+    assert_int_equal(rmt_layout_physical_min_bytes(layout, &layout->physicals[0]),
+                     49 * MIB);
+    assert_int_equal(rmt_layout_physical_min_bytes(layout, &layout->physicals[1]),
+                     33 * MIB);
+    // As an image carries it.
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_layout_write(layout, records);
+    rmt_auto(rmt_layout) carried = rmt_layout_read(records, &error);
+    RMT_OK(carried);
+    rmt_auto_str text = rmt_group_print(carried, 0, bytes);
+    rmt_auto(rmt_layout) again = s_partitions();
+    RMT_OK(s_read(text, text, again, &error));
+    RMT_OK(rmt_layout_check(again, &error));
+    assert_int_equal(again->logicals[1].extents, 15);
+    s_expect_pieces(again, 1, wanted, sizeof wanted / sizeof *wanted);
+}
+
+// Every 64 KiB of the physical volumes begin with where they are.
+static int
+s_marked(uint64_t number)
+{
+    rmt_error_t error = {0};
+    const int fd = s_memory();
+    for (uint64_t at = 0; at < 100 * MIB; at += 65536) {
+        const uint64_t mark[] = {number, at};
+        assert_int_equal(rmt_io_pwrite(fd, mark, sizeof mark, (off_t) at, &error), 0);
+    }
+    return fd;
+}
+
+static void
+test_m32_the_bytes_of_stripes_are_found(void **state)
+{
+    (void) state;
+    static const struct {
+        uint64_t at, partition, offset;
+    } rows[] = {{0, 2, 9 * MIB},
+                {65536, 1, 33 * MIB},
+                {2 * 65536, 2, 9 * MIB + 65536},
+                {5 * MIB + 65536, 1, 33 * MIB + 40 * 65536},
+                {24 * MIB, 1, 49 * MIB},
+                {35 * MIB, 1, 60 * MIB},
+                {36 * MIB, 2, 29 * MIB},
+                {52 * MIB, 1, 81 * MIB},
+                {56 * MIB, 2, MIB},
+                {60 * MIB - 65536, 2, 5 * MIB - 65536}};
+    rmt_error_t error = {0};
+    rmt_auto(rmt_layout) layout = s_partitions();
+    RMT_OK(s_read(GROUP("vg0", VG, "4", "", TWO, ROOT SPREAD),
+                  GROUP("vg0", VG, "3", "", TWO, ""), layout, &error));
+    const int fds[] = {s_marked(1), s_marked(2)};
+    rmt_mapping_member_t places[16];
+    for (size_t i = 0; i < layout->piece_count; i++)
+        places[i] = (rmt_mapping_member_t){fds[layout->pieces[i].partition - 1],
+                                           (1 + 4 * layout->pieces[i].first) * MIB};
+    rmt_auto(rmt_mapping) mapping = rmt_group_map(layout, 1, places);
+    assert_int_equal(rmt_mapping_size(mapping), 60 * MIB);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        uint64_t mark[2];
+        assert_int_equal(rmt_mapping_read(mapping, mark, sizeof mark, rows[i].at), 0);
+        if (mark[0] != rows[i].partition || mark[1] != rows[i].offset)
+            fail_msg("byte %zu of the volume is on partition %zu at %zu",
+                     (size_t) rows[i].at, (size_t) mark[0], (size_t) mark[1]);
+    }
+    close(fds[0]);
+    close(fds[1]);
+}
+
 // Of two physical volumes one may have missed the last changes.
 static void
 test_the_last_change_counts(void **state)
@@ -268,22 +407,9 @@ test_m32_other_kinds_are_refused_by_name(void **state)
         {KIND("cache-pool"), NULL, {"logical volume data", "a cache", "--uncache"}},
         {KIND("vdo"), NULL, {"logical volume data", "VDO", "linear"}},
         {KIND("zero"), NULL, {"logical volume data", "kind 'zero'", "linear"}},
-        {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0),
-               LOGICAL("data", "d", "",
-                       "segment1 {\nstart_extent = 0\nextent_count = 4\ntype = "
-                       "\"striped\"\nstripe_count = 2\nstripes = [\n\"pv0\", 0,\n"
-                       "\"pv1\", 0\n]\n}\n")),
-         NULL,
-         {"logical volume data", "striped", "linear"}},
         {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ROOT),
          NULL,
          {"physical volume " PV1, "missing on the imaged disks", "vgreduce"}},
-        {GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1),
-               LOGICAL("data", "d", "",
-                       SEGMENT("1", "0", "5", "striped", "pv0", "3")
-                           SEGMENT("2", "5", "5", "striped", "pv1", "8"))),
-         GROUP("vg0", VG, "4", "", PHYSICAL("pv0", PV0) PHYSICAL("pv1", PV1), ""),
-         {"logical volume data", "several physical volumes", "pvmove"}},
         {PLAIN,
          GROUP("vg0",
                "W"
@@ -333,6 +459,26 @@ test_what_lies_outside_or_is_too_much_is_refused(void **state)
         {PHYSICAL("pv0", PV0),
          LOGICAL("a", "a", "", SEGMENT("1", "0", "1", "striped", "pv0", "99")), 1, 1,
          RMT_E_CORRUPT, "behind the end"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", STRIPES("1", "0", "5", "128", "\"pv0\", 0, \"pv0\", 9")),
+         1, 1, RMT_E_CORRUPT, "without its place"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", STRIPES("1", "0", "4", "128", "\"pv0\", 0, \"pv0\"")), 1,
+         1, RMT_E_CORRUPT, "without its place"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", STRIPES("1", "0", "4", "0", "\"pv0\", 0, \"pv0\", 9")), 1,
+         1, RMT_E_CORRUPT, "without a size"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", STRIPES("1", "0", "4", "128", "\"pv0\", 0, \"pv0\", 23")),
+         1, 1, RMT_E_CORRUPT, "behind the end"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "", STRIPES("1", "0", "4", "128", "\"pv0\", 0, \"pv7\", 9")),
+         1, 1, RMT_E_CORRUPT, "not there"},
+        {PHYSICAL("pv0", PV0),
+         LOGICAL("a", "a", "",
+                 SEGMENT("1", "0", "1", "striped", "pv0", "3")
+                     SEGMENT("2", "2", "1", "striped", "pv0", "9")),
+         1, 1, RMT_E_CORRUPT, "without its place"},
         {PHYSICAL("pv0", PV0), ROOT, 1, RMT_LAYOUT_LOGICALS_MAX + 1, RMT_E_TOO_BIG,
          "more than 100 logical volumes"},
         {PHYSICAL("pv0", PV0), "", RMT_LAYOUT_PHYSICALS_MAX + 1, 0, RMT_E_TOO_BIG,
@@ -440,6 +586,9 @@ main(void)
         cmocka_unit_test(test_a_damaged_head_is_refused),
         cmocka_unit_test(test_a_text_has_space_for_its_successor),
         cmocka_unit_test(test_linear_volumes_are_read),
+        cmocka_unit_test(test_m32_stripes_and_several_physical_volumes_are_read),
+        cmocka_unit_test(test_m32_stripes_are_printed_as_they_were_read),
+        cmocka_unit_test(test_m32_the_bytes_of_stripes_are_found),
         cmocka_unit_test(test_the_last_change_counts),
         cmocka_unit_test(test_m32_other_kinds_are_refused_by_name),
         cmocka_unit_test(test_what_lies_outside_or_is_too_much_is_refused),

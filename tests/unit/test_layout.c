@@ -31,6 +31,9 @@
 #define LOGICAL(name, letter)                                                            \
     "\nclass=logical disk=system group=vg-0 name=" name " uuid=" letter                  \
     "00000-0000-0000-0000-0000-0000-000000 partition=1 extents=12"
+#define PIECE(name, segment, extents, more)                                              \
+    "\nclass=piece disk=system group=vg-0 logical=" name " partition=1 segment=" segment \
+    " extents=" extents more
 #define LVM GPT PART("1", "2048", "204800") GROUP PHYSICAL
 
 static rmt_layout_t *
@@ -74,7 +77,10 @@ test_a_layout_is_written_as_it_was_read(void **state)
         GPT PART("1", "2048", "204800") " attrs=0000000000000000" GROUP PHYSICAL
             LOGICAL("root", "r") " min-extents=3 grow=yes" LOGICAL(
                 "a-b", "h") "\nclass=volume fs=swap uuid=u disk=system partition=0 "
-                            "logical=vg-0/a-b\n"};
+                            "logical=vg-0/a-b\n",
+        GPT PART("1", "2048", "204800") " attrs=0000000000000000" GROUP PHYSICAL LOGICAL(
+            "a", "r") PIECE("a", "1", "4", " chunk=65536")
+            PIECE("a", "1", "4", " chunk=65536") PIECE("a", "2", "4", "") "\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = s_read(texts[i], &error);
@@ -188,6 +194,23 @@ static const struct {
      "uuid=r00000-0000-0000-0000-0000-0000-000000",
      "no physical volume of its group"},
     {LVM "\nclass=volume disk=system partition=1 fs=ext4", "in a physical volume"},
+    {LVM LOGICAL("a", "r") PIECE("b", "1", "6", " chunk=65536"), "logical 'b'"},
+    {LVM LOGICAL("a", "r") PIECE("a", "0", "6", " chunk=65536"), "segment '0'"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "6", " chunk=65536"), "other extents"},
+    {LVM LOGICAL("a", "r") " grow=yes" PIECE("a", "1", "12", " chunk=65536"),
+     "would grow"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "12", " chunk=8388608"), "do not fit"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "12", " chunk=1536"), "do not fit"},
+    {LVM LOGICAL("a", "r") PIECE("a", "2", "12", " chunk=65536"), "do not fit"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "6", " chunk=65536") PIECE("a", "1", "6", ""),
+     "do not fit"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "8", " chunk=65536")
+         PIECE("a", "1", "4", " chunk=65536"),
+     "do not fit"},
+    {GPT PART("1", "2048", "204800") PART("2", "206848", "204800") GROUP PHYSICAL LOGICAL(
+         "a", "r") PIECE("a", "1", "6", "") "\nclass=piece disk=system group=vg-0 "
+                                            "logical=a partition=2 segment=2 extents=6",
+     "a piece on no physical volume"},
     {LVM "\nclass=volume disk=system fs=ext4 logical=vg-0/a", "logical volume"},
     {LVM LOGICAL("a", "r") "\nclass=volume disk=system partition=1 fs=ext4 "
                            "logical=vg-0/a",

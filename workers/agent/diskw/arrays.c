@@ -28,7 +28,7 @@ s_find_places(rmt_work_t *self, rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX]
     return 0;
 }
 
-static uint32_t
+static uint64_t
 s_sector(const rmt_layout_t *layout, size_t index)
 {
     uint64_t sector = 0;
@@ -36,30 +36,38 @@ s_sector(const rmt_layout_t *layout, size_t index)
         if (layout->members[i].array == index &&
             layout->disks[layout->members[i].disk].sector > sector)
             sector = layout->disks[layout->members[i].disk].sector;
-    return (uint32_t) sector;
+    return sector;
+}
+
+int
+rmt_work_show(rmt_work_t *self, rmt_work_shown_t *shown, const char *name,
+              rmt_mapping_t **mapping_p, uint64_t sector, rmt_error_t *error)
+{
+    shown->mapping = rmt_take(mapping_p);
+    shown->blocks = rmt_mapping_blocks(shown->mapping);
+    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
+    if (!folder)
+        return -1;
+    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
+                                         .folder = folder,
+                                         .name = "blocks",
+                                         .sector = (uint32_t) sector};
+    shown->disk = rmt_fuse_disk_new(&setup, error);
+    return shown->disk ? 0 : -1;
 }
 
 static int
 s_make_array(rmt_work_t *self, size_t index, const rmt_array_place_t *places,
              rmt_error_t *error)
 {
-    rmt_work_array_t *array = &self->arrays[index];
     rmt_auto_str name = rmt_text("array-%zu", index);
     if (rmt_array_bytes(self->layout, index, places) == 0)
         return rmt_fail(error, RMT_E_NO_SPACE, "a member has no space for it");
     if (rmt_array_write(self->layout, index, places, error) == -1)
         return -1;
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return -1;
-    array->mapping = rmt_array_map(self->layout, index, places);
-    array->blocks = rmt_mapping_blocks(array->mapping);
-    const rmt_fuse_disk_setup_t setup = {.blocks = &array->blocks,
-                                         .folder = folder,
-                                         .name = "blocks",
-                                         .sector = s_sector(self->layout, index)};
-    array->disk = rmt_fuse_disk_new(&setup, error);
-    return array->disk ? 0 : -1;
+    rmt_auto(rmt_mapping) mapping = rmt_array_map(self->layout, index, places);
+    return rmt_work_show(self, &self->arrays[index], name, &mapping,
+                         s_sector(self->layout, index), error);
 }
 
 int
@@ -75,19 +83,31 @@ rmt_work_make_arrays(rmt_work_t *self, rmt_error_t *error)
 }
 
 int
-rmt_work_flush_arrays(rmt_work_t *self, rmt_error_t *error)
+rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error)
 {
-    for (size_t i = 0; i < self->layout->array_count; i++)
+    const rmt_layout_t *layout = self->layout;
+    for (size_t i = 0; i < layout->array_count; i++)
         if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
-            return rmt_wrap(error, "array %s", self->layout->arrays[i].uuid);
+            return rmt_wrap(error, "array %s", layout->arrays[i].uuid);
+    for (size_t i = 0; i < layout->logical_count; i++)
+        if (self->logicals[i].disk &&
+            rmt_fuse_disk_flush(self->logicals[i].disk, error) == -1)
+            return rmt_wrap(error, "logical volume %s", layout->logicals[i].name);
     return 0;
 }
 
-void
-rmt_work_close_arrays(rmt_work_t *self)
+static void
+s_close(rmt_work_shown_t *shown, size_t count)
 {
-    for (size_t i = 0; i < RMT_LAYOUT_ARRAYS_MAX; i++) {
-        rmt_fuse_disk_destroy(&self->arrays[i].disk);
-        rmt_mapping_destroy(&self->arrays[i].mapping);
+    for (size_t i = 0; i < count; i++) {
+        rmt_fuse_disk_destroy(&shown[i].disk);
+        rmt_mapping_destroy(&shown[i].mapping);
     }
+}
+
+void
+rmt_work_close_shown(rmt_work_t *self)
+{
+    s_close(self->logicals, RMT_LAYOUT_LOGICALS_MAX);
+    s_close(self->arrays, RMT_LAYOUT_ARRAYS_MAX);
 }

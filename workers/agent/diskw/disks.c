@@ -6,8 +6,6 @@
 #include "base/rmt_clock.h"
 #include "disk/rmt_disk.h"
 #include "disk/rmt_fs.h"
-#include "disk/rmt_group.h"
-#include "disk/rmt_pv.h"
 #include "base/rmt_io.h"
 
 #include <assert.h>
@@ -204,56 +202,6 @@ s_open(rmt_work_t *self, const rmt_record_t *target, rmt_error_t *error)
     return 0;
 }
 
-// ---- Groups of LVM
-
-static const rmt_layout_partition_t *
-s_written(const rmt_work_disk_t *disk, uint64_t number)
-{
-    return rmt_layout_find_partition(disk->layout, 0, number);
-}
-
-static int
-s_write_physical(rmt_work_t *self, size_t index, const uint64_t *bytes,
-                 rmt_error_t *error)
-{
-    const rmt_layout_physical_t *physical = &self->layout->physicals[index];
-    rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
-    self->at = disk;
-    const rmt_layout_partition_t *around = s_written(disk, physical->partition);
-    rmt_auto_str text = rmt_group_print(self->layout, physical->group, bytes);
-    rmt_pv_t pv = {
-        .bytes = bytes[index], .data_start = physical->data_start, .text = text};
-    snprintf(pv.uuid, sizeof pv.uuid, "%s", physical->uuid);
-    if (rmt_pv_write(rmt_blockdev_fd(disk->device), around->start * disk->ordered->sector,
-                     &pv, error) == -1)
-        return rmt_wrap(error, "physical volume in partition %" PRIu64,
-                        physical->partition);
-    return 0;
-}
-
-// A group may lie on several disks, and each of its heads tells the sizes of all.
-static int
-s_write_groups(rmt_work_t *self, rmt_error_t *error)
-{
-    const rmt_layout_t *layout = self->layout;
-    uint64_t bytes[RMT_LAYOUT_PHYSICALS_MAX] = {0};
-    for (size_t i = 0; i < layout->physical_count; i++) {
-        const rmt_layout_physical_t *physical = &layout->physicals[i];
-        const rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
-        if (!disk)
-            return rmt_fail(error, RMT_E_USAGE,
-                            "the order names no disk for role '%s', on which group %s "
-                            "lies",
-                            layout->disks[physical->disk].role,
-                            layout->groups[physical->group].name);
-        bytes[i] = s_written(disk, physical->partition)->size * disk->ordered->sector;
-    }
-    for (size_t i = 0; i < layout->physical_count; i++)
-        if (s_write_physical(self, i, bytes, error) == -1)
-            return -1;
-    return 0;
-}
-
 // ---- Tables and file systems
 
 static int
@@ -269,30 +217,9 @@ s_partition(rmt_work_t *self, rmt_work_disk_t *disk, rmt_error_t *error)
     return disk->layout ? 0 : rmt_wrap(error, "role %s", disk->ordered->role);
 }
 
-// A logical volume is told to the kernel as a partition that the table lacks: it lies in
-// one piece, and the physical volume around it is not told.
 static char *
-s_device_of_logical(const rmt_work_t *self, rmt_work_disk_t *disk,
-                    const rmt_layout_logical_t *logical, rmt_error_t *error)
-{
-    const rmt_layout_t *layout = self->layout;
-    const rmt_layout_partition_t *around = s_written(disk, logical->partition);
-    uint64_t first = 0;
-    assert(around); // The layout was read with it
-    const uint64_t extents =
-        rmt_layout_place(layout, logical, around->size * disk->ordered->sector, &first);
-    const rmt_layout_run_t run = rmt_layout_run(layout, logical, first, extents);
-    const uint32_t number =
-        rmt_layout_free_number(layout, (size_t) (logical - layout->logicals));
-    rmt_auto_str device =
-        rmt_blockdev_partition(disk->device, number, run.start, run.size, error);
-    // Where it begins something of an older layout may lie.
-    return device && rmt_fs_wipe(device, error) == 0 ? rmt_take(&device) : NULL;
-}
-
-static char *
-s_device_of(const rmt_work_t *self, rmt_work_disk_t *disk,
-            const rmt_layout_volume_t *volume, rmt_error_t *error)
+s_device_of(rmt_work_t *self, rmt_work_disk_t *disk, const rmt_layout_volume_t *volume,
+            rmt_error_t *error)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(self->layout, volume);
     const rmt_layout_array_t *array = rmt_layout_array_of(self->layout, volume);
@@ -300,10 +227,11 @@ s_device_of(const rmt_work_t *self, rmt_work_disk_t *disk,
         return rmt_text(
             "%s", rmt_fuse_disk_device(self->arrays[array - self->layout->arrays].disk));
     if (logical)
-        return s_device_of_logical(self, disk, logical, error);
+        return rmt_work_device_of_logical(self, logical, error);
     if (volume->partition == 0)
         return rmt_text("%s", rmt_blockdev_path(disk->device));
-    const rmt_layout_partition_t *written = s_written(disk, volume->partition);
+    const rmt_layout_partition_t *written =
+        rmt_layout_find_partition(disk->layout, 0, volume->partition);
     if (written)
         return rmt_blockdev_partition(disk->device, (uint32_t) written->number,
                                       written->start, written->size, error);
@@ -413,7 +341,8 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
     for (size_t i = 0; i < self->disk_count; i++)
         if (s_partition(self, &self->disks[i], error) == -1)
             return -1;
-    if (rmt_work_make_arrays(self, error) == -1 || s_write_groups(self, error) == -1)
+    if (rmt_work_make_arrays(self, error) == -1 ||
+        rmt_work_write_groups(self, error) == -1)
         return -1;
     if (rmt_work_progress(self, "partition", 1, 1, error) == -1)
         return -1;

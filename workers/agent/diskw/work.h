@@ -21,12 +21,13 @@ typedef struct {
     rmt_layout_t *layout; // Of this disk, as written
 } rmt_work_disk_t;
 
-// An array of md over the ordered disks, shown as a device.
+// An array of md over the ordered disks, or a logical volume in pieces, shown as a
+// device.
 typedef struct {
     rmt_mapping_t *mapping;
     rmt_fuse_blocks_t blocks;
     rmt_fuse_disk_t *disk;
-} rmt_work_array_t;
+} rmt_work_shown_t;
 
 typedef struct {
     const rmt_layout_volume_t *ordered; // Of work's layout
@@ -44,7 +45,8 @@ typedef struct {
     rmt_layout_t *layout; // As ordered
     rmt_work_disk_t disks[RMT_LAYOUT_DISKS_MAX];
     size_t disk_count;
-    rmt_work_array_t arrays[RMT_LAYOUT_ARRAYS_MAX]; // As in the layout
+    rmt_work_shown_t arrays[RMT_LAYOUT_ARRAYS_MAX];     // As in the layout
+    rmt_work_shown_t logicals[RMT_LAYOUT_LOGICALS_MAX]; // As in the layout, where spread
     const rmt_work_disk_t *at; // Of the step that goes on; NULL: of none
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
@@ -112,9 +114,23 @@ int rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *e
 // The tables are written: write the superblocks of all members, and show the arrays as
 // devices. 0, or -1: USAGE (a role without a disk), NO_SPACE, UNSUPPORTED (no FUSE), IO.
 int rmt_work_make_arrays(rmt_work_t *self, rmt_error_t *error);
-// What the kernel still holds of them goes to the disks. 0, or -1: IO.
-int rmt_work_flush_arrays(rmt_work_t *self, rmt_error_t *error);
-void rmt_work_close_arrays(rmt_work_t *self);
+// Show a mapping, which is taken, as a device, under a name for its folder. 0, or -1:
+// UNSUPPORTED (no FUSE), IO.
+int rmt_work_show(rmt_work_t *self, rmt_work_shown_t *shown, const char *name,
+                  rmt_mapping_t **mapping_p, uint64_t sector, rmt_error_t *error);
+// What the kernel still holds of all that is shown goes to the disks. 0, or -1: IO.
+int rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error);
+void rmt_work_close_shown(rmt_work_t *self);
+
+// ---- logicals.c: groups of LVM
+
+// The tables are written: write the heads of all physical volumes. 0, or -1: USAGE (a
+// role without a disk), TOO_BIG, IO.
+int rmt_work_write_groups(rmt_work_t *self, rmt_error_t *error);
+// The device of a logical volume, on which nothing of an older layout is left. Caller
+// owns the result (free). NULL: UNSUPPORTED, IO.
+char *rmt_work_device_of_logical(rmt_work_t *self, const rmt_layout_logical_t *logical,
+                                 rmt_error_t *error);
 
 // ---- volumes.c: trees on them
 

@@ -64,7 +64,8 @@ s_find_growing(rmt_layout_t *layout, const rmt_layout_physical_t *physical)
         rmt_layout_logical_t *logical =
             volume->logical ? rmt_layout_find_logical(layout, volume->logical) : NULL;
         if (!logical || logical->disk != physical->disk ||
-            logical->partition != physical->partition || !rmt_fs_is_mounted(volume->fs))
+            logical->partition != physical->partition ||
+            rmt_layout_is_spread(layout, logical) || !rmt_fs_is_mounted(volume->fs))
             continue;
         if (volume == root)
             return logical;

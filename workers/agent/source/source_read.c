@@ -277,64 +277,6 @@ rmt_source_show(rmt_source_disk_t *self, const char *name, rmt_mapping_t **mappi
     return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
 }
 
-// What the pieces of a logical volume make together, as a device. Borrowed.
-static const char *
-s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
-{
-    const rmt_layout_t *layout = self->layout;
-    const rmt_layout_logical_t *logical = &layout->logicals[index];
-    const uint32_t sector = (uint32_t) layout->disks[logical->disk].sector;
-    rmt_auto_str name = rmt_text("logical-%zu", index);
-    rmt_auto(rmt_mapping) mapping = rmt_mapping_new();
-    for (size_t i = 0; i < layout->piece_count; i++) {
-        const rmt_layout_piece_t *piece = &layout->pieces[i];
-        if (piece->logical != index)
-            continue;
-        const rmt_layout_run_t run =
-            rmt_layout_run(layout, logical, piece->first, piece->extents);
-        rmt_mapping_add_range(mapping, rmt_source_disk_fd(self, logical->disk),
-                              run.start * sector, run.size * sector);
-    }
-    return rmt_source_show(self, name, &mapping, sector, error);
-}
-
-// A logical volume that lies in one piece is read as a partition that the table lacks.
-static char *
-s_device_of(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
-{
-    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
-    const rmt_layout_piece_t *first = NULL;
-    size_t pieces = 0;
-    for (size_t i = 0; i < self->layout->piece_count; i++)
-        if (self->layout->pieces[i].logical == index) {
-            first = first ? first : &self->layout->pieces[i];
-            pieces++;
-        }
-    if (pieces != 1) {
-        const char *device = s_show_pieces(self, index, error);
-        return device ? rmt_text("%s", device) : NULL;
-    }
-    const rmt_layout_run_t run =
-        rmt_layout_run(self->layout, logical, first->first, first->extents);
-    return rmt_blockdev_partition(self->devices[logical->disk].device,
-                                  rmt_layout_free_number(self->layout, index), run.start,
-                                  run.size, error);
-}
-
-static int
-s_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
-{
-    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
-    size_t volume = 0;
-    rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
-    const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
-    rmt_auto_str device = s_device_of(self, index, error);
-    if (!device || rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
-        rmt_source_mount(self, volume, device, error) == -1)
-        return rmt_wrap(error, "logical volume %s", path);
-    return 0;
-}
-
 static int
 s_read_partitions(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
                   rmt_error_t *error)
@@ -379,7 +321,7 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
         rmt_layout_check(self->layout, error) == -1)
         return s_fail_disk(self, 0, error);
     for (size_t i = 0; i < self->layout->logical_count; i++)
-        if (s_read_logical(self, i, error) == -1)
+        if (rmt_source_read_logical(self, i, error) == -1)
             return s_fail_disk(self, self->layout->logicals[i].disk, error);
     return 0;
 }

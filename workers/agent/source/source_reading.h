@@ -115,6 +115,12 @@ int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *pla
 int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
                            rmt_error_t *error);
 
+// ---- source_logical.c
+
+// Add the volume on a logical volume, given by its index, of disks that are read from
+// outside.
+int rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error);
+
 // ---- source_running.c
 
 // A running system: the table of its disk, its volumes through its own mounts.

@@ -1,0 +1,77 @@
+#include "agent/source/source_reading.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+
+// Where a range of extents of a physical volume lies on the disks that are read.
+static rmt_mapping_member_t
+s_place(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
+{
+    const rmt_layout_run_t run = rmt_layout_run(
+        self->layout,
+        rmt_layout_find_physical(self->layout, piece->disk, piece->partition),
+        piece->first, piece->extents);
+    return (rmt_mapping_member_t){.fd = rmt_source_disk_fd(self, piece->disk),
+                                  .offset = run.start *
+                                            self->layout->disks[piece->disk].sector};
+}
+
+// What the pieces of a logical volume make together, as a device. Borrowed.
+static const char *
+s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    uint64_t sector = 0;
+    rmt_auto_str name = rmt_text("logical-%zu", index);
+    rmt_auto_ptr memory = calloc(layout->piece_count, sizeof(rmt_mapping_member_t));
+    if (!memory)
+        abort();
+    rmt_mapping_member_t *places = memory;
+    for (size_t i = 0; i < layout->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &layout->pieces[i];
+        if (piece->logical != index)
+            continue;
+        places[i] = s_place(self, piece);
+        if (layout->disks[piece->disk].sector > sector)
+            sector = layout->disks[piece->disk].sector;
+    }
+    rmt_auto(rmt_mapping) mapping = rmt_group_map(layout, index, places);
+    return rmt_source_show(self, name, &mapping, (uint32_t) sector, error);
+}
+
+// A logical volume that lies in one piece is read as a partition that the table lacks.
+static char *
+s_device_of(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_t *layout = self->layout;
+    const rmt_layout_piece_t *first = NULL;
+    size_t pieces = 0;
+    for (size_t i = 0; i < layout->piece_count; i++)
+        if (layout->pieces[i].logical == index) {
+            first = first ? first : &layout->pieces[i];
+            pieces++;
+        }
+    if (pieces != 1) {
+        const char *device = s_show_pieces(self, index, error);
+        return device ? rmt_text("%s", device) : NULL;
+    }
+    const rmt_layout_run_t run = rmt_layout_run(
+        layout, rmt_layout_find_physical(layout, first->disk, first->partition),
+        first->first, first->extents);
+    return rmt_blockdev_partition(self->devices[first->disk].device,
+                                  rmt_layout_free_number(layout, index), run.start,
+                                  run.size, error);
+}
+
+int
+rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
+{
+    const rmt_layout_logical_t *logical = &self->layout->logicals[index];
+    size_t volume = 0;
+    rmt_auto_str path = rmt_layout_logical_path(self->layout, logical);
+    const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
+    rmt_auto_str device = s_device_of(self, index, error);
+    if (!device || rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
+        rmt_source_mount(self, volume, device, error) == -1)
+        return rmt_wrap(error, "logical volume %s", path);
+    return 0;
+}
