@@ -302,14 +302,20 @@ s_read_fields(const reading_t *self, const table_t *table, void *item)
 
 // ---- Classes
 
+static bool
+s_is_full(const reading_t *self, size_t count, size_t most, const char *what)
+{
+    return count == most && rmt_fail(self->error, RMT_E_TOO_BIG,
+                                     "the layout has more than %zu %s", most, what);
+}
+
 static int
 s_read_disk(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_disk_rows, "class part role"};
     const char *role = rmt_record_text(reading->record, "role", "");
-    if (self->disk_count == RMT_LAYOUT_DISKS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d disks", RMT_LAYOUT_DISKS_MAX);
+    if (s_is_full(reading, self->disk_count, RMT_LAYOUT_DISKS_MAX, "disks"))
+        return -1;
     if (!rmt_record_name_is_valid(role))
         return s_refuse(reading, "role", "a name such as system");
     return s_read_fields(reading, &table, rmt_layout_add_disk(self, role));
@@ -331,11 +337,9 @@ static int
 s_read_partition(rmt_layout_t *self, const reading_t *reading)
 {
     size_t disk = 0;
-    if (self->partition_count == RMT_LAYOUT_PARTITIONS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d partitions",
-                        RMT_LAYOUT_PARTITIONS_MAX);
-    if (s_find_disk(self, reading, &disk) == -1)
+    if (s_is_full(reading, self->partition_count, RMT_LAYOUT_PARTITIONS_MAX,
+                  "partitions") ||
+        s_find_disk(self, reading, &disk) == -1)
         return -1;
     const table_t table = {&rmt_layout_partition_rows, "class part disk"};
     return s_read_fields(reading, &table, rmt_layout_add_partition(self, disk));
@@ -345,9 +349,8 @@ static int
 s_read_array(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_array_rows, "class part"};
-    if (self->array_count == RMT_LAYOUT_ARRAYS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d arrays", RMT_LAYOUT_ARRAYS_MAX);
+    if (s_is_full(reading, self->array_count, RMT_LAYOUT_ARRAYS_MAX, "arrays"))
+        return -1;
     return s_read_fields(reading, &table, rmt_layout_add_array(self, ""));
 }
 
@@ -356,11 +359,9 @@ s_read_member(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_member_rows, "class part disk array"};
     size_t disk = 0;
-    if (self->member_count == RMT_LAYOUT_MEMBERS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d members of arrays",
-                        RMT_LAYOUT_MEMBERS_MAX);
-    if (s_find_disk(self, reading, &disk) == -1)
+    if (s_is_full(reading, self->member_count, RMT_LAYOUT_MEMBERS_MAX,
+                  "members of arrays") ||
+        s_find_disk(self, reading, &disk) == -1)
         return -1;
     const rmt_layout_array_t *array =
         rmt_layout_find_array(self, rmt_record_text(reading->record, "array", ""));
@@ -375,9 +376,8 @@ static int
 s_read_group(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_group_rows, "class part"};
-    if (self->group_count == RMT_LAYOUT_GROUPS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d groups", RMT_LAYOUT_GROUPS_MAX);
+    if (s_is_full(reading, self->group_count, RMT_LAYOUT_GROUPS_MAX, "groups"))
+        return -1;
     return s_read_fields(reading, &table, rmt_layout_add_group(self, ""));
 }
 
@@ -398,11 +398,9 @@ s_read_physical(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_physical_rows, "class part disk group"};
     size_t disk = 0, group = 0;
-    if (self->physical_count == RMT_LAYOUT_PHYSICALS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d physical volumes",
-                        RMT_LAYOUT_PHYSICALS_MAX);
-    if (s_find_disk(self, reading, &disk) == -1 ||
+    if (s_is_full(reading, self->physical_count, RMT_LAYOUT_PHYSICALS_MAX,
+                  "physical volumes") ||
+        s_find_disk(self, reading, &disk) == -1 ||
         s_find_group(self, reading, &group) == -1)
         return -1;
     rmt_layout_physical_t *physical = rmt_layout_add_physical(self, disk);
@@ -415,11 +413,9 @@ s_read_logical(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_logical_rows, "class part disk group"};
     size_t disk = 0, group = 0;
-    if (self->logical_count == RMT_LAYOUT_LOGICALS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d logical volumes",
-                        RMT_LAYOUT_LOGICALS_MAX);
-    if (s_find_disk(self, reading, &disk) == -1 ||
+    if (s_is_full(reading, self->logical_count, RMT_LAYOUT_LOGICALS_MAX,
+                  "logical volumes") ||
+        s_find_disk(self, reading, &disk) == -1 ||
         s_find_group(self, reading, &group) == -1)
         return -1;
     rmt_layout_logical_t *logical = rmt_layout_add_logical(self, disk);
@@ -432,11 +428,9 @@ s_read_piece(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_piece_rows, "class part disk group logical"};
     size_t disk = 0, group = 0;
-    if (self->piece_count == RMT_LAYOUT_PIECES_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d pieces of logical volumes",
-                        RMT_LAYOUT_PIECES_MAX);
-    if (s_find_disk(self, reading, &disk) == -1 ||
+    if (s_is_full(reading, self->piece_count, RMT_LAYOUT_PIECES_MAX,
+                  "pieces of logical volumes") ||
+        s_find_disk(self, reading, &disk) == -1 ||
         s_find_group(self, reading, &group) == -1)
         return -1;
     rmt_auto_str path = rmt_text("%s/%s", self->groups[group].name,
@@ -513,10 +507,8 @@ static int
 s_read_volume(rmt_layout_t *self, const reading_t *reading)
 {
     size_t disk = 0;
-    if (self->volume_count == RMT_LAYOUT_VOLUMES_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d volumes", RMT_LAYOUT_VOLUMES_MAX);
-    if (s_find_disk(self, reading, &disk) == -1)
+    if (s_is_full(reading, self->volume_count, RMT_LAYOUT_VOLUMES_MAX, "volumes") ||
+        s_find_disk(self, reading, &disk) == -1)
         return -1;
     static const table_t table = {&rmt_layout_volume_rows, NULL};
     rmt_layout_volume_t *volume = rmt_layout_add_volume(self, disk);
@@ -528,10 +520,8 @@ static int
 s_read_swap(rmt_layout_t *self, const reading_t *reading)
 {
     size_t disk = 0;
-    if (self->swap_count == RMT_LAYOUT_SWAPS_MAX)
-        return rmt_fail(reading->error, RMT_E_TOO_BIG,
-                        "the layout has more than %d swap files", RMT_LAYOUT_SWAPS_MAX);
-    if (s_find_disk(self, reading, &disk) == -1)
+    if (s_is_full(reading, self->swap_count, RMT_LAYOUT_SWAPS_MAX, "swap files") ||
+        s_find_disk(self, reading, &disk) == -1)
         return -1;
     const table_t table = {&rmt_layout_swap_rows, "class part disk"};
     rmt_grow_one(&self->swaps, self->swap_count);
