@@ -4,6 +4,7 @@
 #include "base/rmt_sysfs.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -40,6 +41,22 @@ s_set_secure_boot(const char *root, rmt_record_t *system)
         rmt_record_set(system, "secure-boot", data[4] ? "on" : "off");
 }
 
+// Linux shows the variables of a firmware that it can call, and none where it cannot:
+// such a firmware gets no boot entry.
+static void
+s_set_boot_entries(const char *root, rmt_record_t *system)
+{
+    rmt_auto_str path = rmt_text("%s/sys/firmware/efi/efivars", root);
+    DIR *folder = opendir(path);
+    size_t count = 0;
+    while (folder && count < 3 && readdir(folder))
+        count++; // Two are the folder itself and the one above
+    if (folder)
+        closedir(folder);
+    if (count < 3)
+        rmt_record_set(system, "boot-entries", "none");
+}
+
 // A board without DMI tells itself in its device tree.
 void
 rmt_dmi_read(const char *root, const char *arch, rmt_records_t *records)
@@ -68,6 +85,8 @@ rmt_dmi_read(const char *root, const char *arch, rmt_records_t *records)
     rmt_sysfs_set(system, "efi-bits",
                   rmt_sysfs_text(text, "%s/sys/firmware/efi/fw_platform_size", root));
     s_set_secure_boot(root, system);
+    if (uefi)
+        s_set_boot_entries(root, system);
     rmt_sysfs_set(system, "kernel",
                   rmt_sysfs_text(text, "%s/proc/sys/kernel/osrelease", root));
     rmt_record_set(system, "arch", arch);

@@ -138,8 +138,26 @@ rmt_match_number(rmt_match_run_t *run, const rmt_match_row_t *row)
     rmt_match_verdict(run, row->component, wanted_text, had_text, fits, reason);
 }
 
+// NULL, or why this UEFI firmware does not start the image: its loaders are for one
+// width, and some are found by an entry alone.
+static char *
+s_refuse_uefi(const rmt_record_t *image, const rmt_record_t *target)
+{
+    const char *width = rmt_match_text(image, "efi-bits");
+    const char *had_width = rmt_match_text(target, "efi-bits");
+    if (width[0] && had_width[0] && strcmp(width, had_width) != 0)
+        return rmt_text("the image's loaders are for a UEFI of %s bits, not of %s", width,
+                        had_width);
+    if (strcmp(rmt_match_text(image, "boot-entries"), "needed") == 0 &&
+        strcmp(rmt_match_text(target, "boot-entries"), "none") == 0)
+        return rmt_text("the image starts by an entry of the firmware alone, and Linux "
+                        "finds no place for entries in the target's; on the source, copy "
+                        "the loader to EFI/BOOT/BOOTX64.EFI and image it again");
+    return NULL;
+}
+
 // The image tells with boot-paths how it can be started; without that it can be
-// started only as it was on its source. Its loaders are for one width of UEFI.
+// started only as it was on its source.
 void
 rmt_match_firmware(rmt_match_run_t *run, const rmt_match_row_t *row)
 {
@@ -154,14 +172,11 @@ rmt_match_firmware(rmt_match_run_t *run, const rmt_match_row_t *row)
                           "the target has no firmware that starts a disk");
         return;
     }
-    const char *width = rmt_match_text(image, "efi-bits");
-    const char *had_width = rmt_match_text(target, "efi-bits");
     const bool is_path = rmt_match_has_word(paths, had);
-    if (is_path && strcmp(had, "uefi") == 0 && width[0] && had_width[0] &&
-        strcmp(width, had_width) != 0) {
-        rmt_auto_str reason =
-            rmt_text("the image's loaders are for a UEFI of %s bits", width);
-        rmt_match_verdict(run, row->component, width, had_width, false, reason);
+    rmt_auto_str refusal =
+        is_path && strcmp(had, "uefi") == 0 ? s_refuse_uefi(image, target) : NULL;
+    if (refusal) {
+        rmt_match_verdict(run, row->component, paths, had, false, refusal);
         return;
     }
     rmt_auto_str reason = rmt_text(is_path ? "the image has a boot path for %s"

@@ -78,6 +78,7 @@ test_a_machine_is_read_from_its_files(void **state)
     RMT_OK(records);
     s_expect(records, "system", "uuid", "4c4c4544-0042-3510-8052-b4c04f503132");
     s_expect(records, "system", "firmware", "uefi");
+    s_expect(records, "system", "boot-entries", "none");
     s_expect(records, "cpu", "model", "85");
     s_expect(records, "cpu", "name", "Xeon(R) Gold");
     s_expect(records, "cpu", "count", "2");

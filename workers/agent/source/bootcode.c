@@ -9,11 +9,16 @@
 #include <string.h>
 #include <strings.h>
 
+// How the source can be started.
+typedef struct {
+    bool is_uefi, is_bios;
+    bool is_alone; // By UEFI without an entry: its loader is at the fallback path
+} s_ways_t;
+
 // The trees of all EFI system partitions are looked at; one loader is enough.
 static int
-s_examine_esps(rmt_source_disk_t *disk, bool *is_uefi_out, rmt_error_t *error)
+s_examine_esps(rmt_source_disk_t *disk, s_ways_t *ways, rmt_error_t *error)
 {
-    *is_uefi_out = false;
     for (size_t i = 0; i < rmt_source_disk_count(disk); i++) {
         const rmt_layout_volume_t *volume = rmt_source_disk_volume(disk, i);
         if (!rmt_layout_is_esp(rmt_source_disk_layout(disk), volume))
@@ -24,7 +29,10 @@ s_examine_esps(rmt_source_disk_t *disk, bool *is_uefi_out, rmt_error_t *error)
             rmt_esp_check_room(tree, esp, volume->format, volume->bytes_tree,
                                volume->files, error) == -1)
             return rmt_wrap(error, "EFI system partition %" PRIu64, volume->partition);
-        *is_uefi_out = *is_uefi_out || *rmt_record_text(esp, "path", "");
+        const bool is_loader = *rmt_record_text(esp, "path", "");
+        ways->is_uefi |= is_loader;
+        // An empty fallback path is filled on a copy, the one of Windows is not changed.
+        ways->is_alone |= is_loader && !rmt_record_is(esp, "fallback", "other");
     }
     return 0;
 }
@@ -49,7 +57,7 @@ s_is_started(rmt_source_disk_t *disk, const rmt_record_t *entry)
 // nowhere else. A firmware that cannot be read tells nothing: its disk has a loader, or
 // is refused for having none.
 static void
-s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_uefi_p)
+s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, s_ways_t *ways)
 {
     rmt_error_t ignored = {0};
     rmt_auto(rmt_records) entries = rmt_records_new();
@@ -62,7 +70,7 @@ s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_uefi_p)
             continue;
         rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(entries, i));
         rmt_records_append(boot, &copy);
-        *is_uefi_p = true;
+        ways->is_uefi = true;
         count++;
     }
 }
@@ -70,7 +78,7 @@ s_add_entries(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_uefi_p)
 // What a disk is started by through a BIOS. Disks beside the one that is started may have
 // any code, or none.
 static int
-s_read_code(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_bios_out,
+s_read_code(rmt_source_disk_t *disk, rmt_records_t *boot, s_ways_t *ways,
             const char **other_out, rmt_error_t *error)
 {
     const rmt_layout_t *layout = rmt_source_disk_layout(disk);
@@ -85,7 +93,7 @@ s_read_code(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_bios_out,
                        ? rmt_wrap(error, "disk '%s'", layout->disks[i].role)
                        : -1;
         const bool is_grub = strcmp(kind, "grub") == 0;
-        *is_bios_out = *is_bios_out || is_grub;
+        ways->is_bios |= is_grub;
         if (!*kind || is_grub)
             continue;
         *other_out = kind;
@@ -97,26 +105,36 @@ s_read_code(rmt_source_disk_t *disk, rmt_records_t *boot, bool *is_bios_out,
     return 0;
 }
 
+static void
+s_tell(const s_ways_t *ways, rmt_record_t *system)
+{
+    if (ways->is_uefi || ways->is_bios)
+        rmt_record_setf(system, "boot-paths", "%s%s%s", ways->is_uefi ? "uefi" : "",
+                        ways->is_uefi && ways->is_bios ? " " : "",
+                        ways->is_bios ? "bios" : "");
+    if (ways->is_uefi && !ways->is_alone)
+        rmt_record_set(system, "boot-entries", "needed");
+}
+
 int
-rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
+rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, rmt_record_t *system,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) boot = rmt_records_new();
     const char *other = "";
-    bool is_uefi = false, is_bios = false;
+    s_ways_t ways = {0};
     if (rmt_source_disk_fd(disk, 0) != -1) {
-        if (s_examine_esps(disk, &is_uefi, error) == -1 ||
-            s_read_code(disk, boot, &is_bios, &other, error) == -1)
+        if (s_examine_esps(disk, &ways, error) == -1 ||
+            s_read_code(disk, boot, &ways, &other, error) == -1)
             return -1;
-        s_add_entries(disk, boot, &is_uefi);
+        s_add_entries(disk, boot, &ways);
     }
-    if (*other && !is_bios && !is_uefi)
+    if (*other && !ways.is_bios && !ways.is_uefi)
         return rmt_fail(
             error, RMT_E_UNSUPPORTED,
             "the boot code of the disk is %s, which is not supported; install GRUB",
             other);
-    *paths_out = rmt_text("%s%s%s", is_uefi ? "uefi" : "", is_uefi && is_bios ? " " : "",
-                          is_bios ? "bios" : "");
+    s_tell(&ways, system);
     *boot_out = rmt_take(&boot);
     return 0;
 }

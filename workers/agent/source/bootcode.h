@@ -8,9 +8,10 @@
 
 // Read the boot code of a disk that is read as a whole, and look at the loaders of its
 // EFI system partition. Caller owns *boot_out: records {class=boot, disk, offset,
-// content} (rmt_boot_code), none for a tree without a disk; and *paths_out, the
-// firmwares that can start it ("uefi bios"), "" for none. Boot code that is not supported
-// is left out where there is another way to start.
+// content} (rmt_boot_code), none for a tree without a disk. Sets of system, the record of
+// the image's hardware: boot-paths, the firmwares that can start it ("uefi bios"), absent
+// for none; boot-entries needed: a UEFI firmware starts it by an entry alone. Boot code
+// that is not supported is left out where there is another way to start.
 // 0, or -1: UNSUPPORTED (a boot loader that is not supported, by name), TOO_BIG, IO.
-int rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out, char **paths_out,
-                      rmt_error_t *error);
+int rmt_bootcode_read(rmt_source_disk_t *disk, rmt_records_t **boot_out,
+                      rmt_record_t *system, rmt_error_t *error);

@@ -242,7 +242,7 @@ s_find_device(rmt_records_t *hardware, const rmt_layout_disk_t *disk, size_t ind
 
 // The disks of the image are those of the layout, whatever machine has read them.
 static void
-s_add_hardware(capture_t *self, const char *boot_paths)
+s_add_hardware(capture_t *self, const rmt_record_t *ways)
 {
     rmt_auto(rmt_records) hardware = rmt_records_dup(self->agent->hardware);
     const rmt_layout_t *layout = rmt_source_disk_layout(self->disk);
@@ -255,8 +255,8 @@ s_add_hardware(capture_t *self, const char *boot_paths)
         rmt_record_set_u64(device, "required-bytes", rmt_layout_min_bytes(layout, i));
     }
     rmt_record_t *system = rmt_records_find(hardware, "class", "system");
-    if (system && *boot_paths)
-        rmt_record_set(system, "boot-paths", boot_paths);
+    if (system)
+        rmt_record_merge(system, ways);
     rmt_descriptor_add(self->descriptor, "hardware", hardware);
 }
 
@@ -278,11 +278,11 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
 {
     rmt_source_disk_settle(self->disk);
     rmt_auto(rmt_records) boot = NULL;
-    rmt_auto_str paths = NULL;
-    if (rmt_bootcode_read(self->disk, &boot, &paths, error) == -1 ||
+    rmt_auto(rmt_record) ways = rmt_record_new();
+    if (rmt_bootcode_read(self->disk, &boot, ways, error) == -1 ||
         rmt_gaps_tell(self->disk, boot, error) == -1)
         return -1;
-    s_add_hardware(self, paths);
+    s_add_hardware(self, ways);
     rmt_auto(rmt_records) layout = rmt_records_new();
     rmt_layout_write(rmt_source_disk_layout(self->disk), layout);
     rmt_descriptor_add(self->descriptor, "layout", layout);
@@ -303,7 +303,7 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_descriptor_add(self->descriptor, "exclude", rmt_source_disk_without(self->disk));
     rmt_descriptor_add(self->descriptor, "os", system);
     rmt_descriptor_add(self->descriptor, "boot", boot);
-    rmt_auto_str firmware = rmt_text("%s", *paths ? paths : "none");
+    rmt_auto_str firmware = rmt_text("%s", rmt_record_text(ways, "boot-paths", "none"));
     firmware[strcspn(firmware, " ")] = '\0';
     *packed_out = rmt_descriptor_pack(self->descriptor, firmware, &self->totals, error);
     if (!*packed_out)
