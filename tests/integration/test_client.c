@@ -138,7 +138,7 @@ test_a_broker_that_stays_busy_is_told(void **state)
     desk_t desk = {.busy = 1000};
     s_open_desk(&desk, farm);
     rmt_auto(rmt_client) client =
-        s_client(farm, &farm->own, farm->broker.public_text, 300);
+        s_client(farm, &farm->own, farm->broker.public_text, 2000);
     const rmt_request_t request = {"submit", NULL, NULL, NULL, NULL};
     rmt_auto(rmt_msg) none = rmt_client_request(client, &request, &error);
     s_close_desk(&desk);

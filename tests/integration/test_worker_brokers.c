@@ -225,7 +225,7 @@ test_a_peer_greets_a_broker_that_starts_again(void **state)
                    2 * WAIT_MS);
 }
 
-// [1.50] P1, P17: the task hears nothing of it, and each pause is twice the one before.
+// The task hears nothing of it, and each pause is twice the one before.
 static void
 s_answer_later(farm_t *farm, rmt_code_t code)
 {
@@ -249,12 +249,14 @@ s_answer_later(farm_t *farm, rmt_code_t code)
     crew_stop(&crew);
 }
 
+// [1.50] P17
 static void
 test_a_task_asks_again_while_the_broker_is_busy(void **state)
 {
     s_answer_later(*state, RMT_E_BUSY);
 }
 
+// [1.50] P1
 static void
 test_a_task_asks_again_while_redis_is_away(void **state)
 {
