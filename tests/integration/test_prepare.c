@@ -116,6 +116,27 @@ test_a_disk_without_an_identity_is_never_taken(void **state)
     scene->order->choices[0].disk[0] = '\0';
     RMT_FAILS(s_prepare(scene, &error), RMT_E_INCOMPATIBLE);
     assert_non_null(strstr(error.text, "this machine has no disk ''"));
+    // Nor one that answers to the empty word.
+    rmt_auto(rmt_records) nameless = rmt_records_new();
+    rmt_record_set(rmt_records_add(nameless), "class", "disk");
+    assert_null(rmt_prepare_disks(scene->order, nameless, &error));
+    assert_non_null(strstr(error.text, "this machine has no disk ''"));
+}
+
+// The inventory of a machine tells more than disks, and serials of more than disks.
+static void
+test_what_is_no_disk_is_never_taken_for_one(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    rmt_record_t *other = rmt_records_add(scene->hardware);
+    rmt_record_set(other, "class", "system");
+    rmt_record_set(other, "serial", "S1");
+    scene->disk = scene->path;
+    RMT_OK(s_prepare(scene, &error));
+    rmt_record_set(rmt_records_at(scene->hardware, 0), "class", "system");
+    RMT_FAILS(s_prepare(scene, &error), RMT_E_INCOMPATIBLE);
+    assert_non_null(strstr(error.text, "this machine has no disk 'S1'"));
 }
 
 static void
@@ -153,6 +174,7 @@ test_a_kernel_without_fuse_takes_no_array(void **state)
     scene->disk = scene->path;
     RMT_OK(s_prepare(scene, &error));
     rmt_layout_add_array(scene->order->layout, "a1b2c3d40102030405060708090a0b0c");
+    RMT_OK(s_prepare(scene, &error));
     RMT_FAILS(refuse_in_child(&refusal, 1, s_prepare, scene, &error), RMT_E_UNSUPPORTED);
     assert_non_null(strstr(error.text, "modprobe fuse"));
 }
@@ -184,6 +206,7 @@ main(void)
         CASE(test_a_device_is_found_by_its_name_and_has_no_inode),
         CASE(test_a_file_is_named_by_its_inode),
         CASE(test_a_disk_without_an_identity_is_never_taken),
+        CASE(test_what_is_no_disk_is_never_taken_for_one),
         CASE(test_a_disk_is_not_taken_for_two_roles),
         CASE(test_a_disk_that_cannot_be_opened_is_named),
         CASE(test_a_kernel_without_fuse_takes_no_array),

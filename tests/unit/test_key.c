@@ -293,6 +293,52 @@ test_a_token_tells_a_trust_root(void **state)
     RMT_FAILS(rmt_token_parse(&back, text, &error), RMT_E_USAGE);
 }
 
+// The words of one refusal, or the key: an agent asks no other broker than its settings
+// say.
+static const char *
+s_broker_key(const char *key, const char *token, rmt_code_t code)
+{
+    static char text[RMT_KEY_TEXT_SIZE];
+    static rmt_error_t error;
+    *text = '\0';
+    const int rc = rmt_token_broker_key(key, token, text, &error);
+    assert_int_equal(rc == 0 ? RMT_E_OK : error.code, code);
+    return rc == 0 ? text : error.text;
+}
+
+// P18 P19
+static void
+test_the_key_of_the_broker_is_told_by_a_setting_a_file_or_a_token(void **state)
+{
+    const fixture_t *self = *state;
+    const char *own = self->key.public_text;
+    rmt_token_t token;
+    rmt_key_t other;
+    rmt_error_t error = {0};
+    char text[RMT_TOKEN_TEXT_SIZE];
+    RMT_OK(rmt_key_new(&other, &error));
+    rmt_token_new(&token, other.public_text);
+    rmt_token_text(&token, text);
+    assert_string_equal(s_broker_key(own, text, RMT_E_OK), own); // It wins
+    assert_string_equal(s_broker_key(self->path, text, RMT_E_OK), own);
+    assert_string_equal(s_broker_key("", text, RMT_E_OK), other.public_text);
+    // A key that looks like a path is a key, unless there is such a file.
+    char slashed[RMT_KEY_TEXT_SIZE];
+    snprintf(slashed, sizeof slashed, "/%s", own + 1);
+    assert_string_equal(s_broker_key(slashed, "", RMT_E_OK), slashed);
+    char named[RMT_KEY_TEXT_SIZE];
+    snprintf(named, sizeof named, "%s/%018d", self->folder, 0);
+    assert_true(rmt_key_is_valid(named));
+    RMT_OK(rmt_key_save_public(&self->key, named, &error));
+    assert_string_equal(s_broker_key(named, "", RMT_E_OK), own);
+    assert_non_null(strstr(s_broker_key("", "", RMT_E_CONFIG), "both empty"));
+    assert_non_null(strstr(s_broker_key("short", text, RMT_E_CONFIG), "short"));
+    assert_non_null(strstr(s_broker_key("/nowhere", text, RMT_E_NOT_FOUND), "/nowhere"));
+    assert_non_null(
+        strstr(s_broker_key("", "/nowhere", RMT_E_NOT_FOUND), "read the token"));
+    assert_non_null(strstr(s_broker_key("", "R1.cut", RMT_E_USAGE), "read the token"));
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
 
 int
@@ -315,6 +361,7 @@ main(void)
         CASE(test_a_token_carries_the_brokers_key),
         CASE(test_a_token_has_lower_case_digits_alone),
         CASE(test_a_token_tells_a_trust_root),
+        CASE(test_the_key_of_the_broker_is_told_by_a_setting_a_file_or_a_token),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
