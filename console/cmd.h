@@ -13,5 +13,6 @@ extern const command_t cmd_key[];
 extern const command_t cmd_script[];
 extern const command_t cmd_trust[];
 extern const command_t cmd_audit[];
+extern const command_t cmd_backup[];
 extern const command_t cmd_farm[];
 extern const command_t cmd_doctor[];

@@ -1,0 +1,155 @@
+# Sourced by ops/setup: the broker's part of a farm as one file, and back on this or another host.
+#
+# A backup is a tar, packed by gzip. Its first file, about, begins with "ramet-backup 1"; sums has the
+# SHA-256 of each other file. It has what `ramet-setup broker` makes: settings, keys, trust root, the
+# broker's state with its audit files, and what Redis had at that moment.
+backup_format=1
+redis_socket=/run/redis-ramet/redis.sock
+# The value of a setting of the broker, or its preset.
+broker_setting() { sed -nE "s/^$1 *= *\"?([^\"]*)\"? *\$/\\1/p" "${2:-$cfg}" | tail -n 1; } # NAME [FILE]
+
+# Only what stands where ramet-setup puts it can be carried as a whole; else nothing is made.
+backup_is_whole() {
+  local name value wanted
+  while read -r name wanted; do
+    value=$(broker_setting "$name")
+    [ -z "$value" ] || [ "$value" = "$wanted" ] ||
+      die "$cfg has $name = \"$value\"; a backup has only what is at the place that $me gives it, $wanted"
+  done <<END
+key $etc/keys/broker.key
+state $state/broker/state
+redis $redis_socket
+audit $state/broker/state.audit
+admins $etc/keys/admin.pub
+END
+}
+era_now() { redis-cli -s $redis_socket --raw get ramet:era 2>/dev/null; }
+
+backup() { # FILE
+  local work all out=$1 began
+  cfg=$etc/broker.cfg
+  [ -f "$cfg" ] || die "this computer has no broker; a backup is made on the broker's computer"
+  [ ! -e "$out" ] || die "$out is there already; name another file"
+  [ -d "$(dirname "$out")" ] || die "the folder of $out does not exist; make it first"
+  backup_is_whole
+  [ "$(redis-cli -s $redis_socket ping 2>&1)" = PONG ] || die "Redis does not answer at $redis_socket; first: systemctl start ramet-redis"
+  umask 077
+  work=$(mktemp -d "$(dirname "$out")/.ramet-backup.XXXXXX")
+  # shellcheck disable=SC2064  # The folder of now.
+  trap "rm -rf '$work'" EXIT
+  all=$work/all
+  mkdir -p "$all"/{etc,broker,redis}
+  began=$(date -u +%FT%TZ)
+  # Redis first: what the broker's files have beyond it tells that an older copy came back.
+  redis-cli -s $redis_socket --rdb "$all/redis/dump.rdb" >"$work/said" 2>&1 && redis-check-rdb "$all/redis/dump.rdb" >"$work/said" 2>&1 ||
+    { cat "$work/said" >&2; die "Redis gave no copy of its data; is there room in $(dirname "$out")?"; }
+  cp -a "$state"/broker/state "$all/broker/"
+  [ ! -d "$state"/broker/state.audit ] || cp -a "$state"/broker/state.audit "$all/broker/"
+  cp -a "$etc"/broker.cfg "$etc"/console.cfg "$etc"/redis.conf "$etc"/keys "$all/etc/"
+  [ ! -d "$etc"/trust ] || cp -a "$etc"/trust "$all/etc/"
+  cat >"$all/about" <<END
+ramet-backup $backup_format
+version $("$bin/ramet" --version | awk '{ print $2 }')
+broker $(broker_setting brokers "$etc"/console.cfg)
+era $(era_now)
+time $began
+END
+  (cd "$all" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$work/sums"
+  mv "$work/sums" "$all/sums"
+  tar -C "$all" --owner=0 --group=0 -czf "$work/file" about sums etc broker redis && sync "$work/file" && mv -n "$work/file" "$out" && [ ! -e "$work/file" ] ||
+    die "$out could not be written"
+  say "$out has the keys of the farm, its records, its audit and its trust root: a reader of the file can do everything in the farm. Only root can read it; keep it so."
+  say "the images in the stores of imagers and installers are not in it"
+}
+
+# What the first file of a backup says.
+about() { sed -n "s/^$1 //p" "$work/all/about"; }
+not_newer() { [ "$(printf '%s\n' "$1" "$2" | sort -V | tail -n 1)" = "$2" ]; } # VERSION THAN
+
+# read_backup FILE: unpacked below work, and held against its sums; or nothing on this computer is changed.
+read_backup() {
+  local head own wrong
+  [ -f "$1" ] || die "--restore: the file $1 does not exist"
+  own=$("$bin/ramet" --version | awk '{ print $2 }')
+  head=$(tar -xzOf "$1" --occurrence=1 about 2>/dev/null || true)
+  [[ $head == "ramet-backup "* ]] || die "--restore: $1 is not a backup of ramet, or its beginning is damaged"
+  [ "$(sed -n '1s/^ramet-backup //p' <<<"$head")" = $backup_format ] && not_newer "$(sed -n 's/^version //p' <<<"$head")" "$own" ||
+    die "--restore: $1 was made by ramet $(sed -n 's/^version //p' <<<"$head"), and this is $own; first upgrade the packages of this computer"
+  tar -tzvf "$1" >"$work/list" 2>/dev/null || die "--restore: $1 is damaged or was cut off; take another copy of it"
+  wrong=$(grep -vE '^[-d][rwx-]{9} .* (about|sums|(etc|broker|redis)/([A-Za-z0-9_.-]+/)*([A-Za-z0-9_-][A-Za-z0-9_.-]*)?)$' "$work/list" | head -n 1 || true)
+  [ -z "$wrong" ] || die "--restore: $1 has a file that no backup has: $wrong"
+  mkdir "$work/all"
+  tar -C "$work/all" --no-same-owner -xzf "$1" || die "--restore: $1 could not be unpacked in $state; nothing was changed"
+  wrong=$(cd "$work/all" && sha256sum -c --strict --quiet sums 2>&1 | head -n 1) || true
+  [ -z "$wrong" ] || die "--restore: $1 is damaged: $wrong"
+  wrong=$(cd "$work/all" && diff <(find . -type f ! -name sums | LC_ALL=C sort) <(sed 's/^[^ ]*  //' sums | LC_ALL=C sort) | sed -n 's/^[<>] //p' | head -n 1) || true
+  [ -z "$wrong" ] || die "--restore: $1 is damaged: $wrong is not in its list"
+  for wrong in etc/broker.cfg etc/console.cfg etc/redis.conf etc/keys/broker.key etc/keys/admin.key broker/state redis/dump.rdb; do
+    [ -f "$work/all/$wrong" ] || die "--restore: $1 is only a part of a backup: it has no $wrong"
+  done
+  redis-check-rdb "$work/all/redis/dump.rdb" >"$work/said" 2>&1 || die "--restore: the data of Redis in $1 are damaged; $(tail -n 1 "$work/said")"
+}
+
+# The era of the copy is over: what the farm has done since the backup is known to its agents alone. The
+# broker's file names one that Redis does not have, so Redis raises it ([1.64]); a hundred, for the lost
+# farm may have raised it as well.
+next_era() {
+  sed -i -E "s/^era = [0-9]+\$/era = $(($(sed -n 's/^era = \([0-9]*\)$/\1/p' "$work/all/broker/state") + 100))/" "$work/all/broker/state"
+}
+
+restore() { # FILE
+  local work there port
+  umask 077
+  [ -z "$host" ] || plain host "$host"
+  [ ! -e "$cfg" ] || die "this computer is a broker already: $cfg is there, and a restore replaces nothing; first: $me broker --undo"
+  [ -x /usr/bin/redis-server ] && [ -x "$bin/ramet-broker" ] || die "this computer has no broker's programs; first: apt install ramet-broker"
+  [ -d "$state" ] || folder "$state" 755 root
+  work=$(mktemp -d "$state"/.restore.XXXXXX)
+  # shellcheck disable=SC2064  # The folder of now.
+  trap "rm -rf '$work'; rmdir $state 2>/dev/null || true" EXIT
+  read_backup "$1"
+  if [ ! -e "$etc"/restoring ]; then      # The mark of a restore that was cut off
+    for there in $(made); do
+      [ ! -e "$there" ] || [ -z "$(ls -A "$there")" ] || die "$there is there already, and a restore replaces nothing; first move it away"
+    done
+  fi
+  port=$(broker_setting port "$work/all/etc/broker.cfg")
+  ports_are_free "$port"
+  next_era
+  umask 022
+  folder "$etc" 755 root
+  : >"$etc"/restoring
+  # shellcheck disable=SC2046  # Paths of ramet's own, without blanks.
+  rm -rf $(made)
+  put_back
+  [ -z "$host" ] || sed -i "s/^brokers = .*/brokers = \"$host:$port\"/" "$etc"/console.cfg
+  install -m 644 "$work/all/etc/broker.cfg" "$cfg"
+  rm -f "$etc"/restoring
+  say "this computer has the broker of the backup made at $(about time) by ramet $(about version)"
+  say "its peers look for it at $(about broker): $(restored_at)"
+  start || return 0
+  wait_hint="see: journalctl -u ramet-broker -u ramet-redis" wait_for 30 "the broker" ramet_answers
+  say "the broker serves, in era $(era_now)"
+}
+restored_at() {
+  if [ -n "$host" ]; then
+    echo "let that name lead to this computer, or set brokers = \"$host:...\" in the settings of each"
+  else
+    echo "let that name lead to this computer; with --host NAME its own console looks elsewhere"
+  fi
+}
+# Redis 7 begins with the files that its manifest names; the copy is the first of them.
+put_back() {
+  local all=$work/all aof=$state/redis/appendonlydir
+  folder "$state"/redis 700 ramet-redis; folder "$aof" 700 ramet-redis; folder "$state"/broker 700 ramet-broker
+  install -m 600 -o ramet-redis -g ramet-redis "$all/redis/dump.rdb" "$aof"/appendonly.aof.1.base.rdb
+  echo "file appendonly.aof.1.base.rdb seq 1 type b" | file "$aof"/appendonly.aof.manifest 600 ramet-redis
+  cp -r "$all/broker/." "$state"/broker/
+  chown -R ramet-broker: "$state"/broker
+  chmod -R u=rwX,go= "$state"/broker
+  cp -r --preserve=mode "$all/etc/keys" "$etc"/keys
+  chown -R root: "$etc"/keys; chmod 711 "$etc"/keys; chown ramet-broker: "$etc"/keys/broker.key
+  [ ! -d "$all/etc/trust" ] || { cp -r --preserve=mode "$all/etc/trust" "$etc"/trust; chown -R root: "$etc"/trust; }
+  install -m 644 "$all/etc/redis.conf" "$all/etc/console.cfg" "$etc"/
+  sync
+}

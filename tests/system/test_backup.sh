@@ -1,0 +1,121 @@
+#!/bin/bash
+# The broker's computer is lost, and another one goes on from a backup (M31): keys, records, tokens, audit
+# and trust root are those of the backup, the era is a new one, and an imager comes back by itself. A file
+# that is damaged, cut off, foreign, newer or a part is refused before anything is changed.
+. "$(dirname "$0")/lib.sh"
+# shellcheck disable=SC2034  # Of hosts.sh.
+hosts=(broker imager spare)
+. "$(dirname "$0")/hosts.sh"
+make_hosts
+for host in "${hosts[@]}"; do
+  on "$host" sh -ec 'cd /packages; dpkg -i ramet_*.deb ramet-imager_*.deb ramet-broker_*.deb' >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no packages on $host"; }
+done
+serve() { start "$1" ramet-redis; start "$1" ramet-broker; wait_for 20 "the broker of $1" on "$1" ramet target list; }
+connected() { on "$1" ramet doctor --json | jq -e '.services[] | select(.service | test("@hq$")) | .peers == 1'; }
+# What the farm knows, without what changes by itself.
+known() {
+  local what
+  for what in target key token; do on "$1" ramet "$what" list --json | jq -S 'del(.items[] | (."last-seen", ."left-s"))'; done
+  on "$1" ramet trust show --json | jq -S .
+}
+says() { grep -q "$1" "$farm/out" || fail "instead of '$1' it says: $(cat "$farm/out")"; }
+
+expect 0 on broker ramet-setup broker --farm mill --host broker.farm
+serve broker
+expect 0 on broker ramet-setup broker --farm mill --host broker.farm
+expect 0 on imager ramet-setup imager --join "$(on broker ramet-setup token imager --place hq)"
+start imager ramet-imager
+wait_for 20 "the imager" connected broker
+late_word=$(on broker ramet-setup token imager --place late)
+on broker ramet target add n1 engine=lab mac=52:54:00:00:00:01 >"$farm/said"
+
+# ---- The backup
+
+expect 1 on imager ramet backup /root/mill.backup
+says "no broker"
+expect 0 on broker ramet backup /root/mill.backup
+says "keys of the farm"
+[ "$(stat -c %a "$farm/broker/root/root/mill.backup")" = 600 ] || fail "others can read the backup"
+expect 1 on broker ramet backup /root/mill.backup
+says "is there already"
+[ -z "$(find "$farm/broker/root/root" -name '.ramet-backup.*')" ] || fail "a backup left its folder"
+known broker >"$farm/known"
+on broker ramet target add n2 engine=lab mac=52:54:00:00:00:02 >"$farm/said"
+sed -i.old 's|^state = .*|state = "/srv/state"|' "$farm/broker/root/etc/ramet/broker.cfg"
+expect 1 on broker ramet backup /root/other
+says "/srv/state"
+mv "$farm/broker/root/etc/ramet/broker.cfg"{.old,}
+
+# ---- What is no backup is refused, and nothing is changed
+
+folder=$farm/spare/root/root
+cp "$farm/broker/root/root/mill.backup" "$folder/"
+packed() { tar -C "$farm/parts" -czf "$folder/$1" about sums "${@:2}"; }
+summed() { (cd "$farm/parts" && find . -type f ! -name sums -print0 | xargs -0 sha256sum >"$farm/sums" && mv "$farm/sums" sums); }
+unpack() { rm -rf "$farm/parts"; mkdir "$farm/parts"; tar -C "$farm/parts" -xzf "$folder/mill.backup"; }
+size=$(stat -c %s "$folder/mill.backup")
+head -c $((size / 2)) "$folder/mill.backup" >"$folder/cut"
+cp "$folder/mill.backup" "$folder/flipped"
+printf '\xff\x00\xff\x00' | dd of="$folder/flipped" bs=1 seek=$((size - 2000)) conv=notrunc status=none
+tar -C "$farm/broker/root" -czf "$folder/foreign" etc/hostname
+printf 'ramet-backup 1\n' >"$folder/text"
+unpack; echo x >>"$farm/parts/etc/keys/broker.key"; packed edited etc broker redis
+unpack; rm "$farm/parts/redis/dump.rdb"; summed; packed part etc broker redis
+unpack; echo x >"$farm/parts/etc/keys/more"; packed unlisted etc broker redis
+unpack; echo x >"$farm/parts/more"; summed; packed foreign-file etc broker redis more
+unpack; ln -sf /etc/shadow "$farm/parts/etc/keys/link"; packed link etc broker redis
+unpack; sed -i 's/^version .*/version 99.0/' "$farm/parts/about"; summed; packed newer etc broker redis
+unpack; sed -i 's/^ramet-backup 1/ramet-backup 2/' "$farm/parts/about"; summed; packed newer-form etc broker redis
+unpack; head -c 100 "$farm/parts/redis/dump.rdb" >"$farm/x"; mv "$farm/x" "$farm/parts/redis/dump.rdb"; summed; packed redis-cut etc broker redis
+state_of() { (cd "$farm/spare/root" && find etc var/lib -path '*/lib/dpkg' -prune -o -print | LC_ALL=C sort); }
+state_of >"$farm/before"
+while read -r name words; do
+  expect 1 on spare ramet-setup broker --restore "/root/$name"
+  says "$words"
+  state_of | cmp -s - "$farm/before" || fail "a refused restore of $name changed something: $(state_of | diff "$farm/before" -)"
+done <<'END'
+missing does not exist
+cut damaged or was cut off
+flipped damaged
+foreign is not a backup of ramet
+text is not a backup of ramet
+edited broker.key: FAILED
+part it has no redis/dump.rdb
+unlisted keys/more is not in its list
+foreign-file a file that no backup has
+link a file that no backup has
+newer made by ramet 99.0
+newer-form first upgrade
+redis-cut data of Redis
+END
+expect 1 on broker ramet-setup broker --restore /root/mill.backup
+says "a broker already"
+mkdir -p "$farm/spare/root/etc/ramet/keys"; echo mine >"$farm/spare/root/etc/ramet/keys/mine"
+expect 1 on spare ramet-setup broker --restore /root/mill.backup
+says "/etc/ramet/keys is there already"
+
+# ---- The computer is lost; a restore that was cut off is done again
+
+era=$(on broker ramet doctor --json | jq .era)
+xargs kill -KILL <"$farm/broker.pids"
+ip -n "$bridge-broker" link set eth0 down
+ip -n "$bridge-spare" address add 10.77.0.1/24 dev eth0
+: >"$farm/spare/root/etc/ramet/restoring"
+expect 0 on spare ramet-setup broker --restore /root/mill.backup
+says "its peers look for it at broker.farm:7700"
+[ -z "$(find "$farm/spare/root/var/lib/ramet" -name '.restore.*')" ] || fail "the restore left its folder"
+serve spare
+known spare | diff "$farm/known" - || fail "the restored farm is another one"
+[ "$(on spare ramet doctor --json | jq .era)" -gt "$era" ] || fail "the era is not a new one"
+on spare ramet audit list --json | jq -e '.items[] | select(.what == "era.raised")' >"$farm/said" || fail "no entry era.raised"
+wait_for 60 "the imager" connected spare
+on spare ramet audit export /root/audit >"$farm/said"
+expect 0 on spare ramet audit verify /root/audit
+expect 0 on spare ramet-setup imager --join "$late_word"
+start spare ramet-imager
+late() { on spare ramet doctor --json | jq -e '.services[] | select(.service | test("@late$")) | .peers == 1'; }
+wait_for 20 "an imager by a word of before" late
+for name in keys/broker.key keys/admin.key trust/order.key; do
+  [ $((0$(stat -c %a "$farm/spare/root/etc/ramet/$name") & 077)) -eq 0 ] || fail "others can read $name"
+done
+echo "backup: passed"
