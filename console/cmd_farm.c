@@ -1,5 +1,6 @@
 // The events of the farm.
 #include "console/cmd.h"
+#include "console/cursor.h"
 #include "console/field.h"
 #include "console/moment.h"
 #include "console/output.h"
@@ -10,7 +11,6 @@
 #include "wire/rmt_msg.h"
 
 #include <assert.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,18 +72,6 @@ s_print_event(const rmt_msg_t *event, const view_t *view)
     fflush(stdout);
 }
 
-// True when an event is newer than the snapshot. Percentages have no place in the audit
-// stream, so they always are.
-static bool
-s_is_newer(const char *cursor, const char *snapshot)
-{
-    uint64_t a[2] = {0, 0}, b[2] = {0, 0};
-    if (sscanf(cursor, "%" SCNu64 "-%" SCNu64, &a[0], &a[1]) != 2 ||
-        sscanf(snapshot, "%" SCNu64 "-%" SCNu64, &b[0], &b[1]) != 2)
-        return true;
-    return a[0] != b[0] ? a[0] > b[0] : a[1] > b[1];
-}
-
 // The present state first, then what is newer (with -f).
 static int
 s_events(call_t *call, rmt_error_t *error)
@@ -108,7 +96,7 @@ s_events(call_t *call, rmt_error_t *error)
     for (;;) {
         rmt_error_t why = {0};
         rmt_auto(rmt_msg) event = rmt_client_next_event(call->client, 1000, &why);
-        if (event && s_is_newer(event->cursor ? event->cursor : "", snapshot))
+        if (event && cursor_is_newer(event->cursor ? event->cursor : "", snapshot))
             s_print_event(event, &call->view);
         else if (event)
             continue;

@@ -2,10 +2,9 @@
 #include "console/cmd.h"
 #include "console/confirm.h"
 #include "console/fold.h"
+#include "console/job.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_clock.h"
-#include "wire/rmt_codec.h"
 #include "console/warrant.h"
 #include "console/watch.h"
 #include "console/moment.h"
@@ -28,28 +27,11 @@ static const char *const s_target_columns[] = {
 static const char *const s_log_columns[] = {"time",  "what", "service", "target",
                                             "phase", "text", NULL};
 
-// The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
-static void
-s_name_job(rmt_record_t *job)
-{
-    uint8_t uid[RMT_UID_SIZE];
-    rmt_error_t error = {0};
-    if (rmt_uid_parse(uid, rmt_record_text(job, "id", ""), &error) == -1)
-        return;
-    char name[11];
-    rmt_record_set(job, "name", rmt_job_text(uid, name));
-}
-
 static int
 s_list(call_t *call, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) body = call_body(call);
-    rmt_auto(rmt_records) items = call_list(call, "job.list", body, error);
-    if (!items)
-        return -1;
-    for (size_t i = 0; i < rmt_records_count(items); i++)
-        s_name_job(rmt_records_at(items, i));
-    return output_list(items, s_job_columns, &call->view, error);
+    rmt_auto(rmt_records) items = job_list(call, error);
+    return items ? output_list(items, s_job_columns, &call->view, error) : -1;
 }
 
 static rmt_record_t *
@@ -95,11 +77,9 @@ s_print_logs(const rmt_msg_t *reply, const char *job)
 static int
 s_show(call_t *call, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) body = s_job_body(call);
-    rmt_auto(rmt_msg) reply = call_whole(call, "job.show", body, error);
+    rmt_auto(rmt_msg) reply = job_show(call, call->operands[0], error);
     if (!reply)
         return -1;
-    s_name_job(reply->body);
     const bool is_folded = view_is_usual(&call->view) && isatty(STDOUT_FILENO);
     rmt_auto(rmt_records) folded =
         is_folded ? fold_items(reply->items, "name", s_target_columns) : NULL;
@@ -138,27 +118,12 @@ s_wait(call_t *call, rmt_error_t *error)
     return s_follow(call, true, error);
 }
 
-// The id of an entry begins with its time in milliseconds.
-static void
-s_add_time(rmt_record_t *entry)
-{
-    char text[RMT_CLOCK_TEXT_SIZE];
-    const char *id = rmt_record_text(entry, "id", "0");
-    rmt_record_set(entry, "time", rmt_clock_text(strtoll(id, NULL, 10), text));
-}
-
 static int
 s_logs(call_t *call, rmt_error_t *error)
 {
-    rmt_auto(rmt_record) body = s_job_body(call);
-    if (call_operand(call, 1))
-        rmt_record_set(body, "target", call_operand(call, 1));
-    rmt_auto(rmt_records) items = call_list(call, "job.logs", body, error);
-    if (!items)
-        return -1;
-    for (size_t i = 0; i < rmt_records_count(items); i++)
-        s_add_time(rmt_records_at(items, i));
-    return output_list(items, s_log_columns, &call->view, error);
+    rmt_auto(rmt_records) items =
+        job_logs(call, call->operands[0], call_operand(call, 1), error);
+    return items ? output_list(items, s_log_columns, &call->view, error) : -1;
 }
 
 static int

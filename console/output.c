@@ -1,10 +1,9 @@
 #include "console/output.h"
+#include "console/object.h"
 #include "console/field.h"
 #include "console/table.h"
 #include "base/rmt_auto.h"
-#include "wire/rmt_codec.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -25,113 +24,6 @@ s_is_in(const char *name, const char *const *names, size_t count)
             return true;
     }
     return false;
-}
-
-// ---- JSON
-
-static json_t *s_object(const rmt_record_t *record, const char *const *columns);
-
-static json_t *
-s_array(const rmt_records_t *items, const char *const *columns)
-{
-    json_t *array = json_array();
-    for (size_t i = 0; i < rmt_records_count(items); i++)
-        json_array_append_new(array, s_object(rmt_records_at(items, i), columns));
-    return array;
-}
-
-// Bytes that are not UTF-8 become text with each odd byte as \xNN.
-static json_t *
-s_string(const char *data, size_t size)
-{
-    json_t *text = json_stringn(data, size);
-    if (text)
-        return text;
-    rmt_auto_str safe = field_safe(data, size);
-    return json_string(safe);
-}
-
-static bool
-s_is_amount(field_kind_t kind)
-{
-    return kind == FIELD_NUMBER || kind == FIELD_BYTES || kind == FIELD_TIME;
-}
-
-static json_t *
-s_value(const char *name, const char *data, size_t size)
-{
-    const field_kind_t kind = field_kind(name);
-    if (kind == FIELD_PACKED) {
-        rmt_error_t error = {0};
-        rmt_auto(rmt_records) items =
-            rmt_codec_unpack_records(data, size, size + 1, &error);
-        if (items)
-            return s_array(items, NULL);
-    }
-    if (kind == FIELD_FLAG && (strcmp(data, "yes") == 0 || strcmp(data, "no") == 0))
-        return json_boolean(*data == 'y');
-    if (s_is_amount(kind) && size && size < 19 && strspn(data, "0123456789") == size)
-        return json_integer(strtoll(data, NULL, 10));
-    return s_string(data, size);
-}
-
-static size_t
-s_count(const char *const *names)
-{
-    size_t count = 0;
-    while (names[count])
-        count++;
-    return count;
-}
-
-// All fields, or those of columns.
-static json_t *
-s_object(const rmt_record_t *record, const char *const *columns)
-{
-    json_t *object = json_object();
-    for (size_t i = 0; i < rmt_record_count(record); i++) {
-        size_t size;
-        const char *name = rmt_record_name_at(record, i);
-        const char *data = rmt_record_value_at(record, i, &size);
-        const field_kind_t kind = field_kind(name);
-        // A number or flag that is not known is left out; a text may be empty.
-        const bool is_empty = !size && (s_is_amount(kind) || kind == FIELD_FLAG);
-        if (!is_empty &&
-            (columns ? s_is_in(name, columns, s_count(columns)) : kind != FIELD_INNER))
-            json_object_set_new(object, name, s_value(name, data, size));
-    }
-    return object;
-}
-
-static void
-s_print_json(json_t *object)
-{
-    json_object_set_new(object, "schema", json_string("ramet/v1"));
-    json_dumpf(object, stdout, JSON_INDENT(2));
-    putchar('\n');
-    json_decref(object);
-}
-
-void
-output_line(const rmt_record_t *record)
-{
-    json_t *object = s_object(record, NULL);
-    json_object_set_new(object, "schema", json_string("ramet/v1"));
-    json_dumpf(object, stdout, JSON_COMPACT);
-    putchar('\n');
-    json_decref(object);
-}
-
-void
-output_error(const rmt_error_t *error)
-{
-    json_t *object = json_pack("{s:s, s:{s:s, s:o, s:i}}", "schema", "ramet/v1", "error",
-                               "code", rmt_code_name(error->code), "text",
-                               s_string(error->text, strlen(error->text)), "exit",
-                               rmt_code_exit(error->code));
-    json_dumpf(object, stderr, JSON_COMPACT);
-    fputc('\n', stderr);
-    json_decref(object);
 }
 
 // ---- CSV and names
@@ -199,10 +91,8 @@ output_list(const rmt_records_t *items, const char *const *columns, const view_t
     if (!shown)
         return -1;
     if (view->format == VIEW_JSON) {
-        json_t *object = json_object();
-        json_object_set_new(object, "items",
-                            s_array(found, view->columns ? shown : NULL));
-        s_print_json(object);
+        rmt_auto_str text = object_list(found, view->columns ? shown : NULL);
+        puts(text);
     } else if (view->format == VIEW_CSV) {
         s_print_csv(found, shown);
     } else if (view->format == VIEW_NAME) {
@@ -253,16 +143,18 @@ s_print_fields(const rmt_record_t *record, const view_t *view)
         s_print_field(record, rest[i], view);
 }
 
-static void
-s_print_json_record(const rmt_record_t *record, const char *list_name,
-                    const rmt_records_t *list)
+void
+output_line(const rmt_record_t *record)
 {
-    json_t *object = s_object(record, NULL);
-    if (list_name && list && rmt_records_count(list))
-        json_object_set_new(object, list_name, s_array(list, NULL));
-    else if (list_name && strcmp(list_name, "items") != 0)
-        json_object_set_new(object, list_name, json_array());
-    s_print_json(object);
+    rmt_auto_str text = object_line(record);
+    puts(text);
+}
+
+void
+output_error(const rmt_error_t *error)
+{
+    rmt_auto_str text = object_error(error);
+    fprintf(stderr, "%s\n", text);
 }
 
 int
@@ -274,7 +166,8 @@ output_record(const rmt_record_t *record, const char *list_name,
     if (list && !found)
         return -1;
     if (view->format == VIEW_JSON) {
-        s_print_json_record(record, list_name, found);
+        rmt_auto_str text = object_record(record, list_name, found);
+        puts(text);
         return 0;
     }
     const bool has_list = found && rmt_records_count(found) && columns;
@@ -294,11 +187,8 @@ output_sections(const rmt_record_t *record, const output_section_t *sections,
                 size_t count, const view_t *view)
 {
     if (view->format == VIEW_JSON) {
-        json_t *object = s_object(record, NULL);
-        for (size_t i = 0; i < count; i++)
-            json_object_set_new(object, sections[i].title,
-                                s_array(sections[i].items, NULL));
-        s_print_json(object);
+        rmt_auto_str text = object_sections(record, sections, count);
+        puts(text);
         return;
     }
     s_print_fields(record, view);

@@ -1,5 +1,5 @@
 // output - data on standard output, as tables for people or in the form of a view for
-// programs. The door to jansson.
+// programs (object.h).
 #pragma once
 
 #include <stdio.h>

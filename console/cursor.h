@@ -1,0 +1,8 @@
+// cursor - which of two audit entries is the younger one.
+#pragma once
+
+#include <stdbool.h>
+
+// True when an event with this cursor is newer than the snapshot with that one, and when
+// one of them is no id of an entry: percentages have no place in the audit stream.
+bool cursor_is_newer(const char *cursor, const char *snapshot);
