@@ -19,7 +19,7 @@ done < <("$ramet" --help | grep -E '^  [a-z]')
 
 # Strings that are written in parts are joined; a word that is put together at run time is left out.
 # shellcheck disable=SC2016
-named=$(find README.md docs console broker lib workers ops -type f \
+named=$(find README.md docs console gateway broker lib workers ops -type f \
   \( -name '*.md' -o -name '*.[ch]' -o -name '*.lua' -o -path 'ops/*' \) -print0 2>/dev/null |
   xargs -0 perl -0777 -ne '
     s/"\s*\n\s*"//g; s/\x27\s*(\n\s*)?\.\.\s*\x27//g;

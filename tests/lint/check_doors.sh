@@ -20,11 +20,12 @@ yaml\.h=lib/system
 selinux/=lib/system
 seccomp\.h=workers/agent/diskw
 jansson\.h=console
+microhttpd\.h=gateway
 lua\.h|lauxlib\.h|lualib\.h=tests/sim
 libsmartcols/=console'
 while IFS= read -r row; do
   pattern=${row%=*}; folder=${row##*=}
-  hits=$(grep -rnE "#include [<\"]($pattern)" --include='*.[ch]' lib broker workers console tests |
+  hits=$(grep -rnE "#include [<\"]($pattern)" --include='*.[ch]' lib broker workers console gateway tests |
     grep -vE "^($folder)/" || true)
   [ -z "$hits" ] || { echo "only $folder may include $pattern:"; echo "$hits"; bad=1; }
 done <<<"$doors"

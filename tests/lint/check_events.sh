@@ -8,7 +8,7 @@ page=${1:-docs/events.md}
 
 # A line "event levels fields" for each event, each list sorted.
 of_code() {
-  find lib broker workers console -name '*.c' -print0 | sort -z | xargs -0 perl -0777 -ne '
+  find lib broker workers console gateway -name '*.c' -print0 | sort -z | xargs -0 perl -0777 -ne '
     sub add { my ($event, $level, $fields) = @_;
       $level{$event}{$level} = 1;
       $fields{$event}{$_} = 1 for $fields =~ /(?:^| )([a-z-]+)=/g; }

@@ -4,7 +4,7 @@
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 bad=0
-code=$(grep -rhoE 'RMT_FAILPOINT\("[^"]*"' --include='*.c' lib broker workers console |
+code=$(grep -rhoE 'RMT_FAILPOINT\("[^"]*"' --include='*.c' lib broker workers console gateway |
   cut -d'"' -f2 | sort)
 page=$(awk '/^## Failpoints/ { on = 1; next } /^## / { on = 0 } on' docs/testing.md |
   grep -oE '^\| `[a-z-]+\.[a-z.-]+`' | tr -d '|` ' | sort)

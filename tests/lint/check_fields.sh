@@ -12,7 +12,7 @@ name='[a-z0-9][a-z0-9._-]*'
 first='(?:[^(),"]|"[^"]*"|(\((?:[^()]|(?1))*\)))*'
 calls='\brmt_record(?:s_find|_(?:text|u64|set|setf|set_u64|put|add|get|has|is|flag|remove))\s*\('
 used=$(grep -rzohP --include='*.[ch]' "$calls\\s*$first,\\s*\"\\K$name(?=\"\\s*[,)])" \
-  lib broker workers console | tr '\0' '\n' | sort -u)
+  lib broker workers console gateway | tr '\0' '\n' | sort -u)
 [ "$(wc -l <<<"$used")" -gt 100 ] || { echo "no calls on records were found"; exit 1; }
 
 told=$({
@@ -24,6 +24,6 @@ missing=$(comm -23 <(echo "$used") <(echo "$told"))
 [ -z "$missing" ] && exit 0
 echo "these field names are used, and no page of ${specs[*]} tells them:"
 while IFS= read -r field; do
-  echo "  $field: $(grep -rlF "\"$field\"" --include='*.[ch]' lib broker workers console | tr '\n' ' ')"
+  echo "  $field: $(grep -rlF "\"$field\"" --include='*.[ch]' lib broker workers console gateway | tr '\n' ' ')"
 done <<<"$missing"
 exit 1

@@ -4,7 +4,7 @@
 # to another room. Floors are the folders of the top CMakeLists.txt, lowest first.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-find lib broker workers console -name '*.[ch]' -print | sort | perl -e '
+find lib broker workers console gateway -name '*.[ch]' -print | sort | perl -e '
   use strict; use warnings;
   my ($bad, $number, %floor, %needs, %owner) = (0, 0);
   sub text { open my $in, "<", $_[0] or die "$_[0]: $!"; local $/; my $all = <$in>; $all =~ s/^\s*#(?!include).*//mg if $_[1]; $all }

@@ -38,7 +38,7 @@ find_words() {
     }' "$@"
 }
 
-places=$({ find lib broker workers console proto -name '*.[ch]' -o -name '*.lua' -o -name '*.proto'
+places=$({ find lib broker workers console gateway proto -name '*.[ch]' -o -name '*.lua' -o -name '*.proto'
     find ops -type f
     find . -name build -prune -o -name '.?*' -prune -o -name '*.md' -printf '%P\n'; } | sort -u |
   grep -vxE "$page|ops/(profiles|thin)/.*" | while IFS= read -r file; do

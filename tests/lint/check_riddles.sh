@@ -37,6 +37,6 @@ find_riddles() {
     }' "$@"
 }
 
-found=$({ find lib broker workers console -name '*.[ch]' -o -name '*.lua'; find ops -type f; } | sort |
+found=$({ find lib broker workers console gateway -name '*.[ch]' -o -name '*.lua'; find ops -type f; } | sort |
   tr '\n' '\0' | xargs -0 bash -c "$(declare -f find_riddles)"'; find_riddles "$@"' bash)
 [ -z "$found" ] || { echo "$found"; echo "$(wc -l <<<"$found") riddles: tests/lint/riddles"; exit 1; }

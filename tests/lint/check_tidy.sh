@@ -13,7 +13,7 @@ tidy() {
       --extra-arg=-Wno-unknown-warning-option --extra-arg=-D__NO_CTYPE 2>&1
 }
 bad=0
-found=$(tidy 'lib|broker|workers|console') || { bad=1; grep -vE '^[0-9]+ warnings? ' <<<"$found"; }
+found=$(tidy 'lib|broker|workers|console|gateway') || { bad=1; grep -vE '^[0-9]+ warnings? ' <<<"$found"; }
 # Warnings alone; clang-tidy wants at least one check.
 found=$(tidy tests '--checks=-*,bugprone-suspicious-semicolon') || { bad=1; grep -vE '^[0-9]+ warnings? ' <<<"$found"; }
 exit $bad

@@ -4,7 +4,7 @@
 # alternatives, of which a test takes one, so their headers do not count.
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-find lib broker workers console tests/tools -name '*.h' -print0 | sort -z | xargs -0 perl -0777 -e '
+find lib broker workers console gateway tests/tools -name '*.h' -print0 | sort -z | xargs -0 perl -0777 -e '
   use strict; use warnings;
   my ($bad, %place) = (0);
   for my $file (@ARGV) {

@@ -5,7 +5,7 @@
 # wait for ("Pn is a debt").
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
-find lib broker workers console -name '*.[ch]' -print0 | sort -z | xargs -0 perl -e '
+find lib broker workers console gateway -name '*.[ch]' -print0 | sort -z | xargs -0 perl -e '
   use strict; use warnings;
   my (%declared, %used, %debt, $bad);
   open my $debts, "<", "tests/lint/debts" or die "tests/lint/debts: $!";

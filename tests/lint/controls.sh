@@ -8,12 +8,12 @@ work=$(mktemp -d); trap 'rm -rf "$work"' EXIT
 bad=0 count=0
 
 small() { # A tree without a source
-  mkdir -p "$tree"/{.ci,ops,docs,console,broker} "$tree"/lib/{base,wire} "$tree"/tests/{lint,tools} "$tree"/workers/agent
+  mkdir -p "$tree"/{.ci,ops,docs,console,gateway,broker} "$tree"/lib/{base,wire} "$tree"/tests/{lint,tools} "$tree"/workers/agent
   cp .clang-format .clang-tidy .shellcheckrc "$tree"
 }
 whole() { # A copy of what lints read
   mkdir -p "$tree"
-  cp -r .ci CMakeLists.txt broker cmake console docs lib ops proto tests workers "$tree"
+  cp -r .ci CMakeLists.txt broker cmake console docs gateway lib ops proto tests workers "$tree"
 }
 put() { printf '%s\n' "${@:2}" >"$tree/$1"; }
 

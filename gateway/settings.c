@@ -1,0 +1,182 @@
+#include "gateway/settings.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_record.h"
+#include "facts/rmt_address.h"
+#include "facts/rmt_endpoint.h"
+#include "net/rmt_enrol.h"
+
+#include <czmq.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define FILE_SIZE_MAX (64 * 1024)
+#define TOKEN_SIZE_MIN 16
+
+const rmt_config_row_t settings_rows[] = {
+    {"listen", RMT_CONFIG_TEXT, "127.0.0.1:7780", 1, 255,
+     "Address and port of HTTP; an address of IPv6 in brackets. Port 0 takes a free "
+     "one."},
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers as host:base-port."},
+    {"broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
+     "The brokers' public key, or the path of its file; empty: that of the token."},
+    {"key", RMT_CONFIG_PATH, NULL, 0, 0, "Key pair of this gateway; made when missing."},
+    {"token", RMT_CONFIG_SECRET, "", 0, 4096,
+     "Token of the role dashboard, or the path of its file, for a new key."},
+    {"name", RMT_CONFIG_TEXT, "gateway", 1, 64, "Name under which a new key enrols."},
+    {"tls-certificate", RMT_CONFIG_PATH, "", 0, 0,
+     "File with the certificate chain (PEM); empty: HTTP without TLS."},
+    {"tls-key", RMT_CONFIG_PATH, "", 0, 0, "File with the certificate's key (PEM)."},
+    {"read-token", RMT_CONFIG_PATH, "", 0, 0,
+     "File with a secret of 16 letters or more, which each request must give as "
+     "Authorization: Bearer SECRET; empty: each user and program that reaches the port "
+     "may "
+     "read."},
+    {"hosts", RMT_CONFIG_LIST, "localhost 127.0.0.1 [::1]", 1, 16,
+     "Names and addresses under which this gateway is asked, without a port."},
+    {"connections", RMT_CONFIG_NUMBER, "1000", 8, 20000, "Connections at once."},
+    {"streams", RMT_CONFIG_NUMBER, "600", 1, 19000, "Event streams at once."},
+    {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
+};
+
+static int
+s_read_brokers(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *const *brokers = rmt_config_list(config, "brokers");
+    for (size_t i = 0; brokers[i] && i < 16; i++) {
+        self->brokers[i] = rmt_endpoint_broker(brokers[i], RMT_PORT_CONSOLE, error);
+        if (!self->brokers[i])
+            return -1;
+    }
+    return 0;
+}
+
+static int
+s_find_key(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *setting = rmt_config_text(config, "token");
+    if (rmt_token_broker_key(rmt_config_text(config, "broker-key"), setting,
+                             self->broker_key, error) == -1)
+        return -1;
+    rmt_auto_str token = rmt_token_find(setting, error);
+    if (!token)
+        return -1;
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "role", "dashboard");
+    rmt_record_set(body, "name", rmt_config_text(config, "name"));
+    const rmt_enrol_config_t enrol = {.brokers = rmt_config_list(config, "brokers"),
+                                      .broker_key = self->broker_key,
+                                      .token = token,
+                                      .body = body,
+                                      .by_signals = true};
+    rmt_auto(rmt_record) answer = NULL;
+    return rmt_enrol_find(&enrol, rmt_config_text(config, "key"), &self->own, &answer,
+                          error);
+}
+
+// A file that only its owner may read. Caller owns *text_out; NULL for no path.
+static int
+s_load_secret(const char *path, char **text_out, rmt_error_t *error)
+{
+    if (!*path)
+        return 0;
+    void *data = NULL;
+    size_t size = 0;
+    struct stat about;
+    if (stat(path, &about) == -1)
+        return rmt_fail_errno(error, "read %s", path);
+    if (!S_ISREG(about.st_mode) || about.st_mode & 077 || about.st_uid != geteuid())
+        return rmt_fail(
+            error, RMT_E_CONFIG,
+            "the secret %s must be a file that its owner alone can read; run: "
+            "chmod 600 %s",
+            path, path);
+    if (rmt_io_load(path, FILE_SIZE_MAX, &data, &size, error) == -1)
+        return -1;
+    *text_out = data;
+    return 0;
+}
+
+static int
+s_load_tls(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *certificate = rmt_config_text(config, "tls-certificate");
+    const char *key = rmt_config_text(config, "tls-key");
+    if (!*certificate != !*key)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the settings tls-certificate and tls-key go together: give both "
+                        "or none");
+    if (!*key)
+        return 0;
+    void *data = NULL;
+    size_t size = 0;
+    if (rmt_io_load(certificate, FILE_SIZE_MAX, &data, &size, error) == -1)
+        return -1;
+    self->certificate = data;
+    return s_load_secret(key, &self->private_key, error);
+}
+
+static int
+s_load_token(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, "read-token");
+    if (s_load_secret(path, &self->token, error) == -1)
+        return -1;
+    if (!self->token)
+        return 0;
+    self->token[strcspn(self->token, "\r\n")] = '\0';
+    const size_t size = strlen(self->token);
+    for (size_t i = 0; i < size; i++)
+        if (self->token[i] <= ' ' || self->token[i] > '~')
+            return rmt_fail(error, RMT_E_CONFIG,
+                            "%s: the secret has a blank, or a letter outside ASCII",
+                            path);
+    if (size < TOKEN_SIZE_MIN)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s: the secret has %zu letters, and needs %d; make one with: "
+                        "openssl rand -hex 24",
+                        path, size, TOKEN_SIZE_MIN);
+    return 0;
+}
+
+static bool
+s_is_loopback(const char *listen)
+{
+    return strncmp(listen, "127.", 4) == 0 || strncmp(listen, "[::1]:", 6) == 0;
+}
+
+int
+settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    *self = (settings_t){
+        .listen = rmt_config_text(config, "listen"),
+        .hosts = rmt_config_list(config, "hosts"),
+        .connections = (unsigned) rmt_config_number(config, "connections"),
+        .streams = (unsigned) rmt_config_number(config, "streams"),
+    };
+    if (s_load_tls(self, config, error) == -1 ||
+        s_load_token(self, config, error) == -1 ||
+        s_read_brokers(self, config, error) == -1)
+        return -1;
+    if (!s_is_loopback(self->listen) && (!self->token || !self->private_key))
+        return rmt_fail(error, RMT_E_REFUSED,
+                        "other computers reach %s (the setting listen): give read-token "
+                        "and tls-certificate with tls-key, or listen at 127.0.0.1 behind "
+                        "a proxy",
+                        self->listen);
+    return s_find_key(self, config, error);
+}
+
+void
+settings_free(settings_t *self)
+{
+    for (size_t i = 0; self->brokers[i]; i++)
+        free(self->brokers[i]);
+    free(self->certificate);
+    if (self->private_key)
+        memset(self->private_key, 0, strlen(self->private_key));
+    free(self->private_key);
+    free(self->token);
+    rmt_key_wipe(&self->own);
+}

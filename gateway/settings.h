@@ -1,0 +1,25 @@
+// settings - what the file of the gateway says, read and checked.
+#pragma once
+
+#include "base/rmt_config.h"
+#include "crypto/rmt_key.h"
+
+extern const rmt_config_row_t settings_rows[];
+
+// Strings are borrowed from the configuration but those that are said to be own.
+typedef struct {
+    const char *listen;
+    char *brokers[17]; // Own: "host:port" of console ports; NULL behind the last one
+    char broker_key[RMT_KEY_TEXT_SIZE];
+    rmt_key_t own;
+    char *certificate, *private_key; // Own: PEM texts, or NULL
+    char *token;                     // Own: which readers must give, or NULL
+    const char *const *hosts;
+    unsigned connections, streams;
+} settings_t;
+
+// Make and enrol the key when it is missing. Blocks until it is approved. Free it with
+// settings_free in both cases. 0, or -1: CONFIG, REFUSED (a listener that others reach,
+// without what keeps it), NOT_ALLOWED, CANCELLED, IO.
+int settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error);
+void settings_free(settings_t *self);
