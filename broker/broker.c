@@ -11,6 +11,7 @@
 #include "base/rmt_log.h"
 #include "base/rmt_random.h"
 #include "broker/keyring.h"
+#include "broker/saver.h"
 
 #define STATE_FILE_MAX 4096
 #define STATE_FREE_MIN ((uint64_t) 64 * 1024)
@@ -105,22 +106,47 @@ rmt_broker_know(rmt_broker_t *self, const char *id, const char *moment)
     snprintf(self->known.moment, sizeof self->known.moment, "%s", moment);
 }
 
+bool
+rmt_broker_file_due(const rmt_broker_t *self, rmt_broker_file_t *file_out)
+{
+    *file_out = (rmt_broker_file_t){.era = self->era ? self->era : self->file_era,
+                                    .known = self->known};
+    snprintf(file_out->id, sizeof file_out->id, "%s", self->id);
+    return !self->is_id_saved || file_out->era != self->file_era ||
+           !streq(self->known.id, self->file.id) ||
+           !streq(self->known.moment, self->file.moment);
+}
+
+int
+rmt_broker_file_write(const rmt_broker_t *self, const rmt_broker_file_t *file,
+                      rmt_error_t *error)
+{
+    const char *path = self->settings->state_file;
+    rmt_auto_str text = s_text(file->era, &file->known, file->id);
+    if (RMT_FAILPOINT("broker.state.save") == -1)
+        return rmt_fail_errno(error, "save %s", path);
+    return rmt_io_save(path, text, strlen(text), 0600, error);
+}
+
+void
+rmt_broker_file_written(rmt_broker_t *self, const rmt_broker_file_t *file)
+{
+    self->file_era = file->era;
+    self->file = file->known;
+    self->is_id_saved = true;
+}
+
 int
 rmt_broker_save(rmt_broker_t *self, rmt_error_t *error)
 {
-    const rmt_known_t *last = &self->known;
-    const uint32_t era = self->era ? self->era : self->file_era;
-    if (self->is_id_saved && era == self->file_era && streq(last->id, self->file.id) &&
-        streq(last->moment, self->file.moment))
+    rmt_broker_file_t file;
+    if (self->saver)
+        rmt_saver_wait(self->saver); // It would write what is older by then
+    if (!rmt_broker_file_due(self, &file))
         return 0;
-    rmt_auto_str text = s_text(era, last, self->id);
-    if (RMT_FAILPOINT("broker.state.save") == -1)
-        return rmt_fail_errno(error, "save %s", self->settings->state_file);
-    if (rmt_io_save(self->settings->state_file, text, strlen(text), 0600, error) == -1)
+    if (rmt_broker_file_write(self, &file, error) == -1)
         return -1;
-    self->file_era = era;
-    self->file = *last;
-    self->is_id_saved = true;
+    rmt_broker_file_written(self, &file);
     return 0;
 }
 

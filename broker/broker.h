@@ -22,6 +22,7 @@ typedef struct rmt_roster rmt_roster_t;
 typedef struct rmt_driver rmt_driver_t;
 typedef struct rmt_events rmt_events_t;
 typedef struct rmt_audit rmt_audit_t;
+typedef struct rmt_saver rmt_saver_t;
 
 // Answers of all ports: before Redis has been read, and to a key that may not act.
 #define RMT_BROKER_NOT_OPEN                                                              \
@@ -48,6 +49,7 @@ struct rmt_broker {
     rmt_driver_t *driver;
     rmt_events_t *events;
     rmt_audit_t *audit_files;
+    rmt_saver_t *saver;
     rmt_lanes_t *lanes;
     rmt_quota_t *quota;   // Of keys
     rmt_quota_t *callers; // Of addresses at the enrol port
@@ -80,8 +82,23 @@ int rmt_broker_load(rmt_broker_t *self, rmt_error_t *error);
 // The broker knows of this entry, which may be older than others that it knows.
 void rmt_broker_know(rmt_broker_t *self, const char *id, const char *moment);
 
-// Write id, era and the youngest known entry durably if they are newer than the file's;
-// before every ARM, and before a GO is sent. Blocks for an fsync. 0, or -1: IO, NO_SPACE.
+// What the state file says, or is to say.
+typedef struct {
+    uint32_t era;
+    rmt_known_t known;
+    char id[33];
+} rmt_broker_file_t;
+
+// Whether the file is to say something newer: id, era or the youngest known entry.
+bool rmt_broker_file_due(const rmt_broker_t *self, rmt_broker_file_t *file_out);
+// Write that durably. Blocks for an fsync; for any thread. 0, or -1: IO, NO_SPACE.
+int rmt_broker_file_write(const rmt_broker_t *self, const rmt_broker_file_t *file,
+                          rmt_error_t *error);
+// It is written.
+void rmt_broker_file_written(rmt_broker_t *self, const rmt_broker_file_t *file);
+
+// All three, when Redis is opened; blocks. An ARM and a GO are saved by saver.h.
+// 0, or -1: IO, NO_SPACE.
 int rmt_broker_save(rmt_broker_t *self, rmt_error_t *error);
 
 // Could the state file be written now? 0, or -1: IO, NO_SPACE.

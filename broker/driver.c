@@ -4,6 +4,7 @@
 #include "broker/events.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
+#include "broker/saver.h"
 
 #define TRIES_MAX 20 // A job that others move at the same time is looked at anew
 
@@ -17,7 +18,8 @@ typedef struct {
     rmt_driver_t *driver;
     char job[33];
     zlist_t *errands;   // The first is the one under way
-    rmt_records_t *ops; // Of the step under way
+    rmt_record_t *step; // The step under way
+    rmt_records_t *ops; // Likewise
     int tries;
     bool is_driven; // A drive stands in the list already
 } queue_t;
@@ -51,6 +53,7 @@ s_queue_destroy(void **item_p)
     while ((errand = zlist_pop(self->errands)))
         s_errand_destroy(&errand);
     zlist_destroy(&self->errands);
+    rmt_record_destroy(&self->step);
     rmt_records_destroy(&self->ops);
     free(self);
     *item_p = NULL;
@@ -176,10 +179,27 @@ s_has_arm(const rmt_records_t *ops)
 }
 
 static void
+s_step(queue_t *queue)
+{
+    const rmt_call_t call = {
+        .function = "job_step", .body = queue->step, .items = queue->ops};
+    rmt_state_call(queue->driver->broker->state, &call, s_on_step, queue);
+}
+
+static void
+s_on_saved(void *context, const rmt_error_t *error)
+{
+    queue_t *queue = context;
+    if (error->code == RMT_E_OK)
+        s_step(queue);
+    else
+        s_finish(queue, error->code, error->text);
+}
+
+static void
 s_on_view(void *context, rmt_msg_t *reply)
 {
     queue_t *queue = context;
-    rmt_broker_t *broker = queue->driver->broker;
     const errand_t *errand = zlist_first(queue->errands);
     if (reply->code != RMT_E_OK) {
         s_refused(queue, reply);
@@ -202,14 +222,12 @@ s_on_view(void *context, rmt_msg_t *reply)
     } else {
         queue->ops = rmt_records_new();
     }
-    rmt_error_t error = {0};
-    if (s_has_arm(queue->ops) && rmt_broker_save(broker, &error) == -1) {
-        s_finish(queue, error.code,
-                 error.text); // Never arm what could not be fenced later
-        return;
-    }
-    const rmt_call_t call = {.function = "job_step", .body = body, .items = queue->ops};
-    rmt_state_call(broker->state, &call, s_on_step, queue);
+    rmt_record_destroy(&queue->step);
+    queue->step = rmt_take(&body);
+    if (s_has_arm(queue->ops)) // Never arm what could not be fenced later
+        rmt_saver_save(queue->driver->broker->saver, s_on_saved, queue);
+    else
+        s_step(queue);
 }
 
 static void

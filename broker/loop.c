@@ -18,6 +18,7 @@
 #include "machine/rmt_inventory.h"
 #include "broker/quota.h"
 #include "broker/roster.h"
+#include "broker/saver.h"
 #include "broker/tasks.h"
 #include "broker/worker_port.h"
 
@@ -327,6 +328,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->driver = rmt_driver_new(self);
     self->events = rmt_events_new(self);
     self->audit_files = rmt_audit_new(self);
+    self->saver = rmt_saver_new(self);
     self->lanes = rmt_lanes_new();
     self->callers = rmt_quota_new(ADDRESSES_MAX, (int64_t) self->settings->mute_s * 1000);
     self->fold = rmt_fold_new();
@@ -359,6 +361,7 @@ rmt_broker_destroy(rmt_broker_t **self_p)
     if (!self)
         return;
     rmt_state_destroy(&self->state); // First: it answers all calls, into what follows
+    rmt_saver_destroy(&self->saver); // Likewise
     rmt_driver_destroy(&self->driver);
     rmt_events_destroy(&self->events);
     rmt_audit_destroy(&self->audit_files);
@@ -388,6 +391,7 @@ rmt_broker_turn(rmt_broker_t *self)
     rmt_console_port_handle(self);
     rmt_events_port_handle(self);
     rmt_audit_handle(self->audit_files);
+    rmt_saver_handle(self->saver);
     return s_tick(self);
 }
 
@@ -398,12 +402,14 @@ rmt_broker_run(rmt_broker_t *self, int signals, rmt_error_t *error)
         ITEM_SIGNAL,
         ITEM_STATE,
         ITEM_AUDIT,
+        ITEM_SAVER,
         ITEM_PORTS,
         ITEM_COUNT = ITEM_PORTS + RMT_PORT_EVENTS + 1
     };
     zmq_pollitem_t items[ITEM_COUNT] = {
         [ITEM_SIGNAL] = {NULL, signals, ZMQ_POLLIN, 0},
         [ITEM_AUDIT] = {NULL, rmt_audit_fd(self->audit_files), ZMQ_POLLIN, 0},
+        [ITEM_SAVER] = {NULL, rmt_saver_fd(self->saver), ZMQ_POLLIN, 0},
         [ITEM_STATE] = {zsock_resolve(rmt_state_socket(self->state)), 0, ZMQ_POLLIN, 0},
     };
     for (int i = 0; i <= RMT_PORT_EVENTS; i++)

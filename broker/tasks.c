@@ -2,6 +2,7 @@
 
 #include <string.h>
 #include "broker/events.h"
+#include "broker/saver.h"
 #include "base/rmt_auto.h"
 #include "wire/rmt_codec.h"
 #include "base/rmt_log.h"
@@ -102,33 +103,16 @@ s_send_task(rmt_broker_t *broker, rmt_member_t *member, const rmt_record_t *item
     return false;
 }
 
-// The GO that was handed out must be in the state file before it leaves: a Redis that
-// loses it would hand it out again. A broker that cannot write it closes.
-static bool
-s_save_go(rmt_broker_t *broker, const rmt_record_t *taken)
-{
-    rmt_error_t error = {0};
-    if (!rmt_record_has(taken, "last"))
-        return true;
-    rmt_broker_know(broker, rmt_record_text(taken, "last", ""),
-                    rmt_record_text(taken, "moment", ""));
-    if (rmt_broker_save(broker, &error) == 0)
-        return true;
-    rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error.text);
-    broker->up_at = 0;
-    return false;
-}
-
 // Returns false when the peer is gone.
 static bool
-s_send_tasks(rmt_broker_t *broker, rmt_member_t *member, const rmt_msg_t *reply)
+s_send_tasks(rmt_broker_t *broker, rmt_member_t *member, const rmt_msg_t *taken,
+             bool may_go)
 {
-    const uint32_t era = (uint32_t) rmt_record_u64(reply->body, "era", 0);
-    const bool may_go = s_save_go(broker, reply->body);
+    const uint32_t era = (uint32_t) rmt_record_u64(taken->body, "era", 0);
     member->may_miss |= !may_go;
     bool is_there = true;
-    for (size_t i = 0; i < rmt_records_count(reply->items); i++) {
-        const rmt_record_t *item = rmt_records_at(reply->items, i);
+    for (size_t i = 0; i < rmt_records_count(taken->items); i++) {
+        const rmt_record_t *item = rmt_records_at(taken->items, i);
         if (may_go)
             is_there &= s_send_task(broker, member, item, era);
         else
@@ -140,31 +124,80 @@ s_send_tasks(rmt_broker_t *broker, rmt_member_t *member, const rmt_msg_t *reply)
 static void s_take(rmt_broker_t *broker, rmt_member_t *member,
                    rmt_service_offer_t *offer);
 
+// Tasks on their way from Redis to a member.
+typedef struct {
+    rmt_asked_t *asked;
+    rmt_msg_t *reply;
+} taken_t;
+
+static void
+s_taken_destroy(taken_t **self_p)
+{
+    taken_t *self = *self_p;
+    rmt_asked_destroy(&self->asked);
+    rmt_msg_destroy(&self->reply);
+    free(self);
+    *self_p = NULL;
+}
+
+// Tasks taken for a peer that has greeted anew since are offered again by that HELLO,
+// which does not name them.
+static void
+s_give(rmt_asked_t *asked, const rmt_msg_t *reply, bool may_go)
+{
+    rmt_member_t *member = rmt_asked_member(asked, reply);
+    rmt_service_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
+    if (!offer)
+        return;
+    offer->is_taking = false;
+    member->may_miss |= reply->body && (rmt_record_has(reply->body, "doubtful") ||
+                                        rmt_record_has(reply->body, "greet"));
+    const size_t count = reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
+    // An error, such as a Redis that went away meanwhile, has no body.
+    const bool is_there =
+        count == 0 || s_send_tasks(asked->broker, member, reply, may_go);
+    offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
+    if (!is_there)
+        rmt_roster_drop(asked->broker->roster, member->key);
+    else if (offer->is_wanted)
+        s_take(asked->broker, member, offer);
+    if (count > 0)
+        rmt_events_tail(asked->broker->events);
+}
+
+// A broker that cannot write its state file closes.
+static void
+s_on_saved(void *context, const rmt_error_t *error)
+{
+    taken_t *taken = context;
+    if (error->code != RMT_E_OK && error->code != RMT_E_CANCELLED) {
+        rmt_log(RMT_ERROR, "state.unsaved", "text=\"%s\"", error->text);
+        taken->asked->broker->up_at = 0;
+    }
+    if (error->code != RMT_E_CANCELLED)
+        s_give(taken->asked, taken->reply, error->code == RMT_E_OK);
+    s_taken_destroy(&taken);
+}
+
+// The GO that was handed out must be in the state file before it leaves: a Redis that
+// loses it would hand it out again.
 static void
 s_on_take(void *context, rmt_msg_t *reply)
 {
     rmt_asked_t *asked = context;
-    rmt_member_t *member = rmt_asked_member(asked, reply);
-    rmt_service_offer_t *offer = member ? rmt_member_offer(member, asked->service) : NULL;
-    if (offer) {
-        offer->is_taking = false;
-        member->may_miss |= reply->body && (rmt_record_has(reply->body, "doubtful") ||
-                                            rmt_record_has(reply->body, "greet"));
-        const size_t count =
-            reply->code == RMT_E_OK ? rmt_records_count(reply->items) : 0;
-        // An error, such as a Redis that went away meanwhile, has no body.
-        const bool is_there = count == 0 || s_send_tasks(asked->broker, member, reply);
-        offer->credit -= count < offer->credit ? (uint32_t) count : offer->credit;
-        if (!is_there)
-            rmt_roster_drop(asked->broker->roster, member->key);
-        else if (offer->is_wanted)
-            s_take(asked->broker, member, offer);
-        if (count > 0)
-            rmt_events_tail(asked->broker->events);
+    if (reply->code != RMT_E_OK || !rmt_record_has(reply->body, "last")) {
+        s_give(asked, reply, true);
+        rmt_asked_destroy(&asked);
+        return;
     }
-    // Tasks taken for a peer that has greeted anew since are offered again by that HELLO,
-    // which does not name them.
-    rmt_asked_destroy(&asked);
+    rmt_broker_know(asked->broker, rmt_record_text(reply->body, "last", ""),
+                    rmt_record_text(reply->body, "moment", ""));
+    taken_t *taken = zmalloc(sizeof *taken);
+    taken->asked = asked;
+    taken->reply = rmt_msg_new(RMT_MSG_REPLY);
+    taken->reply->body = rmt_take(&reply->body);
+    taken->reply->items = rmt_take(&reply->items);
+    rmt_saver_save(asked->broker->saver, s_on_saved, taken);
 }
 
 static void

@@ -318,31 +318,53 @@ s_assert_go_was_saved(const broker_farm_t *farm)
     assert_true(ms[0] > ms[1] || (ms[0] == ms[1] && n[0] >= n[1]));
 }
 
+// All that a deployment of "img" to t1 needs. Once the target is hired no task comes to
+// it before the next request.
+typedef struct {
+    hand_t *imager, *source, *installer, *target;
+    rmt_key_t first; // What prepare hands out
+} crew_t;
+
+static void
+s_hire(broker_farm_t *farm, crew_t *crew)
+{
+    rmt_error_t error = {0};
+    crew->imager = hand_hire_imager(farm);
+    crew->source = hand_hire_source(farm);
+    rmt_auto_str image_job = broker_submit(farm, NULL);
+    rmt_auto(rmt_msg) image = broker_await_job(farm, image_job, "done");
+    const rmt_key_t installer_key = broker_enrol(farm, "installer", "installer-1", "lab");
+    static const rmt_service_t installs[] = {{"match@lab", 1, hand_run_match},
+                                             {"build@lab", 1, hand_run_plain},
+                                             {"order@lab", 2, hand_run_order},
+                                             {"netboot@lab", 1, hand_run_netboot}};
+    crew->installer =
+        hand_hire(farm, "installer", "installer-1", &installer_key, installs, 4);
+    const rmt_key_t target_key = broker_enrol(farm, "target", "t1", "lab");
+    static const rmt_service_t writes[] = {{"prepare@target/t1", 1, hand_run_prepare},
+                                           {"write@target/t1", 1, s_run_write},
+                                           {"reboot@target/t1", 1, hand_run_plain}};
+    RMT_OK(rmt_key_new(&crew->first, &error));
+    crew->target = hand_hire(farm, "target", "t1", &target_key, writes, 3);
+    crew->target->first_key = crew->first.public_text;
+}
+
+static void
+s_dismiss(crew_t *crew)
+{
+    hand_t **hands[] = {&crew->imager, &crew->source, &crew->installer, &crew->target};
+    for (size_t i = 0; i < sizeof hands / sizeof *hands; i++)
+        hand_dismiss(hands[i]);
+}
+
 // [4.1] M11 M25: the key of the first boot ends it, and can do nothing else.
 // [1.63] P6: the GO is in the state file before it comes.
 static void
 test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
 {
     broker_farm_t *farm = *state;
-    hand_t *imager = hand_hire_imager(farm), *source = hand_hire_source(farm);
-    rmt_auto_str image_job = broker_submit(farm, NULL);
-    rmt_auto(rmt_msg) image = broker_await_job(farm, image_job, "done");
-    const rmt_key_t installer_key = broker_enrol(farm, "installer", "installer-1", "lab");
-    const rmt_service_t installs[] = {{"match@lab", 1, hand_run_match},
-                                      {"build@lab", 1, hand_run_plain},
-                                      {"order@lab", 2, hand_run_order},
-                                      {"netboot@lab", 1, hand_run_netboot}};
-    hand_t *installer =
-        hand_hire(farm, "installer", "installer-1", &installer_key, installs, 4);
-    const rmt_key_t target_key = broker_enrol(farm, "target", "t1", "lab");
-    const rmt_service_t writes[] = {{"prepare@target/t1", 1, hand_run_prepare},
-                                    {"write@target/t1", 1, s_run_write},
-                                    {"reboot@target/t1", 1, hand_run_plain}};
-    rmt_key_t first;
-    rmt_error_t error = {0};
-    RMT_OK(rmt_key_new(&first, &error));
-    hand_t *target = hand_hire(farm, "target", "t1", &target_key, writes, 3);
-    target->first_key = first.public_text; // No task can come before the next request
+    crew_t crew;
+    s_hire(farm, &crew);
     rmt_auto(rmt_msg) plan =
         broker_need(farm, "deploy.plan", "image=img engines=lab", "");
     rmt_auto(rmt_msg) planned =
@@ -350,19 +372,78 @@ test_a_deployment_goes_from_matching_to_the_first_boot(void **state)
     rmt_auto(rmt_msg) start = broker_need(
         farm, "deploy.start", "image=img engines=lab when-booted=yes", "target=t1");
     rmt_auto_str job = strdup(rmt_record_text(start->body, "job", ""));
-    hand_await_runs(target, 3);
+    hand_await_runs(crew.target, 3);
     s_assert_go_was_saved(farm);
     rmt_auto_str want = rmt_text("job=%s", job);
     RMT_WAIT_UNTIL(s_is_in_phase(farm, want, "awaiting-first-boot"), BROKER_WAIT_MS);
     rmt_auto(rmt_msg) lock = broker_need(farm, "lock.show", "target=t1", "");
     assert_string_equal(rmt_record_text(lock->body, "armed", ""), "yes");
-    s_confirm(farm, &first, "t1");
+    s_confirm(farm, &crew.first, "t1");
     rmt_auto(rmt_msg) done = broker_await_job(farm, job, "done");
     rmt_auto(rmt_msg) locks = broker_need(farm, "lock.list", "", "");
     assert_int_equal(rmt_records_count(locks->items), 0);
-    hand_t *hands[] = {imager, source, installer, target};
-    for (size_t i = 0; i < 4; i++)
-        hand_dismiss(&hands[i]);
+    s_dismiss(&crew);
+}
+
+#define SLOW_MS 1500
+
+// Each fsync of the broker takes so long from now on.
+static void
+s_set_slow(const broker_farm_t *farm, unsigned ms)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str path = rmt_text("%s/slow", farm->redis.dir);
+    rmt_auto_str text = rmt_text("%u", ms);
+    RMT_OK(rmt_io_save(path, text, strlen(text), 0600, &error));
+}
+
+// The broker again, on a disk that can be made slow.
+static void
+s_start_slow(broker_farm_t *farm)
+{
+    rmt_auto_str library = rmt_text("%s/../tests/slow_sync.so", getenv("RAMET_BIN"));
+    rmt_auto_str path = rmt_text("%s/slow", farm->redis.dir);
+    s_set_slow(farm, 0);
+    end_program(&farm->broker, SIGKILL);
+    setenv("LD_PRELOAD", library, 1);
+    setenv("RAMET_SLOW_SYNC", path, 1);
+    broker_start(farm);
+    unsetenv("LD_PRELOAD");
+    unsetenv("RAMET_SLOW_SYNC");
+}
+
+// [1.63] P5 P6: an ARM and a GO wait for the state file, and nothing else does.
+static void
+test_a_slow_disk_of_the_state_file_stops_no_answer(void **state)
+{
+    broker_farm_t *farm = *state;
+    crew_t crew;
+    s_start_slow(farm);
+    s_hire(farm, &crew);
+    RMT_WAIT_UNTIL(broker_count_in_log(farm, "event=peer.hello role=target") == 1,
+                   BROKER_WAIT_MS);
+    const size_t greetings = broker_count_in_log(farm, "event=peer.hello");
+    rmt_auto(rmt_msg) start = broker_need(
+        farm, "deploy.start", "image=img engines=lab when-booted=yes", "target=t1");
+    s_set_slow(farm, SLOW_MS);
+    rmt_auto_str want = rmt_text("job=%s", rmt_record_text(start->body, "job", ""));
+    const int64_t begin = rmt_clock_ms();
+    int64_t slowest = 0;
+    for (bool is_there = false; !is_there;) {
+        const int64_t asked = rmt_clock_ms();
+        is_there = s_is_in_phase(farm, want, "awaiting-first-boot");
+        const int64_t took = rmt_clock_ms() - asked;
+        slowest = took > slowest ? took : slowest;
+        assert_true(asked - begin < 20 * SLOW_MS);
+        rmt_wait_turn();
+    }
+    // For the ARM and for the GO, of the file and of its folder.
+    assert_true(rmt_clock_ms() - begin >= 4 * SLOW_MS);
+    assert_in_range(slowest, 0, SLOW_MS - 1);
+    assert_int_equal(broker_count_in_log(farm, "event=peer.hello"), greetings);
+    s_assert_go_was_saved(farm);
+    s_set_slow(farm, 0);
+    s_dismiss(&crew);
 }
 
 int
@@ -381,6 +462,7 @@ main(void)
         CASE(test_a_task_reaches_a_worker_of_another_broker_at_once),
         CASE(test_a_job_without_a_worker_says_so),
         CASE(test_a_deployment_goes_from_matching_to_the_first_boot),
+        CASE(test_a_slow_disk_of_the_state_file_stops_no_answer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 // Makes the disk of a program that preloads this (LD_PRELOAD) slow, and of no other: each
-// fdatasync waits for as many milliseconds as the file says that RAMET_SLOW_SYNC names.
+// fdatasync and fsync waits for as many milliseconds as the file says that
+// RAMET_SLOW_SYNC names.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -26,4 +27,11 @@ fdatasync(int fd)
 {
     (void) poll(NULL, 0, s_wait_ms());
     return (int) syscall(SYS_fdatasync, fd);
+}
+
+__attribute__((visibility("default"))) int
+fsync(int fd)
+{
+    (void) poll(NULL, 0, s_wait_ms());
+    return (int) syscall(SYS_fsync, fd);
 }
