@@ -242,6 +242,12 @@ rmt_blockdev_bytes(const rmt_blockdev_t *self)
     return self->bytes;
 }
 
+uint32_t
+rmt_blockdev_sector(const rmt_blockdev_t *self)
+{
+    return self->sector;
+}
+
 static int
 s_blkpg(const rmt_blockdev_t *self, int op, struct blkpg_partition *partition)
 {

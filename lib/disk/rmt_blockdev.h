@@ -28,6 +28,8 @@ void rmt_blockdev_destroy(rmt_blockdev_t **self_p);
 const char *rmt_blockdev_path(const rmt_blockdev_t *self);
 int rmt_blockdev_fd(const rmt_blockdev_t *self);
 uint64_t rmt_blockdev_bytes(const rmt_blockdev_t *self);
+// Bytes of its logical sectors.
+uint32_t rmt_blockdev_sector(const rmt_blockdev_t *self);
 
 // Tell the kernel about partition `number`, given in logical sectors, in place of
 // any that has this number. Extended DOS partitions are not told, as the kernel wants

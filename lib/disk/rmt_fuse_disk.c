@@ -173,6 +173,12 @@ rmt_fuse_disk_device(const rmt_fuse_disk_t *self)
     return rmt_blockdev_path(self->disk);
 }
 
+rmt_blockdev_t *
+rmt_fuse_disk_blockdev(const rmt_fuse_disk_t *self)
+{
+    return self->disk;
+}
+
 int
 rmt_fuse_disk_flush(rmt_fuse_disk_t *self, rmt_error_t *error)
 {

@@ -6,6 +6,7 @@
 
 #include <stdint.h>
 #include "base/rmt_error.h"
+#include "disk/rmt_blockdev.h"
 #include "disk/rmt_fuse_file.h"
 
 typedef struct rmt_fuse_disk rmt_fuse_disk_t;
@@ -32,6 +33,8 @@ void rmt_fuse_disk_destroy(rmt_fuse_disk_t **self_p);
 
 // Path of the block device.
 const char *rmt_fuse_disk_device(const rmt_fuse_disk_t *self);
+// The device itself, in which ranges can be shown as partitions. Borrowed.
+rmt_blockdev_t *rmt_fuse_disk_blockdev(const rmt_fuse_disk_t *self);
 
 // Hand down what the kernel still holds of the device, and read it anew from now on. 0,
 // or -1: IO.

@@ -15,7 +15,8 @@
 
 typedef struct {
     size_t disk;
-    uint64_t partition;
+    uint64_t partition, bytes;
+    char array[RMT_LAYOUT_GUID_SIZE]; // "": it lies on no array
     rmt_pv_t pv;
 } member_t;
 
@@ -57,7 +58,7 @@ rmt_groups_destroy(rmt_groups_t **self_p)
 }
 
 int
-rmt_groups_add(rmt_groups_t *self, size_t disk, uint64_t partition, int fd,
+rmt_groups_add(rmt_groups_t *self, const rmt_group_place_t *place, int fd,
                rmt_error_t *error)
 {
     assert(self);
@@ -65,8 +66,12 @@ rmt_groups_add(rmt_groups_t *self, size_t disk, uint64_t partition, int fd,
     if (rmt_pv_read(fd, &pv, error) == -1)
         return -1;
     rmt_grow_one(&self->members, self->count);
-    self->members[self->count++] =
-        (member_t){.disk = disk, .partition = partition, .pv = pv};
+    member_t *member = &self->members[self->count++];
+    *member = (member_t){.disk = place->disk,
+                         .partition = place->partition,
+                         .bytes = place->partition ? 0 : place->bytes,
+                         .pv = pv};
+    snprintf(member->array, sizeof member->array, "%s", place->array ? place->array : "");
     return 0;
 }
 
@@ -190,6 +195,8 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
     rmt_layout_physical_t *physical = rmt_layout_add_physical(self->layout, member->disk);
     physical->group = self->group;
     physical->partition = member->partition;
+    physical->bytes = member->bytes;
+    strcpy(physical->array, member->array);
     physical->data_start = rmt_lvm_node_number(node, "pe_start", 0) * SECTOR;
     physical->extents = rmt_lvm_node_number(node, "pe_count", 0);
     return s_copy(self, physical->uuid, uuid);
@@ -238,6 +245,7 @@ s_find_stripe(const reading_t *self, const parts_t *parts, char *const values[2]
     piece->logical = parts->index;
     piece->disk = member->disk;
     piece->partition = member->partition;
+    strcpy(piece->array, member->array);
     piece->segment = parts->segment;
     return 0;
 }
@@ -251,6 +259,7 @@ s_add_piece(const reading_t *self, const rmt_layout_piece_t *piece)
         layout->piece_count ? &layout->pieces[layout->piece_count - 1] : NULL;
     if (last && last->logical == piece->logical && !last->chunk && !piece->chunk &&
         last->disk == piece->disk && last->partition == piece->partition &&
+        strcmp(last->array, piece->array) == 0 &&
         last->first + last->extents == piece->first) {
         last->extents += piece->extents;
         return 0;
@@ -305,6 +314,7 @@ s_number_segments(const reading_t *self, const parts_t *parts,
         if (number == 0) {
             found->disk = piece->disk;
             found->partition = piece->partition;
+            strcpy(found->array, piece->array);
         }
         number += piece->segment != old;
         old = piece->segment;
@@ -416,15 +426,23 @@ s_is_outdated(rmt_lvm_node_t *const *texts, size_t count, size_t index)
 static int
 s_check_members(const rmt_groups_t *self, const rmt_layout_t *layout, rmt_error_t *error)
 {
-    for (size_t i = 0; i < self->count; i++)
-        if (!rmt_layout_find_physical(layout, self->members[i].disk,
-                                      self->members[i].partition))
-            return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "partition %" PRIu64 " of disk %s is a physical volume of no "
-                            "volume group, which is not supported; take its label away "
-                            "with pvremove, or add it with vgextend",
-                            self->members[i].partition,
-                            layout->disks[self->members[i].disk].role);
+    for (size_t i = 0; i < self->count; i++) {
+        const member_t *member = &self->members[i];
+        const char *role = layout->disks[member->disk].role;
+        if (rmt_layout_find_physical(layout, member->disk, member->partition,
+                                     member->array))
+            continue;
+        rmt_auto_str words =
+            *member->array ? rmt_text("array %s", member->array)
+            : member->partition
+                ? rmt_text("partition %" PRIu64 " of disk %s", member->partition, role)
+                : rmt_text("disk %s", role);
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "%s is a physical volume of no volume group, which is not "
+                        "supported; take its label away with pvremove, or add it with "
+                        "vgextend",
+                        words);
+    }
     return 0;
 }
 

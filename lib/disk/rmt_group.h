@@ -17,16 +17,24 @@ typedef struct rmt_groups rmt_groups_t;
 rmt_groups_t *rmt_groups_new(void);
 void rmt_groups_destroy(rmt_groups_t **self_p);
 
-// Take the head of the physical volume in a partition of the disk at an index. 0, or -1:
-// NOT_FOUND (it has none), CORRUPT, IO.
-int rmt_groups_add(rmt_groups_t *self, size_t disk, uint64_t partition, int fd,
+// On what a physical volume lies.
+typedef struct {
+    size_t disk;        // Index; of an array that of its first member
+    uint64_t partition; // Number; 0: the whole disk, or an array
+    const char *array;  // Its uuid in the layout, or NULL
+    uint64_t bytes;     // Of the whole disk or the array
+} rmt_group_place_t;
+
+// Take the head of the physical volume there, of which fd is open. 0, or -1: NOT_FOUND
+// (it has none), CORRUPT, IO.
+int rmt_groups_add(rmt_groups_t *self, const rmt_group_place_t *place, int fd,
                    rmt_error_t *error);
 
-// All partitions of the layout's disks are taken: add what they hold. 0, or -1:
+// All physical volumes of the layout's disks are taken: add what they hold. 0, or -1:
 // UNSUPPORTED (with what it is, and what to do), CORRUPT.
 int rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *error);
 
-// The text of a group, as it is on a target: bytes[i] is the size of the partition of
+// The text of a group, as it is on a target: bytes[i] is the size of the device of
 // layout->physicals[i]. Caller owns the result (free).
 char *rmt_group_print(const rmt_layout_t *layout, size_t group, const uint64_t *bytes);
 

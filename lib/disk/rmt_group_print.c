@@ -29,9 +29,10 @@ s_begin_segment(uint64_t number, uint64_t start, uint64_t extents, FILE *out)
 }
 
 static size_t
-s_physical_at(const rmt_layout_t *layout, size_t disk, uint64_t partition)
+s_physical_at(const rmt_layout_t *layout, size_t disk, uint64_t partition,
+              const char *array)
 {
-    return (size_t) (rmt_layout_find_physical(layout, disk, partition) -
+    return (size_t) (rmt_layout_find_physical(layout, disk, partition, array) -
                      layout->physicals);
 }
 
@@ -40,7 +41,8 @@ s_print_whole(const rmt_layout_t *layout, const rmt_layout_logical_t *logical,
               const uint64_t *bytes, FILE *out)
 {
     uint64_t first = 0;
-    const size_t index = s_physical_at(layout, logical->disk, logical->partition);
+    const size_t index =
+        s_physical_at(layout, logical->disk, logical->partition, logical->array);
     const uint64_t extents = rmt_layout_place(layout, logical, bytes[index], &first);
     fputs("segment_count = 1\n", out);
     s_begin_segment(1, 0, extents, out);
@@ -65,7 +67,8 @@ s_print_segment(const rmt_layout_t *layout, const rmt_layout_piece_t *begin,
     for (const rmt_layout_piece_t *piece = begin; piece < end; piece++) {
         if (piece->logical != begin->logical || piece->segment != begin->segment)
             continue;
-        const size_t index = s_physical_at(layout, piece->disk, piece->partition);
+        const size_t index =
+            s_physical_at(layout, piece->disk, piece->partition, piece->array);
         fprintf(out, "%s\n\"pv%zu\", %" PRIu64, gap, index,
                 rmt_layout_place_piece(layout, piece, bytes[index]));
         gap = ",";

@@ -112,7 +112,8 @@ static uint64_t
 s_given_array(const rmt_layout_t *layout, const rmt_layout_t *written,
               const rmt_layout_volume_t *volume)
 {
-    const size_t index = (size_t) (rmt_layout_array_of(layout, volume) - layout->arrays);
+    const rmt_layout_array_t *array =
+        rmt_layout_find_array(layout, rmt_layout_array_below(layout, volume));
     rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
     for (size_t i = 0; i < layout->member_count; i++) {
         const rmt_layout_member_t *member = &layout->members[i];
@@ -122,7 +123,20 @@ s_given_array(const rmt_layout_t *layout, const rmt_layout_t *written,
         places[i] = (rmt_array_place_t){
             .fd = -1, .bytes = partition->size * layout->disks[member->disk].sector};
     }
-    return rmt_array_bytes(layout, index, places);
+    return rmt_array_bytes(layout, (size_t) (array - layout->arrays), places);
+}
+
+// Bytes of the physical volume of a logical one.
+static uint64_t
+s_given_physical(const rmt_layout_t *layout, const rmt_layout_t *written,
+                 const rmt_layout_volume_t *volume, const rmt_layout_logical_t *logical,
+                 uint64_t bytes)
+{
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(written, 0, logical->partition);
+    return *logical->array ? s_given_array(layout, written, volume)
+           : partition     ? partition->size * written->disks[0].sector
+                           : bytes;
 }
 
 // written: the volume's disk alone. What lies on no partition of a table has the size
@@ -132,19 +146,21 @@ s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
         const rmt_layout_volume_t *volume, uint64_t bytes)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
+    uint64_t first = 0;
     if (volume->array)
         return s_given_array(layout, written, volume);
-    const rmt_layout_partition_t *partition = rmt_layout_find_partition(
-        written, 0, logical ? logical->partition : volume->partition);
-    uint64_t first = 0;
-    if (!partition)
-        return written->disks[0].table == RMT_TABLE_NONE
-                   ? bytes
-                   : rmt_record_u64(volume->format, "bytes", bytes);
-    const uint64_t given = partition->size * written->disks[0].sector;
-    return logical ? rmt_layout_place(layout, logical, given, &first) *
-                         layout->groups[logical->group].extent_size
-                   : given;
+    if (logical)
+        return rmt_layout_place(layout, logical,
+                                s_given_physical(layout, written, volume, logical, bytes),
+                                &first) *
+               layout->groups[logical->group].extent_size;
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(written, 0, volume->partition);
+    if (partition)
+        return partition->size * written->disks[0].sector;
+    return written->disks[0].table == RMT_TABLE_NONE
+               ? bytes
+               : rmt_record_u64(volume->format, "bytes", bytes);
 }
 
 int

@@ -94,12 +94,14 @@ typedef struct {
     uint64_t extent_size; // Bytes
 } rmt_layout_group_t;
 
-// A partition that is a physical volume of a group.
+// A physical volume of a group: a partition, a whole disk, or an array.
 typedef struct {
-    size_t disk, group;
-    uint64_t partition; // Number
+    size_t disk, group;               // Of an array the disk of its first member
+    uint64_t partition;               // Number; 0: a whole disk, or an array
+    char array[RMT_LAYOUT_GUID_SIZE]; // Its uuid; "": no array
     char uuid[RMT_LAYOUT_LVM_SIZE];
-    uint64_t data_start; // Bytes from the partition's start to the first extent
+    uint64_t bytes;      // Of a whole disk or an array
+    uint64_t data_start; // Bytes from its start to the first extent
     uint64_t extents;
 } rmt_layout_physical_t;
 
@@ -108,6 +110,7 @@ typedef struct {
 typedef struct {
     size_t disk, group;
     uint64_t partition; // Of its physical volume, or of the one of its first piece
+    char array[RMT_LAYOUT_GUID_SIZE]; // The same
     char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
     uint64_t extents;
     uint64_t min_extents; // It may shrink to; 0: not told
@@ -117,8 +120,9 @@ typedef struct {
 // A range of extents of a logical volume on one physical volume. A segment of the volume
 // is one piece, or goes round several in chunks. Records are those of spread volumes.
 typedef struct {
-    size_t logical, disk;        // Indexes
-    uint64_t partition, segment; // Numbers; segments lie one behind the other
+    size_t logical, disk;             // Indexes
+    uint64_t partition, segment;      // Numbers; segments lie one behind the other
+    char array[RMT_LAYOUT_GUID_SIZE]; // As its physical volume has it
     uint64_t extents;
     uint64_t chunk; // Bytes; 0: its segment is this piece alone
     uint64_t first; // Where it was read; no record
@@ -154,7 +158,7 @@ typedef struct {
 } rmt_layout_swap_t;
 
 typedef struct {
-    uint64_t start, size; // Sectors
+    uint64_t start, size; // Bytes
 } rmt_layout_run_t;
 
 typedef struct {
@@ -245,6 +249,10 @@ rmt_layout_member_t *rmt_layout_find_member(const rmt_layout_t *self, size_t dis
 // The array on which a volume lies; NULL for none.
 const rmt_layout_array_t *rmt_layout_array_of(const rmt_layout_t *self,
                                               const rmt_layout_volume_t *volume);
+// Its uuid, or that of the one below the logical volume on which a volume lies; "" for
+// none.
+const char *rmt_layout_array_below(const rmt_layout_t *self,
+                                   const rmt_layout_volume_t *volume);
 // Members of each stripe without data: 0, 1 or 2.
 unsigned rmt_layout_parity(const rmt_layout_array_t *array);
 
@@ -257,9 +265,10 @@ bool rmt_layout_is_lvm_name(const char *text);
 bool rmt_layout_is_lvm_uuid(const char *text);
 
 rmt_layout_group_t *rmt_layout_find_group(const rmt_layout_t *self, const char *name);
-// The physical volume in a partition, or NULL.
+// The physical volume on an array, or, where that is "", in a partition (0: on the whole
+// disk); NULL for none.
 rmt_layout_physical_t *rmt_layout_find_physical(const rmt_layout_t *self, size_t disk,
-                                                uint64_t partition);
+                                                uint64_t partition, const char *array);
 // The logical volume "group/name", or NULL.
 rmt_layout_logical_t *rmt_layout_find_logical(const rmt_layout_t *self, const char *path);
 // That on which a volume lies; NULL for none.
@@ -275,11 +284,11 @@ char *rmt_layout_lvm_node(const char *group, const char *name);
 // Do two volumes lie on the same device, as subvolumes do?
 bool rmt_layout_is_beside(const rmt_layout_volume_t *one, const rmt_layout_volume_t *two);
 
-// Extents of a physical volume whose partition has so many bytes.
+// Extents of a physical volume whose device has so many bytes.
 uint64_t rmt_layout_extents(const rmt_layout_t *self,
                             const rmt_layout_physical_t *physical, uint64_t bytes);
 // Where a logical volume lies on a target, in extents of its physical volume, whose
-// partition has so many bytes: one behind the other, as they are listed; the one that may
+// device has so many bytes: one behind the other, as they are listed; the one that may
 // grow gets the extents that the physical volume has more than the image's, or gives
 // those that it has less, after those that are free. Returns how many it has.
 uint64_t rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
@@ -290,13 +299,13 @@ bool rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *
 // First extent of a piece of such a volume on a target, likewise.
 uint64_t rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece,
                                 uint64_t bytes);
-// So many extents of a physical volume, as sectors of its disk.
+// So many extents of a physical volume, in bytes of its disk or array.
 rmt_layout_run_t rmt_layout_run(const rmt_layout_t *self,
                                 const rmt_layout_physical_t *physical, uint64_t first,
                                 uint64_t extents);
 // A number that no partition of its disk has, for the logical volume at an index.
 uint32_t rmt_layout_free_number(const rmt_layout_t *self, size_t logical);
-// Bytes that the partition of a physical volume must have at least.
+// Bytes that the device of a physical volume must have at least.
 uint64_t rmt_layout_physical_min_bytes(const rmt_layout_t *self,
                                        const rmt_layout_physical_t *physical);
 

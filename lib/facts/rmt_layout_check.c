@@ -284,6 +284,8 @@ s_check_device(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
         return s_refuse_volume(self, volume, error,
                                "has a logical volume that is not there, or a partition "
                                "beside it");
+    if (volume->array && rmt_layout_find_physical(self, 0, 0, volume->array))
+        return s_refuse_volume(self, volume, error, "lies in a physical volume");
     if (volume->array)
         return rmt_layout_array_of(self, volume) && !volume->partition && !logical
                    ? 0
@@ -303,7 +305,7 @@ s_check_device(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
         return s_refuse_volume(self, volume, error, "lies in an extended partition");
     if (rmt_layout_find_member(self, volume->disk, volume->partition))
         return s_refuse_volume(self, volume, error, "lies in a member of an array");
-    return rmt_layout_find_physical(self, volume->disk, volume->partition)
+    return rmt_layout_find_physical(self, volume->disk, volume->partition, "")
                ? s_refuse_volume(self, volume, error, "lies in a physical volume")
                : 0;
 }

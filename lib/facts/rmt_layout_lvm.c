@@ -45,11 +45,21 @@ rmt_layout_find_group(const rmt_layout_t *self, const char *name)
     return NULL;
 }
 
+static bool
+s_lies(const rmt_layout_physical_t *physical, size_t disk, uint64_t partition,
+       const char *array)
+{
+    return *array ? strcmp(physical->array, array) == 0
+                  : !*physical->array && physical->disk == disk &&
+                        physical->partition == partition;
+}
+
 rmt_layout_physical_t *
-rmt_layout_find_physical(const rmt_layout_t *self, size_t disk, uint64_t partition)
+rmt_layout_find_physical(const rmt_layout_t *self, size_t disk, uint64_t partition,
+                         const char *array)
 {
     for (size_t i = 0; i < self->physical_count; i++)
-        if (self->physicals[i].disk == disk && self->physicals[i].partition == partition)
+        if (s_lies(&self->physicals[i], disk, partition, array))
             return &self->physicals[i];
     return NULL;
 }
@@ -116,11 +126,12 @@ rmt_layout_is_beside(const rmt_layout_volume_t *one, const rmt_layout_volume_t *
 // ---- Sizes
 
 static uint64_t
-s_partition_bytes(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+s_device_bytes(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
 {
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(self, physical->disk, physical->partition);
-    return partition ? partition->size * self->disks[physical->disk].sector : 0;
+    return partition ? partition->size * self->disks[physical->disk].sector
+                     : physical->bytes;
 }
 
 // Extents that the pieces of a volume take of a physical volume, up to one of them
@@ -132,8 +143,8 @@ s_pieces_on(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
     uint64_t extents = 0;
     for (size_t i = 0; i < self->piece_count && &self->pieces[i] != end; i++)
         if (&self->logicals[self->pieces[i].logical] == logical &&
-            self->pieces[i].disk == physical->disk &&
-            self->pieces[i].partition == physical->partition)
+            s_lies(physical, self->pieces[i].disk, self->pieces[i].partition,
+                   self->pieces[i].array))
             extents += self->pieces[i].extents;
     return extents;
 }
@@ -145,7 +156,8 @@ rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logic
         const rmt_layout_piece_t *piece = &self->pieces[i];
         if (&self->logicals[piece->logical] == logical &&
             (piece->chunk || piece->disk != logical->disk ||
-             piece->partition != logical->partition))
+             piece->partition != logical->partition ||
+             strcmp(piece->array, logical->array) != 0))
             return true;
     }
     return false;
@@ -154,14 +166,14 @@ rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logic
 static bool
 s_is_on(const rmt_layout_logical_t *logical, const rmt_layout_physical_t *physical)
 {
-    return logical->disk == physical->disk && logical->partition == physical->partition;
+    return s_lies(physical, logical->disk, logical->partition, logical->array);
 }
 
 uint64_t
 rmt_layout_extents(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
                    uint64_t bytes)
 {
-    if (bytes == s_partition_bytes(self, physical))
+    if (bytes == s_device_bytes(self, physical))
         return physical->extents;
     return bytes < physical->data_start ? 0
                                         : (bytes - physical->data_start) /
@@ -221,7 +233,7 @@ rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                  uint64_t bytes, uint64_t *first_out)
 {
     const rmt_layout_physical_t *physical =
-        rmt_layout_find_physical(self, logical->disk, logical->partition);
+        rmt_layout_find_physical(self, logical->disk, logical->partition, logical->array);
     if (rmt_layout_is_spread(self, logical)) {
         *first_out = 0;
         return logical->extents;
@@ -236,7 +248,7 @@ rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece
 {
     const rmt_layout_logical_t *logical = &self->logicals[piece->logical];
     const rmt_layout_physical_t *physical =
-        rmt_layout_find_physical(self, piece->disk, piece->partition);
+        rmt_layout_find_physical(self, piece->disk, piece->partition, piece->array);
     return s_before(self, physical, logical, bytes) +
            s_pieces_on(self, logical, physical, piece);
 }
@@ -247,10 +259,10 @@ rmt_layout_run(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
 {
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(self, physical->disk, physical->partition);
-    const uint64_t sector = self->disks[physical->disk].sector;
-    const uint64_t extent = self->groups[physical->group].extent_size / sector;
-    return (rmt_layout_run_t){partition->start + physical->data_start / sector +
-                                  first * extent,
+    const uint64_t start =
+        partition ? partition->start * self->disks[physical->disk].sector : 0;
+    const uint64_t extent = self->groups[physical->group].extent_size;
+    return (rmt_layout_run_t){start + physical->data_start + first * extent,
                               extents * extent};
 }
 
@@ -320,37 +332,74 @@ s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
                      : s_refuse(error, "group", group->name, "has no physical volume");
 }
 
+// Bytes that its places on a device are multiples of: sectors of each disk below it.
+static uint64_t
+s_step(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+{
+    uint64_t step = self->disks[physical->disk].sector;
+    for (size_t i = 0; *physical->array && i < self->member_count; i++) {
+        const rmt_layout_member_t *member = &self->members[i];
+        const uint64_t sector = self->disks[member->disk].sector;
+        if (strcmp(self->arrays[member->array].uuid, physical->array) == 0 &&
+            sector > step)
+            step = sector;
+    }
+    return step;
+}
+
+// Is that on which it lies there, and is it a physical volume and nothing else?
+static int
+s_check_device(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
+               rmt_error_t *error)
+{
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, physical->disk, physical->partition);
+    for (const rmt_layout_physical_t *one = self->physicals; one < physical; one++)
+        if (strcmp(one->uuid, physical->uuid) == 0 ||
+            s_lies(one, physical->disk, physical->partition, physical->array))
+            return s_refuse(error, "physical volume", physical->uuid, "is there twice");
+    if (*physical->array)
+        return rmt_layout_find_array(self, physical->array) && !physical->partition
+                   ? 0
+                   : s_refuse(error, "physical volume", physical->uuid,
+                              "has an array that is not there, or a partition beside it");
+    if (!physical->partition)
+        return rmt_layout_last(self, physical->disk)
+                   ? s_refuse(error, "physical volume", physical->uuid,
+                              "has a whole disk that has partitions")
+                   : 0;
+    if (!partition || rmt_layout_is_extended(partition))
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has a partition that is not there, or an extended one");
+    return rmt_layout_find_member(self, physical->disk, physical->partition)
+               ? s_refuse(error, "physical volume", physical->uuid,
+                          "lies in a member of an array")
+               : 0;
+}
+
 static int
 s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_physical_t *physical = &self->physicals[index];
-    const rmt_layout_disk_t *disk = &self->disks[physical->disk];
-    const rmt_layout_partition_t *partition =
-        rmt_layout_find_partition(self, physical->disk, physical->partition);
     const uint64_t extent_size = self->groups[physical->group].extent_size;
+    const uint64_t step = s_step(self, physical);
     uint64_t growing = 0;
     if (!rmt_layout_is_lvm_uuid(physical->uuid))
         return s_refuse(error, "physical volume", physical->uuid, "has no uuid of LVM");
-    for (size_t i = 0; i < index; i++)
-        if (strcmp(self->physicals[i].uuid, physical->uuid) == 0 ||
-            (self->physicals[i].disk == physical->disk &&
-             self->physicals[i].partition == physical->partition))
-            return s_refuse(error, "physical volume", physical->uuid, "is there twice");
-    if (!partition || rmt_layout_is_extended(partition))
-        return s_refuse(error, "physical volume", physical->uuid,
-                        "has a partition that is not there, or an extended one");
-    const uint64_t bytes = partition->size * disk->sector;
+    if (s_check_device(self, physical, error) == -1)
+        return -1;
+    const uint64_t bytes = s_device_bytes(self, physical);
     // LVM writes the next text beside the last one.
     const uint64_t text =
         TEXT_EACH * (self->physical_count + self->logical_count + s_count_spread(self));
     if (physical->data_start < TEXT_SPACE + 2 * text)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has no space for the description of its group");
-    if (physical->data_start % disk->sector || extent_size % disk->sector ||
+    if (physical->data_start % step || extent_size % step ||
         bytes < physical->data_start ||
         physical->extents > (bytes - physical->data_start) / extent_size)
         return s_refuse(error, "physical volume", physical->uuid,
-                        "does not fit into its partition");
+                        "does not fit into its partition, disk or array");
     for (size_t i = 0; i < self->logical_count; i++)
         growing += self->logicals[i].grow && s_is_on(&self->logicals[i], physical);
     if (growing > 1 || s_others(self, physical, NULL) > physical->extents)
@@ -367,7 +416,10 @@ s_is_chunk(const rmt_layout_t *self, const rmt_layout_piece_t *piece)
     return piece->chunk == 0 ||
            ((piece->chunk & (piece->chunk - 1)) == 0 && piece->chunk <= extent &&
             piece->extents * extent % piece->chunk == 0 &&
-            piece->chunk % self->disks[piece->disk].sector == 0);
+            piece->chunk % s_step(self, rmt_layout_find_physical(self, piece->disk,
+                                                                 piece->partition,
+                                                                 piece->array)) ==
+                0);
 }
 
 // Does a piece go on with the segment of the one before it, or with the next one?
@@ -389,7 +441,7 @@ s_check_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
     for (size_t i = 0; i < self->piece_count; i++) {
         const rmt_layout_piece_t *piece = &self->pieces[i];
         const rmt_layout_physical_t *physical =
-            rmt_layout_find_physical(self, piece->disk, piece->partition);
+            rmt_layout_find_physical(self, piece->disk, piece->partition, piece->array);
         if (&self->logicals[piece->logical] != logical)
             continue;
         if (!physical || physical->group != logical->group)
@@ -397,7 +449,8 @@ s_check_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                             "has a piece on no physical volume of its group");
         if (!s_is_chunk(self, piece) || !s_follows(piece, before) ||
             (!before &&
-             (piece->disk != logical->disk || piece->partition != logical->partition)))
+             (piece->disk != logical->disk || piece->partition != logical->partition ||
+              strcmp(piece->array, logical->array) != 0)))
             return s_refuse(error, "logical volume", logical->name,
                             "has pieces that do not fit each other");
         extents += piece->extents;
@@ -414,7 +467,7 @@ s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_logical_t *logical = &self->logicals[index];
     const rmt_layout_physical_t *physical =
-        rmt_layout_find_physical(self, logical->disk, logical->partition);
+        rmt_layout_find_physical(self, logical->disk, logical->partition, logical->array);
     if (!rmt_layout_is_lvm_name(logical->name) || !rmt_layout_is_lvm_uuid(logical->uuid))
         return s_refuse(error, "logical volume", logical->name,
                         "has a name or uuid that LVM has not");

@@ -39,6 +39,13 @@ rmt_layout_array_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
     return volume->array ? rmt_layout_find_array(self, volume->array) : NULL;
 }
 
+const char *
+rmt_layout_array_below(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(self, volume);
+    return volume->array ? volume->array : logical ? logical->array : "";
+}
+
 unsigned
 rmt_layout_parity(const rmt_layout_array_t *array)
 {

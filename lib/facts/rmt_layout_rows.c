@@ -68,7 +68,9 @@ static const rmt_layout_row_t s_group_rows[] = {
 };
 
 static const rmt_layout_row_t s_physical_rows[] = {
-    {"partition", AS_NUMBER, PHYSICAL(partition), true, 1, NUMBER_MAX},
+    {"partition", AS_NUMBER, PHYSICAL(partition), false, 1, NUMBER_MAX},
+    {"array", AS_GUID, PHYSICAL(array), false, 0, 0},
+    {"bytes", AS_NUMBER, PHYSICAL(bytes), false, 1, INT64_MAX},
     {"uuid", AS_LVM_UUID, PHYSICAL(uuid), true, 0, 0},
     {"data-start", AS_NUMBER, PHYSICAL(data_start), true, 1, (uint64_t) 1 << 26},
     {"extents", AS_NUMBER, PHYSICAL(extents), true, 1, EXTENTS_MAX},
@@ -77,14 +79,16 @@ static const rmt_layout_row_t s_physical_rows[] = {
 static const rmt_layout_row_t s_logical_rows[] = {
     {"name", AS_LVM_NAME, LOGICAL(name), true, 0, 0},
     {"uuid", AS_LVM_UUID, LOGICAL(uuid), true, 0, 0},
-    {"partition", AS_NUMBER, LOGICAL(partition), true, 1, NUMBER_MAX},
+    {"partition", AS_NUMBER, LOGICAL(partition), false, 1, NUMBER_MAX},
+    {"array", AS_GUID, LOGICAL(array), false, 0, 0},
     {"extents", AS_NUMBER, LOGICAL(extents), true, 1, EXTENTS_MAX},
     {"min-extents", AS_NUMBER, LOGICAL(min_extents), false, 1, EXTENTS_MAX},
     {"grow", AS_FLAG, LOGICAL(grow), false, 0, 0},
 };
 
 static const rmt_layout_row_t s_piece_rows[] = {
-    {"partition", AS_NUMBER, PIECE(partition), true, 1, NUMBER_MAX},
+    {"partition", AS_NUMBER, PIECE(partition), false, 1, NUMBER_MAX},
+    {"array", AS_GUID, PIECE(array), false, 0, 0},
     {"segment", AS_NUMBER, PIECE(segment), true, 1, RMT_LAYOUT_PIECES_MAX},
     {"extents", AS_NUMBER, PIECE(extents), true, 1, EXTENTS_MAX},
     {"chunk", AS_NUMBER, PIECE(chunk), false, 512, (uint64_t) 1 << 34},

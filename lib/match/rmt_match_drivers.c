@@ -10,6 +10,14 @@
 #define MAPPER_NAME "devname:mapper/control"
 #define MAPPER_MODULE "dm_mod"
 
+// The drivers of arrays by their level, which no device names either.
+static const struct {
+    uint64_t level;
+    const char *name, *module;
+} s_levels[] = {{0, "md-level-0", "raid0"},   {1, "md-level-1", "raid1"},
+                {4, "md-level-4", "raid456"}, {5, "md-level-5", "raid456"},
+                {6, "md-level-6", "raid456"}, {10, "md-level-10", "raid10"}};
+
 // Did the source run the kernel that the image starts? Then what had a driver there has
 // one in the image.
 static bool
@@ -201,6 +209,21 @@ s_judge_early(rmt_match_run_t *run, const rmt_match_row_t *row, const char *name
     s_tell(run, row, name, fits, reason);
 }
 
+// The layers between the disk and the root.
+static void
+s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
+               const rmt_layout_volume_t *root)
+{
+    const rmt_layout_t *layout = run->image->layout;
+    const rmt_layout_array_t *array =
+        rmt_layout_find_array(layout, rmt_layout_array_below(layout, root));
+    for (size_t i = 0; array && i < sizeof s_levels / sizeof *s_levels; i++)
+        if (s_levels[i].level == array->level)
+            s_judge_early(run, row, s_levels[i].name, s_levels[i].module);
+    if (root->logical)
+        s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
+}
+
 void
 rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
 {
@@ -220,8 +243,8 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
     rmt_auto_str fs_name = rmt_text("fs-%s", fs);
     if (fs[0])
         s_judge_early(run, row, fs_name, fs);
-    if (root && root->logical)
-        s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
+    if (root)
+        s_judge_layers(run, row, root);
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,

@@ -47,8 +47,9 @@ s_given_array(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
                                              ? s_given_partition(layout, partition, bytes)
                                              : partition->size * disk->sector};
     }
-    return rmt_array_bytes(
-        layout, (size_t) (rmt_layout_array_of(layout, volume) - layout->arrays), places);
+    const rmt_layout_array_t *array =
+        rmt_layout_find_array(layout, rmt_layout_array_below(layout, volume));
+    return rmt_array_bytes(layout, (size_t) (array - layout->arrays), places);
 }
 
 static uint64_t
@@ -61,9 +62,10 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
         return s_given_array(layout, volume, bytes);
     if (logical)
         partition = rmt_layout_find_partition(layout, logical->disk, logical->partition);
-    if (!partition)
-        return bytes;
-    const uint64_t given = s_given_partition(layout, partition, bytes);
+    const uint64_t given = logical && *logical->array
+                               ? s_given_array(layout, volume, bytes)
+                           : partition ? s_given_partition(layout, partition, bytes)
+                                       : bytes;
     return logical ? rmt_layout_place(layout, logical, given, &first) *
                          layout->groups[logical->group].extent_size
                    : given;

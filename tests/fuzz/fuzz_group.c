@@ -38,9 +38,10 @@ s_read(int fd)
     rmt_error_t error = {0};
     rmt_auto(rmt_groups) groups = rmt_groups_new();
     rmt_auto(rmt_layout) layout = s_new_layout();
-    const int rc = rmt_groups_add(groups, 0, 1, fd, &error) == 0
-                       ? rmt_groups_finish(groups, layout, &error)
-                       : -1;
+    const int rc =
+        rmt_groups_add(groups, &(rmt_group_place_t){.partition = 1}, fd, &error) == 0
+            ? rmt_groups_finish(groups, layout, &error)
+            : -1;
     if (rc == -1)
         MUST(error.code != RMT_E_OK && *error.text);
     return rc == 0 && rmt_layout_check(layout, &error) == 0 ? rmt_take(&layout) : NULL;

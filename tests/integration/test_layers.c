@@ -142,9 +142,8 @@ s_expect_refused(const char *what, const char *name, const char *where)
 
 static const struct {
     const char *kind, *name;
-    bool is_whole; // For whole disks only: a firmware's own; in partitions it is carried
+    bool is_whole; // For whole disks only: a firmware's own
 } s_kinds[] = {
-    {"lvm", "LVM2_member", true},
     {"luks1", "crypto_LUKS", false},
     {"luks2", "crypto_LUKS", false},
     {"bcache", "bcache", false},

@@ -19,6 +19,6 @@ deploy bare
 [ "$(look bare 0 cat etc/hostname)" = t-bare ] || fail "the copy without a table has another name"
 
 disk closed 64M
-"$source_dir/tests/tools/make_layer" lvm "$farm/closed.source" 0 67108864
-capture_refused closed 'LVM2_member'
+"$source_dir/tests/tools/make_layer" md-1.2 "$farm/closed.source" 0 67108864
+capture_refused closed 'linux_raid_member'
 echo "small: passed"

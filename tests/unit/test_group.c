@@ -83,12 +83,11 @@ s_read(const char *one, const char *two, rmt_layout_t *layout, rmt_error_t *erro
 {
     const char *const texts[] = {one, two}, *const uuids[] = {PV0, PV1};
     rmt_auto(rmt_groups) groups = rmt_groups_new();
-    for (size_t i = 0; i < 2; i++) {
-        if (!texts[i])
-            continue;
+    for (size_t i = 0; i < 2 && texts[i]; i++) {
+        const rmt_group_place_t place = {.partition = i + 1};
         rmt_auto_fd fd = s_memory();
         assert_int_equal(s_put(fd, uuids[i], texts[i], error), 0);
-        assert_int_equal(rmt_groups_add(groups, 0, i + 1, fd, error), 0);
+        assert_int_equal(rmt_groups_add(groups, &place, fd, error), 0);
     }
     return rmt_groups_finish(groups, layout, error);
 }

@@ -34,6 +34,17 @@
 #define PIECE(name, segment, extents, more)                                              \
     "\nclass=piece disk=system group=vg-0 logical=" name " partition=1 segment=" segment \
     " extents=" extents more
+#define PHYSICAL_ON(where)                                                               \
+    "\nclass=physical disk=system group=vg-0 " where                                     \
+    " uuid=P00000-0000-0000-0000-0000-0000-000000 data-start=1048576 extents=24"
+#define ARRAY_UUID "0123456789abcdef0123456789abcdef"
+// Of one member: a mirror that waits for its other half.
+#define MIRROR                                                                           \
+    GPT PART("1", "2048", "206848") "\nclass=array uuid=" ARRAY_UUID                     \
+                                    " metadata=1.2 level=1 slots=1 size=104857600"       \
+                                    "\nclass=member disk=system array=" ARRAY_UUID       \
+                                    " partition=1 slot=0 data-start=1048576 "            \
+                                    "data-size=104857600"
 #define LVM GPT PART("1", "2048", "204800") GROUP PHYSICAL
 
 static rmt_layout_t *
@@ -80,7 +91,26 @@ test_a_layout_is_written_as_it_was_read(void **state)
                             "logical=vg-0/a-b\n",
         GPT PART("1", "2048", "204800") " attrs=0000000000000000" GROUP PHYSICAL LOGICAL(
             "a", "r") PIECE("a", "1", "4", " chunk=65536")
-            PIECE("a", "1", "4", " chunk=65536") PIECE("a", "2", "4", "") "\n"};
+            PIECE("a", "1", "4", " chunk=65536") PIECE("a", "2", "4", "") "\n",
+        "class=disk role=system logical-sector=512 bytes=209715200 table=none" GROUP
+        "\nclass=physical disk=system group=vg-0 bytes=209715200 "
+        "uuid=P00000-0000-0000-0000-0000-0000-000000 data-start=1048576 extents=24"
+        "\nclass=logical disk=system group=vg-0 name=a "
+        "uuid=a00000-0000-0000-0000-0000-0000-000000 extents=12\n",
+        GPT PART(
+            "1", "2048",
+            "206848") " attrs=0000000000000000"
+                      "\nclass=array uuid=" ARRAY_UUID
+                      " metadata=1.2 level=1 slots=1 size=104857600"
+                      "\nclass=member disk=system array=" ARRAY_UUID
+                      " partition=1 slot=0 data-start=1048576 data-size=104857600" GROUP
+                      "\nclass=physical disk=system group=vg-0 array=" ARRAY_UUID
+                      " bytes=104857600 "
+                      "uuid=P00000-0000-0000-0000-0000-0000-000000 data-start=1048576 "
+                      "extents=24"
+                      "\nclass=logical disk=system group=vg-0 name=a "
+                      "uuid=a00000-0000-0000-0000-0000-0000-000000 array=" ARRAY_UUID
+                      " extents=12\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = s_read(texts[i], &error);
@@ -211,6 +241,22 @@ static const struct {
          "a", "r") PIECE("a", "1", "6", "") "\nclass=piece disk=system group=vg-0 "
                                             "logical=a partition=2 segment=2 extents=6",
      "a piece on no physical volume"},
+    {GPT PART("1", "2048", "204800") GROUP PHYSICAL_ON("array=" ARRAY_UUID),
+     "array that is not there"},
+    {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " partition=2"), "partition beside it"},
+    {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " bytes=9437184"), "does not fit"},
+    {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID), "does not fit"},
+    {MIRROR GROUP PHYSICAL, "in a member of an array"},
+    {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600")
+         PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600"),
+     "there twice"},
+    {MIRROR GROUP PHYSICAL_ON(
+         "array=" ARRAY_UUID
+         " bytes=104857600") "\nclass=volume disk=system fs=ext4 array=" ARRAY_UUID,
+     "in a physical volume"},
+    {GPT PART("1", "2048", "204800") GROUP PHYSICAL_ON("bytes=104857600"),
+     "whole disk that has partitions"},
+    {GPT GROUP PHYSICAL_ON("bytes=9437184"), "does not fit"},
     {LVM "\nclass=volume disk=system fs=ext4 logical=vg-0/a", "logical volume"},
     {LVM LOGICAL("a", "r") "\nclass=volume disk=system partition=1 fs=ext4 "
                            "logical=vg-0/a",

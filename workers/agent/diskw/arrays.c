@@ -86,13 +86,14 @@ int
 rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    for (size_t i = 0; i < layout->array_count; i++)
-        if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
-            return rmt_wrap(error, "array %s", layout->arrays[i].uuid);
+    // Logical volumes hand down to the arrays on which they lie.
     for (size_t i = 0; i < layout->logical_count; i++)
         if (self->logicals[i].disk &&
             rmt_fuse_disk_flush(self->logicals[i].disk, error) == -1)
             return rmt_wrap(error, "logical volume %s", layout->logicals[i].name);
+    for (size_t i = 0; i < layout->array_count; i++)
+        if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
+            return rmt_wrap(error, "array %s", layout->arrays[i].uuid);
     return 0;
 }
 

@@ -15,12 +15,31 @@ s_written(const rmt_work_disk_t *disk, uint64_t number)
     return rmt_layout_find_partition(disk->layout, 0, number);
 }
 
-// Of the partition of a physical volume, as it was written.
-static uint64_t
-s_bytes(rmt_work_t *self, size_t disk, uint64_t partition)
+// The device of an array; NULL: what has this uuid ("") lies on a disk.
+static rmt_blockdev_t *
+s_array(const rmt_work_t *self, const char *uuid)
 {
-    const rmt_work_disk_t *written = rmt_work_disk_of(self, disk);
-    return s_written(written, partition)->size * written->ordered->sector;
+    const rmt_layout_array_t *array = rmt_layout_find_array(self->layout, uuid);
+    return array ? rmt_fuse_disk_blockdev(self->arrays[array - self->layout->arrays].disk)
+                 : NULL;
+}
+
+// The disk or array on which a physical volume lies.
+static rmt_blockdev_t *
+s_below(rmt_work_t *self, const rmt_layout_physical_t *physical)
+{
+    rmt_blockdev_t *array = s_array(self, physical->array);
+    return array ? array : rmt_work_disk_of(self, physical->disk)->device;
+}
+
+// Of its partition, disk or array, as it is here.
+static uint64_t
+s_bytes(rmt_work_t *self, const rmt_layout_physical_t *physical)
+{
+    const rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
+    const rmt_layout_partition_t *written = s_written(disk, physical->partition);
+    return written ? written->size * disk->ordered->sector
+                   : rmt_blockdev_bytes(s_below(self, physical));
 }
 
 static int
@@ -30,15 +49,18 @@ s_write_physical(rmt_work_t *self, size_t index, const uint64_t *bytes,
     const rmt_layout_physical_t *physical = &self->layout->physicals[index];
     rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
     self->at = disk;
+    const rmt_blockdev_t *below = s_below(self, physical);
     const rmt_layout_partition_t *around = s_written(disk, physical->partition);
     rmt_auto_str text = rmt_group_print(self->layout, physical->group, bytes);
     rmt_pv_t pv = {
         .bytes = bytes[index], .data_start = physical->data_start, .text = text};
     snprintf(pv.uuid, sizeof pv.uuid, "%s", physical->uuid);
-    if (rmt_pv_write(rmt_blockdev_fd(disk->device), around->start * disk->ordered->sector,
-                     &pv, error) == -1)
-        return rmt_wrap(error, "physical volume in partition %" PRIu64,
-                        physical->partition);
+    // Inside of an array something of an older one may lie, which no table told of.
+    if ((*physical->array && rmt_fs_wipe(rmt_blockdev_path(below), error) == -1) ||
+        rmt_pv_write(rmt_blockdev_fd(below),
+                     around ? around->start * disk->ordered->sector : 0, &pv,
+                     error) == -1)
+        return rmt_wrap(error, "physical volume %s", physical->uuid);
     return 0;
 }
 
@@ -56,7 +78,7 @@ rmt_work_write_groups(rmt_work_t *self, rmt_error_t *error)
                             "lies",
                             layout->disks[physical->disk].role,
                             layout->groups[physical->group].name);
-        bytes[i] = s_bytes(self, physical->disk, physical->partition);
+        bytes[i] = s_bytes(self, physical);
     }
     for (size_t i = 0; i < layout->physical_count; i++)
         if (s_write_physical(self, i, bytes, error) == -1)
@@ -70,16 +92,18 @@ static char *
 s_whole(rmt_work_t *self, const rmt_layout_logical_t *logical, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    const rmt_work_disk_t *disk = rmt_work_disk_of(self, logical->disk);
+    const rmt_layout_physical_t *physical = rmt_layout_find_physical(
+        layout, logical->disk, logical->partition, logical->array);
+    rmt_blockdev_t *below = s_below(self, physical);
     uint64_t first = 0;
-    const uint64_t extents = rmt_layout_place(
-        layout, logical, s_bytes(self, logical->disk, logical->partition), &first);
-    const rmt_layout_run_t run = rmt_layout_run(
-        layout, rmt_layout_find_physical(layout, logical->disk, logical->partition),
-        first, extents);
+    const uint64_t extents =
+        rmt_layout_place(layout, logical, s_bytes(self, physical), &first);
+    const rmt_layout_run_t run = rmt_layout_run(layout, physical, first, extents);
+    const uint32_t sector = rmt_blockdev_sector(below);
     const uint32_t number =
         rmt_layout_free_number(layout, (size_t) (logical - layout->logicals));
-    return rmt_blockdev_partition(disk->device, number, run.start, run.size, error);
+    return rmt_blockdev_partition(below, number, run.start / sector, run.size / sector,
+                                  error);
 }
 
 static char *
@@ -96,16 +120,16 @@ s_spread(rmt_work_t *self, size_t index, rmt_error_t *error)
         const rmt_layout_piece_t *piece = &layout->pieces[i];
         if (piece->logical != index)
             continue;
-        const rmt_work_disk_t *disk = rmt_work_disk_of(self, piece->disk);
-        const rmt_layout_run_t run = rmt_layout_run(
-            layout, rmt_layout_find_physical(layout, piece->disk, piece->partition),
-            rmt_layout_place_piece(layout, piece,
-                                   s_bytes(self, piece->disk, piece->partition)),
-            piece->extents);
-        places[i] = (rmt_mapping_member_t){.fd = rmt_blockdev_fd(disk->device),
-                                           .offset = run.start * disk->ordered->sector};
-        if (disk->ordered->sector > sector)
-            sector = disk->ordered->sector;
+        const rmt_layout_physical_t *physical =
+            rmt_layout_find_physical(layout, piece->disk, piece->partition, piece->array);
+        const rmt_blockdev_t *below = s_below(self, physical);
+        const uint64_t first =
+            rmt_layout_place_piece(layout, piece, s_bytes(self, physical));
+        places[i] = (rmt_mapping_member_t){
+            .fd = rmt_blockdev_fd(below),
+            .offset = rmt_layout_run(layout, physical, first, piece->extents).start};
+        if (rmt_blockdev_sector(below) > sector)
+            sector = rmt_blockdev_sector(below);
     }
     rmt_auto(rmt_mapping) mapping = rmt_group_map(layout, index, places);
     rmt_work_shown_t *shown = &self->logicals[index];

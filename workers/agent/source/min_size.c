@@ -63,8 +63,9 @@ s_find_growing(rmt_layout_t *layout, const rmt_layout_physical_t *physical)
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         rmt_layout_logical_t *logical =
             volume->logical ? rmt_layout_find_logical(layout, volume->logical) : NULL;
-        if (!logical || logical->disk != physical->disk ||
-            logical->partition != physical->partition ||
+        if (!logical ||
+            rmt_layout_find_physical(layout, logical->disk, logical->partition,
+                                     logical->array) != physical ||
             rmt_layout_is_spread(layout, logical) || !rmt_fs_is_mounted(volume->fs))
             continue;
         if (volume == root)
@@ -98,7 +99,11 @@ s_set_disk(rmt_layout_t *layout, size_t index)
     s_find_end(layout, index);
     rmt_layout_partition_t *growing = rmt_layout_growing(layout, index);
     const rmt_layout_physical_t *physical =
-        growing ? rmt_layout_find_physical(layout, index, growing->number) : NULL;
+        rmt_layout_find_physical(layout, index, growing ? growing->number : 0, "");
+    if (physical && !growing) {
+        disk->required_bytes = s_least_of_physical(layout, physical);
+        return;
+    }
     const uint64_t least = physical  ? s_least_of_physical(layout, physical)
                            : growing ? s_least(layout, index, growing->number, NULL)
                                      : 0;

@@ -36,7 +36,7 @@ s_first_disk(const rmt_layout_t *layout, size_t index)
     return layout->members[i].disk;
 }
 
-// The kernel would show tables in it as partitions of the array, and LVM its volumes.
+// The kernel would show tables in it as partitions of the array.
 static int
 s_refuse_unknown(const rmt_source_disk_t *self, size_t volume, rmt_error_t *error)
 {
@@ -49,22 +49,36 @@ s_refuse_unknown(const rmt_source_disk_t *self, size_t volume, rmt_error_t *erro
 }
 
 static int
+s_read_shown(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *shown,
+             rmt_groups_t *groups, rmt_error_t *error)
+{
+    size_t volume = 0;
+    bool is_physical = false;
+    rmt_auto_str device = rmt_text("%s", shown);
+    if (rmt_source_take_physical(groups, place, device, &is_physical, error) == -1)
+        return -1;
+    if (is_physical)
+        return 0;
+    return rmt_source_probe(self, place, &device, &volume, error) == -1 ||
+                   s_refuse_unknown(self, volume, error) == -1 ||
+                   rmt_source_mount(self, volume, device, error) == -1
+               ? -1
+               : 0;
+}
+
+static int
 s_read_array(rmt_source_disk_t *self, size_t index, const rmt_array_place_t *places,
-             rmt_error_t *error)
+             rmt_groups_t *groups, rmt_error_t *error)
 {
     rmt_auto_str name = rmt_text("array-%zu", index);
+    rmt_auto(rmt_mapping) mapping = rmt_array_map(self->layout, index, places);
     const rmt_source_place_t place = {.disk = s_first_disk(self->layout, index),
                                       .array = &self->layout->arrays[index]};
     const uint32_t sector = (uint32_t) self->layout->disks[place.disk].sector;
-    rmt_auto(rmt_mapping) mapping = rmt_array_map(self->layout, index, places);
     const char *shown = rmt_source_show(self, name, &mapping, sector, error);
     if (!shown)
         return -1;
-    size_t volume = 0;
-    rmt_auto_str device = rmt_text("%s", shown);
-    if (rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
-        s_refuse_unknown(self, volume, error) == -1 ||
-        rmt_source_mount(self, volume, device, error) == -1) {
+    if (s_read_shown(self, &place, shown, groups, error) == -1) {
         rmt_rename(error, shown, "it");
         return -1;
     }
@@ -72,7 +86,8 @@ s_read_array(rmt_source_disk_t *self, size_t index, const rmt_array_place_t *pla
 }
 
 int
-rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays, rmt_error_t *error)
+rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
+                       rmt_groups_t *groups, rmt_error_t *error)
 {
     rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX];
     if (rmt_arrays_finish(arrays, self->layout, self->dropped, error) == -1 ||
@@ -80,7 +95,7 @@ rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays, rmt_error_
         return -1;
     s_find_places(self, arrays, places);
     for (size_t i = 0; i < self->layout->array_count; i++)
-        if (s_read_array(self, i, places, error) == -1)
+        if (s_read_array(self, i, places, groups, error) == -1)
             return rmt_wrap(error, "array %s",
                             self->layout->arrays[i].name ? self->layout->arrays[i].name
                                                          : self->layout->arrays[i].uuid);

@@ -193,9 +193,10 @@ rmt_source_disk_destroy(rmt_source_disk_t **self_p)
     }
     rmt_replay_destroy(&self->replay);
     rmt_raw_close(self);
-    for (size_t i = 0; i < self->shown_count; i++) {
-        rmt_fuse_disk_destroy(&self->shown[i].disk);
-        rmt_mapping_destroy(&self->shown[i].mapping);
+    // Logical volumes before the arrays on which they lie.
+    for (size_t i = self->shown_count; i > 0; i--) {
+        rmt_fuse_disk_destroy(&self->shown[i - 1].disk);
+        rmt_mapping_destroy(&self->shown[i - 1].mapping);
     }
     for (size_t i = 0; i < self->device_count; i++) {
         if (self->devices[i].running != -1)

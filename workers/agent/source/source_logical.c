@@ -2,17 +2,23 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
-// Where a range of extents of a physical volume lies on the disks that are read.
-static rmt_mapping_member_t
-s_place(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
+// The disk or array on which a physical volume lies.
+static rmt_blockdev_t *
+s_below(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
 {
-    const rmt_layout_run_t run = rmt_layout_run(
-        self->layout,
-        rmt_layout_find_physical(self->layout, piece->disk, piece->partition),
-        piece->first, piece->extents);
-    return (rmt_mapping_member_t){.fd = rmt_source_disk_fd(self, piece->disk),
-                                  .offset = run.start *
-                                            self->layout->disks[piece->disk].sector};
+    const rmt_layout_array_t *array = rmt_layout_find_array(self->layout, piece->array);
+    return array ? rmt_fuse_disk_blockdev(self->shown[array - self->layout->arrays].disk)
+                 : self->devices[piece->disk].device;
+}
+
+// Where a range of extents of a physical volume lies there.
+static rmt_layout_run_t
+s_run(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
+{
+    return rmt_layout_run(self->layout,
+                          rmt_layout_find_physical(self->layout, piece->disk,
+                                                   piece->partition, piece->array),
+                          piece->first, piece->extents);
 }
 
 // What the pieces of a logical volume make together, as a device. Borrowed.
@@ -20,7 +26,7 @@ static const char *
 s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    uint64_t sector = 0;
+    uint32_t sector = 0;
     rmt_auto_str name = rmt_text("logical-%zu", index);
     rmt_auto_ptr memory = calloc(layout->piece_count, sizeof(rmt_mapping_member_t));
     if (!memory)
@@ -30,12 +36,14 @@ s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
         const rmt_layout_piece_t *piece = &layout->pieces[i];
         if (piece->logical != index)
             continue;
-        places[i] = s_place(self, piece);
-        if (layout->disks[piece->disk].sector > sector)
-            sector = layout->disks[piece->disk].sector;
+        const rmt_blockdev_t *below = s_below(self, piece);
+        places[i] = (rmt_mapping_member_t){.fd = rmt_blockdev_fd(below),
+                                           .offset = s_run(self, piece).start};
+        if (rmt_blockdev_sector(below) > sector)
+            sector = rmt_blockdev_sector(below);
     }
     rmt_auto(rmt_mapping) mapping = rmt_group_map(layout, index, places);
-    return rmt_source_show(self, name, &mapping, (uint32_t) sector, error);
+    return rmt_source_show(self, name, &mapping, sector, error);
 }
 
 // A logical volume that lies in one piece is read as a partition that the table lacks.
@@ -54,12 +62,11 @@ s_device_of(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
         const char *device = s_show_pieces(self, index, error);
         return device ? rmt_text("%s", device) : NULL;
     }
-    const rmt_layout_run_t run = rmt_layout_run(
-        layout, rmt_layout_find_physical(layout, first->disk, first->partition),
-        first->first, first->extents);
-    return rmt_blockdev_partition(self->devices[first->disk].device,
-                                  rmt_layout_free_number(layout, index), run.start,
-                                  run.size, error);
+    rmt_blockdev_t *below = s_below(self, first);
+    const uint32_t sector = rmt_blockdev_sector(below);
+    const rmt_layout_run_t run = s_run(self, first);
+    return rmt_blockdev_partition(below, rmt_layout_free_number(layout, index),
+                                  run.start / sector, run.size / sector, error);
 }
 
 int

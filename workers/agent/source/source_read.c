@@ -183,9 +183,14 @@ rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *place,
     if (!*is_taken_out)
         return 0;
     rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
+    const off_t bytes = fd == -1 ? -1 : lseek(fd, 0, SEEK_END);
+    if (bytes == -1)
         return rmt_fail_errno(error, "open %s", device);
-    return rmt_groups_add(groups, place->disk, place->number, fd, error);
+    const rmt_group_place_t own = {.disk = place->disk,
+                                   .partition = place->number,
+                                   .array = place->array ? place->array->uuid : NULL,
+                                   .bytes = (uint64_t) bytes};
+    return rmt_groups_add(groups, &own, fd, error);
 }
 
 // What lies in layers is read when all of their parts are known.
@@ -277,11 +282,29 @@ rmt_source_show(rmt_source_disk_t *self, const char *name, rmt_mapping_t **mappi
     return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
 }
 
+// A disk without a table: a physical volume, or a file system.
+static int
+s_read_whole(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
+             rmt_error_t *error)
+{
+    size_t volume = 0;
+    bool is_physical = false;
+    const rmt_source_place_t place = {.disk = disk};
+    rmt_auto_str device = rmt_text("%s", rmt_blockdev_path(self->devices[disk].device));
+    if (rmt_source_take_physical(layers->groups, &place, device, &is_physical, error) ==
+        -1)
+        return -1;
+    if (is_physical)
+        return 0;
+    return rmt_source_probe(self, &place, &device, &volume, error) == -1
+               ? -1
+               : rmt_source_mount(self, volume, device, error);
+}
+
 static int
 s_read_partitions(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
                   rmt_error_t *error)
 {
-    size_t volume = 0;
     for (size_t i = 0; i < self->layout->partition_count; i++) {
         const rmt_layout_partition_t *partition = &self->layout->partitions[i];
         if (partition->disk == disk && !rmt_layout_is_extended(partition) &&
@@ -290,13 +313,8 @@ s_read_partitions(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
                 self, &(rmt_source_place_t){.disk = disk, .number = partition->number},
                 error);
     }
-    if (rmt_layout_last(self->layout, disk))
-        return 0;
-    const rmt_source_place_t place = {.disk = disk};
-    rmt_auto_str device = rmt_text("%s", rmt_blockdev_path(self->devices[disk].device));
-    return rmt_source_probe(self, &place, &device, &volume, error) == -1
-               ? -1
-               : rmt_source_mount(self, volume, device, error);
+    return rmt_layout_last(self->layout, disk) ? 0
+                                               : s_read_whole(self, disk, layers, error);
 }
 
 static int
@@ -315,7 +333,7 @@ s_read_volumes(rmt_source_disk_t *self, rmt_error_t *error)
     for (size_t i = 0; i < self->device_count; i++)
         if (s_read_partitions(self, i, &layers, error) == -1)
             return s_fail_disk(self, i, error);
-    if (rmt_source_read_arrays(self, arrays, error) == -1)
+    if (rmt_source_read_arrays(self, arrays, groups, error) == -1)
         return s_fail_disk(self, 0, error);
     if (rmt_groups_finish(groups, self->layout, error) == -1 ||
         rmt_layout_check(self->layout, error) == -1)
@@ -403,6 +421,18 @@ s_take_raws(rmt_source_disk_t *self, const rmt_layout_t *one)
     }
 }
 
+// A disk whose bytes a layer has is refused; LVM on one without a table is read.
+static int
+s_check_layers(const char *path, const rmt_layout_t *one, rmt_error_t *error)
+{
+    bool is_physical = false;
+    rmt_error_t ignored = {0};
+    return one->partition_count == 0 &&
+                   rmt_fs_is_physical(path, &is_physical, &ignored) == 0 && is_physical
+               ? 0
+               : rmt_fs_refuse_layers(path, error);
+}
+
 static int
 s_add_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
 {
@@ -411,10 +441,8 @@ s_add_disk(rmt_source_disk_t *self, const char *path, rmt_error_t *error)
         return rmt_fail(error, RMT_E_TOO_BIG, "the source has more than %d disks",
                         RMT_LAYOUT_DISKS_MAX);
     rmt_hardware_disk_role(self->device_count, role);
-    if (rmt_fs_refuse_layers(path, error) == -1)
-        return -1;
     rmt_auto(rmt_layout) one = rmt_disk_read(path, role, error);
-    if (!one)
+    if (!one || s_check_layers(path, one, error) == -1)
         return -1;
     if (!self->layout) {
         self->layout = rmt_layout_new();

@@ -29,7 +29,8 @@ typedef struct {
     int running;            // The disk of a running system, or -1
 } rmt_source_device_t;
 
-// An array of md, or a logical volume of several pieces, that is shown as a device.
+// An array of md, or a logical volume of several pieces, that is shown as a device. Those
+// of the layout's arrays come first.
 typedef struct {
     rmt_mapping_t *mapping;
     rmt_fuse_blocks_t blocks; // Of the mapping
@@ -103,7 +104,7 @@ int rmt_source_probe(rmt_source_disk_t *self, const rmt_source_place_t *place,
 // Mount a volume read-only, and add its trees; nothing for kinds without a tree.
 int rmt_source_mount(rmt_source_disk_t *self, size_t volume, const char *device,
                      rmt_error_t *error);
-// Take the head of a partition that is a physical volume; the volumes in it are read when
+// Take the head of a place that is a physical volume; the volumes in it are read when
 // all of these are known.
 int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *place,
                              const char *device, bool *is_taken_out, rmt_error_t *error);
@@ -111,9 +112,9 @@ int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *pla
 // ---- source_arrays.c
 
 // All members are taken: add their arrays to the layout, show them as devices, and add
-// the volumes on them.
+// the volumes on them; those that are physical volumes are taken into groups.
 int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
-                           rmt_error_t *error);
+                           rmt_groups_t *groups, rmt_error_t *error);
 
 // ---- source_logical.c
 
