@@ -19,6 +19,8 @@ rmt_act_begin_prepare(rmt_step_t *step)
     rmt_auto_str at = rmt_text("target/%s", rmt_step_subject(step));
     rmt_record_t *op = rmt_op_task(step, "prepare", at, rmt_step_subject(step));
     rmt_op_copy(op, "b.order", step->result->outputs, "order");
+    rmt_op_copy(op, "b.secret", step->result->outputs, "secret");
+    rmt_op_copy(op, "b.told-secret", step->result->outputs, "told-secret");
     if (step->view->image)
         rmt_op_copy(op, "b.signatures", step->view->image, "signatures");
     if (step->view->target)

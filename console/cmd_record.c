@@ -6,6 +6,8 @@
 #include "console/targets.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "crypto/rmt_box.h"
+#include "crypto/rmt_secret.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +101,29 @@ s_unprotect(call_t *call, rmt_error_t *error)
     else
         fprintf(stderr, "target.unprotect %s: done\n", call->operands[0]);
     return 0;
+}
+
+// The broker has it sealed for the key of one admin, which this console must have.
+static int
+s_secret(call_t *call, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) body = call_body(call);
+    rmt_record_set(body, "name", call->operands[0]);
+    rmt_auto(rmt_msg) reply = call_request(call, "target.secret", body, NULL, error);
+    if (!reply)
+        return -1;
+    __attribute__((cleanup(rmt_secret_free))) char *text =
+        rmt_box_open(&call->own, rmt_record_text(reply->body, "secret", ""), error);
+    if (!text)
+        return -1;
+    if (!call->json) {
+        printf("%s\n", text);
+        return 0;
+    }
+    rmt_auto(rmt_record) shown = rmt_record_new();
+    rmt_record_set(shown, "name", call->operands[0]);
+    rmt_record_set(shown, "secret", text);
+    return output_record(shown, NULL, NULL, NULL, &call->view, error);
 }
 
 static const option_t s_import_options[] = {
@@ -200,6 +225,9 @@ const command_t cmd_record[] = {
     {"target", "unprotect", "NAME", 1, 1,
      "End the protection of a machine, also the one by a broker that no longer works.",
      s_unprotect, NULL, NULL, NULL},
+    {"target", "secret", "NAME", 1, 1,
+     "Show the passphrase that was made for a target's encrypted disk.", s_secret, NULL,
+     NULL, NULL},
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
      "target.show", inventory_columns, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,

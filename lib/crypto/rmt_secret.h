@@ -1,4 +1,4 @@
-// rmt_secret - reading a file that only its owner may read. Private to lib/crypto.
+// rmt_secret - reading a file that only its owner may read, and forgetting a secret.
 #pragma once
 
 #include <stddef.h>

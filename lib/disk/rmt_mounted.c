@@ -49,13 +49,19 @@ s_layer(const char *device)
             return rows[i].name;
 }
 
-// A logical volume lies on partitions, or on further parts of its group. The path becomes
-// that of the first device below all of them.
+static bool
+s_is_read_through(const char *uuid)
+{
+    return strncmp(uuid, "LVM-", 4) == 0 || strncmp(uuid, "CRYPT-LUKS", 10) == 0;
+}
+
+// A logical volume lies on partitions, or on further parts of its group; LUKS that is
+// open on its partition. The path becomes that of the first device below all of them.
 static void
-s_go_below_lvm(char path[PATH_MAX])
+s_go_below(char path[PATH_MAX])
 {
     char uuid[RMT_SYSFS_TEXT_SIZE];
-    while (strncmp(rmt_sysfs_text(uuid, "%s/dm/uuid", path), "LVM-", 4) == 0) {
+    while (s_is_read_through(rmt_sysfs_text(uuid, "%s/dm/uuid", path))) {
         rmt_auto_str slaves = rmt_sysfs_list("%s/slaves", path);
         rmt_auto_str link = rmt_text("%s/slaves/%s", path, slaves);
         char below[PATH_MAX];
@@ -102,7 +108,7 @@ s_find_disk(const rmt_mount_table_t *table, const char *sysfs, const char *folde
         *disk_out = rmt_text("%s", "");
         return 0;
     }
-    s_go_below_lvm(path);
+    s_go_below(path);
     const char *layer = s_layer(path);
     if (layer)
         return s_refuse(error, folder, layer);

@@ -157,7 +157,8 @@ s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(written, 0, volume->partition);
     if (partition)
-        return partition->size * written->disks[0].sector;
+        return partition->size * written->disks[0].sector -
+               rmt_layout_crypt_bytes(layout, volume->disk, volume->partition);
     return written->disks[0].table == RMT_TABLE_NONE
                ? bytes
                : rmt_record_u64(volume->format, "bytes", bytes);

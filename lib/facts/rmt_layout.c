@@ -85,6 +85,16 @@ rmt_layout_add_member(rmt_layout_t *self, size_t disk)
     return member;
 }
 
+rmt_layout_crypt_t *
+rmt_layout_add_crypt(rmt_layout_t *self, size_t disk)
+{
+    assert(disk < self->disk_count);
+    rmt_grow_one(&self->crypts, self->crypt_count);
+    rmt_layout_crypt_t *crypt = &self->crypts[self->crypt_count++];
+    *crypt = (rmt_layout_crypt_t){.disk = disk, .sector = 512};
+    return crypt;
+}
+
 rmt_layout_group_t *
 rmt_layout_add_group(rmt_layout_t *self, const char *name)
 {
@@ -198,6 +208,19 @@ rmt_layout_join(rmt_layout_t *self, const rmt_layout_t *one)
     s_copy_disk(one, 0, self);
 }
 
+static void
+s_free_crypts(rmt_layout_t *self)
+{
+    for (size_t i = 0; i < self->crypt_count; i++) {
+        free(self->crypts[i].name);
+        free(self->crypts[i].label);
+        free(self->crypts[i].cipher);
+        free(self->crypts[i].hash);
+        free(self->crypts[i].pbkdf);
+    }
+    free(self->crypts);
+}
+
 void
 rmt_layout_destroy(rmt_layout_t **self_p)
 {
@@ -226,6 +249,7 @@ rmt_layout_destroy(rmt_layout_t **self_p)
         free(self->arrays[i].name);
         free(self->arrays[i].metadata);
     }
+    s_free_crypts(self);
     free(self->swaps);
     free(self->arrays);
     free(self->members);

@@ -1,10 +1,10 @@
 // rmt_layout - how disks are divided, and what lies in the parts, as a type.
 //
 // A layout comes from outside: from an image, a file, an order, a disk that was read. Its
-// records (classes disk, partition, array, member, group, physical, logical, piece,
-// volume; docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read, and the
-// owner of an rmt_layout_t knows that each field is what the page says, and that the
-// parts fit each other (rmt_layout_check).
+// records (classes disk, partition, array, member, crypt, group, physical, logical,
+// piece, volume; docs/spec/3-facts.md) are read once, at the door, by rmt_layout_read,
+// and the owner of an rmt_layout_t knows that each field is what the page says, and that
+// the parts fit each other (rmt_layout_check).
 //
 // Arrays belong to the layout; adding to one moves its items. Pure, a class of one
 // thread.
@@ -28,6 +28,7 @@
 #define RMT_LAYOUT_PIECES_MAX 1024
 #define RMT_LAYOUT_ARRAYS_MAX 64
 #define RMT_LAYOUT_MEMBERS_MAX 256
+#define RMT_LAYOUT_CRYPTS_MAX 64
 #define RMT_LAYOUT_LVM_SIZE 128 // A name or uuid of LVM with its NUL
 
 typedef enum { RMT_TABLE_NONE, RMT_TABLE_GPT, RMT_TABLE_DOS } rmt_table_t;
@@ -87,6 +88,21 @@ typedef struct {
     uint64_t slot;
     uint64_t data_start, data_size; // Bytes
 } rmt_layout_member_t;
+
+// A partition that LUKS encrypts: its volume lies inside. Never a key.
+typedef struct {
+    size_t disk;
+    uint64_t partition; // Number
+    uint64_t version;   // 1 or 2
+    char uuid[RMT_LAYOUT_GUID_SIZE];
+    char *name;          // Owned: below /dev/mapper on the source; NULL: not told
+    char *label;         // Owned: of the header; NULL for none
+    char *cipher;        // Owned: as cryptsetup takes it, such as aes-xts-plain64
+    uint64_t key_bytes;  // Of the volume's key
+    uint64_t sector;     // Bytes that are encrypted as one
+    char *hash, *pbkdf;  // Owned: by which a passphrase becomes a key
+    uint64_t data_start; // Bytes from the partition's start to the encrypted ones
+} rmt_layout_crypt_t;
 
 // A volume group of LVM.
 typedef struct {
@@ -170,6 +186,8 @@ typedef struct {
     size_t array_count;
     rmt_layout_member_t *members;
     size_t member_count;
+    rmt_layout_crypt_t *crypts;
+    size_t crypt_count;
     rmt_layout_group_t *groups;
     size_t group_count;
     rmt_layout_physical_t *physicals;
@@ -197,6 +215,7 @@ rmt_layout_disk_t *rmt_layout_add_disk(rmt_layout_t *self, const char *role);
 rmt_layout_partition_t *rmt_layout_add_partition(rmt_layout_t *self, size_t disk);
 rmt_layout_array_t *rmt_layout_add_array(rmt_layout_t *self, const char *uuid);
 rmt_layout_member_t *rmt_layout_add_member(rmt_layout_t *self, size_t disk);
+rmt_layout_crypt_t *rmt_layout_add_crypt(rmt_layout_t *self, size_t disk);
 rmt_layout_group_t *rmt_layout_add_group(rmt_layout_t *self, const char *name);
 rmt_layout_physical_t *rmt_layout_add_physical(rmt_layout_t *self, size_t disk);
 rmt_layout_logical_t *rmt_layout_add_logical(rmt_layout_t *self, size_t disk);
@@ -258,6 +277,20 @@ unsigned rmt_layout_parity(const rmt_layout_array_t *array);
 
 // The part of rmt_layout_check about them.
 int rmt_layout_check_arrays(const rmt_layout_t *self, rmt_error_t *error);
+
+// ---- rmt_layout_crypt.c: partitions that LUKS encrypts
+
+#define RMT_LAYOUT_CIPHER "aes-xts-plain64" // The one that is carried
+
+// The encryption of the partition in which a volume lies; NULL for none.
+const rmt_layout_crypt_t *rmt_layout_crypt_of(const rmt_layout_t *self,
+                                              const rmt_layout_volume_t *volume);
+// Bytes of a partition that its encryption does not leave to its volume; 0 without one.
+uint64_t rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk,
+                                uint64_t partition);
+
+// The part of rmt_layout_check about them.
+int rmt_layout_check_crypts(const rmt_layout_t *self, rmt_error_t *error);
 
 // ---- rmt_layout_lvm.c: groups and their volumes
 

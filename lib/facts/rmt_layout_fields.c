@@ -14,48 +14,14 @@
 #define VALUE_SHOWN 60 // Letters of a wrong value
 
 // How a file system is made: fields that only lib/disk acts on, kept as they are.
-static const struct {
-    const char *name;
-    bool is_number;
-} s_format_rows[] = {
-    {"fs", false},
-    {"uuid", false},
-    {"label", false},
-    {"features", false},
-    {"content", false},
-    {"checksum", false},
-    {"errors", false},
-    {"reserved-percent", false},
-    {"bytes", true},
-    {"bytes-used", true},
-    {"device-bytes", true},
-    {"block-size", true},
-    {"cluster-size", true},
-    {"sector-size", true},
-    {"inode-size", true},
-    {"inodes", true},
-    {"inodes-used", true},
-    {"flex-groups", true},
-    {"mount-presets", false},
-    {"mount-options", false},
-    {"max-mounts", true},
-    {"check-interval", true},
-    {"reserved-uid", true},
-    {"reserved-gid", true},
-    {"stride", true},
-    {"stripe-width", true},
-    {"name-hash", false},
-    {"hash-seed", false},
-    {"inode-percent", true},
-    {"stripe-unit", true},
-    {"stripe-bytes", true},
-    {"folder-block-size", true},
-    {"names", false},
-    {"node-size", true},
-    {"fat-bits", true},
-};
-
-#define FORMAT_COUNT (sizeof s_format_rows / sizeof *s_format_rows)
+static const char s_format_texts[] =
+    "fs uuid label features content checksum errors reserved-percent mount-presets "
+    "mount-options name-hash hash-seed names";
+static const char s_format_numbers[] =
+    "bytes bytes-used device-bytes block-size cluster-size sector-size inode-size "
+    "inodes inodes-used flex-groups max-mounts check-interval reserved-uid "
+    "reserved-gid stride stripe-width inode-percent stripe-unit stripe-bytes "
+    "folder-block-size node-size fat-bits";
 
 typedef struct {
     const rmt_layout_rows_t *own;
@@ -373,6 +339,18 @@ s_read_member(rmt_layout_t *self, const reading_t *reading)
 }
 
 static int
+s_read_crypt(rmt_layout_t *self, const reading_t *reading)
+{
+    const table_t table = {&rmt_layout_crypt_rows, "class part disk"};
+    size_t disk = 0;
+    if (s_is_full(reading, self->crypt_count, RMT_LAYOUT_CRYPTS_MAX,
+                  "encrypted partitions") ||
+        s_find_disk(self, reading, &disk) == -1)
+        return -1;
+    return s_read_fields(reading, &table, rmt_layout_add_crypt(self, disk));
+}
+
+static int
 s_read_group(rmt_layout_t *self, const reading_t *reading)
 {
     const table_t table = {&rmt_layout_group_rows, "class part"};
@@ -448,17 +426,15 @@ static int
 s_read_format_field(const reading_t *reading, const char *name, bool *is_format_out)
 {
     static const table_t table = {&rmt_layout_volume_rows, "class part disk"};
-    size_t i = 0;
     uint64_t number;
-    while (i < FORMAT_COUNT && strcmp(s_format_rows[i].name, name) != 0)
-        i++;
-    *is_format_out = i < FORMAT_COUNT;
-    if (i == FORMAT_COUNT)
+    const bool is_number = s_has_word(s_format_numbers, name);
+    *is_format_out = is_number || s_has_word(s_format_texts, name);
+    if (!*is_format_out)
         return s_refuse_stranger(reading, &table, name);
     const char *text = rmt_record_text(reading->record, name, NULL);
     if (!text)
         return s_refuse(reading, name, "text");
-    return !s_format_rows[i].is_number || s_parse_number(text, &number)
+    return !is_number || s_parse_number(text, &number)
                ? 0
                : s_refuse(reading, name, "a number");
 }
@@ -535,11 +511,12 @@ s_read_swap(rmt_layout_t *self, const reading_t *reading)
 static const struct {
     const char *class;
     int (*read)(rmt_layout_t *self, const reading_t *reading);
-} s_classes[] = {{"disk", s_read_disk},       {"partition", s_read_partition},
-                 {"array", s_read_array},     {"member", s_read_member},
-                 {"group", s_read_group},     {"physical", s_read_physical},
-                 {"logical", s_read_logical}, {"piece", s_read_piece},
-                 {"volume", s_read_volume},   {"swap-file", s_read_swap}};
+} s_classes[] = {{"disk", s_read_disk},         {"partition", s_read_partition},
+                 {"array", s_read_array},       {"member", s_read_member},
+                 {"crypt", s_read_crypt},       {"group", s_read_group},
+                 {"physical", s_read_physical}, {"logical", s_read_logical},
+                 {"piece", s_read_piece},       {"volume", s_read_volume},
+                 {"swap-file", s_read_swap}};
 
 #define CLASS_COUNT (sizeof s_classes / sizeof *s_classes)
 
@@ -556,11 +533,12 @@ s_check_class(const rmt_record_t *record, rmt_error_t *error)
     for (size_t i = 0; i < CLASS_COUNT; i++)
         if (strcmp(s_classes[i].class, class) == 0)
             return 0;
-    return rmt_fail(error, RMT_E_USAGE,
-                    "the layout has a record of class '%.60s'; it must be disk, "
-                    "partition, array, member, group, physical, logical, piece, volume "
-                    "or swap-file",
-                    class);
+    return rmt_fail(
+        error, RMT_E_USAGE,
+        "the layout has a record of class '%.60s'; it must be disk, "
+        "partition, array, member, crypt, group, physical, logical, piece, volume "
+        "or swap-file",
+        class);
 }
 
 // Disks first, as the others name them: records may stand in any order.

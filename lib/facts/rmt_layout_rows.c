@@ -11,6 +11,7 @@
 #define PARTITION(field) offsetof(rmt_layout_partition_t, field)
 #define ARRAY(field) offsetof(rmt_layout_array_t, field)
 #define MEMBER(field) offsetof(rmt_layout_member_t, field)
+#define CRYPT(field) offsetof(rmt_layout_crypt_t, field)
 #define GROUP(field) offsetof(rmt_layout_group_t, field)
 #define PHYSICAL(field) offsetof(rmt_layout_physical_t, field)
 #define LOGICAL(field) offsetof(rmt_layout_logical_t, field)
@@ -59,6 +60,20 @@ static const rmt_layout_row_t s_member_rows[] = {
     {"slot", AS_NUMBER, MEMBER(slot), true, 0, RMT_LAYOUT_MEMBERS_MAX / 4 - 1},
     {"data-start", AS_NUMBER, MEMBER(data_start), true, 0, (uint64_t) 1 << 40},
     {"data-size", AS_NUMBER, MEMBER(data_size), true, 1, (uint64_t) 1 << 56},
+};
+
+static const rmt_layout_row_t s_crypt_rows[] = {
+    {"partition", AS_NUMBER, CRYPT(partition), true, 1, NUMBER_MAX},
+    {"version", AS_NUMBER, CRYPT(version), true, 1, 2},
+    {"uuid", AS_GUID, CRYPT(uuid), true, 0, 0},
+    {"name", AS_TEXT, CRYPT(name), false, 0, 0},
+    {"label", AS_TEXT, CRYPT(label), false, 0, 0},
+    {"cipher", AS_TEXT, CRYPT(cipher), true, 0, 0},
+    {"key-bytes", AS_NUMBER, CRYPT(key_bytes), true, 16, 64},
+    {"sector-size", AS_NUMBER, CRYPT(sector), true, 512, 4096},
+    {"hash", AS_TEXT, CRYPT(hash), true, 0, 0},
+    {"pbkdf", AS_TEXT, CRYPT(pbkdf), true, 0, 0},
+    {"data-start", AS_NUMBER, CRYPT(data_start), true, 4096, (uint64_t) 1 << 30},
 };
 
 static const rmt_layout_row_t s_group_rows[] = {
@@ -130,6 +145,7 @@ const rmt_layout_rows_t rmt_layout_disk_rows = ROWS(s_disk_rows);
 const rmt_layout_rows_t rmt_layout_partition_rows = ROWS(s_partition_rows);
 const rmt_layout_rows_t rmt_layout_array_rows = ROWS(s_array_rows);
 const rmt_layout_rows_t rmt_layout_member_rows = ROWS(s_member_rows);
+const rmt_layout_rows_t rmt_layout_crypt_rows = ROWS(s_crypt_rows);
 const rmt_layout_rows_t rmt_layout_group_rows = ROWS(s_group_rows);
 const rmt_layout_rows_t rmt_layout_physical_rows = ROWS(s_physical_rows);
 const rmt_layout_rows_t rmt_layout_logical_rows = ROWS(s_logical_rows);

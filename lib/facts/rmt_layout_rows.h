@@ -37,6 +37,7 @@ typedef struct {
 // disk) comes before them.
 extern const rmt_layout_rows_t rmt_layout_disk_rows, rmt_layout_partition_rows;
 extern const rmt_layout_rows_t rmt_layout_array_rows, rmt_layout_member_rows;
+extern const rmt_layout_rows_t rmt_layout_crypt_rows;
 extern const rmt_layout_rows_t rmt_layout_group_rows, rmt_layout_physical_rows;
 extern const rmt_layout_rows_t rmt_layout_logical_rows, rmt_layout_piece_rows;
 extern const rmt_layout_rows_t rmt_layout_volume_rows, rmt_layout_swap_rows;

@@ -130,6 +130,17 @@ s_write_arrays(const rmt_layout_t *self, rmt_records_t *records)
 }
 
 static void
+s_write_crypts(const rmt_layout_t *self, rmt_records_t *records)
+{
+    for (size_t i = 0; i < self->crypt_count; i++) {
+        rmt_record_t *record = rmt_records_add(records);
+        rmt_record_set(record, "class", "crypt");
+        rmt_record_set(record, "disk", self->disks[self->crypts[i].disk].role);
+        s_write_fields(&rmt_layout_crypt_rows, &self->crypts[i], record);
+    }
+}
+
+static void
 s_write_groups(const rmt_layout_t *self, rmt_records_t *records)
 {
     for (size_t i = 0; i < self->group_count; i++) {
@@ -171,6 +182,7 @@ rmt_layout_write(const rmt_layout_t *self, rmt_records_t *records)
     for (size_t i = 0; i < self->partition_count; i++)
         s_write_partition(self, &self->partitions[i], rmt_records_add(records));
     s_write_arrays(self, records);
+    s_write_crypts(self, records);
     s_write_groups(self, records);
     for (size_t i = 0; i < self->volume_count; i++) {
         rmt_record_t *record = rmt_layout_write_volume(self, &self->volumes[i]);

@@ -62,10 +62,14 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
         return s_given_array(layout, volume, bytes);
     if (logical)
         partition = rmt_layout_find_partition(layout, logical->disk, logical->partition);
-    const uint64_t given = logical && *logical->array
-                               ? s_given_array(layout, volume, bytes)
-                           : partition ? s_given_partition(layout, partition, bytes)
-                                       : bytes;
+    uint64_t given = logical && *logical->array ? s_given_array(layout, volume, bytes)
+                     : partition ? s_given_partition(layout, partition, bytes)
+                                 : bytes;
+    if (partition) {
+        const uint64_t header =
+            rmt_layout_crypt_bytes(layout, partition->disk, partition->number);
+        given = given > header ? given - header : 0;
+    }
     return logical ? rmt_layout_place(layout, logical, given, &first) *
                          layout->groups[logical->group].extent_size
                    : given;
@@ -110,7 +114,8 @@ s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
     if (partition && partition->min_size)
-        return partition->min_size * layout->disks[volume->disk].sector;
+        return partition->min_size * layout->disks[volume->disk].sector -
+               rmt_layout_crypt_bytes(layout, volume->disk, volume->partition);
     if (logical && logical->min_extents)
         return logical->min_extents * layout->groups[logical->group].extent_size;
     const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);

@@ -21,6 +21,18 @@ local function has_twin(record)
     return false
 end
 
+-- The key by which the agent of a target speaks now, or ''.
+function R.agent_key(name)
+    for _, key in ipairs(call('SMEMBERS', P .. 'key-names:' .. name)) do
+        local record = key_load(key)
+        if record and record.role == 'target' and R.is('key', record, 'approved')
+            and call('HEXISTS', P .. 'greetings', key) == 1 then
+            return key
+        end
+    end
+    return ''
+end
+
 -- A place has imagers as long as it has an approved key of one.
 local function sending_end(place)
     for _, key in ipairs(call('ZRANGE', P .. 'keys', 0, -1)) do

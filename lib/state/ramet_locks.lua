@@ -204,6 +204,7 @@ function R.arm(meta, job, op)
     R.move(meta, 'lock', op.target, 'arm', { go = mark(), nonce = op.nonce,
         ['go-nonce'] = '', plan = op.plan, attempt = task.attempt })
     R.key_firstboot(meta, op.key, op.target, lock.epoch)
+    R.secret_keep(op.target, task['b.told-secret'])
     R.target_step(meta, job.id, op.target, { phase = 'armed' })
 end
 

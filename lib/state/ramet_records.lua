@@ -257,6 +257,9 @@ serve('record_remove', function(meta, body)
         R.own_drop_source(body.name)
     end
     call('ZREM', P .. CLASSES[class], body.name)
+    if class == 'target' then
+        R.secret_keep(body.name, nil)
+    end
     audit(meta, class .. '.remove', { [class] = body.name })
     return {}
 end)
@@ -316,6 +319,25 @@ serve('target_unhold', function(meta, body)
     R.move(meta, 'hold', body.name, 'unhold', nil,
         { target = body.name, text = body.reason })
     return {}
+end)
+
+-- The passphrase that was made for the disk that is written now, sealed to an admin's key;
+-- none: what was kept is of a disk that is gone.
+function R.secret_keep(name, secret)
+    if set(secret) then
+        call('HSET', P .. 'secrets', name, secret)
+    else
+        call('HDEL', P .. 'secrets', name)
+    end
+end
+
+serve('target_secret', function(meta, body)
+    record_load('target', body.name)
+    local secret = call('HGET', P .. 'secrets', body.name)
+    need(set(secret), E.NOT_FOUND, 'no passphrase was made for ' .. body.name
+        .. '; one of luks-passphrase is in the file of its engine')
+    audit(meta, 'target.secret', { target = body.name })
+    return { name = body.name, secret = secret }
 end)
 
 -- Targets of one engine with their hardware, for matching.

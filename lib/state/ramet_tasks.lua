@@ -172,6 +172,7 @@ local function task_view(task)
             .. task.subject
         if task.stage == 'order' then
             view['b.choice'] = call('HGET', verdict, 'choice') or ''
+            view['b.agent-key'] = R.agent_key(task.subject)
         end
     end
     return view

@@ -54,7 +54,7 @@ script_packages="mmdebstrap curl openssl"
 netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-pc-bin grub-efi-amd64-bin"
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat nftables"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
-  dosfstools mtools util-linux openssh-client"
+  dosfstools mtools util-linux openssh-client cryptsetup-bin"
 test_packages="prometheus lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools tmux"
 lint_packages="clang-format clang-tidy shellcheck jq systemd"

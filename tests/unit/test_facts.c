@@ -199,7 +199,7 @@ s_judge(const rmt_record_t *record, const char *nics, const char *stack,
     const rmt_match_config_t config = {.hardware = image};
     rmt_auto(rmt_match) match = rmt_match_new(&config);
     rmt_record_t *item = rmt_record_new();
-    installer_judge(match, os, NULL, target, item);
+    installer_judge(match, os, NULL, target, NULL, item);
     return item;
 }
 

@@ -34,7 +34,7 @@ s_judge(const char *image, const char *target, const char *hardware)
     rmt_record_set(os, "network-stack", "networkd");
     if (s_word)
         rmt_record_set(os, s_word, s_value);
-    installer_judge(match, os, NULL, rmt_records_at(record, 0), item);
+    installer_judge(match, os, NULL, rmt_records_at(record, 0), NULL, item);
     return item;
 }
 

@@ -24,7 +24,7 @@ s_setup(void **state)
     root_tree_put("devices/vda/vda1/partition", "1");
     root_tree_put("devices/c!d0/c!d0p1/partition", "1");
     root_tree_put("devices/dm-0/dm/uuid", "LVM-abc\n");
-    root_tree_put("devices/dm-1/dm/uuid", "CRYPT-LUKS2-abc\n");
+    root_tree_put("devices/dm-1/dm/uuid", "CRYPT-PLAIN-abc\n");
     root_tree_put("devices/md0/md/level", "raid1\n");
     root_tree_put("devices/md0/md0p1/partition", "1");
     root_tree_put("devices/dm-2/dm/uuid", "mpath-36001405abc\n");
@@ -38,6 +38,13 @@ s_setup(void **state)
     root_tree_link("devices/dm-7/slaves/dm-6", "../../dm-6");
     root_tree_put("devices/dm-8/dm/uuid", "LVM-abc\n");
     root_tree_link("devices/dm-8/slaves/dm-1", "../../dm-1");
+    // LUKS that is open on a partition, and a volume of LVM in it.
+    root_tree_put("devices/dm-9/dm/uuid", "CRYPT-LUKS2-abc-data\n");
+    root_tree_link("devices/dm-9/slaves/vda1", "../../vda/vda1");
+    root_tree_put("devices/dm-10/dm/uuid", "LVM-abc\n");
+    root_tree_link("devices/dm-10/slaves/dm-9", "../../dm-9");
+    s_link("253:9", "devices/dm-9");
+    s_link("253:10", "devices/dm-10");
     s_link("253:6", "devices/dm-6");
     s_link("253:7", "devices/dm-7");
     s_link("253:8", "devices/dm-8");
@@ -73,6 +80,8 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
         {"253:6", "ext4", "/dev/vda", NULL},
         {"253:7", "xfs", "/dev/vda", NULL},
         {"253:8", "ext4", NULL, "encrypted"},
+        {"253:9", "ext4", "/dev/vda", NULL},
+        {"253:10", "ext4", "/dev/vda", NULL},
         {"253:0", "ext4", NULL, "LVM"},
         {"253:1", "ext4", NULL, "encrypted"},
         {"259:7", "ext4", NULL, "RAID"},

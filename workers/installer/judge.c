@@ -13,6 +13,11 @@
     "its computer tells no identity, so no warrant can name it; give it a UUID in the "  \
     "settings of its firmware and start its agent again"
 
+#define NO_CRYPTSETUP                                                                    \
+    "the image has an encrypted partition, and the system of this target's agent has "   \
+    "no cryptsetup, or no FUSE; start the machine with a thin-kernel that has it, or "   \
+    "install the package cryptsetup and load the module fuse"
+
 // The reasons of all that does not fit, in words; the same one once.
 static void
 s_set_reason(rmt_record_t *item, const rmt_records_t *verdicts)
@@ -165,6 +170,29 @@ s_judge_identity(const rmt_record_t *target, rmt_records_t *verdicts)
     return *identity;
 }
 
+// LUKS is made by a program of the agent's system, with a passphrase of the engine.
+static bool
+s_judge_luks(const rmt_records_t *hardware, const char *secret_fault,
+             rmt_records_t *verdicts)
+{
+    bool has_program = false;
+    for (size_t i = 0; i < rmt_records_count(hardware); i++) {
+        const rmt_record_t *one = rmt_records_at(hardware, i);
+        has_program = has_program || (rmt_record_is(one, "class", "program") &&
+                                      rmt_record_is(one, "name", "cryptsetup"));
+    }
+    const bool fits = has_program && !*secret_fault;
+    rmt_record_t *verdict = rmt_records_add(verdicts);
+    rmt_record_set(verdict, "class", "verdict");
+    rmt_record_set(verdict, "component", "luks");
+    rmt_record_set(verdict, "wanted", "cryptsetup");
+    rmt_record_set(verdict, "had", has_program ? "cryptsetup" : "");
+    rmt_record_set(verdict, "fits", fits ? "yes" : "no");
+    if (!fits)
+        rmt_record_set(verdict, "reason", has_program ? secret_fault : NO_CRYPTSETUP);
+    return fits;
+}
+
 // A record that cannot be completed has its verdict `network`.
 static bool
 s_judge_configure(const installer_rehearsal_t *rehearsal, const rmt_record_t *target,
@@ -179,7 +207,7 @@ s_judge_configure(const installer_rehearsal_t *rehearsal, const rmt_record_t *ta
 void
 installer_judge(rmt_match_t *match, const rmt_record_t *os,
                 const installer_rehearsal_t *rehearsal, const rmt_record_t *target,
-                rmt_record_t *item)
+                const char *secret_fault, rmt_record_t *item)
 {
     const char *state = rmt_record_text(target, "state", "free");
     const bool available = strcmp(state, "free") == 0;
@@ -197,6 +225,8 @@ installer_judge(rmt_match_t *match, const rmt_record_t *os,
     if (!installer_addressing_judge(target, hardware, os, verdicts))
         fits = false;
     if (!s_judge_identity(target, verdicts))
+        fits = false;
+    if (secret_fault && !s_judge_luks(hardware, secret_fault, verdicts))
         fits = false;
     if (rehearsal && !s_judge_configure(rehearsal, target, os, verdicts))
         fits = false;

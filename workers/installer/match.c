@@ -2,6 +2,7 @@
 #include "installer/judge.h"
 #include "installer/installer.h"
 #include "installer/kernel.h"
+#include "installer/secret.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "wire/rmt_codec.h"
@@ -28,6 +29,7 @@ typedef struct {
     const char *only; // Name of the one target that is asked for; "" for all
     rmt_match_t *match;
     const installer_rehearsal_t *rehearsal; // NULL: the image tells no outline
+    const char *secret_fault;               // As installer_judge has it
     rmt_record_t *os;    // What the image's system is told its network by
     rmt_records_t *page; // Verdicts not yet put
     size_t page_bytes;
@@ -100,7 +102,8 @@ static int
 s_match_target(match_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
     rmt_auto(rmt_record) item = rmt_record_new();
-    installer_judge(self->match, self->os, self->rehearsal, target, item);
+    installer_judge(self->match, self->os, self->rehearsal, target, self->secret_fault,
+                    item);
     self->total++;
     self->fits += strcmp(rmt_record_text(item, "fits", ""), "yes") == 0;
     self->available += strcmp(rmt_record_text(item, "available", ""), "yes") == 0;
@@ -174,11 +177,17 @@ s_os(const rmt_record_t *body)
 
 static int
 s_run(rmt_task_t *task, const rmt_match_config_t *config,
-      const installer_rehearsal_t *rehearsal, const char *engine, rmt_error_t *error)
+      const installer_rehearsal_t *rehearsal, const rmt_holder_t *holder,
+      rmt_error_t *error)
 {
+    rmt_error_t fault = {0};
     rmt_auto(rmt_match) match = rmt_match_new(config);
+    const bool is_encrypted = config->layout->crypt_count > 0;
+    if (is_encrypted)
+        (void) installer_secret_check(rmt_holder_config(holder), &fault);
     match_t self = {.task = task,
-                    .engine = engine,
+                    .engine = rmt_holder_place(holder),
+                    .secret_fault = is_encrypted ? fault.text : NULL,
                     .only = rmt_record_text(rmt_task_body(task), "target", ""),
                     .match = match,
                     .rehearsal = rehearsal,
@@ -279,5 +288,5 @@ installer_match(rmt_task_t *task, void *holder, rmt_error_t *error)
         .explain = strcmp(rmt_record_text(body, "explain", ""), "yes") == 0};
     if (s_rehearsal(task, holder, facts, &config, &rehearsal, error) == -1)
         return -1;
-    return s_run(task, &config, rehearsal, rmt_holder_place(holder), error);
+    return s_run(task, &config, rehearsal, holder, error);
 }

@@ -8,6 +8,7 @@
 #include "base/rmt_log.h"
 #include "facts/rmt_order.h"
 #include "installer/scripts.h"
+#include "installer/secret.h"
 
 #include <string.h>
 
@@ -142,7 +143,8 @@ installer_order(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
     rmt_auto(rmt_order) order = s_make(task, holder, error);
     rmt_auto(zchunk) packed = order ? s_pack(order, error) : NULL;
-    if (!packed)
+    if (!packed ||
+        installer_secret_add(task, rmt_holder_config(holder), order->layout, error) == -1)
         return -1;
     if (installer_boot_reset(task, holder, error) == -1)
         return -1;

@@ -50,6 +50,12 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
      "Installer: private key for scripts over ssh; empty: the keys of its user."},
     {"script-hosts", RMT_CONFIG_PATH, "", 0, 0,
      "Installer: known hosts for scripts over ssh; empty: the known hosts of its user."},
+    {"luks-passphrase", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: file, of its user alone, with the passphrase of encrypted partitions on "
+     "targets; empty: none."},
+    {"luks-recipient", RMT_CONFIG_TEXT, "", 0, 40,
+     "Installer: public key of the admin who may read the passphrase that is made for "
+     "each target; empty: none is made."},
     {"sign-key", RMT_CONFIG_PATH, "", 0, 0,
      "Imager: image key that signs each image that this worker commits; empty: persons "
      "sign them."},

@@ -223,6 +223,21 @@ s_is_array(const char *path, const rmt_layout_array_t *array)
     return false;
 }
 
+// /dev/mapper/NAME and what udev makes of name and uuid.
+static bool
+s_is_crypt(const char *path, const rmt_layout_crypt_t *crypt)
+{
+    char digits[RMT_LAYOUT_GUID_SIZE];
+    s_put_uuid(digits, crypt->uuid);
+    const char *name = crypt->name ? crypt->name : "";
+    rmt_auto_str node = rmt_text(MAPPER "%s", name);
+    rmt_auto_str by_name = rmt_text("/dev/disk/by-id/dm-name-%s", name);
+    rmt_auto_str by_uuid = rmt_text("/dev/disk/by-id/dm-uuid-CRYPT-LUKS%" PRIu64 "-%s-%s",
+                                    crypt->version, digits, name);
+    return *name && (strcmp(path, node) == 0 || strcmp(path, by_name) == 0 ||
+                     strcmp(path, by_uuid) == 0);
+}
+
 static bool
 s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layout,
           const rmt_layout_volume_t *volume)
@@ -242,8 +257,11 @@ s_is_name(const rmt_fstab_t *self, const name_t *name, const rmt_layout_t *layou
     if (*name->tag)
         return false;
     const rmt_layout_array_t *array = rmt_layout_array_of(layout, volume);
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(layout, volume);
     if (array)
         return s_is_array(name->value, array);
+    if (crypt)
+        return s_is_crypt(name->value, crypt);
     return volume->logical ? s_is_logical(name->value, layout, volume)
                            : s_is_device(self, name->value, layout, volume);
 }

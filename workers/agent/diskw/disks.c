@@ -223,6 +223,10 @@ s_device_of(rmt_work_t *self, rmt_work_disk_t *disk, const rmt_layout_volume_t *
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(self->layout, volume);
     const rmt_layout_array_t *array = rmt_layout_array_of(self->layout, volume);
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self->layout, volume);
+    if (crypt)
+        return rmt_text(
+            "%s", rmt_fuse_disk_device(self->crypts[crypt - self->layout->crypts].disk));
     if (array)
         return rmt_text(
             "%s", rmt_fuse_disk_device(self->arrays[array - self->layout->arrays].disk));
@@ -312,7 +316,13 @@ s_read(rmt_work_t *self, const rmt_records_t *order, rmt_records_t *targets,
 {
     rmt_auto(rmt_records) layout = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(order); i++) {
-        rmt_auto(rmt_record) copy = rmt_record_dup(rmt_records_at(order, i));
+        const rmt_record_t *one = rmt_records_at(order, i);
+        if (rmt_record_is(one, "class", "secret")) {
+            if (rmt_work_take_secret(self, one, error) == -1)
+                return -1;
+            continue;
+        }
+        rmt_auto(rmt_record) copy = rmt_record_dup(one);
         rmt_records_append(rmt_record_is(copy, "class", "target") ? targets : layout,
                            &copy);
     }
@@ -342,6 +352,7 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
         if (s_partition(self, &self->disks[i], error) == -1)
             return -1;
     if (rmt_work_make_arrays(self, error) == -1 ||
+        rmt_work_make_crypts(self, error) == -1 ||
         rmt_work_write_groups(self, error) == -1)
         return -1;
     if (rmt_work_progress(self, "partition", 1, 1, error) == -1)

@@ -67,7 +67,7 @@ static const rmt_filter_call_t s_writer_calls[] = {
     TOOL(getppid), TOOL(gettid), TOOL(getpgrp), TOOL(getpgid), TOOL(setpgid),
     TOOL(getsid), TOOL(getuid), TOOL(geteuid), TOOL(getgid), TOOL(getegid),
     TOOL(getresuid), TOOL(getresgid), TOOL(getgroups), TOOL(setuid), TOOL(setgid),
-    TOOL(setresuid), TOOL(setresgid), TOOL(getpriority), TOOL(getrlimit), TOOL(setrlimit),
+    TOOL(setresuid), TOOL(setresgid), TOOL(getpriority), TOOL(setpriority), TOOL(getrlimit), TOOL(setrlimit),
     TOOL(prlimit64), TOOL(getrusage), TOOL(prctl), TOOL(capget), TOOL(seccomp),
     TOOL(uname), TOOL(sysinfo), TOOL(times), TOOL(getrandom),
     // Signals and time

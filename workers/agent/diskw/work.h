@@ -7,6 +7,7 @@
 #include "agent/disk_tools/pipe.h"
 #include "agent/disk_tools/scratch.h"
 #include "disk/rmt_blockdev.h"
+#include "disk/rmt_crypt.h"
 #include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_mapping.h"
 #include "base/rmt_error.h"
@@ -29,6 +30,13 @@ typedef struct {
     rmt_fuse_disk_t *disk;
 } rmt_work_shown_t;
 
+// An encrypted partition, shown as what lies in it.
+typedef struct {
+    rmt_crypt_t *crypt;
+    rmt_fuse_blocks_t blocks;
+    rmt_fuse_disk_t *disk;
+} rmt_work_crypt_t;
+
 typedef struct {
     const rmt_layout_volume_t *ordered; // Of work's layout
     char *device;
@@ -47,6 +55,8 @@ typedef struct {
     size_t disk_count;
     rmt_work_shown_t arrays[RMT_LAYOUT_ARRAYS_MAX];     // As in the layout
     rmt_work_shown_t logicals[RMT_LAYOUT_LOGICALS_MAX]; // As in the layout, where spread
+    rmt_work_crypt_t crypts[RMT_LAYOUT_CRYPTS_MAX];     // As in the layout
+    char *passphrase;          // Of its encrypted partitions; "" for none
     const rmt_work_disk_t *at; // Of the step that goes on; NULL: of none
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
@@ -131,6 +141,19 @@ int rmt_work_write_groups(rmt_work_t *self, rmt_error_t *error);
 // owns the result (free). NULL: UNSUPPORTED, IO.
 char *rmt_work_device_of_logical(rmt_work_t *self, const rmt_layout_logical_t *logical,
                                  rmt_error_t *error);
+
+// ---- crypts.c: partitions that LUKS encrypts
+
+// Take the passphrase of an order's record {class=secret, passphrase}. 0, or -1: CONFIG.
+int rmt_work_take_secret(rmt_work_t *self, const rmt_record_t *secret,
+                         rmt_error_t *error);
+// The tables are written: make the headers with new keys, and show what lies in them as
+// devices. 0, or -1: USAGE (a role without a disk, no passphrase), UNSUPPORTED (no FUSE,
+// no cryptsetup), IO.
+int rmt_work_make_crypts(rmt_work_t *self, rmt_error_t *error);
+// What the kernel still holds of them goes to the disks. 0, or -1: IO.
+int rmt_work_flush_crypts(rmt_work_t *self, rmt_error_t *error);
+void rmt_work_close_crypts(rmt_work_t *self);
 
 // ---- volumes.c: trees on them
 

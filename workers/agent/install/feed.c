@@ -19,6 +19,11 @@ s_send_order(const rmt_feed_t *feed, rmt_error_t *error)
 {
     rmt_auto(rmt_records) order = rmt_records_dup(feed->disks);
     rmt_layout_write(feed->order->layout, order);
+    if (feed->passphrase) {
+        rmt_record_t *secret = rmt_records_add(order);
+        rmt_record_set(secret, "class", "secret");
+        rmt_record_set(secret, "passphrase", feed->passphrase);
+    }
     rmt_pipe_t *pipe = rmt_child_pipe(feed->child);
     if (rmt_pipe_send_records(pipe, RMT_PIPE_ORDER, order, error) == -1)
         return -1;

@@ -12,6 +12,7 @@ typedef struct {
     const rmt_order_t *order;
     const rmt_records_t *disks; // Of rmt_prepare_disks
     const rmt_key_t *boot_key;  // For the first boot
+    const char *passphrase;     // Of the encrypted partitions; NULL for none
     rmt_child_t *child;
     rmt_supply_t *supply;
 } rmt_feed_t;

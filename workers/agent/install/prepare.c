@@ -3,6 +3,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_fuse_disk.h"
+#include "disk/rmt_luks.h"
 #include "disk/rmt_remake.h"
 #include "machine/rmt_inventory.h"
 #include "match/rmt_match.h"
@@ -142,8 +143,11 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) disks = rmt_records_new();
-    // Arrays are written through it, when the disks are already erased.
-    if (order->layout->array_count && rmt_fuse_disk_check(error) == -1)
+    // Arrays and LUKS are written through it, when the disks are already erased.
+    const rmt_layout_t *layout = order->layout;
+    if ((layout->array_count || layout->crypt_count) && rmt_fuse_disk_check(error) == -1)
+        return NULL;
+    if (layout->crypt_count && rmt_luks_check(error) == -1)
         return NULL;
     for (size_t i = 0; i < order->choice_count; i++) {
         const rmt_order_choice_t *choice = &order->choices[i];

@@ -5,6 +5,10 @@
 #include "agent/install/prepare.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "crypto/rmt_box.h"
+#include "crypto/rmt_secret.h"
+#include "disk/rmt_fuse_disk.h"
+#include "disk/rmt_luks.h"
 #include "wire/rmt_codec.h"
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
@@ -101,6 +105,26 @@ s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
     return disks;
 }
 
+// The passphrase of the order's encrypted partitions, NULL where it has none: sealed for
+// this start of the machine. Caller gives *text_out back to rmt_secret_free. 0, or -1:
+// REFUSED, CONFIG.
+static int
+s_open_secret(const target_t *self, rmt_task_t *task, const rmt_order_t *order,
+              char **text_out, rmt_error_t *error)
+{
+    const char *box = rmt_record_text(rmt_task_body(task), "secret", "");
+    if (order->layout->crypt_count == 0)
+        return 0;
+    rmt_error_t ignored = {0};
+    *text_out = rmt_box_open(&self->agent->key, box, &ignored);
+    if (!*text_out)
+        return rmt_fail(error, RMT_E_REFUSED,
+                        "the passphrase of the order is not sealed for this start of the "
+                        "machine; when the job has ended, make a new order: ramet job "
+                        "retry JOB --failed");
+    return rmt_box_check_passphrase(*text_out, error);
+}
+
 static int
 s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
 {
@@ -112,7 +136,9 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_auto_str warning = NULL;
     rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
     rmt_auto_str signers = NULL;
-    if (!disks || rmt_trust_check(self->trust, task, order, &signers, error) == -1)
+    __attribute__((cleanup(rmt_secret_free))) char *passphrase = NULL;
+    if (!disks || s_open_secret(self, task, order, &passphrase, error) == -1 ||
+        rmt_trust_check(self->trust, task, order, &signers, error) == -1)
         return -1;
     rmt_gate_plan_t plan;
     if (rmt_gate_prepare(self->gate, data, size, &plan, error) == -1)
@@ -205,7 +231,8 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
 {
     rmt_auto(rmt_records) disks = s_find_disks(self, order, NULL, error);
     rmt_auto_str program = s_find_diskw(self->agent->config, error);
-    if (!disks || !program)
+    __attribute__((cleanup(rmt_secret_free))) char *passphrase = NULL;
+    if (!disks || !program || s_open_secret(self, task, order, &passphrase, error) == -1)
         return -1;
     // The image's holders are asked before anything is touched.
     rmt_auto(rmt_supply) supply =
@@ -221,6 +248,7 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
                              .order = order,
                              .disks = disks,
                              .boot_key = key,
+                             .passphrase = passphrase,
                              .child = child,
                              .supply = supply};
     rmt_auto(rmt_record) answer = NULL;
@@ -324,6 +352,20 @@ s_on_told(void *context, const rmt_msg_t *msg)
         agent->watch->on_told(agent->watch->context, msg);
 }
 
+// What this system has beside its hardware: programs that some images need.
+static rmt_records_t *
+s_told(const rmt_agent_t *agent)
+{
+    rmt_error_t ignored = {0};
+    rmt_records_t *told = rmt_records_dup(agent->hardware);
+    if (rmt_luks_check(&ignored) == 0 && rmt_fuse_disk_check(&ignored) == 0) {
+        rmt_record_t *program = rmt_records_add(told);
+        rmt_record_set(program, "class", "program");
+        rmt_record_set(program, "name", "cryptsetup");
+    }
+    return told;
+}
+
 // The broker's record of this machine has the hardware of the last time it greeted.
 static rmt_record_t *
 s_hello(const rmt_agent_t *agent, const rmt_trust_t *trust)
@@ -334,7 +376,8 @@ s_hello(const rmt_agent_t *agent, const rmt_trust_t *trust)
     if (identity)
         rmt_record_set(hello, "identity", identity);
     rmt_record_set(hello, "trust-root", rmt_trust_told(trust, told));
-    rmt_auto(zchunk) packed = rmt_codec_pack_records(agent->hardware);
+    rmt_auto(rmt_records) all = s_told(agent);
+    rmt_auto(zchunk) packed = rmt_codec_pack_records(all);
     rmt_record_put(hello, "hardware", zchunk_data(packed), zchunk_size(packed));
     return hello;
 }

@@ -50,7 +50,9 @@ s_least(const rmt_layout_t *layout, size_t disk, uint64_t partition, const char 
         bytes += rmt_layout_first_boot(layout, volume);
         files += volume->files;
     }
-    return first ? rmt_fs_min_bytes(first->format, bytes, files) : 0;
+    return first ? rmt_fs_min_bytes(first->format, bytes, files) +
+                       rmt_layout_crypt_bytes(layout, disk, partition)
+                 : 0;
 }
 
 // Of the volumes on a physical volume the root grows, else the largest that is mounted.

@@ -122,6 +122,18 @@ int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
 // outside.
 int rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *error);
 
+// ---- source_crypts.c
+
+// Of a partition of a running system that LUKS encrypts: add the encryption to the
+// layout, and exchange the device for the mapping that is open on it. Any other stays as
+// it is. 0, or -1: UNSUPPORTED (closed, or of another kind, by name), IO.
+int rmt_source_take_crypt(rmt_source_disk_t *self, const rmt_source_place_t *place,
+                          char **device_p, rmt_error_t *error);
+// Tell of lines of crypttab below a root that open what is carried by a key file. 0, or
+// -1: UNSUPPORTED (a line that names a disk by its serial number), IO.
+int rmt_source_check_crypttab(rmt_source_disk_t *self, const char *root,
+                              rmt_error_t *error);
+
 // ---- source_running.c
 
 // A running system: the table of its disk, its volumes through its own mounts.

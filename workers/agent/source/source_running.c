@@ -59,6 +59,8 @@ s_add_running_partition(rmt_source_disk_t *self, const running_t *running,
         return -1;
     if (is_physical)
         return 0;
+    if (place->number && rmt_source_take_crypt(self, place, &device, error) == -1)
+        return -1;
     return rmt_source_probe(self, place, &device, &index, error) == -1
                ? -1
                : s_add_running(self, running, device, index, error);
@@ -126,6 +128,8 @@ rmt_source_open_running(rmt_source_disk_t *self, const char *path, const char *r
     const rmt_fstab_t *fstab = self->fstab;
     const running_t running = {.root = root, .fstab = fstab};
     if (s_add_all_running(self, &running, error) == -1)
+        return -1;
+    if (rmt_source_check_crypttab(self, root, error) == -1)
         return -1;
     rmt_source_set_mounts(self, fstab);
     if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)

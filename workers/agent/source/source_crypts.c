@@ -1,0 +1,139 @@
+#include "agent/source/source_reading.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
+#include "disk/rmt_fs.h"
+#include "disk/rmt_luks.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SYSFS "/sys"
+
+static int
+s_refuse_closed(const char *device, rmt_error_t *error)
+{
+    rmt_auto(rmt_record) found = rmt_record_new();
+    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
+    const off_t bytes = fd == -1 ? -1 : lseek(fd, 0, SEEK_END);
+    if (bytes == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    if (rmt_fs_identify(fd, 0, (uint64_t) bytes, found, error) == -1)
+        return -1;
+    return rmt_record_is(found, "fs", "crypto_LUKS")
+               ? rmt_fail(error, RMT_E_UNSUPPORTED,
+                          "%s holds crypto_LUKS that is not open, which is not "
+                          "supported; open it on the source, such as: cryptsetup open "
+                          "%s data",
+                          device, device)
+               : 0;
+}
+
+static bool
+s_is_same_uuid(const char *digits, const char *uuid)
+{
+    for (; *uuid; uuid++)
+        if (*uuid != '-' && *uuid != *digits++)
+            return false;
+    return *digits == '\0';
+}
+
+static int
+s_add(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *device,
+      const rmt_luks_open_t *opened, rmt_error_t *error)
+{
+    rmt_auto_str words = rmt_text("partition %" PRIu64, place->number);
+    if (!opened->uuid)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "%s is encrypted as %s without a header of LUKS, which is not "
+                        "supported",
+                        device, opened->name);
+    rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(self->layout, place->disk);
+    crypt->partition = place->number;
+    crypt->name = rmt_text("%s", opened->name);
+    if (rmt_luks_read(device, words, crypt, self->dropped, error) == -1)
+        return -1;
+    return s_is_same_uuid(opened->uuid, crypt->uuid)
+               ? 0
+               : rmt_fail(error, RMT_E_UNSUPPORTED,
+                          "%s has another LUKS header than the one that %s was opened "
+                          "with, which is not supported",
+                          device, opened->name);
+}
+
+int
+rmt_source_take_crypt(rmt_source_disk_t *self, const rmt_source_place_t *place,
+                      char **device_p, rmt_error_t *error)
+{
+    rmt_luks_open_t opened;
+    if (rmt_luks_find_open(SYSFS, *device_p, &opened, error) == -1)
+        return -1;
+    const int rc = opened.name ? s_add(self, place, *device_p, &opened, error)
+                               : s_refuse_closed(*device_p, error);
+    if (rc == 0 && opened.name) {
+        free(*device_p);
+        *device_p = rmt_take(&opened.device);
+    }
+    rmt_luks_open_clear(&opened);
+    return rc;
+}
+
+// ---- crypttab: NAME DEVICE KEY OPTIONS
+
+static bool
+s_is_carried(const rmt_source_disk_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->layout->crypt_count; i++)
+        if (strcmp(self->layout->crypts[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+s_is_asked(const char *key)
+{
+    return !*key || strcmp(key, "none") == 0 || strcmp(key, "-") == 0;
+}
+
+static int
+s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
+{
+    static const char by_id[] = "/dev/disk/by-id/";
+    const char *words[3] = {"", "", ""};
+    char *rest = NULL, *word = strtok_r(line, " \t", &rest);
+    for (size_t i = 0; i < 3 && word; i++, word = strtok_r(NULL, " \t", &rest))
+        words[i] = word;
+    if (words[0][0] == '#' || !s_is_carried(self, words[0]))
+        return 0;
+    if (strncmp(words[1], by_id, strlen(by_id)) == 0)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "/etc/crypttab names %s by %s, which a copy does not have; name "
+                        "it by UUID=",
+                        words[0], words[1]);
+    if (!s_is_asked(words[2])) {
+        rmt_auto_str path = rmt_text("/etc/crypttab: %s", words[0]);
+        rmt_source_disk_drop(self, path,
+                             "its key file opens the source's key alone: a copy asks for "
+                             "its passphrase");
+    }
+    return 0;
+}
+
+int
+rmt_source_check_crypttab(rmt_source_disk_t *self, const char *root, rmt_error_t *error)
+{
+    size_t size = 0;
+    rmt_auto_str text = NULL;
+    rmt_auto_fd fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", root);
+    if (rmt_rooted_load(fd, "etc/crypttab", &text, &size, error) == -1)
+        return -1;
+    char *rest = text, *line;
+    while (rest && (line = strsep(&rest, "\n")))
+        if (s_check_line(self, line, error) == -1)
+            return -1;
+    return 0;
+}
