@@ -7,6 +7,7 @@
 #include "gateway/asker.h"
 #include "gateway/listener.h"
 #include "gateway/metrics.h"
+#include "gateway/page.h"
 #include "gateway/routes.h"
 #include "gateway/web.h"
 
@@ -30,6 +31,7 @@ struct gateway {
     asker_t *asker;
     listener_t *listener;
     feed_t *feed;
+    page_t *page;              // NULL: it is not there
     int64_t woken_ms, wake_ms; // When streams are looked after, if not before
     zlistx_t *questions;       // The first one is asked
 };
@@ -91,7 +93,8 @@ s_admit(gateway_t *self, web_request_t *request)
         rmt_fail(
             &error, RMT_E_REFUSED,
             "this gateway is not asked under that name; add it to the setting hosts");
-    } else if (!s_has_token(self, web_header(request, "Authorization"))) {
+    } else if (!page_find(self->page, web_path(request)).type &&
+               !s_has_token(self, web_header(request, "Authorization"))) {
         status = 401;
         rmt_fail(&error, RMT_E_NOT_ALLOWED,
                  "give the secret of read-token, as in: curl -H 'Authorization: Bearer "
@@ -177,11 +180,35 @@ s_stream(gateway_t *self, web_request_t *request)
 
 // ---- Requests
 
+// False: the path is no file of the page. The page itself is no secret: what it shows, it
+// asks for with the secret of its user.
+static bool
+s_give_page(const gateway_t *self, web_request_t *request)
+{
+    const page_file_t file = page_find(self->page, web_path(request));
+    if (!file.type)
+        return false;
+    if (!self->page) {
+        rmt_error_t error = {0};
+        rmt_fail(&error, RMT_E_NOT_FOUND,
+                 "the page is not installed here: the setting page names its folder, "
+                 "\"%s\"; the JSON is at /api/v1/jobs and beside it",
+                 self->settings->page);
+        web_refuse(request, 0, &error);
+        return true;
+    }
+    char *copy = malloc(file.size + 1);
+    assert(copy);
+    memcpy(copy, file.data, file.size);
+    web_answer(request, 200, file.type, &copy, file.size);
+    return true;
+}
+
 static void
 s_handle(void *context, web_request_t *request)
 {
     gateway_t *self = context;
-    if (!s_admit(self, request))
+    if (!s_admit(self, request) || s_give_page(self, request))
         return;
     if (streq(web_path(request), "/api/v1/events")) {
         s_stream(self, request);
@@ -272,6 +299,7 @@ gateway_new(const settings_t *settings, rmt_error_t *error)
                                  .read = s_read,
                                  .context = self};
     self->feed = feed_new();
+    self->page = *settings->page ? page_new(settings->page) : NULL;
     self->asker = asker_new(settings, error);
     self->listener = self->asker ? listener_new(settings, error) : NULL;
     self->web = self->listener ? web_new(&config, error) : NULL;
@@ -291,6 +319,7 @@ gateway_destroy(gateway_t **self_p)
     asker_destroy(&self->asker);
     listener_destroy(&self->listener);
     feed_destroy(&self->feed);
+    page_destroy(&self->page);
     zlistx_destroy(&self->questions);
     free(self);
 }

@@ -35,6 +35,8 @@ const rmt_config_row_t settings_rows[] = {
      "read."},
     {"hosts", RMT_CONFIG_LIST, "localhost 127.0.0.1 [::1]", 1, 16,
      "Names and addresses under which this gateway is asked, without a port."},
+    {"page", RMT_CONFIG_PATH, "/usr/share/ramet/page", 0, 0,
+     "Folder with the page for browsers; empty: none."},
     {"connections", RMT_CONFIG_NUMBER, "1000", 8, 20000, "Connections at once."},
     {"streams", RMT_CONFIG_NUMBER, "600", 1, 19000, "Event streams at once."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
@@ -152,6 +154,7 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
     *self = (settings_t){
         .listen = rmt_config_text(config, "listen"),
         .hosts = rmt_config_list(config, "hosts"),
+        .page = rmt_config_text(config, "page"),
         .connections = (unsigned) rmt_config_number(config, "connections"),
         .streams = (unsigned) rmt_config_number(config, "streams"),
     };

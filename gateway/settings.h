@@ -15,6 +15,7 @@ typedef struct {
     char *certificate, *private_key; // Own: PEM texts, or NULL
     char *token;                     // Own: which readers must give, or NULL
     const char *const *hosts;
+    const char *page; // Folder
     unsigned connections, streams;
 } settings_t;
 

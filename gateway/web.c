@@ -54,8 +54,9 @@ static const struct {
     const char *name, *value;
 } s_headers[] = {
     {"Cache-Control", "no-store"},
-    {"Content-Security-Policy", "default-src 'self'; frame-ancestors 'none'; "
-                                "base-uri 'none'; form-action 'none'"},
+    {"Content-Security-Policy",
+     "default-src 'self'; img-src data:; frame-ancestors 'none'; "
+     "base-uri 'none'; form-action 'none'"},
     {"X-Content-Type-Options", "nosniff"},
     {"Referrer-Policy", "no-referrer"},
 };

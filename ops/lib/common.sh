@@ -55,7 +55,7 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-pc-bin grub-
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat nftables"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client cryptsetup-bin"
-test_packages="prometheus lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
+test_packages="prometheus chromium lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools tmux"
 lint_packages="clang-format clang-tidy shellcheck jq systemd"
 package_packages="dpkg-dev file"

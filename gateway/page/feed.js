@@ -1,0 +1,176 @@
+// The farm as the gateway tells it: questions by fetch, and the stream of events, which is read by
+// fetch as well, since an EventSource cannot send the secret in a header.
+
+let secret = sessionStorage.getItem("secret");
+let asking = null;
+
+function askSecret() {
+  const dialog = document.getElementById("secret");
+  asking ??= new Promise((resolve) => {
+    dialog.addEventListener("close", () => {
+      secret = document.getElementById("secret-value").value;
+      sessionStorage.setItem("secret", secret);
+      asking = null;
+      resolve();
+    }, {once: true});
+    dialog.showModal();
+  });
+  return asking;
+}
+
+async function request(path, signal) {
+  for (;;) {
+    const headers = secret ? {Authorization: `Bearer ${secret}`} : {};
+    const answer = await fetch(`/api/v1/${path}`, {headers, signal, cache: "no-store"});
+    if (answer.status !== 401) return answer;
+    await askSecret();
+  }
+}
+
+// The JSON of a path below /api/v1/; throws an Error with the gateway's words.
+export async function get(path) {
+  const answer = await request(path);
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value?.error?.text ?? `status ${answer.status}`);
+  return value;
+}
+
+export const farm = {
+  targets: new Map(),       // Name: {name, state, phase, reason, job, ...}
+  jobs: new Map(),          // Uid: {state, phase, stuck, targets: Map}
+  broker: {state: "away", text: "not connected yet"},
+};
+const listeners = new Set();
+let isToldSoon = false;
+
+// Call listener when something has changed, at most once a frame. Returns what ends it.
+export function onChange(listener) {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+export function changed() {
+  if (isToldSoon) return;
+  isToldSoon = true;
+  const tell = () => {
+    isToldSoon = false;
+    for (const listener of [...listeners]) listener();
+  };
+  // A page that nobody looks at gets no frames.
+  document.hidden ? setTimeout(tell, 1000) : requestAnimationFrame(tell);
+}
+
+function job(uid) {
+  if (!farm.jobs.has(uid)) farm.jobs.set(uid, {id: uid, targets: new Map()});
+  return farm.jobs.get(uid);
+}
+
+function machine(name) {
+  if (!farm.targets.has(name)) farm.targets.set(name, {name});
+  return farm.targets.get(name);
+}
+
+// Of a machine that a job has, the phase stands in the job's topic. When it is free again the
+// phase of before is told no more.
+function apply(value) {
+  const parts = value.topic.split("/");
+  if (value.topic === "broker") {
+    farm.broker = value;
+  } else if (parts[0] === "target") {
+    const target = machine(parts[1]);
+    const free = value.state === "free" || value.state === "held" || value.state === "protected";
+    Object.assign(target, {state: value.state ?? target.state, job: value.job ?? target.job});
+    if (value.phase) target.phase = value.phase;
+    if (free && !["confirmed", "failed"].includes(target.phase)) delete target.phase;
+  } else if (parts[0] === "job" && parts[2] === "state") {
+    Object.assign(job(parts[1]), value);
+  } else if (parts[0] === "job" && parts[2] === "target") {
+    job(parts[1]).targets.set(parts[3], value);
+    Object.assign(machine(parts[3]), {phase: value.phase, job: parts[1], text: value.text});
+  } else if (parts[0] === "job" && parts[2] === "task") {
+    job(parts[1]).task = {service: parts.slice(3).join("/"), ...value};
+  }
+}
+
+function end({topic}) {
+  const parts = topic.split("/");
+  if (parts[0] === "target") farm.targets.delete(parts[1]);
+  if (parts[0] === "job" && parts[2] === "state") farm.jobs.delete(parts[1]);
+  if (parts[0] === "job" && parts[2] === "target") farm.jobs.get(parts[1])?.targets.delete(parts[3]);
+}
+
+// What the stream does not tell of machines: whether they are there, approved, and why not.
+let listing = false;
+export async function refreshTargets() {
+  if (listing) return;
+  listing = true;
+  try {
+    for (const item of (await get("targets")).items) {
+      const {phase, ...rest} = item;
+      Object.assign(machine(item.name), rest, phase ? {phase} : {});
+    }
+    changed();
+  } catch {
+    // The next time; the state of the broker tells that it is away.
+  } finally {
+    listing = false;
+  }
+}
+
+function take(frame) {
+  let event = "message", data = "";
+  for (const line of frame.split("\n")) {
+    if (line.startsWith("event: ")) event = line.slice(7);
+    if (line.startsWith("data: ")) data += line.slice(6);
+  }
+  if (!data) return;
+  const value = JSON.parse(data);
+  if (event === "begin") {
+    farm.targets.clear();
+    farm.jobs.clear();
+    refreshTargets();
+  }
+  if (event === "value") apply(value);
+  if (event === "end") end(value);
+}
+
+async function stream() {
+  const abort = new AbortController();
+  let watchdog;
+  // The gateway says something every 15 s.
+  const alive = () => {
+    clearTimeout(watchdog);
+    watchdog = setTimeout(() => abort.abort(), 45000);
+  };
+  alive();
+  try {
+    const answer = await request("events", abort.signal);
+    if (!answer.ok) throw new Error((await answer.json())?.error?.text ?? `status ${answer.status}`);
+    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+    let rest = "";
+    for (;;) {
+      const {value, done} = await reader.read();
+      if (done) throw new Error("the gateway ended the stream");
+      alive();
+      const frames = (rest + value).split("\n\n");
+      rest = frames.pop();
+      frames.forEach(take);
+      changed();
+    }
+  } finally {
+    clearTimeout(watchdog);
+  }
+}
+
+export async function follow() {
+  for (;;) {
+    try {
+      await stream();
+    } catch (error) {
+      farm.broker = {state: "away", text: `no connection to the gateway (${error.message}); trying again`};
+      changed();
+    }
+    await new Promise((resolve) => setTimeout(resolve, 2000));
+  }
+}
+setInterval(refreshTargets, 60000);

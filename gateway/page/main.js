@@ -1,0 +1,27 @@
+// Which view stands for the address, and whether what it shows is of now.
+import {farm, follow, onChange} from "./feed.js";
+import {farmView, jobsView, machineView} from "./farm.js";
+import {jobView} from "./job.js";
+
+const main = document.getElementById("content"), link = document.getElementById("link");
+let stop = () => {};
+
+function route() {
+  stop();
+  const [, page, name] = location.hash.split("/").map(decodeURIComponent);
+  if (page === "jobs" && name) stop = jobView(main, name);
+  else if (page === "jobs") stop = jobsView(main);
+  else if (page === "machines" && name) stop = machineView(main, name);
+  else stop = farmView(main);
+  document.title = name ? `${name} - ramet` : "ramet";
+}
+
+onChange(() => {
+  const {state, text} = farm.broker;
+  const words = state === "up" ? "connected" : `what is shown may be old: ${text}`;
+  if (link.textContent !== words) link.textContent = words;
+  link.dataset.state = state;
+});
+addEventListener("hashchange", () => { route(); main.focus(); });
+route();
+follow();
