@@ -24,6 +24,40 @@ s_tell(const rmt_nvram_entry_t *entries, size_t count, char out[512])
                  entries[i].is_next ? "]" : "");
 }
 
+// A file system that begins with each half of a mirror is one for firmware on each.
+static void
+test_m32_each_half_of_a_mirror_is_an_esp(void **state)
+{
+    (void) state;
+    static const struct {
+        uint64_t level, start; // Of the array's data
+        bool is_on_array;
+        size_t count;
+    } rows[] = {{1, 0, true, 2},
+                {1, 1048576, true, 0}, // Metadata 1.2
+                {0, 0, true, 0},
+                {1, 0, false, 1}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        diskw_place_t places[RMT_NVRAM_SET_MAX];
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_layout_add_array(layout, "a")->level = rows[i].level;
+        for (size_t disk = 0; disk < 2; disk++) {
+            (void) rmt_layout_add_disk(layout, disk ? "disk2" : "system");
+            rmt_layout_member_t *member = rmt_layout_add_member(layout, disk);
+            member->partition = 5 + disk;
+            member->data_start = rows[i].start;
+        }
+        rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+        volume->array = rows[i].is_on_array ? rmt_text("a") : NULL;
+        volume->partition = rows[i].is_on_array ? 0 : 5;
+        assert_int_equal(diskw_esp_places(layout, volume, places), rows[i].count);
+        for (size_t j = 0; j < rows[i].count; j++) {
+            assert_int_equal(places[j].disk, j);
+            assert_int_equal(places[j].number, 5 + j);
+        }
+    }
+}
+
 static void
 test_m32_a_system_beside_windows_starts_for_its_first_boot(void **state)
 {
@@ -87,6 +121,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_m32_each_half_of_a_mirror_is_an_esp),
         cmocka_unit_test(test_m32_a_system_beside_windows_starts_for_its_first_boot),
         cmocka_unit_test(test_m23_entries_are_as_many_as_the_firmware_can_be_told),
     };

@@ -40,24 +40,46 @@ s_place(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
     entry->sectors = partition->size;
 }
 
-// 1, 0 where there is nothing to set, or -1.
+// Those of one partition, behind the others.
+static void
+s_add_entries(const rmt_work_t *self, const rmt_work_disk_t *disk, uint64_t number,
+              const rmt_record_t *esp, rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX],
+              size_t *count_p)
+{
+    rmt_nvram_entry_t own[RMT_NVRAM_SET_MAX];
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(disk->layout, 0, number);
+    const bool is_first = *count_p == 0;
+    const size_t count =
+        partition ? diskw_boot_entries(self->boot, partition->guid, esp, own) : 0;
+    for (size_t i = 0; i < count && *count_p < RMT_NVRAM_SET_MAX; i++) {
+        s_place(&own[i], disk, partition);
+        own[i].is_next = own[i].is_next && is_first;
+        entries[(*count_p)++] = own[i];
+    }
+}
+
+// 1, 0 where there is nothing to set, or -1. Of a mirror each half has an entry: the
+// firmware starts the second when the first is gone.
 static int
-s_set_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
-              const rmt_work_volume_t *volume, const rmt_record_t *esp,
+s_set_entries(rmt_work_t *self, const rmt_work_volume_t *volume, const rmt_record_t *esp,
               uint16_t *number_out, rmt_error_t *error)
 {
     rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX];
-    const rmt_layout_partition_t *partition =
-        rmt_layout_find_partition(disk->layout, 0, volume->ordered->partition);
-    if (!partition)
-        return rmt_fail(
-            error, RMT_E_USAGE,
-            "the EFI system partition lies on a disk without a partition table");
-    const size_t count = diskw_boot_entries(self->boot, partition->guid, esp, entries);
+    diskw_place_t places[RMT_NVRAM_SET_MAX];
+    size_t count = 0;
+    const size_t place_count = diskw_esp_places(self->layout, volume->ordered, places);
+    if (place_count == 0)
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the EFI system partition lies on a disk without a partition "
+                        "table, or on an array that firmware cannot read");
+    for (size_t i = 0; i < place_count; i++) {
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, places[i].disk);
+        if (disk)
+            s_add_entries(self, disk, places[i].number, esp, entries, &count);
+    }
     if (count == 0)
         return 0;
-    for (size_t i = 0; i < count; i++)
-        s_place(&entries[i], disk, partition);
     s_show_variables();
     return rmt_nvram_set(RMT_NVRAM_FOLDER, entries, count, number_out, error) == -1 ? -1
                                                                                     : 1;
@@ -66,8 +88,7 @@ s_set_entries(const rmt_work_t *self, const rmt_work_disk_t *disk,
 // The same. A copy without a program of its own at the fallback path starts by its
 // entries alone; for others a refusal is a warning.
 static int
-s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *volume,
-        rmt_error_t *error)
+s_enter(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *error)
 {
     uint16_t number = 0;
     rmt_error_t why = {0};
@@ -81,7 +102,7 @@ s_enter(rmt_work_t *self, const rmt_work_disk_t *disk, const rmt_work_volume_t *
         *error = why;
         return rmt_wrap(error, "look at the EFI system partition");
     }
-    const int rc = s_set_entries(self, disk, volume, esp, &number, &why);
+    const int rc = s_set_entries(self, volume, esp, &number, &why);
     if (rc == 1)
         rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
     if (rc != -1)
@@ -110,7 +131,7 @@ rmt_work_enter_firmware(rmt_work_t *self, rmt_error_t *error)
         const rmt_work_disk_t *disk = rmt_work_disk_of(self, volume->ordered->disk);
         if (disk && rmt_work_is_vfat(volume) && volume->written &&
             rmt_layout_is_esp(self->layout, volume->ordered))
-            rc = s_enter(self, disk, volume, error);
+            rc = s_enter(self, volume, error);
     }
     return rc == -1 ? -1 : 0;
 }
