@@ -68,7 +68,7 @@ endforeach()
 foreach(bug lost-fsync no-gate-at-agent no-new-life-at-agent lock-lapses armed-lock-released
         no-attempt-check result-twice arm-without-lock join-forgotten end-not-looked-at
         lease-not-reaped no-idempotency era-not-raised awaited-broker-ignored
-        live-writer-taken-over audit-told-twice audit-restore-unseen)
+        live-writer-taken-over go-refused-without-end audit-told-twice audit-restore-unseen)
     add_test(NAME sim.bug_${bug} COMMAND ramet-sim --bug ${bug} --count 1000)
     set_tests_properties(sim.bug_${bug} PROPERTIES LABELS sim TIMEOUT 600)
 endforeach()

@@ -12,7 +12,7 @@ static const sim_bug_t s_bugs[] = {
     {.name = "no-gate-at-agent", .found = 5, .agent = SIM_BUG_NO_GATE},
     {.name = "no-new-life-at-agent", .found = 23, .agent = SIM_BUG_NO_NEW_LIFE},
     {.name = "lock-lapses",
-     .found = 16,
+     .found = 17,
      .patches = PATCH("local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, "
                       "'heard')",
                       "local heard = call('DEL', P .. 'lock:' .. target) == 5")},
@@ -30,7 +30,7 @@ static const sim_bug_t s_bugs[] = {
      .found = 18,
      .patches = PATCH("return { recorded = 'before' }", "task, body.rev = nil, job.rev")},
     {.name = "arm-without-lock",
-     .found = 88,
+     .found = 118,
      .patches = PATCH("if not task or not R.lock_stands(op.target, job.id, task.epoch) "
                       "then",
                       "if not task then")},
@@ -66,6 +66,9 @@ static const sim_bug_t s_bugs[] = {
      .found = 1,
      .patches = PATCH("if agent.nonce == lock.nonce or num(agent.since) <= go then",
                       "if false then")},
+    {.name = "go-refused-without-end",
+     .found = 8,
+     .patches = PATCH("if count >= most then", "if false then")},
     {.name = "audit-told-twice",
      .found = 1,
      .patches =

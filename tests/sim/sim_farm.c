@@ -417,10 +417,10 @@ sim_farm_seed(sim_redis_t *redis)
 }
 
 void
-sim_farm_begin(sim_agent_bug_t bug)
+sim_farm_begin(sim_agent_bug_t bug, bool refuses)
 {
     s_key_of("admin", s_farm.admin_key);
-    sim_work_begin(s_farm.nodes, SIM_NODES, bug);
+    sim_work_begin(s_farm.nodes, SIM_NODES, bug, refuses);
     for (size_t i = 0; i < SIM_BROKERS; i++)
         s_add_broker(i);
     for (size_t i = 0; i < SIM_NODES; i++)

@@ -25,7 +25,7 @@ typedef enum {
 void sim_farm_seed(sim_redis_t *redis);
 
 // All programs, started. The world has begun, and Redis has what sim_farm_seed put there.
-void sim_farm_begin(sim_agent_bug_t bug);
+void sim_farm_begin(sim_agent_bug_t bug, bool refuses); // sim_work.h
 void sim_farm_end(void);
 
 sim_process_t *sim_farm_broker(size_t index);

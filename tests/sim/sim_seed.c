@@ -14,6 +14,7 @@
 #define BY_HAND (100 * SIM_S)  // Until the person no longer trusts the netboot
 #define PATIENCE (700 * SIM_S) // Until all jobs end, when faults have stopped
 #define CLOCK_JUMP_MS 7200000  // Either way
+#define REFUSED_EVERY 8        // Of so many seeds one has a machine that no GO fits
 #define ROUND (15 * SIM_S)     // Of the person at the farm
 
 // The faults of one seed: each kind is there or not, and comes more or less often.
@@ -295,7 +296,7 @@ sim_seed_run(sim_redis_t *redis, const sim_bug_t *bug, uint64_t seed, bool with_
     sim_state_begin(redis);
     sim_check_begin();
     sim_audit_begin();
-    sim_farm_begin(bug->agent);
+    sim_farm_begin(bug->agent, with_faults && seed % REFUSED_EVERY == 0);
     sim_console_begin((unsigned) sim_between(0, with_faults ? 4 : 0));
     sim_after(ROUND, NULL, s_on_round, NULL);
     if (with_faults)

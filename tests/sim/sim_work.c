@@ -8,6 +8,7 @@ static struct {
     sim_node_t *nodes;
     size_t count;
     sim_agent_bug_t bug;
+    bool refuses;
 } s_work;
 
 static int
@@ -205,16 +206,23 @@ s_prepare(rmt_task_t *task, void *context, rmt_error_t *error)
     return 0;
 }
 
-static int
-s_check_go(rmt_task_t *task, sim_machine_t *machine, rmt_error_t *error)
+static bool
+s_fits_none(const sim_node_t *node)
 {
+    return s_work.refuses && node->index == s_work.count - 1;
+}
+
+static int
+s_check_go(rmt_task_t *task, const sim_node_t *node, rmt_error_t *error)
+{
+    sim_machine_t *machine = node->machine;
     const rmt_record_t *body = rmt_task_body(task);
     const char *order = s_order_of(task);
     const rmt_go_t go = {
         .order = order,
         .size = strlen(order),
         .plan = rmt_record_text(body, "plan", ""),
-        .nonce = rmt_record_text(body, "nonce", ""),
+        .nonce = s_fits_none(node) ? "" : rmt_record_text(body, "nonce", ""),
         .fence = {rmt_task_era(task), rmt_task_epoch(task), rmt_task_attempt(task)}};
     rmt_gate_plan_t plan;
     if (s_work.bug != SIM_BUG_NO_GATE)
@@ -243,8 +251,10 @@ s_write(rmt_task_t *task, void *context, rmt_error_t *error)
     const sim_fence_t fence = {rmt_task_era(task), rmt_task_epoch(task),
                                rmt_task_attempt(task)};
     if (sim_task_step(task) == 0) {
-        if (s_check_go(task, machine, error) == -1)
+        if (s_check_go(task, node, error) == -1)
             return -1;
+        if (s_fits_none(node))
+            sim_check_fail("%s is written, and no GO fits it", node->name);
         sim_check_go(node->index, node->name, &fence);
         sim_task_on_end(task, s_on_write_end, node);
         machine->is_installed = false;
@@ -308,8 +318,9 @@ sim_work_services(const sim_node_t *node)
 }
 
 void
-sim_work_begin(sim_node_t *nodes, size_t count, sim_agent_bug_t bug)
+sim_work_begin(sim_node_t *nodes, size_t count, sim_agent_bug_t bug, bool refuses)
 {
+    s_work.refuses = refuses;
     s_work.nodes = nodes;
     s_work.count = count;
     s_work.bug = bug;

@@ -37,5 +37,6 @@ typedef struct {
 
 // The services of a node, up to a row without a name. The context of each is the node.
 const rmt_service_t *sim_work_services(const sim_node_t *node);
-// Machines of all targets, and mistakes that the agents make.
-void sim_work_begin(sim_node_t *nodes, size_t count, sim_agent_bug_t bug);
+// Machines of all targets, and mistakes that the agents make. refuses: the last target is
+// a machine that no GO fits.
+void sim_work_begin(sim_node_t *nodes, size_t count, sim_agent_bug_t bug, bool refuses);

@@ -189,6 +189,9 @@ local function fault_of_job(id, job)
             return 'job ' .. id .. ' has ended, and its target ' .. step[1] .. ' is '
                 .. step[2].state
         end
+        if step[2].state == 'failed' and not set(step[2].error) then
+            return 'target ' .. step[1] .. ' of job ' .. id .. ' failed without a reason'
+        end
     end
     if is_listed ~= is_open then
         return 'job ' .. id .. ' is ' .. job.state .. ', and the list of open jobs '
