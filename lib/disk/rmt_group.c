@@ -136,8 +136,8 @@ s_refuse_kind(const reading_t *self, const char *what, const char *kind)
         {"thin", "is a thin volume",
          "move its files to a linear volume (lvcreate -L SIZE -n NAME GROUP)"},
         {"snapshot", "is a snapshot", "remove it with lvremove"},
-        {"mirror", "is mirrored", "make it linear with lvconvert -m 0"},
-        {"raid1", "is mirrored (raid1)", "make it linear with lvconvert -m 0"},
+        {"mirror", "is mirrored by an old kind",
+         "make it another one with lvconvert --type raid1"},
         {"raid", "is a RAID", "move its files to a linear volume"},
         {"cache", "is a cache", "take the cache away with lvconvert --uncache"},
         {"writecache", "is a cache", "take the cache away with lvconvert --uncache"},
@@ -214,12 +214,17 @@ s_member_of(const reading_t *self, const char *name, uint64_t *extents_out)
 
 // ---- Logical volumes
 
+static const char *const s_logical_fields[] = {
+    "id", "status", "creation_time", "creation_host", "segment_count", NULL};
+
 // A logical volume on its way into the layout, behind its pieces.
 typedef struct {
     const char *what; // For people
     size_t index;
     uint64_t extents; // Of its segments so far
     uint64_t segment; // Number of the last one
+    const char *raid; // NULL: none
+    uint64_t region;
 } parts_t;
 
 static int
@@ -258,8 +263,8 @@ s_add_piece(const reading_t *self, const rmt_layout_piece_t *piece)
     rmt_layout_piece_t *last =
         layout->piece_count ? &layout->pieces[layout->piece_count - 1] : NULL;
     if (last && last->logical == piece->logical && !last->chunk && !piece->chunk &&
-        last->disk == piece->disk && last->partition == piece->partition &&
-        strcmp(last->array, piece->array) == 0 &&
+        !*piece->uuid && last->disk == piece->disk &&
+        last->partition == piece->partition && strcmp(last->array, piece->array) == 0 &&
         last->first + last->extents == piece->first) {
         last->extents += piece->extents;
         return 0;
@@ -272,6 +277,102 @@ s_add_piece(const reading_t *self, const rmt_layout_piece_t *piece)
     return 0;
 }
 
+// ---- Legs of RAID, which are volumes of their own
+
+// A volume that only another one shows.
+static bool
+s_is_hidden(const rmt_lvm_node_t *node)
+{
+    const rmt_lvm_node_t *status = rmt_lvm_node_find(node, "status");
+    for (size_t i = 0; status && i < status->value_count; i++)
+        if (strcmp(status->values[i], "VISIBLE") == 0)
+            return false;
+    return status != NULL;
+}
+
+// The one range of a part: its volume, of which the piece gets place and uuid.
+static int
+s_read_part(const reading_t *self, const parts_t *parts, const char *name,
+            rmt_layout_piece_t *piece)
+{
+    const rmt_lvm_node_t *node =
+        rmt_lvm_node_find(rmt_lvm_node_find(self->node, "logical_volumes"), name);
+    const rmt_lvm_node_t *segment = rmt_lvm_node_find(node, "segment1");
+    const rmt_lvm_node_t *stripes = rmt_lvm_node_find(segment, "stripes");
+    rmt_auto_str what = rmt_text("logical volume %.127s", name);
+    if (!node || !s_is_hidden(node) || !segment)
+        return s_refuse_place(self, parts, "has a leg that is not there");
+    if (s_check_fields(self, node, what, s_logical_fields) == -1 ||
+        s_check_status(self, node, what) == -1)
+        return -1;
+    if (rmt_lvm_node_number(node, "segment_count", 1) != 1 ||
+        strcmp(rmt_lvm_node_text(segment, "type"), "striped") != 0 || !stripes ||
+        rmt_lvm_node_number(segment, "stripe_count", 0) != 1)
+        return s_refuse(self, what, "lies in several pieces",
+                        "move it to another physical volume with pvmove -n");
+    piece->extents = rmt_lvm_node_number(segment, "extent_count", 0);
+    if (stripes->value_count != 2 || piece->extents == 0 || piece->extents > UINT32_MAX)
+        return s_refuse_place(self, parts, "has a leg without its place");
+    return s_find_stripe(self, parts, stripes->values, piece) == -1 ||
+                   s_copy(self, piece->uuid, rmt_lvm_node_text(node, "id")) == -1
+               ? -1
+               : 0;
+}
+
+// names: of the volume with the data about a leg, and of the leg.
+static int
+s_read_leg(const reading_t *self, const parts_t *parts, char *const names[2],
+           uint64_t chunk)
+{
+    rmt_layout_piece_t leg = {.extents = 0}, meta = leg;
+    if (s_read_part(self, parts, names[0], &meta) == -1 ||
+        s_read_part(self, parts, names[1], &leg) == -1)
+        return -1;
+    rmt_auto_str what = rmt_text("logical volume %.127s", names[1]);
+    if (meta.disk != leg.disk || meta.partition != leg.partition ||
+        strcmp(meta.array, leg.array) != 0)
+        return s_refuse(self, what, "lies on another physical volume than its rmeta",
+                        "move one of them with pvmove -n");
+    leg.chunk = chunk;
+    leg.meta_extents = meta.extents;
+    leg.meta_first = meta.first;
+    memcpy(leg.meta_uuid, meta.uuid, sizeof meta.uuid);
+    return s_add_piece(self, &leg);
+}
+
+// All of a volume is one segment.
+static int
+s_read_raid(const reading_t *self, const rmt_lvm_node_t *node,
+            const rmt_layout_raid_t *raid, parts_t *parts)
+{
+    static const char *const known[] = {"start_extent", "extent_count", "type",
+                                        "device_count", "region_size",  "stripe_size",
+                                        "data_copies",  "raids",        NULL};
+    const rmt_lvm_node_t *legs = rmt_lvm_node_find(node, "raids");
+    const uint64_t count = rmt_lvm_node_number(node, "device_count", 0);
+    const uint64_t chunk =
+        raid->copies ? rmt_lvm_node_number(node, "stripe_size", 0) * SECTOR : 0;
+    if (s_check_fields(self, node, parts->what, known) == -1)
+        return -1;
+    if (!legs || legs->value_count % 2 || legs->value_count / 2 != count || count == 0 ||
+        parts->extents || rmt_lvm_node_number(node, "start_extent", 0) != 0)
+        return s_refuse_place(self, parts, "has legs that do not fit it");
+    parts->raid = raid->name;
+    parts->region = rmt_lvm_node_number(node, "region_size", 0) * SECTOR;
+    parts->segment = 1;
+    for (size_t i = 0; i < count; i++)
+        if (s_read_leg(self, parts, &legs->values[2 * i], chunk) == -1)
+            return -1;
+    const rmt_layout_piece_t *last = &self->layout->pieces[self->layout->piece_count - 1];
+    parts->extents = rmt_layout_raid_extents(raid, count, last->extents);
+    return parts->extents == rmt_lvm_node_number(node, "extent_count", 0) &&
+                   parts->extents
+               ? 0
+               : s_refuse_place(self, parts, "has legs that do not fit it");
+}
+
+// ---- Segments
+
 // One stripe is a linear range.
 static int
 s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, parts_t *parts)
@@ -280,7 +381,10 @@ s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, parts_t *parts
     const rmt_lvm_node_t *stripes = rmt_lvm_node_find(node, "stripes");
     const uint64_t extents = rmt_lvm_node_number(node, "extent_count", 0);
     const uint64_t count = rmt_lvm_node_number(node, "stripe_count", 0);
-    if (strcmp(kind, "striped") != 0)
+    const rmt_layout_raid_t *raid = rmt_layout_find_raid(kind);
+    if (raid)
+        return s_read_raid(self, node, raid, parts);
+    if (strcmp(kind, "striped") != 0 || parts->raid)
         return s_refuse_kind(self, parts->what, kind);
     if (!stripes || count == 0 || stripes->value_count % 2 ||
         stripes->value_count / 2 != count || extents == 0 || extents > UINT32_MAX ||
@@ -321,13 +425,13 @@ s_number_segments(const reading_t *self, const parts_t *parts,
         piece->segment = number;
     }
     found->extents = parts->extents;
+    found->region = parts->region;
+    snprintf(found->raid, sizeof found->raid, "%s", parts->raid ? parts->raid : "");
 }
 
 static int
 s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
 {
-    static const char *const known[] = {
-        "id", "status", "creation_time", "creation_host", "segment_count", NULL};
     rmt_auto_str what = rmt_text("logical volume %.127s", node->name);
     const rmt_lvm_node_t *first = rmt_lvm_node_find(node, "segment1");
     rmt_layout_logical_t found = {.group = self->group};
@@ -343,7 +447,7 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
             return -1;
     if (parts.extents == 0)
         return s_refuse_kind(self, what, "without segments");
-    if (s_check_fields(self, node, what, known) == -1 ||
+    if (s_check_fields(self, node, what, s_logical_fields) == -1 ||
         s_check_status(self, node, what) == -1)
         return -1;
     if (s_copy(self, found.name, node->name) == -1 ||
@@ -356,6 +460,23 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
 
 // ---- A group
 
+// Is a volume read with another one?
+static bool
+s_is_leg(const rmt_lvm_node_t *logicals, const rmt_lvm_node_t *node)
+{
+    for (size_t i = 0; i < logicals->node_count && s_is_hidden(node); i++) {
+        const rmt_lvm_node_t *segment =
+            rmt_lvm_node_find(&logicals->nodes[i], "segment1");
+        const rmt_lvm_node_t *legs = rmt_lvm_node_find(segment, "raids");
+        if (!legs || !rmt_layout_find_raid(rmt_lvm_node_text(segment, "type")))
+            continue;
+        for (size_t j = 0; j < legs->value_count; j++)
+            if (strcmp(legs->values[j], node->name) == 0)
+                return true;
+    }
+    return false;
+}
+
 static int
 s_read_members(const reading_t *self)
 {
@@ -365,7 +486,8 @@ s_read_members(const reading_t *self)
         if (s_read_physical(self, &physicals->nodes[i]) == -1)
             return -1;
     for (size_t i = 0; logicals && i < logicals->node_count; i++)
-        if (s_read_logical(self, &logicals->nodes[i]) == -1)
+        if (!s_is_leg(logicals, &logicals->nodes[i]) &&
+            s_read_logical(self, &logicals->nodes[i]) == -1)
             return -1;
     return 0;
 }

@@ -1,9 +1,9 @@
 // rmt_group - volume groups of LVM on the disks of a layout: from the heads of its
 // physical volumes into a layout, and from a layout to the text that describes a group.
 //
-// Carried are groups whose logical volumes are linear or striped; everything else is
-// refused by name. Nothing is activated, and no other disk of the machine is looked at: a
-// group of the same name there is not in the way.
+// Carried are groups whose logical volumes are linear, striped, or RAID; everything else
+// is refused by name. Nothing is activated, and no other disk of the machine is looked
+// at: a group of the same name there is not in the way.
 #pragma once
 
 #include <stdbool.h>
@@ -42,3 +42,14 @@ char *rmt_group_print(const rmt_layout_t *layout, size_t group, const uint64_t *
 // layout->pieces[i] begins. Caller owns the result.
 rmt_mapping_t *rmt_group_map(const rmt_layout_t *layout, size_t logical,
                              const rmt_mapping_member_t *places);
+
+// ---- rmt_group_raid.c: what each leg of RAID says about itself
+
+// Are all legs in sync? metas[i] is where the data about layout->pieces[i] begin. 0, or
+// -1: UNSUPPORTED (which one is not, and what to do), IO.
+int rmt_group_check_legs(const rmt_layout_t *layout, size_t logical,
+                         const rmt_mapping_member_t *metas, rmt_error_t *error);
+// A leg of a target says nothing, as those of a new RAID do: the kernel makes it equal to
+// the others, or makes its parity, when the volume is started. 0, or -1: IO.
+int rmt_group_clear_leg(const rmt_layout_t *layout, const rmt_layout_piece_t *piece,
+                        const rmt_mapping_member_t *meta, rmt_error_t *error);

@@ -10,8 +10,8 @@ s_map_segment(const rmt_layout_t *layout, size_t begin,
               const rmt_mapping_member_t *places, rmt_mapping_t *mapping)
 {
     const rmt_layout_piece_t *first = &layout->pieces[begin];
-    const uint64_t extent =
-        layout->groups[layout->logicals[first->logical].group].extent_size;
+    const rmt_layout_logical_t *logical = &layout->logicals[first->logical];
+    const uint64_t extent = layout->groups[logical->group].extent_size;
     rmt_mapping_member_t *members = calloc(layout->piece_count, sizeof *members);
     size_t count = 0;
     if (!members)
@@ -19,11 +19,17 @@ s_map_segment(const rmt_layout_t *layout, size_t begin,
     for (size_t i = begin; i < layout->piece_count; i++)
         if (layout->pieces[i].logical == first->logical &&
             layout->pieces[i].segment == first->segment)
-            members[count++] = places[i];
-    const uint64_t size = count * first->extents * extent;
+            members[count++] =
+                (rmt_mapping_member_t){.fd = places[i].fd, .offset = places[i].offset};
+    const rmt_layout_raid_t *raid = rmt_layout_find_raid(logical->raid);
+    const uint64_t size =
+        raid ? logical->extents * extent : count * first->extents * extent;
+    const unsigned copies = !raid ? 1 : raid->copies ? raid->copies : (unsigned) count;
     const rmt_mapping_segment_t segment = {.size = size,
                                            .chunk = first->chunk ? first->chunk : size,
-                                           .near = 1,
+                                           .parity = raid ? raid->parity : 0,
+                                           .layout = raid ? raid->layout : 0,
+                                           .near = copies,
                                            .far = 1,
                                            .members = members,
                                            .count = count};

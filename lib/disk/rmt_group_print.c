@@ -95,6 +95,67 @@ s_print_spread(const rmt_layout_t *layout, size_t index, const uint64_t *bytes, 
     }
 }
 
+// A volume that another one shows, in one range.
+static void
+s_print_part(const char *uuid, uint64_t extents, size_t physical, uint64_t first,
+             FILE *out)
+{
+    fprintf(out,
+            " {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\"]\nflags = []\n"
+            "segment_count = 1\n",
+            uuid);
+    s_begin_segment(1, 0, extents, out);
+    fprintf(out, "stripe_count = 1\nstripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n}\n",
+            physical, first);
+}
+
+// The legs of a RAID, behind it.
+static void
+s_print_legs(const rmt_layout_t *layout, size_t index, const uint64_t *bytes, FILE *out)
+{
+    const char *name = layout->logicals[index].name;
+    size_t leg = 0;
+    for (size_t i = 0; i < layout->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &layout->pieces[i];
+        if (piece->logical != index)
+            continue;
+        const size_t physical =
+            s_physical_at(layout, piece->disk, piece->partition, piece->array);
+        const uint64_t first = rmt_layout_place_piece(layout, piece, bytes[physical]);
+        fprintf(out, "%s_rmeta_%zu", name, leg);
+        s_print_part(piece->meta_uuid, piece->meta_extents, physical, first, out);
+        fprintf(out, "%s_rimage_%zu", name, leg++);
+        s_print_part(piece->uuid, piece->extents, physical, first + piece->meta_extents,
+                     out);
+    }
+}
+
+static void
+s_print_raid(const rmt_layout_t *layout, size_t index, FILE *out)
+{
+    const rmt_layout_logical_t *logical = &layout->logicals[index];
+    uint64_t chunk = 0;
+    size_t legs = 0;
+    for (size_t i = 0; i < layout->piece_count; i++) {
+        if (layout->pieces[i].logical != index)
+            continue;
+        chunk = layout->pieces[i].chunk;
+        legs++;
+    }
+    fprintf(out,
+            "segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = %" PRIu64
+            "\ntype = \"%s\"\ndevice_count = %zu\n",
+            logical->extents, logical->raid, legs);
+    if (logical->region)
+        fprintf(out, "region_size = %" PRIu64 "\n", logical->region / SECTOR);
+    if (chunk)
+        fprintf(out, "stripe_size = %" PRIu64 "\n", chunk / SECTOR);
+    for (size_t i = 0; i < legs; i++)
+        fprintf(out, "%s\n\"%s_rmeta_%zu\", \"%s_rimage_%zu\"", i ? "," : "raids = [",
+                logical->name, i, logical->name, i);
+    fputs("\n]\n}\n", out);
+}
+
 static void
 s_print_logical(const rmt_layout_t *layout, size_t index, const uint64_t *bytes,
                 FILE *out)
@@ -104,11 +165,15 @@ s_print_logical(const rmt_layout_t *layout, size_t index, const uint64_t *bytes,
             "%s {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\", \"VISIBLE\"]\n"
             "flags = []\n",
             logical->name, logical->uuid);
-    if (rmt_layout_is_spread(layout, logical))
+    if (*logical->raid)
+        s_print_raid(layout, index, out);
+    else if (rmt_layout_is_spread(layout, logical))
         s_print_spread(layout, index, bytes, out);
     else
         s_print_whole(layout, logical, bytes, out);
     fputs("}\n", out);
+    if (*logical->raid)
+        s_print_legs(layout, index, bytes, out);
 }
 
 char *

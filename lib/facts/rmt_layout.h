@@ -129,8 +129,10 @@ typedef struct {
     char array[RMT_LAYOUT_GUID_SIZE]; // The same
     char name[RMT_LAYOUT_LVM_SIZE], uuid[RMT_LAYOUT_LVM_SIZE];
     uint64_t extents;
-    uint64_t min_extents; // It may shrink to; 0: not told
-    bool grow;            // Gets what its physical volume has more
+    uint64_t min_extents;           // It may shrink to; 0: not told
+    bool grow;                      // Gets what its physical volume has more
+    char raid[RMT_LAYOUT_LVM_SIZE]; // "": none, else LVM's word for the kind of RAID
+    uint64_t region;                // Bytes of which such a one notes that they are equal
 } rmt_layout_logical_t;
 
 // A range of extents of a logical volume on one physical volume. A segment of the volume
@@ -140,8 +142,11 @@ typedef struct {
     uint64_t partition, segment;      // Numbers; segments lie one behind the other
     char array[RMT_LAYOUT_GUID_SIZE]; // As its physical volume has it
     uint64_t extents;
-    uint64_t chunk; // Bytes; 0: its segment is this piece alone
-    uint64_t first; // Where it was read; no record
+    uint64_t chunk; // Bytes; 0: its segment is this piece alone, or a mirror
+    // Of a leg of RAID: before its data are those about it, as another volume of LVM.
+    uint64_t meta_extents;
+    char uuid[RMT_LAYOUT_LVM_SIZE], meta_uuid[RMT_LAYOUT_LVM_SIZE];
+    uint64_t first, meta_first; // Where it was read; no record
 } rmt_layout_piece_t;
 
 typedef struct {
@@ -326,10 +331,11 @@ uint64_t rmt_layout_extents(const rmt_layout_t *self,
 // those that it has less, after those that are free. Returns how many it has.
 uint64_t rmt_layout_place(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                           uint64_t bytes, uint64_t *first_out);
-// Do its pieces lie on several physical volumes, or in stripes? Then it has on a target
-// the pieces that it has here, and neither grows nor shrinks.
+// Do its pieces lie on several physical volumes, in stripes, or are they legs of RAID?
+// Then it has on a target the pieces that it has here, and neither grows nor shrinks.
 bool rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical);
-// First extent of a piece of such a volume on a target, likewise.
+// First extent of a piece of such a volume on a target, likewise; of a leg of RAID that
+// of the data about it, behind which it lies itself.
 uint64_t rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece,
                                 uint64_t bytes);
 // So many extents of a physical volume, in bytes of its disk or array.
@@ -341,6 +347,19 @@ uint32_t rmt_layout_free_number(const rmt_layout_t *self, size_t logical);
 // Bytes that the device of a physical volume must have at least.
 uint64_t rmt_layout_physical_min_bytes(const rmt_layout_t *self,
                                        const rmt_layout_physical_t *physical);
+
+// A kind of RAID of logical volumes.
+typedef struct {
+    const char *name;
+    unsigned parity; // Legs of each stripe without data
+    unsigned layout; // By md's number; of parity
+    unsigned copies; // Of each chunk; 0: each leg has all
+} rmt_layout_raid_t;
+// NULL: one that ramet refuses.
+const rmt_layout_raid_t *rmt_layout_find_raid(const char *name);
+// Extents of a volume with so many legs of so many extents; 0: there is none.
+uint64_t rmt_layout_raid_extents(const rmt_layout_raid_t *raid, uint64_t legs,
+                                 uint64_t extents);
 
 // The part of rmt_layout_check about them.
 int rmt_layout_check_groups(const rmt_layout_t *self, rmt_error_t *error);

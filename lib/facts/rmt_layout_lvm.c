@@ -1,5 +1,5 @@
 // Groups of LVM, their physical and logical volumes.
-#include "facts/rmt_layout.h"
+#include "facts/rmt_layout_rows.h"
 #include "base/rmt_io.h"
 
 #include <stdio.h>
@@ -145,13 +145,15 @@ s_pieces_on(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
         if (&self->logicals[self->pieces[i].logical] == logical &&
             s_lies(physical, self->pieces[i].disk, self->pieces[i].partition,
                    self->pieces[i].array))
-            extents += self->pieces[i].extents;
+            extents += self->pieces[i].extents + self->pieces[i].meta_extents;
     return extents;
 }
 
 bool
 rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical)
 {
+    if (*logical->raid)
+        return true;
     for (size_t i = 0; i < self->piece_count; i++) {
         const rmt_layout_piece_t *piece = &self->pieces[i];
         if (&self->logicals[piece->logical] == logical &&
@@ -301,8 +303,10 @@ s_count_spread(const rmt_layout_t *self)
     for (size_t i = 0; i < self->logical_count; i++) {
         if (!rmt_layout_is_spread(self, &self->logicals[i]))
             continue;
+        // A leg of RAID is told as two volumes, and named by a third.
         for (size_t j = 0; j < self->piece_count; j++)
-            count += self->pieces[j].logical == i;
+            if (self->pieces[j].logical == i)
+                count += *self->pieces[j].uuid ? 3 : 1;
     }
     return count;
 }
@@ -333,8 +337,8 @@ s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 }
 
 // Bytes that its places on a device are multiples of: sectors of each disk below it.
-static uint64_t
-s_step(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+uint64_t
+rmt_layout_step(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
 {
     uint64_t step = self->disks[physical->disk].sector;
     for (size_t i = 0; *physical->array && i < self->member_count; i++) {
@@ -382,7 +386,7 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_physical_t *physical = &self->physicals[index];
     const uint64_t extent_size = self->groups[physical->group].extent_size;
-    const uint64_t step = s_step(self, physical);
+    const uint64_t step = rmt_layout_step(self, physical);
     uint64_t growing = 0;
     if (!rmt_layout_is_lvm_uuid(physical->uuid))
         return s_refuse(error, "physical volume", physical->uuid, "has no uuid of LVM");
@@ -408,60 +412,6 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     return 0;
 }
 
-static bool
-s_is_chunk(const rmt_layout_t *self, const rmt_layout_piece_t *piece)
-{
-    const uint64_t extent =
-        self->groups[self->logicals[piece->logical].group].extent_size;
-    return piece->chunk == 0 ||
-           ((piece->chunk & (piece->chunk - 1)) == 0 && piece->chunk <= extent &&
-            piece->extents * extent % piece->chunk == 0 &&
-            piece->chunk % s_step(self, rmt_layout_find_physical(self, piece->disk,
-                                                                 piece->partition,
-                                                                 piece->array)) ==
-                0);
-}
-
-// Does a piece go on with the segment of the one before it, or with the next one?
-static bool
-s_follows(const rmt_layout_piece_t *piece, const rmt_layout_piece_t *before)
-{
-    if (!before || piece->segment != before->segment)
-        return piece->segment == (before ? before->segment : 0) + 1;
-    return piece->chunk && piece->chunk == before->chunk &&
-           piece->extents == before->extents;
-}
-
-static int
-s_check_spread(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
-               rmt_error_t *error)
-{
-    const rmt_layout_piece_t *before = NULL;
-    uint64_t extents = 0;
-    for (size_t i = 0; i < self->piece_count; i++) {
-        const rmt_layout_piece_t *piece = &self->pieces[i];
-        const rmt_layout_physical_t *physical =
-            rmt_layout_find_physical(self, piece->disk, piece->partition, piece->array);
-        if (&self->logicals[piece->logical] != logical)
-            continue;
-        if (!physical || physical->group != logical->group)
-            return s_refuse(error, "logical volume", logical->name,
-                            "has a piece on no physical volume of its group");
-        if (!s_is_chunk(self, piece) || !s_follows(piece, before) ||
-            (!before &&
-             (piece->disk != logical->disk || piece->partition != logical->partition ||
-              strcmp(piece->array, logical->array) != 0)))
-            return s_refuse(error, "logical volume", logical->name,
-                            "has pieces that do not fit each other");
-        extents += piece->extents;
-        before = piece;
-    }
-    return extents == logical->extents && !logical->grow
-               ? 0
-               : s_refuse(error, "logical volume", logical->name,
-                          "has other extents than its pieces, or would grow");
-}
-
 static int
 s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
@@ -471,6 +421,9 @@ s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (!rmt_layout_is_lvm_name(logical->name) || !rmt_layout_is_lvm_uuid(logical->uuid))
         return s_refuse(error, "logical volume", logical->name,
                         "has a name or uuid that LVM has not");
+    if (strstr(logical->name, "_rimage") || strstr(logical->name, "_rmeta"))
+        return s_refuse(error, "logical volume", logical->name,
+                        "has a name that LVM keeps for legs of RAID");
     for (size_t i = 0; i < index; i++)
         if (strcmp(self->logicals[i].uuid, logical->uuid) == 0 ||
             (self->logicals[i].group == logical->group &&
@@ -482,7 +435,9 @@ s_check_logical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (logical->min_extents > logical->extents)
         return s_refuse(error, "logical volume", logical->name,
                         "has min-extents above its extents");
-    return rmt_layout_is_spread(self, logical) ? s_check_spread(self, logical, error) : 0;
+    return rmt_layout_is_spread(self, logical)
+               ? rmt_layout_check_pieces(self, logical, error)
+               : 0;
 }
 
 int

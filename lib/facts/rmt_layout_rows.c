@@ -99,6 +99,8 @@ static const rmt_layout_row_t s_logical_rows[] = {
     {"extents", AS_NUMBER, LOGICAL(extents), true, 1, EXTENTS_MAX},
     {"min-extents", AS_NUMBER, LOGICAL(min_extents), false, 1, EXTENTS_MAX},
     {"grow", AS_FLAG, LOGICAL(grow), false, 0, 0},
+    {"raid", AS_LVM_NAME, LOGICAL(raid), false, 0, 0},
+    {"region", AS_NUMBER, LOGICAL(region), false, 512, (uint64_t) 1 << 40},
 };
 
 static const rmt_layout_row_t s_piece_rows[] = {
@@ -107,6 +109,9 @@ static const rmt_layout_row_t s_piece_rows[] = {
     {"segment", AS_NUMBER, PIECE(segment), true, 1, RMT_LAYOUT_PIECES_MAX},
     {"extents", AS_NUMBER, PIECE(extents), true, 1, EXTENTS_MAX},
     {"chunk", AS_NUMBER, PIECE(chunk), false, 512, (uint64_t) 1 << 34},
+    {"uuid", AS_LVM_UUID, PIECE(uuid), false, 0, 0},
+    {"meta-extents", AS_NUMBER, PIECE(meta_extents), false, 1, EXTENTS_MAX},
+    {"meta-uuid", AS_LVM_UUID, PIECE(meta_uuid), false, 0, 0},
 };
 
 static const rmt_layout_row_t s_volume_rows[] = {

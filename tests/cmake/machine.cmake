@@ -10,6 +10,7 @@ ramet_test(unit md_arrays SOURCES unit/md_member.c NEEDS ramet::disk ramet::fact
 ramet_test(unit mapping NEEDS ramet::disk ramet::base TIMEOUT 10)
 ramet_test(unit group NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit group_places NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 10)
+ramet_test(unit group_raid NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 10)
 ramet_test(integration disk_refused SOURCES tools/refuse.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 60)
 ramet_test(integration fuse_disk NEEDS ramet::disk ramet::base TIMEOUT 60)
 ramet_test(integration lvm NEEDS ramet::disk ramet::base TIMEOUT 60)

@@ -399,9 +399,9 @@ test_m32_other_kinds_are_refused_by_name(void **state)
     } rows[] = {
         {KIND("thin-pool"), NULL, {"vg0: logical volume data", "thin pool", "lvcreate"}},
         {KIND("thin"), NULL, {"logical volume data", "a thin volume", "lvcreate"}},
-        {KIND("raid1"), NULL, {"logical volume data", "mirrored", "lvconvert -m 0"}},
-        {KIND("mirror"), NULL, {"logical volume data", "mirrored", "lvconvert -m 0"}},
-        {KIND("raid5_ls"), NULL, {"logical volume data", "a RAID", "linear"}},
+        {KIND("mirror"), NULL, {"logical volume data", "old kind", "--type raid1"}},
+        {KIND("raid0"), NULL, {"logical volume data", "a RAID", "linear"}},
+        {KIND("raid6_nr"), NULL, {"logical volume data", "a RAID", "linear"}},
         {KIND("snapshot"), NULL, {"logical volume data", "a snapshot", "lvremove"}},
         {KIND("cache-pool"), NULL, {"logical volume data", "a cache", "--uncache"}},
         {KIND("vdo"), NULL, {"logical volume data", "VDO", "linear"}},

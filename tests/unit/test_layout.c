@@ -45,6 +45,11 @@
                                     "\nclass=member disk=system array=" ARRAY_UUID       \
                                     " partition=1 slot=0 data-start=1048576 "            \
                                     "data-size=104857600"
+#define LEG(segment, extents, letter, more)                                              \
+    PIECE("a", segment, extents, more)                                                   \
+    " uuid=" letter                                                                      \
+    "a0000-0000-0000-0000-0000-0000-000000 meta-extents=1 meta-uuid=" letter             \
+    "b0000-0000-0000-0000-0000-0000-000000"
 #define LVM GPT PART("1", "2048", "204800") GROUP PHYSICAL
 
 static rmt_layout_t *
@@ -110,7 +115,10 @@ test_a_layout_is_written_as_it_was_read(void **state)
                       "extents=24"
                       "\nclass=logical disk=system group=vg-0 name=a "
                       "uuid=a00000-0000-0000-0000-0000-0000-000000 array=" ARRAY_UUID
-                      " extents=12\n"};
+                      " extents=12\n",
+        GPT PART("1", "2048", "204800") " attrs=0000000000000000" GROUP PHYSICAL LOGICAL(
+            "a", "r") " raid=raid5 region=2097152" LEG("1", "6", "x", " chunk=65536")
+            LEG("1", "6", "y", " chunk=65536") LEG("1", "6", "z", " chunk=65536") "\n"};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = s_read(texts[i], &error);
@@ -257,6 +265,23 @@ static const struct {
     {GPT PART("1", "2048", "204800") GROUP PHYSICAL_ON("bytes=104857600"),
      "whole disk that has partitions"},
     {GPT GROUP PHYSICAL_ON("bytes=9437184"), "does not fit"},
+    {LVM LOGICAL("a_rimage_0", "r"), "keeps for legs"},
+    {LVM LOGICAL("a", "r") " raid=raid1", "other extents"},
+    {LVM LOGICAL("a", "r") " raid=raid1" PIECE("a", "1", "12", "")
+         PIECE("a", "1", "12", ""),
+     "do not fit"},
+    {LVM LOGICAL("a", "r") " raid=raid1" LEG("1", "12", "x", "") LEG("2", "12", "y", ""),
+     "do not fit"},
+    {LVM LOGICAL("a", "r") " raid=raid7" LEG("1", "2", "x", "") LEG("1", "2", "y", ""),
+     "other extents"},
+    {LVM LOGICAL("a", "r") " raid=raid1" LEG("1", "2", "x", "") LEG("1", "2", "y", ""),
+     "other extents"},
+    {LVM LOGICAL("a", "r") " raid=raid1 region=1536" LEG("1", "12", "x", "")
+         LEG("1", "12", "y", ""),
+     "physical volume"},
+    {LVM LOGICAL("a", "r") LEG("1", "6", "x", " chunk=4096")
+         LEG("1", "6", "y", " chunk=4096"),
+     "do not fit"},
     {LVM "\nclass=volume disk=system fs=ext4 logical=vg-0/a", "logical volume"},
     {LVM LOGICAL("a", "r") "\nclass=volume disk=system partition=1 fs=ext4 "
                            "logical=vg-0/a",

@@ -64,6 +64,32 @@ s_write_physical(rmt_work_t *self, size_t index, const uint64_t *bytes,
     return 0;
 }
 
+// Where a piece begins on the target, with the data about it.
+static rmt_mapping_member_t
+s_place(rmt_work_t *self, const rmt_layout_piece_t *piece)
+{
+    const rmt_layout_t *layout = self->layout;
+    const rmt_layout_physical_t *physical =
+        rmt_layout_find_physical(layout, piece->disk, piece->partition, piece->array);
+    const uint64_t first = rmt_layout_place_piece(layout, piece, s_bytes(self, physical));
+    return (rmt_mapping_member_t){
+        .fd = rmt_blockdev_fd(s_below(self, physical)),
+        .offset = rmt_layout_run(layout, physical, first, piece->extents).start};
+}
+
+static int
+s_clear_legs(rmt_work_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->layout->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &self->layout->pieces[i];
+        const rmt_mapping_member_t place = s_place(self, piece);
+        if (piece->meta_extents &&
+            rmt_group_clear_leg(self->layout, piece, &place, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
 // A group may lie on several disks, and each of its heads tells the sizes of all.
 int
 rmt_work_write_groups(rmt_work_t *self, rmt_error_t *error)
@@ -83,7 +109,7 @@ rmt_work_write_groups(rmt_work_t *self, rmt_error_t *error)
     for (size_t i = 0; i < layout->physical_count; i++)
         if (s_write_physical(self, i, bytes, error) == -1)
             return -1;
-    return 0;
+    return s_clear_legs(self, error);
 }
 
 // One that lies in one piece is told to the kernel as a partition that the table lacks:
@@ -123,11 +149,9 @@ s_spread(rmt_work_t *self, size_t index, rmt_error_t *error)
         const rmt_layout_physical_t *physical =
             rmt_layout_find_physical(layout, piece->disk, piece->partition, piece->array);
         const rmt_blockdev_t *below = s_below(self, physical);
-        const uint64_t first =
-            rmt_layout_place_piece(layout, piece, s_bytes(self, physical));
-        places[i] = (rmt_mapping_member_t){
-            .fd = rmt_blockdev_fd(below),
-            .offset = rmt_layout_run(layout, physical, first, piece->extents).start};
+        const uint64_t extent = layout->groups[physical->group].extent_size;
+        places[i] = s_place(self, piece);
+        places[i].offset += piece->meta_extents * extent;
         if (rmt_blockdev_sector(below) > sector)
             sector = rmt_blockdev_sector(below);
     }

@@ -13,12 +13,12 @@ s_below(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
 
 // Where a range of extents of a physical volume lies there.
 static rmt_layout_run_t
-s_run(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece)
+s_run(const rmt_source_disk_t *self, const rmt_layout_piece_t *piece, uint64_t first)
 {
     return rmt_layout_run(self->layout,
                           rmt_layout_find_physical(self->layout, piece->disk,
                                                    piece->partition, piece->array),
-                          piece->first, piece->extents);
+                          first, piece->extents);
 }
 
 // What the pieces of a logical volume make together, as a device. Borrowed.
@@ -28,20 +28,27 @@ s_show_pieces(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
     const rmt_layout_t *layout = self->layout;
     uint32_t sector = 0;
     rmt_auto_str name = rmt_text("logical-%zu", index);
-    rmt_auto_ptr memory = calloc(layout->piece_count, sizeof(rmt_mapping_member_t));
+    rmt_auto_ptr memory = calloc(2 * layout->piece_count, sizeof(rmt_mapping_member_t));
     if (!memory)
         abort();
-    rmt_mapping_member_t *places = memory;
+    rmt_mapping_member_t *places = memory, *metas = places + layout->piece_count;
     for (size_t i = 0; i < layout->piece_count; i++) {
         const rmt_layout_piece_t *piece = &layout->pieces[i];
         if (piece->logical != index)
             continue;
         const rmt_blockdev_t *below = s_below(self, piece);
-        places[i] = (rmt_mapping_member_t){.fd = rmt_blockdev_fd(below),
-                                           .offset = s_run(self, piece).start};
+        places[i] =
+            (rmt_mapping_member_t){.fd = rmt_blockdev_fd(below),
+                                   .offset = s_run(self, piece, piece->first).start};
+        metas[i] =
+            (rmt_mapping_member_t){.fd = rmt_blockdev_fd(below),
+                                   .offset = s_run(self, piece, piece->meta_first).start};
         if (rmt_blockdev_sector(below) > sector)
             sector = rmt_blockdev_sector(below);
     }
+    if (*layout->logicals[index].raid &&
+        rmt_group_check_legs(layout, index, metas, error) == -1)
+        return NULL;
     rmt_auto(rmt_mapping) mapping = rmt_group_map(layout, index, places);
     return rmt_source_show(self, name, &mapping, sector, error);
 }
@@ -64,7 +71,7 @@ s_device_of(rmt_source_disk_t *self, size_t index, rmt_error_t *error)
     }
     rmt_blockdev_t *below = s_below(self, first);
     const uint32_t sector = rmt_blockdev_sector(below);
-    const rmt_layout_run_t run = s_run(self, first);
+    const rmt_layout_run_t run = s_run(self, first, first->first);
     return rmt_blockdev_partition(below, rmt_layout_free_number(layout, index),
                                   run.start / sector, run.size / sector, error);
 }
