@@ -27,6 +27,12 @@ static const rmt_config_row_t s_rows[] = {
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
+void
+call_print_settings(FILE *out)
+{
+    rmt_config_print(s_rows, out);
+}
+
 static const char *
 s_config_path(const call_t *self)
 {

@@ -54,6 +54,9 @@ rmt_record_t *call_enrol(call_t *self, const char *token, const rmt_record_t *bo
 // The configuration; call keeps it. NULL: CONFIG.
 const rmt_config_t *call_config(call_t *self, rmt_error_t *error);
 
+// Write every setting of the console, as rmt_config_print does.
+void call_print_settings(FILE *out);
+
 // A path that the configuration has, or "". NULL: CONFIG.
 const char *call_path(call_t *self, const char *name, rmt_error_t *error);
 

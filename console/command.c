@@ -15,6 +15,7 @@ const option_t command_common[] = {
     {"config", "FILE",
      "file with brokers and key; default $RAMET_CONFIG, then /etc/ramet/console.cfg"},
     {"help", NULL, "print this help; also -h"},
+    {"print-config", NULL, "print every setting of this program with its default"},
     {"version", NULL, "print the version of this program; also -V"},
     {NULL, NULL, NULL},
 };

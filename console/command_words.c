@@ -67,6 +67,8 @@ command_words_sort(command_words_t *self, int argc, char **argv, rmt_error_t *er
             self->is_help = true;
         } else if (is_option && (streq(word, "--version") || streq(word, "-V"))) {
             self->is_version = true;
+        } else if (is_option && streq(word, "--print-config")) {
+            self->is_print = true;
         } else if (is_option && !self->verb) {
             const int used = s_take_option(self, argc - i, argv + i, error);
             if (used == -1)

@@ -4,12 +4,13 @@
 #include "console/command.h"
 
 // The words of a command line, sorted: its noun, its verb, and all others in their order.
-// "help" and what it names, --help, -h, --version and -V are taken out.
+// "help" and what it names, --help, -h, --version, -V
+// and --print-config are taken out.
 typedef struct {
     const char *noun, *verb; // NULL: not given
     char **rest;             // Space of the caller
     int rest_count;
-    bool is_help, is_version;
+    bool is_help, is_version, is_print;
 } command_words_t;
 
 // Sort the words behind the program's name; rest has space for argc words.

@@ -31,6 +31,10 @@ s_explain(const command_words_t *words, rmt_error_t *error)
         puts("ramet " RMT_VERSION);
         return 0;
     }
+    if (words->is_print) {
+        call_print_settings(stdout);
+        return 0;
+    }
     const bool has_row = words->noun && command_find(words->noun, NULL);
     if (!words->noun || (has_row && !words->verb)) {
         command_print_overview(words->noun);
@@ -69,7 +73,8 @@ main(int argc, char **argv)
     command_words_t words = {.rest = room};
     call_t call = {.options = rmt_record_new()};
     int status = command_words_sort(&words, argc - 1, argv + 1, &error);
-    if (status == 0 && (words.is_version || words.is_help || !words.verb))
+    if (status == 0 &&
+        (words.is_version || words.is_help || words.is_print || !words.verb))
         status = s_explain(&words, &error);
     else if (status == 0)
         status = s_run(&call, &words, &error);

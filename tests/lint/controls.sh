@@ -35,6 +35,8 @@ plant_glossary() { whole
   echo "A $word is planted." >>"$tree/docs/operating.md"; echo "docs/operating.md:[0-9]*: .$word"; }
 plant_headers() { small; put lib/base/a.h 'planted_t *a(void);'; echo "lib/base/a.h does not stand alone"; }
 plant_help() { small; put ops/a '#!/bin/bash' 'touch planted'; chmod +x "$tree/ops/a"; echo "made: planted"; }
+plant_manual() { whole; sed -i 's/"limit", "N"/"limit", "COUNT"/' "$tree/console/command.c"; sed -i 's/{"beat-ms", /{"planted-ms", /' "$tree/broker/settings.c"
+  printf '%s\n' "man/ramet.1 lacks .*limit COUNT" "man/ramet.cfg.5 lacks the setting planted-ms"; }
 plant_planted() { whole; sed -i 's/^appendfsync always/appendfsync no/' "$tree/ops/redis.conf"; echo '| P99 | A planted promise. | | | |' >>"$tree/docs/promises.md"
   printf '%s\n' "ops/redis.conf does not have the text of the fault" "breaks P99"; }
 plant_rules() { whole; echo '- [1.99] A planted rule MUST be named by a test.' >>"$tree/docs/spec/1-wire.md"; echo "1\.99"; }

@@ -23,6 +23,9 @@ run_block() { # NUMBER: its output is in said
 }
 
 make_hosts
+for file in man/man1/ramet.1 man/man5/ramet.cfg.5 man/man7/ramet.7 man/man8/ramet-setup.8 bash-completion/completions/ramet zsh/vendor-completions/_ramet; do
+  dpkg-deb --fsys-tarfile "$farm"/packages/ramet_*.deb | tar -t "./usr/share/$file" >"$farm/said" || fail "the package ramet lacks $file"
+done
 
 # What systemd would start after a block, and what a person has here that the page cannot know: the
 # source is a small tree, and the machine is a file. Their hardware is told, for both are this computer.

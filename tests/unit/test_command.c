@@ -23,8 +23,11 @@ s_read(const char *line)
     command_words_t words = {.rest = rest};
     if (command_words_sort(&words, argc, argv, &error) == -1)
         return rmt_text("%s", error.text);
-    if (words.is_version || words.is_help)
-        return rmt_text("%s %s %s", words.is_version ? "version" : "help",
+    if (words.is_version || words.is_help || words.is_print)
+        return rmt_text("%s %s %s",
+                        words.is_version ? "version"
+                        : words.is_print ? "print"
+                                         : "help",
                         words.noun ? words.noun : "-", words.verb ? words.verb : "-");
     call_t call = {.options = rmt_record_new()};
     call.command = command_words_find(&words, &error);
