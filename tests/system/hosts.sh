@@ -4,7 +4,7 @@ bridge=rs$$
 clean_up() {
   local host
   for host in "${hosts[@]}"; do
-    [ ! -f "$farm/$host.pids" ] || xargs -r kill <"$farm/$host.pids" 2>/dev/null || true
+    end_host "$host"
     ip netns delete "$bridge-$host" 2>/dev/null || true
     umount -l "$farm/$host/root" 2>/dev/null || true
   done
@@ -35,11 +35,15 @@ new_host() { # HOST NUMBER
   echo "$1" >"$root/etc/hostname"
   cat "$farm/hosts" >>"$root/etc/hosts"
 }
-on() { # HOST COMMAND...
+# into HOST COMMAND...: this process becomes the command on that host, so its id is the command's.
+into() {
   local host=$1; shift
-  ip netns exec "$bridge-$host" unshare --uts --mount --propagation slave -- \
+  exec ip netns exec "$bridge-$host" unshare --uts --mount --propagation slave -- \
     bash -c 'hostname "$1"; root=$2; shift 2; exec chroot "$root" "$@"' - "$host" "$farm/$host/root" "$@"
 }
+on() { (into "$@"); } # HOST COMMAND...
+# A farm in which something is wrong answers as well.
+doctor() { on "$1" sh -c 'ramet doctor --json || [ $? -eq 1 ]'; } # HOST
 # systemd does not run in such a host, so the test reads of its unit how a service is started.
 start() { # HOST SERVICE
   local unit=$farm/$1/root/usr/lib/systemd/system/$2.service user folder
@@ -47,9 +51,17 @@ start() { # HOST SERVICE
   on "$1" install -d -m 700 -o "${user:-root}" "/var/lib/$folder"
   [ "$2" != ramet-redis ] || on "$1" install -d -m 770 -o ramet-redis -g ramet-redis /run/redis-ramet
   # shellcheck disable=SC2046  # The words of the command.
-  on "$1" setsid setpriv ${user:+--reuid "$user" --regid "$user" --groups "$user,ramet,ramet-redis"} \
+  into "$1" setsid setpriv ${user:+--reuid "$user" --regid "$user" --groups "$user,ramet,ramet-redis"} \
     $(sed -n 's/^ExecStart=//p' "$unit" | sed 's/ --supervised systemd//') >>"$farm/run/$1-$2.log" 2>&1 &
   echo $! >>"$farm/$1.pids"
+}
+# end_host HOST [SIGNAL]: end all that was started there, and wait until it is gone.
+end_host() {
+  local pid
+  [ -f "$farm/$1.pids" ] || return 0
+  while read -r pid; do kill "-${2:-TERM}" "$pid" 2>/dev/null || true; done <"$farm/$1.pids"
+  while read -r pid; do within 20 has_ended "$pid" || kill -KILL "$pid" 2>/dev/null || true; done <"$farm/$1.pids"
+  rm "$farm/$1.pids"
 }
 
 # The packages are of the programs of this build. Other tests run them meanwhile: they stay the same files.
@@ -59,6 +71,24 @@ make_packages() {
   "$source_dir/ops/package" "$farm/packages" --built "$(dirname "$RAMET_BIN")" >"$farm/said" 2>&1 ||
     { cat "$farm/said"; fail "no packages were made"; }
   programs | cmp -s - "$farm/programs" || fail "ops/package wrote programs of the build: $(programs | diff - "$farm/programs")"
+}
+
+# The same packages as those of the next version, in $farm/newer: version and dependences, and what the
+# programs say of themselves (HELLO, --version). Only the first digit changes, for the linker may have other
+# strings, such as the version of ZAP, in the end of this one.
+make_newer_packages() {
+  local deb version newer tree=$farm/newer/tree
+  mkdir "$farm/newer"
+  for deb in "$farm"/packages/*.deb; do
+    version=$(dpkg-deb -f "$deb" Version)
+    newer=$((${version%%.*} + 1)).${version#*.}
+    [ ${#version} -eq ${#newer} ] || fail "the version $newer has another length than $version"
+    dpkg-deb -R "$deb" "$tree"
+    sed -i "s/${version//./\\.}/$newer/g" "$tree/DEBIAN/control"
+    [ ! -d "$tree/usr/bin" ] || find "$tree/usr/bin" -type f -exec sed -i "s/${version//./\\.}\x00/$newer\x00/g" {} +
+    dpkg-deb -Znone -b "$tree" "$farm/newer/$(basename "${deb/_${version}_/_${newer}_}")" >"$farm/said"
+    rm -rf "$tree"
+  done
 }
 
 # make_hosts: the packages in $farm/packages, and all hosts, with a copy in /packages of each.

@@ -11,7 +11,7 @@ for host in "${hosts[@]}"; do
   on "$host" sh -ec 'cd /packages; dpkg -i ramet_*.deb ramet-imager_*.deb ramet-broker_*.deb' >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no packages on $host"; }
 done
 serve() { start "$1" ramet-redis; start "$1" ramet-broker; wait_for 20 "the broker of $1" on "$1" ramet target list; }
-connected() { on "$1" ramet doctor --json | jq -e '.services[] | select(.service | test("@hq$")) | .peers == 1'; }
+connected() { doctor "$1" | jq -e '.services[] | select(.service | test("@hq$")) | .peers == 1'; }
 # What the farm knows, without what changes by itself.
 known() {
   local what
@@ -96,8 +96,8 @@ says "/etc/ramet/keys is there already"
 
 # ---- The computer is lost; a restore that was cut off is done again
 
-era=$(on broker ramet doctor --json | jq .era)
-xargs kill -KILL <"$farm/broker.pids"
+era=$(doctor broker | jq .era)
+end_host broker KILL
 ip -n "$bridge-broker" link set eth0 down
 ip -n "$bridge-spare" address add 10.77.0.1/24 dev eth0
 : >"$farm/spare/root/etc/ramet/restoring"
@@ -106,14 +106,14 @@ says "its peers look for it at broker.farm:7700"
 [ -z "$(find "$farm/spare/root/var/lib/ramet" -name '.restore.*')" ] || fail "the restore left its folder"
 serve spare
 known spare | diff "$farm/known" - || fail "the restored farm is another one"
-[ "$(on spare ramet doctor --json | jq .era)" -gt "$era" ] || fail "the era is not a new one"
+[ "$(doctor spare | jq .era)" -gt "$era" ] || fail "the era is not a new one"
 on spare ramet audit list --json | jq -e '.items[] | select(.what == "era.raised")' >"$farm/said" || fail "no entry era.raised"
 wait_for 60 "the imager" connected spare
 on spare ramet audit export /root/audit >"$farm/said"
 expect 0 on spare ramet audit verify /root/audit
 expect 0 on spare ramet-setup imager --join "$late_word"
 start spare ramet-imager
-late() { on spare ramet doctor --json | jq -e '.services[] | select(.service | test("@late$")) | .peers == 1'; }
+late() { doctor spare | jq -e '.services[] | select(.service | test("@late$")) | .peers == 1'; }
 wait_for 20 "an imager by a word of before" late
 for name in keys/broker.key keys/admin.key trust/order.key; do
   [ $((0$(stat -c %a "$farm/spare/root/etc/ramet/$name") & 077)) -eq 0 ] || fail "others can read $name"

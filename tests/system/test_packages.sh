@@ -1,7 +1,8 @@
 #!/bin/bash
 # docs/quickstart.md, block by block, from the packages (M31, U3): five hosts, each with a root file system
-# and a network of its own, and an image that is made and deployed. Afterwards --undo and the removal of
-# the packages leave nothing.
+# and a network of its own, and an image that is made and deployed. While the deployment runs,
+# the hosts are upgraded to a newer version, and nothing is lost. Afterwards --undo and the removal of the
+# packages leave nothing.
 . "$(dirname "$0")/lib.sh"
 # shellcheck disable=SC2034  # Of hosts.sh.
 hosts=(broker imager installer source target)
@@ -17,12 +18,18 @@ block_text() {
 }
 run_block() { # NUMBER: its output is in said
   block_text "$1" >"$farm/$host/root/tmp/block"
+  if grep -q '^ramet deploy start' "$farm/$host/root/tmp/block"; then
+    on "$host" bash -ec "$(sed '/^ramet deploy start/d' "$farm/$host/root/tmp/block")" >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no image, or no plan"; }
+    sed -i '/^ramet deploy start/!d' "$farm/$host/root/tmp/block"
+    kill -STOP "$(tail -n 1 "$farm/target.pids")"
+  fi
   on "$host" bash -ec 'cd /packages; . /tmp/block' >"$farm/said" 2>"$farm/run/block-$1.log" ||
     { cat "$farm/said" "$farm/run/block-$1.log"; fail "block $1 of docs/quickstart.md ($host) ended with $?"; }
   word=$(tail -n 1 "$farm/said")
 }
 
 make_hosts
+make_newer_packages
 for file in man/man1/ramet.1 man/man5/ramet.cfg.5 man/man7/ramet.7 man/man8/ramet-setup.8 bash-completion/completions/ramet zsh/vendor-completions/_ramet; do
   dpkg-deb --fsys-tarfile "$farm"/packages/ramet_*.deb | tar -t "./usr/share/$file" >"$farm/said" || fail "the package ramet lacks $file"
 done
@@ -76,10 +83,46 @@ new_target() {
   hardware 66666666-7777-8888-9999-aaaaaaaaaaaa 52:54:00:00:00:02 >"$root/srv/hardware"
   (umask 077; on broker ramet key token target --name n1 --place lab --approve >"$root/etc/ramet/agent.token")
   printf '%s = "%s"\n' brokers broker.farm token /etc/ramet/agent.token disk /srv/disk hardware /srv/hardware >"$root/etc/ramet/agent.cfg"
-  on target setsid ramet-agent target >>"$farm/run/target.log" 2>&1 &
+  into target setsid ramet-agent target >>"$farm/run/target.log" 2>&1 &
   echo $! >>"$farm/target.pids"
   wait_for 20 "the target" has_target
 }
+# ---- An upgrade under a deployment. The target is stopped before it has its order, so the job waits.
+
+# The packages that are there, in the new version; then its services anew, as systemd would (ops/debian/postinst).
+upgrade() { # HOST SERVICE...
+  local host=$1 name; shift
+  rm -f "$farm/$host/root/packages/"*; cp "$farm"/newer/*.deb "$farm/$host/root/packages/"
+  on "$host" sh -ec 'cd /packages; dpkg -i $(dpkg-query -W -f "\${db:Status-Abbrev} \${Package}\n" "ramet*" | sed -n "s/^ii *\([^ ]*\)$/\1_*.deb/p")' \
+    >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no upgrade of $host"; }
+  end_host "$host"
+  for name in "$@"; do start "$host" "$name"; done
+}
+phase_is() { on broker ramet job show "$word" --json | jq -e --arg p "$1" '.targets[0].phase == $p'; }
+known() {
+  local what
+  for what in image key token; do on broker ramet "$what" list --json | jq -S 'del(.items[] | (."last-seen", ."left-s"))'; done
+}
+peer_versions() { doctor broker | jq -r '[.findings[] | select(.text | test("other versions than")) | .text] | join(" ")'; }
+hears() { doctor broker | jq -e --arg s "$1" '.services[] | select(.service == $s) | .peers == 1'; }
+upgrade_all() {
+  wait_for 60 "the order of the target" phase_is ordered
+  known >"$farm/known"
+  # A newer worker at an older broker, then an older worker and older agents at a newer broker.
+  upgrade imager ramet-imager
+  wait_for 30 "the newer imager at the older broker" hears commit@hq
+  upgrade broker ramet-redis ramet-broker
+  wait_for 60 "the newer broker" doctor broker
+  [ "$(on broker ramet-broker --version)" != "$("$RAMET_BIN/ramet-broker" --version)" ] || fail "the broker's computer has the version of before"
+  wait_for 60 "the older installer at the newer broker" hears build@lab
+  wait_for 20 "other versions in ramet doctor" older_is_told
+  upgrade installer ramet-installer
+  wait_for 60 "the newer installer" hears build@lab
+  upgrade source ramet-agent
+  known | diff "$farm/known" - || fail "the upgrade has lost something"
+  kill -CONT "$(tail -n 1 "$farm/target.pids")"
+}
+older_is_told() { peer_versions | grep -q installer; }
 has_target() { on broker ramet target list --json | jq -e '.items[] | select(.name == "n1")'; }
 boots() { on broker ramet job show "$word" --json | jq -e '.targets[0].phase == "awaiting-first-boot"'; }
 
@@ -91,7 +134,8 @@ for number in $(seq "$blocks"); do
   *"--undo"*) ;;
   *"ramet-setup $host"*) "after_$host" ;;
   *"deploy start"*)
-    wait_for 60 "the end of the install" boots
+    upgrade_all
+    wait_for 120 "the end of the install" boots
     same_as_source n1 "$farm/source/root/srv/tree" || fail "n1 is not as the source" ;;
   esac
 done
@@ -99,7 +143,7 @@ done
 
 # What set-up has made goes by --undo; the host has what it had with its packages.
 for host in broker installer source; do
-  xargs -r kill <"$farm/$host.pids" 2>/dev/null || true
+  end_host "$host"
   expect 1 on "$host" ramet-setup "$host" --undo </dev/null
   on "$host" ramet-setup "$host" --undo --yes
 done
