@@ -23,7 +23,7 @@ rows() { # FILE...
     while ($ARGV =~ /^console/ && /\{"([a-z-]+)",\s*(?:"([A-Z][A-Za-z=-]*)"|NULL),\s*["A-Z]/g) { print "option $1 $2\n" }
     while (/\{"([a-z-]+)",\s*RMT_CONFIG_/g) { print "setting $1\n" }' "$@" | sort -u
 }
-rows console/cmd_*.c console/command.c console/call.c broker/settings.c workers/*/*.c workers/agent/*/*.c >"$work/rows"
+rows console/cmd_*.c console/command.c console/call.c broker/settings.c gateway/settings.c workers/*/*.c workers/agent/*/*.c >"$work/rows"
 while read -r kind name word; do
   case $kind in
   verb)
