@@ -1,0 +1,1 @@
+ramet_test(unit feed NEEDS ramet::gateway)
