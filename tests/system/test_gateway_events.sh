@@ -42,20 +42,20 @@ print("left", left, flush=True)
 PY
 python3 "$farm/crowd.py" "${url##*:}" 499 >"$farm/crowd.out" 2>&1 &
 crowd=$!
-wait_for 30 "499 streams" grep -q open "$farm/crowd.out"
+wait_for 90 "499 streams" grep -q open "$farm/crowd.out"
 streams() { curl -s --max-time 20 "$url/metrics" | sed -n 's/^ramet_gateway_event_streams //p'; }
 are_open() { [ "$(streams)" = "$1" ]; }
-wait_for 30 "500 streams" are_open 500
+wait_for 90 "500 streams" are_open 500
 exec 7<>"/dev/tcp/127.0.0.1/${url##*:}"
 printf 'GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n' >&7
-wait_for 20 "the stream that is never read" are_open 501
+wait_for 90 "the stream that is never read" are_open 501
 curl -s --max-time 20 "$url/api/v1/events" | jq -e '.error.code == "busy"' >/dev/null || fail "a stream too many is not refused"
 curl -s --max-time 20 "$url/api/v1/jobs" | jq -e .items >/dev/null || fail "500 streams keep others out"
 
 job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
 await_phase "$job" n1 unpack 60
 end broker KILL
-wait_for 30 "the word that the broker is away" grep -q '"topic": "broker", "state": "away"' "$farm/follow.out"
+wait_for 90 "the word that the broker is away" grep -q '"topic": "broker", "state": "away"' "$farm/follow.out"
 lab up "$farm"
 has_come_back() { tail -n +2 "$farm/follow.out" | grep -q '"topic": "broker", "state": "up"'; }
 wait_for 60 "the word that the broker is back" has_come_back
@@ -76,7 +76,7 @@ timeout 60 "$source_dir/ops/examples/follow.py" "$url" --until target/n1/state t
 # A gateway that starts anew is found again by those who follow it.
 timeout 120 "$source_dir/ops/examples/follow.py" "$url" --until target/n1/state state=held >"$farm/again.out" 2>"$farm/again.err" &
 follower=$!
-wait_for 20 "the second follower" grep -q '"state": "up"' "$farm/again.out"
+wait_for 90 "the second follower" grep -q '"state": "up"' "$farm/again.out"
 end wall
 gateway_up wall http wall
 ramet target hold n1 --reason "a test"
