@@ -8,6 +8,8 @@
 #include <libkmod.h>
 #include <string.h>
 
+#define PROGRAM "program:" // Before the name of one that the initramfs holds
+
 typedef struct {
     rmt_served_t served;
     char *module;
@@ -256,6 +258,11 @@ rmt_drivers_find(void *context, const char *name, const char *known,
 {
     rmt_drivers_t *self = context;
     assert(self && self->kmod);
+    if (strncmp(name, PROGRAM, strlen(PROGRAM)) == 0) {
+        *module_out = "";
+        return !self->has_initramfs || zhashx_lookup(self->early, name) ? RMT_SERVED_EARLY
+                                                                        : RMT_SERVED_NOT;
+    }
     answer_t *answer = zhashx_lookup(self->answers, name);
     if (!answer) {
         answer = s_ask(self, name);

@@ -25,7 +25,8 @@ int rmt_drivers_add(rmt_drivers_t *self, const char *name, const void *data, siz
 int rmt_drivers_open(rmt_drivers_t *self, rmt_error_t *error);
 
 // For rmt_match_drivers_t, with a rmt_drivers_t as context. A name is asked of the lists
-// once; the answer is kept.
+// once; the answer is kept. "program:NAME" is of a program in the initramfs: EARLY, or
+// NOT.
 rmt_served_t rmt_drivers_find(void *self, const char *name, const char *known,
                               const char **module_out);
 

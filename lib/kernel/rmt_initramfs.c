@@ -99,10 +99,25 @@ s_skip(scan_t *self, uint64_t size, rmt_error_t *error)
 
 // ---- Names
 
+// The programs that start what lies below a root, in a folder of programs.
+static void
+s_see_program(scan_t *self, const char *path)
+{
+    static const char *const programs[] = {"bin/mdadm", "bin/lvm"};
+    const size_t size = strlen(path);
+    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
+        const size_t length = strlen(programs[i]);
+        if (size >= length && strcmp(path + size - length, programs[i]) == 0 &&
+            self->count < MODULES_MAX)
+            self->names[self->count++] = rmt_text("program:%s", programs[i] + 4);
+    }
+}
+
 // "usr/lib/modules/6.1.0/kernel/drivers/nvme/host/nvme-core.ko.xz" is nvme_core.
 static void
 s_see(scan_t *self, const char *path)
 {
+    s_see_program(self, path);
     const char *modules = strstr(path, "lib/modules/");
     const size_t size = strlen(self->version);
     if (!modules || (modules != path && modules[-1] != '/'))

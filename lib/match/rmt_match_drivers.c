@@ -209,6 +209,24 @@ s_judge_early(rmt_match_run_t *run, const rmt_match_row_t *row, const char *name
     s_tell(run, row, name, fits, reason);
 }
 
+// A program that starts a layer below the root. Some initramfs have another way.
+static void
+s_warn_program(rmt_match_run_t *run, const rmt_match_row_t *row, const char *program)
+{
+    const char *module;
+    rmt_auto_str name = rmt_text("program:%s", program);
+    if (s_find(run, name, "", &module) != RMT_SERVED_NOT)
+        return;
+    rmt_auto_str reason =
+        rmt_text("the image's initramfs has no program %s, which starts "
+                 "what the root lies on; on the source: update-initramfs "
+                 "-u, or dracut -f",
+                 program);
+    rmt_record_t *verdict = rmt_match_verdict(
+        run, row->component, run->image->drivers->kernel, name, true, reason);
+    rmt_record_set(verdict, "warning", "yes");
+}
+
 // The layers between the disk and the root.
 static void
 s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
@@ -222,6 +240,10 @@ s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
             s_judge_early(run, row, s_levels[i].name, s_levels[i].module);
     if (root->logical)
         s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
+    if (array)
+        s_warn_program(run, row, "mdadm");
+    if (root->logical)
+        s_warn_program(run, row, "lvm");
 }
 
 void

@@ -327,9 +327,13 @@ test_m12_an_initramfs_that_cannot_be_read_is_told(void **state)
 static void
 test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
 {
-    static const char *const names[] = {
-        "lib/modules/6.1/a\nnvme.ko", "lib/modules/6.1/b nvme.ko", "lib/modules/6.1/.ko",
-        "lib/modules/6.1/x-y.ko.xz", "TRAILER!!!"};
+    static const char *const names[] = {"lib/modules/6.1/a\nnvme.ko",
+                                        "lib/modules/6.1/b nvme.ko",
+                                        "lib/modules/6.1/.ko",
+                                        "lib/modules/6.1/x-y.ko.xz",
+                                        "usr/sbin/lvm",
+                                        "etc/mdadm",
+                                        "TRAILER!!!"};
     rmt_error_t error = {0};
     rmt_auto_str found = NULL;
     (void) state;
@@ -344,7 +348,7 @@ test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
     }
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
     RMT_OK(rmt_initramfs_modules(fd, UINT64_MAX, "6.1", &found, &error));
-    assert_string_equal(found, "x_y\n");
+    assert_string_equal(found, "program:lvm\nx_y\n");
 }
 
 // One byte of an initramfs is another one: it is read or refused, and nothing else.
