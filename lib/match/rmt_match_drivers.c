@@ -9,6 +9,7 @@
 // The driver under logical volumes, which no device names.
 #define MAPPER_NAME "devname:mapper/control"
 #define MAPPER_MODULE "dm_mod"
+#define CRYPT_MODULE "dm_crypt" // Found by its own name
 
 // The drivers of arrays by their level, which no device names either.
 static const struct {
@@ -267,6 +268,10 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
         s_judge_early(run, row, fs_name, fs);
     if (root)
         s_judge_layers(run, row, root);
+    if (root && rmt_layout_crypt_of(run->image->layout, root)) {
+        s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
+        s_judge_early(run, row, CRYPT_MODULE, CRYPT_MODULE);
+    }
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,

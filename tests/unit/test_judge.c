@@ -13,6 +13,9 @@
 // One more thing that the image says of its network; NULL for none.
 static const char *s_word, *s_value;
 
+// What an engine lacks for encrypted partitions; NULL: the image has none.
+static const char *s_fault;
+
 static rmt_record_t *
 s_judge(const char *image, const char *target, const char *hardware)
 {
@@ -34,7 +37,7 @@ s_judge(const char *image, const char *target, const char *hardware)
     rmt_record_set(os, "network-stack", "networkd");
     if (s_word)
         rmt_record_set(os, s_word, s_value);
-    installer_judge(match, os, NULL, rmt_records_at(record, 0), NULL, item);
+    installer_judge(match, os, NULL, rmt_records_at(record, 0), s_fault, item);
     return item;
 }
 
@@ -127,6 +130,29 @@ test_what_the_image_says_of_its_network_is_in_the_plan(void **state)
 }
 
 static void
+test_m33_encryption_needs_a_passphrase_and_a_program(void **state)
+{
+    (void) state;
+    static const char with[] = DISK "class=program name=cryptsetup\n";
+    static const struct {
+        const char *fault, *hardware, *fits, *reason;
+    } rows[] = {
+        {"", with, "yes", ""},
+        {"", DISK, "no", "luks: the image has an encrypted partition, and the system of"},
+        {"no passphrase", with, "no", "luks: no passphrase"},
+        {NULL, DISK, "yes", ""},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        s_fault = rows[i].fault;
+        rmt_auto(rmt_record) item = s_judge(DISK, FREE, rows[i].hardware);
+        s_fault = NULL;
+        assert_string_equal(rmt_record_text(item, "fits", ""), rows[i].fits);
+        if (!strstr(rmt_record_text(item, "reason", ""), rows[i].reason))
+            fail_msg("row %zu: '%s'", i, rmt_record_text(item, "reason", ""));
+    }
+}
+
+static void
 test_m12_verdicts_and_the_choice_of_disks_go_apart(void **state)
 {
     rmt_error_t error = {0};
@@ -201,6 +227,7 @@ main(void)
         cmocka_unit_test(test_m33_records_of_another_shape_are_planned_anew),
         cmocka_unit_test(test_m12_a_target_is_judged_in_words),
         cmocka_unit_test(test_what_the_image_says_of_its_network_is_in_the_plan),
+        cmocka_unit_test(test_m33_encryption_needs_a_passphrase_and_a_program),
         cmocka_unit_test(test_m12_verdicts_and_the_choice_of_disks_go_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -441,6 +441,42 @@ test_m12_layers_of_the_root_need_their_drivers_early(void **state)
     }
 }
 
+// Nor those that a root in LUKS needs.
+static void
+test_m12_a_root_in_luks_needs_its_drivers_early(void **state)
+{
+    (void) state;
+    static const struct {
+        bool is_encrypted;
+        kernel_t kernel;
+        const char *misfits;
+    } cases[] = {{true, {"@", "@"}, ""},
+                 {true, {"mapper", "@"}, "root-driver"},
+                 {true, {"@", "dm_crypt"}, "root-driver"},
+                 {true, {"dm_crypt", "@"}, "root-driver"},
+                 {false, {"dm_crypt", "mapper"}, ""}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        (void) rmt_layout_add_disk(layout, "sda");
+        rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+        volume->mount = rmt_text("/");
+        volume->fs = RMT_FS_EXT4;
+        volume->partition = 1;
+        if (cases[i].is_encrypted)
+            rmt_layout_add_crypt(layout, 0)->partition = 1;
+        rmt_auto(rmt_records) image = s_image("desktop-ahci", NULL);
+        rmt_auto(rmt_records) target = s_machine("desktop-ahci", NULL);
+        kernel_t kernel = cases[i].kernel;
+        const rmt_match_drivers_t drivers = {s_find, &kernel, "6.1.0"};
+        const rmt_match_config_t config = {
+            .hardware = image, .layout = layout, .drivers = &drivers};
+        bool fits = false;
+        rmt_auto(rmt_records) verdicts = s_match(&config, target, &fits);
+        rmt_auto_str misfits = s_misfits(verdicts);
+        assert_string_equal(misfits, cases[i].misfits);
+    }
+}
+
 // With explain each device is told, whether it fits or not.
 static void
 test_m12_every_compared_fact_is_told(void **state)
@@ -481,6 +517,7 @@ main(void)
         cmocka_unit_test(test_m12_one_difference_has_one_verdict_and_its_words),
         cmocka_unit_test(test_m12_a_kernel_without_the_driver_is_refused),
         cmocka_unit_test(test_m12_layers_of_the_root_need_their_drivers_early),
+        cmocka_unit_test(test_m12_a_root_in_luks_needs_its_drivers_early),
         cmocka_unit_test(test_m12_every_compared_fact_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

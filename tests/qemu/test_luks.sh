@@ -1,0 +1,110 @@
+#!/bin/bash
+# M32: a machine whose root lies in LUKS is imaged through its open mapping while it runs. Its copy, on a larger
+# disk, asks for the passphrase of its engine at the console, takes no other one, not the source's either, and
+# starts: cryptsetup and the kernel's dm-crypt read what ramet wrote. In a machine, as device-mapper is needed.
+set -euo pipefail
+. "$(dirname "$0")/../system/lib.sh"
+. "$(dirname "$0")/small_system.sh"
+need "$boot_packages" socat
+clean_up() { [ -z "${machine:-}" ] || kill "$machine" 2>/dev/null || true; }
+uuid=5d0c7a4e-94f1-4c55-8d6e-2f3b1a9c7e60
+
+make_guest() {
+  mkdir -p "$guest"/{bin,dev,proc,sys,run,tmp,srv,old}
+  cp "$(command -v busybox)" "$guest/bin/busybox"
+  add_program /usr/sbin/cryptsetup
+  add_program "$(command -v mkfs.ext4)" mkfs.ext4
+  add_program "$RAMET_BIN/ramet-agent"
+  add_modules virtio_pci virtio_blk virtio_net ext4 dm_mod dm_crypt xts
+  cat >"$guest/init" <<INIT
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin:/usr/sbin DM_DISABLE_UDEV=1
+mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
+for m in /modules/*; do insmod \$m; done
+$guest_waits
+tell() { echo "ramet-\$1: \$(cryptsetup luksUUID /dev/vda1) \$(cat /srv/etc/hostname) \$(cat /srv/letter) \$(blockdev --getsize64 /dev/mapper/root)"; }
+if grep -q ramet.copy /proc/cmdline; then
+  stty -echo
+  cryptsetup open --tries 8 /dev/vda1 root || { echo ramet-closed:; poweroff -f; }
+  mount -t ext4 /dev/mapper/root /srv; tell copy; umount /srv; sync; poweroff -f
+fi
+ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
+printf 'words of the source' | cryptsetup -q luksFormat --type luks2 --uuid $uuid --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file - /dev/vda1
+printf 'words of the source' | cryptsetup open --key-file - /dev/vda1 root
+mkfs.ext4 -q /dev/mapper/root; mount -t ext4 /dev/mapper/root /srv
+cp -a /old/. /srv/; echo hello >/srv/letter
+echo '/dev/mapper/root / ext4 defaults 0 1' >/srv/etc/fstab
+echo 'root UUID=$uuid none luks' >/srv/etc/crypttab
+tell source
+ramet-agent source -c $farm/run/source-machine.cfg
+INIT
+  chmod 755 "$guest/init"
+}
+
+# start_machine DISK NAME WORD...: its console is a socket, and what it says is in run/NAME.log.
+start_machine() {
+  qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 768 -nodefaults -display none -no-reboot \
+    -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet $emulated_words panic=1 ${*:3}" \
+    -chardev "socket,id=console,path=$farm/run/$2.console,server=on,wait=off,logfile=$farm/run/$2.log" -serial chardev:console \
+    -nic user,model=virtio-net-pci -drive "file=$1,format=raw,if=virtio" </dev/null >"$farm/run/qemu.log" 2>&1 &
+  machine=$!
+}
+has_said() { [ "$(grep -aoc -- "$2" "$farm/run/$1.log")" -ge "${3:-1}" ] || has_ended "$machine"; }
+# says NAME PATTERN SECONDS: the machine does; the line is printed.
+says() {
+  within "$3" has_said "$1" "$2" || true
+  grep -a "$2" "$farm/run/$1.log" | tr -d '\r' || { tail -n 40 "$farm/run/$1.log" >&2; fail "the machine does not say $2"; }
+}
+# types NAME TEXT PATTERN: whenever it asks for a passphrase, until it says the pattern. What comes between its
+# question and the moment at which it listens is thrown away.
+question='Enter passphrase for /dev/vda1: '
+asks() { [ "$(tail -c ${#question} "$farm/run/$1.log")" = "$question" ] || has_ended "$machine"; }
+is_heard() { ! asks "$1"; }
+answer() { # NAME TEXT PATTERN
+  within 5 asks "$1" || return 1
+  ! has_said "$1" "$3" || return 0
+  printf '%s\n' "$2" | socat -u - "UNIX-CONNECT:$farm/run/$1.console"
+  within 10 is_heard "$1"; has_said "$1" "$3"
+}
+types() { within 240 answer "$@" || { tail -n 20 "$farm/run/$1.log" >&2; fail "it does not say '$3' to '$2'"; }; }
+
+guest=$farm/guest; tree=$(kernel_tree)
+mkdir -p "$farm"; (umask 077; echo 'words of the engine' >"$farm/passphrase")
+echo "luks-passphrase = \"$farm/passphrase\"" >"$farm/installer.extra"
+lab up "$farm"; eval "$(lab sh "$farm")"
+make_guest
+make_tree "$guest/old" 0; rm "$guest/old/home/user/new"*   # cpio takes names of one line alone
+# The settings of a source of the lab, for an agent that is in the machine.
+mkdir -p "$farm/machine"; lab source "$farm" machine "$farm/machine"; end source-machine; rm "$farm/run/source-machine".{pid,cmd}
+mkdir -p "$guest$farm"/{run,keys,state}
+sed -e 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"|; /^layout = /d; s|127.0.0.1|10.0.2.2|' "$farm/run/source-machine.cfg" >"$guest$farm/run/source-machine.cfg"
+cp "$farm/run/source-machine.facts" "$guest$farm/run/"
+cp "$farm/keys/machine".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
+(cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
+truncate -s 200M "$farm/disk"; printf 'label: gpt\ntype=L\n' | sfdisk -q "$farm/disk"
+start_machine "$farm/disk" machine
+source=$(says machine ramet-source: 240)
+case $source in *" $uuid source hello "*) ;; *) fail "the source is $source" ;; esac
+greets() { [ "$(farm_status | jq '[.services[] | select(.service == "capture@source/machine") | .peers] | add')" = 1 ]; }
+within 120 greets || { tail -n 20 "$farm/run/machine.log" >&2; fail "the agent does not greet"; }
+ramet image create machine --name one --wait --timeout 3m
+kill "$machine"; wait "$machine" 2>/dev/null || true
+ramet image show one --json | jq -e '.layout[] | select(.class == "crypt") | .name == "root" and .version == 2' >/dev/null ||
+  fail "the image tells no encryption"
+# cryptsetup chooses a cost for the processor on which it runs: an emulated one would need minutes.
+mkdir "$farm/bin"
+printf '#!/bin/sh\ncase " $* " in *" luksFormat "*) set -- "$@" --pbkdf-force-iterations 1000 ;; esac\nexec %s "$@"\n' \
+  "$(command -v cryptsetup)" >"$farm/bin/cryptsetup"
+chmod 755 "$farm/bin/cryptsetup"
+PATH=$farm/bin:$PATH lab target "$farm" copy "$farm/copy.disk" 300M --like machine
+job=$(ramet deploy start one --engine lab --targets copy --yes)
+await_phase "$job" copy awaiting-first-boot 120
+start_machine "$farm/copy.disk" copy ramet.copy
+types copy 'words of the source' 'No key available'
+! grep -aq ramet-copy "$farm/run/copy.log" || fail "the source's passphrase opens it"
+types copy 'words of the engine' ramet-copy
+copy=$(says copy ramet-copy: 240)
+case $copy in *" $uuid copy hello "*) ;; *) fail "the copy is $copy" ;; esac
+[ "${copy##* }" -gt "${source##* }" ] || fail "the copy's root did not grow: $source; $copy"
+echo "luks: $source; $copy"

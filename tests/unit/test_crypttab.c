@@ -1,0 +1,84 @@
+// Encrypted partitions of a running source: those that are closed, and what its crypttab
+// says of those that are imaged (M32).
+#include "tools/rmt_test.h"
+
+#include "agent/source/source_reading.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
+#include "tools/root_tree.h"
+
+#include <string.h>
+
+static void
+test_m32_key_files_are_told_and_serial_numbers_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        const char *told, *refused; // Words; NULL for none
+    } rows[] = {
+        {NULL, NULL, NULL},
+        {"", NULL, NULL},
+        {"data UUID=1 none luks\n", NULL, NULL},
+        {"data UUID=1\n", NULL, NULL},
+        {"data\tUUID=1  -  luks,discard\n", NULL, NULL},
+        {"# data UUID=1 /etc/key luks\n", NULL, NULL},
+        {"other /dev/disk/by-id/ata-1 /etc/key luks\n", NULL, NULL},
+        {"data UUID=1 /etc/key luks\n", "/etc/crypttab: data", NULL},
+        {"other UUID=2 none\n\n  data UUID=1 /etc/key\n", "/etc/crypttab: data", NULL},
+        {"data /dev/disk/by-id/ata-1 none luks\n", NULL, "data by /dev/disk/by-id/ata-1"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_auto(rmt_records) dropped = rmt_records_new();
+        rmt_source_disk_t source = {.layout = layout, .dropped = dropped};
+        (void) rmt_layout_add_disk(layout, "system");
+        rmt_layout_add_crypt(layout, 0)->name = rmt_text("data");
+        if (rows[i].text)
+            root_tree_put("etc/crypttab", rows[i].text);
+        const int rc = rmt_source_check_crypttab(&source, root_tree_path(), &error);
+        if (rc != (rows[i].refused ? -1 : 0))
+            fail_msg("row %zu: %d, %s", i, rc, error.text);
+        if (rows[i].refused && !strstr(error.text, rows[i].refused))
+            fail_msg("'%s' does not say %s", error.text, rows[i].refused);
+        assert_int_equal(rmt_records_count(dropped), rows[i].told != NULL);
+        if (rows[i].told)
+            assert_string_equal(rmt_record_text(rmt_records_at(dropped, 0), "path", ""),
+                                rows[i].told);
+    }
+}
+
+// A file stands for the partition: no mapping is open on it.
+static void
+test_m32_a_closed_partition_is_refused_by_name(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    char data[8192] = "";
+    rmt_auto(rmt_layout) layout = rmt_layout_new();
+    rmt_source_disk_t source = {.layout = layout};
+    const rmt_source_place_t place = {.number = 2};
+    rmt_auto_str path = rmt_text("%s/partition", root_tree_path());
+    RMT_OK(rmt_io_save(path, data, sizeof data, 0600, &error));
+    RMT_OK(rmt_source_take_crypt(&source, &place, &path, &error));
+    memcpy(data, "LUKS\xba\xbe\0\1", 8);
+    RMT_OK(rmt_io_save(path, data, sizeof data, 0600, &error));
+    RMT_FAILS(rmt_source_take_crypt(&source, &place, &path, &error), RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "crypto_LUKS that is not open"));
+    assert_non_null(strstr(error.text, "cryptsetup open"));
+    assert_int_equal(layout->crypt_count, 0);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(
+            test_m32_key_files_are_told_and_serial_numbers_refused, root_tree_setup,
+            root_tree_teardown),
+        cmocka_unit_test_setup_teardown(test_m32_a_closed_partition_is_refused_by_name,
+                                        root_tree_setup, root_tree_teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
