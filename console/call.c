@@ -153,6 +153,14 @@ rmt_msg_t *
 call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *items,
              rmt_error_t *error)
 {
+    const size_t count = items ? rmt_records_count(items) : 0;
+    if (count > RMT_ITEMS_MAX) {
+        rmt_fail(error, RMT_E_TOO_BIG,
+                 "%s names %zu machines, and one request at most %d; do it in several "
+                 "steps, such as by rack",
+                 verb, count, RMT_ITEMS_MAX);
+        return NULL;
+    }
     if (call_connect(self, error) == -1)
         return NULL;
     uint8_t idempotency[RMT_UID_SIZE];

@@ -1,5 +1,6 @@
 // Records of sources, engines and targets (M1, M2, M10).
 #include "console/cmd.h"
+#include "console/import.h"
 #include "console/inventory.h"
 #include "console/output.h"
 #include "console/plan.h"
@@ -77,11 +78,8 @@ s_import(call_t *call, rmt_error_t *error)
     }
     if (rmt_record_has(call->options, "dry-run"))
         return s_compare(call, items, error);
-    rmt_auto(rmt_record) body = rmt_record_new();
-    rmt_auto(rmt_msg) reply = call_request(call, call->command->wire, body, items, error);
-    if (!reply)
-        return -1;
-    return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
+    rmt_auto(rmt_record) sums = import_records(call, call->command->wire, items, error);
+    return sums ? output_record(sums, NULL, NULL, NULL, &call->view, error) : -1;
 }
 
 // What still protects the machine is told, for then no job takes it.

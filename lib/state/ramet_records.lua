@@ -276,6 +276,9 @@ serve('record_import', function(meta, body, items)
     for name, fields in pairs(rows) do
         unique_check(class, name, fields, seen, rows)
     end
+    if body.check == 'yes' then
+        return {}
+    end
     local added, changed = 0, 0
     for name, fields in pairs(rows) do
         local known = call('EXISTS', record_key(class, name)) == 1

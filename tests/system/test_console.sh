@@ -119,4 +119,18 @@ refused usage ramet --json job list --filtre x
 refused usage ramet target list --json --sort nmae
 refused not-found ramet job show j-zzzzz -o json
 refused not-found ramet image show nothing --output=json
+
+# A list that one request cannot hold: all of it, or nothing. A job over too many machines is refused.
+many() { seq -f '{"name":"m%05g","engine":"lab","rack":"r 9"}' "$1" | jq -s --argjson more "$2" '{items: (. + $more)}' >"$farm/many.json"; }
+count() { ramet target list --json | jq '.items | length'; }
+had=$(count)
+many 4200 '[{"name":"m00001"}]'
+refused exists ramet target import "$farm/many.json" --json
+many 4200 '[{"name":"last","no such field":"x"}]'
+refused usage ramet target import "$farm/many.json" --json
+[ "$(count)" = "$had" ] || fail "a list with a bad record was taken in part"
+many 4200 '[]'
+ramet target import "$farm/many.json" --json | jq -e '.added == 4200 and .changed == 0' >/dev/null || fail "the long list is not taken"
+ramet target import "$farm/many.json" --json | jq -e '.added == 0 and .changed == 4200' >/dev/null || fail "the long list is not taken again"
+refused too-big ramet deploy start web-1 --engine lab --targets 'm[00001-04200]' --count 4200 --json
 echo "console: passed"
