@@ -284,7 +284,7 @@ rmt_held_task_take_reply(rmt_held_task_t *self, rmt_msg_t *reply, const char *ho
     if (!request)
         return false;
     // Too much to do, or Redis is away: the task waits on, and the request is sent again.
-    const bool is_later = reply->code == RMT_E_BUSY || reply->code == RMT_E_UNAVAILABLE;
+    const bool is_later = reply->code == RMT_E_BUSY || rmt_msg_is_away(reply);
     if (is_later && rmt_clock_ms() - request->first_at < LATER_MS) {
         request->wait_ms = request->busy_ms;
         request->busy_ms =

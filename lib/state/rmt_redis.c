@@ -205,6 +205,8 @@ s_send_reply(rmt_redis_t *self, const char *ticket, rmt_msg_t *reply)
 static rmt_msg_t *
 s_reply(rmt_code_t code, const char *text)
 {
+    if (code == RMT_E_UNAVAILABLE)
+        return rmt_msg_away(text);
     rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->code = code;
     rmt_msg_text(&reply->text, text);

@@ -153,9 +153,7 @@ s_expire_backlog(rmt_state_t *self)
            s_pending_of(self, zlist_first(self->backlog))->deadline <= now) {
         rmt_auto(zmsg) msg = zlist_pop(self->backlog);
         rmt_auto_str ticket = zmsg_popstr(msg);
-        rmt_auto(rmt_msg) reply = rmt_msg_new(RMT_MSG_REPLY);
-        reply->code = RMT_E_UNAVAILABLE;
-        rmt_msg_text(&reply->text, "Redis is slower than the calls for it");
+        rmt_auto(rmt_msg) reply = rmt_msg_away("Redis is slower than the calls for it");
         s_answer(self, ticket, reply);
     }
 }

@@ -14,6 +14,23 @@ rmt_msg_new(rmt_msg_kind_t kind)
     return self;
 }
 
+rmt_msg_t *
+rmt_msg_away(const char *text)
+{
+    rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
+    reply->code = RMT_E_UNAVAILABLE;
+    rmt_msg_text(&reply->text, text);
+    rmt_record_set(rmt_msg_body(reply), "away", "yes");
+    return reply;
+}
+
+bool
+rmt_msg_is_away(const rmt_msg_t *reply)
+{
+    return reply->code == RMT_E_UNAVAILABLE && reply->body &&
+           rmt_record_flag(reply->body, "away");
+}
+
 void
 rmt_msg_destroy(rmt_msg_t **self_p)
 {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <czmq.h>
 #include "base/rmt_error.h"
@@ -78,6 +79,11 @@ typedef struct rmt_msg {
 // All fields empty. Caller owns the result.
 rmt_msg_t *rmt_msg_new(rmt_msg_kind_t kind);
 void rmt_msg_destroy(rmt_msg_t **self_p);
+
+// The REPLY that Redis does not answer now (UNAVAILABLE, away=yes): the same request may
+// be answered later. Other answers UNAVAILABLE are for the asker. Caller owns the result.
+rmt_msg_t *rmt_msg_away(const char *text);
+bool rmt_msg_is_away(const rmt_msg_t *reply);
 
 // Replace an owned text field: rmt_msg_text(&msg->phase, "unpack").
 void rmt_msg_text(char **field, const char *text);

@@ -15,7 +15,7 @@ s_on_answer(void *context, rmt_msg_t *reply)
 {
     count_t *count = context;
     count->done += reply->code == RMT_E_OK;
-    count->late += reply->code == RMT_E_UNAVAILABLE;
+    count->late += rmt_msg_is_away(reply);
     count->other += reply->code != RMT_E_OK && reply->code != RMT_E_UNAVAILABLE;
 }
 

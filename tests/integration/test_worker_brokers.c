@@ -227,7 +227,7 @@ test_a_peer_greets_a_broker_that_starts_again(void **state)
 
 // The task hears nothing of it, and each pause is twice the one before.
 static void
-s_answer_later(farm_t *farm, rmt_code_t code)
+s_answer_later(farm_t *farm, bool is_away)
 {
     crew_t crew = {0};
     crew_start(&crew, farm, NULL);
@@ -240,10 +240,11 @@ s_answer_later(farm_t *farm, rmt_code_t code)
         assert_string_equal(packet.msg->verb, "holders");
         assert_true(i == 0 || rmt_clock_ms() - heard_at >= (100 << i) - 10);
         heard_at = rmt_clock_ms();
-        rmt_auto(rmt_msg) busy = rmt_msg_new(RMT_MSG_REPLY);
-        busy->sequence = packet.msg->sequence;
-        busy->code = code;
-        crew_answer(farm->workers, &packet, busy);
+        rmt_auto(rmt_msg) later =
+            is_away ? rmt_msg_away("Redis is away") : rmt_msg_new(RMT_MSG_REPLY);
+        later->sequence = packet.msg->sequence;
+        later->code = is_away ? RMT_E_UNAVAILABLE : RMT_E_BUSY;
+        crew_answer(farm->workers, &packet, later);
     }
     rmt_packet_clear(&packet);
     crew_stop(&crew);
@@ -253,14 +254,35 @@ s_answer_later(farm_t *farm, rmt_code_t code)
 static void
 test_a_task_asks_again_while_the_broker_is_busy(void **state)
 {
-    s_answer_later(*state, RMT_E_BUSY);
+    s_answer_later(*state, false);
 }
 
 // [1.50] P1
 static void
 test_a_task_asks_again_while_redis_is_away(void **state)
 {
-    s_answer_later(*state, RMT_E_UNAVAILABLE);
+    s_answer_later(*state, true);
+}
+
+// P4: that no worker offers a service is said to the task at once.
+static void
+test_another_answer_unavailable_is_for_the_task(void **state)
+{
+    farm_t *farm = *state;
+    crew_t crew = {0};
+    crew_start(&crew, farm, NULL);
+    rmt_packet_t packet = {0};
+    crew_welcome(farm->workers, &packet);
+    crew_order(farm->workers, &packet, "ask@x", 1);
+    crew_expect(farm->workers, RMT_MSG_REQUEST, &packet);
+    rmt_auto(rmt_msg) none = rmt_msg_new(RMT_MSG_REPLY);
+    none->sequence = packet.msg->sequence;
+    none->code = RMT_E_UNAVAILABLE;
+    crew_answer(farm->workers, &packet, none);
+    crew_expect(farm->workers, RMT_MSG_RESULT, &packet);
+    assert_int_equal(packet.msg->code, RMT_E_UNAVAILABLE);
+    rmt_packet_clear(&packet);
+    crew_stop(&crew);
 }
 
 // Both are under way before one is answered, and both come again on another link.
@@ -362,6 +384,7 @@ main(void)
         CASE(test_a_peer_greets_a_broker_that_starts_again),
         CASE(test_a_task_asks_again_while_the_broker_is_busy),
         CASE(test_a_task_asks_again_while_redis_is_away),
+        CASE(test_another_answer_unavailable_is_for_the_task),
         CASE(test_m12_a_task_asks_again_before_it_was_answered),
         CASE(test_a_worker_that_is_terminated_cancels_and_tells),
         CASE(test_a_broker_of_another_version_is_left_for_the_next),

@@ -80,7 +80,8 @@ static void
 s_answer(rmt_state_t *self, call_t *call, rmt_code_t code, const char *text)
 {
     rmt_msg_destroy(&call->reply);
-    call->reply = rmt_msg_new(RMT_MSG_REPLY);
+    call->reply =
+        code == RMT_E_UNAVAILABLE ? rmt_msg_away(text) : rmt_msg_new(RMT_MSG_REPLY);
     call->reply->code = code;
     rmt_msg_text(&call->reply->text, text);
     zlist_remove(self->calls, call);
