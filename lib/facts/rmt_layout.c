@@ -384,6 +384,15 @@ rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition)
 }
 
 bool
+rmt_layout_needs_fuse(const rmt_layout_t *self)
+{
+    bool is_needed = self->array_count || self->crypt_count;
+    for (size_t i = 0; i < self->logical_count; i++)
+        is_needed = is_needed || rmt_layout_is_spread(self, &self->logicals[i]);
+    return is_needed;
+}
+
+bool
 rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);

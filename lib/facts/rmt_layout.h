@@ -398,6 +398,8 @@ uint64_t rmt_layout_end(const rmt_layout_partition_t *partition);
 bool rmt_layout_is_extended(const rmt_layout_partition_t *partition);
 // A partition that holds GRUB's core and nothing else (BIOS boot).
 bool rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition);
+// Is something of it written through FUSE: an array, LUKS, a volume that is spread?
+bool rmt_layout_needs_fuse(const rmt_layout_t *self);
 // Does a volume lie in an EFI system partition?
 bool rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume);
 // Does a volume have files, as swap and unformatted ones do not?

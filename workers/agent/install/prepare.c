@@ -143,9 +143,9 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
                   rmt_error_t *error)
 {
     rmt_auto(rmt_records) disks = rmt_records_new();
-    // Arrays and LUKS are written through it, when the disks are already erased.
+    // It is used when the disks are already erased.
     const rmt_layout_t *layout = order->layout;
-    if ((layout->array_count || layout->crypt_count) && rmt_fuse_disk_check(error) == -1)
+    if (rmt_layout_needs_fuse(layout) && rmt_fuse_disk_check(error) == -1)
         return NULL;
     if (layout->crypt_count && rmt_luks_check(error) == -1)
         return NULL;
