@@ -4,12 +4,14 @@
 #include "match/rmt_match_run.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // The driver under logical volumes, which no device names.
 #define MAPPER_NAME "devname:mapper/control"
 #define MAPPER_MODULE "dm_mod"
 #define CRYPT_MODULE "dm_crypt" // Found by its own name
+#define RAID_MODULE "dm_raid"   // The same
 
 // The drivers of arrays by their level, which no device names either.
 static const struct {
@@ -228,6 +230,25 @@ s_warn_program(rmt_match_run_t *run, const rmt_match_row_t *row, const char *pro
     rmt_record_set(verdict, "warning", "yes");
 }
 
+static void
+s_judge_level(rmt_match_run_t *run, const rmt_match_row_t *row, uint64_t level)
+{
+    for (size_t i = 0; i < sizeof s_levels / sizeof *s_levels; i++)
+        if (s_levels[i].level == level)
+            s_judge_early(run, row, s_levels[i].name, s_levels[i].module);
+}
+
+// LVM's word for a kind of RAID begins with the level of md that does it.
+static void
+s_judge_raid(rmt_match_run_t *run, const rmt_match_row_t *row,
+             const rmt_layout_logical_t *logical)
+{
+    if (!logical || !*logical->raid)
+        return;
+    s_judge_early(run, row, RAID_MODULE, RAID_MODULE);
+    s_judge_level(run, row, strtoull(logical->raid + strlen("raid"), NULL, 10));
+}
+
 // The layers between the disk and the root.
 static void
 s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
@@ -236,11 +257,11 @@ s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
     const rmt_layout_t *layout = run->image->layout;
     const rmt_layout_array_t *array =
         rmt_layout_find_array(layout, rmt_layout_array_below(layout, root));
-    for (size_t i = 0; array && i < sizeof s_levels / sizeof *s_levels; i++)
-        if (s_levels[i].level == array->level)
-            s_judge_early(run, row, s_levels[i].name, s_levels[i].module);
+    if (array)
+        s_judge_level(run, row, array->level);
     if (root->logical)
         s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
+    s_judge_raid(run, row, rmt_layout_logical_of(layout, root));
     if (array)
         s_warn_program(run, row, "mdadm");
     if (root->logical)

@@ -388,22 +388,32 @@ test_m12_layers_of_the_root_need_their_drivers_early(void **state)
         uint64_t level;
         kernel_t kernel;
         const char *misfits;
-    } cases[] = {{true, false, 0, {"@", "@"}, ""},
-                 {true, true, 1, {"@", "program:mdadm"}, " warned"},
-                 {true, false, 1, {"@", "program:mdadm"}, ""},
-                 {true, false, 0, {"@", "program:lvm"}, " warned"},
-                 {false, true, 1, {"@", "program:lvm"}, ""},
-                 {true, false, 0, {"@", "mapper"}, "root-driver"},
-                 {true, false, 0, {"mapper", "@"}, "root-driver"},
-                 {true, false, 1, {"@", "md-level"}, ""},
-                 {true, true, 1, {"@", "@"}, ""},
-                 {true, true, 1, {"@", "md-level-1"}, "root-driver"},
-                 {true, true, 10, {"md-level-10", "@"}, "root-driver"},
-                 {true, true, 1, {"@", "mapper"}, "root-driver"},
-                 {false, true, 0, {"@", "md-level-0"}, "root-driver"},
-                 {false, true, 5, {"@", "md-level-5"}, "root-driver"},
-                 {false, true, 6, {"@", "md-level-5"}, ""},
-                 {false, false, 0, {"@", "mapper"}, ""}};
+        const char *raid; // Of the logical volume
+    } cases[] = {{true, false, 0, {"@", "@"}, "", ""},
+                 {true, true, 1, {"@", "program:mdadm"}, " warned", ""},
+                 {true, false, 1, {"@", "program:mdadm"}, "", ""},
+                 {true, false, 0, {"@", "program:lvm"}, " warned", ""},
+                 {false, true, 1, {"@", "program:lvm"}, "", ""},
+                 {true, false, 0, {"@", "mapper"}, "root-driver", ""},
+                 {true, false, 0, {"mapper", "@"}, "root-driver", ""},
+                 {true, false, 1, {"@", "md-level"}, "", ""},
+                 {true, true, 1, {"@", "@"}, "", ""},
+                 {true, true, 1, {"@", "md-level-1"}, "root-driver", ""},
+                 {true, true, 10, {"md-level-10", "@"}, "root-driver", ""},
+                 {true, true, 1, {"@", "mapper"}, "root-driver", ""},
+                 {false, true, 0, {"@", "md-level-0"}, "root-driver", ""},
+                 {false, true, 5, {"@", "md-level-5"}, "root-driver", ""},
+                 {false, true, 6, {"@", "md-level-5"}, "", ""},
+                 {false, false, 0, {"@", "mapper"}, "", ""},
+                 {true, false, 0, {"@", "@"}, "", "raid1"},
+                 {true, false, 0, {"@", "dm_raid"}, "", ""},
+                 {true, false, 0, {"@", "dm_raid"}, "root-driver", "raid1"},
+                 {true, false, 0, {"dm_raid", "@"}, "root-driver", "raid5_la"},
+                 {true, false, 0, {"@", "md-level-1"}, "root-driver", "raid1"},
+                 {true, false, 0, {"md-level-5", "@"}, "root-driver", "raid5_la"},
+                 {true, false, 0, {"@", "md-level-6"}, "root-driver", "raid6_zr"},
+                 {true, false, 0, {"@", "md-level-10"}, "root-driver", "raid10"},
+                 {true, false, 0, {"@", "md-level-1"}, "", "raid4"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_auto(rmt_layout) layout = rmt_layout_new();
         (void) rmt_layout_add_disk(layout, "sda");
@@ -416,6 +426,7 @@ test_m12_layers_of_the_root_need_their_drivers_early(void **state)
         (void) rmt_layout_add_group(layout, "vg");
         rmt_layout_logical_t *logical = rmt_layout_add_logical(layout, 0);
         strcpy(logical->name, "root");
+        strcpy(logical->raid, cases[i].raid);
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
         volume->mount = rmt_text("/");
         volume->fs = RMT_FS_EXT4;
