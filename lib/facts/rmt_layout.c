@@ -396,11 +396,15 @@ bool
 rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
-    // Each member of a mirror whose data begins with the partition is one for firmware.
-    for (size_t i = 0; volume->array && i < self->member_count; i++)
-        if (strcmp(self->arrays[self->members[i].array].uuid, volume->array) == 0)
-            partition = rmt_layout_find_partition(self, self->members[i].disk,
-                                                  self->members[i].partition);
+    // Each member of a mirror whose data begins with the partition is one for firmware,
+    // which knows no other array.
+    for (size_t i = 0; volume->array && i < self->member_count; i++) {
+        const rmt_layout_member_t *member = &self->members[i];
+        const rmt_layout_array_t *array = &self->arrays[member->array];
+        if (array->level == 1 && member->data_start == 0 &&
+            strcmp(array->uuid, volume->array) == 0)
+            partition = rmt_layout_find_partition(self, member->disk, member->partition);
+    }
     return partition && (strcasecmp(partition->type, TYPE_ESP) == 0 ||
                          strcasecmp(partition->type, DOS_TYPE_ESP) == 0);
 }

@@ -46,11 +46,15 @@ test_m32_each_half_of_a_mirror_is_an_esp(void **state)
             rmt_layout_member_t *member = rmt_layout_add_member(layout, disk);
             member->partition = 5 + disk;
             member->data_start = rows[i].start;
+            rmt_layout_partition_t *partition = rmt_layout_add_partition(layout, disk);
+            partition->number = 5 + disk;
+            strcpy(partition->type, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
         }
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
         volume->array = rows[i].is_on_array ? rmt_text("a") : NULL;
         volume->partition = rows[i].is_on_array ? 0 : 5;
         assert_int_equal(diskw_esp_places(layout, volume, places), rows[i].count);
+        assert_int_equal(rmt_layout_is_esp(layout, volume), rows[i].count != 0);
         for (size_t j = 0; j < rows[i].count; j++) {
             assert_int_equal(places[j].disk, j);
             assert_int_equal(places[j].number, 5 + j);
