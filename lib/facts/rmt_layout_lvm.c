@@ -381,6 +381,19 @@ s_check_device(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
                : 0;
 }
 
+// May its partition or disk become smaller than what lies on it?
+static bool
+s_shrinks_below(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+{
+    const rmt_layout_disk_t *disk = &self->disks[physical->disk];
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, physical->disk, physical->partition);
+    const uint64_t bytes = partition          ? partition->min_size * disk->sector
+                           : *physical->array ? 0
+                                              : disk->required_bytes;
+    return bytes && bytes < rmt_layout_physical_min_bytes(self, physical);
+}
+
 static int
 s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
 {
@@ -399,6 +412,9 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (physical->data_start < TEXT_SPACE + 2 * text)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has no space for the description of its group");
+    if (physical->data_start > RMT_LAYOUT_PHYSICAL_START_MAX)
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has extents that begin behind 64 MiB");
     if (physical->data_start % step || extent_size % step ||
         bytes < physical->data_start ||
         physical->extents > (bytes - physical->data_start) / extent_size)
@@ -409,6 +425,9 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (growing > 1 || s_others(self, physical, NULL) > physical->extents)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has logical volumes that do not fit into it, or two that grow");
+    if (s_shrinks_below(self, physical))
+        return s_refuse(error, "physical volume", physical->uuid,
+                        "has a partition or disk that may shrink below its volumes");
     return 0;
 }
 

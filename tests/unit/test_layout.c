@@ -255,6 +255,14 @@ static const struct {
     {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " bytes=9437184"), "does not fit"},
     {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID), "does not fit"},
     {MIRROR GROUP PHYSICAL, "in a member of an array"},
+    {GPT " grow=yes" PART("1", "2048",
+                          "204800") " min-size=100351" GROUP PHYSICAL LOGICAL("a", "r")
+         LOGICAL("b", "h") " grow=yes min-extents=12",
+     "may shrink below"},
+    {GPT " required-bytes=51380223" GROUP PHYSICAL_ON(
+         "bytes=104857600") "\nclass=logical disk=system group=vg-0 name=a extents=12 "
+                            "uuid=r00000-0000-0000-0000-0000-0000-000000",
+     "may shrink below"},
     {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600")
          PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600"),
      "there twice"},
@@ -460,6 +468,27 @@ test_a_partition_that_begins_or_ends_nowhere_is_refused(void **state)
     }
 }
 
+// What is read from a disk has passed no door: an image with it could not be read.
+static void
+test_a_physical_volume_that_begins_too_late_is_refused(void **state)
+{
+    (void) state;
+    static const struct {
+        uint64_t start;
+        bool is_refused;
+    } rows[] = {{64 * 1048576, false}, {65 * 1048576, true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_read(LVM, &error);
+        layout->physicals[0].extents = 1;
+        layout->physicals[0].data_start = rows[i].start;
+        const int rc = rmt_layout_check(layout, &error);
+        if (rows[i].is_refused ? rc != -1 || !strstr(error.text, "behind 64 MiB")
+                               : rc == -1)
+            fail_msg("row %zu: %d '%s'", i, rc, error.text);
+    }
+}
+
 int
 main(void)
 {
@@ -471,6 +500,7 @@ main(void)
         cmocka_unit_test(test_a_value_with_a_nul_is_no_text),
         cmocka_unit_test(test_a_layout_has_limits),
         cmocka_unit_test(test_the_bytes_that_a_disk_needs),
+        cmocka_unit_test(test_a_physical_volume_that_begins_too_late_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
