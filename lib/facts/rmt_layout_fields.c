@@ -570,5 +570,8 @@ rmt_layout_read(const rmt_records_t *records, rmt_error_t *error)
     for (size_t class = 0; class < CLASS_COUNT; class ++)
         if (s_read_class(self, class, records, error) == -1)
             return NULL;
-    return rmt_layout_check(self, error) == -1 ? NULL : rmt_take(&self);
+    return rmt_layout_check(self, error) == -1 ||
+                   rmt_layout_check_spread(self, error) == -1
+               ? NULL
+               : rmt_take(&self);
 }

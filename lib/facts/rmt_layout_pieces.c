@@ -80,6 +80,37 @@ s_is_raid(const rmt_layout_logical_t *logical, uint64_t legs,
            rmt_layout_raid_extents(raid, legs, last->extents) == logical->extents;
 }
 
+static bool
+s_has_uuid(const rmt_layout_piece_t *piece, const char *uuid)
+{
+    return *uuid &&
+           (strcmp(piece->uuid, uuid) == 0 || strcmp(piece->meta_uuid, uuid) == 0);
+}
+
+// Has a volume of the layout, or an earlier piece, one of its uuids?
+static bool
+s_is_twice(const rmt_layout_t *self, const rmt_layout_piece_t *piece)
+{
+    bool is_twice = *piece->uuid && strcmp(piece->uuid, piece->meta_uuid) == 0;
+    for (size_t i = 0; i < self->logical_count; i++)
+        is_twice = is_twice || s_has_uuid(piece, self->logicals[i].uuid);
+    for (const rmt_layout_piece_t *one = self->pieces; one < piece; one++)
+        is_twice =
+            is_twice || s_has_uuid(one, piece->uuid) || s_has_uuid(one, piece->meta_uuid);
+    return is_twice;
+}
+
+int
+rmt_layout_check_spread(const rmt_layout_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; i < self->piece_count; i++) {
+        const rmt_layout_logical_t *logical = &self->logicals[self->pieces[i].logical];
+        if (!rmt_layout_is_spread(self, logical))
+            return s_refuse(error, logical, "has pieces, and is not spread");
+    }
+    return 0;
+}
+
 int
 rmt_layout_check_pieces(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                         rmt_error_t *error)
@@ -102,6 +133,8 @@ rmt_layout_check_pieces(const rmt_layout_t *self, const rmt_layout_logical_t *lo
              (piece->disk != logical->disk || piece->partition != logical->partition ||
               strcmp(piece->array, logical->array) != 0)))
             return s_refuse(error, logical, "has pieces that do not fit each other");
+        if (s_is_twice(self, piece))
+            return s_refuse(error, logical, "has two volumes with one uuid");
         extents += piece->extents;
         legs++;
         before = piece;

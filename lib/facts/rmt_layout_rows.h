@@ -51,5 +51,9 @@ uint64_t rmt_layout_step(const rmt_layout_t *self, const rmt_layout_physical_t *
 // (rmt_layout_pieces.c).
 int rmt_layout_check_pieces(const rmt_layout_t *self, const rmt_layout_logical_t *logical,
                             rmt_error_t *error);
+// Records of pieces are those of volumes that are spread; a layout that was read from
+// disks has others too.
+int rmt_layout_check_spread(const rmt_layout_t *self, rmt_error_t *error);
+
 // The word for a kind of table, or NULL.
 const char *rmt_layout_table_name(rmt_table_t table);

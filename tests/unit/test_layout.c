@@ -50,6 +50,9 @@
     " uuid=" letter                                                                      \
     "a0000-0000-0000-0000-0000-0000-000000 meta-extents=1 meta-uuid=" letter             \
     "b0000-0000-0000-0000-0000-0000-000000"
+#define RAID                                                                             \
+    "\nclass=logical disk=system group=vg-0 name=a "                                     \
+    "uuid=r00000-0000-0000-0000-0000-0000-000000 partition=1 extents=11 raid=raid1"
 #define LVM GPT PART("1", "2048", "204800") GROUP PHYSICAL
 
 static rmt_layout_t *
@@ -263,6 +266,9 @@ static const struct {
          "bytes=104857600") "\nclass=logical disk=system group=vg-0 name=a extents=12 "
                             "uuid=r00000-0000-0000-0000-0000-0000-000000",
      "may shrink below"},
+    {LVM LOGICAL("a", "r") PIECE("a", "1", "12", ""),
+     "'a' has pieces, and is not spread"},
+    {LVM LOGICAL("a", "r") LEG("1", "12", "x", ""), "'a' has pieces, and is not spread"},
     {MIRROR GROUP PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600")
          PHYSICAL_ON("array=" ARRAY_UUID " bytes=104857600"),
      "there twice"},
@@ -287,6 +293,18 @@ static const struct {
     {LVM LOGICAL("a", "r") " raid=raid1 region=1536" LEG("1", "12", "x", "")
          LEG("1", "12", "y", ""),
      "physical volume"},
+    {LVM RAID LEG("1", "11", "x", "") LEG("1", "11", "x", ""),
+     "two volumes with one uuid"},
+    {LVM RAID LEG("1", "11", "x", "")
+         PIECE("a", "1", "11",
+               "") " uuid=ya0000-0000-0000-0000-0000-0000-000000 meta-extents=1 "
+                   "meta-uuid=xa0000-0000-0000-0000-0000-0000-000000",
+     "two volumes with one uuid"},
+    {LVM RAID PIECE("a", "1", "11",
+                    "") " uuid=r00000-0000-0000-0000-0000-0000-000000 meta-extents=1 "
+                        "meta-uuid=xb0000-0000-0000-0000-0000-0000-000000" LEG("1", "11",
+                                                                               "y", ""),
+     "two volumes with one uuid"},
     {LVM LOGICAL("a", "r") LEG("1", "6", "x", " chunk=4096")
          LEG("1", "6", "y", " chunk=4096"),
      "do not fit"},

@@ -83,7 +83,7 @@ s_clear_legs(rmt_work_t *self, rmt_error_t *error)
     for (size_t i = 0; i < self->layout->piece_count; i++) {
         const rmt_layout_piece_t *piece = &self->layout->pieces[i];
         const rmt_mapping_member_t place = s_place(self, piece);
-        if (piece->meta_extents &&
+        if (*self->layout->logicals[piece->logical].raid && piece->meta_extents &&
             rmt_group_clear_leg(self->layout, piece, &place, error) == -1)
             return -1;
     }
