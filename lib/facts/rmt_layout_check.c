@@ -159,6 +159,10 @@ s_check_end(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
 {
     const rmt_layout_disk_t *disk = &self->disks[partition->disk];
     const rmt_layout_partition_t *growing = rmt_layout_growing(self, partition->disk);
+    if (partition->at_end &&
+        rmt_layout_find_physical(self, partition->disk, partition->number, ""))
+        return s_refuse(self, partition, error, "at-end", "yes",
+                        "absent, because it is a physical volume");
     if (!partition->at_end ||
         (disk->grow && growing && growing->start < partition->start &&
          !rmt_layout_is_extended(partition)))

@@ -266,6 +266,9 @@ static const struct {
          "bytes=104857600") "\nclass=logical disk=system group=vg-0 name=a extents=12 "
                             "uuid=r00000-0000-0000-0000-0000-0000-000000",
      "may shrink below"},
+    {GPT " grow=yes" PART("2", "204", "800")
+         PART("1", "2048", "204800") " at-end=yes" GROUP PHYSICAL,
+     "at-end 'yes'"},
     {LVM LOGICAL("a", "r") PIECE("a", "1", "12", ""),
      "'a' has pieces, and is not spread"},
     {LVM LOGICAL("a", "r") LEG("1", "12", "x", ""), "'a' has pieces, and is not spread"},
