@@ -283,11 +283,8 @@ s_add_piece(const reading_t *self, const rmt_layout_piece_t *piece)
 static bool
 s_is_hidden(const rmt_lvm_node_t *node)
 {
-    const rmt_lvm_node_t *status = rmt_lvm_node_find(node, "status");
-    for (size_t i = 0; status && i < status->value_count; i++)
-        if (strcmp(status->values[i], "VISIBLE") == 0)
-            return false;
-    return status != NULL;
+    return rmt_lvm_node_find(node, "status") &&
+           !rmt_lvm_node_lists(node, "status", "VISIBLE");
 }
 
 // The one range of a part: its volume, of which the piece gets place and uuid.
@@ -450,6 +447,9 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
     if (s_check_fields(self, node, what, s_logical_fields) == -1 ||
         s_check_status(self, node, what) == -1)
         return -1;
+    if (s_is_hidden(node))
+        return s_refuse(self, what, "is hidden, and part of nothing that is carried",
+                        "remove it with lvremove");
     if (s_copy(self, found.name, node->name) == -1 ||
         s_copy(self, found.uuid, rmt_lvm_node_text(node, "id")) == -1)
         return -1;
@@ -460,19 +460,16 @@ s_read_logical(const reading_t *self, const rmt_lvm_node_t *node)
 
 // ---- A group
 
-// Is a volume read with another one?
+// Is a hidden volume read with another one?
 static bool
 s_is_leg(const rmt_lvm_node_t *logicals, const rmt_lvm_node_t *node)
 {
-    for (size_t i = 0; i < logicals->node_count && s_is_hidden(node); i++) {
+    for (size_t i = 0; i < logicals->node_count; i++) {
         const rmt_lvm_node_t *segment =
             rmt_lvm_node_find(&logicals->nodes[i], "segment1");
-        const rmt_lvm_node_t *legs = rmt_lvm_node_find(segment, "raids");
-        if (!legs || !rmt_layout_find_raid(rmt_lvm_node_text(segment, "type")))
-            continue;
-        for (size_t j = 0; j < legs->value_count; j++)
-            if (strcmp(legs->values[j], node->name) == 0)
-                return true;
+        if (rmt_layout_find_raid(rmt_lvm_node_text(segment, "type")) &&
+            rmt_lvm_node_lists(segment, "raids", node->name))
+            return true;
     }
     return false;
 }
@@ -485,8 +482,14 @@ s_read_members(const reading_t *self)
     for (size_t i = 0; physicals && i < physicals->node_count; i++)
         if (s_read_physical(self, &physicals->nodes[i]) == -1)
             return -1;
+    // What is not carried is named by the volume that people see.
     for (size_t i = 0; logicals && i < logicals->node_count; i++)
-        if (!s_is_leg(logicals, &logicals->nodes[i]) &&
+        if (!s_is_hidden(&logicals->nodes[i]) &&
+            s_read_logical(self, &logicals->nodes[i]) == -1)
+            return -1;
+    for (size_t i = 0; logicals && i < logicals->node_count; i++)
+        if (s_is_hidden(&logicals->nodes[i]) &&
+            !s_is_leg(logicals, &logicals->nodes[i]) &&
             s_read_logical(self, &logicals->nodes[i]) == -1)
             return -1;
     return 0;

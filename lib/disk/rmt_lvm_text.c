@@ -194,3 +194,13 @@ rmt_lvm_node_number(const rmt_lvm_node_t *self, const char *name, uint64_t missi
     const uint64_t number = strtoull(text, &end, 10);
     return isdigit((unsigned char) *text) && !*end ? number : missing;
 }
+
+bool
+rmt_lvm_node_lists(const rmt_lvm_node_t *self, const char *name, const char *value)
+{
+    const rmt_lvm_node_t *node = rmt_lvm_node_find(self, name);
+    for (size_t i = 0; node && i < node->value_count; i++)
+        if (strcmp(node->values[i], value) == 0)
+            return true;
+    return false;
+}

@@ -4,6 +4,7 @@
 // It comes from a foreign disk. Pure.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
@@ -28,3 +29,5 @@ const char *rmt_lvm_node_text(const rmt_lvm_node_t *self, const char *name);
 // The same as a number; `missing` when there is none or it is no number.
 uint64_t rmt_lvm_node_number(const rmt_lvm_node_t *self, const char *name,
                              uint64_t missing);
+// Is a value one of those of such a node?
+bool rmt_lvm_node_lists(const rmt_lvm_node_t *self, const char *name, const char *value);

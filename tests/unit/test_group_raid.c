@@ -117,6 +117,12 @@ s_layout(const raid_t *raid)
 }
 
 #define CHUNK "stripe_size = 128\n"
+// What a thin pool left behind, up to its end.
+#define SPARE                                                                            \
+    "lvol0_pmspare {\nid = \"s00000-0000-0000-0000-0000-0000-000000\"\n"                 \
+    "status = [\"READ\", \"WRITE\"]\nflags = []\nsegment_count = 1\nsegment1 {\n"        \
+    "start_extent = 0\nextent_count = 1\ntype = \"striped\"\nstripe_count = 1\n"         \
+    "stripes = [\n\"pv2\", 9\n]\n}\n"
 static const raid_t s_mirror = {"raid1", "", 2, 4, NULL, NULL};
 
 // ---- What is read, carried and printed
@@ -202,6 +208,9 @@ test_m32_raid_that_cannot_be_carried_is_refused(void **state)
         {{"raid1", "", 2, 4, NULL, "tags = [\"x\"]\n"},
          RMT_E_UNSUPPORTED,
          "data_rimage_0 has tags"},
+        {{"raid1", "", 2, 4, NULL, "}\n" SPARE},
+         RMT_E_UNSUPPORTED,
+         "lvol0_pmspare is hidden, and part of nothing that is carried"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
