@@ -463,7 +463,7 @@ s_write_entry(const nvram_t *self, const rmt_nvram_entry_t *entry, set_t *set,
     if (s_write(self, name, &variable, error) == -1)
         return -1;
     set->numbers[set->count++] = number;
-    return entry->is_next ? s_write_next(self, number, error) : 0;
+    return 0;
 }
 
 int
@@ -487,6 +487,9 @@ rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entries, size_t count
         if (s_is_stale(&self, self.options[i].number, &set))
             s_remove(&self, self.options[i].number);
     *number_out = set.numbers[0];
+    for (size_t i = 0; i < count; i++)
+        if (entries[i].is_next && s_write_next(&self, set.numbers[i], error) == -1)
+            return 1;
     return 0;
 }
 

@@ -34,8 +34,9 @@ typedef struct {
 // each label; other entries with this end are of systems that were there before, and are
 // removed.
 // folder: where efivarfs is mounted. *number_out: of Boot#### of the first one.
-// 0, or -1: NOT_FOUND (no such folder), USAGE, TOO_BIG (over 256 entries), NO_SPACE,
-// CORRUPT (does not read back), IO (the firmware refuses).
+// 0, or 1 where the entries and their order stand, and which one is next is refused
+// (error says why), or -1: NOT_FOUND (no such folder), USAGE, TOO_BIG (over 256 entries),
+// NO_SPACE, CORRUPT (does not read back), IO (the firmware refuses).
 int rmt_nvram_set(const char *folder, const rmt_nvram_entry_t *entries, size_t count,
                   uint16_t *number_out, rmt_error_t *error);
 

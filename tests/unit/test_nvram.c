@@ -255,6 +255,31 @@ test_the_entry_that_starts_next_is_named(void **state)
     s_assert_variable("BootOrder", "\7\0\0\0\0\0\1\0", 8);
 }
 
+// A firmware that keeps no BootNext starts the copy by its order.
+static void
+test_the_order_stands_where_the_next_start_is_refused(void **state)
+{
+    rmt_error_t error = {0};
+    uint16_t number = 77;
+    (void) state;
+    rmt_nvram_entry_t two[] = {s_entry, s_entry};
+    two[0].path = "EFI/Microsoft/Boot/bootmgfw.efi";
+    two[1].is_next = true;
+    rmt_auto_str path = rmt_text("%s/BootNext-" GLOBAL, s_folder);
+    assert_int_equal(mkdir(path, 0755), 0);
+    assert_int_equal(rmt_nvram_set(s_folder, two, 2, &number, &error), 1);
+    assert_non_null(strstr(error.text, "BootNext"));
+    assert_int_equal(number, 0);
+    s_assert_variable("BootOrder", "\7\0\0\0\0\0\1\0", 8);
+    // An order that is refused leaves the next start as it was.
+    rmt_auto_str order = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
+    assert_int_equal(rmdir(path), 0);
+    assert_int_equal(unlink(order), 0);
+    assert_int_equal(mkdir(order, 0755), 0);
+    assert_int_equal(rmt_nvram_set(s_folder, two, 2, &number, &error), -1);
+    assert_false(s_exists("BootNext"));
+}
+
 // What cannot be set again as it was is not taken for an entry.
 static void
 test_entries_that_cannot_come_back_are_not_read(void **state)
@@ -298,6 +323,7 @@ main(void)
         CASE(test_a_dos_table_is_known_by_its_id),
         CASE(test_entries_with_options_come_back_as_they_were),
         CASE(test_the_entry_that_starts_next_is_named),
+        CASE(test_the_order_stands_where_the_next_start_is_refused),
         CASE(test_entries_that_cannot_come_back_are_not_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

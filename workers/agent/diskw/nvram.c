@@ -59,8 +59,9 @@ s_add_entries(const rmt_work_t *self, const rmt_work_disk_t *disk, uint64_t numb
     }
 }
 
-// 1, 0 where there is nothing to set, or -1. Of a mirror each half has an entry: the
-// firmware starts the second when the first is gone.
+// 1 (error says which part was refused, if any), 0 where there is nothing to set, or -1.
+// Of a mirror each half has an entry: the firmware starts the second when the first is
+// gone.
 static int
 s_set_entries(rmt_work_t *self, const rmt_work_volume_t *volume, const rmt_record_t *esp,
               uint16_t *number_out, rmt_error_t *error)
@@ -105,6 +106,11 @@ s_enter(rmt_work_t *self, const rmt_work_volume_t *volume, rmt_error_t *error)
     const int rc = s_set_entries(self, volume, esp, &number, &why);
     if (rc == 1)
         rmt_record_setf(self->report, "boot-entry", "Boot%04X", number);
+    if (rc == 1 && why.code)
+        rmt_record_setf(self->report, "warning",
+                        "the firmware starts another system than the copy's own first: "
+                        "%s; choose the copy's in the firmware's menu once",
+                        why.text);
     if (rc != -1)
         return rc;
     if (!*rmt_record_text(esp, "path", "") || rmt_record_is(esp, "fallback", "other"))

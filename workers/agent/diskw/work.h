@@ -243,8 +243,8 @@ int rmt_work_write_boot(rmt_work_t *self, rmt_error_t *error);
 
 // Have the firmware of this machine start the disk: the entries of the image, else one of
 // its loader. `boot-entry` of the report names the first. A disk with a fallback starts
-// without one as well, so a refusal is a field `warning` there.
-// 0, or -1: what rmt_nvram_set says, where the disk has no fallback.
+// without one as well, so a refusal is a field `warning` there; so is one of the next
+// start. 0, or -1: what rmt_nvram_set says, where the disk has no fallback.
 int rmt_work_enter_firmware(rmt_work_t *self, rmt_error_t *error);
 
 // ---- finish.c
