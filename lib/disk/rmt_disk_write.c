@@ -129,7 +129,7 @@ s_grow(plan_t *plan)
         else if (is_extended && rmt_layout_end(other) >= last_end)
             other->size += move;
     }
-    growing->size += move;
+    growing->size = rmt_layout_grown(plan->layout, growing, growing->size + move);
 }
 
 static int

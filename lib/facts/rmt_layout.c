@@ -11,6 +11,7 @@
 #define DOS_TYPE_ESP "ef"
 #define GPT_ENTRY_SIZE 128
 #define GPT_ENTRIES 128
+#define UNIT ((uint64_t) 4096) // The largest sector of an encryption
 
 // ---- The instance
 
@@ -339,6 +340,20 @@ rmt_layout_partition_t *
 rmt_layout_growing(const rmt_layout_t *self, size_t disk)
 {
     return s_last(self, disk, false);
+}
+
+uint64_t
+rmt_layout_grown(const rmt_layout_t *self, const rmt_layout_partition_t *partition,
+                 uint64_t sectors)
+{
+    const uint64_t sector = self->disks[partition->disk].sector;
+    const uint64_t step = sector < UNIT ? UNIT / sector : 1;
+    const uint64_t whole = sectors - sectors % step;
+    const uint64_t least = partition->min_size ? partition->min_size : 1;
+    const uint64_t own = partition->size;
+    const bool is_less =
+        (whole < least && least <= sectors) || (whole < own && own <= sectors);
+    return is_less ? sectors : whole;
 }
 
 const rmt_layout_volume_t *

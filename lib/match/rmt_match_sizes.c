@@ -26,7 +26,9 @@ s_given_partition(const rmt_layout_t *layout, const rmt_layout_partition_t *part
                             rmt_layout_end(partition);
     const uint64_t start = (partition->start + behind) * disk->sector;
     const uint64_t tail = ENTRIES_BYTES + disk->sector;
-    return bytes > start + tail ? bytes - start - tail : 0;
+    const uint64_t sectors =
+        bytes > start + tail ? (bytes - start - tail) / disk->sector : 0;
+    return rmt_layout_grown(layout, partition, sectors) * disk->sector;
 }
 
 // Members on other disks than the volume's own have the size that they had: an array has

@@ -192,6 +192,12 @@ test_swap_at_the_end_moves_with_it(void **state)
          "class=partition disk=root number=5 start=24576 size=8192 type=82 at-end=yes\n",
          128,
          {{1, 2048, 20480 + 229376}, {2, 253950, 8194}, {5, 253952, 8192}}},
+        // Up to the end: the size is a multiple of 4096 bytes, as LUKS may need.
+        {GPT " grow=yes\n"
+             "class=partition disk=root number=1 start=2048 size=40960 min-size=30680 "
+             "type=" LINUX "\n",
+         16,
+         {{1, 2048, 30680}}},
         // The extended partition holds both.
         {DOS_DISK
          "class=partition disk=root number=1 start=2046 size=30722 type=05\n"

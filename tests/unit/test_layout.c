@@ -467,6 +467,34 @@ test_the_bytes_that_a_disk_needs(void **state)
     }
 }
 
+// A LUKS with sectors of 4096 bytes takes no other partition.
+static void
+test_what_grows_has_a_multiple_of_4096_bytes(void **state)
+{
+    (void) state;
+    static const struct {
+        uint64_t sector, own, least, sectors, grown;
+    } rows[] = {{512, 8000, 4000, 8191, 8184},
+                {512, 8000, 0, 8192, 8192},
+                {512, 8000, 4000, 7999, 7992},
+                {512, 8001, 4000, 8007, 8007}, // No less than it was
+                {512, 8000, 4001, 4003, 4003}, // Nor than it may shrink to
+                {512, 8000, 0, 7, 7},
+                {512, 8000, 0, 0, 0},
+                {4096, 8000, 0, 8191, 8191},
+                {2048, 8000, 0, 8191, 8190}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_layout_add_disk(layout, "system")->sector = rows[i].sector;
+        rmt_layout_partition_t *partition = rmt_layout_add_partition(layout, 0);
+        partition->size = rows[i].own;
+        partition->min_size = rows[i].least;
+        const uint64_t had = rmt_layout_grown(layout, partition, rows[i].sectors);
+        if (had != rows[i].grown)
+            fail_msg("row %zu: %llu", i, (unsigned long long) had);
+    }
+}
+
 // Tables of foreign disks say so; a descriptor with such a partition could not be read.
 static void
 test_a_partition_that_begins_or_ends_nowhere_is_refused(void **state)
@@ -521,6 +549,7 @@ main(void)
         cmocka_unit_test(test_a_value_with_a_nul_is_no_text),
         cmocka_unit_test(test_a_layout_has_limits),
         cmocka_unit_test(test_the_bytes_that_a_disk_needs),
+        cmocka_unit_test(test_what_grows_has_a_multiple_of_4096_bytes),
         cmocka_unit_test(test_a_physical_volume_that_begins_too_late_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
