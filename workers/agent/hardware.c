@@ -4,6 +4,7 @@
 #include "machine/rmt_inventory.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_mounted.h"
+#include "disk/rmt_nvram.h"
 
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -151,6 +152,9 @@ s_describe_disk(const rmt_config_t *config, const char *role, size_t place,
 rmt_records_t *
 rmt_hardware_new(const rmt_config_t *config, const char *role, rmt_error_t *error)
 {
+    // What a target's firmware keeps is judged before its disk is written.
+    if (strcmp(role, "target") == 0)
+        rmt_nvram_show();
     rmt_auto(rmt_records) all = s_read(config, error);
     if (!all)
         return NULL;

@@ -5,29 +5,11 @@
 #include "base/rmt_io.h"
 #include "disk/rmt_nvram.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/mount.h>
 
 #define FIRMWARE "/sys/firmware/efi"
-
-// The kernel shows the variables where they are mounted.
-static void
-s_show_variables(void)
-{
-    DIR *dir = opendir(RMT_NVRAM_FOLDER);
-    if (!dir)
-        return;
-    size_t count = 0;
-    while (readdir(dir))
-        count++;
-    closedir(dir);
-    if (count <= 2)
-        (void) mount("efivarfs", RMT_NVRAM_FOLDER, "efivarfs",
-                     MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL);
-}
 
 static void
 s_place(rmt_nvram_entry_t *entry, const rmt_work_disk_t *disk,
@@ -81,7 +63,7 @@ s_set_entries(rmt_work_t *self, const rmt_work_volume_t *volume, const rmt_recor
     }
     if (count == 0)
         return 0;
-    s_show_variables();
+    rmt_nvram_show();
     return rmt_nvram_set(RMT_NVRAM_FOLDER, entries, count, number_out, error) == -1 ? -1
                                                                                     : 1;
 }
