@@ -10,23 +10,45 @@
 #include <string.h>
 
 static void
-test_m32_key_files_are_told_and_serial_numbers_refused(void **state)
+test_m32_key_files_are_told_and_other_names_refused(void **state)
 {
     (void) state;
     static const struct {
         const char *text;
         const char *told, *refused; // Words; NULL for none
+        const char *mount;          // Of its volume
     } rows[] = {
-        {NULL, NULL, NULL},
-        {"", NULL, NULL},
-        {"data UUID=1 none luks\n", NULL, NULL},
-        {"data UUID=1\n", NULL, NULL},
-        {"data\tUUID=1  -  luks,discard\n", NULL, NULL},
-        {"# data UUID=1 /etc/key luks\n", NULL, NULL},
-        {"other /dev/disk/by-id/ata-1 /etc/key luks\n", NULL, NULL},
-        {"data UUID=1 /etc/key luks\n", "/etc/crypttab: data", NULL},
-        {"other UUID=2 none\n\n  data UUID=1 /etc/key\n", "/etc/crypttab: data", NULL},
-        {"data /dev/disk/by-id/ata-1 none luks\n", NULL, "data by /dev/disk/by-id/ata-1"},
+        {NULL, NULL, NULL, NULL},
+        {"", NULL, NULL, NULL},
+        {"data UUID=1 none luks\n", NULL, NULL, NULL},
+        {"data UUID=1\n", NULL, NULL, NULL},
+        {"data\tUUID=1  -  luks,discard\n", NULL, NULL, NULL},
+        {"# data UUID=1 /etc/key luks\n", NULL, NULL, NULL},
+        {"other /dev/disk/by-id/ata-1 /etc/key luks\n", NULL, NULL, NULL},
+        {"data UUID=1 /etc/key luks\n", "/etc/crypttab: data", NULL, NULL},
+        {"other UUID=2 none\n\n  data UUID=1 /etc/key\n", "/etc/crypttab: data", NULL,
+         NULL},
+        {"data LABEL=x none\n", NULL, NULL, NULL},
+        {"data PARTUUID=1 none\n", NULL, NULL, NULL},
+        {"data PARTLABEL=x none\n", NULL, NULL, NULL},
+        {"data /dev/disk/by-uuid/1 none\n", NULL, NULL, NULL},
+        {"data /dev/disk/by-label/x none\n", NULL, NULL, NULL},
+        {"data /dev/disk/by-partuuid/1 none\n", NULL, NULL, NULL},
+        {"data /dev/disk/by-partlabel/x none\n", NULL, NULL, NULL},
+        {"other /dev/sdb1 none luks\n", NULL, NULL, NULL},
+        {"data /dev/disk/by-id/ata-1 none luks\n", NULL, "by '/dev/disk/by-id/ata-1'",
+         NULL},
+        {"data /dev/disk/by-path/pci-1-part3 none\n", NULL, "name it by UUID=", NULL},
+        {"data /dev/sda3 none luks\n", NULL, "data by '/dev/sda3'", NULL},
+        {"data /dev/vda2\n", NULL, "data by '/dev/vda2'", NULL},
+        {"data ID=ata-1 none\n", NULL, "data by 'ID=ata-1'", NULL},
+        {"data\n", NULL, "data by ''", NULL},
+        {"data UUID=1 /etc/key luks\n", "/etc/crypttab: data", NULL, "/srv"},
+        {"data UUID=1 none luks\n", NULL, NULL, "/"},
+        {"data UUID=1 /etc/key luks\n", NULL,
+         "data, which has /, by the key file /etc/key", "/"},
+        {"data UUID=1 /dev/disk/by-label/k:/key luks\n", NULL, "update-initramfs -u",
+         "/usr"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
@@ -34,7 +56,12 @@ test_m32_key_files_are_told_and_serial_numbers_refused(void **state)
         rmt_auto(rmt_records) dropped = rmt_records_new();
         rmt_source_disk_t source = {.layout = layout, .dropped = dropped};
         (void) rmt_layout_add_disk(layout, "system");
-        rmt_layout_add_crypt(layout, 0)->name = rmt_text("data");
+        rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(layout, 0);
+        crypt->name = rmt_text("data");
+        crypt->partition = 1;
+        rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+        volume->partition = 1;
+        volume->mount = rows[i].mount ? rmt_text("%s", rows[i].mount) : NULL;
         if (rows[i].text)
             root_tree_put("etc/crypttab", rows[i].text);
         const int rc = rmt_source_check_crypttab(&source, root_tree_path(), &error);
@@ -75,7 +102,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
-            test_m32_key_files_are_told_and_serial_numbers_refused, root_tree_setup,
+            test_m32_key_files_are_told_and_other_names_refused, root_tree_setup,
             root_tree_teardown),
         cmocka_unit_test_setup_teardown(test_m32_a_closed_partition_is_refused_by_name,
                                         root_tree_setup, root_tree_teardown),

@@ -91,28 +91,70 @@ s_is_carried(const rmt_source_disk_t *self, const char *name)
     return false;
 }
 
+// What an initramfs has to mount of a volume that is carried: / or /usr; NULL for
+// neither.
+static const char *
+s_early(const rmt_source_disk_t *self, const char *name)
+{
+    for (size_t i = 0; i < self->layout->volume_count; i++) {
+        const rmt_layout_volume_t *volume = &self->layout->volumes[i];
+        const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self->layout, volume);
+        if (crypt && volume->mount && strcmp(crypt->name, name) == 0 &&
+            (strcmp(volume->mount, "/") == 0 || strcmp(volume->mount, "/usr") == 0))
+            return volume->mount;
+    }
+    return NULL;
+}
+
 static bool
 s_is_asked(const char *key)
 {
     return !*key || strcmp(key, "none") == 0 || strcmp(key, "-") == 0;
 }
 
+// Names of a partition that a copy has as well. A blank ends the word, so a quote is
+// none.
+static bool
+s_is_name_of_copy(const char *device)
+{
+    static const char *const begins[] = {"UUID=",
+                                         "LABEL=",
+                                         "PARTUUID=",
+                                         "PARTLABEL=",
+                                         "/dev/disk/by-uuid/",
+                                         "/dev/disk/by-label/",
+                                         "/dev/disk/by-partuuid/",
+                                         "/dev/disk/by-partlabel/"};
+    for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
+        if (strncmp(device, begins[i], strlen(begins[i])) == 0)
+            return true;
+    return false;
+}
+
 static int
 s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
 {
-    static const char by_id[] = "/dev/disk/by-id/";
     const char *words[3] = {"", "", ""};
     char *rest = NULL, *word = strtok_r(line, " \t", &rest);
     for (size_t i = 0; i < 3 && word; i++, word = strtok_r(NULL, " \t", &rest))
         words[i] = word;
     if (words[0][0] == '#' || !s_is_carried(self, words[0]))
         return 0;
-    if (strncmp(words[1], by_id, strlen(by_id)) == 0)
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "/etc/crypttab names %s by %s, which a copy does not have; name "
-                        "it by UUID=",
-                        words[0], words[1]);
+    if (!s_is_name_of_copy(words[1]))
+        return rmt_fail(
+            error, RMT_E_UNSUPPORTED,
+            "/etc/crypttab names %s by '%s', which a copy does not have; name "
+            "it by UUID=",
+            words[0], words[1]);
     if (!s_is_asked(words[2])) {
+        const char *early = s_early(self, words[0]);
+        if (early)
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "/etc/crypttab opens %s, which has %s, by the key file %s, "
+                            "and a copy, which has another key, would not ask for its "
+                            "passphrase; set the third word of that line to none, then: "
+                            "update-initramfs -u",
+                            words[0], early, words[2]);
         rmt_auto_str path = rmt_text("/etc/crypttab: %s", words[0]);
         rmt_source_disk_drop(self, path,
                              "its key file opens the source's key alone: a copy asks for "

@@ -130,7 +130,8 @@ int rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *
 int rmt_source_take_crypt(rmt_source_disk_t *self, const rmt_source_place_t *place,
                           char **device_p, rmt_error_t *error);
 // Tell of lines of crypttab below a root that open what is carried by a key file. 0, or
-// -1: UNSUPPORTED (a line that names a disk by its serial number), IO.
+// -1: UNSUPPORTED (a name that a copy does not have; a key file for / or /usr), IO. Mount
+// points are known by then.
 int rmt_source_check_crypttab(rmt_source_disk_t *self, const char *root,
                               rmt_error_t *error);
 

@@ -129,9 +129,9 @@ rmt_source_open_running(rmt_source_disk_t *self, const char *path, const char *r
     const running_t running = {.root = root, .fstab = fstab};
     if (s_add_all_running(self, &running, error) == -1)
         return -1;
+    rmt_source_set_mounts(self, fstab);
     if (rmt_source_check_crypttab(self, root, error) == -1)
         return -1;
-    rmt_source_set_mounts(self, fstab);
     if (fstab && rmt_fstab_check(fstab, self->layout, error) == -1)
         return -1;
     if (rmt_source_disk_root(self) == -1)
