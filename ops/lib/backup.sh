@@ -10,23 +10,46 @@ broker_setting() { sed -nE "s/^$1 *= *\"?([^\"]*)\"? *\$/\\1/p" "${2:-$cfg}" | t
 
 # Only what stands where ramet-setup puts it can be carried as a whole; else nothing is made.
 backup_is_whole() {
-  local name value wanted
-  while read -r name wanted; do
-    value=$(broker_setting "$name")
+  local in name value wanted
+  while read -r in name wanted; do
+    value=$(broker_setting "$name" "$etc/$in.cfg")
     [ -z "$value" ] || [ "$value" = "$wanted" ] ||
-      die "$cfg has $name = \"$value\"; a backup has only what is at the place that $me gives it, $wanted"
+      die "$etc/$in.cfg has $name = \"$value\"; a backup has only what is at the place that $me gives it, $wanted"
   done <<END
-key $etc/keys/broker.key
-state $state/broker/state
-redis $redis_socket
-audit $state/broker/state.audit
-admins $etc/keys/admin.pub
+broker key $etc/keys/broker.key
+broker state $state/broker/state
+broker redis $redis_socket
+broker audit $state/broker/state.audit
+broker admins $etc/keys/admin.pub
+console key $etc/keys/admin.key
+console broker-key $etc/keys/broker.pub
+console trust-root $etc/trust/farm.root
+console order-key $etc/trust/order.key
 END
+}
+# What each backup has: the first of it that a folder lacks.
+lacks() { # FOLDER
+  local name
+  for name in etc/broker.cfg etc/console.cfg etc/redis.conf etc/keys/broker.key etc/keys/admin.key broker/state redis/dump.rdb; do
+    [ -f "$1/$name" ] || { echo "$name"; break; }
+  done
+}
+# The first line of a list of tar (tar -tzv) that no backup has: only files and folders with plain names,
+# and without the bits that make a program run as another user.
+no_backup_has() { # LIST
+  LC_ALL=C grep -vE '^[-d][rwx-]{9} .* (about|sums|(etc|broker|redis)/([A-Za-z0-9_.-]+/)*([A-Za-z0-9_-][A-Za-z0-9_.-]*)?)$' "$1" | head -n 1 || true
 }
 era_now() { redis-cli -s $redis_socket --raw get ramet:era 2>/dev/null; }
 
+work=""      # The folder in which a backup is made or read; it goes when the script ends
+left_over() { # FOLDER...
+  local old
+  for old; do
+    [ ! -d "$old" ] || say "one that was cut off has left the keys of a farm; unless it runs now, remove them: rm -rf $(printf %q "$old")"
+  done
+}
 backup() { # FILE
-  local work all out=$1 began
+  local all out=$1 began wrong
   cfg=$etc/broker.cfg
   [ -f "$cfg" ] || die "this computer has no broker; a backup is made on the broker's computer"
   [ ! -e "$out" ] || die "$out is there already; name another file"
@@ -34,9 +57,10 @@ backup() { # FILE
   backup_is_whole
   [ "$(redis-cli -s $redis_socket ping 2>&1)" = PONG ] || die "Redis does not answer at $redis_socket; first: systemctl start ramet-redis"
   umask 077
+  left_over "$(dirname "$out")"/.ramet-backup.*
   work=$(mktemp -d "$(dirname "$out")/.ramet-backup.XXXXXX")
-  # shellcheck disable=SC2064  # The folder of now.
-  trap "rm -rf '$work'" EXIT
+  trap 'rm -rf -- "$work"' EXIT
+  [ $((0$(stat -c %a "$work") & 077)) -eq 0 ] || die "$(dirname "$out") keeps no mode of a file, so others could read the keys; name a folder on a file system of Linux"
   all=$work/all
   mkdir -p "$all"/{etc,broker,redis}
   began=$(date -u +%FT%TZ)
@@ -47,6 +71,8 @@ backup() { # FILE
   [ ! -d "$state"/broker/state.audit ] || cp -a "$state"/broker/state.audit "$all/broker/"
   cp -a "$etc"/broker.cfg "$etc"/console.cfg "$etc"/redis.conf "$etc"/keys "$all/etc/"
   [ ! -d "$etc"/trust ] || cp -a "$etc"/trust "$all/etc/"
+  wrong=$(lacks "$all" | sed "s|^etc/|$etc/|; s|^broker/|$state/broker/|")
+  [ -z "$wrong" ] || die "$wrong is missing, and without it a backup cannot be restored; put it back there"
   cat >"$all/about" <<END
 ramet-backup $backup_format
 version $("$bin/ramet" --version | awk '{ print $2 }')
@@ -56,7 +82,11 @@ time $began
 END
   (cd "$all" && find . -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum) >"$work/sums"
   mv "$work/sums" "$all/sums"
-  tar -C "$all" --owner=0 --group=0 -czf "$work/file" about sums etc broker redis && sync "$work/file" && mv -n "$work/file" "$out" && [ ! -e "$work/file" ] ||
+  tar -C "$all" --owner=0 --group=0 --hard-dereference -czf "$work/file" about sums etc broker redis && tar -tzvf "$work/file" >"$work/list" ||
+    die "$out could not be written"
+  wrong=$(no_backup_has "$work/list" | sed -E 's/^([^ ]+ +){5}//' | sed "s|^etc/|$etc/|; s|^broker/|$state/broker/|")
+  [ -z "$wrong" ] || die "$wrong cannot be in a backup, which has only files and folders with names of letters, digits and . _ -, without a dot at the beginning, and with no s or t in their mode; rename it or move it out of its folder"
+  sync "$work/file" && mv -n "$work/file" "$out" && [ ! -e "$work/file" ] ||
     die "$out could not be written"
   say "$out has the keys of the farm, its records, its audit and its trust root: a reader of the file can do everything in the farm. Only root can read it; keep it so."
   say "the images in the stores of imagers and installers are not in it"
@@ -76,7 +106,7 @@ read_backup() {
   [ "$(sed -n '1s/^ramet-backup //p' <<<"$head")" = $backup_format ] && not_newer "$(sed -n 's/^version //p' <<<"$head")" "$own" ||
     die "--restore: $1 was made by ramet $(sed -n 's/^version //p' <<<"$head"), and this is $own; first upgrade the packages of this computer"
   tar -tzvf "$1" >"$work/list" 2>/dev/null || die "--restore: $1 is damaged or was cut off; take another copy of it"
-  wrong=$(grep -vE '^[-d][rwx-]{9} .* (about|sums|(etc|broker|redis)/([A-Za-z0-9_.-]+/)*([A-Za-z0-9_-][A-Za-z0-9_.-]*)?)$' "$work/list" | head -n 1 || true)
+  wrong=$(no_backup_has "$work/list")
   [ -z "$wrong" ] || die "--restore: $1 has a file that no backup has: $wrong"
   mkdir "$work/all"
   tar -C "$work/all" --no-same-owner -xzf "$1" || die "--restore: $1 could not be unpacked in $state; nothing was changed"
@@ -84,31 +114,36 @@ read_backup() {
   [ -z "$wrong" ] || die "--restore: $1 is damaged: $wrong"
   wrong=$(cd "$work/all" && diff <(find . -type f ! -name sums | LC_ALL=C sort) <(sed 's/^[^ ]*  //' sums | LC_ALL=C sort) | sed -n 's/^[<>] //p' | head -n 1) || true
   [ -z "$wrong" ] || die "--restore: $1 is damaged: $wrong is not in its list"
-  for wrong in etc/broker.cfg etc/console.cfg etc/redis.conf etc/keys/broker.key etc/keys/admin.key broker/state redis/dump.rdb; do
-    [ -f "$work/all/$wrong" ] || die "--restore: $1 is only a part of a backup: it has no $wrong"
-  done
+  wrong=$(lacks "$work/all")
+  [ -z "$wrong" ] || die "--restore: $1 is only a part of a backup: it has no $wrong"
   redis-check-rdb "$work/all/redis/dump.rdb" >"$work/said" 2>&1 || die "--restore: the data of Redis in $1 are damaged; $(tail -n 1 "$work/said")"
 }
 
 # The era of the copy is over: what the farm has done since the backup is known to its agents alone. The
 # broker's file names one that Redis does not have, so Redis raises it ([1.64]); a hundred, for the lost
-# farm may have raised it as well.
+# farm may have raised it as well. One backup that is restored twice gives two eras: the minutes since
+# 2026-01-01, where they are more.
 next_era() {
-  sed -i -E "s/^era = [0-9]+\$/era = $(($(sed -n 's/^era = \([0-9]*\)$/\1/p' "$work/all/broker/state") + 100))/" "$work/all/broker/state"
+  local era minutes=$((($(date -u +%s) - 1767225600) / 60))
+  era=$(($(sed -n 's/^era = \([0-9]*\)$/\1/p' "$work/all/broker/state") + 100))
+  [ $minutes -le $era ] || era=$minutes
+  sed -i -E "s/^era = [0-9]+\$/era = $era/" "$work/all/broker/state"
 }
 
 restore() { # FILE
-  local work there port
+  local there port mark
   umask 077
-  [ -z "$host" ] || plain host "$host"
+  [ -z "$host" ] || plain_host
   [ ! -e "$cfg" ] || die "this computer is a broker already: $cfg is there, and a restore replaces nothing; first: $me broker --undo"
   [ -x /usr/bin/redis-server ] && [ -x "$bin/ramet-broker" ] || die "this computer has no broker's programs; first: apt install ramet-broker"
   [ -d "$state" ] || folder "$state" 755 root
+  left_over "$state"/.restore.*
   work=$(mktemp -d "$state"/.restore.XXXXXX)
-  # shellcheck disable=SC2064  # The folder of now.
-  trap "rm -rf '$work'; rmdir $state 2>/dev/null || true" EXIT
+  trap 'rm -rf -- "$work"; rmdir "$state" 2>/dev/null || true' EXIT
   read_backup "$1"
-  if [ ! -e "$etc"/restoring ]; then      # The mark of a restore that was cut off
+  mark=$(sha256sum <"$1")
+  # The mark of a restore of this file that was cut off.
+  if [ "$(cat "$etc"/restoring 2>/dev/null)" != "$mark" ]; then
     for there in $(made); do
       [ ! -e "$there" ] || [ -z "$(ls -A "$there")" ] || die "$there is there already, and a restore replaces nothing; first move it away"
     done
@@ -118,7 +153,7 @@ restore() { # FILE
   next_era
   umask 022
   folder "$etc" 755 root
-  : >"$etc"/restoring
+  file "$etc"/restoring 644 root <<<"$mark"
   # shellcheck disable=SC2046  # Paths of ramet's own, without blanks.
   rm -rf $(made)
   put_back

@@ -39,12 +39,37 @@ says "keys of the farm"
 expect 1 on broker ramet backup /root/mill.backup
 says "is there already"
 [ -z "$(find "$farm/broker/root/root" -name '.ramet-backup.*')" ] || fail "a backup left its folder"
+for name in 'anna@hq.pub' 'admin.key~' 'two words' .hidden; do
+  echo x >"$farm/broker/root/etc/ramet/keys/$name"
+  expect 1 on broker ramet backup /root/other
+  says "/etc/ramet/keys/$name cannot be in a backup"
+  rm "$farm/broker/root/etc/ramet/keys/$name"
+done
+ln -s admin.pub "$farm/broker/root/etc/ramet/keys/link"
+expect 1 on broker ramet backup /root/other
+says "/etc/ramet/keys/link .* cannot be in a backup"
+rm "$farm/broker/root/etc/ramet/keys/link"
+mkdir "$farm/broker/root/root/it's here"
+expect 0 on broker ramet backup "/root/it's here/mill"
+[ "$(ls -A "$farm/broker/root/root/it's here")" = mill ] || fail "a backup in a folder with a quote left its folder"
+mkdir "$farm/broker/root/root/.ramet-backup.old"
+expect 0 on broker ramet backup /root/again
+says "rm -rf /root/.ramet-backup.old"
+rmdir "$farm/broker/root/root/.ramet-backup.old"
 known broker >"$farm/known"
 on broker ramet target add n2 engine=lab mac=52:54:00:00:00:02 >"$farm/said"
 sed -i.old 's|^state = .*|state = "/srv/state"|' "$farm/broker/root/etc/ramet/broker.cfg"
 expect 1 on broker ramet backup /root/other
 says "/srv/state"
 mv "$farm/broker/root/etc/ramet/broker.cfg"{.old,}
+sed -i.old 's|^key = .*|key = "/root/admin.key"|' "$farm/broker/root/etc/ramet/console.cfg"
+expect 1 on broker ramet backup /root/other
+says 'console.cfg has key = "/root/admin.key"'
+mv "$farm/broker/root/etc/ramet/console.cfg"{.old,}
+mv "$farm/broker/root/etc/ramet/keys/admin.key" "$farm/kept"
+expect 1 on broker ramet backup /root/other
+says "/etc/ramet/keys/admin.key is missing"
+mv "$farm/kept" "$farm/broker/root/etc/ramet/keys/admin.key"
 
 # ---- What is no backup is refused, and nothing is changed
 
@@ -90,6 +115,9 @@ redis-cut data of Redis
 END
 expect 1 on broker ramet-setup broker --restore /root/mill.backup
 says "a broker already"
+expect 1 on spare ramet-setup broker --restore /root/mill.backup --host a/b
+says "not the name or address of a computer"
+state_of | cmp -s - "$farm/before" || fail "a host that is none changed something"
 mkdir -p "$farm/spare/root/etc/ramet/keys"; echo mine >"$farm/spare/root/etc/ramet/keys/mine"
 expect 1 on spare ramet-setup broker --restore /root/mill.backup
 says "/etc/ramet/keys is there already"
@@ -100,13 +128,16 @@ era=$(doctor broker | jq .era)
 end_host broker KILL
 ip -n "$bridge-broker" link set eth0 down
 ip -n "$bridge-spare" address add 10.77.0.1/24 dev eth0
-: >"$farm/spare/root/etc/ramet/restoring"
+echo other >"$farm/spare/root/etc/ramet/restoring"
+expect 1 on spare ramet-setup broker --restore /root/mill.backup
+says "/etc/ramet/keys is there already"
+sha256sum <"$folder/mill.backup" >"$farm/spare/root/etc/ramet/restoring"
 expect 0 on spare ramet-setup broker --restore /root/mill.backup
 says "its peers look for it at broker.farm:7700"
 [ -z "$(find "$farm/spare/root/var/lib/ramet" -name '.restore.*')" ] || fail "the restore left its folder"
 serve spare
 known spare | diff "$farm/known" - || fail "the restored farm is another one"
-[ "$(doctor spare | jq .era)" -gt "$era" ] || fail "the era is not a new one"
+[ "$(doctor spare | jq .era)" -gt $((era + 400000)) ] || fail "the era is not a new one, or another restore of the file gives it again"
 on spare ramet audit list --json | jq -e '.items[] | select(.what == "era.raised")' >"$farm/said" || fail "no entry era.raised"
 wait_for 60 "the imager" connected spare
 on spare ramet audit export /root/audit >"$farm/said"
