@@ -101,7 +101,23 @@ s_unprotect(call_t *call, rmt_error_t *error)
     return 0;
 }
 
-// The broker has it sealed for the key of one admin, which this console must have.
+// Shows one that is there; one for another key than this console's in such words. Tells
+// whether it was opened.
+static bool
+s_open_secret(const call_t *call, const rmt_msg_t *reply, const char *name,
+              rmt_record_t *shown, rmt_error_t *error)
+{
+    const char *box = rmt_record_text(reply->body, name, "");
+    if (!*box)
+        return false;
+    __attribute__((cleanup(rmt_secret_free))) char *text =
+        rmt_box_open(&call->own, box, error);
+    rmt_record_set(shown, name, text ? text : "(sealed for another key)");
+    return text;
+}
+
+// The broker has them sealed for the key of one admin, which this console must have. Two,
+// while the disk may have that of before.
 static int
 s_secret(call_t *call, rmt_error_t *error)
 {
@@ -110,18 +126,15 @@ s_secret(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_msg) reply = call_request(call, "target.secret", body, NULL, error);
     if (!reply)
         return -1;
-    __attribute__((cleanup(rmt_secret_free))) char *text =
-        rmt_box_open(&call->own, rmt_record_text(reply->body, "secret", ""), error);
-    if (!text)
-        return -1;
-    if (!call->json) {
-        printf("%s\n", text);
-        return 0;
-    }
     rmt_auto(rmt_record) shown = rmt_record_new();
     rmt_record_set(shown, "name", call->operands[0]);
-    rmt_record_set(shown, "secret", text);
-    return output_record(shown, NULL, NULL, NULL, &call->view, error);
+    const bool has_now = s_open_secret(call, reply, "secret", shown, error);
+    if (!s_open_secret(call, reply, "secret-before", shown, error) && !has_now)
+        return -1;
+    if (call->json || rmt_record_has(shown, "secret-before"))
+        return output_record(shown, NULL, NULL, NULL, &call->view, error);
+    printf("%s\n", rmt_record_text(shown, "secret", ""));
+    return 0;
 }
 
 static const option_t s_import_options[] = {

@@ -66,6 +66,7 @@
 --   P data:<key>                where a peer serves data; P offers:<service> ZSET key
 --   P slots:<key>               hash service -> slots
 --   P secrets                   hash target -> passphrase of its disk, sealed to an admin
+--   P secrets-before            the same of what is on a disk that is about to be written
 --   P greetings                 hash key -> which of its HELLOs was the last
 --   P grants:<key>              ZSET "place root" -> until (root empty: may offer)
 --   P granted:<place>           ZSET key -> until; P dropped:<place> ZSET ended key -> when

@@ -259,6 +259,7 @@ serve('record_remove', function(meta, body)
     call('ZREM', P .. CLASSES[class], body.name)
     if class == 'target' then
         R.secret_keep(body.name, nil)
+        R.secret_written(body.name)
     end
     audit(meta, class .. '.remove', { [class] = body.name })
     return {}
@@ -324,9 +325,13 @@ serve('target_unhold', function(meta, body)
     return {}
 end)
 
--- The passphrase that was made for the disk that is written now, sealed to an admin's key;
--- none: what was kept is of a disk that is gone.
+-- The passphrase that was made for the disk that is written next, sealed to an admin's key,
+-- or none. Until it is written, which may never begin, the disk opens with the one of before.
 function R.secret_keep(name, secret)
+    local had = call('HGET', P .. 'secrets', name)
+    if had and had ~= secret then
+        call('HSETNX', P .. 'secrets-before', name, had)
+    end
     if set(secret) then
         call('HSET', P .. 'secrets', name, secret)
     else
@@ -334,13 +339,18 @@ function R.secret_keep(name, secret)
     end
 end
 
+function R.secret_written(name)
+    call('HDEL', P .. 'secrets-before', name)
+end
+
 serve('target_secret', function(meta, body)
     record_load('target', body.name)
-    local secret = call('HGET', P .. 'secrets', body.name)
-    need(set(secret), E.NOT_FOUND, 'no passphrase was made for ' .. body.name
+    local secret = call('HGET', P .. 'secrets', body.name) or nil
+    local before = call('HGET', P .. 'secrets-before', body.name) or nil
+    need(secret or before, E.NOT_FOUND, 'no passphrase was made for ' .. body.name
         .. '; one of luks-passphrase is in the file of its engine')
     audit(meta, 'target.secret', { target = body.name })
-    return { name = body.name, secret = secret }
+    return { name = body.name, secret = secret, ['secret-before'] = before }
 end)
 
 -- Targets of one engine with their hardware, for matching.

@@ -361,6 +361,9 @@ serve('job_step', function(meta, body, items)
             task = task.id, service = task.service, attempt = task.attempt,
             code = body.code, text = body.text or '' })
         log_keep(job, task, body.log)
+        if task.stage == 'write' and num(body.code) == 0 then
+            R.secret_written(task.subject)
+        end
     end
     local ok, broken = pcall(ops_run, meta, job, items)
     if not ok then
