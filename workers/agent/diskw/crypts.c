@@ -53,18 +53,25 @@ s_show(rmt_work_t *self, size_t index, const rmt_crypt_setup_t *setup, uint32_t 
 // The kernel forgets the partition again, and with that what it keeps of it: the header
 // is on the disk, and its data is written through the whole disk.
 static int
+s_format(format_t *format, rmt_work_disk_t *disk, const rmt_layout_partition_t *written,
+         rmt_error_t *error)
+{
+    rmt_auto_str device = rmt_blockdev_partition(disk->device, (uint32_t) written->number,
+                                                 written->start, written->size, error);
+    format->device = device;
+    return device && rmt_filter_run(s_run_format, format, error) == 0
+               ? rmt_blockdev_remove(disk->device, (uint32_t) written->number, error)
+               : -1;
+}
+
+static int
 s_make(rmt_work_t *self, size_t index, rmt_work_disk_t *disk, rmt_error_t *error)
 {
     const rmt_layout_crypt_t *crypt = &self->layout->crypts[index];
     const rmt_layout_partition_t *written =
         rmt_layout_find_partition(disk->layout, 0, crypt->partition);
     const uint64_t sector = disk->ordered->sector;
-    rmt_auto_str device = rmt_blockdev_partition(disk->device, (uint32_t) written->number,
-                                                 written->start, written->size, error);
-    format_t format = {.crypt = crypt, .device = device, .passphrase = self->passphrase};
-    if (!device || rmt_filter_run(s_run_format, &format, error) == -1 ||
-        rmt_blockdev_remove(disk->device, (uint32_t) written->number, error) == -1)
-        return -1;
+    format_t format = {.crypt = crypt, .passphrase = self->passphrase};
     const uint64_t bytes = written->size * sector - crypt->data_start;
     const rmt_crypt_setup_t setup = {.fd = rmt_blockdev_fd(disk->device),
                                      .offset =
@@ -74,7 +81,9 @@ s_make(rmt_work_t *self, size_t index, rmt_work_disk_t *disk, rmt_error_t *error
                                      .key = format.key,
                                      .key_bytes = crypt->key_bytes};
     const uint32_t shown = (uint32_t) (crypt->sector > sector ? crypt->sector : sector);
-    const int rc = s_show(self, index, &setup, shown, error);
+    const int rc = s_format(&format, disk, written, error) == 0
+                       ? s_show(self, index, &setup, shown, error)
+                       : -1;
     explicit_bzero(format.key, sizeof format.key);
     return rc;
 }
