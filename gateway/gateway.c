@@ -197,10 +197,7 @@ s_give_page(const gateway_t *self, web_request_t *request)
         web_refuse(request, 0, &error);
         return true;
     }
-    char *copy = malloc(file.size + 1);
-    assert(copy);
-    memcpy(copy, file.data, file.size);
-    web_answer(request, 200, file.type, &copy, file.size);
+    web_answer(request, file.answer);
     return true;
 }
 
@@ -230,39 +227,42 @@ s_handle(void *context, web_request_t *request)
 // ---- Answers
 
 // A broker that is away is a figure as well.
-static void
-s_give_metrics(const gateway_t *self, web_request_t *request,
-               const asker_answer_t *answer)
+static web_answer_t *
+s_metrics(const gateway_t *self, const asker_answer_t *answer)
 {
     const web_counts_t counts = web_counts(self->web);
     const bool is_up = answer->error.code == RMT_E_OK;
     rmt_auto_str own = metrics_own(&counts, is_up);
     char *text = rmt_text("%s%s", own, is_up ? answer->body : "");
     const size_t size = strlen(text);
-    web_answer(request, 200, "text/plain; version=0.0.4; charset=utf-8", &text, size);
+    return web_answer_new(200, "text/plain; version=0.0.4; charset=utf-8", &text, size);
 }
 
-static void
-s_give(const gateway_t *self, web_request_t *request, const asker_answer_t *answer)
+// What all who put the question get. Caller owns. NULL: the error.
+static web_answer_t *
+s_answer(const gateway_t *self, const question_t *question, const asker_answer_t *answer)
 {
-    if (streq(web_path(request), "/metrics")) {
-        s_give_metrics(self, request, answer);
-    } else if (answer->error.code != RMT_E_OK) {
-        web_refuse(request, 0, &answer->error);
-    } else {
-        char *text = rmt_text("%s\n", answer->body);
-        const size_t size = strlen(text);
-        web_answer(request, 200, "application/json", &text, size);
-    }
+    if (streq(question->path, "/metrics"))
+        return s_metrics(self, answer);
+    if (answer->error.code != RMT_E_OK)
+        return NULL;
+    char *text = rmt_text("%s\n", answer->body);
+    const size_t size = strlen(text);
+    return web_answer_new(200, "application/json", &text, size);
 }
 
 static void
 s_give_first(gateway_t *self, const asker_answer_t *answer)
 {
     question_t *question = zlistx_detach(self->questions, NULL);
+    rmt_auto(web_answer) given = s_answer(self, question, answer);
     void *request;
-    while ((request = zlistx_detach(question->requests, NULL)))
-        s_give(self, request, answer);
+    while ((request = zlistx_detach(question->requests, NULL))) {
+        if (given)
+            web_answer(request, given);
+        else
+            web_refuse(request, 0, &answer->error);
+    }
     void *item = question;
     s_free_question(&item);
 }

@@ -23,10 +23,7 @@ static const struct {
 #define FILE_COUNT (sizeof s_files / sizeof *s_files)
 
 struct page {
-    struct {
-        void *data;
-        size_t size;
-    } files[FILE_COUNT];
+    web_answer_t *answers[FILE_COUNT];
 };
 
 page_t *
@@ -37,9 +34,12 @@ page_new(const char *folder)
     for (size_t i = 0; i < FILE_COUNT; i++) {
         rmt_error_t ignored = {0};
         rmt_auto_str path = rmt_text("%s/%s", folder, s_files[i].file);
-        if (rmt_io_load(path, FILE_SIZE_MAX, &self->files[i].data, &self->files[i].size,
-                        &ignored) == -1)
+        void *data = NULL;
+        size_t size = 0;
+        if (rmt_io_load(path, FILE_SIZE_MAX, &data, &size, &ignored) == -1)
             return NULL;
+        char *body = data;
+        self->answers[i] = web_answer_new(200, s_files[i].type, &body, size);
     }
     return rmt_take(&self);
 }
@@ -50,7 +50,7 @@ page_destroy(page_t **self_p)
     assert(self_p);
     page_t *self = rmt_take(self_p);
     for (size_t i = 0; self && i < FILE_COUNT; i++)
-        free(self->files[i].data);
+        web_answer_destroy(&self->answers[i]);
     free(self);
 }
 
@@ -59,7 +59,6 @@ page_find(const page_t *self, const char *path)
 {
     for (size_t i = 0; i < FILE_COUNT; i++)
         if (streq(s_files[i].path, path))
-            return (page_file_t){s_files[i].type, self ? self->files[i].data : NULL,
-                                 self ? self->files[i].size : 0};
+            return (page_file_t){s_files[i].type, self ? self->answers[i] : NULL};
     return (page_file_t){0};
 }

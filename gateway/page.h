@@ -1,7 +1,7 @@
 // page - the files that a browser gets: a table of names, read when the gateway starts.
 #pragma once
 
-#include <stddef.h>
+#include "gateway/web.h"
 
 typedef struct page page_t;
 
@@ -11,10 +11,9 @@ page_t *page_new(const char *folder);
 void page_destroy(page_t **self_p);
 
 typedef struct {
-    const char *type; // NULL: the page has no such path
-    const void *data;
-    size_t size;
+    const char *type;     // NULL: the page has no such path
+    web_answer_t *answer; // NULL: self is
 } page_file_t;
 
-// Valid as long as self, which may be NULL: then every file is empty.
+// Valid as long as self, which may be NULL.
 page_file_t page_find(const page_t *self, const char *path);

@@ -21,6 +21,13 @@ typedef struct peer {
     int64_t deadline_ms; // 0: none
 } peer_t;
 
+// Of libmicrohttpd, which lets go of the body after the last of its connections.
+struct web_answer {
+    struct MHD_Response *response;
+    unsigned status;
+    size_t holders; // Its owner, and requests that have not sent it yet
+};
+
 typedef enum { READING, HANDLED, WAITING, ANSWERED, STREAMING } state_t;
 
 struct web_request {
@@ -33,11 +40,10 @@ struct web_request {
     char *method, *path;
     char *body;
     size_t body_size;
-    unsigned status;
-    const char *type;
-    char *answer;
-    size_t answer_size, answer_sent;
-    feed_mark_t mark; // Of a stream
+    web_answer_t *answer; // That is not sent yet
+    char *block;          // Of a stream, as are the following
+    size_t block_size, block_sent;
+    feed_mark_t mark;
 };
 
 struct web {
@@ -61,34 +67,51 @@ static const struct {
     {"Referrer-Policy", "no-referrer"},
 };
 
-static enum MHD_Result
-s_queue(web_request_t *request, struct MHD_Response *response)
+static void
+s_add_headers(struct MHD_Response *response, unsigned status, const char *type)
 {
     for (size_t i = 0; i < sizeof s_headers / sizeof *s_headers; i++)
         MHD_add_response_header(response, s_headers[i].name, s_headers[i].value);
-    MHD_add_response_header(response, "Content-Type", request->type);
-    if (request->status == MHD_HTTP_UNAUTHORIZED)
+    MHD_add_response_header(response, "Content-Type", type);
+    if (status == MHD_HTTP_UNAUTHORIZED)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
-    if (request->status == MHD_HTTP_METHOD_NOT_ALLOWED)
+    if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
         MHD_add_response_header(response, "Allow", "GET, HEAD");
     // What is left of the request is not read.
-    if (request->status == MHD_HTTP_CONTENT_TOO_LARGE ||
-        request->status == MHD_HTTP_LENGTH_REQUIRED)
+    if (status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_LENGTH_REQUIRED)
         MHD_add_response_header(response, "Connection", "close");
-    const enum MHD_Result rc =
-        MHD_queue_response(request->connection, request->status, response);
-    MHD_destroy_response(response);
-    return rc;
+}
+
+web_answer_t *
+web_answer_new(unsigned status, const char *type, char **body_p, size_t size)
+{
+    assert(type && body_p && *body_p);
+    web_answer_t *self = zmalloc(sizeof *self);
+    self->response =
+        MHD_create_response_from_buffer(size, rmt_take(body_p), MHD_RESPMEM_MUST_FREE);
+    assert(self->response);
+    s_add_headers(self->response, status, type);
+    self->status = status;
+    self->holders = 1;
+    return self;
+}
+
+void
+web_answer_destroy(web_answer_t **self_p)
+{
+    assert(self_p);
+    web_answer_t *self = rmt_take(self_p);
+    if (!self || --self->holders > 0)
+        return;
+    MHD_destroy_response(self->response);
+    free(self);
 }
 
 static enum MHD_Result
 s_send(web_request_t *request)
 {
-    struct MHD_Response *response = MHD_create_response_from_buffer(
-        request->answer_size, request->answer, MHD_RESPMEM_MUST_FREE);
-    assert(response);
-    request->answer = NULL;
-    return s_queue(request, response);
+    rmt_auto(web_answer) answer = rmt_take(&request->answer);
+    return MHD_queue_response(request->connection, answer->status, answer->response);
 }
 
 static void
@@ -101,18 +124,15 @@ s_resume(web_request_t *request)
 }
 
 void
-web_answer(web_request_t *request, unsigned status, const char *type, char **body_p,
-           size_t size)
+web_answer(web_request_t *request, web_answer_t *answer)
 {
     assert(request->state == READING || request->state == HANDLED ||
            request->state == WAITING);
     request->state = ANSWERED;
-    request->status = status;
-    request->type = type;
-    request->answer = rmt_take(body_p);
-    request->answer_size = size;
+    request->answer = answer;
+    answer->holders++;
     request->web->counts.requests++;
-    request->web->counts.refused += status >= 400;
+    request->web->counts.refused += answer->status >= 400;
     s_resume(request);
 }
 
@@ -142,8 +162,10 @@ web_refuse(web_request_t *request, unsigned status, const rmt_error_t *error)
     rmt_auto_str object = object_error(error);
     char *text = rmt_text("%s\n", object);
     const size_t size = strlen(text);
-    web_answer(request, status ? status : MHD_HTTP_INTERNAL_SERVER_ERROR,
-               "application/json", &text, size);
+    rmt_auto(web_answer) answer =
+        web_answer_new(status ? status : MHD_HTTP_INTERNAL_SERVER_ERROR,
+                       "application/json", &text, size);
+    web_answer(request, answer);
 }
 
 // ---- Lists
@@ -178,27 +200,27 @@ s_read_stream(void *context, uint64_t position, char *out, size_t max)
     web_request_t *request = context;
     (void) position;
     const web_config_t *config = &request->web->config;
-    if (!request->answer) {
+    if (!request->block) {
         rmt_auto_str block = malloc(WEB_BLOCK_SIZE);
         assert(block);
-        request->answer_size =
+        request->block_size =
             config->read(config->context, &request->mark, block, WEB_BLOCK_SIZE);
-        request->answer_sent = 0;
-        if (request->answer_size)
-            request->answer = realloc(rmt_take(&block), request->answer_size);
+        request->block_sent = 0;
+        if (request->block_size)
+            request->block = realloc(rmt_take(&block), request->block_size);
     }
-    if (!request->answer) {
+    if (!request->block) {
         request->is_suspended = true;
         MHD_suspend_connection(request->connection);
         return 0;
     }
-    const size_t left = request->answer_size - request->answer_sent;
+    const size_t left = request->block_size - request->block_sent;
     const size_t size = left < max ? left : max;
-    memcpy(out, request->answer + request->answer_sent, size);
-    request->answer_sent += size;
+    memcpy(out, request->block + request->block_sent, size);
+    request->block_sent += size;
     if (size == left) {
-        free(request->answer);
-        request->answer = NULL;
+        free(request->block);
+        request->block = NULL;
     }
     return (ssize_t) size;
 }
@@ -212,8 +234,6 @@ web_stream(web_request_t *request)
     self->counts.requests++;
     self->counts.streams++;
     request->state = STREAMING;
-    request->status = MHD_HTTP_OK;
-    request->type = "text/event-stream";
     request->peer->deadline_ms = 0;
     MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
                               (unsigned) STREAM_SILENCE_S);
@@ -226,7 +246,11 @@ s_send_stream(web_request_t *request)
     struct MHD_Response *response = MHD_create_response_from_callback(
         MHD_SIZE_UNKNOWN, WEB_BLOCK_SIZE, s_read_stream, request, NULL);
     assert(response);
-    return s_queue(request, response);
+    s_add_headers(response, MHD_HTTP_OK, "text/event-stream");
+    const enum MHD_Result rc =
+        MHD_queue_response(request->connection, MHD_HTTP_OK, response);
+    MHD_destroy_response(response);
+    return rc;
 }
 
 void
@@ -342,7 +366,8 @@ s_end(void *context, struct MHD_Connection *connection, void **request_p,
     free(request->method);
     free(request->path);
     free(request->body);
-    free(request->answer);
+    free(request->block);
+    web_answer_destroy(&request->answer);
     free(request);
     *request_p = NULL;
 }

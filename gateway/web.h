@@ -71,9 +71,17 @@ const char *web_header(const web_request_t *request, const char *name);
 // A NUL that is not counted follows.
 const char *web_body(const web_request_t *request, size_t *size_out);
 
-// Answer, once for each request; at once or later. Takes *body_p (malloc'ed).
-void web_answer(web_request_t *request, unsigned status, const char *type, char **body_p,
-                size_t size);
+// An answer, which many requests may have without a copy of its body.
+typedef struct web_answer web_answer_t;
+
+// Takes *body_p (malloc'ed). Caller owns the result.
+web_answer_t *web_answer_new(unsigned status, const char *type, char **body_p,
+                             size_t size);
+// Requests that have it keep it.
+void web_answer_destroy(web_answer_t **self_p);
+
+// Answer, once for each request; at once or later.
+void web_answer(web_request_t *request, web_answer_t *answer);
 // The same with an error as JSON; status 0: that of its code.
 void web_refuse(web_request_t *request, unsigned status, const rmt_error_t *error);
 // Instead of an answer: go on with what read has, as text/event-stream. False: there are

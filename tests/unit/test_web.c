@@ -1,0 +1,119 @@
+// What clients that do not read cost the gateway: its memory, and its streams.
+#include "gateway/web.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
+#include "tools/rmt_test.h"
+
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BODY_SIZE ((size_t) 8 * 1024 * 1024)
+#define CLIENTS 40
+
+static web_answer_t *s_answer;
+static unsigned s_asked;
+
+static void
+s_handle(void *context, web_request_t *request)
+{
+    (void) context;
+    s_asked++;
+    if (s_answer)
+        web_answer(request, s_answer);
+    else
+        assert_true(web_stream(request));
+}
+
+static size_t
+s_read(void *context, feed_mark_t *mark, char *out, size_t max)
+{
+    (void) context;
+    (void) mark;
+    memset(out, 'x', max);
+    return max;
+}
+
+static web_t *
+s_web(void)
+{
+    const web_config_t config = {.listen = "127.0.0.1:0",
+                                 .connections_max = CLIENTS + 8,
+                                 .streams_max = CLIENTS,
+                                 .handle = s_handle,
+                                 .read = s_read};
+    rmt_error_t error = {0};
+    web_t *web = web_new(&config, &error);
+    RMT_OK(web);
+    s_asked = 0;
+    return web;
+}
+
+// A client that has asked, and takes into the kernel no more than some KiB.
+static int
+s_client(const web_t *web)
+{
+    static const char text[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    const int client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), size = 4096;
+    const struct sockaddr_in address = {.sin_family = AF_INET,
+                                        .sin_port = htons(web_port(web)),
+                                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    setsockopt(client, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    assert_int_equal(connect(client, (const struct sockaddr *) &address, sizeof address),
+                     0);
+    assert_int_equal(write(client, text, sizeof text - 1), sizeof text - 1);
+    return client;
+}
+
+static size_t
+s_resident_bytes(void)
+{
+    unsigned long pages = 0;
+    FILE *in = fopen("/proc/self/statm", "re");
+    assert_non_null(in);
+    assert_int_equal(fscanf(in, "%*u %lu", &pages), 1);
+    fclose(in);
+    return pages * (size_t) sysconf(_SC_PAGESIZE);
+}
+
+// An answer of 8 MiB to 40 clients is in memory once.
+static void
+test_many_clients_share_one_answer(void **state)
+{
+    (void) state;
+    rmt_auto(web) web = s_web();
+    char *body = malloc(BODY_SIZE);
+    assert_non_null(body);
+    memset(body, 'x', BODY_SIZE);
+    s_answer = web_answer_new(200, "text/plain", &body, BODY_SIZE);
+    const size_t before = s_resident_bytes();
+    int clients[CLIENTS];
+    for (size_t i = 0; i < CLIENTS; i++)
+        clients[i] = s_client(web);
+    for (const int64_t end = rmt_clock_ms() + 10000;
+         s_asked < CLIENTS && rmt_clock_ms() < end;)
+        web_run(web);
+    assert_int_equal(s_asked, CLIENTS);
+    web_answer_destroy(&s_answer); // Those who have it keep it
+    web_run(web);
+    const size_t after = s_resident_bytes();
+    if (after > before + 4 * BODY_SIZE)
+        fail_msg("%d clients cost %zu octets", CLIENTS, after - before);
+    char answer[16] = "";
+    assert_int_equal(read(clients[0], answer, 12), 12);
+    assert_string_equal(answer, "HTTP/1.1 200");
+    for (size_t i = 0; i < CLIENTS; i++)
+        close(clients[i]);
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_many_clients_share_one_answer),
+    };
+    return cmocka_run_group_tests_name("web", tests, NULL, NULL);
+}
