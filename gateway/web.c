@@ -4,6 +4,7 @@
 #include "base/rmt_io.h"
 #include "facts/rmt_endpoint.h"
 #include "console/object.h"
+#include "gateway/outflow.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -11,14 +12,16 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define STREAM_SILENCE_S 60 // A stream that takes nothing for so long is closed
-#define IDLE_S 20           // Below the deadlines, for what they do not see
+#define IDLE_S 20 // Below the deadlines, for what they do not see
+#define LOOKS 20  // For streams that are silent, in the time that they have
 
 // A connection. In the list of web until it is closed.
 typedef struct peer {
     struct peer *next, *before;
     int fd;
     int64_t deadline_ms; // 0: none
+    bool is_stream;
+    outflow_t outflow; // Of a stream
 } peer_t;
 
 // Of libmicrohttpd, which lets go of the body after the last of its connections.
@@ -52,6 +55,7 @@ struct web {
     peer_t *peers;
     web_request_t *requests;
     web_counts_t counts;
+    int64_t look_ms; // The last one for streams that are silent
 };
 
 // ---- Answers
@@ -218,6 +222,7 @@ s_read_stream(void *context, uint64_t position, char *out, size_t max)
     const size_t size = left < max ? left : max;
     memcpy(out, request->block + request->block_sent, size);
     request->block_sent += size;
+    request->peer->outflow.given += (int64_t) size;
     if (size == left) {
         free(request->block);
         request->block = NULL;
@@ -235,8 +240,9 @@ web_stream(web_request_t *request)
     self->counts.streams++;
     request->state = STREAMING;
     request->peer->deadline_ms = 0;
-    MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT,
-                              (unsigned) STREAM_SILENCE_S);
+    request->peer->is_stream = true;
+    // That of libmicrohttpd sees what the kernel takes, and not the client.
+    MHD_set_connection_option(request->connection, MHD_CONNECTION_OPTION_TIMEOUT, 0U);
     return true;
 }
 
@@ -416,6 +422,7 @@ s_peer(void *context, struct MHD_Connection *connection, void **peer_p,
         *peer_p = peer = zmalloc(sizeof *peer);
         peer->fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)
                        ->connect_fd;
+        outflow_limit(peer->fd, self->config.silence_ms);
         peer->deadline_ms = rmt_clock_ms() + WEB_HEADER_MS;
         peer->next = self->peers;
         if (self->peers)
@@ -439,6 +446,13 @@ static void
 s_close_late(web_t *self)
 {
     const int64_t now = rmt_clock_ms();
+    if (now >= self->look_ms + self->config.silence_ms / LOOKS) {
+        self->look_ms = now;
+        for (peer_t *peer = self->peers; peer; peer = peer->next)
+            if (peer->is_stream &&
+                outflow_is_silent(&peer->outflow, peer->fd, now, self->config.silence_ms))
+                peer->deadline_ms = now;
+    }
     for (peer_t *peer = self->peers; peer; peer = peer->next) {
         if (!peer->deadline_ms || peer->deadline_ms > now)
             continue;

@@ -16,8 +16,9 @@
 
 #define WEB_HEADER_SIZE_MAX (16 * 1024) // Octets of request line and headers
 #define WEB_BODY_SIZE_MAX (64 * 1024)
-#define WEB_HEADER_MS 10000 // From the connection, or the answer before, to the headers
-#define WEB_ANSWER_MS 60000 // From the headers until the answer is taken
+#define WEB_HEADER_MS 10000  // From the connection, or the answer before, to the headers
+#define WEB_ANSWER_MS 60000  // From the headers until the answer is taken
+#define WEB_SILENCE_MS 60000 // A stream of which nothing is taken for so long is closed
 
 typedef struct web web_t;
 typedef struct web_request web_request_t;
@@ -34,6 +35,7 @@ typedef struct {
     const char *certificate; // PEM texts; NULL: plain HTTP
     const char *private_key;
     unsigned connections_max, streams_max;
+    unsigned silence_ms; // WEB_SILENCE_MS, but in tests
     web_handle_fn *handle;
     web_read_fn *read;
     void *context;

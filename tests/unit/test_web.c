@@ -13,6 +13,7 @@
 
 #define BODY_SIZE ((size_t) 8 * 1024 * 1024)
 #define CLIENTS 40
+#define SILENCE_MS 300
 
 static web_answer_t *s_answer;
 static unsigned s_asked;
@@ -43,6 +44,7 @@ s_web(void)
     const web_config_t config = {.listen = "127.0.0.1:0",
                                  .connections_max = CLIENTS + 8,
                                  .streams_max = CLIENTS,
+                                 .silence_ms = SILENCE_MS,
                                  .handle = s_handle,
                                  .read = s_read};
     rmt_error_t error = {0};
@@ -109,11 +111,52 @@ test_many_clients_share_one_answer(void **state)
         close(clients[i]);
 }
 
+// Read what is there; how much that was.
+static size_t
+s_drain(int client)
+{
+    static char block[4096];
+    const ssize_t size = recv(client, block, sizeof block, MSG_DONTWAIT);
+    return size > 0 ? (size_t) size : 0;
+}
+
+// [11.12]: the slot of a stream is free again when its client takes nothing, though the
+// kernel took something; one that reads slowly goes on.
+static void
+test_a_stream_that_nobody_takes_is_closed(void **state)
+{
+    (void) state;
+    rmt_auto(web) web = s_web();
+    const int still = s_client(web), slow = s_client(web);
+    int64_t now = rmt_clock_ms(), read_ms = 0;
+    const int64_t begin = now;
+    size_t taken = 0;
+    for (; web_counts(web).streams != 1 && now < begin + 5000; now = rmt_clock_ms()) {
+        web_run(web);
+        web_wake_streams(web);
+        if (now < read_ms)
+            continue;
+        read_ms = now + SILENCE_MS / 10;
+        taken += s_drain(slow);
+    }
+    assert_int_equal(web_counts(web).streams, 1);
+    assert_true(now - begin >= SILENCE_MS);
+    assert_true(taken > 0);
+    for (now = begin; now < begin + 4 * SILENCE_MS; now = rmt_clock_ms()) {
+        web_run(web);
+        taken += s_drain(slow);
+    }
+    assert_int_equal(web_counts(web).streams, 1);
+    close(still);
+    close(slow);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_clients_share_one_answer),
+        cmocka_unit_test(test_a_stream_that_nobody_takes_is_closed),
     };
     return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }
