@@ -8,14 +8,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-static json_t *s_object(const rmt_record_t *record, const char *const *columns);
+// Of lists within lists; what is deeper is foreign, and stays packed as text.
+#define LISTS_MAX 4
+
+static json_t *s_object(const rmt_record_t *record, const char *const *columns,
+                        unsigned depth);
 
 static json_t *
-s_array(const rmt_records_t *items, const char *const *columns)
+s_array(const rmt_records_t *items, const char *const *columns, unsigned depth)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < rmt_records_count(items); i++)
-        json_array_append_new(array, s_object(rmt_records_at(items, i), columns));
+        json_array_append_new(array, s_object(rmt_records_at(items, i), columns, depth));
     return array;
 }
 
@@ -37,15 +41,15 @@ s_is_amount(field_kind_t kind)
 }
 
 static json_t *
-s_value(const char *name, const char *data, size_t size)
+s_value(const char *name, const char *data, size_t size, unsigned depth)
 {
     const field_kind_t kind = field_kind(name);
-    if (kind == FIELD_PACKED) {
+    if (kind == FIELD_PACKED && depth < LISTS_MAX) {
         rmt_error_t error = {0};
         rmt_auto(rmt_records) items =
             rmt_codec_unpack_records(data, size, size + 1, &error);
         if (items)
-            return s_array(items, NULL);
+            return s_array(items, NULL, depth + 1);
     }
     if (kind == FIELD_FLAG && (strcmp(data, "yes") == 0 || strcmp(data, "no") == 0))
         return json_boolean(*data == 'y');
@@ -66,7 +70,7 @@ s_is_in(const char *name, const char *const *names)
 
 // All fields, or those of columns.
 static json_t *
-s_object(const rmt_record_t *record, const char *const *columns)
+s_object(const rmt_record_t *record, const char *const *columns, unsigned depth)
 {
     json_t *object = json_object();
     for (size_t i = 0; i < rmt_record_count(record); i++) {
@@ -77,7 +81,7 @@ s_object(const rmt_record_t *record, const char *const *columns)
         // A number or flag that is not known is left out; a text may be empty.
         const bool is_empty = !size && (s_is_amount(kind) || kind == FIELD_FLAG);
         if (!is_empty && (columns ? s_is_in(name, columns) : kind != FIELD_INNER))
-            json_object_set_new(object, name, s_value(name, data, size));
+            json_object_set_new(object, name, s_value(name, data, size, depth));
     }
     return object;
 }
@@ -103,7 +107,7 @@ char *
 object_list(const rmt_records_t *items, const char *const *columns)
 {
     json_t *object = json_object();
-    json_object_set_new(object, "items", s_array(items, columns));
+    json_object_set_new(object, "items", s_array(items, columns, 0));
     return s_document(object);
 }
 
@@ -111,9 +115,9 @@ char *
 object_record(const rmt_record_t *record, const char *list_name,
               const rmt_records_t *list)
 {
-    json_t *object = s_object(record, NULL);
+    json_t *object = s_object(record, NULL, 0);
     if (list_name && list && rmt_records_count(list))
-        json_object_set_new(object, list_name, s_array(list, NULL));
+        json_object_set_new(object, list_name, s_array(list, NULL, 0));
     else if (list_name && strcmp(list_name, "items") != 0)
         json_object_set_new(object, list_name, json_array());
     return s_document(object);
@@ -123,16 +127,17 @@ char *
 object_sections(const rmt_record_t *record, const output_section_t *sections,
                 size_t count)
 {
-    json_t *object = s_object(record, NULL);
+    json_t *object = s_object(record, NULL, 0);
     for (size_t i = 0; i < count; i++)
-        json_object_set_new(object, sections[i].title, s_array(sections[i].items, NULL));
+        json_object_set_new(object, sections[i].title,
+                            s_array(sections[i].items, NULL, 0));
     return s_document(object);
 }
 
 char *
 object_line(const rmt_record_t *record)
 {
-    json_t *object = s_object(record, NULL);
+    json_t *object = s_object(record, NULL, 0);
     json_object_set_new(object, "schema", json_string("ramet/v1"));
     return s_text(object, JSON_COMPACT);
 }

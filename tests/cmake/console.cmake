@@ -1,5 +1,5 @@
 ramet_test(unit fold_names NEEDS ramet::console ramet::base)
-ramet_test(unit output NEEDS ramet::console ramet::base USES util)
+ramet_test(unit output NEEDS ramet::console ramet::wire ramet::base USES util)
 ramet_test(unit command NEEDS ramet::console ramet::base)
 ramet_test(unit moment NEEDS ramet::console ramet::base)
 # The board of `job watch`, for the terminal of tests/system/test_watch.sh.

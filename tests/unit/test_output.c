@@ -17,7 +17,9 @@
 #include "console/command.h"
 #include "console/field.h"
 #include "console/fit.h"
+#include "console/object.h"
 #include "console/output.h"
+#include "wire/rmt_codec.h"
 
 #define OUTPUT_MAX (256 * 1024)
 #define HOUR_MS (INT64_C(3600) * 1000)
@@ -476,6 +478,37 @@ test_a_record_has_names_for_ids_and_no_empty_fields(void **state)
                               "sent               172.1 MiB\n");
 }
 
+// A layout in a layout, as a hostile source sends it: JSON has so many lists in lists,
+// and what is in the last one stands as text.
+static void
+test_json_has_few_lists_in_lists(void **state)
+{
+    (void) state;
+    static const struct {
+        unsigned levels, shown;
+    } rows[] = {{1, 1}, {4, 4}, {5, 4}, {3000, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(rmt_records) items = rmt_records_new();
+        for (unsigned level = 0; level <= rows[i].levels; level++) {
+            rmt_record_t *record = rmt_record_new();
+            rmt_record_set(record, "name", "x");
+            rmt_auto(zchunk) inner = rmt_codec_pack_records(items);
+            if (level)
+                rmt_record_put(record, "layout", zchunk_data(inner), zchunk_size(inner));
+            rmt_records_destroy(&items);
+            items = rmt_records_new();
+            rmt_records_append(items, &record);
+        }
+        rmt_auto_str json = object_list(items, NULL);
+        unsigned shown = 0;
+        for (const char *at = json; (at = strstr(at, "\"layout\": [")); at++)
+            shown++;
+        assert_int_equal(shown, rows[i].shown);
+        assert_int_equal(strstr(json, "\"layout\": \"") != NULL,
+                         rows[i].levels > rows[i].shown);
+    }
+}
+
 int
 main(void)
 {
@@ -489,6 +522,7 @@ main(void)
         cmocka_unit_test(test_what_machines_tell_moves_no_terminal),
         cmocka_unit_test(test_only_the_usual_table_is_folded),
         cmocka_unit_test(test_json_has_numbers_and_booleans_and_no_inner_counters),
+        cmocka_unit_test(test_json_has_few_lists_in_lists),
         cmocka_unit_test(test_colors_are_for_terminals),
         cmocka_unit_test(test_no_color_is_heard),
         cmocka_unit_test(test_a_record_has_names_for_ids_and_no_empty_fields),
