@@ -125,9 +125,8 @@ s_ask_broker(doctor_t *self, call_t *call, const char *broker, bool is_first,
              rmt_error_t *error)
 {
     rmt_auto(rmt_client) client = call_client(call, broker, error);
-    const rmt_request_t request = {"farm.status", NULL, NULL, NULL, NULL};
     rmt_auto(rmt_msg) status =
-        client ? rmt_client_request(client, &request, error) : NULL;
+        client ? rmt_client_whole(client, "farm.status", NULL, error) : NULL;
     if (!status)
         return -1;
     s_check_version(self, broker, status);

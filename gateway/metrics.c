@@ -161,8 +161,7 @@ s_work(FILE *out, call_t *call, rmt_error_t *error)
     static const char *const kind_state[] = {"kind", "state", NULL};
     static const char *const level[] = {"level", NULL};
     rmt_auto(rmt_records) jobs = job_list(call, error);
-    rmt_auto(rmt_msg) status =
-        jobs ? call_request(call, "farm.status", NULL, NULL, error) : NULL;
+    rmt_auto(rmt_msg) status = jobs ? call_whole(call, "farm.status", NULL, error) : NULL;
     rmt_auto(rmt_msg) found =
         status ? call_request(call, "farm.check", NULL, NULL, error) : NULL;
     if (!found)

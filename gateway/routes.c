@@ -81,7 +81,7 @@ s_doctor(call_t *call, const route_t *route, const char *name, rmt_error_t *erro
 {
     (void) route;
     (void) name;
-    rmt_auto(rmt_msg) status = call_request(call, "farm.status", NULL, NULL, error);
+    rmt_auto(rmt_msg) status = call_whole(call, "farm.status", NULL, error);
     rmt_auto(rmt_msg) found =
         status ? call_request(call, "farm.check", NULL, NULL, error) : NULL;
     if (!found)

@@ -65,6 +65,11 @@ same locks lock list
 get targets | jq -e --arg odd "$odd" '.items[] | select(.name == "n2") | .reason == $odd and .state == "held"' >/dev/null ||
   fail "a reason with letters of HTML is changed"
 get doctor | jq -e '.services and .findings' >/dev/null || fail "doctor"
+# More services than one answer of the broker has.
+redis-cli -s "$farm/redis/redis.sock" eval "for i = 1, 600 do redis.call('ZADD', 'ramet:services', 0, 'lab@' .. i) end" 0 >/dev/null
+has_all() { [ "$(jq '[.services[] | select(.service | startswith("lab@"))] | length')" = 600 ]; }
+get doctor | has_all || fail "/api/v1/doctor leaves services out"
+farm_status | has_all || fail "ramet doctor leaves services out"
 curl -s --max-time 30 --head "$url/api/v1/jobs" | grep -qi '^content-security-policy: default-src .self.' || fail "no policy for browsers"
 
 # Metrics: their form, what they count, and no label of a machine.
