@@ -3,6 +3,7 @@
 #include "base/rmt_clock.h"
 #include "console/cursor.h"
 #include "console/object.h"
+#include "gateway/topics.h"
 #include "net/rmt_client.h"
 
 #include <assert.h>
@@ -23,18 +24,11 @@ struct listener {
 typedef struct {
     zsock_t *pipe;
     rmt_client_t *client;
-    zhashx_t *values;         // Topic -> record
-    char heard[CURSOR_SIZE];  // The youngest audit entry that is applied
-    char missed[CURSOR_SIZE]; // A younger one, seen at the look before
-    bool is_up, is_dirty;     // Events came since the snapshot
+    topics_t *topics;
+    char missed[CURSOR_SIZE]; // An entry that is not heard, seen at the look before
+    bool is_up, is_dirty;     // The snapshot is no longer all
     int64_t look_ms, fresh_ms;
 } work_t;
-
-static void
-s_destroy_record(void **item_p)
-{
-    rmt_record_destroy((rmt_record_t **) item_p);
-}
 
 // ---- To the owner
 
@@ -62,59 +56,13 @@ s_set_up(work_t *work, bool is_up, const char *text)
 }
 
 static void
-s_set(work_t *work, const char *topic, rmt_record_t **record_p)
+s_told(void *context, const char *topic, const rmt_record_t *value)
 {
-    const rmt_record_t *old = zhashx_lookup(work->values, topic);
-    if (!old || !rmt_record_equal(old, *record_p))
-        s_tell(work, "value", topic, *record_p);
-    zhashx_update(work->values, topic, rmt_take(record_p));
-}
-
-// ---- Events
-
-static void
-s_hear(work_t *work, const char *cursor)
-{
-    if (*cursor && cursor_is_newer(cursor, work->heard))
-        snprintf(work->heard, sizeof work->heard, "%s", cursor);
-}
-
-// A percentage has no cursor and adds to the phase; an entry of the audit stream begins a
-// phase or a state, of which older figures say nothing.
-static void
-s_apply(work_t *work, const rmt_msg_t *event)
-{
-    static const char *const of_phase[] = {"done", "total", "text",
-                                           "code", "error", "stuck"};
-    const char *cursor = event->cursor ? event->cursor : "";
-    if (!event->topic || !event->body ||
-        (*cursor && !cursor_is_newer(cursor, work->heard)))
-        return;
-    const rmt_record_t *old = zhashx_lookup(work->values, event->topic);
-    rmt_record_t *record = old ? rmt_record_dup(old) : rmt_record_new();
-    for (size_t i = 0; *cursor && i < sizeof of_phase / sizeof *of_phase; i++)
-        rmt_record_remove(record, of_phase[i]);
-    rmt_record_merge(record, event->body);
-    s_set(work, event->topic, &record);
-    s_hear(work, cursor);
-    work->is_dirty = true;
+    rmt_auto(rmt_record) none = rmt_record_new();
+    s_tell(context, value ? "value" : "end", topic, value ? value : none);
 }
 
 // ---- The snapshot
-
-static void
-s_end_topics(work_t *work, zhashx_t *present)
-{
-    rmt_auto(rmt_record) none = rmt_record_new();
-    rmt_auto(zlistx) topics = zhashx_keys(work->values);
-    for (const char *topic = zlistx_first(topics); topic; topic = zlistx_next(topics)) {
-        if (zhashx_lookup(present, topic))
-            continue;
-        s_tell(work, "end", topic, none);
-        zhashx_delete(work->values, topic);
-    }
-    zstr_sendx(work->pipe, "sweep", NULL);
-}
 
 static int
 s_snapshot(work_t *work, rmt_error_t *error)
@@ -125,18 +73,10 @@ s_snapshot(work_t *work, rmt_error_t *error)
         rmt_client_whole(work->client, "events.snapshot", body, error);
     if (!all)
         return -1;
-    rmt_auto(zhashx) present = zhashx_new();
-    for (size_t i = 0; i < rmt_records_count(all->items); i++) {
-        rmt_record_t *record = rmt_record_dup(rmt_records_at(all->items, i));
-        rmt_auto_str topic = strdup(rmt_record_text(record, "topic", ""));
-        rmt_record_remove(record, "topic");
-        rmt_record_remove(record, "cursor");
-        zhashx_insert(present, topic, work);
-        s_set(work, topic, &record);
-    }
-    s_end_topics(work, present);
-    s_hear(work, rmt_record_text(all->body, "cursor", ""));
-    work->is_dirty = false;
+    const topics_change_t change = topics_snapshot(work->topics, all);
+    if (change.has_ended)
+        zstr_sendx(work->pipe, "sweep", NULL);
+    work->is_dirty = change.has_missing;
     const int64_t now = rmt_clock_ms(), rest_ms = (now - begin) * REST_TIMES;
     work->fresh_ms = now + (rest_ms > FRESH_MS ? rest_ms : FRESH_MS);
     return 0;
@@ -154,11 +94,11 @@ s_has_lost(work_t *work, rmt_error_t *error)
     if (!reply)
         return false;
     const char *last = rmt_record_text(reply->body, "cursor", "");
-    if (!cursor_is_newer(last, work->heard)) {
+    if (!cursor_is_newer(last, topics_heard(work->topics))) {
         *work->missed = '\0';
         return false;
     }
-    if (*work->missed && !cursor_is_newer(work->missed, work->heard))
+    if (*work->missed && !cursor_is_newer(work->missed, topics_heard(work->topics)))
         *work->missed = '\0';
     if (*work->missed)
         return true;
@@ -171,8 +111,9 @@ s_look(work_t *work)
 {
     rmt_error_t error = {0};
     const int64_t now = rmt_clock_ms();
-    const bool is_due = !work->is_up || (work->is_dirty && now >= work->fresh_ms) ||
-                        s_has_lost(work, &error);
+    const bool has_lost = work->is_up && s_has_lost(work, &error);
+    const bool is_due =
+        !work->is_up || (now >= work->fresh_ms && (work->is_dirty || has_lost));
     if (error.code == RMT_E_OK && (!is_due || s_snapshot(work, &error) == 0))
         s_set_up(work, true, "");
     if (error.code != RMT_E_OK)
@@ -185,8 +126,8 @@ s_look(work_t *work)
 static void
 s_run(zsock_t *pipe, void *argument)
 {
-    work_t work = {.pipe = pipe, .client = argument, .values = zhashx_new()};
-    zhashx_set_destructor(work.values, s_destroy_record);
+    work_t work = {.pipe = pipe, .client = argument};
+    work.topics = topics_new(s_told, &work);
     zsock_signal(pipe, 0);
     work.is_up = true; // So that the first word is told
     s_set_up(&work, false, "the broker has not answered yet");
@@ -198,10 +139,10 @@ s_run(zsock_t *pipe, void *argument)
             s_look(&work);
         rmt_error_t ignored = {0};
         rmt_auto(rmt_msg) event = rmt_client_next_event(work.client, 100, &ignored);
-        if (event)
-            s_apply(&work, event);
+        if (event && topics_apply(work.topics, event))
+            work.is_dirty = true;
     }
-    zhashx_destroy(&work.values);
+    topics_destroy(&work.topics);
     rmt_client_destroy(&work.client);
 }
 
