@@ -295,6 +295,7 @@ gateway_new(const settings_t *settings, rmt_error_t *error)
                                  .private_key = settings->private_key,
                                  .connections_max = settings->connections,
                                  .streams_max = settings->streams,
+                                 .address_max = settings->connections_per_address,
                                  .silence_ms = WEB_SILENCE_MS,
                                  .handle = s_handle,
                                  .read = s_read,

@@ -13,6 +13,7 @@
 
 #define FILE_SIZE_MAX (64 * 1024)
 #define TOKEN_SIZE_MIN 16
+#define NO_STREAMS_MIN 50 // Connections that are left when all streams are open
 
 const rmt_config_row_t settings_rows[] = {
     {"listen", RMT_CONFIG_TEXT, "127.0.0.1:7780", 1, 255,
@@ -38,7 +39,11 @@ const rmt_config_row_t settings_rows[] = {
     {"page", RMT_CONFIG_PATH, "/usr/share/ramet/page", 0, 0,
      "Folder with the page for browsers; empty: none."},
     {"connections", RMT_CONFIG_NUMBER, "1000", 8, 20000, "Connections at once."},
-    {"streams", RMT_CONFIG_NUMBER, "600", 1, 19000, "Event streams at once."},
+    {"connections-per-address", RMT_CONFIG_NUMBER, "100", 1, 20000,
+     "Connections at once of one address; not where only this computer reaches the "
+     "listener."},
+    {"streams", RMT_CONFIG_NUMBER, "600", 1, 19000,
+     "Event streams at once; 50 fewer than connections, or less."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -158,6 +163,15 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
         .connections = (unsigned) rmt_config_number(config, "connections"),
         .streams = (unsigned) rmt_config_number(config, "streams"),
     };
+    if (!s_is_loopback(self->listen))
+        self->connections_per_address =
+            (unsigned) rmt_config_number(config, "connections-per-address");
+    if (self->streams + NO_STREAMS_MIN > self->connections)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the setting streams (%u) leaves fewer than %d of the "
+                        "connections (%u) for other requests; write connections = %u",
+                        self->streams, NO_STREAMS_MIN, self->connections,
+                        self->streams + NO_STREAMS_MIN);
     if (s_load_tls(self, config, error) == -1 ||
         s_load_token(self, config, error) == -1 ||
         s_read_brokers(self, config, error) == -1)

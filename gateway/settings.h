@@ -17,6 +17,7 @@ typedef struct {
     const char *const *hosts;
     const char *page; // Folder
     unsigned connections, streams;
+    unsigned connections_per_address; // 0: no limit
 } settings_t;
 
 // Make and enrol the key when it is missing. Blocks until it is approved. Free it with

@@ -522,6 +522,7 @@ web_new(const web_config_t *config, rmt_error_t *error)
     self->daemon = MHD_start_daemon(
         flags, 0, NULL, NULL, s_access, self, MHD_OPTION_SOCK_ADDR, &address.any,
         MHD_OPTION_CONNECTION_LIMIT, config->connections_max,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, config->address_max,
         MHD_OPTION_CONNECTION_TIMEOUT, (unsigned) IDLE_S,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t) WEB_HEADER_SIZE_MAX,
         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1U, MHD_OPTION_NOTIFY_COMPLETED, s_end, self,

@@ -35,7 +35,8 @@ typedef struct {
     const char *certificate; // PEM texts; NULL: plain HTTP
     const char *private_key;
     unsigned connections_max, streams_max;
-    unsigned silence_ms; // WEB_SILENCE_MS, but in tests
+    unsigned address_max; // Connections of one address; 0: no limit
+    unsigned silence_ms;  // WEB_SILENCE_MS, but in tests
     web_handle_fn *handle;
     web_read_fn *read;
     void *context;

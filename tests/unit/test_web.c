@@ -39,11 +39,12 @@ s_read(void *context, feed_mark_t *mark, char *out, size_t max)
 }
 
 static web_t *
-s_web(void)
+s_web(unsigned address_max)
 {
     const web_config_t config = {.listen = "127.0.0.1:0",
                                  .connections_max = CLIENTS + 8,
                                  .streams_max = CLIENTS,
+                                 .address_max = address_max,
                                  .silence_ms = SILENCE_MS,
                                  .handle = s_handle,
                                  .read = s_read};
@@ -86,7 +87,7 @@ static void
 test_many_clients_share_one_answer(void **state)
 {
     (void) state;
-    rmt_auto(web) web = s_web();
+    rmt_auto(web) web = s_web(0);
     char *body = malloc(BODY_SIZE);
     assert_non_null(body);
     memset(body, 'x', BODY_SIZE);
@@ -126,7 +127,7 @@ static void
 test_a_stream_that_nobody_takes_is_closed(void **state)
 {
     (void) state;
-    rmt_auto(web) web = s_web();
+    rmt_auto(web) web = s_web(0);
     const int still = s_client(web), slow = s_client(web);
     int64_t now = rmt_clock_ms(), read_ms = 0;
     const int64_t begin = now;
@@ -151,12 +152,34 @@ test_a_stream_that_nobody_takes_is_closed(void **state)
     close(slow);
 }
 
+// One address cannot take all connections from others.
+static void
+test_an_address_has_so_many_connections(void **state)
+{
+    (void) state;
+    static const struct {
+        unsigned address_max, open;
+    } rows[] = {{0, 6}, {1, 1}, {4, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_auto(web) web = s_web(rows[i].address_max);
+        int clients[6];
+        for (size_t c = 0; c < 6; c++)
+            clients[c] = s_client(web);
+        for (const int64_t end = rmt_clock_ms() + 200; rmt_clock_ms() < end;)
+            web_run(web);
+        assert_int_equal(web_counts(web).streams, rows[i].open);
+        for (size_t c = 0; c < 6; c++)
+            close(clients[c]);
+    }
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_clients_share_one_answer),
         cmocka_unit_test(test_a_stream_that_nobody_takes_is_closed),
+        cmocka_unit_test(test_an_address_has_so_many_connections),
     };
     return cmocka_run_group_tests_name("web", tests, NULL, NULL);
 }
