@@ -35,11 +35,34 @@ export async function get(path) {
   return value;
 }
 
+// One call of act at a time; what is asked for meanwhile is one more at its end, since the answer under
+// way may be older.
+export function onceMore(act) {
+  let isRunning = false, isAsked = false;
+  return async () => {
+    isAsked = true;
+    if (isRunning) return;
+    isRunning = true;
+    try {
+      while (isAsked) {
+        isAsked = false;
+        await act();
+      }
+    } finally {
+      isRunning = false;
+    }
+  };
+}
+
 export const farm = {
   targets: new Map(),       // Name: {name, state, phase, reason, job, ...}
   jobs: new Map(),          // Uid: {state, phase, stuck, targets: Map}
   broker: {state: "away", text: "not connected yet"},
 };
+// Of a phase: a value without them is not to keep those of the value before.
+const ofPhase = ["done", "total", "text", "code", "error", "stuck"];
+export const withoutPhase = (item) =>
+  Object.fromEntries(Object.entries(item ?? {}).filter(([name]) => !ofPhase.includes(name)));
 const listeners = new Set();
 let isToldSoon = false;
 
@@ -83,7 +106,7 @@ function apply(value) {
     if (value.phase) target.phase = value.phase;
     if (free && !["confirmed", "failed"].includes(target.phase)) delete target.phase;
   } else if (parts[0] === "job" && parts[2] === "state") {
-    Object.assign(job(parts[1]), value);
+    farm.jobs.set(parts[1], {...withoutPhase(job(parts[1])), ...value});
   } else if (parts[0] === "job" && parts[2] === "target") {
     job(parts[1]).targets.set(parts[3], value);
     Object.assign(machine(parts[3]), {phase: value.phase, job: parts[1], text: value.text});
@@ -100,10 +123,7 @@ function end({topic}) {
 }
 
 // What the stream does not tell of machines: whether they are there, approved, and why not.
-let listing = false;
-export async function refreshTargets() {
-  if (listing) return;
-  listing = true;
+export const refreshTargets = onceMore(async () => {
   try {
     for (const item of (await get("targets")).items) {
       const {phase, ...rest} = item;
@@ -112,10 +132,8 @@ export async function refreshTargets() {
     changed();
   } catch {
     // The next time; the state of the broker tells that it is away.
-  } finally {
-    listing = false;
   }
-}
+});
 
 function take(frame) {
   let event = "message", data = "";

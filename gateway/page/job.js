@@ -1,5 +1,5 @@
 // One job: what it is, how far it is, how fast, why machines failed, and its machines.
-import {farm, get, onChange} from "./feed.js";
+import {farm, get, onceMore, onChange, withoutPhase} from "./feed.js";
 import {bytes, element, fields, kindOf, table} from "./words.js";
 
 const rowHeight = 30, shown = 20;   // Rows that are in the document, whatever their number
@@ -35,21 +35,17 @@ export function jobView(main, name) {
     item.stuck || item.error || item.text || ""]);
   main.replaceChildren(element("h2", {}, `Job ${name}`), head, rate, counts, reasons, element("h2", {}, "Machines"), rows.node);
 
-  let record = null, targets = new Map(), isAsked = false, state = null, last = null;
-  const load = async () => {
-    if (isAsked) return;
-    isAsked = true;
+  let record = null, targets = new Map(), state = null, last = null;
+  const load = onceMore(async () => {
     try {
       record = await get(`jobs/${encodeURIComponent(name)}`);
       targets = new Map((record.targets ?? []).map((item) => [item.name, item]));
       head.replaceChildren(fields(record, ["schema", "targets", "log", "name", "id"]));
     } catch (error) {
       head.replaceChildren(element("p", {class: "stale"}, error.message));
-    } finally {
-      isAsked = false;
     }
     show();
-  };
+  });
   const show = () => {
     const live = record && farm.jobs.get(record.id);
     if (live && live.state !== state) {
@@ -58,7 +54,7 @@ export function jobView(main, name) {
     }
     for (const [target, value] of live?.targets ?? []) {
       const {topic, cursor, schema, job, target: self, ...told} = value;
-      targets.set(target, {...targets.get(target), ...told, name: target});
+      targets.set(target, {...withoutPhase(targets.get(target)), ...told, name: target});
     }
     const items = [...targets.values()];
     rows.show(items);

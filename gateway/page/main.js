@@ -6,9 +6,18 @@ import {jobView} from "./job.js";
 const main = document.getElementById("content"), link = document.getElementById("link");
 let stop = () => {};
 
+// An address that is not encoded as one stands for the farm.
+function address() {
+  try {
+    return location.hash.split("/").map(decodeURIComponent);
+  } catch {
+    return [];
+  }
+}
+
 function route() {
   stop();
-  const [, page, name] = location.hash.split("/").map(decodeURIComponent);
+  const [, page, name] = address();
   if (page === "jobs" && name) stop = jobView(main, name);
   else if (page === "jobs") stop = jobsView(main);
   else if (page === "machines" && name) stop = machineView(main, name);

@@ -17,9 +17,9 @@ gateway_up wall http wall "page = \"$source_dir/gateway/page\""
 browse() { python3 "$source_dir/tests/system/browser.py" "$@"; }
 text() { printf "document.getElementById('content').innerText"; }
 
-# A wide screen in light, by keys: 240 machines, the last one, one that is found by its reason.
+# A wide screen in light, from an address that is none, by keys: 240 machines, the last one, one that is found by its reason.
 browse 1440 light >"$farm/light.out" <<STEPS || fail "the page in light"
-open $url/
+open $url/#/jobs/%
 until document.getElementById('link').dataset.state === 'up'
 until /240|239/.test(document.querySelector('.counts').innerText) && /1 held/.test(document.querySelector('.counts').innerText)
 do document.querySelector('canvas').focus()
@@ -65,6 +65,11 @@ until $(text).includes('$job')
 open $url/#/jobs/$job
 until $(text).startsWith('Job $job')
 until /state\s+done/.test($(text))
+do window.tell = (value) => import('/feed.js').then((feed) => fetch('/api/v1/jobs/$job').then((answer) => answer.json()).then(({id}) => { feed.farm.jobs.set(id, {id, state: 'done', targets: new Map([['mx', value]])}); feed.changed(); }))
+do tell({phase: 'unpack', done: 5, total: 10, stuck: 'very-odd'})
+until $(text).includes('very-odd')
+do tell({phase: 'verify'})
+until $(text).includes('verify') && !$(text).includes('very-odd') && !document.querySelector('#content progress')
 say document.documentElement.scrollWidth <= window.innerWidth
 say getComputedStyle(document.body).backgroundColor
 quit
