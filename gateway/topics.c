@@ -115,7 +115,12 @@ topics_apply(topics_t *self, const rmt_msg_t *event)
     rmt_record_t *record = old ? rmt_record_dup(old->record) : rmt_record_new();
     for (size_t i = 0; *cursor && i < sizeof of_phase / sizeof *of_phase; i++)
         rmt_record_remove(record, of_phase[i]);
-    rmt_record_merge(record, event->body);
+    rmt_auto(rmt_record) told = rmt_record_dup(event->body);
+    // That of a target in its job is not that of the machine.
+    if (strncmp(event->topic, "target/", 7) == 0 &&
+        rmt_record_is(told, "what", "job.target"))
+        rmt_record_remove(told, "state");
+    rmt_record_merge(record, told);
     s_set(self, event->topic, cursor, &record);
     return true;
 }

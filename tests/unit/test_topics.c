@@ -128,10 +128,32 @@ test_a_topic_ends_when_two_snapshots_lack_it(void **state)
     }
 }
 
+// A machine is free or locked; running and failed are words of a job.
+static void
+test_a_machine_keeps_its_state_while_a_job_tells_its_phase(void **state)
+{
+    (void) state;
+    rmt_auto(topics) topics = topics_new(s_told, NULL);
+    s_see(topics, "5-0", (const char *const[]){TARGET, NULL});
+    s_expect(TARGET "=free/;");
+    for (size_t i = 0; i < 2; i++) {
+        static const char *const names[] = {TARGET, JOB};
+        rmt_auto(rmt_msg) event = rmt_msg_new(RMT_MSG_EVENT);
+        rmt_msg_text(&event->topic, names[i]);
+        rmt_msg_text(&event->cursor, "7-0");
+        rmt_record_set(rmt_msg_body(event), "what", "job.target");
+        rmt_record_set(rmt_msg_body(event), "state", "failed");
+        rmt_record_set(rmt_msg_body(event), "phase", "unpack");
+        assert_true(topics_apply(topics, event));
+    }
+    s_expect(TARGET "=free/unpack;" JOB "=failed/unpack;");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_machine_keeps_its_state_while_a_job_tells_its_phase),
         cmocka_unit_test(test_an_entry_is_applied_to_each_of_its_topics),
         cmocka_unit_test(test_a_percentage_after_the_end_changes_nothing),
         cmocka_unit_test(test_a_topic_ends_when_two_snapshots_lack_it),
