@@ -482,7 +482,7 @@ s_read_members(const reading_t *self)
     for (size_t i = 0; physicals && i < physicals->node_count; i++)
         if (s_read_physical(self, &physicals->nodes[i]) == -1)
             return -1;
-    // What is not carried is named by the volume that people see.
+    // What is refused is named by the volume that people see.
     for (size_t i = 0; logicals && i < logicals->node_count; i++)
         if (!s_is_hidden(&logicals->nodes[i]) &&
             s_read_logical(self, &logicals->nodes[i]) == -1)
