@@ -29,8 +29,9 @@ typedef struct {
     bool is_next;            // It alone is tried first at the next start, once
 } rmt_nvram_entry_t;
 
-// Mount efivarfs on RMT_NVRAM_FOLDER where it is not mounted, so that the kernel shows what the
-// firmware keeps. Needs root; what fails shows in an empty folder. Blocks for a moment.
+// Mount efivarfs on RMT_NVRAM_FOLDER where it is not mounted, so that the kernel shows
+// what the firmware keeps. Needs root; what fails shows in an empty folder. Blocks for a
+// moment.
 void rmt_nvram_show(void);
 
 // Have these entries (1 to RMT_NVRAM_SET_MAX), sorted first in their order except for

@@ -1,4 +1,5 @@
 // What is kept of the passphrases that were made for a target.
+#include <stdlib.h>
 #include <string.h>
 #include "tools/rmt_test.h"
 
@@ -26,7 +27,7 @@ s_arm_with(state_farm_t *farm, int attempt, const char *secret)
     rmt_auto_str told = rmt_text("return redis.call('HSET', 'ramet:task:" PREPARE
                                  "', 'b.told-secret', '%s')",
                                  secret);
-    rmt_auto_str done = redis_server_eval(&farm->redis, told);
+    free(redis_server_eval(&farm->redis, told));
     OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
     rmt_auto_str step =
         rmt_text("job=" DEPLOY " rev=%d task=" PREPARE " attempt=%d worker=a1 code=0",
