@@ -34,7 +34,7 @@ esac
 copy_tree() {
   local file
   cd "$top"
-  find .ci CMakeLists.txt broker cmake console docs lib ops proto tests workers -type f | sort >"$place/files"
+  find .ci CMakeLists.txt broker cmake console docs gateway lib ops proto tests workers -type f | sort >"$place/files"
   while IFS= read -r file; do
     cmp -s "$file" "$tree/$file" || cp --parents --preserve=mode "$file" "$tree"
   done <"$place/files"
