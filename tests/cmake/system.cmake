@@ -43,7 +43,7 @@ if(RAMET_FAILPOINTS AND NOT RAMET_SANITIZE)
     endforeach()
 endif()
 add_custom_target(programs DEPENDS ramet ramet-agent ramet-broker ramet-compare ramet-diskw
-    ramet-gateway ramet-imager ramet-installer)
+    ramet-gateway ramet-imager ramet-installer shift_clock slow_sync)
 
 ramet_long(hangs system ENVIRONMENT RAMET_HANGS=20
     COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/system/test_hung_broker.sh)
