@@ -1,24 +1,9 @@
 #include "console/import.h"
 #include "base/rmt_auto.h"
-#include "wire/rmt_codec.h"
-
-#include <inttypes.h>
-#include <string.h>
+#include "wire/rmt_msg.h"
 
 #define PART_COUNT 250
 #define PART_BYTES ((size_t) 128 * 1024)
-
-static size_t
-s_bytes(const rmt_record_t *record)
-{
-    size_t sum = 0;
-    for (size_t i = 0; i < rmt_record_count(record); i++) {
-        size_t size = 0;
-        (void) rmt_record_value_at(record, i, &size);
-        sum += size + strlen(rmt_record_name_at(record, i)) + 8;
-    }
-    return sum;
-}
 
 // The records from *at on that go together; at least one. Caller owns.
 static rmt_records_t *
@@ -28,7 +13,7 @@ s_part(const rmt_records_t *items, size_t *at)
     size_t bytes = 0;
     while (*at < rmt_records_count(items) && rmt_records_count(part) < PART_COUNT) {
         const rmt_record_t *item = rmt_records_at(items, *at);
-        bytes += s_bytes(item);
+        bytes += rmt_msg_record_size(item);
         if (bytes > PART_BYTES && rmt_records_count(part) > 0)
             break;
         rmt_record_t *copy = rmt_record_dup(item);

@@ -56,23 +56,11 @@ s_send(rmt_findings_t *self, rmt_error_t *error)
     return 0;
 }
 
-static size_t
-s_size(const rmt_record_t *record)
-{
-    size_t sum = 0;
-    for (size_t i = 0; i < rmt_record_count(record); i++) {
-        size_t size = 0;
-        (void) rmt_record_value_at(record, i, &size);
-        sum += size + strlen(rmt_record_name_at(record, i)) + 8;
-    }
-    return sum;
-}
-
 void
 rmt_findings_add(rmt_findings_t *self, rmt_record_t **record_p)
 {
     self->count++;
-    self->page_bytes += s_size(*record_p);
+    self->page_bytes += rmt_msg_record_size(*record_p);
     rmt_records_append(self->page, record_p);
     if (self->has_failed) {
         // No broker gets these findings; their number alone is of use now.

@@ -78,6 +78,19 @@ rmt_msg_items(rmt_msg_t *self)
     return self->items;
 }
 
+// Names and values, each with its tag and length.
+size_t
+rmt_msg_record_size(const rmt_record_t *record)
+{
+    size_t sum = 0;
+    for (size_t i = 0; i < rmt_record_count(record); i++) {
+        size_t size = 0;
+        (void) rmt_record_value_at(record, i, &size);
+        sum += size + strlen(rmt_record_name_at(record, i)) + 8;
+    }
+    return sum;
+}
+
 const char *
 rmt_msg_kind_name(rmt_msg_kind_t kind)
 {

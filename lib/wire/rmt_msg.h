@@ -92,6 +92,10 @@ void rmt_msg_text(char **field, const char *text);
 rmt_record_t *rmt_msg_body(rmt_msg_t *self);
 rmt_records_t *rmt_msg_items(rmt_msg_t *self);
 
+// Bytes that a record takes in a message, about: for a sender of many, to end a message
+// in time.
+size_t rmt_msg_record_size(const rmt_record_t *record);
+
 // "hello", "task" ... for logs; "unknown" for others.
 const char *rmt_msg_kind_name(rmt_msg_kind_t kind);
 

@@ -315,6 +315,26 @@ test_a_job_has_a_short_name(void **state)
     assert_string_equal(rmt_job_text(uid, name), "j-77777777");
 }
 
+// By this a sender of many records ends a message in time.
+static void
+test_the_size_of_a_record_is_foreseen(void **state)
+{
+    (void) state;
+    static char value[20000];
+    memset(value, 'x', sizeof value - 1);
+    static const size_t sizes[] = {0, 1, 100, 300, sizeof value - 1};
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        rmt_auto(rmt_records) records = rmt_records_new();
+        rmt_record_t *record = rmt_records_add(records);
+        for (char name = 'a'; name <= 'j'; name++)
+            rmt_record_put(record, (const char[]){name, '\0'}, value, sizes[i]);
+        rmt_auto(zchunk) packed = rmt_codec_pack_records(records);
+        const size_t size = zchunk_size(packed), foreseen = rmt_msg_record_size(record);
+        if (foreseen + 2 * 10 + 4 < size || size + 4 * 10 < foreseen)
+            fail_msg("%zu bytes were foreseen for %zu", foreseen, size);
+    }
+}
+
 int
 main(void)
 {
@@ -327,6 +347,7 @@ main(void)
         cmocka_unit_test(test_a_uid_comes_back_from_its_text),
         cmocka_unit_test(test_a_long_stored_list_comes_back),
         cmocka_unit_test(test_no_records_are_no_bytes),
+        cmocka_unit_test(test_the_size_of_a_record_is_foreseen),
         cmocka_unit_test(test_a_cut_frame_is_refused_or_shorter_at_every_byte),
         cmocka_unit_test(test_flipped_bytes_never_crash),
         cmocka_unit_test(test_frames_over_the_limit_are_refused),
