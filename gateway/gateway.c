@@ -68,14 +68,14 @@ static bool
 s_has_token(const gateway_t *self, const char *header)
 {
     static const char scheme[] = "Bearer ";
-    if (!self->settings->token)
+    if (!self->settings->read_token)
         return true;
     if (!header || strncasecmp(header, scheme, sizeof scheme - 1) != 0)
         return false;
     const char *given = header + sizeof scheme - 1;
     rmt_id_t a, b;
     rmt_id_compute(&a, given, strlen(given));
-    rmt_id_compute(&b, self->settings->token, strlen(self->settings->token));
+    rmt_id_compute(&b, self->settings->read_token, strlen(self->settings->read_token));
     return rmt_id_equal(&a, &b);
 }
 

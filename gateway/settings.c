@@ -1,15 +1,14 @@
 #include "gateway/settings.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
 #include "base/rmt_record.h"
-#include "facts/rmt_address.h"
+#include "crypto/rmt_secret.h"
 #include "facts/rmt_endpoint.h"
 #include "net/rmt_enrol.h"
 
 #include <czmq.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define FILE_SIZE_MAX (64 * 1024)
 #define TOKEN_SIZE_MIN 16
@@ -31,9 +30,7 @@ const rmt_config_row_t settings_rows[] = {
     {"tls-key", RMT_CONFIG_PATH, "", 0, 0, "File with the certificate's key (PEM)."},
     {"read-token", RMT_CONFIG_PATH, "", 0, 0,
      "File with a secret of 16 letters or more, which each request must give as "
-     "Authorization: Bearer SECRET; empty: each user and program that reaches the port "
-     "may "
-     "read."},
+     "Authorization: Bearer SECRET; empty: all who reach the port may read."},
     {"hosts", RMT_CONFIG_LIST, "localhost 127.0.0.1 [::1]", 1, 16,
      "Names and addresses under which this gateway is asked, without a port."},
     {"page", RMT_CONFIG_PATH, "/usr/share/ramet/page", 0, 0,
@@ -43,7 +40,7 @@ const rmt_config_row_t settings_rows[] = {
      "Connections at once of one address; not where only this computer reaches the "
      "listener."},
     {"streams", RMT_CONFIG_NUMBER, "600", 1, 19000,
-     "Event streams at once; 50 fewer than connections, or less."},
+     "Event streams at once; at least 50 fewer than connections."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -82,27 +79,13 @@ s_find_key(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
                           error);
 }
 
-// A file that only its owner may read. Caller owns *text_out; NULL for no path.
+// A file that only its owner may read. *text_out stays NULL for no path.
 static int
-s_load_secret(const char *path, char **text_out, rmt_error_t *error)
+s_load_secret(const char *path, const char *what, char **text_out, rmt_error_t *error)
 {
-    if (!*path)
-        return 0;
-    void *data = NULL;
-    size_t size = 0;
-    struct stat about;
-    if (stat(path, &about) == -1)
-        return rmt_fail_errno(error, "read %s", path);
-    if (!S_ISREG(about.st_mode) || about.st_mode & 077 || about.st_uid != geteuid())
-        return rmt_fail(
-            error, RMT_E_CONFIG,
-            "the secret %s must be a file that its owner alone can read; run: "
-            "chmod 600 %s",
-            path, path);
-    if (rmt_io_load(path, FILE_SIZE_MAX, &data, &size, error) == -1)
-        return -1;
-    *text_out = data;
-    return 0;
+    size_t size;
+    const rmt_guarded_t file = {path, what, RMT_GUARDED_SECRET, FILE_SIZE_MAX};
+    return *path ? rmt_guarded_load(&file, text_out, &size, error) : 0;
 }
 
 static int
@@ -121,21 +104,21 @@ s_load_tls(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
     if (rmt_io_load(certificate, FILE_SIZE_MAX, &data, &size, error) == -1)
         return -1;
     self->certificate = data;
-    return s_load_secret(key, &self->private_key, error);
+    return s_load_secret(key, "tls-key", &self->private_key, error);
 }
 
 static int
-s_load_token(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+s_load_read_token(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
 {
     const char *path = rmt_config_text(config, "read-token");
-    if (s_load_secret(path, &self->token, error) == -1)
+    if (s_load_secret(path, "read-token", &self->read_token, error) == -1)
         return -1;
-    if (!self->token)
+    if (!self->read_token)
         return 0;
-    self->token[strcspn(self->token, "\r\n")] = '\0';
-    const size_t size = strlen(self->token);
+    self->read_token[strcspn(self->read_token, "\r\n")] = '\0';
+    const size_t size = strlen(self->read_token);
     for (size_t i = 0; i < size; i++)
-        if (self->token[i] <= ' ' || self->token[i] > '~')
+        if (self->read_token[i] <= ' ' || self->read_token[i] > '~')
             return rmt_fail(error, RMT_E_CONFIG,
                             "%s: the secret has a blank, or a letter outside ASCII",
                             path);
@@ -173,11 +156,11 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
                         self->streams, NO_STREAMS_MIN, self->connections,
                         self->streams + NO_STREAMS_MIN);
     if (s_load_tls(self, config, error) == -1 ||
-        s_load_token(self, config, error) == -1 ||
+        s_load_read_token(self, config, error) == -1 ||
         s_read_brokers(self, config, error) == -1)
         return -1;
-    if (!s_is_loopback(self->listen) && (!self->token || !self->private_key))
-        return rmt_fail(error, RMT_E_REFUSED,
+    if (!s_is_loopback(self->listen) && (!self->read_token || !self->private_key))
+        return rmt_fail(error, RMT_E_CONFIG,
                         "other computers reach %s (the setting listen): give read-token "
                         "and tls-certificate with tls-key, or listen at 127.0.0.1 behind "
                         "a proxy",
@@ -191,9 +174,7 @@ settings_free(settings_t *self)
     for (size_t i = 0; self->brokers[i]; i++)
         free(self->brokers[i]);
     free(self->certificate);
-    if (self->private_key)
-        memset(self->private_key, 0, strlen(self->private_key));
-    free(self->private_key);
-    free(self->token);
+    rmt_secret_free(&self->private_key);
+    rmt_secret_free(&self->read_token);
     rmt_key_wipe(&self->own);
 }

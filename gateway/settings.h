@@ -13,7 +13,7 @@ typedef struct {
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_key_t own;
     char *certificate, *private_key; // Own: PEM texts, or NULL
-    char *token;                     // Own: which readers must give, or NULL
+    char *read_token;                // Own: which readers must give, or NULL
     const char *const *hosts;
     const char *page; // Folder
     unsigned connections, streams;
@@ -21,7 +21,7 @@ typedef struct {
 } settings_t;
 
 // Make and enrol the key when it is missing. Blocks until it is approved. Free it with
-// settings_free in both cases. 0, or -1: CONFIG, REFUSED (a listener that others reach,
+// settings_free in both cases. 0, or -1: CONFIG (also for a listener that others reach,
 // without what keeps it), NOT_ALLOWED, CANCELLED, IO.
 int settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error);
 void settings_free(settings_t *self);
