@@ -1,6 +1,7 @@
 #include "gateway/metrics.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "base/rmt_memory.h"
 #include "console/job.h"
 #include "console/targets.h"
 
@@ -8,7 +9,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 #define LABELS_MAX 128 // Of one family; what is more counts together
 #define LABEL_SIZE 192
@@ -65,6 +65,15 @@ s_number(FILE *out, const char *name, const char *type, const char *help, uint64
     fprintf(out, "%s %" PRIu64 "\n", name, number);
 }
 
+static void
+s_print(FILE *out, const char *name, const char *help, const tally_t *tally)
+{
+    s_family(out, name, "gauge", help);
+    for (size_t i = 0; i < tally->count; i++)
+        fprintf(out, "%s{%s} %" PRIu64 "\n", name, tally->rows[i].labels,
+                tally->rows[i].count);
+}
+
 // Count records by one or two fields; missing: what stands for an empty value.
 static void
 s_count(FILE *out, const char *name, const char *help, const rmt_records_t *items,
@@ -80,10 +89,7 @@ s_count(FILE *out, const char *name, const char *help, const rmt_records_t *item
         }
         s_tally(tally, labels, 1);
     }
-    s_family(out, name, "gauge", help);
-    for (size_t i = 0; i < tally->count; i++)
-        fprintf(out, "%s{%s} %" PRIu64 "\n", name, tally->rows[i].labels,
-                tally->rows[i].count);
+    s_print(out, name, help, tally);
 }
 
 // A service of a target has the name of the machine in it: what counts is the verb.
@@ -101,10 +107,7 @@ s_services(FILE *out, const rmt_records_t *services, const char *name, const cha
         s_add_label(labels, "service", verb);
         s_tally(tally, labels, rmt_record_u64(service, field, 0));
     }
-    s_family(out, name, "gauge", help);
-    for (size_t i = 0; i < tally->count; i++)
-        fprintf(out, "%s{%s} %" PRIu64 "\n", name, tally->rows[i].labels,
-                tally->rows[i].count);
+    s_print(out, name, help, tally);
 }
 
 static int
@@ -196,18 +199,6 @@ metrics_farm(call_t *call, rmt_error_t *error)
     return NULL;
 }
 
-static uint64_t
-s_resident_bytes(void)
-{
-    unsigned long long pages = 0;
-    FILE *in = fopen("/proc/self/statm", "re");
-    if (in && fscanf(in, "%*u %llu", &pages) != 1)
-        pages = 0;
-    if (in)
-        fclose(in);
-    return pages * (uint64_t) sysconf(_SC_PAGESIZE);
-}
-
 char *
 metrics_own(const web_counts_t *counts, bool is_broker_up)
 {
@@ -228,7 +219,7 @@ metrics_own(const web_counts_t *counts, bool is_broker_up)
     s_number(out, "ramet_gateway_event_streams", "gauge", "Open event streams.",
              counts->streams);
     s_number(out, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.",
-             s_resident_bytes());
+             rmt_memory_resident());
     fclose(out);
     return text;
 }

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
+#include "base/rmt_memory.h"
 #include "net/rmt_tcp.h"
 
 #define LOOK_MS 100                   // Between two looks at the memory
@@ -167,19 +168,6 @@ s_walk(rmt_inflow_t *self, int64_t now)
         closedir(folder);
 }
 
-// Resident memory of this process, in octets; 0 when it is not known.
-static size_t
-s_memory(void)
-{
-    char text[128] = "";
-    unsigned long pages = 0;
-    rmt_auto_fd fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    if (fd == -1 || read(fd, text, sizeof text - 1) < 1 ||
-        sscanf(text, "%*u %lu", &pages) != 1)
-        return 0;
-    return pages * (size_t) sysconf(_SC_PAGESIZE);
-}
-
 int
 rmt_inflow_tick(rmt_inflow_t *self, int64_t now)
 {
@@ -187,7 +175,7 @@ rmt_inflow_tick(rmt_inflow_t *self, int64_t now)
     if (now < self->look_at)
         return (int) (self->look_at - now);
     self->look_at = now + LOOK_MS;
-    const size_t memory = s_memory();
+    const size_t memory = rmt_memory_resident();
     if (memory < self->memory)
         self->memory = memory;
     if (now >= self->walk_at || memory > self->memory + GROWTH) {

@@ -2,10 +2,10 @@
 #include "gateway/web.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "base/rmt_memory.h"
 #include "tools/rmt_test.h"
 
 #include <netinet/in.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -71,17 +71,6 @@ s_client(const web_t *web)
     return client;
 }
 
-static size_t
-s_resident_bytes(void)
-{
-    unsigned long pages = 0;
-    FILE *in = fopen("/proc/self/statm", "re");
-    assert_non_null(in);
-    assert_int_equal(fscanf(in, "%*u %lu", &pages), 1);
-    fclose(in);
-    return pages * (size_t) sysconf(_SC_PAGESIZE);
-}
-
 // An answer of 8 MiB to 40 clients is in memory once.
 static void
 test_many_clients_share_one_answer(void **state)
@@ -92,7 +81,8 @@ test_many_clients_share_one_answer(void **state)
     assert_non_null(body);
     memset(body, 'x', BODY_SIZE);
     s_answer = web_answer_new(200, "text/plain", &body, BODY_SIZE);
-    const size_t before = s_resident_bytes();
+    const size_t before = rmt_memory_resident();
+    assert_true(before > 0);
     int clients[CLIENTS];
     for (size_t i = 0; i < CLIENTS; i++)
         clients[i] = s_client(web);
@@ -102,7 +92,7 @@ test_many_clients_share_one_answer(void **state)
     assert_int_equal(s_asked, CLIENTS);
     web_answer_destroy(&s_answer); // Those who have it keep it
     web_run(web);
-    const size_t after = s_resident_bytes();
+    const size_t after = rmt_memory_resident();
     if (after > before + 4 * BODY_SIZE)
         fail_msg("%d clients cost %zu octets", CLIENTS, after - before);
     char answer[16] = "";
