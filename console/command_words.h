@@ -4,8 +4,7 @@
 #include "console/command.h"
 
 // The words of a command line, sorted: its noun, its verb, and all others in their order.
-// "help" and what it names, --help, -h, --version, -V
-// and --print-config are taken out.
+// "help" and what it names, --help, -h, --version, -V and --print-config are taken out.
 typedef struct {
     const char *noun, *verb; // NULL: not given
     char **rest;             // Space of the caller

@@ -1,7 +1,7 @@
 #include "console/job.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
-#include "wire/rmt_codec.h"
+#include "wire/rmt_msg.h"
 
 #include <stdlib.h>
 
@@ -13,7 +13,7 @@ s_name_job(rmt_record_t *job)
     rmt_error_t error = {0};
     if (rmt_uid_parse(uid, rmt_record_text(job, "id", ""), &error) == -1)
         return;
-    char name[11];
+    char name[RMT_JOB_TEXT_SIZE];
     rmt_record_set(job, "name", rmt_job_text(uid, name));
 }
 

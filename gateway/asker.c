@@ -18,10 +18,8 @@ s_answer(zsock_t *pipe, call_t *call, const char *question)
 {
     asker_answer_t answer = {0};
     answer.body = routes_answer(call, question, &answer.error);
-    if (answer.body) {
+    if (answer.body)
         answer.error = (rmt_error_t){0};
-        answer.size = strlen(answer.body);
-    }
     zmq_send(zsock_resolve(pipe), &answer, sizeof answer, 0);
 }
 

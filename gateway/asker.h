@@ -22,8 +22,7 @@ zsock_t *asker_pipe(asker_t *self);
 
 typedef struct {
     rmt_error_t error; // Code 0: body is the answer
-    char *body;        // Malloc'ed, a NUL that is not counted behind it
-    size_t size;
+    char *body;        // Malloc'ed
 } asker_answer_t;
 
 // Take an answer; blocks until it is there. Caller owns its body.

@@ -85,9 +85,7 @@ s_admit(gateway_t *self, web_request_t *request)
 {
     rmt_error_t error = {0};
     unsigned status = 0;
-    size_t size;
     const char *method = web_method(request);
-    (void) web_body(request, &size);
     if (!s_is_own_host(self, web_header(request, "Host"))) {
         status = 421;
         rmt_fail(
@@ -103,7 +101,7 @@ s_admit(gateway_t *self, web_request_t *request)
         rmt_fail(&error, RMT_E_UNSUPPORTED,
                  "this gateway only reads: the methods are GET and HEAD; to act, use the "
                  "console");
-    } else if (size > 0 || web_has_parameters(request)) {
+    } else if (web_body_size(request) > 0 || web_has_parameters(request)) {
         rmt_fail(&error, RMT_E_USAGE, "a request here has no body and no parameters");
     } else {
         return true;

@@ -13,8 +13,7 @@
 #define LOOK_MS 2000 // Between two looks whether it answers, and whether events were lost
 #define FRESH_MS 60000 // Between two snapshots while events come
 #define REST_TIMES 20  // A snapshot waits for so many times as long as the last one took
-#define CURSOR_SIZE 48
-#define TAKE_MAX 1000 // Messages at once, so that requests are answered as well
+#define TAKE_MAX 1000  // Messages at once, so that requests are answered as well
 
 struct listener {
     zactor_t *actor;

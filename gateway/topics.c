@@ -6,8 +6,6 @@
 #include <czmq.h>
 #include <string.h>
 
-#define CURSOR_SIZE 48
-
 typedef struct {
     rmt_record_t *record;
     char cursor[CURSOR_SIZE]; // Of the youngest entry that is applied

@@ -41,7 +41,6 @@ struct web_request {
     state_t state;
     bool is_suspended;
     char *method, *path;
-    char *body;
     size_t body_size;
     web_answer_t *answer; // That is not sent yet
     char *block;          // Of a stream, as are the following
@@ -308,19 +307,6 @@ s_admit_body(web_request_t *request)
     return false;
 }
 
-// What is more than may be announced is dropped.
-static void
-s_take_body(web_request_t *request, const char *data, size_t size)
-{
-    if (size > WEB_BODY_SIZE_MAX - request->body_size)
-        return;
-    request->body = realloc(request->body, request->body_size + size + 1);
-    assert(request->body);
-    memcpy(request->body + request->body_size, data, size);
-    request->body_size += size;
-    request->body[request->body_size] = '\0';
-}
-
 // Of libmicrohttpd, which gives eight parameters.
 static enum MHD_Result
 // NOLINTNEXTLINE(readability-function-size)
@@ -331,13 +317,13 @@ s_access(void *context, struct MHD_Connection *connection, const char *path,
     web_t *self = context;
     web_request_t *request = *request_p;
     (void) version;
+    (void) data; // No question has a body; that there is one is enough to refuse it
     if (!request) {
         *request_p = request = s_begin(self, connection, path, method);
         return s_admit_body(request) ? MHD_YES : s_send(request);
     }
     if (*size_p) {
-        if (request->state == READING)
-            s_take_body(request, data, *size_p);
+        request->body_size += *size_p;
         *size_p = 0;
         return MHD_YES;
     }
@@ -371,7 +357,6 @@ s_end(void *context, struct MHD_Connection *connection, void **request_p,
     s_unlink(request);
     free(request->method);
     free(request->path);
-    free(request->body);
     free(request->block);
     web_answer_destroy(&request->answer);
     free(request);
@@ -403,11 +388,10 @@ web_header(const web_request_t *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
-const char *
-web_body(const web_request_t *request, size_t *size_out)
+size_t
+web_body_size(const web_request_t *request)
 {
-    *size_out = request->body_size;
-    return request->body ? request->body : "";
+    return request->body_size;
 }
 
 // ---- Connections

@@ -71,8 +71,7 @@ const char *web_path(const web_request_t *request); // Decoded; without paramete
 bool web_has_parameters(const web_request_t *request);
 // NULL when there is none.
 const char *web_header(const web_request_t *request, const char *name);
-// A NUL that is not counted follows.
-const char *web_body(const web_request_t *request, size_t *size_out);
+size_t web_body_size(const web_request_t *request); // The body itself is dropped
 
 // An answer, which many requests may have without a copy of its body.
 typedef struct web_answer web_answer_t;
