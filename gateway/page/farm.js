@@ -1,5 +1,5 @@
 // The farm at a glance; the list of jobs; one machine.
-import {farm, get, onChange} from "./feed.js";
+import {farm, get, onceMore, onChange, whenOther} from "./feed.js";
 import {makeGrid} from "./grid.js";
 import {age, element, fields, jobName, kindOf, kinds, table} from "./words.js";
 
@@ -16,21 +16,15 @@ const jobHeads = ["Job", "Kind", "State", "Image", "By", "Made", "Reason"];
 
 // Ask again when the set of open jobs, or a state of one, has changed.
 function watchJobs(show, limit) {
-  let known = null, isAsked = false;
-  return async () => {
-    const now = [...farm.jobs.values()].map((job) => `${job.id} ${job.state} ${job.stuck ?? ""}`).join() + farm.broker.state;
-    if (now === known || isAsked) return;
-    known = now;
-    isAsked = true;
+  const known = () => [...farm.jobs.values()].map((job) => `${job.id} ${job.state} ${job.stuck ?? ""}`).join();
+  return whenOther(known, onceMore(async () => {
     try {
       const jobs = (await get("jobs")).items;
       show(jobs.length ? table("Jobs", jobHeads, jobRows(jobs.slice(0, limit))) : element("p", {class: "faint"}, "There are no jobs."));
     } catch (error) {
       show(element("p", {class: "stale"}, error.message));
-    } finally {
-      isAsked = false;
     }
-  };
+  }));
 }
 
 export function farmView(main) {
@@ -65,9 +59,10 @@ export function farmView(main) {
     counts.replaceChildren(...Object.keys(kinds).filter((kind) => sums[kind]).map((kind) =>
       element("li", {"data-kind": kind}, `${sums[kind]} ${kinds[kind]}`)));
     askJobs();
+    followDoctor();
   };
   const askJobs = watchJobs((node) => jobs.replaceChildren(node), 10);
-  const askDoctor = async () => {
+  const askDoctor = onceMore(async () => {
     try {
       const said = await get("doctor");
       doctor.replaceChildren(said.findings.length
@@ -76,9 +71,9 @@ export function farmView(main) {
     } catch (error) {
       doctor.replaceChildren(element("p", {class: "stale"}, error.message));
     }
-  };
+  });
+  const followDoctor = whenOther(() => "", askDoctor);
   show();
-  askDoctor();
   const timer = setInterval(askDoctor, 30000), off = onChange(show);
   return () => { clearInterval(timer); off(); grid.stop(); };
 }
@@ -94,14 +89,20 @@ export function jobsView(main) {
 export function machineView(main, name) {
   const now = element("p", {class: "mark", "aria-live": "polite"}), record = element("div");
   main.replaceChildren(element("h2", {}, `Machine ${name}`), now, record);
+  const ask = whenOther(() => ["state", "phase", "reason", "job"].map((field) => farm.targets.get(name)?.[field] ?? "").join(), onceMore(async () => {
+    try {
+      record.replaceChildren(fields(await get(`targets/${encodeURIComponent(name)}`), ["schema"]));
+    } catch (error) {
+      record.replaceChildren(element("p", {class: "stale"}, error.message));
+    }
+  }));
   const show = () => {
     const item = farm.targets.get(name) ?? {};
     now.dataset.kind = kindOf(item);
     now.replaceChildren(`${item.state ?? "unknown"}${item.phase ? `, phase ${item.phase}` : ""} `,
       item.job ? element("a", {href: `#/jobs/${jobName(item.job)}`}, jobName(item.job)) : "");
+    ask();
   };
-  get(`targets/${encodeURIComponent(name)}`).then((item) => record.replaceChildren(fields(item, ["schema"])),
-    (error) => record.replaceChildren(element("p", {class: "stale"}, error.message)));
   show();
   return onChange(show);
 }

@@ -83,6 +83,17 @@ export function changed() {
   document.hidden ? setTimeout(tell, 1000) : requestAnimationFrame(tell);
 }
 
+// For a listener: act when text() is another one, or the broker has gone or come back.
+export function whenOther(text, act) {
+  let known = null;
+  return () => {
+    const now = `${farm.broker.state} ${text()}`;
+    if (now === known) return;
+    known = now;
+    act();
+  };
+}
+
 function job(uid) {
   if (!farm.jobs.has(uid)) farm.jobs.set(uid, {id: uid, targets: new Map()});
   return farm.jobs.get(uid);

@@ -1,5 +1,5 @@
 // One job: what it is, how far it is, how fast, why machines failed, and its machines.
-import {farm, get, onceMore, onChange, withoutPhase} from "./feed.js";
+import {farm, get, onceMore, onChange, whenOther, withoutPhase} from "./feed.js";
 import {bytes, element, fields, kindOf, table} from "./words.js";
 
 const rowHeight = 30, shown = 20;   // Rows that are in the document, whatever their number
@@ -35,7 +35,7 @@ export function jobView(main, name) {
     item.stuck || item.error || item.text || ""]);
   main.replaceChildren(element("h2", {}, `Job ${name}`), head, rate, counts, reasons, element("h2", {}, "Machines"), rows.node);
 
-  let record = null, targets = new Map(), state = null, last = null;
+  let record = null, targets = new Map(), last = null;
   const load = onceMore(async () => {
     try {
       record = await get(`jobs/${encodeURIComponent(name)}`);
@@ -46,12 +46,10 @@ export function jobView(main, name) {
     }
     show();
   });
+  const ask = whenOther(() => farm.jobs.get(record?.id)?.state ?? "", load);
   const show = () => {
     const live = record && farm.jobs.get(record.id);
-    if (live && live.state !== state) {
-      state = live.state;
-      load();
-    }
+    ask();
     for (const [target, value] of live?.targets ?? []) {
       const {topic, cursor, schema, job, target: self, ...told} = value;
       targets.set(target, {...withoutPhase(targets.get(target)), ...told, name: target});
@@ -77,7 +75,7 @@ export function jobView(main, name) {
       last = {at: now, done};
     }
   };
-  load();
+  show();
   const timer = setInterval(() => { if (!farm.jobs.has(record?.id)) load(); }, 10000);
   const off = onChange(show);
   return () => { clearInterval(timer); off(); };

@@ -54,6 +54,8 @@ said connected
 end broker KILL
 steps <<STEPS
 until document.getElementById('link').dataset.state === 'away' && document.getElementById('link').innerText.includes('may be old')
+open $url/#/machines/m7
+until document.querySelector('#content .stale') !== null
 say 'away'
 STEPS
 said away
@@ -61,6 +63,8 @@ lab up "$farm" 8>&-
 job=$(ramet image create web --name web-1)
 steps <<STEPS
 until document.getElementById('link').dataset.state === 'up'
+until $(text).includes('<img src=x onerror=')
+open $url/#/
 until $(text).includes('$job')
 open $url/#/jobs/$job
 until $(text).startsWith('Job $job')
