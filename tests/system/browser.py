@@ -75,24 +75,33 @@ class Browser:
                     sys.exit("%s: %s" % (method, message["error"]))
                 return message["result"]
 
-    def value(self, script):
+    def evaluate(self, script):
+        """(value, what it has thrown or None)"""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         if "exceptionDetails" in answer:
-            return "exception: " + json.dumps(answer["exceptionDetails"].get("exception", {}).get("description"))
-        return answer["result"].get("value")
+            return None, json.dumps(answer["exceptionDetails"])[:500]
+        return answer["result"].get("value"), None
+
+    def value(self, script):
+        value, thrown = self.evaluate(script)
+        if thrown:
+            sys.exit("%s: %s" % (script, thrown))
+        return value
 
     def until(self, script):
         end = time.monotonic() + 60
-        while self.value(script) is not True:
+        while (looked := self.evaluate(script)) != (True, None):
             if time.monotonic() > end:
-                sys.exit("not within 60 s: %s\nthe page: %s\nerrors: %s" %
-                         (script, self.value("document.body.innerText"), self.errors))
+                sys.exit("not within 60 s: %s gave %s\nthe page: %s\nerrors: %s" %
+                         (script, looked, self.evaluate("document.body.innerText"), self.errors))
             pause(0.1)
 
     def step(self, line):
         word, _, rest = line.partition(" ")
         if word == "open":
-            self.call("Page.navigate", url=rest)
+            told = self.call("Page.navigate", url=rest)
+            if told.get("errorText"):
+                sys.exit("open %s: %s" % (rest, told["errorText"]))
         elif word == "until":
             self.until(rest)
         elif word == "do":
