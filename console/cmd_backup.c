@@ -4,6 +4,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,8 @@ s_backup(call_t *call, rmt_error_t *error)
     char *const words[] = {"ramet-setup", "backup", call->operands[0], NULL};
     (void) fflush(NULL);
     (void) execv(setup, words);
+    if (errno != ENOENT)
+        return rmt_fail_errno(error, "run %s", setup);
     return rmt_fail(error, RMT_E_NOT_FOUND,
                     "%s is not there; the package ramet has it, and in a source tree it "
                     "is ops/setup",
