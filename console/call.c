@@ -1,6 +1,6 @@
 #include "console/call.h"
 #include "console/command.h"
-#include "facts/rmt_endpoint.h"
+#include "facts/rmt_hosts.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "base/rmt_config.h"
@@ -42,25 +42,6 @@ s_config_path(const call_t *self)
     return path && *path ? path : "/etc/ramet/console.cfg";
 }
 
-#define BROKER_COUNT_MAX 16
-
-// The console ports of all brokers, and the host of the first one.
-static int
-s_ports(call_t *self, const char *const *brokers, char *out[BROKER_COUNT_MAX + 1],
-        rmt_error_t *error)
-{
-    for (size_t i = 0; brokers[i] && i < BROKER_COUNT_MAX; i++) {
-        out[i] = rmt_endpoint_broker(brokers[i], RMT_PORT_CONSOLE, error);
-        uint16_t port;
-        char host[RMT_ENDPOINT_HOST_SIZE];
-        if (!out[i] || rmt_endpoint_split(out[i], host, &port, error) == -1)
-            return -1;
-        if (i == 0)
-            memcpy(self->broker_host, host, sizeof self->broker_host);
-    }
-    return 0;
-}
-
 static rmt_client_t *
 s_client(call_t *self, const char *const *brokers, uint32_t timeout_ms,
          rmt_error_t *error)
@@ -72,14 +53,13 @@ s_client(call_t *self, const char *const *brokers, uint32_t timeout_ms,
             -1 ||
         rmt_key_load(&self->own, rmt_config_text(config, "key"), error) == -1)
         return NULL;
-    rmt_client_t *client = NULL;
-    char *ports[BROKER_COUNT_MAX + 1] = {NULL};
-    if (s_ports(self, brokers, ports, error) == 0)
-        client = rmt_client_new((const char *const *) ports, &self->own,
-                                broker.public_text, timeout_ms, error);
-    for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
-        free(ports[i]);
-    return client;
+    rmt_auto(rmt_hosts) ports = rmt_hosts_new(brokers, RMT_PORT_CONSOLE, error);
+    uint16_t port;
+    if (!ports ||
+        rmt_endpoint_split(*rmt_hosts_list(ports), self->broker_host, &port, error) == -1)
+        return NULL;
+    return rmt_client_new(rmt_hosts_list(ports), &self->own, broker.public_text,
+                          timeout_ms, error);
 }
 
 const rmt_config_t *

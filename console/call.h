@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include "base/rmt_config.h"
 #include "console/view.h"
+#include "facts/rmt_endpoint.h"
 #include "net/rmt_client.h"
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
@@ -16,13 +17,13 @@ typedef struct {
     rmt_record_t *options; // Long options that were given; flags have "yes"
     char **operands;       // Borrowed from argv
     size_t operand_count;
-    view_t view;             // How lists are shown
-    bool json;               // The view's format is JSON
-    const char *config_path; // NULL: the default places
-    rmt_config_t *config;    // Read when it is needed
-    rmt_client_t *client;    // Made at the first request
-    rmt_key_t own;           // Of the connection; valid with client
-    char broker_host[256];   // Host of the first broker
+    view_t view;                              // How lists are shown
+    bool json;                                // The view's format is JSON
+    const char *config_path;                  // NULL: the default places
+    rmt_config_t *config;                     // Read when it is needed
+    rmt_client_t *client;                     // Made at the first request
+    rmt_key_t own;                            // Of the connection; valid with client
+    char broker_host[RMT_ENDPOINT_HOST_SIZE]; // Of the first broker
 } call_t;
 
 // Connect when needed and ask; the reply has code 0 and is the caller's.

@@ -42,7 +42,7 @@ asker_new(const settings_t *settings, rmt_error_t *error)
 {
     assert(settings && error);
     rmt_client_t *client =
-        rmt_client_new((const char *const *) settings->brokers, &settings->own,
+        rmt_client_new(rmt_hosts_list(settings->brokers), &settings->own,
                        settings->broker_key, TIMEOUT_MS, error);
     if (!client)
         return NULL;

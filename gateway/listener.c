@@ -150,7 +150,7 @@ listener_new(const settings_t *settings, rmt_error_t *error)
 {
     assert(settings && error);
     rmt_auto(rmt_client) client =
-        rmt_client_new((const char *const *) settings->brokers, &settings->own,
+        rmt_client_new(rmt_hosts_list(settings->brokers), &settings->own,
                        settings->broker_key, ASK_MS, error);
     if (!client || rmt_client_subscribe(client, "", error) == -1)
         return NULL;

@@ -4,7 +4,6 @@
 #include "base/rmt_io.h"
 #include "base/rmt_record.h"
 #include "crypto/rmt_secret.h"
-#include "facts/rmt_endpoint.h"
 #include "net/rmt_enrol.h"
 
 #include <czmq.h>
@@ -43,18 +42,6 @@ const rmt_config_row_t settings_rows[] = {
      "Event streams at once; at least 50 fewer than connections."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
-
-static int
-s_read_brokers(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
-{
-    const char *const *brokers = rmt_config_list(config, "brokers");
-    for (size_t i = 0; brokers[i] && i < 16; i++) {
-        self->brokers[i] = rmt_endpoint_broker(brokers[i], RMT_PORT_CONSOLE, error);
-        if (!self->brokers[i])
-            return -1;
-    }
-    return 0;
-}
 
 static int
 s_find_key(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
@@ -157,7 +144,8 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
                         self->streams + NO_STREAMS_MIN);
     if (s_load_tls(self, config, error) == -1 ||
         s_load_read_token(self, config, error) == -1 ||
-        s_read_brokers(self, config, error) == -1)
+        !(self->brokers =
+              rmt_hosts_new(rmt_config_list(config, "brokers"), RMT_PORT_CONSOLE, error)))
         return -1;
     if (!s_is_loopback(self->listen) && (!self->read_token || !self->private_key))
         return rmt_fail(error, RMT_E_CONFIG,
@@ -171,8 +159,7 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
 void
 settings_free(settings_t *self)
 {
-    for (size_t i = 0; self->brokers[i]; i++)
-        free(self->brokers[i]);
+    rmt_hosts_destroy(&self->brokers);
     free(self->certificate);
     rmt_secret_free(&self->private_key);
     rmt_secret_free(&self->read_token);

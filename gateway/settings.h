@@ -3,13 +3,14 @@
 
 #include "base/rmt_config.h"
 #include "crypto/rmt_key.h"
+#include "facts/rmt_hosts.h"
 
 extern const rmt_config_row_t settings_rows[];
 
 // Strings are borrowed from the configuration but those that are said to be own.
 typedef struct {
     const char *listen;
-    char *brokers[17]; // Own: "host:port" of console ports; NULL behind the last one
+    rmt_hosts_t *brokers; // Own: their console ports
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_key_t own;
     char *certificate, *private_key; // Own: PEM texts, or NULL

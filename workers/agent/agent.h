@@ -4,7 +4,7 @@
 // this computer, or that of a facts file; with a disk file or a tree, that is its disk.
 #pragma once
 
-#include "agent/hosts.h"
+#include "facts/rmt_hosts.h"
 #include "base/rmt_config.h"
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"

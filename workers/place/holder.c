@@ -1,5 +1,5 @@
 #include "place/holder.h"
-#include "facts/rmt_endpoint.h"
+#include "facts/rmt_hosts.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_log.h"
 #include "machine/rmt_inventory.h"
@@ -16,12 +16,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BROKER_COUNT_MAX 16
 #define SERVICE_COUNT_MAX 16
 
 const rmt_config_row_t RMT_HOLDER_ROWS[] = {
-    {"brokers", RMT_CONFIG_LIST, NULL, 1, BROKER_COUNT_MAX,
-     "Brokers, as host or host:base-port."},
+    {"brokers", RMT_CONFIG_LIST, NULL, 1, 16, "Brokers, as host or host:base-port."},
     {"broker-key", RMT_CONFIG_TEXT, "", 0, 4096,
      "Public key of the brokers, or the path of its file; empty: the key in the token."},
     {"key", RMT_CONFIG_PATH, "", 0, 0,
@@ -270,15 +268,12 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
                  rmt_holder_place(self));
         offered[i] = (rmt_service_t){names[i], services[i].slots, services[i].run};
     }
-    char *brokers[BROKER_COUNT_MAX + 1] = {NULL};
-    const char *const *list = rmt_config_list(self->config, "brokers");
-    int rc = 0;
-    for (size_t i = 0; rc == 0 && list[i] && i < BROKER_COUNT_MAX; i++) {
-        brokers[i] = rmt_endpoint_broker(list[i], RMT_PORT_WORKERS, error);
-        rc = brokers[i] ? 0 : -1;
-    }
+    rmt_auto(rmt_hosts) brokers =
+        rmt_hosts_new(rmt_config_list(self->config, "brokers"), RMT_PORT_WORKERS, error);
+    if (!brokers)
+        return -1;
     rmt_auto(rmt_record) hello = s_hello(self);
-    const rmt_worker_config_t config = {.brokers = (const char *const *) brokers,
+    const rmt_worker_config_t config = {.brokers = rmt_hosts_list(brokers),
                                         .own = &self->key,
                                         .broker_key = self->broker_key,
                                         .role = self->role,
@@ -290,9 +285,6 @@ rmt_holder_run(rmt_holder_t *self, const rmt_holder_service_t *services, size_t 
                                         .context = self,
                                         .on_peers = s_on_peers,
                                         .on_link = s_on_link};
-    rmt_auto(rmt_worker) worker = rc == 0 ? rmt_worker_new(&config, error) : NULL;
-    rc = worker ? rmt_worker_run(worker, error) : -1;
-    for (size_t i = 0; i < BROKER_COUNT_MAX; i++)
-        free(brokers[i]);
-    return rc;
+    rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
+    return worker ? rmt_worker_run(worker, error) : -1;
 }

@@ -2,7 +2,7 @@
 #include "agent/install/bundle.h"
 #include "agent/firstboot/confirm.h"
 #include "agent/firstboot/health.h"
-#include "agent/hosts.h"
+#include "facts/rmt_hosts.h"
 #include "agent/firstboot/leave.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"

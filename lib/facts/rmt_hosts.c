@@ -1,4 +1,4 @@
-#include "agent/hosts.h"
+#include "facts/rmt_hosts.h"
 #include "base/rmt_auto.h"
 
 #include <assert.h>

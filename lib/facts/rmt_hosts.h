@@ -1,4 +1,4 @@
-// hosts - the brokers' addresses of one port, as the worker's loop takes them.
+// rmt_hosts - the brokers' addresses of one port, as clients and workers take them. Pure.
 #pragma once
 
 #include "facts/rmt_endpoint.h"
