@@ -407,21 +407,37 @@ rmt_layout_needs_fuse(const rmt_layout_t *self)
     return is_needed;
 }
 
+size_t
+rmt_layout_firmware_partitions(
+    const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+    const rmt_layout_partition_t *partitions[RMT_LAYOUT_MEMBERS_MAX])
+{
+    const rmt_layout_array_t *array = rmt_layout_array_of(self, volume);
+    const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
+    size_t count = 0;
+    if (partition)
+        partitions[count++] = partition;
+    for (size_t i = 0; array && array->level == 1 && i < self->member_count; i++) {
+        const rmt_layout_member_t *member = &self->members[i];
+        if (&self->arrays[member->array] != array || member->data_start != 0)
+            continue;
+        partition = rmt_layout_find_partition(self, member->disk, member->partition);
+        if (partition && count < RMT_LAYOUT_MEMBERS_MAX)
+            partitions[count++] = partition;
+    }
+    return count;
+}
+
 bool
 rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
-    const rmt_layout_partition_t *partition = rmt_layout_partition_of(self, volume);
-    // Each member of a mirror whose data begins with the partition is one for firmware,
-    // which knows no other array.
-    for (size_t i = 0; volume->array && i < self->member_count; i++) {
-        const rmt_layout_member_t *member = &self->members[i];
-        const rmt_layout_array_t *array = &self->arrays[member->array];
-        if (array->level == 1 && member->data_start == 0 &&
-            strcmp(array->uuid, volume->array) == 0)
-            partition = rmt_layout_find_partition(self, member->disk, member->partition);
-    }
-    return partition && (strcasecmp(partition->type, TYPE_ESP) == 0 ||
-                         strcasecmp(partition->type, DOS_TYPE_ESP) == 0);
+    const rmt_layout_partition_t *partitions[RMT_LAYOUT_MEMBERS_MAX];
+    const size_t count = rmt_layout_firmware_partitions(self, volume, partitions);
+    bool is_esp = false;
+    for (size_t i = 0; i < count; i++)
+        is_esp = is_esp || strcasecmp(partitions[i]->type, TYPE_ESP) == 0 ||
+                 strcasecmp(partitions[i]->type, DOS_TYPE_ESP) == 0;
+    return is_esp;
 }
 
 bool

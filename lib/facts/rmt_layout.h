@@ -405,7 +405,13 @@ bool rmt_layout_is_extended(const rmt_layout_partition_t *partition);
 bool rmt_layout_is_bios_boot(const rmt_layout_partition_t *partition);
 // Is something of it written through FUSE: an array, LUKS, a volume that is spread?
 bool rmt_layout_needs_fuse(const rmt_layout_t *self);
-// Does a volume lie in an EFI system partition?
+// Partitions in which firmware finds a volume: its own, or each member of the mirror on
+// which it lies, if its file system begins with the partition (metadata 0.90 and 1.0).
+// They are borrowed. Returns how many there are.
+size_t rmt_layout_firmware_partitions(
+    const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+    const rmt_layout_partition_t *partitions[RMT_LAYOUT_MEMBERS_MAX]);
+// Is one of these an EFI system partition?
 bool rmt_layout_is_esp(const rmt_layout_t *self, const rmt_layout_volume_t *volume);
 // Does a volume have files, as swap and unformatted ones do not?
 bool rmt_layout_has_tree(const rmt_layout_volume_t *volume);

@@ -7,6 +7,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "facts/rmt_facts.h"
+#include "facts/rmt_layout.h"
 
 #define GUID "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5B"
 #define OTHER "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5C"
@@ -24,6 +25,9 @@ s_tell(const rmt_nvram_entry_t *entries, size_t count, char out[512])
                  entries[i].is_next ? "]" : "");
 }
 
+#define ESP "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
+#define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
+
 // A file system that begins with each half of a mirror is one for firmware on each.
 static void
 test_m32_each_half_of_a_mirror_is_an_esp(void **state)
@@ -32,13 +36,19 @@ test_m32_each_half_of_a_mirror_is_an_esp(void **state)
     static const struct {
         uint64_t level, start; // Of the array's data
         bool is_on_array;
+        const char *types[2];
         size_t count;
-    } rows[] = {{1, 0, true, 2},
-                {1, 1048576, true, 0}, // Metadata 1.2
-                {0, 0, true, 0},
-                {1, 0, false, 1}};
+        bool is_esp;
+    } rows[] = {{1, 0, true, {ESP, ESP}, 2, true},
+                {1, 0, true, {ESP, LINUX}, 2, true}, // Firmware reads its half
+                {1, 0, true, {LINUX, ESP}, 2, true},
+                {1, 0, true, {LINUX, LINUX}, 2, false},
+                {1, 1048576, true, {ESP, ESP}, 0, false}, // Metadata 1.2
+                {0, 0, true, {ESP, ESP}, 0, false},
+                {1, 0, false, {"ef", LINUX}, 1, true},
+                {1, 0, false, {LINUX, ESP}, 1, false}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        diskw_place_t places[RMT_NVRAM_SET_MAX];
+        const rmt_layout_partition_t *partitions[RMT_LAYOUT_MEMBERS_MAX];
         rmt_auto(rmt_layout) layout = rmt_layout_new();
         rmt_layout_add_array(layout, "a")->level = rows[i].level;
         for (size_t disk = 0; disk < 2; disk++) {
@@ -48,17 +58,16 @@ test_m32_each_half_of_a_mirror_is_an_esp(void **state)
             member->data_start = rows[i].start;
             rmt_layout_partition_t *partition = rmt_layout_add_partition(layout, disk);
             partition->number = 5 + disk;
-            strcpy(partition->type, "C12A7328-F81F-11D2-BA4B-00A0C93EC93B");
+            strcpy(partition->type, rows[i].types[disk]);
         }
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
         volume->array = rows[i].is_on_array ? rmt_text("a") : NULL;
         volume->partition = rows[i].is_on_array ? 0 : 5;
-        assert_int_equal(diskw_esp_places(layout, volume, places), rows[i].count);
-        assert_int_equal(rmt_layout_is_esp(layout, volume), rows[i].count != 0);
-        for (size_t j = 0; j < rows[i].count; j++) {
-            assert_int_equal(places[j].disk, j);
-            assert_int_equal(places[j].number, 5 + j);
-        }
+        assert_int_equal(rmt_layout_firmware_partitions(layout, volume, partitions),
+                         rows[i].count);
+        assert_int_equal(rmt_layout_is_esp(layout, volume), rows[i].is_esp);
+        for (size_t j = 0; j < rows[i].count; j++)
+            assert_ptr_equal(partitions[j], &layout->partitions[j]);
     }
 }
 

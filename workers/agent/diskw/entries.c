@@ -31,23 +31,6 @@ s_find_own(const rmt_nvram_entry_t *entries, size_t count)
 }
 
 size_t
-diskw_esp_places(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
-                 diskw_place_t places[RMT_NVRAM_SET_MAX])
-{
-    const rmt_layout_array_t *array = rmt_layout_array_of(layout, volume);
-    size_t count = 0;
-    if (!array && volume->partition)
-        places[count++] = (diskw_place_t){volume->disk, volume->partition};
-    for (size_t i = 0; array && array->level == 1 && i < layout->member_count; i++) {
-        const rmt_layout_member_t *member = &layout->members[i];
-        if (&layout->arrays[member->array] == array && member->data_start == 0 &&
-            count < RMT_NVRAM_SET_MAX)
-            places[count++] = (diskw_place_t){member->disk, member->partition};
-    }
-    return count;
-}
-
-size_t
 diskw_boot_entries(const rmt_records_t *boot, const char *guid, const rmt_record_t *esp,
                    rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX])
 {

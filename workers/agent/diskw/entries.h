@@ -4,19 +4,6 @@
 
 #include "base/rmt_record.h"
 #include "disk/rmt_nvram.h"
-#include "facts/rmt_layout.h"
-
-// A partition.
-typedef struct {
-    size_t disk; // Index in the layout
-    uint64_t number;
-} diskw_place_t;
-
-// Where firmware finds the volume, an EFI system partition: its partition, or each member
-// of the mirror on which it lies, if its file system begins with the partition (metadata
-// 0.90 and 1.0). Returns how many.
-size_t diskw_esp_places(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
-                        diskw_place_t places[RMT_NVRAM_SET_MAX]);
 
 // boot: the image's records of its boot, {class=entry, ...} as rmt_nvram_read tells
 // them; NULL for none. guid: of the partition. esp: as rmt_esp_examine tells it.

@@ -49,17 +49,14 @@ s_set_entries(rmt_work_t *self, const rmt_work_volume_t *volume, const rmt_recor
               uint16_t *number_out, rmt_error_t *error)
 {
     rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX];
-    diskw_place_t places[RMT_NVRAM_SET_MAX];
+    const rmt_layout_partition_t *partitions[RMT_LAYOUT_MEMBERS_MAX];
     size_t count = 0;
-    const size_t place_count = diskw_esp_places(self->layout, volume->ordered, places);
-    if (place_count == 0)
-        return rmt_fail(error, RMT_E_USAGE,
-                        "the EFI system partition lies on a disk without a partition "
-                        "table, or on an array that firmware cannot read");
-    for (size_t i = 0; i < place_count; i++) {
-        const rmt_work_disk_t *disk = rmt_work_disk_of(self, places[i].disk);
+    const size_t partition_count =
+        rmt_layout_firmware_partitions(self->layout, volume->ordered, partitions);
+    for (size_t i = 0; i < partition_count; i++) {
+        const rmt_work_disk_t *disk = rmt_work_disk_of(self, partitions[i]->disk);
         if (disk)
-            s_add_entries(self, disk, places[i].number, esp, entries, &count);
+            s_add_entries(self, disk, partitions[i]->number, esp, entries, &count);
     }
     if (count == 0)
         return 0;
