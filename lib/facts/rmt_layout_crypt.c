@@ -105,12 +105,17 @@ s_check_crypt(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt,
         rmt_layout_find_physical(self, crypt->disk, crypt->partition, ""))
         return s_refuse(self, crypt, error,
                         "is a member of an array or a physical volume too");
-    const uint64_t bytes = partition->size * self->disks[crypt->disk].sector;
+    const uint64_t sector = self->disks[crypt->disk].sector;
+    const uint64_t bytes = partition->size * sector;
+    const uint64_t least = partition->min_size * sector;
     if ((crypt->sector & (crypt->sector - 1)) || crypt->data_start % crypt->sector ||
         (crypt->version == 1 && crypt->sector != 512) ||
         crypt->data_start + crypt->sector > bytes || bytes % crypt->sector)
         return s_refuse(self, crypt, error,
                         "has sectors or a start of its data that cannot be");
+    if (least && (crypt->data_start + crypt->sector > least || least % crypt->sector))
+        return s_refuse(self, crypt, error,
+                        "may shrink below its data, or to no multiple of its sectors");
     return s_check_words(self, crypt, error);
 }
 

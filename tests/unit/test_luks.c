@@ -36,16 +36,6 @@
 #define FIRST "Key Slot 0: ENABLED\n\tIterations:         \t1000\nKey Slot 1: DISABLED\n"
 
 static void
-s_free(rmt_layout_crypt_t *crypt)
-{
-    free(crypt->name);
-    free(crypt->label);
-    free(crypt->cipher);
-    free(crypt->hash);
-    free(crypt->pbkdf);
-}
-
-static void
 test_m32_a_header_is_read_as_cryptsetup_shows_it(void **state)
 {
     (void) state;
@@ -66,21 +56,22 @@ test_m32_a_header_is_read_as_cryptsetup_shows_it(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        rmt_layout_crypt_t crypt = {.sector = 512};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        (void) rmt_layout_add_disk(layout, "system");
+        rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(layout, 0);
         rmt_auto(rmt_records) told = rmt_records_new();
-        RMT_OK(rmt_luks_parse(rows[i].dump, "partition 3", &crypt, told, &error));
-        assert_int_equal(crypt.version, rows[i].version);
-        assert_int_equal(crypt.data_start, rows[i].data_start);
-        assert_int_equal(crypt.sector, rows[i].sector);
-        assert_int_equal(crypt.key_bytes, 64);
-        assert_string_equal(crypt.cipher, "aes-xts-plain64");
-        assert_string_equal(crypt.uuid, UUID);
-        assert_string_equal(crypt.label ? crypt.label : "",
+        RMT_OK(rmt_luks_parse(rows[i].dump, "partition 3", crypt, told, &error));
+        assert_int_equal(crypt->version, rows[i].version);
+        assert_int_equal(crypt->data_start, rows[i].data_start);
+        assert_int_equal(crypt->sector, rows[i].sector);
+        assert_int_equal(crypt->key_bytes, 64);
+        assert_string_equal(crypt->cipher, "aes-xts-plain64");
+        assert_string_equal(crypt->uuid, UUID);
+        assert_string_equal(crypt->label ? crypt->label : "",
                             rows[i].label ? rows[i].label : "");
-        assert_string_equal(crypt.hash, rows[i].hash);
-        assert_string_equal(crypt.pbkdf, rows[i].pbkdf);
+        assert_string_equal(crypt->hash, rows[i].hash);
+        assert_string_equal(crypt->pbkdf, rows[i].pbkdf);
         assert_int_equal(rmt_records_count(told), rows[i].told);
-        s_free(&crypt);
     }
 }
 
@@ -106,13 +97,14 @@ test_m32_headers_that_a_copy_cannot_have_are_refused_by_name(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        rmt_layout_crypt_t crypt = {.sector = 512};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        (void) rmt_layout_add_disk(layout, "system");
+        rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(layout, 0);
         rmt_auto(rmt_records) told = rmt_records_new();
-        RMT_FAILS(rmt_luks_parse(rows[i].dump, "partition 3", &crypt, told, &error),
+        RMT_FAILS(rmt_luks_parse(rows[i].dump, "partition 3", crypt, told, &error),
                   RMT_E_UNSUPPORTED);
         if (!strstr(error.text, rows[i].words))
             fail_msg("'%s' does not say %s", error.text, rows[i].words);
-        s_free(&crypt);
     }
 }
 
@@ -164,7 +156,7 @@ test_m32_any_range_is_written_and_read_in_sectors_of_any_size(void **state)
 #define LAYOUT                                                                           \
     "class=disk role=system logical-sector=512 bytes=21474836480 table=gpt\n"            \
     "class=partition disk=system number=2 start=2048 size=204800 "                       \
-    "type=CA7D7CCB-63ED-4C53-861C-1742536059CC\n"                                        \
+    "type=CA7D7CCB-63ED-4C53-861C-1742536059CC%s\n"                                      \
     "class=volume disk=system partition=2 fs=%s mount=/\n"
 #define CRYPT                                                                            \
     "class=crypt disk=system partition=%s version=%s uuid=" UUID                         \
@@ -176,12 +168,13 @@ typedef struct {
     const char *words; // NULL: it is read
 } layout_t;
 
+// more: of the partition.
 static rmt_layout_t *
 s_layout(const layout_t *row, const char *more, rmt_error_t *error)
 {
     rmt_auto_str text =
-        rmt_text(LAYOUT CRYPT "%s", row->fs, row->partition, row->version, row->cipher,
-                 row->bytes, row->sector, row->pbkdf, row->start, more);
+        rmt_text(LAYOUT CRYPT, more, row->fs, row->partition, row->version, row->cipher,
+                 row->bytes, row->sector, row->pbkdf, row->start);
     rmt_auto(rmt_records) records = rmt_facts_parse(text, error);
     assert_non_null(records);
     return rmt_layout_read(records, error);
@@ -216,6 +209,29 @@ test_m32_layouts_with_encryption_are_checked(void **state)
             fail_msg("row %zu: '%s' does not say %s", i, error.text, rows[i].words);
         if (!rows[i].words && !layout)
             fail_msg("row %zu: %s", i, error.text);
+    }
+}
+
+// On the smallest target luksFormat takes the partition too. [3.60]
+static void
+test_m32_an_encrypted_partition_shrinks_to_whole_sectors_of_its_data(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *sector, *more;
+        bool is_refused;
+    } rows[] = {{"4096", " min-size=32776", false},
+                {"4096", " min-size=32768", true}, // The header alone
+                {"4096", " min-size=40001", true},
+                {"512", " min-size=40001", false},
+                {"512", " min-size=1", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        layout_t row = s_good;
+        row.sector = rows[i].sector;
+        rmt_auto(rmt_layout) layout = s_layout(&row, rows[i].more, &error);
+        if (rows[i].is_refused ? layout || !strstr(error.text, "may shrink") : !layout)
+            fail_msg("row %zu: '%s'", i, error.text);
     }
 }
 
@@ -319,6 +335,8 @@ main(void)
         cmocka_unit_test(test_m32_headers_that_a_copy_cannot_have_are_refused_by_name),
         cmocka_unit_test(test_m32_any_range_is_written_and_read_in_sectors_of_any_size),
         cmocka_unit_test(test_m32_layouts_with_encryption_are_checked),
+        cmocka_unit_test(
+            test_m32_an_encrypted_partition_shrinks_to_whole_sectors_of_its_data),
         cmocka_unit_test(test_m32_a_layout_with_encryption_is_written_as_it_was_read),
         cmocka_unit_test_setup_teardown(
             test_m32_the_mapping_that_is_open_on_a_device_is_found, root_tree_setup,
