@@ -382,9 +382,9 @@ rmt_layout_partition_t *rmt_layout_last(const rmt_layout_t *self, size_t disk);
 // The one that follows the size of the disk, where that grows: the last that is not
 // at-end; NULL for none.
 rmt_layout_partition_t *rmt_layout_growing(const rmt_layout_t *self, size_t disk);
-// Sectors that the growing partition takes of so many: a multiple of 4096 bytes, which
-// encryption may need, unless that is less than its own size or than it may shrink to,
-// and they are not.
+// How many of these sectors the growing partition takes. Those at the end that fill no
+// 4096 bytes stay unused, because encryption may need that, unless the partition would
+// become smaller than it is in the layout, or than its min_size.
 uint64_t rmt_layout_grown(const rmt_layout_t *self,
                           const rmt_layout_partition_t *partition, uint64_t sectors);
 // The volume that is mounted on /, or NULL.
