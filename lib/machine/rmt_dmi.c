@@ -4,7 +4,6 @@
 #include "base/rmt_sysfs.h"
 
 #include <ctype.h>
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,14 +45,8 @@ s_set_secure_boot(const char *root, rmt_record_t *system)
 static void
 s_set_boot_entries(const char *root, rmt_record_t *system)
 {
-    rmt_auto_str path = rmt_text("%s/sys/firmware/efi/efivars", root);
-    DIR *folder = opendir(path);
-    size_t count = 0;
-    while (folder && count < 3 && readdir(folder))
-        count++; // Two are the folder itself and the one above
-    if (folder)
-        closedir(folder);
-    if (count < 3)
+    rmt_auto_str variables = rmt_sysfs_list("%s/sys/firmware/efi/efivars", root);
+    if (!*variables)
         rmt_record_set(system, "boot-entries", "none");
 }
 
