@@ -99,17 +99,22 @@ s_skip(scan_t *self, uint64_t size, rmt_error_t *error)
 
 // ---- Names
 
-// The programs that start what lies below a root, in a folder of programs.
+// The programs that start what lies below a root, by the ends of their paths.
 static void
 s_see_program(scan_t *self, const char *path)
 {
-    static const char *const programs[] = {"bin/mdadm", "bin/lvm"};
+    static const struct {
+        const char *end, *name;
+    } rows[] = {{"bin/mdadm", "mdadm"},
+                {"bin/lvm", "lvm"},
+                {"bin/cryptsetup", "cryptsetup"},
+                {"/systemd-cryptsetup", "cryptsetup"}};
     const size_t size = strlen(path);
-    for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-        const size_t length = strlen(programs[i]);
-        if (size >= length && strcmp(path + size - length, programs[i]) == 0 &&
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const size_t length = strlen(rows[i].end);
+        if (size >= length && strcmp(path + size - length, rows[i].end) == 0 &&
             self->count < MODULES_MAX)
-            self->names[self->count++] = rmt_text("program:%s", programs[i] + 4);
+            self->names[self->count++] = rmt_text("program:%s", rows[i].name);
     }
 }
 

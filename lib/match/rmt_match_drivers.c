@@ -257,15 +257,20 @@ s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
     const rmt_layout_t *layout = run->image->layout;
     const rmt_layout_array_t *array =
         rmt_layout_find_array(layout, rmt_layout_array_below(layout, root));
+    const bool is_encrypted = rmt_layout_crypt_of(layout, root);
     if (array)
         s_judge_level(run, row, array->level);
-    if (root->logical)
+    if (root->logical || is_encrypted)
         s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
     s_judge_raid(run, row, rmt_layout_logical_of(layout, root));
+    if (is_encrypted)
+        s_judge_early(run, row, CRYPT_MODULE, CRYPT_MODULE);
     if (array)
         s_warn_program(run, row, "mdadm");
     if (root->logical)
         s_warn_program(run, row, "lvm");
+    if (is_encrypted)
+        s_warn_program(run, row, "cryptsetup");
 }
 
 void
@@ -289,10 +294,6 @@ rmt_match_root_driver(rmt_match_run_t *run, const rmt_match_row_t *row)
         s_judge_early(run, row, fs_name, fs);
     if (root)
         s_judge_layers(run, row, root);
-    if (root && rmt_layout_crypt_of(run->image->layout, root)) {
-        s_judge_early(run, row, MAPPER_NAME, MAPPER_MODULE);
-        s_judge_early(run, row, CRYPT_MODULE, CRYPT_MODULE);
-    }
     if (before == rmt_records_count(run->verdicts))
         rmt_match_verdict(run, row->component, run->image->drivers->kernel,
                           rmt_match_text(run->root_disk, "name"), true,

@@ -378,6 +378,22 @@ test_m12_a_kernel_without_the_driver_is_refused(void **state)
     }
 }
 
+// The components that do not fit a kernel of the image, and whether one is warned of.
+static char *
+s_judge_layers(const rmt_layout_t *layout, kernel_t kernel)
+{
+    bool fits = false;
+    rmt_auto(rmt_records) image = s_image("desktop-ahci", NULL);
+    rmt_auto(rmt_records) target = s_machine("desktop-ahci", NULL);
+    const rmt_match_drivers_t drivers = {s_find, &kernel, "6.1.0"};
+    const rmt_match_config_t config = {
+        .hardware = image, .layout = layout, .drivers = &drivers};
+    rmt_auto(rmt_records) verdicts = s_match(&config, target, &fits);
+    rmt_auto_str names = s_misfits(verdicts);
+    const bool is_warned = rmt_records_find(verdicts, "warning", "yes") != NULL;
+    return rmt_text("%s%s", names, is_warned ? " warned" : "");
+}
+
 // No device names the driver that a root on a logical volume or an array needs.
 static void
 test_m12_layers_of_the_root_need_their_drivers_early(void **state)
@@ -436,23 +452,13 @@ test_m12_layers_of_the_root_need_their_drivers_early(void **state)
             strcpy(logical->array, "a");
         else if (cases[i].is_on_array)
             volume->array = rmt_text("a");
-        rmt_auto(rmt_records) image = s_image("desktop-ahci", NULL);
-        rmt_auto(rmt_records) target = s_machine("desktop-ahci", NULL);
-        kernel_t kernel = cases[i].kernel;
-        const rmt_match_drivers_t drivers = {s_find, &kernel, "6.1.0"};
-        const rmt_match_config_t config = {
-            .hardware = image, .layout = layout, .drivers = &drivers};
-        bool fits = false;
-        rmt_auto(rmt_records) verdicts = s_match(&config, target, &fits);
-        rmt_auto_str names = s_misfits(verdicts);
-        const bool is_warned = rmt_records_find(verdicts, "warning", "yes") != NULL;
-        rmt_auto_str misfits = rmt_text("%s%s", names, is_warned ? " warned" : "");
+        rmt_auto_str misfits = s_judge_layers(layout, cases[i].kernel);
         if (strcmp(misfits, cases[i].misfits) != 0)
             fail_msg("case %zu: '%s'", i, misfits);
     }
 }
 
-// Nor those that a root in LUKS needs.
+// Nor the drivers and the program that a root in LUKS needs.
 static void
 test_m12_a_root_in_luks_needs_its_drivers_early(void **state)
 {
@@ -465,6 +471,8 @@ test_m12_a_root_in_luks_needs_its_drivers_early(void **state)
                  {true, {"mapper", "@"}, "root-driver"},
                  {true, {"@", "dm_crypt"}, "root-driver"},
                  {true, {"dm_crypt", "@"}, "root-driver"},
+                 {true, {"@", "program:cryptsetup"}, " warned"},
+                 {false, {"@", "program:cryptsetup"}, ""},
                  {false, {"dm_crypt", "mapper"}, ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_auto(rmt_layout) layout = rmt_layout_new();
@@ -475,15 +483,7 @@ test_m12_a_root_in_luks_needs_its_drivers_early(void **state)
         volume->partition = 1;
         if (cases[i].is_encrypted)
             rmt_layout_add_crypt(layout, 0)->partition = 1;
-        rmt_auto(rmt_records) image = s_image("desktop-ahci", NULL);
-        rmt_auto(rmt_records) target = s_machine("desktop-ahci", NULL);
-        kernel_t kernel = cases[i].kernel;
-        const rmt_match_drivers_t drivers = {s_find, &kernel, "6.1.0"};
-        const rmt_match_config_t config = {
-            .hardware = image, .layout = layout, .drivers = &drivers};
-        bool fits = false;
-        rmt_auto(rmt_records) verdicts = s_match(&config, target, &fits);
-        rmt_auto_str misfits = s_misfits(verdicts);
+        rmt_auto_str misfits = s_judge_layers(layout, cases[i].kernel);
         assert_string_equal(misfits, cases[i].misfits);
     }
 }
