@@ -10,8 +10,9 @@
 
 // The copy of a GPT at a disk's end: the entries, and a sector.
 #define ENTRIES_BYTES ((uint64_t) 128 * 128)
+#define MIB ((uint64_t) 1024 * 1024)
 // Less than this at the end of a disk is not worth a word.
-#define UNUSED_MIN ((uint64_t) 16 * 1024 * 1024)
+#define UNUSED_MIN (16 * MIB)
 
 // Bytes that a partition gets on a disk of so many: its own, or what is left for the
 // growing one of a disk whose layout may grow.
@@ -77,9 +78,6 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
                    : given;
 }
 
-#define DENSER ": compressed data and blocks that files share are written out on a copy"
-#define BESIDE "; the files of the first boot take 24 MiB of it"
-
 // What a file system holds: subvolumes are volumes of one. Compressed data and blocks
 // that files share are written out on a copy, so it may be more than was there.
 typedef struct {
@@ -125,6 +123,25 @@ s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
     return own && needed > own && tree->bytes <= own ? own : needed;
 }
 
+// Caller owns the result.
+static char *
+s_reason(const tree_t *tree, uint64_t own, uint64_t needed, uint64_t given)
+{
+    rmt_auto_str amount =
+        rmt_match_bytes(given >= needed ? given - needed : needed - given);
+    if (given >= needed)
+        return rmt_text("%s to spare", amount);
+    if (tree->bytes - tree->first_boot > own)
+        return rmt_text("%s are lacking: compressed data and blocks that files share are "
+                        "written out on a copy",
+                        amount);
+    if (!tree->first_boot)
+        return rmt_text("%s are lacking", amount);
+    return rmt_text("%s are lacking; %" PRIu64 " MiB of what is needed are for the files "
+                    "of the first boot",
+                    amount, tree->first_boot / MIB);
+}
+
 // The density of inodes stays as the image has it; kinds without a table of them make
 // them as they are needed.
 static void
@@ -142,13 +159,7 @@ s_judge(rmt_match_run_t *run, const rmt_layout_volume_t *volume, const tree_t *t
     rmt_auto_str wanted = rmt_text("%s, %" PRIu64 " inodes", wanted_bytes, tree->files);
     rmt_auto_str had = inodes ? rmt_text("%s, %" PRIu64 " inodes", had_bytes, room)
                               : rmt_text("%s", had_bytes);
-    rmt_auto_str spare = rmt_match_bytes(enough ? given - needed : needed - given);
-    const char *why = enough                                 ? ""
-                      : tree->bytes - tree->first_boot > own ? DENSER
-                      : tree->first_boot                     ? BESIDE
-                                                             : "";
-    rmt_auto_str reason =
-        rmt_text("%s %s%s", spare, enough ? "to spare" : "are lacking", why);
+    rmt_auto_str reason = s_reason(tree, own, needed, given);
     rmt_record_t *verdict =
         rmt_match_verdict(run, "disk-size", wanted, had, enough, reason);
     rmt_record_set(verdict, "role", run->image->layout->disks[volume->disk].role);

@@ -446,7 +446,7 @@ test_m33_data_that_is_more_than_its_disk_is_refused(void **state)
     "class=volume disk=root partition=1 fs=btrfs subvolume=s" id " subvolume-id=" id     \
     " files=9 block-size=4096 bytes=10735321088 bytes-tree=" bytes "\n"
     static const char words[] = "are lacking: compressed data and blocks";
-    static const char first_boot[] = "; the files of the first boot take 24 MiB of it";
+    static const char first_boot[] = "; 24 MiB of what is needed are for the files of ";
     static const struct {
         const char *layout, *bytes, *words; // NULL: it fits
     } rows[] = {
