@@ -11,8 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SECTOR ((uint64_t) 512) // In which LVM counts, whatever the disk has
-
 typedef struct {
     size_t disk;
     uint64_t partition, bytes;
@@ -197,7 +195,7 @@ s_read_physical(const reading_t *self, const rmt_lvm_node_t *node)
     physical->partition = member->partition;
     physical->bytes = member->bytes;
     strcpy(physical->array, member->array);
-    physical->data_start = rmt_lvm_node_number(node, "pe_start", 0) * SECTOR;
+    physical->data_start = rmt_lvm_node_number(node, "pe_start", 0) * RMT_LVM_SECTOR;
     physical->extents = rmt_lvm_node_number(node, "pe_count", 0);
     return s_copy(self, physical->uuid, uuid);
 }
@@ -348,14 +346,14 @@ s_read_raid(const reading_t *self, const rmt_lvm_node_t *node,
     const rmt_lvm_node_t *legs = rmt_lvm_node_find(node, "raids");
     const uint64_t count = rmt_lvm_node_number(node, "device_count", 0);
     const uint64_t chunk =
-        raid->copies ? rmt_lvm_node_number(node, "stripe_size", 0) * SECTOR : 0;
+        raid->copies ? rmt_lvm_node_number(node, "stripe_size", 0) * RMT_LVM_SECTOR : 0;
     if (s_check_fields(self, node, parts->what, known) == -1)
         return -1;
     if (!legs || legs->value_count % 2 || legs->value_count / 2 != count || count == 0 ||
         parts->extents || rmt_lvm_node_number(node, "start_extent", 0) != 0)
         return s_refuse_place(self, parts, "has legs that do not fit it");
     parts->raid = raid->name;
-    parts->region = rmt_lvm_node_number(node, "region_size", 0) * SECTOR;
+    parts->region = rmt_lvm_node_number(node, "region_size", 0) * RMT_LVM_SECTOR;
     parts->segment = 1;
     for (size_t i = 0; i < count; i++)
         if (s_read_leg(self, parts, &legs->values[2 * i], chunk) == -1)
@@ -393,7 +391,7 @@ s_read_segment(const reading_t *self, const rmt_lvm_node_t *node, parts_t *parts
     parts->segment++;
     for (size_t i = 0; i < count; i++) {
         rmt_layout_piece_t piece = {.extents = extents / count,
-                                    .chunk = count > 1 ? chunk * SECTOR : 0};
+                                    .chunk = count > 1 ? chunk * RMT_LVM_SECTOR : 0};
         if (s_find_stripe(self, parts, &stripes->values[2 * i], &piece) == -1 ||
             s_add_piece(self, &piece) == -1)
             return -1;
@@ -516,7 +514,8 @@ s_read_group(reading_t *self)
         return -1;
     self->group = self->layout->group_count;
     rmt_layout_group_t *group = rmt_layout_add_group(self->layout, self->node->name);
-    group->extent_size = rmt_lvm_node_number(self->node, "extent_size", 0) * SECTOR;
+    group->extent_size =
+        rmt_lvm_node_number(self->node, "extent_size", 0) * RMT_LVM_SECTOR;
     return s_copy(self, group->uuid, uuid) == -1 ? -1 : s_read_members(self);
 }
 

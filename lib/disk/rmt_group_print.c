@@ -1,11 +1,10 @@
 // The text that describes a group on a target.
 #include "disk/rmt_group.h"
+#include "disk/rmt_lvm_text.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define SECTOR ((uint64_t) 512) // In which LVM counts, whatever the disk has
 
 static void
 s_print_physical(const rmt_layout_t *layout, size_t index, uint64_t bytes, FILE *out)
@@ -14,7 +13,8 @@ s_print_physical(const rmt_layout_t *layout, size_t index, uint64_t bytes, FILE 
     fprintf(out,
             "pv%zu {\nid = \"%s\"\nstatus = [\"ALLOCATABLE\"]\nflags = []\n"
             "dev_size = %" PRIu64 "\npe_start = %" PRIu64 "\npe_count = %" PRIu64 "\n}\n",
-            index, physical->uuid, bytes / SECTOR, physical->data_start / SECTOR,
+            index, physical->uuid, bytes / RMT_LVM_SECTOR,
+            physical->data_start / RMT_LVM_SECTOR,
             rmt_layout_extents(layout, physical, bytes));
 }
 
@@ -26,6 +26,16 @@ s_begin_segment(uint64_t number, uint64_t start, uint64_t extents, FILE *out)
             "segment%" PRIu64 " {\nstart_extent = %" PRIu64 "\nextent_count = %" PRIu64
             "\ntype = \"striped\"\n",
             number, start, extents);
+}
+
+// All of a volume, in one range.
+static void
+s_print_range(uint64_t extents, size_t physical, uint64_t first, FILE *out)
+{
+    fputs("segment_count = 1\n", out);
+    s_begin_segment(1, 0, extents, out);
+    fprintf(out, "stripe_count = 1\nstripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n",
+            physical, first);
 }
 
 static size_t
@@ -44,10 +54,7 @@ s_print_whole(const rmt_layout_t *layout, const rmt_layout_logical_t *logical,
     const size_t index =
         s_physical_at(layout, logical->disk, logical->partition, logical->array);
     const uint64_t extents = rmt_layout_place(layout, logical, bytes[index], &first);
-    fputs("segment_count = 1\n", out);
-    s_begin_segment(1, 0, extents, out);
-    fprintf(out, "stripe_count = 1\nstripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n", index,
-            first);
+    s_print_range(extents, index, first, out);
 }
 
 // The stripes of the segment that begins at a piece. Returns how many there are.
@@ -62,7 +69,7 @@ s_print_segment(const rmt_layout_t *layout, const rmt_layout_piece_t *begin,
     s_begin_segment(begin->segment, start, count * begin->extents, out);
     fprintf(out, "stripe_count = %zu\n", count);
     if (begin->chunk)
-        fprintf(out, "stripe_size = %" PRIu64 "\n", begin->chunk / SECTOR);
+        fprintf(out, "stripe_size = %" PRIu64 "\n", begin->chunk / RMT_LVM_SECTOR);
     const char *gap = "stripes = [";
     for (const rmt_layout_piece_t *piece = begin; piece < end; piece++) {
         if (piece->logical != begin->logical || piece->segment != begin->segment)
@@ -100,13 +107,9 @@ static void
 s_print_part(const char *uuid, uint64_t extents, size_t physical, uint64_t first,
              FILE *out)
 {
-    fprintf(out,
-            " {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\"]\nflags = []\n"
-            "segment_count = 1\n",
-            uuid);
-    s_begin_segment(1, 0, extents, out);
-    fprintf(out, "stripe_count = 1\nstripes = [\n\"pv%zu\", %" PRIu64 "\n]\n}\n}\n",
-            physical, first);
+    fprintf(out, " {\nid = \"%s\"\nstatus = [\"READ\", \"WRITE\"]\nflags = []\n", uuid);
+    s_print_range(extents, physical, first, out);
+    fputs("}\n", out);
 }
 
 // The legs of a RAID, behind it.
@@ -147,9 +150,9 @@ s_print_raid(const rmt_layout_t *layout, size_t index, FILE *out)
             "\ntype = \"%s\"\ndevice_count = %zu\n",
             logical->extents, logical->raid, legs);
     if (logical->region)
-        fprintf(out, "region_size = %" PRIu64 "\n", logical->region / SECTOR);
+        fprintf(out, "region_size = %" PRIu64 "\n", logical->region / RMT_LVM_SECTOR);
     if (chunk)
-        fprintf(out, "stripe_size = %" PRIu64 "\n", chunk / SECTOR);
+        fprintf(out, "stripe_size = %" PRIu64 "\n", chunk / RMT_LVM_SECTOR);
     for (size_t i = 0; i < legs; i++)
         fprintf(out, "%s\n\"%s_rmeta_%zu\", \"%s_rimage_%zu\"", i ? "," : "raids = [",
                 logical->name, i, logical->name, i);
@@ -190,7 +193,7 @@ rmt_group_print(const rmt_layout_t *layout, size_t index, const uint64_t *bytes)
             "status = [\"RESIZEABLE\", \"READ\", \"WRITE\"]\nflags = []\n"
             "extent_size = %" PRIu64
             "\nmax_lv = 0\nmax_pv = 0\nmetadata_copies = 0\nphysical_volumes {\n",
-            group->name, group->uuid, group->extent_size / SECTOR);
+            group->name, group->uuid, group->extent_size / RMT_LVM_SECTOR);
     for (size_t i = 0; i < layout->physical_count; i++)
         if (layout->physicals[i].group == index)
             s_print_physical(layout, i, bytes[i], out);

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include "base/rmt_error.h"
 
+#define RMT_LVM_SECTOR ((uint64_t) 512) // In which it counts, whatever the disk has
+
 typedef struct rmt_lvm_node rmt_lvm_node_t;
 struct rmt_lvm_node {
     char *name;
