@@ -1,5 +1,5 @@
 // Rules over a whole layout: what one field cannot tell.
-#include "facts/rmt_layout.h"
+#include "facts/rmt_layout_rows.h"
 #include "base/rmt_auto.h"
 
 #include <assert.h>
@@ -346,6 +346,57 @@ s_check_swap(const rmt_layout_t *self, const rmt_layout_swap_t *swap, rmt_error_
                              : "lies in a volume that is not there, or has no files");
 }
 
+// ---- Numbers
+
+typedef struct {
+    const char *class;
+    const rmt_layout_rows_t *table;
+    const void *items;
+    size_t count, size; // Bytes of each
+} list_t;
+
+static int
+s_check_numbers(const list_t *list, const void *item, rmt_error_t *error)
+{
+    for (size_t i = 0; i < list->table->count; i++) {
+        const rmt_layout_row_t *row = &list->table->rows[i];
+        if (row->kind != AS_NUMBER)
+            continue;
+        const uint64_t number = *(const uint64_t *) ((const char *) item + row->offset);
+        const bool is_absent = number == 0 && !row->is_required;
+        if (!is_absent && (number < row->least || number > row->most))
+            return rmt_fail(error, RMT_E_USAGE,
+                            "the layout has a %s with %s %" PRIu64
+                            "; it must be a number from %" PRIu64 " to %" PRIu64,
+                            list->class, row->name, number, row->least, row->most);
+    }
+    return 0;
+}
+
+#define LIST(class, name)                                                                \
+    {                                                                                    \
+        class, &rmt_layout_##name##_rows, self->name##s, self->name##_count,             \
+            sizeof *self->name##s                                                        \
+    }
+
+// What was read from a disk has passed no door: an image with it could not be read.
+static int
+s_check_ranges(const rmt_layout_t *self, rmt_error_t *error)
+{
+    const list_t lists[] = {
+        LIST("disk", disk),         LIST("partition", partition), LIST("array", array),
+        LIST("member", member),     LIST("crypt", crypt),         LIST("group", group),
+        LIST("physical", physical), LIST("logical", logical),     LIST("piece", piece),
+        LIST("volume", volume),     LIST("swap-file", swap)};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        for (size_t j = 0; j < lists[i].count; j++)
+            if (s_check_numbers(&lists[i],
+                                (const char *) lists[i].items + j * lists[i].size,
+                                error) == -1)
+                return -1;
+    return 0;
+}
+
 int
 rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
 {
@@ -370,5 +421,5 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
     for (size_t i = 0; self->volume_count && i < self->swap_count; i++)
         if (s_check_swap(self, &self->swaps[i], error) == -1)
             return -1;
-    return 0;
+    return s_check_ranges(self, error);
 }

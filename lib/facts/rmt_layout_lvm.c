@@ -412,9 +412,6 @@ s_check_physical(const rmt_layout_t *self, size_t index, rmt_error_t *error)
     if (physical->data_start < TEXT_SPACE + 2 * text)
         return s_refuse(error, "physical volume", physical->uuid,
                         "has no space for the description of its group");
-    if (physical->data_start > RMT_LAYOUT_PHYSICAL_START_MAX)
-        return s_refuse(error, "physical volume", physical->uuid,
-                        "has extents that begin behind 64 MiB");
     if (physical->data_start % step || extent_size % step ||
         bytes < physical->data_start ||
         physical->extents > (bytes - physical->data_start) / extent_size)

@@ -87,8 +87,7 @@ static const rmt_layout_row_t s_physical_rows[] = {
     {"array", AS_GUID, PHYSICAL(array), false, 0, 0},
     {"bytes", AS_NUMBER, PHYSICAL(bytes), false, 1, INT64_MAX},
     {"uuid", AS_LVM_UUID, PHYSICAL(uuid), true, 0, 0},
-    {"data-start", AS_NUMBER, PHYSICAL(data_start), true, 1,
-     RMT_LAYOUT_PHYSICAL_START_MAX},
+    {"data-start", AS_NUMBER, PHYSICAL(data_start), true, 1, (uint64_t) 1 << 26},
     {"extents", AS_NUMBER, PHYSICAL(extents), true, 1, EXTENTS_MAX},
 };
 

@@ -42,9 +42,6 @@ extern const rmt_layout_rows_t rmt_layout_group_rows, rmt_layout_physical_rows;
 extern const rmt_layout_rows_t rmt_layout_logical_rows, rmt_layout_piece_rows;
 extern const rmt_layout_rows_t rmt_layout_volume_rows, rmt_layout_swap_rows;
 
-// The first extent of a physical volume begins here at most, in bytes.
-#define RMT_LAYOUT_PHYSICAL_START_MAX ((uint64_t) 1 << 26)
-
 // Bytes of a sector of that on which a physical volume lies (rmt_layout_lvm.c).
 uint64_t rmt_layout_step(const rmt_layout_t *self, const rmt_layout_physical_t *physical);
 // The part of rmt_layout_check about the pieces of a volume that is spread

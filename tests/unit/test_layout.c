@@ -519,21 +519,29 @@ test_a_partition_that_begins_or_ends_nowhere_is_refused(void **state)
 
 // What is read from a disk has passed no door: an image with it could not be read.
 static void
-test_a_physical_volume_that_begins_too_late_is_refused(void **state)
+test_numbers_of_a_disk_have_the_bounds_of_a_record(void **state)
 {
     (void) state;
     static const struct {
-        uint64_t start;
-        bool is_refused;
-    } rows[] = {{64 * 1048576, false}, {65 * 1048576, true}};
+        uint64_t start, region, entries;
+        const char *words; // NULL: none is refused
+    } rows[] = {{64 * 1048576, 512, 1024, NULL},
+                {65 * 1048576, 512, 128, "physical with data-start 68157440"},
+                {1048576, (uint64_t) 1 << 41, 128, "logical with region 2199023255552"},
+                {1048576, 512, 1025,
+                 "disk with entries 1025; it must be a number from 1 "
+                 "to 1024"}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        rmt_auto(rmt_layout) layout = s_read(LVM, &error);
-        layout->physicals[0].extents = 1;
+        rmt_auto(rmt_layout) layout =
+            s_read(LVM RAID LEG("1", "11", "x", "") LEG("1", "11", "y", ""), &error);
+        RMT_OK(layout);
+        layout->disks[0].entries = rows[i].entries;
+        layout->partitions[0].size = 1048576;
         layout->physicals[0].data_start = rows[i].start;
+        layout->logicals[0].region = rows[i].region;
         const int rc = rmt_layout_check(layout, &error);
-        if (rows[i].is_refused ? rc != -1 || !strstr(error.text, "behind 64 MiB")
-                               : rc == -1)
+        if (rows[i].words ? rc != -1 || !strstr(error.text, rows[i].words) : rc == -1)
             fail_msg("row %zu: %d '%s'", i, rc, error.text);
     }
 }
@@ -550,7 +558,7 @@ main(void)
         cmocka_unit_test(test_a_layout_has_limits),
         cmocka_unit_test(test_the_bytes_that_a_disk_needs),
         cmocka_unit_test(test_what_grows_has_a_multiple_of_4096_bytes),
-        cmocka_unit_test(test_a_physical_volume_that_begins_too_late_is_refused),
+        cmocka_unit_test(test_numbers_of_a_disk_have_the_bounds_of_a_record),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
