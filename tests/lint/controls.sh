@@ -19,7 +19,8 @@ put() { printf '%s\n' "${@:2}" >"$tree/$1"; }
 
 # Each plants a violation, or several, and prints what the lint must say: all of these lines.
 plant_before_arm() { whole; sed -i '/^| "FAT volume: %s" |/d' "$tree/docs/spec/9-before-arm.md"; echo "lacks: FAT volume: %s"; }
-plant_clocks() { small; put lib/base/a.c 'long a(void) { return time(NULL); }'; echo "lib/base/a.c:1"; }
+plant_clocks() { small; put lib/base/a.c 'long a(void) { return time(NULL); }'; put gateway/b.c 'long b(long *c) { return time(c); }'
+  printf '%s\n' "lib/base/a.c:1" "gateway/b.c:1"; }
 plant_commands() { whole; echo 'Look at it with `ramet job explode J`.' >>"$tree/docs/operating.md"; put lib/base/a.c 'const char *a = "see: ramet "' '"farm status";'
   printf '%s\n' "docs/operating.md: ramet job explode" "lib/base/a.c: ramet farm status"; }
 plant_configure() { whole; sed -i '/^unset(__pkg_config_checked_CZMQ CACHE)/d' "$tree/cmake/Ramet.cmake"; echo "INCLUDES = .*mit-krb5"; }
