@@ -5,7 +5,7 @@
 set -euo pipefail
 . "$(dirname "$0")/../system/lib.sh"
 . "$(dirname "$0")/small_system.sh"
-need "$boot_packages" socat
+need "$boot_packages"
 clean_up() { [ -z "${machine:-}" ] || kill "$machine" 2>/dev/null || true; }
 uuid=5d0c7a4e-94f1-4c55-8d6e-2f3b1a9c7e60
 
@@ -25,8 +25,11 @@ for m in /modules/*; do insmod \$m; done
 $guest_waits
 tell() { echo "ramet-\$1: \$(cryptsetup luksUUID /dev/vda1) \$(cat /srv/etc/hostname) \$(cat /srv/letter) \$(blockdev --getsize64 /dev/mapper/root)"; }
 if grep -q ramet.copy /proc/cmdline; then
+  # cryptsetup's own question throws away what was typed before it; this one keeps it.
   stty -echo
-  cryptsetup open --tries 8 /dev/vda1 root || { echo ramet-closed:; poweroff -f; }
+  until echo "ramet-question:"; read -r words && printf %s "\$words" | cryptsetup open --key-file - /dev/vda1 root; do
+    echo "ramet-refused: \$?"
+  done
   mount -t ext4 /dev/mapper/root /srv; tell copy; umount /srv; sync; poweroff -f
 fi
 ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
@@ -42,32 +45,21 @@ INIT
   chmod 755 "$guest/init"
 }
 
-# start_machine DISK NAME WORD...: its console is a socket, and what it says is in run/NAME.log.
+# start_machine DISK NAME WORD...: what its console says is in run/NAME.out, and what is written to $keys is typed.
 start_machine() {
+  mkfifo "$farm/run/$2.in"; : >"$farm/run/$2.out"; exec {keys}<>"$farm/run/$2.in"
   qemu-system-x86_64 -machine q35 -accel tcg,thread=multi -smp 2 -m 768 -nodefaults -display none -no-reboot \
     -kernel "$tree"/boot/vmlinuz-* -initrd "$farm/initramfs" -append "console=ttyS0 quiet $emulated_words panic=1 ${*:3}" \
-    -chardev "socket,id=console,path=$farm/run/$2.console,server=on,wait=off,logfile=$farm/run/$2.log" -serial chardev:console \
-    -nic user,model=virtio-net-pci -drive "file=$1,format=raw,if=virtio" </dev/null >"$farm/run/qemu.log" 2>&1 &
+    -serial "pipe:$farm/run/$2" -nic user,model=virtio-net-pci \
+    -drive "file=$1,format=raw,if=virtio" </dev/null >"$farm/run/qemu.log" 2>&1 &
   machine=$!
 }
-has_said() { [ "$(grep -aoc -- "$2" "$farm/run/$1.log")" -ge "${3:-1}" ] || has_ended "$machine"; }
-# says NAME PATTERN SECONDS: the machine does; the line is printed.
+has_said() { grep -aq "^$2" "$farm/run/$1.out" || has_ended "$machine"; }
+# says NAME PATTERN SECONDS: the machine does, on its console; the line is printed.
 says() {
   within "$3" has_said "$1" "$2" || true
-  grep -a "$2" "$farm/run/$1.log" | tr -d '\r' || { tail -n 40 "$farm/run/$1.log" >&2; fail "the machine does not say $2"; }
+  grep -a "^$2" "$farm/run/$1.out" | tr -d '\r' || { tail -n 40 "$farm/run/$1.out" >&2; fail "the machine does not say $2"; }
 }
-# types NAME TEXT PATTERN: whenever it asks for a passphrase, until it says the pattern. What comes between its
-# question and the moment at which it listens is thrown away.
-question='Enter passphrase for /dev/vda1: '
-asks() { [ "$(tail -c ${#question} "$farm/run/$1.log")" = "$question" ] || has_ended "$machine"; }
-is_heard() { ! asks "$1"; }
-answer() { # NAME TEXT PATTERN
-  within 5 asks "$1" || return 1
-  ! has_said "$1" "$3" || return 0
-  printf '%s\n' "$2" | socat -u - "UNIX-CONNECT:$farm/run/$1.console"
-  within 10 is_heard "$1"; has_said "$1" "$3"
-}
-types() { within 240 answer "$@" || { tail -n 20 "$farm/run/$1.log" >&2; fail "it does not say '$3' to '$2'"; }; }
 
 guest=$farm/guest; tree=$(kernel_tree)
 mkdir -p "$farm"; (umask 077; echo 'words of the engine' >"$farm/passphrase")
@@ -87,7 +79,7 @@ start_machine "$farm/disk" machine
 source=$(says machine ramet-source: 240)
 case $source in *" $uuid source hello "*) ;; *) fail "the source is $source" ;; esac
 greets() { [ "$(farm_status | jq '[.services[] | select(.service == "capture@source/machine") | .peers] | add')" = 1 ]; }
-within 120 greets || { tail -n 20 "$farm/run/machine.log" >&2; fail "the agent does not greet"; }
+within 120 greets || { tail -n 20 "$farm/run/machine.out" >&2; fail "the agent does not greet"; }
 ramet image create machine --name one --wait --timeout 3m
 kill "$machine"; wait "$machine" 2>/dev/null || true
 ramet image show one --json | jq -e '.layout[] | select(.class == "crypt") | .name == "root" and .version == 2' >/dev/null ||
@@ -101,9 +93,9 @@ PATH=$farm/bin:$PATH lab target "$farm" copy "$farm/copy.disk" 300M --like machi
 job=$(ramet deploy start one --engine lab --targets copy --yes)
 await_phase "$job" copy awaiting-first-boot 120
 start_machine "$farm/copy.disk" copy ramet.copy
-types copy 'words of the source' 'No key available'
-! grep -aq ramet-copy "$farm/run/copy.log" || fail "the source's passphrase opens it"
-types copy 'words of the engine' ramet-copy
+says copy ramet-question: 240
+echo 'words of the source' >&"$keys"; says copy 'ramet-refused: 2' 120 # No key available with this passphrase
+echo 'words of the engine' >&"$keys"
 copy=$(says copy ramet-copy: 240)
 case $copy in *" $uuid copy hello "*) ;; *) fail "the copy is $copy" ;; esac
 [ "${copy##* }" -gt "${source##* }" ] || fail "the copy's root did not grow: $source; $copy"
