@@ -48,6 +48,17 @@ add_modules() { # NAME...: of the kernel in $tree, with those that they need
   done
 }
 
+# take_source NAME EDIT: the settings of a source of the lab, which sed edits, for an agent that is in the machine.
+take_source() {
+  mkdir -p "$farm/$1"; lab source "$farm" "$1" "$farm/$1"; end "source-$1"; rm "$farm/run/source-$1".{pid,cmd}
+  mkdir -p "$guest$farm"/{run,keys,state}
+  sed -e "$2" -e 's|127.0.0.1|10.0.2.2|' "$farm/run/source-$1.cfg" >"$guest$farm/run/source-$1.cfg"
+  cp "$farm/run/source-$1.facts" "$guest$farm/run/"
+  cp "$farm/keys/$1".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
+}
+# greets NAME: the agent of a source is there.
+greets() { [ "$(farm_status | jq --arg s "capture@source/$1" '[.services[] | select(.service == $s) | .peers] | add')" = 1 ]; }
+
 # The modules a small system needs, in the order in which they are loaded.
 small_initramfs() { # KERNEL-TREE OUT
   local tree=$1 out=$2 work version name module count=100

@@ -67,19 +67,13 @@ echo "luks-passphrase = \"$farm/passphrase\"" >"$farm/installer.extra"
 lab up "$farm"; eval "$(lab sh "$farm")"
 make_guest
 make_tree "$guest/old" 0; rm "$guest/old/home/user/new"*   # cpio takes names of one line alone
-# The settings of a source of the lab, for an agent that is in the machine.
-mkdir -p "$farm/machine"; lab source "$farm" machine "$farm/machine"; end source-machine; rm "$farm/run/source-machine".{pid,cmd}
-mkdir -p "$guest$farm"/{run,keys,state}
-sed -e 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"|; /^layout = /d; s|127.0.0.1|10.0.2.2|' "$farm/run/source-machine.cfg" >"$guest$farm/run/source-machine.cfg"
-cp "$farm/run/source-machine.facts" "$guest$farm/run/"
-cp "$farm/keys/machine".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
+take_source machine 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"|; /^layout = /d'
 (cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
 truncate -s 200M "$farm/disk"; printf 'label: gpt\ntype=L\n' | sfdisk -q "$farm/disk"
 start_machine "$farm/disk" machine
 source=$(says machine ramet-source: 240)
 case $source in *" $uuid source hello "*) ;; *) fail "the source is $source" ;; esac
-greets() { [ "$(farm_status | jq '[.services[] | select(.service == "capture@source/machine") | .peers] | add')" = 1 ]; }
-within 120 greets || { tail -n 20 "$farm/run/machine.out" >&2; fail "the agent does not greet"; }
+within 120 greets machine || { tail -n 20 "$farm/run/machine.out" >&2; fail "the agent does not greet"; }
 ramet image create machine --name one --wait --timeout 3m
 kill "$machine"; wait "$machine" 2>/dev/null || true
 ramet image show one --json | jq -e '.layout[] | select(.class == "crypt") | .name == "root" and .version == 2' >/dev/null ||

@@ -91,12 +91,7 @@ guest=$farm/guest; tree=$(kernel_tree)
 lab up "$farm"; eval "$(lab sh "$farm")"
 make_guest
 make_tree "$guest/old" 0; rm "$guest/old/home/user/new"*   # cpio takes names of one line alone
-# The settings of a source of the lab, for an agent that is in the machine.
-mkdir -p "$farm/machine"; lab source "$farm" machine "$farm/machine"; end source-machine; rm "$farm/run/source-machine".{pid,cmd}
-mkdir -p "$guest$farm"/{run,keys,state}
-sed -e 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"\nfurther-disks = "/dev/vdb /dev/vdc"|; /^layout = /d; s|127.0.0.1|10.0.2.2|' "$farm/run/source-machine.cfg" >"$guest$farm/run/source-machine.cfg"
-cp "$farm/run/source-machine.facts" "$guest$farm/run/"
-cp "$farm/keys/machine".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
+take_source machine 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"\nfurther-disks = "/dev/vdb /dev/vdc"|; /^layout = /d'
 (cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
 truncate -s 300M "$farm/disk"; printf 'label: gpt\ntype=V\n' | sfdisk -q "$farm/disk"
 truncate -s 150M "$farm/disk-b"; printf 'label: gpt\nsize=60M,type=V\ntype=V\n' | sfdisk -q "$farm/disk-b"
@@ -104,9 +99,7 @@ truncate -s 120M "$farm/disk-c"; printf 'label: gpt\ntype=V\n' | sfdisk -q "$far
 start_machine "$farm/disk" "$farm/run/machine.log"
 source=$(says "$farm/run/machine.log" ramet-source: 240)
 [ "${source#*: }" = "home linear 40.00 1 root linear 96.00 2 source hello" ] || fail "the source is $source"
-greets() { [ "$(farm_status | jq '[.services[] | select(.service == "capture@source/machine") | .peers] | add')" = 1 ]; }
-within 120 greets ||
-  { tail -n 20 "$farm/run/machine.log" >&2; fail "the agent does not greet"; }
+within 120 greets machine || { tail -n 20 "$farm/run/machine.log" >&2; fail "the agent does not greet"; }
 data=$(says "$farm/run/machine.log" ramet-source-data: 60); data=${data#*: }
 [[ $data = "mirror raid,raid1 100.00 0 2 parity raid,raid5,raid5_ls 100.00 0 3 stripes striped 2 "* ]] || fail "the data are $data"
 ramet image create machine --name one --wait --timeout 3m

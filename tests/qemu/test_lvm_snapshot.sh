@@ -79,17 +79,6 @@ INIT
   chmod 755 "$guest/init" "$guest/flood"
 }
 
-# The settings of a source of the lab, for an agent that is somewhere else.
-take_source() { # NAME
-  mkdir -p "$farm/$1"; lab source "$farm" "$1" "$farm/$1"
-  end "source-$1"
-  rm "$farm/run/source-$1".{pid,cmd}
-  mkdir -p "$guest$farm"/{run,keys,state}
-  sed -e "s|^root = .*|root = \"/srv/$1\"|; s|127.0.0.1|10.0.2.2|" "$farm/run/source-$1.cfg" >"$guest$farm/run/source-$1.cfg"
-  cp "$farm/run/source-$1.facts" "$guest$farm/run/"
-  cp "$farm/keys/$1".{key,token} "$farm/keys/broker.pub" "$guest$farm/keys/"
-}
-
 # says PATTERN SECONDS: the machine does, on its console; the line is printed.
 says() {
   within "$2" has_said "$1" || true
@@ -101,7 +90,7 @@ has_said() { grep -aq "^$1" "$farm/run/machine.log" || has_ended "$machine"; }
 guest=$farm/guest; tree=$(kernel_tree)
 lab up "$farm"; eval "$(lab sh "$farm")"
 make_guest
-take_source one; take_source two
+for name in one two; do take_source $name "s|^root = .*|root = \"/srv/$name\"|"; done
 echo 'hook-after = "/flood"' >>"$guest$farm/run/source-one.cfg"
 (cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
 truncate -s 768M "$farm/disk"
