@@ -110,8 +110,7 @@ s_open_secret(const call_t *call, const rmt_msg_t *reply, const char *name,
     const char *box = rmt_record_text(reply->body, name, "");
     if (!*box)
         return false;
-    __attribute__((cleanup(rmt_secret_free))) char *text =
-        rmt_box_open(&call->own, box, error);
+    rmt_auto_secret text = rmt_box_open(&call->own, box, error);
     rmt_record_set(shown, name, text ? text : "(sealed for another key)");
     return text;
 }

@@ -2,6 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "crypto/rmt_hex.h"
+#include "crypto/rmt_secret.h"
 
 #include <assert.h>
 #include <czmq.h>
@@ -57,7 +58,7 @@ rmt_box_open(const rmt_key_t *key, const char *box, rmt_error_t *error)
     assert(text);
     if (s_open(key, box, text))
         return text;
-    free(text);
+    rmt_secret_free(&text);
     rmt_fail(error, RMT_E_NOT_ALLOWED, "the secret is sealed for another key than %s",
              key->public_text);
     return NULL;

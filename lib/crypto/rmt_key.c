@@ -67,7 +67,7 @@ s_parse(rmt_key_t *key_out, const char *text, bool secret, const char *path,
 int
 rmt_key_load(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
+    rmt_auto_secret text = NULL;
     if (rmt_secret_load(path, "key file", &text, error) == -1)
         return -1;
     return s_parse(key_out, text, true, path, error);
@@ -76,7 +76,7 @@ rmt_key_load(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 int
 rmt_key_load_public(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
+    rmt_auto_secret text = NULL;
     size_t size;
     const rmt_guarded_t file = {path, "key file", RMT_GUARDED_TRUST,
                                 RMT_SECRET_FILE_SIZE_MAX};
@@ -88,8 +88,8 @@ rmt_key_load_public(rmt_key_t *key_out, const char *path, rmt_error_t *error)
 int
 rmt_key_save(const rmt_key_t *key, const char *path, rmt_error_t *error)
 {
-    char *text __attribute__((cleanup(rmt_secret_free))) = rmt_text(
-        "public-key = \"%s\"\nsecret-key = \"%s\"\n", key->public_text, key->secret_text);
+    rmt_auto_secret text = rmt_text("public-key = \"%s\"\nsecret-key = \"%s\"\n",
+                                    key->public_text, key->secret_text);
     if (RMT_FAILPOINT("key.save") == -1)
         return rmt_fail_errno(error, "save %s", path);
     return rmt_io_save(path, text, strlen(text), 0600, error);

@@ -13,5 +13,7 @@
 int rmt_secret_load(const char *path, const char *what, char **text_out,
                     rmt_error_t *error);
 
-// Overwrite and free; a cleanup function. Accepts a pointer to NULL.
+// Overwrite and free. Accepts a pointer to NULL.
 void rmt_secret_free(char **text_p);
+// As rmt_auto_str (base/rmt_auto.h).
+#define rmt_auto_secret __attribute__((cleanup(rmt_secret_free))) char *

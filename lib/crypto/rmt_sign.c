@@ -45,7 +45,7 @@ s_find(const char *text, const char *name, uint8_t *out, size_t size)
 int
 rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
+    rmt_auto_secret text = NULL;
     if (rmt_secret_load(path, "key file", &text, error) == -1)
         return -1;
     rmt_sign_key_t key, made;
@@ -70,7 +70,7 @@ rmt_sign_key_load(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 int
 rmt_sign_key_load_public(rmt_sign_key_t *key_out, const char *path, rmt_error_t *error)
 {
-    char *text __attribute__((cleanup(rmt_secret_free))) = NULL;
+    rmt_auto_secret text = NULL;
     size_t size;
     const rmt_guarded_t file = {path, "key file", RMT_GUARDED_TRUST,
                                 RMT_SECRET_FILE_SIZE_MAX};
@@ -93,8 +93,8 @@ rmt_sign_key_save(const rmt_sign_key_t *key, const char *path, rmt_error_t *erro
                    RMT_SIGN_PUBLIC_SIZE);
     sodium_bin2hex(secret_text, sizeof secret_text, key->secret_key,
                    RMT_SIGN_SECRET_SIZE);
-    char *text __attribute__((cleanup(rmt_secret_free))) = rmt_text(
-        "sign-public = \"%s\"\nsign-secret = \"%s\"\n", public_text, secret_text);
+    rmt_auto_secret text = rmt_text("sign-public = \"%s\"\nsign-secret = \"%s\"\n",
+                                    public_text, secret_text);
     sodium_memzero(secret_text, sizeof secret_text);
     return rmt_io_save(path, text, strlen(text), 0600, error);
 }

@@ -10,13 +10,12 @@
     "in its installer.cfg set luks-passphrase = \"FILE\", or luks-recipient = \"KEY\" "  \
     "of an admin (ramet key list), who reads those that are made with: ramet target "    \
     "secret NAME"
-#define s_auto_secret __attribute__((cleanup(rmt_secret_free)))
 
 // Caller gives *text_out back to rmt_secret_free.
 static int
 s_load(const char *path, char **text_out, rmt_error_t *error)
 {
-    s_auto_secret char *text = NULL;
+    rmt_auto_secret text = NULL;
     if (rmt_secret_load(path, "file of luks-passphrase", &text, error) == -1)
         return -1;
     text[strcspn(text, "\n")] = '\0';
@@ -52,7 +51,7 @@ s_find(const rmt_config_t *config, char **text_out, const char **recipient_out,
 int
 installer_secret_check(const rmt_config_t *config, rmt_error_t *error)
 {
-    s_auto_secret char *text = NULL;
+    rmt_auto_secret text = NULL;
     const char *recipient;
     return s_find(config, &text, &recipient, error);
 }
@@ -63,7 +62,7 @@ installer_secret_add(rmt_task_t *task, const rmt_config_t *config,
 {
     const char *key = rmt_record_text(rmt_task_body(task), "agent-key", "");
     const char *recipient;
-    s_auto_secret char *text = NULL;
+    rmt_auto_secret text = NULL;
     if (layout->crypt_count == 0)
         return 0;
     if (s_find(config, &text, &recipient, error) == -1)

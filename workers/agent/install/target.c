@@ -136,7 +136,7 @@ s_prepare_disk(target_t *self, rmt_task_t *task, rmt_error_t *error)
     rmt_auto_str warning = NULL;
     rmt_auto(rmt_records) disks = s_find_disks(self, order, &warning, error);
     rmt_auto_str signers = NULL;
-    __attribute__((cleanup(rmt_secret_free))) char *passphrase = NULL;
+    rmt_auto_secret passphrase = NULL;
     if (!disks || s_open_secret(self, task, order, &passphrase, error) == -1 ||
         rmt_trust_check(self->trust, task, order, &signers, error) == -1)
         return -1;
@@ -231,7 +231,7 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
 {
     rmt_auto(rmt_records) disks = s_find_disks(self, order, NULL, error);
     rmt_auto_str program = s_find_diskw(self->agent->config, error);
-    __attribute__((cleanup(rmt_secret_free))) char *passphrase = NULL;
+    rmt_auto_secret passphrase = NULL;
     if (!disks || !program || s_open_secret(self, task, order, &passphrase, error) == -1)
         return -1;
     // The image's holders are asked before anything is touched.
