@@ -87,3 +87,17 @@ rmt_scratch_folder(const rmt_scratch_t *self, const char *name, rmt_error_t *err
     }
     return rmt_take(&path);
 }
+
+rmt_fuse_disk_t *
+rmt_scratch_show(const rmt_scratch_t *self, const char *name,
+                 const rmt_fuse_blocks_t *blocks, uint32_t sector, unsigned flags,
+                 rmt_error_t *error)
+{
+    rmt_auto_str folder = rmt_scratch_folder(self, name, error);
+    const rmt_fuse_disk_setup_t setup = {.blocks = blocks,
+                                         .folder = folder,
+                                         .name = name,
+                                         .sector = sector,
+                                         .flags = flags};
+    return folder ? rmt_fuse_disk_new(&setup, error) : NULL;
+}

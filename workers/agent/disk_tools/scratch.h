@@ -5,6 +5,7 @@
 #pragma once
 
 #include "base/rmt_error.h"
+#include "disk/rmt_fuse_disk.h"
 
 typedef struct rmt_scratch rmt_scratch_t;
 
@@ -20,3 +21,9 @@ const char *rmt_scratch_path(const rmt_scratch_t *self);
 
 // Make a folder below it. Caller owns the path (free). NULL: IO.
 char *rmt_scratch_folder(const rmt_scratch_t *self, const char *name, rmt_error_t *error);
+
+// Show blocks as a device, in a folder of this name below it. sector, flags: of
+// rmt_fuse_disk_setup_t. Caller owns the result. NULL: UNSUPPORTED (no FUSE), IO.
+rmt_fuse_disk_t *rmt_scratch_show(const rmt_scratch_t *self, const char *name,
+                                  const rmt_fuse_blocks_t *blocks, uint32_t sector,
+                                  unsigned flags, rmt_error_t *error);

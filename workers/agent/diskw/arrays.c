@@ -28,7 +28,7 @@ s_find_places(rmt_work_t *self, rmt_array_place_t places[RMT_LAYOUT_MEMBERS_MAX]
     return 0;
 }
 
-static uint64_t
+static uint32_t
 s_sector(const rmt_layout_t *layout, size_t index)
 {
     uint64_t sector = 0;
@@ -36,23 +36,16 @@ s_sector(const rmt_layout_t *layout, size_t index)
         if (layout->members[i].array == index &&
             layout->disks[layout->members[i].disk].sector > sector)
             sector = layout->disks[layout->members[i].disk].sector;
-    return sector;
+    return (uint32_t) sector;
 }
 
 int
 rmt_work_show(rmt_work_t *self, rmt_work_shown_t *shown, const char *name,
-              rmt_mapping_t **mapping_p, uint64_t sector, rmt_error_t *error)
+              rmt_mapping_t **mapping_p, uint32_t sector, rmt_error_t *error)
 {
     shown->mapping = rmt_take(mapping_p);
     shown->blocks = rmt_mapping_blocks(shown->mapping);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return -1;
-    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
-                                         .folder = folder,
-                                         .name = "blocks",
-                                         .sector = (uint32_t) sector};
-    shown->disk = rmt_fuse_disk_new(&setup, error);
+    shown->disk = rmt_scratch_show(self->scratch, name, &shown->blocks, sector, 0, error);
     return shown->disk ? 0 : -1;
 }
 

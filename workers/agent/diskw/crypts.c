@@ -39,14 +39,9 @@ s_show(rmt_work_t *self, size_t index, const rmt_crypt_setup_t *setup, uint32_t 
 {
     rmt_work_crypt_t *shown = &self->crypts[index];
     rmt_auto_str name = rmt_text("crypt-%zu", index);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    if (!folder)
-        return -1;
     shown->crypt = rmt_crypt_new(setup);
     shown->blocks = rmt_crypt_blocks(shown->crypt);
-    const rmt_fuse_disk_setup_t disk = {
-        .blocks = &shown->blocks, .folder = folder, .name = "blocks", .sector = sector};
-    shown->disk = rmt_fuse_disk_new(&disk, error);
+    shown->disk = rmt_scratch_show(self->scratch, name, &shown->blocks, sector, 0, error);
     return shown->disk ? 0 : -1;
 }
 

@@ -136,7 +136,7 @@ static char *
 s_spread(rmt_work_t *self, size_t index, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    uint64_t sector = 0;
+    uint32_t sector = 0;
     rmt_auto_str name = rmt_text("logical-%zu", index);
     rmt_auto_ptr memory = calloc(layout->piece_count, sizeof(rmt_mapping_member_t));
     if (!memory)

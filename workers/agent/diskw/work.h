@@ -56,7 +56,7 @@ typedef struct {
     rmt_work_shown_t arrays[RMT_LAYOUT_ARRAYS_MAX];     // As in the layout
     rmt_work_shown_t logicals[RMT_LAYOUT_LOGICALS_MAX]; // As in the layout, where spread
     rmt_work_crypt_t crypts[RMT_LAYOUT_CRYPTS_MAX];     // As in the layout
-    char *passphrase;          // Of its encrypted partitions; "" for none
+    char *passphrase;          // Of its encrypted partitions; NULL for none
     const rmt_work_disk_t *at; // Of the step that goes on; NULL: of none
     rmt_work_volume_t volumes[RMT_LAYOUT_VOLUMES_MAX];
     size_t volume_count;
@@ -127,7 +127,7 @@ int rmt_work_make_arrays(rmt_work_t *self, rmt_error_t *error);
 // Show a mapping, which is taken, as a device, under a name for its folder. 0, or -1:
 // UNSUPPORTED (no FUSE), IO.
 int rmt_work_show(rmt_work_t *self, rmt_work_shown_t *shown, const char *name,
-                  rmt_mapping_t **mapping_p, uint64_t sector, rmt_error_t *error);
+                  rmt_mapping_t **mapping_p, uint32_t sector, rmt_error_t *error);
 // What the kernel still holds of all that is shown goes to the disks. 0, or -1: IO.
 int rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error);
 void rmt_work_close_shown(rmt_work_t *self);

@@ -112,8 +112,8 @@ s_is_asked(const char *key)
     return !*key || strcmp(key, "none") == 0 || strcmp(key, "-") == 0;
 }
 
-// Names of a partition that a copy has as well. A blank ends the word, so a quote is
-// none.
+// Names of a partition that a copy has as well. crypttab knows no quotes: a blank ends
+// a word.
 static bool
 s_is_name_of_copy(const char *device)
 {

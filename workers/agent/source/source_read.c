@@ -272,13 +272,8 @@ rmt_source_show(rmt_source_disk_t *self, const char *name, rmt_mapping_t **mappi
     rmt_source_shown_t *shown = &self->shown[self->shown_count++];
     shown->mapping = rmt_take(mapping_p);
     shown->blocks = rmt_mapping_blocks(shown->mapping);
-    rmt_auto_str folder = rmt_scratch_folder(self->scratch, name, error);
-    const rmt_fuse_disk_setup_t setup = {.blocks = &shown->blocks,
-                                         .folder = folder,
-                                         .name = name,
-                                         .sector = sector,
-                                         .flags = RMT_BLOCKDEV_READ_ONLY};
-    shown->disk = folder ? rmt_fuse_disk_new(&setup, error) : NULL;
+    shown->disk = rmt_scratch_show(self->scratch, name, &shown->blocks, sector,
+                                   RMT_BLOCKDEV_READ_ONLY, error);
     return shown->disk ? rmt_fuse_disk_device(shown->disk) : NULL;
 }
 
@@ -421,7 +416,7 @@ s_take_raws(rmt_source_disk_t *self, const rmt_layout_t *one)
     }
 }
 
-// A disk whose bytes a layer has is refused; LVM on one without a table is read.
+// A disk that belongs to a layer is refused; LVM on a disk without a table is read.
 static int
 s_check_layers(const char *path, const rmt_layout_t *one, rmt_error_t *error)
 {

@@ -93,7 +93,7 @@ void rmt_source_set_mounts(rmt_source_disk_t *self, const rmt_fstab_t *fstab);
 // read volumes.
 int rmt_source_begin(rmt_source_disk_t *self, const char *first, rmt_error_t *error);
 // Show a mapping, which is taken, as a device to read, until the source is closed. name:
-// of its folder, and of the file in it. Borrowed. NULL: UNSUPPORTED, IO.
+// as rmt_scratch_show has it. Borrowed. NULL: UNSUPPORTED, IO.
 const char *rmt_source_show(rmt_source_disk_t *self, const char *name,
                             rmt_mapping_t **mapping_p, uint32_t sector,
                             rmt_error_t *error);
