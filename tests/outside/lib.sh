@@ -78,6 +78,9 @@ make_root() {
   printf 'UUID=%s / auto defaults 0 1\n' "$(blkid -p -s UUID -o value "$(findmnt -n -o SOURCE -T .)")" >etc/fstab
 }
 
+# lvm DEVICE PROGRAM WORD...: lvm_on, which must succeed.
+lvm() { lvm_on "$@" 2>"$farm/lvm.log" || { cat "$farm/lvm.log" >&2; fail "$*"; }; }
+
 # capture NAME: makes image NAME-1 of the disk; what the console says is in $said.
 capture() {
   [ -f "$farm/run/source-$1.cfg" ] || lab source "$farm" "$1" "$farm/$1.source"

@@ -3,7 +3,6 @@
 # beside them is not touched; what does not fit is told by the capture or the plan (M32).
 . "$(dirname "$0")/lib.sh"
 
-lvm() { lvm_on "$@" 2>"$farm/lvm.log" || { cat "$farm/lvm.log" >&2; fail "$*"; }; }
 sums() { (cd "$farm" && sha256sum "$@"); }
 farm_up
 

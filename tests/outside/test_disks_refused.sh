@@ -2,7 +2,6 @@
 # What does not fit the disks of a target is told by the plan, what a source with several disks cannot be
 # sure of by the capture; and no disk is written (M32, M33).
 . "$(dirname "$0")/lib.sh"
-lvm() { lvm_on "$@" 2>"$farm/lvm.log" || { cat "$farm/lvm.log" >&2; fail "$*"; }; }
 farm_up
 
 # A root, and two data disks, one of which has no table.

@@ -4,7 +4,6 @@
 # refused by name, with what to do (M32). The groups are made, and judged, by LVM's own programs.
 . "$(dirname "$0")/lib.sh"
 
-lvm() { lvm_on "$@" 2>"$farm/lvm.log" || { cat "$farm/lvm.log" >&2; fail "$*"; }; }
 
 # group NAME N GROUP [VOLUME=SIZE...]: a volume group on partition N of a source.
 group() {
