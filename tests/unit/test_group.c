@@ -1,5 +1,6 @@
 // Volume groups of LVM: what is read from the heads of physical volumes, what of it is
 // refused and in which words, and that what is written is read as the same.
+#include "tools/pv_file.h"
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
@@ -12,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define MIB ((uint64_t) 1024 * 1024)
@@ -50,23 +50,6 @@
     "\nclass=partition disk=system number=2 start=206848 size=204800 "                   \
     "type=E6D6D379-F507-44C2-A23C-238F2A3DF928"
 
-static int
-s_memory(void)
-{
-    const int fd = memfd_create("pv", MFD_CLOEXEC);
-    assert_int_not_equal(fd, -1);
-    assert_int_equal(ftruncate(fd, (off_t) (100 * MIB)), 0);
-    return fd;
-}
-
-static int
-s_put(int fd, const char *uuid, const char *text, rmt_error_t *error)
-{
-    rmt_pv_t pv = {.bytes = 100 * MIB, .data_start = MIB, .text = (char *) text};
-    snprintf(pv.uuid, sizeof pv.uuid, "%s", uuid);
-    return rmt_pv_write(fd, 0, &pv, error);
-}
-
 static rmt_layout_t *
 s_partitions(void)
 {
@@ -85,8 +68,8 @@ s_read(const char *one, const char *two, rmt_layout_t *layout, rmt_error_t *erro
     rmt_auto(rmt_groups) groups = rmt_groups_new();
     for (size_t i = 0; i < 2 && texts[i]; i++) {
         const rmt_group_place_t place = {.partition = i + 1};
-        rmt_auto_fd fd = s_memory();
-        assert_int_equal(s_put(fd, uuids[i], texts[i], error), 0);
+        rmt_auto_fd fd = pv_file_new();
+        assert_int_equal(pv_file_put(fd, uuids[i], texts[i], error), 0);
         assert_int_equal(rmt_groups_add(groups, &place, fd, error), 0);
     }
     return rmt_groups_finish(groups, layout, error);
@@ -138,10 +121,10 @@ test_a_head_is_read_as_it_was_written(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto_fd fd = s_memory();
+    rmt_auto_fd fd = pv_file_new();
     rmt_pv_t pv;
     RMT_FAILS(rmt_pv_read(fd, &pv, &error), RMT_E_NOT_FOUND);
-    RMT_OK(s_put(fd, PV0, PLAIN, &error));
+    RMT_OK(pv_file_put(fd, PV0, PLAIN, &error));
     RMT_OK(rmt_pv_read(fd, &pv, &error));
     assert_string_equal(pv.uuid, PV0);
     assert_string_equal(pv.text, PLAIN);
@@ -158,10 +141,10 @@ test_a_damaged_head_is_refused(void **state)
                                    4096 + 8, 4096 + 48, 4096 + 512 + 100};
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
         rmt_error_t error = {0};
-        rmt_auto_fd fd = s_memory();
+        rmt_auto_fd fd = pv_file_new();
         char byte;
         rmt_pv_t pv;
-        RMT_OK(s_put(fd, PV0, PLAIN, &error));
+        RMT_OK(pv_file_put(fd, PV0, PLAIN, &error));
         assert_int_equal(pread(fd, &byte, 1, places[i]), 1);
         byte ^= 4;
         assert_int_equal(pwrite(fd, &byte, 1, places[i]), 1);
@@ -174,10 +157,10 @@ test_a_text_has_space_for_its_successor(void **state)
 {
     (void) state;
     rmt_error_t error = {0};
-    rmt_auto_fd fd = s_memory();
+    rmt_auto_fd fd = pv_file_new();
     rmt_auto_str text = calloc(1, MIB);
     memset(text, 'x', MIB / 2);
-    RMT_FAILS(s_put(fd, PV0, text, &error), RMT_E_TOO_BIG);
+    RMT_FAILS(pv_file_put(fd, PV0, text, &error), RMT_E_TOO_BIG);
 }
 
 // ---- Groups
@@ -305,7 +288,7 @@ static int
 s_marked(uint64_t number)
 {
     rmt_error_t error = {0};
-    const int fd = s_memory();
+    const int fd = pv_file_new();
     for (uint64_t at = 0; at < 100 * MIB; at += 65536) {
         const uint64_t mark[] = {number, at};
         assert_int_equal(rmt_io_pwrite(fd, mark, sizeof mark, (off_t) at, &error), 0);

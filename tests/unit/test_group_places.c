@@ -1,5 +1,6 @@
 // Volume groups on arrays of md and on whole disks: what a physical volume lies on is
 // read, sizes its extents, and is named.
+#include "tools/pv_file.h"
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #define MIB ((uint64_t) 1024 * 1024)
@@ -24,23 +24,6 @@
     "id = \"r00000-0000-0000-0000-0000-0000-000000\"\nstatus = [\"VISIBLE\"]\n"          \
     "segment_count = 1\nsegment1 {\nstart_extent = 0\nextent_count = 5\n"                \
     "type = \"striped\"\nstripe_count = 1\nstripes = [\n\"pv0\", 3\n]\n}\n}\n}\n}\n"
-
-static int
-s_memory(void)
-{
-    const int fd = memfd_create("pv", MFD_CLOEXEC);
-    assert_int_not_equal(fd, -1);
-    assert_int_equal(ftruncate(fd, (off_t) (100 * MIB)), 0);
-    return fd;
-}
-
-static int
-s_put(int fd, const char *text, rmt_error_t *error)
-{
-    rmt_pv_t pv = {.bytes = 100 * MIB, .data_start = MIB, .text = (char *) text};
-    snprintf(pv.uuid, sizeof pv.uuid, "%s", PV0);
-    return rmt_pv_write(fd, 0, &pv, error);
-}
 
 // A disk of two partitions.
 static rmt_layout_t *
@@ -73,8 +56,8 @@ test_groups_on_arrays_and_whole_disks_are_read(void **state)
         (void) rmt_layout_add_array(layout, array);
         (void) rmt_layout_add_disk(layout, "disk2");
         rmt_auto(rmt_groups) groups = rmt_groups_new();
-        rmt_auto_fd fd = s_memory();
-        assert_int_equal(s_put(fd, PLAIN, &error), 0);
+        rmt_auto_fd fd = pv_file_new();
+        assert_int_equal(pv_file_put(fd, PV0, PLAIN, &error), 0);
         assert_int_equal(rmt_groups_add(groups, &places[i], fd, &error), 0);
         assert_int_equal(rmt_groups_finish(groups, layout, &error), 0);
         const rmt_layout_physical_t *physical = &layout->physicals[0];
@@ -111,8 +94,8 @@ test_a_lone_physical_volume_is_named_by_its_place(void **state)
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = s_partitions();
         rmt_auto(rmt_groups) groups = rmt_groups_new();
-        rmt_auto_fd fd = s_memory();
-        assert_int_equal(s_put(fd, "contents = \"nothing\"\n", &error), 0);
+        rmt_auto_fd fd = pv_file_new();
+        assert_int_equal(pv_file_put(fd, PV0, "contents = \"nothing\"\n", &error), 0);
         assert_int_equal(rmt_groups_add(groups, &rows[i].place, fd, &error), 0);
         RMT_FAILS(rmt_groups_finish(groups, layout, &error), RMT_E_UNSUPPORTED);
         if (strncmp(error.text, rows[i].words, strlen(rows[i].words)) != 0)

@@ -1,12 +1,12 @@
 // RAID of LVM: legs are read, carried and printed with the volumes about them; what they
 // say of themselves is believed or refused by name.
+#include "tools/pv_file.h"
 #include "tools/rmt_test.h"
 
 #include "base/rmt_auto.h"
 #include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_group.h"
-#include "disk/rmt_pv.h"
 #include "facts/rmt_facts.h"
 
 #include <stdio.h>
@@ -92,10 +92,10 @@ s_read(const char *text, rmt_layout_t **layout_out, rmt_error_t *error)
     rmt_auto(rmt_groups) groups = rmt_groups_new();
     assert_non_null(layout);
     for (unsigned i = 0; i < LEGS; i++) {
-        rmt_auto_fd fd = memfd_create("pv", MFD_CLOEXEC);
-        rmt_pv_t pv = {.bytes = 100 * MIB, .data_start = MIB, .text = (char *) text};
-        snprintf(pv.uuid, sizeof pv.uuid, "p%u0000-0000-0000-0000-0000-0000-000000", i);
-        assert_int_equal(rmt_pv_write(fd, 0, &pv, error), 0);
+        rmt_auto_fd fd = pv_file_new();
+        char uuid[64];
+        snprintf(uuid, sizeof uuid, "p%u0000-0000-0000-0000-0000-0000-000000", i);
+        assert_int_equal(pv_file_put(fd, uuid, text, error), 0);
         const rmt_group_place_t place = {.partition = i + 1};
         assert_int_equal(rmt_groups_add(groups, &place, fd, error), 0);
     }
