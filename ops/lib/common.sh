@@ -31,6 +31,19 @@ lives() {
   { read -r stat <"/proc/$1/stat"; } 2>/dev/null && [[ ${stat##*) } != [ZX]* ]]
 }
 has_ended() { ! lives "$1"; }
+# One that has ended has none.
+has_own_net() {
+  local net
+  net=$(readlink "/proc/$1/ns/net") && [ "$net" != "$(readlink /proc/self/ns/net)" ]
+}
+
+# answers_no COMMAND...: it looked and found nothing, or another thing, and said so by status 1. What cannot
+# look (grep, cmp: 2) has not answered, and `! COMMAND` would take that for a no.
+answers_no() {
+  local status=0
+  "$@" || status=$?
+  [ $status -eq 1 ]
+}
 
 # The comment at the head of the script that runs: with --help it is all that the script does, and
 # with words that the script does not know it goes to standard error.

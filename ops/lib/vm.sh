@@ -40,7 +40,7 @@ net_up() { # ENGINE
   alive "net-$e" && return 0
   start "net-$e" unshare -n sleep infinity
   pid=$(cat "$run/net-$e.pid")
-  wait_for 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  wait_for 5 "the network namespace" has_own_net "$pid"
   # Names of interfaces have 15 characters at most, and farms of one computer share them.
   veth=rmt$(printf %s "$dir $e" | md5sum | cut -c1-8)
   ip link del "$veth" 2>/dev/null || true
@@ -72,7 +72,7 @@ site_dhcp_up() { # ENGINE SUBNET GATEWAY
   alive "dhcp-$e" && return 0
   start "site-$e" unshare -n sleep infinity
   pid=$(cat "$run/site-$e.pid")
-  wait_for 5 "the network namespace" test ! "/proc/$pid/ns/net" -ef /proc/self/ns/net
+  wait_for 5 "the network namespace" has_own_net "$pid"
   in_net "$e" ip link add site type veth peer name eth0 netns "$pid"
   in_net "$e" ip link set site master br0 up
   nsenter -t "$pid" -n -- sh -c "ip link set lo up; ip addr add $2.3/24 dev eth0; ip link set eth0 up"

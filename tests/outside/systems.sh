@@ -39,12 +39,12 @@ own() {
   look "$system" 0 find . -name '*ramet-firstboot*' >"$farm/left"
   [ ! -s "$farm/left" ] || { cat "$farm/left" >&2; fail "of the first boot of $system something is left"; }
   [ "$(look "$system" 0 cat etc/hostname)" = copy ] || fail "$system has another host name"
-  ! look "$system" 0 grep -rlE "192\.0\.2\.7|golden|$old_id" etc var boot >"$farm/left" ||
+  answers_no look "$system" 0 grep -rlE "192\.0\.2\.7|golden|$old_id" etc var boot >"$farm/left" ||
     { cat "$farm/left" >&2; fail "the source's name, address or machine-id is on its copy of $system"; }
-  ! look "$system" 0 find . -name "*$old_id*" | grep . >&2 || fail "files of $system are named by the source's machine-id"
+  look "$system" 0 find . -name "*$old_id*" | answers_no grep . >&2 || fail "files of $system are named by the source's machine-id"
   look "$system" 0 starts || fail "the boot loader of $system names what is not there"
   look "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub >"$farm/key"
-  ! grep -qF "$(at "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2)" "$farm/key" || fail "$system has the source's host key"
+  answers_no grep -qF "$(at "$system" 0 ssh-keygen -lf etc/ssh/ssh_host_ed25519_key.pub | cut -d ' ' -f 2)" "$farm/key" || fail "$system has the source's host key"
   ran="$ran $system"
 }
 unit=etc/systemd/system/multi-user.target.wants/ramet-firstboot.service ran='' last=10

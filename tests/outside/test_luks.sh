@@ -60,12 +60,12 @@ mount -o ro "$loop" "$farm/look"
 cmp "$farm/one.tree/home/user/big1" "$farm/look/home/user/big1" || fail "a file differs"
 grep -q "UUID=$uuid" "$farm/look/etc/crypttab" || fail "crypttab differs"
 umount "$farm/look"; detach
-! grep -aq 'VERSION_ID="12"' "$farm/t-one.disk" || fail "the disk has files in clear"
+answers_no grep -aq 'VERSION_ID="12"' "$farm/t-one.disk" || fail "the disk has files in clear"
 # leaks WORDS: the files that have them, of logs, Redis and audits. A search that finds the target's name there finds others too.
 leaks() { grep -rlF -- "$1" "$farm/run" "$farm/redis" "$farm"/*.audit 2>/dev/null; }
 leaks t-one >"$farm/out" || true
 for folder in "$farm/run" "$farm/redis" "$farm"/*.audit; do grep -q "^$folder/" "$farm/out" || fail "$folder tells nothing of t-one"; done
-! leaks "$words" | grep . || fail "the passphrase is in a log, in Redis or the audit"
+{ leaks "$words" || true; } | answers_no grep . || fail "the passphrase is in a log, in Redis or the audit"
 
 # ---- A passphrase made for each target, version 2: it opens the header, and an admin reads it
 admin=$(sed -n 's/^public-key = "\(.*\)"/\1/p; s/^ *public-key *= *"\(.*\)"/\1/p' "$farm/keys/admin.key" | head -1)
@@ -85,9 +85,9 @@ cryptsetup luksDump "$loop" >"$farm/out"; detach
 for line in 'Version: *2' "UUID: *$uuid" 'sector: 4096' 'PBKDF: *argon2id' 'cipher: aes-xts-plain64'; do
   tr '\t' ' ' <"$farm/out" | grep -Eq "^ *$line" || fail "the header has not '$line'"
 done
-! leaks "$made" | grep . || fail "the made passphrase is in a log, in Redis or the audit"
+{ leaks "$made" || true; } | answers_no grep . || fail "the made passphrase is in a log, in Redis or the audit"
 ramet target show t-two --json >"$farm/out"
-! grep -q secret "$farm/out" || fail "a record shows what is sealed"
+answers_no grep -q secret "$farm/out" || fail "a record shows what is sealed"
 ramet audit list --json | jq -e '.items[] | select(.what == "target.secret" and .target == "t-two")' >"$farm/out" || fail "the reading is in no audit"
 
 # ---- Settings that contradict each other, and a passphrase that others can read

@@ -51,7 +51,7 @@ deploy plans address= net.b0.ports=e1,52:54:00:00:00:07 net.v7.link=b0 net.v7.vl
 for words in 'interfaces: \[ramet-port-e1, ramet-port-525400000007\]' 'link: b0' 'addresses: \["10.1.0.91/24"\]'; do
   look plans 0 grep -q "$words" etc/netplan/10-ramet.yaml || fail "the copy's netplan lacks: $words"
 done
-expect 1 look plans 0 grep -r 192.0.2 etc/netplan # No address of the source
+answers_no look plans 0 grep -r 192.0.2 etc/netplan || fail "the source's address is on the copy"
 
 # ---- What cannot be taken away or read
 refused() { # NAME WORDS SCRIPT [FIELD=VALUE...]

@@ -61,7 +61,7 @@ other_disk() {
 }
 second_disk=(--policy "disk.system=pci-0000:00:05.0" --policy "controller=ignore")
 other_untouched() { # NAME
-  ! grep -aq 'ramet-live .* mark=other' "$farm/$1.serial" || fail "$1 has started its first disk"
+  answers_no grep -aq 'ramet-live .* mark=other' "$farm/$1.serial" || fail "$1 has started its first disk"
   cmp "$farm/other.disk" "$farm/$1.disk" || fail "the other disk of $1 was written"
 }
 

@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/bare.sh"
 thin=$(thin_kernel metal)
 zstd -dc "$thin/initramfs" | cpio -it --quiet >"$farm/list"
-! grep -E '/(modules/.*\.ko|firmware/.*\.(fw|bin|dat))$' "$farm/list" || fail "a module or firmware is not compressed"
+answers_no grep -E '/(modules/.*\.ko|firmware/.*\.(fw|bin|dat))$' "$farm/list" || fail "a module or firmware is not compressed"
 grep -q 'firmware/bnx2/.*\.xz$' "$farm/list" || fail "no firmware of Debian's firmware packages"
 unpacked=$(zstd -dc "$thin/initramfs" | wc -c)
 [ $((unpacked * 100)) -le $(((1 << 30) * 45)) ] || fail "unpacked $unpacked bytes, over 45 % of 1 GiB"
@@ -26,5 +26,5 @@ for text in "class=disk .*bus=ata" "class=disk .*bus=nvme" "class=disk .*bus=usb
   "class=nic .*driver=e1000e" "class=nic .*driver=8139"; do
   grep -qE "$text" "$farm/inventory" || { cat "$farm/inventory" >&2; fail "the inventory has no line '$text'"; }
 done
-! grep -qa "Invalid ELF" "$farm/metal.serial" || fail "modules were loaded in a way the kernel does not know"
+answers_no grep -qa "Invalid ELF" "$farm/metal.serial" || fail "modules were loaded in a way the kernel does not know"
 echo "waiting for orders after $(uptime_at metal "waiting for orders") hundredths of a second"

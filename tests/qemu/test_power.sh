@@ -29,10 +29,10 @@ for phase in partition unpack verify boot-record; do
   echo "no power while: $phase; job: $(phase_of "$job" b1)"
   [ "$(phase_of "$job" b1)" != awaiting-first-boot ] || fail "the kill came too late, b1 is installed"
   at=$(size)
-  ! grep -aq 'ramet-live' "$farm/b1.serial" || fail "the system was started before it was installed"
+  answers_no grep -aq 'ramet-live' "$farm/b1.serial" || fail "the system was started before it was installed"
   lab power "$farm" b1 on
   within 120 said_since "$at" 'waiting for orders' || fail "b1 does not come back to the thin-kernel after $phase"
-  ! grep -aq 'boots its own disk' "$farm/b1.serial" || fail "b1 was sent to its disk before it was installed"
+  answers_no grep -aq 'boots its own disk' "$farm/b1.serial" || fail "b1 was sent to its disk before it was installed"
 done
 console b1 'host-b1 login:' 240
 is_itself b1 11

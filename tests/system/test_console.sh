@@ -27,7 +27,7 @@ for list in "${lists[@]}"; do
   jq -e '[.. | objects | to_entries[] | select(.key == "present" or .key == "fits" or .key == "armed" or .key == "approve")
     | .value | type] | all(. == "boolean" or . == "string")' "$farm/out" >/dev/null || fail "$list has flags that are none"
   ramet "${words[@]}" -o wide --limit 1 >"$farm/out" 2>"$farm/err" || fail "$list -o wide: $(cat "$farm/err")"
-  ! grep -qP '[^\x09\x0a\x0d\x20-\x7e\x80-\xff]' "$farm/out" || fail "$list -o wide has control characters"
+  answers_no grep -qP '[^\x09\x0a\x0d\x20-\x7e\x80-\xff]' "$farm/out" || fail "$list -o wide has control characters"
   ramet "${words[@]}" -o csv --limit 1 >"$farm/out" 2>"$farm/err" || fail "$list -o csv: $(cat "$farm/err")"
   [ "$(wc -l <"$farm/out")" -le 2 ] || fail "$list does not hear --limit"
 done

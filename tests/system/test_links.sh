@@ -24,7 +24,7 @@ world() {
   wait_for 5 "a network namespace" own_hosts "$pid"
   within_world "$pid" ip link set lo up
 }
-own_hosts() { [ ! "/proc/$1/ns/net" -ef /proc/self/ns/net ] && nsenter -t "$1" -m -r grep -q broker.test /etc/hosts; }
+own_hosts() { has_own_net "$1" && nsenter -t "$1" -m -r grep -q broker.test /etc/hosts; }
 within_world() { local at=$1; shift; nsenter -t "$at" --net --mount --root --wd "$@"; }
 here() { within_world "$here_pid" "$@"; }
 there() { within_world "$there_pid" "$@"; }

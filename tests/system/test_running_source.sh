@@ -46,11 +46,12 @@ job=$(image first)
 [ "$(tr '\n' ' ' <"$farm/hooks")" = "before in-snapshot after " ] || fail "hooks ran as $(cat "$farm/hooks")"
 [ ! -e "$farm/mnt/.ramet-snapshot" ] || fail "the snapshot is left"
 [ "$(stat -c %y "$farm/mnt")" = "$mtime" ] || fail "imaging has changed the source's root folder"
-ramet image files first | grep -q ramet-snapshot && fail "the snapshot is in the image"
+ramet image files first | answers_no grep ramet-snapshot || fail "the snapshot is in the image"
 ramet image show first --json | jq -e '.unreadable | length > 0 and all(.path and .reason)' >/dev/null || fail "image show does not list what is unreadable"
 ! ramet deploy plan first --engine lab 2>"$farm/err" || fail "an INCOMPLETE image was planned with"
 grep -q -- --accept-incomplete "$farm/err" || fail "the refusal does not say what to do: $(cat "$farm/err")"
-! ramet deploy start first --engine lab --targets n1 --yes 2>/dev/null || fail "an INCOMPLETE image was deployed"
+! ramet deploy start first --engine lab --targets n1 --yes 2>"$farm/err" || fail "an INCOMPLETE image was deployed"
+grep -q -- --accept-incomplete "$farm/err" || fail "no deployment for another reason: $(cat "$farm/err")"
 ramet deploy plan first --engine lab --accept-incomplete --json | jq -e '.items[0].fits == true' >/dev/null || fail "the plan finds no target"
 
 # A writer never rests; a snapshot stands still all the same.

@@ -29,7 +29,7 @@ replace() {
   [ ${#3} = ${#4} ] || fail "$3 and $4 differ in length"
   redis --raw hget "$1" "$2" | head -c -1 >"$farm/field"
   LC_ALL=C sed -b "s/$3/$4/g" "$farm/field" >"$farm/field.new"
-  ! cmp -s "$farm/field" "$farm/field.new" || fail "$2 of $1 lacks $3"
+  answers_no cmp -s "$farm/field" "$farm/field.new" || fail "$2 of $1 lacks $3"
   redis -x hset "$1" "$2" <"$farm/field.new" >/dev/null
 }
 

@@ -35,7 +35,7 @@ job=$(ramet image create web --name web-1)
 ramet job wait "$job" --timeout 2m || { ramet job show "$job" >&2; fail "the source was not imaged"; }
 read_from=$(ramet job show "$job" --json | jq -r '[.. | .["read-from"]? // empty][0]')
 case $read_from in *live*) fail "not all was read from snapshots: $read_from" ;; esac
-! find "$mnt" -name '.ramet-snapshot' | grep -q . || fail "a snapshot was left on the source"
+find "$mnt" -name '.ramet-snapshot' | answers_no grep . || fail "a snapshot was left on the source"
 # What the kernel makes up in a snapshot, where a subvolume is, makes no other image; and a snapshot of
 # the same subvolume is the tree that the cache knows.
 job=$(ramet image create web --name web-2); ramet job wait "$job" --timeout 2m

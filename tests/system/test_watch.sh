@@ -19,7 +19,7 @@ has_ended() { look; grep -q '^job j-abcdefgh: partial$' "$work/screen"; }
 # Each line of a frame is the head, a target, a sum, or the word above the slowest; no target is there twice.
 check_frame() { # COLUMNS
   look
-  ! grep -vE "^(job j-abcdefgh: [0-9]+ of [0-9]+ done, [0-9]+ failed, for [0-9]+s.*|  n[0-9]{4} .*|  [a-z-]+ +[0-9]+( \[.*)?|slowest:)$" "$work/screen" >"$work/odd" ||
+  answers_no grep -vE "^(job j-abcdefgh: [0-9]+ of [0-9]+ done, [0-9]+ failed, for [0-9]+s.*|  n[0-9]{4} .*|  [a-z-]+ +[0-9]+( \[.*)?|slowest:)$" "$work/screen" >"$work/odd" ||
     { grep -q "^job j-abcdefgh: partial" "$work/screen" || fail "a stale or broken line: $(cat "$work/odd")"; }
   [ "$(grep -c '^job j-abcdefgh: [0-9]' "$work/screen")" -le 1 ] || fail "two heads"
   [ -z "$(grep -oE '^  n[0-9]{4}' "$work/screen" | sort | uniq -d)" ] || fail "a target is there twice"
@@ -35,7 +35,7 @@ show() { # TARGETS COLUMNS LINES
   until has_ended; do check_frame "$2"; frames=$((frames + 1)); [ $frames -lt 600 ] || fail "the board does not end"; done
   [ $frames -ge 3 ] || fail "only $frames frames were seen"
   [ "$(scrolled)" = 0 ] || fail "lines have scrolled away"
-  ! grep -qE 'unpack|slowest' "$work/screen" || fail "lines of the last frame are left"
+  answers_no grep -qE 'unpack|slowest' "$work/screen" || fail "lines of the last frame are left"
   grep -q "^  n0*$1: the disk is gone$" "$work/screen" || fail "the reason is not told"
   grep -q 'ramet job retry j-abcdefgh --failed' "$work/screen" || fail "the next command is not told"
   terminal kill-session -t board
