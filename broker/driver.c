@@ -110,9 +110,10 @@ s_on_given_up(void *context, rmt_msg_t *reply)
     s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
 }
 
-// Whether the same step would have another answer later.
+// Whether the job stays as it is: the errand is done, or may be tried again, or (FENCED,
+// NOT_FOUND) is about what is gone.
 static bool
-s_is_for_now(rmt_code_t code)
+s_leaves_job(rmt_code_t code)
 {
     return code == RMT_E_OK || code == RMT_E_UNAVAILABLE || code == RMT_E_BUSY ||
            code == RMT_E_TIMEOUT || code == RMT_E_CANCELLED || code == RMT_E_FENCED ||
@@ -126,14 +127,14 @@ s_tell_given_up(const queue_t *queue, rmt_code_t code, const char *text)
             rmt_code_name(code), text);
 }
 
-// The library has refused the errand. What it would refuse at each try ends with its
-// reason, for a worker would send its result again without end.
+// The library has answered the errand. What it would refuse at each further try ends with
+// its reason, for a worker would send its result again without end.
 static void
-s_refused(queue_t *queue, const rmt_msg_t *reply)
+s_answered(queue_t *queue, const rmt_msg_t *reply)
 {
     const rmt_code_t code = rmt_code_from(reply->code);
     const char *text = reply->text ? reply->text : "";
-    if (s_is_for_now(code)) {
+    if (s_leaves_job(code)) {
         s_finish(queue, code, text);
         return;
     }
@@ -169,7 +170,7 @@ s_on_step(void *context, rmt_msg_t *reply)
         if (rmt_record_is(reply->body, "driven", "true"))
             rmt_driver_drive(queue->driver, queue->job);
     }
-    s_refused(queue, reply);
+    s_answered(queue, reply);
 }
 
 static bool
@@ -202,7 +203,7 @@ s_on_view(void *context, rmt_msg_t *reply)
     queue_t *queue = context;
     const errand_t *errand = zlist_first(queue->errands);
     if (reply->code != RMT_E_OK) {
-        s_refused(queue, reply);
+        s_answered(queue, reply);
         return;
     }
     const rmt_job_view_t view = rmt_view_of(reply);

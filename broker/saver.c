@@ -63,7 +63,6 @@ static void
 s_write(void *context)
 {
     rmt_saver_t *self = context;
-    self->error = (rmt_error_t){0};
     (void) rmt_broker_file_write(self->broker, &self->file, &self->error);
 }
 

@@ -2,7 +2,6 @@
 // results no step can record.
 #include "integration/broker_farm.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/rmt_auto.h"
@@ -56,6 +55,31 @@ test_a_result_that_redis_refuses_fails_its_job(void **state)
     hand_dismiss(&source);
 }
 
+typedef struct {
+    hand_t *imager, *source, *installer;
+} crew_t;
+
+// The image "img" is there, and a machine is matched by this function.
+static void
+s_hire(broker_farm_t *farm, crew_t *crew, rmt_task_fn *match)
+{
+    crew->imager = hand_hire_imager(farm);
+    crew->source = hand_hire_source(farm);
+    rmt_auto_str job = broker_submit(farm, NULL);
+    rmt_auto(rmt_msg) image = broker_await_job(farm, job, "done");
+    const rmt_key_t key = broker_enrol(farm, "installer", "installer-1", "lab");
+    const rmt_service_t services[] = {{"match@lab", 1, match}};
+    crew->installer = hand_hire(farm, "installer", "installer-1", &key, services, 1);
+}
+
+static void
+s_dismiss(crew_t *crew)
+{
+    hand_dismiss(&crew->imager);
+    hand_dismiss(&crew->source);
+    hand_dismiss(&crew->installer);
+}
+
 static int
 s_run_countless(rmt_task_t *task, void *context, rmt_error_t *error)
 {
@@ -70,20 +94,14 @@ static void
 test_a_count_that_redis_refuses_fails_its_plan(void **state)
 {
     broker_farm_t *farm = *state;
-    hand_t *imager = hand_hire_imager(farm), *source = hand_hire_source(farm);
-    rmt_auto_str image_job = broker_submit(farm, NULL);
-    rmt_auto(rmt_msg) image = broker_await_job(farm, image_job, "done");
-    const rmt_key_t key = broker_enrol(farm, "installer", "installer-1", "lab");
-    const rmt_service_t services[] = {{"match@lab", 1, s_run_countless}};
-    hand_t *installer = hand_hire(farm, "installer", "installer-1", &key, services, 1);
+    crew_t crew;
+    s_hire(farm, &crew, s_run_countless);
     rmt_auto(rmt_msg) plan =
         broker_need(farm, "deploy.plan", "image=img engines=lab", "");
     s_assert_given_up(farm, rmt_record_text(plan->body, "job", ""), "what match@lab gave",
                       "fits cannot be counted");
-    RMT_WAIT_UNTIL(installer->ends == 1, BROKER_WAIT_MS);
-    hand_t *hands[] = {imager, source, installer};
-    for (size_t i = 0; i < 3; i++)
-        hand_dismiss(&hands[i]);
+    RMT_WAIT_UNTIL(crew.installer->ends == 1, BROKER_WAIT_MS);
+    s_dismiss(&crew);
 }
 
 // [6.26] P4: without a result as well; the look of each second finds such a job again.
@@ -112,26 +130,20 @@ static void
 test_a_step_that_breaks_off_is_told(void **state)
 {
     broker_farm_t *farm = *state;
-    hand_t *imager = hand_hire_imager(farm), *source = hand_hire_source(farm);
-    rmt_auto_str image_job = broker_submit(farm, NULL);
-    rmt_auto(rmt_msg) image = broker_await_job(farm, image_job, "done");
-    const rmt_key_t key = broker_enrol(farm, "installer", "installer-1", "lab");
-    const rmt_service_t services[] = {{"match@lab", 1, hand_run_plain}};
-    hand_t *installer = hand_hire(farm, "installer", "installer-1", &key, services, 1);
-    installer->is_held = 1;
+    crew_t crew;
+    s_hire(farm, &crew, hand_run_plain);
+    crew.installer->is_held = 1;
     rmt_auto(rmt_msg) plan =
         broker_need(farm, "deploy.plan", "image=img engines=lab", "");
     const char *job = rmt_record_text(plan->body, "job", "");
-    hand_await_runs(installer, 1);
+    hand_await_runs(crew.installer, 1);
     char answer[64];
     rmt_auto_str script =
         rmt_text("return redis.call('HSET', 'ramet:job:%s', 'waiting', 'many')", job);
     broker_eval(farm, script, answer, sizeof answer);
-    installer->is_held = 0;
+    crew.installer->is_held = 0;
     s_assert_given_up(farm, job, "what match@lab gave", "not an integer");
-    hand_t *hands[] = {imager, source, installer};
-    for (size_t i = 0; i < 3; i++)
-        hand_dismiss(&hands[i]);
+    s_dismiss(&crew);
 }
 
 int
