@@ -45,7 +45,7 @@ work=""      # The folder in which a backup is made or read; it goes when the sc
 left_over() { # FOLDER...
   local old
   for old; do
-    [ ! -d "$old" ] || say "one that was cut off has left the keys of a farm; unless it runs now, remove them: rm -rf $(printf %q "$old")"
+    [ ! -d "$old" ] || say "a backup or restore that was cut off has left the keys of a farm; unless it runs now, remove them: rm -rf $(printf %q "$old")"
   done
 }
 backup() { # FILE
