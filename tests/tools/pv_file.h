@@ -10,5 +10,6 @@
 // A file of PV_FILE_BYTES zeros; the caller closes it.
 int pv_file_new(void);
 
-// Writes the head of a physical volume with this UUID and metadata text; its data begin at 1 MiB.
+// Writes the head of a physical volume with this UUID and metadata text; its data begin
+// at 1 MiB.
 int pv_file_put(int fd, const char *uuid, const char *text, rmt_error_t *error);
