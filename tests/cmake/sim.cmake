@@ -38,7 +38,8 @@ ramet_test(integration sim_redis SOURCES integration/state_farm.c integration/re
 # those of the libraries; single functions are replaced by the linker (sim_wraps.h).
 add_library(ramet_sim_farm OBJECT sim/ramet_sim.c sim/sim_audit.c sim/sim_bugs.c sim/sim_check.c
     sim/sim_console.c sim/sim_farm.c sim/sim_net.c sim/sim_seed.c sim/sim_state.c sim/sim_task.c
-    sim/sim_work.c sim/sim_world.c "${PROJECT_SOURCE_DIR}/workers/agent/install/gate.c"
+    sim/sim_work.c sim/sim_world.c sim/sim_zap.c
+    "${PROJECT_SOURCE_DIR}/workers/agent/install/gate.c"
     "${PROJECT_SOURCE_DIR}/workers/agent/install/order.c")
 target_compile_definitions(ramet_sim_farm PRIVATE SIM_FOLDER="${CMAKE_CURRENT_SOURCE_DIR}/sim")
 target_include_directories(ramet_sim_farm PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}")

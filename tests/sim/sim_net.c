@@ -3,8 +3,9 @@
 #include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
-#include "net/rmt_zap.h"
+#include "sim/sim_check.h"
 #include "sim/sim_wraps.h"
+#include "sim/sim_zap.h"
 #include "wire/rmt_codec.h"
 
 #define RETRY_MIN (500 * SIM_MS) // As ZMQ_RECONNECT_IVL has it
@@ -30,29 +31,26 @@ typedef struct {
 typedef struct {
     socket_t *client, *server; // NULL: gone, not there yet
     char endpoint[64], user[RMT_USER_SIZE];
-    uint64_t generation; // Rises with each cut: what is under way is lost
-    uint32_t route;      // 0: not connected
-    zlist_t *waiting;    // Envelopes until it is connected
-    int64_t last[2];     // When the last message of a direction arrives
+    uint64_t generation;          // Rises with each cut: what is under way is lost
+    uint32_t route;               // 0: not connected
+    zlist_t *waiting;             // Envelopes until it is connected
+    int64_t last[2];              // When the last message of a direction arrives
+    int64_t held[2];              // Until when the first one of a direction is put off
+    uint64_t sent[2], arrived[2]; // Numbers of messages of a direction
 } link_t;
 
 typedef struct {
     link_t *link;
     uint64_t generation;
+    uint64_t number; // Of its direction
     bool is_to_server;
     zframe_t *envelope;
 } flight_t;
-
-struct rmt_zap {
-    zhashx_t *allowed; // "domain key"
-    bool is_open;
-};
 
 static struct {
     zlist_t *sockets, *links;
     uint32_t routes;
     int64_t delay_max;
-    rmt_zap_t *zap; // Of the process that was started last
     struct {
         sim_process_t *process;
         zframe_t *envelope;
@@ -102,17 +100,32 @@ s_blocked_until(const link_t *link)
     return until > sim_now() ? until : 0;
 }
 
+// A connection keeps the order of its messages: what comes behind one that was put off
+// waits as well, also when the block has ended before its time.
+static int64_t
+s_held_until(link_t *link, bool is_to_server)
+{
+    int64_t *held = &link->held[is_to_server];
+    const int64_t blocked = s_blocked_until(link);
+    *held = blocked > *held ? blocked : *held;
+    return *held > sim_now() ? *held : 0;
+}
+
 static void
 s_arrive(void *context, bool is_void)
 {
     flight_t *flight = context;
     link_t *link = flight->link;
     socket_t *to = flight->is_to_server ? link->server : link->client;
-    const int64_t until = is_void ? 0 : s_blocked_until(link);
+    const int64_t until = is_void ? 0 : s_held_until(link, flight->is_to_server);
     if (until > 0) {
         sim_put_off(until);
         return;
     }
+    uint64_t *arrived = &link->arrived[flight->is_to_server];
+    if (!is_void && flight->number < *arrived)
+        sim_check_fail("a message of %s overtakes another one", link->user);
+    *arrived = flight->number;
     if (!is_void && to && link->route != 0 && flight->generation == link->generation) {
         packet_t *packet = zmalloc(sizeof *packet);
         packet->envelope = rmt_take(&flight->envelope);
@@ -132,7 +145,11 @@ static void
 s_send(link_t *link, bool is_to_server, zframe_t *envelope)
 {
     flight_t *flight = zmalloc(sizeof *flight);
-    *flight = (flight_t){link, link->generation, is_to_server, envelope};
+    *flight = (flight_t){.link = link,
+                         .generation = link->generation,
+                         .number = ++link->sent[is_to_server],
+                         .is_to_server = is_to_server,
+                         .envelope = envelope};
     int64_t *last = &link->last[is_to_server];
     const int64_t at = sim_now() + sim_between(100, s_net.delay_max);
     *last = at > *last ? at : *last;
@@ -153,15 +170,9 @@ s_find_server(const char *endpoint)
 static bool
 s_shake_hands(link_t *link, socket_t *server)
 {
-    const char *domain = rmt_socket_domain(server->kind);
-    char word[64];
-    snprintf(word, sizeof word, "%s %s", domain, link->user);
-    char any[64];
-    snprintf(any, sizeof any, "%s *", domain);
-    if (zhashx_lookup(server->zap->allowed, word) ||
-        zhashx_lookup(server->zap->allowed, any))
+    if (sim_zap_admits(server->zap, rmt_socket_domain(server->kind), link->user))
         return true;
-    link->client->is_refused = !server->zap->is_open;
+    link->client->is_refused = sim_zap_is_closed(server->zap);
     return false;
 }
 
@@ -279,7 +290,7 @@ rmt_socket_new(rmt_socket_kind_t kind, const char *endpoint, const rmt_key_t *ow
     snprintf(self->endpoint, sizeof self->endpoint, "%s", endpoint);
     zlist_append(s_net.sockets, self);
     if (rmt_socket_domain(kind)) {
-        self->zap = s_net.zap;
+        self->zap = sim_zap_last();
         return (zsock_t *) (void *) self;
     }
     link_t *link = zmalloc(sizeof *link);
@@ -449,86 +460,6 @@ rmt_socket_recv_subscription(zsock_t *socket, rmt_subscription_t *subscription)
     (void) socket;
     (void) subscription;
     return false;
-}
-
-// ---- Keys
-
-rmt_zap_t *
-rmt_zap_new(rmt_error_t *error)
-{
-    (void) error;
-    rmt_zap_t *self = zmalloc(sizeof *self);
-    self->allowed = zhashx_new();
-    s_net.zap = self;
-    return self;
-}
-
-void
-rmt_zap_destroy(rmt_zap_t **self_p)
-{
-    rmt_zap_t *self = rmt_take(self_p);
-    if (!self)
-        return;
-    zhashx_destroy(&self->allowed);
-    free(self);
-}
-
-void
-rmt_zap_allow(rmt_zap_t *self, const char *domain, const char *key)
-{
-    char word[64];
-    snprintf(word, sizeof word, "%s %s", domain, key);
-    zhashx_update(self->allowed, word, self);
-}
-
-void
-rmt_zap_deny(rmt_zap_t *self, const char *domain, const char *key)
-{
-    char word[64];
-    snprintf(word, sizeof word, "%s %s", domain, key);
-    zhashx_delete(self->allowed, word);
-}
-
-void
-rmt_zap_allow_any(rmt_zap_t *self, const char *domain)
-{
-    rmt_zap_allow(self, domain, "*");
-}
-
-void
-rmt_zap_open_lists(rmt_zap_t *self)
-{
-    self->is_open = true;
-}
-
-void
-rmt_zap_close_lists(rmt_zap_t *self)
-{
-    self->is_open = false;
-}
-
-// A peer that is muted meets the limits at the ports again.
-void
-rmt_zap_mute(rmt_zap_t *self, const char *peer, int64_t mute_ms)
-{
-    (void) self;
-    (void) peer;
-    (void) mute_ms;
-}
-
-uint64_t
-rmt_zap_refused(rmt_zap_t *self)
-{
-    (void) self;
-    return 0;
-}
-
-int
-rmt_zap_self_test(rmt_zap_t *self, rmt_error_t *error)
-{
-    (void) self;
-    (void) error;
-    return 0;
 }
 
 // ---- Faults

@@ -1,4 +1,4 @@
-// sim_net - rmt_socket.h and rmt_zap.h over a network that is played.
+// sim_net - rmt_socket.h over a network that is played.
 //
 // A connection is that of ZeroMQ over TCP: messages of one direction keep their order; a
 // cut loses what is under way, and the client's side connects again by itself; what is
