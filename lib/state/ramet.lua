@@ -27,7 +27,8 @@
 --   P audit-serial              how many entries there have been
 --   P audit-files               hash key that signs a broker's audit files -> packed: how far
 --                               they have come (ramet_audit.lua)
---   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days
+--   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days; one
+--                               that refuses 1 day
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
 --   P unique                    hash "field=value" of targets -> name
 --   P removed                   ZSET of image ids without a name, by time of removal
@@ -73,6 +74,7 @@
 
 local P = 'ramet:'
 local KEPT_S = 30 * 24 * 3600
+local REFUSED_S = 24 * 3600 -- How long the answer is kept that refuses a request
 local PAGE_ITEMS, PAGE_BYTES = 500, 192 * 1024 -- An envelope has 256 KiB
 local PAGE_STEP = 25 -- Names read at a time: most pages are full of bytes long before
 
@@ -360,6 +362,18 @@ local function answer_before(idem, name, print)
         .. 'of another kind (' .. tostring(old.name) .. '); give each request a key of its own')
 end
 
+-- What is answered with these codes may be asked again, and then have its effect.
+local AGAIN = { [E.UNAVAILABLE] = true, [E.BUSY] = true, [E.INTERNAL] = true }
+
+local function answer_keep(idem, name, print, answer)
+    local code = answer[1]
+    if idem and not AGAIN[code] then
+        call('SET', idem, cmsgpack.pack({ name = name, print = print, answer = answer }),
+            'EX', code == E.OK and KEPT_S or REFUSED_S)
+    end
+    return answer
+end
+
 local function run(fn, meta, body, items)
     if set(meta.job) then -- That of a new job
         R.audit_need()
@@ -387,17 +401,12 @@ local function serve(name, fn)
         local ok, first, list, cursor = pcall(run, fn, meta, body, items)
         if not ok then
             if type(first) == 'table' and first.code then
-                return reply(first.code, first.text)
+                return answer_keep(idem, name, print, reply(first.code, first.text))
             end
             local text = type(first) == 'table' and first.err or first
             return reply(E.INTERNAL, name .. ': ' .. tostring(text))
         end
-        local answer = reply(E.OK, '', first, list, cursor)
-        if idem then
-            call('SET', idem, cmsgpack.pack({ name = name, print = print,
-                answer = answer }), 'EX', KEPT_S)
-        end
-        return answer
+        return answer_keep(idem, name, print, reply(E.OK, '', first, list, cursor))
     end)
 end
 

@@ -28,6 +28,28 @@ test_an_idempotent_submit_makes_one_job(void **state)
     REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=j-b", "");
 }
 
+// [1.30] P2: a copy that a broker reads late, when it would be carried out by now, must
+// not do what its asker was told is not done. What may be asked again is.
+static void
+test_a_request_that_was_refused_stays_refused(void **state)
+{
+    state_farm_t *farm = *state;
+    REFUSED(RMT_E_NOT_FOUND, "image_create",
+            "by=a idem=x job=" UID1 " job-name=j-aaaaaaaa", "source=web name=i", "");
+    REFUSED(RMT_E_UNAVAILABLE, "image_receive", "by=a idem=y", "place=hq name=i", "");
+    OK("record_add", "", "class=source name=web place=hq", "");
+    OK("peer_hello", "by=k role=imager name=hq place=hq",
+       "nonce=n services=receive@hq=1 port=1 key=k addresses=h", "");
+    REFUSED(RMT_E_NOT_FOUND, "image_create",
+            "by=a idem=x job=" UID2 " job-name=j-bbbbbbbb", "source=web name=i", "");
+    assert_non_null(strstr(farm->reply->text, "web"));
+    OK("job_list", "", "", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("image_receive", "by=a idem=y", "place=hq name=i", "");
+    OK("image_create", "by=a idem=z job=" UID2 " job-name=j-bbbbbbbb",
+       "source=web name=i", "");
+}
+
 // [1.61] P2: neither another verb, nor another body, nor other items get that answer.
 static void
 test_an_idempotency_key_is_of_one_request(void **state)
@@ -414,6 +436,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_an_idempotent_submit_makes_one_job),
+        CASE(test_a_request_that_was_refused_stays_refused),
         CASE(test_an_idempotency_key_is_of_one_request),
         CASE(test_a_task_that_waits_is_told),
         CASE(test_a_result_counts_once_and_only_from_its_holder),
