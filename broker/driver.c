@@ -20,6 +20,7 @@ typedef struct {
     zlist_t *errands;   // The first is the one under way
     rmt_record_t *step; // The step under way
     rmt_records_t *ops; // Likewise
+    char rev[24];       // Of the job in the last view; "": there is none yet
     int tries;
     bool is_driven; // A drive stands in the list already
 } queue_t;
@@ -82,6 +83,16 @@ rmt_driver_destroy(rmt_driver_t **self_p)
 
 // ---- One errand: view, decide, step
 
+// The job, and the result that the errand brings. Caller owns.
+static rmt_record_t *
+s_call_body(const queue_t *queue)
+{
+    const errand_t *errand = zlist_first(queue->errands);
+    rmt_record_t *body = errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
+    rmt_record_set(body, "job", queue->job);
+    return body;
+}
+
 static void
 s_finish(queue_t *queue, rmt_code_t code, const char *text)
 {
@@ -101,10 +112,25 @@ s_finish(queue_t *queue, rmt_code_t code, const char *text)
         zhashx_delete(self->queues, queue->job);
 }
 
+// The library found the job moved on since the view. False: it did not.
+static bool
+s_look_again(queue_t *queue, const rmt_msg_t *reply)
+{
+    if (reply->code != RMT_E_OK || !rmt_record_has(reply->body, "again"))
+        return false;
+    if (queue->tries < TRIES_MAX)
+        s_begin(queue);
+    else
+        s_finish(queue, RMT_E_UNAVAILABLE, "other brokers changed this job at each try");
+    return true;
+}
+
 static void
 s_on_given_up(void *context, rmt_msg_t *reply)
 {
     queue_t *queue = context;
+    if (s_look_again(queue, reply))
+        return;
     if (reply->code == RMT_E_OK)
         rmt_events_tail(queue->driver->broker->events);
     s_finish(queue, rmt_code_from(reply->code), reply->text ? reply->text : "");
@@ -139,10 +165,8 @@ s_answered(queue_t *queue, const rmt_msg_t *reply)
         return;
     }
     s_tell_given_up(queue, code, text);
-    const errand_t *errand = zlist_first(queue->errands);
-    rmt_auto(rmt_record) body =
-        errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
-    rmt_record_set(body, "job", queue->job);
+    rmt_auto(rmt_record) body = s_call_body(queue);
+    rmt_record_set(body, "rev", queue->rev);
     rmt_record_set_u64(body, "code", code);
     rmt_record_set(body, "text", text);
     rmt_broker_call(queue->driver->broker, "job_give_up", body, s_on_given_up, queue);
@@ -153,16 +177,9 @@ s_on_step(void *context, rmt_msg_t *reply)
 {
     queue_t *queue = context;
     rmt_broker_t *broker = queue->driver->broker;
-    const rmt_code_t code = rmt_code_from(reply->code);
-    if (code == RMT_E_OK && rmt_record_has(reply->body, "again")) {
-        if (queue->tries < TRIES_MAX)
-            s_begin(queue);
-        else
-            s_finish(queue, RMT_E_UNAVAILABLE,
-                     "other brokers changed this job at each try");
+    if (s_look_again(queue, reply))
         return;
-    }
-    if (code == RMT_E_OK) {
+    if (reply->code == RMT_E_OK) {
         if (rmt_record_has(reply->body, "error"))
             s_tell_given_up(queue, RMT_E_INTERNAL,
                             rmt_record_text(reply->body, "error", ""));
@@ -207,10 +224,9 @@ s_on_view(void *context, rmt_msg_t *reply)
         return;
     }
     const rmt_job_view_t view = rmt_view_of(reply);
-    rmt_auto(rmt_record) body =
-        errand->claim ? rmt_record_dup(errand->claim) : rmt_record_new();
-    rmt_record_set(body, "job", queue->job);
-    rmt_record_set(body, "rev", rmt_record_text(view.job, "rev", ""));
+    snprintf(queue->rev, sizeof queue->rev, "%s", rmt_record_text(view.job, "rev", ""));
+    rmt_auto(rmt_record) body = s_call_body(queue);
+    rmt_record_set(body, "rev", queue->rev);
     rmt_records_destroy(&queue->ops);
     if (!errand->claim) {
         queue->ops = rmt_dispatch(&view, NULL);
@@ -236,6 +252,7 @@ s_begin(queue_t *queue)
 {
     const errand_t *errand = zlist_first(queue->errands);
     queue->tries++;
+    queue->rev[0] = '\0';
     if (!errand->claim)
         queue->is_driven = false; // What changes from here on needs another look
     rmt_auto(rmt_record) body = rmt_record_new();

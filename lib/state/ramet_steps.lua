@@ -376,14 +376,18 @@ serve('job_step', function(meta, body, items)
     return { recorded = 'now', driven = tostring(driven), error = broken }
 end)
 
--- {job, task?, attempt, worker, code, text}: job_step refuses this result, or what follows
--- without one, and would at each further try.
+-- {job, rev?, task?, attempt, worker, code, text}: job_step refuses this result, or what
+-- follows without one, and would at each further try over this rev; with another one body
+-- again=yes. Without rev job_view itself was refused.
 serve('job_give_up', function(meta, body)
     local job = need(load(P .. 'job:' .. body.job), E.NOT_FOUND, 'the job ' .. body.job
         .. ' does not exist')
     local task = set(body.task) and R.task_load(body.task)
     if set(body.task) and result_stands(body, task) then
         return {}
+    end
+    if set(body.rev) and job.rev ~= body.rev then
+        return { again = 'yes', rev = job.rev }
     end
     call('HINCRBY', P .. 'job:' .. job.id, 'rev', 1)
     call('SREM', P .. 'drive', job.id)

@@ -158,6 +158,35 @@ test_a_result_that_is_given_up_fails_its_target_alone(void **state)
     assert_string_equal(s_target(farm, 1, "state"), "locked");
 }
 
+static void
+s_give_up(state_farm_t *farm, const char *rev, const char *result)
+{
+    rmt_auto_str body = rmt_text(JOB " rev=%s code=1 text=why %s", rev, result);
+    OK("job_give_up", "", body, "");
+}
+
+// [6.5] [6.26] P1: another broker moved the job on within the same round trip, and what
+// was refused over the old view may be carried out over a new one.
+static void
+test_a_job_that_has_moved_on_is_not_given_up(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    rmt_auto_str rev = strdup(s_job(farm, "rev"));
+    STEP("", "op=drive");
+    s_give_up(farm, rev, "");
+    assert_string_equal(state_farm_body(farm, "again"), "yes");
+    s_give_up(farm, rev, "task=" TASK1 " attempt=1 worker=a1");
+    assert_string_equal(state_farm_body(farm, "again"), "yes");
+    assert_string_equal(s_target(farm, 0, "state"), "running");
+    assert_string_equal(s_target(farm, 1, "state"), "locked");
+    OK("task_show", "", "task=" TASK1, "");
+    assert_string_equal(state_farm_body(farm, "state"), "leased");
+    rmt_auto_str now = strdup(s_job(farm, "rev"));
+    s_give_up(farm, now, "");
+    assert_string_equal(s_target(farm, 1, "state"), "failed");
+}
+
 // [6.26] P6: what may be writing is not stopped by it.
 static void
 test_a_job_that_is_given_up_leaves_what_is_armed(void **state)
@@ -351,6 +380,7 @@ main(void)
         CASE(test_a_result_leaves_the_mark_that_the_job_is_to_be_looked_at),
         CASE(test_a_step_that_cannot_be_carried_out_whole_is_refused_whole),
         CASE(test_a_result_that_is_given_up_fails_its_target_alone),
+        CASE(test_a_job_that_has_moved_on_is_not_given_up),
         CASE(test_a_job_that_is_given_up_leaves_what_is_armed),
         CASE(test_a_step_that_breaks_off_ends_with_its_reason),
         CASE(test_the_job_operation_sets_counts_and_moves_and_nothing_follows_the_end),
