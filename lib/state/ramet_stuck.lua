@@ -3,6 +3,10 @@
 
 local LOOK_MS = 2000    -- Between two looks at a task that has a mark
 
+-- What offers a service of a place; what is not here, both do.
+local PROGRAMS = { commit = 'imager', package = 'imager', match = 'installer',
+    build = 'installer', order = 'installer', netboot = 'installer' }
+
 local function marks_key(uid)
     return P .. 'job:' .. uid .. ':stuck'
 end
@@ -86,15 +90,23 @@ local function why_stuck(task)
     local awaited = R.is_go(task.service) and R.brokers_awaited()
     if awaited then
         return 'waiting for broker ' .. awaited .. ', which has not come back since Redis '
-            .. 'started; start it, or wait: without it, this lock becomes void'
+            .. 'started; start it: systemctl start ramet-broker; without it, this lock '
+            .. 'becomes void'
     end
     if R.offered(task.service) then
         return nil
     end
-    local class, name = string.match(task.service, '@(%a+)/(.+)$')
     local text = 'no worker offers ' .. task.service
-    return class and 'waiting for ' .. class .. ' ' .. name .. ', which is absent: ' .. text
-        or text
+    local class, name = string.match(task.service, '@(%a+)/(.+)$')
+    if class then
+        return 'waiting for ' .. class .. ' ' .. name .. ', which is absent: ' .. text
+            .. '; start the machine and its agent, and see: ramet ' .. class .. ' show ' .. name
+    end
+    local verb, place = string.match(task.service, '^(%a+)@(.*)$')
+    local program = PROGRAMS[verb]
+    return program and text .. '; start an ' .. program .. ' of ' .. place
+            .. ': systemctl start ramet-' .. program
+        or text .. '; start its imager or installer, and see: ramet doctor'
 end
 
 -- Of the record of a task, which may hold an order, what is said of it here.

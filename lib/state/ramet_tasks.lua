@@ -75,6 +75,8 @@ end
 local function trouble_set(task, count, most, text)
     if count >= 2 then
         task.trouble = 'tried ' .. count .. ' of ' .. most .. ' times: ' .. text
+            .. '; see: ramet job logs '
+            .. (call('HGET', P .. 'job:' .. task.job, 'name') or task.job)
         call('HSET', task_key(task.id), 'trouble', task.trouble)
         R.stuck_set(task, task.trouble)
     end
@@ -349,18 +351,21 @@ serve('task_reap', function(meta, body)
         if not R.is('task', task, 'in-hand') then
             call('ZREM', P .. 'leases', id)
         elseif set(task.poison) then
-            give_up(task, 'set aside after ' .. DEATHS_MAX .. ' attempts: ' .. task.poison)
+            give_up(task, 'set aside after ' .. DEATHS_MAX .. ' attempts: ' .. task.poison
+                .. '; look at the log of that worker')
         elseif not R.is('task', task, 'leased') then
             call('ZREM', P .. 'leases', id)
         elseif single(task.service) then
             call('ZREM', P .. 'leases', id)
             call('ZADD', P .. 'silent', now(), id)
-            local text = single(task.service)
-                .. ' is silent; look at the machine and its network'
+            local class, name = string.match(single(task.service), '^(%a+)/(.+)$')
+            local text = single(task.service) .. ' is silent; look at the machine and its '
+                .. 'network, and see: ramet ' .. class .. ' show ' .. name
             R.move(meta, 'task', id, 'lapse', nil, R.stuck_note(task, text))
             R.stuck_set(task, text)
         elseif num(task.attempt) >= ATTEMPTS_MAX then
-            give_up(task, ATTEMPTS_MAX .. ' attempts failed: no worker kept the lease')
+            give_up(task, ATTEMPTS_MAX .. ' attempts failed: no worker of ' .. task.service
+                .. ' kept the lease; look at their logs, and see: ramet doctor')
         else
             worker_died(meta, task, 'the lease ran out: its worker was silent')
         end
@@ -372,7 +377,8 @@ serve('task_reap', function(meta, body)
         if not R.is('task', task, 'silent') then
             call('ZREM', P .. 'silent', id)
         else
-            give_up(task, single(task.service) .. ' was silent for ' .. silent_s .. ' s')
+            give_up(task, single(task.service) .. ' was silent for ' .. silent_s
+                .. ' s; start the machine again')
         end
     end
     return {}, failing

@@ -237,7 +237,8 @@ test_a_job_without_a_worker_says_so(void **state)
     rmt_auto_str job = broker_submit(farm, NULL);
     rmt_auto_str want = rmt_text("job=%s", job);
     const char *text = "waiting for source web, which is absent: "
-                       "no worker offers capture@source/web";
+                       "no worker offers capture@source/web; start the machine and its "
+                       "agent, and see: ramet source show web";
     RMT_WAIT_UNTIL(s_is(farm, "job.show", want, "stuck", text), BROKER_WAIT_MS);
     hand_dismiss(&imager);
 }

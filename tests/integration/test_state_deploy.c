@@ -218,9 +218,10 @@ test_a_go_that_is_refused_each_time_is_given_up(void **state)
             break;
         OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1", "");
         OK("job_show", "", "job=" DEPLOY, "");
-        char words[60] = "";
+        char words[120] = "";
         if (i > 1)
-            snprintf(words, sizeof words, "tried %d of 5 times: newer GO", i);
+            snprintf(words, sizeof words,
+                     "tried %d of 5 times: newer GO; see: ramet job logs j-dddddddd", i);
         assert_string_equal(state_farm_target(farm, DEPLOY, 0, "stuck"), words);
         snprintf(step, sizeof step,
                  "job=" DEPLOY " rev=%d task=" PREPARE " attempt=%d worker=a1 code=0",

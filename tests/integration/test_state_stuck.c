@@ -37,8 +37,10 @@ test_each_row_tells_what_it_waits_for(void **state)
     state_farm_t *farm = *state;
     s_begin(farm, "prepare@target/t1");
     OK("task_stuck", "", "stuck-s=0", "");
-    const char *text = "waiting for target t1, which is absent: no worker offers "
-                       "prepare@target/t1";
+    const char *text =
+        "waiting for target t1, which is absent: no worker offers "
+        "prepare@target/t1; start the machine and its agent, and see: ramet "
+        "target show t1";
     assert_string_equal(s_row(farm, 0, "stuck"), text);
     assert_string_equal(state_farm_item(farm, 0, "stuck-s"), "0");
     assert_string_equal(state_farm_item(farm, 1, "stuck"), "");
@@ -64,7 +66,9 @@ test_a_silent_target_says_so_until_it_is_heard(void **state)
     s_begin(farm, "prepare@target/t1");
     OK("task_take", "by=a1", "service=prepare@target/t1 nonce=n1 n=1 lease-ms=0", "");
     OK("task_reap", "", "silent-s=600", "");
-    assert_non_null(strstr(s_row(farm, 0, "stuck"), "target/t1 is silent"));
+    assert_string_equal(s_row(farm, 0, "stuck"),
+                        "target/t1 is silent; look at the machine and its network, and "
+                        "see: ramet target show t1");
     assert_string_equal(state_farm_item(farm, 1, "stuck"), "");
     OK("events_snapshot", "", "topic=job/", "");
     assert_non_null(strstr(state_farm_item(farm, 1, "stuck"), "target/t1 is silent"));
@@ -88,8 +92,10 @@ test_a_row_waits_for_its_engine(void **state)
        " service=build@lab stage=build subject=lab|op=task task=" UID4
        " service=build@rome stage=build subject=rome");
     OK("task_stuck", "", "stuck-s=0", "");
-    assert_string_equal(s_row(farm, 0, "stuck"), "no worker offers build@lab");
-    assert_string_equal(state_farm_item(farm, 1, "stuck"), "no worker offers build@lab");
+    const char *text = "no worker offers build@lab; start an installer of lab: "
+                       "systemctl start ramet-installer";
+    assert_string_equal(s_row(farm, 0, "stuck"), text);
+    assert_string_equal(state_farm_item(farm, 1, "stuck"), text);
     assert_non_null(strstr(state_farm_body(farm, "stuck"), "(and 1 more)"));
     OK("job_cancel", "", "job=" DEPLOY, "");
     assert_string_equal(s_row(farm, 0, "stuck"), "");

@@ -292,9 +292,11 @@ test_a_task_that_ends_its_workers_is_set_aside(void **state)
     for (int life = 2; life < 5; life++) {
         s_end_life(farm, life);
         OK("job_show", "", "job=" UID1, "");
-        char words[100];
+        char words[160];
         snprintf(words, sizeof words,
-                 "tried %d of 5 times: imager i ended with the task in hand", life);
+                 "tried %d of 5 times: imager i ended with the task in hand; see: ramet "
+                 "job logs j-aaaaaaaa",
+                 life);
         assert_string_equal(state_farm_body(farm, "stuck"), words);
     }
     OK("task_take", "by=w2", "service=commit@hq nonce=m1 n=1", "");
@@ -308,9 +310,10 @@ test_a_task_that_ends_its_workers_is_set_aside(void **state)
     assert_int_equal(state_farm_count(farm), 0);
     OK("task_reap", "", "", "");
     assert_int_equal(state_farm_count(farm), 1);
-    assert_string_equal(
-        state_farm_item(farm, 0, "text"),
-        "set aside after 5 attempts: imager i ended with the task in hand");
+    assert_string_equal(state_farm_item(farm, 0, "text"),
+                        "set aside after 5 attempts: imager i ended with the task in "
+                        "hand; look at the log "
+                        "of that worker");
     OK("job_step", "",
        "job=" UID1 " rev=2 task=" UID2 " attempt=6 worker=w1 code=13 text=aside",
        "op=job event=fail code=13 text=aside");
@@ -391,7 +394,9 @@ test_a_task_without_a_worker_is_shown_as_stuck(void **state)
     OK("task_stuck", "", "stuck-s=0", "");
     assert_int_equal(state_farm_count(farm), 1);
     OK("job_show", "", "job=" UID1, "");
-    assert_string_equal(state_farm_body(farm, "stuck"), "no worker offers commit@hq");
+    assert_string_equal(state_farm_body(farm, "stuck"),
+                        "no worker offers commit@hq; start an imager of hq: systemctl "
+                        "start ramet-imager");
     OK("peer_hello", "by=w1 role=imager name=i place=hq", "nonce=n services=commit@hq=2",
        "");
     OK("task_stuck", "", "stuck-s=0", "");

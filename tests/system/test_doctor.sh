@@ -136,7 +136,7 @@ lab target "$farm" n2 "$farm/n2.disk" 2G --like web
 ramet image create web --name web-1 --wait --timeout 60s
 kill -STOP "$(cat "$farm/run/target-n2.pid")"
 job=$(ramet deploy start web-1 --engine lab --targets n2 --yes)
-silent="wrong jobs job $job is stuck: target/n2 is silent; look at the machine and its network -> ramet job show $job"
+silent="wrong jobs job $job is stuck: target/n2 is silent; look at the machine and its network, and see: ramet target show n2 -> ramet job show $job"
 within 60 names_now "$silent" || { names; ramet job show "$job"; fail "the silent target is not named"; }
 expect 1 ramet doctor
 kill -CONT "$(cat "$farm/run/target-n2.pid")"

@@ -71,5 +71,5 @@ expect 124 ramet deploy plan web-1 --engine lab --engine rome --json --timeout 1
 grep -q "^stuck: no worker offers match@rome" "$farm/out" || { cat "$farm/out"; fail "the plan waits in silence"; }
 grep -q "not complete after 15s: no worker offers match@rome" "$farm/out" || { cat "$farm/out"; fail "the end does not say what is missing"; }
 grep -v "^[a-z][a-z0-9 -]*:" "$farm/out" | jq -e '[.items[] | select(.target == "n1" and .fits == true)] | length == 1' >/dev/null || { cat "$farm/out"; fail "the answer of the other engine is lost"; }
-ramet job list --json | jq -e '.items[0].stuck == "no worker offers match@rome"' >/dev/null || fail "the list does not say what the plan waits for"
+ramet job list --json | jq -e '.items[0].stuck == "no worker offers match@rome; start an installer of rome: systemctl start ramet-installer"' >/dev/null || fail "the list does not say what the plan waits for"
 echo "radius: passed"
