@@ -69,6 +69,15 @@ rmt_source_fstab(const rmt_source_disk_t *self, const char *root, rmt_fstab_t **
 
 // ---- A tree that stands for a disk
 
+// Groups and arrays lie on the disks of their parts.
+static bool
+s_has_disk(const rmt_record_t *record)
+{
+    return !rmt_record_is(record, "class", "disk") &&
+           !rmt_record_is(record, "class", "group") &&
+           !rmt_record_is(record, "class", "array");
+}
+
 // A disk that has no name is the system's, and so is what names no disk.
 static void
 s_complete(rmt_records_t *records)
@@ -78,7 +87,7 @@ s_complete(rmt_records_t *records)
         rmt_record_set(disk, "role", RMT_HARDWARE_ROLE);
     for (size_t i = 0; disk && i < rmt_records_count(records); i++) {
         rmt_record_t *record = rmt_records_at(records, i);
-        if (!rmt_record_is(record, "class", "disk") && !rmt_record_has(record, "disk"))
+        if (s_has_disk(record) && !rmt_record_has(record, "disk"))
             rmt_record_set(record, "disk", rmt_record_text(disk, "role", ""));
     }
 }
