@@ -135,8 +135,10 @@ s_given_physical(const rmt_layout_t *layout, const rmt_layout_t *written,
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(written, 0, logical->partition);
     return *logical->array ? s_given_array(layout, written, volume)
-           : partition     ? partition->size * written->disks[0].sector
-                           : bytes;
+           : partition
+               ? partition->size * written->disks[0].sector -
+                     rmt_layout_crypt_bytes(layout, logical->disk, logical->partition)
+               : bytes;
 }
 
 // written: the volume's disk alone. What lies on no partition of a table has the size

@@ -89,7 +89,8 @@ typedef struct {
     uint64_t data_start, data_size; // Bytes
 } rmt_layout_member_t;
 
-// A partition that LUKS encrypts: its volume lies inside. Never a key.
+// A partition that LUKS encrypts: its volume, or its physical volume, lies inside. Never
+// a key.
 typedef struct {
     size_t disk;
     uint64_t partition; // Number
@@ -117,7 +118,8 @@ typedef struct {
     char array[RMT_LAYOUT_GUID_SIZE]; // Its uuid; "": no array
     char uuid[RMT_LAYOUT_LVM_SIZE];
     uint64_t bytes;      // Of a whole disk or an array
-    uint64_t data_start; // Bytes from its start to the first extent
+    uint64_t data_start; // Bytes from its start, or that of its encryption's data, to the
+                         // first extent
     uint64_t extents;
 } rmt_layout_physical_t;
 
@@ -290,7 +292,15 @@ int rmt_layout_check_arrays(const rmt_layout_t *self, rmt_error_t *error);
 // The encryption of the partition in which a volume lies; NULL for none.
 const rmt_layout_crypt_t *rmt_layout_crypt_of(const rmt_layout_t *self,
                                               const rmt_layout_volume_t *volume);
-// Bytes of a partition that its encryption does not leave to its volume; 0 without one.
+// That in which a physical volume lies; NULL for none.
+const rmt_layout_crypt_t *rmt_layout_crypt_around(const rmt_layout_t *self,
+                                                  const rmt_layout_physical_t *physical);
+// That of a volume, or around a physical volume on which its logical one lies; NULL for
+// none.
+const rmt_layout_crypt_t *rmt_layout_crypt_below(const rmt_layout_t *self,
+                                                 const rmt_layout_volume_t *volume);
+// Bytes of a partition that its encryption does not leave to what lies in it; 0 without
+// one.
 uint64_t rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk,
                                 uint64_t partition);
 
@@ -338,13 +348,15 @@ bool rmt_layout_is_spread(const rmt_layout_t *self, const rmt_layout_logical_t *
 // of the data about it, behind which it lies itself.
 uint64_t rmt_layout_place_piece(const rmt_layout_t *self, const rmt_layout_piece_t *piece,
                                 uint64_t bytes);
-// So many extents of a physical volume, in bytes of its disk or array.
+// So many extents of a physical volume, in bytes of its disk, its array, or the data of
+// the encryption around it.
 rmt_layout_run_t rmt_layout_run(const rmt_layout_t *self,
                                 const rmt_layout_physical_t *physical, uint64_t first,
                                 uint64_t extents);
 // A number that no partition of its disk has, for the logical volume at an index.
 uint32_t rmt_layout_free_number(const rmt_layout_t *self, size_t logical);
-// Bytes that the device of a physical volume must have at least.
+// Bytes that the device of a physical volume must have at least: of an encrypted
+// partition the data.
 uint64_t rmt_layout_physical_min_bytes(const rmt_layout_t *self,
                                        const rmt_layout_physical_t *physical);
 

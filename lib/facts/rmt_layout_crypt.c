@@ -28,6 +28,28 @@ rmt_layout_crypt_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
     return s_find(self, volume->disk, volume->partition);
 }
 
+const rmt_layout_crypt_t *
+rmt_layout_crypt_around(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
+{
+    return *physical->array ? NULL : s_find(self, physical->disk, physical->partition);
+}
+
+const rmt_layout_crypt_t *
+rmt_layout_crypt_below(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+{
+    const rmt_layout_logical_t *logical = rmt_layout_logical_of(self, volume);
+    const rmt_layout_crypt_t *crypt =
+        !logical          ? rmt_layout_crypt_of(self, volume)
+        : *logical->array ? NULL
+                          : s_find(self, logical->disk, logical->partition);
+    for (size_t i = 0; logical && !crypt && i < self->piece_count; i++) {
+        const rmt_layout_piece_t *piece = &self->pieces[i];
+        if (&self->logicals[piece->logical] == logical && !*piece->array)
+            crypt = s_find(self, piece->disk, piece->partition);
+    }
+    return crypt;
+}
+
 uint64_t
 rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk, uint64_t partition)
 {
@@ -101,10 +123,8 @@ s_check_crypt(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt,
     if (!partition || rmt_layout_is_extended(partition) ||
         s_find(self, crypt->disk, crypt->partition) != crypt)
         return s_refuse(self, crypt, error, "is not there, or there twice");
-    if (rmt_layout_find_member(self, crypt->disk, crypt->partition) ||
-        rmt_layout_find_physical(self, crypt->disk, crypt->partition, ""))
-        return s_refuse(self, crypt, error,
-                        "is a member of an array or a physical volume too");
+    if (rmt_layout_find_member(self, crypt->disk, crypt->partition))
+        return s_refuse(self, crypt, error, "is a member of an array too");
     const uint64_t sector = self->disks[crypt->disk].sector;
     const uint64_t bytes = partition->size * sector;
     const uint64_t least = partition->min_size * sector;

@@ -130,7 +130,8 @@ s_device_bytes(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
 {
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(self, physical->disk, physical->partition);
-    return partition ? partition->size * self->disks[physical->disk].sector
+    return partition ? partition->size * self->disks[physical->disk].sector -
+                           rmt_layout_crypt_bytes(self, physical->disk, partition->number)
                      : physical->bytes;
 }
 
@@ -261,8 +262,9 @@ rmt_layout_run(const rmt_layout_t *self, const rmt_layout_physical_t *physical,
 {
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(self, physical->disk, physical->partition);
-    const uint64_t start =
-        partition ? partition->start * self->disks[physical->disk].sector : 0;
+    const uint64_t start = partition && !rmt_layout_crypt_around(self, physical)
+                               ? partition->start * self->disks[physical->disk].sector
+                               : 0;
     const uint64_t extent = self->groups[physical->group].extent_size;
     return (rmt_layout_run_t){start + physical->data_start + first * extent,
                               extents * extent};
@@ -336,11 +338,15 @@ s_check_group(const rmt_layout_t *self, size_t index, rmt_error_t *error)
                      : s_refuse(error, "group", group->name, "has no physical volume");
 }
 
-// Bytes that its places on a device are multiples of: sectors of each disk below it.
+// Bytes that its places on a device are multiples of: sectors of each disk below it, and
+// of the encryption around it.
 uint64_t
 rmt_layout_step(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
 {
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_around(self, physical);
     uint64_t step = self->disks[physical->disk].sector;
+    if (crypt && crypt->sector > step)
+        step = crypt->sector;
     for (size_t i = 0; *physical->array && i < self->member_count; i++) {
         const rmt_layout_member_t *member = &self->members[i];
         const uint64_t sector = self->disks[member->disk].sector;
@@ -391,7 +397,9 @@ s_shrinks_below(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
     const uint64_t bytes = partition          ? partition->min_size * disk->sector
                            : *physical->array ? 0
                                               : disk->required_bytes;
-    return bytes && bytes < rmt_layout_physical_min_bytes(self, physical);
+    return bytes &&
+           bytes < rmt_layout_physical_min_bytes(self, physical) +
+                       rmt_layout_crypt_bytes(self, physical->disk, physical->partition);
 }
 
 static int

@@ -257,7 +257,7 @@ s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
     const rmt_layout_t *layout = run->image->layout;
     const rmt_layout_array_t *array =
         rmt_layout_find_array(layout, rmt_layout_array_below(layout, root));
-    const bool is_encrypted = rmt_layout_crypt_of(layout, root);
+    const bool is_encrypted = rmt_layout_crypt_below(layout, root);
     if (array)
         s_judge_level(run, row, array->level);
     if (root->logical || is_encrypted)

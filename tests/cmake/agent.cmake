@@ -9,6 +9,7 @@ ramet_test(integration prepare SOURCES tools/refuse.c tools/refuse_each.c NEEDS 
 ramet_test(integration disk_check SOURCES tools/machine_tree.c NEEDS ramet::diskw ramet::disk ramet::machine ramet::match ramet::facts ramet::base TIMEOUT 30)
 ramet_test(unit bare SOURCES tools/root_tree.c NEEDS ramet::agent ramet::base TIMEOUT 20)
 ramet_test(unit crypttab SOURCES tools/root_tree.c NEEDS ramet::agent ramet::facts ramet::base)
+ramet_test(unit luks_group NEEDS ramet::agent ramet::disk ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit profile NEEDS ramet::agent ramet::base)
 ramet_test(integration child NEEDS ramet::agent ramet::net ramet::base TIMEOUT 120)
 ramet_test(integration freeze NEEDS ramet::agent ramet::base TIMEOUT 60)

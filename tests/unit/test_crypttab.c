@@ -50,7 +50,9 @@ test_m32_key_files_are_told_and_other_names_refused(void **state)
         {"data UUID=1 /dev/disk/by-label/k:/key luks\n", NULL, "update-initramfs -u",
          "/usr"},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t run = 0; run < 2 * (sizeof rows / sizeof *rows); run++) {
+        const size_t i = run / 2;
+        const bool is_logical = run % 2; // The volume lies in a group in the partition
         rmt_error_t error = {0};
         rmt_auto(rmt_layout) layout = rmt_layout_new();
         rmt_auto(rmt_records) dropped = rmt_records_new();
@@ -60,7 +62,12 @@ test_m32_key_files_are_told_and_other_names_refused(void **state)
         crypt->name = rmt_text("data");
         crypt->partition = 1;
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
-        volume->partition = 1;
+        volume->partition = is_logical ? 0 : 1;
+        volume->logical = is_logical ? rmt_text("sys/root") : NULL;
+        (void) rmt_layout_add_group(layout, "sys");
+        rmt_layout_logical_t *logical = rmt_layout_add_logical(layout, 0);
+        strcpy(logical->name, "root");
+        logical->partition = 1;
         volume->mount = rows[i].mount ? rmt_text("%s", rows[i].mount) : NULL;
         if (rows[i].text)
             root_tree_put("etc/crypttab", rows[i].text);

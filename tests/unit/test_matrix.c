@@ -458,29 +458,40 @@ test_m12_layers_of_the_root_need_their_drivers_early(void **state)
     }
 }
 
-// Nor the drivers and the program that a root in LUKS needs.
+// Nor the drivers and the programs that a root in LUKS needs, itself or its group.
 static void
 test_m12_a_root_in_luks_needs_its_drivers_early(void **state)
 {
     (void) state;
     static const struct {
-        bool is_encrypted;
+        bool is_encrypted, is_logical;
         kernel_t kernel;
         const char *misfits;
-    } cases[] = {{true, {"@", "@"}, ""},
-                 {true, {"mapper", "@"}, "root-driver"},
-                 {true, {"@", "dm_crypt"}, "root-driver"},
-                 {true, {"dm_crypt", "@"}, "root-driver"},
-                 {true, {"@", "program:cryptsetup"}, " warned"},
-                 {false, {"@", "program:cryptsetup"}, ""},
-                 {false, {"dm_crypt", "mapper"}, ""}};
+    } cases[] = {{true, false, {"@", "@"}, ""},
+                 {true, false, {"mapper", "@"}, "root-driver"},
+                 {true, false, {"@", "dm_crypt"}, "root-driver"},
+                 {true, false, {"dm_crypt", "@"}, "root-driver"},
+                 {true, false, {"@", "program:cryptsetup"}, " warned"},
+                 {false, false, {"@", "program:cryptsetup"}, ""},
+                 {false, false, {"dm_crypt", "mapper"}, ""},
+                 {true, true, {"@", "@"}, ""},
+                 {true, true, {"mapper", "@"}, "root-driver"},
+                 {true, true, {"@", "dm_crypt"}, "root-driver"},
+                 {true, true, {"@", "program:cryptsetup"}, " warned"},
+                 {true, true, {"@", "program:lvm"}, " warned"},
+                 {false, true, {"@", "program:cryptsetup"}, ""}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         rmt_auto(rmt_layout) layout = rmt_layout_new();
         (void) rmt_layout_add_disk(layout, "sda");
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
         volume->mount = rmt_text("/");
         volume->fs = RMT_FS_EXT4;
-        volume->partition = 1;
+        volume->partition = cases[i].is_logical ? 0 : 1;
+        volume->logical = cases[i].is_logical ? rmt_text("sys/root") : NULL;
+        (void) rmt_layout_add_group(layout, "sys");
+        rmt_layout_logical_t *logical = rmt_layout_add_logical(layout, 0);
+        strcpy(logical->name, "root");
+        logical->partition = 1;
         if (cases[i].is_encrypted)
             rmt_layout_add_crypt(layout, 0)->partition = 1;
         rmt_auto_str misfits = s_judge_layers(layout, cases[i].kernel);

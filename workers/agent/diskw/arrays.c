@@ -79,11 +79,13 @@ int
 rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    // Logical volumes hand down to the arrays on which they lie.
+    // Logical volumes hand down to the encryption and the arrays on which they lie.
     for (size_t i = 0; i < layout->logical_count; i++)
         if (self->logicals[i].disk &&
             rmt_fuse_disk_flush(self->logicals[i].disk, error) == -1)
             return rmt_wrap(error, "logical volume %s", layout->logicals[i].name);
+    if (rmt_work_flush_crypts(self, error) == -1)
+        return -1;
     for (size_t i = 0; i < layout->array_count; i++)
         if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
             return rmt_wrap(error, "array %s", layout->arrays[i].uuid);
@@ -103,5 +105,6 @@ void
 rmt_work_close_shown(rmt_work_t *self)
 {
     s_close(self->logicals, RMT_LAYOUT_LOGICALS_MAX);
+    rmt_work_close_crypts(self);
     s_close(self->arrays, RMT_LAYOUT_ARRAYS_MAX);
 }

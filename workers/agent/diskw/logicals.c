@@ -24,20 +24,33 @@ s_array(const rmt_work_t *self, const char *uuid)
                  : NULL;
 }
 
-// The disk or array on which a physical volume lies.
+// The disk, array or encryption on which a physical volume lies.
 static rmt_blockdev_t *
 s_below(rmt_work_t *self, const rmt_layout_physical_t *physical)
 {
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_around(self->layout, physical);
+    if (crypt)
+        return rmt_fuse_disk_blockdev(self->crypts[crypt - self->layout->crypts].disk);
     rmt_blockdev_t *array = s_array(self, physical->array);
     return array ? array : rmt_work_disk_of(self, physical->disk)->device;
 }
 
-// Of its partition, disk or array, as it is here.
+// The partition around it, which the kernel is not told of; NULL: it has all that is
+// below it.
+static const rmt_layout_partition_t *
+s_around(rmt_work_t *self, const rmt_layout_physical_t *physical)
+{
+    return rmt_layout_crypt_around(self->layout, physical)
+               ? NULL
+               : s_written(rmt_work_disk_of(self, physical->disk), physical->partition);
+}
+
+// Of its partition, disk, array or encryption, as it is here.
 static uint64_t
 s_bytes(rmt_work_t *self, const rmt_layout_physical_t *physical)
 {
     const rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
-    const rmt_layout_partition_t *written = s_written(disk, physical->partition);
+    const rmt_layout_partition_t *written = s_around(self, physical);
     return written ? written->size * disk->ordered->sector
                    : rmt_blockdev_bytes(s_below(self, physical));
 }
@@ -50,7 +63,7 @@ s_write_physical(rmt_work_t *self, size_t index, const uint64_t *bytes,
     rmt_work_disk_t *disk = rmt_work_disk_of(self, physical->disk);
     self->at = disk;
     const rmt_blockdev_t *below = s_below(self, physical);
-    const rmt_layout_partition_t *around = s_written(disk, physical->partition);
+    const rmt_layout_partition_t *around = s_around(self, physical);
     rmt_auto_str text = rmt_group_print(self->layout, physical->group, bytes);
     rmt_pv_t pv = {
         .bytes = bytes[index], .data_start = physical->data_start, .text = text};

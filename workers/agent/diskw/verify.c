@@ -24,8 +24,7 @@ rmt_work_settle(rmt_work_t *self, rmt_error_t *error)
     for (size_t i = 0; i < self->volume_count; i++)
         if (rmt_work_unmount(self, &self->volumes[i], error) == -1)
             return -1;
-    if (rmt_work_flush_crypts(self, error) == -1 ||
-        rmt_work_flush_shown(self, error) == -1)
+    if (rmt_work_flush_shown(self, error) == -1)
         return -1;
     for (size_t i = 0; i < self->disk_count; i++) {
         self->at = &self->disks[i];

@@ -59,7 +59,6 @@ rmt_work_destroy(rmt_work_t **self_p)
         free(self->volumes[i].folder);
         free(self->volumes[i].device);
     }
-    rmt_work_close_crypts(self);
     rmt_work_close_shown(self);
     for (size_t i = 0; i < self->disk_count; i++) {
         rmt_blockdev_destroy(&self->disks[i].device);

@@ -91,7 +91,8 @@ s_least_of_physical(rmt_layout_t *layout, const rmt_layout_physical_t *physical)
         if (least < logical->extents)
             logical->min_extents = least;
     }
-    return rmt_layout_physical_min_bytes(layout, physical);
+    return rmt_layout_physical_min_bytes(layout, physical) +
+           rmt_layout_crypt_bytes(layout, physical->disk, physical->partition);
 }
 
 static void

@@ -98,7 +98,7 @@ s_early(const rmt_source_disk_t *self, const char *name)
 {
     for (size_t i = 0; i < self->layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &self->layout->volumes[i];
-        const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self->layout, volume);
+        const rmt_layout_crypt_t *crypt = rmt_layout_crypt_below(self->layout, volume);
         if (crypt && volume->mount && strcmp(crypt->name, name) == 0 &&
             (strcmp(volume->mount, "/") == 0 || strcmp(volume->mount, "/usr") == 0))
             return volume->mount;

@@ -55,12 +55,12 @@ s_add_running_partition(rmt_source_disk_t *self, const running_t *running,
         return rmt_raw_open(
             self, rmt_layout_find_partition(self->layout, place->disk, place->number),
             device, 0, true, error);
+    if (place->number && rmt_source_take_crypt(self, place, &device, error) == -1)
+        return -1;
     if (rmt_source_take_physical(groups, place, device, &is_physical, error) == -1)
         return -1;
     if (is_physical)
         return 0;
-    if (place->number && rmt_source_take_crypt(self, place, &device, error) == -1)
-        return -1;
     return rmt_source_probe(self, place, &device, &index, error) == -1
                ? -1
                : s_add_running(self, running, device, index, error);
