@@ -87,7 +87,13 @@ rmt_fetch_stats(const rmt_fetch_t *self, rmt_fetch_stats_t *stats_out)
 
 // ---- One call: which ids are where
 
-typedef enum { WAITS, ASKED, FAILED, DONE } s_mark_t; // FAILED: at this holder
+typedef enum {
+    WAITS,
+    ASKED,
+    DOUBTED, // Asked for again: what came does not match the id
+    FAILED,  // At this holder
+    DONE
+} s_mark_t;
 
 typedef struct {
     const rmt_id_t *ids;
@@ -205,6 +211,33 @@ s_ack(rmt_fetch_t *self, rmt_error_t *error)
 
 // ---- Answers
 
+static bool
+s_is_under_way(const s_call_t *call, size_t index)
+{
+    return index < call->count &&
+           (call->marks[index] == ASKED || call->marks[index] == DOUBTED);
+}
+
+// The holder reads it again, and holds each copy against the id. The second time that it
+// comes wrong, this holder has failed.
+static void
+s_complain(rmt_fetch_t *self, s_call_t *call, size_t index)
+{
+    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_FETCH);
+    memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
+    msg->window = RMT_SERVE_WINDOW;
+    msg->ids = zchunk_new(&call->ids[index], RMT_ID_SIZE);
+    msg->code = RMT_E_CORRUPT;
+    rmt_error_t ignored = {0};
+    if (call->marks[index] == ASKED &&
+        rmt_link_send(self->link, msg, SILENCE_MS, &ignored) == 0) {
+        call->marks[index] = DOUBTED;
+        return;
+    }
+    call->marks[index] = FAILED;
+    call->asked--;
+}
+
 // 0: go on; 1: the sink refused.
 static int
 s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t *error)
@@ -216,9 +249,8 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
     memcpy(chunk.id.bytes, msg->id, RMT_ID_SIZE);
     self->taken += rmt_credit_cost(chunk.size);
     const size_t index = s_find(call, msg->id);
-    if (index == call->count || call->marks[index] != ASKED)
+    if (!s_is_under_way(call, index))
         return 0;
-    call->asked--;
     if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX ||
         rmt_chunk_open(&chunk, self->plain, &call->why) == -1) {
         char text[RMT_ID_TEXT_SIZE];
@@ -226,9 +258,10 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
                  "%s sent bytes that do not match the id of chunk %s",
                  rmt_link_name(self->link), rmt_id_text(&chunk.id, text));
         self->stats.refused++;
-        call->marks[index] = FAILED;
+        s_complain(self, call, index);
         return 0;
     }
+    call->asked--;
     self->stats.chunks++;
     self->stats.bytes += chunk.size;
     call->marks[index] = DONE;
@@ -242,7 +275,7 @@ s_unask(s_call_t *call, const rmt_msg_t *msg, s_mark_t mark)
     const size_t count = msg->ids ? zchunk_size(msg->ids) / RMT_ID_SIZE : 0;
     for (size_t i = 0; i < count; i++) {
         const size_t index = s_find(call, zchunk_data(msg->ids) + i * RMT_ID_SIZE);
-        if (index == call->count || call->marks[index] != ASKED)
+        if (!s_is_under_way(call, index))
             continue;
         call->marks[index] = (uint8_t) mark;
         call->asked--;

@@ -1,8 +1,8 @@
 // rmt_fetch - get chunks of one granted image from its holders.
 //
-// It checks every chunk against its id before the caller sees it. When a holder is
-// silent, lacks a chunk or has it damaged, it asks the next one. An instance
-// belongs to one thread.
+// It checks every chunk against its id before the caller sees it. A holder is told of one
+// that does not match, and looks for another copy. When a holder is silent, lacks a chunk
+// or has it damaged, it asks the next one. An instance belongs to one thread.
 #pragma once
 
 #include "store/rmt_chunk.h"

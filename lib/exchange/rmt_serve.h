@@ -4,8 +4,9 @@
 // It runs in a thread of its own (streams and the reading of manifests in more). PEERS
 // of the broker name the keys and their grants; each message's key is checked again. At
 // most RMT_SERVE_BUDGET bytes are under way to all peers, and to one no more than its
-// window. It never sends bytes that do not match their id. The functions below are called
-// by one thread.
+// window. It sends chunks whose checksum in the pack is right, and no others: their ids
+// are checked by who receives them, and here when a receiver says that bytes do not
+// match. The functions below are called by one thread.
 #pragma once
 
 #include <stdbool.h>

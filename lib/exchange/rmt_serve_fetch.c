@@ -58,6 +58,7 @@ rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *msg)
     memcpy(wish->root.bytes, msg->id, RMT_ID_SIZE);
     wish->ids = rmt_take(&msg->ids);
     wish->count = count;
+    wish->is_doubted = msg->code == RMT_E_CORRUPT;
     caller->wished += count;
     zlistx_add_end(caller->wishes, wish);
 }
@@ -144,19 +145,22 @@ s_read_descriptor(rmt_serve_state_t *self, const rmt_id_t *id, rmt_msg_t *msg,
     return 0;
 }
 
+// The receiver holds all that comes against its id, so here it is only held against its
+// checksum, until a receiver says that the bytes of an id are wrong.
 static int
 s_read_chunk(rmt_serve_state_t *self, rmt_wish_t *wish, const rmt_id_t *id,
              rmt_msg_t *msg, rmt_error_t *error)
 {
     rmt_chunk_t chunk;
-    int rc = rmt_store_get(self->store, id, true, &chunk, error);
+    const bool verify = wish->is_doubted;
+    int rc = rmt_store_get(self->store, id, verify, &chunk, error);
     if (rc == -1 && !wish->is_refreshed) {
         // Another worker may have committed it since, or stored it anew after scrub has
         // put the pack aside that is known here.
         wish->is_refreshed = true;
         if (rmt_store_refresh(self->store, error) == -1)
             return -1;
-        rc = rmt_store_get(self->store, id, true, &chunk, error);
+        rc = rmt_store_get(self->store, id, verify, &chunk, error);
     }
     if (rc == -1 && error->code == RMT_E_NOT_FOUND && rmt_id_equal(id, &wish->root))
         return s_read_descriptor(self, id, msg, error);

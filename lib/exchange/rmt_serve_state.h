@@ -20,6 +20,7 @@ typedef struct {
     size_t next, count;
     bool is_checked;   // Ids outside the image were taken out
     bool is_refreshed; // The store was looked at again for this FETCH
+    bool is_doubted;   // Bytes of these ids came that do not match them
 } rmt_wish_t;
 
 // A peer with a connection.

@@ -265,28 +265,103 @@ test_damaged_chunk_is_reported_and_never_delivered(void **state)
     assert_int_equal(stats.refused, 0);
 }
 
-// A holder in foreign hands: it gives other contents for each id of the first FETCH.
+// A chunk whose bytes are not those of its id, with a checksum that is right, as a store
+// has it that was given wrong bytes.
+static rmt_id_t
+s_put_wrong(rmt_store_t *store, rmt_store_t *shelf, uint64_t seed)
+{
+    rmt_error_t error = {0};
+    const rmt_id_t id = fixture_put(shelf, seed, 1000);
+    rmt_chunk_t chunk;
+    RMT_OK(rmt_store_get(shelf, &id, true, &chunk, &error));
+    rmt_auto_ptr wrong = malloc(chunk.size);
+    assert_non_null(wrong);
+    memset(wrong, 'x', chunk.size);
+    chunk.data = wrong;
+    RMT_OK(rmt_store_put(store, &chunk, &error));
+    RMT_OK(rmt_store_commit(store, &error));
+    return id;
+}
+
+// [1.38] [1.74] P14: the checksum does not tell, so the receiver does.
+static void
+test_what_came_wrong_is_told_to_the_holder_which_finds_it_damaged(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    rmt_auto(rmt_store) shelf = fixture_open(farm->other);
+    (void) s_put_wrong(store, shelf, 2);
+    const rmt_id_t image = fixture_image(store, 2, 4);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    size_t count = 0;
+    RMT_FAILS(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                            s_count, &count, &error),
+              RMT_E_CORRUPT);
+    assert_non_null(strstr(error.text, "pack"));
+    assert_int_equal(count, rmt_closure_count(closure) - 1);
+    assert_true(exchange_stats(farm).damaged > 0);
+    rmt_fetch_stats_t stats;
+    rmt_fetch_stats(fetch, &stats);
+    assert_int_equal(stats.refused, 1);
+}
+
+// [1.74] P14: whichever of the two copies a holder sends first.
+static void
+test_a_holder_that_is_told_sends_the_copy_that_is_right(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_store) store = fixture_open(farm->root);
+    rmt_auto(rmt_store) shelf = fixture_open(farm->other);
+    for (uint64_t seed = 2; seed < 14; seed++) {
+        const rmt_id_t id = s_put_wrong(store, shelf, seed);
+        rmt_chunk_t chunk;
+        RMT_OK(rmt_store_get(shelf, &id, true, &chunk, &error));
+        RMT_OK(rmt_store_put_again(store, &chunk, &error));
+        RMT_OK(rmt_store_commit(store, &error));
+    }
+    const rmt_id_t image = fixture_image(store, 2, 12);
+    exchange_peers(farm, "add", &farm->alice, &image);
+    rmt_auto(rmt_fetch) fetch = s_fetch(farm, &farm->alice, &image);
+    rmt_auto(rmt_closure) closure = s_closure(farm, &image);
+    size_t count = 0;
+    RMT_OK(rmt_fetch_get(fetch, rmt_closure_at(closure, 0), rmt_closure_count(closure),
+                         s_count, &count, &error));
+    assert_int_equal(count, rmt_closure_count(closure));
+}
+
+// A holder in foreign hands: it gives other contents for each id of so many FETCHes.
+#define LIES 3
 static void *
 s_lie(void *context)
 {
     zsock_t *socket = context;
     rmt_error_t error = {0};
-    rmt_packet_t packet = {0};
     const int64_t until = rmt_clock_ms() + 10000;
-    while (rmt_clock_ms() < until && !(rmt_socket_recv(socket, &packet, &error) == 1 &&
-                                       packet.msg->kind == RMT_MSG_FETCH))
-        rmt_wait_turn();
-    const size_t count =
-        packet.msg && packet.msg->ids ? zchunk_size(packet.msg->ids) / RMT_ID_SIZE : 0;
-    for (size_t i = 0; i < count; i++) {
-        rmt_auto(rmt_msg) chunk = rmt_msg_new(RMT_MSG_CHUNK);
-        memcpy(chunk->id, zchunk_data(packet.msg->ids) + i * RMT_ID_SIZE, RMT_ID_SIZE);
-        chunk->codec = RMT_CODEC_RAW;
-        chunk->size = 4;
-        chunk->payload = zframe_new("lies", 4);
-        (void) rmt_socket_send(socket, packet.route, chunk, true, &error);
+    for (size_t told = 0; told < LIES;) {
+        rmt_packet_t packet = {0};
+        while (rmt_clock_ms() < until &&
+               !(rmt_socket_recv(socket, &packet, &error) == 1 &&
+                 packet.msg->kind == RMT_MSG_FETCH))
+            rmt_wait_turn();
+        if (!packet.msg)
+            break;
+        const size_t count = zchunk_size(packet.msg->ids) / RMT_ID_SIZE;
+        for (size_t i = 0; i < count; i++) {
+            rmt_auto(rmt_msg) chunk = rmt_msg_new(RMT_MSG_CHUNK);
+            memcpy(chunk->id, zchunk_data(packet.msg->ids) + i * RMT_ID_SIZE,
+                   RMT_ID_SIZE);
+            chunk->codec = RMT_CODEC_RAW;
+            chunk->size = 4;
+            chunk->payload = zframe_new("lies", 4);
+            (void) rmt_socket_send(socket, packet.route, chunk, true, &error);
+        }
+        rmt_packet_clear(&packet);
+        told++;
     }
-    rmt_packet_clear(&packet);
     return NULL;
 }
 
@@ -322,7 +397,7 @@ test_contents_of_another_id_are_never_delivered(void **state)
     assert_int_equal(count, 0);
     rmt_fetch_stats_t stats;
     rmt_fetch_stats(fetch, &stats);
-    assert_int_equal(stats.refused, 2);
+    assert_int_equal(stats.refused, 4); // Twice each: it is told of the first time
 }
 
 static void
@@ -501,6 +576,8 @@ main(void)
         CASE(test_grant_that_comes_late_is_waited_for),
         CASE(test_waiting_ends_when_nobody_wants_it_any_more),
         CASE(test_damaged_chunk_is_reported_and_never_delivered),
+        CASE(test_what_came_wrong_is_told_to_the_holder_which_finds_it_damaged),
+        CASE(test_a_holder_that_is_told_sends_the_copy_that_is_right),
         CASE(test_contents_of_another_id_are_never_delivered),
         CASE(test_second_holder_gives_what_the_first_lacks),
         CASE(test_no_more_than_the_window_is_under_way),
