@@ -10,6 +10,8 @@
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 // What is kept of a path, for errors.
 #define PATH_TEXT_MAX 255
@@ -21,7 +23,8 @@ struct rmt_folder {
     int fd; // -1 while it is shed
     dev_t device;
     ino_t inode;
-    bool is_old; // Was there before
+    bool is_old; // Was there before, or may have what its parent hands down
+    bool hands_down;
     atomic_uint references;
 };
 
@@ -31,6 +34,32 @@ s_wrap(rmt_error_t *error, const rmt_entry_t *entry)
     char path[256];
     return rmt_wrap(error, "folder /%s", rmt_log_escape(path, sizeof path, entry->path));
 }
+
+// ---- What the root hands down
+
+// True when an inode has more than mode, owner and times, or cannot be looked at.
+static bool
+s_has_more(int fd, mode_t type)
+{
+    rmt_auto(rmt_meta) meta = rmt_meta_new();
+    rmt_entry_t entry = {.mode = type};
+    rmt_error_t ignored = {0};
+    return rmt_meta_read(meta, fd, &entry, &ignored) == -1 || entry.xattr_count ||
+           entry.flags || entry.project || entry.hints;
+}
+
+// A file shows what the options of the mount give it; it has no name, and goes at once.
+static bool
+s_gives_files_more(int fd)
+{
+    rmt_auto_fd file = rmt_beneath_open(fd, ".", O_TMPFILE | O_WRONLY, 0600);
+    struct stat status;
+    return file == -1 || fstat(file, &status) == -1 || (status.st_mode & 07777) != 0600 ||
+           status.st_uid != geteuid() || status.st_gid != getegid() ||
+           s_has_more(file, S_IFREG);
+}
+
+// ---- Folders
 
 // Takes fd.
 static rmt_folder_t *
@@ -57,6 +86,8 @@ s_new(rmt_folder_t *parent, int fd, bool is_old, const rmt_entry_t *entry,
     self->device = status.st_dev;
     self->inode = status.st_ino;
     self->is_old = is_old;
+    self->hands_down =
+        parent ? is_old : s_has_more(fd, S_IFDIR) || s_gives_files_more(fd);
     atomic_init(&self->references, 1);
     return self;
 }
@@ -149,7 +180,7 @@ rmt_folder_path_size(const rmt_folder_t *self)
 bool
 rmt_folder_hands_down(const rmt_folder_t *self)
 {
-    return self->is_old || self->entry->flags & RMT_META_EARLY_FLAGS;
+    return self->hands_down || self->entry->flags & RMT_META_EARLY_FLAGS;
 }
 
 bool

@@ -4,6 +4,7 @@
 #include "stage.h"
 #include "tools/tree_lab.h"
 #include "disk/rmt_fs.h"
+#include "tree/rmt_meta.h"
 #include "base/rmt_io.h"
 
 #include <fcntl.h>
@@ -315,6 +316,120 @@ test_a_project_and_an_unreadable_file_are_differences(void **state)
     close(copy);
 }
 
+// ---- What the root of a target hands down stays on it: the image has none of it
+
+static void
+s_give_group(int root)
+{
+    ACT(fchown(root, 0, 7) == 0);
+}
+
+static void
+s_give_setgid(int root)
+{
+    s_give_group(root);
+    ACT(fchmod(root, 02755) == 0);
+}
+
+static void
+s_give_acl(int root)
+{
+    // user::rwx user:9:rwx group::r-x mask::rwx other::---
+    static const char acl[] = "\2\0\0\0"
+                              "\1\0\7\0\377\377\377\377"
+                              "\2\0\7\0\11\0\0\0"
+                              "\4\0\5\0\377\377\377\377"
+                              "\20\0\7\0\377\377\377\377"
+                              "\40\0\0\0\377\377\377\377";
+    act_xattr(root, ".", "system.posix_acl_default", acl, sizeof acl - 1);
+}
+
+// A file below it looks like any other.
+static void
+s_give_folders_acl(int root)
+{
+    // user::rwx group::rwx other::rwx
+    static const char acl[] = "\2\0\0\0"
+                              "\1\0\7\0\377\377\377\377"
+                              "\4\0\7\0\377\377\377\377"
+                              "\40\0\7\0\377\377\377\377";
+    act_xattr(root, ".", "system.posix_acl_default", acl, sizeof acl - 1);
+}
+
+static void
+s_give_flags(int root)
+{
+    act_flags(root, ".", FS_NODUMP_FL | FS_NOATIME_FL);
+}
+
+static void
+s_give_hints(int root)
+{
+    act_hints(root, ".", FS_XFLAG_EXTSZINHERIT, 65536, 0);
+}
+
+static void
+s_give_nothing(int root)
+{
+    (void) root;
+}
+
+static void
+s_is_bare(int root, const char *name, mode_t mode)
+{
+    const struct stat status = act_stat(root, name);
+    assert_int_equal(status.st_mode & 07777, mode);
+    assert_int_equal(status.st_uid, 0);
+    assert_int_equal(status.st_gid, 0);
+    assert_int_equal(act_get_xattr(root, name, "system.posix_acl_access", NULL, 0), -1);
+    assert_int_equal(act_get_xattr(root, name, "system.posix_acl_default", NULL, 0), -1);
+    assert_int_equal(act_get_flags(root, name) & RMT_META_FLAGS, 0);
+    assert_int_equal(act_get_extent_size(root, name), 0);
+}
+
+static void
+test_what_the_root_of_a_target_hands_down_is_taken_off(void **state)
+{
+    tree_lab_t *lab = *state;
+    static const char *const ext4[] = {"mkfs.ext4", "-q", "-F", NULL};
+    static const char *const xfs[] = {"mkfs.xfs", "-q", NULL};
+    static const char *const btrfs[] = {"mkfs.btrfs", "-q", NULL};
+    static const struct {
+        const char *const *mkfs;
+        const char *type, *size, *options;
+        void (*give)(int root);
+    } rows[] = {
+        {ext4, "ext4", "16M", NULL, s_give_nothing},
+        {ext4, "ext4", "16M", NULL, s_give_group},
+        {ext4, "ext4", "16M", "grpid", s_give_group},
+        {ext4, "ext4", "16M", NULL, s_give_setgid},
+        {ext4, "ext4", "16M", NULL, s_give_acl},
+        {ext4, "ext4", "16M", NULL, s_give_folders_acl},
+        {ext4, "ext4", "16M", NULL, s_give_flags},
+        {xfs, "xfs", "320M", NULL, s_give_hints},
+        {btrfs, "btrfs", "128M", "nodatacow", s_give_nothing},
+    };
+    const int source = tree_lab_source(lab);
+    ACT(fchmod(source, 0755) == 0);
+    act_file(source, "file", "x");
+    act_folder(source, "folder");
+    act_file(source, "folder/below", "x");
+    ACT(fchmodat(source, "folder/below", 04711, 0) == 0);
+    const rmt_id_t id = s_capture(lab);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const int root =
+            stage_mount(rows[i].mkfs, rows[i].type, rows[i].size, rows[i].options);
+        rows[i].give(root);
+        tree_lab_set_copy(lab, root);
+        tree_lab_write(lab, &id);
+        s_is_bare(root, "file", act_stat(source, "file").st_mode & 07777);
+        s_is_bare(root, "folder", act_stat(source, "folder").st_mode & 07777);
+        s_is_bare(root, "folder/below", 04711);
+        s_is_bare(root, ".", 0755);
+        close(root);
+    }
+}
+
 static const struct CMUnitTest s_tests[] = {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, s_setup, s_teardown)
     CASE(test_more_attributes_than_an_image_holds_are_named),
@@ -328,6 +443,7 @@ static const struct CMUnitTest s_tests[] = {
     CASE(test_a_target_without_inodes_is_an_error_with_the_path),
     CASE(test_room_that_cannot_be_reserved_is_refused),
     CASE(test_a_project_and_an_unreadable_file_are_differences),
+    CASE(test_what_the_root_of_a_target_hands_down_is_taken_off),
 };
 
 int
