@@ -46,12 +46,13 @@ on() { (into "$@"); } # HOST COMMAND...
 doctor() { on "$1" sh -c 'ramet doctor --json || [ $? -eq 1 ]'; } # HOST
 # systemd does not run in such a host, so the test reads of its unit how a service is started.
 start() { # HOST SERVICE
-  local unit=$farm/$1/root/usr/lib/systemd/system/$2.service user folder
+  local unit=$farm/$1/root/usr/lib/systemd/system/$2.service user folder rights
   user=$(sed -n 's/^User=//p' "$unit") folder=$(sed -n 's/^StateDirectory=//p' "$unit")
   on "$1" install -d -m 700 -o "${user:-root}" "/var/lib/$folder"
   [ "$2" != ramet-redis ] || on "$1" install -d -m 770 -o ramet-redis -g ramet-redis /run/redis-ramet
+  rights=$(sed -n 's/^AmbientCapabilities=//p' "$unit" | sed 's/CAP_/+/g; s/ /,/g' | tr '[:upper:]' '[:lower:]')
   # shellcheck disable=SC2046  # The words of the command.
-  into "$1" setsid setpriv ${user:+--reuid "$user" --regid "$user" --groups "$user,ramet,ramet-redis"} \
+  into "$1" setsid setpriv ${rights:+--inh-caps "$rights" --ambient-caps "$rights"} ${user:+--reuid "$user" --regid "$user" --groups "$user,ramet,ramet-redis"} \
     $(sed -n 's/^ExecStart=//p' "$unit" | sed 's/ --supervised systemd//') >>"$farm/run/$1-$2.log" 2>&1 &
   echo $! >>"$farm/$1.pids"
 }
