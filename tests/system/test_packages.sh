@@ -14,7 +14,7 @@ blocks=$(grep -c '^```sh ' "$source_dir/docs/quickstart.md")
 block_host() { awk -v n="$1" '/^```sh / && ++i == n { print $2 }' "$source_dir/docs/quickstart.md"; }
 block_text() {
   awk -v n="$1" '/^```sh / { inside = ++i == n; next } /^```/ { inside = 0 } inside' "$source_dir/docs/quickstart.md" |
-    sed "s|WORD|$word|; s|^ramet deploy start.*|& --yes|"
+    sed "s|WORD|$word|; s|^ramet deploy start.*|& --yes|; s|--interface eth1 --range 10.0.0.100,10.0.0.200|--interface eth0 --range 10.77.0.100,10.77.0.110 --thin /srv/thin|"
 }
 run_block() { # NUMBER: its output is in said
   block_text "$1" >"$farm/$host/root/tmp/block"
@@ -28,6 +28,7 @@ run_block() { # NUMBER: its output is in said
   word=$(tail -n 1 "$farm/said")
 }
 
+need "$netboot_packages" "$thin_packages"
 make_hosts
 make_newer_packages
 for file in man/man1/ramet.1 man/man5/ramet.cfg.5 man/man7/ramet.7 man/man8/ramet-setup.8 bash-completion/completions/ramet zsh/vendor-completions/_ramet; do
@@ -59,6 +60,74 @@ after_broker() {
   grep -q "/etc has files already" "$farm/out" || fail "a store in a folder with files says: $(cat "$farm/out")"
   [ ! -e "$farm/broker/root/etc/ramet/imager.cfg" ] || fail "a refused set-up left settings"
 }
+# says WORDS: the command that was expected has said so, and changed nothing of that host.
+says() { grep -q "$1" "$farm/out" || fail "instead of '$1' it says: $(cat "$farm/out")"; }
+leaves_nothing() { # HOST
+  local left
+  left=$(cd "$farm/$1/root" && find etc/ramet var/lib/ramet -newer "$farm/mark" ! -type d 2>/dev/null || true)
+  [ -z "$left" ] || fail "a refused set-up left on $1: $left"
+}
+# On a computer that is too full, or where root is not who asks. Each is refused before or after the first file.
+bad_rooms() { # HOST PART
+  local at=$farm/$1/root word
+  word=$(on broker ramet-setup token "$2")
+  touch "$farm/mark"
+  expect 1 on "$1" setpriv --reuid 65534 --clear-groups ramet-setup "$2" --join "$word"
+  says "needs root"
+  mount -t tmpfs -o size=8M tmpfs "$at/var/lib"
+  expect 1 on "$1" ramet-setup "$2" --join "$word"
+  says "has less than 64 MiB free"
+  umount "$at/var/lib"
+  mkdir "$at/etc/ramet"; mount -t tmpfs -o size=4k tmpfs "$at/etc/ramet"
+  expect 1 on "$1" ramet-setup "$2" --join "$word"
+  says "nothing of this set-up is left"
+  [ -z "$(ls -A "$at/etc/ramet")" ] || fail "a set-up on a full disk left $(ls -A "$at/etc/ramet")"
+  umount "$at/etc/ramet"; rmdir "$at/etc/ramet"
+  leaves_nothing "$1"
+}
+shows_farm() { on broker curl -sf http://127.0.0.1:7780/api/v1/doctor; }
+after_dashboard() {
+  start broker ramet-gateway
+  wait_for 20 "the page of the gateway" shows_farm
+  expect 1 on broker ramet-setup dashboard --join "$(on broker ramet-setup token dashboard)"
+  says "a dashboard already"
+  expect 1 on broker ramet-setup token dashboard --place hq
+  says "shows the whole farm"
+}
+serves_boot() { on installer busybox wget -q -O - http://10.77.0.3:8080/boot.ipxe; }
+after_netboot() {
+  local other
+  start installer ramet-netboot
+  wait_for 20 "what machines start from" serves_boot
+  serves_boot | grep -q "ramet.broker=broker.farm:7700 ramet.token=R1.* ramet.engine=lab " || fail "boot.ipxe is: $(serves_boot)"
+  on target busybox udhcpc -n -q -f -i eth0 -s /bin/true >"$farm/said" 2>&1 || true
+  grep -q "lease of 10.77.0.1[01][0-9] obtained" "$farm/said" || fail "no address for a machine: $(cat "$farm/said")"
+  on installer ramet-setup netboot --undo --yes
+  touch "$farm/mark"
+  other=$(on broker ramet-setup token netboot --place lab)
+  netboot() { on installer ramet-setup netboot --join "${1:-$other}" --thin /srv/thin "${@:2}"; }
+  while IFS='|' read -r options words; do
+    # shellcheck disable=SC2086  # Options and their values.
+    expect 1 netboot "" $options
+    says "$words"
+  done <<'END'
+--range 10.77.0.100,10.77.0.110|name the network card
+--interface eth9 --range 10.77.0.100,10.77.0.110|eth9 is missing or has no IPv4 address
+--interface eth0|the addresses that the machines get
+--interface eth0 --range 10.77.0.100,10.77.0.110 --proxy 10.77.0.0|comes from one DHCP server
+--interface eth0 --range some|is not such as
+--interface eth0 --proxy some|is not the address of a network
+--interface eth0 --range 10.77.0.100,10.77.0.110 --thin /srv|has no vmlinuz and initramfs
+END
+  expect 1 netboot "${other/:7700/:7999}" --interface eth0 --proxy 10.77.0.0
+  says "does not answer this computer"
+  leaves_nothing installer
+  end_host installer
+  start installer ramet-installer
+  netboot "$other" --interface eth0 --proxy 10.77.0.0 >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no netboot beside another DHCP server"; }
+  start installer ramet-netboot
+  wait_for 20 "what machines start from" serves_boot
+}
 after_imager() {
   start imager ramet-imager
   wait_for 20 "the imager at its own address and port 7710" connected imager hq 10.77.0.2 7710
@@ -77,6 +146,7 @@ after_source() {
 new_target() {
   local root=$farm/target/root
   on target sh -ec 'cd /packages; dpkg -i ramet_*.deb ramet-agent_*.deb' >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no agent on the target"; }
+  bad_rooms target source
   truncate -s 1G "$farm/n1.disk"; touch "$root/srv/disk"
   mount --bind "$farm/n1.disk" "$root/srv/disk"
   mkdir "$root/etc/ramet"
@@ -111,12 +181,12 @@ upgrade_all() {
   # A newer worker at an older broker, then an older worker and older agents at a newer broker.
   upgrade imager ramet-imager
   wait_for 30 "the newer imager at the older broker" hears commit@hq
-  upgrade broker ramet-redis ramet-broker
+  upgrade broker ramet-redis ramet-broker ramet-gateway
   wait_for 60 "the newer broker" doctor broker
   [ "$(on broker ramet-broker --version)" != "$("$RAMET_BIN/ramet-broker" --version)" ] || fail "the broker's computer has the version of before"
   wait_for 60 "the older installer at the newer broker" hears build@lab
   wait_for 20 "other versions in ramet doctor" older_is_told
-  upgrade installer ramet-installer
+  upgrade installer ramet-installer ramet-netboot
   wait_for 60 "the newer installer" hears build@lab
   upgrade source ramet-agent
   known | diff "$farm/known" - || fail "the upgrade has lost something"
@@ -126,6 +196,9 @@ older_is_told() { peer_versions | grep -q installer; }
 has_target() { on broker ramet target list --json | jq -e '.items[] | select(.name == "n1")'; }
 boots() { on broker ramet job show "$word" --json | jq -e '.targets[0].phase == "awaiting-first-boot"'; }
 
+# No machine starts here, so what one would start is two files.
+mkdir -p "$farm/installer/root/srv/thin"
+for name in vmlinuz initramfs; do echo $name >"$farm/installer/root/srv/thin/$name"; done
 word=""
 for number in $(seq "$blocks"); do
   host=$(block_host "$number")
@@ -133,9 +206,13 @@ for number in $(seq "$blocks"); do
   case $(block_text "$number") in
   *"--undo"*) ;;
   *"ramet-setup $host"*) "after_$host" ;;
+  *"ramet-setup dashboard"*) after_dashboard ;;
+  *"ramet-setup netboot"*) after_netboot ;;
   *"deploy start"*)
     upgrade_all
     wait_for 120 "the end of the install" boots
+    wait_for 20 "the gateway after the upgrade" shows_farm
+    wait_for 20 "netboot after the upgrade" serves_boot
     same_as_source n1 "$farm/source/root/srv/tree" || fail "n1 is not as the source" ;;
   esac
 done
@@ -147,8 +224,10 @@ for host in broker installer source; do
   expect 1 on "$host" ramet-setup "$host" --undo </dev/null
   on "$host" ramet-setup "$host" --undo --yes
 done
+on broker ramet-setup dashboard --undo --yes
+on installer ramet-setup netboot --undo --yes
 for host in broker imager installer source; do
-  on "$host" sh -c 'dpkg --purge ramet-agent ramet-broker ramet-imager ramet-installer ramet' >"$farm/said" 2>&1 || true
+  on "$host" sh -c 'dpkg --purge ramet-netboot ramet-dashboard ramet-agent ramet-broker ramet-imager ramet-installer ramet' >"$farm/said" 2>&1 || true
   left=$(cd "$farm/layers/$host/upper" && find . \( -path ./srv -o -path ./packages \) -prune -o \
     -type f -newer "$farm/hosts" -size +0 -print |
     grep -vE '^./(var/(lib/(dpkg|apt)|cache|log)/|etc/(passwd|group|shadow|gshadow)-?$|etc/(hosts|hostname|ld.so.cache)$|tmp/)|[.]gcda$' || true)
