@@ -76,16 +76,16 @@ s_reason(const rmt_error_t *error, const char *name)
     return strdup(copy.text);
 }
 
-int
-bulk_run(call_t *call, const rmt_record_t *body, const char *field, bool need_count,
-         bulk_fn *act, rmt_error_t *error)
+rmt_records_t *
+bulk_each(call_t *call, const rmt_record_t *body, const char *field, bool need_count,
+          bulk_fn *act, rmt_error_t *error)
 {
     rmt_auto(rmt_records) known = targets_list(call, error);
     rmt_auto(rmt_records) chosen =
         known ? select_targets(call->operands[0], known, error) : NULL;
     if (!chosen || (need_count && confirm_count(call, chosen, error) == -1))
-        return -1;
-    rmt_auto(rmt_records) outcomes = rmt_records_new();
+        return NULL;
+    rmt_records_t *outcomes = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(chosen); i++) {
         const char *name = rmt_record_text(rmt_records_at(chosen, i), "target", "");
         rmt_auto(rmt_record) own = rmt_record_dup(body);
@@ -98,6 +98,16 @@ bulk_run(call_t *call, const rmt_record_t *body, const char *field, bool need_co
         rmt_record_set(outcome, "text", text);
         rmt_record_set_u64(outcome, "code", rc == 0 ? RMT_E_OK : why.code);
     }
+    return outcomes;
+}
+
+int
+bulk_run(call_t *call, const rmt_record_t *body, const char *field, bool need_count,
+         bulk_fn *act, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) outcomes = bulk_each(call, body, field, need_count, act, error);
+    if (!outcomes)
+        return -1;
     const int status = s_tell_all(call, outcomes);
     if (call->json) {
         static const char *const columns[] = {"name", "code", "text", NULL};

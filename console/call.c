@@ -4,9 +4,11 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
 #include "base/rmt_config.h"
+#include "crypto/rmt_id.h"
 #include "net/rmt_enrol.h"
 #include "base/rmt_io.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -129,24 +131,60 @@ call_enrol(call_t *self, const char *token, const rmt_record_t *body, rmt_error_
     return answer ? answer : rmt_record_new();
 }
 
-rmt_msg_t *
-call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *items,
-             rmt_error_t *error)
+static rmt_msg_t *
+s_request(call_t *self, const rmt_request_t *request, rmt_error_t *error)
 {
-    const size_t count = items ? rmt_records_count(items) : 0;
+    const size_t count = request->items ? rmt_records_count(request->items) : 0;
     if (count > RMT_ITEMS_MAX) {
         rmt_fail(error, RMT_E_TOO_BIG,
                  "%s names %zu machines, and one request at most %d; do it in several "
                  "steps, such as by rack",
-                 verb, count, RMT_ITEMS_MAX);
+                 request->verb, count, RMT_ITEMS_MAX);
         return NULL;
     }
     if (call_connect(self, error) == -1)
         return NULL;
+    return rmt_client_request(self->client, request, error);
+}
+
+rmt_msg_t *
+call_request(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *items,
+             rmt_error_t *error)
+{
     uint8_t idempotency[RMT_UID_SIZE];
     rmt_random_bytes(idempotency, sizeof idempotency);
-    const rmt_request_t request = {verb, body, items, NULL, idempotency};
-    return rmt_client_request(self->client, &request, error);
+    return s_request(self, &(rmt_request_t){verb, body, items, NULL, idempotency}, error);
+}
+
+rmt_msg_t *
+call_act(call_t *self, const char *verb, rmt_record_t *body, rmt_records_t *items,
+         rmt_error_t *error)
+{
+    if (!self->once)
+        return call_request(self, verb, body, items, error);
+    uint8_t of[RMT_UID_SIZE + sizeof self->act_count];
+    memcpy(of, self->once->key, RMT_UID_SIZE);
+    memcpy(of + RMT_UID_SIZE, &self->act_count, sizeof self->act_count);
+    self->act_count++;
+    rmt_id_t id;
+    rmt_id_compute(&id, of, sizeof of);
+    const uint8_t *idempotency = id.bytes + RMT_ID_SIZE - RMT_UID_SIZE;
+    return s_request(self, &(rmt_request_t){verb, body, items, NULL, idempotency}, error);
+}
+
+void
+call_say(const call_t *self, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    rmt_auto_str text = NULL;
+    if (vasprintf(&text, format, arguments) == -1)
+        abort();
+    va_end(arguments);
+    if (self->said)
+        rmt_record_set(rmt_records_add(self->said), "text", text);
+    else
+        fprintf(stderr, "%s\n", text);
 }
 
 rmt_records_t *

@@ -9,8 +9,16 @@
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
 #include "base/rmt_record.h"
+#include "wire/rmt_msg.h"
 
 typedef struct command command_t;
+
+// By what the requests of a call are named that may be made a second time, when its
+// answer was lost, and has its effect once: the second call has the same.
+typedef struct {
+    uint8_t key[RMT_UID_SIZE];     // Of all that is asked under it
+    uint8_t content[RMT_UID_SIZE]; // Of what is asked
+} call_once_t;
 
 typedef struct {
     const command_t *command;
@@ -24,12 +32,23 @@ typedef struct {
     rmt_client_t *client;                     // Made at the first request
     rmt_key_t own;                            // Of the connection; valid with client
     char broker_host[RMT_ENDPOINT_HOST_SIZE]; // Of the first broker
+    const call_once_t *once;                  // NULL: the call is made once
+    unsigned act_count;                       // Requests of call_act
+    rmt_records_t *said;                      // Where call_say goes; NULL: standard error
 } call_t;
 
 // Connect when needed and ask; the reply has code 0 and is the caller's.
 // NULL: what the broker said, UNAVAILABLE, CONFIG. Blocks until answered or timed out.
 rmt_msg_t *call_request(call_t *self, const char *verb, rmt_record_t *body,
                         rmt_records_t *items, rmt_error_t *error);
+
+// The same for the request by which the call acts.
+rmt_msg_t *call_act(call_t *self, const char *verb, rmt_record_t *body,
+                    rmt_records_t *items, rmt_error_t *error);
+
+// Tell the user something beside the result: a line, without its end.
+void call_say(const call_t *self, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 // Ask a list verb to its last page. Caller owns. NULL as above.
 rmt_records_t *call_list(call_t *self, const char *verb, rmt_record_t *body,

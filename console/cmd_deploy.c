@@ -1,14 +1,13 @@
 // Planning and starting a deployment (M10 - M14).
 #include "console/cmd.h"
 #include "console/confirm.h"
+#include "console/deploy.h"
 #include "console/plan.h"
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
-#include "console/select.h"
 #include "console/targets.h"
 #include "console/warrant.h"
 #include "console/watch.h"
-#include "console/moment.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,41 +68,26 @@ s_ask_targets(call_t *call, const char *engines, rmt_error_t *error)
     return line;
 }
 
-// The request has seconds.
 static int
-s_take_boot_timeout(rmt_record_t *body, rmt_error_t *error)
+s_start_on(call_t *call, rmt_record_t *body, const char *list, rmt_error_t *error)
 {
-    unsigned seconds = 0;
-    const char *text = rmt_record_text(body, "boot-timeout", NULL);
-    if (!text)
-        return 0;
-    if (moment_parse_span(text, &seconds, error) == -1)
-        return rmt_wrap(error, "--boot-timeout");
-    rmt_record_set_u64(body, "boot-timeout-s", seconds);
-    rmt_record_remove(body, "boot-timeout");
-    return 0;
+    deploy_t deploy;
+    rmt_auto(rmt_msg) reply = NULL;
+    if (deploy_choose(&deploy, call, body, list, error) == 0 &&
+        confirm_erase(call, "deploy.start", body, deploy.items, error) == 0)
+        reply = deploy_start(&deploy, call, error);
+    deploy_free(&deploy);
+    return reply ? watch_made(call, reply, error) : -1;
 }
 
 static int
 s_start(call_t *call, rmt_error_t *error)
 {
     rmt_auto(rmt_record) body = s_body(call, error);
-    if (!body || s_take_boot_timeout(body, error) == -1)
+    if (!body)
         return -1;
     rmt_auto_str list = s_ask_targets(call, rmt_record_text(body, "engines", ""), error);
-    if (!list)
-        return -1;
-    // A warrant is over what the broker has; a person selects by what a list shows.
-    rmt_auto(rmt_record) none = rmt_record_new();
-    rmt_auto(rmt_records) known = call_list(call, "target.list", none, error);
-    rmt_auto(rmt_records) shown = known ? targets_list(call, error) : NULL;
-    rmt_auto(rmt_records) items = shown ? select_targets(list, shown, error) : NULL;
-    if (!items || confirm_erase(call, "deploy.start", body, items, error) == -1)
-        return -1;
-    if (warrant_sign_all(call, body, items, known, error) == -1)
-        return -1;
-    rmt_auto(rmt_msg) reply = call_request(call, "deploy.start", body, items, error);
-    return reply ? watch_made(call, reply, error) : -1;
+    return list ? s_start_on(call, body, list, error) : -1;
 }
 
 static const option_t s_plan_options[] = {

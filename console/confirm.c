@@ -64,7 +64,7 @@ confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t 
     const char *left_out = rmt_record_text(reply->body, "left-out", "");
     rmt_auto_str safe = field_safe(left_out, strlen(left_out));
     if (*safe)
-        fprintf(stderr, "left out: %s\n", safe);
+        call_say(call, "left out: %s", safe);
     const bool is_large = !rmt_record_is(reply->body, "large", "no");
     if (count == 0 || given || (rmt_record_has(call->options, "yes") && !is_large))
         return 0;

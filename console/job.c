@@ -5,13 +5,12 @@
 
 #include <stdlib.h>
 
-// The broker tells uids; people and scripts also get the short name j-xxxxxxxx.
-static void
-s_name_job(rmt_record_t *job)
+void
+job_set_name(rmt_record_t *job, const char *field)
 {
     uint8_t uid[RMT_UID_SIZE];
     rmt_error_t error = {0};
-    if (rmt_uid_parse(uid, rmt_record_text(job, "id", ""), &error) == -1)
+    if (rmt_uid_parse(uid, rmt_record_text(job, field, ""), &error) == -1)
         return;
     char name[RMT_JOB_TEXT_SIZE];
     rmt_record_set(job, "name", rmt_job_text(uid, name));
@@ -23,7 +22,7 @@ job_list(call_t *call, rmt_error_t *error)
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_auto(rmt_records) items = call_list(call, "job.list", body, error);
     for (size_t i = 0; items && i < rmt_records_count(items); i++)
-        s_name_job(rmt_records_at(items, i));
+        job_set_name(rmt_records_at(items, i), "id");
     return rmt_take(&items);
 }
 
@@ -34,7 +33,7 @@ job_show(call_t *call, const char *job, rmt_error_t *error)
     rmt_record_set(body, "job", job);
     rmt_auto(rmt_msg) reply = call_whole(call, "job.show", body, error);
     if (reply)
-        s_name_job(reply->body);
+        job_set_name(reply->body, "id");
     return rmt_take(&reply);
 }
 

@@ -3,6 +3,9 @@
 
 #include "console/call.h"
 
+// Set name, which people and scripts know, by the uid in this field; nothing without one.
+void job_set_name(rmt_record_t *job, const char *field);
+
 // All jobs, newest first. Caller owns. NULL: what the broker said.
 rmt_records_t *job_list(call_t *call, rmt_error_t *error);
 

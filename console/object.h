@@ -22,3 +22,7 @@ char *object_line(const rmt_record_t *record);
 
 // {"schema", "error": {"code", "text", "exit"}} in one line.
 char *object_error(const rmt_error_t *error);
+
+// The fields of one object: texts, whole numbers, and truth values as "yes" or not at
+// all. Caller owns. NULL: USAGE.
+rmt_record_t *object_read(const char *text, size_t size, rmt_error_t *error);

@@ -10,6 +10,7 @@
 #include "console/moment.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #define TIMEOUT "10m"
@@ -140,6 +141,36 @@ plan_verdicts(call_t *call, const rmt_record_t *body, rmt_error_t *error)
                  "the engines did not choose the disks, so no deployment was started; "
                  "see: ramet job list");
     return NULL;
+}
+
+rmt_records_t *
+plan_read(call_t *call, const rmt_record_t *body, rmt_error_t *error)
+{
+    static const char *const fields[] = {"image", "engines", "policy"};
+    const char *plan = rmt_record_text(call->options, "plan", "");
+    rmt_auto(rmt_record) ask = rmt_record_new();
+    rmt_record_set(ask, "job", plan);
+    rmt_auto(rmt_msg) shown = call_request(call, "job.show", ask, NULL, error);
+    if (!shown)
+        return NULL;
+    if (!rmt_record_is(shown->body, "kind", "plan") ||
+        !rmt_record_is(shown->body, "state", "done")) {
+        rmt_fail(error, RMT_E_REFUSED,
+                 "job %s is not a plan that has ended well; see: ramet job show %s", plan,
+                 plan);
+        return NULL;
+    }
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        const char *planned = rmt_record_text(shown->body, fields[i], "");
+        const char *wanted = rmt_record_text(body, fields[i], "");
+        if (strcmp(planned, wanted) != 0) {
+            rmt_fail(error, RMT_E_REFUSED,
+                     "the plan %s has the %s \"%.64s\", and the deployment \"%.64s\"",
+                     plan, fields[i], planned, wanted);
+            return NULL;
+        }
+    }
+    return call_list(call, "job.verdicts", ask, error);
 }
 
 int

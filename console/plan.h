@@ -25,3 +25,8 @@ int plan_target(call_t *call, rmt_error_t *error);
 // result. NULL: UNAVAILABLE (an engine did not answer), CANCELLED (Ctrl-C), what the
 // broker said.
 rmt_records_t *plan_verdicts(call_t *call, const rmt_record_t *body, rmt_error_t *error);
+
+// The verdicts of a plan that was made before, whose uid or name the call's option "plan"
+// has. Caller owns. NULL: REFUSED (it is not over image, engines and policy of this body,
+// or has not ended well), what the broker said.
+rmt_records_t *plan_read(call_t *call, const rmt_record_t *body, rmt_error_t *error);

@@ -1,5 +1,6 @@
 // Lists of machines from JSON and CSV files (M1).
 #include "console/csv_file.h"
+#include "console/object.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -12,12 +13,11 @@
 #define IMPORT_SIZE_MAX ((size_t) 64 * 1024 * 1024)
 
 static int
-s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t index,
+s_put_json(rmt_record_t *record, const char *name, const json_t *value,
            rmt_error_t *error)
 {
     if (!rmt_record_name_is_valid(name))
-        return rmt_fail(error, RMT_E_USAGE, "item %zu: \"%s\" is not the name of a field",
-                        index + 1, name);
+        return rmt_fail(error, RMT_E_USAGE, "\"%s\" is not the name of a field", name);
     if (json_is_string(value))
         rmt_record_set(record, name, json_string_value(value));
     else if (json_is_integer(value))
@@ -25,22 +25,55 @@ s_put_json(rmt_record_t *record, const char *name, const json_t *value, size_t i
     else if (json_is_true(value))
         rmt_record_set(record, name, "yes");
     else if (!json_is_false(value) && !json_is_null(value))
-        return rmt_fail(
-            error, RMT_E_USAGE,
-            "item %zu: field \"%s\" must be text, a whole number or a truth value",
-            index + 1, name);
+        return rmt_fail(error, RMT_E_USAGE,
+                        "field \"%s\" must be text, a whole number or a truth value",
+                        name);
     return 0;
+}
+
+static int
+s_put_object(rmt_record_t *record, json_t *object, rmt_error_t *error)
+{
+    const char *name;
+    json_t *value;
+    if (!json_is_object(object))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "the value is not an object, such as {\"name\": \"n1\"}");
+    json_object_foreach(object, name, value)
+    {
+        if (s_put_json(record, name, value, error) == -1)
+            return -1;
+    }
+    return 0;
+}
+
+// Caller owns. NULL: USAGE.
+static json_t *
+s_load(const char *text, size_t size, rmt_error_t *error)
+{
+    json_error_t where;
+    json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
+    if (!document)
+        rmt_fail(error, RMT_E_USAGE, "line %d: %s", where.line, where.text);
+    return document;
+}
+
+rmt_record_t *
+object_read(const char *text, size_t size, rmt_error_t *error)
+{
+    json_t *document = s_load(text, size, error);
+    rmt_auto(rmt_record) record = rmt_record_new();
+    const int rc = document ? s_put_object(record, document, error) : -1;
+    json_decref(document);
+    return rc == 0 ? rmt_take(&record) : NULL;
 }
 
 static rmt_records_t *
 s_from_json(const char *text, size_t size, rmt_error_t *error)
 {
-    json_error_t where;
-    json_t *document = json_loadb(text, size, JSON_REJECT_DUPLICATES, &where);
-    if (!document) {
-        rmt_fail(error, RMT_E_USAGE, "line %d: %s", where.line, where.text);
+    json_t *document = s_load(text, size, error);
+    if (!document)
         return NULL;
-    }
     const json_t *array =
         json_is_object(document) ? json_object_get(document, "items") : document;
     rmt_auto(rmt_records) items = rmt_records_new();
@@ -49,17 +82,9 @@ s_from_json(const char *text, size_t size, rmt_error_t *error)
                  : rmt_fail(error, RMT_E_USAGE,
                             "the file is neither an array nor an object with \"items\"");
     for (size_t i = 0; rc == 0 && i < json_array_size(array); i++) {
-        json_t *object = json_array_get(array, i);
-        rmt_record_t *record = rmt_records_add(items);
-        const char *name;
-        json_t *value;
-        if (!json_is_object(object))
-            rc = rmt_fail(error, RMT_E_USAGE, "item %zu is not an object", i + 1);
-        json_object_foreach(object, name, value)
-        {
-            if (rc == 0)
-                rc = s_put_json(record, name, value, i, error);
-        }
+        rc = s_put_object(rmt_records_add(items), json_array_get(array, i), error);
+        if (rc == -1)
+            rmt_wrap(error, "item %zu", i + 1);
     }
     json_decref(document);
     return rc == 0 ? rmt_take(&items) : NULL;

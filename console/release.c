@@ -174,10 +174,10 @@ release_say(call_t *call, const char *name, rmt_error_t *error)
     if (release_find(call, name, root, id, &best, error) == -1)
         return -1;
     if (best.counter)
-        fprintf(stderr, "image %s: release %" PRIu64 ", signed by %s\n", name,
-                best.counter, best.person);
+        call_say(call, "image %s: release %" PRIu64 ", signed by %s", name, best.counter,
+                 best.person);
     else
-        fprintf(stderr, "image %s: not signed, which trust root %" PRIu64 " allows\n",
-                name, rmt_root_version(root));
+        call_say(call, "image %s: not signed, which trust root %" PRIu64 " allows", name,
+                 rmt_root_version(root));
     return 0;
 }

@@ -26,7 +26,7 @@ int release_find(call_t *call, const char *image, const rmt_root_t *root,
                  char id_out[RMT_ID_TEXT_SIZE], rmt_release_t *release_out,
                  rmt_error_t *error);
 
-// Say on standard error which release an image of the catalogue is and who signed it, by
+// Say (call_say) which release an image of the catalogue is and who signed it, by
 // the trust root that the configuration names; nothing without one. 0, or -1: NOT_ALLOWED
 // when it has no true signature and needs one, what the broker said, CONFIG.
 int release_say(call_t *call, const char *image, rmt_error_t *error);

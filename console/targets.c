@@ -116,27 +116,39 @@ s_disks(call_t *call, const char *name)
     return text;
 }
 
-int
-targets_show_erased(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
+static const char *const s_erased_columns[] = {"name",  "address", "state", "image-name",
+                                               "since", "disks",   NULL};
+
+rmt_records_t *
+targets_erased(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
 {
-    static const char *const columns[] = {"name",  "address", "state", "image-name",
-                                          "since", "disks",   NULL};
     rmt_auto(rmt_records) targets = targets_list(call, error);
     if (!targets)
-        return -1;
-    rmt_auto(rmt_records) erased = rmt_records_new();
+        return NULL;
+    rmt_records_t *erased = rmt_records_new();
     for (size_t i = 0; i < rmt_records_count(chosen); i++) {
         const char *name = rmt_record_text(rmt_records_at(chosen, i), "target", "");
         const rmt_record_t *target = rmt_records_find(targets, "name", name);
-        rmt_record_t *copy = target ? rmt_record_dup(target) : NULL;
-        if (!copy)
+        if (!target)
             continue;
+        rmt_record_t *copy = rmt_record_new();
+        for (const char *const *field = s_erased_columns; *field; field++)
+            rmt_record_set(copy, *field, rmt_record_text(target, *field, ""));
         if (rmt_records_count(chosen) <= DISKS_MAX) {
             rmt_auto_str disks = s_disks(call, name);
             rmt_record_set(copy, "disks", disks);
         }
         rmt_records_append(erased, &copy);
     }
-    table_print(erased, columns, &call->view);
+    return erased;
+}
+
+int
+targets_show_erased(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
+{
+    rmt_auto(rmt_records) erased = targets_erased(call, chosen, error);
+    if (!erased)
+        return -1;
+    table_print(erased, s_erased_columns, &call->view);
     return 0;
 }

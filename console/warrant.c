@@ -80,7 +80,8 @@ s_open(signing_t *self, const char *path, const char *image, rmt_error_t *error)
     self->release = release.counter;
     uint8_t nonce[RMT_UID_SIZE];
     rmt_random_bytes(nonce, sizeof nonce);
-    (void) rmt_uid_text(nonce, self->nonce);
+    const call_once_t *once = self->call->once;
+    (void) rmt_uid_text(once ? once->content : nonce, self->nonce);
     return s_set_times(self, error);
 }
 
@@ -260,7 +261,9 @@ warrant_sign_all(call_t *call, rmt_record_t *body, const rmt_records_t *items,
     rmt_auto(rmt_record) none = rmt_record_new();
     int rc = s_open(&self, path, rmt_record_text(body, "image", ""), error);
     if (rc == 0) {
-        self.verdicts = plan_verdicts(call, body, error);
+        self.verdicts = rmt_record_has(call->options, "plan")
+                            ? plan_read(call, body, error)
+                            : plan_verdicts(call, body, error);
         self.scripts = self.verdicts ? call_list(call, "script.list", none, error) : NULL;
         rc = self.scripts ? s_sign_all(&self, items, targets, error) : -1;
     }

@@ -1,53 +1,45 @@
 #include "gateway/asker.h"
-#include "gateway/routes.h"
 #include "base/rmt_auto.h"
-#include "net/rmt_client.h"
 
 #include <assert.h>
 #include <string.h>
 
-#define TIMEOUT_MS 5000 // Until a broker, or all of them, count as away
-
 struct asker {
     zactor_t *actor;
     bool is_asked;
+    asker_fn *answer; // These two of the thread
+    void *context;
 };
-
-static void
-s_answer(zsock_t *pipe, call_t *call, const char *question)
-{
-    asker_answer_t answer = {0};
-    answer.body = routes_answer(call, question, &answer.error);
-    if (answer.body)
-        answer.error = (rmt_error_t){0};
-    zmq_send(zsock_resolve(pipe), &answer, sizeof answer, 0);
-}
 
 static void
 s_run(zsock_t *pipe, void *argument)
 {
-    call_t call = {.client = argument};
+    const asker_t *self = argument;
     zsock_signal(pipe, 0);
     for (;;) {
-        rmt_auto_str question = zstr_recv(pipe);
-        if (!question || streq(question, "$TERM"))
+        rmt_auto_str path = NULL;
+        rmt_auto_str name = NULL;
+        rmt_auto_str key = NULL;
+        rmt_auto_str body = NULL;
+        if (zstr_recvx(pipe, &path, &name, &key, &body, NULL) < 1 || streq(path, "$TERM"))
             break;
-        s_answer(pipe, &call, question);
+        const asker_question_t question = {path, name, key, body};
+        asker_answer_t answer = {0};
+        answer.body = self->answer(self->context, &question, &answer.error);
+        if (answer.body)
+            answer.error = (rmt_error_t){0};
+        zmq_send(zsock_resolve(pipe), &answer, sizeof answer, 0);
     }
-    rmt_client_destroy(&call.client);
 }
 
 asker_t *
-asker_new(const settings_t *settings, rmt_error_t *error)
+asker_new(asker_fn *answer, void *context)
 {
-    assert(settings && error);
-    rmt_client_t *client =
-        rmt_client_new(rmt_hosts_list(settings->brokers), &settings->own,
-                       settings->broker_key, TIMEOUT_MS, error);
-    if (!client)
-        return NULL;
+    assert(answer);
     asker_t *self = zmalloc(sizeof *self);
-    self->actor = zactor_new(s_run, client);
+    self->answer = answer;
+    self->context = context;
+    self->actor = zactor_new(s_run, self);
     assert(self->actor);
     return self;
 }
@@ -68,11 +60,12 @@ asker_destroy(asker_t **self_p)
 }
 
 void
-asker_ask(asker_t *self, const char *question)
+asker_ask(asker_t *self, const asker_question_t *question)
 {
     assert(!self->is_asked);
     self->is_asked = true;
-    zstr_send(self->actor, question);
+    zstr_sendx(self->actor, question->path, question->operator_name, question->key,
+               question->body, NULL);
 }
 
 zsock_t *

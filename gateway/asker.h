@@ -4,18 +4,28 @@
 #pragma once
 
 #include <czmq.h>
-#include "gateway/settings.h"
+#include "base/rmt_error.h"
 
 typedef struct asker asker_t;
 
-// Borrows settings. Nothing is asked yet. Caller owns the result. NULL: USAGE, IO.
-asker_t *asker_new(const settings_t *settings, rmt_error_t *error);
+// All texts; those that a question has not are empty.
+typedef struct {
+    const char *path;
+    const char *operator_name, *key, *body; // Of an act
+} asker_question_t;
+
+// Find the answer to a question, in the thread. Caller owns the result. NULL: the error.
+typedef char *(asker_fn) (void *context, const asker_question_t *question,
+                          rmt_error_t *error);
+
+// Borrows context, which is the thread's alone until the object is destroyed. Caller owns
+// the result.
+asker_t *asker_new(asker_fn *answer, void *context);
 // Blocks while a question waits for the broker, some seconds at most.
 void asker_destroy(asker_t **self_p);
 
-// Ask; the question is a path that routes_has. Ask the next one when this
-// one is answered.
-void asker_ask(asker_t *self, const char *question);
+// Ask; the texts are copied. Ask the next one when this one is answered.
+void asker_ask(asker_t *self, const asker_question_t *question);
 
 // Readable when there is an answer.
 zsock_t *asker_pipe(asker_t *self);

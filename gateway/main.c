@@ -9,7 +9,8 @@
 static const rmt_options_t s_options = {
     .program = "ramet-gateway",
     .usage = "ramet-gateway [-c FILE] [-v]\n"
-             "Shows the farm over HTTP: a page, JSON, events and metrics. It only reads.",
+             "Shows the farm over HTTP: a page, JSON, events and metrics; operators act "
+             "there.",
     .rows = settings_rows,
     .file = "/etc/ramet/gateway.cfg",
 };

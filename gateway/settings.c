@@ -4,13 +4,14 @@
 #include "base/rmt_io.h"
 #include "base/rmt_record.h"
 #include "crypto/rmt_secret.h"
+#include "gateway/operators.h"
 #include "net/rmt_enrol.h"
 
 #include <czmq.h>
 #include <string.h>
 
 #define FILE_SIZE_MAX (64 * 1024)
-#define TOKEN_SIZE_MIN 16
+#define SECRET_SIZE_MIN 16
 #define NO_STREAMS_MIN 50 // Connections that are left when all streams are open
 
 const rmt_config_row_t settings_rows[] = {
@@ -30,6 +31,9 @@ const rmt_config_row_t settings_rows[] = {
     {"read-token", RMT_CONFIG_PATH, "", 0, 0,
      "File with a secret of 16 letters or more, which each request must give as "
      "Authorization: Bearer SECRET; empty: all who reach the port may read."},
+    {"operators", RMT_CONFIG_LIST, "", 0, OPERATORS_MAX,
+     "Settings of a console, as /etc/ramet/operators/NAME.cfg, of each operator who may "
+     "act; the secret that the operator gives is in NAME.token beside it."},
     {"hosts", RMT_CONFIG_LIST, "localhost 127.0.0.1 [::1]", 1, 16,
      "Names and addresses under which this gateway is asked, without a port."},
     {"page", RMT_CONFIG_PATH, "/usr/share/ramet/page", 0, 0,
@@ -68,7 +72,7 @@ s_find_key(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
 
 // A file that only its owner may read. *text_out stays NULL for no path.
 static int
-s_load_secret(const char *path, const char *what, char **text_out, rmt_error_t *error)
+s_load_guarded(const char *path, const char *what, char **text_out, rmt_error_t *error)
 {
     size_t size;
     const rmt_guarded_t file = {path, what, RMT_GUARDED_SECRET, FILE_SIZE_MAX};
@@ -91,29 +95,39 @@ s_load_tls(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
     if (rmt_io_load(certificate, FILE_SIZE_MAX, &data, &size, error) == -1)
         return -1;
     self->certificate = data;
-    return s_load_secret(key, "tls-key", &self->private_key, error);
+    return s_load_guarded(key, "tls-key", &self->private_key, error);
 }
 
 static int
-s_load_read_token(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+s_check_secret(const char *path, char *secret, rmt_error_t *error)
 {
-    const char *path = rmt_config_text(config, "read-token");
-    if (s_load_secret(path, "read-token", &self->read_token, error) == -1)
-        return -1;
-    if (!self->read_token)
-        return 0;
-    self->read_token[strcspn(self->read_token, "\r\n")] = '\0';
-    const size_t size = strlen(self->read_token);
+    secret[strcspn(secret, "\r\n")] = '\0';
+    const size_t size = strlen(secret);
     for (size_t i = 0; i < size; i++)
-        if (self->read_token[i] <= ' ' || self->read_token[i] > '~')
+        if (secret[i] <= ' ' || secret[i] > '~')
             return rmt_fail(error, RMT_E_CONFIG,
                             "%s: the secret has a blank, or a letter outside ASCII",
                             path);
-    if (size < TOKEN_SIZE_MIN)
+    if (size < SECRET_SIZE_MIN)
         return rmt_fail(error, RMT_E_CONFIG,
                         "%s: the secret has %zu letters, and needs %d; make one with: "
                         "openssl rand -hex 24",
-                        path, size, TOKEN_SIZE_MIN);
+                        path, size, SECRET_SIZE_MIN);
+    return 0;
+}
+
+int
+settings_load_secret(const char *path, const char *what, char **secret_out,
+                     rmt_error_t *error)
+{
+    char *secret = NULL;
+    if (s_load_guarded(path, what, &secret, error) == -1)
+        return -1;
+    if (secret && s_check_secret(path, secret, error) == -1) {
+        rmt_secret_free(&secret);
+        return -1;
+    }
+    *secret_out = secret;
     return 0;
 }
 
@@ -129,6 +143,7 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
     *self = (settings_t){
         .listen = rmt_config_text(config, "listen"),
         .hosts = rmt_config_list(config, "hosts"),
+        .operators = rmt_config_list(config, "operators"),
         .page = rmt_config_text(config, "page"),
         .connections = (unsigned) rmt_config_number(config, "connections"),
         .streams = (unsigned) rmt_config_number(config, "streams"),
@@ -143,7 +158,8 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
                         self->streams, NO_STREAMS_MIN, self->connections,
                         self->streams + NO_STREAMS_MIN);
     if (s_load_tls(self, config, error) == -1 ||
-        s_load_read_token(self, config, error) == -1 ||
+        settings_load_secret(rmt_config_text(config, "read-token"), "read-token",
+                             &self->read_token, error) == -1 ||
         !(self->brokers =
               rmt_hosts_new(rmt_config_list(config, "brokers"), RMT_PORT_CONSOLE, error)))
         return -1;

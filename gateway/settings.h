@@ -16,7 +16,8 @@ typedef struct {
     char *certificate, *private_key; // Own: PEM texts, or NULL
     char *read_token;                // Own: which readers must give, or NULL
     const char *const *hosts;
-    const char *page; // Folder
+    const char *const *operators; // Paths of their settings
+    const char *page;             // Folder
     unsigned connections, streams;
     unsigned connections_per_address; // 0: no limit
 } settings_t;
@@ -26,3 +27,9 @@ typedef struct {
 // without what keeps it), NOT_ALLOWED, CANCELLED, IO.
 int settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error);
 void settings_free(settings_t *self);
+
+// A secret that is given as Authorization: Bearer SECRET, from a file that others cannot
+// read. Caller owns *secret_out (rmt_secret_free); NULL for an empty path. 0, or -1:
+// CONFIG, NOT_FOUND, IO.
+int settings_load_secret(const char *path, const char *what, char **secret_out,
+                         rmt_error_t *error);

@@ -41,6 +41,7 @@ struct web_request {
     state_t state;
     bool is_suspended;
     char *method, *path;
+    char *body;
     size_t body_size;
     web_answer_t *answer; // That is not sent yet
     char *block;          // Of a stream, as are the following
@@ -79,7 +80,7 @@ s_add_headers(struct MHD_Response *response, unsigned status, const char *type)
     if (status == MHD_HTTP_UNAUTHORIZED)
         MHD_add_response_header(response, "WWW-Authenticate", "Bearer");
     if (status == MHD_HTTP_METHOD_NOT_ALLOWED)
-        MHD_add_response_header(response, "Allow", "GET, HEAD");
+        MHD_add_response_header(response, "Allow", "GET, HEAD, POST");
     // What is left of the request is not read.
     if (status == MHD_HTTP_CONTENT_TOO_LARGE || status == MHD_HTTP_LENGTH_REQUIRED)
         MHD_add_response_header(response, "Connection", "close");
@@ -307,6 +308,19 @@ s_admit_body(web_request_t *request)
     return false;
 }
 
+// What is over the limit was refused by its Content-Length.
+static void
+s_take_body(web_request_t *request, const char *data, size_t size)
+{
+    if (request->state != READING || request->body_size + size > WEB_BODY_SIZE_MAX)
+        return;
+    request->body = realloc(request->body, request->body_size + size + 1);
+    assert(request->body);
+    memcpy(request->body + request->body_size, data, size);
+    request->body_size += size;
+    request->body[request->body_size] = '\0';
+}
+
 // Of libmicrohttpd, which gives eight parameters.
 static enum MHD_Result
 // NOLINTNEXTLINE(readability-function-size)
@@ -317,13 +331,12 @@ s_access(void *context, struct MHD_Connection *connection, const char *path,
     web_t *self = context;
     web_request_t *request = *request_p;
     (void) version;
-    (void) data; // No question has a body; that there is one is enough to refuse it
     if (!request) {
         *request_p = request = s_begin(self, connection, path, method);
         return s_admit_body(request) ? MHD_YES : s_send(request);
     }
     if (*size_p) {
-        request->body_size += *size_p;
+        s_take_body(request, data, *size_p);
         *size_p = 0;
         return MHD_YES;
     }
@@ -357,6 +370,7 @@ s_end(void *context, struct MHD_Connection *connection, void **request_p,
     s_unlink(request);
     free(request->method);
     free(request->path);
+    free(request->body);
     free(request->block);
     web_answer_destroy(&request->answer);
     free(request);
@@ -392,6 +406,12 @@ size_t
 web_body_size(const web_request_t *request)
 {
     return request->body_size;
+}
+
+const char *
+web_body(const web_request_t *request)
+{
+    return request->body ? request->body : "";
 }
 
 // ---- Connections

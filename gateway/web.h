@@ -71,7 +71,9 @@ const char *web_path(const web_request_t *request); // Decoded; without paramete
 bool web_has_parameters(const web_request_t *request);
 // NULL when there is none.
 const char *web_header(const web_request_t *request, const char *name);
-size_t web_body_size(const web_request_t *request); // The body itself is dropped
+size_t web_body_size(const web_request_t *request);
+// With a NUL behind it; "" when there is none.
+const char *web_body(const web_request_t *request);
 
 // An answer, which many requests may have without a copy of its body.
 typedef struct web_answer web_answer_t;

@@ -33,3 +33,14 @@ gateway_up() {
   wait_for 20 "the gateway $1" has_gateway_started "$1" "$before"
   url=${2:-http}://127.0.0.1:$(gateway_port "$1")
 }
+
+# gateway_operator NAME: a key of the role operator, settings for it and a secret, as the gateway's setting operators names them.
+# Sets secret_NAME.
+gateway_operator() {
+  local cfg=$farm/$1.cfg
+  grep -v '^key' "$farm/console.cfg" >"$cfg"
+  echo "key = \"$farm/keys/$1.key\"" >>"$cfg"
+  (umask 077; ramet key token operator --name "$1" --approve >"$farm/keys/$1.token"; openssl rand -hex 24 >"$farm/$1.token")
+  ramet --config "$cfg" key enrol operator --token "$farm/keys/$1.token" --name "$1" >/dev/null
+  printf -v "secret_$1" %s "$(cat "$farm/$1.token")"
+}
