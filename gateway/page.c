@@ -14,6 +14,7 @@ static const struct {
     {"/", "index.html", "text/html; charset=utf-8"},
     {"/ramet.css", "ramet.css", "text/css; charset=utf-8"},
     {"/main.js", "main.js", SCRIPT},
+    {"/act.js", "act.js", SCRIPT},
     {"/feed.js", "feed.js", SCRIPT},
     {"/farm.js", "farm.js", SCRIPT},
     {"/grid.js", "grid.js", SCRIPT},

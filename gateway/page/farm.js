@@ -1,4 +1,5 @@
 // The farm at a glance; the list of jobs; one machine.
+import {holdForm} from "./act.js";
 import {farm, get, onceMore, onChange, whenOther} from "./feed.js";
 import {makeGrid} from "./grid.js";
 import {age, element, fields, jobName, kindOf, kinds, table} from "./words.js";
@@ -88,7 +89,8 @@ export function jobsView(main) {
 
 export function machineView(main, name) {
   const now = element("p", {class: "mark", "aria-live": "polite"}), record = element("div");
-  main.replaceChildren(element("h2", {}, `Machine ${name}`), now, record);
+  const hold = holdForm(name);
+  main.replaceChildren(element("h2", {}, `Machine ${name}`), now, hold.node, record);
   const ask = whenOther(() => ["state", "phase", "reason", "job"].map((field) => farm.targets.get(name)?.[field] ?? "").join(), onceMore(async () => {
     try {
       record.replaceChildren(fields(await get(`targets/${encodeURIComponent(name)}`), ["schema"]));
@@ -101,6 +103,7 @@ export function machineView(main, name) {
     now.dataset.kind = kindOf(item);
     now.replaceChildren(`${item.state ?? "unknown"}${item.phase ? `, phase ${item.phase}` : ""} `,
       item.job ? element("a", {href: `#/jobs/${jobName(item.job)}`}, jobName(item.job)) : "");
+    hold.show(item);
     ask();
   };
   show();

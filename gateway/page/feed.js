@@ -4,35 +4,96 @@
 let secret = sessionStorage.getItem("secret");
 let asking = null;
 
-function askSecret() {
-  const dialog = document.getElementById("secret");
+// Ask the user for a secret, and say what for. False: the user does not want to.
+function askSecret(words) {
+  const dialog = document.getElementById("secret"), field = document.getElementById("secret-value");
+  document.getElementById("secret-words").textContent = words;
+  field.value = "";
   asking ??= new Promise((resolve) => {
+    dialog.returnValue = "";
     dialog.addEventListener("close", () => {
-      secret = document.getElementById("secret-value").value;
-      sessionStorage.setItem("secret", secret);
       asking = null;
-      resolve();
+      if (dialog.returnValue === "given") {
+        secret = field.value;
+        sessionStorage.setItem("secret", secret);
+      }
+      resolve(dialog.returnValue === "given");
     }, {once: true});
     dialog.showModal();
   });
   return asking;
 }
 
-async function request(path, signal) {
+async function request(path, options) {
   for (;;) {
-    const headers = secret ? {Authorization: `Bearer ${secret}`} : {};
-    const answer = await fetch(`/api/v1/${path}`, {headers, signal, cache: "no-store"});
+    const headers = {...options?.headers, ...(secret ? {Authorization: `Bearer ${secret}`} : {})};
+    const answer = await fetch(`/api/v1/${path}`, {...options, headers, cache: "no-store"});
     if (answer.status !== 401) return answer;
-    await askSecret();
+    await askSecret(options?.method ? operatorWords : "This gateway tells the farm only to those who know its secret (the setting read-token).");
   }
+}
+
+async function valueOf(answer) {
+  const value = await answer.json();
+  if (!answer.ok) throw new Error(value?.error?.text ?? `status ${answer.status}`);
+  return value;
 }
 
 // The JSON of a path below /api/v1/; throws an Error with the gateway's words.
 export async function get(path) {
-  const answer = await request(path);
-  const value = await answer.json();
-  if (!answer.ok) throw new Error(value?.error?.text ?? `status ${answer.status}`);
-  return value;
+  return valueOf(await request(path));
+}
+
+const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// ---- An operator acts
+
+const operatorWords = "To act, give the secret of an operator (the setting operators).";
+const patience = 120000;    // For how long an act is sent again when nobody answers
+
+// Who is logged in: {name, role}, or null.
+export const user = {who: null};
+
+export async function logIn() {
+  if (!await askSecret(operatorWords)) return;
+  const answer = await fetch("/api/v1/operator", {headers: {Authorization: `Bearer ${secret}`}, cache: "no-store"});
+  user.who = answer.ok ? await answer.json() : null;
+  changed();
+  if (!answer.ok) throw new Error((await answer.json())?.error?.text ?? `status ${answer.status}`);
+}
+
+export function logOut() {
+  secret = null;
+  sessionStorage.removeItem("secret");
+  user.who = null;
+  changed();
+}
+
+// Whom the secret stands for that this window still has.
+export async function findUser() {
+  if (!secret) return;
+  const answer = await fetch("/api/v1/operator", {headers: {Authorization: `Bearer ${secret}`}, cache: "no-store"}).catch(() => null);
+  if (answer?.ok) user.who = await answer.json();
+  changed();
+}
+
+// Do an act, once: an answer that is lost is asked for again under the same key. tell says
+// meanwhile what is waited for. Throws an Error with the gateway's words.
+export async function act(path, body, tell = () => {}) {
+  const key = [...crypto.getRandomValues(new Uint8Array(16))].map((octet) => octet.toString(16).padStart(2, "0")).join("");
+  const options = {method: "POST", headers: {"Content-Type": "application/json", "Idempotency-Key": key}, body: JSON.stringify(body)};
+  for (const end = Date.now() + patience; ; await pause(2000)) {
+    let answer;
+    try {
+      answer = await request(path, options);
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      tell(`the gateway does not answer (${error.message}); trying again`);
+      continue;
+    }
+    if (![429, 503].includes(answer.status) || Date.now() > end) return valueOf(answer);
+    tell(`${(await answer.json())?.error?.text}; trying again`);
+  }
 }
 
 // One call of act at a time; what is asked for meanwhile is one more at its end, since the answer under
@@ -173,7 +234,7 @@ async function stream() {
   };
   alive();
   try {
-    const answer = await request("events", abort.signal);
+    const answer = await request("events", {signal: abort.signal});
     if (!answer.ok) throw new Error((await answer.json())?.error?.text ?? `status ${answer.status}`);
     const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
     let rest = "";
@@ -199,7 +260,7 @@ export async function follow() {
       farm.broker = {state: "away", text: `no connection to the gateway (${error.message}); trying again`};
       changed();
     }
-    await new Promise((resolve) => setTimeout(resolve, 2000));
+    await pause(2000);
   }
 }
 setInterval(refreshTargets, 60000);

@@ -1,4 +1,5 @@
 // One job: what it is, how far it is, how fast, why machines failed, and its machines.
+import {cancelForm} from "./act.js";
 import {farm, get, onceMore, onChange, whenOther, withoutPhase} from "./feed.js";
 import {bytes, element, fields, kindOf, table} from "./words.js";
 
@@ -33,13 +34,15 @@ export function jobView(main, name) {
     element("span", {class: "mark", "data-kind": kindOf({state: "locked", ...item})}, item.phase ?? ""),
     item.total > 0 ? element("progress", {max: item.total, value: item.done, "aria-label": `${item.name}: ${Math.round(100 * item.done / item.total)} %`}) : "",
     item.stuck || item.error || item.text || ""]);
-  main.replaceChildren(element("h2", {}, `Job ${name}`), head, rate, counts, reasons, element("h2", {}, "Machines"), rows.node);
+  const cancel = cancelForm(() => load());
+  main.replaceChildren(element("h2", {}, `Job ${name}`), head, cancel.node, rate, counts, reasons, element("h2", {}, "Machines"), rows.node);
 
   let record = null, targets = new Map(), last = null;
   const load = onceMore(async () => {
     try {
       record = await get(`jobs/${encodeURIComponent(name)}`);
       targets = new Map((record.targets ?? []).map((item) => [item.name, item]));
+      cancel.show(record);
       head.replaceChildren(fields(record, ["schema", "targets", "log", "name", "id"]));
     } catch (error) {
       head.replaceChildren(element("p", {class: "stale"}, error.message));

@@ -1,5 +1,6 @@
 // Which view stands for the address, and whether what it shows is of now.
-import {farm, follow, onChange} from "./feed.js";
+import {deployView, imagesView, userView} from "./act.js";
+import {farm, findUser, follow, onChange} from "./feed.js";
 import {farmView, jobsView, machineView} from "./farm.js";
 import {jobView} from "./job.js";
 
@@ -20,6 +21,8 @@ function route() {
   const [, page, name] = address();
   if (page === "jobs" && name) stop = jobView(main, name);
   else if (page === "jobs") stop = jobsView(main);
+  else if (page === "images") stop = imagesView(main);
+  else if (page === "deploy" && name) stop = deployView(main, name);
   else if (page === "machines" && name) stop = machineView(main, name);
   else stop = farmView(main);
   document.title = name ? `${name} - ramet` : "ramet";
@@ -32,5 +35,7 @@ onChange(() => {
   link.dataset.state = state;
 });
 addEventListener("hashchange", () => { route(); main.focus(); });
+userView(document.getElementById("user"));
 route();
 follow();
+findUser();

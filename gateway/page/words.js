@@ -57,7 +57,8 @@ export const kinds = {
 export function table(caption, heads, rows) {
   const body = element("tbody", {});
   for (const row of rows) body.append(element("tr", {}, ...row.map((cell) => element("td", {}, cell))));
-  return element("div", {class: "wide"}, element("table", {"aria-label": caption},
+  // A table that is wider than the window is moved by keys.
+  return element("div", {class: "wide", tabindex: "0", role: "region", "aria-label": caption}, element("table", {"aria-label": caption},
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", {scope: "col"}, head)))), body));
 }
 

@@ -4,8 +4,9 @@
     browser.py WIDTH SCHEME <STEPS
 
 STEPS are lines: `open URL`, `until JAVASCRIPT` (until it is true, 60 s at most), `do JAVASCRIPT`,
-`type TEXT`, `press KEY`, `say JAVASCRIPT` (print its value as JSON), `shot FILE`, `quit`. It ends with status 1
-when a step fails, or when the page has thrown or written an error into the console; answers of the
+`type TEXT`, `press KEY`, `say JAVASCRIPT` (print its value as JSON), `shot FILE`, `reach` (nothing hinders people
+on this view: reach.js, and Tab goes through all that can be used, in its order, and shows where it is), `quit`. It
+ends with status 1 when a step fails, or when the page has thrown or written an error into the console; answers of the
 gateway with a status from 400 on are told by the browser as such errors, and are not counted.
 """
 import base64
@@ -96,6 +97,21 @@ class Browser:
                          (script, looked, self.evaluate("document.body.innerText"), self.errors))
             pause(0.1)
 
+    def reach(self):
+        with open(os.path.join(os.path.dirname(__file__), "reach.js"), encoding="utf-8") as script:
+            faults = self.value(script.read())
+        self.value("""window.stops = [...document.querySelectorAll("a[href], button, input, select, textarea, [tabindex='0']")]
+            .filter((node) => node.checkVisibility() && !node.disabled && (!document.querySelector("dialog[open]") || node.closest("dialog[open]")))""")
+        self.value("stops[0].focus()")
+        for number in range(1, self.value("stops.length")):
+            self.step("press Tab")
+            at, outline = self.value("[stops.indexOf(document.activeElement), getComputedStyle(document.activeElement).outlineStyle]")
+            if at != number or outline == "none":
+                faults.append("Tab %d leads to %s, and its outline is %s" % (number, self.value("document.activeElement.outerHTML.slice(0, 200)"), outline))
+                break
+        if faults:
+            sys.exit("%s: %s" % (self.value("location.href"), "\n".join(faults)))
+
     def step(self, line):
         word, _, rest = line.partition(" ")
         if word == "open":
@@ -116,6 +132,8 @@ class Browser:
                     self.call("Input.dispatchKeyEvent", type="char", key=rest, text="\r")
         elif word == "say":
             print(json.dumps(self.value(rest)), flush=True)
+        elif word == "reach":
+            self.reach()
         elif word == "shot":
             with open(rest, "wb") as file:
                 file.write(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
