@@ -1,6 +1,6 @@
 -- Jobs: making, showing, ending them, and the targets in them.
 
-local JOB_BULKY = { ['b.hardware'] = true, log = true, ['log-at'] = true }
+local JOB_BULKY = { ['b.hardware'] = true, log = true, ['log-at'] = true, machines = true }
 
 local function job_key(uid)
     return P .. 'job:' .. uid

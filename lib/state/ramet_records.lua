@@ -353,7 +353,7 @@ serve('target_secret', function(meta, body)
     return { name = body.name, secret = secret, ['secret-before'] = before }
 end)
 
--- Targets of one engine with their hardware, for matching.
+-- Targets of one engine with their hardware, for matching; with brief without it.
 serve('target_page', function(meta, body)
     local items, cursor = page(P .. 'targets', meta.cursor, function(name)
         local record = load(record_key('target', name))
@@ -363,7 +363,7 @@ serve('target_page', function(meta, body)
         end
         record = with_live('target', record)
         record.held = R.is('hold', record, 'held') and 'yes' or nil
-        return record
+        return body.brief == 'yes' and without_bulk(record) or record
     end)
     return {}, items, cursor
 end)

@@ -1,0 +1,73 @@
+-- Power of machines: jobs of one task, which the installer of their engine does.
+
+-- true: what runs on the machine ends, so it is for machines that a job could erase now.
+local ACTIONS = { status = false, on = false, off = true, cycle = true, netboot = true }
+
+-- Why the action may not reach the target of this record now, or nil: code and text.
+local function power_fault(action, name, record, force)
+    if not record then
+        return E.NOT_FOUND, 'the target ' .. name .. ' does not exist; see: ramet target list'
+    elseif not R.is('approval', record, 'approved') then
+        return E.REFUSED, 'target ' .. name
+            .. ' is not approved; approve it with: ramet target approve ' .. name
+    elseif not set(record.power) or record.power == 'none' then
+        return E.REFUSED, 'the record of target ' .. name .. ' does not say how its power is '
+            .. 'switched; say it with: ramet target set ' .. name .. ' power=WAY'
+    elseif not set(record.engine) then
+        return E.REFUSED, 'target ' .. name .. ' belongs to no engine; set it with: '
+            .. 'ramet target set ' .. name .. ' engine=ENGINE'
+    elseif not ACTIONS[action] then
+        return nil
+    end
+    local forbidden = R.forbidden_text(record)
+    local lock = not force and load(P .. 'lock:' .. name)
+    if forbidden then
+        return E.REFUSED, forbidden
+    elseif lock then
+        return E.LOCKED, 'target ' .. name .. ' is locked by job ' .. lock.job
+            .. ', which may write its disk; wait for its end, cancel it, or add --force'
+    end
+end
+
+-- Those that the action may reach, by name, and their engine; and those left out, with why.
+local function power_sort(body, items)
+    local names, seen, left, engine = {}, {}, {}, nil
+    for _, item in ipairs(items) do
+        local name = named(item.target)
+        local record = load(P .. 'target:' .. name)
+        local code, text = power_fault(body.action, name, record, body.force == 'yes')
+        if not seen[name] and code then
+            left[#left + 1] = { target = name, code = code, text = text }
+        elseif not seen[name] then
+            need(not engine or engine == record.engine, E.USAGE, 'the targets belong to the '
+                .. 'engines ' .. tostring(engine) .. ' and ' .. record.engine
+                .. '; make a request for each engine')
+            engine = record.engine
+            names[#names + 1] = name
+        end
+        seen[name] = true
+    end
+    return names, left, engine
+end
+
+-- {action, count?, force?}, items {target} of one engine. Gives a job over those that it may
+-- reach, and as items those that it leaves out; no job is made when that is all of them.
+serve('target_power', function(meta, body, items)
+    need(ACTIONS[body.action] ~= nil, E.USAGE, 'the action is on, off, cycle, netboot or status')
+    need(#items > 0 and #items <= L.POWER_MAX, E.USAGE, 'a request is about 1 to '
+        .. L.POWER_MAX .. ' targets; make several')
+    local names, left, engine = power_sort(body, items)
+    need(#names > 0, left[1] and left[1].code, left[1] and left[1].text)
+    local count = #names + #left
+    need(not ACTIONS[body.action] or body.count == str(count), E.USAGE, body.action
+        .. ' cuts the power of ' .. count .. ' machine(s), so it needs their number: --count '
+        .. count)
+    need(R.offered('power@' .. engine), E.UNAVAILABLE, 'no installer of engine ' .. engine
+        .. ' is there; see: ramet doctor')
+    local answer = R.job_new(meta, 'power', { at = engine, action = body.action,
+        force = body.force == 'yes' and 'yes' or nil, machines = table.concat(names, ' ') })
+    for _, name in ipairs(names) do
+        audit(meta, 'target.power', { job = meta.job, target = name, text = body.action })
+    end
+    return answer, fitting(left)
+end)

@@ -1,0 +1,134 @@
+// Power of machines: who may be switched off, and by which request.
+#include <string.h>
+#include "tools/rmt_test.h"
+
+#include "integration/state_farm.h"
+
+#define NEW "by=a role=operator name=ann job=" UID2 " job-name=j-bbbbbbbb"
+#define NEXT "by=a role=operator name=ann job=" UID3 " job-name=j-cccccccc"
+#define OFFER(worker, engine)                                                            \
+    OK("peer_hello", "by=" worker " role=installer name=" engine " place=" engine,       \
+       "nonce=n services=power@" engine "=4", "")
+
+// Engine lab with its installer, targets t1 to t4 that can be switched, and t5 that
+// cannot.
+static void
+s_begin(state_farm_t *farm)
+{
+    OK("record_add", "", "class=engine name=lab", "");
+    OK("record_import", "", "class=target",
+       "name=t1 engine=lab power=exec|name=t2 engine=lab power=exec|"
+       "name=t3 engine=lab power=exec|name=t4 engine=rome power=exec|name=t5 engine=lab");
+    OFFER("k1", "lab");
+}
+
+// The task has the machines, and the audit an entry for each.
+static void
+test_a_request_becomes_one_task_of_the_engine(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    OK("target_power", NEW, "action=status", "target=t1|target=t2|target=t1");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("job_view", "", "job=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "kind"), "power");
+    assert_string_equal(state_farm_body(farm, "at"), "lab");
+    assert_string_equal(state_farm_body(farm, "machines"), "t1 t2");
+    OK("job_list", "", "", ""); // A thousand names would fill the answer
+    assert_string_equal(state_farm_item(farm, 0, "machines"), "");
+    OK("job_logs", "", "job=" UID2 " target=t2", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "what"), "target.power");
+    assert_string_equal(state_farm_item(farm, 0, "text"), "status");
+    assert_string_equal(state_farm_item(farm, 0, "by-name"), "ann");
+}
+
+// [4.57]: what ends what runs there is counted; to look and to switch on is not.
+static void
+test_a_request_that_switches_off_needs_the_number(void **state)
+{
+    static const char *const words[] = {"off", "cycle", "netboot"};
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
+        char body[64];
+        snprintf(body, sizeof body, "action=%s", words[i]);
+        REFUSED(RMT_E_USAGE, "target_power", NEW, body, "target=t1");
+        snprintf(body, sizeof body, "action=%s count=1", words[i]);
+        REFUSED(RMT_E_USAGE, "target_power", NEW, body, "target=t1|target=t2");
+    }
+    REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=" UID2, "");
+    OK("target_power", NEW, "action=off count=2", "target=t1|target=t2");
+    OK("target_power", NEXT, "action=on", "target=t1|target=t2");
+    REFUSED(RMT_E_USAGE, "target_power", NEXT, "action=reboot count=1", "target=t1");
+}
+
+// [4.56]: the others are switched; when none is left there is no job.
+static void
+test_protected_and_locked_machines_are_left_out(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    OK("target_protect", "by=a", "name=t1 reason=dns", "");
+    free(redis_server_eval(&farm->redis, "return redis.call('HSET', 'ramet:lock:t2', "
+                                         "'job', 'j-x', 'target', 't2')"));
+    REFUSED(RMT_E_REFUSED, "target_power", NEW, "action=off count=1", "target=t1");
+    REFUSED(RMT_E_LOCKED, "target_power", NEW, "action=cycle count=1", "target=t2");
+    REFUSED(RMT_E_REFUSED, "target_power", NEW, "action=on", "target=t5");
+    REFUSED(RMT_E_NOT_FOUND, "target_power", NEW, "action=on", "target=t9");
+    REFUSED(RMT_E_NOT_FOUND, "job_show", "", "job=" UID2, "");
+    OK("target_power", NEW, "action=off count=4",
+       "target=t1|target=t2|target=t3|target=t5");
+    assert_int_equal(state_farm_count(farm), 3);
+    assert_string_equal(state_farm_item(farm, 0, "target"), "t1");
+    assert_non_null(strstr(state_farm_item(farm, 0, "text"), "protected: dns"));
+    assert_non_null(strstr(state_farm_item(farm, 1, "text"), "locked by job j-x"));
+    OK("job_view", "", "job=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "machines"), "t3");
+    OK("target_power", NEXT, "action=cycle count=1 force=yes", "target=t2");
+    OK("target_power", "by=a job=" UID4 " job-name=j-d", "action=on",
+       "target=t1|target=t2");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
+// A request that waits would be carried out when nobody expects it.
+static void
+test_a_request_is_for_an_engine_that_is_there(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    REFUSED(RMT_E_UNAVAILABLE, "target_power", NEW, "action=on", "target=t4");
+    REFUSED(RMT_E_USAGE, "target_power", NEW, "action=on", "target=t1|target=t4");
+    REFUSED(RMT_E_USAGE, "target_power", NEW, "action=on", "");
+    OK("record_add", "", "class=engine name=rome", "");
+    OFFER("k2", "rome");
+    OK("target_power", NEW, "action=on", "target=t4");
+}
+
+// The installer pages through records without what fills them.
+static void
+test_records_are_paged_without_hardware(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    OK("record_set", "", "class=target name=t1 hardware=much", "");
+    OK("target_page", "", "engine=lab", "");
+    assert_string_equal(state_farm_item(farm, 0, "hardware"), "much");
+    OK("target_page", "", "engine=lab brief=yes", "");
+    assert_int_equal(state_farm_count(farm), 4);
+    assert_string_equal(state_farm_item(farm, 0, "hardware"), "");
+    assert_string_equal(state_farm_item(farm, 0, "power"), "exec");
+}
+
+int
+main(void)
+{
+    const struct CMUnitTest tests[] = {
+        CASE(test_a_request_becomes_one_task_of_the_engine),
+        CASE(test_a_request_that_switches_off_needs_the_number),
+        CASE(test_protected_and_locked_machines_are_left_out),
+        CASE(test_a_request_is_for_an_engine_that_is_there),
+        CASE(test_records_are_paged_without_hardware),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
