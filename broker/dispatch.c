@@ -33,6 +33,8 @@ static const struct {
     {"compare", "compare", ON_RESULT, rmt_act_end_upkeep},
     {"survey", "start", ON_DRIVE, rmt_act_begin_upkeep},
     {"survey", "survey", ON_RESULT, rmt_act_end_upkeep},
+    {"power", "start", ON_DRIVE, rmt_act_begin_upkeep},
+    {"power", "power", ON_RESULT, rmt_act_end_upkeep},
     {"plan", "start", ON_DRIVE, rmt_act_begin_match},
     {"plan", "match", ON_RESULT, rmt_act_join_match},
     {"deploy", "start", ON_DRIVE, rmt_act_begin_match},

@@ -350,6 +350,7 @@ static const rmt_verb_t s_verbs[] = {
     {"target.protect", WORK, "target_protect", NULL, NULL},
     {"target.unprotect", ADMIN, "target_unprotect", NULL, NULL},
     {"target.secret", ADMIN, "target_secret", NULL, NULL},
+    {"target.power", WORK, "target_power", s_new_job, s_drive},
     {"image.create", WORK, "image_create", s_new_job, s_drive},
     {"image.list", READ, "image_list", NULL, NULL},
     {"image.show", READ, "image_show", NULL, NULL},

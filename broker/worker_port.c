@@ -55,12 +55,13 @@ s_may_offer(const rmt_record_t *key, const char *service)
         {"imager", "scrub", false},      {"imager", "gc", false},
         {"imager", "verify", false},     {"installer", "match", false},
         {"installer", "build", false},   {"installer", "order", false},
-        {"installer", "netboot", false}, {"installer", "check", false},
-        {"installer", "scrub", false},   {"installer", "gc", false},
-        {"installer", "verify", false},  {"source", "capture", true},
-        {"source", "survey", true},      {"source", "compare", true},
-        {"target", "prepare", true},     {"target", "write", true},
-        {"target", "reboot", true},      {"target", "compare", true},
+        {"installer", "netboot", false}, {"installer", "power", false},
+        {"installer", "check", false},   {"installer", "scrub", false},
+        {"installer", "gc", false},      {"installer", "verify", false},
+        {"source", "capture", true},     {"source", "survey", true},
+        {"source", "compare", true},     {"target", "prepare", true},
+        {"target", "write", true},       {"target", "reboot", true},
+        {"target", "compare", true},
     };
     const char *role = rmt_record_text(key, "role", "");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

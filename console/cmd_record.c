@@ -4,6 +4,7 @@
 #include "console/inventory.h"
 #include "console/output.h"
 #include "console/plan.h"
+#include "console/power.h"
 #include "console/targets.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -160,6 +161,13 @@ static const option_t s_protect_options[] = {
     {"reason", "WORDS", "the reason; every refusal names it"},
     {NULL, NULL, NULL},
 };
+static const option_t s_power_options[] = {
+    {"yes", NULL, "do not ask before the power of one machine is cut"},
+    {"count", "N", "the number of the machines, which confirms it"},
+    {"force", NULL, "also machines that a job has locked"},
+    {"timeout", "TIME", OPTION_TIMEOUT},
+    {NULL, NULL, NULL},
+};
 static const option_t s_inventory_options[] = {
     {"raw", NULL, "show every fact as the agent sent it, one device a line"},
     {NULL, NULL, NULL},
@@ -238,6 +246,9 @@ const command_t cmd_record[] = {
     {"target", "secret", "NAME", 1, 1,
      "Show the passphrase that was made for a target's encrypted disk.", s_secret, NULL,
      NULL, NULL},
+    {"target", "power", "LIST ACTION", 2, 2,
+     "Switch the power: on, off, cycle, netboot, status.", power_run, NULL, power_columns,
+     s_power_options},
     {"target", "inventory", "NAME", 1, 1, "Show a target's hardware list.", inventory_run,
      "target.show", inventory_columns, s_inventory_options},
     {"target", "match", "NAME IMAGE", 2, 2,

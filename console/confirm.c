@@ -107,3 +107,25 @@ confirm_count(call_t *call, const rmt_records_t *chosen, rmt_error_t *error)
                         sentence, count);
     return s_ask(sentence, count, error);
 }
+
+int
+confirm_power(call_t *call, const char *action, const rmt_records_t *chosen,
+              rmt_error_t *error)
+{
+    const uint64_t count = rmt_records_count(chosen);
+    const char *given = rmt_record_text(call->options, "count", NULL);
+    rmt_auto_str number = rmt_text("%" PRIu64, count);
+    if (given ? strcmp(given, number) == 0
+              : count == 1 && rmt_record_has(call->options, "yes"))
+        return 0;
+    rmt_auto_str names = s_names(chosen);
+    rmt_auto_str sentence =
+        rmt_text("target power %s cuts the power of %" PRIu64 " target%s: %s", action,
+                 count, count == 1 ? "" : "s", names);
+    if (!given && isatty(STDIN_FILENO))
+        return s_ask(sentence, count, error);
+    rmt_auto_str more = rmt_text("--count %s", number);
+    rmt_auto_str line = call_line(call, more);
+    fprintf(stderr, "to do it without a terminal: %s\n", line);
+    return rmt_fail(error, RMT_E_USAGE, "%s; confirm it with %s", sentence, more);
+}

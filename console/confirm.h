@@ -16,6 +16,12 @@ int confirm_erase(call_t *call, const char *verb, rmt_record_t *body,
 #define CONFIRM_COUNT                                                                    \
     "confirm that the job erases N targets; a large job needs it where no terminal is"
 
+// Let the user confirm that an action cuts the power of these targets {target}: by
+// --count N, by the number typed at a terminal, or for one machine by --yes. 0, or -1:
+// USAGE, CANCELLED.
+int confirm_power(call_t *call, const char *action, const rmt_records_t *chosen,
+                  rmt_error_t *error);
+
 // Let the user count the targets {target} of a list, when there is more than one: by
 // --count N, or typed on a terminal. A --count that is given is compared with one too. 0,
 // or -1: USAGE, CANCELLED.

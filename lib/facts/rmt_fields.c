@@ -4,6 +4,7 @@
 #include "facts/rmt_network.h"
 #include "facts/rmt_policy.h"
 #include "facts/rmt_shape.h"
+#include "facts/rmt_switch.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 
@@ -121,6 +122,10 @@ S_NAMED(s_interface, rmt_name_check_interface)
 S_NAMED(s_identity, rmt_name_check_identity)
 S_NAMED(s_label, rmt_name_check_value)
 S_NAMED(s_policy, rmt_policy_check)
+S_NAMED(s_switch_way, rmt_switch_check_way)
+S_NAMED(s_switch_address, rmt_switch_check_address)
+S_NAMED(s_switch_user, rmt_switch_check_user)
+S_NAMED(s_switch_boot, rmt_switch_check_boot)
 
 // ---- The table
 
@@ -154,6 +159,11 @@ static const row_t s_rows[] = {
     {"mode", TARGET, 1, s_mode},
     {"vlan", TARGET, 1, s_vlan},
     {"link", TARGET, 1, s_interface},
+    // How its power is switched.
+    {"power", TARGET, 1, s_switch_way},
+    {"power-address", TARGET, 1, s_switch_address},
+    {"power-user", TARGET, 1, s_switch_user},
+    {"power-boot", TARGET, 1, s_switch_boot},
     // Labels that need no label. before them.
     {"site", ALL, 1, s_label},
     {"room", ALL, 1, s_label},

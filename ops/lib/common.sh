@@ -69,7 +69,7 @@ vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat n
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client cryptsetup-bin"
 test_packages="prometheus chromium lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
-  ntfs-3g bcache-tools tmux zsh"
+  ntfs-3g bcache-tools tmux zsh openipmi ipmitool"
 lint_packages="clang-format clang-tidy shellcheck jq systemd man-db groff-base"
 package_packages="dpkg-dev file"
 coverage_packages="gcovr"

@@ -15,3 +15,6 @@ int installer_order(rmt_task_t *task, void *holder, rmt_error_t *error);
 
 // A target was written: at its next netboot it is sent to its own disk.
 int installer_netboot(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// Switch the power of machines, or look at it; a finding for each.
+int installer_power(rmt_task_t *task, void *holder, rmt_error_t *error);

@@ -54,6 +54,19 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"luks-recipient", RMT_CONFIG_TEXT, "", 0, 40,
      "Installer: public key of the admin who may read the passphrase that is made for "
      "each target; empty: none is made."},
+    {"power-secrets", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: folder with the passwords of BMCs, each in a file that is called like "
+     "the power-address of its machine; empty: none."},
+    {"power-program", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: program that switches the machines with power=exec; empty: none."},
+    {"power-wol", RMT_CONFIG_TEXT, "", 0, 255,
+     "Installer: interface or broadcast address by which machines with power=wol are "
+     "woken; empty: that of their records alone."},
+    {"power-cipher", RMT_CONFIG_NUMBER, "0", 0, 17,
+     "Installer: cipher suite of IPMI, such as 3 for a BMC that lacks the list of its "
+     "suites; 0: the BMC is asked."},
+    {"power-timeout-s", RMT_CONFIG_NUMBER, "60", 5, 600,
+     "Installer: seconds that one machine has to be switched."},
     {"sign-key", RMT_CONFIG_PATH, "", 0, 0,
      "Imager: image key that signs each image that this worker commits; empty: persons "
      "sign them."},
