@@ -133,7 +133,7 @@ s_find(operators_t *self, const char *name)
     for (size_t i = 0; i < self->count; i++)
         if (strcmp(self->all[i].name, name) == 0)
             return &self->all[i];
-    assert(!"an operator that operators_find has named");
+    assert(false); // operators_find has named it
     return NULL;
 }
 
