@@ -152,15 +152,17 @@ s_given(const rmt_layout_t *layout, const rmt_layout_t *written,
     if (volume->array)
         return s_given_array(layout, written, volume);
     if (logical)
-        return rmt_layout_place(layout, logical,
-                                s_given_physical(layout, written, volume, logical, bytes),
-                                &first) *
-               layout->groups[logical->group].extent_size;
+        return rmt_layout_crypt_rest(
+            layout, volume,
+            rmt_layout_place(layout, logical,
+                             s_given_physical(layout, written, volume, logical, bytes),
+                             &first) *
+                layout->groups[logical->group].extent_size);
     const rmt_layout_partition_t *partition =
         rmt_layout_find_partition(written, 0, volume->partition);
     if (partition)
-        return partition->size * written->disks[0].sector -
-               rmt_layout_crypt_bytes(layout, volume->disk, volume->partition);
+        return rmt_layout_crypt_rest(layout, volume,
+                                     partition->size * written->disks[0].sector);
     return written->disks[0].table == RMT_TABLE_NONE
                ? bytes
                : rmt_record_u64(volume->format, "bytes", bytes);

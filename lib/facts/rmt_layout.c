@@ -213,6 +213,7 @@ static void
 s_free_crypts(rmt_layout_t *self)
 {
     for (size_t i = 0; i < self->crypt_count; i++) {
+        free(self->crypts[i].logical);
         free(self->crypts[i].name);
         free(self->crypts[i].label);
         free(self->crypts[i].cipher);

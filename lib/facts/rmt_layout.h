@@ -89,11 +89,12 @@ typedef struct {
     uint64_t data_start, data_size; // Bytes
 } rmt_layout_member_t;
 
-// A partition that LUKS encrypts: its volume, or its physical volume, lies inside. Never
-// a key.
+// A partition that LUKS encrypts: its volume, or its physical volume, lies inside; or a
+// logical volume. Never a key.
 typedef struct {
     size_t disk;
-    uint64_t partition; // Number
+    uint64_t partition; // Number; 0: a logical volume
+    char *logical;      // Owned: "group/name"; NULL: a partition
     uint64_t version;   // 1 or 2
     char uuid[RMT_LAYOUT_GUID_SIZE];
     char *name;          // Owned: below /dev/mapper on the source; NULL: not told
@@ -285,11 +286,12 @@ unsigned rmt_layout_parity(const rmt_layout_array_t *array);
 // The part of rmt_layout_check about them.
 int rmt_layout_check_arrays(const rmt_layout_t *self, rmt_error_t *error);
 
-// ---- rmt_layout_crypt.c: partitions that LUKS encrypts
+// ---- rmt_layout_crypt.c: what LUKS encrypts
 
 #define RMT_LAYOUT_CIPHER "aes-xts-plain64" // The one that is carried
 
-// The encryption of the partition in which a volume lies; NULL for none.
+// The encryption of the partition or logical volume in which a volume lies; NULL for
+// none.
 const rmt_layout_crypt_t *rmt_layout_crypt_of(const rmt_layout_t *self,
                                               const rmt_layout_volume_t *volume);
 // That in which a physical volume lies; NULL for none.
@@ -303,9 +305,16 @@ const rmt_layout_crypt_t *rmt_layout_crypt_below(const rmt_layout_t *self,
 // one.
 uint64_t rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk,
                                 uint64_t partition);
+// What is left to a volume of the bytes of its partition or logical volume.
+uint64_t rmt_layout_crypt_rest(const rmt_layout_t *self,
+                               const rmt_layout_volume_t *volume, uint64_t bytes);
+// "partition 2", "logical volume group/name". Caller owns the result (free).
+char *rmt_layout_crypt_words(const rmt_layout_crypt_t *crypt);
 
-// The part of rmt_layout_check about them.
+// The parts of rmt_layout_check about partitions, before their groups are checked, and
+// about logical volumes.
 int rmt_layout_check_crypts(const rmt_layout_t *self, rmt_error_t *error);
+int rmt_layout_check_inner_crypts(const rmt_layout_t *self, rmt_error_t *error);
 
 // ---- rmt_layout_lvm.c: groups and their volumes
 

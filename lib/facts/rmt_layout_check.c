@@ -412,7 +412,8 @@ rmt_layout_check(const rmt_layout_t *self, rmt_error_t *error)
         s_check_overlaps(self, true, error) == -1 ||
         rmt_layout_check_arrays(self, error) == -1 ||
         rmt_layout_check_crypts(self, error) == -1 ||
-        rmt_layout_check_groups(self, error) == -1)
+        rmt_layout_check_groups(self, error) == -1 ||
+        rmt_layout_check_inner_crypts(self, error) == -1)
         return -1;
     for (size_t i = 0; i < self->volume_count; i++)
         if (s_check_volume(self, &self->volumes[i], error) == -1)

@@ -1,5 +1,7 @@
-// Partitions that LUKS encrypts.
+// Partitions and logical volumes that LUKS encrypts.
 #include "facts/rmt_layout.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -13,39 +15,44 @@
 
 // ---- Finding
 
+// logical: "group/name"; NULL: a partition.
 static const rmt_layout_crypt_t *
-s_find(const rmt_layout_t *self, size_t disk, uint64_t partition)
+s_find(const rmt_layout_t *self, size_t disk, uint64_t partition, const char *logical)
 {
-    for (size_t i = 0; i < self->crypt_count; i++)
-        if (self->crypts[i].disk == disk && self->crypts[i].partition == partition)
-            return &self->crypts[i];
+    for (size_t i = 0; i < self->crypt_count; i++) {
+        const rmt_layout_crypt_t *crypt = &self->crypts[i];
+        if (crypt->disk == disk && crypt->partition == partition &&
+            strcmp(crypt->logical ? crypt->logical : "", logical ? logical : "") == 0)
+            return crypt;
+    }
     return NULL;
 }
 
 const rmt_layout_crypt_t *
 rmt_layout_crypt_of(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
-    return s_find(self, volume->disk, volume->partition);
+    return volume->array ? NULL
+                         : s_find(self, volume->disk, volume->partition, volume->logical);
 }
 
 const rmt_layout_crypt_t *
 rmt_layout_crypt_around(const rmt_layout_t *self, const rmt_layout_physical_t *physical)
 {
-    return *physical->array ? NULL : s_find(self, physical->disk, physical->partition);
+    return *physical->array ? NULL
+                            : s_find(self, physical->disk, physical->partition, NULL);
 }
 
 const rmt_layout_crypt_t *
 rmt_layout_crypt_below(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(self, volume);
-    const rmt_layout_crypt_t *crypt =
-        !logical          ? rmt_layout_crypt_of(self, volume)
-        : *logical->array ? NULL
-                          : s_find(self, logical->disk, logical->partition);
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self, volume);
+    if (logical && !crypt && !*logical->array)
+        crypt = s_find(self, logical->disk, logical->partition, NULL);
     for (size_t i = 0; logical && !crypt && i < self->piece_count; i++) {
         const rmt_layout_piece_t *piece = &self->pieces[i];
         if (&self->logicals[piece->logical] == logical && !*piece->array)
-            crypt = s_find(self, piece->disk, piece->partition);
+            crypt = s_find(self, piece->disk, piece->partition, NULL);
     }
     return crypt;
 }
@@ -53,8 +60,24 @@ rmt_layout_crypt_below(const rmt_layout_t *self, const rmt_layout_volume_t *volu
 uint64_t
 rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk, uint64_t partition)
 {
-    const rmt_layout_crypt_t *crypt = s_find(self, disk, partition);
+    const rmt_layout_crypt_t *crypt = s_find(self, disk, partition, NULL);
     return crypt ? crypt->data_start : 0;
+}
+
+uint64_t
+rmt_layout_crypt_rest(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+                      uint64_t bytes)
+{
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self, volume);
+    const uint64_t header = crypt ? crypt->data_start : 0;
+    return bytes > header ? bytes - header : 0;
+}
+
+char *
+rmt_layout_crypt_words(const rmt_layout_crypt_t *crypt)
+{
+    return crypt->logical ? rmt_text("logical volume %.200s", crypt->logical)
+                          : rmt_text("partition %" PRIu64, crypt->partition);
 }
 
 // ---- Checking
@@ -63,9 +86,9 @@ static int
 s_refuse(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt, rmt_error_t *error,
          const char *what)
 {
-    return rmt_fail(error, RMT_E_USAGE,
-                    "the layout's encrypted partition %" PRIu64 " of disk '%s' %s",
-                    crypt->partition, self->disks[crypt->disk].role, what);
+    rmt_auto_str words = rmt_layout_crypt_words(crypt);
+    return rmt_fail(error, RMT_E_USAGE, "the layout's encrypted %s of disk '%s' %s",
+                    words, self->disks[crypt->disk].role, what);
 }
 
 static bool
@@ -104,30 +127,60 @@ s_check_words(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt,
         return s_refuse(self, crypt, error,
                         "has a name, label, hash or pbkdf that LUKS does not have");
     if (strcmp(crypt->cipher, RMT_LAYOUT_CIPHER) != 0 ||
-        (crypt->key_bytes != 32 && crypt->key_bytes != 64))
+        (crypt->key_bytes != 32 && crypt->key_bytes != 64)) {
+        rmt_auto_str words = rmt_layout_crypt_words(crypt);
         return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "partition %" PRIu64 " of disk '%s' is encrypted by %.40s with "
-                        "a key of %" PRIu64 " bytes, which is not supported; ramet "
-                        "carries " RMT_LAYOUT_CIPHER " with 32 or 64",
-                        crypt->partition, self->disks[crypt->disk].role, crypt->cipher,
+                        "%s of disk '%s' is encrypted by %.40s with a key of %" PRIu64
+                        " bytes, which is not supported; ramet carries " RMT_LAYOUT_CIPHER
+                        " with 32 or 64",
+                        words, self->disks[crypt->disk].role, crypt->cipher,
                         crypt->key_bytes);
+    }
+    return 0;
+}
+
+// What a partition or logical volume has, and may shrink to; 0: it may not.
+typedef struct {
+    uint64_t bytes, least;
+} room_t;
+
+static int
+s_find_room(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt, room_t *room_out,
+            rmt_error_t *error)
+{
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self, crypt->disk, crypt->partition);
+    if (!partition || crypt->logical || rmt_layout_is_extended(partition))
+        return s_refuse(self, crypt, error, "is not there, or there twice");
+    if (rmt_layout_find_member(self, crypt->disk, crypt->partition))
+        return s_refuse(self, crypt, error, "is a member of an array too");
+    const uint64_t sector = self->disks[crypt->disk].sector;
+    *room_out = (room_t){partition->size * sector, partition->min_size * sector};
+    return 0;
+}
+
+static int
+s_find_logical_room(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt,
+                    room_t *room_out, rmt_error_t *error)
+{
+    const rmt_layout_logical_t *logical = rmt_layout_find_logical(self, crypt->logical);
+    if (!logical || crypt->partition || logical->disk != crypt->disk)
+        return s_refuse(self, crypt, error, "is not there, or on another disk");
+    const uint64_t extent = self->groups[logical->group].extent_size;
+    if (extent % crypt->sector)
+        return s_refuse(self, crypt, error,
+                        "has sectors or a start of its data that cannot be");
+    *room_out = (room_t){logical->extents * extent, logical->min_extents * extent};
     return 0;
 }
 
 static int
 s_check_crypt(const rmt_layout_t *self, const rmt_layout_crypt_t *crypt,
-              rmt_error_t *error)
+              const room_t *room, rmt_error_t *error)
 {
-    const rmt_layout_partition_t *partition =
-        rmt_layout_find_partition(self, crypt->disk, crypt->partition);
-    if (!partition || rmt_layout_is_extended(partition) ||
-        s_find(self, crypt->disk, crypt->partition) != crypt)
+    const uint64_t bytes = room->bytes, least = room->least;
+    if (s_find(self, crypt->disk, crypt->partition, crypt->logical) != crypt)
         return s_refuse(self, crypt, error, "is not there, or there twice");
-    if (rmt_layout_find_member(self, crypt->disk, crypt->partition))
-        return s_refuse(self, crypt, error, "is a member of an array too");
-    const uint64_t sector = self->disks[crypt->disk].sector;
-    const uint64_t bytes = partition->size * sector;
-    const uint64_t least = partition->min_size * sector;
     if ((crypt->sector & (crypt->sector - 1)) || crypt->data_start % crypt->sector ||
         (crypt->version == 1 && crypt->sector != 512) ||
         crypt->data_start + crypt->sector > bytes || bytes % crypt->sector)
@@ -154,8 +207,25 @@ s_check_volumes(const rmt_layout_t *self, rmt_error_t *error)
 int
 rmt_layout_check_crypts(const rmt_layout_t *self, rmt_error_t *error)
 {
-    for (size_t i = 0; i < self->crypt_count; i++)
-        if (s_check_crypt(self, &self->crypts[i], error) == -1)
+    room_t room = {0};
+    for (size_t i = 0; i < self->crypt_count; i++) {
+        const rmt_layout_crypt_t *crypt = &self->crypts[i];
+        if (!crypt->logical && (s_find_room(self, crypt, &room, error) == -1 ||
+                                s_check_crypt(self, crypt, &room, error) == -1))
             return -1;
+    }
     return s_check_volumes(self, error);
+}
+
+int
+rmt_layout_check_inner_crypts(const rmt_layout_t *self, rmt_error_t *error)
+{
+    room_t room = {0};
+    for (size_t i = 0; i < self->crypt_count; i++) {
+        const rmt_layout_crypt_t *crypt = &self->crypts[i];
+        if (crypt->logical && (s_find_logical_room(self, crypt, &room, error) == -1 ||
+                               s_check_crypt(self, crypt, &room, error) == -1))
+            return -1;
+    }
+    return 0;
 }

@@ -63,7 +63,8 @@ static const rmt_layout_row_t s_member_rows[] = {
 };
 
 static const rmt_layout_row_t s_crypt_rows[] = {
-    {"partition", AS_NUMBER, CRYPT(partition), true, 1, NUMBER_MAX},
+    {"partition", AS_NUMBER, CRYPT(partition), false, 1, NUMBER_MAX},
+    {"logical", AS_TEXT, CRYPT(logical), false, 0, 0},
     {"version", AS_NUMBER, CRYPT(version), true, 1, 2},
     {"uuid", AS_GUID, CRYPT(uuid), true, 0, 0},
     {"name", AS_TEXT, CRYPT(name), false, 0, 0},

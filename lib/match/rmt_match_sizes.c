@@ -73,9 +73,11 @@ s_given(const rmt_layout_t *layout, const rmt_layout_volume_t *volume, uint64_t 
             rmt_layout_crypt_bytes(layout, partition->disk, partition->number);
         given = given > header ? given - header : 0;
     }
-    return logical ? rmt_layout_place(layout, logical, given, &first) *
-                         layout->groups[logical->group].extent_size
-                   : given;
+    return logical
+               ? rmt_layout_crypt_rest(layout, volume,
+                                       rmt_layout_place(layout, logical, given, &first) *
+                                           layout->groups[logical->group].extent_size)
+               : given;
 }
 
 // What a file system holds: subvolumes are volumes of one. Compressed data and blocks
@@ -114,10 +116,12 @@ s_needed(const rmt_layout_t *layout, const rmt_layout_volume_t *volume,
     const rmt_layout_partition_t *partition = rmt_layout_partition_of(layout, volume);
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(layout, volume);
     if (partition && partition->min_size)
-        return partition->min_size * layout->disks[volume->disk].sector -
-               rmt_layout_crypt_bytes(layout, volume->disk, volume->partition);
+        return rmt_layout_crypt_rest(
+            layout, volume, partition->min_size * layout->disks[volume->disk].sector);
     if (logical && logical->min_extents)
-        return logical->min_extents * layout->groups[logical->group].extent_size;
+        return rmt_layout_crypt_rest(layout, volume,
+                                     logical->min_extents *
+                                         layout->groups[logical->group].extent_size);
     const uint64_t own = rmt_record_u64(volume->format, "bytes", 0);
     const uint64_t needed = rmt_fs_min_bytes(volume->format, tree->bytes, tree->files);
     return own && needed > own && tree->bytes <= own ? own : needed;

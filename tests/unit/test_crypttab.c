@@ -83,6 +83,37 @@ test_m32_key_files_are_told_and_other_names_refused(void **state)
     }
 }
 
+// A logical volume has names of its own, which a copy has as well.
+static void
+test_m32_names_of_an_encrypted_logical_volume_are_those_of_a_copy(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *text;
+        bool is_refused;
+    } rows[] = {{"data /dev/mapper/sys--1-root none\n", false},
+                {"data /dev/sys-1/root none luks,discard\n", false},
+                {"data UUID=1 none\n", false},
+                {"data /dev/mapper/sys-1-root none\n", true},
+                {"data /dev/mapper/sys--1-other none\n", true},
+                {"data /dev/sys-1/root2 none\n", true},
+                {"data /dev/dm-3 none\n", true}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_auto(rmt_records) dropped = rmt_records_new();
+        rmt_source_disk_t source = {.layout = layout, .dropped = dropped};
+        (void) rmt_layout_add_disk(layout, "system");
+        rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(layout, 0);
+        crypt->name = rmt_text("data");
+        crypt->logical = rmt_text("sys-1/root");
+        root_tree_put("etc/crypttab", rows[i].text);
+        const int rc = rmt_source_check_crypttab(&source, root_tree_path(), &error);
+        if (rc != (rows[i].is_refused ? -1 : 0))
+            fail_msg("row %zu: %d, %s", i, rc, error.text);
+    }
+}
+
 // A file stands for the partition: no mapping is open on it.
 static void
 test_m32_a_closed_partition_is_refused_by_name(void **state)
@@ -111,6 +142,9 @@ main(void)
         cmocka_unit_test_setup_teardown(
             test_m32_key_files_are_told_and_other_names_refused, root_tree_setup,
             root_tree_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_m32_names_of_an_encrypted_logical_volume_are_those_of_a_copy,
+            root_tree_setup, root_tree_teardown),
         cmocka_unit_test_setup_teardown(test_m32_a_closed_partition_is_refused_by_name,
                                         root_tree_setup, root_tree_teardown),
     };

@@ -1,5 +1,5 @@
-// Groups of LVM inside of encrypted partitions: what a layout says of them, and the sizes
-// that lie on one another.
+// Groups of LVM inside of encrypted partitions, and encrypted logical volumes: what a
+// layout says of them, and the sizes that lie on one another.
 #include "tools/rmt_test.h"
 
 #include "agent/source/min_size.h"
@@ -31,9 +31,10 @@
     "uuid=ssssss-0000-0000-0000-0000-0000-000000 extents=4\n"                            \
     "class=logical disk=system group=sys name=root partition=1 "                         \
     "uuid=rrrrrr-0000-0000-0000-0000-0000-000000 extents=12%s\n"
-#define VOLUMES                                                                          \
+#define MOUNTED(point)                                                                   \
     "class=volume disk=system partition=0 logical=sys/swap fs=swap\n"                    \
-    "class=volume disk=system partition=0 logical=sys/root fs=ext4 mount=/\n"
+    "class=volume disk=system partition=0 logical=sys/root fs=ext4 mount=" point "\n"
+#define VOLUMES MOUNTED("/")
 
 typedef struct {
     const char *disk, *partition; // What their records have more
@@ -158,6 +159,85 @@ test_m32_the_least_of_a_partition_counts_header_and_group(void **state)
     RMT_OK(rmt_layout_check(layout, &error));
 }
 
+// ---- LUKS on a logical volume; here its group lies in LUKS too
+
+#define INNER(place, cipher, start)                                                      \
+    "class=crypt disk=system " place " version=2 "                                       \
+    "uuid=7e2f9d10-3b5c-4a68-9f21-c40d8b6a5e93 name=safe cipher=" cipher                 \
+    " key-bytes=64 sector-size=4096 hash=sha256 pbkdf=argon2id data-start=" start "\n"
+#define ROOT "logical=sys/root"
+#define AES "aes-xts-plain64"
+
+// [3.60]
+static void
+test_m32_encrypted_logical_volumes_are_checked(void **state)
+{
+    (void) state;
+    static const layout_t rows[] = {
+        {"", "", "512", "1048576", "20", "", VOLUMES INNER(ROOT, AES, "16777216"), NULL},
+        {"", "", "512", "1048576", "20", " min-extents=5 grow=yes",
+         VOLUMES INNER(ROOT, AES, "16777216"), NULL},
+        {"", "", "512", "1048576", "20", " min-extents=4 grow=yes",
+         VOLUMES INNER(ROOT, AES, "16777216"), "sys/root of disk 'system' may shrink"},
+        {"", "", "512", "1048576", "20", "",
+         VOLUMES INNER("logical=sys/none", AES, "16777216"), "sys/none of disk 'system'"},
+        {"", "", "512", "1048576", "20", "",
+         VOLUMES INNER("partition=1 " ROOT, AES, "16777216"), "is not there"},
+        {"", "", "512", "1048576", "20", "", VOLUMES INNER("", AES, "16777216"),
+         "is not there"},
+        {"", "", "512", "1048576", "20", "",
+         VOLUMES INNER("logical=sys/swap", AES, "16777216"), "sectors or a start"},
+        {"", "", "512", "1048576", "20", "", VOLUMES INNER(ROOT, AES, "4194816"),
+         "sectors or a start"},
+        {"", "", "512", "1048576", "20", "",
+         VOLUMES INNER(ROOT, "aes-cbc-essiv:sha256", "16777216"),
+         "logical volume sys/root of disk 'system' is encrypted by aes-cbc-essiv:sha256"},
+        {"", "", "512", "1048576", "20", "",
+         VOLUMES INNER(ROOT, AES, "16777216") INNER(ROOT, AES, "16777216"),
+         "there twice"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = s_layout(&rows[i], &error);
+        if (rows[i].words && (layout || !strstr(error.text, rows[i].words)))
+            fail_msg("row %zu: '%s' does not say %s", i, error.text, rows[i].words);
+        if (!rows[i].words && !layout)
+            fail_msg("row %zu: %s", i, error.text);
+    }
+}
+
+// Its volume is told from others of its group, and gets what its own header leaves.
+static void
+test_m32_a_volume_in_luks_on_a_logical_one_is_smaller_by_the_header(void **state)
+{
+    (void) state;
+    rmt_error_t error = {0};
+    layout_t row = s_good;
+    // Of a root the files of the first boot would be counted.
+    row.more = MOUNTED("/srv") INNER(ROOT, AES, "16777216");
+    rmt_auto(rmt_layout) layout = s_layout(&row, &error);
+    row.more = MOUNTED("/srv");
+    rmt_auto(rmt_layout) plain = s_layout(&row, &error);
+    assert_true(layout && plain);
+    const rmt_layout_volume_t *swap = &layout->volumes[0], *root = &layout->volumes[1];
+    assert_null(rmt_layout_crypt_of(layout, swap));
+    assert_ptr_equal(rmt_layout_crypt_of(layout, root), &layout->crypts[1]);
+    assert_ptr_equal(rmt_layout_crypt_below(layout, root), &layout->crypts[1]);
+    assert_int_equal(rmt_layout_crypt_rest(layout, root, 48 * MIB), 32 * MIB);
+    assert_int_equal(rmt_layout_crypt_rest(layout, root, MIB), 0);
+    assert_int_equal(rmt_layout_crypt_rest(layout, swap, 16 * MIB), 16 * MIB);
+    rmt_min_size_set(layout);
+    rmt_min_size_set(plain);
+    assert_int_equal(layout->logicals[1].min_extents, plain->logicals[1].min_extents + 4);
+    RMT_OK(rmt_layout_check(layout, &error));
+    rmt_auto(rmt_records) records = rmt_records_new();
+    rmt_layout_write(layout, records);
+    rmt_auto_str text = rmt_facts_print(records);
+    assert_non_null(strstr(text, "class=crypt disk=system logical=sys/root version=2"));
+    rmt_auto(rmt_layout) again = rmt_layout_read(records, &error);
+    RMT_OK(again);
+}
+
 int
 main(void)
 {
@@ -166,6 +246,9 @@ main(void)
         cmocka_unit_test(test_m32_volumes_lie_where_the_encrypted_data_have_them),
         cmocka_unit_test(test_m32_a_volume_with_a_piece_in_luks_is_encrypted),
         cmocka_unit_test(test_m32_the_least_of_a_partition_counts_header_and_group),
+        cmocka_unit_test(test_m32_encrypted_logical_volumes_are_checked),
+        cmocka_unit_test(
+            test_m32_a_volume_in_luks_on_a_logical_one_is_smaller_by_the_header),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,12 +79,14 @@ int
 rmt_work_flush_shown(rmt_work_t *self, rmt_error_t *error)
 {
     const rmt_layout_t *layout = self->layout;
-    // Logical volumes hand down to the encryption and the arrays on which they lie.
+    // What lies in or on another one hands down to that.
+    if (rmt_work_flush_crypts(self, true, error) == -1)
+        return -1;
     for (size_t i = 0; i < layout->logical_count; i++)
         if (self->logicals[i].disk &&
             rmt_fuse_disk_flush(self->logicals[i].disk, error) == -1)
             return rmt_wrap(error, "logical volume %s", layout->logicals[i].name);
-    if (rmt_work_flush_crypts(self, error) == -1)
+    if (rmt_work_flush_crypts(self, false, error) == -1)
         return -1;
     for (size_t i = 0; i < layout->array_count; i++)
         if (rmt_fuse_disk_flush(self->arrays[i].disk, error) == -1)
@@ -104,7 +106,8 @@ s_close(rmt_work_shown_t *shown, size_t count)
 void
 rmt_work_close_shown(rmt_work_t *self)
 {
+    rmt_work_close_crypts(self, true);
     s_close(self->logicals, RMT_LAYOUT_LOGICALS_MAX);
-    rmt_work_close_crypts(self);
+    rmt_work_close_crypts(self, false);
     s_close(self->arrays, RMT_LAYOUT_ARRAYS_MAX);
 }

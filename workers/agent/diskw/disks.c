@@ -353,7 +353,8 @@ rmt_work_format(rmt_work_t *self, const rmt_records_t *order, rmt_error_t *error
             return -1;
     if (rmt_work_make_arrays(self, error) == -1 ||
         rmt_work_make_crypts(self, error) == -1 ||
-        rmt_work_write_groups(self, error) == -1)
+        rmt_work_write_groups(self, error) == -1 ||
+        rmt_work_make_inner_crypts(self, error) == -1)
         return -1;
     if (rmt_work_progress(self, "partition", 1, 1, error) == -1)
         return -1;

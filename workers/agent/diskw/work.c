@@ -24,6 +24,8 @@ rmt_work_new(rmt_pipe_t *pipe, int signals)
     self->boot = rmt_records_new();
     self->report = rmt_record_new();
     self->is_machine = true;
+    for (size_t i = 0; i < RMT_LAYOUT_CRYPTS_MAX; i++)
+        self->crypts[i].fd = -1;
     self->phase = "order";
     return self;
 }

@@ -30,8 +30,9 @@ typedef struct {
     rmt_fuse_disk_t *disk;
 } rmt_work_shown_t;
 
-// An encrypted partition, shown as what lies in it.
+// An encrypted partition or logical volume, shown as what lies in it.
 typedef struct {
+    int fd; // Of the logical volume; -1: none
     rmt_crypt_t *crypt;
     rmt_fuse_blocks_t blocks;
     rmt_fuse_disk_t *disk;
@@ -147,13 +148,16 @@ char *rmt_work_device_of_logical(rmt_work_t *self, const rmt_layout_logical_t *l
 // Take the passphrase of an order's record {class=secret, passphrase}. 0, or -1: CONFIG.
 int rmt_work_take_secret(rmt_work_t *self, const rmt_record_t *secret,
                          rmt_error_t *error);
-// The tables are written: make the headers with new keys, and show what lies in them as
-// devices. 0, or -1: USAGE (a role without a disk, no passphrase), UNSUPPORTED (no FUSE,
-// no cryptsetup), IO.
+// The tables are written: make the headers of partitions with new keys, and show what
+// lies in them as devices. 0, or -1: USAGE (a role without a disk, no passphrase),
+// UNSUPPORTED (no FUSE, no cryptsetup), IO.
 int rmt_work_make_crypts(rmt_work_t *self, rmt_error_t *error);
-// What the kernel still holds of them goes to the disks. 0, or -1: IO.
-int rmt_work_flush_crypts(rmt_work_t *self, rmt_error_t *error);
-void rmt_work_close_crypts(rmt_work_t *self);
+// The same for logical volumes, when the groups are written. The passphrase is forgotten.
+int rmt_work_make_inner_crypts(rmt_work_t *self, rmt_error_t *error);
+// What the kernel still holds of those of logical volumes (is_inner), or of partitions,
+// goes to what is below them. 0, or -1: IO.
+int rmt_work_flush_crypts(rmt_work_t *self, bool is_inner, rmt_error_t *error);
+void rmt_work_close_crypts(rmt_work_t *self, bool is_inner);
 
 // ---- volumes.c: trees on them
 

@@ -50,8 +50,9 @@ s_least(const rmt_layout_t *layout, size_t disk, uint64_t partition, const char 
         bytes += rmt_layout_first_boot(layout, volume);
         files += volume->files;
     }
+    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(layout, &place);
     return first ? rmt_fs_min_bytes(first->format, bytes, files) +
-                       rmt_layout_crypt_bytes(layout, disk, partition)
+                       (crypt ? crypt->data_start : 0)
                  : 0;
 }
 

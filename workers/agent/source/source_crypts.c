@@ -44,7 +44,6 @@ static int
 s_add(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *device,
       const rmt_luks_open_t *opened, rmt_error_t *error)
 {
-    rmt_auto_str words = rmt_text("partition %" PRIu64, place->number);
     if (!opened->uuid)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "%s is encrypted as %s without a header of LUKS, which is not "
@@ -52,6 +51,8 @@ s_add(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *devi
                         device, opened->name);
     rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(self->layout, place->disk);
     crypt->partition = place->number;
+    crypt->logical = place->logical ? rmt_text("%s", place->logical) : NULL;
+    rmt_auto_str words = rmt_layout_crypt_words(crypt);
     crypt->name = rmt_text("%s", opened->name);
     if (rmt_luks_read(device, words, crypt, self->dropped, error) == -1)
         return -1;
@@ -82,13 +83,13 @@ rmt_source_take_crypt(rmt_source_disk_t *self, const rmt_source_place_t *place,
 
 // ---- crypttab: NAME DEVICE KEY OPTIONS
 
-static bool
-s_is_carried(const rmt_source_disk_t *self, const char *name)
+static const rmt_layout_crypt_t *
+s_find_carried(const rmt_source_disk_t *self, const char *name)
 {
     for (size_t i = 0; i < self->layout->crypt_count; i++)
         if (strcmp(self->layout->crypts[i].name, name) == 0)
-            return true;
-    return false;
+            return &self->layout->crypts[i];
+    return NULL;
 }
 
 // What an initramfs has to mount of a volume that is carried: / or /usr; NULL for
@@ -112,10 +113,10 @@ s_is_asked(const char *key)
     return !*key || strcmp(key, "none") == 0 || strcmp(key, "-") == 0;
 }
 
-// Names of a partition that a copy has as well. crypttab knows no quotes: a blank ends
-// a word.
+// Names of a partition or logical volume that a copy has as well. crypttab knows no
+// quotes: a blank ends a word.
 static bool
-s_is_name_of_copy(const char *device)
+s_is_name_of_copy(const rmt_layout_crypt_t *crypt, const char *device)
 {
     static const char *const begins[] = {"UUID=",
                                          "LABEL=",
@@ -128,7 +129,14 @@ s_is_name_of_copy(const char *device)
     for (size_t i = 0; i < sizeof begins / sizeof *begins; i++)
         if (strncmp(device, begins[i], strlen(begins[i])) == 0)
             return true;
-    return false;
+    if (!crypt->logical)
+        return false;
+    rmt_auto_str group = rmt_text("%s", crypt->logical);
+    char *name = strchr(group, '/');
+    *name++ = '\0';
+    rmt_auto_str node = rmt_layout_lvm_node(group, name);
+    rmt_auto_str path = rmt_text("/dev/%s", crypt->logical);
+    return strcmp(device, node) == 0 || strcmp(device, path) == 0;
 }
 
 static int
@@ -138,9 +146,10 @@ s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
     char *rest = NULL, *word = strtok_r(line, " \t", &rest);
     for (size_t i = 0; i < 3 && word; i++, word = strtok_r(NULL, " \t", &rest))
         words[i] = word;
-    if (words[0][0] == '#' || !s_is_carried(self, words[0]))
+    const rmt_layout_crypt_t *crypt = s_find_carried(self, words[0]);
+    if (words[0][0] == '#' || !crypt)
         return 0;
-    if (!s_is_name_of_copy(words[1]))
+    if (!s_is_name_of_copy(crypt, words[1]))
         return rmt_fail(
             error, RMT_E_UNSUPPORTED,
             "/etc/crypttab names %s by '%s', which a copy does not have; name "

@@ -124,9 +124,10 @@ int rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *
 
 // ---- source_crypts.c
 
-// Of a partition of a running system that LUKS encrypts: add the encryption to the
-// layout, and exchange the device for the mapping that is open on it. Any other stays as
-// it is. 0, or -1: UNSUPPORTED (closed, or of another kind, by name), IO.
+// Of a partition or logical volume of a running system that LUKS encrypts: add the
+// encryption to the layout, and exchange the device for the mapping that is open on it.
+// Any other stays as it is. 0, or -1: UNSUPPORTED (closed, or of another kind, by name),
+// IO.
 int rmt_source_take_crypt(rmt_source_disk_t *self, const rmt_source_place_t *place,
                           char **device_p, rmt_error_t *error);
 // Tell of lines of crypttab below a root that open what is carried by a key file. 0, or

@@ -79,7 +79,8 @@ s_add_running_logical(rmt_source_disk_t *self, const running_t *running,
                         "logical volume %s is not active; start it with lvchange -ay %s",
                         path, path);
     const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
-    if (rmt_source_probe(self, &place, &device, &index, error) == -1 ||
+    if (rmt_source_take_crypt(self, &place, &device, error) == -1 ||
+        rmt_source_probe(self, &place, &device, &index, error) == -1 ||
         s_add_running(self, running, device, index, error) == -1)
         return rmt_wrap(error, "logical volume %s", path);
     return 0;
