@@ -1,39 +1,13 @@
-#include "exchange/rmt_fetch.h"
+#include "exchange/rmt_fetch_state.h"
 #include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "exchange/rmt_credit.h"
-#include "exchange/rmt_serve.h"
 
-#define ASK_COUNT 256  // Ids in one FETCH
-#define ASKED_MAX 1024 // Ids under way
-#define ACK_LOT ((uint64_t) 256 * 1024)
 #define ACK_MS 2          // A lot may be smaller when nothing came for so long
-#define CONNECT_MS 8000   // For the first word of a holder
-#define SILENCE_MS 10000  // Between words
 #define PATIENCE_MS 30000 // Without any progress while no holder answers
 #define GRANT_MS 3000     // For the broker's word to reach a holder
-#define AHEAD_COUNT 128   // Chunks that rmt_fetch_read gets at once
-
-typedef struct {
-    rmt_id_t id;
-    void *plain;
-    size_t size;
-} s_ahead_t;
-
-struct rmt_fetch {
-    rmt_link_t *link;
-    rmt_id_t root;
-    rmt_fetch_stats_t stats;
-    bool is_connected, has_heard;
-    uint64_t taken; // Cost of chunks that were not acknowledged yet
-    void *plain;    // RMT_CHUNK_PLAIN_MAX bytes
-    rmt_id_t *expected;
-    size_t expected_count, expected_next;
-    s_ahead_t ahead[AHEAD_COUNT];
-    size_t ahead_count;
-};
 
 rmt_fetch_t *
 rmt_fetch_new(const rmt_records_t *holders, const char *host, const rmt_key_t *own,
@@ -45,18 +19,25 @@ rmt_fetch_new(const rmt_records_t *holders, const char *host, const rmt_key_t *o
     rmt_fetch_t *self = calloc(1, sizeof(*self));
     assert(self);
     self->link = link;
+    self->own = own;
     self->root = *root;
     self->plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(self->plain);
     return self;
 }
 
-static void
-s_forget_ahead(rmt_fetch_t *self)
+int
+rmt_fetch_renew(rmt_fetch_t *self, const rmt_records_t *holders, const char *host,
+                rmt_error_t *error)
 {
-    for (size_t i = 0; i < self->ahead_count; i++)
-        free(self->ahead[i].plain);
-    self->ahead_count = 0;
+    rmt_link_t *link = rmt_link_new(holders, host, self->own, error);
+    if (!link)
+        return -1;
+    rmt_link_set_alive(link, self->alive, self->alive_context);
+    rmt_link_destroy(&self->link);
+    self->link = link;
+    self->is_connected = false;
+    return 0;
 }
 
 void
@@ -66,9 +47,8 @@ rmt_fetch_destroy(rmt_fetch_t **self_p)
     rmt_fetch_t *self = rmt_take(self_p);
     if (!self)
         return;
-    s_forget_ahead(self);
     rmt_link_destroy(&self->link);
-    free(self->expected);
+    free(self->ahead.ids);
     free(self->plain);
     free(self);
 }
@@ -76,6 +56,8 @@ rmt_fetch_destroy(rmt_fetch_t **self_p)
 void
 rmt_fetch_set_alive(rmt_fetch_t *self, rmt_link_alive_fn *alive, void *context)
 {
+    self->alive = alive;
+    self->alive_context = context;
     rmt_link_set_alive(self->link, alive, context);
 }
 
@@ -173,16 +155,24 @@ s_restart(s_call_t *call)
 
 // ---- Asking
 
+rmt_msg_t *
+rmt_fetch_question(const rmt_fetch_t *self)
+{
+    rmt_msg_t *msg = rmt_msg_new(RMT_MSG_FETCH);
+    msg->ids = zchunk_new(NULL, RMT_FETCH_ASK_COUNT * RMT_ID_SIZE);
+    memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
+    msg->window = RMT_SERVE_WINDOW;
+    return msg;
+}
+
 static int
 s_ask(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
 {
-    while (call->asked + ASK_COUNT <= ASKED_MAX && rmt_clock_ms() >= call->pause_ms) {
-        rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_FETCH);
-        msg->ids = zchunk_new(NULL, ASK_COUNT * RMT_ID_SIZE);
-        memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
-        msg->window = RMT_SERVE_WINDOW;
+    while (call->asked + RMT_FETCH_ASK_COUNT <= RMT_FETCH_ASKED_MAX &&
+           rmt_clock_ms() >= call->pause_ms) {
+        rmt_auto(rmt_msg) msg = rmt_fetch_question(self);
         size_t count = 0;
-        for (; call->next < call->count && count < ASK_COUNT; call->next++) {
+        for (; call->next < call->count && count < RMT_FETCH_ASK_COUNT; call->next++) {
             if (call->marks[call->next] != WAITS)
                 continue;
             call->marks[call->next] = ASKED;
@@ -192,21 +182,21 @@ s_ask(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
         if (count == 0)
             return 0;
         call->asked += count;
-        if (rmt_link_send(self->link, msg, CONNECT_MS, error) == -1)
+        if (rmt_link_send(self->link, msg, RMT_FETCH_CONNECT_MS, error) == -1)
             return -1;
     }
     return 0;
 }
 
-static int
-s_ack(rmt_fetch_t *self, rmt_error_t *error)
+int
+rmt_fetch_ack(rmt_fetch_t *self, rmt_error_t *error)
 {
     if (self->taken == 0)
         return 0;
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_ACK);
     msg->window = self->taken;
     self->taken = 0;
-    return rmt_link_send(self->link, msg, SILENCE_MS, error);
+    return rmt_link_send(self->link, msg, RMT_FETCH_SILENCE_MS, error);
 }
 
 // ---- Answers
@@ -223,14 +213,12 @@ s_is_under_way(const s_call_t *call, size_t index)
 static void
 s_complain(rmt_fetch_t *self, s_call_t *call, size_t index)
 {
-    rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_FETCH);
-    memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
-    msg->window = RMT_SERVE_WINDOW;
-    msg->ids = zchunk_new(&call->ids[index], RMT_ID_SIZE);
+    rmt_auto(rmt_msg) msg = rmt_fetch_question(self);
+    zchunk_append(msg->ids, &call->ids[index], RMT_ID_SIZE);
     msg->code = RMT_E_CORRUPT;
     rmt_error_t ignored = {0};
     if (call->marks[index] == ASKED &&
-        rmt_link_send(self->link, msg, SILENCE_MS, &ignored) == 0) {
+        rmt_link_send(self->link, msg, RMT_FETCH_SILENCE_MS, &ignored) == 0) {
         call->marks[index] = DOUBTED;
         return;
     }
@@ -238,21 +226,31 @@ s_complain(rmt_fetch_t *self, s_call_t *call, size_t index)
     call->asked--;
 }
 
+int
+rmt_fetch_open(const rmt_msg_t *msg, rmt_chunk_t *chunk_out, void *plain_out,
+               rmt_error_t *error)
+{
+    *chunk_out = (rmt_chunk_t){.codec = (uint8_t) msg->codec,
+                               .plain_size = msg->size,
+                               .size = (uint32_t) zframe_size(msg->payload),
+                               .data = zframe_data(msg->payload)};
+    memcpy(chunk_out->id.bytes, msg->id, RMT_ID_SIZE);
+    if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX)
+        return rmt_fail(error, RMT_E_CORRUPT, "%u bytes with codec %u", msg->size,
+                        msg->codec);
+    return rmt_chunk_open(chunk_out, plain_out, error);
+}
+
 // 0: go on; 1: the sink refused.
 static int
 s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t *error)
 {
-    rmt_chunk_t chunk = {.codec = (uint8_t) msg->codec,
-                         .plain_size = msg->size,
-                         .size = (uint32_t) zframe_size(msg->payload),
-                         .data = zframe_data(msg->payload)};
-    memcpy(chunk.id.bytes, msg->id, RMT_ID_SIZE);
-    self->taken += rmt_credit_cost(chunk.size);
+    rmt_chunk_t chunk;
+    self->taken += rmt_credit_cost(zframe_size(msg->payload));
     const size_t index = s_find(call, msg->id);
     if (!s_is_under_way(call, index))
         return 0;
-    if (msg->codec > UINT8_MAX || msg->size == 0 || msg->size > RMT_CHUNK_PLAIN_MAX ||
-        rmt_chunk_open(&chunk, self->plain, &call->why) == -1) {
+    if (rmt_fetch_open(msg, &chunk, self->plain, &call->why) == -1) {
         char text[RMT_ID_TEXT_SIZE];
         rmt_fail(&call->why, RMT_E_CORRUPT,
                  "%s sent bytes that do not match the id of chunk %s",
@@ -323,7 +321,7 @@ s_wait_ms(const rmt_fetch_t *self, const s_call_t *call)
     const int64_t pause = call->pause_ms - rmt_clock_ms();
     if (call->asked == 0 && pause > 0)
         return (uint32_t) pause;
-    return self->has_heard ? SILENCE_MS : CONNECT_MS;
+    return self->has_heard ? RMT_FETCH_SILENCE_MS : RMT_FETCH_CONNECT_MS;
 }
 
 // Ask this holder for all that waits. 0: nothing is left that it may have; 1: the sink's
@@ -338,9 +336,9 @@ s_use_holder(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
             return 0;
         rmt_error_t silence = {0};
         rmt_auto(rmt_msg) msg = NULL;
-        if (self->taken < ACK_LOT)
+        if (self->taken < RMT_FETCH_ACK_LOT)
             msg = rmt_link_recv(self->link, self->taken ? ACK_MS : 0, &silence);
-        if (!msg && s_ack(self, &call->why) == -1)
+        if (!msg && rmt_fetch_ack(self, &call->why) == -1)
             return call->why.code == RMT_E_CANCELLED ? 1 : -1;
         if (!msg)
             msg = rmt_link_recv(self->link, s_wait_ms(self, call), &silence);
@@ -378,19 +376,25 @@ s_may_retry(const rmt_fetch_t *self, const s_call_t *call, size_t tries, int64_t
            rmt_clock_ms() - since_ms < s_patience_ms(call->why.code);
 }
 
+int
+rmt_fetch_connect(rmt_fetch_t *self, rmt_error_t *error)
+{
+    if (rmt_link_next(self->link, error) == -1)
+        return -1;
+    self->is_connected = true;
+    self->has_heard = false;
+    self->taken = 0;
+    return 0;
+}
+
 static int
 s_get(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
 {
     size_t tries = 0;
     int64_t since_ms = rmt_clock_ms();
     while (call->left > 0) {
-        if (!self->is_connected) {
-            if (rmt_link_next(self->link, error) == -1)
-                return -1;
-            self->is_connected = true;
-            self->has_heard = false;
-            self->taken = 0;
-        }
+        if (!self->is_connected && rmt_fetch_connect(self, error) == -1)
+            return -1;
         const size_t before = call->left;
         const int rc = s_use_holder(self, call, error);
         if (rc == 0 && call->left == 0)
@@ -411,7 +415,7 @@ s_get(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
             zclock_sleep(200);
         s_restart(call);
     }
-    return s_ack(self, error);
+    return rmt_fetch_ack(self, error);
 }
 
 int
@@ -419,6 +423,7 @@ rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
                     rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error)
 {
     s_call_t call = {.ids = ids, .count = count, .sink = sink, .context = context};
+    rmt_fetch_leave_ahead(self);
     s_begin(&call);
     const int rc = s_get(self, &call, error);
     s_end(&call);
@@ -445,75 +450,4 @@ rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
 {
     s_stored_t stored = {sink, context};
     return rmt_fetch_get_plain(self, ids, count, s_give_stored, &stored, error);
-}
-
-// ---- Reading one after the other
-
-void
-rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
-{
-    s_forget_ahead(self);
-    free(self->expected);
-    self->expected = malloc((count + 1) * sizeof(*ids));
-    assert(self->expected);
-    if (count)
-        memcpy(self->expected, ids, count * sizeof(*ids));
-    self->expected_count = count;
-    self->expected_next = 0;
-}
-
-static int
-s_keep(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *error)
-{
-    rmt_fetch_t *self = context;
-    (void) error;
-    assert(self->ahead_count < AHEAD_COUNT);
-    s_ahead_t *slot = &self->ahead[self->ahead_count++];
-    slot->id = chunk->id;
-    slot->size = chunk->plain_size;
-    slot->plain = malloc(chunk->plain_size);
-    assert(slot->plain);
-    memcpy(slot->plain, plain, chunk->plain_size);
-    return 0;
-}
-
-static bool
-s_take_ahead(rmt_fetch_t *self, const rmt_id_t *id, void *plain_out, size_t *size_out)
-{
-    for (size_t i = 0; i < self->ahead_count; i++) {
-        const s_ahead_t *slot = &self->ahead[i];
-        if (!rmt_id_equal(&slot->id, id))
-            continue;
-        // It stays until the next batch, for repeats.
-        memcpy(plain_out, slot->plain, slot->size);
-        *size_out = slot->size;
-        return true;
-    }
-    return false;
-}
-
-int
-rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_out,
-               rmt_error_t *error)
-{
-    rmt_fetch_t *self = fetch;
-    if (s_take_ahead(self, id, plain_out, size_out))
-        return 0;
-    s_forget_ahead(self);
-    size_t at = self->expected_next;
-    while (at < self->expected_count && !rmt_id_equal(&self->expected[at], id))
-        at++;
-    const rmt_id_t *ids = id;
-    size_t count = 1;
-    if (at < self->expected_count) {
-        const size_t rest = self->expected_count - at;
-        ids = &self->expected[at];
-        count = rest < AHEAD_COUNT ? rest : AHEAD_COUNT;
-        self->expected_next = at + count;
-    }
-    if (rmt_fetch_get_plain(self, ids, count, s_keep, self, error) == -1)
-        return -1;
-    const bool found = s_take_ahead(self, id, plain_out, size_out);
-    assert(found);
-    return 0;
 }

@@ -14,12 +14,12 @@ typedef struct rmt_fetch rmt_fetch_t;
 typedef struct {
     uint64_t chunks, bytes; // Received and right; stored bytes
     uint64_t refused;       // Received and not what their id says
-    uint64_t moves;         // Times another holder was tried
+    uint64_t moves;         // Times another holder was tried, or the same anew
 } rmt_fetch_stats_t;
 
 // holders: items of the answer to the verb `holders`; host: of the broker, for "@"
-// (rmt_task_host); root: the image id. Borrows nothing after the call, connects at the
-// first use. Caller owns the result. NULL: UNAVAILABLE (no holder), USAGE.
+// (rmt_task_host); root: the image id. Borrows own until destroyed, connects at the first
+// use. Caller owns the result. NULL: UNAVAILABLE (no holder), USAGE.
 rmt_fetch_t *rmt_fetch_new(const rmt_records_t *holders, const char *host,
                            const rmt_key_t *own, const rmt_id_t *root,
                            rmt_error_t *error);
@@ -36,20 +36,21 @@ void rmt_fetch_set_alive(rmt_fetch_t *self, rmt_link_alive_fn *alive, void *cont
 int rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
                   rmt_chunk_sink_fn *sink, void *context, rmt_error_t *error);
 
-// The same, with the plain bytes, which are made by the check anyway. plain has
-// chunk->plain_size bytes and is borrowed like the chunk.
-typedef int(rmt_fetch_plain_fn)(void *context, const rmt_chunk_t *chunk,
-                                const void *plain, rmt_error_t *error);
-int rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
-                        rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error);
-
 // A rmt_chunk_source_fn with a rmt_fetch_t as its context, for rmt_manifest_reader_new.
 int rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_out,
                    rmt_error_t *error);
 
-// Say what rmt_fetch_read will be asked for, in order (rmt_manifest_reader_chunks), so
-// that it gets many at once. Copies ids; replaces what was said before.
+// Say what rmt_fetch_read will be asked for, in order (rmt_manifest_reader_chunks): what
+// comes next is on its way while the caller works. Copies ids; replaces what was said
+// before.
 void rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count);
+// Say what comes after that.
+void rmt_fetch_expect_more(rmt_fetch_t *self, const rmt_id_t *ids, size_t count);
+
+// Have other holders, as rmt_fetch_new; what is expected stays. 0, or -1: UNAVAILABLE,
+// USAGE, and the holders stay as they were.
+int rmt_fetch_renew(rmt_fetch_t *self, const rmt_records_t *holders, const char *host,
+                    rmt_error_t *error);
 
 // For tests.
 void rmt_fetch_stats(const rmt_fetch_t *self, rmt_fetch_stats_t *stats_out);

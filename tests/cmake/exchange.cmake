@@ -1,5 +1,5 @@
 ramet_test(unit grants NEEDS ramet::exchange ramet::net ramet::wire ramet::base TIMEOUT 10)
-foreach(name fetch hostile offer)
+foreach(name fetch read hostile offer)
     ramet_test(integration exchange_${name} SOURCES integration/exchange_farm.c unit/store_fixture.c
         NEEDS ramet::exchange ramet::store ramet::net ramet::wire ramet::base TIMEOUT 120)
     set_property(TEST integration.exchange_${name} APPEND PROPERTY ENVIRONMENT

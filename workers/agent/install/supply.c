@@ -22,11 +22,24 @@ struct rmt_supply {
     int64_t good_ms;                   // When something last came
 };
 
+// What is expected stays when the holders change.
+static int
+s_have(const rmt_supply_t *self, rmt_fetch_t **fetch_p, const rmt_records_t *holders,
+       rmt_error_t *error)
+{
+    const char *host = rmt_task_host(self->task);
+    if (*fetch_p)
+        return rmt_fetch_renew(*fetch_p, holders, host, error);
+    *fetch_p = rmt_fetch_new(holders, host, self->own, self->image, error);
+    if (!*fetch_p)
+        return -1;
+    rmt_fetch_set_alive(*fetch_p, rmt_task_go_on, self->task);
+    return 0;
+}
+
 static int
 s_connect(rmt_supply_t *self, rmt_error_t *error)
 {
-    rmt_fetch_destroy(&self->contents);
-    rmt_fetch_destroy(&self->manifests);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "place", self->place);
     rmt_record_set(body, "service", "order");
@@ -35,13 +48,9 @@ s_connect(rmt_supply_t *self, rmt_error_t *error)
     if (!reply)
         return rmt_wrap(error, "ask the broker for holders of the image");
     const rmt_records_t *holders = rmt_msg_items(reply);
-    const char *host = rmt_task_host(self->task);
-    self->contents = rmt_fetch_new(holders, host, self->own, self->image, error);
-    self->manifests = rmt_fetch_new(holders, host, self->own, self->image, error);
-    if (!self->contents || !self->manifests)
+    if (s_have(self, &self->contents, holders, error) == -1 ||
+        s_have(self, &self->manifests, holders, error) == -1)
         return -1;
-    rmt_fetch_set_alive(self->contents, rmt_task_go_on, self->task);
-    rmt_fetch_set_alive(self->manifests, rmt_task_go_on, self->task);
     return 0;
 }
 
@@ -96,11 +105,11 @@ s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
     return false;
 }
 
-int
-rmt_supply_get(rmt_supply_t *self, const rmt_id_t *ids, size_t count,
-               rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error)
+static int
+s_read(rmt_supply_t *self, rmt_fetch_t *fetch, const rmt_id_t *id, void *plain_out,
+       size_t *size_out, rmt_error_t *error)
 {
-    while (rmt_fetch_get_plain(self->contents, ids, count, sink, context, error) == -1)
+    while (rmt_fetch_read(fetch, id, plain_out, size_out, error) == -1)
         if (!s_may_go_on(self, error))
             return -1;
     self->good_ms = rmt_clock_ms();
@@ -112,15 +121,24 @@ rmt_supply_read(void *supply, const rmt_id_t *id, void *plain_out, size_t *size_
                 rmt_error_t *error)
 {
     rmt_supply_t *self = supply;
-    while (rmt_fetch_read(self->manifests, id, plain_out, size_out, error) == -1)
-        if (!s_may_go_on(self, error))
-            return -1;
-    self->good_ms = rmt_clock_ms();
-    return 0;
+    return s_read(self, self->manifests, id, plain_out, size_out, error);
 }
 
 void
 rmt_supply_expect(rmt_supply_t *self, const rmt_id_t *ids, size_t count)
 {
     rmt_fetch_expect(self->manifests, ids, count);
+}
+
+int
+rmt_supply_read_contents(rmt_supply_t *self, const rmt_id_t *id, void *plain_out,
+                         size_t *size_out, rmt_error_t *error)
+{
+    return s_read(self, self->contents, id, plain_out, size_out, error);
+}
+
+void
+rmt_supply_expect_contents(rmt_supply_t *self, const rmt_id_t *id)
+{
+    rmt_fetch_expect_more(self->contents, id, 1);
 }

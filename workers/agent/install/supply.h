@@ -18,12 +18,14 @@ rmt_supply_t *rmt_supply_new(rmt_task_t *task, const rmt_key_t *own, const char 
                              const rmt_id_t *image, rmt_error_t *error);
 void rmt_supply_destroy(rmt_supply_t **self_p);
 
-// As rmt_fetch_get_plain; a chunk may come twice.
-int rmt_supply_get(rmt_supply_t *self, const rmt_id_t *ids, size_t count,
-                   rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error);
-
 // A rmt_chunk_source_fn with a rmt_supply_t as its context, and what it will be asked
 // for.
 int rmt_supply_read(void *supply, const rmt_id_t *id, void *plain_out, size_t *size_out,
                     rmt_error_t *error);
 void rmt_supply_expect(rmt_supply_t *self, const rmt_id_t *ids, size_t count);
+
+// Contents, in the order in which they are expected.
+int rmt_supply_read_contents(rmt_supply_t *self, const rmt_id_t *id, void *plain_out,
+                             size_t *size_out, rmt_error_t *error);
+// One more is expected.
+void rmt_supply_expect_contents(rmt_supply_t *self, const rmt_id_t *id);

@@ -1,0 +1,258 @@
+// Chunks one after the other, in an order that is known before: the next ones are asked
+// for while the caller works on this one, so that neither holder nor link waits.
+//
+// Messages stay in the queue of the socket until they are read, and are acknowledged
+// then, so the window bounds the memory. Whatever does not go as it should (a chunk that
+// is absent or wrong, a holder that is gone, an id that was not expected) ends the
+// connection, and the one chunk is got by rmt_fetch_get, which knows what to do.
+#include "exchange/rmt_fetch_state.h"
+#include <assert.h>
+#include <string.h>
+#include "base/rmt_auto.h"
+#include "base/rmt_grow.h"
+#include "exchange/rmt_credit.h"
+
+#define TRIM_COUNT 4096
+
+// ---- What is expected
+
+void
+rmt_fetch_leave_ahead(rmt_fetch_t *self)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    if (ahead->asked != ahead->next)
+        self->is_connected = false;
+    ahead->next = ahead->asked = ahead->at;
+    ahead->has_last = false;
+}
+
+void
+rmt_fetch_expect(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
+{
+    rmt_fetch_leave_ahead(self);
+    self->ahead.count = self->ahead.at = self->ahead.next = self->ahead.asked = 0;
+    rmt_fetch_expect_more(self, ids, count);
+}
+
+void
+rmt_fetch_expect_more(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    rmt_grow(&ahead->ids, &ahead->room, ahead->count + count);
+    if (count)
+        memcpy(ahead->ids + ahead->count, ids, count * sizeof *ids);
+    ahead->count += count;
+}
+
+// Forget what was read, except the last.
+static void
+s_trim(rmt_fetch_ahead_t *ahead)
+{
+    if (ahead->at < TRIM_COUNT || ahead->at < ahead->count / 2)
+        return;
+    const size_t gone = ahead->at - 1;
+    ahead->count -= gone;
+    memmove(ahead->ids, ahead->ids + gone, ahead->count * sizeof *ahead->ids);
+    ahead->at -= gone;
+    ahead->next -= gone;
+    ahead->asked -= gone;
+}
+
+// One that is like the one before it is not asked for.
+static bool
+s_is_repeat(const rmt_fetch_ahead_t *ahead, size_t index)
+{
+    return index > 0 && index < ahead->count &&
+           rmt_id_equal(&ahead->ids[index - 1], &ahead->ids[index]);
+}
+
+static void
+s_pass_repeats(rmt_fetch_ahead_t *ahead)
+{
+    while (ahead->next < ahead->asked && s_is_repeat(ahead, ahead->next))
+        ahead->next++;
+}
+
+// ---- Asking, and taking
+
+static int
+s_ask(rmt_fetch_t *self, rmt_error_t *error)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    while (ahead->asked < ahead->count &&
+           ahead->asked - ahead->next + RMT_FETCH_ASK_COUNT <= RMT_FETCH_ASKED_MAX) {
+        // A question for each that is told later would be a question for each chunk.
+        const size_t left = ahead->count - ahead->asked;
+        if (left < RMT_FETCH_ASK_COUNT / 2 &&
+            ahead->asked - ahead->next > RMT_FETCH_ASK_COUNT / 2)
+            return 0;
+        rmt_auto(rmt_msg) msg = rmt_fetch_question(self);
+        size_t end = ahead->asked;
+        for (; end < ahead->count && end - ahead->asked < RMT_FETCH_ASK_COUNT; end++)
+            if (!s_is_repeat(ahead, end))
+                zchunk_append(msg->ids, &ahead->ids[end], RMT_ID_SIZE);
+        if (zchunk_size(msg->ids) > 0 &&
+            rmt_link_send(self->link, msg, RMT_FETCH_CONNECT_MS, error) == -1)
+            return -1;
+        ahead->asked = end;
+        s_pass_repeats(ahead);
+    }
+    return 0;
+}
+
+// The next message that is more than a sign of life. Caller owns the result.
+static rmt_msg_t *
+s_receive(rmt_fetch_t *self, rmt_error_t *error)
+{
+    while (true) {
+        rmt_msg_t *msg = NULL;
+        if (self->taken < RMT_FETCH_ACK_LOT)
+            msg = rmt_link_recv(self->link, 0, error);
+        if (!msg && rmt_fetch_ack(self, error) == -1)
+            return NULL;
+        if (!msg)
+            msg = rmt_link_recv(
+                self->link, self->has_heard ? RMT_FETCH_SILENCE_MS : RMT_FETCH_CONNECT_MS,
+                error);
+        if (!msg)
+            return NULL;
+        self->has_heard = true;
+        if (msg->kind != RMT_MSG_BEAT)
+            return msg;
+        rmt_msg_destroy(&msg);
+    }
+}
+
+// Take the answer at `next`; it is opened only when it is wanted. 0, or -1: any.
+static int
+s_take(rmt_fetch_t *self, bool is_wanted, void *plain_out, size_t *size_out,
+       rmt_error_t *error)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    rmt_auto(rmt_msg) msg = s_receive(self, error);
+    if (!msg)
+        return -1;
+    if (msg->kind != RMT_MSG_CHUNK ||
+        memcmp(msg->id, ahead->ids[ahead->next].bytes, RMT_ID_SIZE) != 0)
+        return rmt_fail(error, RMT_E_PROTOCOL, "%s gave another answer than the next",
+                        rmt_link_name(self->link));
+    self->taken += rmt_credit_cost(zframe_size(msg->payload));
+    rmt_chunk_t chunk;
+    if (is_wanted && rmt_fetch_open(msg, &chunk, plain_out, error) == -1) {
+        self->stats.refused++;
+        return -1;
+    }
+    self->stats.chunks++;
+    self->stats.bytes += zframe_size(msg->payload);
+    *size_out = msg->size;
+    ahead->next++;
+    s_pass_repeats(ahead);
+    return 0;
+}
+
+// The chunk at `at`, and no other answer is left before it. 0, or -1: any.
+static int
+s_read_expected(rmt_fetch_t *self, void *plain_out, size_t *size_out, rmt_error_t *error)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    if (!self->is_connected) {
+        if (rmt_fetch_connect(self, error) == -1)
+            return -1;
+        ahead->next = ahead->asked = ahead->at;
+    }
+    if (ahead->next == ahead->asked && ahead->asked < ahead->at)
+        ahead->next = ahead->asked = ahead->at;
+    while (true) {
+        if (s_ask(self, error) == -1)
+            return -1;
+        if (ahead->next > ahead->at)
+            return rmt_fail(error, RMT_E_NOT_FOUND,
+                            "it has come before, and is not kept");
+        const bool is_wanted = ahead->next == ahead->at;
+        if (s_take(self, is_wanted, plain_out, size_out, error) == -1)
+            return -1;
+        if (is_wanted)
+            break;
+    }
+    return ahead->next == ahead->count ? rmt_fetch_ack(self, error) : 0;
+}
+
+// ---- Reading
+
+typedef struct {
+    void *plain;
+    size_t size;
+} s_one_t;
+
+static int
+s_copy(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *error)
+{
+    s_one_t *one = context;
+    (void) error;
+    one->size = chunk->plain_size;
+    memcpy(one->plain, plain, one->size);
+    return 0;
+}
+
+static int
+s_read_alone(rmt_fetch_t *self, const rmt_id_t *id, void *plain_out, size_t *size_out,
+             rmt_error_t *error)
+{
+    s_one_t one = {.plain = plain_out};
+    if (rmt_fetch_get_plain(self, id, 1, s_copy, &one, error) == -1)
+        return -1;
+    *size_out = one.size;
+    return 0;
+}
+
+// When the next one is the same, it is kept for it.
+static void
+s_advance(rmt_fetch_t *self, const void *plain, size_t size)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    const rmt_id_t id = ahead->ids[ahead->at];
+    ahead->at++;
+    ahead->has_last = s_is_repeat(ahead, ahead->at);
+    if (ahead->has_last) {
+        ahead->last = id;
+        ahead->last_size = size;
+        if (plain != self->plain)
+            memcpy(self->plain, plain, size);
+    }
+    s_trim(ahead);
+}
+
+int
+rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_out,
+               rmt_error_t *error)
+{
+    rmt_fetch_t *self = fetch;
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    size_t at = ahead->at;
+    while (at < ahead->count && !rmt_id_equal(&ahead->ids[at], id))
+        at++;
+    if (at == ahead->count)
+        return s_read_alone(self, id, plain_out, size_out, error);
+    if (at == ahead->at && ahead->has_last && rmt_id_equal(&ahead->last, id)) {
+        *size_out = ahead->last_size;
+        memcpy(plain_out, self->plain, ahead->last_size);
+        s_advance(self, self->plain, ahead->last_size);
+        return 0;
+    }
+    ahead->at = at;
+    rmt_error_t why = {0};
+    if (s_read_expected(self, plain_out, size_out, &why) == -1) {
+        self->is_connected = false;
+        self->stats.moves++;
+        if (why.code == RMT_E_CANCELLED) {
+            *error = why;
+            return -1;
+        }
+        if (s_read_alone(self, id, plain_out, size_out, error) == -1)
+            return -1;
+        ahead->next = ahead->asked = ahead->at + 1;
+        s_pass_repeats(ahead);
+    }
+    s_advance(self, plain_out, *size_out);
+    return 0;
+}
