@@ -289,12 +289,12 @@ static const rmt_socket_kind_t s_kinds[] = {
 };
 
 static void
-s_on_flood(void *context, const char *address)
+s_on_flood(void *context, const char *address, const char *why)
 {
     rmt_broker_t *self = context;
     if (rmt_fold_is_first(self->fold, "peer.cut", address, rmt_clock_ms()))
-        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"%s\"", "", address,
-                "it sends a message without end");
+        rmt_log(RMT_WARN, "peer.cut", "key=%s address=%s text=\"it %s\"", "", address,
+                why);
 }
 
 static int

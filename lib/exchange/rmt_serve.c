@@ -290,9 +290,9 @@ s_state_destroy(rmt_serve_state_t *self)
 }
 
 static void
-s_on_flood(void *context, const char *address)
+s_on_flood(void *context, const char *address, const char *why)
 {
-    rmt_auto_str text = rmt_text("%s sends a message without end", address);
+    rmt_auto_str text = rmt_text("%s %s", address, why);
     rmt_serve_tell(context, "peer.cut", "", text);
 }
 

@@ -3,8 +3,10 @@
 #include <assert.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netdb.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
@@ -14,6 +16,8 @@
 #define LOOK_MS 100                   // Between two looks at the memory
 #define WALK_MS 3000                  // Between two walks without need
 #define GROWTH ((size_t) 8 << 20)     // Of the memory, that asks for a walk
+#define FD_GROWTH 256                 // Likewise of the descriptors
+#define FRESH_MS 1000                 // A handshake has gone on by then
 #define FD_MAX ((size_t) 1024 * 1024) // Others are not looked at
 #define GATES_MAX 8
 
@@ -26,15 +30,29 @@ typedef struct {
     uint64_t cookie;   // Of the socket that has this descriptor
     uint64_t received; // Octets, when a message had come the last time
     int64_t at;
-    bool is_heard; // A message has come since the last walk
+    int64_t since;   // When it was seen first
+    bool is_heard;   // A message has come since the last walk
+    bool has_spoken; // One had come before it
 } row_t;
+
+// A connection by which no message has come.
+typedef struct {
+    char network[RMT_ADDRESS_SIZE];
+    int fd; // -1: it was ended
+    uint64_t cookie, received;
+    int64_t since;
+    bool is_fresh;
+} unheard_t;
 
 struct rmt_inflow {
     gate_t gates[GATES_MAX];
     size_t gate_count;
     row_t *rows; // By descriptor
     size_t count, space;
+    unheard_t *unheard; // Of one walk
+    size_t unheard_count, unheard_space, unheard_max, network_max;
     size_t memory; // The least since the last walk
+    int lowest;    // Likewise of the descriptors that are free
     int64_t look_at, walk_at;
     rmt_inflow_fn *told;
     void *context;
@@ -47,6 +65,7 @@ rmt_inflow_new(rmt_inflow_fn *told, void *context)
     rmt_inflow_t *self = zmalloc(sizeof *self);
     self->told = told;
     self->context = context;
+    rmt_inflow_limit(self, RMT_UNHEARD_NETWORK_MAX, RMT_UNHEARD_MAX);
     return self;
 }
 
@@ -57,8 +76,17 @@ rmt_inflow_destroy(rmt_inflow_t **self_p)
     rmt_inflow_t *self = rmt_take(self_p);
     if (self) {
         free(self->rows);
+        free(self->unheard);
         free(self);
     }
+}
+
+void
+rmt_inflow_limit(rmt_inflow_t *self, size_t network_max, size_t max)
+{
+    assert(self && network_max && max);
+    self->network_max = network_max;
+    self->unheard_max = max;
 }
 
 void
@@ -115,21 +143,48 @@ s_gate(const rmt_inflow_t *self, int fd)
     return NULL;
 }
 
-// Its descriptor may have another socket by now.
+// "" when it has gone.
 static void
-s_end(const rmt_inflow_t *self, int fd, uint64_t cookie)
+s_peer(int fd, char address[RMT_ADDRESS_SIZE])
 {
-    rmt_auto_fd own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     struct sockaddr_storage peer;
     socklen_t size = sizeof peer;
-    char address[RMT_ADDRESS_SIZE] = "";
+    address[0] = '\0';
+    if (getpeername(fd, (struct sockaddr *) &peer, &size) == 0)
+        (void) getnameinfo((struct sockaddr *) &peer, size, address, RMT_ADDRESS_SIZE,
+                           NULL, 0, NI_NUMERICHOST);
+}
+
+// Its descriptor may have another socket by now. why: NULL: it is not told.
+static void
+s_end(const rmt_inflow_t *self, int fd, uint64_t cookie, const char *why)
+{
+    rmt_auto_fd own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    char address[RMT_ADDRESS_SIZE];
     if (own == -1 || rmt_tcp_cookie(own) != cookie)
         return;
-    if (getpeername(own, (struct sockaddr *) &peer, &size) == 0)
-        (void) getnameinfo((struct sockaddr *) &peer, size, address, sizeof address, NULL,
-                           0, NI_NUMERICHOST);
+    s_peer(own, address);
     (void) shutdown(own, SHUT_RDWR);
-    self->told(self->context, address);
+    if (why)
+        self->told(self->context, address, why);
+}
+
+static void
+s_add_unheard(rmt_inflow_t *self, int fd, uint64_t received, int64_t now)
+{
+    const row_t *row = &self->rows[fd];
+    char address[RMT_ADDRESS_SIZE];
+    s_peer(fd, address);
+    if (!*address)
+        return; // It listens, or has gone
+    rmt_grow(&self->unheard, &self->unheard_space, self->unheard_count + 1);
+    unheard_t *unheard = &self->unheard[self->unheard_count++];
+    *unheard = (unheard_t){.fd = fd,
+                           .cookie = row->cookie,
+                           .received = received,
+                           .since = row->since,
+                           .is_fresh = now - row->since < FRESH_MS};
+    (void) rmt_origin_network(address, unheard->network);
 }
 
 static void
@@ -141,17 +196,83 @@ s_judge(rmt_inflow_t *self, int fd, int64_t now)
         return;
     const uint64_t cookie = rmt_tcp_cookie(fd), received = rmt_tcp_received(fd);
     if (row->cookie != cookie)
-        *row = (row_t){.cookie = cookie, .at = now, .is_heard = row->is_heard};
+        *row =
+            (row_t){.cookie = cookie, .at = now, .since = now, .is_heard = row->is_heard};
     if (row->is_heard) {
         row->received = received;
         row->at = now;
         row->is_heard = false;
+        row->has_spoken = true;
         return;
     }
+    if (!row->has_spoken)
+        s_add_unheard(self, fd, received, now);
     const uint64_t unread = received > row->received ? received - row->received : 0;
     if (unread > gate->queue_max ||
         (unread > 2 * gate->message_max && now - row->at >= WALK_MS))
-        s_end(self, fd, cookie);
+        s_end(self, fd, cookie, "sends a message without end");
+}
+
+// ---- Those that have said nothing
+
+// Those first whose end does least harm: the oldest; and of those that have come just now
+// those that have sent least of a handshake.
+static int
+s_by_harm(const void *a, const void *b)
+{
+    const unheard_t *one = a, *other = b;
+    if (one->is_fresh != other->is_fresh)
+        return one->is_fresh ? 1 : -1;
+    if (one->is_fresh && one->received != other->received)
+        return one->received < other->received ? -1 : 1;
+    return one->since < other->since ? -1 : one->since > other->since;
+}
+
+static int
+s_by_network(const void *a, const void *b)
+{
+    const int order =
+        strcmp(((const unheard_t *) a)->network, ((const unheard_t *) b)->network);
+    return order != 0 ? order : s_by_harm(a, b);
+}
+
+// A network hears of it once.
+static void
+s_end_first(const rmt_inflow_t *self, unheard_t *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        s_end(self, list[i].fd, list[i].cookie,
+              i == 0 ? "has too many connections that say nothing" : NULL);
+        list[i].fd = -1;
+    }
+}
+
+static void
+s_bound_networks(const rmt_inflow_t *self)
+{
+    unheard_t *list = self->unheard;
+    for (size_t first = 0, next; first < self->unheard_count; first = next) {
+        for (next = first; next < self->unheard_count &&
+                           streq(list[next].network, list[first].network);)
+            next++;
+        if (next - first > self->network_max)
+            s_end_first(self, &list[first], next - first - self->network_max);
+    }
+}
+
+static void
+s_bound_unheard(rmt_inflow_t *self)
+{
+    qsort(self->unheard, self->unheard_count, sizeof *self->unheard, s_by_network);
+    s_bound_networks(self);
+    size_t left = 0;
+    for (size_t i = 0; i < self->unheard_count; i++)
+        if (self->unheard[i].fd != -1)
+            self->unheard[left++] = self->unheard[i];
+    qsort(self->unheard, left, sizeof *self->unheard, s_by_harm);
+    if (left > self->unheard_max)
+        s_end_first(self, self->unheard, left - self->unheard_max);
+    self->unheard_count = 0;
 }
 
 // ---- All
@@ -166,6 +287,17 @@ s_walk(rmt_inflow_t *self, int64_t now)
             s_judge(self, atoi(entry->d_name), now);
     if (folder)
         closedir(folder);
+    if (self->unheard_count > 0)
+        s_bound_unheard(self);
+}
+
+// Of the descriptors that are free: it rises with the number of those in use. INT_MAX
+// when none is.
+static int
+s_lowest_free(void)
+{
+    rmt_auto_fd lowest = open("/", O_PATH | O_CLOEXEC);
+    return lowest == -1 ? INT_MAX : lowest;
 }
 
 int
@@ -176,11 +308,16 @@ rmt_inflow_tick(rmt_inflow_t *self, int64_t now)
         return (int) (self->look_at - now);
     self->look_at = now + LOOK_MS;
     const size_t memory = rmt_memory_resident();
+    const int lowest = s_lowest_free();
     if (memory < self->memory)
         self->memory = memory;
-    if (now >= self->walk_at || memory > self->memory + GROWTH) {
+    if (lowest < self->lowest)
+        self->lowest = lowest;
+    if (now >= self->walk_at || memory > self->memory + GROWTH ||
+        lowest - self->lowest > FD_GROWTH) {
         self->walk_at = now + WALK_MS;
         self->memory = memory;
+        self->lowest = lowest;
         s_walk(self, now);
     }
     return LOOK_MS;

@@ -47,6 +47,7 @@ ramet target unhold spare
 read -r _ _ _ _ _ left _ longest <"$farm/half-open"
 [ "$left" -eq 0 ] || fail "$left half-open connections were left"
 [ "$longest" -le 9000 ] || fail "a half-open connection stood for $longest ms"
+grep -q 'event=peer.cut .*say nothing' "$farm/run/broker.log" || fail "the broker has kept more than the number of one network"
 
 attack() { "$@" >>"$farm/attack-${#peers[@]}.log" 2>&1 & peers+=($!); }
 with_key() { attack nice -n "$1" "$RAMET_BIN/ramet-hostile" "${@:2}"; }
