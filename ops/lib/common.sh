@@ -57,7 +57,7 @@ answer_help() { case ${1:-} in --help | -h) help; exit 0 ;; esac; }
 
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
-  libarchive-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libmount-dev libbtrfsutil-dev
+  libarchive-dev libfuse3-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libmount-dev libbtrfsutil-dev
   libsmartcols-dev libmicrohttpd-dev libjansson-dev libcmocka-dev liblua5.1-0-dev libluajit-5.1-dev
   zlib1g-dev liblzma-dev libzstd-dev libkmod-dev libseccomp-dev libyaml-dev libselinux1-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
@@ -68,7 +68,7 @@ netboot_packages="dnsmasq-base ipxe busybox-static grub-common grub-pc-bin grub-
 vm_packages="$netboot_packages qemu-system-x86 qemu-utils ovmf cpio zstd socat nftables"
 thin_packages="busybox-static kmod cpio zstd xz-utils binutils e2fsprogs xfsprogs btrfs-progs
   dosfstools mtools util-linux openssh-client cryptsetup-bin"
-test_packages="prometheus chromium lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
+test_packages="prometheus chromium fuse3 lz4 zstd libarchive-tools kmod acl attr libcap2-bin python3 lvm2 mdadm cryptsetup-bin
   ntfs-3g bcache-tools tmux zsh openipmi ipmitool"
 lint_packages="clang-format clang-tidy shellcheck jq systemd man-db groff-base"
 package_packages="dpkg-dev file"

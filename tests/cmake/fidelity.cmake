@@ -6,6 +6,10 @@ ramet_test(fidelity export
     SOURCES fidelity/act.c fidelity/stage.c fidelity/names.c fidelity/contents.c
         fidelity/attributes.c tools/tree_lab.c tools/archive_lab.c
     NEEDS ramet::archive ramet::tree ramet::base TIMEOUT 240)
+ramet_test(fidelity mount
+    SOURCES fidelity/act.c fidelity/stage.c fidelity/names.c fidelity/contents.c
+        fidelity/attributes.c tools/tree_lab.c
+    NEEDS ramet::mount ramet::tree ramet::base TIMEOUT 240)
 ramet_test(fidelity running
     SOURCES fidelity/act.c fidelity/stage.c tools/tree_lab.c NEEDS ramet::tree ramet::base TIMEOUT 180)
 ramet_test(fidelity limits

@@ -1,4 +1,6 @@
 #include "act.h"
+#include "base/rmt_auto.h"
+#include "base/rmt_io.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -217,4 +219,24 @@ act_map(int root, const char *name)
         }
     }
     return map;
+}
+
+char *
+act_kinds(const char *lines)
+{
+    char *kinds = rmt_text("%s", "");
+    for (const char *line = lines; *line; line += strcspn(line, "\n") + 1) {
+        const int size = (int) strcspn(line, " ");
+        rmt_auto_str word = rmt_text(",%.*s,", size, line);
+        rmt_auto_str known = rmt_text(",%s,", kinds);
+        if (strstr(known, word))
+            continue;
+        char *longer = rmt_text("%s%s%.*s", kinds, *kinds ? "," : "", size, line);
+        free(kinds);
+        kinds = longer;
+    }
+    if (*kinds)
+        return kinds;
+    free(kinds);
+    return rmt_text("-");
 }

@@ -50,3 +50,6 @@ typedef struct {
     bool reserved_behind; // Some of it behind the size
 } act_map_t;
 act_map_t act_map(int root, const char *name);
+
+// "flags,mtime" of lines "flags a/b", each kind once; "-" for none. Caller owns.
+char *act_kinds(const char *lines);

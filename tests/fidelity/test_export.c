@@ -93,29 +93,14 @@ s_import(tree_lab_t *lab)
     tree_lab_write(lab, &back);
 }
 
-// "flags,mtime" of lines "flags a/b"; "-" for none. bsdtar never sets the time of the
-// folder that it is told to fill, which would be said of each case.
+// bsdtar never sets the time of the folder that it is told to fill, which would be said
+// of each case.
 static char *
 s_kinds(const char *lines, way_t way)
 {
     static const char top[] = "mtime \n";
-    char *kinds = rmt_text("%s", "");
-    if (way == BSDTAR && strncmp(lines, top, strlen(top)) == 0)
-        lines += strlen(top);
-    for (const char *line = lines; *line; line += strcspn(line, "\n") + 1) {
-        const int size = (int) strcspn(line, " ");
-        rmt_auto_str word = rmt_text(",%.*s,", size, line);
-        rmt_auto_str known = rmt_text(",%s,", kinds);
-        if (strstr(known, word))
-            continue;
-        char *longer = rmt_text("%s%s%.*s", kinds, *kinds ? "," : "", size, line);
-        free(kinds);
-        kinds = longer;
-    }
-    if (*kinds)
-        return kinds;
-    free(kinds);
-    return rmt_text("-");
+    const bool is_top = way == BSDTAR && strncmp(lines, top, strlen(top)) == 0;
+    return act_kinds(is_top ? lines + strlen(top) : lines);
 }
 
 // ---- Cases

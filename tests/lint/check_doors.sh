@@ -9,6 +9,7 @@ sodium\.h=lib/crypto
 openssl/=lib/crypto
 hiredis/=lib/state
 archive(_entry)?\.h>=lib/archive
+fuse_lowlevel\.h|fuse3/=lib/mount
 lz4\.h=lib/store|lib/kernel
 zlib\.h|lzma\.h|zstd\.h=lib/kernel
 libkmod\.h=lib/kernel
