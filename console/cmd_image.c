@@ -1,6 +1,7 @@
 // Images: make, list, show, look into (M2 - M7).
 #include "console/cmd.h"
 #include "console/image_archive.h"
+#include "console/image_mount.h"
 #include "console/contents.h"
 #include "console/diff.h"
 #include "console/output.h"
@@ -89,6 +90,13 @@ static const option_t s_import_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const option_t s_mount_options[] = {
+    {"cache", "MIB", "keep at most this many MiB of contents in memory (default 64)"},
+    {"allow-other", NULL,
+     "show the files to other users too, as owners and modes let them; for root"},
+    {NULL, NULL, NULL},
+};
+
 const command_t cmd_image[] = {
     {"image", "create", "SOURCE", 1, 1, "Make an image of a source.", s_create, NULL,
      NULL, s_create_options},
@@ -111,6 +119,10 @@ const command_t cmd_image[] = {
     {"image", "checkout", "IMAGE FOLDER", 2, 2,
      "Write the tree of an image into an empty folder (needs root).", contents_checkout,
      NULL, NULL, NULL},
+    {"image", "mount", "IMAGE FOLDER", 2, 2,
+     "Show the tree of an image in an empty folder, until it is unmounted or Ctrl-C ends "
+     "it; contents are fetched when they are read.",
+     image_mount_run, NULL, NULL, s_mount_options},
     {"image", "export", "IMAGE FILE.tar", 2, 2,
      "Write an image as a pax archive; - is standard output.", archive_export, NULL, NULL,
      NULL},

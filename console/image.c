@@ -52,6 +52,24 @@ image_open(call_t *call, const char *name, rmt_error_t *error)
     return self->descriptor ? rmt_take(&self) : NULL;
 }
 
+int
+image_renew(image_t *self, bool anew, rmt_error_t *error)
+{
+    char id[RMT_ID_TEXT_SIZE];
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "image", rmt_id_text(&self->id, id));
+    rmt_auto(rmt_msg) reply = call_request(self->call, "image.grant", body, NULL, error);
+    if (!reply || !anew)
+        return reply ? 0 : -1;
+    rmt_fetch_t *fetch = rmt_fetch_new(reply->items, self->call->broker_host,
+                                       &self->call->own, &self->id, error);
+    if (!fetch)
+        return -1;
+    rmt_fetch_destroy(&self->fetch);
+    self->fetch = fetch;
+    return 0;
+}
+
 const rmt_record_t *
 image_volume(const image_t *self, size_t index)
 {

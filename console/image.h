@@ -20,6 +20,10 @@ typedef struct {
 image_t *image_open(call_t *call, const char *name, rmt_error_t *error);
 void image_destroy(image_t **self_p);
 
+// Get the right to fetch anew, which the broker gives for some minutes; with anew, find
+// the holders anew as well. 0, or -1 as above.
+int image_renew(image_t *self, bool anew, rmt_error_t *error);
+
 // The volumes with a mount point, in the order of the descriptor. NULL behind the last.
 const rmt_record_t *image_volume(const image_t *self, size_t index);
 // Where a volume is mounted without a slash at its end: "" for the root.
