@@ -614,13 +614,19 @@ serve('holders', function(meta, body)
     return { place = body.place, root = root, ['left-ms'] = left_ms }, items
 end)
 
+-- {image, place?}: the caller may fetch it from its own place, or from an engine that holds
+-- it; an engine that does not hold it says so itself.
 serve('image_grant', function(meta, body)
     local image = R.image_find(body.image)
-    local items = holders('package@' .. image.place)
-    need(#items > 0, E.UNAVAILABLE, 'no worker serves the store of place ' .. image.place
+    local place = set(body.place) and named(body.place) or image.place
+    local items = holders('package@' .. place)
+    if #items == 0 then
+        items = holders('order@' .. place)
+    end
+    need(#items > 0, E.UNAVAILABLE, 'no worker serves the store of place ' .. place
         .. ' now; see: ramet doctor')
-    local left_ms = grant(meta, image.place, meta.by, image.id, 600)
-    return { image = image.id, name = image.name, place = image.place, root = image.id,
+    local left_ms = grant(meta, place, meta.by, image.id, 600)
+    return { image = image.id, name = image.name, place = place, root = image.id,
         signatures = R.signatures(image.id), ['left-ms'] = left_ms }, items
 end)
 
