@@ -8,6 +8,8 @@
 #include <string.h>
 
 #define TRY_MS 7000          // Without any progress; then it is another holder's turn
+#define AGAIN_MS 4000        // And while none has answered since
+#define LOOK_MS 3000         // For a store to show that it has the image
 #define PAUSE_MS 500         // Between tries
 #define GRANT_MS (8 * 60000) // The broker gives the right for 10 minutes
 #define GRANT_AGAIN_MS 60000 // Between tries to get it for longer
@@ -90,18 +92,31 @@ s_on_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
 // The right to fetch ends while nothing is read. Where the broker does not answer, what
 // is left of the right may do.
 static void
-s_keep_right(self_t *self, bool is_over)
+s_keep_right(self_t *self)
 {
     const int64_t now = rmt_clock_ms();
-    const bool is_due = is_over || now - self->granted_ms > GRANT_MS;
-    if (!is_due || (!is_over && now - self->renewed_ms < GRANT_AGAIN_MS))
+    if (now - self->granted_ms < GRANT_MS || now - self->renewed_ms < GRANT_AGAIN_MS)
         return;
     rmt_error_t ignored = {0};
     self->renewed_ms = now;
-    if (image_renew(self->image, is_over, &ignored) == -1)
-        return;
-    rmt_fetch_set_alive(self->image->fetch, s_is_alive, self);
-    self->granted_ms = now;
+    if (image_renew(self->image, &ignored) == 0)
+        self->granted_ms = now;
+}
+
+// Find a store that holds the image, from its own place on.
+static void
+s_find_store(self_t *self)
+{
+    int reached = -1;
+    for (size_t i = 0; reached == -1 && !self->is_terminated; i++) {
+        rmt_error_t ignored = {0};
+        self->till_ms = rmt_clock_ms() + LOOK_MS;
+        reached = image_reach(self->image, i, &ignored);
+        if (i > 0 && !self->image->engines)
+            return; // The broker does not answer
+    }
+    if (reached == 1)
+        self->granted_ms = rmt_clock_ms();
 }
 
 static void
@@ -125,18 +140,18 @@ s_fetch(self_t *self)
     memcpy(left, ids, count * sizeof *self->left);
     self->left = left;
     self->left_count = count;
-    s_keep_right(self, false);
+    s_keep_right(self);
     rmt_error_t why = {0};
-    self->till_ms = rmt_clock_ms() + TRY_MS;
+    self->till_ms = rmt_clock_ms() + (self->failures ? AGAIN_MS : TRY_MS);
     if (rmt_fetch_get(self->image->fetch, ids, count, s_on_chunk, self, &why) == 0 ||
         self->is_terminated)
         return;
     if (why.code == RMT_E_CANCELLED)
         (void) rmt_fail(&why, RMT_E_UNAVAILABLE,
                         "no holder of the image answers; see: ramet doctor");
-    // The first time another holder is asked; then the broker may know others.
+    // At first the next holder is asked, and then the broker, which may know others.
     if (++self->failures > 1 || why.code == RMT_E_NOT_ALLOWED)
-        s_keep_right(self, true);
+        s_find_store(self);
     self->pause_ms = rmt_clock_ms() + PAUSE_MS;
     s_say_failure(self, &why);
 }
@@ -146,6 +161,8 @@ s_run(zsock_t *pipe, void *context)
 {
     self_t *self = context;
     self->pipe = pipe;
+    self->image->alive = s_is_alive;
+    self->image->context = self;
     rmt_fetch_set_alive(self->image->fetch, s_is_alive, self);
     (void) zsock_signal(pipe, 0);
     while (!self->is_terminated) {
@@ -155,6 +172,7 @@ s_run(zsock_t *pipe, void *context)
         else
             s_listen(self, self->wanted_count ? pause : -1);
     }
+    self->image->alive = NULL;
     rmt_fetch_set_alive(self->image->fetch, NULL, NULL);
     free(self->wanted);
     free(self);

@@ -90,7 +90,18 @@ static const option_t s_import_options[] = {
     {NULL, NULL, NULL},
 };
 
+#define OPTION_HOLDER                                                                    \
+    "the store to fetch from: an engine that has the image; default: the image's "       \
+    "place, "                                                                            \
+    "else an engine"
+
+static const option_t s_holder_options[] = {
+    {"place", "PLACE", OPTION_HOLDER},
+    {NULL, NULL, NULL},
+};
+
 static const option_t s_mount_options[] = {
+    {"place", "PLACE", OPTION_HOLDER},
     {"cache", "MIB", "keep at most this many MiB of contents in memory (default 64)"},
     {"allow-other", NULL,
      "show the files to other users too, as owners and modes let them; for root"},
@@ -106,7 +117,7 @@ const command_t cmd_image[] = {
      "Show an image: its parts, and its fuzzy and unreadable files.", contents_show, NULL,
      NULL, NULL},
     {"image", "files", "IMAGE [PATH]", 1, 2, "List the files of an image.",
-     contents_files, NULL, contents_columns, NULL},
+     contents_files, NULL, contents_columns, s_holder_options},
     {"image", "diff", "IMAGE IMAGE", 2, 2,
      "List the names that were added, removed and changed between two images.",
      diff_images, NULL, diff_columns, NULL},
@@ -118,14 +129,14 @@ const command_t cmd_image[] = {
      diff_verify, NULL, NULL, s_verify_options},
     {"image", "checkout", "IMAGE FOLDER", 2, 2,
      "Write the tree of an image into an empty folder (needs root).", contents_checkout,
-     NULL, NULL, NULL},
+     NULL, NULL, s_holder_options},
     {"image", "mount", "IMAGE FOLDER", 2, 2,
      "Show the tree of an image in an empty folder, until it is unmounted or Ctrl-C ends "
      "it; contents are fetched when they are read.",
      image_mount_run, NULL, NULL, s_mount_options},
     {"image", "export", "IMAGE FILE.tar", 2, 2,
      "Write an image as a pax archive; - is standard output.", archive_export, NULL, NULL,
-     NULL},
+     s_holder_options},
     {"image", "import", "FILE.tar", 1, 1,
      "Make an image of a tar archive; - is standard input.", archive_import, NULL, NULL,
      s_import_options},

@@ -8,21 +8,31 @@
 
 typedef struct {
     call_t *call;
+    char *name;         // As the call names it
     rmt_fetch_t *fetch; // Of descriptor and manifests
     rmt_fetch_t *data;  // Of contents, so that each reads ahead in its own order
     rmt_records_t *descriptor;
     rmt_id_t id;
-    char *signatures; // Owned: lines of text, as trust/rmt_release.h reads them
+    char *signatures;         // Owned: lines of text, as trust/rmt_release.h reads them
+    char *place;              // Of the store in use; NULL: the image's own
+    rmt_records_t *engines;   // That may hold it; NULL until they were asked for
+    rmt_link_alive_fn *alive; // For fetch, also for those that image_reach makes, or NULL
+    void *context;
 } image_t;
 
-// Get the right to fetch the image called name, find its holders, read its descriptor.
-// Caller owns the result. NULL: what the broker said, UNAVAILABLE, CORRUPT.
+// Get the right to fetch the image called name, find its holders, read its descriptor: at
+// the place that the option --place names, else at its own place, and where no holder is
+// there, at an engine that has it. Caller owns the result. NULL: what the broker said,
+// UNAVAILABLE, CORRUPT.
 image_t *image_open(call_t *call, const char *name, rmt_error_t *error);
 void image_destroy(image_t **self_p);
 
-// Get the right to fetch anew, which the broker gives for some minutes; with anew, find
-// the holders anew as well. 0, or -1 as above.
-int image_renew(image_t *self, bool anew, rmt_error_t *error);
+// Get the right to fetch from the store in use anew, which the broker gives for some
+// minutes. 0, or -1 as above.
+int image_renew(image_t *self, rmt_error_t *error);
+// Use another store that may hold the image: 0 is the first of those above. 1; 0 behind
+// the last; -1 when this one cannot be used, and what was in use stays.
+int image_reach(image_t *self, size_t index, rmt_error_t *error);
 
 // The volumes with a mount point, in the order of the descriptor. NULL behind the last.
 const rmt_record_t *image_volume(const image_t *self, size_t index);

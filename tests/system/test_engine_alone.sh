@@ -17,8 +17,22 @@ install() { # TARGET
   phases=$(ramet job logs "$job" --json | jq -r '.items[].phase // empty')
 }
 install n1
+at=$farm/at; mkdir "$at" "$farm/out1"
+clean_up() { fusermount3 -uz "$at" 2>/dev/null; }
+is_told() { [ -s "$farm/mounted" ] || has_ended "$pid"; }
+ramet image mount web-1 "$at" >"$farm/mounted" 2>"$farm/mount.err" & pid=$!
+wait_for 30 "the line of the mount" is_told
 end imager-hq-1
+# A mount goes on from the engine that holds the image, and so does what is asked anew.
+cmp "$farm/tree/home/user/victim" "$at/home/user/victim" || { cat "$farm/mount.err" >&2; fail "a mounted image does not go on from an engine"; }
+fusermount3 -u "$at"
+wait_for 10 "the end of the mount" has_ended "$pid"
+ramet image files web-1 /home/user --place lab | grep -q victim || fail "no files from an engine"
+ramet image checkout web-1 "$farm/out1" --place lab
+"$RAMET_BIN/ramet-compare" "$farm/tree" "$farm/out1" || fail "the tree from an engine is not the source"
+expect 69 ramet image files web-1 --place hq2
 install n2
+ramet image files web-1 /home/user | grep -q victim || fail "no files when the place is down"
 [[ $phases == *check* && $phases != *fetch* ]] || fail "the build of an engine that has all does not say that it checks: $phases"
 damage() { # Flip a bit of the file's chunk in the engine's packs
   python3 - "$farm/store/lab" "$farm/tree/home/user/victim" <<'EOP'
