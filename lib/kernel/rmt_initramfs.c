@@ -1,5 +1,6 @@
 #include "kernel/rmt_initramfs.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "kernel/rmt_unpack.h"
 
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define HEADER_SIZE ((size_t) 110) // Of the form newc: magic and 13 numbers of 8 digits
 #define FILE_SIZE_AT ((size_t) 6 + 6 * 8)
@@ -266,12 +268,10 @@ s_list(scan_t *self)
     return text;
 }
 
-int
-rmt_initramfs_modules(int fd, uint64_t size, const char *version, char **names_out,
-                      rmt_error_t *error)
+static int
+s_read_modules(int fd, uint64_t size, const char *version, char **names_out,
+               rmt_error_t *error)
 {
-    assert(version);
-    assert(names_out);
     struct stat info;
     if (fstat(fd, &info) == -1)
         return rmt_fail_errno(error, "size of the initramfs");
@@ -293,4 +293,85 @@ rmt_initramfs_modules(int fd, uint64_t size, const char *version, char **names_o
     for (size_t i = 0; i < self->count; i++)
         free(self->names[i]);
     return rc;
+}
+
+// ---- What is known of it
+
+struct rmt_initramfs_memory {
+    uint32_t margin_s;
+    char *names, *version; // NULL: nothing
+    struct stat status;
+    off_t at;
+    uint64_t size;
+};
+
+rmt_initramfs_memory_t *
+rmt_initramfs_memory_new(uint32_t margin_s)
+{
+    rmt_initramfs_memory_t *self = calloc(1, sizeof *self);
+    assert(self);
+    self->margin_s = margin_s;
+    return self;
+}
+
+static void
+s_forget(rmt_initramfs_memory_t *self)
+{
+    free(self->names);
+    free(self->version);
+    self->names = self->version = NULL;
+}
+
+void
+rmt_initramfs_memory_destroy(rmt_initramfs_memory_t **self_p)
+{
+    rmt_initramfs_memory_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_forget(self);
+    free(self);
+}
+
+static bool
+s_is_same_time(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static bool
+s_is_same(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino && a->st_size == b->st_size &&
+           s_is_same_time(&a->st_mtim, &b->st_mtim) &&
+           s_is_same_time(&a->st_ctim, &b->st_ctim);
+}
+
+int
+rmt_initramfs_modules(rmt_initramfs_memory_t *memory, int fd, uint64_t size,
+                      const char *version, char **names_out, rmt_error_t *error)
+{
+    assert(version);
+    assert(names_out);
+    struct stat before, after;
+    const off_t at = lseek(fd, 0, SEEK_CUR);
+    if (!memory || at == -1 || fstat(fd, &before) == -1)
+        return s_read_modules(fd, size, version, names_out, error);
+    if (memory->names && memory->at == at && memory->size == size &&
+        strcmp(memory->version, version) == 0 && s_is_same(&memory->status, &before)) {
+        *names_out = rmt_text("%s", memory->names);
+        return 0;
+    }
+    s_forget(memory);
+    const int64_t now_s = rmt_clock_wall_ms() / 1000;
+    const bool is_old = before.st_ctim.tv_sec + (int64_t) memory->margin_s < now_s;
+    if (s_read_modules(fd, size, version, names_out, error) == -1)
+        return -1;
+    if (is_old && fstat(fd, &after) == 0 && s_is_same(&before, &after)) {
+        memory->names = rmt_text("%s", *names_out);
+        memory->version = rmt_text("%s", version);
+        memory->status = before;
+        memory->at = at;
+        memory->size = size;
+    }
+    return 0;
 }

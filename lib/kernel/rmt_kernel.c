@@ -254,6 +254,7 @@ typedef struct {
     int tree; // -1: there is none
     char *path;
     uint64_t at, size;
+    rmt_initramfs_memory_t *memory;
 } place_t;
 
 // Take the place that a boot entry names. Where there is no image yet, its kernel is told
@@ -269,9 +270,18 @@ s_take_entry(const rmt_kernel_tree_t *tree, const rmt_boot_entry_t *entry, place
     if (!entry->initramfs)
         return;
     *place = (place_t){tree->fd, rmt_text("%s", entry->initramfs), entry->initramfs_at,
-                       entry->initramfs_size};
+                       entry->initramfs_size, tree->memory};
     rmt_record_setf(kernel, "initramfs", "%s%s%s", mount,
                     entry->initramfs[0] == '/' ? "" : "/", entry->initramfs);
+}
+
+static rmt_initramfs_memory_t *
+s_memory(const kernel_t *self, int tree)
+{
+    for (size_t i = 0; i < self->count; i++)
+        if (self->trees[i].fd == tree)
+            return self->trees[i].memory;
+    return NULL;
 }
 
 static int
@@ -282,6 +292,7 @@ s_find_place(const kernel_t *self, const char *version, place_t *place,
     if (usual) {
         const char *rest;
         place->tree = s_tree(self, usual, &rest);
+        place->memory = s_memory(self, place->tree);
         place->path = rmt_text("%s", rest);
         place->size = UINT64_MAX;
         rmt_record_set(kernel, "initramfs", usual);
@@ -309,7 +320,8 @@ s_read_initramfs(const place_t *place, const char *version, char **names_out,
         return rmt_fail(error, RMT_E_UNSUPPORTED, "it is not a regular file");
     if (lseek(fd, (off_t) place->at, SEEK_SET) == -1)
         return rmt_fail_errno(error, "read");
-    return rmt_initramfs_modules(fd, place->size, version, names_out, error);
+    return rmt_initramfs_modules(place->memory, fd, place->size, version, names_out,
+                                 error);
 }
 
 // An initramfs that ramet cannot read is told as such and does not stop the capture.

@@ -8,12 +8,14 @@
 #include <stddef.h>
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
+#include "kernel/rmt_initramfs.h"
 
 // A tree of the system: where it is mounted, and its root. One that is not mounted is
 // looked at for the entries of a boot loader alone.
 typedef struct {
     const char *mount; // NULL: nowhere
     int fd;
+    rmt_initramfs_memory_t *memory; // Of its initramfs; NULL: it is read each time
 } rmt_kernel_tree_t;
 
 // Given each file that was found. 0, or -1 with error to end the reading.

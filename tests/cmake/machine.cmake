@@ -18,6 +18,7 @@ ramet_test(integration disk_words SOURCES tools/machine_tree.c NEEDS ramet::mach
 ramet_test(unit inventory SOURCES tools/root_tree.c NEEDS ramet::machine ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit machines SOURCES tools/machine_tree.c NEEDS ramet::machine ramet::facts ramet::base TIMEOUT 60)
 ramet_test(unit drivers SOURCES tools/pe_file.c NEEDS ramet::kernel ramet::base TIMEOUT 120)
+target_link_options(test_unit_drivers PRIVATE -Wl,--wrap=rmt_clock_wall_ms)
 ramet_test(unit kernel_each SOURCES tools/root_tree.c tools/refuse_each.c NEEDS ramet::kernel ramet::base TIMEOUT 60)
 ramet_test(unit matrix SOURCES tools/machine_tree.c NEEDS ramet::match ramet::machine ramet::facts ramet::base TIMEOUT 180)
 ramet_test(unit judge NEEDS ramet::installer ramet::facts ramet::wire ramet::base TIMEOUT 10)

@@ -27,7 +27,7 @@ s_fuzz_initramfs(const uint8_t *data, size_t size)
     rmt_auto_fd fd = memfd_create("initramfs", MFD_CLOEXEC);
     MUST(fd != -1 && rmt_io_write(fd, data, size, &error) == 0);
     MUST(lseek(fd, 0, SEEK_SET) == 0);
-    if (rmt_initramfs_modules(fd, UINT64_MAX, VERSION, &names, &error) == -1) {
+    if (rmt_initramfs_modules(NULL, fd, UINT64_MAX, VERSION, &names, &error) == -1) {
         MUST(error.code != RMT_E_OK);
         return;
     }
@@ -66,7 +66,7 @@ static void
 s_fuzz_tree(const uint8_t *data, size_t size)
 {
     rmt_error_t error = {0};
-    const rmt_kernel_tree_t tree = {"/", grove_make(data, size, false)};
+    const rmt_kernel_tree_t tree = {.mount = "/", .fd = grove_make(data, size, false)};
     rmt_auto(rmt_record) kernel = NULL;
     MUST(setenv("TMPDIR", grove_top(), 1) == 0);
     rmt_auto(rmt_drivers) drivers = rmt_drivers_new(VERSION, true, &error);

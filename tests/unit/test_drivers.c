@@ -90,7 +90,7 @@ s_read(const char *root, rmt_record_t **kernel_out)
 {
     rmt_error_t error = {0};
     rmt_auto_fd fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const rmt_kernel_tree_t tree = {"/", fd};
+    const rmt_kernel_tree_t tree = {.mount = "/", .fd = fd};
     rmt_drivers_t *drivers = NULL;
     RMT_OK(rmt_kernel_read(&tree, 1, s_keep, &drivers, kernel_out, &error));
     assert_non_null(drivers);
@@ -159,7 +159,7 @@ test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
         rmt_auto_str root = s_make_folder();
         s_make(root, "5.10.0-1", cases[i].how, MODULES);
         rmt_auto_fd fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        const rmt_kernel_tree_t tree = {"/", fd};
+        const rmt_kernel_tree_t tree = {.mount = "/", .fd = fd};
         rmt_auto(rmt_record) kernel = NULL;
         size_t files = 0;
         RMT_OK(rmt_kernel_read(&tree, 1, s_count, &files, &kernel, &error));
@@ -171,7 +171,8 @@ test_m12_an_initramfs_is_read_whatever_packed_it(void **state)
             rmt_auto_str path = rmt_text("%s/boot/initrd.img-5.10.0-1", root);
             rmt_auto_fd file = open(path, O_RDONLY | O_CLOEXEC);
             rmt_auto_str names = NULL;
-            RMT_OK(rmt_initramfs_modules(file, UINT64_MAX, "5.10.0-1", &names, &error));
+            RMT_OK(rmt_initramfs_modules(NULL, file, UINT64_MAX, "5.10.0-1", &names,
+                                         &error));
             assert_string_equal(names, "ahci\nnvme\nnvme_core\nsd_mod\n");
         }
         RMT_OK(rmt_io_remove_tree(root, &error));
@@ -223,7 +224,7 @@ s_read_both(const char *root, const char *esp, size_t *files_out)
     rmt_error_t error = {0};
     rmt_auto_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd esp_fd = open(esp, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const rmt_kernel_tree_t trees[] = {{"/", root_fd}, {NULL, esp_fd}};
+    const rmt_kernel_tree_t trees[] = {{.mount = "/", .fd = root_fd}, {.fd = esp_fd}};
     rmt_record_t *kernel = NULL;
     *files_out = 0;
     RMT_OK(rmt_kernel_read(trees, 2, s_count, files_out, &kernel, &error));
@@ -307,7 +308,7 @@ test_m12_a_damaged_initramfs_is_told_and_not_believed(void **state)
     assert_int_equal(truncate(path, info.st_size - 200), 0);
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     rmt_auto_str names = NULL;
-    RMT_FAILS(rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error),
+    RMT_FAILS(rmt_initramfs_modules(NULL, fd, UINT64_MAX, "6.1.0-9", &names, &error),
               RMT_E_CORRUPT);
     RMT_OK(rmt_io_remove_tree(root, &error));
 }
@@ -319,7 +320,8 @@ test_m12_an_initramfs_that_cannot_be_read_is_told(void **state)
     rmt_error_t error = {0};
     rmt_auto_fd fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_str names = NULL;
-    RMT_FAILS(rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error), RMT_E_IO);
+    RMT_FAILS(rmt_initramfs_modules(NULL, fd, UINT64_MAX, "6.1.0-9", &names, &error),
+              RMT_E_IO);
     assert_non_null(strstr(error.text, "read: Is a directory"));
 }
 
@@ -350,8 +352,61 @@ test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines(void **state)
         RMT_OK(rmt_io_write(fd, entry, end, &error));
     }
     assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-    RMT_OK(rmt_initramfs_modules(fd, UINT64_MAX, "6.1", &found, &error));
+    RMT_OK(rmt_initramfs_modules(NULL, fd, UINT64_MAX, "6.1", &found, &error));
     assert_string_equal(found, "program:cryptsetup\nprogram:lvm\nx_y\n");
+}
+
+static int64_t s_later_ms;
+int64_t __real_rmt_clock_wall_ms(void);
+int64_t __wrap_rmt_clock_wall_ms(void);
+
+int64_t
+__wrap_rmt_clock_wall_ms(void)
+{
+    return __real_rmt_clock_wall_ms() + s_later_ms;
+}
+
+// Whether it was read; what is told must be right either way.
+static bool
+s_recall(rmt_initramfs_memory_t *memory, int fd, const char *version, const char *wanted)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str names = NULL;
+    assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
+    RMT_OK(rmt_initramfs_modules(memory, fd, UINT64_MAX, version, &names, &error));
+    assert_string_equal(names, wanted);
+    return lseek(fd, 0, SEEK_CUR) > 0;
+}
+
+static void
+test_an_initramfs_is_read_again_when_it_has_changed(void **state)
+{
+    rmt_error_t error = {0};
+    (void) state;
+    rmt_auto_str root = s_make_folder();
+    s_make(root, "6.1.0-9", "gzip", MODULES);
+    rmt_auto_str path = rmt_text("%s/boot/initrd.img-6.1.0-9", root);
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    rmt_auto_str names = NULL;
+    RMT_OK(rmt_initramfs_modules(NULL, fd, UINT64_MAX, "6.1.0-9", &names, &error));
+    assert_true(*names);
+    rmt_auto(rmt_initramfs_memory) memory = rmt_initramfs_memory_new(60);
+    // As young as this, its times would not show a change.
+    s_later_ms = 0;
+    assert_true(s_recall(memory, fd, "6.1.0-9", names));
+    assert_true(s_recall(memory, fd, "6.1.0-9", names));
+    s_later_ms = 3600 * 1000;
+    assert_true(s_recall(memory, fd, "6.1.0-9", names));
+    assert_false(s_recall(memory, fd, "6.1.0-9", names));
+    assert_true(s_recall(memory, fd, "6.1.0-8", ""));
+    assert_true(s_recall(memory, fd, "6.1.0-9", names));
+    assert_false(s_recall(memory, fd, "6.1.0-9", names));
+    assert_true(s_recall(NULL, fd, "6.1.0-9", names));
+    rmt_auto_fd end = open(path, O_WRONLY | O_APPEND | O_CLOEXEC);
+    RMT_OK(rmt_io_write(end, "\0\0\0\0", 4, &error));
+    assert_true(s_recall(memory, fd, "6.1.0-9", names));
+    s_later_ms = 0;
+    RMT_OK(rmt_io_remove_tree(root, &error));
 }
 
 // One byte of an initramfs is another one: it is read or refused, and nothing else.
@@ -377,7 +432,8 @@ test_m12_a_hostile_initramfs_does_no_harm(void **state)
             assert_int_equal(pwrite(fd, &other, 1, at), 1);
             rmt_auto_str names = NULL;
             assert_int_equal(lseek(fd, 0, SEEK_SET), 0);
-            if (rmt_initramfs_modules(fd, UINT64_MAX, "6.1.0-9", &names, &error) == -1)
+            if (rmt_initramfs_modules(NULL, fd, UINT64_MAX, "6.1.0-9", &names, &error) ==
+                -1)
                 refused++;
             else
                 assert_non_null(names);
@@ -427,7 +483,8 @@ test_m12_a_boot_volume_of_its_own_is_looked_into(void **state)
     assert_int_equal(rename(from, to), 0);
     rmt_auto_fd root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     rmt_auto_fd boot_fd = open(boot, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    const rmt_kernel_tree_t trees[] = {{"/boot", boot_fd}, {"/", root_fd}};
+    const rmt_kernel_tree_t trees[] = {{.mount = "/boot", .fd = boot_fd},
+                                       {.mount = "/", .fd = root_fd}};
     rmt_auto(rmt_record) kernel = NULL;
     size_t files = 0;
     RMT_OK(rmt_kernel_read(trees, 2, s_count, &files, &kernel, &error));
@@ -521,6 +578,7 @@ main(void)
         cmocka_unit_test(test_m12_a_damaged_initramfs_is_told_and_not_believed),
         cmocka_unit_test(test_m12_an_initramfs_that_cannot_be_read_is_told),
         cmocka_unit_test(test_m12_an_initramfs_holds_no_module_by_a_name_of_two_lines),
+        cmocka_unit_test(test_an_initramfs_is_read_again_when_it_has_changed),
         cmocka_unit_test(test_m12_a_hostile_initramfs_does_no_harm),
         cmocka_unit_test(test_m12_the_kernel_is_the_one_that_is_started),
         cmocka_unit_test(test_m12_a_boot_volume_of_its_own_is_looked_into),

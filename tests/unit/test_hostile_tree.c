@@ -162,7 +162,7 @@ s_read_kernel(int root)
 {
     rmt_error_t ignored = {0};
     rmt_auto(rmt_record) kernel = NULL;
-    const rmt_kernel_tree_t tree = {"/", root};
+    const rmt_kernel_tree_t tree = {.mount = "/", .fd = root};
     (void) rmt_kernel_read(&tree, 1, s_take_kernel_file, NULL, &kernel, &ignored);
 }
 

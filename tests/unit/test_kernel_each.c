@@ -49,7 +49,7 @@ s_keep(void *context, const char *name, const void *data, size_t size, rmt_error
 static char *
 s_read(rmt_error_t *error)
 {
-    const rmt_kernel_tree_t tree = {"/", root_tree_fd()};
+    const rmt_kernel_tree_t tree = {.mount = "/", .fd = root_tree_fd()};
     rmt_auto(rmt_record) kernel = NULL;
     rmt_auto_str text = rmt_text("%s", "");
     if (rmt_kernel_read(&tree, 1, s_keep, &text, &kernel, error) == -1)

@@ -1,4 +1,5 @@
 #include "agent/agent.h"
+#include "kernel/rmt_initramfs.h"
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_random.h"
@@ -205,6 +206,7 @@ rmt_agent_destroy(rmt_agent_t **self_p)
     rmt_key_wipe(&self->key);
     rmt_hosts_destroy(&self->hosts);
     rmt_records_destroy(&self->hardware);
+    rmt_initramfs_memory_destroy(&self->initramfs);
     free(self->name);
     free(self);
     *self_p = NULL;

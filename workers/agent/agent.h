@@ -30,9 +30,10 @@ typedef struct {
     char *name;
     char broker_key[RMT_KEY_TEXT_SIZE];
     rmt_key_t key;
-    rmt_hosts_t *hosts;          // Agents' ports
-    rmt_records_t *hardware;     // docs/spec/3-facts.md
-    uint8_t nonce[RMT_UID_SIZE]; // Of the start of the process
+    rmt_hosts_t *hosts;                     // Agents' ports
+    rmt_records_t *hardware;                // docs/spec/3-facts.md
+    uint8_t nonce[RMT_UID_SIZE];            // Of the start of the process
+    struct rmt_initramfs_memory *initramfs; // Of a source; NULL: nothing is kept
 } rmt_agent_t;
 
 // Borrows config, role and watch (may be NULL) for its whole life. Blocks until the key

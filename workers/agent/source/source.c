@@ -289,7 +289,9 @@ s_describe(capture_t *self, rmt_chunk_t *chunk_out, void *room, zchunk_t **packe
     rmt_auto(rmt_records) system = rmt_system_read(self->disk, error);
     if (!system)
         return -1;
-    if (rmt_agent_kernel(self->disk, s_put, self, system, error) == -1 ||
+    const bool is_paranoid = rmt_record_flag(rmt_task_body(self->task), "paranoid");
+    rmt_initramfs_memory_t *memory = is_paranoid ? NULL : self->agent->initramfs;
+    if (rmt_agent_kernel(self->disk, memory, s_put, self, system, error) == -1 ||
         s_add_outline(self, system, error) == -1)
         return -1;
     rmt_descriptor_add_list(self->descriptor, "dropped",
@@ -516,6 +518,9 @@ s_compare(rmt_task_t *task, void *context, rmt_error_t *error)
 int
 rmt_source_run(rmt_agent_t *agent, rmt_error_t *error)
 {
+    if (!agent->initramfs)
+        agent->initramfs = rmt_initramfs_memory_new(
+            (uint32_t) rmt_config_number(agent->config, "cache-margin-s"));
     // Due since an agent before this one died.
     const rmt_hooks_t hooks = {.config = agent->config, .source = agent->name};
     s_end_hooks(NULL, &hooks);
