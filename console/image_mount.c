@@ -3,7 +3,7 @@
 #include "console/image.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_clock.h"
+#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "base/rmt_signals.h"
 #include "mount/rmt_image_mount.h"
@@ -35,19 +35,127 @@ s_add(void *context, const rmt_record_t *volume, const rmt_entry_t *entry,
     return rmt_image_tree_add(context, entry, error);
 }
 
+// ---- Which volumes, and where
+
+typedef struct {
+    const rmt_record_t *volume;
+    char *path; // Where it is seen
+} seen_t;
+
+typedef struct {
+    seen_t *items;
+    size_t count;
+} seen_list_t;
+
+static void
+s_insert(seen_list_t *self, size_t at, const rmt_record_t *volume, char *path)
+{
+    rmt_grow_one(&self->items, self->count);
+    memmove(self->items + at + 1, self->items + at,
+            (self->count - at) * sizeof *self->items);
+    self->items[at] = (seen_t){volume, path};
+    self->count++;
+}
+
+static bool
+s_is_same(const rmt_record_t *a, const rmt_record_t *b, const char *field)
+{
+    return strcmp(rmt_record_text(a, field, ""), rmt_record_text(b, field, "")) == 0;
+}
+
+// Of a subvolume that lies within another one, what its path has behind that of the outer
+// one; NULL when it does not.
+static const char *
+s_within(const rmt_record_t *inner, const rmt_record_t *outer)
+{
+    static const char *const places[] = {"disk", "partition", "logical", "array",
+                                         "crypt"};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (!s_is_same(inner, outer, places[i]))
+            return NULL;
+    const char *path = rmt_record_text(inner, "subvolume", "");
+    const char *above = rmt_record_text(outer, "subvolume", NULL);
+    const size_t size = above ? strlen(above) : 0;
+    if (!above || !*path || strncmp(path, above, size) != 0)
+        return NULL;
+    if (size == 0)
+        return path;
+    return path[size] == '/' ? path + size + 1 : NULL;
+}
+
+// A subvolume without a mount of its own is seen in the nearest one that it lies within.
+// Caller owns the path; NULL: it is not seen.
+static char *
+s_path_within(const image_t *image, const rmt_record_t *inner)
+{
+    const char *least = NULL, *mount = NULL;
+    const rmt_record_t *outer;
+    for (size_t i = 0; (outer = image_volume(image, i)); i++) {
+        const char *rest = s_within(inner, outer);
+        if (!rest || (least && strlen(rest) >= strlen(least)))
+            continue;
+        least = rest;
+        mount = image_mount(outer);
+    }
+    return least ? rmt_text("%s/%s", mount, least) : NULL;
+}
+
+static bool
+s_is_below(const char *path, const char *above)
+{
+    const size_t size = strlen(above);
+    return strncmp(path, above, size) == 0 && path[size] == '/';
+}
+
+// All volumes that the system shows; each behind those that hold the way to it.
+static seen_list_t
+s_list_volumes(const image_t *image)
+{
+    seen_list_t list = {0};
+    const rmt_record_t *volume;
+    for (size_t i = 0; (volume = image_volume(image, i)); i++)
+        s_insert(&list, list.count, volume, rmt_text("%s", image_mount(volume)));
+    for (size_t i = 0; i < rmt_records_count(image->descriptor); i++) {
+        volume = rmt_records_at(image->descriptor, i);
+        if (!rmt_record_is(volume, "class", "volume") ||
+            !rmt_record_has(volume, "root") || *rmt_record_text(volume, "mount", ""))
+            continue;
+        char *path = s_path_within(image, volume);
+        if (!path)
+            continue;
+        size_t at = 0;
+        while (at < list.count && !s_is_below(list.items[at].path, path))
+            at++;
+        s_insert(&list, at, volume, path);
+    }
+    return list;
+}
+
+static void
+s_free_volumes(seen_list_t *list)
+{
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i].path);
+    free(list->items);
+}
+
 // Read all names and attributes of the image. 0, or -1.
 static int
 s_read_tree(image_t *image, rmt_image_tree_t *tree, rmt_error_t *error)
 {
-    const rmt_record_t *volume = image_volume(image, 0);
-    if (!volume)
-        return rmt_fail(error, RMT_E_UNSUPPORTED, "the image has no volume to mount");
-    for (size_t i = 0; (volume = image_volume(image, i)); i++)
-        if (rmt_image_tree_begin(tree, image_mount(volume), error) == -1 ||
-            image_each_entry(image, volume, s_add, tree, error) == -1)
-            return -1;
-    rmt_image_tree_finish(tree);
-    return 0;
+    seen_list_t list = s_list_volumes(image);
+    int result = list.count ? 0
+                            : rmt_fail(error, RMT_E_UNSUPPORTED,
+                                       "the image has no volume to mount");
+    for (size_t i = 0; i < list.count && result == 0; i++) {
+        result = rmt_image_tree_begin(tree, list.items[i].path, error);
+        if (result == 0)
+            result = image_each_entry(image, list.items[i].volume, s_add, tree, error);
+    }
+    s_free_volumes(&list);
+    if (result == 0)
+        rmt_image_tree_finish(tree);
+    return result;
 }
 
 static int
@@ -127,8 +235,8 @@ s_show(const self_t *self, const rmt_image_tree_counts_t *counts)
 {
     if (counts->unreadable)
         fprintf(stderr,
-                "ramet: image %s is INCOMPLETE: %" PRIu64 " files have no contents, and "
-                "reading them fails (EIO); see: ramet image show %s\n",
+                "ramet: image %s is INCOMPLETE; files without contents: %" PRIu64
+                "; opening one fails (EIO); see: ramet image show %s\n",
                 self->name, counts->unreadable, self->name);
     if (self->call->json) {
         rmt_auto(rmt_record) shown = rmt_record_new();

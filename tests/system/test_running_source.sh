@@ -48,6 +48,19 @@ job=$(image first)
 [ "$(stat -c %y "$farm/mnt")" = "$mtime" ] || fail "imaging has changed the source's root folder"
 ramet image files first | answers_no grep ramet-snapshot || fail "the snapshot is in the image"
 ramet image show first --json | jq -e '.unreadable | length > 0 and all(.path and .reason)' >/dev/null || fail "image show does not list what is unreadable"
+# Mounted, it says so, and what it lacks cannot be opened.
+lacks=$(ramet image show first --json | jq -r '.unreadable[0].path')
+at=$farm/at; mkdir "$at"
+is_told() { [ -s "$farm/mounted" ] || has_ended "$pid"; }
+ramet image mount first "$at" --json >"$farm/mounted" 2>"$farm/err" & pid=$!
+wait_for 30 "the line of the mount" is_told
+jq -e --arg at "$at" '.image == "first" and .folder == $at and .files > 300 and ."unreadable-count" == 1' "$farm/mounted" >/dev/null || fail "the mount says: $(cat "$farm/mounted")"
+grep -q "image first is INCOMPLETE; files without contents: 1; " "$farm/err" || fail "the mount does not say what is missing: $(cat "$farm/err")"
+expect 1 cat "$at$lacks"
+grep -q "Input/output error" "$farm/out" || fail "reading $lacks says: $(cat "$farm/out")"
+[ "$(cat "$at/etc/hostname")" = source ] || fail "the rest of an INCOMPLETE image cannot be read"
+fusermount3 -u "$at"
+wait_for 10 "the end of the mount" has_ended "$pid"
 ! ramet deploy plan first --engine lab 2>"$farm/err" || fail "an INCOMPLETE image was planned with"
 grep -q -- --accept-incomplete "$farm/err" || fail "the refusal does not say what to do: $(cat "$farm/err")"
 ! ramet deploy start first --engine lab --targets n1 --yes 2>"$farm/err" || fail "an INCOMPLETE image was deployed"

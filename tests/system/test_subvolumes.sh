@@ -4,7 +4,7 @@
 # drift is told of neither. Afterwards the copy's table mounts what it mounts on the source.
 . "$(dirname "$0")/lib.sh"
 mnt=$farm/root
-clean_up() { umount -R "$mnt" "$farm/mnt" 2>/dev/null; partx -d "$device" 2>/dev/null; losetup -d "$device"
+clean_up() { fusermount3 -uz "$farm/at" 2>/dev/null; umount -R "$mnt" "$farm/mnt" 2>/dev/null; partx -d "$device" 2>/dev/null; losetup -d "$device"
   [ -z "${loop:-}" ] || losetup -d "$loop" 2>/dev/null; }
 
 truncate -s 600M "$farm/source.disk"
@@ -44,6 +44,19 @@ cached=$(ramet job show "$job" --json | jq -r '[.. | .cached? // empty][0]')
 ramet image diff web-1 web-2 --json | jq -e '.items | length == 0' >/dev/null ||
   { ramet image diff web-1 web-2 >&2; fail "two images of an unchanged source differ"; }
 ramet image verify web-1 --against web || fail "a source that has not changed has drifted"
+
+# A mounted image shows its subvolumes where they are mounted, and what lies within another there.
+at=$farm/at; mkdir "$at"
+is_told() { [ -s "$farm/mounted" ] || has_ended "$pid"; }
+ramet image mount web-1 "$at" >"$farm/mounted" 2>"$farm/mount.err" & pid=$!
+wait_for 30 "the line of the mount" is_told
+names() { (cd "$1" && find . ! -path ./proc ! -path ./sys -printf '%P %y %m %U:%G %T@ %l\n' | LC_ALL=C sort); }
+names "$mnt" >"$farm/names"; names "$at" >"$farm/names.at"
+cmp "$farm/names" "$farm/names.at" || { diff "$farm/names" "$farm/names.at" >&2; fail "the mounted image has other names or attributes"; }
+"$RAMET_BIN/ramet-compare" "$mnt/home" "$at/home" || fail "the mounted image has another /home"
+[ "$(cat "$at/var/lib/inner/file")" = kept ] || fail "a subvolume within another is not shown"
+fusermount3 -u "$at"
+wait_for 10 "the end of the mount" has_ended "$pid"
 
 lab target "$farm" n1 "$farm/n1.disk" 700M --like web
 job=$(ramet deploy start web-1 --engine lab --targets n1 --yes)
