@@ -126,6 +126,7 @@ S_NAMED(s_switch_way, rmt_switch_check_way)
 S_NAMED(s_switch_address, rmt_switch_check_address)
 S_NAMED(s_switch_user, rmt_switch_check_user)
 S_NAMED(s_switch_boot, rmt_switch_check_boot)
+S_NAMED(s_switch_system, rmt_switch_check_system)
 
 // ---- The table
 
@@ -164,6 +165,7 @@ static const row_t s_rows[] = {
     {"power-address", TARGET, 1, s_switch_address},
     {"power-user", TARGET, 1, s_switch_user},
     {"power-boot", TARGET, 1, s_switch_boot},
+    {"power-system", TARGET, 1, s_switch_system},
     // Labels that need no label. before them.
     {"site", ALL, 1, s_label},
     {"room", ALL, 1, s_label},

@@ -8,9 +8,10 @@
 #include <string.h>
 
 #define USER_SIZE_MAX 32
+#define SYSTEM_SIZE_MAX 63
 #define USER_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
-const char *const RMT_SWITCH_WAYS[] = {"none", "wol", "ipmi", "exec", NULL};
+const char *const RMT_SWITCH_WAYS[] = {"none", "wol", "ipmi", "redfish", "exec", NULL};
 
 static bool
 s_is_host(const char *text)
@@ -49,7 +50,7 @@ rmt_switch_check_way(const char *text, rmt_error_t *error)
     return rmt_fail(
         error, RMT_E_USAGE,
         "'%.64s' is not a way to switch the power of a machine; write none, wol, "
-        "ipmi or exec",
+        "ipmi, redfish or exec",
         text);
 }
 
@@ -93,4 +94,18 @@ rmt_switch_check_boot(const char *text, rmt_error_t *error)
         "'%.64s' is neither uefi nor bios, one of which starts the machine from "
         "the network",
         text);
+}
+
+int
+rmt_switch_check_system(const char *text, rmt_error_t *error)
+{
+    const size_t size = strlen(text);
+    if (size > 0 && size <= SYSTEM_SIZE_MAX && text[0] != '.' &&
+        strspn(text, USER_LETTERS "._:-") == size)
+        return 0;
+    return rmt_fail(
+        error, RMT_E_USAGE,
+        "'%.64s' is not the id of a system of a BMC; write at most %d letters, "
+        "digits and . _ : -, as in 1 or System.Embedded.1",
+        text, SYSTEM_SIZE_MAX);
 }

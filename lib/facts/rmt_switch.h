@@ -24,3 +24,4 @@ int rmt_switch_check_way(const char *text, rmt_error_t *error);
 int rmt_switch_check_address(const char *text, rmt_error_t *error); // Also an interface
 int rmt_switch_check_user(const char *text, rmt_error_t *error);
 int rmt_switch_check_boot(const char *text, rmt_error_t *error);
+int rmt_switch_check_system(const char *text, rmt_error_t *error); // Of Redfish

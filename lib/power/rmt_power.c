@@ -13,7 +13,8 @@
 #define LOOK_MS 1000
 #define SECRET_SIZE_MAX 256
 
-static const power_way_t *const s_ways[] = {&power_wol, &power_ipmi, &power_exec};
+static const power_way_t *const s_ways[] = {&power_wol, &power_ipmi, &power_redfish,
+                                            &power_exec};
 
 static const char *const s_actions[] = {"status", "on", "off", "cycle", "netboot"};
 

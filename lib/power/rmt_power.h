@@ -24,6 +24,7 @@ typedef struct {
     const char *secrets;   // Folder of the files with passwords
     const char *program;   // Of the way exec
     const char *broadcast; // Of the way wol, for records without power-address
+    const char *ca;        // File of the authorities of BMCs that speak Redfish
     uint32_t cipher;       // Cipher suite of IPMI; 0: the BMC is asked
     uint32_t timeout_ms;   // For one action on one machine
 } rmt_power_config_t;

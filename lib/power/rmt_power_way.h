@@ -4,6 +4,8 @@
 
 #include "power/rmt_power.h"
 
+#define POWER_PATH_SIZE 200
+
 // One action on one machine under way.
 typedef struct {
     const rmt_power_config_t *config;
@@ -11,7 +13,8 @@ typedef struct {
     const char *name;    // Of the machine
     const char *address; // power-address, or ""
     rmt_power_action_t action;
-    int64_t until_ms; // On rmt_clock_ms
+    int64_t until_ms;           // On rmt_clock_ms
+    char path[POWER_PATH_SIZE]; // Of the system at a BMC, once it is known; or ""
     rmt_power_go_on_fn *go_on;
     void *context;
 } power_run_t;
@@ -30,6 +33,7 @@ typedef struct {
 
 extern const power_way_t power_wol;
 extern const power_way_t power_ipmi;
+extern const power_way_t power_redfish;
 extern const power_way_t power_exec;
 
 // Milliseconds that are left, at least 1.

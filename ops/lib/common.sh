@@ -58,7 +58,7 @@ answer_help() { case ${1:-} in --help | -h) help; exit 0 ;; esac; }
 build_packages="cmake ninja-build pkg-config gcc libc6-dev clang
   protobuf-c-compiler libprotobuf-c-dev libczmq-dev libzmq3-dev libhiredis-dev liblz4-dev
   libarchive-dev libfuse3-dev libsodium-dev libssl-dev libfdisk-dev libblkid-dev libmount-dev libbtrfsutil-dev
-  libsmartcols-dev libmicrohttpd-dev libjansson-dev libcmocka-dev liblua5.1-0-dev libluajit-5.1-dev
+  libsmartcols-dev libmicrohttpd-dev libjansson-dev libcurl4-openssl-dev libcmocka-dev liblua5.1-0-dev libluajit-5.1-dev
   zlib1g-dev liblzma-dev libzstd-dev libkmod-dev libseccomp-dev libyaml-dev libselinux1-dev"
 run_packages="redis-server fdisk e2fsprogs dosfstools xfsprogs btrfs-progs util-linux
   mtools openssh-client curl iproute2 procps jq"

@@ -23,7 +23,7 @@ chmod 755 "$program"
 cat >"$farm/installer.extra" <<END
 power-program = "$program"
 power-secrets = "$farm/power"
-power-timeout-s = 5
+power-timeout-s = 10
 power-cipher = 3
 END
 lab up "$farm"
@@ -65,7 +65,7 @@ answers_no grep -Ev '^x[0-9] [a-z]+ LC_ALL=C.UTF-8 PATH=[^ ]* $' "$farm/power/as
 # One that hangs is killed with what it started, one that fails says why, and the others are done.
 power_json 1 'x[1-9]' cycle --count 9
 [ "$(jq '[.items[] | select(.power == "on")] | length' "$farm/out.json")" = 7 ] || { cat "$farm/out.json"; fail "the others were not done"; }
-[[ "$(field x8 text)" == "target x8, exec: $program did not end within 5 s, and was killed"* ]] || fail "x8: $(field x8 text)"
+[[ "$(field x8 text)" == "target x8, exec: $program did not end within 10 s, and was killed"* ]] || fail "x8: $(field x8 text)"
 [ "$(field x9 text)" = "target x9, exec: $program ended with status 3: the socket is broken" ] || fail "x9: $(field x9 text)"
 within 10 has_ended "$(cat "$farm/power/child")" || fail "what the program had started lives on"
 
@@ -93,7 +93,7 @@ ramet target set x1 power=none
 expect 2 power x1 status
 says "ramet target set x1 power=WAY"
 expect 64 ramet target set x1 power=magic
-says "write none, wol, ipmi or exec"
+says "write none, wol, ipmi, redfish or exec"
 
 # Wake-on-LAN: 102 octets to the broadcast address of the record.
 python3 - "$farm" <<'END' &
@@ -179,7 +179,7 @@ within 20 power x3 status || fail "the simulator does not answer"
 power_json 1 'x[3-7]' on
 [ "$(field x3 power) $(field x7 power)" = "on on" ] || { cat "$farm/out.json"; fail "x3 and x7 were not switched on"; }
 [ "$(cat "$farm/bmc/x3/power")" = 1 ] || fail "the BMC of x3 was not told"
-[ "$(field x4 text)" = "target x4, ipmi ${address[x4]}: the BMC took the order, and the power is still off after 5 s; look at the machine, or restart its BMC" ] ||
+[ "$(field x4 text)" = "target x4, ipmi ${address[x4]}: the BMC took the order, and the power is still off after 10 s; look at the machine, or restart its BMC" ] ||
   fail "x4: $(field x4 text)"
 for name in x5 x6; do
   [[ "$(field $name text)" == "target $name, ipmi 127.0.0.1:"*"; look "* ]] || fail "$name: $(field $name text)"

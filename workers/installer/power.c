@@ -236,6 +236,7 @@ s_begin(power_t *self, rmt_task_t *task, const rmt_config_t *config, rmt_error_t
         .secrets = rmt_config_text(config, "power-secrets"),
         .program = rmt_config_text(config, "power-program"),
         .broadcast = rmt_config_text(config, "power-wol"),
+        .ca = rmt_config_text(config, "power-ca"),
         .cipher = (uint32_t) rmt_config_number(config, "power-cipher"),
         .timeout_ms = 1000 * (uint32_t) rmt_config_number(config, "power-timeout-s")};
     self->is_forced = rmt_record_flag(body, "force");

@@ -62,6 +62,9 @@ const rmt_config_row_t RMT_HOLDER_ROWS[] = {
     {"power-wol", RMT_CONFIG_TEXT, "", 0, 255,
      "Installer: interface or broadcast address by which machines with power=wol are "
      "woken; empty: that of their records alone."},
+    {"power-ca", RMT_CONFIG_PATH, "", 0, 0,
+     "Installer: file of the certificates that certificates of BMCs lead to (Redfish); "
+     "empty: each has its public key in power-secrets."},
     {"power-cipher", RMT_CONFIG_NUMBER, "0", 0, 17,
      "Installer: cipher suite of IPMI, such as 3 for a BMC that lacks the list of its "
      "suites; 0: the BMC is asked."},
