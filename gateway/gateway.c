@@ -6,6 +6,7 @@
 #include "crypto/rmt_id.h"
 #include "gateway/acts.h"
 #include "gateway/asker.h"
+#include "gateway/webhook.h"
 #include "gateway/listener.h"
 #include "gateway/metrics.h"
 #include "gateway/operators.h"
@@ -48,6 +49,7 @@ struct gateway {
     operators_t *operators;
     line_t asks, acts;
     listener_t *listener;
+    webhook_t *hooks[SETTINGS_WEBHOOKS_MAX]; // As many as the settings have
     feed_t *feed;
     page_t *page;              // NULL: it is not there
     int64_t woken_ms, wake_ms; // When streams are looked after, if not before
@@ -453,6 +455,18 @@ s_open_lines(gateway_t *self, rmt_error_t *error)
     return 0;
 }
 
+static int
+s_open_hooks(gateway_t *self, rmt_error_t *error)
+{
+    for (size_t i = 0; self->settings->webhooks[i]; i++) {
+        assert(i < SETTINGS_WEBHOOKS_MAX);
+        self->hooks[i] = webhook_new(self->settings, i, error);
+        if (!self->hooks[i])
+            return -1;
+    }
+    return 0;
+}
+
 // ---- The whole
 
 gateway_t *
@@ -475,7 +489,8 @@ gateway_new(const settings_t *settings, rmt_error_t *error)
     self->page = *settings->page ? page_new(settings->page) : NULL;
     self->listener =
         s_open_lines(self, error) == 0 ? listener_new(settings, error) : NULL;
-    self->web = self->listener ? web_new(&config, error) : NULL;
+    self->web =
+        self->listener && s_open_hooks(self, error) == 0 ? web_new(&config, error) : NULL;
     if (!self->web)
         gateway_destroy(&self);
     return self;
@@ -493,6 +508,8 @@ gateway_destroy(gateway_t **self_p)
     s_close_line(&self->acts);
     rmt_client_destroy(&self->reader.client);
     operators_destroy(&self->operators);
+    for (size_t i = 0; i < SETTINGS_WEBHOOKS_MAX; i++)
+        webhook_destroy(&self->hooks[i]);
     listener_destroy(&self->listener);
     feed_destroy(&self->feed);
     page_destroy(&self->page);
@@ -512,7 +529,9 @@ s_feed_streams(gateway_t *self, bool has_news)
 {
     const int64_t now = rmt_clock_ms();
     if (has_news) {
-        listener_take(self->listener, self->feed);
+        const bool has_job = listener_take(self->listener, self->feed);
+        for (size_t i = 0; has_job && i < SETTINGS_WEBHOOKS_MAX && self->hooks[i]; i++)
+            webhook_wake(self->hooks[i]);
         if (self->wake_ms > self->woken_ms + NEWS_MS)
             self->wake_ms = self->woken_ms + NEWS_MS;
     }

@@ -177,9 +177,19 @@ listener_pipe(listener_t *self)
     return zactor_sock(self->actor);
 }
 
-void
+// Is it the topic of a job itself, and not of a target or a task of it?
+static bool
+s_is_of_job(const char *topic)
+{
+    const size_t size = strlen(topic);
+    return strncmp(topic, "job/", 4) == 0 && size > 6 &&
+           streq(topic + size - 6, "/state");
+}
+
+bool
 listener_take(listener_t *self, feed_t *feed)
 {
+    bool has_job = false;
     void *socket = zsock_resolve(listener_pipe(self));
     zmq_pollitem_t item = {socket, 0, ZMQ_POLLIN, 0};
     for (int i = 0; i < TAKE_MAX && zmq_poll(&item, 1, 0) > 0; i++) {
@@ -193,5 +203,7 @@ listener_take(listener_t *self, feed_t *feed)
             feed_end_topic(feed, topic, json);
         else
             feed_put(feed, topic, json);
+        has_job = has_job || (json && s_is_of_job(topic));
     }
+    return has_job;
 }

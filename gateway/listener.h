@@ -17,4 +17,5 @@ void listener_destroy(listener_t **self_p);
 zsock_t *listener_pipe(listener_t *self);
 // Take what has come into the feed; never blocks. The topic "broker" tells whether the
 // state is that of now: state up, or away with the reason in text.
-void listener_take(listener_t *self, feed_t *feed);
+// True: a job may have another state.
+bool listener_take(listener_t *self, feed_t *feed);

@@ -38,6 +38,15 @@ const rmt_config_row_t settings_rows[] = {
      "Names and addresses under which this gateway is asked, without a port."},
     {"page", RMT_CONFIG_PATH, "/usr/share/ramet/page", 0, 0,
      "Folder with the page for browsers; empty: none."},
+    {"webhooks", RMT_CONFIG_LIST, "", 0, SETTINGS_WEBHOOKS_MAX,
+     "Addresses, as https://host.example/path, to which each new state of each job is "
+     "sent."},
+    {"webhook-secret", RMT_CONFIG_PATH, "", 0, 0,
+     "File with a secret of 16 letters or more, by which what is sent is signed."},
+    {"webhook-ca", RMT_CONFIG_PATH, "/etc/ssl/certs/ca-certificates.crt", 0, 0,
+     "File with the certificates (PEM) to which those of webhooks must lead."},
+    {"state", RMT_CONFIG_PATH, "/var/lib/ramet/gateway", 0, 0,
+     "Folder that keeps what each webhook has taken."},
     {"connections", RMT_CONFIG_NUMBER, "1000", 8, 20000, "Connections at once."},
     {"connections-per-address", RMT_CONFIG_NUMBER, "100", 1, 20000,
      "Connections at once of one address; not where only this computer reaches the "
@@ -145,6 +154,9 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
         .hosts = rmt_config_list(config, "hosts"),
         .operators = rmt_config_list(config, "operators"),
         .page = rmt_config_text(config, "page"),
+        .webhooks = rmt_config_list(config, "webhooks"),
+        .webhook_ca = rmt_config_text(config, "webhook-ca"),
+        .state = rmt_config_text(config, "state"),
         .connections = (unsigned) rmt_config_number(config, "connections"),
         .streams = (unsigned) rmt_config_number(config, "streams"),
     };
@@ -160,6 +172,8 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
     if (s_load_tls(self, config, error) == -1 ||
         settings_load_secret(rmt_config_text(config, "read-token"), "read-token",
                              &self->read_token, error) == -1 ||
+        settings_load_secret(rmt_config_text(config, "webhook-secret"), "webhook-secret",
+                             &self->webhook_secret, error) == -1 ||
         !(self->brokers =
               rmt_hosts_new(rmt_config_list(config, "brokers"), RMT_PORT_CONSOLE, error)))
         return -1;
@@ -169,6 +183,10 @@ settings_read(settings_t *self, const rmt_config_t *config, rmt_error_t *error)
                         "and tls-certificate with tls-key, or listen at 127.0.0.1 behind "
                         "a proxy",
                         self->listen);
+    if (*self->webhooks && !self->webhook_secret)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the setting webhooks needs webhook-secret, the path of a file; "
+                        "make one with: openssl rand -hex 24");
     return s_find_key(self, config, error);
 }
 
@@ -179,5 +197,6 @@ settings_free(settings_t *self)
     free(self->certificate);
     rmt_secret_free(&self->private_key);
     rmt_secret_free(&self->read_token);
+    rmt_secret_free(&self->webhook_secret);
     rmt_key_wipe(&self->own);
 }

@@ -5,6 +5,8 @@
 #include "crypto/rmt_key.h"
 #include "facts/rmt_hosts.h"
 
+#define SETTINGS_WEBHOOKS_MAX 8
+
 extern const rmt_config_row_t settings_rows[];
 
 // Strings are borrowed from the configuration but those that are said to be own.
@@ -18,6 +20,10 @@ typedef struct {
     const char *const *hosts;
     const char *const *operators; // Paths of their settings
     const char *page;             // Folder
+    const char *const *webhooks;  // URLs
+    const char *webhook_ca;       // File
+    char *webhook_secret;         // Own, or NULL
+    const char *state;            // Folder
     unsigned connections, streams;
     unsigned connections_per_address; // 0: no limit
 } settings_t;

@@ -60,7 +60,7 @@ s_set(CURL *curl, const rmt_http_ask_t *ask, sink_t *sink, struct curl_slist *he
 {
     curl_easy_setopt(curl, CURLOPT_URL, ask->url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask->method);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "https");
+    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, ask->is_plain ? "http,https" : "https");
     curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -114,6 +114,8 @@ rmt_http_do(const rmt_http_ask_t *ask, rmt_http_answer_t *answer_out, rmt_error_
     struct curl_slist *headers = curl_slist_append(NULL, "Accept: application/json");
     if (ask->json)
         headers = curl_slist_append(headers, "Content-Type: application/json");
+    for (const char *const *one = ask->headers; one && *one; one++)
+        headers = curl_slist_append(headers, *one);
     if (!curl || !headers)
         abort();
     s_set(curl, ask, &sink, headers);

@@ -4,6 +4,7 @@
 // followed, no proxy and no file of the user's settings plays a part.
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/rmt_error.h"
@@ -16,6 +17,8 @@ typedef struct {
     const char *ca;   // File of certificates that the server's must lead to, by its name
     const char *pin;  // In place of that: file with the server's public key (PEM)
     const char *json; // What is sent
+    const char *const *headers; // More of them, "Name: value"; NULL-terminated
+    bool is_plain;              // http:// is asked as well
     uint32_t timeout_ms;
     size_t answer_max; // Octets
 } rmt_http_ask_t;
