@@ -29,6 +29,7 @@ typedef struct {
 struct rmt_arrays {
     found_t *found;
     size_t count;
+    bool is_running;
 };
 
 rmt_arrays_t *
@@ -50,6 +51,12 @@ rmt_arrays_destroy(rmt_arrays_t **self_p)
     free(self->found);
     free(self);
     *self_p = NULL;
+}
+
+void
+rmt_arrays_set_running(rmt_arrays_t *self)
+{
+    self->is_running = true;
 }
 
 int
@@ -154,7 +161,7 @@ s_take_members(reading_t *self)
                             "take its disk out of the source");
         if (found->md.slot >= self->newest->array.count)
             continue;
-        found->is_old = s_is_outdated(found, self->newest);
+        found->is_old = !self->arrays->is_running && s_is_outdated(found, self->newest);
         found_t **slot = &self->members[found->md.slot];
         self->has_replaced = self->has_replaced || *slot;
         if (*slot && !found->is_old && !(*slot)->is_old)
@@ -224,7 +231,7 @@ s_check_kind(const reading_t *self)
                             "take it out with mdadm --remove, and clear it with mdadm "
                             "--zero-superblock");
     }
-    if (array->sync != RMT_MD_IN_SYNC)
+    if (array->sync != RMT_MD_IN_SYNC && !self->arrays->is_running)
         s_tell(self,
                array->level == 1 || array->level == 10
                    ? "not cleanly stopped: its first copy was read, as at the "

@@ -23,6 +23,10 @@ void rmt_arrays_destroy(rmt_arrays_t **self_p);
 int rmt_arrays_add(rmt_arrays_t *self, size_t disk, uint64_t partition, int fd,
                    uint64_t bytes, rmt_error_t *error);
 
+// The kernel runs these arrays, and has been asked whether they are whole: what
+// superblocks say of age, and of a stop that was not clean, does not count.
+void rmt_arrays_set_running(rmt_arrays_t *self);
+
 // All partitions of the layout's disks are taken: add their arrays to it. What a copy
 // does not show, such as a member that is older than the others, is added to told {path,
 // reason}. 0, or -1: UNSUPPORTED (with what it is, and what to do).

@@ -4,16 +4,14 @@
 #include "base/rmt_process.h"
 #include "base/rmt_random.h"
 #include "base/rmt_sysfs.h"
+#include "disk/rmt_holders.h"
 
 #include <assert.h>
 #include <ctype.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #define UNIT 512 // In which cryptsetup counts offsets
@@ -330,17 +328,10 @@ rmt_luks_find_open(const char *sysfs, const char *device, rmt_luks_open_t *open_
                    rmt_error_t *error)
 {
     assert(sysfs && device && open_out);
-    char path[PATH_MAX];
-    struct stat status;
     *open_out = (rmt_luks_open_t){.name = NULL};
-    if (!realpath(device, path) || stat(path, &status) == -1)
-        return rmt_fail_errno(error, "find device %s", device);
-    // A node below /dev/mapper may be no link.
-    rmt_auto_str holders =
-        S_ISBLK(status.st_mode)
-            ? rmt_sysfs_list("%s/dev/block/%u:%u/holders", sysfs, major(status.st_rdev),
-                             minor(status.st_rdev))
-            : rmt_sysfs_list("%s/class/block/%s/holders", sysfs, strrchr(path, '/') + 1);
+    rmt_auto_str holders = rmt_holders_list(sysfs, device, error);
+    if (!holders)
+        return -1;
     for (const char *holder = holders; *holder; holder += strlen(holder) + 1)
         if (s_take_open(sysfs, holder, open_out))
             return 0;

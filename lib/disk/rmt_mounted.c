@@ -50,22 +50,32 @@ s_layer(const char *device)
 }
 
 static bool
-s_is_read_through(const char *uuid)
+s_is_array(const char *path)
 {
-    return strncmp(uuid, "LVM-", 4) == 0 || strncmp(uuid, "CRYPT-LUKS", 10) == 0;
+    return rmt_sysfs_exists("%s/md", path);
+}
+
+static bool
+s_is_read_through(const char *path)
+{
+    char uuid[RMT_SYSFS_TEXT_SIZE];
+    rmt_sysfs_text(uuid, "%s/dm/uuid", path);
+    return strncmp(uuid, "LVM-", 4) == 0 || strncmp(uuid, "CRYPT-LUKS", 10) == 0 ||
+           s_is_array(path);
 }
 
 // A logical volume lies on partitions, or on further parts of its group; LUKS that is
-// open on its partition. The path becomes that of the first device below all of them.
+// open on its partition; an array on its members, of which those that are whole disks are
+// not read. The path becomes that of the first device below all of them.
 static void
 s_go_below(char path[PATH_MAX])
 {
-    char uuid[RMT_SYSFS_TEXT_SIZE];
-    while (s_is_read_through(rmt_sysfs_text(uuid, "%s/dm/uuid", path))) {
+    while (s_is_read_through(path)) {
         rmt_auto_str slaves = rmt_sysfs_list("%s/slaves", path);
         rmt_auto_str link = rmt_text("%s/slaves/%s", path, slaves);
         char below[PATH_MAX];
-        if (!*slaves || !realpath(link, below))
+        if (!*slaves || !realpath(link, below) ||
+            (s_is_array(path) && !rmt_sysfs_exists("%s/partition", below)))
             return;
         strcpy(path, below);
     }

@@ -4,6 +4,7 @@ ramet_test(unit ntfs SOURCES tools/ntfs_file.c NEEDS ramet::disk ramet::base TIM
 ramet_test(unit order NEEDS ramet::facts ramet::base TIMEOUT 10)
 ramet_test(unit match NEEDS ramet::match ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit lvm NEEDS ramet::disk ramet::facts TIMEOUT 10)
+ramet_test(unit md_live SOURCES tools/root_tree.c NEEDS ramet::disk ramet::base TIMEOUT 10)
 ramet_test(unit luks SOURCES tools/root_tree.c NEEDS ramet::disk ramet::facts ramet::crypto ramet::base TIMEOUT 20)
 ramet_test(unit md SOURCES unit/md_member.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit md_arrays SOURCES unit/md_member.c NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 20)

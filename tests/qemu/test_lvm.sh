@@ -1,6 +1,6 @@
 #!/bin/bash
 # M32: a machine on logical volumes is imaged while it runs, and once more from its disks when it has ended:
-# a volume in two pieces, stripes, a mirror (raid1) and parity (raid5) over two disks. Both images have the
+# a volume in two pieces, stripes, a mirror (raid1) and parity (raid5) over two disks, and one on an array of md. Both images have the
 # same; LVM's own programs start the groups of a copy. In a machine, as device-mapper is needed.
 set -euo pipefail
 . "$(dirname "$0")/../system/lib.sh"
@@ -13,10 +13,11 @@ make_guest() {
   mkdir -p "$guest"/{bin,dev,proc,sys,run/lock/lvm,tmp,etc/lvm,srv,old,mnt}
   cp "$(command -v busybox)" "$guest/bin/busybox"
   add_program /usr/sbin/lvm
+  add_program /sbin/mdadm
   for name in pvcreate vgcreate lvcreate lvextend lvchange lvremove vgchange vgck lvs; do ln -s lvm "$guest/usr/sbin/$name"; done
   add_program "$(command -v mkfs.ext4)" mkfs.ext4
   add_program "$RAMET_BIN/ramet-agent"
-  add_modules virtio_pci virtio_blk virtio_net ext4 dm_mod dm_snapshot dm_raid raid1
+  add_modules virtio_pci virtio_blk virtio_net ext4 dm_mod dm_snapshot dm_raid md_mod raid1
   cat >"$guest/etc/lvm/lvm.conf" <<'CONF'
 devices { obtain_device_list_from_udev = 0 }
 activation { udev_sync = 0 udev_rules = 0 monitoring = 0 }
@@ -30,7 +31,7 @@ mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 for m in /modules/*; do insmod \$m; done
 $guest_waits
 # What the machine says of its group: kinds, sizes, and what is in the volumes.
-tell() { echo "ramet-\$1: \$(echo \$(lvs --noheadings --nosuffix --units m -o lv_name,lv_layout,lv_size,seg_count sys-1)) \$(cat /srv/etc/hostname) \$(cat /srv/home/letter)"; }
+tell() { echo "ramet-\$1: \$(echo \$(lvs --noheadings --nosuffix --units m -o lv_name,lv_layout,lv_size,seg_count sys-1)) \$(cat /srv/etc/hostname) \$(cat /srv/home/letter /srv/log/letter | tr -d '\n') \$(grep -o '\[U*_*U*\]' /proc/mdstat)"; }
 # And of the other group, on two disks: kinds, what is not equal, sums of a file in each volume.
 all_equal() { ! lvs --noheadings -o sync_percent data | grep -v '100.00' | grep -q '[0-9]'; }
 tell_data() {
@@ -42,10 +43,11 @@ tell_data() {
   echo "ramet-\$1-data: \$(echo \$(lvs --noheadings -o lv_name,lv_layout,sync_percent,raid_mismatch_count,stripes data))\$sums"
 }
 if grep -q ramet.copy /proc/cmdline; then
-  vgck data; vgchange -q -ay data
+  mdadm -q --assemble --run /dev/md0 /dev/vdb3 /dev/vdc2
+  vgck data; vgchange -q -ay data; vgck mir; vgchange -q -ay mir
   vgck sys-1; vgchange -q -ay sys-1
-  mount -t ext4 /dev/mapper/sys--1-root /srv; mount -t ext4 /dev/mapper/sys--1-home /srv/home
-  tell copy; tell_data copy; umount /srv/home /srv; sync; poweroff -f
+  mount -t ext4 /dev/mapper/sys--1-root /srv; mount -t ext4 /dev/mapper/sys--1-home /srv/home; mount -t ext4 /dev/mapper/mir-log /srv/log
+  tell copy; tell_data copy; umount /srv/home /srv/log /srv; sync; poweroff -f
 fi
 ip link set lo up; ip link set eth0 up; ip addr add 10.0.2.15/24 dev eth0; ip route add default via 10.0.2.2
 pvcreate -q /dev/vda1; vgcreate -q sys-1 /dev/vda1
@@ -54,6 +56,8 @@ pvcreate -q /dev/vdb1 /dev/vdb2 /dev/vdc1; vgcreate -q data /dev/vdb1 /dev/vdb2 
 lvcreate -q --type raid1 -m 1 -L 20M -n mirror data /dev/vdb1 /dev/vdc1
 lvcreate -q --type raid5 -i 2 -L 24M -n parity data
 lvcreate -q --type striped -i 2 -L 24M -n stripes data /dev/vdb2 /dev/vdc1
+mdadm -q --create /dev/md0 --run --homehost=any --metadata=1.2 --level=1 --raid-devices=2 --bitmap=none --assume-clean /dev/vdb3 /dev/vdc2
+pvcreate -q /dev/md0; vgcreate -q mir /dev/md0; lvcreate -q -n log -L 16M mir; mkfs.ext4 -q /dev/mapper/mir-log
 for v in mirror parity stripes; do
   mkfs.ext4 -q /dev/mapper/data-\$v; mount -t ext4 /dev/mapper/data-\$v /mnt
   head -c 9000000 /dev/urandom >/mnt/large; umount /mnt
@@ -61,8 +65,9 @@ done
 mkfs.ext4 -q /dev/mapper/sys--1-root; mkfs.ext4 -q /dev/mapper/sys--1-home
 mount -t ext4 /dev/mapper/sys--1-root /srv
 cp -a /old/. /srv/; mkdir -p /srv/home; mount -t ext4 /dev/mapper/sys--1-home /srv/home
-echo hello >/srv/home/letter
-printf '/dev/mapper/sys--1-root / ext4 defaults 0 1\n/dev/sys-1/home /home ext4 defaults 0 2\n' >/srv/etc/fstab
+mkdir -p /srv/log; mount -t ext4 /dev/mapper/mir-log /srv/log
+echo hel >/srv/home/letter; echo lo >/srv/log/letter
+printf '/dev/mapper/sys--1-root / ext4 defaults 0 1\n/dev/sys-1/home /home ext4 defaults 0 2\n/dev/mir/log /log ext4 defaults 0 2\n' >/srv/etc/fstab
 tell source; tell_data source
 has_snapshot() { lvs --noheadings -o lv_name sys-1 | grep -q ramet; }
 has_none() { ! has_snapshot; }
@@ -94,11 +99,11 @@ make_tree "$guest/old" 0; rm "$guest/old/home/user/new"*   # cpio takes names of
 take_source machine 's|^root = .*|root = "/srv"\ndisk = "/dev/vda"\nfurther-disks = "/dev/vdb /dev/vdc"|; /^layout = /d'
 (cd "$guest" && find . | cpio --quiet -o -H newc) >"$farm/initramfs"
 truncate -s 300M "$farm/disk"; printf 'label: gpt\ntype=V\n' | sfdisk -q "$farm/disk"
-truncate -s 150M "$farm/disk-b"; printf 'label: gpt\nsize=60M,type=V\ntype=V\n' | sfdisk -q "$farm/disk-b"
-truncate -s 120M "$farm/disk-c"; printf 'label: gpt\ntype=V\n' | sfdisk -q "$farm/disk-c"
+truncate -s 190M "$farm/disk-b"; printf 'label: gpt\nsize=60M,type=V\nsize=88M,type=V\ntype=R\n' | sfdisk -q "$farm/disk-b"
+truncate -s 160M "$farm/disk-c"; printf 'label: gpt\nsize=118M,type=V\ntype=R\n' | sfdisk -q "$farm/disk-c"
 start_machine "$farm/disk" "$farm/run/machine.log"
 source=$(says "$farm/run/machine.log" ramet-source: 240)
-[ "${source#*: }" = "home linear 40.00 1 root linear 96.00 2 source hello" ] || fail "the source is $source"
+[ "${source#*: }" = "home linear 40.00 1 root linear 96.00 2 source hello [UU]" ] || fail "the source is $source"
 within 120 greets machine || { tail -n 20 "$farm/run/machine.log" >&2; fail "the agent does not greet"; }
 data=$(says "$farm/run/machine.log" ramet-source-data: 60); data=${data#*: }
 [[ $data = "mirror raid,raid1 100.00 0 2 parity raid,raid5,raid5_ls 100.00 0 3 stripes striped 2 "* ]] || fail "the data are $data"
@@ -108,10 +113,13 @@ kill "$machine"; wait "$machine" 2>/dev/null || true
 # What ramet reads of the legs is what the kernel has read.
 lab source "$farm" ended "$farm/disk" "$farm/disk-b" "$farm/disk-c"
 ramet image create ended --name two --wait --timeout 3m
-volumes() { ramet image show "$1" --json >"$farm/$1.json"; jq -c '[.. | objects | select((.logical? // "") | startswith("data/")) | {logical, root}] | unique' "$farm/$1.json"; }
+volumes() { ramet image show "$1" --json >"$farm/$1.json"; jq -c '[.. | objects | select((.logical? // "") | test("^(data|mir)/")) | {logical, root}] | unique' "$farm/$1.json"; }
+layers() { jq -cS '[.layout[] | select(.class | test("^(array|member|group|physical|logical|piece)$"))]' "$farm/$1.json"; }
 [ "$(volumes one)" = "$(volumes two)" ] || fail "the disks have $(volumes two), and the running machine had $(volumes one)"
-[ "$(volumes one | jq length)" = 3 ] || fail "the image has the volumes $(volumes one)"
-truncate -s 160M "$farm/copy.disk-b"; truncate -s 120M "$farm/copy.disk-c"
+[ "$(volumes one | jq length)" = 4 ] || fail "the image has the volumes $(volumes one)"
+[ "$(layers one)" = "$(layers two)" ] || fail "the disks have $(layers two), and the running machine had $(layers one)"
+[ "$(layers one | jq 'map(select(.class == "member")) | length')" = 2 ] || fail "the image of the running machine has no array"
+truncate -s 190M "$farm/copy.disk-b"; truncate -s 160M "$farm/copy.disk-c"
 lab target "$farm" copy "$farm/copy.disk" 400M --disk "$farm/copy.disk-b" --disk "$farm/copy.disk-c" --like ended
 job=$(ramet deploy start two --engine lab --targets copy --yes)
 await_phase "$job" copy awaiting-first-boot 120
@@ -119,7 +127,7 @@ lab boot "$farm" copy
 ramet job wait "$job" --timeout 60s
 start_machine "$farm/copy.disk" "$farm/run/copy.log" ramet.copy
 copy=$(says "$farm/run/copy.log" ramet-copy: 240)
-[ "${copy#*: }" = "home linear 40.00 1 root linear 196.00 1 copy hello" ] || fail "the copy is $copy"
+[ "${copy#*: }" = "home linear 40.00 1 root linear 196.00 1 copy hello [UU]" ] || fail "the copy is $copy"
 copied=$(says "$farm/run/copy.log" ramet-copy-data: 240)
 [ "${copied#*: }" = "$data" ] || fail "the data of the copy are ${copied#*: }; they were $data"
 echo "lvm: $source; $copy; $data"

@@ -116,6 +116,34 @@ test_a_member_that_is_older_is_not_read_and_told(void **state)
     }
 }
 
+// Superblocks of an array that runs are written one by one, and not at each write.
+static void
+test_m32_of_an_array_that_runs_the_kernel_knows_the_age(void **state)
+{
+    (void) state;
+    for (unsigned is_running = 0; is_running < 2; is_running++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_auto(rmt_records) told = rmt_records_new();
+        rmt_auto(rmt_arrays) arrays = rmt_arrays_new();
+        rmt_layout_add_disk(layout, "system")->table = RMT_TABLE_GPT;
+        for (uint32_t i = 0; i < 2; i++) {
+            rmt_md_t member = md_member(RMT_MD_1_2, 1, i, 2);
+            member.array.events = i ? 40 : 15;
+            member.array.sync = 0;
+            rmt_auto_fd fd = md_memory();
+            RMT_OK(rmt_md_write(fd, 0, BYTES, &member, &error));
+            RMT_OK(rmt_arrays_add(arrays, 0, i + 1, fd, BYTES, &error));
+        }
+        if (is_running)
+            rmt_arrays_set_running(arrays);
+        RMT_OK(rmt_arrays_finish(arrays, layout, told, &error));
+        assert_int_equal(rmt_arrays_is_old(arrays, 0), !is_running);
+        assert_int_equal(rmt_records_count(told), is_running ? 0 : 2);
+        assert_int_equal(layout->member_count, 2);
+    }
+}
+
 typedef struct {
     const char *words;
     rmt_md_t members[4];
@@ -416,6 +444,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_members_become_an_array_by_their_slots),
         cmocka_unit_test(test_a_member_that_is_older_is_not_read_and_told),
+        cmocka_unit_test(test_m32_of_an_array_that_runs_the_kernel_knows_the_age),
         cmocka_unit_test(test_arrays_that_are_not_whole_are_refused),
         cmocka_unit_test(test_an_array_that_was_not_stopped_says_so),
         cmocka_unit_test(test_numbers_that_no_superblock_has_are_refused),

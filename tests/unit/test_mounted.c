@@ -43,6 +43,17 @@ s_setup(void **state)
     root_tree_link("devices/dm-9/slaves/vda1", "../../vda/vda1");
     root_tree_put("devices/dm-10/dm/uuid", "LVM-abc\n");
     root_tree_link("devices/dm-10/slaves/dm-9", "../../dm-9");
+    // An array on partitions, one on whole disks, and a volume of LVM on the first.
+    root_tree_put("devices/md1/md/level", "raid1\n");
+    root_tree_link("devices/md1/slaves/vda1", "../../vda/vda1");
+    root_tree_put("devices/md2/md/level", "raid1\n");
+    root_tree_link("devices/md2/slaves/vda", "../../vda");
+    root_tree_put("devices/dm-11/dm/uuid", "LVM-abc\n");
+    root_tree_link("devices/dm-11/slaves/md1", "../../md1");
+    s_link("9:0", "devices/md0");
+    s_link("9:1", "devices/md1");
+    s_link("9:2", "devices/md2");
+    s_link("253:11", "devices/dm-11");
     s_link("253:9", "devices/dm-9");
     s_link("253:10", "devices/dm-10");
     s_link("253:6", "devices/dm-6");
@@ -85,6 +96,10 @@ test_the_disk_below_a_mount_is_found_and_layers_are_named(void **state)
         {"253:0", "ext4", NULL, "LVM"},
         {"253:1", "ext4", NULL, "encrypted"},
         {"259:7", "ext4", NULL, "RAID"},
+        {"9:0", "ext4", NULL, "RAID"},
+        {"9:1", "ext4", "/dev/vda", NULL},
+        {"9:2", "ext4", NULL, "RAID"},
+        {"253:11", "xfs", "/dev/vda", NULL},
         {"0:60", "zfs", NULL, "ZFS"},
         {"253:2", "ext4", NULL, "multipath"},
         {"253:3", "ext4", NULL, "multipath"},

@@ -4,6 +4,7 @@
 #include "disk/rmt_fs.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <string.h>
 
@@ -36,9 +37,30 @@ s_first_disk(const rmt_layout_t *layout, size_t index)
     return layout->members[i].disk;
 }
 
-// The kernel would show tables in it as partitions of the array.
-static int
-s_refuse_unknown(const rmt_source_disk_t *self, size_t volume, rmt_error_t *error)
+int
+rmt_source_take_member(rmt_source_disk_t *self, const rmt_source_place_t *place,
+                       const char *device, rmt_arrays_t *arrays, bool *is_taken_out,
+                       rmt_error_t *error)
+{
+    rmt_error_t why = {0};
+    const rmt_layout_partition_t *partition =
+        rmt_layout_find_partition(self->layout, place->disk, place->number);
+    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", device);
+    *is_taken_out =
+        rmt_arrays_add(arrays, place->disk, place->number, fd,
+                       partition->size * self->layout->disks[place->disk].sector,
+                       &why) == 0;
+    if (*is_taken_out || why.code == RMT_E_NOT_FOUND)
+        return 0;
+    *error = why;
+    return -1;
+}
+
+int
+rmt_source_refuse_unknown(const rmt_source_disk_t *self, size_t volume,
+                          rmt_error_t *error)
 {
     const rmt_layout_volume_t *found = &self->layout->volumes[volume];
     if (!rmt_record_has(found->format, "content"))
@@ -60,7 +82,7 @@ s_read_shown(rmt_source_disk_t *self, const rmt_source_place_t *place, const cha
     if (is_physical)
         return 0;
     return rmt_source_probe(self, place, &device, &volume, error) == -1 ||
-                   s_refuse_unknown(self, volume, error) == -1 ||
+                   rmt_source_refuse_unknown(self, volume, error) == -1 ||
                    rmt_source_mount(self, volume, device, error) == -1
                ? -1
                : 0;

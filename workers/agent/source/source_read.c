@@ -199,33 +199,12 @@ typedef struct {
     rmt_groups_t *groups;
 } layers_t;
 
-// A member of an array of md, before anything else: a mirror shows its contents too.
-static int
-s_take_member(rmt_source_disk_t *self, const rmt_source_place_t *place,
-              const char *device, rmt_arrays_t *arrays, bool *is_taken_out,
-              rmt_error_t *error)
-{
-    rmt_error_t why = {0};
-    const rmt_layout_partition_t *partition =
-        rmt_layout_find_partition(self->layout, place->disk, place->number);
-    rmt_auto_fd fd = open(device, O_RDONLY | O_CLOEXEC);
-    if (fd == -1)
-        return rmt_fail_errno(error, "open %s", device);
-    *is_taken_out =
-        rmt_arrays_add(arrays, place->disk, place->number, fd,
-                       partition->size * self->layout->disks[place->disk].sector,
-                       &why) == 0;
-    if (*is_taken_out || why.code == RMT_E_NOT_FOUND)
-        return 0;
-    *error = why;
-    return -1;
-}
-
 static int
 s_take_layer(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *device,
              const layers_t *layers, bool *is_taken_out, rmt_error_t *error)
 {
-    if (s_take_member(self, place, device, layers->arrays, is_taken_out, error) == -1)
+    if (rmt_source_take_member(self, place, device, layers->arrays, is_taken_out,
+                               error) == -1)
         return -1;
     return *is_taken_out ? 0
                          : rmt_source_take_physical(layers->groups, place, device,

@@ -111,6 +111,16 @@ int rmt_source_take_physical(rmt_groups_t *groups, const rmt_source_place_t *pla
 
 // ---- source_arrays.c
 
+// Take the superblock of a partition that is a member of an array of md, before anything
+// else is looked for: a mirror shows its contents too.
+int rmt_source_take_member(rmt_source_disk_t *self, const rmt_source_place_t *place,
+                           const char *device, rmt_arrays_t *arrays, bool *is_taken_out,
+                           rmt_error_t *error);
+// Of a volume on an array: the kernel would show tables in it as partitions. 0, or -1:
+// UNSUPPORTED.
+int rmt_source_refuse_unknown(const rmt_source_disk_t *self, size_t volume,
+                              rmt_error_t *error);
+
 // All members are taken: add their arrays to the layout, show them as devices, and add
 // the volumes on them; those that are physical volumes are taken into groups.
 int rmt_source_read_arrays(rmt_source_disk_t *self, rmt_arrays_t *arrays,
