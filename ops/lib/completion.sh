@@ -1,6 +1,11 @@
 
 # ---- What bash and zsh have in common
 
+# Places have no list of their own: they are where the farm's stores are. CSV has a head, and ends of lines
+# with a carriage return.
+_ramet_places() {
+  timeout 2 ramet key list --filter 'role=(imager,installer)' --columns place -o csv 2>/dev/null | tr -d '\r' | tail -n +2 | sort -u
+}
 _ramet_ask() { timeout 2 ramet "$@" -o name 2>/dev/null; }
 # Words for an argument of this name. / asks for files.
 _ramet_values() { # NOUN ARGUMENT
@@ -11,6 +16,8 @@ _ramet_values() { # NOUN ARGUMENT
   TARGET* | LIST) _ramet_ask target list ;;
   SOURCE*) _ramet_ask source list ;;
   E | ENGINE) _ramet_ask engine list ;;
+  PLACE*) _ramet_places ;;
+  ROLE) case $1 in trust) echo root order image ;; *) echo operator viewer dashboard imager installer source target ;; esac ;;
   FORMAT) echo table wide json csv name ;;
   WHEN) echo auto always never ;;
   NAME) case $1 in source | engine | target | key) _ramet_ask "$1" list ;; esac ;;

@@ -40,6 +40,10 @@ for shell in bash zsh; do
   typed "ramet job list -o w" "-o wide X"
   typed "ramet target show rack-o" "rack-one-17 X"
   typed "ramet deploy start web-1 --targets rack-t" "--targets rack-two-18 X"
+  typed "ramet store gc h" "ramet store gc hq X"
+  typed "ramet image verify web-1 --place la" "--place lab X"
+  typed "ramet key token ins" "ramet key token installer X"
+  typed "ramet trust add farm.root or" "farm.root order X"
   typed "ramet image import $farm/bash" "$farm/bashrc X"
 done
 echo "completion: passed"
