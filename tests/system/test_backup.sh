@@ -146,6 +146,17 @@ expect 0 on spare ramet-setup imager --join "$late_word"
 start spare ramet-imager
 late() { doctor spare | jq -e '.services[] | select(.service | test("@late$")) | .peers == 1'; }
 wait_for 20 "an imager by a word of before" late
+
+# ---- Again, under another name of this computer
+
+end_host spare
+expect 0 on spare ramet-setup broker --undo --yes
+expect 0 on spare ramet-setup broker --restore /root/mill.backup --host spare.farm
+says 'set brokers = "spare.farm:...'
+grep -qx 'brokers = "spare.farm:7700"' "$farm/spare/root/etc/ramet/console.cfg" || fail "the console looks at $(grep brokers "$farm/spare/root/etc/ramet/console.cfg")"
+serve spare
+known spare | diff "$farm/known" - || fail "the farm that is restored under another name is another one"
+on spare ramet-setup token source | grep -q '^source:hq@spare.farm:7700/' || fail "a word names another computer than --host"
 for name in keys/broker.key keys/admin.key trust/order.key; do
   [ $((0$(stat -c %a "$farm/spare/root/etc/ramet/$name") & 077)) -eq 0 ] || fail "others can read $name"
 done
