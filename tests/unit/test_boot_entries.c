@@ -110,6 +110,42 @@ test_m32_a_system_beside_windows_starts_for_its_first_boot(void **state)
     }
 }
 
+// Each disk has an EFI system partition: the order is that of the source's firmware, over
+// all of them.
+static void
+test_m32_entries_of_several_partitions_keep_their_order(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *boot, *entries;
+    } rows[] = {
+        {"", "EFI/one.efi EFI/two.efi"},
+        {ENTRY(GUID, "EFI/a.efi") ENTRY(OTHER, "EFI/b.efi"), "EFI/a.efi EFI/b.efi"},
+        {ENTRY(OTHER, "EFI/b.efi") ENTRY(GUID, "EFI/a.efi") ENTRY(OTHER, "EFI/c.efi"),
+         "EFI/b.efi EFI/a.efi EFI/c.efi"},
+        {ENTRY(OTHER, "EFI/b.efi"), "EFI/b.efi EFI/one.efi"},
+        {ENTRY(OTHER, WINDOWS) ENTRY(GUID, "EFI/a.efi"),
+         WINDOWS " [EFI/a.efi] EFI/two.efi"},
+        {ENTRY(GUID, "EFI/a.efi") ENTRY(OTHER, WINDOWS),
+         "EFI/a.efi " WINDOWS " EFI/two.efi"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        rmt_auto(rmt_records) boot = rmt_facts_parse(rows[i].boot, &error);
+        rmt_auto(rmt_records) esps = rmt_facts_parse("class=esp path=EFI/one.efi\n"
+                                                     "class=esp path=EFI/two.efi\n",
+                                                     &error);
+        rmt_nvram_entry_t entries[2 * RMT_NVRAM_SET_MAX];
+        char text[512];
+        size_t count = diskw_boot_entries(boot, GUID, rmt_records_at(esps, 0), entries);
+        count +=
+            diskw_boot_entries(boot, OTHER, rmt_records_at(esps, 1), entries + count);
+        diskw_order_entries(boot, entries, count);
+        s_tell(entries, count, text);
+        assert_string_equal(text, rows[i].entries);
+    }
+}
+
 static void
 test_m23_entries_are_as_many_as_the_firmware_can_be_told(void **state)
 {
@@ -136,6 +172,7 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m32_each_half_of_a_mirror_is_an_esp),
         cmocka_unit_test(test_m32_a_system_beside_windows_starts_for_its_first_boot),
+        cmocka_unit_test(test_m32_entries_of_several_partitions_keep_their_order),
         cmocka_unit_test(test_m23_entries_are_as_many_as_the_firmware_can_be_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

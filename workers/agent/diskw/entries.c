@@ -1,6 +1,7 @@
 #include "agent/diskw/entries.h"
 #include "disk/rmt_esp.h"
 
+#include <stdint.h>
 #include <strings.h>
 
 static void
@@ -53,4 +54,33 @@ diskw_boot_entries(const rmt_records_t *boot, const char *guid, const rmt_record
     if (own > 0 && own < count)
         entries[own].is_next = true;
     return count;
+}
+
+// Its place among the image's records, from which its path is borrowed.
+static size_t
+s_rank(const rmt_records_t *boot, const rmt_nvram_entry_t *entry)
+{
+    size_t i = 0;
+    while (boot && i < rmt_records_count(boot) &&
+           rmt_record_text(rmt_records_at(boot, i), "path", "") != entry->path)
+        i++;
+    return boot && i < rmt_records_count(boot) ? i : SIZE_MAX;
+}
+
+void
+diskw_order_entries(const rmt_records_t *boot, rmt_nvram_entry_t *entries, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        const rmt_nvram_entry_t entry = entries[i];
+        const size_t rank = s_rank(boot, &entry);
+        size_t at = i;
+        for (; at > 0 && s_rank(boot, &entries[at - 1]) > rank; at--)
+            entries[at] = entries[at - 1];
+        entries[at] = entry;
+    }
+    for (size_t i = 0; i < count; i++)
+        entries[i].is_next = false;
+    const size_t own = s_find_own(entries, count);
+    if (own > 0 && own < count)
+        entries[own].is_next = true;
 }

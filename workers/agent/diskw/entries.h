@@ -16,3 +16,8 @@
 size_t diskw_boot_entries(const rmt_records_t *boot, const char *guid,
                           const rmt_record_t *esp,
                           rmt_nvram_entry_t entries[RMT_NVRAM_SET_MAX]);
+
+// Those of all partitions, one partition behind the other: they get the order that the
+// source's firmware had, with what it did not have behind, and is_next is set anew.
+void diskw_order_entries(const rmt_records_t *boot, rmt_nvram_entry_t *entries,
+                         size_t count);
