@@ -4,6 +4,7 @@ bridge=rs$$
 clean_up() {
   local host
   for host in "${hosts[@]}"; do
+    halt_host "$host"
     end_host "$host"
     ip netns delete "$bridge-$host" 2>/dev/null || true
     umount -l "$farm/$host/root" 2>/dev/null || true
@@ -65,6 +66,29 @@ end_host() {
   rm "$farm/$1.pids"
 }
 
+# hardware UUID MAC: of a host that is this computer as well, and has a file for a disk.
+hardware() {
+  cat <<END
+class=system uuid=$1 vendor=QEMU product=Lab firmware=none arch=x86_64
+class=cpu arch=x86_64 vendor=AuthenticAMD family=15 model=107 stepping=1 count=1
+class=memory bytes=1073741824
+class=disk name=vda bus=virtio media=virtual model=virtio-blk bytes=1073741824 logical-sector=512 physical-sector=512 serial=$2 path=pci-0000:00:04.0
+class=nic mac=$2 name=eth0 driver=virtio_net pci=0000:00:03.0
+END
+}
+# new_target HOST DISK BROKER, with a token from standard input: the host's agent offers to write the file DISK.
+new_target() {
+  local root=$farm/$1/root
+  truncate -s 1G "$2"; touch "$root/srv/disk"
+  mount --bind "$2" "$root/srv/disk"
+  mkdir "$root/etc/ramet"
+  hardware 66666666-7777-8888-9999-aaaaaaaaaaaa 52:54:00:00:00:02 >"$root/srv/hardware"
+  (umask 077; cat >"$root/etc/ramet/agent.token")
+  printf '%s = "%s"\n' brokers "$3" token /etc/ramet/agent.token disk /srv/disk hardware /srv/hardware >"$root/etc/ramet/agent.cfg"
+  into "$1" setsid ramet-agent target >>"$farm/run/target.log" 2>&1 &
+  echo $! >>"$farm/$1.pids"
+}
+
 # The packages are of the programs of this build. Other tests run them meanwhile: they stay the same files.
 programs() { stat -c '%n %i %y' "$RAMET_BIN"/*; }
 make_packages() {
@@ -105,3 +129,55 @@ make_hosts() {
     cp "$farm"/packages/*.deb "$farm/$host/root/packages/"
   done
 }
+
+# ---- Hosts with systemd as their first process
+
+# What cgroups of version 2 this computer has; systemd needs no controller of it.
+cgroups() { findmnt -n -t cgroup2 -o TARGET | head -n 1; }
+# boot_host HOST: its own systemd starts what ramet-setup enables, and nothing else of this computer.
+boot_host() {
+  local root=$farm/$1/root group
+  group=$(cgroups)/$bridge-$1
+  rm -rf "$root"/etc/systemd/system/*.wants "$root"/etc/rc?.d/S*
+  : >"$root/etc/fstab"
+  tr -d - <"/proc/sys/kernel/random/uuid" >"$root/etc/machine-id"
+  mkdir "$group"
+  # shellcheck disable=SC2016  # Another shell expands it.
+  setsid bash -c 'echo $$ >"$1/cgroup.procs"; shift; exec ip netns exec "$@"' - "$group" "$bridge-$1" \
+    unshare --uts --ipc --pid --cgroup --mount --propagation private --fork --kill-child -- \
+    bash -euc "$first_process" - "$root" "$1" >"$farm/run/$1-systemd.log" 2>&1 </dev/null &
+  echo $! >"$farm/$1.unshare"
+  wait_for 20 "systemd of $1" has_first "$1"
+  wait_for 60 "the targets of systemd of $1" inside "$1" systemctl -q is-active multi-user.target
+}
+# shellcheck disable=SC2016  # Another shell expands it.
+first_process='
+hostname "$2"; cd "$1"
+umount -l sys run tmp dev proc
+mount -t proc proc proc
+mount --bind proc/sys proc/sys; mount -o remount,ro,bind proc/sys
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs -o mode=755 tmpfs dev
+mkdir dev/pts dev/shm
+for name in null zero full random urandom tty; do touch dev/$name; mount --bind /dev/$name dev/$name; done
+mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
+mount -t tmpfs -o mode=1777 tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
+mkdir -p run/before; pivot_root . run/before; cd /
+umount -l /run/before
+exec env -i container=ramet PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=multi-user.target'
+first_of() { pgrep -P "$(cat "$farm/$1.unshare")"; }
+has_first() { inside "$1" test -S /run/systemd/private; }
+# inside HOST COMMAND...: with all that its systemd sees.
+inside() { nsenter -t "$(first_of "$1")" -a -- env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin "${@:2}"; }
+# The first process takes all others with it.
+halt_host() { # HOST
+  local group pid
+  group=$(cgroups)/$bridge-$1
+  [ -d "$group" ] || return 0
+  pid=$(first_of "$1" 2>/dev/null) && kill -KILL "$pid" || true
+  within 20 is_empty "$group" || true
+}
+is_empty() { find "$1" -depth -type d -exec rmdir {} +; }

@@ -36,16 +36,7 @@ for file in man/man1/ramet.1 man/man5/ramet.cfg.5 man/man7/ramet.7 man/man8/rame
 done
 
 # What systemd would start after a block, and what a person has here that the page cannot know: the
-# source is a small tree, and the machine is a file. Their hardware is told, for both are this computer.
-hardware() { # UUID MAC
-  cat <<END
-class=system uuid=$1 vendor=QEMU product=Lab firmware=none arch=x86_64
-class=cpu arch=x86_64 vendor=AuthenticAMD family=15 model=107 stepping=1 count=1
-class=memory bytes=1073741824
-class=disk name=vda bus=virtio media=virtual model=virtio-blk bytes=1073741824 logical-sector=512 physical-sector=512 serial=$2 path=pci-0000:00:04.0
-class=nic mac=$2 name=eth0 driver=virtio_net pci=0000:00:03.0
-END
-}
+# source is a small tree, and the machine is a file.
 connected() { grep -q "event=worker.connected place=$2 addresses=$3 port=$4" "$farm/run/$1-ramet-$1.log"; }
 after_broker() {
   start broker ramet-redis
@@ -141,20 +132,12 @@ after_source() {
   hardware 11111111-2222-3333-4444-555555555555 52:54:00:00:00:01 >"$farm/source/root/srv/hardware"
   sed -i 's|^root = .*|root = "/srv/tree"\nhardware = "/srv/hardware"|' "$farm/source/root/etc/ramet/agent.cfg"
   start source ramet-agent
-  new_target
+  late_target
 }
-new_target() {
-  local root=$farm/target/root
+late_target() {
   on target sh -ec 'cd /packages; dpkg -i ramet_*.deb ramet-agent_*.deb' >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no agent on the target"; }
   bad_rooms target source
-  truncate -s 1G "$farm/n1.disk"; touch "$root/srv/disk"
-  mount --bind "$farm/n1.disk" "$root/srv/disk"
-  mkdir "$root/etc/ramet"
-  hardware 66666666-7777-8888-9999-aaaaaaaaaaaa 52:54:00:00:00:02 >"$root/srv/hardware"
-  (umask 077; on broker ramet key token target --name n1 --place lab --approve >"$root/etc/ramet/agent.token")
-  printf '%s = "%s"\n' brokers broker.farm token /etc/ramet/agent.token disk /srv/disk hardware /srv/hardware >"$root/etc/ramet/agent.cfg"
-  into target setsid ramet-agent target >>"$farm/run/target.log" 2>&1 &
-  echo $! >>"$farm/target.pids"
+  new_target target "$farm/n1.disk" broker.farm < <(on broker ramet key token target --name n1 --place lab --approve)
   wait_for 20 "the target" has_target
 }
 # ---- An upgrade under a deployment. The target is stopped before it has its order, so the job waits.
