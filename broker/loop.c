@@ -121,11 +121,11 @@ s_open(rmt_broker_t *self)
 }
 
 static void
-s_on_link(void *context, bool is_up)
+s_on_link(void *context, bool is_up, const char *address)
 {
     rmt_broker_t *self = context;
     rmt_log(is_up ? RMT_INFO : RMT_WARN, is_up ? "redis.up" : "redis.down", "address=%s",
-            self->settings->redis);
+            address);
     self->up_at = 0;
     self->is_linked = is_up;
     if (is_up)
@@ -339,8 +339,7 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
     const rmt_state_listener_t listener = {s_on_link, s_on_ready, self};
-    self->state = rmt_state_new(self->settings->redis, self->settings->redis_timeout_ms,
-                                &listener, error);
+    self->state = rmt_state_new(&self->settings->redis, &listener, error);
     return self->state ? 0 : -1;
 }
 

@@ -1,5 +1,9 @@
 #include "broker/settings.h"
+#include "base/rmt_auto.h"
+#include "crypto/rmt_secret.h"
 #include "net/rmt_socket.h"
+
+#include <string.h>
 
 const rmt_config_row_t rmt_settings_rows[] = {
     {"listen", RMT_CONFIG_TEXT, "*", 1, 255,
@@ -9,7 +13,25 @@ const rmt_config_row_t rmt_settings_rows[] = {
      "events."},
     {"key", RMT_CONFIG_PATH, NULL, 0, 0, "Key pair of the broker."},
     {"redis", RMT_CONFIG_TEXT, "/run/redis-ramet/redis.sock", 1, 255,
-     "Unix socket of Redis, or host:port."},
+     "Unix socket of Redis, or host:port. Not looked at when redis-sentinels has any."},
+    {"redis-user", RMT_CONFIG_TEXT, "", 0, 255,
+     "User of Redis, by its ACL; empty: the default user."},
+    {"redis-password", RMT_CONFIG_PATH, "", 0, 0,
+     "File with the password for Redis, which no other user can read; empty: none."},
+    {"redis-database", RMT_CONFIG_NUMBER, "0", 0, 65535, "Number of the database."},
+    {"redis-sentinels", RMT_CONFIG_LIST, "", 0, RMT_SENTINELS_MAX,
+     "host:port of each sentinel. The broker uses the primary that more than half of "
+     "them "
+     "name."},
+    {"redis-primary", RMT_CONFIG_TEXT, "ramet", 1, 255,
+     "Name that the sentinels have for the primary."},
+    {"redis-replicas", RMT_CONFIG_NUMBER, "1", 0, 15,
+     "With sentinels: how many replicas must have a change before the broker "
+     "answers."},
+    {"sentinel-user", RMT_CONFIG_TEXT, "", 0, 255,
+     "User of the sentinels, by their ACL; empty: the default user."},
+    {"sentinel-password", RMT_CONFIG_PATH, "", 0, 0,
+     "File with the password for the sentinels, as redis-password; empty: none."},
     {"admins", RMT_CONFIG_LIST, NULL, 1, 256, "Public key files of administrators."},
     {"state", RMT_CONFIG_PATH, NULL, 0, 0,
      "File with the era and the youngest audit entry. By it the broker knows a Redis "
@@ -49,17 +71,64 @@ s_number(const rmt_config_t *config, const char *path)
     return (uint32_t) rmt_config_number(config, path);
 }
 
+// The first line of a file. No path: no password, and so no user.
+static int
+s_read_password(const rmt_config_t *config, const char *user, const char *setting,
+                char out[RMT_PASSWORD_SIZE], rmt_error_t *error)
+{
+    const char *path = rmt_config_text(config, setting);
+    if (!*path && !*rmt_config_text(config, user))
+        return 0;
+    if (!*path)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "%s is given without %s, the file with its password", user,
+                        setting);
+    rmt_auto_secret text = NULL;
+    if (rmt_secret_load(path, setting, &text, error) == -1)
+        return -1;
+    const size_t size = strcspn(text, "\r\n");
+    if (size == 0 || size >= RMT_PASSWORD_SIZE)
+        return rmt_fail(error, RMT_E_CONFIG,
+                        "the first line of %s, the %s, has %zu octets; a password has 1 "
+                        "to %d",
+                        path, setting, size, RMT_PASSWORD_SIZE - 1);
+    memcpy(out, text, size);
+    out[size] = '\0';
+    return 0;
+}
+
+static int
+s_read_redis(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t *error)
+{
+    if (s_read_password(config, "redis-user", "redis-password", self->redis_password,
+                        error) == -1 ||
+        s_read_password(config, "sentinel-user", "sentinel-password",
+                        self->sentinel_password, error) == -1)
+        return -1;
+    self->redis = (rmt_state_server_t){
+        .address = rmt_config_text(config, "redis"),
+        .user = rmt_config_text(config, "redis-user"),
+        .password = self->redis_password,
+        .database = s_number(config, "redis-database"),
+        .sentinels = rmt_config_list(config, "redis-sentinels"),
+        .primary = rmt_config_text(config, "redis-primary"),
+        .sentinel_user = rmt_config_text(config, "sentinel-user"),
+        .sentinel_password = self->sentinel_password,
+        .replicas = s_number(config, "redis-replicas"),
+        .timeout_ms = s_number(config, "redis-timeout-ms"),
+    };
+    return 0;
+}
+
 int
 rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t *error)
 {
     *self = (rmt_settings_t){
         .host = rmt_config_text(config, "listen"),
         .port = (uint16_t) rmt_config_number(config, "port"),
-        .redis = rmt_config_text(config, "redis"),
         .state_file = rmt_config_text(config, "state"),
         .audit_folder = rmt_config_text(config, "audit"),
         .admins = rmt_config_list(config, "admins"),
-        .redis_timeout_ms = s_number(config, "redis-timeout-ms"),
         .beat_ms = s_number(config, "beat-ms"),
         .lease_ms = s_number(config, "lease-ms"),
         .grace_ms = s_number(config, "grace-ms"),
@@ -70,5 +139,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .mute_s = s_number(config, "mute-s"),
         .handshake_ms = s_number(config, "handshake-ms"),
     };
+    if (s_read_redis(self, config, error) == -1)
+        return -1;
     return rmt_key_load(&self->own, rmt_config_text(config, "key"), error);
 }

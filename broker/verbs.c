@@ -211,6 +211,9 @@ s_judge_broker(rmt_ask_t *ask, rmt_error_t *error)
     if (rmt_broker_check(ask->broker, &fault) == -1)
         rmt_record_set(body, "state-fault", fault.text);
     rmt_record_set(body, "audit-fault", rmt_audit_fault(ask->broker->audit_files));
+    const rmt_state_server_t *redis = &ask->broker->settings->redis;
+    if (rmt_state_server_is_guided(redis))
+        rmt_record_set_u64(body, "redis-replicas", redis->replicas);
     return 0;
 }
 

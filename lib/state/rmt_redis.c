@@ -1,42 +1,47 @@
 #include "state/rmt_redis.h"
 
 #include <assert.h>
-#include <hiredis/hiredis.h>
-#include <inttypes.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "state/rmt_library.h"
+#include "state/rmt_redis_link.h"
+#include "state/rmt_sentinel.h"
 
 #define RETRY_MS 100
 #define RETRY_MS_MAX 2000
 #define READY_CHANNEL "ramet:ready" // Of ramet_tasks.lua
 #define DRAIN_MAX 512               // Calls taken before replies are looked at
 
-typedef struct {
-    char *ticket;      // NULL: the loading of the library
-    zframe_t *command; // NULL once sent
-    int64_t deadline;
-} call_t;
+typedef enum {
+    KIND_CALL,
+    KIND_LOAD, // Of the library
+    KIND_WAIT, // Until the replicas have what was answered before it
+} kind_t;
 
 typedef struct {
-    redisContext *redis; // NULL between two attempts
-    bool is_ready;       // The library is loaded; the channel is listened to
-    bool is_dirty;       // Bytes wait to be written
-} link_t;
+    kind_t kind;
+    char *ticket;      // Of a KIND_CALL
+    zframe_t *command; // NULL once sent
+    int64_t deadline;
+    rmt_msg_t *reply; // Held until the replicas have it
+} call_t;
 
 struct rmt_redis {
     zsock_t *pipe;
-    char *address;
-    uint32_t timeout_ms;
-    link_t calls, ears; // Both are there, or none
+    const rmt_state_server_t *server;
+    rmt_sentinel_t *guide;        // NULL: there are no sentinels
+    char *address;                // "" until the sentinels have named it
+    rmt_redis_link_t calls, ears; // Both are there, or none
     bool is_terminated;
     zlist_t *sent;    // call_t, in the order of their replies
-    zlist_t *waiting; // call_t, for a connection
+    zlist_t *waiting; // call_t, for a connection, or for the end of a WAIT
+    zlist_t *held;    // call_t with replies, until the replicas have what they say
+    bool is_waited;   // A WAIT is under way
     int64_t open_by;  // Both must be ready by then
     int64_t retry_at;
     int64_t retry_ms;
-    char why[128]; // They went away the last time
+    char why[RMT_REDIS_WHY_SIZE]; // They went away the last time
 };
 
 static void
@@ -46,19 +51,23 @@ s_call_destroy(call_t **self_p)
     if (self) {
         free(self->ticket);
         zframe_destroy(&self->command);
+        rmt_msg_destroy(&self->reply);
         free(self);
         *self_p = NULL;
     }
 }
 
 rmt_redis_t *
-rmt_redis_new(const char *address, uint32_t timeout_ms)
+rmt_redis_new(const rmt_state_server_t *server)
 {
     rmt_redis_t *self = zmalloc(sizeof *self);
-    self->address = strdup(address);
-    self->timeout_ms = timeout_ms;
+    self->server = server;
+    if (rmt_state_server_is_guided(server))
+        self->guide = rmt_sentinel_new(server);
+    self->address = strdup(self->guide ? "" : server->address);
     self->sent = zlist_new();
     self->waiting = zlist_new();
+    self->held = zlist_new();
     self->retry_ms = RETRY_MS;
     return self;
 }
@@ -73,112 +82,20 @@ s_list_destroy(zlist_t **list_p)
 }
 
 static void
-s_close(link_t *link)
-{
-    if (link->redis)
-        redisFree(link->redis);
-    *link = (link_t){0};
-}
-
-static void
 rmt_redis_destroy(rmt_redis_t **self_p)
 {
     rmt_redis_t *self = *self_p;
     if (!self)
         return;
-    s_close(&self->calls);
-    s_close(&self->ears);
+    rmt_redis_link_close(&self->calls);
+    rmt_redis_link_close(&self->ears);
+    rmt_sentinel_destroy(&self->guide);
     s_list_destroy(&self->sent);
     s_list_destroy(&self->waiting);
+    s_list_destroy(&self->held);
     free(self->address);
     free(self);
     *self_p = NULL;
-}
-
-// ---- Commands
-
-typedef struct {
-    const char **at;
-    size_t *sizes;
-    size_t count;
-} words_t;
-
-static void
-s_add_word(words_t *self, const void *data, size_t size)
-{
-    self->at[self->count] = data;
-    self->sizes[self->count++] = size;
-}
-
-static size_t
-s_count_words(const rmt_record_t *record)
-{
-    return record ? 2 * rmt_record_count(record) : 0;
-}
-
-static void
-s_add_record(words_t *self, const rmt_record_t *record)
-{
-    for (size_t i = 0; i < s_count_words(record) / 2; i++) {
-        const char *name = rmt_record_name_at(record, i);
-        size_t size = 0;
-        const void *value = rmt_record_value_at(record, i, &size);
-        s_add_word(self, name, strlen(name));
-        s_add_word(self, value, size);
-    }
-}
-
-static zframe_t *
-s_settings_command(void)
-{
-    char *text = NULL;
-    const int size =
-        redisFormatCommand(&text, "CONFIG GET appendonly appendfsync maxmemory-policy");
-    assert(size > 0);
-    zframe_t *command = zframe_new(text, (size_t) size);
-    redisFreeCommand(text);
-    return command;
-}
-
-zframe_t *
-rmt_redis_command(const rmt_call_t *call, int64_t clock_ms)
-{
-    assert(call && call->function);
-    if (streq(call->function, RMT_STATE_SETTINGS))
-        return s_settings_command();
-    const size_t items = call->items ? rmt_records_count(call->items) : 0;
-    char clock[24];
-    snprintf(clock, sizeof clock, "%" PRId64, clock_ms);
-    size_t count = 4 + items + (clock_ms ? 2 : 0) + s_count_words(call->meta) +
-                   s_count_words(call->body);
-    for (size_t i = 0; i < items; i++)
-        count += s_count_words(rmt_records_at(call->items, i));
-    words_t words = {.at = zmalloc(count * sizeof *words.at),
-                     .sizes = zmalloc(count * sizeof *words.sizes)};
-    s_add_word(&words, "FCALL", 5);
-    s_add_word(&words, call->function, strlen(call->function));
-    s_add_word(&words, "0", 1); // No keys
-    s_add_record(&words, call->meta);
-    if (clock_ms) {
-        s_add_word(&words, "clock", 5);
-        s_add_word(&words, clock, strlen(clock));
-    }
-    s_add_word(&words, "--", 2);
-    s_add_record(&words, call->body);
-    for (size_t i = 0; i < items; i++) {
-        s_add_word(&words, "--", 2);
-        s_add_record(&words, rmt_records_at(call->items, i));
-    }
-    assert(words.count == count);
-    char *text = NULL;
-    const long long size =
-        redisFormatCommandArgv(&text, (int) count, words.at, words.sizes);
-    assert(size > 0);
-    zframe_t *command = zframe_new(text, (size_t) size);
-    redisFreeCommand(text);
-    free(words.at);
-    free(words.sizes);
-    return command;
 }
 
 // ---- Answers to the owner
@@ -213,10 +130,18 @@ s_reply(rmt_code_t code, const char *text)
     return reply;
 }
 
+// Nothing is told before as many replicas have it as the settings say. Takes the reply.
 static void
-s_answer(rmt_redis_t *self, const char *ticket, rmt_code_t code, const char *text)
+s_give(rmt_redis_t *self, call_t *call, rmt_msg_t *reply)
 {
-    s_send_reply(self, ticket, s_reply(code, text));
+    if (!self->is_waited) {
+        s_send_reply(self, call->ticket, reply);
+        return;
+    }
+    call_t *held = zmalloc(sizeof *held);
+    held->ticket = rmt_take(&call->ticket);
+    held->reply = reply;
+    zlist_append(self->held, held);
 }
 
 // What was sent may have been carried out, or may be yet.
@@ -275,8 +200,8 @@ s_make_record(const redisReply *list)
     return record;
 }
 
-static void
-s_forward(rmt_redis_t *self, const char *ticket, const redisReply *answer)
+static rmt_msg_t *
+s_read_answer(const redisReply *answer)
 {
     rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
     reply->code = (uint32_t) answer->element[0]->integer;
@@ -288,16 +213,16 @@ s_forward(rmt_redis_t *self, const char *ticket, const redisReply *answer)
         rmt_record_t *record = s_make_record(answer->element[3]->element[i]);
         (void) rmt_records_append(items, &record);
     }
-    s_send_reply(self, ticket, reply);
+    return reply;
 }
 
 // The settings of Redis: names and values in turn.
-static void
-s_forward_settings(rmt_redis_t *self, const char *ticket, const redisReply *answer)
+static rmt_msg_t *
+s_read_settings(const redisReply *answer)
 {
     rmt_msg_t *reply = rmt_msg_new(RMT_MSG_REPLY);
     s_take_record(rmt_msg_body(reply), answer);
-    s_send_reply(self, ticket, reply);
+    return reply;
 }
 
 // ---- The connections
@@ -309,67 +234,96 @@ s_is_up(const rmt_redis_t *self)
 }
 
 static void
+s_doubt(rmt_redis_t *self, zlist_t *calls, const char *why)
+{
+    call_t *call;
+    while ((call = zlist_pop(calls))) {
+        if (call->kind == KIND_CALL)
+            s_answer_doubtful(self, call->ticket, why);
+        s_call_destroy(&call);
+    }
+}
+
+// Both connections end, and are made anew later.
+static void
 s_drop(rmt_redis_t *self, const char *why)
 {
     if (!self->calls.redis && !self->ears.redis)
         return;
     if (s_is_up(self))
-        zstr_send(self->pipe, "down");
-    call_t *call;
-    while ((call = zlist_pop(self->sent))) {
-        if (call->ticket)
-            s_answer_doubtful(self, call->ticket, why);
-        s_call_destroy(&call);
-    }
-    snprintf(self->why, sizeof self->why, "%s", why);
-    s_close(&self->calls);
-    s_close(&self->ears);
+        zstr_sendx(self->pipe, "down", self->address, NULL);
+    s_doubt(self, self->held, why);
+    s_doubt(self, self->sent, why);
+    self->is_waited = false;
+    if (why != self->why)
+        snprintf(self->why, sizeof self->why, "%s", why);
+    rmt_redis_link_close(&self->calls);
+    rmt_redis_link_close(&self->ears);
     self->retry_at = rmt_clock_ms() + self->retry_ms;
     self->retry_ms =
         self->retry_ms * 2 > RETRY_MS_MAX ? RETRY_MS_MAX : self->retry_ms * 2;
 }
 
 static bool
-s_open(const rmt_redis_t *self, link_t *link)
+s_open(rmt_redis_t *self)
 {
-    const char *colon = strrchr(self->address, ':');
-    if (self->address[0] == '/' || !colon) {
-        link->redis = redisConnectUnixNonBlock(self->address);
-    } else {
-        rmt_auto_str host = strndup(self->address, (size_t) (colon - self->address));
-        link->redis = redisConnectNonBlock(host, atoi(colon + 1));
-    }
-    link->is_dirty = true;
-    return link->redis && !link->redis->err;
+    const rmt_redis_greeting_t greeting = {.user = self->server->user,
+                                           .password = self->server->password,
+                                           .database = self->server->database,
+                                           .wants_primary = self->guide != NULL};
+    return rmt_redis_link_open(&self->ears, self->address, &greeting, self->why) == 0 &&
+           rmt_redis_link_open(&self->calls, self->address, &greeting, self->why) == 0;
 }
 
 static void
 s_connect(rmt_redis_t *self)
 {
-    const bool is_open = s_open(self, &self->ears) && s_open(self, &self->calls);
-    if (!is_open) {
-        s_drop(self, "the connection to Redis failed");
+    if (!s_open(self)) {
+        s_drop(self, self->why);
         return;
     }
     redisAppendCommand(self->ears.redis, "SUBSCRIBE %s", READY_CHANNEL);
     const char *argv[] = {"FUNCTION", "LOAD", "REPLACE", rmt_state_library};
     const size_t sizes[] = {8, 4, 7, rmt_state_library_size};
     redisAppendCommandArgv(self->calls.redis, 4, argv, sizes);
-    self->open_by = rmt_clock_ms() + self->timeout_ms;
+    self->open_by = rmt_clock_ms() + self->server->timeout_ms;
     call_t *load = zmalloc(sizeof *load);
+    load->kind = KIND_LOAD;
     load->deadline = self->open_by;
     zlist_append(self->sent, load);
 }
 
+// With sentinels the primary is where more than half of them say; while they do not
+// agree, a connection that stands is kept, and none is made.
+static void
+s_follow(rmt_redis_t *self, int64_t now)
+{
+    char why[RMT_REDIS_WHY_SIZE];
+    rmt_sentinel_turn(self->guide, now);
+    const char *primary = rmt_sentinel_primary(self->guide, why);
+    if (!primary) {
+        if (!self->calls.redis)
+            snprintf(self->why, sizeof self->why, "%s", why);
+        if (!self->calls.redis && self->retry_at <= now)
+            self->retry_at = now + RETRY_MS;
+    } else if (!streq(primary, self->address)) {
+        s_drop(self, "the sentinels name another primary of Redis");
+        free(self->address);
+        self->address = strdup(primary);
+        self->retry_at = now;
+        self->retry_ms = RETRY_MS;
+    }
+}
+
 // One of the two has become ready.
 static void
-s_set_ready(rmt_redis_t *self, link_t *link)
+s_set_ready(rmt_redis_t *self, rmt_redis_link_t *link)
 {
     link->is_ready = true;
     if (!s_is_up(self))
         return;
     self->retry_ms = RETRY_MS;
-    zstr_send(self->pipe, "up");
+    zstr_sendx(self->pipe, "up", self->address, NULL);
 }
 
 static void
@@ -383,36 +337,94 @@ s_send(rmt_redis_t *self, call_t *call)
     self->calls.is_dirty = true;
 }
 
+// Behind what was sent. Its time is short, so that calls behind it are answered in
+// theirs.
+static void
+s_send_wait(rmt_redis_t *self)
+{
+    redisAppendCommand(self->calls.redis, "WAIT %u %u", (unsigned) self->server->replicas,
+                       (unsigned) (self->server->timeout_ms / 4));
+    call_t *wait = zmalloc(sizeof *wait);
+    wait->kind = KIND_WAIT;
+    wait->deadline = rmt_clock_ms() + self->server->timeout_ms;
+    zlist_append(self->sent, wait);
+    self->is_waited = true;
+}
+
+// While a WAIT is under way, what comes is gathered for the next one.
 static void
 s_send_waiting(rmt_redis_t *self)
 {
     call_t *call;
-    while (s_is_up(self) && (call = zlist_pop(self->waiting)))
+    if (!s_is_up(self) || self->is_waited || zlist_size(self->waiting) == 0)
+        return;
+    while ((call = zlist_pop(self->waiting)))
         s_send(self, call);
+    if (self->guide && self->server->replicas > 0)
+        s_send_wait(self);
+}
+
+// How many replicas have what was answered before.
+static void
+s_take_wait(rmt_redis_t *self, const redisReply *reply)
+{
+    call_t *call;
+    self->is_waited = false;
+    if (reply->type !=
+        REDIS_REPLY_INTEGER) { // Such as UNBLOCKED: it has become a replica
+        s_drop(self,
+               reply->type == REDIS_REPLY_ERROR ? reply->str : "WAIT has no answer");
+    } else if (reply->integer < self->server->replicas) {
+        rmt_auto_str text =
+            rmt_text("%lld replicas of Redis have it, and redis-replicas demands %u: "
+                     "start them; what "
+                     "was asked is done, unless the primary is lost before they have it",
+                     reply->integer, (unsigned) self->server->replicas);
+        s_doubt(self, self->held, text);
+    } else {
+        while ((call = zlist_pop(self->held))) {
+            s_send_reply(self, call->ticket, rmt_take(&call->reply));
+            s_call_destroy(&call);
+        }
+    }
+}
+
+static void
+s_take_load(rmt_redis_t *self, const redisReply *reply)
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        s_drop(self, reply->str); // Such as LOADING: it comes again later
+    else
+        s_set_ready(self, &self->calls);
+}
+
+static void
+s_take_error(rmt_redis_t *self, call_t *call, const char *text)
+{
+    s_give(self, call, s_reply(RMT_E_UNAVAILABLE, text));
+    if (strstr(text, "unction not found"))
+        s_drop(self,
+               "Redis has lost ramet's function library; the broker loads it again");
+    else if (strncmp(text, "READONLY", 8) == 0)
+        s_drop(self, "this Redis has become a replica, which takes no writes");
 }
 
 static void
 s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
 {
-    if (!call->ticket) {
-        if (reply->type == REDIS_REPLY_ERROR) {
-            s_drop(self, reply->str); // Such as LOADING: it comes again later
-            return;
-        }
-        s_set_ready(self, &self->calls);
-    } else if (s_is_answer(reply)) {
-        s_forward(self, call->ticket, reply);
-    } else if (s_is_strings(reply)) {
-        s_forward_settings(self, call->ticket, reply);
-    } else if (reply->type == REDIS_REPLY_ERROR) {
-        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, reply->str);
-        if (strstr(reply->str, "unction not found"))
-            s_drop(self,
-                   "Redis has lost ramet's function library; the broker loads it again");
-    } else {
-        s_answer(self, call->ticket, RMT_E_INTERNAL,
-                 "Redis gave an answer of an unknown form");
-    }
+    if (call->kind == KIND_LOAD)
+        s_take_load(self, reply);
+    else if (call->kind == KIND_WAIT)
+        s_take_wait(self, reply);
+    else if (s_is_answer(reply))
+        s_give(self, call, s_read_answer(reply));
+    else if (s_is_strings(reply))
+        s_give(self, call, s_read_settings(reply));
+    else if (reply->type == REDIS_REPLY_ERROR)
+        s_take_error(self, call, reply->str);
+    else
+        s_give(self, call,
+               s_reply(RMT_E_INTERNAL, "Redis gave an answer of an unknown form"));
 }
 
 // What the channel says: that it is listened to, or {"message", channel, service}.
@@ -432,15 +444,20 @@ s_take_told(rmt_redis_t *self, const redisReply *told)
 }
 
 static void
-s_read(rmt_redis_t *self, link_t *link)
+s_read(rmt_redis_t *self, rmt_redis_link_t *link)
 {
-    if (redisBufferRead(link->redis) == REDIS_ERR) {
-        s_drop(self, "Redis closed the connection");
+    redisReply *reply = NULL;
+    if (rmt_redis_link_read(link, self->why) == -1) {
+        s_drop(self, self->why);
         return;
     }
-    void *reply = NULL;
-    while (link->redis && redisGetReplyFromReader(link->redis, &reply) == REDIS_OK &&
-           reply) {
+    while (link->redis) {
+        if (rmt_redis_link_next(link, &reply, self->why) == -1) {
+            s_drop(self, self->why);
+            return;
+        }
+        if (!reply)
+            return;
         call_t *call = link == &self->calls ? zlist_pop(self->sent) : NULL;
         if (call)
             s_take_reply(self, call, reply);
@@ -448,21 +465,14 @@ s_read(rmt_redis_t *self, link_t *link)
             s_take_told(self, reply);
         freeReplyObject(reply);
         s_call_destroy(&call);
-        reply = NULL;
     }
-    if (link->redis && link->redis->err)
-        s_drop(self,
-               "the server at the address of Redis does not speak the protocol of Redis");
 }
 
 static void
-s_write(rmt_redis_t *self, link_t *link)
+s_write(rmt_redis_t *self, rmt_redis_link_t *link)
 {
-    int done = 0;
-    if (redisBufferWrite(link->redis, &done) == REDIS_ERR)
-        s_drop(self, "Redis closed the connection");
-    else
-        link->is_dirty = !done;
+    if (rmt_redis_link_write(link, self->why) == -1)
+        s_drop(self, self->why);
 }
 
 // ---- The loop
@@ -482,7 +492,7 @@ s_take_calls(rmt_redis_t *self)
         call_t *call = zmalloc(sizeof *call);
         call->ticket = rmt_take(&ticket);
         call->command = zmsg_pop(msg);
-        call->deadline = rmt_clock_ms() + self->timeout_ms;
+        call->deadline = rmt_clock_ms() + self->server->timeout_ms;
         zlist_append(self->waiting, call);
     }
 }
@@ -498,10 +508,10 @@ s_expire(rmt_redis_t *self, int64_t now)
         s_drop(self, "Redis did not answer in time");
     while ((call = zlist_first(self->waiting)) && call->deadline <= now) {
         call = zlist_pop(self->waiting);
-        rmt_auto_str text = rmt_text(
-            "Redis cannot be reached: %s; start it, or correct the setting redis",
-            self->why);
-        s_answer(self, call->ticket, RMT_E_UNAVAILABLE, text);
+        rmt_auto_str text =
+            rmt_text("Redis cannot be reached: %s; start it, or correct the setting %s",
+                     self->why, self->guide ? "redis-sentinels" : "redis");
+        s_send_reply(self, call->ticket, s_reply(RMT_E_UNAVAILABLE, text));
         s_call_destroy(&call);
     }
 }
@@ -520,40 +530,55 @@ s_timeout(const rmt_redis_t *self, int64_t now)
         due = self->retry_at;
     if (self->calls.redis && !s_is_up(self) && self->open_by < due)
         due = self->open_by;
+    if (self->guide && rmt_sentinel_due(self->guide) < due)
+        due = rmt_sentinel_due(self->guide);
     return due > now ? (long) (due - now) : 0;
 }
 
-static zmq_pollitem_t
-s_poll_item(const link_t *link)
+// Connect where it is due, and send what waits.
+static void
+s_turn(rmt_redis_t *self, int64_t now)
 {
-    return (zmq_pollitem_t){NULL, link->redis ? link->redis->fd : -1,
-                            (short) (ZMQ_POLLIN | (link->is_dirty ? ZMQ_POLLOUT : 0)), 0};
+    if (self->guide)
+        s_follow(self, now);
+    if (!self->calls.redis && now >= self->retry_at)
+        s_connect(self);
+    s_send_waiting(self);
+    if (self->calls.redis && self->calls.is_dirty)
+        s_write(self, &self->calls);
+    if (self->ears.redis && self->ears.is_dirty)
+        s_write(self, &self->ears);
+}
+
+static void
+s_handle(rmt_redis_t *self, rmt_redis_link_t *link, const zmq_pollitem_t *item)
+{
+    if (link->redis && (item->revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
+        s_read(self, link);
 }
 
 void
 rmt_redis_run(zsock_t *pipe, void *args)
 {
     rmt_auto(rmt_redis) self = args; // Taken: ends with this thread
-    link_t *const links[] = {&self->calls, &self->ears};
     self->pipe = pipe;
     zsock_signal(pipe, 0);
     while (!self->is_terminated) {
-        if (!self->calls.redis && rmt_clock_ms() >= self->retry_at)
-            s_connect(self);
-        s_send_waiting(self);
-        for (int i = 0; i < 2; i++)
-            if (links[i]->redis && links[i]->is_dirty)
-                s_write(self, links[i]);
-        zmq_pollitem_t items[] = {{zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
-                                  s_poll_item(links[0]),
-                                  s_poll_item(links[1])};
-        const int count = self->calls.redis ? 3 : 1;
+        s_turn(self, rmt_clock_ms());
+        zmq_pollitem_t items[3 + RMT_SENTINELS_MAX] = {
+            {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0},
+            rmt_redis_link_item(&self->calls),
+            rmt_redis_link_item(&self->ears)};
+        int count = 3;
+        if (self->guide)
+            count += (int) rmt_sentinel_items(self->guide, items + 3);
         if (zmq_poll(items, count, s_timeout(self, rmt_clock_ms())) == -1 &&
             errno != EINTR)
             return;
-        for (int i = 0; i < 2; i++)
-            if (links[i]->redis && (items[1 + i].revents & (ZMQ_POLLIN | ZMQ_POLLERR)))
-                s_read(self, links[i]);
+        s_handle(self, &self->calls, &items[1]);
+        s_handle(self, &self->ears, &items[2]);
+        if (self->guide)
+            rmt_sentinel_handle(self->guide, items + 3, rmt_clock_ms());
         s_take_calls(self);
         s_expire(self, rmt_clock_ms());
     }

@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
+#include "facts/rmt_endpoint.h"
+#include "state/rmt_command.h"
 #include "state/rmt_farm_clock.h"
 #include "state/rmt_redis.h"
 
@@ -27,7 +29,7 @@ struct rmt_state {
     uint64_t ticket;
     zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way, under_way_size;
-    uint32_t timeout_ms;
+    rmt_state_server_t server;
     rmt_farm_clock_t clock;
     rmt_state_listener_t listener;
 };
@@ -39,23 +41,54 @@ s_pending_destroy(void **item_p)
     *item_p = NULL;
 }
 
-rmt_state_t *
-rmt_state_new(const char *address, uint32_t timeout_ms,
-              const rmt_state_listener_t *listener, rmt_error_t *error)
+static int
+s_check_place(const char *name, const char *text, rmt_error_t *error)
 {
-    assert(address && error);
-    if (!*address) {
-        rmt_fail(error, RMT_E_USAGE, "the address of Redis is empty");
-        return NULL;
+    char host[RMT_ENDPOINT_HOST_SIZE];
+    uint16_t port = 0;
+    if (rmt_endpoint_split(text, host, &port, error) == -1)
+        return rmt_wrap(error, "%s", name);
+    if (port == 0 || streq(host, "@") || streq(host, "*"))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "%s: \"%.64s\" is not a place to connect to; write one such as "
+                        "10.0.0.1:6379",
+                        name, text);
+    return 0;
+}
+
+static int
+s_check(const rmt_state_server_t *server, rmt_error_t *error)
+{
+    size_t count = 0;
+    if (rmt_state_server_is_guided(server)) {
+        for (const char *const *at = server->sentinels; *at; at++, count++)
+            if (s_check_place("redis-sentinels", *at, error) == -1)
+                return -1;
+        return count <= RMT_SENTINELS_MAX
+                   ? 0
+                   : rmt_fail(error, RMT_E_USAGE, "redis-sentinels: %zu, limit %d", count,
+                              RMT_SENTINELS_MAX);
     }
+    if (!*server->address)
+        return rmt_fail(error, RMT_E_USAGE, "the address of Redis is empty");
+    return server->address[0] == '/' ? 0 : s_check_place("redis", server->address, error);
+}
+
+rmt_state_t *
+rmt_state_new(const rmt_state_server_t *server, const rmt_state_listener_t *listener,
+              rmt_error_t *error)
+{
+    assert(server && error);
+    if (s_check(server, error) == -1)
+        return NULL;
     rmt_state_t *self = zmalloc(sizeof *self);
     if (listener)
         self->listener = *listener;
-    self->timeout_ms = timeout_ms;
+    self->server = *server;
     self->backlog = zlist_new();
     self->pending = zhashx_new();
     zhashx_set_destructor(self->pending, s_pending_destroy);
-    self->actor = zactor_new(rmt_redis_run, rmt_redis_new(address, timeout_ms));
+    self->actor = zactor_new(rmt_redis_run, rmt_redis_new(&self->server));
     assert(self->actor);
     return self;
 }
@@ -172,9 +205,9 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
         return; // In destroy, which answers it
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
-    zframe_t *command = rmt_redis_command(call, rmt_farm_clock_ms(&self->clock));
+    zframe_t *command = rmt_command_new(call, rmt_farm_clock_ms(&self->clock));
     pending->size = zframe_size(command);
-    pending->deadline = rmt_clock_ms() + self->timeout_ms;
+    pending->deadline = rmt_clock_ms() + self->server.timeout_ms;
     (void) zmsg_append(msg, &command);
     zlist_append(self->backlog, rmt_take(&msg));
     s_send_backlog(self);
@@ -183,10 +216,11 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
 // ---- Answers
 
 static void
-s_tell_link(const rmt_state_listener_t *listener, bool is_up)
+s_tell_link(const rmt_state_listener_t *listener, bool is_up, zmsg_t *msg)
 {
+    rmt_auto_str address = zmsg_popstr(msg);
     if (listener->on_link)
-        listener->on_link(listener->context, is_up);
+        listener->on_link(listener->context, is_up, address);
 }
 
 static void
@@ -201,8 +235,8 @@ static void
 s_take(rmt_state_t *self, zmsg_t *msg)
 {
     rmt_auto_str head = zmsg_popstr(msg);
-    if (zmsg_size(msg) == 0) {
-        s_tell_link(&self->listener, streq(head, "up"));
+    if (streq(head, "up") || streq(head, "down")) {
+        s_tell_link(&self->listener, streq(head, "up"), msg);
     } else if (streq(head, "ready")) {
         s_tell_ready(&self->listener, msg);
     } else {

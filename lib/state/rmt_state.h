@@ -20,17 +20,42 @@ typedef struct rmt_state rmt_state_t;
 typedef void(rmt_state_fn)(void *context, rmt_msg_t *reply);
 // What is told without being asked; each function may be NULL.
 typedef struct {
-    // The connection came or went. Before the first call nothing is connected.
-    void (*on_link)(void *context, bool is_up);
+    // The connection to the Redis at this address came or went. Before the first call
+    // nothing is connected.
+    void (*on_link)(void *context, bool is_up, const char *address);
     // A task waits for this service since now, whichever broker put it there. It is told
     // once and to all; what is told while there is no connection is lost.
     void (*on_ready)(void *context, const char *service);
     void *context;
 } rmt_state_listener_t;
 
-// address: path of a unix socket, or host:port. listener is copied and may be NULL.
-// Caller owns the result. NULL: USAGE.
-rmt_state_t *rmt_state_new(const char *address, uint32_t timeout_ms,
+#define RMT_SENTINELS_MAX 15
+
+// Where Redis is, and how the caller shows itself there. With sentinels it is the primary
+// that more than half of them name, which is followed to where it goes; and no answer is
+// given before `replicas` of its replicas have what it says, so that it is not lost with
+// the primary. An answer that they do not confirm in time is a doubtful one.
+typedef struct {
+    const char *address;  // Path of a unix socket, or host:port; unused with sentinels
+    const char *user;     // NULL or "": the default user
+    const char *password; // NULL or "": none is asked for
+    uint32_t database;
+    const char *const *sentinels; // host:port of each, ended by NULL; or NULL
+    const char *primary;          // Its name at the sentinels
+    const char *sentinel_user, *sentinel_password; // As above
+    uint32_t replicas;
+    uint32_t timeout_ms;
+} rmt_state_server_t;
+
+static inline bool
+rmt_state_server_is_guided(const rmt_state_server_t *self) // By sentinels
+{
+    return self->sentinels && self->sentinels[0];
+}
+
+// server is copied, its texts are borrowed. listener is copied and may be NULL. Caller
+// owns the result. NULL: USAGE.
+rmt_state_t *rmt_state_new(const rmt_state_server_t *server,
                            const rmt_state_listener_t *listener, rmt_error_t *error);
 void rmt_state_destroy(rmt_state_t **self_p);
 

@@ -11,6 +11,11 @@ broker_setting() { sed -nE "s/^$1 *= *\"?([^\"]*)\"? *\$/\\1/p" "${2:-$cfg}" | t
 # Only what stands where ramet-setup puts it can be carried as a whole; else nothing is made.
 backup_is_whole() {
   local in name value wanted
+  for name in redis-sentinels redis-user redis-password redis-database; do
+    value=$(broker_setting $name)
+    [ -z "$value" ] || [ "$value" = 0 ] ||
+      die "$cfg has $name = \"$value\": this farm uses a Redis of others, which a backup of $me cannot carry; back up that Redis by its own means, and $etc and $state/broker beside it"
+  done
   while read -r in name wanted; do
     value=$(broker_setting "$name" "$etc/$in.cfg")
     [ -z "$value" ] || [ "$value" = "$wanted" ] ||

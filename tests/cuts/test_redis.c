@@ -24,7 +24,8 @@ s_farm_start(state_farm_t *farm, const char *folder)
     snprintf(farm->redis.socket, sizeof farm->redis.socket, "%s/redis.sock", folder);
     (void) mkdir(farm->redis.dir, 0700);
     redis_server_start(&farm->redis);
-    farm->state = rmt_state_new(farm->redis.socket, 2000, NULL, &error);
+    const rmt_state_server_t server = {.address = farm->redis.socket, .timeout_ms = 2000};
+    farm->state = rmt_state_new(&server, NULL, &error);
     RMT_OK(farm->state);
 }
 

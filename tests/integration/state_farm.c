@@ -105,7 +105,8 @@ state_farm_setup(void **state)
     rmt_signals_block(); // As a broker: a Redis that goes away ends no program
     redis_server_new(&farm->redis);
     const rmt_state_listener_t listener = {.on_ready = s_on_ready, .context = farm};
-    farm->state = rmt_state_new(farm->redis.socket, 2000, &listener, &error);
+    const rmt_state_server_t server = {.address = farm->redis.socket, .timeout_ms = 2000};
+    farm->state = rmt_state_new(&server, &listener, &error);
     assert_non_null(farm->state);
     *state = farm;
     return 0;

@@ -143,7 +143,8 @@ test_brokers_share_one_clock(void **state)
     const uint64_t before = s_clock(farm);
     rmt_error_t error = {0};
     rmt_state_t *first = farm->state;
-    farm->state = rmt_state_new(farm->redis.socket, 2000, NULL, &error);
+    const rmt_state_server_t server = {.address = farm->redis.socket, .timeout_ms = 2000};
+    farm->state = rmt_state_new(&server, NULL, &error);
     s_jump(HOURS);
     OK("era_open", "", "era=1 last=0-0", "");
     const uint64_t after = s_clock(farm);

@@ -26,11 +26,10 @@ redis_server_destroy(redis_server_t *self)
 }
 
 rmt_state_t *
-rmt_state_new(const char *address, uint32_t timeout_ms,
-              const rmt_state_listener_t *listener, rmt_error_t *error)
+rmt_state_new(const rmt_state_server_t *server, const rmt_state_listener_t *listener,
+              rmt_error_t *error)
 {
-    (void) address;
-    (void) timeout_ms;
+    (void) server;
     (void) error;
     rmt_state_t *self = zmalloc(sizeof *self);
     self->redis = sim_redis_new(NULL, NULL);

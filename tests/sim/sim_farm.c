@@ -163,11 +163,10 @@ s_add_broker(size_t index)
     snprintf(post->audit_name, sizeof post->audit_name, "b%zu.audit", index);
     post->settings = (rmt_settings_t){.host = post->host,
                                       .port = PORT_BASE,
-                                      .redis = "redis",
                                       .state_file = post->state_name,
                                       .audit_folder = post->audit_name,
                                       .admins = admins,
-                                      .redis_timeout_ms = 5000,
+                                      .redis = {.address = "redis", .timeout_ms = 5000},
                                       .beat_ms = 3000,
                                       .lease_ms = 15000,
                                       .grace_ms = 20000,

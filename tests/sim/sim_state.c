@@ -257,15 +257,14 @@ s_connect_later(rmt_state_t *self, int64_t delay)
 // ---- rmt_state.h
 
 rmt_state_t *
-rmt_state_new(const char *address, uint32_t timeout_ms,
-              const rmt_state_listener_t *listener, rmt_error_t *error)
+rmt_state_new(const rmt_state_server_t *server, const rmt_state_listener_t *listener,
+              rmt_error_t *error)
 {
-    (void) address;
     (void) error;
     rmt_state_t *self = zmalloc(sizeof *self);
     self->owner = sim_process_self();
     self->listener = *listener;
-    self->timeout = (int64_t) timeout_ms * SIM_MS;
+    self->timeout = (int64_t) server->timeout_ms * SIM_MS;
     self->calls = zlist_new();
     self->news = zlist_new();
     zlist_append(s_redis.states, self);
@@ -283,7 +282,7 @@ s_hand_over(rmt_state_t *self, news_t *news)
     } else if (news->service) {
         self->listener.on_ready(self->listener.context, news->service);
     } else {
-        self->listener.on_link(self->listener.context, news->is_up);
+        self->listener.on_link(self->listener.context, news->is_up, "");
     }
     free(news->service);
     free(news);

@@ -1,0 +1,131 @@
+#include "state/rmt_redis_link.h"
+
+#include <string.h>
+#include "facts/rmt_endpoint.h"
+
+static int
+s_fail(char why[RMT_REDIS_WHY_SIZE], const char *text)
+{
+    snprintf(why, RMT_REDIS_WHY_SIZE, "%s", text);
+    return -1;
+}
+
+static int
+s_connect(rmt_redis_link_t *self, const char *address, char why[RMT_REDIS_WHY_SIZE])
+{
+    char host[RMT_ENDPOINT_HOST_SIZE];
+    uint16_t port = 0;
+    rmt_error_t error = {0};
+    if (address[0] == '/') {
+        self->redis = redisConnectUnixNonBlock(address);
+    } else if (rmt_endpoint_split(address, host, &port, &error) == 0) {
+        // Brackets are of the text, not of the address.
+        char *name = host + (host[0] == '[');
+        name[strcspn(name, "]")] = '\0';
+        self->redis = redisConnectNonBlock(name, port);
+    } else {
+        return s_fail(why, error.text);
+    }
+    if (!self->redis || self->redis->err)
+        return s_fail(why, self->redis ? self->redis->errstr : "no memory");
+    self->is_dirty = true;
+    return 0;
+}
+
+static bool
+s_is_set(const char *text)
+{
+    return text && *text;
+}
+
+int
+rmt_redis_link_open(rmt_redis_link_t *self, const char *address,
+                    const rmt_redis_greeting_t *greeting, char why[RMT_REDIS_WHY_SIZE])
+{
+    if (s_connect(self, address, why) == -1)
+        return -1;
+    if (s_is_set(greeting->password)) {
+        self->greetings++;
+        if (s_is_set(greeting->user))
+            redisAppendCommand(self->redis, "AUTH %s %s", greeting->user,
+                               greeting->password);
+        else
+            redisAppendCommand(self->redis, "AUTH %s", greeting->password);
+    }
+    if (greeting->database) {
+        self->greetings++;
+        redisAppendCommand(self->redis, "SELECT %u", (unsigned) greeting->database);
+    }
+    if (greeting->wants_primary) {
+        self->greetings++;
+        redisAppendCommand(self->redis, "ROLE");
+    }
+    return 0;
+}
+
+void
+rmt_redis_link_close(rmt_redis_link_t *self)
+{
+    if (self->redis)
+        redisFree(self->redis);
+    *self = (rmt_redis_link_t){0};
+}
+
+zmq_pollitem_t
+rmt_redis_link_item(const rmt_redis_link_t *self)
+{
+    return (zmq_pollitem_t){NULL, self->redis ? self->redis->fd : -1,
+                            (short) (ZMQ_POLLIN | (self->is_dirty ? ZMQ_POLLOUT : 0)), 0};
+}
+
+int
+rmt_redis_link_write(rmt_redis_link_t *self, char why[RMT_REDIS_WHY_SIZE])
+{
+    int done = 0;
+    if (redisBufferWrite(self->redis, &done) == REDIS_ERR)
+        return s_fail(why, "Redis closed the connection");
+    self->is_dirty = !done;
+    return 0;
+}
+
+int
+rmt_redis_link_read(rmt_redis_link_t *self, char why[RMT_REDIS_WHY_SIZE])
+{
+    return redisBufferRead(self->redis) == REDIS_OK
+               ? 0
+               : s_fail(why, "Redis closed the connection");
+}
+
+// The answers to AUTH and SELECT are OK, the one to ROLE begins with the role.
+static int
+s_judge(const redisReply *reply, char why[RMT_REDIS_WHY_SIZE])
+{
+    if (reply->type == REDIS_REPLY_ERROR)
+        return s_fail(why, reply->str);
+    if (reply->type == REDIS_REPLY_ARRAY &&
+        (reply->elements == 0 || reply->element[0]->type != REDIS_REPLY_STRING ||
+         strcmp(reply->element[0]->str, "master") != 0))
+        return s_fail(why, "this Redis is a replica, which takes no writes");
+    return 0;
+}
+
+int
+rmt_redis_link_next(rmt_redis_link_t *self, redisReply **reply_out,
+                    char why[RMT_REDIS_WHY_SIZE])
+{
+    for (;;) {
+        void *reply = NULL;
+        if (redisGetReplyFromReader(self->redis, &reply) == REDIS_ERR)
+            return s_fail(why, "the server at the address of Redis does not speak the "
+                               "protocol of Redis");
+        if (!reply || self->greetings == 0) {
+            *reply_out = reply;
+            return 0;
+        }
+        self->greetings--;
+        const int rc = s_judge(reply, why);
+        freeReplyObject(reply);
+        if (rc == -1)
+            return -1;
+    }
+}
