@@ -27,6 +27,20 @@ function CHECKS.redis(told, body)
                 'redis-cli CONFIG SET ' .. name .. ' ' .. value .. ', and set it in redis.conf')
         end
     end
+    -- Told with sentinels alone: how many replicas must have what the broker answers.
+    if set(body['redis-replicas']) then
+        local least, most = num(body['redis-replicas']), num(info('replication').connected_slaves)
+        if num(body['min-replicas-to-write'], 1) < 1 then
+            told('note', 'Redis has min-replicas-to-write 0, so a primary that is cut off keeps '
+                .. 'taking what a failover loses', 'redis-cli CONFIG SET '
+                .. 'min-replicas-to-write 1, and set it in redis.conf')
+        end
+        if most <= least then
+            told('note', 'Redis has ' .. most .. ' replicas, and ' .. least .. ' must have what '
+                .. 'the broker answers (redis-replicas): with one less the farm stands still',
+                'start another replica of Redis')
+        end
+    end
     if not body.appendonly then
         told('note', 'the broker cannot read the settings of Redis: '
             .. (body['settings-fault'] or 'no answer'),
@@ -203,8 +217,8 @@ function CHECKS.jobs(told)
     end
 end
 
--- {version, broker, state-fault?, audit-fault?, settings-fault?, and settings of Redis}: of the
--- broker that asks.
+-- {version, broker, state-fault?, audit-fault?, settings-fault?, redis-replicas?, and settings of
+-- Redis}: of the broker that asks.
 -- Body {wrong, notes}, items {check, level, text, next}: what is wrong first.
 serve('farm_check', function(_, body)
     local items, counts = {}, { wrong = 0, note = 0 }

@@ -53,6 +53,10 @@ test_unsafe_settings_are_named(void **state)
          "redis", "maxmemory-policy volatile-ttl"},
         {"version=1 settings-fault=NOPERM", "redis", "NOPERM"},
         {SOUND " state-fault=full", "broker", "full"},
+        {SOUND " redis-replicas=1 min-replicas-to-write=0", "redis",
+         "min-replicas-to-write 0"},
+        {SOUND " redis-replicas=1 min-replicas-to-write=1", "redis",
+         "Redis has 0 replicas, and 1 must have"},
     };
     state_farm_t *farm = *state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
