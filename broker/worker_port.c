@@ -43,39 +43,67 @@ rmt_worker_port_presence(rmt_broker_t *broker)
 // ---- HELLO
 
 // What a role may offer: verb@place, or verb@role/name.
+static const struct {
+    const char *role, *verb;
+    bool is_own; // Only of its own machine, else of its place
+} s_services[] = {
+    {"imager", "receive", false},    {"imager", "commit", false},
+    {"imager", "package", false},    {"imager", "check", false},
+    {"imager", "scrub", false},      {"imager", "gc", false},
+    {"imager", "verify", false},     {"installer", "match", false},
+    {"installer", "build", false},   {"installer", "order", false},
+    {"installer", "netboot", false}, {"installer", "power", false},
+    {"installer", "check", false},   {"installer", "scrub", false},
+    {"installer", "gc", false},      {"installer", "verify", false},
+    {"source", "capture", true},     {"source", "survey", true},
+    {"source", "compare", true},     {"target", "prepare", true},
+    {"target", "write", true},       {"target", "reboot", true},
+    {"target", "compare", true},
+};
+#define SERVICES (sizeof s_services / sizeof *s_services)
+
 static bool
 s_may_offer(const rmt_record_t *key, const char *service)
 {
-    static const struct {
-        const char *role, *verb;
-        bool is_own; // Only of its own machine, else of its place
-    } rows[] = {
-        {"imager", "receive", false},    {"imager", "commit", false},
-        {"imager", "package", false},    {"imager", "check", false},
-        {"imager", "scrub", false},      {"imager", "gc", false},
-        {"imager", "verify", false},     {"installer", "match", false},
-        {"installer", "build", false},   {"installer", "order", false},
-        {"installer", "netboot", false}, {"installer", "power", false},
-        {"installer", "check", false},   {"installer", "scrub", false},
-        {"installer", "gc", false},      {"installer", "verify", false},
-        {"source", "capture", true},     {"source", "survey", true},
-        {"source", "compare", true},     {"target", "prepare", true},
-        {"target", "write", true},       {"target", "reboot", true},
-        {"target", "compare", true},
-    };
     const char *role = rmt_record_text(key, "role", "");
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!streq(rows[i].role, role))
+    for (size_t i = 0; i < SERVICES; i++) {
+        if (!streq(s_services[i].role, role))
             continue;
-        rmt_auto_str allowed =
-            rows[i].is_own
-                ? rmt_text("%s@%s/%s", rows[i].verb, role,
-                           rmt_record_text(key, "name", ""))
-                : rmt_text("%s@%s", rows[i].verb, rmt_record_text(key, "place", ""));
+        rmt_auto_str allowed = s_services[i].is_own
+                                   ? rmt_text("%s@%s/%s", s_services[i].verb, role,
+                                              rmt_record_text(key, "name", ""))
+                                   : rmt_text("%s@%s", s_services[i].verb,
+                                              rmt_record_text(key, "place", ""));
         if (streq(allowed, service))
             return true;
     }
     return false;
+}
+
+static bool
+s_knows(const char *service)
+{
+    const size_t size = strcspn(service, "@");
+    for (size_t i = 0; i < SERVICES; i++)
+        if (strlen(s_services[i].verb) == size &&
+            strncmp(s_services[i].verb, service, size) == 0)
+            return true;
+    return false;
+}
+
+// A worker of the next version may offer more than this version knows; nobody here asks
+// for that.
+static void
+s_leave_out_unknown(rmt_msg_t *msg)
+{
+    rmt_auto(rmt_records) all = rmt_take(&msg->items);
+    msg->items = rmt_records_new();
+    for (size_t i = 0; all && i < rmt_records_count(all); i++) {
+        rmt_record_t *item = rmt_record_dup(rmt_records_at(all, i));
+        if (s_knows(rmt_record_text(item, "service", "")))
+            (void) rmt_records_append(msg->items, &item);
+        rmt_record_destroy(&item);
+    }
 }
 
 static void
@@ -136,7 +164,7 @@ s_check_hello(const rmt_record_t *key, const rmt_msg_t *msg, rmt_error_t *error)
     for (size_t i = 0; msg->items && i < rmt_records_count(msg->items); i++) {
         const char *service =
             rmt_record_text(rmt_records_at(msg->items, i), "service", "");
-        if (!s_may_offer(key, service))
+        if (s_knows(service) && !s_may_offer(key, service))
             return rmt_fail(error, RMT_E_NOT_ALLOWED, "this key may not offer %.128s",
                             service) == 0;
     }
@@ -188,6 +216,7 @@ s_greet(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_guard_strike(broker, packet->user, &packet->origin);
         return;
     }
+    s_leave_out_unknown(msg);
     rmt_member_t *member = rmt_roster_greet(broker->roster, key, port, packet);
     member->broker = broker;
     rmt_uid_text(msg->nonce, member->nonce);

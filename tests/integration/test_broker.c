@@ -114,6 +114,30 @@ test_a_key_offers_its_own_services_only(void **state)
     assert_int_equal(welcome->era, 1);
 }
 
+static bool
+s_is_offered(broker_farm_t *farm, const char *service)
+{
+    rmt_auto(rmt_msg) status = broker_need(farm, "farm.status", "", "");
+    return status->items && rmt_records_find(status->items, "service", service);
+}
+
+// [1.17] M31: of a later version.
+static void
+test_a_service_of_a_later_version_is_left_out(void **state)
+{
+    broker_farm_t *farm = *state;
+    const rmt_key_t key = broker_enrol(farm, "source", "web", "hq");
+    rmt_auto(zsock) socket = broker_dial(farm, &key, RMT_PORT_AGENTS);
+    rmt_auto(rmt_msg) hello = broker_hello("source", "web", "capture@source/web");
+    rmt_record_t *later = rmt_records_add(hello->items);
+    rmt_record_set(later, "service", "polish@source/web");
+    rmt_record_set(later, "slots", "1");
+    rmt_auto(rmt_msg) welcome = broker_say(socket, hello, RMT_MSG_WELCOME);
+    assert_int_equal(welcome->era, 1);
+    RMT_WAIT_UNTIL(s_is_offered(farm, "capture@source/web"), BROKER_WAIT_MS);
+    assert_false(s_is_offered(farm, "polish@source/web"));
+}
+
 // The task that a worker has of a job. Caller owns the result (free).
 static char *
 s_taken_task(broker_farm_t *farm, const char *job)
@@ -271,6 +295,7 @@ main(void)
         CASE(test_an_unknown_key_is_counted_and_logged),
         CASE(test_a_viewer_reads_and_does_not_submit),
         CASE(test_a_key_offers_its_own_services_only),
+        CASE(test_a_service_of_a_later_version_is_left_out),
         CASE(test_nobody_speaks_of_the_task_of_another_agent),
         CASE(test_grants_end_with_their_key),
     };

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A farm over a Redis of others (P1, P6, M26, [1.73], [1.74]): users with the least rights, passwords, a database, and sentinels.
+# A farm over a Redis of others (P1, P6, M26, [1.73], [1.75]): users with the least rights, passwords, a database, and sentinels.
 # The primary is killed while a target is written and jobs are asked for: no acknowledged job is lost, and the
 # target is written once.
 . "$(dirname "$0")/redis.sh"
