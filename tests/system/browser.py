@@ -98,8 +98,9 @@ class Browser:
             pause(0.1)
 
     def tab_through(self):
-        self.value("""window.stops = [...document.querySelectorAll("a[href], button, input, select, textarea, [tabindex='0']")]
-            .filter((node) => node.checkVisibility() && !node.disabled && (!document.querySelector("dialog[open]") || node.closest("dialog[open]")))""")
+        self.value("""window.findStops = () => [...document.querySelectorAll("a[href], button, input, select, textarea, [tabindex='0']")]
+            .filter((node) => node.checkVisibility() && !node.disabled && (!document.querySelector("dialog[open]") || node.closest("dialog[open]")));
+            window.stops = findStops()""")
         self.value("stops[0].focus()")
         for number in range(1, self.value("stops.length")):
             self.step("press Tab")
@@ -114,7 +115,7 @@ class Browser:
         for _ in range(5):
             fault = self.tab_through()
             # News may have drawn the view again meanwhile.
-            if not fault or self.value("stops.every((node) => node.isConnected)"):
+            if not fault or self.value("findStops().length === stops.length && findStops().every((node, number) => node === stops[number])"):
                 break
         faults += [fault] if fault else []
         if faults:

@@ -145,7 +145,7 @@ until document.getElementById('link').dataset.state === 'up'
 until $text.includes('Health') && document.querySelector('#content table') !== null
 reach
 open $url/#/images
-until document.querySelector('#content table') !== null
+until $text.includes('Make an image') && document.querySelector('#content table') !== null
 reach
 open $url/#/machines/m3
 until document.getElementById('hold-reason') !== null
