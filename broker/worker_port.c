@@ -91,8 +91,7 @@ s_knows(const char *service)
     return false;
 }
 
-// A worker of the next version may offer more than this version knows; nobody here asks
-// for that.
+// A worker of the next version may offer more than this version knows and asks for.
 static void
 s_leave_out_unknown(rmt_msg_t *msg)
 {
