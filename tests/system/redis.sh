@@ -51,7 +51,7 @@ sentinel announce-ip $(sentinel_at "$1")
 sentinel monitor ramet $(redis_at 1) 6379 2
 sentinel auth-user ramet guard
 sentinel auth-pass ramet of-the-guard
-sentinel down-after-milliseconds ramet 1000
+sentinel down-after-milliseconds ramet 3000
 sentinel failover-timeout ramet 6000
 END
   launch "sentinel-$1" redis-server "$farm/sentinel-$1.conf" --sentinel
