@@ -165,9 +165,14 @@ for name in null zero full random urandom tty; do touch dev/$name; mount --bind 
 mount -t devpts -o newinstance,ptmxmode=0666 devpts dev/pts
 mount -t tmpfs -o mode=1777 tmpfs dev/shm
 ln -s pts/ptmx dev/ptmx; ln -s /proc/self/fd dev/fd
-mkdir -p run/before; pivot_root . run/before; cd /
+# The root of the mounts, which is not that of this shell where the computer itself is a folder.
+mkdir -p run/before
+exec nsenter --mount=/proc/self/ns/mnt --wd=. ./bin/busybox sh -ec "$before_systemd"'
+before_systemd='
+./bin/busybox pivot_root . run/before; cd /
 umount -l /run/before
 exec env -i container=ramet PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=multi-user.target'
+export before_systemd
 first_of() { pgrep -P "$(cat "$farm/$1.unshare")"; }
 has_first() { inside "$1" test -S /run/systemd/private; }
 # inside HOST COMMAND...: with all that its systemd sees.

@@ -91,12 +91,12 @@ kill -INT "$pid"
 unmounted
 
 # ---- Another user, for himself alone
-chmod 711 "$farm"; mkdir "$farm/nobody"; cp -r "$farm/keys" "$farm/nobody/"
+chmod 711 "$farm"; mkdir "$farm/nobody"; cp -r "$farm/keys" "$RAMET_BIN/ramet" "$farm/nobody/"
 sed "s|$farm/keys|$farm/nobody/keys|" "$farm/console.cfg" >"$farm/nobody/console.cfg"
 chown -R 65534:65534 "$farm/nobody" "$at"
 as_nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups env RAMET_CONFIG="$farm/nobody/console.cfg" "$@"; }
-says "only root may show a mounted image to other users" as_nobody "$RAMET_BIN/ramet" image mount web-1 "$at" --allow-other
-as_nobody "$RAMET_BIN/ramet" image mount web-1 "$at" >"$farm/mounted" 2>"$farm/mount.err" & pid=$!
+says "only root may show a mounted image to other users" as_nobody "$farm/nobody/ramet" image mount web-1 "$at" --allow-other
+as_nobody "$farm/nobody/ramet" image mount web-1 "$at" >"$farm/mounted" 2>"$farm/mount.err" & pid=$!
 : >"$farm/mounted"
 wait_for 30 "the line of the mount" is_told
 [ "$(as_nobody cat "$at/etc/hostname")" = source ] || { cat "$farm/mount.err" >&2; fail "another user cannot mount"; }
