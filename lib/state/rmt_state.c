@@ -56,19 +56,32 @@ s_check_place(const char *name, const char *text, rmt_error_t *error)
     return 0;
 }
 
+// One that stands there twice would have two voices when its primary is cut off with it.
+static int
+s_check_sentinels(const char *const *sentinels, rmt_error_t *error)
+{
+    size_t count = 0;
+    for (; sentinels[count]; count++) {
+        if (s_check_place("redis-sentinels", sentinels[count], error) == -1)
+            return -1;
+        for (size_t i = 0; i < count; i++)
+            if (streq(sentinels[i], sentinels[count]))
+                return rmt_fail(error, RMT_E_USAGE,
+                                "redis-sentinels has %.64s twice; write each sentinel "
+                                "once, for more than half of them decide",
+                                sentinels[i]);
+    }
+    return count <= RMT_SENTINELS_MAX
+               ? 0
+               : rmt_fail(error, RMT_E_USAGE, "redis-sentinels: %zu, limit %d", count,
+                          RMT_SENTINELS_MAX);
+}
+
 static int
 s_check(const rmt_state_server_t *server, rmt_error_t *error)
 {
-    size_t count = 0;
-    if (rmt_state_server_is_guided(server)) {
-        for (const char *const *at = server->sentinels; *at; at++, count++)
-            if (s_check_place("redis-sentinels", *at, error) == -1)
-                return -1;
-        return count <= RMT_SENTINELS_MAX
-                   ? 0
-                   : rmt_fail(error, RMT_E_USAGE, "redis-sentinels: %zu, limit %d", count,
-                              RMT_SENTINELS_MAX);
-    }
+    if (rmt_state_server_is_guided(server))
+        return s_check_sentinels(server->sentinels, error);
     if (!*server->address)
         return rmt_fail(error, RMT_E_USAGE, "the address of Redis is empty");
     return server->address[0] == '/' ? 0 : s_check_place("redis", server->address, error);

@@ -69,8 +69,11 @@ static void
 test_a_wrong_place_is_refused(void **state)
 {
     (void) state;
-    static const char *const sentinels[][3] = {
-        {"10.0.0.1:26379", "10.0.0.2"}, {"*:26379"}, {"10.0.0.1:0"}, {"a b:1"}};
+    static const char *const sentinels[][4] = {{"10.0.0.1:26379", "10.0.0.2"},
+                                               {"*:26379"},
+                                               {"10.0.0.1:0"},
+                                               {"a b:1"},
+                                               {"s1:26379", "s2:26379", "s1:26379"}};
     static const char *const addresses[] = {"", "redis", "10.0.0.1:99999", "@:6379",
                                             "::1:6379"};
     for (size_t i = 0; i < sizeof sentinels / sizeof *sentinels; i++) {
