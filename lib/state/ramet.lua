@@ -29,6 +29,7 @@
 --                               they have come (ramet_audit.lua)
 --   P idem:<by>:<key>           packed {function, digest of the request, reply}, 30 days; one
 --                               that refuses 1 day
+--   P idems:<by>                list of the last keys of those, at most RMT_ANSWERS_KEPT
 --   P source|engine|target|image:<name>   record; index ZSET P sources ... (by name)
 --   P unique                    hash "field=value" of targets -> name
 --   P removed                   ZSET of image ids without a name, by time of removal
@@ -365,11 +366,17 @@ end
 -- What is answered with these codes may be asked again, and then have its effect.
 local AGAIN = { [E.UNAVAILABLE] = true, [E.BUSY] = true, [E.INTERNAL] = true }
 
-local function answer_keep(idem, name, print, answer)
+-- by: whose answers they are. Its oldest ones go, for the memory of Redis is for all.
+local function answer_keep(by, idem, name, print, answer)
     local code = answer[1]
     if idem and not AGAIN[code] then
+        local list = P .. 'idems:' .. by
         call('SET', idem, cmsgpack.pack({ name = name, print = print, answer = answer }),
             'EX', code == E.OK and KEPT_S or REFUSED_S)
+        if call('RPUSH', list, idem) > L.ANSWERS_KEPT then
+            call('DEL', call('LPOP', list))
+        end
+        call('EXPIRE', list, KEPT_S)
     end
     return answer
 end
@@ -391,8 +398,8 @@ local function serve(name, fn)
         if set(meta.by) and R.is_now('key', meta.by, 'revoked') then
             return reply(E.NOT_ALLOWED, 'this key was revoked')
         end
-        local idem = set(meta.idem)
-            and P .. 'idem:' .. (meta.by or '') .. ':' .. meta.idem
+        local by = meta.by or ''
+        local idem = set(meta.idem) and P .. 'idem:' .. by .. ':' .. meta.idem
         local print = idem and digest(body, items) -- Before fn, which may change them
         local old = idem and answer_before(idem, name, print)
         if old then
@@ -401,12 +408,12 @@ local function serve(name, fn)
         local ok, first, list, cursor = pcall(run, fn, meta, body, items)
         if not ok then
             if type(first) == 'table' and first.code then
-                return answer_keep(idem, name, print, reply(first.code, first.text))
+                return answer_keep(by, idem, name, print, reply(first.code, first.text))
             end
             local text = type(first) == 'table' and first.err or first
             return reply(E.INTERNAL, name .. ': ' .. tostring(text))
         end
-        return answer_keep(idem, name, print, reply(E.OK, '', first, list, cursor))
+        return answer_keep(by, idem, name, print, reply(E.OK, '', first, list, cursor))
     end)
 end
 

@@ -13,5 +13,6 @@
 #define RMT_LARGE_PART 5       // so is one over more than this part of the farm,
 #define RMT_LARGE_FARM 10      // if the farm has as many targets
 #define RMT_POWER_MAX 1000     // Machines of one request to switch their power
+#define RMT_ANSWERS_KEPT 10000 // To requests of one key that may come again
 #define RMT_AUDIT_KEPT 100000  // Entries that the stream keeps beside the files
 #define RMT_AUDIT_WAITING_MAX 200000 // Entries in no file, and no new job is made

@@ -6,6 +6,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
+#include "state/rmt_limits.h"
 
 static void
 test_a_token_is_used_up_and_fits_one_role(void **state)
@@ -89,6 +90,27 @@ s_redis(state_farm_t *farm, const char *command, const char *key, const char *ar
                                  argument,    NULL};
     rmt_error_t error = {0};
     RMT_OK(rmt_process_run(words, NULL, NULL, &error));
+}
+
+// [1.30] P17: who asks without end, each time with another key, fills no memory: the
+// oldest answers go, and those of others stay.
+static void
+test_the_answers_of_one_key_are_bounded(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "by=b idem=x", "class=source name=other place=hq", "");
+    REFUSED(RMT_E_NOT_FOUND, "record_set", "by=a idem=x", "class=source name=web rack=1",
+            "");
+    rmt_auto_str script = rmt_text(
+        "for i = 2, %d do redis.call('RPUSH', 'ramet:idems:a', i) end", RMT_ANSWERS_KEPT);
+    s_redis(farm, "EVAL", script, "0");
+    OK("record_add", "", "class=source name=web place=hq", "");
+    REFUSED(RMT_E_NOT_FOUND, "record_set", "by=a idem=x", "class=source name=web rack=1",
+            "");
+    REFUSED(RMT_E_NOT_FOUND, "record_set", "by=a idem=y", "class=source name=api rack=1",
+            "");
+    OK("record_set", "by=a idem=x", "class=source name=web rack=1", "");
+    OK("record_add", "by=b idem=x", "class=source name=other place=hq", "");
 }
 
 // A machine that starts twice within a minute is one machine: the doubt of its first
@@ -246,6 +268,7 @@ main(void)
         CASE(test_a_new_machine_waits_for_approval),
         CASE(test_a_known_machine_does_not_wait_again),
         CASE(test_a_second_live_key_is_not_let_in),
+        CASE(test_the_answers_of_one_key_are_bounded),
         CASE(test_a_doubt_about_two_machines_ends_with_the_old_key),
         CASE(test_two_machines_that_say_the_same_name_are_held),
         CASE(test_a_peer_is_present_for_15_s_after_its_last_word),
