@@ -189,6 +189,18 @@ s_ask(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
 }
 
 int
+rmt_fetch_go_on(rmt_fetch_t *self, rmt_error_t *error)
+{
+    if (rmt_link_go_on(self->link, error) == -1)
+        return -1;
+    if (rmt_clock_ms() - self->useful_ms < RMT_FETCH_USELESS_MS)
+        return 0;
+    return rmt_fail(error, RMT_E_UNAVAILABLE,
+                    "%s talks, but has answered nothing for %d s",
+                    rmt_link_name(self->link), RMT_FETCH_USELESS_MS / 1000);
+}
+
+int
 rmt_fetch_ack(rmt_fetch_t *self, rmt_error_t *error)
 {
     if (self->taken == 0)
@@ -250,6 +262,7 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
     const size_t index = s_find(call, msg->id);
     if (!s_is_under_way(call, index))
         return 0;
+    self->useful_ms = rmt_clock_ms();
     if (rmt_fetch_open(msg, &chunk, self->plain, &call->why) == -1) {
         char text[RMT_ID_TEXT_SIZE];
         rmt_fail(&call->why, RMT_E_CORRUPT,
@@ -298,7 +311,10 @@ s_on_message(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_
     if (msg->kind == RMT_MSG_CHUNK)
         return s_on_chunk(self, call, msg, error);
     if (msg->kind == RMT_MSG_ABSENT) {
+        const size_t before = call->asked;
         s_unask(call, msg, FAILED);
+        if (call->asked < before)
+            self->useful_ms = rmt_clock_ms();
         rmt_fail(&call->why, s_code(msg), "%s: %s", rmt_link_name(self->link),
                  msg->text ? msg->text : "the store lacks the chunk");
     } else if (msg->kind == RMT_MSG_LATER) {
@@ -329,8 +345,10 @@ s_wait_ms(const rmt_fetch_t *self, const s_call_t *call)
 static int
 s_use_holder(rmt_fetch_t *self, s_call_t *call, rmt_error_t *error)
 {
+    self->useful_ms = rmt_clock_ms();
     while (true) {
-        if (s_ask(self, call, &call->why) == -1)
+        if (s_ask(self, call, &call->why) == -1 ||
+            rmt_fetch_go_on(self, &call->why) == -1)
             return call->why.code == RMT_E_CANCELLED ? 1 : -1;
         if (call->asked == 0 && rmt_clock_ms() >= call->pause_ms)
             return 0;

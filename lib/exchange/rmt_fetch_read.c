@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_grow.h"
 #include "exchange/rmt_credit.h"
 
@@ -104,7 +105,7 @@ s_ask(rmt_fetch_t *self, rmt_error_t *error)
 static rmt_msg_t *
 s_receive(rmt_fetch_t *self, rmt_error_t *error)
 {
-    while (true) {
+    while (rmt_fetch_go_on(self, error) == 0) {
         rmt_msg_t *msg = NULL;
         if (self->taken < RMT_FETCH_ACK_LOT)
             msg = rmt_link_recv(self->link, 0, error);
@@ -121,6 +122,7 @@ s_receive(rmt_fetch_t *self, rmt_error_t *error)
             return msg;
         rmt_msg_destroy(&msg);
     }
+    return NULL;
 }
 
 // Take the answer at `next`; it is opened only when it is wanted. 0, or -1: any.
@@ -136,6 +138,7 @@ s_take(rmt_fetch_t *self, bool is_wanted, void *plain_out, size_t *size_out,
         memcmp(msg->id, ahead->ids[ahead->next].bytes, RMT_ID_SIZE) != 0)
         return rmt_fail(error, RMT_E_PROTOCOL, "%s gave another answer than the next",
                         rmt_link_name(self->link));
+    self->useful_ms = rmt_clock_ms();
     self->taken += rmt_credit_cost(zframe_size(msg->payload));
     rmt_chunk_t chunk;
     if (is_wanted && rmt_fetch_open(msg, &chunk, plain_out, error) == -1) {
@@ -155,6 +158,7 @@ static int
 s_read_expected(rmt_fetch_t *self, void *plain_out, size_t *size_out, rmt_error_t *error)
 {
     rmt_fetch_ahead_t *ahead = &self->ahead;
+    self->useful_ms = rmt_clock_ms();
     if (!self->is_connected) {
         if (rmt_fetch_connect(self, error) == -1)
             return -1;

@@ -7,8 +7,9 @@
 #define RMT_FETCH_ASK_COUNT 256  // Ids in one FETCH
 #define RMT_FETCH_ASKED_MAX 1024 // Ids under way
 #define RMT_FETCH_ACK_LOT ((uint64_t) 256 * 1024)
-#define RMT_FETCH_CONNECT_MS 8000  // For the first word of a holder
-#define RMT_FETCH_SILENCE_MS 10000 // Between words
+#define RMT_FETCH_CONNECT_MS 8000   // For the first word of a holder
+#define RMT_FETCH_SILENCE_MS 10000  // Between words
+#define RMT_FETCH_USELESS_MS 300000 // Between words that answer a question
 
 // What rmt_fetch_read will be asked for. Those before `at` were read; those before `next`
 // have come, and those before `asked` are under way by the connection in use. A holder
@@ -30,8 +31,9 @@ struct rmt_fetch {
     rmt_link_alive_fn *alive;
     void *alive_context;
     bool is_connected, has_heard;
-    uint64_t taken; // Cost of chunks that were not acknowledged yet
-    void *plain;    // RMT_CHUNK_PLAIN_MAX bytes
+    int64_t useful_ms; // When an answer came last, or waiting began
+    uint64_t taken;    // Cost of chunks that were not acknowledged yet
+    void *plain;       // RMT_CHUNK_PLAIN_MAX bytes
     rmt_fetch_ahead_t ahead;
 };
 
@@ -39,6 +41,9 @@ struct rmt_fetch {
 rmt_msg_t *rmt_fetch_question(const rmt_fetch_t *self);
 // Connect to the next holder. 0, or -1: IO.
 int rmt_fetch_connect(rmt_fetch_t *self, rmt_error_t *error);
+// Before each message: may more be waited for from this holder? 0, or -1: CANCELLED,
+// UNAVAILABLE (it talks, and answers nothing).
+int rmt_fetch_go_on(rmt_fetch_t *self, rmt_error_t *error);
 // Acknowledge what was taken. 0, or -1: UNAVAILABLE, CANCELLED, NOT_ALLOWED.
 int rmt_fetch_ack(rmt_fetch_t *self, rmt_error_t *error);
 // The chunk of a CHUNK, which is valid as long as it, and its checked plain bytes.

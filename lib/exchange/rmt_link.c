@@ -168,19 +168,27 @@ s_look(rmt_link_t *self, rmt_error_t *error)
                          : 0;
 }
 
+int
+rmt_link_go_on(rmt_link_t *self, rmt_error_t *error)
+{
+    const int64_t now = rmt_clock_ms();
+    if (!self->alive || now - self->asked_ms < ALIVE_MS)
+        return 0;
+    self->asked_ms = now;
+    return self->alive(self->context)
+               ? 0
+               : rmt_fail(error, RMT_E_CANCELLED, "the task was asked to stop");
+}
+
 // Wait for the socket. 1: ready, 0: time is over, -1: CANCELLED, NOT_ALLOWED,
 // UNAVAILABLE.
 static int
 s_wait(rmt_link_t *self, short events, int64_t deadline_ms, rmt_error_t *error)
 {
     while (true) {
-        const int64_t now = rmt_clock_ms();
-        if (self->alive && now - self->asked_ms >= ALIVE_MS) {
-            self->asked_ms = now;
-            if (!self->alive(self->context))
-                return rmt_fail(error, RMT_E_CANCELLED, "the task was asked to stop");
-        }
-        int64_t slice = deadline_ms - now;
+        if (rmt_link_go_on(self, error) == -1)
+            return -1;
+        int64_t slice = deadline_ms - rmt_clock_ms();
         if (slice < 0)
             return 0;
         slice = self->is_lost ? 0 : slice < ALIVE_MS ? slice : ALIVE_MS;
@@ -228,9 +236,10 @@ rmt_link_recv(rmt_link_t *self, uint32_t timeout_ms, rmt_error_t *error)
         self->has_heard = self->has_heard || msg;
         if (msg)
             return msg;
-        if (rc == -1)
+        if (rc == -1 && rmt_clock_ms() < deadline)
             continue;
-        const int ready = timeout_ms ? s_wait(self, ZMQ_POLLIN, deadline, error) : 0;
+        const int ready =
+            timeout_ms && rc == 0 ? s_wait(self, ZMQ_POLLIN, deadline, error) : 0;
         if (ready == 1)
             continue;
         if (ready == 0)

@@ -30,6 +30,10 @@ void rmt_link_set_alive(rmt_link_t *self, rmt_link_alive_fn *alive, void *contex
 size_t rmt_link_count(const rmt_link_t *self);
 const char *rmt_link_name(const rmt_link_t *self);
 
+// Before each of many messages that come without a wait: asks as a wait does.
+// 0, or -1: CANCELLED.
+int rmt_link_go_on(rmt_link_t *self, rmt_error_t *error);
+
 // Leave the endpoint in use, if any, and connect to the next one. 0, or -1: IO.
 int rmt_link_next(rmt_link_t *self, rmt_error_t *error);
 

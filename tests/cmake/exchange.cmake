@@ -5,5 +5,7 @@ foreach(name fetch read hostile offer)
     set_property(TEST integration.exchange_${name} APPEND PROPERTY ENVIRONMENT
         "LSAN_OPTIONS=suppressions=${CMAKE_CURRENT_SOURCE_DIR}/tools/lsan.supp")
 endforeach()
-# A grant ends after ten minutes at the least.
-target_link_options(test_integration_exchange_offer PRIVATE -Wl,--wrap=rmt_clock_ms)
+# A grant ends after ten minutes at the least, and a fetch from a holder that beats after five.
+foreach(name offer hostile)
+    target_link_options(test_integration_exchange_${name} PRIVATE -Wl,--wrap=rmt_clock_ms)
+endforeach()

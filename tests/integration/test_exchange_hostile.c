@@ -1,4 +1,5 @@
-// What a peer with a grant can cost a holder of chunks over its data port. P16, P17.
+// What a peer with a grant can cost a holder of chunks over its data port, and a holder
+// one who fetches. P16, P17.
 #include "integration/exchange_farm.h"
 #include "tools/rmt_wait.h"
 
@@ -6,6 +7,7 @@
 #include <czmq.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +18,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "exchange/rmt_fetch.h"
 #include "net/rmt_socket.h"
 
 #define MIB ((size_t) 1 << 20)
@@ -24,6 +27,16 @@
 #define GROWTH_MAX (80 * MIB) // The holder looks ten times a second; this comes between
 #define LIMIT_MS 20000
 #define HALF_OPEN_MS (RMT_HANDSHAKE_MS + 8000) // On a slow machine
+
+static int64_t s_later_ms;
+int64_t __real_rmt_clock_ms(void);
+int64_t __wrap_rmt_clock_ms(void);
+
+int64_t
+__wrap_rmt_clock_ms(void)
+{
+    return __real_rmt_clock_ms() + __atomic_load_n(&s_later_ms, __ATOMIC_SEQ_CST);
+}
 
 // Resident memory of this process, which has the holder in it; in octets.
 static size_t
@@ -197,6 +210,82 @@ test_half_open_connections_to_a_data_port_end(void **state)
     assert_int_equal(over, COUNT);
 }
 
+// ---- A holder that talks and gives nothing
+
+typedef struct {
+    zsock_t *socket;
+    bool is_over;
+} s_talker_t;
+
+// A second passes with each beat.
+static void *
+s_talk(void *context)
+{
+    s_talker_t *self = context;
+    rmt_packet_t peer = {0};
+    while (!__atomic_load_n(&self->is_over, __ATOMIC_SEQ_CST)) {
+        rmt_error_t ignored = {0};
+        rmt_packet_t packet = {0};
+        if (rmt_socket_recv(self->socket, &packet, &ignored) == 1) {
+            rmt_packet_clear(&peer);
+            peer = packet;
+        }
+        if (peer.route) {
+            rmt_auto(rmt_msg) beat = rmt_msg_new(RMT_MSG_BEAT);
+            (void) rmt_socket_send(self->socket, peer.route, beat, true, &ignored);
+            __atomic_add_fetch(&s_later_ms, 1000, __ATOMIC_SEQ_CST);
+        }
+        rmt_wait_turn();
+    }
+    rmt_packet_clear(&peer);
+    return NULL;
+}
+
+static bool
+s_count_down(void *context)
+{
+    int *left = context;
+    return (*left)-- > 0;
+}
+
+// P16: signs of life alone do not keep one who fetches, by either way of asking.
+static void
+test_a_holder_that_only_beats_is_left(void **state)
+{
+    exchange_farm_t *farm = *state;
+    rmt_error_t error = {0};
+    s_talker_t talker = {.socket = rmt_socket_new(RMT_SOCKET_DATA_SERVER, "127.0.0.1:*",
+                                                  &farm->mallory, NULL, &error)};
+    RMT_OK(talker.socket);
+    rmt_zap_allow(farm->zap, rmt_socket_domain(RMT_SOCKET_DATA_SERVER),
+                  farm->alice.public_text);
+    rmt_auto(rmt_records) holders = rmt_records_new();
+    rmt_auto(rmt_record) holder = rmt_record_dup(rmt_records_at(farm->holders, 0));
+    rmt_record_setf(holder, "port", "%u", (unsigned) rmt_socket_port(talker.socket));
+    rmt_record_set(holder, "key", farm->mallory.public_text);
+    rmt_records_append(holders, &holder);
+    pthread_t thread;
+    assert_int_equal(pthread_create(&thread, NULL, s_talk, &talker), 0);
+    const rmt_id_t image = s_image(farm);
+    rmt_auto(rmt_fetch) fetch =
+        rmt_fetch_new(holders, "127.0.0.1", &farm->alice, &image, &error);
+    RMT_OK(fetch);
+    rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
+    assert_non_null(plain);
+    size_t size;
+    for (int i = 0; i < 2; i++) {
+        int seconds = 1500; // It is asked once a second
+        rmt_fetch_set_alive(fetch, s_count_down, &seconds);
+        if (i == 1)
+            rmt_fetch_expect(fetch, &image, 1);
+        RMT_FAILS(rmt_fetch_read(fetch, &image, plain, &size, &error), RMT_E_UNAVAILABLE);
+        assert_non_null(strstr(error.text, "answered nothing"));
+    }
+    __atomic_store_n(&talker.is_over, true, __ATOMIC_SEQ_CST);
+    pthread_join(thread, NULL);
+    zsock_destroy(&talker.socket);
+}
+
 int
 main(void)
 {
@@ -204,6 +293,7 @@ main(void)
         CASE(test_a_message_without_end_does_not_make_a_holder_grow),
         CASE(test_a_key_has_so_many_connections_to_a_data_port),
         CASE(test_half_open_connections_to_a_data_port_end),
+        CASE(test_a_holder_that_only_beats_is_left),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
