@@ -16,6 +16,13 @@ struct kept {
     uint8_t plain[];
 };
 
+// What keeping a chunk takes: small ones are many.
+static size_t
+s_cost(size_t size)
+{
+    return sizeof(kept_t) + size;
+}
+
 struct rmt_chunk_cache {
     size_t limit, size;
     kept_t *newest, *oldest;
@@ -62,7 +69,7 @@ s_drop_oldest(rmt_chunk_cache_t *self)
         slot = &(*slot)->next;
     *slot = kept->next;
     s_unlink(self, kept);
-    self->size -= kept->size;
+    self->size -= s_cost(kept->size);
     free(kept);
 }
 
@@ -91,9 +98,10 @@ void
 rmt_chunk_cache_put(rmt_chunk_cache_t *self, const rmt_id_t *id, const void *plain,
                     size_t size)
 {
-    if (size > self->limit || s_find(self, id))
+    const size_t cost = s_cost(size);
+    if (cost > self->limit || s_find(self, id))
         return;
-    while (self->size > self->limit - size)
+    while (self->size > self->limit - cost)
         s_drop_oldest(self);
     kept_t *kept = malloc(sizeof *kept + size);
     assert(kept);
@@ -104,7 +112,7 @@ rmt_chunk_cache_put(rmt_chunk_cache_t *self, const rmt_id_t *id, const void *pla
     kept->next = *slot;
     *slot = kept;
     s_link_newest(self, kept);
-    self->size += size;
+    self->size += cost;
 }
 
 const void *

@@ -7,7 +7,7 @@
 
 typedef struct rmt_chunk_cache rmt_chunk_cache_t;
 
-// Chunks of together at most size bytes. Caller owns the result.
+// Chunks that take at most size bytes of memory together. Caller owns the result.
 rmt_chunk_cache_t *rmt_chunk_cache_new(size_t size);
 void rmt_chunk_cache_destroy(rmt_chunk_cache_t **self_p);
 
@@ -21,5 +21,5 @@ const void *rmt_chunk_cache_get(rmt_chunk_cache_t *self, const rmt_id_t *id,
 // Is it kept? Asking so does not keep it longer.
 bool rmt_chunk_cache_has(const rmt_chunk_cache_t *self, const rmt_id_t *id);
 
-// Bytes of all chunks that are kept. For tests.
+// What all chunks that are kept take. For tests.
 size_t rmt_chunk_cache_size(const rmt_chunk_cache_t *self);
