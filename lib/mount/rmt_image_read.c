@@ -14,6 +14,9 @@
 #define AHEAD_FIRST ((uint64_t) 256 * 1024)
 #define AHEAD_MAX ((uint64_t) 8 * 1024 * 1024)
 #define NEAR ((uint64_t) 1024 * 1024)
+// An image may be of foreign hands, and cut into chunks of a byte.
+#define PIECES_MAX 2048 // Of a read, which has at most 1 MiB
+#define AHEAD_COUNT_MAX 2048
 
 // ---- Open files
 
@@ -246,7 +249,9 @@ s_read_ahead(rmt_image_reads_t *self, rmt_image_file_t *file, uint64_t at, uint6
         s_is_in(self->asked, self->asked_count, half))
         return;
     for (size_t i = s_chunk_at(file, place);
-         i < file->chunk_count && file->starts[i] < place + file->ahead; i++)
+         i < file->chunk_count && file->starts[i] < place + file->ahead &&
+         self->needed_count < AHEAD_COUNT_MAX;
+         i++)
         if (!rmt_chunk_cache_has(self->cache, &file->chunks[i]))
             s_need(self, &file->chunks[i]);
 }
@@ -258,7 +263,8 @@ static void
 s_cut(const rmt_image_file_t *file, read_t *read, uint64_t place, uint64_t size,
       size_t to)
 {
-    for (size_t i = s_chunk_at(file, place); size && i < file->chunk_count; i++) {
+    for (size_t i = s_chunk_at(file, place);
+         size && i < file->chunk_count && read->piece_count <= PIECES_MAX; i++) {
         const uint64_t from = place - file->starts[i];
         const uint64_t left = file->starts[i + 1] - place;
         const uint64_t part = left < size ? left : size;
@@ -348,6 +354,10 @@ rmt_image_reads_start(rmt_image_reads_t *self, fuse_req_t request, rmt_image_fil
     assert(read->answer);
     const uint64_t end = at + read->size;
     const uint64_t place = s_cut_runs(file, read, at, end);
+    if (read->piece_count > PIECES_MAX) {
+        s_answer(read, EIO);
+        return;
+    }
     bool is_right = true;
     for (size_t i = 0; i < read->piece_count && is_right; i++) {
         size_t have;

@@ -10,6 +10,7 @@
 #include "base/rmt_io.h"
 #include "mount/rmt_image_mount.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -46,7 +47,7 @@ typedef struct {
     tree_lab_t *lab;
     rmt_image_mount_t *mount;
     rmt_id_t *wanted;
-    size_t wanted_count;
+    size_t wanted_count, all_count;
 } server_t;
 
 static void
@@ -57,6 +58,7 @@ s_want(void *context, const rmt_id_t *ids, size_t count)
         realloc(self->wanted, (self->wanted_count + count) * sizeof *self->wanted);
     memcpy(self->wanted + self->wanted_count, ids, count * sizeof *ids);
     self->wanted_count += count;
+    self->all_count += count;
 }
 
 static void
@@ -67,7 +69,7 @@ s_give(server_t *self)
     while (self->wanted_count) {
         const rmt_id_t id = self->wanted[--self->wanted_count];
         size_t size;
-        if (tree_lab_get(self->lab, &id, plain, &size, &error) == 0)
+        if (self->lab && tree_lab_get(self->lab, &id, plain, &size, &error) == 0)
             rmt_image_mount_give(self->mount, &id, plain, size);
         else
             rmt_image_mount_fail(self->mount, &id, 1, true);
@@ -94,12 +96,12 @@ s_tree(tree_lab_t *lab, const rmt_id_t *root)
     return tree;
 }
 
+// Takes tree. The end is 3 when a chunk was wanted.
 __attribute__((noreturn)) static void
-s_serve(tree_lab_t *lab, const rmt_id_t *root, const char *folder, int told)
+s_serve(tree_lab_t *lab, rmt_image_tree_t *tree, const char *folder, int told)
 {
     (void) prctl(PR_SET_PDEATHSIG, SIGKILL);
     server_t self = {.lab = lab};
-    rmt_image_tree_t *tree = s_tree(lab, root);
     const rmt_image_mount_setup_t setup = {.name = folder,
                                            .folder = folder,
                                            .tree = tree,
@@ -122,7 +124,39 @@ s_serve(tree_lab_t *lab, const rmt_id_t *root, const char *folder, int told)
     rmt_image_mount_destroy(&self.mount);
     rmt_image_tree_destroy(&tree);
     free(self.wanted);
-    rmt_child_end(0);
+    rmt_child_end(lab || self.all_count == 0 ? 0 : 3);
+}
+
+// ---- A file of foreign hands
+
+#define BYTES ((size_t) 131072) // And as many chunks
+
+// "bytes" is cut into chunks of a byte.
+static rmt_image_tree_t *
+s_odd_tree(void)
+{
+    static rmt_id_t ids[BYTES];
+    static uint32_t sizes[BYTES];
+    rmt_error_t error = {0};
+    for (uint32_t i = 0; i < BYTES; i++) {
+        rmt_id_compute(&ids[i], &i, sizeof i);
+        sizes[i] = 1;
+    }
+    const rmt_entry_t root = {.path = "", .mode = S_IFDIR | 0755};
+    const rmt_entry_t file = {.path = "bytes",
+                              .path_size = 5,
+                              .mode = S_IFREG | 0644,
+                              .size = BYTES,
+                              .chunks = ids,
+                              .chunk_sizes = sizes,
+                              .chunk_count = BYTES};
+    rmt_image_tree_t *tree = rmt_image_tree_new();
+    if (rmt_image_tree_begin(tree, "/", &error) == -1 ||
+        rmt_image_tree_add(tree, &root, &error) == -1 ||
+        rmt_image_tree_add(tree, &file, &error) == -1)
+        rmt_child_end(1);
+    rmt_image_tree_finish(tree);
+    return tree;
 }
 
 // ---- Cases
@@ -136,31 +170,47 @@ s_source(const fidelity_case_t *what)
     return fs;
 }
 
+// Of the image with this root, or of the odd one. The process that shows it.
+static pid_t
+s_mount(tree_lab_t *lab, const rmt_id_t *root, const char *folder)
+{
+    int told[2];
+    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
+    const pid_t child = fork();
+    assert_int_not_equal(child, -1);
+    if (child == 0 && root)
+        s_serve(lab, s_tree(lab, root), folder, told[1]);
+    if (child == 0)
+        s_serve(NULL, s_odd_tree(), folder, told[1]);
+    close(told[1]);
+    char word;
+    assert_int_equal(read(told[0], &word, 1), 1);
+    close(told[0]);
+    return child;
+}
+
+static void
+s_unmount(const char *folder, pid_t child)
+{
+    int status;
+    assert_int_equal(umount2(folder, 0), 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 // What differs between the source and the mounted image.
 static char *
 s_look(tree_lab_t *lab, const rmt_id_t *root)
 {
     rmt_auto_str folder = rmt_text("%s/copy", tree_lab_folder(lab));
-    int told[2];
-    assert_int_equal(pipe2(told, O_CLOEXEC), 0);
-    const pid_t child = fork();
-    assert_int_not_equal(child, -1);
-    if (child == 0)
-        s_serve(lab, root, folder, told[1]);
-    close(told[1]);
-    char word;
-    assert_int_equal(read(told[0], &word, 1), 1);
-    close(told[0]);
+    const pid_t child = s_mount(lab, root, folder);
     const int mounted = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_not_equal(mounted, -1);
     tree_lab_set_copy(lab, mounted);
     rmt_auto_str lines = tree_lab_compare(lab, NULL, NULL);
     close(mounted);
     tree_lab_set_copy(lab, tree_lab_source(lab)); // It holds the mount no longer
-    assert_int_equal(umount2(folder, 0), 0);
-    int status;
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    s_unmount(folder, child);
     return act_kinds(lines);
 }
 
@@ -182,6 +232,26 @@ s_run(void **state)
     const rmt_id_t root = tree_lab_capture(lab, 2, NULL);
     rmt_auto_str lost = s_look(lab, &root);
     assert_string_equal(lost, wanted);
+    tree_lab_destroy(&lab);
+}
+
+// It fails at once, and asks for nothing.
+static void
+s_read_bytes(void **state)
+{
+    (void) state;
+    tree_lab_t *lab = tree_lab_new();
+    rmt_auto_str folder = rmt_text("%s/copy", tree_lab_folder(lab));
+    rmt_auto_str path = rmt_text("%s/bytes", folder);
+    const pid_t child = s_mount(lab, NULL, folder);
+    rmt_auto_ptr bytes = malloc(BYTES);
+    assert_non_null(bytes);
+    const int file = open(path, O_RDONLY | O_CLOEXEC);
+    assert_int_not_equal(file, -1);
+    assert_int_equal(read(file, bytes, BYTES), -1);
+    assert_int_equal(errno, EIO);
+    close(file);
+    s_unmount(folder, child);
     tree_lab_destroy(&lab);
 }
 
@@ -224,10 +294,12 @@ main(int argc, char **argv)
     if (argc == 2)
         cmocka_set_test_filter(argv[1]);
     struct CMUnitTest tests[128] = {
-        {"the page lists what a mount does not show", s_check_page, NULL, NULL, NULL}};
-    size_t count = 1;
+        {"the page lists what a mount does not show", s_check_page, NULL, NULL, NULL},
+        {"a file of chunks of a byte is not read", s_read_bytes, NULL, NULL, NULL}};
+    const size_t own = 2;
+    size_t count = own;
     const fidelity_case_t *what;
-    for (; (what = s_case(count - 1)); count++) {
+    for (; (what = s_case(count - own)); count++) {
         assert_true(count < sizeof tests / sizeof tests[0]);
         tests[count] =
             (struct CMUnitTest){what->name, s_run, NULL, NULL, (void *) (uintptr_t) what};
