@@ -23,6 +23,7 @@
 struct rmt_image_mount {
     const rmt_image_tree_t *tree;
     rmt_image_reads_t *reads;
+    rmt_image_contents_t **contents; // Of each inode that is open
     rmt_entry_buffer_t *room;
     struct fuse_session *session;
     bool is_mounted, for_others;
@@ -284,7 +285,8 @@ s_open(fuse_req_t request, fuse_ino_t number, struct fuse_file_info *info)
         (void) fuse_reply_err(request, entry.unreadable ? EIO : EROFS);
         return;
     }
-    rmt_image_file_t *file = rmt_image_file_new(&entry);
+    rmt_image_file_t *file =
+        rmt_image_file_new(&s_self(request)->contents[s_inode(number)], &entry);
     info->fh = (uintptr_t) file;
     info->keep_cache = 1;
     // Not opened: the caller was interrupted meanwhile.
@@ -429,6 +431,8 @@ rmt_image_mount_new(const rmt_image_mount_setup_t *setup, rmt_error_t *error)
     assert(self);
     self->tree = setup->tree;
     self->for_others = setup->for_others;
+    self->contents = calloc(rmt_image_tree_end(self->tree), sizeof *self->contents);
+    assert(self->contents);
     self->room = rmt_entry_buffer_new();
     self->reads = rmt_image_reads_new(setup);
     return s_mount(self, setup, error) == 0 ? rmt_take(&self) : NULL;
@@ -446,6 +450,7 @@ rmt_image_mount_destroy(rmt_image_mount_t **self_p)
     if (self->session)
         fuse_session_destroy(self->session);
     rmt_entry_buffer_destroy(&self->room);
+    free(self->contents);
     free(self);
 }
 

@@ -20,22 +20,29 @@
 
 // ---- Open files
 
-struct rmt_image_file {
+struct rmt_image_contents {
+    rmt_image_contents_t **owner; // Where this is known
+    size_t references;
     uint64_t size;
     rmt_extent_t *runs; // Of data
     size_t run_count;
     rmt_id_t *chunks;
     uint64_t *starts; // Of each chunk in the data of all runs; and the end
     size_t chunk_count;
+};
+
+struct rmt_image_file {
+    rmt_image_contents_t *contents;
     uint64_t next;  // Where a read in order goes on
     uint64_t ahead; // So many bytes behind that are asked for
 };
 
-rmt_image_file_t *
-rmt_image_file_new(const rmt_entry_t *entry)
+static rmt_image_contents_t *
+s_contents_new(rmt_image_contents_t **owner, const rmt_entry_t *entry)
 {
-    rmt_image_file_t *self = calloc(1, sizeof *self);
+    rmt_image_contents_t *self = calloc(1, sizeof *self);
     assert(self);
+    self->owner = owner;
     self->size = entry->size;
     const rmt_extent_t whole = {0, entry->size};
     const rmt_extent_t *runs = entry->sparse ? entry->extents : &whole;
@@ -58,21 +65,44 @@ rmt_image_file_new(const rmt_entry_t *entry)
     return self;
 }
 
-void
-rmt_image_file_destroy(rmt_image_file_t **self_p)
+static void
+s_contents_drop(rmt_image_contents_t *self)
 {
-    rmt_image_file_t *self = rmt_take(self_p);
-    if (!self)
+    if (--self->references > 0)
         return;
+    *self->owner = NULL;
     free(self->runs);
     free(self->chunks);
     free(self->starts);
     free(self);
 }
 
-off_t
-rmt_image_file_seek(const rmt_image_file_t *self, off_t from, bool for_data)
+rmt_image_file_t *
+rmt_image_file_new(rmt_image_contents_t **contents_p, const rmt_entry_t *entry)
 {
+    rmt_image_file_t *self = calloc(1, sizeof *self);
+    assert(self);
+    if (!*contents_p)
+        *contents_p = s_contents_new(contents_p, entry);
+    self->contents = *contents_p;
+    self->contents->references++;
+    return self;
+}
+
+void
+rmt_image_file_destroy(rmt_image_file_t **self_p)
+{
+    rmt_image_file_t *self = rmt_take(self_p);
+    if (!self)
+        return;
+    s_contents_drop(self->contents);
+    free(self);
+}
+
+off_t
+rmt_image_file_seek(const rmt_image_file_t *file, off_t from, bool for_data)
+{
+    const rmt_image_contents_t *self = file->contents;
     const uint64_t at = (uint64_t) from;
     if (at >= self->size)
         return -1;
@@ -90,7 +120,7 @@ rmt_image_file_seek(const rmt_image_file_t *self, off_t from, bool for_data)
 
 // The chunk that has the byte at a place of the data.
 static size_t
-s_chunk_at(const rmt_image_file_t *self, uint64_t place)
+s_chunk_at(const rmt_image_contents_t *self, uint64_t place)
 {
     size_t low = 0, high = self->chunk_count;
     while (high - low > 1) {
@@ -238,29 +268,30 @@ s_read_ahead(rmt_image_reads_t *self, rmt_image_file_t *file, uint64_t at, uint6
     // Not of a file's first read: many are looked at and no more.
     const uint64_t wanted = at == 0 ? 0 : file->ahead ? file->ahead * 2 : AHEAD_FIRST;
     file->ahead = wanted < self->ahead_max ? wanted : self->ahead_max;
-    const uint64_t all = file->starts[file->chunk_count];
-    if (!file->ahead || place >= all)
+    const rmt_image_contents_t *all = file->contents;
+    const uint64_t end_of_data = all->starts[all->chunk_count];
+    if (!file->ahead || place >= end_of_data)
         return;
     // Not a chunk at a time.
     const uint64_t middle = place + file->ahead / 2;
     const rmt_id_t *half =
-        &file->chunks[s_chunk_at(file, middle < all ? middle : all - 1)];
+        &all->chunks[s_chunk_at(all, middle < end_of_data ? middle : end_of_data - 1)];
     if (rmt_chunk_cache_has(self->cache, half) ||
         s_is_in(self->asked, self->asked_count, half))
         return;
-    for (size_t i = s_chunk_at(file, place);
-         i < file->chunk_count && file->starts[i] < place + file->ahead &&
+    for (size_t i = s_chunk_at(all, place);
+         i < all->chunk_count && all->starts[i] < place + file->ahead &&
          self->needed_count < AHEAD_COUNT_MAX;
          i++)
-        if (!rmt_chunk_cache_has(self->cache, &file->chunks[i]))
-            s_need(self, &file->chunks[i]);
+        if (!rmt_chunk_cache_has(self->cache, &all->chunks[i]))
+            s_need(self, &all->chunks[i]);
 }
 
 // ---- The pieces of a read
 
 // Bytes of a run, from a place in the data of all runs on, go to a place in the answer.
 static void
-s_cut(const rmt_image_file_t *file, read_t *read, uint64_t place, uint64_t size,
+s_cut(const rmt_image_contents_t *file, read_t *read, uint64_t place, uint64_t size,
       size_t to)
 {
     for (size_t i = s_chunk_at(file, place);
@@ -284,7 +315,7 @@ s_cut(const rmt_image_file_t *file, read_t *read, uint64_t place, uint64_t size,
 
 // The pieces of a range of a file; its place in the data behind them is the result.
 static uint64_t
-s_cut_runs(const rmt_image_file_t *file, read_t *read, uint64_t at, uint64_t end)
+s_cut_runs(const rmt_image_contents_t *file, read_t *read, uint64_t at, uint64_t end)
 {
     uint64_t place = 0;
     for (size_t i = 0; i < file->run_count; i++) {
@@ -345,7 +376,8 @@ rmt_image_reads_start(rmt_image_reads_t *self, fuse_req_t request, rmt_image_fil
                       size_t size, off_t offset)
 {
     const uint64_t at = (uint64_t) offset;
-    const uint64_t left = at < file->size ? file->size - at : 0;
+    const uint64_t all = file->contents->size;
+    const uint64_t left = at < all ? all - at : 0;
     read_t *read = calloc(1, sizeof *read);
     assert(read);
     read->request = request;
@@ -353,7 +385,7 @@ rmt_image_reads_start(rmt_image_reads_t *self, fuse_req_t request, rmt_image_fil
     read->answer = calloc(read->size + 1, 1); // Holes are zeros
     assert(read->answer);
     const uint64_t end = at + read->size;
-    const uint64_t place = s_cut_runs(file, read, at, end);
+    const uint64_t place = s_cut_runs(file->contents, read, at, end);
     if (read->piece_count > PIECES_MAX) {
         s_answer(read, EIO);
         return;

@@ -6,10 +6,15 @@
 #include <fuse_lowlevel.h>
 #include "mount/rmt_image_mount.h"
 
+// What those share who have a file open, however often: others than the owner of the
+// mount may open it.
+typedef struct rmt_image_contents rmt_image_contents_t;
 // An open file.
 typedef struct rmt_image_file rmt_image_file_t;
-// Borrows entry for the call. Caller owns the result.
-rmt_image_file_t *rmt_image_file_new(const rmt_entry_t *entry);
+// *contents_p is NULL unless it is open already, and again after the last one is
+// destroyed; it must stay where it is. Borrows entry for the call. Caller owns the result.
+rmt_image_file_t *rmt_image_file_new(rmt_image_contents_t **contents_p,
+                                     const rmt_entry_t *entry);
 void rmt_image_file_destroy(rmt_image_file_t **self_p);
 // Where data (or a hole) begins at or behind a place; the end of the file is a hole. -1
 // when there is none.

@@ -407,6 +407,12 @@ rmt_image_tree_find(const rmt_image_tree_t *self, uint32_t folder, const char *n
     return false;
 }
 
+size_t
+rmt_image_tree_end(const rmt_image_tree_t *self)
+{
+    return self->inode_count;
+}
+
 uint32_t
 rmt_image_tree_parent(const rmt_image_tree_t *self, uint32_t folder)
 {

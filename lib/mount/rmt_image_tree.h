@@ -55,6 +55,8 @@ bool rmt_image_tree_find(const rmt_image_tree_t *self, uint32_t folder, const ch
 // The name at index in a folder, in byte order; NULL behind the last.
 const char *rmt_image_tree_name(const rmt_image_tree_t *self, uint32_t folder,
                                 size_t index, uint32_t *inode_out);
+// Inodes have the numbers below this.
+size_t rmt_image_tree_end(const rmt_image_tree_t *self);
 uint32_t rmt_image_tree_parent(const rmt_image_tree_t *self, uint32_t folder);
 // All that the manifest has of an inode, but its path. It lives in room until the next
 // call. 0, or -1: CORRUPT.

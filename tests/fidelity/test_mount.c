@@ -130,6 +130,8 @@ s_serve(tree_lab_t *lab, rmt_image_tree_t *tree, const char *folder, int told)
 // ---- A file of foreign hands
 
 #define BYTES ((size_t) 131072) // And as many chunks
+#define OPENED 50
+#define GROWTH_MAX ((size_t) 32 * 1024 * 1024)
 
 // "bytes" is cut into chunks of a byte.
 static rmt_image_tree_t *
@@ -255,6 +257,44 @@ s_read_bytes(void **state)
     tree_lab_destroy(&lab);
 }
 
+// Resident memory of a process, in bytes.
+static size_t
+s_memory(pid_t process)
+{
+    rmt_error_t error = {0};
+    rmt_auto_str path = rmt_text("/proc/%d/statm", (int) process);
+    rmt_auto_ptr text = NULL;
+    size_t size;
+    unsigned long all = 0, resident = 0;
+    RMT_OK(rmt_io_load(path, 4096, &text, &size, &error));
+    assert_int_equal(sscanf(text, "%lu %lu", &all, &resident), 2);
+    return resident * (size_t) sysconf(_SC_PAGESIZE);
+}
+
+// Each time it is open is not a list of its chunks more, of 5 MiB here.
+static void
+s_open_often(void **state)
+{
+    (void) state;
+    int files[OPENED];
+    tree_lab_t *lab = tree_lab_new();
+    rmt_auto_str folder = rmt_text("%s/copy", tree_lab_folder(lab));
+    rmt_auto_str path = rmt_text("%s/bytes", folder);
+    const pid_t child = s_mount(lab, NULL, folder);
+    size_t once = 0;
+    for (size_t i = 0; i < OPENED; i++) {
+        files[i] = open(path, O_RDONLY | O_CLOEXEC);
+        assert_int_not_equal(files[i], -1);
+        once = once ? once : s_memory(child);
+    }
+    const size_t often = s_memory(child);
+    for (size_t i = 0; i < OPENED; i++)
+        close(files[i]);
+    s_unmount(folder, child);
+    tree_lab_destroy(&lab);
+    assert_in_range(often, 0, once + GROWTH_MAX);
+}
+
 static const fidelity_case_t *
 s_case(size_t index)
 {
@@ -295,8 +335,9 @@ main(int argc, char **argv)
         cmocka_set_test_filter(argv[1]);
     struct CMUnitTest tests[128] = {
         {"the page lists what a mount does not show", s_check_page, NULL, NULL, NULL},
-        {"a file of chunks of a byte is not read", s_read_bytes, NULL, NULL, NULL}};
-    const size_t own = 2;
+        {"a file of chunks of a byte is not read", s_read_bytes, NULL, NULL, NULL},
+        {"a file that is open often is kept once", s_open_often, NULL, NULL, NULL}};
+    const size_t own = 3;
     size_t count = own;
     const fidelity_case_t *what;
     for (; (what = s_case(count - own)); count++) {
