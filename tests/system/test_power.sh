@@ -11,6 +11,7 @@ cd "${0%/*}" || exit 1
 echo "$1 $2 $(tr '\0' '\n' </proc/$$/environ | sort | tr '\n' ' ')" >>asked
 case $1 in
   x8) sleep 3600 & echo $! >child; wait ;;
+  w*) until [ -e go ]; do sleep 0.2; done ;;
   x9) echo 'first line' >&2; echo 'the socket is broken' >&2; exit 3 ;;
 esac
 case $2 in
@@ -83,6 +84,20 @@ says "target x5 is locked by job j-other"
 expect 0 power x5 status
 expect 0 power x5 cycle --yes --force
 redis-cli -s "$farm/redis/redis.sock" del ramet:lock:x5 >/dev/null
+
+# What comes up while the first ones are switched counts for those that wait for their turn.
+seq -f '{"name":"w%g","engine":"lab","power":"exec"}' 40 | jq -s '{items: .}' >"$farm/many.json"
+ramet target import "$farm/many.json"
+are_asked() { [ "$(grep -c '^w' "$farm/power/asked")" = "$1" ]; }
+ramet target power 'w[1-40]' off --count 40 --json </dev/null >"$farm/out.json" 2>"$farm/out" &
+switching=$!
+wait_for 20 "the first 32 machines" are_asked 32
+late=$(comm -23 <(seq -f 'w%g' 40 | sort) <(grep -o '^w[0-9]*' "$farm/power/asked" | sort) | head -n 1)
+ramet target protect "$late" --reason "came up late"
+touch "$farm/power/go"
+wait $switching && fail "the protected machine was switched off"
+[[ "$(field "$late" text)" == "target $late is protected: came up late"* ]] || fail "$late: $(field "$late" text)"
+are_asked 39 || fail "of 40 machines $(grep -c '^w' "$farm/power/asked") were switched, not 39"
 
 # A program that others can write is not run; a way that is not set up says what to set.
 chmod 777 "$program"

@@ -29,13 +29,14 @@ typedef struct {
     rmt_power_config_t config;
     rmt_power_action_t action;
     const char *word; // For the action
+    const char *engine;
     bool is_forced;
     rmt_records_t *names; // {name}
     machine_t *machines;  // As many as names
     size_t count;
     pthread_mutex_t mutex;
-    pthread_cond_t changed;
-    size_t next, done; // Under the mutex
+    pthread_cond_t changed, released;
+    size_t next, ready, idle, done; // Under the mutex; ready: how many have a record
 } power_t;
 
 // ---- The records
@@ -47,7 +48,8 @@ s_breaks(rmt_power_action_t action)
            action == RMT_POWER_NETBOOT;
 }
 
-// What came up since the request was made; the broker has looked before.
+// What came up since the request was made; the broker has looked before. The record was
+// read when a thread was free for the machine, however long the others took.
 static int
 s_check(const power_t *self, const rmt_record_t *target, rmt_error_t *error)
 {
@@ -68,9 +70,9 @@ s_check(const power_t *self, const rmt_record_t *target, rmt_error_t *error)
 }
 
 static void
-s_take_page(power_t *self, const rmt_records_t *items)
+s_take_page(power_t *self, size_t end, const rmt_records_t *items)
 {
-    for (size_t i = 0; i < self->count; i++) {
+    for (size_t i = self->ready; i < end; i++) {
         const char *name = rmt_record_text(rmt_records_at(self->names, i), "name", "");
         const rmt_record_t *target = rmt_records_find(items, "name", name);
         if (target && !self->machines[i].target)
@@ -78,24 +80,34 @@ s_take_page(power_t *self, const rmt_records_t *items)
     }
 }
 
+// The records of the machines from ready to end. 0, or -1.
 static int
-s_load(power_t *self, const char *engine, rmt_error_t *error)
+s_load(power_t *self, size_t end, rmt_error_t *error)
 {
     rmt_auto_str cursor = rmt_text("%s", "");
     do {
         rmt_auto(rmt_record) body = rmt_record_new();
-        rmt_record_set(body, "engine", engine);
+        rmt_record_set(body, "engine", self->engine);
         rmt_record_set(body, "brief", "yes");
         rmt_record_set(body, "cursor", cursor);
         rmt_auto(rmt_msg) reply =
             rmt_task_request(self->task, "target.page", body, NULL, error);
         if (!reply)
             return -1;
-        s_take_page(self, reply->items);
+        s_take_page(self, end, reply->items);
         free(cursor);
         cursor = rmt_text("%s", reply->cursor ? reply->cursor : "");
     } while (*cursor);
     return 0;
+}
+
+// The end of those whose records are read at once: what breaks nothing needs no newer
+// ones.
+static size_t
+s_end(const power_t *self, size_t more)
+{
+    const size_t left = self->count - self->ready;
+    return self->ready + (s_breaks(self->action) && more < left ? more : left);
 }
 
 // ---- The machines
@@ -115,6 +127,9 @@ s_do(power_t *self, machine_t *machine, const char *name)
     machine->end = (rmt_power_end_t){.what = "unknown"};
     if (rmt_task_cancelled(self->task))
         rc = rmt_fail(&error, RMT_E_CANCELLED, "target %s: cancelled", name);
+    else if (machine->why.code != RMT_E_OK)
+        rc = rmt_fail(&error, machine->why.code, "target %s was not switched: %.300s",
+                      name, machine->why.text);
     else if (!machine->target)
         rc = rmt_fail(&error, RMT_E_NOT_FOUND,
                       "target %s does not belong to this engine any longer", name);
@@ -137,6 +152,13 @@ s_work(void *context)
     power_t *self = context;
     pthread_mutex_lock(&self->mutex);
     while (self->next < self->count) {
+        if (self->next == self->ready) {
+            self->idle++;
+            pthread_cond_signal(&self->changed);
+            pthread_cond_wait(&self->released, &self->mutex);
+            self->idle--;
+            continue;
+        }
         const size_t i = self->next++;
         pthread_mutex_unlock(&self->mutex);
         s_do(self, &self->machines[i],
@@ -149,12 +171,31 @@ s_work(void *context)
     return NULL;
 }
 
-// In the thread of the task, which alone may tell of it.
+// For each thread that waits one machine, by its record of now. Under the mutex.
+static void
+s_release(power_t *self)
+{
+    rmt_error_t error = {0};
+    const size_t end = s_end(self, self->idle);
+    pthread_mutex_unlock(&self->mutex);
+    const int rc = s_load(self, end, &error);
+    pthread_mutex_lock(&self->mutex);
+    for (size_t i = self->ready; rc == -1 && i < self->count; i++)
+        self->machines[i].why = error;
+    self->ready = rc == -1 ? self->count : end;
+    pthread_cond_broadcast(&self->released);
+}
+
+// In the thread of the task, which alone may tell of it and make requests.
 static void
 s_follow(power_t *self)
 {
     pthread_mutex_lock(&self->mutex);
     while (self->done < self->count) {
+        if (self->next == self->ready && self->idle > 0) {
+            s_release(self);
+            continue;
+        }
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
         until.tv_nsec += TELL_MS * 1000000L;
@@ -177,6 +218,7 @@ s_do_all(power_t *self, rmt_error_t *error)
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&self->mutex, NULL);
     pthread_cond_init(&self->changed, &attributes);
+    pthread_cond_init(&self->released, NULL);
     pthread_condattr_destroy(&attributes);
     while (started < AT_ONCE && started < self->count &&
            pthread_create(&threads[started], NULL, s_work, self) == 0)
@@ -186,6 +228,7 @@ s_do_all(power_t *self, rmt_error_t *error)
     for (size_t i = 0; i < started; i++)
         pthread_join(threads[i], NULL);
     pthread_cond_destroy(&self->changed);
+    pthread_cond_destroy(&self->released);
     pthread_mutex_destroy(&self->mutex);
     return started > 0 ? 0 : rmt_fail(error, RMT_E_IO, "no thread could be started");
 }
@@ -263,10 +306,13 @@ s_begin(power_t *self, rmt_task_t *task, const rmt_config_t *config, rmt_error_t
 int
 installer_power(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
-    power_t self = {.task = task, .names = rmt_records_new()};
+    power_t self = {
+        .task = task, .engine = rmt_holder_place(holder), .names = rmt_records_new()};
     int rc = s_begin(&self, task, rmt_holder_config(holder), error);
+    const size_t first = s_end(&self, AT_ONCE);
     if (rc == 0)
-        rc = s_load(&self, rmt_holder_place(holder), error);
+        rc = s_load(&self, first, error);
+    self.ready = first;
     if (rc == 0)
         rc = s_do_all(&self, error);
     if (rc == 0)
