@@ -297,10 +297,10 @@ const rmt_layout_crypt_t *rmt_layout_crypt_of(const rmt_layout_t *self,
 // That in which a physical volume lies; NULL for none.
 const rmt_layout_crypt_t *rmt_layout_crypt_around(const rmt_layout_t *self,
                                                   const rmt_layout_physical_t *physical);
-// That of a volume, or around a physical volume on which its logical one lies; NULL for
-// none.
-const rmt_layout_crypt_t *rmt_layout_crypt_below(const rmt_layout_t *self,
-                                                 const rmt_layout_volume_t *volume);
+// Whether it is that of a volume, or one around a physical volume on which its logical
+// one has a part: there may be several, and all must be open.
+bool rmt_layout_is_in_crypt(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+                            const rmt_layout_crypt_t *crypt);
 // Bytes of a partition that its encryption does not leave to what lies in it; 0 without
 // one.
 uint64_t rmt_layout_crypt_bytes(const rmt_layout_t *self, size_t disk,

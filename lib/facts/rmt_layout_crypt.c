@@ -42,19 +42,23 @@ rmt_layout_crypt_around(const rmt_layout_t *self, const rmt_layout_physical_t *p
                             : s_find(self, physical->disk, physical->partition, NULL);
 }
 
-const rmt_layout_crypt_t *
-rmt_layout_crypt_below(const rmt_layout_t *self, const rmt_layout_volume_t *volume)
+bool
+rmt_layout_is_in_crypt(const rmt_layout_t *self, const rmt_layout_volume_t *volume,
+                       const rmt_layout_crypt_t *crypt)
 {
     const rmt_layout_logical_t *logical = rmt_layout_logical_of(self, volume);
-    const rmt_layout_crypt_t *crypt = rmt_layout_crypt_of(self, volume);
-    if (logical && !crypt && !*logical->array)
-        crypt = s_find(self, logical->disk, logical->partition, NULL);
-    for (size_t i = 0; logical && !crypt && i < self->piece_count; i++) {
+    if (rmt_layout_crypt_of(self, volume) == crypt)
+        return true;
+    if (logical && !*logical->array &&
+        s_find(self, logical->disk, logical->partition, NULL) == crypt)
+        return true;
+    for (size_t i = 0; logical && i < self->piece_count; i++) {
         const rmt_layout_piece_t *piece = &self->pieces[i];
-        if (&self->logicals[piece->logical] == logical && !*piece->array)
-            crypt = s_find(self, piece->disk, piece->partition, NULL);
+        if (&self->logicals[piece->logical] == logical && !*piece->array &&
+            s_find(self, piece->disk, piece->partition, NULL) == crypt)
+            return true;
     }
-    return crypt;
+    return false;
 }
 
 uint64_t

@@ -249,6 +249,15 @@ s_judge_raid(rmt_match_run_t *run, const rmt_match_row_t *row,
     s_judge_level(run, row, strtoull(logical->raid + strlen("raid"), NULL, 10));
 }
 
+static bool
+s_is_encrypted(const rmt_layout_t *layout, const rmt_layout_volume_t *volume)
+{
+    for (size_t i = 0; i < layout->crypt_count; i++)
+        if (rmt_layout_is_in_crypt(layout, volume, &layout->crypts[i]))
+            return true;
+    return false;
+}
+
 // The layers between the disk and the root.
 static void
 s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
@@ -257,7 +266,7 @@ s_judge_layers(rmt_match_run_t *run, const rmt_match_row_t *row,
     const rmt_layout_t *layout = run->image->layout;
     const rmt_layout_array_t *array =
         rmt_layout_find_array(layout, rmt_layout_array_below(layout, root));
-    const bool is_encrypted = rmt_layout_crypt_below(layout, root);
+    const bool is_encrypted = s_is_encrypted(layout, root);
     if (array)
         s_judge_level(run, row, array->level);
     if (root->logical || is_encrypted)

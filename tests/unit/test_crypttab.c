@@ -83,6 +83,53 @@ test_m32_key_files_are_told_and_other_names_refused(void **state)
     }
 }
 
+// A root that lies on two encrypted partitions, or on one of their logical volumes that
+// is encrypted itself, needs all of them open: a key file for any of them is refused.
+static void
+test_m32_each_encryption_below_a_root_is_looked_at(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *mount, *text, *refused; // NULL: told
+    } rows[] = {{"/", "one UUID=1 none\ntwo UUID=2 one luks,keyscript=decrypt_derived\n",
+                 "two, which has /, by the key file one"},
+                {"/usr", "two UUID=2 /etc/key\none UUID=1 none\n", "two, which has /usr"},
+                {"/", "one UUID=1 /etc/key\ntwo UUID=2 none\n", "one, which has /"},
+                {"/", "inner UUID=3 /etc/key\n", "inner, which has /"},
+                {"/", "far UUID=4 /etc/key\n", NULL},
+                {"/srv", "two UUID=2 /etc/key\n", NULL}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        rmt_error_t error = {0};
+        static const char *const names[] = {"one", "two", "far"};
+        rmt_auto(rmt_layout) layout = rmt_layout_new();
+        rmt_auto(rmt_records) dropped = rmt_records_new();
+        rmt_source_disk_t source = {.layout = layout, .dropped = dropped};
+        (void) rmt_layout_add_disk(layout, "system");
+        (void) rmt_layout_add_group(layout, "sys");
+        rmt_layout_logical_t *logical = rmt_layout_add_logical(layout, 0);
+        strcpy(logical->name, "root");
+        logical->partition = 1;
+        for (uint64_t number = 1; number <= 3; number++) {
+            rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(layout, 0);
+            crypt->name = rmt_text("%s", names[number - 1]);
+            crypt->partition = number;
+            if (number < 3)
+                rmt_layout_add_piece(layout, 0)->partition = number;
+        }
+        rmt_layout_crypt_t *inner = rmt_layout_add_crypt(layout, 0);
+        inner->name = rmt_text("inner");
+        inner->logical = rmt_text("sys/root");
+        rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
+        volume->logical = rmt_text("sys/root");
+        volume->mount = rmt_text("%s", rows[i].mount);
+        root_tree_put("etc/crypttab", rows[i].text);
+        const int rc = rmt_source_check_crypttab(&source, root_tree_path(), &error);
+        if (rc != (rows[i].refused ? -1 : 0) ||
+            (rows[i].refused && !strstr(error.text, rows[i].refused)))
+            fail_msg("row %zu: %d, '%s'", i, rc, error.text);
+    }
+}
+
 // A logical volume has names of its own, which a copy has as well.
 static void
 test_m32_names_of_an_encrypted_logical_volume_are_those_of_a_copy(void **state)
@@ -141,6 +188,9 @@ main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(
             test_m32_key_files_are_told_and_other_names_refused, root_tree_setup,
+            root_tree_teardown),
+        cmocka_unit_test_setup_teardown(
+            test_m32_each_encryption_below_a_root_is_looked_at, root_tree_setup,
             root_tree_teardown),
         cmocka_unit_test_setup_teardown(
             test_m32_names_of_an_encrypted_logical_volume_are_those_of_a_copy,

@@ -111,7 +111,7 @@ test_m32_volumes_lie_where_the_encrypted_data_have_them(void **state)
     for (size_t i = 0; i < 2; i++) {
         const rmt_layout_volume_t *volume = &layout->volumes[i];
         assert_null(rmt_layout_crypt_of(layout, volume));
-        assert_ptr_equal(rmt_layout_crypt_below(layout, volume), &layout->crypts[0]);
+        assert_true(rmt_layout_is_in_crypt(layout, volume, &layout->crypts[0]));
     }
 }
 
@@ -134,8 +134,8 @@ test_m32_a_volume_with_a_piece_in_luks_is_encrypted(void **state)
             rmt_layout_add_piece(layout, index)->partition = i;
         rmt_layout_volume_t *volume = rmt_layout_add_volume(layout, 0);
         volume->logical = rmt_text("sys/far%zu", i);
-        const rmt_layout_crypt_t *crypt = rmt_layout_crypt_below(layout, volume);
-        assert_ptr_equal(crypt, i == 1 ? &layout->crypts[0] : NULL);
+        assert_int_equal(rmt_layout_is_in_crypt(layout, volume, &layout->crypts[0]),
+                         i == 1);
     }
 }
 
@@ -222,7 +222,9 @@ test_m32_a_volume_in_luks_on_a_logical_one_is_smaller_by_the_header(void **state
     const rmt_layout_volume_t *swap = &layout->volumes[0], *root = &layout->volumes[1];
     assert_null(rmt_layout_crypt_of(layout, swap));
     assert_ptr_equal(rmt_layout_crypt_of(layout, root), &layout->crypts[1]);
-    assert_ptr_equal(rmt_layout_crypt_below(layout, root), &layout->crypts[1]);
+    assert_true(rmt_layout_is_in_crypt(layout, root, &layout->crypts[1]));
+    assert_true(rmt_layout_is_in_crypt(layout, root, &layout->crypts[0]));
+    assert_false(rmt_layout_is_in_crypt(layout, swap, &layout->crypts[1]));
     assert_int_equal(rmt_layout_crypt_rest(layout, root, 48 * MIB), 32 * MIB);
     assert_int_equal(rmt_layout_crypt_rest(layout, root, MIB), 0);
     assert_int_equal(rmt_layout_crypt_rest(layout, swap, 16 * MIB), 16 * MIB);

@@ -95,13 +95,13 @@ s_find_carried(const rmt_source_disk_t *self, const char *name)
 // What an initramfs has to mount of a volume that is carried: / or /usr; NULL for
 // neither.
 static const char *
-s_early(const rmt_source_disk_t *self, const char *name)
+s_early(const rmt_source_disk_t *self, const rmt_layout_crypt_t *crypt)
 {
     for (size_t i = 0; i < self->layout->volume_count; i++) {
         const rmt_layout_volume_t *volume = &self->layout->volumes[i];
-        const rmt_layout_crypt_t *crypt = rmt_layout_crypt_below(self->layout, volume);
-        if (crypt && volume->mount && strcmp(crypt->name, name) == 0 &&
-            (strcmp(volume->mount, "/") == 0 || strcmp(volume->mount, "/usr") == 0))
+        if (volume->mount &&
+            (strcmp(volume->mount, "/") == 0 || strcmp(volume->mount, "/usr") == 0) &&
+            rmt_layout_is_in_crypt(self->layout, volume, crypt))
             return volume->mount;
     }
     return NULL;
@@ -156,7 +156,7 @@ s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
             "it by UUID=",
             words[0], words[1]);
     if (!s_is_asked(words[2])) {
-        const char *early = s_early(self, words[0]);
+        const char *early = s_early(self, crypt);
         if (early)
             return rmt_fail(error, RMT_E_UNSUPPORTED,
                             "/etc/crypttab opens %s, which has %s, by the key file %s, "
