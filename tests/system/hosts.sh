@@ -125,6 +125,7 @@ make_hosts() {
   for host in "${hosts[@]}"; do
     number=$((number + 1))
     new_host "$host" $number
+    ln -sf /bin/true "$farm/$host/root/usr/bin/mandb"      # It would index all manual pages of this computer anew
     mkdir "$farm/$host/root/packages"
     cp "$farm"/packages/*.deb "$farm/$host/root/packages/"
   done
@@ -148,7 +149,7 @@ boot_host() {
     bash -euc "$first_process" - "$root" "$1" >"$farm/run/$1-systemd.log" 2>&1 </dev/null &
   echo $! >"$farm/$1.unshare"
   wait_for 20 "systemd of $1" has_first "$1"
-  wait_for 60 "the targets of systemd of $1" inside "$1" systemctl -q is-active multi-user.target
+  wait_for 180 "the targets of systemd of $1" inside "$1" systemctl -q is-active multi-user.target
 }
 # shellcheck disable=SC2016  # Another shell expands it.
 first_process='
