@@ -38,9 +38,9 @@ struct rmt_redis {
     zlist_t *waiting; // call_t, for a connection, or for the end of a WAIT
     zlist_t *held;    // call_t with replies, until the replicas have what they say
     bool is_waited;   // A WAIT is under way
+    uint64_t losses;  // Of a connection that was up
     int64_t open_by;  // Both must be ready by then
-    int64_t retry_at;
-    int64_t retry_ms;
+    int64_t retry_at, retry_ms;
     char why[RMT_REDIS_WHY_SIZE]; // They went away the last time
 };
 
@@ -244,14 +244,27 @@ s_doubt(rmt_redis_t *self, zlist_t *calls, const char *why)
     }
 }
 
-// Both connections end, and are made anew later.
+static void
+s_refuse(rmt_redis_t *self, call_t *call, const char *why)
+{
+    s_send_reply(self, call->ticket, s_reply(RMT_E_UNAVAILABLE, why));
+    s_call_destroy(&call);
+}
+
+// Both connections end, and are made anew later. What waits is refused, for the next
+// Redis may have lost what it rests on, and is to be opened before all else.
 static void
 s_drop(rmt_redis_t *self, const char *why)
 {
+    call_t *call;
     if (!self->calls.redis && !self->ears.redis)
         return;
-    if (s_is_up(self))
+    if (s_is_up(self)) {
+        self->losses++;
         zstr_sendx(self->pipe, "down", self->address, NULL);
+        while ((call = zlist_pop(self->waiting)))
+            s_refuse(self, call, why);
+    }
     s_doubt(self, self->held, why);
     s_doubt(self, self->sent, why);
     self->is_waited = false;
@@ -370,15 +383,14 @@ s_take_wait(rmt_redis_t *self, const redisReply *reply)
 {
     call_t *call;
     self->is_waited = false;
-    if (reply->type !=
-        REDIS_REPLY_INTEGER) { // Such as UNBLOCKED: it has become a replica
+    if (reply->type != REDIS_REPLY_INTEGER) { // Such as UNBLOCKED, by a new replica
         s_drop(self,
                reply->type == REDIS_REPLY_ERROR ? reply->str : "WAIT has no answer");
     } else if (reply->integer < self->server->replicas) {
         rmt_auto_str text =
             rmt_text("%lld replicas of Redis have it, and redis-replicas demands %u: "
-                     "start them; what "
-                     "was asked is done, unless the primary is lost before they have it",
+                     "start them; what was asked is done, unless the primary is lost "
+                     "before they have it",
                      reply->integer, (unsigned) self->server->replicas);
         s_doubt(self, self->held, text);
     } else {
@@ -485,7 +497,8 @@ s_take_calls(rmt_redis_t *self)
             return;
         rmt_auto(zmsg) msg = zmsg_recv(self->pipe);
         rmt_auto_str ticket = msg ? zmsg_popstr(msg) : NULL;
-        if (!ticket || streq(ticket, "$TERM")) {
+        rmt_auto_str losses = msg ? zmsg_popstr(msg) : NULL;
+        if (!losses) { // "$TERM", or nothing
             self->is_terminated = true;
             return;
         }
@@ -493,7 +506,10 @@ s_take_calls(rmt_redis_t *self)
         call->ticket = rmt_take(&ticket);
         call->command = zmsg_pop(msg);
         call->deadline = rmt_clock_ms() + self->server->timeout_ms;
-        zlist_append(self->waiting, call);
+        if (strtoull(losses, NULL, 10) == self->losses)
+            zlist_append(self->waiting, call);
+        else
+            s_refuse(self, call, "Redis went away before this was asked of it");
     }
 }
 
@@ -511,8 +527,7 @@ s_expire(rmt_redis_t *self, int64_t now)
         rmt_auto_str text =
             rmt_text("Redis cannot be reached: %s; start it, or correct the setting %s",
                      self->why, self->guide ? "redis-sentinels" : "redis");
-        s_send_reply(self, call->ticket, s_reply(RMT_E_UNAVAILABLE, text));
-        s_call_destroy(&call);
+        s_refuse(self, call, text);
     }
 }
 

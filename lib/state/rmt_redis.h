@@ -1,6 +1,8 @@
 // rmt_redis - the thread that speaks to Redis; rmt_state alone uses it.
 //
-// To the thread: {ticket, command}. From it: {"up", address}, {"down", address},
+// To the thread: {ticket, how many "down" the caller has heard, command}; a call whose
+// caller has not heard of the last one is refused. From it: {"up", address}, {"down",
+// address},
 // {"ready", service}, and {ticket, reply}, where the bytes of the reply's frame are an
 // rmt_msg_t, which goes away with the frame. It has two connections, as one that listens
 // to a channel cannot call, and one to each sentinel.

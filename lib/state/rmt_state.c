@@ -27,6 +27,7 @@ struct rmt_state {
     zactor_t *actor;
     zhashx_t *pending; // Ticket -> pending_t
     uint64_t ticket;
+    uint64_t losses;  // Of the connection, that were told
     zlist_t *backlog; // Calls that are not handed to the thread yet
     size_t under_way, under_way_size;
     rmt_state_server_t server;
@@ -218,6 +219,7 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
         return; // In destroy, which answers it
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addstr(msg, ticket);
+    zmsg_addstrf(msg, "%" PRIu64, self->losses);
     zframe_t *command = rmt_command_new(call, rmt_farm_clock_ms(&self->clock));
     pending->size = zframe_size(command);
     pending->deadline = rmt_clock_ms() + self->server.timeout_ms;
@@ -229,9 +231,11 @@ rmt_state_call(rmt_state_t *self, const rmt_call_t *call, rmt_state_fn *fn, void
 // ---- Answers
 
 static void
-s_tell_link(const rmt_state_listener_t *listener, bool is_up, zmsg_t *msg)
+s_tell_link(rmt_state_t *self, bool is_up, zmsg_t *msg)
 {
+    const rmt_state_listener_t *listener = &self->listener;
     rmt_auto_str address = zmsg_popstr(msg);
+    self->losses += !is_up;
     if (listener->on_link)
         listener->on_link(listener->context, is_up, address);
 }
@@ -249,7 +253,7 @@ s_take(rmt_state_t *self, zmsg_t *msg)
 {
     rmt_auto_str head = zmsg_popstr(msg);
     if (streq(head, "up") || streq(head, "down")) {
-        s_tell_link(&self->listener, streq(head, "up"), msg);
+        s_tell_link(self, streq(head, "up"), msg);
     } else if (streq(head, "ready")) {
         s_tell_ready(&self->listener, msg);
     } else {

@@ -7,6 +7,8 @@
 // exactly once: by the function; with UNAVAILABLE when Redis is gone or silent for the
 // time-out, and with `doubtful` in the body when it may have had its effect; or with
 // CANCELLED in destroy.
+// What was asked before the caller has heard that the connection went is not asked of the
+// Redis that comes next, which may have lost what it rests on.
 // An instance belongs to one thread, in which all callbacks are made.
 #pragma once
 

@@ -34,6 +34,22 @@ s_assert_era(state_farm_t *farm, const char *era)
     assert_string_equal(state_farm_body(farm, "era"), era);
 }
 
+// [1.64] [1.67] P6: Redis has come back, as another one may at a failover, before the
+// broker hears that it went. What the broker asks for meanwhile rests on the old one.
+static void
+test_a_redis_is_asked_for_nothing_before_it_is_opened(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    redis_server_end(&farm->redis, SIGKILL);
+    redis_server_start(&farm->redis);
+    REFUSED(RMT_E_UNAVAILABLE, "task_take", "by=a1", TAKE_GO, "");
+    OK("era_open", "", ONE, "");
+    OK("era_open", "", TWO, "");
+    OK("task_take", "by=a1", TAKE_GO, "");
+    assert_int_equal(state_farm_count(farm), 1);
+}
+
 // [1.67] P6: the broker that is away may have sent a GO that this Redis has lost.
 static void
 test_no_go_is_handed_out_before_all_brokers_have_come_back(void **state)
@@ -100,6 +116,7 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_a_redis_is_asked_for_nothing_before_it_is_opened),
         CASE(test_no_go_is_handed_out_before_all_brokers_have_come_back),
         CASE(test_a_broker_that_stays_away_raises_the_era),
         CASE(test_no_broker_is_awaited_by_a_redis_that_goes_on),
