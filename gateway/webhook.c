@@ -12,6 +12,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define ASK_MS 5000   // The broker
@@ -25,18 +26,23 @@
 
 struct webhook {
     zactor_t *actor;
+    atomic_bool is_woken; // A word is on its way to the thread; more would fill the pipe
 };
 
 // Of the thread.
 typedef struct {
     zsock_t *pipe;
+    atomic_bool *is_woken;
+    bool is_over;
     call_t call;
     const settings_t *settings;
     size_t index;
     char *path;
-    zhashx_t *told; // Uid of a job: the state that the webhook has taken
-    bool is_new;    // There is no file: what is over is not told
-    int64_t looked_ms, look_ms, wait_ms;
+    zhashx_t *told;    // Uid of a job: the state that the webhook has taken
+    zhashx_t *refused; // Uid of a job: the state that it has not taken, until again_ms
+    bool is_new;       // There is no file: what is over is not told
+    bool is_away;      // It did not answer: news does not make the next look sooner
+    int64_t looked_ms, look_ms, again_ms, wait_ms;
 } work_t;
 
 // ---- The address
@@ -159,23 +165,50 @@ s_tell(const work_t *work, const rmt_record_t *job, rmt_error_t *error)
     return status >= 500 ? -1 : 1;
 }
 
-// Tell what is new, the oldest job first. What is refused does not hinder what follows;
-// a webhook that does not answer is left alone for a while. True: all is told.
+// News, or the end.
+static void
+s_listen(work_t *work, int64_t wait_ms)
+{
+    zmq_pollitem_t item = {zsock_resolve(work->pipe), 0, ZMQ_POLLIN, 0};
+    if (zmq_poll(&item, 1, (long) wait_ms) < 1)
+        return;
+    rmt_auto_str word = zstr_recv(work->pipe);
+    work->is_over = !word || streq(word, "$TERM");
+    atomic_store(work->is_woken, false);
+    if (!work->is_away && work->look_ms > work->looked_ms + REST_MS)
+        work->look_ms = work->looked_ms + REST_MS;
+}
+
 static bool
+s_is_of(zhashx_t *states, const rmt_record_t *job)
+{
+    const char *state = zhashx_lookup(states, rmt_record_text(job, "id", ""));
+    return state && streq(state, rmt_record_text(job, "state", ""));
+}
+
+// Tell what is new, the oldest job first. What is refused does not hinder what follows;
+// a webhook that does not answer is left alone for a while. 0: all is told; 1: some is
+// refused; -1: it did not answer.
+static int
 s_tell_all(work_t *work, const rmt_records_t *jobs)
 {
     rmt_error_t error = {0};
     int worst = 0;
-    for (size_t i = rmt_records_count(jobs); i-- > 0 && worst != -1;) {
+    for (size_t i = rmt_records_count(jobs); i-- > 0 && worst != -1 && !work->is_over;) {
         const rmt_record_t *job = rmt_records_at(jobs, i);
         const char *uid = rmt_record_text(job, "id", "");
         const char *state = rmt_record_text(job, "state", "");
-        const char *told = zhashx_lookup(work->told, uid);
-        if (told && strcmp(told, state) == 0)
+        if (s_is_of(work->told, job))
             continue;
+        if (s_is_of(work->refused, job)) {
+            worst = 1;
+            continue;
+        }
         const int rc = work->is_new ? 0 : s_tell(work, job, &error);
+        s_listen(work, 0);
         if (rc != 0) {
             worst = rc;
+            zhashx_update(work->refused, uid, (void *) (uintptr_t) state);
             continue;
         }
         zhashx_update(work->told, uid, (void *) (uintptr_t) state);
@@ -185,29 +218,41 @@ s_tell_all(work_t *work, const rmt_records_t *jobs)
         rmt_log(RMT_INFO, "webhook.told", "index=%zu job=%s state=%s", work->index, uid,
                 state);
     }
-    if (worst != 0)
+    if (error.code != RMT_E_OK)
         rmt_log(RMT_WARN, "webhook.failed", "index=%zu code=%s text=\"%s\"", work->index,
                 rmt_code_name(error.code), error.text);
-    return worst == 0;
+    return worst;
 }
 
 static void
 s_look(work_t *work)
 {
     rmt_error_t error = {0};
+    const bool is_due = rmt_clock_ms() >= work->again_ms;
+    if (is_due)
+        zhashx_purge(work->refused);
+    int worst = -1;
     rmt_auto(rmt_records) jobs = job_list(&work->call, &error);
-    bool is_done = false;
     if (jobs) {
-        is_done = s_tell_all(work, jobs);
+        worst = s_tell_all(work, jobs);
         s_forget(work, jobs);
         if (work->is_new)
             s_save(work);
         work->is_new = false;
     }
-    const int64_t twice_ms = work->wait_ms ? 2 * work->wait_ms : WAIT_MS;
-    work->wait_ms = is_done ? 0 : twice_ms < WAIT_MAX_MS ? twice_ms : WAIT_MAX_MS;
+    work->is_away = worst == -1;
     work->looked_ms = rmt_clock_ms();
-    work->look_ms = work->looked_ms + (is_done ? LOOK_MS : work->wait_ms);
+    if (worst == 0) {
+        work->wait_ms = work->again_ms = 0;
+        work->look_ms = work->looked_ms + LOOK_MS;
+        return;
+    }
+    if (is_due) {
+        const int64_t twice_ms = work->wait_ms ? 2 * work->wait_ms : WAIT_MS;
+        work->wait_ms = twice_ms < WAIT_MAX_MS ? twice_ms : WAIT_MAX_MS;
+        work->again_ms = work->looked_ms + work->wait_ms;
+    }
+    work->look_ms = work->again_ms;
 }
 
 // ---- The thread
@@ -218,6 +263,7 @@ s_close(work_t **work_p)
     work_t *work = *work_p;
     rmt_client_destroy(&work->call.client);
     zhashx_destroy(&work->told);
+    zhashx_destroy(&work->refused);
     free(work->path);
     free(work);
     *work_p = NULL;
@@ -229,21 +275,23 @@ s_run(zsock_t *pipe, void *argument)
     work_t *work = argument;
     work->pipe = pipe;
     zsock_signal(pipe, 0);
-    for (bool is_over = false; !is_over;) {
+    while (!work->is_over) {
         const int64_t left_ms = work->look_ms - rmt_clock_ms();
-        zmq_pollitem_t item = {zsock_resolve(pipe), 0, ZMQ_POLLIN, 0};
-        if (left_ms > 0 && zmq_poll(&item, 1, (long) left_ms) > 0) {
-            rmt_auto_str word = zstr_recv(pipe);
-            is_over = !word || streq(word, "$TERM");
-            // While the webhook does not answer, news does not make it sooner.
-            if (!work->wait_ms && work->look_ms > work->looked_ms + REST_MS)
-                work->look_ms = work->looked_ms + REST_MS;
-            continue;
-        }
-        if (left_ms <= 0)
+        if (left_ms > 0)
+            s_listen(work, left_ms);
+        else
             s_look(work);
     }
     s_close(&work);
+}
+
+static zhashx_t *
+s_states_new(void)
+{
+    zhashx_t *states = zhashx_new();
+    zhashx_set_duplicator(states, (zhashx_duplicator_fn *) strdup);
+    zhashx_set_destructor(states, (zhashx_destructor_fn *) zstr_free);
+    return states;
 }
 
 webhook_t *
@@ -261,9 +309,8 @@ webhook_new(const settings_t *settings, size_t index, rmt_error_t *error)
     work->index = index;
     work->path =
         rmt_text("%s/webhook-%.16s", settings->state, rmt_id_text(&id, name) + 2);
-    work->told = zhashx_new();
-    zhashx_set_duplicator(work->told, (zhashx_duplicator_fn *) strdup);
-    zhashx_set_destructor(work->told, (zhashx_destructor_fn *) zstr_free);
+    work->told = s_states_new();
+    work->refused = s_states_new();
     work->call.client =
         s_load(work, error) == 0
             ? rmt_client_new(rmt_hosts_list(settings->brokers), &settings->own,
@@ -274,6 +321,7 @@ webhook_new(const settings_t *settings, size_t index, rmt_error_t *error)
         return NULL;
     }
     webhook_t *self = zmalloc(sizeof *self);
+    work->is_woken = &self->is_woken;
     self->actor = zactor_new(s_run, work);
     assert(self->actor);
     return self;
@@ -293,6 +341,6 @@ webhook_destroy(webhook_t **self_p)
 void
 webhook_wake(webhook_t *self)
 {
-    static const char word[] = "wake";
-    (void) zmq_send(zsock_resolve(self->actor), word, sizeof word - 1, ZMQ_DONTWAIT);
+    if (!atomic_exchange(&self->is_woken, true))
+        (void) zstr_send(self->actor, "wake");
 }

@@ -3,7 +3,7 @@
 # killed between; one that never answers hinders neither another one nor the readers ([11.24], [11.25], [11.26]).
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/gateway.sh"
-clean_up() { local pid; for pid in ${taker:-} ${mute:-}; do kill "$pid" 2>/dev/null || true; done; }
+clean_up() { local pid; for pid in ${taker:-} ${mute:-} ${picky:-}; do kill "$pid" 2>/dev/null || true; done; }
 make_tree "$farm/tree" 1
 lab up "$farm"
 lab source "$farm" web "$farm/tree"
@@ -33,8 +33,23 @@ while True:
     held.append(server.accept())
 PY
 wait_for 20 "the webhook that never answers" test -s "$farm/mute.out"
+# One that refuses a job by its name.
+python3 - >"$farm/picky.out" <<'PY' & picky=$!
+import http.server
+class Picky(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(400 if b"bad-1" in body else 204)
+        self.end_headers()
+    def log_message(self, *_):
+        pass
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Picky)
+print(server.server_port, flush=True)
+server.serve_forever()
+PY
+wait_for 20 "the webhook that refuses a job" test -s "$farm/picky.out"
 taker_up
-settings="webhooks = \"http://127.0.0.1:$(cat "$farm/mute.out")/ $hook http://127.0.0.1:1/\"
+settings="webhooks = \"http://127.0.0.1:$(cat "$farm/mute.out")/ $hook http://127.0.0.1:1/ http://127.0.0.1:$(cat "$farm/picky.out")/\"
 webhook-secret = \"$farm/hook.secret\"
 state = \"$farm/hooks\""
 gateway_up wall http wall "$settings"
@@ -47,6 +62,15 @@ wait_for 20 "the end of $job at the webhook" told "$job image done"
 begin=$(date +%s%3N)
 curl -s --fail --max-time 5 "$url/api/v1/whoami" >/dev/null || fail "a webhook that never answers holds up a reader"
 [ $(($(date +%s%3N) - begin)) -lt 3000 ] || fail "a webhook that never answers slows a reader"
+
+# A job that is refused is told again, later and later; other jobs do not wait for it.
+make_image bad-1
+refusals() { [ "$(grep -c 'event=webhook.failed index=3' "$farm/run/wall.log")" -ge 4 ]; }
+wait_for 60 "refusals" refusals
+make_image good-1
+job=$(ramet job list -o name | head -n 1)
+uid=$(ramet job show "$job" --json | jq -r .id)
+wait_for 4 "the end of $job at a webhook that refuses another job" grep -q "event=webhook.told index=3 job=$uid state=done" "$farm/run/wall.log"
 
 # The webhook is away, a job ends, the gateway is killed and started again: the webhook gets it all the same.
 port=${hook##*:}; port=${port%/}
