@@ -29,7 +29,7 @@ async function request(path, options) {
     const headers = {...options?.headers, ...(secret ? {Authorization: `Bearer ${secret}`} : {})};
     const answer = await fetch(`/api/v1/${path}`, {...options, headers, cache: "no-store"});
     if (answer.status !== 401) return answer;
-    await askSecret(options?.method ? operatorWords : "This gateway tells the farm only to those who know its secret (the setting read-token).");
+    if (!await askSecret(options?.method ? operatorWords : "This gateway tells the farm only to those who know its secret (the setting read-token).")) return answer;
   }
 }
 
