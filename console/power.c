@@ -154,12 +154,20 @@ s_run(power_t *self, rmt_error_t *error)
     rmt_auto(rmt_records) left = rmt_records_dup(self->chosen);
     while (rmt_records_count(left) > 0)
         s_request_next(self, &left);
+    int worst = 0; // Of the first engine whose machines cannot be told of
     for (size_t i = 0; i < rmt_records_count(self->jobs); i++) {
-        const int rc = s_follow(self, rmt_records_at(self->jobs, i), timeout_s, error);
-        if (rc != 0)
-            return rc;
+        rmt_error_t why = {0};
+        const int rc = s_follow(self, rmt_records_at(self->jobs, i), timeout_s, &why);
+        if (rc != 0 && worst == 0) {
+            worst = rc;
+            *error = why;
+        }
     }
-    return s_show(self, error);
+    if (worst != 0 && rmt_records_count(self->outcomes) == 0)
+        return worst;
+    rmt_error_t unshown = {0};
+    const int shown = s_show(self, worst == 0 ? error : &unshown);
+    return worst != 0 ? worst : shown;
 }
 
 int
