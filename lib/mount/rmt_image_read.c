@@ -106,16 +106,22 @@ rmt_image_file_seek(const rmt_image_file_t *file, off_t from, bool for_data)
     const uint64_t at = (uint64_t) from;
     if (at >= self->size)
         return -1;
-    for (size_t i = 0; i < self->run_count; i++) {
-        const rmt_extent_t *run = &self->runs[i];
-        if (at >= run->offset + run->size)
-            continue;
-        if (for_data)
-            return (off_t) (at > run->offset ? at : run->offset);
-        // Runs do not touch, so behind each is a hole.
-        return (off_t) (at < run->offset ? at : run->offset + run->size);
+    // The first run that ends behind it. A file may have many, and be asked for each.
+    size_t low = 0, high = self->run_count;
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+        if (at >= self->runs[middle].offset + self->runs[middle].size)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return for_data ? -1 : from;
+    if (low == self->run_count)
+        return for_data ? -1 : from;
+    const rmt_extent_t *run = &self->runs[low];
+    if (for_data)
+        return (off_t) (at > run->offset ? at : run->offset);
+    // Runs do not touch, so behind each is a hole.
+    return (off_t) (at < run->offset ? at : run->offset + run->size);
 }
 
 // The chunk that has the byte at a place of the data.
