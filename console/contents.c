@@ -1,4 +1,5 @@
 #include "console/contents.h"
+#include "console/field.h"
 #include "console/image.h"
 #include "console/release.h"
 #include "console/output.h"
@@ -86,7 +87,8 @@ contents_show(call_t *call, rmt_error_t *error)
     rmt_auto(image) image = image_open(call, call->operands[0], &why);
     if (!image) {
         // The catalogue's own record says most of it, also when no holder is there.
-        fprintf(stderr, "ramet: the lists of the image cannot be read: %s\n", why.text);
+        rmt_auto_str safe = field_safe(why.text, strlen(why.text));
+        fprintf(stderr, "ramet: the lists of the image cannot be read: %s\n", safe);
         return output_record(reply->body, NULL, NULL, NULL, &call->view, error);
     }
     rmt_auto(rmt_record) record = rmt_record_dup(reply->body);

@@ -1,5 +1,6 @@
 #include "console/image_mount.h"
 #include "console/chunk_fetcher.h"
+#include "console/field.h"
 #include "console/image.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
@@ -183,9 +184,11 @@ s_want(void *context, const rmt_id_t *ids, size_t count)
 static void
 s_say_down(self_t *self, const char *why)
 {
-    if (!self->is_down)
-        fprintf(stderr, "ramet: reads of image %s wait, or fail (EIO): %s\n", self->name,
-                why);
+    if (self->is_down)
+        return;
+    rmt_auto_str safe = field_safe(why, strlen(why)); // It may be a holder's word
+    fprintf(stderr, "ramet: reads of image %s wait, or fail (EIO): %s\n", self->name,
+            safe);
     self->is_down = true;
 }
 
