@@ -12,7 +12,8 @@ typedef struct rmt_image_contents rmt_image_contents_t;
 // An open file.
 typedef struct rmt_image_file rmt_image_file_t;
 // *contents_p is NULL unless it is open already, and again after the last one is
-// destroyed; it must stay where it is. Borrows entry for the call. Caller owns the result.
+// destroyed; it must stay where it is. Borrows entry for the call. Caller owns the
+// result.
 rmt_image_file_t *rmt_image_file_new(rmt_image_contents_t **contents_p,
                                      const rmt_entry_t *entry);
 void rmt_image_file_destroy(rmt_image_file_t **self_p);

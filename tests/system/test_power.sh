@@ -2,7 +2,7 @@
 # The power of machines is switched at the console, and looked at (design 13): Wake-on-LAN, IPMI and
 # the engine's own program; who may not be switched off; what hangs holds up no other ([4.56] [4.58] [4.59] [4.60] [4.61]).
 . "$(dirname "$0")/lib.sh"
-mkdir -p "$farm/power"; chmod 700 "$farm/power"
+mkdir -p "$farm/power"; chmod 700 "$farm/power"; mkfifo "$farm/power/go"
 program=$farm/power/switch
 cat >"$program" <<'END'
 #!/bin/sh
@@ -11,7 +11,7 @@ cd "${0%/*}" || exit 1
 echo "$1 $2 $(tr '\0' '\n' </proc/$$/environ | sort | tr '\n' ' ')" >>asked
 case $1 in
   x8) sleep 3600 & echo $! >child; wait ;;
-  w*) until [ -e go ]; do sleep 0.2; done ;;
+  w*) : <go ;;                        # As long as nobody has opened it for writing
   x9) echo 'first line' >&2; echo 'the socket is broken' >&2; exit 3 ;;
 esac
 case $2 in
@@ -94,7 +94,7 @@ switching=$!
 wait_for 20 "the first 32 machines" are_asked 32
 late=$(comm -23 <(seq -f 'w%g' 40 | sort) <(grep -o '^w[0-9]*' "$farm/power/asked" | sort) | head -n 1)
 ramet target protect "$late" --reason "came up late"
-touch "$farm/power/go"
+exec 8>"$farm/power/go"
 wait $switching && fail "the protected machine was switched off"
 [[ "$(field "$late" text)" == "target $late is protected: came up late"* ]] || fail "$late: $(field "$late" text)"
 are_asked 39 || fail "of 40 machines $(grep -c '^w' "$farm/power/asked") were switched, not 39"
