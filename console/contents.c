@@ -5,6 +5,7 @@
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "tree/rmt_beneath.h"
 #include "tree/rmt_writer.h"
 
 #include <assert.h>
@@ -192,14 +193,30 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
     return 0;
 }
 
+// The folder of a volume below that of the checkout. A link of the image, in the place of
+// a mount point, would lead out of it (P22).
 static int
-s_checkout_volume(image_t *self, const rmt_record_t *volume, const char *folder,
-                  uint8_t *plain, rmt_error_t *error)
+s_open_volume(int folder, const char *mount, rmt_error_t *error)
 {
-    rmt_auto_str path = rmt_text("%s%s", folder, rmt_record_text(volume, "mount", "/"));
-    rmt_auto_fd root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const char *path = mount + strspn(mount, "/");
+    const int fd = rmt_beneath_open(folder, *path ? path : ".",
+                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd == -1)
+        (void) rmt_fail_errno(error,
+                              "the image has no folder %.512s for the volume that it "
+                              "mounts there; look at: ramet image files",
+                              mount);
+    return fd;
+}
+
+static int
+s_checkout_volume(image_t *self, const rmt_record_t *volume, int folder, uint8_t *plain,
+                  rmt_error_t *error)
+{
+    rmt_auto_fd root =
+        s_open_volume(folder, rmt_record_text(volume, "mount", "/"), error);
     if (root == -1)
-        return rmt_fail_errno(error, "open %s", path);
+        return -1;
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 2, error);
     checkout_t checkout = {self, writer, plain};
     if (!writer || image_expect_contents(self, volume, error) == -1 ||
@@ -222,9 +239,12 @@ contents_checkout(call_t *call, rmt_error_t *error)
         return -1;
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(plain);
+    rmt_auto_fd fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd == -1)
+        return rmt_fail_errno(error, "open %s", folder);
     const rmt_record_t *volume;
     for (size_t i = 0; (volume = image_volume(self, i)); i++)
-        if (s_checkout_volume(self, volume, folder, plain, error) == -1)
+        if (s_checkout_volume(self, volume, fd, plain, error) == -1)
             return -1;
     return 0;
 }
