@@ -39,30 +39,38 @@ s_take(char *data, size_t unit, size_t count, void *context)
 }
 
 // A pinned key takes the place of authorities and names: a BMC signs its own certificate.
-static void
+// What libcurl does not take must not leave a transfer that trusts others.
+static CURLcode
 s_set_trust(CURL *curl, const rmt_http_ask_t *ask)
 {
-    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
-    if (ask->pin) {
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 0L);
-        curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
-        curl_easy_setopt(curl, CURLOPT_PINNEDPUBLICKEY, ask->pin);
-        return;
-    }
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 2L);
-    curl_easy_setopt(curl, CURLOPT_CAINFO, ask->ca);
-    curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+    const struct {
+        CURLoption option;
+        long value;
+    } rows[] = {{CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2},
+                {CURLOPT_SSL_VERIFYPEER, ask->pin ? 0 : 1},
+                {CURLOPT_SSL_VERIFYHOST, ask->pin ? 0 : 2},
+                {CURLOPT_FOLLOWLOCATION, 0}};
+    const struct {
+        CURLoption option;
+        const char *value;
+    } words[] = {{CURLOPT_PROTOCOLS_STR, ask->is_plain ? "http,https" : "https"},
+                 {CURLOPT_PROXY, ""},
+                 {ask->pin ? CURLOPT_PINNEDPUBLICKEY : CURLOPT_CAINFO,
+                  ask->pin ? ask->pin : ask->ca},
+                 {CURLOPT_CAPATH, NULL}};
+    CURLcode code = CURLE_OK;
+    for (size_t i = 0; code == CURLE_OK && i < sizeof rows / sizeof *rows; i++)
+        code = curl_easy_setopt(curl, rows[i].option, rows[i].value);
+    for (size_t i = 0; code == CURLE_OK && i < sizeof words / sizeof *words; i++)
+        code = curl_easy_setopt(curl, words[i].option, words[i].value);
+    return code;
 }
 
-static void
+static CURLcode
 s_set(CURL *curl, const rmt_http_ask_t *ask, sink_t *sink, struct curl_slist *headers)
 {
     curl_easy_setopt(curl, CURLOPT_URL, ask->url);
     curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, ask->method);
-    curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, ask->is_plain ? "http,https" : "https");
-    curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 0L);
-    curl_easy_setopt(curl, CURLOPT_PROXY, "");
     curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long) ask->timeout_ms);
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
@@ -75,7 +83,7 @@ s_set(CURL *curl, const rmt_http_ask_t *ask, sink_t *sink, struct curl_slist *he
     }
     if (ask->json)
         curl_easy_setopt(curl, CURLOPT_POSTFIELDS, ask->json);
-    s_set_trust(curl, ask);
+    return s_set_trust(curl, ask);
 }
 
 static int
@@ -118,9 +126,10 @@ rmt_http_do(const rmt_http_ask_t *ask, rmt_http_answer_t *answer_out, rmt_error_
         headers = curl_slist_append(headers, *one);
     if (!curl || !headers)
         abort();
-    s_set(curl, ask, &sink, headers);
     curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, said);
-    const CURLcode code = curl_easy_perform(curl);
+    CURLcode code = s_set(curl, ask, &sink, headers);
+    if (code == CURLE_OK)
+        code = curl_easy_perform(curl);
     long status = 0;
     curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     curl_easy_cleanup(curl);

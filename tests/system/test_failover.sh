@@ -46,7 +46,10 @@ answers_no grep event=era.raised "$farm/run/broker.log" || fail "the era was rai
 grep -q "event=redis.up address=$(redis_at "$now"):6379" "$farm/run/broker.log" || fail "the broker is not at the new primary"
 
 # The broker was refused nothing, has used its own database alone, and can do nothing else.
-for n in 2 3; do [ -z "$(redis $n acl log)" ] || { redis $n acl log >&2; fail "the broker's user lacks a right"; }; done
+for n in 2 3; do
+  redis $n acl log >"$farm/acl" || fail "redis $n does not tell its ACL LOG"
+  [ -z "$(cat "$farm/acl")" ] || { cat "$farm/acl" >&2; fail "the broker's user lacks a right"; }
+done
 [ "$(redis "$now" -n 0 dbsize)" = 0 ] && [ "$(redis "$now" -n 3 dbsize)" -gt 10 ] || fail "the farm is in another database"
 redis "$now" -n 3 --scan | answers_no grep -qv '^ramet:' || fail "there are keys of other names"
 while read -r -a words; do
