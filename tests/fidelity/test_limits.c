@@ -232,6 +232,7 @@ test_times_without_nanoseconds_are_refused(void **state)
     tree_lab_set_copy(lab, copy);
     act_file(tree_lab_source(lab), "file", "x");
     act_time(tree_lab_source(lab), "file", 1600000000, 5);
+    act_time(tree_lab_source(lab), ".", 1600000000, 0); // The file alone is refused
     s_expect_refusal(lab, "/file: on ext4", "time 1600000000.000000005 became", RMT_E_IO);
     close(copy);
 }
