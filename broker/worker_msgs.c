@@ -159,6 +159,17 @@ s_on_phase(void *context, rmt_msg_t *reply)
     rmt_asked_destroy(&asked);
 }
 
+// Whether a PROGRESS says what its task's record does not have: another phase, that it
+// waits, or that it no longer does.
+static bool
+s_is_news(const rmt_msg_t *msg, const rmt_record_t *flight)
+{
+    const bool waits = msg->text && *msg->text;
+    return msg->phase && *msg->phase && strlen(msg->phase) <= PHASE_MAX &&
+           (!rmt_record_is(flight, "phase", msg->phase) ||
+            waits != (rmt_record_u64(flight, "waits", 0) == 1));
+}
+
 // Whether a phase may be recorded, as far as this broker knows since the last HELLO; else
 // the next PROGRESS of this phase brings it again.
 static bool
@@ -183,18 +194,17 @@ rmt_worker_msgs_progress(rmt_broker_t *broker, rmt_member_t *member, rmt_msg_t *
     }
     rmt_record_t *flight = rmt_roster_flight(broker->roster, task);
     rmt_events_progress(broker->events, flight, msg);
-    const char *phase = msg->phase ? msg->phase : "";
-    if (!*phase || strlen(phase) > PHASE_MAX ||
-        streq(phase, rmt_record_text(flight, "phase", "")) ||
-        !s_may_record(broker, member, flight))
+    if (!s_is_news(msg, flight) || !s_may_record(broker, member, flight))
         return;
-    rmt_record_set(flight, "phase", phase);
+    const char *text = msg->text ? msg->text : "";
+    rmt_record_set(flight, "phase", msg->phase);
+    rmt_record_set_u64(flight, "waits", *text ? 1 : 0);
     rmt_auto(rmt_record) meta = rmt_member_meta(member);
     rmt_auto(rmt_record) body = rmt_record_new();
     rmt_record_set(body, "task", task);
     rmt_record_set_u64(body, "attempt", msg->attempt);
-    rmt_record_set(body, "phase", phase);
-    rmt_record_set(body, "text", msg->text ? msg->text : "");
+    rmt_record_set(body, "phase", msg->phase);
+    rmt_record_set(body, "text", text);
     const rmt_call_t call = {"task_phase", meta, body, NULL};
     rmt_state_call(broker->state, &call, s_on_phase, rmt_asked_new(broker, member, ""));
 }

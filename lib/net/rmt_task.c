@@ -39,6 +39,8 @@ struct rmt_task {
     ask_t asks[RMT_TASK_ASKS_MAX];
     char phase[PHASE_SIZE];
     bool complete; // The phase's last figure was told
+    bool waits;    // The last PROGRESS said what the task waits for
+    uint64_t done, total;
     int64_t told_at;
 };
 
@@ -237,10 +239,12 @@ rmt_task_go_on(void *task)
 
 // Percentages may be lost, a new phase and a phase's last figure may not.
 static bool
-s_is_worth_telling(const rmt_task_t *self, const char *phase, bool complete, int64_t now)
+s_is_worth_telling(const rmt_task_t *self, const char *phase, bool complete, bool waits,
+                   int64_t now)
 {
     return self->progress_serial == 0 || strneq(self->phase, phase) ||
-           (complete && !self->complete) || now - self->told_at >= PROGRESS_MS;
+           waits != self->waits || (complete && !self->complete) ||
+           now - self->told_at >= PROGRESS_MS;
 }
 
 void
@@ -251,10 +255,15 @@ rmt_task_progress(rmt_task_t *self, const char *phase, uint64_t done, uint64_t t
     rmt_task_tick(self);
     const int64_t now = rmt_clock_ms();
     const bool complete = total > 0 && done >= total;
-    if (!s_is_worth_telling(self, phase, complete, now))
+    const bool waits = text && *text;
+    self->done = done;
+    self->total = total;
+    if (!s_is_worth_telling(self, phase, complete, waits, now))
         return;
-    snprintf(self->phase, sizeof self->phase, "%s", phase);
+    if (phase != self->phase)
+        snprintf(self->phase, sizeof self->phase, "%s", phase);
     self->complete = complete;
+    self->waits = waits;
     self->told_at = now;
     char safe[TEXT_SIZE];
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_PROGRESS);
@@ -267,6 +276,15 @@ rmt_task_progress(rmt_task_t *self, const char *phase, uint64_t done, uint64_t t
     rmt_msg_text(&msg->text, rmt_log_escape(safe, sizeof safe, text ? text : ""));
     rmt_auto(zframe) frame = rmt_codec_encode(msg);
     zframe_send(&frame, self->pipe, ZFRAME_DONTWAIT);
+}
+
+void
+rmt_task_waits(rmt_task_t *self, const char *text)
+{
+    assert(self);
+    if (text || self->waits)
+        rmt_task_progress(self, *self->phase ? self->phase : "await-holder", self->done,
+                          self->total, text);
 }
 
 // ---- Requests

@@ -96,9 +96,13 @@ rmt_record_t *rmt_task_outputs(rmt_task_t *self);
 // Host of the broker as last heard of, for "@" addresses; refreshed by each request.
 const char *rmt_task_host(const rmt_task_t *self);
 
-// Where the work is; also a sign of life. text may be NULL. Cheap, never blocks.
+// Where the work is; also a sign of life. text: what the task waits for, which its job
+// shows as stuck until it says otherwise; NULL when it waits for nothing. Cheap, never
+// blocks.
 void rmt_task_progress(rmt_task_t *self, const char *phase, uint64_t done, uint64_t total,
                        const char *text);
+// The same where the work was last: it waits, or with NULL, it no longer does.
+void rmt_task_waits(rmt_task_t *self, const char *text);
 
 // A sign of life alone: the lease is kept only while this counter moves. May be called
 // by helper threads of the task too.

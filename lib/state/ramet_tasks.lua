@@ -305,10 +305,7 @@ serve('task_release', function(meta, body)
     return {}
 end)
 
--- Phases in which a task waits for people; its text says for what.
-local WAITS = { ['await-space'] = true }
-
--- Where a task of a target is; phases are durable, percentages are not.
+-- Where a task is, and what it waits for (text); phases are durable, percentages are not.
 serve('task_phase', function(meta, body)
     local task = R.task_held_need(meta, body)
     local phases = task['phases-of'] == task.attempt and num(task.phases) or 0
@@ -318,7 +315,7 @@ serve('task_phase', function(meta, body)
     local job = P .. 'job:' .. task.job
     local event = { job = task.job, task = task.id, service = task.service,
         phase = body.phase, text = body.text or '' }
-    if WAITS[body.phase] and set(body.text) then
+    if set(body.text) then
         R.stuck_set(task, body.text)
         event.stuck = body.text
     else

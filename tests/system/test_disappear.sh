@@ -1,7 +1,8 @@
 #!/bin/bash
 # A source disappears while it is imaged, a target while it is written (M27, [5.4]): silence is shown
 # within seconds, then the job fails with the machine and the phase; no image is committed and the
-# store is clean; the target's lock stays. Both work again when the machine is back.
+# store is clean; the target's lock stays. Both work again when the machine is back. The only holder of
+# an image stands still while a target is written: the target's row says what it waits for (P4, [1.76]).
 . "$(dirname "$0")/lib.sh"
 make_tree "$farm/tree" 400
 echo 'silent-s = 15' >"$farm/broker.extra"
@@ -41,6 +42,16 @@ ramet job show "$second" --json | jq -e '.targets[0] | .state == "failed" and .[
 ramet lock show n1 --json | jq -e '.armed == true' >/dev/null || fail "the lock of a target that may be half written is gone"
 lab up "$farm"
 third=$(ramet deploy start web-1 --engine lab --targets n1 --yes --take-over)
+installer=$(cat "$farm/run/installer-lab-1.pid")
+clean_up() { kill -CONT "$installer" 2>/dev/null; }
+writer_runs() { [ "$(grep -c event=write.start "$farm/run/target-n1.log")" = 2 ]; }
+row_waits() { ramet job show "$third" --json | jq -e '.targets[0].stuck | test("waits for a holder of the image.*ramet doctor")'; }
+row_goes_on() { ramet job show "$third" --json | jq -e '.targets[0].stuck == null'; }
+look_s=0.02 wait_for 60 "the second start of the writer" writer_runs
+kill -STOP "$installer"
+wait_for 40 "what the target waits for" row_waits
+kill -CONT "$installer"
+wait_for 40 "the end of the waiting" row_goes_on
 await_phase "$third" n1 awaiting-first-boot 120
 lab boot "$farm" n1
 ramet job wait "$third" --timeout 60s

@@ -22,6 +22,16 @@ struct rmt_supply {
     int64_t good_ms;                   // When something last came
 };
 
+// The job shows what its target waits for.
+static void
+s_tell(const rmt_supply_t *self, const rmt_error_t *error)
+{
+    rmt_log(RMT_WARN, "supply.lost", "place=%s error=\"%s\"", self->place, error->text);
+    rmt_auto_str text =
+        rmt_text("waits for a holder of the image: %s; see: ramet doctor", error->text);
+    rmt_task_waits(self->task, text);
+}
+
 // What is expected stays when the holders change.
 static int
 s_have(const rmt_supply_t *self, rmt_fetch_t **fetch_p, const rmt_records_t *holders,
@@ -93,7 +103,7 @@ s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
          error->code != RMT_E_TIMEOUT && error->code != RMT_E_NOT_FOUND) ||
         rmt_clock_ms() - self->good_ms > GIVE_UP_MS)
         return false;
-    rmt_log(RMT_WARN, "supply.lost", "place=%s error=\"%s\"", self->place, error->text);
+    s_tell(self, error);
     do {
         const struct timespec pause = {.tv_sec = PAUSE_MS / 1000};
         nanosleep(&pause, NULL);
@@ -113,6 +123,7 @@ s_read(rmt_supply_t *self, rmt_fetch_t *fetch, const rmt_id_t *id, void *plain_o
         if (!s_may_go_on(self, error))
             return -1;
     self->good_ms = rmt_clock_ms();
+    rmt_task_waits(self->task, NULL);
     return 0;
 }
 
