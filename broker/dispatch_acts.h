@@ -28,6 +28,7 @@ rmt_act_fn rmt_act_stop_engine;
 rmt_act_fn rmt_act_begin_orders;
 // Of dispatch_target.c: one target of a deployment.
 rmt_act_fn rmt_act_begin_prepare;
+rmt_act_fn rmt_act_await_agent;
 rmt_act_fn rmt_act_arm;
 rmt_act_fn rmt_act_write_failed;
 rmt_act_fn rmt_act_begin_netboot;

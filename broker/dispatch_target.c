@@ -7,6 +7,16 @@
 
 #define BOOT_TIMEOUT_S 900
 
+// How long a start of the machine may take.
+static uint64_t
+s_start_timeout_s(const rmt_step_t *step)
+{
+    const uint64_t given = rmt_step_number(step, "boot-timeout-s");
+    return given ? given : BOOT_TIMEOUT_S;
+}
+
+// A machine that is off, or runs its system, is first brought to its agent: its next
+// netboot leads there from the order on.
 void
 rmt_act_begin_prepare(rmt_step_t *step)
 {
@@ -15,9 +25,15 @@ rmt_act_begin_prepare(rmt_step_t *step)
                       "the installer built the image and gave no order");
         return;
     }
-    rmt_op_phase(step, "ordered");
-    rmt_auto_str at = rmt_text("target/%s", rmt_step_subject(step));
-    rmt_record_t *op = rmt_op_task(step, "prepare", at, rmt_step_subject(step));
+    const char *target = rmt_step_subject(step);
+    const bool is_asleep = rmt_record_flag(step->view->target, "asleep");
+    rmt_op_phase(step, is_asleep ? "power" : "ordered");
+    rmt_auto_str own = rmt_text("target/%s", target);
+    rmt_record_t *op = rmt_op_task(
+        step, is_asleep ? "wake" : "prepare",
+        is_asleep ? rmt_record_text(step->view->target, "engine", "") : own, target);
+    if (is_asleep)
+        rmt_record_set(op, "b.target", target);
     rmt_op_copy(op, "b.order", step->result->outputs, "order");
     rmt_op_copy(op, "b.secret", step->result->outputs, "secret");
     rmt_op_copy(op, "b.told-secret", step->result->outputs, "told-secret");
@@ -25,6 +41,18 @@ rmt_act_begin_prepare(rmt_step_t *step)
         rmt_op_copy(op, "b.signatures", step->view->image, "signatures");
     if (step->view->target)
         rmt_op_copy(op, "b.warrant", step->view->target, "warrant");
+}
+
+// What was put with the order is for the agent that comes now.
+void
+rmt_act_await_agent(rmt_step_t *step)
+{
+    rmt_record_t *op = rmt_op_add(step, "await");
+    rmt_record_set(op, "target", rmt_step_subject(step));
+    rmt_record_set_u64(op, "timeout-s", s_start_timeout_s(step));
+    rmt_auto_str at = rmt_text("target/%s", rmt_step_subject(step));
+    op = rmt_op_task(step, "prepare", at, rmt_step_subject(step));
+    rmt_op_copy(op, "from", step->view->task, "task");
 }
 
 void
@@ -108,8 +136,7 @@ rmt_act_await_boot(rmt_step_t *step)
 {
     rmt_record_t *op = rmt_op_add(step, "boot");
     rmt_record_set(op, "target", rmt_step_subject(step));
-    const uint64_t given = rmt_step_number(step, "boot-timeout-s");
-    rmt_record_set_u64(op, "timeout-s", given ? given : BOOT_TIMEOUT_S);
+    rmt_record_set_u64(op, "timeout-s", s_start_timeout_s(step));
 }
 
 void

@@ -225,6 +225,8 @@ s_on_scan(void *context, rmt_msg_t *reply)
     rmt_audit_tick(self->audit_files, newest);
     if (s_is_due(reply, "drive"))
         rmt_broker_call(self, "drive_list", NULL, s_on_drive_list, self);
+    if (s_is_due(reply, "later"))
+        rmt_broker_call(self, "job_due", NULL, NULL, NULL);
     if (s_is_due(reply, "queues"))
         rmt_broker_call(self, "queues", NULL, s_on_queues, self);
     // Peers need time to say HELLO after a restart of the broker or of Redis: those that

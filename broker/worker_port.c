@@ -53,12 +53,12 @@ static const struct {
     {"imager", "verify", false},     {"installer", "match", false},
     {"installer", "build", false},   {"installer", "order", false},
     {"installer", "netboot", false}, {"installer", "power", false},
-    {"installer", "check", false},   {"installer", "scrub", false},
-    {"installer", "gc", false},      {"installer", "verify", false},
-    {"source", "capture", true},     {"source", "survey", true},
-    {"source", "compare", true},     {"target", "prepare", true},
-    {"target", "write", true},       {"target", "reboot", true},
-    {"target", "compare", true},
+    {"installer", "wake", false},    {"installer", "check", false},
+    {"installer", "scrub", false},   {"installer", "gc", false},
+    {"installer", "verify", false},  {"source", "capture", true},
+    {"source", "survey", true},      {"source", "compare", true},
+    {"target", "prepare", true},     {"target", "write", true},
+    {"target", "reboot", true},      {"target", "compare", true},
 };
 #define SERVICES (sizeof s_services / sizeof *s_services)
 

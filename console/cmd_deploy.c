@@ -2,6 +2,7 @@
 #include "console/cmd.h"
 #include "console/confirm.h"
 #include "console/deploy.h"
+#include "console/output.h"
 #include "console/plan.h"
 #include "base/rmt_auto.h"
 #include "facts/rmt_policy.h"
@@ -73,10 +74,16 @@ s_start_on(call_t *call, rmt_record_t *body, const char *list, rmt_error_t *erro
 {
     deploy_t deploy;
     rmt_auto(rmt_msg) reply = NULL;
-    if (deploy_choose(&deploy, call, body, list, error) == 0 &&
-        confirm_erase(call, "deploy.start", body, deploy.items, error) == 0)
+    const bool is_dry = rmt_record_has(body, "dry-run");
+    if (deploy_choose(&deploy, call, body, list, error) == 0 && is_dry)
+        reply = call_request(call, "deploy.start", body, deploy.items, error);
+    else if (deploy.items &&
+             confirm_erase(call, "deploy.start", body, deploy.items, error) == 0)
         reply = deploy_start(&deploy, call, error);
     deploy_free(&deploy);
+    if (is_dry)
+        return reply ? output_record(reply->body, NULL, NULL, NULL, &call->view, error)
+                     : -1;
     return reply ? watch_made(call, reply, error) : -1;
 }
 
@@ -108,6 +115,10 @@ static const option_t s_start_options[] = {
     {"policy", "CLASS=RULE", "the same as in: ramet deploy plan"},
     {"partial", NULL, "continue with the targets that can be locked"},
     {"when-booted", NULL, "include absent targets, and install them when they netboot"},
+    {"power", NULL,
+     "switch on the targets that are absent, or restart them from the network, and wait "
+     "for "
+     "them"},
     {"take-over", NULL,
      "include targets that a job has left locked, if their writers have ended"},
     {"accept-incomplete", NULL, "allow an image that is INCOMPLETE"},
@@ -115,9 +126,15 @@ static const option_t s_start_options[] = {
      "install N targets first; the others follow when each of the N has confirmed its "
      "first boot, or has failed within --max-failures"},
     {"max-failures", "K", "start no more targets after K failures"},
-    {"boot-timeout", "TIME", "time for the first boot: 90s, 30m (default 15m)"},
+    {"at", "TIME", "begin then: 2026-11-30 22:00, 2026-11-30T22:00:00Z, or +2h"},
+    {"window", "FROM-TO",
+     "begin targets in this part of each day alone: 22:00-04:00, or 22:00-04:00Z for "
+     "UTC"},
+    {"boot-timeout", "TIME",
+     "time for the first boot, and for a start by --power: 90s, 30m (default 15m)"},
     {"allow-older", NULL, OPTION_ALLOW_OLDER},
     {"valid", "TIME", OPTION_VALID},
+    {"dry-run", NULL, "change nothing; show what would be erased and switched"},
     {"yes", NULL, CONFIRM_YES},
     {"count", "N", CONFIRM_COUNT},
     {"wait", NULL, "follow the job to its end"},

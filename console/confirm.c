@@ -2,6 +2,7 @@
 #include "console/confirm.h"
 #include "console/field.h"
 #include "console/fold.h"
+#include "console/moment.h"
 #include "console/targets.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -21,6 +22,27 @@ s_sentence(const rmt_record_t *told, uint64_t count)
     return rmt_text("image %s will erase the disks of %" PRIu64 " target%s of engine %s",
                     rmt_record_text(told, "image-name", "?"), count,
                     count == 1 ? "" : "s", rmt_record_text(told, "engines", "?"));
+}
+
+// When it begins, the machines that are switched to begin with, and those that cannot be.
+static void
+s_say_more(call_t *call, const rmt_record_t *told)
+{
+    char time[MOMENT_TEXT_SIZE];
+    const char *window = rmt_record_text(told, "window", "");
+    if (rmt_record_has(told, "begins"))
+        call_say(call, "begins at %s",
+                 moment_text((int64_t) rmt_record_u64(told, "begins", 0), call->view.utc,
+                             time));
+    if (*window)
+        call_say(call, "begins targets in the window %s alone", window);
+    const char *switched = rmt_record_text(told, "switched", "");
+    const char *not_switched = rmt_record_text(told, "not-switched", "");
+    if (*switched)
+        call_say(call, "off, or running their system, and switched by this job: %s",
+                 switched);
+    if (*not_switched)
+        call_say(call, "absent, and with no way to switch their power: %s", not_switched);
 }
 
 // Without a terminal the command line is the confirmation.
@@ -65,6 +87,7 @@ confirm_erase(call_t *call, const char *verb, rmt_record_t *body, rmt_records_t 
     rmt_auto_str safe = field_safe(left_out, strlen(left_out));
     if (*safe)
         call_say(call, "left out: %s", safe);
+    s_say_more(call, reply->body);
     const bool is_large = !rmt_record_is(reply->body, "large", "no");
     if (count == 0 || given || (rmt_record_has(call->options, "yes") && !is_large))
         return 0;

@@ -9,7 +9,8 @@ typedef struct {
     rmt_records_t *items; // Own: {target} of each that was chosen
 } deploy_t;
 
-// Find the targets of a list. Borrows body, whose field boot-timeout becomes seconds.
+// Find the targets of a list. Borrows body, whose fields boot-timeout, at and window
+// become seconds, and power wake.
 // Free it with deploy_free in both cases. 0, or -1: USAGE, NOT_FOUND, what the broker
 // said.
 int deploy_choose(deploy_t *self, call_t *call, rmt_record_t *body, const char *list,

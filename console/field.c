@@ -77,6 +77,7 @@ static const char *const s_numbers[] = {
     "resumed",
     "revived",
     "size",
+    "switched-count",
     "slots",
     "stuck-s",
     "timeout-s",
@@ -87,19 +88,21 @@ static const char *const s_numbers[] = {
 };
 static const char *const s_bytes[] = {"bytes",         "bytes-fetched", "sent",
                                       "bytes-removed", "store-free",    "store-size"};
-static const char *const s_times[] = {"created",      "started",   "ended",  "since",
-                                      "confirmed-at", "last-seen", "expires"};
+static const char *const s_times[] = {"created",      "started",   "ended",   "since",
+                                      "confirmed-at", "last-seen", "expires", "begins"};
 static const char *const s_flags[] = {
-    "present",  "fits",     "available", "armed",       "approve",   "approved",
-    "partial",  "degraded", "verified",  "when-booted", "take-over", "accept-incomplete",
-    "paranoid", "dry-run",  "deep",      "again",       "explain",   "cut",
+    "present",  "fits",      "available",         "armed",    "approve",
+    "approved", "partial",   "degraded",          "verified", "when-booted",
+    "wake",     "take-over", "accept-incomplete", "paranoid", "dry-run",
+    "deep",     "again",     "explain",           "cut",
 };
 static const char *const s_packed[] = {"hardware", "layout", "kernel",
                                        "verdicts", "choice", "volumes"};
 static const char *const s_inner[] = {
-    "rev",         "go",        "began",         "epoch-at",  "settled", "failed-before",
-    "waiting",     "t-waiting", "t-locked",      "t-running", "t-done",  "t-failed",
-    "t-cancelled", "log-at",    "confirmed-was", "idem",
+    "rev",           "go",       "began",         "epoch-at", "settled",
+    "failed-before", "waiting",  "t-waiting",     "t-locked", "t-running",
+    "t-done",        "t-failed", "t-cancelled",   "log-at",   "confirmed-was",
+    "idem",          "due",      "window-from-s", "window-s",
 };
 static const struct {
     const char *const *names;

@@ -94,3 +94,52 @@ moment_parse(const char *text, bool utc, int64_t *wall_ms_out, rmt_error_t *erro
     *wall_ms_out = rmt_clock_wall_ms() - (int64_t) seconds * 1000;
     return 0;
 }
+
+int
+moment_parse_ahead(const char *text, bool utc, unsigned *seconds_out, rmt_error_t *error)
+{
+    int64_t then_ms = 0;
+    if (*text == '+')
+        return moment_parse_span(text + 1, seconds_out, error);
+    if (!s_parse_date(text, utc, &then_ms))
+        return rmt_fail(error, RMT_E_USAGE,
+                        "\"%s\" is not a time; write one such as 2026-11-30 22:00, "
+                        "2026-11-30T22:00:00Z, or +2h",
+                        text);
+    const int64_t ahead_ms = then_ms - rmt_clock_wall_ms();
+    if (ahead_ms <= 0 || ahead_ms / 1000 > UINT32_MAX)
+        return rmt_fail(error, RMT_E_USAGE, "%s is not a time to come", text);
+    *seconds_out = (unsigned) ((ahead_ms + 999) / 1000);
+    return 0;
+}
+
+int
+moment_parse_window(const char *text, bool utc, moment_window_t *window_out,
+                    rmt_error_t *error)
+{
+    struct tm from = {0}, to = {0}, now;
+    const char *middle = strptime(text, "%H:%M", &from);
+    const char *end =
+        middle && *middle == '-' ? strptime(middle + 1, "%H:%M", &to) : NULL;
+    const bool is_utc = utc || (end && strcmp(end, "Z") == 0);
+    const int length =
+        (to.tm_hour - from.tm_hour) * HOUR + (to.tm_min - from.tm_min) * MINUTE;
+    if (!end || (*end && strcmp(end, "Z") != 0) || length == 0)
+        return rmt_fail(
+            error, RMT_E_USAGE,
+            "\"%s\" is not a window of a day; write two times that differ, such "
+            "as 22:00-04:00, or 22:00-04:00Z for UTC",
+            text);
+    const time_t seconds = (time_t) (rmt_clock_wall_ms() / 1000);
+    if (is_utc)
+        gmtime_r(&seconds, &now);
+    else
+        localtime_r(&seconds, &now);
+    const long start = from.tm_hour * HOUR + from.tm_min * MINUTE - now.tm_gmtoff;
+    *window_out = (moment_window_t){.from_s = (unsigned) ((start + 2 * DAY) % DAY),
+                                    .length_s = (unsigned) ((length + DAY) % DAY)};
+    snprintf(window_out->text, sizeof window_out->text, "%02d:%02d-%02d:%02d %.8s",
+             from.tm_hour, from.tm_min, to.tm_hour, to.tm_min,
+             is_utc ? "UTC" : now.tm_zone);
+    return 0;
+}

@@ -20,3 +20,20 @@ int moment_parse(const char *text, bool utc, int64_t *wall_ms_out, rmt_error_t *
 
 // "90", "90s", "45m", "2h", "3d" in seconds. 0, or -1: USAGE.
 int moment_parse_span(const char *text, unsigned *seconds_out, rmt_error_t *error);
+
+// Until then: what moment_text writes, of a time to come, or "+2h", in seconds. 0, or -1:
+// USAGE.
+int moment_parse_ahead(const char *text, bool utc, unsigned *seconds_out,
+                       rmt_error_t *error);
+
+// Every day from one time of day to another one.
+typedef struct {
+    unsigned from_s;             // Of the day in UTC
+    unsigned length_s;           // Less than a day
+    char text[MOMENT_TEXT_SIZE]; // "22:00-04:00 CET"
+} moment_window_t;
+
+// "22:00-04:00", by the clock of this computer's time zone as it is today; with utc, and
+// a Z behind it, UTC. 0, or -1: USAGE.
+int moment_parse_window(const char *text, bool utc, moment_window_t *window_out,
+                        rmt_error_t *error);

@@ -16,6 +16,7 @@
 
 #define PAGE_BYTES ((size_t) 128 * 1024)
 #define PAGE_ITEMS 200
+#define DAY_S 86400
 #define SELECT_GAPS ", \t\n\v\f\r" // As the function words of lib/state/ramet.lua
 #define CHOICE_SIZE_MAX ((size_t) 64 * 1024)
 
@@ -43,21 +44,36 @@ s_close(signing_t *self)
     rmt_records_destroy(&self->page);
 }
 
-static int
-s_set_times(signing_t *self, rmt_error_t *error)
+// Seconds until the job has begun, or until the first window ends in which it begins.
+static uint64_t
+s_ahead_s(const rmt_record_t *body, uint64_t now_s)
 {
-    unsigned life_s = RMT_WARRANT_LIFE_S;
+    const uint64_t after_s = rmt_record_u64(body, "after-s", 0);
+    const uint64_t length_s = rmt_record_u64(body, "window-s", 0);
+    const uint64_t from_s = rmt_record_u64(body, "window-from-s", 0) % DAY_S;
+    const uint64_t into_s = (now_s + after_s + DAY_S - from_s) % DAY_S;
+    if (length_s == 0)
+        return after_s;
+    return after_s + (into_s < length_s ? 0 : DAY_S) + length_s - into_s;
+}
+
+// Without a word of its user they are good for the usual time behind that.
+static int
+s_set_times(signing_t *self, const rmt_record_t *body, rmt_error_t *error)
+{
+    unsigned life_s = 0;
     const char *text = rmt_record_text(self->call->options, "valid", NULL);
     if (text && moment_parse_span(text, &life_s, error) == -1)
         return rmt_wrap(error, "--valid");
     self->issued_s = rmt_warrant_now_s();
-    self->not_after_s = self->issued_s + life_s;
+    const uint64_t ahead_s = s_ahead_s(body, self->issued_s);
+    self->not_after_s = self->issued_s + (text ? life_s : ahead_s + RMT_WARRANT_LIFE_S);
     return 0;
 }
 
 // Trust root, key, image and its release, times.
 static int
-s_open(signing_t *self, const char *path, const char *image, rmt_error_t *error)
+s_open(signing_t *self, const char *path, const rmt_record_t *body, rmt_error_t *error)
 {
     char key[RMT_SIGN_PUBLIC_TEXT_SIZE];
     rmt_release_t release = {.counter = 0};
@@ -75,14 +91,15 @@ s_open(signing_t *self, const char *path, const char *image, rmt_error_t *error)
                         "key %.8s in %s is not an order key of trust root %" PRIu64
                         "; see: ramet trust show",
                         key, path, rmt_root_version(self->root));
-    if (release_find(self->call, image, self->root, self->image, &release, error) == -1)
+    if (release_find(self->call, rmt_record_text(body, "image", ""), self->root,
+                     self->image, &release, error) == -1)
         return -1;
     self->release = release.counter;
     uint8_t nonce[RMT_UID_SIZE];
     rmt_random_bytes(nonce, sizeof nonce);
     const call_once_t *once = self->call->once;
     (void) rmt_uid_text(once ? once->content : nonce, self->nonce);
-    return s_set_times(self, error);
+    return s_set_times(self, body, error);
 }
 
 // The disks that the plan has chosen; NULL for a target that the image does not fit.
@@ -259,7 +276,7 @@ warrant_sign_all(call_t *call, rmt_record_t *body, const rmt_records_t *items,
                       .allow_older = rmt_record_has(call->options, "allow-older"),
                       .page = rmt_records_new()};
     rmt_auto(rmt_record) none = rmt_record_new();
-    int rc = s_open(&self, path, rmt_record_text(body, "image", ""), error);
+    int rc = s_open(&self, path, body, error);
     if (rc == 0) {
         self.verdicts = rmt_record_has(call->options, "plan")
                             ? plan_read(call, body, error)

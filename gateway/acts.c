@@ -15,7 +15,7 @@
 #include <string.h>
 
 #define API "/api/v1/"
-#define FIELDS_MAX 10
+#define FIELDS_MAX 14
 
 // What an act answers.
 typedef struct {
@@ -199,8 +199,8 @@ static const act_t s_acts[] = {
      "start",
      s_start,
      {"plan", "targets"},
-     {"count", "dry-run", "partial", "when-booted", "take-over", "canary", "max-failures",
-      "boot-timeout", "allow-older", "valid"}},
+     {"count", "dry-run", "partial", "when-booted", "power", "take-over", "canary",
+      "max-failures", "boot-timeout", "at", "window", "allow-older", "valid"}},
     {"job", "cancel", s_cancel, {"job"}, {"targets"}},
     {"job",
      "retry",

@@ -56,7 +56,9 @@
 --   P leases, P silent          ZSET task -> end of lease; silent since
 --   P held:<key>                set of tasks leased by a peer
 --   P lock:<target>             record; index P locks
---   P boots                     ZSET "job/target" -> end of the wait for the first boot
+--   P later                     ZSET job -> when to look whether it begins or goes on
+--   P boots                     ZSET "job/target" -> end of the wait for the first boot, or
+--                               for the agent of a machine that was switched on
 --   P presence, P live          ZSET role/name, key -> heard at
 --   P sending                   set of places with imagers; P second:<role>/<name>
 --                               since when two keys rival for a name

@@ -2,7 +2,7 @@
 
 local LEFT_OUT_MAX = 20     -- Targets that the answer of a retry names as left out
 
-local OPTIONS = { 'policy', 'partial', 'when-booted', 'take-over', 'accept-incomplete',
+local OPTIONS = { 'policy', 'partial', 'when-booted', 'wake', 'take-over', 'accept-incomplete',
     'canary', 'max-failures', 'boot-timeout-s', 'explain' }
 
 -- The engines' own policies as they are now, a line for each that has one: what a job
@@ -117,13 +117,14 @@ local function deploy_new(meta, body, items, warrants, retries)
     local image, engines = R.image_find(body.image), engines_of(body)
     need_complete(image, body)
     local targets = deploy_targets(items, engines, body.partial == 'yes')
-    local fields = deploy_fields(body, image, engines)
+    local fields = R.schedule_take(deploy_fields(body, image, engines), body)
     fields.retries = retries
     if body['dry-run'] == 'yes' then
         return R.radius_tell(fields, targets)
     end
     R.radius_need(body, targets)
     if set(warrants) then
+        R.schedule_need(fields, warrants, targets)
         R.warrants_take(meta.job, warrants, targets)
     end
     return R.job_new(meta, 'deploy', fields, targets)

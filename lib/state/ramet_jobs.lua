@@ -134,6 +134,7 @@ function R.job_end(meta, uid, event, code, text)
         { job = uid, code = code or '0', text = text or '' })
     call('SREM', P .. 'open', uid)
     call('SREM', P .. 'drive', uid)
+    R.schedule_drop(uid)
     R.image_drop(meta, job['image-name'] or '', uid)
     expire_all(uid)
 end
@@ -176,7 +177,7 @@ function R.job_new(meta, kind, fields, targets)
         call('HSET', job_key(uid), name, str(value))
     end
     R.move(meta, 'job', uid, 'submit', { id = uid, name = meta['job-name'], kind = kind,
-        stage = 'start', rev = 1, created = wall(), began = now(),
+        stage = fields.due and 'wait' or 'start', rev = 1, created = wall(), began = now(),
         ['epoch-at'] = call('GET', P .. 'epoch') or '0', by = meta.name or meta.by or '', targets = #targets,
         ['t-waiting'] = #targets }, { job = uid, kind = kind })
     for _, target in ipairs(targets) do
@@ -189,7 +190,9 @@ function R.job_new(meta, kind, fields, targets)
     call('ZADD', P .. 'jobs', now(), uid)
     call('ZADD', P .. 'job-names', 0, meta['job-name'] .. ':' .. uid)
     call('SADD', P .. 'open', uid)
-    call('SADD', P .. 'drive', uid)
+    if not R.schedule_wait(fields, uid) then
+        call('SADD', P .. 'drive', uid)
+    end
     return { job = uid, name = meta['job-name'] }
 end
 

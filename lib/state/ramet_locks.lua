@@ -131,7 +131,7 @@ local function obstacle(job, target)
         return E.REFUSED, 'held: ' .. record.held
     end
     if not R.present('target', target) and job['when-booted'] ~= 'yes' then
-        return E.UNAVAILABLE, 'its agent is absent; start the machine'
+        return R.absent_fault(job, record)
     end
     return nil
 end
@@ -313,7 +313,7 @@ serve('target_confirm', function(meta, body, items)
         release = R.release_of(body.image or ''),
         ['failed-units'] = body['failed-units'] or '', warning = warning })
     lock_end(meta, meta.name, 'confirm', 'first boot confirmed')
-    call('ZREM', P .. 'boots', lock.job .. '/' .. meta.name)
+    R.start_heard(lock.job, meta.name)
     R.key_used(meta, meta.by)
     confirm_scripts(meta, lock.job, items)
     R.target_step(meta, lock.job, meta.name, {
@@ -325,15 +325,28 @@ serve('target_confirm', function(meta, body, items)
     return {}
 end)
 
--- First boots without a report in time: the target failed, and its lock stays.
+-- ---- Starts of machines that are awaited for a time
+
+function R.start_awaited(job, target, seconds)
+    call('ZADD', P .. 'boots', now() + seconds * 1000, job .. '/' .. target)
+end
+
+function R.start_heard(job, target)
+    call('ZREM', P .. 'boots', job .. '/' .. target)
+end
+
+-- Starts without a word in time: the target failed. The lock of a first boot stays.
 serve('boot_reap', function(meta)
     local late = call('ZRANGEBYSCORE', P .. 'boots', '-inf', now(), 'LIMIT', 0, 200)
     for _, mark in ipairs(late) do
         local job, target = string.match(mark, '^(%x+)/(.+)$')
-        call('ZREM', P .. 'boots', mark)
-        local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, 'heard')
-        R.target_failed(meta, job, target, E.TIMEOUT, 'awaiting first boot'
-            .. (heard and '; last heard: ' .. heard or ''))
+        R.start_heard(job, target)
+        local found = call('HMGET', P .. 'job:' .. job .. ':t:' .. target, 'phase', 'heard')
+        local text = 'awaiting first boot' .. (found[2] and '; last heard: ' .. found[2] or '')
+        if found[1] == 'awaiting-agent' then
+            text = R.asleep_text(target)
+        end
+        R.target_failed(meta, job, target, E.TIMEOUT, text)
         R.settle(meta, job)
     end
     return { count = #late }

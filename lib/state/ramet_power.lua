@@ -1,5 +1,7 @@
 -- Power of machines: jobs of one task, which the installer of their engine does.
 
+local NAMES_TOLD = 20   -- Targets that an answer names as switched, or not
+
 -- true: what runs on the machine ends, so it is for machines that a job could erase now.
 local ACTIONS = { status = false, on = false, off = true, cycle = true, netboot = true }
 
@@ -71,3 +73,56 @@ serve('target_power', function(meta, body, items)
     end
     return answer, fitting(left)
 end)
+
+-- ---- Machines that a deployment brings to its agent (job field wake=yes)
+
+local function is_switched(record)
+    return set(record.power) and record.power ~= 'none'
+end
+
+-- Is the agent of a target that the job may switch absent: is its machine off, or does it run
+-- its system?
+function R.is_asleep(job, target)
+    local record = { power = call('HGET', P .. 'target:' .. target, 'power') or nil }
+    return job.wake == 'yes' and is_switched(record) and not R.present('target', target)
+end
+
+-- Why an absent target of the job cannot be installed, or nil: it is brought to its agent.
+function R.absent_fault(job, record)
+    if job.wake == 'yes' and not is_switched(record) then
+        return E.UNAVAILABLE, 'its agent is absent, and its record does not say how its power '
+            .. 'is switched; start the machine, or: ramet target set ' .. record.name
+            .. ' power=WAY'
+    elseif job.wake ~= 'yes' then
+        return E.UNAVAILABLE, 'its agent is absent; start the machine'
+    end
+end
+
+-- What the installer needs to know now beside the record: that the machine may not be
+-- switched, or need not be.
+function R.wake_view(view, record)
+    view['r.protected'] = R.forbidden(record) or ''
+    view['b.present'] = R.present('target', record.name) and 'yes' or 'no'
+end
+
+-- Its machine was switched on, and its agent has not come in time.
+function R.asleep_text(target)
+    return 'its machine was switched on, and its agent did not come; look at its console, and '
+        .. 'whether it starts from the network: ramet target power ' .. target .. ' status'
+end
+
+-- For the question that a user answers: the absent targets whose machines the job switches,
+-- and those that it cannot.
+function R.power_tell(told, targets)
+    local on, off = {}, {}
+    for _, name in ipairs(targets) do
+        if not R.present('target', name) then
+            local list = is_switched(load(P .. 'target:' .. name) or {}) and on or off
+            list[#list + 1] = name
+        end
+    end
+    told['switched-count'] = #on
+    told.switched = #on > 0 and some(on, NAMES_TOLD) or nil
+    told['not-switched'] = #off > 0 and some(off, NAMES_TOLD) or nil
+    return told
+end

@@ -26,8 +26,10 @@ end
 
 -- What a job over these targets would erase, for the question that a user answers.
 function R.radius_tell(fields, targets)
-    return { targets = #targets, engines = fields.engines,
-        ['image-name'] = fields['image-name'], large = why_large(#targets) or 'no' }
+    local told = { targets = #targets, engines = fields.engines,
+        ['image-name'] = fields['image-name'], large = why_large(#targets) or 'no',
+        begins = fields.begins, window = fields.window }
+    return fields.wake == 'yes' and R.power_tell(told, targets) or told
 end
 
 -- Refuse a job with another number of targets than its user has counted, and a large one

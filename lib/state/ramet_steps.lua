@@ -25,10 +25,12 @@ serve('job_view', function(meta, body)
         if target then
             target.what = 'target'
             target.warrant = task.stage == 'order' and R.warrant(job.id, task.subject) or nil
+            target.asleep = task.stage == 'order' and R.is_asleep(job, task.subject) and 'yes'
+                or nil
             items[#items + 1] = target
         end
     end
-    if job.stage == 'install' and not task then
+    if job.stage == 'install' and not task and not R.is_shut(job) then
         local ready = P .. 'job:' .. job.id .. ':ready'
         for _, name in ipairs(call('ZRANGE', ready, 0, L.READY_MAX - 1)) do
             local record = load(P .. 'job:' .. job.id .. ':t:' .. name)
@@ -52,7 +54,7 @@ serve('scan', function(meta, body)
         queues = call('SCARD', P .. 'queues'),
         stuck = due('waiting', num(body['stuck-s'], 12)),
         late = due('leases', 0) + due('silent', num(body['silent-s'], 600)),
-        boots = due('boots', 0) }
+        boots = due('boots', 0), later = due('later', 0) }
 end)
 
 serve('drive_list', function()
@@ -234,6 +236,17 @@ function OPS.arm.run(meta, job, op)
     R.arm(meta, job, op)
 end
 
+-- {target, timeout-s}: its machine was switched on.
+OPS.await = { needs = { 'target', 'timeout-s' } }
+
+function OPS.await.run(meta, job, op)
+    local record = load(step_key(job, op.target))
+    if R.is('job-target', record, 'open') then
+        R.target_step(meta, job.id, op.target, { phase = 'awaiting-agent' }, nil, record)
+        R.start_awaited(job.id, op.target, num(op['timeout-s']))
+    end
+end
+
 -- {target, timeout-s}
 OPS.boot = { needs = { 'target', 'timeout-s' } }
 
@@ -242,8 +255,7 @@ function OPS.boot.run(meta, job, op)
     if R.is('job-target', record, 'open') then
         R.target_step(meta, job.id, op.target, { phase = 'awaiting-first-boot',
             ['awaiting-since'] = now() }, nil, record)
-        call('ZADD', P .. 'boots', now() + num(op['timeout-s']) * 1000,
-            job.id .. '/' .. op.target)
+        R.start_awaited(job.id, op.target, num(op['timeout-s']))
     end
 end
 
@@ -372,6 +384,7 @@ serve('job_step', function(meta, body, items)
         give_up(meta, job, task, told.code or E.INTERNAL, broken)
     end
     R.settle(meta, job.id)
+    R.schedule_look(meta, job.id)
     local driven = call('SISMEMBER', P .. 'drive', job.id) == 1
     return { recorded = 'now', driven = tostring(driven), error = broken }
 end)

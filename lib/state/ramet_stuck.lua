@@ -5,7 +5,8 @@ local LOOK_MS = 2000    -- Between two looks at a task that has a mark
 
 -- What offers a service of a place; what is not here, both do.
 local PROGRAMS = { commit = 'imager', package = 'imager', match = 'installer',
-    build = 'installer', order = 'installer', netboot = 'installer' }
+    build = 'installer', order = 'installer', netboot = 'installer', wake = 'installer',
+    power = 'installer' }
 
 local function marks_key(uid)
     return P .. 'job:' .. uid .. ':stuck'
@@ -49,14 +50,14 @@ local function marks(uid)
     return list
 end
 
--- For the job itself: the oldest one, and how many more; nil for none.
-local function brief_of(list)
+-- For the job itself: its time, or the oldest one, and how many more; nil for none.
+local function brief_of(list, waits)
     local more = #list > 1 and ' (and ' .. #list - 1 .. ' more)' or ''
-    return list[1] and list[1].text .. more
+    return waits or list[1] and list[1].text .. more
 end
 
 function R.stuck_brief(uid)
-    return brief_of(marks(uid))
+    return brief_of(marks(uid), R.schedule_text(uid))
 end
 
 -- What a task of a job waits for, or nil.
@@ -68,6 +69,7 @@ end
 -- when: by a task of its own, or by one of its engine or of all. And what stuck_brief says.
 function R.stuck_rows(uid)
     local own, common, list = {}, {}, marks(uid)
+    local waits = R.schedule_text(uid)
     for _, mark in ipairs(list) do
         if R.is_per_target(mark.stage) then
             own[mark.subject] = mark
@@ -80,9 +82,11 @@ function R.stuck_rows(uid)
         if mark and R.is('job-target', record, 'open') then
             record.stuck = mark.text
             record['stuck-s'] = math.floor((now() - mark.since) / 1000)
+        elseif waits and R.is('job-target', record, 'to-begin') then
+            record.stuck = waits
         end
         return record
-    end, brief_of(list)
+    end, brief_of(list, waits)
 end
 
 -- nil: it is not.
@@ -98,7 +102,11 @@ local function why_stuck(task)
     end
     local text = 'no worker offers ' .. task.service
     local class, name = string.match(task.service, '@(%a+)/(.+)$')
-    if class then
+    local step = P .. 'job:' .. task.job .. ':t:' .. task.subject
+    if class and call('HGET', step, 'phase') == 'awaiting-agent' then
+        return 'waiting for target ' .. name .. ', whose machine was switched on: its agent has '
+            .. 'not come yet'
+    elseif class then
         return 'waiting for ' .. class .. ' ' .. name .. ', which is absent: ' .. text
             .. '; start the machine and its agent, and see: ramet ' .. class .. ' show ' .. name
     end

@@ -23,7 +23,7 @@ function R.is_go(service)
 end
 
 -- Stages of one target; true: only while its lock is that of the job.
-local PER_TARGET = { order = false, prepare = true, write = true, netboot = true,
+local PER_TARGET = { order = false, wake = true, prepare = true, write = true, netboot = true,
     reboot = true }
 
 function R.is_per_target(stage)
@@ -163,7 +163,7 @@ local function task_view(task)
     for name, value in pairs(task) do
         view[name] = value
     end
-    if task.stage == 'order' or task.stage == 'netboot' then
+    if task.stage == 'order' or task.stage == 'netboot' or task.stage == 'wake' then
         local target = load(P .. 'target:' .. task.subject) or {}
         for name, value in pairs(target) do
             if #name <= 60 then
@@ -175,6 +175,8 @@ local function task_view(task)
         if task.stage == 'order' then
             view['b.choice'] = call('HGET', verdict, 'choice') or ''
             view['b.agent-key'] = R.agent_key(task.subject)
+        elseif task.stage == 'wake' then
+            R.wake_view(view, target)
         end
     end
     return view
@@ -219,7 +221,9 @@ serve('task_take', function(meta, body)
             if set(task.trouble) then
                 R.stuck_set(task, task.trouble)
             end
-            if task.stage == 'write' then
+            if task.stage == 'prepare' then
+                R.start_heard(task.job, task.subject)
+            elseif task.stage == 'write' then
                 R.lock_go(task.subject, body.nonce)
                 answer.last, answer.moment = last_audit()
             end

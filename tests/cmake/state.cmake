@@ -13,7 +13,7 @@ add_library(slow_sync MODULE tools/slow_sync.c)
 target_compile_options(slow_sync PRIVATE -Wall -Wextra -Werror)
 set_target_properties(slow_sync PROPERTIES PREFIX "" LIBRARY_OUTPUT_DIRECTORY "${CMAKE_BINARY_DIR}/tests")
 
-foreach(noun audit records keys tasks store power deploy retry radius secrets steps stuck doctor clock trust brokers)
+foreach(noun audit records keys tasks store power schedule deploy retry radius secrets steps stuck doctor clock trust brokers)
     ramet_test(integration state_${noun}
         SOURCES integration/state_farm.c integration/redis_server.c NEEDS ramet::state ramet::base TIMEOUT 120)
 endforeach()

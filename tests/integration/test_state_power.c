@@ -1,6 +1,7 @@
 // Power of machines: who may be switched off, and by which request.
 #include <string.h>
 #include "tools/rmt_test.h"
+#include "tools/rmt_wait.h"
 
 #include "integration/state_farm.h"
 
@@ -120,6 +121,108 @@ test_records_are_paged_without_hardware(void **state)
     assert_string_equal(state_farm_item(farm, 0, "power"), "exec");
 }
 
+// ---- A deployment that switches
+
+#define ORDER "0000000000000000000000000000000c"
+#define WAKE "0000000000000000000000000000000d"
+
+// The job DEPLOY over t1, which is present, and t2, whose machine is off; t2 has its
+// order.
+static void
+s_begin_asleep(state_farm_t *farm)
+{
+    state_farm_begin_deploy(farm, "partial=yes wake=yes");
+    OK("record_set", "", "class=target name=t2 power=exec", "");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=target target=t2 event=begin|"
+       "op=task task=" ORDER " service=order@lab stage=order subject=t2");
+    OFFER("k1", "lab");
+}
+
+static void
+s_wake(state_farm_t *farm)
+{
+    OK("task_take", "by=k1", "service=order@lab n=1", "");
+    OK("job_step", "", "job=" DEPLOY " rev=3 task=" ORDER " attempt=1 worker=k1 code=0",
+       "op=target target=t2 phase=power|"
+       "op=task task=" WAKE " service=wake@lab stage=wake subject=t2 b.order=o");
+}
+
+// [4.73] [6.34]: the machine that is off is switched, the other is not; its agent has its
+// time, and then the target alone fails and its lock is free.
+static void
+test_a_machine_that_is_off_is_awaited_for_a_time(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_asleep(farm);
+    OK("job_view", "", "job=" DEPLOY " task=" ORDER, "");
+    const rmt_record_t *target = rmt_records_find(farm->reply->items, "what", "target");
+    assert_true(rmt_record_flag(target, "asleep"));
+    s_wake(farm);
+    OK("task_take", "by=k1", "service=wake@lab n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "b.present"), "no");
+    assert_string_equal(state_farm_item(farm, 0, "r.power"), "exec");
+    assert_string_equal(state_farm_item(farm, 0, "r.protected"), "");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WAKE " attempt=1 worker=k1 code=0",
+       "op=await target=t2 timeout-s=0|op=task task=" PREPARE
+       " service=prepare@target/t2 stage=prepare subject=t2 from=" WAKE);
+    assert_string_equal(state_farm_target(farm, DEPLOY, 1, "phase"), "awaiting-agent");
+    OK("task_stuck", "", "stuck-s=0", "");
+    assert_non_null(strstr(state_farm_target(farm, DEPLOY, 1, "stuck"),
+                           "whose machine was switched on"));
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
+    OK("boot_reap", "", "", "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 1, "state"), "failed");
+    assert_non_null(
+        strstr(state_farm_item(farm, 1, "error"), "ramet target power t2 status"));
+    REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t2", "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "state"), "locked");
+}
+
+// An agent that has come is awaited no longer, and one that is there is not switched off.
+static void
+test_a_machine_whose_agent_has_come_is_left_alone(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin_asleep(farm);
+    s_wake(farm);
+    OK("peer_hello", "by=a2 role=target name=t2", "nonce=n2", "");
+    OK("job_view", "", "job=" DEPLOY " task=" ORDER, "");
+    const rmt_record_t *target = rmt_records_find(farm->reply->items, "what", "target");
+    assert_false(rmt_record_has(target, "asleep"));
+    OK("task_take", "by=k1", "service=wake@lab n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "b.present"), "yes");
+    OK("job_step", "", "job=" DEPLOY " rev=4 task=" WAKE " attempt=1 worker=k1 code=0",
+       "op=await target=t2 timeout-s=0|op=task task=" PREPARE
+       " service=prepare@target/t2 stage=prepare subject=t2 from=" WAKE);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "boots"), STATE_WAIT_MS);
+    OK("task_take", "by=a2", "service=prepare@target/t2 n=1", "");
+    assert_string_equal(state_farm_item(farm, 0, "b.order"), "o");
+    assert_false(state_farm_is_due(farm, "", "boots"));
+}
+
+static void
+test_an_absent_machine_needs_a_way_to_be_switched(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "partial=yes wake=yes");
+    OK("deploy_start", "by=a job=" UID2 " job-name=j-eeeeeeee",
+       "image=img wake=yes dry-run=yes", "target=t1|target=t2");
+    assert_string_equal(state_farm_body(farm, "switched-count"), "0");
+    assert_string_equal(state_farm_body(farm, "not-switched"), "t2");
+    OK("verdict_put", "", "job=" DEPLOY " engine=lab", "target=t2 fits=yes");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    assert_non_null(strstr(state_farm_target(farm, DEPLOY, 1, "error"),
+                           "ramet target set t2 power=WAY"));
+    OK("record_set", "", "class=target name=t2 power=wol mac=52:54:00:00:00:02", "");
+    OK("deploy_start", "by=a job=" UID2 " job-name=j-eeeeeeee",
+       "image=img wake=yes dry-run=yes", "target=t1|target=t2");
+    assert_string_equal(state_farm_body(farm, "switched"), "t2");
+    assert_string_equal(state_farm_body(farm, "not-switched"), "");
+}
+
 int
 main(void)
 {
@@ -129,6 +232,9 @@ main(void)
         CASE(test_protected_and_locked_machines_are_left_out),
         CASE(test_a_request_is_for_an_engine_that_is_there),
         CASE(test_records_are_paged_without_hardware),
+        CASE(test_a_machine_that_is_off_is_awaited_for_a_time),
+        CASE(test_a_machine_whose_agent_has_come_is_left_alone),
+        CASE(test_an_absent_machine_needs_a_way_to_be_switched),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

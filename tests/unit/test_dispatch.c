@@ -77,6 +77,8 @@ s_check(const row_t *row)
     rmt_auto(rmt_record) task = rmt_record_new();
     rmt_auto(rmt_records) items = rmt_records_new();
     rmt_record_set(job, "id", "00000000000000000000000000000001");
+    if (rmt_record_flag(job, "wake")) // Then its machine is off
+        rmt_record_set(target, "asleep", "yes");
     if (row->task) {
         rmt_auto_str stage = strdup(row->task);
         char *subject = strchr(stage, ' ');
@@ -212,6 +214,13 @@ test_a_deployment_goes_through_its_stages(void **state)
          "job count.started=2"},
         {"kind=deploy stage=install", "order t1", 0, "order=o", NULL,
          "target target=t1; task service=prepare@target/t1 subject=t1"},
+        // A machine that is off is brought to its agent before anything else.
+        {"kind=deploy stage=install wake=yes", "order t1", 0, "order=o", NULL,
+         "target target=t1; task service=wake@lab subject=t1"},
+        {"kind=deploy stage=install wake=yes", "wake t1", 0, "", NULL,
+         "await target=t1 timeout-s=900; task service=prepare@target/t1 subject=t1"},
+        {"kind=deploy stage=install wake=yes boot-timeout-s=60", "wake t1", 0, "", NULL,
+         "await target=t1 timeout-s=60; task service=prepare@target/t1 subject=t1"},
         {"kind=deploy stage=install", "prepare t1", 0, "plan=p nonce=n key=" KEY, NULL,
          "target target=t1; arm target=t1; task service=write@target/t1 subject=t1"},
         {"kind=deploy stage=install", "prepare t1", 0,
@@ -241,6 +250,8 @@ test_a_failure_stops_no_more_than_it_must(void **state)
         {"kind=deploy stage=build", "build lab", 11, "", NULL, "stop engine=lab code=11"},
         {"kind=deploy stage=install", "order t1", 16, "", NULL,
          "failed target=t1 code=16"},
+        {"kind=deploy stage=install wake=yes", "wake t1", 11, "", NULL,
+         "failed target=t1 code=11"},
         {"kind=deploy stage=install", "write t1", 12, "", NULL,
          "failed target=t1 code=12"},
         // A disk that fails holds its machine, and not that of an engine's store.

@@ -72,6 +72,58 @@ test_times_are_dates_or_so_long_ago(void **state)
     assert_in_range(ago, INT64_C(3) * 86400000, INT64_C(3) * 86400000 + 60000);
 }
 
+static void
+test_a_time_to_come_is_a_date_or_so_long_ahead(void **state)
+{
+    (void) state;
+    static const char *const wrong[] = {"",     "2h",   "+",  "+2x",  "2020-01-01 10:00",
+                                        "+-3h", "soon", "3d", "+1h 2"};
+    unsigned seconds = 0;
+    char text[MOMENT_TEXT_SIZE];
+    setenv("TZ", "EAST-2", 1);
+    tzset();
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        rmt_error_t error = {0};
+        print_message("\"%s\"\n", wrong[i]);
+        RMT_FAILS(moment_parse_ahead(wrong[i], false, &seconds, &error), RMT_E_USAGE);
+    }
+    rmt_error_t error = {0};
+    RMT_OK(moment_parse_ahead("+90m", false, &seconds, &error));
+    assert_int_equal(seconds, 5400);
+    const int64_t then = rmt_clock_wall_ms() + INT64_C(7200000);
+    for (int utc = 0; utc < 2; utc++) {
+        moment_text(then, utc, text);
+        RMT_OK(moment_parse_ahead(text, utc, &seconds, &error));
+        assert_in_range(seconds, 7100, 7201);
+    }
+}
+
+// A window is told in the zone that it was given in, and kept in UTC.
+static void
+test_a_window_is_a_part_of_each_day(void **state)
+{
+    (void) state;
+    static const char *const wrong[] = {
+        "", "22:00", "22:00-22:00", "22-04", "25:00-1:00", "22:00-04:00x", "22:00 04:00"};
+    moment_window_t window;
+    setenv("TZ", "EAST-2", 1);
+    tzset();
+    rmt_error_t error = {0};
+    RMT_OK(moment_parse_window("22:00-04:30", false, &window, &error));
+    assert_int_equal(window.from_s, 20 * 3600);
+    assert_int_equal(window.length_s, 6 * 3600 + 1800);
+    assert_string_equal(window.text, "22:00-04:30 EAST");
+    RMT_OK(moment_parse_window("01:00-02:00", false, &window, &error));
+    assert_int_equal(window.from_s, 23 * 3600);
+    RMT_OK(moment_parse_window("22:00-04:00Z", false, &window, &error));
+    assert_int_equal(window.from_s, 22 * 3600);
+    assert_string_equal(window.text, "22:00-04:00 UTC");
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+        print_message("\"%s\"\n", wrong[i]);
+        RMT_FAILS(moment_parse_window(wrong[i], false, &window, &error), RMT_E_USAGE);
+    }
+}
+
 int
 main(void)
 {
@@ -79,6 +131,8 @@ main(void)
         cmocka_unit_test(test_a_time_that_is_shown_can_be_read_back),
         cmocka_unit_test(test_a_span_has_two_of_its_unit_at_least),
         cmocka_unit_test(test_times_are_dates_or_so_long_ago),
+        cmocka_unit_test(test_a_time_to_come_is_a_date_or_so_long_ahead),
+        cmocka_unit_test(test_a_window_is_a_part_of_each_day),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,3 +18,6 @@ int installer_netboot(rmt_task_t *task, void *holder, rmt_error_t *error);
 
 // Switch the power of machines, or look at it; a finding for each.
 int installer_power(rmt_task_t *task, void *holder, rmt_error_t *error);
+
+// Bring the machine of one target to its agent, unless that is there.
+int installer_wake(rmt_task_t *task, void *holder, rmt_error_t *error);

@@ -14,7 +14,8 @@ static const rmt_options_t s_options = {
 static const rmt_holder_service_t s_services[] = {
     {"match", 0, installer_match}, {"build", 0, installer_build},
     {"order", 0, installer_order}, {"netboot", 0, installer_netboot},
-    {"power", 4, installer_power}, RMT_UPKEEP_SERVICES,
+    {"power", 4, installer_power}, {"wake", 32, installer_wake},
+    RMT_UPKEEP_SERVICES,
 };
 
 static const place_program_t s_program = {

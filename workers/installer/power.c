@@ -7,6 +7,7 @@
 #include "net/rmt_findings.h"
 #include "place/holder.h"
 #include "power/rmt_power.h"
+#include "wire/rmt_codec.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -17,6 +18,7 @@
 
 #define AT_ONCE 32
 #define TELL_MS 500
+#define RECORD_SIZE_MAX ((size_t) 200 * 1024)
 
 typedef struct {
     rmt_record_t *target; // NULL: the engine has no such target any longer
@@ -271,17 +273,22 @@ s_clear(power_t *self)
     rmt_records_destroy(&self->names);
 }
 
-static int
-s_begin(power_t *self, rmt_task_t *task, const rmt_config_t *config, rmt_error_t *error)
+static rmt_power_config_t
+s_config(const rmt_config_t *config)
 {
-    const rmt_record_t *body = rmt_task_body(task);
-    self->config = (rmt_power_config_t){
+    return (rmt_power_config_t){
         .secrets = rmt_config_text(config, "power-secrets"),
         .program = rmt_config_text(config, "power-program"),
         .broadcast = rmt_config_text(config, "power-wol"),
         .ca = rmt_config_text(config, "power-ca"),
         .cipher = (uint32_t) rmt_config_number(config, "power-cipher"),
         .timeout_ms = 1000 * (uint32_t) rmt_config_number(config, "power-timeout-s")};
+}
+
+static int
+s_begin(power_t *self, rmt_task_t *task, rmt_error_t *error)
+{
+    const rmt_record_t *body = rmt_task_body(task);
     self->is_forced = rmt_record_flag(body, "force");
     self->word = rmt_record_text(body, "action", "");
     rmt_auto_str names = rmt_text("%s", rmt_record_text(body, "machines", ""));
@@ -306,9 +313,11 @@ s_begin(power_t *self, rmt_task_t *task, const rmt_config_t *config, rmt_error_t
 int
 installer_power(rmt_task_t *task, void *holder, rmt_error_t *error)
 {
-    power_t self = {
-        .task = task, .engine = rmt_holder_place(holder), .names = rmt_records_new()};
-    int rc = s_begin(&self, task, rmt_holder_config(holder), error);
+    power_t self = {.task = task,
+                    .config = s_config(rmt_holder_config(holder)),
+                    .engine = rmt_holder_place(holder),
+                    .names = rmt_records_new()};
+    int rc = s_begin(&self, task, error);
     const size_t first = s_end(&self, AT_ONCE);
     if (rc == 0)
         rc = s_load(&self, first, error);
@@ -318,5 +327,59 @@ installer_power(rmt_task_t *task, void *holder, rmt_error_t *error)
     if (rc == 0)
         rc = s_tell(&self, error);
     s_clear(&self);
+    return rc;
+}
+
+// ---- A machine that a deployment brings to its agent
+
+// Its record as it was when the task was taken; by Wake-on-LAN it can only be switched
+// on.
+static int
+s_begin_wake(power_t *self, machine_t *machine, rmt_error_t *error)
+{
+    size_t size = 0;
+    const rmt_record_t *body = rmt_task_body(self->task);
+    const void *packed = rmt_record_get(body, "record", &size);
+    rmt_auto(rmt_records) records =
+        packed ? rmt_codec_unpack_records(packed, size, RECORD_SIZE_MAX, error)
+               : rmt_records_new();
+    if (!records)
+        return -1;
+    if (rmt_records_count(records) == 0)
+        return rmt_fail(error, RMT_E_PROTOCOL, "the task has no record of its target");
+    machine->target = rmt_record_dup(rmt_records_at(records, 0));
+    self->action =
+        rmt_record_is(machine->target, "power", "wol") ? RMT_POWER_ON : RMT_POWER_NETBOOT;
+    self->word = self->action == RMT_POWER_ON ? "on" : "netboot";
+    rmt_record_set(rmt_records_add(self->names), "name",
+                   rmt_record_text(body, "target", ""));
+    return 0;
+}
+
+// What was begun and not told may be done again: nothing is written on the machine before
+// this has ended. The lock is that of the job itself.
+int
+installer_wake(rmt_task_t *task, void *holder, rmt_error_t *error)
+{
+    if (rmt_record_flag(rmt_task_body(task), "present"))
+        return 0;
+    machine_t machine = {.target = NULL};
+    power_t self = {.task = task,
+                    .config = s_config(rmt_holder_config(holder)),
+                    .engine = rmt_holder_place(holder),
+                    .is_forced = true,
+                    .machines = &machine,
+                    .count = 1,
+                    .ready = 1,
+                    .names = rmt_records_new()};
+    int rc = s_begin_wake(&self, &machine, error);
+    if (rc == 0)
+        rc = s_do_all(&self, error);
+    if (rc == 0 && machine.why.code != RMT_E_OK)
+        rc = rmt_fail(error, machine.why.code,
+                      "%.800s; look with: ramet target power %s status", machine.why.text,
+                      rmt_record_text(machine.target, "name", "NAME"));
+    rmt_record_destroy(&machine.target);
+    rmt_records_destroy(&self.names);
     return rc;
 }
