@@ -116,6 +116,10 @@ s_order_deploy(bool is_take_over)
     rmt_record_setf(msg->body, "image", "img%u", s_console.images);
     rmt_record_set(msg->body, "when-booted", "yes");
     rmt_record_set(msg->body, "partial", "yes");
+    if (sim_chance(400))
+        rmt_record_set(msg->body, "wake", "yes");
+    if (sim_chance(200))
+        rmt_record_set_u64(msg->body, "after-s", (uint64_t) sim_between(1, 40));
     // The shorter one ends before most first boots have reported.
     rmt_record_set(msg->body, "boot-timeout-s", sim_chance(250) ? "10" : "150");
     if (is_take_over)

@@ -366,6 +366,24 @@ sim_farm_restart(sim_process_t *process, int64_t delay)
 }
 
 static void
+s_on_netboot(void *context, bool is_void)
+{
+    sim_node_t *node = context;
+    if (is_void)
+        return;
+    if (node->process->is_up)
+        sim_process_kill(node->process);
+    node->is_netbooted = true;
+    sim_farm_restart(node->process, sim_between(SIM_S, 10 * SIM_S));
+}
+
+void
+sim_farm_netboot(size_t node)
+{
+    sim_after(0, NULL, s_on_netboot, &s_farm.nodes[node]);
+}
+
+static void
 s_add_node(size_t index)
 {
     sim_node_t *node = &s_farm.nodes[index];
@@ -398,6 +416,16 @@ s_call(sim_redis_t *redis, const char *function, const char *hash, rmt_record_t 
     assert(reply->code == RMT_E_OK);
 }
 
+static void
+s_set_power(sim_redis_t *redis, const char *name)
+{
+    rmt_auto(rmt_record) body = rmt_record_new();
+    rmt_record_set(body, "class", "target");
+    rmt_record_set(body, "name", name);
+    rmt_record_set(body, "power", "exec");
+    s_call(redis, "record_set", name, body);
+}
+
 void
 sim_farm_seed(sim_redis_t *redis)
 {
@@ -412,6 +440,8 @@ sim_farm_seed(sim_redis_t *redis)
         s_call(redis, "key_token", s_names[i].name, body);
         rmt_record_set(body, "key", key);
         s_call(redis, "enrol", s_names[i].name, body);
+        if (streq(s_names[i].role, "target"))
+            s_set_power(redis, s_names[i].name);
     }
 }
 

@@ -39,6 +39,8 @@ void sim_farm_restart(sim_process_t *node, int64_t delay);
 bool sim_farm_is_expected(const sim_process_t *node);
 // True when a node has not run for this time.
 bool sim_farm_is_gone(const sim_process_t *node, int64_t time);
+// Cut the power of a machine, and start it from the network.
+void sim_farm_netboot(size_t node);
 // A person at the farm turns on each machine that is off, or whose installed system has
 // reported, when its next netboot leads to the agent; by_hand: it is started from the
 // network in any case.

@@ -180,6 +180,21 @@ s_netboot(rmt_task_t *task, void *context, rmt_error_t *error)
     return 0;
 }
 
+static int
+s_wake(rmt_task_t *task, void *context, rmt_error_t *error)
+{
+    (void) context;
+    const rmt_record_t *body = rmt_task_body(task);
+    if (rmt_record_flag(body, "present"))
+        return 0;
+    if (s_goes_on(task, "power", 2))
+        return s_soon();
+    if (sim_chance(50))
+        return rmt_fail(error, RMT_E_UNAVAILABLE, "its BMC does not answer");
+    sim_farm_netboot(s_node(rmt_record_text(body, "target", ""))->index);
+    return 0;
+}
+
 // ---- Targets
 
 static const char *
@@ -289,8 +304,9 @@ static const row_t s_rows[] = {
     {"imager", "commit", 2, s_commit},   {"imager", "package", 1, s_plain},
     {"installer", "match", 1, s_match},  {"installer", "build", 1, s_plain},
     {"installer", "order", 2, s_order},  {"installer", "netboot", 1, s_netboot},
-    {"source", "capture", 1, s_capture}, {"target", "prepare", 1, s_prepare},
-    {"target", "write", 1, s_write},     {"target", "reboot", 1, s_reboot},
+    {"installer", "wake", 4, s_wake},    {"source", "capture", 1, s_capture},
+    {"target", "prepare", 1, s_prepare}, {"target", "write", 1, s_write},
+    {"target", "reboot", 1, s_reboot},
 };
 #define ROWS (sizeof s_rows / sizeof *s_rows)
 
