@@ -64,7 +64,7 @@ rmt_arrays_add(rmt_arrays_t *self, size_t disk, uint64_t partition, int fd,
                uint64_t bytes, rmt_error_t *error)
 {
     rmt_md_t md;
-    if (rmt_md_read(fd, bytes, &md, error) == -1)
+    if (rmt_md_read(fd, 0, bytes, &md, error) == -1)
         return -1;
     rmt_grow_one(&self->found, self->count);
     self->found[self->count++] =

@@ -121,21 +121,28 @@ s_holders(const char *path)
 
 // A disk that is mounted or part of something refuses to be opened exclusively; it
 // is not kept so, as mkfs of a partition would be refused then.
+int
+rmt_blockdev_check_free(const char *path, rmt_error_t *error)
+{
+    assert(path);
+    rmt_auto_fd alone = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+    if (alone != -1)
+        return 0;
+    if (errno != EBUSY)
+        return rmt_fail_errno(error, "open %s", path);
+    rmt_auto_str holders = s_holders(path);
+    return rmt_fail(error, RMT_E_REFUSED, "%s is in use: %s%s", path,
+                    *holders ? "held by" : "it is mounted, or a program has it open",
+                    holders);
+}
+
 static int
 s_open_device(rmt_blockdev_t *self, const char *path, unsigned flags, rmt_error_t *error)
 {
     const bool read_only = flags & RMT_BLOCKDEV_READ_ONLY;
     const int mode = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC;
-    if (!read_only) {
-        rmt_auto_fd alone = open(path, mode | O_EXCL);
-        if (alone == -1 && errno == EBUSY) {
-            rmt_auto_str holders = s_holders(path);
-            return rmt_fail(error, RMT_E_REFUSED, "%s is in use: %s%s", path,
-                            *holders ? "held by"
-                                     : "it is mounted, or a program has it open",
-                            holders);
-        }
-    }
+    if (!read_only && rmt_blockdev_check_free(path, error) == -1)
+        return -1;
     self->fd = open(path, mode);
     if (self->fd == -1)
         return rmt_fail_errno(error, "open %s", path);

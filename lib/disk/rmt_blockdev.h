@@ -13,6 +13,10 @@
 
 typedef struct rmt_blockdev rmt_blockdev_t;
 
+// Is a block device free of mounts, arrays, groups, encryption and programs that have it
+// for themselves? 0, or -1: REFUSED (what holds it), NOT_FOUND, DISK, IO.
+int rmt_blockdev_check_free(const char *path, rmt_error_t *error);
+
 // Open a block device, or attach a regular file to a free loop device. sector is
 // the logical sector size that a file appears with, 0 for 512. Device nodes that
 // /dev lacks are made in the folder nodes (NULL: /dev has them all).

@@ -61,7 +61,7 @@ rmt_groups_add(rmt_groups_t *self, const rmt_group_place_t *place, int fd,
 {
     assert(self);
     rmt_pv_t pv;
-    if (rmt_pv_read(fd, &pv, error) == -1)
+    if (rmt_pv_read(fd, 0, &pv, error) == -1)
         return -1;
     rmt_grow_one(&self->members, self->count);
     member_t *member = &self->members[self->count++];
@@ -519,24 +519,14 @@ s_read_group(reading_t *self)
     return s_copy(self, group->uuid, uuid) == -1 ? -1 : s_read_members(self);
 }
 
-// The section of the group in a text: the one that has an id.
-static const rmt_lvm_node_t *
-s_find_group(const rmt_lvm_node_t *text)
-{
-    for (size_t i = 0; text && i < text->node_count; i++)
-        if (rmt_lvm_node_find(&text->nodes[i], "id"))
-            return &text->nodes[i];
-    return NULL;
-}
-
 // Is there a later text of the same group, or the same one earlier in the list?
 static bool
 s_is_outdated(rmt_lvm_node_t *const *texts, size_t count, size_t index)
 {
-    const rmt_lvm_node_t *own = s_find_group(texts[index]);
+    const rmt_lvm_node_t *own = rmt_lvm_text_group(texts[index]);
     const uint64_t sequence = rmt_lvm_node_number(own, "seqno", 0);
     for (size_t i = 0; i < count; i++) {
-        const rmt_lvm_node_t *other = s_find_group(texts[i]);
+        const rmt_lvm_node_t *other = rmt_lvm_text_group(texts[i]);
         const uint64_t others = rmt_lvm_node_number(other, "seqno", 0);
         if (i != index && other &&
             strcmp(rmt_lvm_node_text(own, "id"), rmt_lvm_node_text(other, "id")) == 0 &&
@@ -586,7 +576,7 @@ rmt_groups_finish(const rmt_groups_t *self, rmt_layout_t *layout, rmt_error_t *e
     }
     for (size_t i = 0; i < self->count && rc == 0; i++) {
         reading_t reading = {.groups = self,
-                             .node = s_find_group(texts[i]),
+                             .node = rmt_lvm_text_group(texts[i]),
                              .layout = layout,
                              .error = error};
         if (reading.node && !s_is_outdated(texts, self->count, i))

@@ -204,3 +204,12 @@ rmt_lvm_node_lists(const rmt_lvm_node_t *self, const char *name, const char *val
             return true;
     return false;
 }
+
+const rmt_lvm_node_t *
+rmt_lvm_text_group(const rmt_lvm_node_t *text)
+{
+    for (size_t i = 0; text && i < text->node_count; i++)
+        if (rmt_lvm_node_find(&text->nodes[i], "id"))
+            return &text->nodes[i];
+    return NULL;
+}

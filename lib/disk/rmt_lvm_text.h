@@ -24,6 +24,10 @@ struct rmt_lvm_node {
 rmt_lvm_node_t *rmt_lvm_text_parse(const char *text, rmt_error_t *error);
 void rmt_lvm_node_destroy(rmt_lvm_node_t **self_p);
 
+// The section of the group in such a text: the one that has an id; NULL for none. text
+// may be NULL.
+const rmt_lvm_node_t *rmt_lvm_text_group(const rmt_lvm_node_t *text);
+
 // The node of this name directly in another one, or NULL; self may be NULL.
 const rmt_lvm_node_t *rmt_lvm_node_find(const rmt_lvm_node_t *self, const char *name);
 // The single value of such a node, or "".

@@ -4,6 +4,7 @@
 #include "base/rmt_io.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -409,14 +410,16 @@ s_is_version(const uint8_t *super, rmt_md_version_t version)
 
 // 1: it is there, 0: it is not, -1: an error.
 static int
-s_read_version(int fd, uint64_t bytes, rmt_md_version_t version, rmt_md_t *md,
-               rmt_error_t *error)
+s_read_version(int fd, uint64_t offset, uint64_t bytes, rmt_md_version_t version,
+               rmt_md_t *md, rmt_error_t *error)
 {
     uint8_t super[SUPER_SIZE];
     uint64_t place;
     if (!s_find_place(version, bytes, &place))
         return 0;
-    if (rmt_io_pread(fd, super, sizeof super, (off_t) place, error) == -1)
+    // A running array writes it beside the cache of its member's node.
+    (void) posix_fadvise(fd, (off_t) (offset + place), SUPER_SIZE, POSIX_FADV_DONTNEED);
+    if (rmt_io_pread(fd, super, sizeof super, (off_t) (offset + place), error) == -1)
         return -1;
     if (!s_is_version(super, version))
         return 0;
@@ -427,13 +430,13 @@ s_read_version(int fd, uint64_t bytes, rmt_md_version_t version, rmt_md_t *md,
 }
 
 int
-rmt_md_read(int fd, uint64_t bytes, rmt_md_t *md_out, rmt_error_t *error)
+rmt_md_read(int fd, uint64_t offset, uint64_t bytes, rmt_md_t *md_out, rmt_error_t *error)
 {
     assert(md_out);
     bool is_found = false;
     for (rmt_md_version_t version = RMT_MD_0_90; version <= RMT_MD_1_2; version++) {
         rmt_md_t md;
-        const int rc = s_read_version(fd, bytes, version, &md, error);
+        const int rc = s_read_version(fd, offset, bytes, version, &md, error);
         if (rc == -1)
             return -1;
         if (rc == 0 || (is_found && md.array.created < md_out->array.created))

@@ -46,11 +46,12 @@ typedef struct {
     uint16_t slots[RMT_MD_MEMBERS_MAX]; // Of the devices by number, as this member knows
 } rmt_md_t;
 
-// Read the superblock of a member, a device or file of so many bytes. Of several that are
-// there the one of the array that was created last counts, as for mdadm. 0, or -1:
-// NOT_FOUND, CORRUPT (a wrong sum, or something lies outside), UNSUPPORTED (a feature
-// that this version does not know, or cannot carry), IO.
-int rmt_md_read(int fd, uint64_t bytes, rmt_md_t *md_out, rmt_error_t *error);
+// Read the superblock of a member that begins at an offset of fd and has so many bytes.
+// Of several that are there the one of the array that was created last counts, as for
+// mdadm. 0, or -1: NOT_FOUND, CORRUPT (a wrong sum, or something lies outside),
+// UNSUPPORTED (a feature that this version does not know, or cannot carry), IO.
+int rmt_md_read(int fd, uint64_t offset, uint64_t bytes, rmt_md_t *md_out,
+                rmt_error_t *error);
 
 // Write it to a member that begins at an offset of fd and has so many bytes. 0, or -1:
 // IO.

@@ -84,10 +84,10 @@ s_refuse(rmt_error_t *error, const char *what)
 
 // The label among the first sectors, which are its sum's own.
 static int
-s_read_label(int fd, uint8_t label[SECTOR], rmt_error_t *error)
+s_read_label(int fd, uint64_t offset, uint8_t label[SECTOR], rmt_error_t *error)
 {
     for (unsigned i = 0; i < LABEL_SECTORS; i++) {
-        if (rmt_io_pread(fd, label, SECTOR, (off_t) (i * SECTOR), error) == -1)
+        if (rmt_io_pread(fd, label, SECTOR, (off_t) (offset + i * SECTOR), error) == -1)
             return -1;
         if (memcmp(label, LABEL_ID, 8) != 0 || rmt_get64(label + 8) != i)
             continue;
@@ -165,18 +165,21 @@ s_sequence(const char *text)
 }
 
 int
-rmt_pv_read(int fd, rmt_pv_t *pv_out, rmt_error_t *error)
+rmt_pv_read(int fd, uint64_t offset, rmt_pv_t *pv_out, rmt_error_t *error)
 {
     assert(pv_out);
     uint8_t label[SECTOR];
-    if (s_read_label(fd, label, error) == -1)
+    if (s_read_label(fd, offset, label, error) == -1)
         return -1;
     const uint8_t *head = label + rmt_get32(label + 20);
     const uint8_t *at = s_text_areas(label);
     rmt_auto_str text = NULL;
     for (; at && at + AREA_SIZE <= label + SECTOR && rmt_get64(at); at += AREA_SIZE) {
         rmt_auto_str other = NULL;
-        if (s_read_text(fd, rmt_get64(at), rmt_get64(at + 8), &other, error) == -1)
+        const uint64_t start = rmt_get64(at);
+        if (start > INT64_MAX - offset)
+            return s_refuse(error, "an area of text outside the disk");
+        if (s_read_text(fd, offset + start, rmt_get64(at + 8), &other, error) == -1)
             return -1;
         if (s_sequence(other) > s_sequence(text)) {
             free(text);

@@ -21,10 +21,10 @@ typedef struct {
 
 void rmt_pv_clear(rmt_pv_t *self);
 
-// Read the head of the device or file fd. *pv_out is set when there is one; of several
-// texts it has the one of the last change. 0, or -1: NOT_FOUND (no label), CORRUPT (a
-// wrong sum, or a part of it lies outside), IO.
-int rmt_pv_read(int fd, rmt_pv_t *pv_out, rmt_error_t *error);
+// Read the head at an offset of the device or file fd. *pv_out is set when there is one;
+// of several texts it has the one of the last change. 0, or -1: NOT_FOUND (no label),
+// CORRUPT (a wrong sum, or a part of it lies outside), IO.
+int rmt_pv_read(int fd, uint64_t offset, rmt_pv_t *pv_out, rmt_error_t *error);
 
 // Write the head at an offset, and nothing else before the first extent. 0, or -1:
 // TOO_BIG (no space for the text before data_start), IO.

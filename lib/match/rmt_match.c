@@ -91,6 +91,7 @@ rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware, bool *fits_ou
         else if (s_rows[i].compare && strcmp(self->policies[i], "ignore") != 0)
             s_rows[i].compare(&run, &s_rows[i]);
     }
+    rmt_match_other_disks(&run);
     *fits_out = run.fits;
     return run.verdicts;
 }

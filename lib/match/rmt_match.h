@@ -54,5 +54,12 @@ void rmt_match_destroy(rmt_match_t **self_p);
 rmt_records_t *rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware,
                                 bool *fits_out);
 
+// Why an image must not go to a machine (records of class disk and content) when it is
+// written to the chosen disks (records with their name): one of the others holds a layer
+// (LVM, md, LUKS) with the name or id of one in the image. Caller owns the text (free),
+// NULL: none.
+char *rmt_match_twins(const rmt_layout_t *layout, const rmt_records_t *machine,
+                      const rmt_records_t *chosen);
+
 // What a disk is known by: its wwn, else serial, else path, else name; "" for none.
 const char *rmt_match_disk_identity(const rmt_record_t *disk);

@@ -66,5 +66,8 @@ const rmt_layout_volume_t *rmt_match_root(const rmt_match_run_t *run);
 // rmt_match_sizes.c: what the volumes of a role need and get on a disk of so many bytes.
 void rmt_match_volumes(rmt_match_run_t *run, const char *role, uint64_t bytes);
 
+// rmt_match_twins.c: what the disks hold that no role has; after the disks.
+void rmt_match_other_disks(rmt_match_run_t *run);
+
 // rmt_match_drivers.c: after the disks.
 rmt_match_compare_t rmt_match_driver, rmt_match_root_driver;

@@ -86,7 +86,7 @@ s_fuzz_head(const uint8_t *data, size_t size)
     rmt_pv_t pv = {.text = NULL};
     rmt_auto_fd fd = memfd_create("pv", MFD_CLOEXEC);
     MUST(fd != -1 && rmt_io_pwrite(fd, data, size, 0, &error) == 0);
-    if (rmt_pv_read(fd, &pv, &error) == 0)
+    if (rmt_pv_read(fd, 0, &pv, &error) == 0)
         MUST(strlen(pv.uuid) == RMT_PV_UUID_SIZE - 1);
     rmt_pv_clear(&pv);
 }

@@ -86,13 +86,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     rmt_auto_fd fd = s_memory();
     MUST(rmt_io_pwrite(fd, super, SUPER, (off_t) places[data[0] % 4], &error) == 0);
     rmt_md_t md, again;
-    if (rmt_md_read(fd, BYTES, &md, &error) == -1) {
+    if (rmt_md_read(fd, 0, BYTES, &md, &error) == -1) {
         MUST(error.code != RMT_E_OK && *error.text);
         return 0;
     }
     rmt_auto_fd second = s_memory();
     MUST(rmt_md_write(second, 0, BYTES, &md, &error) == 0);
-    MUST(rmt_md_read(second, BYTES, &again, &error) == 0);
+    MUST(rmt_md_read(second, 0, BYTES, &again, &error) == 0);
     MUST(memcmp(again.array.uuid, md.array.uuid, 16) == 0 &&
          again.array.size == md.array.size && again.array.count == md.array.count);
     s_fuzz_array(fd);

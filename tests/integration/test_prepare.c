@@ -94,6 +94,23 @@ test_a_device_is_found_by_its_name_and_has_no_inode(void **state)
     assert_false(rmt_record_has(disk, "inode"));
 }
 
+// What a system has started on a disk by itself holds it like this program does here.
+static void
+test_m33_a_disk_in_use_is_refused_before_arm(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    rmt_auto(rmt_blockdev) device = rmt_blockdev_new(scene->path, 0, 512, "/dev", &error);
+    RMT_OK(device);
+    scene->disk = strrchr(rmt_blockdev_path(device), '/') + 1;
+    rmt_auto_fd held = open(rmt_blockdev_path(device), O_RDONLY | O_EXCL | O_CLOEXEC);
+    assert_int_not_equal(held, -1);
+    RMT_FAILS(s_prepare(scene, &error), RMT_E_REFUSED);
+    assert_non_null(strstr(error.text, "is in use: it is mounted, or a program"));
+    close(rmt_take_fd(&held));
+    RMT_OK(s_prepare(scene, &error));
+}
+
 static void
 test_a_file_is_named_by_its_inode(void **state)
 {
@@ -265,6 +282,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_device_is_found_by_its_name_and_has_no_inode),
+        CASE(test_m33_a_disk_in_use_is_refused_before_arm),
         CASE(test_a_file_is_named_by_its_inode),
         CASE(test_a_disk_without_an_identity_is_never_taken),
         CASE(test_what_is_no_disk_is_never_taken_for_one),

@@ -123,9 +123,9 @@ test_a_head_is_read_as_it_was_written(void **state)
     rmt_error_t error = {0};
     rmt_auto_fd fd = pv_file_new();
     rmt_pv_t pv;
-    RMT_FAILS(rmt_pv_read(fd, &pv, &error), RMT_E_NOT_FOUND);
+    RMT_FAILS(rmt_pv_read(fd, 0, &pv, &error), RMT_E_NOT_FOUND);
     RMT_OK(pv_file_put(fd, PV0, PLAIN, &error));
-    RMT_OK(rmt_pv_read(fd, &pv, &error));
+    RMT_OK(rmt_pv_read(fd, 0, &pv, &error));
     assert_string_equal(pv.uuid, PV0);
     assert_string_equal(pv.text, PLAIN);
     assert_int_equal(pv.bytes, 100 * MIB);
@@ -148,7 +148,7 @@ test_a_damaged_head_is_refused(void **state)
         assert_int_equal(pread(fd, &byte, 1, places[i]), 1);
         byte ^= 4;
         assert_int_equal(pwrite(fd, &byte, 1, places[i]), 1);
-        RMT_FAILS(rmt_pv_read(fd, &pv, &error), RMT_E_CORRUPT);
+        RMT_FAILS(rmt_pv_read(fd, 0, &pv, &error), RMT_E_CORRUPT);
     }
 }
 

@@ -104,9 +104,9 @@ test_what_is_written_is_read(void **state)
         rmt_auto_fd fd = md_memory();
         const rmt_md_t md = md_member((rmt_md_version_t) (i / 6), levels[i % 6], 2, 4);
         rmt_md_t found;
-        RMT_FAILS(rmt_md_read(fd, BYTES, &found, &error), RMT_E_NOT_FOUND);
+        RMT_FAILS(rmt_md_read(fd, 0, BYTES, &found, &error), RMT_E_NOT_FOUND);
         RMT_OK(rmt_md_write(fd, 0, BYTES, &md, &error));
-        RMT_OK(rmt_md_read(fd, BYTES, &found, &error));
+        RMT_OK(rmt_md_read(fd, 0, BYTES, &found, &error));
         assert_memory_equal(&found, &md, sizeof md);
     }
 }
@@ -129,7 +129,7 @@ test_damage_is_refused(void **state)
             RMT_OK(rmt_io_pread(fd, &byte, 1, place, &error));
             byte ^= 0x10;
             RMT_OK(rmt_io_pwrite(fd, &byte, 1, place, &error));
-            if (rmt_md_read(fd, BYTES, &found, &error) == 0)
+            if (rmt_md_read(fd, 0, BYTES, &found, &error) == 0)
                 fail_msg("%s: byte %zu is not missed", rmt_md_version_name(version), at);
             assert_true(error.code == RMT_E_CORRUPT || error.code == RMT_E_NOT_FOUND);
             byte ^= 0x10;
@@ -190,7 +190,7 @@ test_what_cannot_be_carried_is_named(void **state)
         rmt_md_t found;
         RMT_OK(rmt_md_write(fd, 0, BYTES, &md, &error));
         s_patch(fd, rows[i].at, rows[i].number, rows[i].size);
-        RMT_FAILS(rmt_md_read(fd, BYTES, &found, &error), rows[i].code);
+        RMT_FAILS(rmt_md_read(fd, 0, BYTES, &found, &error), rows[i].code);
         if (!strstr(error.text, rows[i].words))
             fail_msg("'%s' does not say '%s'", error.text, rows[i].words);
     }
@@ -212,7 +212,7 @@ test_version_0_90_has_at_most_27_members(void **state)
         rmt_put32(super + 40, count);
         rmt_put32(super + 152, rmt_get32(super + 152) + count - 27);
         RMT_OK(rmt_io_pwrite(fd, super, sizeof super, (off_t) OLD_PLACE, &error));
-        const int rc = rmt_md_read(fd, BYTES, &found, &error);
+        const int rc = rmt_md_read(fd, 0, BYTES, &found, &error);
         assert_int_equal(rc, count == 27 ? 0 : -1);
     }
     assert_int_equal(error.code, RMT_E_UNSUPPORTED);
@@ -230,11 +230,11 @@ test_the_array_that_was_created_last_counts(void **state)
     rmt_md_t found;
     RMT_OK(rmt_md_write(fd, 0, BYTES, &old, &error));
     RMT_OK(rmt_md_write(fd, 0, BYTES, &now, &error));
-    RMT_OK(rmt_md_read(fd, BYTES, &found, &error));
+    RMT_OK(rmt_md_read(fd, 0, BYTES, &found, &error));
     assert_int_equal(found.array.version, RMT_MD_1_2);
     old.array.created += 2;
     RMT_OK(rmt_md_write(fd, 0, BYTES, &old, &error));
-    RMT_OK(rmt_md_read(fd, BYTES, &found, &error));
+    RMT_OK(rmt_md_read(fd, 0, BYTES, &found, &error));
     assert_int_equal(found.array.version, RMT_MD_1_0);
 }
 

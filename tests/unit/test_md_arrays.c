@@ -422,7 +422,7 @@ test_a_copy_is_in_sync_except_for_parity(void **state)
             places[j] = (rmt_array_place_t){md_memory(), 0, BYTES};
         RMT_OK(rmt_array_write(bench.layout, 0, places, &error));
         for (size_t j = 0; j < 3; j++) {
-            RMT_OK(rmt_md_read(places[j].fd, BYTES, &found[j], &error));
+            RMT_OK(rmt_md_read(places[j].fd, 0, BYTES, &found[j], &error));
             assert_int_equal(found[j].slot, j);
             assert_memory_equal(found[j].array.uuid, md_uuid, 16);
             assert_string_equal(found[j].array.name, "host:data");

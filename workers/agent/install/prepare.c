@@ -1,7 +1,9 @@
 #include "agent/install/prepare.h"
 #include "agent/hardware.h"
 #include "base/rmt_auto.h"
+#include "base/rmt_clock.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_blockdev.h"
 #include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_luks.h"
 #include "disk/rmt_remake.h"
@@ -15,6 +17,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <time.h>
+
+#define FREE_MS 5000
+#define FREE_STEP_MS 50
 
 // The only disk with this identity: names may swap between boots, so a second one that
 // answers to it is an end, never a guess.
@@ -62,6 +68,28 @@ s_check_sector(const rmt_layout_disk_t *ordered, const rmt_record_t *disk,
                     path, had, ordered->sector);
 }
 
+// What the system of this machine has started by itself, such as an array, would go on
+// writing to the disk. A writer that was ended may still be letting go of it.
+static int
+s_check_free(const rmt_record_t *disk, const char *path, rmt_error_t *error)
+{
+    const int64_t until = rmt_clock_ms() + FREE_MS;
+    rmt_error_t why = {0};
+    while (rmt_blockdev_check_free(path, &why) == -1) {
+        const struct timespec step = {.tv_nsec = FREE_STEP_MS * 1000000L};
+        if (why.code == RMT_E_REFUSED && rmt_clock_ms() < until) {
+            nanosleep(&step, NULL);
+            continue;
+        }
+        rmt_auto_str words = rmt_inventory_disk_words(disk);
+        return rmt_fail(error, why.code,
+                        "%s: %s; stop that first (umount, swapoff, mdadm --stop, "
+                        "vgchange -an, cryptsetup close)",
+                        words, why.text);
+    }
+    return 0;
+}
+
 // Before anything is written, and before the target is armed.
 static int
 s_check_writable(const rmt_record_t *disk, const char *path, rmt_error_t *error)
@@ -71,12 +99,13 @@ s_check_writable(const rmt_record_t *disk, const char *path, rmt_error_t *error)
     if (fd == -1)
         return rmt_fail_errno(error, "open disk %s", path);
     struct stat status;
-    if (fstat(fd, &status) == 0 && S_ISBLK(status.st_mode))
+    const bool is_device = fstat(fd, &status) == 0 && S_ISBLK(status.st_mode);
+    if (is_device)
         (void) ioctl(fd, BLKROGET, &is_read_only);
     else
         is_read_only = access(path, W_OK) == -1 && errno == EROFS;
     if (!is_read_only)
-        return 0;
+        return is_device ? s_check_free(disk, path, error) : 0;
     rmt_auto_str words = rmt_inventory_disk_words(disk);
     return rmt_fail(error, RMT_E_DISK, "%s is read-only: nothing can be written to %s",
                     words, path);
@@ -125,6 +154,7 @@ s_add(rmt_records_t *disks, const rmt_order_choice_t *choice, const rmt_record_t
     rmt_record_set(record, "class", "target");
     rmt_record_set(record, "role", choice->role);
     rmt_record_set(record, "path", path);
+    rmt_record_set(record, "name", rmt_record_text(disk, "name", ""));
     rmt_record_set(record, "identity", rmt_match_disk_identity(disk));
     rmt_record_set(record, "logical-sector",
                    rmt_record_text(disk, "logical-sector", "512"));

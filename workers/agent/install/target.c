@@ -32,6 +32,7 @@ typedef struct {
     atomic_bool is_disk_wanted, is_comparing;
 } target_t;
 
+#define CONTENTS_MAX 512 // That a greeting tells; all are looked at before ARM
 #define LEAVE_MS 30000
 #define LEAVE_STEP_MS 20
 
@@ -82,7 +83,8 @@ s_read_order(rmt_task_t *task, const void **data_out, size_t *size_out,
     return *order_out ? 0 : -1;
 }
 
-// *warning_out, if it is asked for: about other disks, or NULL. Caller owns both.
+// *warning_out, if it is asked for: about other disks, or NULL. These are looked at then,
+// before the target is armed. Caller owns both.
 static rmt_records_t *
 s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
              rmt_error_t *error)
@@ -98,11 +100,16 @@ s_find_disks(const target_t *self, const rmt_order_t *order, char **warning_out,
     if (!hardware)
         return NULL;
     const char *only = rmt_config_text(self->agent->config, "disk");
-    rmt_records_t *disks = rmt_prepare_disks(order, hardware, error);
+    rmt_auto(rmt_records) disks = rmt_prepare_disks(order, hardware, error);
+    if (!disks || !warning_out)
+        return rmt_take(&disks);
+    rmt_twins_read(self->agent->config, SIZE_MAX, hardware);
+    if (rmt_twins_check(order, hardware, disks, error) == -1)
+        return NULL;
     // The hardware of a laboratory's machine is told, and its other disks are nowhere.
-    if (disks && warning_out && !*only)
+    if (!*only)
         *warning_out = rmt_twins_warning(order, hardware, disks);
-    return disks;
+    return rmt_take(&disks);
 }
 
 // The passphrase of the order's encrypted partitions, NULL where it has none: sealed for
@@ -352,12 +359,14 @@ s_on_told(void *context, const rmt_msg_t *msg)
         agent->watch->on_told(agent->watch->context, msg);
 }
 
-// What this system has beside its hardware: programs that some images need.
+// What this system has beside its hardware: programs that some images need, and what lies
+// on its disks.
 static rmt_records_t *
 s_told(const rmt_agent_t *agent)
 {
     rmt_error_t ignored = {0};
     rmt_records_t *told = rmt_records_dup(agent->hardware);
+    rmt_twins_read(agent->config, CONTENTS_MAX, told);
     if (rmt_luks_check(&ignored) == 0 && rmt_fuse_disk_check(&ignored) == 0) {
         rmt_record_t *program = rmt_records_add(told);
         rmt_record_set(program, "class", "program");
