@@ -83,9 +83,10 @@ s_open(const char *path, rmt_error_t *error)
 }
 
 // A hybrid MBR names partitions of the GPT a second time; written anew it would be
-// lost without a word, so it is refused.
+// lost without a word, so it is refused. Where a GPT is guarded and none is found, the
+// guard is no partition.
 static int
-s_refuse_hybrid(const char *path, rmt_error_t *error)
+s_check_guard(const char *path, rmt_table_t table, rmt_error_t *error)
 {
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd == -1)
@@ -95,7 +96,12 @@ s_refuse_hybrid(const char *path, rmt_error_t *error)
         return -1;
     for (size_t i = 0; i < 4; i++) {
         const unsigned char type = mbr[MBR_TABLE + i * 16 + 4];
-        if (type && type != MBR_TYPE_PROTECTIVE)
+        if (type == MBR_TYPE_PROTECTIVE && table == RMT_TABLE_DOS)
+            return rmt_fail(error, RMT_E_CORRUPT,
+                            "%s has a GPT of which both copies are damaged, or that is "
+                            "larger than the disk; repair it with gdisk or sgdisk -e",
+                            path);
+        if (type && type != MBR_TYPE_PROTECTIVE && table == RMT_TABLE_GPT)
             return rmt_fail(error, RMT_E_UNSUPPORTED, "%s has a hybrid MBR", path);
     }
     return 0;
@@ -125,10 +131,10 @@ s_read_label(struct fdisk_context *context, const char *path, rmt_layout_disk_t 
     if (fdisk_get_disklabel_id(context, &id) == 0)
         s_copy_id(disk->guid, id);
     if (disk->table == RMT_TABLE_DOS)
-        return 0;
+        return s_check_guard(path, disk->table, error);
     disk->entries = fdisk_get_npartitions(context);
     disk->first_lba = fdisk_get_first_lba(context);
-    return s_refuse_hybrid(path, error);
+    return s_check_guard(path, disk->table, error);
 }
 
 // What PARTUUID= means in a DOS table: the disk's id and the number.

@@ -8,6 +8,7 @@
 #include <blkid.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -115,6 +116,30 @@ s_refuse(const char *path, const char *fs, rmt_error_t *error)
                     fs);
 }
 
+// What has partitions of its own is a disk: that of a virtual machine, or one of which
+// the table is damaged or of a kind that is not read (GPT without its protective MBR, as
+// is found here, is none for the kernel).
+static int
+s_refuse_table(int fd, const char *path, rmt_error_t *error)
+{
+    s_auto_probe probe = s_new_probe(fd, path, error);
+    if (!probe)
+        return -1;
+    blkid_probe_enable_superblocks(probe, 0);
+    blkid_probe_enable_partitions(probe, 1);
+    blkid_probe_set_partitions_flags(probe, BLKID_PARTS_FORCE_GPT);
+    const int rc = blkid_do_fullprobe(probe);
+    if (rc < 0)
+        return s_fail_probe(rc, path, error);
+    blkid_partlist list = rc == 0 ? blkid_probe_get_partitions(probe) : NULL;
+    if (!list || blkid_partlist_numof_partitions(list) == 0)
+        return 0;
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "%s holds a partition table of kind %s, in a place or a state in "
+                    "which none is read",
+                    path, blkid_parttable_get_type(blkid_partlist_get_table(list)));
+}
+
 // Data that no signature explains must not go unseen: a layer may keep its header
 // elsewhere. One that is in use has something in its first MiB.
 static int
@@ -134,6 +159,20 @@ s_look_for_data(int fd, const char *path, rmt_record_t *volume, rmt_error_t *err
             break;
     }
     return 0;
+}
+
+// No kernel mounts one that goes on behind its device.
+static int
+s_check_end(const char *path, const rmt_record_t *volume, rmt_error_t *error)
+{
+    const uint64_t bytes = rmt_record_u64(volume, "bytes", 0);
+    const uint64_t has = rmt_record_u64(volume, "device-bytes", 0);
+    if (bytes <= has)
+        return 0;
+    return rmt_fail(error, RMT_E_CORRUPT,
+                    "%s holds %s of %" PRIu64 " bytes, and has %" PRIu64
+                    " itself: correct the table or the size of the file system",
+                    path, rmt_record_text(volume, "fs", ""), bytes, has);
 }
 
 rmt_record_t *
@@ -159,13 +198,14 @@ rmt_fs_probe(const char *path, rmt_error_t *error)
         s_refuse(path, fs, error);
         return NULL;
     }
-    if (strcmp(fs, "none") == 0 && s_look_for_data(fd, path, volume, error) == -1)
+    if (strcmp(fs, "none") == 0 && (s_refuse_table(fd, path, error) == -1 ||
+                                    s_look_for_data(fd, path, volume, error) == -1))
         return NULL;
     if (row->read && row->read(fd, volume, error) == -1) {
         rmt_wrap(error, "%s", path);
         return NULL;
     }
-    return rmt_take(&volume);
+    return s_check_end(path, volume, error) == -1 ? NULL : rmt_take(&volume);
 }
 
 int
@@ -225,7 +265,14 @@ rmt_fs_refuse_layers(const char *disk, rmt_error_t *error)
                                          BLKID_USAGE_RAID | BLKID_USAGE_CRYPTO);
     // With several any of them will do.
     const char *type = "a layer such as LVM or RAID";
-    const int rc = blkid_do_probe(probe);
+    int rc = blkid_do_probe(probe);
+    if (rc == 1) {
+        // A table on the disk of a hybrid image is for its firmware alone.
+        char *hybrids[] = {"iso9660", NULL};
+        blkid_reset_probe(probe);
+        blkid_probe_filter_superblocks_type(probe, BLKID_FLTR_ONLYIN, hybrids);
+        rc = blkid_do_probe(probe);
+    }
     if (rc != 0)
         return rc < 0 ? s_fail_probe(rc, disk, error) : 0;
     (void) blkid_probe_lookup_value(probe, "TYPE", &type, NULL);

@@ -1,5 +1,6 @@
 ramet_test(unit mounted SOURCES tools/root_tree.c NEEDS ramet::disk ramet::base TIMEOUT 10)
 ramet_test(integration layers NEEDS ramet::agent ramet::base TIMEOUT 180)
+ramet_test(integration refusals NEEDS ramet::agent ramet::installer ramet::match ramet::facts ramet::wire ramet::base TIMEOUT 120)
 ramet_test(integration btrfs NEEDS ramet::disk ramet::base TIMEOUT 60)
 ramet_test(integration layout NEEDS ramet::agent ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 120)
 ramet_test(unit boot_code NEEDS ramet::disk ramet::facts ramet::base TIMEOUT 10)

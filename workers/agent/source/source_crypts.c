@@ -47,7 +47,9 @@ s_add(rmt_source_disk_t *self, const rmt_source_place_t *place, const char *devi
     if (!opened->uuid)
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "%s is encrypted as %s without a header of LUKS, which is not "
-                        "supported",
+                        "supported (of swap with a new key at each start: give its line "
+                        "in fstab the option nofail, and leave its partition out by "
+                        "--without)",
                         device, opened->name);
     rmt_layout_crypt_t *crypt = rmt_layout_add_crypt(self->layout, place->disk);
     crypt->partition = place->number;
@@ -139,12 +141,65 @@ s_is_name_of_copy(const rmt_layout_crypt_t *crypt, const char *device)
     return strcmp(device, node) == 0 || strcmp(device, path) == 0;
 }
 
-static int
-s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
+// The program that gives the key, behind "keyscript=" among the options; "" for none, or
+// for one that asks. Caller owns the result (free).
+static char *
+s_key_program(const char *options)
 {
-    const char *words[3] = {"", "", ""};
+    static const char word[] = "keyscript=";
+    const char *at = options;
+    while (at && strncmp(at, word, sizeof word - 1) != 0)
+        at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL;
+    if (!at)
+        return rmt_text("%s", "");
+    at += sizeof word - 1;
+    char *program = rmt_text("%.*s", (int) strcspn(at, ","), at);
+    const char *name = strrchr(program, '/') ? strrchr(program, '/') + 1 : program;
+    // It asks once for several, which have one passphrase on a copy.
+    if (strcmp(name, "decrypt_keyctl") == 0)
+        *program = '\0';
+    return program;
+}
+
+// A copy has another key than its source, and is to ask for its passphrase.
+static int
+s_check_key(rmt_source_disk_t *self, const rmt_layout_crypt_t *crypt, const char *key,
+            const char *options, int root, rmt_error_t *error)
+{
+    rmt_auto_str program = s_key_program(options);
+    // systemd takes it unasked, and asks when it opens nothing.
+    rmt_auto_str found = rmt_text("/etc/cryptsetup-keys.d/%s.key", crypt->name);
+    const char *early = s_is_asked(key) && !*program ? NULL : s_early(self, crypt);
+    if (s_is_asked(key) && !*program && !rmt_rooted_kind(root, found))
+        return 0;
+    if (early && s_is_asked(key))
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "/etc/crypttab opens %s, which has %s, by the program %s, and a "
+                        "copy, which has another key, would not ask for its passphrase; "
+                        "take keyscript= out of that line, then: update-initramfs -u",
+                        crypt->name, early, program);
+    if (early)
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "/etc/crypttab opens %s, which has %s, by the key file %s, and a "
+                        "copy, which has another key, would not ask for its passphrase; "
+                        "set the third word of that line to none, then: "
+                        "update-initramfs -u",
+                        crypt->name, early, key);
+    rmt_auto_str path = rmt_text("/etc/crypttab: %s", crypt->name);
+    rmt_source_disk_drop(self, path,
+                         *program ? "its program gives the source's key alone: a copy "
+                                    "asks for its passphrase"
+                                  : "its key file opens the source's key alone: a copy "
+                                    "asks for its passphrase");
+    return 0;
+}
+
+static int
+s_check_line(rmt_source_disk_t *self, char *line, int root, rmt_error_t *error)
+{
+    const char *words[4] = {"", "", "", ""};
     char *rest = NULL, *word = strtok_r(line, " \t", &rest);
-    for (size_t i = 0; i < 3 && word; i++, word = strtok_r(NULL, " \t", &rest))
+    for (size_t i = 0; i < 4 && word; i++, word = strtok_r(NULL, " \t", &rest))
         words[i] = word;
     const rmt_layout_crypt_t *crypt = s_find_carried(self, words[0]);
     if (words[0][0] == '#' || !crypt)
@@ -155,21 +210,7 @@ s_check_line(rmt_source_disk_t *self, char *line, rmt_error_t *error)
             "/etc/crypttab names %s by '%s', which a copy does not have; name "
             "it by UUID=",
             words[0], words[1]);
-    if (!s_is_asked(words[2])) {
-        const char *early = s_early(self, crypt);
-        if (early)
-            return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "/etc/crypttab opens %s, which has %s, by the key file %s, "
-                            "and a copy, which has another key, would not ask for its "
-                            "passphrase; set the third word of that line to none, then: "
-                            "update-initramfs -u",
-                            words[0], early, words[2]);
-        rmt_auto_str path = rmt_text("/etc/crypttab: %s", words[0]);
-        rmt_source_disk_drop(self, path,
-                             "its key file opens the source's key alone: a copy asks for "
-                             "its passphrase");
-    }
-    return 0;
+    return s_check_key(self, crypt, words[2], words[3], root, error);
 }
 
 int
@@ -184,7 +225,7 @@ rmt_source_check_crypttab(rmt_source_disk_t *self, const char *root, rmt_error_t
         return -1;
     char *rest = text, *line;
     while (rest && (line = strsep(&rest, "\n")))
-        if (s_check_line(self, line, error) == -1)
+        if (s_check_line(self, line, fd, error) == -1)
             return -1;
     return 0;
 }

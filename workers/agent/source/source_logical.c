@@ -85,7 +85,10 @@ rmt_source_read_logical(rmt_source_disk_t *self, size_t index, rmt_error_t *erro
     const rmt_source_place_t place = {.disk = logical->disk, .logical = path};
     rmt_auto_str device = s_device_of(self, index, error);
     if (!device || rmt_source_probe(self, &place, &device, &volume, error) == -1 ||
-        rmt_source_mount(self, volume, device, error) == -1)
+        rmt_source_mount(self, volume, device, error) == -1) {
+        if (device)
+            rmt_rename(error, device, "it");
         return rmt_wrap(error, "logical volume %s", path);
+    }
     return 0;
 }

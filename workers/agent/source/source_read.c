@@ -270,7 +270,10 @@ s_read_whole(rmt_source_disk_t *self, size_t disk, const layers_t *layers,
         return -1;
     if (is_physical)
         return 0;
-    return rmt_source_probe(self, &place, &device, &volume, error) == -1
+    if (rmt_source_probe(self, &place, &device, &volume, error) == -1)
+        return -1;
+    // Of a partition its table says at least that it is one.
+    return rmt_source_refuse_unknown(self, volume, error) == -1
                ? -1
                : rmt_source_mount(self, volume, device, error);
 }

@@ -66,7 +66,7 @@ s_add_running_device(rmt_source_disk_t *self, const running_t *running,
     if (is_physical)
         return 0;
     return rmt_source_probe(self, place, device_p, &index, error) == -1 ||
-                   (place->array &&
+                   ((place->array || !place->number) &&
                     rmt_source_refuse_unknown(self, index, error) == -1) ||
                    s_add_running(self, running, *device_p, index, error) == -1
                ? -1
