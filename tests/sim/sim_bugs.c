@@ -12,10 +12,11 @@ static const sim_bug_t s_bugs[] = {
     {.name = "no-gate-at-agent", .found = 8, .agent = SIM_BUG_NO_GATE},
     {.name = "no-new-life-at-agent", .found = 122, .agent = SIM_BUG_NO_NEW_LIFE},
     {.name = "lock-lapses",
-     .found = 17,
-     .patches = PATCH("local heard = call('HGET', P .. 'job:' .. job .. ':t:' .. target, "
-                      "'heard')",
-                      "local heard = call('DEL', P .. 'lock:' .. target) == 5")},
+     .found = 79,
+     .patches =
+         PATCH("local found = call('HMGET', P .. 'job:' .. job .. ':t:' .. target, "
+               "'phase', 'heard')",
+               "local found = { call('DEL', P .. 'lock:' .. target) == 5 }")},
     {.name = "armed-lock-released",
      .found = 5,
      .patches = PATCH("if R.is('lock', lock, 'taken') and lock.job == job and "
