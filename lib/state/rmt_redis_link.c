@@ -3,6 +3,16 @@
 #include <string.h>
 #include "facts/rmt_endpoint.h"
 
+// Of a server that is not trusted: a sentinel names host and port.
+#define BRIEF_WORDS 2
+#define BRIEF_BYTES ((size_t) 16 * 1024)
+
+#if HIREDIS_MAJOR >= 1
+typedef size_t count_t;
+#else
+typedef int count_t;
+#endif
+
 static int
 s_fail(char why[RMT_REDIS_WHY_SIZE], const char *text)
 {
@@ -32,6 +42,27 @@ s_connect(rmt_redis_link_t *self, const char *address, char why[RMT_REDIS_WHY_SI
     return 0;
 }
 
+// An array takes its memory when its count has come, and each place of it is looked at
+// when it is let go: a few bytes could hold up the caller for minutes.
+static void *
+s_new_array(const redisReadTask *task, count_t count)
+{
+    const rmt_redis_link_t *self = task->privdata;
+    return task->parent || count > BRIEF_WORDS ? NULL
+                                               : self->any.createArray(task, count);
+}
+
+static void
+s_set_brief(rmt_redis_link_t *self)
+{
+    redisReader *reader = self->redis->reader;
+    self->is_brief = true;
+    self->any = self->brief = *reader->fn;
+    self->brief.createArray = s_new_array;
+    reader->fn = &self->brief;
+    reader->privdata = self;
+}
+
 static bool
 s_is_set(const char *text)
 {
@@ -44,6 +75,8 @@ rmt_redis_link_open(rmt_redis_link_t *self, const char *address,
 {
     if (s_connect(self, address, why) == -1)
         return -1;
+    if (greeting->is_brief)
+        s_set_brief(self);
     if (s_is_set(greeting->password)) {
         self->greetings++;
         if (s_is_set(greeting->user))
@@ -91,9 +124,12 @@ rmt_redis_link_write(rmt_redis_link_t *self, char why[RMT_REDIS_WHY_SIZE])
 int
 rmt_redis_link_read(rmt_redis_link_t *self, char why[RMT_REDIS_WHY_SIZE])
 {
-    return redisBufferRead(self->redis) == REDIS_OK
-               ? 0
-               : s_fail(why, "Redis closed the connection");
+    if (redisBufferRead(self->redis) != REDIS_OK)
+        return s_fail(why, "Redis closed the connection");
+    const redisReader *reader = self->redis->reader;
+    return self->is_brief && reader->len - reader->pos > BRIEF_BYTES
+               ? s_fail(why, "the server sends an answer without end")
+               : 0;
 }
 
 // The answers to AUTH and SELECT are OK, the one to ROLE begins with the role.

@@ -12,10 +12,12 @@
 #define RMT_REDIS_WHY_SIZE 256
 
 typedef struct {
-    redisContext *redis; // NULL between two attempts
-    bool is_ready;       // Of its holder alone
-    bool is_dirty;       // Bytes wait to be written
-    int greetings;       // Replies that come before all others
+    redisContext *redis;                  // NULL between two attempts
+    bool is_ready;                        // Of its holder alone
+    bool is_dirty;                        // Bytes wait to be written
+    int greetings;                        // Replies that come before all others
+    bool is_brief;                        // Of the greeting, as the next two
+    redisReplyObjectFunctions any, brief; // By which hiredis makes replies
 } rmt_redis_link_t;
 
 // How the caller shows itself to the server. A NULL or empty text is not told.
@@ -23,10 +25,12 @@ typedef struct {
     const char *user, *password;
     uint32_t database;
     bool wants_primary; // A replica is no server for the caller
+    bool is_brief; // The server is not trusted, and has no more than a few words to say
 } rmt_redis_greeting_t;
 
 // Begin to connect, and append the greeting. address: path of a unix socket, or
-// host:port. 0, or -1 with the reason: the link is to be closed.
+// host:port. Until it is closed, self stays where it is. 0, or -1 with the reason: the
+// link is to be closed.
 int rmt_redis_link_open(rmt_redis_link_t *self, const char *address,
                         const rmt_redis_greeting_t *greeting,
                         char why[RMT_REDIS_WHY_SIZE]);

@@ -64,7 +64,8 @@ static void
 s_ask(const rmt_sentinel_t *self, sentinel_t *one, int64_t now)
 {
     const rmt_redis_greeting_t greeting = {.user = self->server->sentinel_user,
-                                           .password = self->server->sentinel_password};
+                                           .password = self->server->sentinel_password,
+                                           .is_brief = true};
     if (!one->link.redis &&
         rmt_redis_link_open(&one->link, one->address, &greeting, one->why) == -1) {
         s_give_up(one, one->why, now);
@@ -160,6 +161,8 @@ s_read(const rmt_sentinel_t *self, sentinel_t *one, int64_t now)
             s_give_up(one, one->why, now);
         else if (!reply)
             return;
+        else if (!one->is_asked)
+            s_give_up(one, "it answers what it was not asked", now);
         else
             s_take(self, one, reply, now);
         freeReplyObject(reply);

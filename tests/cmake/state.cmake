@@ -1,5 +1,6 @@
 ramet_test(unit audit_file SOURCES tools/refuse_each.c NEEDS ramet::broker ramet::crypto ramet::base)
 ramet_test(unit state_file NEEDS ramet::broker ramet::base)
+ramet_test(unit sentinel NEEDS ramet::state ramet::base TIMEOUT 60)
 ramet_test(unit redis_settings NEEDS ramet::broker ramet::state ramet::crypto ramet::base)
 ramet_test(unit dispatch NEEDS ramet::broker ramet::base)
 # Preloaded by tests: a program with another time of day.
