@@ -27,7 +27,6 @@ typedef struct {
     size_t failures;                // One after the other
     rmt_id_t *left;                 // Of the fetch under way
     size_t left_count;
-    uint8_t plain[RMT_CHUNK_PLAIN_MAX];
 } self_t;
 
 // ---- What the owner says
@@ -70,11 +69,10 @@ s_is_alive(void *context)
 // ---- Fetching
 
 static int
-s_on_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
+s_on_chunk(void *context, const rmt_chunk_t *chunk, const void *plain, rmt_error_t *error)
 {
     self_t *self = context;
-    if (rmt_chunk_open(chunk, self->plain, error) == -1)
-        return -1;
+    (void) error;
     self->till_ms = rmt_clock_ms() + TRY_MS;
     self->failures = 0;
     for (size_t i = 0; i < self->left_count; i++)
@@ -84,7 +82,7 @@ s_on_chunk(void *context, const rmt_chunk_t *chunk, rmt_error_t *error)
         }
     rmt_auto(zmsg) msg = zmsg_new();
     zmsg_addmem(msg, &chunk->id, sizeof chunk->id);
-    zmsg_addmem(msg, self->plain, chunk->plain_size);
+    zmsg_addmem(msg, plain, chunk->plain_size);
     (void) zmsg_send(&msg, self->pipe);
     return 0;
 }
@@ -143,7 +141,8 @@ s_fetch(self_t *self)
     s_keep_right(self);
     rmt_error_t why = {0};
     self->till_ms = rmt_clock_ms() + (self->failures ? AGAIN_MS : TRY_MS);
-    if (rmt_fetch_get(self->image->fetch, ids, count, s_on_chunk, self, &why) == 0 ||
+    if (rmt_fetch_get_plain(self->image->fetch, ids, count, s_on_chunk, self, &why) ==
+            0 ||
         self->is_terminated)
         return;
     if (why.code == RMT_E_CANCELLED)

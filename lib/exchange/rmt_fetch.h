@@ -35,6 +35,12 @@ void rmt_fetch_set_alive(rmt_fetch_t *self, rmt_link_alive_fn *alive, void *cont
 // answers), NOT_FOUND, CORRUPT, NOT_ALLOWED (what the last holder said), CANCELLED.
 int rmt_fetch_get(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
                   rmt_chunk_sink_fn *sink, void *context, rmt_error_t *error);
+// As rmt_fetch_get, with the plain bytes, which are made by the check anyway: they have
+// chunk->plain_size bytes and are borrowed like the chunk.
+typedef int(rmt_fetch_plain_fn)(void *context, const rmt_chunk_t *chunk,
+                                const void *plain, rmt_error_t *error);
+int rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
+                        rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error);
 
 // A rmt_chunk_source_fn with a rmt_fetch_t as its context, for rmt_manifest_reader_new.
 int rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_out,

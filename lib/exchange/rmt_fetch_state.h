@@ -50,11 +50,5 @@ int rmt_fetch_ack(rmt_fetch_t *self, rmt_error_t *error);
 // 0, or -1: CORRUPT.
 int rmt_fetch_open(const rmt_msg_t *msg, rmt_chunk_t *chunk_out, void *plain_out,
                    rmt_error_t *error);
-// As rmt_fetch_get, with the plain bytes, which are made by the check anyway: they have
-// chunk->plain_size bytes and are borrowed like the chunk.
-typedef int(rmt_fetch_plain_fn)(void *context, const rmt_chunk_t *chunk,
-                                const void *plain, rmt_error_t *error);
-int rmt_fetch_get_plain(rmt_fetch_t *self, const rmt_id_t *ids, size_t count,
-                        rmt_fetch_plain_fn *sink, void *context, rmt_error_t *error);
 // Before other ids are asked for: ends the connection by which answers are under way.
 void rmt_fetch_leave_ahead(rmt_fetch_t *self);
