@@ -5,6 +5,7 @@
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
 #include "tree/rmt_beneath.h"
 #include "tree/rmt_writer.h"
 
@@ -193,12 +194,17 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
     return 0;
 }
 
-// The folder of a volume below that of the checkout. A link of the image, in the place of
-// a mount point, would lead out of it (P22).
+// The folder of a volume below that of the checkout, where the links of the image lead to
+// as they do on its machine, and never out of it (P22). One that is missing is made, as
+// systemd makes it.
 static int
 s_open_volume(int folder, const char *mount, rmt_error_t *error)
 {
-    const char *path = mount + strspn(mount, "/");
+    rmt_auto_str real = rmt_rooted_real(folder, mount);
+    if (!real && rmt_rooted_mkdirs(folder, mount, error) == -1)
+        return rmt_wrap(error, "make %.512s for the volume that is mounted there", mount);
+    const char *path = real ? real : mount;
+    path += strspn(path, "/");
     const int fd = rmt_beneath_open(folder, *path ? path : ".",
                                     O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
     if (fd == -1)
