@@ -2,6 +2,7 @@
 # A source that runs while it is imaged (M8): snapshots, hooks, files that change and files that
 # cannot be read; and imaging again (M9): unchanged files, a store that has lost everything.
 . "$(dirname "$0")/lib.sh"
+clean_up() { [ -z "${writer:-}" ] || kill "$writer"; fusermount3 -uz "$farm/at"; } 2>/dev/null
 state_of() { ramet image list --json | jq -r --arg n "$1" '.items[] | select(.name == $n) | .state'; }
 field_of() { ramet job show "$1" --json | jq -r --arg f "$2" '.[$f] // empty'; }
 image() { # NAME [OPTION...]: make an image, print its job
@@ -74,7 +75,6 @@ python3 -c 'import itertools, os, sys
 file = os.open(sys.argv[1], os.O_WRONLY)
 for i in itertools.count():
     os.pwrite(file, bytes([i % 256]) * 65536, i % 16 * 65536)' "$farm/mnt/home/user/big1" & writer=$!
-clean_up() { kill $writer 2>/dev/null; }
 wait_for 20 "the first write" test "$farm/mnt/home/user/big1" -nt "$farm/before-writer"
 job=$(image second)
 [ "$(state_of second)" = COMPLETE ] || fail "an image of a snapshot is $(state_of second)"
