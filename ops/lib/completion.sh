@@ -1,12 +1,14 @@
 
 # ---- What bash and zsh have in common
 
+# Names, and nothing else that a broker may say: a shell takes what is completed as typed by its user.
+_ramet_names() { LC_ALL=C grep -xE '[A-Za-z0-9][A-Za-z0-9._-]*'; }
 # Places have no list of their own: they are where the farm's stores are. CSV has a head, and ends of lines
 # with a carriage return.
 _ramet_places() {
-  timeout 2 ramet key list --filter 'role=(imager,installer)' --columns place -o csv 2>/dev/null | tr -d '\r' | tail -n +2 | sort -u
+  timeout 2 ramet key list --filter 'role=(imager,installer)' --columns place -o csv 2>/dev/null | tr -d '\r' | tail -n +2 | _ramet_names | sort -u
 }
-_ramet_ask() { timeout 2 ramet "$@" -o name 2>/dev/null; }
+_ramet_ask() { timeout 2 ramet "$@" -o name 2>/dev/null | _ramet_names; }
 # Words for an argument of this name. / asks for files.
 _ramet_values() { # NOUN ARGUMENT
   case $2 in

@@ -46,4 +46,13 @@ for shell in bash zsh; do
   typed "ramet trust add farm.root or" "farm.root order X"
   typed "ramet image import $farm/bash" "$farm/bashrc X"
 done
+# A broker in a stranger's hand has names that a shell would obey.
+mkdir "$farm/foreign"
+printf '#!/bin/sh\necho "web-1;reboot"; echo "\$(reboot)"; echo "-x"; echo web-2\n' >"$farm/foreign/ramet"
+chmod +x "$farm/foreign/ramet"
+for words in 'ramet target show ' 'ramet image verify web-2 --place '; do
+  # shellcheck disable=SC2016  # Of the shell that completes.
+  names=$(PATH=$farm/foreign:$PATH bash -c '. "$1"; COMP_LINE=$2 COMP_POINT=${#2}; _ramet; echo "${COMPREPLY[@]}"' - "$farm/made/completion/ramet" "$words")
+  [ "$names" = web-2 ] || fail "behind '$words' stands: $names"
+done
 echo "completion: passed"
