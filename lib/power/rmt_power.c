@@ -3,6 +3,7 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_guarded.h"
 #include "base/rmt_io.h"
+#include "facts/rmt_name.h"
 #include "facts/rmt_switch.h"
 
 #include <assert.h>
@@ -185,6 +186,27 @@ s_find(const char *word)
     return NULL;
 }
 
+// The record comes from a broker, which may be in a stranger's hand: its words go onto
+// command lines of the engine, and into paths of a BMC.
+static int
+s_check(const rmt_record_t *target, rmt_error_t *error)
+{
+    static const struct {
+        const char *field;
+        int (*check)(const char *text, rmt_error_t *error);
+    } rows[] = {{"name", rmt_name_check},
+                {"power-address", rmt_switch_check_address},
+                {"power-user", rmt_switch_check_user},
+                {"power-boot", rmt_switch_check_boot},
+                {"power-system", rmt_switch_check_system}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const char *text = rmt_record_text(target, rows[i].field, "");
+        if (*text && rows[i].check(text, error) == -1)
+            return rmt_wrap(error, "%s of its record", rows[i].field);
+    }
+    return 0;
+}
+
 int
 rmt_power_do(const rmt_power_config_t *config, const rmt_record_t *target,
              rmt_power_action_t action, rmt_power_go_on_fn *go_on, void *context,
@@ -206,8 +228,9 @@ rmt_power_do(const rmt_power_config_t *config, const rmt_record_t *target,
         return rmt_fail(error, RMT_E_UNSUPPORTED,
                         "target %s: this version cannot switch power by '%.16s'",
                         run.name, word);
-    const int rc = way->whole ? way->whole(&run, end_out, error)
-                              : s_do_parts(&run, way, end_out, error);
+    const int rc = s_check(target, error) == -1 ? -1
+                   : way->whole                 ? way->whole(&run, end_out, error)
+                                                : s_do_parts(&run, way, end_out, error);
     if (rc == -1)
         return rmt_wrap(error, "target %s, %s%s%s", run.name, word,
                         *run.address ? " " : "", run.address);

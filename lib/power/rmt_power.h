@@ -43,10 +43,10 @@ typedef bool(rmt_power_go_on_fn)(void *context);
 // Do the action on the machine of a target's record {name, power, power-address,
 // power-user, power-boot, mac, present}, and look whether it was done. Blocks for
 // timeout_ms and the end of one program more; for several threads.
-// 0, or -1 with machine, address, reason and next step: CONFIG (a setting or file of the
-// engine), UNSUPPORTED (this way cannot do that), UNAVAILABLE (no answer, or a wrong
-// one), NOT_ALLOWED (the BMC refuses the password), TIMEOUT (it was told, and did
-// nothing), CANCELLED, IO.
+// 0, or -1 with machine, address, reason and next step: USAGE (a field of the record that
+// none can have), CONFIG (a setting or file of the engine), UNSUPPORTED (this way cannot
+// do that), UNAVAILABLE (no answer, or a wrong one), NOT_ALLOWED (the BMC refuses the
+// password), TIMEOUT (it was told, and did nothing), CANCELLED, IO.
 int rmt_power_do(const rmt_power_config_t *config, const rmt_record_t *target,
                  rmt_power_action_t action, rmt_power_go_on_fn *go_on, void *context,
                  rmt_power_end_t *end_out, rmt_error_t *error);

@@ -1,4 +1,5 @@
 ramet_test(unit netboot NEEDS ramet::installer ramet::base TIMEOUT 20)
+ramet_test(unit power NEEDS ramet::power ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit agent NEEDS ramet::agent ramet::disk_tools ramet::wire ramet::base TIMEOUT 20)
 ramet_test(unit fstab NEEDS ramet::disk_tools ramet::disk ramet::facts ramet::base TIMEOUT 20)
 ramet_test(unit gate NEEDS ramet::agent ramet::base TIMEOUT 20)
