@@ -100,6 +100,20 @@ static const option_t s_holder_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const option_t s_checkout_options[] = {
+    {"place", "PLACE", OPTION_HOLDER},
+    {"update", NULL,
+     "make what the folder has the tree of the image: files that are the same stay, what "
+     "the image lacks is removed"},
+    {"keep", "GLOB",
+     "with --update: leave matching paths alone, and all below them; may be given "
+     "several "
+     "times"},
+    {"dry-run", NULL, "with --update: tell what would be done, and change nothing"},
+    {"yes", NULL, "with --update: remove and replace what differs in the folder"},
+    {NULL, NULL, NULL},
+};
+
 static const option_t s_mount_options[] = {
     {"place", "PLACE", OPTION_HOLDER},
     {"cache", "MIB", "keep at most this many MiB of contents in memory (default 64)"},
@@ -128,8 +142,8 @@ const command_t cmd_image[] = {
      "Re-hash every chunk of an image in its store, or compare a machine with the image.",
      diff_verify, NULL, NULL, s_verify_options},
     {"image", "checkout", "IMAGE FOLDER", 2, 2,
-     "Write the tree of an image into an empty folder (needs root).", contents_checkout,
-     NULL, NULL, s_holder_options},
+     "Write the tree of an image into an empty folder, or update one (needs root).",
+     contents_checkout, NULL, NULL, s_checkout_options},
     {"image", "mount", "IMAGE FOLDER", 2, 2,
      "Show the tree of an image in an empty folder, until it is unmounted or Ctrl-C ends "
      "it; contents are fetched when they are read.",

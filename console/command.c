@@ -150,8 +150,8 @@ command_common_option(const char *word, bool *has_value_out, rmt_error_t *error)
 static char
 s_joint(const char *name)
 {
-    static const char *const lines[] = {"exclude", "ignore",  "targets",
-                                        "filter",  "without", "raw"};
+    static const char *const lines[] = {"exclude", "ignore", "targets", "filter",
+                                        "without", "raw",    "keep"};
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
         if (strcmp(lines[i], name) == 0)
             return '\n';

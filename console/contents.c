@@ -2,6 +2,7 @@
 #include "console/field.h"
 #include "console/image.h"
 #include "console/release.h"
+#include "console/update.h"
 #include "console/output.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -194,11 +195,8 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
     return 0;
 }
 
-// The folder of a volume below that of the checkout, where the links of the image lead to
-// as they do on its machine, and never out of it (P22). One that is missing is made, as
-// systemd makes it.
-static int
-s_open_volume(int folder, const char *mount, rmt_error_t *error)
+int
+contents_open_volume(int folder, const char *mount, rmt_error_t *error)
 {
     rmt_auto_str real = rmt_rooted_real(folder, mount);
     if (!real && rmt_rooted_mkdirs(folder, mount, error) == -1)
@@ -220,7 +218,7 @@ s_checkout_volume(image_t *self, const rmt_record_t *volume, int folder, uint8_t
                   rmt_error_t *error)
 {
     rmt_auto_fd root =
-        s_open_volume(folder, rmt_record_text(volume, "mount", "/"), error);
+        contents_open_volume(folder, rmt_record_text(volume, "mount", "/"), error);
     if (root == -1)
         return -1;
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 2, error);
@@ -236,10 +234,20 @@ int
 contents_checkout(call_t *call, rmt_error_t *error)
 {
     const char *folder = call->operands[1];
+    if (rmt_record_has(call->options, "update"))
+        return update_folder(call, error);
+    static const char *const only[] = {"keep", "dry-run", "yes"};
+    for (size_t i = 0; i < sizeof only / sizeof *only; i++)
+        if (rmt_record_has(call->options, only[i]))
+            return rmt_fail(error, RMT_E_USAGE, "--%s goes with --update", only[i]);
     if (mkdir(folder, 0700) == -1 && errno != EEXIST)
         return rmt_fail_errno(error, "make folder %s", folder);
     if (rmdir(folder) == -1 || mkdir(folder, 0700) == -1)
-        return rmt_fail_errno(error, "use the folder %s, which must be empty", folder);
+        return rmt_fail_errno(
+            error,
+            "use the folder %s, which must be empty; an older checkout is made the "
+            "image's with --update",
+            folder);
     rmt_auto(image) self = image_open(call, call->operands[0], error);
     if (!self)
         return -1;

@@ -1,5 +1,6 @@
 // rmt_capture_item - one name of a tree that is captured: what the walk saw, and its
-// contents while they are read. For rmt_capture alone.
+// contents while they are read. For rmt_capture,
+// rmt_compare_side and rmt_old_tree alone.
 //
 // An item belongs to one thread at a time. Contents that change while they are read are
 // read again after a pause, RMT_CAPTURE_ITEM_ATTEMPTS times in all; then the item is

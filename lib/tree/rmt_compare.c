@@ -1,6 +1,7 @@
 #include "tree/rmt_compare.h"
 #include "base/rmt_auto.h"
 #include "tree/rmt_contents.h"
+#include "tree/rmt_copy.h"
 #include "tree/rmt_kernel_words.h"
 #include "base/rmt_log.h"
 #include "tree/rmt_compare_side.h"
@@ -91,16 +92,6 @@ s_collect(s_compare_t *self, size_t leave)
     }
 }
 
-static void *
-s_memdup(const void *data, size_t size)
-{
-    void *copy = malloc(size + 1);
-    assert(copy);
-    if (size)
-        memcpy(copy, data, size);
-    return copy;
-}
-
 static void
 s_put_contents(s_compare_t *self, rmt_extents_t *expected_runs, rmt_extents_t *found_runs)
 {
@@ -108,9 +99,10 @@ s_put_contents(s_compare_t *self, rmt_extents_t *expected_runs, rmt_extents_t *f
     rmt_contents_t *contents = rmt_contents_new(entry->path);
     contents->expected_fd = rmt_compare_side_take_fd(self->expected);
     contents->found_fd = rmt_compare_side_take_fd(self->found);
-    contents->chunks = s_memdup(entry->chunks, entry->chunk_count * sizeof(rmt_id_t));
+    contents->chunks =
+        rmt_copy_bytes(entry->chunks, entry->chunk_count * sizeof(rmt_id_t));
     contents->chunk_sizes =
-        s_memdup(entry->chunk_sizes, entry->chunk_count * sizeof(uint32_t));
+        rmt_copy_bytes(entry->chunk_sizes, entry->chunk_count * sizeof(uint32_t));
     contents->chunk_count = entry->chunk_count;
     contents->expected = *expected_runs;
     contents->found = *found_runs;

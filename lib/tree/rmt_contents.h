@@ -1,5 +1,5 @@
-// rmt_contents - comparing the contents of one file: a chore of rmt_compare, and for it
-// alone.
+// rmt_contents - comparing the contents of one file: a chore of rmt_compare. For it and
+// rmt_converge alone.
 #pragma once
 
 #include <stdbool.h>

@@ -71,3 +71,13 @@ rmt_copy_data_size(const rmt_entry_t *entry)
         size += entry->extents[i].size;
     return size;
 }
+
+void *
+rmt_copy_bytes(const void *data, size_t size)
+{
+    void *copy = malloc(size + 1);
+    assert(copy);
+    if (size)
+        memcpy(copy, data, size);
+    return copy;
+}

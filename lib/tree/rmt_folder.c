@@ -103,6 +103,26 @@ rmt_folder_new_root(int root_fd, const rmt_entry_t *entry, rmt_error_t *error)
     return s_new(NULL, fd, true, entry, error);
 }
 
+static int
+s_open(const rmt_folder_t *parent, const char *name, const rmt_entry_t *entry,
+       rmt_error_t *error)
+{
+    const int fd = rmt_beneath_open(parent->fd, name, O_RDONLY | O_DIRECTORY, 0);
+    if (fd == -1) {
+        rmt_fail_errno(error, "open it");
+        s_wrap(error, entry);
+    }
+    return fd;
+}
+
+rmt_folder_t *
+rmt_folder_open(rmt_folder_t *parent, const rmt_entry_t *entry, rmt_error_t *error)
+{
+    const char *slash = strrchr(entry->path, '/');
+    const int fd = s_open(parent, slash ? slash + 1 : entry->path, entry, error);
+    return fd == -1 ? NULL : s_new(parent, fd, true, entry, error);
+}
+
 rmt_folder_t *
 rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry, rmt_error_t *error)
 {
@@ -118,12 +138,9 @@ rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry, rmt_error_t *erro
             return NULL;
         }
     }
-    const int fd = rmt_beneath_open(parent->fd, name, O_RDONLY | O_DIRECTORY, 0);
-    if (fd == -1) {
-        rmt_fail_errno(error, "open it");
-        s_wrap(error, entry);
+    const int fd = s_open(parent, name, entry, error);
+    if (fd == -1)
         return NULL;
-    }
     const bool has_early =
         entry->flags & RMT_META_EARLY_FLAGS || rmt_folder_hands_down(parent);
     if (has_early && rmt_meta_apply_early(fd, entry, error) == -1) {

@@ -1,4 +1,5 @@
-// rmt_folder - a folder that is being filled. For rmt_writer alone.
+// rmt_folder - a folder that is being filled. For rmt_writer and rmt_converge
+// alone.
 //
 // A folder gets its attributes when its last reference goes: those of the path on which
 // the writer stands, of the files still to be made in it, and of the folders in it. So
@@ -19,6 +20,10 @@ rmt_folder_t *rmt_folder_new_root(int root_fd, const rmt_entry_t *entry,
 // root may exist. The result has one reference. NULL: EXISTS, IO, NO_SPACE.
 rmt_folder_t *rmt_folder_new(rmt_folder_t *parent, const rmt_entry_t *entry,
                              rmt_error_t *error);
+// A folder that stands in parent. It may have more than its entry, and hands down what it
+// has. NULL: IO.
+rmt_folder_t *rmt_folder_open(rmt_folder_t *parent, const rmt_entry_t *entry,
+                              rmt_error_t *error);
 rmt_folder_t *rmt_folder_ref(rmt_folder_t *self);
 // Drop a reference; the last one gives it its attributes, if apply, and drops its
 // parent's. 0, or -1: IO. It is gone in any case.

@@ -12,3 +12,10 @@
 bool rmt_glob_match(const char *const *globs, const char *path);
 // The same for path or one of the folders above it.
 bool rmt_glob_match_any(const char *const *globs, const char *path);
+
+// What a glob means in a tree that is mounted at folder ("/home") of the tree that it is
+// for: its rest, "" when it matches folder or one above it, NULL when it matches nothing
+// in there. Caller owns the result.
+char *rmt_glob_below(const char *glob, const char *folder);
+// The glob that matches this path alone. Caller owns the result.
+char *rmt_glob_quote(const char *path);

@@ -1,4 +1,5 @@
-// rmt_make - one inode that is no folder, made from an entry. For rmt_writer alone.
+// rmt_make - one inode that is no folder, made from an entry. For rmt_writer and
+// rmt_converge alone.
 #pragma once
 
 #include "base/rmt_error.h"

@@ -460,3 +460,49 @@ rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options, rmt_error_t *
 {
     return s_apply(fd, entry, options, error) == -1 ? s_wrap(fd, error) : 0;
 }
+
+int
+rmt_meta_unlock(int fd, uint32_t *before_out, rmt_error_t *error)
+{
+    uint32_t flags = 0;
+    if (s_read_flags(fd, &flags, error) == -1)
+        return -1;
+    *before_out = flags;
+    uint32_t wanted = flags & ~(RMT_META_LOCK_FLAGS | (uint32_t) FS_PROJINHERIT_FL);
+    if (wanted != flags && ioctl(fd, FS_IOC_SETFLAGS, &wanted) == -1) {
+        rmt_fail_errno(error, "take its lock flags away");
+        return s_wrap(fd, error);
+    }
+    return 0;
+}
+
+// ---- Comparing
+
+bool
+rmt_meta_is_born_equal(const rmt_entry_t *a, const rmt_entry_t *b)
+{
+    return !((a->flags ^ b->flags) & RMT_META_EARLY_FLAGS) && a->hints == b->hints &&
+           a->extent_size == b->extent_size && a->cow_extent_size == b->cow_extent_size;
+}
+
+static bool
+s_are_equal(const rmt_xattr_t *a, const rmt_xattr_t *b)
+{
+    return strcmp(a->name, b->name) == 0 && a->value_size == b->value_size &&
+           (!a->value_size || memcmp(a->value, b->value, a->value_size) == 0);
+}
+
+bool
+rmt_meta_is_equal(const rmt_entry_t *a, const rmt_entry_t *b)
+{
+    bool same = a->mode == b->mode && a->uid == b->uid && a->gid == b->gid &&
+                a->mtime_s == b->mtime_s && a->mtime_ns == b->mtime_ns &&
+                a->rdev_major == b->rdev_major && a->rdev_minor == b->rdev_minor &&
+                a->flags == b->flags && a->project == b->project &&
+                rmt_meta_is_born_equal(a, b) && a->xattr_count == b->xattr_count;
+    if (same && S_ISLNK(a->mode))
+        same = strcmp(a->target, b->target) == 0;
+    for (size_t i = 0; same && i < a->xattr_count; i++)
+        same = s_are_equal(&a->xattrs[i], &b->xattrs[i]);
+    return same;
+}

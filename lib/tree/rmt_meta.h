@@ -44,6 +44,11 @@ void rmt_meta_from_status(rmt_entry_t *entry, const struct stat *status);
 // for what is encrypted (fscrypt) or sealed (fs-verity).
 int rmt_meta_read(rmt_meta_t *self, int fd, rmt_entry_t *entry, rmt_error_t *error);
 
+// All that entries of one type have beside contents and reserved space is equal; and of a
+// file, what it only takes while it is empty (below).
+bool rmt_meta_is_equal(const rmt_entry_t *a, const rmt_entry_t *b);
+bool rmt_meta_is_born_equal(const rmt_entry_t *a, const rmt_entry_t *b);
+
 // What rmt_meta_apply may leave out, or must do in addition.
 #define RMT_META_KEEP_OWNER 1u  // Owner is right already
 #define RMT_META_KEEP_MODE 2u   // And so are the permission bits
@@ -61,3 +66,7 @@ int rmt_meta_apply(int fd, const rmt_entry_t *entry, unsigned options,
 // Set RMT_META_EARLY_FLAGS on an empty file or folder, and the hints of a file.
 // 0, or -1: IO.
 int rmt_meta_apply_early(int fd, const rmt_entry_t *entry, rmt_error_t *error);
+// Take away the flags that forbid changes (RMT_META_LOCK_FLAGS), and of a folder that it
+// hands its project down, so that inodes of other projects can be linked in it. 0, or -1:
+// IO.
+int rmt_meta_unlock(int fd, uint32_t *before_out, rmt_error_t *error);

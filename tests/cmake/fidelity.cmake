@@ -25,3 +25,7 @@ set_target_properties(test_fidelity_guest PROPERTIES RUNTIME_OUTPUT_DIRECTORY
 add_test(NAME fidelity.doc COMMAND ${CMAKE_CURRENT_LIST_DIR}/../fidelity/check_doc.sh)
 set_tests_properties(fidelity.doc PROPERTIES LABELS lint TIMEOUT 300
     ENVIRONMENT "RAMET_SOURCE=${PROJECT_SOURCE_DIR}")
+ramet_test(fidelity update
+    SOURCES fidelity/act.c fidelity/stage.c fidelity/names.c fidelity/contents.c
+        fidelity/attributes.c tools/tree_lab.c
+    NEEDS ramet::tree ramet::base TIMEOUT 240)
