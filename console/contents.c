@@ -195,8 +195,11 @@ s_checkout_entry(void *context, const rmt_record_t *volume, const rmt_entry_t *e
     return 0;
 }
 
-int
-contents_open_volume(int folder, const char *mount, rmt_error_t *error)
+// The folder of a volume below that of the checkout, where the links of the image lead to
+// as they do on its machine, and never out of it (P22). One that is missing is made, as
+// systemd makes it.
+static int
+s_open_volume(int folder, const char *mount, rmt_error_t *error)
 {
     rmt_auto_str real = rmt_rooted_real(folder, mount);
     if (!real && rmt_rooted_mkdirs(folder, mount, error) == -1)
@@ -218,7 +221,7 @@ s_checkout_volume(image_t *self, const rmt_record_t *volume, int folder, uint8_t
                   rmt_error_t *error)
 {
     rmt_auto_fd root =
-        contents_open_volume(folder, rmt_record_text(volume, "mount", "/"), error);
+        s_open_volume(folder, rmt_record_text(volume, "mount", "/"), error);
     if (root == -1)
         return -1;
     rmt_auto(rmt_writer) writer = rmt_writer_new(root, 2, error);

@@ -5,6 +5,8 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_grow.h"
 #include "base/rmt_io.h"
+#include "base/rmt_rooted.h"
+#include "tree/rmt_beneath.h"
 #include "tree/rmt_converge.h"
 #include "tree/rmt_copy.h"
 #include "tree/rmt_glob.h"
@@ -183,6 +185,25 @@ s_add(rmt_converge_report_t *sum, const rmt_converge_report_t *more)
     sum->fetched += more->fetched;
 }
 
+// The folder of a volume below that of the checkout. A link in the place of a mount point
+// would lead to names of another volume, which that one would remove. -1: NOT_FOUND, IO.
+static int
+s_open_volume(const update_t *self, const volume_t *volume, rmt_error_t *error)
+{
+    const char *mount = rmt_record_text(volume->record, "mount", "/");
+    const char *path = mount + strspn(mount, "/");
+    const int fd = rmt_beneath_open(self->folder, *path ? path : ".",
+                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+    if (fd == -1)
+        (void) rmt_fail_errno(
+            error,
+            "open %.512s, where the image mounts a volume; an image that "
+            "mounts one over a link cannot update a folder, so check it "
+            "out into an empty one",
+            mount);
+    return fd;
+}
+
 static int
 s_plan_volume(update_t *self, volume_t *volume, rmt_error_t *error)
 {
@@ -192,8 +213,7 @@ s_plan_volume(update_t *self, volume_t *volume, rmt_error_t *error)
     if (s_open_manifest(volume, error) == -1)
         return -1;
     rmt_error_t why = {0};
-    volume->fd = contents_open_volume(
-        self->folder, rmt_record_text(volume->record, "mount", "/"), &why);
+    volume->fd = s_open_volume(self, volume, &why);
     if (volume->fd == -1 && why.code == RMT_E_NOT_FOUND)
         return image_each_entry(self->image, volume->record, s_count_new, &self->sum,
                                 error);
@@ -237,8 +257,10 @@ s_do_volume(update_t *self, volume_t *volume, rmt_error_t *error)
     const char *mount = rmt_record_text(volume->record, "mount", "/");
     if (volume->is_kept)
         return 0;
-    if (volume->fd == -1) // By now a volume before it has made the folder
-        volume->fd = contents_open_volume(self->folder, mount, error);
+    if (volume->fd == -1 && rmt_rooted_mkdirs(self->folder, mount, error) == -1)
+        return rmt_wrap(error, "make %.512s for the volume that is mounted there", mount);
+    if (volume->fd == -1)
+        volume->fd = s_open_volume(self, volume, error);
     if (volume->fd == -1 || (!volume->converge && s_survey(self, volume, error) == -1))
         return -1;
     size_t count;
