@@ -114,8 +114,17 @@ END
   says "does not answer this computer"
   leaves_nothing installer
   end_host installer
+  # A link that the installer's user has made does not give it what root alone may write.
+  on installer install -d -m 700 /srv/foreign
+  on installer sh -c 'cd /var/lib/ramet/installer; rm -rf boot; setpriv --reuid ramet-installer --regid ramet-installer --clear-groups ln -s /srv/foreign boot'
+  expect 1 netboot "$other" --interface eth0 --proxy 10.77.0.0
+  says "which its user cannot make, or not open to others"
+  [ "$(stat -c '%U %a' "$farm/installer/root/srv/foreign")" = "root 700" ] || fail "a link gave away /srv/foreign: $(stat -c '%U %a' "$farm/installer/root/srv/foreign")"
+  on installer rm /var/lib/ramet/installer/boot
+  leaves_nothing installer
   start installer ramet-installer
   netboot "$other" --interface eth0 --proxy 10.77.0.0 >"$farm/said" 2>&1 || { cat "$farm/said"; fail "no netboot beside another DHCP server"; }
+  [ "$(on installer stat -c "%U %a" /var/lib/ramet/installer/boot)" = "ramet-installer 755" ] || fail "the folder of the installer's netboot files is not open"
   start installer ramet-netboot
   wait_for 20 "what machines start from" serves_boot
 }
