@@ -204,13 +204,51 @@ s_open_volume(const update_t *self, const volume_t *volume, rmt_error_t *error)
     return fd;
 }
 
+// Is it the path of a mount point, or of a folder above one? NULL: of none.
+static const char *
+s_mount_below(const update_t *self, const char *path)
+{
+    const size_t size = strlen(path);
+    for (size_t i = 0; i < self->count; i++) {
+        const char *mount = image_mount(self->volumes[i].record);
+        if (strncmp(mount, path, size) == 0 && (!mount[size] || mount[size] == '/'))
+            return mount;
+    }
+    return NULL;
+}
+
+// Places of volumes are left alone in those around them, so a symlink that has the place
+// would not be made.
+static int
+s_check_symlinks(const update_t *self, volume_t *volume, rmt_error_t *error)
+{
+    rmt_auto(rmt_manifest_reader) reader =
+        rmt_manifest_reader_new(&volume->root, s_read_manifest, volume, error);
+    rmt_entry_t entry;
+    int rc = -1;
+    while (reader && (rc = rmt_manifest_reader_next(reader, &entry, error)) == 1) {
+        if (!S_ISLNK(entry.mode))
+            continue;
+        rmt_auto_str path = rmt_text("%s/%s", image_mount(volume->record), entry.path);
+        const char *mount = s_mount_below(self, path);
+        if (mount)
+            return rmt_fail(error, RMT_E_UNSUPPORTED,
+                            "a symlink of the image leads to the mount point %.200s, "
+                            "which an update does not support; check the image out into "
+                            "an empty folder",
+                            mount);
+    }
+    return rc;
+}
+
 static int
 s_plan_volume(update_t *self, volume_t *volume, rmt_error_t *error)
 {
     s_find_globs(self, volume);
     if (volume->is_kept)
         return 0;
-    if (s_open_manifest(volume, error) == -1)
+    if (s_open_manifest(volume, error) == -1 ||
+        (self->count > 1 && s_check_symlinks(self, volume, error) == -1))
         return -1;
     rmt_error_t why = {0};
     volume->fd = s_open_volume(self, volume, &why);

@@ -46,6 +46,24 @@ above /srv/above/victim $farm/victim
 missing /srv/missing/too /srv/missing/too
 END
 
+# An update looks for a volume at its mount point alone: it refuses a symlink there, of the image and of the
+# folder, and a dry run makes no mount point.
+for name in absolute above; do
+  expect 2 ramet image checkout $name-1 "$farm/out-$name" --update --yes
+  grep -q "a symlink of the image leads to the mount point /srv/$name" "$farm/out" || { cat "$farm/out"; fail "no word of the symlink"; }
+  shows "$farm/out-$name" "an update that was refused" "$farm/victim"
+done
+mkdir -p "$farm/older/srv/absolute"
+expect 2 ramet image checkout absolute-1 "$farm/older" --update --yes
+grep -q "a symlink of the image leads to the mount point /srv/absolute" "$farm/out" || { cat "$farm/out"; fail "no word of a symlink that a folder lacks"; }
+mv "$farm/out-missing/srv/missing" "$farm/out-missing/$farm/moved"; ln -s "$farm/moved" "$farm/out-missing/srv/missing"
+expect 2 ramet image checkout missing-1 "$farm/out-missing" --update --yes
+grep -q "mounts one over a link cannot update a folder" "$farm/out" || { cat "$farm/out"; fail "no word of the folder's symlink"; }
+shows "$farm/out-missing" "an update that was refused" "$farm/moved/too"
+mkdir "$farm/dry"
+ramet image checkout missing-1 "$farm/dry" --update --dry-run >"$farm/out"
+[ -z "$(ls -A "$farm/dry")" ] || fail "a dry run has made $(find "$farm/dry")"
+
 is_told() { [ -s "$farm/mounted" ] || has_ended "$pid"; }
 ramet image mount absolute-1 "$farm/at" >"$farm/mounted" 2>&1 & pid=$!
 wait_for 30 "the line of the mount" is_told
