@@ -49,6 +49,10 @@ int rmt_fs_try(const rmt_record_t *volume, const char *file, rmt_error_t *error)
 // swap and none hold no tree.
 bool rmt_fs_is_mounted(rmt_fs_kind_t fs);
 
+// Has the running kernel a driver for this kind, or loads one? A kernel that does not
+// tell (before Linux 5.2) is believed to. 0, or -1: UNSUPPORTED.
+int rmt_fs_check_kernel(rmt_fs_kind_t fs, rmt_error_t *error);
+
 // Mount with nodev, nosuid, noexec, noatime; of btrfs this subvolume, or for NULL the
 // top. Read-only touches nothing on the device (no journal is replayed). 0, or -1:
 // UNSUPPORTED, IO.

@@ -257,6 +257,20 @@ test_a_kernel_without_fuse_takes_no_layer_that_needs_it(void **state)
     }
 }
 
+static void
+test_m33_a_kernel_without_the_file_system_is_told_before_arm(void **state)
+{
+    scene_t *scene = *state;
+    rmt_error_t error = {0};
+    scene->disk = scene->path;
+    const refusal_t unknown = {SYS_fsopen, ENODEV, 0, 0, 0};
+    RMT_FAILS(refuse_in_child(&unknown, 1, s_prepare, scene, &error), RMT_E_UNSUPPORTED);
+    assert_non_null(strstr(error.text, "has no driver for ext4, and loads none"));
+    // An older kernel, which does not have the call, tells nothing.
+    const refusal_t older = {SYS_fsopen, ENOSYS, 0, 0, 0};
+    RMT_OK(refuse_in_child(&older, 1, s_prepare, scene, &error));
+}
+
 // Whatever fails while a disk is looked at is told, and the target is not armed.
 static void
 test_no_failed_call_is_passed_over(void **state)
@@ -289,6 +303,7 @@ main(void)
         CASE(test_a_disk_is_not_taken_for_two_roles),
         CASE(test_a_disk_that_cannot_be_opened_is_named),
         CASE(test_a_kernel_without_fuse_takes_no_layer_that_needs_it),
+        CASE(test_m33_a_kernel_without_the_file_system_is_told_before_arm),
         CASE(test_no_failed_call_is_passed_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_blockdev.h"
+#include "disk/rmt_fs.h"
 #include "disk/rmt_fuse_disk.h"
 #include "disk/rmt_luks.h"
 #include "disk/rmt_remake.h"
@@ -179,6 +180,9 @@ rmt_prepare_disks(const rmt_order_t *order, const rmt_records_t *hardware,
         return NULL;
     if (layout->crypt_count && rmt_luks_check(error) == -1)
         return NULL;
+    for (size_t i = 0; i < layout->volume_count; i++)
+        if (rmt_fs_check_kernel(layout->volumes[i].fs, error) == -1)
+            return NULL;
     for (size_t i = 0; i < order->choice_count; i++) {
         const rmt_order_choice_t *choice = &order->choices[i];
         const rmt_record_t *disk =
