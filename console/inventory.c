@@ -22,6 +22,7 @@ static const struct {
     {"disk",
      {"name", "bus", "media", "model", "bytes", "logical-sector", "serial", "controller",
       "path"}},
+    {"content", {"disk", "kind", "name", "uuid"}},
     {"pci", {"slot", "vendor", "device", "pci-class", "driver-mode", "driver"}},
     {"nic", {"name", "mac", "driver", "media", "pci"}},
     {"usb", {"port", "vendor", "product", "model", "interfaces"}},
