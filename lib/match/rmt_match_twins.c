@@ -184,6 +184,36 @@ s_tell_twin(rmt_match_run_t *run, const rmt_record_t *content)
     return true;
 }
 
+static const char *
+s_tail(const char *name)
+{
+    const char *colon = strchr(name, ':');
+    return colon ? colon + 1 : name;
+}
+
+// mdadm calls both /dev/md/NAME, and adds a number to the one that it finds later, unless
+// mdadm.conf has their UUIDs.
+static bool
+s_tell_array(rmt_match_run_t *run, const rmt_record_t *content)
+{
+    const rmt_layout_t *layout = run->image->layout;
+    const char *name = s_tail(rmt_record_text(content, "name", ""));
+    if (!rmt_record_is(content, "kind", "array") || !*name)
+        return false;
+    for (size_t i = 0; i < layout->array_count; i++) {
+        if (!layout->arrays[i].name || strcmp(s_tail(layout->arrays[i].name), name) != 0)
+            continue;
+        rmt_auto_str disk = s_disk_words(run->target, content);
+        rmt_auto_str text = rmt_text(
+            "%s, which stays, has an array that is called %.32s as one of the image's on "
+            "another host: mdadm.conf of the image must name its arrays by UUID",
+            disk, name);
+        s_warn(run, name, text);
+        return true;
+    }
+    return false;
+}
+
 // The image does not tell whether its fstab goes by labels.
 static bool
 s_tell_label(rmt_match_run_t *run, const rmt_record_t *content)
@@ -259,7 +289,8 @@ rmt_match_other_disks(rmt_match_run_t *run)
         if (s_is_chosen(run->verdicts, content))
             s_tell_torn(run, content);
         else if (!rmt_record_is(content, "disk", told) &&
-                 (s_tell_twin(run, content) || s_tell_label(run, content)))
+                 (s_tell_twin(run, content) || s_tell_array(run, content) ||
+                  s_tell_label(run, content)))
             told = rmt_record_text(content, "disk", "");
     }
 }
