@@ -81,6 +81,32 @@ deploy dos
 [ "$(sfdisk -J "$farm/t-dos.disk" | jq -c '.partitiontable | [.id, (.partitions | length)]')" = "$(sfdisk -J "$farm/dos.source" | jq -c '[.partitiontable.id, 2]')" ] ||
   fail "dos: the table is $(sfdisk -d "$farm/t-dos.disk")"
 
+# Several disks: the word names the disk, and the same number of another one stays.
+disk pair 100M size=60M,type=L size=20M,type=L
+disk pair-b 100M size=30M,type=L,name=data size=30M,type=L,name=win
+fill pair 1 mke2fs -q -t ext4
+for place in "pair 2" "pair-b 1"; do
+  # shellcheck disable=SC2086  # Two words.
+  on $place mke2fs -q -t ext4 >"$farm/out" 2>&1
+done
+on pair-b 2 "$RAMET_SOURCE/tests/tools/make_layer" bitlocker
+lab source "$farm" pair "$farm/pair.source" "$farm/pair-b.source"
+! without pair || fail "BitLocker of a second disk was taken"
+grep -q "partition 2 of disk 'disk2': it holds BitLocker.*--without disk2:2" <<<"$said" || fail "$said"
+for word in 2 win disk3:2 disk:2; do
+  ! without pair "$word" || fail "--without $word was taken, which names no disk"
+  grep -q "without $word: this source has 2 disks; write the role" <<<"$said" || fail "$said"
+done
+! without pair system:win || fail "a partition of another disk was taken"
+grep -q "without: no partition is called 'win'" <<<"$said" || fail "$said"
+without pair disk2:win || fail "pair: $said"
+[ "$(numbers pair)" = "1 2 1" ] || fail "pair: --without leaves $(numbers pair)"
+for file in pair pair-b; do truncate -s 100M "$farm/t-$file.disk"; done
+like=pair target pair t-pair.disk t-pair-b.disk
+install pair pair
+[ "$(sfdisk -J "$farm/t-pair-b.disk" | jq -c '[.partitiontable.partitions[].name]')" = '["data"]' ] ||
+  fail "pair: the second disk is $(sfdisk -d "$farm/t-pair-b.disk")"
+
 # A tree has no partitions.
 mkdir "$farm/tree"; (cd "$farm/tree" && make_tree "$PWD" 0)
 lab source "$farm" tree "$farm/tree"

@@ -1,4 +1,5 @@
 #include "agent/source/parts.h"
+#include "agent/hardware.h"
 #include "agent/source/source_reading.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
@@ -72,9 +73,17 @@ s_check_numbers(const rmt_layout_t *layout, const bool *is_out, rmt_error_t *err
 typedef struct {
     rmt_layout_t *layout;
     rmt_records_t *names;
-    bool is_loose;
+    bool is_loose, has_roles;
     bool without[RMT_LAYOUT_PARTITIONS_MAX], raw[RMT_LAYOUT_PARTITIONS_MAX];
 } parts_t;
+
+// What stands behind "ROLE:", NULL where it does not begin so.
+static const char *
+s_behind_role(const char *word, const char *role)
+{
+    const size_t size = strlen(role);
+    return strncmp(word, role, size) == 0 && word[size] == ':' ? word + size + 1 : NULL;
+}
 
 // Which partitions the words of an option mean. 0, or -1.
 static int
@@ -86,9 +95,11 @@ s_find(const parts_t *self, const char *option, const char *words, bool *found,
     while ((word = strsep(&rest, "\n"))) {
         size_t index = 0;
         rmt_error_t why = {0};
-        if (!*word)
+        const char *own =
+            self->has_roles ? s_behind_role(word, self->layout->disks[0].role) : word;
+        if (!*word || !own)
             continue;
-        if (rmt_part_find(self->names, word, &index, &why) == 0) {
+        if (rmt_part_find(self->names, own, &index, &why) == 0) {
             found[index] = true;
             continue;
         }
@@ -192,7 +203,9 @@ int
 rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t *words,
                 rmt_records_t *told, rmt_error_t *error)
 {
-    parts_t self = {.layout = layout, .is_loose = words->is_loose};
+    parts_t self = {.layout = layout,
+                    .is_loose = words->is_loose,
+                    .has_roles = words->has_roles};
     if (!s_is_given(words->without) && !s_is_given(words->raw))
         return 0;
     if (layout->partition_count > RMT_LAYOUT_PARTITIONS_MAX)
@@ -212,6 +225,31 @@ rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t 
 }
 
 int
+rmt_parts_check_roles(const rmt_parts_words_t *words, size_t disks, rmt_error_t *error)
+{
+    rmt_auto_str copy = rmt_text("%s", words->without ? words->without : "");
+    char *rest = copy, *word;
+    if (s_is_given(words->raw))
+        return rmt_fail(error, RMT_E_UNSUPPORTED,
+                        "--raw names a partition of a source with one disk, and this "
+                        "source has several, which is not supported");
+    while ((word = strsep(&rest, "\n"))) {
+        char role[RMT_RECORD_NAME_MAX + 1];
+        bool is_known = !*word || words->is_loose;
+        for (size_t i = 0; i < disks && !is_known; i++) {
+            rmt_hardware_disk_role(i, role);
+            is_known = s_behind_role(word, role) != NULL;
+        }
+        if (!is_known)
+            return rmt_fail(error, RMT_E_USAGE,
+                            "--without %.100s: this source has %zu disks; write the role "
+                            "of the disk before it, such as system:2 or disk2:2",
+                            word, disks);
+    }
+    return 0;
+}
+
+int
 rmt_parts_refuse(const rmt_parts_words_t *words, rmt_error_t *error)
 {
     if (!s_is_given(words->without) && !s_is_given(words->raw))
@@ -223,12 +261,21 @@ rmt_parts_refuse(const rmt_parts_words_t *words, rmt_error_t *error)
 }
 
 int
-rmt_parts_advise(const char *source, uint64_t number, rmt_error_t *error)
+rmt_parts_advise(const char *source, const char *role, uint64_t number,
+                 rmt_error_t *error)
 {
-    rmt_wrap(error, "partition %" PRIu64, number);
+    if (role)
+        rmt_wrap(error, "partition %" PRIu64 " of disk '%s'", number, role);
+    else
+        rmt_wrap(error, "partition %" PRIu64, number);
     const rmt_error_t why = *error;
     if (why.code != RMT_E_UNSUPPORTED)
         return -1;
+    if (role)
+        return rmt_fail(error, why.code,
+                        "%.300s; to leave it out: ramet image create %.63s --without "
+                        "%s:%" PRIu64,
+                        why.text, source, role, number);
     return rmt_fail(error, why.code,
                     "%.300s; to leave it out: ramet image create %.63s --without "
                     "%" PRIu64 "; to carry its blocks as they are: --raw %" PRIu64,

@@ -32,10 +32,9 @@ int
 rmt_source_name_part(const rmt_source_disk_t *self, const rmt_source_place_t *place,
                      rmt_error_t *error)
 {
-    if (self->device_count < 2)
-        return rmt_parts_advise(self->name, place->number, error);
-    rmt_auto_str words = s_words(self, place->disk, place->number, NULL);
-    return rmt_wrap(error, "%s", words);
+    const char *role = self->layout->disks[place->disk].role;
+    return rmt_parts_advise(self->name, self->device_count < 2 ? NULL : role,
+                            place->number, error);
 }
 
 // The agent reports data that it cannot read; a target gets the space without it. GRUB's
@@ -441,12 +440,12 @@ int
 rmt_source_begin(rmt_source_disk_t *self, const char *first, rmt_error_t *error)
 {
     const char *path = first;
-    const bool has_words = *self->parts.without || (self->parts.raw && *self->parts.raw);
-    if (has_words && rmt_hardware_disk(self->config, 1))
-        return rmt_fail(
-            error, RMT_E_UNSUPPORTED,
-            "--without or --raw names a partition of a source with one disk, and this "
-            "source has several, which is not supported");
+    size_t disks = 1;
+    while (rmt_hardware_disk(self->config, disks))
+        disks++;
+    if (disks > 1 && rmt_parts_check_roles(&self->parts, disks, error) == -1)
+        return -1;
+    self->parts.has_roles = disks > 1 && !self->parts.is_loose;
     for (size_t place = 1; path; path = rmt_hardware_disk(self->config, place++))
         if (s_add_disk(self, path, error) == -1)
             return -1;
