@@ -107,6 +107,16 @@ install pair pair
 [ "$(sfdisk -J "$farm/t-pair-b.disk" | jq -c '[.partitiontable.partitions[].name]')" = '["data"]' ] ||
   fail "pair: the second disk is $(sfdisk -d "$farm/t-pair-b.disk")"
 
+ramet image remove pair-1 >/dev/null
+ramet image create pair --name pair-1 --raw disk2:2 --wait --timeout 2m >"$farm/out" 2>&1 || fail "raw: $(cat "$farm/out")"
+for file in raw raw-b; do truncate -s 100M "$farm/t-$file.disk"; done
+like=pair target raw t-raw.disk t-raw-b.disk
+install pair raw
+attach "$farm/pair-b.source" 2 -r; one=$loop; attach "$farm/t-raw-b.disk" 2 -r
+cmp "$one" "$loop" || fail "raw: the partition of the second disk differs"
+detach; loop=$one; detach
+[ "$(numbers pair)" = "1 2 1 2" ] || fail "raw: the image has $(numbers pair)"
+
 # A tree has no partitions.
 mkdir "$farm/tree"; (cd "$farm/tree" && make_tree "$PWD" 0)
 lab source "$farm" tree "$farm/tree"

@@ -203,9 +203,8 @@ int
 rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t *words,
                 rmt_records_t *told, rmt_error_t *error)
 {
-    parts_t self = {.layout = layout,
-                    .is_loose = words->is_loose,
-                    .has_roles = words->has_roles};
+    parts_t self = {
+        .layout = layout, .is_loose = words->is_loose, .has_roles = words->has_roles};
     if (!s_is_given(words->without) && !s_is_given(words->raw))
         return 0;
     if (layout->partition_count > RMT_LAYOUT_PARTITIONS_MAX)
@@ -224,29 +223,35 @@ rmt_parts_apply(rmt_layout_t *layout, const char *path, const rmt_parts_words_t 
     return s_apply(&self, told, error);
 }
 
-int
-rmt_parts_check_roles(const rmt_parts_words_t *words, size_t disks, rmt_error_t *error)
+static int
+s_check_roles(const char *option, const char *words, size_t disks, rmt_error_t *error)
 {
-    rmt_auto_str copy = rmt_text("%s", words->without ? words->without : "");
+    rmt_auto_str copy = rmt_text("%s", words ? words : "");
     char *rest = copy, *word;
-    if (s_is_given(words->raw))
-        return rmt_fail(error, RMT_E_UNSUPPORTED,
-                        "--raw names a partition of a source with one disk, and this "
-                        "source has several, which is not supported");
     while ((word = strsep(&rest, "\n"))) {
         char role[RMT_RECORD_NAME_MAX + 1];
-        bool is_known = !*word || words->is_loose;
+        bool is_known = !*word;
         for (size_t i = 0; i < disks && !is_known; i++) {
             rmt_hardware_disk_role(i, role);
             is_known = s_behind_role(word, role) != NULL;
         }
         if (!is_known)
             return rmt_fail(error, RMT_E_USAGE,
-                            "--without %.100s: this source has %zu disks; write the role "
-                            "of the disk before it, such as system:2 or disk2:2",
-                            word, disks);
+                            "%s %.100s: this source has %zu disks; write the role of the "
+                            "disk before it, such as system:2 or disk2:2",
+                            option, word, disks);
     }
     return 0;
+}
+
+int
+rmt_parts_check_roles(const rmt_parts_words_t *words, size_t disks, rmt_error_t *error)
+{
+    if (words->is_loose)
+        return 0;
+    return s_check_roles("--without", words->without, disks, error) == -1
+               ? -1
+               : s_check_roles("--raw", words->raw, disks, error);
 }
 
 int
@@ -274,8 +279,9 @@ rmt_parts_advise(const char *source, const char *role, uint64_t number,
     if (role)
         return rmt_fail(error, why.code,
                         "%.300s; to leave it out: ramet image create %.63s --without "
+                        "%s:%" PRIu64 "; to carry its blocks as they are: --raw "
                         "%s:%" PRIu64,
-                        why.text, source, role, number);
+                        why.text, source, role, number, role, number);
     return rmt_fail(error, why.code,
                     "%.300s; to leave it out: ramet image create %.63s --without "
                     "%" PRIu64 "; to carry its blocks as they are: --raw %" PRIu64,

@@ -11,14 +11,14 @@
 typedef struct {
     const char *without, *raw; // Words (rmt_part), one a line; "" or NULL for none
     bool is_loose;             // A word that means none is passed over
-    bool has_roles; // Each word begins with the role of its disk: "disk2:3"
+    bool has_roles;            // Each word begins with the role of its disk: "disk2:3"
 } rmt_parts_words_t;
 
 // The words of a task's body.
 rmt_parts_words_t rmt_parts_of(const rmt_record_t *body);
 
-// Does each word that leaves something out of a source with so many disks begin with the
-// role of one of them? Nothing is carried raw there. 0, or -1: USAGE, UNSUPPORTED.
+// Does each word for a source with so many disks begin with the role of one of them? 0,
+// or -1: USAGE.
 int rmt_parts_check_roles(const rmt_parts_words_t *words, size_t disks,
                           rmt_error_t *error);
 
