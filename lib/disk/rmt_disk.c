@@ -56,7 +56,7 @@ s_is_convincing(struct fdisk_context *context)
     return !guard;
 }
 
-// libfdisk makes room for as many entries as a head of a GPT names, up to 2^63 bytes, so
+// libfdisk allocates as many entries as a head of a GPT names, up to 2^63 bytes, so
 // the heads, at the front and at the end, are read before it reads them.
 static int
 s_check_entries(const char *path, rmt_error_t *error)

@@ -90,10 +90,10 @@ static const struct {
      TWO "root; for at in 1 137215; do dd if=/dev/zero of=disk bs=512 seek=$at count=1 "
          "conv=notrunc status=none; done",
      "both copies are damaged"},
-    {"a GPT with room for too many entries",
-     TWO "root; poke 594 '\\020'", "has a GPT with 1048704 entries of 128 bytes"},
-    {"a second GPT with entries too large",
-     TWO "root; poke 70254166 '\\001'", "has a GPT with 128 entries of 65664 bytes"},
+    {"a GPT with too many entries", TWO "root; poke 594 '\\020'",
+     "has a GPT with 1048704 entries of 128 bytes"},
+    {"a second GPT with entries too large", TWO "root; poke 70254166 '\\001'",
+     "has a GPT with 128 entries of 65664 bytes"},
     {"a DOS partition behind the end",
      "table 'label: dos' start=2048,size=49152 start=65536,size=65536; root; truncate -s "
      "40M disk",
