@@ -1,6 +1,5 @@
 #include "console/image.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "wire/rmt_codec.h"
 
@@ -182,34 +181,19 @@ image_each_entry(image_t *self, const rmt_record_t *volume, image_entry_fn *act,
     return rc;
 }
 
-// The ids of all contents of a volume, in the order in which they are written.
-typedef struct {
-    rmt_id_t *ids;
-    size_t count, room;
-} ids_t;
-
 static int
-s_collect(void *context, const rmt_record_t *volume, const rmt_entry_t *entry,
-          rmt_error_t *error)
+s_expect(void *context, const rmt_record_t *volume, const rmt_entry_t *entry,
+         rmt_error_t *error)
 {
     (void) volume;
     (void) error;
-    ids_t *all = context;
-    rmt_grow(&all->ids, &all->room, all->count + entry->chunk_count);
-    if (entry->chunk_count)
-        memcpy(all->ids + all->count, entry->chunks,
-               entry->chunk_count * sizeof *all->ids);
-    all->count += entry->chunk_count;
+    rmt_fetch_expect_more(context, entry->chunks, entry->chunk_count);
     return 0;
 }
 
 int
 image_expect_contents(image_t *self, const rmt_record_t *volume, rmt_error_t *error)
 {
-    ids_t all = {0};
-    const int rc = image_each_entry(self, volume, s_collect, &all, error);
-    if (rc == 0)
-        rmt_fetch_expect(self->data, all.ids, all.count);
-    free(all.ids);
-    return rc;
+    rmt_fetch_expect(self->data, NULL, 0);
+    return image_each_entry(self, volume, s_expect, self->data, error);
 }
