@@ -57,8 +57,9 @@
 --   P held:<key>                set of tasks leased by a peer
 --   P lock:<target>             record; index P locks
 --   P later                     ZSET job -> when to look whether it begins or goes on
---   P boots                     ZSET "job/target" -> end of the wait for the first boot, or
---                               for the agent of a machine that was switched on
+--   P boots                     ZSET "job/target" -> end of the wait for the first boot, for
+--                               the agent of a machine that was switched on, or for an
+--                               installer that takes a request for power (target '')
 --   P presence, P live          ZSET role/name, key -> heard at
 --   P sending                   set of places with imagers; P second:<role>/<name>
 --                               since when two keys rival for a name

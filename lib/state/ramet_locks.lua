@@ -325,7 +325,7 @@ serve('target_confirm', function(meta, body, items)
     return {}
 end)
 
--- ---- Starts of machines that are awaited for a time
+-- ---- Starts that are awaited for a time: of machines, and of a request for power (target '')
 
 function R.start_awaited(job, target, seconds)
     call('ZADD', P .. 'boots', now() + seconds * 1000, job .. '/' .. target)
@@ -339,8 +339,11 @@ end
 serve('boot_reap', function(meta)
     local late = call('ZRANGEBYSCORE', P .. 'boots', '-inf', now(), 'LIMIT', 0, 200)
     for _, mark in ipairs(late) do
-        local job, target = string.match(mark, '^(%x+)/(.+)$')
+        local job, target = string.match(mark, '^(%x+)/(.*)$')
         R.start_heard(job, target)
+        if target == '' then
+            R.power_late(meta, job)
+        end
         local found = call('HMGET', P .. 'job:' .. job .. ':t:' .. target, 'phase', 'heard')
         local text = 'awaiting first boot' .. (found[2] and '; last heard: ' .. found[2] or '')
         if found[1] == 'awaiting-agent' then

@@ -1,5 +1,6 @@
 -- Power of machines: jobs of one task, which the installer of their engine does.
 
+local BEGUN_S = 600     -- So long a request may wait for an installer
 local NAMES_TOLD = 20   -- Targets that an answer names as switched, or not
 
 -- true: what runs on the machine ends, so it is for machines that a job could erase now.
@@ -68,11 +69,20 @@ serve('target_power', function(meta, body, items)
         .. ' is there; see: ramet doctor')
     local answer = R.job_new(meta, 'power', { at = engine, action = body.action,
         force = body.force == 'yes' and 'yes' or nil, machines = table.concat(names, ' ') })
+    R.start_awaited(meta.job, '', BEGUN_S)
     for _, name in ipairs(names) do
         audit(meta, 'target.power', { job = meta.job, target = name, text = body.action })
     end
     return answer, fitting(left)
 end)
+
+-- A request that no installer has taken in time: what a person wanted then is not done now.
+function R.power_late(meta, uid)
+    R.job_end(meta, uid, 'fail', E.TIMEOUT, 'no installer of engine '
+        .. (call('HGET', P .. 'job:' .. uid, 'at') or '?') .. ' began it within '
+        .. BEGUN_S / 60 .. ' min, so no machine was switched; see: ramet doctor; then give the '
+        .. 'command again')
+end
 
 -- ---- Machines that a deployment brings to its agent (job field wake=yes)
 

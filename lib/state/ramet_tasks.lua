@@ -221,7 +221,9 @@ serve('task_take', function(meta, body)
             if set(task.trouble) then
                 R.stuck_set(task, task.trouble)
             end
-            if task.stage == 'prepare' then
+            if task.stage == 'power' then
+                R.start_heard(task.job, '')
+            elseif task.stage == 'prepare' then
                 R.start_heard(task.job, task.subject)
             elseif task.stage == 'write' then
                 R.lock_go(task.subject, body.nonce)

@@ -106,6 +106,49 @@ test_a_request_is_for_an_engine_that_is_there(void **state)
     OK("target_power", NEW, "action=on", "target=t4");
 }
 
+static void
+s_end_wait(state_farm_t *farm)
+{
+    free(redis_server_eval(
+        &farm->redis, "return redis.call('ZADD', 'ramet:boots', 'XX', 0, '" UID2 "/')"));
+    OK("boot_reap", "", "", "");
+}
+
+// [4.77]: what no installer has begun in time is not done later; what has begun has its
+// own time.
+static void
+test_a_request_that_waits_too_long_is_not_done(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    OK("target_power", NEW, "action=off count=1", "target=t1");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=job event=begin set.stage=power|op=task task=" PREPARE
+       " service=power@lab stage=power subject=lab");
+    s_end_wait(farm);
+    OK("job_show", "", "job=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "failed");
+    assert_non_null(strstr(state_farm_body(farm, "error"), "within 10 min"));
+    OK("task_take", "by=k1", "service=power@lab n=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
+static void
+test_a_request_that_has_begun_has_its_own_time(void **state)
+{
+    state_farm_t *farm = *state;
+    s_begin(farm);
+    OK("target_power", NEW, "action=off count=1", "target=t1");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=job event=begin set.stage=power|op=task task=" PREPARE
+       " service=power@lab stage=power subject=lab");
+    OK("task_take", "by=k1", "service=power@lab n=1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    s_end_wait(farm);
+    OK("job_show", "", "job=" UID2, "");
+    assert_string_equal(state_farm_body(farm, "state"), "running");
+}
+
 // The installer pages through records without what fills them.
 static void
 test_records_are_paged_without_hardware(void **state)
@@ -231,6 +274,8 @@ main(void)
         CASE(test_a_request_that_switches_off_needs_the_number),
         CASE(test_protected_and_locked_machines_are_left_out),
         CASE(test_a_request_is_for_an_engine_that_is_there),
+        CASE(test_a_request_that_waits_too_long_is_not_done),
+        CASE(test_a_request_that_has_begun_has_its_own_time),
         CASE(test_records_are_paged_without_hardware),
         CASE(test_a_machine_that_is_off_is_awaited_for_a_time),
         CASE(test_a_machine_whose_agent_has_come_is_left_alone),
