@@ -255,7 +255,7 @@ rmt_ask_answer(rmt_broker_t *broker, zsock_t *port, const rmt_record_t *key,
         rmt_auto_str text = rmt_text("the verb %.64s does not exist", name);
         s_fail(ask, RMT_E_UNSUPPORTED, text);
     } else if (!rmt_broker_is_open(broker)) {
-        rmt_auto(rmt_msg) reply = rmt_msg_away(RMT_BROKER_NOT_OPEN);
+        rmt_auto(rmt_msg) reply = rmt_msg_away(rmt_broker_not_open(broker));
         s_send(ask, reply);
     } else {
         rmt_auto_str text = rmt_verbs_refusal(ask->verb, key);

@@ -175,6 +175,12 @@ rmt_broker_is_open(const rmt_broker_t *self)
     return self->up_at != 0 && self->era != 0;
 }
 
+const char *
+rmt_broker_not_open(const rmt_broker_t *self)
+{
+    return *self->away ? self->away : RMT_BROKER_NOT_OPEN;
+}
+
 void
 rmt_broker_tell_name(const rmt_broker_t *self, rmt_record_t *record)
 {

@@ -67,6 +67,7 @@ struct rmt_broker {
     int64_t up_at;           // Since when Redis is there; 0: it is not
     int64_t scan_at, presence_at;
     bool is_linked, is_opening;
+    char away[400]; // Why there is no contact with Redis; "": there is, or not known yet
     uint64_t refused;   // Acts that were not allowed, since the start
     uint64_t strangers; // Handshakes of unknown keys, since the start
     uint64_t tested;    // Of them, by the self-test
@@ -74,6 +75,9 @@ struct rmt_broker {
 
 // Era and keys are known: requests can be served.
 bool rmt_broker_is_open(const rmt_broker_t *self);
+
+// What people are told meanwhile: why Redis is away, where that is known.
+const char *rmt_broker_not_open(const rmt_broker_t *self);
 
 // Read the state file; none is a broker's first start, with a new id. 0, or -1: CONFIG,
 // IO.

@@ -15,7 +15,8 @@ s_take_request(rmt_broker_t *broker, rmt_packet_t *packet)
     if (key) {
         rmt_ask_answer(broker, port, key, packet);
     } else if (!rmt_broker_is_open(broker)) {
-        rmt_ask_refuse(broker, port, packet, RMT_E_UNAVAILABLE, RMT_BROKER_NOT_OPEN);
+        rmt_ask_refuse(broker, port, packet, RMT_E_UNAVAILABLE,
+                       rmt_broker_not_open(broker));
     } else {
         rmt_guard_refuse_key(broker, RMT_PORT_CONSOLE, packet);
         rmt_ask_refuse(broker, port, packet, RMT_E_NOT_ALLOWED, RMT_BROKER_NO_KEY);

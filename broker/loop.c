@@ -128,8 +128,17 @@ s_on_link(void *context, bool is_up, const char *address)
             address);
     self->up_at = 0;
     self->is_linked = is_up;
+    self->away[0] = '\0';
     if (is_up)
         s_open(self);
+}
+
+static void
+s_on_away(void *context, const char *text)
+{
+    rmt_broker_t *self = context;
+    snprintf(self->away, sizeof self->away, "%s", text);
+    rmt_log(RMT_WARN, "redis.away", "text=\"%s\"", text);
 }
 
 static void
@@ -340,7 +349,10 @@ s_begin(rmt_broker_t *self, rmt_error_t *error)
     self->quota = rmt_quota_new(KEYS_MAX, (int64_t) self->settings->mute_s * 1000);
     if (rmt_keyring_add_admins(self->keyring, error) == -1 || s_bind(self, error) == -1)
         return -1;
-    const rmt_state_listener_t listener = {s_on_link, s_on_ready, self};
+    const rmt_state_listener_t listener = {.on_link = s_on_link,
+                                           .on_ready = s_on_ready,
+                                           .on_away = s_on_away,
+                                           .context = self};
     self->state = rmt_state_new(&self->settings->redis, &listener, error);
     return self->state ? 0 : -1;
 }

@@ -35,7 +35,7 @@ function CHECKS.redis(told, body)
                 .. 'taking what a failover loses', 'redis-cli CONFIG SET '
                 .. 'min-replicas-to-write 1, and set it in redis.conf')
         end
-        if most <= least then
+        if least > 0 and most <= least then
             told('note', 'Redis has ' .. most .. ' replicas, and ' .. least .. ' must have what '
                 .. 'the broker answers (redis-replicas): with one less the farm stands still',
                 'start another replica of Redis')

@@ -41,7 +41,8 @@ struct rmt_redis {
     uint64_t losses;  // Of a connection that was up
     int64_t open_by;  // Both must be ready by then
     int64_t retry_at, retry_ms;
-    char why[RMT_REDIS_WHY_SIZE]; // They went away the last time
+    char why[RMT_REDIS_WHY_SIZE];  // They went away the last time
+    char told[RMT_REDIS_WHY_SIZE]; // What the owner knows of that
 };
 
 static void
@@ -151,33 +152,6 @@ s_answer_doubtful(rmt_redis_t *self, const char *ticket, const char *why)
     rmt_msg_t *reply = s_reply(RMT_E_UNAVAILABLE, why);
     rmt_record_set(rmt_msg_body(reply), "doubtful", "yes");
     s_send_reply(self, ticket, reply);
-}
-
-static bool
-s_is_strings(const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2)
-        return false;
-    for (size_t i = 0; i < reply->elements; i++)
-        if (reply->element[i]->type != REDIS_REPLY_STRING)
-            return false;
-    return true;
-}
-
-static bool
-s_is_answer(const redisReply *reply)
-{
-    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5 ||
-        reply->element[0]->type != REDIS_REPLY_INTEGER ||
-        reply->element[1]->type != REDIS_REPLY_STRING ||
-        !s_is_strings(reply->element[2]) ||
-        reply->element[3]->type != REDIS_REPLY_ARRAY ||
-        reply->element[4]->type != REDIS_REPLY_STRING)
-        return false;
-    for (size_t i = 0; i < reply->element[3]->elements; i++)
-        if (!s_is_strings(reply->element[3]->element[i]))
-            return false;
-    return true;
 }
 
 // A field whose name a record cannot have is the function library's own: left out.
@@ -428,9 +402,9 @@ s_take_reply(rmt_redis_t *self, call_t *call, const redisReply *reply)
         s_take_load(self, reply);
     else if (call->kind == KIND_WAIT)
         s_take_wait(self, reply);
-    else if (s_is_answer(reply))
+    else if (rmt_redis_link_is_answer(reply))
         s_give(self, call, s_read_answer(reply));
-    else if (s_is_strings(reply))
+    else if (rmt_redis_link_is_strings(reply))
         s_give(self, call, s_read_settings(reply));
     else if (reply->type == REDIS_REPLY_ERROR)
         s_take_error(self, call, reply->str);
@@ -513,6 +487,19 @@ s_take_calls(rmt_redis_t *self)
     }
 }
 
+// The owner hears of each cause once.
+static void
+s_tell_reason(rmt_redis_t *self)
+{
+    if (s_is_up(self)) {
+        self->told[0] = '\0';
+    } else if (*self->why && !streq(self->why, self->told)) {
+        rmt_auto_str text = rmt_redis_link_reason(self->why, self->guide != NULL);
+        snprintf(self->told, sizeof self->told, "%s", self->why);
+        zstr_sendx(self->pipe, "away", text, NULL);
+    }
+}
+
 // A reply that does not come makes the whole connection useless, for replies are told
 // apart by their order alone.
 static void
@@ -524,9 +511,7 @@ s_expire(rmt_redis_t *self, int64_t now)
         s_drop(self, "Redis did not answer in time");
     while ((call = zlist_first(self->waiting)) && call->deadline <= now) {
         call = zlist_pop(self->waiting);
-        rmt_auto_str text =
-            rmt_text("Redis cannot be reached: %s; start it, or correct the setting %s",
-                     self->why, self->guide ? "redis-sentinels" : "redis");
+        rmt_auto_str text = rmt_redis_link_reason(self->why, self->guide != NULL);
         s_refuse(self, call, text);
     }
 }
@@ -596,5 +581,6 @@ rmt_redis_run(zsock_t *pipe, void *args)
             rmt_sentinel_handle(self->guide, items + 3, rmt_clock_ms());
         s_take_calls(self);
         s_expire(self, rmt_clock_ms());
+        s_tell_reason(self);
     }
 }

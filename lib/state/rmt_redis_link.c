@@ -1,6 +1,7 @@
 #include "state/rmt_redis_link.h"
 
 #include <string.h>
+#include "base/rmt_io.h"
 #include "facts/rmt_endpoint.h"
 
 // Of a server that is not trusted: a sentinel names host and port.
@@ -164,4 +165,58 @@ rmt_redis_link_next(rmt_redis_link_t *self, redisReply **reply_out,
         if (rc == -1)
             return -1;
     }
+}
+
+// What Redis answers to a wrong password, to none, and to one that it does not ask for.
+static bool
+s_is_password_refused(const char *why)
+{
+    static const char *const words[] = {"WRONGPASS",
+                                        "NOAUTH",
+                                        "ERR AUTH",
+                                        "ERR invalid password",
+                                        "ERR Protocol error: unauthenticated",
+                                        "ERR Client sent AUTH, but no password is set"};
+    for (size_t i = 0; i < sizeof words / sizeof *words; i++)
+        if (strncmp(why, words[i], strlen(words[i])) == 0)
+            return true;
+    return false;
+}
+
+char *
+rmt_redis_link_reason(const char *why, bool is_guided)
+{
+    if (s_is_password_refused(why))
+        return rmt_text("Redis refused the password: %s; correct the settings redis-user "
+                        "and redis-password",
+                        why);
+    return rmt_text("Redis cannot be reached: %s; start it, or correct the setting %s",
+                    why, is_guided ? "redis-sentinels" : "redis");
+}
+
+bool
+rmt_redis_link_is_strings(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements % 2)
+        return false;
+    for (size_t i = 0; i < reply->elements; i++)
+        if (reply->element[i]->type != REDIS_REPLY_STRING)
+            return false;
+    return true;
+}
+
+bool
+rmt_redis_link_is_answer(const redisReply *reply)
+{
+    if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 5 ||
+        reply->element[0]->type != REDIS_REPLY_INTEGER ||
+        reply->element[1]->type != REDIS_REPLY_STRING ||
+        !rmt_redis_link_is_strings(reply->element[2]) ||
+        reply->element[3]->type != REDIS_REPLY_ARRAY ||
+        reply->element[4]->type != REDIS_REPLY_STRING)
+        return false;
+    for (size_t i = 0; i < reply->element[3]->elements; i++)
+        if (!rmt_redis_link_is_strings(reply->element[3]->element[i]))
+            return false;
+    return true;
 }

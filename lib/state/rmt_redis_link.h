@@ -48,3 +48,11 @@ int rmt_redis_link_read(rmt_redis_link_t *self, char why[RMT_REDIS_WHY_SIZE]);
 // with the reason: the server does not let the caller in, or speaks another protocol.
 int rmt_redis_link_next(rmt_redis_link_t *self, redisReply **reply_out,
                         char why[RMT_REDIS_WHY_SIZE]);
+
+// Why there is no connection, from what the functions above have written, and what to do
+// about it: in a farm with sentinels, or without. Caller owns.
+char *rmt_redis_link_reason(const char *why, bool is_guided);
+
+// The forms of replies: names and values in turn; what a function of the library gives.
+bool rmt_redis_link_is_strings(const redisReply *reply);
+bool rmt_redis_link_is_answer(const redisReply *reply);

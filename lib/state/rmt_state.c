@@ -241,6 +241,14 @@ s_tell_link(rmt_state_t *self, bool is_up, zmsg_t *msg)
 }
 
 static void
+s_tell_away(const rmt_state_listener_t *listener, zmsg_t *msg)
+{
+    rmt_auto_str text = zmsg_popstr(msg);
+    if (listener->on_away)
+        listener->on_away(listener->context, text);
+}
+
+static void
 s_tell_ready(const rmt_state_listener_t *listener, zmsg_t *msg)
 {
     rmt_auto_str service = zmsg_popstr(msg);
@@ -254,6 +262,8 @@ s_take(rmt_state_t *self, zmsg_t *msg)
     rmt_auto_str head = zmsg_popstr(msg);
     if (streq(head, "up") || streq(head, "down")) {
         s_tell_link(self, streq(head, "up"), msg);
+    } else if (streq(head, "away")) {
+        s_tell_away(&self->listener, msg);
     } else if (streq(head, "ready")) {
         s_tell_ready(&self->listener, msg);
     } else {

@@ -28,6 +28,8 @@ typedef struct {
     // A task waits for this service since now, whichever broker put it there. It is told
     // once and to all; what is told while there is no connection is lost.
     void (*on_ready)(void *context, const char *service);
+    // There is no connection, with the reason and what to do: once for each reason.
+    void (*on_away)(void *context, const char *text);
     void *context;
 } rmt_state_listener_t;
 

@@ -36,6 +36,9 @@ test_a_sound_farm_has_no_findings(void **state)
     OK("farm_check", "", SOUND, "");
     assert_int_equal(state_farm_count(farm), 0);
     assert_string_equal(state_farm_body(farm, "wrong"), "0");
+    // A farm that demands no replica has none too few.
+    OK("farm_check", "", SOUND " redis-replicas=0 min-replicas-to-write=1", "");
+    assert_int_equal(state_farm_count(farm), 0);
 }
 
 // M27: of Redis and of the broker itself.

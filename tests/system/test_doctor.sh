@@ -129,6 +129,19 @@ ramet target list >/dev/null || fail "one broker does not do the work of both"
 lab up "$farm"
 mended "does not answer"
 
+# A Redis that refuses the broker's password does not pass for one that is away.
+redis() { redis-cli -s "$farm/redis/redis.sock" "$@" >/dev/null; }
+redis CONFIG SET requirepass another-word
+redis --no-auth-warning -a another-word CLIENT KILL TYPE normal SKIPME yes
+refused() {
+  local got=0; ramet target list >"$farm/out" 2>&1 || got=$?
+  [ $got = 69 ] && grep -q 'Redis refused the password' "$farm/out"
+}
+within 30 refused || { cat "$farm/out"; fail "the console does not say that Redis refused the password"; }
+grep -q 'event=redis.away text="Redis refused the password: ' "$farm/run/broker-1.log" || fail "the broker's log does not say it"
+redis --no-auth-warning -a another-word CONFIG SET requirepass ''
+within 30 ramet target list || fail "the broker does not come back"
+
 # A target that says nothing any more, in the middle of a job.
 make_tree "$farm/tree"
 lab source "$farm" web "$farm/tree"
