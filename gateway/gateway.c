@@ -360,7 +360,11 @@ s_metrics(const gateway_t *self, const asker_answer_t *answer)
 {
     const web_counts_t counts = web_counts(self->web);
     const bool is_up = answer->error.code == RMT_E_OK;
-    rmt_auto_str own = metrics_own(&counts, is_up);
+    webhook_counts_t hooks[SETTINGS_WEBHOOKS_MAX];
+    size_t count = 0;
+    for (; count < SETTINGS_WEBHOOKS_MAX && self->hooks[count]; count++)
+        hooks[count] = webhook_counts(self->hooks[count]);
+    rmt_auto_str own = metrics_own(&counts, hooks, count, is_up);
     char *text = rmt_text("%s%s", own, is_up ? answer->body : "");
     const size_t size = strlen(text);
     return web_answer_new(200, "text/plain; version=0.0.4; charset=utf-8", &text, size);

@@ -199,8 +199,39 @@ metrics_farm(call_t *call, rmt_error_t *error)
     return NULL;
 }
 
+// One figure of each webhook; none is no family.
+static void
+s_hooks(FILE *out, const char *name, const char *type, const char *help,
+        const uint64_t *figures, size_t count)
+{
+    if (count > 0)
+        s_family(out, name, type, help);
+    for (size_t i = 0; i < count; i++)
+        fprintf(out, "%s{webhook=\"%zu\"} %" PRIu64 "\n", name, i, figures[i]);
+}
+
+static void
+s_all_hooks(FILE *out, const webhook_counts_t *hooks, size_t count)
+{
+    uint64_t told[SETTINGS_WEBHOOKS_MAX], failed[SETTINGS_WEBHOOKS_MAX];
+    uint64_t up[SETTINGS_WEBHOOKS_MAX];
+    assert(count <= SETTINGS_WEBHOOKS_MAX);
+    for (size_t i = 0; i < count; i++) {
+        told[i] = hooks[i].told;
+        failed[i] = hooks[i].failed;
+        up[i] = hooks[i].is_up;
+    }
+    s_hooks(out, "ramet_gateway_webhook_told_total", "counter",
+            "States of jobs that the webhook has taken.", told, count);
+    s_hooks(out, "ramet_gateway_webhook_failures_total", "counter",
+            "States of jobs that it has not taken when it was told.", failed, count);
+    s_hooks(out, "ramet_gateway_webhook_up", "gauge",
+            "Whether the webhook answered the last time.", up, count);
+}
+
 char *
-metrics_own(const web_counts_t *counts, bool is_broker_up)
+metrics_own(const web_counts_t *counts, const webhook_counts_t *hooks, size_t hook_count,
+            bool is_broker_up)
 {
     char *text = NULL;
     size_t size = 0;
@@ -218,6 +249,7 @@ metrics_own(const web_counts_t *counts, bool is_broker_up)
              counts->connections);
     s_number(out, "ramet_gateway_event_streams", "gauge", "Open event streams.",
              counts->streams);
+    s_all_hooks(out, hooks, hook_count);
     s_number(out, "process_resident_memory_bytes", "gauge", "Resident memory in bytes.",
              rmt_memory_resident());
     fclose(out);

@@ -27,12 +27,14 @@
 struct webhook {
     zactor_t *actor;
     atomic_bool is_woken; // A word is on its way to the thread; more would fill the pipe
+    atomic_uint_least64_t told, failed; // By the thread
+    atomic_bool is_away;                // Likewise
 };
 
 // Of the thread.
 typedef struct {
     zsock_t *pipe;
-    atomic_bool *is_woken;
+    webhook_t *own; // Of which the thread knows what is atomic alone
     bool is_over;
     call_t call;
     const settings_t *settings;
@@ -174,7 +176,7 @@ s_listen(work_t *work, int64_t wait_ms)
         return;
     rmt_auto_str word = zstr_recv(work->pipe);
     work->is_over = !word || streq(word, "$TERM");
-    atomic_store(work->is_woken, false);
+    atomic_store(&work->own->is_woken, false);
     if (!work->is_away && work->look_ms > work->looked_ms + REST_MS)
         work->look_ms = work->looked_ms + REST_MS;
 }
@@ -208,6 +210,7 @@ s_tell_all(work_t *work, const rmt_records_t *jobs)
         s_listen(work, 0);
         if (rc != 0) {
             worst = rc;
+            atomic_fetch_add(&work->own->failed, 1);
             zhashx_update(work->refused, uid, (void *) (uintptr_t) state);
             continue;
         }
@@ -215,6 +218,7 @@ s_tell_all(work_t *work, const rmt_records_t *jobs)
         if (work->is_new)
             continue;
         s_save(work);
+        atomic_fetch_add(&work->own->told, 1);
         rmt_log(RMT_INFO, "webhook.told", "index=%zu job=%s state=%s", work->index, uid,
                 state);
     }
@@ -235,6 +239,7 @@ s_look(work_t *work)
     rmt_auto(rmt_records) jobs = job_list(&work->call, &error);
     if (jobs) {
         worst = s_tell_all(work, jobs);
+        atomic_store(&work->own->is_away, worst == -1);
         s_forget(work, jobs);
         if (work->is_new)
             s_save(work);
@@ -321,7 +326,7 @@ webhook_new(const settings_t *settings, size_t index, rmt_error_t *error)
         return NULL;
     }
     webhook_t *self = zmalloc(sizeof *self);
-    work->is_woken = &self->is_woken;
+    work->own = self;
     self->actor = zactor_new(s_run, work);
     assert(self->actor);
     return self;
@@ -343,4 +348,12 @@ webhook_wake(webhook_t *self)
 {
     if (!atomic_exchange(&self->is_woken, true))
         (void) zstr_send(self->actor, "wake");
+}
+
+webhook_counts_t
+webhook_counts(const webhook_t *self)
+{
+    return (webhook_counts_t){.told = atomic_load(&self->told),
+                              .failed = atomic_load(&self->failed),
+                              .is_up = !atomic_load(&self->is_away)};
 }

@@ -18,3 +18,10 @@ void webhook_destroy(webhook_t **self_p);
 
 // A job may have another state. Never blocks.
 void webhook_wake(webhook_t *self);
+
+// Since the start of the gateway.
+typedef struct {
+    uint64_t told, failed; // Messages that it has taken, and that it has not
+    bool is_up;            // It answered the last time; true before the first one
+} webhook_counts_t;
+webhook_counts_t webhook_counts(const webhook_t *self);

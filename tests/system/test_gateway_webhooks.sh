@@ -72,6 +72,15 @@ job=$(ramet job list -o name | head -n 1)
 uid=$(ramet job show "$job" --json | jq -r .id)
 wait_for 4 "the end of $job at a webhook that refuses another job" grep -q "event=webhook.told index=3 job=$uid state=done" "$farm/run/wall.log"
 
+# The metrics have each webhook: who takes, and who does not answer.
+curl -s --fail --max-time 10 "$url/metrics" >"$farm/metrics"
+promtool check metrics <"$farm/metrics" >"$farm/lint" 2>&1 || { cat "$farm/lint" >&2; fail "promtool"; }
+metric() { sed -n "s/^ramet_gateway_webhook_$1{webhook=\"$2\"} //p" "$farm/metrics"; }
+[ "$(metric up 1) $(metric up 2)" = "1 0" ] || { grep webhook "$farm/metrics"; fail "the metrics do not tell who answers"; }
+[ "$(metric told_total 1)" -ge 3 ] || fail "the metrics do not count what was told"
+[ "$(metric told_total 2) $(metric failures_total 1)" = "0 0" ] || fail "the metrics tell of one webhook what is another's"
+[ "$(metric failures_total 2)" -ge 1 ] && [ "$(metric failures_total 3)" -ge 4 ] || fail "the metrics do not count failures"
+
 # The webhook is away, a job ends, the gateway is killed and started again: the webhook gets it all the same.
 port=${hook##*:}; port=${port%/}
 taker_down
