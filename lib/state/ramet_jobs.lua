@@ -209,7 +209,17 @@ local function place_for(source, body)
     return places[1]
 end
 
+-- An installed system has no agent of a source.
+local function need_source(text)
+    local target = string.match(text or '', '^target/([a-z0-9._-]+)$')
+    need(not target, E.REFUSED, 'no image can be made of target/' .. (target or '')
+        .. ', because an installed system runs no agent; install the agent on it as a source, '
+        .. 'with the token of: ramet key token source --name ' .. (target or '')
+        .. '; then: ramet image create ' .. (target or ''))
+end
+
 serve('image_create', function(meta, body)
+    need_source(body.source)
     local source = need(load(P .. 'source:' .. named(body.source)), E.NOT_FOUND,
         'the source ' .. tostring(body.source) .. ' does not exist; see: ramet source list')
     if body['dry-run'] == 'yes' then
@@ -400,51 +410,93 @@ end)
 
 -- ---- The present state of what a topic names, for those who begin to listen
 
-local function snapshot_job(uid, items)
+-- A page goes on behind the last topic of the page before: what comes and goes meanwhile moves
+-- nothing else.
+local SNAPSHOT_ITEMS = 400
+
+local function is_full(items)
+    return #items >= SNAPSHOT_ITEMS or (items.bytes or 0) >= PAGE_BYTES
+end
+
+-- Nothing is added behind the end of a page.
+local function snapshot_add(items, record)
+    if not is_full(items) then
+        local _, bytes = flat(record)
+        items[#items + 1], items.bytes = record, (items.bytes or 0) + bytes
+    end
+end
+
+-- The names of an index behind this one, as many as the page holds.
+local function names_behind(index, name, items)
+    return call('ZRANGEBYLEX', index, name and '(' .. name or '-', '+', 'LIMIT', 0,
+        SNAPSHOT_ITEMS - #items)
+end
+
+-- after: what the topic that was told last has behind the job; nil for none of this job.
+local function snapshot_job(uid, after, items)
     local job = load(job_key(uid))
     if not job then
         return
     end
     local with_stuck, stuck = R.stuck_rows(uid)
-    items[#items + 1] = { topic = 'job/' .. uid .. '/state', job = uid, state = job.state,
-        phase = job.phase, code = job.code, text = job.error, name = job.name, stuck = stuck }
-    R.targets_each(uid, function(target, record)
-        with_stuck(record)
-        items[#items + 1] = { topic = 'job/' .. uid .. '/target/' .. target, job = uid,
+    if not after then
+        snapshot_add(items, { topic = 'job/' .. uid .. '/state', job = uid, state = job.state,
+            phase = job.phase, code = job.code, text = job.error, name = job.name,
+            stuck = stuck })
+    end
+    local last = string.match(after or '', '^target/(.+)$')
+    for _, target in ipairs(names_behind(job_key(uid) .. ':targets', last, items)) do
+        local record = with_stuck(load(target_key(uid, target)) or {})
+        snapshot_add(items, { topic = 'job/' .. uid .. '/target/' .. target, job = uid,
             target = target, phase = record.phase, state = record.state,
-            code = record.code, text = record.error, stuck = record.stuck }
-    end)
+            code = record.code, text = record.error, stuck = record.stuck })
+    end
+end
+
+-- from: the topic that was told last, or ''.
+local function snapshot_jobs(prefix, from, items)
+    local first, after = string.match(from, '^job/(%x+)/(.*)$')
+    local uids = { string.match(prefix, '^job/(%x+)/') }
+    if #uids == 0 and (prefix == '' or prefix == 'job/') then
+        uids = call('SMEMBERS', P .. 'open')
+    end
+    table.sort(uids)
+    for _, uid in ipairs(uids) do
+        if not is_full(items) and (not first or uid >= first) then
+            snapshot_job(uid, uid == first and after or nil, items)
+        end
+    end
+end
+
+local function snapshot_target(name, items)
+    local lock = load(P .. 'lock:' .. name)
+    snapshot_add(items, { topic = 'target/' .. name .. '/state', target = name,
+        state = R.availability_now(lock, name), job = lock and lock.job or nil })
+end
+
+local function snapshot_targets(prefix, from, items)
+    local only = string.match(prefix, '^target/([^/]+)/')
+    local last = string.match(from, '^target/([^/]+)/')
+    if only and not last and call('ZSCORE', P .. 'targets', only) then
+        snapshot_target(only, items)
+    elseif not only then
+        for _, name in ipairs(names_behind(P .. 'targets', last, items)) do
+            snapshot_target(name, items)
+        end
+    end
 end
 
 serve('events_snapshot', function(meta, body)
-    local prefix, items, next_page = body.topic or '', {}, ''
+    local prefix, from, items = body.topic or '', meta.cursor or '', {}
     local last = last_audit()
-    local uid = string.match(prefix, '^job/(%x+)/')
-    if uid then
-        snapshot_job(uid, items)
-    elseif prefix == '' or prefix == 'job/' then
-        for _, open in ipairs(call('SMEMBERS', P .. 'open')) do
-            snapshot_job(open, items)
-        end
+    if not string.find(from, '^target/') then
+        snapshot_jobs(prefix, from, items)
     end
-    if prefix == '' or string.sub(prefix, 1, 7) == 'target/' then
-        local only = string.match(prefix, '^target/([^/]+)/')
-        for _, name in ipairs(call('ZRANGE', P .. 'targets', 0, -1)) do
-            if not only or only == name then
-                local lock = load(P .. 'lock:' .. name)
-                items[#items + 1] = { topic = 'target/' .. name .. '/state',
-                    target = name, state = R.availability_now(lock, name),
-                    job = lock and lock.job or nil }
-            end
-        end
+    if not is_full(items) and (prefix == '' or string.sub(prefix, 1, 7) == 'target/') then
+        snapshot_targets(prefix, from, items)
     end
-    local first, out = num(meta.cursor), {}
-    for i = first + 1, math.min(#items, first + 400) do
-        items[i].cursor = last
-        out[#out + 1] = items[i]
+    for _, item in ipairs(items) do
+        item.cursor = last
     end
-    if #items > first + 400 then
-        next_page = str(first + 400)
-    end
-    return { cursor = last }, out, next_page
+    return { cursor = last }, items, is_full(items) and items[#items].topic or ''
 end)

@@ -425,10 +425,45 @@ test_a_first_boot_that_does_not_come_fails_but_keeps_the_lock(void **state)
     REFUSED(RMT_E_NOT_FOUND, "lock_show", "", "target=t1", "");
 }
 
+// M24: pages follow names, so what goes between two pages takes nothing else away; and a
+// page fits into a message, however long its texts are.
+static void
+test_a_snapshot_goes_on_behind_its_last_topic(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=engine name=lab", "");
+    char names[900 * 12] = "";
+    for (int i = 1, used = 0; i <= 900; i++)
+        used += snprintf(names + used, sizeof names - (size_t) used, "%sname=t%03d",
+                         i == 1 ? "" : "|", i);
+    OK("record_import", "", "class=target", names);
+    char seen[1000] = "";
+    rmt_auto_str cursor = strdup("");
+    size_t pages = 0, count = 0;
+    do {
+        rmt_auto_str meta = rmt_text("cursor=%s", cursor);
+        OK("events_snapshot", *cursor ? meta : "", "topic=target/", "");
+        for (size_t i = 0; i < state_farm_count(farm); i++) {
+            const int number = atoi(state_farm_item(farm, i, "target") + 1);
+            assert_in_range(number, 1, 900);
+            assert_int_equal(seen[number]++, 0);
+            count++;
+        }
+        free(cursor);
+        cursor = strdup(farm->reply->cursor ? farm->reply->cursor : "");
+        if (pages++ == 0)
+            OK("record_remove", "", "class=target name=t001", "");
+    } while (*cursor);
+    assert_int_equal(count, 900);
+    assert_int_equal(pages, 3);
+    assert_int_equal(seen[900], 1);
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_a_snapshot_goes_on_behind_its_last_topic),
         CASE(test_a_deploy_names_known_targets_of_its_engines),
         CASE(test_locking_is_all_or_nothing),
         CASE(test_partial_locks_what_can_be_locked),

@@ -162,10 +162,24 @@ test_findings_count_once_and_only_from_who_holds_the_task(void **state)
     assert_int_equal(state_farm_count(farm), 0);
 }
 
+// M2: a target is no source, and the way to one is told.
+static void
+test_a_target_is_no_source_of_an_image(void **state)
+{
+    state_farm_t *farm = *state;
+    OK("record_add", "", "class=target name=n1", "");
+    REFUSED(RMT_E_REFUSED, "image_create", "by=a job=" UID2 " job-name=j-b",
+            "source=target/n1", "");
+    assert_non_null(strstr(farm->reply->text, "ramet key token source --name n1"));
+    REFUSED(RMT_E_USAGE, "image_create", "by=a job=" UID2 " job-name=j-b",
+            "source=target/_", "");
+}
+
 int
 main(void)
 {
     const struct CMUnitTest tests[] = {
+        CASE(test_a_target_is_no_source_of_an_image),
         CASE(test_images_stay_while_an_open_job_names_them),
         CASE(test_an_image_is_described_and_renamed),
         CASE(test_an_id_leaves_the_catalogue_with_its_last_name),
