@@ -135,7 +135,7 @@ class Browser:
             self.call("Input.insertText", text=rest)
         elif word == "press":
             for kind in ("rawKeyDown", "keyUp"):
-                code = {"Tab": 9, "Enter": 13, "End": 35, "Home": 36, "ArrowRight": 39, "ArrowDown": 40}[rest]
+                code = {"Tab": 9, "Enter": 13, "Escape": 27, "End": 35, "Home": 36, "ArrowRight": 39, "ArrowDown": 40}[rest]
                 self.call("Input.dispatchKeyEvent", type=kind, key=rest, code=rest, windowsVirtualKeyCode=code)
                 if kind == "rawKeyDown" and rest == "Enter":
                     self.call("Input.dispatchKeyEvent", type="char", key=rest, text="\r")

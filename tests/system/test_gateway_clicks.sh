@@ -32,6 +32,12 @@ until document.getElementById('link').dataset.state === 'up'
 do window.press = (word) => { const node = [...document.querySelectorAll('button, a')].filter((one) => one.checkVisibility() && one.innerText.startsWith(word)); if (node.length !== 1) throw new Error(word + ': ' + node.length); node[0].click(); }
 do press('Log in')
 until document.getElementById('secret').open
+type $secret_alice
+press Escape
+until !document.getElementById('secret').open
+until sessionStorage.getItem('secret') === null && !document.getElementById('user').innerText.startsWith('alice')
+do press('Log in')
+until document.getElementById('secret').open
 type wrong-0123456789abcdef
 press Enter
 until document.getElementById('user').innerText.includes('Not done')
