@@ -221,8 +221,10 @@ answers_no grep -rEq 'word-of-x|another-word|some-word' "$farm/run" "$farm/redis
 ramet audit list --target x4 --json | jq -e '[.items[] | select(.what == "target.power" and .text == "off")] | length == 1' >/dev/null ||
   fail "the audit does not have it"
 
-# An installer that ends in between: nothing is done twice.
-ramet target power x8 off --yes --json </dev/null >"$farm/out.json" 2>"$farm/again" &
+# An installer that ends in between: nothing is done twice, and the machines of the other engine are done and shown.
+lab engine "$farm" rome
+ramet target add y1 engine=rome power=exec
+ramet target power x8,y1 off --count 2 --json </dev/null >"$farm/out.json" 2>"$farm/again" &
 asker=$!
 before=$(cat "$farm/power/child")
 other_child() { [ "$(cat "$farm/power/child")" != "$before" ]; }
@@ -233,12 +235,14 @@ lab up "$farm"
 got=0; wait $asker || got=$?
 [ $got = 69 ] || { cat "$farm/again"; fail "it ended with $got, not 69"; }
 grep -q "it is not done twice" "$farm/again" || { cat "$farm/again"; fail "it does not say that it was not done twice"; }
+grep -q 'engine lab: ' "$farm/again" || { cat "$farm/again"; fail "it does not say which engine failed"; }
 [ "$(grep -c '^x8 off' "$farm/power/asked")" = 1 ] || fail "x8 was told twice"
+[ "$(field y1 power)" = off ] || { cat "$farm/out.json"; fail "y1 of the other engine is not shown as off"; }
 
 # An engine whose installer is gone, and one machine of another engine beside it.
-ramet engine add rome
-ramet target add y1 engine=rome power=exec
-power_json 1 x7,y1 on
-[[ "$(field y1 text)" == "no installer of engine rome is there"* ]] || fail "y1: $(field y1 text)"
+ramet engine add milan
+ramet target add z1 engine=milan power=exec
+power_json 1 x7,z1 on
+[[ "$(field z1 text)" == "no installer of engine milan is there"* ]] || fail "z1: $(field z1 text)"
 [ "$(field x7 power)" = on ] || fail "x7 was not switched on"
 echo "power: passed"
