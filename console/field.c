@@ -99,10 +99,10 @@ static const char *const s_flags[] = {
 static const char *const s_packed[] = {"hardware", "layout", "kernel",
                                        "verdicts", "choice", "volumes"};
 static const char *const s_inner[] = {
-    "rev",           "go",       "began",         "epoch-at", "settled",
-    "failed-before", "waiting",  "t-waiting",     "t-locked", "t-running",
-    "t-done",        "t-failed", "t-cancelled",   "log-at",   "confirmed-was",
-    "idem",          "due",      "window-from-s", "window-s",
+    "rev",           "go",       "began",       "epoch-at",      "settled",
+    "failed-before", "waiting",  "t-waiting",   "t-locked",      "t-running",
+    "t-done",        "t-failed", "t-cancelled", "log-at",        "confirmed-was",
+    "idem",          "due",      "begun",       "window-from-s", "window-s",
 };
 static const struct {
     const char *const *names;

@@ -151,7 +151,7 @@ serve('job_due', function(meta)
         else
             R.schedule_drop(uid)
             if job.stage == 'wait' then
-                store(P .. 'job:' .. uid, { stage = 'start' })
+                store(P .. 'job:' .. uid, { stage = 'start', began = now(), begun = wall() })
             end
             call('HINCRBY', P .. 'job:' .. uid, 'rev', 1)
             call('SADD', P .. 'drive', uid)

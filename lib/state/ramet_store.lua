@@ -27,7 +27,8 @@ local function fills(job, place)
     if job.kind == 'image' or job.kind == 'import' then
         return job.place == place
     end
-    for _, engine in ipairs(job.kind == 'deploy' and words(job.engines) or {}) do
+    local has_begun = job.kind == 'deploy' and job.stage ~= 'wait'
+    for _, engine in ipairs(has_begun and words(job.engines) or {}) do
         if engine == place then
             return true
         end
@@ -54,10 +55,10 @@ serve('store_scrub', function(meta, body)
         again = body.again == 'yes' and 'yes' or 'no' })
 end)
 
--- How long a job has run. The farm's clock stands still while no broker is there, and the
+-- How long a job has run, since its time had come. The farm's clock stands still while no broker is there, and the
 -- time of day may have been set back: the longer one counts.
 local function runs_s(job)
-    local by_farm, by_day = now() - num(job.began), wall() - num(job.created)
+    local by_farm, by_day = now() - num(job.began), wall() - num(job.begun, num(job.created))
     return math.max(by_farm, by_day) / 1000
 end
 

@@ -68,6 +68,23 @@ test_a_job_begins_at_its_time(void **state)
     assert_string_equal(state_farm_target(farm, DEPLOY, 0, "stuck"), "");
 }
 
+// A job that waits fills no store, and its time there begins with itself.
+static void
+test_a_job_that_waits_holds_up_no_gc(void **state)
+{
+    state_farm_t *farm = *state;
+    state_farm_begin_deploy(farm, "after-s=1");
+    OK("store_gc", "by=a job=" UID2 " job-name=j-b", "place=lab age-s=0", "");
+    state_farm_hear_clock(farm);
+    RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "later"), STATE_WAIT_MS);
+    free(redis_server_eval(&farm->redis, "return redis.call('HSET', 'ramet:job:" DEPLOY
+                                         "', 'created', '1', 'began', '1')"));
+    OK("job_due", "", "", "");
+    REFUSED(RMT_E_REFUSED, "store_gc", "by=a job=" UID3 " job-name=j-c",
+            "place=lab age-s=0", "");
+    OK("store_gc", "by=a job=" UID3 " job-name=j-c", "place=lab age-s=3600", "");
+}
+
 static void
 test_a_job_that_waits_can_be_cancelled(void **state)
 {
@@ -190,6 +207,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         CASE(test_a_job_begins_at_its_time),
+        CASE(test_a_job_that_waits_holds_up_no_gc),
         CASE(test_a_job_that_waits_can_be_cancelled),
         CASE(test_what_is_no_time_is_refused),
         CASE(test_a_job_waits_for_its_window),
