@@ -55,8 +55,8 @@ serve('store_scrub', function(meta, body)
         again = body.again == 'yes' and 'yes' or 'no' })
 end)
 
--- How long a job has run, since its time had come. The farm's clock stands still while no broker is there, and the
--- time of day may have been set back: the longer one counts.
+-- How long a job has run, since its time had come. The farm's clock stands still while no
+-- broker is there, and the time of day may have been set back: the longer one counts.
 local function runs_s(job)
     local by_farm, by_day = now() - num(job.began), wall() - num(job.begun, num(job.created))
     return math.max(by_farm, by_day) / 1000

@@ -130,7 +130,6 @@ lab up "$farm"
 mended "does not answer"
 
 # A Redis that refuses the broker's password does not pass for one that is away.
-redis() { redis-cli -s "$farm/redis/redis.sock" "$@" >/dev/null; }
 redis CONFIG SET requirepass another-word
 redis --no-auth-warning -a another-word CLIENT KILL TYPE normal SKIPME yes
 refused() {
