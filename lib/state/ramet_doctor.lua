@@ -209,7 +209,7 @@ end
 
 function CHECKS.jobs(told)
     for _, uid in ipairs(call('SMEMBERS', P .. 'open')) do
-        local text = R.stuck_brief(uid)
+        local text = not R.schedule_text(uid) and R.stuck_brief(uid) -- Its time is no fault
         if text then
             local name = call('HGET', P .. 'job:' .. uid, 'name') or uid
             told('wrong', 'job ' .. name .. ' is stuck: ' .. text, 'ramet job show ' .. name)

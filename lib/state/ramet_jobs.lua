@@ -312,9 +312,12 @@ serve('job_list', function(meta, body)
     return {}, items, #uids == 100 and str(first + 100) or ''
 end)
 
--- Of a first boot that is awaited: what was heard last. A machine whose installer answers
+-- Of a start that is awaited; of a first boot what was heard last. A machine whose installer answers
 -- again has not started from its own disk.
 local function with_heard(record)
+    if record.phase == 'awaiting-agent' then
+        record.text = 'its machine was switched on, and its agent has not come yet'
+    end
     if record.phase ~= 'awaiting-first-boot' then
         return record
     end

@@ -104,8 +104,7 @@ local function why_stuck(task)
     local class, name = string.match(task.service, '@(%a+)/(.+)$')
     local step = P .. 'job:' .. task.job .. ':t:' .. task.subject
     if class and call('HGET', step, 'phase') == 'awaiting-agent' then
-        return 'waiting for target ' .. name .. ', whose machine was switched on: its agent has '
-            .. 'not come yet'
+        return nil -- It starts, and has its time (boot_reap)
     elseif class then
         return 'waiting for ' .. class .. ' ' .. name .. ', which is absent: ' .. text
             .. '; start the machine and its agent, and see: ramet ' .. class .. ' show ' .. name

@@ -58,6 +58,9 @@ test_a_job_begins_at_its_time(void **state)
     const char *stuck = state_farm_target(farm, DEPLOY, 0, "stuck");
     assert_memory_equal(stuck, "begins at 20", 12);
     assert_string_equal(state_farm_body(farm, "state"), "queued");
+    OK("farm_check", "", "", ""); // What is to wait is no fault of the farm
+    for (size_t i = 0; i < state_farm_count(farm); i++)
+        assert_string_not_equal(state_farm_item(farm, i, "check"), "jobs");
     state_farm_hear_clock(farm);
     RMT_WAIT_UNTIL(state_farm_is_due(farm, "", "later"), STATE_WAIT_MS);
     OK("job_due", "", "", "");
