@@ -7,11 +7,12 @@
 #include "console/watch.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
-#include "state/rmt_limits.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#define REQUEST_MAX 1000 // Machines of a request, as the broker takes them
 
 const char *const power_columns[] = {"name", "engine", "power", "text", NULL};
 
@@ -94,7 +95,7 @@ s_request_next(power_t *self, rmt_records_t **left_p)
     for (size_t i = 0; i < rmt_records_count(left); i++) {
         const rmt_record_t *machine = rmt_records_at(left, i);
         const bool is_next = rmt_record_is(machine, "engine", engine) &&
-                             rmt_records_count(items) < RMT_POWER_MAX;
+                             rmt_records_count(items) < REQUEST_MAX;
         rmt_record_t *copy = rmt_record_dup(machine);
         if (is_next)
             rmt_record_remove(copy, "engine");
