@@ -76,6 +76,23 @@ rmt_peers_granted(rmt_broker_t *broker, const rmt_record_t *entry)
 }
 
 void
+rmt_peers_relay(rmt_broker_t *broker, const rmt_record_t *relay,
+                const rmt_records_t *peers)
+{
+    rmt_auto(rmt_records) items = rmt_records_new();
+    rmt_auto(rmt_record) item = rmt_record_dup(relay);
+    rmt_record_set(item, "op", "add");
+    rmt_records_append(items, &item);
+    for (size_t i = 0; i < rmt_records_count(peers); i++) {
+        const rmt_record_t *peer = rmt_records_at(peers, i);
+        const rmt_member_t *member =
+            rmt_roster_find(broker->roster, rmt_record_text(peer, "key", ""));
+        if (member)
+            s_send(member, items);
+    }
+}
+
+void
 rmt_peers_drop(rmt_broker_t *broker, const char *key)
 {
     rmt_auto(rmt_records) items = rmt_records_new();

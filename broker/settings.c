@@ -62,6 +62,8 @@ const rmt_config_row_t rmt_settings_rows[] = {
      RMT_HANDSHAKE_MS_MAX,
      "Milliseconds that a connection has until its peer has shown its key: four round "
      "trips of the slowest link."},
+    {"relays", RMT_CONFIG_BOOL, "yes", 0, 0,
+     "Targets of one job give each other chunks, so that the engine sends them once."},
     {NULL, RMT_CONFIG_TEXT, NULL, 0, 0, NULL},
 };
 
@@ -138,6 +140,7 @@ rmt_settings_read(rmt_settings_t *self, const rmt_config_t *config, rmt_error_t 
         .broker_wait_s = s_number(config, "broker-wait-s"),
         .mute_s = s_number(config, "mute-s"),
         .handshake_ms = s_number(config, "handshake-ms"),
+        .relays = rmt_config_bool(config, "relays"),
     };
     if (s_read_redis(self, config, error) == -1)
         return -1;

@@ -18,6 +18,7 @@ typedef struct {
     rmt_key_t own;
     uint32_t beat_ms, lease_ms, grace_ms, scan_ms;
     uint32_t stuck_s, silent_s, broker_wait_s, mute_s, handshake_ms;
+    bool relays;
 } rmt_settings_t;
 
 extern const rmt_config_row_t rmt_settings_rows[];

@@ -188,6 +188,15 @@ s_check_script(rmt_ask_t *ask, rmt_error_t *error)
     return 0;
 }
 
+static int
+s_may_relay(rmt_ask_t *ask, rmt_error_t *error)
+{
+    if (ask->broker->settings->relays)
+        return 0;
+    return rmt_fail(error, RMT_E_UNSUPPORTED,
+                    "relays are off in this broker's configuration (relays = no)");
+}
+
 // An installer speaks for its own engine only.
 static int
 s_own_engine(rmt_ask_t *ask, rmt_error_t *error)
@@ -243,6 +252,12 @@ s_announce(rmt_ask_t *ask, rmt_msg_t *reply)
     rmt_peers_grant(ask->broker, rmt_record_text(reply->body, "place", ""), grant);
     for (size_t i = 0; i < sizeof inner / sizeof *inner; i++)
         rmt_record_remove(reply->body, inner[i]);
+}
+
+static void
+s_tell_relays(rmt_ask_t *ask, rmt_msg_t *reply)
+{
+    rmt_peers_relay(ask->broker, reply->body, reply->items);
 }
 
 static void
@@ -410,6 +425,7 @@ static const rmt_verb_t s_verbs[] = {
     {"image.removed", IMAGER | INSTALLER, "image_removed", NULL, NULL},
     {"finding.put", WORKERS, "finding_put", NULL, NULL},
     {"holders", WORKERS, "holders", NULL, s_announce},
+    {"relays", TARGET, "relays", s_may_relay, s_tell_relays},
     {"target.heard", FIRSTBOOT, "target_heard", NULL, NULL},
     {"target.confirm", FIRSTBOOT, "target_confirm", NULL, NULL},
 };

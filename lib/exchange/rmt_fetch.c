@@ -162,6 +162,8 @@ rmt_fetch_question(const rmt_fetch_t *self)
     msg->ids = zchunk_new(NULL, RMT_FETCH_ASK_COUNT * RMT_ID_SIZE);
     memcpy(msg->id, self->root.bytes, RMT_ID_SIZE);
     msg->window = RMT_SERVE_WINDOW;
+    if (self->brief_ms)
+        msg->done = rmt_ring_position(self->ring);
     return msg;
 }
 
@@ -208,7 +210,8 @@ rmt_fetch_ack(rmt_fetch_t *self, rmt_error_t *error)
     rmt_auto(rmt_msg) msg = rmt_msg_new(RMT_MSG_ACK);
     msg->window = self->taken;
     self->taken = 0;
-    return rmt_link_send(self->link, msg, RMT_FETCH_SILENCE_MS, error);
+    return rmt_link_send(self->link, msg, rmt_fetch_limit(self, RMT_FETCH_SILENCE_MS),
+                         error);
 }
 
 // ---- Answers
@@ -275,6 +278,8 @@ s_on_chunk(rmt_fetch_t *self, s_call_t *call, const rmt_msg_t *msg, rmt_error_t 
     call->asked--;
     self->stats.chunks++;
     self->stats.bytes += chunk.size;
+    if (self->ring)
+        rmt_ring_put(self->ring, &chunk);
     call->marks[index] = DONE;
     call->left--;
     return call->sink(call->context, &chunk, self->plain, error) == -1 ? 1 : 0;

@@ -7,6 +7,7 @@
 
 #include "store/rmt_chunk.h"
 #include "exchange/rmt_link.h"
+#include "exchange/rmt_ring.h"
 #include "store/rmt_manifest.h"
 
 typedef struct rmt_fetch rmt_fetch_t;
@@ -57,6 +58,30 @@ void rmt_fetch_expect_more(rmt_fetch_t *self, const rmt_id_t *ids, size_t count)
 // USAGE, and the holders stay as they were.
 int rmt_fetch_renew(rmt_fetch_t *self, const rmt_records_t *holders, const char *host,
                     rmt_error_t *error);
+
+// ---- Relays
+
+// What is read goes into this ring too. Borrows it.
+void rmt_fetch_set_ring(rmt_fetch_t *self, rmt_ring_t *ring);
+
+// The holder is a relay, which is told how far the ring's owner has come. It is asked
+// once, and an answer is waited for so long: whatever does not go as it should ends the
+// call, and the engine always has the chunk.
+void rmt_fetch_be_brief(rmt_fetch_t *self, uint32_t wait_ms);
+
+// Connect if need be, and ask for what is expected; when that is nothing, whether it
+// would give (rmt_fetch_hears). Never waits. 0, or -1: IO, UNAVAILABLE.
+int rmt_fetch_start(rmt_fetch_t *self, rmt_error_t *error);
+// Has it said that it would? 1, 0: nothing yet, or -1: as rmt_fetch_read_brief. Never
+// waits.
+int rmt_fetch_hears(rmt_fetch_t *self, rmt_error_t *error);
+// As rmt_fetch_read, of what is expected next. -1: NOT_FOUND (it has it not), BUSY (it
+// gives to another peer), NOT_ALLOWED, CORRUPT (wrong bytes), UNAVAILABLE, PROTOCOL,
+// CANCELLED.
+int rmt_fetch_read_brief(rmt_fetch_t *self, const rmt_id_t *id, void *plain_out,
+                         size_t *size_out, rmt_error_t *error);
+// How far the relay had come when it last said so.
+uint64_t rmt_fetch_position(const rmt_fetch_t *self);
 
 // For tests.
 void rmt_fetch_stats(const rmt_fetch_t *self, rmt_fetch_stats_t *stats_out);

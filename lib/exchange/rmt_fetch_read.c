@@ -93,7 +93,8 @@ s_ask(rmt_fetch_t *self, rmt_error_t *error)
             if (!s_is_repeat(ahead, end))
                 zchunk_append(msg->ids, &ahead->ids[end], RMT_ID_SIZE);
         if (zchunk_size(msg->ids) > 0 &&
-            rmt_link_send(self->link, msg, RMT_FETCH_CONNECT_MS, error) == -1)
+            rmt_link_send(self->link, msg, rmt_fetch_limit(self, RMT_FETCH_CONNECT_MS),
+                          error) == -1)
             return -1;
         ahead->asked = end;
         s_pass_repeats(ahead);
@@ -112,9 +113,11 @@ s_receive(rmt_fetch_t *self, rmt_error_t *error)
         if (!msg && rmt_fetch_ack(self, error) == -1)
             return NULL;
         if (!msg)
-            msg = rmt_link_recv(
-                self->link, self->has_heard ? RMT_FETCH_SILENCE_MS : RMT_FETCH_CONNECT_MS,
-                error);
+            msg = rmt_link_recv(self->link,
+                                rmt_fetch_limit(self, self->has_heard
+                                                          ? RMT_FETCH_SILENCE_MS
+                                                          : RMT_FETCH_CONNECT_MS),
+                                error);
         if (!msg)
             return NULL;
         self->has_heard = true;
@@ -123,6 +126,22 @@ s_receive(rmt_fetch_t *self, rmt_error_t *error)
         rmt_msg_destroy(&msg);
     }
     return NULL;
+}
+
+// What came in place of what was wanted; what a relay says is known to those who ask it.
+// -1: any but CANCELLED.
+static int
+s_wrong(rmt_fetch_t *self, const rmt_msg_t *msg, rmt_error_t *error)
+{
+    const rmt_code_t code = rmt_code_from(msg->code);
+    if (msg->kind == RMT_MSG_ABSENT)
+        self->position = msg->done;
+    if (msg->kind == RMT_MSG_ABSENT &&
+        (code == RMT_E_NOT_FOUND || code == RMT_E_BUSY || code == RMT_E_NOT_ALLOWED))
+        return rmt_fail(error, code, "%s: %s", rmt_link_name(self->link),
+                        msg->text ? msg->text : "the chunk is not there");
+    return rmt_fail(error, RMT_E_PROTOCOL, "%s gave another answer than the next",
+                    rmt_link_name(self->link));
 }
 
 // Take the answer at `next`; it is opened only when it is wanted. 0, or -1: any.
@@ -136,9 +155,9 @@ s_take(rmt_fetch_t *self, bool is_wanted, void *plain_out, size_t *size_out,
         return -1;
     if (msg->kind != RMT_MSG_CHUNK ||
         memcmp(msg->id, ahead->ids[ahead->next].bytes, RMT_ID_SIZE) != 0)
-        return rmt_fail(error, RMT_E_PROTOCOL, "%s gave another answer than the next",
-                        rmt_link_name(self->link));
+        return s_wrong(self, msg, error);
     self->useful_ms = rmt_clock_ms();
+    self->position = msg->done;
     self->taken += rmt_credit_cost(zframe_size(msg->payload));
     rmt_chunk_t chunk;
     if (is_wanted && rmt_fetch_open(msg, &chunk, plain_out, error) == -1) {
@@ -147,6 +166,8 @@ s_take(rmt_fetch_t *self, bool is_wanted, void *plain_out, size_t *size_out,
     }
     self->stats.chunks++;
     self->stats.bytes += zframe_size(msg->payload);
+    if (is_wanted && self->ring)
+        rmt_ring_put(self->ring, &chunk);
     *size_out = msg->size;
     ahead->next++;
     s_pass_repeats(ahead);
@@ -257,6 +278,93 @@ rmt_fetch_read(void *fetch, const rmt_id_t *id, void *plain_out, size_t *size_ou
         ahead->next = ahead->asked = ahead->at + 1;
         s_pass_repeats(ahead);
     }
+    s_advance(self, plain_out, *size_out);
+    return 0;
+}
+
+// ---- Relays
+
+void
+rmt_fetch_set_ring(rmt_fetch_t *self, rmt_ring_t *ring)
+{
+    self->ring = ring;
+}
+
+void
+rmt_fetch_be_brief(rmt_fetch_t *self, uint32_t wait_ms)
+{
+    assert(self->ring);
+    self->brief_ms = wait_ms;
+}
+
+uint32_t
+rmt_fetch_limit(const rmt_fetch_t *self, uint32_t usual)
+{
+    if (self->brief_ms == 0)
+        return usual;
+    const int64_t left = self->useful_ms + self->brief_ms - rmt_clock_ms();
+    return left > 0 ? (uint32_t) left : 0;
+}
+
+uint64_t
+rmt_fetch_position(const rmt_fetch_t *self)
+{
+    return self->position;
+}
+
+int
+rmt_fetch_start(rmt_fetch_t *self, rmt_error_t *error)
+{
+    self->useful_ms = rmt_clock_ms();
+    if (!self->is_connected && rmt_fetch_connect(self, error) == -1)
+        return -1;
+    if (self->ahead.count > 0)
+        return s_ask(self, error);
+    rmt_auto(rmt_msg) msg = rmt_fetch_question(self);
+    zchunk_destroy(&msg->ids);
+    return rmt_link_send(self->link, msg, 0, error);
+}
+
+int
+rmt_fetch_hears(rmt_fetch_t *self, rmt_error_t *error)
+{
+    while (true) {
+        rmt_error_t why = {0};
+        rmt_auto(rmt_msg) msg = rmt_link_recv(self->link, 0, &why);
+        if (!msg && why.code == RMT_E_TIMEOUT)
+            return 0;
+        if (!msg) {
+            *error = why;
+            return -1;
+        }
+        self->has_heard = true;
+        if (msg->kind == RMT_MSG_BEAT)
+            continue;
+        if (msg->kind != RMT_MSG_ABSENT || msg->code != RMT_E_OK)
+            return s_wrong(self, msg, error);
+        self->position = msg->done;
+        return 1;
+    }
+}
+
+int
+rmt_fetch_read_brief(rmt_fetch_t *self, const rmt_id_t *id, void *plain_out,
+                     size_t *size_out, rmt_error_t *error)
+{
+    rmt_fetch_ahead_t *ahead = &self->ahead;
+    assert(self->brief_ms);
+    assert(ahead->at < ahead->count && rmt_id_equal(&ahead->ids[ahead->at], id));
+    if (ahead->has_last && rmt_id_equal(&ahead->last, id)) {
+        *size_out = ahead->last_size;
+        memcpy(plain_out, self->plain, ahead->last_size);
+        s_advance(self, self->plain, ahead->last_size);
+        return 0;
+    }
+    if (s_read_expected(self, plain_out, size_out, error) == -1)
+        return error->code == RMT_E_TIMEOUT
+                   ? rmt_fail(error, RMT_E_UNAVAILABLE, "%s is silent",
+                              rmt_link_name(self->link))
+                   : -1;
     s_advance(self, plain_out, *size_out);
     return 0;
 }

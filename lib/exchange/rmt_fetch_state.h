@@ -35,10 +35,15 @@ struct rmt_fetch {
     uint64_t taken;    // Cost of chunks that were not acknowledged yet
     void *plain;       // RMT_CHUNK_PLAIN_MAX bytes
     rmt_fetch_ahead_t ahead;
+    rmt_ring_t *ring;  // NULL: what is read is not kept
+    uint32_t brief_ms; // Of a relay; 0: of a holder of all
+    uint64_t position; // Of the relay
 };
 
 // A FETCH of this image without ids. Caller owns the result.
 rmt_msg_t *rmt_fetch_question(const rmt_fetch_t *self);
+// How long to wait for a message, of `usual` ms with a holder of all.
+uint32_t rmt_fetch_limit(const rmt_fetch_t *self, uint32_t usual);
 // Connect to the next holder. 0, or -1: IO.
 int rmt_fetch_connect(rmt_fetch_t *self, rmt_error_t *error);
 // Before each message: may more be waited for from this holder? 0, or -1: CANCELLED,

@@ -301,7 +301,11 @@ s_run(zsock_t *pipe, void *args)
 {
     rmt_serve_state_t *self = args; // Taken: ends with this thread
     self->pipe = pipe;
-    self->poller = zpoller_new(pipe, rmt_roots_socket(self->roots), self->socket, NULL);
+    zsock_t *const roots = self->roots ? rmt_roots_socket(self->roots) : NULL;
+    self->poller = zpoller_new(pipe, NULL);
+    if (roots)
+        zpoller_add(self->poller, roots);
+    zpoller_add(self->poller, self->socket);
     zpoller_set_nonstop(self->poller, true);
     zsock_signal(pipe, 0);
     int timeout_ms = 0;
@@ -312,7 +316,7 @@ s_run(zsock_t *pipe, void *args)
         const void *ready = zpoller_wait(self->poller, timeout_ms);
         if (ready == pipe && !s_command(self))
             break;
-        if (ready == rmt_roots_socket(self->roots))
+        if (roots && ready == roots)
             rmt_roots_take(self->roots);
         s_drain(self);
         const bool more = s_receive(self);
@@ -333,16 +337,25 @@ s_run(zsock_t *pipe, void *args)
 
 // ---- The owner
 
+static int
+s_open_store(const rmt_serve_config_t *config, rmt_store_t **store_out,
+             rmt_roots_t **roots_out, rmt_error_t *error)
+{
+    *store_out = rmt_store_new(config->store, false, error);
+    if (!*store_out)
+        return -1;
+    *roots_out = rmt_roots_new(config->store, error);
+    return *roots_out ? 0 : -1;
+}
+
 rmt_serve_t *
 rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
 {
     assert(config->zap);
     assert(config->window <= RMT_SERVE_WINDOW);
-    rmt_auto(rmt_store) store = rmt_store_new(config->store, false, error);
-    if (!store)
-        return NULL;
-    rmt_auto(rmt_roots) roots = rmt_roots_new(config->store, error);
-    if (!roots)
+    rmt_auto(rmt_store) store = NULL;
+    rmt_auto(rmt_roots) roots = NULL;
+    if (!config->ring && s_open_store(config, &store, &roots, error) == -1)
         return NULL;
     const uint32_t handshake_ms =
         config->handshake_ms ? config->handshake_ms : RMT_HANDSHAKE_MS;
@@ -362,9 +375,10 @@ rmt_serve_new(const rmt_serve_config_t *config, rmt_error_t *error)
     state->store = rmt_take(&store);
     state->roots = rmt_take(&roots);
     state->grants = rmt_grants_new(config->zap);
-    state->root = rmt_text("%s", config->store);
+    state->ring = config->ring;
+    state->root = rmt_text("%s", config->store ? config->store : "");
     state->place = rmt_text("%s", config->place ? config->place : "this place");
-    state->receives = config->receives;
+    state->receives = config->receives && !config->ring;
     state->window = config->window ? config->window : RMT_SERVE_WINDOW;
     state->event = config->event;
     state->context = config->context;

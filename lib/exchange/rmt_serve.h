@@ -6,7 +6,9 @@
 // most RMT_SERVE_BUDGET bytes are under way to all peers, and to one no more than its
 // window. It sends chunks whose checksum in the pack is right, and no others: their ids
 // are checked by who receives them, and here when a receiver says that bytes do not
-// match. The functions below are called by one thread.
+// match. Over a ring in place of a store it is a relay: it gives what the ring has to one
+// peer at a time, and tells how far its owner has come. The functions below are called by
+// one thread.
 #pragma once
 
 #include <stdbool.h>
@@ -15,6 +17,7 @@
 #include "base/rmt_error.h"
 #include "crypto/rmt_key.h"
 #include "base/rmt_record.h"
+#include "exchange/rmt_ring.h"
 #include "net/rmt_zap.h"
 
 #define RMT_SERVE_BUDGET ((uint64_t) 128 * 1024 * 1024)
@@ -37,6 +40,7 @@ typedef struct {
     rmt_zap_t *zap;            // Borrowed while the server lives, for its domain
                                // "data"; the server's thread makes all calls
     const char *store;         // Folder; must exist
+    rmt_ring_t *ring;          // In place of store; borrowed while the server lives
     const char *place;         // Of the store, for people
     bool receives;             // Takes streams too
     uint64_t window;           // Of one peer, at most RMT_SERVE_WINDOW; 0: that

@@ -43,6 +43,8 @@ rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *msg)
     const size_t count = msg->ids ? zchunk_size(msg->ids) / RMT_ID_SIZE : 0;
     if (msg->window)
         caller->window = msg->window;
+    if (self->ring && !rmt_serve_ring_admits(self, caller, msg))
+        return;
     if (count == 0)
         return;
     if (caller->wished + count > WISHED_MAX) {
@@ -59,6 +61,7 @@ rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *msg)
     wish->ids = rmt_take(&msg->ids);
     wish->count = count;
     wish->is_doubted = msg->code == RMT_E_CORRUPT;
+    wish->done = msg->done;
     caller->wished += count;
     zlistx_add_end(caller->wishes, wish);
 }
@@ -80,12 +83,13 @@ s_end_wish(rmt_caller_t *caller, rmt_wish_t *wish)
     wish->next = wish->count;
 }
 
-static void
-s_refuse_rest(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish,
-              rmt_error_t *why)
+void
+rmt_serve_refuse_rest(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish,
+                      rmt_error_t *why)
 {
     const size_t count = wish->count - wish->next;
-    (void) rmt_inventory_name_disk(self->root, why);
+    if (self->store)
+        (void) rmt_inventory_name_disk(self->root, why);
     if (why->code == RMT_E_NOT_ALLOWED) {
         self->stats.refused += count;
         rmt_serve_tell(self, "fetch.refused", caller->user, why->text);
@@ -210,7 +214,12 @@ s_prepare(rmt_serve_state_t *self, rmt_caller_t *caller)
         if (!rmt_grants_may_fetch(self->grants, caller->user, &wish->root,
                                   rmt_clock_ms())) {
             rmt_fail(&error, RMT_E_NOT_ALLOWED, "this key has no grant for the image");
-            s_refuse_rest(self, caller, wish, &error);
+            rmt_serve_refuse_rest(self, caller, wish, &error);
+            continue;
+        }
+        if (self->ring) {
+            if (!rmt_serve_ring_hold(self, caller, wish))
+                return false;
             continue;
         }
         if (wish->is_checked) {
@@ -223,7 +232,7 @@ s_prepare(rmt_serve_state_t *self, rmt_caller_t *caller)
         else if (error.code == RMT_E_UNAVAILABLE)
             return false;
         else
-            s_refuse_rest(self, caller, wish, &error);
+            rmt_serve_refuse_rest(self, caller, wish, &error);
     }
     return true;
 }
@@ -279,6 +288,7 @@ rmt_pump_t
 rmt_serve_pump(rmt_serve_state_t *self)
 {
     rmt_pump_t result = RMT_PUMP_IDLE;
+    self->is_waiting = false;
     for (rmt_caller_t *caller = zhashx_first(self->callers); caller;
          caller = zhashx_next(self->callers)) {
         if (caller->is_gone)
@@ -286,5 +296,5 @@ rmt_serve_pump(rmt_serve_state_t *self)
         const rmt_pump_t one = s_pump_caller(self, caller);
         result = one > result ? one : result;
     }
-    return result;
+    return result == RMT_PUMP_IDLE && self->is_waiting ? RMT_PUMP_FULL : result;
 }

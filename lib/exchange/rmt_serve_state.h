@@ -21,6 +21,7 @@ typedef struct {
     bool is_checked;   // Ids outside the image were taken out
     bool is_refreshed; // The store was looked at again for this FETCH
     bool is_doubted;   // Bytes of these ids came that do not match them
+    uint64_t done;     // How far the caller had come, when a relay is asked
 } rmt_wish_t;
 
 // A peer with a connection.
@@ -52,8 +53,13 @@ typedef struct {
     zpoller_t *poller;
     rmt_grants_t *grants;
     rmt_roots_t *roots;
-    rmt_store_t *store;
-    char *root; // Folder of the store
+    rmt_store_t *store; // NULL, as roots: a relay
+    rmt_ring_t *ring;
+    char child[RMT_USER_SIZE]; // The key with the slot of the relay, and when it was used
+    int64_t child_ms;
+    uint64_t child_done; // How far it had come
+    bool is_waiting;     // A caller waits for what is on its way into the ring
+    char *root;          // Folder of the store
     char *place;
     uint64_t space_needed; // Before another stream begins; 0: as much as each needs
     bool receives;
@@ -86,7 +92,18 @@ void rmt_serve_fetch(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_msg_t *m
 void rmt_serve_ack(rmt_serve_state_t *self, rmt_caller_t *caller, uint64_t window);
 // Send some chunks to all callers that wait. MORE: call again at once; FULL: soon.
 rmt_pump_t rmt_serve_pump(rmt_serve_state_t *self);
+// What is left of a wish is answered ABSENT.
+void rmt_serve_refuse_rest(rmt_serve_state_t *self, rmt_caller_t *caller,
+                           rmt_wish_t *wish, rmt_error_t *why);
 void rmt_wish_destroy(rmt_wish_t **self_p);
+
+// ---- Giving from a ring (rmt_serve_ring.c)
+
+// Has the caller the slot of the relay, or was it free? Answers when not.
+bool rmt_serve_ring_admits(rmt_serve_state_t *self, rmt_caller_t *caller,
+                           const rmt_msg_t *fetch);
+// Hold the next answer to a wish. False: it waits for what is on its way.
+bool rmt_serve_ring_hold(rmt_serve_state_t *self, rmt_caller_t *caller, rmt_wish_t *wish);
 
 // ---- Taking (rmt_serve_stream.c)
 

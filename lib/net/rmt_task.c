@@ -369,6 +369,17 @@ s_wait_reply(rmt_task_t *self, const ask_t *ask, rmt_error_t *error)
     return 0;
 }
 
+bool
+rmt_task_is_answered(rmt_task_t *self, uint64_t serial)
+{
+    const ask_t *ask = s_find_ask(self, serial);
+    zmq_pollitem_t item = {zsock_resolve(self->pipe), 0, ZMQ_POLLIN, 0};
+    assert(ask);
+    while (!ask->reply && zmq_poll(&item, 1, 0) == 1)
+        s_read_reply(self);
+    return ask->reply;
+}
+
 rmt_msg_t *
 rmt_task_answer(rmt_task_t *self, uint64_t serial, rmt_error_t *error)
 {

@@ -129,3 +129,5 @@ rmt_msg_t *rmt_task_request(rmt_task_t *self, const char *verb, const rmt_record
 int rmt_task_ask(rmt_task_t *self, const char *verb, const rmt_record_t *body,
                  const rmt_records_t *items, uint64_t *ask_out, rmt_error_t *error);
 rmt_msg_t *rmt_task_answer(rmt_task_t *self, uint64_t ask, rmt_error_t *error);
+// Would rmt_task_answer return at once? Never waits.
+bool rmt_task_is_answered(rmt_task_t *self, uint64_t ask);

@@ -6,6 +6,7 @@
 
 #include <assert.h>
 #include <czmq.h>
+#include <pthread.h>
 #include <inttypes.h>
 
 #define ENDPOINT "inproc://zeromq.zap.01"
@@ -20,6 +21,7 @@
 
 struct rmt_zap {
     zactor_t *actor;
+    pthread_mutex_t mutex; // Of a command and its answer
 };
 
 // What the thread owns. An entry is "domain key", or "domain *" for all keys.
@@ -287,6 +289,7 @@ rmt_zap_new(rmt_error_t *error)
     rmt_zap_t *self = zmalloc(sizeof *self);
     self->actor = zactor_new(s_run, rmt_take(&doorman));
     assert(self->actor);
+    pthread_mutex_init(&self->mutex, NULL);
     return self;
 }
 
@@ -298,6 +301,7 @@ rmt_zap_destroy(rmt_zap_t **self_p)
     if (!self)
         return;
     zactor_destroy(&self->actor);
+    pthread_mutex_destroy(&self->mutex);
     free(self);
 }
 
@@ -308,8 +312,10 @@ s_command(rmt_zap_t *self, const char *command, const char *entry, const char *u
 {
     assert(self && entry);
     uint64_t refused = 0;
+    pthread_mutex_lock(&self->mutex);
     zsock_send(self->actor, "sss", command, entry, until);
     zsock_recv(self->actor, "8", &refused);
+    pthread_mutex_unlock(&self->mutex);
     return refused;
 }
 

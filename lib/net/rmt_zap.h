@@ -6,8 +6,8 @@
 // of server socket (rmt_socket_domain). The User-Id of every message is the peer's
 // public key in Z85.
 //
-// The keys are kept in a thread of its own; each call goes there and back, and is
-// made by one thread at a time. Denying a key does not cut a live connection: check
+// The keys are kept in a thread of its own; each call goes there and back. Any thread may
+// call. Denying a key does not cut a live connection: check
 // the user of every message too.
 #pragma once
 

@@ -114,7 +114,7 @@ local function expire_all(uid)
     for _, mark in ipairs(call('ZRANGE', key .. ':verdicts', 0, -1)) do
         call('EXPIRE', key .. ':v:' .. mark, KEPT_S)
     end
-    for _, part in ipairs({ '', ':targets', ':ready', ':verdicts', ':tasks', ':log',
+    for _, part in ipairs({ '', ':targets', ':relays', ':ready', ':verdicts', ':tasks', ':log',
         ':findings', ':warrants' }) do
         call('EXPIRE', key .. part, KEPT_S)
     end
@@ -337,8 +337,12 @@ end
 serve('job_show', function(meta, body)
     local job = R.job_find(body.job)
     local with_stuck, stuck = R.stuck_rows(job.id)
+    local has_relays = call('EXISTS', job_key(job.id) .. ':relays') == 1
     local function target_load(target)
         local record = load(target_key(job.id, target))
+        if record and has_relays and R.is('job-target', record, 'open') then
+            record['reads-from'] = R.relay_from(job.id, target)
+        end
         return record and with_stuck(with_heard(record))
     end
     local items, cursor = page(job_key(job.id) .. ':targets', meta.cursor, target_load)

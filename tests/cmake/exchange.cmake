@@ -1,5 +1,7 @@
 ramet_test(unit grants NEEDS ramet::exchange ramet::net ramet::wire ramet::base TIMEOUT 10)
-foreach(name fetch read hostile offer)
+ramet_test(unit chooser NEEDS ramet::exchange ramet::base TIMEOUT 30)
+ramet_test(unit ring NEEDS ramet::exchange ramet::wire ramet::base TIMEOUT 10)
+foreach(name fetch read hostile offer relay)
     ramet_test(integration exchange_${name} SOURCES integration/exchange_farm.c unit/store_fixture.c
         NEEDS ramet::exchange ramet::store ramet::net ramet::wire ramet::base TIMEOUT 120)
     set_property(TEST integration.exchange_${name} APPEND PROPERTY ENVIRONMENT

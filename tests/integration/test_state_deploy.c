@@ -459,6 +459,58 @@ test_a_snapshot_goes_on_behind_its_last_topic(void **state)
     assert_int_equal(seen[900], 1);
 }
 
+// M35: a target that writes hears of those of its job that write near it, and no other
+// does; what it says of one that lied is in the audit stream.
+static void
+test_targets_that_write_hear_of_each_other(void **state)
+{
+    state_farm_t *farm = *state;
+    const char *one = "by=a1 role=target name=t1 address=10.0.0.1";
+    const char *two = "by=a2 role=target name=t2 address=10.0.0.2";
+    state_farm_begin_deploy(farm, "");
+    OK("peer_hello", "by=a2 role=target name=t2", "nonce=n2", "");
+    OK("verdict_put", "by=i1 place=lab", "job=" DEPLOY " engine=lab",
+       "target=t2 fits=yes choice=c2");
+    OK("job_step", "", "job=" DEPLOY " rev=1", LOCK);
+    OK("job_step", "", "job=" DEPLOY " rev=2",
+       "op=job set.stage=install|op=target target=t1 event=begin"
+       "|op=target target=t2 event=begin|op=task task=" WRITE
+       " service=write@target/t1 stage=write subject=t1|op=task task=" UID4
+       " service=write@target/t2 stage=write subject=t2");
+    REFUSED(RMT_E_NOT_ALLOWED, "relays", one, "port=5 ring=100", "");
+    OK("task_take", "by=a1", "service=write@target/t1 nonce=n1 n=1", "");
+    OK("relays", one, "port=5 ring=100 position=7", "");
+    assert_string_equal(state_farm_body(farm, "targets"), "2");
+    assert_string_equal(state_farm_body(farm, "rank"), "0");
+    assert_int_equal(state_farm_count(farm), 0);
+    REFUSED(RMT_E_NOT_ALLOWED, "relays", two, "port=6 ring=100", "");
+    OK("task_take", "by=a2", "service=write@target/t2 nonce=n2 n=1", "");
+    OK("relays", two, "port=6 ring=100 position=3 from=a1 lied=a1", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    assert_string_equal(state_farm_item(farm, 0, "name"), "t1");
+    assert_string_equal(state_farm_item(farm, 0, "key"), "a1");
+    assert_string_equal(state_farm_item(farm, 0, "port"), "5");
+    assert_string_equal(state_farm_item(farm, 0, "addresses"), "10.0.0.1");
+    assert_string_equal(state_farm_item(farm, 0, "position"), "7");
+    assert_string_equal(state_farm_body(farm, "rank"), "1");
+    assert_string_equal(state_farm_body(farm, "lied"), "");
+    OK("job_logs", "", "job=" DEPLOY " target=t2", "");
+    bool is_told = false;
+    for (size_t i = 0; i < state_farm_count(farm); i++)
+        is_told = is_told || streq(state_farm_item(farm, i, "what"), "relay.lied");
+    assert_true(is_told);
+    assert_string_equal(state_farm_target(farm, DEPLOY, 0, "reads-from"), "");
+    assert_string_equal(state_farm_target(farm, DEPLOY, 1, "reads-from"), "t1");
+    // Another network, or another rack, is not near.
+    OK("relays", "by=a1 role=target name=t1 address=10.0.1.1", "port=5 ring=100", "");
+    assert_int_equal(state_farm_count(farm), 0);
+    OK("relays", one, "port=5 ring=100", "");
+    assert_int_equal(state_farm_count(farm), 1);
+    OK("record_set", "", "class=target name=t1 rack=r7", "");
+    OK("relays", one, "port=5 ring=100", "");
+    assert_int_equal(state_farm_count(farm), 0);
+}
+
 int
 main(void)
 {
@@ -470,6 +522,7 @@ main(void)
         CASE(test_a_held_or_absent_target_is_not_locked),
         CASE(test_a_job_is_driven_at_its_ends_alone),
         CASE(test_an_armed_target_ends_with_its_first_boot),
+        CASE(test_targets_that_write_hear_of_each_other),
         CASE(test_a_machine_that_starts_anew_is_prepared_and_armed_again),
         CASE(test_a_go_that_is_refused_each_time_is_given_up),
         CASE(test_a_first_boot_is_heard_and_its_faults_are_told),

@@ -6,7 +6,7 @@
 set -u
 cd "${RAMET_SOURCE:-$(dirname "$0")/../..}" || exit 1
 debts=tests/lint/debts
-limit=3                              # Lines of the debts; this number may only be lowered
+limit=2                              # Lines of the debts; this number may only be lowered
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 bad=0

@@ -69,6 +69,11 @@ const rmt_config_row_t RMT_AGENT_ROWS[] = {
      "again by the next one, because writes by mapped memory change its times late."},
     {"diskw", RMT_CONFIG_PATH, "", 0, 0,
      "Program that writes disks; empty: ramet-diskw in the folder of this program."},
+    {"relays", RMT_CONFIG_BOOL, "yes", 0, 0,
+     "Target: give chunks to the other targets of a job, and take chunks from them."},
+    {"relay-mib", RMT_CONFIG_NUMBER, "0", 0, 1048576,
+     "Target: MiB of memory that keep chunks for others while it installs; 0: a quarter "
+     "of the machine's memory."},
     {"reboot", RMT_CONFIG_BOOL, "no", 0, 0,
      "Target: restart the machine after the install."},
     {NULL, 0, NULL, 0, 0, NULL},

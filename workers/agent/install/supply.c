@@ -1,5 +1,6 @@
 #include "agent/install/supply.h"
 #include "base/rmt_auto.h"
+#include "exchange/rmt_intake.h"
 #include "base/rmt_clock.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
@@ -20,6 +21,8 @@ struct rmt_supply {
     const rmt_id_t *image;
     rmt_fetch_t *contents, *manifests; // Apart, so that reading ahead is not disturbed
     int64_t good_ms;                   // When something last came
+    rmt_relays_t *relays;              // Or NULL
+    rmt_intake_t *intake;              // Of contents
 };
 
 // The job shows what its target waits for.
@@ -66,7 +69,7 @@ s_connect(rmt_supply_t *self, rmt_error_t *error)
 
 rmt_supply_t *
 rmt_supply_new(rmt_task_t *task, const rmt_key_t *own, const char *place,
-               const rmt_id_t *image, rmt_error_t *error)
+               const rmt_id_t *image, rmt_relays_t *relays, rmt_error_t *error)
 {
     rmt_auto(rmt_supply) self = calloc(1, sizeof *self);
     assert(self);
@@ -78,6 +81,12 @@ rmt_supply_new(rmt_task_t *task, const rmt_key_t *own, const char *place,
     (void) rmt_id_text(image, self->image_text);
     if (s_connect(self, error) == -1)
         return NULL;
+    self->relays = relays;
+    rmt_peering_t *relay = relays ? rmt_relays_begin(relays, task, image) : NULL;
+    self->intake = rmt_intake_new(relay, self->contents);
+    rmt_intake_set_alive(self->intake, rmt_task_go_on, task);
+    if (relay)
+        rmt_fetch_set_ring(self->manifests, rmt_peering_ring(relay));
     return rmt_take(&self);
 }
 
@@ -87,6 +96,9 @@ rmt_supply_destroy(rmt_supply_t **self_p)
     rmt_supply_t *self = *self_p;
     if (!self)
         return;
+    if (self->relays)
+        rmt_relays_end(self->relays, rmt_intake_relayed(self->intake));
+    rmt_intake_destroy(&self->intake);
     rmt_fetch_destroy(&self->contents);
     rmt_fetch_destroy(&self->manifests);
     free(self->place);
@@ -115,24 +127,17 @@ s_may_go_on(rmt_supply_t *self, rmt_error_t *error)
     return false;
 }
 
-static int
-s_read(rmt_supply_t *self, rmt_fetch_t *fetch, const rmt_id_t *id, void *plain_out,
-       size_t *size_out, rmt_error_t *error)
-{
-    while (rmt_fetch_read(fetch, id, plain_out, size_out, error) == -1)
-        if (!s_may_go_on(self, error))
-            return -1;
-    self->good_ms = rmt_clock_ms();
-    rmt_task_waits(self->task, NULL);
-    return 0;
-}
-
 int
 rmt_supply_read(void *supply, const rmt_id_t *id, void *plain_out, size_t *size_out,
                 rmt_error_t *error)
 {
     rmt_supply_t *self = supply;
-    return s_read(self, self->manifests, id, plain_out, size_out, error);
+    while (rmt_fetch_read(self->manifests, id, plain_out, size_out, error) == -1)
+        if (!s_may_go_on(self, error))
+            return -1;
+    self->good_ms = rmt_clock_ms();
+    rmt_task_waits(self->task, NULL);
+    return 0;
 }
 
 void
@@ -145,11 +150,18 @@ int
 rmt_supply_read_contents(rmt_supply_t *self, const rmt_id_t *id, void *plain_out,
                          size_t *size_out, rmt_error_t *error)
 {
-    return s_read(self, self->contents, id, plain_out, size_out, error);
+    while (rmt_intake_read(self->intake, id, plain_out, size_out, error) == -1)
+        if (!s_may_go_on(self, error))
+            return -1;
+    self->good_ms = rmt_clock_ms();
+    rmt_task_waits(self->task, NULL);
+    if (self->relays)
+        rmt_relays_tick(self->relays, self->task);
+    return 0;
 }
 
 void
-rmt_supply_expect_contents(rmt_supply_t *self, const rmt_id_t *id)
+rmt_supply_expect_contents(rmt_supply_t *self, const rmt_id_t *id, uint32_t size)
 {
-    rmt_fetch_expect_more(self->contents, id, 1);
+    rmt_intake_expect(self->intake, id, size);
 }

@@ -3,6 +3,7 @@
 #include "agent/install/feed.h"
 #include "agent/hardware.h"
 #include "agent/install/prepare.h"
+#include "agent/install/relays.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_clock.h"
 #include "crypto/rmt_box.h"
@@ -27,6 +28,7 @@ typedef struct {
     rmt_gate_t *gate; // Shared by the threads of both services, as trust is
     rmt_trust_t *trust;
     rmt_worker_t *worker;
+    rmt_relays_t *relays;
     bool reboot; // Read when the worker has ended
     // An install goes before a comparison, which leaves the disk when it is wanted.
     atomic_bool is_disk_wanted, is_comparing;
@@ -242,8 +244,8 @@ s_feed(target_t *self, rmt_task_t *task, const rmt_order_t *order, const rmt_key
     if (!disks || !program || s_open_secret(self, task, order, &passphrase, error) == -1)
         return -1;
     // The image's holders are asked before anything is touched.
-    rmt_auto(rmt_supply) supply =
-        rmt_supply_new(task, &self->agent->key, order->place, &order->image, error);
+    rmt_auto(rmt_supply) supply = rmt_supply_new(task, &self->agent->key, order->place,
+                                                 &order->image, self->relays, error);
     if (!supply)
         return -1;
     rmt_auto_str marker = s_marker_path(self->agent->config);
@@ -359,6 +361,13 @@ s_on_told(void *context, const rmt_msg_t *msg)
         agent->watch->on_told(agent->watch->context, msg);
 }
 
+static void
+s_on_peers(void *context, const char *place, const rmt_records_t *items)
+{
+    (void) place;
+    rmt_relays_told(((target_t *) context)->relays, items);
+}
+
 // What this system has beside its hardware: programs that some images need, and what lies
 // on its disks.
 static rmt_records_t *
@@ -421,11 +430,14 @@ rmt_target_run(rmt_agent_t *agent, bool *reboot_out, rmt_error_t *error)
                                         .context = &self,
                                         .on_link = s_on_link,
                                         .on_told = s_on_told,
+                                        .on_peers = s_on_peers,
                                         .leave_ms = 70000};
     rmt_auto(rmt_gate) gate = rmt_gate_new(agent->nonce);
     // What a writer that was killed leaves running becomes a child of this process.
     if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == -1)
         return rmt_fail_errno(error, "become the parent of what a writer leaves");
+    rmt_auto(rmt_relays) relays = rmt_relays_new(agent);
+    self.relays = relays;
     rmt_auto(rmt_worker) worker = rmt_worker_new(&config, error);
     if (!worker)
         return -1;

@@ -201,7 +201,7 @@ s_check_layout(const rmt_trust_t *self, rmt_task_t *task, rmt_order_t *order,
                rmt_error_t *error)
 {
     rmt_auto(rmt_supply) supply =
-        rmt_supply_new(task, &self->agent->key, order->place, &order->image, error);
+        rmt_supply_new(task, &self->agent->key, order->place, &order->image, NULL, error);
     rmt_auto_ptr plain = malloc(RMT_CHUNK_PLAIN_MAX);
     assert(plain);
     size_t size;

@@ -148,7 +148,7 @@ rmt_window_add(rmt_window_t *self, const rmt_entry_t *entry, rmt_error_t *error)
             (piece_t){.id = entry->chunks[i], .size = size};
         self->waiting += size;
         self->added++;
-        rmt_supply_expect_contents(self->supply, &entry->chunks[i]);
+        rmt_supply_expect_contents(self->supply, &entry->chunks[i], size);
     }
     return 0;
 }
