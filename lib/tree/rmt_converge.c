@@ -31,6 +31,7 @@ typedef struct {
     bool is_extra;   // The manifest lacks it
     bool differs;    // Its attributes do
     bool is_touched; // And its flags may forbid that no longer
+    uint32_t flags;  // What they were
     bool holds_kept;
 } s_level_t;
 
@@ -82,63 +83,15 @@ s_touch(s_level_t *level, rmt_error_t *error)
     if (level->is_touched)
         return 0;
     level->is_touched = true;
-    uint32_t before;
-    return rmt_meta_unlock(rmt_folder_fd(level->folder), &before, error);
+    return rmt_meta_unlock(rmt_folder_fd(level->folder), &level->flags, error);
 }
 
-// A change of this name was refused: open it and take its lock flags away. The
-// descriptor; -1 when it has none, which is the error of the change.
-static int
-s_unlock(const s_level_t *level, const char *name, uint32_t *flags_out,
-         rmt_error_t *error)
-{
-    const int folder_fd = rmt_folder_fd(level->folder);
-    struct stat status;
-    if (fstatat(folder_fd, name, &status, AT_SYMLINK_NOFOLLOW) == -1)
-        return rmt_fail_errno(error, "look at it");
-    if (!S_ISREG(status.st_mode))
-        return rmt_fail(error, RMT_E_IO, "%s", strerror(EPERM));
-    rmt_auto_fd fd =
-        rmt_beneath_open(folder_fd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-    if (fd == -1)
-        return rmt_fail_errno(error, "open it to unlock it");
-    if (rmt_meta_unlock(fd, flags_out, error) == -1)
-        return -1;
-    if (!(*flags_out & RMT_META_LOCK_FLAGS))
-        return rmt_fail(error, RMT_E_IO, "%s", strerror(EPERM));
-    return rmt_take_fd(&fd);
-}
-
-// The inode is locked again when another name, such as a kept one, still has it.
-static int
-s_lock_rest(int fd, uint32_t flags, rmt_error_t *error)
-{
-    struct stat status;
-    if (fstat(fd, &status) == -1)
-        return rmt_fail_errno(error, "look at it");
-    const rmt_entry_t entry = {.mode = status.st_mode, .flags = flags & RMT_META_FLAGS};
-    return status.st_nlink ? rmt_meta_apply(fd, &entry, RMT_META_ONLY_FLAGS, error) : 0;
-}
-
-// Remove a name that is no folder, or put another in its place (from).
 static int
 s_drop_name(s_level_t *level, const char *name, const char *from, rmt_error_t *error)
 {
     if (s_touch(level, error) == -1)
         return -1;
-    const int fd = rmt_folder_fd(level->folder);
-    if ((from ? renameat(fd, from, fd, name) : unlinkat(fd, name, 0)) == 0)
-        return 0;
-    const char *what = from ? "take its name" : "remove";
-    if (errno != EPERM)
-        return rmt_fail_errno(error, "%s", what);
-    uint32_t flags;
-    rmt_auto_fd locked = s_unlock(level, name, &flags, error);
-    if (locked == -1)
-        return rmt_wrap(error, "%s", what);
-    if ((from ? renameat(fd, from, fd, name) : unlinkat(fd, name, 0)) == -1)
-        return rmt_fail_errno(error, "%s", what);
-    return s_lock_rest(locked, flags, error);
+    return rmt_names_drop(rmt_folder_fd(level->folder), name, from, error);
 }
 
 // ---- Levels
@@ -167,6 +120,31 @@ s_wrap_at(const rmt_converge_t *self, rmt_error_t *error)
     return rmt_make_wrap(&(rmt_entry_t){.path = self->at}, error);
 }
 
+// Of a folder that the manifest lacks: a locked one cannot be removed, and one that stays
+// for what is kept in it is locked again.
+static int
+s_end_extra(s_level_t *level, rmt_error_t *error)
+{
+    if (!level->holds_kept)
+        return s_touch(level, error);
+    const rmt_entry_t entry = {.mode = S_IFDIR, .flags = level->flags & RMT_META_FLAGS};
+    return level->is_touched ? rmt_meta_apply(rmt_folder_fd(level->folder), &entry,
+                                              RMT_META_ONLY_FLAGS, error)
+                             : 0;
+}
+
+static int
+s_remove_folder(rmt_converge_t *self, s_level_t *above, const char *name,
+                rmt_error_t *error)
+{
+    self->done.removed++;
+    if (s_touch(above, error) == -1)
+        return -1;
+    return unlinkat(rmt_folder_fd(above->folder), name, AT_REMOVEDIR) == -1
+               ? rmt_fail_errno(error, "remove the folder")
+               : 0;
+}
+
 static int
 s_pop(rmt_converge_t *self, bool apply, rmt_error_t *error)
 {
@@ -177,6 +155,8 @@ s_pop(rmt_converge_t *self, bool apply, rmt_error_t *error)
         result = rmt_folder_reopen(above->folder, level.folder, error);
         self->shed--;
     }
+    if (apply && result == 0 && level.is_extra)
+        result = s_end_extra(&level, error);
     const bool is_set = !level.is_extra && (level.differs || level.is_touched);
     if (rmt_folder_drop(level.folder, apply && is_set && result == 0, error) == -1)
         result = -1;
@@ -184,15 +164,9 @@ s_pop(rmt_converge_t *self, bool apply, rmt_error_t *error)
     if (!apply || result == -1 || !above)
         return result;
     self->at[level.path_size] = '\0';
-    if (level.is_extra && !level.holds_kept) {
-        self->done.removed++;
-        if (s_touch(above, error) == -1 ||
-            unlinkat(rmt_folder_fd(above->folder), s_name_of(self->at), AT_REMOVEDIR) ==
-                -1) {
-            rmt_fail_errno(error, "remove the folder");
-            result = s_wrap_at(self, error);
-        }
-    }
+    if (level.is_extra && !level.holds_kept &&
+        s_remove_folder(self, above, s_name_of(self->at), error) == -1)
+        result = s_wrap_at(self, error);
     above->holds_kept |= level.holds_kept;
     self->at[above->path_size] = '\0';
     return result;
@@ -430,7 +404,8 @@ s_enter_folder(rmt_converge_t *self, const rmt_entry_t *entry,
     if (!folder || s_push(self, folder, entry->path, entry->path_size, error) == -1)
         return -1;
     s_top(self)->differs = verdict != RMT_OLD_TREE_SAME;
-    return 0;
+    // Its own attributes are locked as its names are.
+    return s_top(self)->differs ? s_touch(s_top(self), error) : 0;
 }
 
 static int

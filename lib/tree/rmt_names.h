@@ -21,3 +21,8 @@ int rmt_names_read(rmt_names_t *self, int folder_fd, rmt_error_t *error);
 void rmt_names_free(rmt_names_t *self);
 // Mark a name, if it is there.
 void rmt_names_mark(rmt_names_t *self, const char *name);
+
+// Remove a name that is no folder or, with from, give its place to that other name of the
+// folder. Flags that forbid it are taken away, and come back where the inode has further
+// names. 0, or -1: IO.
+int rmt_names_drop(int folder_fd, const char *name, const char *from, rmt_error_t *error);

@@ -45,6 +45,18 @@ ramet image diff web-1 web-2 --json | jq -e '.items | length == 0' >/dev/null ||
   { ramet image diff web-1 web-2 >&2; fail "two images of an unchanged source differ"; }
 ramet image verify web-1 --against web || fail "a source that has not changed has drifted"
 
+# A checkout is updated volume by volume: what belongs to /home is none of the root's (M34).
+ramet image checkout web-1 "$farm/checkout"
+rm "$farm/checkout/home/user/big1"; echo more >"$farm/checkout/home/more"; echo more >"$farm/checkout/usr/more"
+big2=$(stat -c %i "$farm/checkout/home/user/big2")
+counts=$(ramet image checkout web-2 "$farm/checkout" --update --yes --json | jq -r '"\(.made) \(.removed)"')
+[ "$counts" = "1 2" ] || fail "an update of two volumes made and removed: $counts"
+[ "$(stat -c %i "$farm/checkout/home/user/big2")" = "$big2" ] || fail "a file that is the same was written"
+"$RAMET_BIN/ramet-compare" "$mnt/home" "$farm/checkout/home" || fail "the update has another /home"
+echo more >"$farm/checkout/home/more"; rm "$farm/checkout/usr/lib/f7"
+counts=$(ramet image checkout web-2 "$farm/checkout" --update --yes --keep /home --json | jq -r '"\(.made) \(.removed)"')
+[ "$counts $(cat "$farm/checkout/home/more")" = "1 0 more" ] || fail "a kept volume did not stay: $counts"
+
 # A mounted image shows its subvolumes where they are mounted, and what lies within another there.
 at=$farm/at; mkdir "$at"
 is_told() { [ -s "$farm/mounted" ] || has_ended "$pid"; }

@@ -334,7 +334,8 @@ test_what_is_kept_stays_with_all_below_it(void **state)
     assert_int_equal(stage->kept, 1);
     assert_int_equal(stage->done.kept, 2);
     // What is kept and not there is made.
-    tree_lab_run("rm", "-r", rmt_text("%s/copy/srv", tree_lab_folder(stage->lab)));
+    rmt_auto_str srv = rmt_text("%s/copy/srv", tree_lab_folder(stage->lab));
+    tree_lab_run("rm", "-r", srv);
     s_make(stage, &stage->other, (const char *const[]){"/srv", "/opt", NULL});
     assert_int_not_equal(s_inode(stage, "srv/data"), 0);
     assert_int_equal(stage->kept, 0);
