@@ -6,6 +6,7 @@
 #include "base/rmt_grow.h"
 #include "base/rmt_io.h"
 #include "base/rmt_rooted.h"
+#include "mount/rmt_chunk_cache.h"
 #include "tree/rmt_beneath.h"
 #include "tree/rmt_converge.h"
 #include "tree/rmt_copy.h"
@@ -24,6 +25,8 @@ typedef struct {
     size_t count, room, origins_room;
 } globs_t;
 #define NOT_TOLD SIZE_MAX
+// Of a manifest that is kept; some 400,000 names.
+#define MANIFEST_SIZE_MAX ((size_t) 64 * 1024 * 1024)
 
 typedef struct {
     const rmt_record_t *record;
@@ -31,6 +34,7 @@ typedef struct {
     rmt_id_t root;
     rmt_id_t *chunks; // Of its manifest, without the first
     size_t chunk_count;
+    rmt_chunk_cache_t *manifest; // Its chunks, as long as they fit
     globs_t keeps;
     bool is_kept; // All of it
     int fd;       // -1: the folder is not there yet
@@ -113,15 +117,22 @@ s_find_globs(update_t *self, volume_t *volume)
 
 // ---- What is to be done
 
-// A manifest's chunks are on their way while they are read, at each of its readings.
+// A manifest is read up to three times, and its chunks are on their way while it is read
+// for the first time.
 static int
 s_read_manifest(void *context, const rmt_id_t *id, void *plain_out, size_t *size_out,
                 rmt_error_t *error)
 {
     volume_t *volume = context;
     rmt_fetch_t *fetch = volume->image->fetch;
+    const void *kept = rmt_chunk_cache_get(volume->manifest, id, size_out);
+    if (kept) {
+        memcpy(plain_out, kept, *size_out);
+        return 0;
+    }
     if (rmt_fetch_read(fetch, id, plain_out, size_out, error) == -1)
         return -1;
+    rmt_chunk_cache_put(volume->manifest, id, plain_out, *size_out);
     if (rmt_id_equal(id, &volume->root))
         rmt_fetch_expect(fetch, volume->chunks, volume->chunk_count);
     return 0;
@@ -137,6 +148,7 @@ s_open_manifest(volume_t *volume, rmt_error_t *error)
         &volume->root, rmt_fetch_read, volume->image->fetch, error);
     if (!reader)
         return -1;
+    volume->manifest = rmt_chunk_cache_new(MANIFEST_SIZE_MAX);
     const rmt_id_t *chunks = rmt_manifest_reader_chunks(reader, &volume->chunk_count);
     volume->chunks = rmt_copy_bytes(chunks, volume->chunk_count * sizeof *chunks);
     return 0;
@@ -372,6 +384,7 @@ update_folder(call_t *call, rmt_error_t *error)
         if (volume->fd != -1)
             close(volume->fd);
         free(volume->chunks);
+        rmt_chunk_cache_destroy(&volume->manifest);
         s_free_globs(&volume->keeps);
     }
     free(self.volumes);
