@@ -501,6 +501,15 @@ function COMMANDS.ZRANGE(key, first, last, word)
     return word and with_scores(zset, out) or out
 end
 
+function COMMANDS.ZRANK(key, member)
+    for i, name in ipairs(sorted(find(key, 'zset'))) do
+        if name == member then
+            return i - 1
+        end
+    end
+    return false
+end
+
 function COMMANDS.ZREMRANGEBYRANK(key, first, last)
     local members = COMMANDS.ZRANGE(key, first, last)
     return #members > 0 and zset_remove(key, find(key, 'zset'), members) or 0
