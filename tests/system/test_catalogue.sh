@@ -51,7 +51,10 @@ json ramet image show b | jq -e '.state == "COMPLETE" and (.hardware | length) >
 expect 64 ramet image files b no/such/path
 
 # ---- An archive comes back as the same image
+echo mine >"$farm/own"
+ln -s own "$farm/a.tar.part"
 ramet image export a "$farm/a.tar"
+[ "$(cat "$farm/own")" = mine ] || fail "the export has written through a symlink"
 expect 64 ramet image export a "$farm/a.tar"
 ramet image import "$farm/a.tar" --name again --wait --timeout 2m
 [ "$(image_id a)" = "$(image_id again)" ] || fail "the archive came back as another image"
