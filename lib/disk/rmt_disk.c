@@ -1,7 +1,7 @@
 #include "disk/rmt_disk.h"
 #include "base/rmt_auto.h"
-#include "base/rmt_bytes.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_gpt.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -17,8 +17,6 @@
 #define MBR_SIZE 512
 #define MBR_TABLE 446
 #define MBR_TYPE_PROTECTIVE 0xee
-#define GPT_HEAD_SIZE 92
-#define GPT_ROOM (4 << 20) // For entries; a usual table has 16 KiB
 
 static void
 s_unref_context(struct fdisk_context **context)
@@ -56,34 +54,13 @@ s_is_convincing(struct fdisk_context *context)
     return !guard;
 }
 
-// libfdisk allocates as many entries as a head of a GPT names, up to 2^63 bytes, so
-// the heads, at the front and at the end, are read before it reads them.
 static int
 s_check_entries(const char *path, rmt_error_t *error)
 {
-    static const off_t sectors[] = {512, 4096};
     rmt_auto_fd fd = open(path, O_RDONLY | O_CLOEXEC);
-    const off_t end = fd == -1 ? -1 : lseek(fd, 0, SEEK_END);
-    if (end == -1)
+    if (fd == -1)
         return rmt_fail_errno(error, "open %s", path);
-    for (size_t i = 0; i < 2 * (sizeof sectors / sizeof *sectors); i++) {
-        uint8_t head[GPT_HEAD_SIZE];
-        const off_t sector = sectors[i / 2];
-        if (end < 2 * sector)
-            continue;
-        if (rmt_io_pread(fd, head, sizeof head, i % 2 ? end - sector : sector, error) ==
-            -1)
-            return -1;
-        const uint64_t entries = rmt_get32(head + 80);
-        const uint64_t size = rmt_get32(head + 84);
-        if (memcmp(head, "EFI PART", 8) == 0 && size > 0 && entries > GPT_ROOM / size)
-            return rmt_fail(error, RMT_E_UNSUPPORTED,
-                            "%s has a GPT with %" PRIu64 " entries of %" PRIu64
-                            " bytes, which is more than %d MiB; repair it with gdisk, "
-                            "or, if nothing on it is needed: wipefs -a %s",
-                            path, entries, size, GPT_ROOM >> 20, path);
-    }
-    return 0;
+    return rmt_gpt_check(fd, 0, 0, path, error);
 }
 
 static struct fdisk_context *

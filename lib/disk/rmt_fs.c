@@ -1,6 +1,7 @@
 #include "disk/rmt_fs.h"
 #include "base/rmt_auto.h"
 #include "disk/rmt_fs_rows.h"
+#include "disk/rmt_gpt.h"
 #include "base/rmt_io.h"
 #include "disk/rmt_wipe.h"
 
@@ -126,6 +127,8 @@ s_refuse_table(int fd, const char *path, rmt_error_t *error)
 {
     s_auto_probe probe = s_new_probe(fd, path, error);
     if (!probe)
+        return -1;
+    if (rmt_gpt_check(fd, 0, 0, path, error) == -1)
         return -1;
     blkid_probe_enable_superblocks(probe, 0);
     blkid_probe_enable_partitions(probe, 1);

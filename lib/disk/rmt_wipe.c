@@ -1,5 +1,6 @@
 #include "disk/rmt_wipe.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_gpt.h"
 
 #include <blkid.h>
 #include <errno.h>
@@ -69,9 +70,25 @@ s_fail_probe(int rc, rmt_error_t *error, const char *what, const char *path)
     return rmt_fail_errno(error, "%s %s", what, path);
 }
 
+// blkid would make memory for all entries of a hostile GPT.
+static int
+s_wipe_large_gpt(int fd, const rmt_range_t *range, rmt_error_t *error)
+{
+    static const char zeros[8];
+    int64_t at;
+    do {
+        if (rmt_gpt_find_large(fd, range->offset, range->size, &at, error) == -1 ||
+            (at != -1 && rmt_io_pwrite(fd, zeros, sizeof zeros, at, error) == -1))
+            return -1;
+    } while (at != -1);
+    return 0;
+}
+
 int
 rmt_wipe_range(int fd, const char *path, const rmt_range_t *range, rmt_error_t *error)
 {
+    if (s_wipe_large_gpt(fd, range, error) == -1)
+        return rmt_wrap(error, "wipe %s", path);
     s_auto_probe probe = s_new_probe(fd, path, range, error);
     if (!probe)
         return -1;
@@ -109,6 +126,13 @@ rmt_wipe_find_partitions(int fd, const char *path, rmt_range_t **ranges_out,
                          size_t *count_out, rmt_error_t *error)
 {
     const rmt_range_t whole = {0, 0};
+    int64_t large;
+    *ranges_out = NULL;
+    *count_out = 0;
+    if (rmt_gpt_find_large(fd, 0, 0, &large, error) == -1)
+        return rmt_wrap(error, "%s", path);
+    if (large != -1)
+        return 0;
     s_auto_probe probe = s_new_probe(fd, path, &whole, error);
     if (!probe)
         return -1;

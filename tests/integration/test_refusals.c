@@ -91,9 +91,9 @@ static const struct {
          "conv=notrunc status=none; done",
      "both copies are damaged"},
     {"a GPT with too many entries", TWO "root; poke 594 '\\020'",
-     "has a GPT with 1048704 entries of 128 bytes"},
+     "has a GPT whose entries would take more than 4 MiB"},
     {"a second GPT with entries too large", TWO "root; poke 70254166 '\\001'",
-     "has a GPT with 128 entries of 65664 bytes"},
+     "has a GPT whose entries would take more than 4 MiB"},
     {"a DOS partition behind the end",
      "table 'label: dos' start=2048,size=49152 start=65536,size=65536; root; truncate -s "
      "40M disk",

@@ -2,7 +2,7 @@
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
 #include "base/rmt_log.h"
-#include "disk/rmt_contents.h"
+#include "disk/rmt_disk_contents.h"
 #include "disk/rmt_disk.h"
 #include "match/rmt_match.h"
 
@@ -75,7 +75,7 @@ rmt_twins_read(const rmt_config_t *config, size_t most, rmt_records_t *hardware)
         rmt_auto_str own = rmt_text("%s", name);
         rmt_auto_str path = rmt_text("%s%s", *name == '/' ? "" : "/dev/", name);
         const uint32_t sector = (uint32_t) rmt_record_u64(disk, "logical-sector", 512);
-        if (rmt_contents_read(path, own, sector, found, &error) == -1)
+        if (rmt_disk_contents(path, own, sector, found, &error) == -1)
             rmt_log(RMT_WARN, "disk.unread", "disk=%s error=\"%s\"", own, error.text);
         for (size_t k = 0; k < rmt_records_count(found) && most; k++, most--) {
             rmt_record_t *copy = rmt_record_dup(rmt_records_at(found, k));

@@ -1,6 +1,7 @@
-#include "disk/rmt_contents.h"
+#include "disk/rmt_disk_contents.h"
 #include "base/rmt_auto.h"
 #include "base/rmt_io.h"
+#include "disk/rmt_gpt.h"
 #include "disk/rmt_lvm_text.h"
 #include "disk/rmt_md.h"
 #include "disk/rmt_pv.h"
@@ -150,6 +151,8 @@ s_read_table(const reading_t *self, rmt_error_t *error)
     s_auto_probe probe = s_new_probe(self, 0, 0, error);
     if (!probe)
         return -1;
+    if (rmt_gpt_check(self->fd, 0, 0, self->disk, error) == -1)
+        return -1;
     blkid_probe_enable_superblocks(probe, 0);
     blkid_probe_enable_partitions(probe, 1);
     blkid_probe_set_partitions_flags(probe, BLKID_PARTS_FORCE_GPT);
@@ -169,7 +172,7 @@ s_read_table(const reading_t *self, rmt_error_t *error)
 }
 
 int
-rmt_contents_read(const char *path, const char *disk, uint32_t sector,
+rmt_disk_contents(const char *path, const char *disk, uint32_t sector,
                   rmt_records_t *records, rmt_error_t *error)
 {
     assert(path && disk && records);
