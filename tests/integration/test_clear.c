@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/rmt_auto.h"
@@ -13,8 +14,11 @@
 #include "disk/rmt_fs.h"
 #include "base/rmt_io.h"
 #include "base/rmt_process.h"
+#include "base/rmt_bytes.h"
+#include "disk/rmt_disk_contents.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
+#define GIB (1024 * MIB)
 
 static char s_folder[64];
 
@@ -230,6 +234,61 @@ test_tables_of_larger_disks_and_damaged_ones_are_cleared(void **state)
     assert_string_equal(types, "");
 }
 
+// ---- A hostile table
+
+static uint32_t
+s_crc(const uint8_t *data, size_t size)
+{
+    uint32_t crc = UINT32_MAX;
+    for (size_t i = 0; i < size; i++) {
+        crc ^= data[i];
+        for (unsigned bit = 0; bit < 8; bit++)
+            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
+    }
+    return ~crc;
+}
+
+// A head that is right in itself, of a table of 1 GiB.
+static void
+s_put_large_gpt(const char *path, uint64_t bytes)
+{
+    rmt_error_t error = {0};
+    uint8_t head[92] = "EFI PART";
+    rmt_put32(head + 8, 0x00010000);
+    rmt_put32(head + 12, sizeof head);
+    rmt_put64(head + 24, 1);                      // Its sector
+    rmt_put64(head + 32, bytes / 512 - 1);        // And that of the other copy
+    rmt_put64(head + 40, 2 + GIB / 512);          // The first sector of partitions
+    rmt_put64(head + 48, bytes / 512 - 34);       // And the last one
+    rmt_put64(head + 72, 2);                      // The entries
+    rmt_put32(head + 80, (uint32_t) (GIB / 128)); // How many
+    rmt_put32(head + 84, 128);
+    rmt_put32(head + 16, s_crc(head, sizeof head));
+    rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
+    RMT_OK(rmt_io_pwrite(fd, head, sizeof head, 512, &error));
+}
+
+static void
+test_a_table_of_a_gigabyte_takes_no_memory(void **state)
+{
+    rmt_error_t error = {0};
+    struct rusage before, after;
+    (void) state;
+    const uint64_t bytes = GIB + 100 * MIB;
+    rmt_auto_str path = s_file("disk", bytes);
+    s_put_large_gpt(path, bytes);
+    assert_int_equal(getrusage(RUSAGE_SELF, &before), 0);
+    rmt_auto(rmt_records) records = rmt_records_new();
+    RMT_FAILS(rmt_disk_contents(path, "disk", 512, records, &error), RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_fs_probe(path, &error), RMT_E_UNSUPPORTED);
+    RMT_FAILS(rmt_disk_read(path, "disk", &error), RMT_E_UNSUPPORTED);
+    RMT_OK(rmt_disk_clear(path, &error));
+    assert_int_equal(getrusage(RUSAGE_SELF, &after), 0);
+    assert_true(after.ru_maxrss - before.ru_maxrss < 100 * 1024); // KiB
+    rmt_auto_str types = s_types(path);
+    assert_string_equal(types, "");
+}
+
 int
 main(void)
 {
@@ -238,6 +297,7 @@ main(void)
         cmocka_unit_test(test_leaves_in_old_partitions_are_cleared_before_the_table),
         cmocka_unit_test(test_far_copies_of_a_btrfs_superblock_are_cleared),
         cmocka_unit_test(test_tables_of_larger_disks_and_damaged_ones_are_cleared),
+        cmocka_unit_test(test_a_table_of_a_gigabyte_takes_no_memory),
     };
     return cmocka_run_group_tests(tests, s_setup, s_teardown);
 }
