@@ -115,8 +115,8 @@ s_show(const call_t *call, const rmt_archive_report_t *report)
     (void) output_record(result, NULL, NULL, NULL, &call->view, &ignored);
 }
 
-// A file gets its name when it is whole. What another export has left in its place goes,
-// and a symlink there leads nowhere.
+// A file gets its name when it is whole. Until then it has a name that no other export
+// and no symlink has.
 static int
 s_export_file(export_t *self, const char *path, rmt_archive_report_t *report,
               rmt_error_t *error)
@@ -125,9 +125,8 @@ s_export_file(export_t *self, const char *path, rmt_archive_report_t *report,
         return rmt_fail(error, RMT_E_EXISTS,
                         "the file %s exists; choose another name, or remove it first",
                         path);
-    rmt_auto_str part = rmt_text("%s.part", path);
-    (void) unlink(part);
-    rmt_auto_fd fd = open(part, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    rmt_auto_str part = rmt_text("%s.part-XXXXXX", path);
+    rmt_auto_fd fd = mkostemp(part, O_CLOEXEC);
     if (fd == -1)
         return rmt_fail_errno(error, "create %s", part);
     if (s_export(self, fd, report, error) == -1)

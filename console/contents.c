@@ -248,8 +248,8 @@ contents_checkout(call_t *call, rmt_error_t *error)
     if (rmdir(folder) == -1 || mkdir(folder, 0700) == -1)
         return rmt_fail_errno(
             error,
-            "use the folder %s, which must be empty; an older checkout is made the "
-            "image's with --update",
+            "use the folder %s, which must be empty; to update an older checkout, add "
+            "--update",
             folder);
     rmt_auto(image) self = image_open(call, call->operands[0], error);
     if (!self)

@@ -197,8 +197,8 @@ s_add(rmt_converge_report_t *sum, const rmt_converge_report_t *more)
     sum->fetched += more->fetched;
 }
 
-// The folder of a volume below that of the checkout. A link in the place of a mount point
-// would lead to names of another volume, which that one would remove. -1: NOT_FOUND, IO.
+// The folder of a volume below that of the checkout. No symlink is followed: behind one
+// lie names that another volume has, and its update would remove them. -1: NOT_FOUND, IO.
 static int
 s_open_volume(const update_t *self, const volume_t *volume, rmt_error_t *error)
 {
@@ -209,9 +209,8 @@ s_open_volume(const update_t *self, const volume_t *volume, rmt_error_t *error)
     if (fd == -1)
         (void) rmt_fail_errno(
             error,
-            "open %.512s, where the image mounts a volume; an image that "
-            "mounts one over a link cannot update a folder, so check it "
-            "out into an empty one",
+            "open %.512s, where the image mounts a volume; an update follows no "
+            "symlink, so check the image out into an empty folder",
             mount);
     return fd;
 }

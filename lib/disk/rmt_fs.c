@@ -14,7 +14,6 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #define MIB ((uint64_t) 1024 * 1024)
@@ -297,8 +296,7 @@ rmt_fs_check_kernel(rmt_fs_kind_t fs, rmt_error_t *error)
     const rmt_fs_row_t *row = rmt_fs_find_row(rmt_fs_kind_name(fs));
     if (!row || !row->mount_type)
         return 0;
-    rmt_auto_fd context =
-        (int) syscall(SYS_fsopen, row->mount_type, 1 /* FSOPEN_CLOEXEC */);
+    rmt_auto_fd context = fsopen(row->mount_type, FSOPEN_CLOEXEC);
     if (context != -1 || errno != ENODEV)
         return 0;
     return rmt_fail(error, RMT_E_UNSUPPORTED,

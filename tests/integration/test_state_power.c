@@ -114,17 +114,23 @@ s_end_wait(state_farm_t *farm)
     OK("boot_reap", "", "", "");
 }
 
+static void
+s_begin_off(state_farm_t *farm)
+{
+    s_begin(farm);
+    OK("target_power", NEW, "action=off count=1", "target=t1");
+    OK("job_step", "", "job=" UID2 " rev=1",
+       "op=job event=begin set.stage=power|op=task task=" PREPARE
+       " service=power@lab stage=power subject=lab");
+}
+
 // [4.77]: what no installer has begun in time is not done later; what has begun has its
 // own time.
 static void
 test_a_request_that_waits_too_long_is_not_done(void **state)
 {
     state_farm_t *farm = *state;
-    s_begin(farm);
-    OK("target_power", NEW, "action=off count=1", "target=t1");
-    OK("job_step", "", "job=" UID2 " rev=1",
-       "op=job event=begin set.stage=power|op=task task=" PREPARE
-       " service=power@lab stage=power subject=lab");
+    s_begin_off(farm);
     s_end_wait(farm);
     OK("job_show", "", "job=" UID2, "");
     assert_string_equal(state_farm_body(farm, "state"), "failed");
@@ -137,11 +143,7 @@ static void
 test_a_request_that_has_begun_has_its_own_time(void **state)
 {
     state_farm_t *farm = *state;
-    s_begin(farm);
-    OK("target_power", NEW, "action=off count=1", "target=t1");
-    OK("job_step", "", "job=" UID2 " rev=1",
-       "op=job event=begin set.stage=power|op=task task=" PREPARE
-       " service=power@lab stage=power subject=lab");
+    s_begin_off(farm);
     OK("task_take", "by=k1", "service=power@lab n=1", "");
     assert_int_equal(state_farm_count(farm), 1);
     s_end_wait(farm);

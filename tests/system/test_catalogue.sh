@@ -55,6 +55,7 @@ echo mine >"$farm/own"
 ln -s own "$farm/a.tar.part"
 ramet image export a "$farm/a.tar"
 [ "$(cat "$farm/own")" = mine ] || fail "the export has written through a symlink"
+[ -z "$(find "$farm" -maxdepth 1 -name "a.tar.part-*")" ] || fail "the export has left its unfinished file"
 expect 64 ramet image export a "$farm/a.tar"
 ramet image import "$farm/a.tar" --name again --wait --timeout 2m
 [ "$(image_id a)" = "$(image_id again)" ] || fail "the archive came back as another image"
