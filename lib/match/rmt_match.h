@@ -61,5 +61,10 @@ rmt_records_t *rmt_match_target(rmt_match_t *self, const rmt_records_t *hardware
 char *rmt_match_twins(const rmt_layout_t *layout, const rmt_records_t *machine,
                       const rmt_records_t *chosen);
 
+// The other disks that have a partition with a GUID of the image, such as an older copy:
+// "IDENTITY (/dev/NAME), ...". Caller owns the text (free), NULL: none.
+char *rmt_match_copies(const rmt_layout_t *layout, const rmt_records_t *machine,
+                       const rmt_records_t *chosen);
+
 // What a disk is known by: its wwn, else serial, else path, else name; "" for none.
 const char *rmt_match_disk_identity(const rmt_record_t *disk);

@@ -6,6 +6,7 @@
 #include "match/rmt_match_run.h"
 
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NO_DOS_ID "00000000-" // Of tables without an id
@@ -104,17 +105,26 @@ s_is_chosen(const rmt_records_t *chosen, const rmt_record_t *content)
     return false;
 }
 
-// Caller owns the result (free).
-static char *
-s_disk_words(const rmt_records_t *machine, const rmt_record_t *content)
+// NULL: the machine tells of what lies on a disk that it does not have.
+static const rmt_record_t *
+s_disk_of(const rmt_records_t *machine, const rmt_record_t *content)
 {
     const char *name = rmt_record_text(content, "disk", "");
     for (size_t i = 0; i < rmt_records_count(machine); i++) {
         const rmt_record_t *disk = rmt_records_at(machine, i);
         if (rmt_record_is(disk, "class", "disk") && rmt_record_is(disk, "name", name))
-            return rmt_inventory_disk_words(disk);
+            return disk;
     }
-    return rmt_text("disk %s", name);
+    return NULL;
+}
+
+// Caller owns the result (free).
+static char *
+s_disk_words(const rmt_records_t *machine, const rmt_record_t *content)
+{
+    const rmt_record_t *disk = s_disk_of(machine, content);
+    return disk ? rmt_inventory_disk_words(disk)
+                : rmt_text("disk %s", rmt_record_text(content, "disk", ""));
 }
 
 // "volume group rhel", "array host:0", "ext4 with UUID 1-2-3". Caller owns it (free).
@@ -157,6 +167,29 @@ rmt_match_twins(const rmt_layout_t *layout, const rmt_records_t *machine,
                         disk, words);
     }
     return NULL;
+}
+
+char *
+rmt_match_copies(const rmt_layout_t *layout, const rmt_records_t *machine,
+                 const rmt_records_t *chosen)
+{
+    char *names = NULL;
+    const rmt_record_t *told = NULL;
+    for (size_t i = 0; i < rmt_records_count(machine); i++) {
+        const rmt_record_t *content = rmt_records_at(machine, i);
+        const rmt_record_t *disk = s_disk_of(machine, content);
+        if (!rmt_record_is(content, "class", "content") ||
+            !rmt_record_is(content, "kind", "partition") || !disk || disk == told ||
+            s_is_chosen(chosen, content) || !s_has(layout, content))
+            continue;
+        char *longer =
+            rmt_text("%s%s%s (/dev/%s)", names ? names : "", names ? ", " : "",
+                     rmt_match_disk_identity(disk), rmt_record_text(disk, "name", ""));
+        free(names);
+        names = longer;
+        told = disk;
+    }
+    return names;
 }
 
 // ---- Verdicts

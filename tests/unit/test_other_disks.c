@@ -113,6 +113,40 @@ test_m32_what_other_disks_hold_is_held_against_the_image(void **state)
     }
 }
 
+// Each other disk once, by what it is known by.
+static void
+test_older_copies_on_other_disks_are_named(void **state)
+{
+    (void) state;
+    static const struct {
+        const char *content, *names; // NULL: none
+    } rows[] = {
+        {"class=content disk=sdb kind=partition "
+         "uuid=dddddddd-0000-4000-8000-000000000002\n"
+         "class=content disk=sdb kind=partition uuid=" GUID "\n"
+         "class=content disk=sdc kind=partition uuid=" GUID,
+         "S2 (/dev/sdb), S3 (/dev/sdc)"},
+        {"class=content disk=sda kind=partition uuid=" GUID, NULL},
+        {"class=content disk=sdb kind=partition uuid=" ROOT, NULL},
+        {"class=content disk=sdb kind=group name=rhel uuid=" VG, NULL},
+    };
+    rmt_error_t error = {0};
+    rmt_auto(rmt_records) records = s_facts(s_layout);
+    rmt_auto(rmt_layout) layout = rmt_layout_read(records, &error);
+    rmt_auto(rmt_records) chosen = s_facts("class=target role=a name=sda");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        char text[1024];
+        snprintf(text, sizeof text,
+                 "class=disk name=sda serial=S1\nclass=disk name=sdb serial=S2\n"
+                 "class=disk name=sdc serial=S3\n%s",
+                 rows[i].content);
+        rmt_auto(rmt_records) machine = s_facts(text);
+        rmt_auto_str names = rmt_match_copies(layout, machine, chosen);
+        if (!names != !rows[i].names || (names && strcmp(names, rows[i].names) != 0))
+            fail_msg("row %zu: %s", i, names ? names : "none");
+    }
+}
+
 static void
 test_m32_what_is_torn_or_has_one_label_is_told(void **state)
 {
@@ -150,6 +184,7 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_m32_what_other_disks_hold_is_held_against_the_image),
+        cmocka_unit_test(test_older_copies_on_other_disks_are_named),
         cmocka_unit_test(test_m32_what_is_torn_or_has_one_label_is_told),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,16 +7,15 @@
 #include "base/rmt_error.h"
 #include "base/rmt_record.h"
 
-// Append to the machine's hardware the contents of its disks (rmt_contents), at most so
-// many. A disk that
-// cannot be read has none; nor has one that the setting hardware tells. Blocks for
-// reading the disks.
+// Append to the machine's hardware the contents of its disks (rmt_disk_contents), at most
+// so many. A disk that cannot be read has none; nor has one that the setting hardware
+// tells. Blocks for reading the disks.
 void rmt_twins_read(const rmt_config_t *config, size_t most, rmt_records_t *hardware);
 
-// Compare the tables of the machine's other disks with that of the image: one with a GUID
-// of it, such as an older copy, may be started or mounted in place of the new system.
-// disks: as rmt_prepare_disks gives them, devices in /dev. Blocks for reading tables; a
-// disk that cannot be read is no twin. Caller owns the warning (free), NULL: none.
+// Compare the tables of the machine's other disks, as rmt_twins_read has told them, with
+// that of the image: one with a GUID of it, such as an older copy, may be started or
+// mounted in place of the new system. disks: as rmt_prepare_disks gives them. Caller owns
+// the warning (free), NULL: none.
 char *rmt_twins_warning(const rmt_order_t *order, const rmt_records_t *hardware,
                         const rmt_records_t *disks);
 
