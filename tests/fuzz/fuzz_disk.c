@@ -17,6 +17,7 @@
 #include "disk/rmt_super.h"
 #include "facts/rmt_facts.h"
 #include "fuzz/must.h"
+#include "tools/gpt_sum.h"
 
 #define DISK_SIZE ((off_t) 2 * 1024 * 1024)
 #define SECTOR ((size_t) 512)
@@ -93,18 +94,6 @@ s_fuzz_vfat(const uint8_t *data, size_t size)
 
 // ---- Tables and boot code
 
-static uint32_t
-s_crc(const uint8_t *data, size_t size)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-    return ~crc;
-}
-
 // Nothing gets past the sums of a GPT, so mend them.
 static void
 s_mend_gpt(uint8_t *disk, size_t size)
@@ -115,10 +104,10 @@ s_mend_gpt(uint8_t *disk, size_t size)
     const size_t head_size = rmt_get32(head + 12);
     const size_t entries = rmt_get32(head + 80) * GPT_ENTRY;
     if (entries <= size - 2 * SECTOR)
-        rmt_put32(head + 88, s_crc(disk + 2 * SECTOR, entries));
+        rmt_put32(head + 88, gpt_sum(disk + 2 * SECTOR, entries));
     rmt_put32(head + 16, 0);
     if (head_size >= 92 && head_size <= SECTOR)
-        rmt_put32(head + 16, s_crc(head, head_size));
+        rmt_put32(head + 16, gpt_sum(head, head_size));
 }
 
 // A layout that is right can be written and read; boot code that was taken may be put.

@@ -1,6 +1,7 @@
 // Old contents of a disk: real file systems, layers and tables are written to files and
 // loop devices, and nothing is found afterwards (M21). Needs root.
-#include "tools/rmt_test.h"
+#include "tools/gpt_sum.h"
+#include "tools/test_folder.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,28 +21,10 @@
 #define MIB ((uint64_t) 1024 * 1024)
 #define GIB (1024 * MIB)
 
-static char s_folder[64];
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-clear-XXXXXX");
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
-}
-
 static char *
 s_file(const char *name, uint64_t bytes)
 {
-    char *path = rmt_text("%s/%s", s_folder, name);
+    char *path = rmt_text("%s/%s", test_folder, name);
     (void) unlink(path);
     rmt_auto_fd fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(ftruncate(fd, (off_t) bytes), 0);
@@ -236,18 +219,6 @@ test_tables_of_larger_disks_and_damaged_ones_are_cleared(void **state)
 
 // ---- A hostile table
 
-static uint32_t
-s_crc(const uint8_t *data, size_t size)
-{
-    uint32_t crc = UINT32_MAX;
-    for (size_t i = 0; i < size; i++) {
-        crc ^= data[i];
-        for (unsigned bit = 0; bit < 8; bit++)
-            crc = crc >> 1 ^ (crc & 1 ? 0xedb88320 : 0);
-    }
-    return ~crc;
-}
-
 // A head that is right in itself, of a table of 1 GiB.
 static void
 s_put_large_gpt(const char *path, uint64_t bytes)
@@ -263,7 +234,7 @@ s_put_large_gpt(const char *path, uint64_t bytes)
     rmt_put64(head + 72, 2);                      // The entries
     rmt_put32(head + 80, (uint32_t) (GIB / 128)); // How many
     rmt_put32(head + 84, 128);
-    rmt_put32(head + 16, s_crc(head, sizeof head));
+    rmt_put32(head + 16, gpt_sum(head, sizeof head));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     RMT_OK(rmt_io_pwrite(fd, head, sizeof head, 512, &error));
 }
@@ -299,5 +270,5 @@ main(void)
         cmocka_unit_test(test_tables_of_larger_disks_and_damaged_ones_are_cleared),
         cmocka_unit_test(test_a_table_of_a_gigabyte_takes_no_memory),
     };
-    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

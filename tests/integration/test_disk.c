@@ -1,6 +1,6 @@
 // Disks: tables, loop devices and file systems with the real tools. Needs root.
 #include "tools/disk_file.h"
-#include "tools/rmt_test.h"
+#include "tools/test_folder.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -21,8 +21,6 @@
 #define LINUX "0FC63DAF-8483-4772-8E79-3D69D8477DE4"
 #define EFI "C12A7328-F81F-11D2-BA4B-00A0C93EC93B"
 
-static char s_folder[] = "/tmp/ramet-disk-XXXXXX";
-
 static rmt_layout_t *
 s_layout(const char *text)
 {
@@ -38,7 +36,7 @@ static void
 s_round_trip(const char *text, uint64_t bytes)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = disk_file_make(s_folder, "table", bytes);
+    rmt_auto_str path = disk_file_make(test_folder, "table", bytes);
     rmt_auto(rmt_layout) layout = s_layout(text);
     rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
@@ -100,7 +98,7 @@ test_partitions_of_a_dos_table_are_known_by_its_id(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "table", 64 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "table", 64 * MIB);
     rmt_auto(rmt_layout) layout =
         s_layout("class=disk role=root table=dos guid=0x1234abcd logical-sector=512\n"
                  "class=partition disk=root number=2 start=2048 size=20480 type=83\n");
@@ -131,7 +129,7 @@ test_the_last_partition_grows_only_when_allowed(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "grow", 128 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "grow", 128 * MIB);
     for (int grow = 0; grow < 2; grow++) {
         rmt_auto(rmt_layout) layout = s_layout(
             GPT "\n"
@@ -208,7 +206,7 @@ test_swap_at_the_end_moves_with_it(void **state)
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         rmt_error_t error = {0};
-        rmt_auto_str path = disk_file_make(s_folder, "moved", rows[i].mib * MIB);
+        rmt_auto_str path = disk_file_make(test_folder, "moved", rows[i].mib * MIB);
         rmt_auto(rmt_layout) layout = s_layout(rows[i].text);
         rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
         RMT_OK(written);
@@ -230,7 +228,7 @@ test_a_smaller_disk_is_refused_with_both_sizes_and_untouched(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "small", 8 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "small", 8 * MIB);
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
     assert_int_equal(pwrite(fd, "old", 3, 0), 3);
     rmt_auto(rmt_layout) layout =
@@ -255,7 +253,7 @@ test_old_boot_code_and_signatures_are_gone_after_a_new_table(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "old", 64 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "old", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
     rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
@@ -278,7 +276,7 @@ test_a_hybrid_mbr_is_refused_by_name(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "hybrid", 64 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "hybrid", 64 * MIB);
     rmt_auto(rmt_layout) layout = s_layout(GPT);
     rmt_auto(rmt_layout) written = rmt_disk_write(path, layout, 0, &error);
     RMT_OK(written);
@@ -304,7 +302,7 @@ test_layers_are_refused_by_name(void **state)
          4120},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str path = disk_file_make(s_folder, "layer", 64 * MIB);
+        rmt_auto_str path = disk_file_make(test_folder, "layer", 64 * MIB);
         rmt_auto_fd fd = open(path, O_RDWR | O_CLOEXEC);
         assert_int_equal(pwrite(fd, rows[i].magic, rows[i].size, rows[i].offset),
                          (ssize_t) rows[i].size);
@@ -323,7 +321,7 @@ static void
 test_two_signatures_are_refused_and_wiped(void **state)
 {
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "both", 64 * MIB);
+    rmt_auto_str path = disk_file_make(test_folder, "both", 64 * MIB);
     const char *const mkfs[] = {"mkfs.ext4", "-q", "-F", path, NULL};
     const char *const swap[] = {"mkswap", path, NULL};
     rmt_error_t error = {0};
@@ -349,9 +347,9 @@ test_a_file_becomes_a_disk_with_mounted_partitions(void **state)
 {
     rmt_error_t error = {0};
     (void) state;
-    rmt_auto_str path = disk_file_make(s_folder, "disk", 64 * MIB);
-    rmt_auto_str nodes = rmt_text("%s/nodes", s_folder);
-    rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
+    rmt_auto_str path = disk_file_make(test_folder, "disk", 64 * MIB);
+    rmt_auto_str nodes = rmt_text("%s/nodes", test_folder);
+    rmt_auto_str folder = rmt_text("%s/mnt", test_folder);
     RMT_OK(rmt_io_mkdirs(nodes, 0700, &error));
     RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
     rmt_auto(rmt_layout) layout = s_layout(
@@ -415,8 +413,8 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
     const uint64_t bytes = files * 20000;
     const uint64_t least = rmt_fs_min_bytes(volume, bytes, files + 1);
     assert_true(least < bytes * 3 / 2);
-    rmt_auto_str path = disk_file_make(s_folder, "least", least);
-    rmt_auto_str folder = rmt_text("%s/mnt", s_folder);
+    rmt_auto_str path = disk_file_make(test_folder, "least", least);
+    rmt_auto_str folder = rmt_text("%s/mnt", test_folder);
     RMT_OK(rmt_io_mkdirs(folder, 0700, &error));
     rmt_auto(rmt_blockdev) disk = rmt_blockdev_new(path, 0, 0, NULL, &error);
     RMT_OK(disk);
@@ -433,21 +431,6 @@ test_a_volume_of_the_least_size_holds_its_tree(void **state)
     const int synced = rmt_fs_unmount(folder, &error);
     assert_int_equal(failures, 0);
     assert_int_equal(synced, 0);
-}
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
 }
 
 int
@@ -467,5 +450,5 @@ main(void)
         cmocka_unit_test(test_a_file_becomes_a_disk_with_mounted_partitions),
         cmocka_unit_test(test_a_volume_of_the_least_size_holds_its_tree),
     };
-    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

@@ -1,6 +1,6 @@
 // File systems that are made again as they were, with the real tools (M4). Needs root.
 #include "tools/disk_file.h"
-#include "tools/rmt_test.h"
+#include "tools/test_folder.h"
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +13,6 @@
 #include "base/rmt_process.h"
 
 #define MIB ((uint64_t) 1024 * 1024)
-static char s_folder[] = "/tmp/ramet-make-XXXXXX";
-
 // Probe a made original, make it again on another size, compare with dumpe2fs.
 static char *
 s_ext_facts(const char *path)
@@ -69,8 +67,8 @@ test_ext_is_made_again_with_the_features_of_the_image(void **state)
         {"-text2", "-I128"},
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
-        rmt_auto_str one = disk_file_make(s_folder, "one", 64 * MIB);
-        rmt_auto_str two = disk_file_make(s_folder, "two", 96 * MIB);
+        rmt_auto_str one = disk_file_make(test_folder, "one", 64 * MIB);
+        rmt_auto_str two = disk_file_make(test_folder, "two", 96 * MIB);
         const char *const mkfs[] = {"mke2fs",      "-q", "-F",    "-L",
                                     "Root Disk",   "-e", "panic", options[i][0],
                                     options[i][1], one,  NULL};
@@ -100,8 +98,8 @@ test_settings_of_a_superblock_are_made_again(void **state)
     };
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         rmt_error_t error = {0};
-        rmt_auto_str one = disk_file_make(s_folder, "one", 64 * MIB);
-        rmt_auto_str two = disk_file_make(s_folder, "two", 48 * MIB);
+        rmt_auto_str one = disk_file_make(test_folder, "one", 64 * MIB);
+        rmt_auto_str two = disk_file_make(test_folder, "two", 48 * MIB);
         const char *const mkfs[] = {"mke2fs", "-q", "-F", "-text4", one, NULL};
         RMT_OK(rmt_process_run(mkfs, NULL, NULL, &error));
         const char *tune[18] = {"tune2fs"};
@@ -160,7 +158,7 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
          "checksum"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        rmt_auto_str path = disk_file_make(s_folder, "other", 1024 * MIB);
+        rmt_auto_str path = disk_file_make(test_folder, "other", 1024 * MIB);
         rmt_auto(rmt_records) records = disk_file_facts(rows[i].facts);
         const rmt_record_t *volume = rmt_records_at(records, 0);
         RMT_OK(rmt_fs_make(volume, path, &error));
@@ -173,21 +171,6 @@ test_other_file_systems_keep_their_names_and_numbers(void **state)
     }
 }
 
-static int
-s_setup(void **state)
-{
-    (void) state;
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
-}
-
 int
 main(void)
 {
@@ -196,5 +179,5 @@ main(void)
         cmocka_unit_test(test_settings_of_a_superblock_are_made_again),
         cmocka_unit_test(test_other_file_systems_keep_their_names_and_numbers),
     };
-    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

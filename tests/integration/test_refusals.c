@@ -1,7 +1,7 @@
 // Images that cannot be carried out on a target: each of these is told by the capture or
 // by the plan, in the words of the row, and none gets as far as ARM (M33, [9.1]). Needs
 // root.
-#include "tools/rmt_test.h"
+#include "tools/test_folder.h"
 
 #include "agent/agent.h"
 #include "agent/source/source_disk.h"
@@ -17,24 +17,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static char s_folder[64];
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    snprintf(s_folder, sizeof s_folder, "/var/tmp/ramet-refusals.XXXXXX");
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
-}
 
 // ---- By the capture
 
@@ -159,8 +141,8 @@ static void
 s_image(look_t *look)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = rmt_text("%s/agent.cfg", s_folder);
-    rmt_auto_str text = rmt_text("brokers = \"b\"\ndisk = \"%s/disk\"\n", s_folder);
+    rmt_auto_str path = rmt_text("%s/agent.cfg", test_folder);
+    rmt_auto_str text = rmt_text("brokers = \"b\"\ndisk = \"%s/disk\"\n", test_folder);
     RMT_OK(rmt_io_save(path, text, strlen(text), 0644, &error));
     rmt_auto(rmt_config) config = rmt_config_new(RMT_AGENT_ROWS, path, &error);
     RMT_OK(config);
@@ -175,7 +157,7 @@ s_make(const char *script)
 {
     rmt_error_t error = {0};
     rmt_auto_str all = rmt_text("%s%s\n", WORDS, script);
-    const char *const words[] = {"bash", "-c", all, "bash", s_folder, NULL};
+    const char *const words[] = {"bash", "-c", all, "bash", test_folder, NULL};
     RMT_OK(rmt_process_run(words, NULL, NULL, &error));
 }
 
@@ -374,5 +356,5 @@ main(void)
         cmocka_unit_test(test_m33_what_a_capture_finds_is_refused_there),
         cmocka_unit_test(test_m33_what_a_plan_finds_is_refused_there),
     };
-    return cmocka_run_group_tests(tests, s_setup, s_teardown);
+    return cmocka_run_group_tests(tests, test_folder_make, test_folder_remove);
 }

@@ -1,7 +1,7 @@
 // What UEFI starts: loaders in a folder with the files of an EFI system partition (M23).
 #include "tools/pe_file.h"
 #include "tools/refuse_each.h"
-#include "tools/rmt_test.h"
+#include "tools/test_folder.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,24 +12,6 @@
 #include "disk/rmt_esp.h"
 #include "base/rmt_io.h"
 
-static char s_folder[64];
-
-static int
-s_setup(void **state)
-{
-    (void) state;
-    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-esp-XXXXXX");
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
-}
-
 // A program with one section of this name, and a text in it.
 static void
 s_put(const char *path, uint16_t machine, const char *section, const char *text)
@@ -38,7 +20,7 @@ s_put(const char *path, uint16_t machine, const char *section, const char *text)
     const pe_file_section_t one = {section, text, strlen(text)};
     size_t size = 0;
     rmt_auto_ptr pe = pe_file_make(machine, &one, 1, &size);
-    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_str full = rmt_text("%s/%s", test_folder, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
     RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
@@ -50,7 +32,7 @@ s_put(const char *path, uint16_t machine, const char *section, const char *text)
 static int
 s_open(void)
 {
-    const int fd = open(s_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    const int fd = open(test_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_int_not_equal(fd, -1);
     return fd;
 }
@@ -91,8 +73,8 @@ static bool
 s_is_same(const char *one, const char *two)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = rmt_text("%s/%s", s_folder, one);
-    rmt_auto_str other = rmt_text("%s/%s", s_folder, two);
+    rmt_auto_str path = rmt_text("%s/%s", test_folder, one);
+    rmt_auto_str other = rmt_text("%s/%s", test_folder, two);
     rmt_auto_ptr data = NULL;
     rmt_auto_ptr data_too = NULL;
     size_t size = 0, size_too = 0;
@@ -156,7 +138,7 @@ test_a_fallback_of_the_image_stays_as_it_is(void **state)
     rmt_auto_fd fd = s_open();
     RMT_OK(rmt_esp_complete(fd, esp, &error));
     assert_false(s_is_same("EFI/debian/grubx64.efi", "EFI/Boot/bootx64.efi"));
-    rmt_auto_str twin = rmt_text("%s/EFI/BOOT", s_folder);
+    rmt_auto_str twin = rmt_text("%s/EFI/BOOT", test_folder);
     assert_int_equal(access(twin, F_OK), -1);
 }
 
@@ -166,7 +148,7 @@ s_put_kernel(const char *path)
 {
     rmt_error_t error = {0};
     s_put(path, X64, ".text", "");
-    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_str full = rmt_text("%s/%s", test_folder, path);
     rmt_auto_fd fd = open(full, O_WRONLY | O_CLOEXEC);
     RMT_OK(rmt_io_pwrite(fd, "HdrS", 4, 0x202, &error));
 }
@@ -205,7 +187,7 @@ test_each_loader_that_is_carried_starts_the_copy(void **state)
         assert_string_equal(rmt_record_text(esp, "vendor", ""), rows[i].vendor);
         rmt_auto_fd fd = s_open();
         RMT_OK(rmt_esp_complete(fd, esp, &error));
-        rmt_auto_str efi = rmt_text("%s/%.3s", s_folder, rows[i].path);
+        rmt_auto_str efi = rmt_text("%s/%.3s", test_folder, rows[i].path);
         rmt_auto_str fallback = rmt_text("%.3s/BOOT/BOOTX64.EFI", rows[i].path);
         assert_true(s_is_same(rows[i].path, fallback));
         rmt_auto(rmt_record) again = s_examine();
@@ -279,7 +261,7 @@ test_a_copy_has_a_seed_of_its_own(void **state)
     (void) state;
     rmt_auto_fd fd = s_open();
     RMT_OK(rmt_esp_renew(fd, &error)); // There is none
-    rmt_auto_str folder = rmt_text("%s/loader", s_folder);
+    rmt_auto_str folder = rmt_text("%s/loader", test_folder);
     rmt_auto_str path = rmt_text("%s/random-seed", folder);
     RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
     RMT_OK(rmt_io_save(path, old, sizeof old, 0600, &error));
@@ -302,12 +284,12 @@ test_what_is_in_the_way_of_a_fallback_is_told(void **state)
     s_put("EFI/BOOT/grubx64.efi", X64, "mods", "own");
     rmt_auto(rmt_record) esp = s_examine();
     rmt_auto_fd fd = s_open();
-    rmt_auto_str name = rmt_text("%s/EFI/BOOT/BOOTX64.EFI", s_folder);
+    rmt_auto_str name = rmt_text("%s/EFI/BOOT/BOOTX64.EFI", test_folder);
     assert_int_equal(symlink("nothing", name), 0);
     RMT_FAILS(rmt_esp_complete(fd, esp, &error), RMT_E_EXISTS);
     assert_string_equal(error.text, "fallback: make BOOTX64.EFI: File exists");
     assert_false(s_is_same("EFI/debian/grubx64.efi", "EFI/BOOT/grubx64.efi"));
-    rmt_auto_str beside = rmt_text("%s/EFI/BOOT/mmx64.efi", s_folder);
+    rmt_auto_str beside = rmt_text("%s/EFI/BOOT/mmx64.efi", test_folder);
     s_put("EFI/debian/mmx64.efi", X64, ".text", "");
     assert_int_equal(symlink("nothing", beside), 0);
     RMT_FAILS(rmt_esp_complete(fd, esp, &error), RMT_E_EXISTS);
@@ -348,7 +330,7 @@ s_put_windows(const char *path)
     const pe_file_section_t one = {".text", s_bootmgr, sizeof s_bootmgr};
     size_t size = 0;
     rmt_auto_ptr pe = pe_file_make(X64, &one, 1, &size);
-    rmt_auto_str full = rmt_text("%s/%s", s_folder, path);
+    rmt_auto_str full = rmt_text("%s/%s", test_folder, path);
     rmt_auto_str folder = rmt_text("%s", full);
     *strrchr(folder, '/') = '\0';
     RMT_OK(rmt_io_mkdirs(folder, 0755, &error));
@@ -400,7 +382,7 @@ test_damaged_and_foreign_programs_start_nothing(void **state)
     rmt_error_t error = {0};
     (void) state;
     s_put("EFI/debian/grubx64.efi", 0xaa64, "mods", "");
-    rmt_auto_str path = rmt_text("%s/EFI/debian/shimx64.efi", s_folder);
+    rmt_auto_str path = rmt_text("%s/EFI/debian/shimx64.efi", test_folder);
     uint8_t cut[80] = "MZ";
     memset(cut + 60, 0xff, 4);
     RMT_OK(rmt_io_save(path, cut, sizeof cut, 0644, &error));
@@ -413,10 +395,10 @@ static int
 s_examine_again(void *context, rmt_error_t *error)
 {
     const char *wanted = context;
-    rmt_auto_fd fd = open(s_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rmt_auto_fd fd = open(test_folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     rmt_auto(rmt_record) esp = NULL;
     if (fd == -1)
-        return rmt_fail_errno(error, "open %s", s_folder);
+        return rmt_fail_errno(error, "open %s", test_folder);
     if (rmt_esp_examine(fd, &esp, error) == -1)
         return -1;
     rmt_auto_str text = s_describe(esp);
@@ -450,7 +432,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+#define CASE(test)                                                                       \
+    cmocka_unit_test_setup_teardown(test, test_folder_make, test_folder_remove)
         CASE(test_an_empty_partition_starts_nothing),
         CASE(test_a_vendor_loader_gets_a_fallback),
         CASE(test_shim_brings_what_it_loads),

@@ -1,5 +1,5 @@
 // Boot entries of UEFI firmware, in a folder with files as efivarfs shows them (M23).
-#include "tools/rmt_test.h"
+#include "tools/test_folder.h"
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,7 +10,6 @@
 
 #define GLOBAL "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
-static char s_folder[64];
 static const rmt_nvram_entry_t s_entry = {.label = "debian",
                                           .path = "EFI/debian/shimx64.efi",
                                           .guid = "C3A1F2E4-0B5D-4E6F-8A9B-0C1D2E3F4A5B",
@@ -18,27 +17,11 @@ static const rmt_nvram_entry_t s_entry = {.label = "debian",
                                           .start = 10240,
                                           .sectors = 253952};
 
-static int
-s_setup(void **state)
-{
-    (void) state;
-    snprintf(s_folder, sizeof s_folder, "/tmp/ramet-nvram-XXXXXX");
-    return mkdtemp(s_folder) ? 0 : -1;
-}
-
-static int
-s_teardown(void **state)
-{
-    rmt_error_t error = {0};
-    (void) state;
-    return rmt_io_remove_tree(s_folder, &error);
-}
-
 static void
 s_put(const char *name, const void *data, size_t size)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, test_folder, name);
     RMT_OK(rmt_io_save(path, data, size, 0644, &error));
 }
 
@@ -46,7 +29,7 @@ static void
 s_assert_variable(const char *name, const void *data, size_t size)
 {
     rmt_error_t error = {0};
-    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, test_folder, name);
     rmt_auto_ptr had = NULL;
     size_t had_size = 0;
     if (rmt_io_load(path, 65536, &had, &had_size, &error) == -1)
@@ -58,7 +41,7 @@ s_assert_variable(const char *name, const void *data, size_t size)
 static bool
 s_exists(const char *name)
 {
-    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, s_folder, name);
+    rmt_auto_str path = rmt_text("%s/%s-" GLOBAL, test_folder, name);
     return access(path, F_OK) == 0;
 }
 
@@ -67,7 +50,7 @@ s_set(const rmt_nvram_entry_t *entry)
 {
     rmt_error_t error = {0};
     uint16_t number = 0;
-    if (rmt_nvram_set(s_folder, entry, 1, &number, &error) == -1)
+    if (rmt_nvram_set(test_folder, entry, 1, &number, &error) == -1)
         fail_msg("%s", error.text);
     return number;
 }
@@ -157,12 +140,12 @@ test_a_refusal_is_told_and_changes_nothing(void **state)
     rmt_error_t error = {0};
     (void) state;
     uint16_t number = 77;
-    rmt_auto_str missing = rmt_text("%s/none", s_folder);
+    rmt_auto_str missing = rmt_text("%s/none", test_folder);
     RMT_FAILS(rmt_nvram_set(missing, &s_entry, 1, &number, &error), RMT_E_NOT_FOUND);
     // A folder where the variable should be: it can be neither read nor written.
-    rmt_auto_str path = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
+    rmt_auto_str path = rmt_text("%s/BootOrder-" GLOBAL, test_folder);
     assert_int_equal(mkdir(path, 0755), 0);
-    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, 1, &number, &error), RMT_E_IO);
+    RMT_FAILS(rmt_nvram_set(test_folder, &s_entry, 1, &number, &error), RMT_E_IO);
     assert_int_equal(number, 77);
 }
 
@@ -176,7 +159,7 @@ test_a_full_firmware_is_not_filled_more(void **state)
         rmt_auto_str name = rmt_text("Boot%04X", i);
         s_put(name, "\7", 1);
     }
-    RMT_FAILS(rmt_nvram_set(s_folder, &s_entry, 1, &number, &error), RMT_E_TOO_BIG);
+    RMT_FAILS(rmt_nvram_set(test_folder, &s_entry, 1, &number, &error), RMT_E_TOO_BIG);
 }
 
 static void
@@ -196,7 +179,7 @@ test_a_dos_table_is_known_by_its_id(void **state)
     s_assert_variable("Boot0000", option, sizeof option - 1);
     entry.guid = "neither";
     uint16_t number;
-    RMT_FAILS(rmt_nvram_set(s_folder, &entry, 1, &number, &error), RMT_E_USAGE);
+    RMT_FAILS(rmt_nvram_set(test_folder, &entry, 1, &number, &error), RMT_E_USAGE);
 }
 
 // M32: a kernel that firmware starts itself, beside another system's loader: order,
@@ -218,13 +201,13 @@ test_entries_with_options_come_back_as_they_were(void **state)
     s_put("Boot0000", "\7\0\0\0\1\0\0\0\4\0O\0S\0\0\0\x7f\xff\4\0", 20);
     s_put("BootOrder", "\7\0\0\0\0\0", 6);
     for (size_t i = 0; i < 2; i++) { // Twice: they are the same entries
-        RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+        RMT_OK(rmt_nvram_set(test_folder, two, 2, &number, &error));
         assert_int_equal(number, 1);
         s_assert_variable("BootOrder", "\7\0\0\0\1\0\2\0\0\0", 10);
         assert_false(s_exists("Boot0003"));
     }
     rmt_auto(rmt_records) entries = rmt_records_new();
-    RMT_OK(rmt_nvram_read(s_folder, entries, &error));
+    RMT_OK(rmt_nvram_read(test_folder, entries, &error));
     assert_int_equal(rmt_records_count(entries), 2);
     for (size_t i = 0; i < 2; i++) {
         size_t size = 0;
@@ -247,10 +230,10 @@ test_the_entry_that_starts_next_is_named(void **state)
     (void) state;
     rmt_nvram_entry_t two[] = {s_entry, s_entry};
     two[0].path = "EFI/Microsoft/Boot/bootmgfw.efi";
-    RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+    RMT_OK(rmt_nvram_set(test_folder, two, 2, &number, &error));
     assert_false(s_exists("BootNext"));
     two[1].is_next = true;
-    RMT_OK(rmt_nvram_set(s_folder, two, 2, &number, &error));
+    RMT_OK(rmt_nvram_set(test_folder, two, 2, &number, &error));
     s_assert_variable("BootNext", "\7\0\0\0\1\0", 6);
     s_assert_variable("BootOrder", "\7\0\0\0\0\0\1\0", 8);
 }
@@ -265,18 +248,18 @@ test_the_order_stands_where_the_next_start_is_refused(void **state)
     rmt_nvram_entry_t two[] = {s_entry, s_entry};
     two[0].path = "EFI/Microsoft/Boot/bootmgfw.efi";
     two[1].is_next = true;
-    rmt_auto_str path = rmt_text("%s/BootNext-" GLOBAL, s_folder);
+    rmt_auto_str path = rmt_text("%s/BootNext-" GLOBAL, test_folder);
     assert_int_equal(mkdir(path, 0755), 0);
-    assert_int_equal(rmt_nvram_set(s_folder, two, 2, &number, &error), 1);
+    assert_int_equal(rmt_nvram_set(test_folder, two, 2, &number, &error), 1);
     assert_non_null(strstr(error.text, "BootNext"));
     assert_int_equal(number, 0);
     s_assert_variable("BootOrder", "\7\0\0\0\0\0\1\0", 8);
     // An order that is refused leaves the next start as it was.
-    rmt_auto_str order = rmt_text("%s/BootOrder-" GLOBAL, s_folder);
+    rmt_auto_str order = rmt_text("%s/BootOrder-" GLOBAL, test_folder);
     assert_int_equal(rmdir(path), 0);
     assert_int_equal(unlink(order), 0);
     assert_int_equal(mkdir(order, 0755), 0);
-    assert_int_equal(rmt_nvram_set(s_folder, two, 2, &number, &error), -1);
+    assert_int_equal(rmt_nvram_set(test_folder, two, 2, &number, &error), -1);
     assert_false(s_exists("BootNext"));
 }
 
@@ -302,7 +285,7 @@ test_entries_that_cannot_come_back_are_not_read(void **state)
             option[disk + 42 + 3] = 0xff; // Its path ends behind it
         s_put("Boot0000", option, i == 4 ? sizeof option : size);
         rmt_auto(rmt_records) entries = rmt_records_new();
-        RMT_OK(rmt_nvram_read(s_folder, entries, &error));
+        RMT_OK(rmt_nvram_read(test_folder, entries, &error));
         if (rmt_records_count(entries))
             fail_msg("case %zu is read", i);
     }
@@ -312,7 +295,8 @@ int
 main(void)
 {
     const struct CMUnitTest tests[] = {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, s_setup, s_teardown)
+#define CASE(test)                                                                       \
+    cmocka_unit_test_setup_teardown(test, test_folder_make, test_folder_remove)
         CASE(test_an_entry_is_what_the_specification_says),
         CASE(test_the_same_entry_is_not_made_twice),
         CASE(test_what_starts_from_the_network_stays_first),
