@@ -1,5 +1,5 @@
 #!/bin/bash
-# A person types in a real bash and a real zsh, and presses the tabulator: verbs, options, values, and names
+# A person types in a real bash and a real zsh, and presses Tab: verbs, options, values, and names
 # that the farm is asked for.
 . "$(dirname "$0")/lib.sh"
 export TMUX_TMPDIR=$farm
@@ -18,14 +18,15 @@ printf '%s\n' 'PS1="ready> "' "fpath=($farm/made/completion \$fpath)" 'autoload 
 screen() { tmux capture-pane -p -J -t "$shell"; }
 shows() { screen | grep -qF -- "$1"; }
 is_ready() { screen | grep -q '^ready> *$'; }
-# typed TEXT WANTED: after a tabulator and an X the screen has what is wanted; then the line is given up.
+# typed TEXT WANTED: after Tab and an X the screen has what is wanted; then the line is given up.
 typed() {
   tmux send-keys -t "$shell" -l "$1"
   tmux send-keys -t "$shell" Tab X
   look_s=0.05 wait_for 20 "'$2' behind '$1' in $shell" shows "$2"
   tmux send-keys -t "$shell" C-c
-  tmux send-keys -t "$shell" C-l
+  # What comes before the new prompt is echoed by the terminal, and stands in the line.
   look_s=0.05 wait_for 20 "the next line of $shell" is_ready
+  tmux send-keys -t "$shell" C-l
 }
 for shell in bash zsh; do
   case $shell in
